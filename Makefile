@@ -1,0 +1,89 @@
+# The L2 Book. `make book` and `make test` each do all the set-up they need.
+PYTHON ?= python3
+UV_VERSION := 0.11.33
+EXTRAS := --extra notebooks --extra test --extra book
+
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+else
+BIN := .venv/bin
+endif
+PY := $(BIN)/python
+
+# uv does not read pip's find-links setting; hand it on, comma-separated, so that a local
+# CPU build of torch is taken where pip would take it.
+ifdef PIP_FIND_LINKS
+empty :=
+comma := ,
+space := $(empty) $(empty)
+export UV_FIND_LINKS ?= $(subst $(space),$(comma),$(strip $(PIP_FIND_LINKS)))
+endif
+
+.PHONY: help
+help:
+	@echo "make book         execute every chapter, write the HTML book, print where to open it"
+	@echo "make test         run everything that must hold"
+	@echo "make lab          open JupyterLab on the chapters"
+	@echo "make notebooks    re-execute the chapters and store their outputs (for writers)"
+	@echo "make sync         write the source twins from edited notebooks (for writers)"
+	@echo "make mutants      plant errors, one at a time; each must be caught"
+	@echo "make portability  the chapters on other instruction sets, thread counts and seeds"
+	@echo "make browser      check the built book and JupyterLab in Chromium"
+	@echo "make format       lint and format"
+	@echo "make lock         pin requirements.txt again from pyproject.toml"
+	@echo "make clean        remove what was built (not .venv)"
+
+# ---- set-up: redone only when a file it depends on changes -------------------------------
+STAMP := .venv/.ready
+.PHONY: setup
+setup: $(STAMP)
+$(STAMP): requirements.txt pyproject.toml
+	@$(PYTHON) -c "import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f'Python 3.11 or newer is needed, this is {v.major}.{v.minor}: try make PYTHON=python3.11')"
+	$(PYTHON) -m venv --clear .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(PY) -m uv pip install --quiet --python $(PY) -r requirements.txt
+	$(PY) -m uv pip install --quiet --python $(PY) --no-deps -e .
+	@$(PY) -c "import pathlib; pathlib.Path('$(STAMP)').touch()"
+
+.PHONY: lock
+lock:
+	rm -f requirements.txt
+	$(PY) -m uv pip compile --quiet --no-header --no-annotate --python-version 3.11 $(EXTRAS) pyproject.toml -o requirements.txt
+	$(PY) tools/lock.py requirements.txt
+
+# ---- what readers, courses and CI call -----------------------------------------------------
+.PHONY: book test lab
+book: $(STAMP)
+	$(PY) tools/notebooks.py execute --into _build/notebooks
+	$(PY) book/build.py
+
+test: $(STAMP)
+	$(PY) -m pytest
+
+lab: $(STAMP)
+	$(PY) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir=notebooks
+
+# ---- what writers and CI call ------------------------------------------------------------
+.PHONY: notebooks sync mutants portability browser format clean
+notebooks: $(STAMP)
+	$(PY) tools/notebooks.py execute
+
+sync: $(STAMP)
+	$(PY) tools/notebooks.py sync
+
+mutants: $(STAMP)
+	$(PY) tools/mutants.py
+
+portability: $(STAMP)
+	$(PY) tools/portability.py
+
+browser: $(STAMP)
+	$(PY) -m uv pip install --quiet --python $(PY) -c requirements.txt -e ".[browser]"
+	$(PY) -m pytest tests/browser
+
+format: $(STAMP)
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+clean:
+	$(PYTHON) -c "import shutil; shutil.rmtree('_build', ignore_errors=True)"

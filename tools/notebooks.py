@@ -1,0 +1,96 @@
+"""Chapters from their source twins: execute, store, and bring edits back.
+
+    python tools/notebooks.py execute [--into DIR] [SOURCE ...]   run py:percent sources, write notebooks with outputs
+    python tools/notebooks.py sync [NOTEBOOK ...]                 write the source twins from edited notebooks
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = ROOT / "notebooks"
+SOURCE = NOTEBOOKS / "source"
+KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+CELL_TIMEOUT = 120  # seconds
+
+
+def read_source(path: Path) -> nbformat.NotebookNode:
+    """The notebook that a py:percent source describes, without outputs, with stable cell ids."""
+    notebook = jupytext.read(path, fmt="py:percent")
+    notebook.metadata = nbformat.from_dict({"kernelspec": KERNELSPEC, "language_info": {"name": "python"}})
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number:03d}"
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    return notebook
+
+
+def execute(source: Path, into: Path) -> dict[str, object]:
+    """Run one source in a fresh kernel; write the notebook only if every cell ran. Returns its status."""
+    notebook = read_source(source)
+    began, clock = datetime.now(UTC), time.perf_counter()
+    client = NotebookClient(notebook, timeout=CELL_TIMEOUT, record_timing=False,
+                            resources={"metadata": {"path": str(NOTEBOOKS)}})  # fmt: skip
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        return {"chapter": source.stem, "error": str(error)}
+    seconds = time.perf_counter() - clock
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata["language_info"] = {"name": "python"}
+    nbformat.validate(notebook)
+    into.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, into / f"{source.stem}.ipynb")
+    return {"chapter": source.stem, "began": began.isoformat(timespec="seconds"), "seconds": round(seconds, 1)}
+
+
+def execute_all(sources: list[Path], into: Path) -> int:
+    """Run the sources, two at a time; print a line for each and write status.json beside them."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # two kernels with two threads each would fight for the cores
+    with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+        rows = list(pool.map(lambda path: execute(path, into), sources))
+    for row in rows:
+        print(f"{row['chapter']}: {row.get('error') or str(row['seconds']) + ' s'}", flush=True)
+    if any("error" in row for row in rows):
+        return 1
+    if into != NOTEBOOKS:
+        (into / "status.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    return 0
+
+
+def sync(notebooks: list[Path]) -> int:
+    """Write each notebook's source twin from its cells."""
+    for path in notebooks:
+        notebook = nbformat.read(path, as_version=4)
+        text = jupytext.writes(notebook, fmt="py:percent")
+        (SOURCE / f"{path.stem}.py").write_text(text, encoding="utf-8", newline="\n")
+        print(f"notebooks/source/{path.stem}.py written")
+    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("execute")
+    run.add_argument("--into", type=Path, default=NOTEBOOKS, help="folder for the executed notebooks")
+    run.add_argument("sources", nargs="*", type=Path, help="py:percent sources; default: all")
+    back = commands.add_parser("sync")
+    back.add_argument("notebooks", nargs="*", type=Path, help="edited notebooks; default: all")
+    arguments = parser.parse_args()
+    if arguments.command == "execute":
+        return execute_all(arguments.sources or sorted(SOURCE.glob("[0-9]*.py")), arguments.into.resolve())
+    return sync(arguments.notebooks or sorted(NOTEBOOKS.glob("[0-9]*.ipynb")))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
