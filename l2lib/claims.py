@@ -59,9 +59,7 @@ def claim(
     bounds = {"below": below, "above": above, "between": between, "equals": equals}
     given = [name for name, bound in bounds.items() if bound is not None]
     if len(given) != 1:
-        raise ValueError(
-            f"claim {claim_id}: give exactly one of below, above, between, equals; got {given or 'none'}"
-        )
+        raise ValueError(f"claim {claim_id}: give exactly one of below, above, between, equals; got {given or 'none'}")
     if (equals is None) != (within is None) or (within is not None and not within > 0):
         raise ValueError(f"claim {claim_id}: equals needs within=, a tolerance > 0, and nothing else takes it")
 
@@ -150,8 +148,8 @@ def _interval(
         return above, math.inf, f"above {above:.6g}"
     if between is not None:
         return between[0], between[1], f"between {between[0]:.6g} and {between[1]:.6g}"
-    assert equals is not None and within is not None
-    return equals - within, equals + within, f"{equals:.6g} to within {within:.6g}"
+    centre, margin = float(equals or 0), float(within or 0)
+    return centre - margin, centre + margin, f"{centre:.6g} to within {margin:.6g}"
 
 
 def _show(fields: dict[str, Any], *, plain: str, rich: str) -> None:

@@ -5,6 +5,7 @@ import io
 from typing import Any
 
 import matplotlib.pyplot as plt
+from cycler import cycler
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,10 +15,10 @@ BLUE, ORANGE, GREEN, PINK, SKY, AMBER, GREY = (
 )  # fmt: skip
 """Okabe and Ito's palette, which readers with any colour vision can tell apart, and a grey."""
 
-STYLE = {
+STYLE: Any = {
     "figure.figsize": (7.2, 3.5),
     "figure.constrained_layout.use": True,
-    "axes.prop_cycle": plt.cycler(color=[BLUE, ORANGE, GREEN, PINK, SKY, AMBER]),
+    "axes.prop_cycle": cycler(color=[BLUE, ORANGE, GREEN, PINK, SKY, AMBER]),
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlelocation": "left",
@@ -76,7 +77,9 @@ def show(fig: Figure, alt: str) -> None:
     """
     axes = [ax for ax in fig.axes if ax.get_visible() and ax.axison]
     if len(alt.split()) < _MIN_WORDS:
-        raise ValueError(f"figure: describe what is seen, with its numbers, in at least {_MIN_WORDS} words; got {alt!r}")
+        raise ValueError(
+            f"figure: describe what is seen, with its numbers, in at least {_MIN_WORDS} words; got {alt!r}"
+        )
     if not any(ax.get_title(loc) for ax in axes for loc in ("left", "center", "right")):
         raise ValueError("figure: no axes has a title; let one state the finding")
     if not all(ax.get_xlabel() and ax.get_ylabel() for ax in axes if ax.get_label() != "<colorbar>"):

@@ -1,7 +1,7 @@
 """Chapters from their source twins: execute, store, and bring edits back.
 
-    python tools/notebooks.py execute [--into DIR] [SOURCE ...]   run py:percent sources, write notebooks with outputs
-    python tools/notebooks.py sync [NOTEBOOK ...]                 write the source twins from edited notebooks
+python tools/notebooks.py execute [--into DIR] [SOURCE ...]   run py:percent sources, write notebooks with outputs
+python tools/notebooks.py sync [NOTEBOOK ...]                 write the source twins from edited notebooks
 """
 
 import argparse
@@ -27,7 +27,7 @@ CELL_TIMEOUT = 120  # seconds
 
 def read_source(path: Path) -> nbformat.NotebookNode:
     """The notebook that a py:percent source describes, without outputs, with stable cell ids."""
-    notebook = jupytext.read(path, fmt="py:percent")
+    notebook: nbformat.NotebookNode = jupytext.read(path, fmt="py:percent")
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNELSPEC, "language_info": {"name": "python"}})
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number:03d}"

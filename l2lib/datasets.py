@@ -1,0 +1,123 @@
+"""Data as arrays, offline and the same on every machine, each with its source and licence."""
+
+from dataclasses import dataclass
+from importlib import resources
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Examples and targets, with their origin.
+
+    Attributes:
+        name: the data set's name.
+        X: inputs, shape (n, d), in the units given in ``about``.
+        y: targets, shape (n,): float64 for a regression, int64 class labels 0 … c-1 for a classification.
+        feature_names: d names.
+        about: what an example is, and its units.
+        source: who made it, and where it was published.
+        licence: under which terms it is copied here.
+    """
+
+    name: str
+    X: Array
+    y: Array | NDArray[np.int64]
+    feature_names: tuple[str, ...]
+    about: str
+    source: str
+    licence: str
+
+
+_ABOUT = {
+    "diabetes": (
+        "442 patients; age (years), sex, body mass index (kg/m²), blood pressure (mm Hg) and six blood serum "
+        "measurements; the target is a measure of the disease's progress one year later (25 to 346, no unit)",
+        "Efron, Hastie, Johnstone, Tibshirani: Least Angle Regression. Annals of Statistics 32(2), 2004",
+        "copied from scikit-learn, BSD 3-Clause",
+    ),
+    "digits": (
+        "1797 handwritten digits of 13 writers, 8 by 8 pixels of grey level 0 to 16; the target is the digit",
+        "Alpaydin, Kaynak: Optical Recognition of Handwritten Digits. UCI Machine Learning Repository, 1998",
+        "CC BY 4.0; copied from scikit-learn, BSD 3-Clause",
+    ),
+}
+
+
+def load(name: str) -> Dataset:
+    """A data set that ships with the book.
+
+    Args:
+        name: "diabetes" (442 × 10, regression) or "digits" (1797 × 64, ten classes).
+
+    Returns:
+        The data set, raw: nothing is centred or scaled.
+
+    Raises:
+        ValueError: if the name is unknown.
+    """
+    if name not in _ABOUT:
+        raise ValueError(f"no data set is called {name!r}; choose one of {', '.join(sorted(_ABOUT))}")
+    with resources.files("l2lib").joinpath(f"data/{name}.npz").open("rb") as file, np.load(file) as stored:
+        X, y = stored["X"].astype(np.float64), stored["y"]
+        names = tuple(stored["feature_names"]) if "feature_names" in stored else None
+    y = y.astype(np.int64 if y.dtype == np.uint8 else np.float64)
+    return Dataset(name, X, y, names or tuple(f"pixel {i}" for i in range(X.shape[1])), *_ABOUT[name])
+
+
+def linear_regression(
+    seed: int, n: int, *, n_inputs: int = 200, weight: float = 0.01, bias: float = 0.05, noise: float = 0.01
+) -> tuple[Array, Array]:
+    """Draw examples of y = bias + weight·Σᵢxᵢ + ε with xᵢ ~ N(0, 1) and ε ~ N(0, noise²).
+
+    The defaults are the weight-decay example of *Dive into Deep Learning*: 200 inputs that matter equally and
+    little, fitted there from n = 20 examples.
+
+    Args:
+        seed: of NumPy's generator, ≥ 0. One seed gives one stream: the first rows of a longer draw are not
+            those of a shorter one, so draw training and test examples together and split them.
+        n: examples, ≥ 1.
+        n_inputs: inputs d, ≥ 1.
+        weight: every true weight.
+        bias: the true bias, in units of y.
+        noise: standard deviation of ε, in units of y, ≥ 0.
+
+    Returns:
+        X of shape (n, n_inputs) and y of shape (n,).
+
+    Raises:
+        ValueError: if n, n_inputs or noise is out of range.
+
+    Source: Zhang, Lipton, Li, Smola, *Dive into Deep Learning*, the section on weight decay.
+    """
+    if n < 1 or n_inputs < 1 or noise < 0:
+        raise ValueError(f"need n ≥ 1, n_inputs ≥ 1, noise ≥ 0; got n={n}, n_inputs={n_inputs}, noise={noise}")
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, n_inputs))
+    return X, bias + weight * X.sum(1) + noise * rng.standard_normal(n)
+
+
+def check_data(X: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+    """Inputs and targets as float64 arrays, or an error that says what is wrong with them.
+
+    Args:
+        X: inputs, shape (…, n, d) with n, d ≥ 1, all finite.
+        y: targets, shape (…, n), all finite, with the same leading shape and the same n.
+
+    Returns:
+        X and y as float64 arrays.
+
+    Raises:
+        ValueError: if a shape does not fit, there is no example, or a number is NaN or infinite.
+    """
+    X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    if X.ndim < 2 or y.shape != X.shape[:-1]:
+        raise ValueError(f"X must have shape (n, d) and y shape (n,) with the same n; got {X.shape} and {y.shape}")
+    if X.size == 0:
+        raise ValueError(f"X has shape {X.shape}: at least one example and one input are needed")
+    if not (np.isfinite(X).all() and np.isfinite(y).all()):
+        raise ValueError("X or y holds NaN or infinite numbers; remove or replace those examples first")
+    return X, y
