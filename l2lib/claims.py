@@ -63,7 +63,7 @@ def claim(
     if (equals is None) != (within is None) or (within is not None and not within > 0):
         raise ValueError(f"claim {claim_id}: equals needs within=, a tolerance > 0, and nothing else takes it")
 
-    value = float(measured)
+    value = float(measured.detach() if hasattr(measured, "detach") else measured)  # a tensor in a graph warns
     low, high, bound = _interval(below, above, between, equals, within)
     inside = low <= value <= high if equals is not None else low < value < high
     if not inside or math.isnan(value):

@@ -7,6 +7,7 @@ python tools/notebooks.py sync [NOTEBOOK ...]                 write the source t
 import argparse
 import json
 import os
+import re
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -44,7 +45,7 @@ def execute(source: Path, into: Path) -> dict[str, object]:
     try:
         client.execute()
     except CellExecutionError as error:
-        return {"chapter": source.stem, "error": str(error)}
+        return {"chapter": source.stem, "error": re.sub(r"\x1b\[[0-9;]*m", "", str(error))}
     seconds = time.perf_counter() - clock
     notebook.metadata.pop("widgets", None)
     notebook.metadata["language_info"] = {"name": "python"}

@@ -1,0 +1,71 @@
+"""Data: what ships is what scikit-learn has; what is drawn follows its formula; bad data are refused."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from l2lib.datasets import check_data, linear_regression, load
+
+
+@pytest.mark.parametrize(
+    ("name", "loader", "options"), [("diabetes", "load_diabetes", {"scaled": False}), ("digits", "load_digits", {})]
+)
+def test_shipped_data_are_scikit_learns(name, loader, options):
+    import sklearn.datasets
+
+    theirs = getattr(sklearn.datasets, loader)(**options)
+    ours = load(name)
+    assert np.array_equal(ours.X, theirs.data)
+    assert np.array_equal(ours.y, theirs.target)
+    assert ours.X.dtype == np.float64
+    assert ours.y.dtype == (np.int64 if name == "digits" else np.float64)
+    assert len(ours.feature_names) == ours.X.shape[1]
+    assert ours.licence
+    assert ours.source
+
+
+def test_unknown_name_lists_the_known_ones():
+    with pytest.raises(ValueError, match=r"'iris'.*diabetes, digits"):
+        load("iris")
+
+
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 30), d=st.integers(1, 30))
+def test_linear_regression_without_noise_is_its_formula(seed, n, d):
+    X, y = linear_regression(seed, n, n_inputs=d, weight=0.5, bias=-2.0, noise=0.0)
+    assert X.shape == (n, d)
+    assert np.allclose(y, -2.0 + X @ np.full(d, 0.5), atol=1e-12)
+
+
+def test_linear_regression_has_the_stated_moments():
+    X, y = linear_regression(3, 20_000, n_inputs=4, weight=1.0, bias=0.3, noise=2.0)
+    residual = y - 0.3 - X.sum(1)
+    assert abs(residual.std() - 2.0) < 0.05  # five standard errors
+    assert abs(X.std() - 1.0) < 0.02
+    assert abs(residual.mean()) < 0.08
+
+
+def test_one_seed_gives_one_draw():
+    assert np.array_equal(linear_regression(5, 10)[0], linear_regression(5, 10)[0])
+    assert not np.array_equal(linear_regression(5, 10)[0], linear_regression(6, 10)[0])
+
+
+@pytest.mark.parametrize("options", [{"n": 0}, {"n": 3, "n_inputs": 0}, {"n": 3, "noise": -1.0}])
+def test_linear_regression_refuses_impossible_sizes(options):
+    with pytest.raises(ValueError, match="need n ≥ 1"):
+        linear_regression(0, **options)
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        (np.zeros((3, 2)), np.zeros(4), r"got \(3, 2\) and \(4,\)"),
+        (np.zeros(3), np.zeros(3), "shape"),
+        (np.zeros((0, 2)), np.zeros(0), "at least one example"),
+        (np.array([[np.nan, 1.0]]), np.zeros(1), "NaN"),
+        (np.zeros((1, 2)), np.array([np.inf]), "NaN or infinite"),
+    ],
+)
+def test_check_data_says_what_is_wrong(X, y, message):
+    with pytest.raises(ValueError, match=message):
+        check_data(X, y)

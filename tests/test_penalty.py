@@ -1,0 +1,119 @@
+"""The penalty's formulas, as identities over random cases."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from l2lib.penalty import half_life, l2_penalty, ridge, shrink_factor, shrinkage
+
+decays = st.floats(1e-4, 10)
+vectors = arrays(np.float64, st.integers(1, 6), elements=st.floats(-10, 10))
+
+
+@st.composite
+def regressions(draw, max_n=12, max_d=6):
+    """A well-scaled random regression; more inputs than examples is allowed."""
+    n, d, seed = draw(st.integers(2, max_n)), draw(st.integers(1, max_d)), draw(st.integers(0, 10_000))
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((n, d)), rng.standard_normal(n) + 3.0
+
+
+@given(w=vectors, decay=decays, half=st.booleans())
+def test_gradient_of_the_penalty(w, decay, half):
+    weight = torch.tensor(w, requires_grad=True)
+    value = l2_penalty([weight], decay, half=half)
+    (gradient,) = torch.autograd.grad(value, weight)
+    scale = 1 if half else 2
+    assert value.item() == pytest.approx(scale * decay / 2 * float(w @ w), rel=1e-12)
+    assert np.allclose(gradient.numpy(), scale * decay * w, rtol=1e-12)
+
+
+def test_penalty_adds_up_over_tensors():
+    parts = [torch.ones(2, 3), 2 * torch.ones(4)]
+    assert l2_penalty(parts, 0.5).item() == pytest.approx(0.25 * (6 + 16))
+
+
+@given(data=regressions(), decay=decays, intercept=st.booleans(), half=st.booleans())
+def test_ridge_is_the_minimum(data, decay, intercept, half):
+    X, y = data
+    w, b = ridge(X, y, decay, intercept=intercept, half=half)
+    residual = y - X @ w - b
+    scale = 1 if half else 2
+    assert np.allclose(scale * X.T @ residual / len(y), decay * w, atol=1e-9)
+    assert abs(residual.mean()) < 1e-9 or not intercept
+    assert intercept or b == 0
+
+
+@given(data=regressions(), decay=decays)
+def test_ridge_for_many_decays_is_ridge_for_each(data, decay):
+    X, y = data
+    w, b = ridge(X, y, [0.0, decay, 3 * decay])
+    assert w.shape == (3, X.shape[1])
+    assert b.shape == (3,)
+    for row, lam in enumerate([0.0, decay, 3 * decay]):
+        alone = ridge(X, y, lam)
+        assert np.allclose(w[row], alone[0], atol=1e-12)
+        assert np.allclose(b[row], alone[1], atol=1e-12)
+
+
+@given(data=regressions(max_n=5, max_d=12))
+def test_ridge_without_penalty_is_the_fit_of_smallest_norm(data):
+    X, y = data
+    expected = np.linalg.pinv(X - X.mean(0)) @ (y - y.mean())
+    assert np.allclose(ridge(X, y, 0.0)[0], expected, atol=1e-7)
+
+
+@given(data=regressions(), decay=decays)
+def test_shrinkage_sums_to_the_trace_of_the_hat_matrix(data, decay):
+    X, _ = data
+    n, d = X.shape
+    hat = X @ np.linalg.solve(X.T @ X + n * decay * np.eye(d), X.T)
+    factors = shrinkage(np.linalg.svd(X, compute_uv=False), n, decay)
+    assert factors.sum() == pytest.approx(np.trace(hat), abs=1e-9)
+    assert ((factors >= 0) & (factors <= 1)).all()
+
+
+def test_shrinkage_at_the_edges():
+    assert shrinkage([2.0, 0.0], 4, 0.0).tolist() == [1.0, 0.0]
+    assert shrinkage([2.0, 0.0], 4, 1.0).tolist() == [0.5, 0.0]
+    assert shrinkage([2.0, 0.0], 4, [0.0, 1.0]).shape == (2, 2)
+
+
+@given(lr=st.floats(1e-4, 1), decay=st.floats(1e-4, 0.99))
+def test_half_life_halves(lr, decay):
+    assert shrink_factor(lr, decay) ** half_life(lr, decay) == pytest.approx(0.5, rel=1e-9)
+
+
+def test_half_life_at_the_edges():
+    assert half_life(0.1, 0.0) == math.inf
+    assert half_life(0.5, 2.0) == 0.0
+    assert half_life(1.0, 1.5) == pytest.approx(1.0)  # the factor is -1/2
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: l2_penalty([torch.ones(2)], -0.1), "λ must be a finite number ≥ 0"),
+        (lambda: l2_penalty([torch.ones(2)], math.nan), "weight_decay is nan"),
+        (lambda: l2_penalty([], 0.1), "no weights were given"),
+        (lambda: shrink_factor(0.0, 0.1), "learning rate must be a positive"),
+        (lambda: shrink_factor(math.nan, 0.1), "lr is nan"),
+        (lambda: shrink_factor(0.1, 20.0), "must be below 2"),
+        (lambda: half_life(0.1, -1.0), "weight_decay is -1"),
+        (lambda: ridge(np.ones((3, 2)), np.ones(3), -1.0), "weight_decay is -1"),
+        (lambda: ridge(np.ones((3, 2)), np.ones(3), [0.1, math.inf]), "weight_decay is inf"),
+        (lambda: ridge(np.ones((3, 2)), np.ones(4), 0.1), "same n"),
+        (lambda: ridge(np.ones((2, 3, 2)), np.ones((2, 3)), 0.1), "one data set"),
+        (lambda: shrinkage([1.0], 0, 0.1), "n ≥ 1"),
+        (lambda: shrinkage([-1.0], 3, 0.1), "singular values ≥ 0"),
+        (lambda: shrinkage([1.0], 3, -0.1), "weight decay ≥ 0"),
+    ],
+)
+def test_bad_input_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
