@@ -37,7 +37,7 @@ help:
 STAMP := .venv/.ready
 .PHONY: setup
 setup: $(STAMP)
-$(STAMP): requirements.txt pyproject.toml
+$(STAMP): requirements.txt
 	@$(PYTHON) -c "import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f'Python 3.11 or newer is needed, this is {v.major}.{v.minor}: try make PYTHON=python3.11')"
 	$(PYTHON) -m venv --clear .venv
 	$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
@@ -46,10 +46,10 @@ $(STAMP): requirements.txt pyproject.toml
 	@$(PY) -c "import pathlib; pathlib.Path('$(STAMP)').touch()"
 
 .PHONY: lock
-lock:
+lock: $(STAMP)
 	rm -f requirements.txt
 	$(PY) -m uv pip compile --quiet --no-header --no-annotate --python-version 3.11 $(EXTRAS) pyproject.toml -o requirements.txt
-	$(PY) tools/lock.py requirements.txt
+	$(PY) -c "import pathlib; p = pathlib.Path('requirements.txt'); p.write_text(p.read_text().replace('+cpu', ''))"
 
 # ---- what readers, courses and CI call -----------------------------------------------------
 .PHONY: book test lab

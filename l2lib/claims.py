@@ -68,7 +68,7 @@ def claim(
     inside = low <= value <= high if equals is not None else low < value < high
     if not inside or math.isnan(value):
         raise ClaimError(f"{claim_id} does not hold: {sentence}. Measured {value:.6g}, must be {bound}.")
-    identity = high - low <= 2 * _ROUNDING or (low == -math.inf and 0 < high <= _ROUNDING)
+    identity = high - low < 2.1 * _ROUNDING or (low == -math.inf and 0 < high <= _ROUNDING)
     shown = bound if identity else f"{value:.3g}, must be {bound}"
     _show(
         {"kind": "claim", "id": claim_id, "sentence": sentence, "measured": None if identity else f"{value:.3g}",

@@ -146,8 +146,11 @@ def shrinkage(singular_values: ArrayLike, n: int, weight_decay: ArrayLike) -> Ar
 def check_weight_decay(weight_decay: float) -> None:
     """Refuse a λ that is negative, infinite or not a number.
 
+    Args:
+        weight_decay: λ ≥ 0.
+
     Raises:
-        ValueError: if so.
+        ValueError: if it is none.
     """
     if not (weight_decay >= 0 and math.isfinite(weight_decay)):
         raise ValueError(f"weight_decay is {weight_decay}; λ must be a finite number ≥ 0 (0 means no penalty)")

@@ -5,6 +5,7 @@ python tools/notebooks.py sync [NOTEBOOK ...]                 write the source t
 """
 
 import argparse
+import base64
 import json
 import os
 import re
@@ -22,6 +23,7 @@ from nbclient.exceptions import CellExecutionError
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 SOURCE = NOTEBOOKS / "source"
+COVER = ROOT / "book/_static/balance.png"
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 CELL_TIMEOUT = 120  # seconds
 
@@ -32,6 +34,7 @@ def read_source(path: Path) -> nbformat.NotebookNode:
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNELSPEC, "language_info": {"name": "python"}})
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number:03d}"
+        cell.metadata.pop("lines_to_next_cell", None)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     return notebook
 
@@ -64,9 +67,19 @@ def execute_all(sources: list[Path], into: Path) -> int:
         print(f"{row['chapter']}: {row.get('error') or str(row['seconds']) + ' s'}", flush=True)
     if any("error" in row for row in rows):
         return 1
-    if into != NOTEBOOKS:
+    if into == NOTEBOOKS:
+        write_cover()
+    else:
         (into / "status.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
     return 0
+
+
+def write_cover() -> None:
+    """Write the first picture of chapter 0 where the README and the landing page show it."""
+    notebook = nbformat.read(next(NOTEBOOKS.glob("00_*.ipynb")), as_version=4)
+    pictures = [output.data["image/png"] for cell in notebook.cells for output in cell.get("outputs", [])
+                if "image/png" in output.get("data", {})]  # fmt: skip
+    COVER.write_bytes(base64.b64decode(pictures[0]))
 
 
 def sync(notebooks: list[Path]) -> int:

@@ -1,0 +1,67 @@
+"""The built pages: mend what the theme leaves inaccessible, and find what needs the network or leads nowhere."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+_LOADING_RELS = {"stylesheet", "preload", "modulepreload", "prefetch", "icon", "shortcut", "manifest", "preconnect"}
+_CSS_REMOTE = re.compile(r"""(?:@import\s+|url\()\s*["']?(?:https?:)?//[^)"'\s]+""")
+
+
+class _Page(HTMLParser):
+    """Ids of a page, what it loads, and where it links to."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.ids: set[str] = set()
+        self.loads: list[str] = []
+        self.links: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note what one tag says."""
+        given = {name: value or "" for name, value in attrs}
+        self.ids.add(given.get("id", ""))
+        if tag == "a":
+            self.links.append(given.get("href", ""))
+        elif tag != "link" or _LOADING_RELS & set(given.get("rel", "").split()):
+            names = ("src", "href", "data", "action", "poster", "srcset")
+            self.loads += [given[name] for name in names if name in given and tag not in ("meta", "use")]
+
+
+def mend(output: Path) -> None:
+    """Give every page the landmarks and roles it should have."""
+    swaps = {
+        # the sidebar's title stands outside any landmark
+        '<div id="pst-primary-sidebar" ': '<div id="pst-primary-sidebar" role="navigation" aria-label="Book" ',
+        # docutils' list of citations has no list items in ARIA's sense
+        '<div role="list" class="citation-list">': '<div class="citation-list">',
+        ' role="doc-biblioentry"': "",
+    }
+    for path in output.glob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        for old, new in swaps.items():
+            text = text.replace(old, new)
+        path.write_text(text, encoding="utf-8")
+
+
+def problems_of(output: Path) -> list[str]:
+    """What on the pages would ask the network, or lead nowhere; empty if all is well."""
+    pages = {path.name: _Page(path) for path in sorted(output.glob("*.html"))}
+    found = []
+    for name, page in pages.items():
+        found += [f"{name} loads {url} from the network" for url in page.loads if urlsplit(url).netloc]
+        for url in {*page.loads, *page.links}:
+            parts = urlsplit(url)
+            if parts.scheme or parts.netloc:
+                continue
+            target = unquote(parts.path) or name
+            if not (output / target).exists():
+                found.append(f"{name} links to {url}, which is not in the book")
+            elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].ids:
+                found.append(f"{name} links to {url}, but that page has no such place")
+    for path in sorted(output.rglob("*.css")):
+        remote = _CSS_REMOTE.findall(path.read_text(encoding="utf-8"))
+        found += [f"{path.relative_to(output)} loads {url} from the network" for url in remote]
+    return found

@@ -1,0 +1,101 @@
+"""A chapter in JupyterLab: what is stored is seen, and Run All runs all."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = Path(os.environ.get("L2_NOTEBOOKS", ROOT / "notebooks"))
+SETTINGS = {
+    "notebook-extension/tracker": {"windowingMode": "none"},  # every cell is in the page, also those out of sight
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+}
+PENDING = """() => [...document.querySelectorAll(".jp-Notebook .jp-CodeCell")]
+    .filter(cell => cell.querySelector(".cm-content").textContent.trim())
+    .filter(cell => !/^\\[\\d+\\]:$/.test(cell.querySelector(".jp-InputPrompt").textContent.trim())).length"""
+
+
+def chapter() -> Path:
+    """The smallest stored chapter with a claim and a picture."""
+    for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"), key=lambda path: path.stat().st_size):
+        text = path.read_text(encoding="utf-8")
+        if "l2-claim" in text and "l2-alt" in text:
+            return path
+    pytest.skip(f"no chapter with a claim and a picture in {NOTEBOOKS}: run `make notebooks`")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[tuple[str, str]]:
+    """JupyterLab on a scratch copy of a chapter: its address, and the chapter's file name."""
+    home = tmp_path_factory.mktemp("lab")
+    source = chapter()
+    (home / "work").mkdir()
+    shutil.copy(source, home / "work")
+    for name, values in SETTINGS.items():
+        path = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
+    command += [f"--port={port}", "--ServerApp.token=t", f"--ServerApp.root_dir={home / 'work'}"]
+    scratch = {
+        "HOME": str(home),
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "IPYTHONDIR": str(home / "ipython"),
+    }
+    log = (home / "log").open("w")
+    process = subprocess.Popen(command, env=os.environ | scratch, stdout=log, stderr=log)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        for _ in range(120):
+            try:
+                urllib.request.urlopen(f"{address}/api/status?token=t", timeout=5)
+                break
+            except OSError:
+                assert process.poll() is None, (home / "log").read_text()
+                time.sleep(0.25)
+        yield address, source.name
+    finally:
+        process.terminate()
+        process.wait(20)
+        log.close()
+
+
+def test_a_chapter_in_jupyterlab(chromium, server):
+    address, name = server
+    page = chromium.new_page(viewport={"width": 1400, "height": 1000})
+    page.set_default_timeout(60_000)
+    page.goto(f"{address}/lab/tree/{name}?token=t&reset")
+
+    claim = page.locator("p.l2-claim").first
+    claim.scroll_into_view_if_needed()
+    assert claim.is_visible()
+    assert "✓" in claim.inner_text()
+    assert page.locator("details.l2-alt > summary").first.is_visible()
+    assert page.locator("details.l2-alt > summary").first.inner_text() == "This picture in words"
+    if shots := os.environ.get("L2_SHOTS"):
+        page.screenshot(path=f"{shots}/lab.png")
+
+    # Clear the stored numbers first, so that the numbers seen at the end are this run's.
+    menu = page.get_by_role("menubar")
+    menu.get_by_role("menuitem", name="Kernel", exact=True).click()
+    page.get_by_role("menuitem", name="Restart Kernel and Clear Outputs of All Cells").click()
+    page.get_by_role("button", name="Confirm Kernel Restart").click()
+    page.wait_for_function(f"({PENDING})() > 0")
+    menu.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.wait_for_function(f"({PENDING})() === 0", timeout=120_000)
+    assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    assert page.locator("p.l2-claim").count() > 0
+    page.close()

@@ -1,0 +1,21 @@
+"""Settings that every test and every notebook kernel shares."""
+
+import os
+
+import pytest
+from hypothesis import settings
+
+# Two workers with two threads each would fight for two cores. Set before torch is first imported.
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
+# The same examples on every run and every machine: a test that fails once fails again.
+settings.register_profile("book", derandomize=True, deadline=None, max_examples=50)
+settings.load_profile("book")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Two workers at most, one where this process may use one core only."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(2, usable)

@@ -1,0 +1,250 @@
+"""What every chapter must satisfy: one function a rule, each returning the problems it finds, in words."""
+
+import ast
+import html
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import nbval.plugin
+from jupytext.compare import NotebookDifference, compare_notebooks
+from nbformat import NotebookNode
+
+from l2lib.claims import MIME
+from notebooks import KERNELSPEC, read_source
+
+MAX_CELL_LINES = 20
+MAX_MEDIAN_LINES = 8
+MAX_COLUMNS = 100
+MAX_BYTES = 1_000_000
+MIN_ALT_WORDS = 12
+CELL_METADATA = {"tags", "mystnb"}
+NBVAL_TAGS = {tag.lower() for tag in nbval.plugin.metadata_tags} | {"skip-execution"}
+
+_PATH = re.compile(r"""(?:^|[\s'"(=>])(/\w[\w.+-]*/[\w.+-]+|[A-Za-z]:\\\w+|~/\w+)""", re.MULTILINE)
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
+
+Check = Callable[[NotebookNode], list[str]]
+
+
+def code_cells(notebook: NotebookNode) -> Iterator[tuple[str, NotebookNode]]:
+    """Code cells, each with a name that a writer can find it by."""
+    for number, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), start=1):
+        first = cell.source.strip().partition("\n")[0][:50]
+        yield f"code cell {number} ({first!r})", cell
+
+
+def outputs(notebook: NotebookNode) -> Iterator[tuple[str, NotebookNode]]:
+    """Every output, with the name of its cell."""
+    for where, cell in code_cells(notebook):
+        for output in cell.outputs:
+            yield where, output
+
+
+def texts(output: NotebookNode) -> Iterator[str]:
+    """What an output shows in text."""
+    if output.output_type == "stream":
+        yield output.text
+    for mime, data in output.get("data", {}).items():
+        if not mime.startswith("image/"):
+            yield data if isinstance(data, str) else str(data)
+
+
+# ---- execution -----------------------------------------------------------------------------
+def check_executed(notebook: NotebookNode) -> list[str]:
+    """Every code cell was run, once, from top to bottom: nbval compares nothing in a cell that was not."""
+    return [
+        f"{where}: execution count is {cell.execution_count}, expected {number}; run `make notebooks`"
+        for number, (where, cell) in enumerate(code_cells(notebook), start=1)
+        if cell.execution_count != number
+    ]
+
+
+def check_errors(notebook: NotebookNode) -> list[str]:
+    """No cell ended in an error."""
+    found = ((where, output) for where, output in outputs(notebook) if output.output_type == "error")
+    return [f"{where}: stored error {output.ename}: {output.evalue}" for where, output in found]
+
+
+def check_stderr(notebook: NotebookNode) -> list[str]:
+    """No warnings and no progress bars."""
+    found = ((where, output) for where, output in outputs(notebook) if output.get("name") == "stderr")
+    return [f"{where}: writes to stderr: {output.text.strip()[:100]!r}" for where, output in found]
+
+
+def check_plain_python(notebook: NotebookNode) -> list[str]:
+    """No magics, no shell: nbval passes a cell whose magic is unknown, whatever follows in it."""
+    problems = []
+    for where, cell in code_cells(notebook):
+        try:
+            ast.parse(cell.source)
+        except SyntaxError as error:
+            problems.append(f"{where}: not plain Python ({error.msg}); magics and !commands are not allowed")
+        if "get_ipython" in cell.source:
+            problems.append(f"{where}: calls get_ipython(); magics are not allowed")
+    return problems
+
+
+def check_nbval_runs_all(notebook: NotebookNode) -> list[str]:
+    """No cell asks nbval to skip it, to ignore its output or to expect an exception."""
+    problems = []
+    for where, cell in code_cells(notebook):
+        tags = {str(tag).lower() for tag in cell.metadata.get("tags", [])} & NBVAL_TAGS
+        markers = {marker for marker in nbval.plugin.comment_markers if marker in cell.source.upper()}
+        problems += [f"{where}: {name} is not allowed; every output is compared" for name in sorted(tags | markers)]
+    return problems
+
+
+# ---- what is stored ------------------------------------------------------------------------
+def check_metadata(notebook: NotebookNode) -> list[str]:
+    """No metadata but the kernel, tags, and pictures' alt text and width: no timings, no widgets."""
+    expected = {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}}
+    problems = []
+    if notebook.metadata != expected:
+        problems.append(f"notebook metadata is {dict(notebook.metadata)}, expected {expected}; run `make notebooks`")
+    for number, cell in enumerate(notebook.cells):
+        stray = (set(cell.metadata) - CELL_METADATA) | (set(cell) & {"attachments"})
+        problems += [f"cell {number}: stray metadata {name!r}; run `make notebooks`" for name in sorted(stray)]
+    for where, output in outputs(notebook):
+        metadata = output.get("metadata", {})
+        stray = set(metadata) - {"image/png"} | set(metadata.get("image/png", {})) - {"alt", "width"}
+        problems += [f"{where}: stray output metadata {name!r}" for name in sorted(stray)]
+    return problems
+
+
+def check_machine(notebook: NotebookNode) -> list[str]:
+    """No output names a folder of the machine that made it, or a memory address."""
+    problems = []
+    for where, output in outputs(notebook):
+        for text in texts(output):
+            if match := _PATH.search(text) or _ADDRESS.search(text):
+                problems.append(f"{where}: shows {match[0].strip()!r}, which differs from machine to machine")
+    return problems
+
+
+def check_figures(notebook: NotebookNode) -> list[str]:
+    """Every picture comes from ``l2lib.figures.show``: PNG, with alt text, and the same words below it."""
+    problems = []
+    for where, cell in code_cells(notebook):
+        for output, following in zip(cell.outputs, [*cell.outputs[1:], None], strict=False):
+            if problem := _picture_problem(output, following):
+                problems.append(f"{where}: {problem}; display figures with l2lib.figures.show")
+    return problems
+
+
+def _picture_problem(output: NotebookNode, following: NotebookNode | None) -> str | None:
+    data: dict[str, Any] = output.get("data", {})
+    if re.search(r"<(img|svg|canvas|iframe)\b", str(data.get("text/html", ""))):
+        return "HTML output holds a picture"
+    kinds = [mime for mime in data if mime.startswith(("image/", "application/pdf"))]
+    if not kinds:
+        return "a figure is printed, not shown" if "<Figure size" in str(data.get("text/plain")) else None
+    alt = output.metadata.get("image/png", {}).get("alt", "")
+    words = following.get("data", {}).get("text/html", "") if following else ""
+    if kinds != ["image/png"]:
+        return f"picture stored as {', '.join(kinds)}"
+    if len(alt.split()) < MIN_ALT_WORDS:
+        return f"alt text has fewer than {MIN_ALT_WORDS} words: {alt!r}"
+    if data.get("text/plain") != f"Picture: {alt}" or f"<p>{html.escape(alt)}</p>" not in words:
+        return "the alt text does not stand with the picture"
+    return None
+
+
+# ---- what is written -----------------------------------------------------------------------
+def check_cell_lengths(notebook: NotebookNode) -> list[str]:
+    """Short cells: none over 20 lines, the median at most 8; no line that a page cannot show."""
+    lengths = {where: len(cell.source.splitlines()) for where, cell in code_cells(notebook)}
+    problems = [f"{where}: {n} lines; at most {MAX_CELL_LINES}" for where, n in lengths.items() if n > MAX_CELL_LINES]
+    if lengths and median(lengths.values()) > MAX_MEDIAN_LINES:
+        problems.append(f"median code cell has {median(lengths.values())} lines; at most {MAX_MEDIAN_LINES}")
+    for where, cell in code_cells(notebook):
+        wide = max(map(len, cell.source.splitlines()), default=0)
+        if wide > MAX_COLUMNS:
+            problems.append(f"{where}: a line of {wide} characters; at most {MAX_COLUMNS}")
+    return problems
+
+
+def check_claims_agree(notebook: NotebookNode) -> list[str]:
+    """What a claim or verdict stores in its fields is what a reader sees, and nothing else looks like one."""
+    problems = []
+    for where, output in outputs(notebook):
+        data = output.get("data", {})
+        fields = data.get(MIME)
+        if fields is None:
+            fakes = [text for text in texts(output) if re.search(r"^\W*✓|class=.l2-(claim|verdict)", text)]
+            problems += [f"{where}: looks like a claim but is none: {text[:60]!r}" for text in fakes]
+            continue
+        names = ("id", "sentence", "bound") if fields["kind"] == "claim" else ("id", "says", "because", "ruling")
+        shown = {mime: data.get(mime, "").casefold() for mime in ("text/plain", "text/html")}
+        for value in [fields[name] for name in names] + [fields.get("measured") or ""]:
+            for mime, text in shown.items():
+                if (html.escape(value) if mime == "text/html" else value).casefold() not in text:
+                    problems.append(f"{where}: {fields['kind']} {fields['id']}: {value!r} is not in its {mime}")
+    return problems
+
+
+CHECKS: tuple[Check, ...] = (
+    check_executed,
+    check_errors,
+    check_stderr,
+    check_plain_python,
+    check_nbval_runs_all,
+    check_metadata,
+    check_machine,
+    check_figures,
+    check_cell_lengths,
+    check_claims_agree,
+)
+"""The rules that need nothing but the notebook."""
+
+
+# ---- rules that need more than the notebook ------------------------------------------------
+def check_twins(sources: Path, notebooks: Path) -> list[str]:
+    """Every chapter has both its files."""
+    written = {path.stem for path in sources.glob("*.py")}
+    executed = {path.stem for path in notebooks.glob("*.ipynb")}
+    return [f"{name}: no executed notebook; run `make notebooks`" for name in sorted(written - executed)] + [
+        f"{name}: no source twin; run `make sync`" for name in sorted(executed - written)
+    ]
+
+
+def check_in_sync(notebook: NotebookNode, source: Path) -> list[str]:
+    """The notebook's cells are the source's cells."""
+    written = read_source(source)
+    try:
+        compare_notebooks(written, notebook, "py:percent", raise_on_first_difference=False)
+    except NotebookDifference as difference:
+        return [f"{source.name} and its notebook differ: {difference}. Edited the source: run `make notebooks`; "
+                "edited the notebook: run `make sync`, then `make notebooks`"]  # fmt: skip
+    return []
+
+
+def check_size(path: Path) -> list[str]:
+    """A notebook stays small enough to open and to diff."""
+    size = path.stat().st_size
+    return [f"{path.name} has {size} bytes; at most {MAX_BYTES}"] if size > MAX_BYTES else []
+
+
+def check_ledger(notebook: NotebookNode, chapter: int, decides: set[str], also_claims: set[str]) -> list[str]:
+    """The chapter gives exactly the verdicts it must, each with a claim as evidence.
+
+    ``decides`` are the ledger ids that need their verdict here; ``also_claims`` those that need a claim only.
+    """
+    fields = [output.data[MIME] for _, output in outputs(notebook) if MIME in output.get("data", {})]
+    claims = {row["id"] for row in fields if row["kind"] == "claim"}
+    verdicts = Counter(row["id"] for row in fields if row["kind"] == "verdict")
+    proven = {
+        row["id"] for row in fields if row["kind"] == "verdict" and row["ruling"] not in ("opinion", "undecidable")
+    }
+    problems = [f"{name}: no verdict; this chapter must give one" for name in sorted(decides - set(verdicts))]
+    problems += [f"{name}: a verdict that this chapter does not owe" for name in sorted(set(verdicts) - decides)]
+    problems += [f"{name}: {count} verdicts; one is needed" for name, count in verdicts.items() if count > 1]
+    problems += [f"{name}: no claim holds it" for name in sorted((proven | also_claims) - claims)]
+    own = {name for name in claims if not name.startswith("S")}
+    problems += [
+        f"{name}: a claim of another chapter" for name in sorted(own) if not name.startswith(f"{chapter:02d}-")
+    ]
+    return problems

@@ -1,0 +1,208 @@
+"""The tool that plants errors tells caught, surviving and broken ones apart, and refuses a list out of date."""
+
+from pathlib import Path
+
+import mutants
+import pytest
+from outcomes import Failure, run_pytest
+
+from notebooks import execute
+
+MODULE = '''"""A toy."""
+
+
+def half(x: float) -> float:
+    if x < 0:
+        raise ValueError("x must be >= 0")
+    unused = 1
+    return x / 2
+'''
+TEST = """import pytest
+from l2lib.toy import half
+
+def test_half():
+    assert half(3) == 1.5
+
+def test_refuses():
+    with pytest.raises(ValueError):
+        half(-1)
+"""
+CHAPTER = """# %%
+from l2lib.toy import half
+
+# %%
+x = half(8) + 0
+print("half of eight is", x)
+
+# %%
+assert x < 100, "x is large"
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A module, its test and a chapter; no test of the tool changes a file in it."""
+    root = tmp_path_factory.mktemp("project")
+    for folder in ("l2lib", "tests", "notebooks/source"):
+        (root / folder).mkdir(parents=True)
+    (root / "pyproject.toml").write_text("[tool.pytest.ini_options]\naddopts = '--nbval --nbval-current-env'\n")
+    (root / "l2lib/__init__.py").touch()
+    (root / "l2lib/toy.py").write_text(MODULE)
+    (root / "tests/test_toy.py").write_text(TEST)
+    (root / "notebooks/source/01_toy.py").write_text(CHAPTER)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(root))
+        assert "error" not in execute(root / "notebooks/source/01_toy.py", root / "notebooks")
+    return root
+
+
+def write_list(project: Path, *rows: tuple[str, str, str, str]) -> None:
+    """Write a list of mutants: name, file, what is found, what it becomes."""
+    text = "".join(
+        f"[[mutant]]\nname = '{name}'\nfile = '{file}'\nfind = '''{find}'''\nreplace = '''{replace}'''\n"
+        for name, file, find, replace in rows
+    )
+    (project / "tests/mutants.toml").write_text(text, encoding="utf-8")
+
+
+TOY, SOURCE = "l2lib/toy.py", "notebooks/source/01_toy.py"
+
+
+def test_states(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_list(
+        project,
+        ("same length", TOY, "x / 2", "x / 4"),
+        ("unused", TOY, "unused = 1", "unused = 2"),
+        ("no such name", TOY, "return x", "return y"),
+        ("other output", SOURCE, "half(8) + 0", "half(9) + 0"),
+        ("assertion", SOURCE, "assert x < 100", "assert x > 100"),
+    )
+    before = {path: path.read_bytes() for path in project.rglob("*.*") if path.is_file()}
+    assert mutants.main(["--root", str(project)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    found = {line[10:23].strip(): (line.split()[0], line.split(" s  ")[1]) for line in lines[:-1]}
+    assert found["same length"] == ("caught", "test_toy.py::test_half")
+    assert found["unused"] == ("SURVIVED", "passed tests/test_toy.py")
+    assert found["no such name"][0] == "BROKEN"
+    assert "NameError" in found["no such name"][1]
+    assert found["other output"] == ("caught", "01_toy::Cell 1 output differs")
+    assert found["assertion"] == ("caught", "01_toy::Cell 2")
+    assert lines[-1].startswith("5 mutants: 3 caught, 1 survived, 1 broken")
+    assert before == {path: path.read_bytes() for path in project.rglob("*.*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("states", "code"), [(["caught"] * 2, 0), (["caught", "SURVIVED"], 1), (["BROKEN", "caught"], 1)]
+)
+def test_exit_code(project: Path, monkeypatch: pytest.MonkeyPatch, states: list[str], code: int) -> None:
+    def run(root: Path, wanted: list[mutants.Mutant], workers: int) -> list[mutants.Result]:
+        assert [mutant.name for mutant in wanted] == ["wrong factor", "wrong sum"]
+        return [mutants.Result(mutant, state, "", 1.0) for mutant, state in zip(wanted, states, strict=True)]
+
+    monkeypatch.setattr(mutants, "run", run)
+    rows = [("wrong factor", "x / 3"), ("wrong sum", "x + 2"), ("not asked for", "x")]
+    write_list(project, *[(name, TOY, "x / 2", replace) for name, replace in rows])
+    assert mutants.main(["--root", str(project), "factor", "sum"]) == code
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        (("stale", TOY, "x / 5", "x"), "stale: the text to find stands 0 times"),
+        (("often", TOY, "x", "y"), "often: the text to find stands"),
+        (("idle", TOY, "x / 2", "x / 2"), "idle: find and replace are the same"),
+        (("no file", "l2lib/none.py", "x", "y"), "no file: the text to find stands 0 times"),
+        (("no check", "l2lib/__init__.py", "x", "y"), "name its checks"),
+        (("empty", TOY, "", "y"), "empty: the text to find stands 0 times"),
+    ],
+)
+def test_stale_list_is_refused(
+    project: Path, capsys: pytest.CaptureFixture[str], row: tuple[str, str, str, str], problem: str
+) -> None:
+    write_list(project, row)
+    assert mutants.main(["--root", str(project)]) == 2
+    assert problem in capsys.readouterr().err
+
+
+def test_names_twice_missing_fields_and_no_match_are_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_list(project, *[("same name", TOY, "x / 2", "x / 3")] * 2)
+    assert mutants.main(["--root", str(project)]) == 2
+    assert "same name: the name is given twice" in capsys.readouterr().err
+    (project / "tests/mutants.toml").write_text("[[mutant]]\nname = 'short'\n")
+    assert mutants.main(["--root", str(project)]) == 2
+    assert "short: needs name, file, find" in capsys.readouterr().err
+    write_list(project, ("factor", TOY, "x / 2", "x / 3"))
+    assert mutants.main(["--root", str(project), "nothing like it"]) == 2
+    assert "no mutant's name or file holds" in capsys.readouterr().err
+
+
+def test_failing_checks_are_refused_before_anything_is_planted(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing = project / "tests/test_failing.py"
+    failing.write_text("def test_fails():\n    assert 1 == 2\n")
+    (project / "tests/mutants.toml").write_text(
+        f"[[mutant]]\nname='a'\nfile='{TOY}'\nfind='x / 2'\nreplace='x / 3'\nchecks=['tests/test_failing.py']\n"
+    )
+    try:
+        assert mutants.main(["--root", str(project)]) == 2
+    finally:
+        failing.unlink()
+    assert "fail without any planted error" in capsys.readouterr().err
+
+
+def test_only_findings_count_as_caught(tmp_path: Path) -> None:
+    """Every kind of failure, told apart by the plugin."""
+    (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
+    (tmp_path / "test_kinds.py").write_text(
+        """
+import pytest
+from l2lib.claims import claim
+
+def test_claim():
+    claim("S3-01", "it holds", measured=1, below=0)
+
+def test_assertion():
+    assert 1 == 2
+
+def test_not_raised():
+    with pytest.raises(ValueError):
+        pass
+
+def test_group():
+    raise ExceptionGroup("two", [AssertionError("a"), AssertionError("b")])
+
+def test_mixed_group():
+    raise ExceptionGroup("two", [AssertionError("a"), TypeError("b")])
+
+def test_type():
+    len(1)
+
+@pytest.fixture
+def fixture():
+    raise KeyError("b")
+
+def test_setup(fixture):
+    pass
+
+def test_passes():
+    pass
+"""
+    )
+    (tmp_path / "test_import.py").write_text("import l2lib.no_such_module\n")
+    arguments = ["--continue-on-collection-errors", "-p", "no:nbval"]
+    failures = run_pytest(arguments, root=tmp_path, environment={"PYTHONPATH": str(mutants.ROOT)})
+    assert {failure.where.rpartition("::")[2]: failure.kind for failure in failures} == {
+        "test_import.py": "error",
+        "test_claim": "claim",
+        "test_assertion": "assertion",
+        "test_not_raised": "assertion",
+        "test_group": "assertion",
+        "test_mixed_group": "error",
+        "test_type": "error",
+        "test_setup": "error",
+    }
+    first = mutants.Mutant("a", "b", "c", "d", ("e",))
+    claimed = next(failure for failure in failures if failure.kind == "claim")
+    assert mutants.judge(first, [claimed], 1.0).by == "test_kinds.py::test_claim claim S3-01"
+    assert mutants.judge(first, [Failure("t", "error", "TypeError: no")], 1.0).state == "BROKEN"

@@ -1,0 +1,331 @@
+"""Every chapter keeps the rules of notebook_checks; every rule refuses what it is there for; nbval bites."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import notebook_checks as checks
+import pytest
+from nbformat import NotebookNode
+from outcomes import run_pytest
+
+from l2lib.claims import MIME
+from notebooks import NOTEBOOKS, ROOT, SOURCE, execute
+
+# Which ledger lines get their verdict in which chapter. A new chapter needs a row, be it empty.
+DECIDES: dict[int, set[str]] = {
+    0: set(),
+    1: {"S3-01", "S3-02", "S3-03", "S3-04", "S3-06", "S3-07", "S3-08", "S3-10", "S3-12"}
+    | {"S0-03", "S0-09", "S0-10", "S0-12"}
+    | {"S2-17", "S2-18", "S2-19", "S2-20", "S2-21", "S2-22", "S2-23", "S2-25"},
+    2: {"S0-11", "S2-05", "S2-06", "S2-07", "S2-08", "S2-09", "S3-09", "S3-13"},
+}
+# Lines that get a claim in a chapter, and their verdict in a later one.
+ALSO_CLAIMS: dict[int, set[str]] = {1: {"S3-09"}}
+
+# Chapters with one file only are left to test_every_chapter_has_both_files.
+CHAPTERS = sorted({path.stem for path in NOTEBOOKS.glob("*.ipynb")} & {path.stem for path in SOURCE.glob("*.py")})
+
+
+# ---- the chapters --------------------------------------------------------------------------
+def test_every_chapter_has_both_files() -> None:
+    assert checks.check_twins(SOURCE, NOTEBOOKS) == []
+
+
+def test_every_chapter_of_the_table_is_there_and_every_chapter_is_in_the_table() -> None:
+    assert sorted(int(name[:2]) for name in CHAPTERS) == sorted(DECIDES)
+
+
+def test_no_ledger_line_is_decided_twice() -> None:
+    decided = [name for names in DECIDES.values() for name in names]
+    assert len(decided) == len(set(decided))
+
+
+@pytest.mark.parametrize("check", checks.CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_chapter(chapter: str, check: checks.Check) -> None:
+    assert check(nbformat.read(NOTEBOOKS / f"{chapter}.ipynb", as_version=4)) == []
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_chapter_is_in_sync_with_its_source(chapter: str) -> None:
+    notebook = nbformat.read(NOTEBOOKS / f"{chapter}.ipynb", as_version=4)
+    assert checks.check_in_sync(notebook, SOURCE / f"{chapter}.py") == []
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_chapter_file_is_small(chapter: str) -> None:
+    assert checks.check_size(NOTEBOOKS / f"{chapter}.ipynb") == []
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_chapter_decides_its_lines_of_the_ledger(chapter: str) -> None:
+    notebook, number = nbformat.read(NOTEBOOKS / f"{chapter}.ipynb", as_version=4), int(chapter[:2])
+    assert checks.check_ledger(notebook, number, DECIDES[number], ALSO_CLAIMS.get(number, set())) == []
+
+
+# ---- a sample that keeps every rule, and faults that break one -----------------------------
+SAMPLE = """# %% [markdown]
+# # A sample
+# Half of ‖w‖², and its picture.
+
+# %%
+import numpy as np
+from l2lib import figures
+from l2lib.claims import claim, verdict
+
+# %%
+w = np.array([3.0, 4.0])
+print(f"penalty {w @ w / 2:.1f}")
+
+# %%
+claim("S3-01", "the penalty is half the squared norm, or so <they> say",
+      measured=w @ w / 2, between=(12, 13))
+claim("09-identity", "the norm is 5", measured=abs(np.linalg.norm(w) - 5), below=1e-12)
+verdict("S3-01", "a sum of squares", "convention", "the factor of one half is a choice")
+verdict("S0-14", "more dimensions to search", "opinion", "nothing to measure")
+
+# %%
+fig, ax = figures.subplots(figsize=(2, 2))
+ax.plot(w)
+ax.set(title="The second weight is larger", xlabel="index", ylabel="weight")
+figures.show(fig, "A line that rises from a weight of 3 at index 0 to 4 at index 1.")
+"""
+DECIDED = {"S3-01", "S0-14"}
+
+
+@pytest.fixture(scope="module")
+def sample_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sample")
+    (folder / "09_sample.py").write_text(SAMPLE, encoding="utf-8")
+    status = execute(folder / "09_sample.py", folder)
+    assert "error" not in status, status["error"]
+    return folder / "09_sample.ipynb"
+
+
+@pytest.fixture
+def sample(sample_path: Path) -> NotebookNode:
+    return nbformat.read(sample_path, as_version=4)
+
+
+def code(notebook: NotebookNode, number: int) -> NotebookNode:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"][number - 1]
+
+
+def prints(text: str) -> Callable[[NotebookNode], None]:
+    """The fault of showing this text."""
+    return lambda notebook: code(notebook, 2).outputs.append(nbformat.v4.new_output("stream", text=text))
+
+
+def shows(**data: object) -> Callable[[NotebookNode], None]:
+    """The fault of displaying this data, whose mime types are written with two underscores for the slash."""
+    bundle = {mime.replace("__", "/"): value for mime, value in data.items()}
+    return lambda notebook: code(notebook, 2).outputs.append(nbformat.v4.new_output("display_data", bundle))
+
+
+def says(line: str, number: int = 2) -> Callable[[NotebookNode], None]:
+    """The fault of a code cell with this line on top."""
+
+    def fault(notebook: NotebookNode) -> None:
+        code(notebook, number).source = line + "\n" + code(notebook, number).source
+
+    return fault
+
+
+def sets(path: str, value: object) -> Callable[[NotebookNode], None]:
+    """The fault of a code cell with this value at ``number/key/key…``."""
+
+    def fault(notebook: NotebookNode) -> None:
+        number, *keys, last = path.split("/")
+        node = code(notebook, int(number))
+        for key in keys:
+            node = node[int(key)] if key.isdigit() else node[key]
+        node[last.replace("|", "/")] = value
+
+    return fault
+
+
+def swap_bound(notebook: NotebookNode) -> None:
+    code(notebook, 3).outputs[0].data[MIME]["bound"] = "between 1 and 2"
+
+
+def forget_words(notebook: NotebookNode) -> None:
+    del code(notebook, 4).outputs[1]
+
+
+def lengthen_all(notebook: NotebookNode) -> None:
+    for number in range(1, 5):
+        code(notebook, number).source = "\n".join(f"x{i} = {i}" for i in range(9))
+
+
+def stray_notebook_metadata(notebook: NotebookNode) -> None:
+    notebook.metadata["widgets"] = {}
+
+
+def attachment(notebook: NotebookNode) -> None:
+    notebook.cells[0]["attachments"] = {"a.png": {"image/png": "AAAA"}}
+
+
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+error = nbformat.v4.new_output("error", ename="ClaimError", evalue="no", traceback=[])
+FAULTS: list[tuple[str, checks.Check, Callable[[NotebookNode], None]]] = [
+    ("cell not run", checks.check_executed, sets("2/execution_count", None)),
+    ("cell run twice", checks.check_executed, sets("2/execution_count", 5)),
+    ("stored error", checks.check_errors, lambda n: code(n, 2).outputs.append(error)),
+    ("warning", checks.check_stderr, sets("2/outputs/0/name", "stderr")),
+    ("unknown magic", checks.check_plain_python, says("%nonsense")),
+    ("cell magic", checks.check_plain_python, says("%%time")),
+    ("shell", checks.check_plain_python, says("!ls")),
+    ("help", checks.check_plain_python, says("np.array?")),
+    ("magic by call", checks.check_plain_python, says("get_ipython().run_line_magic('time', '1')")),
+    ("output ignored", checks.check_nbval_runs_all, says("# NBVAL_IGNORE_OUTPUT")),
+    ("cell skipped by comment", checks.check_nbval_runs_all, says("# NBVAL_SKIP")),
+    ("cell skipped by tag", checks.check_nbval_runs_all, sets("2/metadata/tags", ["nbval-skip"])),
+    ("exception expected", checks.check_nbval_runs_all, sets("2/metadata/tags", ["raises-exception"])),
+    ("output ignored by tag", checks.check_nbval_runs_all, sets("2/metadata/tags", ["nbval-ignore-output"])),
+    ("timings", checks.check_metadata, sets("2/metadata/execution", {"iopub.execute_input": "2026"})),
+    ("stray cell metadata", checks.check_metadata, sets("2/metadata/collapsed", True)),
+    ("stray notebook metadata", checks.check_metadata, stray_notebook_metadata),
+    ("stray output metadata", checks.check_metadata, sets("4/outputs/0/metadata/extra", 1)),
+    ("attached picture", checks.check_metadata, attachment),
+    ("path printed", checks.check_machine, prints("read /srv/data/digits.npz")),
+    ("path in quotes", checks.check_machine, prints("PosixPath('/srv/data')")),
+    ("path on Windows", checks.check_machine, prints(r"read D:\data\digits")),
+    ("path in HTML", checks.check_machine, shows(text__html="<td>/srv/data/digits.npz</td>", text__plain="")),
+    ("address", checks.check_machine, shows(text__plain="<object at 0x7f00deadbeef>")),
+    ("picture without alt", checks.check_figures, sets("4/outputs/0/metadata", {})),
+    ("picture with short alt", checks.check_figures, sets("4/outputs/0/metadata/image|png", {"alt": "a line"})),
+    ("picture with another alt", checks.check_figures, sets("4/outputs/0/data/text|plain", "Picture: of a cat")),
+    ("picture without words", checks.check_figures, forget_words),
+    ("picture by plt.show", checks.check_figures, shows(image__png=PNG, text__plain="<Figure size 2x2>")),
+    ("SVG", checks.check_figures, shows(**{"image__svg+xml": "<svg/>"})),
+    ("picture in HTML", checks.check_figures, shows(text__html=f'<img src="data:image/png;base64,{PNG}">')),
+    ("figure printed", checks.check_figures, shows(text__plain="<Figure size 200x200 with 1 Axes>")),
+    ("long cell", checks.check_cell_lengths, says("x = 1\n" * 20)),
+    ("long cells", checks.check_cell_lengths, lengthen_all),
+    ("bound not shown", checks.check_claims_agree, swap_bound),
+    ("another id in plain text", checks.check_claims_agree, sets("3/outputs/0/data/text|plain", "✓ S3-02 the penalty")),
+    ("another sentence in HTML", checks.check_claims_agree, sets("3/outputs/2/data/text|html", "<b>S3-01</b> sum")),
+    ("printed claim", checks.check_claims_agree, prints("✓ S3-01  all is well")),
+    ("claim in HTML", checks.check_claims_agree, shows(text__html='<p class="l2-claim">S3-01</p>')),
+]
+
+
+@pytest.mark.parametrize("check", checks.CHECKS, ids=lambda check: check.__name__)
+def test_sample_passes(sample: NotebookNode, check: checks.Check) -> None:
+    assert check(sample) == []
+
+
+@pytest.mark.parametrize(("name", "check", "fault"), FAULTS, ids=[name for name, _, _ in FAULTS])
+def test_fault_is_refused(
+    sample: NotebookNode, name: str, check: checks.Check, fault: Callable[[NotebookNode], None]
+) -> None:
+    faulty = copy.deepcopy(sample)
+    fault(faulty)
+    assert faulty != sample, f"{name}: the fault changed nothing"
+    assert check(faulty)
+
+
+def test_every_rule_has_a_fault() -> None:
+    assert {check for _, check, _ in FAULTS} == set(checks.CHECKS)
+
+
+@pytest.mark.parametrize("text", ["loss 1/2 and/or λ/n", "https://example.org/a/b", "half-life ln 2/(ηλ)", "0x1f"])
+def test_harmless_text_is_allowed(sample: NotebookNode, text: str) -> None:
+    prints(text)(sample)
+    assert checks.check_machine(sample) == []
+
+
+# ---- twins, sizes, the ledger --------------------------------------------------------------
+def test_sample_is_in_sync(sample: NotebookNode, sample_path: Path) -> None:
+    assert checks.check_in_sync(sample, sample_path.with_suffix(".py")) == []
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        ("{w @ w / 2:.1f}", "{w @ w / 2:.2f}"),
+        ("Half of", "Twice"),
+        ("# %%\nw =", '# %% tags=["hide-input"]\nw ='),
+        ("# %%\nfig,", "# %% [markdown]\n# fig,"),
+        ("\nw = ", "\n# %%\nw = "),
+        ("# %%\nfig", "# %%\nx = 1\n\n# %%\nfig"),
+    ],
+    ids=["code", "prose", "tag", "cell type", "empty cell", "more cells"],
+)
+def test_source_out_of_sync_is_refused(
+    sample: NotebookNode, sample_path: Path, edit: tuple[str, str], tmp_path: Path
+) -> None:
+    text = sample_path.with_suffix(".py").read_text(encoding="utf-8")
+    assert edit[0] in text
+    (tmp_path / "09_sample.py").write_text(text.replace(*edit), encoding="utf-8")
+    assert len(checks.check_in_sync(sample, tmp_path / "09_sample.py")) == 1
+
+
+def test_missing_twins_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "01_a.ipynb").touch()
+    (tmp_path / "source/02_b.py").touch()
+    problems = checks.check_twins(tmp_path / "source", tmp_path)
+    assert [problem[:4] for problem in problems] == ["02_b", "01_a"]
+
+
+def test_large_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.ipynb"
+    path.write_bytes(b" " * checks.MAX_BYTES)
+    assert checks.check_size(path) == []
+    path.write_bytes(b" " * (checks.MAX_BYTES + 1))
+    assert len(checks.check_size(path)) == 1
+
+
+def drop(kind: str, name: str) -> Callable[[NotebookNode], None]:
+    def fault(notebook: NotebookNode) -> None:
+        cell = code(notebook, 3)
+        kept = [out for out in cell.outputs if (out.data[MIME]["kind"], out.data[MIME]["id"]) != (kind, name)]
+        assert len(kept) == len(cell.outputs) - 1
+        cell.outputs = kept
+
+    return fault
+
+
+def test_sample_decides_its_lines(sample: NotebookNode) -> None:
+    assert checks.check_ledger(sample, 9, DECIDED, {"S3-01"}) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "problem"),
+    [
+        (drop("verdict", "S3-01"), "S3-01: no verdict"),
+        (drop("claim", "S3-01"), "S3-01: no claim"),
+        (lambda n: code(n, 3).outputs.append(code(n, 3).outputs[2]), "S3-01: 2 verdicts"),
+        (lambda n: code(n, 3).outputs[3].data[MIME].update(id="S0-18"), "S0-14: no verdict"),
+        (lambda n: code(n, 3).outputs[3].data[MIME].update(ruling="true"), "S0-14: no claim"),
+        (lambda n: code(n, 3).outputs[1].data[MIME].update(id="08-identity"), "08-identity: a claim of another"),
+    ],
+)
+def test_ledger_fault_is_refused(sample: NotebookNode, fault: Callable[[NotebookNode], None], problem: str) -> None:
+    fault(sample)
+    assert any(found.startswith(problem) for found in checks.check_ledger(sample, 9, DECIDED, set()))
+
+
+def test_verdict_not_owed_and_claim_owed_are_refused(sample: NotebookNode) -> None:
+    assert checks.check_ledger(sample, 9, {"S3-01"}, set()) == ["S0-14: a verdict that this chapter does not owe"]
+    assert checks.check_ledger(sample, 9, DECIDED, {"S3-09"}) == ["S3-09: no claim holds it"]
+
+
+# ---- nbval ---------------------------------------------------------------------------------
+def test_nbval_refuses_one_changed_digit(sample: NotebookNode, tmp_path: Path) -> None:
+    """The same options as `make test`, on the sample as it is and on a copy with two stored digits changed."""
+    sample.cells.pop()  # no picture: it takes a second to import what draws it
+    code(sample, 1).source = code(sample, 1).source.replace("from l2lib import figures\n", "")
+    text = nbformat.writes(sample)
+    (tmp_path / "same.ipynb").write_text(text, encoding="utf-8")
+    for old, new in [("penalty 12.5", "penalty 12.6"), ("12.5, must be", "12.4, must be")]:
+        assert old in text
+        text = text.replace(old, new, 1)
+    (tmp_path / "changed.ipynb").write_text(text, encoding="utf-8")
+    failures = run_pytest(["-c", str(ROOT / "pyproject.toml"), "-n0", str(tmp_path)], root=tmp_path, environment={})
+    assert [failure.kind for failure in failures] == ["output", "output"]
+    cells = [failure.where.rpartition("/")[2] for failure in failures]
+    assert cells == ["changed.ipynb::Cell 1", "changed.ipynb::Cell 2"]

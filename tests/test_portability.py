@@ -1,0 +1,80 @@
+"""The portability tool sets what it says, reports what fails, and skips what a machine cannot do."""
+
+import platform
+from pathlib import Path
+
+import portability
+import pytest
+from outcomes import Failure
+
+PLAIN = {"torch": "a", "NumPy": "b"}
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], dict[str, str]]]:
+    """The pytest runs that were asked for; one with seed 2 fails, and no arithmetic changes but with Haswell."""
+    made: list[tuple[list[str], dict[str, str]]] = []
+
+    def run_pytest(arguments: list[str], *, root: Path, environment: dict[str, str], seconds: float) -> list[Failure]:
+        made.append((arguments, environment))
+        failed = environment["L2LIB_SEED"] == "2"
+        return [Failure("01_a.ipynb::Cell 3", "claim", "ClaimError: S3-01 does not hold")] if failed else []
+
+    monkeypatch.setattr(portability, "run_pytest", run_pytest)
+    changed = PLAIN | {"NumPy": "c"}
+    monkeypatch.setattr(portability, "probe", lambda env: changed if "OPENBLAS_CORETYPE" in env else PLAIN)
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    return made
+
+
+def test_all_runs(calls: list[tuple[list[str], dict[str, str]]], capsys: pytest.CaptureFixture[str]) -> None:
+    assert portability.main([]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines].count("FAILED") == 1
+    failed = next(i for i, line in enumerate(lines) if line.startswith("FAILED"))
+    assert "seed 2" in lines[failed]
+    assert lines[failed + 1].strip() == "01_a.ipynb::Cell 3: ClaimError: S3-01 does not hold"
+    assert next(line for line in lines if "avx2" in line).endswith("differs: NumPy")
+    assert next(line for line in lines if "one thread" in line).endswith("differs: nothing")
+    assert lines[-1].startswith("8 runs, 1 failed")
+
+
+def test_what_is_set(calls: list[tuple[list[str], dict[str, str]]]) -> None:
+    portability.main([])
+    environments = {tuple(sorted(environment.items())): environment for _, environment in calls}
+    assert len(environments) == len(calls) == 8
+    assert [environment["L2LIB_SEED"] for _, environment in calls] == ["0"] * 5 + ["1", "2", "3"]
+    assert [environment["OMP_NUM_THREADS"] for _, environment in calls] == ["1", "2", *["1"] * 6]
+    compared = ["--nbval " in " ".join(arguments) for arguments, _ in calls]
+    assert compared == [environment["L2LIB_SEED"] == "0" for _, environment in calls]
+
+
+def test_passing_runs_pass(calls: list[tuple[list[str], dict[str, str]]]) -> None:
+    assert portability.main(["thread", "seed 1"]) == 0
+    assert len(calls) == 3
+
+
+def test_other_processors_skip_x86_runs(
+    calls: list[tuple[list[str], dict[str, str]]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "arm64")
+    assert portability.main(["avx2", "sse", "mkl", "one"]) == 0
+    assert len(calls) == 1
+    assert capsys.readouterr().out.count("skipped") == 3
+
+
+def test_unknown_run_is_refused() -> None:
+    with pytest.raises(SystemExit):
+        portability.main(["no such run"])
+
+
+def test_numpy_features_are_those_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Umath:
+        __cpu_features__ = {"X86_V3": True, "X86_V4": True, "AVX512_SPR": False}  # noqa: RUF012
+        __cpu_dispatch__ = ["X86_V3", "X86_V4", "AVX512_SPR"]  # noqa: RUF012
+
+    monkeypatch.setattr(portability.importlib, "import_module", lambda name: Umath)
+    assert portability.numpy_without("X86_V4", "AVX512") == {"NPY_DISABLE_CPU_FEATURES": "X86_V4"}
+    assert portability.numpy_without("NEON") == {}

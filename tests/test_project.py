@@ -1,0 +1,306 @@
+"""The project's own order: dependency lists in step, small modules, documented functions, clean tools and files."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from notebooks import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = ("notebooks", "test", "book")
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+CONDA_ONLY = {"python", "pip"}
+MODULES = sorted((ROOT / "l2lib").glob("*.py"))
+MAX_MODULE_LINES = 200
+MAX_BODY_LINES = 30
+MAX_BYTES = 1_000_000
+
+
+def needed() -> dict[str, SpecifierSet]:
+    """What pyproject.toml asks for, outside the browser checks."""
+    lines = [*PROJECT["dependencies"], *(line for name in EXTRAS for line in PROJECT["optional-dependencies"][name])]
+    return {canonicalize_name(r.name): r.specifier for r in map(Requirement, lines)}
+
+
+# ---- dependency lists ----------------------------------------------------------------------
+def conda_problems(text: str) -> list[str]:
+    """How an environment.yml differs from pyproject.toml."""
+    environment = yaml.safe_load(text)
+    *conda, last = environment["dependencies"]
+    pip = last["pip"]
+    listed = {r.name: r.specifier for r in map(Requirement, [*conda, *(line for line in pip if line != "-e .")])}
+    wanted = {CONDA_NAMES.get(name, name): ranges for name, ranges in needed().items()}
+    wanted["python"], wanted["pip"] = SpecifierSet(PROJECT["requires-python"]), SpecifierSet()
+    problems = [f"{name} is missing" for name in sorted(wanted.keys() - listed.keys())]
+    problems += [f"{name} is not in pyproject.toml" for name in sorted(listed.keys() - wanted.keys())]
+    both = sorted(wanted.keys() & listed.keys())
+    problems += [f"{name}: {listed[name]} is not {wanted[name]}" for name in both if listed[name] != wanted[name]]
+    if environment["channels"] != ["conda-forge", "nodefaults"]:
+        problems.append(f"channels are {environment['channels']}")
+    return problems if "-e ." in pip else [*problems, "l2lib itself is missing from pip's list"]
+
+
+def pin_problems(text: str) -> list[str]:
+    """What is wrong with a requirements.txt: every line an exact public pin, every dependency within its range."""
+    problems, pins = [], {}
+    for line in text.splitlines():
+        match = re.fullmatch(r"([A-Za-z0-9._-]+)(?:\[[\w,-]+\])?==([0-9][\w.]*)( ;.*)?", line)
+        if match:
+            pins[canonicalize_name(match[1])] = Version(match[2])
+        elif line.strip() and not line.startswith("#"):
+            problems.append(f"not an exact, public pin: {line}")
+        elif "/" in line:
+            problems.append(f"names a place: {line}")
+    for name, ranges in needed().items():
+        if name not in pins:
+            problems.append(f"{name} is not pinned")
+        elif pins[name] not in ranges:
+            problems.append(f"{name}=={pins[name]} is outside {ranges}")
+    return problems
+
+
+CONDA_TEXT = (ROOT / "environment.yml").read_text(encoding="utf-8")
+PIN_TEXT = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+
+
+def test_environment_is_in_step_with_pyproject() -> None:
+    assert conda_problems(CONDA_TEXT) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("  - nbval >=0.11\n", ""),
+        ("numpy >=2.2", "numpy >=2.1"),
+        ("pytorch >=2.13,<2.14", "pytorch >=2.13"),
+        ("python >=3.11", "python >=3.10"),
+        ("  - ruff", "  - black\n  - ruff"),
+        ("- nodefaults", "- defaults"),
+        ("      - -e .\n", ""),
+        (">=0.0.2", ">=0.0.1"),
+    ],
+)
+def test_environment_out_of_step_is_refused(old: str, new: str) -> None:
+    assert old in CONDA_TEXT
+    assert len(conda_problems(CONDA_TEXT.replace(old, new))) == 1
+
+
+def test_requirements_are_exact_public_pins_within_range() -> None:
+    assert pin_problems(PIN_TEXT) == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement"),
+    [
+        (r"^torch==(.*)$", r"torch==\1+cpu"),
+        (r"^torch==.*$", "torch @ https://example.org/torch.whl"),
+        (r"^torch==.*$", "torch==2.12.0"),
+        (r"^torch==.*$", ""),
+        (r"^torch==.*$", "torch>=2.13"),
+        (r"\A", "--index-url https://example.org/simple\n"),
+        (r"\A", "# from /srv/wheels\n"),
+        (r"^nbval==.*$", "./nbval.whl"),
+    ],
+)
+def test_loose_requirements_are_refused(pattern: str, replacement: str) -> None:
+    changed = re.sub(pattern, replacement, PIN_TEXT, count=1, flags=re.MULTILINE)
+    assert changed != PIN_TEXT
+    assert pin_problems(changed)
+
+
+# ---- l2lib: small and documented -----------------------------------------------------------
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def functions(tree: ast.Module) -> Iterator[Function]:
+    return (node for node in ast.walk(tree) if isinstance(node, Function))
+
+
+def body_lines(function: Function, text: str) -> int:
+    """Lines of code below the signature: without docstring, comments and blank lines."""
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    if not body:
+        return 0
+    lines = text.splitlines()[body[0].lineno - 1 : function.end_lineno]
+    return sum(bool(line.strip()) and not line.strip().startswith("#") for line in lines)
+
+
+def size_problems(text: str) -> list[str]:
+    """A module and functions that a reader can take in."""
+    problems = [
+        f"{f.name}: {n} lines" for f in functions(ast.parse(text)) if (n := body_lines(f, text)) > MAX_BODY_LINES
+    ]
+    length = len(text.splitlines())
+    return problems + ([f"module: {length} lines"] if length > MAX_MODULE_LINES else [])
+
+
+def public(tree: ast.Module) -> Iterator[tuple[str, Function | ast.ClassDef]]:
+    """Public functions, classes and methods, by name."""
+    for node in tree.body:
+        if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_"):
+            yield node.name, node
+            for inner in node.body if isinstance(node, ast.ClassDef) else []:
+                if isinstance(inner, Function) and not inner.name.startswith("_"):
+                    yield f"{node.name}.{inner.name}", inner
+
+
+def docstring_problems(text: str) -> list[str]:
+    """Public names without a docstring, or with one that leaves out an argument, the result or an error.
+
+    A docstring of one line is enough for at most two arguments, if nothing is raised.
+    """
+    problems = []
+    for name, node in public(ast.parse(text)):
+        words = ast.get_docstring(node) or ""
+        missing = [] if words else ["a docstring"]
+        if words and not isinstance(node, ast.ClassDef):
+            missing = missing_sections(node, words)
+        problems += [f"{name}: the docstring lacks {part}" for part in missing]
+    return problems
+
+
+def missing_sections(function: Function, words: str) -> list[str]:
+    arguments = function.args
+    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+    names = [argument.arg for argument in named if argument and argument.arg not in ("self", "cls")]
+    returns = isinstance(function.returns, ast.AST) and ast.unparse(function.returns) != "None"
+    raises = any(isinstance(node, ast.Raise) and node.exc for node in ast.walk(function))
+    properties = any(ast.unparse(decorator).endswith("property") for decorator in function.decorator_list)
+    short = "\n" not in words and len(names) <= 2
+    missing = [] if short else [f"the argument {name!r}" for name in names if not re.search(rf"\b{name}\b", words)]
+    if names and not short and not re.search(r"^Args:", words, re.MULTILINE):
+        missing.append("Args:")
+    if returns and not short and not properties and not re.search(r"^(Returns|Yields):", words, re.MULTILINE):
+        missing.append("Returns:")
+    if raises and not re.search(r"^Raises:", words, re.MULTILINE):
+        missing.append("Raises:")
+    return missing
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+def test_modules_and_functions_are_small(module: Path) -> None:
+    assert size_problems(module.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+def test_public_names_are_documented(module: Path) -> None:
+    assert docstring_problems(module.read_text(encoding="utf-8")) == []
+
+
+def test_large_code_is_refused() -> None:
+    lines = "\n".join(f"    x{i} = 1" for i in range(30))
+    assert size_problems(f'def f():\n    """A.\n\n    B.\n    """\n    # why\n\n{lines}\n') == []
+    assert size_problems(f"def f():\n{lines}\n    return 1\n") == ["f: 31 lines"]
+    assert size_problems("x = 1\n" * 200) == []
+    assert size_problems("x = 1\n" * 201) == ["module: 201 lines"]
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        ("def f():\n    pass", ["a docstring"]),
+        ("class A:\n    pass", ["a docstring"]),
+        ("class A:\n    '''A.'''\n    def f(self):\n        pass", ["a docstring"]),
+        ("def f(a, *, b, **c):\n    '''Take a and b.'''", ["the argument 'c'", "Args:"]),
+        ("def f(a):\n    '''Take.\n\n    And a.\n    '''", ["Args:"]),
+        ("def f() -> int:\n    '''Give.\n\n    Give.\n    '''", ["Returns:"]),
+        ("def f(a):\n    '''Take a.'''\n    raise ValueError", ["Raises:"]),
+        ("def f(a) -> int:\n    '''Give a.'''", []),
+        ("def f(a) -> int:\n    '''Give.\n\n    Args:\n        a: a.\n\n    Returns:\n        a.\n    '''", []),
+        ("def _f(a):\n    pass", []),
+    ],
+)
+def test_missing_documentation_is_refused(text: str, problems: list[str]) -> None:
+    assert [problem.partition(" lacks ")[2] for problem in docstring_problems(text)] == problems
+
+
+# ---- linters -------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "command", [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]], ids=" ".join
+)
+def test_linter_finds_nothing(command: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    problems = "" if done.returncode == 0 else (done.stdout + done.stderr)[:1500]
+    assert problems == ""
+
+
+# ---- files ---------------------------------------------------------------------------------
+LOCAL = re.compile(r"(?<![\w.$}-])(/home/\w|/root/|/Users/\w|/workspace/|[A-Za-z]:\\\\?Users|file:///\w)")
+INDEX = re.compile(r"files\.pythonhosted\.org|https?://(?!pypi\.org/)[\w.:-]+(/[\w.-]+)*/simple\b")
+
+
+def tracked() -> list[Path]:
+    """Files that git knows or would add, without those that are ignored."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    if not shutil.which("git") or not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    return [ROOT / name for name in names if name and (ROOT / name).is_file()]
+
+
+def own_hosts(variables: dict[str, str]) -> set[str]:
+    """Hosts this machine installs packages from, PyPI aside: their names belong in no file."""
+    values = " ".join(value for name, value in variables.items() if name.startswith(("PIP_", "UV_")))
+    hosts = {urlsplit(word).hostname or "" for word in re.split(r"[\s,]+", values) if "://" in word}
+    return hosts - {"", "pypi.org", "localhost", "127.0.0.1"}
+
+
+def place_problems(text: str, hosts: set[str], folders: set[str]) -> list[str]:
+    """Names of one machine's folders and of package registries."""
+    found = [match[0] for pattern in (LOCAL, INDEX) for match in pattern.finditer(text)]
+    found += [host for host in hosts if host in text]
+    return found + [folder for folder in folders if re.search(rf"(?<![\w.-]){re.escape(folder)}(?![\w-])", text)]
+
+
+def test_no_file_is_large() -> None:
+    assert [path.name for path in tracked() if path.stat().st_size > MAX_BYTES] == []
+
+
+def test_no_file_names_this_machine_or_a_registry() -> None:
+    folders = {str(path) for path in (ROOT, Path.home()) if len(path.parts) > 2}
+    hosts, here, problems = own_hosts(dict(os.environ)), Path(__file__).resolve(), []
+    for path in tracked():
+        if path != here and path.suffix not in {".npz", ".png"}:
+            text = path.read_text(encoding="utf-8")
+            problems += [f"{path.relative_to(ROOT)}: {found}" for found in place_problems(text, hosts, folders)]
+    assert problems == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "see /home/me/book",
+        "'/root/x'",
+        r"C:\Users\me",
+        "https://files.pythonhosted.org/packages/x.whl",
+        "http://mirror:8080/root/pypi/simple/",
+        "https://mirror.example.org/simple",
+        "https://wheels.example.org:8080/x",
+        "cd /srv/checkout && make",
+    ],
+)
+def test_places_are_refused(text: str) -> None:
+    hosts = own_hosts(
+        {"PIP_FIND_LINKS": "https://wheels.example.org:8080/x https://pypi.org/simple", "HOME": "https://a"}
+    )
+    assert hosts == {"wheels.example.org"}
+    assert len(place_problems(text, hosts, {"/srv/checkout"})) == 1
+
+
+def test_harmless_places_are_allowed() -> None:
+    text = "https://pypi.org/simple, https://example.org/simpler, ../home/x, $ROOT/root/x, /srv/checkouts, /usr/bin/env"
+    assert place_problems(text, {"wheels.example.org"}, {"/srv/checkout"}) == []

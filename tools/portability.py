@@ -1,0 +1,150 @@
+"""The chapters on other instruction sets, other thread counts, and seeds that nobody looked at.
+
+    python tools/portability.py [WORDS ...]    the runs whose name holds one of the words; default: all
+
+Instruction sets and threads round differently: every output must still be the stored one. Shifted seeds draw other
+data: outputs may differ, but every claim must hold.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from outcomes import THREADS, Failure, PytestError, run_pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+X86 = ("x86_64", "amd64")
+
+# Hashes of the last bits of what torch, its BLAS, NumPy's BLAS and NumPy itself compute.
+PROBE = """
+import hashlib, json
+import numpy as np, torch
+x = np.random.default_rng(0).normal(size=(60, 203))
+t = torch.from_numpy(x)
+normed = torch.nn.functional.layer_norm(t, (203,)).log_softmax(1).sigmoid()
+results = {
+    "torch": np.append(normed.numpy(), t.repeat(100, 1).sum()),
+    "torch's BLAS": (t @ t.T).numpy(),
+    "NumPy's BLAS": np.concatenate([(x @ x.T).ravel(), np.linalg.svd(x)[1], [x[0] @ x[1]]]),
+    "NumPy": np.exp(x) + np.log(abs(x)) + np.tanh(x),
+}
+print(json.dumps({name: hashlib.sha256(value.tobytes()).hexdigest() for name, value in results.items()}))
+"""
+
+
+class Run(NamedTuple):
+    """One way to execute the whole book."""
+
+    name: str
+    environment: dict[str, str]
+    compares: bool = True
+    """Outputs must be the stored ones; else only every claim must hold."""
+    x86_only: bool = False
+
+
+def numpy_features(prefixes: tuple[str, ...]) -> str:
+    """The instruction sets among these that this NumPy would choose on this machine, to be told not to."""
+    umath = importlib.import_module("numpy._core._multiarray_umath")
+    features = getattr(umath, "__cpu_features__", {})
+    dispatched = getattr(umath, "__cpu_dispatch__", [])
+    return " ".join(name for name in dispatched if features.get(name) and name.startswith(prefixes))
+
+
+def runs() -> list[Run]:
+    """All runs. NumPy and torch each choose instructions for themselves, and so do the BLAS of each."""
+    avx2 = {"ATEN_CPU_CAPABILITY": "avx2", "OPENBLAS_CORETYPE": "Haswell"}
+    sse = {"ATEN_CPU_CAPABILITY": "default", "OPENBLAS_CORETYPE": "Prescott"}
+    return [
+        Run("one thread", threads(1)),
+        Run("two threads", threads(2)),
+        Run("avx2", avx2 | numpy_without("X86_V4", "AVX512"), x86_only=True),
+        Run("sse", sse | numpy_without("X86_V3", "X86_V4", "AVX"), x86_only=True),
+        Run("mkl compatible", {"MKL_CBWR": "COMPATIBLE"}, x86_only=True),
+        *(Run(f"seed {seed}", {"L2LIB_SEED": str(seed)}, compares=False) for seed in (1, 2, 3)),
+    ]
+
+
+def threads(number: int) -> dict[str, str]:
+    return dict.fromkeys(THREADS, str(number))
+
+
+def numpy_without(*prefixes: str) -> dict[str, str]:
+    features = numpy_features(prefixes)
+    return {"NPY_DISABLE_CPU_FEATURES": features} if features else {}
+
+
+def environment_of(run: Run) -> dict[str, str]:
+    """All that a run sets: one thread and the book's own seeds where it says nothing else."""
+    return threads(1) | {"L2LIB_SEED": "0"} | run.environment
+
+
+def probe(environment: dict[str, str]) -> dict[str, str]:
+    """Hashes of a few results under these variables, by the part that computes them."""
+    command = [sys.executable, "-c", PROBE]
+    done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=True)
+    hashes: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    return hashes
+
+
+def effect(run: Run, plain: dict[str, str]) -> str:
+    """Which parts of the arithmetic come out with other last bits than on this machine left to itself."""
+    changed = [name for name, value in probe(environment_of(run)).items() if plain[name] != value]
+    return ", ".join(changed) or "nothing"
+
+
+def execute(run: Run, notebooks: Path) -> list[Failure]:
+    """Run every chapter, two at a time; what failed."""
+    check = "--nbval" if run.compares else "--nbval-lax"
+    workers = ["--numprocesses=auto", "--maxprocesses=2", "--dist=loadfile"]
+    plugins = ["-p", "nbval.plugin", "-p", "xdist.plugin"]  # no others: they double the time to start
+    settings = f"addopts={check} --nbval-current-env --nbval-cell-timeout=300"
+    options = [*plugins, "-o", settings, *workers, str(notebooks)]
+    environment = environment_of(run) | {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return run_pytest(options, root=ROOT, environment=environment, seconds=1200)
+
+
+def report(run: Run, notebooks: Path, plain: dict[str, str]) -> bool:
+    """Do one run and print its line, and one line for each failure; whether it passed."""
+    if run.x86_only and platform.machine().lower() not in X86:
+        print(f"skipped  {run.name.ljust(14)}  only for x86 processors, this is {platform.machine()}", flush=True)
+        return True
+    began = time.perf_counter()
+    differs = effect(run, plain) if run.compares else "the seeds"
+    failures = execute(run, notebooks)
+    seconds = time.perf_counter() - began
+    demand = "outputs equal" if run.compares else "claims hold"
+    state = "FAILED" if failures else "passed"
+    print(f"{state.ljust(7)}  {run.name.ljust(14)}  {seconds:5.1f} s  {demand}; differs: {differs}", flush=True)
+    for failure in failures:
+        print(f"         {failure.where}: {failure.message}", flush=True)
+    return not failures
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("words", nargs="*", help="only runs whose name holds one of these")
+    parser.add_argument("--notebooks", type=Path, default=ROOT / "notebooks", help="executed notebooks; default: all")
+    options = parser.parse_args(arguments)
+    wanted = [run for run in runs() if not options.words or any(word in run.name for word in options.words)]
+    if not wanted:
+        parser.error(f"no run's name holds {' or '.join(options.words)}; there are {', '.join(r.name for r in runs())}")
+    began = time.perf_counter()
+    plain = probe(threads(1))
+    try:
+        passed = [report(run, options.notebooks.resolve(), plain) for run in wanted]
+    except PytestError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{len(passed)} runs, {passed.count(False)} failed ({time.perf_counter() - began:.0f} s)")
+    return 0 if all(passed) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
