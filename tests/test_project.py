@@ -1,7 +1,6 @@
 """The project's own order: dependency lists in step, small modules, documented functions, clean tools and files."""
 
 import ast
-import os
 import re
 import shutil
 import subprocess
@@ -9,7 +8,6 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -240,7 +238,6 @@ def test_linter_finds_nothing(command: list[str]) -> None:
 
 # ---- files ---------------------------------------------------------------------------------
 LOCAL = re.compile(r"(?<![\w.$}-])(/home/\w|/root/|/Users/\w|/workspace/|[A-Za-z]:\\\\?Users|file:///\w)")
-INDEX = re.compile(r"files\.pythonhosted\.org|https?://(?!pypi\.org/)[\w.:-]+(/[\w.-]+)*/simple\b")
 
 
 def tracked() -> list[Path]:
@@ -252,17 +249,9 @@ def tracked() -> list[Path]:
     return [ROOT / name for name in names if name and (ROOT / name).is_file()]
 
 
-def own_hosts(variables: dict[str, str]) -> set[str]:
-    """Hosts this machine installs packages from, PyPI aside: their names belong in no file."""
-    values = " ".join(value for name, value in variables.items() if name.startswith(("PIP_", "UV_")))
-    hosts = {urlsplit(word).hostname or "" for word in re.split(r"[\s,]+", values) if "://" in word}
-    return hosts - {"", "pypi.org", "localhost", "127.0.0.1"}
-
-
-def place_problems(text: str, hosts: set[str], folders: set[str]) -> list[str]:
-    """Names of one machine's folders and of package registries."""
-    found = [match[0] for pattern in (LOCAL, INDEX) for match in pattern.finditer(text)]
-    found += [host for host in hosts if host in text]
+def place_problems(text: str, folders: set[str]) -> list[str]:
+    """Names of one machine's folders."""
+    found = [match[0] for match in LOCAL.finditer(text)]
     return found + [folder for folder in folders if re.search(rf"(?<![\w.-]){re.escape(folder)}(?![\w-])", text)]
 
 
@@ -270,37 +259,20 @@ def test_no_file_is_large() -> None:
     assert [path.name for path in tracked() if path.stat().st_size > MAX_BYTES] == []
 
 
-def test_no_file_names_this_machine_or_a_registry() -> None:
+def test_no_file_names_this_machine() -> None:
     folders = {str(path) for path in (ROOT, Path.home()) if len(path.parts) > 2}
-    hosts, here, problems = own_hosts(dict(os.environ)), Path(__file__).resolve(), []
+    here, problems = Path(__file__).resolve(), []
     for path in tracked():
         if path != here and path.suffix not in {".npz", ".png"}:
             text = path.read_text(encoding="utf-8")
-            problems += [f"{path.relative_to(ROOT)}: {found}" for found in place_problems(text, hosts, folders)]
+            problems += [f"{path.relative_to(ROOT)}: {found}" for found in place_problems(text, folders)]
     assert problems == []
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "see /home/me/book",
-        "'/root/x'",
-        r"C:\Users\me",
-        "https://files.pythonhosted.org/packages/x.whl",
-        "http://mirror:8080/root/pypi/simple/",
-        "https://mirror.example.org/simple",
-        "https://wheels.example.org:8080/x",
-        "cd /srv/checkout && make",
-    ],
-)
+@pytest.mark.parametrize("text", ["see /home/me/book", "'/root/x'", r"C:\Users\me", "cd /srv/checkout && make"])
 def test_places_are_refused(text: str) -> None:
-    hosts = own_hosts(
-        {"PIP_FIND_LINKS": "https://wheels.example.org:8080/x https://pypi.org/simple", "HOME": "https://a"}
-    )
-    assert hosts == {"wheels.example.org"}
-    assert len(place_problems(text, hosts, {"/srv/checkout"})) == 1
+    assert len(place_problems(text, {"/srv/checkout"})) == 1
 
 
 def test_harmless_places_are_allowed() -> None:
-    text = "https://pypi.org/simple, https://example.org/simpler, ../home/x, $ROOT/root/x, /srv/checkouts, /usr/bin/env"
-    assert place_problems(text, {"wheels.example.org"}, {"/srv/checkout"}) == []
+    assert place_problems("../home/x, $ROOT/root/x, /srv/checkouts, /usr/bin/env", {"/srv/checkout"}) == []

@@ -10,13 +10,16 @@ import json
 import os
 import re
 import sys
+import tempfile
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 import jupytext
 import nbformat
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
@@ -26,6 +29,7 @@ SOURCE = NOTEBOOKS / "source"
 COVER = ROOT / "book/_static/balance.png"
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 CELL_TIMEOUT = 120  # seconds
+_SOCKETS = tempfile.TemporaryDirectory(prefix="l2-")
 
 
 def read_source(path: Path) -> nbformat.NotebookNode:
@@ -39,14 +43,26 @@ def read_source(path: Path) -> nbformat.NotebookNode:
     return notebook
 
 
+def kernel_options() -> dict[str, str]:
+    """Options of a kernel manager that cannot clash with a kernel started at the same moment.
+
+    Over TCP a manager looks for free ports and the kernel takes them a second later; another may have taken
+    them by then, and the first waits in vain. Sockets in a folder of our own have no such gap.
+    """
+    if os.name != "posix":
+        return {}
+    return {"transport": "ipc", "connection_file": os.path.join(_SOCKETS.name, f"{uuid.uuid4().hex[:8]}.json")}
+
+
 def execute(source: Path, into: Path) -> dict[str, object]:
     """Run one source in a fresh kernel; write the notebook only if every cell ran. Returns its status."""
     notebook = read_source(source)
     began, clock = datetime.now(UTC), time.perf_counter()
-    client = NotebookClient(notebook, timeout=CELL_TIMEOUT, record_timing=False,
+    manager = AsyncKernelManager(kernel_name="python3", **kernel_options())
+    client = NotebookClient(notebook, km=manager, timeout=CELL_TIMEOUT, record_timing=False,
                             resources={"metadata": {"path": str(NOTEBOOKS)}})  # fmt: skip
     try:
-        client.execute()
+        client.execute(cleanup_kc=True)
     except CellExecutionError as error:
         return {"chapter": source.stem, "error": re.sub(r"\x1b\[[0-9;]*m", "", str(error))}
     seconds = time.perf_counter() - clock

@@ -182,6 +182,8 @@ claim("01-minimum", "the gradient of the objective is zero at the solution of (1
       measured=gradient.abs().max(), below=1e-10)
 claim("01-sklearn", "scikit-learn's Ridge with α = nλ finds the same weights",
       measured=np.abs(theirs.coef_ - w_ridge).max(), below=1e-9)
+claim("01-ridge", "… and so does `ridge`, which the rest of the chapter uses",
+      measured=np.abs(theirs.coef_ - ridge(X, y, 0.1)[0]).max(), below=1e-9)
 claim("01-sklearn-intercept", "… and the same intercept",
       measured=abs(theirs.intercept_ - ridge(X, y, 0.1)[1]), below=1e-9)
 
@@ -254,25 +256,28 @@ claim("S3-12", "of ten parameters, this many are left in effect at λ = 1",
 
 # %%
 pair = X[:, [4, 5]]  # total and LDL cholesterol, correlation 0.9
-axis = np.linspace(-45, 45, 181)
+axis = np.linspace(-25, 30, 221)
 grid_w = np.stack(np.meshgrid(axis, axis), -1)
 loss = np.mean((y - y.mean() - grid_w @ pair.T) ** 2, axis=-1) / 2
-path, w_best = ridge(pair, y, np.logspace(-3, 2, 60))[0], ridge(pair, y, 0.1)[0]
+path, w_best = ridge(pair, y, np.logspace(-4, 2, 60))[0], ridge(pair, y, 0.1)[0]
+touched = np.mean((y - y.mean() - pair @ w_best) ** 2) / 2  # the loss where they touch
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(5.2, 4.6))
-ax.contour(axis, axis, loss, levels=12, colors=figures.GREY, linewidths=0.6)
+fig, ax = figures.subplots(figsize=(5.4, 4.8))
+levels = touched + np.array([-25, 0, 50, 150, 300, 600, 1000])
+ax.contour(axis, axis, loss, levels=levels, colors=figures.GREY, linewidths=[0.6, 1.8, *[0.6] * 5])
 ax.plot(*path.T, color=figures.BLUE), ax.plot(*w_best, "o", color=figures.ORANGE)
-ax.add_patch(plt.Circle((0, 0), np.linalg.norm(w_best), fill=False, ls="--", color=figures.ORANGE))
-ax.annotate("λ = 0", path[0], (4, 6), textcoords="offset points", color=figures.BLUE)
-ax.annotate("λ = 0.1", w_best, (8, -4), textcoords="offset points", color=figures.ORANGE)
+ball = plt.Circle((0, 0), np.linalg.norm(w_best), fill=False, ls="--", color=figures.ORANGE)
+ax.add_patch(ball)
+ax.text(path[0, 0] - 7, path[0, 1] - 2, "λ = 0", color=figures.BLUE)
+ax.text(w_best[0] + 1.5, w_best[1] + 1, "λ = 0.1", color=figures.ORANGE)
 ax.set(xlabel="weight of total cholesterol", ylabel="weight of LDL cholesterol", aspect="equal")
-ax.set_title("The ball meets the lowest contour it can")
-figures.show(fig, "Elliptic contours of the loss over two weights, stretched along the diagonal. "
-             f"A path of solutions runs from ({path[0, 0]:.0f}, {path[0, 1]:.0f}) at λ = 0 "
-             f"bending towards the origin. At λ = 0.1 the solution ({w_best[0]:.0f}, "
-             f"{w_best[1]:.0f}) lies on a circle around the origin that touches a contour "
-             "there.")
+ax.set_title("The ball touches the lowest contour it can reach")
+figures.show(fig, "Elliptic contours of the loss over two weights, stretched along a falling "
+             f"diagonal. A path of solutions runs from ({path[0, 0]:.0f}, {path[0, 1]:.0f}) "
+             f"at λ = 0 to the origin. At λ = 0.1 the solution ({w_best[0]:.0f}, "
+             f"{w_best[1]:.0f}) lies on a circle around the origin, where the circle touches "
+             "a contour.")
 
 # %% [markdown]
 # We check it with all ten inputs by solving the constrained problem another way: step down the loss, then

@@ -165,7 +165,7 @@ def gradient(w):
     return w**3 - 2 * np.roll(w, 1) + 0.5
 
 
-def final(step, w=(0.3, -1.2, 2.0), steps=200):
+def final(step, w=(0.3, -1.2, 2.0), steps=20):
     w = np.array(w)
     for t in range(steps):
         w = step(w, t)
@@ -183,18 +183,18 @@ claim("S0-11", "decay, then step: L2 with λ = 0.01/η",
       measured=np.abs(before - l2_before).max(), below=1e-12)
 claim("S0-11", "step, then decay: L2 with η′ = 0.99η and λ′ = 0.01/(0.99η)",
       measured=np.abs(after - l2_after).max(), below=1e-12)
-claim("S0-11", "the two orders are close, not equal: largest difference of the final weights",
-      measured=np.abs(before - after).max(), between=(1e-4, 1e-2))
+claim("S0-11", "the two orders are not the same: largest difference after 20 steps",
+      measured=np.abs(before - after).max(), above=1e-3)
 claim("02-half-life-99", "0.99 per batch is strong: half-life in batches",
       measured=half_life(lr, 0.01 / lr), equals=68.97, within=0.01)
 
 # %% [markdown]
 # In the convention without ½ it is $\lambda = 0.005/\eta$. And the equality ends where the learning rate changes or
 # the optimiser does. L2 under a schedule decays by $\eta_t\lambda$, so it fades with the learning rate; a literal 0.99 goes
-# on. Halve η every 50 steps and compare:
+# on. Halve η every 5 steps and compare:
 
 # %%
-schedule = [lr * 0.5 ** (t // 50) for t in range(200)]
+schedule = [lr * 0.5 ** (t // 5) for t in range(20)]
 literal = final(lambda w, t: c * w - schedule[t] * gradient(w))
 penalty = final(lambda w, t: w - schedule[t] * (gradient(w) + (1 - c) / lr * w))
 claim("S0-11", "under a schedule a literal 0.99 and L2 part: largest difference",
@@ -323,7 +323,7 @@ for ax, x, exponents in ((axes[0], rates, over_lr), (axes[1], decays, over_decay
     ax.set_ylabel("Lyapunov exponent Λ per epoch")
 axes[0].set(xlabel="learning rate η (λ = 0)", title="Explodes above η ≈ 0.022 …")
 axes[1].set(xlabel="weight decay λ (η = 0.03)", title="… unless λ is above 6.5")
-axes[1].text(7.6, -0.24, "the free\nintercept", color=figures.GREY)
+axes[1].text(7.6, -0.34, "the free\nintercept", color=figures.GREY)
 lowest, highest = over_lr.mean(1).min(), over_decay[0].mean()
 figures.show(fig, "Two panels with the Lyapunov exponent per epoch for 20 data sets and their "
              f"mean. Left, against the learning rate: it falls to {lowest:.2f} and then rises "

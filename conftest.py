@@ -1,0 +1,16 @@
+"""How nbval starts the chapters' kernels, wherever pytest is called from."""
+
+from typing import Any
+
+import nbval.kernel
+
+from notebooks import kernel_options
+
+_Manager = nbval.kernel.KernelManager
+
+
+def _manager(**options: Any) -> Any:
+    return _Manager(**kernel_options(), **options)
+
+
+nbval.kernel.KernelManager = _manager

@@ -1,0 +1,79 @@
+"""The ledger page adds up, and the book's preparation of notebooks does what it says."""
+
+import base64
+
+import ledger
+import nbformat
+import prepare
+import pytest
+
+from l2lib.claims import MIME
+from notebooks import COVER, NOTEBOOKS, ROOT
+
+
+def notebook(*bundles):
+    """A notebook whose outputs hold these claims and verdicts."""
+    outputs = [
+        nbformat.v4.new_output("display_data", {MIME: fields, "text/html": f'<p class="l2-{fields["kind"]}">…</p>'})
+        for fields in bundles
+    ]
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("pass", outputs=outputs)])
+
+
+def claim(name, measured="0.3"):
+    return {"kind": "claim", "id": name, "sentence": "a < b", "measured": measured, "bound": "below 1"}
+
+
+def verdict(name, ruling="false"):
+    return {"kind": "verdict", "id": name, "says": "so", "ruling": ruling, "because": "of that"}
+
+
+@pytest.mark.parametrize(
+    ("bundles", "message"),
+    [
+        ([verdict("S1-01")], "without a claim"),
+        ([claim("S1-01")], "no verdict"),
+        ([claim("S1-01"), verdict("S1-01"), verdict("S1-01")], "2 verdicts"),
+    ],
+)
+def test_a_ledger_that_does_not_add_up_is_refused(bundles, message):
+    (problem,) = ledger.problems(ledger.collect({"05_x": notebook(*bundles)}))
+    assert "S1-01" in problem
+    assert message in problem
+
+
+def test_a_ledger_that_adds_up_passes_across_chapters():
+    chapters = {
+        "05_x": notebook(claim("S1-01"), claim("05-own")),
+        "06_y": notebook(verdict("S1-01"), verdict("S0-02", "opinion")),
+    }
+    assert ledger.problems(ledger.collect(chapters)) == []
+
+
+def test_the_page_shows_verdict_measurement_and_place():
+    chapters = {"05_x": notebook(claim("S1-01"), verdict("S1-01"), claim("05-own", None), verdict("S0-02", "opinion"))}
+    page = ledger.page(ledger.collect(chapters))
+    assert 'href="05_x.html#claim-S1-01-1">0.3, must be below 1 (chapter 05)' in page
+    assert "a &lt; b" in page
+    assert "<strong>False.</strong> of that" in page
+    assert "No measurement can decide it." in page
+    assert 'href="05_x.html#claim-05-own-1">below 1 (chapter 05)' in page
+
+
+def test_links_lead_to_the_bibliography_or_become_text():
+    book = notebook(claim("S1-01"))
+    text = "[paper](https://arxiv.org/pdf/1706.05350v2) [next](07_z.ipynb) [here](05_x.ipynb#Part-A) `[code](x)`"
+    book.cells.append(nbformat.v4.new_markdown_cell(text))
+    prepare.prepare("05_x", book, {"05_x"}, prepare.bibliography(ROOT / "book/references.bib"))
+    paper, rest = book.cells[1].source.split("</a> ")
+    assert paper.endswith('href="bibliography.html#cite-vanlaarhoven2017">paper')
+    assert rest == "next (in preparation) [here](05_x.ipynb#part-a) `[code](x)`"
+    assert 'id="claim-S1-01-1"' in book.cells[0].outputs[0].data["text/html"]
+
+
+def test_the_cover_is_the_first_picture_of_chapter_0():
+    stored = nbformat.read(next(NOTEBOOKS.glob("00_*.ipynb")), as_version=4)
+    pictures = [
+        o.data["image/png"] for c in stored.cells for o in c.get("outputs", []) if "image/png" in o.get("data", {})
+    ]
+    assert COVER.read_bytes() == base64.b64decode(pictures[0])
