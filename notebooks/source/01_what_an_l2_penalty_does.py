@@ -623,7 +623,7 @@ claim("S3-03", "early stopping, without any term: test loss over that of λ = 0"
 #
 # The verdicts on the claims that this chapter decides. The whole ledger has a page of its own in the HTML book.
 
-# %%
+# %% tags=["hide-input"]
 verdict("S0-03", "the L2 penalty is λ(Σw₁² + Σw₂²)",
         "convention",
         "Without the ½ the same λ shrinks twice as fast; biases are left out here too.")
@@ -632,11 +632,11 @@ verdict("S0-09", "the absolute value of the loss is not relevant",
 verdict("S0-10", "many regularisers are not terms of the loss",
         "true", "Early stopping adds no term, and no λ gives its filter.")
 
-# %%
+# %% tags=["hide-input"]
 verdict("S0-12", "track the unregularised metric, not the total loss",
         "true", "The objective at its minimum rises with λ whatever the data: F′ = ‖w‖²/2.")
 
-# %%
+# %% tags=["hide-input"]
 verdict("S2-17", "λ is the constraint on the norm",
         "false", "λ is its multiplier; the radius R(λ) depends on the data and falls with λ.")
 verdict("S2-18", "driving the bias to 0 removes the affine aspect",
@@ -645,14 +645,14 @@ verdict("S2-19", "f = 0 is the simplest function",
         "convention",
         "It is where the prior has its mode. Shrinking towards another w* is the same algebra.")
 
-# %%
+# %% tags=["hide-input"]
 verdict("S2-20", "f = 0 means no regularisation",
         "false", "λ = 0 is no regularisation. f = const is the limit λ → ∞.")
 verdict("S2-21", "the norm of w measures the distance of f from 0",
         "under conditions",
         "‖w‖ is the root mean square of f if inputs are centred, uncorrelated, of unit variance.")
 
-# %%
+# %% tags=["hide-input"]
 verdict("S2-22", "a small norm means that there are few elements",
         "false",
         "A million entries of 10⁻⁴ have norm 0.1: the norm adds squares, it does not count.")
@@ -663,7 +663,7 @@ verdict("S2-25", "the demonstration shows overfitting, cured by decay",
         "With N(0,1) starts the gap is noise of the start in 180 directions that training "
         "cannot see. From zero there is none to cure.")
 
-# %%
+# %% tags=["hide-input"]
 verdict("S3-01", "regularisation reduces overfitting and variance",
         "under conditions",
         "Variance falls; some λ > 0 wins if the linear model is the true one.")
@@ -673,13 +673,13 @@ verdict("S3-02", "it trades fit for generalisation",
 verdict("S3-03", "to regularise is simply to add a term to the loss",
         "false", "Early stopping adds none, and lowers the test loss.")
 
-# %%
+# %% tags=["hide-input"]
 verdict("S3-04", "L2 is the most common regulariser",
         "undecidable", "No survey is named, and none can be run here.")
 verdict("S3-06", "a norm is strictly positive",
         "false", "‖0‖ = 0; all other vectors have a positive norm.")
 
-# %%
+# %% tags=["hide-input"]
 verdict("S3-07", "the norm of a matrix is just a positive number",
         "false", "It is a non-negative number; which one depends on the norm that is meant.")
 verdict("S3-08", "the penalty is λ/(2m)·Σ‖w‖², m the number of inputs",
@@ -688,7 +688,7 @@ verdict("S3-10", "with a small λ the weights stay relatively large",
         "under conditions",
         "Under λ/(2m) it depends on m: for m → ∞ the shrinkage vanishes for every λ.")
 
-# %%
+# %% tags=["hide-input"]
 verdict("S3-12", "regularisation makes the network less complex",
         "under conditions",
         "In effect: degrees of freedom fall. No layer and no parameter goes.")

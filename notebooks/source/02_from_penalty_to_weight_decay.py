@@ -560,7 +560,7 @@ claim("S2-06", "its L1 norm would be 7", measured=vector.norm(p=1), equals=7, wi
 # %% [markdown]
 # ## 2.10 The sources, line by line
 
-# %%
+# %% tags=["hide-input"]
 verdict("S0-11", "L2 is almost identical to multiplying all weights by 0.99 every batch",
         "under conditions",
         "Exactly L2 for plain SGD at a constant η, with η′ = 0.99η and λ′ = 0.01/η′ (after the "
@@ -570,7 +570,7 @@ verdict("S2-05", "at lr = 0.03 the loss explodes",
         "Minibatches of 5: the epoch map expands above η ≈ 0.022. Full batches tolerate 0.06.")
 verdict("S2-06", "`.norm()` prints the L1 norm", "false", "It is the L2 norm.")
 
-# %%
+# %% tags=["hide-input"]
 verdict("S2-07", "with λ = 10 it trains erratically and generalises well",
         "under conditions",
         "It converges since the other batches' decay outweighs the overshoot. Its test error is "
@@ -581,7 +581,7 @@ verdict("S2-09", "choosing a learning rate is tricky", "under conditions",
         "For a linear model a safe bound (2/ρ of the minibatches) and the exact threshold (the "
         "epoch map) are there before training. In a network both move.")
 
-# %%
+# %% tags=["hide-input"]
 verdict("S3-09", "a large λ drives the weights towards 0, because SGD minimises the loss",
         "under conditions",
         "True of the minimiser. SGD follows only if 0 < ηλ < 2: at ηλ = 2.1 it grows as 1.1ᵗ.")
