@@ -43,6 +43,7 @@ $(STAMP): requirements.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(PY) -m uv pip install --quiet --python $(PY) -r requirements.txt
 	$(PY) -m uv pip install --quiet --python $(PY) --no-deps -e .
+	@$(PY) tools/quiet_lab.py
 	@$(PY) -c "import pathlib; pathlib.Path('$(STAMP)').touch()"
 
 .PHONY: lock

@@ -51,7 +51,7 @@ def claim(
 
     Raises:
         ClaimError: if the number is not where the sentence says, or is not a number.
-        ValueError: if the id is malformed, the sentence empty, or the bounds are not exactly one.
+        ValueError: if the id is malformed, the sentence empty, or the bounds are not exactly one or make no interval.
     """
     _check_id(claim_id)
     if not sentence.strip():
@@ -63,6 +63,8 @@ def claim(
     if (equals is None) != (within is None) or (within is not None and not within > 0):
         raise ValueError(f"claim {claim_id}: equals needs within=, a tolerance > 0, and nothing else takes it")
 
+    if between is not None and not between[0] < between[1]:
+        raise ValueError(f"claim {claim_id}: between is {between}; give the lower bound first, then the upper")
     value = float(measured.detach() if hasattr(measured, "detach") else measured)  # a tensor in a graph warns
     low, high, bound = _interval(below, above, between, equals, within)
     inside = low <= value <= high if equals is not None else low < value < high
@@ -85,7 +87,7 @@ def verdict(ledger_id: str, says: str, ruling: str, because: str) -> None:
         ledger_id: the line's id, such as "S3-06".
         says: what the source says, in the book's words.
         ruling: one of "true", "false", "under conditions", "convention", "opinion", "undecidable".
-            The last two stand alone; every other ruling needs a ``claim`` with the same id in the book.
+            The last two stand alone; every other ruling needs a ``claim`` with the same id in the same chapter.
         because: why, in one or two sentences.
 
     Raises:

@@ -89,12 +89,12 @@ def linear_regression(
         X of shape (n, n_inputs) and y of shape (n,).
 
     Raises:
-        ValueError: if n, n_inputs or noise is out of range.
+        ValueError: if seed, n, n_inputs or noise is out of range.
 
     Source: Zhang, Lipton, Li, Smola, *Dive into Deep Learning*, the section on weight decay.
     """
-    if n < 1 or n_inputs < 1 or noise < 0:
-        raise ValueError(f"need n ≥ 1, n_inputs ≥ 1, noise ≥ 0; got n={n}, n_inputs={n_inputs}, noise={noise}")
+    if seed < 0 or n < 1 or n_inputs < 1 or not noise >= 0:
+        raise ValueError(f"need seed ≥ 0, n ≥ 1, n_inputs ≥ 1, noise ≥ 0; got {seed}, {n}, {n_inputs}, {noise}")
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, n_inputs))
     return X, bias + weight * X.sum(1) + noise * rng.standard_normal(n)

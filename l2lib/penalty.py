@@ -66,7 +66,7 @@ def half_life(lr: float, weight_decay: float) -> float:
 
     Args:
         lr: learning rate η per step, > 0.
-        weight_decay: λ > 0 of the penalty (λ/2)‖w‖², with ηλ < 2 and ηλ ≠ 1.
+        weight_decay: λ ≥ 0 of the penalty (λ/2)‖w‖², with ηλ < 2.
 
     Returns:
         Steps, not rounded; about 0.69/(ηλ) when ηλ is small; infinite when λ is 0, zero when ηλ is 1.
@@ -76,10 +76,10 @@ def half_life(lr: float, weight_decay: float) -> float:
 
     Source: derived in chapter 2.
     """
-    factor = abs(shrink_factor(lr, weight_decay))
-    if factor in (0.0, 1.0):
+    factor, rate = shrink_factor(lr, weight_decay), lr * weight_decay
+    if factor == 0 or rate == 0:
         return math.inf if factor else 0.0
-    return math.log(2) / -math.log(factor)
+    return math.log(2) / -(math.log1p(-rate) if factor > 0 else math.log(-factor))
 
 
 def ridge(
@@ -93,7 +93,7 @@ def ridge(
     Args:
         X: inputs, shape (n, d).
         y: targets, shape (n,).
-        weight_decay: λ ≥ 0, a number or shape (K,).
+        weight_decay: λ ≥ 0, a number or a list of K.
         intercept: fit an unpenalised b by centring; without it b = 0.
         half: the loss has the factor ½. Without it (``torch.nn.MSELoss``) the same λ acts half as strongly.
 
@@ -109,8 +109,8 @@ def ridge(
     if X.ndim != 2:
         raise ValueError(f"ridge fits one data set: X must have shape (n, d); got {X.shape}")
     decay = np.asarray(weight_decay, dtype=np.float64)
-    for value in decay.flat:
-        check_weight_decay(float(value))
+    if decay.ndim > 1:
+        raise ValueError(f"weight_decay has shape {decay.shape}; give one number or a list of them")
     mean_X, mean_y = (X.mean(0), y.mean()) if intercept else (np.zeros(X.shape[1]), 0.0)
     U, s, Vt = np.linalg.svd(X - mean_X, full_matrices=False)
     filters = shrinkage(s, len(X), decay if half else decay / 2)
@@ -131,13 +131,15 @@ def shrinkage(singular_values: ArrayLike, n: int, weight_decay: ArrayLike) -> Ar
         Factors in [0, 1], shape (r,) or (K, r); 0 where s is 0. Their sum over r is the fit's degrees of freedom.
 
     Raises:
-        ValueError: if n < 1, or an s or a λ is negative.
+        ValueError: if n < 1, or an s or a λ is negative or not finite.
 
     Source: derived in chapter 1.
     """
     s, decay = np.asarray(singular_values, dtype=np.float64), np.asarray(weight_decay, dtype=np.float64)
-    if n < 1 or (s < 0).any() or (decay < 0).any():
-        raise ValueError(f"need n ≥ 1, singular values ≥ 0 and weight decay ≥ 0; got n={n}, s={s}, λ={decay}")
+    for value in decay.flat:
+        check_weight_decay(float(value))
+    if n < 1 or not ((s >= 0) & np.isfinite(s)).all():
+        raise ValueError(f"need n ≥ 1 and finite singular values ≥ 0; got n={n}, s={s}")
     square = s**2
     total = square + n * decay[..., None]
     return np.divide(square, total, out=np.zeros_like(total), where=square > 0)

@@ -16,8 +16,10 @@ from l2lib.updates import sgd
 
 Data = tuple[Tensor, Tensor]
 
-# Sweeps are many small products: a second torch thread costs more than it brings.
-torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+# Sweeps are many small products, for which a second torch thread costs more than it brings. Importing this module
+# therefore leaves torch with one thread in the whole process, unless OMP_NUM_THREADS asks for more.
+if "OMP_NUM_THREADS" not in os.environ:
+    torch.set_num_threads(1)
 
 
 def sweep(
@@ -61,7 +63,8 @@ def sweep(
     Returns:
         Dataset over (seed, lr, weight_decay, step): ``train_loss`` (over all n, without penalty), ``test_loss`` if
         there is a test set, ``norm`` with a dimension ``layer`` (‖W‖ of each weight matrix); and the final
-        parameters, such as ``weight0`` and ``bias0``.
+        parameters, ``weight0`` with dimensions (weight0_out, weight0_in) and so on. The state after the last step is
+        recorded if ``steps`` is a multiple of ``record_every``.
 
     Raises:
         ValueError: if an argument is out of range or the arrays do not fit together.
@@ -160,13 +163,13 @@ def _rows(x: Tensor, targets: Tensor, batch: NDArray[np.int64]) -> Data:
 def _tensors(X: ArrayLike, y: ArrayLike, model: MLP, n_seeds: int, loss: str) -> Data:
     """Data set as tensors: inputs (S, d, n), feature-major, and targets (S, n)."""
     X, y = check_data(X, y)
-    if X.ndim == 2:
-        X, y = np.repeat(X[None], n_seeds, 0), np.repeat(y[None], n_seeds, 0)
-    outputs = model.widths[-1]
-    if X.ndim != 3 or X.shape[0] != n_seeds or X.shape[2] != model.widths[0]:
+    shared, outputs = X.ndim == 2, model.widths[-1]
+    if X.shape[-1] != model.widths[0] or not (shared or (X.ndim == 3 and len(X) == n_seeds)):
         raise ValueError(
             f"X has shape {X.shape}; need (n, {model.widths[0]}), or a first axis of {n_seeds} seeds before it"
         )
+    if shared:
+        X, y = np.repeat(X[None], n_seeds, 0), np.repeat(y[None], n_seeds, 0)
     if loss != "cross_entropy":
         if outputs != 1:
             raise ValueError(f"{loss} needs a model with one output; widths is {model.widths}")
@@ -181,8 +184,9 @@ def _check(
     momentum: float, loss: str, record_every: int,
 ) -> None:  # fmt: skip
     """Refuse arguments that are out of range."""
-    if not (len(lr) and len(weight_decay) and len(seeds)):
-        raise ValueError("lr, weight_decay and seeds each need at least one value")
+    for name, values in (("lr", lr), ("weight_decay", weight_decay), ("seeds", seeds)):
+        if np.ndim(values) != 1 or len(values) == 0:
+            raise ValueError(f"{name} is {values!r}; give a list with at least one value")
     for eta in lr:
         if not (eta > 0 and np.isfinite(eta)):
             raise ValueError(f"lr holds {eta}; a learning rate must be a positive number")

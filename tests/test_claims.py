@@ -52,7 +52,7 @@ def test_claim_fails(shown: list[dict[str, Any]], bound: dict[str, Any], value: 
     assert shown == []
 
 
-@given(value=st.floats(allow_nan=True), low=st.floats(-1e9, 1e9), width=st.floats(0, 1e9))
+@given(value=st.floats(allow_nan=True), low=st.floats(-1e9, 1e9), width=st.floats(1e-3, 1e9))
 def test_between_is_the_open_interval(value: float, low: float, width: float) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(claims, "display", lambda bundle, raw: None)
@@ -61,6 +61,12 @@ def test_between_is_the_open_interval(value: float, low: float, width: float) ->
         else:
             with pytest.raises(ClaimError):
                 claim("S3-01", "it holds", measured=value, between=(low, low + width))
+
+
+@pytest.mark.parametrize("bounds", [(2.0, 1.0), (1.0, 1.0), (math.nan, 1.0)])
+def test_between_without_an_interval_is_refused(bounds: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="the lower bound first"):
+        claim("S3-01", "it holds", measured=1.0, between=bounds)
 
 
 def test_claim_error_is_an_assertion() -> None:

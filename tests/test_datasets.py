@@ -50,9 +50,11 @@ def test_one_seed_gives_one_draw():
     assert not np.array_equal(linear_regression(5, 10)[0], linear_regression(6, 10)[0])
 
 
-@pytest.mark.parametrize("options", [{"n": 0}, {"n": 3, "n_inputs": 0}, {"n": 3, "noise": -1.0}])
+@pytest.mark.parametrize(
+    "options", [{"n": 0}, {"n": 3, "n_inputs": 0}, {"n": 3, "noise": -1.0}, {"n": 3, "noise": float("nan")}]
+)
 def test_linear_regression_refuses_impossible_sizes(options):
-    with pytest.raises(ValueError, match="need n ≥ 1"):
+    with pytest.raises(ValueError, match="n ≥ 1"):
         linear_regression(0, **options)
 
 

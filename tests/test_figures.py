@@ -134,7 +134,7 @@ def test_subplots_gives_grids_in_the_style() -> None:
 
 def test_label_lines_writes_labels_at_the_ends() -> None:
     _, ax = figures.subplots()
-    ax.plot([0, 1], [2, 3], label="η = 0.1", color=figures.GREEN)
+    ax.plot([0, 0.5, 1], [2, 9, 3], label="η = 0.1", color=figures.GREEN)
     ax.plot([0, 1], [4, 5])
     figures.label_lines(ax)
     assert [(text.get_text(), text.xy, text.get_color()) for text in ax.texts] == [("η = 0.1", (1, 3), figures.GREEN)]

@@ -86,13 +86,15 @@ def test_shrinkage_at_the_edges():
 
 @given(lr=st.floats(1e-4, 1), decay=st.floats(1e-4, 0.99))
 def test_half_life_halves(lr, decay):
-    assert shrink_factor(lr, decay) ** half_life(lr, decay) == pytest.approx(0.5, rel=1e-9)
+    assert math.exp(half_life(lr, decay) * math.log1p(-lr * decay)) == pytest.approx(0.5, rel=1e-12)
+    assert shrink_factor(lr, decay) == 1 - lr * decay
 
 
 def test_half_life_at_the_edges():
     assert half_life(0.1, 0.0) == math.inf
     assert half_life(0.5, 2.0) == 0.0
     assert half_life(1.0, 1.5) == pytest.approx(1.0)  # the factor is -1/2
+    assert half_life(1.0, 1e-18) == pytest.approx(math.log(2) * 1e18)  # where 1 - ηλ rounds to 1
 
 
 @pytest.mark.parametrize(
@@ -111,7 +113,9 @@ def test_half_life_at_the_edges():
         (lambda: ridge(np.ones((2, 3, 2)), np.ones((2, 3)), 0.1), "one data set"),
         (lambda: shrinkage([1.0], 0, 0.1), "n ≥ 1"),
         (lambda: shrinkage([-1.0], 3, 0.1), "singular values ≥ 0"),
-        (lambda: shrinkage([1.0], 3, -0.1), "weight decay ≥ 0"),
+        (lambda: shrinkage([1.0], 3, -0.1), "λ must be"),
+        (lambda: shrinkage([math.nan], 3, 0.1), "finite singular values"),
+        (lambda: ridge(np.ones((3, 2)), np.ones(3), [[0.1]]), "one number or a list"),
     ],
 )
 def test_bad_input_is_refused(call, message):

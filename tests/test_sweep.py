@@ -145,6 +145,7 @@ GOOD = {"lr": [0.1], "weight_decay": [0.0], "seeds": [0], "steps": 1}
     [
         ({"lr": [0.0]}, "learning rate must be a positive"),
         ({"lr": []}, "at least one value"),
+        ({"lr": 0.1}, "lr is 0.1; give a list"),
         ({"seeds": []}, "at least one value"),
         ({"weight_decay": [-0.1]}, "λ must be a finite number ≥ 0"),
         ({"steps": 0}, "must be ≥ 1"),

@@ -5,7 +5,7 @@
 # seems to say. This book derives what an L2 penalty does, and checks every quantitative sentence
 # by an experiment that can fail. This chapter shows one such experiment, how to read and run the rest, and the notation.
 #
-# *Reading time 10 minutes; the code runs in about 8 seconds.*
+# *Reading time 10 minutes; the code runs in about 10 seconds.*
 #
 # ## 0.1 One picture
 #
@@ -47,10 +47,10 @@ figures.show(fig, "Share of the penalty that each of three layers pays, over 150
              "and there they stay.")
 
 # %% [markdown]
-# Nobody told them to. Nothing in the code mentions the sizes. The layers differ by a factor of fifty in size, and each
-# pays a third. (All five seeds are drawn; they coincide.) No normalisation is needed here, because training balances layers
+# Nobody told them to. Nothing in the penalty or in the training step mentions the sizes. The layers differ by a factor of fifty in size, and each
+# pays a third. (All five seeds are drawn; they coincide.) No division by size is needed here, because training balances layers
 # by itself, if ReLU stands between them, one λ acts on all, biases are free, and training has come near its end. The proof takes
-# three lines (chapter 5), and tells you when the balance fails.
+# three lines (chapter 5, in preparation), and tells you when the balance fails.
 #
 # The book writes such a sentence with its measurement:
 
@@ -90,7 +90,7 @@ except ClaimError as error:
 # ## 0.3 How to read, how to run
 #
 # Predict first, then look: each section says what theory predicts before it shows the picture. Every picture has a description in
-# words below it. Every exercise has a solution that unfolds.
+# words below it. Every exercise has a solution, or a start, that unfolds.
 #
 # To run a chapter, open it with `make lab` and choose *Run, Run All Cells*. Everything works offline, on two cores, in seconds. Change a number and
 # run again: a claim that fails is not a nuisance, it tells you which sentence your change has made false.
