@@ -62,7 +62,7 @@ test: $(STAMP)
 	$(PY) -m pytest
 
 lab: $(STAMP)
-	$(PY) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir=notebooks
+	$(PY) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir=notebooks $(LAB_FLAGS)
 
 # ---- what writers and CI call ------------------------------------------------------------
 .PHONY: notebooks sync mutants portability browser format clean
