@@ -132,7 +132,10 @@ def test_initial_parameters():
     assert abs(start["weight0"].var() * 3 * 4 - 1) < 0.02  # uniform on ±1/√4
     assert np.abs(start["bias0"]).max() <= 0.5
     assert not MLP((4, 3), init="zeros").initial(0)["weight0"].any()
-    assert abs(MLP((4, 100_000), init="normal", init_std=3.0).initial(0)["weight0"].std() - 3) < 0.03
+    normal = MLP((4, 100_000), init="normal", init_std=3.0).initial(0)["weight0"]
+    assert abs(normal.std() - 3) < 0.03
+    assert abs(normal.mean()) < 0.03
+    assert abs(MLP((4, 100_000), init="normal").initial(0)["weight0"].std() - 1) < 0.01
     assert set(MLP((4, 3, 2), bias=False).initial(0)) == {"weight0", "weight1"}
 
 

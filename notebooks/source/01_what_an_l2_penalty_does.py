@@ -8,7 +8,6 @@
 # *Reading time 30 minutes; the code runs in about 10 seconds.*
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
@@ -257,20 +256,27 @@ claim("S3-12", "of ten parameters, this many are left in effect at λ = 1",
 
 # %%
 pair = X[:, [4, 5]]  # total and LDL cholesterol, correlation 0.9
-axis = np.linspace(-25, 30, 221)
-grid_w = np.stack(np.meshgrid(axis, axis), -1)
-loss = np.mean((y - y.mean() - grid_w @ pair.T) ** 2, axis=-1) / 2
 path, w_best = ridge(pair, y, np.logspace(-4, 2, 60))[0], ridge(pair, y, 0.1)[0]
-touched = np.mean((y - y.mean() - pair @ w_best) ** 2) / 2  # the loss where they touch
+
+
+def half_mse(w):
+    return np.mean((y - y.mean() - w @ pair.T) ** 2, axis=-1) / 2
+
+
+turn = np.linspace(0, 2 * np.pi, 3600)
+circle = np.linalg.norm(w_best) * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+claim("S2-17", "lowest loss on the circle through w_λ over the loss at w_λ",
+      measured=half_mse(circle).min() / half_mse(w_best), equals=1, within=1e-6)
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(5.4, 4.8))
-levels = touched + np.array([-25, 0, 50, 150, 300, 600, 1000])
+axis = np.linspace(-25, 30, 221)
+loss = half_mse(np.stack(np.meshgrid(axis, axis), -1))
+levels = half_mse(w_best) + np.array([-25, 0, 50, 150, 300, 600, 1000])
 ax.contour(axis, axis, loss, levels=levels, colors=figures.GREY, linewidths=[0.6, 1.8, *[0.6] * 5])
 ax.plot(*path.T, color=figures.BLUE), ax.plot(*w_best, "o", color=figures.ORANGE)
-ball = plt.Circle((0, 0), np.linalg.norm(w_best), fill=False, ls="--", color=figures.ORANGE)
-ax.add_patch(ball)
-ax.text(path[0, 0] - 7, path[0, 1] - 2, "λ = 0", color=figures.BLUE)
+ax.plot(*circle.T, "--", lw=1, color=figures.ORANGE)
+ax.text(path[0, 0] + 1, path[0, 1] + 3, "λ = 0", color=figures.BLUE)
 ax.text(w_best[0] + 1.5, w_best[1] + 1, "λ = 0.1", color=figures.ORANGE)
 ax.set(xlabel="weight of total cholesterol", ylabel="weight of LDL cholesterol", aspect="equal")
 ax.set_title("The ball touches the lowest contour it can reach")
