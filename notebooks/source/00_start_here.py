@@ -2,8 +2,7 @@
 # # 0 Start here
 #
 # `weight_decay` is one number, its formula fits on a line, and what it does to a network is often not what the formula
-# seems to say. This book derives what an L2 penalty does, and checks every quantitative sentence
-# by an experiment that can fail. This chapter shows one such experiment, how to read and run the rest, and the notation.
+# seems to say. This book derives what an L2 penalty does, and holds what it finds to experiments that can fail. This chapter shows one such experiment, how to read and run the rest, and the notation.
 #
 # *Reading time 10 minutes; the code runs in about 10 seconds.*
 #

@@ -51,7 +51,7 @@ for (decay, batch), losses in runs.items():
     name = f"{'full batch' if batch == 20 else 'minibatch'}, λ = {decay}"
     ax.semilogy(losses, label=name)
 ax.set(xlabel="epoch", ylabel="training loss (mean squared error)")
-ax.set(xlim=(0, 38), ylim=(1e-11, 1e18))
+ax.set(xlim=(0, 38), ylim=(1e-11, 1e18), xticks=range(0, 31, 5))
 ax.set_title("At learning rate 0.03, λ = 10 rescues what λ = 3 cannot")
 figures.label_lines(ax)
 figures.show(fig, "Training loss on a logarithmic axis over 30 epochs at learning rate 0.03. "
