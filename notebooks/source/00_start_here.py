@@ -1,16 +1,18 @@
 # %% [markdown]
 # # 0 Start here
 #
-# `weight_decay` is one number, its formula fits on a line, and what it does to a network is often not what the formula
-# seems to say. This book derives what an L2 penalty does, and holds what it finds to experiments that can fail. This chapter shows one such experiment, how to read and run the rest, and the notation.
+# `weight_decay` is one number, its formula fits on a line, and what it does to a network is often not what the
+# formula seems to say. This book derives what an L2 penalty does, and holds what it finds to experiments that can
+# fail. This chapter shows one such experiment, how to read and run the rest, and the notation.
 #
 # *Reading time 10 minutes; the code runs in about 10 seconds.*
 #
 # ## 0.1 One picture
 #
-# A network for handwritten digits has three layers of weights: $256\times64$, $32\times256$ and $10\times32$. They have 16,384,
-# 8,192 and 320 entries. All get the same penalty $\frac\lambda2\lVert W\rVert^2$. At the start the first layer makes up six sevenths
-# of the sum. "The big layer drowns the small ones", says a well-known question; "divide by the layer's size".
+# A network for handwritten digits has three layers of weights: $256\times64$, $32\times256$ and $10\times32$. They
+# have 16,384, 8,192 and 320 entries. All get the same penalty $\frac\lambda2\lVert W\rVert^2$. At the start the first
+# layer makes up six sevenths of the sum. "The big layer drowns the small ones", says a well-known question; "divide
+# by the layer's size".
 #
 # Before you look: who pays how much of the penalty after training?
 
@@ -46,10 +48,11 @@ figures.show(fig, "Share of the penalty that each of three layers pays, over 150
              "and there they stay.")
 
 # %% [markdown]
-# Nobody told them to. Nothing in the penalty or in the training step mentions the sizes. The layers differ by a factor of fifty in size, and each
-# pays a third. (All five seeds are drawn; they coincide.) No division by size is needed here, because training balances layers
-# by itself, if ReLU stands between them, one λ acts on all, biases are free, and training has come near its end. The proof takes
-# three lines (chapter 5, in preparation), and tells you when the balance fails.
+# Nobody told them to. Nothing in the penalty or in the training step mentions the sizes. The layers differ by a
+# factor of fifty in size, and each pays a third. (All five seeds are drawn; they coincide.) No division by size is
+# needed here, because training balances layers by itself, if ReLU stands between them, one λ acts on all, biases are
+# free, and training has come near its end. The proof takes three lines (chapter 5, in preparation), and tells you
+# when the balance fails.
 #
 # The book writes such a sentence with its measurement:
 
@@ -63,8 +66,8 @@ claim("00-start", "before training the same ratio, smallest of five seeds",
 # %% [markdown]
 # ## 0.2 A sentence that can fail
 #
-# `claim` takes a sentence, a measured number and the range in which it must lie. If it lies there, you see the line above.
-# If not, the cell raises an error and so do the tests of the whole book. Try the popular belief:
+# `claim` takes a sentence, a measured number and the range in which it must lie. If it lies there, you see the line
+# above. If not, the cell raises an error and so do the tests of the whole book. Try the popular belief:
 
 # %%
 try:
@@ -74,8 +77,9 @@ except ClaimError as error:
     print(error)
 
 # %% [markdown]
-# A notebook that runs without error may still say something false. Here an error planted in the helper code, such as a forgotten ½
-# or a decayed bias, makes some claim or test fail; the project plants dozens of such errors on purpose, to see that it is so.
+# A notebook that runs without error may still say something false. Here an error planted in the helper code, such as
+# a forgotten ½ or a decayed bias, makes some claim or test fail; the project plants dozens of such errors on purpose,
+# to see that it is so.
 #
 # - Identities hold to rounding: their lines show the bound only.
 # - Statistical claims use at least five seeds, and hold for seeds that nobody looked at while writing. Set the environment variable
@@ -88,15 +92,16 @@ except ClaimError as error:
 #
 # ## 0.3 How to read, how to run
 #
-# Predict first, then look: each section says what theory predicts before it shows the picture. Every picture has a description in
-# words below it. Every exercise has a solution, or a start, that unfolds.
+# Predict first, then look: each section says what theory predicts before it shows the picture. Every picture has a
+# description in words below it. Every exercise has a solution, or a start, that unfolds.
 #
-# To run a chapter, open it with `make lab` and choose *Run, Run All Cells*. Everything works offline, on two cores, in seconds. Change a number and
-# run again: a claim that fails is not a nuisance, it tells you which sentence your change has made false.
+# To run a chapter, open it with `make lab` and choose *Run, Run All Cells*. Everything works offline, on two cores,
+# in seconds. Change a number and run again: a claim that fails is not a nuisance, it tells you which sentence your
+# change has made false.
 #
-# You need derivatives, matrices and their eigenvalues, mean and variance, and some Python with NumPy. Singular values, Hessians and
-# the like are introduced where they are first used. Chapters build on each other in
-# order, but 3 to 6 can be read after 2 in any order, and 7 to 10 belong together.
+# You need derivatives, matrices and their eigenvalues, mean and variance, and some Python with NumPy. Singular
+# values, Hessians and the like are introduced where they are first used. Chapters build on each other in order, but 3
+# to 6 can be read after 2 in any order, and 7 to 10 belong together.
 #
 # ## 0.4 Notation
 #
@@ -115,8 +120,9 @@ except ClaimError as error:
 # | $\sigma$ | standard deviation of noise | `noise`, `sigma` |
 # | $r$, $\theta$ | norm of a weight, angle it turns per step (from chapter 7 on) | |
 #
-# Losses are means, not sums. Half the mean squared error has the factor ½; `torch.nn.MSELoss` has not. Biases are not penalised unless a
-# chapter says so. Random numbers come from NumPy, computations are in 64-bit floats: you will see the printed numbers on your machine.
+# Losses are means, not sums. Half the mean squared error has the factor ½; `torch.nn.MSELoss` has not. Biases are not
+# penalised unless a chapter says so. Random numbers come from NumPy, computations are in 64-bit floats: you will see
+# the printed numbers on your machine.
 #
 # ## 0.5 The map
 #
@@ -144,9 +150,10 @@ except ClaimError as error:
 # <details>
 # <summary>Solution</summary>
 #
-# The shares move towards each other while the weights grow, and have slowed down near 0.50, 0.26 and 0.24 at step 1500. They creep on
-# only because the weights do: without decay, gradient flow conserves the *differences* of the layers' squared norms (chapter 5),
-# so these become less important and never fade. The claim `00-balance` fails, as it should.
+# The shares move towards each other while the weights grow, and have slowed down near 0.50, 0.26 and 0.24 at
+# step 1500. They creep on only because the weights do: without decay, gradient flow conserves the *differences*
+# of the layers' squared norms (chapter 5), so these become less important and never fade. The claim `00-balance`
+# fails, as it should.
 #
 # </details>
 #
@@ -155,7 +162,8 @@ except ClaimError as error:
 # <details>
 # <summary>Solution</summary>
 #
-# About the same: differences between layers fade like $(1-\eta\lambda)^{2t}$, and $\eta\lambda$ is unchanged. Chapter 2 is about this product.
+# About the same: differences between layers fade like $(1-\eta\lambda)^{2t}$, and $\eta\lambda$ is unchanged. Chapter
+# 2 is about this product.
 #
 # </details>
 #
@@ -168,4 +176,5 @@ except ClaimError as error:
 #
 # </details>
 #
-# **Next:** [Chapter 1](01_what_an_l2_penalty_does.ipynb) starts with the simplest model that has a penalty, and a test error of 180.
+# **Next:** [Chapter 1](01_what_an_l2_penalty_does.ipynb) starts with the simplest model that has a penalty, and a
+# test error of 180.

@@ -21,9 +21,9 @@ from l2lib.penalty import l2_penalty, ridge, shrinkage
 #
 # A model *overfits* when it fits the training examples much better than it answers new ones. A well-known textbook
 # ([Zhang et al., *Dive into Deep Learning*](https://arxiv.org/abs/2106.11342)) shows weight decay as a cure. Its toy
-# problem has 200 inputs, 20 training examples and targets near zero, $y = 0.05 + 0.01\sum_i x_i + \varepsilon$. In the
-# edition of 2020 it trains a linear model from $N(0,1)$ weights, once with $\lambda = 0$, once with $\lambda = 3$, on the mean squared
-# error (without ½):
+# problem has 200 inputs, 20 training examples and targets near zero, $y = 0.05 + 0.01\sum_i x_i + \varepsilon$. In
+# the edition of 2020 it trains a linear model from $N(0,1)$ weights, once with $\lambda = 0$, once with
+# $\lambda = 3$, on the mean squared error (without ½):
 
 
 # %%
@@ -42,9 +42,9 @@ def test_error(w, b):
 
 
 # %% [markdown]
-# The inputs are independent with variance 1, so no test set is needed: the expected squared error of a new answer is the
-# sum in `test_error`. We use ten data sets, each with a start of its own, drawn from $N(0, 1)$ or
-# zero. Beside them stands the laziest model there is: it always answers zero.
+# The inputs are independent with variance 1, so no test set is needed: the expected squared error of a new answer is
+# the sum in `test_error`. We use ten data sets, each with a start of its own, drawn from $N(0, 1)$ or zero. Beside
+# them stands the laziest model there is: it always answers zero.
 
 # %%
 names = ("N(0,1) start, λ = 0", "N(0,1) start, λ = 3", "zero start, λ = 0", "answer zero")
@@ -74,9 +74,10 @@ figures.show(fig, "Dots for ten data sets and four models, test error on a logar
              f"and answering zero gives {means[3]:.2g}: both are below λ = 3.")
 
 # %% [markdown]
-# Read it from the top. Without penalty the test error is about 180 (here 172), with penalty about 0.2: a cure, it seems. But start
-# from zero, drop the penalty, and the error is ten times lower still. And the model that answers zero, having learnt
-# nothing, beats the penalised one as well. (Today's edition starts from $N(0, 0.01^2)$; section 1.8 runs that too.)
+# Read it from the top. Without penalty the test error is about 180 (here 172), with penalty about 0.2: a cure, it
+# seems. But start from zero, drop the penalty, and the error is ten times lower still. And the model that answers
+# zero, having learnt nothing, beats the penalised one as well. (Today's edition starts from $N(0, 0.01^2)$;
+# section 1.8 runs that too.)
 #
 # So what did the penalty do here? You will be able to answer in section 1.8.
 
@@ -123,10 +124,10 @@ claim("S0-09", "adding 1,000,000 to the loss changes no iterate",
       measured=(descend(0.0) - descend(1e6)).abs().max(), equals=0, within=1e-15)
 
 # %% [markdown]
-# Two remarks on the norm itself. A norm is never negative, and it *is* zero for the zero vector or matrix. And mind
-# what "small" means. A small norm does not say that there are few entries: a million entries of $10^{-4}$ have norm 0.1. It
-# does say that each entry is small, since $|w_i|\le\lVert w\rVert$; but small entries do not make a small norm, as 10,000
-# entries of 0.5 show.
+# Two remarks on the norm itself. A norm is never negative, and it *is* zero for the zero vector or matrix. And
+# mind what "small" means. A small norm does not say that there are few entries: a million entries of $10^{-4}$
+# have norm 0.1. It does say that each entry is small, since $|w_i|\le\lVert w\rVert$; but small entries do not
+# make a small norm, as 10,000 entries of 0.5 show.
 
 # %%
 million = torch.full((1_000_000,), 1e-4, dtype=torch.float64)
@@ -192,10 +193,10 @@ claim("01-sklearn-intercept", "… and the same intercept",
 #
 # ## 1.4 Shrinkage, one direction at a time
 #
-# Why does (1.1) help? Take the singular value decomposition $X = USV^\top$: $U$ and $V$ have orthonormal columns $u_i$ and
-# $v_i$, $S$ is diagonal with $s_1\ge s_2\ge\dots\ge 0$. Along $v_i$ the data vary with strength $s_i$. Put
-# $X^\top X = VS^2V^\top$ into (1.1): in these coordinates it is diagonal. Write $w_0$ for the least-squares fit (the one of
-# smallest norm, if there are many), for which $X^\top y = X^\top X w_0$. Then
+# Why does (1.1) help? Take the singular value decomposition $X = USV^\top$: $U$ and $V$ have orthonormal columns
+# $u_i$ and $v_i$, $S$ is diagonal with $s_1\ge s_2\ge\dots\ge 0$. Along $v_i$ the data vary with strength $s_i$. Put
+# $X^\top X = VS^2V^\top$ into (1.1): in these coordinates it is diagonal. Write $w_0$ for the least-squares fit (the
+# one of smallest norm, if there are many), for which $X^\top y = X^\top X w_0$. Then
 #
 # $$v_i^\top w_\lambda = \frac{s_i^2}{s_i^2 + n\lambda}\; v_i^\top w_0 . \tag{1.2}$$
 #
@@ -225,14 +226,14 @@ figures.show(fig, "Three falling curves over the ten singular directions of the 
              f"direction to {weak:.2f} in the weakest.")
 
 # %% [markdown]
-# Fitted values are linear in the targets, $\hat y = H_\lambda y$ (the *hat matrix* puts the hat on $y$). Its trace, the sum of
-# its diagonal, counts how many parameters
-# the fit uses in effect, its *degrees of freedom*:
+# Fitted values are linear in the targets, $\hat y = H_\lambda y$ (the *hat matrix* puts the hat on $y$). Its trace,
+# the sum of its diagonal, counts how many parameters the fit uses in effect, its *degrees of freedom*:
 #
 # $$\mathrm{df}(\lambda) = \operatorname{tr} H_\lambda = \sum_i \frac{s_i^2}{s_i^2 + n\lambda}. \tag{1.3}$$
 #
-# It runs smoothly from the rank of $X$ (here 10; in 1.1, at most 19) down to zero; add one for the intercept. This is the precise sense in
-# which a penalised model is "less complex". The number of its layers, or of its parameters, stays what it was.
+# It runs smoothly from the rank of $X$ (here 10; in 1.1, at most 19) down to zero; add one for the intercept. This is
+# the precise sense in which a penalised model is "less complex". The number of its layers, or of its parameters,
+# stays what it was.
 
 # %%
 grid = np.logspace(-4, 3, 50)
@@ -248,11 +249,12 @@ claim("S3-12", "of ten parameters, this many are left in effect at λ = 1",
 # %% [markdown]
 # ## 1.5 What λ is, and what it is not
 #
-# **λ is not a bound on the norm.** It goes with one. Ask for the best fit among all $w$ with $\lVert w\rVert\le R$, for
-# some $R < \lVert w_0\rVert$. The answer lies on the sphere, where the loss can fall no further along the surface: it falls
-# straight outwards. Write $-\nabla L(w) = \lambda w$ with $\lambda > 0$, and it is the condition for $w_\lambda$. So λ is the *multiplier* of
-# $\frac12\lVert w\rVert^2\le\frac12R^2$, a price: allow $\frac12R^2$ to grow by a little, and the best loss falls by λ times as much. The radius $R(\lambda) = \lVert w_\lambda\rVert$ depends on the data and
-# falls to zero as λ grows. With two of the blood measurements as inputs you can see it:
+# **λ is not a bound on the norm.** It goes with one. Ask for the best fit among all $w$ with $\lVert w\rVert\le R$,
+# for some $R < \lVert w_0\rVert$. The answer lies on the sphere, where the loss can fall no further along the
+# surface: it falls straight outwards. Write $-\nabla L(w) = \lambda w$ with $\lambda > 0$, and it is the condition
+# for $w_\lambda$. So λ is the *multiplier* of $\frac12\lVert w\rVert^2\le\frac12R^2$, a price: allow $\frac12R^2$ to
+# grow by a little, and the best loss falls by λ times as much. The radius $R(\lambda) = \lVert w_\lambda\rVert$
+# depends on the data and falls to zero as λ grows. With two of the blood measurements as inputs you can see it:
 
 # %%
 pair = X[:, [4, 5]]  # total and LDL cholesterol, correlation 0.9
@@ -316,9 +318,9 @@ claim("S2-20", "at λ = 10⁹ every prediction is the mean target",
       measured=np.abs(X @ crushed + b_crushed - y.mean()).max(), below=1e-5)
 
 # %% [markdown]
-# **Penalise the intercept into the ground, and the model can no longer be affine.** Put a column of ones beside $X$ and
-# a penalty $\lambda_b$ on its weight. As $\lambda_b\to\infty$, $b$ goes to zero and $f$ becomes linear: $f(0) = 0$, whatever the
-# targets. The average patient has $x = 0$ here and a target of 152.
+# **Penalise the intercept into the ground, and the model can no longer be affine.** Put a column of ones beside $X$
+# and a penalty $\lambda_b$ on its weight. As $\lambda_b\to\infty$, $b$ goes to zero and $f$ becomes linear:
+# $f(0) = 0$, whatever the targets. The average patient has $x = 0$ here and a target of 152.
 
 # %%
 Z, penalties = np.column_stack([X, np.ones(n)]), np.diag([0.1] * 10 + [1e9])
@@ -360,19 +362,22 @@ claim("S2-21",
 # %% [markdown]
 # ## 1.6 Bias and variance
 #
-# Suppose the truth is linear: $y = Xw_* + \varepsilon$, with independent noise of variance $\sigma^2$. Hold $X$ fixed and draw
-# the noise again and again. Least squares has $v_i^\top w_0 = v_i^\top w_* + u_i^\top\varepsilon/s_i$: the true weight, plus noise that is
-# large where $s_i$ is small (all $s_i > 0$ here). Multiply by the factor of (1.2), and split the mean squared error of the weights:
+# Suppose the truth is linear: $y = Xw_* + \varepsilon$, with independent noise of variance $\sigma^2$. Hold $X$ fixed
+# and draw the noise again and again. Least squares has $v_i^\top w_0 = v_i^\top w_* + u_i^\top\varepsilon/s_i$: the
+# true weight, plus noise that is large where $s_i$ is small (all $s_i > 0$ here). Multiply by the factor of (1.2),
+# and split the mean squared error of the weights:
 #
 # $$\mathbb E\,\lVert w_\lambda - w_*\rVert^2 =
 #   \underbrace{\sum_i \Big(\frac{n\lambda}{s_i^2+n\lambda}\Big)^2 (v_i^\top w_*)^2}_{\text{bias}^2}
 #   + \underbrace{\sigma^2\sum_i \frac{s_i^2}{(s_i^2+n\lambda)^2}}_{\text{variance}} . \tag{1.4}$$
 #
-# The bias term starts at zero with slope zero; the variance falls at once. So *some* $\lambda > 0$ beats $\lambda = 0$. That is Hoerl
-# and Kennard's theorem, and mind its premise: the linear model is the true one. It says nothing about networks in general.
+# The bias term starts at zero with slope zero; the variance falls at once. So *some* $\lambda > 0$ beats
+# $\lambda = 0$. That is Hoerl and Kennard's theorem, and mind its premise: the linear model is the true one. It says
+# nothing about networks in general.
 #
-# The experiment keeps 100 patients as $X$ and takes their least-squares fit as the truth, with noise of standard deviation
-# 54, about that of all patients' residuals. First the prediction (1.4); then, for each λ, 4000 new draws of the noise.
+# The experiment keeps 100 patients as $X$ and takes their least-squares fit as the truth, with noise of standard
+# deviation 54, about that of all patients' residuals. First the prediction (1.4); then, for each λ, 4000 new draws of
+# the noise.
 
 # %%
 few = X[:100] - X[:100].mean(0)
@@ -418,20 +423,22 @@ claim("S3-01", "the best λ cuts the weights' error to this share of least squar
 # %% [markdown]
 # ## 1.7 The objective always prefers λ = 0
 #
-# A tempting way to choose λ: take the one with the smallest objective. It cannot work. Let $F(\lambda) = \min_w J$. At the minimum
-# the change of $w_\lambda$ contributes nothing, since the gradient is zero there. Only the explicit λ counts:
+# A tempting way to choose λ: take the one with the smallest objective. It cannot work. Let $F(\lambda) = \min_w J$.
+# At the minimum the change of $w_\lambda$ contributes nothing, since the gradient is zero there. Only the explicit λ
+# counts:
 #
 # $$F'(\lambda) = \tfrac12 \lVert w_\lambda\rVert^2 \ge 0. \tag{1.5}$$
 #
-# The training loss at the minimum rises as well. Take $\lambda_1 < \lambda_2$, with solutions $w_1$, $w_2$, losses $L_1$, $L_2$ and
-# $P_i = \frac12\lVert w_i\rVert^2$. Each solution is best for its own objective: $L_1 + \lambda_1 P_1\le L_2 + \lambda_1 P_2$ and
-# $L_2 + \lambda_2 P_2\le L_1 + \lambda_2 P_1$. Add the two: $P_2\le P_1$. Then the first says $L_1\le L_2$. Nothing here needed a linear
-# model, only that the *global* minimum is reached.
+# The training loss at the minimum rises as well. Take $\lambda_1 < \lambda_2$, with solutions $w_1$, $w_2$, losses
+# $L_1$, $L_2$ and $P_i = \frac12\lVert w_i\rVert^2$. Each solution is best for its own objective:
+# $L_1 + \lambda_1 P_1\le L_2 + \lambda_1 P_2$ and $L_2 + \lambda_2 P_2\le L_1 + \lambda_2 P_1$. Add the two:
+# $P_2\le P_1$. Then the first says $L_1\le L_2$. Nothing here needed a linear model, only that the *global* minimum
+# is reached.
 #
-# So on the data that were fitted, $\lambda = 0$ always wins. To prefer $\lambda > 0$ you need other data, or a criterion that charges
-# for degrees of freedom. To see a clear preference we make the fit harder: squares and products of the ten measurements
-# beside themselves (without the square of sex, which has two values and says nothing new), 64 inputs, trained on 150
-# patients of 442. We draw 20 such splits.
+# So on the data that were fitted, $\lambda = 0$ always wins. To prefer $\lambda > 0$ you need other data, or a
+# criterion that charges for degrees of freedom. To see a clear preference we make the fit harder: squares and
+# products of the ten measurements beside themselves (without the square of sex, which has two values and says nothing
+# new), 64 inputs, trained on 150 patients of 442. We draw 20 such splits.
 
 # %%
 i, j = np.triu_indices(10)
@@ -480,10 +487,11 @@ claim("S3-02", "at the minimum the training loss rises with λ, on every split (
       measured=np.diff(train_loss).min(), above=0)
 
 # %% [markdown]
-# How to choose λ, then? Split the *training* data: fit on 100 of the 150, take the λ with the smallest loss on the other 50,
-# and fit again on all 150. The test patients have no part in it (but for the inputs' common scaling). We compare the test
-# loss with that of $\lambda = 0$; with that of the λ which is best *on the test patients*, which nobody can know; and with a
-# model that the first section has taught us not to forget, least squares on the ten original measurements.
+# How to choose λ, then? Split the *training* data: fit on 100 of the 150, take the λ with the smallest loss on the
+# other 50, and fit again on all 150. The test patients have no part in it (but for the inputs' common scaling). We
+# compare the test loss with that of $\lambda = 0$; with that of the λ which is best *on the test patients*, which
+# nobody can know; and with a model that the first section has taught us not to forget, least squares on the ten
+# original measurements.
 
 # %%
 rows = []
@@ -507,8 +515,8 @@ claim("01-plain", "ten inputs without penalty over 64 with the best λ: mean rat
 
 # %% [markdown]
 # The penalty about halves the test loss of the 64 inputs. And yet the plain model with ten is better still: a penalty
-# repairs a model with too many directions, it does not make the directions worth having. (The splits share patients, so the
-# interval covers the choice of split and not that of the 442 patients.)
+# repairs a model with too many directions, it does not make the directions worth having. (The splits share patients,
+# so the interval covers the choice of split and not that of the 442 patients.)
 
 # %% [markdown]
 # ## 1.8 The puzzle resolved: null directions and the zero model
@@ -517,11 +525,11 @@ claim("01-plain", "ten inputs without penalty over 64 with the best λ: mean rat
 # flat: its gradient is *exactly* zero there, so gradient descent never moves, and what was drawn from $N(0,1)$ at the
 # start is still there at the end. Each such direction adds 1 to the test error on average. That is the 180.
 #
-# Ridge's own view: $s_i = 0$, so any $\lambda > 0$ makes the factor (1.2) zero. Under gradient descent the erasing takes
-# time: each step multiplies null directions by $1-\eta\lambda$. After 400 steps with $\eta\lambda = 0.009$, they still add
-# $180\cdot 0.991^{800} = 0.13$. The rest of the 0.2 is the true weights in the null directions, $180\cdot 0.01^2 = 0.018$, which no
-# fit can know, and the intercept: the wild start pushes it away from 0.05, and being free, it comes back slowly. (How far it
-# has come is taken from the run itself below.)
+# Ridge's own view: $s_i = 0$, so any $\lambda > 0$ makes the factor (1.2) zero. Under gradient descent the erasing
+# takes time: each step multiplies null directions by $1-\eta\lambda$. After 400 steps with $\eta\lambda = 0.009$,
+# they still add $180\cdot 0.991^{800} = 0.13$. The rest of the 0.2 is the true weights in the null directions,
+# $180\cdot 0.01^2 = 0.018$, which no fit can know, and the intercept: the wild start pushes it away from 0.05, and
+# being free, it comes back slowly. (How far it has come is taken from the run itself below.)
 
 # %%
 predicted = []  # null: projects on the directions that no example spans
@@ -541,9 +549,9 @@ claim("S2-25", "starting from zero needs no penalty: error over that of λ = 3",
       measured=from_zero.mean() / decayed.mean(), below=0.3)
 
 # %% [markdown]
-# So the gap is a gap between *starting points*. The penalty's part is to delete noise that the experimenter put in. Beside
-# every test error should stand the error of a model that has learnt nothing. Here that is the zero model; even the
-# fit from zero beats it by little, since 20 examples reveal a tenth of the 200 directions.
+# So the gap is a gap between *starting points*. The penalty's part is to delete noise that the experimenter put in.
+# Beside every test error should stand the error of a model that has learnt nothing. Here that is the zero model; even
+# the fit from zero beats it by little, since 20 examples reveal a tenth of the 200 directions.
 #
 # Today's edition of the textbook starts from $N(0, 0.01^2)$ and takes fewer, larger steps. With less noise in the
 # start, the gap shrinks from a factor of hundreds to less than two:
@@ -568,8 +576,8 @@ claim("01-zero-model", "the fit from zero over the zero model: better, though no
 #
 # Courses often write $\frac{\lambda}{2m}\lVert w\rVert^2$, with $m$ the number of training examples. It comes from
 # Bayes' rule. With Gaussian noise and prior, the negative log posterior is a *sum* over the examples plus
-# $\frac{\lambda}{2}\lVert w\rVert^2$; divide everything by $m$. The two conventions differ when data are added. Copy every
-# example: the mean loss is the same function, so $\lambda/2$ gives the same fit. Under $\lambda/(2m)$ the
+# $\frac{\lambda}{2}\lVert w\rVert^2$; divide everything by $m$. The two conventions differ when data are added. Copy
+# every example: the mean loss is the same function, so $\lambda/2$ gives the same fit. Under $\lambda/(2m)$ the
 # penalty halves, because twice the evidence should count more against the same prior.
 
 # %%
@@ -583,9 +591,9 @@ claim("S3-08", "λ/(2m), that is λ/2 beside the sum: copying is the same as hal
       measured=np.abs(summed - halved).max(), below=1e-9)
 
 # %% [markdown]
-# With λ fixed under the second convention, the effect vanishes as $m$ grows: where the shrinkage is small, a hundred times
-# the data make a hundredth of it. Whether weights "stay large" for some λ depends on $m$. PyTorch's `weight_decay` follows the first
-# convention if your loss is a mean; chapter 3 has the table for other frameworks.
+# With λ fixed under the second convention, the effect vanishes as $m$ grows: where the shrinkage is small, a hundred
+# times the data make a hundredth of it. Whether weights "stay large" for some λ depends on $m$. PyTorch's
+# `weight_decay` follows the first convention if your loss is a mean; chapter 3 has the table for other frameworks.
 
 # %%
 gaps = [1 - np.linalg.norm(ridge(X, y, 0.01 / m)[0]) / np.linalg.norm(w_0) for m in (n, 100 * n)]
@@ -617,7 +625,8 @@ claim("S0-10", "no λ gives the same filter: distance to the nearest one",
       measured=distance, above=0.02)
 
 # %% [markdown]
-# It works, too. On the 20 splits of section 1.7, the test loss after 30 steps is far below that of the fit at $\lambda = 0$.
+# It works, too. On the 20 splits of section 1.7, the test loss after 30 steps is far below that of the fit at
+# $\lambda = 0$.
 
 # %%
 stopped_loss = []
@@ -710,9 +719,10 @@ verdict("S3-12", "regularisation makes the network less complex",
 # **Take home.** Choose λ by the loss on held-out data, without the penalty and never by the objective, and put the best
 # constant beside it. Before you tune λ, ask which directions your data hardly determine: those are what it changes.
 #
-# **Limits.** Everything exact here is about linear models at their minimum. Networks with ReLU have no such closed form;
-# chapter 5 proves what survives. A penalty on $|w|$ in place of $w^2$ gives zeros: chapter 4. Networks with batch norm break even the monotonic training loss; chapter 7 shows how (their objective has no minimum).
-# Nothing was said about training dynamics: that is chapter 2.
+# **Limits.** Everything exact here is about linear models at their minimum. Networks with ReLU have no such closed
+# form; chapter 5 proves what survives. A penalty on $|w|$ in place of $w^2$ gives zeros: chapter 4. Networks with
+# batch norm break even the monotonic training loss; chapter 7 shows how (their objective has no minimum). Nothing was
+# said about training dynamics: that is chapter 2.
 #
 # ## 1.13 Exercises
 #
@@ -731,8 +741,8 @@ verdict("S3-12", "regularisation makes the network less complex",
 # <details>
 # <summary>Solution</summary>
 #
-# The loss doubles and the penalty does not, so the fit is *less* penalised. $2\lambda$ restores it; then the whole objective
-# has doubled, and its minimum is where it was.
+# The loss doubles and the penalty does not, so the fit is *less* penalised. $2\lambda$ restores it; then the whole
+# objective has doubled, and its minimum is where it was.
 #
 # </details>
 #
@@ -744,7 +754,8 @@ verdict("S3-12", "regularisation makes the network less complex",
 #
 # $\frac{d}{d\lambda}\frac{s^2}{(s^2+n\lambda)^2} = -\frac{2ns^2}{(s^2+n\lambda)^3} < 0$. The bias term is
 # $\big(\frac{n\lambda}{s^2+n\lambda}\big)^2 (v^\top w_*)^2 = O(\lambda^2)$. At $\lambda = 0$ the sum has slope
-# $-2n\sigma^2\sum_i s_i^{-4} < 0$. So a small enough λ improves on least squares. How small depends on $w_*$, which you do not know.
+# $-2n\sigma^2\sum_i s_i^{-4} < 0$. So a small enough λ improves on least squares. How small depends on $w_*$, which
+# you do not know.
 #
 # </details>
 #
@@ -754,26 +765,27 @@ verdict("S3-12", "regularisation makes the network less complex",
 # <summary>Solution</summary>
 #
 # Least squares does not care: the weight becomes 1000 times smaller and all predictions stay. Ridge does: the small
-# weight costs almost nothing now, so this input is hardly penalised. This is why inputs are standardised before a penalty.
+# weight costs almost nothing now, so this input is hardly penalised. This is why inputs are standardised before a
+# penalty.
 #
 # </details>
 #
-# **5.** (Open.) Early stopping and ridge filter differently, (1.6) and (1.2). For which data could one be better than the
-# other? Start from (1.4) with a general filter $\phi_i$, and find the best $\phi_i$ for each direction.
+# **5.** (Open.) Early stopping and ridge filter differently, (1.6) and (1.2). For which data could one be better than
+# the other? Start from (1.4) with a general filter $\phi_i$, and find the best $\phi_i$ for each direction.
 #
 # <details>
 # <summary>A start</summary>
 #
-# The error is $\sum_i (1-\phi_i)^2 c_i^2 + \sigma^2\phi_i^2/s_i^2$ with $c_i = v_i^\top w_*$. Each term is smallest at
-# $\phi_i = \frac{s_i^2}{s_i^2 + \sigma^2/c_i^2}$. That is ridge's filter if all $c_i^2$ are equal, with $n\lambda = \sigma^2/c^2$.
-# If strong directions carry more of the truth than weak ones, a steeper filter wins.
+# The error is $\sum_i (1-\phi_i)^2 c_i^2 + \sigma^2\phi_i^2/s_i^2$ with $c_i = v_i^\top w_*$. Each term is smallest
+# at $\phi_i = \frac{s_i^2}{s_i^2 + \sigma^2/c_i^2}$. That is ridge's filter if all $c_i^2$ are equal, with
+# $n\lambda = \sigma^2/c^2$. If strong directions carry more of the truth than weak ones, a steeper filter wins.
 #
 # </details>
 #
 # ## Where next, and sources
 #
-# [Chapter 2](02_from_penalty_to_weight_decay.ipynb) lets gradient descent run: what $1-\eta\lambda$ does at every step, and
-# when it blows up.
+# [Chapter 2](02_from_penalty_to_weight_decay.ipynb) lets gradient descent run: what $1-\eta\lambda$ does at every
+# step, and when it blows up.
 #
 # - [Hoerl and Kennard (1970)](https://doi.org/10.1080/00401706.1970.10488634): ridge regression, and the theorem of 1.6.
 # - [Zhang, Lipton, Li and Smola](https://arxiv.org/abs/2106.11342), *Dive into Deep Learning*: the toy problem of 1.1.

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 2 From penalty to weight decay
 #
-# A penalty is a term in a loss. *Weight decay* is what a training step does with it: multiply each weight by a number just
-# below one. When are the two the same? How fast does a weight decay? And when does the step itself blow up?
+# A penalty is a term in a loss. *Weight decay* is what a training step does with it: multiply each weight by a number
+# just below one. When are the two the same? How fast does a weight decay? And when does the step itself blow up?
 # Afterwards you can convert "multiply by 0.99 every batch" into a λ and back, say what momentum does to the rate, and
 # compute beforehand at which learning rate a linear model diverges.
 #
@@ -23,9 +23,9 @@ from l2lib.sweep import sweep
 # ## 2.1 A puzzle: more penalty cures an explosion
 #
 # A reader of the textbook from [chapter 1](01_what_an_l2_penalty_does.ipynb) trains its toy problem (200 inputs, 20
-# examples, minibatches of 5) and raises the learning rate from 0.003 to 0.03. The loss explodes. They try full batches:
-# it converges. They try minibatches with $\lambda = 3$: explosion. With $\lambda = 10$: the loss stays small, with a test error
-# that looks excellent. On the forum the answer is that learning rates are tricky.
+# examples, minibatches of 5) and raises the learning rate from 0.003 to 0.03. The loss explodes. They try full
+# batches: it converges. They try minibatches with $\lambda = 3$: explosion. With $\lambda = 10$: the loss stays
+# small, with a test error that looks excellent. On the forum the answer is that learning rates are tricky.
 
 
 # %%
@@ -92,8 +92,9 @@ claim("02-half-life", "after one half-life of steps a weight is halved",
       measured=(1 - 0.1 * 0.02) ** half_life(0.1, 0.02), equals=0.5, within=1e-12)
 
 # %% [markdown]
-# "A large λ makes the weights small, because SGD minimises the loss" has this limit. With $\eta = 0.1$ and $\lambda = 21$
-# the factor is $-1.1$. The minimiser is zero, yet gradient descent runs away from it, doubling every seven steps.
+# "A large λ makes the weights small, because SGD minimises the loss" has this limit. With $\eta = 0.1$ and
+# $\lambda = 21$ the factor is $-1.1$. The minimiser is zero, yet gradient descent runs away from it, doubling every
+# seven steps.
 
 # %%
 w = torch.ones(1, dtype=torch.float64)
@@ -117,8 +118,8 @@ except ValueError as error:
 # %% [markdown]
 # ## 2.3 From scratch, with torch.optim, and as one sweep
 #
-# Write (2.1) out for a linear model on the mean squared error, without ½ as in `torch.nn.MSELoss`. All 20 examples are used
-# at every step, weights and bias start at zero, and only the weights decay.
+# Write (2.1) out for a linear model on the mean squared error, without ½ as in `torch.nn.MSELoss`. All 20 examples
+# are used at every step, weights and bias start at zero, and only the weights decay.
 
 # %%
 w, b = np.zeros(200), 0.0
@@ -143,8 +144,9 @@ claim("02-torch", "torch.optim.SGD takes the same 100 steps",
       measured=np.abs(layer.weight.detach().numpy()[0] - w).max(), below=1e-12)
 
 # %% [markdown]
-# One run answers one question. This book asks dozens: every combination of learning rate, λ and data set. `sweep` trains
-# all of them at once, as one product of stacked matrices. It is (2.1) with an extra axis; read it in `l2lib/sweep.py`.
+# One run answers one question. This book asks dozens: every combination of learning rate, λ and data set. `sweep`
+# trains all of them at once, as one product of stacked matrices. It is (2.1) with an extra axis; read it in
+# `l2lib/sweep.py`.
 
 # %%
 grid = sweep(MLP((200, 1), init="zeros"), X, y, loss="mse", steps=100,
@@ -199,9 +201,9 @@ claim("02-half-life-99", "0.99 per batch is strong: half-life in batches",
       measured=half_life(lr, 0.01 / lr), equals=68.97, within=0.01)
 
 # %% [markdown]
-# (In the convention without ½ the first is $\lambda = 0.005/\eta$.) The equality ends where the learning rate changes or
-# the optimiser does. L2 under a schedule decays by $\eta_t\lambda$, so it fades with the learning rate; a literal 0.99 goes
-# on. Halve η every 5 steps and compare:
+# (In the convention without ½ the first is $\lambda = 0.005/\eta$.) The equality ends where the learning rate
+# changes or the optimiser does. L2 under a schedule decays by $\eta_t\lambda$, so it fades with the learning rate; a
+# literal 0.99 goes on. Halve η every 5 steps and compare:
 
 # %%
 schedule = [lr * 0.5 ** (t // 5) for t in range(20)]
@@ -219,16 +221,18 @@ claim("S0-11", "under a schedule a literal 0.99 and L2 part: largest difference"
 #
 # $$v \leftarrow \mu v + g + \lambda w, \qquad w \leftarrow w - \eta v. \tag{2.2}$$
 #
-# What happens to a weight that the loss ignores, $g = 0$? Put $u = \eta v$. Then $(w, u)$ is multiplied by a fixed matrix,
+# What happens to a weight that the loss ignores, $g = 0$? Put $u = \eta v$. Then $(w, u)$ is multiplied by a fixed
+# matrix,
 #
 # $$\begin{pmatrix} w\\ u\end{pmatrix} \leftarrow \begin{pmatrix} 1-\eta\lambda & -\mu\\ \eta\lambda & \mu\end{pmatrix}
 # \begin{pmatrix} w\\ u\end{pmatrix},\qquad z^2 - (1 + \mu - \eta\lambda)\,z + \mu = 0, \tag{2.3}$$
 #
-# and in the long run $w$ is multiplied by $z$, the larger root, at every step. While $\eta\lambda$ is much smaller than $(1-\sqrt\mu)^2$,
-# that is $z \approx 1 - \frac{\eta\lambda}{1-\mu}$: with $\mu = 0.9$, *ten times* the decay that the same numbers give without
-# momentum. No reason to divide λ by ten: the loss's gradient goes through the same buffer and acts ten times as much, too.
-# Momentum multiplies the learning rate, and leaves the minimum of loss plus penalty where it was. The other form, *decoupled*
-# weight decay, takes $(1-\eta\lambda)\,w$ outside the buffer; it shrinks by exactly $1-\eta\lambda$, whatever μ.
+# and in the long run $w$ is multiplied by $z$, the larger root, at every step. While $\eta\lambda$ is much smaller
+# than $(1-\sqrt\mu)^2$, that is $z \approx 1 - \frac{\eta\lambda}{1-\mu}$: with $\mu = 0.9$, *ten times* the decay
+# that the same numbers give without momentum. No reason to divide λ by ten: the loss's gradient goes through the same
+# buffer and acts ten times as much, too. Momentum multiplies the learning rate, and leaves the minimum of loss plus
+# penalty where it was. The other form, *decoupled* weight decay, takes $(1-\eta\lambda)\,w$ outside the buffer; it
+# shrinks by exactly $1-\eta\lambda$, whatever μ.
 
 # %%
 lr, decay, mu = 0.1, 0.01, 0.9
@@ -262,9 +266,10 @@ claim("S0-11", "with momentum 0.9 the λ = 0.01/η of the rule shrinks by √0.9
       measured=envelope(0.01), equals=mu**0.5, within=0.003)
 
 # %% [markdown]
-# The map has determinant μ. Between $\eta\lambda = (1-\sqrt\mu)^2$ and $(1+\sqrt\mu)^2$ its roots are complex, so both have size $\sqrt\mu$: the
-# weight oscillates around zero and shrinks by $\sqrt\mu$ a step. More λ is then no longer more decay. With $\mu = 0.9$ that begins at
-# $\eta\lambda = 0.0026$. Beyond $2(1+\mu) = 3.8$ the weight grows without bound.
+# The map has determinant μ. Between $\eta\lambda = (1-\sqrt\mu)^2$ and $(1+\sqrt\mu)^2$ its roots are complex, so
+# both have size $\sqrt\mu$: the weight oscillates around zero and shrinks by $\sqrt\mu$ a step. More λ is then no
+# longer more decay. With $\mu = 0.9$ that begins at $\eta\lambda = 0.0026$. Beyond $2(1+\mu) = 3.8$ the weight grows
+# without bound.
 
 # %%
 claim("02-momentum-limit", "ηλ = 0.03, 0.3, 3: shrinkage per step, largest distance from √μ",
@@ -274,36 +279,40 @@ claim("02-momentum-blow-up", "ηλ = 3.9: growth per step", measured=envelope(3.
 # %% [markdown]
 # ## 2.6 When does SGD diverge?
 #
-# **Full batch.** The mean squared error of a linear model is quadratic. Let $H$ be its matrix of second derivatives, the
-# *Hessian*, and $\rho$ an eigenvalue of $H$, the curvature along one direction. If all parameters decay, the error along
-# that direction is multiplied by $1-\eta\lambda-\eta\rho$ at every step. It shrinks if and only if
+# **Full batch.** The mean squared error of a linear model is quadratic. Let $H$ be its matrix of second derivatives,
+# the *Hessian*, and $\rho$ an eigenvalue of $H$, the curvature along one direction. If all parameters decay, the
+# error along that direction is multiplied by $1-\eta\lambda-\eta\rho$ at every step. It shrinks if and only if
 #
 # $$|1 - \eta\lambda - \eta\rho| < 1; \qquad \lambda = 0:\; \eta < 2/\rho_{\max} \tag{2.4}$$
 #
-# (directions with $\rho = 0$ stay put at $\lambda = 0$). Here $H = \frac2n\tilde X^\top\tilde X$, where $\tilde X$ is $X$ with a column of ones for the
-# bias, and $2/\rho_{\max}$ is about 0.06. So $\eta = 0.03$ is safe with full batches.
+# (directions with $\rho = 0$ stay put at $\lambda = 0$). Here $H = \frac2n\tilde X^\top\tilde X$, where $\tilde X$ is
+# $X$ with a column of ones for the bias, and $2/\rho_{\max}$ is about 0.06. So $\eta = 0.03$ is safe with full
+# batches.
 #
-# **Minibatches, with a pencil.** Two runs with the same batches and different starts differ by a run whose targets are zero: so
-# take $y = 0$, and ask whether the errors $\epsilon = Xw + b\mathbf 1$ on the 20 training examples die out. An input has 200 random
-# components, so its squared length is about 200, and two inputs are nearly orthogonal. Take them as orthogonal, and leave
-# the bias out. A step on a batch of 5 then changes the errors of *its own* examples only, each by the factor
-# $1-\frac{2\eta}{5}200 = 1 - 80\eta$, and decay multiplies all errors by $a = 1-\eta\lambda$. An epoch has four batches, so over one epoch
-# each error is multiplied by
+# **Minibatches, with a pencil.** Two runs with the same batches and different starts differ by a run whose targets
+# are zero: so take $y = 0$, and ask whether the errors $\epsilon = Xw + b\mathbf 1$ on the 20 training examples die
+# out. An input has 200 random components, so its squared length is about 200, and two inputs are nearly orthogonal.
+# Take them as orthogonal, and leave the bias out. A step on a batch of 5 then changes the errors of *its own*
+# examples only, each by the factor $1-\frac{2\eta}{5}200 = 1 - 80\eta$, and decay multiplies all errors by
+# $a = 1-\eta\lambda$. An epoch has four batches, so over one epoch each error is multiplied by
 #
 # $$(a - 80\eta)\; a^3 . \tag{2.5}$$
 #
-# Without decay this is below 1 in size up to $\eta = 2/80 = 0.025$, less than half of what a full batch tolerates: a minibatch has
-# a sharper curvature, as it has no other examples to average with.
+# Without decay this is below 1 in size up to $\eta = 2/80 = 0.025$, less than half of what a full batch tolerates: a
+# minibatch has a sharper curvature, as it has no other examples to average with.
 #
 # **Minibatches, exactly.** The inputs are not quite orthogonal, and there is a bias. One step with batch $B$ is
-# $w\leftarrow a\,w - \frac{2\eta}{|B|}X_B^\top\epsilon_B$, and the same for $b$ without decay. Put it into $\epsilon = Xw + b\mathbf 1$:
+# $w\leftarrow a\,w - \frac{2\eta}{|B|}X_B^\top\epsilon_B$, and the same for $b$ without decay. Put it into
+# $\epsilon = Xw + b\mathbf 1$:
 #
 # $$\epsilon \leftarrow a\,\epsilon + (1-a)\,b\,\mathbf 1 - \tfrac{2\eta}{|B|}\, Q_{\cdot B}\, \epsilon_B,\qquad
-# b \leftarrow b - \tfrac{2\eta}{|B|}\textstyle\sum_{i\in B} \epsilon_i,\qquad Q = XX^\top + \mathbf 1\mathbf 1^\top. \tag{2.6}$$
+# b \leftarrow b - \tfrac{2\eta}{|B|}\textstyle\sum_{i\in B} \epsilon_i,\qquad Q = XX^\top + \mathbf 1\mathbf 1^\top.
+# \tag{2.6}$$
 #
-# An epoch is a product of four such matrices, in random groups. In the long run the size of $\epsilon$ changes by a factor $\exp\Lambda$ per
-# epoch on average. $\Lambda$ is called the *Lyapunov exponent*. If it is negative, runs with the same batches meet, and stay bounded; if
-# it is positive, they explode. We compute it for 20 data sets at once, by multiplying it out: no targets are needed.
+# An epoch is a product of four such matrices, in random groups. In the long run the size of $\epsilon$ changes by a
+# factor $\exp\Lambda$ per epoch on average. $\Lambda$ is called the *Lyapunov exponent*. If it is negative, runs with
+# the same batches meet, and stay bounded; if it is positive, they explode. We compute it for 20 data sets at once, by
+# multiplying it out: no targets are needed.
 
 # %%
 data = np.stack([linear_regression(seed, 20)[0] for seed in seeds(20)])
@@ -347,7 +356,8 @@ figures.show(fig, "Two panels with the Lyapunov exponent per epoch for 20 data s
              "-0.1.")
 
 # %% [markdown]
-# The left panel answers the reader's first question. We look at the sign, with a 95 % interval for the mean over data sets.
+# The left panel answers the reader's first question. We look at the sign, with a 95 % interval for the mean over data
+# sets.
 
 
 # %%
@@ -367,8 +377,9 @@ claim("S2-05", "η = 0.03 with full batches converges on every data set: largest
       measured=growth(0.03, 0, batch=20).max(), below=-0.1)
 
 # %% [markdown]
-# Could one have known? The pencil says 0.025, the exact map 0.022, and neither has seen a target. A safe bound comes from (2.4)
-# applied to minibatches alone: below $2/\rho_{\max}$ of *every* batch nothing ever expands. We draw 500 batches of each data set.
+# Could one have known? The pencil says 0.025, the exact map 0.022, and neither has seen a target. A safe bound comes
+# from (2.4) applied to minibatches alone: below $2/\rho_{\max}$ of *every* batch nothing ever expands. We draw 500
+# batches of each data set.
 
 # %%
 rows = np.argsort(np.random.default_rng(seeds(1)[0]).random((500, 20)), axis=1)[:, :5]
@@ -387,9 +398,9 @@ claim("S2-09", "and below the full batch's: mean 2/ρ over the threshold",
       measured=(2 / full).mean() / crossing, above=2)
 
 # %% [markdown]
-# `sweep` knows nothing of (2.6). Train it with targets zero: the slope of the logarithm of the errors' size (half that of the
-# loss) must agree, with and without decay. And with *half* the mean squared error all curvatures halve: $\eta = 0.03$ then acts
-# like 0.015. Whoever copies a learning rate must copy the loss's scaling with it.
+# `sweep` knows nothing of (2.6). Train it with targets zero: the slope of the logarithm of the errors' size (half
+# that of the loss) must agree, with and without decay. And with *half* the mean squared error all curvatures halve:
+# $\eta = 0.03$ then acts like 0.015. Whoever copies a learning rate must copy the loss's scaling with it.
 
 
 # %%
@@ -410,15 +421,15 @@ claim("02-half-loss", "η = 0.03 beside half the squared error converges: larges
 # %% [markdown]
 # ## 2.7 Why λ = 10 is stable, and what it bought
 #
-# The right panel answers the second question, and (2.5) says why. At $\eta = 0.03$ its first factor is $a - 2.4$: *more* decay
-# makes the overshoot worse. A batch throws its own errors from 1 to $-1.4$ without decay, and to $-1.7$ with $\lambda = 10$. The rescue
-# comes from the other three batches of the epoch: $a^3 = 0.7^3 = 0.34$. The pencil has the border at $\lambda = 4.4$. The exact map has it
-# at 6.5, since inputs that are not orthogonal help each other to overshoot.
+# The right panel answers the second question, and (2.5) says why. At $\eta = 0.03$ its first factor is
+# $a - 2.4$: *more* decay makes the overshoot worse. A batch throws its own errors from 1 to $-1.4$ without
+# decay, and to $-1.7$ with $\lambda = 10$. The rescue comes from the other three batches of the epoch:
+# $a^3 = 0.7^3 = 0.34$. The pencil has the border at $\lambda = 4.4$. The exact map has it at 6.5, since inputs
+# that are not orthogonal help each other to overshoot.
 #
-# From $\lambda = 8$ on the exponent hardly falls. The overshoot now dies faster than a second, slow process: the intercept is free.
-# The weights cancel a wrong intercept; decay pulls them back, and only then does the intercept move. Decay the bias too, and
-# the slow process is gone:
-
+# From $\lambda = 8$ on the exponent hardly falls. The overshoot now dies faster than a second, slow process: the
+# intercept is free. The weights cancel a wrong intercept; decay pulls them back, and only then does the intercept
+# move. Decay the bias too, and the slow process is gone:
 
 
 # %%
@@ -445,7 +456,6 @@ claim("02-intercept", "λ = 10 with the bias decayed as well: mean exponent, aga
 
 # %%
 targets = np.stack([linear_regression(seed, 20)[1] for seed in seeds(20)])
-# %%
 lrs, lams = np.linspace(0.002, 0.048, 24), np.linspace(0, 23, 24)
 plane = sweep(MLP((200, 1), init="normal"), data[:4], targets[:4], loss="mse", seeds=seeds(4),
               lr=lrs, weight_decay=lams, batch_size=5, steps=120, record_every=120)
@@ -466,15 +476,18 @@ for lr, lam, name in ((0.003, 0, "textbook"), (0.03, 10, "λ = 10"), (0.03, 3, "
 fig.colorbar(image, label="log₁₀ of final over initial loss", extend="both")
 ax.set(xlabel="learning rate η", ylabel="weight decay λ")
 ax.set_title("More decay moves the border of divergence to the right")
+explodes = change.values > 0
+first, top = lrs[explodes[:, 0]].min(), lams[explodes.any(0)].max()
 figures.show(fig, "Map of the change of the training loss over learning rate and weight decay. It "
-             "explodes in the lower right, from η = 0.022 on at λ = 0, and falls everywhere "
-             "else: above λ = 11 at every learning rate shown. The dashed line of formula "
-             "(2.5) has the border's shape and runs one to three units of λ below it. At η = "
-             "0.03 the points λ = 0 and 3 explode, λ = 10 converges.")
+             f"explodes in the lower right, from η = {first:.3f} on at λ = 0, and nowhere above "
+             f"λ = {top:.0f}; elsewhere it falls. The dashed line of formula (2.5) has the "
+             "border's shape and runs one to three units of λ below it. At η = 0.03 the points "
+             "λ = 0 and 3 explode, λ = 10 does not.")
 
 # %% [markdown]
-# Now to the run with $\lambda = 10$ itself. It "trains erratically", says the reader: the batches go on throwing each other's errors
-# about, so the training loss hovers and does not settle. Full batches at the same η and λ come to rest.
+# Now to the run with $\lambda = 10$ itself. It "trains erratically", says the reader: the batches go on throwing each
+# other's errors about, so the training loss hovers and does not settle. Full batches at the same η and λ come to
+# rest.
 
 # %%
 common = {"loss": "mse", "seeds": seeds(20), "lr": [0.03], "weight_decay": [10], "record_every": 1}
@@ -487,8 +500,8 @@ claim("S2-07", "full batches, λ = 10: the same",
       measured=(rest_late.std(1) / rest_late.mean(1)).mean(), below=0.01)
 
 # %% [markdown]
-# And the "excellent" test error? Put the models that learnt nothing beside it: the one that answers zero, and the one that
-# answers the mean of the 20 targets.
+# And the "excellent" test error? Put the models that learnt nothing beside it: the one that answers zero, and the one
+# that answers the mean of the 20 targets.
 
 # %%
 w, b = runs.weight0[:, 0, 0, 0].values, runs.bias0[:, 0, 0, 0].values
@@ -509,17 +522,18 @@ claim("S2-07", "… and over that of answering the mean of 20 targets",
 claim("S2-07", "‖w‖ with λ = 10 over the true ‖w‖", measured=norm.mean(), below=0.7)
 
 # %% [markdown]
-# So what did $\lambda = 10$ really buy? Stability at a learning rate that was too large, and a model that is as good as the
-# mean of 20 numbers. The low test error belongs to the problem, whose targets are tiny. It is not evidence of
+# So what did $\lambda = 10$ really buy? Stability at a learning rate that was too large, and a model that is as good
+# as the mean of 20 numbers. The low test error belongs to the problem, whose targets are tiny. It is not evidence of
 # generalisation.
 #
 # ## 2.8 Does SGD minimise the loss?
 #
-# "SGD's objective is to minimise the loss", says a lesson. Its steps follow the gradient *on average*. If the batches disagree
-# about the minimum, then at a constant learning rate the iterates never settle: each batch pulls its own way, and they
-# hover. (They do settle where *every* batch's gradient vanishes, as in 2.6 at $\eta = 0.015$ without decay.) Theory for batches
-# drawn independently says that the mean excess over the minimum is proportional to η. We start ten data sets (200 examples, 20 inputs, half the
-# mean squared error, $\lambda = 0.1$) at the minimum, and let go.
+# "SGD's objective is to minimise the loss", says a lesson. Its steps follow the gradient *on average*. If the batches
+# disagree about the minimum, then at a constant learning rate the iterates never settle: each batch pulls its own
+# way, and they hover. (They do settle where *every* batch's gradient vanishes, as in 2.6 at $\eta = 0.015$ without
+# decay.) Theory for batches drawn independently says that the mean excess over the minimum is proportional to η. We
+# start ten data sets (200 examples, 20 inputs, half the mean squared error, $\lambda = 0.1$) at the minimum, and let
+# go.
 
 # %%
 examples = [linear_regression(s, 200, n_inputs=20, weight=1.0, noise=1.0) for s in seeds(10)]
@@ -566,9 +580,9 @@ claim("S3-13", "… and far less of it: independent over shuffled at η = 0.005"
       measured=independent[0] / shuffled[0], above=5)
 
 # %% [markdown]
-# Shuffling removes most of the noise here: over an epoch every example pulls exactly once, and to first order in η the pulls
-# cancel. The condition is that not much happens in an epoch: η times steps per epoch times curvature up to about 1. With
-# batches of one, an epoch has 200 steps, and at $\eta = 0.02$ the advantage is nearly gone:
+# Shuffling removes most of the noise here: over an epoch every example pulls exactly once, and to first order in η
+# the pulls cancel. The condition is that not much happens in an epoch: η times steps per epoch times curvature up to
+# about 1. With batches of one, an epoch has 200 steps, and at $\eta = 0.02$ the advantage is nearly gone:
 
 # %%
 singles, singles_shuffled = hover(rng.integers(200, size=(4000, 10, 1))), hover(shuffle(rng, 20, 1))
@@ -578,8 +592,8 @@ claim("02-shuffle-limit", "batches of one, η = 0.02: independent over shuffled"
 # %% [markdown]
 # ## 2.9 Small print: which norm?
 #
-# The forum's code prints the size of the weights under the label "L1 norm", computed by `.norm()`. In PyTorch and NumPy that is the
-# L2 norm, the root of the sum of squares. And the penalty $\lVert w\rVert^2/2$ is no norm at all.
+# The forum's code prints the size of the weights under the label "L1 norm", computed by `.norm()`. In PyTorch and
+# NumPy that is the L2 norm, the root of the sum of squares. And the penalty $\lVert w\rVert^2/2$ is no norm at all.
 
 # %%
 vector = torch.tensor([3.0, -4.0], dtype=torch.float64)
@@ -624,28 +638,29 @@ verdict("S3-13", "SGD's objective is to minimise the loss",
 # %% [markdown]
 # ## 2.11 In practice
 #
-# **Take home.** Think in $\eta\lambda$, and in half-lives: is $0.69/(\eta\lambda)$ steps (with momentum, times $1-\mu$) a sensible share of your training
-# run? If training blows up, compute $2/\rho$ for some *minibatches* before you turn knobs, and stay below the smallest.
+# **Take home.** Think in $\eta\lambda$, and in half-lives: is $0.69/(\eta\lambda)$ steps (with momentum, times
+# $1-\mu$) a sensible share of your training run? If training blows up, compute $2/\rho$ for some *minibatches* before
+# you turn knobs, and stay below the smallest.
 #
-# **Limits.** Stability was settled for a linear model. In a network the Hessian changes as you train; (2.4) then speaks about one
-# place at a time. Adam rescales the penalty's gradient,
-# which breaks (2.1): chapter 3. Under batch norm the shrinkage changes the *learning rate* and not the function: chapter 8.
+# **Limits.** Stability was settled for a linear model. In a network the Hessian changes as you train; (2.4) then
+# speaks about one place at a time. Adam rescales the penalty's gradient, which breaks (2.1): chapter 3. Under batch
+# norm the shrinkage changes the *learning rate* and not the function: chapter 8.
 #
 # ## 2.12 Exercises
 #
-# **1.** Your run has $\eta = 0.01$, momentum 0.9, `weight_decay=1e-4`, and 50,000 steps. What share of a weight that the loss
-# ignores is left?
+# **1.** Your run has $\eta = 0.01$, momentum 0.9, `weight_decay=1e-4`, and 50,000 steps. What share of a weight that
+# the loss ignores is left?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# With PyTorch's coupled momentum the rate is $\eta\lambda/(1-\mu) = 10^{-5}$ per step. After 50,000 steps $e^{-0.5} = 61\,\%$
-# is left. Without momentum it would be $95\,\%$.
+# With PyTorch's coupled momentum the rate is $\eta\lambda/(1-\mu) = 10^{-5}$ per step. After 50,000 steps
+# $e^{-0.5} = 61\,\%$ is left. Without momentum it would be $95\,\%$.
 #
 # </details>
 #
-# **2.** Somebody writes `for p in params: p.mul_(0.999)` *after* `optimizer.step()` of plain SGD with $\eta = 0.1$. Which λ and
-# which η does the equivalent L2 run have?
+# **2.** Somebody writes `for p in params: p.mul_(0.999)` *after* `optimizer.step()` of plain SGD with $\eta = 0.1$.
+# Which λ and which η does the equivalent L2 run have?
 #
 # <details>
 # <summary>Solution</summary>
@@ -654,7 +669,8 @@ verdict("S3-13", "SGD's objective is to minimise the loss",
 #
 # </details>
 #
-# **3.** Derive the larger root of (2.3) to second order in $\eta\lambda$. Is the true decay slower or faster than $\eta\lambda/(1-\mu)$?
+# **3.** Derive the larger root of (2.3) to second order in $\eta\lambda$. Is the true decay slower or faster than
+# $\eta\lambda/(1-\mu)$?
 #
 # <details>
 # <summary>Solution</summary>
@@ -665,25 +681,27 @@ verdict("S3-13", "SGD's objective is to minimise the loss",
 #
 # </details>
 #
-# **4.** Use (2.5) to find the smallest λ that stabilises $\eta = 0.028$ with minibatches of 5. Then measure it with `growth`.
+# **4.** Use (2.5) to find the smallest λ that stabilises $\eta = 0.028$ with minibatches of 5. Then measure it with
+# `growth`.
 #
 # <details>
 # <summary>Solution</summary>
 #
-# Solve $|a - 2.24|\,a^3 = 1$: $a \approx 0.909$, so $\lambda \approx 3.2$. The measured crossing lies higher, near 5.6: try
-# `[growth(0.028, decay, 5).mean() for decay in (3, 4, 5, 6)]`. The formula takes the inputs as orthogonal; where they are not,
-# they overshoot together.
+# Solve $|a - 2.24|\,a^3 = 1$: $a \approx 0.909$, so $\lambda \approx 3.2$. The measured crossing lies higher,
+# near 5.6: try `[growth(0.028, decay, 5).mean() for decay in (3, 4, 5, 6)]`. The formula takes the inputs as
+# orthogonal; where they are not, they overshoot together.
 #
 # </details>
 #
-# **5.** (Open.) How fast is the slow process of 2.7? Take the inputs as orthogonal, let the weights follow the intercept, and
-# find the exponent. Compare with `growth`.
+# **5.** (Open.) How fast is the slow process of 2.7? Take the inputs as orthogonal, let the weights follow the
+# intercept, and find the exponent. Compare with `growth`.
 #
 # <details>
 # <summary>A start</summary>
 #
-# At rest for a given $b$, $\frac{2\cdot 200}{20}\epsilon + \lambda(\epsilon - b) = 0$, so $\epsilon = \frac{\lambda}{20+\lambda}b$. The intercept then
-# shrinks by $1-\frac{2\eta\lambda}{20+\lambda}$ a step: $\Lambda\approx -\frac{8\eta\lambda}{20+\lambda}$, that is $-0.08$ at $\lambda = 10$ and $-0.12$ at 20. Measured:
+# At rest for a given $b$, $\frac{2\cdot 200}{20}\epsilon + \lambda(\epsilon - b) = 0$, so
+# $\epsilon = \frac{\lambda}{20+\lambda}b$. The intercept then shrinks by $1-\frac{2\eta\lambda}{20+\lambda}$ a step:
+# $\Lambda\approx -\frac{8\eta\lambda}{20+\lambda}$, that is $-0.08$ at $\lambda = 10$ and $-0.12$ at 20. Measured:
 # $-0.10$ and $-0.16$. So it does fall with λ, slowly.
 #
 # </details>
