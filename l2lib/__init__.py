@@ -6,7 +6,14 @@ Import from its modules, so that a chapter shows where each name comes from:
 * ``figures``: one style, and pictures with a description in words.
 * ``datasets``: offline data as arrays, with source and licence.
 * ``penalty``: the L2 penalty, the shrink factor, ridge regression in closed form.
-* ``layers``, ``updates``, ``sweep``: train many configurations at once.
+* ``layers``, ``cnn``, ``updates``, ``sweep``: train many configurations at once; behind them ``arguments``, ``records``
+  and ``workers``.
 """
+
+import os
+
+# MKL, which multiplies matrices for PyTorch, reads this at its first use: equal numbers then give equal
+# products to the last bit, wherever they lie in memory. It costs nothing measurable.
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 
 __version__ = "0.1.0"

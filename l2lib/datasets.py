@@ -1,5 +1,6 @@
 """Data as arrays, offline and the same on every machine, each with its source and licence."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -100,18 +101,19 @@ def linear_regression(
     return X, bias + weight * X.sum(1) + noise * rng.standard_normal(n)
 
 
-def check_data(X: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+def check_data(X: ArrayLike, y: ArrayLike, classes: int | None = None) -> tuple[Array, Array]:
     """Inputs and targets as float64 arrays, or an error that says what is wrong with them.
 
     Args:
         X: inputs, shape (…, n, d) with n, d ≥ 1, all finite.
         y: targets, shape (…, n), all finite, with the same leading shape and the same n.
+        classes: where targets are labels, their number: they must be whole numbers 0 … classes - 1.
 
     Returns:
         X and y as float64 arrays.
 
     Raises:
-        ValueError: if a shape does not fit, there is no example, or a number is NaN or infinite.
+        ValueError: if a shape does not fit, there is no example, a number is NaN or infinite, or a label no class.
     """
     X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if X.ndim < 2 or y.shape != X.shape[:-1]:
@@ -120,4 +122,24 @@ def check_data(X: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
         raise ValueError(f"X has shape {X.shape}: at least one example and one input are needed")
     if not (np.isfinite(X).all() and np.isfinite(y).all()):
         raise ValueError("X or y holds NaN or infinite numbers; remove or replace those examples first")
+    if classes and ((y != np.round(y)).any() or y.min() < 0 or y.max() >= classes):
+        raise ValueError(f"need whole labels 0 … {classes - 1}; got {y.min():g} to {y.max():g}")
     return X, y
+
+
+def minibatches(n: int, batch_size: int | None, seeds: Sequence[int]) -> Iterator[NDArray[np.int64]]:
+    """Row numbers of one minibatch after the other, without end: each seed shuffles anew every epoch.
+
+    Args:
+        n: number of examples.
+        batch_size: examples a minibatch, 1 … n; a rest is left out of its epoch. None means all n, in order.
+        seeds: S seeds ≥ 0, of streams that are not those of ``MLP.initial``.
+
+    Yields:
+        Row numbers, shape (S, batch_size).
+    """
+    streams, size = [np.random.default_rng([seed, 1]) for seed in seeds], batch_size or n
+    while True:
+        order = np.stack([stream.permutation(n) if batch_size else np.arange(n) for stream in streams])
+        for first in range(0, n - size + 1, size):
+            yield order[:, first : first + size]

@@ -1,7 +1,10 @@
-"""Train every configuration of a sweep at once, and record what happens."""
+"""Train every configuration of a sweep at once."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -9,192 +12,178 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from l2lib.datasets import check_data
+from l2lib import arguments, updates
+from l2lib.datasets import Array, minibatches
 from l2lib.layers import LOSSES, MLP, Parameters
-from l2lib.penalty import check_weight_decay
-from l2lib.updates import sgd
+from l2lib.records import Records, dataset
+from l2lib.workers import run
 
-Data = tuple[Tensor, Tensor]
+# One torch thread, unless OMP_NUM_THREADS asks for more: sweeps are small products, and their workers are threads.
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 
-# Sweeps are many small products, for which a second torch thread costs more than it brings. Importing this module
-# therefore leaves torch with one thread in the whole process, unless OMP_NUM_THREADS asks for more.
-if "OMP_NUM_THREADS" not in os.environ:
-    torch.set_num_threads(1)
+Values = float | Sequence[float]
+Record = Callable[[Parameters, Parameters], Tensor]
+DIMENSIONS = ("seed", "lr", "weight_decay", "momentum", "init_scale")
+CACHE = 2**20  # numbers: parameters and activations of a chunk, so that they stay in a core's cache
 
 
 def sweep(
-    model: MLP,
-    X: ArrayLike,
-    y: ArrayLike,
-    *,
-    lr: Sequence[float],
-    weight_decay: Sequence[float] = (0.0,),
-    seeds: Sequence[int] = (0,),
-    steps: int,
-    batch_size: int | None = None,
-    loss: str = "half_mse",
-    momentum: float = 0.0,
-    decay_bias: bool = False,
-    test: tuple[ArrayLike, ArrayLike] | None = None,
-    record_every: int = 1,
-) -> xr.Dataset:
-    """Train a model by SGD for every combination of seed, learning rate and weight decay, all at once.
+    model: MLP, X: ArrayLike, y: ArrayLike, *, test: tuple[ArrayLike, ArrayLike] | None = None,
+    lr: Values, weight_decay: Values = 0.0, momentum: Values | None = None, init_scale: Values = 1.0,
+    seeds: Sequence[int] = (0,), steps: int, batch_size: int | None = None, loss: str = "half_mse",
+    update: str = "sgd", decay: Mapping[str, float] | None = None, project: Sequence[str] = (),
+    schedule: Callable[[int], float] | None = None, beta2: float = 0.999, eps: float = 1e-8,
+    record: Mapping[str, Record] | None = None, record_every: int = 1, evaluate_every: int | None = None,
+    evaluate_on: int | None = None, dtype: str = "float64", device: str = "cpu", chunk_size: int | None = None,
+    workers: int | None = None, executor: Executor | None = None, progress: bool = True,
+) -> xr.Dataset:  # fmt: skip
+    """Train a model for every combination of seed, learning rate, weight decay, momentum and initial scale.
 
-    A seed draws the initial parameters and the order of the minibatches: it is shared by the configurations of
-    that seed, so that they differ in lr and weight decay alone. A configuration that diverges is data: its
-    records become inf or nan, and no other configuration is touched.
+    A seed draws the initial parameters and the order of the minibatches, so that configurations of one seed differ in
+    nothing but their hyper-parameters. A configuration that diverges is data: its records become inf or nan, and no
+    other is touched. Results do not depend on chunk_size, workers or executor, to the last bit.
 
     Args:
-        model: what to train.
+        model: what to train, an ``MLP`` or a ``CNN``.
         X: training inputs, shape (n, d), or (S, n, d) for one data set a seed.
         y: targets, shape (n,) or (S, n): numbers for "half_mse" and "mse", class labels for "cross_entropy".
-        lr: learning rates η, each > 0.
-        weight_decay: λ ≥ 0 of the penalty (λ/2)‖w‖² that is added to the mean loss.
-        seeds: S seeds ≥ 0.
-        steps: SGD steps, ≥ 1.
-        batch_size: examples a step, drawn without replacement epoch by epoch; a rest smaller than a batch is left
-            out of its epoch. None means all n.
+        lr: learning rate η > 0. Here and in the next three, a list makes a dimension of the result.
+        weight_decay: λ ≥ 0, of the penalty (λ/2)‖w‖² that is added to the mean loss.
+        momentum: μ in [0, 1), or Adam's β₁; None means 0, and 0.9 for Adam.
+        init_scale: factor > 0 on the initial weight matrices.
+        seeds: S seeds ≥ 0, each once.
+        steps: updates of every configuration, ≥ 1.
+        batch_size: examples a step, drawn without replacement epoch by epoch; None means all n.
         loss: "half_mse", "mse" or "cross_entropy".
-        momentum: μ in [0, 1).
-        decay_bias: penalise biases too.
+        update: a rule of ``l2lib.updates``: "sgd", "sgdw", "adam", "adamw", "adamw_paper" or "trust_ratio".
+        decay: factor ≥ 0 on λ by role ("weight", "bias", "gamma", "beta", "g") or parameter ("weight0", which wins); 0
+            for what is not named. None means {"weight": 1}.
+        project: roles or parameters that are brought to norm one, at the start and after every step.
+        schedule: factor on lr as a function of the step, 0 for the first.
+        beta2: Adam's β₂ in [0, 1).
+        eps: Adam's ε ≥ 0.
         test: test inputs and targets, shaped as X and y, with any number of examples.
+        record: functions of (parameters, gradients), both by name with K configurations, whose results (K, …) are kept.
         record_every: record before the first step and after every so many steps, ≥ 1.
+        evaluate_every: the same for losses and accuracies, which then have a dimension ``evaluated_step`` of their own.
+        evaluate_on: so many first examples (None: all n) give the training loss, and batch norm's statistics for tests.
+        dtype: "float64" or "float32".
+        device: "cpu" or "cuda".
+        chunk_size: configurations trained at once, ≥ 1; None means as many as fit a core's cache, or all on a GPU.
+        workers: threads, one chunk each at a time; None means one a core.
+        executor: a ``concurrent.futures.Executor`` to train chunks in, instead of threads.
+        progress: show a bar when it takes longer than two seconds.
 
     Returns:
-        Dataset over (seed, lr, weight_decay, step): ``train_loss`` (over all n, without penalty), ``test_loss`` if
-        there is a test set, ``norm`` with a dimension ``layer`` (‖W‖ of each weight matrix); and the final
-        parameters, ``weight0`` with dimensions (weight0_out, weight0_in) and so on. The state after the last step is
-        recorded if ``steps`` is a multiple of ``record_every``.
+        Dataset over seed and whatever is a list. By step: ``train_loss``, ``test_loss``, ``train_accuracy``,
+        ``test_accuracy``. By layer and step, with the weight matrix w and its gradient g, of a minibatch and without
+        penalty: ``norm`` ‖w‖, ``gradient_norm`` ‖g‖, ``cosine`` of w and g, ``effective_lr`` η/‖w‖², ``angle`` of the
+        turn w takes next. What ``record`` says. The final parameters: ``weight0`` by weight0_out and weight0_in, …
 
     Raises:
         ValueError: if an argument is out of range or the arrays do not fit together.
+        RuntimeError: if a configuration raises an error or its worker dies; it is named.
     """
-    _check(lr, weight_decay, seeds, steps, batch_size, momentum, loss, record_every)
-    sets = {"train_loss": _tensors(X, y, model, len(seeds), loss)}
-    if test is not None:
-        sets["test_loss"] = _tensors(*test, model, len(seeds), loss)
-    per_seed = len(lr) * len(weight_decay)
-    starts = [model.initial(seed) for seed in seeds]
-    parameters = {
-        name: torch.tensor(np.repeat([start[name] for start in starts], per_seed, axis=0), requires_grad=True)
-        for name in starts[0]
-    }
-    buffers = {name: torch.zeros_like(w) for name, w in parameters.items()}
-    grid = torch.tensor([(eta, decay) for _ in seeds for eta in lr for decay in weight_decay], dtype=torch.float64)
-    eta, decay = grid.T[:, :, None, None]
-    decayed = {name: decay for name in parameters if decay_bias or name.startswith("weight")}
-
-    def losses(x: Tensor, targets: Tensor) -> Tensor:
-        return LOSSES[loss](model(parameters, x), targets.repeat_interleave(per_seed, 0))
-
-    records = _Records(sets, losses, parameters, 1 + steps // record_every)
-    x, targets = sets["train_loss"]
-    for step, batch in enumerate(_minibatches(x.shape[2], batch_size, seeds, steps)):
-        if step % record_every == 0:
-            records.take()
-        # Row k of the summed losses' gradient is configuration k's own gradient.
-        loss_sum = losses(*_rows(x, targets, batch)).sum()
-        gradients = torch.autograd.grad(loss_sum, list(parameters.values()))
-        named = dict(zip(parameters, gradients, strict=True))
-        sgd(parameters, named, buffers, lr=eta, weight_decay=decayed, momentum=momentum)
-    if steps % record_every == 0:
-        records.take()
-    return records.dataset({"seed": seeds, "lr": lr, "weight_decay": weight_decay}, record_every)
+    job = SimpleNamespace(**{k: v for k, v in locals().items() if k not in ("X", "y", "test", "schedule", "executor")})
+    arguments.check(job)
+    job.factors = arguments.factors(schedule, steps)
+    job.sets = {"train": arguments.data(job, X, y)} | ({} if test is None else {"test": arguments.data(job, *test)})
+    n = job.sets["train"][1].shape[1]
+    arguments.check_sizes(job, n)
+    grid = {name: np.atleast_1d(getattr(job, name)).tolist() for name in DIMENSIONS}
+    rows = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+    numbers = sum(out * (fan_in + pixels * (batch_size or n)) for out, fan_in, _, pixels in model.layers())
+    size = chunk_size or (max(1, CACHE // numbers) if device == "cpu" else len(rows))
+    size = -(-len(rows) // -(-len(rows) // size))  # as many chunks, but of even size
+    jobs = [SimpleNamespace(**vars(job), rows=rows[i : i + size]) for i in range(0, len(rows), size)]
+    parts = run(_train, jobs, workers=workers, executor=executor, progress=progress)
+    return dataset(job, grid, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
 
-class _Records:
-    """What is written down along the way: preallocated, a row a configuration, a column a recorded step."""
+def _train(job: SimpleNamespace, tick: Callable[[int], None]) -> dict[str, Array]:
+    """Train one chunk, in whatever thread or process this is; return its records and final parameters."""
+    torch.set_num_threads(1)
+    chunk, records = _Chunk(job), Records(job)
+    batches = minibatches(chunk.train[1].shape[1], job.batch_size, chunk.seeds)
+    for t in range(job.steps + 1):
+        if t % job.evaluate_every == 0:
+            chunk.evaluate(t, records)
+        recorded = t % job.record_every == 0
+        if t == job.steps and not recorded:
+            break
+        gradients, lr = chunk.gradients(next(batches)), chunk.lr * job.factors[t]
+        directions = records.before(t, chunk.parameters, gradients, lr) if recorded else {}
+        if t == job.steps:
+            break
+        step = updates.Step(t + 1, job.factors[t], lr, chunk.momentum, None, job.beta2, job.eps)
+        chunk.take(step, gradients)
+        if recorded:
+            records.after(t, chunk.parameters, directions)
+        tick(len(job.rows))
+    return {name: table.detach().cpu().numpy() for name, table in (records.tables | chunk.parameters).items()}
 
-    def __init__(
-        self, sets: dict[str, Data], losses: Callable[[Tensor, Tensor], Tensor], parameters: Parameters, columns: int
-    ) -> None:
-        self.sets, self.losses, self.parameters = sets, losses, parameters
-        self.weights = [name for name in parameters if name.startswith("weight")]
-        rows = len(parameters["weight0"])
-        self.tables = {name: torch.empty(rows, columns, dtype=torch.float64) for name in sets}
-        self.norms = torch.empty(rows, len(self.weights), columns, dtype=torch.float64)
-        self.column = 0
+
+class _Chunk:
+    """Configurations that are trained together: data, parameters and hyper-parameters."""
+
+    def __init__(self, job: SimpleNamespace) -> None:
+        self.job, self.like = job, torch.empty(0, dtype=getattr(torch, job.dtype), device=job.device)
+        self.seeds = sorted({row["seed"] for row in job.rows})
+        self.seed_of = torch.tensor([self.seeds.index(row["seed"]) for row in job.rows], device=job.device)
+        self.train, *self.test = (self.load(*arrays) for arrays in job.sets.values())
+        column = {name: self.like.new_tensor([[[row[name]]] for row in job.rows]) for name in DIMENSIONS[1:]}
+        self.lr, self.momentum = column["lr"], column["momentum"] if np.any(job.momentum) else None
+        decayed = np.any(job.weight_decay)
+        self.weight_decay = {k: column["weight_decay"] * f if f and decayed else None for k, f in job.decay.items()}
+        starts, self.parameters = [job.model.initial(seed) for seed in self.seeds], Parameters()
+        for name in starts[0]:
+            w = self.like.new_tensor(np.stack([start[name] for start in starts]))[self.seed_of]
+            w *= column["init_scale"] if name.startswith("weight") else 1
+            self.parameters[name] = (updates.unit(w) if job.project[name] else w).requires_grad_()
+        n_buffers = updates.RULES[job.update][1]
+        self.buffers = {k: [torch.zeros_like(w) for _ in range(n_buffers)] for k, w in self.parameters.items()}
+
+    def load(self, X: Array, y: Array) -> tuple[Tensor, Tensor]:
+        """Inputs (U, n, d) and targets (U, n) of the chunk's U seeds, or U = 1 where all seeds share them."""
+        if len(X) > 1:
+            X, y = (a[[self.job.seeds.index(seed) for seed in self.seeds]] for a in (X, y))
+        labels = self.job.loss == "cross_entropy"
+        return self.like.new_tensor(X), self.like.new_tensor(y, dtype=torch.int64 if labels else self.like.dtype)
+
+    def each(self, data: Tensor) -> Tensor:
+        """What seeds have, (U, …), as what configurations have, (K, …)."""
+        return data.expand(len(self.seed_of), *data.shape[1:]) if len(data) == 1 else data[self.seed_of]
+
+    def gradients(self, batch: NDArray[np.int64]) -> Parameters:
+        """Gradients of the loss on a minibatch, by parameter."""
+        rows = torch.from_numpy(batch).to(self.like.device)
+        own = torch.arange(len(rows), device=rows.device)[:, None] * (len(self.train[0]) > 1)
+        x, y = (self.each(data[own, rows]) for data in self.train)
+        losses = LOSSES[self.job.loss](self.job.model(self.parameters, x), y)
+        # Row k of the sum's gradient is the gradient of configuration k's own loss.
+        gradients = torch.autograd.grad(losses.sum(), list(self.parameters.values()))
+        return dict(zip(self.parameters, gradients, strict=True))
 
     @torch.no_grad()
-    def take(self) -> None:
-        """Write the current losses and norms into the next column."""
-        for name, (x, targets) in self.sets.items():
-            self.tables[name][:, self.column] = self.losses(x, targets)
-        for layer, name in enumerate(self.weights):
-            self.norms[:, layer, self.column] = self.parameters[name].flatten(1).norm(dim=1)
-        self.column += 1
-
-    def dataset(self, coordinates: dict[str, Sequence[float]], record_every: int) -> xr.Dataset:
-        """The records and the final parameters, with the configurations' axis unfolded into its dimensions."""
-        dims, shape = tuple(coordinates), tuple(len(values) for values in coordinates.values())
-
-        def unfold(table: Tensor, *names: str) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-            return (*dims, *names), table.detach().reshape(*shape, *table.shape[1:]).numpy()
-
-        variables = {name: unfold(table, "step") for name, table in self.tables.items()}
-        variables["norm"] = unfold(self.norms, "layer", "step")
+    def take(self, step: updates.Step, gradients: Parameters) -> None:
+        """Update every parameter; then bring to norm one what is projected."""
         for name, w in self.parameters.items():
-            variables[name] = unfold(w, f"{name}_out", f"{name}_in")
-        steps = record_every * np.arange(self.column)
-        return xr.Dataset(variables, coords={name: list(c) for name, c in coordinates.items()} | {"step": steps})
+            # A trust ratio is for weights, as usual; biases and the like take a step of SGD.
+            rule = "sgd" if self.job.update == "trust_ratio" and not name.startswith("weight") else self.job.update
+            here = step._replace(weight_decay=self.weight_decay[name])
+            updates.RULES[rule][0](w, gradients[name], *self.buffers[name], here)
+            if self.job.project[name]:
+                w.copy_(updates.unit(w))
 
-
-def _minibatches(n: int, batch_size: int | None, seeds: Sequence[int], steps: int) -> Iterator[NDArray[np.int64]]:
-    """Row numbers of each step's minibatch, shape (S, batch): each seed shuffles anew every epoch."""
-    size = batch_size or n
-    if size > n:
-        raise ValueError(f"batch_size is {batch_size}, but there are only {n} training examples")
-    streams = [np.random.default_rng([seed, 1]) for seed in seeds]  # not the stream of the initial parameters
-    while True:
-        order = np.stack([stream.permutation(n) for stream in streams])
-        for first in range(0, n - size + 1, size):
-            if steps == 0:
-                return
-            steps -= 1
-            yield order[:, first : first + size]
-
-
-def _rows(x: Tensor, targets: Tensor, batch: NDArray[np.int64]) -> Data:
-    """One minibatch a seed: inputs (S, d, batch), targets (S, batch)."""
-    index = torch.from_numpy(batch)
-    return x.gather(2, index[:, None, :].expand(-1, x.shape[1], -1)), targets.gather(1, index)
-
-
-def _tensors(X: ArrayLike, y: ArrayLike, model: MLP, n_seeds: int, loss: str) -> Data:
-    """Data set as tensors: inputs (S, d, n), feature-major, and targets (S, n)."""
-    X, y = check_data(X, y)
-    shared, outputs = X.ndim == 2, model.widths[-1]
-    if X.shape[-1] != model.widths[0] or not (shared or (X.ndim == 3 and len(X) == n_seeds)):
-        raise ValueError(
-            f"X has shape {X.shape}; need (n, {model.widths[0]}), or a first axis of {n_seeds} seeds before it"
-        )
-    if shared:
-        X, y = np.repeat(X[None], n_seeds, 0), np.repeat(y[None], n_seeds, 0)
-    if loss != "cross_entropy":
-        if outputs != 1:
-            raise ValueError(f"{loss} needs a model with one output; widths is {model.widths}")
-        return torch.tensor(X.transpose(0, 2, 1)), torch.tensor(y)
-    if (y != np.round(y)).any() or y.min() < 0 or y.max() >= outputs:
-        raise ValueError(f"cross_entropy needs whole labels 0 … {outputs - 1}; got {y.min():g} to {y.max():g}")
-    return torch.tensor(X.transpose(0, 2, 1)), torch.tensor(y.astype(np.int64))
-
-
-def _check(
-    lr: Sequence[float], weight_decay: Sequence[float], seeds: Sequence[int], steps: int, batch_size: int | None,
-    momentum: float, loss: str, record_every: int,
-) -> None:  # fmt: skip
-    """Refuse arguments that are out of range."""
-    for name, values in (("lr", lr), ("weight_decay", weight_decay), ("seeds", seeds)):
-        if np.ndim(values) != 1 or len(values) == 0:
-            raise ValueError(f"{name} is {values!r}; give a list with at least one value")
-    for eta in lr:
-        if not (eta > 0 and np.isfinite(eta)):
-            raise ValueError(f"lr holds {eta}; a learning rate must be a positive number")
-    for decay in weight_decay:
-        check_weight_decay(decay)
-    if steps < 1 or record_every < 1 or (batch_size is not None and batch_size < 1):
-        raise ValueError(f"steps, record_every and batch_size must be ≥ 1; got {steps}, {record_every}, {batch_size}")
-    if not 0 <= momentum < 1:
-        raise ValueError(f"momentum is {momentum}; it must be in [0, 1)")
-    if loss not in LOSSES:
-        raise ValueError(f"loss is {loss!r}; choose one of {', '.join(LOSSES)}")
+    @torch.no_grad()
+    def evaluate(self, t: int, records: Records) -> None:
+        """Record losses; batch normalisation takes its statistics from the training examples."""
+        x, y = (data[:, : self.job.evaluate_on] for data in self.train)
+        records.evaluate(t, "train", self.job.model(self.parameters, self.each(x)), self.each(y))
+        n = x.shape[1] if self.job.model.norm == "batch" else 0
+        for inputs, targets in self.test:
+            seeds, outputs = max(len(x), len(inputs)), []
+            for part in torch.split(inputs, x.shape[1], 1):
+                both = torch.cat([x[:, :n].expand(seeds, -1, -1), part.expand(seeds, -1, -1)], 1)
+                outputs.append(self.job.model(self.parameters, self.each(both), n or None)[..., n:])
+            records.evaluate(t, "test", torch.cat(outputs, 2), self.each(targets))

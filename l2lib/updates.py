@@ -1,39 +1,105 @@
-"""Update rules, written out: one step for K configurations at once, in place."""
+"""Update rules, written out: one step for K configurations at once, in place.
+
+Args:
+    w: a parameter, shape (K, out, in), which takes the step.
+    g: gradient of the loss, of the same shape, which may be overwritten.
+    v: momentum buffer, or Adam's average of g², of the same shape, 0 before the first step.
+    m: Adam's average of g, of the same shape, 0 before the first step.
+    step: η, λ, μ and the rest.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from l2lib.layers import Parameters
+
+class Step(NamedTuple):
+    """The numbers of one step; tensors have shape (K, 1, 1)."""
+
+    t: int  # 1 for the first step
+    schedule: float  # s_t ≥ 0, the schedule's factor
+    lr: Tensor  # η, s_t included
+    momentum: Tensor | None  # μ, or Adam's β₁; None for 0 in all configurations
+    weight_decay: Tensor | None  # λ of the parameter at hand; None for 0 in all configurations
+    beta2: float  # Adam's β₂ in [0, 1)
+    eps: float  # Adam's ε ≥ 0
 
 
-@torch.no_grad()
-def sgd(
-    parameters: Parameters,
-    gradients: Parameters,
-    buffers: Parameters,
-    *,
-    lr: Tensor,
-    weight_decay: dict[str, Tensor],
-    momentum: float = 0.0,
-) -> None:
-    """Stochastic gradient descent with L2 penalty and momentum, as ``torch.optim.SGD``.
+def sgd(w: Tensor, g: Tensor, v: Tensor, step: Step) -> None:
+    """L2 penalty inside the momentum, as ``torch.optim.SGD``: v ← μv + (g + λw); w ← w - ηv."""
+    w.addcmul_(step.lr, _accumulate(v, _penalise(g, w, step), step), value=-1)
 
-    v ← μv + (g + λw);  w ← w - ηv. The penalty's gradient λw goes through the momentum buffer v with the loss's.
 
-    Args:
-        parameters: w by name, shape (K, …); changed in place.
-        gradients: g = ∇L by name, shapes as ``parameters``.
-        buffers: v by name, zeros before the first step; changed in place. Not used when momentum is 0.
-        lr: η of each configuration, shape (K, 1, 1).
-        weight_decay: λ by parameter name, shape (K, 1, 1); a name that is missing is not decayed.
-        momentum: μ in [0, 1).
+def sgdw(w: Tensor, g: Tensor, v: Tensor, step: Step) -> None:
+    """Weight decay beside the momentum (Loshchilov and Hutter 2019): v ← μv + g; w ← (1 - ηλ)w - ηv."""
+    _decay(w, step.lr, step)
+    w.addcmul_(step.lr, _accumulate(v, g, step), value=-1)
 
-    Source: chapter 2; the update of ``torch.optim.SGD`` without dampening.
-    """
-    for name, w in parameters.items():
-        step = gradients[name]
-        if name in weight_decay:
-            step = step + weight_decay[name] * w
-        if momentum:
-            step = buffers[name].mul_(momentum).add_(step)
-        w.sub_(lr * step)
+
+def trust_ratio(w: Tensor, g: Tensor, v: Tensor, step: Step) -> None:
+    """SGD with g + λw brought to the length of w, tensor by tensor (LARS, You et al. 2017), unless one of them is 0."""
+    g = _penalise(g, w, step)
+    ratio = w.norm(dim=(1, 2), keepdim=True) / g.norm(dim=(1, 2), keepdim=True)
+    g = g * torch.where((ratio > 0) & (ratio < torch.inf), ratio, 1.0)
+    w.addcmul_(step.lr, _accumulate(v, g, step), value=-1)
+
+
+def adam(w: Tensor, g: Tensor, m: Tensor, v: Tensor, step: Step) -> None:
+    """The penalty's gradient inside Adam, as ``torch.optim.Adam``: g + λw enters both averages."""
+    _adam(w, _penalise(g, w, step), m, v, step)
+
+
+def adamw(w: Tensor, g: Tensor, m: Tensor, v: Tensor, step: Step) -> None:
+    """Weight decay beside Adam, as ``torch.optim.AdamW``: w ← (1 - ηλ)w, then Adam with g alone."""
+    _decay(w, step.lr, step)
+    _adam(w, g, m, v, step)
+
+
+def adamw_paper(w: Tensor, g: Tensor, m: Tensor, v: Tensor, step: Step) -> None:
+    """AdamW as published (Loshchilov and Hutter 2019): w ← (1 - s_t λ)w, where η has no part in the decay."""
+    _decay(w, step.schedule, step)
+    _adam(w, g, m, v, step)
+
+
+def _penalise(g: Tensor, w: Tensor, step: Step) -> Tensor:
+    """G + λw."""
+    return g if step.weight_decay is None else g.addcmul_(step.weight_decay, w)
+
+
+def _decay(w: Tensor, rate: Tensor | float, step: Step) -> None:
+    """W ← w - rate·λw. The factor 1 - rate·λ itself, in float32, would be rounded to a multiple of 6e-8."""
+    if step.weight_decay is not None:
+        w.addcmul_(rate * step.weight_decay, w, value=-1)
+
+
+def _accumulate(v: Tensor, g: Tensor, step: Step) -> Tensor:
+    """V ← μv + g."""
+    return g if step.momentum is None else v.mul_(step.momentum).add_(g)
+
+
+def _adam(w: Tensor, g: Tensor, m: Tensor, v: Tensor, step: Step) -> None:
+    """Adam (Kingma and Ba 2015): w ← w - η m̂/(√v̂ + ε), m̂ and v̂ being corrected averages of g and g²."""
+    beta1 = 0.0 if step.momentum is None else step.momentum
+    m.lerp_(g, 1 - beta1)
+    v.mul_(step.beta2).addcmul_(g, g, value=1 - step.beta2)
+    # m̂ = m/c₁ and v̂ = v/c₂², so that m̂/(√v̂ + ε) is (c₂/c₁) m/(√v + c₂ε): no pass over the weights for c₁ and c₂.
+    c1, c2 = 1 - beta1**step.t, (1 - step.beta2**step.t) ** 0.5
+    w.addcmul_(step.lr * (c2 / c1), m / v.sqrt().add_(c2 * step.eps), value=-1)
+
+
+# Each rule, the number of its buffers, and its momentum where none is given.
+RULES: dict[str, tuple[Callable[..., None], int, float]] = {
+    "sgd": (sgd, 1, 0.0),
+    "sgdw": (sgdw, 1, 0.0),
+    "trust_ratio": (trust_ratio, 1, 0.0),
+    "adam": (adam, 2, 0.9),
+    "adamw": (adamw, 2, 0.9),
+    "adamw_paper": (adamw_paper, 2, 0.9),
+}
+
+
+def unit(w: Tensor) -> Tensor:
+    """w/‖w‖ of each configuration."""
+    return torch.div(w, w.norm(dim=(1, 2), keepdim=True))

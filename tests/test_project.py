@@ -159,19 +159,22 @@ def public(tree: ast.Module) -> Iterator[tuple[str, Function | ast.ClassDef]]:
 def docstring_problems(text: str) -> list[str]:
     """Public names without a docstring, or with one that leaves out an argument, the result or an error.
 
-    A docstring of one line is enough for at most two arguments, if nothing is raised.
+    A docstring of one line is enough for at most two arguments, if nothing is raised. Arguments that the functions of a
+    module share may be described once, under Args: in the module's docstring.
     """
-    problems = []
-    for name, node in public(ast.parse(text)):
+    problems, tree = [], ast.parse(text)
+    above = ast.get_docstring(tree) or ""
+    shared = f"\n{above}" if "\nArgs:" in above else ""
+    for name, node in public(tree):
         words = ast.get_docstring(node) or ""
         missing = [] if words else ["a docstring"]
         if words and not isinstance(node, ast.ClassDef):
-            missing = missing_sections(node, words)
+            missing = missing_sections(node, words, shared)
         problems += [f"{name}: the docstring lacks {part}" for part in missing]
     return problems
 
 
-def missing_sections(function: Function, words: str) -> list[str]:
+def missing_sections(function: Function, words: str, shared: str) -> list[str]:
     arguments = function.args
     named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
     names = [argument.arg for argument in named if argument and argument.arg not in ("self", "cls")]
@@ -179,6 +182,7 @@ def missing_sections(function: Function, words: str) -> list[str]:
     raises = any(isinstance(node, ast.Raise) and node.exc for node in ast.walk(function))
     properties = any(ast.unparse(decorator).endswith("property") for decorator in function.decorator_list)
     short = "\n" not in words and len(names) <= 2
+    words += shared
     missing = [] if short else [f"the argument {name!r}" for name in names if not re.search(rf"\b{name}\b", words)]
     if names and not short and not re.search(r"^Args:", words, re.MULTILINE):
         missing.append("Args:")

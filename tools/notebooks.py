@@ -76,6 +76,7 @@ def execute(source: Path, into: Path) -> dict[str, object]:
 
 def execute_all(sources: list[Path], into: Path) -> int:
     """Run the sources, two at a time; print a line for each and write status.json beside them."""
+    os.environ["TQDM_DISABLE"] = "1"  # a progress bar would be stored as an output
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # two kernels with two threads each would fight for the cores
     with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
         rows = list(pool.map(lambda path: execute(path, into), sources))

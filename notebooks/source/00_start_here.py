@@ -27,8 +27,8 @@ from l2lib.sweep import sweep
 digits = load("digits")
 pixels = digits.X / 16 - (digits.X / 16).mean(0)
 run = sweep(MLP((64, 256, 32, 10)), pixels, digits.y, loss="cross_entropy", seeds=seeds(5),
-            lr=[0.5], weight_decay=[0.003], batch_size=64, steps=1500, record_every=50)
-squares = run.norm.isel(lr=0, weight_decay=0) ** 2
+            lr=0.5, weight_decay=0.003, batch_size=64, steps=1500, record_every=50)
+squares = run.norm ** 2
 share = squares / squares.sum("layer")
 
 # %% tags=["hide-input"]

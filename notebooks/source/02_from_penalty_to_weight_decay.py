@@ -145,8 +145,8 @@ claim("02-torch", "torch.optim.SGD takes the same 100 steps",
 
 # %% [markdown]
 # One run answers one question. This book asks dozens: every combination of learning rate, λ and data set. `sweep`
-# trains all of them at once, as one product of stacked matrices. It is (2.1) with an extra axis; read it in
-# `l2lib/sweep.py`.
+# trains all of them at once, as one product of stacked matrices. Its step is (2.1) with an extra axis: the function
+# `sgd` in `l2lib/updates.py`.
 
 # %%
 grid = sweep(MLP((200, 1), init="zeros"), X, y, loss="mse", steps=100,
@@ -405,9 +405,9 @@ claim("S2-09", "and below the full batch's: mean 2/ρ over the threshold",
 
 # %%
 def slope(steps, skip, **options):
-    run = sweep(MLP((200, 1), init="normal"), data, np.zeros((20, 20)), seeds=seeds(20), lr=[0.03],
+    run = sweep(MLP((200, 1), init="normal"), data, np.zeros((20, 20)), seeds=seeds(20), lr=0.03,
                 batch_size=5, steps=steps, record_every=4, **options)
-    log_size = np.log(run.train_loss.values[:, 0]) / 2  # one record an epoch
+    log_size = np.log(run.train_loss.values) / 2  # one record an epoch
     return (log_size[..., -1] - log_size[..., skip]) / (steps / 4 - skip)
 
 
@@ -448,7 +448,8 @@ claim("S2-07", "λ = 10 is stable on every data set: largest Λ",
 claim("02-border", "the pencil's border: (2.5) at η = 0.03, λ = 4.4",
       measured=pencil(0.03, 4.4), equals=1, within=0.01)
 claim("02-intercept", "λ = 10 with the bias decayed as well: mean exponent, against −0.1",
-      measured=slope(400, 20, loss="mse", weight_decay=[10], decay_bias=True).mean(), below=-0.25)
+      measured=slope(400, 20, loss="mse", weight_decay=10,
+                     decay={"weight": 1, "bias": 1}).mean(), below=-0.25)
 
 # %% [markdown]
 # The whole plane at once: 24 learning rates, 24 values of λ and four data sets are 2,304 models, trained for 30
@@ -490,10 +491,10 @@ figures.show(fig, "Map of the change of the training loss over learning rate and
 # rest.
 
 # %%
-common = {"loss": "mse", "seeds": seeds(20), "lr": [0.03], "weight_decay": [10], "record_every": 1}
+common = {"loss": "mse", "seeds": seeds(20), "lr": 0.03, "weight_decay": 10}
 runs = sweep(MLP((200, 1), init="normal"), data, targets, batch_size=5, steps=800, **common)
 rest = sweep(MLP((200, 1), init="normal"), data, targets, steps=800, **common)
-late, rest_late = (run.train_loss.values[:, 0, 0, 400:] for run in (runs, rest))
+late, rest_late = (run.train_loss.values[:, 400:] for run in (runs, rest))
 claim("S2-07", "minibatches, λ = 10: spread of the late training loss over its mean",
       measured=(late.std(1) / late.mean(1)).mean(), above=0.4)
 claim("S2-07", "full batches, λ = 10: the same",
@@ -504,13 +505,13 @@ claim("S2-07", "full batches, λ = 10: the same",
 # that answers the mean of the 20 targets.
 
 # %%
-w, b = runs.weight0[:, 0, 0, 0].values, runs.bias0[:, 0, 0, 0].values
+w, b = runs.weight0[:, 0].values, runs.bias0[:, 0].values
 fresh = [linear_regression(seed + 500, 100) for seed in seeds(20)]
 X_test, y_test = (np.stack(part) for part in zip(*fresh, strict=True))
 bought = np.mean((np.einsum("snd,sd->sn", X_test, w) + b - y_test) ** 2, axis=1)
 zero = np.mean(y_test**2, axis=1)
 mean = np.mean((targets.mean(1, keepdims=True) - y_test) ** 2, axis=1)
-norm = runs.norm[:, 0, 0, 0, -1].values / (0.01 * np.sqrt(200))
+norm = runs.norm[:, 0, -1].values / (0.01 * np.sqrt(200))
 print(f"test error with λ = 10: {bought.mean():.3f}")
 print(f"answer zero: {zero.mean():.3f}, answer the mean: {mean.mean():.3f}")
 

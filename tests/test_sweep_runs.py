@@ -1,0 +1,445 @@
+"""What a sweep promises besides its numbers: records, chunks, workers, errors, interruption, files."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from l2lib.cnn import CNN
+from l2lib.datasets import linear_regression, load, minibatches
+from l2lib.layers import MLP
+from l2lib.sweep import sweep
+from l2lib.updates import RULES
+
+X20, Y20 = linear_regression(0, 20, n_inputs=6)
+GRID = {
+    "lr": [0.01, 0.1, 0.2],
+    "weight_decay": [0.0, 0.5],
+    "seeds": [1, 2],
+    "batch_size": 5,
+    "steps": 12,
+    "loss": "mse",
+}
+
+
+def equal(one, other):
+    """To the last bit, everything."""
+    return all(np.array_equal(one[name].values, other[name].values, equal_nan=True) for name in {*one, *other})
+
+
+# ---- what is recorded ------------------------------------------------------------------------------
+
+
+def test_records_are_what_they_say():
+    kept = {"first": lambda parameters, gradients: parameters["weight0"][:, 0], "twice": lambda w, g: 2 * g["bias0"]}
+    options = {"lr": 0.1, "weight_decay": 0.3, "batch_size": 4, "schedule": lambda t: 1 / (1 + t), "record": kept}
+    run = sweep(MLP((6, 1)), X20, Y20, **options, seeds=[5], steps=6, record_every=2, evaluate_every=3, evaluate_on=7)
+    start = MLP((6, 1)).initial(5)
+    w, b = start["weight0"][0], start["bias0"][0, 0]
+    path, losses = [], []
+    for t, rows in zip(range(7), minibatches(20, 4, [5]), strict=False):
+        losses.append(np.mean((X20[:7] @ w + b - Y20[:7]) ** 2) / 2)
+        error = X20[rows[0]] @ w + b - Y20[rows[0]]
+        g, lr, before = X20[rows[0]].T @ error / 4, 0.1 / (1 + t), w
+        w, b = w - lr * (g + 0.3 * w), b - lr * error.mean()
+        turn = np.arccos(w @ before / np.linalg.norm(w) / np.linalg.norm(before))
+        norm, slope = np.linalg.norm(before), np.linalg.norm(g)
+        path.append([norm, slope, before @ g / norm / slope, lr / norm**2, turn, before, 2 * error.mean()])
+    ours = run.isel(seed=0)
+    assert run.step.values.tolist() == [0, 2, 4, 6]
+    assert run.evaluated_step.values.tolist() == [0, 3, 6]
+    np.testing.assert_allclose(ours.train_loss, losses[::3], rtol=1e-12)
+    for i, name in enumerate(("norm", "gradient_norm", "cosine", "effective_lr")):
+        np.testing.assert_allclose(ours[name].values[0], [row[i] for row in path[::2]], rtol=1e-12)
+    np.testing.assert_allclose(ours.angle.values[0, :3], [row[4] for row in path[:6:2]], rtol=1e-7)
+    assert np.isnan(ours.angle.values[0, 3])  # no step follows the last one
+    np.testing.assert_allclose(ours["first"].values.T, [row[5] for row in path[::2]], rtol=1e-12)
+    np.testing.assert_allclose(ours["twice"].values[0, 0], [row[6] for row in path[::2]], rtol=1e-11)
+    np.testing.assert_allclose(ours.weight0.values[0], path[6][5], rtol=1e-12)
+
+
+def test_angles_are_accurate_when_they_are_small():
+    run = sweep(MLP((6, 1), bias=False), X20, Y20, lr=1e-9, steps=1)
+    w = MLP((6, 1), bias=False).initial(0)["weight0"][0]
+    g = X20.T @ (X20 @ w - Y20) / 20
+    across = g - w * (w @ g) / (w @ w)
+    assert run.angle.values[0, 0, 0] == pytest.approx(1e-9 * np.linalg.norm(across) / np.linalg.norm(w), rel=1e-6)
+
+
+@pytest.mark.parametrize("model", [MLP((64, 5, 10), norm="batch"), CNN((3, 10), channels=(3,), norm="batch")])
+def test_batch_norm_is_evaluated_with_training_statistics(model):
+    digits = load("digits")
+    X, y, test = digits.X[:50] / 16, digits.y[:50], (digits.X[50:90] / 16, digits.y[50:90])
+    options = {"lr": 0.1, "steps": 3, "loss": "cross_entropy", "batch_size": 10, "seeds": [0, 1]}
+    run = sweep(model, X, y, test=test, evaluate_on=30, **options)
+    parameters = {name: torch.tensor(run[name].values) for name in model.initial(0)}
+    both = torch.tensor(np.concatenate([X[:30], test[0]]))[None].expand(2, -1, -1)
+    outputs, labels = model(parameters, both, reference=30), torch.tensor(np.concatenate([y[:30], test[1]]))
+    loss = torch.nn.functional.cross_entropy(outputs, labels.expand(2, -1), reduction="none")
+    right = (outputs.argmax(1) == labels).double()
+    np.testing.assert_allclose(run.train_loss[:, -1], loss[:, :30].mean(1), rtol=1e-12)
+    np.testing.assert_allclose(run.test_loss[:, -1], loss[:, 30:].mean(1), rtol=1e-12)
+    np.testing.assert_allclose(run.train_accuracy[:, -1], right[:, :30].mean(1), rtol=1e-12)
+    np.testing.assert_allclose(run.test_accuracy[:, -1], right[:, 30:].mean(1), rtol=1e-12)
+    changed = model(parameters, torch.cat([both[:, :30], both[:, 30:] + 7], 1), reference=30)
+    torch.testing.assert_close(changed[..., :30], outputs[..., :30])  # the test examples have no part in the statistics
+
+
+def test_every_record_has_dimensions_and_a_unit():
+    run = sweep(MLP((6, 1)), X20, Y20, test=(X20, Y20), lr=[0.1], momentum=[0.0, 0.5], init_scale=[1.0, 2.0], steps=2)
+    assert run.train_loss.dims == ("seed", "lr", "momentum", "init_scale", "step")
+    assert run.norm.dims == ("seed", "lr", "momentum", "init_scale", "layer", "step")
+    assert run.weight_decay.item() == 0  # a number makes a coordinate, not a dimension
+    assert all(variable.attrs["units"] and variable.attrs["long_name"] for variable in run.values())
+    assert run.angle.attrs["units"] == "rad"
+    np.testing.assert_allclose(run.norm.values[..., 1, :, 0], 2 * run.norm.values[..., 0, :, 0])
+
+
+def test_a_result_survives_a_file(tmp_path):
+    run = sweep(MLP((6, 3, 1)), X20, Y20, **GRID)
+    run.to_netcdf(tmp_path / "run.nc")
+    xr.testing.assert_identical(xr.load_dataset(tmp_path / "run.nc"), run)
+
+
+def test_one_data_set_a_seed():
+    sets = [linear_regression(s, 30, n_inputs=5, weight=1.0) for s in (7, 8)]
+    X, y = (np.stack(part) for part in zip(*sets, strict=True))
+    options = {"lr": [0.1, 0.2], "seeds": [8, 7], "steps": 50, "record_every": 25}
+    run = sweep(MLP((5, 1)), X[:, :20], y[:, :20], test=(X[:, 20:], y[:, 20:]), **options)
+    for i in range(2):
+        w, b = run.weight0.values[i, 0, 0], run.bias0.values[i, 0].item()
+        expected = np.mean((X[i, 20:] @ w + b - y[i, 20:]) ** 2) / 2
+        assert run.test_loss.values[i, 0, -1] == pytest.approx(expected, rel=1e-12)
+
+
+@given(n=st.integers(1, 12), size=st.integers(1, 12), steps=st.integers(1, 30))
+def test_every_epoch_uses_each_example_at_most_once(n, size, steps):
+    if size > n:
+        return
+    batches = [batch for _, batch in zip(range(steps), minibatches(n, size, [0, 1]), strict=False)]
+    per_epoch = n // size
+    for epoch in range(0, steps - per_epoch + 1, per_epoch):
+        rows = np.concatenate(batches[epoch : epoch + per_epoch], axis=1)
+        assert all(len(set(seed)) == per_epoch * size for seed in rows)
+
+
+def test_initial_parameters():
+    def draw(**options):
+        return MLP((4, 100_000, 1), **options).initial(0)
+
+    assert abs(draw()["weight0"].var() * 3 * 4 - 1) < 0.02  # uniform on ±1/√4
+    assert np.abs(draw()["bias0"]).max() <= 0.5
+    assert abs(draw(init="he")["weight0"].var() / (2 / 4) - 1) < 0.02
+    assert abs(draw(init="glorot")["weight0"].var() / (2 / 100_004) - 1) < 0.02
+    assert abs(draw(init="normal", init_std=3.0)["weight0"].std() - 3) < 0.03
+    assert not draw(init="zeros")["weight0"].any()
+    assert not draw(init="he")["bias0"].any()
+    assert set(draw(bias=False)) == {"weight0", "weight1"}
+    np.testing.assert_allclose(draw(norm="weight")["g0"], np.linalg.norm(draw()["weight0"], axis=1, keepdims=True))
+    kernel = CNN((200, 1), image=(50, 4, 4), channels=(200,), init="glorot").initial(0)["weight0"]
+    assert abs(kernel.var() / (2 / (9 * 250)) - 1) < 0.02
+
+
+# ---- chunks and workers ----------------------------------------------------------------------------
+
+
+@st.composite
+def sweeps(draw):
+    """Models with awkward sizes, and options that change the arithmetic."""
+    norm, outputs = draw(st.sampled_from([None, "batch", "layer", "weight"])), draw(st.integers(1, 5))
+    if draw(st.integers(0, 2)):
+        model = MLP((draw(st.integers(1, 19)), *draw(st.lists(st.integers(1, 13), max_size=2)), outputs), norm=norm)
+    else:
+        model = CNN(
+            (5, outputs), image=(draw(st.integers(1, 2)), 5, draw(st.integers(4, 7))), channels=(3, 5), norm=norm
+        )
+    n = draw(st.integers(8, 25))
+    rng = np.random.default_rng(draw(st.integers(0, 1000)))
+    options = {
+        "loss": "mse" if outputs == 1 else "cross_entropy",
+        "update": draw(st.sampled_from(sorted(RULES))),
+        "batch_size": draw(st.one_of(st.none(), st.integers(2, 8))),
+        "dtype": draw(st.sampled_from(["float64", "float32"])),
+        "test": (rng.standard_normal((7, model.inputs)), rng.integers(0, outputs, 7)),
+    }
+    return model, rng.standard_normal((n, model.inputs)), rng.integers(0, outputs, n), options
+
+
+@pytest.mark.skipif(
+    not torch.backends.mkl.is_available(), reason="only MKL promises to round alike wherever numbers lie"
+)
+@settings(max_examples=25, deadline=None)
+@given(sweeps(), st.sampled_from([1, 2, 3, 7, 11]))
+def test_chunks_workers_and_threads_change_nothing_to_the_last_bit(experiment, chunk_size):
+    model, X, y, options = experiment
+    options |= {
+        "lr": [0.01, 0.1, 1e3],
+        "weight_decay": [0.0, 0.1],
+        "momentum": [0.0, 0.9],
+        "seeds": [3, 5],
+        "steps": 10,
+    }
+    whole = sweep(model, X, y, **options, chunk_size=24)
+    torch.set_num_threads(2)  # the workers take one, whatever is set outside
+    try:
+        assert equal(sweep(model, X, y, **options, chunk_size=chunk_size, workers=2), whole)
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_a_configuration_equals_itself_alone_and_divergence_is_data():
+    together = sweep(MLP((6, 4, 1)), X20, Y20, **GRID | {"lr": [0.01, 0.1, 1e3]})
+    alone = sweep(MLP((6, 4, 1)), X20, Y20, **GRID | {"lr": 0.1, "weight_decay": 0.5, "seeds": [2]})
+    chosen = together.sel(lr=0.1, weight_decay=0.5, seed=[2])
+    np.testing.assert_allclose(chosen.train_loss, alone.train_loss, rtol=1e-12)
+    assert not np.isfinite(together.train_loss.sel(lr=1e3).values[..., -1]).any()
+    assert np.isfinite(together.sel(lr=[0.01, 0.1]).train_loss).all()
+
+
+def test_float32_follows_float64():
+    digits = load("digits")
+    options = {"lr": [0.05, 0.1], "weight_decay": 0.01, "steps": 100, "batch_size": 32, "loss": "cross_entropy"}
+    model = MLP((64, 32, 10), norm="batch")
+    runs = [sweep(model, digits.X / 16, digits.y, dtype=d, record_every=100, **options) for d in ("float32", "float64")]
+    np.testing.assert_allclose(runs[0].norm, runs[1].norm, rtol=1e-3)
+    assert runs[0].norm.dtype == np.float32
+
+
+def test_a_process_pool_gives_the_same_numbers():
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        there = sweep(MLP((6, 4, 1)), X20, Y20, **GRID, executor=pool, chunk_size=5, schedule=lambda t: 0.5**t)
+    assert equal(there, sweep(MLP((6, 4, 1)), X20, Y20, **GRID, schedule=lambda t: 0.5**t))
+
+
+def test_a_dask_cluster_gives_the_same_numbers():
+    distributed = pytest.importorskip("distributed")
+    local = {"n_workers": 1, "threads_per_worker": 2, "processes": False, "dashboard_address": None}
+    with distributed.Client(**local) as client:
+        there = sweep(MLP((6, 4, 1)), X20, Y20, **GRID, executor=client.get_executor(), chunk_size=5)
+    assert equal(there, sweep(MLP((6, 4, 1)), X20, Y20, **GRID))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that PyTorch can use")
+def test_a_gpu_gives_the_same_numbers():
+    here = sweep(MLP((6, 4, 1)), X20, Y20, **GRID)
+    there = sweep(MLP((6, 4, 1)), X20, Y20, **GRID, device="cuda")
+    for name in here:
+        np.testing.assert_allclose(there[name], here[name], rtol=1e-9, atol=1e-12)
+
+
+# ---- what goes wrong -------------------------------------------------------------------------------
+
+
+def refuse_the_third(parameters, gradients):
+    """Raise an error if the configuration with the largest first weight, which init_scale 3 makes, is among these."""
+    if parameters["weight0"].abs().amax() > 2:
+        raise ArithmeticError("too large for me")
+    return parameters["weight0"].sum((1, 2))
+
+
+def die(parameters, gradients):
+    os._exit(1)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_configuration_that_raises_is_named(workers):
+    options = {"lr": 0.01, "init_scale": [1.0, 2.0, 9.0, 1.5], "seeds": [0], "steps": 3}
+    message = "seed=0, lr=0.01, weight_decay=0, momentum=0, init_scale=9: ArithmeticError: too large for me"
+    with pytest.raises(RuntimeError, match=message) as caught:
+        sweep(
+            MLP((6, 1)), X20, Y20, **options, record={"r": refuse_the_third}, workers=workers, chunk_size=4 // workers
+        )
+    assert isinstance(caught.value.__cause__, ArithmeticError)
+    assert threading.active_count() == 1 or not any("ThreadPool" in t.name for t in threading.enumerate())
+
+
+def test_a_configuration_that_raises_in_another_process_is_named():
+    options = {"lr": 0.01, "init_scale": [1.0, 9.0], "steps": 3, "record": {"r": refuse_the_third}, "chunk_size": 1}
+    with (
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
+        pytest.raises(RuntimeError, match="init_scale=9: ArithmeticError"),
+    ):
+        sweep(MLP((6, 1)), X20, Y20, **options, executor=pool)
+
+
+def test_a_worker_that_dies_fails_the_sweep():
+    with (
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
+        pytest.raises(RuntimeError, match=r"a worker died.*configuration seed=0, lr=0.25"),
+    ):
+        sweep(MLP((6, 1)), X20, Y20, lr=0.25, steps=3, record={"r": die}, executor=pool)
+
+
+LONG = """
+    import threading, time, numpy as np, resource
+    from l2lib.layers import MLP
+    from l2lib.sweep import sweep
+
+    def long(k, steps, **options):
+        X, y = np.ones((64, 50)), np.ones(64)
+        return sweep(MLP((50, 50, 1)), X, y, lr=[0.01] * k, steps=steps, record_every=steps, chunk_size=8, **options)
+"""
+
+
+def script(text):
+    environment = {k: v for k, v in os.environ.items() if k != "TQDM_DISABLE"}
+    code = [sys.executable, "-c", textwrap.dedent(LONG) + textwrap.dedent(text)]
+    return subprocess.Popen(code, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a console signal cannot be sent to one process on Windows")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_control_c_stops_within_a_step_and_leaves_no_thread(workers):
+    process = script(f"""
+        try:
+            long(64, 10**6, workers={workers})
+        except KeyboardInterrupt:
+            print("stopped", threading.active_count(), len([t for t in threading.enumerate() if "Pool" in t.name]))
+    """)
+    seen = ""
+    while "step" not in seen:  # the bar, which waits two seconds
+        seen += process.stderr.read(1)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert out.startswith("stopped")
+    assert out.split()[2] == "0"
+    assert time.monotonic() - began < 10
+
+
+def test_short_work_shows_no_bar():
+    out, err = script("long(4, 5); print('done')").communicate(timeout=120)
+    assert out == "done\n"
+    assert err == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs the resource module")
+def test_memory_is_a_chunk_and_the_records():
+    out, err = script("""
+        def peak():
+            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB on Linux, bytes on macOS
+        def wide(k):
+            X, y = np.ones((4000, 200)), np.ones(4000)
+            sweep(MLP((200, 50, 1)), X, y, lr=[0.01] * k, steps=2, record_every=2, chunk_size=4, workers=1)
+        wide(4)
+        small = peak()
+        wide(64)
+        print(peak() / small)
+    """).communicate(timeout=120)
+    # 60 configurations more are 5 MB of final parameters; their activations would be 800 MB
+    assert float(out) < 1.15, err
+
+
+GOOD = {"lr": [0.1], "weight_decay": [0.0], "seeds": [0], "steps": 1}
+LABELS = {"loss": "cross_entropy", "model": MLP((6, 2))}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"lr": [0.0]}, "lr is 0.0; it must be a finite number > 0"),
+        ({"lr": [np.nan]}, "lr is nan"),
+        ({"lr": []}, "at least one value"),
+        ({"lr": [[0.1]]}, "give a number or a list"),
+        ({"seeds": []}, "at least one value"),
+        ({"seeds": [-1]}, "seeds is -1; it must be a whole number ≥ 0"),
+        ({"seeds": [1, 1]}, "a seed twice"),
+        ({"weight_decay": [-0.1]}, "weight_decay is -0.1; it must be a finite number ≥ 0"),
+        ({"weight_decay": np.inf}, "weight_decay is inf"),
+        ({"steps": 0}, "steps is 0; it must be a whole number ≥ 1"),
+        ({"record_every": 0}, "record_every is 0"),
+        ({"evaluate_every": 1.5}, "evaluate_every is 1.5"),
+        ({"evaluate_on": 21}, "only 20 training examples"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"batch_size": 21}, "only 20 training examples"),
+        ({"chunk_size": 0}, "chunk_size is 0"),
+        ({"workers": 0}, "workers is 0"),
+        ({"momentum": 1.0}, r"momentum is 1.0; it must be in \[0, 1\)"),
+        ({"init_scale": 0.0}, "init_scale is 0.0"),
+        ({"beta2": 1.0}, "beta2 is 1.0"),
+        ({"eps": -1.0}, "eps is -1.0"),
+        ({"loss": "hinge"}, "loss is 'hinge'; choose one of mse"),
+        ({"update": "lion"}, "update is 'lion'; choose one of sgd"),
+        ({"dtype": "float16"}, "dtype is 'float16'; choose one of float64"),
+        ({"decay": {"weights": 1}}, "'weights': 1, but need .* one of weight, bias, weight0, bias0"),
+        ({"decay": {"weight": -1}}, "'weight': -1, but need a finite number ≥ 0"),
+        ({"project": ["gamma"]}, "'gamma'"),
+        ({"schedule": lambda t: -1.0}, "schedule returns -1.0 at step 0"),
+        ({"record": {"norm": lambda w, g: w["bias0"]}}, "record 'norm' is taken"),
+        ({"X": np.ones((20, 3))}, r"need \(n, 6\)"),
+        ({"X": np.full((20, 6), np.nan)}, "NaN"),
+        ({"X": np.ones((2, 20, 6)), "y": np.zeros((2, 20))}, "1 seeds"),
+        ({"y": np.zeros(19)}, "same n"),
+        ({"model": MLP((6, 2))}, "one output"),
+        (LABELS | {"y": np.full(20, 2)}, "labels 0 … 1"),
+        (LABELS | {"y": np.full(20, 0.5)}, "whole labels"),
+        ({"test": (np.ones((3, 3)), np.zeros(3))}, r"need \(n, 6\)"),
+        ({"batch_size": 1, "model": MLP((6, 3, 1), norm="batch")}, "at least two examples"),
+    ],
+)
+def test_bad_input_is_refused(change, message):
+    arguments = GOOD | {"model": MLP((6, 1)), "X": X20, "y": Y20} | change
+    positional = [arguments.pop(name) for name in ("model", "X", "y")]
+    with pytest.raises(ValueError, match=message):
+        sweep(*positional, **arguments)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_missing_gpu_is_said():
+    with pytest.raises(ValueError, match="finds no GPU here; use 'cpu'"):
+        sweep(MLP((6, 1)), X20, Y20, lr=0.1, steps=1, device="cuda")
+
+
+def test_a_record_of_the_wrong_shape_is_refused():
+    with pytest.raises(
+        RuntimeError, match=r"record 'r' returns shape \(\); its first axis must be the 1 configurations"
+    ):
+        sweep(MLP((6, 1)), X20, Y20, lr=0.1, steps=1, record={"r": lambda w, g: w["bias0"].sum()})
+
+
+def test_a_decay_that_float32_loses_is_warned_of():
+    with pytest.warns(UserWarning, match="float32"):
+        sweep(MLP((6, 1)), X20, Y20, lr=1e-4, weight_decay=1e-3, steps=1, dtype="float32")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"widths": (4,)}, "give inputs, hidden units and outputs"),
+        ({"widths": (4, 0)}, "each ≥ 1"),
+        ({"widths": (4, 1), "init": "xavier"}, "choose one of"),
+        ({"widths": (4, 1), "norm": "group"}, "choose one of None, batch"),
+        ({"widths": (4, 1), "init": "normal", "init_std": 0.0}, "must be > 0"),
+        ({"widths": (4, 1), "eps": -1.0}, "eps -1.0 ≥ 0"),
+        ({"widths": (4, 2, 1), "norm": "weight", "init": "zeros"}, "divides by ‖v‖"),
+    ],
+)
+def test_bad_models_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        MLP(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"channels": (4, 4, 4, 4), "widths": (4, 10)}, "does not survive"),
+        ({"channels": ()}, "must begin with"),
+        ({"channels": (8,)}, "must begin with the last of channels"),
+        ({"image": (0, 8, 8)}, "image"),
+    ],
+)
+def test_bad_convolutional_models_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        CNN(**arguments)
