@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
@@ -119,32 +119,29 @@ def torch_run(model, X, y, *, lr, weight_decay, momentum, init_scale, seed, step
         optimizer.step()
         normalise()
         scheduler.step()
-    return network, named, value
+    return named, value
 
 
 def assert_equal_to_torch(model, X, y, options, rtol=1e-10):
-    """Train eight configurations at once, and two of them with PyTorch, for 100 steps; compare everything."""
+    """Train 16 configurations at once, and one of them with PyTorch, for 100 steps; compare everything."""
     decay = 0.002 if options["update"] == "adamw_paper" else 0.1  # the paper's is a share of w in every step
     grid = {"lr": [0.01, 0.02], "weight_decay": [0.0, decay], "momentum": [options.pop("momentum"), 0.5]}
     grid["init_scale"] = options.pop("init_scale", 1.0)
     n, steps = options.pop("evaluate_on", len(X)), 100
     run = sweep(model, X, y, **grid, seeds=[3, 4], steps=steps, record_every=steps, evaluate_on=n, **options)
-    for lr, weight_decay, momentum, seed in ((0.01, decay, grid["momentum"][0], 4), (0.02, decay, 0.5, 3)):
-        chosen = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum}
-        _, named, value = torch_run(
-            model, X, y, **chosen, init_scale=grid["init_scale"], seed=seed, steps=steps, options=options
-        )
-        ours = run.sel(**chosen, seed=seed)
-        assert ours.train_loss.values[-1] == pytest.approx(value(slice(n)).item(), rel=rtol)
-        weights = [w for name, w in named.items() if name.startswith("weight")]
-        norms = [named[f"weight{i}"].norm().item() for i in range(len(weights))]
-        np.testing.assert_allclose(ours.norm.values[:, -1], norms, rtol=rtol)
-        for name, w in named.items():
-            theirs = w.detach().numpy().reshape(ours[name].shape)
-            # The gradient of a bias that batch norm takes away is nothing but rounding, and Adam divides by its size.
-            noise = model.norm == "batch" and name.startswith("bias") and options["update"].startswith("adam")
-            atol = (1e3 if noise else 1) * rtol * max(1, np.abs(theirs).max())
-            np.testing.assert_allclose(ours[name].values, theirs, rtol=0, atol=atol)
+    chosen = {"lr": 0.01, "weight_decay": decay, "momentum": grid["momentum"][0], "seed": 4}
+    named, value = torch_run(model, X, y, **chosen, init_scale=grid["init_scale"], steps=steps, options=options)
+    ours = run.sel(**chosen)
+    assert ours.train_loss.values[-1] == pytest.approx(value(slice(n)).item(), rel=rtol)
+    weights = [w for name, w in named.items() if name.startswith("weight")]
+    norms = [named[f"weight{i}"].norm().item() for i in range(len(weights))]
+    np.testing.assert_allclose(ours.norm.values[:, -1], norms, rtol=rtol)
+    for name, w in named.items():
+        theirs = w.detach().numpy().reshape(ours[name].shape)
+        # The gradient of a bias that batch norm takes away is nothing but rounding, and Adam divides by its size.
+        noise = model.norm == "batch" and name.startswith("bias") and options["update"].startswith("adam")
+        atol = (1e3 if noise else 1) * rtol * max(1, np.abs(theirs).max())
+        np.testing.assert_allclose(ours[name].values, theirs, rtol=0, atol=atol)
 
 
 def data(model, loss, seed=0, n=20):
@@ -167,20 +164,39 @@ MODELS = {
 PLAIN = {"decay": {"weight": 1.0}, "project": (), "schedule": None, "batch_size": 5, "eps": 1e-8}
 
 
-@pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("name", MODELS)
-def test_every_model_under_every_update_equals_torch(name, rule):
-    model = MODELS[name]
-    loss = "half_mse" if model.widths[-1] == 1 else "cross_entropy"
-    assert_equal_to_torch(model, *data(model, loss), PLAIN | {"loss": loss, "update": rule, "momentum": 0.9})
-
-
 def halve(t):
     return 0.5 ** (t // 40)
 
 
 def cosine(t):
     return 0.5 * (1 + np.cos(np.pi * t / 100))
+
+
+@pytest.mark.parametrize(
+    ("rule", "change"),
+    [
+        ("sgd", {"decay": {"weight": 0.5, "bias": 1.0, "weight1": 2.0}}),
+        ("sgd", {"decay": {"beta": 1.0, "gamma": 0.5}, "init_scale": 0.5}),
+        ("sgd", {"project": ("weight0", "weight1"), "schedule": halve}),
+        ("sgdw", {"schedule": cosine, "batch_size": None}),
+        ("adam", {"schedule": halve, "eps": 1e-3}),
+        ("adamw", {"schedule": cosine, "decay": {"bias": 1.0}}),
+        ("adamw_paper", {"schedule": halve}),
+        ("trust_ratio", {"schedule": halve, "decay": {"weight": 1.0, "bias": 1.0}}),
+    ],
+)
+def test_every_option_equals_torch(rule, change):
+    model = MLP((4, 6, 5, 3), norm="batch", init="he")
+    options = PLAIN | {"loss": "cross_entropy", "update": rule, "momentum": 0.9, "evaluate_on": 12} | change
+    assert_equal_to_torch(model, *data(model, "cross_entropy"), options)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_under_every_update_equals_torch(name, rule):
+    model = MODELS[name]
+    loss = "half_mse" if model.widths[-1] == 1 else "cross_entropy"
+    assert_equal_to_torch(model, *data(model, loss), PLAIN | {"loss": loss, "update": rule, "momentum": 0.9})
 
 
 @st.composite
@@ -216,8 +232,18 @@ def experiments(draw):
     return model, data(model, loss, draw(st.integers(0, 1000))), options | {"decay": options["decay"] | draw(decay)}
 
 
-@settings(max_examples=40, deadline=None)
+def is_chaotic(model, X, y, options):
+    """A hidden layer whose variance comes close to 0 makes a last bit of the inputs a tenth digit of the outcome."""
+    options = {name: value for name, value in options.items() if name not in ("momentum", "evaluate_on")}
+    decay = 0.002 if options["update"] == "adamw_paper" else 0.1
+    options |= {"lr": 0.01, "weight_decay": decay, "momentum": 0.9, "seeds": [4], "steps": 100, "record_every": 100}
+    losses = [sweep(model, inputs, y, **options).train_loss.values[0, -1] for inputs in (X, X * (1 + 1e-15))]
+    return not abs(losses[0] - losses[1]) < 1e-12 * abs(losses[0])
+
+
+@settings(max_examples=30, deadline=None)
 @given(experiment=experiments())
 def test_random_combinations_equal_torch(experiment):
     model, (X, y), options = experiment
+    assume(not is_chaotic(model, X, y, options))
     assert_equal_to_torch(model, X, y, options)
