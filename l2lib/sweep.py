@@ -156,7 +156,7 @@ class _Chunk:
 
     def gradients(self, batch: NDArray[np.int64]) -> Parameters:
         """Gradients of the loss on a minibatch, by parameter."""
-        rows = torch.from_numpy(batch).to(self.like.device)
+        rows = torch.from_numpy(batch).to(self.like.device, non_blocking=True)
         own = torch.arange(len(rows), device=rows.device)[:, None] * (len(self.train[0]) > 1)
         x, y = (self.each(data[own, rows]) for data in self.train)
         losses = LOSSES[self.job.loss](self.job.model(self.parameters, x), y)

@@ -97,6 +97,14 @@ def test_batch_norm_is_evaluated_with_training_statistics(model):
     torch.testing.assert_close(changed[..., :30], outputs[..., :30])  # the test examples have no part in the statistics
 
 
+def test_larger_images():
+    rng = np.random.default_rng(0)
+    model = CNN((8, 10), image=(1, 28, 28), channels=(4, 8), norm="batch")
+    X, y = rng.standard_normal((40, 784)), np.arange(40) % 10
+    run = sweep(model, X, y, lr=[0.1, 0.2], steps=20, batch_size=20, loss="cross_entropy", dtype="float32")
+    assert (run.train_loss[..., -1] < 0.9 * run.train_loss[..., 0]).all()
+
+
 def test_every_record_has_dimensions_and_a_unit():
     run = sweep(MLP((6, 1)), X20, Y20, test=(X20, Y20), lr=[0.1], momentum=[0.0, 0.5], init_scale=[1.0, 2.0], steps=2)
     assert run.train_loss.dims == ("seed", "lr", "momentum", "init_scale", "step")
@@ -225,8 +233,8 @@ def test_a_process_pool_gives_the_same_numbers():
 
 def test_a_dask_cluster_gives_the_same_numbers():
     distributed = pytest.importorskip("distributed")
-    local = {"n_workers": 1, "threads_per_worker": 2, "processes": False, "dashboard_address": None}
-    with distributed.Client(**local) as client:
+    local = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None}
+    with distributed.LocalCluster(**local) as cluster, distributed.Client(cluster) as client:
         there = sweep(MLP((6, 4, 1)), X20, Y20, **GRID, executor=client.get_executor(), chunk_size=5)
     assert equal(there, sweep(MLP((6, 4, 1)), X20, Y20, **GRID))
 
