@@ -29,6 +29,7 @@ help:
 	@echo "make mutants      plant errors, one at a time; each must be caught"
 	@echo "make portability  the chapters on other instruction sets, thread counts and seeds"
 	@echo "make browser      check the built book and JupyterLab in Chromium"
+	@echo "make bench        time the sweep engine beside what you would use instead (quarter of an hour)"
 	@echo "make format       lint and format"
 	@echo "make lock         pin requirements.txt again from pyproject.toml"
 	@echo "make clean        remove what was built (not .venv)"
@@ -51,6 +52,9 @@ lock: $(STAMP)
 	rm -f requirements.txt
 	$(PY) -m uv pip compile --quiet --no-header --no-annotate --python-version 3.11 $(EXTRAS) pyproject.toml -o requirements.txt
 	$(PY) -c "import pathlib; p = pathlib.Path('requirements.txt'); p.write_text(p.read_text().replace('+cpu', ''))"
+	rm -f benchmarks/requirements.txt
+	$(PY) -m uv pip compile --quiet --no-header --no-annotate --python-version 3.11 -c requirements.txt pyproject.toml benchmarks/requirements.in -o benchmarks/requirements.txt
+	$(PY) -c "import pathlib; p = pathlib.Path('benchmarks/requirements.txt'); p.write_text(p.read_text().replace('+cpu', ''))"
 
 # ---- what readers, courses and CI call -----------------------------------------------------
 .PHONY: book test lab
@@ -65,7 +69,7 @@ lab: $(STAMP)
 	$(PY) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir=notebooks $(LAB_FLAGS)
 
 # ---- what writers and CI call ------------------------------------------------------------
-.PHONY: notebooks sync mutants portability browser format clean
+.PHONY: notebooks sync mutants portability browser bench format clean
 notebooks: $(STAMP)
 	$(PY) tools/notebooks.py execute
 
@@ -81,6 +85,17 @@ portability: $(STAMP)
 browser: $(STAMP)
 	$(PY) -m uv pip install --quiet --python $(PY) -c requirements.txt -e ".[browser]"
 	$(PY) -m pytest tests/browser
+
+# What the engine is compared with stays out of the book's own environment.
+BENCH_PY := .venv-bench/$(notdir $(BIN))/python
+BENCH_STAMP := .venv-bench/.ready
+$(BENCH_STAMP): benchmarks/requirements.txt | $(STAMP)
+	$(PYTHON) -m venv --clear .venv-bench
+	$(PY) -m uv pip install --quiet --python $(BENCH_PY) -r benchmarks/requirements.txt
+	@$(PY) -c "import pathlib; pathlib.Path('$(BENCH_STAMP)').touch()"
+
+bench: $(BENCH_STAMP)
+	$(BENCH_PY) -m benchmarks $(BENCH_FLAGS)
 
 format: $(STAMP)
 	$(PY) -m ruff check --fix .

@@ -52,13 +52,21 @@ def toctrees(parts: list[dict[str, Any]], written: dict[str, str]) -> str:
     for part in parts:
         there = [chapter for chapter in part["chapters"] if chapter["number"] in written]
         groups.append((part["title"], [f"{c['number']} {c['title']} <{written[c['number']]}>" for c in there]))
-    groups.append(("Reference", ["ledger", "bibliography", "status"]))
+    groups.append(("Reference", ["ledger", "bibliography", "benchmark", "status"]))
     tree = "```{{toctree}}\n:hidden:\n{caption}\n{pages}\n```\n"
     return "\n".join(
         tree.format(caption=f":caption: {title}\n" if title else "", pages="\n".join(pages))
         for title, pages in groups
         if pages
     )
+
+
+def benchmark(folder: Path) -> str:
+    """What `make bench` wrote last, with its picture copied beside the pages; or how to get it."""
+    if not (folder / "bench.md").exists():
+        return "Nothing was measured where this book was built: run `make bench`, then `make book`."
+    shutil.copy(folder / "bench.svg", SOURCE)
+    return (folder / "bench.md").read_text(encoding="utf-8")
 
 
 def citation(path: Path) -> str:
@@ -111,7 +119,9 @@ def assemble(folder: Path) -> list[str]:
     written = {name[:2]: name for name in notebooks}
     index = (BOOK / "index.md").read_text(encoding="utf-8")
     index = index.replace("{{map}}", chapter_map(parts, written)).replace("{{toctrees}}", toctrees(parts, written))
+    bench = (BOOK / "benchmark.md").read_text(encoding="utf-8")
     pages = {
+        "benchmark": bench.replace("{{measured}}", benchmark(ROOT / "_build")),
         "index": index.replace("{{citation}}", citation(ROOT / "CITATION.cff")),
         "ledger": ledger.page(book),
         "status": status(rows),

@@ -94,7 +94,8 @@ def sweep(
     rows = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
     numbers = sum(out * (fan_in + pixels * (batch_size or n)) for out, fan_in, _, pixels in model.layers())
     size = chunk_size or (max(1, CACHE // numbers) if device == "cpu" else len(rows))
-    size = -(-len(rows) // -(-len(rows) // size))  # as many chunks, but of even size
+    chunks = -(-len(rows) // size)
+    size = -(-len(rows) // (chunks + chunks % 2 if chunks > 1 else 1))  # of even number and size, for two workers
     jobs = [SimpleNamespace(**vars(job), rows=rows[i : i + size]) for i in range(0, len(rows), size)]
     parts = run(_train, jobs, workers=workers, executor=executor, progress=progress)
     return dataset(job, grid, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
