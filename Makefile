@@ -30,6 +30,7 @@ help:
 	@echo "make portability  the chapters on other instruction sets, thread counts and seeds"
 	@echo "make browser      check the built book and JupyterLab in Chromium"
 	@echo "make bench        time the sweep engine beside what you would use instead (quarter of an hour)"
+	@echo "make peers        train Keras and Optax beside PyTorch with converted λ"
 	@echo "make format       lint and format"
 	@echo "make lock         pin requirements.txt again from pyproject.toml"
 	@echo "make clean        remove what was built (not .venv)"
@@ -52,9 +53,11 @@ lock: $(STAMP)
 	rm -f requirements.txt
 	$(PY) -m uv pip compile --quiet --no-header --no-annotate --python-version 3.11 $(EXTRAS) pyproject.toml -o requirements.txt
 	$(PY) -c "import pathlib; p = pathlib.Path('requirements.txt'); p.write_text(p.read_text().replace('+cpu', ''))"
-	rm -f benchmarks/requirements.txt
-	$(PY) -m uv pip compile --quiet --no-header --no-annotate --python-version 3.11 -c requirements.txt pyproject.toml benchmarks/requirements.in -o benchmarks/requirements.txt
-	$(PY) -c "import pathlib; p = pathlib.Path('benchmarks/requirements.txt'); p.write_text(p.read_text().replace('+cpu', ''))"
+	for extra in benchmarks peers; do \
+		rm -f $$extra/requirements.txt; \
+		$(PY) -m uv pip compile --quiet --no-header --no-annotate --python-version 3.11 -c requirements.txt pyproject.toml $$extra/requirements.in -o $$extra/requirements.txt; \
+		$(PY) -c "import pathlib; p = pathlib.Path('$$extra/requirements.txt'); p.write_text(p.read_text().replace('+cpu', ''))"; \
+	done
 
 # ---- what readers, courses and CI call -----------------------------------------------------
 .PHONY: book test lab
@@ -69,7 +72,7 @@ lab: $(STAMP)
 	$(PY) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir=notebooks $(LAB_FLAGS)
 
 # ---- what writers and CI call ------------------------------------------------------------
-.PHONY: notebooks sync mutants portability browser bench format clean
+.PHONY: notebooks sync mutants portability browser bench peers format clean
 notebooks: $(STAMP)
 	$(PY) tools/notebooks.py execute
 
@@ -96,6 +99,16 @@ $(BENCH_STAMP): benchmarks/requirements.txt | $(STAMP)
 
 bench: $(BENCH_STAMP)
 	$(BENCH_PY) -m benchmarks $(BENCH_FLAGS)
+
+PEERS_PY := .venv-peers/$(notdir $(BIN))/python
+PEERS_STAMP := .venv-peers/.ready
+$(PEERS_STAMP): peers/requirements.txt | $(STAMP)
+	$(PYTHON) -m venv --clear .venv-peers
+	$(PY) -m uv pip install --quiet --python $(PEERS_PY) -r peers/requirements.txt
+	@$(PY) -c "import pathlib; pathlib.Path('$(PEERS_STAMP)').touch()"
+
+peers: $(PEERS_STAMP)
+	$(PEERS_PY) -m peers
 
 format: $(STAMP)
 	$(PY) -m ruff check --fix .

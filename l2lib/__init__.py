@@ -6,6 +6,7 @@ Import from its modules, so that a chapter shows where each name comes from:
 * ``figures``: one style, and pictures with a description in words.
 * ``datasets``: offline data as arrays, with source and licence.
 * ``penalty``: the L2 penalty, the shrink factor, ridge regression in closed form.
+* ``conventions``: λ from any framework into any other.
 * ``layers``, ``cnn``, ``updates``, ``sweep``: train many configurations at once; behind them ``arguments``, ``records``
   and ``workers``.
 """

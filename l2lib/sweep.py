@@ -24,7 +24,7 @@ torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 Values = float | Sequence[float]
 Record = Callable[[Parameters, Parameters], Tensor]
 DIMENSIONS = ("seed", "lr", "weight_decay", "momentum", "init_scale")
-CACHE = 2**20  # numbers: parameters and activations of a chunk, so that they stay in a core's cache
+CACHE = 3 * 2**19  # numbers: parameters and activations of a chunk, so that they stay close to the core
 
 
 def sweep(

@@ -20,9 +20,11 @@ DECIDES: dict[int, set[str]] = {
     | {"S0-03", "S0-09", "S0-10", "S0-12"}
     | {"S2-17", "S2-18", "S2-19", "S2-20", "S2-21", "S2-22", "S2-23", "S2-25"},
     2: {"S0-11", "S2-05", "S2-06", "S2-07", "S2-08", "S2-09", "S3-09", "S3-13"},
+    3: {"S2-11", "S2-13", "S2-14"},
+    4: {"S2-12", "S2-15", "S3-05", "S3-11"},
 }
-# Lines that get a claim in a chapter, and their verdict in a later one.
-ALSO_CLAIMS: dict[int, set[str]] = {1: {"S3-09"}}
+# Lines that get a claim in a chapter, and their verdict in another one.
+ALSO_CLAIMS: dict[int, set[str]] = {1: {"S3-09"}, 4: {"S2-06"}}
 
 # Chapters with one file only are left to test_every_chapter_has_both_files.
 CHAPTERS = sorted({path.stem for path in NOTEBOOKS.glob("*.ipynb")} & {path.stem for path in SOURCE.glob("*.py")})

@@ -130,8 +130,8 @@ except ClaimError as error:
 # |---|---|---|
 # | I Penalty | [1 What an L2 penalty does](01_what_an_l2_penalty_does.ipynb) | shrinkage by direction, bias and variance, what a test error must be compared with |
 # | | [2 From penalty to weight decay](02_from_penalty_to_weight_decay.ipynb) | the factor $1-\eta\lambda$, momentum, the step that blows up |
-# | | 3 One λ, many meanings | λ from any framework into any other; where Adam parts from weight decay |
-# | | 4 Other penalties | L1, sparsity, factors and the nuclear norm |
+# | | [3 One λ, many meanings](03_one_lambda_many_meanings.ipynb) | λ from any framework into any other; where Adam parts from weight decay |
+# | | [4 Other penalties](04_other_penalties.ipynb) | L1, sparsity, factors and the nuclear norm |
 # | II Which weights | 5 Size normalisation | does a big layer drown a small one? |
 # | | 6 Bias exclusion | what penalising a bias does, and when it matters |
 # | III Normalisation | 7 Batch norm's scale invariance | what the penalty can no longer do |
@@ -141,7 +141,7 @@ except ClaimError as error:
 # | IV Practice | 11 Choosing λ | time scales, transfer, an audit of your model |
 # | | 12 Questions readers ask | every ledger line with its verdict |
 #
-# Chapters 3 to 12 are in preparation.
+# Chapters 5 to 12 are in preparation.
 #
 # ## 0.6 Exercises
 #

@@ -1,0 +1,702 @@
+# %% [markdown]
+# # 4 Other penalties
+#
+# Why square the weights? An L1 penalty $\lambda\sum_i|w_i|$ is said to make weights exactly zero, an L2 penalty is
+# said never to. Both sayings fail in ordinary code. This chapter finds out what decides: the penalty, the step that
+# minimises it, and the number of factors a weight is made of. Afterwards you can get exact zeros when you want them,
+# say which norm a line of code computes, and predict at which λ a direction, or a whole layer, disappears.
+#
+# *Reading time 25 minutes; the code runs in about 10 seconds.*
+
+# %%
+import numpy as np
+import torch
+
+from l2lib import figures
+from l2lib.claims import claim, seeds, verdict
+from l2lib.datasets import load
+from l2lib.layers import MLP
+from l2lib.penalty import ridge
+
+# %% [markdown]
+# ## 4.1 A puzzle: zeros in the wrong place
+#
+# First, L1. The diabetes patients of [chapter 1](01_what_an_l2_penalty_does.ipynb) with 64 inputs: ten measurements,
+# their squares and products. `torch.optim.SGD` has no L1 penalty; its `weight_decay` is L2. So we do what forums
+# advise and add $\lambda\sum_i|w_i|$ to the loss, with $\lambda = 5$.
+
+# %%
+data = load("diabetes")
+ten = (data.X - data.X.mean(0)) / data.X.std(0)
+
+# %%
+i, j = np.triu_indices(10)
+i, j = np.stack([i, j])[:, (i != 1) | (j != 1)]  # column 1 is sex, whose square says nothing new
+X = np.hstack([ten, ten[:, i] * ten[:, j]])
+X = (X - X.mean(0)) / X.std(0)
+y, n, lam = data.y - data.y.mean(), len(X), 5.0
+
+# %%
+inputs, targets = torch.tensor(X), torch.tensor(y)
+w = torch.zeros(64, dtype=torch.float64, requires_grad=True)
+optimizer = torch.optim.SGD([w], lr=0.02)
+for _ in range(2000):
+    optimizer.zero_grad()
+    ((inputs @ w - targets).square().mean() / 2 + lam * w.abs().sum()).backward()
+    optimizer.step()
+by_autograd = w.detach().numpy()
+
+# %% [markdown]
+# Then, L2. A linear map from the pixels of a handwritten digit to ten scores, one for each class, written as a product
+# of two matrices: $W = AB$. To keep the mathematics clean the pixels are *whitened*: mixed linearly until they are
+# uncorrelated with variance 1. (Three of the 64 pixels are always blank and left out.) Nothing but plain weight decay:
+
+# %%
+digits = load("digits")
+pixels = digits.X[:, digits.X.std(0) > 0]
+U, _, Vt = np.linalg.svd(pixels - pixels.mean(0), full_matrices=False)
+Z = np.sqrt(len(U)) * U @ Vt  # whitened: ZᵀZ/n is the identity
+Y = np.eye(10)[digits.y] - np.eye(10)[digits.y].mean(0)
+
+# %%
+start = MLP((61, 16, 10), bias=False).initial(seeds(1)[0])
+A, B = (torch.tensor(start[name], requires_grad=True) for name in ("weight1", "weight0"))
+optimizer = torch.optim.SGD([A, B], lr=1, weight_decay=0.24)
+for _ in range(1200):
+    optimizer.zero_grad()
+    error = torch.tensor(Z) @ (A @ B).T - torch.tensor(Y)
+    (error.square().sum(1).mean() / 2).backward()
+    optimizer.step()
+strengths = torch.linalg.svdvals((A @ B).detach()).numpy()
+
+# %% tags=["hide-input"]
+fig, (left, right) = figures.subplots(1, 2)
+sizes = np.sort(np.abs(by_autograd))[::-1]
+left.semilogy(sizes, "o", ms=4)
+left.set(xlabel="weight, by size", ylabel="size of the weight", ylim=(1e-14, 100))
+left.set_title("L1: not one zero in 64")
+right.semilogy(range(1, 11), np.maximum(strengths, 1e-13), "o", color=figures.ORANGE)
+right.set(xlabel="direction, by strength", ylabel="singular value of AB", ylim=(1e-14, 100))
+right.set_title("L2: four directions are gone")
+figures.show(fig, "Two panels with logarithmic axes. Left, the 64 weights under L1 in order of "
+             f"size: they fall from {sizes[0]:.0f} to below 0.2, and none is 0. Right, the ten "
+             f"singular values of AB under L2: six between {strengths[5]:.3f} and "
+             f"{strengths[0]:.3f}, and four that are practically zero.")
+
+# %%
+claim("04-puzzle", "L1 added to the loss: exact zeros among 64 weights",
+      measured=(by_autograd == 0).sum(), equals=0, within=0.5)
+claim("04-puzzle", "L2 on two factors: the sixth singular value of the product",
+      measured=strengths[5], above=0.005)
+claim("04-puzzle", "… and the seventh is zero", measured=strengths[6], below=1e-6)
+
+# %% [markdown]
+# The penalty that should give zeros gives none. The one that cannot give zeros has deleted four directions out of ten.
+# (One of them nobody asked for: the centred scores of a digit sum to zero. The data do ask for the other three.) Both
+# results can be predicted, the second with its numbers.
+#
+# ## 4.2 One weight
+#
+# Let $z$ be the value that the data ask for, and minimise $\frac12(w-z)^2 + \lambda|w|$.
+#
+# 1. Just right of 0 the slope is $-z+\lambda$, just left of it $-z-\lambda$. So $w = 0$ is the minimum if and only if
+#    $-z-\lambda\le 0\le -z+\lambda$, that is $|z|\le\lambda$.
+# 2. Otherwise $w$ has the sign of $z$, and a zero derivative says $w = z - \lambda\,\mathrm{sign}(z)$.
+#
+# Both cases in one formula, called *soft thresholding*, beside the minimum of $\frac12(w-z)^2+\frac\lambda2w^2$:
+#
+# $$\text{L1: } S_\lambda(z) = \mathrm{sign}(z)\,\max(|z|-\lambda, 0), \qquad \text{L2: } \frac{z}{1+\lambda}. \tag{4.1}$$
+#
+# L1 takes the same *amount* from every weight, L2 the same *share*. An amount can be all there is; a share of
+# something is never all of it. We let a computer try 4,001 candidates for each $z$:
+
+
+# %%
+def soft(z, amount):
+    return np.sign(z) * np.maximum(np.abs(z) - amount, 0)
+
+
+candidates, asked = np.linspace(-2, 2, 4001), np.linspace(-2, 2, 41)
+fit = (candidates - asked[:, None]) ** 2 / 2
+best_l1 = candidates[(fit + 0.7 * np.abs(candidates)).argmin(1)]
+best_l2 = candidates[(fit + 0.7 / 2 * candidates**2).argmin(1)]
+
+# %% tags=["hide-input"]
+fig, ax = figures.subplots(figsize=(6, 3.3))
+for name, formula, found, color in (("L1", soft(asked, 0.7), best_l1, figures.BLUE),
+                                    ("L2", asked / 1.7, best_l2, figures.ORANGE)):
+    ax.plot(asked, formula, color=color, label=name)
+    ax.plot(asked[::2], found[::2], "o", ms=4, color=color)
+ax.axvspan(-0.7, 0.7, color=figures.GREY, alpha=0.1, lw=0)
+ax.set(xlabel="z, what the data ask for", ylabel="weight at the minimum", xlim=(-2, 2.2))
+ax.set_title("L1 takes an amount, L2 a share")
+figures.label_lines(ax)
+figures.show(fig, "Weight against what the data ask for, at λ = 0.7. The L2 line is straight with "
+             "slope 0.59 and is zero at zero only. The L1 line is zero from -0.7 to 0.7 and "
+             "has slope 1 outside. Dots found by brute force lie on both.")
+
+# %%
+claim("04-soft", "L1: brute force finds (4.1), which is always one of the candidates",
+      measured=np.abs(best_l1 - soft(asked, 0.7)).max(), below=1e-9)
+claim("04-share", "L2: brute force against (4.1), largest difference (candidates are 0.001 apart)",
+      measured=np.abs(best_l2 - asked / 1.7).max(), below=0.001)
+
+# %% [markdown]
+# ## 4.3 Which slope at zero?
+#
+# $|w|$ has no derivative at 0. "L1 is fine", says a forum, "if you handle $x = 0$". What may one put there? A number
+# $s$ serves as a slope at 0 if the line $sw$ nowhere lies above $|w|$; it is then called a *subgradient*. The line fits
+# under the V exactly when $-1\le s\le 1$. PyTorch takes 0.
+
+# %%
+slopes = np.linspace(-2, 2, 401)
+fits = (np.abs(candidates) >= slopes[:, None] * candidates - 1e-12).all(1)
+claim("S2-15", "the largest slope of a line through 0 that stays below |w|",
+      measured=slopes[fits].max(), equals=1, within=1e-9)
+claim("S2-15", "… and the smallest", measured=slopes[fits].min(), equals=-1, within=1e-9)
+
+# %%
+edge = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+claim("04-torch-zero", "PyTorch's choice at 0",
+      measured=torch.autograd.grad(edge.abs().sum(), edge)[0], equals=0, within=1e-15)
+
+# %% [markdown]
+# So handling zero is easy, and it does not help: training hardly ever visits it. Take a weight that belongs at 0, where
+# the loss has slope $g$ with $|g| < \lambda$. The step is $-\eta(g+\lambda)$ right of zero and $\eta(\lambda - g)$ left
+# of it. Both lead towards zero and, from near it, *across*: only by accident does one land *on* it. The weight hops to
+# and fro, at most
+#
+# $$\eta\,(\lambda + |g|) < 2\eta\lambda \tag{4.2}$$
+#
+# away (a little more when other weights hop and shake $g$). A smaller η makes smaller hops, and no zeros. Four choices
+# of $s$:
+
+
+# %%
+H, q = X.T @ X / n, X.T @ y / n  # the gradient of the loss is Hw - q
+
+
+def subgradient(lr, steps, at_zero=0.0):
+    w = np.zeros(64)
+    for _ in range(steps):
+        s = np.where(w == 0, at_zero, np.sign(w))
+        w = w - lr * (H @ w - q + lam * s)
+    return w
+
+
+# %%
+four = [subgradient(0.02, 2000, at_zero) for at_zero in (-1, 0, 0.5, 1)]
+small_steps = subgradient(0.002, 20_000)
+claim("04-torch-l1", "s = 0 takes the same 2,000 steps as PyTorch",
+      measured=np.abs(four[1] - by_autograd).max(), below=1e-8)
+claim("S2-15", "four values of s at 0: exact zeros at the end, most of the four",
+      measured=max((w == 0).sum() for w in four), equals=0, within=0.5)
+
+# %% [markdown]
+# ## 4.4 The proximal step
+#
+# For zeros, do not differentiate $|w|$. Step down the loss alone to $z = w - \eta g$, then solve the penalty's own
+# problem *exactly*: minimise $\frac12\lVert w - z\rVert^2 + \eta\lambda\sum_i|w_i|$. That is (4.1), weight by weight:
+#
+# $$w \;\leftarrow\; S_{\eta\lambda}(w - \eta g). \tag{4.3}$$
+#
+# Where does it rest? $w = S_{\eta\lambda}(w-\eta g)$ says that $-g_i = \lambda\,\mathrm{sign}(w_i)$ where $w_i\ne 0$, and
+# $|g_i|\le\lambda$ where $w_i = 0$: the conditions of a minimum, whatever η. It gets there if $\eta\le 1/\rho_{\max}$
+# ([Beck and Teboulle, 2009](https://doi.org/10.1137/080716542)). The minimum is the *Lasso*
+# ([Tibshirani, 1996](https://doi.org/10.1111/j.2517-6161.1996.tb02080.x)). Scikit-learn finds it by another method,
+# with the same λ beside the same half mean square.
+
+# %%
+def proximal(lam, steps=3000):
+    w, lr = np.ones(64), 1 / np.linalg.eigvalsh(H)[-1]
+    for _ in range(steps):
+        w = soft(w - lr * (H @ w - q), lr * lam)
+    return w
+
+
+# %%
+from sklearn.linear_model import Lasso
+
+w_lasso, theirs = proximal(lam), Lasso(alpha=lam, tol=1e-12, max_iter=100_000).fit(X, y)
+claim("S2-12", "proximal steps and scikit-learn's Lasso: largest difference of a weight",
+      measured=np.abs(w_lasso - theirs.coef_).max(), below=1e-6)
+claim("S2-12", "exact zeros of 64, as many as scikit-learn's",
+      measured=(w_lasso == 0).sum(), equals=(theirs.coef_ == 0).sum(), within=0.5)
+
+# %% [markdown]
+# Put the three runs side by side. By (4.2) the weights that belong at zero stay below about $2\eta\lambda$: 0.2 and 0.02.
+
+# %% tags=["hide-input"]
+order, zero = np.argsort(-np.abs(w_lasso), kind="stable"), w_lasso == 0
+fig, ax = figures.subplots()
+for w_run, lr, color in ((by_autograd, 0.02, figures.SKY), (small_steps, 0.002, figures.GREEN)):
+    ax.semilogy(np.abs(w_run[order]), "o", ms=4, color=color)
+    ax.plot([0, 63.5], [2 * lr * lam] * 2, "--", lw=1, color=color)
+    ax.text(64.5, 2 * lr * lam, f"2ηλ, η = {lr}", color=color, va="center")
+ax.semilogy(np.maximum(np.abs(w_lasso[order]), 2e-6), "x", ms=6, color=figures.ORANGE)
+ax.text(30, 4e-6, "proximal: exactly 0", color=figures.ORANGE)
+ax.set(xlabel="weight, by size in the Lasso", ylabel="size of the weight", xlim=(-1, 78))
+ax.set_title("Subgradient steps hop around zero, a proximal step lands on it")
+figures.show(fig, "Sizes of 64 weights on a logarithmic axis, in the order of the Lasso. The three "
+             f"methods agree on the largest {64 - zero.sum()}. For the other {zero.sum()} the "
+             "proximal weights are exactly zero, drawn on the bottom edge; subgradient weights "
+             "lie below the dashed lines at 0.2 for η = 0.02 and 0.02 for η = 0.002.")
+
+# %%
+hops = [np.abs(w_run[zero]).max() / (lr * lam)
+        for w_run, lr in ((by_autograd, 0.02), (small_steps, 0.002))]
+for hop, lr in zip(hops, (0.02, 0.002), strict=True):
+    claim("S2-12", f"subgradient, η = {lr}: largest weight that belongs at 0, in units of ηλ",
+          measured=hop, between=(0.5, 3))
+claim("S2-12", "… and exact zeros with small steps",
+      measured=(small_steps == 0).sum(), equals=0, within=0.5)
+
+# %% [markdown]
+# One threshold comes free. By the same conditions $w = 0$ is the minimum if and only if
+# $\lambda\ge\max_i|g_i(0)|$, the largest entry of the gradient at zero.
+
+# %%
+largest = np.abs(q).max()  # at w = 0 the gradient is -q
+claim("04-first", "λ just above max |gradient at 0|: weights that are not zero",
+      measured=(proximal(1.001 * largest) != 0).sum(), equals=0, within=0.5)
+claim("04-first", "λ just below it: the first one appears",
+      measured=(proximal(0.999 * largest) != 0).sum(), equals=1, within=0.5)
+
+# %% [markdown]
+# More such thresholds follow, and each asks for the same thing: the size of the gradient at zero.
+#
+# ## 4.5 What `.norm()` penalises
+#
+# The forum's code calls `.norm()` the L1 norm. It is the L2 norm, as chapter 2 noted. Nor is it the L2 *penalty*: it
+# is not squared. Its gradient is $w/\lVert w\rVert$, of length 1 however small the weights. Squared L2 loses its grip
+# near zero; this one does not. It is an L1 penalty on the *length*: by symmetry the minimum of
+# $\frac12\lVert w-z\rVert^2+\lambda\lVert w\rVert$ points along $z$, and (4.1) holds for its length:
+#
+# $$w = \max\Big(1-\frac{\lambda}{\lVert z\rVert}, 0\Big)\,z. \tag{4.4}$$
+#
+# All weights stay, or all go at once. With one such norm for each group of weights this is the *group Lasso*
+# ([Yuan and Lin, 2006](https://doi.org/10.1111/j.1467-9868.2005.00532.x)), which removes whole groups. With a single
+# one for all, a zero gradient says $g + \frac{\lambda}{\lVert w\rVert}w = 0$. That is ridge regression with
+# $\lambda/\lVert w\rVert$ for λ, until λ reaches $\lVert g(0)\rVert$ and everything is zero.
+
+# %%
+H_10, q_10 = ten.T @ ten / n, ten.T @ y / n
+
+
+def by_norm(lam, lr=0.2, steps=3000):
+    w = np.ones(10)
+    for _ in range(steps):
+        z = w - lr * (H_10 @ w - q_10)
+        w = max(1 - lr * lam / np.linalg.norm(z), 0) * z
+    return w
+
+
+# %%
+w_norm, limit = by_norm(10), np.linalg.norm(q_10)
+same = ridge(ten, y, 10 / np.linalg.norm(w_norm))[0]
+claim("04-norm-ridge", "the penalty 10‖w‖ gives ridge's weights at λ = 10/‖w‖",
+      measured=np.abs(w_norm - same).max(), below=1e-8)
+claim("04-norm-limit", "1 % above ‖gradient at 0‖: the length of w",
+      measured=np.linalg.norm(by_norm(1.01 * limit)), equals=0, within=1e-15)
+claim("04-norm-limit", "1 % below: weights that are not zero, of ten",
+      measured=(by_norm(0.99 * limit) != 0).sum(), equals=10, within=0.5)
+
+# %% [markdown]
+# At zero any vector no longer than 1 is a subgradient. `.norm()` returns 0 there. Write the root out and the first
+# weight vector that reaches zero turns the whole model into NaN.
+
+# %%
+point = torch.tensor([3.0, -4.0], dtype=torch.float64)
+tiny = (1e-6 * point).requires_grad_()
+claim("S2-06", "`.norm()` of (3, −4): the L2 norm, and not squared",
+      measured=point.norm(), equals=5, within=1e-12)
+claim("S2-06", "length of its gradient at a millionth of (3, −4)",
+      measured=torch.autograd.grad(tiny.norm(), tiny)[0].norm(), equals=1, within=1e-12)
+
+# %%
+origin = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+claim("04-origin", "length of its gradient at 0",
+      measured=torch.autograd.grad(origin.norm(), origin)[0].norm(), equals=0, within=1e-12)
+written_out = torch.autograd.grad(origin.square().sum().sqrt(), origin)[0]
+claim("04-nan", "the root written out: numbers in the gradient at 0 that are NaN, of two",
+      measured=written_out.isnan().sum(), equals=2, within=0.5)
+
+# %% [markdown]
+# ## 4.6 The norm of a matrix
+#
+# "The sum of the squared norms of the weight matrices", says the lesson about L2. But which norm? Write
+# $W = USV^\top$ with singular values $s_1\ge s_2\ge\dots\ge 0$. Three norms measure their list:
+#
+# | norm | of the singular values | what its penalty does |
+# |---|---|---|
+# | Frobenius $\lVert W\rVert_F$ | $\sqrt{\sum_i s_i^2}$, which is $\sqrt{\sum_{jk} W_{jk}^2}$ | squared: each $s_i$ loses a share |
+# | spectral $\lVert W\rVert_2$ | $s_1$ | presses on the strongest direction only |
+# | nuclear $\lVert W\rVert_*$ | $\sum_i s_i$ | each $s_i$ loses an amount: L1 for directions |
+#
+# The lesson means Frobenius; the flat sum of squares is equal to $\lVert W\rVert_F^2$ since $U$ and $V$ only rotate.
+# The spectral norm is the most by which $W$ can stretch a vector. They differ: a random Gaussian matrix, say of shape
+# $300\times100$, has $\lVert W\rVert_F\approx\sqrt{300\cdot100} = 173$ and $\lVert W\rVert_2\approx\sqrt{300}+\sqrt{100} = 27$,
+# a ratio of 6.3. Mind the code: `torch.linalg.norm(W)` is Frobenius, `torch.linalg.norm(W, 2)` is spectral.
+
+# %%
+ratios = []
+for seed in seeds(5):
+    W = torch.tensor(np.random.default_rng(seed).standard_normal((300, 100)), requires_grad=True)
+    flat, top = W.flatten().norm(), torch.linalg.norm(W, 2)
+    ratios.append((flat / top).item())
+claim("S3-05", "root of the sum of s² over the root of the flat sum of squared weights",
+      measured=torch.linalg.svdvals(W).norm() / flat, equals=1, within=1e-12)
+
+# %%
+(pressed,) = torch.autograd.grad(top, W)
+claim("S3-05", "Frobenius norm over spectral norm, random 300 × 100, mean of five",
+      measured=np.mean(ratios), between=(6, 6.7))
+claim("04-pressed", "directions that the gradient of the spectral norm presses on",
+      measured=torch.linalg.matrix_rank(pressed), equals=1, within=0.5)
+
+# %% [markdown]
+# ## 4.7 Two factors under L2 are one under L1
+#
+# **Numbers.** Write a weight as a product, $w = uv$, and penalise $\frac\lambda2(u^2+v^2)$. Since $(|u|-|v|)^2\ge 0$,
+#
+# $$\tfrac12(u^2+v^2) \;\ge\; |uv| = |w|, \tag{4.5}$$
+#
+# with equality when $|u| = |v|$. For a given $w$ the optimiser is free to choose the cheapest pair. So at the minimum
+# the penalty *is* $\lambda|w|$. Plain weight decay on $u$ and $v$ must find the Lasso:
+
+# %%
+u, v = torch.ones(64, dtype=torch.float64), torch.zeros(64, dtype=torch.float64)
+optimizer = torch.optim.SGD([u.requires_grad_(), v.requires_grad_()], lr=0.002, weight_decay=lam)
+gram, moment = torch.tensor(H), torch.tensor(q)
+for _ in range(6000):
+    with torch.no_grad():
+        gradient = gram @ (u * v) - moment  # of the loss with respect to w = uv
+        u.grad, v.grad = gradient * v, gradient * u
+    optimizer.step()
+
+# %%
+w_product = (u * v).detach().numpy()
+claim("S2-12", "SGD with weight_decay on u and v: distance from the Lasso, relative",
+      measured=np.abs(w_product - w_lasso).max() / np.abs(w_lasso).max(), below=0.001)
+
+# %% [markdown]
+# **Matrices.** Now let $W = AB$, with an inner width of at least the rank of $W$. Then
+#
+# $$\min_{AB = W}\; \tfrac12\big(\lVert A\rVert_F^2 + \lVert B\rVert_F^2\big) \;=\; \lVert W\rVert_*. \tag{4.6}$$
+#
+# 1. Take $W = USV^\top$ with the nonzero singular values only. Then $\lVert W\rVert_* = \operatorname{tr}(U^\top W V) =
+#    \operatorname{tr}\big((U^\top A)(BV)\big)$.
+# 2. A trace of a product is an inner product, so by Cauchy and Schwarz it is at most
+#    $\lVert U^\top A\rVert_F\,\lVert BV\rVert_F$. Orthonormal columns do not lengthen anything: at most
+#    $\lVert A\rVert_F\lVert B\rVert_F$, which by (4.5) is at most $\frac12(\lVert A\rVert_F^2+\lVert B\rVert_F^2)$.
+# 3. Equality is reached by $A = U\sqrt S$, $B = \sqrt S\,V^\top$. ∎
+#
+# So minimising $L(AB)+\frac\lambda2(\lVert A\rVert_F^2+\lVert B\rVert_F^2)$ over $A$ and $B$ is minimising
+# $L(W)+\lambda\lVert W\rVert_*$ over $W$. Without the ½ it would be $2\lambda$.
+# [Srebro, Rennie and Jaakkola (2004)](https://proceedings.neurips.cc/paper/2004/hash/e0688d13958a19e087e123148555e4b4-Abstract.html)
+# learn matrices with this penalty.
+
+# %%
+W = np.random.default_rng(seeds(1)[0]).standard_normal((10, 61))
+U, s, Vt = np.linalg.svd(W, full_matrices=False)
+A_best, B_best = U * np.sqrt(s), np.sqrt(s)[:, None] * Vt
+claim("04-nuclear", "half the squared norms of A = U√S and B = √SVᵀ, over the nuclear norm",
+      measured=(np.sum(A_best**2) + np.sum(B_best**2)) / 2 / s.sum(), equals=1, within=1e-12)
+
+# %%
+costs = []
+for seed in seeds(5):  # the same W from other factors
+    Q = np.eye(10) + 0.1 * np.random.default_rng(seed).standard_normal((10, 10))
+    costs.append((np.sum((A_best @ Q) ** 2) + np.sum(np.linalg.solve(Q, B_best) ** 2)) / 2)
+claim("04-nuclear", "other factors of the same matrix cost more: least of five, over it",
+      measured=min(costs) / s.sum(), above=1)
+
+# %% [markdown]
+# ## 4.8 A direction vanishes, at a λ you can predict
+#
+# With whitened inputs the loss of the digits is $\frac12\lVert W - M\rVert_F^2$ plus a constant, where
+# $M = \frac1nY^\top Z$. Penalise the two factors, so that $\lambda\lVert W\rVert_*$ is added. Let $m_i$ be the singular
+# values of $M$ and $t_i$ those of $W$. Von Neumann's inequality $\langle M, W\rangle\le\sum_i m_it_i$ gives
+#
+# $$\tfrac12\lVert W-M\rVert_F^2+\lambda\lVert W\rVert_* \;\ge\; \sum_i\Big[\tfrac12(t_i-m_i)^2+\lambda t_i\Big],$$
+#
+# with equality when $W$ has the singular vectors of $M$. Each bracket is the problem of section 4.2. So
+#
+# $$t_i = \max(m_i - \lambda, 0): \tag{4.7}$$
+#
+# direction $i$ vanishes at $\lambda = m_i$, a number you know before training. A single matrix under L2 keeps every
+# direction: $t_i = m_i/(1+\lambda)$. The objective of $A$ and $B$ is not convex; does gradient descent find its
+# minimum? Eight values of λ, five starts each, all at once:
+
+# %%
+M = Y.T @ Z / len(Z)
+m = np.linalg.svd(M, compute_uv=False)
+print("m:", m.round(3))
+
+# %%
+lams = np.linspace(0.04, 0.32, 8)
+starts = [MLP((61, 16, 10), bias=False).initial(seed) for seed in seeds(5)]
+A = np.stack([start["weight1"] for start in starts] * 8)
+B = np.stack([start["weight0"] for start in starts] * 8)
+decay = np.repeat(lams, 5)[:, None, None]
+for _ in range(4000):
+    E = A @ B - M
+    A, B = A - (E @ B.swapaxes(1, 2) + decay * A), B - (A.swapaxes(1, 2) @ E + decay * B)
+t = np.linalg.svd(A @ B, compute_uv=False).reshape(8, 5, 10)
+
+# %% tags=["hide-input"]
+fig, ax = figures.subplots(figsize=(7.2, 3.9))
+fine = np.linspace(0, 0.32, 321)
+ax.plot(fine, m[0] / (1 + fine), ":", color=figures.ORANGE)
+ax.text(0.322, m[0] / 1.32, "one matrix,\nstrongest", color=figures.ORANGE, va="center")
+ax.plot(fine, np.maximum(m[:9] - fine[:, None], 0), color=figures.SKY, lw=1.2)
+ax.plot(lams, t[..., :9].mean(1), "o", ms=4, color=figures.BLUE)
+ax.set(xlabel="weight decay λ on both factors", ylabel="singular value of AB", xlim=(0, 0.37))
+ax.set_title("Directions disappear one by one, where (4.7) says")
+kept = int((t[5].mean(0) > 1e-3).sum())
+figures.show(fig, "Nine singular values of the trained product against λ. Lines of the formula "
+             f"fall with slope -1 from values between {m[8]:.2f} and {m[0]:.2f} to zero and stay "
+             f"there; dots of the trained factors lie on them. At λ = 0.24, {kept} are left, at "
+             "λ = 0.32 none. A dotted line for a single matrix falls by a quarter only.")
+
+# %% [markdown]
+# It does. How exactly? A direction approaches its end like $e^{-2|\lambda-m_i|t}$ (exercise 3), and the nearest that any
+# $m_i$ comes to one of our λ is 0.0047. At $\eta = 1$ that is a factor of $10^{-4}$ in 1,000 steps: 4,000 are enough,
+# even for a direction that happens to start near zero and has to grow first.
+
+# %%
+claim("04-directions", "trained singular values against (4.7): largest error, all λ and starts",
+      measured=np.abs(t - np.maximum(m - lams[:, None, None], 0)).max(), below=1e-6)
+
+# %%
+one_matrix = np.linalg.solve(Z.T @ Z + 0.32 * len(Z) * np.eye(61), Z.T @ Y)  # (1.1)
+single = np.linalg.svd(one_matrix, compute_uv=False)
+claim("S3-11", "two factors, λ = 0.24: the seventh singular value, worst of five starts",
+      measured=t[5, :, 6].max(), below=1e-6)
+claim("S3-11", "one matrix, λ = 0.32: each direction keeps the share 1/1.32 (smallest)",
+      measured=(single[:9] / m[:9]).min(), equals=1 / 1.32, within=1e-9)
+claim("S3-11", "two factors, λ = 0.32, above the largest m: the whole product, worst of five",
+      measured=t[7, :, 0].max(), below=1e-6)
+
+# %% [markdown]
+# So (4.7) solves the puzzle: six of the $m_i$ are above 0.24. And for any convex loss there is a threshold for the
+# whole product. $W = 0$ minimises $L(W)+\lambda\lVert W\rVert_*$ if and only if $\lVert\nabla L(0)\rVert_2\le\lambda$:
+# for the nuclear norm the gradient at zero is measured by its spectral norm, here $m_1$.
+#
+# ## 4.9 When can a whole layer vanish?
+#
+# "A large λ zeroes out some of our layers", says the lesson. Three cases.
+#
+# **A single layer** never goes, as (1.2) and the last section show, unless the data ask for nothing.
+#
+# **Layers in a row** go together. One dead layer makes the network's output constant. A constant needs only the last
+# bias; the weights of the other layers cost and buy nothing, so at a minimum they are zero as well.
+
+# %%
+mlp = torch.nn.Sequential(torch.nn.Linear(61, 20), torch.nn.ReLU(), torch.nn.Linear(20, 10))
+torch.nn.init.zeros_(mlp[2].weight)
+claim("S3-11", "a dead layer in a row: how far outputs differ between 1,797 digits",
+      measured=mlp.double()(torch.tensor(Z)).std(0).max(), below=1e-12)
+
+# %% [markdown]
+# For two linear layers we have just seen the λ. With three or more factors the pull of the loss is of third order in
+# the weights, the penalty of second: zero is a local minimum for *every* $\lambda > 0$, and whether you end there
+# depends on the start (exercise 5).
+
+
+# %%
+def factors(depth, start, lr=0.1, decay=0.1):
+    w = np.full(depth, start)
+    for _ in range(3000):
+        others = np.prod(w) / w
+        w = w - lr * ((np.prod(w) - 1) * others + decay * w)
+    return np.prod(w)
+
+
+# %%
+claim("04-depth", "target 1, λ = 0.1, start 0.05: product of two factors",
+      measured=factors(2, 0.05), equals=0.9, within=1e-9)
+claim("04-depth", "… of three factors", measured=factors(3, 0.05), below=1e-9)
+claim("04-depth", "… of three factors from 0.5", measured=factors(3, 0.5), above=0.8)
+
+# %% [markdown]
+# **A branch beside a skip connection** can go alone, since the skip carries on. Take
+# $f(x) = u^\top x + c + \sum_j b_j\,\mathrm{relu}(a_j^\top x)$ with $u$ and $c$ free and λ on the branch. By (4.5) a unit
+# with direction $\phi = a/\lVert a\rVert$ costs $\lambda\lVert a\rVert|b|$. Starting it gains
+# $\lVert a\rVert|b|$ times its correlation with $r$, what the skip alone leaves over. And since the loss is convex in $f$,
+# what does not pay at the start never pays. So the branch is zero at the minimum if and only if
+#
+# $$\lambda \;\ge\; \tau = \max_{\lVert\phi\rVert = 1}\Big|\frac1n\sum_i r_i\,\mathrm{relu}(\phi^\top x_i)\Big|. \tag{4.8}$$
+#
+# In two dimensions τ can be found by trying all angles. Five data sets, $y = x_1 + 2|x_1+x_2|/\sqrt2$ plus noise:
+
+# %%
+turn = np.linspace(0, 2 * np.pi, 3600)
+circle, problems = np.stack([np.cos(turn), np.sin(turn)]), []
+for seed in seeds(5):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((200, 2))
+    y_v = x[:, 0] + 2 * np.abs(x @ [0.5**0.5, 0.5**0.5]) + rng.normal(0, 0.5, 200)
+    skip = np.column_stack([x, np.ones(200)])
+    r = y_v - skip @ np.linalg.lstsq(skip, y_v)[0]
+    tau = np.abs(r @ np.maximum(x @ circle, 0) / 200).max()
+    problems.append((x, y_v, tau, 0.3 * rng.standard_normal((8, 3))))
+
+# %%
+x, y_v, tau, first = (torch.tensor(np.stack(part)) for part in zip(*problems, strict=True))
+times = torch.tensor([0.5, 0.9, 1.1, 1.5], dtype=torch.float64)  # λ in units of τ
+branch = first.expand(4, 5, 8, 3).clone().requires_grad_()  # a (two numbers) and b of each unit
+linear = torch.zeros(4, 5, 3, 1, dtype=torch.float64, requires_grad=True)  # u and c
+ones = torch.cat([x, torch.ones(5, 200, 1, dtype=torch.float64)], 2)
+
+# %%
+for _ in range(1500):
+    hidden = (x @ branch[..., :2].swapaxes(2, 3)).relu()
+    f = (hidden @ branch[..., 2:] + ones @ linear).squeeze(3)
+    penalty = times[:, None] * tau * branch.square().sum((2, 3)) / 2
+    objective = (f - y_v).square().mean(2) / 2 + penalty
+    gradients = torch.autograd.grad(objective.sum(), (branch, linear))
+    with torch.no_grad():
+        branch -= 0.6 * gradients[0]
+        linear -= 0.6 * gradients[1]
+
+# %%
+size = branch.detach().square().sum((2, 3)).sqrt().numpy()
+skip_size = linear.detach()[:, :, :2].norm(dim=(2, 3)).numpy()
+
+# %% tags=["hide-input"]
+fig, ax = figures.subplots()
+for sizes, color, name in ((size, figures.BLUE, "branch"), (skip_size, figures.ORANGE, "skip")):
+    ax.plot(times, sizes, "o", ms=5, alpha=0.5, color=color)
+    ax.text(1.53, sizes[-1].mean(), name, color=color, va="center")
+ax.axvline(1, color=figures.GREY, ls="--", lw=1)
+ax.text(1.01, 1.6, "λ = τ of (4.8)", color=figures.GREY)
+ax.set(xlabel="weight decay of the branch, λ/τ", ylabel="norm of the weights", xlim=(0.45, 1.6))
+ax.set_title("Beyond τ the branch is gone, and the skip remains")
+figures.show(fig, "Dots for the norms of branch and skip at four λ in units of τ, for five data "
+             f"sets. The branch falls from {size[0].mean():.1f} at 0.5 τ to {size[1].mean():.1f} "
+             "at 0.9 τ, and is zero from 1.1 τ on. The skip stays near "
+             f"{skip_size[3].mean():.1f} throughout.")
+
+# %%
+claim("S3-11", "λ = 0.9 τ: norm of the branch, smallest of five", measured=size[1].min(), above=0.1)
+claim("S3-11", "λ = 1.1 τ: norm of the branch, largest of five", measured=size[2].max(), below=1e-6)
+claim("S3-11", "… and of the skip, smallest of five", measured=skip_size[2].min(), above=0.5)
+
+# %% [markdown]
+# ## 4.10 The sources, line by line
+#
+# (S2-06 has its verdict in chapter 2.)
+
+# %% tags=["hide-input"]
+verdict("S2-12", "L1 cannot be had with optim.SGD",
+        "under conditions",
+        "Its weight_decay is L2. L1 can be added to the loss, but gives no exact zeros: those need "
+        "a proximal step after each step, or the weights written as products under weight decay.")
+verdict("S2-15", "L1 is fine if x = 0 is handled",
+        "under conditions",
+        "Any slope in [−1, 1] is right at 0, and PyTorch's 0 is one. But steps jump across zero "
+        "and do not land on it: for zeros use sign(z)·max(|z| − ηλ, 0).")
+
+# %% tags=["hide-input"]
+verdict("S3-05", "the penalty is the sum of the squared norms of the weight matrices",
+        "convention",
+        "With Frobenius norms it is the flat sum of squares, biases left out. With spectral norms "
+        "it would be another penalty.")
+verdict("S3-11", "a large λ can zero out some of our layers",
+        "under conditions",
+        "Not a single layer. Two linear layers lose directions, and finally everything, at λ that "
+        "can be predicted; layers in a row go together; a branch beside a skip can go alone.")
+
+# %% [markdown]
+# ## 4.11 In practice
+#
+# **Take home.** If you want zeros, take a proximal step, or accept a cut-off of a few $\eta\lambda$. If you do *not*
+# want to lose directions, remember that weight decay on a product, be it two linear layers, a low-rank adapter, or the
+# query and key matrices of attention, is an L1 penalty on the product's singular values.
+# (Of L2 penalties this is exact; decoupled decay under Adam is not one, see chapter 3.)
+#
+# **Limits.** (4.7) is exact for whitened inputs; otherwise only the first threshold is as simple. With minibatches a
+# direction on the border comes and goes. Between two layers with a ReLU (4.5) holds unit by unit: the
+# penalty is a group Lasso that removes units. We asked which weights are zero and not whether the model is better for
+# it. Under momentum or Adam the proximal step (4.3) needs another scale.
+#
+# ## 4.12 Exercises
+#
+# **1.** The data ask for $z = (3, -0.5, 1)$, and $\lambda = 1$. Give the minimum under $\lambda\sum|w_i|$, under
+# $\frac\lambda2\lVert w\rVert^2$ and under $\lambda\lVert w\rVert$.
+#
+# <details>
+# <summary>Solution</summary>
+#
+# $(2, 0, 0)$; half of $z$; and with $\lVert z\rVert = 3.20$ by (4.4) $0.688\,z = (2.06, -0.34, 0.69)$.
+#
+# </details>
+#
+# **2.** A colleague penalises $\lambda(\lVert A\rVert_F^2+\lVert B\rVert_F^2)$ with $\lambda = 0.1$ on the digits of 4.8. How
+# many directions survive? And under `weight_decay=0.1`?
+#
+# <details>
+# <summary>Solution</summary>
+#
+# Without the ½ the nuclear norm has the coefficient $2\lambda = 0.2$, and eight of the $m_i$ are above it: `(m > 0.2).sum()`.
+# `weight_decay` has the ½ built in; all nine are above 0.1.
+#
+# </details>
+#
+# **3.** Let $p = uv$ with $u = v$ follow gradient flow on $\frac12(uv-m)^2+\frac\lambda2(u^2+v^2)$. Find $\dot p$, where $p$
+# ends, and how fast it gets there.
+#
+# <details>
+# <summary>Solution</summary>
+#
+# $\dot u = -(p-m)v-\lambda u$, so $\dot p = 2p\,(m-\lambda-p)$. For $m > \lambda$ it ends at $m-\lambda$, near which the distance
+# falls at the rate $2(m-\lambda)$. For $m<\lambda$ it ends at 0, at the rate $2(\lambda-m)$. At $m = \lambda$ it creeps like
+# $1/(2t)$.
+#
+# </details>
+#
+# **4.** At $w_i = 0$ choose the subgradient that makes the step smallest, $s = -g_i/\lambda$ clipped to $[-1, 1]$. Start
+# from zero. Which weights stay at zero? Can this choice ever *make* a zero?
+#
+# <details>
+# <summary>Solution</summary>
+#
+# A weight stays at zero as long as $|g_i|\le\lambda$, since its step is then zero. But a weight that has left comes
+# back only by hopping across. So it keeps zeros and makes none. Weights that leave early and should return are lost;
+# try it in `subgradient`: `np.where(w == 0, np.clip(-(H @ w - q) / lam, -1, 1), np.sign(w))`.
+#
+# </details>
+#
+# **5.** Minimise $\frac12(1-w_1w_2w_3)^2+\frac\lambda2\sum w_k^2$. Show that zero is a local minimum for every $\lambda>0$.
+# From which equal start $w$ does gradient flow leave zero behind, for $\lambda = 0.1$?
+#
+# <details>
+# <summary>Solution</summary>
+#
+# Near zero the loss is $\frac12 - w_1w_2w_3+\dots$: its change is of third order, the penalty of second. With equal
+# factors the slope is $-(1-w^3)w^2+\lambda w$, negative when $w - w^4 > \lambda$: from $w\approx 0.1001$ on, up to 0.96.
+#
+# </details>
+#
+# **6.** (Open.) $w = 0$ minimises $L(w)+\lambda\lVert w\rVert$, for convex $L$, if and only if the gradient at zero is at most
+# λ in the *dual norm*, $\max_{\lVert w\rVert\le1}\langle g, w\rangle$. Find the thresholds of this chapter as cases.
+#
+# <details>
+# <summary>A start</summary>
+#
+# $L(w)\ge L(0)+\langle g,w\rangle\ge L(0)-\lVert g\rVert_{\text{dual}}\lVert w\rVert$ is one direction. The dual of L1 is
+# the largest entry (section 4.4), of L2 it is L2 (4.5), of nuclear it is spectral (4.8). What about squared L2?
+#
+# </details>
+#
+# ## Where next, and sources
+#
+# [Chapter 1](01_what_an_l2_penalty_does.ipynb) has the shrinkage that all this is measured against. Chapter 5 uses
+# (4.5) again: it balances layers of any size.
+#
+# - [Tibshirani (1996)](https://doi.org/10.1111/j.2517-6161.1996.tb02080.x): the Lasso.
+# - [Beck and Teboulle (2009)](https://doi.org/10.1137/080716542): proximal gradient descent, and a faster version.
+# - [Yuan and Lin (2006)](https://doi.org/10.1111/j.1467-9868.2005.00532.x): the group Lasso.
+# - [Srebro, Rennie and Jaakkola (2004)](https://proceedings.neurips.cc/paper/2004/hash/e0688d13958a19e087e123148555e4b4-Abstract.html):
+#   two penalised factors and the nuclear norm.
