@@ -4,7 +4,7 @@ The book's convention, unless a chapter says otherwise: mean loss L plus (λ/2)�
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -12,25 +12,61 @@ from numpy.typing import ArrayLike
 
 from l2lib.datasets import Array, check_data
 
+SCALINGS: dict[str, Callable[[int, float, float], float]] = {
+    "sum": lambda size, fan_in, fan_out: 1.0,
+    "mean": lambda size, fan_in, fan_out: 1 / size,
+    "fans": lambda size, fan_in, fan_out: (fan_in + fan_out) / size,
+    "fan_in": lambda size, fan_in, fan_out: fan_in,
+}
+"""Factors on a layer's λ, by its number of weights and its fans; for a matrix "fans" is 1/fan_in + 1/fan_out."""
 
-def l2_penalty(weights: Iterable[torch.Tensor], weight_decay: float, *, half: bool = True) -> torch.Tensor:
+
+def size_factor(shape: Sequence[int], scaling: str) -> float:
+    """The factor by which a size normalisation multiplies a layer's λ.
+
+    Args:
+        shape: of the layer's weight as PyTorch stores it: (out, in), or (out, in, kernel, …) for a convolution.
+        scaling: "sum" (1), "mean" (1 over the number of weights), "fans" ((fan_in + fan_out) over it) or "fan_in".
+
+    Returns:
+        The factor, > 0.
+
+    Raises:
+        ValueError: if the scaling is unknown, or the shape has fewer than two axes or an empty one.
+
+    Source: chapter 5, which shows what each does; "fan_in" is the prior w ~ N(0, 1/fan_in) of MacKay (1992).
+    """
+    if scaling not in SCALINGS:
+        raise ValueError(f"no scaling is called {scaling!r}; choose one of {', '.join(SCALINGS)}")
+    if len(shape) < 2 or min(shape) < 1:
+        raise ValueError(f"a weight of shape {tuple(shape)} has no fans; give (out, in, …), each ≥ 1, no bias")
+    size = math.prod(shape)
+    return SCALINGS[scaling](size, size / shape[0], size / shape[1])
+
+
+def l2_penalty(
+    weights: Iterable[torch.Tensor], weight_decay: float, *, half: bool = True, scaling: str = "sum"
+) -> torch.Tensor:
     """The penalty (λ/2)Σw², or λΣw² without the half; its gradient, by autograd, is λw or 2λw.
 
     Args:
         weights: the tensors that are penalised, of any shape; leave biases out of the list to leave them free.
         weight_decay: λ ≥ 0.
         half: keep the factor ½ (the book's convention).
+        scaling: factor on λ by a tensor's size, see ``size_factor``.
 
     Returns:
         A scalar tensor in units of the loss.
 
     Raises:
-        ValueError: if λ is negative or not finite, or there is no weight.
+        ValueError: if λ is negative or not finite, there is no weight, or a tensor does not fit the scaling.
 
-    Source: chapter 1; Krogh and Hertz (1991).
+    Source: chapters 1 and 5; Krogh and Hertz (1991).
     """
     check_weight_decay(weight_decay)
-    squares = [weight.square().sum() for weight in weights]
+    squares = [
+        weight.square().sum() * (1.0 if scaling == "sum" else size_factor(weight.shape, scaling)) for weight in weights
+    ]
     if not squares:
         raise ValueError("l2_penalty: no weights were given; pass the tensors to penalise, such as [layer.weight]")
     return (weight_decay / 2 if half else weight_decay) * torch.stack(squares).sum()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from l2lib.penalty import half_life, l2_penalty, ridge, shrink_factor, shrinkage
+from l2lib.penalty import SCALINGS, half_life, l2_penalty, ridge, shrink_factor, shrinkage, size_factor
 
 decays = st.floats(1e-4, 10)
 vectors = arrays(np.float64, st.integers(1, 6), elements=st.floats(-10, 10))
@@ -31,6 +31,32 @@ def test_gradient_of_the_penalty(w, decay, half):
     scale = 1 if half else 2
     assert value.item() == pytest.approx(scale * decay / 2 * float(w @ w), rel=1e-12)
     assert np.allclose(gradient.numpy(), scale * decay * w, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("scaling", "matrix", "kernel"),
+    [("sum", 1, 1), ("mean", 1 / 12, 1 / 216), ("fans", 1 / 3 + 1 / 4, (27 + 72) / 216), ("fan_in", 4, 27)],
+)
+def test_size_factors(scaling, matrix, kernel):
+    assert size_factor((3, 4), scaling) == pytest.approx(matrix, rel=1e-12)
+    assert size_factor((8, 3, 3, 3), scaling) == pytest.approx(kernel, rel=1e-12)
+
+
+def test_every_scaling_is_tested_and_enters_the_penalty():
+    small, large = torch.ones(1, 2), torch.full((3, 4), 2.0)
+    factors = {"sum": (1, 1), "mean": (1 / 2, 1 / 12), "fans": (3 / 2, 7 / 12), "fan_in": (2, 4)}
+    assert factors.keys() == SCALINGS.keys()
+    for scaling, (a, b) in factors.items():
+        assert l2_penalty([small, large], 0.5, scaling=scaling).item() == pytest.approx(0.25 * (2 * a + 48 * b))
+
+
+@pytest.mark.parametrize(
+    ("shape", "scaling", "message"),
+    [((3, 4), "average", "choose one of sum"), ((4,), "mean", "no bias"), ((0, 4), "sum", "each ≥ 1")],
+)
+def test_size_factor_refuses(shape, scaling, message):
+    with pytest.raises(ValueError, match=message):
+        size_factor(shape, scaling)
 
 
 def test_penalty_adds_up_over_tensors():
