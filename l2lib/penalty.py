@@ -34,7 +34,7 @@ def size_factor(shape: Sequence[int], scaling: str) -> float:
     Raises:
         ValueError: if the scaling is unknown, or the shape has fewer than two axes or an empty one.
 
-    Source: chapter 5, which shows what each does; "fan_in" is the prior w ~ N(0, 1/fan_in) of MacKay (1992).
+    Source: chapter 5, which derives what each does; "fan_in" is the Bayesian rule for w ~ N(0, 1/fan_in).
     """
     if scaling not in SCALINGS:
         raise ValueError(f"no scaling is called {scaling!r}; choose one of {', '.join(SCALINGS)}")

@@ -51,8 +51,8 @@ figures.show(fig, "Share of the penalty that each of three layers pays, over 150
 # Nobody told them to. Nothing in the penalty or in the training step mentions the sizes. The layers differ by a
 # factor of fifty in size, and each pays a third. (All five seeds are drawn; they coincide.) No division by size is
 # needed here, because training balances layers by itself, if ReLU stands between them, one λ acts on all, biases are
-# free, and training has come near its end. The proof takes three lines (chapter 5, in preparation), and tells you
-# when the balance fails.
+# free, and training has come near its end. The proof takes three lines ([chapter 5](05_size_normalisation.ipynb)),
+# and tells you when the balance fails.
 #
 # The book writes such a sentence with its measurement:
 
@@ -85,10 +85,10 @@ except ClaimError as error:
 # - Statistical claims use at least five seeds, and hold for seeds that nobody looked at while writing. Set the environment variable
 #   `L2LIB_SEED=7` and run the book on a fresh set.
 # - A claim that starts with `S` and two numbers, such as S2-05, decides a line of the *ledger*: 74 claims, some wrong, from four short
-#   texts that started the book. They are a question and answer on dividing the penalty by the layer's size (S0), the paper of
-#   [van Laarhoven (2017)](https://arxiv.org/abs/1706.05350) (S1), a forum thread on a textbook's chapter (S2), and a beginner's lesson
-#   (S3). Each gets a verdict: true, false, under conditions, convention, or, where nothing can be measured, opinion or
-#   undecidable.
+#   texts that started the book. They are a question and answer on dividing the penalty by the layer's size (S0), the
+# paper of   [van Laarhoven (2017)](https://arxiv.org/abs/1706.05350) (S1), a forum thread on a textbook's chapter
+# (S2), and a beginner's lesson   (S3). Each gets a verdict: true, false, under conditions, convention, or, where
+# nothing can be measured, opinion or   undecidable.
 #
 # ## 0.3 How to read, how to run
 #
@@ -132,8 +132,8 @@ except ClaimError as error:
 # | | [2 From penalty to weight decay](02_from_penalty_to_weight_decay.ipynb) | the factor $1-\eta\lambda$, momentum, the step that blows up |
 # | | [3 One λ, many meanings](03_one_lambda_many_meanings.ipynb) | λ from any framework into any other; where Adam parts from weight decay |
 # | | [4 Other penalties](04_other_penalties.ipynb) | L1, sparsity, factors and the nuclear norm |
-# | II Which weights | 5 Size normalisation | does a big layer drown a small one? |
-# | | 6 Bias exclusion | what penalising a bias does, and when it matters |
+# | II Which weights | [5 Size normalisation](05_size_normalisation.ipynb) | does a big layer drown a small one? |
+# | | [6 Bias exclusion](06_bias_exclusion.ipynb) | what penalising a bias does, and when it matters |
 # | III Normalisation | 7 Batch norm's scale invariance | what the penalty can no longer do |
 # | | 8 The effective learning rate | what it does instead |
 # | | 9 Adaptive optimisers | how much of that Adam removes |
@@ -141,7 +141,7 @@ except ClaimError as error:
 # | IV Practice | 11 Choosing λ | time scales, transfer, an audit of your model |
 # | | 12 Questions readers ask | every ledger line with its verdict |
 #
-# Chapters 5 to 12 are in preparation.
+# Chapters 7 to 12 are in preparation.
 #
 # ## 0.6 Exercises
 #

@@ -88,8 +88,8 @@ figures.show(fig, "Dots for ten data sets and four models, test error on a logar
 #
 # $$J(w, b) = L(w, b) + \frac{\lambda}{2}\lVert w\rVert^2,\qquad \lVert w\rVert^2 = \sum_i w_i^2, \qquad \lambda\ge 0.$$
 #
-# Biases are not penalised (chapter 6 says why). The factor ½ is there for one reason: the gradient of the penalty is
-# then $\lambda w$, without a 2.
+# Biases are not penalised ([chapter 6](06_bias_exclusion.ipynb) says why). The factor ½ is there for one reason: the
+# gradient of the penalty is then $\lambda w$, without a 2.
 
 # %%
 w = torch.tensor([3.0, -4.0], dtype=torch.float64, requires_grad=True)
@@ -593,7 +593,8 @@ claim("S3-08", "λ/(2m), that is λ/2 beside the sum: copying is the same as hal
 # %% [markdown]
 # With λ fixed under the second convention, the effect vanishes as $m$ grows: where the shrinkage is small, a hundred
 # times the data make a hundredth of it. Whether weights "stay large" for some λ depends on $m$. PyTorch's
-# `weight_decay` follows the first convention if your loss is a mean; chapter 3 has the table for other frameworks.
+# `weight_decay` follows the first convention if your loss is a mean; [chapter 3](03_one_lambda_many_meanings.ipynb)
+# has the table for other frameworks.
 
 # %%
 gaps = [1 - np.linalg.norm(ridge(X, y, 0.01 / m)[0]) / np.linalg.norm(w_0) for m in (n, 100 * n)]
@@ -720,9 +721,9 @@ verdict("S3-12", "regularisation makes the network less complex",
 # constant beside it. Before you tune λ, ask which directions your data hardly determine: those are what it changes.
 #
 # **Limits.** Everything exact here is about linear models at their minimum. Networks with ReLU have no such closed
-# form; chapter 5 proves what survives. A penalty on $|w|$ in place of $w^2$ gives zeros: chapter 4. Networks with
-# batch norm break even the monotonic training loss; chapter 7 shows how (their objective has no minimum). Nothing was
-# said about training dynamics: that is chapter 2.
+# form; [chapter 5](05_size_normalisation.ipynb) proves what survives. A penalty on $|w|$ in place of $w^2$ gives
+# zeros: [chapter 4](04_other_penalties.ipynb). Networks with batch norm break even the monotonic training loss;
+# chapter 7 shows how (their objective has no minimum). Nothing was said about training dynamics: that is chapter 2.
 #
 # ## 1.13 Exercises
 #

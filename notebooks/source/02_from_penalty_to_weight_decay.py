@@ -213,7 +213,8 @@ claim("S0-11", "under a schedule a literal 0.99 and L2 part: largest difference"
       measured=np.abs(literal - penalty).max(), above=0.05)
 
 # %% [markdown]
-# With momentum the two part as well, as the next section shows; for Adam see chapter 3.
+# With momentum the two part as well, as the next section shows; for Adam see [chapter
+# 3](03_one_lambda_many_meanings.ipynb).
 #
 # ## 2.5 Momentum: everything 1/(1 − μ) times, decay included
 #
@@ -644,8 +645,9 @@ verdict("S3-13", "SGD's objective is to minimise the loss",
 # you turn knobs, and stay below the smallest.
 #
 # **Limits.** Stability was settled for a linear model. In a network the Hessian changes as you train; (2.4) then
-# speaks about one place at a time. Adam rescales the penalty's gradient, which breaks (2.1): chapter 3. Under batch
-# norm the shrinkage changes the *learning rate* and not the function: chapter 8.
+# speaks about one place at a time. Adam rescales the penalty's gradient, which breaks (2.1): [chapter
+# 3](03_one_lambda_many_meanings.ipynb). Under batch norm the shrinkage changes the *learning rate* and not the
+# function: chapter 8.
 #
 # ## 2.12 Exercises
 #

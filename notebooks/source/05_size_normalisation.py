@@ -1,0 +1,660 @@
+# %% [markdown]
+# # 5 Size normalisation
+#
+# The L2 penalty is a sum over weights, so a layer with many weights contributes more to it. Does that drown the small
+# layers? Should each layer's penalty be divided by the layer's size? That was the question with which this book began.
+# Afterwards you can say where the balance between layers comes from, what a scaling by size does to training and to
+# the function that is learnt, and which rule to use when a network grows.
+#
+# *Reading time 25 minutes; the code runs in about 12 seconds.*
+
+# %%
+from functools import partial
+
+import numpy as np
+import torch
+
+from l2lib import figures
+from l2lib.claims import claim, seeds, verdict
+from l2lib.datasets import load
+from l2lib.layers import MLP
+from l2lib.penalty import l2_penalty, ridge, size_factor
+from l2lib.sweep import sweep
+
+# %% [markdown]
+# ## 5.1 The question, as it was asked
+#
+# A network has two layers: 400 inputs, 300 hidden units, 10 outputs. Its penalty is $\lambda\big(\sum W_1^2 + \sum
+# W_2^2\big)$. The first term, the question says, "is much bigger" and makes the second "useless". So divide each sum
+# by its number of weights, $n_{\rm in}n_{\rm out}$. The one who answers doubts that this would do it and proposes
+# another factor, $(n_{\rm in}+n_{\rm out})/(n_{\rm in}n_{\rm out})$, so that layers end up with equal values.
+#
+# The first observation is right, when training begins:
+
+# %%
+rng = np.random.default_rng(seeds(1)[0])
+W1, W2 = rng.standard_normal((300, 400)), rng.standard_normal((10, 300))
+claim("S0-04", "weights drawn from N(0, 1): the first layer's share of the penalty",
+      measured=(W1**2).sum() / ((W1**2).sum() + (W2**2).sum()), between=(0.97, 0.98))
+
+# %% [markdown]
+# (The question's pseudo-code has two slips. `w1 * x` with a $400\times300$ matrix multiplies in the wrong
+# order: a batch of inputs stands left, $XW_1$. And a ReLU after the last layer forbids negative outputs.)
+
+# %%
+w1, x = W1.T, rng.standard_normal(400)  # w1 is 400 × 300, as in the question
+try:
+    hidden = w1 @ x
+except ValueError:
+    hidden = x @ w1
+claim("S0-08", "w1·x is no product, x·w1 is one: its numbers, one for each hidden unit",
+      measured=len(hidden), equals=300, within=0.5)
+claim("S0-08", "smallest of ten outputs that end in a ReLU",
+      measured=np.maximum(W2 @ np.maximum(hidden, 0), 0).min(), equals=0, within=1e-12)
+
+# %% [markdown]
+# Now train. The digits, three layers ($128\times64$, $16\times128$, $10\times16$), five seeds, and three penalties
+# $\frac12\sum_l\lambda_l\lVert W_l\rVert^2$ with $\lambda_l$ equal (*sum*), divided by size (*mean*), or with the
+# factor of the answer (*fans*). For a fair comparison each list has the same geometric mean; section 5.5 tells why.
+# With minibatches the weights never rest, so the learning rate falls to zero over the second half.
+
+# %%
+digits = load("digits")
+pixels = digits.X / 16 - (digits.X / 16).mean(0)
+widths = (64, 128, 16, 10)
+fan_in, fan_out = np.array(widths[:-1]), np.array(widths[1:])
+factors = {"sum": np.ones(3), "mean": 1 / (fan_in * fan_out),
+           "fans": (fan_in + fan_out) / (fan_in * fan_out)}
+factors = {name: f / np.prod(f) ** (1 / 3) for name, f in factors.items()}
+options = {"loss": "cross_entropy", "lr": 0.2, "momentum": 0.9, "batch_size": 32, "steps": 1000,
+           "schedule": lambda t: min(1, 2 * (1 - t / 1000)), "record_every": 50}
+
+# %%
+norms = {}
+for name, f in factors.items():
+    run = sweep(MLP(widths), pixels, digits.y, weight_decay=0.01, seeds=seeds(5),
+                decay={f"weight{i}": f[i] for i in range(3)}, evaluate_every=1000, **options)
+    norms[name] = run.norm.values ** 2  # seed, layer, step
+share = {name: f[:, None] * norms[name] / (f[:, None] * norms[name]).sum(1, keepdims=True)
+         for name, f in factors.items()}
+
+# %% tags=["hide-input"]
+fig, axes = figures.subplots(1, 3, figsize=(8.6, 3.5), sharey=True)
+for ax, (name, parts) in zip(axes, share.items(), strict=True):
+    for layer, size in enumerate(("128 × 64", "16 × 128", "10 × 16")):
+        ax.plot(run.step, parts[:, layer].T, color=f"C{layer}", lw=1, alpha=0.5)
+        if name == "sum":
+            ax.text(980, (0.9, 0.75, 0.6)[layer], size, color=f"C{layer}", ha="right")
+    ax.axhline(1 / 3, color=figures.GREY, ls="--", lw=1)
+    ax.set(xlabel="training step", xticks=(0, 500, 1000), ylim=(0, 1))
+    ax.set(ylabel=f"share of the {name} penalty")
+    ax.set_title(name, weight="normal")
+fig.suptitle("Three ways to count, and each ends in equal shares", x=0.01, ha="left",
+             weight="bold", size=11)
+axes[0].set_yticks([0, 1 / 3, 2 / 3, 1], ["0", "1/3", "2/3", "1"])
+first = {name: parts[..., 0].mean(0) for name, parts in share.items()}
+worst = max(np.abs(parts[..., -1] - 1 / 3).max() for parts in share.values())
+figures.show(fig, "Shares of three layers in three penalties during training, five seeds each. They "
+             f"start at {first['sum'][0]:.2f}, {first['sum'][1]:.2f} and {first['sum'][2]:.2f} of "
+             f"the sum, {first['mean'][0]:.2f}, {first['mean'][1]:.2f} and {first['mean'][2]:.2f} "
+             f"of the mean, {first['fans'][0]:.2f}, {first['fans'][1]:.2f} and "
+             f"{first['fans'][2]:.2f} under the third. All end within {worst:.2f} of one third.")
+
+# %%
+ratio = {name: (parts[..., -1].max(1) / parts[..., -1].min(1)).max()
+         for name, parts in share.items()}
+claim("S0-04", "sum, after training: largest layer's term over smallest, worst of five seeds",
+      measured=ratio["sum"], below=1.10)
+claim("S0-16", "divided by size, the same ratio of the terms", measured=ratio["mean"], below=1.2)
+claim("S0-15", "the same ratio, worst of the three penalties", measured=max(ratio.values()), below=1.2)
+
+# %% [markdown]
+# Three different penalties, and each ends up shared equally, *in its own count*. The proposal "would not do it", said
+# the answer, and it does; the factor of the answer does it too; and so does no factor at all. Equal shares cannot be
+# what size normalisation is for. Two things need explaining: why nothing is drowned, and why shares become equal.
+#
+# ## 5.2 Why nothing is drowned
+#
+# The penalty is a sum, and a sum is differentiated term by term. For the question's $\lambda\sum w^2$,
+#
+# $$\frac{\partial}{\partial w}\,\lambda\Big(\sum W_1^2+\sum W_2^2\Big) = 2\lambda w \quad\text{for every weight, in either layer.} \tag{5.1}$$
+#
+# How large the *other* terms are does not enter. Each weight shrinks by the same share $2\eta\lambda$ a step
+# ([chapter 2](02_from_penalty_to_weight_decay.ipynb)).
+
+
+# %%
+def share_per_step(penalty):
+    layers = [torch.tensor(W, requires_grad=True) for W in (W1, W2)]
+    gradients = torch.autograd.grad(penalty(layers), layers)
+    return [(g / W).detach() for g, W in zip(gradients, layers, strict=True)]
+
+
+one, two = share_per_step(lambda layers: 0.01 * sum(W.square().sum() for W in layers))
+for name, rate in (("large", one), ("small", two)):
+    claim("S0-05", f"{name} layer: each weight shrinks at the rate 2λ (largest deviation)",
+          measured=(rate - 0.02).abs().max(), below=1e-12)
+
+# %% [markdown]
+# Dividing by size changes exactly this. `l2_penalty` of the book's helper has the scalings:
+
+# %%
+rates = {name: share_per_step(partial(l2_penalty, weight_decay=0.02, scaling=name))
+         for name in ("sum", "mean", "fans")}
+for name, (one, two) in rates.items():
+    print(f"{name}: large layer {one.mean():.1e}, small {two.mean():.1e}, ratio "
+          f"{two.mean() / one.mean():.1f}")
+claim("S0-07", "under the mean, the small layer's shrink rate over the large one's",
+      measured=rates["mean"][1].mean() / rates["mean"][0].mean(), equals=40, within=1e-9)
+
+# %% [markdown]
+# Under the mean the small layer shrinks 40 times as fast as the large one. If anything is drowned, it is drowned now.
+# And a mean is no new penalty: it is a sum in which layer $l$ has its own $\lambda_l=\lambda/n_l$.
+
+# %%
+images, labels = torch.tensor(pixels[:200]), torch.tensor(digits.y[:200])
+start = MLP((64, 16, 10)).initial(seeds(1)[0])
+V1, b1, V2, b2 = (torch.tensor(array, requires_grad=True) for array in start.values())
+for _ in range(50):
+    scores = V2 @ (V1 @ images.T + b1).relu() + b2
+    loss = torch.nn.functional.cross_entropy(scores.T, labels)
+    loss = loss + l2_penalty([V1, V2], 10, scaling="mean")
+    for w, g in zip((V1, b1, V2, b2), torch.autograd.grad(loss, (V1, b1, V2, b2)), strict=True):
+        w.data -= 0.2 * g
+
+# %%
+own = sweep(MLP((64, 16, 10)), pixels[:200], digits.y[:200], loss="cross_entropy", seeds=seeds(1),
+            lr=0.2, steps=50, weight_decay=10, decay={"weight0": 1 / 1024, "weight1": 1 / 160})
+claim("S0-01", "the mean, and the sum with λ/n for each layer: largest difference of a weight",
+      measured=np.abs(own["weight0"][0] - V1.detach().numpy()).max(), below=1e-12)
+
+# %% [markdown]
+# ## 5.3 The balance theorem
+#
+# Take a hidden unit with ReLU. Let $w$ be its incoming weights, $b$ its bias and $v$ its outgoing weights,
+# $\lambda_1$ and $\lambda_2$ the penalties of the two layers.
+#
+# 1. Multiply $w$ and $b$ by $c>0$ and $v$ by $1/c$. Since $\mathrm{relu}(cz) = c\,\mathrm{relu}(z)$, the unit sends
+#    on what it sent before. The network's outputs, and the loss, do not change.
+# 2. The penalty does: it becomes $\frac{\lambda_1}2c^2\lVert w\rVert^2+\frac{\lambda_2}2c^{-2}\lVert v\rVert^2$ plus the
+#    rest, if biases are free.
+# 3. At a stationary point its derivative at $c = 1$ is zero:
+#
+# $$\lambda_1\lVert w\rVert^2 = \lambda_2\lVert v\rVert^2 \quad\text{for each hidden unit, and summed over units}\quad
+# \lambda_l\lVert W_l\rVert^2 = \lambda_{l+1}\lVert W_{l+1}\rVert^2. \tag{5.2}$$
+#
+# *Whatever the λ of the layers, and whatever their sizes, all layers pay the same.* Sizes are not in the proof. What
+# is in it, step by step: an activation that is positively homogeneous (ReLU, leaky ReLU, none; not tanh or GELU); a
+# free bias (one that decays with $\lambda_b$ adds $\lambda_b b^2$ on the left); nothing else that reads the unit or
+# its weights, such as a normalisation, which chapter 7 is about. The last bias is not rescaled and may do anything.
+#
+# Step 1 says that the loss has slope zero along $c$, at *every* point:
+# $\langle w, \nabla_wL\rangle + b\,\partial_bL = \langle v, \nabla_vL\rangle$. That can be checked, unit by unit.
+
+
+# %%
+def slope_along_c(activation):
+    rng = np.random.default_rng(seeds(1)[0])
+    w, b, v = (torch.tensor(rng.standard_normal(s), requires_grad=True)
+               for s in ((30, 64), (30, 1), (10, 30)))
+    scores = v @ activation(w @ images.T + b)
+    loss = torch.nn.functional.cross_entropy(scores.T, labels)
+    into_w, into_b, into_v = (p * g for p, g in
+                              zip((w, b, v), torch.autograd.grad(loss, (w, b, v)), strict=True))
+    return (into_w.sum(1) + into_b[:, 0] - into_v.sum(0)).abs().max()
+
+
+claim("05-slope", "ReLU: slope of the loss along c, largest of 30 units",
+      measured=slope_along_c(torch.relu), below=1e-12)
+claim("05-slope", "tanh: the same", measured=slope_along_c(torch.tanh), above=0.01)
+
+# %% [markdown]
+# The theorem speaks of stationary points. How does training get there? Let $D = \lVert W_1\rVert^2-\lVert
+# W_2\rVert^2$ in a network without biases and with one λ. Under gradient flow the loss does not change $D$, by step
+# 1, and the penalty shrinks it:
+#
+# $$\dot D = -2\lambda D, \qquad\text{in steps of size η: } D_t \approx (1-\eta\lambda)^{2t} D_0. \tag{5.3}$$
+#
+# So balance takes $1/(2\eta\lambda)$ steps per factor e, whatever the data. And without decay $D$ is conserved ([Du,
+# Hu and Lee, 2018](https://arxiv.org/abs/1806.00900)): such a network never forgets how large its layers were at the
+# start.
+
+# %%
+lams, scales = [0, 0.01, 0.03], [1, 2]
+run = sweep(MLP((64, 32, 10), bias=False), pixels[:100], digits.y[:100], loss="cross_entropy",
+            lr=0.1, weight_decay=lams, init_scale=scales, seeds=seeds(5), steps=600,
+            record_every=50, evaluate_every=600)
+S = run.norm.values ** 2  # seed, λ, scale, layer, step
+D = S[..., 0, :] - S[..., 1, :]
+
+# %% tags=["hide-input"]
+fig, ax = figures.subplots()
+for k, lam in enumerate(lams):
+    for scale in (0, 1):
+        ax.semilogy(run.step, D[:, k, scale].T, "o", ms=3, color=f"C{k}")
+        ax.plot(run.step, D[:, k, scale].mean(0)[0] * (1 - 0.1 * lam) ** (2 * run.step),
+                color=f"C{k}", lw=1)
+        if scale:
+            ax.text(608, D[0, k, 1, -1], f"λ = {lam}", color=f"C{k}", va="center")
+ax.text(300, D[0, 0, 1, 0] * 1.12, "double initial weights", ha="center", color=figures.GREY)
+ax.text(300, D[0, 0, 0, 0] * 1.12, "initial weights as usual", ha="center", color=figures.GREY)
+ax.set(xlabel="training step", ylabel="‖W₁‖² − ‖W₂‖²", xlim=(-10, 690), ylim=(0.15, 50))
+ax.set_yticks([0.3, 1, 3, 10, 30], ["0.3", "1", "3", "10", "30"])
+ax.set_title("The imbalance of the start decays like (1 − ηλ)²ᵗ, or not at all")
+figures.show(fig, "Difference of two layers' squared norms on a logarithmic axis over 600 steps. It "
+             f"starts at {D[:, 0, 0, 0].mean():.0f}, or {D[:, 0, 1, 0].mean():.0f} for double "
+             "initial weights. Without decay it stays there. With λ = 0.01 and 0.03 it falls along "
+             "the straight lines of the formula, the five seeds on top of each other.")
+
+# %%
+law = (1 - 0.1 * np.array(lams))[:, None, None] ** (2 * run.step.values)
+claim("05-imbalance", "imbalance over its start, against (5.3): largest deviation of all runs",
+      measured=np.abs(D / D[..., :1] - law).max(), below=0.02)
+
+# %% [markdown]
+# ## 5.4 How large are trained weights?
+#
+# "The mean squared weight will be proportional to $1/(N_{\rm in}+N_{\rm out})$", says the answer, "verified
+# experimentally". By (5.2) a layer's mean square is
+#
+# $$\frac{\lVert W_l\rVert^2}{n_{\rm in}n_{\rm out}} \propto \frac1{\lambda_l\, n_{\rm in}n_{\rm out}}: \tag{5.4}$$
+#
+# $1/(n_{\rm in}n_{\rm out})$ under the sum, no dependence on size at all under the mean, and exactly the answer's law
+# under the answer's factor. What one verifies is the penalty that one chose.
+
+# %%
+def spread(values):
+    """Largest layer over smallest, one number a seed."""
+    return values.max(1) / values.min(1)
+
+
+sizes, fans = fan_in * fan_out, fan_in + fan_out
+square = {name: norms[name][..., -1] / sizes for name in norms}
+print("mean square under the sum, × (n_in + n_out):", (square["sum"].mean(0) * fans).round(2))
+claim("S0-17", "sum: mean square × (n_in + n_out), largest layer over smallest, least of five",
+      measured=spread(square["sum"] * fans).min(), above=3)
+claim("S0-17", "sum: mean square × n_in·n_out, the same, worst of five",
+      measured=spread(square["sum"] * sizes).max(), below=1.1)
+claim("S0-18", "with the answer's factor: mean square × (n_in + n_out), worst of five",
+      measured=spread(square["fans"] * fans).max(), below=1.2)
+claim("05-mean-square", "under the mean: mean square, worst of five",
+      measured=spread(square["mean"]).max(), below=1.2)
+
+# %% [markdown]
+# Without decay the law is another one: the initialisation is remembered. In the runs of 5.3 we doubled the initial
+# weights.
+
+# %%
+twice = (S[:, :, 1, 0, -1] / S[:, :, 0, 0, -1])  # first layer's square, scale 2 over scale 1
+claim("05-memory", "λ = 0: double start, squared norm after training (ratio), least of five",
+      measured=twice[:, 0].min(), above=1.4)
+claim("05-memory", "λ = 0.03, the same, largest of five", measured=twice[:, 2].max(), below=1.15)
+
+# %% [markdown]
+# ## 5.5 A λ for each layer: one number remains
+#
+# Let layers have their own λ, as parameter groups allow. How many numbers are there to tune? In a two-layer network
+# take steps 1 and 2 again, and let $c$ go to the cheapest value:
+#
+# $$\min_c\;\frac{\lambda_1}2c^2\lVert w\rVert^2 + \frac{\lambda_2}2c^{-2}\lVert v\rVert^2 = \sqrt{\lambda_1\lambda_2}\,\lVert w\rVert\lVert v\rVert. \tag{5.5}$$
+#
+# The function that is learnt depends on $\sqrt{\lambda_1\lambda_2}$ alone. (With $L$ layers, on the geometric mean of
+# all: scale each layer as a whole, and the arithmetic mean of the $\lambda_l\lVert W_l\rVert^2$ comes down to their
+# geometric mean.) So dividing by size is one common λ in disguise, of another value.
+#
+# Test it on regressions in two dimensions, 25 examples, and a third input of 1 instead of biases. Adam finds the
+# minimum fast. It needs its learning rate to fall, and the penalty inside its gradient: AdamW would not minimise it
+# ([chapter 3](03_one_lambda_many_meanings.ipynb)).
+
+# %%
+problems = []
+for seed in seeds(5):
+    rng = np.random.default_rng([seed, 5])
+    points = np.column_stack([rng.standard_normal((25, 2)), np.ones(25)])
+    target = np.abs(points[:, 0]) + np.maximum(points[:, :2].sum(1), 0) - 1
+    problems.append((points, target + rng.normal(0, 0.1, 25)))
+points, target = (np.stack(part) for part in zip(*problems, strict=True))
+line = np.column_stack([np.linspace(-2.5, 2.5, 101), np.zeros(101), np.ones(101)])  # to draw on
+everywhere = np.concatenate([points, np.stack([line] * 5)], axis=1)
+
+
+# %%
+def learn(width, lam1, lam2, steps=600):
+    decay = {"weight0": lam1, "weight1": lam2}
+    run = sweep(MLP((3, width, 1), bias=False, init="glorot"), points, target, lr=0.03,
+                seeds=seeds(5), update="adam", weight_decay=1, decay=decay, steps=steps,
+                schedule=lambda t: min(1, 2 * (1 - t / steps)), record_every=steps)
+    hidden = np.maximum(everywhere @ run["weight0"].values.swapaxes(1, 2), 0)
+    outputs = (hidden @ run["weight1"].values.swapaxes(1, 2))[..., 0]
+    return outputs[:, :25], outputs[0, 25:]  # at the examples of each seed; along the line
+
+
+def change(f, g):
+    """Root mean square of the difference, relative to the targets': one number a seed."""
+    return np.sqrt(((f - g) ** 2).mean(1) / (target**2).mean(1))
+
+
+# %%
+common, _ = learn(50, 0.03, 0.03)
+for lam1, lam2 in ((0.15, 0.006), (0.006, 0.15)):
+    claim("S0-13", f"λ = {lam1} and {lam2} instead of 0.03 twice: change of the function, worst of five",
+          measured=change(learn(50, lam1, lam2)[0], common).max(), below=0.02)
+claim("S0-13", "a control, 0.06 twice: change of the function, least of five",
+      measured=change(learn(50, 0.06, 0.06)[0], common).min(), above=0.05)
+
+# %% [markdown]
+# ## 5.6 Width
+#
+# "Make λ independent of the number of nodes": a wish that one tuned λ should serve a network of another width. Which
+# scaling grants it? By (5.5) a two-layer network pays $\sqrt{\lambda_1\lambda_2}\sum_j\lVert w_j\rVert\lVert
+# v_j\rVert$. Replace a unit by two, each with weights divided by $\sqrt2$: same function, same penalty. So under the
+# *sum* a wider network can do what a narrow one does at the same price, and width does not matter once there are
+# enough units. Under another scaling the price $\sqrt{\lambda_1\lambda_2}$ moves:
+
+# %%
+for m in (50, 200, 800):
+    price = [(size_factor((m, 3), name) * size_factor((1, m), name)) ** 0.5 for name in factors]
+    print(f"width {m}: price of 1 under the sum, {price[1]:.4f} under the mean, {price[2]:.2f} under fans")
+
+# %% [markdown]
+# Under the mean it falls like $1/m$: a wide network is hardly penalised. The answer's factor hardly moves, in *two*
+# layers. (Between two hidden layers it is $2/m$.) Set the λ of each scaling so that all agree at
+# width 200, and learn.
+
+# %%
+fits = {}
+for name in factors:
+    at_200 = np.sqrt(size_factor((200, 3), name) * size_factor((1, 200), name))
+    for m in (50, 200, 800):
+        lam1, lam2 = (0.03 * size_factor(s, name) / at_200 for s in ((m, 3), (1, m)))
+        fits[name, m] = learn(m, lam1, lam2)
+
+# %% tags=["hide-input"]
+fig, axes = figures.subplots(1, 3, figsize=(8.6, 3.5), sharey=True)
+for ax, name in zip(axes, factors, strict=True):
+    for m, style in ((50, "-"), (200, "--"), (800, ":")):
+        ax.plot(line[:, 0], fits[name, m][1], style, label=str(m))
+    ax.set(xlabel="first input", ylabel="output of the network")
+    ax.set_title(name, weight="normal")
+figures.label_lines(axes[1])
+axes[1].set_xlim(-2.7, 3.6)
+axes[1].text(2.6, fits["mean", 800][1].max() * 1.15, "units", ha="left", color=figures.GREY)
+fig.suptitle("Under the mean, the function depends on the width", x=0.01, ha="left",
+             weight="bold", size=11)
+low, high = ({m: end(fits["mean", m][1]) for m in (50, 200, 800)} for end in (np.min, np.max))
+figures.show(fig, "Learnt functions along the first input, for 50, 200 and 800 hidden units at the "
+             "same λ. Under the sum and the fan factor the three curves coincide. Under the mean "
+             f"the curve for 50 units lies between {low[50]:.1f} and {high[50]:.1f}, "
+             f"the one for 200 between {low[200]:.1f} and {high[200]:.1f}, the one for 800 between "
+             f"{low[800]:.1f} and {high[800]:.1f}.")
+
+# %%
+moved = {name: change(fits[name, 800][0], fits[name, 50][0]) for name in factors}
+claim("S0-06", "sum: change of the function from 50 to 800 units, largest of five",
+      measured=moved["sum"].max(), below=0.02)
+claim("S0-06", "mean: the same, least of five", measured=moved["mean"].min(), above=0.1)
+claim("05-width-fans", "fans, two layers: the same, largest of five",
+      measured=moved["fans"].max(), below=0.05)
+
+# %% [markdown]
+# The same in a case that needs no training: ridge regression with each input given $k$ times. The weight
+# of an input is spread over $k$ copies and costs $k$ times less in squares.
+
+# %%
+X, y, k = points[0], target[0], 7
+plain = [X @ ridge(X, y, 0.1 / q, intercept=False)[0] for q in (1, k, k * k)]
+copies = np.repeat(X, k, axis=1)
+cases = {"sum is λ/k": (copies, 0.1, plain[1]), "mean is λ/k²": (copies, 0.1 / k, plain[2]),
+         "sum with inputs over √k is λ": (copies / k**0.5, 0.1, plain[0])}
+for name, (Z, lam, same) in cases.items():
+    f = Z @ ridge(Z, y, lam, intercept=False)[0]
+    claim("S0-06", f"k copies of each input: {name} (largest difference)",
+          measured=np.abs(f - same).max(), below=1e-10)
+
+# %% [markdown]
+# Here even the sum needs help, from the inputs' scale. For hidden units the network gives that help itself, by (5.2).
+#
+# ## 5.7 What initialisation knows about size
+#
+# "The initialisations in Keras and PyTorch are close to this." Keras's default, Glorot's uniform, is: its variance is
+# $2/(n_{\rm in}+n_{\rm out})$. PyTorch's default for `Linear` is uniform on $\pm1/\sqrt{n_{\rm in}}$, so its variance
+# is $1/(3n_{\rm in})$; for convolutions the fan-in counts the kernel, too. Both know the size; only one is of the
+# claimed form.
+
+# %%
+torch.manual_seed(seeds(1)[0])
+for n_in, n_out in ((200, 50), (50, 800)):
+    default = torch.nn.Linear(n_in, n_out).weight.var().item()
+    print(f"{n_in} → {n_out}: variance × (n_in + n_out) = {default * (n_in + n_out):.1f}")
+    claim("S0-19", f"PyTorch's default, {n_in} → {n_out}: variance × 3n_in",
+          measured=default * 3 * n_in, equals=1, within=0.05)
+    glorot = MLP((n_in, n_out), init="glorot").initial(seeds(1)[0])["weight0"].var()
+    claim("S0-19", f"Glorot's uniform (Keras), {n_in} → {n_out}: variance × (n_in + n_out)/2",
+          measured=glorot * (n_in + n_out) / 2, equals=1, within=0.05)
+claim("S0-19", "PyTorch's default, 3 × 3 kernels on 16 channels: variance × 3·144",
+      measured=torch.nn.Conv2d(16, 64, 3).weight.var().item() * 3 * 144, equals=1, within=0.05)
+
+# %% [markdown]
+# ## 5.8 A principled rule goes the other way
+#
+# A penalty is a prior belief ([chapter 1](01_what_an_l2_penalty_does.ipynb)): with noise σ and weights drawn from
+# $N(0,\sigma_w^2)$ the best λ is $\sigma^2/(n\sigma_w^2)$. If outputs are to have the same size however many inputs
+# feed them, $\sigma_w^2 = 1/n_{\rm in}$, as initialisations have it. Then
+#
+# $$\lambda = \frac{\sigma^2}{n}\,n_{\rm in}: \tag{5.6}$$
+#
+# *more* penalty per weight for the layer with more inputs ([MacKay, 1992](https://doi.org/10.1162/neco.1992.4.3.448),
+# gives each layer a prior of its own). The question divides where Bayes multiplies. We look for the λ with the least
+# test error, on a grid, for linear models with 25 to 800 inputs:
+
+# %%
+dims, grid, best = (25, 100, 400, 800), np.geomspace(0.01, 10, 61), []
+for d in dims:
+    errors = np.zeros(61)
+    for seed in seeds(20):
+        rng = np.random.default_rng([seed, d])
+        X, truth = rng.standard_normal((100, d)), rng.standard_normal(d) / np.sqrt(d)
+        w, _ = ridge(X, X @ truth + 0.5 * rng.standard_normal(100), grid, intercept=False)
+        errors += ((w - truth) ** 2).sum(1)  # the test error beyond the noise
+    best.append(grid[errors.argmin()])
+slope = np.polyfit(np.log(dims), np.log(best), 1)[0]
+claim("05-bayes", "best λ against the number of inputs: exponent", measured=slope, between=(0.8, 1.2))
+
+# %% [markdown]
+# ## 5.9 Does any of them generalise better?
+#
+# "I would not expect it", says the answer. Our verdict on an expectation is no verdict, but we can look. Of 200
+# digits we learn with four values of λ for each scaling, choose the λ by accuracy on half of the others, and test on
+# the rest. Ten seeds draw the digits, the start and the order; the difference between scalings is taken seed by seed.
+
+# %%
+tall = (64, 32, 16, 10)
+fan_in, fan_out = np.array(tall[:-1]), np.array(tall[1:])
+scaled = {"sum": np.ones(3), "mean": 1 / (fan_in * fan_out), "fans": 1 / fan_in + 1 / fan_out}
+lam_grid = [0, 0.001, 0.005, 0.02]
+orders = [np.random.default_rng([seed, 7]).permutation(len(pixels)) for seed in seeds(10)]
+training, held_out = (np.stack([order[part] for order in orders])
+                      for part in (slice(200), slice(200, None)))
+
+
+# %%
+def accuracies(f):
+    """Share of held-out digits that are recognised: for choosing λ, and for the test."""
+    f = f / np.prod(f) ** (1 / 3)
+    run = sweep(MLP(tall), pixels[training], digits.y[training], loss="cross_entropy", lr=0.1,
+                momentum=0.9, weight_decay=lam_grid, batch_size=25, steps=300,
+                seeds=seeds(10), decay={f"weight{i}": f[i] for i in range(3)},
+                schedule=lambda t: 1 - t / 300, record_every=300)
+    h = pixels[held_out][:, None].swapaxes(2, 3)
+    for i in range(3):
+        h = run[f"weight{i}"].values @ (h if i == 0 else np.maximum(h, 0)) + run[f"bias{i}"].values
+    right = h.argmax(2) == digits.y[held_out][:, None]  # seed, λ, example
+    return right[..., ::2].mean(2), right[..., 1::2].mean(2)
+
+
+# %%
+chosen = {}
+for name, f in scaled.items():
+    select, test = accuracies(f)
+    best_lam = select.mean(0).argmax()
+    chosen[name] = test[:, best_lam]
+    print(f"{name:4}: λ = {lam_grid[best_lam]}, test accuracy {100 * chosen[name].mean():.1f} %, "
+          f"without decay {100 * test[:, 0].mean():.1f} %")
+
+# %%
+for name in ("mean", "fans"):
+    gain = 100 * (chosen[name] - chosen["sum"])
+    half = 2.262 * gain.std(ddof=1) / 10**0.5  # Student's t, 9 degrees of freedom: 95 %
+    print(f"{name} − sum: {gain.mean():+.2f} points, 95 % interval "
+          f"{gain.mean() - half:+.2f} to {gain.mean() + half:+.2f}")
+    claim("05-generalise", f"{name} against sum: farther end of the interval, in points",
+          measured=np.abs(gain.mean()) + half, below=3)
+
+# %% [markdown]
+# At its own best λ each scaling does about as well as the others. Differences of a point can be seen in neither
+# direction with ten seeds, and we claim no sign. (The claim holds only that the difference is small.)
+
+# %% [markdown]
+# ## 5.10 The sources, line by line
+
+# %% tags=["hide-input"]
+verdict("S0-01", "it is better to divide the penalty by the number of weights", "convention",
+        "It is the sum with λ/n for each layer. Both can be converted exactly.")
+verdict("S0-02", "nobody does that", "undecidable",
+        "Nothing here can be measured. What is done, such as per-layer λ or widths tuned by "
+        "formula, is not this.")
+verdict("S0-04", "the first term is much bigger", "under conditions",
+        "At initialisation, yes. After training to a stationary point all layers' terms are equal.")
+verdict("S0-05", "so the second term is useless", "false",
+        "Terms do not compete: every weight in every layer shrinks by the same share per step.")
+verdict("S0-06", "divide, and λ does not depend on the number of nodes", "false",
+        "It is the reverse: under the sum the learnt function does not depend on width, under the "
+        "mean it does, because the effective λ falls like 1/width.")
+verdict("S0-07", "λ times each layer's mean square", "convention",
+        "A well-defined penalty, under which small layers shrink fastest: here 40 times as fast.")
+
+# %% tags=["hide-input"]
+verdict("S0-08", "the pseudo-code computes the network", "false",
+        "The product has the wrong order for its shapes, and a last ReLU forbids negative outputs.")
+verdict("S0-13", "each layer may have a λ of its own", "true",
+        "As parameter groups. But in a ReLU network without penalised biases only the product of "
+        "the layers' λ matters for what is learnt.")
+verdict("S0-14", "that gives more dimensions to search", "opinion",
+        "A matter of practice. By S0-13 the minimum has one dimension, not many.")
+verdict("S0-15", "there is no reason to seek equal values in all layers", "true",
+        "And no need: they become equal by themselves, under any positive λ of the layers.")
+verdict("S0-16", "dividing by N_in·N_out would not equalise the layers", "false",
+        "At a stationary point it does, as does every other factor.")
+
+# %% tags=["hide-input"]
+verdict("S0-17", "a trained layer's mean square is proportional to 1/(N_in + N_out)", "false",
+        "It follows the penalty: 1/(N_in·N_out) under the sum, constant under the mean. Without "
+        "decay it remembers the initialisation.")
+verdict("S0-18", "so the factor (N_in + N_out)/(N_in·N_out) is right", "under conditions",
+        "The algebra is right if S0-17 holds, and S0-17 holds if this factor is used.")
+verdict("S0-19", "Keras's and PyTorch's initialisations are close to that", "under conditions",
+        "Keras's default is: variance 2/(N_in + N_out). PyTorch's is 1/(3·N_in).")
+verdict("S0-20", "this was verified experimentally", "undecidable",
+        "No source is given. The experiments of section 5.4 say otherwise.")
+verdict("S0-21", "no better generalisation is to be expected", "opinion",
+        "Ten seeds show no difference that we could put a sign to.")
+
+# %% [markdown]
+# ## 5.11 In practice
+#
+# **Take home.** Give all weight matrices one λ and do not divide by their size: training balances the layers, and a
+# sum lets the same λ serve a wider network. If a code divides by size, its λ must be tuned again for every width.
+#
+# A few rules follow.
+#
+# - Do not search over a λ for each layer of a plain ReLU network: at the minimum only their geometric mean counts.
+# - Do not wait for balance, either. It takes $1/(2\eta\lambda)$ steps, often longer than a training run. In between,
+#   layers have what initialisation and gradients gave them.
+# - The penalty per layer does not tell you which layer is held back by it. For that, compare
+#   $\lambda_l\lVert W_l\rVert$ with the length of the loss's gradient in the layer.
+#
+# **Limits.** (5.2) and (5.5) are about stationary points of loss plus penalty. AdamW's decay is no such penalty.
+# Minibatch noise at a constant learning rate keeps layers away from balance, as the first half of the curves in 5.1
+# shows. A residual branch is balanced within itself, but not against the skip. Section 5.6 is about two layers and a
+# minimum; in deeper networks under the sum, width can only lower the minimum, by the same splitting of units, but we
+# have not measured by how much. Normalisation changes everything (chapter 7).
+#
+# ## 5.12 Exercises
+#
+# **1.** Layers of $1000\times1000$ and $10\times1000$ weights have a mean-squared penalty. Which shrinks faster, and
+# by how much?
+#
+# <details>
+# <summary>Solution</summary>
+#
+# The second, by the ratio of the sizes: $10^6/10^4 = 100$.
+#
+# </details>
+#
+# **2.** A framework also decays the biases, with the same λ. What becomes of (5.2) for two layers? Which layer is now
+# smaller?
+#
+# <details>
+# <summary>Solution</summary>
+#
+# Step 2 gets the term $\frac\lambda2c^2b^2$: $\lVert W_1\rVert^2+\lVert b_1\rVert^2=\lVert W_2\rVert^2$. The first
+# layer's weights are smaller by what its biases take. The last bias stands in no such equation.
+#
+# </details>
+#
+# **3.** For which pairs of matrices does (5.2) hold: two convolutions with ReLU and max-pooling between them; query
+# and key matrices of an attention head; two layers with GELU between them?
+#
+# <details>
+# <summary>Solution</summary>
+#
+# Convolutions: yes, channel by channel, as max-pooling is positively homogeneous. Query and key: yes, even without an
+# activation, since only $W_Q^\top W_K$ enters: $\lVert W_Q\rVert = \lVert W_K\rVert$ at a stationary point. GELU: no;
+# it is not positively homogeneous.
+#
+# </details>
+#
+# **4.** With $\eta=0.1$, $\lambda=5\cdot10^{-4}$ and no momentum, how many steps until the imbalance is a hundredth
+# of its start? And with momentum 0.9?
+#
+# <details>
+# <summary>Solution</summary>
+#
+# $\ln 100/(2\eta\lambda)\approx 46{,}000$. Momentum multiplies the effective learning rate by 10: about
+# 4,600. Only about, as (5.3) then holds roughly: add `momentum=0.9` to the run of section 5.3 and see.
+#
+# </details>
+#
+# **5.** Repeat 5.1 with a constant learning rate. Which layer ends up with more than its third, and why?
+#
+# <details>
+# <summary>A start</summary>
+#
+# A step adds $\eta^2\lVert g_l\rVert^2$ to a layer's squared norm. The expectation of step 1 is unchanged, so at a
+# steady state $\lambda_l\lVert W_l\rVert^2 - \frac\eta2 E\lVert g_l+\lambda_lW_l\rVert^2$ is the same for all layers
+# (without momentum): those with large gradients keep more. Drop `schedule` from `options`; record `gradient_norm`.
+#
+# </details>
+#
+# **6.** (Open.) Print the price of section 5.6 for `size_factor(…, "fan_in")`. It grows with the width. So do Bayes
+# and section 5.6 contradict each other?
+#
+# <details>
+# <summary>A start</summary>
+#
+# They answer different questions. In 5.6 more units bring nothing new: at the minimum they are copies of a few. The
+# prior of 5.8 takes every weight as a draw of its own, and every input as news. Ask which of the two your wider layer
+# is.
+#
+# </details>
+#
+# ## Where next, and sources
+#
+# [Chapter 4](04_other_penalties.ipynb) derives what the right side of (5.5) does to units: it removes them.
+# [Chapter 6](06_bias_exclusion.ipynb) asks which parameters should be in the sum at all.
+#
+# - [Du, Hu and Lee (2018)](https://arxiv.org/abs/1806.00900): gradient flow conserves the imbalance.
+# - [Glorot and Bengio (2010)](https://proceedings.mlr.press/v9/glorot10a.html): the initialisation of section 5.7.
+# - [MacKay (1992)](https://doi.org/10.1162/neco.1992.4.3.448): penalties as priors, one for each layer.
+# - [Neyshabur, Tomioka and Srebro (2015)](https://arxiv.org/abs/1412.6614): L2 on two layers as a norm on functions, for
+#   any width.
