@@ -30,9 +30,9 @@ help:
 	@echo "make portability  the chapters on other instruction sets, thread counts and seeds"
 	@echo "make browser      check the built book and JupyterLab in Chromium"
 	@echo "make bench        time the sweep engine beside what you would use instead (quarter of an hour)"
-	@echo "make peers        train Keras and Optax beside PyTorch with converted λ"
+	@echo "make peers        Keras, Optax and transformers beside l2lib (environment of its own)"
 	@echo "make format       lint and format"
-	@echo "make lock         pin requirements.txt again from pyproject.toml"
+	@echo "make lock         pin all environments again from pyproject.toml"
 	@echo "make clean        remove what was built (not .venv)"
 
 # ---- set-up: redone only when a file it depends on changes -------------------------------
@@ -50,14 +50,7 @@ $(STAMP): requirements.txt
 
 .PHONY: lock
 lock: $(STAMP)
-	rm -f requirements.txt
-	$(PY) -m uv pip compile --quiet --no-header --no-annotate --python-version 3.11 $(EXTRAS) pyproject.toml -o requirements.txt
-	$(PY) -c "import pathlib; p = pathlib.Path('requirements.txt'); p.write_text(p.read_text().replace('+cpu', ''))"
-	for extra in benchmarks peers; do \
-		rm -f $$extra/requirements.txt; \
-		$(PY) -m uv pip compile --quiet --no-header --no-annotate --python-version 3.11 -c requirements.txt pyproject.toml $$extra/requirements.in -o $$extra/requirements.txt; \
-		$(PY) -c "import pathlib; p = pathlib.Path('$$extra/requirements.txt'); p.write_text(p.read_text().replace('+cpu', ''))"; \
-	done
+	$(PY) tools/lock.py
 
 # ---- what readers, courses and CI call -----------------------------------------------------
 .PHONY: book test lab

@@ -2,6 +2,8 @@
 
     python -m peers    in the environment of peers/requirements.txt; one line a comparison, exit code 1 if one fails
 
+It ends with what ``peers.trainer_groups`` compares.
+
 Optax computes in 64-bit floats here. Keras is told to, and still rounds parts of a step to 32 bits: it agrees to 1e-7.
 """
 
@@ -19,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from l2lib.conventions import convert
+from peers import trainer_groups
 
 Array = NDArray[np.float64]
 jax.config.update("jax_enable_x64", True)
@@ -133,7 +136,7 @@ def main() -> int:
     grown = in_optax(optax.chain(optax.adam(LR), optax.add_decayed_weights(LR * LAM)))
     grows = bool(np.linalg.norm(grown) > np.linalg.norm(undecayed))
     print(f"{'passed' if grows else 'FAILED'}  {'Optax, after adam, λ > 0':36} the weights grow")
-    return int(failed > 0 or not grows)
+    return int(failed > 0 or not grows) | trainer_groups.main()
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ def test_targets_are_judged() -> None:
 
 def test_requirements_are_the_book_s_where_both_have_them() -> None:
     ours, theirs = (
-        dict(line.split("==") for line in (ROOT / folder / "requirements.txt").read_text().split())
+        dict(re.findall(r"^(\S+)==(\S+)", (ROOT / folder / "requirements.txt").read_text(), re.MULTILINE))
         for folder in ("", "benchmarks")
     )
     assert {"torch", "jax", "skorch", "joblib", "mnist1d"} <= theirs.keys()

@@ -63,6 +63,8 @@ def pin_problems(text: str) -> list[str]:
             problems.append(f"not an exact, public pin: {line}")
         elif "/" in line:
             problems.append(f"names a place: {line}")
+        if re.fullmatch(r"(nvidia|cuda|triton|appnope|pywin)[^;]*", line):
+            problems.append(f"not for every system: {line}")
     for name, ranges in needed().items():
         if name not in pins:
             problems.append(f"{name} is not pinned")
@@ -112,6 +114,8 @@ def test_requirements_are_exact_public_pins_within_range() -> None:
         (r"\A", "--index-url https://example.org/simple\n"),
         (r"\A", "# from /srv/wheels\n"),
         (r"^nbval==.*$", "./nbval.whl"),
+        (r"\A", "nvidia-cublas==13.1.1.3\n"),
+        (r"^(pywinpty==\S+) ;.*$", r"\1"),
     ],
 )
 def test_loose_requirements_are_refused(pattern: str, replacement: str) -> None:
