@@ -136,7 +136,14 @@ def main() -> int:
     grown = in_optax(optax.chain(optax.adam(LR), optax.add_decayed_weights(LR * LAM)))
     grows = bool(np.linalg.norm(grown) > np.linalg.norm(undecayed))
     print(f"{'passed' if grows else 'FAILED'}  {'Optax, after adam, λ > 0':36} the weights grow")
-    return int(failed > 0 or not grows) | trainer_groups.main()
+    layer = keras.layers.Dense(800)
+    layer.build((None, 50))
+    spread = float(np.var(layer.get_weights()[0])) * (50 + 800) / 2
+    glorot = abs(spread - 1) < 0.05
+    print(
+        f"{'passed' if glorot else 'FAILED'}  {'Keras, default initialisation':36} variance × (n_in + n_out)/2 = {spread:.2f}"
+    )
+    return int(failed > 0 or not grows or not glorot) | trainer_groups.main()
 
 
 if __name__ == "__main__":
