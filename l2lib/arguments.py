@@ -23,74 +23,21 @@ RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
 }
 
 
-def factors(schedule: Callable[[int], float] | None, steps: int) -> list[float]:
-    """A schedule as numbers, one for every step and one more: a recipe that any process can read.
-
-    Args:
-        schedule: factor ≥ 0 as a function of the step, or None for 1.
-        steps: how many there will be.
-
-    Returns:
-        Factors of steps 0 … steps.
-
-    Raises:
-        ValueError: if a factor is negative or not finite.
-    """
-    values = [1.0 if schedule is None else float(schedule(t)) for t in range(steps + 1)]
-    for t, value in enumerate(values):
-        if not 0 <= value < np.inf:
-            raise ValueError(f"schedule returns {value} at step {t}; it must be a finite number ≥ 0")
-    return values
-
-
-def check_sizes(job: SimpleNamespace, n: int) -> None:
-    """Refuse batches that the training examples cannot fill.
-
-    Args:
-        job: the arguments of ``sweep``.
-        n: number of training examples.
-
-    Raises:
-        ValueError: if there are too few.
-    """
-    if max(job.batch_size or 1, job.evaluate_on or 1) > n:
-        asked = f"batch_size is {job.batch_size}, evaluate_on {job.evaluate_on}"
-        raise ValueError(f"{asked}; there are only {n} training examples")
-    if job.model.norm == "batch" and (job.batch_size or n) < 2:
-        raise ValueError("batch normalisation needs at least two examples in a batch")
-
-
-def data(job: SimpleNamespace, X: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
-    """Inputs and targets in one form.
-
-    Args:
-        job: the arguments of ``sweep``.
-        X: inputs, (n, d) or (S, n, d).
-        y: targets, (n,) or (S, n).
-
-    Returns:
-        Inputs (S, n, d) and targets (S, n), with S = 1 where all seeds share them.
-
-    Raises:
-        ValueError: if they fit neither each other nor the model, the loss and the seeds.
-    """
-    X, y = check_data(X, y, classes=job.model.widths[-1] if job.loss == "cross_entropy" else None)
-    X, y = (X[None], y[None]) if X.ndim == 2 else (X, y)
-    if X.ndim != 3 or X.shape[2] != job.model.inputs or len(X) not in (1, len(job.seeds)):
-        wanted = f"(n, {job.model.inputs}), or a first axis of {len(job.seeds)} seeds before it"
-        raise ValueError(f"X has shape {X.shape}; need {wanted}")
-    return X, y
-
-
-def check(job: SimpleNamespace) -> None:
+def check(
+    job: SimpleNamespace, train: tuple[ArrayLike, ArrayLike], test: tuple[ArrayLike, ArrayLike] | None,
+    schedule: Callable[[int], float] | None,
+) -> None:  # fmt: skip
     """Refuse arguments that are out of range, fill in defaults, warn of a decay that float32 rounds away.
 
     Args:
-        job: the arguments of ``sweep``; afterwards ``momentum`` and ``evaluate_every`` are not None, and ``decay``
-            and ``project`` hold a number for every parameter.
+        job: the other arguments of ``sweep``; afterwards ``momentum`` and ``evaluate_every`` are not None, ``decay``
+            and ``project`` hold a number for every parameter, ``factors`` the schedule's, and ``sets`` the data.
+        train: inputs (n, d) or (S, n, d), and targets (n,) or (S, n).
+        test: the same, or None.
+        schedule: factor ≥ 0 as a function of the step, or None for 1.
 
     Raises:
-        ValueError: if an argument is out of range.
+        ValueError: if an argument is out of range, or data do not fit each other, the model, the loss and the seeds.
     """
     for names, (words, valid) in RANGES.items():
         for name in names.split():
@@ -119,6 +66,36 @@ def check(job: SimpleNamespace) -> None:
     parameters = list(job.model.initial(0))
     job.decay = _by_parameter({"weight": 1.0} if job.decay is None else job.decay, parameters)
     job.project = _by_parameter(dict.fromkeys(job.project, 1.0), parameters)
+    job.factors = _factors(schedule, job.steps)
+    job.sets = {name: _data(job, *data) for name, data in (("train", train), ("test", test)) if data is not None}
+    _check_sizes(job, job.sets["train"][1].shape[1])
+
+
+def _factors(schedule: Callable[[int], float] | None, steps: int) -> list[float]:
+    """A schedule as numbers, one for every step and one more: a recipe that any process can read."""
+    values = [1.0 if schedule is None else float(schedule(t)) for t in range(steps + 1)]
+    for t, value in enumerate(values):
+        if not 0 <= value < np.inf:
+            raise ValueError(f"schedule returns {value} at step {t}; it must be a finite number ≥ 0")
+    return values
+
+
+def _check_sizes(job: SimpleNamespace, n: int) -> None:
+    """Refuse batches that n training examples cannot fill."""
+    if max(job.batch_size or 1, job.evaluate_on or 1) > n:
+        asked = f"batch_size is {job.batch_size}, evaluate_on {job.evaluate_on}"
+        raise ValueError(f"{asked}; there are only {n} training examples")
+    if job.model.norm == "batch" and (job.batch_size or n) < 2:
+        raise ValueError("batch normalisation needs at least two examples in a batch")
+
+
+def _data(job: SimpleNamespace, X: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+    """Inputs (S, n, d) and targets (S, n), with S = 1 where all seeds share them."""
+    X, y = check_data(X, y, classes=job.model.widths[-1] if job.loss == "cross_entropy" else None)
+    X, y = (X[None], y[None]) if X.ndim == 2 else (X, y)
+    if X.ndim != 3 or X.shape[2] != job.model.inputs or len(X) not in (1, len(job.seeds)):
+        raise ValueError(f"X has shape {X.shape}; need (n, {job.model.inputs}), or {len(job.seeds)} seeds first")
+    return X, y
 
 
 def _by_parameter(given: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:

@@ -137,12 +137,9 @@ def _check_id(claim_id: str) -> None:
 
 
 def _interval(
-    below: float | None,
-    above: float | None,
-    between: tuple[float, float] | None,
-    equals: float | None,
+    below: float | None, above: float | None, between: tuple[float, float] | None, equals: float | None,
     within: float | None,
-) -> tuple[float, float, str]:
+) -> tuple[float, float, str]:  # fmt: skip
     """The interval a claim allows, and its bound in words."""
     if below is not None:
         return -math.inf, below, f"below {below:.6g}"

@@ -7,6 +7,7 @@ penalty also a decay.
 
 import math
 from collections.abc import Callable
+from numbers import Real
 from types import SimpleNamespace
 from typing import NamedTuple, TypeVar
 
@@ -87,59 +88,78 @@ def convert(
 
     Two penalties are the same when loss plus penalty has the same minimum; if the loss's scaling changes by a factor,
     SGD takes the same steps with lr divided by it. Two decays are the same when each step takes away the same share.
+    If n, the batch or lr differs between the two, convert twice, by way of "book" or "adamw_paper".
 
     Args:
-        value: the number in the source's convention: λ ≥ 0, C > 0, a factor ≤ 1; for "optax_after" ≤ 0.
+        value: the number in the source's convention: λ ≥ 0, C > 0, -1 < factor ≤ 1; for "optax_after" -2 < λ ≤ 0.
         source: its convention, a key of ``CONVENTIONS``.
         target: the convention wanted.
-        lr: learning rate η > 0, for what multiplies it with λ; the base rate where there is a schedule.
-        n: training examples, ≥ 1, for conventions that count them.
-        batch_size: examples a step, ≥ 1, for summed losses and scikit-learn's MLP (n for its lbfgs).
+        lr: learning rate η > 0 of the program that decays, where λ is multiplied by it; under a schedule the base rate.
+        n: training examples, a whole number ≥ 1, for conventions that count them.
+        batch_size: examples a step, a whole number ≥ 1, for summed losses and scikit-learn's MLP (n for its lbfgs).
         loss: what the penalty stands beside, a key of ``LOSSES``, where the convention leaves that to you.
         target_loss: the same for the target, where it differs.
-        optimizer: "sgd" for plain SGD without momentum, under which penalty and decay are the same.
+        optimizer: "sgd" for plain SGD without momentum, under which alone penalty and decay are the same.
 
     Returns:
         The number in the target's convention. It holds under a schedule too, but for "factor" and "optax_after",
         which do not follow one.
 
     Raises:
-        ValueError: if nothing in the target's convention is the same, or an argument is missing or out of range.
+        ValueError: if nothing in the target's convention is the same, an argument is missing or out of range, or the
+            weights would grow.
 
     Source: derived in chapter 3.
     """
     before, after = (_find(name, CONVENTIONS, "convention") for name in (source, target))
     given = {"lr": lr, "n": n, "batch_size": batch_size}
-    for name, number in given.items():
-        if number is not None and not (number > 0 and math.isfinite(number)):
-            raise ValueError(f"{name} is {number}; it must be a positive number")
+    numbers = {name: _number(name, number) for name, number in given.items() if number is not None}
     settings = []
-    for row, name in ((before, loss), (after, target_loss or loss)):
+    for row, name in ((before, loss), (after, loss if target_loss is None else target_loss)):
         _find(name, LOSSES, "loss")
         if row.loss and ("cross" in row.loss) != ("cross" in name):
             raise ValueError(f"{row.about} has {row.loss} built in; give loss={row.loss!r}, λ beside {name} is another")
-        settings.append(_Setting(loss=name, **{k: v for k, v in given.items() if v is not None}))
+        if ("cross" in name) != ("cross" in loss):
+            raise ValueError(f"λ beside {loss} has no equivalent beside {name}: they have different minima")
+        settings.append(_Setting(loss=name, **numbers))
+    value = _number("value", value)
     amount = before.read(value, settings[0])
-    if not 0 <= amount < math.inf:
-        grows = " (the weights would grow)" if before.kind == "decay" and amount < 0 else ""
-        raise ValueError(f"{source}: {value} is out of range{grows}")
+    _check_amount(amount, before.kind, f"{source}: {value:g}")
     if before.kind != after.kind:
         _check_same_under_sgd(before, after, optimizer)
         decaying = settings[0] if before.kind == "decay" else settings[1]
         rate = decaying.lr * decaying.scale
         amount = amount / rate if before.kind == "decay" else amount * rate
+        _check_amount(amount, after.kind, f"{source}: {value:g}")
     return after.write(amount, settings[1])
 
 
+def _number(name: str, value: float) -> float:
+    """The number; n, the batch and lr must be positive, counts whole."""
+    counts, limited = name in ("n", "batch_size"), name != "value"
+    if not isinstance(value, Real) or (limited and not 0 < value < math.inf) or (counts and value % 1):
+        raise ValueError(f"{name} is {value!r}; it must be a {'positive ' * limited}{'whole ' * counts}number")
+    return float(value)
+
+
+def _check_amount(amount: float, kind: str, what: str) -> None:
+    """Refuse what is no penalty, or no decay."""
+    if kind == "decay" and not 0 <= amount < 2:
+        raise ValueError(f"{what} is out of range: each step would multiply a weight by {1 - amount:g}, which must "
+                         "lie above -1 and be at most 1, or the weights grow")  # fmt: skip
+    if not 0 <= amount < math.inf:
+        raise ValueError(f"{what} is out of range: λ is finite and not negative, and C positive")
+
+
 def _find(name: str, table: dict[str, T], what: str) -> T:
-    if name not in table:
+    if not isinstance(name, str) or name not in table:
         raise ValueError(f"no {what} is called {name!r}; choose one of {', '.join(table)}")
     return table[name]
 
 
 def _check_same_under_sgd(source: Convention, target: Convention, optimizer: str | None) -> None:
     """Refuse what is neither the same objective nor the same step."""
-    used = {name for name in (source.optimizer, target.optimizer, optimizer) if name}
+    used = {optimizer} | {row.optimizer for row in (source, target) if row.optimizer}
     if "l1" in (source.kind, target.kind):
         raise ValueError("an L1 penalty takes the same from every weight, L2 and decay in proportion: no equivalent")
     if "adam" in used:

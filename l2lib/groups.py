@@ -1,4 +1,4 @@
-"""Parameter groups for torch's optimisers: which tensors decay, by module class and role, not by rank."""
+"""Parameter groups for torch's optimisers: which tensors decay, by module class and role, not by rank (chapter 6)."""
 
 import math
 import re
@@ -38,8 +38,6 @@ def roles(model: nn.Module, *, rules: Rules | None = None) -> dict[str, str]:
 
     Raises:
         ValueError: if no rule covers a parameter, a rule fits nothing, a role is unknown, or a lazy module has not run.
-
-    Source: chapter 6.
     """
     rules, found, missing = rules or {}, dict[str, str](), dict[str, list[str]]()
     unused = {*rules}
@@ -82,8 +80,6 @@ def param_groups(
 
     Raises:
         ValueError: as in ``roles``; if λ or a factor is negative or not finite, or a glob fits nothing that decays.
-
-    Source: chapter 6.
     """
     check_weight_decay(weight_decay)
     decay = DECAY if decay is None else decay
@@ -119,8 +115,6 @@ def table(model: nn.Module, groups: Sequence[Any] | optim.Optimizer, *, rules: R
 
     Raises:
         ValueError: as in ``roles``; or if the optimiser has no weight_decay, or one more for everything (ASGD's lambd).
-
-    Source: chapter 6.
     """
     if isinstance(groups, optim.Optimizer):
         if "weight_decay" not in groups.defaults:

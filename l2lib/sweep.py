@@ -85,11 +85,8 @@ def sweep(
         RuntimeError: if a configuration raises an error or its worker dies; it is named.
     """
     job = SimpleNamespace(**{k: v for k, v in locals().items() if k not in ("X", "y", "test", "schedule", "executor")})
-    arguments.check(job)
-    job.factors = arguments.factors(schedule, steps)
-    job.sets = {"train": arguments.data(job, X, y)} | ({} if test is None else {"test": arguments.data(job, *test)})
+    arguments.check(job, (X, y), test, schedule)
     n = job.sets["train"][1].shape[1]
-    arguments.check_sizes(job, n)
     grid = {name: np.atleast_1d(getattr(job, name)).tolist() for name in DIMENSIONS}
     rows = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
     numbers = sum(out * (fan_in + pixels * (batch_size or n)) for out, fan_in, _, pixels in model.layers())

@@ -140,9 +140,8 @@ def main() -> int:
     layer.build((None, 50))
     spread = float(np.var(layer.get_weights()[0])) * (50 + 800) / 2
     glorot = abs(spread - 1) < 0.05
-    print(
-        f"{'passed' if glorot else 'FAILED'}  {'Keras, default initialisation':36} variance × (n_in + n_out)/2 = {spread:.2f}"
-    )
+    found = f"variance × (n_in + n_out)/2 = {spread:.2f}"
+    print(f"{'passed' if glorot else 'FAILED'}  {'Keras, default initialisation':36} {found}")
     return int(failed > 0 or not grows or not glorot) | trainer_groups.main()
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Lasso, LogisticRegression, Ridge
 from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -113,6 +113,15 @@ def test_penalty_and_decay_are_the_same_under_plain_sgd(loss):
     assert other == pytest.approx(LAM / 2)
 
 
+def test_lr_belongs_to_the_side_that_decays():
+    """SGD beside MSELoss at half the learning rate takes the steps of SGD with decay beside half of it."""
+    decay = convert(LAM, "torch_sgd", "keras_optimizer", lr=0.1, loss="mse", target_loss="half_mse", optimizer="sgd")
+    ours = train(functional.mse_loss, 0.05, weight_decay=LAM, steps=20)
+    assert np.allclose(ours, train(half_mse, 0.1, factor=1 - 0.1 * decay, steps=20), atol=1e-12)
+    back = convert(decay, "keras_optimizer", "torch_sgd", lr=0.1, target_loss="mse", optimizer="sgd")
+    assert back == pytest.approx(LAM)
+
+
 def test_a_closed_form_becomes_the_decay_of_sgd_on_another_loss():
     decay = convert(N * LAM, "sklearn_ridge", "keras_optimizer", n=N, lr=0.1, loss="mse", optimizer="sgd")
     w = train(functional.mse_loss, 0.1, factor=1 - 0.1 * decay)
@@ -194,18 +203,48 @@ def test_lasso_is_l1_beside_half_the_mean_squared_error():
 
 
 # ---- there and back, and what is refused ---------------------------------------------------
-@pytest.mark.parametrize("name", CONVENTIONS)
-@given(value=st.floats(1e-4, 0.9))
-def test_there_and_back(name, value):
-    row = CONVENTIONS[name]
-    loss = "cross_entropy" if row.loss == "cross_entropy" else "sse"
-    reference = {"penalty": "keras_l2", "l1": "keras_l1", "decay": "fastai"}[row.kind]
-    value = -value if name == "optax_after" else value
-    there = convert(value, name, reference, loss=loss, **NUMBERS)
-    assert convert(there, reference, name, loss=loss, **NUMBERS) == pytest.approx(value, rel=1e-9)
-    if row.kind == "penalty":
-        theirs = convert(value, name, "fastai", loss=loss, optimizer="sgd", **NUMBERS) if name != "torch_adam" else None
-        assert theirs is None or theirs > 0
+L1 = {"sklearn_lasso", "keras_l1"}
+DECAYS = {"factor", "torch_adamw", "adamw_paper", "keras_optimizer", "optax_adamw", "optax_after", "fastai"}
+ADAM = {"torch_adam", "torch_adamw", "adamw_paper", "optax_adamw"}
+REGRESSIONS, CLASSIFIERS = {"sklearn_ridge", "sklearn_lasso"}, {"sklearn_logistic"}
+
+
+def have_an_equivalent(source, target, loss, optimizer):
+    """Whether the chapter says that the one can be converted into the other."""
+    pair = {source, target}
+    if pair & (REGRESSIONS if loss.startswith("cross") else CLASSIFIERS):
+        return False
+    if (source in L1) != (target in L1):
+        return False
+    if (source in DECAYS) != (target in DECAYS):
+        return optimizer == "sgd" and not pair & ADAM
+    return True
+
+
+@settings(max_examples=1000)
+@given(
+    names=st.tuples(*[st.sampled_from(list(CONVENTIONS))] * 2),
+    loss=st.sampled_from(list(LOSSES)),
+    optimizer=st.sampled_from(["sgd", None]),
+    share=st.floats(1e-6, 0.5),
+    lr=st.floats(1e-4, 2),
+    sizes=st.tuples(*[st.integers(1, 512)] * 2),
+)
+def test_there_and_back_between_every_two(names, loss, optimizer, share, lr, sizes):
+    """And by way of a third, whose number is the same whichever way it was reached."""
+    source, target = names
+    options = {"lr": lr, "n": max(sizes), "batch_size": min(sizes), "loss": loss, "optimizer": optimizer}
+    if not have_an_equivalent(source, target, loss, optimizer):
+        with pytest.raises(ValueError, match=r"built in|own rate|plain SGD only|L1 penalty"):
+            convert(-0.1 if source == "optax_after" else 0.1, source, target, **options)
+        return
+    known = "keras_l1" if source in L1 else "adamw_paper" if source in DECAYS else "book"
+    amount = share if source in DECAYS else share / lr / (2 * min(sizes))
+    value = convert(amount, known, source, **options)
+    there = convert(value, source, target, **options)
+    assert convert(there, target, source, **options) == pytest.approx(value, rel=1e-8)
+    if (source in DECAYS) == (target in DECAYS):
+        assert convert(amount, known, target, **options) == pytest.approx(there, rel=1e-8)
 
 
 def test_no_penalty_is_no_penalty_everywhere():
@@ -214,6 +253,34 @@ def test_no_penalty_is_no_penalty_everywhere():
             nothing = convert(0, "book", name, loss=row.loss or "mse", **NUMBERS)
             assert nothing == (math.inf if name == "sklearn_logistic" else 0)
             assert convert(nothing, name, "keras_l2", loss=row.loss or "mse", **NUMBERS) == 0
+
+
+PENALTIES = {
+    "book": 0.6, "no_half": 0.3, "over_2m": 24, "torch_sgd": 0.6, "torch_adam": 0.6, "mxnet": 0.6, "keras_l2": 0.3,
+    "optax_before": 0.6, "sklearn_ridge": 12, "sklearn_mlp": 2.4, "sklearn_logistic": 1 / 12,
+}  # fmt: skip
+SHARES = {
+    "factor": 0.985, "torch_adamw": 0.3, "adamw_paper": 0.015, "keras_optimizer": 0.3, "optax_adamw": 0.3,
+    "optax_after": -0.015, "fastai": 0.3,
+}  # fmt: skip
+AMOUNTS = {"sklearn_lasso": 0.3, "keras_l1": 0.6}
+
+
+def test_the_whole_table_by_hand():
+    """λ = 0.3 beside half the mean squared error, written for MSELoss, 40 examples, batches of 8, η = 0.05."""
+    assert PENALTIES.keys() | SHARES.keys() | AMOUNTS.keys() == CONVENTIONS.keys()
+    for name, number in (PENALTIES | SHARES | AMOUNTS).items():
+        source = "torch_sgd" if name in PENALTIES else "adamw_paper" if name in SHARES else "sklearn_lasso"
+        losses = {"loss": "cross_entropy"} if name == "sklearn_logistic" else {"target_loss": "mse"}
+        value = 0.015 if name in SHARES else 0.3
+        assert convert(value, source, name, **losses, **NUMBERS) == pytest.approx(number, rel=1e-12), name
+
+
+def test_the_ends_of_a_range():
+    assert convert(1, "factor", "torch_adamw", lr=0.1) == 0  # nothing decays
+    assert convert(0, "factor", "torch_adamw", lr=0.1) == 10  # everything goes in one step
+    assert convert(math.inf, "sklearn_logistic", "book", n=3, loss="cross_entropy") == 0
+    assert convert(np.float64(0.25), "torch_sgd", "no_half", n=np.int64(3)) == 0.125
 
 
 def test_every_loss_is_tested():
@@ -228,6 +295,7 @@ def test_every_loss_is_tested():
         ((0.1, "keras_l2", "keras_optimizer"), {"lr": 0.1, "optimizer": "adam"}, "own rate"),
         ((0.1, "keras_l2", "torch_adamw"), {"lr": 0.1, "optimizer": "sgd"}, "own rate"),
         ((0.1, "keras_l2", "keras_optimizer"), {"lr": 0.1}, "say optimizer='sgd'"),
+        ((0.1, "torch_sgd", "keras_optimizer"), {"lr": 0.1}, "say optimizer='sgd'"),
         ((0.1, "torch_sgd", "keras_optimizer"), {"lr": 0.1, "optimizer": "sgd with momentum"}, "plain SGD only"),
         ((0.1, "sklearn_ridge", "factor"), {"lr": 0.1, "n": 10}, "plain SGD only"),
         ((0.1, "sklearn_lasso", "torch_sgd"), {}, "L1 penalty"),
@@ -243,14 +311,32 @@ def test_every_loss_is_tested():
         ((math.nan, "book", "keras_l2"), {}, "out of range"),
         ((math.inf, "book", "keras_l2"), {}, "out of range"),
         ((0.0, "sklearn_logistic", "book"), {"n": 10, "loss": "cross_entropy"}, "out of range"),
-        ((0.1, "optax_after", "fastai"), {"lr": 0.1}, "weights would grow"),
-        ((1.01, "factor", "fastai"), {"lr": 0.1}, "weights would grow"),
+        ((0.1, "optax_after", "fastai"), {"lr": 0.1}, "or the weights grow"),
+        ((1.01, "factor", "fastai"), {"lr": 0.1}, "or the weights grow"),
         ((0.1, "torch", "book"), {}, "no convention is called 'torch'; choose one of book"),
         ((0.1, "book", "keras"), {}, "no convention is called 'keras'"),
         ((0.1, "book", "keras_l2"), {"loss": "mae"}, "no loss is called 'mae'"),
         ((0.1, "book", "sklearn_ridge"), {"n": 0}, "n is 0; it must be"),
         ((0.1, "torch_adamw", "factor"), {"lr": -0.1}, "lr is -0.1"),
         ((0.1, "torch_adamw", "factor"), {"lr": math.inf}, "lr is inf"),
+        ((0.1, "torch_adamw", "factor"), {"lr": math.nan}, "lr is nan"),
+        ((0.1, "torch_adamw", "factor"), {"lr": "0.1"}, "lr is '0.1'; it must be a positive number"),
+        (("0.1", "book", "keras_l2"), {}, "value is '0.1'; it must be a number"),
+        ((None, "book", "keras_l2"), {}, "value is None; it must be a number"),
+        ((np.ones(2), "book", "keras_l2"), {}, "it must be a number"),
+        ((0.1, "book", "sklearn_ridge"), {"n": 2.5}, "n is 2.5; it must be a positive whole number"),
+        ((0.1, "book", "keras_l2"), {"loss": "sse", "batch_size": 0.5}, "batch_size is 0.5; it must be a positive whole"),
+        ((0.1, "book", "sklearn_ridge"), {"n": math.nan}, "n is nan"),
+        ((0.1, ["book"], "keras_l2"), {}, "no convention is called"),
+        ((0.1, "book", "keras_l2"), {"target_loss": ""}, "no loss is called ''"),
+        ((0.1, "book", "keras_l2"), {"target_loss": "cross_entropy"}, "no equivalent beside cross_entropy"),
+        ((0.1, "sklearn_ridge", "sklearn_logistic"), {"n": 9, "target_loss": "cross_entropy"}, "no equivalent beside"),
+        ((-1.0, "sklearn_logistic", "book"), {"n": 10, "loss": "cross_entropy"}, "out of range"),
+        ((math.nan, "sklearn_logistic", "book"), {"n": 10, "loss": "cross_entropy"}, "out of range"),
+        ((-1.0, "factor", "fastai"), {"lr": 0.1}, "or the weights grow"),
+        ((-3.0, "optax_after", "fastai"), {"lr": 0.1}, "multiply a weight by -2"),
+        ((21.0, "torch_sgd", "factor"), {"lr": 0.1, "optimizer": "sgd"}, "multiply a weight by -1.1"),
+        ((math.nan, "factor", "fastai"), {"lr": 0.1}, "out of range"),
     ],
 )
 def test_what_has_no_equivalent_is_refused(arguments, options, message):

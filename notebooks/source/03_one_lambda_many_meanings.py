@@ -5,7 +5,7 @@
 # Afterwards you can carry a λ from any framework into any other, say where that is impossible, and explain what decay a
 # weight really gets under Adam.
 #
-# *Reading time 20 minutes; the code runs in about 10 seconds.*
+# *Reading time 20 minutes; the code runs in about 12 seconds.*
 
 # %%
 import numpy as np
@@ -18,9 +18,7 @@ from l2lib import figures
 from l2lib.claims import claim, seeds, verdict
 from l2lib.conventions import CONVENTIONS, convert
 from l2lib.datasets import load
-from l2lib.layers import MLP
 from l2lib.penalty import ridge
-from l2lib.sweep import sweep
 
 # %% [markdown]
 # ## 3.1 A puzzle: six times 0.1
@@ -36,11 +34,11 @@ y, n = (data.y - data.y.mean()) / data.y.std(), len(data.y)
 inputs, targets = torch.tensor(X), torch.tensor(y)
 
 
-def fit(loss, weight_decay, lr, *, written=0.0, targets=targets, steps=400):
+def fit(loss, weight_decay, lr, *, written=0.0, targets=targets, steps=200):
     model = torch.nn.Linear(10, 1, dtype=torch.float64)
     torch.nn.init.zeros_(model.weight), torch.nn.init.zeros_(model.bias)
     groups = [{"params": [model.weight], "weight_decay": weight_decay}, {"params": [model.bias]}]
-    optimizer = torch.optim.SGD(groups, lr=lr, momentum=0.9)
+    optimizer = torch.optim.SGD(groups, lr=lr, momentum=0.85)
     for _ in range(steps):
         optimizer.zero_grad()
         penalty = written * model.weight.square().sum()  # one written into the loss
@@ -73,10 +71,10 @@ def perceptron(alpha):
 
 def six(half, mse, summed, written, alpha, mlp):
     """The fits of six programs, each with its own number."""
-    return {"half the MSE": fit(half_mse, half, 0.4),
-            "MSELoss": fit(functional.mse_loss, mse, 0.2),
-            "MSELoss, sum": fit(sse, summed, 0.2 / n),
-            "λ‖w‖² written out": fit(half_mse, 0, 0.4, written=written),
+    return {"half the MSE": fit(half_mse, half, 0.8),
+            "MSELoss": fit(functional.mse_loss, mse, 0.4),
+            "MSELoss, sum": fit(sse, summed, 0.4 / n),
+            "λ‖w‖² written out": fit(half_mse, 0, 0.8, written=written),
             "Ridge": Ridge(alpha=alpha).fit(X, y).coef_, "MLPRegressor": perceptron(mlp)}
 
 
@@ -102,17 +100,19 @@ predicted = np.linalg.norm(ridge(X, y, meant)[0], axis=1) / whole
 fig, ax = figures.subplots()
 curve = np.logspace(-4.5, 0.5, 100)
 ax.semilogx(curve, np.linalg.norm(ridge(X, y, curve)[0], axis=1) / whole, color=figures.GREY)
-shifts = [(-72, -14), (0, 8), (8, -14), (8, 4), (8, 12), (8, -1)]
+shifts = [(-72, -14), (8, 4), (4, -18), (10, 4), (9, 17), (9, 4)]
 for name, x, height, shift in zip(same_number, meant, found, shifts, strict=True):
-    (dot,) = ax.plot(x, height, "o")
-    ax.annotate(name, (x, height), xytext=shift, textcoords="offset points", color=dot.get_color())
+    style = {"ms": 12, "mfc": "none"} if name == "Ridge" else {}  # a ring: a dot lies inside
+    ax.plot(x, height, "o", color=figures.BLUE, **style)
+    ax.annotate(name, (x, height), xytext=shift, textcoords="offset points", color=figures.BLUE)
 ax.set(xlabel="λ beside half the mean squared error", ylabel="‖w‖ over least squares' ‖w‖")
-ax.set(ylim=(0, 1.1), xlim=(3e-5, 5))
+ax.set(ylim=(0, 1.2), xlim=(3e-5, 5))
+ax.set_xticks([1e-4, 1e-3, 0.01, 0.1, 1], ["0.0001", "0.001", "0.01", "0.1", "1"])
 ax.set_title("The number 0.1 means λ from 0.0001 to 0.2")
 figures.show(fig, "A falling curve of the weights' norm against λ, with six dots on it. Summed "
              f"squared error is furthest left at λ = {min(meant):.2g} with {max(found):.2f} of "
              f"the least-squares norm; λ without the half is furthest right at {max(meant):.1f} "
-             f"with {min(found):.2f}. Ridge and the perceptron coincide.")
+             f"with {min(found):.2f}. Ridge, a ring, and the perceptron, the dot in it, coincide.")
 
 # %%
 claim("03-predicted", "norms of the six fits over theory: furthest from 1",
@@ -133,16 +133,16 @@ claim("S2-14", "… and the fits differ: smallest norm over largest",
 #
 # That is the whole dictionary, for penalties. Ridge minimises $\lVert y-Xw\rVert^2 + \alpha\lVert w\rVert^2$: $k = 1$
 # and $c = 2n$ give $\alpha/n$. `LogisticRegression` puts its `C` beside the *sum* of losses and nothing but ½ beside
-# the norm: $1/(nC)$. A sum over a minibatch has $c$ equal to the batch size, so that the meaning of λ changes with it;
-# scikit-learn's perceptron divides its penalty by the batch instead. `torch.nn.MSELoss` has $c = 2$: who copies a λ
-# from a text whose loss has the ½ gets half the strength.
+# the norm: $1/(nC)$. If you sum losses over a minibatch, $c$ is the batch size, and the meaning of λ changes with it.
+# scikit-learn's perceptron takes the mean loss but divides its penalty by the batch (by $n$ under L-BFGS), which comes
+# to the same. `torch.nn.MSELoss` has $c = 2$: who copies a λ from a text whose loss has the ½ gets half the strength.
 #
 # The minimum stays, but the steps do not: $c$ times the objective has $c$ times the gradient. SGD takes the same steps
 # with
 #
 # $$\eta' = \eta/c,\qquad \lambda' = c\,\lambda; \tag{3.2}$$
 #
-# that is why the learning rates above differ. Adam, which divides by the gradient's size, keeps its η.
+# that is why the learning rates above differ. Adam, which divides by the gradient's size, keeps its η (but for its ε).
 #
 # The second kind of λ is no term of the objective. It is a *decay*: each step multiplies the weight by $1-\delta$ and
 # subtracts the optimiser's own step. What libraries call λ gives the share $\delta = \eta\lambda$ (PyTorch's and
@@ -160,11 +160,14 @@ for name, row in CONVENTIONS.items():
     print(f"{row.kind:8} {name:17} {row.about:43} {number:.6g}")
 
 # %% [markdown]
-# Read some lines. Keras's `L2` has no ½; its optimisers decay *beside* the step even for SGD with momentum. In Optax
-# the place in the chain decides: before the optimiser, `add_decayed_weights` is a penalty; after it, it *adds* λw
-# to a step that is already negative, and the weights grow, unless λ is negative. Lasso's α is an L1 penalty and has no
-# partner among the others. The rows of PyTorch and scikit-learn are trained in the project's tests, and those of
-# Keras and Optax by a script of their own (the folder `peers`). Those of MXNet, fastai and Composer come from their documentation.
+# Read some lines. Keras's `L2` has no ½; its optimisers decay *beside* the step even for SGD with momentum. PyTorch's
+# `Adam(…, decoupled_weight_decay=True)` is its AdamW. In Optax the place in the chain decides: before the optimiser,
+# `add_decayed_weights` is a penalty; after it, it *adds* λw to a step that is already negative, and the weights grow,
+# unless λ is negative. (`adamw` has it in between: after Adam's division, before the learning rate.) The two L1
+# penalties have no partner among the others.
+#
+# The rows of PyTorch and scikit-learn are trained in the project's tests, those of Keras and Optax by `make peers`.
+# Those of MXNet, fastai and Composer come from their documentation.
 #
 # Now the six programs again, each with the number that means $\lambda = 0.1$:
 
@@ -219,8 +222,9 @@ for source, target in (("torch_adam", "torch_adamw"), ("sklearn_lasso", "torch_s
 # w \leftarrow w - \eta\,\frac{\hat m}{\sqrt{\hat v}+\epsilon}, \tag{3.3}$$
 #
 # where the hats correct for the start. With a penalty *inside*, $g$ is $\nabla L+\lambda w$. In AdamW $g$ is $\nabla L$
-# and $w$ is multiplied by $1-\eta\lambda$ *beside*. We write both at once. The loss is a toy: a given
-# slope, plus noise of standard deviation σ, which stands for minibatches. Five seeds fill the last axis but one. Each draw is used with both signs, so that the noise cancels in averages and the decay is left.
+# and $w$ is multiplied by $1-\eta\lambda$ *beside*. We write both at once. The loss is a toy: a given slope, plus noise
+# of standard deviation σ, which stands for minibatches. The last axis holds weights, the one before it five seeds. Each
+# draw is used with both signs, so that the noise cancels in averages and the decay is left.
 
 
 # %%
@@ -244,9 +248,9 @@ def adam(w, sigma, lr, steps, inside=0.0, beside=0.0, slope=np.zeros_like):
 # Is that PyTorch's Adam and AdamW? Give its optimisers the same gradients.
 
 # %%
-def theirs_after(optimizer_class, decay, steps=50):
+def theirs_after(optimizer_class, decay, steps=50, **options):
     parameter = torch.nn.Parameter(torch.full((5, 4), 5.0, dtype=torch.float64))
-    optimizer = optimizer_class([parameter], lr=0.01, weight_decay=decay)
+    optimizer = optimizer_class([parameter], lr=0.01, weight_decay=decay, **options)
     rngs = [np.random.default_rng(s) for s in seeds(5)]
     for _ in range(steps):
         parameter.grad = torch.tensor(2 * draw(rngs, 4))
@@ -261,11 +265,14 @@ beside = adam(start, 2.0, 0.01, 50, beside=0.5)[0] - theirs_after(torch.optim.Ad
 claim("03-adam", "torch.optim.Adam takes the same 50 steps",
       measured=np.abs(inside).max(), below=1e-9)
 claim("03-adamw", "… and so does AdamW", measured=np.abs(beside).max(), below=1e-9)
+flag = theirs_after(torch.optim.Adam, 0.5, decoupled_weight_decay=True)
+claim("03-flag", "… and Adam with decoupled_weight_decay=True is AdamW",
+      measured=np.abs(flag - theirs_after(torch.optim.AdamW, 0.5)).max(), below=1e-12)
 
 # %% [markdown]
-# **A weight that the loss ignores.** Let $\sigma = 0$: a dead unit. The gradient is $\lambda w$ alone, and Adam
-# divides it by its own size. The weight walks to zero at about η per step, in a straight line, *whatever λ is*. (The
-# root remembers larger weights, so the walk is a little slower.) Beside Adam the same weight shrinks by $1-\eta\lambda$.
+# **A weight that the loss ignores.** Let $\sigma = 0$: a dead unit. The gradient is $\lambda w$ alone, and Adam divides
+# it by its own size. The weight sets out for zero at about η per step, *whatever λ is*. (The root remembers larger
+# weights, so the walk slows down as it goes.) Under AdamW the same weight shrinks by $1-\eta\lambda$ a step.
 
 # %%
 five = np.full((1, 5, 2), 5.0)
@@ -295,7 +302,7 @@ claim("03-beside", "AdamW, λ = 1: it is multiplied by 0.99 a hundred times",
 lr, lam, steps = 0.0025, 0.08, 2000
 sigmas = np.logspace(-1, 1.5, 11)
 sigma = sigmas[:, None, None]
-start = np.full((11, 5, 100), 5.0)  # noise levels, seeds, weights
+start = np.full((11, 5, 40), 5.0)  # noise levels, seeds, weights
 left = [adam(start, sigma, lr, steps, **{where: lam})[0].mean(-1) / 5
         for where in ("inside", "beside")]
 decay_in, decay_by = (-np.log(share) / (lr * lam * steps) for share in left)
@@ -308,9 +315,9 @@ for t in range(1, steps + 1):
 theory = -np.log(w / 5) / (lr * lam * steps)
 
 # %% [markdown]
-# **Turn the question round.** The two rules trade places when we ask where a weight comes to *rest*. Penalty inside: Adam
-# rests where its gradient is zero on average, $\bar g_i = -\lambda w_i$ with $\bar g = \nabla L$, and that is the
-# minimum of loss plus penalty, whatever the noise. AdamW rests where its mean step cancels the decay:
+# **Turn the question round.** The two rules trade places when we ask where a weight comes to *rest*. Penalty inside:
+# Adam rests where its gradient is zero on average, $\bar g_i = -\lambda w_i$ with $\bar g = \nabla L$, and that is the
+# minimum of loss plus penalty, however large the noise. AdamW rests where its mean step cancels the decay:
 #
 # $$\frac{\bar g_i}{\sqrt{v_i}} = -\lambda w_i, \qquad\text{that is}\qquad
 # \bar g_i = -\big(\lambda\sqrt{v_i}\big)\, w_i . \tag{3.5}$$
@@ -320,8 +327,8 @@ theory = -np.log(w / 5) / (lr * lam * steps)
 
 # %%
 quiet = sigmas[:9]  # 0.1 to 10
-options = {"sigma": quiet[:, None, None], "lr": 0.02, "steps": 5000, "slope": lambda w: w - 1}
-rest_in, rest_by = (adam(np.ones((9, 5, 100)), **options, **{where: 0.1})[1].mean(-1)
+options = {"sigma": quiet[:, None, None], "lr": 0.02, "steps": 3000, "slope": lambda w: w - 1}
+rest_in, rest_by = (adam(np.ones((9, 5, 40)), **options, **{where: 0.1})[1].mean(-1)
                     for where in ("inside", "beside"))
 
 # %% tags=["hide-input"]
@@ -333,6 +340,9 @@ for axes, x, values in ((ax, sigmas, (decay_in, decay_by)), (other, quiet, (rest
         axes.plot(x, dots.mean(-1), "o", ms=5, color=line.get_color())
 ax.set(xlabel="noise σ of the gradient", ylabel="decay, in units of ηλ")
 other.set(xlabel="noise σ of the gradient", ylabel="weight at rest", ylim=(0, 1.05))
+ax.set_yticks([0.1, 1], ["0.1", "1"])
+for axes in (ax, other):
+    axes.set_xticks([0.1, 1, 10], ["0.1", "1", "10"])
 ax.set_title("Decay: even under AdamW …"), other.set_title("… rest: even under Adam + L2")
 ax.legend()
 figures.show(fig, "Two panels over the gradient's noise from 0.1 to 30; lines are theory, dots are "
@@ -369,12 +379,12 @@ claim("03-rest-beside", "AdamW rests where (3.5) says: largest distance",
 
 # %% [markdown]
 # With full batches there is no noise. As the gradient falls, so does $\sqrt v$, and by (3.5) the penalty goes with it:
-# AdamW should end near the *least-squares* fit, whatever λ is. Adam with the penalty inside should end at ridge
-# regression. The diabetes data, $\lambda = 0.1$:
+# AdamW should end near the *least-squares* fit, whatever λ is, as long as it is not huge (exercise 5). Adam with the
+# penalty inside should end at ridge regression. The diabetes data, $\lambda = 0.1$:
 
 # %%
 H, c = X.T @ X / n, X.T @ y / n
-options = {"sigma": 0, "lr": 0.002, "steps": 5000, "slope": lambda w: w @ H - c}
+options = {"sigma": 0, "lr": 0.003, "steps": 4000, "slope": lambda w: w @ H - c}
 w_in, w_by = (adam(np.zeros((5, 10)), **options, **{where: 0.1})[0][0]
               for where in ("inside", "beside"))
 least = ridge(X, y, 0)[0]
@@ -384,9 +394,9 @@ claim("03-full-beside", "AdamW: distance from least squares over ridge's distanc
       measured=np.linalg.norm(w_by - least) / np.linalg.norm(exact - least), below=0.1)
 
 # %% [markdown]
-# In a network the noise has no single size. On the digits, a first-layer gradient is proportional to its pixel: the pale
-# pixels near the margin give small gradients. By (3.4) the penalty inside Adam shrinks *their* weights most. We
-# train a linear classifier, read $v$ from the optimiser, and compare with what the pixels' sizes predict.
+# In a network the noise has no single size. On the digits, a first-layer gradient is proportional to its pixel: the
+# pale pixels near the margin give small gradients. By (3.4) the penalty inside Adam shrinks *their* weights most, as
+# $1/\sqrt v$. We train a linear classifier, read $v$ from the optimiser, and compare with what the pixels' sizes predict.
 
 # %%
 digits = load("digits")
@@ -400,7 +410,7 @@ dark, pale = size >= high, live & (size <= low)
 
 
 # %%
-def uneven(seed, steps=300):
+def uneven(seed, steps=100):
     model, rng = torch.nn.Linear(64, 10, dtype=torch.float64), np.random.default_rng(seed)
     torch.nn.init.zeros_(model.weight), torch.nn.init.zeros_(model.bias)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001, weight_decay=1e-4)
@@ -416,7 +426,7 @@ def uneven(seed, steps=300):
 # %%
 measured = np.array([uneven(seed) for seed in seeds(5)])
 expected = np.mean(1 / size[pale]) / np.mean(1 / size[dark])
-claim("03-digits", "decay of the palest tenth of pixels over the darkest, lower end",
+claim("03-digits", "decay (3.4) of the palest tenth of pixels over the darkest, lower end",
       measured=end(measured, -1), above=5)
 claim("03-digits", "… mean of five seeds over what the pixels' sizes predict",
       measured=measured.mean() / expected, between=(0.5, 2))
@@ -427,48 +437,64 @@ claim("03-digits", "… mean of five seeds over what the pixels' sizes predict",
 # "AdamW decouples λ from the learning rate": the paper's does, the libraries' does not. Let $s_t$ be a schedule's
 # factor and η the base rate. Of a weight that the loss ignores there is left
 #
-# $$\prod_t (1 - s_t\,\eta\,\lambda)\ \text{ in PyTorch, Keras and Optax},\qquad \prod_t (1 - s_t\,\lambda)\ \text{ in the paper.}
-# \tag{3.6}$$
+# $$\prod_t (1 - s_t\,\eta\,\lambda)\ \text{ in PyTorch, Keras and Optax},\qquad
+# \prod_t (1 - s_t\,\lambda)\ \text{ in the paper.} \tag{3.6}$$
 #
 # With $\lambda_{\text{torch}} = \lambda_{\text{paper}}/\eta$ the two are one, under every schedule. They part when you
-# tune η: in PyTorch that changes the decay as well. We look at the weight of an input that is always zero.
-
+# tune η: in PyTorch that changes the decay as well. We add an eleventh input that is always zero, start all weights at
+# 1, and let PyTorch's own scheduler turn the learning rate down along a cosine. Beside it the paper's rule, written out.
 
 # %%
+H_11, c_11 = np.pad(H, (0, 1)), np.append(c, 0)  # the eleventh input never speaks
+
+
 def cosine(t, steps=200):
     return 0.5 * (1 + np.cos(np.pi * t / steps))
 
 
-def ignored(update, lam, lr):
-    silent = np.column_stack([X[:, 2], 0 * y])  # the second input never speaks
-    run = sweep(MLP((2, 1)), silent, y, lr=lr, weight_decay=lam, update=update, schedule=cosine,
-                steps=200, record_every=200, progress=False)
-    start = MLP((2, 1)).initial(0)["weight0"][0, 1]
-    return run["weight0"].values[..., 0, 1].squeeze() / start
+def in_torch(lam, lr):
+    w = torch.nn.Parameter(torch.ones(11, dtype=torch.float64))
+    optimizer = torch.optim.AdamW([w], lr=lr, weight_decay=lam)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=200)
+    for _ in range(200):
+        w.grad = torch.tensor(H_11) @ w.detach() - torch.tensor(c_11)
+        optimizer.step(), schedule.step()
+    return w.detach().numpy()
+
+
+# %%
+def in_paper(lam, lr):
+    w, m, v = np.ones(11), 0.0, 0.0
+    for t in range(200):
+        g = H_11 @ w - c_11
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+        step = m / (1 - 0.9 ** (t + 1)) / (np.sqrt(v / (1 - 0.999 ** (t + 1))) + 1e-8)
+        w = w - cosine(t) * (lr * step + lam * w)  # the schedule scales both, η only the step
+    return w
 
 
 # %%
 same = convert(1e-3, "adamw_paper", "torch_adamw", lr=0.003)
-paper, coupled = (ignored(*run) for run in (("adamw_paper", 1e-3, 0.003), ("adamw", same, 0.003)))
-torch_left, paper_left = (np.log(ignored(update, lam, [0.001, 0.01])) for update, lam in
-                          (("adamw", 0.1), ("adamw_paper", 1e-3)))
+paper, coupled = in_paper(1e-3, 0.003), in_torch(same, 0.003)
+torch_left, paper_left = (np.log([run(lam, lr)[10] for lr in (0.001, 0.01)])
+                          for run, lam in ((in_torch, 0.1), (in_paper, 1e-3)))
 
 # %%
-claim("03-schedule", "cosine schedule, λ converted: what is left in both, difference",
-      measured=abs(paper - coupled), below=1e-12)
-claim("03-schedule-product", "… and it is the product (3.6): difference",
-      measured=abs(paper - np.prod([1 - 1e-3 * cosine(t) for t in range(200)])), below=1e-12)
-claim("03-coupled", "ten times η at the same λ: log-decay in PyTorch's form",
+claim("03-schedule", "cosine schedule, λ converted: all eleven weights, largest difference",
+      measured=np.abs(paper - coupled).max(), below=1e-12)
+claim("03-schedule-product", "… and of the ignored one there is left the product (3.6): difference",
+      measured=abs(coupled[10] - np.prod([1 - 1e-3 * cosine(t) for t in range(200)])), below=1e-12)
+claim("03-coupled", "ten times η at the same λ: its log-decay is ten times as large in PyTorch",
       measured=torch_left[1] / torch_left[0], equals=10, within=0.01)
-claim("03-uncoupled", "… and in the paper's",
+claim("03-uncoupled", "… and the same in the paper's form",
       measured=paper_left[1] / paper_left[0], equals=1, within=1e-9)
 
 # %% [markdown]
 # ## 3.6 Decay that a float32 cannot see
 #
-# A 32-bit float has 24 binary digits. Below 1 the next one is at $1-2^{-24}$, so $1-\eta\lambda$ *is* 1 when $\eta\lambda <
-# 2^{-25} \approx 3\cdot 10^{-8}$. Above that, rounding the factor errs by up to $2^{-25}$ and rounding the product by up to
-# $2^{-24}$ of the weight. The decay of a step is
+# A 32-bit float has 24 binary digits. Below 1 the next one is at $1-2^{-24}$, so $1-\eta\lambda$ *is* 1 when
+# $\eta\lambda < 2^{-25} \approx 3\cdot 10^{-8}$. Above that, rounding the factor errs by up to $2^{-25}$ and rounding the
+# product by up to $2^{-24}$ of the weight. The decay of a step is
 #
 # $$\delta = \eta\lambda \pm 1.5\cdot 2^{-24} \approx \eta\lambda \pm 9\cdot 10^{-8}. \tag{3.7}$$
 #
@@ -495,7 +521,7 @@ optimizer = torch.optim.AdamW([parameter], lr=2**-10, weight_decay=3e-7 * 2**10)
 for _ in range(300):
     parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
-exact_path = -np.log((parameter.detach().double() / weights.double()).numpy()) / 300
+by_adamw = -np.log((parameter.detach().double() / weights.double()).numpy()) / 300
 
 # %%
 half = weights.bfloat16()
@@ -512,9 +538,10 @@ ax.text(2.8e-8, 2.2, "2⁻²⁵", ha="right", color=figures.GREY)
 ax.text(1.5e-7, 1.75, "bounds (3.7)", color=figures.BLUE)
 ax.set(xscale="log", xlabel="decay asked for, ηλ", ylabel="decay got over decay asked for")
 ax.set_ylim(-0.1, 2.5)
+ax.set_xticks([1e-8, 1e-7, 1e-6, 1e-5], ["10⁻⁸", "10⁻⁷", "10⁻⁶", "10⁻⁵"])
 ax.set_title("Below ηλ = 3·10⁻⁸ float32 does not decay at all")
 figures.show(fig, "Decay that 2000 float32 weights get, over the decay asked for, against ηλ. It "
-             "is exactly zero below 3e-8, then jumps to about 2 and saws around 1 with shrinking "
+             "is exactly zero below 3e-8, then jumps above 2 and saws around 1 with shrinking "
              "teeth; from 1e-6 on it is 1 within a tenth. A funnel of the theoretical bounds "
              "holds all points.")
 
@@ -526,13 +553,14 @@ claim("03-rounding", "error of the decay over its bound (3.7), largest",
 
 # %%
 claim("03-float-adamw", "torch.optim.AdamW in float32 gets the same: largest difference",
-      measured=np.abs(exact_path - realised(3e-7)).max(), below=1e-12)
+      measured=np.abs(by_adamw - realised(3e-7)).max(), below=1e-12)
 claim("03-bfloat", "bfloat16, ηλ = 0.001, a thousand steps: largest change",
       measured=(half - weights.bfloat16()).abs().max(), equals=0, within=1e-15)
 
 # %% [markdown]
-# With 8 digits, as in bfloat16, *no* usual decay survives: everything below $2^{-9}\approx 0.002$ is lost. Keep the
-# master weights in float32, and let the schedule end above $\eta\lambda = 10^{-6}$ or know that it stops decaying.
+# With 8 digits, as in bfloat16, hardly a usual decay survives: everything below $2^{-9}\approx 0.002$ is lost. Keep the
+# master weights in float32, and let the schedule end above $\eta\lambda = 10^{-6}$, or know that what it decays there is
+# rounding.
 #
 # ## 3.7 Is weight decay any norm's penalty?
 #
@@ -543,10 +571,10 @@ claim("03-bfloat", "bfloat16, ηλ = 0.001, a thousand steps: largest change",
 # $$\nabla R(w) = \lambda w,\qquad R(w) = R(0) + \int_0^1 \nabla R(tw)\cdot w\;dt
 # = R(0) + \frac\lambda2\lVert w\rVert_2^2 . \tag{3.8}$$
 #
-# So it is the squared L2 norm, and nothing else. No norm at all satisfies it: a norm grows in proportion, $N(10w) = 10
-# N(w)$, hence its gradient (where it has one) is the same at $w$ and at $10w$, and a larger weight shrinks by a smaller share. That holds
-# for the L2 norm itself, without the square. Squaring another norm repairs that, and bends the direction. For
-# $\frac1p\sum|w_i|^p$ the share is proportional to $|w_i|^{p-2}$:
+# So it is the squared L2 norm, and nothing else. No norm at all satisfies it: a norm grows in proportion,
+# $N(10w) = 10\,N(w)$, hence its gradient (where it has one) is the same at $w$ and at $10w$, and a larger weight shrinks
+# by a smaller share. That holds for the L2 norm itself, without the square. Squaring another norm repairs that, and
+# bends the direction. For $\frac1p\sum|w_i|^p$ the share is proportional to $|w_i|^{p-2}$:
 
 
 # %%
@@ -567,6 +595,8 @@ for p, shares in powers.items():
     ax.loglog(sizes, sizes ** (p - 2), label=f"p = {p}")
     ax.loglog(sizes, shares, "o", ms=4, color=ax.lines[-1].get_color(), label="_")
 ax.set(xlabel="size of the weight |w|", ylabel="share taken away, over ηλ", xlim=(0.03, 60))
+for axis in (ax.xaxis, ax.yaxis):
+    axis.set_ticks([0.1, 1, 10], ["0.1", "1", "10"])
 ax.set_title("Only the squared L2 norm takes the same share from every weight")
 figures.label_lines(ax)
 figures.show(fig, "Share that one step takes from a weight, against the weight's size, on "
@@ -593,7 +623,8 @@ claim("S2-11", "‖w‖₁²/2 at (3, −1): share of the second weight over tha
       measured=bent[1] / bent[0], equals=3, within=1e-12)
 
 # %% [markdown]
-# And even the squared L2 norm gives weight decay only under plain SGD, as 3.4 showed.
+# And even the squared L2 norm gives weight decay only under plain SGD: momentum parts the two (chapter 2), and so does
+# Adam (3.4).
 #
 # ## 3.8 The sources, line by line
 
@@ -614,10 +645,10 @@ verdict("S2-14", "frameworks differ in what weight decay means",
 # ## 3.9 In practice
 #
 # **Take home.** With a λ write down four things: what the loss is (½? mean or sum?), penalty or decay, whether the
-# learning rate multiplies it, and the optimiser. Convert, then check on one step: set the loss's gradient to zero and see what the
-# weight is multiplied by.
+# learning rate multiplies it, and the optimiser. Convert, then check on one step: set the loss's gradient to zero and
+# see what the weight is multiplied by.
 #
-# **Limits.** (3.4) and (3.5) are about independent noise of constant size, and small η. In a network $v$ and $w$ move
+# **Limits.** (3.4) and (3.5) are about independent, symmetric noise of constant size, and small η. In a network $v$ and $w$ move
 # together. Nothing here says which rule generalises better. What rotation and norm make of them under batch norm is
 # the subject of chapter 9.
 #
