@@ -15,8 +15,8 @@ DECAY = {"weight": 1.0}  # factor on λ by role, 0 for what is not named, as in 
 ROLES = ("weight", "embedding", "bias", "gamma", "beta", "g", "slope", "other")
 TYPES: dict[type, str] = {nn.Embedding: "embedding", nn.EmbeddingBag: "embedding", nn.PReLU: "slope"}
 TYPES |= dict.fromkeys((nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm), "gamma")
-TYPES |= dict.fromkeys((nn.Linear, nn.Bilinear, nn.modules.conv._ConvNd, nn.MultiheadAttention), "weight")
-TYPES |= dict.fromkeys((nn.RNNBase, nn.RNNCellBase), "weight")
+MANY = (nn.MultiheadAttention, nn.RNNBase, nn.RNNCellBase)  # their tensors have names like in_proj_weight, bias_hh_l0
+TYPES |= dict.fromkeys((nn.Linear, nn.Bilinear, nn.modules.conv._ConvNd, *MANY), "weight")
 Rules = Mapping[type | str, str]
 
 
@@ -45,7 +45,7 @@ def roles(model: nn.Module, *, rules: Rules | None = None) -> dict[str, str]:
         raise ValueError(f"rules: {unknown[0]!r} is not a role; choose among {', '.join(ROLES)}")
     for name, uses in _uses(model).items():
         by_class = [_role(module, own, rules, unused) for module, own in uses]
-        by_name = [key for key in rules if fnmatchcase(name, str(key))]
+        by_name = [key for key in rules if fnmatchcase(name, str(key).replace("[", "[[]"))]
         unused.difference_update(by_name)
         if by_name:
             found[name] = rules[by_name[-1]]
@@ -85,21 +85,21 @@ def param_groups(
     decay = DECAY if decay is None else decay
     if bad := {key: factor for key, factor in decay.items() if not 0 <= factor < math.inf}:
         raise ValueError(f"decay: {bad} must be finite numbers ≥ 0")
-    groups, parameters = dict[tuple[str, float], dict[str, Any]](), dict(model.named_parameters())
-    unused = {*decay} - {*ROLES}
-    for name, role in roles(model, rules=rules).items():
-        globs = {key for key in decay if key not in ROLES and fnmatchcase(name, key)}
+    found, parameters = roles(model, rules=rules), dict(model.named_parameters())
+    groups, unused = dict[tuple[str, float], list[str]](), {*decay} - {*ROLES}
+    for name, role in found.items():
+        globs = {key for key in decay if key not in ROLES and fnmatchcase(name, str(key).replace("[", "[[]"))}
         unused -= globs if decay.get(role) else set()
         value = weight_decay * decay.get(role, 0.0) * math.prod(decay[key] for key in globs)
         if parameters[name].requires_grad:
-            new = {"params": [], "param_names": [], "weight_decay": value, "role": role}
-            group = groups.setdefault((role, value), new)
-            group["params"].append(parameters[name])
-            group["param_names"].append(name)
+            groups.setdefault((role, value), []).append(name)
     if unused:
-        known = f"roles are {', '.join(ROLES)} (0 if not named), names {_names(parameters)}"
-        raise ValueError(f"decay: nothing whose role decays fits {sorted(unused)}; {known}")
-    return [*groups.values()]
+        known = f"roles are {', '.join(ROLES)} (0 if not named), names {_names(found)}"
+        raise ValueError(f"decay: nothing whose role decays fits {sorted(unused, key=str)}; {known}")
+    return [
+        {"params": [parameters[name] for name in names], "param_names": names, "weight_decay": value, "role": role}
+        for (role, value), names in groups.items()
+    ]
 
 
 def table(model: nn.Module, groups: Sequence[Any] | optim.Optimizer, *, rules: Rules | None = None) -> str:
@@ -136,29 +136,29 @@ def table(model: nn.Module, groups: Sequence[Any] | optim.Optimizer, *, rules: R
 
 def _uses(model: nn.Module) -> dict[str, list[tuple[nn.Module, str]]]:
     """Modules that use each parameter, and as what: the name there of the tensor it makes, "" for weight norm's g."""
+    if not isinstance(model, nn.Module) or not [*model.parameters()]:
+        raise ValueError(f"the model has no parameters; give an nn.Module that has some, not a {type(model).__name__}")
     uses, names = dict[str, list[tuple[nn.Module, str]]](), {id(p): name for name, p in model.named_parameters()}
-    modules = dict(model.named_modules())
-    for path, module in modules.items():
+    for at, module in model.named_modules():
         hooked = [hook.name for hook in module._forward_pre_hooks.values() if isinstance(hook, WeightNorm)]
         for own, p in module.named_parameters(recurse=False, remove_duplicate=False):
             user, made = module, own[:-2] if own[:-2] in hooked else own.removesuffix("_orig")
             length = made != own and own.endswith("_g")
             if isinstance(module, nn.utils.parametrize.ParametrizationList):
-                user, made = modules[path.rpartition("parametrizations.")[0].rstrip(".")], path.rpartition(".")[2]
+                user, made = model.get_submodule(at.rpartition("parametrizations.")[0].rstrip(".")), at.split(".")[-1]
                 length = own == "original0" and isinstance(module[0], nn.utils.parametrizations._WeightNorm)
             if nn.parameter.is_lazy(p):
                 raise ValueError(f"{names[id(p)]} is lazy and has no shape; run one batch through the model first")
             uses.setdefault(names[id(p)], []).append((user, "" if length else made))
-    if not uses:
-        raise ValueError("the model has no parameters")
     return uses
 
 
 def _role(module: nn.Module, own: str, rules: Rules, unused: set[type | str]) -> str | None:
     """Role of a module's own parameter by class, or None; strikes the rules that fit its class from the unused."""
-    mro, words = type(module).__mro__, {own.split("_")[0], own.split("_")[-1]}
+    mro = [cls for cls in type(module).__mro__ if cls not in (nn.Module, object)]  # which "M*" and "*" would fit, too
     keys = [key for cls in mro for key in reversed([*rules]) if key is cls or fnmatchcase(cls.__name__, str(key))]
     unused.difference_update(keys)
+    words = {own.split("_")[0], own.split("_")[-1]} if keys or isinstance(module, MANY) else {own}
     built_in = [TYPES[cls] for cls in mro if cls in TYPES and words & {"weight", "bias"}] + ["bias"] * (own == "bias")
     role = next(iter([rules[key] for key in keys] + built_in), None) if own else "g"
     return {"gamma": "beta"}.get(role, "bias") if role and "bias" in words else role

@@ -321,7 +321,7 @@ def test_which_rule_wins(rules, expected):
     assert roles(nn.Sequential(Norm()), rules=rules)["0.scale"] == expected
 
 
-@pytest.mark.parametrize("key", [nn.Linear, nn.Module, "Linear", "0.weight"])
+@pytest.mark.parametrize("key", [nn.Linear, "Linear", "Lin*", "0.weight"])
 def test_rules_win_over_what_is_built_in(key):
     assert roles(nn.Sequential(nn.Linear(2, 2)), rules={key: "other"}) == {"0.weight": "other", "0.bias": "bias"}
 
@@ -335,6 +335,27 @@ def test_what_a_subclass_adds_is_not_taken_for_a_matrix():
     with pytest.raises(ValueError, match=r'"Adapter": ROLE  # for down$'):
         roles(Adapter())
     assert roles(Adapter(), rules={"down": "weight"}) == {"weight": "weight", "bias": "bias", "down": "weight"}
+
+
+@pytest.mark.parametrize("name", ["weight_scale", "input_weight", "bias_scale", "weight2"])
+def test_what_a_subclass_adds_under_a_similar_name_is_not_taken_for_a_matrix_either(name):
+    class Quantised(nn.Linear):
+        def __init__(self):
+            super().__init__(2, 2)
+            setattr(self, name, nn.Parameter(torch.ones(2)))
+
+    with pytest.raises(ValueError, match=f'"Quantised": ROLE  # for {name}$'):
+        roles(Quantised())
+    assert roles(Quantised(), rules={name: "slope"})[name] == "slope"
+
+
+def test_brackets_in_a_name_stand_for_themselves():
+    model = nn.ModuleDict({"a[0]": nn.Linear(2, 2), "a0": nn.Linear(2, 2)})
+    assert [*roles(model, rules={"a[0].weight": "other"}).values()] == ["other", "bias", "weight", "bias"]
+    groups = param_groups(model, LAM, decay={"weight": 1, "a[0].*": 0.5})
+    assert {g["weight_decay"]: g["param_names"] for g in groups if g["role"] == "weight"} == {
+        LAM / 2: ["a[0].weight"], LAM: ["a0.weight"]
+    }  # fmt: skip
 
 
 def test_a_name_with_bias_inside_is_not_a_bias():
@@ -360,6 +381,8 @@ def test_the_error_names_every_parameter_without_a_rule_and_its_line_is_one():
         ({"rules": {"0.wieght": "bias"}}, r"rules: nothing fits \['0\.wieght'\]; names are N\.weight \(4\), "),
         ({"rules": {nn.Conv2d: "bias"}}, r"rules: nothing fits \[<class '.*Conv2d'>\]"),
         ({"rules": {nn.Sequential: "bias"}}, r"rules: nothing fits"),  # it has no parameter of its own
+        ({"rules": {nn.Module: "bias"}}, r"rules: nothing fits"),  # nor has the base of all modules
+        ({"rules": {"*Module": "bias"}}, r"rules: nothing fits \['\*Module'\]"),
         ({"rules": {nn.Linear: "wieght"}}, "rules: 'wieght' is not a role; choose among weight, embedding"),
         ({"weight_decay": -1.0}, "weight_decay is -1.0; λ must be a finite number ≥ 0"),
         ({"weight_decay": math.nan}, "weight_decay is nan"),
@@ -372,6 +395,7 @@ def test_the_error_names_every_parameter_without_a_rule_and_its_line_is_one():
         ),
         ({"decay": {"weight": 1, "0.*": 1}}, r"nothing whose role decays fits \['0\.\*'\]"),  # an embedding
         ({"decay": {"3.*": 1}}, r"nothing whose role decays fits \['3\.\*'\]"),  # the default is replaced
+        ({"decay": {"weight": 1, nn.Linear: 1}}, r"nothing whose role decays fits \[<class '.*Linear'>\]"),  # no class
     ],
 )
 def test_errors_say_what_to_do(arguments, words):
@@ -379,9 +403,11 @@ def test_errors_say_what_to_do(arguments, words):
         param_groups(network(), **{"weight_decay": LAM} | arguments)
 
 
-@pytest.mark.parametrize("model", [nn.ReLU(), nn.Sequential(), nn.LayerNorm(3, elementwise_affine=False)])
-def test_a_model_without_parameters_is_refused(model):
-    with pytest.raises(ValueError, match="the model has no parameters"):
+@pytest.mark.parametrize(
+    "model", [nn.ReLU(), nn.Sequential(), nn.LayerNorm(3, elementwise_affine=False), nn.Linear(2, 2).parameters(), None]
+)
+def test_what_has_no_parameters_and_what_is_no_model_is_refused(model):
+    with pytest.raises(ValueError, match=f"the model has no parameters; .* not a {type(model).__name__}"):
         param_groups(model, LAM)
 
 

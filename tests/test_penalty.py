@@ -42,6 +42,14 @@ def test_size_factors(scaling, matrix, kernel):
     assert size_factor((8, 3, 3, 3), scaling) == pytest.approx(kernel, rel=1e-12)
 
 
+@given(out=st.integers(1, 9), fan_in=st.integers(1, 9), pixels=st.integers(1, 9))
+def test_size_factors_of_kernels(out, fan_in, pixels):
+    shape = (out, fan_in, pixels)
+    assert size_factor(shape, "mean") * out * fan_in * pixels == pytest.approx(1)
+    assert size_factor(shape, "fan_in") == pytest.approx(fan_in * pixels)
+    assert size_factor(shape, "fans") == pytest.approx(1 / fan_in + 1 / out)  # the kernel cancels
+
+
 def test_every_scaling_is_tested_and_enters_the_penalty():
     small, large = torch.ones(1, 2), torch.full((3, 4), 2.0)
     factors = {"sum": (1, 1), "mean": (1 / 2, 1 / 12), "fans": (3 / 2, 7 / 12), "fan_in": (2, 4)}
@@ -129,6 +137,8 @@ def test_half_life_at_the_edges():
         (lambda: l2_penalty([torch.ones(2)], -0.1), "λ must be a finite number ≥ 0"),
         (lambda: l2_penalty([torch.ones(2)], math.nan), "weight_decay is nan"),
         (lambda: l2_penalty([], 0.1), "no weights were given"),
+        (lambda: l2_penalty([torch.ones(2)], 0.1, scaling="mean"), "no bias"),
+        (lambda: l2_penalty([torch.ones(2, 2)], 0.1, scaling="average"), "choose one of sum"),
         (lambda: shrink_factor(0.0, 0.1), "learning rate must be a positive"),
         (lambda: shrink_factor(math.nan, 0.1), "lr is nan"),
         (lambda: shrink_factor(0.1, 20.0), "must be below 2"),
