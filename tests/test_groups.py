@@ -232,6 +232,10 @@ def test_two_names_in_one_module_are_one_parameter():
     model = nn.RNN(2, 2, bias=False)
     model.weight_hh_l0 = model.weight_ih_l0
     assert roles(model) == {"weight_ih_l0": "weight"}
+    model = nn.Linear(2, 2, bias=False)
+    model.down = model.weight  # and each of them must be covered
+    with pytest.raises(ValueError, match=r'"Linear": ROLE  # for weight$'):
+        roles(model)
 
 
 def test_frozen_parameters_are_in_no_group_but_in_the_table():
