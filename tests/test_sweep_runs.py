@@ -311,6 +311,8 @@ def script(text):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_control_c_stops_within_a_step_and_leaves_no_thread(workers):
     process = script(f"""
+        import signal
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
         try:
             long(64, 10**6, workers={workers})
         except KeyboardInterrupt:
