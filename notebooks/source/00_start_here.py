@@ -134,14 +134,14 @@ except ClaimError as error:
 # | | [4 Other penalties](04_other_penalties.ipynb) | L1, sparsity, factors and the nuclear norm |
 # | II Which weights | [5 Size normalisation](05_size_normalisation.ipynb) | does a big layer drown a small one? |
 # | | [6 Bias exclusion](06_bias_exclusion.ipynb) | what penalising a bias does, and when it matters |
-# | III Normalisation | 7 Batch norm's scale invariance | what the penalty can no longer do |
+# | III Normalisation | [7 Batch norm's scale invariance](07_scale_invariance.ipynb) | what the penalty can no longer do |
 # | | 8 The effective learning rate | what it does instead |
 # | | 9 Adaptive optimisers | how much of that Adam removes |
 # | | 10 Weights of norm one | doing without |
 # | IV Practice | 11 Choosing λ | time scales, transfer, an audit of your model |
 # | | 12 Questions readers ask | every ledger line with its verdict |
 #
-# Chapters 7 to 12 are in preparation.
+# Chapters 8 to 12 are in preparation.
 #
 # ## 0.6 Exercises
 #

@@ -1,0 +1,783 @@
+# %% [markdown]
+# # 7 Batch norm's scale invariance
+#
+# Multiply the weights in front of a batch norm by 10: the network computes what it computed before. So what can a
+# penalty on the size of these weights do? Afterwards you can prove when it does nothing to the objective, say what
+# breaks the proof, and find out by a short program which tensors of a model have no size that matters.
+#
+# *Reading time 25 minutes; the code runs in about 12 seconds.*
+
+# %%
+import copy
+
+import numpy as np
+import torch
+from torch import nn
+
+from l2lib import figures
+from l2lib.claims import claim, seeds, verdict
+from l2lib.datasets import load
+from l2lib.layers import MLP
+from l2lib.sweep import sweep
+
+# %% [markdown]
+# ## 7.1 A puzzle: a penalty that does not hurt
+#
+# Four networks learn 600 digits: 64 inputs, 32 hidden units with ReLU, 10 outputs. One is plain. The others have batch
+# norm, layer norm or weight norm in the hidden layer. We put weight decay on the hidden weights only and raise λ from
+# 0.001 to 3. Five seeds each, SGD with $\eta = 0.1$, which falls to zero over the second half. What happens to the
+# *training* loss, which the penalty is not part of?
+
+# %%
+digits = load("digits")
+pixels = digits.X / 16 - (digits.X / 16).mean(0)
+order = np.random.default_rng(seeds(1)[0]).permutation(len(pixels))
+train, test = order[:600], order[600:]
+lams, norms = [0, 0.001, 0.01, 0.1, 0.3, 1, 3], (None, "batch", "layer", "weight")
+
+
+# %%
+def learn(norm, lams=lams, decay=("weight0",), lr=0.1, steps=400):
+    return sweep(MLP((64, 32, 10), norm=norm, eps=1e-12), pixels[train], digits.y[train],
+                 test=(pixels[test], digits.y[test]), loss="cross_entropy", lr=lr, batch_size=50,
+                 weight_decay=lams, decay=dict.fromkeys(decay, 1), seeds=seeds(5), steps=steps,
+                 schedule=lambda t: min(1, 2 * (1 - t / steps)), record_every=steps // 2)
+
+
+# %%
+runs = {norm: learn(norm) for norm in norms}
+final = {norm: run.train_loss.values[..., -1] for norm, run in runs.items()}  # seed, λ
+accuracy = {norm: run.test_accuracy.values[..., -1] for norm, run in runs.items()}
+ends = {norm: ", ".join(f"{final[norm][:, k].mean():.2g}" for k in (0, 4, 6)) for norm in norms}
+
+# %% tags=["hide-input"]
+fig, axes = figures.subplots(1, 2, figsize=(8.6, 3.7))
+for ax, values in zip(axes, (final, accuracy), strict=True):
+    for k, norm in enumerate(norms):
+        at = np.array([1e-4, *lams[1:]])
+        ax.plot(at, values[norm].T, "o", ms=3, color=f"C{k}", alpha=0.5)
+        ax.plot(at, values[norm].mean(0), color=f"C{k}")
+    ax.set(xscale="log", xlabel="weight decay λ of the hidden weights")
+    ax.set_xticks(at, ["0", "0.001", "0.01", "0.1", "0.3", "1", "3"])
+    ax.minorticks_off()
+for k, (name, height) in enumerate({"plain": 1.12, "batch norm": 1.12, "layer norm": 0.78,
+                                    "weight norm": 0.78}.items()):
+    axes[0].text(1e-4, final[norms[k]][:, 0].mean() * height, name, color=f"C{k}", va="center")
+axes[0].set(yscale="log", ylabel="training loss (nat)")
+axes[0].set_title("What ruins the plain network helps the others")
+axes[1].set(ylabel="test accuracy", ylim=(0, 1))
+figures.show(fig, "Training loss and test accuracy against λ for four networks, five seeds each. "
+             f"Mean losses at λ = 0, 0.3 and 3: plain {ends[None]}; batch norm {ends['batch']}; "
+             f"layer norm {ends['layer']}; weight norm {ends['weight']}. Accuracy of the plain "
+             f"network falls to {accuracy[None][:, -1].mean():.2f}, the others stay above 0.9.")
+
+
+# %%
+def times(norm, k):
+    """Training loss at the k-th λ over that without decay, one number a seed."""
+    return final[norm][:, k] / final[norm][:, 0]
+
+
+# %%
+claim("S1-01", "plain, λ = 0.3: training loss over that at λ = 0, least of five seeds",
+      measured=times(None, 4).min(), above=2.5)
+claim("S1-01", "plain, λ = 1: the same", measured=times(None, 5).min(), above=4)
+for norm in norms[1:]:
+    claim("S1-01", f"{norm} norm, λ = 0.3: the same, largest of five",
+          measured=times(norm, 4).max(), below=1)
+
+# %% [markdown]
+# And the learnt function? Compare the classes given to the 1,197 test digits with those of the same network without
+# decay.
+
+
+# %%
+def disagreement(norm, k):
+    """Share of test digits that get another class at the k-th λ than without decay."""
+    run, model = runs[norm], MLP((64, 32, 10), norm=norm, eps=1e-12)
+    parameters = {name: torch.tensor(run[name].values[:, [0, k]]).flatten(0, 1)
+                  for name in model.initial(0)}
+    inputs = torch.tensor(pixels[order]).expand(10, -1, -1)
+    outputs = model(parameters, inputs, 600 if norm == "batch" else None)[..., 600:]
+    free, decayed = outputs.argmax(1).reshape(5, 2, -1).unbind(1)
+    return (free != decayed).double().mean(1)
+
+
+# %%
+claim("S1-01", "plain, λ = 1: share of test digits in another class than at λ = 0, least of five",
+      measured=disagreement(None, 5).min(), above=0.3)
+for norm in norms[1:]:
+    claim("S1-01", f"{norm} norm, λ = 1: the same, largest of five",
+          measured=disagreement(norm, 5).max(), below=0.1)
+
+# %% [markdown]
+# The plain network does what chapters 1 to 6 lead you to expect. The others at first fit *better*, and only beyond
+# $\lambda = 0.3$ do two of them fit worse. Three questions, then: why does decay not hurt, why does it help, and what
+# happens at the right end?
+#
+# ## 7.2 Three lines
+#
+# A unit computes $z_i = w^\top x_i + b$ on the examples $i$ of a batch. Let $m$ be the mean and $v$ the variance of
+# these numbers. Batch norm hands on
+#
+# $$\mathrm{BN}(z)_i = \gamma\,\frac{z_i - m}{\sqrt{v+\varepsilon}} + \beta. \tag{7.1}$$
+#
+# 1. A bias $b$ moves $z_i$ and $m$ by the same amount. It has no effect at all.
+# 2. Multiply $w$ by $\alpha > 0$. Then $z - m$ becomes $\alpha(z-m)$, and $v$ becomes $\alpha^2v$.
+# 3. Divide numerator and denominator by α:
+#
+# $$\mathrm{BN}_\varepsilon(\alpha w) = \mathrm{BN}_{\varepsilon/\alpha^2}(w). \tag{7.2}$$
+#
+# So scaling a unit's weights is the same as changing ε, and with $\varepsilon = 0$ it is nothing: the output, and every
+# loss computed from it, is *scale-invariant*, $L(\alpha w) = L(w)$. This holds for each unit with an α of its own,
+# since each has its own $m$ and $v$. In code, with 16 units and a hundred digits:
+
+# %%
+images, labels = torch.tensor(pixels[train[:100]]), torch.tensor(digits.y[train[:100]])
+rng = np.random.default_rng(seeds(1)[0])
+W, V = (torch.tensor(rng.standard_normal(shape)) / 8 for shape in ((16, 64), (10, 16)))
+bias, gamma = torch.tensor(rng.standard_normal(16)), torch.tensor(rng.uniform(0.5, 1.5, 16))
+beta = torch.tensor(rng.uniform(-0.3, 0.3, 16))
+
+
+# %%
+def normalise(z, eps, axis):
+    centred = z - z.mean(axis, keepdim=True)
+    return centred / (centred.square().mean(axis, keepdim=True) + eps).sqrt()
+
+
+def scores(W, norm="batch", eps=1e-30, bias=bias, gamma=gamma):
+    z = images @ W.T + bias  # examples × units
+    if norm:
+        z = gamma * normalise(z, eps, {"batch": 0, "layer": 1}[norm]) + beta
+    return z.relu() @ V.T
+
+
+def loss(W, **options):
+    return nn.functional.cross_entropy(scores(W, **options), labels)
+
+
+def change(before, after):
+    """Largest change of a score, over the largest score."""
+    return (after - before).abs().max() / before.abs().max()
+
+
+# %%
+each = torch.tensor(10 ** rng.uniform(-1, 1, (16, 1)))  # a factor for each unit, from 0.1 to 10
+claim("S1-04", "batch norm: each unit's weights times a factor of its own, change of the scores",
+      measured=change(scores(W), scores(each * W)), below=1e-9)
+
+# %%
+claim("07-epsilon", "(7.2): weights times 0.1, or ε times 100, difference of the scores",
+      measured=change(scores(0.1 * W, eps=1e-3), scores(W, eps=0.1)), below=1e-9)
+
+# %% [markdown]
+# **Layer norm** takes $m$ and $v$ over the units of one example. Step 2 now needs all $z$ of the layer to be
+# multiplied by the same α: the layer as a whole is scale-invariant, a single unit is not. And step 1 fails: biases
+# differ from unit to unit, so the mean does not remove them. A bias has a size of its own beside $Wx$; only $(W, b)$
+# together can be scaled.
+
+# %%
+before = scores(W, norm="layer", bias=0.0)
+claim("S1-04", "layer norm without bias: the layer times 10, change of the scores",
+      measured=change(before, scores(10 * W, norm="layer", bias=0.0)), below=1e-9)
+claim("S1-04", "… each unit times its own factor",
+      measured=change(before, scores(each * W, norm="layer", bias=0.0)), above=0.01)
+
+# %%
+claim("07-bias", "layer norm with a bias: the weights times 10",
+      measured=change(scores(W, norm="layer"), scores(10 * W, norm="layer")), above=0.01)
+claim("07-bias", "… weights and bias times 10", below=1e-9,
+      measured=change(scores(W, norm="layer"), scores(10 * W, norm="layer", bias=10 * bias)))
+claim("07-bias", "batch norm: bias times 10", below=1e-9,
+      measured=change(scores(W), scores(W, bias=10 * bias)))
+
+# %% [markdown]
+# **Weight norm** looks at no data. It writes a unit's weights as $w = g\,v/\lVert v\rVert$. The length of $v$ cancels,
+# unit by unit, and the length of $w$ is $g$. So the function is scale-invariant in $v$, and not in $g$. In
+# `torch.nn.utils.parametrizations.weight_norm` they are called `original1` and `original0`:
+
+# %%
+torch.manual_seed(seeds(1)[0])
+layer = nn.utils.parametrizations.weight_norm(nn.Linear(64, 16)).double()
+g, v = (layer.parametrizations.weight.original0, layer.parametrizations.weight.original1)
+before = layer(images).detach()
+v.data *= each
+after_v = layer(images).detach()
+g.data *= 3
+
+# %%
+claim("S1-04", "weight norm: each v times a factor of its own, change of the outputs",
+      measured=change(before, after_v), below=1e-9)
+claim("S1-04", "… g times 3", measured=change(before, layer(images)), above=0.1)
+
+# %% [markdown]
+# ## 7.3 What breaks it
+#
+# **Frozen statistics.** In evaluation mode PyTorch's batch norm uses stored $m$ and $v$. They are constants, the layer
+# is affine in $w$, and α acts in full, until the statistics are taken again.
+
+# %%
+net = nn.Sequential(nn.Linear(64, 16), nn.BatchNorm1d(16, eps=1e-30, momentum=1.0), nn.ReLU(),
+                    nn.Linear(16, 10)).double()
+trained = net(images).detach()
+frozen = net.eval()(images).detach()
+net[0].weight.data *= 3
+stale = net(images).detach()
+
+# %%
+claim("S1-04", "BatchNorm1d, evaluation mode, weights times 3: change of the outputs",
+      measured=change(frozen, stale), above=0.5)
+claim("S1-04", "… training mode: the same outputs as before",
+      measured=change(trained, net.train()(images)), below=1e-9)
+claim("07-frozen", "… evaluation mode with the statistics that this pass has stored",
+      measured=change(frozen, net.eval()(images)), below=1e-9)
+
+# %% [markdown]
+# **A negative α.** Step 3 divides by $\sqrt{\alpha^2} = |\alpha|$, so that $\mathrm{BN}(-w)$ is
+# $-\gamma\frac{z-m}{\sqrt v}+\beta$. The sign has moved to γ. Without an affine part a linear next layer could absorb
+# it; a ReLU cuts off the other half of the unit's values, and the function is another one. What holds is
+# $L(-w, -\gamma) = L(w, \gamma)$.
+
+# %%
+claim("S1-04", "α = −1: change of the scores", measured=change(scores(W), scores(-W)), above=0.1)
+claim("07-sign", "… and γ times −1 as well",
+      measured=change(scores(W), scores(-W, gamma=-gamma)), below=1e-9)
+
+# %% [markdown]
+# **ε.** Differentiate (7.2), read as $L(\alpha w;\varepsilon) = L(w;\varepsilon/\alpha^2)$, with respect to α at
+# $\alpha = 1$:
+#
+# $$\langle\nabla_wL, w\rangle = -2\varepsilon\,\frac{\partial L}{\partial\varepsilon}. \tag{7.3}$$
+#
+# Give each unit an ε of its own, and this holds unit by unit. The slope along $w$ is proportional to ε while ε is small
+# beside $v$. By (7.2) weights that are 10 times smaller feel an ε that is 100 times larger. PyTorch's default is
+# $10^{-5}$. It does not take 0 in training, but in float64 $10^{-30}$ is as good.
+
+# %%
+try:
+    nn.BatchNorm1d(16, eps=0.0)(images[:, :16].float())
+except ValueError as error:
+    print(error)
+
+
+# %%
+def slope_along_w(scale, eps):
+    """Per unit, ⟨∇L, w⟩ and -2ε ∂L/∂ε, both over ‖∇L‖‖w‖."""
+    w, eps = (scale * W).requires_grad_(), torch.full((16,), eps, dtype=torch.float64)
+    eps.requires_grad_()
+    gradient, by_eps = torch.autograd.grad(loss(w, eps=eps), (w, eps))
+    size = gradient.norm(dim=1) * w.norm(dim=1)
+    return ((gradient * w).sum(1) / size).detach(), (-2 * eps * by_eps / size).detach()
+
+
+# %%
+powers = [-3, -5, -8, -12, -16, -20, -25, -30]
+found = {scale: [slope_along_w(scale, 10.0**k) for k in powers] for scale in (1, 0.1)}
+cosine = {scale: [c.abs().max().item() for c, _ in rows] for scale, rows in found.items()}
+theory = {scale: [t.abs().max().item() for _, t in rows] for scale, rows in found.items()}
+
+# %% tags=["hide-input"]
+fig, ax = figures.subplots()
+for scale, color in ((0.1, figures.ORANGE), (1, figures.BLUE)):
+    ax.loglog([10.0**k for k in powers], theory[scale], color=color)
+    ax.loglog([10.0**k for k in powers], np.maximum(cosine[scale], 1e-19), "o", color=color)
+ax.text(1e-12, theory[0.1][3] * 20, "weights / 10", color=figures.ORANGE, ha="right")
+ax.text(4e-12, theory[1][3] / 10, "weights", color=figures.BLUE)
+ax.axhspan(1e-19, 1e-14, color=figures.GREY, alpha=0.15, lw=0)
+ax.text(2e-4, 3e-17, "rounding", color=figures.GREY, ha="right", va="center")
+ax.set(xlabel="ε of batch norm", ylabel="|cosine of weights and gradient|", ylim=(1e-19, 1))
+ax.set_title("ε leaves a slope along w, in proportion to ε")
+figures.show(fig, "Largest cosine of a unit's weights and gradient against ε from 1e-30 to 1e-3, "
+             "both logarithmic. Dots lie on straight lines of slope one until they reach rounding "
+             f"at about 1e-16. At 1e-5 the cosine is {cosine[1][1]:.0e}; for weights ten times "
+             f"smaller it is {cosine[0.1][1]:.0e}, a hundred times as much.")
+
+# %%
+claim("S1-04", "cosine of weights and gradient at ε = 10⁻³ over that at 10⁻⁵",
+      measured=cosine[1][0] / cosine[1][1], equals=100, within=15)
+claim("S1-04", "… at ε = 10⁻³⁰, largest of 16 units", measured=cosine[1][-1], below=1e-12)
+
+# %%
+claim("07-slope", "(7.3), unit by unit: largest error over all ε and both sizes", below=1e-9,
+      measured=max((c - t).abs().max() for rows in found.values() for c, t in rows))
+claim("07-slope", "ε = 10⁻⁵: weights ten times smaller, factor on the cosine",
+      measured=cosine[0.1][1] / cosine[1][1], equals=100, within=15)
+
+# %% [markdown]
+# ## 7.4 Two identities
+#
+# Let $\varepsilon = 0$ from here on. Differentiate $L(\alpha w) = L(w)$
+#
+# - with respect to α, at $\alpha = 1$: $\langle\nabla L(w), w\rangle = 0$. The gradient is perpendicular to the weights
+#   (Euler's theorem for degree 0).
+# - with respect to $w$: $\alpha\nabla L(\alpha w) = \nabla L(w)$. Weights twice as large have half the gradient.
+#
+# $$\langle\nabla L(w), w\rangle = 0,\qquad \nabla L(\alpha w) = \frac1\alpha\nabla L(w). \tag{7.4}$$
+#
+# Both hold for whatever is scaled alone: per unit under batch norm, for the whole layer under layer norm.
+
+
+# %%
+def gradient(W, **options):
+    W = W.clone().requires_grad_()
+    return torch.autograd.grad(loss(W, **options), W)[0]
+
+
+# %%
+G, G_layer = gradient(W), gradient(W, norm="layer", bias=0.0)
+per_unit, per_unit_layer = (G * W).sum(1), (G_layer * W).sum(1)
+claim("07-euler", "batch norm: ⟨gradient, weights⟩ of a unit, largest of 16",
+      measured=per_unit.abs().max(), below=1e-12)
+claim("07-euler", "layer norm: of the whole layer", measured=abs(per_unit_layer.sum()), below=1e-12)
+claim("07-euler", "… of a unit, largest of 16", measured=per_unit_layer.abs().max(), above=1e-4)
+claim("07-degree", "weights times 3: three times the new gradient against the old one",
+      measured=change(G, 3 * gradient(3 * W)), below=1e-9)
+
+# %% [markdown]
+# The engine of this book takes $\varepsilon = 0$ and records the cosine:
+
+# %%
+options = {"loss": "cross_entropy", "lr": 0.1, "seeds": seeds(1), "steps": 3}
+exact = sweep(MLP((64, 16, 10), norm="batch", eps=0.0), pixels[train], digits.y[train], **options)
+claim("07-engine", "l2lib's MLP, ε = 0, three steps: cosine of the layer's weights and gradient",
+      measured=np.abs(exact.cosine.values[:, 0]).max(), below=1e-12)
+
+# %% [markdown]
+# A unit with two inputs can be drawn. Its loss is constant along every ray from the origin, so the steepest way down
+# goes round, never in or out:
+
+# %%
+noise = np.random.default_rng(seeds(1)[0])
+X2 = torch.tensor(noise.standard_normal((60, 2)) @ np.array([[1.2, 0.3], [0, 0.9]]))
+y2 = torch.sign(X2 @ torch.tensor([0.5, 1.0], dtype=torch.float64))
+
+
+def plane_loss(w):
+    """Logistic loss of one normalised unit, for weights of shape (…, 2)."""
+    z = normalise(w @ X2.T, 0.0, -1)
+    return nn.functional.softplus(-y2 * z).mean(-1)
+
+
+# %% tags=["hide-input"]
+fig, ax = figures.subplots(figsize=(5.6, 4.6))
+a = torch.linspace(-2.5, 2.5, 160, dtype=torch.float64)
+grid = torch.stack(torch.meshgrid(a, a, indexing="xy"), -1)
+colours = ax.contourf(a, a, plane_loss(grid), 20, cmap="Blues_r")
+turn = torch.linspace(0, 2 * torch.pi, 13, dtype=torch.float64)[:-1]
+for radius in (0.75, 1.5):
+    w = (radius * torch.stack([turn.cos(), turn.sin()], -1)).requires_grad_()
+    (arrows,) = torch.autograd.grad(plane_loss(w).sum(), w)
+    ax.quiver(*w.detach().T, *-arrows.T, color=figures.ORANGE, angles="xy", scale_units="xy",
+              scale=1, width=0.006)
+    circle = torch.linspace(0, 2 * torch.pi, 200)
+    ax.plot(radius * circle.cos(), radius * circle.sin(), ":", color=figures.GREY, lw=1)
+fig.colorbar(colours, ax=ax, label="loss (nat)")
+ax.set(xlabel="weight of the first input", ylabel="weight of the second input", aspect="equal")
+ax.grid(visible=False)
+ax.set_title("Down is round, never in or out")
+figures.show(fig, "The plane of two weights coloured by the loss, which is constant along every "
+             "ray from the origin. Arrows of steepest descent on circles of radius 0.75 and 1.5 "
+             "are tangent to the circles; those on the inner circle are twice as long.")
+
+# %%
+w = torch.stack([turn.cos(), turn.sin()], -1).requires_grad_()
+(inner,) = torch.autograd.grad(plane_loss(w).sum(), w)
+claim("07-plane", "24 arrows: inward part, largest", measured=(inner * w).sum(1).abs().max(),
+      below=1e-12)
+
+# %% [markdown]
+# ## 7.5 A penalty without a minimum
+#
+# Let $L(w,\theta)$ be scale-invariant in $w\ne0$, θ being all other parameters, $\lambda>0$ and
+# $F = L + \frac\lambda2\lVert w\rVert^2$.
+#
+# **The infimum of $F$ is the infimum of $L$.** $F\ge L$. And at any point
+# $F(\alpha w,\theta) = L(w,\theta)+\frac\lambda2\alpha^2\lVert w\rVert^2$, which comes as near to $L(w,\theta)$ as you
+# like as α falls. ∎
+#
+# **It is never attained; $F$ has not even a stationary point.** By (7.4)
+#
+# $$\langle\nabla F, w\rangle = \lambda\lVert w\rVert^2 > 0. \qquad∎ \tag{7.5}$$
+#
+# The same for other penalised parameters: leave their penalty in $L$. So the penalty singles out no function. Its pull
+# $-\lambda w$ points along the ray, on which the function is constant: one step of decay shortens the weights of a
+# normalised layer and moves no output. In a plain layer it moves them all at once.
+
+# %%
+shrunk = 0.99 * W  # a step of decay with ηλ = 0.01
+claim("S1-01", "loss plus penalty at W/10⁶, minus the loss at W (λ = 1)",
+      measured=loss(1e-6 * W) + (1e-6 * W).square().sum() / 2 - loss(W), below=1e-6)
+claim("07-pull", "one step of decay, batch norm: change of the scores",
+      measured=change(scores(W), scores(shrunk)), below=1e-9)
+claim("07-pull", "… plain, without biases", equals=0.01, within=1e-9,
+      measured=change(scores(W, norm=None, bias=0.0), scores(shrunk, norm=None, bias=0.0)))
+
+# %% [markdown]
+# Does ε rescue the penalty? With a free γ it does not, as long as a batch is all there is. In (7.1) shrunken weights
+# and ε only make $\frac{z-m}{\sqrt{v+\varepsilon}}$ smaller by a factor that is the same for all examples. A larger γ
+# makes up for it exactly:
+#
+# $$L(\alpha w,\gamma';\varepsilon) = L(w,\gamma;\varepsilon),\qquad
+# \gamma' = \gamma\sqrt{\frac{v+\varepsilon/\alpha^2}{v+\varepsilon}}. \tag{7.6}$$
+#
+# With minibatches $v$ differs from batch to batch, under layer norm from example to example; there (7.6) holds only
+# nearly. So with a free γ the infimum adds nothing at any ε. With a fixed one ε sets a price, a small one (exercise 4).
+
+# %%
+variance = (images @ W.T).var(0, correction=0)
+larger = gamma * ((variance + 1e-3 * 100) / (variance + 1e-3)).sqrt()
+claim("07-gamma", "ε = 10⁻³, weights times 0.1: change of the scores",
+      measured=change(scores(W, eps=1e-3), scores(0.1 * W, eps=1e-3)), above=0.05)
+claim("07-gamma", "… and γ by (7.6)", below=1e-9,
+      measured=change(scores(W, eps=1e-3), scores(0.1 * W, eps=1e-3, gamma=larger)))
+
+# %% [markdown]
+# ## 7.6 Is it the objective? A fair comparison
+#
+# Careful: the puzzle's plain network has a gap of the same kind. Only its hidden weights decay. Divide them and their
+# biases by 10 and multiply the free last layer by 10: the same function at a hundredth of the penalty, as in
+# [chapter 5](05_size_normalisation.ipynb). Its infimum adds nothing either!
+
+# %%
+plain = {name: torch.tensor(runs[None][name].values[0, [0]]) for name in
+         ("weight0", "bias0", "weight1", "bias1")}
+model, inputs = MLP((64, 32, 10)), torch.tensor(pixels[test])[None]
+factor = {"weight0": 0.1, "bias0": 0.1, "weight1": 10.0, "bias1": 1.0}
+cheaper = {name: factor[name] * p for name, p in plain.items()}
+claim("07-fair", "trained plain network, hidden layer over 10, last layer times 10: change",
+      measured=change(model(plain, inputs), model(cheaper, inputs)), below=1e-9)
+
+# %% [markdown]
+# So the objective alone does not tell the two apart. What does is how the penalty acts. In the plain network every step
+# of decay weakens the function, and the last layer has to grow to make up for it. At large λ it does not get there in
+# time: the hidden weights shrink towards $-\nabla L/\lambda$, what the hidden units say about the input fades, and with
+# it the gradient of the last layer. Shrinking a scale-invariant weight weakens nothing, and by (7.4) its gradient
+# *grows*.
+#
+# For a plain network with a true price let both layers decay. Then by (5.5) every unit pays λ times the product of its
+# two lengths, and the loss rises sooner.
+
+# %%
+both = learn(None, lams=[0, 0.1], decay=("weight",)).train_loss.values[..., -1]
+claim("07-both", "plain, both layers decay, λ = 0.1: training loss over that at 0, least of five",
+      measured=(both[:, 1] / both[:, 0]).min(), above=3)
+
+# %% [markdown]
+# ## 7.7 But the dynamics change
+#
+# Decay shortens the weights. Shorter weights have longer gradients, by (7.4), and a step of the same length turns them
+# further. So the angle of a step is proportional to $\eta/\lVert w\rVert^2$, the *effective learning rate*. It explains
+# why the curves of 7.1 first go *down*: these runs were short, and decay made them faster (chapter 8 puts this to the
+# test). Halfway through:
+
+# %%
+speed = {norm: runs[norm].effective_lr.values[:, :, 0, 1] for norm in norms[1:]}  # seed, λ
+for norm in norms[1:]:
+    claim("07-faster", f"{norm} norm, λ = 0.3: effective learning rate over that at 0, least",
+          measured=(speed[norm][:, 4] / speed[norm][:, 0]).min(), above=5)
+
+# %% [markdown]
+# And why do they go up at the right end? At $\lambda = 3$ a step multiplies the weights by $1-\eta\lambda = 0.7$. After
+# two steps half of what they knew is gone, replaced by what two minibatches say. It is the *product* ηλ that is too
+# large, not λ. Take $\lambda = 3$ again with $\eta = 0.025$, and four times the steps:
+
+# %%
+slow = {norm: learn(norm, lams=[0, 3], lr=0.025, steps=1600).train_loss.values[..., -1]
+        for norm in ("batch", "layer")}
+ratio = {norm: values[:, 1] / values[:, 0] for norm, values in slow.items()}
+
+# %%
+for norm, low, high in (("batch", 1.1, 1), ("layer", 2, 1.5)):
+    claim("07-noise", f"{norm} norm, λ = 3, η = 0.1: loss over that at λ = 0, least of five",
+          measured=times(norm, 6).min(), above=low)
+    claim("07-noise", "… η = 0.025, four times the steps: largest of five",
+          measured=ratio[norm].max(), below=high)
+
+# %% [markdown]
+# Both are back at their loss without decay or below it, layer norm within a tenth or so, at a λ that the plain network
+# does not survive. Beyond $\eta\lambda = 2$ decay itself diverges, as
+# [chapter 2](02_from_penalty_to_weight_decay.ipynb) says.
+#
+# Chapter 8 turns all this into numbers: where the norm settles, and how far a step turns the weights.
+#
+# ## 7.8 Which parameters are scale-invariant?
+#
+# In a real model, with skips, shared tensors and norms in odd places, a proof for each tensor is tedious. By (7.4) a
+# program can tell. Multiply every tensor $p_i$ by $\alpha^{k_i}$: at $\alpha = 1$ the loss changes at the rate
+#
+# $$\sum_i k_i s_i,\qquad s_i = \langle\nabla_{p_i}L, p_i\rangle. \tag{7.7}$$
+#
+# A combination that is zero *everywhere* is an invariance, for finite α too.
+#
+# 1. Draw points at random near the model's parameters, and collect $s_i$ at each. It takes one backward pass.
+# 2. A tensor whose $s_i$ vanishes at all points is invariant; if already each row's part of it does, each unit is. A
+#    tensor without gradient has no effect.
+# 3. Of the others, numbers $k$ with $\sum_ik_is_i = 0$ at all points are *joint* invariances. They are the null space
+#    of the matrix of all $s$, one row a point. There are more points than tensors, so none appears by accident.
+#
+# The program sets every ε to $10^{-30}$ and works in float64, on a copy.
+
+
+# %%
+def slopes(model, loss, points):
+    """⟨gradient, p⟩ by row and ‖gradient‖·‖p‖ of every tensor p, at random points."""
+    model, rng = copy.deepcopy(model).double(), torch.Generator().manual_seed(0)
+    for module in model.modules():
+        if isinstance(getattr(module, "eps", None), float):
+            module.eps = 1e-30
+    named, found = dict(model.named_parameters()), []
+    start = {name: p.detach().clone() for name, p in named.items()}
+    for _ in range(points):
+        for name, p in named.items():
+            noise = torch.randn(p.shape, generator=rng, dtype=p.dtype)
+            p.data = start[name] + 0.3 * noise * (start[name].square().mean().sqrt() or 1)
+        grads = torch.autograd.grad(loss(model), [*named.values()], materialize_grads=True)
+        found.append({name: ((g * p).detach().reshape(len(p), -1).sum(1), (g.norm() * p.norm()))
+                      for (name, p), g in zip(named.items(), grads, strict=True)})
+    return found
+
+
+# %%
+def alone(found, tolerance=1e-8):
+    """By name: "no effect", "each unit", "whole tensor" or "no"."""
+    kinds, largest = {}, max(size for point in found for _, size in point.values())
+    for name in found[0]:
+        rows = torch.stack([point[name][0] for point in found])
+        size = torch.stack([point[name][1] for point in found])[:, None]
+        kinds[name] = "no"
+        if size.max() < tolerance * largest:
+            kinds[name] = "no effect"
+        elif (rows.abs() < tolerance * size).all():
+            kinds[name] = "each unit"
+        elif (rows.sum(1, keepdim=True).abs() < tolerance * size).all():
+            kinds[name] = "whole tensor"
+    return kinds
+
+
+# %%
+def together(found, names, tolerance=1e-8):
+    """Powers of α for these tensors that leave the loss alone: one dictionary an invariance."""
+    if not names:
+        return []
+    table = np.array([[point[name][0].sum().item() for name in names] for point in found])
+    _, strength, basis = np.linalg.svd(table / np.abs(table).max(1, keepdims=True))
+    basis, done = basis[(strength > tolerance * strength[0]).sum():], 0
+    for column in range(len(names)):  # Gauss and Jordan: few tensors in each invariance
+        pivot = done + np.abs(basis[done:, column]).argmax() if done < len(basis) else 0
+        if done < len(basis) and abs(basis[pivot, column]) > 1e-6:
+            basis[[done, pivot]] = basis[[pivot, done]]
+            basis[done] /= basis[done, column]
+            others = np.arange(len(basis)) != done
+            basis[others] -= np.outer(basis[others, column], basis[done])
+            done += 1
+    return [{name: round(float(k), 6) for name, k in zip(names, row, strict=True) if abs(k) > 1e-6}
+            for row in basis]
+
+
+# %%
+def invariances(model, loss):
+    """How each parameter is scale-invariant alone, and which of the others are so together."""
+    found = slopes(model, loss, points=2 * len([*model.parameters()]) + 5)
+    kinds = alone(found)
+    return kinds, together(found, [name for name, kind in kinds.items() if kind == "no"])
+
+
+# %%
+def show(title, kinds, joint):
+    print(title)
+    for name, kind in kinds.items():
+        print(f"  {name:38}{kind}")
+    for powers in joint:
+        print("  together:", ", ".join(f"{name} × α^{k:g}" for name, k in powers.items()))
+
+
+# %% [markdown]
+# Five small models of `torch.nn`. The last is a residual block as in a transformer: a norm before the branch, none on
+# the skip.
+
+# %%
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Linear(64, 8, bias=False)
+        self.norm = nn.LayerNorm(8, elementwise_affine=False)
+        self.up, self.down = nn.Linear(8, 16, bias=False), nn.Linear(16, 8, bias=False)
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, x):
+        stream = self.embed(x)
+        stream = stream + self.down(nn.functional.gelu(self.up(self.norm(stream))))
+        return self.head(self.norm(stream))
+
+
+# %%
+square, relu = nn.Unflatten(1, (1, 8, 8)), nn.ReLU()
+models = {
+    "convolution + batch norm": nn.Sequential(
+        square, nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), relu, nn.Flatten(), nn.Linear(144, 10)),
+    "linear + layer norm": nn.Sequential(
+        nn.Linear(64, 8), nn.LayerNorm(8), relu, nn.Linear(8, 10)),
+    "weight norm": nn.Sequential(
+        nn.utils.parametrizations.weight_norm(nn.Linear(64, 8)), relu, nn.Linear(8, 10)),
+    "γ and β before a normalised layer": nn.Sequential(
+        nn.Linear(64, 8), nn.BatchNorm1d(8), relu, nn.Linear(8, 8, bias=False),
+        nn.BatchNorm1d(8, affine=False), relu, nn.Linear(8, 10)),
+    "residual block": Residual(),
+}
+
+# %% [markdown]
+# Norms begin with $\gamma = 1$ and $\beta = 0$, where γ alone seems to be invariant if (γ, β) is. So move everything a
+# little.
+
+# %%
+result, _ = {}, torch.manual_seed(seeds(1)[0])
+for title, model in models.items():
+    for p in model.double().parameters():
+        p.data += 0.1 * torch.randn(p.shape, dtype=p.dtype)
+    result[title] = invariances(
+        model, lambda model: nn.functional.cross_entropy(model(images), labels))
+    show(title, *result[title])
+
+# %% [markdown]
+# Read it model by model. The bias before batch norm has no effect; before layer norm it can be scaled with the weights
+# only. γ and β scale together, against the head that reads them, or freely if a normalised layer does: a ReLU lets one
+# positive factor pass. In the residual block no tensor alone is invariant. All that writes to the stream, `embed` and
+# `down`, can be scaled together, for the last norm to remove. `up` is not invariant, as a GELU does not let a factor
+# pass.
+#
+# Trust it? Scale by the powers it found, by a finite α, and look at the loss:
+
+
+# %%
+def factor_on_loss(model, powers, alpha=3.0):
+    """Loss after scaling over the loss before, in float64 with ε = 1e-30."""
+    model, losses = copy.deepcopy(model).double(), []
+    for module in model.modules():
+        module.eps = 1e-30
+    for _ in range(2):
+        losses.append(nn.functional.cross_entropy(model(images), labels).item())
+        for name, k in powers.items():
+            model.get_parameter(name).data *= alpha**k
+    return losses[1] / losses[0]
+
+
+# %%
+said, kept = [], []
+for title, (kinds, joint) in result.items():
+    single = [{name: 1} for name, kind in kinds.items() if kind != "no"]
+    said += [abs(factor_on_loss(models[title], powers) - 1) for powers in single + joint]
+    kept += [max(abs(factor_on_loss(models[title], {name: 1}, alpha) - 1) for alpha in (0.3, 3))
+             for name, kind in kinds.items() if kind == "no"]
+
+# %%
+claim("07-tool", "all that the program found, times 3: largest relative change of the loss",
+      measured=max(said), below=1e-9)
+claim("07-tool", "tensors that it calls not invariant alone, times 3 or 0.3: least change",
+      measured=min(kept), above=1e-4)
+
+# %%
+block = result["residual block"]
+claim("07-tool", "invariances found: alone, in five models",
+      measured=sum(kind in ("each unit", "whole tensor") for kinds, _ in result.values()
+                   for kind in kinds.values()), equals=4, within=0.5)
+claim("07-tool", "… residual block: embed and down together, and no other",
+      measured=block[1] == [{"embed.weight": 1, "down.weight": 1}], equals=1, within=0.5)
+
+# %% [markdown]
+# ## 7.9 The sources, line by line
+
+# %% tags=["hide-input"]
+verdict("S1-01", "L2 regularisation has no regularising effect when combined with normalisation",
+        "under conditions",
+        "True of the objective where S1-04 holds: the infimum over scales adds nothing, and is "
+        "never attained. But decay changes the steps: in 7.1 the training loss falls with λ at "
+        "first, and rises when ηλ is no longer small.")
+verdict("S1-04", "batch, layer and weight norm make the function invariant to the weights' scale",
+        "under conditions",
+        "α > 0 and ε = 0; batch norm per unit, with statistics of the batch, whatever the bias; "
+        "layer norm for the whole layer, with its bias; weight norm in v, not in g.")
+
+# %% [markdown]
+# ## 7.10 In practice
+#
+# **Take home.** Before a norm, λ is not a penalty but a dial of the learning rate: tune ηλ, and do not expect a simpler
+# function from it. Ask `invariances` which tensors this is true of; the others, such as the head, are regularised as
+# ever.
+#
+# **Limits.** The loss was measured on digits, with one hidden layer and SGD. That decay helped the normalised networks
+# is a remark on short training, not on their best. The joint invariances are those of scalings of whole tensors; there
+# may be others, such as unit by unit across a ReLU. Why a last layer and γ together are regularised at all is for
+# chapter 10.
+#
+# ## 7.11 Exercises
+#
+# **1.** A unit's weights are a hundred times smaller than last week, with PyTorch's default ε. Which ε would have done
+# the same to last week's weights? When does it matter?
+#
+# <details>
+# <summary>Solution</summary>
+#
+# By (7.2) $10^{-5}/0.01^2 = 0.1$. It matters if $v$, the variance of last week's $z$, is not much larger.
+#
+# </details>
+#
+# **2.** Let $H$ be the Hessian of a scale-invariant loss. Show that $Hw = -\nabla L$ and that, wherever the gradient is
+# not zero, $H$ has a negative eigenvalue. How does $H$ change when $w$ is multiplied by α?
+#
+# <details>
+# <summary>Solution</summary>
+#
+# Differentiate $\nabla L(\alpha w) = \nabla L(w)/\alpha$ with respect to α at 1. So $w^\top Hw = -\langle w,\nabla
+# L\rangle = 0$. If $H$ had no negative eigenvalue, $w^\top Hw = 0$ would imply $Hw = 0$. Hence the loss is not convex
+# around any point with a gradient. And $H(\alpha w) = H(w)/\alpha^2$: decay also sharpens.
+#
+# </details>
+#
+# **3.** Follow gradient flow, $\dot w = -\nabla L-\lambda w$. What is $\lVert w\rVert$ at time $t$, and what has the
+# loss to do with it?
+#
+# <details>
+# <summary>Solution</summary>
+#
+# $\frac{d}{dt}\lVert w\rVert^2 = 2\langle w,\dot w\rangle = -2\lambda\lVert w\rVert^2$ by (7.5), so
+# $\lVert w\rVert = e^{-\lambda t}\lVert w_0\rVert$. Nothing. In finite steps the gradient adds $\eta^2\lVert\nabla
+# L\rVert^2$ to the square (chapter 8).
+#
+# </details>
+#
+# **4.** Fix γ. Let $u$ have norm 1 and $D = \partial L(u;\varepsilon)/\partial\varepsilon > 0$ at $\varepsilon = 0$.
+# Minimise $L(ru;\varepsilon)+\frac\lambda2r^2$ over $r$, for small ε. What does the penalty cost?
+#
+# <details>
+# <summary>Solution</summary>
+#
+# By (7.2) it is about $L(u;0)+D\varepsilon/r^2+\frac\lambda2r^2$, with the minimum at $r^4 = 2D\varepsilon/\lambda$.
+# The price is $\sqrt{2\lambda\varepsilon D}$: with $\lambda = 10^{-3}$, $\varepsilon = 10^{-5}$ and $D = 1$ it is
+# $1.4\cdot10^{-4}$.
+#
+# </details>
+#
+# **5.** (Open.) Replace `gelu` by `relu` in the residual block, and `nn.LayerNorm` by `nn.GroupNorm(2, 8)` in the
+# second model. Predict what `invariances` finds, then run it. What of attention, with and without a norm on queries and
+# keys?
+#
+# <details>
+# <summary>A start</summary>
+#
+# `up` and `down` then scale against each other, as in chapter 5. A group norm is a layer norm of each group: the tensor
+# as a whole still needs its bias. Queries and keys enter as a product: without a norm $W_Q$ and $W_K$ scale against
+# each other.
+#
+# </details>
+#
+# ## Where next, and sources
+#
+# Chapter 8 follows norm and angle through training.
+#
+# - [van Laarhoven (2017)](https://arxiv.org/abs/1706.05350): the claims of 7.9.
+# - [Ioffe and Szegedy (2015)](https://arxiv.org/abs/1502.03167): batch norm.
+# - [Ba, Kiros and Hinton (2016)](https://arxiv.org/abs/1607.06450): layer norm.
+# - [Salimans and Kingma (2016)](https://arxiv.org/abs/1602.07868): weight norm.
+# - [Zhang, Wang, Xu and Grosse (2019)](https://arxiv.org/abs/1810.12281): what weight decay does instead.
+# - [Li and Arora (2020)](https://arxiv.org/abs/1910.07454): scale invariance and the learning rate.
