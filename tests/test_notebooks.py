@@ -25,6 +25,7 @@ DECIDES: dict[int, set[str]] = {
     5: {"S0-01", "S0-02", "S0-04", "S0-05", "S0-06", "S0-07", "S0-08"} | {f"S0-{i}" for i in range(13, 22)},
     6: {"S2-01", "S2-02", "S2-03", "S2-04", "S2-10", "S2-16", "S2-24"},
     7: {"S1-01", "S1-04"},
+    8: {"S1-02", "S1-05", "S1-09", "S1-10", "S1-11"},
 }
 # Lines that get a claim in a chapter, and their verdict in another one.
 ALSO_CLAIMS: dict[int, set[str]] = {1: {"S3-09"}, 4: {"S2-06"}, 6: {"S2-18"}}

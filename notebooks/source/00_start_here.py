@@ -135,13 +135,13 @@ except ClaimError as error:
 # | II Which weights | [5 Size normalisation](05_size_normalisation.ipynb) | does a big layer drown a small one? |
 # | | [6 Bias exclusion](06_bias_exclusion.ipynb) | what penalising a bias does, and when it matters |
 # | III Normalisation | [7 Batch norm's scale invariance](07_scale_invariance.ipynb) | what the penalty can no longer do |
-# | | 8 The effective learning rate | what it does instead |
+# | | [8 The effective learning rate](08_effective_learning_rate.ipynb) | what it does instead |
 # | | 9 Adaptive optimisers | how much of that Adam removes |
 # | | 10 Weights of norm one | doing without |
 # | IV Practice | 11 Choosing λ | time scales, transfer, an audit of your model |
 # | | 12 Questions readers ask | every ledger line with its verdict |
 #
-# Chapters 8 to 12 are in preparation.
+# Chapters 9 to 12 are in preparation.
 #
 # ## 0.6 Exercises
 #
