@@ -1,7 +1,7 @@
 // A formula that scrolls sideways in its own box must be reachable with the Tab key.
 function reachWideFormulas() {
   for (const box of document.querySelectorAll(".math, .math mjx-container")) {
-    const scrolls = getComputedStyle(box).overflowX !== "visible" && box.scrollWidth > box.clientWidth + 1;
+    const scrolls = getComputedStyle(box).overflowX !== "visible" && box.scrollWidth > box.clientWidth;
     if (scrolls) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
   }
