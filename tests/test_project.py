@@ -29,7 +29,7 @@ MAX_BYTES = 1_000_000
 
 
 def needed() -> dict[str, SpecifierSet]:
-    """What pyproject.toml asks for, outside the browser checks."""
+    """What pyproject.toml asks for, outside the checks of browser and cluster."""
     lines = [*PROJECT["dependencies"], *(line for name in EXTRAS for line in PROJECT["optional-dependencies"][name])]
     return {canonicalize_name(r.name): r.specifier for r in map(Requirement, lines)}
 

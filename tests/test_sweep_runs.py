@@ -231,14 +231,6 @@ def test_a_process_pool_gives_the_same_numbers():
     assert equal(there, sweep(MLP((6, 4, 1)), X20, Y20, **GRID, schedule=lambda t: 0.5**t))
 
 
-def test_a_dask_cluster_gives_the_same_numbers():
-    distributed = pytest.importorskip("distributed")
-    local = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None}
-    with distributed.LocalCluster(**local) as cluster, distributed.Client(cluster) as client:
-        there = sweep(MLP((6, 4, 1)), X20, Y20, **GRID, executor=client.get_executor(), chunk_size=5)
-    assert equal(there, sweep(MLP((6, 4, 1)), X20, Y20, **GRID))
-
-
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that PyTorch can use")
 def test_a_gpu_gives_the_same_numbers():
     here = sweep(MLP((6, 4, 1)), X20, Y20, **GRID)

@@ -1,0 +1,21 @@
+"""A sweep in the processes of a dask cluster: run by `make cluster`, which fetches dask."""
+
+import distributed
+import numpy as np
+import xarray as xr
+
+from l2lib.datasets import linear_regression
+from l2lib.layers import MLP
+from l2lib.sweep import sweep
+
+
+def test_a_dask_cluster_gives_the_same_numbers():
+    X, y = linear_regression(0, 20, n_inputs=6)
+    grid = {"lr": [0.01, 0.1, 0.2], "weight_decay": [0.0, 0.5], "seeds": [1, 2]}
+    options = {"batch_size": 5, "steps": 12, "loss": "mse"}
+    local = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None}
+    with distributed.LocalCluster(**local) as cluster, distributed.Client(cluster) as client:
+        there = sweep(MLP((6, 4, 1)), X, y, **grid, **options, executor=client.get_executor(), chunk_size=5)
+    here = sweep(MLP((6, 4, 1)), X, y, **grid, **options)
+    assert np.isfinite(here.train_loss).all()
+    xr.testing.assert_identical(there, here)
