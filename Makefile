@@ -62,6 +62,8 @@ book: $(STAMP)
 test: $(STAMP)
 	$(PY) -m pytest
 
+# Pictures whose numbers can be moved (figures.interactive) show their sliders.
+lab: export L2LIB_WIDGETS := 1
 lab: $(STAMP)
 	$(PY) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir=notebooks $(LAB_FLAGS)
 

@@ -45,6 +45,12 @@ _ABOUT = {
         "Alpaydin, Kaynak: Optical Recognition of Handwritten Digits. UCI Machine Learning Repository, 1998",
         "CC BY 4.0; copied from scikit-learn, BSD 3-Clause",
     ),
+    "mnist1d": (
+        "5000 signals of 40 values (no unit, float32), a noisy, shifted, stretched template each; the target is the "
+        "template's digit; the first 4000 are for training, the last 1000 for testing",
+        "Greydanus, Kobak: Scaling Down Deep Learning with MNIST-1D. ICML 2024; as its package draws it by default",
+        "Apache 2.0",
+    ),
 }
 
 
@@ -52,7 +58,7 @@ def load(name: str) -> Dataset:
     """A data set that ships with the book.
 
     Args:
-        name: "diabetes" (442 × 10, regression) or "digits" (1797 × 64, ten classes).
+        name: "diabetes" (442 × 10, regression), "digits" (1797 × 64) or "mnist1d" (5000 × 40), each of ten classes.
 
     Returns:
         The data set, raw: nothing is centred or scaled.
@@ -66,7 +72,7 @@ def load(name: str) -> Dataset:
         X, y = stored["X"].astype(np.float64), stored["y"]
         names = tuple(stored["feature_names"]) if "feature_names" in stored else None
     y = y.astype(np.int64 if y.dtype == np.uint8 else np.float64)
-    return Dataset(name, X, y, names or tuple(f"pixel {i}" for i in range(X.shape[1])), *_ABOUT[name])
+    return Dataset(name, X, y, names or tuple(f"input {i}" for i in range(X.shape[1])), *_ABOUT[name])
 
 
 def linear_regression(

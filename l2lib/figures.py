@@ -2,6 +2,8 @@
 
 import html
 import io
+import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -92,3 +94,32 @@ def show(fig: Figure, alt: str) -> None:
     words = f'<details class="l2-alt"><summary>This picture in words</summary><p>{html.escape(alt)}</p></details>'
     display({"text/html": words, "text/plain": ""}, raw=True)
     plt.close(fig)
+
+
+def interactive(draw: Callable[..., tuple[Figure, str]], **dials: Sequence[Any]) -> None:
+    """Display a picture with a slider for each of its numbers, in a JupyterLab opened by ``make lab``.
+
+    Everywhere else, where nothing could answer a slider, the picture stands alone, as it starts: in the
+    HTML book, in a stored notebook and when a chapter is tested. It is ``make lab`` that sets L2LIB_WIDGETS.
+
+    Args:
+        draw: takes a value of each dial by name; returns a figure and its description, as for ``show``.
+        **dials: for each argument of draw the values to choose from; the one in the middle is the start.
+
+    Raises:
+        ValueError: if a dial has no values, or ``show`` refuses the picture.
+    """
+    if empty := [name for name, values in dials.items() if not len(values)]:
+        raise ValueError(f"figure: no values to choose from for {', '.join(empty)}")
+    start = {name: values[len(values) // 2] for name, values in dials.items()}
+    if not os.environ.get("L2LIB_WIDGETS"):
+        show(*draw(**start))
+        return
+    from ipywidgets import SelectionSlider, VBox, interactive_output
+
+    sliders = {
+        name: SelectionSlider(options=[(f"{value:g}", value) for value in values], value=start[name],
+                              description=name.replace("_", " "), continuous_update=False)
+        for name, values in dials.items()
+    }  # fmt: skip
+    display(VBox([*sliders.values(), interactive_output(lambda **at: show(*draw(**at)), sliders)]))

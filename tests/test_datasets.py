@@ -25,8 +25,18 @@ def test_shipped_data_are_scikit_learns(name, loader, options):
     assert ours.source
 
 
+def test_mnist1d_is_what_its_package_draws():
+    from mnist1d.data import get_dataset_args, make_dataset
+
+    theirs, ours = make_dataset(get_dataset_args()), load("mnist1d")
+    assert np.array_equal(ours.X, np.concatenate([theirs["x"], theirs["x_test"]]).astype(np.float32))
+    assert np.array_equal(ours.y, np.concatenate([theirs["y"], theirs["y_test"]]))
+    assert len(theirs["x"]) == 4000
+    assert ours.y.dtype == np.int64
+
+
 def test_unknown_name_lists_the_known_ones():
-    with pytest.raises(ValueError, match=r"'iris'.*diabetes, digits"):
+    with pytest.raises(ValueError, match=r"'iris'.*diabetes, digits, mnist1d"):
         load("iris")
 
 

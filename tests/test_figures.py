@@ -138,3 +138,41 @@ def test_label_lines_writes_labels_at_the_ends() -> None:
     ax.plot([0, 1], [4, 5])
     figures.label_lines(ax)
     assert [(text.get_text(), text.xy, text.get_color()) for text in ax.texts] == [("η = 0.1", (1, 3), figures.GREEN)]
+
+
+def drawn(height: float, slope: float = 1.0) -> tuple[Figure, str]:
+    return picture(), f"A line of height {height:g} and slope {slope:g}, with more words about it than are needed."
+
+
+def test_interactive_is_a_picture_where_nothing_answers_a_dial(
+    shown: Displayed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("L2LIB_WIDGETS", raising=False)
+    figures.interactive(drawn, height=[1, 2, 3, 4], slope=np.array([0.5, 1.5, 2.5]))
+    assert "height 3 and slope 1.5," in shown[0][1]["image/png"]["alt"]
+    assert len(shown) == 2  # the picture, and its words
+    assert plt.get_fignums() == []
+
+
+def test_interactive_redraws_when_a_dial_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    boxes: list[Any] = []
+    calls: list[dict[str, float]] = []
+
+    def draw(**values: float) -> tuple[Figure, str]:
+        calls.append(values)
+        return drawn(**values)
+
+    monkeypatch.setenv("L2LIB_WIDGETS", "1")
+    monkeypatch.setattr(figures, "display", lambda *content, **options: boxes.append(content[0]))
+    figures.interactive(draw, height=[1.0, 20.0, 3.0], slope=[0.1, 0.25])
+    sliders = boxes[-1].children[:2]
+    assert [slider.description for slider in sliders] == ["height", "slope"]
+    assert [label for label, _ in sliders[0].options] == ["1", "20", "3"]
+    sliders[0].value = 3.0
+    assert calls == [{"height": 20.0, "slope": 0.25}, {"height": 3.0, "slope": 0.25}]
+
+
+def test_interactive_refuses_a_dial_without_values(shown: Displayed) -> None:
+    with pytest.raises(ValueError, match="no values to choose from for slope"):
+        figures.interactive(drawn, height=[1], slope=[])
+    assert shown == []

@@ -91,7 +91,7 @@ def test_environment_is_in_step_with_pyproject() -> None:
         ("  - ruff", "  - black\n  - ruff"),
         ("- nodefaults", "- defaults"),
         ("      - -e .\n", ""),
-        (">=0.0.2", ">=0.0.1"),
+        ("offline >=0.0.2", "offline >=0.0.1"),
     ],
 )
 def test_environment_out_of_step_is_refused(old: str, new: str) -> None:

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +23,15 @@ SETTINGS = {
 PENDING = """() => [...document.querySelectorAll(".jp-Notebook .jp-CodeCell")]
     .filter(cell => cell.querySelector(".cm-content").textContent.trim())
     .filter(cell => !/^\\[\\d+\\]:$/.test(cell.querySelector(".jp-InputPrompt").textContent.trim())).length"""
+
+DIALS = """from l2lib import figures
+
+def draw(lr):
+    fig, ax = figures.subplots()
+    ax.set(title="A dial", xlabel="step", ylabel="loss")
+    return fig, f"An empty picture, drawn for a learning rate of {lr:g}, to see whether it is drawn again."
+
+figures.interactive(draw, lr=[0.1, 0.2, 0.3])"""
 
 
 def chapter() -> Path:
@@ -40,6 +50,9 @@ def server(tmp_path_factory) -> Iterator[tuple[str, str]]:
     source = chapter()
     (home / "work").mkdir()
     shutil.copy(source, home / "work")
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    dials = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(DIALS)], metadata=kernel)
+    nbformat.write(dials, home / "work" / "dials.ipynb")
     for name, values in SETTINGS.items():
         path = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,6 +66,7 @@ def server(tmp_path_factory) -> Iterator[tuple[str, str]]:
         "HOME": str(home),
         "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
         "IPYTHONDIR": str(home / "ipython"),
+        "L2LIB_WIDGETS": "1",  # as `make lab` sets it
     }
     log = (home / "log").open("w")
     process = subprocess.Popen(command, env=os.environ | scratch, stdout=log, stderr=log)
@@ -98,4 +112,22 @@ def test_a_chapter_in_jupyterlab(chromium, server):
     page.wait_for_function(f"({PENDING})() === 0", timeout=120_000)
     assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']").count() == 0
     assert page.locator("p.l2-claim").count() > 0
+    page.close()
+
+
+def test_a_dial_in_jupyterlab(chromium, server):
+    page = chromium.new_page(viewport={"width": 1400, "height": 1000})
+    page.set_default_timeout(60_000)
+    page.goto(f"{server[0]}/lab/tree/dials.ipynb?token=t&reset")
+    page.locator(".jp-CodeCell .cm-content").first.click()
+    page.keyboard.press("Control+Enter")
+    words = page.locator("details.l2-alt")
+    words.get_by_text("learning rate of 0.2").wait_for(state="attached")
+    slider = page.get_by_role("slider")
+    slider.focus()
+    slider.press("ArrowRight")
+    words.get_by_text("learning rate of 0.3").wait_for(state="attached")
+    assert words.count() == 1
+    if shots := os.environ.get("L2_SHOTS"):
+        page.screenshot(path=f"{shots}/dial.png")
     page.close()
