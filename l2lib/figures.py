@@ -104,21 +104,21 @@ def interactive(draw: Callable[..., tuple[Figure, str]], **dials: Sequence[Any])
 
     Args:
         draw: takes a value of each dial by name; returns a figure and its description, as for ``show``.
-        **dials: for each argument of draw the values to choose from; the one in the middle is the start.
+        **dials: for each argument of draw the numbers to choose from; the first is the start.
 
     Raises:
         ValueError: if a dial has no values, or ``show`` refuses the picture.
     """
     if empty := [name for name, values in dials.items() if not len(values)]:
         raise ValueError(f"figure: no values to choose from for {', '.join(empty)}")
-    start = {name: values[len(values) // 2] for name, values in dials.items()}
+    start = {name: values[0] for name, values in dials.items()}
     if not os.environ.get("L2LIB_WIDGETS"):
         show(*draw(**start))
         return
     from ipywidgets import SelectionSlider, VBox, interactive_output
 
     sliders = {
-        name: SelectionSlider(options=[(f"{value:g}", value) for value in values], value=start[name],
+        name: SelectionSlider(options=[(f"{value:g}", value) for value in sorted(values)], value=start[name],
                               description=name.replace("_", " "), continuous_update=False)
         for name, values in dials.items()
     }  # fmt: skip

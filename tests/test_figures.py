@@ -148,7 +148,7 @@ def test_interactive_is_a_picture_where_nothing_answers_a_dial(
     shown: Displayed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("L2LIB_WIDGETS", raising=False)
-    figures.interactive(drawn, height=[1, 2, 3, 4], slope=np.array([0.5, 1.5, 2.5]))
+    figures.interactive(drawn, height=[3, 1, 2, 4], slope=np.array([1.5, 0.5, 2.5]))
     assert "height 3 and slope 1.5," in shown[0][1]["image/png"]["alt"]
     assert len(shown) == 2  # the picture, and its words
     assert plt.get_fignums() == []
@@ -164,10 +164,10 @@ def test_interactive_redraws_when_a_dial_moves(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setenv("L2LIB_WIDGETS", "1")
     monkeypatch.setattr(figures, "display", lambda *content, **options: boxes.append(content[0]))
-    figures.interactive(draw, height=[1.0, 20.0, 3.0], slope=[0.1, 0.25])
+    figures.interactive(draw, height=[20.0, 1.0, 3.0], slope=[0.25, 0.1])
     sliders = boxes[-1].children[:2]
     assert [slider.description for slider in sliders] == ["height", "slope"]
-    assert [label for label, _ in sliders[0].options] == ["1", "20", "3"]
+    assert [label for label, _ in sliders[0].options] == ["1", "3", "20"]
     sliders[0].value = 3.0
     assert calls == [{"height": 20.0, "slope": 0.25}, {"height": 3.0, "slope": 0.25}]
 

@@ -22,7 +22,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 EXTRAS = ("notebooks", "test", "book")
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 CONDA_ONLY = {"python", "pip"}
-MODULES = sorted((ROOT / "l2lib").glob("*.py"))
+MODULES = sorted([*(ROOT / "l2lib").glob("*.py"), *(ROOT / "experiments").glob("[!_]*.py")])
 MAX_MODULE_LINES = 200
 MAX_BODY_LINES = 30
 MAX_BYTES = 1_000_000
@@ -124,7 +124,7 @@ def test_loose_requirements_are_refused(pattern: str, replacement: str) -> None:
     assert pin_problems(changed)
 
 
-# ---- l2lib: small and documented -----------------------------------------------------------
+# ---- modules: small and documented ---------------------------------------------------------
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 

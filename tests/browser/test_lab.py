@@ -31,7 +31,7 @@ def draw(lr):
     ax.set(title="A dial", xlabel="step", ylabel="loss")
     return fig, f"An empty picture, drawn for a learning rate of {lr:g}, to see whether it is drawn again."
 
-figures.interactive(draw, lr=[0.1, 0.2, 0.3])"""
+figures.interactive(draw, lr=[0.2, 0.1, 0.3])"""
 
 
 def chapter() -> Path:
