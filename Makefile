@@ -32,6 +32,7 @@ help:
 	@echo "make cluster      a sweep in the processes of a dask cluster"
 	@echo "make bench        time the sweep engine beside what you would use instead (quarter of an hour)"
 	@echo "make peers        Keras, Optax and transformers beside l2lib (environment of its own)"
+	@echo "make fashion      Fashion-MNIST, in the folder DATA=..., over learning rate and weight decay (for a GPU)"
 	@echo "make format       lint and format"
 	@echo "make lock         pin all environments again from pyproject.toml"
 	@echo "make clean        remove what was built (not .venv)"
@@ -68,7 +69,7 @@ lab: $(STAMP)
 	$(PY) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir=notebooks $(LAB_FLAGS)
 
 # ---- what writers and CI call ------------------------------------------------------------
-.PHONY: notebooks sync mutants portability browser cluster bench peers format clean
+.PHONY: notebooks sync mutants portability browser cluster bench peers fashion format clean
 notebooks: $(STAMP)
 	$(PY) tools/notebooks.py execute
 
@@ -110,6 +111,10 @@ $(PEERS_STAMP): peers/requirements.txt | $(STAMP)
 
 peers: $(PEERS_STAMP)
 	$(PEERS_PY) -m peers
+
+fashion: $(STAMP)
+	$(if $(DATA),,$(error make fashion DATA=folder: say where the files of Fashion-MNIST are))
+	$(PY) -m experiments.fashion_mnist --data "$(DATA)" $(FASHION_FLAGS)
 
 format: $(STAMP)
 	$(PY) -m ruff check --fix .
