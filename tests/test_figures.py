@@ -20,7 +20,7 @@ ALT = "A line that falls from a weight of 4 at step 0 to 3 & less at step 1."
 class Displayed(list[tuple[dict[str, Any], dict[str, Any]]]):
     """The mime bundles that were displayed, each with its metadata."""
 
-    def __call__(self, bundle: dict[str, Any], *, raw: bool, metadata: dict[str, Any] | None = None) -> None:
+    def __call__(self, bundle: dict[str, Any], *, raw: bool = False, metadata: dict[str, Any] | None = None) -> None:
         assert raw
         self.append((bundle, metadata or {}))
 

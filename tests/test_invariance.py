@@ -77,6 +77,7 @@ MODELS = {
     "layer norm": lambda: nn.Sequential(linear(6, 5), nn.LayerNorm(5), nn.ReLU(), linear(5, 4)),
     "group norm": lambda: nn.Sequential(linear(6, 6, False), nn.GroupNorm(2, 6), nn.GELU(), linear(6, 4)),
     "weight norm": lambda: nn.Sequential(weight_norm(linear(6, 5)), nn.Tanh(), linear(5, 4)),
+    "nothing": lambda: nn.Sequential(linear(6, 5), nn.Tanh(), linear(5, 5), nn.Tanh(), linear(5, 4)),
     "attention": Attention,
     "residual": Residual,
 }
@@ -89,6 +90,7 @@ MODELS = {
         ("layer norm", ["no"] * 6, [{"0.weight": 1, "0.bias": 1}, {"1.weight": 1, "1.bias": 1, "3.weight": -1}]),
         ("group norm", ["whole tensor", *["no"] * 4], []),
         ("weight norm", ["no", "no", "each unit", "no", "no"], []),
+        ("nothing", ["no"] * 6, []),
         ("attention", ["no"] * 5, [{"temperature": 1, "k.weight": -1}, {"q.weight": 1, "k.weight": -1}]),
         ("residual", ["no"] * 5, [{"embed.weight": 1, "down.weight": 1}]),
     ],
