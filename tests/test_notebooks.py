@@ -26,6 +26,8 @@ DECIDES: dict[int, set[str]] = {
     6: {"S2-01", "S2-02", "S2-03", "S2-04", "S2-10", "S2-16", "S2-24"},
     7: {"S1-01", "S1-04"},
     8: {"S1-02", "S1-05", "S1-09", "S1-10", "S1-11"},
+    9: {"S1-03", "S1-06"},
+    10: {"S1-07", "S1-08", "S1-12", "S1-13", "S1-14", "S1-15"},
 }
 # Lines that get a claim in a chapter, and their verdict in another one.
 ALSO_CLAIMS: dict[int, set[str]] = {1: {"S3-09"}, 4: {"S2-06"}, 6: {"S2-18"}}

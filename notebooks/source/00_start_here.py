@@ -136,12 +136,12 @@ except ClaimError as error:
 # | | [6 Bias exclusion](06_bias_exclusion.ipynb) | what penalising a bias does, and when it matters |
 # | III Normalisation | [7 Batch norm's scale invariance](07_scale_invariance.ipynb) | what the penalty can no longer do |
 # | | [8 The effective learning rate](08_effective_learning_rate.ipynb) | what it does instead |
-# | | 9 Adaptive optimisers | how much of that Adam removes |
-# | | 10 Weights of norm one | doing without |
+# | | [9 Adaptive optimisers](09_adaptive_optimisers.ipynb) | how much of that Adam removes |
+# | | [10 Weights of norm one](10_weights_of_norm_one.ipynb) | doing without |
 # | IV Practice | 11 Choosing λ | time scales, transfer, an audit of your model |
 # | | 12 Questions readers ask | every ledger line with its verdict |
 #
-# Chapters 9 to 12 are in preparation.
+# Chapters 11 and 12 are in preparation.
 #
 # ## 0.6 Exercises
 #
