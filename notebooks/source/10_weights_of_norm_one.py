@@ -618,7 +618,7 @@ for i, (name, mean, half) in enumerate(rows):
 axes[1].axvline(0, color="black", lw=0.8)
 axes[1].set_yticks(-np.arange(len(rows)), [name for name, _, _ in rows])
 axes[1].set(xlabel="change of test accuracy (points, 95 %)", ylabel="γ and β that decay",
-            title="Inner pair: harmless up to λ = 0.05")
+            title="It depends on the pair")
 figures.show(fig, "Left, the norm of the inner pair over 500 steps, from 5.66. It ends at "
              f"{norm[:, 0, -1].mean():.2f} without decay, and at {norm[late].mean():.2f} with it, "
              f"beside a dotted prediction that ends at {r_star:.2f}. Right, change of test "
