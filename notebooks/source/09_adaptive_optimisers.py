@@ -780,5 +780,5 @@ verdict("S1-06", "no first-order gradient method can remove it entirely",
 # - [Loshchilov and Hutter (2019)](https://arxiv.org/abs/1711.05101): decay beside Adam.
 # - [Kingma and Ba (2015)](https://arxiv.org/abs/1412.6980): Adam.
 # - [You, Gitman and Ginsburg (2017)](https://arxiv.org/abs/1708.03888): the trust ratio.
-# - Polyak (1987), *Introduction to Optimization*: the step $(L-L_*)\,g/\lVert g\rVert^2$.
+# - [Loizou, Vaswani, Laradji and Lacoste-Julien (2021)](https://arxiv.org/abs/2002.10542): Polyak's step of 1987, for SGD.
 # - [Greydanus and Kobak (2024)](https://arxiv.org/abs/2011.14439): MNIST-1D.
