@@ -184,7 +184,7 @@ claim("09-newton", "… and it does turn: angle (rad)", measured=angles[0], abov
 #   to $\sqrt{\hat v}$, becomes $\varepsilon/c$.
 # - **AdamW.** The same for $\hat m/\sqrt{\hat v}$: $c\,\eta$. Decay multiplies by $1-\eta\lambda$: $\lambda/c$.
 #
-# | | $(w_0,\eta,\lambda,\varepsilon)$ is the same run as | what does not change |
+# | method | $(w_0,\eta,\lambda,\varepsilon)$ is the same run as | what does not change |
 # |---|---|---|
 # | SGD, momentum inside or beside | $(c\,w_0,\;c^2\eta,\;\lambda/c^2)$ | $\eta\lambda$ and $\eta/\lVert w_0\rVert^2$ |
 # | Adam with L2 | $(c\,w_0,\;c\,\eta,\;\lambda/c^2,\;\varepsilon/c)$ | $\eta^2\lambda$ and $\eta/\lVert w_0\rVert$ |

@@ -119,6 +119,7 @@ def test_a_dial_in_jupyterlab(chromium, server):
     page = chromium.new_page(viewport={"width": 1400, "height": 1000})
     page.set_default_timeout(60_000)
     page.goto(f"{server[0]}/lab/tree/dials.ipynb?token=t&reset")
+    page.get_by_text("| Idle").wait_for()  # a cell that is run before the kernel listens may be lost
     page.locator(".jp-CodeCell .cm-content").first.click()
     page.keyboard.press("Control+Enter")
     words = page.locator("details.l2-alt")
