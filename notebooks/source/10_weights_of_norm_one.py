@@ -166,8 +166,10 @@ claim("10-map", "best cell of norm one minus best cell of free norms, points",
 # Write $w$ for a weight of norm one, $g$ for the gradient there, and $\mathrm{unit}(w)=w/\lVert w\rVert$. A step with
 # decay, then projected, is
 #
-# $$\mathrm{unit}\big(w-\eta\,(g+\lambda w)\big) = \mathrm{unit}\big((1-\eta\lambda)\,w-\eta g\big)
-# = \mathrm{unit}\Big(w-\frac{\eta}{1-\eta\lambda}\,g\Big),\qquad\eta\lambda<1. \tag{10.1}$$
+# $$\begin{aligned}
+# \mathrm{unit}\big(w-\eta\,(g+\lambda w)\big) &= \mathrm{unit}\big((1-\eta\lambda)\,w-\eta g\big)\\
+# &= \mathrm{unit}\Big(w-\frac{\eta}{1-\eta\lambda}\,g\Big),\qquad\eta\lambda<1.
+# \end{aligned} \tag{10.1}$$
 #
 # The factor $1-\eta\lambda$ in front is positive, so the projection removes it. The *only* thing that λ does is to turn
 # η into $\eta' = \eta/(1-\eta\lambda)$. It holds per unit and per layer, and the loss need not even be scale-invariant.
@@ -224,8 +226,10 @@ claim("10-beyond", "ηλ = 1.5 against a step uphill with the sign changed, diff
 # and the projection divides by $n$. Eliminate the buffer: from $n\,w_t=w_{t-1}-\eta v_t$ and
 # $v_{t+1}=\mu v_t+g_t+\lambda w_t$
 #
-# $$n\,w_{t+1} = (1+\mu n-\eta\lambda)\,w_t-\mu\,w_{t-1}-\eta g_t
-# \;\Leftrightarrow\; w_{t+1}-w_t = \frac\mu n\,(w_t-w_{t-1})-\frac\eta n\,g_t, \tag{10.2}$$
+# $$\begin{aligned}
+# n\,w_{t+1} &= (1+\mu n-\eta\lambda)\,w_t-\mu\,w_{t-1}-\eta g_t\\
+# \Leftrightarrow\; w_{t+1}-w_t &= \frac\mu n\,(w_t-w_{t-1})-\frac\eta n\,g_t,
+# \end{aligned} \tag{10.2}$$
 #
 # since $1+\mu n-\eta\lambda=n+\mu$ by the choice of $n$. So λ acts as $\eta/n$ *and* $\mu/n$, and the long-run rate
 # $\eta/(1-\mu)$ becomes $\eta/(n-\mu)$. It is inert only while $\eta\lambda\ll(1-\mu)^2$. We start with a full buffer;
