@@ -1,0 +1,125 @@
+"""One process for a stranger's code, from its start to its certain end."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from typing import Any, NoReturn
+
+from grading import processes
+from grading.confine import Limits, command, environment
+from grading.inside.wire import receive, send
+
+_FIRST_UID = 64_000
+_TICK = 0.2  # seconds
+
+
+class Ended(BaseException):
+    """The process inside is gone, or had to be ended; the words say why. No ``except Exception`` swallows it."""
+
+
+class Sandbox:
+    """A process inside; messages go over a socket, each with a time limit."""
+
+    def __init__(self, limits: Limits, slot: int = 0, stderr: int = subprocess.DEVNULL) -> None:
+        self.limits = limits
+        self.scratch = tempfile.mkdtemp(prefix="grade-")
+        uid = _FIRST_UID + slot
+        if os.getuid() == 0 and not limits.namespaces:
+            os.chown(self.scratch, uid, uid)
+        self.socket, theirs = socket.socketpair()
+        with theirs:
+            self.process = subprocess.Popen(
+                command(limits), stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=stderr, cwd=self.scratch,
+                env=environment(limits, self.scratch), start_new_session=True,
+            )  # fmt: skip
+        count = limits.processes + (processes.threads() if os.getuid() else 0)
+        self.until, self.closed = 0.0, False
+        self.job = {"memory": limits.memory, "disk": limits.disk, "seconds": int(limits.total) + 1, "uid": uid,
+                    "processes": count}  # fmt: skip
+
+    def send(self, message: dict[str, Any], seconds: float) -> None:
+        """Send a message; the process has so many seconds to take it and to answer.
+
+        Args:
+            message: data that may cross.
+            seconds: from now.
+
+        Raises:
+            Ended: if it does not take it.
+        """
+        self.until = time.monotonic() + seconds
+        self.socket.settimeout(max(seconds, 0.01))
+        try:
+            send(self.socket, message)
+        except TimeoutError:
+            self.end("it took too long")
+        except OSError:
+            self.end("the process had ended")
+
+    def receive(self, seconds: float | None = None) -> dict[str, Any]:
+        """Wait for a message, for so many seconds from now, or for what is left of those that ``send`` gave.
+
+        Raises:
+            Ended: if none comes, or if it is not one.
+        """
+        if seconds is not None:
+            self.until = time.monotonic() + seconds
+        try:
+            message = receive(self)  # type: ignore[arg-type]  # it reads through recv, below
+        except (EOFError, OSError):
+            self.end("its process ended: something left Python, killed it or crashed it, or it ran out of memory")
+        except ValueError:
+            self.end("what came back was too large, or not data")
+        if not isinstance(message, dict):
+            self.end("what came back was not data")
+        return dict(message)
+
+    def recv(self, n: int) -> bytes:
+        """Read up to n bytes, while the time lasts and the memory of all processes inside stays in bounds."""
+        while True:
+            self.socket.settimeout(max(0.01, min(_TICK, self.until - time.monotonic())))
+            try:
+                return self.socket.recv(n)
+            except TimeoutError:
+                if time.monotonic() >= self.until:
+                    self.end("it took too long")
+                if processes.memory(processes.family(self.process.pid)) > 1.5 * self.limits.memory:
+                    self.end("its processes used too much memory")
+
+    def end(self, why: str) -> NoReturn:
+        """Close.
+
+        Raises:
+            Ended: always, and says why.
+        """
+        self.close()
+        raise Ended(why)
+
+    def close(self) -> None:
+        """End every process inside, and remove the scratch folder."""
+        if not self.closed:
+            self.closed = True
+            self.socket.close()
+            processes.end(self.process.pid)
+            self.process.wait()
+            shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+def trouble(limits: Limits) -> str:
+    """Why Python and the libraries cannot be used inside, in the words of what failed; empty if they can."""
+    if limits.namespaces and shutil.which("bwrap") is None:
+        return "it is not installed"
+    box = Sandbox(limits, stderr=subprocess.PIPE)
+    try:
+        box.send(box.job | {"cells": ["import l2lib.datasets, torch"]}, 60)
+        while "ran" not in (message := box.receive(60)):
+            pass
+        return f"the libraries cannot be loaded inside ({message['ran'][0][1]})" if message["ran"] else ""
+    except Ended as ended:
+        words = box.process.stderr.read().decode(errors="replace").strip() if box.process.stderr else ""
+        return words.splitlines()[-1] if words else str(ended)
+    finally:
+        box.close()

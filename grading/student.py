@@ -1,0 +1,100 @@
+"""A student's notebook, run inside; what it defined can be asked for. Starts anew where a cell or a call ended it."""
+
+import builtins
+import time
+from typing import Any
+
+from grading.confine import Limits
+from grading.sandbox import Ended, Sandbox
+
+_START = 60  # seconds
+
+
+class Student:
+    """The answers of one notebook.
+
+    Args:
+        cells: code to run, in order; None for a cell that is not to be run.
+        limits: what it may use.
+        slot: a number that no other submission has at the same time.
+    """
+
+    def __init__(self, cells: list[str | None], limits: Limits, slot: int = 0) -> None:
+        self.cells, self.limits, self.slot = list(cells), limits, slot
+        self.ends = time.monotonic() + limits.total
+        self.trouble: dict[int, str] = {}
+        """What happened in a cell, by its number, in words."""
+        self.asked = ""
+        self._box: Sandbox | None = None
+
+    def ask(self, name: str, **call: Any) -> dict[str, Any]:
+        """Ask what a name is, or call it with ``args`` and ``kwargs``.
+
+        Raises:
+            Ended: if the process ends over it; the next question starts another.
+        """
+        self.asked = name
+        box = self._running()
+        try:
+            box.send({"name": name, **call}, self._left(self.limits.call))
+            return box.receive()
+        except BaseException:  # a test's time may be up in the middle of a message, too
+            self._box = None
+            box.close()
+            raise
+
+    def close(self) -> None:
+        """End the process."""
+        if self._box is not None:
+            self._box.close()
+
+    def _left(self, seconds: float) -> float:
+        left = self.ends - time.monotonic()
+        if left <= 0:
+            raise Ended(f"the notebook had used up its {self.limits.total:g} seconds")
+        return min(seconds, left)
+
+    def _running(self) -> Sandbox:
+        """The process, after all cells have run. A cell that ends it is left out the next time."""
+        while self._box is None:
+            box = Sandbox(self.limits, self.slot)
+            begun = -1
+            try:
+                box.send(box.job | {"cells": self.cells}, self._left(_START))
+                message = box.receive(self._left(_START))
+                while "ran" not in message:
+                    begun = self._next(message, begun)
+                    message = box.receive(self._left(self.limits.cell))
+                self._note(message["ran"])
+                self._box = box
+            except Ended as ended:
+                box.close()
+                if begun < 0:
+                    raise
+                self._left(1)
+                self.cells[begun], self.trouble[begun] = None, f"was stopped: {ended}"
+            except BaseException:
+                box.close()
+                raise
+        return self._box
+
+    def _next(self, message: dict[str, Any], begun: int) -> int:
+        """The cell that has begun; numbers only rise, whatever the process says."""
+        number = message.get("begun")
+        if number == -1 == begun:
+            return -1
+        if type(number) is not int or not begun < number < len(self.cells) or self.cells[number] is None:
+            raise Ended("what came back was not data")
+        return number
+
+    def _note(self, errors: Any) -> None:
+        """Keep which cells stopped with an error, as far as the process can be believed."""
+        for entry in errors if isinstance(errors, list) else []:
+            if isinstance(entry, list) and len(entry) == 3 and type(entry[0]) is int and type(entry[2]) is int:
+                self.trouble[entry[0]] = f"stopped with {builtin(entry[1]).__name__} in line {entry[2]}"
+
+
+def builtin(name: Any) -> type[Exception]:
+    """The built-in exception of that name; RuntimeError for anything else, whatever a process calls it."""
+    found = getattr(builtins, name, None) if isinstance(name, str) else None
+    return found if isinstance(found, type) and issubclass(found, Exception) else RuntimeError

@@ -1,0 +1,369 @@
+# ruff: noqa: E501  (heads of cells are long)
+"""The problem sets: the contract they keep, what students are given, and answers whose worth is known."""
+
+import ast
+import base64
+import contextlib
+import copy
+import importlib.util
+import io
+import json
+import multiprocessing
+import tomllib
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import nbformat
+import pytest
+
+import assignments
+from assignments import RELEASE, SOURCES, leaks, read_source, release_text
+from grading.confine import Limits
+from grading.inside import codec
+from grading.inside.__main__ import answer
+from grading.problems import Check, Problems, load
+from grading.score import check
+from notebooks import ROOT
+
+SETS = {path.stem: path for path in sorted(SOURCES.glob("ps*.py"))}
+ZOO = {name: tomllib.loads((ROOT / f"tests/zoo/{name}.toml").read_text(encoding="utf-8")) for name in SETS}
+QUESTIONS = range(6, 9)
+SECONDS = 60
+needs_nbgrader = pytest.mark.skipif(importlib.util.find_spec("nbgrader") is None, reason="needs nbgrader")
+
+
+# ---- scores, without a sandbox: these answers are ours ----------------------------------------------
+class Here:
+    """Stands for a student's process: the cells run in this one, and values cross as they do there."""
+
+    def __init__(self, problems: Problems, changed: dict[str, str]) -> None:
+        self.limits, self.trouble, self.asked = Limits(), {}, ""
+        self.names: dict[str, Any] = {"__name__": "__main__"}
+        tests = {test.id for test in problems.tests}
+        for cell in problems.cells:
+            if cell.kind == "code" and cell.id not in tests:
+                with contextlib.suppress(Exception), contextlib.redirect_stdout(io.StringIO()):
+                    exec(changed.get(cell.id, cell.source), self.names)
+
+    def ask(self, name: str, **call: Any) -> dict[str, Any]:
+        self.asked = name
+        try:
+            question = codec.loads(codec.dumps({"name": name, **call}))
+            return dict(codec.loads(codec.dumps(answer(self.names, question))))
+        except (TypeError, ValueError):
+            return {"unsendable": True}
+
+
+def scores(path: Path, changed: dict[str, str]) -> dict[str, tuple[float, str]]:
+    """Points and reason by test cell, for the reference with some cells replaced; the body of a process."""
+    plt.close("all")
+    problems = load(path)
+    student: Any = Here(problems, changed)
+    return {test.id: (points, reason) for test in problems.tests
+            for points, _, reason in [check(test, student, list(problems.cells))]}  # fmt: skip
+
+
+def entries(kind: str) -> list[tuple[str, dict[str, str]]]:
+    return [(name, entry) for name, zoo in ZOO.items() for entry in zoo.get(kind, [])]
+
+
+@pytest.fixture(scope="module")
+def scored() -> Iterator[dict[tuple[str, str], Future[dict[str, tuple[float, str]]]]]:
+    """The scores of the reference, the stubs and every answer of the zoo, worked out two at a time."""
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        jobs = {}
+        for name, path in SETS.items():
+            cells = load(path).cells
+            stubs = {cell.id: stub(cell.source) for cell in cells if "### BEGIN SOLUTION" in cell.source}
+            jobs[name, "the reference"] = pool.submit(scores, path, {})
+            jobs[name, "the stubs"] = pool.submit(scores, path, stubs)
+        for name, entry in entries("wrong") + entries("right"):
+            jobs[name, entry["name"]] = pool.submit(scores, SETS[name], {entry["cell"]: entry["code"]})
+        yield jobs
+        for job in jobs.values():
+            job.cancel()
+
+
+def stub(source: str) -> str:
+    """A cell as nbgrader's ClearSolutions leaves it."""
+    match = assignments.BLOCK.search(source)
+    assert match is not None
+    indent = " " * (len(source[: match.start()]) - len(source[: match.start()].rstrip(" ")))
+    return source[: match.start()] + f"# YOUR CODE HERE\n{indent}raise NotImplementedError()" + source[match.end() :]
+
+
+def by_question(problems: Problems, found: dict[str, tuple[float, str]]) -> dict[str, tuple[float, float]]:
+    """Points got and points to get, by question."""
+    sums: dict[str, tuple[float, float]] = {}
+    for test in problems.tests:
+        got, of = sums.get(test.question, (0.0, 0.0))
+        sums[test.question] = got + found[test.id][0], of + test.points
+    return sums
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_reference_scores_full(scored: Any, name: str) -> None:
+    found = scored[name, "the reference"].result(SECONDS * 10)
+    assert {key: reason for key, (_, reason) in found.items() if reason} == {}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_stubs_score_nothing(scored: Any, name: str) -> None:
+    found = scored[name, "the stubs"].result(SECONDS * 10)
+    assert {key: points for key, (points, _) in found.items() if points} == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "entry"), entries("wrong"), ids=lambda value: value if isinstance(value, str) else value["name"]
+)
+def test_a_wrong_answer_loses_points_on_its_own_question_only(scored: Any, name: str, entry: dict[str, str]) -> None:
+    problems = load(SETS[name])
+    found = scored[name, entry["name"]].result(SECONDS * 20)
+    sums = by_question(problems, found)
+    assert {question for question, (got, of) in sums.items() if got < of} == {entry["question"]}, found
+    reason = next(reason for _, reason in found.values() if reason)
+    assert len(reason) > 20
+
+
+@pytest.mark.parametrize(
+    ("name", "entry"), entries("right"), ids=lambda value: value if isinstance(value, str) else value["name"]
+)
+def test_a_right_answer_written_another_way_scores_full(scored: Any, name: str, entry: dict[str, str]) -> None:
+    found = scored[name, entry["name"]].result(SECONDS * 20)
+    assert {key: reason for key, (_, reason) in found.items() if reason} == {}
+
+
+def test_the_zoo_is_large_and_its_names_are_told_apart() -> None:
+    assert len(entries("wrong")) >= 30
+    assert len(entries("right")) >= 12
+    for name, zoo in ZOO.items():
+        names = [entry["name"] for kind in ("wrong", "right") for entry in zoo.get(kind, [])]
+        assert len(set(names)) == len(names), name
+        assert len(zoo["wrong"]) >= 8, name
+        ids = {cell.id for cell in load(SETS[name]).cells}
+        assert {entry["cell"] for kind in zoo.values() for entry in kind} <= ids, name
+
+
+# ---- the contract ---------------------------------------------------------------------------------
+def contract_problems(notebook: nbformat.NotebookNode, problems: Problems) -> list[str]:
+    """How a source breaks the contract that the grader, nbgrader and a student rely on."""
+    marks = [cell.metadata["nbgrader"] for cell in notebook.cells if "nbgrader" in cell.metadata]
+    ids = [mark["grade_id"] for mark in marks]
+    found = [f"{name}: used twice" for name in sorted(set(ids)) if ids.count(name) > 1]
+    found += [f"{mark['grade_id']}: schema_version is not 3" for mark in marks if mark["schema_version"] != 3]
+    graded = [mark for mark in marks if mark["grade"]]
+    found += [f"{mark['grade_id']}: no points" for mark in graded if not mark.get("points", 0) > 0]
+    questions = {mark["grade_id"].split("-")[0] for mark in graded}
+    if questions != {f"q{number}" for number in range(1, len(questions) + 1)} or len(questions) not in QUESTIONS:
+        found.append(f"questions are {sorted(questions)}")
+    if not any(name.endswith("-derive") for name in problems.by_hand):
+        found.append("no derivation")
+    if not graded[-1]["solution"] or graded[-1]["cell_type"] != "markdown":
+        found.append("the last question is not an open one")
+    for cell in notebook.cells:
+        found += cell_problems(cell, problems)
+    for test in problems.tests:
+        found += check_problems(test, problems)
+    return found
+
+
+def cell_problems(cell: Any, problems: Problems) -> list[str]:
+    mark = cell.metadata.get("nbgrader", {})
+    name, blocks = (
+        mark.get("grade_id", "a cell of the text"),
+        [kind for kind, _ in assignments.BLOCK.findall(cell.source)],
+    )
+    found = []
+    if mark.get("solution") != ("SOLUTION" in blocks) and (mark or blocks):
+        found.append(f"{name}: marked as an answer, or holds one, and not both")
+    if "HIDDEN TESTS" in blocks and not (mark.get("grade") and mark.get("locked")):
+        found.append(f"{name}: hidden tests in a cell that is no test")
+    if mark.get("cell_type") not in (None, cell.cell_type):
+        found.append(f"{name}: is {cell.cell_type}, says {mark['cell_type']}")
+    if name in problems.by_hand and "rubric" not in cell.source.lower():
+        found.append(f"{name}: no rubric")
+    if len(assignments.MARKER.findall(cell.source)) != 2 * len(blocks):
+        found.append(f"{name}: a marker without its partner")
+    return found
+
+
+def check_problems(test: Check, problems: Problems) -> list[str]:
+    found = []
+    asserts = [node for node in ast.walk(ast.parse(test.code)) if isinstance(node, ast.Assert)]
+    said = [
+        node.msg.value for node in asserts if isinstance(node.msg, ast.Constant) and isinstance(node.msg.value, str)
+    ]
+    if not asserts or len(said) < len(asserts):
+        found.append(f"{test.id}: an assert has no constant message")
+    found += [
+        f"{test.id}: a message does not begin with {test.question}:"
+        for text in said
+        if not text.startswith(f"{test.question}:")
+    ]
+    answers = [
+        cell for cell in problems.cells if cell.id.split("-")[0] == test.question and "BEGIN SOLUTION" in cell.source
+    ]
+    defined = {name for cell in answers if cell.kind == "code" for name in top_names(cell.source)}
+    found += [
+        f"{test.id}: {name} is not imported, nor part of the answer" for name in test.needs if name not in defined
+    ]
+    if not test.needs:
+        found.append(f"{test.id}: asks for nothing of the student's")
+    hidden = any("HIDDEN TESTS" in other.code for other in problems.tests if other.question == test.question)
+    return found if hidden else [*found, f"{test.question}: no hidden test"]
+
+
+def top_names(source: str) -> set[str]:
+    """Names that a cell defines for the others."""
+    names = set()
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef):
+            names.add(node.name)
+        names |= {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
+    return names
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_set_keeps_the_contract(name: str) -> None:
+    assert contract_problems(read_source(SETS[name]), load(SETS[name])) == []
+
+
+def test_there_are_four_sets() -> None:
+    assert list(SETS) == ["ps1", "ps2", "ps3", "ps4"]
+
+
+# ---- what students are given -------------------------------------------------------------------------
+@needs_nbgrader
+def test_the_released_notebooks_are_current_and_show_nothing_hidden() -> None:
+    assert assignments.problems(SOURCES, RELEASE) == []
+
+
+@needs_nbgrader
+@pytest.mark.parametrize("name", SETS)
+def test_a_release_has_stubs_and_is_the_same_every_time(name: str) -> None:
+    text = release_text(SETS[name])
+    assert text == release_text(SETS[name])
+    made = nbformat.reads(text, as_version=4)
+    source = read_source(SETS[name])
+    assert [cell["id"] for cell in made.cells] == [f"cell-{number:03d}" for number in range(len(source.cells))]
+    assert made.metadata["kernelspec"]["name"] == "python3"
+    for cell, original in zip(made.cells, source.cells, strict=True):
+        if "### BEGIN SOLUTION" in original.source:
+            assert ("raise NotImplementedError()" if cell.cell_type == "code" else "YOUR ANSWER HERE") in cell.source
+        assert not cell.get("outputs")
+
+
+SAMPLE = """# %% [markdown]
+# # Sample
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q1-a", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def f(x):
+    ### BEGIN SOLUTION
+    return x ** 17
+    ### END SOLUTION
+
+# %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "q1-a-check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+assert f(1) == 1, "q1: one stays one"
+### BEGIN HIDDEN TESTS
+assert f(2) == 131072, "q1: other numbers do not"
+### END HIDDEN TESTS
+"""
+HIDDEN = 'assert f(2) == 131072, "q1: other numbers do not"'
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> Path:
+    (tmp_path / "source").mkdir()
+    path = tmp_path / "source/ps8.py"
+    path.write_text(SAMPLE, encoding="utf-8")
+    return path
+
+
+def planted(released: Any) -> Iterator[Any]:
+    """A released notebook with a hidden line in one place or another."""
+
+    def changed() -> Any:
+        return copy.deepcopy(released)
+
+    new = changed()
+    new["metadata"]["note"] = HIDDEN
+    yield new
+    new = changed()
+    new["metadata"][HIDDEN] = 1
+    yield new
+    new = changed()
+    new["cells"][1]["metadata"]["nbgrader"]["deep"] = {"list": [1, ["x", HIDDEN]]}
+    yield new
+    new = changed()
+    new["cells"][0]["attachments"] = {"a.txt": {"text/plain": base64.b64encode(HIDDEN.encode()).decode()}}
+    yield new
+    new = changed()
+    new["cells"][0]["source"] = f"![](data:text/plain;base64,{base64.b64encode(b'return x ** 17').decode()})"
+    yield new
+    new = changed()
+    new["cells"][1]["source"] += "\n    return x ** 17"
+    yield new
+    new = changed()
+    new["cells"][0]["source"] = "### BEGIN SOLUTION"
+    yield new
+    new = changed()
+    new["cells"][1]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "1"}]
+    yield new
+
+
+@needs_nbgrader
+def test_what_a_release_must_not_hold_is_found_wherever_it_is(sample: Path) -> None:
+    source, released = read_source(sample), json.loads(release_text(sample))
+    assert leaks(source, released) == []
+    for new in planted(released):
+        assert leaks(source, new), new
+
+
+@needs_nbgrader
+def test_stale_missing_and_left_over_releases_are_refused(sample: Path, tmp_path: Path) -> None:
+    into = tmp_path / "release"
+    assert len(assignments.problems(sample.parent, into)) == 1
+    assignments.write(sample.parent, into)
+    assert assignments.problems(sample.parent, into) == []
+    sample.write_text(SAMPLE.replace("one stays", "1 stays"), encoding="utf-8")
+    assert len(assignments.problems(sample.parent, into)) == 1
+    (into / "ps7.ipynb").touch()
+    assert len(assignments.problems(sample.parent, into)) == 2
+    assignments.write(sample.parent, into)
+    assert [path.name for path in into.iterdir()] == ["ps8.ipynb"]
+
+
+@needs_nbgrader
+def test_a_source_that_shows_its_solution_is_not_released(sample: Path, tmp_path: Path) -> None:
+    metadata = '"task": false} cheat="return x ** 17"'
+    sample.write_text(SAMPLE.replace('"task": false}', metadata, 1), encoding="utf-8")
+    with pytest.raises(ValueError, match="would hold a line of a solution"):
+        assignments.write(sample.parent, tmp_path / "release")
+    assert not (tmp_path / "release").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('assert f(1) == 1, "q1: one stays one"', "assert f(1) == 1", "no constant message"),
+        ('"q1: one stays one"', 'f"q1: {f(1)}"', "no constant message"),
+        ('"q1: one stays one"', '"one stays one"', "does not begin with q1:"),
+        ("assert f(1)", "assert np.abs(f(1))", "np is not imported"),
+        ('"q1-a-check"', '"q1-a"', "used twice"),
+        ('"points": 1', '"points": 0', "no points"),
+        ("    ### END SOLUTION", "", "marker without its partner"),
+        ("### BEGIN HIDDEN TESTS\n", "", "marker without its partner"),
+        ('"solution": true', '"solution": false', "and not both"),
+        ("", "", "questions are ['q1']"),
+        ("", "", "no derivation"),
+        ("", "", "the last question is not an open one"),
+    ],
+)
+def test_a_broken_contract_is_refused(sample: Path, old: str, new: str, words: str) -> None:
+    assert old in SAMPLE
+    sample.write_text(SAMPLE.replace(old, new, 1), encoding="utf-8")
+    found = contract_problems(read_source(sample), load(sample))
+    assert any(words in line for line in found), found
