@@ -1,7 +1,6 @@
 # The L2 Book. `make book` and `make test` each do all the set-up they need.
 PYTHON ?= python3
 UV_VERSION := 0.11.33
-EXTRAS := --extra notebooks --extra test --extra book
 
 ifeq ($(OS),Windows_NT)
 BIN := .venv/Scripts
@@ -33,7 +32,8 @@ help:
 	@echo "make bench        time the sweep engine beside what you would use instead (quarter of an hour)"
 	@echo "make peers        Keras, Optax and transformers beside l2lib (environment of its own)"
 	@echo "make fashion      Fashion-MNIST, in the folder DATA=..., over learning rate and weight decay (for a GPU)"
-	@echo "make grade        grade the notebooks in the folder SUBMISSIONS=... (a draft)"
+	@echo "make assignments  write the students' notebooks from the problem sets' sources"
+	@echo "make grade        grade the notebooks in the folder SUBMISSIONS=... (for teachers)"
 	@echo "make format       lint and format"
 	@echo "make lock         pin all environments again from pyproject.toml"
 	@echo "make clean        remove what was built (not .venv)"
@@ -70,7 +70,7 @@ lab: $(STAMP)
 	$(PY) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir=notebooks $(LAB_FLAGS)
 
 # ---- what writers and CI call ------------------------------------------------------------
-.PHONY: notebooks sync mutants portability browser cluster bench peers fashion grade format clean
+.PHONY: notebooks sync mutants portability browser cluster bench peers fashion assignments grade format clean
 notebooks: $(STAMP)
 	$(PY) tools/notebooks.py execute
 
@@ -116,6 +116,9 @@ peers: $(PEERS_STAMP)
 fashion: $(STAMP)
 	$(if $(DATA),,$(error make fashion DATA=folder: say where the files of Fashion-MNIST are))
 	$(PY) -m experiments.fashion_mnist --data "$(DATA)" $(FASHION_FLAGS)
+
+assignments: $(STAMP)
+	$(PY) tools/assignments.py
 
 grade: $(STAMP)
 	$(if $(SUBMISSIONS),,$(error make grade SUBMISSIONS=folder: say where the notebooks are))

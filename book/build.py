@@ -47,11 +47,12 @@ def chapter_map(parts: list[dict[str, Any]], written: dict[str, str]) -> str:
 
 
 def toctrees(parts: list[dict[str, Any]], written: dict[str, str]) -> str:
-    """A hidden table of contents for each part that has a chapter, and one for the pages at the end."""
+    """A hidden table of contents for each part that has a chapter, and those for the pages at the end."""
     groups = []
     for part in parts:
         there = [chapter for chapter in part["chapters"] if chapter["number"] in written]
         groups.append((part["title"], [f"{c['number']} {c['title']} <{written[c['number']]}>" for c in there]))
+    groups.append(("Teaching", ["instructors"]))
     groups.append(("Reference", ["ledger", "bibliography", "benchmark", "status"]))
     tree = "```{{toctree}}\n:hidden:\n{caption}\n{pages}\n```\n"
     return "\n".join(
@@ -105,7 +106,7 @@ def assemble(folder: Path) -> list[str]:
 
     shutil.rmtree(SOURCE, ignore_errors=True)
     shutil.copytree(BOOK / "_static", SOURCE / "_static")
-    for name in ("conf.py", "bibliography.md", "references.bib"):
+    for name in ("conf.py", "instructors.md", "bibliography.md", "references.bib"):
         shutil.copy(BOOK / name, SOURCE)
     script = next(f for f in files("sphinx-mathjax-offline") or [] if f.name == "tex-svg.js")
     (SOURCE / "_static" / "mathjax").mkdir()

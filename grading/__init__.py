@@ -3,6 +3,7 @@
 `python -m grading SUBMISSIONS` (or `make grade SUBMISSIONS=folder`). What is trusted and what is not:
 
 - `inside` runs in the sandbox, with the student's code, and never sees a test.
-- everything else runs outside: `problems` reads the sources, `submissions` the notebooks, `sandbox` confines,
-  `student` talks to the process inside, `score` runs the tests, `report` writes what people read.
+- everything else runs outside: `folder` says what is to be graded, `problems` reads the sources, `submissions` the
+  notebooks, `confine` and `sandbox` hold a process, `student` talks to it, `score` runs the tests, `pool` does so for
+  several at a time, `report` writes what people read.
 """

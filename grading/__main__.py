@@ -5,27 +5,19 @@ Run it again after an interruption, or when more notebooks have come in: what is
 """
 
 import argparse
-import hashlib
-import json
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from grading import report
 from grading.confine import ROOT, Limits, warning
-from grading.pool import Job, run_all
-from grading.problems import Problems, load_all
+from grading.folder import RefusedError, check_references, grade_all
+from grading.problems import load_all
 from grading.sandbox import trouble
-from grading.submissions import Submission, digest, find
-
-
-class RefusedError(Exception):
-    """The command cannot do what it was asked; the words say why."""
+from grading.submissions import find
 
 
 def options() -> argparse.Namespace:
@@ -70,6 +62,12 @@ def main() -> int:
 def grade_folder(asked: argparse.Namespace) -> int:
     """Check what was asked, grade what is not graded yet, write the reports.
 
+    Args:
+        asked: what the command line says.
+
+    Returns:
+        The exit status: 0, or 1 if something could not be graded.
+
     Raises:
         RefusedError: if the command makes no sense, or the sandbox does not work here.
     """
@@ -100,6 +98,13 @@ def grade_folder(asked: argparse.Namespace) -> int:
 def choose_limits(asked: argparse.Namespace, hidden: tuple[str, ...]) -> Limits:
     """The limits, with namespaces if they work here; says so where they do not.
 
+    Args:
+        asked: what the command line says.
+        hidden: folders that no submission may see.
+
+    Returns:
+        The limits.
+
     Raises:
         RefusedError: if they are required and do not work, or if nothing works.
     """
@@ -121,6 +126,12 @@ def choose_limits(asked: argparse.Namespace, hidden: tuple[str, ...]) -> Limits:
 def only_one(out: Path) -> Iterator[None]:
     """Hold the results' folder for this command alone.
 
+    Args:
+        out: the folder for the results; made if it is not there.
+
+    Yields:
+        Nothing, while it is held.
+
     Raises:
         RefusedError: if another command has it.
     """
@@ -133,64 +144,6 @@ def only_one(out: Path) -> Iterator[None]:
         except OSError:
             raise RefusedError(f"{out}: another command is grading into it") from None
         yield
-
-
-def fingerprint(known: dict[str, Problems], limits: Limits, *more: str) -> str:
-    """A hash of all that a result depends on: the sets, this code, the limits, and what else is given."""
-    code = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.rglob("*.py"))]
-    parts = [*(problems.text for problems in known.values()), *code, json.dumps(asdict(limits)), *more]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
-
-
-def check_references(known: dict[str, Problems], asked: argparse.Namespace, limits: Limits, out: Path) -> None:
-    """Grade the sets' own solutions first: what they lose, the set-up loses them.
-
-    Raises:
-        RefusedError: if one does not score full.
-    """
-    names = [asked.set] if asked.set else list(known)
-    jobs = []
-    for name in names:
-        result = out / "results" / f"reference-{fingerprint({name: known[name]}, limits)}.json"
-        jobs.append(Job(Submission("", f"reference solution of {name}"), str(result), known, name, limits, True))
-    run_all([job for job in jobs if report.load(Path(job.result)) is None], asked.jobs, 0)
-    for job in jobs:
-        for row in (report.load(Path(job.result)) or not_graded(job))["rows"]:
-            if row["status"] not in ("right", "by hand"):
-                Path(job.result).unlink(missing_ok=True)
-                raise RefusedError(
-                    f"the {job.submission.student} fails {row['question']} here ({row['reason']}), so nobody can be "
-                    "graded: is the machine too slow, a package missing, or a limit too tight?"
-                )
-
-
-def grade_all(found: list[Submission], known: dict[str, Problems], asked: argparse.Namespace, limits: Limits,
-              out: Path) -> int:  # fmt: skip
-    """Grade what has no result yet, then write all reports; 1 if something could not be graded."""
-    basis = fingerprint(known, limits, asked.set)
-    jobs = []
-    for one in found:
-        key = hashlib.sha256(json.dumps([basis, one.student, digest(one.path)]).encode()).hexdigest()[:32]
-        jobs.append(Job(one, str(out / "results" / f"{key}.json"), known, asked.set, limits))
-    new = [job for job in jobs if report.load(Path(job.result)) is None]
-    run_all(new, asked.jobs, len(jobs) - len(new))
-    results = [report.load(Path(job.result)) or not_graded(job) for job in jobs]
-    grades = out / "grades.csv"
-    for result in results:
-        report.write(out / "feedback" / report.page_name(result), report.feedback(result))
-    report.write(grades, report.table(results, grades.read_text(encoding="utf-8") if grades.exists() else ""))
-    failed = sum(result["rows"][0]["status"] == "not graded" for result in results)
-    print(f"{len(new)} graded now, {len(jobs) - len(new)} before. {grades}")
-    if failed:
-        print(f"grading: {failed} not graded; the same command tries them again", file=sys.stderr)
-    return 1 if failed else 0
-
-
-def not_graded(job: Job) -> dict[str, Any]:
-    """What to say of a submission over which the grader itself came to an end."""
-    reason = "The grader itself stopped over this file. Run it again, or grade by hand."
-    row = {"question": "", "points": None, "of": 0.0, "status": "not graded", "reason": reason}
-    return {"student": job.submission.student, "set": job.forced, "rows": [row]}
 
 
 if __name__ == "__main__":

@@ -48,6 +48,12 @@ class Problems:
 def load(path: Path) -> Problems:
     """Read a source.
 
+    Args:
+        path: py:percent, with nbgrader's metadata and markers.
+
+    Returns:
+        The problem set; its name is the file's.
+
     Raises:
         ValueError: if it has nothing to grade, or a graded cell has no question or no points.
     """
@@ -70,7 +76,13 @@ def load(path: Path) -> Problems:
 
 
 def load_all(folder: Path) -> dict[str, Problems]:
-    """Read the sources in a folder, by name.
+    """Read the sources in a folder.
+
+    Args:
+        folder: every file *.py in it is a source.
+
+    Returns:
+        The problem sets by name.
 
     Raises:
         ValueError: if there are none.

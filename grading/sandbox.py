@@ -62,6 +62,12 @@ class Sandbox:
     def receive(self, seconds: float | None = None) -> dict[str, Any]:
         """Wait for a message, for so many seconds from now, or for what is left of those that ``send`` gave.
 
+        Args:
+            seconds: from now; None for what is left.
+
+        Returns:
+            The message, made of data.
+
         Raises:
             Ended: if none comes, or if it is not one.
         """
@@ -90,10 +96,16 @@ class Sandbox:
                     self.end("its processes used too much memory")
 
     def end(self, why: str) -> NoReturn:
-        """Close.
+        """Close; raise ``Ended``, always.
+
+        Args:
+            why: in words for the student.
+
+        Returns:
+            Never.
 
         Raises:
-            Ended: always, and says why.
+            Ended: with these words.
         """
         self.close()
         raise Ended(why)

@@ -65,7 +65,16 @@ def zero(problems: Problems, reason: str) -> list[dict[str, Any]]:
 
 
 def check(test: Check, student: Student, cells: list[Cell]) -> tuple[float, str, str]:
-    """Run one test cell; return points, status and reason."""
+    """Run one test cell.
+
+    Args:
+        test: the cell.
+        student: whose answers it asks for.
+        cells: the notebook's cells, to name one that went wrong.
+
+    Returns:
+        Points, status and reason; the reason is empty where the test holds.
+    """
     try:
         names: dict[str, Any] = {"__name__": "__main__"}
         for name in test.needs:

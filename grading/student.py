@@ -28,7 +28,15 @@ class Student:
         self._box: Sandbox | None = None
 
     def ask(self, name: str, **call: Any) -> dict[str, Any]:
-        """Ask what a name is, or call it with ``args`` and ``kwargs``.
+        """Ask what a name is, or call it.
+
+        Args:
+            name: as the notebook defines it.
+            call: ``args`` and ``kwargs`` of a call; nothing to ask what it is.
+
+        Returns:
+            What the process says: one of "value" (data), "function", "missing", "raised" (the type's name) and
+            "unsendable", as the only key; unless it lies.
 
         Raises:
             Ended: if the process ends over it; the next question starts another.

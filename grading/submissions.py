@@ -34,6 +34,12 @@ def find(folder: Path) -> tuple[list[Submission], list[Path]]:
 
     A student's name is the file's, or the folder's where the file is called like the set, as ps1.ipynb: both
     STUDENT/ps1.ipynb and nbgrader's STUDENT/ps1/ps1.ipynb. Two notebooks of one name are told apart by their folders.
+
+    Args:
+        folder: read to its depth; links to folders are not followed.
+
+    Returns:
+        The notebooks in the order of their paths, and the other files.
     """
     files = []
     for above, folders, names in os.walk(folder):
@@ -97,6 +103,12 @@ def _open(path: str) -> int:
 def read(path: str) -> tuple[list[Cell], str]:
     """The cells of a notebook of any format that nbformat knows, and the name of the set in its metadata.
 
+    Args:
+        path: a file.
+
+    Returns:
+        The cells in order; the name, or an empty text.
+
     Raises:
         UnreadableError: if it is not a notebook.
     """
@@ -122,6 +134,16 @@ def _cell(cell: Any) -> Cell:
 
 def belongs_to(path: str, cells: list[Cell], said: str, known: Collection[Problems], forced: str) -> Problems:
     """The set that a notebook answers: as forced, as its metadata says, as its path says, or as its cells show.
+
+    Args:
+        path: the notebook's file.
+        cells: what is in it.
+        said: the set's name in its metadata, or an empty text.
+        known: the sets.
+        forced: a name that overrules all; empty for none.
+
+    Returns:
+        The problem set.
 
     Raises:
         UnreadableError: if nothing tells.

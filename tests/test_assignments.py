@@ -5,7 +5,6 @@ import ast
 import base64
 import contextlib
 import copy
-import importlib.util
 import io
 import json
 import multiprocessing
@@ -32,7 +31,6 @@ SETS = {path.stem: path for path in sorted(SOURCES.glob("ps*.py"))}
 ZOO = {name: tomllib.loads((ROOT / f"tests/zoo/{name}.toml").read_text(encoding="utf-8")) for name in SETS}
 QUESTIONS = range(6, 9)
 SECONDS = 60
-needs_nbgrader = pytest.mark.skipif(importlib.util.find_spec("nbgrader") is None, reason="needs nbgrader")
 
 
 # ---- scores, without a sandbox: these answers are ours ----------------------------------------------
@@ -236,12 +234,10 @@ def test_there_are_four_sets() -> None:
 
 
 # ---- what students are given -------------------------------------------------------------------------
-@needs_nbgrader
 def test_the_released_notebooks_are_current_and_show_nothing_hidden() -> None:
     assert assignments.problems(SOURCES, RELEASE) == []
 
 
-@needs_nbgrader
 @pytest.mark.parametrize("name", SETS)
 def test_a_release_has_stubs_and_is_the_same_every_time(name: str) -> None:
     text = release_text(SETS[name])
@@ -314,7 +310,6 @@ def planted(released: Any) -> Iterator[Any]:
     yield new
 
 
-@needs_nbgrader
 def test_what_a_release_must_not_hold_is_found_wherever_it_is(sample: Path) -> None:
     source, released = read_source(sample), json.loads(release_text(sample))
     assert leaks(source, released) == []
@@ -322,7 +317,6 @@ def test_what_a_release_must_not_hold_is_found_wherever_it_is(sample: Path) -> N
         assert leaks(source, new), new
 
 
-@needs_nbgrader
 def test_stale_missing_and_left_over_releases_are_refused(sample: Path, tmp_path: Path) -> None:
     into = tmp_path / "release"
     assert len(assignments.problems(sample.parent, into)) == 1
@@ -336,7 +330,6 @@ def test_stale_missing_and_left_over_releases_are_refused(sample: Path, tmp_path
     assert [path.name for path in into.iterdir()] == ["ps8.ipynb"]
 
 
-@needs_nbgrader
 def test_a_source_that_shows_its_solution_is_not_released(sample: Path, tmp_path: Path) -> None:
     metadata = '"task": false} cheat="return x ** 17"'
     sample.write_text(SAMPLE.replace('"task": false}', metadata, 1), encoding="utf-8")

@@ -22,7 +22,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 EXTRAS = ("notebooks", "test", "book")
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 CONDA_ONLY = {"python", "pip"}
-MODULES = sorted([*(ROOT / "l2lib").glob("*.py"), *(ROOT / "experiments").glob("[!_]*.py")])
+PACKAGES = ("l2lib", "experiments", "grading")
+MODULES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py") if path.read_text("utf-8"))
 MAX_MODULE_LINES = 200
 MAX_BODY_LINES = 30
 MAX_BYTES = 1_000_000

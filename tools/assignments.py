@@ -120,6 +120,10 @@ def problems(sources: Path, into: Path) -> list[str]:
 def write(sources: Path, into: Path) -> None:
     """Write every student's notebook, unless one of them leaks; remove those without a source.
 
+    Args:
+        sources: folder of the sources.
+        into: folder of the students' notebooks; made if it is not there.
+
     Raises:
         ValueError: if a notebook would show what students must not see; nothing is written then.
     """

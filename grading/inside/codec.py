@@ -24,6 +24,12 @@ _TYPES = {
 def dumps(value: Any) -> bytes:
     """Encode a value.
 
+    Args:
+        value: made of what may cross.
+
+    Returns:
+        JSON, in UTF-8.
+
     Raises:
         TypeError: if something in it may not cross.
         ValueError: if it is larger than ``LIMIT`` or nested too deep.
@@ -35,7 +41,13 @@ def dumps(value: Any) -> bytes:
 
 
 def loads(data: bytes) -> Any:
-    """Decode a value; it is made of the types that may cross and of nothing else.
+    """Decode a value.
+
+    Args:
+        data: what ``dumps`` gave, or anything.
+
+    Returns:
+        A value made of the types that may cross and of nothing else.
 
     Raises:
         ValueError: if the bytes are not what ``dumps`` writes.

@@ -19,6 +19,12 @@ def send(wire: socket.socket, value: dict[str, Any]) -> None:
 def receive(wire: socket.socket) -> Any:
     """Wait for a message.
 
+    Args:
+        wire: a socket, or something with its method recv.
+
+    Returns:
+        The value, made of data.
+
     Raises:
         EOFError: if the other side is gone.
         ValueError: if the message is too large or malformed.
@@ -31,6 +37,13 @@ def receive(wire: socket.socket) -> Any:
 
 def take(wire: socket.socket, n: int) -> bytes:
     """Read exactly n bytes.
+
+    Args:
+        wire: a socket, or something with its method recv.
+        n: how many.
+
+    Returns:
+        The bytes.
 
     Raises:
         EOFError: if the other side is gone before.

@@ -1,0 +1,103 @@
+"""A folder of submissions: what is graded already, what is to be graded now, and the reports over all of them."""
+
+import argparse
+import hashlib
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from grading import report
+from grading.confine import Limits
+from grading.pool import Job, run_all
+from grading.problems import Problems
+from grading.submissions import Submission, digest
+
+
+class RefusedError(Exception):
+    """The command cannot do what it was asked; the words say why."""
+
+
+def fingerprint(known: dict[str, Problems], limits: Limits, *more: str) -> str:
+    """A hash of all that a result depends on.
+
+    Args:
+        known: the problem sets by name.
+        limits: what a submission may use.
+        more: what else matters.
+
+    Returns:
+        32 hexadecimal digits, others for another source, limit, or version of this code.
+    """
+    code = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.rglob("*.py"))]
+    parts = [*(problems.text for problems in known.values()), *code, json.dumps(asdict(limits)), *more]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def check_references(known: dict[str, Problems], asked: argparse.Namespace, limits: Limits, out: Path) -> None:
+    """Grade the sets' own solutions first: what they lose, the set-up loses them.
+
+    Args:
+        known: the problem sets by name.
+        asked: what the command line says.
+        limits: what a submission may use.
+        out: the folder for the results.
+
+    Raises:
+        RefusedError: if one does not score full.
+    """
+    names = [asked.set] if asked.set else list(known)
+    jobs = []
+    for name in names:
+        result = out / "results" / f"reference-{fingerprint({name: known[name]}, limits)}.json"
+        jobs.append(Job(Submission("", f"reference solution of {name}"), str(result), known, name, limits, True))
+    run_all([job for job in jobs if report.load(Path(job.result)) is None], asked.jobs, 0)
+    for job in jobs:
+        for row in (report.load(Path(job.result)) or not_graded(job))["rows"]:
+            if row["status"] not in ("right", "by hand"):
+                Path(job.result).unlink(missing_ok=True)
+                raise RefusedError(
+                    f"the {job.submission.student} fails {row['question']} here ({row['reason']}), so nobody can be "
+                    "graded: is the machine too slow, a package missing, or a limit too tight?"
+                )
+
+
+def grade_all(found: list[Submission], known: dict[str, Problems], asked: argparse.Namespace, limits: Limits,
+              out: Path) -> int:  # fmt: skip
+    """Grade what has no result yet, then write all reports.
+
+    Args:
+        found: the submissions.
+        known: the problem sets by name.
+        asked: what the command line says.
+        limits: what a submission may use.
+        out: the folder for the results.
+
+    Returns:
+        0, or 1 if something could not be graded.
+    """
+    basis = fingerprint(known, limits, asked.set)
+    jobs = []
+    for one in found:
+        key = hashlib.sha256(json.dumps([basis, one.student, digest(one.path)]).encode()).hexdigest()[:32]
+        jobs.append(Job(one, str(out / "results" / f"{key}.json"), known, asked.set, limits))
+    new = [job for job in jobs if report.load(Path(job.result)) is None]
+    run_all(new, asked.jobs, len(jobs) - len(new))
+    results = [report.load(Path(job.result)) or not_graded(job) for job in jobs]
+    grades = out / "grades.csv"
+    for result in results:
+        report.write(out / "feedback" / report.page_name(result), report.feedback(result))
+    report.write(grades, report.table(results, grades.read_text(encoding="utf-8") if grades.exists() else ""))
+    failed = sum(result["rows"][0]["status"] == "not graded" for result in results)
+    print(f"{len(new)} graded now, {len(jobs) - len(new)} before. {grades}")
+    if failed:
+        print(f"grading: {failed} not graded; the same command tries them again", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def not_graded(job: Job) -> dict[str, Any]:
+    """What to say of a submission over which the grader itself came to an end."""
+    reason = "The grader itself stopped over this file. Run it again, or grade by hand."
+    row = {"question": "", "points": None, "of": 0.0, "status": "not graded", "reason": reason}
+    return {"student": job.submission.student, "set": job.forced, "rows": [row]}
