@@ -124,7 +124,7 @@ def choose_limits(asked: argparse.Namespace, hidden: tuple[str, ...]) -> Limits:
 
 @contextmanager
 def only_one(out: Path) -> Iterator[None]:
-    """Hold the results' folder for this command alone.
+    """Hold the results' folder for this command alone, and close it to others, such as the users that submissions are.
 
     Args:
         out: the folder for the results; made if it is not there.
@@ -133,11 +133,15 @@ def only_one(out: Path) -> Iterator[None]:
         Nothing, while it is held.
 
     Raises:
-        RefusedError: if another command has it.
+        RefusedError: if another command has it, or it is somebody else's.
     """
     import fcntl  # not on Windows
 
     (out / "results").mkdir(parents=True, exist_ok=True)
+    try:
+        out.chmod(0o700)
+    except PermissionError:
+        raise RefusedError(f"{out}: belongs to another user and cannot be closed; choose another folder") from None
     with (out / "results/.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

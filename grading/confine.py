@@ -20,7 +20,7 @@ class Limits:
     test: float = 60
     memory: int = 4 * 2**30
     disk: int = 2**28
-    processes: int = 128
+    processes: int = 64
     namespaces: bool = True
     hidden: tuple[str, ...] = ()
     """Folders that must not be seen, even where they lie in one that is needed."""
@@ -45,7 +45,9 @@ def _bubblewrap(limits: Limits) -> list[str]:
             options += ["--symlink", os.readlink(path), path]
         elif os.path.exists(path):
             options += ["--ro-bind", path, path]
-    options += ["--proc", "/proc", "--dev", "/dev", *scratch, "/dev/shm", "--remount-ro", "/dev"]
+    options += ["--proc", "/proc", "--dev", "/dev", *scratch, "/dev/shm"]
+    options += ["--ro-bind", "/dev/null", "/dev/zero"]  # memory mapped from there, no limit would count
+    options += ["--remount-ro", "/dev"]
     return ["bwrap", *options, "--remount-ro", "/", "--chdir", "/tmp", "--"]
 
 
@@ -55,6 +57,7 @@ def _view(limits: Limits, scratch: list[str]) -> list[str]:
     prefixes |= {path for path in sys.path if path.endswith("-packages")}
     prefixes |= {path for path in os.environ.get("LD_LIBRARY_PATH", "").split(":") if os.path.isabs(path)}
     prefixes |= {os.path.realpath(path) for path in prefixes}
+    prefixes -= {str(path) for path in (ROOT, *ROOT.parents, Path.home(), *Path.home().parents)}
     needed = {path for path in (*_SYSTEM, *prefixes) if os.path.exists(path)}
     needed |= {str(ROOT / name) for name in ("l2lib", "grading/__init__.py", "grading/inside")}
     hidden = {path for path in limits.hidden if any(Path(path).is_relative_to(each) for each in needed)} - needed

@@ -51,7 +51,7 @@ def check_references(known: dict[str, Problems], asked: argparse.Namespace, limi
     jobs = []
     for name in names:
         result = out / "results" / f"reference-{fingerprint({name: known[name]}, limits)}.json"
-        jobs.append(Job(Submission("", f"reference solution of {name}"), str(result), known, name, limits, True))
+        jobs.append(Job(Submission("", f"reference solution of {name}", ""), str(result), known, name, limits, True))
     run_all([job for job in jobs if report.load(Path(job.result)) is None], asked.jobs, 0)
     for job in jobs:
         for row in (report.load(Path(job.result)) or not_graded(job))["rows"]:
@@ -76,7 +76,13 @@ def grade_all(found: list[Submission], known: dict[str, Problems], asked: argpar
 
     Returns:
         0, or 1 if something could not be graded.
+
+    Raises:
+        ValueError: if there is a grades.csv that cannot be read.
     """
+    grades, memory = out / "grades.csv", out / "results/.by-hand"
+    by_hand = {f"{name}/{each}" for name, problems in known.items() for each in problems.by_hand}
+    report.filled_in(grades, memory, by_hand)  # now, too: a table that cannot be read is found before the work
     basis = fingerprint(known, limits, asked.set)
     jobs = []
     for one in found:
@@ -85,15 +91,23 @@ def grade_all(found: list[Submission], known: dict[str, Problems], asked: argpar
     new = [job for job in jobs if report.load(Path(job.result)) is None]
     run_all(new, asked.jobs, len(jobs) - len(new))
     results = [report.load(Path(job.result)) or not_graded(job) for job in jobs]
-    grades = out / "grades.csv"
+    tell_apart(results, jobs)
     for result in results:
         report.write(out / "feedback" / report.page_name(result), report.feedback(result))
-    report.write(grades, report.table(results, grades.read_text(encoding="utf-8") if grades.exists() else ""))
+    report.write(grades, report.table(results, report.filled_in(grades, memory, by_hand)))
     failed = sum(result["rows"][0]["status"] == "not graded" for result in results)
     print(f"{len(new)} graded now, {len(jobs) - len(new)} before. {grades}")
     if failed:
         print(f"grading: {failed} not graded; the same command tries them again", file=sys.stderr)
     return 1 if failed else 0
+
+
+def tell_apart(results: list[dict[str, Any]], jobs: list[Job]) -> None:
+    """Call those by their files who have one name and, as their notebooks say, answer one set."""
+    names = [(result["student"], result["set"]) for result in results]
+    for name, result, job in zip(names, results, jobs, strict=True):
+        if names.count(name) > 1:
+            result["student"] = job.submission.file
 
 
 def not_graded(job: Job) -> dict[str, Any]:

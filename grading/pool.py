@@ -3,7 +3,6 @@
 import contextlib
 import json
 import multiprocessing
-import queue
 import signal
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -16,6 +15,7 @@ from tqdm import tqdm
 from grading import processes, report
 from grading.confine import Limits
 from grading.problems import Cell, Problems
+from grading.sandbox import USERS
 from grading.score import grade, zero
 from grading.submissions import Submission, UnreadableError, belongs_to, read
 
@@ -35,10 +35,10 @@ class Job:
     reference: bool = False
 
 
-def work(job: Job, slot: int) -> None:
+def work(job: Job, number: int) -> None:
     """Grade one submission and store the result; the body of a worker process."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stop)
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, _stop)
     processes.adopt()
     import resource  # not on Windows
 
@@ -51,7 +51,7 @@ def work(job: Job, slot: int) -> None:
             problems, cells = job.known[name], list(job.known[name].cells)
         else:
             problems, cells = _content(job)
-        name, rows = problems.name, grade(problems, cells, job.limits, slot)
+        name, rows = problems.name, grade(problems, cells, job.limits, number)
     except UnreadableError as reason:
         words = str(reason)[:1].upper() + str(reason)[1:] + "."
         blank = {"question": "", "points": 0.0, "of": 0.0, "status": "unreadable", "reason": words}
@@ -80,28 +80,26 @@ def run_all(jobs: Sequence[Job], workers: int, done: int) -> None:
     context: Any = multiprocessing.get_context(_METHOD)
     if _METHOD == "forkserver":
         context.set_forkserver_preload(["grading.pool", "torch"])
-    slots: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for slot in range(workers):
-        slots.put(slot)
     living: set[Any] = set()
 
-    def one(job: Job) -> None:
-        slot = slots.get()
-        worker = context.Process(target=work, args=(job, slot), daemon=True)
+    def one(number: int, job: Job) -> None:
+        worker = context.Process(target=work, args=(job, number % USERS), daemon=True)
         try:
             worker.start()
             living.add(worker)
             worker.join(job.limits.total + job.limits.test * max(len(p.tests) for p in job.known.values()) + _GRACE)
-            worker.kill()
+            worker.terminate()
+            worker.join(_GRACE)
+            if worker.is_alive():
+                processes.end(worker.pid)
             worker.join()
         finally:
             living.discard(worker)
-            slots.put(slot)
 
     pool = ThreadPoolExecutor(workers)
     with tqdm(total=done + len(jobs), initial=done, unit="notebook") as bar:
         try:
-            for future in as_completed([pool.submit(one, job) for job in jobs]):
+            for future in as_completed([pool.submit(one, number, job) for number, job in enumerate(jobs)]):
                 future.result()
                 bar.update()
         finally:

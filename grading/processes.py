@@ -5,10 +5,12 @@ import ctypes
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36
 _STATE, _PARENT, _THREADS = 0, 1, 17
+_OWN = ("Pss_Anon", "Pss_Shmem", "SwapPss", "RssAnon", "RssShmem")
 _adopting: set[int] = set()
 
 
@@ -40,13 +42,19 @@ def family(pid: int) -> set[int]:
     return known & table.keys()
 
 
+def _counts(pid: int) -> list[str]:
+    """How a process uses memory; where the shares may not be read, what it shares counts in full."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
+
+
 def memory(pids: set[int]) -> int:
-    """Bytes that processes hold in memory of their own; what parent and child share is counted twice."""
+    """Bytes that processes hold in memory besides files; what several share is shared out among them."""
     kilobytes = 0
     for pid in pids:
         with contextlib.suppress(OSError):
-            lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
-            kilobytes += sum(int(line.split()[1]) for line in lines if line.startswith(("RssAnon", "RssShmem")))
+            kilobytes += sum(int(line.split()[1]) for line in _counts(pid) if line.startswith(_OWN))
     return 1024 * kilobytes
 
 
@@ -57,6 +65,16 @@ def threads() -> int:
         with contextlib.suppress(OSError):
             mine += int(fields[_THREADS]) * (os.stat(f"/proc/{pid}").st_uid == os.getuid())
     return mine
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Keep signals that end a test or a worker waiting, so that what is tidied up is tidied up."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM, signal.SIGTERM, signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def end(pid: int, seconds: float = 10) -> None:

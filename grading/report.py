@@ -9,6 +9,7 @@ import json
 import os
 import re
 import tempfile
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -62,17 +63,17 @@ def write(path: Path, text: str) -> None:
 
 
 def load(path: Path) -> dict[str, Any] | None:
-    """A stored result; None if there is none, or not a whole one."""
+    """What a file of results holds; None if there is none, or not a whole one."""
     try:
-        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return result if isinstance(result, dict) and "rows" in result else None
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return found if isinstance(found, dict) else None
     except (OSError, ValueError):
         return None
 
 
 def page_name(result: dict[str, Any]) -> str:
     """A file name for a student's page: the student's own name if any file system can take it."""
-    name = result["student"] + (f"-{result['set']}" if result["set"] else "")
+    name = f"{result['student']}-{result['set'] or 'unknown'}"
     if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}", name):
         return f"{name}.html"
     plain = re.sub(r"[^A-Za-z0-9_]+", "-", name).strip("-")[:60]
@@ -85,7 +86,7 @@ def feedback(result: dict[str, Any]) -> str:
     for row in result["rows"]:
         points = f"{'?' if row['points'] is None else format(row['points'], 'g')} of {row['of']:g}"
         cells = (row["question"], points, row["status"], row["reason"].replace("`", ""))
-        rows.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
+        rows.append("<tr>" + "".join(f"<td>{html.escape(printable(cell))}</td>" for cell in cells) + "</tr>")
         if row.get("answer"):
             answers.append(f"<h2>Your answer to {html.escape(row['question'])}</h2>")
             answers.append(f"<pre>{html.escape(row['answer'])}</pre>")
@@ -93,16 +94,59 @@ def feedback(result: dict[str, Any]) -> str:
     tested = sum(row["of"] for row in result["rows"] if row["points"] is not None)
     waiting = sum(row["of"] for row in result["rows"] if row["points"] is None)
     total = f"{got:g} of {tested:g} points" + (f"; {waiting:g} more are given by hand." if waiting else ".")
-    title = html.escape(f"{result['student']}: {result['set']}" if result["set"] else result["student"])
+    title = html.escape(printable(f"{result['student']}: {result['set']}" if result["set"] else result["student"]))
     return _PAGE.format(title=title, total=total, rows="\n".join(rows), answers="\n".join(answers))
 
 
-def table(results: list[dict[str, Any]], old: str = "") -> str:
-    """grades.csv. Points that a person has filled in for an answer graded by hand are kept from the old one."""
-    given = {}
-    for row in csv.DictReader(io.StringIO(old, newline="")):
-        if row.get("status") == "by hand" and row.get("points"):
-            given[row["student"], row["question"]] = row
+def filled_in(grades: Path, memory: Path, by_hand: set[str]) -> dict[str, dict[str, str]]:
+    """What people have written into grades.csv for answers graded by hand; rows that it lacks now, from earlier runs.
+
+    Args:
+        grades: the table, if there is one yet; as a spreadsheet may have saved it, with semicolons, say.
+        memory: a file that keeps what was found, for runs in which a submission cannot be read.
+        by_hand: questions that people grade, as ps1/q1-name-derive.
+
+    Returns:
+        Rows with points, by student and question.
+
+    Raises:
+        ValueError: if the table is there and cannot be read, so that writing another would lose work.
+    """
+    known: dict[str, dict[str, str]] = load(memory) or {}
+    for row in _rows(grades) if grades.exists() else []:
+        if row["question"] in by_hand and row["status"] not in ("unreadable", "not graded"):
+            known.pop(_key(row), None)
+            if row["points"]:
+                known[_key(row)] = row
+    write(memory, json.dumps(known))
+    return known
+
+
+def _rows(grades: Path) -> list[dict[str, str]]:
+    with contextlib.suppress(UnicodeDecodeError, csv.Error):
+        text = grades.read_text(encoding="utf-8-sig")
+        for delimiter in ",;\t":
+            reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+            if set(FIELDS) <= set(reader.fieldnames or []):
+                return [{name: row[name] or "" for name in FIELDS} for row in reader]
+    words = f"its columns must be {', '.join(FIELDS)}, in UTF-8. Repair it, or move it away: it is not overwritten"
+    raise ValueError(f"{grades} cannot be read: {words}")
+
+
+def _key(row: dict[str, str]) -> str:
+    return json.dumps([row["student"], row["question"]])
+
+
+def table(results: list[dict[str, Any]], given: dict[str, dict[str, str]]) -> str:
+    """grades.csv.
+
+    Args:
+        results: of all submissions.
+        given: rows that people have filled in for answers graded by hand, as ``filled_in`` returns them.
+
+    Returns:
+        The file's text.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
     writer.writeheader()
@@ -112,11 +156,16 @@ def table(results: list[dict[str, Any]], old: str = "") -> str:
             points = "" if row["points"] is None else f"{row['points']:g}"
             line = dict(zip(FIELDS, (result["student"], question, points, row["status"], row["reason"]), strict=True))
             line = {name: _harmless(value) for name, value in line.items()}
-            kept = given.get((line["student"], line["question"]), line) if row["points"] is None else line
-            writer.writerow({name: kept.get(name) or "" for name in FIELDS})
+            writer.writerow(given.get(_key(line), line) if row["points"] is None else line)
     return text.getvalue()
 
 
 def _harmless(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula that calls something: an apostrophe in front makes it text."""
-    return f"'{text}" if re.match(r"[=+\-@\t\r].*[(|!]", text, re.DOTALL) else text
+    """A cell that no spreadsheet takes for more cells, or for a formula: an apostrophe in front makes it text."""
+    text = printable(text).replace(";", ",")
+    return f"'{text}" if re.match(r"\s*[=+\-@].*[(|!]", unicodedata.normalize("NFKC", text)) else text
+
+
+def printable(text: str) -> str:
+    """A text in one line, without characters that steer a terminal or turn the direction of writing."""
+    return "".join(" " if unicodedata.category(each) in ("Cc", "Cf", "Zl", "Zp") else each for each in text)

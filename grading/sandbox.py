@@ -1,5 +1,6 @@
 """One process for a stranger's code, from its start to its certain end."""
 
+import contextlib
 import os
 import shutil
 import socket
@@ -12,7 +13,7 @@ from grading import processes
 from grading.confine import Limits, command, environment
 from grading.inside.wire import receive, send
 
-_FIRST_UID = 64_000
+_FIRST_UID, USERS = 64_000, 1_500  # the numbers that a container without root has end at 65535
 _TICK = 0.2  # seconds
 
 
@@ -23,10 +24,10 @@ class Ended(BaseException):
 class Sandbox:
     """A process inside; messages go over a socket, each with a time limit."""
 
-    def __init__(self, limits: Limits, slot: int = 0, stderr: int = subprocess.DEVNULL) -> None:
+    def __init__(self, limits: Limits, number: int = 0, stderr: int = subprocess.DEVNULL) -> None:
         self.limits = limits
         self.scratch = tempfile.mkdtemp(prefix="grade-")
-        uid = _FIRST_UID + slot
+        uid = _FIRST_UID + number
         if os.getuid() == 0 and not limits.namespaces:
             os.chown(self.scratch, uid, uid)
         self.socket, theirs = socket.socketpair()
@@ -36,7 +37,7 @@ class Sandbox:
                 env=environment(limits, self.scratch), start_new_session=True,
             )  # fmt: skip
         count = limits.processes + (processes.threads() if os.getuid() else 0)
-        self.until, self.closed = 0.0, False
+        self.until, self.looked, self.closed = 0.0, 0.0, False
         self.job = {"memory": limits.memory, "disk": limits.disk, "seconds": int(limits.total) + 1, "uid": uid,
                     "processes": count}  # fmt: skip
 
@@ -86,14 +87,16 @@ class Sandbox:
     def recv(self, n: int) -> bytes:
         """Read up to n bytes, while the time lasts and the memory of all processes inside stays in bounds."""
         while True:
-            self.socket.settimeout(max(0.01, min(_TICK, self.until - time.monotonic())))
-            try:
-                return self.socket.recv(n)
-            except TimeoutError:
-                if time.monotonic() >= self.until:
-                    self.end("it took too long")
+            now = time.monotonic()
+            if now >= self.until:
+                self.end("it took too long")
+            if now >= self.looked + _TICK:
+                self.looked = now
                 if processes.memory(processes.family(self.process.pid)) > 1.5 * self.limits.memory:
                     self.end("its processes used too much memory")
+            self.socket.settimeout(min(_TICK, self.until - now))
+            with contextlib.suppress(TimeoutError):
+                return self.socket.recv(n)
 
     def end(self, why: str) -> NoReturn:
         """Close; raise ``Ended``, always.
@@ -112,12 +115,13 @@ class Sandbox:
 
     def close(self) -> None:
         """End every process inside, and remove the scratch folder."""
-        if not self.closed:
-            self.closed = True
-            self.socket.close()
-            processes.end(self.process.pid)
-            self.process.wait()
-            shutil.rmtree(self.scratch, ignore_errors=True)
+        with processes.undisturbed():
+            if not self.closed:
+                self.closed = True
+                self.socket.close()
+                processes.end(self.process.pid)
+                self.process.wait()
+                shutil.rmtree(self.scratch, ignore_errors=True)
 
 
 def trouble(limits: Limits) -> str:

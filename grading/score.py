@@ -14,6 +14,7 @@ from grading.student import Student, builtin
 
 RIGHT, WRONG, ERROR, STOPPED, MISSING, BY_HAND = "right", "wrong", "error", "stopped", "missing", "by hand"
 UNREADABLE, PARTLY = "unreadable", "partly right"
+LONGEST = 20_000  # characters of an answer that a person reads
 DATA = "numbers, arrays, text, or lists, tuples and dicts of them"
 
 
@@ -25,14 +26,14 @@ class _Slow(BaseException):
     """The test itself takes too long with what came back."""
 
 
-def grade(problems: Problems, cells: list[Cell], limits: Limits, slot: int = 0) -> list[dict[str, Any]]:
+def grade(problems: Problems, cells: list[Cell], limits: Limits, number: int = 0) -> list[dict[str, Any]]:
     """Score a notebook.
 
     Args:
         problems: the set it answers.
         cells: the notebook's cells.
         limits: what it may use.
-        slot: a number that no other submission has at the same time.
+        number: of the submission, below ``USERS``; where the grader is root, each runs as a user of its own.
 
     Returns:
         One row for each question with tests, then one for each answer graded by hand: question, points, of, status,
@@ -43,7 +44,7 @@ def grade(problems: Problems, cells: list[Cell], limits: Limits, slot: int = 0) 
         problems.locked.get(cell.id, cell.source) if cell.kind == "code" and cell.id not in tests else None
         for cell in cells
     ]
-    student = Student(runnable, limits, slot)
+    student = Student(runnable, limits, number)
     try:
         outcomes = [(test, *check(test, student, cells)) for test in problems.tests]
     finally:
@@ -172,4 +173,6 @@ def _by_hand(name: str, points: float, cells: list[Cell]) -> dict[str, Any]:
     gone = "The cell for this answer is gone: look in the notebook."
     reason = "" if answers and not empty else "Left empty." if answers else gone
     row = {"question": name, "points": None, "of": points, "status": BY_HAND, "reason": reason}
-    return row | {"answer": "\n\n".join(answers)}
+    text = "\n\n".join(answers)
+    rest = "\n\n(The rest is left out here: look in the notebook.)" if len(text) > LONGEST else ""
+    return row | {"answer": text[:LONGEST] + rest}

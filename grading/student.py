@@ -16,11 +16,11 @@ class Student:
     Args:
         cells: code to run, in order; None for a cell that is not to be run.
         limits: what it may use.
-        slot: a number that no other submission has at the same time.
+        number: of the submission, below ``USERS``; where the grader is root, each runs as a user of its own.
     """
 
-    def __init__(self, cells: list[str | None], limits: Limits, slot: int = 0) -> None:
-        self.cells, self.limits, self.slot = list(cells), limits, slot
+    def __init__(self, cells: list[str | None], limits: Limits, number: int = 0) -> None:
+        self.cells, self.limits, self.number = list(cells), limits, number
         self.ends = time.monotonic() + limits.total
         self.trouble: dict[int, str] = {}
         """What happened in a cell, by its number, in words."""
@@ -65,7 +65,7 @@ class Student:
     def _running(self) -> Sandbox:
         """The process, after all cells have run. A cell that ends it is left out the next time."""
         while self._box is None:
-            box = Sandbox(self.limits, self.slot)
+            box = Sandbox(self.limits, self.number)
             begun = -1
             try:
                 box.send(box.job | {"cells": self.cells}, self._left(_START))
@@ -98,8 +98,11 @@ class Student:
     def _note(self, errors: Any) -> None:
         """Keep which cells stopped with an error, as far as the process can be believed."""
         for entry in errors if isinstance(errors, list) else []:
-            if isinstance(entry, list) and len(entry) == 3 and type(entry[0]) is int and type(entry[2]) is int:
-                self.trouble[entry[0]] = f"stopped with {builtin(entry[1]).__name__} in line {entry[2]}"
+            match entry:
+                case [int(number), str(kind), int(line)] if 0 <= number < len(self.cells):
+                    lines = (self.cells[number] or "").count("\n") + 1
+                    where = f" in line {line}" if 1 <= line <= lines else ""
+                    self.trouble[number] = f"stopped with {builtin(kind).__name__}{where}"
 
 
 def builtin(name: Any) -> type[Exception]:

@@ -15,6 +15,7 @@ import nbformat
 from grading.problems import Cell, Problems
 
 MAX_BYTES = 2**29
+MAX_CELLS = 1000
 
 
 class UnreadableError(Exception):
@@ -27,6 +28,8 @@ class Submission:
 
     path: str
     student: str
+    file: str
+    """Its path below the folder."""
 
 
 def find(folder: Path) -> tuple[list[Submission], list[Path]]:
@@ -43,8 +46,8 @@ def find(folder: Path) -> tuple[list[Submission], list[Path]]:
     """
     files = []
     for above, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name != ".ipynb_checkpoints")
-        files += [Path(above, name) for name in sorted(names)]
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+        files += [Path(above, name) for name in sorted(names) if not name.startswith(".")]
     notebooks = [path for path in files if path.suffix.lower() == ".ipynb"]
     names = [_student(path.relative_to(folder)) for path in notebooks]
     sets: dict[str, list[str]] = {}
@@ -54,9 +57,9 @@ def find(folder: Path) -> tuple[list[Submission], list[Path]]:
     for path, name in zip(notebooks, names, strict=True):
         clear = len(sets[name]) == 1 or (len(set(sets[name])) == len(sets[name]) and "" not in sets[name])
         whole = path.relative_to(folder).with_suffix("").as_posix()
-        found.append(Submission(str(path), _readable(name if clear else whole)))
-    others = [path for path in files if path not in set(notebooks) and not path.name.startswith(".")]
-    return found, others
+        file = _readable(path.relative_to(folder).as_posix())
+        found.append(Submission(str(path), _readable(name if clear else whole), file))
+    return found, [path for path in files if path not in set(notebooks)]
 
 
 def _student(path: Path) -> str:
@@ -118,6 +121,8 @@ def read(path: str) -> tuple[list[Cell], str]:
             notebook = nbformat.reads(file.read().decode("utf-8-sig"), as_version=4)
         cells = [_cell(cell) for cell in notebook["cells"]]
         name = notebook["metadata"].get("problem_set", "")
+        if len(cells) > MAX_CELLS:
+            raise UnreadableError(f"the notebook has {len(cells)} cells; at most {MAX_CELLS} are graded")
         return cells, name if isinstance(name, str) else ""
     except UnreadableError:
         raise
@@ -129,7 +134,12 @@ def _cell(cell: Any) -> Cell:
     marks = cell.get("metadata", {}).get("nbgrader", {})
     name = marks.get("grade_id", "") if isinstance(marks, dict) else ""
     fields = (cell.get("cell_type", ""), name, cell.get("source", ""))
-    return Cell(*(field if isinstance(field, str) else "" for field in fields))
+    return Cell(*(_writable(field) if isinstance(field, str) else "" for field in fields))
+
+
+def _writable(text: str) -> str:
+    """A text without halves of characters, which JSON may hold and no file can."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def belongs_to(path: str, cells: list[Cell], said: str, known: Collection[Problems], forced: str) -> Problems:

@@ -10,8 +10,8 @@
 #   for words. Keep the names of functions and variables, and leave the test cells where they are.
 # - **Grading:** below each answer stands a test that you can run. It tells you that you are on the way. When your work
 #   is graded, more tests run, on other numbers. Derivations and the last question are read by a person.
-# - Each question is graded by itself: a mistake in one costs nothing in another. What a function returns may be a
-#   Python number, a NumPy array or a torch tensor.
+# - Each question is graded by itself: a mistake in one costs nothing in another. Tests call your functions with numbers
+#   and NumPy arrays; what you return may be Python numbers, NumPy arrays or torch tensors.
 
 # %%
 import numpy as np
@@ -19,7 +19,7 @@ import numpy as np
 # %% [markdown]
 # ## Question 1: someone else's recipe (2 points)
 #
-# A program in Keras's manner trains a linear regression on batches of $B$ examples. It minimises the *sum* of the
+# A program written with Keras trains a linear regression on batches of $B$ examples. It minimises the *sum* of the
 # squared errors of a batch plus `L2(λ)` on the weights, that is $\lambda\lVert w\rVert^2$ without ½, by SGD with
 # momentum. You use `torch.nn.MSELoss()`, the mean over the batch, and `torch.optim.SGD` with the same momentum, and a
 # group of its own for the bias, which does not decay. Which `lr` and which `weight_decay` make your program take the
@@ -37,8 +37,8 @@ def translate(lr, l2, batch_size):
 # %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "q1-recipe-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 import numpy as np
 
-answer = np.asarray(translate(0.01, 0.3, 1), dtype=float)
-assert answer.shape == (2,), "q1: return two numbers, lr and weight_decay"
+answer = [float(part) for part in translate(0.01, 0.3, 1)]
+assert len(answer) == 2, "q1: return two numbers, lr and weight_decay"
 assert np.isclose(answer[0], 0.01, rtol=1e-4), (
     "q1: with batches of one example sum and mean are the same, and so is lr")
 ### BEGIN HIDDEN TESTS
@@ -155,7 +155,7 @@ for _ in range(10):
     w = start
     for rate, ratio in zip(rates, u, strict=True):
         w = (1 - rate * decay) * w - rate * ratio
-    answer = np.asarray(shares(rates, decay), dtype=float)
+    answer = np.asarray(shares(rates.copy(), decay), dtype=float)
     assert answer.shape == (steps + 1,), "q3: return one share for the start and one for each step"
     assert np.isclose(answer[0], np.prod(1 - rates * decay), rtol=1e-3, atol=1e-12), (
         "q3: the start's share is wrong when learning rates differ from step to step")
@@ -166,61 +166,70 @@ for _ in range(10):
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **3b (2 points).** Take $T = 10{,}000$ steps, a base rate of $10^{-3}$, $\lambda = 0.1$ and three schedules:
+# **3b (2 points).** What does a schedule do to the shares? It is an array of $T$ factors; the learning rates are the
+# base rate times these. Write a function that returns three numbers: the share of the start, $p_0$; the share of the
+# last tenth of the steps ($T$ is a multiple of ten); and the λ with which *this* schedule would leave as much of the
+# start as the constant one, all factors 1, leaves with `weight_decay`. Base rate times λ is below 0.001, and three
+# digits are enough.
 
-# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q3-data", "locked": true, "schema_version": 3, "solution": false, "task": false}
-T, base_rate, lam = 10_000, 1e-3, 0.1
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q3-memory", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def memory(schedule, base_rate, weight_decay):
+    """Share of the start, share of the last tenth, and the λ that matches the constant schedule."""
+    ### BEGIN SOLUTION
+    kept = 1 - base_rate * weight_decay * np.asarray(schedule, dtype=float)
+    late = kept[-(len(kept) // 10):]
+    # log(1 - ηλ) is nearly -ηλ, so that only the sum of the schedule counts.
+    return np.prod(kept), 1 - np.prod(late), weight_decay / np.mean(schedule)
+    ### END SOLUTION
+
+
+# %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "q3-memory-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+import numpy as np
+
+answer = [float(part) for part in memory(np.ones(10), 0.001, 0.5)]
+assert len(answer) == 3, "q3: return three numbers"
+assert np.isclose(answer[0], 0.9995**10, rtol=1e-5), (
+    "q3: ten steps that each leave 0.9995 of what is there leave 0.9995 to the tenth of the start")
+assert np.isclose(answer[2], 0.5, rtol=1e-3), (
+    "q3: for the constant schedule the λ asked for is its own")
+### BEGIN HIDDEN TESTS
+rng = np.random.default_rng(2107)
+for trial in range(9):
+    steps = 10 * int(rng.integers(100, 400))
+    rate, decay = rng.uniform(5e-4, 2e-3), rng.uniform(0.1, 0.25)
+    form = [np.linspace(rng.uniform(0.5, 1), rng.uniform(0.1, 0.4), steps),
+            np.minimum(1, np.arange(steps) / rng.uniform(0.2, 0.5) / steps),
+            np.repeat(rng.uniform(0.1, 1, 10), steps // 10)][trial % 3]
+    answer = [float(part) for part in memory(form.copy(), rate, decay)]
+    log_kept = np.log1p(-rate * decay * form)
+    assert np.isclose(answer[0], np.exp(log_kept.sum()), rtol=1e-3), (
+        "q3: the share of the start is not the product of what all steps leave, under base_rate "
+        "times the schedule")
+    assert np.isclose(answer[1], -np.expm1(log_kept[-steps // 10:].sum()), rtol=2e-3), (
+        "q3: the share of the last tenth is not the sum of the shares of the last steps, a tenth "
+        "of their number")
+    reached = np.log1p(-rate * answer[2] * form).sum() / (steps * np.log1p(-rate * decay))
+    assert np.isclose(reached, 1, rtol=2e-3), (
+        "q3: with the λ that you return the schedule does not leave as much of the start as the "
+        "constant one leaves with weight_decay")
+### END HIDDEN TESTS
+
+# %% [markdown]
+# Now a run of 10,000 steps, a base rate of $10^{-3}$, $\lambda = 0.1$ and three schedules:
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q3-run", "locked": true, "schema_version": 3, "solution": false, "task": false}
+T = 10_000
 step = np.arange(T)
 schedules = {"constant": np.ones(T),
              "cosine": (1 + np.cos(np.pi * step / T)) / 2,
              "constant, then linear": np.minimum(1, (T - step) / (0.2 * T))}
+for name, schedule in schedules.items():
+    print(f"{name:22}", *(f"{float(part):.4f}" for part in memory(schedule, 1e-3, 0.1)))
 
 # %% [markdown]
-# Put into `past` an array of shape (3, 3), a row for each schedule in this order: the share of the start, $p_0$; the
-# share of the last tenth of the steps; and the λ with which *this* schedule would leave as much of the start as the
-# constant one does with $\lambda = 0.1$ (to three digits).
-
-# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q3-past", "locked": false, "schema_version": 3, "solution": true, "task": false}
-### BEGIN SOLUTION
-past = []
-for schedule in schedules.values():
-    taken = base_rate * lam * schedule
-    kept_after = np.append(np.cumprod((1 - taken)[::-1])[::-1], 1.0)
-    late = np.sum((taken * kept_after[1:])[-T // 10:])
-    # log(1 - ηλ) is -ηλ but for a ten-thousandth of it: only the sum of the schedule counts.
-    past.append([kept_after[0], late, lam * T / schedule.sum()])
-past = np.array(past)
-### END SOLUTION
-
-# %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "q3-past-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-import numpy as np
-
-answer = np.asarray(past, dtype=float)
-assert answer.shape == (3, 3), "q3: past must have shape (3, 3), a row for each schedule"
-assert np.isclose(answer[0, 2], 0.1, rtol=2e-3), (
-    "q3: for the constant schedule the λ asked for is its own")
-### BEGIN HIDDEN TESTS
-count = np.arange(10_000)
-forms = [np.ones(10_000), 0.5 + 0.5 * np.cos(np.pi * count / 10_000),
-         np.minimum(1, (10_000 - count) / 2000)]
-for row, form in enumerate(forms):
-    left = np.exp(np.log1p(-1e-4 * form).sum())
-    assert np.isclose(answer[row, 0], left, rtol=1e-3), (
-        "q3: a share of the start is not the product of what all steps leave, under base_rate "
-        "times the schedule")
-    late = 1 - np.exp(np.log1p(-1e-4 * form[9000:]).sum())
-    assert np.isclose(answer[row, 1], late, rtol=2e-3), (
-        "q3: a share of the last tenth is not the sum of the shares of the last 1000 steps")
-    reached = np.log1p(-1e-3 * answer[row, 2] * form).sum() / (10_000 * np.log1p(-1e-4))
-    assert np.isclose(reached, 1, rtol=2e-3), (
-        "q3: with a λ of the last column that schedule does not leave as much of the start as the "
-        "constant one")
-### END HIDDEN TESTS
-
-# %% [markdown]
-# **3c (1 point, by hand).** Read your array, in three or four sentences. A recipe's λ = 0.1 was tuned under the cosine,
-# and you train at the constant rate. Which λ keeps the start's share as it was? What differs all the same, and would
-# another λ repair it?
+# **3c (1 point, by hand).** Read the table, in three or four sentences. A recipe's λ = 0.1 was tuned under the cosine,
+# and you train at the constant rate, from the same base rate and for as many steps. Which λ keeps the start's share as
+# it was? What differs all the same, and would another λ repair it?
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "q3-read", "locked": false, "points": 1, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
@@ -230,8 +239,9 @@ for row, form in enumerate(forms):
 # lowers that share only in proportion (at 0.05 it is a twentieth), and p₀ rises. So no λ repairs it: at a constant rate
 # the last minibatches stay in the weights, with their noise.
 #
-# **Rubric, 1 point.** ½ for 0.05, from the sum of the schedule. ½ for the share of the last steps, and that no λ gives
-# both (a smaller λ lowers it only in proportion).
+# **Rubric, 1 point.** ½ for 0.05, from the table or from the sum of the schedule. ½ for the share of the last steps,
+# and that no λ gives both (a smaller λ lowers it only in proportion). A wrong table that is read correctly costs
+# nothing here.
 # ### END SOLUTION
 
 # %% [markdown]
@@ -240,9 +250,9 @@ for row, form in enumerate(forms):
 # **4a (2 points, by hand).** Let all $\eta_t\lambda<1$.
 #
 # 1. Show that the shares of question 3 sum to one, under every schedule.
-# 2. Suppose $|u_t|\le1$ at every step, as it is for a gradient that does not change. Conclude that
-#    $|w_T|\le\max(|w_0|, 1/\lambda)$. Where does a weight go whose gradient stays large and never changes its sign? And
-#    where does SGD with the same λ send a lone bias $b$ with loss $\frac12(b-c)^2$?
+# 2. Suppose $|u_t|\le1$ at every step. Conclude that $|w_T|\le\max(|w_0|, 1/\lambda)$. Where does a weight go, at a
+#    constant learning rate, whose gradient never changes, so that $u_t$ is 1 or $-1$ throughout? And where does plain
+#    SGD with the same λ send a lone bias $b$ with loss $\frac12(b-c)^2$?
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "q4-walls-derive", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
@@ -253,24 +263,24 @@ for row, form in enumerate(forms):
 #
 # **2.** All shares are non-negative and sum to one, so $w_T$ is a weighted mean of $w_0$ and numbers $-u_t/\lambda$ of
 # size at most $1/\lambda$. A mean is no larger than the largest. With $u_t = \pm1$ throughout, $w$ goes to
-# $\mp1/\lambda$, whatever the gradient's size. SGD rests where $b-c+\lambda b = 0$, at $c/(1+\lambda)$, however large
-# $c$ is.
+# $\mp1/\lambda$, whatever the gradient's size: all numbers but the start are there, and the start's share goes to zero.
+# SGD rests where $b-c+\lambda b = 0$, at $c/(1+\lambda)$, however large $c$ is.
 #
 # **Rubric, 2 points.** 1 for part 1, any proof for rates that differ (½ if only for a constant rate). 1 for part 2: ½
-# for the mean with non-negative shares, ½ for both resting places, $\mp1/\lambda$ and $c/(1+\lambda)$.
+# for the bound, by a mean with non-negative shares or step by step (triangle inequality and induction); ½ for both
+# resting places, $\mp1/\lambda$ with the sign and $c/(1+\lambda)$ (¼ each).
 # ### END SOLUTION
 
 # %% [markdown]
-# **4b (2 points).** The temperatures of chapter 6, in kelvin, with a mean of $c = 283.15$. A model is all bias:
-# $\frac12(b-c)^2$ from $b = 0$. Train it with AdamW (its usual $\beta = 0.9, 0.999$ and $\epsilon = 10^{-8}$) and with
-# plain SGD, 10,000 steps each at $\eta = 0.5$, for $\lambda = 0.1$, 0.03, 0.01 and 0.001. Use `torch.optim`, or write
-# the steps out. Put the final biases into `rests`, an array of shape (4, 2): a row for each λ in this order, AdamW
-# first. PyTorch's default for AdamW is $\lambda = 0.01$, on biases too. What would the weather be?
+# **4b (2 points).** A model is all bias, with the loss $\frac12(b-c)^2$, and starts from $b = 0$. Return the bias after
+# `steps` steps of AdamW (its usual $\beta = 0.9, 0.999$ and $\epsilon = 10^{-8}$) and the bias after as many of plain
+# SGD, each with `weight_decay` λ. Use `torch.optim`, or write the steps out.
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q4-bias", "locked": false, "schema_version": 3, "solution": true, "task": false}
-### BEGIN SOLUTION
-def train_bias(lam, c=283.15, lr=0.5, steps=10_000):
-    by_adamw, by_sgd, m, v = 0.0, 0.0, 0.0, 0.0
+def train_bias(lam, c, lr, steps):
+    """Two numbers: the bias that AdamW reaches, and the one that SGD reaches."""
+    ### BEGIN SOLUTION
+    by_adamw = by_sgd = m = v = 0.0
     for t in range(1, steps + 1):
         g = by_adamw - c
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
@@ -278,52 +288,66 @@ def train_bias(lam, c=283.15, lr=0.5, steps=10_000):
         by_adamw = (1 - lr * lam) * by_adamw - lr * ratio
         by_sgd = by_sgd - lr * (by_sgd - c + lam * by_sgd)
     return by_adamw, by_sgd
+    ### END SOLUTION
 
-
-rests = np.array([train_bias(lam) for lam in (0.1, 0.03, 0.01, 0.001)])
-### END SOLUTION
 
 # %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "q4-bias-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 import numpy as np
 
-answer = np.asarray(rests, dtype=float)
-assert answer.shape == (4, 2), "q4: rests must have shape (4, 2): a row for each λ, AdamW and SGD"
-assert ((answer > 0) & (answer < 283.15)).all(), (
-    "q4: decay leaves every bias between 0 and the mean target")
+answer = [float(part) for part in train_bias(0.1, 5.0, 0.01, 1)]
+assert len(answer) == 2, "q4: return two numbers, AdamW's bias first"
+assert np.allclose(answer, [0.01, 0.05], rtol=1e-4), (
+    "q4: the first step from b = 0 is the learning rate for AdamW, times the gradient for SGD")
 ### BEGIN HIDDEN TESTS
-for row, decay in enumerate((0.1, 0.03, 0.01, 0.001)):
-    assert np.isclose(answer[row, 1], 283.15 / (1 + decay), rtol=1e-4), (
-        "q4: an SGD bias is not where loss and penalty balance, with half the squared error")
+rng = np.random.default_rng(2104)
+for _ in range(8):
+    lam, lr = 10 ** rng.uniform(-2.5, -0.5), rng.uniform(0.05, 0.5)
+    c, steps = rng.choice([-1, 1]) * rng.uniform(30, 400), int(rng.integers(5, 250))
+    answer = [float(part) for part in train_bias(lam, c, lr, steps)]
+    assert np.isclose(answer[1], c / (1 + lam) * (1 - (1 - lr * (1 + lam)) ** steps), rtol=1e-3), (
+        "q4: the bias of SGD is not where its steps lead. The gradient of loss plus penalty is "
+        "b - c + λb")
     state = np.zeros(3)  # b, m, v
-    for t in range(10_000):
-        g = state[0] - 283.15
+    for t in range(steps):
+        g = state[0] - c
         state[1:] += (0.1 * (g - state[1]), 0.001 * (g * g - state[2]))
         hat = state[1:] / (1 - 0.9 ** (t + 1), 1 - 0.999 ** (t + 1))
-        state[0] -= 0.5 * (decay * state[0] + hat[0] / (hat[1] ** 0.5 + 1e-8))
-    assert np.isclose(answer[row, 0], state[0], rtol=1e-3), (
-        "q4: an AdamW bias is not where 10,000 steps lead. AdamW's decay stands beside Adam's "
-        "step, not in its gradient, and is multiplied by lr")
+        state[0] -= lr * (lam * state[0] + hat[0] / (hat[1] ** 0.5 + 1e-8))
+    assert np.isclose(answer[0], state[0], rtol=1e-3), (
+        "q4: the bias of AdamW is not where its steps lead. Its decay stands beside Adam's step, "
+        "not in its gradient, is multiplied by lr, and takes its share of b before the step")
 ### END HIDDEN TESTS
+
+# %% [markdown]
+# The temperatures of chapter 6 have a mean of 283.15 kelvin. PyTorch's default for AdamW is $\lambda = 0.01$, on biases
+# too. What would the weather be? (500 steps do not bring AdamW quite to where 4a sends it: here the gradient shrinks on
+# the way, and $v$ remembers how large it was.)
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q4-run", "locked": true, "schema_version": 3, "solution": false, "task": false}
+for lam in (0.1, 0.03, 0.01, 0.001):
+    by_adamw, by_sgd = train_bias(lam, 283.15, 1.0, 500)
+    print(f"λ = {lam}: {float(by_adamw):.2f} K by AdamW, {float(by_sgd):.2f} K by SGD")
 
 # %% [markdown]
 # ## Question 5: which tensors decay? (3 points)
 #
-# You get a model's parameters as records `(name, module, shape, storage)`: the full name, the class of the module that
-# owns the tensor, its shape, and a number for the memory that it lives in. Two names with the same storage are one,
-# *tied*, tensor. Return a dictionary from each name to `True` (decays), `False` (does not) or `None` (no rule: ask a
-# person). The rules:
+# You get a model's parameters as records `(name, module, shape, storage)`: the full name, the class of the layer that
+# the tensor belongs to, its shape, and a number for the memory that it lives in. Return a dictionary from each name to
+# `True` (decays), `False` (does not) or `None` (no rule: ask a person). Of these rules the first that fits decides;
+# "last part" means that of the name, after its last dot:
 #
-# - The class of the owner and the *last* part of the name decide, after the last dot. Other parts of the name are
-#   chosen by people and mean nothing; rank does not decide either.
-# - Kernels and matrices of `Linear`, `Conv1d`, `Conv2d`, `LSTM`, `GRU` and `MultiheadAttention` decay. What is a bias
-#   does not: its last part has the word `bias`, where underscores separate words (`in_proj_bias`, `bias_k`,
-#   `bias_hh_l0`).
-# - Weight norm makes two tensors of one weight. Their names end in `original0`, the lengths, which do not decay, and
-#   `original1`, the direction, which does.
-# - Nothing decays that belongs to an `Embedding`, a `PReLU`, or a class that has `Norm` in its name (`LayerNorm`,
-#   `BatchNorm2d`, `LlamaRMSNorm`).
-# - Any other class: `None`.
-# - A tied tensor decays if *any* of its uses does; else `None` if any use is `None`. All its names get the same answer.
+# 1. A bias does not decay, whatever its class: the last part has the word `bias`, where underscores separate words
+#    (`in_proj_bias`, `bias_k`, `bias_hh_l0`).
+# 2. Nothing decays that belongs to an `Embedding`, a `PReLU`, or a class that has `Norm` in its name (`LayerNorm`,
+#    `BatchNorm2d`, `LlamaRMSNorm`).
+# 3. Weight norm makes two tensors of a layer's weight. The lengths, last part `original0`, do not decay. (The
+#    direction, `original1`, is treated like the weight that it stands for.)
+# 4. What else belongs to `Linear`, `Conv1d`, `Conv2d`, `LSTM`, `GRU` or `MultiheadAttention` decays.
+# 5. Any other class: `None`.
+#
+# So other parts of the name, which people choose, mean nothing, and neither does the rank. Finally, names with the same
+# storage are one, *tied*, tensor. It decays if *any* of its uses does; else the answer is `None` if any use has `None`,
+# else `False`. All its names get the same answer.
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q5-groups", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def decays(records):
@@ -333,9 +357,11 @@ def decays(records):
 
     def rule(name, module):
         last = name.split(".")[-1]
-        if module in with_matrices:
-            return "bias" not in last.split("_") and last != "original0"
-        return False if module in ("Embedding", "PReLU") or "Norm" in module else None
+        if "bias" in last.split("_") or last == "original0":
+            return False
+        if module in ("Embedding", "PReLU") or "Norm" in module:
+            return False
+        return True if module in with_matrices else None
 
     uses = {}
     for name, module, _, storage in records:
@@ -347,9 +373,8 @@ def decays(records):
 
 
 # %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "q5-groups-check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-records = [("tokens.weight", "Embedding", (50, 8), 1), ("body.0.weight", "Linear", (8, 8), 2),
-           ("body.0.bias", "Linear", (8,), 3), ("norm.weight", "LayerNorm", (4, 8), 4),
-           ("pool.query", "Pool", (8,), 5)]
+records = [("body.0.weight", "Linear", (8, 8), 1), ("body.0.bias", "Linear", (8,), 2),
+           ("norm.weight", "LayerNorm", (4, 8), 3), ("pool.query", "Pool", (8,), 4)]
 answer = decays(list(records))
 assert set(answer) == {record[0] for record in records}, (
     "q5: there must be an answer for every name")
@@ -366,11 +391,12 @@ kinds = {
                         ("weight", "Conv2d", (8, 4, 3, 3)), ("weight_hh_l0", "LSTM", (16, 4)),
                         ("weight_ih_l1", "GRU", (12, 4)),
                         ("in_proj_weight", "MultiheadAttention", (24, 8)),
-                        ("parametrizations.weight.original1", "Linear", (8, 4))]),
+                        ("parametrizations.weight.original1", "Linear", (8, 4)),
+                        ("unbiased_weight", "Linear", (8, 4))]),
     "biases": (False, [("bias", "Linear", (8,)), ("bias", "Conv2d", (8,)),
                        ("bias_hh_l0", "LSTM", (16,)), ("bias_ih_l1", "GRU", (12,)),
                        ("in_proj_bias", "MultiheadAttention", (24,)),
-                       ("bias_k", "MultiheadAttention", (1, 1, 8))]),
+                       ("bias_k", "MultiheadAttention", (1, 1, 8)), ("bias", "Router", (8,))]),
     "norms": (False, [("weight", "LayerNorm", (4, 8)), ("bias", "LayerNorm", (4, 8)),
                       ("weight", "GroupNorm", (8,)), ("weight", "BatchNorm2d", (8,)),
                       ("bias", "BatchNorm1d", (8,)), ("weight", "LlamaRMSNorm", (8,)),
@@ -379,7 +405,8 @@ kinds = {
     "lengths": (False, [("parametrizations.weight.original0", "Linear", (8, 1)),
                         ("parametrizations.weight.original0", "Conv2d", (8, 1, 1, 1))]),
     "unknown": (None, [("query", "Pool", (8,)), ("weight", "Router", (8, 4)),
-                       ("bias", "Router", (8,)), ("cls_token", "VisionModel", (1, 1, 8))]),
+                       ("parametrizations.weight.original1", "Router", (8, 4)),
+                       ("cls_token", "VisionModel", (1, 1, 8))]),
 }
 words = ["body", "prelayernorm", "rel_pos_bias", "embedding", "head", "bias", "norm", "0",
          "attention", "bias_net"]
@@ -408,19 +435,22 @@ for _ in range(20):
         "q5: weight norm's lengths decay; they have two axes or more, and are no direction")
     assert "unknown" not in wrong, (
         "q5: a class that no rule mentions must give None, whatever its tensors' names")
-tied = [("tokens.weight", "Embedding", (50, 8), 7), ("head.weight", "Linear", (50, 8), 7),
-        ("a.weight", "Embedding", (9, 2), 8), ("b.weight", "Embedding", (9, 2), 8),
-        ("c.weight", "LayerNorm", (3,), 9), ("d.gain", "Gate", (3,), 9)]
-for order in (tied, tied[::-1]):
-    answer = dict(decays(list(order)))
-    assert all(answer[name] for name in ("tokens.weight", "head.weight")), (
-        "q5: an embedding that is tied to a Linear is one tensor, and decays under both names, in "
-        "any order")
-    assert [answer[name] for name in ("a.weight", "b.weight")] == [False, False], (
-        "q5: two embeddings that share their memory do not decay")
-    assert [answer[name] for name in ("c.weight", "d.gain")] == [None, None], (
+templates = [(*template, value) for value, group in kinds.values() for template in group]
+for trial in range(30):  # two or three uses of one tensor
+    some = [templates[k] for k in rng.choice(len(templates), 2 + trial % 2, replace=False)]
+    tied = [(f"b{k}.{last}", module, shape, 7)
+            for k, (last, module, shape, _) in enumerate(some)]
+    uses = [value for *_, value in some]
+    answer = dict(decays(tied[::-1] if trial % 4 > 1 else list(tied)))
+    found = [None if answer[name] is None else bool(answer[name]) for name, *_ in tied]
+    assert True not in uses or found == [True] * len(tied), (
+        "q5: a tied tensor of which one use decays, such as an embedding tied to a Linear, decays "
+        "under all its names, in any order")
+    assert True in uses or None not in uses or found == [None] * len(tied), (
         "q5: a tied tensor that does not decay by one use, and has no rule in another, needs a "
-        "person")
+        "person, under all its names")
+    assert True in uses or None in uses or found == [False] * len(tied), (
+        "q5: a tied tensor of which no use decays does not decay")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -429,7 +459,8 @@ for order in (tied, tied[::-1]):
 # A network $f(x) = \sum_j v_j\,\mathrm{relu}(w_j^\top x+b_j)$ has free biases and the penalty
 # $\frac{\lambda_1}2\lVert W\rVert^2+\frac{\lambda_2}2\lVert v\rVert^2$. Section 5.3 says what training makes of it, in
 # a few times $1/(2\eta\lambda)$ steps. You need not wait: return weights with the *same function* and the lowest
-# penalty that rescaling its units can reach. All $w_j\ne0$, but some $v_j$ may be zero.
+# penalty that rescaling its units can reach, or come as near to as one likes. All $w_j\ne0$, but some $v_j$ may be
+# zero.
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q6-rebalance", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def rebalance(W, b, v, lam1, lam2):
@@ -463,6 +494,7 @@ for trial in range(12):
     lam1, lam2 = 10 ** rng.uniform(-3, 0, 2)
     answer = rebalance(W.copy(), b.copy(), v.copy(), lam1, lam2)
     new = [np.asarray(part, dtype=float) for part in answer]
+    assert [part.shape for part in new] == [(m, d), (m,), (m,)], "q6: keep the shapes of W, b and v"
     assert all(np.isfinite(part).all() for part in new), (
         "q6: there are NaNs or infinities: a unit with v = 0 needs no incoming weights")
     x = rng.standard_normal((50, d)) * 2
@@ -502,77 +534,100 @@ for trial in range(12):
 # power of $c$ comes out of $h_i$, and the argument fails.
 #
 # **Rubric, 2 points.** 1 for the equation with its derivation (½ for the right factor $c^{-k}$, ½ for the derivative; a
-# factor $k$ on the wrong side costs ½). ½ for counting every use. ½ for the skip connection, with the reason.
+# factor $k$ on the wrong side costs ½; the sum of (5.2) over $k$ untied copies, if it says why their gradients add up,
+# is as good). ½ for counting every use. ½ for the skip connection, with the reason.
 # ### END SOLUTION
 
 # %% [markdown]
-# **7b (2 points).** Check it, without ReLU (nothing in the argument needs it): $f(x) = v^\top W^k x$. Minimise
-# $\frac1{2n}\sum(y-f(x))^2+\frac\lambda2\lVert W\rVert^2+\frac\lambda2\lVert v\rVert^2$ with $\lambda = 0.05$ by
-# full-batch gradient descent, from a start near $W = I$, for $k = 1, 2, 3$. Go on until the norm of the whole gradient
-# is below 0.001; $\eta = 0.05$ and some thousand steps will do. (By autograd, or by hand.) Put into `recurrent` a list
-# of three pairs $(W, v)$. Then look at $\lVert W\rVert^2/\lVert v\rVert^2$.
+# **7b (2 points).** Check it, without ReLU (nothing in the argument needs it): $f(x) = v^\top W^k x$, and the same λ
+# for $W$ and $v$. Here is the objective.
 
-# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q7-data", "locked": true, "schema_version": 3, "solution": false, "task": false}
-draw = np.random.default_rng(7)
-examples = draw.standard_normal((40, 5))
-values = examples @ np.array([1.0, -0.5, 0.8, 0.3, -0.7]) + 0.3 * draw.standard_normal(40)
-
-# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q7-recurrent", "locked": false, "schema_version": 3, "solution": true, "task": false}
-### BEGIN SOLUTION
-def gradients(W, v, k, lam=0.05):
-    states = [examples]
-    for _ in range(k):
-        states.append(states[-1] @ W.T)
-    error = (states[-1] @ v - values) / len(values)
-    into_W, into_state = lam * W, np.outer(error, v)
-    for state in states[-2::-1]:
-        into_W, into_state = into_W + into_state.T @ state, into_state @ W
-    return into_W, states[-1].T @ error + lam * v
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q7-objective", "locked": true, "schema_version": 3, "solution": false, "task": false}
+import torch
 
 
-recurrent = []
-for k in (1, 2, 3):
-    start = np.random.default_rng(k)
-    W, v = np.eye(5) + 0.1 * start.standard_normal((5, 5)), 0.5 * start.standard_normal(5)
-    for _ in range(8000):
-        into_W, into_v = gradients(W, v, k)
-        W, v = W - 0.05 * into_W, v - 0.05 * into_v
-    recurrent.append((W, v))
-### END SOLUTION
+def objective(W, v, X, y, k, lam):
+    """Half the mean squared error plus the penalty; tensors W (d, d), v (d,), X (n, d), y (n,)."""
+    outputs = X @ torch.linalg.matrix_power(W, k).T @ v
+    penalty = lam / 2 * (W.square().sum() + v.square().sum())
+    return (y - outputs).square().mean() / 2 + penalty
 
-# %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "q7-recurrent-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+
+# %% [markdown]
+# Minimise it by full-batch gradient descent from $W = I$ and $v = 0$, until the norm of the whole gradient is below
+# 0.001. (η = 0.1 and a thousand steps will do. Use autograd, or write the gradients out.)
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q7-train", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def train(X, y, k, lam):
+    """W (d, d) and v (d,) at rest, for NumPy arrays X (n, d) and y (n,)."""
+    ### BEGIN SOLUTION
+    X, y = torch.tensor(X), torch.tensor(y)
+    W = torch.eye(X.shape[1], dtype=X.dtype, requires_grad=True)
+    v = torch.zeros(X.shape[1], dtype=X.dtype, requires_grad=True)
+    for _ in range(5000):
+        gradients = torch.autograd.grad(objective(W, v, X, y, k, lam), (W, v))
+        if sum(g.square().sum() for g in gradients) < 0.001**2:
+            break
+        with torch.no_grad():
+            W -= 0.1 * gradients[0]
+            v -= 0.1 * gradients[1]
+    return W.detach(), v.detach()
+    ### END SOLUTION
+
+
+# %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "q7-train-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 import numpy as np
 
-answer = [[part.detach() if hasattr(part, "detach") else part for part in pair]
-          for pair in recurrent]
-answer = [[np.asarray(part, dtype=float) for part in pair] for pair in answer]
-assert [(W.shape, v.shape) for W, v in answer] == [((5, 5), (5,))] * 3, (
-    "q7: recurrent must hold three pairs, W of shape (5, 5) and v of shape (5,)")
-### BEGIN HIDDEN TESTS
+
+def trained(X, y, k, lam):
+    parts = train(X.copy(), y.copy(), k, lam)
+    return [np.asarray(part.detach() if hasattr(part, "detach") else part, dtype=float)
+            for part in parts]
+
+
 rng = np.random.default_rng(7)
-X = rng.standard_normal((40, 5))
-y = X @ np.array([1.0, -0.5, 0.8, 0.3, -0.7]) + 0.3 * rng.standard_normal(40)
-for k, (W, v) in enumerate(answer, start=1):
+X = rng.standard_normal((30, 3))
+y = X @ np.array([0.7, -0.4, 0.6]) + 0.2 * rng.standard_normal(30)
+W, v = trained(X, y, 1, 0.1)
+assert (W.shape, v.shape) == ((3, 3), (3,)), "q7: return W of shape (d, d) and v of shape (d,)"
+assert np.isclose(np.sum(W**2), np.sum(v**2), rtol=0.1), (
+    "q7: with k = 1 this is a usual network, and (5.2) holds at rest")
+### BEGIN HIDDEN TESTS
+rng = np.random.default_rng(2108)
+for k in (1, 2, 3):
+    X, w, lam = rng.standard_normal((30, 3)), rng.standard_normal(3), rng.uniform(0.08, 0.16)
+    y = X @ w / np.linalg.norm(w) + 0.2 * rng.standard_normal(30)
+    W, v = trained(X, y, k, lam)
     powers = [np.linalg.matrix_power(W, i) for i in range(k + 1)]
     residual = X @ powers[k].T @ v - y
     assert np.mean(residual**2) < 0.5 * np.mean(y**2), (
-        "q7: one of the networks explains less than half of the targets. Is it f(x) = vᵀWᵏx, and "
-        "did it start near W = I with a v that is not zero?")
-    slope = X.T @ residual / 40  # derivative of the loss with respect to the row vector vᵀWᵏ
-    into_v = powers[k] @ slope + 0.05 * v
-    into_W = sum(np.outer(powers[i].T @ v, powers[k - 1 - i] @ slope) for i in range(k)) + 0.05 * W
-    size = np.sqrt(np.sum(into_W**2) + np.sum(into_v**2))
-    assert size < 5e-3, (
-        "q7: one of the networks is not at rest: the gradient of loss plus penalty is not near "
-        "zero. Train longer, or check ½, λ on both W and v, and the mean over examples")
+        "q7: a network explains less than half of the targets. Is it f(x) = vᵀWᵏx, and did it "
+        "start at W = I and v = 0?")
+    slope = X.T @ residual / len(y)  # derivative of the loss with respect to the row vector vᵀWᵏ
+    into_v = powers[k] @ slope + lam * v
+    into_W = sum(np.outer(powers[i].T @ v, powers[k - 1 - i] @ slope) for i in range(k)) + lam * W
+    assert np.sqrt(np.sum(into_W**2) + np.sum(into_v**2)) < 2e-3, (
+        "q7: a network is not at rest: the gradient of loss plus penalty is not near zero. Train "
+        "longer, or check ½, λ on both W and v, and the mean over examples")
 ### END HIDDEN TESTS
+
+# %% [markdown]
+# Does $\lVert W\rVert^2/\lVert v\rVert^2$ come out as you said?
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q7-run", "locked": true, "schema_version": 3, "solution": false, "task": false}
+draw = np.random.default_rng(0)
+examples = draw.standard_normal((30, 3))
+values = examples @ np.array([0.5, -0.5, 0.7]) + 0.2 * draw.standard_normal(30)
+for k in (1, 2, 3):
+    W, v = train(examples, values, k, 0.1)
+    print(f"k = {k}: {float((W**2).sum() / (v**2).sum()):.2f}")
 
 # %% [markdown]
 # ## Question 8: when is dividing by the size right? (3 points, open)
 #
 # Chapter 5 found that under the plain sum one λ serves networks of every width, and that under the mean it does not.
-# That was a network written in one way. Many programs put a factor on the output, so that wide networks start with
-# outputs of a usual size:
+# That was a network written in one way. Many programs put a factor on the output, so that outputs do not grow with the
+# width when training begins:
 #
 # $$f(x) = m^{-p}\sum_{j=1}^m v_j\,\mathrm{relu}(w_j^\top x),\qquad p = \tfrac12 \text{ or } p = 1.$$
 #
@@ -600,7 +655,8 @@ for k, (W, v) in enumerate(answer, start=1):
 # seeds, full-batch, to the minimum; compare predictions on the examples for λ carried over by the rule and for λ
 # unchanged. The rule is refuted if they differ by more than two runs of one width do.
 #
-# **Rubric, 3 points.** 1 for the rate $m^p\sqrt{\lambda_1\lambda_2}$ or an equal argument, and both laws. 1 for finding
-# $p = 1$ for the mean, with the reason. 1 for two things to look for and a test with a control and a result that would
-# refute the rule.
+# **Rubric, 3 points.** 1 for the rate $m^p\sqrt{\lambda_1\lambda_2}$ or an equal argument, and both laws (½ for one
+# of them, or for both found by experiment only). 1 for finding $p = 1$ for the mean, with the reason (½ without). 1 for
+# two things to look for (½) and a test with a control and a result that would refute the rule (½). Other good things to
+# look for count as well, such as a summed loss.
 # ### END SOLUTION

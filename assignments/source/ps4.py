@@ -36,8 +36,8 @@ from l2lib.datasets import load
 # $\sqrt{\hat v}=\sigma$. The step at $\alpha w$ is then $\eta\,\frac{\hat m}{\sqrt{\hat v}+\varepsilon}$ with $\hat m$
 # and $\sqrt{\hat v}$ both $\frac1\alpha$ times what they were.
 #
-# Find the local exponent, $\frac{d\ln\theta}{d\ln\alpha}$, of the (small) angle as a function of α. Where does a weight
-# that grows end up?
+# Find the local exponent, $\frac{d\ln\theta}{d\ln\alpha}$, of the (small) angle as a function of α. Only the exponent
+# is tested. But ask yourself: whose exponent has a weight that grows and grows, Adam's or SGD's?
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q1-slope", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def slope(alpha, sigma, eps):
@@ -52,7 +52,7 @@ def slope(alpha, sigma, eps):
         d ln θ / d ln α, for each α.
     """
     ### BEGIN SOLUTION
-    # θ ∝ (1/α) / (σ/α + ε) / α = 1 / (α (σ + εα))
+    # θ ∝ (1/α) / (σ/α + ε) / α = 1 / (α (σ + εα)): a weight that grows ends up with SGD's exponent
     return -1 - eps * alpha / (sigma + eps * alpha)
     ### END SOLUTION
 
@@ -80,9 +80,10 @@ for _ in range(6):
 # ## Question 2: λ from a log (2 points)
 #
 # Somebody sends you the log of a normalised layer: its norm before each of $T$ steps and after the last, and its
-# gradient's norm at each step. You know η, and that it was SGD without momentum, with the penalty in the gradient as in
-# `torch.optim.SGD`. Nobody remembers λ. Get it from (8.5), which holds at every step, at rest or not. The log has four
-# significant digits, so no single step will do; and $\eta\lambda$ may be as large as 0.2, so do not drop its square.
+# gradient's norm at each step. You know η, and that it was SGD without momentum, with the penalty in the gradient as
+# in `torch.optim.SGD`. Nobody remembers λ. Get it from (8.5), which holds at every step, at rest or not. The log has
+# four significant digits, so a single step will not do: use them all. And $\eta\lambda$ may be as large as 0.2, so do
+# not drop its square.
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q2-log", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def decay_from_log(norms, gradient_norms, lr):
@@ -131,11 +132,14 @@ for lr, decay, steps, start in ((0.1, 0.03, 4000, 1.0), (0.5, 0.02, 2000, 6.0),
 # Chapter 8 asks for the angle at rest, with $G$ steady. Here is something that holds always: SGD without momentum, any
 # schedule $\eta_t$ with $\eta_t\lambda<1$, any gradients, at rest or not.
 #
-# **a)** (3 points, by hand) 1. Show from the triangle behind (8.5) that $\lVert w_{t+1}\rVert\cos\theta_t =
-# (1-\eta_t\lambda)\lVert w_t\rVert$. 2. Derive what $\sum_t(-\ln\cos\theta_t)$ is over a whole run, in terms of the
-# schedule, λ and the norms at both ends only. Write it for small angles as well. 3. Two runs have $\sum_t\theta_t^2=10$
-# each. The first keeps its norm. What is its $\lambda\sum_t\eta_t$? The second has no decay. By how much does its norm
-# grow, and its effective learning rate at constant η fall?
+# **a)** (3 points, by hand)
+#
+# 1. Show from the triangle behind (8.5) that $\lVert w_{t+1}\rVert\cos\theta_t = (1-\eta_t\lambda)\lVert w_t\rVert$.
+# 2. Derive what $\sum_t(-\ln\cos\theta_t)$ is over a whole run, in terms of the schedule, λ and the norms at both
+#    ends only. Write it for small angles and small $\eta_t\lambda$ as well.
+# 3. Two runs have $\sum_t\theta_t^2=10$ each; take the small-angle form. The first ends with the norm that it began
+#    with. What is its $\lambda\sum_t\eta_t$? The second has no decay. By which factor does its norm grow, and its
+#    effective learning rate $\eta/\lVert w\rVert^2$ fall, at constant η?
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "q3-budget-derive", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
@@ -151,8 +155,10 @@ for lr, decay, steps, start in ((0.1, 0.03, 4000, 1.0), (0.5, 0.02, 2000, 6.0),
 # 3. The first: $\lambda\sum\eta_t=5$. The second: the norm must grow by $e^5\approx148$, and $\eta/\lVert w\rVert^2$
 #    falls by $e^{10}\approx22{,}000$. Without decay a long way can only be paid for with length.
 #
-# *Rubric.* 1 point each: 1. the right triangle with its legs named; 2. the sum with both terms (half), and the
-# approximation (half); 3. 5 (half), $e^5$ and $e^{10}$ (half; numbers to two digits).
+# *Rubric.* 1 point each: 1. the right triangle with its legs named, or an inner product of the new weight with $w_t$
+# (half for the formula without $g_t\perp w_t$); 2. the sum with both terms (half), and the approximation (half); 3. 5
+# (half), $e^5$ and $e^{10}$ (a quarter each, as powers or as numbers to two digits). Whoever has a wrong sum in 2 and
+# draws the right conclusions from it in 3 gets the point for 3.
 # ### END SOLUTION
 
 # %% [markdown]
@@ -178,8 +184,9 @@ def turn_budget(lrs, decay, first, last):
 # %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "q3-budget-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 import numpy as np
 
-assert np.allclose(float(turn_budget(np.full(10, 0.1), 0.0, 1.5, 3.0)), np.log(2), rtol=1e-3), (
-    "q3: without decay only the growth of the norm counts")
+turned = -np.log(np.cos(np.pi / 4))
+assert np.allclose(float(turn_budget(np.array([0.5]), 0.0, 1.0, 2**0.5)), turned, rtol=1e-3), (
+    "q3: a single step without decay, from (1, 0) to (1, 1), turns by 45 degrees")
 assert float(turn_budget(np.full(10, 0.1), 0.2, 2.0, 2.0)) > 0, (
     "q3: a weight that decays and keeps its norm must turn")
 ### BEGIN HIDDEN TESTS
@@ -201,13 +208,14 @@ for steps, decay, top in ((50, 0.3, 0.8), (200, 0.05, 0.6), (30, 0.0, 0.3), (80,
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## Question 4: decay now and then (3 points)
+# ## Question 4: decay now and then (2 points)
 #
-# Decay costs a pass over all weights. Large embedding tables therefore decay only every $k$ steps, and then $k$ times
-# as much: $w\leftarrow(1-k\eta\lambda)\,w$ *after* every $k$-th step. Let the step be that of normalised SGD:
-# perpendicular to $w$ and of length η, always. After a long time the norms repeat themselves every $k$ steps.
+# Decay costs a pass over all weights. Suppose that you decay only every $k$ steps, and then $k$ times as much:
+# $w\leftarrow(1-k\eta\lambda)\,w$ *after* every $k$-th step. Let the step be that of normalised SGD: perpendicular to
+# $w$ and of length η, always. After a long time the norms repeat themselves every $k$ steps. Find them.
 #
-# **a)** (2 points) Find them.
+# (From the largest over the smallest you see how large a $k$ you can afford: a step turns the weight by an angle of
+# tangent $\eta/r$.)
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q4-cycle", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def cycle(lr, decay, k):
@@ -252,56 +260,7 @@ for k in (1, 2, 5, 12):
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **b)** (1 point) A step turns the weight by an angle of tangent $\eta/r$, so within a cycle the turn varies as the
-# norm does. Which is the largest $k$ for which the largest norm of the cycle is at most `ratio` times the smallest?
-
-# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q4-interval", "locked": false, "schema_version": 3, "solution": true, "task": false}
-def largest_interval(lr, decay, ratio):
-    """Largest k, kηλ < 1, whose cycle has norms within a ratio.
-
-    Args:
-        lr: η.
-        decay: λ > 0, with ηλ < 1.
-        ratio: largest norm over smallest norm that is allowed, ≥ 1.
-
-    Returns:
-        k, a whole number ≥ 1.
-    """
-    ### BEGIN SOLUTION
-    k = 1
-    while (k + 1) * lr * decay < 1:
-        shrink = (1 - (k + 1) * lr * decay) ** 2
-        if 1 + k / (k + 1) * (1 - shrink) / shrink > ratio**2:
-            break
-        k += 1
-    return k
-    ### END SOLUTION
-
-# %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "q4-interval-check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-import numpy as np
-
-assert int(largest_interval(0.1, 0.1, 1.0)) == 1, "q4: constant norms need decay at each step"
-assert int(largest_interval(0.1, 0.01, 1.1)) > int(largest_interval(0.1, 0.1, 1.1)), (
-    "q4: a smaller ηλ allows more steps between decays")
-### BEGIN HIDDEN TESTS
-rng = np.random.default_rng(45)
-for _ in range(5):
-    product, ratio, lr = 10 ** rng.uniform(-3, -1), rng.uniform(1.05, 1.6), rng.uniform(0.01, 1)
-    best = 0
-    for k in range(1, int(1 / product) + 2):
-        if k * product >= 1:
-            break
-        r2 = (1 - k * product) ** 2 * k / (1 - (1 - k * product) ** 2)
-        if (r2 + k - 1) / r2 > ratio**2:
-            break
-        best = k
-    assert int(largest_interval(lr, product / lr, ratio)) == best, (
-        "q4: not the largest k; compare the last of the k norms with the first, and take the last "
-        "k that keeps the ratio, not the first that breaks it")
-### END HIDDEN TESTS
-
-# %% [markdown]
-# ## Question 5: a λ that does nothing (2 points)
+# ## Question 5: a λ that does nothing (3 points)
 #
 # LARS and LAMB scale each layer's step to the length of its weights. Let decay be part of what is scaled:
 #
@@ -309,8 +268,8 @@ for _ in range(5):
 # \lVert g\rVert=\frac{G}{\lVert w\rVert},\quad g\perp w.$$
 #
 # So every step is $\eta\lVert w\rVert$ long. Where does the norm rest, and by which angle does a step turn the weight
-# there? Draw the triangle of $w$, the step and the new weight, which is as long as the old one. Then ask what is left
-# of λ.
+# there? (The angle is 1 point, the norm 2.) Draw the triangle of $w$, the step and the new weight, which at rest is as
+# long as the old one. Then ask what is left of λ.
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q5-trust", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def trust_rest(lr, decay, G):
@@ -330,31 +289,38 @@ def trust_rest(lr, decay, G):
     return norm, 2 * np.arcsin(lr / 2)
     ### END SOLUTION
 
-# %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "q5-trust-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "q5-trust-check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 import numpy as np
 
-norm, angle = trust_rest(0.1, 0.01, 2.0)
-assert 0 < float(angle) < 0.2, "q5: for small η the angle is about η"
-assert float(trust_rest(0.1, 0.02, 2.0)[0]) < float(norm), "q5: a larger λ means a smaller norm"
+angle = float(trust_rest(0.1, 0.01, 2.0)[1])
+assert 0 < angle < 0.2, "q5: for small η the angle is about η"
 ### BEGIN HIDDEN TESTS
 rng = np.random.default_rng(46)
-for lr in (0.1, 0.3, 0.8):
+for lr in (0.15, *rng.uniform(0.3, 1, 3)):
+    decay, G = rng.uniform(0.05, 1), rng.uniform(0.5, 4)
+    angle = float(trust_rest(lr, decay, G)[1])
+    assert np.allclose(abs(np.exp(1j * angle) - 1), lr, rtol=1e-3), (
+        "q5: wrong angle; two sides of the triangle have the length of the weight, the third is "
+        "the step")
+### END HIDDEN TESTS
+
+# %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "q5-trust-more", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+import numpy as np
+
+norms = [float(trust_rest(0.1, decay, 2.0)[0]) for decay in (0.01, 0.02)]
+assert norms[0] > norms[1] > 0, "q5: a larger λ means a smaller norm"
+### BEGIN HIDDEN TESTS
+rng = np.random.default_rng(49)
+for lr in (0.15, *rng.uniform(0.3, 1, 3)):
     decay, G = rng.uniform(0.05, 1), rng.uniform(0.5, 4)
     w = rng.standard_normal(8)
     for _ in range(int(60 / lr**2)):
-        before = w
         r = np.linalg.norm(w)
         g = rng.standard_normal(8)
         g -= (g @ w) / r**2 * w
         u = G / r * g / np.linalg.norm(g) + decay * w
         w = w - lr * r * u / np.linalg.norm(u)
-    r = np.linalg.norm(w)
-    turned = np.arccos(w @ before / r / np.linalg.norm(before))
-    norm, angle = (float(x) for x in trust_rest(lr, decay, G))
-    assert np.allclose(angle, turned, rtol=2e-3), (
-        "q5: the angle differs from that of a long run; two sides have the length of the weight, "
-        "the third is the step")
-    assert np.allclose(norm, r, rtol=2e-3), (
+    assert np.allclose(float(trust_rest(lr, decay, G)[0]), np.linalg.norm(w), rtol=2e-3), (
         "q5: the norm differs from that of a long run; which part of the step points inwards, and "
         "which part must?")
 ### END HIDDEN TESTS
@@ -373,8 +339,9 @@ for lr in (0.1, 0.3, 0.8):
 # (9.3) and (9.4) do, and leave momentum alone.
 #
 # **a)** (2 points, by hand) Show that under SGD, at rest, the cosine between the direction of now and that $k$ steps
-# later is $(1-\eta\lambda)^k$ on average. Then find how η and λ must change with $f$ under SGD and under AdamW. Both
-# rules have names in the literature on batch sizes; if you know them, say which they are.
+# later is $(1-\eta\lambda)^k$ on average. (Write $w_{t+k}$ as a sum. What do the gradients to come add along $w_t$?)
+# Then find how η and λ must change with $f$ under SGD and under AdamW, whose memory fades by $1-\eta\lambda$ a step
+# as well. Both rules have names in the literature on batch sizes; if you know them, say which they are.
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "q6-batch-derive", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
@@ -389,12 +356,13 @@ for lr in (0.1, 0.3, 0.8):
 # $\sqrt f\,\lambda$, the *square-root* rule, here with its λ.
 #
 # *Rubric.* 1 point: $a^k$, with the reason why the gradients' part averages out (half without a reason). 1 point: both
-# rules from the two conditions, half each. The names are not needed.
+# rules from the two conditions, half each. Whoever keeps the memory in steps instead of examples, and goes on correctly
+# from there, gets half of the second point. The names are not needed.
 # ### END SOLUTION
 
 # %% [markdown]
-# **b)** (2 points) In code, and for Adam with L2 as well. There the penalty shrinks an entry by $\eta\lambda/\sigma_i$
-# a step (section 9.5), and this is what its memory goes by.
+# **b)** (2 points) In code: 1 point for both rules, and 1 for Adam with L2. There the penalty shrinks an entry by
+# $\eta\lambda/\sigma_i$ a step (section 9.5), and this is what its memory goes by.
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q6-batch", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def for_batch(optimizer, lr, decay, factor):
@@ -415,39 +383,52 @@ def for_batch(optimizer, lr, decay, factor):
     return lr * factor ** powers[0], decay * factor ** powers[1]
     ### END SOLUTION
 
-# %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "q6-batch-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "q6-batch-check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 import numpy as np
 
-for optimizer in ("sgd", "adamw", "adam"):
-    lr, decay = for_batch(optimizer, 0.1, 0.02, 1.0)
-    assert np.allclose([float(lr), float(decay)], [0.1, 0.02], rtol=1e-3), (
+for optimizer in ("sgd", "adamw"):
+    same = [float(x) for x in for_batch(optimizer, 0.1, 0.02, 1.0)]
+    assert np.allclose(same, [0.1, 0.02], rtol=1e-3), (
         "q6: the same batch size needs the same η and λ")
     assert float(for_batch(optimizer, 0.1, 0.02, 4.0)[0]) > 0.1, (
         "q6: a larger batch allows a larger learning rate")
 ### BEGIN HIDDEN TESTS
-def rest(optimizer, lr, decay, G, d=100):
-    """Norm, and loss of memory per step."""
-    if optimizer == "sgd":
-        return (lr * G**2 / 2 / decay) ** 0.25, lr * decay
-    if optimizer == "adamw":
-        return (lr * d / 2 / decay) ** 0.5, lr * decay
+rng = np.random.default_rng(47)
+for factor in (0.25, *rng.uniform(2, 16, 3)):
+    lr, decay = rng.uniform(0.001, 0.003, 2)  # so small that exact forms of (8.6) fit as well
+    new = [float(x) for x in for_batch("sgd", lr, decay, factor)]
+    product, quotient = new[0] * new[1] / (lr * decay), new[0] / new[1] / (lr / decay)
+    assert np.allclose([product, quotient], [factor, factor], rtol=2e-3), (
+        "q6: wrong for SGD; memory or norm changes, in (8.6) G² falls with the batch size")
+    new = [float(x) for x in for_batch("adamw", lr, decay, factor)]
+    product, quotient = new[0] * new[1] / (lr * decay), new[0] / new[1] / (lr / decay)
+    assert np.allclose([product, quotient], [factor, 1], rtol=2e-3), (
+        "q6: wrong for AdamW; memory or norm changes, in (9.3) the norm does not know G")
+### END HIDDEN TESTS
+
+# %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "q6-batch-more", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+import numpy as np
+
+same = [float(x) for x in for_batch("adam", 0.1, 0.02, 1.0)]
+assert np.allclose(same, [0.1, 0.02], rtol=1e-3), (
+    "q6: the same batch size needs the same η and λ")
+assert float(for_batch("adam", 0.1, 0.02, 4.0)[0]) > 0.1, (
+    "q6: a larger batch allows a larger learning rate")
+### BEGIN HIDDEN TESTS
+def rest(lr, decay, G, d=100):
+    """Norm under Adam with L2, and loss of memory per step, of even entries."""
     r = (lr * G * d**0.5 / 2 / decay) ** (1 / 3)
     return r, lr * decay / (G / r / d**0.5)
 
 
-rng = np.random.default_rng(47)
-for optimizer in ("sgd", "adamw", "adam"):
-    for factor in (0.25, 3.0, 16.0):
-        lr, decay, G = rng.uniform(0.01, 0.1), rng.uniform(0.01, 0.1), rng.uniform(0.5, 3)
-        new = [float(x) for x in for_batch(optimizer, lr, decay, factor)]
-        (r, loss), (new_r, new_loss) = (rest(optimizer, lr, decay, G),
-                                        rest(optimizer, *new, G / factor**0.5))
-        fits = np.allclose([new_r, new_loss], [r, factor * loss], rtol=2e-3)
-        assert fits or optimizer != "sgd", (
-            "q6: wrong for SGD; memory or norm changes, in (8.6) G² falls with the batch size")
-        assert fits or optimizer != "adamw", (
-            "q6: wrong for AdamW; memory or norm changes, in (9.3) the norm does not know G")
-        assert fits, "q6: wrong for Adam with L2; memory or norm changes, σ and S fall too"
+rng = np.random.default_rng(50)
+for factor in (0.25, *rng.uniform(2, 16, 3)):
+    lr, decay = rng.uniform(0.001, 0.003, 2)
+    G = rng.uniform(0.5, 3)
+    r, loss = rest(lr, decay, G)
+    new = [float(x) for x in for_batch("adam", lr, decay, factor)]
+    assert np.allclose(rest(*new, G / factor**0.5), [r, factor * loss], rtol=2e-3), (
+        "q6: wrong for Adam with L2; memory or norm changes, σ and S fall too")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -559,6 +540,9 @@ run = {"lrs": rates, "norms": lengths, "angles": turns}
 
 # %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "q7-run-check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 import numpy as np
+import torch
+
+from l2lib.datasets import load
 
 lrs, norms, angles = (np.asarray(run[name], dtype=float) for name in ("lrs", "norms", "angles"))
 assert lrs.shape == (600,) and norms.shape == (601,) and angles.shape == (600,), (
@@ -566,10 +550,25 @@ assert lrs.shape == (600,) and norms.shape == (601,) and angles.shape == (600,),
 ### BEGIN HIDDEN TESTS
 assert np.allclose(lrs, 0.4 * np.cos(np.pi * np.arange(600) / 1200) ** 2, atol=1e-5), (
     "q7: the rates are not half a cosine from 0.4 at t = 0")
-start = np.linalg.norm(np.random.default_rng(8).standard_normal((64, 32)) / 8)
-assert np.allclose(norms[0], start, rtol=1e-4), "q7: the run does not start from W0"
+rng, digits = np.random.default_rng(8), load("digits")
+w = torch.tensor(rng.standard_normal((64, 32)) / 8, requires_grad=True)
+V, first = torch.tensor(rng.standard_normal((32, 10)) / 4), []
+optimizer = torch.optim.SGD([w], lr=0.4, weight_decay=0.05)
+for t in range(40):  # the beginning, from scratch; the rest must fit together
+    optimizer.param_groups[0]["lr"] = 0.4 * np.cos(np.pi * t / 1200) ** 2
+    batch = rng.choice(len(digits.y), 32, replace=False)
+    z = torch.tensor(digits.X[batch] / 16) @ w
+    z = (z - z.mean(0)) / ((z - z.mean(0)) ** 2).mean(0).sqrt()
+    first.append(w.norm().item())
+    optimizer.zero_grad()
+    torch.nn.functional.cross_entropy(torch.relu(z) @ V, torch.tensor(digits.y[batch])).backward()
+    optimizer.step()
+assert np.allclose(norms[0], first[0], rtol=1e-4), "q7: the run does not start from W0"
+assert np.allclose(norms[:40], first, rtol=2e-3), (
+    "q7: the first steps are not those of the setting, with its matrices, its minibatches, the "
+    "rates of the cosine and λ = 0.05")
 shrunk = (1 - 0.05 * lrs) * norms[:-1] / norms[1:]
-assert np.allclose(np.cos(angles), shrunk, atol=1e-4), (
+assert np.allclose(np.cos(angles)[:540], shrunk[:540], atol=1e-5), (
     "q7: norms and angles do not belong to one run of SGD with these rates and λ = 0.05")
 late = np.sqrt((angles[240:480] ** 2).mean() / (np.arccos(1 - 0.05 * lrs[240:480]) ** 2).mean())
 assert 0.6 < late < 1.2 and norms.std() > 0.01, "q7: this is not the run of the setting"
@@ -577,9 +576,13 @@ assert 0.6 < late < 1.2 and norms.std() > 0.01, "q7: this is not the run of the 
 
 # %% [markdown]
 # **c)** (2 points, by hand) The next cell compares the angles of your run with those at rest, in each fifth of the run.
-# Read it. Why is the first number below one? Why is the last so far below one, although η is smallest there? By (8.8)
-# the norm needs time. Estimate from it at which step the norm stops keeping up, and compare with the picture. What do
-# you expect of the run's last fifth if all is four times as long?
+# Read it, and look at `run["norms"]`. Four questions, two or three sentences each:
+#
+# 1. Why is the first number below one?
+# 2. Why is the last so far below one, although η is smallest there?
+# 3. By (8.8) the norm needs time; as η changes, $\eta t$ there becomes a sum of $\eta_t$. Estimate from it at which
+#    step the norm stops keeping up, and compare with the picture.
+# 4. What do you expect of the run's last fifth if all is four times as long?
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "given-picture", "locked": true, "schema_version": 3, "solution": false, "task": false}
 rest = np.arccos(1 - 0.05 * np.asarray(run["lrs"]))
@@ -598,37 +601,44 @@ figures.show(fig, "Angle per step on a logarithmic axis over 600 steps of a cosi
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "q7-lag-derive", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
-# First fifth: the initial norm, 5.8, is more than twice what it is later, so steps turn too little until decay has
-# shortened the weights: a warm-up that nobody asked for.
+# 1. The initial norm, 5.8, is more than twice what it is later, so steps turn too little until decay has shortened
+#    the weights: a warm-up that nobody asked for.
+# 2. At rest the angle falls as $\sqrt\eta$ and the norm as $\eta^{1/4}$. But the norm can only fall by decay, at the
+#    rate $\eta_t\lambda$, and that fades too. Once it stands still the angle is $\eta_tG/r^2$ with a fixed $r$: it
+#    falls as η itself, and over the angle at rest as $\sqrt{\eta_t}$.
+# 3. Near the end $\eta_t\approx0.4\,\frac{\pi^2}4(s/600)^2$ with $s$ steps to go. What is left of (8.8)'s exponent,
+#    $4\lambda\sum\eta$, is about $4\cdot0.05\cdot0.4\cdot\frac{\pi^2}{12}s^3/600^2$, and it is one at $s\approx176$:
+#    from about step 420 on. In the picture the curves part at 350 to 400, and at 420 to 450 the angle is about three
+#    quarters of that at rest.
+# 4. By the same formula $s$ grows only as $T^{2/3}$. In a run four times as long the share of the last phase is
+#    smaller by $4^{-1/3}=0.63$, and the last fifth comes nearer to one (about 0.7 instead of 0.5 if you try it).
 #
-# Last fifth: at rest the angle falls as $\sqrt\eta$ and the norm as $\eta^{1/4}$. But the norm can only fall by decay,
-# at the rate $\eta_t\lambda$, and that fades too. Once it stands still the angle is $\eta_tG/r^2$ with a fixed $r$: it
-# falls as η itself, and over the angle at rest as $\sqrt{\eta_t}$. Near the end
-# $\eta_t\approx0.4\,\frac{\pi^2}4(s/600)^2$ with $s$ steps to go. What is left of (8.8)'s exponent, $4\lambda\sum\eta$,
-# is about $4\cdot0.05\cdot0.4\cdot\frac{\pi^2}{12}s^3/600^2$, and it is one at $s\approx176$: from about step 420 on,
-# about where the curves part. By the same formula $s$ grows only as $T^{2/3}$. In a run four times as long the share of
-# the last phase is smaller by $4^{-1/3}=0.63$, and the last fifth comes nearer to one (0.72 if you try it).
-#
-# *Rubric.* Half a point each: the first fifth, from a start that is too long; the last, as the norm cannot fall as fast
-# as its rest does, since decay acts at $\eta_t\lambda$; an estimate of the step by comparing the time that is needed
-# with what is left (anything from 350 to 500 with its reason); a longer run keeps up better.
+# *Rubric.* Half a point each: 1. a start that is too long; 2. the norm cannot fall as fast as its rest does, since
+# decay acts at $\eta_t\lambda$ (that η is small at the end is not enough); 3. an estimate of the step by comparing
+# the time that is needed with what is left; 4. a longer run keeps up better, with a reason. In 3 the answer depends
+# on what is compared, as the norm falls behind by and by: $4\lambda\sum\eta=1$ over what is left gives step 422,
+# $1/(4\eta\lambda)$ equal to the steps left 477, $1/(\eta\lambda)$ equal to them 400, $\lambda\sum\eta=1$ over what
+# is left 310. Anything from 300 to 500 counts if such a reason stands beside it; a step that is only read off the
+# picture does not.
 # ### END SOLUTION
 
 # %% [markdown]
 # ## Question 8: signs (open, 2 points, by hand)
 #
 # Sign descent with momentum, a close relative of Lion: $m\leftarrow\beta m+(1-\beta)g$ and
-# $w\leftarrow(1-\eta\lambda)\,w-\eta\operatorname{sign}(m)$, $d$ weights in a normalised layer. What do you predict for
-# its norm and its angle per step at rest, first with $\beta=0$, then with $\beta=0.9$? Say what you assume of the
-# gradients. How would you find out whether you are right, in a simulation and in a network, and what would prove you
-# wrong? You may add code, and report what came out.
+# $w\leftarrow(1-\eta\lambda)\,w-\eta\operatorname{sign}(m)$, $d$ weights in a normalised layer.
+#
+# What do you predict for its norm and its angle per step at rest? With $\beta=0$ give formulas, and say what you assume
+# of the gradients. With $\beta=0.9$ it is enough to say whether each is larger or smaller than that, and why. How would
+# you find out whether you are right, in a simulation and in a network, and what would prove you wrong? Half a page will
+# do. You may add code, and report what came out.
 
 # %% [markdown] nbgrader={"cell_type": "markdown", "grade": true, "grade_id": "q8-open-derive", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
-# $\beta=0$: every step has the length $\eta\sqrt d$, whatever the gradient. If gradients of successive batches are
-# uncorrelated, the signs are perpendicular to $w$ on average, and the triangle of chapter 8 has legs $ar$ and
-# $\eta\sqrt d$: $r_*^2=\eta^2d/(1-a^2)$ and $\cos\theta_*=a$, so $r_*^2\approx\eta d/(2\lambda)$ and
-# $\theta_*\approx\sqrt{2\eta\lambda}$. Layers of all gradient sizes turn alike, as under AdamW.
+# $\beta=0$: every step has the length $\eta\sqrt d$, whatever the gradient. Suppose that gradients of successive
+# batches are uncorrelated, and that the signs are perpendicular to $w$ on average, as in section 9.5. The triangle of
+# chapter 8 then has legs $ar$ and $\eta\sqrt d$: $r_*^2=\eta^2d/(1-a^2)$ and $\cos\theta_*=a$, so $r_*^2\approx\eta
+# d/(2\lambda)$ and $\theta_*\approx\sqrt{2\eta\lambda}$. Layers of all gradient sizes turn alike, as under AdamW.
 #
 # $\beta=0.9$: the step is as long as before, but successive signs agree. $m$ has the correlation $\beta^k$ over $k$
 # steps; for Gaussian entries the signs have $\rho_k=\frac2\pi\arcsin\beta^k$. Steps that agree carry further, so the
@@ -637,15 +647,17 @@ figures.show(fig, "Angle per step on a logarithmic axis over 600 steps of a cosi
 # $$r_*^2=\frac{\eta^2d}{1-a^2}\Big(1+2\sum_{k\ge1}\rho_ka^k\Big),\qquad\cos\theta_*=a+\frac{\eta^2d}{r_*^2}
 # \sum_{k\ge1}\rho_ka^{k-1}.$$
 #
-# With $\rho_k=\beta^k$ in place of the arcsine this is the form of (9.3). At $\eta=0.001$, $\lambda=10$, $d=500$ it
-# says 0.159 and 0.142 rad without momentum, 0.554 and 0.039 rad with it. A simulation with random perpendicular
-# gradients (8,000 steps, the second half) gives 0.159 and 0.141, 0.554 and 0.039.
+# With $\rho_k=\beta^k$ in place of the arcsine the angle is that of (9.3); AdamW's norm is smaller, as momentum
+# shortens its steps. At $\eta=0.001$, $\lambda=10$, $d=500$ the formulas say norm 0.159 and 0.142 rad without
+# momentum, 0.554 and 0.039 rad with it. A simulation with random perpendicular gradients (8,000 steps, root mean
+# squares of the second half) agrees within one per cent.
 #
 # In a network: record norm and angle of layers of different size at rest, five seeds, and compare. Proved wrong if the
 # angle depends on the layer's gradient, or on β in another way. The likely reason is then that gradients of successive
 # batches are correlated, which can be measured.
 #
-# *Rubric.* 1 point: length $\eta\sqrt d$ and with it norm and angle for $\beta=0$, assumption named. Half: with
-# momentum a larger norm and a smaller angle, with the reason (a formula is not needed; "as AdamW" counts). Half: a
-# test that could fail, with what is measured and against what.
+# *Rubric.* 1 point: the length $\eta\sqrt d$ (half), and from it norm and angle for $\beta=0$ with the assumption
+# named (half; small $\eta\lambda$ will do). Half: with momentum a larger norm and a smaller angle, with the reason, a
+# quarter each. (No formula is needed. "As AdamW" gets the quarter for the angle: AdamW's norm hardly depends on
+# $\beta_1$.) Half: a test that could fail, with what is measured and against what.
 # ### END SOLUTION

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-LIMIT = 2**25
+LIMIT = 2**23
 """Bytes of one message, at most."""
 _DEPTH = 50
 _TYPES = {
