@@ -92,9 +92,10 @@ def grade_all(found: list[Submission], known: dict[str, Problems], asked: argpar
     run_all(new, asked.jobs, len(jobs) - len(new))
     results = [report.load(Path(job.result)) or not_graded(job) for job in jobs]
     tell_apart(results, jobs)
+    report.fill_in(results, report.filled_in(grades, memory, by_hand))
     for result in results:
         report.write(out / "feedback" / report.page_name(result), report.feedback(result))
-    report.write(grades, report.table(results, report.filled_in(grades, memory, by_hand)))
+    report.write(grades, report.table(results))
     failed = sum(result["rows"][0]["status"] == "not graded" for result in results)
     print(f"{len(new)} graded now, {len(jobs) - len(new)} before. {grades}")
     if failed:

@@ -6,6 +6,7 @@ import hashlib
 import html
 import io
 import json
+import math
 import os
 import re
 import tempfile
@@ -110,14 +111,14 @@ def filled_in(grades: Path, memory: Path, by_hand: set[str]) -> dict[str, dict[s
         Rows with points, by student and question.
 
     Raises:
-        ValueError: if the table is there and cannot be read, so that writing another would lose work.
+        ValueError: if points are not a number, or the table cannot be read: to write another would lose work.
     """
     known: dict[str, dict[str, str]] = load(memory) or {}
     for row in _rows(grades) if grades.exists() else []:
         if row["question"] in by_hand and row["status"] not in ("unreadable", "not graded"):
             known.pop(_key(row), None)
-            if row["points"]:
-                known[_key(row)] = row
+            if row["points"].strip():
+                known[_key(row)] = row | {"points": f"{_number(grades, row):g}"}
     write(memory, json.dumps(known))
     return known
 
@@ -133,30 +134,49 @@ def _rows(grades: Path) -> list[dict[str, str]]:
     raise ValueError(f"{grades} cannot be read: {words}")
 
 
+def _number(grades: Path, row: dict[str, str]) -> float:
+    with contextlib.suppress(ValueError):
+        points = float(row["points"].replace(",", "."))
+        if math.isfinite(points):
+            return points
+    whose = f"the points of {row['student']} for {row['question']}"
+    raise ValueError(f"{grades}: {whose} are {row['points']!r}, not a number")
+
+
 def _key(row: dict[str, str]) -> str:
     return json.dumps([row["student"], row["question"]])
 
 
-def table(results: list[dict[str, Any]], given: dict[str, dict[str, str]]) -> str:
-    """grades.csv.
+def fill_in(results: list[dict[str, Any]], given: dict[str, dict[str, str]]) -> None:
+    """Put points, status and reason that people have given into the results, for answers graded by hand.
 
     Args:
-        results: of all submissions.
-        given: rows that people have filled in for answers graded by hand, as ``filled_in`` returns them.
-
-    Returns:
-        The file's text.
+        results: of all submissions; changed in place.
+        given: rows as ``filled_in`` returns them.
     """
+    for result in results:
+        for row in result["rows"]:
+            kept = given.get(_key(_line(result, row)))
+            if kept and row["points"] is None:
+                row |= {"points": float(kept["points"]), "status": kept["status"], "reason": kept["reason"]}
+
+
+def _line(result: dict[str, Any], row: dict[str, Any]) -> dict[str, str]:
+    """A row of grades.csv."""
+    question = f"{result['set']}/{row['question']}" if result["set"] else row["question"]
+    points = "" if row["points"] is None else f"{row['points']:g}"
+    line = dict(zip(FIELDS, (result["student"], question, points, row["status"], row["reason"]), strict=True))
+    return {name: _harmless(value) for name, value in line.items()}
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """The text of grades.csv."""
     text = io.StringIO()
     writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
     writer.writeheader()
     for result in results:
         for row in result["rows"]:
-            question = f"{result['set']}/{row['question']}" if result["set"] else row["question"]
-            points = "" if row["points"] is None else f"{row['points']:g}"
-            line = dict(zip(FIELDS, (result["student"], question, points, row["status"], row["reason"]), strict=True))
-            line = {name: _harmless(value) for name, value in line.items()}
-            writer.writerow(given.get(_key(line), line) if row["points"] is None else line)
+            writer.writerow(_line(result, row))
     return text.getvalue()
 
 

@@ -623,7 +623,58 @@ def test_a_second_run_grades_nobody_again(graded: Graded, sources: Path) -> None
     assert again.stdout.startswith("0 graded now")
     assert {path: path.stat().st_mtime_ns for path in (graded.out / "results").glob("*.json")} == times
     assert filled != grades
+    assert "<td>2.5 of 3</td><td>by hand</td><td>well said</td>" in graded.page("reference")
     assert (graded.out / "grades.csv").read_text(encoding="utf-8") == filled
+
+
+ROW = {"student": "ann", "question": "ps9/q4", "points": "2.5", "status": "by hand", "reason": "well said"}
+
+
+def saved(rows: list[dict[str, str]], delimiter: str = ",") -> str:
+    return "\n".join(delimiter.join(line) for line in [report.FIELDS, *(list(row.values()) for row in rows)])
+
+
+def written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (saved([ROW]), "2.5"),
+        (saved([ROW], ";"), "2.5"),
+        (saved([ROW | {"points": " 2,5"}], ";"), "2.5"),
+        ("\ufeff" + saved([ROW], "\t"), "2.5"),
+        (saved([ROW | {"status": "done"}]), "2.5"),
+        (saved([ROW | {"student": "bob"}]), "1"),
+        (saved([ROW | {"points": "0", "status": "unreadable"}]), "1"),
+        (saved([ROW | {"points": ""}]), None),
+        (None, "1"),
+    ],
+)
+def test_points_given_by_hand_are_kept(tmp_path: Path, text: str | None, kept: str | None) -> None:
+    grades, memory = tmp_path / "grades.csv", tmp_path / "by-hand"
+    for content in (saved([ROW | {"points": "1"}]), text):
+        if content is not None:
+            grades.write_text(content, encoding="utf-8")
+        given = report.filled_in(grades, memory, {"ps9/q4"})
+        grades.unlink(missing_ok=True)
+    rows = {(row["student"], row["question"]): row["points"] for row in given.values()}
+    assert rows.get(("ann", "ps9/q4")) == kept
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"student,points\n", b"\0" * 99])
+def test_a_table_that_cannot_be_read_is_not_overwritten(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(ValueError, match="not overwritten"):
+        report.filled_in(written(tmp_path / "grades.csv", content), tmp_path / "by-hand", set())
+    assert (tmp_path / "grades.csv").read_bytes() == content
+
+
+def test_points_that_are_no_number_are_refused(tmp_path: Path) -> None:
+    grades = written(tmp_path / "grades.csv", saved([ROW | {"points": "two"}]).encode())
+    with pytest.raises(ValueError, match="the points of ann for ps9/q4 are 'two', not a number"):
+        report.filled_in(grades, tmp_path / "by-hand", {"ps9/q4"})
 
 
 # ---- interruption, and a fallback without namespaces --------------------------------------------
