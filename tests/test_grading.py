@@ -27,7 +27,7 @@ import pytest
 import torch
 
 from assignments import RELEASE, SOURCES, read_source
-from grading import processes, report
+from grading import confine, processes, report
 from grading.confine import Limits
 from grading.folder import tell_apart
 from grading.inside import codec
@@ -537,32 +537,34 @@ def test_a_notebook_of_odd_cells_scores_nothing(graded: Graded) -> None:
     assert graded.points("broken-odd-cells") == (0, 0, 0)
 
 
+REASONS = [
+    ("renamed", "q1", "missing", "`penalty` is not defined"),
+    (
+        "syntax",
+        "q1",
+        "missing",
+        "the cell that begins with “def penalty(w, lam)” stopped with SyntaxError in line 1",
+    ),
+    ("stub-functions", "q1", "missing", "not written yet"),
+    ("endless-cell", "q1", "missing", "the cell that begins with “while True: pass” was stopped: it took too long"),
+    ("endless-call", "q1", "stopped", "`penalty` could not be tested: it took too long"),
+    ("memory", "q1", "error", "`penalty` stopped with MemoryError"),
+    ("memory-children", "q1", "missing", "used too much memory"),
+    ("forges-line", "q1", "missing", "stopped with ValueError."),
+    ("os-exit-call", "q1", "stopped", "its process ended"),
+    ("visible-only", "q1", "wrong", "q1: sum all entries"),
+    ("visible-only", "q2", "partly right", "A test of `decay` does not hold."),
+    ("nan", "q1", "wrong", "q1: for w = 2 and λ = 1 the penalty is 2"),
+    ("module", "q1", "error", "neither a function nor numbers"),
+    ("objects", "q1", "error", "returned something other than numbers"),
+    ("text", "q1", "error", "look at its type and shape"),
+    ("wrong-shape", "q3", "wrong", "q3: five norms, please"),
+    ("reference", "q4-why-derive", "by hand", ""),
+]
+
+
 @pytest.mark.parametrize(
-    ("name", "question", "status", "words"),
-    [
-        ("renamed", "q1", "missing", "`penalty` is not defined"),
-        (
-            "syntax",
-            "q1",
-            "missing",
-            "the cell that begins with “def penalty(w, lam)” stopped with SyntaxError in line 1",
-        ),
-        ("stub-functions", "q1", "missing", "not written yet"),
-        ("endless-cell", "q1", "missing", "the cell that begins with “while True: pass” was stopped: it took too long"),
-        ("endless-call", "q1", "stopped", "`penalty` could not be tested: it took too long"),
-        ("memory", "q1", "error", "`penalty` stopped with MemoryError"),
-        ("memory-children", "q1", "missing", "used too much memory"),
-        ("forges-line", "q1", "missing", "stopped with ValueError."),
-        ("os-exit-call", "q1", "stopped", "its process ended"),
-        ("visible-only", "q1", "wrong", "q1: sum all entries"),
-        ("visible-only", "q2", "partly right", "A test of `decay` does not hold."),
-        ("nan", "q1", "wrong", "q1: for w = 2 and λ = 1 the penalty is 2"),
-        ("module", "q1", "error", "neither a function nor numbers"),
-        ("objects", "q1", "error", "returned something other than numbers"),
-        ("text", "q1", "error", "look at its type and shape"),
-        ("wrong-shape", "q3", "wrong", "q3: five norms, please"),
-        ("reference", "q4-why-derive", "by hand", ""),
-    ],
+    ("name", "question", "status", "words"), REASONS, ids=[f"{row[0]}-{row[1]}" for row in REASONS]
 )
 def test_reasons_help(graded: Graded, name: str, question: str, status: str, words: str) -> None:
     row = graded.row(name, question)
@@ -681,7 +683,8 @@ def test_points_that_are_no_number_are_refused(tmp_path: Path) -> None:
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, sources: Path) -> None:
     (tmp_path / "in").mkdir()
     for number in range(6):
-        nbformat.write(notebook(q3=f"norms = 0.9 ** np.arange(5)  # {number}"), tmp_path / f"in/student{number}.ipynb")
+        slow = f"import time\ntime.sleep({1.5 if number > 1 else 0})\nnorms = 0.9 ** np.arange(5)"
+        nbformat.write(notebook(q3=slow), tmp_path / f"in/student{number}.ipynb")
     line = [sys.executable, "-m", "grading", tmp_path / "in", "--sources", sources, "--set", "ps9", "--jobs", "1"]
     with subprocess.Popen(
         line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
@@ -697,12 +700,13 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, sources: Pa
     assert 3 <= len(done) < 7
     assert not (tmp_path / "in-grades/grades.csv").exists()
     (tmp_path / "in/late.ipynb").write_text("{}", encoding="utf-8")
+    nbformat.write(notebook(q3=WRONG["q3"]), tmp_path / "in/student0.ipynb")  # graded before, and handed in anew
     again = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
-    assert again.stdout.startswith(f"{7 - (len(done) - 1)} graded now, {len(done) - 1} before")
+    assert again.stdout.startswith(f"{7 - (len(done) - 2)} graded now, {len(done) - 2} before")
     assert all(path.stat().st_mtime_ns == before for path, before in done.items())
     rows = (tmp_path / "in-grades/grades.csv").read_text(encoding="utf-8")
-    assert rows.count(",right,") == 18
+    assert (rows.count(",right,"), rows.count("student0,ps9/q3,0,wrong,")) == (17, 1)
 
 
 def test_without_namespaces_it_says_so_and_still_contains(tmp_path: Path, sources: Path) -> None:
@@ -834,6 +838,15 @@ def test_the_names_and_words_of_a_test_cell(sources: Path) -> None:
     code = "import a.b as c\nfor i in f(c):\n    def g(x): return x + h\n    assert g(i), ('yes ' 'no')\n    assert print(j := i), k"
     assert set(needs(code)) == {"f", "h", "k"}
     assert messages(code) == {"yes no"}
+
+
+def test_bubblewrap_is_asked_for_what_the_page_promises() -> None:
+    line = confine.command(Limits())
+    assert {"--unshare-net", "--unshare-pid", "--unshare-ipc", "--die-with-parent"} <= set(line)
+    shown = {Path(line[number + 1]) for number, word in enumerate(line) if word.endswith("bind")}
+    assert ROOT / "l2lib" in shown
+    for closed in (ROOT / "assignments", ROOT / "tests", ROOT / "grading/score.py"):
+        assert not any(closed.is_relative_to(path) or path.is_relative_to(closed) for path in shown)
 
 
 def test_students_are_told_apart(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from outcomes import THREADS, Failure, PytestError, run_pytest
 from notebooks import read_source
 
 ROOT = Path(__file__).resolve().parents[1]
-COPIED = ("l2lib", "notebooks", "tests", "tools", "conftest.py", "pyproject.toml")
+COPIED = ("l2lib", "notebooks", "assignments", "grading", "tests", "tools", "conftest.py", "pyproject.toml")
 SECONDS = 180  # a mutant that needs longer is broken: it probably made a loop endless
 
 
