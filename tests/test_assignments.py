@@ -5,9 +5,14 @@ import ast
 import base64
 import contextlib
 import copy
+import csv
 import io
 import json
 import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -336,6 +341,32 @@ def test_a_source_that_shows_its_solution_is_not_released(sample: Path, tmp_path
     with pytest.raises(ValueError, match="would hold a line of a solution"):
         assignments.write(sample.parent, tmp_path / "release")
     assert not (tmp_path / "release").exists()
+
+
+def test_nbgraders_own_commands_grade_a_set(tmp_path: Path) -> None:
+    """From generate_assignment to feedback, in a course of its own: the reference gets all points of tests."""
+    assignments.write_course(SOURCES, tmp_path)
+    (tmp_path / "nbgrader_config.py").write_text("get_config().CourseDirectory.course_id = 'l2'\n", encoding="utf-8")
+    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = os.environ | {"PATH": programs, "HOME": str(tmp_path)}
+
+    def nbgrader(*words: str) -> None:
+        command = [sys.executable, "-m", "nbgrader", *words]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+
+    nbgrader("generate_assignment", "ps1")
+    released = (tmp_path / "release/ps1/ps1.ipynb").read_text(encoding="utf-8")
+    assert json.loads(released) == json.loads((RELEASE / "ps1.ipynb").read_text(encoding="utf-8"))
+    for student, stage in {"blank": "release", "reference": "source"}.items():
+        shutil.copytree(tmp_path / stage / "ps1", tmp_path / "submitted" / student / "ps1")
+    nbgrader("autograde", "ps1")
+    nbgrader("generate_feedback", "ps1")
+    nbgrader("export")
+    with (tmp_path / "grades.csv").open(encoding="utf-8", newline="") as file:
+        scores = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
+    assert scores == {"blank": 0, "reference": sum(test.points for test in load(SETS["ps1"]).tests)}
+    assert (tmp_path / "feedback/reference/ps1/ps1.html").exists()
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,6 @@ def put(name: str, settings: dict[str, Any]) -> None:
 news = {"fetchNews": "false", "checkForUpdates": False}
 put("share/jupyter/lab/settings/overrides.json", {"@jupyterlab/apputils-extension:notification": news})
 put("etc/jupyter/labconfig/page_config.json", {"disabledExtensions": dict.fromkeys(MENUS, True)})
-# Read after nbgrader's own nbgrader.json, which switches them on.
+# Read after nbgrader.json, which switches them on, and before what `jupyter server extension enable` would write.
 servers = {f"nbgrader.server_extensions.{name}": False for name in SERVERS}
-put("etc/jupyter/jupyter_server_config.d/zz-quiet.json", {"ServerApp": {"jpserver_extensions": servers}})
+put("etc/jupyter/jupyter_server_config.d/nbgrader.quiet.json", {"ServerApp": {"jpserver_extensions": servers}})
