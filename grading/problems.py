@@ -5,11 +5,10 @@ import builtins
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jupytext
 
-_QUESTION = re.compile(r"q\d+")
+_NAME = re.compile(r"q\d+(-.*)?")
 
 
 @dataclass(frozen=True)
@@ -64,10 +63,12 @@ def load(path: Path) -> Problems:
         marks = cell.metadata.get("nbgrader", {})
         name, graded, solution = marks.get("grade_id", ""), marks.get("grade", False), marks.get("solution", False)
         cells.append(Cell(cell.cell_type, name, cell.source))
+        if graded and not (_NAME.fullmatch(name) and marks.get("points", 0) > 0):
+            raise ValueError(f"{path}: the graded cell {name!r} needs points, and an id like q1-name-check")
         if graded and solution:
             by_hand[name] = float(marks["points"])
         elif graded:
-            tests.append(_test(path, name, marks, cell.source))
+            tests.append(_test(name, float(marks["points"]), cell.source))
         elif marks.get("locked") and cell.cell_type == "code" and not solution:
             locked[name] = cell.source
     if not tests and not by_hand:
@@ -93,11 +94,13 @@ def load_all(folder: Path) -> dict[str, Problems]:
     return found
 
 
-def _test(path: Path, name: str, marks: dict[str, Any], code: str) -> Check:
-    question = _QUESTION.match(name)
-    if question is None or "points" not in marks:
-        raise ValueError(f"{path}: the test cell {name!r} needs points, and an id like q1-name-check")
-    return Check(name, question[0], float(marks["points"]), code, needs(code), messages(code))
+def question_number(name: str) -> int:
+    """The 3 of q3, and of q3-name-derive."""
+    return int(name.partition("-")[0][1:])
+
+
+def _test(name: str, points: float, code: str) -> Check:
+    return Check(name, name.partition("-")[0], points, code, needs(code), messages(code))
 
 
 def needs(code: str) -> tuple[str, ...]:

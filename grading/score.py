@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from grading.confine import Limits
-from grading.problems import Cell, Check, Problems
+from grading.problems import Cell, Check, Problems, question_number
 from grading.sandbox import Ended
 from grading.student import Student, builtin
 
@@ -36,8 +36,8 @@ def grade(problems: Problems, cells: list[Cell], limits: Limits, number: int = 0
         number: of the submission, below ``USERS``; where the grader is root, each runs as a user of its own.
 
     Returns:
-        One row for each question with tests, then one for each answer graded by hand: question, points, of, status,
-        reason, and the answer where a person must read it.
+        In the order of the questions, a row for each that has tests and for each answer graded by hand: question,
+        points, of, status, reason, and the answer where a person must read it.
     """
     tests = {test.id for test in problems.tests}
     runnable = [
@@ -53,7 +53,8 @@ def grade(problems: Problems, cells: list[Cell], limits: Limits, number: int = 0
         _row(question, [outcome for outcome in outcomes if outcome[0].question == question])
         for question in dict.fromkeys(test.question for test in problems.tests)
     ]
-    return rows + [_by_hand(name, points, cells) for name, points in problems.by_hand.items()]
+    rows += [_by_hand(name, points, cells) for name, points in problems.by_hand.items()]
+    return sorted(rows, key=lambda row: question_number(row["question"]))
 
 
 def zero(problems: Problems, reason: str) -> list[dict[str, Any]]:
@@ -62,7 +63,8 @@ def zero(problems: Problems, reason: str) -> list[dict[str, Any]]:
     for test in problems.tests:
         of[test.question] = of.get(test.question, 0) + test.points
     nothing = {"points": 0.0, "status": UNREADABLE, "reason": reason}
-    return [{"question": name, "of": points} | nothing for name, points in (of | problems.by_hand).items()]
+    rows = [{"question": name, "of": points} | nothing for name, points in (of | problems.by_hand).items()]
+    return sorted(rows, key=lambda row: question_number(row["question"]))
 
 
 def check(test: Check, student: Student, cells: list[Cell]) -> tuple[float, str, str]:

@@ -158,7 +158,6 @@ def contract_problems(notebook: nbformat.NotebookNode, problems: Problems) -> li
     found = [f"{name}: used twice" for name in sorted(set(ids)) if ids.count(name) > 1]
     found += [f"{mark['grade_id']}: schema_version is not 3" for mark in marks if mark["schema_version"] != 3]
     graded = [mark for mark in marks if mark["grade"]]
-    found += [f"{mark['grade_id']}: no points" for mark in graded if not mark.get("points", 0) > 0]
     questions = {mark["grade_id"].split("-")[0] for mark in graded}
     if questions != {f"q{number}" for number in range(1, len(questions) + 1)} or len(questions) not in QUESTIONS:
         found.append(f"questions are {sorted(questions)}")
@@ -377,7 +376,6 @@ def test_nbgraders_own_commands_grade_a_set(tmp_path: Path) -> None:
         ('"q1: one stays one"', '"one stays one"', "does not begin with q1:"),
         ("assert f(1)", "assert np.abs(f(1))", "np is not imported"),
         ('"q1-a-check"', '"q1-a"', "used twice"),
-        ('"points": 1', '"points": 0', "no points"),
         ("    ### END SOLUTION", "", "marker without its partner"),
         ("### BEGIN HIDDEN TESTS\n", "", "marker without its partner"),
         ('"solution": true', '"solution": false', "and not both"),

@@ -841,6 +841,22 @@ def test_the_names_and_words_of_a_test_cell(sources: Path) -> None:
     assert messages(code) == {"yes no"}
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"q3-norms-check"', '"norms-check"', "'norms-check' needs points, and an id like q1-name-check"),
+        ('"q4-why-derive"', '"why"', "'why' needs points, and an id like q1-name-check"),
+        ('"points": 2', '"points": 0', "'q2-decay-more' needs points"),
+        ('"grade": true', '"grade": false', "no cell is marked as graded"),
+    ],
+)
+def test_a_source_that_cannot_be_graded_is_refused(tmp_path: Path, old: str, new: str, words: str) -> None:
+    assert old in TINY
+    (tmp_path / "ps9.py").write_text(TINY.replace(old, new), encoding="utf-8")
+    with pytest.raises(ValueError, match=words):
+        load(tmp_path / "ps9.py")
+
+
 def test_bubblewrap_is_asked_for_what_the_page_promises() -> None:
     line = confine.command(Limits())
     assert {"--unshare-net", "--unshare-pid", "--unshare-ipc", "--die-with-parent"} <= set(line)
