@@ -22,7 +22,7 @@ endif
 help:
 	@echo "make book         execute every chapter, write the HTML book, print where to open it"
 	@echo "make test         run everything that must hold"
-	@echo "make lab          open JupyterLab on the chapters"
+	@echo "make lab          open JupyterLab on the chapters, or on LAB_FOLDER=assignments/release"
 	@echo "make notebooks    re-execute the chapters and store their outputs (for writers)"
 	@echo "make sync         write the source twins from edited notebooks (for writers)"
 	@echo "make mutants      plant errors, one at a time; each must be caught"
@@ -65,9 +65,10 @@ test: $(STAMP)
 	$(PY) -m pytest
 
 # Pictures whose numbers can be moved (figures.interactive) show their sliders.
+LAB_FOLDER := notebooks
 lab: export L2LIB_WIDGETS := 1
 lab: $(STAMP)
-	$(PY) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir=notebooks $(LAB_FLAGS)
+	$(PY) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir="$(LAB_FOLDER)" $(LAB_FLAGS)
 
 # ---- what writers and CI call ------------------------------------------------------------
 .PHONY: notebooks sync mutants portability browser cluster bench peers fashion assignments grade format clean
