@@ -57,7 +57,8 @@ def _view(limits: Limits, scratch: list[str]) -> list[str]:
     prefixes |= {path for path in sys.path if path.endswith("-packages")}
     prefixes |= {path for path in os.environ.get("LD_LIBRARY_PATH", "").split(":") if os.path.isabs(path)}
     prefixes |= {os.path.realpath(path) for path in prefixes}
-    prefixes -= {str(path) for path in (ROOT, *ROOT.parents, Path.home(), *Path.home().parents)}
+    home = Path(os.path.expanduser("~"))
+    prefixes -= {str(path) for path in (ROOT, *ROOT.parents, home, *home.parents)}  # whatever LD_LIBRARY_PATH says
     needed = {path for path in (*_SYSTEM, *prefixes) if os.path.exists(path)}
     needed |= {str(ROOT / name) for name in ("l2lib", "grading/__init__.py", "grading/inside")}
     hidden = {path for path in limits.hidden if any(Path(path).is_relative_to(each) for each in needed)} - needed

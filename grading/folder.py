@@ -93,8 +93,11 @@ def grade_all(found: list[Submission], known: dict[str, Problems], asked: argpar
     results = [report.load(Path(job.result)) or not_graded(job) for job in jobs]
     tell_apart(results, jobs)
     report.fill_in(results, report.filled_in(grades, memory, by_hand))
-    for result in results:
-        report.write(out / "feedback" / report.page_name(result), report.feedback(result))
+    pages = {out / "feedback" / report.page_name(result): report.feedback(result) for result in results}
+    for page, text in pages.items():
+        report.write(page, text)
+    for page in set((out / "feedback").glob("*.html")) - pages.keys():
+        page.unlink()  # of a file that is gone, or could not be read before
     report.write(grades, report.table(results))
     failed = sum(result["rows"][0]["status"] == "not graded" for result in results)
     print(f"{len(new)} graded now, {len(jobs) - len(new)} before. {grades}")

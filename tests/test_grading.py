@@ -701,6 +701,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, sources: Pa
     assert 3 <= len(done) < 7
     assert not (tmp_path / "in-grades/grades.csv").exists()
     (tmp_path / "in/late.ipynb").write_text("{}", encoding="utf-8")
+    report.write(tmp_path / "in-grades/feedback/left-unknown.html", "of a file that is no longer there")
     nbformat.write(notebook(q3=WRONG["q3"]), tmp_path / "in/student0.ipynb")  # graded before, and handed in anew
     again = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
@@ -708,6 +709,8 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, sources: Pa
     assert all(path.stat().st_mtime_ns == before for path, before in done.items())
     rows = (tmp_path / "in-grades/grades.csv").read_text(encoding="utf-8")
     assert (rows.count(",right,"), rows.count("student0,ps9/q3,0,wrong,")) == (17, 1)
+    pages = {path.stem for path in (tmp_path / "in-grades/feedback").iterdir()}
+    assert pages == {*(f"student{number}-ps9" for number in range(6)), "late-ps9"}
 
 
 def test_without_namespaces_it_says_so_and_still_contains(tmp_path: Path, sources: Path) -> None:
