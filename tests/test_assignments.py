@@ -10,6 +10,7 @@ import io
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,7 +29,7 @@ from assignments import RELEASE, SOURCES, leaks, read_source, release_text
 from grading.confine import Limits
 from grading.inside import codec
 from grading.inside.__main__ import answer
-from grading.problems import Check, Problems, load
+from grading.problems import Check, Problems, load, question_number
 from grading.score import check
 from notebooks import ROOT
 
@@ -231,6 +232,23 @@ def top_names(source: str) -> set[str]:
 @pytest.mark.parametrize("name", SETS)
 def test_a_set_keeps_the_contract(name: str) -> None:
     assert contract_problems(read_source(SETS[name]), load(SETS[name])) == []
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_text_and_page_give_the_points_that_are_given(name: str) -> None:
+    problems = load(SETS[name])
+    cells = [(test.question, test.points) for test in problems.tests] + list(problems.by_hand.items())
+    points: dict[int, float] = {}
+    for cell, each in cells:
+        points[question_number(cell)] = points.get(question_number(cell), 0) + each
+    total = sum(points.values())
+    text = "\n".join(cell.source for cell in problems.cells if cell.kind == "markdown")
+    said = re.findall(r"^## Question (\d+):.*\(.*?(\d+) point", text, re.MULTILINE)
+    assert {int(number): float(each) for number, each in said} == points
+    assert re.search(rf"Points:\*\* {total:g};|, {total:g} points\.", problems.cells[0].source)
+    page = (ROOT / "book/instructors.md").read_text(encoding="utf-8")
+    row = next(line.split(" | ") for line in page.splitlines() if line.startswith(f"| {name[2:]} "))
+    assert row[3:5] == [f"{total:g}", f"{sum(problems.by_hand.values()):g}"]
 
 
 def test_there_are_four_sets() -> None:
