@@ -37,8 +37,8 @@ class Job:
 
 def work(job: Job, number: int) -> None:
     """Grade one submission and store the result; the body of a worker process."""
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(sign, _stop)
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command itself ends its workers
     processes.adopt()
     import resource  # not on Windows
 

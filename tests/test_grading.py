@@ -687,9 +687,11 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, sources: Pa
         slow = f"import time\ntime.sleep({1.5 if number > 1 else 0})\nnorms = 0.9 ** np.arange(5)"
         nbformat.write(notebook(q3=slow), tmp_path / f"in/student{number}.ipynb")
     line = [sys.executable, "-m", "grading", tmp_path / "in", "--sources", sources, "--set", "ps9", "--jobs", "1"]
-    with subprocess.Popen(
-        line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    ) as run:
+    options: dict[str, Any] = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    options |= {
+        "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    }  # a job in the background ignores it
+    with subprocess.Popen(line, start_new_session=True, **options) as run:
         until = time.monotonic() + 120
         results = tmp_path / "in-grades/results"
         while time.monotonic() < until and len(list(results.glob("[!r]*.json"))) < 2:
