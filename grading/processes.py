@@ -69,12 +69,18 @@ def threads() -> int:
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """Keep signals that end a test or a worker waiting, so that what is tidied up is tidied up."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM, signal.SIGTERM, signal.SIGINT})
+    """Keep signals that end a test or a worker waiting, so that what is tidied up is tidied up; in the main thread."""
+    # A mask would not do: the system gives a signal to any thread, and Python's handler runs in the main one.
+    waiting: list[int] = []
+    kinds = (signal.SIGALRM, signal.SIGTERM, signal.SIGINT)
+    before = {kind: signal.signal(kind, lambda number, _: waiting.append(number)) for kind in kinds}
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+        for number in waiting:
+            signal.raise_signal(number)
 
 
 def end(pid: int, seconds: float = 10) -> None:
