@@ -48,9 +48,12 @@ def confine(job: dict[str, Any]) -> None:
         with contextlib.suppress(ValueError, OSError):  # systems other than Linux lack some
             resource.setrlimit(getattr(resource, name), (value, value))
     if os.getuid() == 0:
-        os.setgroups([])
-        os.setresgid(job["uid"], job["uid"], job["uid"])
-        os.setresuid(job["uid"], job["uid"], job["uid"])
+        try:
+            os.setgroups([])
+            os.setresgid(job["uid"], job["uid"], job["uid"])
+            os.setresuid(job["uid"], job["uid"], job["uid"])
+        except OSError as error:
+            sys.exit(f"root cannot become user {job['uid']} ({error.strerror})")
     os.umask(0o077)
     if sys.platform == "linux":
         forbid()
@@ -58,8 +61,10 @@ def confine(job: dict[str, Any]) -> None:
 
 def forbid() -> None:
     """Give up system calls that no answer needs, for this process and its children."""
-    import pyseccomp
-
+    try:
+        import pyseccomp
+    except RuntimeError:
+        sys.exit("the system's library libseccomp is missing; install it (Debian, Ubuntu: apt-get install libseccomp2)")
     calls = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
     for name in FORBIDDEN:
         calls.add_rule(pyseccomp.ERRNO(errno.EPERM), name)
