@@ -75,9 +75,7 @@ def obstacle() -> str:
     if not all(mapped((system / name).read_text()) for name in ("uid_map", "gid_map")):
         return f"this container has no users {FIRST_UID} to {FIRST_UID + USERS - 1}; give it 65536 user numbers"
     if folder := closed(Path(tempfile.gettempdir())):
-        return (
-            f"other users may not enter {folder}, where temporary files go; set TMPDIR to a folder that they may enter"
-        )
+        return f"other users may not enter {folder}, where temporary files go; set TMPDIR to a folder where they may"
     for path in (ROOT / "l2lib", ROOT / "grading/inside", *PACKAGES):
         if folder := closed(path):
             way = "move the project and its environment to where they may, such as in /opt"

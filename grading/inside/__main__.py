@@ -48,15 +48,20 @@ def confine(job: dict[str, Any]) -> None:
         with contextlib.suppress(ValueError, OSError):  # systems other than Linux lack some
             resource.setrlimit(getattr(resource, name), (value, value))
     if os.getuid() == 0:
-        try:
-            os.setgroups([])
-            os.setresgid(job["uid"], job["uid"], job["uid"])
-            os.setresuid(job["uid"], job["uid"], job["uid"])
-        except OSError as error:
-            sys.exit(f"root cannot become user {job['uid']} ({error.strerror})")
+        give_up_root(job["uid"])
     os.umask(0o077)
     if sys.platform == "linux":
         forbid()
+
+
+def give_up_root(uid: int) -> None:
+    """Become a user without rights, for good; the process ends where it cannot."""
+    try:
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+    except OSError as error:
+        sys.exit(f"root cannot become user {uid} ({error.strerror})")
 
 
 def forbid() -> None:
