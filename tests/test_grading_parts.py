@@ -281,7 +281,7 @@ def refused(ask):
         ask()
     except (OSError, MemoryError) as error:
         return type(error).__name__
-asked = [lambda: os.memfd_create("more"), lambda: mmap.mmap(-1, 2**20), lambda: numpy.ones(2**28),
+asked = [lambda: os.memfd_create("more"), lambda: mmap.mmap(-1, 2**20), lambda: numpy.empty(2**28),
          lambda: (file.write(bytes(2**21)), file.flush())]
 print(*map(refused, asked), libc.unshare(0x10000000), ctypes.get_errno(), libc.shmget(7, 2**20, 0o1600), os.getuid())
 """
@@ -405,7 +405,7 @@ def test_halves_of_characters_become_text_that_can_be_written(tmp_path: Path) ->
     made = attacks(tmp_path, 1)["half-characters"][0]
     (tmp_path / "half.ipynb").write_text(json.dumps(made), encoding="utf-8")
     cells, _ = read(str(tmp_path / "half.ipynb"))
-    assert cells[-1].source.encode() == rb"\ud800 and \udfff"
+    assert cells[-1].source == r"\ud800 and \udfff"
 
 
 def test_a_page_shows_a_name_and_does_not_run_it() -> None:
@@ -627,6 +627,36 @@ def test_memory_is_counted_also_where_its_shares_may_not_be_read(monkeypatch: py
 
     monkeypatch.setattr(Path, "read_text", closed)
     assert processes.memory({os.getpid()}) > hoard.nbytes
+
+
+ORPHANS = """
+import os, sys, time
+from grading import processes
+
+processes.adopt()
+leader = os.fork()
+if leader == 0:
+    os.setsid()
+    for _ in range(20):
+        if os.fork() == 0:
+            if os.fork() == 0:
+                time.sleep(60)
+            os._exit(0)
+    time.sleep(60)
+while len(processes.family(leader)) < 21:
+    time.sleep(0.01)
+processes.end(leader)
+assert os.waitpid(leader, 0)[1] == 9
+try:
+    os.waitpid(-1, os.WNOHANG)
+except ChildProcessError:
+    print("none is left")
+"""
+
+
+def test_the_dead_are_buried_as_the_system_counts_them_until_then() -> None:
+    done = subprocess.run([sys.executable, "-c", ORPHANS], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("none is left\n", "")
 
 
 def test_what_ends_a_test_waits_while_a_process_is_tidied_up() -> None:
