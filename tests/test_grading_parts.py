@@ -132,10 +132,8 @@ def closed_python_that_cannot_be_copied(patch: pytest.MonkeyPatch, closed: Path)
     patch.setattr(interpreter, "LIBRARY", closed / "nowhere")
     patch.setattr(sys, "base_prefix", str(closed))
     reason = f"[Errno 2] No such file or directory: '{closed}/nowhere'"
-    return (
-        f"other users may not enter {closed}, where Python is, and a copy of it does not work ({reason}); "
-        "install Python where they may, such as in /usr/local"
-    )
+    way = "set TMPDIR to another folder, or install Python where they may, such as in /usr/local"
+    return f"other users may not enter {closed}, where Python is, and no copy serves them ({reason}); {way}"
 
 
 def no_such_users(patch: pytest.MonkeyPatch, closed: Path) -> str:
@@ -246,7 +244,7 @@ print(json.dumps([sys.prefix, child.stdout.strip(), numpy.__file__, os.access(os
 def test_a_place_that_allows_no_programs_holds_no_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     facts = os.statvfs_result((0,) * 8 + (os.ST_NOEXEC, 0))
     monkeypatch.setattr(os, "statvfs", lambda path: facts)
-    with pytest.raises(OSError, match="mounted noexec: set TMPDIR"), interpreter.copied():
+    with pytest.raises(OSError, match="allows no programs: it is mounted noexec"), interpreter.copied():
         pass
 
 
