@@ -312,7 +312,7 @@ def attacks(folder: Path, port: int) -> dict[str, tuple[nbformat.NotebookNode, t
         "tells-inputs": (notebook(q1="def penalty(*a):\n    raise ValueError(f'SAYS {a}')",
                                   q2="def decay(*a, **k):\n    raise type(f'SAYS{a}', (Exception,), {})(a)"), (0, 0, 1)),
         "tells-assert": (body("assert False, f'SAYS {w}'"), (0, 3, 1)),
-        "tells-stored": (body("open('/tmp/SAYS.txt', 'w').write(str(w)); print(w); return 0"), (0, 3, 1)),
+        "tells-stored": (body("import os; open(os.path.expanduser('~/SAYS.txt'), 'w').write(str(w)); print(w); return 0"), (0, 3, 1)),
         "writes": (q1(f"""
 import os
 for folder in ({str(folder)!r}, {str(ROOT)!r}, {str(ROOT / "l2lib")!r}, os.path.expanduser("~"), "/", "/usr", "/etc", "/tmp"):
