@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+PROGRAM = Path(sys.executable).resolve()
+"""This interpreter's executable."""
 LIBRARY = Path(sysconfig.get_path("stdlib"))
 """The folder of this interpreter's standard library."""
 PACKAGES = tuple(dict.fromkeys(Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")))
@@ -39,6 +41,11 @@ def closed(folder: Path) -> Path | None:
             if not each.stat().st_mode & stat.S_IXOTH:
                 return each
     return None
+
+
+def unreadable() -> Path | None:
+    """The folder that keeps users without rights from this interpreter; None if they can use it."""
+    return closed(LIBRARY) or closed(PROGRAM.parent)
 
 
 @contextlib.contextmanager
@@ -69,12 +76,12 @@ def copied() -> Iterator[str]:
 
 def _copy(into: Path) -> None:
     """Copy the interpreter into an empty folder."""
-    program, library = Path(sys.executable).resolve(), into / LIBRARY.relative_to(sys.base_prefix)
+    library = into / LIBRARY.relative_to(sys.base_prefix)
     shutil.copytree(LIBRARY, library, ignore=_NOT_COPIED, ignore_dangling_symlinks=True)
     for name in ("bin", "lib"):
         (into / name).mkdir(exist_ok=True)
-    shutil.copy2(program, into / "bin/python3")
-    for path in _shared_libraries(program, *LIBRARY.glob("lib-dynload/*.so")):
+    shutil.copy2(PROGRAM, into / "bin/python3")
+    for path in _shared_libraries(PROGRAM, *LIBRARY.glob("lib-dynload/*.so")):
         shutil.copy2(path, into / "lib")
 
 

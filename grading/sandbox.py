@@ -28,13 +28,15 @@ class Sandbox:
         self.limits = limits
         self.scratch = tempfile.mkdtemp(prefix="grade-")
         uid = FIRST_UID + number
+        user: dict[str, Any] = {}
         if os.getuid() == 0 and not limits.namespaces:
             os.chown(self.scratch, uid, uid)
+            user = {"user": uid, "group": uid, "extra_groups": []}
         self.socket, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
                 command(limits), stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=stderr, cwd=self.scratch,
-                env=environment(limits, self.scratch), start_new_session=True,
+                env=environment(limits, self.scratch), start_new_session=True, **user,
             )  # fmt: skip
         count = limits.processes + (processes.threads() if os.getuid() else 0)
         self.until, self.looked, self.closed = 0.0, 0.0, False

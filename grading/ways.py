@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from grading.confine import ROOT, Limits, environment
-from grading.interpreter import LIBRARY, PACKAGES, closed, copied, parts
+from grading.interpreter import PACKAGES, closed, copied, parts, unreadable
 from grading.sandbox import FIRST_UID, USERS, trouble
 
 _RIGHTS = {"CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "KILL": 5, "SETGID": 6, "SETUID": 7}
@@ -54,7 +55,7 @@ def _without(limits: Limits, stack: contextlib.ExitStack) -> Limits:
     """The limits for a process without namespaces; the stack removes a copy of Python, if there is one."""
     if os.getuid() == 0 and (problem := obstacle()):
         raise UnsafeError(problem)
-    if os.getuid() == 0 and (folder := closed(LIBRARY)):
+    if os.getuid() == 0 and (folder := unreadable()):
         try:
             limits = replace(limits, python=stack.enter_context(copied()))
             _try_copy(limits)
@@ -84,7 +85,10 @@ def obstacle() -> str:
         return f"root has no right to {', '.join(missing)} in this container; start it with {options}"
     if not all(mapped((system / name).read_text()) for name in ("uid_map", "gid_map")):
         return f"this container has no users {FIRST_UID} to {FIRST_UID + USERS - 1}; give it 65536 user numbers"
-    if folder := closed(Path(tempfile.gettempdir())):
+    temporary = Path(tempfile.gettempdir())
+    if temporary.stat().st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:
+        return f"everybody may replace what others put into {temporary}; set TMPDIR to another folder"
+    if folder := closed(temporary):
         return f"other users may not enter {folder}, where temporary files go; set TMPDIR to a folder where they may"
     for path in (ROOT / "l2lib", ROOT / "grading/inside", *PACKAGES):
         if folder := closed(path):

@@ -28,7 +28,7 @@ from tiny_set import BURNING, FEW, FULL, GOOD, IDS, NAMESPACES_ONLY, TINY, UNUSU
 
 from assignments import RELEASE, SOURCES, read_source
 from grading import report
-from grading.interpreter import LIBRARY, PACKAGES, closed, copied
+from grading.interpreter import PACKAGES, copied, unreadable
 from notebooks import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the grader's limits are those of Linux")
@@ -37,7 +37,8 @@ FEW_LIMITS = ("--cell-seconds", "12", "--call-seconds", "6", "--seconds", "120",
 LIMITS = ("--cell-seconds", "60", "--call-seconds", "20", "--seconds", "240", "--memory", "1")
 SHORT = ("--cell-seconds", "3", "--call-seconds", "1.5", "--seconds", "120", "--memory", "1", "--jobs", "1")
 """For what computes until it is stopped; one at a time, so that what is honest in it need not wait for another."""
-UNSAFE = ("other users may not enter", "root has no right to", "this container has no users", "libseccomp is missing")
+UNSAFE = ("other users may not enter", "everybody may replace", "root has no right to", "this container has no users",
+          "libseccomp is missing")  # fmt: skip
 """Why the grader may refuse to grade on a machine; another reason would be an error of its own."""
 
 
@@ -448,7 +449,7 @@ def test_without_namespaces_it_says_so_and_still_contains(tmp_path: Path, source
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux" or os.getuid() != 0, reason="only root changes its user, and copies Python")
-@pytest.mark.skipif(closed(LIBRARY) is not None, reason="Python is in a closed folder: all tests here run so")
+@pytest.mark.skipif(unreadable() is not None, reason="Python is in a closed folder: all tests here run so")
 def test_python_in_a_closed_folder_is_copied(tmp_path: Path, sources: Path) -> None:
     """A Python below pytest's folder, which is root's alone, and an environment of it that everybody can read."""
     (tmp_path / "in").mkdir()

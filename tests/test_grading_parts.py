@@ -115,6 +115,12 @@ def closed_temporary_folder(patch: pytest.MonkeyPatch, closed: Path) -> str:
     return f"other users may not enter {closed}, where temporary files go; set TMPDIR to a folder where they may"
 
 
+def temporary_folder_that_is_no_ones_own(patch: pytest.MonkeyPatch, closed: Path) -> str:
+    closed.chmod(0o777)
+    patch.setattr(tempfile, "tempdir", str(closed))
+    return f"everybody may replace what others put into {closed}; set TMPDIR to another folder"
+
+
 def closed_project(patch: pytest.MonkeyPatch, closed: Path) -> str:
     (closed / "l2lib").mkdir()
     patch.setattr(ways, "ROOT", closed)
@@ -133,7 +139,7 @@ def closed_packages(patch: pytest.MonkeyPatch, closed: Path) -> str:
 
 
 def closed_python_that_cannot_be_copied(patch: pytest.MonkeyPatch, closed: Path) -> str:
-    patch.setattr(ways, "LIBRARY", closed)
+    patch.setattr(ways, "unreadable", lambda: closed)
     patch.setattr(interpreter, "LIBRARY", closed / "nowhere")
     patch.setattr(sys, "base_prefix", str(closed))
     reason = f"[Errno 2] No such file or directory: '{closed}/nowhere'"
@@ -157,8 +163,8 @@ def no_library(patch: pytest.MonkeyPatch, closed: Path) -> str:
     return sentence
 
 
-SITUATIONS = (closed_temporary_folder, closed_project, closed_packages, closed_python_that_cannot_be_copied,
-              no_such_users, missing_rights, no_library)  # fmt: skip
+SITUATIONS = (closed_temporary_folder, temporary_folder_that_is_no_ones_own, closed_project, closed_packages,
+              closed_python_that_cannot_be_copied, no_such_users, missing_rights, no_library)  # fmt: skip
 
 
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.__name__)
@@ -171,7 +177,7 @@ def test_where_nothing_is_safe_one_sentence_says_why_and_what_to_do(
         (open_folder / name).mkdir(parents=True)
     (open_folder / "closed").chmod(0o700)
     monkeypatch.setattr(os, "getuid", lambda: 0)
-    for name, value in {"ROOT": open_folder, "PACKAGES": (), "LIBRARY": open_folder}.items():
+    for name, value in {"ROOT": open_folder, "PACKAGES": (), "unreadable": lambda: None}.items():
         monkeypatch.setattr(ways, name, value)
     monkeypatch.setattr(ways, "missing_rights", lambda status: [])
     monkeypatch.setattr(ways, "mapped", lambda numbers: True)
