@@ -93,7 +93,7 @@ WARNING: the submissions run without bubblewrap ({why}).
 What still holds: limits on time, memory, processes and the size of a file; tests are never in a student's process;
 all processes of a submission are ended; a clean environment{root}.
 What is NOT guaranteed: a submission can read what this user can read ({reads}), write where this user can write,
-use the network{kills}. Install bubblewrap, or run in a container: see "Grading" on the instructor's page of the book.
+use the network{kills}. Install bubblewrap, or run in a container: see "What protects you" on the instructors' page.
 """
 
 
