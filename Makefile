@@ -1,13 +1,16 @@
 # The L2 Book. `make book` and `make test` each do all the set-up they need.
-PYTHON ?= python3
 UV_VERSION := 0.11.33
+VENV := .venv
 
 ifeq ($(OS),Windows_NT)
-BIN := .venv/Scripts
+BIN := $(VENV)/Scripts
 else
-BIN := .venv/bin
+BIN := $(VENV)/bin
 endif
 PY := $(BIN)/python
+
+# Python keeps what it has compiled, whatever the shell says: without that, every process compiles torch anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # uv does not read pip's find-links setting; hand it on, comma-separated, so that a local
 # CPU build of torch is taken where pip would take it.
@@ -21,10 +24,14 @@ endif
 .PHONY: help
 help:
 	@echo "make book         execute every chapter, write the HTML book, print where to open it"
-	@echo "make test         run everything that must hold"
+	@echo "make test         run what must hold for a reader; make check: what takes longer"
 	@echo "make lab          open JupyterLab on the chapters, or on LAB_FOLDER=assignments/release"
-	@echo "make notebooks    re-execute the chapters and store their outputs (for writers)"
-	@echo "make sync         write the source twins from edited notebooks (for writers)"
+	@echo ""
+	@echo "For writers:"
+	@echo "make chapter N=08 execute one chapter; its rules, and its planted errors"
+	@echo "make notebooks    execute the chapters that changed, and store their outputs"
+	@echo "make html         the HTML book from the stored outputs"
+	@echo "make sync         write the source twins from edited notebooks"
 	@echo "make mutants      plant errors, one at a time; each must be caught"
 	@echo "make portability  the chapters on other instruction sets, thread counts and seeds"
 	@echo "make browser      check the built book and JupyterLab in Chromium"
@@ -32,24 +39,44 @@ help:
 	@echo "make bench        time the sweep engine beside what you would use instead (quarter of an hour)"
 	@echo "make peers        Keras, Optax and transformers beside l2lib (environment of its own)"
 	@echo "make fashion      Fashion-MNIST, in the folder DATA=..., over learning rate and weight decay (for a GPU)"
-	@echo "make assignments  write the students' notebooks from the problem sets' sources"
-	@echo "make grade        grade the notebooks in the folder SUBMISSIONS=... (for teachers)"
 	@echo "make format       lint and format"
 	@echo "make lock         pin all environments again from pyproject.toml"
 	@echo "make clean        remove what was built (not .venv)"
+	@echo ""
+	@echo "For teachers:"
+	@echo "make assignments  write the students' notebooks from the problem sets' sources"
+	@echo "make grade        grade the notebooks in the folder SUBMISSIONS=..."
 
-# ---- set-up: redone only when a file it depends on changes -------------------------------
-STAMP := .venv/.ready
-.PHONY: setup
+# ---- set-up: redone only when a file it depends on changes, or another Python is asked for by name ------
+STAMP := $(VENV)/.ready
+FULL := $(VENV)/.ready-full
+ifneq ($(origin PYTHON),undefined)
+ifneq ($(wildcard $(PY)),)
+ifneq ($(shell $(PYTHON) -V),$(shell $(PY) -V))
+$(STAMP): other-python
+.PHONY: other-python
+other-python:
+endif
+endif
+endif
+PYTHON ?= python3
+INSTALL := $(PY) -m uv pip install --quiet --compile-bytecode --python $(PY) -c requirements.txt
+
+.PHONY: setup setup-full
 setup: $(STAMP)
-$(STAMP): requirements.txt
+setup-full: $(FULL)
+# What a reader needs.
+$(STAMP): requirements.txt pyproject.toml
 	@$(PYTHON) -c "import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f'Python 3.11 or newer is needed, this is {v.major}.{v.minor}: try make PYTHON=python3.11')"
-	$(PYTHON) -m venv --clear .venv
+	$(PYTHON) -m venv --clear $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(PY) -m uv pip install --quiet --python $(PY) -r requirements.txt
-	$(PY) -m uv pip install --quiet --python $(PY) --no-deps -e .
+	$(INSTALL) -e ".[notebooks,book]"
 	@$(PY) tools/quiet_lab.py
 	@$(PY) -c "import pathlib; pathlib.Path('$(STAMP)').touch()"
+# What the tests and courses need besides.
+$(FULL): $(STAMP)
+	$(INSTALL) -e ".[notebooks,book,test,course]"
+	@$(PY) -c "import pathlib; pathlib.Path('$(FULL)').touch()"
 
 .PHONY: lock
 lock: $(STAMP)

@@ -17,7 +17,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from outcomes import THREADS, Failure, PytestError, run_pytest
+from forks import THREADS
+from outcomes import Failure, PytestError, run_pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 X86 = ("x86_64", "amd64")
