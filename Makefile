@@ -83,13 +83,19 @@ lock: $(STAMP)
 	$(PY) tools/lock.py
 
 # ---- what readers, courses and CI call -----------------------------------------------------
-.PHONY: book test lab
+.PHONY: book test check lab
 book: $(STAMP)
 	$(PY) tools/notebooks.py execute --into _build/notebooks
 	$(PY) book/build.py
 
-test: $(STAMP)
-	$(PY) -m pytest
+# Two workers where there are two cores; a file's tests stay together. The chapters come first, they take longest.
+PYTEST := $(PY) -m pytest --numprocesses=auto --maxprocesses=2 --dist=loadfile
+NBVAL := -p nbval.plugin -p nbval_chapters --nbval --nbval-current-env --nbval-cell-timeout=120
+test: $(FULL)
+	$(PYTEST) $(NBVAL) notebooks tests $(PYTEST_FLAGS)
+
+check: $(FULL)
+	$(PYTEST) -m slow tests $(PYTEST_FLAGS)
 
 # Pictures whose numbers can be moved (figures.interactive) show their sliders.
 LAB_FOLDER := notebooks
@@ -98,27 +104,34 @@ lab: $(STAMP)
 	$(PY) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir="$(LAB_FOLDER)" $(LAB_FLAGS)
 
 # ---- what writers and CI call ------------------------------------------------------------
-.PHONY: notebooks sync mutants portability browser cluster bench peers fashion assignments grade format clean
+.PHONY: chapter notebooks html sync mutants portability browser cluster bench peers fashion assignments grade format clean
+chapter: $(FULL)
+	$(if $(N),,$(error make chapter N=08: say which chapter))
+	$(PY) tools/chapter.py $(N)
+
 notebooks: $(STAMP)
 	$(PY) tools/notebooks.py execute
+
+html: $(STAMP)
+	$(PY) book/build.py --notebooks notebooks
 
 sync: $(STAMP)
 	$(PY) tools/notebooks.py sync
 
-mutants: $(STAMP)
-	$(PY) tools/mutants.py
+mutants: $(FULL)
+	$(PY) tools/mutants.py $(if $(SLOW),--slow)
 
-portability: $(STAMP)
+portability: $(FULL)
 	$(PY) tools/portability.py
 
-browser: $(STAMP)
-	$(PY) -m uv pip install --quiet --python $(PY) -c requirements.txt -e ".[browser]"
+browser: $(FULL)
+	$(INSTALL) -e ".[notebooks,book,test,course,browser]"
 	$(PY) -m pytest tests/browser
 
 # Beside .venv and not in it: where dask is installed, every chapter takes 0.7 s longer.
-cluster: $(STAMP)
+cluster: $(FULL)
 	$(PY) -m uv pip install --quiet --python $(PY) --target _build/cluster -c requirements.txt "distributed>=2025.9"
-	PYTHONPATH=_build/cluster $(PY) -m pytest -n0 tests/cluster
+	PYTHONPATH=_build/cluster $(PY) -m pytest tests/cluster
 
 # What the engine is compared with stays out of the book's own environment.
 BENCH_PY := .venv-bench/$(notdir $(BIN))/python
@@ -145,14 +158,14 @@ fashion: $(STAMP)
 	$(if $(DATA),,$(error make fashion DATA=folder: say where the files of Fashion-MNIST are))
 	$(PY) -m experiments.fashion_mnist --data "$(DATA)" $(FASHION_FLAGS)
 
-assignments: $(STAMP)
+assignments: $(FULL)
 	$(PY) tools/assignments.py
 
-grade: $(STAMP)
+grade: $(FULL)
 	$(if $(SUBMISSIONS),,$(error make grade SUBMISSIONS=folder: say where the notebooks are))
 	$(PY) -m grading "$(SUBMISSIONS)" $(GRADE_FLAGS)
 
-format: $(STAMP)
+format: $(FULL)
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 

@@ -61,8 +61,8 @@ class _Hook(DisplayHook):
         if result is not None and not self.quiet():
             data, metadata = self.compute_format_data(result)
             self.update_user_ns(result)
-            count = self.shell.execution_count
-            self.shell.shown.append(as_sent("execute_result", data=data, metadata=metadata, execution_count=count))
+            more = {"metadata": metadata, "execution_count": self.shell.cell_number}
+            self.shell.shown.append(as_sent("execute_result", data=data, **more))
 
 
 class _Shell(InteractiveShell):
@@ -93,12 +93,13 @@ class Session:
         module = types.ModuleType("__main__")
         quiet = Config({"HistoryManager": {"enabled": False}, "InteractiveShell": {"colors": "nocolor"}})
         self.shell: Any = _Shell.instance(config=quiet, user_module=module)
-        self.shell.shown = []
+        self.shell.shown, self.shell.cell_number = [], 0
         inline.configure_inline_support(self.shell, "inline")
 
     def run(self, code: str) -> Ran:
         """Run a cell to its end, to its first error, or for ``CELL_SECONDS``."""
         self.shell.shown = outputs = []
+        self.shell.cell_number += 1
         with redirect_stdout(_Stream("stdout", outputs)), redirect_stderr(_Stream("stderr", outputs)), _limited():
             result = self.shell.run_cell(code, store_history=True)
         return Ran(outputs, result.error_before_exec or result.error_in_exec)

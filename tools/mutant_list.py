@@ -32,15 +32,22 @@ class Result(NamedTuple):
     where: str = ""
 
 
-def load(root: Path) -> list[Mutant]:
+def load(root: Path, file: str = "") -> list[Mutant]:
     """Read the list, and refuse it whole if any entry does not fit the files as they are now.
+
+    Args:
+        root: the project.
+        file: only errors in this file, of which there may be none; empty for all.
+
+    Returns:
+        The mutants, in the order of the list.
 
     Raises:
         ListError: if the text to find is not there exactly once, changes nothing, or a check is missing.
     """
     rows = tomllib.loads((root / "tests/mutants.toml").read_text(encoding="utf-8")).get("mutant", [])
     mutants, problems = [], []
-    for row in rows:
+    for row in rows if not file else [row for row in rows if row.get("file") == file]:
         try:
             mutant = Mutant(**{"checks": ()} | row)
         except TypeError as error:
@@ -50,7 +57,7 @@ def load(root: Path) -> list[Mutant]:
         problems += [f"{mutant.name}: {problem}" for problem in problems_of(root, mutants[-1])]
     names = [mutant.name for mutant in mutants]
     problems += [f"{name}: the name is given twice" for name in {name for name in names if names.count(name) > 1}]
-    if problems or not mutants:
+    if problems or not (mutants or file):
         raise ListError("tests/mutants.toml is out of date:\n  " + "\n  ".join(problems or ["it is empty"]))
     return mutants
 

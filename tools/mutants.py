@@ -7,6 +7,7 @@ not exist, a wrong type) is broken: it says nothing about the checks. Both make 
 """
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -62,6 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--slow", action="store_true", help="pytest anew for every error, as where nothing can be forked"
     )
+    parser.add_argument("--json", type=Path, help="file for the results")
     options = parser.parse_args(arguments)
     began = time.perf_counter()
     run = run_slowly if options.slow or not forks.available() else run_forked
@@ -71,6 +73,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (ListError, PytestError) as error:
         print(error, file=sys.stderr)
         return 2
+    if options.json:
+        rows = [{"name": r.mutant.name, "state": r.state, "by": r.by} for r in results]
+        options.json.write_text(json.dumps(rows), encoding="utf-8")
     words, status = verdict(results, time.perf_counter() - began)
     print(words)
     return status
