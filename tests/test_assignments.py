@@ -90,6 +90,7 @@ def test_the_stubs_score_nothing(scored: Any, name: str) -> None:
     assert {key: points for key, (points, _) in found.items() if points} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "entry"), entries("wrong"), ids=lambda value: value if isinstance(value, str) else value["name"]
 )
@@ -102,6 +103,7 @@ def test_a_wrong_answer_loses_points_on_its_own_question_only(scored: Any, name:
     assert len(reason) > 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "entry"), entries("right"), ids=lambda value: value if isinstance(value, str) else value["name"]
 )
@@ -330,6 +332,7 @@ def test_a_source_that_shows_its_solution_is_not_released(sample: Path, tmp_path
     assert not (tmp_path / "release").exists()
 
 
+@pytest.mark.slow
 def test_nbgraders_own_commands_grade_a_set(tmp_path: Path) -> None:
     """From generate_assignment to feedback, in a course of its own: the reference gets all points of tests."""
     assignments.write_course(SOURCES, tmp_path)

@@ -13,7 +13,8 @@ the libraries, no GPU and pictures that go to no screen; a child leaves as soon 
 It cannot see an effect that names do not show: a file, a number from a library's own generator, a change to a module
 made by a function that does not say so. An answer that sets something in a module, calls its ``set…`` or ``…seed``, or
 names ``setattr``, ``globals`` and the like, executes everything that follows it. ``whole`` executes everything for each
-answer. It sees all this, takes about four times as long, and is what L2LIB_ZOO=whole and other systems use.
+answer: it sees all this, takes about four times as long, and is what L2LIB_ZOO=whole and systems other than Linux use.
+Its two processes serve for all answers, so there a change to a module lasts.
 """
 
 import ast
