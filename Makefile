@@ -83,10 +83,14 @@ lock: $(STAMP)
 	$(PY) tools/lock.py
 
 # ---- what readers, courses and CI call -----------------------------------------------------
-.PHONY: book test lab
+.PHONY: book html test lab
 book: $(STAMP)
 	$(PY) tools/notebooks.py execute --into _build/notebooks
 	$(PY) book/build.py
+
+# The same pages without running anything.
+html: $(STAMP)
+	$(PY) book/build.py --notebooks notebooks
 
 test: $(STAMP)
 	$(PY) -m pytest
