@@ -30,7 +30,7 @@ MAX_BYTES = 1_000_000
 
 
 def needed() -> dict[str, SpecifierSet]:
-    """What pyproject.toml asks for, outside the checks of browser and cluster."""
+    """What the book asks for, outside the checks of browser and cluster: an extra's range stands for the library's."""
     lines = [*PROJECT["dependencies"], *(line for name in EXTRAS for line in PROJECT["optional-dependencies"][name])]
     return {canonicalize_name(r.name): r.specifier for r in map(Requirement, lines)}
 
@@ -102,6 +102,16 @@ def test_environment_out_of_step_is_refused(old: str, new: str) -> None:
 
 def test_requirements_are_exact_public_pins_within_range() -> None:
     assert pin_problems(PIN_TEXT) == []
+
+
+def test_the_library_takes_whichever_torch_it_finds_and_the_book_takes_one() -> None:
+    library = {r.name: r.specifier for r in map(Requirement, PROJECT["dependencies"])}
+    pins = dict(re.findall(r"^([\w-]+)==([\d.]+)", PIN_TEXT, re.MULTILINE))
+    assert all(pins[name] in ranges for name, ranges in library.items())
+    assert {part.operator for ranges in library.values() for part in ranges} == {">="}  # no cap: pip would change torch
+    assert [version for version in ("2.12.1", "2.13.0", "2.13.1", "2.14.0") if version in needed()["torch"]] == [
+        "2.13.0", "2.13.1"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
