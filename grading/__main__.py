@@ -10,14 +10,13 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from grading.confine import ROOT, Limits, warning
 from grading.folder import RefusedError, check_references, grade_all
 from grading.problems import load_all
-from grading.sandbox import trouble
 from grading.submissions import find
+from grading.ways import UnsafeError, chosen
 
 
 def options() -> argparse.Namespace:
@@ -51,7 +50,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return grade_folder(asked)
-    except (RefusedError, ValueError) as error:
+    except (RefusedError, UnsafeError, ValueError) as error:
         print(f"grading: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -69,10 +68,11 @@ def grade_folder(asked: argparse.Namespace) -> int:
         The exit status: 0, or 1 if something could not be graded.
 
     Raises:
-        RefusedError: if the command makes no sense, or the sandbox does not work here.
+        RefusedError: if the command makes no sense.
+        UnsafeError: if a stranger's code cannot be run safely here.
     """
-    if os.name != "posix":
-        raise RefusedError("it needs Linux; on Windows, run it in WSL or in a container")
+    if sys.platform != "linux":
+        raise RefusedError("it needs Linux; on Windows, run it in WSL, on macOS in a container")
     folder = asked.submissions
     if not folder.is_dir():
         raise RefusedError(f"{folder}: there is no such folder")
@@ -89,14 +89,16 @@ def grade_folder(asked: argparse.Namespace) -> int:
         raise RefusedError(f"--out {out}: lies among the submissions, where nothing is written; choose another folder")
     for path in others:
         print(f"grading: not a notebook, left out: {str(path)!r}", file=sys.stderr)
-    limits = choose_limits(asked, tuple(str(path.resolve()) for path in (ROOT, folder, out, asked.sources)))
-    with only_one(out):
+    hidden = tuple(str(path.resolve()) for path in (ROOT, folder, out, asked.sources))
+    with chosen(limits_of(asked, hidden), asked.sandbox) as (limits, why), only_one(out):
+        if why:
+            print(warning(why), file=sys.stderr)
         check_references(known, asked, limits, out)
         return grade_all(found, known, asked, limits, out)
 
 
-def choose_limits(asked: argparse.Namespace, hidden: tuple[str, ...]) -> Limits:
-    """The limits, with namespaces if they work here; says so where they do not.
+def limits_of(asked: argparse.Namespace, hidden: tuple[str, ...]) -> Limits:
+    """The limits as asked for.
 
     Args:
         asked: what the command line says.
@@ -104,22 +106,9 @@ def choose_limits(asked: argparse.Namespace, hidden: tuple[str, ...]) -> Limits:
 
     Returns:
         The limits.
-
-    Raises:
-        RefusedError: if they are required and do not work, or if nothing works.
     """
-    limits = Limits(total=asked.seconds, cell=asked.cell_seconds, call=asked.call_seconds,
-                    memory=int(asked.memory * 2**30), hidden=hidden)  # fmt: skip
-    why = "--sandbox none" if asked.sandbox == "none" else trouble(limits)
-    if not why:
-        return limits
-    if asked.sandbox == "require":
-        raise RefusedError(f"bubblewrap does not work here: {why}")
-    limits = replace(limits, namespaces=False)
-    if problem := trouble(limits):
-        raise RefusedError(f"neither bubblewrap ({why}) nor a plain process ({problem}) can run a notebook here")
-    print(warning(why), file=sys.stderr)
-    return limits
+    return Limits(total=asked.seconds, cell=asked.cell_seconds, call=asked.call_seconds,
+                  memory=int(asked.memory * 2**30), hidden=hidden)  # fmt: skip
 
 
 @contextmanager

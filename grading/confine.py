@@ -22,13 +22,15 @@ class Limits:
     disk: int = 2**28
     processes: int = 64
     namespaces: bool = True
+    python: str = sys.executable
+    """The interpreter: this one, or a copy that other users can read."""
     hidden: tuple[str, ...] = ()
     """Folders that must not be seen, even where they lie in one that is needed."""
 
 
 def command(limits: Limits) -> list[str]:
     """The command line that starts Python inside."""
-    python = [sys.executable, "-B", "-s", "-P", "-m", "grading.inside"]
+    python = [limits.python, "-B", "-s", "-P", "-m", "grading.inside"]
     return [*_bubblewrap(limits), *python] if limits.namespaces else python
 
 
@@ -80,8 +82,10 @@ def environment(limits: Limits, scratch: str) -> dict[str, str]:
     folders = {"HOME": home, "TMPDIR": home, "PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
     quiet = {"MPLBACKEND": "Agg", "TQDM_DISABLE": "1", "LANG": "C.UTF-8", "USER": "student", "LOGNAME": "student"}
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    libraries = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
-    return folders | quiet | threads | libraries
+    places = [os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ]
+    if limits.python != sys.executable:
+        places.insert(0, str(Path(limits.python).parents[1] / "lib"))
+    return folders | quiet | threads | ({"LD_LIBRARY_PATH": ":".join(places)} if places else {})
 
 
 WITHOUT = """\

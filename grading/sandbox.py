@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from typing import Any, NoReturn
@@ -12,8 +13,9 @@ from typing import Any, NoReturn
 from grading import processes
 from grading.confine import Limits, command, environment
 from grading.inside.wire import receive, send
+from grading.interpreter import parts
 
-_FIRST_UID, USERS = 64_000, 1_500  # the numbers that a container without root has end at 65535
+FIRST_UID, USERS = 64_000, 1_500  # the numbers that a container without root has end at 65535
 _TICK = 0.2  # seconds
 
 
@@ -27,7 +29,7 @@ class Sandbox:
     def __init__(self, limits: Limits, number: int = 0, stderr: int = subprocess.DEVNULL) -> None:
         self.limits = limits
         self.scratch = tempfile.mkdtemp(prefix="grade-")
-        uid = _FIRST_UID + number
+        uid = FIRST_UID + number
         if os.getuid() == 0 and not limits.namespaces:
             os.chown(self.scratch, uid, uid)
         self.socket, theirs = socket.socketpair()
@@ -128,12 +130,16 @@ def trouble(limits: Limits) -> str:
     """Why Python and the libraries cannot be used inside, in the words of what failed; empty if they can."""
     if limits.namespaces and shutil.which("bwrap") is None:
         return "it is not installed"
-    box = Sandbox(limits, stderr=subprocess.PIPE)
+    cells = ["import l2lib.datasets, torch"] + [parts()] * (limits.python != sys.executable)
     try:
-        box.send(box.job | {"cells": ["import l2lib.datasets, torch"]}, 60)
+        box = Sandbox(limits, stderr=subprocess.PIPE)
+    except OSError as error:
+        return f"no process can be started: {error}"
+    try:
+        box.send(box.job | {"cells": cells}, 60)
         while "ran" not in (message := box.receive(60)):
             pass
-        return f"the libraries cannot be loaded inside ({message['ran'][0][1]})" if message["ran"] else ""
+        return f"the libraries cannot be loaded inside: {message['ran'][0][1]}" if message["ran"] else ""
     except Ended as ended:
         words = box.process.stderr.read().decode(errors="replace").strip() if box.process.stderr else ""
         return words.splitlines()[-1] if words else str(ended)

@@ -48,18 +48,28 @@ def confine(job: dict[str, Any]) -> None:
         with contextlib.suppress(ValueError, OSError):  # systems other than Linux lack some
             resource.setrlimit(getattr(resource, name), (value, value))
     if os.getuid() == 0:
-        os.setgroups([])
-        os.setresgid(job["uid"], job["uid"], job["uid"])
-        os.setresuid(job["uid"], job["uid"], job["uid"])
+        give_up_root(job["uid"])
     os.umask(0o077)
     if sys.platform == "linux":
         forbid()
 
 
+def give_up_root(uid: int) -> None:
+    """Become a user without rights, for good; the process ends where it cannot."""
+    try:
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+    except OSError as error:
+        sys.exit(f"root cannot become user {uid} ({error.strerror})")
+
+
 def forbid() -> None:
     """Give up system calls that no answer needs, for this process and its children."""
-    import pyseccomp
-
+    try:
+        import pyseccomp
+    except RuntimeError:
+        sys.exit("the system's library libseccomp is missing; install it (Debian, Ubuntu: apt-get install libseccomp2)")
     calls = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
     for name in FORBIDDEN:
         calls.add_rule(pyseccomp.ERRNO(errno.EPERM), name)

@@ -1,0 +1,90 @@
+"""The interpreter where users without rights can read it: a copy, if it lies in a folder that is closed to them.
+
+As root and without bubblewrap a submission changes its user. pyenv, conda and uv put the interpreter under root's home
+folder, which other users may not enter, and Python reads its library while it runs. So it reads a copy, elsewhere.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+LIBRARY = Path(sysconfig.get_path("stdlib"))
+"""The folder of this interpreter's standard library."""
+PACKAGES = tuple(dict.fromkeys(Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")))
+"""The folders of this environment's packages."""
+_NOT_COPIED = shutil.ignore_patterns("*-packages", "config-*", "test", "tests", "idlelib", "ensurepip", "*.opt-?.pyc")
+_LINKED = ("_bz2", "_ctypes", "_curses", "_decimal", "_hashlib", "_lzma", "_sqlite3", "_ssl", "_uuid", "zlib")
+
+
+def closed(folder: Path) -> Path | None:
+    """The first of a folder and those above it that users without rights may not enter; None if they may enter all.
+
+    Args:
+        folder: it must be there. The way that its name says counts, and the one to which links on it lead.
+    """
+    for way in (folder.absolute(), folder.resolve()):
+        for each in (*reversed(way.parents), way):
+            if not each.stat().st_mode & stat.S_IXOTH:
+                return each
+    return None
+
+
+@contextlib.contextmanager
+def copied() -> Iterator[str]:
+    """A copy of the interpreter that everybody can read and nobody but its owner can change; removed afterwards.
+
+    It has the executable, the standard library, and those shared libraries of both that lie in closed folders. The
+    environment's packages are linked, not copied.
+
+    Yields:
+        The path of the copied executable.
+
+    Raises:
+        OSError: if there is no place for it, such as on a full disk, or on one that allows no programs.
+        ValueError: if the interpreter's folders do not lie in one.
+    """
+    with tempfile.TemporaryDirectory(prefix="python-") as name:
+        folder = Path(name)
+        if os.statvfs(folder).f_flag & os.ST_NOEXEC:
+            raise OSError(f"{folder.parent} is mounted noexec: set TMPDIR to a folder that allows programs")
+        yield _copy(folder)
+
+
+def _copy(into: Path) -> str:
+    """Copy the interpreter into an empty folder, as `copied` says; return the executable's path."""
+    library = into / LIBRARY.relative_to(sys.base_prefix)
+    shutil.copytree(LIBRARY, library, ignore=_NOT_COPIED, ignore_dangling_symlinks=True)
+    for name in ("bin", "lib"):
+        (into / name).mkdir(exist_ok=True)
+    python, program = into / "bin/python3", Path(sys.executable).resolve()
+    shutil.copy2(program, python)
+    for path in _shared_libraries(program, *LIBRARY.glob("lib-dynload/*.so")):
+        shutil.copy2(path, into / "lib")
+    for each in (into, *into.rglob("*")):
+        each.chmod(0o755)  # whatever the umask was when it was installed
+    for path in PACKAGES:
+        link = into / path.relative_to(sys.prefix)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path)
+    return str(python)
+
+
+def _shared_libraries(*files: Path) -> list[Path]:
+    """Shared libraries in closed folders that programs and modules need, as the system's loader finds them."""
+    said = subprocess.run(["ldd", *files], capture_output=True, text=True, check=False).stdout
+    found = {Path(path) for path in re.findall(r"=> (/.*) \(0x", said)}
+    return sorted(path for path in found if closed(path.parent))
+
+
+def parts() -> str:
+    """A cell that imports the modules of the standard library that load shared libraries, as far as there are any."""
+    return "\n".join(f"import {name}" for name in _LINKED if find_spec(name))

@@ -1,0 +1,96 @@
+"""How a stranger's code can be held on this computer: with bubblewrap, without it, or not at all."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from grading.confine import ROOT, Limits
+from grading.interpreter import LIBRARY, PACKAGES, closed, copied
+from grading.sandbox import FIRST_UID, USERS, trouble
+
+_RIGHTS = {"CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "KILL": 5, "SETGID": 6, "SETUID": 7}
+"""What root must be allowed: to change its user, to hand over a folder, to tidy up. The numbers are Linux's."""
+
+
+class UnsafeError(Exception):
+    """A stranger's code cannot be run safely here; the words, one sentence, say why and what to do."""
+
+
+@contextlib.contextmanager
+def chosen(limits: Limits, sandbox: str = "auto") -> Iterator[tuple[Limits, str]]:
+    """The best way that works here; each is tried.
+
+    Args:
+        limits: what a submission may use, with namespaces.
+        sandbox: "auto" takes namespaces where they work, "require" nothing else, "none" does without.
+
+    Yields:
+        The limits as they can be had here, and why there are no namespaces; an empty text where there are.
+
+    Raises:
+        UnsafeError: if no way that was asked for works.
+    """
+    why = "--sandbox none" if sandbox == "none" else trouble(limits)
+    if why and sandbox == "require":
+        raise UnsafeError(f"bubblewrap does not work here ({why}): make it work, or leave out --sandbox require")
+    if not why:
+        yield limits, ""
+        return
+    with contextlib.ExitStack() as stack:
+        problem, limits = _without(replace(limits, namespaces=False), stack)
+        if problem:
+            way = "" if problem == why else f" without bubblewrap ({why})"
+            raise UnsafeError(f"a stranger's code cannot be run safely here{way}: {problem}")
+        yield limits, why
+
+
+def _without(limits: Limits, stack: contextlib.ExitStack) -> tuple[str, Limits]:
+    """Why a process without namespaces holds no submission; the limits for one. The stack removes a copy of Python."""
+    if os.getuid():
+        return trouble(limits), limits
+    if problem := obstacle():
+        return problem, limits
+    folder = closed(LIBRARY)
+    try:
+        if folder:
+            limits = replace(limits, python=stack.enter_context(copied()))
+        problem = trouble(limits)
+    except (OSError, ValueError) as error:
+        problem = str(error)
+    if folder and problem:
+        problem = f"other users may not enter {folder}, where Python is, and a copy of it does not work ({problem}); " \
+                  "install Python where they may, such as in /usr/local"  # fmt: skip
+    return problem, limits
+
+
+def obstacle() -> str:
+    """Why root cannot run submissions as users without rights, and what to do; empty if nothing is in the way."""
+    system = Path("/proc/self")
+    if missing := missing_rights((system / "status").read_text()):
+        options = " ".join(f"--cap-add {name}" for name in missing)
+        return f"root has no right to {', '.join(missing)} in this container; start it with {options}"
+    if not all(mapped((system / name).read_text()) for name in ("uid_map", "gid_map")):
+        return f"this container has no users {FIRST_UID} to {FIRST_UID + USERS - 1}; give it 65536 user numbers"
+    if folder := closed(Path(tempfile.gettempdir())):
+        return f"other users may not enter {folder}, where temporary files go; set TMPDIR to a folder where they may"
+    for path in (ROOT / "l2lib", ROOT / "grading/inside", *PACKAGES):
+        if folder := closed(path):
+            way = "move the project and its environment to where they may, such as in /opt"
+            way = f"let them by `chmod -R go+rX {folder}`" if folder.is_relative_to(ROOT) else way
+            return f"other users may not enter {folder}, where the code is that submissions need; {way}"
+    return ""
+
+
+def missing_rights(status: str) -> list[str]:
+    """The rights that root needs and does not have, by what /proc/PID/status says."""
+    effective = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:"))
+    return [name for name, number in _RIGHTS.items() if not effective >> number & 1]
+
+
+def mapped(numbers: str) -> bool:
+    """Whether the users that submissions are exist, by what /proc/PID/uid_map says."""
+    ranges = [tuple(map(int, line.split())) for line in numbers.splitlines()]
+    return any(first <= FIRST_UID and first + count >= FIRST_UID + USERS for first, _, count in ranges)
