@@ -53,7 +53,7 @@ FULL := $(VENV)/.ready-full
 ifneq ($(origin PYTHON),undefined)
 ifneq ($(wildcard $(PY)),)
 ifneq ($(shell $(PYTHON) -V),$(shell $(PY) -V))
-$(STAMP): other-python
+$(VENV)/pyvenv.cfg: other-python
 .PHONY: other-python
 other-python:
 endif
@@ -65,10 +65,11 @@ INSTALL := $(PY) -m uv pip install --quiet --compile-bytecode --python $(PY) -c 
 .PHONY: setup setup-full
 setup: $(STAMP)
 setup-full: $(FULL)
-# What a reader needs.
-$(STAMP): requirements.txt pyproject.toml
+$(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c "import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f'Python 3.11 or newer is needed, this is {v.major}.{v.minor}: try make PYTHON=python3.11')"
 	$(PYTHON) -m venv --clear $(VENV)
+# What a reader needs.
+$(STAMP): $(VENV)/pyvenv.cfg requirements.txt pyproject.toml
 	$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(INSTALL) -e ".[notebooks,book]"
 	@$(PY) tools/quiet_lab.py
@@ -96,6 +97,15 @@ test: $(FULL)
 
 check: $(FULL)
 	$(PYTEST) -m slow tests $(PYTEST_FLAGS)
+
+# Parts of both: what runs a stranger's code; and l2lib with two chapters, for another Python.
+.PHONY: grader unit
+grader: $(FULL)
+	$(PYTEST) -m "slow or not slow" $(wildcard tests/test_grading*.py) $(PYTEST_FLAGS)
+
+UNIT := claims conventions datasets figures groups invariance package penalty sweep sweep_runs
+unit: $(FULL)
+	$(PYTEST) $(NBVAL) $(wildcard notebooks/02*.ipynb notebooks/07*.ipynb) $(UNIT:%=tests/test_%.py) $(PYTEST_FLAGS)
 
 # Pictures whose numbers can be moved (figures.interactive) show their sliders.
 LAB_FOLDER := notebooks

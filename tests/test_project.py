@@ -247,8 +247,11 @@ def test_missing_documentation_is_refused(text: str, problems: list[str]) -> Non
 
 
 # ---- linters -------------------------------------------------------------------------------
+LINTERS = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]]
+
+
 @pytest.mark.parametrize(
-    "command", [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]], ids=" ".join
+    "command", [pytest.param(each, marks=[pytest.mark.slow] * (each == ["mypy"]), id=" ".join(each)) for each in LINTERS]
 )
 def test_linter_finds_nothing(command: list[str]) -> None:
     done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False)
