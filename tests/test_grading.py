@@ -16,6 +16,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,10 +28,13 @@ from tiny_set import BURNING, FEW, FULL, GOOD, IDS, NAMESPACES_ONLY, TINY, UNUSU
 
 from assignments import RELEASE, SOURCES, read_source
 from grading import report
+from grading.interpreter import LIBRARY, PACKAGES, closed, copied
 from notebooks import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the grader's limits are those of Linux")
-USUAL = ("--cell-seconds", "12", "--call-seconds", "6", "--seconds", "120", "--memory", "1")
+FEW_LIMITS = ("--cell-seconds", "12", "--call-seconds", "6", "--seconds", "120", "--memory", "1")
+"""Something endless is among the few, so they wait this long for it."""
+LIMITS = ("--cell-seconds", "60", "--call-seconds", "20", "--seconds", "240", "--memory", "1")
 SHORT = ("--cell-seconds", "3", "--call-seconds", "1.5", "--seconds", "120", "--memory", "1", "--jobs", "1")
 """For what computes until it is stopped; one at a time, so that what is honest in it need not wait for another."""
 UNSAFE = "cannot be run safely here"
@@ -154,7 +158,7 @@ def by_speed(rows: Any) -> list[Any]:
 class Graded:
     """What one run of the grader over some submissions left behind."""
 
-    def __init__(self, base: Path, sources: Path, port: int, names: set[str], limits: tuple[str, ...]) -> None:
+    def __init__(self, base: Path, sources: Path, port: int, names: frozenset[str], limits: tuple[str, ...]) -> None:
         self.folder, self.out = base / "in", base / "out"
         self.folder.mkdir()
         made = attacks(self.folder, port)
@@ -186,25 +190,29 @@ class Graded:
         return (self.out / "feedback" / name).read_text(encoding="utf-8")
 
 
+def limits_for(name: str) -> tuple[str, ...]:
+    """The limits under which a submission is graded; those with the same are graded in one run."""
+    return SHORT if name in BURNING else FEW_LIMITS if name in FEW else LIMITS
+
+
 class Runs:
-    """The grader's runs, each when a test first asks for it: the few and the rest, those that burn time apart."""
+    """The grader's runs, each when a test first asks for it: over the few, the rest, and what burns time."""
 
-    def __init__(self, wanted: set[str], start: Callable[[set[str], tuple[str, ...]], Graded]) -> None:
+    def __init__(self, wanted: set[str], start: Callable[[frozenset[str], tuple[str, ...]], Graded]) -> None:
         self.wanted = wanted - (NAMESPACES_ONLY if no_bubblewrap() else set())
-        self.start = functools.cache(lambda names, limits: start(set(names), limits))
+        self.start = functools.cache(start)
 
-    def part(self, few: bool) -> list[Graded]:
-        """The runs of a part."""
-        names = {name for name in self.wanted if (name in FEW) == few}
-        groups = ((names - BURNING, USUAL), (names & BURNING, SHORT))
-        return [self.start(frozenset(group), limits) for group, limits in groups if group]
+    def under(self, *kinds: tuple[str, ...]) -> list[Graded]:
+        """The runs under some limits that are wanted."""
+        groups = {limits: frozenset(name for name in self.wanted if limits_for(name) == limits) for limits in kinds}
+        return [self.start(names, limits) for limits, names in groups.items() if names]
 
     def of(self, name: str) -> Graded:
         """The run in which a submission is."""
         if name not in self.wanted:
             pytest.skip(f"needs bubblewrap: {no_bubblewrap()}")
-        same = {each for each in self.wanted if (each in FEW, each in BURNING) == (name in FEW, name in BURNING)}
-        return self.start(frozenset(same), SHORT if name in BURNING else USUAL)
+        (run,) = self.under(limits_for(name))
+        return run
 
 
 @pytest.fixture(scope="module")
@@ -233,7 +241,7 @@ def runs(
 @pytest.fixture(params=["few", pytest.param("rest", marks=pytest.mark.slow)])
 def part(request: pytest.FixtureRequest, runs: Runs) -> list[Graded]:
     """The runs over the few, or over the rest."""
-    return runs.part(request.param == "few")
+    return runs.under(FEW_LIMITS) if request.param == "few" else runs.under(LIMITS, SHORT)
 
 
 @pytest.fixture
@@ -425,6 +433,28 @@ def test_without_namespaces_it_says_so_and_still_contains(tmp_path: Path, source
     assert not any(b"600.25" in line for line in running())
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux" or os.getuid() != 0, reason="only root changes its user, and copies Python")
+@pytest.mark.skipif(closed(LIBRARY) is not None, reason="Python is in a closed folder: all tests here run so")
+def test_python_in_a_closed_folder_is_copied(tmp_path: Path, sources: Path) -> None:
+    """A Python below pytest's folder, which is root's alone, and an environment of it that everybody can read."""
+    (tmp_path / "in").mkdir()
+    nbformat.write(GOOD, tmp_path / "in/one.ipynb")
+    with copied() as python, tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        shutil.copytree(Path(python).parents[1], tmp_path / "python", symlinks=True)
+        subprocess.run([tmp_path / "python/bin/python3", "-m", "venv", "--without-pip", name], check=True)
+        link = Path(name) / PACKAGES[0].relative_to(sys.prefix)
+        link.rmdir()
+        link.symlink_to(PACKAGES[0])
+        line = [f"{name}/bin/python", "-m", "grading", tmp_path / "in", "--sources", sources, "--set", "ps9"]
+        run = subprocess.run([*line, "--sandbox", "none"], cwd=ROOT, capture_output=True, text=True, check=False)
+    skip_where_nothing_works(run.stderr)
+    assert run.returncode == 0, run.stderr
+    grades = (tmp_path / "in-grades/grades.csv").read_text(encoding="utf-8")
+    assert grades.count(",right,") == len(IDS)
+
+
 # ---- the book's own sets, with the usual limits ---------------------------------------------------
 @pytest.mark.slow
 def test_the_references_score_full_and_the_untouched_releases_nothing(tmp_path: Path) -> None:
@@ -455,7 +485,7 @@ def test_a_reference_that_fails_stops_the_grading(tmp_path: Path) -> None:
     nbformat.write(GOOD, tmp_path / "in/one.ipynb")
     (tmp_path / "sources").mkdir()
     (tmp_path / "sources/ps9.py").write_text(TINY.replace("0.9 ** np", "0.8 ** np", 1), encoding="utf-8")
-    done = command(tmp_path / "in", "--sources", tmp_path / "sources", "--set", "ps9", *USUAL)
+    done = command(tmp_path / "in", "--sources", tmp_path / "sources", "--set", "ps9", *LIMITS)
     assert done.returncode == 2
     assert "reference solution of ps9 fails q3" in done.stderr
     assert not (tmp_path / "in-grades/grades.csv").exists()
