@@ -29,7 +29,7 @@ STORED = (
 
 
 def read_notebooks(folder: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """When each chapter was run, and the executed chapters by name; no times, and all chapters there, without a status."""
+    """When each chapter was run, if the folder has a status that says so, and the executed chapters by name."""
     listed = folder / "status.json"
     rows = json.loads(listed.read_text(encoding="utf-8")) if listed.exists() else []
     names = [row["chapter"] for row in rows] or sorted(path.stem for path in folder.glob("[0-9]*.ipynb"))

@@ -26,10 +26,13 @@ _LINKED = ("_bz2", "_ctypes", "_curses", "_decimal", "_hashlib", "_lzma", "_sqli
 
 
 def closed(folder: Path) -> Path | None:
-    """The first of a folder and those above it that users without rights may not enter; None if they may enter all.
+    """Where users without rights are stopped on their way to a folder.
 
     Args:
         folder: it must be there. The way that its name says counts, and the one to which links on it lead.
+
+    Returns:
+        The first folder on the way that they may not enter; None if they may enter all.
     """
     for way in (folder.absolute(), folder.resolve()):
         for each in (*reversed(way.parents), way):

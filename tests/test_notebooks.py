@@ -1,6 +1,7 @@
 """Every chapter keeps the rules of notebook_checks; every rule refuses what it is there for; nbval bites."""
 
 import copy
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -333,7 +334,11 @@ def test_nbval_refuses_one_changed_digit(sample: NotebookNode, tmp_path: Path) -
         assert old in text
         text = text.replace(old, new, 1)
     (tmp_path / "changed.ipynb").write_text(text, encoding="utf-8")
-    failures = run_pytest(["-c", str(ROOT / "pyproject.toml"), "-n0", str(tmp_path)], root=tmp_path, environment={})
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    options = re.search(r"^NBVAL := (.*)$", makefile, re.MULTILINE)
+    assert options is not None
+    line = ["-c", str(ROOT / "pyproject.toml"), *options[1].split(), str(tmp_path)]
+    failures = run_pytest(line, root=tmp_path, environment={"PYTHONPATH": str(ROOT)})
     assert [failure.kind for failure in failures] == ["output", "output"]
     cells = [failure.where.rpartition("/")[2] for failure in failures]
     assert cells == ["changed.ipynb::Cell 1", "changed.ipynb::Cell 2"]

@@ -251,7 +251,8 @@ LINTERS = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]]
 
 
 @pytest.mark.parametrize(
-    "command", [pytest.param(each, marks=[pytest.mark.slow] * (each == ["mypy"]), id=" ".join(each)) for each in LINTERS]
+    "command",
+    [pytest.param(each, marks=[pytest.mark.slow] * (each == ["mypy"]), id=" ".join(each)) for each in LINTERS],
 )
 def test_linter_finds_nothing(command: list[str]) -> None:
     done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False)

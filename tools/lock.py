@@ -25,7 +25,9 @@ def lock(folder: str) -> None:
     options = ["--no-header", "--no-annotate", "--python-version", "3.11", "pyproject.toml", *inputs, "-o", str(pins)]
     subprocess.run([sys.executable, "-m", *command, *options], cwd=ROOT, check=True)
     text = CUDA.sub("", (ROOT / pins).read_text(encoding="utf-8").replace("+cpu", ""))
-    lines = dict.fromkeys(TORCH.sub(r"\1\n", text).splitlines(keepends=True))  # one for the CPU build, one for the other
+    lines = dict.fromkeys(
+        TORCH.sub(r"\1\n", text).splitlines(keepends=True)
+    )  # one for the CPU build, one for the other
     (ROOT / pins).write_text("".join(lines), encoding="utf-8")
 
 
