@@ -324,7 +324,8 @@ def test_verdict_not_owed_and_claim_owed_are_refused(sample: NotebookNode) -> No
 
 
 # ---- nbval ---------------------------------------------------------------------------------
-def test_nbval_refuses_one_changed_digit(sample: NotebookNode, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kernels", ["copied", pytest.param("new", marks=pytest.mark.slow)])
+def test_nbval_refuses_one_changed_digit(sample: NotebookNode, tmp_path: Path, kernels: str) -> None:
     """The same options as `make test`, on the sample as it is and on a copy with two stored digits changed."""
     sample.cells.pop()  # no picture: it takes a second to import what draws it
     code(sample, 1).source = code(sample, 1).source.replace("from l2lib import figures\n", "")
@@ -338,7 +339,7 @@ def test_nbval_refuses_one_changed_digit(sample: NotebookNode, tmp_path: Path) -
     options = re.search(r"^NBVAL := (.*)$", makefile, re.MULTILINE)
     assert options is not None
     line = ["-c", str(ROOT / "pyproject.toml"), *options[1].split(), str(tmp_path)]
-    failures = run_pytest(line, root=tmp_path, environment={"PYTHONPATH": str(ROOT)})
+    failures = run_pytest(line, root=tmp_path, environment={"PYTHONPATH": str(ROOT), "L2_KERNELS": kernels})
     assert [failure.kind for failure in failures] == ["output", "output"]
     cells = [failure.where.rpartition("/")[2] for failure in failures]
     assert cells == ["changed.ipynb::Cell 1", "changed.ipynb::Cell 2"]

@@ -72,6 +72,7 @@ def execute_in_a_copy(source: Path, into: Path) -> subprocess.CompletedProcess[s
 
 
 @linux
+@pytest.mark.slow
 def test_a_copy_of_a_process_gives_what_a_kernel_gives_to_the_last_byte(tmp_path: Path) -> None:
     source = tmp_path / "09_everything.py"
     source.write_text(EVERYTHING, encoding="utf-8")
@@ -85,6 +86,7 @@ def test_a_copy_of_a_process_gives_what_a_kernel_gives_to_the_last_byte(tmp_path
 
 
 @linux
+@pytest.mark.slow
 def test_a_cell_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "09_fails.py").write_text("# %%\nx = 1\n\n# %%\nprint(x / 0)\n", encoding="utf-8")
     done = execute_in_a_copy(tmp_path / "09_fails.py", tmp_path / "into")

@@ -1,15 +1,20 @@
 """A pytest plugin for chapters (``-p nbval_chapters``): how nbval starts their kernels, and what is kept of a run.
 
-A chapter whose every cell gave what is stored need not be executed again for the HTML book: its record is kept, and,
+On Linux each kernel is a copy of one process that has imported the libraries; with L2_KERNELS=new, and elsewhere, each is
+started anew. A chapter whose every cell gave what is stored need not be executed again for the HTML book: its record is kept, and,
 with this run's pictures, the notebook itself.
 """
 
 import os
+import tempfile
+import uuid
 from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import forks
+import kernels
 import nbformat
 import nbval.kernel
 import pytest
@@ -19,6 +24,7 @@ from nbval.plugin import IPyNbCell
 
 from notebooks import NOTEBOOKS, ROOT, SOURCE, kernel_options, read_source
 
+SERVER = "L2_KERNEL_SERVER"
 INTO = ROOT / "_build" / "notebooks"
 _Manager = nbval.kernel.KernelManager
 _began: dict[Path, datetime] = {}
@@ -26,13 +32,27 @@ _equal: dict[Path, list[list[Any]]] = {}
 
 
 def _manager(**options: Any) -> Any:
-    return _Manager(**kernel_options(), **options)
+    manager = _Manager(**kernel_options(), **options)
+    if server := os.environ.get(SERVER):
+        own = {"kernel_id": str(uuid.uuid4()), "kernel_spec": manager.kernel_spec, "parent": manager}
+        manager.provisioner = kernels.Copied(server, **own)
+    return manager
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Kernels without progress bars, and with sockets that nobody else can take."""
+    """Kernels without progress bars, with sockets that nobody else can take, copied from a warm process."""
     os.environ["TQDM_DISABLE"] = "1"  # a progress bar is no output to compare
     nbval.kernel.KernelManager = _manager
+    if forks.available() and SERVER not in os.environ and os.environ.get("L2_KERNELS") != "new":
+        folder = tempfile.TemporaryDirectory(prefix="l2-")
+        process, os.environ[SERVER] = kernels.start_server(Path(folder.name))
+
+        def stop() -> None:
+            os.environ.pop(SERVER, None)
+            process.communicate()
+            folder.cleanup()
+
+        config.add_cleanup(stop)
 
 
 @pytest.hookimpl(wrapper=True)
