@@ -50,22 +50,29 @@ class _Stream(io.TextIOBase):
 class _Publisher(DisplayPublisher):
     """Takes what ``display`` shows."""
 
-    def publish(self, data: dict[str, Any], metadata: dict[str, Any] | None = None, **_: Any) -> None:
+    shell: Any
+
+    def publish(self, data: Any, metadata: Any = None, source: Any = None, **_: Any) -> None:
         self.shell.shown.append(as_sent("display_data", data=data, metadata=metadata or {}))
 
 
 class _Hook(DisplayHook):
     """Takes the value of a cell's last line."""
 
+    shell: Any
+
     def __call__(self, result: Any = None) -> None:
-        if result is not None and not self.quiet():
-            data, metadata = self.compute_format_data(result)
-            self.update_user_ns(result)
+        own: Any = super()  # IPython's methods have no types
+        if result is not None and not own.quiet():
+            data, metadata = own.compute_format_data(result)
+            own.update_user_ns(result)
             more = {"metadata": metadata, "execution_count": self.shell.cell_number}
             self.shell.shown.append(as_sent("execute_result", data=data, **more))
 
 
 class _Shell(InteractiveShell):
+    shown: Any
+    cell_number: Any
     displayhook_class = Type(_Hook)
     display_pub_class = Type(_Publisher)
 
@@ -81,7 +88,8 @@ class _Shell(InteractiveShell):
 
 def as_sent(kind: str, **fields: Any) -> NotebookNode:
     """An output as a kernel sends it: what JSON keeps of it, pictures in base64."""
-    return nbformat.v4.new_output(kind, **json.loads(json.dumps(fields, default=json_default)))
+    output: NotebookNode = nbformat.v4.new_output(kind, **json.loads(json.dumps(fields, default=json_default)))
+    return output
 
 
 class Session:
@@ -98,7 +106,8 @@ class Session:
 
     def run(self, code: str) -> Ran:
         """Run a cell to its end, to its first error, or for ``CELL_SECONDS``."""
-        self.shell.shown = outputs = []
+        outputs: list[NotebookNode] = []
+        self.shell.shown = outputs
         self.shell.cell_number += 1
         with redirect_stdout(_Stream("stdout", outputs)), redirect_stderr(_Stream("stderr", outputs)), _limited():
             result = self.shell.run_cell(code, store_history=True)

@@ -2,7 +2,7 @@
 
     python tools/kernels.py SOCKET    serve until standard input ends
 
-``jupyter_client`` asks a provisioner for a kernel's process, and ``Copied`` asks this server. The kernel is ipykernel's.
+``jupyter_client`` asks a provisioner for a kernel's process, and ``Copied`` asks this server.
 """
 
 import json
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import forks
-from jupyter_client.provisioning import LocalProvisioner
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 SECONDS = 120  # for the server to import the libraries
 
@@ -31,7 +31,7 @@ def serve(path: str) -> None:
         server.bind(path)
         server.listen()
         while True:
-            ready, _, _ = select.select([server, 0], [], [])
+            ready, _, _ = select.select([server.fileno(), 0], [], [])
             if 0 in ready:
                 return
             with server.accept()[0] as asked:
@@ -108,7 +108,7 @@ class Copied(LocalProvisioner):
             server.connect(self.socket)
             server.sendall((json.dumps(order) + "\n").encode())
             self.pid = self.pgid = int(server.makefile().readline())
-        self.process = Process(self.pid)
+        self.process: Any = Process(self.pid)
         return self.connection_info
 
 

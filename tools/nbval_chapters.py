@@ -1,8 +1,8 @@
 """A pytest plugin for chapters (``-p nbval_chapters``): how nbval starts their kernels, and what is kept of a run.
 
-On Linux each kernel is a copy of one process that has imported the libraries; with L2_KERNELS=new, and elsewhere, each is
-started anew. A chapter whose every cell gave what is stored need not be executed again for the HTML book: its record is kept, and,
-with this run's pictures, the notebook itself.
+On Linux each kernel is a copy of one process that has imported the libraries; with L2_KERNELS=new, and elsewhere, each
+is started anew. A chapter whose every cell gave what is stored need not be executed again for the HTML book: its record
+is kept, and, with this run's pictures, the notebook itself.
 """
 
 import os
@@ -31,9 +31,14 @@ _began: dict[Path, datetime] = {}
 _equal: dict[Path, list[list[Any]]] = {}
 
 
+def copies() -> bool:
+    """Whether kernels are to be copies of a process."""
+    return forks.available() and os.environ.get("L2_KERNELS") != "new"
+
+
 def _manager(**options: Any) -> Any:
     manager = _Manager(**kernel_options(), **options)
-    if server := os.environ.get(SERVER):
+    if copies() and (server := os.environ.get(SERVER)):
         own = {"kernel_id": str(uuid.uuid4()), "kernel_spec": manager.kernel_spec, "parent": manager}
         manager.provisioner = kernels.Copied(server, **own)
     return manager
@@ -43,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Kernels without progress bars, with sockets that nobody else can take, copied from a warm process."""
     os.environ["TQDM_DISABLE"] = "1"  # a progress bar is no output to compare
     nbval.kernel.KernelManager = _manager
-    if forks.available() and SERVER not in os.environ and os.environ.get("L2_KERNELS") != "new":
+    if copies() and SERVER not in os.environ:
         folder = tempfile.TemporaryDirectory(prefix="l2-")
         process, os.environ[SERVER] = kernels.start_server(Path(folder.name))
 

@@ -222,7 +222,7 @@ def in_chapters(root: Path, mutants: list[Mutant], workers: int, folder: Path,
     ]
     jobs.sort(key=lambda job: -len(job.plants))  # the longest first
     sys.path.insert(0, str(root))
-    results, broken = {}, []
+    results, broken = dict[str, Result](), list[str]()
     try:
         judged = partial(of_plant, named)
         for chapter in chapters.run_chapters(jobs, workers, folder, lambda planted: tell(judged(planted))):
