@@ -14,12 +14,13 @@ from notebooks import ROOT
 linux = pytest.mark.skipif(sys.platform != "linux", reason="forks")
 CELL = '# %% nbgrader={{"grade": {0}, "grade_id": "{1}", "locked": {0}, "points": 1, "solution": {2}}}\n{3}\n\n'
 CELLS = {
-    "given": "import numpy as np\n\nstore, limit = [2.0], 1",
+    "given": "import numpy as np\n\nstore, seen, limit = [2.0], [], 1",
     "q1-f": "def f(x):\n    return 2 * x",
     "given-later": "start = np.array(store)\n\n\ndef factor():\n    return float(start[0])",
-    "q2-g": "def g(x):\n    return x * factor()",
+    "given-table": "print(f(1), f(2))",
+    "q2-g": "seen.append(0)\n\n\ndef g(x):\n    return x * factor()",
     "q3-h": "def h(x):\n    return float(np.linalg.norm(x))",
-    "q4-k": "from math import pi\n\n\ndef k(x=limit):\n    return x + pi",
+    "q4-k": "from math import pi\n\n\ndef k(x=limit):\n    return x + pi + seen[0]",
 }
 TESTS = {"q1-f": "f(3) == 6", "q2-g": "g(3) == 6", "q3-h": "h([3, 4]) == 5", "q4-k": "4.1 < k() < 4.2"}
 ANSWERS = {  # to the first question, and the questions on which each loses
@@ -28,7 +29,7 @@ ANSWERS = {  # to the first question, and the questions on which each loses
     "raises when it is called": ("def f(x):\n    raise KeyError(x)", "1"),
     "raises before it is defined": ("f = np.nothing", "1"),
     "does not compile": ("def f(x) return 2 * x", "1"),
-    "sleeps in a test": ("import time\n\n\ndef f(x):\n    time.sleep(60)", "1"),
+    "sleeps in a test": ("import time\n\n\ndef f(x):\n    time.sleep(60 * (x == 3))", "1"),
     "changes a list in place": ("store[0] = 9.0\n\n\ndef f(x):\n    return 2 * x", "2"),
     "changes it under another name": ("mine = [store]\nmine[0].insert(0, 9.0)\nf = lambda x: 2 * x", "2"),
     "changes an array when it is called": ("def f(x):\n    start[:] = 9\n    return 2 * x", "2"),
@@ -66,13 +67,14 @@ def lost(found: object) -> str:
 def test_both_ways_agree_on_answers_that_reach_beyond_their_cell(small: Path) -> None:
     jobs: Jobs = {small: {"the reference": {}} | {name: {"q1-f": code} for name, (code, _) in ANSWERS.items()}}
     jobs[small] |= {"leaves": {"q1-f": "raise SystemExit(3)"}, "nothing": dict.fromkeys(TESTS, "")}
+    jobs[small] |= {"leaves out a change": {"q2-g": "def g(x):\n    return x * factor()"}}
     fast = dict(forked(jobs, Limits(test=3)))
     last, *_ = [jobs[small].pop(name) for name in LASTING]  # what they change would last
     slow = dict(whole(jobs, Limits(test=3))) | dict(whole({small: {LASTING[0]: last}}))
     assert {key: fast[key] for key in slow} == slow
     assert {name: lost(fast["ps8", name]) for name in ANSWERS} == {name: lose for name, (_, lose) in ANSWERS.items()}
     assert lost(fast["ps8", "the reference"]) == ""
-    assert lost(fast["ps8", "nothing"]) == "1234"
+    assert (lost(fast["ps8", "nothing"]), lost(fast["ps8", "leaves out a change"])) == ("1234", "4")
     assert fast["ps8", "leaves"] == "SystemExit: 3"
 
 
@@ -99,11 +101,14 @@ def test_an_answer_that_hangs_or_dies_is_ended_and_named(small: Path) -> None:
     ("cell", "code", "executed"),
     [
         ("q1-f", "def f(x):\n    return x", "q1"),
-        ("q2-g", "def g(x):\n    return start[0] * x", "q2"),
-        ("given-later", "def factor():\n    return 2.0", "q2-g q2"),
-        ("q1-f", "def f(x):\n    return store[0] * x", "given-later q2-g q1 q2"),
-        ("q1-f", "import math\n\n\ndef f(x):\n    return x", "q1"),
-        ("q1-f", "from numpy import pi\n\n\ndef f(x):\n    return x", "q4-k q1 q4"),
+        ("q1-f", "def f(x, known=[]):\n    return x", "given-table q1"),
+        ("q1-f", "def f(x):\n    return x\n\n\nf = np.vectorize(f)", "given-table q1"),
+        ("q1-f", "def f(x):\n    start[0] = x", "given-later given-table q2-g q4-k q1 q2 q4"),
+        ("q1-f", "def f(x):\n    h.calls = x", "given-table q3-h q1 q3"),
+        ("q1-f", "import math\nimport numpy as np\n\n\ndef f(x):\n    return x", "q1"),
+        ("q1-f", "from numpy import pi\n\n\ndef f(x):\n    return x", "given-later q2-g q4-k q1 q2 q4"),
+        ("given-later", "def factor():\n    return 2.0", "q2-g q4-k q2 q4"),
+        ("q2-g", "def g(x):\n    return start[0] * x", "q4-k q2 q4"),
         ("q2-g", "np.random.seed(1)\n\n\ndef g(x):\n    return x", "q3-h q4-k q1 q2 q3 q4"),
     ],
 )

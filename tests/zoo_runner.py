@@ -298,8 +298,7 @@ def _either(old: Unit, new: Unit, others: list[Unit]) -> Unit:
         how, elsewhere = new.binds.get(name, ""), {each.binds[name] for each in [old, *others] if name in each.binds}
         return how.startswith("import") and elsewhere == {how}
 
-    binds = {name: how if old.binds.get(name, how) == how else "data"
-             for name, how in (old.binds | new.binds).items() if not idle(name)}  # fmt: skip
+    binds = {name: how for name, how in (old.binds | new.binds).items() if not idle(name)}
     return Unit(old.reads | new.reads, binds, old.sets | new.sets, old.imports | new.imports, False)
 
 
