@@ -26,13 +26,13 @@ _LINKED = ("_bz2", "_ctypes", "_curses", "_decimal", "_hashlib", "_lzma", "_sqli
 
 
 def closed(folder: Path) -> Path | None:
-    """Where users without rights are stopped on their way to a folder.
+    """Find what keeps users without rights from a folder.
 
     Args:
         folder: it must be there. The way that its name says counts, and the one to which links on it lead.
 
     Returns:
-        The first folder on the way that they may not enter; None if they may enter all.
+        The first of the folder and those above it that they may not enter; None if they may enter all.
     """
     for way in (folder.absolute(), folder.resolve()):
         for each in (*reversed(way.parents), way):
@@ -58,7 +58,7 @@ def copied() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="python-") as name:
         folder = Path(name)
         if os.statvfs(folder).f_flag & os.ST_NOEXEC:
-            raise OSError(f"{folder.parent} is mounted noexec: set TMPDIR to a folder that allows programs")
+            raise OSError(f"{folder.parent} allows no programs: it is mounted noexec")
         yield _copy(folder)
 
 
@@ -89,5 +89,5 @@ def _shared_libraries(*files: Path) -> list[Path]:
 
 
 def parts() -> str:
-    """A cell that imports the modules of the standard library that load shared libraries, as far as there are any."""
+    """Code that imports the modules of the standard library that load shared libraries, as far as there are any."""
     return "\n".join(f"import {name}" for name in _LINKED if find_spec(name))

@@ -21,14 +21,14 @@ def adopt() -> None:
             _adopting.add(os.getpid())
 
 
-def _table() -> dict[int, list[str]]:
-    """What /proc/PID/stat says of every living process, after its name."""
+def _table(dead: bool = False) -> dict[int, list[str]]:
+    """What /proc/PID/stat says, after its name, of every process that lives, or of all that are dead and not gone."""
     found = {}
     for entry in os.listdir("/proc") if os.path.isdir("/proc/self") else []:
         with contextlib.suppress(OSError):
             if entry.isdigit():
                 found[int(entry)] = Path("/proc", entry, "stat").read_text(errors="replace").rpartition(")")[2].split()
-    return {pid: fields for pid, fields in found.items() if fields and fields[_STATE] not in "ZX"}
+    return {pid: fields for pid, fields in found.items() if fields and (fields[_STATE] in "ZX") == dead}
 
 
 def family(pid: int) -> set[int]:
@@ -84,7 +84,7 @@ def undisturbed() -> Iterator[None]:
 
 
 def end(pid: int, seconds: float = 10) -> None:
-    """Kill a process that leads its own group, and its family, and again while some are left."""
+    """Kill a process that leads its own group, and its family, and again while some are left; bury all but itself."""
     until = time.monotonic() + seconds
     pids = family(pid)
     with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -93,7 +93,8 @@ def end(pid: int, seconds: float = 10) -> None:
         for each in pids:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(each, signal.SIGKILL)
-        for each in pids:
+        pids = family(pid)
+    for each, fields in _table(dead=True).items():  # those adopted: until then they count against their user's limit
+        if int(fields[_PARENT]) == os.getpid() in _adopting and each != pid:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(each, os.WNOHANG)
-        pids = family(pid)

@@ -2,13 +2,15 @@
 
 import contextlib
 import os
+import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from grading.confine import ROOT, Limits
-from grading.interpreter import LIBRARY, PACKAGES, closed, copied
+from grading.confine import ROOT, Limits, environment
+from grading.interpreter import LIBRARY, PACKAGES, closed, copied, parts
 from grading.sandbox import FIRST_UID, USERS, trouble
 
 _RIGHTS = {"CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "KILL": 5, "SETGID": 6, "SETUID": 7}
@@ -40,30 +42,38 @@ def chosen(limits: Limits, sandbox: str = "auto") -> Iterator[tuple[Limits, str]
         yield limits, ""
         return
     with contextlib.ExitStack() as stack:
-        problem, limits = _without(replace(limits, namespaces=False), stack)
-        if problem:
-            way = "" if problem == why else f" without bubblewrap ({why})"
-            raise UnsafeError(f"a stranger's code cannot be run safely here{way}: {problem}")
+        try:
+            limits = _without(replace(limits, namespaces=False), stack)
+        except UnsafeError as error:
+            way = "" if str(error) == why else f" without bubblewrap ({why})"
+            raise UnsafeError(f"a stranger's code cannot be run safely here{way}: {error}") from None
         yield limits, why
 
 
-def _without(limits: Limits, stack: contextlib.ExitStack) -> tuple[str, Limits]:
-    """Why a process without namespaces holds no submission; the limits for one. The stack removes a copy of Python."""
-    if os.getuid():
-        return trouble(limits), limits
-    if problem := obstacle():
-        return problem, limits
-    folder = closed(LIBRARY)
-    try:
-        if folder:
+def _without(limits: Limits, stack: contextlib.ExitStack) -> Limits:
+    """The limits for a process without namespaces; the stack removes a copy of Python, if there is one."""
+    if os.getuid() == 0 and (problem := obstacle()):
+        raise UnsafeError(problem)
+    if os.getuid() == 0 and (folder := closed(LIBRARY)):
+        try:
             limits = replace(limits, python=stack.enter_context(copied()))
-        problem = trouble(limits)
-    except (OSError, ValueError) as error:
-        problem = str(error)
-    if folder and problem:
-        problem = f"other users may not enter {folder}, where Python is, and a copy of it does not work ({problem}); " \
-                  "install Python where they may, such as in /usr/local"  # fmt: skip
-    return problem, limits
+            _try_copy(limits)
+        except (OSError, ValueError) as error:
+            why = error.args[0][0][-1] if isinstance(error, shutil.Error) else error
+            way = "set TMPDIR to another folder, or install Python where they may, such as in /usr/local"
+            words = f"other users may not enter {folder}, where Python is, and no copy serves them ({why}); {way}"
+            raise UnsafeError(words) from None
+    if problem := trouble(limits):
+        raise UnsafeError(problem)
+    return limits
+
+
+def _try_copy(limits: Limits) -> None:
+    """Load, as a user without rights, what a copy of Python may lack: libraries that are not Python's own."""
+    tried = subprocess.run([limits.python, "-c", parts()], env=environment(limits, "/"), cwd="/", user=FIRST_UID,
+                           group=FIRST_UID, extra_groups=[], capture_output=True, text=True, check=False)  # fmt: skip
+    if tried.returncode:
+        raise OSError((tried.stderr.splitlines() or ["it does not start"])[-1])
 
 
 def obstacle() -> str:

@@ -132,10 +132,8 @@ def closed_python_that_cannot_be_copied(patch: pytest.MonkeyPatch, closed: Path)
     patch.setattr(interpreter, "LIBRARY", closed / "nowhere")
     patch.setattr(sys, "base_prefix", str(closed))
     reason = f"[Errno 2] No such file or directory: '{closed}/nowhere'"
-    return (
-        f"other users may not enter {closed}, where Python is, and a copy of it does not work ({reason}); "
-        "install Python where they may, such as in /usr/local"
-    )
+    way = "set TMPDIR to another folder, or install Python where they may, such as in /usr/local"
+    return f"other users may not enter {closed}, where Python is, and no copy serves them ({reason}); {way}"
 
 
 def no_such_users(patch: pytest.MonkeyPatch, closed: Path) -> str:
@@ -246,7 +244,7 @@ print(json.dumps([sys.prefix, child.stdout.strip(), numpy.__file__, os.access(os
 def test_a_place_that_allows_no_programs_holds_no_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     facts = os.statvfs_result((0,) * 8 + (os.ST_NOEXEC, 0))
     monkeypatch.setattr(os, "statvfs", lambda path: facts)
-    with pytest.raises(OSError, match="mounted noexec: set TMPDIR"), interpreter.copied():
+    with pytest.raises(OSError, match="allows no programs: it is mounted noexec"), interpreter.copied():
         pass
 
 
@@ -281,7 +279,7 @@ def refused(ask):
         ask()
     except (OSError, MemoryError) as error:
         return type(error).__name__
-asked = [lambda: os.memfd_create("more"), lambda: mmap.mmap(-1, 2**20), lambda: numpy.ones(2**28),
+asked = [lambda: os.memfd_create("more"), lambda: mmap.mmap(-1, 2**20), lambda: numpy.empty(2**28),
          lambda: (file.write(bytes(2**21)), file.flush())]
 print(*map(refused, asked), libc.unshare(0x10000000), ctypes.get_errno(), libc.shmget(7, 2**20, 0o1600), os.getuid())
 """
@@ -405,7 +403,7 @@ def test_halves_of_characters_become_text_that_can_be_written(tmp_path: Path) ->
     made = attacks(tmp_path, 1)["half-characters"][0]
     (tmp_path / "half.ipynb").write_text(json.dumps(made), encoding="utf-8")
     cells, _ = read(str(tmp_path / "half.ipynb"))
-    assert cells[-1].source.encode() == rb"\ud800 and \udfff"
+    assert cells[-1].source == r"\ud800 and \udfff"
 
 
 def test_a_page_shows_a_name_and_does_not_run_it() -> None:
@@ -627,6 +625,36 @@ def test_memory_is_counted_also_where_its_shares_may_not_be_read(monkeypatch: py
 
     monkeypatch.setattr(Path, "read_text", closed)
     assert processes.memory({os.getpid()}) > hoard.nbytes
+
+
+ORPHANS = """
+import os, sys, time
+from grading import processes
+
+processes.adopt()
+leader = os.fork()
+if leader == 0:
+    os.setsid()
+    for _ in range(20):
+        if os.fork() == 0:
+            if os.fork() == 0:
+                time.sleep(60)
+            os._exit(0)
+    time.sleep(60)
+while len(processes.family(leader)) < 21:
+    time.sleep(0.01)
+processes.end(leader)
+assert os.waitpid(leader, 0)[1] == 9
+try:
+    os.waitpid(-1, os.WNOHANG)
+except ChildProcessError:
+    print("none is left")
+"""
+
+
+def test_the_dead_are_buried_as_the_system_counts_them_until_then() -> None:
+    done = subprocess.run([sys.executable, "-c", ORPHANS], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("none is left\n", "")
 
 
 def test_what_ends_a_test_waits_while_a_process_is_tidied_up() -> None:

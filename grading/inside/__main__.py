@@ -68,7 +68,7 @@ def forbid() -> None:
     """Give up system calls that no answer needs, for this process and its children."""
     try:
         import pyseccomp
-    except RuntimeError:
+    except (OSError, RuntimeError):
         sys.exit("the system's library libseccomp is missing; install it (Debian, Ubuntu: apt-get install libseccomp2)")
     calls = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
     for name in FORBIDDEN:
