@@ -105,6 +105,12 @@ def test_requirements_are_exact_public_pins_within_range() -> None:
     assert pin_problems(PIN_TEXT) == []
 
 
+def test_no_import_of_nbformat_builds_a_parser() -> None:
+    assert "rfc3987" not in PIN_TEXT
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["uv"]
+    assert options["override-dependencies"] == ["rfc3987-syntax ; python_version < '3'"]
+
+
 def test_the_library_takes_whichever_torch_it_finds_and_the_book_takes_one() -> None:
     library = {r.name: r.specifier for r in map(Requirement, PROJECT["dependencies"])}
     pins = dict(re.findall(r"^([\w-]+)==([\d.]+)", PIN_TEXT, re.MULTILINE))

@@ -5,6 +5,7 @@
 ``jupyter_client`` asks a provisioner for a kernel's process, and ``Copied`` asks this server.
 """
 
+import contextlib
 import json
 import os
 import select
@@ -26,7 +27,7 @@ SECONDS = 120  # for the server to import the libraries
 def serve(path: str) -> None:
     """Copy this process for everyone who asks on the socket, until standard input ends."""
     forks.warm("ipykernel.kernelapp")
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended kernels leave nothing behind
+    signal.signal(signal.SIGCHLD, reap)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(path)
         server.listen()
@@ -41,6 +42,13 @@ def serve(path: str) -> None:
                     server.close()
                     become_kernel(order, asked)
                 asked.sendall(f"{pid}\n".encode())
+
+
+def reap(*_: object) -> None:
+    """Take note of kernels that have ended, so that they leave nothing behind."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def become_kernel(order: dict[str, Any], asked: socket.socket) -> None:
