@@ -5,6 +5,7 @@ import ast
 import base64
 import copy
 import csv
+import functools
 import json
 import os
 import re
@@ -30,6 +31,11 @@ ZOO = {name: tomllib.loads((ROOT / f"tests/zoo/{name}.toml").read_text(encoding=
 QUESTIONS = range(6, 9)
 
 
+@functools.cache
+def problem_set(name: str) -> Problems:
+    return load(SETS[name])
+
+
 # ---- scores, without a sandbox: these answers are ours ----------------------------------------------
 def entries(kind: str) -> list[tuple[str, dict[str, str]]]:
     return [(name, entry) for name, zoo in ZOO.items() for entry in zoo.get(kind, [])]
@@ -42,7 +48,7 @@ def scored(request: pytest.FixtureRequest) -> Iterator[Callable[[str, str], zoo_
     for item in request.session.items:
         if item.path == request.path and "scored" in item.fixturenames:
             name, entry = item.callspec.params["name"], item.callspec.params.get("entry")
-            answers = jobs.setdefault(SETS[name], {"the reference": {}, "the stubs": stubs(SETS[name])})
+            answers = jobs.setdefault(SETS[name], {"the reference": {}, "the stubs": stubs(name)})
             answers |= {entry["name"]: {entry["cell"]: entry["code"]}} if entry else {}
     results, found = zoo_runner.run(jobs), {}
 
@@ -57,8 +63,8 @@ def scored(request: pytest.FixtureRequest) -> Iterator[Callable[[str, str], zoo_
     results.close()
 
 
-def stubs(path: Path) -> dict[str, str]:
-    return {cell.id: stub(cell.source) for cell in load(path).cells if "### BEGIN SOLUTION" in cell.source}
+def stubs(name: str) -> dict[str, str]:
+    return {cell.id: stub(cell.source) for cell in problem_set(name).cells if "### BEGIN SOLUTION" in cell.source}
 
 
 def stub(source: str) -> str:
@@ -95,7 +101,7 @@ def test_the_stubs_score_nothing(scored: Any, name: str) -> None:
     ("name", "entry"), entries("wrong"), ids=lambda value: value if isinstance(value, str) else value["name"]
 )
 def test_a_wrong_answer_loses_points_on_its_own_question_only(scored: Any, name: str, entry: dict[str, str]) -> None:
-    problems = load(SETS[name])
+    problems = problem_set(name)
     found = scored(name, entry["name"])
     sums = by_question(problems, found)
     assert {question for question, (got, of) in sums.items() if got < of} == {entry["question"]}, found
@@ -119,7 +125,7 @@ def test_the_zoo_is_large_and_its_names_are_told_apart() -> None:
         names = [entry["name"] for kind in ("wrong", "right") for entry in zoo.get(kind, [])]
         assert len(set(names)) == len(names), name
         assert len(zoo["wrong"]) >= 8, name
-        ids = {cell.id for cell in load(SETS[name]).cells}
+        ids = {cell.id for cell in problem_set(name).cells}
         assert {entry["cell"] for kind in zoo.values() for entry in kind} <= ids, name
 
 
@@ -203,12 +209,12 @@ def top_names(source: str) -> set[str]:
 
 @pytest.mark.parametrize("name", SETS)
 def test_a_set_keeps_the_contract(name: str) -> None:
-    assert contract_problems(read_source(SETS[name]), load(SETS[name])) == []
+    assert contract_problems(read_source(SETS[name]), problem_set(name)) == []
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_text_and_page_give_the_points_that_are_given(name: str) -> None:
-    problems = load(SETS[name])
+    problems = problem_set(name)
     cells = [(test.question, test.points) for test in problems.tests] + list(problems.by_hand.items())
     points: dict[int, float] = {}
     for cell, each in cells:
@@ -355,7 +361,7 @@ def test_nbgraders_own_commands_grade_a_set(tmp_path: Path) -> None:
     nbgrader("export")
     with (tmp_path / "grades.csv").open(encoding="utf-8", newline="") as file:
         scores = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
-    assert scores == {"blank": 0, "reference": sum(test.points for test in load(SETS["ps1"]).tests)}
+    assert scores == {"blank": 0, "reference": sum(test.points for test in problem_set("ps1").tests)}
     assert (tmp_path / "feedback/reference/ps1/ps1.html").exists()
 
 
