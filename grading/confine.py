@@ -84,7 +84,7 @@ def environment(limits: Limits, scratch: str) -> dict[str, str]:
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     places = [os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ]
     if limits.python != sys.executable:
-        places.insert(0, str(Path(limits.python).parents[1] / "lib"))
+        places.insert(0, str(Path(limits.python).resolve().parents[1] / "lib"))
     return folders | quiet | threads | ({"LD_LIBRARY_PATH": ":".join(places)} if places else {})
 
 

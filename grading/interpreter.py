@@ -45,11 +45,11 @@ def closed(folder: Path) -> Path | None:
 def copied() -> Iterator[str]:
     """A copy of the interpreter that everybody can read and nobody but its owner can change; removed afterwards.
 
-    It has the executable, the standard library, and those shared libraries of both that lie in closed folders. The
-    environment's packages are linked, not copied.
+    It has the executable, the standard library, and those shared libraries of both that lie in closed folders; in an
+    environment beside it, which links to the packages of this one.
 
     Yields:
-        The path of the copied executable.
+        The path of the environment's executable.
 
     Raises:
         OSError: if there is no place for it, such as on a full disk, or on one that allows no programs.
@@ -59,26 +59,36 @@ def copied() -> Iterator[str]:
         folder = Path(name)
         if os.statvfs(folder).f_flag & os.ST_NOEXEC:
             raise OSError(f"{folder.parent} allows no programs: it is mounted noexec")
-        yield _copy(folder)
+        _copy(folder)
+        python = _environment(folder)
+        for each in (folder, *folder.rglob("*")):
+            if not each.is_symlink():
+                each.chmod(0o755)  # whatever this umask is, and the one with which it was installed
+        yield str(python)
 
 
-def _copy(into: Path) -> str:
-    """Copy the interpreter into an empty folder, as `copied` says; return the executable's path."""
-    library = into / LIBRARY.relative_to(sys.base_prefix)
+def _copy(into: Path) -> None:
+    """Copy the interpreter into an empty folder."""
+    program, library = Path(sys.executable).resolve(), into / LIBRARY.relative_to(sys.base_prefix)
     shutil.copytree(LIBRARY, library, ignore=_NOT_COPIED, ignore_dangling_symlinks=True)
     for name in ("bin", "lib"):
         (into / name).mkdir(exist_ok=True)
-    python, program = into / "bin/python3", Path(sys.executable).resolve()
-    shutil.copy2(program, python)
+    shutil.copy2(program, into / "bin/python3")
     for path in _shared_libraries(program, *LIBRARY.glob("lib-dynload/*.so")):
         shutil.copy2(path, into / "lib")
-    for each in (into, *into.rglob("*")):
-        each.chmod(0o755)  # whatever the umask was when it was installed
+
+
+def _environment(base: Path) -> Path:
+    """Make an environment of a copied interpreter, as venv does, with this one's packages; return its executable."""
+    prefix = base / "environment"
     for path in PACKAGES:
-        link = into / path.relative_to(sys.prefix)
+        link = prefix / path.relative_to(sys.prefix)
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(path)
-    return str(python)
+    (prefix / "pyvenv.cfg").write_text(f"home = {base / 'bin'}\ninclude-system-site-packages = false\n")
+    (prefix / "bin").mkdir()
+    (prefix / "bin/python3").symlink_to("../../bin/python3")
+    return prefix / "bin/python3"
 
 
 def _shared_libraries(*files: Path) -> list[Path]:
