@@ -136,7 +136,7 @@ portability: $(FULL)
 
 browser: $(FULL)
 	$(INSTALL) -e ".[notebooks,book,test,course,browser]"
-	$(PY) -m pytest tests/browser
+	$(PYTEST) --dist=loadgroup tests/browser $(PYTEST_FLAGS)
 
 # Beside .venv and not in it: where dask is installed, every chapter takes 0.7 s longer.
 cluster: $(FULL)

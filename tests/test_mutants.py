@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import mutants
@@ -83,11 +84,11 @@ PLANTED = (
 
 def tool(project: Path, *words: str) -> tuple[subprocess.CompletedProcess[str], dict[str, tuple[str, str]]]:
     """Run the tool on the project, in a process of its own; what it says of each mutant."""
-    found = project / "found.json"
-    command = [sys.executable, str(ROOT / "tools/mutants.py"), "--root", str(project), "--json", str(found), *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    rows = json.loads(found.read_text(encoding="utf-8")) if found.exists() else []
-    found.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        found = Path(folder) / "found.json"
+        command = [sys.executable, str(ROOT / "tools/mutants.py"), "--root", str(project), "--json", str(found), *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        rows = json.loads(found.read_text(encoding="utf-8")) if found.exists() else []
     return done, {row["name"]: (row["state"], row["by"]) for row in rows}
 
 

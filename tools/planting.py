@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -28,9 +28,10 @@ from outcomes import Failure, PytestError, run_here, run_pytest
 
 from notebooks import read_source
 
-COPIED = ("l2lib", "notebooks", "assignments", "grading", "tests", "tools", "conftest.py", "pyproject.toml")
+COPIED = ("l2lib", "notebooks", "assignments", "grading", "tests", "tools", "pyproject.toml")
 SECONDS = 180  # an error that needs longer is broken: it probably made a loop endless
 JOURNAL = ".planted.json"
+BARE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
 # ---- copies --------------------------------------------------------------------------------
@@ -110,25 +111,32 @@ def check_unchanged(tree: Path, mutants: list[Mutant]) -> None:
         ListError: if one does not.
     """
     checks = dict.fromkeys(check for mutant in mutants for check in mutant.checks)
-    failures = run_pytest(list(checks), root=tree, environment=variables(tree))
+    failures: list[Failure] = []
+    for options, which in split(list(checks)):
+        failures += run_pytest([*options, *which], root=tree, environment=variables(tree) | BARE)
     if failures:
         lines = [f"{failure.where}: {failure.message}" for failure in failures]
         raise ListError("the checks fail without any planted error:\n  " + "\n  ".join(lines))
 
 
+def split(checks: Sequence[str]) -> list[tuple[list[str], list[str]]]:
+    """Tests, then notebooks, which take longer: pytest's options for each, as far as there are any."""
+    nbval = "addopts=--nbval --nbval-current-env --nbval-cell-timeout=60"
+    parts = [
+        (["-o", "addopts="], [check for check in checks if ".ipynb" not in check]),
+        (["-p", "nbval.plugin", "-o", nbval], [check for check in checks if ".ipynb" in check]),
+    ]
+    return [part for part in parts if part[1]]
+
+
 def try_mutant(tree: Path, mutant: Mutant) -> Result:
     """Plant one error in a copy, and run its checks up to the first failure: tests first, they are faster."""
     began = time.perf_counter()
-    notebooks = [check for check in mutant.checks if ".ipynb" in check]
-    tests = [check for check in mutant.checks if ".ipynb" not in check]
     failures: list[Failure] = []
     try:
         with planted(tree, mutant):
-            if tests:
-                failures = first_failure(tree, ["-o", "addopts=", *tests])
-            if notebooks and not failures:
-                nbval = "addopts=--nbval --nbval-current-env --nbval-cell-timeout=60"
-                failures = first_failure(tree, ["-p", "nbval.plugin", "-o", nbval, *notebooks])
+            for options, which in split(mutant.checks):
+                failures = failures or first_failure(tree, [*options, *which])
     except PytestError as error:
         failures = [Failure("pytest", "error", str(error))]
     return judge(mutant, failures, time.perf_counter() - began)
@@ -136,8 +144,7 @@ def try_mutant(tree: Path, mutant: Mutant) -> Result:
 
 def first_failure(tree: Path, arguments: list[str]) -> list[Failure]:
     """Run pytest up to the first failure, in one process and without plugins, which would double its start."""
-    environment = variables(tree) | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    return run_pytest(["-x", *arguments], root=tree, environment=environment, seconds=SECONDS)
+    return run_pytest(["-x", *arguments], root=tree, environment=variables(tree) | BARE, seconds=SECONDS)
 
 
 def run_slowly(root: Path, mutants: list[Mutant], workers: int, tell: Callable[[Result], None]) -> list[Result]:
@@ -296,7 +303,7 @@ def checked(checks: tuple[str, ...]) -> list[Failure]:
 def move_to(tree: Path) -> None:
     """Work in a copy of the project: what was imported from the project is forgotten, and imported from there."""
     sys.dont_write_bytecode = True
-    os.environ.update(variables(tree) | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1"})
+    os.environ.update(variables(tree) | BARE | {"PYTHONDONTWRITEBYTECODE": "1"})
     os.chdir(tree)
     tools = Path(__file__).resolve().parent
     sys.path[:] = [str(tree)] + [path for path in sys.path if Path(path or ".").resolve() not in (tools, tools.parent)]
