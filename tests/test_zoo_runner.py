@@ -68,9 +68,9 @@ def test_both_ways_agree_on_answers_that_reach_beyond_their_cell(small: Path) ->
     jobs: Jobs = {small: {"the reference": {}} | {name: {"q1-f": code} for name, (code, _) in ANSWERS.items()}}
     jobs[small] |= {"leaves": {"q1-f": "raise SystemExit(3)"}, "nothing": dict.fromkeys(TESTS, "")}
     jobs[small] |= {"leaves out a change": {"q2-g": "def g(x):\n    return x * factor()"}}
-    fast = dict(forked(jobs, Limits(test=3)))
+    fast = dict(forked(jobs, Limits(test=10)))
     last, *_ = [jobs[small].pop(name) for name in LASTING]  # what they change would last
-    slow = dict(whole(jobs, Limits(test=3))) | dict(whole({small: {LASTING[0]: last}}))
+    slow = dict(whole(jobs, Limits(test=10))) | dict(whole({small: {LASTING[0]: last}}))
     assert {key: fast[key] for key in slow} == slow
     assert {name: lost(fast["ps8", name]) for name in ANSWERS} == {name: lose for name, (_, lose) in ANSWERS.items()}
     assert lost(fast["ps8", "the reference"]) == ""
@@ -92,9 +92,9 @@ def test_both_ways_agree_on_a_sample_of_the_zoo() -> None:
 def test_an_answer_that_hangs_or_dies_is_ended_and_named(small: Path) -> None:
     answers = {"hangs": "import time\n\ntime.sleep(600)", "dies": "import os\n\nos._exit(3)"}
     jobs: Jobs = {small: {"the reference": {}} | {name: {"q1-f": code} for name, code in answers.items()}}
-    found = dict(forked(jobs, seconds=3))
+    found = dict(forked(jobs, seconds=10))
     assert lost(found.pop(("ps8", "the reference"))) == ""
-    assert found == {("ps8", "hangs"): "took more than 3 s and was ended", ("ps8", "dies"): "ended without scores"}
+    assert found == {("ps8", "hangs"): "took more than 10 s and was ended", ("ps8", "dies"): "ended without scores"}
 
 
 @pytest.mark.parametrize(

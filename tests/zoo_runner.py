@@ -142,7 +142,7 @@ def forked(jobs: Jobs, limits: Limits | None = None, seconds: float = SECONDS) -
     theirs.close()
     try:
         for path, answers in jobs.items():
-            if not ours.poll(seconds * (1 + len(answers))):
+            if not ours.poll(SECONDS + seconds * len(answers)):
                 raise TimeoutError(f"{path.stem}: no scores, and no end")
             yield from (((path.stem, name), found) for name, found in ours.recv().items())
     finally:
