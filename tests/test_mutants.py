@@ -78,6 +78,7 @@ PLANTED = (
     ("other output", SOURCE, "half(8) + 0", "half(9) + 0"),
     ("assertion", SOURCE, "assert x < 100", "assert x > 100"),
     ("syntax", SOURCE, "half(8)", "half(8"),
+    ("over two cells", SOURCE, 'x = half(8) + 0\nprint("half of eight is", x)\n\n# %%', "x = 101\nprint(x)\n\n# %%"),
     ("no error", SOURCE, '"x is large"', '"x is too large"'),
 )
 
@@ -110,8 +111,9 @@ def test_states_by_copies_of_a_process_and_by_pytest_anew(project: Path) -> None
     assert fast["assertion"] == ("caught", "01_toy::Cell 2")
     assert fast["syntax"][0] == "BROKEN"
     assert "SyntaxError" in fast["syntax"][1]
+    assert fast["over two cells"] == ("caught", "01_toy::Cell 1 output differs")
     assert fast["no error"] == ("SURVIVED", "passed notebooks/01_toy.ipynb")
-    assert done.stdout.splitlines()[-1].startswith("7 mutants: 3 caught, 2 survived, 2 broken")
+    assert done.stdout.splitlines()[-1].startswith("8 mutants: 4 caught, 2 survived, 2 broken")
     done, slow = tool(project, "--slow")
     assert done.returncode == 1, done.stderr
     assert {name: (state, by if state != "BROKEN" else "") for name, (state, by) in slow.items()} == {

@@ -66,6 +66,8 @@ def run(source: Path, workers: int) -> int:
         write_cover()
     new = f"new outputs in code cells {', '.join(map(str, result.changed))}" if result.changed else "outputs as before"
     print(f"{target.relative_to(ROOT)}: {result.seconds} s; {new}")
+    if missing := named.keys() - {planted.name for planted in result.planted}:
+        print(f"not tried, as they are not in one code cell (`make mutants` tries them): {', '.join(sorted(missing))}")
     states = [of_plant(named, planted).state for planted in result.planted]
     print(f"{len(states)} planted errors, {states.count('caught')} caught")
     return max(rules(source.stem), states.count("caught") < len(states))

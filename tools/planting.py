@@ -172,7 +172,7 @@ def run_slowly(root: Path, mutants: list[Mutant], workers: int, tell: Callable[[
 
 # ---- by copies of processes ------------------------------------------------------------------
 def run_forked(root: Path, mutants: list[Mutant], workers: int, tell: Callable[[Result], None]) -> list[Result]:
-    """Try the mutants: those in chapters from the cell on in which they first act, those in modules by pytest.
+    """Try the mutants: those in a chapter's cell from that cell on, the others in copies of the project.
 
     Args:
         root: the project.
@@ -192,7 +192,8 @@ def run_forked(root: Path, mutants: list[Mutant], workers: int, tell: Callable[[
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         results = in_chapters(root, mutants, workers, folder, tell)
-        results |= in_modules(root, [mutant for mutant in mutants if not is_chapter(mutant)], workers, folder, tell)
+        rest = [mutant for mutant in mutants if mutant.name not in results]
+        results |= in_modules(root, rest, workers, folder, tell)
     return [results[mutant.name] for mutant in mutants]
 
 
@@ -204,18 +205,14 @@ def plants(mutants: list[Mutant], notebook: nbformat.NotebookNode) -> tuple[chap
         notebook: the chapter.
 
     Returns:
-        A plant for each mutant.
-
-    Raises:
-        ListError: if the text to find is in no cell, as one that reaches over two cells is.
+        A plant for each mutant whose text is in one code cell; none for one that reaches over cells, or is prose.
     """
     sources = [cell.source for cell in cells.code_cells(notebook)]
     found = []
     for mutant in mutants:
-        numbers = [number for number, source in enumerate(sources) if mutant.find in source]
-        if len(numbers) != 1:
-            raise ListError(f"{mutant.name}: {len(numbers)} code cells hold the text to find, one must")
-        found.append(chapters.Plant(mutant.name, numbers[0], mutant.find, mutant.replace))
+        numbers = [number for number, source in enumerate(sources) if source.count(mutant.find) == 1]
+        if len(numbers) == 1:
+            found.append(chapters.Plant(mutant.name, numbers[0], mutant.find, mutant.replace))
     return tuple(found)
 
 
