@@ -19,12 +19,14 @@ Its two processes serve for all answers, so there a change to a module lasts.
 
 import ast
 import contextlib
+import ctypes
 import dis
 import functools
 import importlib
 import io
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -151,6 +153,7 @@ def forked(jobs: Jobs, limits: Limits | None = None, seconds: float = SECONDS) -
 
 
 def _nursery(pipe: Connection, jobs: Jobs, limits: Limits, seconds: float) -> None:
+    _end_with_parent()
     sets = [(load(path), answers) for path, answers in jobs.items()]
     for name in {name for problems, answers in sets for name in _modules(problems, answers)}:
         with contextlib.suppress(ImportError):
@@ -214,6 +217,7 @@ def _in_children(jobs: Mapping[str, Callable[[], Scores]], seconds: float) -> di
 
 
 def _child(pipe: Connection, job: Callable[[], Scores]) -> None:
+    _end_with_parent()
     try:
         found: Scores | str = job()
     except BaseException as error:
@@ -228,6 +232,11 @@ def _received(pipe: Connection) -> Scores | str:
     except EOFError:
         return "ended without scores"
     return found
+
+
+def _end_with_parent() -> None:
+    """Let the system end this process when its parent is gone, however that ended."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def _only_one_thread() -> None:
