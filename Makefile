@@ -1,13 +1,16 @@
 # The L2 Book. `make book` and `make test` each do all the set-up they need.
-PYTHON ?= python3
 UV_VERSION := 0.11.33
+VENV := .venv
 
 ifeq ($(OS),Windows_NT)
-BIN := .venv/Scripts
+BIN := $(VENV)/Scripts
 else
-BIN := .venv/bin
+BIN := $(VENV)/bin
 endif
 PY := $(BIN)/python
+
+# Python keeps what it has compiled, whatever the shell says: without that, every process compiles torch anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # uv does not read pip's find-links setting; hand it on, comma-separated, so that a local
 # CPU build of torch is taken where pip would take it.
@@ -21,10 +24,14 @@ endif
 .PHONY: help
 help:
 	@echo "make book         execute every chapter, write the HTML book, print where to open it"
-	@echo "make test         run everything that must hold"
+	@echo "make test         run what must hold for a reader; make check: what takes longer"
 	@echo "make lab          open JupyterLab on the chapters, or on LAB_FOLDER=assignments/release"
-	@echo "make notebooks    re-execute the chapters and store their outputs (for writers)"
-	@echo "make sync         write the source twins from edited notebooks (for writers)"
+	@echo ""
+	@echo "For writers:"
+	@echo "make chapter N=08 execute one chapter; its rules, and its planted errors"
+	@echo "make notebooks    execute the chapters that changed, and store their outputs"
+	@echo "make html         the HTML book from the stored outputs"
+	@echo "make sync         write the source twins from edited notebooks"
 	@echo "make mutants      plant errors, one at a time; each must be caught"
 	@echo "make portability  the chapters on other instruction sets, thread counts and seeds"
 	@echo "make browser      check the built book and JupyterLab in Chromium"
@@ -32,37 +39,73 @@ help:
 	@echo "make bench        time the sweep engine beside what you would use instead (quarter of an hour)"
 	@echo "make peers        Keras, Optax and transformers beside l2lib (environment of its own)"
 	@echo "make fashion      Fashion-MNIST, in the folder DATA=..., over learning rate and weight decay (for a GPU)"
-	@echo "make assignments  write the students' notebooks from the problem sets' sources"
-	@echo "make grade        grade the notebooks in the folder SUBMISSIONS=... (for teachers)"
 	@echo "make format       lint and format"
 	@echo "make lock         pin all environments again from pyproject.toml"
 	@echo "make clean        remove what was built (not .venv)"
+	@echo ""
+	@echo "For teachers:"
+	@echo "make assignments  write the students' notebooks from the problem sets' sources"
+	@echo "make grade        grade the notebooks in the folder SUBMISSIONS=..."
 
-# ---- set-up: redone only when a file it depends on changes -------------------------------
-STAMP := .venv/.ready
-.PHONY: setup
+# ---- set-up: redone only when a file it depends on changes, or another Python is asked for by name ------
+STAMP := $(VENV)/.ready
+FULL := $(VENV)/.ready-full
+ifneq ($(origin PYTHON),undefined)
+ifneq ($(wildcard $(PY)),)
+ifneq ($(shell $(PYTHON) -V),$(shell $(PY) -V))
+$(VENV)/pyvenv.cfg: other-python
+.PHONY: other-python
+other-python:
+endif
+endif
+endif
+PYTHON ?= python3
+INSTALL := $(PY) -m uv pip install --quiet --compile-bytecode --python $(PY) -c requirements.txt
+
+.PHONY: setup setup-full
 setup: $(STAMP)
-$(STAMP): requirements.txt
+setup-full: $(FULL)
+$(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c "import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f'Python 3.11 or newer is needed, this is {v.major}.{v.minor}: try make PYTHON=python3.11')"
-	$(PYTHON) -m venv --clear .venv
+	$(PYTHON) -m venv --clear $(VENV)
+# What a reader needs.
+$(STAMP): $(VENV)/pyvenv.cfg requirements.txt pyproject.toml
 	$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(PY) -m uv pip install --quiet --python $(PY) -r requirements.txt
-	$(PY) -m uv pip install --quiet --python $(PY) --no-deps -e .
+	$(INSTALL) -e ".[notebooks,book]"
 	@$(PY) tools/quiet_lab.py
 	@$(PY) -c "import pathlib; pathlib.Path('$(STAMP)').touch()"
+# What the tests and courses need besides.
+$(FULL): $(STAMP)
+	$(INSTALL) -e ".[notebooks,book,test,course]"
+	@$(PY) -c "import pathlib; pathlib.Path('$(FULL)').touch()"
 
 .PHONY: lock
 lock: $(STAMP)
 	$(PY) tools/lock.py
 
 # ---- what readers, courses and CI call -----------------------------------------------------
-.PHONY: book test lab
+.PHONY: book test check lab
 book: $(STAMP)
 	$(PY) tools/notebooks.py execute --into _build/notebooks
 	$(PY) book/build.py
 
-test: $(STAMP)
-	$(PY) -m pytest
+# Two workers where there are two cores; a file's tests stay together. The chapters come first, they take longest.
+PYTEST := $(PY) -m pytest --numprocesses=auto --maxprocesses=2 --dist=loadfile
+NBVAL := -p nbval.plugin -p nbval_chapters --nbval --nbval-current-env --nbval-cell-timeout=120
+test: $(FULL)
+	$(PYTEST) $(NBVAL) notebooks tests $(PYTEST_FLAGS)
+
+check: $(FULL)
+	$(PYTEST) -m slow tests $(PYTEST_FLAGS)
+
+# Parts of both: what runs a stranger's code; and l2lib with two chapters, for another Python.
+.PHONY: grader unit
+grader: $(FULL)
+	$(PYTEST) -m "slow or not slow" $(wildcard tests/test_grading*.py) $(PYTEST_FLAGS)
+
+UNIT := claims conventions datasets figures groups invariance package penalty sweep sweep_runs
+unit: $(FULL)
+	$(PYTEST) $(NBVAL) $(wildcard notebooks/02*.ipynb notebooks/07*.ipynb) $(UNIT:%=tests/test_%.py) $(PYTEST_FLAGS)
 
 # Pictures whose numbers can be moved (figures.interactive) show their sliders.
 LAB_FOLDER := notebooks
@@ -71,27 +114,34 @@ lab: $(STAMP)
 	$(PY) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir="$(LAB_FOLDER)" $(LAB_FLAGS)
 
 # ---- what writers and CI call ------------------------------------------------------------
-.PHONY: notebooks sync mutants portability browser cluster bench peers fashion assignments grade format clean
+.PHONY: chapter notebooks html sync mutants portability browser cluster bench peers fashion assignments grade format clean
+chapter: $(FULL)
+	$(if $(N),,$(error make chapter N=08: say which chapter))
+	$(PY) tools/chapter.py $(N)
+
 notebooks: $(STAMP)
 	$(PY) tools/notebooks.py execute
+
+html: $(STAMP)
+	$(PY) book/build.py --notebooks notebooks
 
 sync: $(STAMP)
 	$(PY) tools/notebooks.py sync
 
-mutants: $(STAMP)
-	$(PY) tools/mutants.py
+mutants: $(FULL)
+	$(PY) tools/mutants.py $(if $(SLOW),--slow)
 
-portability: $(STAMP)
+portability: $(FULL)
 	$(PY) tools/portability.py
 
-browser: $(STAMP)
-	$(PY) -m uv pip install --quiet --python $(PY) -c requirements.txt -e ".[browser]"
-	$(PY) -m pytest tests/browser
+browser: $(FULL)
+	$(INSTALL) -e ".[notebooks,book,test,course,browser]"
+	$(PYTEST) --dist=loadgroup tests/browser $(PYTEST_FLAGS)
 
 # Beside .venv and not in it: where dask is installed, every chapter takes 0.7 s longer.
-cluster: $(STAMP)
+cluster: $(FULL)
 	$(PY) -m uv pip install --quiet --python $(PY) --target _build/cluster -c requirements.txt "distributed>=2025.9"
-	PYTHONPATH=_build/cluster $(PY) -m pytest -n0 tests/cluster
+	PYTHONPATH=_build/cluster $(PY) -m pytest tests/cluster
 
 # What the engine is compared with stays out of the book's own environment.
 BENCH_PY := .venv-bench/$(notdir $(BIN))/python
@@ -118,14 +168,14 @@ fashion: $(STAMP)
 	$(if $(DATA),,$(error make fashion DATA=folder: say where the files of Fashion-MNIST are))
 	$(PY) -m experiments.fashion_mnist --data "$(DATA)" $(FASHION_FLAGS)
 
-assignments: $(STAMP)
+assignments: $(FULL)
 	$(PY) tools/assignments.py
 
-grade: $(STAMP)
+grade: $(FULL)
 	$(if $(SUBMISSIONS),,$(error make grade SUBMISSIONS=folder: say where the notebooks are))
 	$(PY) -m grading "$(SUBMISSIONS)" $(GRADE_FLAGS)
 
-format: $(STAMP)
+format: $(FULL)
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 

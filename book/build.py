@@ -22,15 +22,22 @@ from sphinx.cmd.build import main as sphinx_build
 BOOK = Path(__file__).resolve().parent
 ROOT = BOOK.parent
 SOURCE = ROOT / "_build" / "book-source"
+STORED = (
+    "These pages were made from the outputs stored in the project's notebooks; nothing was run for them."
+    " `make book` runs every chapter, and says here when."
+)
 
 
 def read_notebooks(folder: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """When each chapter was run, and the executed chapters by name."""
-    try:
-        rows = json.loads((folder / "status.json").read_text(encoding="utf-8"))
-        return rows, {row["chapter"]: nbformat.read(folder / f"{row['chapter']}.ipynb", as_version=4) for row in rows}
-    except FileNotFoundError as error:
-        raise SystemExit(f"{error.filename} is missing: run `make book`, which executes the chapters first") from None
+    """When each chapter was run, if the folder has a status that says so, and the executed chapters by name."""
+    listed = folder / "status.json"
+    rows = json.loads(listed.read_text(encoding="utf-8")) if listed.exists() else []
+    names = [row["chapter"] for row in rows] or sorted(path.stem for path in folder.glob("[0-9]*.ipynb"))
+    missing = [name for name in names if not (folder / f"{name}.ipynb").exists()]
+    if missing or not names:
+        what = ", ".join(missing) or "every chapter"
+        raise SystemExit(f"{what} is missing from {folder}: run `make book`, which executes the chapters first")
+    return rows, {name: nbformat.read(folder / f"{name}.ipynb", as_version=4) for name in names}
 
 
 def chapter_map(parts: list[dict[str, Any]], written: dict[str, str]) -> str:
@@ -88,6 +95,8 @@ def citation(path: Path) -> str:
 def status(rows: list[dict[str, Any]]) -> str:
     """The page that says when each chapter was run, and how long it took."""
     lines = ["# When each chapter was run, and how long it took", ""]
+    if not rows:
+        return "\n".join([*lines, STORED])
     lines += ["| chapter | run began (UTC) | seconds |", "|---|---|---:|"]
     for row in rows:
         began = row["began"].replace("T", " ").replace("+00:00", "")

@@ -79,12 +79,22 @@ def _try_copy(limits: Limits) -> None:
 
 def obstacle() -> str:
     """Why root cannot run submissions as users without rights, and what to do; empty if nothing is in the way."""
+    return powerless() or shut()
+
+
+def powerless() -> str:
+    """What root may not do that it must, in a container, and how to let it; empty if it may."""
     system = Path("/proc/self")
     if missing := missing_rights((system / "status").read_text()):
         options = " ".join(f"--cap-add {name}" for name in missing)
         return f"root has no right to {', '.join(missing)} in this container; start it with {options}"
     if not all(mapped((system / name).read_text()) for name in ("uid_map", "gid_map")):
         return f"this container has no users {FIRST_UID} to {FIRST_UID + USERS - 1}; give it 65536 user numbers"
+    return ""
+
+
+def shut() -> str:
+    """Which folder users without rights cannot use, though they must, and what to do; empty if there is none."""
     temporary = Path(tempfile.gettempdir())
     if temporary.stat().st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:
         return f"everybody may replace what others put into {temporary}; set TMPDIR to another folder"

@@ -1,6 +1,7 @@
 """Train every configuration of a sweep at once."""
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from itertools import product
@@ -19,7 +20,9 @@ from l2lib.records import Records, dataset
 from l2lib.workers import run
 
 # One torch thread, unless OMP_NUM_THREADS asks for more: sweeps are small products, and their workers are threads.
-torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+# It is OpenMP's variable, and may be a list ("4,2": four threads, of which each may start two) or no number at all.
+_asked = re.match(r"\s*([1-9]\d{0,4})\s*(,|$)", os.environ.get("OMP_NUM_THREADS", ""), re.ASCII)
+torch.set_num_threads(int(_asked[1]) if _asked else 1)
 
 Values = float | Sequence[float]
 Record = Callable[[Parameters, Parameters], Tensor]

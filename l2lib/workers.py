@@ -6,10 +6,14 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, ThreadPoolExecutor, as_completed
+from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import Any
 
-from tqdm.auto import tqdm
+if find_spec("ipywidgets"):
+    from tqdm.auto import tqdm
+else:  # in a notebook tqdm.auto would warn that it is missing, which nobody needs for a plain bar
+    from tqdm.std import tqdm
 
 # Every step makes and frees the same large arrays. On Linux, keep freed memory for the next step: giving it back to the
 # system and getting it anew costs a twentieth of the time, and more with several threads.

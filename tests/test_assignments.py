@@ -3,92 +3,68 @@
 
 import ast
 import base64
-import contextlib
 import copy
 import csv
-import io
+import functools
 import json
-import multiprocessing
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import nbformat
 import pytest
+import zoo_runner
 
 import assignments
 from assignments import RELEASE, SOURCES, leaks, read_source, release_text
-from grading.confine import Limits
-from grading.inside import codec
-from grading.inside.__main__ import answer
 from grading.problems import Check, Problems, load, question_number
-from grading.score import check
 from notebooks import ROOT
 
 SETS = {path.stem: path for path in sorted(SOURCES.glob("ps*.py"))}
 ZOO = {name: tomllib.loads((ROOT / f"tests/zoo/{name}.toml").read_text(encoding="utf-8")) for name in SETS}
 QUESTIONS = range(6, 9)
-SECONDS = 60
+
+
+@functools.cache
+def problem_set(name: str) -> Problems:
+    return load(SETS[name])
 
 
 # ---- scores, without a sandbox: these answers are ours ----------------------------------------------
-class Here:
-    """Stands for a student's process: the cells run in this one, and values cross as they do there."""
-
-    def __init__(self, problems: Problems, changed: dict[str, str]) -> None:
-        self.limits, self.trouble, self.asked = Limits(), {}, ""
-        self.names: dict[str, Any] = {"__name__": "__main__"}
-        tests = {test.id for test in problems.tests}
-        for cell in problems.cells:
-            if cell.kind == "code" and cell.id not in tests:
-                with contextlib.suppress(Exception), contextlib.redirect_stdout(io.StringIO()):
-                    exec(changed.get(cell.id, cell.source), self.names)
-
-    def ask(self, name: str, **call: Any) -> dict[str, Any]:
-        self.asked = name
-        try:
-            question = codec.loads(codec.dumps({"name": name, **call}))
-            return dict(codec.loads(codec.dumps(answer(self.names, question))))
-        except (TypeError, ValueError):
-            return {"unsendable": True}
-
-
-def scores(path: Path, changed: dict[str, str]) -> dict[str, tuple[float, str]]:
-    """Points and reason by test cell, for the reference with some cells replaced; the body of a process."""
-    plt.close("all")
-    problems = load(path)
-    student: Any = Here(problems, changed)
-    return {test.id: (points, reason) for test in problems.tests
-            for points, _, reason in [check(test, student, list(problems.cells))]}  # fmt: skip
-
-
 def entries(kind: str) -> list[tuple[str, dict[str, str]]]:
     return [(name, entry) for name, zoo in ZOO.items() for entry in zoo.get(kind, [])]
 
 
 @pytest.fixture(scope="module")
-def scored() -> Iterator[dict[tuple[str, str], Future[dict[str, tuple[float, str]]]]]:
-    """The scores of the reference, the stubs and every answer of the zoo, worked out two at a time."""
-    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
-        jobs = {}
-        for name, path in SETS.items():
-            cells = load(path).cells
-            stubs = {cell.id: stub(cell.source) for cell in cells if "### BEGIN SOLUTION" in cell.source}
-            jobs[name, "the reference"] = pool.submit(scores, path, {})
-            jobs[name, "the stubs"] = pool.submit(scores, path, stubs)
-        for name, entry in entries("wrong") + entries("right"):
-            jobs[name, entry["name"]] = pool.submit(scores, SETS[name], {entry["cell"]: entry["code"]})
-        yield jobs
-        for job in jobs.values():
-            job.cancel()
+def scored(request: pytest.FixtureRequest) -> Iterator[Callable[[str, str], zoo_runner.Scores]]:
+    """The scores of the references, the stubs and the answers that the chosen tests ask for."""
+    jobs: zoo_runner.Jobs = {}
+    for item in request.session.items:
+        if item.path == request.path and "scored" in item.fixturenames:
+            name, entry = item.callspec.params["name"], item.callspec.params.get("entry")
+            answers = jobs.setdefault(SETS[name], {"the reference": {}, "the stubs": stubs(name)})
+            answers |= {entry["name"]: {entry["cell"]: entry["code"]}} if entry else {}
+    results, found = zoo_runner.run(jobs), {}
+
+    def scores(name: str, answer: str) -> zoo_runner.Scores:
+        while (name, answer) not in found:
+            found.update([next(results)])
+        if isinstance(found[name, answer], str):
+            pytest.fail(f"{answer}: {found[name, answer]}")
+        return found[name, answer]
+
+    yield scores
+    results.close()
+
+
+def stubs(name: str) -> dict[str, str]:
+    return {cell.id: stub(cell.source) for cell in problem_set(name).cells if "### BEGIN SOLUTION" in cell.source}
 
 
 def stub(source: str) -> str:
@@ -99,7 +75,7 @@ def stub(source: str) -> str:
     return source[: match.start()] + f"# YOUR CODE HERE\n{indent}raise NotImplementedError()" + source[match.end() :]
 
 
-def by_question(problems: Problems, found: dict[str, tuple[float, str]]) -> dict[str, tuple[float, float]]:
+def by_question(problems: Problems, found: zoo_runner.Scores) -> dict[str, tuple[float, float]]:
     """Points got and points to get, by question."""
     sums: dict[str, tuple[float, float]] = {}
     for test in problems.tests:
@@ -110,33 +86,35 @@ def by_question(problems: Problems, found: dict[str, tuple[float, str]]) -> dict
 
 @pytest.mark.parametrize("name", SETS)
 def test_the_reference_scores_full(scored: Any, name: str) -> None:
-    found = scored[name, "the reference"].result(SECONDS * 10)
+    found = scored(name, "the reference")
     assert {key: reason for key, (_, reason) in found.items() if reason} == {}
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_the_stubs_score_nothing(scored: Any, name: str) -> None:
-    found = scored[name, "the stubs"].result(SECONDS * 10)
+    found = scored(name, "the stubs")
     assert {key: points for key, (points, _) in found.items() if points} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "entry"), entries("wrong"), ids=lambda value: value if isinstance(value, str) else value["name"]
 )
 def test_a_wrong_answer_loses_points_on_its_own_question_only(scored: Any, name: str, entry: dict[str, str]) -> None:
-    problems = load(SETS[name])
-    found = scored[name, entry["name"]].result(SECONDS * 20)
+    problems = problem_set(name)
+    found = scored(name, entry["name"])
     sums = by_question(problems, found)
     assert {question for question, (got, of) in sums.items() if got < of} == {entry["question"]}, found
     reason = next(reason for _, reason in found.values() if reason)
     assert len(reason) > 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "entry"), entries("right"), ids=lambda value: value if isinstance(value, str) else value["name"]
 )
 def test_a_right_answer_written_another_way_scores_full(scored: Any, name: str, entry: dict[str, str]) -> None:
-    found = scored[name, entry["name"]].result(SECONDS * 20)
+    found = scored(name, entry["name"])
     assert {key: reason for key, (_, reason) in found.items() if reason} == {}
 
 
@@ -147,7 +125,7 @@ def test_the_zoo_is_large_and_its_names_are_told_apart() -> None:
         names = [entry["name"] for kind in ("wrong", "right") for entry in zoo.get(kind, [])]
         assert len(set(names)) == len(names), name
         assert len(zoo["wrong"]) >= 8, name
-        ids = {cell.id for cell in load(SETS[name]).cells}
+        ids = {cell.id for cell in problem_set(name).cells}
         assert {entry["cell"] for kind in zoo.values() for entry in kind} <= ids, name
 
 
@@ -231,12 +209,12 @@ def top_names(source: str) -> set[str]:
 
 @pytest.mark.parametrize("name", SETS)
 def test_a_set_keeps_the_contract(name: str) -> None:
-    assert contract_problems(read_source(SETS[name]), load(SETS[name])) == []
+    assert contract_problems(read_source(SETS[name]), problem_set(name)) == []
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_text_and_page_give_the_points_that_are_given(name: str) -> None:
-    problems = load(SETS[name])
+    problems = problem_set(name)
     cells = [(test.question, test.points) for test in problems.tests] + list(problems.by_hand.items())
     points: dict[int, float] = {}
     for cell, each in cells:
@@ -360,6 +338,7 @@ def test_a_source_that_shows_its_solution_is_not_released(sample: Path, tmp_path
     assert not (tmp_path / "release").exists()
 
 
+@pytest.mark.slow
 def test_nbgraders_own_commands_grade_a_set(tmp_path: Path) -> None:
     """From generate_assignment to feedback, in a course of its own: the reference gets all points of tests."""
     assignments.write_course(SOURCES, tmp_path)
@@ -382,7 +361,7 @@ def test_nbgraders_own_commands_grade_a_set(tmp_path: Path) -> None:
     nbgrader("export")
     with (tmp_path / "grades.csv").open(encoding="utf-8", newline="") as file:
         scores = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
-    assert scores == {"blank": 0, "reference": sum(test.points for test in load(SETS["ps1"]).tests)}
+    assert scores == {"blank": 0, "reference": sum(test.points for test in problem_set("ps1").tests)}
     assert (tmp_path / "feedback/reference/ps1/ps1.html").exists()
 
 

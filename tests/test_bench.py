@@ -26,6 +26,7 @@ KEYS = [
 ]
 
 
+@pytest.mark.slow
 def test_plain_loop_agrees_and_rows_have_their_keys(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks", "--smoke", "--output", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

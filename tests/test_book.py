@@ -1,7 +1,9 @@
 """The ledger page adds up, and the book's preparation of notebooks does what it says."""
 
 import base64
+import json
 
+import build
 import ledger
 import nbformat
 import prepare
@@ -69,6 +71,30 @@ def test_links_lead_to_the_bibliography_or_become_text():
     assert paper.endswith('href="bibliography.html#cite-vanlaarhoven2017">paper')
     assert rest == "next (in preparation) [here](05_x.ipynb#part-a) `[code](x)`"
     assert 'id="claim-S1-01-1"' in book.cells[0].outputs[0].data["text/html"]
+
+
+def test_stored_chapters_make_a_book_without_a_status(tmp_path):
+    nbformat.write(notebook(), tmp_path / "05_x.ipynb")
+    rows, chapters = build.read_notebooks(tmp_path)
+    assert list(chapters) == ["05_x"]
+    assert "nothing was run" in build.status(rows)
+
+
+def test_a_status_says_which_chapters_there_are(tmp_path):
+    for name in ("05_x", "06_renamed_since"):
+        nbformat.write(notebook(), tmp_path / f"{name}.ipynb")
+    row = {"chapter": "05_x", "began": "2026-01-01T00:00:00+00:00", "seconds": 3}
+    (tmp_path / "status.json").write_text(json.dumps([row]))
+    rows, chapters = build.read_notebooks(tmp_path)
+    assert list(chapters) == ["05_x"]
+    assert "| 2026-01-01 00:00:00 | 3.0 |" in build.status(rows)
+
+
+@pytest.mark.parametrize(("listed", "missing"), [([], "every chapter"), ([{"chapter": "05_x"}], "05_x")])
+def test_a_folder_without_the_chapters_is_refused(listed, missing, tmp_path):
+    (tmp_path / "status.json").write_text(json.dumps(listed))
+    with pytest.raises(SystemExit, match=f"{missing} is missing from .*: run `make book`"):
+        build.read_notebooks(tmp_path)
 
 
 def test_the_cover_is_the_first_picture_of_chapter_0():

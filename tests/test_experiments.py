@@ -98,6 +98,7 @@ def test_files_that_do_not_fit_are_named(
 
 # ---- the command ---------------------------------------------------------------------------
 @pytest.mark.filterwarnings("ignore:ηλ < 1e-6")
+@pytest.mark.slow
 def test_table_says_what_made_it_and_holds_what_a_sweep_finds(folder: Path) -> None:
     table = folder.parent / "table.csv"
     asked = ["--data", str(folder), "--out", str(table), *TINY.split()]

@@ -59,8 +59,8 @@ def open_folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def skip_where_root_may_not_change_its_user() -> None:
-    if os.getuid() == 0 and (problem := ways.obstacle()):
+def skip_as_root_if(obstacle: Callable[[], str]) -> None:
+    if os.getuid() == 0 and (problem := obstacle()):
         pytest.skip(problem)
 
 
@@ -242,7 +242,7 @@ def python_copied() -> Iterator[Path]:
 
 
 def test_a_copy_of_python_runs_by_itself_for_users_who_cannot_change_it(python_copied: Path) -> None:
-    skip_where_root_may_not_change_its_user()
+    skip_as_root_if(ways.obstacle)
     code = f"""
 {interpreter.parts()}
 import json, os, sys, numpy, subprocess
@@ -292,7 +292,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 def confined(code: str) -> str:
     """What code prints in a process that is confined as submissions are."""
-    skip_where_root_may_not_change_its_user()
+    skip_as_root_if(ways.powerless)
     line = [sys.executable, "-c", f"{CONFINED}\n{code}"]
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,12 +1,17 @@
 """The tool that plants errors tells caught, surviving and broken ones apart, and refuses a list out of date."""
 
+import json
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import mutants
 import pytest
+from mutant_list import Mutant, Result, judge
 from outcomes import Failure, run_pytest
 
-from notebooks import execute
+from notebooks import ROOT, execute
 
 MODULE = '''"""A toy."""
 
@@ -66,43 +71,78 @@ def write_list(project: Path, *rows: tuple[str, str, str, str]) -> None:
 
 
 TOY, SOURCE = "l2lib/toy.py", "notebooks/source/01_toy.py"
+PLANTED = (
+    ("same length", TOY, "x / 2", "x / 4"),
+    ("unused", TOY, "unused = 1", "unused = 2"),
+    ("no such name", TOY, "return x", "return y"),
+    ("other output", SOURCE, "half(8) + 0", "half(9) + 0"),
+    ("assertion", SOURCE, "assert x < 100", "assert x > 100"),
+    ("syntax", SOURCE, "half(8)", "half(8"),
+    ("over two cells", SOURCE, 'x = half(8) + 0\nprint("half of eight is", x)\n\n# %%', "x = 101\nprint(x)\n\n# %%"),
+    ("no error", SOURCE, '"x is large"', '"x is too large"'),
+)
 
 
-def test_states(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_list(
-        project,
-        ("same length", TOY, "x / 2", "x / 4"),
-        ("unused", TOY, "unused = 1", "unused = 2"),
-        ("no such name", TOY, "return x", "return y"),
-        ("other output", SOURCE, "half(8) + 0", "half(9) + 0"),
-        ("assertion", SOURCE, "assert x < 100", "assert x > 100"),
-    )
-    before = {path: path.read_bytes() for path in project.rglob("*.*") if path.is_file()}
-    assert mutants.main(["--root", str(project)]) == 1
-    lines = capsys.readouterr().out.splitlines()
-    found = {line[10:23].strip(): (line.split()[0], line.split(" s  ")[1]) for line in lines[:-1]}
-    assert found["same length"] == ("caught", "test_toy.py::test_half")
-    assert found["unused"] == ("SURVIVED", "passed tests/test_toy.py")
-    assert found["no such name"][0] == "BROKEN"
-    assert "NameError" in found["no such name"][1]
-    assert found["other output"] == ("caught", "01_toy::Cell 1 output differs")
-    assert found["assertion"] == ("caught", "01_toy::Cell 2")
-    assert lines[-1].startswith("5 mutants: 3 caught, 1 survived, 1 broken")
-    assert before == {path: path.read_bytes() for path in project.rglob("*.*") if path.is_file()}
+def tool(project: Path, *words: str) -> tuple[subprocess.CompletedProcess[str], dict[str, tuple[str, str]]]:
+    """Run the tool on the project, in a process of its own; what it says of each mutant."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = Path(folder) / "found.json"
+        command = [sys.executable, str(ROOT / "tools/mutants.py"), "--root", str(project), "--json", str(found), *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        rows = json.loads(found.read_text(encoding="utf-8")) if found.exists() else []
+    return done, {row["name"]: (row["state"], row["by"]) for row in rows}
+
+
+def snapshot(project: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in project.rglob("*.*") if path.is_file()}
+
+
+@pytest.mark.slow
+def test_states_by_copies_of_a_process_and_by_pytest_anew(project: Path) -> None:
+    write_list(project, *PLANTED)
+    before = snapshot(project)
+    done, fast = tool(project)
+    assert done.returncode == 1, done.stderr
+    assert fast["same length"] == ("caught", "test_toy.py::test_half")
+    assert fast["unused"] == ("SURVIVED", "passed tests/test_toy.py")
+    assert fast["no such name"][0] == "BROKEN"
+    assert "NameError" in fast["no such name"][1]
+    assert fast["other output"] == ("caught", "01_toy::Cell 1 output differs")
+    assert fast["assertion"] == ("caught", "01_toy::Cell 2")
+    assert fast["syntax"][0] == "BROKEN"
+    assert "SyntaxError" in fast["syntax"][1]
+    assert fast["over two cells"] == ("caught", "01_toy::Cell 1 output differs")
+    assert fast["no error"] == ("SURVIVED", "passed notebooks/01_toy.ipynb")
+    assert done.stdout.splitlines()[-1].startswith("8 mutants: 4 caught, 2 survived, 2 broken")
+    done, slow = tool(project, "--slow")
+    assert done.returncode == 1, done.stderr
+    assert {name: (state, by if state != "BROKEN" else "") for name, (state, by) in slow.items()} == {
+        name: (state, by if state != "BROKEN" else "") for name, (state, by) in fast.items()
+    }
+    assert before == snapshot(project)
+
+
+@pytest.mark.slow
+def test_both_ways_agree_on_errors_of_the_book() -> None:
+    words = ["a kink's place is free of charge", "half-life of the square", "all 200 directions taken for null"]
+    assert tool(ROOT, *words)[1] == tool(ROOT, "--slow", *words)[1] != {}
 
 
 @pytest.mark.parametrize(
     ("states", "code"), [(["caught"] * 2, 0), (["caught", "SURVIVED"], 1), (["BROKEN", "caught"], 1)]
 )
-def test_exit_code(project: Path, monkeypatch: pytest.MonkeyPatch, states: list[str], code: int) -> None:
-    def run(root: Path, wanted: list[mutants.Mutant], workers: int) -> list[mutants.Result]:
-        assert [mutant.name for mutant in wanted] == ["wrong factor", "wrong sum"]
-        return [mutants.Result(mutant, state, "", 1.0) for mutant, state in zip(wanted, states, strict=True)]
+def test_exit_code(states: list[str], code: int) -> None:
+    mutant = Mutant("a", "b", "c", "d", ("e",))
+    words, status = mutants.verdict([Result(mutant, state, "", 1.0) for state in states], 9.0)
+    assert status == code
+    assert words.startswith(f"2 mutants: {states.count('caught')} caught")
 
-    monkeypatch.setattr(mutants, "run", run)
+
+def test_words_choose(project: Path) -> None:
     rows = [("wrong factor", "x / 3"), ("wrong sum", "x + 2"), ("not asked for", "x")]
     write_list(project, *[(name, TOY, "x / 2", replace) for name, replace in rows])
-    assert mutants.main(["--root", str(project), "factor", "sum"]) == code
+    assert [mutant.name for mutant in mutants.choose(project, ["factor", "sum"])] == ["wrong factor", "wrong sum"]
+    assert len(mutants.choose(project, [])) == 3
 
 
 @pytest.mark.parametrize(
@@ -136,21 +176,37 @@ def test_names_twice_missing_fields_and_no_match_are_refused(project: Path, caps
     assert "no mutant's name or file holds" in capsys.readouterr().err
 
 
-def test_failing_checks_are_refused_before_anything_is_planted(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.slow
+def test_failing_checks_are_refused(project: Path) -> None:
     failing = project / "tests/test_failing.py"
     failing.write_text("def test_fails():\n    assert 1 == 2\n")
     (project / "tests/mutants.toml").write_text(
         f"[[mutant]]\nname='a'\nfile='{TOY}'\nfind='x / 2'\nreplace='x / 3'\nchecks=['tests/test_failing.py']\n"
     )
     try:
-        assert mutants.main(["--root", str(project)]) == 2
+        done = [tool(project, *words)[0] for words in ((), ("--slow",))]
     finally:
         failing.unlink()
-    assert "fail without any planted error" in capsys.readouterr().err
+    assert [each.returncode for each in done] == [2, 2]
+    assert all("fail without any planted error" in each.stderr for each in done)
 
 
+@pytest.mark.slow
+def test_a_chapter_that_fails_is_refused(project: Path) -> None:
+    notebook = project / "notebooks/01_toy.ipynb"
+    before = notebook.read_text(encoding="utf-8")
+    assert "half of eight is 4.0" in before
+    write_list(project, ("a", SOURCE, "half(8) + 0", "half(9) + 0"))
+    notebook.write_text(before.replace("half of eight is 4.0", "half of eight is 4.1"), encoding="utf-8")
+    try:
+        done, found = tool(project)
+    finally:
+        notebook.write_text(before, encoding="utf-8")
+    assert (done.returncode, found) == (2, {})
+    assert "fail without any planted error" in done.stderr
+
+
+@pytest.mark.slow
 def test_only_findings_count_as_caught(tmp_path: Path) -> None:
     """Every kind of failure, told apart by the plugin."""
     (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
@@ -190,8 +246,8 @@ def test_passes():
 """
     )
     (tmp_path / "test_import.py").write_text("import l2lib.no_such_module\n")
-    arguments = ["--continue-on-collection-errors", "-p", "no:nbval"]
-    failures = run_pytest(arguments, root=tmp_path, environment={"PYTHONPATH": str(mutants.ROOT)})
+    arguments = ["--continue-on-collection-errors"]
+    failures = run_pytest(arguments, root=tmp_path, environment={"PYTHONPATH": str(ROOT)})
     assert {failure.where.rpartition("::")[2]: failure.kind for failure in failures} == {
         "test_import.py": "error",
         "test_claim": "claim",
@@ -202,7 +258,7 @@ def test_passes():
         "test_type": "error",
         "test_setup": "error",
     }
-    first = mutants.Mutant("a", "b", "c", "d", ("e",))
+    first = Mutant("a", "b", "c", "d", ("e",))
     claimed = next(failure for failure in failures if failure.kind == "claim")
-    assert mutants.judge(first, [claimed], 1.0).by == "test_kinds.py::test_claim claim S3-01"
-    assert mutants.judge(first, [Failure("t", "error", "TypeError: no")], 1.0).state == "BROKEN"
+    assert judge(first, [claimed], 1.0).by == "test_kinds.py::test_claim claim S3-01"
+    assert judge(first, [Failure("t", "error", "TypeError: no")], 1.0).state == "BROKEN"

@@ -1,6 +1,7 @@
 """Every chapter keeps the rules of notebook_checks; every rule refuses what it is there for; nbval bites."""
 
 import copy
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -323,7 +324,8 @@ def test_verdict_not_owed_and_claim_owed_are_refused(sample: NotebookNode) -> No
 
 
 # ---- nbval ---------------------------------------------------------------------------------
-def test_nbval_refuses_one_changed_digit(sample: NotebookNode, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kernels", ["copied", pytest.param("new", marks=pytest.mark.slow)])
+def test_nbval_refuses_one_changed_digit(sample: NotebookNode, tmp_path: Path, kernels: str) -> None:
     """The same options as `make test`, on the sample as it is and on a copy with two stored digits changed."""
     sample.cells.pop()  # no picture: it takes a second to import what draws it
     code(sample, 1).source = code(sample, 1).source.replace("from l2lib import figures\n", "")
@@ -333,7 +335,11 @@ def test_nbval_refuses_one_changed_digit(sample: NotebookNode, tmp_path: Path) -
         assert old in text
         text = text.replace(old, new, 1)
     (tmp_path / "changed.ipynb").write_text(text, encoding="utf-8")
-    failures = run_pytest(["-c", str(ROOT / "pyproject.toml"), "-n0", str(tmp_path)], root=tmp_path, environment={})
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    options = re.search(r"^NBVAL := (.*)$", makefile, re.MULTILINE)
+    assert options is not None
+    line = ["-c", str(ROOT / "pyproject.toml"), *options[1].split(), str(tmp_path)]
+    failures = run_pytest(line, root=tmp_path, environment={"PYTHONPATH": str(ROOT), "L2_KERNELS": kernels})
     assert [failure.kind for failure in failures] == ["output", "output"]
     cells = [failure.where.rpartition("/")[2] for failure in failures]
     assert cells == ["changed.ipynb::Cell 1", "changed.ipynb::Cell 2"]

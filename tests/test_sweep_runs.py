@@ -225,6 +225,7 @@ def test_float32_follows_float64():
     assert runs[0].norm.dtype == np.float32
 
 
+@pytest.mark.slow
 def test_a_process_pool_gives_the_same_numbers():
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         there = sweep(MLP((6, 4, 1)), X20, Y20, **GRID, executor=pool, chunk_size=5, schedule=lambda t: 0.5**t)
@@ -265,6 +266,7 @@ def test_a_configuration_that_raises_is_named(workers):
     assert threading.active_count() == 1 or not any("ThreadPool" in t.name for t in threading.enumerate())
 
 
+@pytest.mark.slow
 def test_a_configuration_that_raises_in_another_process_is_named():
     options = {"lr": 0.01, "init_scale": [1.0, 9.0], "steps": 3, "record": {"r": refuse_the_third}, "chunk_size": 1}
     with (
@@ -301,6 +303,7 @@ def script(text):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a console signal cannot be sent to one process on Windows")
 @pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.slow
 def test_control_c_stops_within_a_step_and_leaves_no_thread(workers):
     process = script(f"""
         import signal
@@ -321,6 +324,7 @@ def test_control_c_stops_within_a_step_and_leaves_no_thread(workers):
     assert time.monotonic() - began < 10
 
 
+@pytest.mark.slow
 def test_short_work_shows_no_bar():
     out, err = script("long(4, 5); print('done')").communicate(timeout=120)
     assert out == "done\n"
@@ -328,6 +332,7 @@ def test_short_work_shows_no_bar():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs the resource module")
+@pytest.mark.slow
 def test_memory_is_a_chunk_and_the_records():
     out, err = script("""
         def peak():

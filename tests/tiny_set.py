@@ -2,6 +2,7 @@
 """A problem set of three small questions, and everything a submission might do: the grader's tests run them."""
 
 import copy
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,8 @@ assert np.allclose(np.asarray(norms, dtype=float), 0.9 ** np.arange(5)), "q3: ea
 # The gradient of the penalty is λw.
 # ### END SOLUTION
 """.lstrip()
+MARK = uuid.uuid4().hex[:12]
+"""In the names of files that attacks write: without bubblewrap they stay, and must not be taken for a later run's."""
 IDS = {"q1": "q1-penalty", "q2": "q2-decay", "q3": "q3-norms"}
 FULL = (1.0, 3.0, 1.0)
 GOOD = jupytext.reads(TINY, fmt="py:percent")
@@ -312,11 +315,11 @@ def attacks(folder: Path, port: int) -> dict[str, tuple[nbformat.NotebookNode, t
         "tells-inputs": (notebook(q1="def penalty(*a):\n    raise ValueError(f'SAYS {a}')",
                                   q2="def decay(*a, **k):\n    raise type(f'SAYS{a}', (Exception,), {})(a)"), (0, 0, 1)),
         "tells-assert": (body("assert False, f'SAYS {w}'"), (0, 3, 1)),
-        "tells-stored": (body("import os; open(os.path.expanduser('~/SAYS.txt'), 'w').write(str(w)); print(w); return 0"), (0, 3, 1)),
+        "tells-stored": (body(f"import os; open(os.path.expanduser('~/SAYS-{MARK}.txt'), 'w').write(str(w)); print(w); return 0"), (0, 3, 1)),
         "writes": (q1(f"""
 import os
 for folder in ({str(folder)!r}, {str(ROOT)!r}, {str(ROOT / "l2lib")!r}, os.path.expanduser("~"), "/", "/usr", "/etc", "/tmp"):
-    for name in ("WRITTEN", "reference.ipynb"):
+    for name in ("WRITTEN-{MARK}", "reference.ipynb"):
         try:
             open(os.path.join(folder, name), "w").write("x")
         except OSError:

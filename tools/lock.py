@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = ("notebooks", "test", "book")
+EXTRAS = ("notebooks", "test", "course", "book")
 CUDA = re.compile(r"^(nvidia-|cuda-|triton==).*\n", re.MULTILINE)
+TORCH = re.compile(r"^(torch==\S+) ;.*\n", re.MULTILINE)
 
 
 def lock(folder: str) -> None:
@@ -23,8 +24,11 @@ def lock(folder: str) -> None:
     command = ["uv", "pip", "compile", "--quiet", "--universal", "--fork-strategy", "fewest"]
     options = ["--no-header", "--no-annotate", "--python-version", "3.11", "pyproject.toml", *inputs, "-o", str(pins)]
     subprocess.run([sys.executable, "-m", *command, *options], cwd=ROOT, check=True)
-    text = (ROOT / pins).read_text(encoding="utf-8").replace("+cpu", "")
-    (ROOT / pins).write_text(CUDA.sub("", text), encoding="utf-8")
+    text = CUDA.sub("", (ROOT / pins).read_text(encoding="utf-8").replace("+cpu", ""))
+    lines = dict.fromkeys(
+        TORCH.sub(r"\1\n", text).splitlines(keepends=True)
+    )  # one for the CPU build, one for the other
+    (ROOT / pins).write_text("".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Chapters from their source twins: execute, store, and bring edits back.
 
-python tools/notebooks.py execute [--into DIR] [SOURCE ...]   run py:percent sources, write notebooks with outputs
-python tools/notebooks.py sync [NOTEBOOK ...]                 write the source twins from edited notebooks
+python tools/notebooks.py execute [--into DIR] [--anew] [SOURCE ...]   run py:percent sources that changed
+python tools/notebooks.py sync [NOTEBOOK ...]                          write the source twins from edited notebooks
 """
 
 import argparse
@@ -12,13 +12,20 @@ import re
 import sys
 import tempfile
 import time
+import traceback
 import uuid
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import cells
+import forks
 import jupytext
 import nbformat
+import records
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
@@ -28,7 +35,8 @@ NOTEBOOKS = ROOT / "notebooks"
 SOURCE = NOTEBOOKS / "source"
 COVER = ROOT / "book/_static/balance.png"
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-CELL_TIMEOUT = 120  # seconds
+CELL_TIMEOUT = cells.CELL_SECONDS
+SECONDS = 1800  # for a chapter
 _SOCKETS = tempfile.TemporaryDirectory(prefix="l2-")
 
 
@@ -54,8 +62,16 @@ def kernel_options() -> dict[str, str]:
     return {"transport": "ipc", "connection_file": os.path.join(_SOCKETS.name, f"{uuid.uuid4().hex[:8]}.json")}
 
 
-def execute(source: Path, into: Path) -> dict[str, object]:
-    """Run one source in a fresh kernel; write the notebook only if every cell ran. Returns its status."""
+def execute(source: Path, into: Path) -> dict[str, Any]:
+    """Run one source in a fresh kernel; write the notebook only if every cell ran.
+
+    Args:
+        source: a py:percent source.
+        into: folder for the notebook.
+
+    Returns:
+        "chapter", and either "error" or when the run "began" and how many "seconds" it took.
+    """
     notebook = read_source(source)
     began, clock = datetime.now(UTC), time.perf_counter()
     manager = AsyncKernelManager(kernel_name="python3", **kernel_options())
@@ -65,30 +81,85 @@ def execute(source: Path, into: Path) -> dict[str, object]:
         client.execute(cleanup_kc=True)
     except CellExecutionError as error:
         return {"chapter": source.stem, "error": re.sub(r"\x1b\[[0-9;]*m", "", str(error))}
-    seconds = time.perf_counter() - clock
+    return stored(source, into, notebook, began, clock)
+
+
+def execute_here(source: Path, into: Path) -> dict[str, Any]:
+    """Run one source in this process, which must be a copy made for it; as ``execute``, and with the same outputs."""
+    notebook = read_source(source)
+    began, clock = datetime.now(UTC), time.perf_counter()
+    os.chdir(NOTEBOOKS)
+    session, ran = cells.Session(), []
+    for number, cell in enumerate(cells.code_cells(notebook)):
+        ran.append(session.run(cell.source))
+        if error := ran[-1].error:
+            words = "".join(traceback.format_exception(error)).strip()
+            return {"chapter": source.stem, "error": f"code cell {number}\n{cell.source}\n{words}"}
+    return stored(source, into, cells.finished(notebook, ran), began, clock)
+
+
+def stored(source: Path, into: Path, notebook: nbformat.NotebookNode, began: datetime, clock: float) -> dict[str, Any]:
+    """Write an executed notebook and its record; return its status."""
+    seconds = round(time.perf_counter() - clock, 1)
+    into.mkdir(parents=True, exist_ok=True)
+    target = into / f"{source.stem}.ipynb"
+    write(notebook, target)
+    status = {"began": began.isoformat(timespec="seconds"), "seconds": seconds}
+    records.note(target, source, **status)
+    return {"chapter": source.stem} | status
+
+
+def write(notebook: nbformat.NotebookNode, path: Path) -> None:
+    """Write an executed notebook, without what differs from run to run."""
     notebook.metadata.pop("widgets", None)
     notebook.metadata["language_info"] = {"name": "python"}
     nbformat.validate(notebook)
-    into.mkdir(parents=True, exist_ok=True)
-    nbformat.write(notebook, into / f"{source.stem}.ipynb")
-    return {"chapter": source.stem, "began": began.isoformat(timespec="seconds"), "seconds": round(seconds, 1)}
+    nbformat.write(notebook, path)
 
 
-def execute_all(sources: list[Path], into: Path) -> int:
-    """Run the sources, two at a time; print a line for each and write status.json beside them."""
-    os.environ["TQDM_DISABLE"] = "1"  # a progress bar would be stored as an output
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # two kernels with two threads each would fight for the cores
-    with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
-        rows = list(pool.map(lambda path: execute(path, into), sources))
-    for row in rows:
+def execute_all(sources: list[Path], into: Path, anew: bool = False, kernels: bool = False) -> int:
+    """Bring the executed notebooks of these sources up to date, two at a time; print a line for each.
+
+    Args:
+        sources: py:percent sources.
+        into: folder of executed notebooks; those that are still what their source gives are left alone.
+        anew: execute those, too.
+        kernels: in Jupyter's kernels also where copies of a warm process would do.
+
+    Returns:
+        The exit status: 1 if a cell failed; nothing is written for its chapter.
+    """
+    rows = {} if anew else {source.stem: row for source in sources
+                            if (row := records.known(into / f"{source.stem}.ipynb", source))}  # fmt: skip
+    for name in rows:
+        print(f"{name}: is up to date", flush=True)
+    for row in run([source for source in sources if source.stem not in rows], into, kernels):
         print(f"{row['chapter']}: {row.get('error') or str(row['seconds']) + ' s'}", flush=True)
-    if any("error" in row for row in rows):
+        rows[row["chapter"]] = row
+    if any("error" in row for row in rows.values()):
         return 1
     if into == NOTEBOOKS:
         write_cover()
     else:
-        (into / "status.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
+        (into / "status.json").write_text(json.dumps([rows[source.stem] for source in sources]), encoding="utf-8")
     return 0
+
+
+def run(sources: list[Path], into: Path, kernels: bool) -> Iterator[dict[str, Any]]:
+    """Execute sources; their statuses, as they end."""
+    os.environ["TQDM_DISABLE"] = "1"  # a progress bar would be stored as an output
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # two kernels with two threads each would fight for the cores
+    workers = min(2, os.cpu_count() or 1)
+    if not sources:
+        return
+    if kernels or not forks.available():
+        with ThreadPoolExecutor(workers) as pool:
+            yield from pool.map(lambda source: execute(source, into), sources)
+        return
+    forks.warm()
+    for number, row in forks.run_all([partial(execute_here, source, into) for source in sources], workers, SECONDS):
+        failed = {"chapter": sources[number].stem, "error": str(row)}
+        yield failed if isinstance(row, forks.EndedError) else row
 
 
 def write_cover() -> None:
@@ -112,14 +183,17 @@ def sync(notebooks: list[Path]) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("execute")
-    run.add_argument("--into", type=Path, default=NOTEBOOKS, help="folder for the executed notebooks")
-    run.add_argument("sources", nargs="*", type=Path, help="py:percent sources; default: all")
+    do = commands.add_parser("execute")
+    do.add_argument("--into", type=Path, default=NOTEBOOKS, help="folder for the executed notebooks")
+    do.add_argument("--anew", action="store_true", help="also what is up to date")
+    do.add_argument("--kernels", action="store_true", help="in Jupyter's kernels, as where nothing can be forked")
+    do.add_argument("sources", nargs="*", type=Path, help="py:percent sources; default: all")
     back = commands.add_parser("sync")
     back.add_argument("notebooks", nargs="*", type=Path, help="edited notebooks; default: all")
     arguments = parser.parse_args()
     if arguments.command == "execute":
-        return execute_all(arguments.sources or sorted(SOURCE.glob("[0-9]*.py")), arguments.into.resolve())
+        sources = [path.resolve() for path in arguments.sources] or sorted(SOURCE.glob("[0-9]*.py"))
+        return execute_all(sources, arguments.into.resolve(), arguments.anew, arguments.kernels)
     return sync(arguments.notebooks or sorted(NOTEBOOKS.glob("[0-9]*.ipynb")))
 
 

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import pytest
 
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _ERROR_LINE = re.compile(r"^([A-Za-z_][\w.]*)(?::\s*(.*))?$")
 _REPORT = "OUTCOMES_FILE"
@@ -70,11 +69,30 @@ def run_pytest(arguments: list[str], *, root: Path, environment: dict[str, str],
         raise PytestError(f"{' '.join(command)}\nexited with {done.returncode}:\n{(done.stdout + done.stderr)[-2000:]}")
 
 
+def run_here(arguments: list[str]) -> list[Failure]:
+    """Run pytest in this process, which should be a copy made for it; what failed, in order.
+
+    Args:
+        arguments: pytest's command line.
+
+    Returns:
+        What failed; nothing if all is well.
+
+    Raises:
+        PytestError: if no test was run.
+    """
+    _failures.clear()
+    code = pytest.main(["-q", "-p", "no:cacheprovider", *arguments], plugins=[_PLUGIN])
+    if code == 0 or (_failures and code in (1, 2)):
+        return list(_failures)
+    raise PytestError(f"pytest {' '.join(arguments)} exited with {int(code)}")
+
+
 def describe(where: str, error: BaseException) -> Failure:
     """What an exception that ended a test says about the code under test."""
     if type(error).__name__ == "NbCellError":
         return _describe_cell(where, str(error), _ANSI.sub("", str(getattr(error, "inner_traceback", "") or "")))
-    message = _shorten(f"{type(error).__name__}: {error}")
+    message = shorten(f"{type(error).__name__}: {error}")
     if isinstance(error, BaseExceptionGroup):
         kinds = {describe(where, inner).kind for inner in error.exceptions}
         return Failure(where, kinds.pop() if len(kinds) == 1 else "error", message)
@@ -86,21 +104,22 @@ def describe(where: str, error: BaseException) -> Failure:
 
 def _describe_cell(where: str, problem: str, traceback: str) -> Failure:
     if problem == "Cell outputs differ":
-        return Failure(where, "output", _shorten(re.sub(r"\s+", " ", traceback)))
+        return Failure(where, "output", shorten(re.sub(r"\s+", " ", traceback)))
     lines = [match for line in traceback.splitlines() if (match := _ERROR_LINE.match(line))]
     if not lines:
-        return Failure(where, "error", _shorten(problem))
+        return Failure(where, "error", shorten(problem))
     name = lines[-1][1].rpartition(".")[2]
     kind = {"ClaimError": "claim", "AssertionError": "assertion"}.get(name, "error")
-    return Failure(where, kind, _shorten(lines[-1][0]))
+    return Failure(where, kind, shorten(lines[-1][0]))
 
 
-def _shorten(message: str) -> str:
+def shorten(message: str) -> str:
     message = message.strip().split("\n\n")[0]
     return message if len(message) <= _LENGTH else message[: _LENGTH - 1] + "…"
 
 
 # ---- the plugin, in the child process ------------------------------------------------------
+_PLUGIN = sys.modules[__name__]
 _failures: list[Failure] = []
 
 
@@ -118,13 +137,13 @@ def pytest_runtest_makereport(
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.failed:
         known: Any = dict(report.user_properties).get("failure")
-        _failures.append(Failure(*(known or [report.nodeid, "error", _shorten(report.longreprtext)])))
+        _failures.append(Failure(*(known or [report.nodeid, "error", shorten(report.longreprtext)])))
 
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:
     if report.failed:
         lines = [line[1:].strip() for line in report.longreprtext.splitlines() if line.startswith("E ")]
-        _failures.append(Failure(report.nodeid, "error", _shorten((lines or [report.longreprtext])[-1])))
+        _failures.append(Failure(report.nodeid, "error", shorten((lines or [report.longreprtext])[-1])))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -13,11 +13,14 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
 
-from outcomes import THREADS, Failure, PytestError, run_pytest
+import forks
+from forks import THREADS
+from outcomes import Failure, PytestError, run_pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 X86 = ("x86_64", "amd64")
@@ -60,11 +63,13 @@ def numpy_features(prefixes: tuple[str, ...]) -> str:
 
 
 def runs() -> list[Run]:
-    """All runs. NumPy and torch each choose instructions for themselves, and so do the BLAS of each."""
+    """All runs but that of ``make test`` (one thread, the book's own seeds, the processor left to itself).
+
+    NumPy and torch each choose instructions for themselves, and so do the BLAS of each.
+    """
     avx2 = {"ATEN_CPU_CAPABILITY": "avx2", "OPENBLAS_CORETYPE": "Haswell"}
     sse = {"ATEN_CPU_CAPABILITY": "default", "OPENBLAS_CORETYPE": "Prescott"}
     return [
-        Run("one thread", threads(1)),
         Run("two threads", threads(2), workers=1),  # two kernels of two threads would fight for two cores
         Run("avx2", avx2 | numpy_without("X86_V4", "AVX512"), x86_only=True),
         Run("sse", sse | numpy_without("X86_V3", "X86_V4", "AVX"), x86_only=True),
@@ -102,7 +107,22 @@ def effect(run: Run, plain: dict[str, str]) -> str:
 
 
 def execute(run: Run, notebooks: Path) -> list[Failure]:
-    """Run every chapter; what failed."""
+    """Run every chapter; what failed. The environment is read when libraries start, so each run is a new process."""
+    if not forks.available():
+        return execute_slowly(run, notebooks)
+    with tempfile.TemporaryDirectory() as folder:
+        found = Path(folder) / "failures.json"
+        command = [sys.executable, str(ROOT / "tools/chapters.py"), "--notebooks", str(notebooks), "--json", str(found)]
+        command += ["--workers", str(run.workers), *([] if run.compares else ["--lax"])]
+        environment = os.environ | environment_of(run)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if not found.exists():
+            raise PytestError(f"{' '.join(command)}\nexited with {done.returncode}:\n{done.stderr[-2000:]}")
+        return [Failure(*row) for row in json.loads(found.read_text(encoding="utf-8"))]
+
+
+def execute_slowly(run: Run, notebooks: Path) -> list[Failure]:
+    """As ``execute``, with nbval and a kernel for each chapter."""
     check = "--nbval" if run.compares else "--nbval-lax"
     workers = ["--numprocesses=auto", f"--maxprocesses={run.workers}", "--dist=loadfile"]
     plugins = ["-p", "nbval.plugin", "-p", "xdist.plugin"]  # no others: they double the time to start

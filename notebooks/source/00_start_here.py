@@ -145,7 +145,7 @@ except ClaimError as error:
 #
 # ## 0.6 Exercises
 #
-# **1.** Set `weight_decay=[0.0]` in the experiment. What do you expect, and what do you see?
+# **1.** Set `weight_decay=0.0` in the experiment. What do you expect, and what do you see?
 #
 # <details>
 # <summary>Solution</summary>

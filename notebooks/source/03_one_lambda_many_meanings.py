@@ -702,8 +702,9 @@ verdict("S2-14", "frameworks differ in what weight decay means",
 #
 # At rest the mean of $\hat m/\sqrt{\hat v}$ is $-\lambda w_i$, and of a steady gradient that ratio is at most 1 in size.
 # So $|w_i|\le 1/\lambda$: a box around zero, a constraint on the *largest* weight
-# ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454), prove it). Set $\lambda = 5$ above: some of the least-squares
-# weights are larger than 0.2, and AdamW's rest inside the wall.
+# ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454), prove it). Write `**{where: 5}` for `**{where: 0.1}` in the run
+# on the diabetes data. Its claims, which are about $\lambda = 0.1$, fail. Print the largest weights of `least` and
+# `w_by`: some of the least-squares weights are larger than 0.2, and AdamW's rest inside the wall.
 #
 # </details>
 #

@@ -734,7 +734,7 @@ verdict("S0-21", "no better generalisation is to be expected", "opinion",
 #
 # $\ln 100/(2\eta\lambda)\approx 46{,}000$. Momentum multiplies the effective learning rate by 10: about 4,600. Only
 # about, as the steps are longer and (5.3) is rougher: add `momentum=0.9` to the run of section 5.3, and even without
-# decay the imbalance grows by a quarter before it settles.
+# decay the imbalance grows by more than a quarter before it settles.
 #
 # </details>
 #

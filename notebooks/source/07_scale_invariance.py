@@ -815,7 +815,7 @@ verdict("S1-04", "batch, layer and weight norm make the function invariant to th
 #
 # </details>
 #
-# **5.** (Open.) Replace `gelu` by `relu` in the residual block, and `nn.LayerNorm` by `nn.GroupNorm(2, 8)` in the
+# **5.** (Open.) Replace `gelu` by `relu` in the residual block, and `nn.LayerNorm(8)` by `nn.GroupNorm(2, 8)` in the
 # second model. Predict what `scale_invariance` finds, then run it. What of attention, with and without a norm on
 # queries and keys?
 #

@@ -755,12 +755,15 @@ verdict("S1-06", "no first-order gradient method can remove it entirely",
 # <summary>Solution</summary>
 #
 # $(c\,w_0, c\,\eta, \lambda, \varepsilon/c)$. λ alone is left: the lines are horizontal, and η sets nothing but the
-# norm. Try `update="adamw_paper"` in the sweep.
+# norm. Try it: give the map's `plane` the row
+# `"AdamW": ("adamw_paper", np.geomspace(0.005, 0.05, 5), np.geomspace(0.005, 0.5, 5))`, where λ is what was $\eta\lambda$
+# before. The fitted slope is 0 to within a tenth, and the claim that it is −1 fails.
 #
 # </details>
 #
-# **5.** (Open.) Shorten the runs of the map to 30 steps, and lower λ by a factor 100. What happens to the fitted slope,
-# and why is the fit then a bad description?
+# **5.** (Open.) Shorten the runs of the map to 30 steps (`steps=30, record_every=15`, and `step=[15, 30]` where the errors
+# are read), and lower λ by a factor 100 (`weight_decay=decay / 100`). What happens to the fitted slope, and why is the
+# fit then a bad description?
 #
 # <details>
 # <summary>A start</summary>

@@ -917,7 +917,8 @@ verdict("S1-15", "first experiments: whether γ and β decay makes no difference
 # <details>
 # <summary>A start</summary>
 #
-# Replace `single` by a common rate, and multiply it for one layer by $\frac14$, $\frac12$, 2, 4.
+# Replace `single` by a common rate, `{name: torch.full((5, 1, 1), 0.5) for name in G}`, and multiply it for one layer by
+# $\frac14$, $\frac12$, 2, 4. Row (b) of `results` has the accuracies.
 #
 # </details>
 #

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,13 @@ ARGS = [
     "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say once, in one line, why tests were skipped."""
+    reasons = Counter(report.longrepr[2] for report in terminalreporter.getreports("skipped"))
+    for reason, times in reasons.items():
+        terminalreporter.write_line(f"{times} tests skipped: {reason.removeprefix('Skipped: ')}")
 
 
 @pytest.fixture(scope="session")

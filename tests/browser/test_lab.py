@@ -8,11 +8,14 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
+
+pytestmark = pytest.mark.xdist_group("lab")  # one server for all
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = Path(os.environ.get("L2_NOTEBOOKS", ROOT / "notebooks"))
@@ -86,41 +89,57 @@ def server(tmp_path_factory) -> Iterator[tuple[str, str]]:
         log.close()
 
 
-def test_a_chapter_in_jupyterlab(chromium, server):
-    address, name = server
+@pytest.fixture
+def lab(chromium, server) -> Iterator[Callable[[str], Any]]:
+    """Opens a notebook and hands its page over once the kernel listens, as a cell run earlier may be lost."""
     page = chromium.new_page(viewport={"width": 1400, "height": 1000})
     page.set_default_timeout(60_000)
-    page.goto(f"{address}/lab/tree/{name}?token=t&reset")
 
+    def opened(name: str) -> Any:
+        page.goto(f"{server[0]}/lab/tree/{name}?token=t&reset")
+        page.get_by_text("| Idle").wait_for()
+        return page
+
+    yield opened
+    page.close()
+
+
+def picture(page: Any, name: str) -> None:
+    """Keep a screenshot where $L2_SHOTS says, if it does."""
+    if folder := os.environ.get("L2_SHOTS"):
+        page.screenshot(path=f"{folder}/{name}.png")
+
+
+def choose(page: Any, menu: str, item: str) -> None:
+    """Choose an item of JupyterLab's menus."""
+    page.get_by_role("menubar").get_by_role("menuitem", name=menu, exact=True).click()
+    page.get_by_role("menuitem", name=item, exact=True).click()
+
+
+def test_a_chapter_in_jupyterlab(lab, server):
+    page = lab(server[1])
     claim = page.locator("p.l2-claim").first
     claim.scroll_into_view_if_needed()
     assert claim.is_visible()
     assert "✓" in claim.inner_text()
-    assert page.locator("details.l2-alt > summary").first.is_visible()
-    assert page.locator("details.l2-alt > summary").first.inner_text() == "This picture in words"
-    if shots := os.environ.get("L2_SHOTS"):
-        page.screenshot(path=f"{shots}/lab.png")
+    words = page.locator("details.l2-alt > summary").first
+    assert words.is_visible()
+    assert words.inner_text() == "This picture in words"
+    picture(page, "lab")
 
-    # Clear the stored numbers first, so that the numbers seen at the end are this run's.
-    menu = page.get_by_role("menubar")
-    menu.get_by_role("menuitem", name="Edit", exact=True).click()
-    page.get_by_role("menuitem", name="Clear Outputs of All Cells", exact=True).click()
+    # Clear the stored numbers first, so that the numbers seen at the end are this run's. The kernel is new: nothing is
+    # restarted, as JupyterLab at times loses cells that it sends to a kernel just restarted.
+    choose(page, "Edit", "Clear Outputs of All Cells")
     page.wait_for_function(f"({PENDING})() > 0")
-    # JupyterLab itself waits for the new kernel; a cell that is run before the kernel listens is lost.
-    menu.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Restart Kernel and Run All Cells").click()
-    page.get_by_role("button", name="Confirm Kernel Restart").click()
+    assert page.locator("p.l2-claim").count() == 0
+    choose(page, "Run", "Run All Cells")
     page.wait_for_function(f"({PENDING})() === 0", timeout=120_000)
     assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']").count() == 0
     assert page.locator("p.l2-claim").count() > 0
-    page.close()
 
 
-def test_a_dial_in_jupyterlab(chromium, server):
-    page = chromium.new_page(viewport={"width": 1400, "height": 1000})
-    page.set_default_timeout(60_000)
-    page.goto(f"{server[0]}/lab/tree/dials.ipynb?token=t&reset")
-    page.get_by_text("| Idle").wait_for()  # a cell that is run before the kernel listens may be lost
+def test_a_dial_in_jupyterlab(lab):
+    page = lab("dials.ipynb")
     page.locator(".jp-CodeCell .cm-content").first.click()
     page.keyboard.press("Control+Enter")
     words = page.locator("details.l2-alt")
@@ -130,6 +149,4 @@ def test_a_dial_in_jupyterlab(chromium, server):
     slider.press("ArrowRight")
     words.get_by_text("learning rate of 0.3").wait_for(state="attached")
     assert words.count() == 1
-    if shots := os.environ.get("L2_SHOTS"):
-        page.screenshot(path=f"{shots}/dial.png")
-    page.close()
+    picture(page, "dial")

@@ -1,5 +1,10 @@
 """A sweep in the processes of a dask cluster: run by `make cluster`, which fetches dask."""
 
+import os
+import re
+import subprocess
+import sys
+
 import distributed
 import numpy as np
 import xarray as xr
@@ -7,6 +12,7 @@ import xarray as xr
 from l2lib.datasets import linear_regression
 from l2lib.layers import MLP
 from l2lib.sweep import sweep
+from notebooks import ROOT
 
 
 def test_a_dask_cluster_gives_the_same_numbers():
@@ -19,3 +25,14 @@ def test_a_dask_cluster_gives_the_same_numbers():
     here = sweep(MLP((6, 4, 1)), X, y, **grid, **options)
     assert np.isfinite(here.train_loss).all()
     xr.testing.assert_identical(there, here)
+
+
+def test_the_snippet_of_readme_runs_to_the_letter(tmp_path):
+    """As a script, which every process of the cluster reads again."""
+    snippets = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    [snippet] = [text for text in snippets if "distributed" in text]
+    (tmp_path / "snippet.py").write_text(snippet, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
+    command, options = [sys.executable, "snippet.py"], {"capture_output": True, "text": True}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, **options)
+    assert (done.returncode, "train_accuracy" in done.stdout) == (0, True), done.stderr

@@ -1,0 +1,197 @@
+"""What the exercises ask a reader to change or to type gives what they promise, and no traceback of something else."""
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from l2lib.claims import ClaimError
+from notebooks import SOURCE, read_source
+
+ROWS = tomllib.loads((Path(__file__).parent / "exercises.toml").read_text(encoding="utf-8"))
+
+
+# ---- which cells define what ---------------------------------------------------------------
+FUNCTIONS = (ast.FunctionDef, ast.ClassDef, ast.Lambda)
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+class Names:
+    """What a piece of code does with names.
+
+    Attributes:
+        takes: names that it must find when it runs.
+        later: names that its functions must find when they are called.
+        gives: names that it binds.
+        changes: names of what it changes in place, as ``x`` in ``x[0] = 1``.
+    """
+
+    def __init__(self, code: str) -> None:
+        self.takes, self.later, self.gives, self.changes = set[str](), set[str](), set[str](), set[str]()
+        self.read(ast.parse(code))
+        self.later -= self.gives
+
+    def read(self, node: ast.AST) -> None:
+        """Go through the code in the order in which it runs."""
+        if isinstance(node, ast.Name):
+            if isinstance(node.ctx, ast.Load):
+                self.takes |= {node.id} - self.gives
+            else:
+                self.gives.add(node.id)
+        elif isinstance(node, ast.alias):
+            self.gives.add((node.asname or node.name).partition(".")[0])
+        elif isinstance(node, FUNCTIONS):
+            self.later |= taken_inside(node)
+            self.gives |= set() if isinstance(node, ast.Lambda) else {node.name}
+        elif isinstance(node, COMPREHENSIONS):
+            self.takes |= taken_inside(node) - self.gives
+        else:
+            if isinstance(node, ast.AugAssign):
+                self.takes |= names_in(node.target) - self.gives
+            if isinstance(node, ast.Subscript | ast.Attribute) and not isinstance(node.ctx, ast.Load):
+                self.changes |= names_in(node.value)
+            for part in in_order(node):
+                self.read(part)
+
+
+def in_order(node: ast.AST) -> list[ast.AST]:
+    """The parts of a statement: what it computes before what it binds."""
+    first = {ast.Assign: "value", ast.AugAssign: "value", ast.For: "iter"}.get(type(node))
+    parts = [*ast.iter_child_nodes(node)]
+    return sorted(parts, key=lambda part: part is not getattr(node, first)) if first else parts
+
+
+def names_in(node: ast.AST, context: type[ast.AST] = ast.expr_context) -> set[str]:
+    """Names anywhere in the code, or those that it loads or stores."""
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, context)}
+
+
+def taken_inside(scope: ast.AST) -> set[str]:
+    """What a function, class or comprehension takes from outside."""
+    bound = names_in(scope, ast.Store) | {part.arg for part in ast.walk(scope) if isinstance(part, ast.arg)}
+    bound |= {part.name for part in ast.walk(scope) if isinstance(part, ast.FunctionDef | ast.ClassDef)}
+    return names_in(scope, ast.Load) - bound
+
+
+def needed(cells: list[str], last: str) -> list[str]:
+    """Those cells, in order, that define what the last piece of code uses, and what they use themselves."""
+    names, later, kept = [Names(cell) for cell in (*cells, last)], set[str](), list[int]()
+    while True:
+        wanted, kept = set[str](), []
+        for i, cell in reversed([*enumerate(names)]):
+            if i == len(cells) or (cell.gives | cell.changes) & (wanted | later):
+                kept.insert(0, i)
+                wanted = wanted - cell.gives | cell.takes
+        if later >= (more := set().union(*(names[i].later for i in kept))):
+            return [(*cells, last)[i] for i in kept]
+        later |= more
+
+
+@pytest.mark.parametrize(
+    ("cells", "last", "kept"),
+    [
+        (["a = 1", "b = 2", "c = a"], "c", [0, 2]),
+        (["a = 1", "a = 2"], "a", [1]),
+        (["a = []", "a[0] = 2"], "a", [0, 1]),
+        (["a = 1", "a += 2"], "a", [0, 1]),
+        (["a = 1", "a = a + 2"], "a", [0, 1]),
+        (["n = 1", "for n in range(3):\n    b = n"], "b", [1]),
+        (["n = 1", "b = [n for n in range(3)]"], "b", [1]),
+        (["n = 1", "b = [n for _ in range(3)]"], "b", [0, 1]),
+        (["n = 1", "def f(x):\n    return n * x", "n = 2"], "f(3)", [0, 1, 2]),
+        (["import numpy as np", "from torch import nn", "a = np.ones(3)"], "a", [0, 2]),
+    ],
+)
+def test_the_cells_that_are_needed(cells: list[str], last: str, kept: list[int]) -> None:
+    assert needed(cells, last) == [*(cells[i] for i in kept), last]
+
+
+# ---- the exercises -------------------------------------------------------------------------
+class Exercise(NamedTuple):
+    """A row of exercises.toml."""
+
+    chapter: int
+    number: int
+    says: list[str]
+    edits: tuple[tuple[str, str], ...] = ()
+    types: str = ""
+    fails: str = ""
+    measure: str = ""
+    check: str = ""
+    slow: bool = False
+
+    def source(self) -> Path:
+        """The chapter's source twin."""
+        return next(SOURCE.glob(f"{self.chapter:02d}_*.py"))
+
+
+EXERCISES = [Exercise(**row) for row in ROWS["exercise"]]
+
+
+def texts(source: Path) -> dict[int, str]:
+    """The exercises of a chapter by number, with their solutions, each on one line."""
+    _, _, end = source.read_text(encoding="utf-8").partition("Exercises\n")
+    lines = end.partition("\n# ## ")[0].partition("\n# **Next:**")[0]
+    words = " ".join(re.sub(r"^# ?", "", lines, flags=re.MULTILINE).split())
+    parts = re.split(r"\*\*(\d+)\.\*\*", words)
+    return {int(number): text for number, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def code_cells(exercise: Exercise, *, edited: bool) -> list[str]:
+    """The code of the chapter, with the exercise's edits and what it types, or without."""
+    cells = [cell.source for cell in read_source(exercise.source()).cells if cell.cell_type == "code"]
+    for old, new in exercise.edits if edited else []:
+        assert sum(cell.count(old) for cell in cells) == 1, f"{old!r} must stand once in the chapter's code"
+        cells = [cell.replace(old, new) for cell in cells]
+    return [*cells, exercise.types] if edited else cells
+
+
+def run(cells: list[str], names: dict[str, Any]) -> None:
+    """Execute cells as a notebook does."""
+    for cell in cells:
+        exec(compile(cell, "<cell>", "exec"), names)
+
+
+def attempt(exercise: Exercise, *, edited: bool) -> Any:
+    """Run what the exercise needs of its chapter; the claim that must fail fails. Returns what is measured."""
+    names: dict[str, Any] = {"__name__": "exercise"}
+    cells = code_cells(exercise, edited=edited)
+    claims = [cell for cell in cells if edited and exercise.fails and f'claim("{exercise.fails}"' in cell]
+    others = [cell for cell in cells if cell not in claims]
+    run(needed(others, "\n".join([*claims, exercise.measure]))[:-1], names)
+    if claims:
+        with pytest.raises(ClaimError, match=f"^{exercise.fails} does not hold"):
+            run(claims, names)
+    return eval(exercise.measure, names)
+
+
+@pytest.mark.parametrize(
+    "exercise",
+    [pytest.param(row, id=f"{row.chapter}.{row.number}", marks=[pytest.mark.slow] * row.slow) for row in EXERCISES],
+)
+def test_an_exercise_gives_what_it_promises(exercise: Exercise, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("L2LIB_SEED", "0")
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    values = {"after": attempt(exercise, edited=True), "np": np}
+    if re.search(r"\bbefore\b", exercise.check):
+        values["before"] = attempt(exercise, edited=False)
+    assert eval(exercise.check, values), values
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda row: f"{row.chapter}.{row.number}")
+def test_an_exercise_still_says_what_is_tried_here(exercise: Exercise) -> None:
+    text = texts(exercise.source())[exercise.number]
+    assert [words for words in exercise.says if words not in text] == []
+
+
+def test_no_exercise_is_overlooked() -> None:
+    """Each is in the list, or among those that ask for nothing to be run."""
+    there = {(int(path.stem[:2]), number) for path in SOURCE.glob("[0-9]*.py") for number in texts(path)}
+    tried = {(row.chapter, row.number) for row in EXERCISES}
+    pencil = {(int(chapter), number) for chapter, numbers in ROWS["pencil"].items() for number in numbers}
+    assert tried | pencil == there
+    assert tried & pencil == set()

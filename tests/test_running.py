@@ -1,0 +1,244 @@
+"""Chapters run in copies of a process, or in kernels: the same outputs; and what has been executed is not again."""
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import compare
+import forks
+import nbformat
+import pytest
+import records
+from cells import code_cells, read
+from nbval.plugin import IPyNbFile
+
+from notebooks import ROOT, execute
+
+linux = pytest.mark.skipif(not forks.available(), reason="processes can be copied on Linux only")
+
+EVERYTHING = """# %% [markdown]
+# # A bit of everything that a cell can show
+
+# %%
+import numpy as np
+import torch
+import xarray as xr
+from IPython.display import HTML, Markdown, display
+from l2lib import figures
+from l2lib.claims import claim
+
+# %%
+for number in range(3):
+    print("before", number, end=" ")
+    claim("09-number", f"the number is {number}", measured=number, equals=number, within=0.1)
+    print("after")
+
+# %%
+print("to standard error", file=__import__("sys").stderr)
+
+# %%
+np.arange(6).reshape(2, 3)
+
+# %%
+xr.Dataset({"a": ("x", [1.0, 2.0])}).sizes
+
+# %%
+display(HTML("<b>bold</b>"), {"a": 1}, Markdown("*text*"))
+None
+
+# %%
+x = 1; x;
+
+# %%
+torch.optim.SGD([torch.zeros(2, requires_grad=True)], lr=0.1)
+
+# %%
+HTML("<p>the last value</p>")
+
+# %%
+fig, ax = figures.subplots(figsize=(2, 2))
+ax.plot([1, 2])
+ax.set(title="It rises", xlabel="index", ylabel="value")
+figures.show(fig, "A line that rises from a value of 1 at index 0 to 2 at index 1.")
+_, __name__, Out[4] is not None, In[1][:6]
+"""
+
+
+def execute_in_a_copy(source: Path, into: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "tools/notebooks.py"), "execute", "--anew", "--into", str(into), str(source)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@linux
+@pytest.mark.slow
+def test_a_copy_of_a_process_gives_what_a_kernel_gives_to_the_last_byte(tmp_path: Path) -> None:
+    source = tmp_path / "09_everything.py"
+    source.write_text(EVERYTHING, encoding="utf-8")
+    done = execute_in_a_copy(source, tmp_path / "copy")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "error" not in execute(source, tmp_path / "kernel")
+    copied = (tmp_path / "copy/09_everything.ipynb").read_text(encoding="utf-8")
+    assert copied == (tmp_path / "kernel/09_everything.ipynb").read_text(encoding="utf-8")
+    assert "image/png" in copied
+    assert len(code_cells(read(tmp_path / "copy/09_everything.ipynb"))) == 10
+
+
+@linux
+@pytest.mark.slow
+def test_a_cell_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "09_fails.py").write_text("# %%\nx = 1\n\n# %%\nprint(x / 0)\n", encoding="utf-8")
+    done = execute_in_a_copy(tmp_path / "09_fails.py", tmp_path / "into")
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stdout
+    assert not (tmp_path / "into/09_fails.ipynb").exists()
+
+
+# ---- what counts as a difference -------------------------------------------------------------
+def stream(text: str, name: str = "stdout") -> Any:
+    return nbformat.v4.new_output("stream", name=name, text=text)
+
+
+def shown(**data: str) -> Any:
+    return nbformat.v4.new_output("display_data", {mime.replace("__", "/"): text for mime, text in data.items()})
+
+
+@pytest.mark.parametrize(
+    ("stored", "found"),
+    [
+        ([stream("a 1")], [stream("a 2")]),
+        ([stream("a")], []),
+        ([], [stream("a")]),
+        ([stream("a")], [stream("a", "stderr")]),
+        ([shown(text__plain="a")], [shown(text__plain="b")]),
+        ([shown(text__plain="a")], [shown(text__plain="a"), shown(text__plain="a")]),
+        ([shown(text__plain="a")], [shown(text__plain="a", text__html="a")]),
+        ([shown(text__plain="a"), shown(text__plain="b")], [shown(text__plain="b"), shown(text__plain="a")]),
+    ],
+)
+def test_a_difference_is_found(stored: list[Any], found: list[Any]) -> None:
+    assert compare.difference(stored, found)
+    assert compare.difference(stored, stored) == compare.difference(found, found) == ""
+
+
+def test_what_makes_no_difference() -> None:
+    assert compare.difference([stream("a\nb")], [stream("a\n"), stream("b")]) == ""
+    assert compare.difference([shown(image__png="x")], [shown(image__png="y")]) == ""
+    first, second = stream("a"), shown(text__plain="b")
+    assert compare.difference([first, second], [second, first]) == ""
+
+
+def test_what_is_not_compared_is_what_nbval_does_not_compare() -> None:
+    text = inspect.getsource(IPyNbFile.__init__)
+    assert all(f"'{name}'" in text for name in compare._UNCOMPARED)
+    assert text.count("'") // 2 == len(compare._UNCOMPARED) + text.count("#'")
+
+
+# ---- processes -------------------------------------------------------------------------------
+
+
+@linux
+def test_what_a_copy_gives_and_how_it_ends(tmp_path: Path) -> None:
+    """In a process of its own, as this one may have threads."""
+    script = f"""
+import sys
+sys.path[:0] = [{str(ROOT / "tools")!r}, {str(ROOT / "tests")!r}]
+import os, time, threading
+from pathlib import Path
+import forks
+
+def raises():
+    raise ValueError("of its own")
+
+def why(function, seconds=20):
+    try:
+        return forks.call(function, seconds)
+    except forks.EndedError as error:
+        return str(error)
+
+print(why(lambda: {{"a": [1, None, "λ" * 200_000]}}) == {{"a": [1, None, "λ" * 200_000]}})
+print(why(raises))
+print(why(lambda: os._exit(3)))
+print(why(lambda: time.sleep(60), 0.2))
+found = dict(forks.run_all([lambda n=n: n * n if n != 2 else 1 / 0 for n in range(5)], 2, 20))
+print({{number: str(value) for number, value in sorted(found.items())}})
+slots = forks.Slots(Path({str(tmp_path / "slots")!r}), 2)
+
+def work():
+    with slots as number:
+        began = time.monotonic()
+        time.sleep(0.3)
+        return [number, began, time.monotonic()]
+
+def dies():
+    slots.__enter__()
+    os._exit(1)
+
+list(forks.run_all([dies] * 2, 2, 20))  # gives its slot back by ending
+rows = [row for _, row in forks.run_all([work] * 6, 6, 20)]
+print(all(sum(a <= t < b for _, a, b in rows) <= 2 for _, t, _ in rows), {{row[0] for row in rows}})
+threading.Thread(target=time.sleep, args=(1,)).start()
+try:
+    forks.call(lambda: 1, 1)
+except RuntimeError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[:4] == ["True", "ValueError: of its own", "its process ended (status 3)", "it took too long"]
+    assert lines[4] == "{0: '0', 1: '1', 2: 'ZeroDivisionError: division by zero', 3: '9', 4: '16'}"
+    assert lines[5] == "True {0, 1}"
+    assert lines[6].startswith("a process with threads cannot be copied")
+
+
+# ---- records ---------------------------------------------------------------------------------
+@pytest.fixture
+def noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """A notebook with a record, and its source."""
+    monkeypatch.setattr(records, "RECORDS", tmp_path / "records")
+    notebook, source = tmp_path / "01_a.ipynb", tmp_path / "01_a.py"
+    notebook.write_text("{}", encoding="utf-8")
+    source.write_text("# %%\nx = 1\n", encoding="utf-8")
+    records.note(notebook, source, seconds=1.5)
+    return notebook, source
+
+
+def test_what_is_noted_is_known(noted: tuple[Path, Path]) -> None:
+    kept = records.known(*noted)
+    assert kept is not None
+    assert (kept["chapter"], kept["seconds"]) == ("01_a", 1.5)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_changed_file_is_stale(noted: tuple[Path, Path], number: int) -> None:
+    noted[number].write_text("{ }", encoding="utf-8")
+    assert records.known(*noted) is None
+
+
+def test_a_missing_or_broken_record_is_no_record(noted: tuple[Path, Path]) -> None:
+    records.record_of(noted[0]).write_text("{", encoding="utf-8")
+    assert records.known(*noted) is None
+    records.record_of(noted[0]).unlink()
+    assert records.known(*noted) is None
+
+
+def test_another_l2lib_other_packages_and_other_seeds_make_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "l2lib/data").mkdir(parents=True)
+    (tmp_path / "l2lib/a.py").write_text("x = 1\n", encoding="utf-8")
+    (tmp_path / "l2lib/data/a.npz").write_bytes(b"1")
+    surroundings, found = records.surroundings.__wrapped__, set()
+    found.add(surroundings(tmp_path))
+    assert surroundings(tmp_path) in found
+    (tmp_path / "l2lib/a.py").write_text("x = 2\n", encoding="utf-8")
+    found.add(surroundings(tmp_path))
+    (tmp_path / "l2lib/data/a.npz").write_bytes(b"2")
+    found.add(surroundings(tmp_path))
+    monkeypatch.setenv("L2LIB_SEED", "7")
+    found.add(surroundings(tmp_path))
+    monkeypatch.setattr(records, "distributions", lambda: [])
+    found.add(surroundings(tmp_path))
+    assert len(found) == 5

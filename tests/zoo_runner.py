@@ -1,0 +1,373 @@
+"""Scores of answers to problem sets: by a fork for each answer, or by executing the whole set for each.
+
+An answer is a set of which some cells are changed. ``forked`` executes each set once, as its author wrote it, and forks
+before the first cell that an answer changes. The child executes the changed cells and then, of the cells and tests that
+follow, those that can make a difference to a score; a test on which the change has no effect keeps the score that it
+gave before. What depends on what is read off the names: a cell depends on those that bind a name which it reads,
+itself or through functions, and on those that may change an object in place. Whatever reads a name may change its
+object, unless it is something imported or a function without a state.
+
+It relies on a process with one thread and no pool at each fork: so it runs in a process of its own, with one thread for
+the libraries, no GPU and pictures that go to no screen; a child leaves as soon as it has sent its scores. Linux only.
+
+It cannot see an effect that names do not show: a file, a number from a library's own generator, a change to a module
+made by a function that does not say so. An answer that sets something in a module, calls its ``set…`` or ``…seed``, or
+names ``setattr``, ``globals`` and the like, executes everything that follows it. ``whole`` executes everything for each
+answer: it sees all this, takes about four times as long, and is what L2LIB_ZOO=whole and systems other than Linux use.
+Its two processes serve for all answers, so there a change to a module lasts.
+"""
+
+import ast
+import contextlib
+import ctypes
+import dis
+import functools
+import importlib
+import io
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from types import CodeType
+from typing import Any, NamedTuple
+from unittest import mock
+
+import matplotlib.pyplot as plt
+
+from grading.confine import Limits
+from grading.inside import codec
+from grading.inside.__main__ import answer
+from grading.problems import Check, Problems, load
+from grading.score import check
+
+Answer = dict[str, str]
+"""Sources of the changed cells, by cell."""
+Scores = dict[str, tuple[float, str]]
+"""Points and reason, by test cell."""
+Jobs = dict[Path, dict[str, Answer]]
+"""Answers by name, by the source of their set; one without changes is the set's own."""
+Results = Iterator[tuple[tuple[str, str], Scores | str]]
+"""Scores by set and answer, or why there are none."""
+
+SECONDS = 300
+ALONE = {"MPLBACKEND": "agg", "CUDA_VISIBLE_DEVICES": ""}
+ALONE |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+HIDING = {"setattr", "delattr", "exec", "eval", "globals", "locals", "vars", "__import__", "__builtins__"}
+
+
+def run(jobs: Jobs) -> Results:
+    """Score answers, one set after the other."""
+    fast = sys.platform == "linux" and os.environ.get("L2LIB_ZOO") != "whole"
+    return forked(jobs) if fast else whole(jobs)
+
+
+# ---- a process in which a set is executed -----------------------------------------------------------
+class Here:
+    """Stands for a student's process: the cells run in this one, and values cross as they do there."""
+
+    def __init__(self, problems: Problems, limits: Limits) -> None:
+        self.problems, self.limits, self.asked = problems, limits, ""
+        self.trouble: dict[int, str] = {}
+        self.names: dict[str, Any] = {"__name__": "__main__"}
+        plt.close("all")
+
+    def run(self, source: str) -> None:
+        with contextlib.suppress(Exception), contextlib.redirect_stdout(io.StringIO()):
+            exec(source, self.names)
+
+    def ask(self, name: str, **call: Any) -> dict[str, Any]:
+        self.asked = name
+        try:
+            question = codec.loads(codec.dumps({"name": name, **call}))
+            return dict(codec.loads(codec.dumps(answer(self.names, question))))
+        except (TypeError, ValueError):
+            return {"unsendable": True}
+
+    def score(self, test: Check) -> tuple[float, str]:
+        student: Any = self
+        points, _, reason = check(test, student, list(self.problems.cells))
+        return points, reason
+
+
+def parts(problems: Problems, changed: Answer) -> list[str | Check]:
+    """What is executed for an answer: the sources of the cells, then the tests."""
+    tests = {test.id for test in problems.tests}
+    cells = [cell for cell in problems.cells if cell.kind == "code" and cell.id not in tests]
+    return [*(changed.get(cell.id, cell.source) for cell in cells), *problems.tests]
+
+
+def play(here: Here, these: Iterable[str | Check]) -> Scores:
+    """Execute some parts of a set, and say what the tests among them gave."""
+    found = {}
+    for part in these:
+        if isinstance(part, Check):
+            found[part.id] = here.score(part)
+        else:
+            here.run(part)
+    return found
+
+
+# ---- the whole set for each answer -------------------------------------------------------------------
+def whole(jobs: Jobs, limits: Limits | None = None, seconds: float = SECONDS) -> Results:
+    """Execute everything for each answer, in two processes."""
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        futures = {(path.stem, name): pool.submit(_whole, path, changed, limits or Limits())
+                   for path, answers in jobs.items() for name, changed in answers.items()}  # fmt: skip
+        try:
+            for key, future in futures.items():
+                error = future.exception(seconds)
+                yield key, f"{type(error).__name__}: {error}" if error else future.result()
+        finally:
+            for future in futures.values():
+                future.cancel()
+
+
+def _whole(path: Path, changed: Answer, limits: Limits) -> Scores:
+    problems = load(path)
+    return play(Here(problems, limits), parts(problems, changed))
+
+
+# ---- a fork for each answer --------------------------------------------------------------------------
+def forked(jobs: Jobs, limits: Limits | None = None, seconds: float = SECONDS) -> Results:
+    """Execute each set once, and for each answer what depends on it; a child may take that many seconds."""
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe(duplex=False)
+    nursery = spawn.Process(target=_nursery, args=(theirs, jobs, limits or Limits(), seconds))
+    with mock.patch.dict(os.environ, ALONE):
+        nursery.start()
+    theirs.close()
+    try:
+        for path, answers in jobs.items():
+            if not ours.poll(SECONDS + seconds * len(answers)):
+                raise TimeoutError(f"{path.stem}: no scores, and no end")
+            yield from (((path.stem, name), found) for name, found in ours.recv().items())
+    finally:
+        nursery.kill()
+        nursery.join()
+
+
+def _nursery(pipe: Connection, jobs: Jobs, limits: Limits, seconds: float) -> None:
+    _end_with_parent()
+    sets = [(load(path), answers) for path, answers in jobs.items()]
+    for name in {name for problems, answers in sets for name in _modules(problems, answers)}:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    for problems, answers in sets:
+        pipe.send(_one_set(problems, answers, limits, seconds))
+
+
+def _modules(problems: Problems, answers: dict[str, Answer]) -> Iterator[str]:
+    """What a set and the answers to it import: with it imported here, no child has to."""
+    sources = [part.code if isinstance(part, Check) else part for part in parts(problems, {})]
+    for source in sources + [source for changed in answers.values() for source in changed.values()]:
+        if "torch.optim" in source:
+            yield "torch._dynamo"  # which comes with the first optimizer
+        with contextlib.suppress(SyntaxError):
+            for node in ast.walk(ast.parse(source)):
+                yield from [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                yield from [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+
+
+def _one_set(problems: Problems, answers: dict[str, Answer], limits: Limits, seconds: float) -> dict[str, Scores | str]:
+    here, reference = Here(problems, limits), parts(problems, {})
+    given = {name: _changes(reference, parts(problems, changed)) for name, changed in answers.items()}
+    found: dict[str, Scores | str] = {}
+    scores: Scores = {}
+    for number, part in enumerate(reference):
+        starting = [name for name, changes in given.items() if changes and min(changes) == number]
+        found |= _in_children({name: partial(play, here, again(reference, given[name])) for name in starting}, seconds)
+        scores |= play(here, [part])
+    return {name: scores | new if isinstance(new := found.get(name, {}), dict) else new for name in answers}
+
+
+def _changes(reference: list[str | Check], answered: list[str | Check]) -> dict[int, str]:
+    """The changed cells, by their place."""
+    pairs = enumerate(zip(reference, answered, strict=True))
+    return {number: new for number, (old, new) in pairs if isinstance(new, str) and new != old}
+
+
+def _in_children(jobs: Mapping[str, Callable[[], Scores]], seconds: float) -> dict[str, Scores | str]:
+    """Results by name, worked out by children of this process, two at a time."""
+    fork, waiting = multiprocessing.get_context("fork"), list(jobs.items())
+    found: dict[str, Scores | str] = {}
+    running: dict[Any, tuple[str, Any, float]] = {}
+    while waiting or running:
+        while waiting and len(running) < 2:
+            name, job = waiting.pop(0)
+            ours, theirs = fork.Pipe(duplex=False)
+            child = fork.Process(target=_child, args=(theirs, job))
+            _only_one_thread()
+            child.start()
+            theirs.close()
+            running[ours] = name, child, time.monotonic() + seconds
+        pipe = min(running, key=lambda pipe: running[pipe][2])
+        ready: list[Any] = wait(list(running), max(0, running[pipe][2] - time.monotonic()))
+        for each in ready or [pipe]:
+            name, child, _ = running.pop(each)
+            found[name] = _received(each) if ready else f"took more than {seconds:g} s and was ended"
+            child.kill()
+            child.join()
+    return found
+
+
+def _child(pipe: Connection, job: Callable[[], Scores]) -> None:
+    _end_with_parent()
+    try:
+        found: Scores | str = job()
+    except BaseException as error:
+        found = f"{type(error).__name__}: {error}"
+    pipe.send(found)
+    os._exit(0)
+
+
+def _received(pipe: Connection) -> Scores | str:
+    try:
+        found: Scores | str = pipe.recv()
+    except EOFError:
+        return "ended without scores"
+    return found
+
+
+def _end_with_parent() -> None:
+    """Let the system end this process when its parent is gone, however that ended."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def _only_one_thread() -> None:
+    threads = len(os.listdir("/proc/self/task"))
+    if threads != 1:
+        raise RuntimeError(f"{threads} threads: a process is forked safely if it has one; use L2LIB_ZOO=whole")
+
+
+# ---- what depends on what ------------------------------------------------------------------------------
+class Unit(NamedTuple):
+    """What a cell or a test does to names."""
+
+    reads: frozenset[str]
+    binds: dict[str, str]
+    """Name to what it is bound to: "import …", "function" (one without a state) or "data"."""
+    sets: frozenset[str]
+    """Names of which an attribute or an item is set, or a method ``set…`` or ``…seed`` used."""
+    imports: frozenset[str]
+    hides: bool
+    """Whether it can change what its names do not show."""
+
+
+NOTHING = Unit(frozenset(), {}, frozenset(), frozenset(), False)
+
+
+def again(reference: list[str | Check], changes: dict[int, str]) -> list[str | Check]:
+    """What is to be executed for an answer, from its first change on, in order."""
+    units, new = [unit(part) for part in reference], {number: unit(source) for number, source in changes.items()}
+    first, imported = min(changes), {name for each in [*units, *new.values()] for name in each.imports}
+    if any(each.hides or each.sets & imported for each in [*units, *new.values()]):
+        chosen = set(range(first, len(units)))
+    else:
+        for number, each in new.items():
+            units[number] = _either(units[number], each, units[:number] + units[number + 1 :])
+        tests = {number: _behind(units, number) for number, part in enumerate(reference) if isinstance(part, Check)}
+        chosen = {number for test, before in tests.items() if before & changes.keys() for number in (test, *before)}
+        chosen = {number for number in chosen if number > first} | changes.keys()
+    return [changes.get(number, reference[number]) for number in sorted(chosen)]
+
+
+def _behind(units: list[Unit], last: int) -> set[int]:
+    """The units before one that may make a difference to it."""
+    data = {name for each in units for name, how in each.binds.items() if how == "data"}
+    data |= {name for each in units for name in each.sets}
+    wanted, found = _reach(units, units[last].reads), set()
+    for number in reversed(range(last)):
+        reads = _reach(units, units[number].reads)
+        if wanted & (units[number].binds.keys() | (reads & data)):
+            found.add(number)
+            wanted |= reads
+    return found
+
+
+def _reach(units: list[Unit], names: Iterable[str]) -> set[str]:
+    """Names, and those that the units that bind them read, and so on."""
+    found: set[str] = set()
+    new = set(names)
+    while new:
+        found |= new
+        new = {name for each in units if each.binds.keys() & new for name in each.reads} - found
+    return found
+
+
+def _either(old: Unit, new: Unit, others: list[Unit]) -> Unit:
+    """A changed cell, as it was and as it is, without imports that make no difference."""
+
+    def idle(name: str) -> bool:
+        how, elsewhere = new.binds.get(name, ""), {each.binds[name] for each in [old, *others] if name in each.binds}
+        return how.startswith("import") and elsewhere == {how}
+
+    binds = {name: how for name, how in (old.binds | new.binds).items() if not idle(name)}
+    return Unit(old.reads | new.reads, binds, old.sets | new.sets, old.imports | new.imports, False)
+
+
+@functools.cache
+def unit(part: str | Check) -> Unit:
+    """Read off a cell or a test what it does to names; a cell that does not compile does nothing."""
+    if isinstance(part, Check):
+        return NOTHING._replace(reads=frozenset(part.needs))
+    try:
+        tree = ast.parse(part)
+        loaded, stored = _names(compile(tree, "cell", "exec"))
+    except (SyntaxError, ValueError):
+        return NOTHING
+    bindings = [pair for node in ast.walk(tree) for pair in _bindings(node)]
+    kinds = {name: {how for other, how in bindings if other == name} for name in stored}
+    binds = {name: next(iter(hows)) if len(hows) == 1 else "data" for name, hows in kinds.items()}
+    imports = frozenset(name for name, how in bindings if how.startswith("import"))
+    sets = frozenset(name for node in ast.walk(tree) if _sets(node) for name in [_root(node)])
+    return Unit(frozenset(loaded), binds, sets, imports, bool(loaded & HIDING or "*" in imports))
+
+
+def _names(code: CodeType) -> tuple[set[str], set[str]]:
+    """The global names that code reads, and those that it binds or deletes."""
+    loaded: set[str] = set()
+    stored: set[str] = set()
+    for step in dis.get_instructions(code):
+        verb, _, what = step.opname.partition("_")
+        if what in ("NAME", "GLOBAL", "FROM_DICT_OR_GLOBALS") and verb in ("LOAD", "STORE", "DELETE"):
+            (loaded if verb == "LOAD" else stored).add(step.argval)
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            more = _names(inner)
+            loaded, stored = loaded | more[0], stored | more[1]
+    return loaded, stored
+
+
+def _bindings(node: ast.AST) -> Iterator[tuple[str, str]]:
+    """Names that a node binds, and to what."""
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        source = f"{'.' * node.level}{node.module} " if isinstance(node, ast.ImportFrom) else ""
+        for alias in node.names:
+            name = alias.name if alias.asname or source else alias.name.partition(".")[0]
+            yield alias.asname or name, f"import {source}{name}"
+    elif isinstance(node, ast.FunctionDef):
+        defaults = [*node.args.defaults, *node.args.kw_defaults]
+        plain = not node.decorator_list and all(isinstance(value, ast.Constant | None) for value in defaults)
+        yield node.name, "function" if plain else "data"
+    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        yield node.id, "data"
+
+
+def _sets(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Attribute | ast.Subscript):
+        return False
+    named = isinstance(node, ast.Attribute) and (node.attr.startswith("set") or node.attr.endswith("seed"))
+    return named or not isinstance(node.ctx, ast.Load)
+
+
+def _root(node: ast.AST) -> str:
+    """The name at which an expression such as a.b[0].c begins."""
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""

@@ -1,0 +1,94 @@
+"""A pytest plugin for chapters (``-p nbval_chapters``): how nbval starts their kernels, and what is kept of a run.
+
+On Linux each kernel is a copy of one process that has imported the libraries; with L2_KERNELS=new, and elsewhere, each
+is started anew. A chapter whose every cell gave what is stored need not be executed again for the HTML book: its record
+is kept, and, with this run's pictures, the notebook itself.
+"""
+
+import os
+import tempfile
+import uuid
+from collections.abc import Generator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import forks
+import kernels
+import nbformat
+import nbval.kernel
+import pytest
+import records
+from cells import code_cells
+from nbval.plugin import IPyNbCell
+
+from notebooks import NOTEBOOKS, ROOT, SOURCE, kernel_options, read_source
+
+SERVER = "L2_KERNEL_SERVER"
+INTO = ROOT / "_build" / "notebooks"
+_Manager = nbval.kernel.KernelManager
+_began: dict[Path, datetime] = {}
+_equal: dict[Path, list[list[Any]]] = {}
+
+
+def copies() -> bool:
+    """Whether kernels are to be copies of a process."""
+    return forks.available() and os.environ.get("L2_KERNELS") != "new"
+
+
+def _manager(**options: Any) -> Any:
+    manager = _Manager(**kernel_options(), **options)
+    if copies() and (server := os.environ.get(SERVER)):
+        own = {"kernel_id": str(uuid.uuid4()), "kernel_spec": manager.kernel_spec, "parent": manager}
+        manager.provisioner = kernels.Copied(server, **own)
+    return manager
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Kernels without progress bars, with sockets that nobody else can take, copied from a warm process."""
+    os.environ["TQDM_DISABLE"] = "1"  # a progress bar is no output to compare
+    nbval.kernel.KernelManager = _manager
+    if copies() and SERVER not in os.environ:
+        folder = tempfile.TemporaryDirectory(prefix="l2-")
+        process, os.environ[SERVER] = kernels.start_server(Path(folder.name))
+
+        def stop() -> None:
+            os.environ.pop(SERVER, None)
+            process.communicate()
+            folder.cleanup()
+
+        config.add_cleanup(stop)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note what a cell gave, if it gave what is stored; keep the chapter after its last cell."""
+    report = yield
+    if isinstance(item, IPyNbCell) and item.path.parent == NOTEBOOKS and item.config.option.nbval:
+        _began.setdefault(item.path, datetime.now(UTC))
+        if report.when == "call" and report.passed:
+            _equal.setdefault(item.path, []).append(item.test_outputs)
+        notebook = item.parent.nb
+        if report.when == "teardown" and len(_equal.get(item.path, [])) == len(code_cells(notebook)):
+            keep(item.path, notebook, _equal.pop(item.path))
+    return report
+
+
+def keep(path: Path, notebook: nbformat.NotebookNode, found: list[list[Any]]) -> None:
+    """Write a chapter as it has just been run: the text is the stored one, the pictures are new; and both records."""
+    source = SOURCE / f"{path.stem}.py"
+    if [cell.source for cell in read_source(source).cells] != [cell.source for cell in notebook.cells]:
+        return  # another test says so
+    for cell, outputs in zip(code_cells(notebook), found, strict=True):
+        new = [output["data"]["image/png"] for output in outputs if "image/png" in output.get("data", {})]
+        old = [output["data"] for output in cell.outputs if "image/png" in output.get("data", {})]
+        for data, picture in zip(old, new, strict=True):
+            data["image/png"] = picture
+    INTO.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, INTO / path.name)
+    seconds = (datetime.now(UTC) - _began[path]).total_seconds()
+    more = {"began": _began[path].isoformat(timespec="seconds"), "seconds": round(seconds, 1)}
+    for notebook_path in (path, INTO / path.name):
+        records.note(notebook_path, source, **more)

@@ -1,0 +1,72 @@
+"""Which executed notebooks are still what their chapter gives, so that nothing is executed twice.
+
+Beside an executed notebook's name a record keeps what it was made from: the chapter's source, l2lib and its data, all
+installed packages, Python, the seeds. One changed byte in any of them, or in the notebook itself, and it is stale.
+"""
+
+import hashlib
+import json
+import os
+import platform
+from functools import cache
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RECORDS = ROOT / "_build" / "records"
+
+
+def digest(*parts: bytes) -> str:
+    """A hash of some bytes, part by part."""
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+
+
+@cache
+def surroundings(root: Path = ROOT) -> str:
+    """A hash of what all chapters are made from besides their sources."""
+    files = sorted(path for path in (root / "l2lib").rglob("*") if path.suffix in (".py", ".npz", ".mplstyle"))
+    packages = sorted(f"{package.name}=={package.version}" for package in distributions())
+    words = [platform.python_version(), platform.machine(), os.environ.get("L2LIB_SEED", "0"), *packages]
+    return digest(*(path.read_bytes() for path in files), "\n".join(words).encode())
+
+
+def key(source: Path) -> str:
+    """What a chapter's outputs follow from, as a hash."""
+    return digest(source.read_bytes(), surroundings().encode())
+
+
+def record_of(notebook: Path) -> Path:
+    """Where the record of an executed notebook is kept."""
+    return RECORDS / f"{digest(str(notebook.resolve()).encode())[:8]}-{notebook.stem}.json"
+
+
+def note(notebook: Path, source: Path, **more: Any) -> None:
+    """Keep that this notebook has just been executed, or been found equal to what was executed.
+
+    Args:
+        notebook: the executed notebook.
+        source: its chapter's source.
+        **more: what else is worth keeping, such as the seconds it took.
+    """
+    RECORDS.mkdir(parents=True, exist_ok=True)
+    kept = {"key": key(source), "notebook": digest(notebook.read_bytes()), "chapter": source.stem} | more
+    record_of(notebook).write_text(json.dumps(kept), encoding="utf-8")
+
+
+def known(notebook: Path, source: Path) -> dict[str, Any] | None:
+    """What was kept of an executed notebook, if it is still what its chapter gives.
+
+    Args:
+        notebook: the executed notebook.
+        source: its chapter's source.
+
+    Returns:
+        What ``note`` kept; None if there is nothing, or something has changed since.
+    """
+    try:
+        kept: dict[str, Any] = json.loads(record_of(notebook).read_text(encoding="utf-8"))
+        same = kept["key"] == key(source) and kept["notebook"] == digest(notebook.read_bytes())
+    except (OSError, ValueError, KeyError):
+        return None
+    return kept if same else None
