@@ -138,6 +138,14 @@ def test_exit_code(states: list[str], code: int) -> None:
     assert words.startswith(f"2 mutants: {states.count('caught')} caught")
 
 
+@pytest.mark.slow
+def test_a_check_that_is_skipped_has_tried_nothing(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
+    (tmp_path / "test_a.py").write_text("import pytest\n\n@pytest.mark.skip('no')\ndef test_a():\n    pass\n")
+    (failure,) = run_pytest([], root=tmp_path, environment={})
+    assert (failure.kind, failure.message) == ("error", "all tests were skipped: nothing was tried")
+
+
 def test_words_choose(project: Path) -> None:
     rows = [("wrong factor", "x / 3"), ("wrong sum", "x + 2"), ("not asked for", "x")]
     write_list(project, *[(name, TOY, "x / 2", replace) for name, replace in rows])

@@ -82,6 +82,7 @@ def run_here(arguments: list[str]) -> list[Failure]:
         PytestError: if no test was run.
     """
     _failures.clear()
+    _tried.clear()
     code = pytest.main(["-q", "-p", "no:cacheprovider", *arguments], plugins=[_PLUGIN])
     if code == 0 or (_failures and code in (1, 2)):
         return list(_failures)
@@ -121,6 +122,7 @@ def shorten(message: str) -> str:
 # ---- the plugin, in the child process ------------------------------------------------------
 _PLUGIN = sys.modules[__name__]
 _failures: list[Failure] = []
+_tried: list[str] = []
 
 
 @pytest.hookimpl(wrapper=True)
@@ -135,6 +137,7 @@ def pytest_runtest_makereport(
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    _tried.append("skipped" if report.skipped else report.when)
     if report.failed:
         known: Any = dict(report.user_properties).get("failure")
         _failures.append(Failure(*(known or [report.nodeid, "error", shorten(report.longreprtext)])))
@@ -147,6 +150,8 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    if "skipped" in _tried and "call" not in _tried and not _failures:
+        _failures.append(Failure(" ".join(session.config.args), "error", "all tests were skipped: nothing was tried"))
     path: Any = os.environ.get(_REPORT)
     if path and not hasattr(session.config, "workerinput"):
         Path(path).write_text(json.dumps(_failures), encoding="utf-8")
