@@ -224,6 +224,13 @@ def test_a_missing_or_broken_record_is_no_record(noted: tuple[Path, Path]) -> No
     assert records.known(*noted) is None
 
 
+def test_tools_and_tests_see_the_same_surroundings() -> None:
+    """Whatever is on their paths: what a test has found equal, ``make book`` need not execute again."""
+    line = [sys.executable, "-c", "import records; print(records.surroundings())"]
+    done = subprocess.run(line, cwd=ROOT / "tools", capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == records.surroundings()
+
+
 def test_another_l2lib_other_packages_and_other_seeds_make_stale(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,10 +1,14 @@
-// A formula that scrolls sideways in its own box must be reachable with the Tab key; a few pixels are rounding.
-const ROUNDING = 8;
+// A formula that scrolls sideways in its own box must be reachable with the Tab key. One that is a few pixels too wide,
+// mostly by rounding, need not scroll: it may hang over.
+const HANGOVER = 8;
 function reachWideFormulas() {
   for (const box of document.querySelectorAll(".math, .math mjx-container")) {
-    const scrolls = getComputedStyle(box).overflowX !== "visible" && box.scrollWidth > box.clientWidth + ROUNDING;
-    if (scrolls) box.tabIndex = 0;
-    else box.removeAttribute("tabindex");
+    box.style.overflow = "";
+    box.removeAttribute("tabindex");
+    if (getComputedStyle(box).overflowX === "visible") continue;
+    const excess = box.scrollWidth - box.clientWidth;
+    if (excess > HANGOVER) box.tabIndex = 0;
+    else if (excess > 0) box.style.overflow = "visible";
   }
 }
 window.addEventListener("load", () => {
