@@ -141,7 +141,7 @@ browser: $(FULL)
 # Beside .venv and not in it: where dask is installed, every chapter takes 0.7 s longer.
 cluster: $(FULL)
 	$(PY) -m uv pip install --quiet --python $(PY) --target _build/cluster -c requirements.txt "distributed>=2025.9"
-	PYTHONPATH=_build/cluster $(PY) -m pytest tests/cluster
+	PYTHONPATH=_build/cluster $(PY) -m pytest tests/cluster $(PYTEST_FLAGS)
 
 # What the engine is compared with stays out of the book's own environment.
 BENCH_PY := .venv-bench/$(notdir $(BIN))/python

@@ -7,7 +7,7 @@ from hypothesis import settings
 
 # Two workers with two threads each would fight for two cores. Set before torch is first imported.
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
+    os.environ[name] = "1"
 
 # The same examples on every run and every machine: a test that fails once fails again.
 settings.register_profile("book", derandomize=True, deadline=None, max_examples=50)

@@ -161,6 +161,7 @@ def attempt(exercise: Exercise, *, edited: bool) -> Any:
     names: dict[str, Any] = {"__name__": "exercise"}
     cells = code_cells(exercise, edited=edited)
     claims = [cell for cell in cells if edited and exercise.fails and f'claim("{exercise.fails}"' in cell]
+    assert claims or not (edited and exercise.fails), f"no cell makes the claim {exercise.fails}"
     others = [cell for cell in cells if cell not in claims]
     run(needed(others, "\n".join([*claims, exercise.measure]))[:-1], names)
     if claims:

@@ -3,12 +3,14 @@
 import inspect
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import compare
 import forks
 import nbformat
+import nbval_chapters
 import pytest
 import records
 from cells import code_cells, read
@@ -145,6 +147,7 @@ def test_what_a_copy_gives_and_how_it_ends(tmp_path: Path) -> None:
 import sys
 sys.path[:0] = [{str(ROOT / "tools")!r}, {str(ROOT / "tests")!r}]
 import os, time, threading
+from datetime import UTC, datetime
 from pathlib import Path
 import forks
 
@@ -222,6 +225,29 @@ def test_a_missing_or_broken_record_is_no_record(noted: tuple[Path, Path]) -> No
     assert records.known(*noted) is None
     records.record_of(noted[0]).unlink()
     assert records.known(*noted) is None
+
+
+@pytest.mark.parametrize(
+    ("picture", "code", "stored", "executed"),
+    [("same", "x = 1", True, True), ("newer", "x = 1", False, True), ("same", "x = 2", False, False)],
+)
+def test_what_nbval_found_equal_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, picture: str, code: str, stored: bool, executed: bool
+) -> None:
+    """The run, for the book; the stored notebook only if its pictures are equal, which nbval does not compare."""
+    monkeypatch.setattr(records, "RECORDS", tmp_path / "records")
+    monkeypatch.setattr(nbval_chapters, "INTO", tmp_path / "into")
+    monkeypatch.setattr(nbval_chapters, "SOURCE", tmp_path)
+    source, path = tmp_path / "01_a.py", tmp_path / "01_a.ipynb"
+    source.write_text(f"# %%\n{code}\n", encoding="utf-8")
+    cell = nbformat.v4.new_code_cell("x = 1", outputs=[shown(image__png="same", text__plain="a")], execution_count=1)
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    monkeypatch.setitem(nbval_chapters._began, path, datetime.now(UTC))
+    nbval_chapters.keep(path, read(path), [[shown(image__png=picture, text__plain="a")]])
+    assert (records.known(path, source) is not None) == stored
+    assert (records.known(tmp_path / "into/01_a.ipynb", source) is not None) == executed
+    if executed:
+        assert code_cells(read(tmp_path / "into/01_a.ipynb"))[0].outputs[0].data["image/png"].strip() == picture
 
 
 def test_tools_and_tests_see_the_same_surroundings() -> None:

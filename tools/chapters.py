@@ -117,10 +117,9 @@ def _chapter(job: Job, slots: forks.Slots, tell: Callable[[Planted], None]) -> R
             ran.append(session.run(cell.source))
             where = f"{job.notebook.stem}::Cell {number}"
             compares = job.compares and job.source is None
-            if failure := failure_of(where, ran[-1], before[number] if compares else None):
-                failures.append(failure)
-            if failure_of(where, ran[-1], before[number]):
+            if failure := failure_of(where, ran[-1], before[number]):
                 changed.append(number)
+                failures += [failure] if compares or failure.kind != "output" else []
         if job.source is not None and not failures:
             write(finished(notebook, ran), job.notebook)
     seconds = time.perf_counter() - began

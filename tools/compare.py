@@ -28,10 +28,10 @@ def difference(stored: list[NotebookNode], found: list[NotebookNode]) -> str:
     return " ".join([*said, *cell.comparison_traceback])
 
 
-def failure_of(where: str, ran: Ran, stored: list[NotebookNode] | None) -> Failure | None:
-    """What is wrong with a cell: an error, or outputs that are not the stored ones (None: not compared)."""
+def failure_of(where: str, ran: Ran, stored: list[NotebookNode]) -> Failure | None:
+    """What is wrong with a cell: an error, or outputs that are not the stored ones."""
     if ran.error is not None:
         return describe(where, ran.error)
-    if stored is not None and (words := difference(stored, ran.outputs)):
+    if words := difference(stored, ran.outputs):
         return Failure(where, "output", shorten(words))
     return None

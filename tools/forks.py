@@ -90,10 +90,10 @@ def _leave(function: Callable[[], Any], pipe: int) -> None:
     except BaseException:
         answer = {"raised": traceback.format_exc()}
     try:
-        with os.fdopen(pipe, "w", encoding="utf-8") as file:
-            json.dump(answer, file)
         sys.stdout.flush()
         sys.stderr.flush()
+        with os.fdopen(pipe, "w", encoding="utf-8") as file:  # the last that is heard of this process
+            json.dump(answer, file)
     finally:
         os._exit(0)
 

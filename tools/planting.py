@@ -266,7 +266,7 @@ def in_modules(root: Path, mutants: list[Mutant], workers: int, folder: Path,
         seconds = SECONDS if isinstance(found, forks.EndedError) else found["seconds"]
         results[mutants[number].name] = judge(mutants[number], [Failure(*row) for row in rows], seconds)
         tell(results[mutants[number].name])
-    check_catchers(trees[0], slots, [result for result in results.values() if result.state == "caught"])
+    check_catchers(trees[0], [result for result in results.values() if result.state == "caught"])
     return results
 
 
@@ -313,7 +313,7 @@ def move_to(tree: Path) -> None:
         os.dup2(null, number)
 
 
-def check_catchers(tree: Path, slots: forks.Slots, caught: list[Result]) -> None:
+def check_catchers(tree: Path, caught: list[Result]) -> None:
     """The tests that caught an error pass where nothing is planted, else their failures would prove nothing.
 
     Raises:
