@@ -19,25 +19,23 @@ Its two processes serve for all answers, so there a change to a module lasts.
 
 import ast
 import contextlib
-import ctypes
 import dis
 import functools
 import importlib
 import io
 import multiprocessing
 import os
-import signal
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import CodeType
 from typing import Any, NamedTuple
 from unittest import mock
 
+import forks
 import matplotlib.pyplot as plt
 
 from grading.confine import Limits
@@ -153,7 +151,7 @@ def forked(jobs: Jobs, limits: Limits | None = None, seconds: float = SECONDS) -
 
 
 def _nursery(pipe: Connection, jobs: Jobs, limits: Limits, seconds: float) -> None:
-    _end_with_parent()
+    forks.end_with_parent()
     sets = [(load(path), answers) for path, answers in jobs.items()]
     for name in {name for problems, answers in sets for name in _modules(problems, answers)}:
         with contextlib.suppress(ImportError):
@@ -194,49 +192,13 @@ def _changes(reference: list[str | Check], answered: list[str | Check]) -> dict[
 
 def _in_children(jobs: Mapping[str, Callable[[], Scores]], seconds: float) -> dict[str, Scores | str]:
     """Results by name, worked out by children of this process, two at a time."""
-    fork, waiting = multiprocessing.get_context("fork"), list(jobs.items())
-    found: dict[str, Scores | str] = {}
-    running: dict[Any, tuple[str, Any, float]] = {}
-    while waiting or running:
-        while waiting and len(running) < 2:
-            name, job = waiting.pop(0)
-            ours, theirs = fork.Pipe(duplex=False)
-            child = fork.Process(target=_child, args=(theirs, job))
-            _only_one_thread()
-            child.start()
-            theirs.close()
-            running[ours] = name, child, time.monotonic() + seconds
-        pipe = min(running, key=lambda pipe: running[pipe][2])
-        ready: list[Any] = wait(list(running), max(0, running[pipe][2] - time.monotonic()))
-        for each in ready or [pipe]:
-            name, child, _ = running.pop(each)
-            found[name] = _received(each) if ready else f"took more than {seconds:g} s and was ended"
-            child.kill()
-            child.join()
+    names, found = list(jobs), dict[str, Scores | str]()
+    if names:
+        _only_one_thread()
+    for number, scores in forks.run_all(list(jobs.values()), 2, seconds):
+        ended = isinstance(scores, forks.EndedError)
+        found[names[number]] = str(scores) if ended else {test: tuple(each) for test, each in scores.items()}
     return found
-
-
-def _child(pipe: Connection, job: Callable[[], Scores]) -> None:
-    _end_with_parent()
-    try:
-        found: Scores | str = job()
-    except BaseException as error:
-        found = f"{type(error).__name__}: {error}"
-    pipe.send(found)
-    os._exit(0)
-
-
-def _received(pipe: Connection) -> Scores | str:
-    try:
-        found: Scores | str = pipe.recv()
-    except EOFError:
-        return "ended without scores"
-    return found
-
-
-def _end_with_parent() -> None:
-    """Let the system end this process when its parent is gone, however that ended."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def _only_one_thread() -> None:

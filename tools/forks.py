@@ -4,6 +4,7 @@ A copy is safe only of a process that has started no threads: ``warm`` imports t
 and ``start`` refuses where some run. Linux only: elsewhere libraries start threads of their own.
 """
 
+import ctypes
 import importlib
 import json
 import os
@@ -77,10 +78,16 @@ def start(function: Callable[[], Any], seconds: float) -> Child:
     ours, theirs = os.pipe()
     pid = os.fork()
     if pid == 0:
+        end_with_parent()
         os.close(ours)
         _leave(function, theirs)
     os.close(theirs)
     return Child(pid, ours, time.monotonic() + seconds)
+
+
+def end_with_parent() -> None:
+    """Let the system end this process when its parent is gone, however that ended."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _leave(function: Callable[[], Any], pipe: int) -> None:
