@@ -25,7 +25,7 @@ endif
 help:
 	@echo "make book         execute every chapter, write the HTML book, print where to open it"
 	@echo "make test         run what must hold for a reader; make check: what takes longer"
-	@echo "make lab          open JupyterLab on the chapters, or on LAB_FOLDER=assignments/release"
+	@echo "make lab          open JupyterLab on the chapters, or on LAB_FOLDER=course/release"
 	@echo ""
 	@echo "For writers:"
 	@echo "make chapter N=08 execute one chapter; its rules, and its planted errors"
@@ -45,6 +45,7 @@ help:
 	@echo ""
 	@echo "For teachers:"
 	@echo "make assignments  write the students' notebooks from the problem sets' sources"
+	@echo "make course       nbgrader's own commands on the problem sets (environment of its own)"
 	@echo "make grade        grade the notebooks in the folder SUBMISSIONS=..."
 
 # ---- set-up: redone only when a file it depends on changes, or another Python is asked for by name ------
@@ -72,26 +73,25 @@ $(VENV)/pyvenv.cfg:
 $(STAMP): $(VENV)/pyvenv.cfg requirements.txt pyproject.toml
 	$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(INSTALL) -e ".[notebooks,book]"
-	@$(PY) tools/quiet_lab.py
 	@$(PY) -c "import pathlib; pathlib.Path('$(STAMP)').touch()"
-# What the tests and courses need besides.
+# What the tests need besides.
 $(FULL): $(STAMP)
-	$(INSTALL) -e ".[notebooks,book,test,course]"
+	$(INSTALL) -e ".[notebooks,book,test]"
 	@$(PY) -c "import pathlib; pathlib.Path('$(FULL)').touch()"
 
 .PHONY: lock
 lock: $(STAMP)
-	$(PY) tools/lock.py
+	$(PY) -m tests.lock
 
 # ---- what readers, courses and CI call -----------------------------------------------------
 .PHONY: book test check lab
 book: $(STAMP)
-	$(PY) tools/notebooks.py execute --into _build/notebooks
-	$(PY) book/build.py
+	$(PY) -m book.execute --into _build/notebooks
+	$(PY) -m book.build
 
 # Two workers where there are two cores; a file's tests stay together. The chapters come first, they take longest.
 PYTEST := $(PY) -m pytest --numprocesses=auto --maxprocesses=2 --dist=loadfile
-NBVAL := -p nbval.plugin -p nbval_chapters --nbval --nbval-current-env --nbval-cell-timeout=120
+NBVAL := -p nbval.plugin -p tests.nbval_chapters --nbval --nbval-current-env --nbval-cell-timeout=120
 test: $(FULL)
 	$(PYTEST) $(NBVAL) notebooks tests $(PYTEST_FLAGS)
 
@@ -108,34 +108,36 @@ unit: $(FULL)
 	$(PYTEST) $(NBVAL) $(wildcard notebooks/02*.ipynb notebooks/07*.ipynb) $(UNIT:%=tests/test_%.py) $(PYTEST_FLAGS)
 
 # Pictures whose numbers can be moved (figures.interactive) show their sliders.
+# JupyterLab asks no server for news or updates: the book works offline.
 LAB_FOLDER := notebooks
+OFFLINE := --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 lab: export L2LIB_WIDGETS := 1
 lab: $(STAMP)
-	$(PY) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir="$(LAB_FOLDER)" $(LAB_FLAGS)
+	$(PY) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir="$(LAB_FOLDER)" $(OFFLINE) $(LAB_FLAGS)
 
 # ---- what writers and CI call ------------------------------------------------------------
-.PHONY: chapter notebooks html sync mutants portability browser cluster bench peers fashion assignments grade format clean
+.PHONY: chapter notebooks html sync mutants portability browser cluster bench peers fashion assignments course grade format clean
 chapter: $(FULL)
 	$(if $(N),,$(error make chapter N=08: say which chapter))
-	$(PY) tools/chapter.py $(N)
+	$(PY) -m tests.chapter $(N)
 
 notebooks: $(STAMP)
-	$(PY) tools/notebooks.py execute
+	$(PY) -m book.execute
 
 html: $(STAMP)
-	$(PY) book/build.py --notebooks notebooks
+	$(PY) -m book.build --notebooks notebooks
 
 sync: $(STAMP)
-	$(PY) tools/notebooks.py sync
+	$(PY) -m book.execute --sync
 
 mutants: $(FULL)
-	$(PY) tools/mutants.py $(if $(SLOW),--slow)
+	$(PY) -m tests.planted $(if $(SLOW),--slow)
 
 portability: $(FULL)
-	$(PY) tools/portability.py
+	$(PY) -m tests.portability
 
 browser: $(FULL)
-	$(INSTALL) -e ".[notebooks,book,test,course,browser]"
+	$(INSTALL) -e ".[notebooks,book,test,browser]"
 	$(PYTEST) --dist=loadgroup tests/browser $(PYTEST_FLAGS)
 
 # Beside .venv and not in it: where dask is installed, every chapter takes 0.7 s longer.
@@ -146,34 +148,45 @@ cluster: $(FULL)
 # What the engine is compared with stays out of the book's own environment.
 BENCH_PY := .venv-bench/$(notdir $(BIN))/python
 BENCH_STAMP := .venv-bench/.ready
-$(BENCH_STAMP): benchmarks/requirements.txt | $(STAMP)
+$(BENCH_STAMP): experiments/bench/requirements.txt | $(STAMP)
 	$(PYTHON) -m venv --clear .venv-bench
-	$(PY) -m uv pip install --quiet --python $(BENCH_PY) -r benchmarks/requirements.txt
+	$(PY) -m uv pip install --quiet --python $(BENCH_PY) -r experiments/bench/requirements.txt
 	@$(PY) -c "import pathlib; pathlib.Path('$(BENCH_STAMP)').touch()"
 
 bench: $(BENCH_STAMP)
-	$(BENCH_PY) -m benchmarks $(BENCH_FLAGS)
+	$(BENCH_PY) -m experiments.bench $(BENCH_FLAGS)
 
 PEERS_PY := .venv-peers/$(notdir $(BIN))/python
 PEERS_STAMP := .venv-peers/.ready
-$(PEERS_STAMP): peers/requirements.txt | $(STAMP)
+$(PEERS_STAMP): experiments/peers/requirements.txt | $(STAMP)
 	$(PYTHON) -m venv --clear .venv-peers
-	$(PY) -m uv pip install --quiet --python $(PEERS_PY) -r peers/requirements.txt
+	$(PY) -m uv pip install --quiet --python $(PEERS_PY) -r experiments/peers/requirements.txt
 	@$(PY) -c "import pathlib; pathlib.Path('$(PEERS_STAMP)').touch()"
 
 peers: $(PEERS_STAMP)
-	$(PEERS_PY) -m peers
+	$(PEERS_PY) -m experiments.peers
 
 fashion: $(STAMP)
 	$(if $(DATA),,$(error make fashion DATA=folder: say where the files of Fashion-MNIST are))
 	$(PY) -m experiments.fashion_mnist --data "$(DATA)" $(FASHION_FLAGS)
 
-assignments: $(FULL)
-	$(PY) tools/assignments.py
+# nbgrader, and its tests, in an environment of their own: it brings menus and a second notebook program with it.
+COURSE_PY := .venv-course/$(notdir $(BIN))/python
+COURSE_STAMP := .venv-course/.ready
+$(COURSE_STAMP): requirements.txt pyproject.toml | $(STAMP)
+	$(PYTHON) -m venv --clear .venv-course
+	$(PY) -m uv pip install --quiet --compile-bytecode --python $(COURSE_PY) -c requirements.txt -e ".[notebooks,test,course]"
+	@$(PY) -c "import pathlib; pathlib.Path('$(COURSE_STAMP)').touch()"
+
+assignments: $(COURSE_STAMP)
+	$(COURSE_PY) -m course.problem_sets
+
+course: $(COURSE_STAMP)
+	$(COURSE_PY) -m pytest -m "slow or not slow" tests/course $(PYTEST_FLAGS)
 
 grade: $(FULL)
 	$(if $(SUBMISSIONS),,$(error make grade SUBMISSIONS=folder: say where the notebooks are))
-	$(PY) -m grading "$(SUBMISSIONS)" $(GRADE_FLAGS)
+	$(PY) -m course.grading "$(SUBMISSIONS)" $(GRADE_FLAGS)
 
 format: $(FULL)
 	$(PY) -m ruff check --fix .

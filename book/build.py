@@ -12,12 +12,12 @@ from importlib.metadata import files
 from pathlib import Path
 from typing import Any
 
-import ledger
 import nbformat
-import prepare
 import yaml
-from check import mend, problems_of
 from sphinx.cmd.build import main as sphinx_build
+
+from book import ledger, prepare
+from book.check import mend, problems_of
 
 BOOK = Path(__file__).resolve().parent
 ROOT = BOOK.parent

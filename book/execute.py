@@ -1,7 +1,7 @@
 """Chapters from their source twins: execute, store, and bring edits back.
 
-python tools/notebooks.py execute [--into DIR] [--anew] [SOURCE ...]   run py:percent sources that changed
-python tools/notebooks.py sync [NOTEBOOK ...]                          write the source twins from edited notebooks
+python -m book.execute [--into DIR] [--anew] [SOURCE ...]   run py:percent sources that changed
+python -m book.execute --sync [NOTEBOOK ...]                write the source twins from edited notebooks
 """
 
 import argparse
@@ -21,14 +21,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cells
-import forks
 import jupytext
 import nbformat
-import records
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+
+from book.running import cells, forks, records
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -56,6 +55,9 @@ def kernel_options() -> dict[str, str]:
 
     Over TCP a manager looks for free ports and the kernel takes them a second later; another may have taken
     them by then, and the first waits in vain. Sockets in a folder of our own have no such gap.
+
+    Returns:
+        Keyword arguments; none where there are no such sockets.
     """
     if os.name != "posix":
         return {}
@@ -181,20 +183,18 @@ def sync(notebooks: list[Path]) -> int:
 
 
 def main() -> int:
+    """Read the command line, and do what it says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    do = commands.add_parser("execute")
-    do.add_argument("--into", type=Path, default=NOTEBOOKS, help="folder for the executed notebooks")
-    do.add_argument("--anew", action="store_true", help="also what is up to date")
-    do.add_argument("--kernels", action="store_true", help="in Jupyter's kernels, as where nothing can be forked")
-    do.add_argument("sources", nargs="*", type=Path, help="py:percent sources; default: all")
-    back = commands.add_parser("sync")
-    back.add_argument("notebooks", nargs="*", type=Path, help="edited notebooks; default: all")
+    parser.add_argument("--into", type=Path, default=NOTEBOOKS, help="folder for the executed notebooks")
+    parser.add_argument("--anew", action="store_true", help="also what is up to date")
+    parser.add_argument("--kernels", action="store_true", help="in Jupyter's kernels, as where nothing can be forked")
+    parser.add_argument("--sync", action="store_true", help="write sources from notebooks; nothing is executed")
+    parser.add_argument("files", nargs="*", type=Path, help="sources, or with --sync notebooks; default: all")
     arguments = parser.parse_args()
-    if arguments.command == "execute":
-        sources = [path.resolve() for path in arguments.sources] or sorted(SOURCE.glob("[0-9]*.py"))
-        return execute_all(sources, arguments.into.resolve(), arguments.anew, arguments.kernels)
-    return sync(arguments.notebooks or sorted(NOTEBOOKS.glob("[0-9]*.ipynb")))
+    if arguments.sync:
+        return sync(arguments.files or sorted(NOTEBOOKS.glob("[0-9]*.ipynb")))
+    sources = [path.resolve() for path in arguments.files] or sorted(SOURCE.glob("[0-9]*.py"))
+    return execute_all(sources, arguments.into.resolve(), arguments.anew, arguments.kernels)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,9 @@ def entries(chapter: str, notebook: Mapping[str, Any]) -> Iterator[tuple[dict[st
     """The outputs of a notebook that hold a claim or verdict, each with its entry, in order.
 
     Anchors count within the chapter: claim-S3-06-1, claim-S3-06-2, verdict-S3-06-1.
+
+    Yields:
+        The output, and what it stores.
     """
     seen: Counter[str] = Counter()
     for cell in notebook["cells"]:

@@ -1,8 +1,8 @@
 """Problem sets for students, from their sources with solutions and hidden tests.
 
-python tools/assignments.py [--sources DIR] [--into DIR]          write assignments/release/psN.ipynb
-python tools/assignments.py --check [--sources DIR] [--into DIR]  say what is stale, or not for students' eyes
-python tools/assignments.py --course DIR [--sources DIR]          the sources as notebooks, where nbgrader wants them
+python -m course.problem_sets [--sources DIR] [--into DIR]          write course/release/psN.ipynb
+python -m course.problem_sets --check [--sources DIR] [--into DIR]  say what is stale, or not for students' eyes
+python -m course.problem_sets --course DIR [--sources DIR]          the sources as notebooks, where nbgrader wants them
 """
 
 import argparse
@@ -19,8 +19,8 @@ import jupytext
 import nbformat
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = ROOT / "assignments/source"
-RELEASE = ROOT / "assignments/release"
+SOURCES = ROOT / "course/source"
+RELEASE = ROOT / "course/release"
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 BLOCK = re.compile(r"### BEGIN (SOLUTION|HIDDEN TESTS)\n(.*?)\n[ \t]*### END \1", re.DOTALL)
 MARKER = re.compile(r"(BEGIN|END) (SOLUTION|HIDDEN TESTS|MARKING SCHEME)")
@@ -152,6 +152,7 @@ def write_course(sources: Path, course: Path) -> None:
 
 
 def main() -> int:
+    """Read the command line, and do what it says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 if something is wrong")
     parser.add_argument("--course", type=Path, help="folder of an nbgrader course")

@@ -1,9 +1,9 @@
 """A writer's loop: execute a chapter, store what it gives, and try its rules and its planted errors.
 
-    python tools/chapter.py 08    (or `make chapter N=08`)
+    python -m tests.chapter 08    (or `make chapter N=08`)
 
 The chapter runs once. Where a cell fails, nothing is written. Where all cells run, the notebook is written, the cells
-whose outputs are new are named, and the errors of tests/mutants.toml are planted in copies of this very run.
+whose outputs are new are named, and the errors of tests/planted/errors.toml are planted in copies of this very run.
 """
 
 import argparse
@@ -14,15 +14,14 @@ import tempfile
 import time
 from pathlib import Path
 
-import chapters
-import forks
 import nbval.plugin  # noqa: F401  (before the libraries: so that copies have it)
-import records
-from mutant_list import ListError, Result, load
-from mutants import line
-from planting import of_plant, plants
 
-from notebooks import NOTEBOOKS, ROOT, SOURCE, read_source, write_cover
+from book.execute import NOTEBOOKS, ROOT, SOURCE, read_source, write_cover
+from book.running import forks, records
+from tests.planted import chapters
+from tests.planted.__main__ import line
+from tests.planted.errors import ListError, Result, load
+from tests.planted.planting import of_plant, plants
 
 
 def rules(stem: str) -> int:

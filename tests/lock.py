@@ -1,4 +1,4 @@
-"""Pin every environment again from pyproject.toml: the book's, and those of benchmarks/ and peers/.
+"""Pin every environment again from pyproject.toml: the book's, and those of experiments/bench/ and experiments/peers/.
 
 The pins hold on every system. CUDA's libraries are left out: where torch needs them it asks for the versions itself,
 and where it is a CPU build nobody should have to download them.
@@ -32,5 +32,5 @@ def lock(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    for name in (".", "benchmarks", "peers"):
+    for name in (".", "experiments/bench", "experiments/peers"):
         lock(name)

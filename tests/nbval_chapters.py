@@ -1,4 +1,4 @@
-"""A pytest plugin for chapters (``-p nbval_chapters``): how nbval starts their kernels, and what is kept of a run.
+"""A pytest plugin for chapters (``-p tests.nbval_chapters``): how nbval starts kernels, and what is kept of a run.
 
 On Linux each kernel is a copy of one process that has imported the libraries; with L2_KERNELS=new, and elsewhere, each
 is started anew. A chapter whose every cell gave what is stored need not be executed again for the HTML book: its record
@@ -13,16 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import forks
-import kernels
 import nbformat
 import nbval.kernel
 import pytest
-import records
-from cells import code_cells
 from nbval.plugin import IPyNbCell
 
-from notebooks import NOTEBOOKS, ROOT, SOURCE, kernel_options, read_source
+from book.execute import NOTEBOOKS, ROOT, SOURCE, kernel_options, read_source
+from book.running import forks, kernels, records
+from book.running.cells import code_cells
 
 SERVER = "L2_KERNEL_SERVER"
 INTO = ROOT / "_build" / "notebooks"

@@ -13,8 +13,8 @@ import nbval.plugin
 from jupytext.compare import NotebookDifference, compare_notebooks
 from nbformat import NotebookNode
 
+from book.execute import KERNELSPEC, read_source
 from l2lib.claims import MIME
-from notebooks import KERNELSPEC, read_source
 
 MAX_CELL_LINES = 20
 MAX_MEDIAN_LINES = 8

@@ -1,6 +1,6 @@
 """The chapters on other instruction sets, other thread counts, and seeds that nobody looked at.
 
-    python tools/portability.py [WORDS ...]    the runs whose name holds one of the words; default: all
+    python -m tests.portability [WORDS ...]    the runs whose name holds one of the words; default: all
 
 Instruction sets and threads round differently: every output must still be the stored one. Shifted seeds draw other
 data: outputs may differ, but every claim must hold.
@@ -18,9 +18,9 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-import forks
-from forks import THREADS
-from outcomes import Failure, PytestError, run_pytest
+from book.running import forks
+from book.running.forks import THREADS
+from tests.planted.outcomes import Failure, PytestError, run_pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 X86 = ("x86_64", "amd64")
@@ -112,7 +112,7 @@ def execute(run: Run, notebooks: Path) -> list[Failure]:
         return execute_slowly(run, notebooks)
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "failures.json"
-        command = [sys.executable, str(ROOT / "tools/chapters.py"), "--notebooks", str(notebooks), "--json", str(found)]
+        command = [sys.executable, "-m", "tests.planted.chapters", "--notebooks", str(notebooks), "--json", str(found)]
         command += ["--workers", str(run.workers), *([] if run.compares else ["--lax"])]
         environment = os.environ | environment_of(run)
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

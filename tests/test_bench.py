@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import contest, report
-from benchmarks.works import GRIDS, WORKS, job
-from notebooks import ROOT
+from book.execute import ROOT
+from experiments.bench import contest, report
+from experiments.bench.works import GRIDS, WORKS, job
 
 KEYS = [
     "work",
@@ -28,7 +28,7 @@ KEYS = [
 
 @pytest.mark.slow
 def test_plain_loop_agrees_and_rows_have_their_keys(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks", "--smoke", "--output", str(tmp_path)]
+    command = [sys.executable, "-m", "experiments.bench", "--smoke", "--output", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-1500:]
     rows = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))
@@ -102,7 +102,7 @@ def test_targets_are_judged() -> None:
 def test_requirements_are_the_book_s_where_both_have_them() -> None:
     ours, theirs = (
         dict(re.findall(r"^(\S+)==(\S+)", (ROOT / folder / "requirements.txt").read_text(), re.MULTILINE))
-        for folder in ("", "benchmarks")
+        for folder in ("", "experiments/bench")
     )
     assert {"torch", "jax", "skorch", "joblib", "mnist1d"} <= theirs.keys()
     assert {name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]} == set()

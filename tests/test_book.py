@@ -3,14 +3,12 @@
 import base64
 import json
 
-import build
-import ledger
 import nbformat
-import prepare
 import pytest
 
+from book import build, ledger, prepare
+from book.execute import COVER, NOTEBOOKS, ROOT
 from l2lib.claims import MIME
-from notebooks import COVER, NOTEBOOKS, ROOT
 
 
 def notebook(*bundles):

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from book.execute import SOURCE, read_source
 from l2lib.claims import ClaimError
-from notebooks import SOURCE, read_source
 
 ROWS = tomllib.loads((Path(__file__).parent / "exercises.toml").read_text(encoding="utf-8"))
 

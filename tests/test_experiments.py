@@ -14,12 +14,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from experiments.fashion_mnist import COLUMNS, GRIDS, main, read
-from experiments.idx import PUBLISHED, load
+from book.execute import ROOT
+from experiments.fashion_mnist.__main__ import COLUMNS, GRIDS, main, read
+from experiments.fashion_mnist.idx import PUBLISHED, load
 from l2lib import datasets
-from l2lib.cnn import CNN
-from l2lib.sweep import sweep
-from notebooks import ROOT
+from l2lib.sweep import CNN, sweep
 
 DIGITS = datasets.load("digits")
 GREYS = np.pad(DIGITS.X.reshape(-1, 8, 8).repeat(3, 1).repeat(3, 2) * 15, ((0, 0), (2, 2), (2, 2)))  # 28 x 28
@@ -187,7 +186,7 @@ def test_what_cannot_be_done_is_refused(
 def test_place_is_tried_before_training(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("experiments.fashion_mnist._train", lambda *arguments: pytest.fail("trained"))
+    monkeypatch.setattr("experiments.fashion_mnist.__main__._train", lambda *arguments: pytest.fail("trained"))
     assert "nowhere" in refused(capsys, folder, out="nowhere/table.csv")
 
 
@@ -201,7 +200,7 @@ def test_error_and_interrupt_leave_an_older_table(
         def fail(*arguments: object, error: BaseException = error) -> list[str]:
             raise error
 
-        monkeypatch.setattr("experiments.fashion_mnist._train", fail)
+        monkeypatch.setattr("experiments.fashion_mnist.__main__._train", fail)
         with pytest.raises((SystemExit, KeyboardInterrupt)):
             run(folder)
         assert [path.name for path in folder.parent.iterdir() if path != folder] == ["table.csv"]

@@ -24,12 +24,12 @@ from typing import Any
 
 import nbformat
 import pytest
-from tiny_set import BURNING, FEW, FULL, GOOD, IDS, MARK, NAMESPACES_ONLY, TINY, UNUSUAL, WRONG, attacks, notebook
 
-from assignments import RELEASE, SOURCES, read_source
-from grading import report
-from grading.interpreter import PACKAGES, copied, unreadable
-from notebooks import ROOT
+from book.execute import ROOT
+from course.grading import report
+from course.grading.interpreter import PACKAGES, copied, unreadable
+from course.problem_sets import RELEASE, SOURCES, read_source
+from tests.tiny_set import BURNING, FEW, FULL, GOOD, IDS, MARK, NAMESPACES_ONLY, TINY, UNUSUAL, WRONG, attacks, notebook
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the grader's limits are those of Linux")
 FEW_LIMITS = ("--cell-seconds", "12", "--call-seconds", "6", "--seconds", "120", "--memory", "1")
@@ -54,7 +54,7 @@ def no_bubblewrap() -> str:
 
 def command(*arguments: str | Path, bar: bool = False) -> subprocess.CompletedProcess[str]:
     """Run the grader, with bubblewrap where there is no doubt that it works; skip the test where nothing does."""
-    line = [sys.executable, "-m", "grading", *map(str, arguments)]
+    line = [sys.executable, "-m", "course.grading", *map(str, arguments)]
     line += [] if no_bubblewrap() or "--sandbox" in line else ["--sandbox", "require"]
     environment = os.environ | {"TQDM_DISABLE": "" if bar else "1"}
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
@@ -408,7 +408,8 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, sources: Pa
     for number in range(6):
         slow = f"import time\ntime.sleep({1.5 if number > 1 else 0})\nnorms = 0.9 ** np.arange(5)"
         nbformat.write(notebook(q3=slow), tmp_path / f"in/student{number}.ipynb")
-    line = [sys.executable, "-m", "grading", tmp_path / "in", "--sources", sources, "--set", "ps9", "--jobs", "1"]
+    line = [sys.executable, "-m", "course.grading", tmp_path / "in", "--sources", sources, "--set", "ps9"]
+    line += ["--jobs", "1"]
     options: dict[str, Any] = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     options |= {
         "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -470,7 +471,7 @@ def test_python_in_a_closed_folder_is_copied(tmp_path: Path, sources: Path) -> N
         link = Path(name) / PACKAGES[0].relative_to(sys.prefix)
         link.rmdir()
         link.symlink_to(PACKAGES[0])
-        line = [f"{name}/bin/python", "-m", "grading", tmp_path / "in", "--sources", sources, "--set", "ps9"]
+        line = [f"{name}/bin/python", "-m", "course.grading", tmp_path / "in", "--sources", sources, "--set", "ps9"]
         run = subprocess.run([*line, "--sandbox", "none"], cwd=ROOT, capture_output=True, text=True, check=False)
     skip_where_nothing_works(run.stderr)
     assert run.returncode == 0, run.stderr

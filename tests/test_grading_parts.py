@@ -18,21 +18,21 @@ from typing import Any
 import nbformat
 import numpy as np
 import pytest
-from tiny_set import GOOD, IDS, TINY, attacks
 
-from grading import __main__ as main
-from grading import confine, interpreter, processes, report, sandbox, score, ways
-from grading import folder as folder_of
-from grading.confine import Limits
-from grading.folder import RefusedError, tell_apart
-from grading.inside import codec
-from grading.inside.__main__ import answer, forbid, give_up_root
-from grading.pool import Job
-from grading.problems import Problems, load, messages, needs
-from grading.sandbox import Ended, Sandbox
-from grading.student import Student
-from grading.submissions import Submission, UnreadableError, find, read
-from notebooks import ROOT
+from book.execute import ROOT
+from course.grading import __main__ as main
+from course.grading import confine, interpreter, processes, report, sandbox, score, ways
+from course.grading import folder as folder_of
+from course.grading.confine import Limits
+from course.grading.folder import RefusedError, tell_apart
+from course.grading.inside import codec
+from course.grading.inside.__main__ import answer, forbid, give_up_root
+from course.grading.pool import Job
+from course.grading.problems import Problems, load, messages, needs
+from course.grading.sandbox import Ended, Sandbox
+from course.grading.student import Student
+from course.grading.submissions import Submission, UnreadableError, find, read
+from tests.tiny_set import GOOD, IDS, TINY, attacks
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the grader's limits are those of Linux")
 
@@ -132,7 +132,7 @@ def closed_packages(patch: pytest.MonkeyPatch, closed: Path) -> str:
     (closed / "site-packages").mkdir()
     (closed.parent / "project").mkdir()
     patch.setattr(ways, "ROOT", closed.parent / "project")
-    for name in ("l2lib", "grading/inside"):
+    for name in ("l2lib", "course/grading/inside"):
         (closed.parent / "project" / name).mkdir(parents=True)
     way = "move the project and its environment to where they may, such as in /opt"
     return f"other users may not enter {closed}, {NEEDED}; {way}"
@@ -173,7 +173,7 @@ def test_where_nothing_is_safe_one_sentence_says_why_and_what_to_do(
     capsys: pytest.CaptureFixture[str], situation: Callable[[pytest.MonkeyPatch, Path], str],
 ) -> None:  # fmt: skip
     """As root; nothing is graded, nothing written."""
-    for name in ("l2lib", "grading/inside", "closed"):
+    for name in ("l2lib", "course/grading/inside", "closed"):
         (open_folder / name).mkdir(parents=True)
     (open_folder / "closed").chmod(0o700)
     monkeypatch.setattr(os, "getuid", lambda: 0)
@@ -283,7 +283,7 @@ def test_a_copy_has_a_new_name_each_time_and_results_stay_valid(problems: Proble
 # ---- what a process inside gives up -----------------------------------------------------------------------
 CONFINED = """
 import ctypes, mmap, numpy, os, pyseccomp, tempfile
-from grading.inside.__main__ import confine
+from course.grading.inside.__main__ import confine
 file = tempfile.TemporaryFile()
 confine({"memory": 2**30, "disk": 2**20, "seconds": 60, "uid": 64000, "processes": 64})
 libc = ctypes.CDLL(None, use_errno=True)
@@ -617,7 +617,7 @@ def test_bubblewrap_is_asked_for_what_the_page_promises() -> None:
     assert {"--unshare-net", "--unshare-pid", "--unshare-ipc", "--die-with-parent"} <= set(line)
     shown = {Path(line[number + 1]) for number, word in enumerate(line) if word.endswith("bind")}
     assert ROOT / "l2lib" in shown
-    for closed in (ROOT / "assignments", ROOT / "tests", ROOT / "grading/score.py"):
+    for closed in (ROOT / "assignments", ROOT / "tests", ROOT / "course/grading/score.py"):
         assert not any(closed.is_relative_to(path) or path.is_relative_to(closed) for path in shown)
 
 
@@ -656,7 +656,7 @@ def test_memory_is_counted_also_where_its_shares_may_not_be_read(monkeypatch: py
 
 ORPHANS = """
 import os, sys, time
-from grading import processes
+from course.grading import processes
 
 processes.adopt()
 leader = os.fork()

@@ -11,7 +11,7 @@ from torch import nn, optim
 from torch.nn.utils import parametrizations, parametrize, prune
 
 from l2lib.groups import DECAY, ROLES, param_groups, roles, table
-from l2lib.layers import MLP
+from l2lib.sweep import MLP
 
 LAM, LR = 0.25, 0.5
 NORM, MATRIX, RECURRENT = "gamma beta", "weight bias", "weight weight bias bias"

@@ -6,12 +6,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-import mutants
 import pytest
-from mutant_list import Mutant, Result, judge
-from outcomes import Failure, run_pytest
 
-from notebooks import ROOT, execute
+from book.execute import ROOT, execute
+from tests.planted import __main__ as mutants
+from tests.planted.errors import Mutant, Result, judge
+from tests.planted.outcomes import Failure, run_pytest
 
 MODULE = '''"""A toy."""
 
@@ -48,7 +48,7 @@ assert x < 100, "x is large"
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A module, its test and a chapter; no test of the tool changes a file in it."""
     root = tmp_path_factory.mktemp("project")
-    for folder in ("l2lib", "tests", "notebooks/source"):
+    for folder in ("l2lib", "tests/planted", "notebooks/source"):
         (root / folder).mkdir(parents=True)
     (root / "pyproject.toml").write_text("[tool.pytest.ini_options]\naddopts = '--nbval --nbval-current-env'\n")
     (root / "l2lib/__init__.py").touch()
@@ -67,7 +67,7 @@ def write_list(project: Path, *rows: tuple[str, str, str, str]) -> None:
         f"[[mutant]]\nname = '{name}'\nfile = '{file}'\nfind = '''{find}'''\nreplace = '''{replace}'''\n"
         for name, file, find, replace in rows
     )
-    (project / "tests/mutants.toml").write_text(text, encoding="utf-8")
+    (project / "tests/planted/errors.toml").write_text(text, encoding="utf-8")
 
 
 TOY, SOURCE = "l2lib/toy.py", "notebooks/source/01_toy.py"
@@ -87,7 +87,7 @@ def tool(project: Path, *words: str) -> tuple[subprocess.CompletedProcess[str], 
     """Run the tool on the project, in a process of its own; what it says of each mutant."""
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "found.json"
-        command = [sys.executable, str(ROOT / "tools/mutants.py"), "--root", str(project), "--json", str(found), *words]
+        command = [sys.executable, "-m", "tests.planted", "--root", str(project), "--json", str(found), *words]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         rows = json.loads(found.read_text(encoding="utf-8")) if found.exists() else []
     return done, {row["name"]: (row["state"], row["by"]) for row in rows}
@@ -176,7 +176,7 @@ def test_names_twice_missing_fields_and_no_match_are_refused(project: Path, caps
     write_list(project, *[("same name", TOY, "x / 2", "x / 3")] * 2)
     assert mutants.main(["--root", str(project)]) == 2
     assert "same name: the name is given twice" in capsys.readouterr().err
-    (project / "tests/mutants.toml").write_text("[[mutant]]\nname = 'short'\n")
+    (project / "tests/planted/errors.toml").write_text("[[mutant]]\nname = 'short'\n")
     assert mutants.main(["--root", str(project)]) == 2
     assert "short: needs name, file, find" in capsys.readouterr().err
     write_list(project, ("factor", TOY, "x / 2", "x / 3"))
@@ -188,7 +188,7 @@ def test_names_twice_missing_fields_and_no_match_are_refused(project: Path, caps
 def test_failing_checks_are_refused(project: Path) -> None:
     failing = project / "tests/test_failing.py"
     failing.write_text("def test_fails():\n    assert 1 == 2\n")
-    (project / "tests/mutants.toml").write_text(
+    (project / "tests/planted/errors.toml").write_text(
         f"[[mutant]]\nname='a'\nfile='{TOY}'\nfind='x / 2'\nreplace='x / 3'\nchecks=['tests/test_failing.py']\n"
     )
     try:

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
-import notebook_checks as checks
 import pytest
 from nbformat import NotebookNode
-from outcomes import run_pytest
 
+from book.execute import NOTEBOOKS, ROOT, SOURCE, execute
 from l2lib.claims import MIME
-from notebooks import NOTEBOOKS, ROOT, SOURCE, execute
+from tests import notebook_checks as checks
+from tests.planted.outcomes import run_pytest
 
 # Which ledger lines get their verdict in which chapter. A new chapter needs a row, be it empty.
 DECIDES: dict[int, set[str]] = {

@@ -6,10 +6,11 @@ import platform
 import subprocess
 from pathlib import Path
 
-import forks
-import portability
 import pytest
-from outcomes import Failure
+
+from book.running import forks
+from tests import portability
+from tests.planted.outcomes import Failure
 
 PLAIN = {"torch": "a", "NumPy": "b"}
 FAILURE = Failure("01_a.ipynb::Cell 3", "claim", "ClaimError: S3-01 does not hold")

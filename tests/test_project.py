@@ -1,12 +1,10 @@
-"""The project's own order: dependency lists in step, small modules, documented functions, clean tools and files."""
+"""The project's own order: dependency lists in step, what linters find, files."""
 
-import ast
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,17 +14,13 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from notebooks import ROOT
+from book.execute import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 READERS = ("notebooks", "book")
 EXTRAS = (*READERS, "test", "course")
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 CONDA_ONLY = {"python", "pip"}
-PACKAGES = ("l2lib", "experiments", "grading")
-MODULES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py") if path.read_text("utf-8"))
-MAX_MODULE_LINES = 200
-MAX_BODY_LINES = 30
 MAX_BYTES = 1_000_000
 
 
@@ -140,116 +134,6 @@ def test_loose_requirements_are_refused(pattern: str, replacement: str) -> None:
     changed = re.sub(pattern, replacement, PIN_TEXT, count=1, flags=re.MULTILINE)
     assert changed != PIN_TEXT
     assert pin_problems(changed)
-
-
-# ---- modules: small and documented ---------------------------------------------------------
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-
-
-def functions(tree: ast.Module) -> Iterator[Function]:
-    return (node for node in ast.walk(tree) if isinstance(node, Function))
-
-
-def body_lines(function: Function, text: str) -> int:
-    """Lines of code below the signature: without docstring, comments and blank lines."""
-    body = function.body[1:] if ast.get_docstring(function) else function.body
-    if not body:
-        return 0
-    lines = text.splitlines()[body[0].lineno - 1 : function.end_lineno]
-    return sum(bool(line.strip()) and not line.strip().startswith("#") for line in lines)
-
-
-def size_problems(text: str) -> list[str]:
-    """A module and functions that a reader can take in."""
-    problems = [
-        f"{f.name}: {n} lines" for f in functions(ast.parse(text)) if (n := body_lines(f, text)) > MAX_BODY_LINES
-    ]
-    length = len(text.splitlines())
-    return problems + ([f"module: {length} lines"] if length > MAX_MODULE_LINES else [])
-
-
-def public(tree: ast.Module) -> Iterator[tuple[str, Function | ast.ClassDef]]:
-    """Public functions, classes and methods, by name."""
-    for node in tree.body:
-        if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_"):
-            yield node.name, node
-            for inner in node.body if isinstance(node, ast.ClassDef) else []:
-                if isinstance(inner, Function) and not inner.name.startswith("_"):
-                    yield f"{node.name}.{inner.name}", inner
-
-
-def docstring_problems(text: str) -> list[str]:
-    """Public names without a docstring, or with one that leaves out an argument, the result or an error.
-
-    A docstring of one line is enough for at most two arguments, if nothing is raised. Arguments that the functions of a
-    module share may be described once, under Args: in the module's docstring.
-    """
-    problems, tree = [], ast.parse(text)
-    above = ast.get_docstring(tree) or ""
-    shared = f"\n{above}" if "\nArgs:" in above else ""
-    for name, node in public(tree):
-        words = ast.get_docstring(node) or ""
-        missing = [] if words else ["a docstring"]
-        if words and not isinstance(node, ast.ClassDef):
-            missing = missing_sections(node, words, shared)
-        problems += [f"{name}: the docstring lacks {part}" for part in missing]
-    return problems
-
-
-def missing_sections(function: Function, words: str, shared: str) -> list[str]:
-    arguments = function.args
-    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
-    names = [argument.arg for argument in named if argument and argument.arg not in ("self", "cls")]
-    returns = isinstance(function.returns, ast.AST) and ast.unparse(function.returns) != "None"
-    raises = any(isinstance(node, ast.Raise) and node.exc for node in ast.walk(function))
-    properties = any(ast.unparse(decorator).endswith("property") for decorator in function.decorator_list)
-    short = "\n" not in words and len(names) <= 2
-    words += shared
-    missing = [] if short else [f"the argument {name!r}" for name in names if not re.search(rf"\b{name}\b", words)]
-    if names and not short and not re.search(r"^Args:", words, re.MULTILINE):
-        missing.append("Args:")
-    if returns and not short and not properties and not re.search(r"^(Returns|Yields):", words, re.MULTILINE):
-        missing.append("Returns:")
-    if raises and not re.search(r"^Raises:", words, re.MULTILINE):
-        missing.append("Raises:")
-    return missing
-
-
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
-def test_modules_and_functions_are_small(module: Path) -> None:
-    assert size_problems(module.read_text(encoding="utf-8")) == []
-
-
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
-def test_public_names_are_documented(module: Path) -> None:
-    assert docstring_problems(module.read_text(encoding="utf-8")) == []
-
-
-def test_large_code_is_refused() -> None:
-    lines = "\n".join(f"    x{i} = 1" for i in range(30))
-    assert size_problems(f'def f():\n    """A.\n\n    B.\n    """\n    # why\n\n{lines}\n') == []
-    assert size_problems(f"def f():\n{lines}\n    return 1\n") == ["f: 31 lines"]
-    assert size_problems("x = 1\n" * 200) == []
-    assert size_problems("x = 1\n" * 201) == ["module: 201 lines"]
-
-
-@pytest.mark.parametrize(
-    ("text", "problems"),
-    [
-        ("def f():\n    pass", ["a docstring"]),
-        ("class A:\n    pass", ["a docstring"]),
-        ("class A:\n    '''A.'''\n    def f(self):\n        pass", ["a docstring"]),
-        ("def f(a, *, b, **c):\n    '''Take a and b.'''", ["the argument 'c'", "Args:"]),
-        ("def f(a):\n    '''Take.\n\n    And a.\n    '''", ["Args:"]),
-        ("def f() -> int:\n    '''Give.\n\n    Give.\n    '''", ["Returns:"]),
-        ("def f(a):\n    '''Take a.'''\n    raise ValueError", ["Raises:"]),
-        ("def f(a) -> int:\n    '''Give a.'''", []),
-        ("def f(a) -> int:\n    '''Give.\n\n    Args:\n        a: a.\n\n    Returns:\n        a.\n    '''", []),
-        ("def _f(a):\n    pass", []),
-    ],
-)
-def test_missing_documentation_is_refused(text: str, problems: list[str]) -> None:
-    assert [problem.partition(" lacks ")[2] for problem in docstring_problems(text)] == problems
 
 
 # ---- linters -------------------------------------------------------------------------------

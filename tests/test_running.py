@@ -7,16 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import compare
-import forks
 import nbformat
-import nbval_chapters
 import pytest
-import records
-from cells import code_cells, read
 from nbval.plugin import IPyNbFile
 
-from notebooks import ROOT, execute
+from book.execute import ROOT, execute
+from book.running import forks, records
+from book.running.cells import code_cells, read
+from tests import nbval_chapters
+from tests.planted import compare
 
 linux = pytest.mark.skipif(not forks.available(), reason="processes can be copied on Linux only")
 
@@ -69,7 +68,7 @@ _, __name__, Out[4] is not None, In[1][:6]
 
 
 def execute_in_a_copy(source: Path, into: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "tools/notebooks.py"), "execute", "--anew", "--into", str(into), str(source)]
+    command = [sys.executable, "-m", "book.execute", "--anew", "--into", str(into), str(source)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -144,12 +143,10 @@ def test_what_is_not_compared_is_what_nbval_does_not_compare() -> None:
 def test_what_a_copy_gives_and_how_it_ends(tmp_path: Path) -> None:
     """In a process of its own, as this one may have threads."""
     script = f"""
-import sys
-sys.path[:0] = [{str(ROOT / "tools")!r}, {str(ROOT / "tests")!r}]
 import os, time, threading
 from datetime import UTC, datetime
 from pathlib import Path
-import forks
+from book.running import forks
 
 def raises():
     raise ValueError("of its own")
@@ -252,8 +249,8 @@ def test_what_nbval_found_equal_is_kept(
 
 def test_tools_and_tests_see_the_same_surroundings() -> None:
     """Whatever is on their paths: what a test has found equal, ``make book`` need not execute again."""
-    line = [sys.executable, "-c", "import records; print(records.surroundings())"]
-    done = subprocess.run(line, cwd=ROOT / "tools", capture_output=True, text=True, check=True)
+    line = [sys.executable, "-c", "from book.running import records; print(records.surroundings())"]
+    done = subprocess.run(line, cwd=ROOT / "book", capture_output=True, text=True, check=True)
     assert done.stdout.strip() == records.surroundings()
 
 

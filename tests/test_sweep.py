@@ -9,11 +9,10 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
-from l2lib.cnn import CNN
 from l2lib.datasets import minibatches
-from l2lib.layers import LOSSES, MLP
-from l2lib.sweep import sweep
-from l2lib.updates import RULES
+from l2lib.sweep import CNN, MLP, sweep
+from l2lib.sweep.models import LOSSES
+from l2lib.sweep.updates import RULES
 
 TORCH_LOSSES = {
     "mse": functional.mse_loss,

@@ -17,11 +17,9 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from l2lib.cnn import CNN
 from l2lib.datasets import linear_regression, load, minibatches
-from l2lib.layers import MLP
-from l2lib.sweep import sweep
-from l2lib.updates import RULES
+from l2lib.sweep import CNN, MLP, sweep
+from l2lib.sweep.updates import RULES
 
 X20, Y20 = linear_regression(0, 20, n_inputs=6)
 GRID = {
@@ -286,8 +284,7 @@ def test_a_worker_that_dies_fails_the_sweep():
 
 LONG = """
     import threading, time, numpy as np, resource
-    from l2lib.layers import MLP
-    from l2lib.sweep import sweep
+    from l2lib.sweep import MLP, sweep
 
     def long(k, steps, **options):
         X, y = np.ones((64, 50)), np.ones(64)

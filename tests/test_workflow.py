@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import yaml
 
-from notebooks import ROOT
+from book.execute import ROOT
 
 TEXT = (ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8")
 SCHEMA = json.loads((ROOT / "tests/schemas/github-workflow.json").read_text(encoding="utf-8"))

@@ -5,11 +5,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from zoo_runner import Jobs, again, forked, parts, whole
 
-from grading.confine import Limits
-from grading.problems import load
-from notebooks import ROOT
+from book.execute import ROOT
+from course.grading.confine import Limits
+from course.grading.problems import load
+from tests.zoo_runner import Jobs, again, forked, parts, whole
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="forks")
 CELL = '# %% nbgrader={{"grade": {0}, "grade_id": "{1}", "locked": {0}, "points": 1, "solution": {2}}}\n{3}\n\n'
@@ -81,9 +81,9 @@ def test_both_ways_agree_on_answers_that_reach_beyond_their_cell(small: Path) ->
 @linux
 @pytest.mark.slow
 def test_both_ways_agree_on_a_sample_of_the_zoo() -> None:
-    zoo = tomllib.loads((ROOT / "tests/zoo/ps1.toml").read_text(encoding="utf-8"))
+    zoo = tomllib.loads((ROOT / "course/answers/ps1.toml").read_text(encoding="utf-8"))
     answers = {entry["name"]: {entry["cell"]: entry["code"]} for entry in zoo["wrong"] + zoo["right"]}
-    jobs: Jobs = {ROOT / "assignments/source/ps1.py": {name: answers[name] for name in SAMPLE}}
+    jobs: Jobs = {ROOT / "course/source/ps1.py": {name: answers[name] for name in SAMPLE}}
     assert dict(forked(jobs)) == dict(whole(jobs))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import jupytext
 import nbformat
 
-from notebooks import ROOT
+from book.execute import ROOT
 
 TINY = """
 # %% [markdown]
@@ -163,7 +163,7 @@ for thing in gc.get_objects():
         for part in thing.values() if type(thing) is dict else thing:
             if type(part) is str and part.startswith("import numpy") and word in part:
                 found.append(2)
-for name in ("assignments.source.ps9", "ps9", "source.ps9", "grading.score", "tests.test_grading"):
+for name in ("assignments.source.ps9", "ps9", "source.ps9", "course.grading.score", "tests.test_grading"):
     try:
         __import__(name)
         found.append(name)
@@ -382,3 +382,22 @@ BURNING = {"endless-cell", "endless-stubborn", "endless-call", "fork-bomb"}
 """They compute until they are stopped."""
 NAMESPACES_ONLY = {"finder", "writes", "network", "fills-disk", "memory-of-a-device", "kill-all", "kill-parent"}
 """Not contained without bubblewrap, and not run then: one would end all that its user runs, others fill the disk."""
+
+
+# ---- the smallest source that keeps the contract ---------------------------------------------
+SAMPLE = """# %% [markdown]
+# # Sample
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q1-a", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def f(x):
+    ### BEGIN SOLUTION
+    return x ** 17
+    ### END SOLUTION
+
+# %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "q1-a-check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+assert f(1) == 1, "q1: one stays one"
+### BEGIN HIDDEN TESTS
+assert f(2) == 131072, "q1: other numbers do not"
+### END HIDDEN TESTS
+"""
+HIDDEN = 'assert f(2) == 131072, "q1: other numbers do not"'

@@ -35,14 +35,14 @@ from types import CodeType
 from typing import Any, NamedTuple
 from unittest import mock
 
-import forks
 import matplotlib.pyplot as plt
 
-from grading.confine import Limits
-from grading.inside import codec
-from grading.inside.__main__ import answer
-from grading.problems import Check, Problems, load
-from grading.score import check
+from book.running import forks
+from course.grading.confine import Limits
+from course.grading.inside import codec
+from course.grading.inside.__main__ import answer
+from course.grading.problems import Check, Problems, load
+from course.grading.score import check
 
 Answer = dict[str, str]
 """Sources of the changed cells, by cell."""

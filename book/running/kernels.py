@@ -1,6 +1,6 @@
 """Jupyter kernels that need not import the libraries: each is a copy of one process that has.
 
-    python tools/kernels.py SOCKET    serve until standard input ends
+    python -m book.running.kernels SOCKET    serve until standard input ends
 
 ``jupyter_client`` asks a provisioner for a kernel's process, and ``Copied`` asks this server.
 """
@@ -17,8 +17,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import forks
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+
+from book.running import forks
 
 SECONDS = 120  # for the server to import the libraries
 
@@ -133,7 +134,7 @@ def start_server(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
         RuntimeError: if it does not listen after ``SECONDS``.
     """
     path = str(folder / "kernels")
-    process = subprocess.Popen([sys.executable, __file__, path], stdin=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-m", "book.running.kernels", path], stdin=subprocess.PIPE)
     until = time.monotonic() + SECONDS
     while not os.path.exists(path):
         if process.poll() is not None or time.monotonic() > until:

@@ -1,6 +1,6 @@
 """The grader: scores notebooks of people you do not know, without a server or a database.
 
-`python -m grading SUBMISSIONS` (or `make grade SUBMISSIONS=folder`). What is trusted and what is not:
+`python -m course.grading SUBMISSIONS` (or `make grade SUBMISSIONS=folder`). What is trusted and what is not:
 
 - `inside` runs in the sandbox, with the student's code, and never sees a test.
 - everything else runs outside: `folder` says what is to be graded, `problems` reads the sources, `submissions` the

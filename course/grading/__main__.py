@@ -1,4 +1,4 @@
-"""Grade a folder of notebooks: `python -m grading SUBMISSIONS`. Run it in the project's own folder.
+"""Grade a folder of notebooks: `python -m course.grading SUBMISSIONS`. Run it in the project's own folder.
 
 Writes OUT/grades.csv (student, question, points, status, reason) and OUT/feedback/STUDENT-SET.html for each notebook.
 Run it again after an interruption, or when more notebooks have come in: what is graded is not graded again.
@@ -12,23 +12,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from grading.confine import ROOT, Limits, warning
-from grading.folder import RefusedError, check_references, grade_all
-from grading.problems import load_all
-from grading.submissions import find
-from grading.ways import UnsafeError, chosen
+from course.grading.confine import ROOT, Limits, warning
+from course.grading.folder import RefusedError, check_references, grade_all
+from course.grading.problems import load_all
+from course.grading.submissions import find
+from course.grading.ways import UnsafeError, chosen
 
 
 def options() -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(
-        prog="python -m grading", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m course.grading", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     usual = Limits()
     parser.add_argument("submissions", type=Path, help="folder of notebooks: NAME.ipynb, or NAME/ps1/ps1.ipynb")
     parser.add_argument("--out", type=Path, help="folder for the results (default: SUBMISSIONS-grades, beside it)")
     parser.add_argument("--set", default="", help="which set all of them answer, where they do not say so themselves")
-    parser.add_argument("--sources", type=Path, default=ROOT / "assignments/source", help="the sets' sources")
+    parser.add_argument("--sources", type=Path, default=ROOT / "course/source", help="the sets' sources")
     parser.add_argument("--jobs", type=int, default=usable_cores(), help="notebooks at a time (default: one a core)")
     parser.add_argument("--seconds", type=float, default=usual.total, help="for one submission (%(default)g)")
     parser.add_argument("--cell-seconds", type=float, default=usual.cell, help="for one of its cells (%(default)g)")

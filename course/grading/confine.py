@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 _SYSTEM = ("/usr", "/nix/store", "/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts", "/etc/localtime")
 _OUTSIDE_USR = ("/bin", "/lib", "/lib32", "/lib64", "/sbin")
 
@@ -30,7 +30,7 @@ class Limits:
 
 def command(limits: Limits) -> list[str]:
     """The command line that starts Python inside."""
-    python = [limits.python, "-B", "-s", "-P", "-m", "grading.inside"]
+    python = [limits.python, "-B", "-s", "-P", "-m", "course.grading.inside"]
     return [*_bubblewrap(limits), *python] if limits.namespaces else python
 
 
@@ -62,7 +62,10 @@ def _view(limits: Limits, scratch: list[str]) -> list[str]:
     home = Path(os.path.expanduser("~"))
     prefixes -= {str(path) for path in (ROOT, *ROOT.parents, home, *home.parents)}  # whatever LD_LIBRARY_PATH says
     needed = {path for path in (*_SYSTEM, *prefixes) if os.path.exists(path)}
-    needed |= {str(ROOT / name) for name in ("l2lib", "grading/__init__.py", "grading/inside")}
+    needed |= {
+        str(ROOT / name)
+        for name in ("l2lib", "course/__init__.py", "course/grading/__init__.py", "course/grading/inside")
+    }
     hidden = {path for path in limits.hidden if any(Path(path).is_relative_to(each) for each in needed)} - needed
     parents = {str(parent) for path in needed for parent in Path(path).parents} - {"/"}
     options = []

@@ -8,11 +8,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from grading import report
-from grading.confine import Limits
-from grading.pool import Job, run_all
-from grading.problems import Problems
-from grading.submissions import Submission, digest
+from course.grading import report
+from course.grading.confine import Limits
+from course.grading.pool import Job, run_all
+from course.grading.problems import Problems
+from course.grading.submissions import Submission, digest
 
 
 class RefusedError(Exception):

@@ -12,12 +12,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from grading import processes, report
-from grading.confine import Limits
-from grading.problems import Cell, Problems
-from grading.sandbox import USERS
-from grading.score import grade, zero
-from grading.submissions import Submission, UnreadableError, belongs_to, read
+from course.grading import processes, report
+from course.grading.confine import Limits
+from course.grading.problems import Cell, Problems
+from course.grading.sandbox import USERS
+from course.grading.score import grade, zero
+from course.grading.submissions import Submission, UnreadableError, belongs_to, read
 
 _METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 _GRACE = 60  # seconds that a worker may take beyond what the submission and the tests may
@@ -79,7 +79,7 @@ def run_all(jobs: Sequence[Job], workers: int, done: int) -> None:
     """
     context: Any = multiprocessing.get_context(_METHOD)
     if _METHOD == "forkserver":
-        context.set_forkserver_preload(["grading.pool", "torch"])
+        context.set_forkserver_preload(["course.grading.pool", "torch"])
     living: set[Any] = set()
 
     def one(number: int, job: Job) -> None:

@@ -9,9 +9,9 @@ import tempfile
 import time
 from typing import Any, NoReturn
 
-from grading import processes
-from grading.confine import Limits, command, environment
-from grading.inside.wire import receive, send
+from course.grading import processes
+from course.grading.confine import Limits, command, environment
+from course.grading.inside.wire import receive, send
 
 FIRST_UID, USERS = 64_000, 1_500  # the numbers that a container without root has end at 65535
 _TICK = 0.2  # seconds

@@ -7,10 +7,10 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from grading.confine import Limits
-from grading.problems import Cell, Check, Problems, question_number
-from grading.sandbox import Ended
-from grading.student import Student, builtin
+from course.grading.confine import Limits
+from course.grading.problems import Cell, Check, Problems, question_number
+from course.grading.sandbox import Ended
+from course.grading.student import Student, builtin
 
 RIGHT, WRONG, ERROR, STOPPED, MISSING, BY_HAND = "right", "wrong", "error", "stopped", "missing", "by hand"
 UNREADABLE, PARTLY = "unreadable", "partly right"

@@ -4,8 +4,8 @@ import builtins
 import time
 from typing import Any
 
-from grading.confine import Limits
-from grading.sandbox import Ended, Sandbox
+from course.grading.confine import Limits
+from course.grading.sandbox import Ended, Sandbox
 
 _START = 60  # seconds
 

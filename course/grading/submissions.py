@@ -12,7 +12,7 @@ from typing import Any
 
 import nbformat
 
-from grading.problems import Cell, Problems
+from course.grading.problems import Cell, Problems
 
 MAX_BYTES = 2**29
 MAX_CELLS = 1000

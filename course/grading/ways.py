@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from grading.confine import ROOT, Limits, environment
-from grading.interpreter import PACKAGES, closed, copied, parts, unreadable
-from grading.sandbox import FIRST_UID, USERS, trouble
+from course.grading.confine import ROOT, Limits, environment
+from course.grading.interpreter import PACKAGES, closed, copied, parts, unreadable
+from course.grading.sandbox import FIRST_UID, USERS, trouble
 
 _RIGHTS = {"CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "KILL": 5, "SETGID": 6, "SETUID": 7}
 """What root must be allowed: to change its user, to hand over a folder, to tidy up. The numbers are Linux's."""
@@ -100,7 +100,7 @@ def shut() -> str:
         return f"everybody may replace what others put into {temporary}; set TMPDIR to another folder"
     if folder := closed(temporary):
         return f"other users may not enter {folder}, where temporary files go; set TMPDIR to a folder where they may"
-    for path in (ROOT / "l2lib", ROOT / "grading/inside", *PACKAGES):
+    for path in (ROOT / "l2lib", ROOT / "course/grading/inside", *PACKAGES):
         if folder := closed(path):
             way = "move the project and its environment to where they may, such as in /opt"
             way = f"let them by `chmod -R go+rX {folder}`" if folder.is_relative_to(ROOT) else way

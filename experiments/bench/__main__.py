@@ -1,4 +1,4 @@
-"""Compare l2lib's sweep with what a reader would use instead: `make bench`, or python -m benchmarks --help.
+"""Compare l2lib's sweep with what a reader would use instead: `make bench`, or python -m experiments.bench --help.
 
 Contenders take turns in every round, each in processes of its own that wait while it is not their turn, so that a noisy
 moment hits all alike; medians over the rounds are reported. Each must reach l2lib's losses before it is timed.
@@ -12,9 +12,9 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import product
 from pathlib import Path
 
-from benchmarks import report
-from benchmarks.contest import CORES, ROOT, Entry, Group, measure
-from benchmarks.works import WORKS
+from experiments.bench import report
+from experiments.bench.contest import CORES, ROOT, Entry, Group, measure
+from experiments.bench.works import WORKS
 
 FEW = 8  # configurations that show the rate of who trains one after the other; JAX likes few, too
 
@@ -66,7 +66,7 @@ def machine() -> dict[str, str]:
 
 def main() -> int:
     """Measure, and write what was found."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m experiments.bench", description=__doc__.splitlines()[0])
     parser.set_defaults(mode="full")
     parser.add_argument(
         "--quick", dest="mode", action="store_const", const="quick", help="two works, in float32 with SGD"

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.works import WORKS, job
+from experiments.bench.works import WORKS, job
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 CHUNK = 24
 CONTENDERS = {
     "plain loop": ("torch_peers", "plain_loop"),
@@ -58,7 +58,7 @@ class Process:
     """A contender's process, which waits for commands (see worker.py)."""
 
     def __init__(self, contender: tuple[str, str], cores: tuple[int, ...]) -> None:
-        command = [sys.executable, "-m", "benchmarks.worker", *contender, *map(str, cores)]
+        command = [sys.executable, "-m", "experiments.bench.worker", *contender, *map(str, cores)]
         environment = os.environ | ENVIRONMENT | (ONE_THREAD if len(cores) == 1 else {})
         self.popen = subprocess.Popen(command, stdin=-1, stdout=-1, cwd=ROOT, env=environment)
 
@@ -86,7 +86,10 @@ def processes(entry: Entry) -> list[Process]:
 
 
 def ask(entry: Entry, command: str, *lists: list[Any]) -> list[Any]:
-    """Give an entry's processes a command, the i-th with the i-th item of each list; return their answers.
+    """Give an entry's processes a command, the i-th with the i-th item of each list.
+
+    Returns:
+        Their answers.
 
     Raises:
         SystemExit: if one of them died.

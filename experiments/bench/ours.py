@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from types import SimpleNamespace
 
-from benchmarks.works import WORKS
+from experiments.bench.works import WORKS
 from l2lib.sweep import sweep
 
 RECORDS = {"record_every": 10, "evaluate_every": 100}

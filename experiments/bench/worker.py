@@ -1,6 +1,6 @@
 """A contender's process: it waits for commands on stdin, obeys one at a time, and answers on stdout.
 
-python -m benchmarks.worker MODULE FUNCTION [CORE ...]
+python -m experiments.bench.worker MODULE FUNCTION [CORE ...]
 
 Commands are tuples: ("prepare", key, job) makes a task and gives the seconds that took; ("losses", key) runs it and
 gives its losses; ("rate", key, seconds) runs it for at least so long and gives config-steps per second;
@@ -44,7 +44,7 @@ def main() -> None:
         os.sched_setaffinity(0, set(map(int, cores)))
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print goes to stderr
-    make = getattr(importlib.import_module(f"benchmarks.{module}"), function)
+    make = getattr(importlib.import_module(f"experiments.bench.{module}"), function)
     while True:
         try:
             command = pickle.load(sys.stdin.buffer)

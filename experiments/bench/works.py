@@ -8,9 +8,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from l2lib.cnn import CNN
 from l2lib.datasets import Array, linear_regression, load, minibatches
-from l2lib.layers import MLP
+from l2lib.sweep import CNN, MLP
 
 # Numbers of seeds, learning rates and weight decays that make up K configurations.
 GRIDS = {1: (1, 1, 1), 4: (2, 2, 1), 8: (1, 4, 2), 24: (1, 6, 4), 64: (1, 8, 8), 96: (4, 6, 4), 192: (4, 8, 6)}

@@ -25,11 +25,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from experiments.idx import PUBLISHED, Split, load
-from l2lib.cnn import CNN
-from l2lib.sweep import sweep
+from experiments.fashion_mnist.idx import PUBLISHED, Split, load
+from l2lib.sweep import CNN, sweep
 
-TABLE = Path(__file__).with_suffix(".csv")
+TABLE = Path(__file__).with_name("results.csv")
 COLUMNS = "optimiser,lr,weight_decay,seed,test_error,train_loss"
 MODEL = CNN((64, 10), image=(1, 28, 28), channels=(16, 32, 64), norm="batch", bias=False)
 DECAY = {"weight0": 1.0, "weight1": 1.0, "weight2": 1.0}

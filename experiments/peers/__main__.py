@@ -1,8 +1,9 @@
 """Keras and Optax against the rows of l2lib.conventions: each trained beside PyTorch with the converted number.
 
-    python -m peers    in the environment of peers/requirements.txt; one line a comparison, exit code 1 if one fails
+    python -m experiments.peers    in the environment of requirements.txt beside it; one line a comparison, exit code 1
+                                   if one fails
 
-It ends with what ``peers.trainer_groups`` compares.
+It ends with what ``experiments.peers.trainer_groups`` compares.
 
 Optax computes in 64-bit floats here. Keras is told to, and still rounds parts of a step to 32 bits: it agrees to 1e-7.
 """
@@ -20,8 +21,8 @@ import optax
 import torch
 from numpy.typing import NDArray
 
+from experiments.peers import trainer_groups
 from l2lib.conventions import convert
-from peers import trainer_groups
 
 Array = NDArray[np.float64]
 jax.config.update("jax_enable_x64", True)

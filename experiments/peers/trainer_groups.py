@@ -1,6 +1,7 @@
 """l2lib.groups against the decay list of the Trainer in the transformers package, on small random real architectures.
 
-    python -m peers    runs this too; exit code 1 if a difference has no reason here, a reason is idle, a count is off
+    python -m experiments.peers    runs this too; exit code 1 if a difference has no reason here, a reason is idle, or a
+                                   count is off
 
 The Trainer goes by names and by one class: a parameter decays unless its full name has "bias", "layernorm" or "rmsnorm"
 in it, or a part that is "norm" or ends in "_norm", or unless its module is a LayerNorm. l2lib.groups goes by the class

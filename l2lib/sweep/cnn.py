@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from l2lib.layers import MLP, Parameters
+from l2lib.sweep.models import MLP, Parameters
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import ArrayLike
 
 from l2lib.datasets import Array, check_data
-from l2lib.layers import LOSSES
-from l2lib.records import ABOUT
-from l2lib.updates import RULES
+from l2lib.sweep.models import LOSSES
+from l2lib.sweep.records import ABOUT
+from l2lib.sweep.updates import RULES
 
 RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
     "lr init_scale": ("a finite number > 0", lambda v: v > 0),

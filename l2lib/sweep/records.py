@@ -9,8 +9,8 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
-from l2lib.layers import LOSSES, Parameters
-from l2lib.updates import unit
+from l2lib.sweep.models import LOSSES, Parameters
+from l2lib.sweep.updates import unit
 
 LAYERED, EVALUATED = ["layer", "step"], ["evaluated"]
 ABOUT = {  # of each record: what it is, its unit and its axes

@@ -13,11 +13,12 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from l2lib import arguments, updates
 from l2lib.datasets import Array, minibatches
-from l2lib.layers import LOSSES, MLP, Parameters
-from l2lib.records import Records, dataset
-from l2lib.workers import run
+from l2lib.sweep import recipe as arguments
+from l2lib.sweep import updates
+from l2lib.sweep.models import LOSSES, MLP, Parameters
+from l2lib.sweep.records import Records, dataset
+from l2lib.sweep.workers import run
 
 # One torch thread, unless OMP_NUM_THREADS asks for more: sweeps are small products, and their workers are threads.
 # It is OpenMP's variable, and may be a list ("4,2": four threads, of which each may start two) or no number at all.
@@ -58,7 +59,7 @@ def sweep(
         steps: updates of every configuration, ≥ 1.
         batch_size: examples a step, drawn without replacement epoch by epoch; None means all n.
         loss: "half_mse", "mse" or "cross_entropy".
-        update: a rule of ``l2lib.updates``: "sgd", "sgdw", "adam", "adamw", "adamw_paper" or "trust_ratio".
+        update: a rule of ``l2lib.sweep.updates``: "sgd", "sgdw", "adam", "adamw", "adamw_paper" or "trust_ratio".
         decay: factor ≥ 0 on λ by role ("weight", "bias", "gamma", "beta", "g") or parameter ("weight0", which wins); 0
             for what is not named. None means {"weight": 1}.
         project: roles or parameters that are brought to norm one, at the start and after every step.

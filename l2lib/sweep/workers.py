@@ -87,6 +87,7 @@ def traced(work: Work, job: SimpleNamespace, tick: Callable[[int], None] = lambd
 
     Raises:
         RuntimeError: if ``work`` raises an error.
+        CancelledError: if another job has failed, or somebody pressed Ctrl-C.
     """
     try:
         return work(job, tick)

@@ -20,8 +20,7 @@
 from l2lib import figures
 from l2lib.claims import ClaimError, claim, seeds
 from l2lib.datasets import load
-from l2lib.layers import MLP
-from l2lib.sweep import sweep
+from l2lib.sweep import MLP, sweep
 
 # %%
 digits = load("digits")

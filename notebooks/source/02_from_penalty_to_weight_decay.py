@@ -15,9 +15,8 @@ import torch
 from l2lib import figures
 from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import linear_regression
-from l2lib.layers import MLP
 from l2lib.penalty import half_life, ridge, shrink_factor
-from l2lib.sweep import sweep
+from l2lib.sweep import MLP, sweep
 
 # %% [markdown]
 # ## 2.1 A puzzle: more penalty cures an explosion

@@ -15,8 +15,8 @@ import torch
 from l2lib import figures
 from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import load
-from l2lib.layers import MLP
 from l2lib.penalty import ridge
+from l2lib.sweep import MLP
 
 # %% [markdown]
 # ## 4.1 A puzzle: zeros in the wrong place

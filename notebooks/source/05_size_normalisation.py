@@ -17,9 +17,8 @@ import torch
 from l2lib import figures
 from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import load
-from l2lib.layers import MLP
 from l2lib.penalty import l2_penalty, ridge, size_factor
-from l2lib.sweep import sweep
+from l2lib.sweep import MLP, sweep
 
 # %% [markdown]
 # ## 5.1 The question, as it was asked

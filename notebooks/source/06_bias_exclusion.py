@@ -15,9 +15,8 @@ from l2lib import figures
 from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import linear_regression, load
 from l2lib.groups import param_groups, roles, table
-from l2lib.layers import MLP
 from l2lib.penalty import ridge
-from l2lib.sweep import sweep
+from l2lib.sweep import MLP, sweep
 
 # %% [markdown]
 # ## 6.1 A puzzle: colder in kelvin

@@ -19,8 +19,7 @@ from l2lib import figures
 from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import load
 from l2lib.invariance import scale_invariance
-from l2lib.layers import MLP
-from l2lib.sweep import sweep
+from l2lib.sweep import MLP, sweep
 
 # %% [markdown]
 # ## 7.1 A puzzle: a penalty that does not hurt

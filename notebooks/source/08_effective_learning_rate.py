@@ -16,8 +16,7 @@ from torch.optim.sgd import sgd
 from l2lib import figures
 from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import load
-from l2lib.layers import MLP
-from l2lib.sweep import sweep
+from l2lib.sweep import MLP, sweep
 
 # %% [markdown]
 # ## 8.1 A puzzle: three learning rates, one speed

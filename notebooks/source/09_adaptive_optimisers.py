@@ -14,8 +14,7 @@ import torch
 from l2lib import figures
 from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import load
-from l2lib.layers import MLP
-from l2lib.sweep import sweep
+from l2lib.sweep import MLP, sweep
 
 # %% [markdown]
 # ## 9.1 A puzzle: can a method do without the scale of its weights?

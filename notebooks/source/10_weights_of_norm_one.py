@@ -16,8 +16,7 @@ from l2lib import figures
 from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import load, minibatches
 from l2lib.groups import param_groups
-from l2lib.layers import MLP, cross_entropy
-from l2lib.sweep import sweep
+from l2lib.sweep import MLP, cross_entropy, sweep
 
 # %% [markdown]
 # ## 10.1 A puzzle: a dial that does nothing

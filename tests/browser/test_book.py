@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from accessible import violations
+
+from tests.browser.accessible import violations
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = Path(os.environ.get("L2_BOOK", ROOT / "_build" / "book"))

@@ -9,10 +9,9 @@ import distributed
 import numpy as np
 import xarray as xr
 
+from book.execute import ROOT
 from l2lib.datasets import linear_regression
-from l2lib.layers import MLP
-from l2lib.sweep import sweep
-from notebooks import ROOT
+from l2lib.sweep import MLP, sweep
 
 
 def test_a_dask_cluster_gives_the_same_numbers():

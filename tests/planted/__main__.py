@@ -1,9 +1,9 @@
 """Plant errors, one at a time, in a copy of the project; each must be caught by a claim, a test or a compared output.
 
-    python tools/mutants.py [WORDS ...]    the mutants whose name or file holds one of the words; default: all
+    python -m tests.planted [WORDS ...]    the mutants whose name or file holds one of the words; default: all
 
-The list is tests/mutants.toml. A mutant that no check notices survived; one that ends in a mere error (a name that does
-not exist, a wrong type) is broken: it says nothing about the checks. Both make this tool fail.
+The list is errors.toml beside this file. A mutant that no check notices survived; one that ends in a mere error (a name
+that does not exist, a wrong type) is broken: it says nothing about the checks. Both make this tool fail.
 """
 
 import argparse
@@ -13,12 +13,12 @@ import sys
 import time
 from pathlib import Path
 
-import forks
-from mutant_list import ListError, Mutant, Result, load
-from outcomes import PytestError
-from planting import run_forked, run_slowly
+from book.running import forks
+from tests.planted.errors import ListError, Mutant, Result, load
+from tests.planted.outcomes import PytestError
+from tests.planted.planting import run_forked, run_slowly
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def line(result: Result) -> str:

@@ -1,6 +1,6 @@
 """Run chapters in copies of a warm process, and, from any cell on, with an error planted in it.
 
-    python tools/chapters.py [--lax] [--notebooks DIR] [WORDS ...]    run, compare with the stored outputs
+    python -m tests.planted.chapters [--lax] [--notebooks DIR] [WORDS ...]    run, compare with the stored outputs
 
 A chapter's process runs its cells one after another. Before a cell in which errors are to be planted it leaves a copy
 of itself; when the chapter has come to its end, and only if all was well, the copies run on with the wrong cells.
@@ -16,13 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import forks
-from cells import Ran, Session, code_cells, finished, read
-from compare import failure_of
 from nbformat import NotebookNode
-from outcomes import Failure
 
-from notebooks import NOTEBOOKS, write
+from book.execute import NOTEBOOKS, write
+from book.running import forks
+from book.running.cells import Ran, Session, code_cells, finished, read
+from tests.planted.compare import failure_of
+from tests.planted.outcomes import Failure
 
 PLANT_SECONDS = 180  # an error that needs longer has probably made a loop endless
 CHAPTER_SECONDS = 1800

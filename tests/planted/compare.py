@@ -4,10 +4,11 @@ import copy
 import types
 from typing import Any
 
-from cells import Ran
 from nbformat import NotebookNode
 from nbval.plugin import IPyNbCell, coalesce_streams
-from outcomes import Failure, describe, shorten
+
+from book.running.cells import Ran
+from tests.planted.outcomes import Failure, describe, shorten
 
 _UNCOMPARED = (
     *("metadata", "traceback", "prompt_number", "output_type", "name", "execution_count"),

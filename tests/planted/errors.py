@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from outcomes import Failure
+from tests.planted.outcomes import Failure
 
 
 class ListError(Exception):
@@ -45,7 +45,7 @@ def load(root: Path, file: str = "") -> list[Mutant]:
     Raises:
         ListError: if the text to find is not there exactly once, changes nothing, or a check is missing.
     """
-    rows = tomllib.loads((root / "tests/mutants.toml").read_text(encoding="utf-8")).get("mutant", [])
+    rows = tomllib.loads((root / "tests/planted/errors.toml").read_text(encoding="utf-8")).get("mutant", [])
     mutants, problems = [], []
     for row in rows if not file else [row for row in rows if row.get("file") == file]:
         try:
@@ -58,17 +58,17 @@ def load(root: Path, file: str = "") -> list[Mutant]:
     names = [mutant.name for mutant in mutants]
     problems += [f"{name}: the name is given twice" for name in {name for name in names if names.count(name) > 1}]
     if problems or not (mutants or file):
-        raise ListError("tests/mutants.toml is out of date:\n  " + "\n  ".join(problems or ["it is empty"]))
+        raise ListError("tests/planted/errors.toml is out of date:\n  " + "\n  ".join(problems or ["it is empty"]))
     return mutants
 
 
 def default_checks(root: Path, file: str) -> tuple[str, ...]:
-    """A module's unit test; a chapter's notebook."""
+    """A module's unit test, or that of its folder; a chapter's notebook."""
     path = Path(file)
     if path.parent.name == "source":
         return (f"notebooks/{path.stem}.ipynb",)
-    test = f"tests/test_{path.stem}.py"
-    return (test,) if (root / test).exists() else ()
+    tests = [f"tests/test_{name}.py" for name in (path.stem, path.parent.name)]
+    return tuple(test for test in tests if (root / test).exists())[:1]
 
 
 def problems_of(root: Path, mutant: Mutant) -> Iterator[str]:

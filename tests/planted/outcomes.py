@@ -1,7 +1,7 @@
 """Run pytest in a process of its own, and learn what failed and why.
 
-The module is two things: ``run_pytest``, which other tools call, and the pytest plugin (``-p outcomes``) through
-which the child process answers: what failed, whether a claim, an assertion, a compared output or a mere error.
+The module is two things: ``run_pytest``, which other tools call, and the pytest plugin through which the child process
+answers (``-p tests.planted.outcomes``): what failed, and whether a claim, an assertion, a compared output or an error.
 """
 
 import json
@@ -53,10 +53,10 @@ def run_pytest(arguments: list[str], *, root: Path, environment: dict[str, str],
     """
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "failures.json"
-        path = [environment.get("PYTHONPATH", ""), str(Path(__file__).parent)]
         own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-        own |= environment | {"PYTHONPATH": os.pathsep.join(filter(None, path)), _REPORT: str(report)}
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "outcomes", *arguments]
+        own |= environment | {_REPORT: str(report)}
+        options = ["-q", "-p", "no:cacheprovider", "-p", "tests.planted.outcomes"]
+        command = [sys.executable, "-m", "pytest", *options, *arguments]
         try:
             done = subprocess.run(
                 command, cwd=root, env=own, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds

@@ -18,17 +18,17 @@ from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
-import cells
-import chapters
-import forks
 import nbformat
-from forks import THREADS
-from mutant_list import ListError, Mutant, Result, is_chapter, judge, notebook_of
-from outcomes import Failure, PytestError, run_here, run_pytest
 
-from notebooks import read_source
+from book.execute import read_source
+from book.running import cells, forks
+from book.running.forks import THREADS
+from tests.planted import chapters
+from tests.planted.errors import ListError, Mutant, Result, is_chapter, judge, notebook_of
+from tests.planted.outcomes import Failure, PytestError, run_here, run_pytest
 
-COPIED = ("l2lib", "notebooks", "assignments", "grading", "tests", "tools", "pyproject.toml")
+COPIED = ("l2lib", "notebooks", "book", "course", "tests", "pyproject.toml")
+ROOMS = ("l2lib", "book", "course", "experiments", "tests")
 SECONDS = 180  # an error that needs longer is broken: it probably made a loop endless
 JOURNAL = ".planted.json"
 BARE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
@@ -188,7 +188,7 @@ def run_forked(root: Path, mutants: list[Mutant], workers: int, tell: Callable[[
         PytestError: if pytest could not run.
     """
     os.environ.update(variables(root))
-    forks.warm("pytest", "hypothesis", "nbval.plugin", "jupytext", "nbgrader.preprocessors", "numpy.testing")
+    forks.warm("pytest", "hypothesis", "nbval.plugin", "jupytext", "numpy.testing")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         results = in_chapters(root, mutants, workers, folder, tell)
@@ -302,12 +302,10 @@ def move_to(tree: Path) -> None:
     sys.dont_write_bytecode = True
     os.environ.update(variables(tree) | BARE | {"PYTHONDONTWRITEBYTECODE": "1"})
     os.chdir(tree)
-    tools = Path(__file__).resolve().parent
-    sys.path[:] = [str(tree)] + [path for path in sys.path if Path(path or ".").resolve() not in (tools, tools.parent)]
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None) or ""
-        if (name != "__main__" and Path(file).parent == tools) or name.partition(".")[0] in ("l2lib", "grading"):
-            del sys.modules[name]
+    project = Path(__file__).resolve().parents[2]
+    sys.path[:] = [str(tree)] + [path for path in sys.path if Path(path or ".").resolve() != project]
+    for name in [name for name in sys.modules if name.partition(".")[0] in ROOMS]:
+        del sys.modules[name]
     null = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(null, number)

@@ -4,7 +4,7 @@ import socket
 import struct
 from typing import Any
 
-from grading.inside import codec
+from course.grading.inside import codec
 
 
 def send(wire: socket.socket, value: dict[str, Any]) -> None:

@@ -1,0 +1,1 @@
+"""SHOW: the chapters executed, and the HTML book made from them."""

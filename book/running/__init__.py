@@ -1,0 +1,1 @@
+"""How cells and chapters are run: sessions, copies of processes, kernels, records of what was run."""

@@ -1,0 +1,1 @@
+"""TEACH: problem sets, what students get, answers whose worth is known, and the grader."""

@@ -1,0 +1,1 @@
+"""The sweep engine timed beside what a reader would use instead."""

@@ -1,0 +1,1 @@
+"""Fashion-MNIST over learning rate and weight decay."""

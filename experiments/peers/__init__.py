@@ -1,0 +1,1 @@
+"""Keras, Optax and transformers beside l2lib."""

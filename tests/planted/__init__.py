@@ -1,0 +1,1 @@
+"""Errors, and what plants them: each must be noticed."""
