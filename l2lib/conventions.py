@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-LOSSES: dict[str, Callable[["_Setting"], float]] = {
+LOSS_SCALES: dict[str, Callable[["_Setting"], float]] = {
     "half_mse": lambda s: 1,
     "mse": lambda s: 2,
     "half_sse": lambda s: s.batch_size,
@@ -29,7 +29,7 @@ class _Setting(SimpleNamespace):
 
     def __getattr__(self, name: str) -> float:
         if name == "scale":
-            return LOSSES[self.loss](self)
+            return LOSS_SCALES[self.loss](self)
         raise ValueError(f"this conversion depends on {name}; give {name}=")
 
 
@@ -97,7 +97,7 @@ def convert(
         lr: learning rate η > 0 of the program that decays, where λ is multiplied by it; under a schedule the base rate.
         n: training examples, a whole number ≥ 1, for conventions that count them.
         batch_size: examples a step, a whole number ≥ 1, for summed losses and scikit-learn's MLP (n for its lbfgs).
-        loss: what the penalty stands beside, a key of ``LOSSES``, where the convention leaves that to you.
+        loss: what the penalty stands beside, a key of ``LOSS_SCALES``, where the convention leaves that to you.
         target_loss: the same for the target, where it differs.
         optimizer: "sgd" for plain SGD without momentum, under which alone penalty and decay are the same.
 
@@ -116,7 +116,7 @@ def convert(
     numbers = {name: _number(name, number) for name, number in given.items() if number is not None}
     settings = []
     for row, name in ((before, loss), (after, loss if target_loss is None else target_loss)):
-        _find(name, LOSSES, "loss")
+        _find(name, LOSS_SCALES, "loss")
         if row.loss and ("cross" in row.loss) != ("cross" in name):
             raise ValueError(f"{row.about} has {row.loss} built in; give loss={row.loss!r}, λ beside {name} is another")
         if ("cross" in name) != ("cross" in loss):

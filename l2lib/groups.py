@@ -11,7 +11,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 
 from l2lib.penalty import check_weight_decay
 
-DECAY = {"weight": 1.0}  # factor on λ by role, 0 for what is not named, as in a sweep
+DECAY_FACTORS = {"weight": 1.0}  # factor on λ by role, 0 for what is not named, as in a sweep
 ROLES = ("weight", "embedding", "bias", "gamma", "beta", "g", "slope", "other")
 TYPES: dict[type, str] = {nn.Embedding: "embedding", nn.EmbeddingBag: "embedding", nn.PReLU: "slope"}
 TYPES |= dict.fromkeys((nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm), "gamma")
@@ -62,7 +62,11 @@ def roles(model: nn.Module, *, rules: Rules | None = None) -> dict[str, str]:
 
 
 def param_groups(
-    model: nn.Module, weight_decay: float, *, decay: Mapping[str, float] | None = None, rules: Rules | None = None
+    model: nn.Module,
+    weight_decay: float,
+    *,
+    decay_factors: Mapping[str, float] | None = None,
+    rules: Rules | None = None,
 ) -> list[dict[str, Any]]:
     """Groups for a torch optimiser, one for each role and λ: every parameter once, frozen ones in none.
 
@@ -71,7 +75,7 @@ def param_groups(
     Args:
         model: any module.
         weight_decay: λ ≥ 0.
-        decay: factor ≥ 0 on λ by role, 0 for what is not named; None means {"weight": 1}. A glob of full names
+        decay_factors: factor ≥ 0 on λ by role, 0 for what is not named; None means {"weight": 1}. A glob of full names
             multiplies that: {"weight": 1, "blocks.0.*": 0.1} leaves the biases of block 0 alone.
         rules: as in ``roles``.
 
@@ -82,20 +86,20 @@ def param_groups(
         ValueError: as in ``roles``; if λ or a factor is negative or not finite, or a glob fits nothing that decays.
     """
     check_weight_decay(weight_decay)
-    decay = DECAY if decay is None else decay
-    if bad := {key: factor for key, factor in decay.items() if not 0 <= factor < math.inf}:
-        raise ValueError(f"decay: {bad} must be finite numbers ≥ 0")
+    factors = DECAY_FACTORS if decay_factors is None else decay_factors
+    if bad := {key: factor for key, factor in factors.items() if not 0 <= factor < math.inf}:
+        raise ValueError(f"decay_factors: {bad} must be finite numbers ≥ 0")
     found, parameters = roles(model, rules=rules), dict(model.named_parameters())
-    groups, unused = dict[tuple[str, float], list[str]](), {*decay} - {*ROLES}
+    groups, unused = dict[tuple[str, float], list[str]](), {*factors} - {*ROLES}
     for name, role in found.items():
-        globs = {key for key in decay if key not in ROLES and fnmatchcase(name, str(key).replace("[", "[[]"))}
-        unused -= globs if decay.get(role) else set()
-        value = weight_decay * decay.get(role, 0.0) * math.prod(decay[key] for key in globs)
+        globs = {key for key in factors if key not in ROLES and fnmatchcase(name, str(key).replace("[", "[[]"))}
+        unused -= globs if factors.get(role) else set()
+        value = weight_decay * factors.get(role, 0.0) * math.prod(factors[key] for key in globs)
         if parameters[name].requires_grad:
             groups.setdefault((role, value), []).append(name)
     if unused:
         known = f"roles are {', '.join(ROLES)} (0 if not named), names {_names(found)}"
-        raise ValueError(f"decay: nothing whose role decays fits {sorted(unused, key=str)}; {known}")
+        raise ValueError(f"decay_factors: nothing whose role decays fits {sorted(unused, key=str)}; {known}")
     return [
         {"params": [parameters[name] for name in names], "param_names": names, "weight_decay": value, "role": role}
         for (role, value), names in groups.items()

@@ -119,7 +119,7 @@ def half_life(lr: float, weight_decay: float) -> float:
 
 
 def ridge(
-    X: ArrayLike, y: ArrayLike, weight_decay: ArrayLike, *, intercept: bool = True, half: bool = True
+    X: ArrayLike, y: ArrayLike, weight_decay: ArrayLike, *, intercept: bool = True, loss: str = "half_mse"
 ) -> tuple[Array, Array]:
     """Minimise mean((y - Xw - b)²)/2 + (λ/2)‖w‖² exactly, for one λ or many at once.
 
@@ -131,31 +131,33 @@ def ridge(
         y: targets, shape (n,).
         weight_decay: λ ≥ 0, a number or a list of K.
         intercept: fit an unpenalised b by centring; without it b = 0.
-        half: the loss has the factor ½. Without it (``torch.nn.MSELoss``) the same λ acts half as strongly.
+        loss: "half_mse", or "mse" (``torch.nn.MSELoss``), beside which the same λ acts half as strongly.
 
     Returns:
         w of shape (d,) and b of shape (), or (K, d) and (K,) for K values of λ.
 
     Raises:
-        ValueError: if λ is negative or not finite, or the data do not fit together.
+        ValueError: if λ is negative or not finite, the loss is another, or the data do not fit together.
 
     Source: derived in chapter 1; Hoerl and Kennard (1970).
     """
     X, y = check_data(X, y)
     if X.ndim != 2:
         raise ValueError(f"ridge fits one data set: X must have shape (n, d); got {X.shape}")
-    decay = np.asarray(weight_decay, dtype=np.float64)
-    if decay.ndim > 1:
-        raise ValueError(f"weight_decay has shape {decay.shape}; give one number or a list of them")
+    if loss not in ("half_mse", "mse"):
+        raise ValueError(f"loss is {loss!r}; ridge minimises 'half_mse' or 'mse'")
+    lam = np.asarray(weight_decay, dtype=np.float64)
+    if lam.ndim > 1:
+        raise ValueError(f"weight_decay has shape {lam.shape}; give one number or a list of them")
     mean_X, mean_y = (X.mean(0), y.mean()) if intercept else (np.zeros(X.shape[1]), 0.0)
     U, s, Vt = np.linalg.svd(X - mean_X, full_matrices=False)
-    filters = shrinkage(s, len(X), decay if half else decay / 2)
+    filters = filter_factors(s, len(X), lam if loss == "half_mse" else lam / 2)
     inverse = np.divide(1.0, s, out=np.zeros_like(s), where=s > s[0] * 1e-12)
     w = (filters * inverse * (U.T @ (y - mean_y))) @ Vt
     return w, np.asarray(mean_y - w @ mean_X)
 
 
-def shrinkage(singular_values: ArrayLike, n: int, weight_decay: ArrayLike) -> Array:
+def filter_factors(singular_values: ArrayLike, n: int, weight_decay: ArrayLike) -> Array:
     """The factor s²/(s² + nλ) by which ridge shrinks the least-squares fit along each singular direction.
 
     Args:
@@ -171,13 +173,13 @@ def shrinkage(singular_values: ArrayLike, n: int, weight_decay: ArrayLike) -> Ar
 
     Source: derived in chapter 1.
     """
-    s, decay = np.asarray(singular_values, dtype=np.float64), np.asarray(weight_decay, dtype=np.float64)
-    for value in decay.flat:
+    s, lam = np.asarray(singular_values, dtype=np.float64), np.asarray(weight_decay, dtype=np.float64)
+    for value in lam.flat:
         check_weight_decay(float(value))
     if n < 1 or not ((s >= 0) & np.isfinite(s)).all():
         raise ValueError(f"need n ≥ 1 and finite singular values ≥ 0; got n={n}, s={s}")
     square = s**2
-    total = square + n * decay[..., None]
+    total = square + n * lam[..., None]
     return np.divide(square, total, out=np.zeros_like(total), where=square > 0)
 
 

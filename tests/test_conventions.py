@@ -12,7 +12,7 @@ from sklearn.linear_model import Lasso, LogisticRegression, Ridge
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from torch.nn import functional
 
-from l2lib.conventions import CONVENTIONS, LOSSES, convert
+from l2lib.conventions import CONVENTIONS, LOSS_SCALES, convert
 from l2lib.penalty import ridge
 
 RNG = np.random.default_rng(0)
@@ -30,7 +30,7 @@ def half_mse(outputs, targets):
     return functional.mse_loss(outputs, targets) / 2
 
 
-TORCH_LOSSES = {
+TORCH_LOSS_SCALES = {
     "half_mse": half_mse,
     "mse": functional.mse_loss,
     "half_sse": lambda outputs, targets: functional.mse_loss(outputs, targets, reduction="sum") / 2,
@@ -71,17 +71,17 @@ def test_penalties_beside_any_loss_have_the_same_minimum(name, loss):
     number = convert(LAM, "book", name, target_loss=loss, **FULL)
     lr = 0.3 / SCALES[loss]
     if name == "torch_sgd":
-        w = train(TORCH_LOSSES[loss], lr, weight_decay=number)
+        w = train(TORCH_LOSS_SCALES[loss], lr, weight_decay=number)
     else:
         coefficient = {"book": 1 / 2, "no_half": 1, "over_2m": 1 / (2 * N), "keras_l2": 1}[name]
-        w = train(TORCH_LOSSES[loss], lr, term=squares(coefficient * number))
+        w = train(TORCH_LOSS_SCALES[loss], lr, term=squares(coefficient * number))
     assert np.allclose(w, FIT, atol=1e-9)
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "cross_entropy_sum"])
 def test_logistic_regression(loss):
     number = convert(LAM, "book", "torch_sgd", loss="cross_entropy", target_loss=loss, **FULL)
-    w = train(TORCH_LOSSES[loss], 1.0 / SCALES[loss], weight_decay=number, targets=LABELS)
+    w = train(TORCH_LOSS_SCALES[loss], 1.0 / SCALES[loss], weight_decay=number, targets=LABELS)
     inverse = convert(number, "torch_sgd", "sklearn_logistic", loss=loss, **FULL)
     theirs = LogisticRegression(C=inverse, tol=1e-12, max_iter=10_000).fit(X, LABELS)
     assert np.allclose(w, theirs.coef_[0], atol=1e-6)
@@ -92,7 +92,7 @@ def test_logistic_regression(loss):
 def test_a_rescaled_loss_takes_the_same_sgd_steps_with_lr_divided(loss):
     number = convert(LAM, "torch_sgd", "torch_sgd", loss="half_mse", target_loss=loss, **FULL)
     ours = train(half_mse, 0.1, weight_decay=LAM, steps=7, momentum=0.9)
-    theirs = train(TORCH_LOSSES[loss], 0.1 / SCALES[loss], weight_decay=number, steps=7, momentum=0.9)
+    theirs = train(TORCH_LOSS_SCALES[loss], 0.1 / SCALES[loss], weight_decay=number, steps=7, momentum=0.9)
     assert np.allclose(ours, theirs, atol=1e-12)
 
 
@@ -106,8 +106,8 @@ def test_a_penalty_inside_adam_has_the_same_steps_however_it_is_written():
 @pytest.mark.parametrize("loss", ["half_mse", "mse"])
 def test_penalty_and_decay_are_the_same_under_plain_sgd(loss):
     factor = convert(LAM, "torch_sgd", "factor", lr=0.1, loss=loss, optimizer="sgd")
-    ours = train(TORCH_LOSSES[loss], 0.1, weight_decay=LAM, steps=20)
-    theirs = train(TORCH_LOSSES[loss], 0.1, factor=factor, steps=20)
+    ours = train(TORCH_LOSS_SCALES[loss], 0.1, weight_decay=LAM, steps=20)
+    theirs = train(TORCH_LOSS_SCALES[loss], 0.1, factor=factor, steps=20)
     assert np.allclose(ours, theirs, atol=1e-12)
     assert convert(factor, "factor", "torch_sgd", lr=0.1, loss=loss, optimizer="sgd") == pytest.approx(LAM)
     other = convert(factor, "factor", "no_half", lr=0.1, loss=loss, optimizer="sgd")
@@ -228,7 +228,7 @@ def have_an_equivalent(source, target, loss, optimizer):
 @settings(max_examples=1000)
 @given(
     names=st.tuples(*[st.sampled_from(list(CONVENTIONS))] * 2),
-    loss=st.sampled_from(list(LOSSES)),
+    loss=st.sampled_from(list(LOSS_SCALES)),
     optimizer=st.sampled_from(["sgd", None]),
     share=st.floats(1e-6, 0.5),
     lr=st.floats(1e-4, 2),
@@ -288,7 +288,7 @@ def test_the_ends_of_a_range():
 
 
 def test_every_loss_is_tested():
-    assert LOSSES.keys() == SCALES.keys() == TORCH_LOSSES.keys()
+    assert LOSS_SCALES.keys() == SCALES.keys() == TORCH_LOSS_SCALES.keys()
 
 
 @pytest.mark.parametrize(

@@ -129,8 +129,8 @@ def agree(optimiser: str, folder: Path, found: dict[str, NDArray[np.float64]]) -
     lr, decay = np.unique(found["lr"]).tolist(), np.unique(found["weight_decay"]).tolist()
     here = sweep(
         CNN((64, 10), image=(1, 28, 28), channels=(16, 32, 64), norm="batch", bias=False), X, y, test=(X_test, y_test),
-        loss="cross_entropy", update=optimiser, momentum=0.9, lr=lr, weight_decay=decay, seeds=[0, 1], steps=2,
-        decay={"weight0": 1, "weight1": 1, "weight2": 1}, schedule=lambda t: math.cos(math.pi * t / 4) ** 2,
+        loss="cross_entropy", optimizer=optimiser, momentum=0.9, lr=lr, weight_decay=decay, seeds=[0, 1], steps=2,
+        decay_factors={"weight0": 1, "weight1": 1, "weight2": 1}, schedule=lambda t: math.cos(math.pi * t / 4) ** 2,
         batch_size=12, dtype="float32", progress=False,
     ).isel(step=-1)  # fmt: skip
     assert (len(lr), len(decay)) == (2, 3)

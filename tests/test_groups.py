@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn, optim
 from torch.nn.utils import parametrizations, parametrize, prune
 
-from l2lib.groups import DECAY, ROLES, param_groups, roles, table
+from l2lib.groups import DECAY_FACTORS, ROLES, param_groups, roles, table
 from l2lib.sweep import MLP
 
 LAM, LR = 0.25, 0.5
@@ -268,7 +268,7 @@ def test_groups_are_complete_and_disjoint_and_hold_the_right_decay(kinds, frozen
         p.requires_grad_(not frozen >> i & 1)
     role = roles(model)
     layers = {k: f for k, f in layers.items() if any(factors.get(role[n]) for n in role if k == "*" or n[0] == k[0])}
-    groups = param_groups(model, LAM, decay=factors | layers)
+    groups = param_groups(model, LAM, decay_factors=factors | layers)
     ids = [id(p) for group in groups for p in group["params"]]
     assert sorted(ids) == sorted(id(p) for p in model.parameters() if p.requires_grad)
     assert len({(group["role"], group["weight_decay"]) for group in groups}) == len(groups)
@@ -284,21 +284,23 @@ def test_groups_are_complete_and_disjoint_and_hold_the_right_decay(kinds, frozen
 def test_only_weights_decay_by_default():
     decays = {group["role"]: group["weight_decay"] for group in param_groups(network(), LAM)}
     assert decays == {"weight": LAM, "bias": 0, "gamma": 0, "beta": 0, "g": 0, "slope": 0}
-    assert DECAY == {"weight": 1.0}
+    assert DECAY_FACTORS == {"weight": 1.0}
     assert {group["weight_decay"] for group in param_groups(nn.Embedding(3, 2), LAM)} == {0}
 
 
 def test_what_decay_names_replaces_the_default():
     model = nn.Sequential(nn.Embedding(3, 2), nn.Linear(2, 2))
-    decays = {g["role"]: g["weight_decay"] for g in param_groups(model, LAM, decay={"embedding": 0.5, "bias": 2})}
+    decays = {
+        g["role"]: g["weight_decay"] for g in param_groups(model, LAM, decay_factors={"embedding": 0.5, "bias": 2})
+    }
     assert decays == {"embedding": LAM / 2, "weight": 0, "bias": 2 * LAM}
-    assert {g["weight_decay"] for g in param_groups(model, LAM, decay={})} == {0}
+    assert {g["weight_decay"] for g in param_groups(model, LAM, decay_factors={})} == {0}
     assert {g["weight_decay"] for g in param_groups(model, 0)} == {0}
 
 
 def test_decay_by_layer_leaves_the_biases_of_the_layer_alone():
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
-    groups = param_groups(model, LAM, decay={"weight": 1, "0.*": 0.1})
+    groups = param_groups(model, LAM, decay_factors={"weight": 1, "0.*": 0.1})
     assert {name: g["weight_decay"] for g in groups for name in g["param_names"]} == {
         "0.weight": pytest.approx(0.1 * LAM), "1.weight": LAM, "0.bias": 0, "1.bias": 0
     }  # fmt: skip
@@ -358,7 +360,7 @@ def test_what_a_subclass_adds_under_a_similar_name_is_not_taken_for_a_matrix_eit
 def test_brackets_in_a_name_stand_for_themselves():
     model = nn.ModuleDict({"a[0]": nn.Linear(2, 2), "a0": nn.Linear(2, 2)})
     assert [*roles(model, rules={"a[0].weight": "other"}).values()] == ["other", "bias", "weight", "bias"]
-    groups = param_groups(model, LAM, decay={"weight": 1, "a[0].*": 0.5})
+    groups = param_groups(model, LAM, decay_factors={"weight": 1, "a[0].*": 0.5})
     assert {g["weight_decay"]: g["param_names"] for g in groups if g["role"] == "weight"} == {
         LAM / 2: ["a[0].weight"], LAM: ["a0.weight"]
     }  # fmt: skip
@@ -392,16 +394,19 @@ def test_the_error_names_every_parameter_without_a_rule_and_its_line_is_one():
         ({"rules": {nn.Linear: "wieght"}}, "rules: 'wieght' is not a role; choose among weight, embedding"),
         ({"weight_decay": -1.0}, "weight_decay is -1.0; λ must be a finite number ≥ 0"),
         ({"weight_decay": math.nan}, "weight_decay is nan"),
-        ({"decay": {"weight": -1}}, r"decay: {'weight': -1} must be finite numbers ≥ 0"),
-        ({"decay": {"weight": math.inf, "bias": 1}}, r"decay: {'weight': inf} must be"),
-        ({"decay": {"weight": 1, "other": math.nan}}, r"decay: {'other': nan} must be"),
+        ({"decay_factors": {"weight": -1}}, r"decay_factors: {'weight': -1} must be finite numbers ≥ 0"),
+        ({"decay_factors": {"weight": math.inf, "bias": 1}}, r"decay_factors: {'weight': inf} must be"),
+        ({"decay_factors": {"weight": 1, "other": math.nan}}, r"decay_factors: {'other': nan} must be"),
         (
-            {"decay": {"weight": 1, "blocks.*": 1}},
+            {"decay_factors": {"weight": 1, "blocks.*": 1}},
             r"nothing whose role decays fits \['blocks\.\*'\]; roles are weight, ",
         ),
-        ({"decay": {"weight": 1, "0.*": 1}}, r"nothing whose role decays fits \['0\.\*'\]"),  # an embedding
-        ({"decay": {"3.*": 1}}, r"nothing whose role decays fits \['3\.\*'\]"),  # the default is replaced
-        ({"decay": {"weight": 1, nn.Linear: 1}}, r"nothing whose role decays fits \[<class '.*Linear'>\]"),  # no class
+        ({"decay_factors": {"weight": 1, "0.*": 1}}, r"nothing whose role decays fits \['0\.\*'\]"),  # an embedding
+        ({"decay_factors": {"3.*": 1}}, r"nothing whose role decays fits \['3\.\*'\]"),  # the default is replaced
+        (
+            {"decay_factors": {"weight": 1, nn.Linear: 1}},
+            r"nothing whose role decays fits \[<class '.*Linear'>\]",
+        ),  # no class
     ],
 )
 def test_errors_say_what_to_do(arguments, words):
@@ -443,7 +448,9 @@ def test_every_optimiser_decays_what_it_is_told_and_nothing_else(name):
 @pytest.mark.parametrize("name", ["SGD", "AdamW"])
 def test_a_step_shrinks_by_exactly_1_minus_lr_times_decay(name):
     model = network().double()
-    optimizer = getattr(optim, name)(param_groups(model, LAM, decay={"weight": 1, "3.*": 0.5, "beta": 2.0}), lr=LR)
+    optimizer = getattr(optim, name)(
+        param_groups(model, LAM, decay_factors={"weight": 1, "3.*": 0.5, "beta": 2.0}), lr=LR
+    )
     for p in model.parameters():
         p.data.fill_(1), setattr(p, "grad", torch.zeros_like(p))
     optimizer.step()
@@ -492,7 +499,7 @@ def test_lbfgs_takes_no_groups():
 # ---- the table -----------------------------------------------------------------------------
 def test_the_table_to_the_letter():
     model = network()
-    assert table(model, param_groups(model, 0.1, decay={"weight": 1, "3.*": 0.5})).splitlines() == [
+    assert table(model, param_groups(model, 0.1, decay_factors={"weight": 1, "3.*": 0.5})).splitlines() == [
         "role      weight_decay  tensors        numbers  names",
         "weight            0.05        1              6  3.weight",
         "weight             0.1        1              4  1.parametrizations.weight.original1",
@@ -521,7 +528,7 @@ def test_the_table_shows_what_any_optimiser_does():
 
 def test_the_table_takes_rules():
     model = nn.Sequential(Scale())
-    groups = param_groups(model, LAM, rules={"Scale": "other"}, decay={"other": 1})
+    groups = param_groups(model, LAM, rules={"Scale": "other"}, decay_factors={"other": 1})
     assert table(model, groups, rules={"Scale": "other"}).splitlines()[1:-1] == [
         "bias                 0        1              2  0.bias",
         "other             0.25        1              2  0.scale",

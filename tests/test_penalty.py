@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from l2lib.penalty import SCALINGS, half_life, l2_penalty, ridge, shrink_factor, shrinkage, size_factor
+from l2lib.penalty import SCALINGS, filter_factors, half_life, l2_penalty, ridge, shrink_factor, size_factor
 
 decays = st.floats(1e-4, 10)
 vectors = arrays(np.float64, st.integers(1, 6), elements=st.floats(-10, 10))
@@ -72,12 +72,12 @@ def test_penalty_adds_up_over_tensors():
     assert l2_penalty(parts, 0.5).item() == pytest.approx(0.25 * (6 + 16))
 
 
-@given(data=regressions(), decay=decays, intercept=st.booleans(), half=st.booleans())
-def test_ridge_is_the_minimum(data, decay, intercept, half):
+@given(data=regressions(), decay=decays, intercept=st.booleans(), loss=st.sampled_from(["half_mse", "mse"]))
+def test_ridge_is_the_minimum(data, decay, intercept, loss):
     X, y = data
-    w, b = ridge(X, y, decay, intercept=intercept, half=half)
+    w, b = ridge(X, y, decay, intercept=intercept, loss=loss)
     residual = y - X @ w - b
-    scale = 1 if half else 2
+    scale = {"half_mse": 1, "mse": 2}[loss]
     assert np.allclose(scale * X.T @ residual / len(y), decay * w, atol=1e-9)
     assert abs(residual.mean()) < 1e-9 or not intercept
     assert intercept or b == 0
@@ -103,19 +103,19 @@ def test_ridge_without_penalty_is_the_fit_of_smallest_norm(data):
 
 
 @given(data=regressions(), decay=decays)
-def test_shrinkage_sums_to_the_trace_of_the_hat_matrix(data, decay):
+def test_filter_factors_sums_to_the_trace_of_the_hat_matrix(data, decay):
     X, _ = data
     n, d = X.shape
     hat = X @ np.linalg.solve(X.T @ X + n * decay * np.eye(d), X.T)
-    factors = shrinkage(np.linalg.svd(X, compute_uv=False), n, decay)
+    factors = filter_factors(np.linalg.svd(X, compute_uv=False), n, decay)
     assert factors.sum() == pytest.approx(np.trace(hat), abs=1e-9)
     assert ((factors >= 0) & (factors <= 1)).all()
 
 
-def test_shrinkage_at_the_edges():
-    assert shrinkage([2.0, 0.0], 4, 0.0).tolist() == [1.0, 0.0]
-    assert shrinkage([2.0, 0.0], 4, 1.0).tolist() == [0.5, 0.0]
-    assert shrinkage([2.0, 0.0], 4, [0.0, 1.0]).shape == (2, 2)
+def test_filter_factors_at_the_edges():
+    assert filter_factors([2.0, 0.0], 4, 0.0).tolist() == [1.0, 0.0]
+    assert filter_factors([2.0, 0.0], 4, 1.0).tolist() == [0.5, 0.0]
+    assert filter_factors([2.0, 0.0], 4, [0.0, 1.0]).shape == (2, 2)
 
 
 @given(lr=st.floats(1e-4, 1), decay=st.floats(1e-4, 0.99))
@@ -147,10 +147,10 @@ def test_half_life_at_the_edges():
         (lambda: ridge(np.ones((3, 2)), np.ones(3), [0.1, math.inf]), "weight_decay is inf"),
         (lambda: ridge(np.ones((3, 2)), np.ones(4), 0.1), "same n"),
         (lambda: ridge(np.ones((2, 3, 2)), np.ones((2, 3)), 0.1), "one data set"),
-        (lambda: shrinkage([1.0], 0, 0.1), "n ≥ 1"),
-        (lambda: shrinkage([-1.0], 3, 0.1), "singular values ≥ 0"),
-        (lambda: shrinkage([1.0], 3, -0.1), "λ must be"),
-        (lambda: shrinkage([math.nan], 3, 0.1), "finite singular values"),
+        (lambda: filter_factors([1.0], 0, 0.1), "n ≥ 1"),
+        (lambda: filter_factors([-1.0], 3, 0.1), "singular values ≥ 0"),
+        (lambda: filter_factors([1.0], 3, -0.1), "λ must be"),
+        (lambda: filter_factors([math.nan], 3, 0.1), "finite singular values"),
         (lambda: ridge(np.ones((3, 2)), np.ones(3), [[0.1]]), "one number or a list"),
     ],
 )

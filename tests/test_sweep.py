@@ -95,9 +95,9 @@ def prepare_step(rule, optimizer, named):
 def torch_run(model, X, y, *, lr, weight_decay, momentum, init_scale, seed, steps, options):
     """One configuration by nn.Module and torch.optim: training loss, test loss and parameters."""
     network, named = torch_model(model, seed, init_scale)
-    loss, rule = options["loss"], options["update"]
-    project = [w for name, w in named.items() if factor(dict.fromkeys(options["project"], 1.0), name)]
-    optimizer = torch_optimizer(rule, named, lr, weight_decay, momentum, options["decay"], options["eps"])
+    loss, rule = options["loss"], options["optimizer"]
+    project = [w for name, w in named.items() if factor(dict.fromkeys(options["unit_norm"], 1.0), name)]
+    optimizer = torch_optimizer(rule, named, lr, weight_decay, momentum, options["decay_factors"], options["adam_eps"])
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, options["schedule"] or (lambda t: 1.0))
     X, y = torch.tensor(X), torch.tensor(y, dtype=torch.int64 if loss == "cross_entropy" else torch.float64)
 
@@ -123,7 +123,7 @@ def torch_run(model, X, y, *, lr, weight_decay, momentum, init_scale, seed, step
 
 def assert_equal_to_torch(model, X, y, options, rtol=1e-10):
     """Train 16 configurations at once, and one of them with PyTorch, for 100 steps; compare everything."""
-    decay = 0.002 if options["update"] == "adamw_paper" else 0.1  # the paper's is a share of w in every step
+    decay = 0.002 if options["optimizer"] == "adamw_paper" else 0.1  # the paper's is a share of w in every step
     grid = {"lr": [0.01, 0.02], "weight_decay": [0.0, decay], "momentum": [options.pop("momentum"), 0.5]}
     grid["init_scale"] = options.pop("init_scale", 1.0)
     n, steps = options.pop("evaluate_on", len(X)), 100
@@ -138,7 +138,7 @@ def assert_equal_to_torch(model, X, y, options, rtol=1e-10):
     for name, w in named.items():
         theirs = w.detach().numpy().reshape(ours[name].shape)
         # The gradient of a bias that batch norm takes away is nothing but rounding, and Adam divides by its size.
-        noise = model.norm == "batch" and name.startswith("bias") and options["update"].startswith("adam")
+        noise = model.norm == "batch" and name.startswith("bias") and options["optimizer"].startswith("adam")
         atol = (1e3 if noise else 1) * rtol * max(1, np.abs(theirs).max())
         np.testing.assert_allclose(ours[name].values, theirs, rtol=0, atol=atol)
 
@@ -160,7 +160,7 @@ MODELS = {
     "cnn layer": CNN((3, 4, 3), image=(1, 6, 6), channels=(3,), norm="layer"),
     "cnn weight": CNN((3, 3), image=(1, 4, 4), channels=(2, 3), norm="weight"),
 }
-PLAIN = {"decay": {"weight": 1.0}, "project": (), "schedule": None, "batch_size": 5, "eps": 1e-8}
+PLAIN = {"decay_factors": {"weight": 1.0}, "unit_norm": (), "schedule": None, "batch_size": 5, "adam_eps": 1e-8}
 
 
 def halve(t):
@@ -174,19 +174,19 @@ def cosine(t):
 @pytest.mark.parametrize(
     ("rule", "change"),
     [
-        ("sgd", {"decay": {"weight": 0.5, "bias": 1.0, "weight1": 2.0}}),
-        ("sgd", {"decay": {"beta": 1.0, "gamma": 0.5}, "init_scale": 0.5}),
-        ("sgd", {"project": ("weight0", "weight1"), "schedule": halve}),
+        ("sgd", {"decay_factors": {"weight": 0.5, "bias": 1.0, "weight1": 2.0}}),
+        ("sgd", {"decay_factors": {"beta": 1.0, "gamma": 0.5}, "init_scale": 0.5}),
+        ("sgd", {"unit_norm": ("weight0", "weight1"), "schedule": halve}),
         ("sgdw", {"schedule": cosine, "batch_size": None}),
-        ("adam", {"schedule": halve, "eps": 1e-3}),
-        ("adamw", {"schedule": cosine, "decay": {"bias": 1.0}}),
+        ("adam", {"schedule": halve, "adam_eps": 1e-3}),
+        ("adamw", {"schedule": cosine, "decay_factors": {"bias": 1.0}}),
         ("adamw_paper", {"schedule": halve}),
-        ("trust_ratio", {"schedule": halve, "decay": {"weight": 1.0, "bias": 1.0}}),
+        ("trust_ratio", {"schedule": halve, "decay_factors": {"weight": 1.0, "bias": 1.0}}),
     ],
 )
 def test_every_option_equals_torch(rule, change):
     model = MLP((4, 6, 5, 3), norm="batch", init="he")
-    options = PLAIN | {"loss": "cross_entropy", "update": rule, "momentum": 0.9, "evaluate_on": 12} | change
+    options = PLAIN | {"loss": "cross_entropy", "optimizer": rule, "momentum": 0.9, "evaluate_on": 12} | change
     assert_equal_to_torch(model, *data(model, "cross_entropy"), options)
 
 
@@ -195,7 +195,7 @@ def test_every_option_equals_torch(rule, change):
 def test_every_model_under_every_update_equals_torch(name, rule):
     model = MODELS[name]
     loss = "half_mse" if model.widths[-1] == 1 else "cross_entropy"
-    assert_equal_to_torch(model, *data(model, loss), PLAIN | {"loss": loss, "update": rule, "momentum": 0.9})
+    assert_equal_to_torch(model, *data(model, loss), PLAIN | {"loss": loss, "optimizer": rule, "momentum": 0.9})
 
 
 @st.composite
@@ -218,23 +218,27 @@ def experiments(draw):
     decay = st.dictionaries(st.sampled_from(sorted(model.initial(0))), st.sampled_from([0.0, 0.5, 1.0]), max_size=3)
     options = {
         "loss": loss,
-        "update": draw(st.sampled_from(sorted(RULES))),
+        "optimizer": draw(st.sampled_from(sorted(RULES))),
         "momentum": draw(st.sampled_from([0.0, 0.9])),
         "init_scale": draw(st.sampled_from([1.0, 0.5])),
-        "decay": {"weight": 1.0, "bias": draw(st.sampled_from([0.0, 1.0]))} if model.bias else {"weight": 1.0},
-        "project": draw(st.sampled_from([(), ("weight",), ("weight0",)])),
+        "decay_factors": {"weight": 1.0, "bias": draw(st.sampled_from([0.0, 1.0]))} if model.bias else {"weight": 1.0},
+        "unit_norm": draw(st.sampled_from([(), ("weight",), ("weight0",)])),
         "schedule": draw(st.sampled_from([None, halve, cosine])),
         "batch_size": draw(st.sampled_from([None, 5, 7])),
-        "eps": draw(st.sampled_from([1e-8, 1e-4])),
+        "adam_eps": draw(st.sampled_from([1e-8, 1e-4])),
         "evaluate_on": draw(st.sampled_from([20, 8])),
     }
-    return model, data(model, loss, draw(st.integers(0, 1000))), options | {"decay": options["decay"] | draw(decay)}
+    return (
+        model,
+        data(model, loss, draw(st.integers(0, 1000))),
+        options | {"decay_factors": options["decay_factors"] | draw(decay)},
+    )
 
 
 def is_chaotic(model, X, y, options):
     """A hidden layer whose variance comes close to 0 makes a last bit of the inputs a tenth digit of the outcome."""
     options = {name: value for name, value in options.items() if name not in ("momentum", "evaluate_on")}
-    decay = 0.002 if options["update"] == "adamw_paper" else 0.1
+    decay = 0.002 if options["optimizer"] == "adamw_paper" else 0.1
     options |= {"lr": 0.01, "weight_decay": decay, "momentum": 0.9, "seeds": [4], "steps": 100, "record_every": 100}
     losses = [sweep(model, inputs, y, **options).train_loss.values[0, -1] for inputs in (X, X * (1 + 1e-15))]
     return not abs(losses[0] - losses[1]) < 1e-12 * abs(losses[0])

@@ -47,15 +47,15 @@ assert np.allclose(np.asarray(answer, dtype=float), [1, 0.5], rtol=1e-4), (
 ### BEGIN HIDDEN TESTS
 rng = np.random.default_rng(1101)
 for _ in range(20):
-    lr, decay = rng.uniform(0.01, 1), rng.uniform(0.001, 0.9)
+    lr, weight_decay = rng.uniform(0.01, 1), rng.uniform(0.001, 0.9)
     size, whole = int(rng.integers(8, 64)), int(rng.integers(3, 40))
-    answer = float(half_life_in_epochs(lr, decay, whole * size, size))
-    left = np.exp(answer * whole * np.log(1 - lr * decay))
+    answer = float(half_life_in_epochs(lr, weight_decay, whole * size, size))
+    left = np.exp(answer * whole * np.log(1 - lr * weight_decay))
     assert np.isclose(left, 0.5, rtol=1e-3), (
         "q1: let the weight decay for the number of epochs that you return: it is not halved. "
         "Is your formula exact, or for small lr·weight_decay only?")
-    answer = float(half_life_in_epochs(lr, decay, whole * size + 3, size))
-    left = np.exp(answer * (whole + 1) * np.log(1 - lr * decay))
+    answer = float(half_life_in_epochs(lr, weight_decay, whole * size + 3, size))
+    left = np.exp(answer * (whole + 1) * np.log(1 - lr * weight_decay))
     assert np.isclose(left, 0.5, rtol=1e-3), (
         "q1: where the batch size does not divide the number of examples, an epoch has one more "
         "step, with the few examples that are left")
@@ -258,13 +258,13 @@ assert np.allclose(answer, y - others, rtol=1e-4, atol=1e-4), (
 ### BEGIN HIDDEN TESTS
 rng = np.random.default_rng(1105)
 for _ in range(8):
-    n, d, decay = int(rng.integers(6, 30)), int(rng.integers(1, 20)), 10 ** rng.uniform(-0.5, 1)
+    n, d, weight_decay = int(rng.integers(6, 30)), int(rng.integers(1, 20)), 10 ** rng.uniform(-0.5, 1)
     X, y = 2 + rng.standard_normal((n, d)), rng.uniform(-5, 5) + rng.standard_normal(n)
-    answer = np.asarray(leave_one_out(X.copy(), y.copy(), decay), dtype=float)
+    answer = np.asarray(leave_one_out(X.copy(), y.copy(), weight_decay), dtype=float)
     expected = np.empty(n)
     for i in range(n):
         Z = np.column_stack([np.delete(X, i, 0), np.ones(n - 1)])
-        penalty = np.diag([n * decay] * d + [0.0])
+        penalty = np.diag([n * weight_decay] * d + [0.0])
         fitted = np.linalg.solve(Z.T @ Z + penalty, Z.T @ np.delete(y, i))
         expected[i] = y[i] - X[i] @ fitted[:-1] - fitted[-1]
     assert answer.shape == (n,), "q5: return one error for each example"
@@ -314,16 +314,16 @@ assert np.allclose(answer, y - others, rtol=1e-4, atol=1e-4), (
 ### BEGIN HIDDEN TESTS
 rng = np.random.default_rng(1106)
 for _ in range(8):
-    n, d, decay = int(rng.integers(10, 30)), int(rng.integers(1, 12)), 10 ** rng.uniform(-1, 0.5)
+    n, d, weight_decay = int(rng.integers(10, 30)), int(rng.integers(1, 12)), 10 ** rng.uniform(-1, 0.5)
     groups = rng.permutation(np.append(np.arange(5), rng.integers(0, 5, n - 5))) * 7 - 3
     X, y = 1 + rng.standard_normal((n, d)), 3 + rng.standard_normal(n)
-    answer = leave_group_out(X.copy(), y.copy(), decay, groups.copy())
+    answer = leave_group_out(X.copy(), y.copy(), weight_decay, groups.copy())
     answer = np.asarray(answer, dtype=float)
     expected = np.empty(n)
     for group in set(groups.tolist()):
         out = groups == group
         Z = np.column_stack([X[~out], np.ones((~out).sum())])
-        fitted = np.linalg.solve(Z.T @ Z + np.diag([n * decay] * d + [0.0]), Z.T @ y[~out])
+        fitted = np.linalg.solve(Z.T @ Z + np.diag([n * weight_decay] * d + [0.0]), Z.T @ y[~out])
         expected[out] = y[out] - X[out] @ fitted[:-1] - fitted[-1]
     assert np.allclose(answer, expected, rtol=1e-3, atol=1e-3), (
         "q6: these are not the errors of one fit for each group left out. The order of the "

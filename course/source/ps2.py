@@ -46,14 +46,14 @@ rng = np.random.default_rng(2101)
 for _ in range(10):
     size, d = int(rng.integers(2, 12)), int(rng.integers(1, 6))
     lr, l2, momentum = rng.uniform(0.001, 0.01), rng.uniform(0.05, 1.0), rng.uniform(0, 0.9)
-    lr_new, decay = (float(part) for part in translate(lr, l2, size))
+    lr_new, weight_decay = (float(part) for part in translate(lr, l2, size))
     theirs, ours = (np.append(np.ones(d), 0.5) for _ in range(2))
     v_theirs, v_ours, is_weight = np.zeros(d + 1), np.zeros(d + 1), np.append(np.ones(d), 0)
     for _ in range(5):
         X = np.column_stack([rng.standard_normal((size, d)), np.ones(size)])
         y = rng.standard_normal(size)
         v_theirs = momentum * v_theirs + 2 * X.T @ (X @ theirs - y) + 2 * l2 * is_weight * theirs
-        v_ours = momentum * v_ours + 2 * X.T @ (X @ ours - y) / size + decay * is_weight * ours
+        v_ours = momentum * v_ours + 2 * X.T @ (X @ ours - y) / size + weight_decay * is_weight * ours
         theirs, ours = theirs - lr * v_theirs, ours - lr_new * v_ours
     assert np.isclose(lr_new, lr * size, rtol=1e-3), (
         "q1: with your lr the loss's own steps are not theirs; sum and mean differ by a factor in "
@@ -149,17 +149,17 @@ assert np.allclose(answer, [0.25, 0.25, 0.5], rtol=1e-4), (
 ### BEGIN HIDDEN TESTS
 rng = np.random.default_rng(2103)
 for _ in range(10):
-    steps, decay = int(rng.integers(3, 60)), rng.uniform(0.1, 3)
-    rates = rng.uniform(0, 0.6, steps) / decay
+    steps, weight_decay = int(rng.integers(3, 60)), rng.uniform(0.1, 3)
+    rates = rng.uniform(0, 0.6, steps) / weight_decay
     start, u = rng.standard_normal(), rng.standard_normal(steps)
     w = start
     for rate, ratio in zip(rates, u, strict=True):
-        w = (1 - rate * decay) * w - rate * ratio
-    answer = np.asarray(shares(rates.copy(), decay), dtype=float)
+        w = (1 - rate * weight_decay) * w - rate * ratio
+    answer = np.asarray(shares(rates.copy(), weight_decay), dtype=float)
     assert answer.shape == (steps + 1,), "q3: return one share for the start and one for each step"
-    assert np.isclose(answer[0], np.prod(1 - rates * decay), rtol=1e-3, atol=1e-12), (
+    assert np.isclose(answer[0], np.prod(1 - rates * weight_decay), rtol=1e-3, atol=1e-12), (
         "q3: the start's share is wrong when learning rates differ from step to step")
-    mixed = answer[0] * start + np.sum(answer[1:] * -u / decay)
+    mixed = answer[0] * start + np.sum(answer[1:] * -u / weight_decay)
     assert np.isclose(mixed, w, rtol=1e-3, atol=1e-4), (
         "q3: start and steps, mixed by your shares, are not the weight of a simulated run. Which "
         "decays come after step t? Its own is not among them")
@@ -196,19 +196,19 @@ assert np.isclose(answer[2], 0.5, rtol=1e-3), (
 rng = np.random.default_rng(2107)
 for trial in range(9):
     steps = 10 * int(rng.integers(100, 400))
-    rate, decay = rng.uniform(5e-4, 2e-3), rng.uniform(0.1, 0.25)
+    rate, weight_decay = rng.uniform(5e-4, 2e-3), rng.uniform(0.1, 0.25)
     form = [np.linspace(rng.uniform(0.5, 1), rng.uniform(0.1, 0.4), steps),
             np.minimum(1, np.arange(steps) / rng.uniform(0.2, 0.5) / steps),
             np.repeat(rng.uniform(0.1, 1, 10), steps // 10)][trial % 3]
-    answer = [float(part) for part in memory(form.copy(), rate, decay)]
-    log_kept = np.log1p(-rate * decay * form)
+    answer = [float(part) for part in memory(form.copy(), rate, weight_decay)]
+    log_kept = np.log1p(-rate * weight_decay * form)
     assert np.isclose(answer[0], np.exp(log_kept.sum()), rtol=1e-3), (
         "q3: the share of the start is not the product of what all steps leave, under base_rate "
         "times the schedule")
     assert np.isclose(answer[1], -np.expm1(log_kept[-steps // 10:].sum()), rtol=2e-3), (
         "q3: the share of the last tenth is not the sum of the shares of the last steps, a tenth "
         "of their number")
-    reached = np.log1p(-rate * answer[2] * form).sum() / (steps * np.log1p(-rate * decay))
+    reached = np.log1p(-rate * answer[2] * form).sum() / (steps * np.log1p(-rate * weight_decay))
     assert np.isclose(reached, 1, rtol=2e-3), (
         "q3: with the λ that you return the schedule does not leave as much of the start as the "
         "constant one leaves with weight_decay")

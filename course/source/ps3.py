@@ -314,13 +314,13 @@ for classes in (2, 3, 10, 200, int(rng.integers(20, 100))):
 # Follow a factor from its layer to the output. Which factors must have a product of one? Then compare means.
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q5-penalty", "locked": false, "schema_version": 3, "solution": true, "task": false}
-def least_penalty(norms, normalised, decay):
+def least_penalty(norms, normalised, weight_decay):
     """Infimum of the penalty over all rescalings of layers that leave the function alone.
 
     Args:
         norms: norms ‖W₁‖, …, ‖W_L‖ of the layers, first layer first, a list of numbers > 0.
         normalised: list of L booleans: whether a layer norm follows this layer.
-        decay: λ.
+        weight_decay: λ.
 
     Returns:
         The infimum, a number ≥ 0.
@@ -330,7 +330,7 @@ def least_penalty(norms, normalised, decay):
     tail = np.array(norms[last + 1 :], dtype=float)  # layers that no norm follows, near or far
     if len(tail) == 0:
         return 0.0
-    return decay / 2 * len(tail) * np.exp(2 * np.log(tail).mean())
+    return weight_decay / 2 * len(tail) * np.exp(2 * np.log(tail).mean())
     ### END SOLUTION
 
 # %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "q5-penalty-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
@@ -345,13 +345,13 @@ rng = np.random.default_rng(37)
 cases = [[0], [0, 0], [0, 0, 0], [1, 0], [0, 0, 1], [0, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, 0, 0]]
 cases += [rng.integers(0, 2, 4) for _ in range(4)]
 for case in cases:
-    norms, decay = rng.uniform(0.5, 4, len(case)), rng.uniform(0.1, 2)
+    norms, weight_decay = rng.uniform(0.5, 4, len(case)), rng.uniform(0.1, 2)
     felt = [not any(case[layer:]) for layer in range(len(case))]  # at the output
     balanced = norms[felt]
     for pair in 300 * [slice(i, i + 2) for i in range(len(balanced) - 1)]:
         balanced[pair] = np.sqrt(balanced[pair].prod())  # one up, one down: the best for two
-    right = decay / 2 * (balanced**2).sum()
-    found = least_penalty([float(r) for r in norms], [bool(c) for c in case], float(decay))
+    right = weight_decay / 2 * (balanced**2).sum()
+    found = least_penalty([float(r) for r in norms], [bool(c) for c in case], float(weight_decay))
     assert np.allclose(float(found), right, rtol=1e-3, atol=1e-3), (
         "q5: wrong for another chain; a norm removes the factors of all layers before it, and "
         "of the layers behind the last norm only the product of the factors is fixed")

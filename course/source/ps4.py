@@ -111,17 +111,17 @@ assert np.allclose(float(decay_from_log(norms, np.zeros(29), 0.5)), 0.2, rtol=0.
     "q2: without gradients the norm falls by 1 - ηλ at each step")
 ### BEGIN HIDDEN TESTS
 rng = np.random.default_rng(42)
-for lr, decay, steps, start in ((0.1, 0.03, 4000, 1.0), (0.5, 0.02, 2000, 6.0),
+for lr, weight_decay, steps, start in ((0.1, 0.03, 4000, 1.0), (0.5, 0.02, 2000, 6.0),
                                 (0.4, 0.5, 400, 0.7), (1.0, 0.05, 40, 0.6),
                                 (0.02, 0.4, 3000, 3.0)):
     r, logged = start, [[start], []]
     for _ in range(steps):
         g = rng.lognormal(0, 0.8) / r
-        r = np.sqrt(((1 - lr * decay) * r) ** 2 + (lr * g) ** 2)
+        r = np.sqrt(((1 - lr * weight_decay) * r) ** 2 + (lr * g) ** 2)
         logged[0].append(r)
         logged[1].append(g)
     norms, slopes = (np.array([float(f"{x:.3e}") for x in column]) for column in logged)
-    assert np.allclose(float(decay_from_log(norms, slopes, lr)), decay, rtol=0.02), (
+    assert np.allclose(float(decay_from_log(norms, slopes, lr)), weight_decay, rtol=0.02), (
         "q2: λ is off by more than two per cent; use all steps and the whole of (8.5), with each "
         "gradient at its own step")
 ### END HIDDEN TESTS
@@ -165,12 +165,12 @@ for lr, decay, steps, start in ((0.1, 0.03, 4000, 1.0), (0.5, 0.02, 2000, 6.0),
 # **b)** (2 points) The exact sum, in code.
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q3-budget", "locked": false, "schema_version": 3, "solution": true, "task": false}
-def turn_budget(lrs, decay, first, last):
+def turn_budget(lrs, weight_decay, first, last):
     """Sum of -ln cos θ over a run of SGD without momentum on a scale-invariant weight.
 
     Args:
         lrs: learning rates η of all steps, array (T,).
-        decay: λ ≥ 0, every ηλ < 1.
+        weight_decay: λ ≥ 0, every ηλ < 1.
         first: norm before the first step.
         last: norm after the last step.
 
@@ -178,7 +178,7 @@ def turn_budget(lrs, decay, first, last):
         Σ -ln cos θ.
     """
     ### BEGIN SOLUTION
-    return np.log(last / first) - np.log1p(-decay * np.asarray(lrs)).sum()
+    return np.log(last / first) - np.log1p(-weight_decay * np.asarray(lrs)).sum()
     ### END SOLUTION
 
 # %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "q3-budget-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
@@ -191,17 +191,17 @@ assert float(turn_budget(np.full(10, 0.1), 0.2, 2.0, 2.0)) > 0, (
     "q3: a weight that decays and keeps its norm must turn")
 ### BEGIN HIDDEN TESTS
 rng = np.random.default_rng(43)
-for steps, decay, top in ((50, 0.3, 0.8), (200, 0.05, 0.6), (30, 0.0, 0.3), (80, 0.6, 1.2)):
+for steps, weight_decay, top in ((50, 0.3, 0.8), (200, 0.05, 0.6), (30, 0.0, 0.3), (80, 0.6, 1.2)):
     lrs = top * rng.uniform(0.1, 1, steps)
     w, turned = rng.standard_normal(6), 0.0
     first = np.linalg.norm(w)
     for lr in lrs:
         g = rng.standard_normal(6) * rng.uniform(0, 2)
         g -= (g @ w) / (w @ w) * w
-        new = w - lr * (g / np.linalg.norm(w) + decay * w)
+        new = w - lr * (g / np.linalg.norm(w) + weight_decay * w)
         turned -= np.log(new @ w / np.linalg.norm(new) / np.linalg.norm(w))
         w = new
-    found = turn_budget(lrs.copy(), decay, first, np.linalg.norm(w))
+    found = turn_budget(lrs.copy(), weight_decay, first, np.linalg.norm(w))
     assert np.allclose(float(found), turned, rtol=3e-3, atol=1e-4), (
         "q3: the sum differs from the one over a run's angles; the logarithm of 1 - ηλ is not -ηλ, "
         "and a norm that has grown means more turning")
@@ -218,19 +218,19 @@ for steps, decay, top in ((50, 0.3, 0.8), (200, 0.05, 0.6), (30, 0.0, 0.3), (80,
 # tangent $\eta/r$.)
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q4-cycle", "locked": false, "schema_version": 3, "solution": true, "task": false}
-def cycle(lr, decay, k):
+def cycle(lr, weight_decay, k):
     """Norms at rest within a cycle of k steps and one decay.
 
     Args:
         lr: η, the length of every step.
-        decay: λ > 0.
+        weight_decay: λ > 0.
         k: steps a cycle, with kηλ < 1.
 
     Returns:
         Norms before each of the k steps, array (k,); the first is that right after a decay.
     """
     ### BEGIN SOLUTION
-    shrink = (1 - k * lr * decay) ** 2  # r₀² = shrink · (r₀² + k η²)
+    shrink = (1 - k * lr * weight_decay) ** 2  # r₀² = shrink · (r₀² + k η²)
     start = shrink * k * lr**2 / (1 - shrink)
     return np.sqrt(start + lr**2 * np.arange(k))
     ### END SOLUTION
@@ -245,15 +245,15 @@ assert np.allclose(np.diff(out**2), 0.01, rtol=1e-3), "q4: each step adds η² t
 rng = np.random.default_rng(44)
 for k in (1, 2, 5, 12):
     lr = rng.uniform(0.05, 0.5)
-    decay = rng.uniform(0.1, 0.6) / k / lr
+    weight_decay = rng.uniform(0.1, 0.6) / k / lr
     r2 = 1.0
     for _ in range(400):
         right = []
         for _ in range(k):
             right.append(np.sqrt(r2))
             r2 += lr**2
-        r2 *= (1 - k * lr * decay) ** 2
-    found = np.asarray(cycle(lr, decay, k), dtype=float)
+        r2 *= (1 - k * lr * weight_decay) ** 2
+    found = np.asarray(cycle(lr, weight_decay, k), dtype=float)
     assert found.shape == (k,) and np.allclose(found, right, rtol=1e-3), (
         "q4: these norms do not repeat themselves; k steps and then one factor 1 - kηλ must lead "
         "back to the first")
@@ -272,12 +272,12 @@ for k in (1, 2, 5, 12):
 # long as the old one. Then ask what is left of λ.
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q5-trust", "locked": false, "schema_version": 3, "solution": true, "task": false}
-def trust_rest(lr, decay, G):
+def trust_rest(lr, weight_decay, G):
     """Norm and angle per step at rest under a trust ratio with decay inside.
 
     Args:
         lr: η, 0 < η < 1.
-        decay: λ > 0.
+        weight_decay: λ > 0.
         G: norm of the gradient at norm 1.
 
     Returns:
@@ -285,7 +285,7 @@ def trust_rest(lr, decay, G):
     """
     ### BEGIN SOLUTION
     # Isosceles: sides r, base ηr. The step's part along -w, λr / ‖g + λw‖, is η/2 of its length.
-    norm = np.sqrt(lr * G / (decay * np.sqrt(4 - lr**2)))
+    norm = np.sqrt(lr * G / (weight_decay * np.sqrt(4 - lr**2)))
     return norm, 2 * np.arcsin(lr / 2)
     ### END SOLUTION
 
@@ -297,8 +297,8 @@ assert 0 < angle < 0.2, "q5: for small η the angle is about η"
 ### BEGIN HIDDEN TESTS
 rng = np.random.default_rng(46)
 for lr in (0.15, *rng.uniform(0.3, 1, 3)):
-    decay, G = rng.uniform(0.05, 1), rng.uniform(0.5, 4)
-    angle = float(trust_rest(lr, decay, G)[1])
+    weight_decay, G = rng.uniform(0.05, 1), rng.uniform(0.5, 4)
+    angle = float(trust_rest(lr, weight_decay, G)[1])
     assert np.allclose(abs(np.exp(1j * angle) - 1), lr, rtol=1e-3), (
         "q5: wrong angle; two sides of the triangle have the length of the weight, the third is "
         "the step")
@@ -307,20 +307,20 @@ for lr in (0.15, *rng.uniform(0.3, 1, 3)):
 # %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "q5-trust-more", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 import numpy as np
 
-norms = [float(trust_rest(0.1, decay, 2.0)[0]) for decay in (0.01, 0.02)]
+norms = [float(trust_rest(0.1, weight_decay, 2.0)[0]) for weight_decay in (0.01, 0.02)]
 assert norms[0] > norms[1] > 0, "q5: a larger λ means a smaller norm"
 ### BEGIN HIDDEN TESTS
 rng = np.random.default_rng(49)
 for lr in (0.15, *rng.uniform(0.3, 1, 3)):
-    decay, G = rng.uniform(0.05, 1), rng.uniform(0.5, 4)
+    weight_decay, G = rng.uniform(0.05, 1), rng.uniform(0.5, 4)
     w = rng.standard_normal(8)
     for _ in range(int(60 / lr**2)):
         r = np.linalg.norm(w)
         g = rng.standard_normal(8)
         g -= (g @ w) / r**2 * w
-        u = G / r * g / np.linalg.norm(g) + decay * w
+        u = G / r * g / np.linalg.norm(g) + weight_decay * w
         w = w - lr * r * u / np.linalg.norm(u)
-    assert np.allclose(float(trust_rest(lr, decay, G)[0]), np.linalg.norm(w), rtol=2e-3), (
+    assert np.allclose(float(trust_rest(lr, weight_decay, G)[0]), np.linalg.norm(w), rtol=2e-3), (
         "q5: the norm differs from that of a long run; which part of the step points inwards, and "
         "which part must?")
 ### END HIDDEN TESTS
@@ -365,13 +365,13 @@ for lr in (0.15, *rng.uniform(0.3, 1, 3)):
 # $\eta\lambda/\sigma_i$ a step (section 9.5), and this is what its memory goes by.
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q6-batch", "locked": false, "schema_version": 3, "solution": true, "task": false}
-def for_batch(optimizer, lr, decay, factor):
+def for_batch(optimizer, lr, weight_decay, factor):
     """Learning rate and weight decay for a batch that is larger by a factor.
 
     Args:
         optimizer: "sgd", "adamw" or "adam" (Adam with L2).
         lr: η of the old batch size.
-        decay: λ of the old batch size.
+        weight_decay: λ of the old batch size.
         factor: new batch size over the old one, > 0.
 
     Returns:
@@ -380,7 +380,7 @@ def for_batch(optimizer, lr, decay, factor):
     ### BEGIN SOLUTION
     # Adam with L2: ηλ/σ times f with σ/√f, so ηλ times √f; and r³ ∝ η S/λ with S/√f, so η/λ too.
     powers = {"sgd": (1, 0), "adamw": (0.5, 0.5), "adam": (0.5, 0)}[optimizer]
-    return lr * factor ** powers[0], decay * factor ** powers[1]
+    return lr * factor ** powers[0], weight_decay * factor ** powers[1]
     ### END SOLUTION
 
 # %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "q6-batch-check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
@@ -395,13 +395,13 @@ for optimizer in ("sgd", "adamw"):
 ### BEGIN HIDDEN TESTS
 rng = np.random.default_rng(47)
 for factor in (0.25, *rng.uniform(2, 16, 3)):
-    lr, decay = rng.uniform(0.001, 0.003, 2)  # so small that exact forms of (8.6) fit as well
-    new = [float(x) for x in for_batch("sgd", lr, decay, factor)]
-    product, quotient = new[0] * new[1] / (lr * decay), new[0] / new[1] / (lr / decay)
+    lr, weight_decay = rng.uniform(0.001, 0.003, 2)  # so small that exact forms of (8.6) fit as well
+    new = [float(x) for x in for_batch("sgd", lr, weight_decay, factor)]
+    product, quotient = new[0] * new[1] / (lr * weight_decay), new[0] / new[1] / (lr / weight_decay)
     assert np.allclose([product, quotient], [factor, factor], rtol=2e-3), (
         "q6: wrong for SGD; memory or norm changes, in (8.6) G² falls with the batch size")
-    new = [float(x) for x in for_batch("adamw", lr, decay, factor)]
-    product, quotient = new[0] * new[1] / (lr * decay), new[0] / new[1] / (lr / decay)
+    new = [float(x) for x in for_batch("adamw", lr, weight_decay, factor)]
+    product, quotient = new[0] * new[1] / (lr * weight_decay), new[0] / new[1] / (lr / weight_decay)
     assert np.allclose([product, quotient], [factor, 1], rtol=2e-3), (
         "q6: wrong for AdamW; memory or norm changes, in (9.3) the norm does not know G")
 ### END HIDDEN TESTS
@@ -415,18 +415,18 @@ assert np.allclose(same, [0.1, 0.02], rtol=1e-3), (
 assert float(for_batch("adam", 0.1, 0.02, 4.0)[0]) > 0.1, (
     "q6: a larger batch allows a larger learning rate")
 ### BEGIN HIDDEN TESTS
-def rest(lr, decay, G, d=100):
+def rest(lr, weight_decay, G, d=100):
     """Norm under Adam with L2, and loss of memory per step, of even entries."""
-    r = (lr * G * d**0.5 / 2 / decay) ** (1 / 3)
-    return r, lr * decay / (G / r / d**0.5)
+    r = (lr * G * d**0.5 / 2 / weight_decay) ** (1 / 3)
+    return r, lr * weight_decay / (G / r / d**0.5)
 
 
 rng = np.random.default_rng(50)
 for factor in (0.25, *rng.uniform(2, 16, 3)):
-    lr, decay = rng.uniform(0.001, 0.003, 2)
+    lr, weight_decay = rng.uniform(0.001, 0.003, 2)
     G = rng.uniform(0.5, 3)
-    r, loss = rest(lr, decay, G)
-    new = [float(x) for x in for_batch("adam", lr, decay, factor)]
+    r, loss = rest(lr, weight_decay, G)
+    new = [float(x) for x in for_batch("adam", lr, weight_decay, factor)]
     assert np.allclose(rest(*new, G / factor**0.5), [r, factor * loss], rtol=2e-3), (
         "q6: wrong for Adam with L2; memory or norm changes, σ and S fall too")
 ### END HIDDEN TESTS
@@ -454,7 +454,7 @@ def gradient(W, x, labels, head):
 # before and after each step.
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q7-follow", "locked": false, "schema_version": 3, "solution": true, "task": false}
-def follow(W, X, y, head, rows, lrs, decay):
+def follow(W, X, y, head, rows, lrs, weight_decay):
     """Norms and angles of a normalised layer in training.
 
     Args:
@@ -463,7 +463,7 @@ def follow(W, X, y, head, rows, lrs, decay):
         head: output matrix (units, classes), fixed.
         rows: numbers of the examples of each step (T, batch).
         lrs: η of each step (T,).
-        decay: λ.
+        weight_decay: λ.
 
     Returns:
         Norms (T + 1,), Frobenius, and angles in rad (T,): two arrays.
@@ -472,7 +472,7 @@ def follow(W, X, y, head, rows, lrs, decay):
     norms, angles = [np.linalg.norm(W)], []
     for batch, lr in zip(rows, lrs, strict=True):
         old = W
-        W = old - lr * (gradient(old, X[batch], y[batch], head) + decay * old)
+        W = old - lr * (gradient(old, X[batch], y[batch], head) + weight_decay * old)
         norms.append(np.linalg.norm(W))
         angles.append(np.arccos((W * old).sum() / norms[-1] / norms[-2]))
     return np.array(norms), np.array(angles)
@@ -498,7 +498,7 @@ def loss_at(W, x, labels, head):
 
 
 rng = np.random.default_rng(48)
-for inputs, units, classes, decay in ((6, 5, 3, 0.3), (4, 7, 5, 0.05)):
+for inputs, units, classes, weight_decay in ((6, 5, 3, 0.3), (4, 7, 5, 0.05)):
     X, y = rng.standard_normal((60, inputs)), rng.integers(0, classes, 60)
     head, W = rng.standard_normal((units, classes)), rng.standard_normal((inputs, units))
     rows, lrs = rng.integers(0, 60, (15, 20)), rng.uniform(0.1, 0.8, 15)
@@ -506,12 +506,12 @@ for inputs, units, classes, decay in ((6, 5, 3, 0.3), (4, 7, 5, 0.05)):
     for batch, lr in zip(rows, lrs, strict=True):
         w = kept[-1].clone().requires_grad_()
         loss = loss_at(w, torch.tensor(X[batch]), torch.tensor(y[batch]), torch.tensor(head))
-        (loss + decay / 2 * w.square().sum()).backward()
+        (loss + weight_decay / 2 * w.square().sum()).backward()
         kept.append(w.detach() - lr * w.grad)
     lengths = np.array([w.norm().item() for w in kept])
     turned = [2 * np.arcsin((a / a.norm() - b / b.norm()).norm().item() / 2)
               for a, b in zip(kept, kept[1:], strict=False)]
-    norms, angles = follow(*(a.copy() for a in (W, X, y, head, rows, lrs)), decay)
+    norms, angles = follow(*(a.copy() for a in (W, X, y, head, rows, lrs)), weight_decay)
     assert np.allclose(np.asarray(norms, dtype=float), lengths, rtol=1e-3), (
         "q7: norms differ from those of SGD with the penalty in the gradient; each step has its "
         "own rate, and the decay acts on the weight before the step")
@@ -529,7 +529,7 @@ digits = load("digits")
 rng = np.random.default_rng(8)
 W0, head = rng.standard_normal((64, 32)) / 8, rng.standard_normal((32, 10)) / 4
 rows = np.stack([rng.choice(len(digits.y), 32, replace=False) for _ in range(600)])
-setting = {"W": W0, "X": digits.X / 16, "y": digits.y, "head": head, "rows": rows, "decay": 0.05}
+setting = {"W": W0, "X": digits.X / 16, "y": digits.y, "head": head, "rows": rows, "weight_decay": 0.05}
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "q7-run", "locked": false, "schema_version": 3, "solution": true, "task": false}
 ### BEGIN SOLUTION

@@ -18,7 +18,7 @@ def swept(job: SimpleNamespace) -> tuple[Callable, Callable]:
             sweep(
                 WORKS[job.work].model, job.X, job.y, lr=job.lrs, weight_decay=job.decays, seeds=job.seeds,
                 steps=job.steps, batch_size=job.batch_size, loss="mse" if job.y.dtype.kind == "f" else "cross_entropy",
-                update=job.optimizer, evaluate_on=job.evaluate_on, dtype=job.dtype, workers=job.workers,
+                optimizer=job.optimizer, evaluate_on=job.evaluate_on, dtype=job.dtype, workers=job.workers,
                 progress=False, **RECORDS | job.options,
             )
         ]  # fmt: skip

@@ -42,20 +42,23 @@ GRIDS = {  # learning rates and weight decays, as powers of 2
 def _train(optimiser: str, train: Split, test: Split, asked: argparse.Namespace) -> list[str]:
     """Lines of the table for one optimiser; a run that diverged has a loss of nan or inf, and the error of a guess."""
     spread = [np.linspace(0, 7, size).round().astype(int) for size in asked.grid]
-    lr, decay = ([2.0 ** powers[i] for i in at] for powers, at in zip(GRIDS[optimiser], spread, strict=True))
+    lr, weight_decay = ([2.0 ** powers[i] for i in at] for powers, at in zip(GRIDS[optimiser], spread, strict=True))
     seeds = range(asked.seeds)
     with warnings.catch_warnings():
         if optimiser == "adam":  # its λw is added to a gradient, which is small too: float32 does not lose it
             warnings.filterwarnings("ignore", "ηλ < 1e-6")
         run = sweep(
-            MODEL, *train, test=test, loss="cross_entropy", update=optimiser, lr=lr, weight_decay=decay, momentum=0.9,
-            seeds=seeds, steps=asked.steps, batch_size=asked.batch, decay=DECAY, record_every=asked.steps,
+            MODEL, *train, test=test, loss="cross_entropy", optimizer=optimiser, lr=lr, weight_decay=weight_decay,
+            momentum=0.9, seeds=seeds, steps=asked.steps, batch_size=asked.batch, decay_factors=DECAY,
+            record_every=asked.steps,
             schedule=lambda t: (1 + math.cos(math.pi * t / asked.steps)) / 2, evaluate_on=min(500, len(train[1])),
             dtype=asked.dtype, device=asked.device, chunk_size=asked.chunk,
             workers=1 if asked.device == "cuda" else None,  # one chunk at a time in the GPU's memory
         )  # fmt: skip
     found = run.isel(step=-1).transpose("seed", "lr", "weight_decay", ...)
-    rows = zip(product(seeds, lr, decay), found.test_accuracy.values.flat, found.train_loss.values.flat, strict=True)
+    rows = zip(
+        product(seeds, lr, weight_decay), found.test_accuracy.values.flat, found.train_loss.values.flat, strict=True
+    )
     return [f"{optimiser},{eta!r},{lam!r},{seed},{1 - a:.6g},{loss:.6g}" for (seed, eta, lam), a, loss in rows]
 
 

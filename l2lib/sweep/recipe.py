@@ -15,7 +15,7 @@ from l2lib.sweep.updates import RULES
 
 RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
     "lr init_scale": ("a finite number > 0", lambda v: v > 0),
-    "weight_decay eps": ("a finite number ≥ 0", lambda v: v >= 0),
+    "weight_decay adam_eps": ("a finite number ≥ 0", lambda v: v >= 0),
     "momentum beta2": ("in [0, 1)", lambda v: 0 <= v < 1),
     "seeds": ("a whole number ≥ 0", lambda v: v >= 0 and v == int(v)),
     "steps batch_size chunk_size workers": ("a whole number ≥ 1", lambda v: v >= 1 and v == int(v)),
@@ -50,7 +50,7 @@ def check(
     job.seed = job.seeds = np.asarray(job.seeds).tolist()
     if len(set(job.seeds)) < len(job.seeds):
         raise ValueError(f"seeds holds a seed twice: {job.seeds}; such configurations would be the same")
-    for name, choices in (("loss", [*LOSSES]), ("update", [*RULES]), ("dtype", ["float64", "float32"])):
+    for name, choices in (("loss", [*LOSSES]), ("optimizer", [*RULES]), ("dtype", ["float64", "float32"])):
         if getattr(job, name) not in choices:
             raise ValueError(f"{name} is {getattr(job, name)!r}; choose one of {', '.join(choices)}")
     if job.loss != "cross_entropy" and job.model.widths[-1] != 1:
@@ -62,10 +62,10 @@ def check(
     if taken := {*ABOUT, *job.model.initial(0)} & {*(job.record or {})}:
         raise ValueError(f"record {min(taken)!r} is taken; choose another name")
     job.evaluate_every = job.evaluate_every or job.record_every
-    job.momentum = RULES[job.update][2] if job.momentum is None else job.momentum
+    job.momentum = RULES[job.optimizer][2] if job.momentum is None else job.momentum
     parameters = list(job.model.initial(0))
-    job.decay = _by_parameter({"weight": 1.0} if job.decay is None else job.decay, parameters)
-    job.project = _by_parameter(dict.fromkeys(job.project, 1.0), parameters)
+    job.decay_factors = _by_parameter({"weight": 1.0} if job.decay_factors is None else job.decay_factors, parameters)
+    job.unit_norm = _by_parameter(dict.fromkeys(job.unit_norm, 1.0), parameters)
     job.factors = _factors(schedule, job.steps)
     job.sets = {name: _data(job, *data) for name, data in (("train", train), ("test", test)) if data is not None}
     _check_sizes(job, job.sets["train"][1].shape[1])

@@ -114,10 +114,10 @@ def dataset(job: SimpleNamespace, grid: dict[str, list[float]], tables: dict[str
     evaluated = "step" if job.evaluate_every == job.record_every else "evaluated_step"
     coords[evaluated] = np.arange(0, job.steps + 1, job.evaluate_every)
     coords["step"] = np.arange(0, job.steps + 1, job.record_every)
-    data = xr.Dataset(coords=coords, attrs={"model": repr(job.model), "update": job.update, "loss": job.loss})
+    data = xr.Dataset(coords=coords, attrs={"model": repr(job.model), "optimizer": job.optimizer, "loss": job.loss})
     for name, table in tables.items():
         words, unit, axes = ABOUT.get(name, ("", "", [*(f"{name}_{i}" for i in range(table.ndim - 2)), "step"]))
-        if name in job.decay:
+        if name in job.decay_factors:
             words, unit, axes = "final parameter", "1", [f"{name}_out", f"{name}_in"]
         elif axes == EVALUATED:
             unit, axes = unit or ("nat" if job.loss == "cross_entropy" else "target²"), [evaluated]

@@ -35,8 +35,8 @@ def sweep(
     model: MLP, X: ArrayLike, y: ArrayLike, *, test: tuple[ArrayLike, ArrayLike] | None = None,
     lr: Values, weight_decay: Values = 0.0, momentum: Values | None = None, init_scale: Values = 1.0,
     seeds: Sequence[int] = (0,), steps: int, batch_size: int | None = None, loss: str = "half_mse",
-    update: str = "sgd", decay: Mapping[str, float] | None = None, project: Sequence[str] = (),
-    schedule: Callable[[int], float] | None = None, beta2: float = 0.999, eps: float = 1e-8,
+    optimizer: str = "sgd", decay_factors: Mapping[str, float] | None = None, unit_norm: Sequence[str] = (),
+    schedule: Callable[[int], float] | None = None, beta2: float = 0.999, adam_eps: float = 1e-8,
     record: Mapping[str, Record] | None = None, record_every: int = 1, evaluate_every: int | None = None,
     evaluate_on: int | None = None, dtype: str = "float64", device: str = "cpu", chunk_size: int | None = None,
     workers: int | None = None, executor: Executor | None = None, progress: bool = True,
@@ -59,13 +59,13 @@ def sweep(
         steps: updates of every configuration, ≥ 1.
         batch_size: examples a step, drawn without replacement epoch by epoch; None means all n.
         loss: "half_mse", "mse" or "cross_entropy".
-        update: a rule of ``l2lib.sweep.updates``: "sgd", "sgdw", "adam", "adamw", "adamw_paper" or "trust_ratio".
-        decay: factor ≥ 0 on λ by role ("weight", "bias", "gamma", "beta", "g") or parameter ("weight0", which wins); 0
-            for what is not named. None means {"weight": 1}.
-        project: roles or parameters that are brought to norm one, at the start and after every step.
+        optimizer: a rule of ``l2lib.sweep.updates``: "sgd", "sgdw", "adam", "adamw", "adamw_paper" or "trust_ratio".
+        decay_factors: factor ≥ 0 on λ by role ("weight", "bias", "gamma", "beta", "g") or parameter ("weight0", which
+            wins); 0 for what is not named. None means {"weight": 1}.
+        unit_norm: roles or parameters that are brought to norm one, at the start and after every step.
         schedule: factor on lr as a function of the step, 0 for the first.
         beta2: Adam's β₂ in [0, 1).
-        eps: Adam's ε ≥ 0.
+        adam_eps: Adam's ε ≥ 0.
         test: test inputs and targets, shaped as X and y, with any number of examples.
         record: functions of (parameters, gradients), both by name with K configurations, whose results (K, …) are kept.
         record_every: record before the first step and after every so many steps, ≥ 1.
@@ -117,7 +117,7 @@ def _train(job: SimpleNamespace, tick: Callable[[int], None]) -> dict[str, Array
         directions = records.before(t, chunk.parameters, gradients, lr) if recorded else {}
         if t == job.steps:
             break
-        step = updates.Step(t + 1, job.factors[t], lr, chunk.momentum, None, job.beta2, job.eps)
+        step = updates.Step(t + 1, job.factors[t], lr, chunk.momentum, None, job.beta2, job.adam_eps)
         chunk.take(step, gradients)
         if recorded:
             records.after(t, chunk.parameters, directions)
@@ -136,13 +136,15 @@ class _Chunk:
         column = {name: self.like.new_tensor([[[row[name]]] for row in job.rows]) for name in DIMENSIONS[1:]}
         self.lr, self.momentum = column["lr"], column["momentum"] if np.any(job.momentum) else None
         decayed = np.any(job.weight_decay)
-        self.weight_decay = {k: column["weight_decay"] * f if f and decayed else None for k, f in job.decay.items()}
+        self.weight_decay = {
+            k: column["weight_decay"] * f if f and decayed else None for k, f in job.decay_factors.items()
+        }
         starts, self.parameters = [job.model.initial(seed) for seed in self.seeds], Parameters()
         for name in starts[0]:
             w = self.like.new_tensor(np.stack([start[name] for start in starts]))[self.seed_of]
             w *= column["init_scale"] if name.startswith("weight") else 1
-            self.parameters[name] = (updates.unit(w) if job.project[name] else w).requires_grad_()
-        n_buffers = updates.RULES[job.update][1]
+            self.parameters[name] = (updates.unit(w) if job.unit_norm[name] else w).requires_grad_()
+        n_buffers = updates.RULES[job.optimizer][1]
         self.buffers = {k: [torch.zeros_like(w) for _ in range(n_buffers)] for k, w in self.parameters.items()}
 
     def load(self, X: Array, y: Array) -> tuple[Tensor, Tensor]:
@@ -171,10 +173,12 @@ class _Chunk:
         """Update every parameter; then bring to norm one what is projected."""
         for name, w in self.parameters.items():
             # A trust ratio is for weights, as usual; biases and the like take a step of SGD.
-            rule = "sgd" if self.job.update == "trust_ratio" and not name.startswith("weight") else self.job.update
+            rule = (
+                "sgd" if self.job.optimizer == "trust_ratio" and not name.startswith("weight") else self.job.optimizer
+            )
             here = step._replace(weight_decay=self.weight_decay[name])
             updates.RULES[rule][0](w, gradients[name], *self.buffers[name], here)
-            if self.job.project[name]:
+            if self.job.unit_norm[name]:
                 w.copy_(updates.unit(w))
 
     @torch.no_grad()

@@ -14,7 +14,7 @@ import torch
 from l2lib import figures
 from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import linear_regression, load
-from l2lib.penalty import l2_penalty, ridge, shrinkage
+from l2lib.penalty import l2_penalty, ridge, filter_factors
 
 # %% [markdown]
 # ## 1.1 A puzzle: a test error of 180
@@ -54,7 +54,7 @@ for seed in seeds(10):
     rng = np.random.default_rng([seed, 1])
     start = rng.standard_normal(200)
     settings = ((start, 0), (start, 3), (0 * start, 0))
-    fits = [train(X, y, w, decay, rng) for w, decay in settings]
+    fits = [train(X, y, w, weight_decay, rng) for w, weight_decay in settings]
     for name, (w, b) in zip(names, [*fits, (0 * start, 0)], strict=True):
         results[name].append(test_error(w, b))
     problems.append((X, y, start, fits[1][1]))  # with the intercept that λ = 3 ends at
@@ -213,14 +213,14 @@ claim("01-filter", "(1.2) gives the ridge solution direction by direction",
 # %% tags=["hide-input"]
 fig, ax = figures.subplots()
 for lam in (0.01, 0.1, 1.0):
-    factors = shrinkage(s, n, lam)
+    factors = filter_factors(s, n, lam)
     label = f"λ = {lam:g}: {factors.sum():.1f} degrees of freedom"
     ax.plot(range(1, 11), factors, "o-", label=label)
 ax.set(xlabel="singular direction, strongest first", ylabel="factor s²/(s² + nλ)")
 ax.set(ylim=(-0.08, 1.05), xlim=(0.7, 14.5), xticks=range(1, 11))
 ax.set_title("The same λ spares strong directions and erases weak ones")
 figures.label_lines(ax)
-weak, strong = shrinkage(s, n, 0.1)[[-1, 0]]
+weak, strong = filter_factors(s, n, 0.1)[[-1, 0]]
 figures.show(fig, "Three falling curves over the ten singular directions of the diabetes data, "
              f"one for each λ. At λ = 0.1 the factor falls from {strong:.2f} in the strongest "
              f"direction to {weak:.2f} in the weakest.")
@@ -238,13 +238,13 @@ figures.show(fig, "Three falling curves over the ten singular directions of the 
 # %%
 grid = np.logspace(-4, 3, 50)
 hat = X @ np.linalg.solve(X.T @ X + n * 0.1 * np.eye(10), X.T)
-freedom = shrinkage(s, n, grid).sum(1)
+freedom = filter_factors(s, n, grid).sum(1)
 claim("01-trace", "the trace of the hat matrix is the sum of the factors",
-      measured=abs(np.trace(hat) - shrinkage(s, n, 0.1).sum()), below=1e-10)
+      measured=abs(np.trace(hat) - filter_factors(s, n, 0.1).sum()), below=1e-10)
 claim("S3-12", "degrees of freedom fall at every step of λ (largest step)",
       measured=np.diff(freedom).max(), below=0)
 claim("S3-12", "of ten parameters, this many are left in effect at λ = 1",
-      measured=shrinkage(s, n, 1.0).sum(), between=(3, 5))
+      measured=filter_factors(s, n, 1.0).sum(), between=(3, 5))
 
 # %% [markdown]
 # ## 1.5 What λ is, and what it is not
@@ -383,7 +383,7 @@ claim("S2-21",
 few = X[:100] - X[:100].mean(0)
 U, s, Vt = np.linalg.svd(few, full_matrices=False)
 truth, sigma, lams = ridge(few, y[:100], 0)[0], 54.0, np.logspace(-3, 1, 25)
-factor = shrinkage(s, 100, lams)
+factor = filter_factors(s, 100, lams)
 bias2 = ((1 - factor) ** 2 * (Vt @ truth) ** 2).sum(1)
 variance = sigma**2 * ((factor / s) ** 2).sum(1)
 
@@ -557,11 +557,12 @@ claim("S2-25", "starting from zero needs no penalty: error over that of λ = 3",
 # start, the gap shrinks from a factor of hundreds to less than two:
 
 # %%
-small = {decay: [] for decay in (0, 3)}
+small = {weight_decay: [] for weight_decay in (0, 3)}
 for X_20, y_20, start, _ in problems:
-    for decay, errors in small.items():
+    for weight_decay, errors in small.items():
         rng = np.random.default_rng(0)
-        errors.append(test_error(*train(X_20, y_20, 0.01 * start, decay, rng, lr=0.01, epochs=10)))
+        w, b = train(X_20, y_20, 0.01 * start, weight_decay, rng, lr=0.01, epochs=10)
+        errors.append(test_error(w, b))
 gap = np.mean(small[0]) / np.mean(small[3])
 print(f"zero model {zero.mean():.3f}, fit from zero {from_zero.mean():.3f}, noise alone 0.0001")
 claim("01-today", "start N(0, 0.01²): error without penalty over error with λ = 3",
@@ -621,7 +622,7 @@ for _ in range(20):
 stopped = 1 - (1 - 0.2 * s**2 / n) ** 20
 claim("S0-10", "stopping after 20 steps filters each direction as (1.6) says",
       measured=np.abs(Vt @ w - stopped * (Vt @ w_0)).max(), below=1e-9)
-distance = np.abs(stopped - shrinkage(s, n, np.logspace(-4, 2, 601))).max(1).min()
+distance = np.abs(stopped - filter_factors(s, n, np.logspace(-4, 2, 601))).max(1).min()
 claim("S0-10", "no λ gives the same filter: distance to the nearest one",
       measured=distance, above=0.02)
 

@@ -41,13 +41,13 @@ def train(X, y, lr, weight_decay, batch, rng, epochs=30):
 
 # %%
 X, y = linear_regression(seeds(1)[0], 20)
-runs = {(decay, batch): train(X, y, 0.03, decay, batch, np.random.default_rng(1))
-        for decay, batch in ((0, 5), (3, 5), (10, 5), (0, 20))}
+runs = {(weight_decay, batch): train(X, y, 0.03, weight_decay, batch, np.random.default_rng(1))
+        for weight_decay, batch in ((0, 5), (3, 5), (10, 5), (0, 20))}
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots()
-for (decay, batch), losses in runs.items():
-    name = f"{'full batch' if batch == 20 else 'minibatch'}, λ = {decay}"
+for (weight_decay, batch), losses in runs.items():
+    name = f"{'full batch' if batch == 20 else 'minibatch'}, λ = {weight_decay}"
     ax.semilogy(losses, label=name)
 ax.set(xlabel="epoch", ylabel="training loss (mean squared error)")
 ax.set(xlim=(0, 38), ylim=(1e-11, 1e18), xticks=range(0, 31, 5))
@@ -235,14 +235,14 @@ claim("S0-11", "under a schedule a literal 0.99 and L2 part: largest difference"
 # shrinks by exactly $1-\eta\lambda$, whatever μ.
 
 # %%
-lr, decay, mu = 0.1, 0.01, 0.9
+lr, weight_decay, mu = 0.1, 0.01, 0.9
 parameter = torch.nn.Parameter(torch.ones(1, dtype=torch.float64))
-optimizer, path = torch.optim.SGD([parameter], lr=lr, momentum=mu, weight_decay=decay), []
+optimizer, path = torch.optim.SGD([parameter], lr=lr, momentum=mu, weight_decay=weight_decay), []
 for _ in range(300):
     parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
     path.append(parameter.item())
-root = max(np.roots([1, -(1 + mu - lr * decay), mu]))
+root = max(np.roots([1, -(1 + mu - lr * weight_decay), mu]))
 
 
 # %%
@@ -261,7 +261,7 @@ claim("02-momentum",
       "PyTorch's SGD with momentum shrinks by the larger root of (2.3), per step",
       measured=path[-1] / path[-2], equals=root, within=1e-9)
 claim("02-momentum-rate", "its decay rate over that without momentum",
-      measured=np.log(root) / np.log(1 - lr * decay), between=(9, 11.5))
+      measured=np.log(root) / np.log(1 - lr * weight_decay), between=(9, 11.5))
 claim("S0-11", "with momentum 0.9 the λ = 0.01/η of the rule shrinks by √0.9 a step, not by 0.99",
       measured=envelope(0.01), equals=mu**0.5, within=0.003)
 
@@ -319,8 +319,8 @@ data = np.stack([linear_regression(seed, 20)[0] for seed in seeds(20)])
 gram = data @ data.transpose(0, 2, 1) + 1  # Q, one for each data set
 
 
-def growth(lr, decay, batch, epochs=200, skip=50):
-    rng, a, n = np.random.default_rng(seeds(1)[0]), 1 - lr * decay, gram.shape[1]
+def growth(lr, weight_decay, batch, epochs=200, skip=50):
+    rng, a, n = np.random.default_rng(seeds(1)[0]), 1 - lr * weight_decay, gram.shape[1]
     e, b, start = rng.standard_normal(gram.shape[:2]), np.zeros((len(gram), 1)), 0
     for epoch in range(epochs):
         start = np.linalg.norm(e, axis=1) if epoch == skip else start
@@ -336,7 +336,7 @@ def growth(lr, decay, batch, epochs=200, skip=50):
 rates = [0.003, 0.010, 0.015, 0.020, 0.0225, 0.025, 0.030]
 decays = [0, 1, 2, 3, 4, 5, 6, 7, 8, 10]
 over_lr = np.array([growth(lr, 0, batch=5) for lr in rates])
-over_decay = np.array([growth(0.03, decay, batch=5) for decay in decays])
+over_decay = np.array([growth(0.03, weight_decay, batch=5) for weight_decay in decays])
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, sharey=True)
@@ -412,8 +412,8 @@ def slope(steps, skip, **options):
 
 
 trained = slope(800, 50, loss="mse", weight_decay=[0, 10])
-for column, decay, exponents in ((0, 0, over_lr[6]), (1, 10, over_decay[-1])):
-    claim("02-lyapunov", f"λ = {decay}: exponent in training minus exponent of (2.6), mean",
+for column, weight_decay, exponents in ((0, 0, over_lr[6]), (1, 10, over_decay[-1])):
+    claim("02-lyapunov", f"λ = {weight_decay}: exponent in training minus exponent of (2.6), mean",
           measured=trained[:, column].mean() - exponents.mean(), equals=0, within=0.015)
 claim("02-half-loss", "η = 0.03 beside half the squared error converges: largest exponent",
       measured=slope(80, 5, loss="half_mse").max(), below=-0.3)
@@ -433,8 +433,8 @@ claim("02-half-loss", "η = 0.03 beside half the squared error converges: larges
 
 
 # %%
-def pencil(lr, decay):
-    a = 1 - lr * decay
+def pencil(lr, weight_decay):
+    a = 1 - lr * weight_decay
     return abs(a - 80 * lr) * abs(a) ** 3
 
 
@@ -449,7 +449,7 @@ claim("02-border", "the pencil's border: (2.5) at η = 0.03, λ = 4.4",
       measured=pencil(0.03, 4.4), equals=1, within=0.01)
 claim("02-intercept", "λ = 10 with the bias decayed as well: mean exponent, against −0.1",
       measured=slope(400, 20, loss="mse", weight_decay=10,
-                     decay={"weight": 1, "bias": 1}).mean(), below=-0.25)
+                     decay_factors={"weight": 1, "bias": 1}).mean(), below=-0.25)
 
 # %% [markdown]
 # The whole plane at once: 24 learning rates, 24 values of λ and four data sets are 2,304 models, trained for 30

@@ -248,9 +248,9 @@ def adam(w, sigma, lr, steps, inside=0.0, beside=0.0, slope=np.zeros_like):
 # Is that PyTorch's Adam and AdamW? Give its optimisers the same gradients.
 
 # %%
-def theirs_after(optimizer_class, decay, steps=50, **options):
+def theirs_after(optimizer_class, weight_decay, steps=50, **options):
     parameter = torch.nn.Parameter(torch.full((5, 4), 5.0, dtype=torch.float64))
-    optimizer = optimizer_class([parameter], lr=0.01, weight_decay=decay, **options)
+    optimizer = optimizer_class([parameter], lr=0.01, weight_decay=weight_decay, **options)
     rngs = [np.random.default_rng(s) for s in seeds(5)]
     for _ in range(steps):
         parameter.grad = torch.tensor(2 * draw(rngs, 4))
@@ -276,7 +276,7 @@ claim("03-flag", "… and Adam with decoupled_weight_decay=True is AdamW",
 
 # %%
 five = np.full((1, 5, 2), 5.0)
-strong, weak = (adam(five, 0.0, 0.01, 100, inside=decay)[0].mean() for decay in (1, 1e-4))
+strong, weak = (adam(five, 0.0, 0.01, 100, inside=lam)[0].mean() for lam in (1, 1e-4))
 claim("S2-13", "Adam with λ = 1 inside, loss ignored: 5 after 100 steps of η = 0.01",
       measured=strong, between=(4, 4.2))
 claim("S2-13", "… with λ = 0.0001 the same, but for ε: difference",

@@ -453,10 +453,11 @@ lams = np.linspace(0.04, 0.32, 8)
 starts = [MLP((61, 16, 10), bias=False).initial(seed) for seed in seeds(5)]
 A = np.stack([start["weight1"] for start in starts] * 8)
 B = np.stack([start["weight0"] for start in starts] * 8)
-decay = np.repeat(lams, 5)[:, None, None]
+weight_decay = np.repeat(lams, 5)[:, None, None]
 for _ in range(4000):
     E = A @ B - M
-    A, B = A - (E @ B.swapaxes(1, 2) + decay * A), B - (A.swapaxes(1, 2) @ E + decay * B)
+    A, B = (A - (E @ B.swapaxes(1, 2) + weight_decay * A),
+            B - (A.swapaxes(1, 2) @ E + weight_decay * B))
 t = np.linalg.svd(A @ B, compute_uv=False).reshape(8, 5, 10)
 
 # %% tags=["hide-input"]
@@ -520,11 +521,11 @@ claim("S3-11", "a dead layer in a row: how far outputs differ between 1,797 digi
 
 
 # %%
-def factors(depth, start, lr=0.1, decay=0.1):
+def factors(depth, start, lr=0.1, weight_decay=0.1):
     w = np.full(depth, start)
     for _ in range(3000):
         others = np.prod(w) / w
-        w = w - lr * ((np.prod(w) - 1) * others + decay * w)
+        w = w - lr * ((np.prod(w) - 1) * others + weight_decay * w)
     return np.prod(w)
 
 

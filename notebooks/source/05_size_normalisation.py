@@ -73,7 +73,8 @@ options = {"loss": "cross_entropy", "lr": 0.2, "momentum": 0.9, "batch_size": 32
 norms = {}
 for name, f in factors.items():
     run = sweep(MLP(widths), pixels, digits.y, weight_decay=0.01, seeds=seeds(5),
-                decay={f"weight{i}": f[i] for i in range(3)}, evaluate_every=1000, **options)
+                decay_factors={f"weight{i}": f[i] for i in range(3)}, evaluate_every=1000,
+                **options)
     norms[name] = run.norm.values ** 2  # seed, layer, step
 share = {name: f[:, None] * norms[name] / (f[:, None] * norms[name]).sum(1, keepdims=True)
          for name, f in factors.items()}
@@ -174,7 +175,8 @@ for _ in range(50):
 
 # %%
 own = sweep(MLP((64, 16, 10)), pixels[:200], digits.y[:200], loss="cross_entropy", seeds=seeds(1),
-            lr=0.2, steps=50, weight_decay=10, decay={"weight0": 1 / 1024, "weight1": 1 / 160})
+            lr=0.2, steps=50, weight_decay=10,
+            decay_factors={"weight0": 1 / 1024, "weight1": 1 / 160})
 claim("S0-01", "the mean, and the sum with λ/n for each layer: largest difference of a weight",
       measured=np.abs(own["weight0"][0] - V1.detach().numpy()).max(), below=1e-12)
 
@@ -376,9 +378,10 @@ everywhere = np.concatenate([points, np.stack([line] * 5)], axis=1)
 
 # %%
 def learn(width, lam1, lam2, steps=400):
-    decay = {"weight0": lam1, "weight1": lam2}
+    decay_factors = {"weight0": lam1, "weight1": lam2}
     run = sweep(MLP((3, width, 1), bias=False, init="glorot"), points, target, lr=0.05,
-                seeds=seeds(5), update="adam", weight_decay=1, decay=decay, steps=steps,
+                seeds=seeds(5), optimizer="adam", weight_decay=1,
+                decay_factors=decay_factors, steps=steps,
                 schedule=lambda t: min(1, 2 * (1 - t / steps)), record_every=steps)
     w, v = run["weight0"].values, run["weight1"].values[:, 0]  # of each seed and unit
     outputs = (np.maximum(everywhere @ w.swapaxes(1, 2), 0) @ v[..., None])[..., 0]
@@ -593,7 +596,7 @@ def accuracies(f):
     f = f / np.prod(f) ** (1 / 3)
     run = sweep(MLP(tall), pixels[training], digits.y[training], loss="cross_entropy", lr=0.1,
                 momentum=0.9, weight_decay=lam_grid, batch_size=25, steps=300,
-                seeds=seeds(10), decay={f"weight{i}": f[i] for i in range(3)},
+                seeds=seeds(10), decay_factors={f"weight{i}": f[i] for i in range(3)},
                 schedule=lambda t: 1 - t / 300, record_every=300)
     h = pixels[held_out][:, None].swapaxes(2, 3)
     for i in range(3):

@@ -292,10 +292,10 @@ problems = [linear_regression(seed, 60, n_inputs=3, weight=1, bias=offset, noise
 inputs, targets = (np.stack(part) for part in zip(*problems, strict=True))
 targets += offsets[:, None] - targets.mean(1, keepdims=True)  # let the mean be the offset
 short_of, always_active = {}, {}
-for name, decay in (("all biases decay", {"weight": 1, "bias": 1}),
+for name, decay_factors in (("all biases decay", {"weight": 1, "bias": 1}),
                     ("only the output's", {"weight": 1, "bias1": 1})):
     run = sweep(MLP((3, 10, 1)), inputs, targets, seeds=seeds(20), lr=0.04, momentum=0.9,
-                weight_decay=0.1, steps=600, decay=decay, record_every=600)
+                weight_decay=0.1, steps=600, decay_factors=decay_factors, record_every=600)
     hidden = np.einsum("snd,shd->snh", inputs, run.weight0) + run.bias0.values.swapaxes(1, 2)
     f = np.einsum("snh,soh->sn", np.maximum(hidden, 0), run.weight1) + run.bias1.values[:, :, 0]
     short_of[name] = (targets - f).mean(1).reshape(4, 5)
@@ -419,8 +419,8 @@ order = np.random.default_rng(0).permutation(len(pixels))
 kept, held = order[:1000], order[1000:]
 runs = [sweep(MLP((64, 32, 10)), pixels[kept], digits.y[kept], test=(pixels[held], digits.y[held]),
               loss="cross_entropy", seeds=seeds(10), lr=0.5, weight_decay=0.003, batch_size=50,
-              steps=200, record_every=200, decay=decay)
-        for decay in ({"weight": 1}, {"weight": 1, "bias": 1})]
+              steps=200, record_every=200, decay_factors=decay_factors)
+        for decay_factors in ({"weight": 1}, {"weight": 1, "bias": 1})]
 
 # %%
 gain = (runs[0].test_accuracy - runs[1].test_accuracy).values[:, -1]
@@ -502,7 +502,7 @@ def visit(optimizer, steps=600, **settings):
 lr, lam = 0.5, 0.01
 by_sgd = visit(torch.optim.SGD, lr=lr, weight_decay=lam)
 by_adamw = visit(torch.optim.AdamW, 100, lr=lr, weight_decay=lam)
-by_adam = [visit(torch.optim.Adam, 100, lr=0.001, weight_decay=decay) for decay in (1e-4, 1e-2)]
+by_adam = [visit(torch.optim.Adam, 100, lr=0.001, weight_decay=lam) for lam in (1e-4, 1e-2)]
 gaps = np.array([1, 10, 100])
 
 
@@ -609,7 +609,7 @@ claim("06-rank", "parameters of this small model that decay by rank and should n
 # otherwise: give factors on λ by role. A factor for a pattern of names multiplies that of the role.
 
 # %%
-groups = param_groups(model, 0.1, decay={"weight": 1, "embedding": 0.1, "head.*": 0.5})
+groups = param_groups(model, 0.1, decay_factors={"weight": 1, "embedding": 0.1, "head.*": 0.5})
 print(table(model, groups))
 
 

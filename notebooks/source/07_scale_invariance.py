@@ -42,9 +42,10 @@ norms = (None, "batch", "layer", "weight")
 data = {"test": (pixels[test], digits.y[test]), "X": pixels[train], "y": digits.y[train]}
 
 
-def learn(norm, lams=lams, decay=("weight0",), lr=0.1, steps=400, data=data, widths=(64, 32, 10)):
+def learn(norm, lams=lams, decayed=("weight0",), lr=0.1, steps=400, data=data, widths=(64, 32, 10)):
     return sweep(MLP(widths, norm=norm, eps=1e-12), **data, loss="cross_entropy", lr=lr,
-                 batch_size=50, weight_decay=lams, decay=dict.fromkeys(decay, 1), seeds=seeds(5),
+                 batch_size=50, weight_decay=lams, seeds=seeds(5),
+                 decay_factors=dict.fromkeys(decayed, 1),
                  steps=steps, schedule=lambda t: min(1, 2 * (1 - t / steps)),
                  record_every=steps // 2)
 
@@ -565,7 +566,7 @@ for layer, name, most in ((0, "hidden weights", 0.2), (1, "last layer", 0.7)):
 # two lengths, and the loss rises sooner.
 
 # %%
-both = learn(None, lams=[0, 0.1], decay=("weight",)).train_loss.values[..., -1]
+both = learn(None, lams=[0, 0.1], decayed=("weight",)).train_loss.values[..., -1]
 claim("07-both", "plain, both layers decay, λ = 0.1: training loss over that at 0, least of five",
       measured=(both[:, 1] / both[:, 0]).min(), above=3)
 

@@ -198,11 +198,11 @@ claim("S1-10", "network, η = 1: exponent of t from step 100 to 1,000, mean of f
 
 
 # %%
-def walk(w, lr, decay, G=1.0, steps=150):
+def walk(w, lr, weight_decay, G=1.0, steps=150):
     path = [complex(w)]
     for _ in range(steps):
         w = path[-1]
-        path.append((1 - lr * decay) * w - lr * 1j * G * w / abs(w) ** 2)
+        path.append((1 - lr * weight_decay) * w - lr * 1j * G * w / abs(w) ** 2)
     return np.array(path)
 
 
@@ -211,20 +211,20 @@ def walk(w, lr, decay, G=1.0, steps=150):
 
 
 # %%
-def equilibrium(lr, decay, G, mu=0.0, form="sgd"):
+def equilibrium(lr, weight_decay, G, mu=0.0, form="sgd"):
     """Norm and angle per step at which a scale-invariant weight stays."""
-    x, a = lr * decay, 1 - lr * decay
+    x, a = lr * weight_decay, 1 - lr * weight_decay
     if form == "sgd":  # the penalty inside the momentum
-        r4, cosine = lr * G**2 / (decay * (1 - mu) * (2 - x / (1 + mu))), 1 - x / (1 + mu)
+        r4, cosine = lr * G**2 / (weight_decay * (1 - mu) * (2 - x / (1 + mu))), 1 - x / (1 + mu)
     else:  # "sgdw": the decay beside it
         growth = (1 + a * mu) / ((1 - mu**2) * (1 - a * mu))
         r4, cosine = lr**2 * G**2 / (1 - a**2) * growth, (a + mu) / (1 + a * mu)
     return r4**0.25, np.arccos(cosine)
 
 # %%
-lr, decay = 0.1, 0.2
-radius, angle = equilibrium(lr, decay, G=1.0)
-last = walk(2.0, lr, decay, steps=1000)[-2:]
+lr, weight_decay = 0.1, 0.2
+radius, angle = equilibrium(lr, weight_decay, G=1.0)
+last = walk(2.0, lr, weight_decay, steps=1000)[-2:]
 
 # %%
 claim("S1-05", "from a norm of 2, after 1,000 steps: the norm over (8.6)",
@@ -238,19 +238,19 @@ claim("08-angle", "… the angle of a step over arccos(1 − ηλ)",
 
 
 # %%
-def relaxation(start, lr, decay, steps=150):
+def relaxation(start, lr, weight_decay, steps=150):
     """Norm by (8.8), from `start` on."""
-    r4 = equilibrium(lr, decay, G=1.0)[0] ** 4
-    return (r4 + (start**4 - r4) * np.exp(-4 * lr * decay * np.arange(steps + 1))) ** 0.25
+    r4 = equilibrium(lr, weight_decay, G=1.0)[0] ** 4
+    return (r4 + (start**4 - r4) * np.exp(-4 * lr * weight_decay * np.arange(steps + 1))) ** 0.25
 
 
 # %% tags=["hide-input"]
-def draw(lr, decay):
-    radius, angle = equilibrium(lr, decay, G=1.0)
+def draw(lr, weight_decay):
+    radius, angle = equilibrium(lr, weight_decay, G=1.0)
     ring = radius * np.exp(1j * np.linspace(0, 2 * np.pi, 200))
     fig, axes = figures.subplots(1, 2)
     axes[0].plot(ring.real, ring.imag, color=figures.GREY, ls="--", lw=1)
-    paths = {"from 0.35": walk(0.35, lr, decay), "from 2": walk(2.0, lr, decay),
+    paths = {"from 0.35": walk(0.35, lr, weight_decay), "from 2": walk(2.0, lr, weight_decay),
              "from 0.35, no decay": walk(0.35, lr, 0.0)}
     met = [np.argmax(np.abs(np.abs(path) / radius - 1) < 0.05) for path in paths.values()]
     up_first = radius < 2 and met[0] > 0 and not 0 < met[1] <= met[0]
@@ -258,19 +258,21 @@ def draw(lr, decay):
         axes[0].plot(path.real[:70], path.imag[:70], ".-", ms=3, lw=0.8, color=f"C{i}")
         axes[1].semilogy(np.abs(path), color=f"C{i}", label=name)
     for start in (0.35, 2.0):
-        axes[1].plot(relaxation(start, lr, decay), color="black", ls=":", lw=1.2)
+        axes[1].plot(relaxation(start, lr, weight_decay), color="black", ls=":", lw=1.2)
     axes[0].set(xlabel="first weight", ylabel="second weight", aspect="equal")
     axes[0].set_title(f"Decay leads to a circle, r = {radius:.2f}")
     axes[1].set(xlabel="step", ylabel="norm r (logarithmic)")
     axes[1].set_title("Quickly up, slowly down" if up_first else "Decay bounds the norm")
     axes[1].legend()
-    return fig, describe(lr, decay, radius, angle, met, abs(paths["from 0.35, no decay"][-1]))
+    return fig, describe(lr, weight_decay, radius, angle, met, paths)
 
 
 # %% tags=["hide-input"]
-def describe(lr, decay, radius, angle, met, free):
+def describe(lr, weight_decay, radius, angle, met, paths):
+    free = abs(paths["from 0.35, no decay"][-1])
     small, large = (f"at step {n}" if n else "not within 150 steps" for n in met[:2])
-    return (f"η = {lr:g}, λ = {decay:g}. Left, 70 steps in the plane of two weights: with decay, "
+    return (f"η = {lr:g}, λ = {weight_decay:g}. "
+            "Left, 70 steps in the plane of two weights: with decay, "
             f"from norm 0.35 and from 2, towards the circle of radius {radius:.2f}, where a "
             f"step turns by {angle:.2f} rad; without decay on and on outwards. Right, the norms "
             "over 150 steps. They first come within 5 % of the circle's: the one from 0.35 "
@@ -279,7 +281,7 @@ def describe(lr, decay, radius, angle, met, free):
 
 
 # %% tags=["hide-input"]
-figures.interactive(draw, lr=[0.1, 0.03, 0.3, 1.0], decay=[0.2, 0.02, 0.06, 0.6])
+figures.interactive(draw, lr=[0.1, 0.03, 0.3, 1.0], weight_decay=[0.2, 0.02, 0.06, 0.6])
 
 # %% [markdown]
 # **How fast?** Square (8.5) like (8.2), $r_{t+1}^4 = a^4r_t^4+2a^2\eta^2G^2+\eta^4G^4/r_t^4$, and differentiate with
@@ -298,15 +300,15 @@ figures.interactive(draw, lr=[0.1, 0.03, 0.3, 1.0], decay=[0.2, 0.02, 0.06, 0.6]
 # jumps.
 
 # %%
-near = walk(radius * (1 + 1e-6), lr, decay, steps=1)
+near = walk(radius * (1 + 1e-6), lr, weight_decay, steps=1)
 factor = (abs(near[1]) ** 4 - radius**4) / (abs(near[0]) ** 4 - radius**4)
-a = 1 - lr * decay
+a = 1 - lr * weight_decay
 claim("08-relaxation", "a small deviation of r⁴ after one step, over before: 2a² − 1 = 0.9208",
       measured=factor, equals=2 * a**2 - 1, within=1e-5)
 
 # %%
 for start, most in ((0.35, 0.1), (2, 0.02)):
-    off = np.abs(np.abs(walk(start, lr, decay)) / relaxation(start, lr, decay) - 1)
+    off = np.abs(np.abs(walk(start, lr, weight_decay)) / relaxation(start, lr, weight_decay) - 1)
     claim("08-relaxation", f"norm over (8.8), 150 steps from {start}: furthest from 1",
           measured=off.max(), below=most)
 
@@ -368,10 +370,10 @@ claim("08-descent", "the first 100 steps of the descent: rate of ln r, over ηλ
 
 
 # %%
-def step(w, g, buffer, lr, decay, mu):
+def step(w, g, buffer, lr, weight_decay, mu):
     """One step of torch.optim.SGD, which changes w and buffer."""
     with torch.no_grad():
-        sgd([w], [g], [buffer], lr=lr, weight_decay=decay, momentum=mu, dampening=0.0,
+        sgd([w], [g], [buffer], lr=lr, weight_decay=weight_decay, momentum=mu, dampening=0.0,
             nesterov=False, maximize=False, foreach=False)
 
 
@@ -393,19 +395,19 @@ w, s = weight.numpy(), buffer.numpy()  # the same memory
 for _ in range(600):
     before = w.copy()
     g = G / np.linalg.norm(w) * perpendicular(rng, w, s)
-    step(weight, torch.tensor(g), buffer, lr, decay, mu)
+    step(weight, torch.tensor(g), buffer, lr, weight_decay, mu)
 
 # %%
 v, z = before.copy(), np.zeros(50)
 for _ in range(600):
     old, g = v, G / np.linalg.norm(v) * perpendicular(rng, v, z + 1e-30 * before)
     z = mu * z + g
-    v = (1 - lr * decay) * v - lr * z
+    v = (1 - lr * weight_decay) * v - lr * z
 
 # %%
 for form, pair in (("sgd", (before, w)), ("sgdw", (old, v))):
     size = [np.linalg.norm(each) for each in pair]
-    r_star, theta = equilibrium(lr, decay, G, mu, form)
+    r_star, theta = equilibrium(lr, weight_decay, G, mu, form)
     name = {"sgd": "PyTorch's SGD", "sgdw": "decoupled"}[form]
     claim("08-momentum", f"{name}, momentum 0.9: norm over its formula",
           measured=size[1] / r_star, equals=1, within=1e-10)
@@ -425,7 +427,8 @@ for form, pair in (("sgd", (before, w)), ("sgdw", (old, v))):
 # %%
 common |= {"seeds": seeds(5), "steps": 1300, "record_every": 4, "evaluate_every": 1300}
 plain = sweep(net, X, y, lr=[0.1, 0.3], weight_decay=[0.02, 0.06], **common)
-heavy = {form: sweep(net, X, y, lr=[0.02], weight_decay=[0.1], momentum=0.9, update=form, **common)
+heavy = {form: sweep(net, X, y, lr=[0.02], weight_decay=[0.1],
+                     momentum=0.9, optimizer=form, **common)
          for form in ("sgd", "sgdw")}
 
 
@@ -509,7 +512,8 @@ claim("S1-05", "λ = 0.06 over λ = 0.02 at η = 0.1: measured norms (0.76 at eq
 common |= {"steps": 700, "record_every": 50, "evaluate_every": 50, "evaluate_on": 500}
 
 # %%
-common |= {"lr": 0.1, "weight_decay": [0, 0.05], "decay": {"weight0": 1}, "project": ("weight1",)}
+common |= {"lr": 0.1, "weight_decay": [0, 0.05], "decay_factors": {"weight0": 1},
+           "unit_norm": ("weight1",)}
 scales = sweep(net, X, y, init_scale=[0.5, 1, 3], **common)
 kicked = sweep(net, X, y, schedule=lambda t: 10.0 if t < 30 else 1.0, **common)
 
@@ -602,9 +606,9 @@ def network():
 
 
 # %%
-def train(lr, decay, mu, replaced=False, corrected=True):
+def train(lr, weight_decay, mu, replaced=False, corrected=True):
     model, rng = network(), np.random.default_rng(seeds(1)[0])
-    w, alpha = model[0].weight, np.roots([1, -(1 + mu - lr * decay), mu]).max()
+    w, alpha = model[0].weight, np.roots([1, -(1 + mu - lr * weight_decay), mu]).max()
     buffers = {p: torch.zeros_like(p) for p in model.parameters()}
     if replaced and mu and corrected:
         buffers[w] = -(1 - alpha) / (lr * alpha) * w.detach()
@@ -614,7 +618,7 @@ def train(lr, decay, mu, replaced=False, corrected=True):
         loss = torch.nn.functional.cross_entropy(outputs, torch.tensor(y)[rows])
         for p, g in zip(buffers, torch.autograd.grad(loss, [*buffers]), strict=True):
             rate = lr * alpha ** (-2 * t - 1) if replaced and p is w else lr
-            step(p, g, buffers[p], rate, decay if p is w and not replaced else 0.0, mu)
+            step(p, g, buffers[p], rate, weight_decay if p is w and not replaced else 0.0, mu)
     return model(torch.tensor(X)).detach(), alpha**-398
 
 

@@ -215,26 +215,27 @@ groups = {"sgd": (2, 2), "sgdw": (2, 2), "adam": (1, 2), "adamw": (1, 1)}  # pow
 pairs = {"sgd": (0.1, 0.01), "sgdw": (0.02, 0.05), "adam": (0.01, 0.1), "adamw": (0.01, 3.0)}
 
 
-def curve(update, c, powers):
-    lr, decay = pairs[update]
-    run = sweep(net, X, y, update=update, lr=lr * c ** powers[0],
-                weight_decay=decay / c ** powers[1], init_scale=c, eps=1e-6 / c, momentum=0.9,
-                seeds=seeds(1), steps=100, record_every=10, evaluate_on=500, **common)
+def curve(optimizer, c, powers):
+    lr, weight_decay = pairs[optimizer]
+    run = sweep(net, X, y, optimizer=optimizer, lr=lr * c ** powers[0],
+                weight_decay=weight_decay / c ** powers[1], momentum=0.9,
+                init_scale=c, adam_eps=1e-6 / c, seeds=seeds(1), steps=100,
+                record_every=10, evaluate_on=500, **common)
     return run.train_loss.values[0]
 
 
 # %%
-curves = {update: (curve(update, 1, powers), curve(update, 3, powers))
-          for update, powers in groups.items()}
+curves = {optimizer: (curve(optimizer, 1, powers), curve(optimizer, 3, powers))
+          for optimizer, powers in groups.items()}
 wrong = {"adam": curve("adam", 3, groups["adamw"]), "adamw": curve("adamw", 3, groups["adam"])}
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, sharey=True)
 at = np.arange(0, 101, 10)
-for ax, (update, other), name in zip(axes, wrong.items(), ("Adam + L2", "AdamW"), strict=True):
-    p, q = groups[update]
-    ax.plot(at, curves[update][0], color=figures.BLUE, label="w₀, η, λ")
-    ax.plot(at, curves[update][1], "o", ms=5, color=figures.ORANGE,
+for ax, (optimizer, other), name in zip(axes, wrong.items(), ("Adam + L2", "AdamW"), strict=True):
+    p, q = groups[optimizer]
+    ax.plot(at, curves[optimizer][0], color=figures.BLUE, label="w₀, η, λ")
+    ax.plot(at, curves[optimizer][1], "o", ms=5, color=figures.ORANGE,
             label=f"3 w₀, 3 η, λ/{3**q}")
     ax.plot(at, other, "--", color=figures.GREY, label=f"3 w₀, 3 η, λ/{27 // 3**q}")
     ax.set(xlabel="step", ylabel="training loss (nat)", title=f"{name}: λ must go to λ/{3**q}")
@@ -247,14 +248,14 @@ figures.show(fig, "Training loss over 100 steps, for Adam with L2 and for AdamW.
 # %%
 words = {"sgd": "SGD, momentum inside", "sgdw": "SGD, decay beside the momentum",
          "adam": "Adam + L2", "adamw": "AdamW"}
-for update, (one, scaled) in curves.items():
-    claim("09-symmetry", f"{words[update]}, c = 3: 11 losses over 100 steps, largest difference",
+for optimizer, (one, scaled) in curves.items():
+    claim("09-symmetry", f"{words[optimizer]}, c = 3: 11 losses over 100 steps, largest difference",
           measured=np.abs(one - scaled).max(), below=1e-12)
 
 # %%
-for update, name in (("adam", "Adam + L2 with λ/3"), ("adamw", "AdamW with λ/9")):
+for optimizer, name in (("adam", "Adam + L2 with λ/3"), ("adamw", "AdamW with λ/9")):
     claim("09-symmetry", f"{name} instead: largest difference",
-          measured=np.abs(curves[update][0] - wrong[update]).max(), above=0.02)
+          measured=np.abs(curves[optimizer][0] - wrong[optimizer]).max(), above=0.02)
 
 # %% [markdown]
 # **What follows without any theory of training.** With decay, a long run forgets its initial norm (section 8.7). Then
@@ -311,21 +312,22 @@ for update, name in (("adam", "Adam + L2 with λ/3"), ("adamw", "AdamW with λ/9
 # AdamW, too large for any approximation.
 
 # %%
-def walk(w, g_at, lr, decay, inside, steps=2000, beta1=0.9, beta2=0.99):
+def walk(w, g_at, lr, weight_decay, inside, steps=2000, beta1=0.9, beta2=0.99):
     """Adam with decay inside the gradient (1) or beside it (0); yields each weight and the next."""
     m, v = 0 * w, 0 * w
     for t in range(1, steps + 1):
-        g = g_at(w) + inside * decay * w
+        g = g_at(w) + inside * weight_decay * w
         m, v = m + (1 - beta1) * (g - m), v + (1 - beta2) * (g * g - v)
         step = lr * m / (1 - beta1**t) / np.sqrt(v / (1 - beta2**t))
-        w, before = w - step - (1 - inside) * lr * decay * w, w
+        w, before = w - step - (1 - inside) * lr * weight_decay * w, w
         yield before, w
 
 
 # %%
-def settle(lr, decay, G, spread, inside, d=200):
+def settle(lr, weight_decay, G, spread, inside, d=200):
     """Norm and angle at rest, root mean squares, each (settings, five seeds); and S / G√d."""
-    lr, decay, G, spread = (np.array(a)[:, None, None] for a in (lr, decay, G, spread))
+    lr, weight_decay, G, spread = (np.array(a)[:, None, None]
+                                   for a in (lr, weight_decay, G, spread))
     sigma = 10.0 ** (spread * np.linspace(-1, 1, d))
     sigma *= G / np.linalg.norm(sigma, axis=-1, keepdims=True)
     rng, kept = np.random.default_rng(seeds(1)[0]), []
@@ -335,7 +337,8 @@ def settle(lr, decay, G, spread, inside, d=200):
         g = sigma * rng.standard_normal(w.shape)
         return (g - (g * w).sum(-1, keepdims=True) / r2 * w) / np.sqrt(r2)
 
-    for w, new in walk(np.full((len(lr), 5, d), d**-0.5), random_gradient, lr, decay, inside):
+    start = np.full((len(lr), 5, d), d**-0.5)
+    for w, new in walk(start, random_gradient, lr, weight_decay, inside):
         r, r_new = (np.linalg.norm(each, axis=-1) for each in (w, new))
         kept.append((r**2, np.arccos((w * new).sum(-1) / (r * r_new)) ** 2))
     return *np.sqrt(np.mean(kept[1000:], axis=0)), (sigma.sum(-1) / G[..., 0] / d**0.5)[:, 0]
@@ -343,29 +346,30 @@ def settle(lr, decay, G, spread, inside, d=200):
 
 # %%
 sizes = np.array([1, 2, 5, 10, 30.0])
-lr, decay = np.full(9, 0.01), np.ones(9)
-lr[5], decay[6], lr[8], decay[8] = 0.02, 2.0, 0.02, 15.0
+lr, weight_decay = np.full(9, 0.01), np.ones(9)
+lr[5], weight_decay[6], lr[8], weight_decay[8] = 0.02, 2.0, 0.02, 15.0
 G, spread = np.array([*sizes, 1, 1, 1, 1]), np.array([0] * 7 + [1, 0])
-rest = {"AdamW": settle(lr, decay, G, spread, inside=0),
-        "Adam + L2": settle(lr, 0.1 * decay, G, spread, inside=1)}
+rest = {"AdamW": settle(lr, weight_decay, G, spread, inside=0),
+        "Adam + L2": settle(lr, 0.1 * weight_decay, G, spread, inside=1)}
 
 
 # %%
-def beside(lr, decay, d, beta1=0.9):
+def beside(lr, weight_decay, d, beta1=0.9):
     """(9.3): norm and angle under AdamW."""
-    a, b = 1 - lr * decay, beta1
+    a, b = 1 - lr * weight_decay, beta1
     growth = (1 - b) * (1 + a * b) / ((1 + b) * (1 - a * b))
     return np.sqrt(lr**2 * d * growth / (1 - a**2)), np.arccos((a + b) / (1 + a * b))
 
 
-def inside(lr, decay, S, d, beta1=0.9):
+def inside(lr, weight_decay, S, d, beta1=0.9):
     """(9.4) and (9.5): norm and angle under Adam with L2."""
-    r = np.cbrt(lr * S / (2 * decay))
+    r = np.cbrt(lr * S / (2 * weight_decay))
     return r, np.sqrt((1 - beta1) / (1 + beta1) * d) * lr / r
 
 # %%
 S = rest["Adam + L2"][2] * G * np.sqrt(200)
-theory = {"AdamW": beside(lr, decay, 200), "Adam + L2": inside(lr, 0.1 * decay, S, 200)}
+theory = {"AdamW": beside(lr, weight_decay, 200),
+          "Adam + L2": inside(lr, 0.1 * weight_decay, S, 200)}
 for name, (r, theta, _) in rest.items():
     for word, found, expected in zip(("norm", "angle"), (r, theta), theory[name], strict=True):
         claim("09-rest", f"{name}, {word}, even entries: measured over predicted, furthest from 1",
@@ -413,10 +417,10 @@ claim("09-uneven", "uneven entries, AdamW: angle over (9.3)",
 deep = network(40, 64, 8, 10)
 kept = {f"w{i}": lambda w, g, i=i: w[f"weight{i}"] for i in range(3)}
 kept |= {f"g{i}": lambda w, g, i=i: g[f"weight{i}"] for i in range(3)}
-layers = {name: sweep(deep, X, y, update=update, lr=0.01, weight_decay=decay, beta2=0.99,
+layers = {name: sweep(deep, X, y, optimizer=optimizer, lr=0.01, weight_decay=lam, beta2=0.99,
                       seeds=seeds(5), steps=400, record=kept, record_every=4,
                       evaluate_every=400, evaluate_on=500, **common).sel(step=slice(152, 396))
-          for name, update, decay in (("AdamW", "adamw", 3.0), ("Adam + L2", "adam", 0.3))}
+          for name, optimizer, lam in (("AdamW", "adamw", 3.0), ("Adam + L2", "adam", 0.3))}
 
 
 # %%
@@ -539,10 +543,10 @@ plane = {"SGD": ("sgd", np.geomspace(0.1, 0.6, 5), np.geomspace(0.02, 0.1, 5)),
          "AdamW": ("adamw", np.geomspace(0.005, 0.05, 5), np.geomspace(1, 10, 5)),
          "Adam + L2": ("adam", np.geomspace(0.005, 0.05, 5), np.geomspace(0.03, 0.5, 5))}
 errors = {}
-for name, (update, lr, decay) in plane.items():
-    run = sweep(net, X, y, test=(X_test, y_test), update=update, lr=lr, weight_decay=decay,
-                eps=1e-6, beta2=0.98, seeds=seeds(5), steps=240, record_every=60,
-                evaluate_on=500, **common)
+for name, (optimizer, lr, weight_decay) in plane.items():
+    run = sweep(net, X, y, test=(X_test, y_test), optimizer=optimizer,
+                lr=lr, weight_decay=weight_decay, adam_eps=1e-6, beta2=0.98,
+                seeds=seeds(5), steps=240, record_every=60, evaluate_on=500, **common)
     errors[name] = 1 - run.test_accuracy.sel(step=[180, 240]).mean("step").values  # seed, η, λ
 
 # %%
@@ -559,10 +563,10 @@ claim("09-times", "… second layer", measured=times[1], between=(0.5, 1))
 
 
 # %%
-def iso_slopes(errors, lr, decay, degree=3):
+def iso_slopes(errors, lr, weight_decay, degree=3):
     """The fitted slope -s of the lines of equal error, for each seed."""
     trial = np.linspace(-1, 5, 301)
-    z = np.log(decay) + trial[:, None, None] * np.log(lr)[:, None]
+    z = np.log(weight_decay) + trial[:, None, None] * np.log(lr)[:, None]
     z = (z - z.mean((1, 2), keepdims=True)) / z.std((1, 2), keepdims=True)
     powers = z.reshape(len(trial), -1, 1) ** np.arange(degree + 1)
     fit = errors.reshape(len(errors), -1) @ np.linalg.qr(powers)[0]  # (trial, seed, degree + 1)
@@ -580,17 +584,16 @@ theory = {"SGD": -1, "AdamW": -1, "Adam + L2": -2}
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 3, figsize=(9, 3.5))
-for ax, (name, (_, lr, decay)) in zip(axes, plane.items(), strict=True):
+for ax, (name, (_, lr, weight_decay)) in zip(axes, plane.items(), strict=True):
     mean, levels = errors[name].mean(0).T, np.arange(0.54, 0.77, 0.02)
-    colours = ax.contourf(lr, decay, mean, levels, cmap="viridis_r", extend="both")
-    ax.contour(lr, decay, mean, levels, colors="white", linewidths=0.8)
-    for shift in (-0.5, 0, 0.5):
-        through = np.sqrt(decay[0] * decay[-1]) * (decay[-1] / decay[0]) ** shift
+    colours = ax.contourf(lr, weight_decay, mean, levels, cmap="viridis_r", extend="both")
+    ax.contour(lr, weight_decay, mean, levels, colors="white", linewidths=0.8)
+    for through in np.geomspace(*weight_decay[[0, -1]], 3):
         ax.plot(lr, through * (lr / lr[2]) ** theory[name], "--", color="black", lw=1.2)
-    ax.set(xscale="log", yscale="log", xlim=lr[[0, -1]], ylim=decay[[0, -1]],
+    ax.set(xscale="log", yscale="log", xlim=lr[[0, -1]], ylim=weight_decay[[0, -1]],
            xlabel="learning rate η", ylabel="weight decay λ")
     ax.xaxis.set_ticks(lr[::2], [f"{v:.2g}" for v in lr[::2]])
-    ax.yaxis.set_ticks(decay[::2], [f"{v:.2g}" for v in decay[::2]])
+    ax.yaxis.set_ticks(weight_decay[::2], [f"{v:.2g}" for v in weight_decay[::2]])
     ax.minorticks_off()
     ax.set_title(f"{name}: slope {fitted[name].mean():.2f}".replace("-", "−"), fontsize=10)
 fig.colorbar(colours, ax=axes, label="test error")
@@ -614,11 +617,11 @@ claim("09-map", "AdamW, slope minus that of Adam + L2, seed by seed: lower end o
 
 # %%
 changes = []
-for name, (_, lr, decay) in plane.items():
+for name, (_, lr, weight_decay) in plane.items():
     e, all5, less = errors[name], slice(None), (slice(1, 5), slice(4))
-    others = [iso_slopes(e, lr, decay, degree) for degree in (1, 2, 4, 5)]
+    others = [iso_slopes(e, lr, weight_decay, degree) for degree in (1, 2, 4, 5)]
     for i, j in [(part, all5) for part in less] + [(all5, part) for part in less]:
-        others.append(iso_slopes(e[:, i, j], lr[i], decay[j]))
+        others.append(iso_slopes(e[:, i, j], lr[i], weight_decay[j]))
     changes += [abs(other.mean() - fitted[name].mean()) for other in others]
 claim("09-map", "degree 1, 2, 4 or 5, or an edge of the grid left out: largest change of a slope",
       measured=max(changes), below=0.3)
@@ -633,48 +636,48 @@ claim("09-map", "degree 1, 2, 4 or 5, or an edge of the grid left out: largest c
 
 
 # %%
-def relax(lr, decay, G, d=1000, steps=600, beta1=0.9):
+def relax(lr, weight_decay, G, d=1000, steps=600, beta1=0.9):
     """Angle per step from norm 1 on: under AdamW for G = None, else under Adam with L2."""
     r2, angles = 1.0, []
     for _ in range(steps):
         angles.append(lr * np.sqrt(d * (1 - beta1) / (1 + beta1) / r2))
-        shrink = lr * decay * (np.sqrt(d * r2) / G if G else 1)
+        shrink = lr * weight_decay * (np.sqrt(d * r2) / G if G else 1)
         r2 = (1 - shrink) ** 2 * r2 + lr**2 * d
     return angles
 
 
 # %% tags=["hide-input"]
-def draw(lr, decay):
+def draw(lr, weight_decay):
     fig, axes = figures.subplots(1, 2)
     x, ends = np.geomspace(3e-4, 0.1, 50), {}
     for color, power, name in (("C0", -1, "SGD, AdamW"), ("C1", -2, "Adam + L2")):
-        axes[0].loglog(x, decay * (x / lr) ** power, color=color, label=name)
-    axes[0].plot(lr, decay, "o", color="black", zorder=3)
+        axes[0].loglog(x, weight_decay * (x / lr) ** power, color=color, label=name)
+    axes[0].plot(lr, weight_decay, "o", color="black", zorder=3)
     for G, color in ((None, "C0"), (3, "C1"), (30, "C2"), (300, "C3")):
-        path = relax(lr, decay, G)
+        path = relax(lr, weight_decay, G)
         label = f"Adam + L2, G = {G}" if G else "AdamW, any G"
         axes[1].semilogy(path, color=color, label=label)
         ends[label] = path[-1]
     axes[0].set(xlabel="learning rate η", ylabel="weight decay λ", ylim=(3e-3, 30),
                 xlim=(3e-4, 0.1), title="Pairs with equal angles")
-    axes[0].legend(loc="upper right" if lr * decay < 0.003 else "lower left")
+    axes[0].legend(loc="upper right" if lr * weight_decay < 0.003 else "lower left")
     apart = ends["Adam + L2, G = 3"] > 1.5 * ends["Adam + L2, G = 300"]
     axes[1].set(xlabel="step", ylabel="angle per step (rad)", ylim=(3e-3, 2),
                 title="One angle, or one for each G" if apart else "600 steps are too few")
     axes[1].legend(fontsize=9, loc="upper right")
-    return fig, describe(lr, decay, ends)
+    return fig, describe(lr, weight_decay, ends)
 
 
 # %% tags=["hide-input"]
-def describe(lr, decay, ends):
+def describe(lr, weight_decay, ends):
     words = "; ".join(f"{label}: {value:.3f}" for label, value in ends.items())
-    return (f"Left, lines of slope −1 and −2 through η = {lr:g}, λ = {decay:g} in the plane of "
-            "both, on logarithmic axes. Right, angles per step over 600 steps from norm 1. They "
-            f"end, in rad, at {words}.")
+    return ("Left, lines of slope −1 and −2 through "
+            f"η = {lr:g}, λ = {weight_decay:g} in the plane of both, on logarithmic axes. "
+            f"Right, angles per step over 600 steps from norm 1. They end, in rad, at {words}.")
 
 
 # %% tags=["hide-input"]
-figures.interactive(draw, lr=[0.01, 0.001, 0.002, 0.005, 0.02], decay=[0.3, 0.03, 0.1, 1])
+figures.interactive(draw, lr=[0.01, 0.001, 0.002, 0.005, 0.02], weight_decay=[0.3, 0.03, 0.1, 1])
 
 # %%
 slow = np.array([relax(0.01, 0.3, G)[-1] for G in (3, 300)])
@@ -761,7 +764,7 @@ verdict("S1-06", "no first-order gradient method can remove it entirely",
 # </details>
 #
 # **5.** (Open.) Shorten the runs of the map to 30 steps (`steps=30, record_every=15`, and `step=[15, 30]` where the errors
-# are read), and lower λ by a factor 100 (`weight_decay=decay / 100`). What happens to the fitted slope, and why is the
+# are read), and lower λ by a factor 100 (`weight_decay=weight_decay / 100`). What happens to the fitted slope, and why is the
 # fit then a bad description?
 #
 # <details>

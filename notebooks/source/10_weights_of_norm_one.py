@@ -54,12 +54,12 @@ def gradients(net, p, rows):
 
 
 # %%
-def train(net, starts, move, steps, project=False, moved=None):
+def train(net, starts, move, steps, unit_norm=False, moved=None):
     """Parameters at the end, losses (runs, steps); `moved`, or hidden matrices, step by `move`."""
     moved = moved or [f"weight{i}" for i in range(len(net.widths) - 2)]
     drawn = [net.initial(seed) for seed in starts]
     p = {name: torch.tensor(np.stack([each[name] for each in drawn])) for name in drawn[0]}
-    p |= {name: p[name] / size(p[name]) for name in moved if project}
+    p |= {name: p[name] / size(p[name]) for name in moved if unit_norm}
     kinds, losses = sorted(set(starts)), []  # runs of one seed share their minibatches
     stream, mine = minibatches(4000, 50, kinds), [kinds.index(seed) for seed in starts]
     for t in range(steps):
@@ -69,7 +69,7 @@ def train(net, starts, move, steps, project=False, moved=None):
         for name, w in p.items():
             if name in moved:
                 w = move(w, g[name], s, t, name)
-                p[name] = w / size(w) if project else w
+                p[name] = w / size(w) if unit_norm else w
             else:
                 p[name] = w - 0.3 * s * g[name]
     return p, torch.stack(losses, 1)
@@ -81,7 +81,7 @@ def train(net, starts, move, steps, project=False, moved=None):
 
 # %%
 etas, lams = [0.1, 0.3, 1.0, 3.0], [0, 0.003, 0.01, 0.03]
-grid = [(seed, lr, decay) for seed in seeds(5) for lr in etas for decay in lams]
+grid = [(seed, lr, weight_decay) for seed in seeds(5) for lr in etas for weight_decay in lams]
 starts = [seed for seed, _, _ in grid]
 
 
@@ -90,10 +90,10 @@ def column(values):
 
 
 # %%
-def descend(lr, decay, watch=None):
+def descend(lr, weight_decay, watch=None):
     """SGD with decay as `move`; `watch` gets the angles between old and new weights."""
     def move(w, g, s, t, name):
-        after = (1 - s * lr * decay) * w - s * lr * g
+        after = (1 - s * lr * weight_decay) * w - s * lr * g
         if watch is not None and 75 <= t < 150:
             watch.append(2 * (size(after / size(after) - w / size(w)) / 2).arcsin())
         return after
@@ -110,10 +110,10 @@ def accuracy(net, p):
 
 
 # %%
-lr, decay = (column([row[k] for row in grid]) for k in (1, 2))
+lr, weight_decay = (column([row[k] for row in grid]) for k in (1, 2))
 turns, scores = {}, {}
 for kind in ("free", "norm one"):
-    p, _ = train(net, starts, descend(lr, decay, seen := []), 300, kind == "norm one")
+    p, _ = train(net, starts, descend(lr, weight_decay, seen := []), 300, kind == "norm one")
     turns[kind] = torch.stack(seen).square().mean((0, 2, 3)).sqrt().reshape(5, 4, 4).numpy()
     scores[kind] = accuracy(net, p).reshape(5, 4, 4)  # seed, η, λ
 means = {kind: values.mean(0) for kind, values in scores.items()}
@@ -188,11 +188,11 @@ def rescaled(w, g, s, t, name):
 
 
 # %%
-decayed = train(net, seeds(5), descend(0.1, 2.0), 100, project=True)
+decayed = train(net, seeds(5), descend(0.1, 2.0), 100, unit_norm=True)
 claim("S1-07", "λ = 2, η = 0.1 against η/(1 − ηλ), 100 steps: parameters and losses, difference",
-      measured=largest(decayed, train(net, seeds(5), rescaled, 100, project=True)), below=1e-12)
+      measured=largest(decayed, train(net, seeds(5), rescaled, 100, unit_norm=True)), below=1e-12)
 claim("S1-07", "… against λ = 0, η = 0.1", above=0.01,
-      measured=largest(decayed, train(net, seeds(5), descend(0.1, 0.0), 100, project=True)))
+      measured=largest(decayed, train(net, seeds(5), descend(0.1, 0.0), 100, unit_norm=True)))
 
 # %% [markdown]
 # **Beyond.** At $\eta\lambda=1$ the old weight is gone, and the new one is $-\mathrm{unit}(g)$: a turn by a right
@@ -236,20 +236,20 @@ claim("10-beyond", "ηλ = 1.5 against a step uphill with the sign changed, diff
 
 
 # %%
-def momentum(lr, decay, mu, inside):
+def momentum(lr, weight_decay, mu, inside):
     """SGD with momentum as `move`, at s = 1: the penalty inside its buffer, or beside it."""
     buffer = None
 
     def move(w, g, s, t, name):
         nonlocal buffer
-        buffer = decay * w * inside / (1 - mu) if buffer is None else buffer
-        buffer = mu * buffer + g + decay * w * inside
-        return w - lr * buffer - (0 if inside else lr * decay * w)
+        buffer = weight_decay * w * inside / (1 - mu) if buffer is None else buffer
+        buffer = mu * buffer + g + weight_decay * w * inside
+        return w - lr * buffer - (0 if inside else lr * weight_decay * w)
     return move
 
 
 def heavy(*options):
-    return train(net, seeds(5), momentum(*options), 50, project=True)
+    return train(net, seeds(5), momentum(*options), 50, unit_norm=True)
 
 
 # %%
@@ -351,9 +351,9 @@ claim("10-turn", "accuracy, free norms minus norm one, rms: at the same turn, ov
 
 
 # %%
-def settle(lr, decay, steps=400, r=1.0):
+def settle(lr, weight_decay, steps=400, r=1.0):
     """Turn per step of a free weight from norm r, at G = 1."""
-    turns, a = [], 1 - lr * decay
+    turns, a = [], 1 - lr * weight_decay
     for _ in range(steps):
         turns.append(np.arctan(lr / (a * r**2)))
         r = np.sqrt((a * r) ** 2 + (lr / r) ** 2)
@@ -372,21 +372,22 @@ def last_turns(ax, lr):
 
 
 # %%
-def dials(lr, decay):
+def dials(lr, weight_decay):
     fig, axes = figures.subplots(1, 2, figsize=(8.4, 3.5), sharey=True)
-    free, a = settle(lr, decay), 1 - lr * decay
+    free, a = settle(lr, weight_decay), 1 - lr * weight_decay
     fixed, goal = np.arctan(lr / a), np.arccos(a)
     axes[0].plot(free, label="free norm")
     axes[0].plot([0, 400], [fixed] * 2, label="norm one")
     axes[0].axhline(goal, color="black", ls=":", lw=1.2)
     axes[0].set(xlabel="step", ylabel="turn per step (rad)", yscale="log", ylim=(0.004, 1.5),
-                title=f"η = {lr:g}, λ = {decay:g}: free turn × {free[-1] / free[0]:.2g}")
+                title=f"η = {lr:g}, λ = {weight_decay:g}: free turn × {free[-1] / free[0]:.2g}")
     axes[0].legend(loc="lower right")
     last_turns(axes[1], lr)
-    axes[1].plot([decay] * 2, [free[-1], fixed], "D", color="black", ms=5)
+    axes[1].plot([weight_decay] * 2, [free[-1], fixed], "D", color="black", ms=5)
     said = [f"{angle:.3f}" for angle in (free[0], free[-1], goal, fixed)]
     most = [f"{angle:.3f}" for angle in (np.arccos(1 - lr), np.arctan(lr / (1 - lr)))]  # λ = 1
-    return fig, (f"η = {lr:g}, λ = {decay:g}. Left, turn per step over 400 steps, logarithmic: a "
+    return fig, (f"η = {lr:g}, λ = {weight_decay:g}. "
+                 "Left, turn per step over 400 steps, logarithmic: a "
                  f"free weight starts at {said[0]} and ends at {said[1]}; its equilibrium, dotted, "
                  f"is {said[2]}; norm one stays at {said[3]}. Right, the last turn against λ from "
                  "0.01 to 1: dots of the free weight beside their rising dotted equilibrium, up "
@@ -394,7 +395,7 @@ def dials(lr, decay):
 
 
 # %%
-figures.interactive(dials, lr=[0.1, 0.03, 0.3], decay=[0.3, 0.01, 0.03, 0.1, 1])
+figures.interactive(dials, lr=[0.1, 0.03, 0.3], weight_decay=[0.3, 0.01, 0.03, 0.1, 1])
 
 # %% [markdown]
 # ## 10.4 γ and β: when their size means nothing
@@ -551,7 +552,7 @@ def pair(p, g):
 
 
 # %%
-watched = sweep(deep, **data, weight_decay=[0, 0.1], decay=hidden | inner, seeds=seeds(5),
+watched = sweep(deep, **data, weight_decay=[0, 0.1], decay_factors=hidden | inner, seeds=seeds(5),
                 steps=500, record={"pair": pair}, record_every=5, evaluate_every=500).pair.values
 norm, slope, product = np.moveaxis(watched, 2, 0)  # seed, λ, step
 late = np.s_[:, 1, -40:]
@@ -574,10 +575,10 @@ claim("10-pair", "turn of (γ₀, β₀) per step over arccos(1 − ηλ)",
 
 
 # %%
-def ends(decay, lams=(0.005, 0.05)):
+def ends(decay_factors, lams=(0.005, 0.05)):
     """Runs at the end, on ten seeds: test accuracy in points, test loss, final parameters."""
-    run = sweep(deep, **data, weight_decay=lams, seeds=seeds(10), steps=300, decay=decay,
-                schedule=lambda t: factor(t, 300), record_every=300)
+    run = sweep(deep, **data, weight_decay=lams, seeds=seeds(10), steps=300,
+                decay_factors=decay_factors, schedule=lambda t: factor(t, 300), record_every=300)
     return run.assign(test_accuracy=100 * run.test_accuracy).isel(step=-1)
 
 
@@ -702,8 +703,8 @@ def recorded(w, g, s, t, name):
     """Free weights; of the first five runs, those with decay, keep ρ and G."""
     rho[name].append(s * eta / ((1 - s * eta * lam) * size(w[:5]) ** 2))
     G[name].append(size(w[:5]) * size(g[:5]))
-    lr, decay = column([eta] * 10 + [10 * eta] * 5), column([lam] * 5 + [0] * 10)
-    return descend(lr, decay)(w, g, s, t, name)
+    lr, weight_decay = column([eta] * 10 + [10 * eta] * 5), column([lam] * 5 + [0] * 10)
+    return descend(lr, weight_decay)(w, g, s, t, name)
 
 
 # %%
@@ -736,7 +737,7 @@ def undecayed(w, g, s, t, name):
 
 
 # %%
-p_one, loss_one = train(deep, 4 * five, replaced, steps, project=True)
+p_one, loss_one = train(deep, 4 * five, replaced, steps, unit_norm=True)
 _, loss_grown = train(deep, five, undecayed, steps)
 one = accuracy(deep, p_one).reshape(4, 5)
 results = np.stack([free[0], free[1], *one, free[2]])
