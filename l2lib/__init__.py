@@ -7,14 +7,7 @@ Import from its modules, so that a chapter shows where each name comes from:
 * ``datasets``: offline data as arrays, with source and licence.
 * ``penalty``: the L2 penalty and its size scalings, the shrink factor, ridge regression in closed form.
 * ``conventions``: λ from any framework into any other; ``groups``: which parameters of a model decay.
-* ``layers``, ``cnn``, ``updates``, ``sweep``: train many configurations at once; behind them ``arguments``, ``records``
-  and ``workers``.
+* ``sweep``: train many configurations at once.
 """
-
-import os
-
-# MKL, which multiplies matrices for PyTorch, reads this at its first use: equal numbers then give equal
-# products to the last bit, wherever they lie in memory. It costs nothing measurable.
-os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 
 __version__ = "0.1.0"

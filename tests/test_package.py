@@ -202,8 +202,78 @@ def test_a_notebook_without_ipywidgets_gets_no_warning(places: dict[str, Path], 
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize(("value", "threads"), [("", 1), ("4,2", 4), ("x", 1)])
-def test_any_omp_num_threads_can_be_set(places: dict[str, Path], dependencies: Path, value: str, threads: int) -> None:
-    code = "import l2lib.sweep, torch; print(torch.get_num_threads())"
+# What could be changed for the whole process, before and after every module is imported. The size of memory that is
+# mapped shows malloc's thresholds: by default a block of a mebibyte is mapped, and after mallopt it is not.
+UNTOUCHED = """
+import ctypes, importlib, json, os, pkgutil, sys
+import matplotlib, torch
+
+def mapped():
+    class Info(ctypes.Structure):
+        _fields_ = [(name, ctypes.c_size_t) for name in "abcdefghij"]
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "mallinfo2"):
+        return None
+    libc.mallinfo2.restype, libc.malloc.restype = Info, ctypes.c_void_p
+    before = libc.mallinfo2().d
+    libc.malloc(ctypes.c_size_t(2**20))
+    return libc.mallinfo2().d - before
+
+def state():
+    dtype = str(torch.get_default_dtype())
+    threads = [torch.get_num_threads(), torch.get_num_interop_threads()]
+    return [dict(os.environ), dict(matplotlib.rcParams), dtype, threads, torch.is_grad_enabled(), mapped()]
+
+torch.set_num_threads(3)
+before = state()
+import l2lib
+for module in pkgutil.walk_packages(l2lib.__path__, "l2lib."):
+    importlib.import_module(module.name)
+names = "environ rcParams dtype threads grad malloc".split()
+print([name for name, one, two in zip(names, before, state()) if one != two])
+"""
+
+
+def test_importing_every_module_changes_nothing(places: dict[str, Path], dependencies: Path) -> None:
+    done = python("-c", UNTOUCHED, path=[places["wheel"], dependencies])
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ("os.environ['MKL_CBWR'] = 'AUTO'", "environ"),
+        ("matplotlib.rcParams['font.size'] = 11", "rcParams"),
+        ("torch.set_num_threads(1)", "threads"),
+        pytest.param(
+            "ctypes.CDLL('libc.so.6').mallopt(-3, 2**25)",
+            "malloc",
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="only for Linux: malloc of glibc"),
+        ),
+    ],
+)
+def test_a_change_by_an_import_is_noticed(places: dict[str, Path], dependencies: Path, change: str, found: str) -> None:
+    code = UNTOUCHED.replace("import l2lib\n", f"import l2lib\n{change}\n")
+    assert python("-c", code, path=[places["wheel"], dependencies]).stdout == f"['{found}']\n"
+
+
+@pytest.mark.parametrize("value", ["", "4,2", "x"])
+def test_any_omp_num_threads_can_be_set(places: dict[str, Path], dependencies: Path, value: str) -> None:
+    trained = "sweep(MLP((1, 1)), [[1.0]], [1.0], lr=0.1, steps=1)"
+    code = f"from l2lib.sweep import MLP, sweep; print({trained}.sizes['step'])"
     done = python("-c", code, path=[places["wheel"], dependencies], OMP_NUM_THREADS=value)
-    assert (done.stdout.strip(), done.returncode) == (str(threads), 0), done.stderr
+    assert (done.stdout.strip(), done.returncode) == ("2", 0), done.stderr
+
+
+def test_a_sweep_leaves_the_environment_alone(places: dict[str, Path], dependencies: Path) -> None:
+    """In a new process, where MKL has not been used yet; the variable that MKL reads is set for that moment only."""
+    code = """
+import os
+from l2lib.sweep import MLP, sweep
+before = dict(os.environ)
+sweep(MLP((1, 1)), [[1.0]], [1.0], lr=0.1, steps=1)
+print(dict(os.environ) == before)
+"""
+    path = [places["wheel"], dependencies]
+    dropped = python("-c", "import os; os.environ.pop('MKL_CBWR', None)\n" + code, path=path)
+    assert (dropped.stdout.strip(), dropped.returncode) == ("True", 0), dropped.stderr

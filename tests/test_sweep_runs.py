@@ -8,6 +8,7 @@ import textwrap
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import get_context
 
 import numpy as np
@@ -18,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from l2lib.datasets import linear_regression, load, minibatches
-from l2lib.sweep import CNN, MLP, sweep
+from l2lib.sweep import CNN, MLP, Engine, experiment, predict, sweep
 from l2lib.sweep.updates import RULES
 
 X20, Y20 = linear_regression(0, 20, n_inputs=6)
@@ -99,7 +100,8 @@ def test_larger_images():
     rng = np.random.default_rng(0)
     model = CNN((8, 10), image=(1, 28, 28), channels=(4, 8), norm="batch")
     X, y = rng.standard_normal((40, 784)), np.arange(40) % 10
-    run = sweep(model, X, y, lr=[0.1, 0.2], steps=20, batch_size=20, loss="cross_entropy", dtype="float32")
+    options = {"lr": [0.1, 0.2], "steps": 20, "batch_size": 20, "loss": "cross_entropy"}
+    run = sweep(model, X, y, **options, engine=Engine(dtype="float32"))
     assert (run.train_loss[..., -1] < 0.9 * run.train_loss[..., 0]).all()
 
 
@@ -107,6 +109,7 @@ def test_every_record_has_dimensions_and_a_unit():
     run = sweep(MLP((6, 1)), X20, Y20, test=(X20, Y20), lr=[0.1], momentum=[0.0, 0.5], init_scale=[1.0, 2.0], steps=2)
     assert run.train_loss.dims == ("seed", "lr", "momentum", "init_scale", "step")
     assert run.norm.dims == ("seed", "lr", "momentum", "init_scale", "layer", "step")
+    assert run.layer.values.tolist() == ["weight0"]
     assert run.weight_decay.item() == 0  # a number makes a coordinate, not a dimension
     assert all(variable.attrs["units"] and variable.attrs["long_name"] for variable in run.values())
     assert run.angle.attrs["units"] == "rad"
@@ -158,6 +161,80 @@ def test_initial_parameters():
     assert abs(kernel.var() / (2 / (9 * 250)) - 1) < 0.02
 
 
+# ---- what a run answers ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("norm", [None, "batch", "layer", "weight"])
+def test_a_run_predicts_what_it_was_evaluated_on(norm, tmp_path):
+    digits = load("digits")
+    X, y, test = digits.X[:60] / 16, digits.y[:60], (digits.X[60:90] / 16, digits.y[60:90])
+    options = {"lr": 0.1, "weight_decay": [0.0, 0.1], "steps": 20, "loss": "cross_entropy", "seeds": [0, 1]}
+    run = sweep(MLP((64, 5, 10), norm=norm), X, y, test=test, **options)
+    reference = X if norm == "batch" else None
+    found = predict(run, test[0], reference=reference)
+    assert found.dims == ("seed", "weight_decay", "example", "output")
+    accuracy = (found.argmax("output") == test[1]).mean("example")
+    np.testing.assert_allclose(accuracy, run.test_accuracy[..., -1], rtol=1e-12)
+    run.to_netcdf(tmp_path / "run.nc")
+    stored = xr.load_dataset(tmp_path / "run.nc").isel(seed=1, weight_decay=0)
+    again = predict(stored, test[0], reference=reference)
+    np.testing.assert_array_equal(again, found[1, 0])
+
+
+def test_predictions_of_one_data_set_a_seed():
+    sets = [linear_regression(s, 30, n_inputs=5, weight=1.0) for s in (7, 8)]
+    X, y = (np.stack(part) for part in zip(*sets, strict=True))
+    run = sweep(MLP((5, 3, 1), norm="batch"), X, y, lr=[0.1, 0.2], seeds=[8, 7], steps=10)
+    found = predict(run, X, reference=X)[..., 0]
+    losses = ((found - y[:, None]) ** 2).mean("example") / 2
+    np.testing.assert_allclose(losses, run.train_loss[..., -1], rtol=1e-12)
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """A reader's own model: y = Σ w x²."""
+
+    inputs: int = 6
+    outputs: int = 1
+    batch_statistics: bool = False
+
+    def size(self, batch):
+        return self.inputs * (1 + batch)
+
+    def initial(self, seed):
+        return {"weight0": np.random.default_rng(seed).normal(size=(1, self.inputs))}
+
+    def __call__(self, parameters, x, reference=None):
+        return parameters["weight0"] @ x.square().transpose(1, 2)
+
+
+def test_a_readers_own_model_is_trained_and_predicts():
+    model = Quadratic()
+    run = sweep(model, X20, X20**2 @ np.arange(6), lr=0.05, weight_decay=[0.0, 10.0], steps=2000, record_every=2000)
+    np.testing.assert_allclose(run.weight0.values[0, 0, 0], np.arange(6), atol=1e-4)
+    ridge = np.linalg.solve((X20**2).T @ X20**2 / 20 + 10 * np.eye(6), (X20**2).T @ X20**2 / 20 @ np.arange(6))
+    np.testing.assert_allclose(run.weight0.values[0, 1, 0], ridge, rtol=1e-6)
+    np.testing.assert_allclose(predict(run, X20, model=model)[0, 1, :, 0], X20**2 @ ridge, rtol=1e-6)
+    with pytest.raises(ValueError, match="no MLP or CNN: give model="):
+        predict(run, X20)
+
+
+@pytest.mark.parametrize(
+    ("X", "options", "message"),
+    [
+        (X20[:, :5], {}, r"X has shape \(20, 5\); need \(n, 6\), or 2 seeds first"),
+        (X20[0], {}, "X has shape"),
+        (np.stack([X20] * 3), {}, "or 2 seeds first"),
+        (X20, {"reference": X20}, "no batch normalisation: leave reference out"),
+        (X20, {"model": MLP((6, 2, 1), norm="batch")}, "give reference="),
+    ],
+)
+def test_what_cannot_be_predicted_is_refused(X, options, message):
+    run = sweep(MLP((6, 1)), X20, Y20, lr=0.1, seeds=[0, 1], steps=1)
+    with pytest.raises(ValueError, match=message):
+        predict(run, X, **options)
+
+
 # ---- chunks and workers ----------------------------------------------------------------------------
 
 
@@ -177,10 +254,10 @@ def sweeps(draw):
         "loss": "mse" if outputs == 1 else "cross_entropy",
         "optimizer": draw(st.sampled_from(sorted(RULES))),
         "batch_size": draw(st.one_of(st.none(), st.integers(2, 8))),
-        "dtype": draw(st.sampled_from(["float64", "float32"])),
         "test": (rng.standard_normal((7, model.inputs)), rng.integers(0, outputs, 7)),
     }
-    return model, rng.standard_normal((n, model.inputs)), rng.integers(0, outputs, n), options
+    dtype = draw(st.sampled_from(["float64", "float32"]))
+    return model, rng.standard_normal((n, model.inputs)), rng.integers(0, outputs, n), options, dtype
 
 
 @pytest.mark.skipif(
@@ -189,7 +266,7 @@ def sweeps(draw):
 @settings(max_examples=25, deadline=None)
 @given(sweeps(), st.sampled_from([1, 2, 3, 7, 11]))
 def test_chunks_workers_and_threads_change_nothing_to_the_last_bit(experiment, chunk_size):
-    model, X, y, options = experiment
+    model, X, y, options, dtype = experiment
     options |= {
         "lr": [0.01, 0.1, 1e3],
         "weight_decay": [0.0, 0.1],
@@ -197,12 +274,58 @@ def test_chunks_workers_and_threads_change_nothing_to_the_last_bit(experiment, c
         "seeds": [3, 5],
         "steps": 10,
     }
-    whole = sweep(model, X, y, **options, chunk_size=24)
+    whole = sweep(model, X, y, **options, engine=Engine(dtype=dtype, chunk_size=24))
+    engine = Engine(dtype=dtype, chunk_size=chunk_size, workers=2)
     torch.set_num_threads(2)  # the workers take one, whatever is set outside
     try:
-        assert equal(sweep(model, X, y, **options, chunk_size=chunk_size, workers=2), whole)
+        assert equal(sweep(model, X, y, **options, engine=engine), whole)
     finally:
         torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("widths", [(19, 1), (19, 1, 3), (1, 4, 1), (6, 4, 1)])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_one_at_a_time_changes_nothing_to_the_last_bit(widths, dtype):
+    """A single product with a side of one takes another way through BLAS than one among many."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((25, widths[0])), rng.integers(0, widths[-1], 25)
+    loss = "mse" if widths[-1] == 1 else "cross_entropy"
+    options = {"lr": [0.01, 0.1], "seeds": [3, 5], "steps": 6, "loss": loss, "test": (X[:7], y[:7])}
+    for batch_size in (None, 1, 8):
+        one, all_ = (
+            sweep(MLP(widths), X, y, batch_size=batch_size, **options, engine=Engine(dtype=dtype, chunk_size=size))
+            for size in (1, 4)
+        )
+        assert equal(one, all_)
+
+
+@given(configurations=st.integers(1, 200), chunk_size=st.integers(1, 100))
+def test_chunks_have_at_most_the_size_asked_for(configurations, chunk_size):
+    sizes = []
+    sweep_of(configurations, chunk_size, sizes)
+    assert max(sizes) <= chunk_size
+    assert sum(sizes) == configurations
+
+
+def sweep_of(configurations, chunk_size, sizes):
+    """Note the sizes of the chunks that a sweep of so many configurations is cut into."""
+    engine = Engine(chunk_size=chunk_size)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(experiment, "run", lambda work, jobs, engine: sizes.extend(len(j.configurations) for j in jobs))
+        with pytest.raises(TypeError):  # nothing was trained
+            sweep(MLP((6, 1)), X20, Y20, lr=[0.1] * configurations, steps=1, engine=engine)
+
+
+def test_a_sweep_leaves_torchs_threads_and_the_environment_as_they_were():
+    before = dict(os.environ)
+    torch.set_num_threads(2)
+    try:
+        for workers in (1, 2):
+            sweep(MLP((6, 1)), X20, Y20, **GRID, engine=Engine(workers=workers, chunk_size=2))
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert dict(os.environ) == before
 
 
 def test_a_configuration_equals_itself_alone_and_divergence_is_data():
@@ -214,11 +337,22 @@ def test_a_configuration_equals_itself_alone_and_divergence_is_data():
     assert np.isfinite(together.sel(lr=[0.01, 0.1]).train_loss).all()
 
 
+@pytest.mark.parametrize(("optimizer", "momentum"), [("sgd", 0.0), ("trust_ratio", 0.0), ("adam", 0.9), ("adamw", 0.9)])
+def test_adam_has_momentum_unless_told_otherwise(optimizer, momentum):
+    untold, told = (
+        sweep(MLP((6, 1)), X20, Y20, lr=0.1, steps=5, optimizer=optimizer, momentum=each) for each in (None, momentum)
+    )
+    assert equal(untold, told)
+
+
 def test_float32_follows_float64():
     digits = load("digits")
     options = {"lr": [0.05, 0.1], "weight_decay": 0.01, "steps": 100, "batch_size": 32, "loss": "cross_entropy"}
     model = MLP((64, 32, 10), norm="batch")
-    runs = [sweep(model, digits.X / 16, digits.y, dtype=d, record_every=100, **options) for d in ("float32", "float64")]
+    runs = [
+        sweep(model, digits.X / 16, digits.y, record_every=100, **options, engine=Engine(dtype=dtype))
+        for dtype in ("float32", "float64")
+    ]
     np.testing.assert_allclose(runs[0].norm, runs[1].norm, rtol=1e-3)
     assert runs[0].norm.dtype == np.float32
 
@@ -226,14 +360,15 @@ def test_float32_follows_float64():
 @pytest.mark.slow
 def test_a_process_pool_gives_the_same_numbers():
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        there = sweep(MLP((6, 4, 1)), X20, Y20, **GRID, executor=pool, chunk_size=5, schedule=lambda t: 0.5**t)
+        engine = Engine(executor=pool, chunk_size=5)
+        there = sweep(MLP((6, 4, 1)), X20, Y20, **GRID, engine=engine, schedule=lambda t: 0.5**t)
     assert equal(there, sweep(MLP((6, 4, 1)), X20, Y20, **GRID, schedule=lambda t: 0.5**t))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that PyTorch can use")
 def test_a_gpu_gives_the_same_numbers():
     here = sweep(MLP((6, 4, 1)), X20, Y20, **GRID)
-    there = sweep(MLP((6, 4, 1)), X20, Y20, **GRID, device="cuda")
+    there = sweep(MLP((6, 4, 1)), X20, Y20, **GRID, engine=Engine(device="cuda"))
     for name in here:
         np.testing.assert_allclose(there[name], here[name], rtol=1e-9, atol=1e-12)
 
@@ -256,22 +391,21 @@ def die(parameters, gradients):
 def test_a_configuration_that_raises_is_named(workers):
     options = {"lr": 0.01, "init_scale": [1.0, 2.0, 9.0, 1.5], "seeds": [0], "steps": 3}
     message = "seed=0, lr=0.01, weight_decay=0, momentum=0, init_scale=9: ArithmeticError: too large for me"
+    engine = Engine(workers=workers, chunk_size=4 // workers)
     with pytest.raises(RuntimeError, match=message) as caught:
-        sweep(
-            MLP((6, 1)), X20, Y20, **options, record={"r": refuse_the_third}, workers=workers, chunk_size=4 // workers
-        )
+        sweep(MLP((6, 1)), X20, Y20, **options, record={"r": refuse_the_third}, engine=engine)
     assert isinstance(caught.value.__cause__, ArithmeticError)
     assert threading.active_count() == 1 or not any("ThreadPool" in t.name for t in threading.enumerate())
 
 
 @pytest.mark.slow
 def test_a_configuration_that_raises_in_another_process_is_named():
-    options = {"lr": 0.01, "init_scale": [1.0, 9.0], "steps": 3, "record": {"r": refuse_the_third}, "chunk_size": 1}
+    options = {"lr": 0.01, "init_scale": [1.0, 9.0], "steps": 3, "record": {"r": refuse_the_third}}
     with (
         ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
         pytest.raises(RuntimeError, match="init_scale=9: ArithmeticError"),
     ):
-        sweep(MLP((6, 1)), X20, Y20, **options, executor=pool)
+        sweep(MLP((6, 1)), X20, Y20, **options, engine=Engine(executor=pool, chunk_size=1))
 
 
 def test_a_worker_that_dies_fails_the_sweep():
@@ -279,16 +413,17 @@ def test_a_worker_that_dies_fails_the_sweep():
         ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
         pytest.raises(RuntimeError, match=r"a worker died.*configuration seed=0, lr=0.25"),
     ):
-        sweep(MLP((6, 1)), X20, Y20, lr=0.25, steps=3, record={"r": die}, executor=pool)
+        sweep(MLP((6, 1)), X20, Y20, lr=0.25, steps=3, record={"r": die}, engine=Engine(executor=pool))
 
 
 LONG = """
     import threading, time, numpy as np, resource
-    from l2lib.sweep import MLP, sweep
+    from l2lib.sweep import MLP, Engine, sweep
 
     def long(k, steps, **options):
         X, y = np.ones((64, 50)), np.ones(64)
-        return sweep(MLP((50, 50, 1)), X, y, lr=[0.01] * k, steps=steps, record_every=steps, chunk_size=8, **options)
+        engine = Engine(chunk_size=8, **options)
+        return sweep(MLP((50, 50, 1)), X, y, lr=[0.01] * k, steps=steps, record_every=steps, engine=engine)
 """
 
 
@@ -336,7 +471,8 @@ def test_memory_is_a_chunk_and_the_records():
             return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB on Linux, bytes on macOS
         def wide(k):
             X, y = np.ones((4000, 200)), np.ones(4000)
-            sweep(MLP((200, 50, 1)), X, y, lr=[0.01] * k, steps=2, record_every=2, chunk_size=4, workers=1)
+            engine = Engine(chunk_size=4, workers=1)
+            sweep(MLP((200, 50, 1)), X, y, lr=[0.01] * k, steps=2, record_every=2, engine=engine)
         wide(4)
         small = peak()
         wide(64)
@@ -362,21 +498,29 @@ LABELS = {"loss": "cross_entropy", "model": MLP((6, 2))}
         ({"seeds": [1, 1]}, "a seed twice"),
         ({"weight_decay": [-0.1]}, "weight_decay is -0.1; it must be a finite number ≥ 0"),
         ({"weight_decay": np.inf}, "weight_decay is inf"),
+        ({"lr": None}, "lr is None; it must be a finite number > 0"),
+        ({"lr": [0.1, None]}, "lr is None"),
+        ({"lr": "0.1"}, "lr is 0.1; it must be a finite number > 0"),
+        ({"weight_decay": None}, "weight_decay is None"),
+        ({"init_scale": None}, "init_scale is None"),
+        ({"steps": None}, "steps is None; it must be a whole number ≥ 1"),
+        ({"record_every": None}, "record_every is None"),
+        ({"beta2": None}, "beta2 is None"),
+        ({"adam_eps": None}, "adam_eps is None"),
+        ({"seeds": None}, "seeds is None; give a list"),
+        ({"seeds": 3}, r"seeds is 3; give a list, such as \[3\] or range"),
         ({"steps": 0}, "steps is 0; it must be a whole number ≥ 1"),
         ({"record_every": 0}, "record_every is 0"),
         ({"evaluate_every": 1.5}, "evaluate_every is 1.5"),
         ({"evaluate_on": 21}, "only 20 training examples"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"batch_size": 21}, "only 20 training examples"),
-        ({"chunk_size": 0}, "chunk_size is 0"),
-        ({"workers": 0}, "workers is 0"),
         ({"momentum": 1.0}, r"momentum is 1.0; it must be in \[0, 1\)"),
         ({"init_scale": 0.0}, "init_scale is 0.0"),
         ({"beta2": 1.0}, "beta2 is 1.0"),
         ({"adam_eps": -1.0}, "adam_eps is -1.0"),
         ({"loss": "hinge"}, "loss is 'hinge'; choose one of mse"),
         ({"optimizer": "lion"}, "optimizer is 'lion'; choose one of sgd"),
-        ({"dtype": "float16"}, "dtype is 'float16'; choose one of float64"),
         ({"decay_factors": {"weights": 1}}, "'weights': 1, but need .* one of weight, bias, weight0, bias0"),
         ({"decay_factors": {"weight": -1}}, "'weight': -1, but need a finite number ≥ 0"),
         ({"unit_norm": ["gamma"]}, "'gamma'"),
@@ -400,10 +544,24 @@ def test_bad_input_is_refused(change, message):
         sweep(*positional, **arguments)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dtype": "float16"}, "dtype is 'float16'; choose one of float64"),
+        ({"chunk_size": 0}, "chunk_size is 0; it must be a whole number ≥ 1"),
+        ({"workers": 0.5}, "workers is 0.5"),
+        ({"device": "mps"}, "device is 'mps'; choose 'cpu' or 'cuda'"),
+    ],
+)
+def test_an_engine_that_cannot_be_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        Engine(**options)
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_missing_gpu_is_said():
     with pytest.raises(ValueError, match="finds no GPU here; use 'cpu'"):
-        sweep(MLP((6, 1)), X20, Y20, lr=0.1, steps=1, device="cuda")
+        sweep(MLP((6, 1)), X20, Y20, lr=0.1, steps=1, engine=Engine(device="cuda"))
 
 
 def test_a_record_of_the_wrong_shape_is_refused():
@@ -415,7 +573,7 @@ def test_a_record_of_the_wrong_shape_is_refused():
 
 def test_a_decay_that_float32_loses_is_warned_of():
     with pytest.warns(UserWarning, match="float32"):
-        sweep(MLP((6, 1)), X20, Y20, lr=1e-4, weight_decay=1e-3, steps=1, dtype="float32")
+        sweep(MLP((6, 1)), X20, Y20, lr=1e-4, weight_decay=1e-3, steps=1, engine=Engine(dtype="float32"))
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ import torch
 from numpy.typing import NDArray
 
 from experiments.fashion_mnist.idx import PUBLISHED, Split, load
-from l2lib.sweep import CNN, sweep
+from l2lib.sweep import CNN, Engine, sweep
+from l2lib.sweep.recipe import Optimizer
 
 TABLE = Path(__file__).with_name("results.csv")
 COLUMNS = "optimiser,lr,weight_decay,seed,test_error,train_loss"
@@ -39,7 +40,7 @@ GRIDS = {  # learning rates and weight decays, as powers of 2
 }
 
 
-def _train(optimiser: str, train: Split, test: Split, asked: argparse.Namespace) -> list[str]:
+def _train(optimiser: Optimizer, train: Split, test: Split, asked: argparse.Namespace) -> list[str]:
     """Lines of the table for one optimiser; a run that diverged has a loss of nan or inf, and the error of a guess."""
     spread = [np.linspace(0, 7, size).round().astype(int) for size in asked.grid]
     lr, weight_decay = ([2.0 ** powers[i] for i in at] for powers, at in zip(GRIDS[optimiser], spread, strict=True))
@@ -47,13 +48,16 @@ def _train(optimiser: str, train: Split, test: Split, asked: argparse.Namespace)
     with warnings.catch_warnings():
         if optimiser == "adam":  # its λw is added to a gradient, which is small too: float32 does not lose it
             warnings.filterwarnings("ignore", "ηλ < 1e-6")
+        engine = Engine(
+            dtype=asked.dtype, device=asked.device, chunk_size=asked.chunk,
+            workers=1 if asked.device == "cuda" else None,  # one chunk at a time in the GPU's memory
+        )  # fmt: skip
         run = sweep(
             MODEL, *train, test=test, loss="cross_entropy", optimizer=optimiser, lr=lr, weight_decay=weight_decay,
             momentum=0.9, seeds=seeds, steps=asked.steps, batch_size=asked.batch, decay_factors=DECAY,
             record_every=asked.steps,
             schedule=lambda t: (1 + math.cos(math.pi * t / asked.steps)) / 2, evaluate_on=min(500, len(train[1])),
-            dtype=asked.dtype, device=asked.device, chunk_size=asked.chunk,
-            workers=1 if asked.device == "cuda" else None,  # one chunk at a time in the GPU's memory
+            engine=engine,
         )  # fmt: skip
     found = run.isel(step=-1).transpose("seed", "lr", "weight_decay", ...)
     rows = zip(

@@ -8,17 +8,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from l2lib.sweep.models import MLP, Parameters
+from l2lib.sweep.models import Layer, Network, Parameters, fully_connected
 
 
 @dataclass(frozen=True)
-class CNN(MLP):
+class CNN(Network):
     """3 × 3 convolutions, each with ReLU and 2 × 2 max pooling; the mean over pixels; then an ``MLP``.
 
     Attributes:
-        widths: of the MLP, the last of ``channels`` first.
+        widths: of the MLP, the last of ``channels`` first. This and what is not named here as for ``MLP``.
         image: channels, height and width; an example is one image as a row, in this order.
         channels: of the convolutions, at least one; each pooling halves the image, and a pixel must be left.
+
+    Raises:
+        ValueError: if an attribute is out of range, or the image too small.
+
+    Example:
+        >>> CNN((32, 10), image=(1, 8, 8), channels=(16, 32)).layers()[0]
+        Layer(out=16, fan_in=9, fan_out=144, pixels=64)
     """
 
     widths: tuple[int, ...] = (32, 10)
@@ -28,38 +35,76 @@ class CNN(MLP):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.image + self.channels) < 1 or min(self.image[1:]) >> len(self.channels) < 1:
-            raise ValueError(f"an image {self.image} does not survive a pooling for each of channels {self.channels}")
+        left = min(self.image[1:]) >> len(self.channels)
+        if min(self.image + self.channels) < 1 or left < 1:
+            poolings = f"a pooling for each of channels {self.channels}"
+            raise ValueError(f"an image {self.image} does not survive {poolings}")
         if self.channels[-1:] != self.widths[:1]:
-            raise ValueError(f"widths is {self.widths}; it must begin with the last of channels {self.channels}")
+            must = f"it must begin with the last of channels {self.channels}"
+            raise ValueError(f"widths is {self.widths}; {must}")
 
     @property
     def inputs(self) -> int:
         """Numbers that make up an example."""
         return math.prod(self.image)
 
-    def layers(self) -> list[tuple[int, int, int, int]]:
-        """(out, fan_in, fan_out, pixels of an output) of each layer."""
-        sizes = [(self.image[1] >> i) * (self.image[2] >> i) for i in range(len(self.channels))]
-        convolutions = zip(pairwise((self.image[0], *self.channels)), sizes, strict=True)
-        return [(out, 9 * fan_in, 9 * out, size) for (fan_in, out), size in convolutions] + super().layers()
+    def layers(self) -> list[Layer]:
+        """The sizes of each layer, in order."""
+        layers = []
+        for i, (fan_in, out) in enumerate(pairwise((self.image[0], *self.channels))):
+            pixels = (self.image[1] >> i) * (self.image[2] >> i)
+            layers.append(Layer(out, 9 * fan_in, 9 * out, pixels))
+        return layers + fully_connected(self.widths)
+
+    def __call__(self, parameters: Parameters, x: Tensor, reference: int | None = None) -> Tensor:
+        """Outputs of K models at once.
+
+        Args:
+            parameters: those of ``initial`` with a first axis of K configurations: shape (K, out, in).
+            x: images as rows, shape (K, batch, inputs).
+            reference: batch normalisation takes its statistics from the first so many examples; None means all.
+
+        Returns:
+            Outputs, shape (K, out, batch).
+        """
+        h = self._features(parameters, x, reference)
+        return self._fully_connected(parameters, h, len(self.channels), reference)
 
     def _features(self, parameters: Parameters, x: Tensor, reference: int | None) -> Tensor:
-        """What the first fully connected layer is fed with, (K, units, batch)."""
+        """Means over pixels, (K, channels, batch)."""
         k, batch, _ = x.shape
-        if k % 2:  # an odd number of groups may be convolved by another algorithm, which rounds differently: add a copy
+        if k % 2:
+            # An odd number of groups may be convolved by another algorithm, which rounds
+            # differently: add a copy.
             even = {name: torch.cat([w, w[-1:].detach()]) for name, w in parameters.items()}
             return self._features(even, torch.cat([x, x[-1:]]), reference)[:k]
-        h = x.transpose(0, 1).reshape(batch, k * self.image[0], *self.image[1:])
-        if not any(out % 16 for out in self.channels):  # then no vector of the processor holds two configurations, and
-            h = h.contiguous(memory_format=torch.channels_last)  # this order, twice as fast, rounds each as if alone
+        h = self._images(x)
         for i, out in enumerate(self.channels):
+            kernel = self._weight(parameters, i).view(k * out, -1, 3, 3)
             bias = parameters[f"bias{i}"].flatten() if self.bias else None
-            h = functional.conv2d(h, self._weight(parameters, i).view(k * out, -1, 3, 3), bias, padding=1, groups=k)
-            if self.norm == "batch" and reference is None:
-                h = self._batch_norm(parameters, i, h)
-            elif self.norm in ("batch", "layer"):
-                each, axes = h.reshape(batch, k, out, -1), (0, 3) if self.norm == "batch" else (2, 3)
-                h = self._standardise(parameters, i, each, each[:reference], axes).view_as(h)
+            h = functional.conv2d(h, kernel, bias, padding=1, groups=k)
+            h = self._normalised_maps(parameters, i, h, reference)
             h = functional.max_pool2d(h.relu(), 2)
-        return h.mean((2, 3)).view(batch, k, -1).permute(1, 2, 0).contiguous()
+        means = h.mean((2, 3)).view(batch, k, -1)
+        return means.permute(1, 2, 0).contiguous()
+
+    def _images(self, x: Tensor) -> Tensor:
+        """Rows (K, batch, inputs) as one image an example, whose channels are those of all configurations."""
+        k, batch, _ = x.shape
+        h = x.transpose(0, 1).reshape(batch, k * self.image[0], *self.image[1:])
+        if any(out % 16 for out in self.channels):
+            return h
+        # Now no vector of the processor holds two configurations, and this order, twice as
+        # fast, rounds each as if alone.
+        return h.contiguous(memory_format=torch.channels_last)
+
+    def _normalised_maps(self, parameters: Parameters, i: int, h: Tensor, reference: int | None) -> Tensor:
+        """What normalisation makes of h, (batch, K·out, height, width)."""
+        if self.norm == "batch" and reference is None:
+            return self._batch_norm(parameters, i, h)
+        if self.norm not in ("batch", "layer"):
+            return h
+        out = self.channels[i]
+        each = h.reshape(len(h), -1, out, h.shape[2] * h.shape[3])
+        axes = (0, 3) if self.norm == "batch" else (2, 3)
+        return self._standardised(parameters, i, each, each[:reference], axes).view_as(h)

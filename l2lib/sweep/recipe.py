@@ -1,108 +1,264 @@
-"""What a sweep may be asked: every argument is checked, and names the way out, before anything is trained."""
+"""What a sweep may be asked: frozen pieces that check themselves before anything is trained."""
 
-import warnings
+import math
 from collections.abc import Callable, Mapping, Sequence
-from types import SimpleNamespace
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, fields
+from itertools import product
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from torch import Tensor
 
-from l2lib.datasets import Array, check_data
-from l2lib.sweep.models import LOSSES
-from l2lib.sweep.records import ABOUT
+from l2lib.sweep.checks import (
+    BELOW_ONE,
+    COUNT,
+    INDEX,
+    NOT_NEGATIVE,
+    POSITIVE,
+    check_choice,
+    check_number,
+    check_numbers,
+)
+from l2lib.sweep.models import LOSSES, Parameters, role_of
 from l2lib.sweep.updates import RULES
 
-RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
-    "lr init_scale": ("a finite number > 0", lambda v: v > 0),
-    "weight_decay adam_eps": ("a finite number ≥ 0", lambda v: v >= 0),
-    "momentum beta2": ("in [0, 1)", lambda v: 0 <= v < 1),
-    "seeds": ("a whole number ≥ 0", lambda v: v >= 0 and v == int(v)),
-    "steps batch_size chunk_size workers": ("a whole number ≥ 1", lambda v: v >= 1 and v == int(v)),
-    "record_every evaluate_every evaluate_on": ("a whole number ≥ 1", lambda v: v >= 1 and v == int(v)),
-}
+Values = float | Sequence[float]
+"""A number, or a list of them, which makes a dimension of the result."""
+
+Loss = Literal["mse", "half_mse", "cross_entropy"]
+Optimizer = Literal["sgd", "sgdw", "trust_ratio", "adam", "adamw", "adamw_paper"]
+RecordFunction = Callable[[Parameters, Parameters], Tensor]
+"""From parameters and gradients, both by name with K configurations, to what is kept: (K, …)."""
 
 
-def check(
-    job: SimpleNamespace, train: tuple[ArrayLike, ArrayLike], test: tuple[ArrayLike, ArrayLike] | None,
-    schedule: Callable[[int], float] | None,
-) -> None:  # fmt: skip
-    """Refuse arguments that are out of range, fill in defaults, warn of a decay that float32 rounds away.
+class Configuration(NamedTuple):
+    """One run of the sweep: a point of the grid."""
 
-    Args:
-        job: the other arguments of ``sweep``; afterwards ``momentum`` and ``evaluate_every`` are not None, ``decay``
-            and ``project`` hold a number for every parameter, ``factors`` the schedule's, and ``sets`` the data.
-        train: inputs (n, d) or (S, n, d), and targets (n,) or (S, n).
-        test: the same, or None.
-        schedule: factor ≥ 0 as a function of the step, or None for 1.
+    seed: int
+    lr: float
+    weight_decay: float
+    momentum: float
+    init_scale: float
+
+    def __str__(self) -> str:
+        """In words, such as "configuration seed=0, lr=0.1, …"."""
+        pairs = zip(self._fields, self, strict=True)
+        return "configuration " + ", ".join(f"{name}={value:g}" for name, value in pairs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """Every combination of these is a configuration.
+
+    Attributes:
+        seed: seeds ≥ 0, each once.
+        lr: learning rates η > 0.
+        weight_decay: λ ≥ 0, of the penalty (λ/2)‖w‖².
+        momentum: μ, or Adam's β₁, in [0, 1).
+        init_scale: factors > 0 on the initial weight matrices.
 
     Raises:
-        ValueError: if an argument is out of range, or data do not fit each other, the model, the loss and the seeds.
+        ValueError: if a number is out of its range, a list is empty, or a seed is given twice.
     """
-    for names, (words, valid) in RANGES.items():
-        for name in names.split():
-            values = getattr(job, name)
-            if np.ndim(values) > 1 or np.size(values) == 0:
-                raise ValueError(f"{name} is {values!r}; give a number or a list with at least one value")
-            for value in np.atleast_1d(values):
-                if value is not None and not (np.isfinite(value) and valid(value)):
-                    raise ValueError(f"{name} is {value}; it must be {words}")
-    job.seed = job.seeds = np.asarray(job.seeds).tolist()
-    if len(set(job.seeds)) < len(job.seeds):
-        raise ValueError(f"seeds holds a seed twice: {job.seeds}; such configurations would be the same")
-    for name, choices in (("loss", [*LOSSES]), ("optimizer", [*RULES]), ("dtype", ["float64", "float32"])):
-        if getattr(job, name) not in choices:
-            raise ValueError(f"{name} is {getattr(job, name)!r}; choose one of {', '.join(choices)}")
-    if job.loss != "cross_entropy" and job.model.widths[-1] != 1:
-        raise ValueError(f"{job.loss} needs a model with one output, not {job.model.widths[-1]}")
-    if job.device.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(f"device is {job.device!r}, but PyTorch finds no GPU here; use 'cpu'")
-    if job.dtype == "float32" and np.any(((rate := np.outer(job.lr, job.weight_decay)) > 0) & (rate < 1e-6)):
-        warnings.warn("ηλ < 1e-6: float32, with its 24 bits, rounds such a decay away; use float64", stacklevel=3)
-    if taken := {*ABOUT, *job.model.initial(0)} & {*(job.record or {})}:
-        raise ValueError(f"record {min(taken)!r} is taken; choose another name")
-    job.evaluate_every = job.evaluate_every or job.record_every
-    job.momentum = RULES[job.optimizer][2] if job.momentum is None else job.momentum
-    parameters = list(job.model.initial(0))
-    job.decay_factors = _by_parameter({"weight": 1.0} if job.decay_factors is None else job.decay_factors, parameters)
-    job.unit_norm = _by_parameter(dict.fromkeys(job.unit_norm, 1.0), parameters)
-    job.factors = _factors(schedule, job.steps)
-    job.sets = {name: _data(job, *data) for name, data in (("train", train), ("test", test)) if data is not None}
-    _check_sizes(job, job.sets["train"][1].shape[1])
+
+    seed: Sequence[int]
+    lr: Values
+    weight_decay: Values
+    momentum: Values
+    init_scale: Values
+
+    def __post_init__(self) -> None:
+        if np.ndim(self.seed) == 0:
+            wanted = f"give a list, such as [{self.seed}] or range(5)"
+            raise ValueError(f"seeds is {self.seed!r}; {wanted}")
+        check_numbers("seeds", self.seed, INDEX)
+        check_numbers("lr", self.lr, POSITIVE)
+        check_numbers("weight_decay", self.weight_decay, NOT_NEGATIVE)
+        check_numbers("momentum", self.momentum, BELOW_ONE)
+        check_numbers("init_scale", self.init_scale, POSITIVE)
+        seeds = self.axes()["seed"]
+        if len(set(seeds)) < len(seeds):
+            same = "such configurations would be the same"
+            raise ValueError(f"seeds holds a seed twice: {seeds}; {same}")
+
+    def axes(self) -> dict[str, list[float]]:
+        """The values of each hyper-parameter, by name; one where the caller gave a number."""
+        return {each.name: np.atleast_1d(getattr(self, each.name)).tolist() for each in fields(self)}
+
+    def dimensions(self) -> list[str]:
+        """Names of the hyper-parameters that were given as lists."""
+        return [each.name for each in fields(self) if np.ndim(getattr(self, each.name))]
+
+    def configurations(self) -> list[Configuration]:
+        """All combinations; the last hyper-parameter runs fastest."""
+        return [Configuration(*point) for point in product(*self.axes().values())]  # type: ignore[arg-type]
 
 
-def _factors(schedule: Callable[[int], float] | None, steps: int) -> list[float]:
-    """A schedule as numbers, one for every step and one more: a recipe that any process can read."""
-    values = [1.0 if schedule is None else float(schedule(t)) for t in range(steps + 1)]
-    for t, value in enumerate(values):
-        if not 0 <= value < np.inf:
-            raise ValueError(f"schedule returns {value} at step {t}; it must be a finite number ≥ 0")
-    return values
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How every configuration is trained.
+
+    Attributes:
+        steps: updates, ≥ 1.
+        batch_size: examples a step, ≥ 1; None means all.
+        loss: of an example, averaged over a batch.
+        optimizer: a name among ``l2lib.sweep.updates.RULES``.
+        decay_factors: factor ≥ 0 on λ of each parameter.
+        unit_norm: parameters that are kept at norm one.
+        schedule: the factor ≥ 0 on lr, for each step and one more.
+        beta2: Adam's β₂ in [0, 1).
+        adam_eps: Adam's ε ≥ 0.
+
+    Raises:
+        ValueError: if a number is out of its range, or a name unknown.
+    """
+
+    steps: int
+    batch_size: int | None
+    loss: Loss
+    optimizer: Optimizer
+    decay_factors: Mapping[str, float]
+    unit_norm: Sequence[str]
+    schedule: Sequence[float]
+    beta2: float
+    adam_eps: float
+
+    def __post_init__(self) -> None:
+        check_number("steps", self.steps, COUNT)
+        if self.batch_size is not None:
+            check_number("batch_size", self.batch_size, COUNT)
+        check_choice("loss", self.loss, LOSSES)
+        check_choice("optimizer", self.optimizer, RULES)
+        check_number("beta2", self.beta2, BELOW_ONE)
+        check_number("adam_eps", self.adam_eps, NOT_NEGATIVE)
+        for step, factor in enumerate(self.schedule):
+            if not 0 <= factor < math.inf:
+                must = "it must be a finite number ≥ 0"
+                raise ValueError(f"schedule returns {factor} at step {step}; {must}")
 
 
-def _check_sizes(job: SimpleNamespace, n: int) -> None:
-    """Refuse batches that n training examples cannot fill."""
-    if max(job.batch_size or 1, job.evaluate_on or 1) > n:
-        asked = f"batch_size is {job.batch_size}, evaluate_on {job.evaluate_on}"
-        raise ValueError(f"{asked}; there are only {n} training examples")
-    if job.model.norm == "batch" and (job.batch_size or n) < 2:
-        raise ValueError("batch normalisation needs at least two examples in a batch")
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What is written down, and when.
+
+    Attributes:
+        functions: of (parameters, gradients), by the name of what they return.
+        every: norms, angles and functions, before the first step and after every so many, ≥ 1.
+        evaluate_every: the same for losses and accuracies.
+        evaluate_on: so many first examples give the training loss, ≥ 1; None means all.
+
+    Raises:
+        ValueError: if a number is out of its range.
+    """
+
+    functions: Mapping[str, RecordFunction] = field(default_factory=dict)
+    every: int = 1
+    evaluate_every: int = 1
+    evaluate_on: int | None = None
+
+    def __post_init__(self) -> None:
+        check_number("record_every", self.every, COUNT)
+        check_number("evaluate_every", self.evaluate_every, COUNT)
+        if self.evaluate_on is not None:
+            check_number("evaluate_on", self.evaluate_on, COUNT)
 
 
-def _data(job: SimpleNamespace, X: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
-    """Inputs (S, n, d) and targets (S, n), with S = 1 where all seeds share them."""
-    X, y = check_data(X, y, classes=job.model.widths[-1] if job.loss == "cross_entropy" else None)
-    X, y = (X[None], y[None]) if X.ndim == 2 else (X, y)
-    if X.ndim != 3 or X.shape[2] != job.model.inputs or len(X) not in (1, len(job.seeds)):
-        raise ValueError(f"X has shape {X.shape}; need (n, {job.model.inputs}), or {len(job.seeds)} seeds first")
-    return X, y
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """Where and how a sweep is computed; none of it changes a result, but for ``dtype`` and ``device``.
+
+    Attributes:
+        dtype: "float64" or "float32".
+        device: "cpu", "cuda" or "cuda:0", …
+        chunk_size: at most so many configurations are trained at once, ≥ 1; None means as many as fit a core's cache,
+            or all on a GPU.
+        workers: threads, one chunk each at a time, ≥ 1; None means one a core.
+        executor: a ``concurrent.futures.Executor`` to train chunks in, instead of threads. It is left running.
+        progress: show a bar when it takes longer than two seconds.
+
+    Raises:
+        ValueError: if an attribute is out of range, or PyTorch finds no GPU where one is asked for.
+
+    Example:
+        >>> Engine(workers=2, progress=False).dtype
+        'float64'
+    """
+
+    dtype: str = "float64"
+    device: str = "cpu"
+    chunk_size: int | None = None
+    workers: int | None = None
+    executor: Executor | None = None
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        check_choice("dtype", self.dtype, ("float64", "float32"))
+        if self.chunk_size is not None:
+            check_number("chunk_size", self.chunk_size, COUNT)
+        if self.workers is not None:
+            check_number("workers", self.workers, COUNT)
+        if not str(self.device).startswith(("cpu", "cuda")):
+            raise ValueError(f"device is {self.device!r}; choose 'cpu' or 'cuda'")
+        if self.device.startswith("cuda") and not torch.cuda.is_available():
+            found = "but PyTorch finds no GPU here; use 'cpu'"
+            raise ValueError(f"device is {self.device!r}, {found}")
 
 
-def _by_parameter(given: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
-    """What is said of roles ("weight") and single parameters ("weight0", which win), for every parameter."""
-    roles = {name: name.rstrip("0123456789") for name in names}
+def factors_of(schedule: Callable[[int], float] | None, steps: int) -> tuple[float, ...]:
+    """A schedule as numbers, which any process can read.
+
+    Args:
+        schedule: factor on lr as a function of the step, 0 for the first; None means 1.
+        steps: of the run, ≥ 1.
+
+    Returns:
+        The factor of each step, and one more.
+
+    Raises:
+        ValueError: if steps is no whole number ≥ 1.
+    """
+    check_number("steps", steps, COUNT)
+    if schedule is None:
+        return (1.0,) * (steps + 1)
+    return tuple(float(schedule(step)) for step in range(steps + 1))
+
+
+def by_parameter(given: Mapping[str, float], parameters: Sequence[str]) -> dict[str, float]:
+    """What is said of roles ("weight") and parameters ("weight0", which win), for every parameter.
+
+    Args:
+        given: numbers ≥ 0 by role or parameter.
+        parameters: names of all parameters.
+
+    Returns:
+        A number for each parameter: 0 for what is not named.
+
+    Raises:
+        ValueError: if a name is neither a role nor a parameter, or a number not finite or below 0.
+    """
+    roles = {name: role_of(name) for name in parameters}
+    known = [*dict.fromkeys(roles.values()), *roles]
     for name, value in given.items():
-        if name not in {*roles, *roles.values()} or not 0 <= value < np.inf:
-            known = ", ".join([*dict.fromkeys(roles.values()), *roles])
-            raise ValueError(f"{name!r}: {value}, but need a finite number ≥ 0 for one of {known}")
+        if name not in known or not 0 <= value < math.inf:
+            wanted = f"need a finite number ≥ 0 for one of {', '.join(known)}"
+            raise ValueError(f"{name!r}: {value}, but {wanted}")
     return {name: given.get(name, given.get(role, 0.0)) for name, role in roles.items()}
+
+
+def named(given: Sequence[str], parameters: Sequence[str]) -> tuple[str, ...]:
+    """The parameters that are named, by role ("weight") or in full ("weight0").
+
+    Args:
+        given: roles and parameters.
+        parameters: names of all parameters.
+
+    Returns:
+        Those of the parameters, in their order.
+
+    Raises:
+        ValueError: if a name is neither a role nor a parameter.
+    """
+    chosen = by_parameter(dict.fromkeys(given, 1.0), parameters)
+    return tuple(name for name, is_named in chosen.items() if is_named)

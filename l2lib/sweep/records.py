@@ -1,7 +1,7 @@
 """What is written down while a sweep trains, and the data set that it becomes."""
 
-from types import SimpleNamespace
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -9,44 +9,63 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
-from l2lib.sweep.models import LOSSES, Parameters
+from l2lib.sweep.job import Job
+from l2lib.sweep.models import LOSSES, Parameters, role_of
 from l2lib.sweep.updates import unit
 
-LAYERED, EVALUATED = ["layer", "step"], ["evaluated"]
-ABOUT = {  # of each record: what it is, its unit and its axes
-    "train_loss": ("training loss without penalty", "", EVALUATED),
-    "test_loss": ("test loss without penalty", "", EVALUATED),
-    "train_accuracy": ("fraction of training examples classified rightly", "1", EVALUATED),
-    "test_accuracy": ("fraction of test examples classified rightly", "1", EVALUATED),
-    "norm": ("‖w‖", "1", LAYERED),
-    "gradient_norm": ("‖g‖", "1", LAYERED),
-    "cosine": ("cosine of w and g", "1", LAYERED),
-    "angle": ("angle that w turns in the step that follows", "rad", LAYERED),
-    "effective_lr": ("η/‖w‖²", "1", LAYERED),
+
+class Variable(NamedTuple):
+    """What a table holds."""
+
+    words: str
+    unit: str
+    dims: tuple[str, ...]  # after those of the grid
+
+
+LAYERED = ("layer", "step")
+EVALUATED = ("evaluated",)
+ABOUT = {
+    "train_loss": Variable("training loss without penalty", "", EVALUATED),
+    "test_loss": Variable("test loss without penalty", "", EVALUATED),
+    "train_accuracy": Variable("fraction of training examples classified rightly", "1", EVALUATED),
+    "test_accuracy": Variable("fraction of test examples classified rightly", "1", EVALUATED),
+    "norm": Variable("‖w‖", "1", LAYERED),
+    "gradient_norm": Variable("‖g‖", "1", LAYERED),
+    "cosine": Variable("cosine of w and g", "1", LAYERED),
+    "angle": Variable("angle that w turns in the step that follows", "rad", LAYERED),
+    "effective_lr": Variable("η/‖w‖²", "1", LAYERED),
 }
+"""Every record that a sweep makes itself; an empty unit is the loss's."""
 
 
 class Records:
     """Preallocated tables by name, of shape (K, …, columns): a row a configuration, a column a recorded step.
 
     Args:
-        job: the arguments of ``sweep``, and the rows of its grid that make up the chunk.
+        job: whose configurations are recorded.
     """
 
-    def __init__(self, job: SimpleNamespace) -> None:
-        self.job, self.tables = job, dict[str, Tensor]()
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.tables: dict[str, Tensor] = {}
 
-    def _write(self, every: int, t: int, **values: Tensor) -> None:
+    def _write(self, every: int, t: int, values: Mapping[str, Tensor]) -> None:
         """Put values, shape (K, …), into the column of step t of tables with a column every so many steps."""
         for name, value in values.items():
             if name not in self.tables:
-                if value.shape[:1] != (len(self.job.rows),):
-                    found = f"record {name!r} returns shape {tuple(value.shape)}"
-                    raise ValueError(f"{found}; its first axis must be the {len(self.job.rows)} configurations")
-                floating = value.dtype if value.is_floating_point() else torch.float64
-                shape = (*value.shape, 1 + self.job.steps // every)
-                self.tables[name] = torch.full(shape, torch.nan, dtype=floating, device=value.device)
+                self.tables[name] = self._table(name, value, every)
             self.tables[name][..., t // every] = value
+
+    def _table(self, name: str, value: Tensor, every: int) -> Tensor:
+        """A table for values like this one, of nan."""
+        configurations = len(self.job.configurations)
+        if value.shape[:1] != (configurations,):
+            found = f"record {name!r} returns shape {tuple(value.shape)}"
+            must = f"its first axis must be the {configurations} configurations"
+            raise ValueError(f"{found}; {must}")
+        dtype = value.dtype if value.is_floating_point() else torch.float64
+        shape = (*value.shape, 1 + self.job.recipe.steps // every)
+        return torch.full(shape, torch.nan, dtype=dtype, device=value.device)
 
     @torch.no_grad()
     def before(self, t: int, parameters: Parameters, gradients: Parameters, lr: Tensor) -> Parameters:
@@ -61,13 +80,18 @@ class Records:
         Returns:
             Directions w/‖w‖ of the weight matrices, by name, for ``after``.
         """
-        weights = {name: w for name, w in parameters.items() if name.startswith("weight")}
+        weights = {name: w for name, w in parameters.items() if role_of(name) == "weight"}
+        slopes = [gradients[name] for name in weights]
+        products = [(w * g).sum((1, 2)) for w, g in zip(weights.values(), slopes, strict=True)]
         norm = torch.stack([w.norm(dim=(1, 2)) for w in weights.values()], 1)  # (K, layers)
-        gradient_norm = torch.stack([gradients[name].norm(dim=(1, 2)) for name in weights], 1)
-        product = torch.stack([(w * gradients[name]).sum((1, 2)) for name, w in weights.items()], 1)
-        values = {name: function(parameters, gradients) for name, function in (self.job.record or {}).items()}
-        values |= {"norm": norm, "gradient_norm": gradient_norm, "effective_lr": lr[:, 0] / norm.square()}
-        self._write(self.job.record_every, t, cosine=product / (norm * gradient_norm), **values)
+        gradient_norm = torch.stack([g.norm(dim=(1, 2)) for g in slopes], 1)
+        functions = self.job.record.functions
+        values = {name: function(parameters, gradients) for name, function in functions.items()}
+        values["cosine"] = torch.stack(products, 1) / (norm * gradient_norm)
+        values["norm"] = norm
+        values["gradient_norm"] = gradient_norm
+        values["effective_lr"] = lr[:, 0] / norm.square()
+        self._write(self.job.record.every, t, values)
         return {name: unit(w) for name, w in weights.items()}
 
     @torch.no_grad()
@@ -79,9 +103,11 @@ class Records:
             parameters: by name, after the step.
             directions: what ``before`` returned.
         """
-        pairs = [(u, unit(parameters[name])) for name, u in directions.items()]
-        tangents = [(u - v).norm(dim=(1, 2)) / (u + v).norm(dim=(1, 2)) for u, v in pairs]
-        self._write(self.job.record_every, t, angle=torch.stack(tangents, 1))
+        tangents = []
+        for name, old in directions.items():
+            new = unit(parameters[name])
+            tangents.append((old - new).norm(dim=(1, 2)) / (old + new).norm(dim=(1, 2)))
+        self._write(self.job.record.every, t, {"angle": torch.stack(tangents, 1)})
 
     def evaluate(self, t: int, name: str, outputs: Tensor, targets: Tensor) -> None:
         """Record the loss of a data set, and the accuracy if the targets are labels.
@@ -92,37 +118,66 @@ class Records:
             outputs: of the models, shape (K, out, n).
             targets: shape (K, n).
         """
-        values = {f"{name}_loss": LOSSES[self.job.loss](outputs, targets)}
-        if self.job.loss == "cross_entropy":
-            values[f"{name}_accuracy"] = (outputs.argmax(1) == targets).to(outputs.dtype).mean(1)
-        self._write(self.job.evaluate_every, t, **values)
+        loss = self.job.recipe.loss
+        values = {f"{name}_loss": LOSSES[loss](outputs, targets)}
+        if loss == "cross_entropy":
+            right = (outputs.argmax(1) == targets).to(outputs.dtype)
+            values[f"{name}_accuracy"] = right.mean(1)
+        self._write(self.job.record.evaluate_every, t, values)
 
 
-def dataset(job: SimpleNamespace, grid: dict[str, list[float]], tables: dict[str, NDArray[Any]]) -> xr.Dataset:
+def to_xarray(job: Job, tables: Mapping[str, NDArray[Any]]) -> xr.Dataset:
     """All tables, with the configurations' axis unfolded into dimensions, and units.
 
     Args:
-        job: the arguments of ``sweep``.
-        grid: values of each dimension; those that the caller gave as one number make none.
+        job: the whole sweep.
         tables: by name, a row a configuration in the grid's order: records, and the final parameters.
 
     Returns:
         The data set that ``sweep`` describes.
     """
-    dims = [name for name in grid if np.ndim(getattr(job, name))]
-    coords: dict[str, Any] = {name: values if name in dims else values[0] for name, values in grid.items()}
-    evaluated = "step" if job.evaluate_every == job.record_every else "evaluated_step"
-    coords[evaluated] = np.arange(0, job.steps + 1, job.evaluate_every)
-    coords["step"] = np.arange(0, job.steps + 1, job.record_every)
-    data = xr.Dataset(coords=coords, attrs={"model": repr(job.model), "optimizer": job.optimizer, "loss": job.loss})
+    dims = job.grid.dimensions()
+    axes = job.grid.axes()
+    lengths = [len(axes[dim]) for dim in dims]
+    about = {"model": repr(job.model), "optimizer": job.recipe.optimizer, "loss": job.recipe.loss}
+    data = xr.Dataset(coords=_coordinates(job), attrs=about)
     for name, table in tables.items():
-        words, unit, axes = ABOUT.get(name, ("", "", [*(f"{name}_{i}" for i in range(table.ndim - 2)), "step"]))
-        if name in job.decay_factors:
-            words, unit, axes = "final parameter", "1", [f"{name}_out", f"{name}_in"]
-        elif axes == EVALUATED:
-            unit, axes = unit or ("nat" if job.loss == "cross_entropy" else "target²"), [evaluated]
-        elif name == "angle":  # not in the chunks: torch.atan rounds a number by where it stands in its tensor
+        if name == "angle":  # not in the chunks: torch.atan rounds a number by where it stands in its tensor
             table = 2 * np.arctan(table)
-        shape = [*(len(grid[dim]) for dim in dims), *table.shape[1:]]
-        data[name] = xr.Variable([*dims, *axes], table.reshape(shape), {"long_name": words, "units": unit})
+        variable = _variable(job, name, table)
+        values = table.reshape(*lengths, *table.shape[1:])
+        attributes = {"long_name": variable.words, "units": variable.unit}
+        data[name] = xr.Variable([*dims, *variable.dims], values, attributes)
     return data
+
+
+def _coordinates(job: Job) -> dict[str, Any]:
+    """Values of the grid, steps, and the weight matrices' names."""
+    dims = job.grid.dimensions()
+    axes = job.grid.axes()
+    coords: dict[str, Any] = {name: axes[name] if name in dims else axes[name][0] for name in axes}
+    recorded = job.record.every
+    coords[_evaluated(job)] = np.arange(0, job.recipe.steps + 1, job.record.evaluate_every)
+    coords["step"] = np.arange(0, job.recipe.steps + 1, recorded)
+    coords["layer"] = [name for name in job.parameters if role_of(name) == "weight"]
+    return coords
+
+
+def _evaluated(job: Job) -> str:
+    """The dimension of losses and accuracies: "step", if they are recorded when norms are."""
+    same = job.record.evaluate_every == job.record.every
+    return "step" if same else "evaluated_step"
+
+
+def _variable(job: Job, name: str, table: NDArray[Any]) -> Variable:
+    """What a table holds, with its unit and dimensions in this sweep."""
+    if name in job.parameters:
+        return Variable("final parameter", "1", (f"{name}_out", f"{name}_in"))
+    if name not in ABOUT:  # of the caller's own functions
+        own = (f"{name}_{i}" for i in range(table.ndim - 2))
+        return Variable("", "", (*own, "step"))
+    variable = ABOUT[name]
+    if variable.dims != EVALUATED:
+        return variable
+    of_loss = "nat" if job.recipe.loss == "cross_entropy" else "target²"
+    return variable._replace(unit=variable.unit or of_loss, dims=(_evaluated(job),))

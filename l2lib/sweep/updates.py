@@ -14,6 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from l2lib.sweep.checks import check_choice
+
 
 class Step(NamedTuple):
     """The numbers of one step; tensors have shape (K, 1, 1)."""
@@ -24,7 +26,7 @@ class Step(NamedTuple):
     momentum: Tensor | None  # μ, or Adam's β₁; None for 0 in all configurations
     weight_decay: Tensor | None  # λ of the parameter at hand; None for 0 in all configurations
     beta2: float  # Adam's β₂ in [0, 1)
-    eps: float  # Adam's ε ≥ 0
+    adam_eps: float  # Adam's ε ≥ 0
 
 
 def sgd(w: Tensor, g: Tensor, v: Tensor, step: Step) -> None:
@@ -64,18 +66,18 @@ def adamw_paper(w: Tensor, g: Tensor, m: Tensor, v: Tensor, step: Step) -> None:
 
 
 def _penalise(g: Tensor, w: Tensor, step: Step) -> Tensor:
-    """G + λw."""
+    """g + λw."""
     return g if step.weight_decay is None else g.addcmul_(step.weight_decay, w)
 
 
 def _decay(w: Tensor, rate: Tensor | float, step: Step) -> None:
-    """W ← w - rate·λw. The factor 1 - rate·λ itself, in float32, would be rounded to a multiple of 6e-8."""
+    """w ← w - rate·λw. The factor 1 - rate·λ itself, in float32, would be rounded to a multiple of 6e-8."""
     if step.weight_decay is not None:
         w.addcmul_(rate * step.weight_decay, w, value=-1)
 
 
 def _accumulate(v: Tensor, g: Tensor, step: Step) -> Tensor:
-    """V ← μv + g."""
+    """v ← μv + g."""
     return g if step.momentum is None else v.mul_(step.momentum).add_(g)
 
 
@@ -86,20 +88,56 @@ def _adam(w: Tensor, g: Tensor, m: Tensor, v: Tensor, step: Step) -> None:
     v.mul_(step.beta2).addcmul_(g, g, value=1 - step.beta2)
     # m̂ = m/c₁ and v̂ = v/c₂², so that m̂/(√v̂ + ε) is (c₂/c₁) m/(√v + c₂ε): no pass over the weights for c₁ and c₂.
     c1, c2 = 1 - beta1**step.t, (1 - step.beta2**step.t) ** 0.5
-    w.addcmul_(step.lr * (c2 / c1), m / v.sqrt().add_(c2 * step.eps), value=-1)
+    w.addcmul_(step.lr * (c2 / c1), m / v.sqrt().add_(c2 * step.adam_eps), value=-1)
 
 
-# Each rule, the number of its buffers, and its momentum where none is given.
-RULES: dict[str, tuple[Callable[..., None], int, float]] = {
-    "sgd": (sgd, 1, 0.0),
-    "sgdw": (sgdw, 1, 0.0),
-    "trust_ratio": (trust_ratio, 1, 0.0),
-    "adam": (adam, 2, 0.9),
-    "adamw": (adamw, 2, 0.9),
-    "adamw_paper": (adamw_paper, 2, 0.9),
+class Rule(NamedTuple):
+    """An update, and what a sweep must know of it."""
+
+    update: Callable[..., None]  # of w, g, the buffers and a Step
+    buffers: int
+    momentum: float  # where none is given
+    only: str | None = None  # the role it is for; parameters of others take a step of SGD
+
+    def for_role(self, role: str) -> Callable[..., None]:
+        """The update of parameters of a role."""
+        return self.update if self.only in (None, role) else sgd
+
+
+RULES: dict[str, Rule] = {
+    "sgd": Rule(sgd, buffers=1, momentum=0.0),
+    "sgdw": Rule(sgdw, buffers=1, momentum=0.0),
+    "trust_ratio": Rule(trust_ratio, buffers=1, momentum=0.0, only="weight"),
+    "adam": Rule(adam, buffers=2, momentum=0.9),
+    "adamw": Rule(adamw, buffers=2, momentum=0.9),
+    "adamw_paper": Rule(adamw_paper, buffers=2, momentum=0.9),
 }
+"""Each optimiser by name. Add yours here, and to ``Optimizer`` in ``recipe``."""
+
+
+def rule_of(optimizer: str) -> Rule:
+    """The rule that an optimiser's name stands for.
+
+    Args:
+        optimizer: a name among ``RULES``.
+
+    Returns:
+        The rule.
+
+    Raises:
+        ValueError: if no rule has this name.
+    """
+    check_choice("optimizer", optimizer, RULES)
+    return RULES[optimizer]
 
 
 def unit(w: Tensor) -> Tensor:
-    """w/‖w‖ of each configuration."""
+    """w/‖w‖ of each configuration.
+
+    Args:
+        w: shape (K, out, in), not zero.
+
+    Returns:
+        The same shape.
+    """
     return torch.div(w, w.norm(dim=(1, 2), keepdim=True))

@@ -1,41 +1,47 @@
-"""Train the chunks of a sweep side by side, in threads or in any executor; one error, or Ctrl-C, stops them all."""
+"""Train the jobs of a sweep side by side, in threads or in any executor; one error, or Ctrl-C, stops them all."""
 
 import contextlib
 import ctypes
 import os
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import (
+    BrokenExecutor,
+    CancelledError,
+    Future,
+    ThreadPoolExecutor,
+    as_completed,
+)
+from functools import cache
 from importlib.util import find_spec
-from types import SimpleNamespace
-from typing import Any
+
+import torch
+
+from l2lib.datasets import Array
+from l2lib.sweep.job import Job
+from l2lib.sweep.recipe import Configuration, Engine
 
 if find_spec("ipywidgets"):
     from tqdm.auto import tqdm
 else:  # in a notebook tqdm.auto would warn that it is missing, which nobody needs for a plain bar
     from tqdm.std import tqdm
 
-# Every step makes and frees the same large arrays. On Linux, keep freed memory for the next step: giving it back to the
-# system and getting it anew costs a twentieth of the time, and more with several threads.
-with contextlib.suppress(OSError, AttributeError):
-    _libc = ctypes.CDLL("libc.so.6")
-    _libc.mallopt(-1, 2**30)  # M_TRIM_THRESHOLD
-    _libc.mallopt(-3, 2**25)  # M_MMAP_THRESHOLD, at its largest
-
-Work = Callable[[SimpleNamespace, Callable[[int], None]], Any]
+Tables = dict[str, Array]
+Tick = Callable[[int], None]
+Work = Callable[[Job, Tick], Tables]
+SHOWN = 8  # configurations that an error names
 
 
-def run(
-    work: Work, jobs: Sequence[SimpleNamespace], *, workers: int | None, executor: Executor | None, progress: bool
-) -> list[Any]:
+def run(work: Work, jobs: Sequence[Job], engine: Engine) -> list[Tables]:
     """Do ``work`` for every job.
 
+    The caller's own thread does none of it, so that what is set in a worker stays there.
+
     Args:
-        work: a function of a job and of a function to call after every step; for other processes it must be importable.
-        jobs: each with ``rows``, its configurations, and ``steps``, how many steps it takes.
-        workers: threads; None means one a core.
-        executor: where to work instead; it is left running.
-        progress: show a bar, if it takes longer than two seconds.
+        work: a function of a job, and of one to call after every step with the number of its configurations; for other
+            processes it must be importable.
+        jobs: each at least one configuration.
+        engine: where they are done.
 
     Returns:
         The results, in the order of the jobs.
@@ -43,43 +49,61 @@ def run(
     Raises:
         RuntimeError: if a configuration raises an error or its worker dies; the message names it.
     """
-    stop, lock = threading.Event(), threading.Lock()
+    prepare_process()
+    total = sum(job.steps for job in jobs)
+    # TQDM_DISABLE is tqdm's own variable, which its notebook bar does not read.
+    hidden = not engine.progress or "TQDM_DISABLE" in os.environ
+    shown = {"unit": "step", "unit_scale": True, "delay": 2, "leave": False}
+    with tqdm(total=total, disable=hidden, **shown) as bar, threads_as_before():
+        return _all_done(work, jobs, engine, bar)
 
-    def tick(n: int) -> None:
+
+def _all_done(work: Work, jobs: Sequence[Job], engine: Engine, bar: tqdm) -> list[Tables]:
+    """The results of all jobs; on an error those that have not begun are cancelled, the others stop at a step."""
+    stop = threading.Event()
+    lock = threading.Lock()
+
+    def tick(configurations: int) -> None:
         if stop.is_set():
             raise CancelledError
         with lock:
-            bar.update(n)
+            bar.update(configurations)
 
-    total = sum(job.steps * len(job.rows) for job in jobs)
-    hidden = not progress or "TQDM_DISABLE" in os.environ  # tqdm's own variable, which its notebook bar does not read
-    with tqdm(total=total, unit="step", unit_scale=True, delay=2, leave=False, disable=hidden) as bar:
-        if executor is None and (len(jobs) == 1 or workers == 1):
-            return [traced(work, job, tick) for job in jobs]
-        pool = executor or ThreadPoolExecutor(workers or os.cpu_count())
-        futures = {pool.submit(traced, work, job, *([] if executor else [tick])): job for job in jobs}
+    pool = engine.executor or ThreadPoolExecutor(engine.workers or os.cpu_count())
+    with contextlib.ExitStack() as stack:
+        if engine.executor is None:
+            stack.callback(pool.shutdown)
+            futures = {pool.submit(traced, work, job, tick): job for job in jobs}
+        else:  # a process cannot tick here: its job moves the bar when it is done
+            futures = {pool.submit(traced, work, job): job for job in jobs}
+        stack.callback(_cancel, futures)
+        stack.callback(stop.set)
         try:
             for future in as_completed(futures):
                 future.result()
-                bar.update(futures[future].steps * len(futures[future].rows) if executor else 0)
+                if engine.executor is not None:
+                    bar.update(futures[future].steps)
             return [future.result() for future in futures]
         except BrokenExecutor as error:
-            lost = [row for future, job in futures.items() if future.exception() for row in job.rows]
-            raise RuntimeError(f"a worker died; these configurations are not done: {_names(lost)}") from error
-        finally:
-            stop.set()
-            for future in futures:
-                future.cancel()
-            if executor is None:
-                pool.shutdown()
+            lost = [job for future, job in futures.items() if future.exception()]
+            undone = [each for job in lost for each in job.configurations]
+            what = f"these configurations are not done: {names_of(undone)}"
+            raise RuntimeError(f"a worker died; {what}") from error
 
 
-def traced(work: Work, job: SimpleNamespace, tick: Callable[[int], None] = lambda n: None) -> Any:
+def _cancel(futures: Iterable[Future[Tables]]) -> None:
+    for future in futures:
+        future.cancel()
+
+
+def traced(work: Work, job: Job, tick: Tick = lambda configurations: None) -> Tables:
     """Do one job; if it raises an error, find the configuration that does so on its own, and name it.
+
+    To find it the job is done again in halves, and their halves: up to log₂ K times as long for K configurations.
 
     Args:
         work: see ``run``.
-        job: see ``run``.
+        job: at least one configuration.
         tick: called after every step with the number of configurations.
 
     Returns:
@@ -95,13 +119,54 @@ def traced(work: Work, job: SimpleNamespace, tick: Callable[[int], None] = lambd
         raise
     except Exception as raised:
         error = raised
-    middle = len(job.rows) // 2
-    for rows in (job.rows[:middle], job.rows[middle:]) if middle else ():
-        traced(work, SimpleNamespace(**vars(job) | {"rows": rows}), tick)
-    raise RuntimeError(f"{_names(job.rows)}: {type(error).__name__}: {error}") from error
+    for half in job.halves():
+        traced(work, half, tick)
+    said = f"{type(error).__name__}: {error}"
+    raise RuntimeError(f"{names_of(job.configurations)}: {said}") from error
 
 
-def _names(rows: Sequence[dict[str, float]]) -> str:
-    """The first configurations, in words."""
-    words = ["configuration " + ", ".join(f"{name}={value:g}" for name, value in row.items()) for row in rows[:8]]
-    return "; ".join(words) + (f"; and {len(rows) - 8} more" if len(rows) > 8 else "")
+def names_of(configurations: Sequence[Configuration]) -> str:
+    """The first configurations, in words.
+
+    Args:
+        configurations: at least one.
+
+    Returns:
+        At most eight of them, and how many more there are.
+    """
+    words = [str(each) for each in configurations[:SHOWN]]
+    more = len(configurations) - SHOWN
+    if more > 0:
+        words.append(f"and {more} more")
+    return "; ".join(words)
+
+
+@contextlib.contextmanager
+def threads_as_before() -> Iterator[None]:
+    """Leave torch with the number of threads that it had: workers set it to one, in part for the whole process."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@cache
+def prepare_process() -> None:
+    """What the first sweep of a process sets, as nothing must be set by an import.
+
+    MKL, which multiplies matrices for PyTorch, reads MKL_CBWR at its first use: equal numbers then give equal products
+    to the last bit, wherever they lie in memory. Where MKL was used before the first sweep, set the variable before
+    you start Python; most processors give equal bits without it.
+
+    Every step makes and frees the same large arrays. On Linux, keep freed memory for the next step: giving it back to
+    the system and getting it anew costs a twentieth of the time, and more with several threads.
+    """
+    if "MKL_CBWR" not in os.environ:
+        os.environ["MKL_CBWR"] = "AUTO,STRICT"
+        torch.mm(torch.ones(2, 2), torch.ones(2, 2))
+        del os.environ["MKL_CBWR"]
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(-1, 2**30)  # M_TRIM_THRESHOLD
+        libc.mallopt(-3, 2**25)  # M_MMAP_THRESHOLD, at its largest

@@ -18,7 +18,7 @@ from l2lib import figures
 from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import load
 from l2lib.penalty import l2_penalty, ridge, size_factor
-from l2lib.sweep import MLP, sweep
+from l2lib.sweep import MLP, predict, sweep
 
 # %% [markdown]
 # ## 5.1 The question, as it was asked
@@ -384,7 +384,7 @@ def learn(width, lam1, lam2, steps=400):
                 decay_factors=decay_factors, steps=steps,
                 schedule=lambda t: min(1, 2 * (1 - t / steps)), record_every=steps)
     w, v = run["weight0"].values, run["weight1"].values[:, 0]  # of each seed and unit
-    outputs = (np.maximum(everywhere @ w.swapaxes(1, 2), 0) @ v[..., None])[..., 0]
+    outputs = predict(run, everywhere).values[..., 0]
     pays = np.stack([lam1 * (w**2).sum(2), lam2 * v**2])  # for w, and for v
     return outputs[:, :25], outputs[0, 25:], pays  # at the examples of each seed; along the line
 
@@ -598,10 +598,8 @@ def accuracies(f):
                 momentum=0.9, weight_decay=lam_grid, batch_size=25, steps=300,
                 seeds=seeds(10), decay_factors={f"weight{i}": f[i] for i in range(3)},
                 schedule=lambda t: 1 - t / 300, record_every=300)
-    h = pixels[held_out][:, None].swapaxes(2, 3)
-    for i in range(3):
-        h = run[f"weight{i}"].values @ (h if i == 0 else np.maximum(h, 0)) + run[f"bias{i}"].values
-    right = h.argmax(2) == digits.y[held_out][:, None]  # seed, λ, example
+    classes = predict(run, pixels[held_out]).values.argmax(-1)
+    right = classes == digits.y[held_out][:, None]  # seed, λ, example
     return right[..., ::2].mean(2), right[..., 1::2].mean(2)
 
 

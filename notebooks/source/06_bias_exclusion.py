@@ -16,7 +16,7 @@ from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import linear_regression, load
 from l2lib.groups import param_groups, roles, table
 from l2lib.penalty import ridge
-from l2lib.sweep import MLP, sweep
+from l2lib.sweep import MLP, predict, sweep
 
 # %% [markdown]
 # ## 6.1 A puzzle: colder in kelvin
@@ -297,7 +297,7 @@ for name, decay_factors in (("all biases decay", {"weight": 1, "bias": 1}),
     run = sweep(MLP((3, 10, 1)), inputs, targets, seeds=seeds(20), lr=0.04, momentum=0.9,
                 weight_decay=0.1, steps=600, decay_factors=decay_factors, record_every=600)
     hidden = np.einsum("snd,shd->snh", inputs, run.weight0) + run.bias0.values.swapaxes(1, 2)
-    f = np.einsum("snh,soh->sn", np.maximum(hidden, 0), run.weight1) + run.bias1.values[:, :, 0]
+    f = predict(run, inputs).values[..., 0]
     short_of[name] = (targets - f).mean(1).reshape(4, 5)
     always_active[name] = (hidden.min(1) > 0.1).any(1).reshape(4, 5)
 

@@ -19,7 +19,7 @@ from l2lib import figures
 from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import load
 from l2lib.invariance import scale_invariance
-from l2lib.sweep import MLP, sweep
+from l2lib.sweep import MLP, predict, sweep
 
 # %% [markdown]
 # ## 7.1 A puzzle: a penalty that does not hurt
@@ -102,18 +102,15 @@ for norm in norms[1:]:
 # %%
 def classes(run, norm, k, data=data):
     """Class of each test example by the networks at the k-th λ: (seed, example)."""
-    n, features = data["X"].shape
-    model = MLP((features, run.sizes["weight0_out"], 10), norm=norm, eps=1e-12)
-    parameters = {name: torch.tensor(run[name].values[:, k]) for name in model.initial(0)}
-    inputs = torch.tensor(np.concatenate([data["X"], data["test"][0]])).expand(5, -1, -1)
-    outputs = model(parameters, inputs, n if norm == "batch" else None)
-    return outputs[..., n:].argmax(1)
+    reference = data["X"] if norm == "batch" else None  # batch norm's statistics come from there
+    outputs = predict(run.isel(weight_decay=k), data["test"][0], reference=reference)
+    return outputs.values.argmax(-1)
 
 
 # %%
 def changed(run, norm, k, data=data):
     """Share of test examples that get another class at the k-th λ than without decay, by seed."""
-    return (classes(run, norm, k, data) != classes(run, norm, 0, data)).double().mean(1)
+    return (classes(run, norm, k, data) != classes(run, norm, 0, data)).mean(1)
 
 
 claim("S1-01", "plain, λ = 1: share of test digits in another class than at λ = 0, least of five",
@@ -167,7 +164,7 @@ for norm in norms[1:]:
 
 # %%
 free = {norm: classes(runs1d[norm], norm, 0, data1d) for norm in norms}
-by_seed = {norm: (free[norm] != free[norm].roll(1, 0)).double().mean() for norm in norms}
+by_seed = {norm: (free[norm] != np.roll(free[norm], 1, axis=0)).mean() for norm in norms}
 claim("S1-01", "MNIST-1D, plain, no decay: share of test signals on which two seeds disagree",
       measured=by_seed[None], between=(0.25, 0.45))
 for norm in norms[1:]:

@@ -30,11 +30,11 @@ from l2lib.sweep import MLP, sweep
 digits = load("digits")
 X, y = digits.X / 16, digits.y
 net = MLP((64, 32, 10), norm="batch", eps=1e-30)  # the layer `weight0` is normalised, the last not
-common = {"loss": "cross_entropy", "batch_size": 16, "progress": False}
+common = {"loss": "cross_entropy", "batch_size": 16}
 
 # %%
 free = sweep(net, X, y, lr=[0.1, 0.3, 1], seeds=seeds(5), steps=1000, evaluate_every=1000, **common)
-speed = free.effective_lr.isel(layer=0)
+speed = free.effective_lr.sel(layer="weight0")
 average = np.exp(np.log(speed).mean("seed")).values
 
 # %% tags=["hide-input"]
@@ -120,7 +120,7 @@ claim("S1-02", "3w and 9η instead of w and η: largest difference of the new di
 # steps:
 
 # %%
-norm, slope = (free[name].isel(layer=0).values for name in ("norm", "gradient_norm"))
+norm, slope = (free[name].sel(layer="weight0").values for name in ("norm", "gradient_norm"))
 etas = free.lr.values[:, None]
 grown = norm[..., :-1] ** 2 + (etas * slope[..., :-1]) ** 2
 claim("S1-09", "norms over 1,000 steps, 15 runs: largest relative deviation from (8.2)",
@@ -433,9 +433,9 @@ heavy = {form: sweep(net, X, y, lr=[0.02], weight_decay=[0.1],
 
 
 # %%
-def compare(run, mu, form, layer=0):
+def compare(run, mu, form, layer="weight0"):
     """Predicted and measured norm and angle: each (lr · weight_decay, seeds)."""
-    late = run.isel(layer=layer).sel(step=slice(500, 1296))
+    late = run.sel(layer=layer).sel(step=slice(500, 1296))
     r, theta = (late.norm**4).mean("step") ** 0.25, (late.angle**2).mean("step") ** 0.5
     G = ((late.norm * late.gradient_norm) ** 2).mean("step") ** 0.5
     r_star, theta_star = equilibrium(run.lr, run.weight_decay, G, mu, form)
@@ -446,7 +446,7 @@ def compare(run, mu, form, layer=0):
 results = np.concatenate([compare(plain, 0, "sgd"), compare(heavy["sgd"], 0.9, "sgd"),
                           compare(heavy["sgdw"], 0.9, "sgdw")], axis=1)
 ratio = results[[1, 3]] / results[[0, 2]]  # measured over predicted, of norms and of angles
-output = compare(plain, 0, "sgd", layer=1)
+output = compare(plain, 0, "sgd", layer="weight1")
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2)
@@ -518,8 +518,8 @@ scales = sweep(net, X, y, init_scale=[0.5, 1, 3], **common)
 kicked = sweep(net, X, y, schedule=lambda t: 10.0 if t < 30 else 1.0, **common)
 
 # %%
-rates = scales.effective_lr.isel(layer=0).mean("seed").values  # (λ, scale, step)
-after = kicked.effective_lr.isel(layer=0).mean("seed").values  # (λ, step)
+rates = scales.effective_lr.sel(layer="weight0").mean("seed").values  # (λ, scale, step)
+after = kicked.effective_lr.sel(layer="weight0").mean("seed").values  # (λ, step)
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, sharey=True)
@@ -667,10 +667,10 @@ claim("08-exponential", "… with neither decay nor schedule",
 drop = 400
 run = sweep(net, X, y, lr=0.4, weight_decay=0.025, schedule=lambda t: 1.0 if t < drop else 0.1,
             loss="cross_entropy", batch_size=16, seeds=seeds(10), steps=1800, record_every=4,
-            evaluate_every=1800, progress=False)
+            evaluate_every=1800)
 
 # %%
-hidden = run.isel(layer=0, step=slice(0, -1))
+hidden = run.sel(layer="weight0").isel(step=slice(0, -1))
 angles = (hidden.angle**2).mean("seed").values.reshape(-1, 5).mean(1) ** 0.5  # of 20 steps each
 middle = hidden.step.values.reshape(-1, 5).mean(1)
 

@@ -14,7 +14,7 @@ import torch
 from l2lib import figures
 from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import load
-from l2lib.sweep import MLP, sweep
+from l2lib.sweep import MLP, standardise, sweep
 
 # %% [markdown]
 # ## 9.1 A puzzle: can a method do without the scale of its weights?
@@ -200,14 +200,14 @@ class Normalised(MLP):
 
     def __call__(self, parameters, x, reference=None):
         z = super().__call__(parameters, x, reference)
-        return 3 * self._standardise(parameters, 0, z, z[..., :reference], axes=(2,))
+        return 3 * standardise(z, z[..., :reference], axes=(2,), eps=self.eps)
 
 
 def network(*widths):
     return Normalised(widths, norm="batch", bias=False, affine=False, eps=1e-30)
 
 
-common = {"loss": "cross_entropy", "batch_size": 50, "progress": False}
+common = {"loss": "cross_entropy", "batch_size": 50}
 
 # %%
 net = network(40, 24, 10)

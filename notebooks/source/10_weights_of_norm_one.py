@@ -540,7 +540,7 @@ claim("S1-12", "… of these, in groups of `param_groups` without decay",
 # %%
 deep = MLP((40, 32, 32, 10), norm="batch", eps=1e-30)
 data = {"X": X[:4000], "y": y[:4000], "test": (X[4000:], y[4000:]), "loss": "cross_entropy",
-        "batch_size": 50, "lr": 0.1, "progress": False, "evaluate_on": 1000}
+        "batch_size": 50, "lr": 0.1, "evaluate_on": 1000}
 hidden, head = {"weight0": 1, "weight1": 1}, {"weight2": 1}
 inner, last = {"gamma0": 1, "beta0": 1}, {"gamma1": 1, "beta1": 1}
 

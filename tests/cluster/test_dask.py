@@ -11,7 +11,7 @@ import xarray as xr
 
 from book.execute import ROOT
 from l2lib.datasets import linear_regression
-from l2lib.sweep import MLP, sweep
+from l2lib.sweep import MLP, Engine, sweep
 
 
 def test_a_dask_cluster_gives_the_same_numbers():
@@ -20,7 +20,8 @@ def test_a_dask_cluster_gives_the_same_numbers():
     options = {"batch_size": 5, "steps": 12, "loss": "mse"}
     local = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None}
     with distributed.LocalCluster(**local) as cluster, distributed.Client(cluster) as client:
-        there = sweep(MLP((6, 4, 1)), X, y, **grid, **options, executor=client.get_executor(), chunk_size=5)
+        engine = Engine(executor=client.get_executor(), chunk_size=5)
+        there = sweep(MLP((6, 4, 1)), X, y, **grid, **options, engine=engine)
     here = sweep(MLP((6, 4, 1)), X, y, **grid, **options)
     assert np.isfinite(here.train_loss).all()
     xr.testing.assert_identical(there, here)

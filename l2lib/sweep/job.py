@@ -1,0 +1,144 @@
+"""A sweep as data: model, grid, recipe, records and examples, checked against each other; and its chunks."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from l2lib.datasets import Array, check_data
+from l2lib.sweep.models import Model
+from l2lib.sweep.recipe import Configuration, Engine, Grid, Recipe, Record
+
+CACHE = 3 * 2**19
+"""Numbers of a chunk: parameters and activations, so that they stay close to the core."""
+
+
+class Examples(NamedTuple):
+    """Inputs (S, n, d) and targets (S, n), with S = 1 where all seeds share them."""
+
+    X: Array
+    y: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Configurations to be trained, and all that it takes.
+
+    Attributes:
+        model: what is trained.
+        parameters: names of its parameters, in order.
+        grid: the whole sweep's.
+        recipe: how each configuration is trained.
+        record: what is written down.
+        train: training examples.
+        test: test examples, or None.
+        dtype: "float64" or "float32".
+        device: "cpu" or "cuda".
+        configurations: those of the grid that this job trains.
+    """
+
+    model: Model
+    parameters: Sequence[str]
+    grid: Grid
+    recipe: Recipe
+    record: Record
+    train: Examples
+    test: Examples | None
+    dtype: str
+    device: str
+    configurations: Sequence[Configuration]
+
+    @property
+    def steps(self) -> int:
+        """Steps of all its configurations together."""
+        return self.recipe.steps * len(self.configurations)
+
+    def halves(self) -> Iterator["Job"]:
+        """Two jobs with half of the configurations each; none if there is only one."""
+        middle = len(self.configurations) // 2
+        if middle:
+            yield replace(self, configurations=self.configurations[:middle])
+            yield replace(self, configurations=self.configurations[middle:])
+
+    def chunks(self, size: int) -> Iterator["Job"]:
+        """Jobs with so many configurations each; the last may have fewer."""
+        for first in range(0, len(self.configurations), size):
+            part = self.configurations[first : first + size]
+            yield replace(self, configurations=part)
+
+
+def chunk_size_for(job: Job, engine: Engine) -> int:
+    """How many configurations are trained at once.
+
+    Args:
+        job: all of them.
+        engine: its chunk_size, if given, is the most.
+
+    Returns:
+        A number ≥ 1.
+    """
+    configurations = len(job.configurations)
+    batch = job.recipe.batch_size or job.train.y.shape[1]
+    most = engine.chunk_size or configurations
+    if engine.chunk_size is None and engine.device == "cpu":
+        most = max(1, CACHE // job.model.size(batch))
+    chunks = -(-configurations // most)
+    if chunks > 1:
+        chunks += chunks % 2  # an even number of about the same size, for two workers
+    return -(-configurations // chunks)
+
+
+def examples(model: Model, recipe: Recipe, seeds: int, X: ArrayLike, y: ArrayLike) -> Examples:
+    """Check data against a model, a loss and the number of seeds.
+
+    Args:
+        model: what is to be trained.
+        recipe: its loss decides what targets are.
+        seeds: how many there are.
+        X: inputs, shape (n, d) or (seeds, n, d).
+        y: targets, shape (n,) or (seeds, n).
+
+    Returns:
+        The data, with an axis for seeds.
+
+    Raises:
+        ValueError: if they do not fit.
+    """
+    classes = model.outputs if recipe.loss == "cross_entropy" else None
+    X, y = check_data(X, y, classes=classes)
+    if X.ndim == 2:
+        X, y = X[None], y[None]
+    if X.ndim != 3 or X.shape[2] != model.inputs or len(X) not in (1, seeds):
+        need = f"(n, {model.inputs}), or {seeds} seeds first"
+        raise ValueError(f"X has shape {X.shape}; need {need}")
+    return Examples(X, y)
+
+
+def check_together(job: Job, reserved: Sequence[str]) -> None:
+    """Refuse parts that are right alone and wrong together; warn of a decay that float32 rounds away.
+
+    Args:
+        job: the whole sweep.
+        reserved: names that a record may not have, besides those of parameters.
+
+    Raises:
+        ValueError: if two parts do not fit.
+    """
+    recipe, model = job.recipe, job.model
+    if recipe.loss != "cross_entropy" and model.outputs != 1:
+        raise ValueError(f"{recipe.loss} needs a model with one output, not {model.outputs}")
+    if taken := {*reserved, *job.parameters} & {*job.record.functions}:
+        raise ValueError(f"record {min(taken)!r} is taken; choose another name")
+    n = job.train.y.shape[1]
+    if max(recipe.batch_size or 1, job.record.evaluate_on or 1) > n:
+        asked = f"batch_size is {recipe.batch_size}, evaluate_on {job.record.evaluate_on}"
+        raise ValueError(f"{asked}; there are only {n} training examples")
+    if model.batch_statistics and (recipe.batch_size or n) < 2:
+        raise ValueError("batch normalisation needs at least two examples in a batch")
+    rates = np.outer(job.grid.lr, job.grid.weight_decay)
+    if job.dtype == "float32" and ((rates > 0) & (rates < 1e-6)).any():
+        lost = "float32, with its 24 bits, rounds such a decay away; use float64"
+        warnings.warn(f"ηλ < 1e-6: {lost}", stacklevel=3)
