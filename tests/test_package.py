@@ -263,17 +263,3 @@ def test_any_omp_num_threads_can_be_set(places: dict[str, Path], dependencies: P
     code = f"from l2lib.sweep import MLP, sweep; print({trained}.sizes['step'])"
     done = python("-c", code, path=[places["wheel"], dependencies], OMP_NUM_THREADS=value)
     assert (done.stdout.strip(), done.returncode) == ("2", 0), done.stderr
-
-
-def test_a_sweep_leaves_the_environment_alone(places: dict[str, Path], dependencies: Path) -> None:
-    """In a new process, where MKL has not been used yet; the variable that MKL reads is set for that moment only."""
-    code = """
-import os
-from l2lib.sweep import MLP, sweep
-before = dict(os.environ)
-sweep(MLP((1, 1)), [[1.0]], [1.0], lr=0.1, steps=1)
-print(dict(os.environ) == before)
-"""
-    path = [places["wheel"], dependencies]
-    dropped = python("-c", "import os; os.environ.pop('MKL_CBWR', None)\n" + code, path=path)
-    assert (dropped.stdout.strip(), dropped.returncode) == ("True", 0), dropped.stderr

@@ -7,7 +7,7 @@ import sys
 import textwrap
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 
@@ -316,16 +316,33 @@ def sweep_of(configurations, chunk_size, sizes):
             sweep(MLP((6, 1)), X20, Y20, lr=[0.1] * configurations, steps=1, engine=engine)
 
 
-def test_a_sweep_leaves_torchs_threads_and_the_environment_as_they_were():
-    before = dict(os.environ)
+def numbers_of_threads():
+    """Of torch in this thread, and in a new one, which takes over what was set last anywhere."""
+    with ThreadPoolExecutor(1) as pool:
+        return torch.get_num_threads(), pool.submit(torch.get_num_threads).result()
+
+
+def test_a_sweep_leaves_torchs_threads_as_they_were():
     torch.set_num_threads(2)
+    before = numbers_of_threads()
     try:
         for workers in (1, 2):
             sweep(MLP((6, 1)), X20, Y20, **GRID, engine=Engine(workers=workers, chunk_size=2))
-            assert torch.get_num_threads() == 2
+            assert numbers_of_threads() == before
     finally:
         torch.set_num_threads(1)
-    assert dict(os.environ) == before
+
+
+def test_a_sweep_leaves_the_environment_alone():
+    """In a new process, where MKL has not been used yet; its variable is set for that moment only."""
+    process = script("""
+        import os
+        os.environ.pop("MKL_CBWR", None)
+        before = dict(os.environ)
+        long(4, 5)
+        print(dict(os.environ) == before)
+    """)
+    assert process.communicate(timeout=120)[0] == "True\n"
 
 
 def test_a_configuration_equals_itself_alone_and_divergence_is_data():
