@@ -1,8 +1,10 @@
-"""Train many configurations at once: ``from l2lib.sweep import MLP, sweep``. The engine is behind this one door.
+"""Train many configurations at once: ``from l2lib.sweep import MLP, sweep``.
 
-A call goes ``experiment`` (what a chapter says) → ``recipe`` and ``job`` (frozen pieces that check themselves) →
-``workers`` (chunks, side by side) → ``training`` (one chunk) → ``models`` and ``updates`` (the arithmetic), and comes
-back by ``records``.
+The engine is behind this one door.
+
+A call goes ``experiment`` (what a chapter says) → ``recipe`` and ``job`` (frozen pieces that check
+themselves) → ``workers`` (chunks, side by side) → ``training`` (one chunk) → ``models`` and
+``updates`` (the arithmetic), and comes back by ``records``.
 """
 
 from l2lib.sweep.cnn import CNN

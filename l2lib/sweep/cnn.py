@@ -1,4 +1,4 @@
-"""A small convolutional network with a leading axis of K configurations: they are the groups of one convolution."""
+"""A small convolutional network of K configurations: they are the groups of one convolution."""
 
 import math
 from dataclasses import KW_ONLY, dataclass
@@ -13,12 +13,14 @@ from l2lib.sweep.models import Layer, Network, Parameters, fully_connected
 
 @dataclass(frozen=True)
 class CNN(Network):
-    """3 × 3 convolutions, each with ReLU and 2 × 2 max pooling; the mean over pixels; then an ``MLP``.
+    """3 × 3 convolutions with ReLU and 2 × 2 max pooling; the mean over pixels; then an ``MLP``.
 
     Attributes:
-        widths: of the MLP, the last of ``channels`` first. This and what is not named here as for ``MLP``.
+        widths: of the MLP, the last of ``channels`` first. This and what is not named here as for
+            ``MLP``.
         image: channels, height and width; an example is one image as a row, in this order.
-        channels: of the convolutions, at least one; each pooling halves the image, and a pixel must be left.
+        channels: of the convolutions, at least one; each pooling halves the image, and a pixel must
+            be left.
 
     Raises:
         ValueError: if an attribute is out of range, or the image too small.
@@ -60,9 +62,11 @@ class CNN(Network):
         """Outputs of K models at once.
 
         Args:
-            parameters: those of ``initial`` with a first axis of K configurations: shape (K, out, in).
+            parameters: those of ``initial`` with a first axis of K configurations: shape (K, out,
+                in).
             x: images as rows, shape (K, batch, inputs).
-            reference: batch normalisation takes its statistics from the first so many examples; None means all.
+            reference: batch normalisation takes its statistics from the first so many examples;
+                None means all.
 
         Returns:
             Outputs, shape (K, out, batch).
@@ -89,7 +93,7 @@ class CNN(Network):
         return means.permute(1, 2, 0).contiguous()
 
     def _images(self, x: Tensor) -> Tensor:
-        """Rows (K, batch, inputs) as one image an example, whose channels are those of all configurations."""
+        """Rows (K, batch, inputs) as one image an example, all configurations' channels in it."""
         k, batch, _ = x.shape
         h = x.transpose(0, 1).reshape(batch, k * self.image[0], *self.image[1:])
         if any(out % 16 for out in self.channels):
@@ -98,7 +102,9 @@ class CNN(Network):
         # fast, rounds each as if alone.
         return h.contiguous(memory_format=torch.channels_last)
 
-    def _normalised_maps(self, parameters: Parameters, i: int, h: Tensor, reference: int | None) -> Tensor:
+    def _normalised_maps(
+        self, parameters: Parameters, i: int, h: Tensor, reference: int | None
+    ) -> Tensor:
         """What normalisation makes of h, (batch, K·out, height, width)."""
         if self.norm == "batch" and reference is None:
             return self._batch_norm(parameters, i, h)

@@ -1,4 +1,4 @@
-"""The engine's front door: what a chapter says, handed by name to the pieces that check and train it."""
+"""The engine's front door: what a chapter says, handed by name to the pieces that check it."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -56,16 +56,18 @@ def sweep(
     evaluate_on: int | None = None,
     engine: Engine | None = None,
 ) -> xr.Dataset:
-    """Train a model for every combination of seed, learning rate, weight decay, momentum and initial scale.
+    """Train a model for every seed, learning rate, weight decay, momentum and initial scale.
 
-    A seed draws the initial parameters and the order of the minibatches, so that configurations of one seed differ in
-    nothing but their hyper-parameters. A configuration that diverges is data: its records become inf or nan, and no
-    other is touched. Results do not depend on the engine's chunks, workers or executor, to the last bit.
+    A seed draws the initial parameters and the order of the minibatches, so that configurations of
+    one seed differ in nothing but their hyper-parameters. A configuration that diverges is data:
+    its records become inf or nan, and no other is touched. Results do not depend on the engine's
+    chunks, workers or executor, to the last bit.
 
     Args:
         model: what to train: an ``MLP``, a ``CNN``, or any ``Model``.
         X: training inputs, shape (n, d), or (S, n, d) for one data set a seed.
-        y: targets, shape (n,) or (S, n): numbers for "half_mse" and "mse", class labels for "cross_entropy".
+        y: targets, shape (n,) or (S, n): numbers for "half_mse" and "mse", class labels for
+            "cross_entropy".
         test: test inputs and targets, shaped as X and y, with any number of examples.
         lr: learning rate η > 0. Here and in the next three, a list makes a dimension of the result.
         weight_decay: λ ≥ 0, of the penalty (λ/2)‖w‖² that is added to the mean loss.
@@ -75,24 +77,31 @@ def sweep(
         steps: updates of every configuration, ≥ 1.
         batch_size: examples a step, drawn without replacement epoch by epoch; None means all n.
         loss: "half_mse", "mse" or "cross_entropy".
-        optimizer: a rule of ``l2lib.sweep.updates``: "sgd", "sgdw", "adam", "adamw", "adamw_paper" or "trust_ratio".
-        decay_factors: factor ≥ 0 on λ by role ("weight", "bias", "gamma", "beta", "g") or parameter ("weight0", which
-            wins); 0 for what is not named. None means {"weight": 1}.
-        unit_norm: roles or parameters that are brought to norm one, at the start and after every step.
+        optimizer: a rule of ``l2lib.sweep.updates``: "sgd", "sgdw", "adam", "adamw", "adamw_paper"
+            or "trust_ratio".
+        decay_factors: factor ≥ 0 on λ by role ("weight", "bias", "gamma", "beta", "g") or parameter
+            ("weight0", which wins); 0 for what is not named. None means {"weight": 1}.
+        unit_norm: roles or parameters that are brought to norm one, at the start and after every
+            step.
         schedule: factor on lr as a function of the step, 0 for the first.
         beta2: Adam's β₂ in [0, 1).
         adam_eps: Adam's ε ≥ 0.
-        record: functions of (parameters, gradients), both by name with K configurations, whose results (K, …) are kept.
+        record: functions of (parameters, gradients), both by name with K configurations, whose
+            results (K, …) are kept.
         record_every: record before the first step and after every so many steps, ≥ 1.
-        evaluate_every: the same for losses and accuracies, which then have a dimension ``evaluated_step`` of their own.
-        evaluate_on: so many first examples (None: all n) give the training loss, and batch norm's statistics for tests.
-        engine: where and how it is computed, an ``Engine``: precision, device, threads, size of a chunk.
+        evaluate_every: the same for losses and accuracies, which then have a dimension
+            ``evaluated_step`` of their own.
+        evaluate_on: so many first examples (None: all n) give the training loss, and batch norm's
+            statistics for tests.
+        engine: where and how it is computed, an ``Engine``: precision, device, threads, size of a
+            chunk.
 
     Returns:
-        Dataset over seed and whatever is a list. By step: ``train_loss``, ``test_loss``, ``train_accuracy``,
-        ``test_accuracy``. By layer ("weight0", …) and step, with the weight matrix w and its gradient g, of a minibatch
-        and without penalty: ``norm`` ‖w‖, ``gradient_norm`` ‖g‖, ``cosine`` of w and g, ``effective_lr`` η/‖w‖²,
-        ``angle`` of the turn w takes next. What ``record`` says. The final parameters: ``weight0`` by weight0_out and
+        Dataset over seed and whatever is a list. By step: ``train_loss``, ``test_loss``,
+        ``train_accuracy``, ``test_accuracy``. By layer ("weight0", …) and step, with the weight
+        matrix w and its gradient g, of a minibatch and without penalty: ``norm`` ‖w‖,
+        ``gradient_norm`` ‖g‖, ``cosine`` of w and g, ``effective_lr`` η/‖w‖², ``angle`` of the turn
+        w takes next. What ``record`` says. The final parameters: ``weight0`` by weight0_out and
         weight0_in, … ``predict`` applies them.
 
     Raises:

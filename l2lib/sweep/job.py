@@ -1,4 +1,4 @@
-"""A sweep as data: model, grid, recipe, records and examples, checked against each other; and its chunks."""
+"""A sweep as data: its parts, checked against each other, and its chunks."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -118,7 +118,7 @@ def examples(model: Model, recipe: Recipe, seeds: int, X: ArrayLike, y: ArrayLik
 
 
 def check_together(job: Job, reserved: Sequence[str]) -> None:
-    """Refuse parts that are right alone and wrong together; warn of a decay that float32 rounds away.
+    """Refuse parts that are wrong together; warn of a decay that float32 rounds away.
 
     Args:
         job: the whole sweep.
@@ -127,18 +127,27 @@ def check_together(job: Job, reserved: Sequence[str]) -> None:
     Raises:
         ValueError: if two parts do not fit.
     """
-    recipe, model = job.recipe, job.model
-    if recipe.loss != "cross_entropy" and model.outputs != 1:
-        raise ValueError(f"{recipe.loss} needs a model with one output, not {model.outputs}")
     if taken := {*reserved, *job.parameters} & {*job.record.functions}:
         raise ValueError(f"record {min(taken)!r} is taken; choose another name")
     n = job.train.y.shape[1]
-    if max(recipe.batch_size or 1, job.record.evaluate_on or 1) > n:
-        asked = f"batch_size is {recipe.batch_size}, evaluate_on {job.record.evaluate_on}"
-        raise ValueError(f"{asked}; there are only {n} training examples")
-    if model.batch_statistics and (recipe.batch_size or n) < 2:
-        raise ValueError("batch normalisation needs at least two examples in a batch")
+    _check_batches(job.recipe.batch_size, job.record.evaluate_on, n)
+    _check_model(job.model, job.recipe, n)
     rates = np.outer(job.grid.lr, job.grid.weight_decay)
     if job.dtype == "float32" and ((rates > 0) & (rates < 1e-6)).any():
         lost = "float32, with its 24 bits, rounds such a decay away; use float64"
         warnings.warn(f"ηλ < 1e-6: {lost}", stacklevel=3)
+
+
+def _check_batches(batch_size: int | None, evaluate_on: int | None, n: int) -> None:
+    """Refuse batches that n training examples cannot fill."""
+    if max(batch_size or 1, evaluate_on or 1) > n:
+        asked = f"batch_size is {batch_size}, evaluate_on {evaluate_on}"
+        raise ValueError(f"{asked}; there are only {n} training examples")
+
+
+def _check_model(model: Model, recipe: Recipe, n: int) -> None:
+    """Refuse a model whose outputs do not fit the loss, or whose statistics have one example."""
+    if recipe.loss != "cross_entropy" and model.outputs != 1:
+        raise ValueError(f"{recipe.loss} needs a model with one output, not {model.outputs}")
+    if model.batch_statistics and (recipe.batch_size or n) < 2:
+        raise ValueError("batch normalisation needs at least two examples in a batch")

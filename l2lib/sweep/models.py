@@ -1,6 +1,7 @@
-"""Models with a leading axis of K configurations: parameters (K, out, in), activations (K, units, batch).
+"""Models of K configurations: parameters (K, out, in), activations (K, units, batch).
 
-Names of parameters are a role and a layer's number: "weight0", "bias0", "gamma0", "beta0", "g0", "weight1", …
+Names of parameters are a role and a layer's number: "weight0", "bias0", "gamma0", "beta0", "g0",
+"weight1", …
 """
 
 import math
@@ -25,10 +26,10 @@ INITS: tuple[Init, ...] = ("torch", "he", "glorot", "normal", "zeros")
 
 
 class Model(Protocol):
-    """What ``sweep`` asks of a model; bring your own, as a class that a frozen dataclass makes easy.
+    """What ``sweep`` asks of a model; bring your own, for instance as a frozen dataclass.
 
-    Calls must treat each configuration as if it were alone, and parameters must be called by role and number
-    ("weight0"), as decay goes by role.
+    Calls must treat each configuration as if it were alone, and parameters must be called by role
+    and number ("weight0"), as decay goes by role.
     """
 
     @property
@@ -52,7 +53,8 @@ class Model(Protocol):
     def __call__(self, parameters: Parameters, x: Tensor, reference: int | None = None) -> Tensor:
         """Outputs (K, outputs, batch) for parameters (K, out, in) and inputs x (K, batch, inputs).
 
-        Statistics over the batch, if any, come from its first ``reference`` examples; None means all.
+        Statistics over the batch, if any, come from its first ``reference`` examples; None means
+        all.
         """
 
 
@@ -124,7 +126,7 @@ def standardise(h: Tensor, reference: Tensor, axes: tuple[int, ...], eps: float)
 
 
 def batch_norm(h: Tensor, gamma: Tensor | None, beta: Tensor | None, eps: float) -> Tensor:
-    """As ``standardise`` over all axes but the second, then γh + β, by faster functions of PyTorch's.
+    """As ``standardise`` over all axes but the second, then γh + β, by PyTorch's fast functions.
 
     Args:
         h: activations, shape (N, channels, …).
@@ -191,8 +193,9 @@ class Network:
             seed: of the generator, ≥ 0.
 
         Returns:
-            Arrays by role and layer: "weight0" of shape (out, fan_in), a convolution's being channels × 3 × 3 in this
-            order; "bias0", "gamma0", "beta0" and "g0" of shape (out, 1); "weight1", …
+            Arrays by role and layer: "weight0" of shape (out, fan_in), a convolution's being
+            channels × 3 × 3 in this order; "bias0", "gamma0", "beta0" and "g0" of shape (out, 1);
+            "weight1", …
         """
         rng = np.random.default_rng(seed)
         layers = self.layers()
@@ -232,7 +235,7 @@ class Network:
         return {f"gamma{i}": ones, f"beta{i}": np.zeros_like(ones)}
 
     def _weight(self, parameters: Parameters, i: int) -> Tensor:
-        """The matrix (K, out, fan_in) by which hidden layer i multiplies: the parameter itself, or g·v/‖v‖."""
+        """The matrix (K, out, fan_in) of hidden layer i: the parameter itself, or g·v/‖v‖."""
         v = parameters[f"weight{i}"]
         if self.norm != "weight":
             return v
@@ -253,7 +256,9 @@ class Network:
         h = standardise(h, reference, axes, self.eps)
         return parameters[f"gamma{i}"] * h + parameters[f"beta{i}"] if self.affine else h
 
-    def _fully_connected(self, parameters: Parameters, h: Tensor, first: int, reference: int | None) -> Tensor:
+    def _fully_connected(
+        self, parameters: Parameters, h: Tensor, first: int, reference: int | None
+    ) -> Tensor:
         """Layers ``first`` to the last, for h of shape (K, units, batch)."""
         last = first + len(self.widths) - 2
         for i in range(first, last):
@@ -263,7 +268,9 @@ class Network:
         bias = parameters[f"bias{last}"] if self.bias else None
         return affine_map(parameters[f"weight{last}"], h, bias)
 
-    def _normalised(self, parameters: Parameters, i: int, h: Tensor, reference: int | None) -> Tensor:
+    def _normalised(
+        self, parameters: Parameters, i: int, h: Tensor, reference: int | None
+    ) -> Tensor:
         """What normalisation makes of h, (K, units, batch)."""
         if self.norm == "batch" and reference is None:
             return self._batch_norm(parameters, i, h.reshape(1, -1, h.shape[2])).view_as(h)
@@ -280,11 +287,13 @@ class MLP(Network):
     Attributes:
         widths: inputs, hidden units, outputs: at least two numbers ≥ 1.
         bias: give every layer a bias.
-        norm: of hidden layers, before the ReLU: None; "batch", per unit over the batch; "layer", per example over the
-            units; "weight", where a unit's weights are g·v/‖v‖, and the parameter called weight is v.
+        norm: of hidden layers, before the ReLU: None; "batch", per unit over the batch; "layer",
+            per example over the units; "weight", where a unit's weights are g·v/‖v‖, and the
+            parameter called weight is v.
         affine: give normalised layers γ and β, or g.
-        init: of weights: "torch" (uniform on ±1/√fan_in), "he" (N(0, 2/fan_in)), "glorot" (uniform on
-            ±√(6/(fan_in + fan_out))), "normal" (N(0, init_std²)), "zeros". Biases are 0, with "torch" as the weights.
+        init: of weights: "torch" (uniform on ±1/√fan_in), "he" (N(0, 2/fan_in)), "glorot" (uniform
+            on ±√(6/(fan_in + fan_out))), "normal" (N(0, init_std²)), "zeros". Biases are 0, with
+            "torch" as the weights.
         init_std: standard deviation of "normal", > 0.
         eps: ε ≥ 0, which batch and layer normalisation add to the variance.
 
@@ -310,9 +319,11 @@ class MLP(Network):
         """Outputs of K models at once.
 
         Args:
-            parameters: those of ``initial`` with a first axis of K configurations: shape (K, out, in).
+            parameters: those of ``initial`` with a first axis of K configurations: shape (K, out,
+                in).
             x: inputs, shape (K, batch, inputs).
-            reference: batch normalisation takes its statistics from the first so many examples; None means all.
+            reference: batch normalisation takes its statistics from the first so many examples;
+                None means all.
 
         Returns:
             Outputs, shape (K, out, batch).

@@ -24,16 +24,17 @@ def predict(
     Args:
         run: what ``sweep`` returned, or a selection of its configurations.
         X: inputs, shape (n, d), or (S, n, d) for one data set a seed.
-        reference: training inputs, shaped as X, from which batch normalisation takes its statistics; needed where the
-            model has it, and only there. ``sweep`` takes the first ``evaluate_on``.
+        reference: training inputs, shaped as X, from which batch normalisation takes its
+            statistics; needed where the model has it, and only there. ``sweep`` takes the first
+            ``evaluate_on``.
         model: the model that was trained; needed only if it is your own.
 
     Returns:
         Outputs over the run's configurations, ``example`` and ``output``.
 
     Raises:
-        ValueError: if inputs do not fit the model or the seeds, a reference is missing or idle, or the run does not say
-            what its model is.
+        ValueError: if inputs do not fit the model or the seeds, a reference is missing or idle, or
+            the run does not say what its model is.
 
     Example:
         >>> from l2lib.sweep import MLP, sweep
@@ -87,7 +88,9 @@ def model_of(run: xr.Dataset) -> Model:
     return KNOWN[name](**options)
 
 
-def _examples(model: Model, run: xr.Dataset, X: ArrayLike, reference: ArrayLike | None) -> tuple[Tensor, int]:
+def _examples(
+    model: Model, run: xr.Dataset, X: ArrayLike, reference: ArrayLike | None
+) -> tuple[Tensor, int]:
     """Reference and inputs as one, (1 or S, n, d), and how many of them are the reference."""
     if reference is None and model.batch_statistics:
         need = "give reference=, training inputs that its statistics come from"

@@ -85,7 +85,8 @@ class Grid:
 
     def axes(self) -> dict[str, list[float]]:
         """The values of each hyper-parameter, by name; one where the caller gave a number."""
-        return {each.name: np.atleast_1d(getattr(self, each.name)).tolist() for each in fields(self)}
+        names = [each.name for each in fields(self)]
+        return {name: np.atleast_1d(getattr(self, name)).tolist() for name in names}
 
     def dimensions(self) -> list[str]:
         """Names of the hyper-parameters that were given as lists."""
@@ -93,7 +94,8 @@ class Grid:
 
     def configurations(self) -> list[Configuration]:
         """All combinations; the last hyper-parameter runs fastest."""
-        return [Configuration(*point) for point in product(*self.axes().values())]  # type: ignore[arg-type]
+        points = product(*self.axes().values())
+        return [Configuration(*point) for point in points]  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,15 +169,16 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """Where and how a sweep is computed; none of it changes a result, but for ``dtype`` and ``device``.
+    """Where and how a sweep is computed: only ``dtype`` and ``device`` change its numbers.
 
     Attributes:
         dtype: "float64" or "float32".
         device: "cpu", "cuda" or "cuda:0", …
-        chunk_size: at most so many configurations are trained at once, ≥ 1; None means as many as fit a core's cache,
-            or all on a GPU.
+        chunk_size: at most so many configurations are trained at once, ≥ 1; None means as many as
+            fit a core's cache, or all on a GPU.
         workers: threads, one chunk each at a time, ≥ 1; None means one a core.
-        executor: a ``concurrent.futures.Executor`` to train chunks in, instead of threads. It is left running.
+        executor: a ``concurrent.futures.Executor`` to train chunks in, instead of threads. It is
+            left running.
         progress: show a bar when it takes longer than two seconds.
 
     Raises:

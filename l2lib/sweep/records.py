@@ -39,7 +39,7 @@ ABOUT = {
 
 
 class Records:
-    """Preallocated tables by name, of shape (K, …, columns): a row a configuration, a column a recorded step.
+    """Tables by name, of shape (K, …, columns): a row a configuration, a column a recorded step.
 
     Args:
         job: whose configurations are recorded.
@@ -50,7 +50,7 @@ class Records:
         self.tables: dict[str, Tensor] = {}
 
     def _write(self, every: int, t: int, values: Mapping[str, Tensor]) -> None:
-        """Put values, shape (K, …), into the column of step t of tables with a column every so many steps."""
+        """Put values, shape (K, …), into the column of step t; there is one every so many steps."""
         for name, value in values.items():
             if name not in self.tables:
                 self.tables[name] = self._table(name, value, every)
@@ -68,7 +68,9 @@ class Records:
         return torch.full(shape, torch.nan, dtype=dtype, device=value.device)
 
     @torch.no_grad()
-    def before(self, t: int, parameters: Parameters, gradients: Parameters, lr: Tensor) -> Parameters:
+    def before(
+        self, t: int, parameters: Parameters, gradients: Parameters, lr: Tensor
+    ) -> Parameters:
         """Record what a step starts from.
 
         Args:
@@ -96,7 +98,7 @@ class Records:
 
     @torch.no_grad()
     def after(self, t: int, parameters: Parameters, directions: Parameters) -> None:
-        """Record how far a step turned each weight matrix, as tan(θ/2), accurate for small angles too (Kahan 2006).
+        """Record how far a step turned each weight matrix: tan(θ/2), as Kahan (2006) computes it.
 
         Args:
             t: number of the step.
@@ -131,7 +133,8 @@ def to_xarray(job: Job, tables: Mapping[str, NDArray[Any]]) -> xr.Dataset:
 
     Args:
         job: the whole sweep.
-        tables: by name, a row a configuration in the grid's order: records, and the final parameters.
+        tables: by name, a row a configuration in the grid's order: records, and the final
+            parameters.
 
     Returns:
         The data set that ``sweep`` describes.
@@ -142,7 +145,7 @@ def to_xarray(job: Job, tables: Mapping[str, NDArray[Any]]) -> xr.Dataset:
     about = {"model": repr(job.model), "optimizer": job.recipe.optimizer, "loss": job.recipe.loss}
     data = xr.Dataset(coords=_coordinates(job), attrs=about)
     for name, table in tables.items():
-        if name == "angle":  # not in the chunks: torch.atan rounds a number by where it stands in its tensor
+        if name == "angle":  # here, as torch.atan rounds a number by where it stands in its tensor
             table = 2 * np.arctan(table)
         variable = _variable(job, name, table)
         values = table.reshape(*lengths, *table.shape[1:])

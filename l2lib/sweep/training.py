@@ -73,7 +73,9 @@ class Chunk:
         self.weight_decay = self._weight_decay()
         self.parameters = self._start()
         buffers = range(RULES[job.recipe.optimizer].buffers)
-        self.buffers = {name: [torch.zeros_like(w) for _ in buffers] for name, w in self.parameters.items()}
+        self.buffers = {
+            name: [torch.zeros_like(w) for _ in buffers] for name, w in self.parameters.items()
+        }
 
     def _column(self, values: Iterable[float]) -> Tensor:
         """A number for each configuration, shape (K, 1, 1)."""
@@ -110,7 +112,7 @@ class Chunk:
         return parameters
 
     def _load(self, examples: Examples) -> tuple[Tensor, Tensor]:
-        """Inputs (U, n, d) and targets (U, n) of the chunk's U seeds, or U = 1 where all seeds share them."""
+        """Inputs (U, n, d) and targets (U, n) of the chunk's U seeds; U = 1 if they share them."""
         X, y = examples
         if len(X) > 1:
             seeds = self.job.grid.axes()["seed"]

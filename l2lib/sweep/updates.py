@@ -35,13 +35,13 @@ def sgd(w: Tensor, g: Tensor, v: Tensor, step: Step) -> None:
 
 
 def sgdw(w: Tensor, g: Tensor, v: Tensor, step: Step) -> None:
-    """Weight decay beside the momentum (Loshchilov and Hutter 2019): v ← μv + g; w ← (1 - ηλ)w - ηv."""
+    """Decay beside the momentum (Loshchilov and Hutter 2019): v ← μv + g; w ← (1 - ηλ)w - ηv."""
     _decay(w, step.lr, step)
     w.addcmul_(step.lr, _accumulate(v, g, step), value=-1)
 
 
 def trust_ratio(w: Tensor, g: Tensor, v: Tensor, step: Step) -> None:
-    """SGD with g + λw brought to the length of w, tensor by tensor (LARS, You et al. 2017), unless one of them is 0."""
+    """SGD with g + λw brought to w's length, unless one is 0 (LARS, You et al. 2017)."""
     g = _penalise(g, w, step)
     ratio = w.norm(dim=(1, 2), keepdim=True) / g.norm(dim=(1, 2), keepdim=True)
     g = g * torch.where((ratio > 0) & (ratio < torch.inf), ratio, 1.0)
@@ -60,7 +60,7 @@ def adamw(w: Tensor, g: Tensor, m: Tensor, v: Tensor, step: Step) -> None:
 
 
 def adamw_paper(w: Tensor, g: Tensor, m: Tensor, v: Tensor, step: Step) -> None:
-    """AdamW as published (Loshchilov and Hutter 2019): w ← (1 - s_t λ)w, where η has no part in the decay."""
+    """AdamW as published (Loshchilov and Hutter 2019): w ← (1 - s_t λ)w, without η in the decay."""
     _decay(w, step.schedule, step)
     _adam(w, g, m, v, step)
 
@@ -71,7 +71,7 @@ def _penalise(g: Tensor, w: Tensor, step: Step) -> Tensor:
 
 
 def _decay(w: Tensor, rate: Tensor | float, step: Step) -> None:
-    """w ← w - rate·λw. The factor 1 - rate·λ itself, in float32, would be rounded to a multiple of 6e-8."""
+    """w ← w - rate·λw. The factor 1 - rate·λ would be rounded, in float32 to a multiple of 6e-8."""
     if step.weight_decay is not None:
         w.addcmul_(rate * step.weight_decay, w, value=-1)
 
@@ -82,11 +82,12 @@ def _accumulate(v: Tensor, g: Tensor, step: Step) -> Tensor:
 
 
 def _adam(w: Tensor, g: Tensor, m: Tensor, v: Tensor, step: Step) -> None:
-    """Adam (Kingma and Ba 2015): w ← w - η m̂/(√v̂ + ε), m̂ and v̂ being corrected averages of g and g²."""
+    """Adam (Kingma and Ba 2015): w ← w - η m̂/(√v̂ + ε), with corrected averages of g and g²."""
     beta1 = 0.0 if step.momentum is None else step.momentum
     m.lerp_(g, 1 - beta1)
     v.mul_(step.beta2).addcmul_(g, g, value=1 - step.beta2)
-    # m̂ = m/c₁ and v̂ = v/c₂², so that m̂/(√v̂ + ε) is (c₂/c₁) m/(√v + c₂ε): no pass over the weights for c₁ and c₂.
+    # m̂ = m/c₁ and v̂ = v/c₂², so that m̂/(√v̂ + ε) is (c₂/c₁) m/(√v + c₂ε): c₁ and c₂ need no pass
+    # over the weights.
     c1, c2 = 1 - beta1**step.t, (1 - step.beta2**step.t) ** 0.5
     w.addcmul_(step.lr * (c2 / c1), m / v.sqrt().add_(c2 * step.adam_eps), value=-1)
 

@@ -1,4 +1,4 @@
-"""Train the jobs of a sweep side by side, in threads or in any executor; one error, or Ctrl-C, stops them all."""
+"""Train the jobs of a sweep side by side; one error, or Ctrl-C, stops them all."""
 
 import contextlib
 import ctypes
@@ -38,8 +38,8 @@ def run(work: Work, jobs: Sequence[Job], engine: Engine) -> list[Tables]:
     The caller's own thread does none of it, so that what is set in a worker stays there.
 
     Args:
-        work: a function of a job, and of one to call after every step with the number of its configurations; for other
-            processes it must be importable.
+        work: a function of a job, and of one to call after every step with the number of its
+            configurations; for other processes it must be importable.
         jobs: each at least one configuration.
         engine: where they are done.
 
@@ -59,7 +59,7 @@ def run(work: Work, jobs: Sequence[Job], engine: Engine) -> list[Tables]:
 
 
 def _all_done(work: Work, jobs: Sequence[Job], engine: Engine, bar: tqdm) -> list[Tables]:
-    """The results of all jobs; on an error those that have not begun are cancelled, the others stop at a step."""
+    """The results of all jobs; on an error those not begun are cancelled, others stop at a step."""
     stop = threading.Event()
     lock = threading.Lock()
 
@@ -69,37 +69,48 @@ def _all_done(work: Work, jobs: Sequence[Job], engine: Engine, bar: tqdm) -> lis
         with lock:
             bar.update(configurations)
 
-    pool = engine.executor or ThreadPoolExecutor(engine.workers or os.cpu_count())
     with contextlib.ExitStack() as stack:
-        if engine.executor is None:
-            stack.callback(pool.shutdown)
-            futures = {pool.submit(traced, work, job, tick): job for job in jobs}
-        else:  # a process cannot tick here: its job moves the bar when it is done
-            futures = {pool.submit(traced, work, job): job for job in jobs}
+        futures = _submitted(work, jobs, engine, tick, stack)
         stack.callback(_cancel, futures)
         stack.callback(stop.set)
         try:
             for future in as_completed(futures):
                 future.result()
-                if engine.executor is not None:
+                if engine.executor is not None:  # another process cannot tick here
                     bar.update(futures[future].steps)
-            return [future.result() for future in futures]
         except BrokenExecutor as error:
             lost = [job for future, job in futures.items() if future.exception()]
-            undone = [each for job in lost for each in job.configurations]
-            what = f"these configurations are not done: {names_of(undone)}"
-            raise RuntimeError(f"a worker died; {what}") from error
+            raise RuntimeError(_died(lost)) from error
+        return [future.result() for future in futures]
+
+
+def _submitted(
+    work: Work, jobs: Sequence[Job], engine: Engine, tick: Tick, stack: contextlib.ExitStack
+) -> dict[Future[Tables], Job]:
+    """Begin all jobs, in threads that the stack ends, or in the engine's executor."""
+    if engine.executor is not None:
+        return {engine.executor.submit(traced, work, job): job for job in jobs}
+    pool = stack.enter_context(ThreadPoolExecutor(engine.workers or os.cpu_count()))
+    return {pool.submit(traced, work, job, tick): job for job in jobs}
 
 
 def _cancel(futures: Iterable[Future[Tables]]) -> None:
+    """Let what has not begun never begin."""
     for future in futures:
         future.cancel()
 
 
-def traced(work: Work, job: Job, tick: Tick = lambda configurations: None) -> Tables:
-    """Do one job; if it raises an error, find the configuration that does so on its own, and name it.
+def _died(jobs: Sequence[Job]) -> str:
+    """What is lost with a worker, in words."""
+    undone = [each for job in jobs for each in job.configurations]
+    return f"a worker died; these configurations are not done: {names_of(undone)}"
 
-    To find it the job is done again in halves, and their halves: up to log₂ K times as long for K configurations.
+
+def traced(work: Work, job: Job, tick: Tick = lambda configurations: None) -> Tables:
+    """Do one job; if it raises an error, find the configuration that does so alone, and name it.
+
+    To find it the job is done again in halves, and their halves: up to log₂ K times as long for K
+    configurations.
 
     Args:
         work: see ``run``.
@@ -143,7 +154,7 @@ def names_of(configurations: Sequence[Configuration]) -> str:
 
 @contextlib.contextmanager
 def threads_as_before() -> Iterator[None]:
-    """Leave torch with the number of threads that it had: workers set it to one, in part for the whole process."""
+    """Leave torch with its number of threads; workers set one, in part for the whole process."""
     before = torch.get_num_threads()
     try:
         yield
@@ -155,12 +166,14 @@ def threads_as_before() -> Iterator[None]:
 def prepare_process() -> None:
     """What the first sweep of a process sets, as nothing must be set by an import.
 
-    MKL, which multiplies matrices for PyTorch, reads MKL_CBWR at its first use: equal numbers then give equal products
-    to the last bit, wherever they lie in memory. Where MKL was used before the first sweep, set the variable before
-    you start Python; most processors give equal bits without it.
+    MKL, which multiplies matrices for PyTorch, reads MKL_CBWR at its first use: equal numbers then
+    give equal products to the last bit, wherever they lie in memory. Where MKL was used before the
+    first sweep, set the variable before you start Python; most processors give equal bits without
+    it.
 
-    Every step makes and frees the same large arrays. On Linux, keep freed memory for the next step: giving it back to
-    the system and getting it anew costs a twentieth of the time, and more with several threads.
+    Every step makes and frees the same large arrays. On Linux, keep freed memory for the next step:
+    giving it back to the system and getting it anew costs a twentieth of the time, and more with
+    several threads.
     """
     if "MKL_CBWR" not in os.environ:
         os.environ["MKL_CBWR"] = "AUTO,STRICT"
