@@ -495,8 +495,9 @@ def test_memory_is_a_chunk_and_the_records():
         wide(64)
         print(peak() / small)
     """).communicate(timeout=120)
-    # 60 configurations more are 5 MB of final parameters; their activations would be 800 MB
-    assert float(out) < 1.15, err
+    # 60 configurations more are 5 MB of final parameters, and what malloc does not give back, as it has heaps of 64 MiB
+    # for a thread; their activations would be 800 MB, and the ratio above 3.
+    assert float(out) < 1.5, err
 
 
 GOOD = {"lr": [0.1], "weight_decay": [0.0], "seeds": [0], "steps": 1}
