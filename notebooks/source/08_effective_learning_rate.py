@@ -90,7 +90,7 @@ def gradient(w):
 
 
 # %%
-def turn(w, step):
+def tangent(w, step):
     """Tangent of the angle between w and w + step, for a step perpendicular to w."""
     return (step.norm() / w.norm()).item()
 
@@ -102,7 +102,7 @@ claim("S1-02", "cosine of weight and gradient", measured=(g * w0).sum() / g.norm
 
 # %%
 claim("S1-02", "three times the weight: the tangent of the turn, over that before, times nine",
-      measured=9 * turn(3 * w0, gradient(3 * w0)) / turn(w0, g), equals=1, within=1e-9)
+      measured=9 * tangent(3 * w0, gradient(3 * w0)) / tangent(w0, g), equals=1, within=1e-9)
 claim("S1-02", "3w and 9η instead of w and η: largest difference of the new directions",
       measured=(scaled / scaled.norm() - stepped / stepped.norm()).abs().max(), below=1e-12)
 
@@ -425,10 +425,10 @@ for form, pair in (("sgd", (before, w)), ("sgdw", (old, v))):
 # Two pairs have the same product, two the same quotient. All run for several times $1/(4\eta\lambda)$ before we look.
 
 # %%
-common |= {"seeds": seeds(5), "steps": 1300, "record_every": 4, "evaluate_every": 1300}
-plain = sweep(net, X, y, lr=[0.1, 0.3], weight_decay=[0.02, 0.06], **common)
+long = common | {"seeds": seeds(5), "steps": 1300, "record_every": 4, "evaluate_every": 1300}
+plain = sweep(net, X, y, lr=[0.1, 0.3], weight_decay=[0.02, 0.06], **long)
 heavy = {form: sweep(net, X, y, lr=[0.02], weight_decay=[0.1],
-                     momentum=0.9, optimizer=form, **common)
+                     momentum=0.9, optimizer=form, **long)
          for form in ("sgd", "sgdw")}
 
 
@@ -509,13 +509,11 @@ claim("S1-05", "λ = 0.06 over λ = 0.02 at η = 0.1: measured norms (0.76 at eq
 # output matrix is held at norm one. In a second set the first 30 steps have ten times the learning rate.
 
 # %%
-common |= {"steps": 700, "record_every": 50, "evaluate_every": 50, "evaluate_on": 500}
-
-# %%
-common |= {"lr": 0.1, "weight_decay": [0, 0.05], "decay_factors": {"weight0": 1},
-           "unit_norm": ("weight1",)}
-scales = sweep(net, X, y, init_scale=[0.5, 1, 3], **common)
-kicked = sweep(net, X, y, schedule=lambda t: 10.0 if t < 30 else 1.0, **common)
+short = common | {"lr": 0.1, "weight_decay": [0, 0.05], "decay_factors": {"weight0": 1},
+                  "unit_norm": ("weight1",), "seeds": seeds(5), "steps": 700,
+                  "record_every": 50, "evaluate_every": 50, "evaluate_on": 500}
+scales = sweep(net, X, y, init_scale=[0.5, 1, 3], **short)
+kicked = sweep(net, X, y, schedule=lambda t: 10.0 if t < 30 else 1.0, **short)
 
 # %%
 rates = scales.effective_lr.sel(layer="weight0").mean("seed").values  # (λ, scale, step)

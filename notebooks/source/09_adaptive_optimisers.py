@@ -65,10 +65,10 @@ steps = {  # step / η, from the weights, the losses and the gradients of ten ba
 
 # %%
 def turn(w, step):
-    """Angle between w and w - step."""
+    """Angle between w and w + step."""
     u = w / w.norm()
-    along = ((w - step) * u).sum()
-    return torch.atan2((w - step - along * u).norm(), along).item()
+    along = ((w + step) * u).sum()
+    return torch.atan2((w + step - along * u).norm(), along).item()
 
 
 # %%
@@ -80,7 +80,7 @@ for alpha in alphas:
     losses, gradients = zip(*found, strict=True)
     for name, rule in steps.items():
         eta = 1e-3 if name == "trust ratio" else 1e-4
-        turns[name].append(turn(w, eta * rule(w, losses, gradients)))
+        turns[name].append(turn(w, -eta * rule(w, losses, gradients)))
 slopes = {name: np.polyfit(np.log(alphas), np.log(t), 1)[0] for name, t in turns.items()}
 
 # %% tags=["hide-input"]
@@ -162,7 +162,7 @@ def newton(w):
 # %%
 v = torch.tensor(rng.standard_normal(40))
 exact, across = newton(v)
-angles = [turn(alpha * v, -newton(alpha * v)[1]) for alpha in (1, 4, 16)]
+angles = [turn(alpha * v, newton(alpha * v)[1]) for alpha in (1, 4, 16)]
 claim("09-newton", "exact Newton: the step minus w, over w",
       measured=(exact - v).norm() / v.norm(), below=1e-10)
 claim("09-newton", "Newton across the ray: angle at 16 w over that at w, minus 1",
