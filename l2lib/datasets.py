@@ -1,13 +1,25 @@
 """Data as arrays, offline and the same on every machine, each with its source and licence."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+__all__ = [
+    "Array",
+    "Dataset",
+    "check_data",
+    "load",
+    "make_regression",
+    "minibatches",
+]
+
 Array = NDArray[np.float64]
+"""What the book computes with: NumPy arrays of 64-bit numbers."""
 
 
 @dataclass(frozen=True)
@@ -17,11 +29,19 @@ class Dataset:
     Attributes:
         name: the data set's name.
         X: inputs, shape (n, d), in the units given in ``about``.
-        y: targets, shape (n,): float64 for a regression, int64 class labels 0 … c-1 for a classification.
+        y: targets, shape (n,): float64 for a regression, int64 class labels
+            0 … c-1 for a classification.
         feature_names: d names.
         about: what an example is, and its units.
         source: who made it, and where it was published.
         licence: under which terms it is copied here.
+
+    Example:
+        >>> diabetes = load("diabetes")
+        >>> diabetes.X.shape
+        (442, 10)
+        >>> diabetes.feature_names[:3]
+        ('age', 'sex', 'bmi')
     """
 
     name: str
@@ -32,61 +52,122 @@ class Dataset:
     source: str
     licence: str
 
+    def scaled(self, unit: float, *, centre: bool = False) -> Array:
+        """The inputs in other units, and if you like without their mean.
 
-_ABOUT = {
-    "diabetes": (
-        "442 patients; age (years), sex, body mass index (kg/m²), blood pressure (mm Hg) and six blood serum "
-        "measurements; the target is a measure of the disease's progress one year later (25 to 346, no unit)",
-        "Efron, Hastie, Johnstone, Tibshirani: Least Angle Regression. Annals of Statistics 32(2), 2004",
+        Args:
+            unit: what becomes 1, in the units of ``X``, > 0: 16 for the digits,
+                whose grey levels go from 0 to 16.
+            centre: take each input's mean over the examples away.
+
+        Returns:
+            A new array of the shape of ``X``.
+
+        Raises:
+            ValueError: if the unit is not a positive number.
+
+        Example:
+            >>> pixels = load("digits").scaled(16)
+            >>> float(pixels.min()), float(pixels.max())
+            (0.0, 1.0)
+            >>> bool(abs(load("digits").scaled(16, centre=True).mean(0)).max() < 1e-15)
+            True
+        """
+        if not 0 < unit < math.inf:
+            raise ValueError(f"unit is {unit}; it must be a positive number, such as 16")
+        X = self.X / unit
+        return X - X.mean(0) if centre else X
+
+
+class _Origin(NamedTuple):
+    about: str
+    source: str
+    licence: str
+
+
+_ORIGINS = {
+    "diabetes": _Origin(
+        "442 patients; age (years), sex, body mass index (kg/m²), blood "
+        "pressure (mm Hg) and six blood serum measurements; the target is a "
+        "measure of the disease's progress one year later (25 to 346, no unit)",
+        "Efron, Hastie, Johnstone, Tibshirani: Least Angle Regression. "
+        "Annals of Statistics 32(2), 2004",
         "copied from scikit-learn, BSD 3-Clause",
     ),
-    "digits": (
-        "1797 handwritten digits of 13 writers, 8 by 8 pixels of grey level 0 to 16; the target is the digit",
-        "Alpaydin, Kaynak: Optical Recognition of Handwritten Digits. UCI Machine Learning Repository, 1998",
+    "digits": _Origin(
+        "1797 handwritten digits of 13 writers, 8 by 8 pixels of grey level "
+        "0 to 16; the target is the digit",
+        "Alpaydin, Kaynak: Optical Recognition of Handwritten Digits. "
+        "UCI Machine Learning Repository, 1998",
         "CC BY 4.0; copied from scikit-learn, BSD 3-Clause",
     ),
-    "mnist1d": (
-        "5000 signals of 40 values (no unit, float32), a noisy, shifted, stretched template each; the target is the "
-        "template's digit; the first 4000 are for training, the last 1000 for testing",
-        "Greydanus, Kobak: Scaling Down Deep Learning with MNIST-1D. ICML 2024; as its package draws it by default",
+    "mnist1d": _Origin(
+        "5000 signals of 40 values (no unit, float32), a noisy, shifted, "
+        "stretched template each; the target is the template's digit; the "
+        "first 4000 are for training, the last 1000 for testing",
+        "Greydanus, Kobak: Scaling Down Deep Learning with MNIST-1D. "
+        "ICML 2024; as its package draws it by default",
         "Apache 2.0",
     ),
-}
+}  # fmt: skip
 
 
 def load(name: str) -> Dataset:
     """A data set that ships with the book.
 
     Args:
-        name: "diabetes" (442 × 10, regression), "digits" (1797 × 64) or "mnist1d" (5000 × 40), each of ten classes.
+        name: "diabetes" (442 × 10, regression), "digits" (1797 × 64) or
+            "mnist1d" (5000 × 40), each of the last two of ten classes.
 
     Returns:
         The data set, raw: nothing is centred or scaled.
 
     Raises:
         ValueError: if the name is unknown.
+
+    Source: each data set names its own, in ``source``.
+
+    Example:
+        >>> digits = load("digits")
+        >>> digits.X.shape, digits.y[:5].tolist()
+        ((1797, 64), [0, 1, 2, 3, 4])
     """
-    if name not in _ABOUT:
-        raise ValueError(f"no data set is called {name!r}; choose one of {', '.join(sorted(_ABOUT))}")
-    with resources.files("l2lib").joinpath(f"data/{name}.npz").open("rb") as file, np.load(file) as stored:
-        X, y = stored["X"].astype(np.float64), stored["y"]
-        names = tuple(stored["feature_names"]) if "feature_names" in stored else None
+    if name not in _ORIGINS:
+        known = ", ".join(sorted(_ORIGINS))
+        raise ValueError(f"no data set is called {name!r}; choose one of {known}")
+    file = resources.files("l2lib").joinpath(f"data/{name}.npz")
+    with file.open("rb") as opened, np.load(opened) as stored:
+        X = stored["X"].astype(np.float64)
+        y = stored["y"]
+        names = tuple(f"input {i}" for i in range(X.shape[1]))
+        if "feature_names" in stored:
+            names = tuple(stored["feature_names"].tolist())
+    # Labels are stored as bytes, which would overflow in arithmetic.
     y = y.astype(np.int64 if y.dtype == np.uint8 else np.float64)
-    return Dataset(name, X, y, names or tuple(f"input {i}" for i in range(X.shape[1])), *_ABOUT[name])
+    return Dataset(name, X, y, names, *_ORIGINS[name])
 
 
-def linear_regression(
-    seed: int, n: int, *, n_inputs: int = 200, weight: float = 0.01, bias: float = 0.05, noise: float = 0.01
+def make_regression(
+    n: int,
+    *,
+    seed: int,
+    n_inputs: int = 200,
+    weight: float = 0.01,
+    bias: float = 0.05,
+    noise: float = 0.01,
 ) -> tuple[Array, Array]:
-    """Draw examples of y = bias + weight·Σᵢxᵢ + ε with xᵢ ~ N(0, 1) and ε ~ N(0, noise²).
+    """Draw examples of a linear model whose inputs all matter equally.
 
-    The defaults are the weight-decay example of *Dive into Deep Learning*: 200 inputs that matter equally and
-    little, fitted there from n = 20 examples.
+    y = bias + weight·Σᵢxᵢ + ε with xᵢ ~ N(0, 1) and ε ~ N(0, noise²).
+
+    The defaults are the weight-decay example of *Dive into Deep Learning*: 200
+    inputs that matter equally and little, fitted there from n = 20 examples.
 
     Args:
-        seed: of NumPy's generator, ≥ 0. One seed gives one stream: the first rows of a longer draw are not
-            those of a shorter one, so draw training and test examples together and split them.
         n: examples, ≥ 1.
+        seed: of NumPy's generator, ≥ 0. One seed gives one stream: the first
+            rows of a longer draw are not those of a shorter one, so draw
+            training and test examples together and split them.
         n_inputs: inputs d, ≥ 1.
         weight: every true weight.
         bias: the true bias, in units of y.
@@ -98,54 +179,105 @@ def linear_regression(
     Raises:
         ValueError: if seed, n, n_inputs or noise is out of range.
 
-    Source: Zhang, Lipton, Li, Smola, *Dive into Deep Learning*, the section on weight decay.
+    Source: Zhang, Lipton, Li, Smola, *Dive into Deep Learning*, the section on
+    weight decay.
+
+    Example:
+        >>> X, y = make_regression(20, seed=0)
+        >>> X.shape, y.shape
+        ((20, 200), (20,))
+        >>> X, y = make_regression(3, seed=0, n_inputs=2, weight=1, bias=0, noise=0)
+        >>> bool(abs(y - X.sum(1)).max() < 1e-15)
+        True
     """
     if seed < 0 or n < 1 or n_inputs < 1 or not noise >= 0:
-        raise ValueError(f"need seed ≥ 0, n ≥ 1, n_inputs ≥ 1, noise ≥ 0; got {seed}, {n}, {n_inputs}, {noise}")
+        got = f"{seed}, {n}, {n_inputs}, {noise}"
+        raise ValueError(f"need seed ≥ 0, n ≥ 1, n_inputs ≥ 1, noise ≥ 0; got {got}")
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, n_inputs))
     return X, bias + weight * X.sum(1) + noise * rng.standard_normal(n)
 
 
-def check_data(X: ArrayLike, y: ArrayLike, classes: int | None = None) -> tuple[Array, Array]:
-    """Inputs and targets as float64 arrays, or an error that says what is wrong with them.
+def check_data(
+    X: ArrayLike,
+    y: ArrayLike,
+    classes: int | None = None,
+) -> tuple[Array, Array]:
+    """Inputs and targets as float64 arrays, or an error that says what is wrong.
 
     Args:
         X: inputs, shape (…, n, d) with n, d ≥ 1, all finite.
-        y: targets, shape (…, n), all finite, with the same leading shape and the same n.
-        classes: where targets are labels, their number: they must be whole numbers 0 … classes - 1.
+        y: targets, shape (…, n), all finite, with the same leading shape and
+            the same n.
+        classes: where targets are labels, their number: they must be whole
+            numbers 0 … classes - 1.
 
     Returns:
         X and y as float64 arrays.
 
     Raises:
-        ValueError: if a shape does not fit, there is no example, a number is NaN or infinite, or a label no class.
+        ValueError: if a shape does not fit, there is no example, a number is
+            NaN or infinite, or a label no class.
+
+    Example:
+        >>> X, y = check_data([[1, 2], [3, 4], [5, 6]], [0, 1, 2], classes=3)
+        >>> X.shape, y.dtype
+        ((3, 2), dtype('float64'))
     """
-    X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    X = np.asarray(X, dtype=np.float64)
+    y = np.asarray(y, dtype=np.float64)
     if X.ndim < 2 or y.shape != X.shape[:-1]:
-        raise ValueError(f"X must have shape (n, d) and y shape (n,) with the same n; got {X.shape} and {y.shape}")
+        got = f"{X.shape} and {y.shape}"
+        raise ValueError(f"X must have shape (n, d) and y shape (n,) with the same n; got {got}")
     if X.size == 0:
         raise ValueError(f"X has shape {X.shape}: at least one example and one input are needed")
     if not (np.isfinite(X).all() and np.isfinite(y).all()):
-        raise ValueError("X or y holds NaN or infinite numbers; remove or replace those examples first")
-    if classes and ((y != np.round(y)).any() or y.min() < 0 or y.max() >= classes):
-        raise ValueError(f"need whole labels 0 … {classes - 1}; got {y.min():g} to {y.max():g}")
+        todo = "remove or replace those examples first"
+        raise ValueError(f"X or y holds NaN or infinite numbers; {todo}")
+    if classes:
+        _check_labels(y, classes)
     return X, y
 
 
-def minibatches(n: int, batch_size: int | None, seeds: Sequence[int]) -> Iterator[NDArray[np.int64]]:
-    """Row numbers of one minibatch after the other, without end: each seed shuffles anew every epoch.
+def _check_labels(y: Array, classes: int) -> None:
+    whole = (y == np.round(y)).all()
+    if not whole or y.min() < 0 or y.max() >= classes:
+        got = f"{y.min():g} to {y.max():g}"
+        raise ValueError(f"need whole labels 0 … {classes - 1}; got {got}")
+
+
+def minibatches(
+    n: int,
+    batch_size: int | None,
+    seeds: Sequence[int],
+) -> Iterator[NDArray[np.int64]]:
+    """Row numbers of one minibatch after the other, without end.
+
+    Each seed shuffles anew every epoch.
 
     Args:
         n: number of examples.
-        batch_size: examples a minibatch, 1 … n; a rest is left out of its epoch. None means all n, in order.
+        batch_size: examples a minibatch, 1 … n; a rest is left out of its
+            epoch. None means all n, in order.
         seeds: S seeds ≥ 0, of streams that are not those of ``MLP.initial``.
 
     Yields:
         Row numbers, shape (S, batch_size).
+
+    Example:
+        >>> batches = minibatches(6, 2, seeds=[0, 1])
+        >>> next(batches).shape
+        (2, 2)
+        >>> next(minibatches(4, None, seeds=[0])).tolist()
+        [[0, 1, 2, 3]]
     """
-    streams, size = [np.random.default_rng([seed, 1]) for seed in seeds], batch_size or n
+    streams = [np.random.default_rng([seed, 1]) for seed in seeds]
+    size = batch_size or n
+
+    def order(stream: np.random.Generator) -> NDArray[np.int64]:
+        return stream.permutation(n) if batch_size else np.arange(n)
+
     while True:
-        order = np.stack([stream.permutation(n) if batch_size else np.arange(n) for stream in streams])
+        epoch = np.stack([order(stream) for stream in streams])
         for first in range(0, n - size + 1, size):
-            yield order[:, first : first + size]
+            yield epoch[:, first : first + size]

@@ -3,123 +3,274 @@
 import html
 import io
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib import resources
 from typing import Any
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
-from cycler import cycler
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-BLUE, ORANGE, GREEN, PINK, SKY, AMBER, GREY = (
-    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5F5F5F",
-)  # fmt: skip
-"""Okabe and Ito's palette, which readers with any colour vision can tell apart, and a grey."""
+__all__ = [
+    "AMBER",
+    "BLUE",
+    "GREEN",
+    "GREY",
+    "ORANGE",
+    "PINK",
+    "SKY",
+    "interactive",
+    "label_lines",
+    "show",
+    "subplots",
+    "title",
+]
 
-STYLE: Any = {
-    "figure.figsize": (7.2, 3.5),
-    "figure.constrained_layout.use": True,
-    "axes.prop_cycle": cycler(color=[BLUE, ORANGE, GREEN, PINK, SKY, AMBER]),
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#E4E4E4",
-    "grid.linewidth": 0.6,
-    "lines.linewidth": 1.8,
-    "legend.frameon": False,
-    "font.size": 10,
-}
+# Okabe and Ito's palette, which readers with any colour vision can tell apart.
+# The style file has the same, in this order.
+BLUE = "#0072B2"
+ORANGE = "#D55E00"
+GREEN = "#009E73"
+PINK = "#CC79A7"
+SKY = "#56B4E9"
+AMBER = "#E69F00"
+GREY = "#5F5F5F"
+
 _DPI = 150
 _MIN_WORDS = 12
 
+# What is drawn reads matplotlib's settings when it is made: lines and words
+# after subplots() has returned, colours like "C1" as late as in show(). So the
+# style is on from the one to the other. Here are the settings that it covers
+# meanwhile, and the figures for which it is on.
+_covered: dict[Any, Any] = {}
+_unfinished: list[Figure] = []
 
-def subplots(rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
+
+# ---- a figure ----------------------------------------------------------------
+def subplots(nrows: int = 1, ncols: int = 1, **options: Any) -> tuple[Figure, Any]:
     """``matplotlib.pyplot.subplots`` in the book's style.
 
+    The style, ``plt.style.use("l2lib.l2")`` to matplotlib, is on until ``show``
+    has shown the figure; then ``rcParams`` are again as they were.
+
     Args:
-        rows: rows of axes, ≥ 1.
-        columns: columns of axes, ≥ 1.
-        **options: handed on to ``matplotlib.pyplot.subplots``, such as ``sharey`` or ``figsize`` in inches.
+        nrows: rows of axes, ≥ 1.
+        ncols: columns of axes, ≥ 1.
+        **options: handed on to ``matplotlib.pyplot.subplots``, such as
+            ``sharey`` or ``figsize`` in inches.
 
     Returns:
         The figure, and its axes as ``matplotlib.pyplot.subplots`` gives them.
+
+    Example:
+        >>> fig, axes = subplots(ncols=2, sharey=True)
+        >>> axes.shape, fig.get_size_inches().tolist()
+        ((2,), [7.2, 3.5])
+        >>> plt.close(fig)
     """
-    plt.rcParams.update(STYLE)
-    return plt.subplots(rows, columns, **options)
+    _put_on()
+    fig, axes = plt.subplots(nrows, ncols, **options)
+    _unfinished.append(fig)
+    return fig, axes
 
 
-def label_lines(ax: Axes) -> None:
-    """Write each labelled line's label at its right end in the line's colour, instead of a legend."""
-    for line in ax.get_lines():
-        label = str(line.get_label())
-        if label and not label.startswith("_"):
-            end = (line.get_xdata()[-1], line.get_ydata()[-1])  # type: ignore[index]
-            ax.annotate(label, end, xytext=(5, 0), textcoords="offset points", va="center", color=line.get_color(),
-                        annotation_clip=False)  # fmt: skip
+def _style() -> dict[Any, Any]:
+    with resources.as_file(resources.files("l2lib") / "l2.mplstyle") as file:
+        return dict(mpl.rc_params_from_file(file, use_default_template=False))
 
 
+def _put_on() -> None:
+    """Put the style over the user's settings."""
+    for name, value in _style().items():
+        # What already has the style's value has it from us, if a figure was never shown.
+        if name not in _covered or mpl.rcParams[name] != value:
+            _covered[name] = mpl.rcParams[name]
+        mpl.rcParams[name] = value
+
+
+def _take_off(fig: Figure) -> None:
+    """Give the user's settings back, unless another figure is still being drawn."""
+    others = [other for other in _unfinished if other is not fig]
+    _unfinished[:] = [other for other in others if plt.fignum_exists(other.number)]
+    if not _unfinished:
+        mpl.rcParams.update(_covered)
+        _covered.clear()
+
+
+def title(fig: Figure, text: str) -> None:
+    """Write a title over all axes of a figure, where the book has its titles: left and bold.
+
+    Args:
+        fig: a figure.
+        text: the finding.
+
+    Example:
+        >>> fig, axes = subplots(1, 2)
+        >>> title(fig, "Both fall")
+        >>> fig.get_suptitle()
+        'Both fall'
+        >>> plt.close(fig)
+    """
+    fig.suptitle(text, x=0.01, ha="left", weight="bold", size=11)
+
+
+def label_lines(ax: Axes, *, nudge: Mapping[str, float] | None = None) -> None:
+    """Write each labelled line's label at its right end in the line's colour, instead of a legend.
+
+    Args:
+        ax: axes with lines.
+        nudge: by label, how many points higher (or lower, below 0) it stands
+            than its line ends, where labels would collide.
+
+    Raises:
+        ValueError: if no line has a label that is to be nudged.
+
+    Example:
+        >>> fig, ax = subplots()
+        >>> line = ax.plot([4, 3], label="λ = 0.1")
+        >>> label_lines(ax, nudge={"λ = 0.1": 6})
+        >>> ax.texts[0].get_text()
+        'λ = 0.1'
+        >>> plt.close(fig)
+    """
+    nudge = nudge or {}
+    # Matplotlib calls lines without a label _child0, _child1, …
+    lines = [line for line in ax.get_lines() if str(line.get_label())[:1] not in ("", "_")]
+    labels = [str(line.get_label()) for line in lines]
+    if unknown := nudge.keys() - {*labels}:
+        known = ", ".join(labels)
+        raise ValueError(f"figure: no line is labelled {sorted(unknown)}; labels are {known}")
+    for label, line in zip(labels, lines, strict=True):
+        ax.annotate(
+            label,
+            (line.get_xdata()[-1], line.get_ydata()[-1]),  # type: ignore[index]
+            xytext=(5, nudge.get(label, 0)),
+            textcoords="offset points",
+            va="center",
+            color=line.get_color(),
+            annotation_clip=False,
+        )
+
+
+# ---- showing it --------------------------------------------------------------
 def show(fig: Figure, alt: str) -> None:
     """Display a figure with its description in words, then close it.
 
-    The description is stored as the picture's alt text and shown below it, folded: JupyterLab gives
-    pictures no alt text, and a reader who sees the picture may want the words as well.
+    The description is stored as the picture's alt text and shown below it,
+    folded: JupyterLab gives pictures no alt text, and a reader who sees the
+    picture may want the words as well.
 
     Args:
-        fig: a figure whose every visible axes has axis labels, and at least one of them a title.
-        alt: what is seen, with its numbers, at least 12 words. Numbers from the data must not differ
-            from one machine to the next: format them with two or three digits.
+        fig: a figure whose every visible axes has axis labels, and at least one
+            of them a title.
+        alt: what is seen, with its numbers, at least 12 words. Numbers from the
+            data must not differ from one machine to the next: format them with
+            two or three digits.
 
     Raises:
-        ValueError: if the description is too short, or a title or an axis label is missing.
+        ValueError: if the description is too short, or a title or an axis label
+            is missing.
+
+    Example:
+        >>> fig, ax = subplots()
+        >>> show(fig, "A line.")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ValueError: figure: describe what is seen, ... at least 12 words; got 'A line.'
+        >>> plt.close(fig)
     """
-    axes = [ax for ax in fig.axes if ax.get_visible() and ax.axison]
-    if len(alt.split()) < _MIN_WORDS:
-        raise ValueError(
-            f"figure: describe what is seen, with its numbers, in at least {_MIN_WORDS} words; got {alt!r}"
-        )
-    if not any(ax.get_title(loc) for ax in axes for loc in ("left", "center", "right")):
-        raise ValueError("figure: no axes has a title; let one state the finding")
-    if not all(ax.get_xlabel() and ax.get_ylabel() for ax in axes if ax.get_label() != "<colorbar>"):
-        raise ValueError("figure: an axes has no x or y label; name the quantity and its unit")
-    buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
+    _check_words(alt)
+    _check_axes([ax for ax in fig.axes if ax.get_visible() and ax.axison])
+    picture = {"image/png": _png(fig), "text/plain": f"Picture: {alt}"}
     width = int(fig.get_size_inches()[0] * 100)
-    display({"image/png": buffer.getvalue(), "text/plain": f"Picture: {alt}"}, raw=True,
-            metadata={"image/png": {"alt": alt, "width": width}})  # fmt: skip
-    words = f'<details class="l2-alt"><summary>This picture in words</summary><p>{html.escape(alt)}</p></details>'
-    display({"text/html": words, "text/plain": ""}, raw=True)
+    display(picture, raw=True, metadata={"image/png": {"alt": alt, "width": width}})
+    display({"text/html": _folded(alt), "text/plain": ""}, raw=True)
     plt.close(fig)
+    _take_off(fig)
 
 
+def _check_words(alt: str) -> None:
+    if len(alt.split()) < _MIN_WORDS:
+        wanted = f"describe what is seen, with its numbers, in at least {_MIN_WORDS} words"
+        raise ValueError(f"figure: {wanted}; got {alt!r}")
+
+
+def _check_axes(axes: list[Axes]) -> None:
+    if not any(_title_of(ax) for ax in axes):
+        raise ValueError("figure: no axes has a title; let one state the finding")
+    named = [ax for ax in axes if ax.get_label() != "<colorbar>"]
+    if not all(ax.get_xlabel() and ax.get_ylabel() for ax in named):
+        todo = "name the quantity and its unit"
+        raise ValueError(f"figure: an axes has no x or y label; {todo}")
+
+
+def _title_of(ax: Axes) -> str:
+    return ax.get_title("left") + ax.get_title("center") + ax.get_title("right")
+
+
+def _png(fig: Figure) -> bytes:
+    """The picture, the same to the byte on every run."""
+    buffer = io.BytesIO()
+    with mpl.rc_context(_style()):
+        fig.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _folded(alt: str) -> str:
+    summary = "<summary>This picture in words</summary>"
+    return f'<details class="l2-alt">{summary}<p>{html.escape(alt)}</p></details>'
+
+
+# ---- dials -------------------------------------------------------------------
 def interactive(draw: Callable[..., tuple[Figure, str]], **dials: Sequence[Any]) -> None:
-    """Display a picture with a slider for each of its numbers, in a JupyterLab opened by ``make lab``.
+    """Display a picture with a slider for each of its numbers, where ``make lab`` shows it.
 
-    Everywhere else, where nothing could answer a slider, the picture stands alone, as it starts: in the
-    HTML book, in a stored notebook and when a chapter is tested. It is ``make lab`` that sets L2LIB_WIDGETS.
+    Everywhere else, where nothing could answer a slider, the picture stands
+    alone, as it starts: in the HTML book, in a stored notebook and when a
+    chapter is tested. It is ``make lab`` that sets L2LIB_WIDGETS.
 
     Args:
-        draw: takes a value of each dial by name; returns a figure and its description, as for ``show``.
-        **dials: for each argument of draw the numbers to choose from; the first is the start.
+        draw: takes a value of each dial by name; returns a figure and its
+            description, as for ``show``.
+        **dials: for each argument of draw the numbers to choose from; the first
+            is the start.
 
     Raises:
         ValueError: if a dial has no values, or ``show`` refuses the picture.
+
+    Example:
+        >>> def draw(lr):
+        ...     fig, ax = subplots()
+        ...     return fig, f"What is seen at a learning rate of {lr}."
+        >>> interactive(draw, lr=[])
+        Traceback (most recent call last):
+        ValueError: figure: no values to choose from for lr
     """
     if empty := [name for name, values in dials.items() if not len(values)]:
         raise ValueError(f"figure: no values to choose from for {', '.join(empty)}")
-    start = {name: values[0] for name, values in dials.items()}
-    if not os.environ.get("L2LIB_WIDGETS"):
-        show(*draw(**start))
-        return
-    from ipywidgets import SelectionSlider, VBox, interactive_output
 
-    sliders = {
-        name: SelectionSlider(options=[(f"{value:g}", value) for value in sorted(values)], value=start[name],
-                              description=name.replace("_", " "), continuous_update=False)
-        for name, values in dials.items()
-    }  # fmt: skip
-    display(VBox([*sliders.values(), interactive_output(lambda **at: show(*draw(**at)), sliders)]))
+    def redraw(**at: Any) -> None:
+        show(*draw(**at))
+
+    if not os.environ.get("L2LIB_WIDGETS"):
+        redraw(**{name: values[0] for name, values in dials.items()})
+        return
+    # Not installed everywhere, and slow to import.
+    from ipywidgets import VBox, interactive_output
+
+    sliders = {name: _slider(name, values) for name, values in dials.items()}
+    display(VBox([*sliders.values(), interactive_output(redraw, sliders)]))
+
+
+def _slider(name: str, values: Sequence[Any]) -> Any:
+    """A dial with its values in order, which redraws when it is let go."""
+    from ipywidgets import SelectionSlider
+
+    return SelectionSlider(
+        options=[(f"{value:g}", value) for value in sorted(values)],
+        value=values[0],
+        description=name.replace("_", " "),
+        continuous_update=False,
+    )

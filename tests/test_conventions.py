@@ -1,5 +1,6 @@
 """The dictionary of λ: trained to the same weights in PyTorch and scikit-learn; refused where nothing is the same."""
 
+import copy
 import inspect
 import math
 
@@ -12,7 +13,7 @@ from sklearn.linear_model import Lasso, LogisticRegression, Ridge
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from torch.nn import functional
 
-from l2lib.conventions import CONVENTIONS, LOSS_SCALES, convert
+from l2lib.conventions import CONVENTIONS, LOSS_SCALES, convert, describe_conventions
 from l2lib.penalty import ridge
 
 RNG = np.random.default_rng(0)
@@ -285,6 +286,20 @@ def test_the_ends_of_a_range():
     assert convert(0, "factor", "torch_adamw", lr=0.1) == 10  # everything goes in one step
     assert convert(math.inf, "sklearn_logistic", "book", n=3, loss="cross_entropy") == 0
     assert convert(np.float64(0.25), "torch_sgd", "no_half", n=np.int64(3)) == 0.125
+
+
+def test_the_conventions_are_a_table():
+    shown = describe_conventions()
+    assert [row[0] for row in shown.rows] == list(CONVENTIONS)
+    assert ("sklearn_lasso", "l1", "half_mse", "Lasso(alpha=λ)") in shown.rows
+    assert str(shown).splitlines()[1] == "book              penalty  -              loss + λ/2 ‖w‖²"
+    assert len(str(shown).splitlines()) == len(CONVENTIONS) + 1
+
+
+def test_conventions_can_be_copied():
+    """A row is plain data but for its two functions; nothing in it answers names that it has not."""
+    assert copy.copy(CONVENTIONS["torch_sgd"]) == CONVENTIONS["torch_sgd"]
+    assert not hasattr(CONVENTIONS["torch_sgd"], "scale")
 
 
 def test_every_loss_is_tested():

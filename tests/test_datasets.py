@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from l2lib.datasets import check_data, linear_regression, load
+from l2lib.datasets import check_data, load, make_regression
 
 
 @pytest.mark.parametrize(
@@ -41,14 +41,14 @@ def test_unknown_name_lists_the_known_ones():
 
 
 @given(seed=st.integers(0, 10_000), n=st.integers(1, 30), d=st.integers(1, 30))
-def test_linear_regression_without_noise_is_its_formula(seed, n, d):
-    X, y = linear_regression(seed, n, n_inputs=d, weight=0.5, bias=-2.0, noise=0.0)
+def test_make_regression_without_noise_is_its_formula(seed, n, d):
+    X, y = make_regression(n, seed=seed, n_inputs=d, weight=0.5, bias=-2.0, noise=0.0)
     assert X.shape == (n, d)
     assert np.allclose(y, -2.0 + X @ np.full(d, 0.5), atol=1e-12)
 
 
-def test_linear_regression_has_the_stated_moments():
-    X, y = linear_regression(3, 20_000, n_inputs=4, weight=1.0, bias=0.3, noise=2.0)
+def test_make_regression_has_the_stated_moments():
+    X, y = make_regression(20_000, seed=3, n_inputs=4, weight=1.0, bias=0.3, noise=2.0)
     residual = y - 0.3 - X.sum(1)
     assert abs(residual.std() - 2.0) < 0.05  # five standard errors
     assert abs(X.std() - 1.0) < 0.02
@@ -56,16 +56,27 @@ def test_linear_regression_has_the_stated_moments():
 
 
 def test_one_seed_gives_one_draw():
-    assert np.array_equal(linear_regression(5, 10)[0], linear_regression(5, 10)[0])
-    assert not np.array_equal(linear_regression(5, 10)[0], linear_regression(6, 10)[0])
+    assert np.array_equal(make_regression(10, seed=5)[0], make_regression(10, seed=5)[0])
+    assert not np.array_equal(make_regression(10, seed=5)[0], make_regression(10, seed=6)[0])
 
 
-@pytest.mark.parametrize(
-    "options", [{"n": 0}, {"n": 3, "n_inputs": 0}, {"n": 3, "noise": -1.0}, {"n": 3, "noise": float("nan")}]
-)
-def test_linear_regression_refuses_impossible_sizes(options):
+@pytest.mark.parametrize("options", [{"n": 0}, {"seed": -1}, {"n_inputs": 0}, {"noise": -1.0}, {"noise": float("nan")}])
+def test_make_regression_refuses_impossible_sizes(options):
     with pytest.raises(ValueError, match="n ≥ 1"):
-        linear_regression(0, **options)
+        make_regression(**{"n": 3, "seed": 0} | options)
+
+
+def test_scaled_divides_and_centres_if_asked():
+    digits = load("digits")
+    assert np.array_equal(digits.scaled(16), digits.X / 16)
+    assert np.array_equal(digits.scaled(16, centre=True), digits.X / 16 - (digits.X / 16).mean(0))
+    assert digits.X.max() == 16  # it is not changed itself
+
+
+@pytest.mark.parametrize("unit", [0, -1, float("nan"), float("inf")])
+def test_scaled_refuses_what_is_no_unit(unit):
+    with pytest.raises(ValueError, match=f"unit is {unit}; it must be a positive number"):
+        load("digits").scaled(unit)
 
 
 @pytest.mark.parametrize(

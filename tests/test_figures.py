@@ -124,7 +124,7 @@ def test_show_asks_no_labels_of_a_colour_bar(shown: Displayed) -> None:
 
 
 def test_subplots_gives_grids_in_the_style() -> None:
-    fig, axes = figures.subplots(2, 3, sharey=True)
+    fig, axes = figures.subplots(nrows=2, ncols=3, sharey=True)
     assert axes.shape == (2, 3)
     assert fig.get_size_inches().tolist() == [7.2, 3.5]
     line, line2 = axes[0, 0].plot([1, 2], [[1, 2], [2, 1]])
@@ -138,6 +138,92 @@ def test_label_lines_writes_labels_at_the_ends() -> None:
     ax.plot([0, 1], [4, 5])
     figures.label_lines(ax)
     assert [(text.get_text(), text.xy, text.get_color()) for text in ax.texts] == [("η = 0.1", (1, 3), figures.GREEN)]
+    assert ax.texts[0].xyann == (5, 0)
+
+
+def test_label_lines_moves_labels_that_collide() -> None:
+    _, ax = figures.subplots()
+    for label, end in (("a", 1.0), ("b", 1.01), ("c", 2.0), ("", 3.0)):
+        ax.plot([0, 1], [0, end], label=label)
+    figures.label_lines(ax, nudge={"a": -6, "b": 6})
+    assert [(text.get_text(), text.xyann) for text in ax.texts] == [("a", (5, -6)), ("b", (5, 6)), ("c", (5, 0))]
+    with pytest.raises(ValueError, match=r"no line is labelled \['d'\]; labels are a, b, c"):
+        figures.label_lines(ax, nudge={"d": 1})
+
+
+def test_title_stands_left_over_all_axes(shown: Displayed) -> None:
+    fig = picture()
+    figures.title(fig, "Both fall")
+    text = fig.texts[0]
+    assert (text.get_text(), text.get_ha(), text.get_weight(), text.get_size()) == ("Both fall", "left", "bold", 11)
+    assert text.get_position()[0] == 0.01
+
+
+# ---- the style -----------------------------------------------------------------------------
+def settings() -> dict[str, Any]:
+    return {name: mpl.rcParams[name] for name in mpl.rcParams if name != "backend"}
+
+
+def test_the_style_file_has_the_colours_that_have_names() -> None:
+    with mpl.style.context("l2lib.l2"):
+        cycle = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
+    assert cycle == [figures.BLUE, figures.ORANGE, figures.GREEN, figures.PINK, figures.SKY, figures.AMBER]
+
+
+def test_afterwards_the_readers_settings_are_as_before(shown: Displayed) -> None:
+    mpl.rcParams.update({"lines.linewidth": 7.0, "axes.grid": False, "font.size": 5.0})
+    before = settings()
+    fig = picture()
+    assert settings() != before
+    figures.show(fig, ALT)
+    assert settings() == before
+    figures.interactive(drawn, height=[3])
+    assert settings() == before
+
+
+def test_the_style_is_on_until_the_last_of_several_is_shown(shown: Displayed) -> None:
+    before = settings()
+    first, second = picture(), picture()
+    figures.show(first, ALT)
+    (line,) = second.axes[0].plot([1, 2])
+    assert line.get_linewidth() == 1.8
+    figures.show(second, ALT)
+    assert settings() == before
+
+
+def test_a_figure_that_is_closed_unseen_keeps_the_style_no_longer_than_to_the_next(shown: Displayed) -> None:
+    before = settings()
+    plt.close(picture())
+    figures.show(picture(), ALT)
+    assert settings() == before
+
+
+def test_a_refused_figure_is_still_being_drawn(shown: Displayed) -> None:
+    before, fig = settings(), picture(title="")
+    with pytest.raises(ValueError, match="no axes has a title"):
+        figures.show(fig, ALT)
+    assert mpl.rcParams["axes.titlelocation"] == "left"
+    fig.axes[0].set_title("It falls")
+    figures.show(fig, ALT)
+    assert settings() == before
+
+
+def test_what_a_reader_sets_after_an_unseen_figure_is_kept(shown: Displayed) -> None:
+    plt.close(picture())
+    mpl.rcParams["lines.linewidth"] = 7.0
+    figures.show(picture(), ALT)
+    assert mpl.rcParams["lines.linewidth"] == 7.0
+
+
+def test_a_picture_does_not_depend_on_the_readers_settings(shown: Displayed) -> None:
+    for own in ({}, {"lines.linewidth": 7.0}):
+        mpl.rcParams.update(own)
+        fig = picture()
+        fig.axes[0].text(0.2, 3.5, "falls", color="C1")
+        if own:  # a colour by its number is looked up as late as in show
+            mpl.rcParams["axes.prop_cycle"] = mpl.cycler(color=["red", "red"])
+        figures.show(fig, ALT)
+    assert shown[0] == shown[2]
 
 
 def drawn(height: float, slope: float = 1.0) -> tuple[Figure, str]:

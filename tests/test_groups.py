@@ -244,7 +244,7 @@ def test_frozen_parameters_are_in_no_group_but_in_the_table():
     model = network()
     groups = param_groups(model, LAM)
     assert "0.weight" not in {name for group in groups for name in group["param_names"]}
-    assert "embedding       frozen        1             10  0.weight" in table(model, groups).splitlines()
+    assert "embedding       frozen        1             10  0.weight" in str(table(model, groups)).splitlines()
     model.requires_grad_(False)
     assert param_groups(model, LAM) == []
 
@@ -442,7 +442,7 @@ def test_every_optimiser_decays_what_it_is_told_and_nothing_else(name):
     assert (decayed < 1).all()
     assert (decayed > 0.9).all()
     assert (free == 1).all()
-    assert f"{LAM:g}" in table(model, optimizer).splitlines()[1]
+    assert f"{LAM:g}" in str(table(model, optimizer)).splitlines()[1]
 
 
 @pytest.mark.parametrize("name", ["SGD", "AdamW"])
@@ -499,7 +499,7 @@ def test_lbfgs_takes_no_groups():
 # ---- the table -----------------------------------------------------------------------------
 def test_the_table_to_the_letter():
     model = network()
-    assert table(model, param_groups(model, 0.1, decay_factors={"weight": 1, "3.*": 0.5})).splitlines() == [
+    assert str(table(model, param_groups(model, 0.1, decay_factors={"weight": 1, "3.*": 0.5}))).splitlines() == [
         "role      weight_decay  tensors        numbers  names",
         "weight            0.05        1              6  3.weight",
         "weight             0.1        1              4  1.parametrizations.weight.original1",
@@ -518,18 +518,110 @@ def test_the_table_shows_what_any_optimiser_does():
         {f"layer{i}": nn.Linear(2, 2) for i in range(3)} | {"0": nn.Linear(2, 2), "1": nn.Linear(2, 2)}
     )
     weights = [layer.weight for layer in model.values()]
-    assert table(model, optim.SGD(weights, weight_decay=1e-4)).splitlines()[1:] == [
+    assert str(table(model, optim.SGD(weights, weight_decay=1e-4))).splitlines()[1:] == [
         "weight          0.0001        5             20  layer0.weight, layer1.weight, …",
         "bias          no group        5             10  layer0.bias, layer1.bias, …",
         "total                        10             30",
     ]
-    assert "bias              0.01" in table(model, optim.AdamW(model.parameters()))
+    assert "bias              0.01" in str(table(model, optim.AdamW(model.parameters())))
 
 
-def test_the_table_takes_rules():
-    model = nn.Sequential(Scale())
-    groups = param_groups(model, LAM, rules={"Scale": "other"}, decay_factors={"other": 1})
-    assert table(model, groups, rules={"Scale": "other"}).splitlines()[1:-1] == [
-        "bias                 0        1              2  0.bias",
-        "other             0.25        1              2  0.scale",
+# ---- roles as data -------------------------------------------------------------------------
+def test_roles_by_hand_decide():
+    model = nn.Linear(2, 2)
+    labels = {"bias": "bias", "weight": "embedding"}
+    groups = param_groups(model, LAM, decay_factors={"embedding": 1}, roles=labels)
+    assert {g["role"]: g["weight_decay"] for g in groups} == {"embedding": LAM, "bias": 0}
+    assert str(table(model, param_groups(model, LAM), roles=labels)).splitlines()[1].startswith("embedding ")
+
+
+CUSTOM = {"Scale": "other"}
+
+
+def custom():
+    """A model that needs a rule, and whose embedding is frozen."""
+    model = nn.Sequential(nn.Embedding(3, 2), Scale(), nn.Linear(2, 2))
+    model[0].requires_grad_(False)
+    return model
+
+
+ROWS = [
+    "weight            0.25        1              4  2.weight",
+    "embedding       frozen        1              6  0.weight",
+    "bias                 0        2              4  N.bias (2)",
+    "other             0.25        1              2  1.scale",
+]
+
+
+@pytest.mark.parametrize("how", ["groups", "optimizer", "roles", "roles of a stranger's optimiser"])
+def test_roles_are_computed_once_and_handed_on(how):
+    model = custom()
+    labels = roles(model, rules=CUSTOM)
+    groups = param_groups(model, LAM, decay_factors={"weight": 1, "other": 1}, roles=labels)
+    assert groups == param_groups(model, LAM, decay_factors={"weight": 1, "other": 1}, rules=CUSTOM)
+    if how == "groups":
+        shown = table(model, groups)
+    elif how == "optimizer":  # it knows nothing of what is frozen, which a rule need not cover then
+        shown = table(model, optim.AdamW(groups, lr=LR))
+    elif how == "roles":
+        shown = table(model, list(groups), roles=labels)
+    else:
+        params = [{"params": g["params"], "weight_decay": g["weight_decay"], "role": "backbone"} for g in groups]
+        with pytest.raises(ValueError, match="no rule covers all parameters"):
+            table(model, optim.AdamW(params, lr=LR))
+        shown = table(model, optim.AdamW(params, lr=LR), roles=labels)
+    assert str(shown).splitlines()[1:-1] == ROWS
+
+
+def test_groups_carry_the_roles_of_what_is_frozen():
+    model = custom()
+    model[1].requires_grad_(False)
+    groups = param_groups(model, LAM, rules=CUSTOM)
+    assert groups.roles == roles(model, rules=CUSTOM)
+    assert "other           frozen" in str(table(model, groups))
+    with pytest.raises(ValueError, match=r'"Scale": ROLE  # for 1\.scale$'):
+        table(model, optim.AdamW(groups, lr=LR))
+
+
+@pytest.mark.parametrize(
+    "labels", [{}, {"weight": "weight"}, {"weight": "weight", "bias": "bias", "more": "bias"},
+               {"weight": "wieght", "bias": "bias"}],
+)  # fmt: skip
+def test_roles_of_another_model_are_refused(labels):
+    model = nn.Linear(2, 2)
+    message = "a role must stand for each parameter, and no more; give what l2lib.groups.roles finds"
+    with pytest.raises(ValueError, match=message):
+        param_groups(model, LAM, roles=labels)
+    with pytest.raises(ValueError, match=message):
+        table(model, param_groups(model, LAM), roles=labels)
+
+
+def test_roles_and_rules_together_are_refused():
+    model = nn.Linear(2, 2)
+    with pytest.raises(ValueError, match="give roles= or rules=, not both"):
+        param_groups(model, LAM, roles=roles(model), rules={})
+
+
+# ---- in a notebook -------------------------------------------------------------------------
+def test_the_table_is_a_table_in_a_notebook():
+    model = nn.ModuleDict({"a<b": nn.Linear(2, 2)})
+    shown = table(model, param_groups(model, LAM))
+    assert repr(shown) == str(shown)
+    assert shown._repr_html_().splitlines() == [
+        "<table><caption>What decays: the parameters by their role and weight decay</caption><thead>",
+        '<tr><th scope="col">role</th><th scope="col">weight_decay</th><th scope="col">tensors</th>'
+        '<th scope="col">numbers</th><th scope="col">names</th></tr>',
+        "</thead><tbody>",
+        '<tr><th scope="row">weight</th><td>0.25</td><td>1</td><td>4</td><td>a&lt;b.weight</td></tr>',
+        '<tr><th scope="row">bias</th><td>0</td><td>1</td><td>2</td><td>a&lt;b.bias</td></tr>',
+        '<tr><th scope="row">total</th><td></td><td>2</td><td>6</td><td></td></tr>',
+        "</tbody></table>",
     ]
+
+
+def test_groups_are_a_list_for_torch_and_a_table_in_a_notebook():
+    groups = param_groups(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), LAM)
+    assert isinstance(groups, list)
+    rows = groups._repr_html_().splitlines()
+    assert rows[3] == '<tr><th scope="row">weight</th><td>0.25</td><td>2</td><td>N.weight (2)</td></tr>'
+    assert '<th scope="col">weight_decay</th>' in rows[1]

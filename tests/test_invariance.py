@@ -191,6 +191,15 @@ def test_a_table_to_print():
     assert lines[-1] == "together: 1.weight × α^1, 1.bias × α^1, 3.weight × α^-1"
 
 
+def test_a_table_in_a_notebook():
+    torch.manual_seed(0)
+    rows = scale_invariance(MODELS["batch norm"](), loss)._repr_html_().splitlines()
+    assert rows[1] == '<tr><th scope="col">parameter</th><th scope="col">scale-invariant</th></tr>'
+    assert rows[3] == '<tr><th scope="row">0.weight</th><td>each unit</td></tr>'
+    joint = "1.weight × α^1, 1.bias × α^1, 3.weight × α^-1"
+    assert rows[-2] == f'<tr><th scope="row">together</th><td>{joint}</td></tr>'
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [

@@ -18,11 +18,11 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from l2lib.datasets import linear_regression, load, minibatches
+from l2lib.datasets import load, make_regression, minibatches
 from l2lib.sweep import CNN, MLP, Engine, experiment, predict, sweep
 from l2lib.sweep.updates import RULES
 
-X20, Y20 = linear_regression(0, 20, n_inputs=6)
+X20, Y20 = make_regression(20, seed=0, n_inputs=6)
 GRID = {
     "lr": [0.01, 0.1, 0.2],
     "weight_decay": [0.0, 0.5],
@@ -123,7 +123,7 @@ def test_a_result_survives_a_file(tmp_path):
 
 
 def test_one_data_set_a_seed():
-    sets = [linear_regression(s, 30, n_inputs=5, weight=1.0) for s in (7, 8)]
+    sets = [make_regression(30, seed=s, n_inputs=5, weight=1.0) for s in (7, 8)]
     X, y = (np.stack(part) for part in zip(*sets, strict=True))
     options = {"lr": [0.1, 0.2], "seeds": [8, 7], "steps": 50, "record_every": 25}
     run = sweep(MLP((5, 1)), X[:, :20], y[:, :20], test=(X[:, 20:], y[:, 20:]), **options)
@@ -182,7 +182,7 @@ def test_a_run_predicts_what_it_was_evaluated_on(norm, tmp_path):
 
 
 def test_predictions_of_one_data_set_a_seed():
-    sets = [linear_regression(s, 30, n_inputs=5, weight=1.0) for s in (7, 8)]
+    sets = [make_regression(30, seed=s, n_inputs=5, weight=1.0) for s in (7, 8)]
     X, y = (np.stack(part) for part in zip(*sets, strict=True))
     run = sweep(MLP((5, 3, 1), norm="batch"), X, y, lr=[0.1, 0.2], seeds=[8, 7], steps=10)
     found = predict(run, X, reference=X)[..., 0]

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from l2lib.datasets import Array, linear_regression, load, minibatches
+from l2lib.datasets import Array, load, make_regression, minibatches
 from l2lib.sweep import CNN, MLP
 
 # Numbers of seeds, learning rates and weight decays that make up K configurations.
@@ -45,7 +45,7 @@ class Work:
 
 def linear() -> tuple[Array, Array]:
     """A hundred examples with 200 inputs."""
-    return linear_regression(0, 100)
+    return make_regression(100, seed=0)
 
 
 def digits() -> tuple[Array, Array]:

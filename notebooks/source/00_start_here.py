@@ -24,7 +24,7 @@ from l2lib.sweep import MLP, sweep
 
 # %%
 digits = load("digits")
-pixels = digits.X / 16 - (digits.X / 16).mean(0)
+pixels = digits.scaled(16, centre=True)
 run = sweep(MLP((64, 256, 32, 10)), pixels, digits.y, loss="cross_entropy", seeds=seeds(5),
             lr=0.5, weight_decay=0.003, batch_size=64, steps=1500, record_every=50)
 squares = run.norm ** 2

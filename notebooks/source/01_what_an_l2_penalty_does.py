@@ -13,7 +13,7 @@ import torch
 
 from l2lib import figures
 from l2lib.claims import claim, seeds, verdict
-from l2lib.datasets import linear_regression, load
+from l2lib.datasets import load, make_regression
 from l2lib.penalty import l2_penalty, ridge, filter_factors
 
 # %% [markdown]
@@ -50,7 +50,7 @@ def test_error(w, b):
 names = ("N(0,1) start, λ = 0", "N(0,1) start, λ = 3", "zero start, λ = 0", "answer zero")
 results, problems = {name: [] for name in names}, []
 for seed in seeds(10):
-    X, y = linear_regression(seed, 20)
+    X, y = make_regression(20, seed=seed)
     rng = np.random.default_rng([seed, 1])
     start = rng.standard_normal(200)
     settings = ((start, 0), (start, 3), (0 * start, 0))

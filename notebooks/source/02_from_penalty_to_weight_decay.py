@@ -14,7 +14,7 @@ import torch
 
 from l2lib import figures
 from l2lib.claims import claim, seeds, verdict
-from l2lib.datasets import linear_regression
+from l2lib.datasets import make_regression
 from l2lib.penalty import half_life, ridge, shrink_factor
 from l2lib.sweep import MLP, sweep
 
@@ -40,7 +40,7 @@ def train(X, y, lr, weight_decay, batch, rng, epochs=30):
 
 
 # %%
-X, y = linear_regression(seeds(1)[0], 20)
+X, y = make_regression(20, seed=seeds(1)[0])
 runs = {(weight_decay, batch): train(X, y, 0.03, weight_decay, batch, np.random.default_rng(1))
         for weight_decay, batch in ((0, 5), (3, 5), (10, 5), (0, 20))}
 
@@ -315,7 +315,7 @@ claim("02-momentum-blow-up", "ηλ = 3.9: growth per step", measured=envelope(3.
 # multiplying it out: no targets are needed.
 
 # %%
-data = np.stack([linear_regression(seed, 20)[0] for seed in seeds(20)])
+data = np.stack([make_regression(20, seed=seed)[0] for seed in seeds(20)])
 gram = data @ data.transpose(0, 2, 1) + 1  # Q, one for each data set
 
 
@@ -456,7 +456,7 @@ claim("02-intercept", "λ = 10 with the bias decayed as well: mean exponent, aga
 # epochs in one call. Colour says by how many powers of ten the training loss rose or fell.
 
 # %%
-targets = np.stack([linear_regression(seed, 20)[1] for seed in seeds(20)])
+targets = np.stack([make_regression(20, seed=seed)[1] for seed in seeds(20)])
 lrs, lams = np.linspace(0.002, 0.048, 24), np.linspace(0, 23, 24)
 plane = sweep(MLP((200, 1), init="normal"), data[:4], targets[:4], loss="mse", seeds=seeds(4),
               lr=lrs, weight_decay=lams, batch_size=5, steps=120, record_every=120)
@@ -506,7 +506,7 @@ claim("S2-07", "full batches, λ = 10: the same",
 
 # %%
 w, b = runs.weight0[:, 0].values, runs.bias0[:, 0].values
-fresh = [linear_regression(seed + 500, 100) for seed in seeds(20)]
+fresh = [make_regression(100, seed=seed + 500) for seed in seeds(20)]
 X_test, y_test = (np.stack(part) for part in zip(*fresh, strict=True))
 bought = np.mean((np.einsum("snd,sd->sn", X_test, w) + b - y_test) ** 2, axis=1)
 zero = np.mean(y_test**2, axis=1)
@@ -537,7 +537,7 @@ claim("S2-07", "‖w‖ with λ = 10 over the true ‖w‖", measured=norm.mean(
 # go.
 
 # %%
-examples = [linear_regression(s, 200, n_inputs=20, weight=1.0, noise=1.0) for s in seeds(10)]
+examples = [make_regression(200, seed=s, n_inputs=20, weight=1.0, noise=1.0) for s in seeds(10)]
 inputs, outputs = (np.stack(part) for part in zip(*examples, strict=True))
 best = np.stack([ridge(X, y, 0.1, intercept=False)[0] for X, y in examples])
 curvature = inputs.transpose(0, 2, 1) @ inputs / 200 + 0.1 * np.eye(20)

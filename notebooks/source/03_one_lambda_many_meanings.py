@@ -400,7 +400,7 @@ claim("03-full-beside", "AdamW: distance from least squares over ridge's distanc
 
 # %%
 digits = load("digits")
-pixels, labels = torch.tensor(digits.X / 16), torch.tensor(digits.y)
+pixels, labels = torch.tensor(digits.scaled(16)), torch.tensor(digits.y)
 size = pixels.square().mean(0).sqrt().numpy()
 live = size > 0.01  # some pixels of the margin are always white
 

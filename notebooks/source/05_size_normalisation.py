@@ -60,7 +60,7 @@ claim("S0-08", "smallest of ten outputs that end in a ReLU",
 
 # %%
 digits = load("digits")
-pixels = digits.X / 16 - (digits.X / 16).mean(0)
+pixels = digits.scaled(16, centre=True)
 widths = (64, 128, 16, 10)
 fan_in, fan_out = np.array(widths[:-1]), np.array(widths[1:])
 factors = {"sum": np.ones(3), "mean": 1 / (fan_in * fan_out),
@@ -90,8 +90,7 @@ for ax, (name, parts) in zip(axes, share.items(), strict=True):
     ax.set(xlabel="training step", xticks=(0, 500, 1000), ylim=(0, 1))
     ax.set(ylabel=f"share of the {name} penalty")
     ax.set_title(name, weight="normal")
-fig.suptitle("Three ways to count, and each ends in equal shares", x=0.01, ha="left",
-             weight="bold", size=11)
+figures.title(fig, "Three ways to count, and each ends in equal shares")
 axes[0].set_yticks([0, 1 / 3, 2 / 3, 1], ["0", "1/3", "2/3", "1"])
 first = {name: ", ".join(f"{part:.2f}" for part in parts[..., 0].mean(0))
          for name, parts in share.items()}
@@ -478,8 +477,7 @@ for ax, name in zip(axes, factors, strict=True):
 figures.label_lines(axes[1])
 axes[1].set_xlim(-2.7, 3.6)
 axes[1].text(2.6, fits["mean", 800][1].max() * 1.15, "units", ha="left", color=figures.GREY)
-fig.suptitle("Under the mean, the function depends on the width", x=0.01, ha="left",
-             weight="bold", size=11)
+figures.title(fig, "Under the mean, the function depends on the width")
 low, high = ({m: end(fits["mean", m][1]) for m in (50, 200, 800)} for end in (np.min, np.max))
 figures.show(fig, "Learnt functions along the first input, for 50, 200 and 800 hidden units at the "
              "same λ. Under the sum and under fans the three curves coincide. Under the mean "

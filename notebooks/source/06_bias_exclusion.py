@@ -13,7 +13,7 @@ import torch
 
 from l2lib import figures
 from l2lib.claims import claim, seeds, verdict
-from l2lib.datasets import linear_regression, load
+from l2lib.datasets import load, make_regression
 from l2lib.groups import param_groups, roles, table
 from l2lib.penalty import ridge
 from l2lib.sweep import MLP, predict, sweep
@@ -251,7 +251,7 @@ claim("S2-18", "… and with a crushed one", measured=lines[3][0], above=1.7)
 costs = {}
 for offset in (0, 100):
     for seed in seeds(5):
-        X, y = linear_regression(seed, 200, n_inputs=10, weight=1, bias=offset, noise=0.5)
+        X, y = make_regression(200, seed=seed, n_inputs=10, weight=1, bias=offset, noise=0.5)
         X = X - X.mean(0)
         least, weights_only, both = (np.mean((X @ w + b - y) ** 2) for w, b in (
             fit(X, y, 0, 0), fit(X, y, 0.01, 0), fit(X, y, 0.01, 0.01)))
@@ -287,7 +287,7 @@ claim("S2-10", "offset 0: the same", measured=small[1] / small[0], below=0.1)
 
 # %%
 offsets = np.repeat([1.0, 2, 4, 8], 5)
-problems = [linear_regression(seed, 60, n_inputs=3, weight=1, bias=offset, noise=0.5)
+problems = [make_regression(60, seed=seed, n_inputs=3, weight=1, bias=offset, noise=0.5)
             for seed, offset in zip(seeds(20), offsets, strict=True)]
 inputs, targets = (np.stack(part) for part in zip(*problems, strict=True))
 targets += offsets[:, None] - targets.mean(1, keepdims=True)  # let the mean be the offset
@@ -414,7 +414,7 @@ claim("06-rare", "… accuracy of either model minus 0.95, which never saying ei
 # seeds, without and with decay on all biases:
 
 # %%
-pixels = digits.X / 16 - (digits.X / 16).mean(0)
+pixels = digits.scaled(16, centre=True)
 order = np.random.default_rng(0).permutation(len(pixels))
 kept, held = order[:1000], order[1000:]
 runs = [sweep(MLP((64, 32, 10)), pixels[kept], digits.y[kept], test=(pixels[held], digits.y[held]),

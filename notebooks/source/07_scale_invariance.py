@@ -31,7 +31,7 @@ from l2lib.sweep import MLP, predict, sweep
 
 # %%
 digits = load("digits")
-pixels = digits.X / 16 - (digits.X / 16).mean(0)
+pixels = digits.scaled(16, centre=True)
 order = np.random.default_rng(seeds(1)[0]).permutation(len(pixels))
 train, test = order[:600], order[600:]
 lams = [0, 0.0001, 0.01, 0.1, 0.3, 1, 3]

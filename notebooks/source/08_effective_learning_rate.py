@@ -28,7 +28,7 @@ from l2lib.sweep import MLP, sweep
 
 # %%
 digits = load("digits")
-X, y = digits.X / 16, digits.y
+X, y = digits.scaled(16), digits.y
 net = MLP((64, 32, 10), norm="batch", eps=1e-30)  # the layer `weight0` is normalised, the last not
 common = {"loss": "cross_entropy", "batch_size": 16}
 

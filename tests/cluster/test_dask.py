@@ -10,12 +10,12 @@ import numpy as np
 import xarray as xr
 
 from book.execute import ROOT
-from l2lib.datasets import linear_regression
+from l2lib.datasets import make_regression
 from l2lib.sweep import MLP, Engine, sweep
 
 
 def test_a_dask_cluster_gives_the_same_numbers():
-    X, y = linear_regression(0, 20, n_inputs=6)
+    X, y = make_regression(20, seed=0, n_inputs=6)
     grid = {"lr": [0.01, 0.1, 0.2], "weight_decay": [0.0, 0.5], "seeds": [1, 2]}
     options = {"batch_size": 5, "steps": 12, "loss": "mse"}
     local = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None}
