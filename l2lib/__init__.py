@@ -15,7 +15,6 @@ from; the names are here as well, each imported on its first use:
 """
 
 import importlib
-import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,10 +32,6 @@ if TYPE_CHECKING:
         size_factor,
     )
     from l2lib.sweep import CNN, MLP
-
-# MKL, which multiplies matrices for PyTorch, reads this at its first use: equal numbers then give equal
-# products to the last bit, wherever they lie in memory. It costs nothing measurable.
-os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 
 __version__ = "0.1.0"
 
