@@ -33,8 +33,8 @@ DECAY_FACTORS = {"weight": 1.0}
 ROLES = ("weight", "embedding", "bias", "gamma", "beta", "g", "slope", "other")
 """What a parameter can be for."""
 
-Key = type | str
-Rules = Mapping[Key, str]
+_Key = type | str
+Rules = Mapping[_Key, str]
 """Role by class, by glob of class names, or by glob of the parameters' full names."""
 
 _EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
@@ -89,7 +89,7 @@ def roles(model: nn.Module, *, rules: Rules | None = None) -> dict[str, str]:
     _check_known(rules)
     found: dict[str, str] = {}
     missing: dict[str, list[str]] = {}
-    used: set[Key] = set()
+    used: set[_Key] = set()
     for name, uses in _uses(model).items():
         label = _label(name, uses, rules)
         used.update(label.rules)
@@ -104,7 +104,7 @@ def roles(model: nn.Module, *, rules: Rules | None = None) -> dict[str, str]:
     return found
 
 
-def _check_known(rules: dict[Key, str]) -> None:
+def _check_known(rules: dict[_Key, str]) -> None:
     for role in rules.values():
         if role not in ROLES:
             known = ", ".join(ROLES)
@@ -129,11 +129,11 @@ class _Label(NamedTuple):
     """A role, if there is one, the rules that fit, and the class that lacks one."""
 
     role: str | None
-    rules: list[Key]
+    rules: list[_Key]
     culprit: str = ""
 
 
-def _label(name: str, uses: list[_Use], rules: dict[Key, str]) -> _Label:
+def _label(name: str, uses: list[_Use], rules: dict[_Key, str]) -> _Label:
     """The role of a parameter, by its name or else by all its uses."""
     by_name = [key for key in rules if _fits_name(key, name)]
     by_use = [_role(use, rules) for use in uses]
@@ -148,7 +148,7 @@ def _rank(label: _Label) -> int:
     return -1 if label.role is None else ROLES.index(label.role)
 
 
-def _role(use: _Use, rules: dict[Key, str]) -> _Label:
+def _role(use: _Use, rules: dict[_Key, str]) -> _Label:
     """The role of a module's own parameter, by the module's class."""
     classes = _classes(use.module)
     # The more specific class first, and of its rules the later.
@@ -187,11 +187,11 @@ def _built_in(name: str, words: set[str], classes: list[type]) -> str | None:
     return "bias" if name == "bias" else None
 
 
-def _fits_class(key: Key, cls: type) -> bool:
+def _fits_class(key: _Key, cls: type) -> bool:
     return key is cls or fnmatchcase(cls.__name__, str(key))
 
 
-def _fits_name(key: Key, name: str) -> bool:
+def _fits_name(key: _Key, name: str) -> bool:
     """Whether a glob fits; brackets in it stand for themselves, as names may have some."""
     return fnmatchcase(name, str(key).replace("[", "[[]"))
 
@@ -474,7 +474,7 @@ def _listed(groups: Sequence[Any] | optim.Optimizer) -> Sequence[Any]:
 def _carried_roles(
     model: nn.Module,
     groups: Sequence[Any] | optim.Optimizer,
-) -> dict[Key, str]:
+) -> dict[_Key, str]:
     """The roles that groups carry which ``param_groups`` made, by the parameters' names."""
     if isinstance(groups, ParamGroups):
         carried = groups.roles
