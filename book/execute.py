@@ -27,6 +27,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from book import folding
 from book.running import cells, forks, records
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,14 +41,14 @@ _SOCKETS = tempfile.TemporaryDirectory(prefix="l2-")
 
 
 def read_source(path: Path) -> nbformat.NotebookNode:
-    """The notebook that a py:percent source describes, without outputs, with stable cell ids."""
+    """The notebook that a py:percent source describes: no outputs, stable cell ids, cells folded."""
     notebook: nbformat.NotebookNode = jupytext.read(path, fmt="py:percent")
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNELSPEC, "language_info": {"name": "python"}})
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number:03d}"
         cell.metadata.pop("lines_to_next_cell", None)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
-    return notebook
+    return folding.fold(notebook)
 
 
 def kernel_options() -> dict[str, str]:
@@ -175,7 +176,7 @@ def write_cover() -> None:
 def sync(notebooks: list[Path]) -> int:
     """Write each notebook's source twin from its cells."""
     for path in notebooks:
-        notebook = nbformat.read(path, as_version=4)
+        notebook = folding.unfold(nbformat.read(path, as_version=4))
         text = jupytext.writes(notebook, fmt="py:percent")
         (SOURCE / f"{path.stem}.py").write_text(text, encoding="utf-8", newline="\n")
         print(f"notebooks/source/{path.stem}.py written")

@@ -48,11 +48,16 @@ def entries(chapter: str, notebook: Mapping[str, Any]) -> Iterator[tuple[dict[st
     seen: Counter[str] = Counter()
     for cell in notebook["cells"]:
         for output in cell.get("outputs", []):
-            fields = output.get("data", {}).get(MIME)
-            if fields:
+            for fields in rows(output):
                 name = f"{fields['kind']}-{fields['id']}"
                 seen[name] += 1
                 yield output, Entry(chapter, f"{name}-{seen[name]}", fields)
+
+
+def rows(output: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The claims and verdicts that one output stores: identities are many in one."""
+    fields = output.get("data", {}).get(MIME)
+    return [] if fields is None else fields.get("claims", [fields])
 
 
 def collect(notebooks: Mapping[str, Mapping[str, Any]]) -> list[Entry]:
@@ -110,7 +115,7 @@ def _source_row(line: Entry, claims: list[Entry]) -> list[str]:
     ruling = str(line.fields["ruling"])
     evidence = [f"<p>{escape(claim.fields['sentence'])}: {_measured(claim)}</p>" for claim in claims]
     return [
-        _link(line, line.id),
+        _link(line, line.id, place=f"line-{line.id}"),
         escape(line.fields["says"]),
         f"<strong>{escape(ruling.capitalize())}.</strong> {escape(line.fields['because'])}",
         "".join(evidence) or "No measurement can decide it.",
@@ -129,8 +134,9 @@ def _measured(claim: Entry) -> str:
     return _link(claim, f"{shown} (chapter {claim.chapter[:2]})")
 
 
-def _link(entry: Entry, text: str) -> str:
-    return f'<a href="{entry.chapter}.html#{entry.anchor}">{escape(text)}</a>'
+def _link(entry: Entry, text: str, place: str = "") -> str:
+    own = f' id="{place}"' if place else ""
+    return f'<a{own} href="{entry.chapter}.html#{entry.anchor}">{escape(text)}</a>'
 
 
 def _table(rows: list[list[str]], second: str) -> str:

@@ -41,15 +41,23 @@ def prepare(chapter: str, notebook: Any, chapters: Collection[str], keys: Mappin
         keys: citation keys by normal URL, from ``bibliography``.
     """
     notebook["metadata"].setdefault("language_info", {})["pygments_lexer"] = "ipython3"
-    for output, entry in ledger.entries(chapter, notebook):
-        tag = f'<p class="l2-{entry.fields["kind"]}"'
-        output["data"]["text/html"] = output["data"]["text/html"].replace(tag, f'{tag} id="{entry.anchor}"', 1)
-        del output["data"][MIME]
+    for output, entry in [*ledger.entries(chapter, notebook)]:
+        output["data"]["text/html"] = _anchored(output["data"]["text/html"], entry)
+        output["data"].pop(MIME, None)
     for number, cell in enumerate(notebook["cells"]):
         if cell["cell_type"] == "markdown":
             cell["source"] = _LINK.sub(lambda link: _relink(link, chapters, keys), cell["source"])
         elif cell["cell_type"] == "code":
             _alt_text(cell, f"{chapter}, cell {number}")
+
+
+def _anchored(html: str, entry: ledger.Entry) -> str:
+    """The first claim or verdict without an anchor gets this one; its id becomes a link to the ledger or to itself."""
+    tag = f'<p class="l2-{entry.fields["kind"]}"'
+    html = html.replace(f"{tag}>", f'{tag} id="{entry.anchor}">', 1)
+    target = f"ledger.html#line-{entry.id}" if entry.in_ledger else f"#{entry.anchor}"
+    link = f'<a class="l2-id" href="{target}">{entry.id}</a>'
+    return re.sub(rf'<small class="l2-id"[^>]*>{entry.id}</small>', link, html, count=1)
 
 
 def _relink(link: re.Match[str], chapters: Collection[str], keys: Mapping[str, str]) -> str:

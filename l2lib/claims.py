@@ -4,9 +4,16 @@ import html
 import math
 import os
 import re
-from typing import Any, SupportsFloat
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+import numpy as np
+from IPython.core.getipython import get_ipython
 from IPython.display import display
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
+
+from l2lib._bounds import Bound, Numbers, Sentence, bound_of, digits_of, numbers_of, spoken
 
 MIME = "application/vnd.l2lib+json"
 """Mime type under which a claim or verdict stores its fields; the ledger page is built from it."""
@@ -15,69 +22,121 @@ RULINGS = ("true", "false", "under conditions", "convention", "opinion", "undeci
 """What a verdict may rule. All but the last two need a claim as evidence."""
 
 _ID = re.compile(r"S[0-3]-\d{2}|\d{2}-[a-z0-9-]+")
-_ROUNDING = 1e-6  # a bound this small tests an identity: what is measured is rounding error
+_MARK = '<span aria-hidden="true">✓</span>'
 
 
 class ClaimError(AssertionError):
     """A claim does not hold."""
 
 
+class Interval(NamedTuple):
+    """A mean and its confidence interval; arrays, if there is more than one mean."""
+
+    mean: np.float64 | NDArray[np.float64]
+    low: np.float64 | NDArray[np.float64]
+    high: np.float64 | NDArray[np.float64]
+    half: np.float64 | NDArray[np.float64]
+    """Half the width: high - mean."""
+
+
+# ---- claims ----------------------------------------------------------------------------------
 def claim(
     claim_id: str,
     sentence: str,
     *,
-    measured: SupportsFloat,
+    measured: ArrayLike,
     below: float | None = None,
     above: float | None = None,
     between: tuple[float, float] | None = None,
     equals: float | None = None,
     within: float | None = None,
 ) -> None:
-    """Raise unless a measured number lies where a sentence says; show one line if it does.
+    """Raise unless all measured numbers lie where a sentence says; show the sentence if they do.
 
-    Exactly one of ``below``, ``above``, ``between`` and ``equals`` is given. A bound of at most
-    1e-6 tests an identity: then the bound is shown and not the measured rounding error, which
-    differs from one machine to the next. Other numbers are shown with three significant digits.
+    Exactly one of ``below``, ``above``, ``between`` and ``equals`` is given. All elements of
+    ``measured`` must satisfy it; the worst is shown, the one nearest to the bound. It is
+    written where the sentence has a place for it: ``{:.2f}`` shows two decimals, ``{}`` three
+    significant digits, or as many more as it needs not to contradict the bound. A sentence
+    without a place is followed by the number. (A brace that is none is written twice.)
+
+    A tolerance of at most 1e-6 tests an identity. What is measured then is rounding error,
+    which differs from one machine to the next: nothing is shown until ``identities`` shows the
+    identities of a section in one line.
 
     Args:
         claim_id: a ledger id such as "S3-01", or "01-some-words" for a chapter's own claim.
         sentence: what holds, in words a reader understands without the code.
-        measured: one real number: a float, a NumPy scalar or a tensor with one element.
-        below: the measured number must be smaller than this.
-        above: the measured number must be greater than this.
-        between: two bounds; the measured number must lie strictly between them.
-        equals: the measured number must differ from this by at most ``within``.
+        measured: real numbers: one, or a list, NumPy array or tensor of any shape.
+        below: all must be smaller than this.
+        above: all must be greater than this.
+        between: two bounds; all must lie strictly between them.
+        equals: all must differ from this by at most ``within``; whole numbers need no
+            ``within``, and are then equal exactly.
         within: absolute tolerance for ``equals``, > 0.
 
     Raises:
-        ClaimError: if the number is not where the sentence says, or is not a number.
-        ValueError: if the id is malformed, the sentence empty, or the bounds are not exactly one or make no interval.
+        ClaimError: if a number is not where the sentence says, or is not a number.
+        ValueError: if the id is malformed, the sentence empty, nothing measured, the bounds are
+            not exactly one or make no interval, or the sentence's format contradicts the bound.
+
+    Example:
+        >>> norms = np.array([4.98, 5.0, 5.03])
+        >>> claim("01-norm", "the three norms stay near 5", measured=norms, equals=5, within=0.1)
+        ✓ the three norms stay near 5  [at worst 5.03, must be 5 to within 0.1]  (01-norm)
+        >>> claim("01-norm", "the largest norm is {:.2f}", measured=norms, below=5.2)
+        ✓ the largest norm is 5.03  [must be below 5.2]  (01-norm)
+        >>> claim("01-norm", "the largest norm is {:.2f}", measured=norms, below=5.01)
+        Traceback (most recent call last):
+        l2lib.claims.ClaimError: 01-norm does not hold: the largest norm is 5.03. Measured ...
     """
     _check_id(claim_id)
-    if not sentence.strip():
-        raise ValueError(f"claim {claim_id}: the sentence is empty; say what holds")
-    bounds = {"below": below, "above": above, "between": between, "equals": equals}
-    given = [name for name, bound in bounds.items() if bound is not None]
-    if len(given) != 1:
-        raise ValueError(f"claim {claim_id}: give exactly one of below, above, between, equals; got {given or 'none'}")
-    if (equals is None) != (within is None) or (within is not None and not within > 0):
-        raise ValueError(f"claim {claim_id}: equals needs within=, a tolerance > 0, and nothing else takes it")
+    try:
+        said = Sentence.parsed(sentence)
+        values = numbers_of(measured)
+        bound = bound_of(below, above, between, equals, within, whole=values.dtype.kind == "i")
+        worst = bound.worst(values)
+        if not bound.holds(values[worst].item()):
+            raise ClaimError(f"{claim_id} does not hold: {_failure(said, bound, values, worst)}")
+        if bound.identity:
+            _pending[claim_id, _identity(said, bound)] = bound
+        else:
+            number, limit = spoken(bound, values[worst].item(), said.spec or "")
+            _show_claim(claim_id, said, number, limit, several=values.size > 1)
+    except ValueError as error:
+        raise ValueError(f"claim {claim_id}: {error}") from None
 
-    if between is not None and not between[0] < between[1]:
-        raise ValueError(f"claim {claim_id}: between is {between}; give the lower bound first, then the upper")
-    value = float(measured.detach() if hasattr(measured, "detach") else measured)  # a tensor in a graph warns
-    low, high, bound = _interval(below, above, between, equals, within)
-    inside = low <= value <= high if equals is not None else low < value < high
-    if not inside or math.isnan(value):
-        raise ClaimError(f"{claim_id} does not hold: {sentence}. Measured {value:.6g}, must be {bound}.")
-    identity = high - low < 2.1 * _ROUNDING or (low == -math.inf and 0 < high <= _ROUNDING)
-    shown = bound if identity else f"{value:.3g}, must be {bound}"
+
+def identities() -> None:
+    """Show the identities claimed since the last call: one line, which unfolds.
+
+    Put it where a section of a chapter ends.
+
+    Raises:
+        ValueError: if there is none to show.
+
+    Example:
+        >>> claim("01-root", "√2 squared is 2", measured=2**0.5 * 2**0.5, equals=2, within=1e-12)
+        >>> claim("01-root", "√3 squared is 3", measured=3**0.5 * 3**0.5, equals=3, within=1e-9)
+        >>> identities()
+        ✓ 2 identities hold to 1e-9
+          √2 squared is 2  [2 to within 1e-12]  (01-root)
+          √3 squared is 3  [3 to within 1e-9]  (01-root)
+    """
+    if not _pending:
+        raise ValueError("identities: none was claimed since the last call; run their cells first")
+    loosest = max(bound.tolerance for bound in _pending.values())
+    rows = [_fields(*key, None, bound.text(6)) for key, bound in _pending.items()]
+    _pending.clear()
+    verb = "identity holds" if len(rows) == 1 else "identities hold"
+    line = f"{len(rows)} {verb} to {digits_of(loosest, 6)}"
+    plain = [f"{row['sentence']}  [{row['bound']}]  ({row['id']})" for row in rows]
+    rich = [_paragraph("claim", _escaped(row["sentence"], row["bound"]), row["id"]) for row in rows]
+    summary = f"<summary>{_MARK} {line}</summary>"
     _show(
-        {"kind": "claim", "id": claim_id, "sentence": sentence, "measured": None if identity else f"{value:.3g}",
-         "bound": bound},
-        plain=f"✓ {claim_id}  {sentence}  [{shown}]",
-        rich=f"<strong>✓ {claim_id}</strong> {html.escape(sentence)} <em>[{html.escape(shown)}]</em>",
-    )  # fmt: skip
+        {"kind": "identities", "claims": rows},
+        plain="\n  ".join([f"✓ {line}", *plain]),
+        rich=f'<details class="l2-identities">{summary}{"".join(rich)}</details>',
+    )
 
 
 def verdict(ledger_id: str, says: str, ruling: str, because: str) -> None:
@@ -86,28 +145,37 @@ def verdict(ledger_id: str, says: str, ruling: str, because: str) -> None:
     Args:
         ledger_id: the line's id, such as "S3-06".
         says: what the source says, in the book's words.
-        ruling: one of "true", "false", "under conditions", "convention", "opinion", "undecidable".
-            The last two stand alone; every other ruling needs a ``claim`` with the same id in the same chapter.
+        ruling: one of "true", "false", "under conditions", "convention", "opinion",
+            "undecidable". The last two stand alone; every other ruling needs a ``claim`` with
+            the same id in the same chapter.
         because: why, in one or two sentences.
 
     Raises:
         ValueError: if the id is not a ledger id, the ruling is unknown, or a text is empty.
+
+    Example:
+        >>> verdict("S3-06", "a norm is positive", "false", "that of the zero vector is 0.")
+        “a norm is positive”  FALSE: that of the zero vector is 0.  (S3-06)
     """
     _check_id(ledger_id)
     if not ledger_id.startswith("S"):
-        raise ValueError(f"verdict: {ledger_id!r} is not a line of the ledger; its ids look like S3-06")
+        raise ValueError(f"verdict: {ledger_id!r} is not a line of the ledger, such as S3-06")
     if ruling not in RULINGS:
-        raise ValueError(f"verdict {ledger_id}: ruling is {ruling!r}; use one of {', '.join(RULINGS)}")
+        known = ", ".join(RULINGS)
+        raise ValueError(f"verdict {ledger_id}: ruling is {ruling!r}; use one of {known}")
     if not says.strip() or not because.strip():
         raise ValueError(f"verdict {ledger_id}: say what the source says and why the ruling holds")
+    fields = {"kind": "verdict", "id": ledger_id}
+    fields |= {"says": says, "ruling": ruling, "because": because}
+    why = f"<strong>{ruling.capitalize()}.</strong> {html.escape(because)}"
     _show(
-        {"kind": "verdict", "id": ledger_id, "says": says, "ruling": ruling, "because": because},
-        plain=f"{ledger_id} “{says}”  {ruling.upper()}: {because}",
-        rich=f"<strong>{ledger_id}</strong> “{html.escape(says)}” "
-        f"<strong>{ruling.capitalize()}.</strong> {html.escape(because)}",
+        fields,
+        plain=f"“{says}”  {ruling.upper()}: {because}  ({ledger_id})",
+        rich=_paragraph("verdict", f"“{html.escape(says)}” {why}", ledger_id),
     )
 
 
+# ---- seeds and statistics --------------------------------------------------------------------
 def seeds(n: int) -> list[int]:
     """Seeds of a statistical claim: n integers, shifted by the environment variable L2LIB_SEED.
 
@@ -122,35 +190,134 @@ def seeds(n: int) -> list[int]:
 
     Raises:
         ValueError: if n is out of range, or L2LIB_SEED is not a non-negative integer.
+
+    Example:
+        >>> len(seeds(5))
+        5
     """
     if not 1 <= n <= 1000:
-        raise ValueError(f"seeds: n is {n}; it must be 1 to 1000, so that shifted seeds do not overlap")
+        raise ValueError(f"seeds: n is {n}; it must be 1 to 1000, or shifted seeds overlap")
     shift = os.environ.get("L2LIB_SEED", "0")
     if not shift.isdecimal():
-        raise ValueError(f"L2LIB_SEED is {shift!r}; set it to a whole number 0, 1, 2, … or unset it")
+        raise ValueError(f"L2LIB_SEED is {shift!r}; set it to 0, 1, 2, … or unset it")
     return [1000 * int(shift) + i for i in range(n)]
+
+
+def rng(stream: int | None = None) -> np.random.Generator:
+    """A random generator from the first seed, ``seeds(1)[0]``; L2LIB_SEED shifts it, too.
+
+    Args:
+        stream: a whole number ≥ 0 for a second, third, … generator whose numbers have nothing
+            to do with those of the first; left out, the first.
+
+    Returns:
+        A fresh NumPy generator: called twice, it gives the same numbers twice.
+
+    Raises:
+        ValueError: if the stream is negative.
+
+    Example:
+        >>> rng().random() == rng().random(), rng().random() == rng(1).random()
+        (True, False)
+    """
+    if stream is not None and stream < 0:
+        raise ValueError(f"rng: stream is {stream}; give a whole number 0, 1, 2, … or leave it out")
+    (first,) = seeds(1)
+    return np.random.default_rng(first if stream is None else [first, stream])
+
+
+def interval(values: ArrayLike, level: float = 0.95) -> Interval:
+    """Student's interval of a mean, from values that are independent and nearly normal.
+
+    The mean ± t · s/√n, where s² is the variance with n - 1 in the denominator and t the
+    quantile (1 + level)/2 of Student's distribution with n - 1 degrees of freedom.
+
+    Args:
+        values: n ≥ 2 values, such as one a seed; further axes are kept, each with a mean.
+        level: the interval's probability to hold the true mean, between 0 and 1.
+
+    Returns:
+        The mean, the interval's two ends, and half its width: numbers, or arrays without the
+        first axis.
+
+    Raises:
+        ValueError: if there are fewer than two values, one of them is not finite, or the level
+            is not between 0 and 1.
+
+    Example:
+        >>> mean, low, high, half = interval([1.0, 2.0, 3.0])
+        >>> print(f"{mean:.2f} ± {half:.2f}")
+        2.00 ± 2.48
+    """
+    numbers = numbers_of(values).astype(np.float64)
+    n = len(numbers) if numbers.ndim else 1
+    if n < 2:
+        raise ValueError("interval: one value says nothing about its spread; give two or more")
+    if not np.isfinite(numbers).all():
+        raise ValueError("interval: a value is NaN or infinite; find out why before you average")
+    if not 0 < level < 1:
+        raise ValueError(f"interval: level is {level}; give one between 0 and 1, such as 0.95")
+    mean = numbers.mean(0)
+    half = stdtrit(n - 1, (1 + level) / 2) * numbers.std(0, ddof=1) / math.sqrt(n)
+    return Interval(mean, mean - half, mean + half, half)
+
+
+# ---- what is said -----------------------------------------------------------------------------
+def _identity(said: Sentence, bound: Bound) -> str:
+    """The sentence of an identity: in its place stands what ``equals`` says, never rounding."""
+    if said.spec is not None and not bound.closed:
+        raise ValueError("an identity shows its bound and no number; leave the place out")
+    return said.filled(digits_of(bound.numbers[0], 6))
+
+
+def _failure(said: Sentence, bound: Bound, values: Numbers, index: tuple[int, ...]) -> str:
+    """What does not hold: the sentence with the worst number, its index, and where it must lie."""
+    number, limit = spoken(bound, values[index].item(), least=6)
+    place = index[0] if len(index) == 1 else index
+    where = f" at index {place} of {values.size} numbers" if values.size > 1 else ""
+    return f"{said.filled(number)}. Measured {number}{where}, must be {limit}."
 
 
 def _check_id(claim_id: str) -> None:
     if not _ID.fullmatch(claim_id):
-        raise ValueError(f"{claim_id!r} is not an id; write a ledger id (S3-01) or chapter-words (01-variance)")
+        known = "a ledger id (S3-01) or chapter-words (01-variance)"
+        raise ValueError(f"{claim_id!r} is not an id; write {known}")
 
 
-def _interval(
-    below: float | None, above: float | None, between: tuple[float, float] | None, equals: float | None,
-    within: float | None,
-) -> tuple[float, float, str]:  # fmt: skip
-    """The interval a claim allows, and its bound in words."""
-    if below is not None:
-        return -math.inf, below, f"below {below:.6g}"
-    if above is not None:
-        return above, math.inf, f"above {above:.6g}"
-    if between is not None:
-        return between[0], between[1], f"between {between[0]:.6g} and {between[1]:.6g}"
-    centre, margin = float(equals or 0), float(within or 0)
-    return centre - margin, centre + margin, f"{centre:.6g} to within {margin:.6g}"
+# ---- display ---------------------------------------------------------------------------------
+_pending: dict[tuple[str, str], Bound] = {}
+"""Identities not yet shown. A cell that is run again replaces its own."""
 
 
-def _show(fields: dict[str, Any], *, plain: str, rich: str) -> None:
-    rich = f'<p class="l2-{fields["kind"]}">{rich}</p>'
+def _fields(name: str, sentence: str, measured: str | None, bound: str) -> dict[str, Any]:
+    said = {"kind": "claim", "id": name, "sentence": sentence}
+    return said | {"measured": measured, "bound": bound}
+
+
+def _show_claim(claim_id: str, said: Sentence, number: str, limit: str, several: bool) -> None:
+    sentence = said.filled(number)
+    shown = f"must be {limit}"
+    if said.spec is None:
+        shown = f"{'at worst ' if several else ''}{number}, {shown}"
+    _show(
+        _fields(claim_id, sentence, number, limit),
+        plain=f"✓ {sentence}  [{shown}]  ({claim_id})",
+        rich=_paragraph("claim", f"{_MARK} {_escaped(sentence, shown)}", claim_id),
+    )
+
+
+def _escaped(sentence: str, shown: str) -> str:
+    return f"{html.escape(sentence)} <em>[{html.escape(shown)}]</em>"
+
+
+def _paragraph(kind: str, rich: str, name: str) -> str:
+    """A claim or verdict in HTML; its id is small and aside. The HTML book makes that a link."""
+    aside = f'<small class="l2-id" style="opacity: 0.7">{name}</small>'
+    return f'<p class="l2-{kind}">{rich} {aside}</p>'
+
+
+def _show(fields: Mapping[str, Any], *, plain: str, rich: str) -> None:
+    if get_ipython() is None:  # plain Python
+        print(plain)
+        return
     display({"text/plain": plain, "text/html": rich, MIME: fields}, raw=True)

@@ -1,10 +1,11 @@
 """What every chapter must satisfy: one function a rule, each returning the problems it finds, in words."""
 
 import ast
+import copy
 import html
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -13,7 +14,10 @@ import nbval.plugin
 from jupytext.compare import NotebookDifference, compare_notebooks
 from nbformat import NotebookNode
 
+from book import folding
 from book.execute import KERNELSPEC, read_source
+from book.ledger import rows
+from l2lib._bounds import ROUNDING
 from l2lib.claims import MIME
 
 MAX_CELL_LINES = 20
@@ -21,10 +25,11 @@ MAX_MEDIAN_LINES = 8
 MAX_COLUMNS = 100
 MAX_BYTES = 1_000_000
 MIN_ALT_WORDS = 12
-CELL_METADATA = {"tags", "mystnb"}
+CELL_METADATA = {"tags", "mystnb", "jupyter"}
 NBVAL_TAGS = {tag.lower() for tag in nbval.plugin.metadata_tags} | {"skip-execution"}
 
 _PATH = re.compile(r"""(?:^|[\s'"(=>])(/\w[\w.+-]*/[\w.+-]+|[A-Za-z]:\\\w+|~/\w+)""", re.MULTILINE)
+_LIKE_A_CLAIM = re.compile(r"^\W*✓|class=.l2-(claim|verdict|identities)")
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 
 Check = Callable[[NotebookNode], list[str]]
@@ -107,12 +112,24 @@ def check_metadata(notebook: NotebookNode) -> list[str]:
         problems.append(f"notebook metadata is {dict(notebook.metadata)}, expected {expected}; run `make notebooks`")
     for number, cell in enumerate(notebook.cells):
         stray = (set(cell.metadata) - CELL_METADATA) | (set(cell) & {"attachments"})
+        stray |= set(cell.metadata.get("jupyter", {})) - {"source_hidden"}
         problems += [f"cell {number}: stray metadata {name!r}; run `make notebooks`" for name in sorted(stray)]
     for where, output in outputs(notebook):
         metadata = output.get("metadata", {})
         stray = set(metadata) - {"image/png"} | set(metadata.get("image/png", {})) - {"alt", "width"}
         problems += [f"{where}: stray output metadata {name!r}" for name in sorted(stray)]
     return problems
+
+
+def check_folding(notebook: NotebookNode) -> list[str]:
+    """Cells are folded by the rule of ``book.folding``, in JupyterLab and in the HTML book."""
+    ruled = folding.fold(copy.deepcopy(notebook))
+    pairs = zip(code_cells(notebook), code_cells(ruled), strict=True)
+    return [
+        f"{where}: its folding is {dict(cell.metadata)}, not {dict(other.metadata)}; run `make notebooks`"
+        for (where, cell), (_, other) in pairs
+        if cell.metadata != other.metadata
+    ]
 
 
 def check_machine(notebook: NotebookNode) -> list[str]:
@@ -172,18 +189,61 @@ def check_claims_agree(notebook: NotebookNode) -> list[str]:
     problems = []
     for where, output in outputs(notebook):
         data = output.get("data", {})
-        fields = data.get(MIME)
-        if fields is None:
-            fakes = [text for text in texts(output) if re.search(r"^\W*✓|class=.l2-(claim|verdict)", text)]
+        if MIME not in data:
+            fakes = [text for text in texts(output) if _LIKE_A_CLAIM.search(text)]
             problems += [f"{where}: looks like a claim but is none: {text[:60]!r}" for text in fakes]
-            continue
-        names = ("id", "sentence", "bound") if fields["kind"] == "claim" else ("id", "says", "because", "ruling")
-        shown = {mime: data.get(mime, "").casefold() for mime in ("text/plain", "text/html")}
-        for value in [fields[name] for name in names] + [fields.get("measured") or ""]:
-            for mime, text in shown.items():
-                if (html.escape(value) if mime == "text/html" else value).casefold() not in text:
-                    problems.append(f"{where}: {fields['kind']} {fields['id']}: {value!r} is not in its {mime}")
+        for fields in rows(output):
+            what = f"{where}: {fields['kind']} {fields['id']}"
+            problems += [f"{what}: {value!r} is not in its {mime}" for value, mime in _not_shown(fields, data)]
     return problems
+
+
+def _not_shown(fields: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    names = ("id", "sentence", "bound") if fields["kind"] == "claim" else ("id", "says", "because", "ruling")
+    for value in [fields[name] for name in names] + [fields.get("measured") or ""]:
+        for mime in ("text/plain", "text/html"):
+            shown = html.escape(value) if mime == "text/html" else value
+            if shown.casefold() not in data.get(mime, "").casefold():
+                yield value, mime
+
+
+def check_identities(notebook: NotebookNode) -> list[str]:
+    """Each section shows its identities at its end: a claim of one shows nothing by itself."""
+    problems, claimed = [], ""
+    numbers = iter(code_cells(notebook))
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            where, _ = next(numbers)
+            for call in _calls(cell.source):
+                if _name_of(call) == "identities":
+                    claimed = ""
+                elif _name_of(call) == "claim" and _is_identity(call):
+                    claimed = claimed or where
+        elif claimed and re.search(r"^## ", cell.source, re.MULTILINE):
+            problems.append(f"{claimed}: an identity that its section does not show; end the section with identities()")
+            claimed = ""
+    return [*problems, *([f"{claimed}: an identity that is not shown; end with identities()"] if claimed else [])]
+
+
+def _calls(source: str) -> list[ast.Call]:
+    """The calls in a cell, in the order of its lines; none, if it is no plain Python."""
+    try:
+        calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    except SyntaxError:
+        return []
+    return sorted(calls, key=lambda call: (call.lineno, call.col_offset))
+
+
+def _name_of(call: ast.Call) -> str:
+    function = call.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _is_identity(call: ast.Call) -> bool:
+    """Whether a claim's bound, where it is a literal, leaves room for rounding only."""
+    literal = {k.arg: k.value.value for k in call.keywords if isinstance(k.value, ast.Constant)}
+    bound = literal.get("within", literal.get("below"))
+    return isinstance(bound, int | float) and 0 < bound <= ROUNDING
 
 
 CHECKS: tuple[Check, ...] = (
@@ -193,10 +253,12 @@ CHECKS: tuple[Check, ...] = (
     check_plain_python,
     check_nbval_runs_all,
     check_metadata,
+    check_folding,
     check_machine,
     check_figures,
     check_cell_lengths,
     check_claims_agree,
+    check_identities,
 )
 """The rules that need nothing but the notebook."""
 
@@ -233,7 +295,7 @@ def check_ledger(notebook: NotebookNode, chapter: int, decides: set[str], also_c
 
     ``decides`` are the ledger ids that need their verdict here; ``also_claims`` those that need a claim only.
     """
-    fields = [output.data[MIME] for _, output in outputs(notebook) if MIME in output.get("data", {})]
+    fields = [row for _, output in outputs(notebook) for row in rows(output)]
     claims = {row["id"] for row in fields if row["kind"] == "claim"}
     verdicts = Counter(row["id"] for row in fields if row["kind"] == "verdict")
     proven = {

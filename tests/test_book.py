@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 
 import nbformat
 import pytest
@@ -22,6 +23,10 @@ def notebook(*bundles):
 
 def claim(name, measured="0.3"):
     return {"kind": "claim", "id": name, "sentence": "a < b", "measured": measured, "bound": "below 1"}
+
+
+def identities(*names):
+    return {"kind": "identities", "claims": [claim(name, None) for name in names]}
 
 
 def verdict(name, ruling="false"):
@@ -58,6 +63,33 @@ def test_the_page_shows_verdict_measurement_and_place():
     assert "<strong>False.</strong> of that" in page
     assert "No measurement can decide it." in page
     assert 'href="05_x.html#claim-05-own-1">below 1 (chapter 05)' in page
+
+
+def test_identities_are_claims_each_with_a_place_of_its_own():
+    chapters = {"05_x": notebook(claim("S1-01"), identities("S1-01", "05-own"), verdict("S1-01"))}
+    page = ledger.page(ledger.collect(chapters))
+    assert ledger.problems(ledger.collect(chapters)) == []
+    for anchor in ("claim-S1-01-1", "claim-S1-01-2", "claim-05-own-1"):
+        assert f'href="05_x.html#{anchor}"' in page
+    assert '<a id="line-S1-01" href="05_x.html#verdict-S1-01-1">S1-01</a>' in page
+
+
+def test_an_id_becomes_a_link_to_the_ledger_or_to_itself():
+    book = nbformat.read(next(NOTEBOOKS.glob("01_*.ipynb")), as_version=4)
+    before = [str(output.get("data", {}).get("text/html")) for cell in book.cells for output in cell.get("outputs", [])]
+    names = re.findall(r'<small class="l2-id"[^>]*>([^<]+)</small>', "".join(before))
+    prepare.prepare("01_x", book, {"01_x"}, prepare.bibliography(ROOT / "book/references.bib"))
+    outputs = [output.get("data", {}) for cell in book.cells for output in cell.get("outputs", [])]
+    html = "".join(str(data.get("text/html")) for data in outputs)
+    links = re.findall(r'<a class="l2-id" href="([^"]+)">([^<]+)</a>', html)
+    assert [text for _, text in links] == names
+    assert "<small" not in html
+    assert not any(MIME in data for data in outputs)
+    anchors = re.findall(r'<p class="l2-(?:claim|verdict)" id="([^"]+)">', html)
+    assert len(anchors) == len(set(anchors)) == len(names)
+    for (target, name), anchor in zip(links, anchors, strict=True):
+        assert anchor.split("-", 1)[1].rpartition("-")[0] == name
+        assert target == (f"ledger.html#line-{name}" if name.startswith("S") else f"#{anchor}")
 
 
 def test_links_lead_to_the_bibliography_or_become_text():

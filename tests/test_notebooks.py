@@ -82,7 +82,7 @@ SAMPLE = """# %% [markdown]
 # %%
 import numpy as np
 from l2lib import figures
-from l2lib.claims import claim, verdict
+from l2lib.claims import claim, identities, verdict
 
 # %%
 w = np.array([3.0, 4.0])
@@ -94,6 +94,7 @@ claim("S3-01", "the penalty is half the squared norm, or so <they> say",
 claim("09-identity", "the norm is 5", measured=abs(np.linalg.norm(w) - 5), below=1e-12)
 verdict("S3-01", "a sum of squares", "convention", "the factor of one half is a choice")
 verdict("S0-14", "more dimensions to search", "opinion", "nothing to measure")
+identities()
 
 # %%
 fig, ax = figures.subplots(figsize=(2, 2))
@@ -159,6 +160,20 @@ def swap_bound(notebook: NotebookNode) -> None:
     code(notebook, 3).outputs[0].data[MIME]["bound"] = "between 1 and 2"
 
 
+def another_identity(notebook: NotebookNode) -> None:
+    code(notebook, 3).outputs[3].data[MIME]["claims"][0]["sentence"] = "the norm is 6"
+
+
+def forget_identities(notebook: NotebookNode) -> None:
+    code(notebook, 3).source = code(notebook, 3).source.replace("identities()", "")
+
+
+def show_identities_late(notebook: NotebookNode) -> None:
+    forget_identities(notebook)
+    heading = nbformat.v4.new_markdown_cell("Done.\n\n## Another section")
+    notebook.cells[4:4] = [heading, nbformat.v4.new_code_cell("identities()")]
+
+
 def forget_words(notebook: NotebookNode) -> None:
     del code(notebook, 4).outputs[1]
 
@@ -198,6 +213,11 @@ FAULTS: list[tuple[str, checks.Check, Callable[[NotebookNode], None]]] = [
     ("stray notebook metadata", checks.check_metadata, stray_notebook_metadata),
     ("stray output metadata", checks.check_metadata, sets("4/outputs/0/metadata/extra", 1)),
     ("attached picture", checks.check_metadata, attachment),
+    ("outputs hidden", checks.check_metadata, sets("3/metadata/jupyter/outputs_hidden", True)),
+    ("claims not folded", checks.check_folding, sets("3/metadata", {})),
+    ("claims not folded in JupyterLab", checks.check_folding, sets("3/metadata/jupyter/source_hidden", False)),
+    ("claims not folded in the book", checks.check_folding, sets("3/metadata/tags", [])),
+    ("code folded in JupyterLab only", checks.check_folding, sets("2/metadata/jupyter", {"source_hidden": True})),
     ("path printed", checks.check_machine, prints("read /srv/data/digits.npz")),
     ("path in quotes", checks.check_machine, prints("PosixPath('/srv/data')")),
     ("path on Windows", checks.check_machine, prints(r"read D:\data\digits")),
@@ -215,7 +235,11 @@ FAULTS: list[tuple[str, checks.Check, Callable[[NotebookNode], None]]] = [
     ("long cells", checks.check_cell_lengths, lengthen_all),
     ("bound not shown", checks.check_claims_agree, swap_bound),
     ("another id in plain text", checks.check_claims_agree, sets("3/outputs/0/data/text|plain", "✓ S3-02 the penalty")),
-    ("another sentence in HTML", checks.check_claims_agree, sets("3/outputs/2/data/text|html", "<b>S3-01</b> sum")),
+    ("another sentence in HTML", checks.check_claims_agree, sets("3/outputs/1/data/text|html", "<b>S3-01</b> sum")),
+    ("another identity in the fields", checks.check_claims_agree, another_identity),
+    ("identities in HTML", checks.check_claims_agree, shows(text__html='<details class="l2-identities"></details>')),
+    ("identities not shown", checks.check_identities, forget_identities),
+    ("identities shown in the next section", checks.check_identities, show_identities_late),
     ("printed claim", checks.check_claims_agree, prints("✓ S3-01  all is well")),
     ("claim in HTML", checks.check_claims_agree, shows(text__html='<p class="l2-claim">S3-01</p>')),
 ]
@@ -291,7 +315,7 @@ def test_large_file_is_refused(tmp_path: Path) -> None:
 def drop(kind: str, name: str) -> Callable[[NotebookNode], None]:
     def fault(notebook: NotebookNode) -> None:
         cell = code(notebook, 3)
-        kept = [out for out in cell.outputs if (out.data[MIME]["kind"], out.data[MIME]["id"]) != (kind, name)]
+        kept = [out for out in cell.outputs if (out.data[MIME]["kind"], out.data[MIME].get("id")) != (kind, name)]
         assert len(kept) == len(cell.outputs) - 1
         cell.outputs = kept
 
@@ -307,10 +331,13 @@ def test_sample_decides_its_lines(sample: NotebookNode) -> None:
     [
         (drop("verdict", "S3-01"), "S3-01: no verdict"),
         (drop("claim", "S3-01"), "S3-01: no claim"),
-        (lambda n: code(n, 3).outputs.append(code(n, 3).outputs[2]), "S3-01: 2 verdicts"),
-        (lambda n: code(n, 3).outputs[3].data[MIME].update(id="S0-18"), "S0-14: no verdict"),
-        (lambda n: code(n, 3).outputs[3].data[MIME].update(ruling="true"), "S0-14: no claim"),
-        (lambda n: code(n, 3).outputs[1].data[MIME].update(id="08-identity"), "08-identity: a claim of another"),
+        (lambda n: code(n, 3).outputs.append(code(n, 3).outputs[1]), "S3-01: 2 verdicts"),
+        (lambda n: code(n, 3).outputs[2].data[MIME].update(id="S0-18"), "S0-14: no verdict"),
+        (lambda n: code(n, 3).outputs[2].data[MIME].update(ruling="true"), "S0-14: no claim"),
+        (
+            lambda n: code(n, 3).outputs[3].data[MIME]["claims"][0].update(id="08-identity"),
+            "08-identity: a claim of another",
+        ),
     ],
 )
 def test_ledger_fault_is_refused(sample: NotebookNode, fault: Callable[[NotebookNode], None], problem: str) -> None:

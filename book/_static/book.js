@@ -16,3 +16,11 @@ window.addEventListener("load", () => {
   document.addEventListener("toggle", reachWideFormulas, true);
   window.addEventListener("resize", reachWideFormulas);
 });
+
+// A link to a claim among folded identities unfolds them; not all browsers do that by themselves.
+function unfoldTarget() {
+  const details = document.getElementById(location.hash.slice(1))?.closest("details");
+  if (details) details.open = true;
+}
+window.addEventListener("load", unfoldTarget);
+window.addEventListener("hashchange", unfoldTarget);

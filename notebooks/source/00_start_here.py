@@ -57,10 +57,10 @@ figures.show(fig, "Share of the penalty that each of three layers pays, over 150
 
 # %%
 end = squares[..., -1]
-claim("00-balance", "after training: largest layer's share over smallest, worst of five seeds",
-      measured=(end.max("layer") / end.min("layer")).max(), below=1.1)
-claim("00-start", "before training the same ratio, smallest of five seeds",
-      measured=(squares[..., 0].max("layer") / squares[..., 0].min("layer")).min(), above=10)
+claim("00-balance", "after training the largest layer pays {} times the smallest, worst of five",
+      measured=end.max("layer") / end.min("layer"), below=1.1)
+claim("00-start", "before training it pays {} times the smallest, least of five",
+      measured=squares[..., 0].max("layer") / squares[..., 0].min("layer"), above=10)
 
 # %% [markdown]
 # ## 0.2 A sentence that can fail

@@ -12,7 +12,7 @@
 import numpy as np
 import torch
 
-from l2lib import figures
+from l2lib import claims, figures
 from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import make_regression
 from l2lib.penalty import half_life, ridge, shrink_factor
@@ -44,7 +44,7 @@ X, y = make_regression(20, seed=seeds(1)[0])
 runs = {(weight_decay, batch): train(X, y, 0.03, weight_decay, batch, np.random.default_rng(1))
         for weight_decay, batch in ((0, 5), (3, 5), (10, 5), (0, 20))}
 
-# %% tags=["hide-input"]
+# %%
 fig, ax = figures.subplots()
 for (weight_decay, batch), losses in runs.items():
     name = f"{'full batch' if batch == 20 else 'minibatch'}, λ = {weight_decay}"
@@ -59,10 +59,14 @@ figures.show(fig, "Training loss on a logarithmic axis over 30 epochs at learnin
 
 # %%
 factors = {run: losses[-1] / losses[0] for run, losses in runs.items()}
-claim("S2-05", "minibatches, λ = 0: final loss over initial", measured=factors[0, 5], above=1e5)
-claim("S2-05", "full batches, λ = 0: final loss over initial", measured=factors[0, 20], below=1e-5)
-claim("S2-07", "minibatches, λ = 3: final loss over initial", measured=factors[3, 5], above=1e3)
-claim("S2-07", "minibatches, λ = 10: final loss over initial", measured=factors[10, 5], below=0.01)
+claim("S2-05", "minibatches, λ = 0: the final loss is {} times the initial one",
+      measured=factors[0, 5], above=1e5)
+claim("S2-05", "full batches, λ = 0: the final loss is {} times the initial one",
+      measured=factors[0, 20], below=1e-5)
+claim("S2-07", "minibatches, λ = 3: the final loss is {} times the initial one",
+      measured=factors[3, 5], above=1e3)
+claim("S2-07", "minibatches, λ = 10: the final loss is {} times the initial one",
+      measured=factors[10, 5], below=0.01)
 
 # %% [markdown]
 # Straight lines on a logarithmic axis: something is multiplied by about the same factor every epoch. By the end of this
@@ -104,6 +108,7 @@ claim("S3-09", "ηλ = 2.1: after 50 steps the weight has grown by 1.1⁵⁰",
 weights, _ = ridge(X, y, [1e-3, 1, 1e3, 1e6])
 claim("S3-09", "the minimiser itself does go to 0 with λ: norm at 10⁶ over norm at 10⁻³",
       measured=np.linalg.norm(weights[-1]) / np.linalg.norm(weights[0]), below=1e-3)
+claims.identities()
 
 # %% [markdown]
 # Library code often refuses what cannot be meant. `shrink_factor` of this book's helper says so:
@@ -140,7 +145,7 @@ for _ in range(100):
     torch.nn.functional.mse_loss(layer(torch.tensor(X)).squeeze(1), torch.tensor(y)).backward()
     optimizer.step()
 claim("02-torch", "torch.optim.SGD takes the same 100 steps",
-      measured=np.abs(layer.weight.detach().numpy()[0] - w).max(), below=1e-12)
+      measured=np.abs(layer.weight.detach().numpy()[0] - w), below=1e-12)
 
 # %% [markdown]
 # One run answers one question. This book asks dozens: every combination of learning rate, λ and data set. `sweep`
@@ -152,10 +157,11 @@ grid = sweep(MLP((200, 1), init="zeros"), X, y, loss="mse", steps=100,
              lr=[0.001, 0.003], weight_decay=[0, 1, 3])
 in_sweep = grid["weight0"].sel(lr=0.003, weight_decay=3).values.ravel()
 claim("02-sweep", "the same run inside a sweep of six",
-      measured=np.abs(in_sweep - w).max(), below=1e-12)
+      measured=np.abs(in_sweep - w), below=1e-12)
 claim("02-sweep-norm",
       "in the sweep, the norm after 100 steps falls from λ = 1 to λ = 3 (ratio)",
       measured=grid.norm[0, 1, 2, 0, -1] / grid.norm[0, 1, 1, 0, -1], below=0.95)
+claims.identities()
 
 # %% [markdown]
 # ## 2.4 "Multiply all weights by 0.99 every batch"
@@ -191,13 +197,14 @@ l2_after = final(lambda w, t: w - c * lr * (gradient(w) + (1 - c) / (c * lr) * w
 
 # %%
 claim("S0-11", "decay, then step: L2 with λ = 0.01/η",
-      measured=np.abs(before - l2_before).max(), below=1e-12)
+      measured=np.abs(before - l2_before), below=1e-12)
 claim("S0-11", "step, then decay: L2 with η′ = 0.99η and λ′ = 0.01/(0.99η)",
-      measured=np.abs(after - l2_after).max(), below=1e-12)
+      measured=np.abs(after - l2_after), below=1e-12)
 claim("S0-11", "the two orders are not the same: largest difference after 20 steps",
       measured=np.abs(before - after).max(), above=1e-3)
 claim("02-half-life-99", "0.99 per batch is strong: half-life in batches",
       measured=half_life(lr, 0.01 / lr), equals=68.97, within=0.01)
+claims.identities()
 
 # %% [markdown]
 # (In the convention without ½ the first is $\lambda = 0.005/\eta$.) The equality ends where the learning rate
@@ -260,10 +267,11 @@ def envelope(x, steps=400, window=80):
 claim("02-momentum",
       "PyTorch's SGD with momentum shrinks by the larger root of (2.3), per step",
       measured=path[-1] / path[-2], equals=root, within=1e-9)
-claim("02-momentum-rate", "its decay rate over that without momentum",
+claim("02-momentum-rate", "its decay rate is {} times that without momentum",
       measured=np.log(root) / np.log(1 - lr * weight_decay), between=(9, 11.5))
 claim("S0-11", "with momentum 0.9 the λ = 0.01/η of the rule shrinks by √0.9 a step, not by 0.99",
       measured=envelope(0.01), equals=mu**0.5, within=0.003)
+claims.identities()
 
 # %% [markdown]
 # The map has determinant μ. Between $\eta\lambda = (1-\sqrt\mu)^2$ and $(1+\sqrt\mu)^2$ its roots are complex, so
@@ -273,7 +281,7 @@ claim("S0-11", "with momentum 0.9 the λ = 0.01/η of the rule shrinks by √0.9
 
 # %%
 claim("02-momentum-limit", "ηλ = 0.03, 0.3, 3: shrinkage per step, largest distance from √μ",
-      measured=max(abs(envelope(x) - mu**0.5) for x in (0.03, 0.3, 3)), below=0.002)
+      measured=[abs(envelope(x) - mu**0.5) for x in (0.03, 0.3, 3)], below=0.002)
 claim("02-momentum-blow-up", "ηλ = 3.9: growth per step", measured=envelope(3.9), above=1.1)
 
 # %% [markdown]
@@ -320,7 +328,7 @@ gram = data @ data.transpose(0, 2, 1) + 1  # Q, one for each data set
 
 
 def growth(lr, weight_decay, batch, epochs=200, skip=50):
-    rng, a, n = np.random.default_rng(seeds(1)[0]), 1 - lr * weight_decay, gram.shape[1]
+    rng, a, n = claims.rng(), 1 - lr * weight_decay, gram.shape[1]
     e, b, start = rng.standard_normal(gram.shape[:2]), np.zeros((len(gram), 1)), 0
     for epoch in range(epochs):
         start = np.linalg.norm(e, axis=1) if epoch == skip else start
@@ -338,7 +346,7 @@ decays = [0, 1, 2, 3, 4, 5, 6, 7, 8, 10]
 over_lr = np.array([growth(lr, 0, batch=5) for lr in rates])
 over_decay = np.array([growth(0.03, weight_decay, batch=5) for weight_decay in decays])
 
-# %% tags=["hide-input"]
+# %%
 fig, axes = figures.subplots(1, 2, sharey=True)
 for ax, x, exponents in ((axes[0], rates, over_lr), (axes[1], decays, over_decay)):
     ax.plot(x, exponents, color=figures.SKY, lw=0.6)
@@ -359,22 +367,19 @@ figures.show(fig, "Two panels with the Lyapunov exponent per epoch for 20 data s
 # The left panel answers the reader's first question. We look at the sign, with a 95 % interval for the mean over data
 # sets.
 
-
 # %%
-def end(exponents, sign):
-    """Upper (sign 1) or lower (sign -1) end of the 95 % interval of the mean."""
-    return exponents.mean() + sign * 2.09 * exponents.std(ddof=1) / np.sqrt(len(exponents))
-
-
-claim("S2-05", "η = 0.003 converges: upper end of Λ", measured=end(over_lr[0], 1), below=0)
-claim("S2-05", "η = 0.015 converges: upper end of Λ", measured=end(over_lr[2], 1), below=0)
+claim("S2-05", "η = 0.003 converges: upper end of Λ",
+      measured=claims.interval(over_lr[0]).high, below=0)
+claim("S2-05", "η = 0.015 converges: upper end of Λ",
+      measured=claims.interval(over_lr[2]).high, below=0)
 claim("S2-05", "η = 0.020 converges still: upper end of Λ",
-      measured=end(over_lr[3], 1), below=0)
-claim("S2-05", "η = 0.025 explodes: lower end of Λ", measured=end(over_lr[5], -1), above=0)
+      measured=claims.interval(over_lr[3]).high, below=0)
+claim("S2-05", "η = 0.025 explodes: lower end of Λ",
+      measured=claims.interval(over_lr[5]).low, above=0)
 claim("S2-05", "η = 0.03 explodes on every data set: smallest Λ",
-      measured=over_lr[6].min(), above=0.2)
+      measured=over_lr[6], above=0.2)
 claim("S2-05", "η = 0.03 with full batches converges on every data set: largest Λ",
-      measured=growth(0.03, 0, batch=20).max(), below=-0.1)
+      measured=growth(0.03, 0, batch=20), below=-0.1)
 
 # %% [markdown]
 # Could one have known? The pencil says 0.025, the exact map 0.022, and neither has seen a target. A safe bound comes
@@ -382,15 +387,15 @@ claim("S2-05", "η = 0.03 with full batches converges on every data set: largest
 # batches of each data set.
 
 # %%
-rows = np.argsort(np.random.default_rng(seeds(1)[0]).random((500, 20)), axis=1)[:, :5]
+rows = np.argsort(claims.rng().random((500, 20)), axis=1)[:, :5]
 small = 2 / 5 * np.linalg.eigvalsh(gram[:, rows[:, :, None], rows[:, None, :]])[..., -1]
 full = 2 / 20 * np.linalg.eigvalsh(gram)[:, -1]
 crossing = np.interp(0, over_lr.mean(1)[3:], rates[3:])
 print(f"2/ρ: full batch {2 / full.mean():.3f}")
 print(f"2/ρ: minibatches {2 / small.max():.4f} to {2 / small.min():.4f}")
-claim("S2-08", "the threshold of minibatch SGD: where the mean Λ crosses zero",
+claim("S2-08", "the threshold of minibatch SGD: the mean Λ crosses zero at {}",
       measured=crossing, between=(0.020, 0.025))
-claim("S2-05", "the threshold of full batches, 2/ρ, mean over data sets",
+claim("S2-05", "the threshold of full batches, 2/ρ, is {}, mean over data sets",
       measured=(2 / full).mean(), between=(0.055, 0.065))
 claim("S2-09", "it lies above the safe bound: threshold over the smallest 2/ρ of the batches drawn",
       measured=crossing / (2 / small.max()), above=1)
@@ -416,7 +421,7 @@ for column, weight_decay, exponents in ((0, 0, over_lr[6]), (1, 10, over_decay[-
     claim("02-lyapunov", f"λ = {weight_decay}: exponent in training minus exponent of (2.6), mean",
           measured=trained[:, column].mean() - exponents.mean(), equals=0, within=0.015)
 claim("02-half-loss", "η = 0.03 beside half the squared error converges: largest exponent",
-      measured=slope(80, 5, loss="half_mse").max(), below=-0.3)
+      measured=slope(80, 5, loss="half_mse"), below=-0.3)
 
 # %% [markdown]
 # ## 2.7 Why λ = 10 is stable, and what it bought
@@ -439,12 +444,12 @@ def pencil(lr, weight_decay):
 
 
 stable_from = np.interp(0, -over_decay.mean(1), decays)
-claim("S2-07", "the λ at which η = 0.03 turns stable, mean over data sets",
+claim("S2-07", "η = 0.03 turns stable at λ = {}, mean over data sets",
       measured=stable_from, between=(5.8, 7.3))
 claim("S2-07", "λ = 3 explodes on every data set: smallest Λ",
-      measured=over_decay[3].min(), above=0)
+      measured=over_decay[3], above=0)
 claim("S2-07", "λ = 10 is stable on every data set: largest Λ",
-      measured=over_decay[-1].max(), below=0)
+      measured=over_decay[-1], below=0)
 claim("02-border", "the pencil's border: (2.5) at η = 0.03, λ = 4.4",
       measured=pencil(0.03, 4.4), equals=1, within=0.01)
 claim("02-intercept", "λ = 10 with the bias decayed as well: mean exponent, against −0.1",
@@ -463,10 +468,10 @@ plane = sweep(MLP((200, 1), init="normal"), data[:4], targets[:4], loss="mse", s
 change = np.log10(plane.train_loss[..., -1] / plane.train_loss[..., 0]).median("seed")
 factor = pencil(lrs[:, None], lams)
 agree = (factor < 1) == (change.values < 0)
-claim("02-map", "(2.5) tells whether the loss falls: share of the 576 settings where it is right",
+claim("02-map", "(2.5) tells whether the loss falls: right in a share {} of the 576 settings",
       measured=agree.mean(), above=0.85)
 
-# %% tags=["hide-input"]
+# %%
 fig, ax = figures.subplots()
 image = ax.pcolormesh(lrs, lams, change.T, cmap="PuOr_r", vmin=-8, vmax=8, shading="nearest")
 ax.contour(lrs, lams, factor.T, levels=[1], colors="black", linestyles="--")
@@ -520,7 +525,7 @@ claim("S2-07", "test error with λ = 10 over that of answering zero, mean of 20 
       measured=(bought / zero).mean(), between=(0.6, 1.1))
 claim("S2-07", "… and over that of answering the mean of 20 targets",
       measured=(bought / mean).mean(), between=(0.85, 1.15))
-claim("S2-07", "‖w‖ with λ = 10 over the true ‖w‖", measured=norm.mean(), below=0.7)
+claim("S2-07", "‖w‖ with λ = 10 is {} times the true ‖w‖", measured=norm.mean(), below=0.7)
 
 # %% [markdown]
 # So what did $\lambda = 10$ really buy? Stability at a learning rate that was too large, and a model that is as good
@@ -566,7 +571,7 @@ def shuffle(rng, epochs, size):
     return order.reshape(epochs, 10, -1, size).swapaxes(1, 2).reshape(-1, 10, size)
 
 
-rng = np.random.default_rng(seeds(1)[0])
+rng = claims.rng()
 independent, shuffled = hover(rng.integers(200, size=(4000, 10, 5))), hover(shuffle(rng, 100, 5))
 print("η:                      ", etas)
 print("excess, independent:    ", independent.round(4))
@@ -601,11 +606,12 @@ vector = torch.tensor([3.0, -4.0], dtype=torch.float64)
 claim("S2-06", "`.norm()` of (3, −4) is the L2 norm",
       measured=vector.norm(), equals=5, within=1e-6)
 claim("S2-06", "its L1 norm would be 7", measured=vector.norm(p=1), equals=7, within=1e-6)
+claims.identities()
 
 # %% [markdown]
 # ## 2.10 The sources, line by line
 
-# %% tags=["hide-input"]
+# %%
 verdict("S0-11", "L2 is almost identical to multiplying all weights by 0.99 every batch",
         "under conditions",
         "Exactly L2 for plain SGD at a constant η, with η′ = 0.99η and λ′ = 0.01/η′ (after the "
@@ -615,19 +621,19 @@ verdict("S2-05", "at lr = 0.03 the loss explodes",
         "Minibatches of 5: the epoch map expands above η ≈ 0.022. Full batches tolerate 0.06.")
 verdict("S2-06", "`.norm()` prints the L1 norm", "false", "It is the L2 norm.")
 
-# %% tags=["hide-input"]
+# %%
 verdict("S2-07", "with λ = 10 it trains erratically, with a low test error", "true",
         "It stays bounded because the other batches' decay outweighs the "
         "overshoot, and it hovers. But the test error is no better than answering the mean target.")
 
-# %% tags=["hide-input"]
+# %%
 verdict("S2-08", "the loss explodes because the learning rate is different here", "true",
         "0.03 in place of 0.003 crosses the threshold 0.022, which can be computed beforehand.")
 verdict("S2-09", "choosing a learning rate is tricky", "under conditions",
         "For a linear model a safe bound (2/ρ of the minibatches) and the exact threshold (the "
         "epoch map) are there before training. In a network both change as it trains.")
 
-# %% tags=["hide-input"]
+# %%
 verdict("S3-09", "a large λ drives the weights towards 0, because SGD minimises the loss",
         "under conditions",
         "True of the minimiser. SGD follows only if 0 < ηλ < 2: at ηλ = 2.1 it grows as 1.1ᵗ.")

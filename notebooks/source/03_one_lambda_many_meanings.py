@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neural_network import MLPRegressor
 from torch.nn import functional
 
-from l2lib import figures
+from l2lib import claims, figures
 from l2lib.claims import claim, seeds, verdict
 from l2lib.conventions import CONVENTIONS, convert
 from l2lib.datasets import load
@@ -96,7 +96,7 @@ whole = np.linalg.norm(ridge(X, y, 0)[0])
 found = [np.linalg.norm(w) / whole for w in same_number.values()]
 predicted = np.linalg.norm(ridge(X, y, meant)[0], axis=1) / whole
 
-# %% tags=["hide-input"]
+# %%
 fig, ax = figures.subplots()
 curve = np.logspace(-4.5, 0.5, 100)
 ax.semilogx(curve, np.linalg.norm(ridge(X, y, curve)[0], axis=1) / whole, color=figures.GREY)
@@ -116,11 +116,12 @@ figures.show(fig, "A falling curve of the weights' norm against λ, with six dot
 
 # %%
 claim("03-predicted", "norms of the six fits over theory: furthest from 1",
-      measured=max(found / predicted, key=lambda ratio: abs(ratio - 1)), equals=1, within=1e-4)
+      measured=found / predicted, equals=1, within=1e-4)
 claim("S2-14", "the same number 0.1 in six programs: largest λ over smallest (4n = 1768)",
       measured=max(meant) / min(meant), equals=4 * n, within=1e-6)
 claim("S2-14", "… and the fits differ: smallest norm over largest",
       measured=min(found) / max(found), below=0.6)
+claims.identities()
 
 # %% [markdown]
 # ## 3.2 What stands beside what
@@ -184,7 +185,7 @@ converted = six(write("torch_sgd"), write("torch_sgd", "mse"), write("torch_sgd"
 exact = ridge(X, y, 0.1)[0]
 *others, by_perceptron = converted.values()
 claim("S2-14", "converted: distance of the first five programs' weights from (1.1)",
-      measured=max(np.abs(w - exact).max() for w in others), below=1e-6)
+      measured=[np.abs(w - exact).max() for w in others], below=1e-6)
 claim("S2-14", "… norm of the perceptron's over that of (1.1); its L-BFGS stops a little early",
       measured=np.linalg.norm(by_perceptron) / np.linalg.norm(exact), equals=1, within=1e-3)
 
@@ -198,7 +199,8 @@ theirs = LogisticRegression(C=C, tol=1e-12, max_iter=10_000).fit(X, above).coef_
 ours = fit(functional.binary_cross_entropy_with_logits, 0.1, 1.0,
            targets=torch.tensor(above))
 claim("03-logistic", f"SGD with λ = 0.1 and LogisticRegression with C = {C:.4f}: distance",
-      measured=np.abs(theirs - ours).max(), below=1e-6)
+      measured=np.abs(theirs - ours), below=1e-6)
+claims.identities()
 
 # %% [markdown]
 # Where no equivalent exists, `convert` says so:
@@ -263,11 +265,11 @@ start = np.full((5, 4), 5.0)
 inside = adam(start, 2.0, 0.01, 50, inside=0.5)[0] - theirs_after(torch.optim.Adam, 0.5)
 beside = adam(start, 2.0, 0.01, 50, beside=0.5)[0] - theirs_after(torch.optim.AdamW, 0.5)
 claim("03-adam", "torch.optim.Adam takes the same 50 steps",
-      measured=np.abs(inside).max(), below=1e-9)
-claim("03-adamw", "… and so does AdamW", measured=np.abs(beside).max(), below=1e-9)
+      measured=np.abs(inside), below=1e-9)
+claim("03-adamw", "… and so does AdamW", measured=np.abs(beside), below=1e-9)
 flag = theirs_after(torch.optim.Adam, 0.5, decoupled_weight_decay=True)
 claim("03-flag", "… and Adam with decoupled_weight_decay=True is AdamW",
-      measured=np.abs(flag - theirs_after(torch.optim.AdamW, 0.5)).max(), below=1e-12)
+      measured=np.abs(flag - theirs_after(torch.optim.AdamW, 0.5)), below=1e-12)
 
 # %% [markdown]
 # **A weight that the loss ignores.** Let $\sigma = 0$: a dead unit. The gradient is $\lambda w$ alone, and Adam divides
@@ -285,6 +287,7 @@ claim("S2-13", "… with λ = 0.0001 the same, but for ε: difference",
 # %%
 claim("03-beside", "AdamW, λ = 1: it is multiplied by 0.99 a hundred times",
       measured=adam(five, 0.0, 0.01, 100, beside=1)[0].mean(), equals=5 * 0.99**100, within=1e-9)
+claims.identities()
 
 # %% [markdown]
 # ## 3.4 The decay that a weight really gets
@@ -331,7 +334,7 @@ options = {"sigma": quiet[:, None, None], "lr": 0.02, "steps": 3000, "slope": la
 rest_in, rest_by = (adam(np.ones((9, 5, 40)), **options, **{where: 0.1})[1].mean(-1)
                     for where in ("inside", "beside"))
 
-# %% tags=["hide-input"]
+# %%
 fig, (ax, other) = figures.subplots(1, 2)
 ax.loglog(sigmas, theory, label="Adam + L2"), ax.loglog(sigmas, 1 + 0 * sigmas, label="AdamW")
 other.semilogx(quiet, 1 / 1.1 + 0 * quiet), other.semilogx(quiet, 1 / (1 + 0.1 * quiet))
@@ -355,27 +358,20 @@ figures.show(fig, "Two panels over the gradient's noise from 0.1 to 30; lines ar
 # One coordinate with noise 1, one with 10, the same λ: with the penalty inside Adam the first decays almost ten times
 # faster. (Not quite ten, as $\lambda w$ is not negligible beside a noise of 1.)
 
-
 # %%
-def end(values, sign):
-    """Upper (sign 1) or lower (sign -1) end of the 95 % interval of the mean of five seeds."""
-    return values.mean() + sign * 2.776 * values.std(ddof=1) / np.sqrt(5)
-
-
-# %%
-ratio = decay_in[4] / decay_in[8]  # noise 1 over noise 10
-claim("S2-13", "log-decay at noise 1 over noise 10, lower end", measured=end(ratio, -1), above=9)
-claim("S2-13", "… upper end", measured=end(ratio, 1), below=10)
+ratio = claims.interval(decay_in[4] / decay_in[8])  # noise 1 over noise 10, five seeds
+claim("S2-13", "log-decay at noise 1 over noise 10, lower end", measured=ratio.low, above=9)
+claim("S2-13", "… upper end", measured=ratio.high, below=10)
 claim("S2-13", "AdamW, every noise: what is left of 5 is 5·(1 − 0.0002)²⁰⁰⁰ = 3.35",
-      measured=np.abs(left[1] - (1 - lr * lam) ** steps).max(), below=1e-9)
+      measured=np.abs(left[1] - (1 - lr * lam) ** steps), below=1e-9)
 
 # %%
 claim("03-rate", "measured decay against (3.4), eleven noise levels: largest relative error",
-      measured=np.abs(decay_in.mean(1) / theory - 1).max(), below=0.02)
+      measured=np.abs(decay_in.mean(1) / theory - 1), below=0.02)
 claim("03-rest-inside", "Adam + L2 rests at 1/1.1: largest distance over noise levels",
-      measured=np.abs(rest_in.mean(1) - 1 / 1.1).max(), below=0.01)
+      measured=np.abs(rest_in.mean(1) - 1 / 1.1), below=0.01)
 claim("03-rest-beside", "AdamW rests where (3.5) says: largest distance",
-      measured=np.abs(rest_by.mean(1) - 1 / (1 + 0.1 * quiet)).max(), below=0.01)
+      measured=np.abs(rest_by.mean(1) - 1 / (1 + 0.1 * quiet)), below=0.01)
 
 # %% [markdown]
 # With full batches there is no noise. As the gradient falls, so does $\sqrt v$, and by (3.5) the penalty goes with it:
@@ -389,9 +385,10 @@ w_in, w_by = (adam(np.zeros((5, 10)), **options, **{where: 0.1})[0][0]
               for where in ("inside", "beside"))
 least = ridge(X, y, 0)[0]
 claim("03-full-inside", "Adam + L2 ends at ridge regression (1.1): distance",
-      measured=np.abs(w_in - exact).max(), below=1e-9)
+      measured=np.abs(w_in - exact), below=1e-9)
 claim("03-full-beside", "AdamW: distance from least squares over ridge's distance from it",
       measured=np.linalg.norm(w_by - least) / np.linalg.norm(exact - least), below=0.1)
+claims.identities()
 
 # %% [markdown]
 # In a network the noise has no single size. On the digits, a first-layer gradient is proportional to its pixel: the
@@ -427,7 +424,7 @@ def uneven(seed, steps=100):
 measured = np.array([uneven(seed) for seed in seeds(5)])
 expected = np.mean(1 / size[pale]) / np.mean(1 / size[dark])
 claim("03-digits", "decay (3.4) of the palest tenth of pixels over the darkest, lower end",
-      measured=end(measured, -1), above=5)
+      measured=claims.interval(measured).low, above=5)
 claim("03-digits", "… mean of five seeds over what the pixels' sizes predict",
       measured=measured.mean() / expected, between=(0.5, 2))
 
@@ -481,13 +478,14 @@ torch_left, paper_left = (np.log([run(lam, lr)[10] for lr in (0.001, 0.01)])
 
 # %%
 claim("03-schedule", "cosine schedule, λ converted: all eleven weights, largest difference",
-      measured=np.abs(paper - coupled).max(), below=1e-12)
+      measured=np.abs(paper - coupled), below=1e-12)
 claim("03-schedule-product", "… and of the ignored one there is left the product (3.6): difference",
       measured=abs(coupled[10] - np.prod([1 - 1e-3 * cosine(t) for t in range(200)])), below=1e-12)
-claim("03-coupled", "ten times η at the same λ: its log-decay is ten times as large in PyTorch",
+claim("03-coupled", "ten times η at the same λ: its log-decay is {} times as large in PyTorch",
       measured=torch_left[1] / torch_left[0], equals=10, within=0.01)
 claim("03-uncoupled", "… and the same in the paper's form",
       measured=paper_left[1] / paper_left[0], equals=1, within=1e-9)
+claims.identities()
 
 # %% [markdown]
 # ## 3.6 Decay that a float32 cannot see
@@ -501,7 +499,7 @@ claim("03-uncoupled", "… and the same in the paper's form",
 # The cosine's last steps get there: $\eta = 10^{-6}$ with $\lambda = 0.01$ does nothing at all.
 
 # %%
-rng, rates = np.random.default_rng(seeds(1)[0]), np.logspace(-8.4, -5, 40)
+rng, rates = claims.rng(), np.logspace(-8.4, -5, 40)
 weights = torch.tensor(rng.uniform(1, 2, 2000), dtype=torch.float32)
 
 
@@ -528,7 +526,7 @@ half = weights.bfloat16()
 for _ in range(1000):
     half.mul_(1 - 1e-3)
 
-# %% tags=["hide-input"]
+# %%
 fig, ax = figures.subplots()
 ax.fill_between(rates, np.maximum(0, 1 - 1.5 * 2**-24 / rates), 1 + 1.5 * 2**-24 / rates,
                 color=figures.SKY, alpha=0.3, lw=0)
@@ -547,15 +545,16 @@ figures.show(fig, "Decay that 2000 float32 weights get, over the decay asked for
 
 # %%
 claim("03-lost", "ηλ below 2⁻²⁵ in float32: decay got",
-      measured=kept[rates < 2**-25].max(), equals=0, within=1e-15)
+      measured=kept[rates < 2**-25], equals=0, within=1e-15)
 claim("03-rounding", "error of the decay over its bound (3.7), largest",
-      measured=(np.abs(kept - rates[:, None]) / (1.5 * 2**-24)).max(), below=1)
+      measured=np.abs(kept - rates[:, None]) / (1.5 * 2**-24), below=1)
 
 # %%
 claim("03-float-adamw", "torch.optim.AdamW in float32 gets the same: largest difference",
-      measured=np.abs(by_adamw - realised(3e-7)).max(), below=1e-12)
+      measured=np.abs(by_adamw - realised(3e-7)), below=1e-12)
 claim("03-bfloat", "bfloat16, ηλ = 0.001, a thousand steps: largest change",
-      measured=(half - weights.bfloat16()).abs().max(), equals=0, within=1e-15)
+      measured=half - weights.bfloat16(), equals=0, within=1e-15)
+claims.identities()
 
 # %% [markdown]
 # With 8 digits, as in bfloat16, hardly a usual decay survives: everything below $2^{-9}\approx 0.002$ is lost. Keep the
@@ -589,7 +588,7 @@ def share(penalty, w):
 sizes = np.logspace(-1.5, 1.5, 13)
 powers = {p: share(lambda w, p=p: w.abs().pow(p).sum() / p, sizes) for p in (1, 1.5, 2, 3)}
 
-# %% tags=["hide-input"]
+# %%
 fig, ax = figures.subplots()
 for p, shares in powers.items():
     ax.loglog(sizes, sizes ** (p - 2), label=f"p = {p}")
@@ -611,7 +610,7 @@ claim("S2-11", "|w|: every weight loses the same amount, largest minus smallest"
       measured=np.ptp(powers[1] * sizes), equals=0, within=1e-12)
 errors = [np.abs(shares / sizes ** (p - 2) - 1).max() for p, shares in powers.items()]
 claim("S2-11", "the share goes as |w|^(p − 2): largest relative error for the four p",
-      measured=max(errors), below=1e-12)
+      measured=errors, below=1e-12)
 
 # %%
 point = np.array([3.0, -1.0])
@@ -621,6 +620,7 @@ claim("S2-11", "‖w‖₂ without the square: share at 10w over share at w",
 bent = share(lambda w: w.abs().sum() ** 2 / 2, point)
 claim("S2-11", "‖w‖₁²/2 at (3, −1): share of the second weight over that of the first",
       measured=bent[1] / bent[0], equals=3, within=1e-12)
+claims.identities()
 
 # %% [markdown]
 # And even the squared L2 norm gives weight decay only under plain SGD: momentum parts the two (chapter 2), and so does
@@ -628,7 +628,7 @@ claim("S2-11", "‖w‖₁²/2 at (3, −1): share of the second weight over tha
 #
 # ## 3.8 The sources, line by line
 
-# %% tags=["hide-input"]
+# %%
 verdict("S2-11", "weight decay is a penalty with any norm",
         "false",
         "The same share of every weight is the squared L2 norm's alone, under plain SGD. "

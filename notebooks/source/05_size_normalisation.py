@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from l2lib import figures
+from l2lib import claims, figures
 from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import load
 from l2lib.penalty import l2_penalty, ridge, size_factor
@@ -32,9 +32,9 @@ from l2lib.sweep import MLP, predict, sweep
 # The first observation is right, when training begins:
 
 # %%
-rng = np.random.default_rng(seeds(1)[0])
+rng = claims.rng()
 W1, W2 = rng.standard_normal((300, 400)), rng.standard_normal((10, 300))
-claim("S0-04", "weights drawn from N(0, 1): the first layer's share of the penalty",
+claim("S0-04", "weights drawn from N(0, 1): the first layer pays {} of the penalty, as a share",
       measured=(W1**2).sum() / ((W1**2).sum() + (W2**2).sum()), between=(0.97, 0.98))
 
 # %% [markdown]
@@ -47,10 +47,11 @@ try:
     hidden = w1 @ x
 except ValueError:
     hidden = x @ w1
-claim("S0-08", "w1·x is no product, x·w1 is one: its numbers, one for each hidden unit",
-      measured=len(hidden), equals=300, within=0.5)
+claim("S0-08", "w1·x is no product, x·w1 is one: it has {} numbers, one for each hidden unit",
+      measured=len(hidden), equals=300)
 claim("S0-08", "smallest of ten outputs that end in a ReLU",
       measured=np.maximum(W2 @ np.maximum(hidden, 0), 0).min(), equals=0, within=1e-12)
+claims.identities()
 
 # %% [markdown]
 # Now train. The digits, three layers ($128\times64$, $16\times128$, $10\times16$), five seeds, and three penalties
@@ -79,7 +80,7 @@ for name, f in factors.items():
 share = {name: f[:, None] * norms[name] / (f[:, None] * norms[name]).sum(1, keepdims=True)
          for name, f in factors.items()}
 
-# %% tags=["hide-input"]
+# %%
 fig, axes = figures.subplots(1, 3, figsize=(8.6, 3.5), sharey=True)
 for ax, (name, parts) in zip(axes, share.items(), strict=True):
     for layer, size in enumerate(("128 × 64", "16 × 128", "10 × 16")):
@@ -102,11 +103,12 @@ figures.show(fig, "Shares of three layers in three penalties during training, fi
 # %%
 ratio = {name: (parts[..., -1].max(1) / parts[..., -1].min(1)).max()
          for name, parts in share.items()}
-claim("S0-04", "sum, after training: largest layer's term over smallest, worst of five seeds",
+claim("S0-04", "sum, after training: largest term {} times the smallest, worst of five seeds",
       measured=ratio["sum"], below=1.10)
-claim("S0-16", "divided by size, the same ratio of the terms", measured=ratio["mean"], below=1.2)
+claim("S0-16", "divided by size, the largest term is {} times the smallest",
+      measured=ratio["mean"], below=1.2)
 claim("S0-15", "the same ratio, worst of the three penalties",
-      measured=max(ratio.values()), below=1.2)
+      measured=[*ratio.values()], below=1.2)
 
 # %% [markdown]
 # At the start the sum is nearly all first layer, the mean mostly last layer. Within a few hundred steps the curves crowd
@@ -138,7 +140,7 @@ def share_per_step(penalty):
 one, two = share_per_step(lambda layers: 0.01 * sum(W.square().sum() for W in layers))
 for name, rate in (("large", one), ("small", two)):
     claim("S0-05", f"{name} layer: each weight shrinks at the rate 2λ (largest deviation)",
-          measured=(rate - 0.02).abs().max(), below=1e-12)
+          measured=(rate - 0.02).abs(), below=1e-12)
 
 # %% [markdown]
 # Dividing by size changes exactly this. `l2_penalty` of the book's helper has the scalings, with the book's factor ½, so
@@ -152,7 +154,7 @@ for name, (one, two) in rates.items():
           f"{two.mean() / one.mean():.1f}")
 claim("S0-07", "under the mean, the small layer's shrink rate over the large one's",
       measured=rates["mean"][1].mean() / rates["mean"][0].mean(), equals=40, within=1e-9)
-claim("05-fans-rate", "under fans, the same ratio",
+claim("05-fans-rate", "under fans, it is {} times as large",
       measured=rates["fans"][1].mean() / rates["fans"][0].mean(), between=(17, 18))
 
 # %% [markdown]
@@ -177,7 +179,8 @@ own = sweep(MLP((64, 16, 10)), pixels[:200], digits.y[:200], loss="cross_entropy
             lr=0.2, steps=50, weight_decay=10,
             decay_factors={"weight0": 1 / 1024, "weight1": 1 / 160})
 claim("S0-01", "the mean, and the sum with λ/n for each layer: largest difference of a weight",
-      measured=np.abs(own["weight0"][0] - V1.detach().numpy()).max(), below=1e-12)
+      measured=np.abs(own["weight0"][0] - V1.detach().numpy()), below=1e-12)
+claims.identities()
 
 # %% [markdown]
 # ## 5.3 The balance theorem
@@ -205,7 +208,7 @@ claim("S0-01", "the mean, and the sum with λ/n for each layer: largest differen
 
 # %%
 def slope_along_c(activation):
-    rng = np.random.default_rng(seeds(1)[0])
+    rng = claims.rng()
     w, b, v = (torch.tensor(rng.standard_normal(s), requires_grad=True)
                for s in ((30, 64), (30, 1), (10, 30)))
     scores = v @ activation(w @ images.T + b)
@@ -219,6 +222,7 @@ def slope_along_c(activation):
 claim("05-slope", "ReLU: slope of the loss along c, largest of 30 units",
       measured=slope_along_c(torch.relu), below=1e-12)
 claim("05-slope", "tanh: the same", measured=slope_along_c(torch.tanh), above=0.01)
+claims.identities()
 
 # %% [markdown]
 # The theorem speaks of stationary points. How does training get there? Let $D = \lVert W_1\rVert^2-\lVert
@@ -239,7 +243,7 @@ run = sweep(MLP((64, 32, 10), bias=False), pixels[:100], digits.y[:100], loss="c
 S = run.norm.values ** 2  # seed, λ, scale, layer, step
 D = S[..., 0, :] - S[..., 1, :]
 
-# %% tags=["hide-input"]
+# %%
 fig, ax = figures.subplots()
 for k, lam in enumerate(lams):
     for scale in (0, 1):
@@ -261,7 +265,7 @@ figures.show(fig, "Difference of two layers' squared norms on a logarithmic axis
 # %%
 law = (1 - 0.1 * np.array(lams))[:, None, None] ** (2 * run.step.values)
 claim("05-imbalance", "imbalance over its start, against (5.3): largest deviation of all runs",
-      measured=np.abs(D / D[..., :1] - law).max(), below=0.02)
+      measured=np.abs(D / D[..., :1] - law), below=0.02)
 
 # %% [markdown]
 # The dots are measured, the lines are (5.3), and no line was fitted.
@@ -276,7 +280,7 @@ halfway = share["sum"][:, 0, 10]  # at step 500, where the learning rate begins 
 claim("05-noise", "sum, before the learning rate falls: first layer's share, least of five seeds",
       measured=halfway.min(), between=(0.35, 0.5))
 claim("05-noise", "at the end: the same share, largest of five seeds",
-      measured=share["sum"][:, 0, -1].max(), below=0.35)
+      measured=share["sum"][:, 0, -1], below=0.35)
 
 # %% [markdown]
 # ## 5.4 How large are trained weights?
@@ -302,13 +306,13 @@ print("mean square under the sum, × (n_in + n_out):", (square["sum"].mean(0) * 
 
 # %%
 claim("S0-17", "sum: mean square × (n_in + n_out), largest layer over smallest, least of five",
-      measured=spread(square["sum"] * fans).min(), above=3)
+      measured=spread(square["sum"] * fans), above=3)
 claim("S0-17", "sum: mean square × n_in·n_out, the same, worst of five",
-      measured=spread(square["sum"] * sizes).max(), below=1.1)
+      measured=spread(square["sum"] * sizes), below=1.1)
 claim("S0-18", "with the answer's factor: mean square × (n_in + n_out), worst of five",
-      measured=spread(square["fans"] * fans).max(), below=1.2)
+      measured=spread(square["fans"] * fans), below=1.2)
 claim("05-mean-square", "under the mean: mean square, worst of five",
-      measured=spread(square["mean"]).max(), below=1.2)
+      measured=spread(square["mean"]), below=1.2)
 
 # %% [markdown]
 # If the answer's law held under the sum, the three printed numbers would be equal. And without decay there is no such
@@ -317,8 +321,8 @@ claim("05-mean-square", "under the mean: mean square, worst of five",
 # %%
 twice = (S[:, :, 1, 0, -1] / S[:, :, 0, 0, -1])  # first layer's square, scale 2 over scale 1
 claim("05-memory", "λ = 0: double start, squared norm after training (ratio), least of five",
-      measured=twice[:, 0].min(), above=1.4)
-claim("05-memory", "λ = 0.03, the same, largest of five", measured=twice[:, 2].max(), below=1.15)
+      measured=twice[:, 0], above=1.4)
+claim("05-memory", "λ = 0.03, the same, largest of five", measured=twice[:, 2], below=1.15)
 
 # %% [markdown]
 # ## 5.5 A λ for each layer: one number remains
@@ -354,8 +358,9 @@ def slopes(c, lams):
 c = (4.0, 0.5, 0.5)
 usual, scaled_up = slopes((1, 1, 1), (0.01,) * 3), slopes(c, [0.01 / factor**2 for factor in c])
 claim("05-geometric", "layers times c, λ over c²: gradients times c against the old ones",
-      measured=max((a * b - d).abs().max() for a, b, d in zip(c, scaled_up, usual, strict=True)),
+      measured=[(a * b - d).abs().max() for a, b, d in zip(c, scaled_up, usual, strict=True)],
       below=1e-12)
+claims.identities()
 
 # %% [markdown]
 # So dividing by size is one common λ in disguise, of another value. Does training find the twins? We learn regressions
@@ -398,11 +403,11 @@ common, _, _ = learn(50, 0.03, 0.03)
 for lam1, lam2 in ((0.15, 0.006), (0.006, 0.15)):
     twin, _, pays = learn(50, lam1, lam2)
     claim("S0-13", f"λ = {lam1} and {lam2} for 0.03 twice: change of the function, worst of five",
-          measured=change(twin, common).max(), below=0.02)
+          measured=change(twin, common), below=0.02)
     claim("05-units", "… and (5.2), unit by unit: largest difference, relative to the largest unit",
-          measured=(np.abs(pays[0] - pays[1]).max(1) / pays[0].max(1)).max(), below=0.05)
+          measured=np.abs(pays[0] - pays[1]).max(1) / pays[0].max(1), below=0.05)
 claim("S0-13", "a control, 0.06 twice: change of the function, least of five",
-      measured=change(learn(50, 0.06, 0.06)[0], common).min(), above=0.05)
+      measured=change(learn(50, 0.06, 0.06)[0], common), above=0.05)
 
 # %% [markdown]
 # ## 5.6 Width
@@ -425,7 +430,7 @@ claim("S0-13", "a control, 0.06 twice: change of the function, least of five",
 # the examples at their minimum. Step 2 as a program, for 100 random units and 25 examples:
 
 # %%
-rng = np.random.default_rng(seeds(1)[0])
+rng = claims.rng()
 w, v = rng.standard_normal((100, 3)), rng.standard_normal(100)
 parts, price = v[:, None] * np.maximum(w @ points[0].T, 0), np.linalg.norm(w, axis=1) * np.abs(v)
 left = np.ones(100)  # what is left of each unit
@@ -441,7 +446,7 @@ while (left > 0).sum() > 25:
 
 # %%
 claim("05-enough", "25 units left of 100: largest change of an output, over the largest output",
-      measured=np.abs(left @ parts - parts.sum(0)).max() / np.abs(parts.sum(0)).max(), below=1e-9)
+      measured=np.abs(left @ parts - parts.sum(0)) / np.abs(parts.sum(0)).max(), below=1e-9)
 claim("05-enough", "by how much the price has risen, as a share",
       measured=left @ price / price.sum() - 1, below=1e-9)
 
@@ -467,7 +472,7 @@ for name in factors:
         lam1, lam2 = (0.03 * size_factor(s, name) / at_200 for s in ((m, 3), (1, m)))
         fits[name, m] = learn(m, lam1, lam2)
 
-# %% tags=["hide-input"]
+# %%
 fig, axes = figures.subplots(1, 3, figsize=(8.6, 3.5), sharey=True)
 for ax, name in zip(axes, factors, strict=True):
     for m, style in ((50, "-"), (200, "--"), (800, ":")):
@@ -488,13 +493,13 @@ figures.show(fig, "Learnt functions along the first input, for 50, 200 and 800 h
 # %%
 apart = [change(fits[name, 200][0], fits["sum", 200][0]).max() for name in ("mean", "fans")]
 claim("05-agree", "at 200 units, where all rates agree: mean or fans against sum, largest change",
-      measured=max(apart), below=0.02)
+      measured=apart, below=0.02)
 moved = {name: change(fits[name, 800][0], fits[name, 50][0]) for name in factors}
 claim("S0-06", "sum: change of the function from 50 to 800 units, largest of five",
-      measured=moved["sum"].max(), below=0.02)
-claim("S0-06", "mean: the same, least of five", measured=moved["mean"].min(), above=0.1)
+      measured=moved["sum"], below=0.02)
+claim("S0-06", "mean: the same, least of five", measured=moved["mean"], above=0.1)
 claim("05-width-fans", "fans, two layers: the same, largest of five",
-      measured=moved["fans"].max(), below=0.05)
+      measured=moved["fans"], below=0.05)
 
 # %% [markdown]
 # Left and right there are three curves each, one on top of the other. In the middle, 50 units are penalised so hard that
@@ -513,7 +518,8 @@ cases = {"sum is λ/k": (copies, 0.1, plain[1]), "mean is λ/k²": (copies, 0.1 
 for name, (Z, lam, same) in cases.items():
     f = Z @ ridge(Z, y, lam, intercept=False)[0]
     claim("S0-06", f"k copies of each input: {name} (largest difference)",
-          measured=np.abs(f - same).max(), below=1e-10)
+          measured=np.abs(f - same), below=1e-10)
+claims.identities()
 
 # %% [markdown]
 # Here the effective λ falls even under the sum, as copies of inputs are free: only inputs divided by $\sqrt k$ mend it.
@@ -565,11 +571,11 @@ for d in dims:
 
 # %%
 slope = np.polyfit(np.log(dims), np.log(best), 1)[0]
-claim("05-bayes", "best λ against the number of inputs: exponent",
+claim("05-bayes", "the best λ grows with the number of inputs to the power {}",
       measured=slope, between=(0.8, 1.2))
 off = np.array(best) / (0.5**2 / 50 * dims)
 claim("05-bayes", "best λ over (5.6): the largest factor by which it is off",
-      measured=np.exp(np.abs(np.log(off)).max()), below=1.5)
+      measured=np.exp(np.abs(np.log(off))), below=1.5)
 
 # %% [markdown]
 # ## 5.9 Does any of them generalise better?
@@ -613,12 +619,11 @@ for name, f in scaled.items():
 
 # %%
 for name in ("mean", "fans"):
-    gain = 100 * (chosen[name] - chosen["sum"])
-    half = 2.262 * gain.std(ddof=1) / 10**0.5  # Student's t, 9 degrees of freedom: 95 %
-    print(f"{name} − sum: {gain.mean():+.2f} points, 95 % interval "
-          f"{gain.mean() - half:+.2f} to {gain.mean() + half:+.2f}")
+    gain = claims.interval(100 * (chosen[name] - chosen["sum"]))
+    print(f"{name} − sum: {gain.mean:+.2f} points, "
+          f"95 % interval {gain.low:+.2f} to {gain.high:+.2f}")
     claim("05-generalise", f"{name} against sum: farther end of the interval, in points",
-          measured=np.abs(gain.mean()) + half, below=2)
+          measured=np.abs(gain.mean) + gain.half, below=2)
 
 # %% [markdown]
 # At its own best λ each scaling does about as well as the others. What we claim is that they differ by less than two
@@ -626,7 +631,7 @@ for name in ("mean", "fans"):
 #
 # ## 5.10 The sources, line by line
 
-# %% tags=["hide-input"]
+# %%
 verdict("S0-01", "it is better to divide the penalty by the number of weights", "convention",
         "It is the sum with λ/n for each layer. Both can be converted exactly.")
 verdict("S0-02", "nobody does that", "undecidable",
@@ -643,7 +648,7 @@ verdict("S0-06", "divide, and λ does not depend on the number of nodes", "false
 verdict("S0-07", "λ times each layer's mean square", "convention",
         "A well-defined penalty, under which small layers shrink fastest: here 40 times as fast.")
 
-# %% tags=["hide-input"]
+# %%
 verdict("S0-08", "the pseudo-code computes the network", "false",
         "The product has the wrong order for its shapes, and a last ReLU forbids negative outputs.")
 verdict("S0-13", "each layer may have a λ of its own", "true",
@@ -656,7 +661,7 @@ verdict("S0-15", "there is no reason to seek equal values in all layers", "true"
 verdict("S0-16", "dividing by N_in·N_out would not equalise the layers", "false",
         "At a stationary point it does, as does every other factor.")
 
-# %% tags=["hide-input"]
+# %%
 verdict("S0-17", "a trained layer's mean square is proportional to 1/(N_in + N_out)", "false",
         "It follows the penalty: 1/(N_in·N_out) under the sum, constant under the mean. Without "
         "decay it remembers the initialisation.")

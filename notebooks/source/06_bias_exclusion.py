@@ -11,7 +11,7 @@
 import numpy as np
 import torch
 
-from l2lib import figures
+from l2lib import claims, figures
 from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import load, make_regression
 from l2lib.groups import param_groups, roles, table
@@ -26,7 +26,7 @@ from l2lib.sweep import MLP, predict, sweep
 # the same year in kelvin, and take 273.15 off the predictions. What do you expect?
 
 # %%
-turn, noise = 2 * np.pi * np.arange(365) / 365, np.random.default_rng(seeds(1)[0])
+turn, noise = 2 * np.pi * np.arange(365) / 365, claims.rng()
 date = np.sqrt(2) * np.column_stack([np.cos(turn), np.sin(turn)])  # each has mean 0, variance 1
 celsius = 10 - 9 * np.cos(turn) - 3 * np.sin(turn) + noise.normal(0, 3, 365)
 
@@ -45,7 +45,7 @@ def fit(X, y, lam, lam_b):
 in_celsius, in_kelvin = date @ w_C + b_C, date @ w_K + b_K - 273.15
 gap = in_kelvin - in_celsius
 
-# %% tags=["hide-input"]
+# %%
 fig, ax = figures.subplots()
 ax.plot(celsius, ".", ms=4, color=figures.GREY, alpha=0.5)
 ax.plot(in_celsius, color=figures.BLUE, label="fitted in °C")
@@ -62,6 +62,7 @@ claim("06-kelvin", "the fit in kelvin minus the fit in °C, on the coldest and o
       measured=abs(gap.min() - gap.max()), below=1e-9)
 claim("06-kelvin", "… on any day: −273.15 · λ/(1 + λ) degrees",
       measured=gap.mean(), equals=-273.15 * 0.01 / 1.01, within=1e-9)
+claims.identities()
 
 # %% [markdown]
 # Same weather, same weights; and every prediction has moved by 2.7 degrees, because somebody chose another zero.
@@ -99,7 +100,8 @@ claim("S2-01", "centred inputs: b over the mean target is 1/(1 + λ)",
 claim("S2-01", "… n/(n + λ) with a summed loss and λ = 365 · 0.01: its slope at this b",
       measured=(date @ w_C + b_C - celsius).sum() + 3.65 * b_C, equals=0, within=1e-9)
 claim("06-weights", "a penalty on b leaves the weights of centred inputs alone",
-      measured=np.abs(w_C - ridge(date, celsius, 0.01)[0]).max(), below=1e-12)
+      measured=np.abs(w_C - ridge(date, celsius, 0.01)[0]), below=1e-12)
+claims.identities()
 
 # %% [markdown]
 # ## 6.3 Free, and only free, it follows the targets
@@ -125,9 +127,9 @@ def predictions_follow(X, y, lam, lam_b, c=100):
 # %%
 moved = [predictions_follow(people, diabetes.y, 0.1, lam_b) for lam_b in (0, 0.1)]
 claim("S2-02", "ridge with a free bias: targets move by 1, predictions by 1; largest error",
-      measured=np.abs(moved[0] - 1).max(), below=1e-12)
+      measured=np.abs(moved[0] - 1), below=1e-12)
 claim("S2-02", "bias penalised by 0.1, centred inputs: they move by 1/1.1; largest error",
-      measured=np.abs(moved[1] - 1 / 1.1).max(), below=1e-12)
+      measured=np.abs(moved[1] - 1 / 1.1), below=1e-12)
 
 # %% [markdown]
 # **If b is penalised, something else must be free.** Let $\lambda_b>0$ and the loss be smooth, and suppose that
@@ -162,9 +164,9 @@ R = np.eye(n) - raw @ np.linalg.solve(raw.T @ raw + n * 0.1 * np.eye(10), raw.T)
 s = R.sum()
 short = n * 0.1 / (s + n * 0.1) * R.sum(1)
 claim("S2-02", "inputs not centred, free bias: targets move by 1, predictions by 1; largest error",
-      measured=np.abs(moved[0] - 1).max(), below=1e-12)
+      measured=np.abs(moved[0] - 1), below=1e-12)
 claim("06-uncentred", "… all penalised by 0.1: (6.2) gives what is missing; largest error",
-      measured=np.abs(1 - moved[1] - short).max(), below=1e-12)
+      measured=np.abs(1 - moved[1] - short), below=1e-12)
 claim("06-uncentred", "… share of a constant that the weights alone leave over, s/n",
       measured=s / n, below=0.2)
 
@@ -191,9 +193,10 @@ def train(shift, free_bias):
 
 # %%
 claim("06-steps", "50 steps from b + 10 on targets + 10, bias free: largest difference",
-      measured=(train(10, True) - train(0, True)).abs().max(), below=1e-9)
+      measured=(train(10, True) - train(0, True)).abs(), below=1e-9)
 claim("06-steps", "… bias decayed, as by default: largest difference",
       measured=(train(10, False) - train(0, False)).abs().max(), above=1)
+claims.identities()
 
 # %% [markdown]
 # ## 6.4 Press harder: what remains
@@ -203,23 +206,23 @@ claim("06-steps", "… bias decayed, as by default: largest difference",
 # %%
 crushed = [people @ w + b for w, b in (fit(people, diabetes.y, 1e6, lam_b) for lam_b in (0, 1e6))]
 claim("S2-16", "λ = 10⁶, bias free: predictions minus the mean target, 152 (largest)",
-      measured=np.abs(crushed[0] - diabetes.y.mean()).max(), below=0.001)
+      measured=np.abs(crushed[0] - diabetes.y.mean()), below=0.001)
 claim("S2-16", "λ = 10⁶ on the bias as well: the largest prediction",
-      measured=np.abs(crushed[1]).max(), below=0.001)
+      measured=np.abs(crushed[1]), below=0.001)
 
 # %% [markdown]
 # Press on the bias alone, and a *linear* function through the origin remains: $f(0)=0$, and $f(2x)=2f(x)$. The slope
 # pays for it:
 
 # %%
-rng = np.random.default_rng(seeds(1)[0])
+rng = claims.rng()
 x = np.linspace(4, 9, 30)
 y = 6 + x + rng.normal(0, 0.5, 30)
 presses = (0, 0.02, 0.1, 1e9)
 lines = [(w[0], b) for w, b in (fit(x[:, None], y, 0, lam_b) for lam_b in presses)]
 pivot = np.sum(x**2) / np.sum(x)
 
-# %% tags=["hide-input"]
+# %%
 fig, ax = figures.subplots()
 ax.plot(x, y, ".", color=figures.GREY)
 for i, name in enumerate(("0", "0.02", "0.1", "10⁹")):
@@ -239,6 +242,7 @@ claim("S2-18", "λ = 10⁹ on the bias: f(0)", measured=lines[3][1], equals=0, w
 claim("S2-18", "the slope, true value 1, with a free bias",
       measured=lines[0][0], between=(0.8, 1.2))
 claim("S2-18", "… and with a crushed one", measured=lines[3][0], above=1.7)
+claims.identities()
 
 # %% [markdown]
 # ## 6.5 When it matters: targets with an offset
@@ -307,7 +311,7 @@ for X, y in zip(inputs, targets, strict=True):
     w, b = fit(X, y, 0.1, 0.1)
     linear.append(np.mean(y - X @ w - b))
 
-# %% tags=["hide-input"]
+# %%
 fig, ax = figures.subplots()
 c = offsets[::5]
 ax.loglog(c, c * 0.1 / 1.1, "--", lw=1, color=figures.BLUE)
@@ -327,16 +331,16 @@ figures.show(fig, "How much is missing from the mean prediction against the offs
 
 # %%
 at_8 = {name: short[3] for name, short in short_of.items()}
-claim("06-around", "offset 8: networks with a unit that is active on all examples, of five",
-      measured=always_active["all biases decay"][3].sum(), equals=5, within=0.5)
+claim("06-around", "offset 8: {} networks of five have a unit that is active on all examples",
+      measured=always_active["all biases decay"][3].sum(), equals=5)
 claim("S2-03", "network, all biases decay, offset 8: what is missing, over λ (largest of five)",
-      measured=at_8["all biases decay"].max() / 0.1, below=1)
+      measured=at_8["all biases decay"] / 0.1, below=1)
 claim("06-around", "… and smallest: the bound (6.3) is nearly reached",
-      measured=at_8["all biases decay"].min() / 0.1, above=0.9)
+      measured=at_8["all biases decay"] / 0.1, above=0.9)
 claim("S2-03", "the linear model, on the same data: the same (smallest of five)",
-      measured=min(linear[15:]) / 0.1, above=6)
+      measured=np.array(linear[15:]) / 0.1, above=6)
 claim("06-around", "network, only the output's bias decays: missing, over λ (largest of five)",
-      measured=np.abs(at_8["only the output's"]).max() / 0.1, below=0.1)
+      measured=np.abs(at_8["only the output's"]) / 0.1, below=0.1)
 
 # %% [markdown]
 # At offset 8 every network misses the mean by just under λ, the linear model by seven times as much. (At smaller
@@ -402,7 +406,8 @@ claim("06-calibrated", "liblinear: the same minus −λb, by (6.4) (largest of 2
 claim("06-rare", "liblinear, λ = 0.1, test digits: eights predicted over eights there",
       measured=ratios["penalised"][:, 2].mean(), above=2)
 claim("06-rare", "… accuracy of either model minus 0.95, which never saying eight has (larger)",
-      measured=np.abs(np.array(accuracy) - 0.95).max(), below=0.005)
+      measured=np.abs(np.array(accuracy) - 0.95), below=0.005)
+claims.identities()
 
 # %% [markdown]
 # Four times as many eights as there are, in probability, and the accuracy does not see it: at this λ neither model ever
@@ -424,15 +429,15 @@ runs = [sweep(MLP((64, 32, 10)), pixels[kept], digits.y[kept], test=(pixels[held
 
 # %%
 gain = (runs[0].test_accuracy - runs[1].test_accuracy).values[:, -1]
-margin = 2.26 * gain.std(ddof=1) / np.sqrt(10)  # 95 %, Student's t with 9 degrees of freedom
+gain = claims.interval(gain)  # of the mean of ten seeds, 95 %
 print(f"accuracy, biases free: {runs[0].test_accuracy.values[:, -1].mean():.3f}")
-print(f"gain over decayed biases: {gain.mean():+.4f} ± {margin:.4f}")
+print(f"gain over decayed biases: {gain.mean:+.4f} ± {gain.half:.4f}")
 claim("06-digits", "digits: size of the decayed hidden biases over that of the free ones",
       measured=abs(runs[1].bias0).mean() / abs(runs[0].bias0).mean(), below=0.9)
 claim("S2-03", "… size of the mean gain in accuracy from free biases, ten seeds",
-      measured=abs(gain.mean()), below=0.01)
+      measured=abs(gain.mean), below=0.01)
 claim("S2-03", "… and the far end of its 95 % interval",
-      measured=abs(gain.mean()) + margin, below=0.01)
+      measured=abs(gain.mean) + gain.half, below=0.01)
 
 # %% [markdown]
 # The biases shrink, and the accuracy does not show it.
@@ -469,13 +474,14 @@ def network(x, beta):
 claim("06-kink", "a kink at 3 with slope change 1 costs √(1 + 3²): cheapest of 40,001 splits",
       measured=price.min(), equals=np.sqrt(10), within=1e-6)
 claim("06-inputs", "inputs + 5, hidden biases − 5·W1: the same outputs (largest difference)",
-      measured=np.abs(network(pixels + 5, beta - 5 * W.sum(1)) - network(pixels, beta)).max(),
+      measured=np.abs(network(pixels + 5, beta - 5 * W.sum(1)) - network(pixels, beta)),
       below=1e-12)
 claim("06-homogeneous", "no biases: f(3x) − 3f(x), largest over all digits",
-      measured=np.abs(network(3 * pixels, 0) - 3 * network(pixels, 0)).max(), below=1e-12)
+      measured=np.abs(network(3 * pixels, 0) - 3 * network(pixels, 0)), below=1e-12)
 decayed, free = (np.append(*fit(people[:, [2]], diabetes.y, lam, lam)) for lam in (0.1, 0))
 claim("06-norm", "γ and β after a norm, decayed by 0.1: share left minus 1/1.1 (larger)",
-      measured=np.abs(decayed / free - 1 / 1.1).max(), below=1e-12)
+      measured=np.abs(decayed / free - 1 / 1.1), below=1e-12)
+claims.identities()
 
 # %% [markdown]
 # ## 6.9 Embeddings
@@ -515,7 +521,7 @@ def settled(lr):
 
 
 
-# %% tags=["hide-input"]
+# %%
 fig, ax = figures.subplots()
 names = {"every step": 1.0, "every 10 steps": 0.91, "every 100 steps": 0.7, "never": 0.05}
 for token, (name, height) in enumerate(names.items()):
@@ -545,13 +551,14 @@ figures.show(fig, "Entries of four rows of an embedding over 600 steps. Visited 
 # %%
 a, t = 1 - lr * lam, np.arange(1, 601)
 claim("06-never", "SGD, never visited: distance from (1 − ηλ)ᵗ", below=1e-12,
-      measured=np.abs(by_sgd[:, 3] - a**t).max())
+      measured=np.abs(by_sgd[:, 3] - a**t))
 claim("06-never", "AdamW, 100 steps: the same", below=1e-12,
-      measured=np.abs(by_adamw[:, 3] - a ** t[:100]).max())
+      measured=np.abs(by_adamw[:, 3] - a ** t[:100]))
 claim("06-visits", "SGD, after a visit: distance from the solution for u (largest of three)",
-      measured=np.abs(by_sgd[-1, :3] - settled(lr)[0]).max(), below=0.001)
+      measured=np.abs(by_sgd[-1, :3] - settled(lr)[0]), below=0.001)
 claim("06-visits", "(6.5) at η = 0.0001: distance, after and before visits (largest of six)",
-      measured=np.abs(np.array(settled(1e-4)) - 1 / (1 + lam * gaps)).max(), below=0.001)
+      measured=np.abs(np.array(settled(1e-4)) - 1 / (1 + lam * gaps)), below=0.001)
+claims.identities()
 
 # %%
 lost = [1 - rows[-1, 3] for rows in by_adam]
@@ -596,8 +603,8 @@ decays = {name: any(p is matrix for matrix in matrices) for name, p in parameter
 differ = {name: role for name, role in roles(model).items() if decays[name] != (role == "weight")}
 for name, role in differ.items():
     print(f"{role:10} {tuple(parameters[name].shape)!s:10} {name}")
-claim("06-rank", "parameters of this small model that decay by rank and should not",
-      measured=len(differ), equals=6, within=0.5)
+claim("06-rank", "{} parameters of this small model decay by rank and should not",
+      measured=len(differ), equals=6)
 
 # %% [markdown]
 # An embedding has rank 2. So have the length $g$ of weight norm, $8\times1$, and γ and β of a norm over an image.
@@ -627,12 +634,13 @@ def shrinkage_of(groups, **settings):
 # %%
 by_default = shrinkage_of(model.parameters(), weight_decay=0.1)
 by_role = shrinkage_of(param_groups(model, 0.1))
-claim("06-default", "PyTorch, one list of parameters: everything decays; largest share left",
-      measured=max(by_default.values()), equals=0.9, within=1e-6)
-claim("S2-24", "groups: share left of a weight (largest)", equals=0.9, within=1e-6,
-      measured=max(by_role[name] for name, role in roles(model).items() if role == "weight"))
-claim("S2-24", "… of a bias, a norm or an embedding (smallest)", equals=1, within=1e-6,
-      measured=min(by_role[name] for name, role in roles(model).items() if role != "weight"))
+claim("06-default", "PyTorch, one list of parameters: everything decays; the share left",
+      measured=[*by_default.values()], equals=0.9, within=1e-6)
+claim("S2-24", "groups: share left of each weight", equals=0.9, within=1e-6,
+      measured=[by_role[name] for name, role in roles(model).items() if role == "weight"])
+claim("S2-24", "… of each bias, norm or embedding", equals=1, within=1e-6,
+      measured=[by_role[name] for name, role in roles(model).items() if role != "weight"])
+claims.identities()
 
 # %% [markdown]
 # A parameter that no rule covers is an error and not a guess. You write the rule:
@@ -689,15 +697,16 @@ print(roles(model, rules={Pool: "weight"})["pool.query"])
 # %%
 by_library = Ridge(alpha=len(date) * 0.01).fit(date, celsius + 273.15)
 claim("06-sklearn", "scikit-learn's Ridge in kelvin: its year minus that of a free bias (largest)",
-      measured=np.abs(by_library.predict(date) - date @ w_C - celsius.mean() - 273.15).max(),
+      measured=np.abs(by_library.predict(date) - date @ w_C - celsius.mean() - 273.15),
       below=1e-9)
+claims.identities()
 
 # %% [markdown]
 # ## 6.13 The sources, line by line
 #
 # (S2-18, of section 6.4, has its verdict in chapter 1.)
 
-# %% tags=["hide-input"]
+# %%
 verdict("S2-01", "explain the b² in the penalty",
         "true",
         "It pulls b to zero: to the share n/(n + λ) of the mean target if inputs are centred and "
@@ -707,7 +716,7 @@ verdict("S2-02", "one often does not regularise the output layer's bias",
         "With reason: predictions follow a shift of the targets if and only if some constant is "
         "free. In ridge regression nothing but b can be it.")
 
-# %% tags=["hide-input"]
+# %%
 verdict("S2-03", "decaying the bias makes only a small difference",
         "under conditions",
         "On balanced digits less than 0.01 in accuracy. In a linear model cλ/(1 + λ) at offset c; "
@@ -716,7 +725,7 @@ verdict("S2-04", "the penalty on a bias may be negative, as the bias may be",
         "false",
         "It is the same b, which may be negative; b² is not, and its gradient pulls towards zero.")
 
-# %% tags=["hide-input"]
+# %%
 verdict("S2-10", "b is low-dimensional, so that its decay has a smaller effect",
         "under conditions",
         "What counts is its role and the offset, not its dimension: at offset 100 one bias costs "

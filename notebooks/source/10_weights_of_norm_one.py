@@ -12,7 +12,7 @@
 import numpy as np
 import torch
 
-from l2lib import figures
+from l2lib import claims, figures
 from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import load, minibatches
 from l2lib.groups import param_groups
@@ -118,7 +118,7 @@ for kind in ("free", "norm one"):
     scores[kind] = accuracy(net, p).reshape(5, 4, 4)  # seed, η, λ
 means = {kind: values.mean(0) for kind, values in scores.items()}
 
-# %% tags=["hide-input"]
+# %%
 fig, axes = figures.subplots(1, 2, figsize=(8.4, 3.6))
 for ax, mean in zip(axes, means.values(), strict=True):
     ax.pcolormesh(mean.T, cmap="cividis", vmin=33, vmax=44)
@@ -210,9 +210,9 @@ at = {x: descend(0.1, x / 0.1)(w, g, 1, 0, "weight0") for x in (1.0, 1.5)}  # by
 # %%
 flipped = -(w + 0.1 / (1.5 - 1) * g)
 claim("10-beyond", "ηλ = 1: cosine of a unit's old and new weights, largest of 32",
-      measured=((at[1.0] * w).sum(2, keepdim=True) / size(at[1.0])).abs().max(), below=1e-12)
+      measured=((at[1.0] * w).sum(2, keepdim=True) / size(at[1.0])).abs(), below=1e-12)
 claim("10-beyond", "ηλ = 1.5 against a step uphill with the sign changed, difference of directions",
-      measured=(at[1.5] / size(at[1.5]) - flipped / size(flipped)).abs().max(), below=1e-12)
+      measured=(at[1.5] / size(at[1.5]) - flipped / size(flipped)).abs(), below=1e-12)
 
 # %% [markdown]
 # **Momentum.** Where decay stands *beside* the step, $w\leftarrow(1-\eta\lambda)w-\eta v$, as in SGDW and AdamW, the
@@ -260,6 +260,7 @@ inside, n = heavy(0.03, 0.1, 0.9, True), 1 - 0.03 * 0.1 / (1 - 0.9)  # ηλ = 0.
 
 def off(*options):
     return size(inside[0]["weight0"] - heavy(*options)[0]["weight0"]).mean()
+claims.identities()
 
 
 # %%
@@ -308,7 +309,7 @@ def draw(ax_turn, ax_score):
                           mfc=color if filled else "none", label=kind)
 
 
-# %% tags=["hide-input"]
+# %%
 fig, axes = figures.subplots(1, 2, figsize=(8.4, 3.8))
 draw(*axes)
 for k, eta in enumerate(etas):
@@ -331,9 +332,9 @@ figures.show(fig, "Left, the turn per step on a logarithmic axis against λ for 
 
 # %%
 claim("10-turn", "free norms, ηλ ≥ 0.009: turn over arccos(1 − ηλ), furthest from 1",
-      measured=np.abs(turn["free"][settled] / expected["free"][settled] - 1).max(), below=0.15)
+      measured=np.abs(turn["free"][settled] / expected["free"][settled] - 1), below=0.15)
 claim("10-turn", "norm one: turn over that expected from λ = 0 and (10.3), furthest from 1",
-      measured=np.abs(turn["norm one"] / expected["norm one"] - 1).max(), below=0.05)
+      measured=np.abs(turn["norm one"] / expected["norm one"] - 1), below=0.05)
 
 # %%
 curve = np.polynomial.Polynomial.fit(np.log(turn["norm one"]).ravel(), means["norm one"].ravel(), 2)
@@ -394,7 +395,7 @@ def dials(lr, weight_decay):
                  f"to {most[0]}; a line for norm one, up to {most[1]}.")
 
 
-# %%
+# %% tags=["show-input"]
 figures.interactive(dials, lr=[0.1, 0.03, 0.3], weight_decay=[0.3, 0.01, 0.03, 0.1, 1])
 
 # %% [markdown]
@@ -407,7 +408,7 @@ figures.interactive(dials, lr=[0.1, 0.03, 0.3], weight_decay=[0.3, 0.01, 0.03, 0
 # that follows, and no way around it. Two layers, where each condition can be broken:
 
 # %%
-rng = np.random.default_rng(seeds(1)[0])
+rng = claims.rng()
 A, B, V = (torch.tensor(rng.standard_normal(shape)) for shape in ((40, 16), (16, 16), (16, 10)))
 gammas = torch.tensor(rng.uniform(0.5, 1.5, (2, 16)))
 betas = torch.tensor(rng.normal(0, 0.3, (2, 16)))
@@ -505,6 +506,7 @@ claim("10-residual", "branch over stream, norms of the pairs: branch decayed, ov
       measured=share[0] / share[2], below=0.5)
 claim("10-residual", "… both decayed, over no decay",
       measured=share[1] / share[2], above=0.5)
+claims.identities()
 
 # %% [markdown]
 # ## 10.5 What decaying them does
@@ -516,10 +518,10 @@ claim("10-residual", "… both decayed, over no decay",
 layer = torch.nn.BatchNorm1d(32)
 spared = [each for group in param_groups(layer, 0.1) if group["weight_decay"] == 0
           for each in group["params"]]
-claim("S1-12", "batch norm of 32 units: numbers among its `parameters()`, 32 γ and 32 β",
-      measured=sum(each.numel() for each in layer.parameters()), equals=64, within=0.5)
-claim("S1-12", "… of these, in groups of `param_groups` without decay",
-      measured=sum(each.numel() for each in spared), equals=64, within=0.5)
+claim("S1-12", "batch norm of 32 units: {} numbers among its `parameters()`, 32 γ and 32 β",
+      measured=sum(each.numel() for each in layer.parameters()), equals=64)
+claim("S1-12", "… {} of these in groups of `param_groups` without decay",
+      measured=sum(each.numel() for each in spared), equals=64)
 
 # %% [markdown]
 # The section before settles what their decay *can* do, in a network without skips.
@@ -562,11 +564,12 @@ angle = np.arctan(0.1 * slope / (0.99 * norm))
 
 # %%
 claim("10-pair", "cosine of (γ₀, β₀) and its gradient, all steps and runs, largest",
-      measured=np.abs(product / norm / slope).max(), below=1e-9)
+      measured=np.abs(product / norm / slope), below=1e-9)
 claim("10-pair", "norm of (γ₀, β₀) at the end over (8.6)",
       measured=(norm[late] ** 4).mean() ** 0.25 / r_star, equals=1, within=0.05)
 claim("10-pair", "turn of (γ₀, β₀) per step over arccos(1 − ηλ)",
       measured=np.sqrt((angle[late] ** 2).mean()) / np.arccos(0.99), equals=1, within=0.05)
+claims.identities()
 
 # %% [markdown]
 # Now all three, on ten seeds, and the output matrix decays too unless we say that it is free. Two runs from the same
@@ -583,9 +586,8 @@ def ends(decay_factors, lams=(0.005, 0.05)):
 
 
 def difference(one, other, what):
-    """Mean of the paired differences at each λ, and half the width of its 95 % interval."""
-    pairs = one[what].values - other[what].values  # seed, λ
-    return pairs.mean(0), 2.262 * pairs.std(0, ddof=1) / 10**0.5  # Student's t of 9 degrees
+    """Mean of the paired differences at each λ, with its 95 % interval."""
+    return claims.interval(one[what].values - other[what].values)  # seed, λ
 
 
 # %%
@@ -601,12 +603,12 @@ eager = ends(dict.fromkeys(hidden | head, 0.05) | inner, [1.0])  # 1 for the inn
 calm = base.sel(weight_decay=[0.05])
 found["inner pair, λ = 1"] = {"test_accuracy": difference(eager, calm, "test_accuracy")}
 rows = [(name if "=" in name else f"{name}, λ = {lam}", mean, half)
-        for name, value in found.items()
-        for lam, mean, half in zip((0.005, 0.05)[-len(value["test_accuracy"][0]):],
-                                   *value["test_accuracy"], strict=True)]
+        for name, value in found.items() for points in [value["test_accuracy"]]
+        for lam, mean, half in zip((0.005, 0.05)[-len(points.mean):], points.mean, points.half,
+                                   strict=True)]
 said = "; ".join(f"{name}: {mean:z.1f} ± {half:.1f}" for name, mean, half in rows)
 
-# %% tags=["hide-input"]
+# %%
 fig, axes = figures.subplots(1, 2, figsize=(8.6, 3.5))
 t = np.arange(0, 501, 5)
 axes[0].plot(t, norm[:, 0].T, color=figures.GREY, lw=0.8)
@@ -631,21 +633,21 @@ figures.show(fig, "Left, the norm of the inner pair over 500 steps, from 5.66. I
 # %%
 accuracy_of = {name: value["test_accuracy"] for name, value in found.items()}
 inner_effects = found["inner pair"].values()  # of test accuracy, of test loss
-points, nats = ((np.abs(mean) + half).max() for mean, half in inner_effects)
+points, nats = (np.abs(effect.mean) + effect.half for effect in inner_effects)
 claim("S1-15", "inner pair, ηλ = 0.0005 and 0.005: the interval's end further from 0, points",
       measured=points, below=1.5)
 claim("S1-15", "… of the test loss, nat", measured=nats, below=0.02)
 
 # %%
-(_, low), (_, half) = accuracy_of["last pair and head"]
+both, alone = accuracy_of["last pair and head"], accuracy_of["last pair, head free"]
 claim("S1-15", "last pair, decayed head, λ = 0.05: upper end of the interval, points",
-      measured=low + half, below=-1)
+      measured=both.high[1], below=-1)
 claim("S1-15", "… head not decayed: upper end of the interval, points",
-      measured=sum(accuracy_of["last pair, head free"])[0], below=-0.5)
+      measured=alone.high[0], below=-0.5)
 claim("S1-15", "… change with the head decayed minus change with the head free, points, mean",
-      measured=low - accuracy_of["last pair, head free"][0][0], below=0)
+      measured=both.mean[1] - alone.mean[0], below=0)
 claim("S1-15", "inner pair, ηλ = 0.1: upper end of the interval, points",
-      measured=sum(accuracy_of["inner pair, λ = 1"])[0], below=-8)
+      measured=accuracy_of["inner pair, λ = 1"].high[0], below=-8)
 
 # %%
 def imbalance(run):
@@ -760,7 +762,7 @@ def foresee(G2, r2=1 / 3):
 foreseen = {name: foresee((values**2).mean().item()) for name, values in G.items()}
 seen = {name: values.mean((1, 2, 3)) for name, values in rho.items()}
 
-# %% tags=["hide-input"]
+# %%
 fig, axes = figures.subplots(1, 2, figsize=(8.8, 3.7))
 for k, name in enumerate(rho):
     axes[0].plot(rho[name].mean(2)[..., 0], color=f"C{k}", lw=0.7)
@@ -785,18 +787,19 @@ figures.show(fig, "Left, the rates ρ of five runs with decay in two layers, ove
 # %%
 gaps = {k: (p_one[k][:5] - p_free[k][:5] / size(p_free[k][:5])).abs().max() for k in rho}
 claim("10-transplant", "norm one with ρ of the decayed run: losses, parameters' directions, apart",
-      measured=max((loss_one[:5] - loss_free[:5]).abs().max(), *(gaps.values())), below=1e-10)
+      measured=[(loss_one[:5] - loss_free[:5]).abs().max(), *(gaps.values())], below=1e-10)
 claim("10-transplant", "free norms without decay at ρ‖v‖²: losses apart, 500 steps",
-      measured=(loss_grown - loss_free[:5]).abs().max(), below=1e-10)
+      measured=(loss_grown - loss_free[:5]).abs(), below=1e-10)
+claims.identities()
 
 # %%
 claim("10-schedule", "ρ at step 250 over that at the start, mean of five seeds, first layer",
       measured=seen["weight0"][250] / seen["weight0"][0], above=2.5)
 claim("10-schedule", "ρ at step 250 over its prediction from (8.5), the layer further from 1",
-      measured=max((seen[k][250] / foreseen[k][250] for k in rho), key=lambda q: abs(q - 1)),
+      measured=[seen[k][250] / foreseen[k][250] for k in rho],
       equals=1, within=0.1)
 claim("10-schedule", "ρ at step 250 over the equilibrium's √(2ηλ)/G, the larger of two layers",
-      measured=max(seen[k][250] / single[k].mean() for k in rho), below=0.75)
+      measured=[seen[k][250] / single[k].mean() for k in rho], below=0.75)
 
 # %%
 claim("10-gap", "decay minus no decay, η = 0.02: test accuracy, points, mean of five seeds",
@@ -822,7 +825,7 @@ claim("10-gap", "no decay, η = 0.2 instead of 0.02: part of it", measured=recov
 #
 # ## 10.7 The sources, line by line
 
-# %% tags=["hide-input"]
+# %%
 verdict("S1-07", "normalising the weights after each step frees the learning rate from the penalty",
         "under conditions",
         "Exact for SGD and any decay beside the step: all that is left of λ is η/(1 − ηλ), for "
@@ -832,7 +835,7 @@ verdict("S1-08", "it removes a hyper-parameter",
         "At norm one the accuracy moves with η and, up to ηλ = 0.09, not with λ; with free norms "
         "it moves with both. That was one dial too many: once norms settle, only ηλ counts.")
 
-# %% tags=["hide-input"]
+# %%
 verdict("S1-12", "it may make sense to regularise γ and β too",
         "opinion",
         "Libraries choose differently: PyTorch decays γ and β, if nothing is said, and this book's "
@@ -842,7 +845,7 @@ verdict("S1-13", "with ReLU the scale of γ has no effect either",
         "γ and β together, one factor for the layer, ReLU, a normalised layer behind, and no skip "
         "around it. Break one of these, and the function changes.")
 
-# %% tags=["hide-input"]
+# %%
 verdict("S1-14", "so only the γ of the last layer are regularised",
         "under conditions",
         "An inner γ is not, together with its β and if nothing skips them. The last pair is, but "
