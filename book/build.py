@@ -110,7 +110,7 @@ def assemble(folder: Path) -> list[str]:
     """Write the tree that Sphinx reads; return the names of the chapters."""
     rows, notebooks = read_notebooks(folder)
     book = ledger.collect(notebooks)
-    if wrong := ledger.problems(book):
+    if wrong := ledger.problems(book, {int(name[:2]) for name in notebooks}):
         raise SystemExit("the ledger does not add up:\n  " + "\n  ".join(wrong))
 
     shutil.rmtree(SOURCE, ignore_errors=True)
@@ -133,7 +133,7 @@ def assemble(folder: Path) -> list[str]:
     pages = {
         "benchmark": bench.replace("{{measured}}", benchmark(ROOT / "_build")),
         "index": index.replace("{{citation}}", citation(ROOT / "CITATION.cff")),
-        "ledger": ledger.page(book),
+        "ledger": (BOOK / "ledger.md").read_text(encoding="utf-8").replace("{{ledger}}", ledger.page(book)),
         "status": status(rows),
     }
     for name, text in pages.items():

@@ -8,11 +8,10 @@ from typing import Any, SupportsFloat
 
 from IPython.display import display
 
+from l2lib import ledger
+
 MIME = "application/vnd.l2lib+json"
 """Mime type under which a claim or verdict stores its fields; the ledger page is built from it."""
-
-RULINGS = ("true", "false", "under conditions", "convention", "opinion", "undecidable")
-"""What a verdict may rule. All but the last two need a claim as evidence."""
 
 _ID = re.compile(r"S[0-3]-\d{2}|\d{2}-[a-z0-9-]+")
 _ROUNDING = 1e-6  # a bound this small tests an identity: what is measured is rounding error
@@ -80,30 +79,29 @@ def claim(
     )  # fmt: skip
 
 
-def verdict(ledger_id: str, says: str, ruling: str, because: str) -> None:
-    """Show the book's verdict on one line of the ledger; its claims are shown separately.
+def verdict(ledger_id: str, ruling: str, because: str) -> None:
+    """Show the book's verdict on one line of the ledger, beside the source's words; claims are shown separately.
 
     Args:
-        ledger_id: the line's id, such as "S3-06".
-        says: what the source says, in the book's words.
-        ruling: one of "true", "false", "under conditions", "convention", "opinion", "undecidable".
+        ledger_id: the line's id, such as "S3-06". What the source says, in its words and in ours, is read from
+            ``l2lib.ledger``.
+        ruling: one of "true", "false", "under conditions", "convention", "answered", "opinion", "undecidable".
             The last two stand alone; every other ruling needs a ``claim`` with the same id in the same chapter.
         because: why, in one or two sentences.
 
     Raises:
-        ValueError: if the id is not a ledger id, the ruling is unknown, or a text is empty.
+        ValueError: if the id is not a line of the ledger, the ruling is unknown, or the reason is empty.
     """
-    _check_id(ledger_id)
-    if not ledger_id.startswith("S"):
-        raise ValueError(f"verdict: {ledger_id!r} is not a line of the ledger; its ids look like S3-06")
-    if ruling not in RULINGS:
-        raise ValueError(f"verdict {ledger_id}: ruling is {ruling!r}; use one of {', '.join(RULINGS)}")
-    if not says.strip() or not because.strip():
-        raise ValueError(f"verdict {ledger_id}: say what the source says and why the ruling holds")
+    line = ledger.line(ledger_id)
+    if ruling not in ledger.RULINGS:
+        raise ValueError(f"verdict {ledger_id}: ruling is {ruling!r}; use one of {', '.join(ledger.RULINGS)}")
+    if not because.strip():
+        raise ValueError(f"verdict {ledger_id}: say why the ruling holds")
+    says = line.says if line.says.endswith("?") else f"{line.says}."
     _show(
-        {"kind": "verdict", "id": ledger_id, "says": says, "ruling": ruling, "because": because},
-        plain=f"{ledger_id} “{says}”  {ruling.upper()}: {because}",
-        rich=f"<strong>{ledger_id}</strong> “{html.escape(says)}” "
+        {"kind": "verdict", "id": ledger_id, "ruling": ruling, "because": because},
+        plain=f"{ledger_id}  The source: “{line.quote}”  In our words: {says}  {ruling.upper()}: {because}",
+        rich=f"<strong>{ledger_id}</strong> The source: “{html.escape(line.quote)}” In our words: {html.escape(says)} "
         f"<strong>{ruling.capitalize()}.</strong> {html.escape(because)}",
     )
 

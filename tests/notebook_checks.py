@@ -3,7 +3,6 @@
 import ast
 import html
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
@@ -14,6 +13,7 @@ from jupytext.compare import NotebookDifference, compare_notebooks
 from nbformat import NotebookNode
 
 from book.execute import KERNELSPEC, read_source
+from l2lib import ledger
 from l2lib.claims import MIME
 
 MAX_CELL_LINES = 20
@@ -177,9 +177,10 @@ def check_claims_agree(notebook: NotebookNode) -> list[str]:
             fakes = [text for text in texts(output) if re.search(r"^\W*✓|class=.l2-(claim|verdict)", text)]
             problems += [f"{where}: looks like a claim but is none: {text[:60]!r}" for text in fakes]
             continue
-        names = ("id", "sentence", "bound") if fields["kind"] == "claim" else ("id", "says", "because", "ruling")
+        names = ("id", "sentence", "bound") if fields["kind"] == "claim" else ("id", "because", "ruling")
+        words = [line.quote, line.says] if (line := ledger.lines().get(fields["id"])) and names[-1] == "ruling" else []
         shown = {mime: data.get(mime, "").casefold() for mime in ("text/plain", "text/html")}
-        for value in [fields[name] for name in names] + [fields.get("measured") or ""]:
+        for value in [fields[name] for name in names] + [fields.get("measured") or "", *words]:
             for mime, text in shown.items():
                 if (html.escape(value) if mime == "text/html" else value).casefold() not in text:
                     problems.append(f"{where}: {fields['kind']} {fields['id']}: {value!r} is not in its {mime}")
@@ -226,25 +227,3 @@ def check_size(path: Path) -> list[str]:
     """A notebook stays small enough to open and to diff."""
     size = path.stat().st_size
     return [f"{path.name} has {size} bytes; at most {MAX_BYTES}"] if size > MAX_BYTES else []
-
-
-def check_ledger(notebook: NotebookNode, chapter: int, decides: set[str], also_claims: set[str]) -> list[str]:
-    """The chapter gives exactly the verdicts it must, each with a claim as evidence.
-
-    ``decides`` are the ledger ids that need their verdict here; ``also_claims`` those that need a claim only.
-    """
-    fields = [output.data[MIME] for _, output in outputs(notebook) if MIME in output.get("data", {})]
-    claims = {row["id"] for row in fields if row["kind"] == "claim"}
-    verdicts = Counter(row["id"] for row in fields if row["kind"] == "verdict")
-    proven = {
-        row["id"] for row in fields if row["kind"] == "verdict" and row["ruling"] not in ("opinion", "undecidable")
-    }
-    problems = [f"{name}: no verdict; this chapter must give one" for name in sorted(decides - set(verdicts))]
-    problems += [f"{name}: a verdict that this chapter does not owe" for name in sorted(set(verdicts) - decides)]
-    problems += [f"{name}: {count} verdicts; one is needed" for name, count in verdicts.items() if count > 1]
-    problems += [f"{name}: no claim holds it" for name in sorted((proven | also_claims) - claims)]
-    own = {name for name in claims if not name.startswith("S")}
-    problems += [
-        f"{name}: a claim of another chapter" for name in sorted(own) if not name.startswith(f"{chapter:02d}-")
-    ]
-    return problems

@@ -42,12 +42,14 @@ LOOK = """
 import hashlib, importlib, importlib.metadata, json, pkgutil, sys
 import l2lib
 from l2lib.datasets import load
+from l2lib.ledger import lines
 
 names = [module.name for module in pkgutil.walk_packages(l2lib.__path__, "l2lib.")]
 files = [importlib.import_module(name).__file__ for name in names]
 hashes = {name: hashlib.sha256(load(name).X.tobytes() + load(name).y.tobytes()).hexdigest() for name in sys.argv[1:]}
 versions = [l2lib.__version__, importlib.metadata.version("l2lib")]
-print(json.dumps({"names": names, "files": [l2lib.__file__, *files], "hashes": hashes, "versions": versions}))
+print(json.dumps({"names": names, "files": [l2lib.__file__, *files], "hashes": hashes, "versions": versions,
+                  "ledger": len(lines())}))
 """
 
 # What tqdm looks at to learn that it is in Jupyter, in older and newer versions.
@@ -65,7 +67,7 @@ import l2lib.sweep
 # ---- the place -----------------------------------------------------------------------------
 def package_files() -> set[str]:
     """What an installed package must hold, as paths from the project's folder."""
-    kinds = ("*.py", "data/*.npz", "py.typed")
+    kinds = ("*.py", "data/*.npz", "data/*.toml", "py.typed")
     return {path.relative_to(ROOT).as_posix() for kind in kinds for path in (ROOT / "l2lib").rglob(kind)}
 
 
@@ -145,7 +147,8 @@ def test_artefacts_hold_the_package_and_no_more(built: Path, kind: str) -> None:
 
 
 def test_a_package_without_its_data_is_noticed() -> None:
-    expected = {f"l2lib/data/{name}.npz" for name in DATA} | {"l2lib/py.typed", "l2lib/sweep/training.py"}
+    named = {"l2lib/data/ledger.toml", "l2lib/py.typed", "l2lib/sweep/training.py"}
+    expected = {f"l2lib/data/{name}.npz" for name in DATA} | named
     assert expected <= package_files()
     assert len(DATA) >= 3
 
@@ -166,6 +169,7 @@ def test_every_module_imports_and_every_data_set_loads(places: dict[str, Path], 
     for name in DATA:
         ours = load(name)
         assert found["hashes"][name] == hashlib.sha256(ours.X.tobytes() + ours.y.tobytes()).hexdigest(), name
+    assert found["ledger"] == 74
     assert found["versions"] == [l2lib.__version__] * 2
 
 
