@@ -1,4 +1,4 @@
-"""The built pages: mend what the theme leaves inaccessible, and find what needs the network or leads nowhere."""
+"""The built pages: what on them needs the network, or leads nowhere."""
 
 import re
 from html.parser import HTMLParser
@@ -28,22 +28,6 @@ class _Page(HTMLParser):
         elif tag != "link" or _LOADING_RELS & set(given.get("rel", "").split()):
             names = ("src", "href", "data", "action", "poster", "srcset")
             self.loads += [given[name] for name in names if name in given and tag not in ("meta", "use")]
-
-
-def mend(output: Path) -> None:
-    """Give every page the landmarks and roles it should have."""
-    swaps = {
-        # the sidebar's title stands outside any landmark
-        '<div id="pst-primary-sidebar" ': '<div id="pst-primary-sidebar" role="navigation" aria-label="Book" ',
-        # docutils' list of citations has no list items in ARIA's sense
-        '<div role="list" class="citation-list">': '<div class="citation-list">',
-        ' role="doc-biblioentry"': "",
-    }
-    for path in output.glob("*.html"):
-        text = path.read_text(encoding="utf-8")
-        for old, new in swaps.items():
-            text = text.replace(old, new)
-        path.write_text(text, encoding="utf-8")
 
 
 def problems_of(output: Path) -> list[str]:
