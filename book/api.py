@@ -26,7 +26,7 @@ SECTION = """## {name}
 """
 ALIASES = {
     re.escape(stringify_annotation(ArrayLike, "smart")): "ArrayLike",
-    r"~numpy\.ndarray\[tuple\[~typing\.Any, \.\.\.\], ~numpy\.dtype\[~numpy\.(\w+)\]\]": r"NDArray[\1]",
+    r"~numpy\.ndarray\[tuple\[[^]]*\], ~numpy\.dtype\[~numpy\.(\w+)\]\]": r"NDArray[\1]",
 }
 HELD = (nodes.title, nodes.reference, addnodes.pending_xref)
 """What a name inside is not linked from."""
@@ -39,7 +39,7 @@ def modules() -> list[ModuleType]:
 
 
 def public(module: ModuleType) -> list[str]:
-    """A module's public names: those in its ``__all__``, or the functions and classes it defines."""
+    """A module's public names: ``__all__``, or the functions and classes it defines."""
     listed = getattr(module, "__all__", None)
     if listed is not None:
         return list(listed)
@@ -76,8 +76,8 @@ def page() -> str:
 def targets() -> dict[str, str]:
     """What the text may call a name of l2lib, and the name in full.
 
-    ``sweep.sweep`` and ``param_groups`` are found, but not ``sweep`` alone: a plain word in code is
-    often something else. A word that two modules have is not found either.
+    ``sweep.sweep`` and ``param_groups`` are found, but not ``sweep`` alone: a plain word in code
+    is often something else. A word that two modules have is not found either.
 
     Returns:
         Names in full, by what they may be called.

@@ -46,7 +46,11 @@ class Chapters(Project):
 
     folder = Path()
 
-    def discover(self, exclude_paths: Iterable[str] = (), include_paths: Iterable[str] = ("**",)) -> set[str]:
+    def discover(
+        self,
+        exclude_paths: Iterable[str] = (),
+        include_paths: Iterable[str] = ("**",),
+    ) -> set[str]:
         """Find the pages and the chapters."""
         super().discover(exclude_paths, include_paths)
         self.docnames |= set(chapters_in(self.folder))
@@ -83,13 +87,15 @@ def chapters_in(folder: Path) -> list[str]:
     missing = [name for name in names if not (folder / f"{name}.ipynb").exists()]
     if missing or not names:
         what = ", ".join(missing) or "every chapter"
-        raise ConfigError(f"{what} is missing from {folder}: run `make book`, which executes the chapters first")
+        advice = "run `make book`, which executes the chapters first"
+        raise ConfigError(f"{what} is missing from {folder}: {advice}")
     return names
 
 
 def read_notebooks(folder: Path) -> dict[str, Any]:
     """The executed chapters by name."""
-    return {name: nbformat.read(folder / f"{name}.ipynb", as_version=4) for name in chapters_in(folder)}
+    names = chapters_in(folder)
+    return {name: nbformat.read(folder / f"{name}.ipynb", as_version=4) for name in names}
 
 
 def folder_of(app: Sphinx) -> Path:
@@ -196,7 +202,7 @@ def leave_display_math_alone(app: Sphinx, doctree: nodes.document) -> None:
             node["no-wrap"] = True
 
 
-# ---- while and after pages are written -----------------------------------------------------------
+# ---- while and after pages are written ---------------------------------------------------------
 class Translator(HTML5Translator):
     """HTML as Sphinx writes it, but for what ARIA does not allow."""
 

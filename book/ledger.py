@@ -1,4 +1,4 @@
-"""The ledger: what the sources say, the verdicts, and the claims that decide them. No Sphinx in here."""
+"""The ledger: its rules, and its page. No Sphinx in here."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
@@ -67,14 +67,14 @@ def split(book: list[Entry]) -> tuple[dict[str, list[Entry]], dict[str, list[Ent
 
 # ---- the ledger's rules -----------------------------------------------------------------------
 def problems(book: list[Entry], chapters: Collection[int]) -> list[str]:
-    """What is wrong with the claims and verdicts of some chapters, one sentence each; empty if all is well.
+    """What is wrong with the claims and verdicts of some chapters, one sentence each.
 
     Args:
         book: their claims and verdicts.
         chapters: the chapters' numbers; one may have neither a claim nor a verdict.
 
     Returns:
-        First what concerns verdicts, then claims.
+        The sentences; none if all is well.
     """
     there = [entry for entry in book if entry.number in chapters]
     return [*_of_lines(there, chapters), *_of_verdicts(there), *_of_claims(there)]
@@ -82,17 +82,18 @@ def problems(book: list[Entry], chapters: Collection[int]) -> list[str]:
 
 def _of_lines(book: list[Entry], chapters: Collection[int]) -> Iterator[str]:
     """Each line has one verdict, where the ledger says; and claims where the ledger says."""
-    given = Counter((entry.id, entry.number) for entry in book if entry.fields["kind"] == "verdict")
+    verdicts = [entry for entry in book if entry.fields["kind"] == "verdict"]
+    given = Counter((entry.id, entry.number) for entry in verdicts)
     claimed = {(entry.id, entry.number) for entry in book if entry.fields["kind"] == "claim"}
     for name, line in ledger.lines().items():
         count = given.pop((name, line.chapter), 0)
         if line.chapter in chapters and not count:
-            yield f"{name}: no verdict; chapter {line.chapter} must give one: add verdict({name!r}, …)"
+            yield f"{name}: no verdict; chapter {line.chapter} must give one"
         if count > 1:
             yield f"{name}: {count} verdicts; one is needed, claims may stand elsewhere"
         for number in line.also:
             if number in chapters and (name, number) not in claimed:
-                yield f"{name}: no claim in chapter {number}, which must have one: add claim({name!r}, …)"
+                yield f"{name}: no claim in chapter {number}, which must have one"
     for name, number in given:
         yield f"{name}: a verdict that chapter {number} does not owe"
 
@@ -101,9 +102,10 @@ def _of_verdicts(book: list[Entry]) -> Iterator[str]:
     """A verdict is held by a claim of its own chapter, unless its ruling stands alone."""
     claimed = {(entry.id, entry.chapter) for entry in book if entry.fields["kind"] == "claim"}
     for entry in book:
-        needs = entry.fields["kind"] == "verdict" and entry.fields["ruling"] not in ledger.STAND_ALONE
+        ruling = entry.fields.get("ruling", ledger.STAND_ALONE[0])
+        needs = ruling not in ledger.STAND_ALONE
         if needs and (entry.id, entry.chapter) not in claimed:
-            yield f"{entry.id}: ruled “{entry.fields['ruling']}”, and no claim of {entry.chapter} holds it"
+            yield f"{entry.id}: ruled “{ruling}”, and no claim of {entry.chapter} holds it"
 
 
 def _of_claims(book: list[Entry]) -> Iterator[str]:
@@ -121,7 +123,8 @@ def page(book: list[Entry]) -> str:
     claims, verdicts = split(book)
     parts = []
     for source in ledger.sources().values():
-        lines = [given[0] for line, given in verdicts.items() if ledger.line(line).source == source.id]
+        first = [given[0] for given in verdicts.values()]
+        lines = [entry for entry in first if ledger.line(entry.id).source == source.id]
         if lines:
             rows = [_source_row(line, claims.get(line.id, [])) for line in lines]
             parts += [f"## {source.id}: {source.title}\n", _table(rows, "What the source says")]
@@ -133,13 +136,16 @@ def page(book: list[Entry]) -> str:
 
 def _source_row(entry: Entry, claims: list[Entry]) -> list[str]:
     line, ruling = ledger.line(entry.id), str(entry.fields["ruling"])
-    evidence = [f"<p>{escape(claim.fields['sentence'])}: {_measured(claim)}</p>" for claim in claims]
     return [
         _link(entry, line.id),
         f"<p>“{escape(line.quote)}”</p><p>In our words: {escape(line.says)}</p>",
         f"<strong>{escape(ruling.capitalize())}.</strong> {escape(entry.fields['because'])}",
-        "".join(evidence) or "No measurement can decide it.",
+        "".join(map(_evidence, claims)) or "No measurement can decide it.",
     ]
+
+
+def _evidence(claim: Entry) -> str:
+    return f"<p>{escape(claim.fields['sentence'])}: {_measured(claim)}</p>"
 
 
 def _own_row(claims: list[Entry]) -> list[str]:
@@ -161,13 +167,14 @@ def _link(entry: Entry, text: str) -> str:
 def _table(rows: list[list[str]], second: str) -> str:
     heads = ["Line", second, "Verdict, and why", "Decided by: measured, and bound"]
     head = "".join(f'<th role="columnheader" scope="col">{head}</th>' for head in heads)
-    body = "".join(
-        '<tr role="row">'
-        + "".join(f'<td role="cell" data-head="{head}">{cell}</td>' for head, cell in zip(heads, row, strict=True))
-        + "</tr>\n"
-        for row in rows
-    )
+    body = "".join(_row(heads, row) for row in rows)
     return (
         '<table class="table l2-ledger" role="table"><thead role="rowgroup"><tr role="row">'
         f'{head}</tr></thead>\n<tbody role="rowgroup">\n{body}</tbody></table>\n'
     )
+
+
+def _row(heads: list[str], row: list[str]) -> str:
+    pairs = zip(heads, row, strict=True)
+    cells = (f'<td role="cell" data-head="{head}">{cell}</td>' for head, cell in pairs)
+    return f'<tr role="row">{"".join(cells)}</tr>\n'

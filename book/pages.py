@@ -1,4 +1,4 @@
-"""What the book's own pages hold besides their text: the map, the tables of contents, citation, times."""
+"""What the book's own pages hold besides their text: map, tables of contents, citation, times."""
 
 import tomllib
 from collections.abc import Sequence
@@ -70,7 +70,7 @@ def citation(path: Path) -> str:
     if not path.exists():
         return ""
     data = yaml.safe_load(path.read_text(encoding="utf-8"))  # type: ignore[no-untyped-call]
-    people = [a.get("name") or f"{a.get('given-names', '')} {a['family-names']}".strip() for a in data["authors"]]
+    people = [_name(author) for author in data["authors"]]
     details = [
         f"version {data['version']}" if "version" in data else "",
         str(data.get("date-released", ""))[:4],
@@ -78,6 +78,11 @@ def citation(path: Path) -> str:
     ]
     text = ", ".join(filter(None, [f"*{data['title']}*", *details]))
     return CITE.format(people=", ".join(people), text=text)
+
+
+def _name(author: dict[str, str]) -> str:
+    named = f"{author.get('given-names', '')} {author.get('family-names', '')}".strip()
+    return author.get("name") or named
 
 
 def status(rows: Sequence[dict[str, Any]]) -> str:
@@ -91,6 +96,6 @@ def status(rows: Sequence[dict[str, Any]]) -> str:
     total = sum(row["seconds"] for row in rows)
     lines += [
         "",
-        f"All chapters together: {total:.0f} seconds. Chapters run side by side, so less by the clock.",
+        f"All chapters together: {total:.0f} seconds, less by the clock: they run side by side.",
     ]
     return "\n".join(lines)

@@ -12,13 +12,14 @@ _LINK = re.compile(
     r"```.*?```|`[^`\n]*`|(?<!!)\[(?P<text>(?:[^\[\]]|\[[^\]]*\])*)\]\((?P<url>[^()\s]+)\)",
     re.DOTALL,
 )
+_ARXIV = re.compile(r"^arxiv\.org/(?:abs|pdf)/(\d+\.\d+)(?:v\d+)?(?:\.pdf)?$")
 _CHAPTER = re.compile(r"(?:\./)?(?P<number>\d\d)_\w+\.ipynb(?P<fragment>#.*)?")
 
 
 def normal(url: str) -> str:
     """A URL without what does not matter: scheme, www, arXiv's pdf or version, a closing slash."""
     url = re.sub(r"^https?://(www\.|dx\.)?", "", url).rstrip("/")
-    return re.sub(r"^arxiv\.org/(?:abs|pdf)/(\d+\.\d+)(?:v\d+)?(?:\.pdf)?$", r"arxiv.org/abs/\1", url)
+    return _ARXIV.sub(r"arxiv.org/abs/\1", url)
 
 
 def prepare(chapter: str, notebook: Any, lead: Callable[[str], str]) -> None:
@@ -80,16 +81,19 @@ def _relink(link: re.Match[str], chapters: Collection[str], keys: Mapping[str, s
 def _alt_text(cell: Any, place: str) -> None:
     """Hand a picture's alt text on to Sphinx, and drop the folded copy of it below the picture."""
     cell["outputs"] = [output for output in cell["outputs"] if not _folded_words(output)]
-    pictures = [
-        output for output in cell["outputs"] if any(mime.startswith("image/") for mime in output.get("data", {}))
-    ]
+    pictures = [output for output in cell["outputs"] if _is_picture(output)]
     alts = [p.get("metadata", {}).get("image/png", {}).get("alt", "").strip() for p in pictures]
     if len(pictures) > 1 or not all(alts):
-        raise ValueError(f"{place}: show one picture a cell, through l2lib.figures.show, which gives it alt text")
+        advice = "show one picture a cell, through l2lib.figures.show, which gives it alt text"
+        raise ValueError(f"{place}: {advice}")
     if pictures:
         width = pictures[0]["metadata"]["image/png"].get("width", 720)
         image = {"alt": alts[0], "width": f"{width}px"}
         cell["metadata"].setdefault("mystnb", {})["image"] = image
+
+
+def _is_picture(output: Any) -> bool:
+    return any(mime.startswith("image/") for mime in output.get("data", {}))
 
 
 def _folded_words(output: Any) -> bool:

@@ -1,7 +1,7 @@
 """The ledger as data: what the book's four sources say, line by line, in their words and in ours.
 
-One file, ``data/ledger.toml``, is read by ``l2lib.claims.verdict``, by the HTML book and by the tests. It ships with
-the package, so that a chapter shows the sources' words wherever it is opened.
+One file, ``data/ledger.toml``, is read by ``l2lib.claims.verdict``, by the HTML book and by the
+tests. It ships with the package, so that a chapter shows the sources' words wherever it is opened.
 """
 
 import tomllib
@@ -64,8 +64,10 @@ def sources() -> Mapping[str, Source]:
 @cache
 def lines() -> Mapping[str, Line]:
     """The lines by id, in order."""
-    rows = _data()["line"]
-    return MappingProxyType({row["id"]: Line(**row | {"also": tuple(row.get("also", ()))}) for row in rows})
+    found = {}
+    for row in _data()["line"]:
+        found[row["id"]] = Line(**row | {"also": tuple(row.get("also", ()))})
+    return MappingProxyType(found)
 
 
 def line(ledger_id: str) -> Line:
@@ -85,7 +87,7 @@ def line(ledger_id: str) -> Line:
         'a norm is strictly positive'
     """
     if ledger_id not in lines():
-        raise ValueError(f"{ledger_id!r} is not a line of the ledger; its ids look like S3-06, and end at S3-13")
+        raise ValueError(f"{ledger_id!r} is not a line of the ledger; its ids look like S3-06")
     return lines()[ledger_id]
 
 

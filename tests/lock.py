@@ -1,10 +1,10 @@
-"""Pin every environment again from pyproject.toml: the book's, and those of experiments/bench/ and experiments/peers/.
+"""Pin every environment again: the book's, and those of experiments/bench/ and experiments/peers/.
 
     python -m tests.lock            all of them, and environment.yml
     python -m tests.lock --conda    environment.yml alone, which asks nobody
 
-The pins hold on every system. CUDA's libraries are left out: where torch needs them it asks for the versions itself,
-and where it is a CPU build nobody should have to download them.
+The pins hold on every system. CUDA's libraries are left out: where torch needs them it asks for
+the versions itself, and where it is a CPU build nobody should have to download them.
 """
 
 import re
@@ -27,9 +27,9 @@ ON_PYPI_ONLY = ("sphinx-mathjax-offline",)
 GROUPS = {"the helper package": None, "the chapters": "notebooks", "the HTML book": "book"}
 CONDA = """\
 # For conda, mamba and Binder: conda env create -f environment.yml && conda activate l2-book
-# Written by `make lock` from pyproject.toml: the same packages and ranges, under conda-forge's names.
-# It has what a reader needs; the tests need `pip install -e ".[test,course]"` besides. That conda finds a
-# solution is not exercised by the tests: they run on what `make` installs from PyPI.
+# Written by `make lock` from pyproject.toml: the same packages and ranges, under conda-forge's
+# names. It has what a reader needs; the tests need `pip install -e ".[test,course]"` besides. That
+# conda finds a solution is not exercised by the tests: they run on what `make` installs from PyPI.
 name: l2-book
 channels:
   - conda-forge
@@ -45,7 +45,7 @@ dependencies:
 
 
 def conda(project: dict[str, Any]) -> str:
-    """What environment.yml has to hold, from pyproject.toml's table [project]: what a reader needs."""
+    """What environment.yml has to hold: what a reader needs, by pyproject.toml's [project]."""
     extras, seen = project["optional-dependencies"], set()
     later = {r.name: r for name in ("notebooks", "book") for r in map(Requirement, extras[name])}
     packages, pip = [], []
@@ -58,7 +58,8 @@ def conda(project: dict[str, Any]) -> str:
             elif line.name not in seen:
                 packages.append(f"  - {conda_line(wanted)}")
             seen.add(line.name)
-    return CONDA.format(python=project["requires-python"], packages="\n".join(packages), pip="\n".join(pip))
+    parts = {"packages": "\n".join(packages), "pip": "\n".join(pip)}
+    return CONDA.format(python=project["requires-python"], **parts)
 
 
 def conda_line(wanted: Requirement) -> str:
@@ -68,13 +69,14 @@ def conda_line(wanted: Requirement) -> str:
 
 
 def lock(folder: str) -> None:
-    """Write the requirements.txt of a folder; what the book's own pins hold, the others take from there."""
+    """Write a folder's requirements.txt; the others take the book's own pins from there."""
     pins = Path(folder) / "requirements.txt"
     extras = [word for extra in EXTRAS for word in ("--extra", extra)]
     inputs = extras if folder == "." else ["-c", "requirements.txt", f"{folder}/requirements.in"]
     (ROOT / pins).unlink(missing_ok=True)
     command = ["uv", "pip", "compile", "--quiet", "--universal", "--fork-strategy", "fewest"]
-    options = ["--no-header", "--no-annotate", "--python-version", "3.11", "pyproject.toml", *inputs, "-o", str(pins)]
+    options = ["--no-header", "--no-annotate", "--python-version", "3.11"]
+    options += ["pyproject.toml", *inputs, "-o", str(pins)]
     subprocess.run([sys.executable, "-m", *command, *options], cwd=ROOT, check=True)
     text = CUDA.sub("", (ROOT / pins).read_text(encoding="utf-8").replace("+cpu", ""))
     lines = dict.fromkeys(

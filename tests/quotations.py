@@ -1,11 +1,12 @@
 """Quotations, held to the letters of the sources.
 
-    python -m tests.quotations    compare every quotation with the sources, and note where each was found
+    python -m tests.quotations    compare all with the sources, and note where each was found
 
-The sources are other people's texts and no part of the book. Whoever has them, as S0.txt to S3.txt in the folder that
-L2_SOURCES names, in ``sources/`` here or beside the project, or in ``../shared/sources``, can compare each letter; only
-white space may differ. What was found is noted in quotations.json: the source, the position in it, and a hash of the
-words. So a quotation with another letter is noticed everywhere, and whoever has a source can look it up.
+The sources are other people's texts and no part of the book. Whoever has them, as S0.txt to S3.txt
+in the folder that L2_SOURCES names, in ``sources/`` here or beside the project, or in
+``../shared/sources``, can compare each letter; only white space may differ. What was found is
+noted in quotations.json: the source, the position in it, and a hash of the words. So a quotation
+with another letter is noticed everywhere, and whoever has a source can look it up.
 """
 
 import hashlib
@@ -50,7 +51,7 @@ class Quotation(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Where a quotation stands: its source, and the characters before it when each white space is one blank."""
+    """Where a quotation stands: its source, and the characters before it, by ``plain``."""
 
     source: str
     at: int
@@ -59,18 +60,19 @@ class Found(NamedTuple):
 # ---- what is quoted ------------------------------------------------------------------------
 def quotations(root: Path = ROOT) -> list[Quotation]:
     """All quotations: of the ledger, then of chapters, pages and problem sets."""
-    found = [Quotation(f"the ledger's {line.id}", line.quote, line.source) for line in lines().values()]
-    for path in [*sorted(root.glob("notebooks/source/*.py")), *sorted(root.glob("course/source/*.py"))]:
+    found = [Quotation(f"line {each.id}", each.quote, each.source) for each in lines().values()]
+    for path in [*root.glob("notebooks/source/*.py"), *root.glob("course/source/*.py")]:
         for cell in jupytext.read(path, fmt="py:percent").cells:
             words = in_prose(cell.source) if cell.cell_type == "markdown" else in_code(cell.source)
             found += [Quotation(path.name, each) for each in words]
     for path in [root / "README.md", *sorted(root.glob("book/*.md"))]:
-        found += [Quotation(path.name, each) for each in in_prose(path.read_text(encoding="utf-8"))]
+        words = in_prose(path.read_text(encoding="utf-8"))
+        found += [Quotation(path.name, each) for each in words]
     return found
 
 
 def in_prose(text: str) -> Iterator[str]:
-    """Two words or more in quotation marks, outside code and tags; marks are closed in their paragraph.
+    """Two words or more in quotation marks, outside code and tags, within a paragraph.
 
     Yields:
         The words.
@@ -84,7 +86,8 @@ def in_prose(text: str) -> Iterator[str]:
 
 def in_code(text: str) -> Iterator[str]:
     """What a claim or a verdict quotes; straight marks are Python's own."""
-    return in_prose("\n\n".join(f"“{words}”" for words in re.findall(r"“([^”]*)”", text)))
+    curly = re.findall(r"“[^”]*”", text)
+    return in_prose("\n\n".join(curly))
 
 
 def plain(text: str) -> str:
@@ -99,20 +102,22 @@ def key(words: str) -> str:
 
 # ---- where it stands -----------------------------------------------------------------------
 def texts() -> dict[str, str]:
-    """The sources' texts, each white space one blank, and read as the ledger says; none if they are not at hand."""
+    """The sources' texts, plain and without what copying spoilt; none if they are not at hand."""
     named = os.environ.get("L2_SOURCES")
-    folders = [Path(named)] if named else [folder for folder in FOLDERS if (folder / "S0.txt").exists()]
-    if not folders:
+    there = [folder for folder in FOLDERS if (folder / "S0.txt").exists()]
+    if not (folders := [Path(named)] if named else there):
         return {}
-    read = {name: plain((folders[0] / f"{name}.txt").read_text(encoding="utf-8")) for name in sources()}
+    read = {}
     for name, source in sources().items():
+        text = plain((folders[0] / f"{name}.txt").read_text(encoding="utf-8"))
         for spoilt, words in source.spoilt.items():
-            read[name] = read[name].replace(spoilt, words)
+            text = text.replace(spoilt, words)
+        read[name] = text
     return read
 
 
 def find(quotation: Quotation, read: dict[str, str]) -> Found | None:
-    """Where a quotation stands to the letter; what stands around a cut (…) follows in this order."""
+    """Where a quotation stands to the letter; the pieces between cuts (…) follow in this order."""
     first, *rest = (plain(piece) for piece in quotation.words.split("…"))
     for name in [quotation.source] if quotation.source else read:
         at = read[name].find(first) if first else -1
@@ -132,21 +137,22 @@ def notes(read: dict[str, str], quoted: list[Quotation]) -> tuple[dict[str, obje
         if found := find(quotation, read):
             rows[key(quotation.words)] = {"source": found.source, "at": found.at}
         else:
-            wrong.append(f"{quotation.where}: “{quotation.words}” stands in no source to the letter")
+            wrong.append(f"{quotation.where}: “{quotation.words}” stands in no source")
     held = {name: {"characters": len(text), "sha256": key(text)} for name, text in read.items()}
-    return {"sources": held, "quotations": dict(sorted(rows.items(), key=lambda row: tuple(row[1].values())))}, wrong
+    in_order = sorted(rows.items(), key=lambda row: tuple(row[1].values()))
+    return {"sources": held, "quotations": dict(in_order)}, wrong
 
 
 def main() -> int:
     read = texts()
     if not read:
-        print("The sources are not at hand: set L2_SOURCES to the folder with S0.txt to S3.txt.", file=sys.stderr)
+        print("Set L2_SOURCES to the folder with S0.txt to S3.txt.", file=sys.stderr)
         return 2
     found, wrong = notes(read, quotations())
     print("\n".join(wrong), end="\n" * bool(wrong), file=sys.stderr)
     if not wrong:
         NOTES.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-        print(f"{len(quotations())} quotations stand in the sources to the letter; {NOTES.name} is written.")
+        print(f"{len(quotations())} quotations stand in the sources to the letter.")
     return bool(wrong)
 
 
