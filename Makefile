@@ -40,7 +40,7 @@ help:
 	@echo "make peers        Keras, Optax and transformers beside l2lib (environment of its own)"
 	@echo "make fashion      Fashion-MNIST, in the folder DATA=..., over learning rate and weight decay (for a GPU)"
 	@echo "make format       lint and format"
-	@echo "make lock         pin all environments again from pyproject.toml"
+	@echo "make lock         pin all environments again from pyproject.toml; write environment.yml"
 	@echo "make clean        remove what was built (not .venv)"
 	@echo ""
 	@echo "For teachers:"
@@ -84,10 +84,11 @@ lock: $(STAMP)
 	$(PY) -m tests.lock
 
 # ---- what readers, courses and CI call -----------------------------------------------------
+SPHINX := $(PY) -m sphinx -q -W --keep-going -d _build/book-doctrees
 .PHONY: book test check lab
 book: $(STAMP)
 	$(PY) -m book.execute --into _build/notebooks
-	$(PY) -m book.build
+	$(SPHINX) -D l2book_notebooks=../_build/notebooks book _build/book
 
 # Two workers where there are two cores; a file's tests stay together. The chapters come first, they take longest.
 PYTEST := $(PY) -m pytest --numprocesses=auto --maxprocesses=2 --dist=loadfile
@@ -125,7 +126,7 @@ notebooks: $(STAMP)
 	$(PY) -m book.execute
 
 html: $(STAMP)
-	$(PY) -m book.build --notebooks notebooks
+	$(SPHINX) book _build/book
 
 sync: $(STAMP)
 	$(PY) -m book.execute --sync

@@ -1,11 +1,13 @@
-"""The built pages: mend what the theme leaves inaccessible, and find what needs the network or leads nowhere."""
+"""The built pages: what on them needs the network, or leads nowhere."""
 
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-_LOADING_RELS = {"stylesheet", "preload", "modulepreload", "prefetch", "icon", "shortcut", "manifest", "preconnect"}
+_LOADING_RELS = {"stylesheet", "preload", "modulepreload", "prefetch", "preconnect"}
+_LOADING_RELS |= {"icon", "shortcut", "manifest"}
+_LOADING = ("src", "href", "data", "action", "poster", "srcset")
 _CSS_REMOTE = re.compile(r"""(?:@import\s+|url\()\s*["']?(?:https?:)?//[^)"'\s]+""")
 
 
@@ -26,24 +28,8 @@ class _Page(HTMLParser):
         if tag == "a":
             self.links.append(given.get("href", ""))
         elif tag != "link" or _LOADING_RELS & set(given.get("rel", "").split()):
-            names = ("src", "href", "data", "action", "poster", "srcset")
-            self.loads += [given[name] for name in names if name in given and tag not in ("meta", "use")]
-
-
-def mend(output: Path) -> None:
-    """Give every page the landmarks and roles it should have."""
-    swaps = {
-        # the sidebar's title stands outside any landmark
-        '<div id="pst-primary-sidebar" ': '<div id="pst-primary-sidebar" role="navigation" aria-label="Book" ',
-        # docutils' list of citations has no list items in ARIA's sense
-        '<div role="list" class="citation-list">': '<div class="citation-list">',
-        ' role="doc-biblioentry"': "",
-    }
-    for path in output.glob("*.html"):
-        text = path.read_text(encoding="utf-8")
-        for old, new in swaps.items():
-            text = text.replace(old, new)
-        path.write_text(text, encoding="utf-8")
+            there = [name for name in _LOADING if name in given and tag not in ("meta", "use")]
+            self.loads += [given[name] for name in there]
 
 
 def problems_of(output: Path) -> list[str]:
@@ -51,17 +37,24 @@ def problems_of(output: Path) -> list[str]:
     pages = {path.name: _Page(path) for path in sorted(output.glob("*.html"))}
     found = []
     for name, page in pages.items():
-        found += [f"{name} loads {url} from the network" for url in page.loads if urlsplit(url).netloc]
+        remote = [url for url in page.loads if urlsplit(url).netloc]
+        found += [f"{name} loads {url} from the network" for url in remote]
         for url in {*page.loads, *page.links}:
-            parts = urlsplit(url)
-            if parts.scheme or parts.netloc:
-                continue
-            target = unquote(parts.path) or name
-            if not (output / target).exists():
-                found.append(f"{name} links to {url}, which is not in the book")
-            elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].ids:
-                found.append(f"{name} links to {url}, but that page has no such place")
+            problem = _leads_nowhere(output, pages, name, url)
+            found += [f"{name} links to {url}, {problem}"] if problem else []
     for path in sorted(output.rglob("*.css")):
         remote = _CSS_REMOTE.findall(path.read_text(encoding="utf-8"))
         found += [f"{path.relative_to(output)} loads {url} from the network" for url in remote]
     return found
+
+
+def _leads_nowhere(output: Path, pages: dict[str, _Page], name: str, url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme or parts.netloc:
+        return ""
+    target, place = unquote(parts.path) or name, unquote(parts.fragment)
+    if not (output / target).exists():
+        return "which is not in the book"
+    if place and target in pages and place not in pages[target].ids:
+        return "but that page has no such place"
+    return ""

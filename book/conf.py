@@ -1,15 +1,21 @@
-"""Sphinx configuration of the HTML book. book/build.py copies it into the source tree it assembles."""
+"""The HTML book as a Sphinx project: `sphinx-build book out`, in the project's environment."""
 
-from docutils import nodes
-from sphinx.application import Sphinx
+from book.l2book import mathjax
 
 project = "The L2 Book"
 author = "The L2 Book authors"
 copyright = author
 language = "en"
 root_doc = "index"
-extensions = ["myst_nb", "sphinxcontrib.bibtex"]
-exclude_patterns = ["_static"]
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinxcontrib.bibtex",
+    "book.l2book",
+]
+exclude_patterns = ["_static", "_templates", "running"]
+templates_path = ["_templates"]
 
 nb_execution_mode = "off"
 nb_merge_streams = True
@@ -17,18 +23,27 @@ nb_render_markdown_format = "myst"
 myst_enable_extensions = ["amsmath", "dollarmath"]
 myst_dmath_double_inline = True
 myst_heading_anchors = 4
+
+# The API page.
+add_module_names = False
+autodoc_typehints_format = "short"
+napoleon_use_ivar = True
+napoleon_use_rtype = False
+
 bibtex_bibfiles = ["references.bib"]
 bibtex_default_style = "plain"
 bibtex_cite_id = "cite-{key}"
 
 html_theme = "sphinx_book_theme"
 html_title = project
-html_static_path = ["_static"]
+html_static_path = ["_static", str(mathjax())]
+html_sidebars = {"**": ["book-head.html", "sbt-sidebar-nav.html"]}
 html_css_files = ["book.css"]
 html_js_files = ["book.js"]
 html_sourcelink_suffix = ""
 html_show_sphinx = False
 html_use_index = False
+html_domain_indices = False
 html_last_updated_fmt = None
 html_context = {"default_mode": "auto"}
 html_theme_options = {
@@ -46,25 +61,10 @@ html_theme_options = {
     "Source: each page's own file, under its download button.</p>",
 }
 
-# MathJax is copied into _static by build.py: formulas are drawn from file:// with no network.
-mathjax_path = "mathjax/tex-svg.js"
+# MathJax lies in _static in one file: formulas are drawn from file:// with no network.
+mathjax_path = mathjax().name
 mathjax3_config = {
     "tex": {"processEscapes": True},
     # Without its menu, a formula is no stop of the Tab key; MathML for screen readers stays on.
     "options": {"enableMenu": False, "menuOptions": {"settings": {"assistiveMml": True}}},
 }
-
-
-def leave_display_math_alone(app: Sphinx, doctree: nodes.document) -> None:
-    r"""Hand unlabelled $$…$$ to MathJax as it stands, as JupyterLab does; Sphinx's wrapping breaks \tag."""
-    for node in doctree.findall(nodes.math_block):
-        if not node.get("label") and not node.get("no-wrap", node.get("nowrap", False)):
-            text = rf"\[{node.astext()}\]"
-            node.children = []
-            node += nodes.Text(text)
-            node["no-wrap"] = True
-
-
-def setup(app: Sphinx) -> None:
-    """Connect what Sphinx has no option for."""
-    app.connect("doctree-read", leave_display_math_alone)

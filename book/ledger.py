@@ -1,21 +1,13 @@
-"""The ledger: what the sources say, the verdicts, and the claims that decide them. No Sphinx in here."""
+"""The ledger: its rules, and its page. No Sphinx in here."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from l2lib import ledger
 from l2lib.claims import MIME
-
-SOURCES = {
-    "S0": "A question and answer on dividing the penalty by a layer's size",
-    "S1": "van Laarhoven (2017), on L2 regularisation with batch and weight normalisation",
-    "S2": "A forum thread on a textbook's weight-decay chapter",
-    "S3": "A beginner's lesson on L2 regularisation",
-}
-STAND_ALONE = ("opinion", "undecidable")
-"""Rulings that need no claim."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +25,13 @@ class Entry:
 
     @property
     def in_ledger(self) -> bool:
-        """Whether the id is a line of one of the four sources."""
-        return self.id[:2] in SOURCES
+        """Whether the id is one of a line of the sources."""
+        return self.id[:1] == "S"
+
+    @property
+    def number(self) -> int:
+        """The chapter's number."""
+        return int(self.chapter[:2])
 
 
 def entries(chapter: str, notebook: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], Entry]]:
@@ -73,53 +70,87 @@ def split(book: list[Entry]) -> tuple[dict[str, list[Entry]], dict[str, list[Ent
     return by_kind["claim"], by_kind["verdict"]
 
 
-def problems(book: list[Entry]) -> list[str]:
-    """What is wrong with the ledger, one sentence each; empty if all is well."""
-    claims, verdicts = split(book)
-    found = []
-    for line, given in verdicts.items():
-        chapters = ", ".join(entry.chapter for entry in given)
-        if len(given) > 1:
-            found.append(f"{line} has {len(given)} verdicts ({chapters}): keep one, claims may stand elsewhere")
-        if given[0].fields["ruling"] not in STAND_ALONE and line not in claims:
-            ruling = given[0].fields["ruling"]
-            found.append(f"{line} is ruled “{ruling}” in {chapters} without a claim: add claim({line!r}, …)")
-    for line, made in claims.items():
-        if made[0].in_ledger and line not in verdicts:
-            found.append(f"{line} has a claim in {made[0].chapter} but no verdict: add verdict({line!r}, …) once")
-    return found
+# ---- the ledger's rules -----------------------------------------------------------------------
+def problems(book: list[Entry], chapters: Collection[int]) -> list[str]:
+    """What is wrong with the claims and verdicts of some chapters, one sentence each.
+
+    Args:
+        book: their claims and verdicts.
+        chapters: the chapters' numbers; one may have neither a claim nor a verdict.
+
+    Returns:
+        The sentences; none if all is well.
+    """
+    there = [entry for entry in book if entry.number in chapters]
+    return [*_of_lines(there, chapters), *_of_verdicts(there), *_of_claims(there)]
 
 
+def _of_lines(book: list[Entry], chapters: Collection[int]) -> Iterator[str]:
+    """Each line has one verdict, where the ledger says; and claims where the ledger says."""
+    verdicts = [entry for entry in book if entry.fields["kind"] == "verdict"]
+    given = Counter((entry.id, entry.number) for entry in verdicts)
+    claimed = {(entry.id, entry.number) for entry in book if entry.fields["kind"] == "claim"}
+    for name, line in ledger.lines().items():
+        count = given.pop((name, line.chapter), 0)
+        if line.chapter in chapters and not count:
+            yield f"{name}: no verdict; chapter {line.chapter} must give one"
+        if count > 1:
+            yield f"{name}: {count} verdicts; one is needed, claims may stand elsewhere"
+        for number in line.also:
+            if number in chapters and (name, number) not in claimed:
+                yield f"{name}: no claim in chapter {number}, which must have one"
+    for name, number in given:
+        yield f"{name}: a verdict that chapter {number} does not owe"
+
+
+def _of_verdicts(book: list[Entry]) -> Iterator[str]:
+    """A verdict is held by a claim of its own chapter, unless its ruling stands alone."""
+    claimed = {(entry.id, entry.chapter) for entry in book if entry.fields["kind"] == "claim"}
+    for entry in book:
+        ruling = entry.fields.get("ruling", ledger.STAND_ALONE[0])
+        needs = ruling not in ledger.STAND_ALONE
+        if needs and (entry.id, entry.chapter) not in claimed:
+            yield f"{entry.id}: ruled “{ruling}”, and no claim of {entry.chapter} holds it"
+
+
+def _of_claims(book: list[Entry]) -> Iterator[str]:
+    """A claim is on a line of the ledger, or begins with its own chapter's number."""
+    for entry in book:
+        if entry.in_ledger and entry.id not in ledger.lines():
+            yield f"{entry.id}: not a line of the ledger, in {entry.chapter}"
+        if not entry.in_ledger and not entry.id.startswith(f"{entry.number:02d}-"):
+            yield f"{entry.id}: a claim of another chapter, in {entry.chapter}"
+
+
+# ---- the page ---------------------------------------------------------------------------------
 def page(book: list[Entry]) -> str:
-    """The ledger page, in Markdown with HTML tables."""
+    """The tables of the ledger page, in Markdown and HTML."""
     claims, verdicts = split(book)
-    parts = [
-        "# The ledger\n",
-        "The book tests what four short texts say about L2 regularisation. Each line gives what a source says, in our"
-        " words, our verdict, and the claims that decide it: what was measured when the chapter last ran, and the bound"
-        " it has to meet. A claim links to its place in the chapter.\n",
-    ]
-    for source, title in SOURCES.items():
-        lines = [given[0] for line, given in verdicts.items() if line.startswith(source)]
+    parts = []
+    for source in ledger.sources().values():
+        first = [given[0] for given in verdicts.values()]
+        lines = [entry for entry in first if ledger.line(entry.id).source == source.id]
         if lines:
-            parts.append(f"## {source}: {title}\n")
-            parts.append(_table([_source_row(line, claims.get(line.id, [])) for line in lines], "What the source says"))
+            rows = [_source_row(line, claims.get(line.id, [])) for line in lines]
+            parts += [f"## {source.id}: {source.title}\n", _table(rows, "What the source says")]
     own = [_own_row(made) for made in claims.values() if not made[0].in_ledger]
     if own:
-        parts.append("## The chapters' own claims\n")
-        parts.append(_table(own, "What we say"))
+        parts += ["## The chapters' own claims\n", _table(own, "What we say")]
     return "\n".join(parts)
 
 
-def _source_row(line: Entry, claims: list[Entry]) -> list[str]:
-    ruling = str(line.fields["ruling"])
-    evidence = [f"<p>{escape(claim.fields['sentence'])}: {_measured(claim)}</p>" for claim in claims]
+def _source_row(entry: Entry, claims: list[Entry]) -> list[str]:
+    line, ruling = ledger.line(entry.id), str(entry.fields["ruling"])
     return [
-        _link(line, line.id, place=f"line-{line.id}"),
-        escape(line.fields["says"]),
-        f"<strong>{escape(ruling.capitalize())}.</strong> {escape(line.fields['because'])}",
-        "".join(evidence) or "No measurement can decide it.",
+        _link(entry, line.id, place=f"line-{line.id}"),
+        f"<p>“{escape(line.quote)}”</p><p>In our words: {escape(line.says)}</p>",
+        f"<strong>{escape(ruling.capitalize())}.</strong> {escape(entry.fields['because'])}",
+        "".join(map(_evidence, claims)) or "No measurement can decide it.",
     ]
+
+
+def _evidence(claim: Entry) -> str:
+    return f"<p>{escape(claim.fields['sentence'])}: {_measured(claim)}</p>"
 
 
 def _own_row(claims: list[Entry]) -> list[str]:
@@ -142,13 +173,14 @@ def _link(entry: Entry, text: str, place: str = "") -> str:
 def _table(rows: list[list[str]], second: str) -> str:
     heads = ["Line", second, "Verdict, and why", "Decided by: measured, and bound"]
     head = "".join(f'<th role="columnheader" scope="col">{head}</th>' for head in heads)
-    body = "".join(
-        '<tr role="row">'
-        + "".join(f'<td role="cell" data-head="{head}">{cell}</td>' for head, cell in zip(heads, row, strict=True))
-        + "</tr>\n"
-        for row in rows
-    )
+    body = "".join(_row(heads, row) for row in rows)
     return (
         '<table class="table l2-ledger" role="table"><thead role="rowgroup"><tr role="row">'
         f'{head}</tr></thead>\n<tbody role="rowgroup">\n{body}</tbody></table>\n'
     )
+
+
+def _row(heads: list[str], row: list[str]) -> str:
+    pairs = zip(heads, row, strict=True)
+    cells = (f'<td role="cell" data-head="{head}">{cell}</td>' for head, cell in pairs)
+    return f'<tr role="row">{"".join(cells)}</tr>\n'

@@ -1,44 +1,34 @@
-"""Notebooks as the book shows them: alt text on pictures, anchors on claims, links to the bibliography."""
+"""Notebooks and pages as the book shows them: alt text on pictures, anchors on claims, links."""
 
 import re
-from collections.abc import Collection, Mapping
-from pathlib import Path
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from book import ledger
 from l2lib.claims import MIME
 
-_ENTRY = re.compile(r"@\w+\{(?P<key>[^,\s]+),(?P<body>.*?)\n\}", re.DOTALL)
-_URL = re.compile(r"\burl\s*=\s*\{([^}]+)\}")
-_LINK = re.compile(r"```.*?```|`[^`\n]*`|(?<!!)\[(?P<text>(?:[^\[\]]|\[[^\]]*\])+)\]\((?P<url>[^()\s]+)\)", re.DOTALL)
-_CHAPTER = re.compile(r"(?P<number>\d\d)_\w+\.ipynb(?P<fragment>#.*)?")
+CHAPTER_NAME = re.compile(r"\d\d_\w+")
+_LINK = re.compile(
+    r"```.*?```|`[^`\n]*`|(?<!!)\[(?P<text>(?:[^\[\]]|\[[^\]]*\])*)\]\((?P<url>[^()\s]+)\)",
+    re.DOTALL,
+)
+_ARXIV = re.compile(r"^arxiv\.org/(?:abs|pdf)/(\d+\.\d+)(?:v\d+)?(?:\.pdf)?$")
+_CHAPTER = re.compile(r"(?:\./)?(?P<number>\d\d)_\w+\.ipynb(?P<fragment>#.*)?")
 
 
 def normal(url: str) -> str:
     """A URL without what does not matter: scheme, www, arXiv's pdf or version, a closing slash."""
     url = re.sub(r"^https?://(www\.|dx\.)?", "", url).rstrip("/")
-    return re.sub(r"^arxiv\.org/(?:abs|pdf)/(\d+\.\d+)(?:v\d+)?(?:\.pdf)?$", r"arxiv.org/abs/\1", url)
+    return _ARXIV.sub(r"arxiv.org/abs/\1", url)
 
 
-def bibliography(bib: Path) -> dict[str, str]:
-    """Citation keys by normal URL."""
-    found = {}
-    for entry in _ENTRY.finditer(bib.read_text(encoding="utf-8")):
-        url = _URL.search(entry["body"])
-        if not url:
-            raise SystemExit(f"{bib.name}: {entry['key']} has no url; chapters cite an entry by linking to its url")
-        found[normal(url[1])] = entry["key"]
-    return found
-
-
-def prepare(chapter: str, notebook: Any, chapters: Collection[str], keys: Mapping[str, str]) -> None:
+def prepare(chapter: str, notebook: Any, lead: Callable[[str], str]) -> None:
     """Change a notebook, in place, into what Sphinx reads.
 
     Args:
         chapter: the file's stem, such as "01_what_an_l2_penalty_does".
         notebook: an executed notebook.
-        chapters: stems of the chapters that are written.
-        keys: citation keys by normal URL, from ``bibliography``.
+        lead: leads the links of a text, as ``relink`` does.
     """
     notebook["metadata"].setdefault("language_info", {})["pygments_lexer"] = "ipython3"
     for output, entry in [*ledger.entries(chapter, notebook)]:
@@ -46,9 +36,26 @@ def prepare(chapter: str, notebook: Any, chapters: Collection[str], keys: Mappin
         output["data"].pop(MIME, None)
     for number, cell in enumerate(notebook["cells"]):
         if cell["cell_type"] == "markdown":
-            cell["source"] = _LINK.sub(lambda link: _relink(link, chapters, keys), cell["source"])
+            cell["source"] = lead(cell["source"])
         elif cell["cell_type"] == "code":
             _alt_text(cell, f"{chapter}, cell {number}")
+
+
+def relink(text: str, chapters: Collection[str], keys: Mapping[str, str]) -> str:
+    """Lead the links of a text.
+
+    One to a cited paper goes to the bibliography; one to a chapter goes there, wherever its
+    notebook lies; one to a chapter that is not yet written becomes text.
+
+    Args:
+        text: Markdown.
+        chapters: names of the chapters that are written.
+        keys: citation keys by normal URL.
+
+    Returns:
+        The text with other links.
+    """
+    return _LINK.sub(lambda link: _relink(link, chapters, keys), text)
 
 
 def _anchored(html: str, entry: ledger.Entry) -> str:
@@ -61,28 +68,40 @@ def _anchored(html: str, entry: ledger.Entry) -> str:
 
 
 def _relink(link: re.Match[str], chapters: Collection[str], keys: Mapping[str, str]) -> str:
-    """A link to a cited paper goes to the bibliography; one to a chapter not yet written becomes text."""
     text, url = link["text"], link["url"]
     if not url:  # a piece of code
         return link[0]
     key = keys.get(normal(url))
     if key:
-        return f'{{cite:empty}}`{key}`<a href="bibliography.html#cite-{key.lower()}">{text}</a>'
+        place = f"bibliography.html#cite-{key.lower()}"
+        return f'{{cite:empty}}`{key}`<a href="{place}">{text}</a>'
     target = _CHAPTER.fullmatch(url)
-    if target and not any(name.startswith(target["number"] + "_") for name in chapters):
+    if not target:
+        return link[0]
+    if not any(name.startswith(target["number"] + "_") for name in chapters):
         return f"{text} (in preparation)"
-    if target and target["fragment"]:  # JupyterLab's anchors keep capitals, the book's do not
-        return f"[{text}]({url.lower()})"
-    return link[0]
+    # JupyterLab's anchors keep capitals, the book's do not.
+    file = url.removeprefix("./").partition("#")[0]
+    return f"[{text}](project:{file}{(target['fragment'] or '').lower()})"
 
 
 def _alt_text(cell: Any, place: str) -> None:
     """Hand a picture's alt text on to Sphinx, and drop the folded copy of it below the picture."""
-    cell["outputs"] = [o for o in cell["outputs"] if 'class="l2-alt"' not in str(o.get("data", {}).get("text/html"))]
-    pictures = [o for o in cell["outputs"] if any(mime.startswith("image/") for mime in o.get("data", {}))]
-    alts = [o.get("metadata", {}).get("image/png", {}).get("alt", "").strip() for o in pictures]
+    cell["outputs"] = [output for output in cell["outputs"] if not _folded_words(output)]
+    pictures = [output for output in cell["outputs"] if _is_picture(output)]
+    alts = [p.get("metadata", {}).get("image/png", {}).get("alt", "").strip() for p in pictures]
     if len(pictures) > 1 or not all(alts):
-        raise SystemExit(f"{place}: show one picture a cell, through l2lib.figures.show, which gives it alt text")
+        advice = "show one picture a cell, through l2lib.figures.show, which gives it alt text"
+        raise ValueError(f"{place}: {advice}")
     if pictures:
         width = pictures[0]["metadata"]["image/png"].get("width", 720)
-        cell["metadata"].setdefault("mystnb", {})["image"] = {"alt": alts[0], "width": f"{width}px"}
+        image = {"alt": alts[0], "width": f"{width}px"}
+        cell["metadata"].setdefault("mystnb", {})["image"] = image
+
+
+def _is_picture(output: Any) -> bool:
+    return any(mime.startswith("image/") for mime in output.get("data", {}))
+
+
+def _folded_words(output: Any) -> bool:
+    return 'class="l2-alt"' in str(output.get("data", {}).get("text/html"))

@@ -18,7 +18,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from l2lib.claims import claim, seeds, verdict
+    from l2lib.claims import claim, identities, interval, rng, seeds, verdict
     from l2lib.conventions import CONVENTIONS, convert, describe_conventions
     from l2lib.datasets import Dataset, load, make_regression
     from l2lib.groups import param_groups, roles, table
@@ -60,6 +60,8 @@ __all__ = [
     "filter_factors",
     "half_life",
     "half_mse",
+    "identities",
+    "interval",
     "l2_penalty",
     "load",
     "make_regression",
@@ -67,6 +69,7 @@ __all__ = [
     "param_groups",
     "predict",
     "ridge",
+    "rng",
     "roles",
     "scale_invariance",
     "seeds",
@@ -79,7 +82,7 @@ __all__ = [
 
 # Where each name is at home. The function sweep is not among them: its package has that name.
 _HOMES = {
-    "claims": ("claim", "seeds", "verdict"),
+    "claims": ("claim", "identities", "interval", "rng", "seeds", "verdict"),
     "conventions": ("CONVENTIONS", "convert", "describe_conventions"),
     "datasets": ("Dataset", "load", "make_regression"),
     "figures": (),

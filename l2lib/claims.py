@@ -13,30 +13,57 @@ from IPython.display import display
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
+from l2lib import ledger
 from l2lib._bounds import Bound, Numbers, Sentence, bound_of, digits_of, numbers_of, spoken
+
+__all__ = [
+    "ClaimError",
+    "Interval",
+    "claim",
+    "identities",
+    "interval",
+    "rng",
+    "seeds",
+    "verdict",
+]
 
 MIME = "application/vnd.l2lib+json"
 """Mime type under which a claim or verdict stores its fields; the ledger page is built from it."""
-
-RULINGS = ("true", "false", "under conditions", "convention", "opinion", "undecidable")
-"""What a verdict may rule. All but the last two need a claim as evidence."""
 
 _ID = re.compile(r"S[0-3]-\d{2}|\d{2}-[a-z0-9-]+")
 _MARK = '<span aria-hidden="true">✓</span>'
 
 
 class ClaimError(AssertionError):
-    """A claim does not hold."""
+    """A claim does not hold; the message says what was measured.
+
+    Example:
+        >>> try:
+        ...     claim("01-two", "two is small", measured=2, below=1)
+        ... except ClaimError as error:
+        ...     print(error)
+        01-two does not hold: two is small. Measured 2, must be below 1.
+    """
 
 
 class Interval(NamedTuple):
-    """A mean and its confidence interval; arrays, if there is more than one mean."""
+    """A mean and its confidence interval; arrays, if there is more than one mean.
+
+    Attributes:
+        mean: of the values.
+        low: lower end of the interval.
+        high: upper end.
+        half: half the width, high - mean.
+
+    Example:
+        >>> interval([1.0, 2.0, 3.0])._fields
+        ('mean', 'low', 'high', 'half')
+    """
 
     mean: np.float64 | NDArray[np.float64]
     low: np.float64 | NDArray[np.float64]
     high: np.float64 | NDArray[np.float64]
     half: np.float64 | NDArray[np.float64]
-    """Half the width: high - mean."""
 
 
 # ---- claims ----------------------------------------------------------------------------------
@@ -139,39 +166,39 @@ def identities() -> None:
     )
 
 
-def verdict(ledger_id: str, says: str, ruling: str, because: str) -> None:
-    """Show the book's verdict on one line of the ledger; its claims are shown separately.
+def verdict(ledger_id: str, ruling: str, because: str) -> None:
+    """Show the book's verdict on one line of the ledger, beside the source's words; claims are shown separately.
 
     Args:
-        ledger_id: the line's id, such as "S3-06".
-        says: what the source says, in the book's words.
-        ruling: one of "true", "false", "under conditions", "convention", "opinion",
+        ledger_id: the line's id, such as "S3-06". What the source says, in its words and in ours,
+            is read from ``l2lib.ledger``.
+        ruling: one of "true", "false", "under conditions", "convention", "answered", "opinion",
             "undecidable". The last two stand alone; every other ruling needs a ``claim`` with
             the same id in the same chapter.
         because: why, in one or two sentences.
 
     Raises:
-        ValueError: if the id is not a ledger id, the ruling is unknown, or a text is empty.
+        ValueError: if the id is not a line of the ledger, the ruling is unknown, or the reason is
+            empty.
 
     Example:
-        >>> verdict("S3-06", "a norm is positive", "false", "that of the zero vector is 0.")
-        “a norm is positive”  FALSE: that of the zero vector is 0.  (S3-06)
+        >>> verdict("S3-06", "false", "that of the zero vector is 0.")  # doctest: +ELLIPSIS
+        The source: “...”  In our words: ...  FALSE: that of the zero vector is 0.  (S3-06)
     """
-    _check_id(ledger_id)
-    if not ledger_id.startswith("S"):
-        raise ValueError(f"verdict: {ledger_id!r} is not a line of the ledger, such as S3-06")
-    if ruling not in RULINGS:
-        known = ", ".join(RULINGS)
+    line = ledger.line(ledger_id)
+    if ruling not in ledger.RULINGS:
+        known = ", ".join(ledger.RULINGS)
         raise ValueError(f"verdict {ledger_id}: ruling is {ruling!r}; use one of {known}")
-    if not says.strip() or not because.strip():
-        raise ValueError(f"verdict {ledger_id}: say what the source says and why the ruling holds")
-    fields = {"kind": "verdict", "id": ledger_id}
-    fields |= {"says": says, "ruling": ruling, "because": because}
+    if not because.strip():
+        raise ValueError(f"verdict {ledger_id}: say why the ruling holds")
+    says = line.says if line.says.endswith("?") else f"{line.says}."
+    quoted = f"The source: “{html.escape(line.quote)}” In our words: {html.escape(says)}"
     why = f"<strong>{ruling.capitalize()}.</strong> {html.escape(because)}"
+    plain = f"The source: “{line.quote}”  In our words: {says}"
     _show(
-        fields,
-        plain=f"“{says}”  {ruling.upper()}: {because}  ({ledger_id})",
-        rich=_paragraph("verdict", f"“{html.escape(says)}” {why}", ledger_id),
+        {"kind": "verdict", "id": ledger_id, "ruling": ruling, "because": because},
+        plain=f"{plain}  {ruling.upper()}: {because}  ({ledger_id})",
+        rich=_paragraph("verdict", f"{quoted} {why}", ledger_id),
     )
 
 

@@ -30,13 +30,13 @@ __all__ = [
 
 # Okabe and Ito's palette, which readers with any colour vision can tell apart.
 # The style file has the same, in this order.
-BLUE = "#0072B2"
-ORANGE = "#D55E00"
-GREEN = "#009E73"
-PINK = "#CC79A7"
-SKY = "#56B4E9"
-AMBER = "#E69F00"
-GREY = "#5F5F5F"
+BLUE = "#0072B2"  #: the first colour of lines
+ORANGE = "#D55E00"  #: the second colour of lines
+GREEN = "#009E73"  #: the third colour of lines
+PINK = "#CC79A7"  #: the fourth colour of lines
+SKY = "#56B4E9"  #: the fifth colour of lines
+AMBER = "#E69F00"  #: the sixth colour of lines
+GREY = "#5F5F5F"  #: for what stands behind the lines
 
 _DPI = 150
 _MIN_WORDS = 12

@@ -4,7 +4,6 @@ import ast
 import copy
 import html
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from statistics import median
@@ -17,6 +16,7 @@ from nbformat import NotebookNode
 from book import folding
 from book.execute import KERNELSPEC, read_source
 from book.ledger import rows
+from l2lib import ledger
 from l2lib._bounds import ROUNDING
 from l2lib.claims import MIME
 
@@ -199,12 +199,19 @@ def check_claims_agree(notebook: NotebookNode) -> list[str]:
 
 
 def _not_shown(fields: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    names = ("id", "sentence", "bound") if fields["kind"] == "claim" else ("id", "says", "because", "ruling")
-    for value in [fields[name] for name in names] + [fields.get("measured") or ""]:
+    for value in _words_of(fields):
         for mime in ("text/plain", "text/html"):
             shown = html.escape(value) if mime == "text/html" else value
             if shown.casefold() not in data.get(mime, "").casefold():
                 yield value, mime
+
+
+def _words_of(fields: Mapping[str, Any]) -> list[str]:
+    """What a reader must see of a claim, or of a verdict, with its source's words and ours."""
+    if fields["kind"] == "claim":
+        return [fields["id"], fields["sentence"], fields["bound"], fields.get("measured") or ""]
+    line = ledger.lines().get(fields["id"])
+    return [fields["id"], fields["because"], fields["ruling"], *([line.quote, line.says] if line else [])]
 
 
 def check_identities(notebook: NotebookNode) -> list[str]:
@@ -288,25 +295,3 @@ def check_size(path: Path) -> list[str]:
     """A notebook stays small enough to open and to diff."""
     size = path.stat().st_size
     return [f"{path.name} has {size} bytes; at most {MAX_BYTES}"] if size > MAX_BYTES else []
-
-
-def check_ledger(notebook: NotebookNode, chapter: int, decides: set[str], also_claims: set[str]) -> list[str]:
-    """The chapter gives exactly the verdicts it must, each with a claim as evidence.
-
-    ``decides`` are the ledger ids that need their verdict here; ``also_claims`` those that need a claim only.
-    """
-    fields = [row for _, output in outputs(notebook) for row in rows(output)]
-    claims = {row["id"] for row in fields if row["kind"] == "claim"}
-    verdicts = Counter(row["id"] for row in fields if row["kind"] == "verdict")
-    proven = {
-        row["id"] for row in fields if row["kind"] == "verdict" and row["ruling"] not in ("opinion", "undecidable")
-    }
-    problems = [f"{name}: no verdict; this chapter must give one" for name in sorted(decides - set(verdicts))]
-    problems += [f"{name}: a verdict that this chapter does not owe" for name in sorted(set(verdicts) - decides)]
-    problems += [f"{name}: {count} verdicts; one is needed" for name, count in verdicts.items() if count > 1]
-    problems += [f"{name}: no claim holds it" for name in sorted((proven | also_claims) - claims)]
-    own = {name for name in claims if not name.startswith("S")}
-    problems += [
-        f"{name}: a claim of another chapter" for name in sorted(own) if not name.startswith(f"{chapter:02d}-")
-    ]
-    return problems

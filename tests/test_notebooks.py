@@ -10,28 +10,11 @@ import pytest
 from nbformat import NotebookNode
 
 from book.execute import NOTEBOOKS, ROOT, SOURCE, execute
+from book.ledger import collect, problems
+from l2lib import ledger
 from l2lib.claims import MIME
 from tests import notebook_checks as checks
 from tests.planted.outcomes import run_pytest
-
-# Which ledger lines get their verdict in which chapter. A new chapter needs a row, be it empty.
-DECIDES: dict[int, set[str]] = {
-    0: set(),
-    1: {"S3-01", "S3-02", "S3-03", "S3-04", "S3-06", "S3-07", "S3-08", "S3-10", "S3-12"}
-    | {"S0-03", "S0-09", "S0-10", "S0-12"}
-    | {"S2-17", "S2-18", "S2-19", "S2-20", "S2-21", "S2-22", "S2-23", "S2-25"},
-    2: {"S0-11", "S2-05", "S2-06", "S2-07", "S2-08", "S2-09", "S3-09", "S3-13"},
-    3: {"S2-11", "S2-13", "S2-14"},
-    4: {"S2-12", "S2-15", "S3-05", "S3-11"},
-    5: {"S0-01", "S0-02", "S0-04", "S0-05", "S0-06", "S0-07", "S0-08"} | {f"S0-{i}" for i in range(13, 22)},
-    6: {"S2-01", "S2-02", "S2-03", "S2-04", "S2-10", "S2-16", "S2-24"},
-    7: {"S1-01", "S1-04"},
-    8: {"S1-02", "S1-05", "S1-09", "S1-10", "S1-11"},
-    9: {"S1-03", "S1-06"},
-    10: {"S1-07", "S1-08", "S1-12", "S1-13", "S1-14", "S1-15"},
-}
-# Lines that get a claim in a chapter, and their verdict in another one.
-ALSO_CLAIMS: dict[int, set[str]] = {1: {"S3-09"}, 4: {"S2-06"}, 6: {"S2-18"}}
 
 # Chapters with one file only are left to test_every_chapter_has_both_files.
 CHAPTERS = sorted({path.stem for path in NOTEBOOKS.glob("*.ipynb")} & {path.stem for path in SOURCE.glob("*.py")})
@@ -42,13 +25,8 @@ def test_every_chapter_has_both_files() -> None:
     assert checks.check_twins(SOURCE, NOTEBOOKS) == []
 
 
-def test_every_chapter_of_the_table_is_there_and_every_chapter_is_in_the_table() -> None:
-    assert sorted(int(name[:2]) for name in CHAPTERS) == sorted(DECIDES)
-
-
-def test_no_ledger_line_is_decided_twice() -> None:
-    decided = [name for names in DECIDES.values() for name in names]
-    assert len(decided) == len(set(decided))
+def test_every_line_of_the_ledger_has_a_chapter_that_is_there() -> None:
+    assert {line.chapter for line in ledger.lines().values()} <= {int(name[:2]) for name in CHAPTERS}
 
 
 @pytest.mark.parametrize("check", checks.CHECKS, ids=lambda check: check.__name__)
@@ -70,8 +48,8 @@ def test_chapter_file_is_small(chapter: str) -> None:
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_chapter_decides_its_lines_of_the_ledger(chapter: str) -> None:
-    notebook, number = nbformat.read(NOTEBOOKS / f"{chapter}.ipynb", as_version=4), int(chapter[:2])
-    assert checks.check_ledger(notebook, number, DECIDES[number], ALSO_CLAIMS.get(number, set())) == []
+    notebook = nbformat.read(NOTEBOOKS / f"{chapter}.ipynb", as_version=4)
+    assert problems(collect({chapter: notebook}), {int(chapter[:2])}) == []
 
 
 # ---- a sample that keeps every rule, and faults that break one -----------------------------
@@ -92,8 +70,8 @@ print(f"penalty {w @ w / 2:.1f}")
 claim("S3-01", "the penalty is half the squared norm, or so <they> say",
       measured=w @ w / 2, between=(12, 13))
 claim("09-identity", "the norm is 5", measured=abs(np.linalg.norm(w) - 5), below=1e-12)
-verdict("S3-01", "a sum of squares", "convention", "the factor of one half is a choice")
-verdict("S0-14", "more dimensions to search", "opinion", "nothing to measure")
+verdict("S3-01", "convention", "the factor of one half is a choice")
+verdict("S0-14", "opinion", "nothing to measure")
 identities()
 
 # %%
@@ -102,7 +80,6 @@ ax.plot(w)
 ax.set(title="The second weight is larger", xlabel="index", ylabel="weight")
 figures.show(fig, "A line that rises from a weight of 3 at index 0 to 4 at index 1.")
 """
-DECIDED = {"S3-01", "S0-14"}
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +151,11 @@ def show_identities_late(notebook: NotebookNode) -> None:
     notebook.cells[4:4] = [heading, nbformat.v4.new_code_cell("identities()")]
 
 
+def forget_quotation(notebook: NotebookNode) -> None:
+    data = code(notebook, 3).outputs[1].data
+    data["text/plain"] = data["text/plain"].replace(ledger.line("S3-01").quote, "so it says")
+
+
 def forget_words(notebook: NotebookNode) -> None:
     del code(notebook, 4).outputs[1]
 
@@ -237,6 +219,7 @@ FAULTS: list[tuple[str, checks.Check, Callable[[NotebookNode], None]]] = [
     ("another id in plain text", checks.check_claims_agree, sets("3/outputs/0/data/text|plain", "✓ S3-02 the penalty")),
     ("another sentence in HTML", checks.check_claims_agree, sets("3/outputs/1/data/text|html", "<b>S3-01</b> sum")),
     ("another identity in the fields", checks.check_claims_agree, another_identity),
+    ("verdict without the source's words", checks.check_claims_agree, forget_quotation),
     ("identities in HTML", checks.check_claims_agree, shows(text__html='<details class="l2-identities"></details>')),
     ("identities not shown", checks.check_identities, forget_identities),
     ("identities shown in the next section", checks.check_identities, show_identities_late),
@@ -270,7 +253,7 @@ def test_harmless_text_is_allowed(sample: NotebookNode, text: str) -> None:
     assert checks.check_machine(sample) == []
 
 
-# ---- twins, sizes, the ledger --------------------------------------------------------------
+# ---- twins, sizes -------------------------------------------------------------------------
 def test_sample_is_in_sync(sample: NotebookNode, sample_path: Path) -> None:
     assert checks.check_in_sync(sample, sample_path.with_suffix(".py")) == []
 
@@ -310,44 +293,6 @@ def test_large_file_is_refused(tmp_path: Path) -> None:
     assert checks.check_size(path) == []
     path.write_bytes(b" " * (checks.MAX_BYTES + 1))
     assert len(checks.check_size(path)) == 1
-
-
-def drop(kind: str, name: str) -> Callable[[NotebookNode], None]:
-    def fault(notebook: NotebookNode) -> None:
-        cell = code(notebook, 3)
-        kept = [out for out in cell.outputs if (out.data[MIME]["kind"], out.data[MIME].get("id")) != (kind, name)]
-        assert len(kept) == len(cell.outputs) - 1
-        cell.outputs = kept
-
-    return fault
-
-
-def test_sample_decides_its_lines(sample: NotebookNode) -> None:
-    assert checks.check_ledger(sample, 9, DECIDED, {"S3-01"}) == []
-
-
-@pytest.mark.parametrize(
-    ("fault", "problem"),
-    [
-        (drop("verdict", "S3-01"), "S3-01: no verdict"),
-        (drop("claim", "S3-01"), "S3-01: no claim"),
-        (lambda n: code(n, 3).outputs.append(code(n, 3).outputs[1]), "S3-01: 2 verdicts"),
-        (lambda n: code(n, 3).outputs[2].data[MIME].update(id="S0-18"), "S0-14: no verdict"),
-        (lambda n: code(n, 3).outputs[2].data[MIME].update(ruling="true"), "S0-14: no claim"),
-        (
-            lambda n: code(n, 3).outputs[3].data[MIME]["claims"][0].update(id="08-identity"),
-            "08-identity: a claim of another",
-        ),
-    ],
-)
-def test_ledger_fault_is_refused(sample: NotebookNode, fault: Callable[[NotebookNode], None], problem: str) -> None:
-    fault(sample)
-    assert any(found.startswith(problem) for found in checks.check_ledger(sample, 9, DECIDED, set()))
-
-
-def test_verdict_not_owed_and_claim_owed_are_refused(sample: NotebookNode) -> None:
-    assert checks.check_ledger(sample, 9, {"S3-01"}, set()) == ["S0-14: a verdict that this chapter does not owe"]
-    assert checks.check_ledger(sample, 9, DECIDED, {"S3-09"}) == ["S3-09: no claim holds it"]
 
 
 # ---- nbval ---------------------------------------------------------------------------------

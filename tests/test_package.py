@@ -43,6 +43,7 @@ import hashlib, importlib, importlib.metadata, json, pkgutil, sys
 import l2lib
 from l2lib import figures
 from l2lib.datasets import load
+from l2lib.ledger import lines
 
 names = [module.name for module in pkgutil.walk_packages(l2lib.__path__, "l2lib.")]
 files = [importlib.import_module(name).__file__ for name in names]
@@ -50,7 +51,7 @@ hashes = {name: hashlib.sha256(load(name).X.tobytes() + load(name).y.tobytes()).
 versions = [l2lib.__version__, importlib.metadata.version("l2lib")]
 size = figures.subplots()[0].get_size_inches().tolist()
 found = {"names": names, "files": [l2lib.__file__, *files], "hashes": hashes, "versions": versions, "size": size}
-print(json.dumps(found))
+print(json.dumps(found | {"ledger": len(lines())}))
 """
 
 # What tqdm looks at to learn that it is in Jupyter, in older and newer versions.
@@ -68,7 +69,7 @@ import l2lib.sweep
 # ---- the place -----------------------------------------------------------------------------
 def package_files() -> set[str]:
     """What an installed package must hold, as paths from the project's folder."""
-    kinds = ("*.py", "data/*.npz", "*.mplstyle", "py.typed")
+    kinds = ("*.py", "data/*.npz", "data/*.toml", "*.mplstyle", "py.typed")
     return {path.relative_to(ROOT).as_posix() for kind in kinds for path in (ROOT / "l2lib").rglob(kind)}
 
 
@@ -148,7 +149,7 @@ def test_artefacts_hold_the_package_and_no_more(built: Path, kind: str) -> None:
 
 
 def test_a_package_without_its_data_is_noticed() -> None:
-    expected = {f"l2lib/data/{name}.npz" for name in DATA}
+    expected = {f"l2lib/data/{name}.npz" for name in DATA} | {"l2lib/data/ledger.toml"}
     expected |= {"l2lib/py.typed", "l2lib/l2.mplstyle", "l2lib/sweep/training.py"}
     assert expected <= package_files()
     assert len(DATA) >= 3
@@ -170,6 +171,7 @@ def test_every_module_imports_and_every_data_set_loads(places: dict[str, Path], 
     for name in DATA:
         ours = load(name)
         assert found["hashes"][name] == hashlib.sha256(ours.X.tobytes() + ours.y.tobytes()).hexdigest(), name
+    assert found["ledger"] == 74
     assert found["versions"] == [l2lib.__version__] * 2
     assert found["size"] == [7.2, 3.5]  # the style has come along
 

@@ -8,19 +8,16 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from book.execute import ROOT
+from tests import lock
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-READERS = ("notebooks", "book")
-EXTRAS = (*READERS, "test", "course")
-CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
-CONDA_ONLY = {"python", "pip"}
+EXTRAS = ("notebooks", "book", "test", "course")
 MAX_BYTES = 1_000_000
 
 
@@ -31,23 +28,6 @@ def needed(extras: tuple[str, ...] = EXTRAS) -> dict[str, SpecifierSet]:
 
 
 # ---- dependency lists ----------------------------------------------------------------------
-def conda_problems(text: str) -> list[str]:
-    """How an environment.yml differs from what pyproject.toml says that a reader needs."""
-    environment = yaml.safe_load(text)
-    *conda, last = environment["dependencies"]
-    pip = last["pip"]
-    listed = {r.name: r.specifier for r in map(Requirement, [*conda, *(line for line in pip if line != "-e .")])}
-    wanted = {CONDA_NAMES.get(name, name): ranges for name, ranges in needed(READERS).items()}
-    wanted["python"], wanted["pip"] = SpecifierSet(PROJECT["requires-python"]), SpecifierSet()
-    problems = [f"{name} is missing" for name in sorted(wanted.keys() - listed.keys())]
-    problems += [f"{name} is not in pyproject.toml" for name in sorted(listed.keys() - wanted.keys())]
-    both = sorted(wanted.keys() & listed.keys())
-    problems += [f"{name}: {listed[name]} is not {wanted[name]}" for name in both if listed[name] != wanted[name]]
-    if environment["channels"] != ["conda-forge", "nodefaults"]:
-        problems.append(f"channels are {environment['channels']}")
-    return problems if "-e ." in pip else [*problems, "l2lib itself is missing from pip's list"]
-
-
 def pin_problems(text: str) -> list[str]:
     """What is wrong with a requirements.txt: every line an exact public pin, every dependency within its range."""
     problems, pins = [], {}
@@ -69,30 +49,14 @@ def pin_problems(text: str) -> list[str]:
     return problems
 
 
-CONDA_TEXT = (ROOT / "environment.yml").read_text(encoding="utf-8")
 PIN_TEXT = (ROOT / "requirements.txt").read_text(encoding="utf-8")
 
 
-def test_environment_is_in_step_with_pyproject() -> None:
-    assert conda_problems(CONDA_TEXT) == []
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("  - nbclient >=0.11\n", ""),
-        ("numpy >=2.2", "numpy >=2.1"),
-        ("pytorch >=2.13,<2.14", "pytorch >=2.13"),
-        ("python >=3.11", "python >=3.10"),
-        ("  - sphinx >", "  - ruff\n  - sphinx >"),
-        ("- nodefaults", "- defaults"),
-        ("      - -e .\n", ""),
-        ("offline >=0.0.2", "offline >=0.0.1"),
-    ],
-)
-def test_environment_out_of_step_is_refused(old: str, new: str) -> None:
-    assert old in CONDA_TEXT
-    assert len(conda_problems(CONDA_TEXT.replace(old, new))) == 1
+def test_the_conda_environment_is_what_make_lock_writes() -> None:
+    written = (ROOT / "environment.yml").read_text(encoding="utf-8")
+    assert written == lock.conda(PROJECT), "run `make lock`, or python -m tests.lock --conda"
+    assert "pytorch >=2.13,<2.14\n" in written
+    assert "  - -e .\n" in written
 
 
 def test_requirements_are_exact_public_pins_within_range() -> None:

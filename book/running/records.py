@@ -15,6 +15,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDS = ROOT / "_build" / "records"
+KINDS = (".py", ".npz", ".toml", ".mplstyle")  # of l2lib's files
 
 
 def digest(*parts: bytes) -> str:
@@ -25,7 +26,7 @@ def digest(*parts: bytes) -> str:
 @cache
 def surroundings(root: Path = ROOT) -> str:
     """A hash of what all chapters are made from besides their sources, and of how they are folded."""
-    files = sorted(path for path in (root / "l2lib").rglob("*") if path.suffix in (".py", ".npz", ".mplstyle"))
+    files = sorted(path for path in (root / "l2lib").rglob("*") if path.suffix in KINDS)
     files += sorted((root / "book").glob("folding.py"))
     packages = sorted({f"{package.name}=={package.version}" for package in distributions()})  # one may be found twice
     words = [platform.python_version(), platform.machine(), os.environ.get("L2LIB_SEED", "0"), *packages]

@@ -30,6 +30,25 @@ class Model(Protocol):
 
     Calls must treat each configuration as if it were alone, and parameters must be called by role
     and number ("weight0"), as decay goes by role.
+
+    Example:
+        >>> from l2lib.sweep import sweep
+        >>> class Line:  # y = w x
+        ...     inputs = 1
+        ...     outputs = 1
+        ...     batch_statistics = False
+        ...
+        ...     def size(self, batch):
+        ...         return 1 + batch
+        ...
+        ...     def initial(self, seed):
+        ...         return {"weight0": np.zeros((1, 1))}
+        ...
+        ...     def __call__(self, parameters, x, reference=None):
+        ...         return parameters["weight0"] @ x.transpose(1, 2)
+        >>> found = sweep(Line(), [[1.0], [2.0]], [3.0, 6.0], lr=0.1, steps=200)
+        >>> found.weight0.values.round(3).tolist()
+        [[[3.0]]]
     """
 
     @property
@@ -256,9 +275,7 @@ class Network:
         h = standardise(h, reference, axes, self.eps)
         return parameters[f"gamma{i}"] * h + parameters[f"beta{i}"] if self.affine else h
 
-    def _fully_connected(
-        self, parameters: Parameters, h: Tensor, first: int, reference: int | None
-    ) -> Tensor:
+    def _fully_connected(self, parameters: Parameters, h: Tensor, first: int, reference: int | None) -> Tensor:
         """Layers ``first`` to the last, for h of shape (K, units, batch)."""
         last = first + len(self.widths) - 2
         for i in range(first, last):
@@ -268,9 +285,7 @@ class Network:
         bias = parameters[f"bias{last}"] if self.bias else None
         return affine_map(parameters[f"weight{last}"], h, bias)
 
-    def _normalised(
-        self, parameters: Parameters, i: int, h: Tensor, reference: int | None
-    ) -> Tensor:
+    def _normalised(self, parameters: Parameters, i: int, h: Tensor, reference: int | None) -> Tensor:
         """What normalisation makes of h, (K, units, batch)."""
         if self.norm == "batch" and reference is None:
             return self._batch_norm(parameters, i, h.reshape(1, -1, h.shape[2])).view_as(h)

@@ -11,8 +11,8 @@
 #
 # A network for handwritten digits has three layers of weights: $256\times64$, $32\times256$ and $10\times32$. They
 # have 16,384, 8,192 and 320 entries. All get the same penalty $\frac\lambda2\lVert W\rVert^2$. At the start the first
-# layer makes up six sevenths of the sum. "The big layer drowns the small ones", says a well-known question; "divide
-# by the layer's size".
+# layer makes up six sevenths of the sum. If a layer is that big, says a well-known question, its term is bigger too,
+# "effectively making the second term useless"; so divide each by the layer's size.
 #
 # Before you look: who pays how much of the penalty after training?
 
@@ -85,9 +85,9 @@ except ClaimError as error:
 #   `L2LIB_SEED=7` and run the book on a fresh set.
 # - A claim that starts with `S` and two numbers, such as S2-05, decides a line of the *ledger*: 74 claims, some wrong, from four short
 #   texts that started the book. They are a question and answer on dividing the penalty by the layer's size (S0), the
-# paper of   [van Laarhoven (2017)](https://arxiv.org/abs/1706.05350) (S1), a forum thread on a textbook's chapter
-# (S2), and a beginner's lesson   (S3). Each gets a verdict: true, false, under conditions, convention, or, where
-# nothing can be measured, opinion or   undecidable.
+#   paper of [van Laarhoven (2017)](https://arxiv.org/abs/1706.05350) (S1), a forum thread on a textbook's chapter (S2),
+#   and a beginner's lesson (S3). Each gets a verdict, beside the source's own words: true, false, under conditions,
+#   convention, for a question answered, or, where nothing can be measured, opinion or undecidable.
 #
 # ## 0.3 How to read, how to run
 #

@@ -311,7 +311,7 @@ claim("S2-17", "the radius falls at every step of λ (largest step)",
 
 # %% [markdown]
 # **λ = 0 is no regularisation; λ → ∞ is the constant model.** With a free intercept that constant is the mean of the
-# targets. Whoever says "$f = 0$ means no regularisation" has it the wrong way round.
+# targets. The forum's answer, "f = 0 means no regularization", has it the wrong way round.
 
 # %%
 (unpenalised, crushed), (_, b_crushed) = ridge(X, y, [0, 1e9])
@@ -597,9 +597,9 @@ claims.identities()
 
 # %% [markdown]
 # With λ fixed under the second convention, the effect vanishes as $m$ grows: where the shrinkage is small, a hundred
-# times the data make a hundredth of it. Whether weights "stay large" for some λ depends on $m$. PyTorch's
-# `weight_decay` follows the first convention if your loss is a mean; [chapter 3](03_one_lambda_many_meanings.ipynb)
-# has the table for other frameworks.
+# times the data make a hundredth of it. Whether $\frac\lambda{2m}$ "will continue to stay relatively large", as
+# the lesson says of a large λ, depends on $m$. PyTorch's `weight_decay` follows the first convention if your loss is a mean;
+# [chapter 3](03_one_lambda_many_meanings.ipynb) has the table for other frameworks.
 
 # %%
 gaps = [1 - np.linalg.norm(ridge(X, y, 0.01 / m)[0]) / np.linalg.norm(w_0) for m in (n, 100 * n)]
@@ -609,8 +609,9 @@ claim("S3-10", "a small shrinkage with 100 times the data over that with the dat
 # %% [markdown]
 # ## 1.10 Not every regulariser is a term in the loss
 #
-# "Regularisation simply adds a term to the loss": some does. *Early stopping* adds nothing: run gradient descent on the
-# bare loss from zero and stop after $t$ steps. Along each singular direction it has then reached the fraction
+# "To implement regularization is to simply add a term to our loss function", says the lesson. Some regularisation is
+# that. *Early stopping* adds nothing: run gradient descent on the bare loss from zero and stop after $t$ steps. Along
+# each singular direction it has then reached the fraction
 #
 # $$1 - \Big(1 - \frac{\eta s_i^2}{n}\Big)^t \tag{1.6}$$
 #
@@ -651,73 +652,56 @@ claim("S3-03", "early stopping, without any term: the test loss is {} times that
 # The verdicts on the claims that this chapter decides. The whole ledger has a page of its own in the HTML book.
 
 # %%
-verdict("S0-03", "the L2 penalty is λ(Σw₁² + Σw₂²)",
-        "convention",
+verdict("S0-03", "convention",
         "Without the ½ the same λ shrinks twice as fast; biases are left out here too.")
-verdict("S0-09", "the absolute value of the loss is not relevant",
-        "true", "Only the gradient acts: a constant changes no iterate.")
-verdict("S0-10", "many regularisers are not terms of the loss",
-        "true", "Early stopping is one: it adds no term, and no λ gives its filter.")
+verdict("S0-09", "true", "Only the gradient acts: a constant changes no iterate.")
+verdict("S0-10", "true", "Early stopping is one: it adds no term, and no λ gives its filter.")
 
 # %%
-verdict("S0-12", "track the unregularised metric, not the total loss",
-        "true", "The objective at its minimum rises with λ whatever the data: F′ = ‖w‖²/2.")
+verdict("S0-12", "true",
+        "The objective at its minimum rises with λ whatever the data: F′ = ‖w‖²/2.")
 
 # %%
-verdict("S2-17", "λ is the constraint on the norm",
-        "false", "λ is its multiplier; the radius R(λ) depends on the data and falls with λ.")
-verdict("S2-18", "driving the bias to 0 removes the affine aspect",
-        "true", "The model f(x) = wᵀx is then linear: f(0) = 0 whatever the targets.")
-verdict("S2-19", "f = 0 is the simplest function",
-        "convention",
+verdict("S2-17", "false",
+        "λ is its multiplier; the radius R(λ) depends on the data and falls with λ.")
+verdict("S2-18", "true", "The model f(x) = wᵀx is then linear: f(0) = 0 whatever the targets.")
+verdict("S2-19", "convention",
         "It is what this penalty shrinks to. Shrinking towards another w* is the same algebra.")
 
 # %%
-verdict("S2-20", "f = 0 means no regularisation",
-        "false", "λ = 0 is no regularisation. A constant model is the limit λ → ∞.")
-verdict("S2-21", "the norm of w measures the distance of f from 0",
-        "under conditions",
+verdict("S2-20", "false", "λ = 0 is no regularisation. A constant model is the limit λ → ∞.")
+verdict("S2-21", "under conditions",
         "‖w‖ is the root mean square of wᵀx if inputs are centred, uncorrelated, of variance 1.")
 
 # %%
-verdict("S2-22", "a small norm means that there are few elements",
-        "false",
+verdict("S2-22", "false",
         "A million entries of 10⁻⁴ have norm 0.1: the norm adds squares, it does not count.")
-verdict("S2-23", "entries in [−1, 1] make the norm small",
-        "false", "10,000 entries of 0.5 have norm 50. The other way round it holds: |w_i| ≤ ‖w‖.")
-verdict("S2-25", "the demonstration shows overfitting, cured by decay",
-        "under conditions",
+verdict("S2-23", "false",
+        "10,000 entries of 0.5 have norm 50. The other way round it holds: |w_i| ≤ ‖w‖.")
+verdict("S2-25", "under conditions",
         "With N(0,1) starts the gap is noise of the start in 180 directions that training "
         "cannot see. From zero there is no gap to cure.")
 
 # %%
-verdict("S3-01", "regularisation reduces overfitting and variance",
-        "under conditions",
+verdict("S3-01", "under conditions",
         "Variance falls. If a linear model is true, some λ > 0 beats least squares.")
-verdict("S3-02", "it trades fit for generalisation",
-        "under conditions",
+verdict("S3-02", "under conditions",
         "Training loss rises with λ at global minima; that test loss falls is not guaranteed.")
-verdict("S3-03", "to regularise is simply to add a term to the loss",
-        "false", "Early stopping adds none, and lowers the test loss.")
+verdict("S3-03", "false", "Early stopping adds none, and lowers the test loss.")
 
 # %%
-verdict("S3-04", "L2 is the most common regulariser",
-        "undecidable", "No survey is named, and none can be run here.")
-verdict("S3-06", "a norm is strictly positive",
-        "false", "‖0‖ = 0; all other vectors have a positive norm.")
+verdict("S3-04", "undecidable", "No survey is named, and none can be run here.")
+verdict("S3-06", "false", "‖0‖ = 0; all other vectors have a positive norm.")
 
 # %%
-verdict("S3-07", "the norm of a matrix is just a positive number",
-        "false", "It is a non-negative number; which one depends on the norm that is meant.")
-verdict("S3-08", "the penalty is λ/(2m)·Σ‖w‖², m the number of inputs",
-        "convention", "m counts training examples. More data then mean less shrinkage.")
-verdict("S3-10", "with a small λ the weights stay relatively large",
-        "under conditions",
+verdict("S3-07", "false",
+        "It is a non-negative number; which one depends on the norm that is meant.")
+verdict("S3-08", "convention", "m counts training examples. More data then mean less shrinkage.")
+verdict("S3-10", "under conditions",
         "Under λ/(2m) it depends on m: for m → ∞ the shrinkage vanishes for every λ.")
 
 # %%
-verdict("S3-12", "regularisation makes the network less complex",
-        "under conditions",
+verdict("S3-12", "under conditions",
         "Degrees of freedom of a linear model fall. No layer and no parameter goes.")
 
 # %% [markdown]

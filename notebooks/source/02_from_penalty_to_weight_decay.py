@@ -3,8 +3,8 @@
 #
 # A penalty is a term in a loss. *Weight decay* is what a training step does with it: multiply each weight by a number
 # just below one. When are the two the same? How fast does a weight decay? And when does the step itself blow up?
-# Afterwards you can convert "multiply by 0.99 every batch" into a λ and back, say what momentum does to the rate, and
-# compute beforehand at which learning rate a linear model diverges.
+# Afterwards you can convert "multiply all weights by 0.99 every batch" into a λ and back, say what momentum does to the
+# rate, and compute beforehand at which learning rate a linear model diverges.
 #
 # *Reading time 25 minutes; the code runs in about 10 seconds.*
 
@@ -95,9 +95,9 @@ claim("02-half-life", "after one half-life of steps a weight is halved",
       measured=(1 - 0.1 * 0.02) ** half_life(0.1, 0.02), equals=0.5, within=1e-12)
 
 # %% [markdown]
-# "A large λ makes the weights small, because SGD minimises the loss" has this limit. With $\eta = 0.1$ and
-# $\lambda = 21$ the factor is $-1.1$. The minimiser is zero, yet gradient descent runs away from it, doubling every
-# seven steps.
+# A large λ, says a lesson, makes the model "set the weights close to zero because the objective of SGD is to minimize
+# the loss function". This has a limit. With $\eta = 0.1$ and $\lambda = 21$ the factor is $-1.1$. The minimiser is zero,
+# yet gradient descent runs away from it, doubling every seven steps.
 
 # %%
 w = torch.ones(1, dtype=torch.float64)
@@ -164,7 +164,7 @@ claim("02-sweep-norm",
 claims.identities()
 
 # %% [markdown]
-# ## 2.4 "Multiply all weights by 0.99 every batch"
+# ## 2.4 To "multiply all weights by 0.99 every batch"
 #
 # A well-known answer says that L2 is almost identical to multiplying all weights by 0.99 after each batch. Under plain
 # SGD it is not *almost*: it is exact, with an η and a λ that depend on the order. Let $c = 0.99$.
@@ -491,9 +491,9 @@ figures.show(fig, "Map of the change of the training loss over learning rate and
              "λ = 0 and 3 explode, λ = 10 does not.")
 
 # %% [markdown]
-# Now to the run with $\lambda = 10$ itself. It "trains erratically", says the reader: the batches go on throwing each
-# other's errors about, so the training loss hovers and does not settle. Full batches at the same η and λ come to
-# rest.
+# Now to the run with $\lambda = 10$ itself. The training "seems to be somewhat erratic", says the reader: the
+# batches go on throwing each other's errors about, so the training loss hovers and does not settle. Full batches at
+# the same η and λ come to rest.
 
 # %%
 common = {"loss": "mse", "seeds": seeds(20), "lr": 0.03, "weight_decay": 10}
@@ -534,8 +534,8 @@ claim("S2-07", "‖w‖ with λ = 10 is {} times the true ‖w‖", measured=nor
 #
 # ## 2.8 Does SGD minimise the loss?
 #
-# "SGD's objective is to minimise the loss", says a lesson. Its steps follow the gradient *on average*. If the batches
-# disagree about the minimum, then at a constant learning rate the iterates never settle: each batch pulls its own
+# A lesson says that "the objective of SGD is to minimize the loss function". Its steps follow the gradient *on
+# average*. If the batches disagree about the minimum, then at a constant learning rate the iterates never settle: each batch pulls its own
 # way, and they hover. (They do settle where *every* batch's gradient vanishes, as in 2.6 at $\eta = 0.015$ without
 # decay.) Theory for batches drawn independently says that the mean excess over the minimum is proportional to η. We
 # start ten data sets (200 examples, 20 inputs, half the mean squared error, $\lambda = 0.1$) at the minimum, and let
@@ -612,33 +612,29 @@ claims.identities()
 # ## 2.10 The sources, line by line
 
 # %%
-verdict("S0-11", "L2 is almost identical to multiplying all weights by 0.99 every batch",
-        "under conditions",
+verdict("S0-11", "under conditions",
         "Exactly L2 for plain SGD at a constant η, with η′ = 0.99η and λ′ = 0.01/η′ (after the "
         "step) or λ = 0.01/η (before it). Not under a schedule, nor with momentum.")
-verdict("S2-05", "at lr = 0.03 the loss explodes",
-        "true",
+verdict("S2-05", "true",
         "Minibatches of 5: the epoch map expands above η ≈ 0.022. Full batches tolerate 0.06.")
-verdict("S2-06", "`.norm()` prints the L1 norm", "false", "It is the L2 norm.")
+verdict("S2-06", "false", "It is the L2 norm.")
 
 # %%
-verdict("S2-07", "with λ = 10 it trains erratically, with a low test error", "true",
+verdict("S2-07", "true",
         "It stays bounded because the other batches' decay outweighs the "
         "overshoot, and it hovers. But the test error is no better than answering the mean target.")
 
 # %%
-verdict("S2-08", "the loss explodes because the learning rate is different here", "true",
+verdict("S2-08", "true",
         "0.03 in place of 0.003 crosses the threshold 0.022, which can be computed beforehand.")
-verdict("S2-09", "choosing a learning rate is tricky", "under conditions",
+verdict("S2-09", "under conditions",
         "For a linear model a safe bound (2/ρ of the minibatches) and the exact threshold (the "
         "epoch map) are there before training. In a network both change as it trains.")
 
 # %%
-verdict("S3-09", "a large λ drives the weights towards 0, because SGD minimises the loss",
-        "under conditions",
+verdict("S3-09", "under conditions",
         "True of the minimiser. SGD follows only if 0 < ηλ < 2: at ηλ = 2.1 it grows as 1.1ᵗ.")
-verdict("S3-13", "SGD's objective is to minimise the loss",
-        "under conditions",
+verdict("S3-13", "under conditions",
         "On average over batches. At constant η it hovers unless all batches share the minimum; "
         "the excess grows with η for independent batches, with η² for short shuffled epochs.")
 

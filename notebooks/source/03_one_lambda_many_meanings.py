@@ -431,7 +431,7 @@ claim("03-digits", "… mean of five seeds over what the pixels' sizes predict",
 # %% [markdown]
 # ## 3.5 λ and the learning rate: PyTorch against the paper
 #
-# "AdamW decouples λ from the learning rate": the paper's does, the libraries' does not. Let $s_t$ be a schedule's
+# Does AdamW decouple λ from the learning rate? The paper's does, the libraries' does not. Let $s_t$ be a schedule's
 # factor and η the base rate. Of a weight that the loss ignores there is left
 #
 # $$\prod_t (1 - s_t\,\eta\,\lambda)\ \text{ in PyTorch, Keras and Optax},\qquad
@@ -563,9 +563,9 @@ claims.identities()
 #
 # ## 3.7 Is weight decay any norm's penalty?
 #
-# "Weight decay penalises a norm; any norm will do", a reader proposes. Take a penalty $R$, and let a step of plain
-# gradient descent on $R$ be *weight decay*: every $w$ is multiplied by the same number, $w-\eta\nabla R(w) =
-# (1-\eta\lambda)\,w$. Then
+# Weight decay, a reader proposes, "is a generic term for any regularization that involves adding some kind of norm of
+# W (regardless of which norm) to the loss". Take a penalty $R$, and let a step of plain gradient descent on $R$ be
+# *weight decay*: every $w$ is multiplied by the same number, $w-\eta\nabla R(w) = (1-\eta\lambda)\,w$. Then
 #
 # $$\nabla R(w) = \lambda w,\qquad R(w) = R(0) + \int_0^1 \nabla R(tw)\cdot w\;dt
 # = R(0) + \frac\lambda2\lVert w\rVert_2^2 . \tag{3.8}$$
@@ -629,16 +629,13 @@ claims.identities()
 # ## 3.8 The sources, line by line
 
 # %%
-verdict("S2-11", "weight decay is a penalty with any norm",
-        "false",
+verdict("S2-11", "false",
         "The same share of every weight is the squared L2 norm's alone, under plain SGD. "
         "L1 takes the same amount from each.")
-verdict("S2-13", "weight decay should be mathematically equivalent to L2",
-        "under conditions",
+verdict("S2-13", "under conditions",
         "Under plain SGD. Inside Adam a weight decays at about ηλ over its gradient's size, "
         "beside it (AdamW) at ηλ.")
-verdict("S2-14", "frameworks differ in what weight decay means",
-        "true",
+verdict("S2-14", "true",
         "In six programs 0.1 means λ from 0.0001 to 0.2; and some multiply by the learning rate.")
 
 # %% [markdown]

@@ -154,8 +154,8 @@ claims.identities()
 # %% [markdown]
 # ## 4.3 Which slope at zero?
 #
-# $|w|$ has no derivative at 0. "L1 is fine", says a forum, "if you handle $x = 0$". What may one put there? A number
-# $s$ serves as a slope at 0 if the line $sw$ nowhere lies above $|w|$; it is then called a *subgradient*. The line fits
+# $|w|$ has no derivative at 0. L1, says a forum, "is applicable if you specify how to handle the in-differentiable case
+# (x=0)". What may one put there? A number $s$ serves as a slope at 0 if the line $sw$ nowhere lies above $|w|$; it is then called a *subgradient*. The line fits
 # under the V exactly when $-1\le s\le 1$. PyTorch takes 0.
 
 # %%
@@ -340,7 +340,7 @@ claims.identities()
 # %% [markdown]
 # ## 4.6 The norm of a matrix
 #
-# "The sum of the squared norms of the weight matrices", says the lesson about L2. But which norm? Write
+# The penalty is "the sum of the squared norms of the weight matrices", says the lesson about L2. But which norm? Write
 # $W = USV^\top$ with singular values $s_1\ge s_2\ge\dots\ge 0$. Three norms measure their list:
 #
 # | norm | of the singular values | what its penalty does |
@@ -509,7 +509,7 @@ claims.identities()
 #
 # ## 4.9 When can a whole layer vanish?
 #
-# "A large λ zeroes out some of our layers", says the lesson. Three cases.
+# A large λ, says the lesson, "could basically zero-out or reduce the impact of some of our layers". Three cases.
 #
 # **A single layer** never goes, as (1.2) and the last section show, unless the data ask for nothing.
 #
@@ -617,22 +617,18 @@ claims.identities()
 # (S2-06 has its verdict in chapter 2.)
 
 # %%
-verdict("S2-12", "L1 cannot be had with optim.SGD",
-        "under conditions",
+verdict("S2-12", "answered",
         "Its weight_decay is L2. L1 can be added to the loss, or be had from weight_decay on the "
         "factors of each weight; neither gives exact zeros. A proximal step after each step does.")
-verdict("S2-15", "L1 is fine if x = 0 is handled",
-        "under conditions",
+verdict("S2-15", "under conditions",
         "Any slope in [−1, 1] is right at 0, and PyTorch's 0 is one. But steps jump across zero "
         "and do not land on it: for zeros use sign(z)·max(|z| − ηλ, 0).")
 
 # %%
-verdict("S3-05", "the penalty is the sum of the squared norms of the weight matrices",
-        "convention",
+verdict("S3-05", "convention",
         "With Frobenius norms it is the flat sum of squares, biases left out. With spectral norms "
         "it would be another penalty.")
-verdict("S3-11", "a large λ can zero out some of our layers",
-        "under conditions",
+verdict("S3-11", "under conditions",
         "Not a single layer. Two linear layers lose directions, and finally everything, at λ that "
         "can be predicted; layers in a row go together; a branch beside a skip can go alone.")
 

@@ -632,46 +632,46 @@ for name in ("mean", "fans"):
 # ## 5.10 The sources, line by line
 
 # %%
-verdict("S0-01", "it is better to divide the penalty by the number of weights", "convention",
+verdict("S0-01", "convention",
         "It is the sum with λ/n for each layer. Both can be converted exactly.")
-verdict("S0-02", "nobody does that", "undecidable",
+verdict("S0-02", "undecidable",
         "Nothing here can be measured. What is done, such as per-layer λ or widths tuned by "
         "formula, is not this.")
-verdict("S0-04", "the first term is much bigger", "under conditions",
+verdict("S0-04", "under conditions",
         "At initialisation, yes. At a stationary point (ReLU, free biases) all terms are equal.")
-verdict("S0-05", "so the second term is useless", "false",
+verdict("S0-05", "false",
         "Terms do not compete: every weight in every layer shrinks by the same share per step.")
-verdict("S0-06", "divide, and λ does not depend on the number of nodes", "false",
+verdict("S0-06", "false",
         "It is the reverse, in two layers: under the sum the outputs at the minimum do not depend "
         "on width, from as many units as examples on; under the mean the effective λ falls like "
         "1/width.")
-verdict("S0-07", "λ times each layer's mean square", "convention",
+verdict("S0-07", "convention",
         "A well-defined penalty, under which small layers shrink fastest: here 40 times as fast.")
 
 # %%
-verdict("S0-08", "the pseudo-code computes the network", "false",
+verdict("S0-08", "false",
         "The product has the wrong order for its shapes, and a last ReLU forbids negative outputs.")
-verdict("S0-13", "each layer may have a λ of its own", "true",
+verdict("S0-13", "true",
         "As parameter groups. But in a plain ReLU network with free biases only the product of the "
         "layers' λ matters for the function at the minimum.")
-verdict("S0-14", "that gives more dimensions to search", "opinion",
+verdict("S0-14", "opinion",
         "A matter of practice. By S0-13 only one of them changes the function at the minimum.")
-verdict("S0-15", "there is no reason to seek equal values in all layers", "true",
+verdict("S0-15", "true",
         "And no need: at a stationary point they are equal, under any positive λ of the layers.")
-verdict("S0-16", "dividing by N_in·N_out would not equalise the layers", "false",
+verdict("S0-16", "false",
         "At a stationary point it does, as does every other factor.")
 
 # %%
-verdict("S0-17", "a trained layer's mean square is proportional to 1/(N_in + N_out)", "false",
+verdict("S0-17", "false",
         "It follows the penalty: 1/(N_in·N_out) under the sum, constant under the mean. Without "
         "decay it remembers the initialisation.")
-verdict("S0-18", "so the factor (N_in + N_out)/(N_in·N_out) is right", "under conditions",
+verdict("S0-18", "under conditions",
         "The algebra is right if S0-17 holds, and S0-17 holds if this factor is used.")
-verdict("S0-19", "Keras's and PyTorch's initialisations are close to that", "under conditions",
+verdict("S0-19", "under conditions",
         "Keras's default is: variance 2/(N_in + N_out). PyTorch's is 1/(3·N_in).")
-verdict("S0-20", "this was verified experimentally", "undecidable",
+verdict("S0-20", "undecidable",
         "No source is given. The experiments of section 5.4 say otherwise.")
-verdict("S0-21", "no better generalisation is to be expected", "opinion",
+verdict("S0-21", "opinion",
         "Over ten seeds the scalings differ by less than two points. We claim no sign.")
 
 # %% [markdown]

@@ -69,8 +69,8 @@ claims.identities()
 #
 # ## 6.2 What b² does
 #
-# Beside the penalty on the weights let the bias have one of its own, $\frac{\lambda_b}2b^2$. "Is $b$ in the penalty the
-# same $b$ as in the model?" asks a reader, "and is a penalty not negative if $b$ is?" It is the same $b$. It may be
+# Beside the penalty on the weights let the bias have one of its own, $\frac{\lambda_b}2b^2$. "So it just means that
+# bias penalty is not negative?" asks a reader. "b is not same as the b in wx+b?" It is the same $b$. It may be
 # negative; its square is not. The gradient $\lambda_b b$ has the sign of $b$, so a step pulls towards zero from both
 # sides.
 
@@ -570,8 +570,8 @@ claim("06-adam", "… and with λ = 0.01, a hundred times as much: ratio of the 
 # %% [markdown]
 # ## 6.10 Groups by hand, and what rank alone gets wrong
 #
-# "Can one penalise $w$ and $b$ separately?" asks the thread. Yes: by parameter groups, each with its λ. The shortest
-# rule in use, [nanoGPT](https://github.com/karpathy/nanoGPT)'s, goes by rank: matrices decay; vectors, which are biases
+# "Does that mean we can use w and b as bias penalty at the same time or separately?" asks the thread. Yes: by parameter
+# groups, each with its λ. The shortest rule in use, [nanoGPT](https://github.com/karpathy/nanoGPT)'s, goes by rank: matrices decay; vectors, which are biases
 # and the scales γ and shifts β of norms, do not. By hand:
 
 
@@ -707,34 +707,28 @@ claims.identities()
 # (S2-18, of section 6.4, has its verdict in chapter 1.)
 
 # %%
-verdict("S2-01", "explain the b² in the penalty",
-        "true",
+verdict("S2-01", "answered",
         "It pulls b to zero: to the share n/(n + λ) of the mean target if inputs are centred and "
         "losses summed, 1/(1 + λ) if they are averaged. Otherwise (6.2).")
-verdict("S2-02", "one often does not regularise the output layer's bias",
-        "true",
+verdict("S2-02", "true",
         "With reason: predictions follow a shift of the targets if and only if some constant is "
         "free. In ridge regression nothing but b can be it.")
 
 # %%
-verdict("S2-03", "decaying the bias makes only a small difference",
-        "under conditions",
+verdict("S2-03", "under conditions",
         "On balanced digits less than 0.01 in accuracy. In a linear model cλ/(1 + λ) at offset c; "
         "with rare classes −λb in probability. A ReLU that is always active keeps it to λ.")
-verdict("S2-04", "the penalty on a bias may be negative, as the bias may be",
-        "false",
-        "It is the same b, which may be negative; b² is not, and its gradient pulls towards zero.")
+verdict("S2-04", "answered",
+        "It is not negative, and it is the same b: b may be negative, b² is not, and its "
+        "gradient pulls towards zero.")
 
 # %%
-verdict("S2-10", "b is low-dimensional, so that its decay has a smaller effect",
-        "under conditions",
+verdict("S2-10", "under conditions",
         "What counts is its role and the offset, not its dimension: at offset 100 one bias costs "
         "hundreds of times as much as ten weights, at offset 0 next to nothing.")
-verdict("S2-16", "a big λ with a penalised b predicts about 0",
-        "true",
+verdict("S2-16", "true",
         "Every prediction goes to zero; with a free b, to the mean target.")
-verdict("S2-24", "w and b can be penalised together or separately",
-        "true", "By parameter groups, each with a λ of its own.")
+verdict("S2-24", "answered", "By parameter groups, each with a λ of its own.")
 
 # %% [markdown]
 # ## 6.14 In practice

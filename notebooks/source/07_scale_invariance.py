@@ -748,13 +748,11 @@ claim("07-tool", "… residual block: embed and down together, and no other", eq
 # ## 7.9 The sources, line by line
 
 # %%
-verdict("S1-01", "L2 regularisation has no regularising effect when combined with normalisation",
-        "under conditions",
+verdict("S1-01", "under conditions",
         "True of the objective where S1-04 holds: the infimum over scales adds nothing, and is "
         "never attained. But decay changes the steps: in 7.1 the training loss falls with λ at "
         "first, and rises when ηλ is no longer small.")
-verdict("S1-04", "batch, layer and weight norm make the function invariant to the weights' scale",
-        "under conditions",
+verdict("S1-04", "under conditions",
         "α > 0 and ε = 0; batch norm per unit, with statistics of the batch, whatever the bias; "
         "layer norm for the whole layer, with its bias; weight norm in v, not in g.")
 

@@ -666,9 +666,9 @@ claim("S1-14", "… last pair alone: D at the end over D at the start (V outgrow
 
 # %% [markdown]
 # Inner pair: a change of less than 1.5 points, until ηλ is so large that it turns by almost half a radian a step.
-# Last pair: points of accuracy lost at $\lambda=0.05$, and fewer if the output matrix is free to grow. So "γ and β:
-# decay or not?" has no single answer. It depends on which pair, on what decays beside it, and on ηλ. Whether a stronger
-# penalty on the last pair is wanted is a matter of the data: here it hurts.
+# Last pair: points of accuracy lost at $\lambda=0.05$, and fewer if the output matrix is free to grow. So
+# whether γ and β should decay has no single answer. It depends on which pair, on what decays beside it, and on ηλ.
+# Whether a stronger penalty on the last pair is wanted is a matter of the data: here it hurts.
 #
 # ## 10.6 Normalised training on a schedule
 #
@@ -826,32 +826,26 @@ claim("10-gap", "no decay, η = 0.2 instead of 0.02: part of it", measured=recov
 # ## 10.7 The sources, line by line
 
 # %%
-verdict("S1-07", "normalising the weights after each step frees the learning rate from the penalty",
-        "under conditions",
+verdict("S1-07", "under conditions",
         "Exact for SGD and any decay beside the step: all that is left of λ is η/(1 − ηλ), for "
         "ηλ < 1. With the penalty inside a momentum μ, only while ηλ is small beside (1 − μ)².")
-verdict("S1-08", "it removes a hyper-parameter",
-        "true",
+verdict("S1-08", "true",
         "At norm one the accuracy moves with η and, up to ηλ = 0.09, not with λ; with free norms "
         "it moves with both. That was one dial too many: once norms settle, only ηλ counts.")
 
 # %%
-verdict("S1-12", "it may make sense to regularise γ and β too",
-        "opinion",
+verdict("S1-12", "opinion",
         "Libraries choose differently: PyTorch decays γ and β, if nothing is said, and this book's "
         "groups do not. What it does is no opinion: S1-13 to S1-15.")
-verdict("S1-13", "with ReLU the scale of γ has no effect either",
-        "under conditions",
+verdict("S1-13", "under conditions",
         "γ and β together, one factor for the layer, ReLU, a normalised layer behind, and no skip "
         "around it. Break one of these, and the function changes.")
 
 # %%
-verdict("S1-14", "so only the γ of the last layer are regularised",
-        "under conditions",
+verdict("S1-14", "under conditions",
         "An inner γ is not, together with its β and if nothing skips them. The last pair is, but "
         "jointly with the output matrix, which no norm follows: one can grow as the other shrinks.")
-verdict("S1-15", "first experiments: whether γ and β decay makes no difference",
-        "under conditions",
+verdict("S1-15", "under conditions",
         "Ten seeds: less than 1.5 points of accuracy for an inner pair at ηλ up to 0.005; several "
         "points for the last pair at ηλ = 0.005, and for an inner pair at ηλ = 0.1.")
 

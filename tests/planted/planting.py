@@ -27,7 +27,7 @@ from tests.planted import chapters
 from tests.planted.errors import ListError, Mutant, Result, is_chapter, judge, notebook_of
 from tests.planted.outcomes import Failure, PytestError, run_here, run_pytest
 
-COPIED = ("l2lib", "notebooks", "book", "course", "tests", "pyproject.toml")
+COPIED = ("l2lib", "notebooks", "book", "course", "tests", "pyproject.toml", "README.md")
 ROOMS = ("l2lib", "book", "course", "experiments", "tests")
 SECONDS = 180  # an error that needs longer is broken: it probably made a loop endless
 JOURNAL = ".planted.json"
