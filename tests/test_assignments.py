@@ -18,11 +18,11 @@ from book.execute import ROOT
 from course import problem_sets as assignments
 from course.grading.problems import Check, Problems, load, question_number
 from course.problem_sets import RELEASE, SOURCES, leaks, read_source
-from tests import zoo_runner
+from tests import answer_runner
 from tests.tiny_set import HIDDEN, SAMPLE
 
 SETS = {path.stem: path for path in sorted(SOURCES.glob("ps*.py"))}
-ZOO = {name: tomllib.loads((ROOT / f"course/answers/{name}.toml").read_text(encoding="utf-8")) for name in SETS}
+ANSWERS = {name: tomllib.loads((ROOT / f"course/answers/{name}.toml").read_text(encoding="utf-8")) for name in SETS}
 QUESTIONS = range(6, 9)
 
 
@@ -33,21 +33,21 @@ def problem_set(name: str) -> Problems:
 
 # ---- scores, without a sandbox: these answers are ours ----------------------------------------------
 def entries(kind: str) -> list[tuple[str, dict[str, str]]]:
-    return [(name, entry) for name, zoo in ZOO.items() for entry in zoo.get(kind, [])]
+    return [(name, entry) for name, answers in ANSWERS.items() for entry in answers.get(kind, [])]
 
 
 @pytest.fixture(scope="module")
-def scored(request: pytest.FixtureRequest) -> Iterator[Callable[[str, str], zoo_runner.Scores]]:
+def scored(request: pytest.FixtureRequest) -> Iterator[Callable[[str, str], answer_runner.Scores]]:
     """The scores of the references, the stubs and the answers that the chosen tests ask for."""
-    jobs: zoo_runner.Jobs = {}
+    jobs: answer_runner.Jobs = {}
     for item in request.session.items:
         if item.path == request.path and "scored" in item.fixturenames:
             name, entry = item.callspec.params["name"], item.callspec.params.get("entry")
             answers = jobs.setdefault(SETS[name], {"the reference": {}, "the stubs": stubs(name)})
             answers |= {entry["name"]: {entry["cell"]: entry["code"]}} if entry else {}
-    results, found = zoo_runner.run(jobs), {}
+    results, found = answer_runner.run(jobs), {}
 
-    def scores(name: str, answer: str) -> zoo_runner.Scores:
+    def scores(name: str, answer: str) -> answer_runner.Scores:
         while (name, answer) not in found:
             found.update([next(results)])
         if isinstance(found[name, answer], str):
@@ -70,7 +70,7 @@ def stub(source: str) -> str:
     return source[: match.start()] + f"# YOUR CODE HERE\n{indent}raise NotImplementedError()" + source[match.end() :]
 
 
-def by_question(problems: Problems, found: zoo_runner.Scores) -> dict[str, tuple[float, float]]:
+def by_question(problems: Problems, found: answer_runner.Scores) -> dict[str, tuple[float, float]]:
     """Points got and points to get, by question."""
     sums: dict[str, tuple[float, float]] = {}
     for test in problems.tests:
@@ -113,15 +113,15 @@ def test_a_right_answer_written_another_way_scores_full(scored: Any, name: str, 
     assert {key: reason for key, (_, reason) in found.items() if reason} == {}
 
 
-def test_the_zoo_is_large_and_its_names_are_told_apart() -> None:
+def test_the_answers_are_many_and_their_names_are_told_apart() -> None:
     assert len(entries("wrong")) >= 30
     assert len(entries("right")) >= 12
-    for name, zoo in ZOO.items():
-        names = [entry["name"] for kind in ("wrong", "right") for entry in zoo.get(kind, [])]
+    for name, answers in ANSWERS.items():
+        names = [entry["name"] for kind in ("wrong", "right") for entry in answers.get(kind, [])]
         assert len(set(names)) == len(names), name
-        assert len(zoo["wrong"]) >= 8, name
+        assert len(answers["wrong"]) >= 8, name
         ids = {cell.id for cell in problem_set(name).cells}
-        assert {entry["cell"] for kind in zoo.values() for entry in kind} <= ids, name
+        assert {entry["cell"] for kind in answers.values() for entry in kind} <= ids, name
 
 
 # ---- the contract ---------------------------------------------------------------------------------

@@ -13,8 +13,8 @@ the libraries, no GPU and pictures that go to no screen; a child leaves as soon 
 It cannot see an effect that names do not show: a file, a number from a library's own generator, a change to a module
 made by a function that does not say so. An answer that sets something in a module, calls its ``set…`` or ``…seed``, or
 names ``setattr``, ``globals`` and the like, executes everything that follows it. ``whole`` executes everything for each
-answer: it sees all this, takes about four times as long, and is what L2LIB_ZOO=whole and systems other than Linux use.
-Its two processes serve for all answers, so there a change to a module lasts.
+answer: it sees all this, takes about four times as long, and is what L2LIB_ANSWERS=whole and systems other than Linux
+use. Its two processes serve for all answers, so there a change to a module lasts.
 """
 
 import ast
@@ -61,7 +61,7 @@ HIDING = {"setattr", "delattr", "exec", "eval", "globals", "locals", "vars", "__
 
 def run(jobs: Jobs) -> Results:
     """Score answers, one set after the other."""
-    fast = sys.platform == "linux" and os.environ.get("L2LIB_ZOO") != "whole"
+    fast = sys.platform == "linux" and os.environ.get("L2LIB_ANSWERS") != "whole"
     return forked(jobs) if fast else whole(jobs)
 
 
@@ -204,7 +204,7 @@ def _in_children(jobs: Mapping[str, Callable[[], Scores]], seconds: float) -> di
 def _only_one_thread() -> None:
     threads = len(os.listdir("/proc/self/task"))
     if threads != 1:
-        raise RuntimeError(f"{threads} threads: a process is forked safely if it has one; use L2LIB_ZOO=whole")
+        raise RuntimeError(f"{threads} threads: a process is forked safely if it has one; use L2LIB_ANSWERS=whole")
 
 
 # ---- what depends on what ------------------------------------------------------------------------------
