@@ -26,7 +26,7 @@ import io
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing.connection import Connection
@@ -43,11 +43,21 @@ from course.grading.inside import codec
 from course.grading.inside.__main__ import answer
 from course.grading.problems import Check, Problems, load
 from course.grading.score import check
+from course.grading.student import TO_CALL, TO_LOOK, Reply, reply_in
 
 Answer = dict[str, str]
 """Sources of the changed cells, by cell."""
-Scores = dict[str, tuple[float, str]]
-"""Points and reason, by test cell."""
+
+
+class Score(NamedTuple):
+    """What a test cell gave."""
+
+    points: float
+    reason: str
+
+
+Scores = dict[str, Score]
+"""By test cell."""
 Jobs = dict[Path, dict[str, Answer]]
 """Answers by name, by the source of their set; one without changes is the set's own."""
 Results = Iterator[tuple[tuple[str, str], Scores | str]]
@@ -79,18 +89,24 @@ class Here:
         with contextlib.suppress(Exception), contextlib.redirect_stdout(io.StringIO()):
             exec(source, self.names)
 
-    def ask(self, name: str, **call: Any) -> dict[str, Any]:
+    def look(self, name: str) -> Reply:
+        return reply_in(self._ask(name, {"name": name}), *TO_LOOK)
+
+    def call(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Reply:
+        question = {"name": name, "args": tuple(args), "kwargs": dict(kwargs)}
+        return reply_in(self._ask(name, question), *TO_CALL)
+
+    def _ask(self, name: str, question: dict[str, Any]) -> dict[str, Any]:
         self.asked = name
         try:
-            question = codec.loads(codec.dumps({"name": name, **call}))
-            return dict(codec.loads(codec.dumps(answer(self.names, question))))
+            crossed = codec.loads(codec.dumps(question))
+            return dict(codec.loads(codec.dumps(answer(self.names, crossed))))
         except (TypeError, ValueError):
-            return {"unsendable": True}
+            return {}  # what came back could not cross
 
-    def score(self, test: Check) -> tuple[float, str]:
-        student: Any = self
-        points, _, reason = check(test, student, list(self.problems.cells))
-        return points, reason
+    def score(self, test: Check) -> Score:
+        outcome = check(test, self, self.problems.cells)
+        return Score(outcome.points, outcome.reason)
 
 
 def parts(problems: Problems, changed: Answer) -> list[str | Check]:
@@ -197,7 +213,7 @@ def _in_children(jobs: Mapping[str, Callable[[], Scores]], seconds: float) -> di
         _only_one_thread()
     for number, scores in forks.run_all(list(jobs.values()), 2, seconds):
         ended = isinstance(scores, forks.EndedError)
-        found[names[number]] = str(scores) if ended else {test: tuple(each) for test, each in scores.items()}
+        found[names[number]] = str(scores) if ended else {test: Score(*each) for test, each in scores.items()}
     return found
 
 

@@ -28,6 +28,7 @@ import pytest
 from book.execute import ROOT
 from course.grading import report
 from course.grading.interpreter import PACKAGES, copied, unreadable
+from course.grading.results import Result
 from course.problem_sets import RELEASE, SOURCES, read_source
 from tests.tiny_set import BURNING, FEW, FULL, GOOD, IDS, MARK, NAMESPACES_ONLY, TINY, UNUSUAL, WRONG, attacks, notebook
 
@@ -173,9 +174,9 @@ class Graded:
         self.folder, self.out = base / "in", base / "out"
         self.folder.mkdir()
         made = attacks(self.folder, port)
-        self.expected = {name: made[name][1] for name in names & made.keys()}
+        self.expected = {name: made[name].deserves for name in names & made.keys()}
         for name in self.expected:
-            (self.folder / f"{name}.ipynb").write_text(json.dumps(made[name][0]), encoding="utf-8")
+            (self.folder / f"{name}.ipynb").write_text(json.dumps(made[name].notebook), encoding="utf-8")
         for name, write in (BROKEN | ODD).items():
             if name in names:
                 write(self.folder)
@@ -197,7 +198,7 @@ class Graded:
         return row
 
     def page(self, student: str) -> str:
-        name = report.page_name({"student": student, "set": "ps9"})
+        name = report.page_name(Result(student, "ps9", ()))
         return (self.out / "feedback" / name).read_text(encoding="utf-8")
 
 
@@ -446,14 +447,14 @@ def test_without_namespaces_it_says_so_and_still_contains(tmp_path: Path, source
     names = ("reference", "daemon", "fork-bomb", "fork-bomb-behind", "memory", "endless-stubborn", "os-exit-cell")
     made = attacks(tmp_path / "in", 1)
     for name in names:
-        nbformat.write(made[name][0], tmp_path / f"in/{name}.ipynb")
+        nbformat.write(made[name].notebook, tmp_path / f"in/{name}.ipynb")
     run = command(tmp_path / "in", "--sources", sources, "--set", "ps9", "--sandbox", "none", *SHORT)
     assert run.returncode == 0, run.stderr
     assert "NOT guaranteed" in run.stderr
     with (tmp_path / "in-grades/grades.csv").open(encoding="utf-8", newline="") as file:
         rows = {(row["student"], row["question"]): row["points"] for row in csv.DictReader(file)}
     for name in names:
-        assert tuple(float(rows[name, f"ps9/{question}"]) for question in IDS) == made[name][1], name
+        assert tuple(float(rows[name, f"ps9/{question}"]) for question in IDS) == made[name].deserves, name
     assert not any(b"600.25" in line for line in running())
 
 

@@ -1,7 +1,6 @@
 # ruff: noqa: E501  (bytes and code of cases are long)
 """The grader's parts, one at a time and without a stranger's code: each rule that its runs rely on."""
 
-import argparse
 import contextlib
 import json
 import os
@@ -24,13 +23,14 @@ from course.grading import __main__ as main
 from course.grading import confine, interpreter, processes, report, sandbox, score, ways
 from course.grading import folder as folder_of
 from course.grading.confine import Limits
-from course.grading.folder import RefusedError, tell_apart
+from course.grading.folder import Options, RefusedError, tell_apart
 from course.grading.inside import codec
 from course.grading.inside.__main__ import answer, forbid, give_up_root
 from course.grading.pool import Job
 from course.grading.problems import Problems, load, messages, needs
+from course.grading.results import Result, Row, Status, text_of
 from course.grading.sandbox import Ended, Sandbox
-from course.grading.student import Student
+from course.grading.student import TO_CALL, TO_LOOK, Reply, Student, reply_in
 from course.grading.submissions import Submission, UnreadableError, find, read
 from tests.tiny_set import GOOD, IDS, TINY, attacks
 
@@ -283,9 +283,9 @@ def test_a_copy_has_a_new_name_each_time_and_results_stay_valid(problems: Proble
 # ---- what a process inside gives up -----------------------------------------------------------------------
 CONFINED = """
 import ctypes, mmap, numpy, os, pyseccomp, tempfile
-from course.grading.inside.__main__ import confine
+from course.grading.inside.__main__ import Bounds, confine
 file = tempfile.TemporaryFile()
-confine({"memory": 2**30, "disk": 2**20, "seconds": 60, "uid": 64000, "processes": 64})
+confine(Bounds(memory=2**30, disk=2**20, seconds=60, uid=64000, processes=64))
 libc = ctypes.CDLL(None, use_errno=True)
 """
 
@@ -357,13 +357,21 @@ class Here:
     """Stands for a student's process."""
 
     def __init__(self, cells: list[str | None], limits: Limits, number: int = 0) -> None:
-        self.limits, self.trouble, self.asked = limits, {}, ""
+        self.limits = limits
+        self.trouble: dict[int, str] = {}
+        self.asked = ""
         self.names: dict[str, Any] = {}
         for code in filter(None, cells):
             with contextlib.suppress(Exception):
                 exec(code, self.names)
 
-    def ask(self, name: str, **call: Any) -> dict[str, Any]:
+    def look(self, name: str) -> Reply:
+        return reply_in(self._ask(name), *TO_LOOK)
+
+    def call(self, name: str, args: Any, kwargs: Any) -> Reply:
+        return reply_in(self._ask(name, args=args, kwargs=kwargs), *TO_CALL)
+
+    def _ask(self, name: str, **call: Any) -> dict[str, Any]:
         self.asked = name
         return dict(codec.loads(codec.dumps(answer(self.names, {"name": name, **call}))))
 
@@ -371,15 +379,18 @@ class Here:
         """There is no process to end."""
 
 
+Grade = Callable[[str], dict[str, Row]]
+
+
 @pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch, problems: Problems, tmp_path: Path) -> Callable[[str], dict[str, Any]]:
+def here(monkeypatch: pytest.MonkeyPatch, problems: Problems, tmp_path: Path) -> Grade:
     """Grade one of the attacks, one that attacks nothing."""
     monkeypatch.setattr(score, "Student", Here)
 
-    def grade(name: str) -> dict[str, Any]:
-        nbformat.write(attacks(tmp_path, 1)[name][0], tmp_path / "one.ipynb")
-        cells, _ = read(str(tmp_path / "one.ipynb"))
-        return {row["question"]: row for row in score.grade(problems, cells, Limits())}
+    def grade(name: str) -> dict[str, Row]:
+        nbformat.write(attacks(tmp_path, 1)[name].notebook, tmp_path / "one.ipynb")
+        cells = read(str(tmp_path / "one.ipynb")).cells
+        return {row.question: row for row in score.grade(problems, cells, Limits())}
 
     return grade
 
@@ -389,9 +400,9 @@ HARMLESS = ("reference", "stubs", "stub-functions", "visible-only", "tests-edite
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-def test_points_are_what_the_tests_of_the_source_give(here: Callable[[str], dict[str, Any]], name: str) -> None:
+def test_points_are_what_the_tests_of_the_source_give(here: Grade, name: str) -> None:
     rows = here(name)
-    assert tuple(rows[question]["points"] for question in IDS) == attacks(Path("/nowhere"), 1)[name][1]
+    assert tuple(rows[question].points for question in IDS) == attacks(Path("/nowhere"), 1)[name].deserves
 
 
 @pytest.mark.parametrize(
@@ -403,10 +414,8 @@ def test_points_are_what_the_tests_of_the_source_give(here: Callable[[str], dict
         ("text", "q1", "A test cannot use what `penalty` gave: look at its type and shape."),
     ],
 )
-def test_reasons_are_words_of_ours(
-    here: Callable[[str], dict[str, Any]], name: str, question: str, reason: str
-) -> None:
-    assert here(name)[question]["reason"] == reason
+def test_reasons_are_words_of_ours(here: Grade, name: str, question: str, reason: str) -> None:
+    assert here(name)[question].reason == reason
 
 
 def test_a_line_that_a_process_claims_must_be_in_its_cell() -> None:
@@ -421,20 +430,20 @@ def test_a_line_that_a_process_claims_must_be_in_its_cell() -> None:
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
     nbformat.write(GOOD, tmp_path / "secret.ipynb")
     (tmp_path / "link.ipynb").symlink_to("secret.ipynb")
-    assert len(read(str(tmp_path / "secret.ipynb"))[0]) == len(GOOD.cells)
+    assert len(read(str(tmp_path / "secret.ipynb")).cells) == len(GOOD.cells)
     with pytest.raises(UnreadableError, match="a symbolic link, not a notebook"):
         read(str(tmp_path / "link.ipynb"))
 
 
 def test_halves_of_characters_become_text_that_can_be_written(tmp_path: Path) -> None:
-    made = attacks(tmp_path, 1)["half-characters"][0]
+    made = attacks(tmp_path, 1)["half-characters"].notebook
     (tmp_path / "half.ipynb").write_text(json.dumps(made), encoding="utf-8")
-    cells, _ = read(str(tmp_path / "half.ipynb"))
+    cells = read(str(tmp_path / "half.ipynb")).cells
     assert cells[-1].source == r"\ud800 and \udfff"
 
 
 def test_a_page_shows_a_name_and_does_not_run_it() -> None:
-    page = report.feedback({"student": "<script>", "set": "ps9", "rows": []})
+    page = report.feedback(Result("<script>", "ps9", ()))
     assert "<script>" not in page
     assert "<title>&lt;script&gt;: ps9</title>" in page
 
@@ -448,26 +457,29 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def run_all(jobs: list[Job], workers: int, done: int) -> None:
         for job in jobs:
             graded.append(job.submission.student)
-            row = {"question": "q1", "points": 1.0, "of": 1.0, "status": "right", "reason": ""}
-            result = {"student": job.submission.student, "set": "ps9", "rows": [row]}
-            report.write(Path(job.result), json.dumps(result))
+            row = Row("q1", 1.0, 1.0, Status.RIGHT, "")
+            report.write(job.result, text_of(Result(job.submission.student, "ps9", (row,))))
 
     monkeypatch.setattr(folder_of, "run_all", run_all)
     return graded
 
 
+def options_for(folder: Path, forced: str = "") -> Options:
+    return Options(folder / "in", folder / "out", folder / "sources", Limits(), forced)
+
+
 def test_what_is_handed_in_anew_is_graded_anew_and_nothing_else(
     tmp_path: Path, problems: Problems, told: list[str]
 ) -> None:
-    asked = argparse.Namespace(set="", jobs=1)
+    options = options_for(tmp_path)
     for name in ("ann", "bob"):
         (tmp_path / f"in/{name}.ipynb").parent.mkdir(exist_ok=True)
         (tmp_path / f"in/{name}.ipynb").write_text("first", encoding="utf-8")
     for _ in range(2):
-        assert folder_of.grade_all(find(tmp_path / "in")[0], {"ps9": problems}, asked, Limits(), tmp_path / "out") == 0
+        assert folder_of.grade_all(find(tmp_path / "in").notebooks, {"ps9": problems}, options) == 0
     assert told == ["ann", "bob"]
     (tmp_path / "in/ann.ipynb").write_text("second", encoding="utf-8")
-    folder_of.grade_all(find(tmp_path / "in")[0], {"ps9": problems}, asked, Limits(), tmp_path / "out")
+    folder_of.grade_all(find(tmp_path / "in").notebooks, {"ps9": problems}, options)
     assert told == ["ann", "bob", "ann"]
 
 
@@ -475,15 +487,15 @@ def test_what_is_handed_in_anew_is_graded_anew_and_nothing_else(
 def test_a_reference_must_score_full(
     tmp_path: Path, problems: Problems, monkeypatch: pytest.MonkeyPatch, told: list[str], status: str
 ) -> None:
-    asked = argparse.Namespace(set="ps9", jobs=1)
-    folder_of.check_references({"ps9": problems}, asked, Limits(), tmp_path)
+    options = options_for(tmp_path, forced="ps9")
+    folder_of.check_references({"ps9": problems}, options)
     assert told == ["reference solution of ps9"]
-    (path,) = (tmp_path / "results").iterdir()
+    (path,) = (tmp_path / "out/results").iterdir()
     result = json.loads(path.read_text(encoding="utf-8"))
     result["rows"][0]["status"] = status
     path.write_text(json.dumps(result), encoding="utf-8")
     with pytest.raises(RefusedError, match="the reference solution of ps9 fails q1 here"):
-        folder_of.check_references({"ps9": problems}, asked, Limits(), tmp_path)
+        folder_of.check_references({"ps9": problems}, options)
     assert not path.exists()
 
 
@@ -521,7 +533,7 @@ def test_points_given_by_hand_are_kept(tmp_path: Path, text: str | None, kept: s
             grades.write_text(content, encoding="utf-8")
         given = report.filled_in(grades, memory, {"ps9/q4"})
         grades.unlink(missing_ok=True)
-    rows = {(row["student"], row["question"]): row["points"] for row in given.values()}
+    rows = {(line.student, line.question): line.points for line in given.values()}
     assert rows.get(("ann", "ps9/q4")) == kept
 
 
@@ -617,7 +629,9 @@ def test_bubblewrap_is_asked_for_what_the_page_promises() -> None:
     assert {"--unshare-net", "--unshare-pid", "--unshare-ipc", "--die-with-parent"} <= set(line)
     shown = {Path(line[number + 1]) for number, word in enumerate(line) if word.endswith("bind")}
     assert ROOT / "l2lib" in shown
-    for closed in (ROOT / "assignments", ROOT / "tests", ROOT / "course/grading/score.py"):
+    names = ("course/source", "course/answers", "course/release", "course/grading/score.py", "tests")
+    for closed in (ROOT / name for name in names):
+        assert closed.exists()
         assert not any(closed.is_relative_to(path) or path.is_relative_to(closed) for path in shown)
 
 
@@ -627,17 +641,16 @@ def test_students_are_told_apart(tmp_path: Path) -> None:
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    found = {Path(one.path).relative_to(tmp_path).as_posix(): one.student for one in find(tmp_path)[0]}
+    found = {Path(one.path).relative_to(tmp_path).as_posix(): one.student for one in find(tmp_path).notebooks}
     assert found == {"ann.ipynb": "ann", "bob/ps1.ipynb": "bob", "cy/ps1/ps1.ipynb": "cy", "cy/ps2/ps2.ipynb": "cy",
                      "a/dee.ipynb": "a/dee", "b/dee.ipynb": "b/dee", "eve_ps1.ipynb": "eve_ps1"}  # fmt: skip
 
 
 def test_notebooks_of_one_student_and_one_set_are_told_apart() -> None:
     files = [Submission("", "ann", "ann/ps1.ipynb"), Submission("", "ann", "ann/ps2.ipynb"), Submission("", "bob", "b")]
-    jobs = [Job(each, "", {}, "", Limits()) for each in files]
-    results = [{"student": each.student, "set": "ps1"} for each in files]
-    tell_apart(results, jobs)
-    assert [result["student"] for result in results] == ["ann/ps1.ipynb", "ann/ps2.ipynb", "bob"]
+    jobs = [Job(each, Path(), {}, "", Limits()) for each in files]
+    results = tell_apart([Result(each.student, "ps1", ()) for each in files], jobs)
+    assert [result.student for result in results] == ["ann/ps1.ipynb", "ann/ps2.ipynb", "bob"]
 
 
 def test_memory_is_counted_also_where_its_shares_may_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import copy
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jupytext
 import nbformat
@@ -263,8 +263,15 @@ def penalty(w, lam):
 """
 
 
-def attacks(folder: Path, port: int) -> dict[str, tuple[nbformat.NotebookNode, tuple[float, float, float]]]:
-    """Submissions by name: the notebook, and the points it deserves on q1, q2 and q3."""
+class Submitted(NamedTuple):
+    """A notebook, and the points that it deserves on q1, q2 and q3."""
+
+    notebook: nbformat.NotebookNode
+    deserves: tuple[float, float, float]
+
+
+def attacks(folder: Path, port: int) -> dict[str, Submitted]:
+    """Submissions by name."""
 
     def q1(code: str) -> nbformat.NotebookNode:
         return notebook(q1=code)
@@ -272,7 +279,7 @@ def attacks(folder: Path, port: int) -> dict[str, tuple[nbformat.NotebookNode, t
     def body(code: str) -> nbformat.NotebookNode:
         return q1(f"def penalty(w, lam):\n    {code}")
 
-    return {
+    made: dict[str, tuple[nbformat.NotebookNode, tuple[float, float, float]]] = {
         "reference": (notebook(), FULL),
         "stubs": (notebook(**dict.fromkeys(IDS, "raise NotImplementedError()")), (0, 0, 0)),
         "stub-functions": (notebook(q1="def penalty(w, lam):\n    raise NotImplementedError()"), (0, 3, 1)),
@@ -361,6 +368,7 @@ def penalty(w, lam):
                            (0, 0, 0)),
         "float32": (notebook(q2="import torch\ndef decay(w, lr, lam):\n    return torch.tensor((1 - lr * lam) * w)"), FULL),
     }  # fmt: skip
+    return {name: Submitted(*pair) for name, pair in made.items()}
 
 
 UNUSUAL = [

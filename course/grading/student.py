@@ -2,12 +2,62 @@
 
 import builtins
 import time
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol
 
 from course.grading.confine import Limits
 from course.grading.sandbox import Ended, Sandbox
 
 _START = 60  # seconds
+
+
+class Kind(StrEnum):
+    """What a process can say of a name, or of a call: the key of its message."""
+
+    VALUE = "value"
+    FUNCTION = "function"
+    MISSING = "missing"
+    RAISED = "raised"
+    UNSENDABLE = "unsendable"
+
+
+class Reply(NamedTuple):
+    """What a process says, unless it lies: that it is data, and which; or the name of the error's type."""
+
+    kind: Kind
+    value: Any = None
+
+
+def reply_in(message: Mapping[str, Any], *kinds: Kind) -> Reply:
+    """What a message says: the first of these kinds that is in it; unsendable if none is."""
+    for kind in kinds:
+        if kind in message:
+            return Reply(kind, message[kind])
+    return Reply(Kind.UNSENDABLE)
+
+
+TO_LOOK = (Kind.VALUE, Kind.FUNCTION, Kind.MISSING)
+"""What can be said of a name."""
+TO_CALL = (Kind.VALUE, Kind.RAISED)
+"""What can be said of a call."""
+
+
+class Answers(Protocol):
+    """What tests ask: the student's process, or what stands for it."""
+
+    limits: Limits
+    asked: str
+    """The name that was asked for last."""
+    trouble: dict[int, str]
+    """What happened in a cell, by its number, in words."""
+
+    def look(self, name: str) -> Reply:
+        """Ask what a name is."""
+
+    def call(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Reply:
+        """Call what a name is."""
 
 
 class Student:
@@ -19,32 +69,39 @@ class Student:
         number: of the submission, below ``USERS``; where the grader is root, each runs as a user of its own.
     """
 
-    def __init__(self, cells: list[str | None], limits: Limits, number: int = 0) -> None:
-        self.cells, self.limits, self.number = list(cells), limits, number
+    def __init__(self, cells: Sequence[str | None], limits: Limits, number: int = 0) -> None:
+        self.cells = list(cells)
+        self.limits = limits
+        self.number = number
         self.ends = time.monotonic() + limits.total
         self.trouble: dict[int, str] = {}
-        """What happened in a cell, by its number, in words."""
         self.asked = ""
         self._box: Sandbox | None = None
 
-    def ask(self, name: str, **call: Any) -> dict[str, Any]:
-        """Ask what a name is, or call it.
+    def look(self, name: str) -> Reply:
+        """Ask what a name is, as the notebook defines it.
 
         Args:
-            name: as the notebook defines it.
-            call: ``args`` and ``kwargs`` of a call; nothing to ask what it is.
+            name: of a function, or of data.
 
         Returns:
-            What the process says: one of "value" (data), "function", "missing", "raised" (the type's name) and
-            "unsendable", as the only key; unless it lies.
+            What the process says.
 
         Raises:
             Ended: if the process ends over it; the next question starts another.
         """
+        return reply_in(self._ask(name, {"name": name}), *TO_LOOK)
+
+    def call(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Reply:
+        """Call what a name is; errors as those of ``look``."""
+        question = {"name": name, "args": tuple(args), "kwargs": dict(kwargs)}
+        return reply_in(self._ask(name, question), *TO_CALL)
+
+    def _ask(self, name: str, question: dict[str, Any]) -> dict[str, Any]:
         self.asked = name
         box = self._running()
         try:
-            box.send({"name": name, **call}, self._left(self.limits.call))
+            box.send(question, self._left(self.limits.call))
             return box.receive()
         except BaseException:  # a test's time may be up in the middle of a message, too
             self._box = None
@@ -68,7 +125,7 @@ class Student:
             box = Sandbox(self.limits, self.number)
             begun = -1
             try:
-                box.send(box.job | {"cells": self.cells}, self._left(_START))
+                box.send(asdict(box.bounds) | {"cells": self.cells}, self._left(_START))
                 message = box.receive(self._left(_START))
                 while "ran" not in message:
                     begun = self._next(message, begun)
@@ -80,7 +137,8 @@ class Student:
                 if begun < 0:
                     raise
                 self._left(1)
-                self.cells[begun], self.trouble[begun] = None, f"was stopped: {ended}"
+                self.cells[begun] = None
+                self.trouble[begun] = f"was stopped: {ended}"
             except BaseException:
                 box.close()
                 raise

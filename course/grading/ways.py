@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from course.grading.confine import ROOT, Limits, environment
 from course.grading.interpreter import PACKAGES, closed, copied, parts, unreadable
@@ -22,8 +23,17 @@ class UnsafeError(Exception):
     """A stranger's code cannot be run safely here; the words, one sentence, say why and what to do."""
 
 
+class Way(NamedTuple):
+    """How submissions are held."""
+
+    limits: Limits
+    """As they can be had here."""
+    why: str
+    """Why there are no namespaces; empty where there are."""
+
+
 @contextlib.contextmanager
-def chosen(limits: Limits, sandbox: str = "auto") -> Iterator[tuple[Limits, str]]:
+def chosen(limits: Limits, sandbox: str = "auto") -> Iterator[Way]:
     """The best way that works here; each is tried.
 
     Args:
@@ -31,7 +41,7 @@ def chosen(limits: Limits, sandbox: str = "auto") -> Iterator[tuple[Limits, str]
         sandbox: "auto" takes namespaces where they work, "require" nothing else, "none" does without.
 
     Yields:
-        The limits as they can be had here, and why there are no namespaces; an empty text where there are.
+        The way.
 
     Raises:
         UnsafeError: if no way that was asked for works.
@@ -40,7 +50,7 @@ def chosen(limits: Limits, sandbox: str = "auto") -> Iterator[tuple[Limits, str]
     if why and sandbox == "require":
         raise UnsafeError(f"bubblewrap does not work here ({why}): make it work, or leave out --sandbox require")
     if not why:
-        yield limits, ""
+        yield Way(limits, "")
         return
     with contextlib.ExitStack() as stack:
         try:
@@ -48,7 +58,7 @@ def chosen(limits: Limits, sandbox: str = "auto") -> Iterator[tuple[Limits, str]
         except UnsafeError as error:
             way = "" if str(error) == why else f" without bubblewrap ({why})"
             raise UnsafeError(f"a stranger's code cannot be run safely here{way}: {error}") from None
-        yield limits, why
+        yield Way(limits, why)
 
 
 def _without(limits: Limits, stack: contextlib.ExitStack) -> Limits:
@@ -60,7 +70,7 @@ def _without(limits: Limits, stack: contextlib.ExitStack) -> Limits:
             limits = replace(limits, python=stack.enter_context(copied()))
             _try_copy(limits)
         except (OSError, ValueError) as error:
-            why = error.args[0][0][-1] if isinstance(error, shutil.Error) else error
+            why = _first_reason(error)
             way = "set TMPDIR to another folder, or install Python where they may, such as in /usr/local"
             words = f"other users may not enter {folder}, where Python is, and no copy serves them ({why}); {way}"
             raise UnsafeError(words) from None
@@ -69,10 +79,28 @@ def _without(limits: Limits, stack: contextlib.ExitStack) -> Limits:
     return limits
 
 
+def _first_reason(error: OSError | ValueError) -> object:
+    """Why something could not be copied: of several files the first."""
+    if not isinstance(error, shutil.Error):
+        return error
+    (files,) = error.args
+    *_, reason = files[0]
+    return reason
+
+
 def _try_copy(limits: Limits) -> None:
     """Load, as a user without rights, what a copy of Python may lack: libraries that are not Python's own."""
-    tried = subprocess.run([limits.python, "-c", parts()], env=environment(limits, "/"), cwd="/", user=FIRST_UID,
-                           group=FIRST_UID, extra_groups=[], capture_output=True, text=True, check=False)  # fmt: skip
+    tried = subprocess.run(
+        [limits.python, "-c", parts()],
+        env=environment(limits, "/"),
+        cwd="/",
+        user=FIRST_UID,
+        group=FIRST_UID,
+        extra_groups=[],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if tried.returncode:
         raise OSError((tried.stderr.splitlines() or ["it does not start"])[-1])
 

@@ -8,7 +8,7 @@ import socket
 import sys
 from typing import Any
 
-from course.grading.inside.wire import receive, send
+from course.grading.inside.wire import Bounds, receive, send
 
 FORBIDDEN = (
     *("unshare", "setns", "mount", "keyctl", "add_key", "request_key"),  # ways to rights, and to leave word for others
@@ -23,12 +23,13 @@ def main() -> None:
     """Take the cells and the limits, confine this process, run the cells, answer."""
     wire = socket.socket(fileno=os.dup(0))
     job = receive(wire)
-    confine(job)
+    cells = job.pop("cells")
+    confine(Bounds(**job))
     shell = new_shell()
     silence()
     send(wire, {"begun": -1})
     errors = []
-    for number, code in enumerate(job["cells"]):
+    for number, code in enumerate(cells):
         if code is not None:
             send(wire, {"begun": number})
             errors += [[number, *problem] for problem in run(shell, code)]
@@ -37,18 +38,19 @@ def main() -> None:
         send(wire, answer(shell.user_ns, receive(wire)))
 
 
-def confine(job: dict[str, Any]) -> None:
+def confine(bounds: Bounds) -> None:
     """Set limits that this process and its children cannot lift again, and cease to be root."""
     import resource  # not on Windows, where the tests of the problem sets import this module too
 
     kinds = {"RLIMIT_DATA": 1, "RLIMIT_AS": 4}
-    limits = {name: factor * job["memory"] for name, factor in kinds.items()}
-    limits |= {"RLIMIT_CPU": job["seconds"], "RLIMIT_FSIZE": job["disk"], "RLIMIT_NPROC": job["processes"]}
-    for name, value in (limits | {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 256}).items():
+    limits = {name: factor * bounds.memory for name, factor in kinds.items()}
+    limits |= {"RLIMIT_CPU": bounds.seconds, "RLIMIT_FSIZE": bounds.disk}
+    limits |= {"RLIMIT_NPROC": bounds.processes, "RLIMIT_CORE": 0, "RLIMIT_NOFILE": 256}
+    for name, value in limits.items():
         with contextlib.suppress(ValueError, OSError):  # systems other than Linux lack some
             resource.setrlimit(getattr(resource, name), (value, value))
     if os.getuid() == 0:
-        give_up_root(job["uid"])
+        give_up_root(bounds.uid)
     os.umask(0o077)
     if sys.platform == "linux":
         forbid()
@@ -106,18 +108,30 @@ def run(shell: Any, code: str) -> list[tuple[str, int]]:
         error = raised
     if error is None:
         return []
-    line, trace = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else None, error.__traceback__
-    while trace is not None and line is None:
+    return [(name_of(error), line_of(error) or 0)]
+
+
+def line_of(error: BaseException) -> int | None:
+    """The line of the cell at which an error stopped it; None if it tells none."""
+    line: int | None = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else None
+    if line is not None:
+        return line
+    trace = error.__traceback__
+    while trace is not None:
         if "ipython-input" in trace.tb_frame.f_code.co_filename:
-            line = trace.tb_lineno
+            return trace.tb_lineno
         trace = trace.tb_next
-    return [(name_of(error), line or 0)]
+    return None
 
 
 def name_of(error: BaseException) -> str:
     """The nearest built-in type of an error: never its text, which may hold what a test sent."""
-    names: list[str] = [kind.__name__ for kind in type(error).__mro__ if getattr(builtins, kind.__name__, None) is kind]
-    return names[0]
+    names = (kind.__name__ for kind in type(error).__mro__ if _is_builtin(kind))
+    return next(names)
+
+
+def _is_builtin(kind: type) -> bool:
+    return getattr(builtins, kind.__name__, None) is kind
 
 
 def answer(names: dict[str, Any], question: dict[str, Any]) -> dict[str, Any]:
