@@ -212,8 +212,10 @@ def _in_children(jobs: Mapping[str, Callable[[], Scores]], seconds: float) -> di
     if names:
         _only_one_thread()
     for number, scores in forks.run_all(list(jobs.values()), 2, seconds):
-        ended = isinstance(scores, forks.EndedError)
-        found[names[number]] = str(scores) if ended else {test: Score(*each) for test, each in scores.items()}
+        if isinstance(scores, forks.EndedError):
+            found[names[number]] = str(scores)
+        else:
+            found[names[number]] = {test: Score(*each) for test, each in scores.items()}
     return found
 
 

@@ -79,7 +79,7 @@ MARK = uuid.uuid4().hex[:12]
 """In the names of files that attacks write: without bubblewrap they stay, and must not be taken for a later run's."""
 IDS = {"q1": "q1-penalty", "q2": "q2-decay", "q3": "q3-norms"}
 FULL = (1.0, 3.0, 1.0)
-GOOD = jupytext.reads(TINY, fmt="py:percent")
+GOOD: nbformat.NotebookNode = jupytext.reads(TINY, fmt="py:percent")
 
 
 def notebook(**answers: str) -> nbformat.NotebookNode:
