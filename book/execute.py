@@ -19,7 +19,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jupytext
 import nbformat
@@ -28,6 +27,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from book.running import cells, forks, records
+from book.running.records import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -64,7 +64,20 @@ def kernel_options() -> dict[str, str]:
     return {"transport": "ipc", "connection_file": os.path.join(_SOCKETS.name, f"{uuid.uuid4().hex[:8]}.json")}
 
 
-def execute(source: Path, into: Path) -> dict[str, Any]:
+class Clock:
+    """Started when a chapter begins."""
+
+    def __init__(self) -> None:
+        self.began = datetime.now(UTC)
+        self._start = time.perf_counter()
+
+    def run(self, chapter: str) -> Run:
+        """The run of a chapter that has just ended."""
+        seconds = round(time.perf_counter() - self._start, 1)
+        return Run(chapter, self.began.isoformat(timespec="seconds"), seconds)
+
+
+def execute(source: Path, into: Path) -> Run:
     """Run one source in a fresh kernel; write the notebook only if every cell ran.
 
     Args:
@@ -72,43 +85,47 @@ def execute(source: Path, into: Path) -> dict[str, Any]:
         into: folder for the notebook.
 
     Returns:
-        "chapter", and either "error" or when the run "began" and how many "seconds" it took.
+        How it went.
     """
     notebook = read_source(source)
-    began, clock = datetime.now(UTC), time.perf_counter()
-    manager = AsyncKernelManager(kernel_name="python3", **kernel_options())
-    client = NotebookClient(notebook, km=manager, timeout=CELL_TIMEOUT, record_timing=False,
-                            resources={"metadata": {"path": str(NOTEBOOKS)}})  # fmt: skip
+    clock = Clock()
+    client = NotebookClient(
+        notebook,
+        km=AsyncKernelManager(kernel_name="python3", **kernel_options()),
+        timeout=CELL_TIMEOUT,
+        record_timing=False,
+        resources={"metadata": {"path": str(NOTEBOOKS)}},
+    )
     try:
         client.execute(cleanup_kc=True)
     except CellExecutionError as error:
-        return {"chapter": source.stem, "error": re.sub(r"\x1b\[[0-9;]*m", "", str(error))}
-    return stored(source, into, notebook, began, clock)
+        return Run(source.stem, error=re.sub(r"\x1b\[[0-9;]*m", "", str(error)))
+    return stored(source, into, notebook, clock)
 
 
-def execute_here(source: Path, into: Path) -> dict[str, Any]:
+def execute_here(source: Path, into: Path) -> Run:
     """Run one source in this process, which must be a copy made for it; as ``execute``, and with the same outputs."""
     notebook = read_source(source)
-    began, clock = datetime.now(UTC), time.perf_counter()
+    clock = Clock()
     os.chdir(NOTEBOOKS)
-    session, ran = cells.Session(), []
+    session = cells.Session()
+    ran: list[cells.Ran] = []
     for number, cell in enumerate(cells.code_cells(notebook)):
         ran.append(session.run(cell.source))
         if error := ran[-1].error:
             words = "".join(traceback.format_exception(error)).strip()
-            return {"chapter": source.stem, "error": f"code cell {number}\n{cell.source}\n{words}"}
-    return stored(source, into, cells.finished(notebook, ran), began, clock)
+            return Run(source.stem, error=f"code cell {number}\n{cell.source}\n{words}")
+    return stored(source, into, cells.finished(notebook, ran), clock)
 
 
-def stored(source: Path, into: Path, notebook: nbformat.NotebookNode, began: datetime, clock: float) -> dict[str, Any]:
-    """Write an executed notebook and its record; return its status."""
-    seconds = round(time.perf_counter() - clock, 1)
+def stored(source: Path, into: Path, notebook: nbformat.NotebookNode, clock: Clock) -> Run:
+    """Write an executed notebook and its record."""
+    run = clock.run(source.stem)
     into.mkdir(parents=True, exist_ok=True)
     target = into / f"{source.stem}.ipynb"
     write(notebook, target)
-    status = {"began": began.isoformat(timespec="seconds"), "seconds": seconds}
-    records.note(target, source, **status)
-    return {"chapter": source.stem} | status
+    records.note(target, source, run)
+    return run
 
 
 def write(notebook: nbformat.NotebookNode, path: Path) -> None:
@@ -131,26 +148,41 @@ def execute_all(sources: list[Path], into: Path, anew: bool = False, kernels: bo
     Returns:
         The exit status: 1 if a cell failed; nothing is written for its chapter.
     """
-    rows = {} if anew else {source.stem: row for source in sources
-                            if (row := records.known(into / f"{source.stem}.ipynb", source))}  # fmt: skip
-    for name in rows:
-        print(f"{name}: is up to date", flush=True)
-    for row in run([source for source in sources if source.stem not in rows], into, kernels):
-        print(f"{row['chapter']}: {row.get('error') or str(row['seconds']) + ' s'}", flush=True)
-        rows[row["chapter"]] = row
-    if any("error" in row for row in rows.values()):
+    runs = {} if anew else up_to_date(sources, into)
+    stale = [source for source in sources if source.stem not in runs]
+    for one in run(stale, into, kernels):
+        print(f"{one.chapter}: {one.outcome}", flush=True)
+        runs[one.chapter] = one
+    if any(one.error for one in runs.values()):
         return 1
     if into == NOTEBOOKS:
         write_cover()
     else:
-        (into / "status.json").write_text(json.dumps([rows[source.stem] for source in sources]), encoding="utf-8")
+        write_status([runs[source.stem] for source in sources], into / "status.json")
     return 0
 
 
-def run(sources: list[Path], into: Path, kernels: bool) -> Iterator[dict[str, Any]]:
-    """Execute sources; their statuses, as they end."""
+def up_to_date(sources: list[Path], into: Path) -> dict[str, Run]:
+    """The earlier runs of chapters whose notebooks are still what their source gives."""
+    found = {}
+    for source in sources:
+        if one := records.known(into / f"{source.stem}.ipynb", source):
+            print(f"{source.stem}: is up to date", flush=True)
+            found[source.stem] = one
+    return found
+
+
+def write_status(runs: list[Run], path: Path) -> None:
+    """Write when each chapter was run and how long it took, for the book's page on that."""
+    rows = [{"chapter": one.chapter, "began": one.began, "seconds": one.seconds} for one in runs]
+    path.write_text(json.dumps(rows), encoding="utf-8")
+
+
+def run(sources: list[Path], into: Path, kernels: bool) -> Iterator[Run]:
+    """Execute sources; how each went, as they end."""
     os.environ["TQDM_DISABLE"] = "1"  # a progress bar would be stored as an output
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # two kernels with two threads each would fight for the cores
+    # Two kernels with two threads each would fight for the cores.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     workers = min(2, os.cpu_count() or 1)
     if not sources:
         return
@@ -159,17 +191,20 @@ def run(sources: list[Path], into: Path, kernels: bool) -> Iterator[dict[str, An
             yield from pool.map(lambda source: execute(source, into), sources)
         return
     forks.warm()
-    for number, row in forks.run_all([partial(execute_here, source, into) for source in sources], workers, SECONDS):
-        failed = {"chapter": sources[number].stem, "error": str(row)}
-        yield failed if isinstance(row, forks.EndedError) else row
+    bodies = [partial(execute_here, source, into) for source in sources]
+    for number, fields in forks.run_all(bodies, workers, SECONDS):
+        if isinstance(fields, forks.EndedError):
+            yield Run(sources[number].stem, error=str(fields))
+        else:
+            yield Run(*fields)  # JSON has made a list of it
 
 
 def write_cover() -> None:
     """Write the first picture of chapter 0 where the README and the landing page show it."""
-    notebook = nbformat.read(next(NOTEBOOKS.glob("00_*.ipynb")), as_version=4)
-    pictures = [output.data["image/png"] for cell in notebook.cells for output in cell.get("outputs", [])
-                if "image/png" in output.get("data", {})]  # fmt: skip
-    COVER.write_bytes(base64.b64decode(pictures[0]))
+    notebook = cells.read(next(NOTEBOOKS.glob("00_*.ipynb")))
+    outputs = [output for cell in cells.code_cells(notebook) for output in cell.outputs]
+    pictures = (each.data["image/png"] for each in outputs if "image/png" in each.get("data", {}))
+    COVER.write_bytes(base64.b64decode(next(pictures)))
 
 
 def sync(notebooks: list[Path]) -> int:

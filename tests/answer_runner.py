@@ -179,13 +179,23 @@ def _nursery(pipe: Connection, jobs: Jobs, limits: Limits, seconds: float) -> No
 def _modules(problems: Problems, answers: dict[str, Answer]) -> Iterator[str]:
     """What a set and the answers to it import: with it imported here, no child has to."""
     sources = [part.code if isinstance(part, Check) else part for part in parts(problems, {})]
-    for source in sources + [source for changed in answers.values() for source in changed.values()]:
+    sources += [source for changed in answers.values() for source in changed.values()]
+    for source in sources:
         if "torch.optim" in source:
             yield "torch._dynamo"  # which comes with the first optimizer
         with contextlib.suppress(SyntaxError):
             for node in ast.walk(ast.parse(source)):
-                yield from [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-                yield from [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                yield from _imported(node)
+
+
+def _imported(node: ast.AST) -> list[str]:
+    """The modules that a node imports."""
+    match node:
+        case ast.Import(names=names):
+            return [alias.name for alias in names]
+        case ast.ImportFrom(module=str(name)):
+            return [name]
+    return []
 
 
 def _one_set(problems: Problems, answers: dict[str, Answer], limits: Limits, seconds: float) -> dict[str, Scores | str]:
@@ -244,24 +254,42 @@ NOTHING = Unit(frozenset(), {}, frozenset(), frozenset(), False)
 
 def again(reference: list[str | Check], changes: dict[int, str]) -> list[str | Check]:
     """What is to be executed for an answer, from its first change on, in order."""
-    units, new = [unit(part) for part in reference], {number: unit(source) for number, source in changes.items()}
-    first, imported = min(changes), {name for each in [*units, *new.values()] for name in each.imports}
-    if any(each.hides or each.sets & imported for each in [*units, *new.values()]):
-        chosen = set(range(first, len(units)))
+    units = [unit(part) for part in reference]
+    new = {number: unit(source) for number, source in changes.items()}
+    if _reach_anything([*units, *new.values()]):
+        chosen = set(range(min(changes), len(units)))
     else:
-        for number, each in new.items():
-            units[number] = _either(units[number], each, units[:number] + units[number + 1 :])
-        tests = {number: _behind(units, number) for number, part in enumerate(reference) if isinstance(part, Check)}
-        chosen = {number for test, before in tests.items() if before & changes.keys() for number in (test, *before)}
-        chosen = {number for number in chosen if number > first} | changes.keys()
+        chosen = _affected(reference, units, new)
     return [changes.get(number, reference[number]) for number in sorted(chosen)]
+
+
+def _reach_anything(every: list[Unit]) -> bool:
+    """Whether one of them can change what names do not show, such as something in a module."""
+    imported = {name for each in every for name in each.imports}
+    return any(each.hides or each.sets & imported for each in every)
+
+
+def _affected(reference: list[str | Check], units: list[Unit], new: dict[int, Unit]) -> set[int]:
+    """The changed cells, the tests to which they may make a difference, and what lies between."""
+    joined = list(units)
+    for number, each in new.items():
+        others = joined[:number] + joined[number + 1 :]
+        joined[number] = _either(joined[number], each, others)
+    chosen: set[int] = set()
+    for number, part in enumerate(reference):
+        if isinstance(part, Check):
+            before = _behind(joined, number)
+            if before & new.keys():
+                chosen |= {number, *before}
+    return {number for number in chosen if number > min(new)} | new.keys()
 
 
 def _behind(units: list[Unit], last: int) -> set[int]:
     """The units before one that may make a difference to it."""
     data = {name for each in units for name, how in each.binds.items() if how == "data"}
     data |= {name for each in units for name in each.sets}
-    wanted, found = _reach(units, units[last].reads), set()
+    wanted = _reach(units, units[last].reads)
+    found: set[int] = set()
     for number in reversed(range(last)):
         reads = _reach(units, units[number].reads)
         if wanted & (units[number].binds.keys() | (reads & data)):
@@ -284,11 +312,18 @@ def _either(old: Unit, new: Unit, others: list[Unit]) -> Unit:
     """A changed cell, as it was and as it is, without imports that make no difference."""
 
     def idle(name: str) -> bool:
-        how, elsewhere = new.binds.get(name, ""), {each.binds[name] for each in [old, *others] if name in each.binds}
+        how = new.binds.get(name, "")
+        elsewhere = {each.binds[name] for each in [old, *others] if name in each.binds}
         return how.startswith("import") and elsewhere == {how}
 
     binds = {name: how for name, how in (old.binds | new.binds).items() if not idle(name)}
-    return Unit(old.reads | new.reads, binds, old.sets | new.sets, old.imports | new.imports, False)
+    return Unit(
+        reads=old.reads | new.reads,
+        binds=binds,
+        sets=old.sets | new.sets,
+        imports=old.imports | new.imports,
+        hides=False,
+    )
 
 
 @functools.cache
@@ -298,45 +333,91 @@ def unit(part: str | Check) -> Unit:
         return NOTHING._replace(reads=frozenset(part.needs))
     try:
         tree = ast.parse(part)
-        loaded, stored = _names(compile(tree, "cell", "exec"))
+        names = _names(compile(tree, "cell", "exec"))
     except (SyntaxError, ValueError):
         return NOTHING
-    bindings = [pair for node in ast.walk(tree) for pair in _bindings(node)]
-    kinds = {name: {how for other, how in bindings if other == name} for name in stored}
-    binds = {name: next(iter(hows)) if len(hows) == 1 else "data" for name, hows in kinds.items()}
-    imports = frozenset(name for name, how in bindings if how.startswith("import"))
-    sets = frozenset(name for node in ast.walk(tree) if _sets(node) for name in [_root(node)])
-    return Unit(frozenset(loaded), binds, sets, imports, bool(loaded & HIDING or "*" in imports))
+    nodes = list(ast.walk(tree))
+    bindings = [each for node in nodes for each in _bindings(node)]
+    imports = _imports(bindings)
+    return Unit(
+        reads=frozenset(names.read),
+        binds=_binds(bindings, names.bound),
+        sets=frozenset(_root(node) for node in nodes if _sets(node)),
+        imports=imports,
+        hides=bool(names.read & HIDING or "*" in imports),
+    )
 
 
-def _names(code: CodeType) -> tuple[set[str], set[str]]:
+class Names(NamedTuple):
     """The global names that code reads, and those that it binds or deletes."""
-    loaded: set[str] = set()
-    stored: set[str] = set()
+
+    read: set[str]
+    bound: set[str]
+
+
+def _names(code: CodeType) -> Names:
+    """Of code, and of the code in it."""
+    names = Names(set(), set())
     for step in dis.get_instructions(code):
         verb, _, what = step.opname.partition("_")
-        if what in ("NAME", "GLOBAL", "FROM_DICT_OR_GLOBALS") and verb in ("LOAD", "STORE", "DELETE"):
-            (loaded if verb == "LOAD" else stored).add(step.argval)
+        if what in ("NAME", "GLOBAL", "FROM_DICT_OR_GLOBALS"):
+            if verb == "LOAD":
+                names.read.add(step.argval)
+            elif verb in ("STORE", "DELETE"):
+                names.bound.add(step.argval)
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
             more = _names(inner)
-            loaded, stored = loaded | more[0], stored | more[1]
-    return loaded, stored
+            names.read.update(more.read)
+            names.bound.update(more.bound)
+    return names
 
 
-def _bindings(node: ast.AST) -> Iterator[tuple[str, str]]:
+class Binding(NamedTuple):
+    """A name, and what it is bound to, in the words of ``Unit.binds``."""
+
+    name: str
+    how: str
+
+
+def _imports(bindings: list[Binding]) -> frozenset[str]:
+    return frozenset(each.name for each in bindings if each.how.startswith("import"))
+
+
+def _binds(bindings: list[Binding], bound: set[str]) -> dict[str, str]:
+    """What each name is bound to; data where that is not always the same."""
+    hows: dict[str, set[str]] = {name: set() for name in bound}
+    for each in bindings:
+        if each.name in bound:
+            hows[each.name].add(each.how)
+    return {name: next(iter(each)) if len(each) == 1 else "data" for name, each in hows.items()}
+
+
+def _bindings(node: ast.AST) -> list[Binding]:
     """Names that a node binds, and to what."""
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        source = f"{'.' * node.level}{node.module} " if isinstance(node, ast.ImportFrom) else ""
-        for alias in node.names:
-            name = alias.name if alias.asname or source else alias.name.partition(".")[0]
-            yield alias.asname or name, f"import {source}{name}"
-    elif isinstance(node, ast.FunctionDef):
-        defaults = [*node.args.defaults, *node.args.kw_defaults]
-        plain = not node.decorator_list and all(isinstance(value, ast.Constant | None) for value in defaults)
-        yield node.name, "function" if plain else "data"
-    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-        yield node.id, "data"
+    match node:
+        case ast.Import(names=aliases):
+            return [_import(alias) for alias in aliases]
+        case ast.ImportFrom(module=module, level=level, names=aliases):
+            source = f"{'.' * level}{module} "
+            return [Binding(each.asname or each.name, f"import {source}{each.name}") for each in aliases]
+        case ast.FunctionDef(name=name):
+            return [Binding(name, "function" if _is_plain(node) else "data")]
+        case ast.Name(id=name, ctx=ast.Store()):
+            return [Binding(name, "data")]
+    return []
+
+
+def _import(alias: ast.alias) -> Binding:
+    """`import a.b` binds a, and `import a.b as c` binds c to a.b."""
+    name = alias.name if alias.asname else alias.name.partition(".")[0]
+    return Binding(alias.asname or name, f"import {name}")
+
+
+def _is_plain(node: ast.FunctionDef) -> bool:
+    """Whether a function has no state: no decorator, and only constants as defaults."""
+    defaults = [*node.args.defaults, *node.args.kw_defaults]
+    return not node.decorator_list and all(isinstance(each, ast.Constant | None) for each in defaults)
 
 
 def _sets(node: ast.AST) -> bool:

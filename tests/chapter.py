@@ -12,15 +12,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import nbval.plugin  # noqa: F401  (before the libraries: so that copies have it)
 
 from book.execute import NOTEBOOKS, ROOT, SOURCE, read_source, write_cover
 from book.running import forks, records
+from book.running.records import Run
 from tests.planted import chapters
 from tests.planted.__main__ import line
-from tests.planted.errors import ListError, Result, load
+from tests.planted.errors import ListError, Result, State, load
 from tests.planted.planting import of_plant, plants
 
 
@@ -48,7 +50,9 @@ def run(source: Path, workers: int) -> int:
     Raises:
         ListError: if an error of the list does not fit the chapter.
     """
-    notebook, target = read_source(source), NOTEBOOKS / f"{source.stem}.ipynb"
+    began = datetime.now(UTC).isoformat(timespec="seconds")
+    notebook = read_source(source)
+    target = NOTEBOOKS / f"{source.stem}.ipynb"
     mutants = load(ROOT, source.relative_to(ROOT).as_posix())
     named = {mutant.name: mutant for mutant in mutants}
     job = chapters.Job(target, source=notebook, plants=plants(mutants, notebook))
@@ -60,7 +64,7 @@ def run(source: Path, workers: int) -> int:
     if result.failures:
         print("Nothing was written.")
         return 1
-    records.note(target, source, seconds=result.seconds)
+    records.note(target, source, Run(source.stem, began, result.seconds))
     if source.stem.startswith("00_"):
         write_cover()
     new = f"new outputs in code cells {', '.join(map(str, result.changed))}" if result.changed else "outputs as before"
@@ -68,8 +72,9 @@ def run(source: Path, workers: int) -> int:
     if missing := named.keys() - {planted.name for planted in result.planted}:
         print(f"not tried, as they are not in one code cell (`make mutants` tries them): {', '.join(sorted(missing))}")
     states = [of_plant(named, planted).state for planted in result.planted]
-    print(f"{len(states)} planted errors, {states.count('caught')} caught")
-    return max(rules(source.stem), states.count("caught") < len(states))
+    caught = states.count(State.CAUGHT)
+    print(f"{len(states)} planted errors, {caught} caught")
+    return max(rules(source.stem), caught < len(states))
 
 
 def main() -> int:
@@ -84,7 +89,8 @@ def main() -> int:
         parser.error("processes cannot be copied on this system: run `make notebooks`, `make test` and `make mutants`")
     began = time.perf_counter()
     try:
-        status = run(found[0], options.workers)
+        (source,) = found
+        status = run(source, options.workers)
     except ListError as error:
         print(error, file=sys.stderr)
         status = 2

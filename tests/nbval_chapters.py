@@ -21,6 +21,7 @@ from nbval.plugin import IPyNbCell
 from book.execute import NOTEBOOKS, ROOT, SOURCE, kernel_options, read_source
 from book.running import forks, kernels, records
 from book.running.cells import code_cells
+from book.running.records import Run
 
 SERVER = "L2_KERNEL_SERVER"
 INTO = ROOT / "_build" / "notebooks"
@@ -48,11 +49,12 @@ def pytest_configure(config: pytest.Config) -> None:
     nbval.kernel.KernelManager = _manager
     if copies() and SERVER not in os.environ:
         folder = tempfile.TemporaryDirectory(prefix="l2-")
-        process, os.environ[SERVER] = kernels.start_server(Path(folder.name))
+        server = kernels.start_server(Path(folder.name))
+        os.environ[SERVER] = server.socket
 
         def stop() -> None:
             os.environ.pop(SERVER, None)
-            process.communicate()
+            server.process.communicate()
             folder.cleanup()
 
         config.add_cleanup(stop)
@@ -81,15 +83,18 @@ def keep(path: Path, notebook: nbformat.NotebookNode, found: list[list[Any]]) ->
         return  # another test says so
     same = True
     for cell, outputs in zip(code_cells(notebook), found, strict=True):
-        new = [output["data"]["image/png"] for output in outputs if "image/png" in output.get("data", {})]
-        old = [output["data"] for output in cell.outputs if "image/png" in output.get("data", {})]
-        for data, picture in zip(old, new, strict=True):
-            same &= data["image/png"].strip() == picture.strip()
-            data["image/png"] = picture
+        for stored, new in zip(pictured(cell.outputs), pictured(outputs), strict=True):
+            same &= stored["image/png"].strip() == new["image/png"].strip()
+            stored["image/png"] = new["image/png"]
     INTO.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, INTO / path.name)
     seconds = (datetime.now(UTC) - _began[path]).total_seconds()
-    more = {"began": _began[path].isoformat(timespec="seconds"), "seconds": round(seconds, 1)}
-    records.note(INTO / path.name, source, **more)
+    run = Run(path.stem, _began[path].isoformat(timespec="seconds"), round(seconds, 1))
+    records.note(INTO / path.name, source, run)
     if same:  # else its pictures are of an older run: nbval compares none
-        records.note(path, source, **more)
+        records.note(path, source, run)
+
+
+def pictured(outputs: list[Any]) -> list[Any]:
+    """The data of those outputs that have a picture."""
+    return [output["data"] for output in outputs if "image/png" in output.get("data", {})]

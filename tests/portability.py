@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from book.running import forks
 from book.running.forks import THREADS
-from tests.planted.outcomes import Failure, PytestError, run_pytest
+from tests.planted.outcomes import Failure, PytestError, failures_in, run_pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 X86 = ("x86_64", "amd64")
@@ -118,7 +118,7 @@ def execute(run: Run, notebooks: Path) -> list[Failure]:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if not found.exists():
             raise PytestError(f"{' '.join(command)}\nexited with {done.returncode}:\n{done.stderr[-2000:]}")
-        return [Failure(*row) for row in json.loads(found.read_text(encoding="utf-8"))]
+        return failures_in(json.loads(found.read_text(encoding="utf-8")))
 
 
 def execute_slowly(run: Run, notebooks: Path) -> list[Failure]:
@@ -132,40 +132,69 @@ def execute_slowly(run: Run, notebooks: Path) -> list[Failure]:
     return run_pytest(options, root=ROOT, environment=environment, seconds=1200)
 
 
-def report(run: Run, notebooks: Path, plain: dict[str, str]) -> bool:
-    """Do one run and print its line, and one line for each failure; whether it passed."""
+class Outcome(NamedTuple):
+    """What came of a run."""
+
+    run: Run
+    seconds: float = 0.0
+    differs: str = ""
+    """What comes out otherwise than on this machine left to itself."""
+    failures: tuple[Failure, ...] = ()
+    skipped: str = ""
+    """Why it was not done; empty if it was."""
+
+
+def tried(run: Run, notebooks: Path, plain: dict[str, str]) -> Outcome:
+    """Do one run, if this machine can."""
     if run.x86_only and platform.machine().lower() not in X86:
-        print(f"skipped  {run.name.ljust(14)}  only for x86 processors, this is {platform.machine()}", flush=True)
-        return True
+        return Outcome(run, skipped=f"only for x86 processors, this is {platform.machine()}")
     began = time.perf_counter()
     differs = effect(run, plain) if run.compares else "the seeds"
-    failures = execute(run, notebooks)
-    seconds = time.perf_counter() - began
-    demand = "outputs equal" if run.compares else "claims hold"
-    state = "FAILED" if failures else "passed"
-    print(f"{state.ljust(7)}  {run.name.ljust(14)}  {seconds:5.1f} s  {demand}; differs: {differs}", flush=True)
-    for failure in failures:
-        print(f"         {failure.where}: {failure.message}", flush=True)
-    return not failures
+    failures = tuple(execute(run, notebooks))
+    return Outcome(run, time.perf_counter() - began, differs, failures)
+
+
+def lines(outcome: Outcome) -> list[str]:
+    """An outcome for people: its line, and one for each failure."""
+    name = outcome.run.name.ljust(14)
+    if outcome.skipped:
+        return [f"skipped  {name}  {outcome.skipped}"]
+    state = "FAILED" if outcome.failures else "passed"
+    demand = "outputs equal" if outcome.run.compares else "claims hold"
+    head = f"{state.ljust(7)}  {name}  {outcome.seconds:5.1f} s  {demand}"
+    whole = f"{head}; differs: {outcome.differs}"
+    return [whole, *(f"         {each.where}: {each.message}" for each in outcome.failures)]
+
+
+def chosen(words: list[str]) -> list[Run]:
+    """The runs whose name holds one of the words; all if there are none."""
+    return [run for run in runs() if not words or any(word in run.name for word in words)]
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("words", nargs="*", help="only runs whose name holds one of these")
-    parser.add_argument("--notebooks", type=Path, default=ROOT / "notebooks", help="executed notebooks; default: all")
-    options = parser.parse_args(arguments)
-    wanted = [run for run in runs() if not options.words or any(word in run.name for word in options.words)]
+    add = parser.add_argument
+    add("words", nargs="*", help="only runs whose name holds one of these")
+    folder = ROOT / "notebooks"
+    add("--notebooks", type=Path, default=folder, help="executed notebooks; default: all")
+    asked = parser.parse_args(arguments)
+    wanted = chosen(asked.words)
     if not wanted:
-        parser.error(f"no run's name holds {' or '.join(options.words)}; there are {', '.join(r.name for r in runs())}")
+        there = ", ".join(run.name for run in runs())
+        parser.error(f"no run's name holds {' or '.join(asked.words)}; there are {there}")
     began = time.perf_counter()
     plain = probe(threads(1))
+    outcomes: list[Outcome] = []
     try:
-        passed = [report(run, options.notebooks.resolve(), plain) for run in wanted]
+        for run in wanted:
+            outcomes.append(tried(run, asked.notebooks.resolve(), plain))
+            print("\n".join(lines(outcomes[-1])), flush=True)
     except PytestError as error:
         print(error, file=sys.stderr)
         return 2
-    print(f"{len(passed)} runs, {passed.count(False)} failed ({time.perf_counter() - began:.0f} s)")
-    return 0 if all(passed) else 1
+    failed = sum(bool(outcome.failures) for outcome in outcomes)
+    print(f"{len(outcomes)} runs, {failed} failed ({time.perf_counter() - began:.0f} s)")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

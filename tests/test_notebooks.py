@@ -108,8 +108,8 @@ DECIDED = {"S3-01", "S0-14"}
 def sample_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sample")
     (folder / "09_sample.py").write_text(SAMPLE, encoding="utf-8")
-    status = execute(folder / "09_sample.py", folder)
-    assert "error" not in status, status["error"]
+    run = execute(folder / "09_sample.py", folder)
+    assert not run.error, run.error
     return folder / "09_sample.ipynb"
 
 

@@ -79,7 +79,7 @@ def test_a_copy_of_a_process_gives_what_a_kernel_gives_to_the_last_byte(tmp_path
     source.write_text(EVERYTHING, encoding="utf-8")
     done = execute_in_a_copy(source, tmp_path / "copy")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "error" not in execute(source, tmp_path / "kernel")
+    assert not execute(source, tmp_path / "kernel").error
     copied = (tmp_path / "copy/09_everything.ipynb").read_text(encoding="utf-8")
     assert copied == (tmp_path / "kernel/09_everything.ipynb").read_text(encoding="utf-8")
     assert "image/png" in copied
@@ -193,6 +193,9 @@ except RuntimeError as error:
     assert lines[6].startswith("a process with threads cannot be copied")
 
 
+RUN = records.Run("01_a", "2026-01-01T00:00:00+00:00", 1.5)
+
+
 # ---- records ---------------------------------------------------------------------------------
 @pytest.fixture
 def noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
@@ -201,14 +204,12 @@ def noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     notebook, source = tmp_path / "01_a.ipynb", tmp_path / "01_a.py"
     notebook.write_text("{}", encoding="utf-8")
     source.write_text("# %%\nx = 1\n", encoding="utf-8")
-    records.note(notebook, source, seconds=1.5)
+    records.note(notebook, source, RUN)
     return notebook, source
 
 
 def test_what_is_noted_is_known(noted: tuple[Path, Path]) -> None:
-    kept = records.known(*noted)
-    assert kept is not None
-    assert (kept["chapter"], kept["seconds"]) == ("01_a", 1.5)
+    assert records.known(*noted) == RUN
 
 
 @pytest.mark.parametrize("number", [0, 1])

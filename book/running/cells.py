@@ -36,7 +36,8 @@ class _Stream(io.TextIOBase):
     """Standard output or error of a cell."""
 
     def __init__(self, name: str, outputs: list[NotebookNode]) -> None:
-        self.name, self.outputs = name, outputs
+        self.name = name
+        self.outputs = outputs
 
     def write(self, text: str) -> int:
         last = self.outputs[-1] if self.outputs else None
@@ -101,7 +102,8 @@ class Session:
         module = types.ModuleType("__main__")
         quiet = Config({"HistoryManager": {"enabled": False}, "InteractiveShell": {"colors": "nocolor"}})
         self.shell: Any = _Shell.instance(config=quiet, user_module=module)
-        self.shell.shown, self.shell.cell_number = [], 0
+        self.shell.shown = []
+        self.shell.cell_number = 0
         inline.configure_inline_support(self.shell, "inline")
 
     def run(self, code: str) -> Ran:

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -117,7 +118,8 @@ def collect(child: Child) -> Any:
     Raises:
         EndedError: if it raised, died or took too long; it is not running any more then.
     """
-    data, late = bytearray(), False
+    data = bytearray()
+    late = False
     try:
         while part := _read(child):
             data += part
@@ -164,25 +166,41 @@ def run_all(
     Yields:
         The number of each function and what it gave, or the error that ended it; as they end.
     """
-    todo, running = list(enumerate(functions))[::-1], dict[int, tuple[int, Child]]()
+    waiting = deque(enumerate(functions))
+    running: dict[int, _Numbered] = {}
     try:
-        while todo or running:
-            while todo and len(running) < workers:
-                number, function = todo.pop()
+        while waiting or running:
+            while waiting and len(running) < workers:
+                number, function = waiting.popleft()
                 child = start(function, seconds)
-                running[child.pipe] = number, child
-            first = min(child.until for _, child in running.values())
-            ready, _, _ = select.select(list(running), [], [], max(first - time.monotonic(), 0))
-            for pipe in ready or [pipe for pipe, (_, child) in running.items() if child.until == first]:
+                running[child.pipe] = _Numbered(number, child)
+            for pipe in _to_collect([each.child for each in running.values()]):
                 number, child = running.pop(pipe)
-                try:
-                    yield number, collect(child)
-                except EndedError as error:
-                    yield number, error
+                yield number, _result(child)
     finally:
-        for _, child in running.values():
-            os.kill(child.pid, signal.SIGKILL)
-            os.waitpid(child.pid, 0)
+        for each in running.values():
+            os.kill(each.child.pid, signal.SIGKILL)
+            os.waitpid(each.child.pid, 0)
+
+
+class _Numbered(NamedTuple):
+    number: int
+    child: Child
+
+
+def _to_collect(children: list[Child]) -> list[int]:
+    """Wait for the first that says something, or whose time is up; their pipes."""
+    first = min(child.until for child in children)
+    pipes = [child.pipe for child in children]
+    ready, _, _ = select.select(pipes, [], [], max(first - time.monotonic(), 0))
+    return ready or [child.pipe for child in children if child.until == first]
+
+
+def _result(child: Child) -> Any | EndedError:
+    try:
+        return collect(child)
+    except EndedError as error:
+        return error
 
 
 class Slots:
@@ -194,7 +212,8 @@ class Slots:
     """
 
     def __init__(self, file: Path, number: int) -> None:
-        self.file, self.number = os.open(file, os.O_RDWR | os.O_CREAT), number
+        self.file = os.open(file, os.O_RDWR | os.O_CREAT)
+        self.number = number
         self.mine = -1
 
     def __enter__(self) -> int:

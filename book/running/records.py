@@ -11,10 +11,27 @@ import platform
 from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDS = ROOT / "_build" / "records"
+
+
+class Run(NamedTuple):
+    """An execution of a chapter."""
+
+    chapter: str
+    began: str = ""
+    """When, in UTC, as ISO 8601 writes it."""
+    seconds: float = 0.0
+    """How long it took."""
+    error: str = ""
+    """What stopped it; empty if all cells ran."""
+
+    @property
+    def outcome(self) -> str:
+        """For people."""
+        return self.error or f"{self.seconds} s"
 
 
 def digest(*parts: bytes) -> str:
@@ -41,20 +58,20 @@ def record_of(notebook: Path) -> Path:
     return RECORDS / f"{digest(str(notebook.resolve()).encode())[:8]}-{notebook.stem}.json"
 
 
-def note(notebook: Path, source: Path, **more: Any) -> None:
+def note(notebook: Path, source: Path, run: Run) -> None:
     """Keep that this notebook has just been executed, or been found equal to what was executed.
 
     Args:
         notebook: the executed notebook.
         source: its chapter's source.
-        **more: what else is worth keeping, such as the seconds it took.
+        run: when it was, and how long it took.
     """
     RECORDS.mkdir(parents=True, exist_ok=True)
-    kept = {"key": key(source), "notebook": digest(notebook.read_bytes()), "chapter": source.stem} | more
+    kept = {"key": key(source), "notebook": digest(notebook.read_bytes()), "run": run._asdict()}
     record_of(notebook).write_text(json.dumps(kept), encoding="utf-8")
 
 
-def known(notebook: Path, source: Path) -> dict[str, Any] | None:
+def known(notebook: Path, source: Path) -> Run | None:
     """What was kept of an executed notebook, if it is still what its chapter gives.
 
     Args:
@@ -65,8 +82,8 @@ def known(notebook: Path, source: Path) -> dict[str, Any] | None:
         What ``note`` kept; None if there is nothing, or something has changed since.
     """
     try:
-        kept: dict[str, Any] = json.loads(record_of(notebook).read_text(encoding="utf-8"))
+        kept = json.loads(record_of(notebook).read_text(encoding="utf-8"))
         same = kept["key"] == key(source) and kept["notebook"] == digest(notebook.read_bytes())
-    except (OSError, ValueError, KeyError):
+        return Run(**kept["run"]) if same else None
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return kept if same else None

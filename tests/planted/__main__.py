@@ -11,10 +11,12 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 from book.running import forks
-from tests.planted.errors import ListError, Mutant, Result, load
+from tests.planted.errors import ListError, Mutant, Result, State, load
 from tests.planted.outcomes import PytestError
 from tests.planted.planting import run_forked, run_slowly
 
@@ -47,12 +49,19 @@ def choose(root: Path, words: list[str]) -> list[Mutant]:
     return wanted
 
 
-def verdict(results: list[Result], seconds: float) -> tuple[str, int]:
+class Verdict(NamedTuple):
     """The last line, and the exit status."""
-    counts = {state: sum(result.state == state for result in results) for state in ("caught", "SURVIVED", "BROKEN")}
-    summary = ", ".join(f"{count} {state.lower()}" for state, count in counts.items())
-    status = 0 if counts["caught"] == len(results) else 1
-    return f"{len(results)} mutants: {summary} ({seconds:.0f} s)", status
+
+    words: str
+    status: int
+
+
+def verdict(results: list[Result], seconds: float) -> Verdict:
+    """The last line, and the exit status."""
+    counts = Counter(result.state for result in results)
+    summary = ", ".join(f"{counts[state]} {state.lower()}" for state in State)
+    status = 0 if counts[State.CAUGHT] == len(results) else 1
+    return Verdict(f"{len(results)} mutants: {summary} ({seconds:.0f} s)", status)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -76,9 +85,9 @@ def main(arguments: list[str] | None = None) -> int:
     if options.json:
         rows = [{"name": r.mutant.name, "state": r.state, "by": r.by} for r in results]
         options.json.write_text(json.dumps(rows), encoding="utf-8")
-    words, status = verdict(results, time.perf_counter() - began)
-    print(words)
-    return status
+    last = verdict(results, time.perf_counter() - began)
+    print(last.words)
+    return last.status
 
 
 if __name__ == "__main__":
