@@ -26,6 +26,7 @@ import io
 import multiprocessing
 import os
 import sys
+import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -37,6 +38,7 @@ from unittest import mock
 
 import matplotlib.pyplot as plt
 
+from book.execute import ROOT
 from book.running import forks
 from course.grading.confine import Limits
 from course.grading.inside import codec
@@ -44,6 +46,36 @@ from course.grading.inside.__main__ import answer
 from course.grading.problems import Check, Problems, load
 from course.grading.score import check
 from course.grading.student import TO_CALL, TO_LOOK, Reply, reply_in
+
+
+class Known(NamedTuple):
+    """An answer of course/answers: one cell, written another way."""
+
+    name: str
+    cell: str
+    code: str
+    question: str = ""
+    """The question on which a wrong answer loses points."""
+
+    @property
+    def changes(self) -> "Answer":
+        """The changed cell."""
+        return {self.cell: self.code}
+
+
+class Answers(NamedTuple):
+    """All answers to a set whose worth is known."""
+
+    wrong: list[Known]
+    right: list[Known]
+
+
+def known_answers(name: str) -> Answers:
+    """Those to the set of this name."""
+    text = (ROOT / f"course/answers/{name}.toml").read_text(encoding="utf-8")
+    kinds = tomllib.loads(text)
+    return Answers(**{kind: [Known(**row) for row in rows] for kind, rows in kinds.items()})
+
 
 Answer = dict[str, str]
 """Sources of the changed cells, by cell."""

@@ -1,7 +1,6 @@
 """The two ways to score answers agree, on answers chosen to be hard for the faster one."""
 
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from book.execute import ROOT
 from course.grading.confine import Limits
 from course.grading.problems import load
-from tests.answer_runner import Jobs, again, forked, parts, whole
+from tests.answer_runner import Jobs, again, forked, known_answers, parts, whole
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="forks")
 CELL = '# %% nbgrader={{"grade": {0}, "grade_id": "{1}", "locked": {0}, "points": 1, "solution": {2}}}\n{3}\n\n'
@@ -81,8 +80,8 @@ def test_both_ways_agree_on_answers_that_reach_beyond_their_cell(small: Path) ->
 @linux
 @pytest.mark.slow
 def test_both_ways_agree_on_a_sample_of_the_books_answers() -> None:
-    known = tomllib.loads((ROOT / "course/answers/ps1.toml").read_text(encoding="utf-8"))
-    answers = {entry["name"]: {entry["cell"]: entry["code"]} for entry in known["wrong"] + known["right"]}
+    known = known_answers("ps1")
+    answers = {each.name: each.changes for each in known.wrong + known.right}
     jobs: Jobs = {ROOT / "course/source/ps1.py": {name: answers[name] for name in SAMPLE}}
     assert dict(forked(jobs)) == dict(whole(jobs))
 

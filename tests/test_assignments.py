@@ -6,10 +6,10 @@ import copy
 import functools
 import json
 import re
-import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import nbformat
 import pytest
@@ -19,10 +19,11 @@ from course import problem_sets as assignments
 from course.grading.problems import Check, Problems, load, question_number
 from course.problem_sets import RELEASE, SOURCES, leaks, read_source
 from tests import answer_runner
+from tests.answer_runner import Known
 from tests.tiny_set import HIDDEN, SAMPLE
 
 SETS = {path.stem: path for path in sorted(SOURCES.glob("ps*.py"))}
-ANSWERS = {name: tomllib.loads((ROOT / f"course/answers/{name}.toml").read_text(encoding="utf-8")) for name in SETS}
+ANSWERS = {name: answer_runner.known_answers(name) for name in SETS}
 QUESTIONS = range(6, 9)
 
 
@@ -32,27 +33,51 @@ def problem_set(name: str) -> Problems:
 
 
 # ---- scores, without a sandbox: these answers are ours ----------------------------------------------
-def entries(kind: str) -> list[tuple[str, dict[str, str]]]:
-    return [(name, entry) for name, answers in ANSWERS.items() for entry in answers.get(kind, [])]
+class Case(NamedTuple):
+    """An answer to a set."""
+
+    set: str
+    answer: Known
 
 
-@pytest.fixture(scope="module")
-def scored(request: pytest.FixtureRequest) -> Iterator[Callable[[str, str], answer_runner.Scores]]:
-    """The scores of the references, the stubs and the answers that the chosen tests ask for."""
+def cases(kind: str) -> list[Case]:
+    """All "wrong" answers, or all "right" ones."""
+    return [Case(name, answer) for name in SETS for answer in getattr(ANSWERS[name], kind)]
+
+
+def id_of(value: str | Known) -> str:
+    """What a test is called."""
+    return value if isinstance(value, str) else value.name
+
+
+def jobs_for(request: pytest.FixtureRequest) -> answer_runner.Jobs:
+    """The references, the stubs and the answers that the chosen tests ask for."""
     jobs: answer_runner.Jobs = {}
     for item in request.session.items:
         if item.path == request.path and "scored" in item.fixturenames:
-            name, entry = item.callspec.params["name"], item.callspec.params.get("entry")
+            name, answer = item.callspec.params["name"], item.callspec.params.get("answer")
             answers = jobs.setdefault(SETS[name], {"the reference": {}, "the stubs": stubs(name)})
-            answers |= {entry["name"]: {entry["cell"]: entry["code"]}} if entry else {}
-    results, found = answer_runner.run(jobs), {}
+            if answer is not None:
+                answers[answer.name] = answer.changes
+    return jobs
+
+
+Scored = Callable[[str, str], answer_runner.Scores]
+
+
+@pytest.fixture(scope="module")
+def scored(request: pytest.FixtureRequest) -> Iterator[Scored]:
+    """The scores of an answer to a set."""
+    results = answer_runner.run(jobs_for(request))
+    found: dict[tuple[str, str], answer_runner.Scores | str] = {}
 
     def scores(name: str, answer: str) -> answer_runner.Scores:
         while (name, answer) not in found:
             found.update([next(results)])
-        if isinstance(found[name, answer], str):
-            pytest.fail(f"{answer}: {found[name, answer]}")
-        return found[name, answer]
+        said = found[name, answer]
+        if isinstance(said, str):
+            pytest.fail(f"{answer}: {said}")
+        return said
 
     yield scores
     results.close()
@@ -70,75 +95,72 @@ def stub(source: str) -> str:
     return source[: match.start()] + f"# YOUR CODE HERE\n{indent}raise NotImplementedError()" + source[match.end() :]
 
 
-def by_question(problems: Problems, found: answer_runner.Scores) -> dict[str, tuple[float, float]]:
-    """Points got and points to get, by question."""
-    sums: dict[str, tuple[float, float]] = {}
+class Sum(NamedTuple):
+    """Points got, and points to get."""
+
+    got: float
+    of: float
+
+
+def by_question(problems: Problems, found: answer_runner.Scores) -> dict[str, Sum]:
+    """The sum of each question's tests."""
+    sums: dict[str, Sum] = {}
     for test in problems.tests:
-        got, of = sums.get(test.question, (0.0, 0.0))
-        sums[test.question] = got + found[test.id][0], of + test.points
+        before = sums.get(test.question, Sum(0.0, 0.0))
+        sums[test.question] = Sum(before.got + found[test.id].points, before.of + test.points)
     return sums
 
 
-@pytest.mark.parametrize("name", SETS)
-def test_the_reference_scores_full(scored: Any, name: str) -> None:
-    found = scored(name, "the reference")
-    assert {key: reason for key, (_, reason) in found.items() if reason} == {}
+def reasons(found: answer_runner.Scores) -> dict[str, str]:
+    """Why points are lost, by test."""
+    return {test: score.reason for test, score in found.items() if score.reason}
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_the_stubs_score_nothing(scored: Any, name: str) -> None:
+def test_the_reference_scores_full(scored: Scored, name: str) -> None:
+    assert reasons(scored(name, "the reference")) == {}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_stubs_score_nothing(scored: Scored, name: str) -> None:
     found = scored(name, "the stubs")
-    assert {key: points for key, (points, _) in found.items() if points} == {}
+    assert {test: score.points for test, score in found.items() if score.points} == {}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "entry"), entries("wrong"), ids=lambda value: value if isinstance(value, str) else value["name"]
-)
-def test_a_wrong_answer_loses_points_on_its_own_question_only(scored: Any, name: str, entry: dict[str, str]) -> None:
-    problems = problem_set(name)
-    found = scored(name, entry["name"])
-    sums = by_question(problems, found)
-    assert {question for question, (got, of) in sums.items() if got < of} == {entry["question"]}, found
-    reason = next(reason for _, reason in found.values() if reason)
-    assert len(reason) > 20
+@pytest.mark.parametrize(("name", "answer"), cases("wrong"), ids=id_of)
+def test_a_wrong_answer_loses_points_on_its_own_question_only(scored: Scored, name: str, answer: Known) -> None:
+    found = scored(name, answer.name)
+    sums = by_question(problem_set(name), found)
+    assert [question for question, points in sums.items() if points.got < points.of] == [answer.question], found
+    first, *_ = reasons(found).values()
+    assert len(first) > 20
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "entry"), entries("right"), ids=lambda value: value if isinstance(value, str) else value["name"]
-)
-def test_a_right_answer_written_another_way_scores_full(scored: Any, name: str, entry: dict[str, str]) -> None:
-    found = scored(name, entry["name"])
-    assert {key: reason for key, (_, reason) in found.items() if reason} == {}
+@pytest.mark.parametrize(("name", "answer"), cases("right"), ids=id_of)
+def test_a_right_answer_written_another_way_scores_full(scored: Scored, name: str, answer: Known) -> None:
+    assert reasons(scored(name, answer.name)) == {}
 
 
 def test_the_answers_are_many_and_their_names_are_told_apart() -> None:
-    assert len(entries("wrong")) >= 30
-    assert len(entries("right")) >= 12
+    assert len(cases("wrong")) >= 30
+    assert len(cases("right")) >= 12
     for name, answers in ANSWERS.items():
-        names = [entry["name"] for kind in ("wrong", "right") for entry in answers.get(kind, [])]
-        assert len(set(names)) == len(names), name
-        assert len(answers["wrong"]) >= 8, name
-        ids = {cell.id for cell in problem_set(name).cells}
-        assert {entry["cell"] for kind in answers.values() for entry in kind} <= ids, name
+        every = answers.wrong + answers.right
+        assert len({answer.name for answer in every}) == len(every), name
+        assert len(answers.wrong) >= 8, name
+        assert {answer.cell for answer in every} <= {cell.id for cell in problem_set(name).cells}, name
 
 
 # ---- the contract ---------------------------------------------------------------------------------
 def contract_problems(notebook: nbformat.NotebookNode, problems: Problems) -> list[str]:
     """How a source breaks the contract that the grader, nbgrader and a student rely on."""
     marks = [cell.metadata["nbgrader"] for cell in notebook.cells if "nbgrader" in cell.metadata]
-    ids = [mark["grade_id"] for mark in marks]
-    found = [f"{name}: used twice" for name in sorted(set(ids)) if ids.count(name) > 1]
-    found += [f"{mark['grade_id']}: schema_version is not 3" for mark in marks if mark["schema_version"] != 3]
-    graded = [mark for mark in marks if mark["grade"]]
-    questions = {mark["grade_id"].split("-")[0] for mark in graded}
-    if questions != {f"q{number}" for number in range(1, len(questions) + 1)} or len(questions) not in QUESTIONS:
-        found.append(f"questions are {sorted(questions)}")
+    found = mark_problems(marks)
+    found += question_problems([mark for mark in marks if mark["grade"]])
     if not any(name.endswith("-derive") for name in problems.by_hand):
         found.append("no derivation")
-    if not graded[-1]["solution"] or graded[-1]["cell_type"] != "markdown":
-        found.append("the last question is not an open one")
     for cell in notebook.cells:
         found += cell_problems(cell, problems)
     for test in problems.tests:
@@ -146,50 +168,79 @@ def contract_problems(notebook: nbformat.NotebookNode, problems: Problems) -> li
     return found
 
 
-def cell_problems(cell: Any, problems: Problems) -> list[str]:
-    mark = cell.metadata.get("nbgrader", {})
-    name, blocks = (
-        mark.get("grade_id", "a cell of the text"),
-        [kind for kind, _ in assignments.BLOCK.findall(cell.source)],
-    )
+def mark_problems(marks: list[Any]) -> list[str]:
+    """Names that several cells have, and metadata of another version."""
+    names = Counter(mark["grade_id"] for mark in marks)
+    found = [f"{name}: used twice" for name, count in names.items() if count > 1]
+    old = [mark["grade_id"] for mark in marks if mark["schema_version"] != 3]
+    return found + [f"{name}: schema_version is not 3" for name in old]
+
+
+def question_problems(graded: list[Any]) -> list[str]:
+    """Questions that are not q1, q2, … or too few or many; a last one that is not open."""
     found = []
-    if mark.get("solution") != ("SOLUTION" in blocks) and (mark or blocks):
-        found.append(f"{name}: marked as an answer, or holds one, and not both")
-    if "HIDDEN TESTS" in blocks and not (mark.get("grade") and mark.get("locked")):
-        found.append(f"{name}: hidden tests in a cell that is no test")
-    if mark.get("cell_type") not in (None, cell.cell_type):
-        found.append(f"{name}: is {cell.cell_type}, says {mark['cell_type']}")
-    if name in problems.by_hand and "rubric" not in cell.source.lower():
-        found.append(f"{name}: no rubric")
-    if len(assignments.MARKER.findall(cell.source)) != 2 * len(blocks):
-        found.append(f"{name}: a marker without its partner")
+    questions = {mark["grade_id"].split("-")[0] for mark in graded}
+    counted = {f"q{number}" for number in range(1, len(questions) + 1)}
+    if questions != counted or len(questions) not in QUESTIONS:
+        found.append(f"questions are {sorted(questions)}")
+    last = graded[-1]
+    if not last["solution"] or last["cell_type"] != "markdown":
+        found.append("the last question is not an open one")
     return found
 
 
+def cell_problems(cell: Any, problems: Problems) -> list[str]:
+    """A cell's marks and blocks that do not fit."""
+    mark = cell.metadata.get("nbgrader", {})
+    name = mark.get("grade_id", "a cell of the text")
+    blocks = [kind for kind, _ in assignments.BLOCK.findall(cell.source)]
+    solution = mark.get("solution") if mark else False
+    tests = bool(mark.get("grade") and mark.get("locked"))
+    wrong = {
+        "marked as an answer, or holds one, and not both": solution != ("SOLUTION" in blocks),
+        "hidden tests in a cell that is no test": "HIDDEN TESTS" in blocks and not tests,
+        f"is {cell.cell_type}": mark.get("cell_type") not in (None, cell.cell_type),
+        "no rubric": name in problems.by_hand and "rubric" not in cell.source.lower(),
+        "a marker without its partner": (len(assignments.MARKER.findall(cell.source)) != 2 * len(blocks)),
+    }
+    return [f"{name}: {words}" for words, holds in wrong.items() if holds]
+
+
 def check_problems(test: Check, problems: Problems) -> list[str]:
-    found = []
-    asserts = [node for node in ast.walk(ast.parse(test.code)) if isinstance(node, ast.Assert)]
-    said = [
-        node.msg.value for node in asserts if isinstance(node.msg, ast.Constant) and isinstance(node.msg.value, str)
-    ]
-    if not asserts or len(said) < len(asserts):
-        found.append(f"{test.id}: an assert has no constant message")
-    found += [
-        f"{test.id}: a message does not begin with {test.question}:"
-        for text in said
-        if not text.startswith(f"{test.question}:")
-    ]
-    answers = [
-        cell for cell in problems.cells if cell.id.split("-")[0] == test.question and "BEGIN SOLUTION" in cell.source
-    ]
-    defined = {name for cell in answers if cell.kind == "code" for name in top_names(cell.source)}
-    found += [
-        f"{test.id}: {name} is not imported, nor part of the answer" for name in test.needs if name not in defined
-    ]
+    """A test's messages, and the names that it asks for."""
+    found = [f"{test.id}: {words}" for words in message_problems(test)]
+    for name in sorted(set(test.needs) - defined_by_answers(test.question, problems)):
+        found.append(f"{test.id}: {name} is not imported, nor part of the answer")
     if not test.needs:
         found.append(f"{test.id}: asks for nothing of the student's")
-    hidden = any("HIDDEN TESTS" in other.code for other in problems.tests if other.question == test.question)
-    return found if hidden else [*found, f"{test.question}: no hidden test"]
+    tests = [each for each in problems.tests if each.question == test.question]
+    if not any("HIDDEN TESTS" in each.code for each in tests):
+        found.append(f"{test.question}: no hidden test")
+    return found
+
+
+def message_problems(test: Check) -> list[str]:
+    """Asserts whose message is not constant, or does not name the question."""
+    asserts = [node for node in ast.walk(ast.parse(test.code)) if isinstance(node, ast.Assert)]
+    found = [] if asserts else ["no assert"]
+    for node in asserts:
+        match node.msg:
+            case ast.Constant(value=str(text)):
+                if not text.startswith(f"{test.question}:"):
+                    found.append(f"a message does not begin with {test.question}:")
+            case _:
+                found.append("an assert has no constant message")
+    return found
+
+
+def defined_by_answers(question: str, problems: Problems) -> set[str]:
+    """The names that a question's model answers define."""
+    names: set[str] = set()
+    for cell in problems.cells:
+        answers = cell.kind == "code" and "BEGIN SOLUTION" in cell.source
+        if answers and cell.id.split("-")[0] == question:
+            names |= top_names(cell.source)
+    return names
 
 
 def top_names(source: str) -> set[str]:

@@ -1,5 +1,6 @@
 """The portability tool sets what it says, reports what fails, and skips what a machine cannot do."""
 
+import importlib
 import json
 import os
 import platform
@@ -41,8 +42,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
         Path(command[command.index("--json") + 1]).write_text(json.dumps(failures), encoding="utf-8")
         return subprocess.CompletedProcess(command, bool(failures))
 
-    monkeypatch.setattr(portability.subprocess, "run", run)
-    monkeypatch.setattr(portability.forks, "available", lambda: True)
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(forks, "available", lambda: True)
     changed = PLAIN | {"NumPy": "c"}
     monkeypatch.setattr(portability, "probe", lambda env: changed if "OPENBLAS_CORETYPE" in env else PLAIN)
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
@@ -112,6 +113,6 @@ def test_numpy_features_are_those_of_this_machine(monkeypatch: pytest.MonkeyPatc
         __cpu_features__ = {"X86_V3": True, "X86_V4": True, "AVX512_SPR": False}  # noqa: RUF012
         __cpu_dispatch__ = ["X86_V3", "X86_V4", "AVX512_SPR"]  # noqa: RUF012
 
-    monkeypatch.setattr(portability.importlib, "import_module", lambda name: Umath)
+    monkeypatch.setattr(importlib, "import_module", lambda name: Umath)
     assert portability.numpy_without("X86_V4", "AVX512") == {"NPY_DISABLE_CPU_FEATURES": "X86_V4"}
     assert portability.numpy_without("NEON") == {}

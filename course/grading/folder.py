@@ -118,7 +118,7 @@ def grade_all(found: Sequence[Submission], known: dict[str, Problems], options: 
     graded = report.fill_in(graded, report.filled_in(grades, memory, by_hand))
     _write_pages(graded, options.out / "feedback")
     report.write(grades, report.table(graded))
-    failed = sum(result.rows[0].status is Status.NOT_GRADED for result in graded)
+    failed = sum(not result.graded for result in graded)
     print(f"{len(new)} graded now, {len(jobs) - len(new)} before. {grades}")
     if failed:
         print(f"grading: {failed} not graded; the same command tries them again", file=sys.stderr)

@@ -138,9 +138,16 @@ def needs(code: str) -> tuple[str, ...]:
     """Names that a cell reads and does not define: what it asks of the student."""
     nodes = list(ast.walk(ast.parse(code)))
     bound = {name for node in nodes for name in _bound(node)}
-    names = [node for node in nodes if isinstance(node, ast.Name)]
-    read = dict.fromkeys(node.id for node in names if isinstance(node.ctx, ast.Load))
+    read = dict.fromkeys(name for node in nodes for name in _read(node))
     return tuple(name for name in read if name not in bound and not hasattr(builtins, name))
+
+
+def _read(node: ast.AST) -> tuple[str, ...]:
+    """The name that a node reads."""
+    match node:
+        case ast.Name(id=name, ctx=ast.Load()):
+            return (name,)
+    return ()
 
 
 def _bound(node: ast.AST) -> tuple[str, ...]:

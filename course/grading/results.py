@@ -45,6 +45,11 @@ class Result:
     """The problem set that it answers; empty where nothing tells."""
     rows: tuple[Row, ...]
 
+    @property
+    def graded(self) -> bool:
+        """Whether the grader came to its end over it."""
+        return all(row.status is not Status.NOT_GRADED for row in self.rows)
+
 
 def text_of(result: Result) -> str:
     """A result as the text of its file."""
