@@ -1,7 +1,7 @@
 """Chapters from their source twins: execute, store, and bring edits back.
 
-python -m book.execute [--into DIR] [--anew] [SOURCE ...]   run py:percent sources that changed
-python -m book.execute --sync [NOTEBOOK ...]                write the source twins from edited notebooks
+python -m book.execute [--into DIR] [--anew] [SOURCE ...]   run sources that changed
+python -m book.execute --sync [NOTEBOOK ...]                write the twins of edited notebooks
 """
 
 import argparse
@@ -53,8 +53,9 @@ def read_source(path: Path) -> nbformat.NotebookNode:
 def kernel_options() -> dict[str, str]:
     """Options of a kernel manager that cannot clash with a kernel started at the same moment.
 
-    Over TCP a manager looks for free ports and the kernel takes them a second later; another may have taken
-    them by then, and the first waits in vain. Sockets in a folder of our own have no such gap.
+    Over TCP a manager looks for free ports and the kernel takes them a second later; another may
+    have taken them by then, and the first waits in vain. Sockets in a folder of our own have no
+    such gap.
 
     Returns:
         Keyword arguments; none where there are no such sockets.
@@ -104,7 +105,7 @@ def execute(source: Path, into: Path) -> Run:
 
 
 def execute_here(source: Path, into: Path) -> Run:
-    """Run one source in this process, which must be a copy made for it; as ``execute``, and with the same outputs."""
+    """As ``execute``, in this process, which must be a copy made for it; with the same outputs."""
     notebook = read_source(source)
     clock = Clock()
     os.chdir(NOTEBOOKS)
@@ -137,11 +138,12 @@ def write(notebook: nbformat.NotebookNode, path: Path) -> None:
 
 
 def execute_all(sources: list[Path], into: Path, anew: bool = False, kernels: bool = False) -> int:
-    """Bring the executed notebooks of these sources up to date, two at a time; print a line for each.
+    """Bring the notebooks of these sources up to date, two at a time; print a line for each.
 
     Args:
         sources: py:percent sources.
-        into: folder of executed notebooks; those that are still what their source gives are left alone.
+        into: folder of executed notebooks; those that are still what their source gives are left
+            alone.
         anew: execute those, too.
         kernels: in Jupyter's kernels also where copies of a warm process would do.
 

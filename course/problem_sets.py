@@ -1,8 +1,9 @@
 """Problem sets for students, from their sources with solutions and hidden tests.
 
 python -m course.problem_sets [--sources DIR] [--into DIR]          write course/release/psN.ipynb
-python -m course.problem_sets --check [--sources DIR] [--into DIR]  say what is stale, or not for students' eyes
-python -m course.problem_sets --course DIR [--sources DIR]          the sources as notebooks, where nbgrader wants them
+python -m course.problem_sets --check [--sources DIR] [--into DIR]  say what is stale, or not for
+students' eyes python -m course.problem_sets --course DIR [--sources DIR]          the sources as
+notebooks, where nbgrader wants them
 """
 
 import argparse
@@ -29,7 +30,7 @@ SHORT = 8  # a line of fewer characters says nothing
 
 
 def read_source(path: Path) -> nbformat.NotebookNode:
-    """The notebook that a source describes, with solutions and hidden tests; cell ids come from the position."""
+    """The notebook that a source describes, with solutions and hidden tests."""
     notebook: nbformat.NotebookNode = jupytext.read(path, fmt="py:percent")
     names = {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}, "problem_set": path.stem}
     notebook.metadata = nbformat.from_dict(names)
@@ -41,7 +42,7 @@ def read_source(path: Path) -> nbformat.NotebookNode:
 
 
 def release_text(path: Path) -> str:
-    """The student's notebook, as the text of its file: nbgrader's own steps, in nbgrader's order."""
+    """The student's notebook, as its file's text: nbgrader's own steps, in nbgrader's order."""
     from nbgrader.preprocessors import (
         CheckCellMetadata,
         ClearHiddenTests,
@@ -143,7 +144,7 @@ def write(sources: Path, into: Path) -> None:
 
 
 def write_course(sources: Path, course: Path) -> None:
-    """Write every source, solutions and all, to source/psN/psN.ipynb in the folder of an nbgrader course."""
+    """Write every source, solutions and all, to source/psN/psN.ipynb in an nbgrader course."""
     for path in sorted(sources.glob("*.py")):
         target = course / "source" / path.stem / f"{path.stem}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)

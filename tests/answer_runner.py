@@ -1,19 +1,23 @@
-"""Scores of answers to problem sets: by a fork for each answer, or by executing the whole set for each.
+"""Scores of answers to problem sets: by a fork for each, or by executing the whole set for each.
 
-An answer is a set of which some cells are changed. ``forked`` executes each set once, as its author wrote it, and forks
-before the first cell that an answer changes. The child executes the changed cells and then, of the cells and tests that
-follow, those that can make a difference to a score; a test on which the change has no effect keeps the score that it
-gave before. What depends on what is read off the names: a cell depends on those that bind a name which it reads,
-itself or through functions, and on those that may change an object in place. Whatever reads a name may change its
+An answer is a set of which some cells are changed. ``forked`` executes each set once, as its author
+wrote it, and forks before the first cell that an answer changes. The child executes the changed
+cells and then, of the cells and tests that follow, those that can make a difference to a score; a
+test on which the change has no effect keeps the score that it gave before. What depends on what is
+read off the names: a cell depends on those that bind a name which it reads, itself or through
+functions, and on those that may change an object in place. Whatever reads a name may change its
 object, unless it is something imported or a function without a state.
 
-It relies on a process with one thread and no pool at each fork: so it runs in a process of its own, with one thread for
-the libraries, no GPU and pictures that go to no screen; a child leaves as soon as it has sent its scores. Linux only.
+It relies on a process with one thread and no pool at each fork: so it runs in a process of its own,
+with one thread for the libraries, no GPU and pictures that go to no screen; a child leaves as soon
+as it has sent its scores. Linux only.
 
-It cannot see an effect that names do not show: a file, a number from a library's own generator, a change to a module
-made by a function that does not say so. An answer that sets something in a module, calls its ``set…`` or ``…seed``, or
-names ``setattr``, ``globals`` and the like, executes everything that follows it. ``whole`` executes everything for each
-answer: it sees all this, takes about four times as long, and is what L2LIB_ANSWERS=whole and systems other than Linux
+It cannot see an effect that names do not show: a file, a number from a library's own generator, a
+change to a module made by a function that does not say so. An answer that sets something in a
+module, calls its ``set…`` or ``…seed``, or names ``setattr``, ``globals`` and the like, executes
+everything that follows it. ``whole`` executes everything for each
+answer: it sees all this, takes about four times as long, and is what L2LIB_ANSWERS=whole and
+    systems other than Linux
 use. Its two processes serve for all answers, so there a change to a module lasts.
 """
 
@@ -28,7 +32,7 @@ import os
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -107,9 +111,9 @@ def run(jobs: Jobs) -> Results:
     return forked(jobs) if fast else whole(jobs)
 
 
-# ---- a process in which a set is executed -----------------------------------------------------------
+# ---- a process in which a set is executed --------------------------------------------------------
 class Here:
-    """Stands for a student's process: the cells run in this one, and values cross as they do there."""
+    """Stands for a student's process: cells run in this one, and values cross as they do there."""
 
     def __init__(self, problems: Problems, limits: Limits) -> None:
         self.problems, self.limits, self.asked = problems, limits, ""
@@ -159,12 +163,15 @@ def play(here: Here, these: Iterable[str | Check]) -> Scores:
     return found
 
 
-# ---- the whole set for each answer -------------------------------------------------------------------
+# ---- the whole set for each answer ---------------------------------------------------------------
 def whole(jobs: Jobs, limits: Limits | None = None, seconds: float = SECONDS) -> Results:
     """Execute everything for each answer, in two processes."""
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
-        futures = {(path.stem, name): pool.submit(_whole, path, changed, limits or Limits())
-                   for path, answers in jobs.items() for name, changed in answers.items()}  # fmt: skip
+        futures: dict[tuple[str, str], Future[Scores]] = {}
+        for path, answers in jobs.items():
+            for name, changed in answers.items():
+                one = pool.submit(_whole, path, changed, limits or Limits())
+                futures[path.stem, name] = one
         try:
             for key, future in futures.items():
                 error = future.exception(seconds)
@@ -179,9 +186,11 @@ def _whole(path: Path, changed: Answer, limits: Limits) -> Scores:
     return play(Here(problems, limits), parts(problems, changed))
 
 
-# ---- a fork for each answer --------------------------------------------------------------------------
+# ---- a fork for each answer ----------------------------------------------------------------------
 def forked(jobs: Jobs, limits: Limits | None = None, seconds: float = SECONDS) -> Results:
-    """Execute each set once, and for each answer what depends on it; a child may take that many seconds."""
+    """Execute each set once, and for each answer what depends on it; a child may take that many
+    seconds.
+    """
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe(duplex=False)
     nursery = spawn.Process(target=_nursery, args=(theirs, jobs, limits or Limits(), seconds))
@@ -267,7 +276,7 @@ def _only_one_thread() -> None:
         raise RuntimeError(f"{threads} threads: a process is forked safely if it has one; use L2LIB_ANSWERS=whole")
 
 
-# ---- what depends on what ------------------------------------------------------------------------------
+# ---- what depends on what ------------------------------------------------------------------------
 class Unit(NamedTuple):
     """What a cell or a test does to names."""
 
@@ -360,7 +369,7 @@ def _either(old: Unit, new: Unit, others: list[Unit]) -> Unit:
 
 @functools.cache
 def unit(part: str | Check) -> Unit:
-    """Read off a cell or a test what it does to names; a cell that does not compile does nothing."""
+    """What a cell or a test does to names; a cell that does not compile does nothing."""
     if isinstance(part, Check):
         return NOTHING._replace(reads=frozenset(part.needs))
     try:

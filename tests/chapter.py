@@ -1,9 +1,10 @@
-"""A writer's loop: execute a chapter, store what it gives, and try its rules and its planted errors.
+"""A writer's loop: execute a chapter, store what it gives, try its rules and planted errors.
 
     python -m tests.chapter 08    (or `make chapter N=08`)
 
-The chapter runs once. Where a cell fails, nothing is written. Where all cells run, the notebook is written, the cells
-whose outputs are new are named, and the errors of tests/planted/errors.toml are planted in copies of this very run.
+The chapter runs once. Where a cell fails, nothing is written. Where all cells run, the notebook is
+written, the cells whose outputs are new are named, and the errors of tests/planted/errors.toml are
+planted in copies of this very run.
 """
 
 import argparse
@@ -70,7 +71,8 @@ def run(source: Path, workers: int) -> int:
     new = f"new outputs in code cells {', '.join(map(str, result.changed))}" if result.changed else "outputs as before"
     print(f"{target.relative_to(ROOT)}: {result.seconds} s; {new}")
     if missing := named.keys() - {planted.name for planted in result.planted}:
-        print(f"not tried, as they are not in one code cell (`make mutants` tries them): {', '.join(sorted(missing))}")
+        why = "as they are not in one code cell (`make mutants` tries them)"
+        print(f"not tried, {why}: {', '.join(sorted(missing))}")
     states = [of_plant(named, planted).state for planted in result.planted]
     caught = states.count(State.CAUGHT)
     print(f"{len(states)} planted errors, {caught} caught")
@@ -86,7 +88,8 @@ def main() -> int:
     if len(found) != 1:
         parser.error(f"no chapter has the number {options.number}: N=08 means notebooks/source/08_….py")
     if not forks.available():
-        parser.error("processes cannot be copied on this system: run `make notebooks`, `make test` and `make mutants`")
+        way = "run `make notebooks`, `make test` and `make mutants`"
+        parser.error(f"processes cannot be copied on this system: {way}")
     began = time.perf_counter()
     try:
         (source,) = found

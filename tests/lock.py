@@ -1,7 +1,7 @@
-"""Pin every environment again from pyproject.toml: the book's, and those of experiments/bench/ and experiments/peers/.
+"""Pin every environment again: the book's, and those of experiments/bench and experiments/peers.
 
-The pins hold on every system. CUDA's libraries are left out: where torch needs them it asks for the versions itself,
-and where it is a CPU build nobody should have to download them.
+The pins hold on every system. CUDA's libraries are left out: where torch needs them it asks for the
+versions itself, and where it is a CPU build nobody should have to download them.
 """
 
 import re
@@ -16,7 +16,9 @@ TORCH = re.compile(r"^(torch==\S+) ;.*\n", re.MULTILINE)
 
 
 def lock(folder: str) -> None:
-    """Write the requirements.txt of a folder; what the book's own pins hold, the others take from there."""
+    """Write the requirements.txt of a folder; what the book's own pins hold, the others take from
+    there.
+    """
     pins = Path(folder) / "requirements.txt"
     extras = [word for extra in EXTRAS for word in ("--extra", extra)]
     inputs = extras if folder == "." else ["-c", "requirements.txt", f"{folder}/requirements.in"]

@@ -1,8 +1,9 @@
-"""A pytest plugin for chapters (``-p tests.nbval_chapters``): how nbval starts kernels, and what is kept of a run.
+"""A pytest plugin (``-p tests.nbval_chapters``): how nbval starts kernels, what is kept of a run.
 
-On Linux each kernel is a copy of one process that has imported the libraries; with L2_KERNELS=new, and elsewhere, each
-is started anew. A chapter whose every cell gave what is stored need not be executed again for the HTML book: its record
-is kept, and, with this run's pictures, the notebook itself.
+On Linux each kernel is a copy of one process that has imported the libraries; with L2_KERNELS=new,
+and elsewhere, each is started anew. A chapter whose every cell gave what is stored need not be
+executed again for the HTML book: its record is kept, and, with this run's pictures, the notebook
+itself.
 """
 
 import os
@@ -44,7 +45,9 @@ def _manager(**options: Any) -> Any:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Kernels without progress bars, with sockets that nobody else can take, copied from a warm process."""
+    """Kernels without progress bars, with sockets that nobody else can take, copied from a warm
+    process.
+    """
     os.environ["TQDM_DISABLE"] = "1"  # a progress bar is no output to compare
     nbval.kernel.KernelManager = _manager
     if copies() and SERVER not in os.environ:
@@ -77,7 +80,9 @@ def pytest_runtest_makereport(
 
 
 def keep(path: Path, notebook: nbformat.NotebookNode, found: list[list[Any]]) -> None:
-    """Write a chapter as it has just been run: the text is the stored one, the pictures are new; and records."""
+    """Write a chapter as it has just been run: the text is the stored one, the pictures are new;
+    and records.
+    """
     source = SOURCE / f"{path.stem}.py"
     if [cell.source for cell in read_source(source).cells] != [cell.source for cell in notebook.cells]:
         return  # another test says so

@@ -1,8 +1,9 @@
 """The chapters on other instruction sets, other thread counts, and seeds that nobody looked at.
 
-    python -m tests.portability [WORDS ...]    the runs whose name holds one of the words; default: all
+    python -m tests.portability [WORDS ...]    runs whose name holds one of the words, or all
 
-Instruction sets and threads round differently: every output must still be the stored one. Shifted seeds draw other
+Instruction sets and threads round differently: every output must still be the stored one. Shifted
+seeds draw other
 data: outputs may differ, but every claim must hold.
 """
 
@@ -38,7 +39,8 @@ results = {
     "NumPy's BLAS": np.concatenate([(x @ x.T).ravel(), np.linalg.svd(x)[1], [x[0] @ x[1]]]),
     "NumPy": np.exp(x) + np.log(abs(x)) + np.tanh(x),
 }
-print(json.dumps({name: hashlib.sha256(value.tobytes()).hexdigest() for name, value in results.items()}))
+hashes = {name: hashlib.sha256(value.tobytes()).hexdigest() for name, value in results.items()}
+print(json.dumps(hashes))
 """
 
 
@@ -55,7 +57,9 @@ class Run(NamedTuple):
 
 
 def numpy_features(prefixes: tuple[str, ...]) -> str:
-    """The instruction sets among these that this NumPy would choose on this machine, to be told not to."""
+    """The instruction sets among these that this NumPy would choose on this machine, to be told not
+    to.
+    """
     umath = importlib.import_module("numpy._core._multiarray_umath")
     features = getattr(umath, "__cpu_features__", {})
     dispatched = getattr(umath, "__cpu_dispatch__", [])
@@ -63,7 +67,7 @@ def numpy_features(prefixes: tuple[str, ...]) -> str:
 
 
 def runs() -> list[Run]:
-    """All runs but that of ``make test`` (one thread, the book's own seeds, the processor left to itself).
+    """All runs but that of ``make test``: one thread, own seeds, the processor left to itself.
 
     NumPy and torch each choose instructions for themselves, and so do the BLAS of each.
     """
@@ -101,13 +105,17 @@ def probe(environment: dict[str, str]) -> dict[str, str]:
 
 
 def effect(run: Run, plain: dict[str, str]) -> str:
-    """Which parts of the arithmetic come out with other last bits than on this machine left to itself."""
+    """Which parts of the arithmetic come out with other last bits than on this machine left to
+    itself.
+    """
     changed = [name for name, value in probe(environment_of(run)).items() if plain[name] != value]
     return ", ".join(changed) or "nothing"
 
 
 def execute(run: Run, notebooks: Path) -> list[Failure]:
-    """Run every chapter; what failed. The environment is read when libraries start, so each run is a new process."""
+    """Run every chapter; what failed. The environment is read when libraries start, so each run is
+    a new process.
+    """
     if not forks.available():
         return execute_slowly(run, notebooks)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,6 @@
-"""The problem sets: the contract they keep, what students are given, and answers whose worth is known."""
+"""The problem sets: the contract they keep, what students are given, and answers whose worth is
+known.
+"""
 
 import ast
 import base64
@@ -32,7 +34,7 @@ def problem_set(name: str) -> Problems:
     return load(SETS[name])
 
 
-# ---- scores, without a sandbox: these answers are ours ----------------------------------------------
+# ---- scores, without a sandbox: these answers are ours -------------------------------------------
 class Case(NamedTuple):
     """An answer to a set."""
 
@@ -153,7 +155,7 @@ def test_the_answers_are_many_and_their_names_are_told_apart() -> None:
         assert {answer.cell for answer in every} <= {cell.id for cell in problem_set(name).cells}, name
 
 
-# ---- the contract ---------------------------------------------------------------------------------
+# ---- the contract --------------------------------------------------------------------------------
 def contract_problems(notebook: nbformat.NotebookNode, problems: Problems) -> list[str]:
     """How a source breaks the contract that the grader, nbgrader and a student rely on."""
     marks = [cell.metadata["nbgrader"] for cell in notebook.cells if "nbgrader" in cell.metadata]
@@ -279,7 +281,7 @@ def test_there_are_four_sets() -> None:
     assert list(SETS) == ["ps1", "ps2", "ps3", "ps4"]
 
 
-# ---- what students are given -------------------------------------------------------------------------
+# ---- what students are given ---------------------------------------------------------------------
 @pytest.mark.parametrize("name", SETS)
 def test_a_released_notebook_shows_nothing_hidden(name: str) -> None:
     released = json.loads((RELEASE / f"{name}.ipynb").read_text(encoding="utf-8"))

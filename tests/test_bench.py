@@ -1,4 +1,6 @@
-"""The benchmark runs, its contenders agree, and what it writes has the promised shape. Nothing is timed here."""
+"""The benchmark runs, its contenders agree, and what it writes has the promised shape. Nothing is
+timed here.
+"""
 
 import json
 import re

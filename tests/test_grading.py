@@ -1,6 +1,7 @@
-"""The grader against everything a submission might do: contained, scored as deserved, and nothing let slip.
+"""The grader against all that a submission might do: contained, scored, and nothing let slip.
 
-One folder in which every attack lies beside honest work. `make test` grades a few of them, `make check` the others.
+One folder in which every attack lies beside honest work. `make test` grades a few of them, `make
+check` the others.
 """
 
 import contextlib
@@ -37,9 +38,15 @@ FEW_LIMITS = ("--cell-seconds", "12", "--call-seconds", "6", "--seconds", "120",
 """Something endless is among the few, so they wait this long for it."""
 LIMITS = ("--cell-seconds", "60", "--call-seconds", "20", "--seconds", "240", "--memory", "1")
 SHORT = ("--cell-seconds", "3", "--call-seconds", "1.5", "--seconds", "120", "--memory", "1", "--jobs", "1")
-"""For what computes until it is stopped; one at a time, so that what is honest in it need not wait for another."""
-UNSAFE = ("other users may not enter", "everybody may replace", "root has no right to", "this container has no users",
-          "libseccomp is missing")  # fmt: skip
+"""For what computes until it is stopped; one at a time, so that what is honest in it need not wait
+for another."""
+UNSAFE = (
+    "other users may not enter",
+    "everybody may replace",
+    "root has no right to",
+    "this container has no users",
+    "libseccomp is missing",
+)
 """Why the grader may refuse to grade on a machine; another reason would be an error of its own."""
 
 
@@ -54,7 +61,9 @@ def no_bubblewrap() -> str:
 
 
 def command(*arguments: str | Path, bar: bool = False) -> subprocess.CompletedProcess[str]:
-    """Run the grader, with bubblewrap where there is no doubt that it works; skip the test where nothing does."""
+    """Run the grader, with bubblewrap where there is no doubt that it works; skip the test where
+    nothing does.
+    """
     line = [sys.executable, "-m", "course.grading", *map(str, arguments)]
     line += [] if no_bubblewrap() or "--sandbox" in line else ["--sandbox", "require"]
     environment = os.environ | {"TQDM_DISABLE": "" if bar else "1"}
@@ -64,7 +73,9 @@ def command(*arguments: str | Path, bar: bool = False) -> subprocess.CompletedPr
 
 
 def skip_where_nothing_works(stderr: str) -> None:
-    """Skip the test, with the grader's own sentence, if that says that a stranger's code cannot be run safely here."""
+    """Skip the test, with the grader's own sentence, if that says that a stranger's code cannot be
+    run safely here.
+    """
     if "cannot be run safely here" in stderr and any(reason in stderr for reason in UNSAFE):
         pytest.skip(stderr.strip().splitlines()[-1])
 
@@ -95,7 +106,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-# ---- submissions by name: attacks, notebooks of unusual names and kinds, files that are no notebooks -------------
+# ---- submissions by name: attacks, notebooks of unusual names and kinds, files that are no noteboo
 def old_format(folder: Path) -> None:
     cells = [{"cell_type": cell.cell_type, "metadata": cell.metadata, "source": cell.source}
              | ({"input": cell.source, "language": "python", "outputs": [], "collapsed": False}
@@ -129,10 +140,15 @@ def many_cells(folder: Path) -> None:
 
 Writer = Callable[[Path], object]
 BYTES = {
-    "empty": b"", "noise": os.urandom(999), "list": b"[1, 2]", "number": b"7", "deep-json": b"[" * 10**6,
-    "no-cells": b'{"nbformat": 4}', "future": b'{"nbformat": 99}',
+    "empty": b"",
+    "noise": os.urandom(999),
+    "list": b"[1, 2]",
+    "number": b"7",
+    "deep-json": b"[" * 10**6,
+    "no-cells": b'{"nbformat": 4}',
+    "future": b'{"nbformat": 99}',
     "odd-cells": b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [7, {}, []]}',
-}  # fmt: skip
+}
 BROKEN: dict[str, Writer] = {
     **{name: lambda folder, name=name: (folder / f"broken-{name}.ipynb").write_bytes(BYTES[name]) for name in BYTES},
     "many-cells": many_cells,
@@ -208,7 +224,9 @@ def limits_for(name: str) -> tuple[str, ...]:
 
 
 class Runs:
-    """The grader's runs, one for each kind of limits, when a test first asks for it; what went wrong is told again."""
+    """The grader's runs, one for each kind of limits, when a test first asks for it; what went
+    wrong is told again.
+    """
 
     def __init__(self, wanted: set[str], start: Callable[[frozenset[str], tuple[str, ...]], Graded]) -> None:
         self.wanted = wanted - (NAMESPACES_ONLY if no_bubblewrap() else set())
@@ -249,7 +267,9 @@ def listener() -> Iterator[socket.socket]:
 def runs(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, sources: Path, listener: socket.socket
 ) -> Runs:
-    """Runs over what the tests that were asked for need: for a planted error one or two submissions."""
+    """Runs over what the tests that were asked for need: for a planted error one or two
+    submissions.
+    """
     wanted: set[str] = set()
     for item in request.session.items:
         asked = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
@@ -274,7 +294,7 @@ def graded(name: str, runs: Runs) -> Graded:
     return runs.of(name)
 
 
-# ---- what each gets --------------------------------------------------------------------------------
+# ---- what each gets ------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", by_speed(ATTACKS))
 def test_each_submission_gets_what_it_deserves(graded: Graded, name: str) -> None:
     assert graded.points(name) == graded.expected[name], [graded.row(name, question) for question in IDS]
@@ -346,7 +366,7 @@ def test_an_answer_of_any_length_is_shown_in_part(graded: Graded, name: str) -> 
     assert "The rest is left out here: look in the notebook." in page
 
 
-# ---- what a run leaves behind -------------------------------------------------------------------------
+# ---- what a run leaves behind --------------------------------------------------------------------
 def test_the_command_succeeds_and_says_what_it_left_out(part: list[Graded]) -> None:
     for graded in part:
         assert graded.run.returncode == 0, graded.run.stderr[-2000:]
@@ -462,7 +482,9 @@ def test_without_namespaces_it_says_so_and_still_contains(tmp_path: Path, source
 @pytest.mark.skipif(sys.platform != "linux" or os.getuid() != 0, reason="only root changes its user, and copies Python")
 @pytest.mark.skipif(unreadable() is not None, reason="Python is in a closed folder: all tests here run so")
 def test_python_in_a_closed_folder_is_copied(tmp_path: Path, sources: Path) -> None:
-    """A Python below pytest's folder, which is root's alone, and an environment of it that everybody can read."""
+    """A Python below pytest's folder, which is root's alone, and an environment of it that
+    everybody can read.
+    """
     (tmp_path / "in").mkdir()
     nbformat.write(GOOD, tmp_path / "in/one.ipynb")
     with copied() as python, tempfile.TemporaryDirectory() as name:
@@ -480,7 +502,7 @@ def test_python_in_a_closed_folder_is_copied(tmp_path: Path, sources: Path) -> N
     assert grades.count(",right,") == len(IDS)
 
 
-# ---- the book's own sets, with the usual limits ---------------------------------------------------
+# ---- the book's own sets, with the usual limits --------------------------------------------------
 @pytest.mark.slow
 def test_the_references_score_full_and_the_untouched_releases_nothing(tmp_path: Path) -> None:
     (tmp_path / "in/untouched").mkdir(parents=True)

@@ -64,7 +64,7 @@ def skip_as_root_if(obstacle: Callable[[], str]) -> None:
         pytest.skip(problem)
 
 
-# ---- a command that is refused, before anything is graded -------------------------------------------------
+# ---- a command that is refused, before anything is graded ----------------------------------------
 def refused(patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """What the command says when it ends with status 2, in this process."""
     patch.setattr(sys, "argv", ["grading", *arguments])
@@ -216,7 +216,7 @@ def test_rights_and_users_are_read_as_linux_writes_them() -> None:
     assert not ways.mapped("0 1000 1\n1 100000 65000\n")
 
 
-# ---- an interpreter that submissions can read ---------------------------------------------------------
+# ---- an interpreter that submissions can read ----------------------------------------------------
 def test_a_closed_folder_is_found_on_any_way_to_another(open_folder: Path) -> None:
     for name in ("open/inner", "shut/inner"):
         (open_folder / name).mkdir(parents=True)
@@ -280,7 +280,7 @@ def test_a_copy_has_a_new_name_each_time_and_results_stay_valid(problems: Proble
     assert folder_of.fingerprint({"ps9": problems}, Limits(memory=7)) not in prints
 
 
-# ---- what a process inside gives up -----------------------------------------------------------------------
+# ---- what a process inside gives up --------------------------------------------------------------
 CONFINED = """
 import ctypes, mmap, numpy, os, pyseccomp, tempfile
 from course.grading.inside.__main__ import Bounds, confine
@@ -352,7 +352,7 @@ def test_memory_of_all_processes_is_watched(
         sleeper.receive(0.5)
 
 
-# ---- scores, with the answers in this process: they are ours -----------------------------------------------
+# ---- scores, with the answers in this process: they are ours -------------------------------------
 class Here:
     """Stands for a student's process."""
 
@@ -426,7 +426,7 @@ def test_a_line_that_a_process_claims_must_be_in_its_cell() -> None:
     assert student.trouble[0] == "stopped with RuntimeError in line 2"
 
 
-# ---- files -------------------------------------------------------------------------------------------------
+# ---- files ---------------------------------------------------------------------------------------
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
     nbformat.write(GOOD, tmp_path / "secret.ipynb")
     (tmp_path / "link.ipynb").symlink_to("secret.ipynb")
@@ -448,7 +448,7 @@ def test_a_page_shows_a_name_and_does_not_run_it() -> None:
     assert "<title>&lt;script&gt;: ps9</title>" in page
 
 
-# ---- a folder of submissions, with a grader that gives what it is told -------------------------------------------
+# ---- a folder of submissions, with a grader that gives what it is told ---------------------------
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The students graded, in order; each gets one right answer."""
@@ -499,7 +499,7 @@ def test_a_reference_must_score_full(
     assert not path.exists()
 
 
-# ---- points given by hand ------------------------------------------------------------------------------
+# ---- points given by hand ------------------------------------------------------------------------
 ROW = {"student": "ann", "question": "ps9/q4", "points": "2.5", "status": "by hand", "reason": "well said"}
 
 
@@ -550,7 +550,7 @@ def test_points_that_are_no_number_are_refused(tmp_path: Path) -> None:
         report.filled_in(grades, tmp_path / "by-hand", {"ps9/q4"})
 
 
-# ---- parts -------------------------------------------------------------------------------------------
+# ---- parts ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "value",
     [None, True, 7, 10**40, -0.0, float("inf"), 1 + 2j, "λ\ud800", b"\xff", [1, [2]], (1, (2,)), {"a": (None, [])},

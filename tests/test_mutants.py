@@ -1,4 +1,6 @@
-"""The tool that plants errors tells caught, surviving and broken ones apart, and refuses a list out of date."""
+"""The tool that plants errors tells caught, surviving and broken ones apart, and refuses a list out
+of date.
+"""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The portability tool sets what it says, reports what fails, and skips what a machine cannot do."""
+"""The portability tool sets what it says, tells what fails, skips what a machine cannot do."""
 
 import importlib
 import json
@@ -32,7 +32,9 @@ class Call(NamedTuple):
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
-    """The runs that were asked for; one with seed 2 fails, and no arithmetic changes but with Haswell."""
+    """The runs that were asked for; one with seed 2 fails, and no arithmetic changes but with
+    Haswell.
+    """
     made: list[Call] = []
 
     def run(command: list[str], *, env: dict[str, str], **_: object) -> subprocess.CompletedProcess[str]:

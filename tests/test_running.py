@@ -1,4 +1,6 @@
-"""Chapters run in copies of a process, or in kernels: the same outputs; and what has been executed is not again."""
+"""Chapters run in copies of a process, or in kernels: the same outputs; and what has been executed
+is not again.
+"""
 
 import inspect
 import subprocess
@@ -232,7 +234,9 @@ def test_a_missing_or_broken_record_is_no_record(noted: tuple[Path, Path]) -> No
 def test_what_nbval_found_equal_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, picture: str, code: str, stored: bool, executed: bool
 ) -> None:
-    """The run, for the book; the stored notebook only if its pictures are equal, which nbval does not compare."""
+    """The run, for the book; the stored notebook only if its pictures are equal, which nbval does
+    not compare.
+    """
     monkeypatch.setattr(records, "RECORDS", tmp_path / "records")
     monkeypatch.setattr(nbval_chapters, "INTO", tmp_path / "into")
     monkeypatch.setattr(nbval_chapters, "SOURCE", tmp_path)
@@ -249,7 +253,9 @@ def test_what_nbval_found_equal_is_kept(
 
 
 def test_tools_and_tests_see_the_same_surroundings() -> None:
-    """Whatever is on their paths: what a test has found equal, ``make book`` need not execute again."""
+    """Whatever is on their paths: what a test has found equal, ``make book`` need not execute
+    again.
+    """
     line = [sys.executable, "-c", "from book.running import records; print(records.surroundings())"]
     done = subprocess.run(line, cwd=ROOT / "book", capture_output=True, text=True, check=True)
     assert done.stdout.strip() == records.surroundings()

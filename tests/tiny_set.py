@@ -1,5 +1,7 @@
 # ruff: noqa: E501  (heads of cells are long)
-"""A problem set of three small questions, and everything a submission might do: the grader's tests run them."""
+"""A problem set of three small questions, and everything a submission might do: the grader's tests
+run them.
+"""
 
 import copy
 import uuid
@@ -76,7 +78,8 @@ assert np.allclose(np.asarray(norms, dtype=float), 0.9 ** np.arange(5)), "q3: ea
 # ### END SOLUTION
 """.lstrip()
 MARK = uuid.uuid4().hex[:12]
-"""In the names of files that attacks write: without bubblewrap they stay, and must not be taken for a later run's."""
+"""In the names of files that attacks write: without bubblewrap they stay, and must not be taken for
+a later run's."""
 IDS = {"q1": "q1-penalty", "q2": "q2-decay", "q3": "q3-norms"}
 FULL = (1.0, 3.0, 1.0)
 GOOD: nbformat.NotebookNode = jupytext.reads(TINY, fmt="py:percent")
@@ -389,7 +392,8 @@ FEW = {"reference", "stubs", "endless-sleep", "memory", "exit-cell", "finder", "
 BURNING = {"endless-cell", "endless-stubborn", "endless-call", "fork-bomb"}
 """They compute until they are stopped."""
 NAMESPACES_ONLY = {"finder", "writes", "network", "fills-disk", "memory-of-a-device", "kill-all", "kill-parent"}
-"""Not contained without bubblewrap, and not run then: one would end all that its user runs, others fill the disk."""
+"""Not contained without bubblewrap, and not run then: one would end all that its user runs, others
+fill the disk."""
 
 
 # ---- the smallest source that keeps the contract ---------------------------------------------

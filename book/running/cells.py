@@ -1,7 +1,7 @@
-"""A chapter's cells in IPython's shell, in this process: the outputs are those of a kernel, without a kernel's start.
+"""A chapter's cells in IPython's shell, in this process: outputs as a kernel's, without its start.
 
-A process runs one chapter. That it gives what Jupyter gives is held by ``make test``, in which nbval runs every chapter
-in a real kernel and compares it with the same stored outputs.
+A process runs one chapter. That it gives what Jupyter gives is held by ``make test``, in which
+nbval runs every chapter in a real kernel and compares it with the same stored outputs.
 """
 
 import io

@@ -1,7 +1,8 @@
 """Work in processes that are copies of this one: what it has imported, they need not import again.
 
-A copy is safe only of a process that has started no threads: ``warm`` imports the libraries in a way that starts none,
-and ``start`` refuses where some run. Linux only: elsewhere libraries start threads of their own.
+A copy is safe only of a process that has started no threads: ``warm`` imports the libraries in a
+way that starts none, and ``start`` refuses where some run. Linux only: elsewhere libraries start
+threads of their own.
 """
 
 import ctypes
@@ -24,11 +25,12 @@ LIBRARIES = (
     *("numpy", "torch", "torch.optim", "torch._dynamo", "matplotlib.pyplot", "matplotlib_inline.backend_inline"),
     *("xarray", "sklearn.linear_model", "sklearn.neural_network", "scipy.stats", "tqdm.auto", "IPython"),
 )
-"""What the chapters import, l2lib apart; torch imports ``torch._dynamo`` with the first optimiser."""
+"""What the chapters import, l2lib apart; torch imports ``torch._dynamo`` with the first optimiser.
+"""
 
 
 class EndedError(RuntimeError):
-    """A child process gave no result: it raised, was killed, or took too long. Says why in a line."""
+    """A child gave no result: it raised, was killed, or took too long. Says why in a line."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why.strip().splitlines()[-1])
@@ -149,7 +151,7 @@ def _read(child: Child) -> bytes:
 
 
 def call(function: Callable[[], Any], seconds: float) -> Any:
-    """Call a function in a copy of this process, and wait; arguments and errors as those of ``start``, ``collect``."""
+    """``start``, and ``collect``: call a function in a copy of this process, and wait."""
     return collect(start(function, seconds))
 
 
@@ -204,7 +206,7 @@ def _result(child: Child) -> Any | EndedError:
 
 
 class Slots:
-    """So many processes may work at a time; a slot is free again when its process gives it back, or ends.
+    """So many processes may work at a time; one that ends, or gives back its slot, frees it.
 
     Args:
         file: a file to lock; made if it is not there.

@@ -1,7 +1,8 @@
 """Which executed notebooks are still what their chapter gives, so that nothing is executed twice.
 
-Beside an executed notebook's name a record keeps what it was made from: the chapter's source, l2lib and its data, all
-installed packages, Python, the seeds. One changed byte in any of them, or in the notebook itself, and it is stale.
+Beside an executed notebook's name a record keeps what it was made from: the chapter's source, l2lib
+and its data, all installed packages, Python, the seeds. One changed byte in any of them, or in the
+notebook itself, and it is stale.
 """
 
 import hashlib

@@ -1,7 +1,8 @@
-"""Grade a folder of notebooks: `python -m course.grading SUBMISSIONS`. Run it in the project's own folder.
+"""Grade a folder of notebooks: `python -m course.grading SUBMISSIONS`, in the project's folder.
 
-Writes OUT/grades.csv (student, question, points, status, reason) and OUT/feedback/STUDENT-SET.html for each notebook.
-Run it again after an interruption, or when more notebooks have come in: what is graded is not graded again.
+Writes OUT/grades.csv (student, question, points, status, reason) and OUT/feedback/STUDENT-SET.html
+for each notebook. Run it again after an interruption, or when more notebooks have come in: what is
+graded is not graded again.
 """
 
 import argparse

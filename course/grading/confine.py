@@ -1,4 +1,4 @@
-"""What a process inside may see and use: bubblewrap's command line, a clean environment, the limits."""
+"""What a process inside may see and use: bubblewrap's command line, its environment, the limits."""
 
 import os
 import sys
@@ -36,7 +36,7 @@ def command(limits: Limits) -> list[str]:
 
 
 def _bubblewrap(limits: Limits) -> list[str]:
-    """No network, own processes, the interpreter and its libraries read-only, and a small writable /tmp."""
+    """No network, own processes, Python and its libraries read-only, and a small writable /tmp."""
     options = ["--unshare-net", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     options += ["--die-with-parent", "--cap-drop", "ALL"]
     if os.getuid() == 0:  # inside/__main__ ceases to be root, and loses these with it
@@ -55,7 +55,7 @@ def _bubblewrap(limits: Limits) -> list[str]:
 
 
 def _view(limits: Limits, scratch: list[str]) -> list[str]:
-    """Mounts, a folder before what lies in it: what is needed, and empty folders over what is hidden."""
+    """Mounts, a folder before what is in it: what is needed, and nothing where all is hidden."""
     needed = _needed()
     hidden = {path for path in limits.hidden if _lies_in(path, needed)} - needed
     parents = {str(parent) for path in needed for parent in Path(path).parents} - {"/"}
@@ -118,10 +118,11 @@ def _libraries(limits: Limits) -> dict[str, str]:
 
 WITHOUT = """\
 WARNING: the submissions run without bubblewrap ({why}).
-What still holds: limits on time, memory, processes and the size of a file; tests are never in a student's process;
-all processes of a submission are ended; a clean environment{root}.
-What is NOT guaranteed: a submission can read what this user can read ({reads}), write where this user can write,
-use the network{kills}. Install bubblewrap, or run in a container: see "What protects you" on the instructors' page.
+What still holds: limits on time, memory, processes and the size of a file; tests are never in a
+student's process; all processes of a submission are ended; a clean environment{root}.
+What is NOT guaranteed: a submission can read what this user can read ({reads}),
+write where this user can write, use the network{kills}.
+Install bubblewrap, or run in a container: see "What protects you" on the instructors' page.
 """
 
 

@@ -1,4 +1,4 @@
-"""A folder of submissions: what is graded already, what is to be graded now, and the reports over all of them."""
+"""A folder of submissions: what is graded already, what is graded now, and the reports."""
 
 import hashlib
 import json
@@ -79,10 +79,9 @@ def check_references(known: dict[str, Problems], options: Options) -> None:
         for row in _result_of(job).rows:
             if row.status not in (Status.RIGHT, Status.BY_HAND):
                 job.result.unlink(missing_ok=True)
-                raise RefusedError(
-                    f"the {job.submission.student} fails {row.question} here ({row.reason}), so nobody can be "
-                    "graded: is the machine too slow, a package missing, or a limit too tight?"
-                )
+                what = f"the {job.submission.student} fails {row.question} here ({row.reason})"
+                ask = "is the machine too slow, a package missing, or a limit too tight?"
+                raise RefusedError(f"{what}, so nobody can be graded: {ask}")
 
 
 def _reference_job(name: str, known: dict[str, Problems], options: Options) -> Job:
@@ -136,7 +135,7 @@ def _jobs(found: Sequence[Submission], known: dict[str, Problems], options: Opti
 
 
 def _write_pages(graded: list[Result], folder: Path) -> None:
-    """Write each submission's page, and remove those of files that are gone, or could not be read before."""
+    """Write each submission's page; remove those of files that are gone, or are read only now."""
     pages = {folder / report.page_name(result): report.feedback(result) for result in graded}
     for page, text in pages.items():
         report.write(page, text)

@@ -1,4 +1,4 @@
-"""Each submission in a process of its own, several at a time; one that dies takes nothing else with it."""
+"""Each submission in a process of its own, several at a time; one that dies dies alone."""
 
 import contextlib
 import multiprocessing
@@ -92,7 +92,7 @@ def _longest(job: Job) -> float:
 
 
 def run_all(jobs: Sequence[Job], workers: int, done: int) -> None:
-    """Work through the jobs with a progress bar on standard error; a job without a result at the end has failed.
+    """Work through the jobs, with a progress bar; a job without a result at the end has failed.
 
     Args:
         jobs: what is to be graded.

@@ -1,4 +1,4 @@
-"""Problem sets as their authors wrote them: tests, points, what is graded by hand, the reference solution."""
+"""Problem sets as their authors wrote them: tests, points, what people grade, the solution."""
 
 import ast
 import builtins
@@ -14,7 +14,7 @@ _NAME = re.compile(r"q\d+(-.*)?")
 
 @dataclass(frozen=True)
 class Check:
-    """A test cell: what passing it gives, the names it asks the student for, the words its asserts may say."""
+    """A test cell: what it gives, the names it asks the student for, what its asserts may say."""
 
     id: str
     question: str

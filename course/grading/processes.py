@@ -1,4 +1,4 @@
-"""What the operating system says of processes, and how to end a family of them for certain. Linux; elsewhere no-ops."""
+"""What Linux says of processes, and how to end a family of them for certain; elsewhere no-ops."""
 
 import contextlib
 import ctypes
@@ -15,7 +15,7 @@ _adopting: set[int] = set()
 
 
 def adopt() -> None:
-    """From now on, processes below this one that lose their parent become children of this one: none gets away."""
+    """From now on, descendants that lose their parent become children of this process."""
     with contextlib.suppress(OSError, AttributeError):
         if ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0:
             _adopting.add(os.getpid())
@@ -67,14 +67,14 @@ def _children(parents: set[int], table: dict[int, _Process]) -> set[int]:
 
 
 def _counts(pid: int) -> list[str]:
-    """How a process uses memory; where the shares may not be read, what it shares counts in full."""
+    """How a process uses memory; where its shares may not be read, they count in full."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
 
 
 def memory(pids: set[int]) -> int:
-    """Bytes that processes hold in memory besides files; what several share is shared out among them."""
+    """Bytes that processes hold in memory besides files; what they share counts once."""
     kilobytes = 0
     for pid in pids:
         with contextlib.suppress(OSError):
@@ -94,8 +94,9 @@ def threads() -> int:
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """Keep signals that end a test or a worker waiting, so that what is tidied up is tidied up; in the main thread."""
-    # A mask would not do: the system gives a signal to any thread, and Python's handler runs in the main one.
+    """In the main thread: signals that end a test or a worker wait while something is tidied up."""
+    # A mask would not do: the system gives a signal to any thread, and Python's handler runs in the
+    # main one.
     waiting: list[int] = []
     kinds = (signal.SIGALRM, signal.SIGTERM, signal.SIGINT)
     before = {kind: signal.signal(kind, lambda number, _: waiting.append(number)) for kind in kinds}
@@ -109,7 +110,7 @@ def undisturbed() -> Iterator[None]:
 
 
 def end(pid: int, seconds: float = 10) -> None:
-    """Kill a process that leads its own group, and its family, and again while some are left; bury all but itself."""
+    """Kill a process that leads its own group, and its family, for certain; bury the family."""
     until = time.monotonic() + seconds
     pids = family(pid)
     with contextlib.suppress(ProcessLookupError, PermissionError):

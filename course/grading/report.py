@@ -1,4 +1,4 @@
-"""What people read: grades.csv, and a feedback page for each submission. Files appear whole or not at all."""
+"""What people read: grades.csv, and a page for each submission; files appear whole, or not."""
 
 import contextlib
 import csv
@@ -38,11 +38,13 @@ _PAGE = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
-body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a;
-       background: #fff; }}
+body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+       color: #1a1a1a; background: #fff; }}
 table {{ border-collapse: collapse; width: 100%; }}
-th, td {{ text-align: left; vertical-align: top; padding: 0.4rem 0.8rem; border-bottom: 1px solid #999; }}
-pre {{ white-space: pre-wrap; overflow-wrap: anywhere; border-left: 3px solid #999; padding-left: 1rem; }}
+th, td {{ text-align: left; vertical-align: top; padding: 0.4rem 0.8rem;
+          border-bottom: 1px solid #999; }}
+pre {{ white-space: pre-wrap; overflow-wrap: anywhere; border-left: 3px solid #999;
+       padding-left: 1rem; }}
 </style>
 </head>
 <body>
@@ -125,7 +127,8 @@ def filled_in(grades: Path, memory: Path, by_hand: set[str]) -> dict[str, Line]:
     Lines that the table lacks now come from earlier runs.
 
     Args:
-        grades: the table, if there is one yet; as a spreadsheet may have saved it, with semicolons, say.
+        grades: the table, if there is one yet; as a spreadsheet may have saved it, with semicolons,
+            say.
         memory: a file that keeps what was found, for runs in which a submission cannot be read.
         by_hand: questions that people grade, as ps1/q1-name-derive.
 
@@ -133,7 +136,8 @@ def filled_in(grades: Path, memory: Path, by_hand: set[str]) -> dict[str, Line]:
         Lines with points, by student and question.
 
     Raises:
-        ValueError: if points are not a number, or the table cannot be read: to write another would lose work.
+        ValueError: if points are not a number, or the table cannot be read: to write another would
+            lose work.
     """
     known = _remembered(memory)
     for line in _lines(grades) if grades.exists() else []:
@@ -179,7 +183,7 @@ def _key(line: Line) -> str:
 
 
 def fill_in(results: list[Result], given: dict[str, Line]) -> list[Result]:
-    """The results with the points, status and reason that people have given, for answers graded by hand.
+    """The results with the points, status and reason that people have given for answers.
 
     Args:
         results: of all submissions.
@@ -221,11 +225,11 @@ def table(results: list[Result]) -> str:
 
 
 def _harmless(text: str) -> str:
-    """A cell that no spreadsheet takes for more cells, or for a formula: an apostrophe in front makes it text."""
+    """A cell that no spreadsheet splits, or takes for a formula: an apostrophe makes it text."""
     text = printable(text).replace(";", ",")
     return f"'{text}" if re.match(r"\s*[=+\-@].*[(|!]", unicodedata.normalize("NFKC", text)) else text
 
 
 def printable(text: str) -> str:
-    """A text in one line, without characters that steer a terminal or turn the direction of writing."""
+    """A text in one line, without characters that steer a terminal or the direction of writing."""
     return "".join(" " if unicodedata.category(each) in ("Cc", "Cf", "Zl", "Zp") else each for each in text)

@@ -1,4 +1,4 @@
-"""What grading gives: a row for each question, with a status, and the rows of a submission as a result that is kept."""
+"""What grading gives: a row for each question, and a submission's rows as a result that is kept."""
 
 import json
 from dataclasses import asdict, dataclass

@@ -19,7 +19,7 @@ _TICK = 0.2  # seconds
 
 
 class Ended(BaseException):
-    """The process inside is gone, or had to be ended; the words say why. No ``except Exception`` swallows it."""
+    """The process inside is gone; the words say why. No ``except Exception`` swallows it."""
 
 
 class Sandbox:
@@ -71,7 +71,7 @@ class Sandbox:
             self.end("the process had ended")
 
     def receive(self, seconds: float | None = None) -> dict[str, Any]:
-        """Wait for a message, for so many seconds from now, or for what is left of those that ``send`` gave.
+        """Wait for a message, so many seconds from now, or those that ``send`` gave.
 
         Args:
             seconds: from now; None for what is left.
@@ -87,7 +87,8 @@ class Sandbox:
         try:
             message = receive(self)  # type: ignore[arg-type]  # it reads through recv, below
         except (EOFError, OSError):
-            self.end("its process ended: something left Python, killed it or crashed it, or it ran out of memory")
+            cause = "something left Python, killed it or crashed it, or it ran out of memory"
+            self.end(f"its process ended: {cause}")
         except ValueError:
             self.end("what came back was too large, or not data")
         if not isinstance(message, dict):
@@ -95,7 +96,7 @@ class Sandbox:
         return dict(message)
 
     def recv(self, n: int) -> bytes:
-        """Read up to n bytes, while the time lasts and the memory of all processes inside stays in bounds."""
+        """Read up to n bytes, while time lasts and the memory of all inside stays in bounds."""
         while True:
             now = time.monotonic()
             if now >= self.until:
@@ -135,7 +136,7 @@ class Sandbox:
 
 
 def trouble(limits: Limits) -> str:
-    """Why Python and the libraries cannot be used inside, in the words of what failed; empty if they can."""
+    """Why the libraries cannot be used inside, in the words of what failed; empty if they can."""
     if limits.namespaces and shutil.which("bwrap") is None:
         return "it is not installed"
     try:

@@ -1,4 +1,4 @@
-"""Run a set's tests against a student's answers. The tests come from the source, never from the submission."""
+"""Run a set's tests on a student's answers. They come from the source, never from a submission."""
 
 import contextlib
 import io
@@ -45,10 +45,12 @@ def grade(problems: Problems, cells: Sequence[Cell], limits: Limits, number: int
         problems: the set it answers.
         cells: the notebook's cells.
         limits: what it may use.
-        number: of the submission, below ``USERS``; where the grader is root, each runs as a user of its own.
+        number: of the submission, below ``USERS``; where the grader is root, each runs as a user of
+            its own.
 
     Returns:
-        In the order of the questions, a row for each that has tests and for each answer graded by hand.
+        In the order of the questions, a row for each that has tests and for each answer graded by
+        hand.
     """
     student = Student(_runnable(problems, cells), limits, number)
     try:
@@ -63,7 +65,7 @@ def grade(problems: Problems, cells: Sequence[Cell], limits: Limits, number: int
 
 
 def _runnable(problems: Problems, cells: Sequence[Cell]) -> list[str | None]:
-    """What is run of a notebook: given cells as the source has them, and no text, and no test that came back."""
+    """What is run of a notebook: given cells as the source has them, and no test that came back."""
     tests = {test.id for test in problems.tests}
     runnable: list[str | None] = []
     for cell in cells:
@@ -144,7 +146,7 @@ def _raised(reply: Reply) -> Exception:
 
 
 def _blame(test: Check, error: Exception, asked: str) -> Outcome:
-    """What a test gives that raised: words of ours, or of the test's author; never an error's own."""
+    """What a test gives that raised: our words, or the test's author's; never an error's."""
     if isinstance(error, _Theirs):
         if isinstance(error, NotImplementedError):
             words = f"`{asked}` is not written yet: it raises NotImplementedError."

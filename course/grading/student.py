@@ -1,4 +1,4 @@
-"""A student's notebook, run inside; what it defined can be asked for. Starts anew where a cell or a call ended it."""
+"""A student's notebook, run inside, and asked; started anew where a cell or a call ended it."""
 
 import builtins
 import time
@@ -24,7 +24,7 @@ class Kind(StrEnum):
 
 
 class Reply(NamedTuple):
-    """What a process says, unless it lies: that it is data, and which; or the name of the error's type."""
+    """What a process says, unless it lies: data, or the name of the error's type."""
 
     kind: Kind
     value: Any = None
@@ -66,7 +66,8 @@ class Student:
     Args:
         cells: code to run, in order; None for a cell that is not to be run.
         limits: what it may use.
-        number: of the submission, below ``USERS``; where the grader is root, each runs as a user of its own.
+        number: of the submission, below ``USERS``; where the grader is root, each runs as a user of
+            its own.
     """
 
     def __init__(self, cells: Sequence[str | None], limits: Limits, number: int = 0) -> None:
@@ -164,6 +165,6 @@ class Student:
 
 
 def builtin(name: Any) -> type[Exception]:
-    """The built-in exception of that name; RuntimeError for anything else, whatever a process calls it."""
+    """The built-in exception of that name; RuntimeError for any other name."""
     found = getattr(builtins, name, None) if isinstance(name, str) else None
     return found if isinstance(found, type) and issubclass(found, Exception) else RuntimeError

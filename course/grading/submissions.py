@@ -51,8 +51,9 @@ class Notebook(NamedTuple):
 def find(folder: Path) -> Found:
     """Every notebook below a folder, and the other files that lie there.
 
-    A student's name is the file's, or the folder's where the file is called like the set, as ps1.ipynb: both
-    STUDENT/ps1.ipynb and nbgrader's STUDENT/ps1/ps1.ipynb. Two notebooks of one name are told apart by their folders.
+    A student's name is the file's, or the folder's where the file is called like the set, as
+    ps1.ipynb: both STUDENT/ps1.ipynb and nbgrader's STUDENT/ps1/ps1.ipynb. Two notebooks of one
+    name are told apart by their folders.
 
     Args:
         folder: read to its depth; links to folders are not followed.
@@ -80,7 +81,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _submission(path: Path, folder: Path, sets: dict[str, list[str]]) -> Submission:
-    """A notebook, and whose it is; ``sets`` are those that the notebooks of a name answer, as far as is known."""
+    """A notebook, and whose it is; ``sets`` are what the notebooks of each name answer."""
     below = path.relative_to(folder)
     name = _student(below)
     if not _of_one(sets[name]):
@@ -89,7 +90,7 @@ def _submission(path: Path, folder: Path, sets: dict[str, list[str]]) -> Submiss
 
 
 def _of_one(sets: list[str]) -> bool:
-    """Whether notebooks of one name can be one student's: there is one, or each answers a set of its own."""
+    """Whether notebooks of one name can be one student's: each answers a set of its own."""
     return len(sets) == 1 or ("" not in sets and len(set(sets)) == len(sets))
 
 
@@ -175,7 +176,7 @@ def _writable(text: str) -> str:
 
 
 def belongs_to(path: str, notebook: Notebook, known: Collection[Problems], forced: str) -> Problems:
-    """The set that a notebook answers: as forced, as its metadata says, as its path says, or as its cells show.
+    """The set that a notebook answers: as forced, by its metadata, by its path, or by its cells.
 
     Args:
         path: the notebook's file.

@@ -1,4 +1,4 @@
-"""How a stranger's code can be held on this computer: with bubblewrap, without it, or not at all."""
+"""How a stranger's code can be held here: with bubblewrap, without it, or not at all."""
 
 import contextlib
 import os
@@ -16,11 +16,12 @@ from course.grading.interpreter import PACKAGES, closed, copied, parts, unreadab
 from course.grading.sandbox import FIRST_UID, USERS, trouble
 
 _RIGHTS = {"CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "KILL": 5, "SETGID": 6, "SETUID": 7}
-"""What root must be allowed: to change its user, to hand over a folder, to tidy up. The numbers are Linux's."""
+"""What root must be allowed: to change its user, to hand over a folder, to tidy up. The numbers are
+Linux's."""
 
 
 class UnsafeError(Exception):
-    """A stranger's code cannot be run safely here; the words, one sentence, say why and what to do."""
+    """A stranger's code cannot be run safely here; one sentence says why and what to do."""
 
 
 class Way(NamedTuple):
@@ -38,7 +39,8 @@ def chosen(limits: Limits, sandbox: str = "auto") -> Iterator[Way]:
 
     Args:
         limits: what a submission may use, with namespaces.
-        sandbox: "auto" takes namespaces where they work, "require" nothing else, "none" does without.
+        sandbox: "auto" takes namespaces where they work, "require" nothing else, "none" does
+            without.
 
     Yields:
         The way.
@@ -62,7 +64,7 @@ def chosen(limits: Limits, sandbox: str = "auto") -> Iterator[Way]:
 
 
 def _without(limits: Limits, stack: contextlib.ExitStack) -> Limits:
-    """The limits for a process without namespaces; the stack removes a copy of Python, if there is one."""
+    """The limits without namespaces; the stack removes a copy of Python, if there is one."""
     if os.getuid() == 0 and (problem := obstacle()):
         raise UnsafeError(problem)
     if os.getuid() == 0 and (folder := unreadable()):
@@ -71,9 +73,10 @@ def _without(limits: Limits, stack: contextlib.ExitStack) -> Limits:
             _try_copy(limits)
         except (OSError, ValueError) as error:
             why = _first_reason(error)
-            way = "set TMPDIR to another folder, or install Python where they may, such as in /usr/local"
-            words = f"other users may not enter {folder}, where Python is, and no copy serves them ({why}); {way}"
-            raise UnsafeError(words) from None
+            what = f"other users may not enter {folder}, where Python is, and no copy serves them"
+            place = "install Python where they may, such as in /usr/local"
+            way = f"set TMPDIR to another folder, or {place}"
+            raise UnsafeError(f"{what} ({why}); {way}") from None
     if problem := trouble(limits):
         raise UnsafeError(problem)
     return limits
@@ -89,7 +92,7 @@ def _first_reason(error: OSError | ValueError) -> object:
 
 
 def _try_copy(limits: Limits) -> None:
-    """Load, as a user without rights, what a copy of Python may lack: libraries that are not Python's own."""
+    """Load, as a user without rights, what a copy may lack: libraries that are not Python's own."""
     tried = subprocess.run(
         [limits.python, "-c", parts()],
         env=environment(limits, "/"),
@@ -106,7 +109,7 @@ def _try_copy(limits: Limits) -> None:
 
 
 def obstacle() -> str:
-    """Why root cannot run submissions as users without rights, and what to do; empty if nothing is in the way."""
+    """Why root cannot run submissions as other users, and what to do; empty if it can."""
     return powerless() or shut()
 
 
@@ -117,22 +120,25 @@ def powerless() -> str:
         options = " ".join(f"--cap-add {name}" for name in missing)
         return f"root has no right to {', '.join(missing)} in this container; start it with {options}"
     if not all(mapped((system / name).read_text()) for name in ("uid_map", "gid_map")):
-        return f"this container has no users {FIRST_UID} to {FIRST_UID + USERS - 1}; give it 65536 user numbers"
+        users = f"{FIRST_UID} to {FIRST_UID + USERS - 1}"
+        return f"this container has no users {users}; give it 65536 user numbers"
     return ""
 
 
 def shut() -> str:
-    """Which folder users without rights cannot use, though they must, and what to do; empty if there is none."""
+    """Which folder other users cannot use, though they must, and what to do; empty if none."""
     temporary = Path(tempfile.gettempdir())
     if temporary.stat().st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:
         return f"everybody may replace what others put into {temporary}; set TMPDIR to another folder"
     if folder := closed(temporary):
-        return f"other users may not enter {folder}, where temporary files go; set TMPDIR to a folder where they may"
+        what = f"other users may not enter {folder}, where temporary files go"
+        return f"{what}; set TMPDIR to a folder where they may"
     for path in (ROOT / "l2lib", ROOT / "course/grading/inside", *PACKAGES):
         if folder := closed(path):
             way = "move the project and its environment to where they may, such as in /opt"
             way = f"let them by `chmod -R go+rX {folder}`" if folder.is_relative_to(ROOT) else way
-            return f"other users may not enter {folder}, where the code is that submissions need; {way}"
+            what = f"other users may not enter {folder}"
+            return f"{what}, where the code is that submissions need; {way}"
     return ""
 
 

@@ -2,7 +2,8 @@
 
 import sys
 
-# Every contender's process imports this module again, as its program's; the rest only the program itself.
+# Every contender's process imports this module again, as its program's; the rest only the program
+# itself.
 if __name__ == "__main__":
     from experiments.bench.comparison import main
 

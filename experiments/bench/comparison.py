@@ -1,7 +1,8 @@
 """Compare l2lib's sweep with what a reader would use instead.
 
-Contenders take turns in every round, each in processes of its own that wait while it is not their turn, so that a noisy
-moment hits all alike; medians over the rounds are reported. Each must reach l2lib's losses before it is timed.
+Contenders take turns in every round, each in processes of its own that wait while it is not their
+turn, so that a noisy moment hits all alike; medians over the rounds are reported. Each must reach
+l2lib's losses before it is timed.
 """
 
 import argparse
@@ -59,7 +60,7 @@ def entries(work: str, numbers: Numbers, quick: bool) -> tuple[Entry, ...]:
 
 
 def our_entries(work: str, numbers: Numbers, tried: tuple[int, ...], most: int) -> list[Entry]:
-    """l2lib on one core and on two; in one setting without records, and in chunks of one size, too."""
+    """l2lib on one core and on two; once without records, and in chunks of one size, too."""
     chosen = [Entry("l2lib", k, workers) for k in tried for workers in (1, 2) if k >= workers]
     if work == report.DIGITS and numbers == report.PLAIN:
         chosen.append(Entry("l2lib, no records", most))

@@ -16,7 +16,7 @@ TOLERANCE = {"float64": 1e-6, "float32": 2e-3}
 
 @dataclass(frozen=True)
 class Group:
-    """Entries that are timed in turns, and what they train; ``steps`` overrides the work's own numbers."""
+    """Entries that are timed in turns, and what they train; ``steps`` overrides the work's own."""
 
     work: str
     dtype: str
@@ -157,7 +157,7 @@ def measure(group: Group, rounds: int, seconds: float, processes: Processes) -> 
 
 
 def rates_of(group: Group, rounds: int, seconds: float, processes: Processes) -> dict[Entry, float]:
-    """Config-steps per second of each entry, the median over its turns; afterwards what was prepared is let go."""
+    """Config-steps per second of each entry, the median over its turns; then all is let go."""
     turns: dict[Entry, list[float]] = {entry: [] for entry in group.entries}
     for _ in range(rounds):
         for entry in group.entries:

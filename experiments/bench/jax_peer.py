@@ -16,7 +16,7 @@ Parameters = dict[str, Array]
 
 
 def patches(h: Array, w: Array) -> Array:
-    """A 3 × 3 convolution as one matrix product: under vmap several times as fast as ``lax.conv`` on a CPU."""
+    """A 3 × 3 convolution as one matrix product: on a CPU, under vmap, faster than ``lax.conv``."""
     n, channels, height, width = h.shape
     padded = jnp.pad(h, ((0, 0), (0, 0), (1, 1), (1, 1)))
     shifted = [padded[:, :, i : i + height, j : j + width] for i in range(3) for j in range(3)]

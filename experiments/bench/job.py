@@ -1,4 +1,4 @@
-"""What a contender is told to train. Read in every contender's process: it imports NumPy and nothing larger."""
+"""What a contender is told to train. Every process reads it: it imports nothing but NumPy."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace

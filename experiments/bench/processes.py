@@ -1,4 +1,4 @@
-"""Contenders' processes: each is bound to its cores, started when it is first asked for, and waits for its turn."""
+"""Contenders' processes: each has its cores, starts when first asked, and waits for its turn."""
 
 import multiprocessing
 import os
@@ -64,7 +64,7 @@ class Processes:
             executor.shutdown(wait=False, cancel_futures=True)
 
     def of(self, entry: Entry) -> list[Executor]:
-        """What an entry runs in: one process on all its cores, or one a core; in the order of the cores."""
+        """What an entry runs in: one process on all its cores, or one on each, in order."""
         contender = CONTENDERS[entry.contender]
         cores = CORES[-entry.workers :]
         if contender.process_a_core:
@@ -85,7 +85,7 @@ class Processes:
         return self._running[contender, cores]
 
     def ask(self, entry: Entry, function: Callable[..., Any], *arguments: Any) -> list[Any]:
-        """Call a function of ``worker`` in each of an entry's processes, all at once; see ``ask_each``."""
+        """Call a function of ``worker`` in each of an entry's processes; see ``ask_each``."""
         return self.ask_each(entry, function, [arguments for _ in self.of(entry)])
 
     def ask_each(self, entry: Entry, function: Callable[..., Any], arguments: Sequence[Sequence[Any]]) -> list[Any]:

@@ -20,7 +20,7 @@ OPTIMIZERS = {"sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}
 
 
 def network(job: Job, seed: int, running: bool = True) -> nn.Sequential:
-    """The model with a seed's initial parameters; ``running`` lets batch norm keep running statistics."""
+    """The model with a seed's initial parameters; ``running`` keeps batch norm's statistics."""
     start = {name: torch.tensor(value) for name, value in job.initial[seed].items()}
     last = job.n_layers - 1
     modules: list[nn.Module] = []
@@ -66,7 +66,7 @@ def loss_of(outputs: Tensor, y: Tensor) -> Tensor:
 
 
 def train_one(job: Job, c: int) -> nn.Module:
-    """The plain loop: configuration c from its first step to its last. Only weight matrices decay."""
+    """The plain loop: configuration c from first step to last. Only weight matrices decay."""
     seed = job.each.seed[c]
     X, y, batches = (torch.from_numpy(a) for a in (job.X, job.y, job.rows[seed]))
     net = network(job, seed)
@@ -104,7 +104,7 @@ def joblib_loop(job: Job) -> Task:
 
 
 def skorch_one(job: Job, c: int) -> nn.Module:
-    """A ``skorch.NeuralNet`` for one epoch of all minibatches, each fetched as a whole, without callbacks."""
+    """A ``skorch.NeuralNet`` for one epoch of all minibatches, each a whole, without callbacks."""
     from skorch import NeuralNet
 
     seed = job.each.seed[c]
@@ -147,7 +147,7 @@ def _networks(job: Job, train: Callable[[], list[nn.Module]]) -> Task:
 
 
 def stacked(job: Job) -> Task:
-    """``vmap(grad(...))`` of a ``functional_call`` over stacked parameters; the update is written out."""
+    """``vmap(grad(...))`` of a ``functional_call`` over stacked parameters; own updates."""
     X, y, batches = (torch.from_numpy(a) for a in (job.X, job.y, job.rows))
     lr, decay = (torch.tensor(a, dtype=X.dtype) for a in (job.each.lr, job.each.weight_decay))
     nets = [network(job, seed, running=False) for seed in job.each.seed]
@@ -213,7 +213,7 @@ class Product(NamedTuple):
 
 
 def products(job: Job) -> Task:
-    """Nothing but the matrix products of an MLP's steps, forward and backward, in chunks as l2lib takes them."""
+    """Nothing but the matrix products of an MLP's steps, forth and back, in l2lib's chunks."""
     n_chunks = -(-job.k // CHUNK)
     todo: list[Product] = []
     for chunk in np.array_split(np.arange(job.k), n_chunks):

@@ -23,7 +23,7 @@ _prepared: dict[Entry, Prepared] = {}
 
 
 def begin(cores: Sequence[int], variables: dict[str, str]) -> None:
-    """Bind this process to its cores, before it imports what it needs; what libraries print goes to stderr."""
+    """Bind this process to its cores, before it imports anything; prints go to stderr."""
     os.environ.update(variables)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)

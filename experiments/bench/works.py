@@ -1,4 +1,4 @@
-"""What is trained: models, data and grids of configurations, as arrays that every contender can read."""
+"""What is trained: models, data and grids, as arrays that every contender can read."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -63,7 +63,8 @@ class Work:
         batch_size: examples a step.
         ks: numbers of configurations to train at once.
         steps: that a configuration is trained.
-        budget: config-steps that are enough for a peer: with many configurations, peers take fewer steps.
+        budget: config-steps that are enough for a peer: with many configurations, peers take fewer
+            steps.
         lr: learning rates.
     """
 

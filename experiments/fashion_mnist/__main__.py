@@ -1,12 +1,14 @@
-"""Test error of a convolutional network on Fashion-MNIST over (η, λ): `make fashion DATA=folder`, meant for a GPU.
+"""Test error of a CNN on Fashion-MNIST over (η, λ): `make fashion DATA=folder`, for a GPU.
 
-Three convolutions with batch norm and a linear layer are trained by SGD with momentum 0.9, AdamW and Adam with L2, each
-over a grid of learning rates and weight decays, on a cosine schedule. Only the convolutions' weights decay: these are
-scale-invariant. From one value of a grid to the next η doubles; λ doubles too, but quadruples for Adam with L2. So ηλ,
-and there η²λ, is constant along diagonals. One corner has far too little decay, the opposite one far too much.
+Three convolutions with batch norm and a linear layer are trained by SGD with momentum 0.9, AdamW
+and Adam with L2, each over a grid of learning rates and weight decays, on a cosine schedule. Only
+the convolutions' weights decay: these are scale-invariant. From one value of a grid to the next η
+doubles; λ doubles too, but quadruples for Adam with L2. So ηλ, and there η²λ, is constant along
+diagonals. One corner has far too little decay, the opposite one far too much.
 
-By default a table is 576 runs of 10 epochs: 2.7 million config-steps of 1.5 GFLOP each (the products alone). In float32
-a configuration takes 0.05 GB of memory at a step and 0.18 GB when it is evaluated, so that 48 at once need 9 GB.
+By default a table is 576 runs of 10 epochs: 2.7 million config-steps of 1.5 GFLOP each (the
+products alone). In float32 a configuration takes 0.05 GB of memory at a step and 0.18 GB when it is
+evaluated, so that 48 at once need 9 GB.
 """
 
 import argparse
@@ -53,7 +55,7 @@ GRIDS = {
 
 @dataclass(frozen=True)
 class Asked:
-    """What the command line says; a field is called as its option is, in the order in which a table tells them."""
+    """What the command line says; fields are named and ordered as in a table's head."""
 
     data: Path
     out: Path
@@ -79,7 +81,7 @@ class Asked:
 
 
 def _train(optimiser: str, data: Splits, asked: Asked) -> list[str]:
-    """Lines of the table for one optimiser; a run that diverged has a loss of nan or inf, and the error of a guess."""
+    """Lines of the table for one optimiser; a run that diverged has a loss of nan or inf."""
     n_lr, n_decay = asked.grid
     lr = _spread(GRIDS[optimiser].lr, n_lr)
     weight_decay = _spread(GRIDS[optimiser].weight_decay, n_decay)
@@ -144,7 +146,7 @@ def about(asked: Asked) -> list[str]:
 
 
 def commit() -> str:
-    """The commit of the checkout that this file is in, and whether anything but tables differs from it."""
+    """The checkout's commit, and whether anything but tables differs from it."""
     try:
         name = git("rev-parse", "HEAD").strip()
         changes = git("status", "--porcelain", "--", ".", ":(exclude)experiments/*.csv")
@@ -166,7 +168,8 @@ def read(*paths: Path) -> dict[str, NDArray[Any]]:
         paths: of the tables.
 
     Returns:
-        Arrays of equal length, by name: optimiser (words), lr, weight_decay, seed (integers), test_error, train_loss.
+        Arrays of equal length, by name: optimiser (words), lr, weight_decay, seed (integers),
+        test_error, train_loss.
     """
     lines = [line for path in paths for line in path.read_text(encoding="utf-8").splitlines() if line[:1] != "#"]
     rows = [line for line in lines if line != COLUMNS]
@@ -178,7 +181,7 @@ def options() -> argparse.ArgumentParser:
     """What the command can be asked."""
     parser = argparse.ArgumentParser(
         prog="python -m experiments.fashion_mnist",
-        description="Test error of a convolutional network on Fashion-MNIST over (η, λ), meant for a GPU.",
+        description="Test error of a CNN on Fashion-MNIST over (η, λ), for a GPU.",
     )
     add = parser.add_argument
     cuda = torch.cuda.is_available()

@@ -1,11 +1,13 @@
-"""Keras and Optax against the rows of l2lib.conventions: each trained beside PyTorch with the converted number.
+"""Keras and Optax against l2lib.conventions: trained beside PyTorch with the converted number.
 
-    python -m experiments.peers    in the environment of requirements.txt beside it; one line a comparison, exit code 1
-                                   if one fails
+    python -m experiments.peers    in the environment of requirements.txt beside it
+
+It prints one line a comparison; the exit code is 1 if one fails.
 
 It ends with what ``experiments.peers.trainer_groups`` compares.
 
-Optax computes in 64-bit floats here. Keras is told to, and still rounds parts of a step to 32 bits: it agrees to 1e-7.
+Optax computes in 64-bit floats here. Keras is told to, and still rounds parts of a step to 32 bits:
+it agrees to 1e-7.
 """
 
 import os

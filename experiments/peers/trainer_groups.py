@@ -1,11 +1,13 @@
-"""l2lib.groups against the decay list of the Trainer in the transformers package, on small random real architectures.
+"""l2lib.groups against the decay list of transformers' Trainer, on small random architectures.
 
-    python -m experiments.peers    runs this too; exit code 1 if a difference has no reason here, a reason is idle, or a
-                                   count is off
+    python -m experiments.peers    runs this too
 
-The Trainer goes by names and by one class: a parameter decays unless its full name has "bias", "layernorm" or "rmsnorm"
-in it, or a part that is "norm" or ends in "_norm", or unless its module is a LayerNorm. l2lib.groups goes by the class
-of the module and the parameter's role there. Every difference is printed, with its reason.
+The exit code is 1 if a difference has no reason here, a reason is idle, or a count is off.
+
+The Trainer goes by names and by one class: a parameter decays unless its full name has "bias",
+"layernorm" or "rmsnorm" in it, or a part that is "norm" or ends in "_norm", or unless its module is
+a LayerNorm. l2lib.groups goes by the class of the module and the parameter's role there. Every
+difference is printed, with its reason.
 """
 
 import os
@@ -36,7 +38,7 @@ IDS = {"pad_token_id": 0, "bos_token_id": 0, "eos_token_id": 0}
 
 
 class Reason(NamedTuple):
-    """Why the two lists differ in parameters of a role, where the Trainer decays them or does not."""
+    """Why the lists differ in parameters of a role that the Trainer decays, or does not."""
 
     role: str
     trainer: bool
@@ -51,13 +53,13 @@ REASONS = {
         "embedding",
         True,
         "*Embedding *",
-        "a table of embeddings: l2lib leaves them alone unless asked, the Trainer has no rule for them",
+        "a table of embeddings: l2lib decays none unless asked, the Trainer has no rule for them",
     ),
     "learned": Reason(
         "embedding",
         True,
         "*",
-        "a bare parameter that stands for a token or for positions: the rules say that it is an embedding",
+        "a bare parameter that stands for a token or for positions: by the rules an embedding",
     ),
     "batch": Reason(
         "gamma",

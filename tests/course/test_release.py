@@ -1,4 +1,6 @@
-"""Problem sets as nbgrader releases and grades them: `make course`, in an environment that has nbgrader."""
+"""Problem sets as nbgrader releases and grades them: `make course`, in an environment that has
+nbgrader.
+"""
 
 import csv
 import json
@@ -67,7 +69,9 @@ def test_a_source_that_shows_its_solution_is_not_released(sample: Path, tmp_path
 
 
 def test_nbgraders_own_commands_grade_a_set(tmp_path: Path) -> None:
-    """From generate_assignment to feedback, in a course of its own: the reference gets all points of tests."""
+    """From generate_assignment to feedback, in a course of its own: the reference gets all points
+    of tests.
+    """
     problem_sets.write_course(SOURCES, tmp_path)
     (tmp_path / "nbgrader_config.py").write_text("get_config().CourseDirectory.course_id = 'l2'\n", encoding="utf-8")
     programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])

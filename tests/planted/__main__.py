@@ -1,9 +1,10 @@
-"""Plant errors, one at a time, in a copy of the project; each must be caught by a claim, a test or a compared output.
+"""Plant errors, one at a time; each must be caught by a claim, a test or a compared output.
 
-    python -m tests.planted [WORDS ...]    the mutants whose name or file holds one of the words; default: all
+    python -m tests.planted [WORDS ...]    those whose name or file holds one of the words, or all
 
-The list is errors.toml beside this file. A mutant that no check notices survived; one that ends in a mere error (a name
-that does not exist, a wrong type) is broken: it says nothing about the checks. Both make this tool fail.
+The list is errors.toml beside this file. A mutant that no check notices survived; one that ends in
+a mere error (a name that does not exist, a wrong type) is broken: it says nothing about the checks.
+Both make this tool fail.
 """
 
 import argparse
@@ -26,7 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def line(result: Result) -> str:
     """A result, for people."""
     mutant = result.mutant
-    return f"{result.state:8}  {mutant.name:44}  {mutant.file:44}  {result.seconds:5.1f} s  {result.by}"
+    where = f"{mutant.name:44}  {mutant.file:44}"
+    return f"{result.state:8}  {where}  {result.seconds:5.1f} s  {result.by}"
 
 
 def choose(root: Path, words: list[str]) -> list[Mutant]:

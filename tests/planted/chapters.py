@@ -1,9 +1,12 @@
 """Run chapters in copies of a warm process, and, from any cell on, with an error planted in it.
 
-    python -m tests.planted.chapters [--lax] [--notebooks DIR] [WORDS ...]    run, compare with the stored outputs
+    python -m tests.planted.chapters [--lax] [--notebooks DIR] [WORDS ...]
 
-A chapter's process runs its cells one after another. Before a cell in which errors are to be planted it leaves a copy
-of itself; when the chapter has come to its end, and only if all was well, the copies run on with the wrong cells.
+    run chapters, and compare what they give with the stored outputs
+
+A chapter's process runs its cells one after another. Before a cell in which errors are to be
+planted it leaves a copy of itself; when the chapter has come to its end, and only if all was well,
+the copies run on with the wrong cells.
 """
 
 import argparse
@@ -30,7 +33,7 @@ CHAPTER_SECONDS = 1800
 
 
 class Plant(NamedTuple):
-    """An error to plant: in the code cell of this number, what ``find`` says becomes ``replace``."""
+    """An error to plant: in this code cell, what ``find`` says becomes ``replace``."""
 
     name: str
     cell: int
@@ -59,7 +62,9 @@ class Planted(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What became of a chapter: what failed, which cells' outputs are new, and what became of its errors."""
+    """What became of a chapter: what failed, which cells' outputs are new, and what became of its
+    errors.
+    """
 
     chapter: str
     seconds: float
@@ -89,7 +94,7 @@ def run_chapters(
     folder: Path,
     tell: Callable[[Planted], None] = lambda planted: None,
 ) -> Iterator[Result]:
-    """Run chapters, the longest first as far as their files tell; ``forks.warm`` must have been called.
+    """Run chapters, in the order of the jobs; ``forks.warm`` must have been called.
 
     Args:
         jobs: what to run.
@@ -184,7 +189,9 @@ class _Chapter:
 
 
 def stored_outputs(notebook: Path, n_cells: int) -> list[list[NotebookNode]]:
-    """The outputs of a stored chapter, cell by cell; none where it has other cells, or is not there."""
+    """The outputs of a stored chapter, cell by cell; none where it has other cells, or is not
+    there.
+    """
     outputs = [cell.outputs for cell in code_cells(read(notebook))] if notebook.exists() else []
     return outputs if len(outputs) == n_cells else [[] for _ in range(n_cells)]
 
@@ -238,9 +245,11 @@ def first_failure(
     return None
 
 
-# ---- from the command line: one setting of the environment, such as an instruction set ------------
+# ---- from the command line: one setting of the environment, such as an instruction set -----------
 def check(paths: Sequence[Path], workers: int, compares: bool = True) -> list[Result]:
-    """Run stored chapters and compare them, or, if not asked to compare, see that every claim holds."""
+    """Run stored chapters and compare them, or, if not asked to compare, see that every claim
+    holds.
+    """
     forks.warm()
     longest_first = sorted(paths, key=lambda path: -path.stat().st_size)
     jobs = [Job(path.resolve(), compares=compares) for path in longest_first]

@@ -1,4 +1,6 @@
-"""What is wrong with a cell that has run: an error, or outputs that are not the stored ones, by nbval's own rule."""
+"""What is wrong with a cell that has run: an error, or outputs that are not the stored ones, by
+nbval's own rule.
+"""
 
 import copy
 from dataclasses import dataclass, field

@@ -55,7 +55,8 @@ def load(root: Path, file: str = "") -> list[Mutant]:
         The mutants, in the order of the list.
 
     Raises:
-        ListError: if the text to find is not there exactly once, changes nothing, or a check is missing.
+        ListError: if the text to find is not there exactly once, changes nothing, or a check is
+            missing.
     """
     rows = tomllib.loads((root / LIST).read_text(encoding="utf-8")).get("mutant", [])
     mutants: list[Mutant] = []

@@ -1,7 +1,8 @@
 """Run pytest in a process of its own, and learn what failed and why.
 
-The module is two things: ``run_pytest``, which other tools call, and the pytest plugin through which the child process
-answers (``-p tests.planted.outcomes``): what failed, and whether a claim, an assertion, a compared output or an error.
+The module is two things: ``run_pytest``, which other tools call, and the pytest plugin through
+which the child process answers (``-p tests.planted.outcomes``): what failed, and whether a claim,
+an assertion, a compared output or an error.
 """
 
 import json
@@ -24,7 +25,9 @@ _LENGTH = 300  # characters of a message that are kept
 
 
 class Kind(StrEnum):
-    """What failed: if none is an error, what holds was found not to hold; an error says that something broke."""
+    """What failed: if none is an error, what holds was found not to hold; an error says that
+    something broke.
+    """
 
     CLAIM = "claim"
     ASSERTION = "assertion"
@@ -56,7 +59,8 @@ def run_pytest(arguments: list[str], *, root: Path, environment: dict[str, str],
     Args:
         arguments: pytest's command line; the folder's own settings hold besides.
         root: folder to run in.
-        environment: variables set on top of this process's own; PYTHONPATH comes before what is installed.
+        environment: variables set on top of this process's own; PYTHONPATH comes before what is
+            installed.
         seconds: the run is ended after this time and counts as one failure of kind "error".
 
     Returns:

@@ -1,7 +1,7 @@
-"""Copies of the project, and errors planted in them; or in a chapter that runs in copies of its process.
+"""Errors planted in copies of the project, or in a chapter that runs in copies of its process.
 
-Two ways to the same results: ``run_forked``, where processes can be copied (see ``forks``), and ``run_slowly``, which
-starts pytest anew for every error and works everywhere.
+Two ways to the same results: ``run_forked``, where processes can be copied (see ``forks``), and
+``run_slowly``, which starts pytest anew for every error and works everywhere.
 """
 
 import contextlib
@@ -45,7 +45,7 @@ BARE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 # ---- copies --------------------------------------------------------------------------------
 def copy_tree(root: Path, into: Path) -> Path:
-    """Copy what the checks need, and make sure that the copy's l2lib is the one that is imported."""
+    """Copy what the checks need, and make sure that its l2lib is the one that is imported."""
     ignore = shutil.ignore_patterns("__pycache__", ".*", "browser")
     for name in COPIED:
         if (root / name).is_dir():
@@ -62,13 +62,17 @@ def copy_tree(root: Path, into: Path) -> Path:
 
 
 def variables(tree: Path) -> dict[str, str]:
-    """Environment in which a copy is checked: its own l2lib, one thread, the seeds the book was written with."""
+    """Environment in which a copy is checked: its own l2lib, one thread, the seeds the book was
+    written with.
+    """
     return dict.fromkeys(THREADS, "1") | {"PYTHONPATH": str(tree), "L2LIB_SEED": "0"}
 
 
 @contextlib.contextmanager
 def planted(tree: Path, mutant: Mutant) -> Iterator[None]:
-    """The copy with the error in it; afterwards as it was, also if this process is killed: the next one tidies up."""
+    """The copy with the error in it; afterwards as it was, also if this process is killed: the next
+    one tidies up.
+    """
     tidy(tree)
     names = [mutant.file] + ([notebook_of(mutant)] if is_chapter(mutant) else [])
     before = {name: (tree / name).read_text(encoding="utf-8") for name in names}
@@ -97,12 +101,16 @@ def put(path: Path, text: str) -> None:
 
 
 def forget_compiled(module: Path) -> None:
-    """Python takes an edit of equal length within the same second for no edit, and would run the old bytecode."""
+    """Python takes an edit of equal length within the same second for no edit, and would run the
+    old bytecode.
+    """
     shutil.rmtree(module.parent / "__pycache__", ignore_errors=True)
 
 
 def put_source_into_notebook(source: Path, notebook: Path) -> None:
-    """Give the stored notebook the cells of the changed source, and leave it the outputs of the right one."""
+    """Give the stored notebook the cells of the changed source, and leave it the outputs of the
+    right one.
+    """
     stored = nbformat.read(notebook, as_version=4)
     changed = read_source(source)
     if [cell.cell_type for cell in changed.cells] != [cell.cell_type for cell in stored.cells]:
@@ -162,7 +170,9 @@ def split(checks: Sequence[str]) -> list[Part]:
 
 
 def try_mutant(tree: Path, mutant: Mutant) -> Result:
-    """Plant one error in a copy, and run its checks up to the first failure: tests first, they are faster."""
+    """Plant one error in a copy, and run its checks up to the first failure: tests first, they are
+    faster.
+    """
     began = time.perf_counter()
     failures: list[Failure] = []
     try:
@@ -175,12 +185,16 @@ def try_mutant(tree: Path, mutant: Mutant) -> Result:
 
 
 def first_failure(tree: Path, arguments: list[str]) -> list[Failure]:
-    """Run pytest up to the first failure, in one process and without plugins, which would double its start."""
+    """Run pytest up to the first failure, in one process and without plugins, which would double
+    its start.
+    """
     return run_pytest(["-x", *arguments], root=tree, environment=variables(tree) | BARE, seconds=SECONDS)
 
 
 def run_slowly(root: Path, mutants: list[Mutant], workers: int, tell: Callable[[Result], None]) -> list[Result]:
-    """Try the mutants, each worker in a copy of its own, with pytest anew for each; arguments as for ``run_forked``."""
+    """Try the mutants, each worker in a copy of its own, with pytest anew for each; arguments as
+    for ``run_forked``.
+    """
     with tempfile.TemporaryDirectory() as folder:
         trees: SimpleQueue[Path] = SimpleQueue()
         for number in range(workers):
@@ -204,7 +218,7 @@ def run_slowly(root: Path, mutants: list[Mutant], workers: int, tell: Callable[[
 
 # ---- by copies of processes ------------------------------------------------------------------
 def run_forked(root: Path, mutants: list[Mutant], workers: int, tell: Callable[[Result], None]) -> list[Result]:
-    """Try the mutants: those in a chapter's cell from that cell on, the others in copies of the project.
+    """Try the mutants: in a chapter from the cell on, the others in copies of the project.
 
     Args:
         root: the project.
@@ -216,7 +230,8 @@ def run_forked(root: Path, mutants: list[Mutant], workers: int, tell: Callable[[
         A result for each mutant, in their order.
 
     Raises:
-        ListError: if a check fails where nothing is planted, or a chapter's stored notebook is not its source's.
+        ListError: if a check fails where nothing is planted, or a chapter's stored notebook is not
+            its source's.
         PytestError: if pytest could not run.
     """
     os.environ.update(variables(root))
@@ -237,7 +252,8 @@ def plants(mutants: list[Mutant], notebook: nbformat.NotebookNode) -> tuple[chap
         notebook: the chapter.
 
     Returns:
-        A plant for each mutant whose text is in one code cell; none for one that reaches over cells, or is prose.
+        A plant for each mutant whose text is in one code cell; none for one that reaches over
+        cells, or is prose.
     """
     sources = [cell.source for cell in cells.code_cells(notebook)]
     found = []
@@ -286,7 +302,7 @@ def imported_from(root: Path) -> Iterator[None]:
 
 
 def chapter_jobs(root: Path, mutants: list[Mutant]) -> list[chapters.Job]:
-    """A job for each chapter that is a check, with the errors that are its own; the longest first."""
+    """A job for each chapter that is a check, with its errors; the longest first."""
     checks = {check for mutant in mutants for check in mutant.checks}
     jobs = []
     for name in sorted(check for check in checks if check.endswith(".ipynb")):
@@ -341,7 +357,9 @@ def tried_in(row: list[Any] | forks.EndedError) -> Tried:
 
 
 def in_tree(trees: list[Path], slots: forks.Slots, mutant: Mutant) -> Tried:
-    """Plant an error in a free copy and run its checks up to the first failure; the body of a process."""
+    """Plant an error in a free copy and run its checks up to the first failure; the body of a
+    process.
+    """
     began = time.perf_counter()
     with slots as number:
         move_to(trees[number])
@@ -372,7 +390,9 @@ def in_chapter(notebook: Path) -> Failure | None:
 
 
 def move_to(tree: Path) -> None:
-    """Work in a copy of the project: what was imported from the project is forgotten, and imported from there."""
+    """Work in a copy of the project: what was imported from the project is forgotten, and imported
+    from there.
+    """
     sys.dont_write_bytecode = True
     os.environ.update(variables(tree) | BARE | {"PYTHONDONTWRITEBYTECODE": "1"})
     os.chdir(tree)
@@ -386,7 +406,7 @@ def move_to(tree: Path) -> None:
 
 
 def check_catchers(trees: list[Path], results: list[Result]) -> None:
-    """The tests that caught an error pass where nothing is planted, else their failures would prove nothing.
+    """Tests that caught an error pass where nothing is planted, else they would prove nothing.
 
     Args:
         trees: copies of the project.

@@ -1,4 +1,4 @@
-"""Run a student's cells, then answer questions about what they defined, over the socket that is standard input."""
+"""Run a student's cells, then answer questions, over the socket that is standard input."""
 
 import builtins
 import contextlib
@@ -71,7 +71,8 @@ def forbid() -> None:
     try:
         import pyseccomp
     except (OSError, RuntimeError):
-        sys.exit("the system's library libseccomp is missing; install it (Debian, Ubuntu: apt-get install libseccomp2)")
+        how = "Debian, Ubuntu: apt-get install libseccomp2"
+        sys.exit(f"the system's library libseccomp is missing; install it ({how})")
     calls = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
     for name in FORBIDDEN:
         calls.add_rule(pyseccomp.ERRNO(errno.EPERM), name)

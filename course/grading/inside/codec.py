@@ -1,7 +1,7 @@
-"""Values as bytes and back, between processes that do not trust each other: data only, of bounded size.
+"""Values as bytes and back, between processes that do not trust each other: data of bounded size.
 
-What crosses: None, bool, int, float, complex, str, bytes, lists, tuples, dicts with str keys, NumPy arrays and scalars
-of numbers or booleans, torch tensors of the same.
+What crosses: None, bool, int, float, complex, str, bytes, lists, tuples, dicts with str keys, NumPy
+arrays and scalars of numbers or booleans, torch tensors of the same.
 """
 
 import base64

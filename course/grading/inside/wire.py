@@ -1,4 +1,4 @@
-"""One message after another over a socket: its length in four bytes, then a value as `codec` writes it."""
+"""Messages over a socket: each its length in four bytes, then a value as `codec` writes it."""
 
 import socket
 import struct
