@@ -42,7 +42,9 @@ _SOCKETS = tempfile.TemporaryDirectory(prefix="l2-")
 def read_source(path: Path) -> nbformat.NotebookNode:
     """The notebook that a py:percent source describes, without outputs, with stable cell ids."""
     notebook: nbformat.NotebookNode = jupytext.read(path, fmt="py:percent")
-    notebook.metadata = nbformat.from_dict({"kernelspec": KERNELSPEC, "language_info": {"name": "python"}})
+    notebook.metadata = nbformat.from_dict(
+        {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}}
+    )
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number:03d}"
         cell.metadata.pop("lines_to_next_cell", None)
@@ -62,7 +64,10 @@ def kernel_options() -> dict[str, str]:
     """
     if os.name != "posix":
         return {}
-    return {"transport": "ipc", "connection_file": os.path.join(_SOCKETS.name, f"{uuid.uuid4().hex[:8]}.json")}
+    return {
+        "transport": "ipc",
+        "connection_file": os.path.join(_SOCKETS.name, f"{uuid.uuid4().hex[:8]}.json"),
+    }
 
 
 class Clock:
@@ -221,12 +226,24 @@ def sync(notebooks: list[Path]) -> int:
 
 def main() -> int:
     """Read the command line, and do what it says."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--into", type=Path, default=NOTEBOOKS, help="folder for the executed notebooks")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--into", type=Path, default=NOTEBOOKS, help="folder for the executed notebooks"
+    )
     parser.add_argument("--anew", action="store_true", help="also what is up to date")
-    parser.add_argument("--kernels", action="store_true", help="in Jupyter's kernels, as where nothing can be forked")
-    parser.add_argument("--sync", action="store_true", help="write sources from notebooks; nothing is executed")
-    parser.add_argument("files", nargs="*", type=Path, help="sources, or with --sync notebooks; default: all")
+    parser.add_argument(
+        "--kernels",
+        action="store_true",
+        help="in Jupyter's kernels, as where nothing can be forked",
+    )
+    parser.add_argument(
+        "--sync", action="store_true", help="write sources from notebooks; nothing is executed"
+    )
+    parser.add_argument(
+        "files", nargs="*", type=Path, help="sources, or with --sync notebooks; default: all"
+    )
     arguments = parser.parse_args()
     if arguments.sync:
         return sync(arguments.files or sorted(NOTEBOOKS.glob("[0-9]*.ipynb")))

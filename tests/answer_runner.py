@@ -102,7 +102,17 @@ Results = Iterator[tuple[tuple[str, str], Scores | str]]
 SECONDS = 300
 ALONE = {"MPLBACKEND": "agg", "CUDA_VISIBLE_DEVICES": ""}
 ALONE |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-HIDING = {"setattr", "delattr", "exec", "eval", "globals", "locals", "vars", "__import__", "__builtins__"}
+HIDING = {
+    "setattr",
+    "delattr",
+    "exec",
+    "eval",
+    "globals",
+    "locals",
+    "vars",
+    "__import__",
+    "__builtins__",
+}
 
 
 def run(jobs: Jobs) -> Results:
@@ -239,16 +249,25 @@ def _imported(node: ast.AST) -> list[str]:
     return []
 
 
-def _one_set(problems: Problems, answers: dict[str, Answer], limits: Limits, seconds: float) -> dict[str, Scores | str]:
+def _one_set(
+    problems: Problems, answers: dict[str, Answer], limits: Limits, seconds: float
+) -> dict[str, Scores | str]:
     here, reference = Here(problems, limits), parts(problems, {})
-    given = {name: _changes(reference, parts(problems, changed)) for name, changed in answers.items()}
+    given = {
+        name: _changes(reference, parts(problems, changed)) for name, changed in answers.items()
+    }
     found: dict[str, Scores | str] = {}
     scores: Scores = {}
     for number, part in enumerate(reference):
         starting = [name for name, changes in given.items() if changes and min(changes) == number]
-        found |= _in_children({name: partial(play, here, again(reference, given[name])) for name in starting}, seconds)
+        found |= _in_children(
+            {name: partial(play, here, again(reference, given[name])) for name in starting}, seconds
+        )
         scores |= play(here, [part])
-    return {name: scores | new if isinstance(new := found.get(name, {}), dict) else new for name in answers}
+    return {
+        name: scores | new if isinstance(new := found.get(name, {}), dict) else new
+        for name in answers
+    }
 
 
 def _changes(reference: list[str | Check], answered: list[str | Check]) -> dict[int, str]:
@@ -257,7 +276,9 @@ def _changes(reference: list[str | Check], answered: list[str | Check]) -> dict[
     return {number: new for number, (old, new) in pairs if isinstance(new, str) and new != old}
 
 
-def _in_children(jobs: Mapping[str, Callable[[], Scores]], seconds: float) -> dict[str, Scores | str]:
+def _in_children(
+    jobs: Mapping[str, Callable[[], Scores]], seconds: float
+) -> dict[str, Scores | str]:
     """Results by name, worked out by children of this process, two at a time."""
     names, found = list(jobs), dict[str, Scores | str]()
     if names:
@@ -273,7 +294,9 @@ def _in_children(jobs: Mapping[str, Callable[[], Scores]], seconds: float) -> di
 def _only_one_thread() -> None:
     threads = len(os.listdir("/proc/self/task"))
     if threads != 1:
-        raise RuntimeError(f"{threads} threads: a process is forked safely if it has one; use L2LIB_ANSWERS=whole")
+        raise RuntimeError(
+            f"{threads} threads: a process is forked safely if it has one; use L2LIB_ANSWERS=whole"
+        )
 
 
 # ---- what depends on what ------------------------------------------------------------------------
@@ -441,7 +464,9 @@ def _bindings(node: ast.AST) -> list[Binding]:
             return [_import(alias) for alias in aliases]
         case ast.ImportFrom(module=module, level=level, names=aliases):
             source = f"{'.' * level}{module} "
-            return [Binding(each.asname or each.name, f"import {source}{each.name}") for each in aliases]
+            return [
+                Binding(each.asname or each.name, f"import {source}{each.name}") for each in aliases
+            ]
         case ast.FunctionDef(name=name):
             return [Binding(name, "function" if _is_plain(node) else "data")]
         case ast.Name(id=name, ctx=ast.Store()):
@@ -458,13 +483,17 @@ def _import(alias: ast.alias) -> Binding:
 def _is_plain(node: ast.FunctionDef) -> bool:
     """Whether a function has no state: no decorator, and only constants as defaults."""
     defaults = [*node.args.defaults, *node.args.kw_defaults]
-    return not node.decorator_list and all(isinstance(each, ast.Constant | None) for each in defaults)
+    return not node.decorator_list and all(
+        isinstance(each, ast.Constant | None) for each in defaults
+    )
 
 
 def _sets(node: ast.AST) -> bool:
     if not isinstance(node, ast.Attribute | ast.Subscript):
         return False
-    named = isinstance(node, ast.Attribute) and (node.attr.startswith("set") or node.attr.endswith("seed"))
+    named = isinstance(node, ast.Attribute) and (
+        node.attr.startswith("set") or node.attr.endswith("seed")
+    )
     return named or not isinstance(node.ctx, ast.Load)
 
 

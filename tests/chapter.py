@@ -29,7 +29,17 @@ from tests.planted.planting import of_plant, plants
 
 def rules(stem: str) -> int:
     """Try the rules for one chapter; the exit status."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_notebooks.py", "-k", stem]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "tests/test_notebooks.py",
+        "-k",
+        stem,
+    ]
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
@@ -59,7 +69,9 @@ def run(source: Path, workers: int) -> int:
     job = chapters.Job(target, source=notebook, plants=plants(mutants, notebook))
     forks.warm()
     with tempfile.TemporaryDirectory() as folder:
-        (result,) = chapters.run_chapters([job], workers, Path(folder), lambda planted: tell(of_plant(named, planted)))
+        (result,) = chapters.run_chapters(
+            [job], workers, Path(folder), lambda planted: tell(of_plant(named, planted))
+        )
     for failure in result.failures:
         print(f"{failure.where}: {failure.message}")
     if result.failures:
@@ -68,7 +80,11 @@ def run(source: Path, workers: int) -> int:
     records.note(target, source, Run(source.stem, began, result.seconds))
     if source.stem.startswith("00_"):
         write_cover()
-    new = f"new outputs in code cells {', '.join(map(str, result.changed))}" if result.changed else "outputs as before"
+    new = (
+        f"new outputs in code cells {', '.join(map(str, result.changed))}"
+        if result.changed
+        else "outputs as before"
+    )
     print(f"{target.relative_to(ROOT)}: {result.seconds} s; {new}")
     if missing := named.keys() - {planted.name for planted in result.planted}:
         why = "as they are not in one code cell (`make mutants` tries them)"
@@ -80,13 +96,19 @@ def run(source: Path, workers: int) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("number", help="the chapter's number, such as 08")
-    parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1), help="processes at a time")
+    parser.add_argument(
+        "--workers", type=int, default=min(2, os.cpu_count() or 1), help="processes at a time"
+    )
     options = parser.parse_args()
     found = sorted(SOURCE.glob(f"{options.number.zfill(2)}_*.py"))
     if len(found) != 1:
-        parser.error(f"no chapter has the number {options.number}: N=08 means notebooks/source/08_….py")
+        parser.error(
+            f"no chapter has the number {options.number}: N=08 means notebooks/source/08_….py"
+        )
     if not forks.available():
         way = "run `make notebooks`, `make test` and `make mutants`"
         parser.error(f"processes cannot be copied on this system: {way}")

@@ -24,7 +24,16 @@ def lock(folder: str) -> None:
     inputs = extras if folder == "." else ["-c", "requirements.txt", f"{folder}/requirements.in"]
     (ROOT / pins).unlink(missing_ok=True)
     command = ["uv", "pip", "compile", "--quiet", "--universal", "--fork-strategy", "fewest"]
-    options = ["--no-header", "--no-annotate", "--python-version", "3.11", "pyproject.toml", *inputs, "-o", str(pins)]
+    options = [
+        "--no-header",
+        "--no-annotate",
+        "--python-version",
+        "3.11",
+        "pyproject.toml",
+        *inputs,
+        "-o",
+        str(pins),
+    ]
     subprocess.run([sys.executable, "-m", *command, *options], cwd=ROOT, check=True)
     text = CUDA.sub("", (ROOT / pins).read_text(encoding="utf-8").replace("+cpu", ""))
     lines = dict.fromkeys(

@@ -39,7 +39,11 @@ def copies() -> bool:
 def _manager(**options: Any) -> Any:
     manager = _Manager(**kernel_options(), **options)
     if copies() and (server := os.environ.get(SERVER)):
-        own = {"kernel_id": str(uuid.uuid4()), "kernel_spec": manager.kernel_spec, "parent": manager}
+        own = {
+            "kernel_id": str(uuid.uuid4()),
+            "kernel_spec": manager.kernel_spec,
+            "parent": manager,
+        }
         manager.provisioner = kernels.Copied(server, **own)
     return manager
 
@@ -74,7 +78,9 @@ def pytest_runtest_makereport(
         if report.when == "call" and report.passed:
             _equal.setdefault(item.path, []).append(item.test_outputs)
         notebook = item.parent.nb
-        if report.when == "teardown" and len(_equal.get(item.path, [])) == len(code_cells(notebook)):
+        if report.when == "teardown" and len(_equal.get(item.path, [])) == len(
+            code_cells(notebook)
+        ):
             keep(item.path, notebook, _equal.pop(item.path))
     return report
 
@@ -84,7 +90,9 @@ def keep(path: Path, notebook: nbformat.NotebookNode, found: list[list[Any]]) ->
     and records.
     """
     source = SOURCE / f"{path.stem}.py"
-    if [cell.source for cell in read_source(source).cells] != [cell.source for cell in notebook.cells]:
+    if [cell.source for cell in read_source(source).cells] != [
+        cell.source for cell in notebook.cells
+    ]:
         return  # another test says so
     same = True
     for cell, outputs in zip(code_cells(notebook), found, strict=True):

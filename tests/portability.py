@@ -74,7 +74,9 @@ def runs() -> list[Run]:
     avx2 = {"ATEN_CPU_CAPABILITY": "avx2", "OPENBLAS_CORETYPE": "Haswell"}
     sse = {"ATEN_CPU_CAPABILITY": "default", "OPENBLAS_CORETYPE": "Prescott"}
     return [
-        Run("two threads", threads(2) | {"OMP_WAIT_POLICY": "PASSIVE"}),  # or idle threads would take the others' cores
+        Run(
+            "two threads", threads(2) | {"OMP_WAIT_POLICY": "PASSIVE"}
+        ),  # or idle threads would take the others' cores
         Run("avx2", avx2 | numpy_without("X86_V4", "AVX512"), x86_only=True),
         Run("sse", sse | numpy_without("X86_V3", "X86_V4", "AVX"), x86_only=True),
         Run("mkl compatible", {"MKL_CBWR": "COMPATIBLE"}, x86_only=True),
@@ -99,7 +101,9 @@ def environment_of(run: Run) -> dict[str, str]:
 def probe(environment: dict[str, str]) -> dict[str, str]:
     """Hashes of a few results under these variables, by the part that computes them."""
     command = [sys.executable, "-c", PROBE]
-    done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, env=os.environ | environment, capture_output=True, text=True, check=True
+    )
     hashes: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
     return hashes
 
@@ -120,12 +124,22 @@ def execute(run: Run, notebooks: Path) -> list[Failure]:
         return execute_slowly(run, notebooks)
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "failures.json"
-        command = [sys.executable, "-m", "tests.planted.chapters", "--notebooks", str(notebooks), "--json", str(found)]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.planted.chapters",
+            "--notebooks",
+            str(notebooks),
+            "--json",
+            str(found),
+        ]
         command += ["--workers", str(run.workers), *([] if run.compares else ["--lax"])]
         environment = os.environ | environment_of(run)
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if not found.exists():
-            raise PytestError(f"{' '.join(command)}\nexited with {done.returncode}:\n{done.stderr[-2000:]}")
+            raise PytestError(
+                f"{' '.join(command)}\nexited with {done.returncode}:\n{done.stderr[-2000:]}"
+            )
         return failures_in(json.loads(found.read_text(encoding="utf-8")))
 
 
@@ -133,10 +147,18 @@ def execute_slowly(run: Run, notebooks: Path) -> list[Failure]:
     """As ``execute``, with nbval and a kernel for each chapter."""
     check = "--nbval" if run.compares else "--nbval-lax"
     workers = ["--numprocesses=auto", f"--maxprocesses={run.workers}", "--dist=loadfile"]
-    plugins = ["-p", "nbval.plugin", "-p", "xdist.plugin"]  # no others: they double the time to start
+    plugins = [
+        "-p",
+        "nbval.plugin",
+        "-p",
+        "xdist.plugin",
+    ]  # no others: they double the time to start
     settings = f"addopts={check} --nbval-current-env --nbval-cell-timeout=300"
     options = [*plugins, "-o", settings, *workers, str(notebooks)]
-    environment = environment_of(run) | {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment = environment_of(run) | {
+        "PYTHONPATH": str(ROOT),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
     return run_pytest(options, root=ROOT, environment=environment, seconds=1200)
 
 
@@ -180,7 +202,9 @@ def chosen(words: list[str]) -> list[Run]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
     add("words", nargs="*", help="only runs whose name holds one of these")
     folder = ROOT / "notebooks"

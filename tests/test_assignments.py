@@ -86,7 +86,11 @@ def scored(request: pytest.FixtureRequest) -> Iterator[Scored]:
 
 
 def stubs(name: str) -> dict[str, str]:
-    return {cell.id: stub(cell.source) for cell in problem_set(name).cells if "### BEGIN SOLUTION" in cell.source}
+    return {
+        cell.id: stub(cell.source)
+        for cell in problem_set(name).cells
+        if "### BEGIN SOLUTION" in cell.source
+    }
 
 
 def stub(source: str) -> str:
@@ -94,7 +98,11 @@ def stub(source: str) -> str:
     match = assignments.BLOCK.search(source)
     assert match is not None
     indent = " " * (len(source[: match.start()]) - len(source[: match.start()].rstrip(" ")))
-    return source[: match.start()] + f"# YOUR CODE HERE\n{indent}raise NotImplementedError()" + source[match.end() :]
+    return (
+        source[: match.start()]
+        + f"# YOUR CODE HERE\n{indent}raise NotImplementedError()"
+        + source[match.end() :]
+    )
 
 
 class Sum(NamedTuple):
@@ -131,17 +139,23 @@ def test_the_stubs_score_nothing(scored: Scored, name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "answer"), cases("wrong"), ids=id_of)
-def test_a_wrong_answer_loses_points_on_its_own_question_only(scored: Scored, name: str, answer: Known) -> None:
+def test_a_wrong_answer_loses_points_on_its_own_question_only(
+    scored: Scored, name: str, answer: Known
+) -> None:
     found = scored(name, answer.name)
     sums = by_question(problem_set(name), found)
-    assert [question for question, points in sums.items() if points.got < points.of] == [answer.question], found
+    assert [question for question, points in sums.items() if points.got < points.of] == [
+        answer.question
+    ], found
     first, *_ = reasons(found).values()
     assert len(first) > 20
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "answer"), cases("right"), ids=id_of)
-def test_a_right_answer_written_another_way_scores_full(scored: Scored, name: str, answer: Known) -> None:
+def test_a_right_answer_written_another_way_scores_full(
+    scored: Scored, name: str, answer: Known
+) -> None:
     assert reasons(scored(name, answer.name)) == {}
 
 
@@ -152,7 +166,9 @@ def test_the_answers_are_many_and_their_names_are_told_apart() -> None:
         every = answers.wrong + answers.right
         assert len({answer.name for answer in every}) == len(every), name
         assert len(answers.wrong) >= 8, name
-        assert {answer.cell for answer in every} <= {cell.id for cell in problem_set(name).cells}, name
+        assert {answer.cell for answer in every} <= {cell.id for cell in problem_set(name).cells}, (
+            name
+        )
 
 
 # ---- the contract --------------------------------------------------------------------------------
@@ -203,7 +219,9 @@ def cell_problems(cell: Any, problems: Problems) -> list[str]:
         "hidden tests in a cell that is no test": "HIDDEN TESTS" in blocks and not tests,
         f"is {cell.cell_type}": mark.get("cell_type") not in (None, cell.cell_type),
         "no rubric": name in problems.by_hand and "rubric" not in cell.source.lower(),
-        "a marker without its partner": (len(assignments.MARKER.findall(cell.source)) != 2 * len(blocks)),
+        "a marker without its partner": (
+            len(assignments.MARKER.findall(cell.source)) != 2 * len(blocks)
+        ),
     }
     return [f"{name}: {words}" for words, holds in wrong.items() if holds]
 
@@ -251,7 +269,11 @@ def top_names(source: str) -> set[str]:
     for node in ast.parse(source).body:
         if isinstance(node, ast.FunctionDef):
             names.add(node.name)
-        names |= {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
+        names |= {
+            part.id
+            for part in ast.walk(node)
+            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
+        }
     return names
 
 
@@ -263,7 +285,9 @@ def test_a_set_keeps_the_contract(name: str) -> None:
 @pytest.mark.parametrize("name", SETS)
 def test_text_and_page_give_the_points_that_are_given(name: str) -> None:
     problems = problem_set(name)
-    cells = [(test.question, test.points) for test in problems.tests] + list(problems.by_hand.items())
+    cells = [(test.question, test.points) for test in problems.tests] + list(
+        problems.by_hand.items()
+    )
     points: dict[int, float] = {}
     for cell, each in cells:
         points[question_number(cell)] = points.get(question_number(cell), 0) + each
@@ -304,10 +328,14 @@ def planted(released: Any) -> Iterator[Any]:
     new["cells"][1]["metadata"]["nbgrader"]["deep"] = {"list": [1, ["x", HIDDEN]]}
     yield new
     new = changed()
-    new["cells"][0]["attachments"] = {"a.txt": {"text/plain": base64.b64encode(HIDDEN.encode()).decode()}}
+    new["cells"][0]["attachments"] = {
+        "a.txt": {"text/plain": base64.b64encode(HIDDEN.encode()).decode()}
+    }
     yield new
     new = changed()
-    new["cells"][0]["source"] = f"![](data:text/plain;base64,{base64.b64encode(b'return x ** 17').decode()})"
+    new["cells"][0]["source"] = (
+        f"![](data:text/plain;base64,{base64.b64encode(b'return x ** 17').decode()})"
+    )
     yield new
     new = changed()
     new["cells"][1]["source"] += "\n    return x ** 17"
@@ -335,7 +363,9 @@ def test_nothing_is_written_if_a_notebook_would_show_its_solution(
 ) -> None:
     """Whatever nbgrader leaves: here a release that clears nothing."""
     (tmp_path / "ps8.py").write_text(SAMPLE, encoding="utf-8")
-    monkeypatch.setattr(assignments, "release_text", lambda path: nbformat.writes(read_source(path)))
+    monkeypatch.setattr(
+        assignments, "release_text", lambda path: nbformat.writes(read_source(path))
+    )
     with pytest.raises(ValueError, match="would hold a line of a solution"):
         assignments.write(tmp_path, tmp_path / "release")
     assert not (tmp_path / "release").exists()

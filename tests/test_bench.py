@@ -125,7 +125,9 @@ def test_shares_of_a_job_are_its_configurations() -> None:
     ("found", "agrees"),
     [([1.0, 2.0], True), ([1.0, 2.00001], False), ([1.0], False), ([1.0, np.nan], False)],
 )
-def test_disagreeing_losses_are_refused(monkeypatch: pytest.MonkeyPatch, found: list[float], agrees: bool) -> None:
+def test_disagreeing_losses_are_refused(
+    monkeypatch: pytest.MonkeyPatch, found: list[float], agrees: bool
+) -> None:
     entry = Entry("plain loop", 4)
     group = Group("linear", "float64", "sgd", (entry,), steps=2)
     monkeypatch.setattr(contest, "prepare", lambda *arguments: 0.25)
@@ -137,7 +139,9 @@ def test_disagreeing_losses_are_refused(monkeypatch: pytest.MonkeyPatch, found: 
     if agrees:
         assert check() == 0.25
     else:
-        with pytest.raises(SystemExit, match="plain loop, linear, K = 4, float64, sgd: losses after 2 steps"):
+        with pytest.raises(
+            SystemExit, match="plain loop, linear, K = 4, float64, sgd: losses after 2 steps"
+        ):
             check()
 
 
@@ -174,7 +178,11 @@ def test_targets_are_judged() -> None:
 
 def test_requirements_are_the_book_s_where_both_have_them() -> None:
     ours, theirs = (
-        dict(re.findall(r"^(\S+)==(\S+)", (ROOT / folder / "requirements.txt").read_text(), re.MULTILINE))
+        dict(
+            re.findall(
+                r"^(\S+)==(\S+)", (ROOT / folder / "requirements.txt").read_text(), re.MULTILINE
+            )
+        )
         for folder in ("", "experiments/bench")
     )
     assert {"torch", "jax", "skorch", "joblib", "mnist1d"} <= theirs.keys()

@@ -23,7 +23,9 @@ from l2lib import datasets
 from l2lib.sweep import CNN, sweep
 
 DIGITS = datasets.load("digits")
-GREYS = np.pad(DIGITS.X.reshape(-1, 8, 8).repeat(3, 1).repeat(3, 2) * 15, ((0, 0), (2, 2), (2, 2)))  # 28 x 28
+GREYS = np.pad(
+    DIGITS.X.reshape(-1, 8, 8).repeat(3, 1).repeat(3, 2) * 15, ((0, 0), (2, 2), (2, 2))
+)  # 28 x 28
 TINY = "--grid 2 3 --seeds 2 --steps 2 --batch 12 --examples 24 --device cpu"
 OTHER = bytes([0, 0, 9, 1, 0, 0, 0, 50, *range(50)])  # of signed bytes
 IMAGES, LABELS = "train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"
@@ -51,7 +53,9 @@ def run(folder: Path, words: str = "", out: str = "table.csv") -> Path:
     return table
 
 
-def refused(capsys: pytest.CaptureFixture[str], folder: Path, words: str = "", out: str = "table.csv") -> str:
+def refused(
+    capsys: pytest.CaptureFixture[str], folder: Path, words: str = "", out: str = "table.csv"
+) -> str:
     """What the command says when it refuses; it leaves nothing behind, and an older table as it
     was.
     """
@@ -59,7 +63,9 @@ def refused(capsys: pytest.CaptureFixture[str], folder: Path, words: str = "", o
     with pytest.raises(SystemExit) as stopped:
         run(folder, words, out)
     assert stopped.value.code == 2
-    assert {path: path.is_file() and path.read_bytes() for path in folder.parent.rglob("*")} == before
+    assert {
+        path: path.is_file() and path.read_bytes() for path in folder.parent.rglob("*")
+    } == before
     return capsys.readouterr().err
 
 
@@ -107,7 +113,9 @@ def test_table_says_what_made_it_and_holds_what_a_sweep_finds(folder: Path) -> N
     table = folder.parent / "table.csv"
     asked = ["--data", str(folder), "--out", str(table), *TINY.split()]
     command = [sys.executable, "-m", "experiments.fashion_mnist", *asked]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False
+    )
     assert done.returncode == 0, done.stderr[-1500:]
     assert "Warning" not in done.stderr
     lines = table.read_text(encoding="utf-8").splitlines()
@@ -116,7 +124,9 @@ def test_table_says_what_made_it_and_holds_what_a_sweep_finds(folder: Path) -> N
         "python -m experiments.fashion_mnist --data FOLDER --optimisers sgd adamw adam --grid 2 3 "
         "--seeds 2 --steps 2 --batch 12 --examples 24 --device cpu --dtype float32 --chunk 2"
     )
-    assert re.fullmatch("[0-9a-f]{40}, (with uncommitted changes|nothing uncommitted)|unknown, .*", said["commit"])
+    assert re.fullmatch(
+        "[0-9a-f]{40}, (with uncommitted changes|nothing uncommitted)|unknown, .*", said["commit"]
+    )
     assert said["machine"].startswith("CPU")
     assert said["torch"] == torch.__version__
     assert float(said["seconds"]) >= 0
@@ -125,7 +135,11 @@ def test_table_says_what_made_it_and_holds_what_a_sweep_finds(folder: Path) -> N
     found = read(table)
     assert len(found["lr"]) == 3 * 2 * 3 * 2
     for optimiser in GRIDS:
-        agree(optimiser, folder, {name: column[found["optimiser"] == optimiser] for name, column in found.items()})
+        agree(
+            optimiser,
+            folder,
+            {name: column[found["optimiser"] == optimiser] for name, column in found.items()},
+        )
 
 
 def agree(optimiser: str, folder: Path, found: dict[str, NDArray[np.float64]]) -> None:
@@ -175,10 +189,18 @@ def test_tables_of_one_optimiser_each_are_read_together(folder: Path) -> None:
 
 
 def test_diverged_runs_are_read_back(tmp_path: Path) -> None:
-    (tmp_path / "table.csv").write_text(f"# machine: none\n{COLUMNS}\nadamw,0.5,2.0,1,0.9,nan\n", encoding="utf-8")
+    (tmp_path / "table.csv").write_text(
+        f"# machine: none\n{COLUMNS}\nadamw,0.5,2.0,1,0.9,nan\n", encoding="utf-8"
+    )
     row = {name: column[0] for name, column in read(tmp_path / "table.csv").items()}
     assert np.isnan(row.pop("train_loss"))
-    assert row == {"optimiser": "adamw", "lr": 0.5, "weight_decay": 2.0, "seed": 1, "test_error": 0.9}
+    assert row == {
+        "optimiser": "adamw",
+        "lr": 0.5,
+        "weight_decay": 2.0,
+        "seed": 1,
+        "test_error": 0.9,
+    }
 
 
 @pytest.mark.parametrize(
@@ -203,7 +225,9 @@ def test_what_cannot_be_done_is_refused(
 def test_place_is_tried_before_training(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("experiments.fashion_mnist.__main__._train", lambda *arguments: pytest.fail("trained"))
+    monkeypatch.setattr(
+        "experiments.fashion_mnist.__main__._train", lambda *arguments: pytest.fail("trained")
+    )
     assert "nowhere" in refused(capsys, folder, out="nowhere/table.csv")
 
 

@@ -34,7 +34,9 @@ from course.grading.student import TO_CALL, TO_LOOK, Reply, Student, reply_in
 from course.grading.submissions import Submission, UnreadableError, find, read
 from tests.tiny_set import GOOD, IDS, TINY, attacks
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the grader's limits are those of Linux")
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="the grader's limits are those of Linux"
+)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +104,10 @@ def test_a_command_that_makes_no_sense_is_refused(
     submitted: Path, sources: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     arguments: list[str], words: str,
 ) -> None:  # fmt: skip
-    places = [str(submitted / word) if word in ("nowhere", "empty", "full", "full/out") else word for word in arguments]
+    places = [
+        str(submitted / word) if word in ("nowhere", "empty", "full", "full/out") else word
+        for word in arguments
+    ]
     given = () if "--sources" in arguments else ("--sources", str(sources))
     assert words in refused(monkeypatch, capsys, *given, *places)
 
@@ -189,10 +194,21 @@ def test_where_nothing_is_safe_one_sentence_says_why_and_what_to_do(
 
 
 def test_bubblewrap_that_is_required_and_missing_is_refused(
-    submitted: Path, sources: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    submitted: Path,
+    sources: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("PATH", "")
-    said = refused(monkeypatch, capsys, "--sources", str(sources), str(submitted / "full"), "--sandbox", "require")
+    said = refused(
+        monkeypatch,
+        capsys,
+        "--sources",
+        str(sources),
+        str(submitted / "full"),
+        "--sandbox",
+        "require",
+    )
     words = "bubblewrap does not work here (it is not installed): make it work, or leave out --sandbox require"
     assert said == f"grading: {words}\n"
 
@@ -241,7 +257,9 @@ def python_copied() -> Iterator[Path]:
     assert not Path(python).parents[2].exists()
 
 
-def test_a_copy_of_python_runs_by_itself_for_users_who_cannot_change_it(python_copied: Path) -> None:
+def test_a_copy_of_python_runs_by_itself_for_users_who_cannot_change_it(
+    python_copied: Path,
+) -> None:
     skip_as_root_if(ways.obstacle)
     code = f"""
 {interpreter.parts()}
@@ -252,7 +270,9 @@ print(json.dumps([sys.base_prefix, child.stdout.strip(), numpy.__file__, os.acce
     other = {"user": 64_000, "group": 64_000, "extra_groups": []} if os.getuid() == 0 else {}
     environment = confine.environment(Limits(python=str(python_copied)), "/")
     line = [python_copied, "-B", "-s", "-P", "-c", code]
-    done = subprocess.run(line, env=environment, cwd="/", capture_output=True, text=True, check=False, **other)
+    done = subprocess.run(
+        line, env=environment, cwd="/", capture_output=True, text=True, check=False, **other
+    )
     assert done.returncode == 0, done.stderr
     folder = python_copied.parents[2]
     base, child, numpy, writable = json.loads(done.stdout)
@@ -263,14 +283,19 @@ print(json.dumps([sys.base_prefix, child.stdout.strip(), numpy.__file__, os.acce
 
 def test_a_copy_of_python_is_small_and_open_to_all(python_copied: Path) -> None:
     kept = [path for path in python_copied.parents[2].rglob("*") if not path.is_symlink()]
-    assert {stat.S_IMODE(path.stat().st_mode) for path in (python_copied.parents[2], *kept)} == {0o755}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (python_copied.parents[2], *kept)} == {
+        0o755
+    }
     assert sum(path.stat().st_size for path in kept) < 200 * 2**20
 
 
 def test_a_place_that_allows_no_programs_holds_no_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     facts = os.statvfs_result((0,) * 8 + (os.ST_NOEXEC, 0))
     monkeypatch.setattr(os, "statvfs", lambda path: facts)
-    with pytest.raises(OSError, match="allows no programs: it is mounted noexec"), interpreter.copied():
+    with (
+        pytest.raises(OSError, match="allows no programs: it is mounted noexec"),
+        interpreter.copied(),
+    ):
         pass
 
 
@@ -316,7 +341,9 @@ print(*map(refused, asked), libc.unshare(0x10000000), ctypes.get_errno(), libc.s
 
 
 def test_without_its_filter_nothing_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "pyseccomp.py").write_text("raise RuntimeError('Unable to find libseccomp')", encoding="utf-8")
+    (tmp_path / "pyseccomp.py").write_text(
+        "raise RuntimeError('Unable to find libseccomp')", encoding="utf-8"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "pyseccomp", raising=False)
     with pytest.raises(SystemExit, match="libseccomp is missing; install it"):
@@ -329,7 +356,9 @@ def test_root_that_cannot_become_another_user_says_so(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(os, "getuid", lambda: 0)
     monkeypatch.setattr(os, "setgroups", denied)
-    with pytest.raises(SystemExit, match=r"root cannot become user 64000 \(Operation not permitted\)"):
+    with pytest.raises(
+        SystemExit, match=r"root cannot become user 64000 \(Operation not permitted\)"
+    ):
         give_up_root(64_000)
 
 
@@ -343,7 +372,9 @@ def sleeper(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     assert not Path(box.scratch).exists()
 
 
-@pytest.mark.parametrize(("share", "words"), [(1.6, "used too much memory"), (1.4, "it took too long")])
+@pytest.mark.parametrize(
+    ("share", "words"), [(1.6, "used too much memory"), (1.4, "it took too long")]
+)
 def test_memory_of_all_processes_is_watched(
     sleeper: Sandbox, monkeypatch: pytest.MonkeyPatch, share: float, words: str
 ) -> None:
@@ -402,7 +433,10 @@ HARMLESS = ("reference", "stubs", "stub-functions", "visible-only", "tests-edite
 @pytest.mark.parametrize("name", HARMLESS)
 def test_points_are_what_the_tests_of_the_source_give(here: Grade, name: str) -> None:
     rows = here(name)
-    assert tuple(rows[question].points for question in IDS) == attacks(Path("/nowhere"), 1)[name].deserves
+    assert (
+        tuple(rows[question].points for question in IDS)
+        == attacks(Path("/nowhere"), 1)[name].deserves
+    )
 
 
 @pytest.mark.parametrize(
@@ -483,9 +517,15 @@ def test_what_is_handed_in_anew_is_graded_anew_and_nothing_else(
     assert told == ["ann", "bob", "ann"]
 
 
-@pytest.mark.parametrize("status", ["wrong", "partly right", "missing", "error", "stopped", "not graded"])
+@pytest.mark.parametrize(
+    "status", ["wrong", "partly right", "missing", "error", "stopped", "not graded"]
+)
 def test_a_reference_must_score_full(
-    tmp_path: Path, problems: Problems, monkeypatch: pytest.MonkeyPatch, told: list[str], status: str
+    tmp_path: Path,
+    problems: Problems,
+    monkeypatch: pytest.MonkeyPatch,
+    told: list[str],
+    status: str,
 ) -> None:
     options = options_for(tmp_path, forced="ps9")
     folder_of.check_references({"ps9": problems}, options)
@@ -500,11 +540,19 @@ def test_a_reference_must_score_full(
 
 
 # ---- points given by hand ------------------------------------------------------------------------
-ROW = {"student": "ann", "question": "ps9/q4", "points": "2.5", "status": "by hand", "reason": "well said"}
+ROW = {
+    "student": "ann",
+    "question": "ps9/q4",
+    "points": "2.5",
+    "status": "by hand",
+    "reason": "well said",
+}
 
 
 def saved(rows: list[dict[str, str]], delimiter: str = ",") -> str:
-    return "\n".join(delimiter.join(line) for line in [report.FIELDS, *(list(row.values()) for row in rows)])
+    return "\n".join(
+        delimiter.join(line) for line in [report.FIELDS, *(list(row.values()) for row in rows)]
+    )
 
 
 def written(path: Path, content: bytes) -> Path:
@@ -562,7 +610,11 @@ def test_what_crosses_arrives_as_it_was(value: Any) -> None:
     assert type(back) is type(value)
     assert back == value if isinstance(value, list | tuple | dict) else np.array_equal(back, value)
     if isinstance(value, np.ndarray):
-        assert (back.shape, back.dtype.kind, back.flags.writeable) == (value.shape, value.dtype.kind, True)
+        assert (back.shape, back.dtype.kind, back.flags.writeable) == (
+            value.shape,
+            value.dtype.kind,
+            True,
+        )
 
 
 def test_tensors_cross_and_layers_do_not() -> None:
@@ -577,7 +629,9 @@ def test_tensors_cross_and_layers_do_not() -> None:
         codec.dumps(torch.nn.Linear(1, 1))
 
 
-@pytest.mark.parametrize("value", [object(), np, len, {1: 2}, {1, 2}, np.array([None]), np.array(["a"]), range(3)])
+@pytest.mark.parametrize(
+    "value", [object(), np, len, {1: 2}, {1, 2}, np.array([None]), np.array(["a"]), range(3)]
+)
 def test_what_may_not_cross_does_not(value: Any) -> None:
     with pytest.raises(TypeError):
         codec.dumps(value)
@@ -602,7 +656,12 @@ def test_large_data_are_refused() -> None:
 
 
 def test_the_names_and_words_of_a_test_cell(problems: Problems) -> None:
-    assert [test.needs for test in problems.tests] == [("penalty",), ("decay",), ("decay",), ("norms",)]
+    assert [test.needs for test in problems.tests] == [
+        ("penalty",),
+        ("decay",),
+        ("decay",),
+        ("norms",),
+    ]
     code = "import a.b as c\nfor i in f(c):\n    def g(x): return x + h\n    assert g(i), ('yes ' 'no')\n    assert print(j := i), k"
     assert set(needs(code)) == {"f", "h", "k"}
     assert messages(code) == {"yes no"}
@@ -611,13 +670,19 @@ def test_the_names_and_words_of_a_test_cell(problems: Problems) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('"q3-norms-check"', '"norms-check"', "'norms-check' needs points, and an id like q1-name-check"),
+        (
+            '"q3-norms-check"',
+            '"norms-check"',
+            "'norms-check' needs points, and an id like q1-name-check",
+        ),
         ('"q4-why-derive"', '"why"', "'why' needs points, and an id like q1-name-check"),
         ('"points": 2', '"points": 0', "'q2-decay-more' needs points"),
         ('"grade": true', '"grade": false', "no cell is marked as graded"),
     ],
 )
-def test_a_source_that_cannot_be_graded_is_refused(tmp_path: Path, old: str, new: str, words: str) -> None:
+def test_a_source_that_cannot_be_graded_is_refused(
+    tmp_path: Path, old: str, new: str, words: str
+) -> None:
     assert old in TINY
     (tmp_path / "ps9.py").write_text(TINY.replace(old, new), encoding="utf-8")
     with pytest.raises(ValueError, match=words):
@@ -629,7 +694,13 @@ def test_bubblewrap_is_asked_for_what_the_page_promises() -> None:
     assert {"--unshare-net", "--unshare-pid", "--unshare-ipc", "--die-with-parent"} <= set(line)
     shown = {Path(line[number + 1]) for number, word in enumerate(line) if word.endswith("bind")}
     assert ROOT / "l2lib" in shown
-    names = ("course/source", "course/answers", "course/release", "course/grading/score.py", "tests")
+    names = (
+        "course/source",
+        "course/answers",
+        "course/release",
+        "course/grading/score.py",
+        "tests",
+    )
     for closed in (ROOT / name for name in names):
         assert closed.exists()
         assert not any(closed.is_relative_to(path) or path.is_relative_to(closed) for path in shown)
@@ -641,19 +712,28 @@ def test_students_are_told_apart(tmp_path: Path) -> None:
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    found = {Path(one.path).relative_to(tmp_path).as_posix(): one.student for one in find(tmp_path).notebooks}
+    found = {
+        Path(one.path).relative_to(tmp_path).as_posix(): one.student
+        for one in find(tmp_path).notebooks
+    }
     assert found == {"ann.ipynb": "ann", "bob/ps1.ipynb": "bob", "cy/ps1/ps1.ipynb": "cy", "cy/ps2/ps2.ipynb": "cy",
                      "a/dee.ipynb": "a/dee", "b/dee.ipynb": "b/dee", "eve_ps1.ipynb": "eve_ps1"}  # fmt: skip
 
 
 def test_notebooks_of_one_student_and_one_set_are_told_apart() -> None:
-    files = [Submission("", "ann", "ann/ps1.ipynb"), Submission("", "ann", "ann/ps2.ipynb"), Submission("", "bob", "b")]
+    files = [
+        Submission("", "ann", "ann/ps1.ipynb"),
+        Submission("", "ann", "ann/ps2.ipynb"),
+        Submission("", "bob", "b"),
+    ]
     jobs = [Job(each, Path(), {}, "", Limits()) for each in files]
     results = tell_apart([Result(each.student, "ps1", ()) for each in files], jobs)
     assert [result.student for result in results] == ["ann/ps1.ipynb", "ann/ps2.ipynb", "bob"]
 
 
-def test_memory_is_counted_also_where_its_shares_may_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_counted_also_where_its_shares_may_not_be_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     hoard = np.ones(2**23)
     assert processes.memory({os.getpid()}) > hoard.nbytes
     read = Path.read_text
@@ -693,7 +773,9 @@ except ChildProcessError:
 
 
 def test_the_dead_are_buried_as_the_system_counts_them_until_then() -> None:
-    done = subprocess.run([sys.executable, "-c", ORPHANS], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", ORPHANS], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert (done.stdout, done.stderr) == ("none is left\n", "")
 
 

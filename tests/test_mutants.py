@@ -53,7 +53,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("project")
     for folder in ("l2lib", "tests/planted", "notebooks/source"):
         (root / folder).mkdir(parents=True)
-    (root / "pyproject.toml").write_text("[tool.pytest.ini_options]\naddopts = '--nbval --nbval-current-env'\n")
+    (root / "pyproject.toml").write_text(
+        "[tool.pytest.ini_options]\naddopts = '--nbval --nbval-current-env'\n"
+    )
     (root / "l2lib/__init__.py").touch()
     (root / "l2lib/toy.py").write_text(MODULE)
     (root / "tests/test_toy.py").write_text(TEST)
@@ -81,7 +83,12 @@ PLANTED = (
     ("other output", SOURCE, "half(8) + 0", "half(9) + 0"),
     ("assertion", SOURCE, "assert x < 100", "assert x > 100"),
     ("syntax", SOURCE, "half(8)", "half(8"),
-    ("over two cells", SOURCE, 'x = half(8) + 0\nprint("half of eight is", x)\n\n# %%', "x = 101\nprint(x)\n\n# %%"),
+    (
+        "over two cells",
+        SOURCE,
+        'x = half(8) + 0\nprint("half of eight is", x)\n\n# %%',
+        "x = 101\nprint(x)\n\n# %%",
+    ),
     ("no error", SOURCE, '"x is large"', '"x is too large"'),
 )
 
@@ -109,7 +116,16 @@ def tool(project: Path, *words: str) -> Tool:
     """Run the tool on the project, in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "found.json"
-        command = [sys.executable, "-m", "tests.planted", "--root", str(project), "--json", str(found), *words]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.planted",
+            "--root",
+            str(project),
+            "--json",
+            str(found),
+            *words,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         rows = json.loads(found.read_text(encoding="utf-8")) if found.exists() else []
     return Tool(done, {row["name"]: Fate(State(row["state"]), row["by"]) for row in rows})
@@ -139,13 +155,19 @@ def test_states_by_copies_of_a_process_and_by_pytest_anew(project: Path) -> None
     assert "SyntaxError" in fast["syntax"].by
     done, slow = tool(project, "--slow")
     assert done.returncode == 1, done.stderr
-    assert {name: fate.sure for name, fate in slow.items()} == {name: fate.sure for name, fate in fast.items()}
+    assert {name: fate.sure for name, fate in slow.items()} == {
+        name: fate.sure for name, fate in fast.items()
+    }
     assert before == snapshot(project)
 
 
 @pytest.mark.slow
 def test_both_ways_agree_on_errors_of_the_book() -> None:
-    words = ["a kink's place is free of charge", "half-life of the square", "all 200 directions taken for null"]
+    words = [
+        "a kink's place is free of charge",
+        "half-life of the square",
+        "all 200 directions taken for null",
+    ]
     assert tool(ROOT, *words).fates == tool(ROOT, "--slow", *words).fates != {}
 
 
@@ -157,7 +179,9 @@ def test_both_ways_agree_on_errors_of_the_book() -> None:
         ([State.BROKEN, State.CAUGHT], "1 caught, 0 survived, 1 broken", 1),
     ],
 )
-def test_the_last_line_counts_and_only_all_caught_is_success(states: list[State], words: str, status: int) -> None:
+def test_the_last_line_counts_and_only_all_caught_is_success(
+    states: list[State], words: str, status: int
+) -> None:
     mutant = Mutant("a", "b", "c", "d", ("e",))
     last = mutants.verdict([Result(mutant, state, "", 1.0) for state in states], 9.0)
     assert last == (f"2 mutants: {words} (9 s)", status)
@@ -166,15 +190,23 @@ def test_the_last_line_counts_and_only_all_caught_is_success(states: list[State]
 @pytest.mark.slow
 def test_a_check_that_is_skipped_has_tried_nothing(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
-    (tmp_path / "test_a.py").write_text("import pytest\n\n@pytest.mark.skip('no')\ndef test_a():\n    pass\n")
+    (tmp_path / "test_a.py").write_text(
+        "import pytest\n\n@pytest.mark.skip('no')\ndef test_a():\n    pass\n"
+    )
     (failure,) = run_pytest([], root=tmp_path, environment={})
-    assert (failure.kind, failure.message) == (Kind.ERROR, "all tests were skipped: nothing was tried")
+    assert (failure.kind, failure.message) == (
+        Kind.ERROR,
+        "all tests were skipped: nothing was tried",
+    )
 
 
 def test_words_choose(project: Path) -> None:
     rows = [("wrong factor", "x / 3"), ("wrong sum", "x + 2"), ("not asked for", "x")]
     write_list(project, *[(name, TOY, "x / 2", replace) for name, replace in rows])
-    assert [mutant.name for mutant in mutants.choose(project, ["factor", "sum"])] == ["wrong factor", "wrong sum"]
+    assert [mutant.name for mutant in mutants.choose(project, ["factor", "sum"])] == [
+        "wrong factor",
+        "wrong sum",
+    ]
     assert len(mutants.choose(project, [])) == 3
 
 
@@ -197,7 +229,9 @@ def test_stale_list_is_refused(
     assert problem in capsys.readouterr().err
 
 
-def test_names_twice_missing_fields_and_no_match_are_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_twice_missing_fields_and_no_match_are_refused(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_list(project, *[("same name", TOY, "x / 2", "x / 3")] * 2)
     assert mutants.main(["--root", str(project)]) == 2
     assert "same name: the name is given twice" in capsys.readouterr().err
@@ -230,7 +264,9 @@ def test_a_chapter_that_fails_is_refused(project: Path) -> None:
     before = notebook.read_text(encoding="utf-8")
     assert "half of eight is 4.0" in before
     write_list(project, ("a", SOURCE, "half(8) + 0", "half(9) + 0"))
-    notebook.write_text(before.replace("half of eight is 4.0", "half of eight is 4.1"), encoding="utf-8")
+    notebook.write_text(
+        before.replace("half of eight is 4.0", "half of eight is 4.1"), encoding="utf-8"
+    )
     try:
         done, found = tool(project)
     finally:

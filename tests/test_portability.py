@@ -16,7 +16,13 @@ from tests.planted.outcomes import Failure, Kind
 
 PLAIN = {"torch": "a", "NumPy": "b"}
 FAILURE = Failure("01_a.ipynb::Cell 3", Kind.CLAIM, "ClaimError: S3-01 does not hold")
-WATCHED = ("L2LIB_SEED", "ATEN_CPU_CAPABILITY", "OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES", "MKL_CBWR")
+WATCHED = (
+    "L2LIB_SEED",
+    "ATEN_CPU_CAPABILITY",
+    "OPENBLAS_CORETYPE",
+    "NPY_DISABLE_CPU_FEATURES",
+    "MKL_CBWR",
+)
 
 
 class Call(NamedTuple):
@@ -37,17 +43,23 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
     """
     made: list[Call] = []
 
-    def run(command: list[str], *, env: dict[str, str], **_: object) -> subprocess.CompletedProcess[str]:
+    def run(
+        command: list[str], *, env: dict[str, str], **_: object
+    ) -> subprocess.CompletedProcess[str]:
         watched = {name: env[name] for name in (*WATCHED, *forks.THREADS) if name in env}
         made.append(Call(command, watched))
         failures = [FAILURE] if env["L2LIB_SEED"] == "2" else []
-        Path(command[command.index("--json") + 1]).write_text(json.dumps(failures), encoding="utf-8")
+        Path(command[command.index("--json") + 1]).write_text(
+            json.dumps(failures), encoding="utf-8"
+        )
         return subprocess.CompletedProcess(command, bool(failures))
 
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr(forks, "available", lambda: True)
     changed = PLAIN | {"NumPy": "c"}
-    monkeypatch.setattr(portability, "probe", lambda env: changed if "OPENBLAS_CORETYPE" in env else PLAIN)
+    monkeypatch.setattr(
+        portability, "probe", lambda env: changed if "OPENBLAS_CORETYPE" in env else PLAIN
+    )
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     return made
 
@@ -55,14 +67,21 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
 def test_all_runs(calls: list[Call]) -> None:
     found = {run.name: portability.tried(run, Path(), PLAIN) for run in portability.runs()}
     assert len(found) == 7
-    assert {name: each.failures for name, each in found.items() if each.failures} == {"seed 2": (FAILURE,)}
+    assert {name: each.failures for name, each in found.items() if each.failures} == {
+        "seed 2": (FAILURE,)
+    }
     assert found["avx2"].differs == "NumPy"
     assert found["two threads"].differs == "nothing"
     assert found["seed 1"].differs == "the seeds"
-    assert portability.lines(found["seed 2"])[1].split() == f"{FAILURE.where}: {FAILURE.message}".split()
+    assert (
+        portability.lines(found["seed 2"])[1].split()
+        == f"{FAILURE.where}: {FAILURE.message}".split()
+    )
 
 
-def test_a_failure_is_shown_and_makes_the_tool_fail(calls: list[Call], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_is_shown_and_makes_the_tool_fail(
+    calls: list[Call], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert portability.main([]) == 1
     shown = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in shown].count("FAILED") == 1
@@ -83,9 +102,9 @@ def test_one_thread_and_the_books_seeds_are_what_make_test_runs() -> None:
     assert {os.environ[name] for name in forks.THREADS} == {"1"}
     assert os.environ.get("L2LIB_SEED", "0") == "0"
     assert not {"ATEN_CPU_CAPABILITY", "NPY_DISABLE_CPU_FEATURES"} & set(os.environ)
-    assert portability.environment_of(portability.Run("plain", {})) == dict.fromkeys(forks.THREADS, "1") | {
-        "L2LIB_SEED": "0"
-    }
+    assert portability.environment_of(portability.Run("plain", {})) == dict.fromkeys(
+        forks.THREADS, "1"
+    ) | {"L2LIB_SEED": "0"}
 
 
 def test_passing_runs_pass(calls: list[Call]) -> None:

@@ -104,7 +104,9 @@ def stream(text: str, name: str = "stdout") -> Any:
 
 
 def shown(**data: str) -> Any:
-    return nbformat.v4.new_output("display_data", {mime.replace("__", "/"): text for mime, text in data.items()})
+    return nbformat.v4.new_output(
+        "display_data", {mime.replace("__", "/"): text for mime, text in data.items()}
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,7 +119,10 @@ def shown(**data: str) -> Any:
         ([shown(text__plain="a")], [shown(text__plain="b")]),
         ([shown(text__plain="a")], [shown(text__plain="a"), shown(text__plain="a")]),
         ([shown(text__plain="a")], [shown(text__plain="a", text__html="a")]),
-        ([shown(text__plain="a"), shown(text__plain="b")], [shown(text__plain="b"), shown(text__plain="a")]),
+        (
+            [shown(text__plain="a"), shown(text__plain="b")],
+            [shown(text__plain="b"), shown(text__plain="a")],
+        ),
     ],
 )
 def test_a_difference_is_found(stored: list[Any], found: list[Any]) -> None:
@@ -186,10 +191,17 @@ try:
 except RuntimeError as error:
     print(error)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[:4] == ["True", "ValueError: of its own", "its process ended (status 3)", "it took too long"]
+    assert lines[:4] == [
+        "True",
+        "ValueError: of its own",
+        "its process ended (status 3)",
+        "it took too long",
+    ]
     assert lines[4] == "{0: '0', 1: '1', 2: 'ZeroDivisionError: division by zero', 3: '9', 4: '16'}"
     assert lines[5] == "True {0, 1}"
     assert lines[6].startswith("a process with threads cannot be copied")
@@ -229,10 +241,19 @@ def test_a_missing_or_broken_record_is_no_record(noted: tuple[Path, Path]) -> No
 
 @pytest.mark.parametrize(
     ("picture", "code", "stored", "executed"),
-    [("same", "x = 1", True, True), ("newer", "x = 1", False, True), ("same", "x = 2", False, False)],
+    [
+        ("same", "x = 1", True, True),
+        ("newer", "x = 1", False, True),
+        ("same", "x = 2", False, False),
+    ],
 )
 def test_what_nbval_found_equal_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, picture: str, code: str, stored: bool, executed: bool
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    picture: str,
+    code: str,
+    stored: bool,
+    executed: bool,
 ) -> None:
     """The run, for the book; the stored notebook only if its pictures are equal, which nbval does
     not compare.
@@ -242,14 +263,19 @@ def test_what_nbval_found_equal_is_kept(
     monkeypatch.setattr(nbval_chapters, "SOURCE", tmp_path)
     source, path = tmp_path / "01_a.py", tmp_path / "01_a.ipynb"
     source.write_text(f"# %%\n{code}\n", encoding="utf-8")
-    cell = nbformat.v4.new_code_cell("x = 1", outputs=[shown(image__png="same", text__plain="a")], execution_count=1)
+    cell = nbformat.v4.new_code_cell(
+        "x = 1", outputs=[shown(image__png="same", text__plain="a")], execution_count=1
+    )
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
     monkeypatch.setitem(nbval_chapters._began, path, datetime.now(UTC))
     nbval_chapters.keep(path, read(path), [[shown(image__png=picture, text__plain="a")]])
     assert (records.known(path, source) is not None) == stored
     assert (records.known(tmp_path / "into/01_a.ipynb", source) is not None) == executed
     if executed:
-        assert code_cells(read(tmp_path / "into/01_a.ipynb"))[0].outputs[0].data["image/png"].strip() == picture
+        assert (
+            code_cells(read(tmp_path / "into/01_a.ipynb"))[0].outputs[0].data["image/png"].strip()
+            == picture
+        )
 
 
 def test_tools_and_tests_see_the_same_surroundings() -> None:

@@ -100,9 +100,14 @@ def reordered(made: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return made
 
 
-def with_tests(made: nbformat.NotebookNode, change: Callable[[Any], list[Any]]) -> nbformat.NotebookNode:
+def with_tests(
+    made: nbformat.NotebookNode, change: Callable[[Any], list[Any]]
+) -> nbformat.NotebookNode:
     """Each test cell replaced by what a function makes of it."""
-    graded = [cell.metadata.get("nbgrader", {}).get("grade_id", "").endswith(("check", "more")) for cell in made.cells]
+    graded = [
+        cell.metadata.get("nbgrader", {}).get("grade_id", "").endswith(("check", "more"))
+        for cell in made.cells
+    ]
     pairs = zip(made.cells, graded, strict=True)
     made.cells = [new for cell, test in pairs for new in (change(cell) if test else [cell])]
     return made
@@ -387,11 +392,28 @@ UNUSUAL = [
     "\x1b[31mred\u202egnp",
     "x" * 200,
 ]
-FEW = {"reference", "stubs", "endless-sleep", "memory", "exit-cell", "finder", "tells-inputs", "tests-edited"}
+FEW = {
+    "reference",
+    "stubs",
+    "endless-sleep",
+    "memory",
+    "exit-cell",
+    "finder",
+    "tells-inputs",
+    "tests-edited",
+}
 """What `make test` runs, one of each kind; the rest is slow."""
 BURNING = {"endless-cell", "endless-stubborn", "endless-call", "fork-bomb"}
 """They compute until they are stopped."""
-NAMESPACES_ONLY = {"finder", "writes", "network", "fills-disk", "memory-of-a-device", "kill-all", "kill-parent"}
+NAMESPACES_ONLY = {
+    "finder",
+    "writes",
+    "network",
+    "fills-disk",
+    "memory-of-a-device",
+    "kill-all",
+    "kill-parent",
+}
 """Not contained without bubblewrap, and not run then: one would end all that its user runs, others
 fill the disk."""
 

@@ -89,7 +89,9 @@ class _Shell(InteractiveShell):
 
 def as_sent(kind: str, **fields: Any) -> NotebookNode:
     """An output as a kernel sends it: what JSON keeps of it, pictures in base64."""
-    output: NotebookNode = nbformat.v4.new_output(kind, **json.loads(json.dumps(fields, default=json_default)))
+    output: NotebookNode = nbformat.v4.new_output(
+        kind, **json.loads(json.dumps(fields, default=json_default))
+    )
     return output
 
 
@@ -100,7 +102,9 @@ class Session:
         import matplotlib_inline.backend_inline as inline
 
         module = types.ModuleType("__main__")
-        quiet = Config({"HistoryManager": {"enabled": False}, "InteractiveShell": {"colors": "nocolor"}})
+        quiet = Config(
+            {"HistoryManager": {"enabled": False}, "InteractiveShell": {"colors": "nocolor"}}
+        )
         self.shell: Any = _Shell.instance(config=quiet, user_module=module)
         self.shell.shown = []
         self.shell.cell_number = 0
@@ -111,7 +115,11 @@ class Session:
         outputs: list[NotebookNode] = []
         self.shell.shown = outputs
         self.shell.cell_number += 1
-        with redirect_stdout(_Stream("stdout", outputs)), redirect_stderr(_Stream("stderr", outputs)), _limited():
+        with (
+            redirect_stdout(_Stream("stdout", outputs)),
+            redirect_stderr(_Stream("stderr", outputs)),
+            _limited(),
+        ):
             result = self.shell.run_cell(code, store_history=True)
         return Ran(outputs, result.error_before_exec or result.error_in_exec)
 

@@ -22,8 +22,22 @@ from typing import Any, NamedTuple
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 LIBRARIES = (
-    *("numpy", "torch", "torch.optim", "torch._dynamo", "matplotlib.pyplot", "matplotlib_inline.backend_inline"),
-    *("xarray", "sklearn.linear_model", "sklearn.neural_network", "scipy.stats", "tqdm.auto", "IPython"),
+    *(
+        "numpy",
+        "torch",
+        "torch.optim",
+        "torch._dynamo",
+        "matplotlib.pyplot",
+        "matplotlib_inline.backend_inline",
+    ),
+    *(
+        "xarray",
+        "sklearn.linear_model",
+        "sklearn.neural_network",
+        "scipy.stats",
+        "tqdm.auto",
+        "IPython",
+    ),
 )
 """What the chapters import, l2lib apart; torch imports ``torch._dynamo`` with the first optimiser.
 """
@@ -58,7 +72,9 @@ def warm(*more: str) -> None:
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # as a kernel sets it
     for name in (*LIBRARIES, *more):
         importlib.import_module(name)
-    importlib.import_module("tqdm").tqdm.monitor_interval = 0  # a bar would start a thread that watches it
+    importlib.import_module(
+        "tqdm"
+    ).tqdm.monitor_interval = 0  # a bar would start a thread that watches it
 
 
 def start(function: Callable[[], Any], seconds: float) -> Child:
@@ -102,7 +118,9 @@ def _leave(function: Callable[[], Any], pipe: int) -> None:
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-        with os.fdopen(pipe, "w", encoding="utf-8") as file:  # the last that is heard of this process
+        with os.fdopen(
+            pipe, "w", encoding="utf-8"
+        ) as file:  # the last that is heard of this process
             json.dump(answer, file)
     finally:
         os._exit(0)
@@ -136,7 +154,9 @@ def collect(child: Child) -> Any:
     try:
         answer = json.loads(data)
     except ValueError:
-        raise EndedError(f"its process ended (status {os.waitstatus_to_exitcode(status)})") from None
+        raise EndedError(
+            f"its process ended (status {os.waitstatus_to_exitcode(status)})"
+        ) from None
     if "raised" in answer:
         raise EndedError(answer["raised"])
     return answer["gives"]

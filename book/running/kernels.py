@@ -77,7 +77,9 @@ def become_kernel(order: Order, asked: socket.socket) -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.chdir(order.cwd)
         os.environ.clear()
-        os.environ.update(order.env, JPY_PARENT_PID=str(os.getppid()))  # a kernel ends with its parent
+        os.environ.update(
+            order.env, JPY_PARENT_PID=str(os.getppid())
+        )  # a kernel ends with its parent
         null = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2):
             os.dup2(null, number)

@@ -43,9 +43,18 @@ def digest(*parts: bytes) -> str:
 @cache
 def surroundings(root: Path = ROOT) -> str:
     """A hash of what all chapters are made from besides their sources."""
-    files = sorted(path for path in (root / "l2lib").rglob("*") if path.suffix in (".py", ".npz", ".mplstyle"))
-    packages = sorted({f"{package.name}=={package.version}" for package in distributions()})  # one may be found twice
-    words = [platform.python_version(), platform.machine(), os.environ.get("L2LIB_SEED", "0"), *packages]
+    files = sorted(
+        path for path in (root / "l2lib").rglob("*") if path.suffix in (".py", ".npz", ".mplstyle")
+    )
+    packages = sorted(
+        {f"{package.name}=={package.version}" for package in distributions()}
+    )  # one may be found twice
+    words = [
+        platform.python_version(),
+        platform.machine(),
+        os.environ.get("L2LIB_SEED", "0"),
+        *packages,
+    ]
     return digest(*(path.read_bytes() for path in files), "\n".join(words).encode())
 
 

@@ -34,12 +34,23 @@ def options() -> Options:
     add = parser.add_argument
     add("submissions", type=Path, help="folder of notebooks: NAME.ipynb, or NAME/ps1/ps1.ipynb")
     add("--out", type=Path, help="folder for the results (default: SUBMISSIONS-grades, beside it)")
-    add("--set", default="", help="which set all of them answer, where they do not say so themselves")
+    add(
+        "--set",
+        default="",
+        help="which set all of them answer, where they do not say so themselves",
+    )
     add("--sources", type=Path, default=ROOT / "course/source", help="the sets' sources")
-    add("--jobs", type=int, default=usable_cores(), help="notebooks at a time (default: one a core)")
+    add(
+        "--jobs", type=int, default=usable_cores(), help="notebooks at a time (default: one a core)"
+    )
     add("--seconds", type=float, default=usual.total, help="for one submission (%(default)g)")
     add("--cell-seconds", type=float, default=usual.cell, help="for one of its cells (%(default)g)")
-    add("--call-seconds", type=float, default=usual.call, help="for one call by a test (%(default)g)")
+    add(
+        "--call-seconds",
+        type=float,
+        default=usual.call,
+        help="for one call by a test (%(default)g)",
+    )
     add("--memory", type=float, default=usual.memory / GB, help="GB for a process (%(default)g)")
     add(
         "--sandbox",
@@ -105,7 +116,9 @@ def grade_folder(asked: Options) -> int:
     check(asked, known)
     for path in found.others:
         print(f"grading: not a notebook, left out: {str(path)!r}", file=sys.stderr)
-    hidden = tuple(str(path.resolve()) for path in (ROOT, asked.submissions, asked.out, asked.sources))
+    hidden = tuple(
+        str(path.resolve()) for path in (ROOT, asked.submissions, asked.out, asked.sources)
+    )
     with chosen(replace(asked.limits, hidden=hidden), asked.sandbox) as way, only_one(asked.out):
         if way.why:
             print(warning(way.why), file=sys.stderr)
@@ -175,7 +188,9 @@ def only_one(out: Path) -> Iterator[None]:
     try:
         out.chmod(0o700)
     except PermissionError:
-        raise RefusedError(f"{out}: belongs to another user and cannot be closed; choose another folder") from None
+        raise RefusedError(
+            f"{out}: belongs to another user and cannot be closed; choose another folder"
+        ) from None
     with (out / "results/.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-_SYSTEM = ("/usr", "/nix/store", "/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts", "/etc/localtime")
+_SYSTEM = (
+    "/usr",
+    "/nix/store",
+    "/etc/ld.so.cache",
+    "/etc/alternatives",
+    "/etc/fonts",
+    "/etc/localtime",
+)
 _OURS = ("l2lib", "course/__init__.py", "course/grading/__init__.py", "course/grading/inside")
 _OUTSIDE_USR = ("/bin", "/lib", "/lib32", "/lib64", "/sbin")
 
@@ -37,7 +44,13 @@ def command(limits: Limits) -> list[str]:
 
 def _bubblewrap(limits: Limits) -> list[str]:
     """No network, own processes, Python and its libraries read-only, and a small writable /tmp."""
-    options = ["--unshare-net", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+    options = [
+        "--unshare-net",
+        "--unshare-pid",
+        "--unshare-ipc",
+        "--unshare-uts",
+        "--unshare-cgroup-try",
+    ]
     options += ["--die-with-parent", "--cap-drop", "ALL"]
     if os.getuid() == 0:  # inside/__main__ ceases to be root, and loses these with it
         options += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
@@ -49,7 +62,11 @@ def _bubblewrap(limits: Limits) -> list[str]:
         elif os.path.exists(path):
             options += ["--ro-bind", path, path]
     options += ["--proc", "/proc", "--dev", "/dev", *scratch, "/dev/shm"]
-    options += ["--ro-bind", "/dev/null", "/dev/zero"]  # memory mapped from there, no limit would count
+    options += [
+        "--ro-bind",
+        "/dev/null",
+        "/dev/zero",
+    ]  # memory mapped from there, no limit would count
     options += ["--remount-ro", "/dev"]
     return ["bwrap", *options, "--remount-ro", "/", "--chdir", "/tmp", "--"]
 
@@ -73,7 +90,9 @@ def _view(limits: Limits, scratch: list[str]) -> list[str]:
 def _needed() -> set[str]:
     """What there is of the system, of Python, and of the project's code for submissions."""
     candidates = {*_SYSTEM, *_prefixes()}
-    return {path for path in candidates if os.path.exists(path)} | {str(ROOT / name) for name in _OURS}
+    return {path for path in candidates if os.path.exists(path)} | {
+        str(ROOT / name) for name in _OURS
+    }
 
 
 def _prefixes() -> set[str]:
@@ -100,7 +119,13 @@ def environment(limits: Limits, scratch: str) -> dict[str, str]:
     """A clean environment: nothing of the caller's but where libraries are."""
     home = "/tmp" if limits.namespaces else scratch
     folders = {"HOME": home, "TMPDIR": home, "PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
-    quiet = {"MPLBACKEND": "Agg", "TQDM_DISABLE": "1", "LANG": "C.UTF-8", "USER": "student", "LOGNAME": "student"}
+    quiet = {
+        "MPLBACKEND": "Agg",
+        "TQDM_DISABLE": "1",
+        "LANG": "C.UTF-8",
+        "USER": "student",
+        "LOGNAME": "student",
+    }
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     return folders | quiet | threads | _libraries(limits)
 
@@ -129,6 +154,13 @@ Install bubblewrap, or run in a container: see "What protects you" on the instru
 def warning(why: str) -> str:
     """What is not guaranteed without namespaces."""
     if os.getuid() == 0:
-        return WITHOUT.format(why=why, root=", as a user without rights", reads="other than root's own files", kills="")
+        return WITHOUT.format(
+            why=why,
+            root=", as a user without rights",
+            reads="other than root's own files",
+            kills="",
+        )
     reads = "other submissions and the hidden tests among it"
-    return WITHOUT.format(why=why, root="", reads=reads, kills=", and end other processes of this user, this one too")
+    return WITHOUT.format(
+        why=why, root="", reads=reads, kills=", and end other processes of this user, this one too"
+    )

@@ -24,8 +24,21 @@ LIBRARY = Path(sysconfig.get_path("stdlib"))
 """The folder of this interpreter's standard library."""
 PACKAGES = tuple(dict.fromkeys(Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")))
 """The folders of this environment's packages."""
-_NOT_COPIED = shutil.ignore_patterns("*-packages", "config-*", "test", "tests", "idlelib", "ensurepip", "*.opt-?.pyc")
-_LINKED = ("_bz2", "_ctypes", "_curses", "_decimal", "_hashlib", "_lzma", "_sqlite3", "_ssl", "_uuid", "zlib")
+_NOT_COPIED = shutil.ignore_patterns(
+    "*-packages", "config-*", "test", "tests", "idlelib", "ensurepip", "*.opt-?.pyc"
+)
+_LINKED = (
+    "_bz2",
+    "_ctypes",
+    "_curses",
+    "_decimal",
+    "_hashlib",
+    "_lzma",
+    "_sqlite3",
+    "_ssl",
+    "_uuid",
+    "zlib",
+)
 
 
 def closed(folder: Path) -> Path | None:
@@ -96,7 +109,9 @@ def _environment(base: Path) -> Path:
         link = prefix / path.relative_to(sys.prefix)
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(path)
-    (prefix / "pyvenv.cfg").write_text(f"home = {base / 'bin'}\ninclude-system-site-packages = false\n")
+    (prefix / "pyvenv.cfg").write_text(
+        f"home = {base / 'bin'}\ninclude-system-site-packages = false\n"
+    )
     (prefix / "bin").mkdir()
     (prefix / "bin/python3").symlink_to("../../bin/python3")
     return prefix / "bin/python3"

@@ -121,7 +121,9 @@ def run_all(jobs: Sequence[Job], workers: int, done: int) -> None:
     pool = ThreadPoolExecutor(workers)
     with tqdm(total=done + len(jobs), initial=done, unit="notebook") as bar:
         try:
-            for future in as_completed([pool.submit(one, number, job) for number, job in enumerate(jobs)]):
+            for future in as_completed(
+                [pool.submit(one, number, job) for number, job in enumerate(jobs)]
+            ):
                 future.result()
                 bar.update()
         finally:

@@ -159,7 +159,9 @@ def _bound(node: ast.AST) -> tuple[str, ...]:
             return (name,)
         case ast.alias(name=path, asname=name):
             return (name or path.partition(".")[0],)
-        case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.ExceptHandler(name=str(name)):
+        case (
+            ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.ExceptHandler(name=str(name))
+        ):
             return (name,)
     return ()
 
@@ -167,4 +169,8 @@ def _bound(node: ast.AST) -> tuple[str, ...]:
 def messages(code: str) -> frozenset[str]:
     """The constant messages of a cell's asserts."""
     found = [node.msg for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Assert)]
-    return frozenset(node.value for node in found if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    return frozenset(
+        node.value
+        for node in found
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )

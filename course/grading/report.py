@@ -166,7 +166,9 @@ def _lines(grades: Path) -> list[Line]:
             if set(FIELDS) <= set(reader.fieldnames or []):
                 return [Line(*(row[name] or "" for name in FIELDS)) for row in reader]
     need = f"its columns must be {', '.join(FIELDS)}, in UTF-8"
-    raise ValueError(f"{grades} cannot be read: {need}. Repair it, or move it away: it is not overwritten")
+    raise ValueError(
+        f"{grades} cannot be read: {need}. Repair it, or move it away: it is not overwritten"
+    )
 
 
 def _number(grades: Path, line: Line) -> float:
@@ -227,9 +229,13 @@ def table(results: list[Result]) -> str:
 def _harmless(text: str) -> str:
     """A cell that no spreadsheet splits, or takes for a formula: an apostrophe makes it text."""
     text = printable(text).replace(";", ",")
-    return f"'{text}" if re.match(r"\s*[=+\-@].*[(|!]", unicodedata.normalize("NFKC", text)) else text
+    return (
+        f"'{text}" if re.match(r"\s*[=+\-@].*[(|!]", unicodedata.normalize("NFKC", text)) else text
+    )
 
 
 def printable(text: str) -> str:
     """A text in one line, without characters that steer a terminal or the direction of writing."""
-    return "".join(" " if unicodedata.category(each) in ("Cc", "Cf", "Zl", "Zp") else each for each in text)
+    return "".join(
+        " " if unicodedata.category(each) in ("Cc", "Cf", "Zl", "Zp") else each for each in text
+    )

@@ -38,7 +38,9 @@ class _Slow(BaseException):
     """The test itself takes too long with what came back."""
 
 
-def grade(problems: Problems, cells: Sequence[Cell], limits: Limits, number: int = 0) -> tuple[Row, ...]:
+def grade(
+    problems: Problems, cells: Sequence[Cell], limits: Limits, number: int = 0
+) -> tuple[Row, ...]:
     """Score a notebook.
 
     Args:
@@ -163,7 +165,9 @@ def _blame(test: Check, error: Exception, asked: str) -> Outcome:
     return Outcome(0.0, Status.ERROR, words)
 
 
-def _absent(test: Check, name: str, reply: Reply, student: Answers, cells: Sequence[Cell]) -> Outcome:
+def _absent(
+    test: Check, name: str, reply: Reply, student: Answers, cells: Sequence[Cell]
+) -> Outcome:
     """What a test gives that needs a name which is not there."""
     if reply.kind is not Kind.MISSING:
         return Outcome(0.0, Status.ERROR, f"`{name}` is neither a function nor {DATA}.")
@@ -192,7 +196,9 @@ def _quiet(seconds: float) -> Iterator[None]:
     def stop(*_: object) -> None:
         raise _Slow
 
-    if not hasattr(signal, "SIGALRM"):  # Windows: only for the tests of the problem sets, whose answers are ours
+    if not hasattr(
+        signal, "SIGALRM"
+    ):  # Windows: only for the tests of the problem sets, whose answers are ours
         yield
         return
     before = signal.signal(signal.SIGALRM, stop)

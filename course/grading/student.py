@@ -150,7 +150,11 @@ class Student:
         number = message.get("begun")
         if number == -1 == begun:
             return -1
-        if type(number) is not int or not begun < number < len(self.cells) or self.cells[number] is None:
+        if (
+            type(number) is not int
+            or not begun < number < len(self.cells)
+            or self.cells[number] is None
+        ):
             raise Ended("what came back was not data")
         return number
 

@@ -132,7 +132,9 @@ def _open(path: str) -> int:
         return number
     os.close(number)
     size = f"larger than {MAX_BYTES >> 20} MB: clear its outputs and hand it in again"
-    raise UnreadableError(f"the file is {size if stat.S_ISREG(facts.st_mode) else 'not a regular file'}")
+    raise UnreadableError(
+        f"the file is {size if stat.S_ISREG(facts.st_mode) else 'not a regular file'}"
+    )
 
 
 def read(path: str) -> Notebook:

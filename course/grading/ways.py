@@ -50,7 +50,9 @@ def chosen(limits: Limits, sandbox: str = "auto") -> Iterator[Way]:
     """
     why = "--sandbox none" if sandbox == "none" else trouble(limits)
     if why and sandbox == "require":
-        raise UnsafeError(f"bubblewrap does not work here ({why}): make it work, or leave out --sandbox require")
+        raise UnsafeError(
+            f"bubblewrap does not work here ({why}): make it work, or leave out --sandbox require"
+        )
     if not why:
         yield Way(limits, "")
         return
@@ -59,7 +61,9 @@ def chosen(limits: Limits, sandbox: str = "auto") -> Iterator[Way]:
             limits = _without(replace(limits, namespaces=False), stack)
         except UnsafeError as error:
             way = "" if str(error) == why else f" without bubblewrap ({why})"
-            raise UnsafeError(f"a stranger's code cannot be run safely here{way}: {error}") from None
+            raise UnsafeError(
+                f"a stranger's code cannot be run safely here{way}: {error}"
+            ) from None
         yield Way(limits, why)
 
 
@@ -118,7 +122,9 @@ def powerless() -> str:
     system = Path("/proc/self")
     if missing := missing_rights((system / "status").read_text()):
         options = " ".join(f"--cap-add {name}" for name in missing)
-        return f"root has no right to {', '.join(missing)} in this container; start it with {options}"
+        return (
+            f"root has no right to {', '.join(missing)} in this container; start it with {options}"
+        )
     if not all(mapped((system / name).read_text()) for name in ("uid_map", "gid_map")):
         users = f"{FIRST_UID} to {FIRST_UID + USERS - 1}"
         return f"this container has no users {users}; give it 65536 user numbers"
@@ -129,7 +135,9 @@ def shut() -> str:
     """Which folder other users cannot use, though they must, and what to do; empty if none."""
     temporary = Path(tempfile.gettempdir())
     if temporary.stat().st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:
-        return f"everybody may replace what others put into {temporary}; set TMPDIR to another folder"
+        return (
+            f"everybody may replace what others put into {temporary}; set TMPDIR to another folder"
+        )
     if folder := closed(temporary):
         what = f"other users may not enter {folder}, where temporary files go"
         return f"{what}; set TMPDIR to a folder where they may"
@@ -144,11 +152,15 @@ def shut() -> str:
 
 def missing_rights(status: str) -> list[str]:
     """The rights that root needs and does not have, by what /proc/PID/status says."""
-    effective = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:"))
+    effective = next(
+        int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:")
+    )
     return [name for name, number in _RIGHTS.items() if not effective >> number & 1]
 
 
 def mapped(numbers: str) -> bool:
     """Whether the users that submissions are exist, by what /proc/PID/uid_map says."""
     ranges = [tuple(map(int, line.split())) for line in numbers.splitlines()]
-    return any(first <= FIRST_UID and first + count >= FIRST_UID + USERS for first, _, count in ranges)
+    return any(
+        first <= FIRST_UID and first + count >= FIRST_UID + USERS for first, _, count in ranges
+    )

@@ -85,7 +85,10 @@ def groups(mode: str) -> list[Group]:
         return [Group(work, "float64", optimizer, few, 4) for work, optimizer in settings]
     works = ["linear", report.DIGITS] if mode == "quick" else list(WORKS)
     numbers = report.NUMBERS[:1] if mode == "quick" else report.NUMBERS
-    return [Group(work, *how, entries(work, how, mode == "quick")) for work, how in product(works, numbers)]
+    return [
+        Group(work, *how, entries(work, how, mode == "quick"))
+        for work, how in product(works, numbers)
+    ]
 
 
 def machine() -> dict[str, str]:
@@ -115,7 +118,8 @@ def processor() -> str:
 def main() -> int:
     """Measure, and write what was found."""
     parser = argparse.ArgumentParser(
-        prog="python -m experiments.bench", description="l2lib's sweep beside what a reader would use instead."
+        prog="python -m experiments.bench",
+        description="l2lib's sweep beside what a reader would use instead.",
     )
     parser.set_defaults(mode="full")
     add = parser.add_argument

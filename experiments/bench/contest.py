@@ -79,7 +79,9 @@ def losses(entry: Entry, processes: Processes) -> list[float]:
     return [loss for share in processes.ask(entry, worker.losses) for loss in share]
 
 
-def check(entry: Entry, group: Group, reference: dict[int, list[float]], processes: Processes) -> float:
+def check(
+    entry: Entry, group: Group, reference: dict[int, list[float]], processes: Processes
+) -> float:
     """Compare an entry's losses with l2lib's of one worker.
 
     Args:

@@ -11,7 +11,11 @@ from typing import Any
 from experiments.bench import worker
 from experiments.bench.job import Entry
 
-CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+CORES = (
+    sorted(os.sched_getaffinity(0))
+    if hasattr(os, "sched_getaffinity")
+    else list(range(os.cpu_count() or 1))
+)
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 ENVIRONMENT = dict.fromkeys(THREADS, "1") | {"JAX_PLATFORMS": "cpu"}
 ONE_THREAD = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"}
@@ -54,7 +58,9 @@ class Processes:
 
     def __init__(self) -> None:
         self._running: dict[tuple[Contender, tuple[int, ...]], Executor] = {}
-        os.environ.update(ENVIRONMENT)  # they inherit it, and libraries read it when they are imported
+        os.environ.update(
+            ENVIRONMENT
+        )  # they inherit it, and libraries read it when they are imported
 
     def __enter__(self) -> "Processes":
         return self
@@ -88,7 +94,9 @@ class Processes:
         """Call a function of ``worker`` in each of an entry's processes; see ``ask_each``."""
         return self.ask_each(entry, function, [arguments for _ in self.of(entry)])
 
-    def ask_each(self, entry: Entry, function: Callable[..., Any], arguments: Sequence[Sequence[Any]]) -> list[Any]:
+    def ask_each(
+        self, entry: Entry, function: Callable[..., Any], arguments: Sequence[Sequence[Any]]
+    ) -> list[Any]:
         """Call a function in each of an entry's processes, with arguments of its own; wait for all.
 
         Args:

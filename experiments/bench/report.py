@@ -21,7 +21,12 @@ class Numbers(NamedTuple):
 
 
 PLAIN = Numbers("float32", "sgd")
-NUMBERS = [PLAIN, Numbers("float32", "adamw"), Numbers("float64", "sgd"), Numbers("float64", "adamw")]
+NUMBERS = [
+    PLAIN,
+    Numbers("float32", "adamw"),
+    Numbers("float64", "sgd"),
+    Numbers("float64", "adamw"),
+]
 COLOURS = {
     "l2lib": figures.BLUE,
     "JAX": figures.ORANGE,
@@ -93,14 +98,18 @@ def targets(rows: list[Row]) -> list[Target]:
         Target(f"{DIGITS}, K = 192, two cores, {loop}", two, "≥", 4.3),
         Target(f"{SIGNAL}, K = 192, one core, {loop}", best(SIGNAL, k=192), "≥", 3.1),
         Target(f"linear, K = 1023, float32, one core, {loop}", best("linear", k=1023), "≥", 300),
-        Target("linear, K = 1023, float64, the same", best("linear", k=1023, numbers=double), "≥", 180),
+        Target(
+            "linear, K = 1023, float64, the same", best("linear", k=1023, numbers=double), "≥", 180
+        ),
         Target(
             f"{DIGITS}, two cores, against JAX at its best K",
             two / best(DIGITS, "JAX", workers=2),
             "≥",
             1.1,
         ),
-        Target(f"{DIGITS}, share of the rate of its products alone, in %", 100 * one / roof, "≥", 52),
+        Target(
+            f"{DIGITS}, share of the rate of its products alone, in %", 100 * one / roof, "≥", 52
+        ),
         Target(f"{CNN}, one core, {loop}", cnn, "≥", 1.5),
         Target(f"{CNN}, one core, against JAX", cnn / best(CNN, "JAX"), "≥", 9),
         Target(f"{DIGITS}, {twice}", 2 * halved / whole, "≤", 2.1),
@@ -201,7 +210,9 @@ def label(ax: Any, work: str, shown: list[Curve]) -> None:
         ax.set_ylim(bottom=0)
 
 
-def write(rows: list[Row], compiling: list[Compiling], machine: dict[str, str], folder: Path) -> str:
+def write(
+    rows: list[Row], compiling: list[Compiling], machine: dict[str, str], folder: Path
+) -> str:
     """Write bench.json (rows), bench-machine.json, bench.svg and bench.md; return the tables.
 
     Args:

@@ -86,7 +86,9 @@ def _train(optimiser: str, data: Splits, asked: Asked) -> list[str]:
     lr = _spread(GRIDS[optimiser].lr, n_lr)
     weight_decay = _spread(GRIDS[optimiser].weight_decay, n_decay)
     with warnings.catch_warnings():
-        if optimiser == "adam":  # its λw is added to a gradient, which is small too: float32 does not lose it
+        if (
+            optimiser == "adam"
+        ):  # its λw is added to a gradient, which is small too: float32 does not lose it
             warnings.filterwarnings("ignore", "ηλ < 1e-6")
         run = _sweep(optimiser, data, lr, weight_decay, asked)
     found = run.isel(step=-1).transpose("seed", "lr", "weight_decay", ...)
@@ -171,9 +173,16 @@ def read(*paths: Path) -> dict[str, NDArray[Any]]:
         Arrays of equal length, by name: optimiser (words), lr, weight_decay, seed (integers),
         test_error, train_loss.
     """
-    lines = [line for path in paths for line in path.read_text(encoding="utf-8").splitlines() if line[:1] != "#"]
+    lines = [
+        line
+        for path in paths
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line[:1] != "#"
+    ]
     rows = [line for line in lines if line != COLUMNS]
-    table = np.genfromtxt([COLUMNS, *rows], delimiter=",", names=True, dtype="U9,f8,f8,i8,f8,f8", ndmin=1)
+    table = np.genfromtxt(
+        [COLUMNS, *rows], delimiter=",", names=True, dtype="U9,f8,f8,i8,f8,f8", ndmin=1
+    )
     return {name: table[name] for name in COLUMNS.split(",")}
 
 
@@ -210,7 +219,9 @@ def main(argv: list[str] | None = None) -> None:
     asked = Asked(**said)
     if asked.out.is_dir():
         parser.error(f"{asked.out} is a folder; --out needs the name of a file")
-    torch.backends.cudnn.allow_tf32 = False  # by default a GPU rounds a convolution's factors to 10 bits
+    torch.backends.cudnn.allow_tf32 = (
+        False  # by default a GPU rounds a convolution's factors to 10 bits
+    )
     part = asked.out.parent / f"{asked.out.name}.part"
     try:
         write(asked, part)

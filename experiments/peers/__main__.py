@@ -45,7 +45,9 @@ SCHEDULE = [0.5 * (1 + np.cos(np.pi * t / STEPS)) for t in range(STEPS)]
 ADAM = {"epsilon": 1e-8}  # PyTorch's and Optax's; Keras has another
 
 
-def in_torch(optimizer: str, decay: float, schedule: bool = False, momentum: float = 0.0, l1: float = 0.0) -> Array:
+def in_torch(
+    optimizer: str, decay: float, schedule: bool = False, momentum: float = 0.0, l1: float = 0.0
+) -> Array:
     """PyTorch's weights after full-batch steps on ``MSELoss``, plus ``l1`` times Σ|w|."""
     w = torch.nn.Parameter(torch.tensor(START))
     more = {"momentum": momentum} if optimizer == "SGD" else {}
@@ -132,7 +134,9 @@ def keras_comparisons() -> list[Comparison]:
             lambda: in_torch("Adam", LAM),
             lambda: in_keras(adam(LR, **ADAM), l2),
         ),
-        Comparison("Keras L1, SGD", lambda: in_torch("SGD", 0, l1=LAM), lambda: in_keras(sgd(LR), l1)),
+        Comparison(
+            "Keras L1, SGD", lambda: in_torch("SGD", 0, l1=LAM), lambda: in_keras(sgd(LR), l1)
+        ),
         Comparison(
             "Keras optimiser, SGD",
             lambda: in_torch("SGD", LAM),

@@ -143,7 +143,9 @@ ARCHITECTURES = [
         {"vocab_size": 30, "dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32},
         differ={"rows": 1},
     ),
-    Architecture("RoBERTa, norms first", "RobertaPreLayerNorm", "ForMaskedLM", TEXT, differ={"prefix": 13}),
+    Architecture(
+        "RoBERTa, norms first", "RobertaPreLayerNorm", "ForMaskedLM", TEXT, differ={"prefix": 13}
+    ),
     Architecture(
         "LayoutLMv3",
         "LayoutLMv3",
@@ -168,7 +170,9 @@ ARCHITECTURES = [
         rules={"T5LayerNorm": "gamma"},
     ),
     Architecture("Llama", "Llama", "ForCausalLM", LLM, rules=RMS_NORM, differ={"rows": 1}),
-    Architecture("Qwen3", "Qwen3", "ForCausalLM", {**LLM, "head_dim": 8}, rules=RMS_NORM, differ={"rows": 1}),
+    Architecture(
+        "Qwen3", "Qwen3", "ForCausalLM", {**LLM, "head_dim": 8}, rules=RMS_NORM, differ={"rows": 1}
+    ),
     Architecture(
         "Mixtral",
         "Mixtral",

@@ -20,7 +20,9 @@ def test_a_dask_cluster_gives_the_same_numbers():
     options = {"batch_size": 5, "steps": 12, "loss": "mse"}
     local = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None}
     with distributed.LocalCluster(**local) as cluster, distributed.Client(cluster) as client:
-        there = sweep(MLP((6, 4, 1)), X, y, **grid, **options, executor=client.get_executor(), chunk_size=5)
+        there = sweep(
+            MLP((6, 4, 1)), X, y, **grid, **options, executor=client.get_executor(), chunk_size=5
+        )
     here = sweep(MLP((6, 4, 1)), X, y, **grid, **options)
     assert np.isfinite(here.train_loss).all()
     xr.testing.assert_identical(there, here)
@@ -28,7 +30,9 @@ def test_a_dask_cluster_gives_the_same_numbers():
 
 def test_the_snippet_of_readme_runs_to_the_letter(tmp_path):
     """As a script, which every process of the cluster reads again."""
-    snippets = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    snippets = re.findall(
+        r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S
+    )
     [snippet] = [text for text in snippets if "distributed" in text]
     (tmp_path / "snippet.py").write_text(snippet, encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}

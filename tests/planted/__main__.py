@@ -45,7 +45,11 @@ def choose(root: Path, words: list[str]) -> list[Mutant]:
         ListError: if there is none, or the list is out of date.
     """
     mutants = load(root)
-    wanted = [mutant for mutant in mutants if not words or any(word in mutant.name + mutant.file for word in words)]
+    wanted = [
+        mutant
+        for mutant in mutants
+        if not words or any(word in mutant.name + mutant.file for word in words)
+    ]
     if not wanted:
         raise ListError(f"no mutant's name or file holds {' or '.join(words)}")
     return wanted
@@ -67,12 +71,20 @@ def verdict(results: list[Result], seconds: float) -> Verdict:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("words", nargs="*", help="only mutants whose name or file holds one of these")
-    parser.add_argument("--root", type=Path, default=ROOT, help="the project; default: this one")
-    parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1), help="mutants at a time")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
-        "--slow", action="store_true", help="pytest anew for every error, as where nothing can be forked"
+        "words", nargs="*", help="only mutants whose name or file holds one of these"
+    )
+    parser.add_argument("--root", type=Path, default=ROOT, help="the project; default: this one")
+    parser.add_argument(
+        "--workers", type=int, default=min(2, os.cpu_count() or 1), help="mutants at a time"
+    )
+    parser.add_argument(
+        "--slow",
+        action="store_true",
+        help="pytest anew for every error, as where nothing can be forked",
     )
     parser.add_argument("--json", type=Path, help="file for the results")
     options = parser.parse_args(arguments)
@@ -80,7 +92,12 @@ def main(arguments: list[str] | None = None) -> int:
     run = run_slowly if options.slow or not forks.available() else run_forked
     try:
         wanted = choose(options.root, options.words)
-        results = run(options.root.resolve(), wanted, options.workers, lambda result: print(line(result), flush=True))
+        results = run(
+            options.root.resolve(),
+            wanted,
+            options.workers,
+            lambda result: print(line(result), flush=True),
+        )
     except (ListError, PytestError) as error:
         print(error, file=sys.stderr)
         return 2

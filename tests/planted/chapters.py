@@ -264,7 +264,9 @@ def named(folder: Path, words: list[str]) -> list[Path]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
     two = min(2, os.cpu_count() or 1)
     add("words", nargs="*", help="only chapters whose file's name holds one of these")

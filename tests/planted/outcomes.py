@@ -53,7 +53,9 @@ class PytestError(RuntimeError):
     """Pytest itself did not run: its arguments, its settings or a plugin are at fault."""
 
 
-def run_pytest(arguments: list[str], *, root: Path, environment: dict[str, str], seconds: float = 600) -> list[Failure]:
+def run_pytest(
+    arguments: list[str], *, root: Path, environment: dict[str, str], seconds: float = 600
+) -> list[Failure]:
     """Run pytest in a folder with its own pyproject.toml.
 
     Args:
@@ -183,8 +185,12 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:
     if report.failed:
-        lines = [line[1:].strip() for line in report.longreprtext.splitlines() if line.startswith("E ")]
-        _failures.append(Failure(report.nodeid, Kind.ERROR, shorten((lines or [report.longreprtext])[-1])))
+        lines = [
+            line[1:].strip() for line in report.longreprtext.splitlines() if line.startswith("E ")
+        ]
+        _failures.append(
+            Failure(report.nodeid, Kind.ERROR, shorten((lines or [report.longreprtext])[-1]))
+        )
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -55,7 +55,9 @@ def copy_tree(root: Path, into: Path) -> Path:
     (into / "notebooks").mkdir(exist_ok=True)
     command = [sys.executable, "-c", "import l2lib; print(l2lib.__file__)"]
     environment = {**os.environ, **variables(into)}
-    shown = subprocess.run(command, cwd=into / "notebooks", env=environment, capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        command, cwd=into / "notebooks", env=environment, capture_output=True, text=True, check=True
+    )
     if not Path(shown.stdout.strip()).resolve().is_relative_to(into.resolve()):
         raise ListError(f"the copy in {into} is not what gets imported, but {shown.stdout.strip()}")
     return into
@@ -114,7 +116,9 @@ def put_source_into_notebook(source: Path, notebook: Path) -> None:
     stored = nbformat.read(notebook, as_version=4)
     changed = read_source(source)
     if [cell.cell_type for cell in changed.cells] != [cell.cell_type for cell in stored.cells]:
-        raise ListError(f"{source.name}: the cells are not the notebook's cells; run `make notebooks`")
+        raise ListError(
+            f"{source.name}: the cells are not the notebook's cells; run `make notebooks`"
+        )
     for old, new in zip(stored.cells, changed.cells, strict=True):
         old.source = new.source
     nbformat.write(stored, notebook)
@@ -188,10 +192,14 @@ def first_failure(tree: Path, arguments: list[str]) -> list[Failure]:
     """Run pytest up to the first failure, in one process and without plugins, which would double
     its start.
     """
-    return run_pytest(["-x", *arguments], root=tree, environment=variables(tree) | BARE, seconds=SECONDS)
+    return run_pytest(
+        ["-x", *arguments], root=tree, environment=variables(tree) | BARE, seconds=SECONDS
+    )
 
 
-def run_slowly(root: Path, mutants: list[Mutant], workers: int, tell: Callable[[Result], None]) -> list[Result]:
+def run_slowly(
+    root: Path, mutants: list[Mutant], workers: int, tell: Callable[[Result], None]
+) -> list[Result]:
     """Try the mutants, each worker in a copy of its own, with pytest anew for each; arguments as
     for ``run_forked``.
     """
@@ -217,7 +225,9 @@ def run_slowly(root: Path, mutants: list[Mutant], workers: int, tell: Callable[[
 
 
 # ---- by copies of processes ------------------------------------------------------------------
-def run_forked(root: Path, mutants: list[Mutant], workers: int, tell: Callable[[Result], None]) -> list[Result]:
+def run_forked(
+    root: Path, mutants: list[Mutant], workers: int, tell: Callable[[Result], None]
+) -> list[Result]:
     """Try the mutants: in a chapter from the cell on, the others in copies of the project.
 
     Args:
@@ -258,7 +268,9 @@ def plants(mutants: list[Mutant], notebook: nbformat.NotebookNode) -> tuple[chap
     sources = [cell.source for cell in cells.code_cells(notebook)]
     found = []
     for mutant in mutants:
-        numbers = [number for number, source in enumerate(sources) if source.count(mutant.find) == 1]
+        numbers = [
+            number for number, source in enumerate(sources) if source.count(mutant.find) == 1
+        ]
         if len(numbers) == 1:
             (number,) = numbers
             found.append(chapters.Plant(mutant.name, number, mutant.find, mutant.replace))
@@ -320,8 +332,12 @@ def chapter_job(notebook: Path, mutants: list[Mutant]) -> chapters.Job:
     """A stored chapter, whose cells must be its source's, and its errors."""
     stored = cells.read(notebook)
     source = notebook.parent / "source" / f"{notebook.stem}.py"
-    if [cell.source for cell in read_source(source).cells] != [cell.source for cell in stored.cells]:
-        raise ListError(f"{source.name}: the cells are not the notebook's cells; run `make notebooks`")
+    if [cell.source for cell in read_source(source).cells] != [
+        cell.source for cell in stored.cells
+    ]:
+        raise ListError(
+            f"{source.name}: the cells are not the notebook's cells; run `make notebooks`"
+        )
     return chapters.Job(notebook, plants=plants(mutants, stored))
 
 
@@ -397,7 +413,9 @@ def move_to(tree: Path) -> None:
     os.environ.update(variables(tree) | BARE | {"PYTHONDONTWRITEBYTECODE": "1"})
     os.chdir(tree)
     project = Path(__file__).resolve().parents[2]
-    sys.path[:] = [str(tree)] + [path for path in sys.path if Path(path or ".").resolve() != project]
+    sys.path[:] = [str(tree)] + [
+        path for path in sys.path if Path(path or ".").resolve() != project
+    ]
     for name in [name for name in sys.modules if name.partition(".")[0] in ROOMS]:
         del sys.modules[name]
     null = os.open(os.devnull, os.O_RDWR)

@@ -11,9 +11,24 @@ from typing import Any
 from course.grading.inside.wire import Bounds, receive, send
 
 FORBIDDEN = (
-    *("unshare", "setns", "mount", "keyctl", "add_key", "request_key"),  # ways to rights, and to leave word for others
+    *(
+        "unshare",
+        "setns",
+        "mount",
+        "keyctl",
+        "add_key",
+        "request_key",
+    ),  # ways to rights, and to leave word for others
     *("memfd_create", "shmget", "msgget", "mq_open"),  # memory that no limit counts
-    *("ptrace", "process_vm_readv", "process_vm_writev", "bpf", "perf_event_open", "io_uring_setup", "userfaultfd"),
+    *(
+        "ptrace",
+        "process_vm_readv",
+        "process_vm_writev",
+        "bpf",
+        "perf_event_open",
+        "io_uring_setup",
+        "userfaultfd",
+    ),
 )
 _NEW_USER = 0x10000000  # clone's flag for a user namespace of its own
 _SHARED = 0x21  # mmap's flags for memory that is in no file and can be let go without being freed
@@ -76,9 +91,19 @@ def forbid() -> None:
     calls = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
     for name in FORBIDDEN:
         calls.add_rule(pyseccomp.ERRNO(errno.EPERM), name)
-    calls.add_rule(pyseccomp.ERRNO(errno.EPERM), "clone", pyseccomp.Arg(0, pyseccomp.MASKED_EQ, _NEW_USER, _NEW_USER))
-    calls.add_rule(pyseccomp.ERRNO(errno.EPERM), "mmap", pyseccomp.Arg(3, pyseccomp.MASKED_EQ, _SHARED, _SHARED))
-    calls.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")  # no filter sees its flags; libraries fall back on clone
+    calls.add_rule(
+        pyseccomp.ERRNO(errno.EPERM),
+        "clone",
+        pyseccomp.Arg(0, pyseccomp.MASKED_EQ, _NEW_USER, _NEW_USER),
+    )
+    calls.add_rule(
+        pyseccomp.ERRNO(errno.EPERM),
+        "mmap",
+        pyseccomp.Arg(3, pyseccomp.MASKED_EQ, _SHARED, _SHARED),
+    )
+    calls.add_rule(
+        pyseccomp.ERRNO(errno.ENOSYS), "clone3"
+    )  # no filter sees its flags; libraries fall back on clone
     calls.load()
 
 

@@ -56,7 +56,15 @@ def loads(data: bytes) -> Any:
         raise ValueError(f"{len(data)} bytes are more than {LIMIT} may cross")
     try:
         return _unpack(json.loads(data), _DEPTH)
-    except (KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError, MemoryError) as error:
+    except (
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        RecursionError,
+        OverflowError,
+        MemoryError,
+    ) as error:
         raise ValueError(f"not an encoded value: {type(error).__name__}") from None
 
 
