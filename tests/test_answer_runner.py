@@ -11,7 +11,10 @@ from course.grading.problems import load
 from tests.answer_runner import Jobs, again, forked, known_answers, parts, whole
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="forks")
-CELL = '# %% nbgrader={{"grade": {0}, "grade_id": "{1}", "locked": {0}, "points": 1, "solution": {2}}}\n{3}\n\n'
+HEAD = (
+    '# %% nbgrader={{"grade": {0}, "grade_id": "{1}", "locked": {0}, "points": 1, "solution": {2}}}'
+)
+CELL = HEAD + "\n{3}\n\n"
 CELLS = {
     "given": "import numpy as np\n\nstore, seen, limit = [2.0], [], 1",
     "q1-f": "def f(x):\n    return 2 * x",

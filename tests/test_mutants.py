@@ -69,7 +69,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def write_list(project: Path, *rows: tuple[str, str, str, str]) -> None:
     """Write a list of mutants: name, file, what is found, what it becomes."""
     text = "".join(
-        f"[[mutant]]\nname = '{name}'\nfile = '{file}'\nfind = '''{find}'''\nreplace = '''{replace}'''\n"
+        f"[[mutant]]\nname = '{name}'\nfile = '{file}'\n"
+        f"find = '''{find}'''\nreplace = '''{replace}'''\n"
         for name, file, find, replace in rows
     )
     (project / "tests/planted/errors.toml").write_text(text, encoding="utf-8")
@@ -248,7 +249,8 @@ def test_failing_checks_are_refused(project: Path) -> None:
     failing = project / "tests/test_failing.py"
     failing.write_text("def test_fails():\n    assert 1 == 2\n")
     (project / "tests/planted/errors.toml").write_text(
-        f"[[mutant]]\nname='a'\nfile='{TOY}'\nfind='x / 2'\nreplace='x / 3'\nchecks=['tests/test_failing.py']\n"
+        f"[[mutant]]\nname='a'\nfile='{TOY}'\nfind='x / 2'\nreplace='x / 3'\n"
+        "checks=['tests/test_failing.py']\n"
     )
     try:
         done = [tool(project, *words).done for words in ((), ("--slow",))]
