@@ -56,7 +56,8 @@ def release_text(path: Path) -> str:
         LockCells,
     )
 
-    notebook, resources = read_source(path), {"nbgrader": {"notebook": path.stem}}
+    notebook = read_source(path)
+    resources = {"nbgrader": {"notebook": path.stem}}
     for step in (
         CheckCellMetadata,
         ClearSolutions,

@@ -126,7 +126,9 @@ class Here:
     """Stands for a student's process: cells run in this one, and values cross as they do there."""
 
     def __init__(self, problems: Problems, limits: Limits) -> None:
-        self.problems, self.limits, self.asked = problems, limits, ""
+        self.problems = problems
+        self.limits = limits
+        self.asked = ""
         self.trouble: dict[int, str] = {}
         self.names: dict[str, Any] = {"__name__": "__main__"}
         plt.close("all")
@@ -252,7 +254,8 @@ def _imported(node: ast.AST) -> list[str]:
 def _one_set(
     problems: Problems, answers: dict[str, Answer], limits: Limits, seconds: float
 ) -> dict[str, Scores | str]:
-    here, reference = Here(problems, limits), parts(problems, {})
+    here = Here(problems, limits)
+    reference = parts(problems, {})
     given = {
         name: _changes(reference, parts(problems, changed)) for name, changed in answers.items()
     }
@@ -280,7 +283,8 @@ def _in_children(
     jobs: Mapping[str, Callable[[], Scores]], seconds: float
 ) -> dict[str, Scores | str]:
     """Results by name, worked out by children of this process, two at a time."""
-    names, found = list(jobs), dict[str, Scores | str]()
+    names = list(jobs)
+    found: dict[str, Scores | str] = {}
     if names:
         _only_one_thread()
     for number, scores in forks.run_all(list(jobs.values()), 2, seconds):

@@ -155,7 +155,8 @@ def test_an_answer_that_hangs_or_dies_is_ended_and_named(small: Path) -> None:
 )
 def test_what_is_executed_for_an_answer(small: Path, cell: str, code: str, executed: str) -> None:
     problems = load(small)
-    reference, number = parts(problems, {}), list(CELLS).index(cell)
+    reference = parts(problems, {})
+    number = list(CELLS).index(cell)
     names = {CELLS[name]: name for name in CELLS} | {test: test.question for test in problems.tests}
     first, *rest = again(reference, {number: code})
     assert first == code

@@ -57,7 +57,8 @@ def jobs_for(request: pytest.FixtureRequest) -> answer_runner.Jobs:
     jobs: answer_runner.Jobs = {}
     for item in request.session.items:
         if item.path == request.path and "scored" in item.fixturenames:
-            name, answer = item.callspec.params["name"], item.callspec.params.get("answer")
+            name = item.callspec.params["name"]
+            answer = item.callspec.params.get("answer")
             answers = jobs.setdefault(SETS[name], {"the reference": {}, "the stubs": stubs(name)})
             if answer is not None:
                 answers[answer.name] = answer.changes
@@ -349,10 +350,12 @@ def planted(released: Any) -> Iterator[Any]:
 
 
 def test_what_a_release_must_not_hold_is_found_wherever_it_is(tmp_path: Path) -> None:
-    sample, student = tmp_path / "ps8.py", tmp_path / "student.py"
+    sample = tmp_path / "ps8.py"
+    student = tmp_path / "student.py"
     sample.write_text(SAMPLE, encoding="utf-8")
     student.write_text(assignments.BLOCK.sub("", SAMPLE), encoding="utf-8")
-    source, released = read_source(sample), json.loads(nbformat.writes(read_source(student)))
+    source = read_source(sample)
+    released = json.loads(nbformat.writes(read_source(student)))
     assert leaks(source, released) == []
     for new in planted(released):
         assert leaks(source, new), new

@@ -145,7 +145,8 @@ def test_table_says_what_made_it_and_holds_what_a_sweep_finds(folder: Path) -> N
 def agree(optimiser: str, folder: Path, found: dict[str, NDArray[np.float64]]) -> None:
     """The rows of an optimiser are those of a sweep that is written out here."""
     (X, y), (X_test, y_test) = load(folder, 24)
-    lr, decay = np.unique(found["lr"]).tolist(), np.unique(found["weight_decay"]).tolist()
+    lr = np.unique(found["lr"]).tolist()
+    decay = np.unique(found["weight_decay"]).tolist()
     here = sweep(
         CNN((64, 10), image=(1, 28, 28), channels=(16, 32, 64), norm="batch", bias=False),
         X,

@@ -240,7 +240,8 @@ class Graded:
     def __init__(
         self, base: Path, sources: Path, port: int, names: frozenset[str], limits: tuple[str, ...]
     ) -> None:
-        self.folder, self.out = base / "in", base / "out"
+        self.folder = base / "in"
+        self.out = base / "out"
         self.folder.mkdir()
         made = attacks(self.folder, port)
         self.expected = {name: made[name].deserves for name in names & made.keys()}

@@ -575,7 +575,8 @@ def written(path: Path, content: bytes) -> Path:
     ],
 )
 def test_points_given_by_hand_are_kept(tmp_path: Path, text: str | None, kept: str | None) -> None:
-    grades, memory = tmp_path / "grades.csv", tmp_path / "by-hand"
+    grades = tmp_path / "grades.csv"
+    memory = tmp_path / "by-hand"
     for content in (saved([ROW | {"points": "1"}]), text):
         if content is not None:
             grades.write_text(content, encoding="utf-8")

@@ -215,7 +215,8 @@ RUN = records.Run("01_a", "2026-01-01T00:00:00+00:00", 1.5)
 def noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     """A notebook with a record, and its source."""
     monkeypatch.setattr(records, "RECORDS", tmp_path / "records")
-    notebook, source = tmp_path / "01_a.ipynb", tmp_path / "01_a.py"
+    notebook = tmp_path / "01_a.ipynb"
+    source = tmp_path / "01_a.py"
     notebook.write_text("{}", encoding="utf-8")
     source.write_text("# %%\nx = 1\n", encoding="utf-8")
     records.note(notebook, source, RUN)
@@ -261,7 +262,8 @@ def test_what_nbval_found_equal_is_kept(
     monkeypatch.setattr(records, "RECORDS", tmp_path / "records")
     monkeypatch.setattr(nbval_chapters, "INTO", tmp_path / "into")
     monkeypatch.setattr(nbval_chapters, "SOURCE", tmp_path)
-    source, path = tmp_path / "01_a.py", tmp_path / "01_a.ipynb"
+    source = tmp_path / "01_a.py"
+    path = tmp_path / "01_a.ipynb"
     source.write_text(f"# %%\n{code}\n", encoding="utf-8")
     cell = nbformat.v4.new_code_cell(
         "x = 1", outputs=[shown(image__png="same", text__plain="a")], execution_count=1
@@ -293,7 +295,8 @@ def test_another_l2lib_other_packages_and_other_seeds_make_stale(
     (tmp_path / "l2lib/data").mkdir(parents=True)
     (tmp_path / "l2lib/a.py").write_text("x = 1\n", encoding="utf-8")
     (tmp_path / "l2lib/data/a.npz").write_bytes(b"1")
-    surroundings, found = records.surroundings.__wrapped__, set()
+    surroundings = records.surroundings.__wrapped__
+    found = set()
     found.add(surroundings(tmp_path))
     assert surroundings(tmp_path) in found
     (tmp_path / "l2lib/a.py").write_text("x = 2\n", encoding="utf-8")

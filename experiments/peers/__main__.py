@@ -64,7 +64,8 @@ def in_torch(
 
 def beside(decay: float, momentum: float) -> Array:
     """SGD with momentum and the decay beside it, written out."""
-    w, v = START.copy(), np.zeros(4)
+    w = START.copy()
+    v = np.zeros(4)
     for _ in range(STEPS):
         v = momentum * v + 2 * X.T @ (X @ w - Y) / len(Y)
         w = (1 - LR * decay) * w - LR * v
