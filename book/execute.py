@@ -1,7 +1,7 @@
 """Chapters from their source twins: execute, store, and bring edits back.
 
-python -m book.execute [--into DIR] [--anew] [SOURCE ...]   run py:percent sources that changed
-python -m book.execute --sync [NOTEBOOK ...]                write the source twins from edited notebooks
+python -m book.execute [--into DIR] [--anew] [SOURCE ...]   run sources that changed
+python -m book.execute --sync [NOTEBOOK ...]                write the twins of edited notebooks
 """
 
 import argparse
@@ -19,7 +19,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jupytext
 import nbformat
@@ -29,6 +28,7 @@ from nbclient.exceptions import CellExecutionError
 
 from book import folding
 from book.running import cells, forks, records
+from book.running.records import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -41,9 +41,11 @@ _SOCKETS = tempfile.TemporaryDirectory(prefix="l2-")
 
 
 def read_source(path: Path) -> nbformat.NotebookNode:
-    """The notebook that a py:percent source describes: no outputs, stable cell ids, cells folded."""
+    """The notebook of a py:percent source: no outputs, stable cell ids, cells folded."""
     notebook: nbformat.NotebookNode = jupytext.read(path, fmt="py:percent")
-    notebook.metadata = nbformat.from_dict({"kernelspec": KERNELSPEC, "language_info": {"name": "python"}})
+    notebook.metadata = nbformat.from_dict(
+        {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}}
+    )
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number:03d}"
         cell.metadata.pop("lines_to_next_cell", None)
@@ -54,18 +56,35 @@ def read_source(path: Path) -> nbformat.NotebookNode:
 def kernel_options() -> dict[str, str]:
     """Options of a kernel manager that cannot clash with a kernel started at the same moment.
 
-    Over TCP a manager looks for free ports and the kernel takes them a second later; another may have taken
-    them by then, and the first waits in vain. Sockets in a folder of our own have no such gap.
+    Over TCP a manager looks for free ports and the kernel takes them a second later; another may
+    have taken them by then, and the first waits in vain. Sockets in a folder of our own have no
+    such gap.
 
     Returns:
         Keyword arguments; none where there are no such sockets.
     """
     if os.name != "posix":
         return {}
-    return {"transport": "ipc", "connection_file": os.path.join(_SOCKETS.name, f"{uuid.uuid4().hex[:8]}.json")}
+    return {
+        "transport": "ipc",
+        "connection_file": os.path.join(_SOCKETS.name, f"{uuid.uuid4().hex[:8]}.json"),
+    }
 
 
-def execute(source: Path, into: Path) -> dict[str, Any]:
+class Clock:
+    """Started when a chapter begins."""
+
+    def __init__(self) -> None:
+        self.began = datetime.now(UTC)
+        self._start = time.perf_counter()
+
+    def run(self, chapter: str) -> Run:
+        """The run of a chapter that has just ended."""
+        seconds = round(time.perf_counter() - self._start, 1)
+        return Run(chapter, self.began.isoformat(timespec="seconds"), seconds)
+
+
+def execute(source: Path, into: Path) -> Run:
     """Run one source in a fresh kernel; write the notebook only if every cell ran.
 
     Args:
@@ -73,43 +92,47 @@ def execute(source: Path, into: Path) -> dict[str, Any]:
         into: folder for the notebook.
 
     Returns:
-        "chapter", and either "error" or when the run "began" and how many "seconds" it took.
+        How it went.
     """
     notebook = read_source(source)
-    began, clock = datetime.now(UTC), time.perf_counter()
-    manager = AsyncKernelManager(kernel_name="python3", **kernel_options())
-    client = NotebookClient(notebook, km=manager, timeout=CELL_TIMEOUT, record_timing=False,
-                            resources={"metadata": {"path": str(NOTEBOOKS)}})  # fmt: skip
+    clock = Clock()
+    client = NotebookClient(
+        notebook,
+        km=AsyncKernelManager(kernel_name="python3", **kernel_options()),
+        timeout=CELL_TIMEOUT,
+        record_timing=False,
+        resources={"metadata": {"path": str(NOTEBOOKS)}},
+    )
     try:
         client.execute(cleanup_kc=True)
     except CellExecutionError as error:
-        return {"chapter": source.stem, "error": re.sub(r"\x1b\[[0-9;]*m", "", str(error))}
-    return stored(source, into, notebook, began, clock)
+        return Run(source.stem, error=re.sub(r"\x1b\[[0-9;]*m", "", str(error)))
+    return stored(source, into, notebook, clock)
 
 
-def execute_here(source: Path, into: Path) -> dict[str, Any]:
-    """Run one source in this process, which must be a copy made for it; as ``execute``, and with the same outputs."""
+def execute_here(source: Path, into: Path) -> Run:
+    """As ``execute``, in this process, which must be a copy made for it; with the same outputs."""
     notebook = read_source(source)
-    began, clock = datetime.now(UTC), time.perf_counter()
+    clock = Clock()
     os.chdir(NOTEBOOKS)
-    session, ran = cells.Session(), []
+    session = cells.Session()
+    ran: list[cells.Ran] = []
     for number, cell in enumerate(cells.code_cells(notebook)):
         ran.append(session.run(cell.source))
         if error := ran[-1].error:
             words = "".join(traceback.format_exception(error)).strip()
-            return {"chapter": source.stem, "error": f"code cell {number}\n{cell.source}\n{words}"}
-    return stored(source, into, cells.finished(notebook, ran), began, clock)
+            return Run(source.stem, error=f"code cell {number}\n{cell.source}\n{words}")
+    return stored(source, into, cells.finished(notebook, ran), clock)
 
 
-def stored(source: Path, into: Path, notebook: nbformat.NotebookNode, began: datetime, clock: float) -> dict[str, Any]:
-    """Write an executed notebook and its record; return its status."""
-    seconds = round(time.perf_counter() - clock, 1)
+def stored(source: Path, into: Path, notebook: nbformat.NotebookNode, clock: Clock) -> Run:
+    """Write an executed notebook and its record."""
+    run = clock.run(source.stem)
     into.mkdir(parents=True, exist_ok=True)
     target = into / f"{source.stem}.ipynb"
     write(notebook, target)
-    status = {"began": began.isoformat(timespec="seconds"), "seconds": seconds}
-    records.note(target, source, **status)
-    return {"chapter": source.stem} | status
+    records.note(target, source, run)
+    return run
 
 
 def write(notebook: nbformat.NotebookNode, path: Path) -> None:
@@ -121,37 +144,53 @@ def write(notebook: nbformat.NotebookNode, path: Path) -> None:
 
 
 def execute_all(sources: list[Path], into: Path, anew: bool = False, kernels: bool = False) -> int:
-    """Bring the executed notebooks of these sources up to date, two at a time; print a line for each.
+    """Bring the notebooks of these sources up to date, two at a time; print a line for each.
 
     Args:
         sources: py:percent sources.
-        into: folder of executed notebooks; those that are still what their source gives are left alone.
+        into: folder of executed notebooks; those that are still what their source gives are left
+            alone.
         anew: execute those, too.
         kernels: in Jupyter's kernels also where copies of a warm process would do.
 
     Returns:
         The exit status: 1 if a cell failed; nothing is written for its chapter.
     """
-    rows = {} if anew else {source.stem: row for source in sources
-                            if (row := records.known(into / f"{source.stem}.ipynb", source))}  # fmt: skip
-    for name in rows:
-        print(f"{name}: is up to date", flush=True)
-    for row in run([source for source in sources if source.stem not in rows], into, kernels):
-        print(f"{row['chapter']}: {row.get('error') or str(row['seconds']) + ' s'}", flush=True)
-        rows[row["chapter"]] = row
-    if any("error" in row for row in rows.values()):
+    runs = {} if anew else up_to_date(sources, into)
+    stale = [source for source in sources if source.stem not in runs]
+    for one in run(stale, into, kernels):
+        print(f"{one.chapter}: {one.outcome}", flush=True)
+        runs[one.chapter] = one
+    if any(one.error for one in runs.values()):
         return 1
     if into == NOTEBOOKS:
         write_cover()
     else:
-        (into / "status.json").write_text(json.dumps([rows[source.stem] for source in sources]), encoding="utf-8")
+        write_status([runs[source.stem] for source in sources], into / "status.json")
     return 0
 
 
-def run(sources: list[Path], into: Path, kernels: bool) -> Iterator[dict[str, Any]]:
-    """Execute sources; their statuses, as they end."""
+def up_to_date(sources: list[Path], into: Path) -> dict[str, Run]:
+    """The earlier runs of chapters whose notebooks are still what their source gives."""
+    found = {}
+    for source in sources:
+        if one := records.known(into / f"{source.stem}.ipynb", source):
+            print(f"{source.stem}: is up to date", flush=True)
+            found[source.stem] = one
+    return found
+
+
+def write_status(runs: list[Run], path: Path) -> None:
+    """Write when each chapter was run and how long it took, for the book's page on that."""
+    rows = [{"chapter": one.chapter, "began": one.began, "seconds": one.seconds} for one in runs]
+    path.write_text(json.dumps(rows), encoding="utf-8")
+
+
+def run(sources: list[Path], into: Path, kernels: bool) -> Iterator[Run]:
+    """Execute sources; how each went, as they end."""
     os.environ["TQDM_DISABLE"] = "1"  # a progress bar would be stored as an output
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # two kernels with two threads each would fight for the cores
+    # Two kernels with two threads each would fight for the cores.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     workers = min(2, os.cpu_count() or 1)
     if not sources:
         return
@@ -160,17 +199,20 @@ def run(sources: list[Path], into: Path, kernels: bool) -> Iterator[dict[str, An
             yield from pool.map(lambda source: execute(source, into), sources)
         return
     forks.warm()
-    for number, row in forks.run_all([partial(execute_here, source, into) for source in sources], workers, SECONDS):
-        failed = {"chapter": sources[number].stem, "error": str(row)}
-        yield failed if isinstance(row, forks.EndedError) else row
+    bodies = [partial(execute_here, source, into) for source in sources]
+    for number, fields in forks.run_all(bodies, workers, SECONDS):
+        if isinstance(fields, forks.EndedError):
+            yield Run(sources[number].stem, error=str(fields))
+        else:
+            yield Run(*fields)  # JSON has made a list of it
 
 
 def write_cover() -> None:
     """Write the first picture of chapter 0 where the README and the landing page show it."""
-    notebook = nbformat.read(next(NOTEBOOKS.glob("00_*.ipynb")), as_version=4)
-    pictures = [output.data["image/png"] for cell in notebook.cells for output in cell.get("outputs", [])
-                if "image/png" in output.get("data", {})]  # fmt: skip
-    COVER.write_bytes(base64.b64decode(pictures[0]))
+    notebook = cells.read(next(NOTEBOOKS.glob("00_*.ipynb")))
+    outputs = [output for cell in cells.code_cells(notebook) for output in cell.outputs]
+    pictures = (each.data["image/png"] for each in outputs if "image/png" in each.get("data", {}))
+    COVER.write_bytes(base64.b64decode(next(pictures)))
 
 
 def sync(notebooks: list[Path]) -> int:
@@ -185,12 +227,24 @@ def sync(notebooks: list[Path]) -> int:
 
 def main() -> int:
     """Read the command line, and do what it says."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--into", type=Path, default=NOTEBOOKS, help="folder for the executed notebooks")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--into", type=Path, default=NOTEBOOKS, help="folder for the executed notebooks"
+    )
     parser.add_argument("--anew", action="store_true", help="also what is up to date")
-    parser.add_argument("--kernels", action="store_true", help="in Jupyter's kernels, as where nothing can be forked")
-    parser.add_argument("--sync", action="store_true", help="write sources from notebooks; nothing is executed")
-    parser.add_argument("files", nargs="*", type=Path, help="sources, or with --sync notebooks; default: all")
+    parser.add_argument(
+        "--kernels",
+        action="store_true",
+        help="in Jupyter's kernels, as where nothing can be forked",
+    )
+    parser.add_argument(
+        "--sync", action="store_true", help="write sources from notebooks; nothing is executed"
+    )
+    parser.add_argument(
+        "files", nargs="*", type=Path, help="sources, or with --sync notebooks; default: all"
+    )
     arguments = parser.parse_args()
     if arguments.sync:
         return sync(arguments.files or sorted(NOTEBOOKS.glob("[0-9]*.ipynb")))

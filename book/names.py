@@ -1,4 +1,4 @@
-"""Which names a cell finds and which it binds: what it needs of the cells before it, and gives to those after."""
+"""Which names a cell finds and which it binds: what it needs of others, and gives to them."""
 
 import ast
 
@@ -17,31 +17,44 @@ class Names:
     """
 
     def __init__(self, code: str) -> None:
-        self.takes, self.later, self.gives, self.changes = set[str](), set[str](), set[str](), set[str]()
+        self.takes: set[str] = set()
+        self.later: set[str] = set()
+        self.gives: set[str] = set()
+        self.changes: set[str] = set()
         self.read(ast.parse(code))
         self.later -= self.gives
 
     def read(self, node: ast.AST) -> None:
         """Go through the code in the order in which it runs."""
         if isinstance(node, ast.Name):
-            if isinstance(node.ctx, ast.Load):
-                self.takes |= {node.id} - self.gives
-            else:
-                self.gives.add(node.id)
+            self._name(node)
         elif isinstance(node, ast.alias):
             self.gives.add((node.asname or node.name).partition(".")[0])
         elif isinstance(node, FUNCTIONS):
             self.later |= taken_inside(node)
-            self.gives |= set() if isinstance(node, ast.Lambda) else {node.name}
+            self.gives |= {node.name} if hasattr(node, "name") else set()
         elif isinstance(node, COMPREHENSIONS):
             self.takes |= taken_inside(node) - self.gives
         else:
-            if isinstance(node, ast.AugAssign):
-                self.takes |= names_in(node.target) - self.gives
-            if isinstance(node, ast.Subscript | ast.Attribute) and not isinstance(node.ctx, ast.Load):
-                self.changes |= names_in(node.value)
-            for part in in_order(node):
-                self.read(part)
+            self._statement(node)
+
+    def _name(self, node: ast.Name) -> None:
+        if isinstance(node.ctx, ast.Load):
+            self.takes |= {node.id} - self.gives
+        else:
+            self.gives.add(node.id)
+
+    def _statement(self, node: ast.AST) -> None:
+        if isinstance(node, ast.AugAssign):
+            self.takes |= names_in(node.target) - self.gives
+        if isinstance(node, ast.Subscript | ast.Attribute) and _is_changed(node):
+            self.changes |= names_in(node.value)
+        for part in in_order(node):
+            self.read(part)
+
+
+def _is_changed(place: ast.Subscript | ast.Attribute) -> bool:
+    return not isinstance(place.ctx, ast.Load)
 
 
 def in_order(node: ast.AST) -> list[ast.AST]:
@@ -53,11 +66,14 @@ def in_order(node: ast.AST) -> list[ast.AST]:
 
 def names_in(node: ast.AST, context: type[ast.AST] = ast.expr_context) -> set[str]:
     """Names anywhere in the code, or those that it loads or stores."""
-    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, context)}
+    found = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
+    return {part.id for part in found if isinstance(part.ctx, context)}
 
 
 def taken_inside(scope: ast.AST) -> set[str]:
     """What a function, class or comprehension takes from outside."""
-    bound = names_in(scope, ast.Store) | {part.arg for part in ast.walk(scope) if isinstance(part, ast.arg)}
-    bound |= {part.name for part in ast.walk(scope) if isinstance(part, ast.FunctionDef | ast.ClassDef)}
+    parts = list(ast.walk(scope))
+    bound = names_in(scope, ast.Store)
+    bound |= {part.arg for part in parts if isinstance(part, ast.arg)}
+    bound |= {part.name for part in parts if isinstance(part, ast.FunctionDef | ast.ClassDef)}
     return names_in(scope, ast.Load) - bound

@@ -1,8 +1,9 @@
 """Problem sets for students, from their sources with solutions and hidden tests.
 
 python -m course.problem_sets [--sources DIR] [--into DIR]          write course/release/psN.ipynb
-python -m course.problem_sets --check [--sources DIR] [--into DIR]  say what is stale, or not for students' eyes
-python -m course.problem_sets --course DIR [--sources DIR]          the sources as notebooks, where nbgrader wants them
+python -m course.problem_sets --check [--sources DIR] [--into DIR]  say what is stale, or not for
+students' eyes python -m course.problem_sets --course DIR [--sources DIR]          the sources as
+notebooks, where nbgrader wants them
 """
 
 import argparse
@@ -29,9 +30,13 @@ SHORT = 8  # a line of fewer characters says nothing
 
 
 def read_source(path: Path) -> nbformat.NotebookNode:
-    """The notebook that a source describes, with solutions and hidden tests; cell ids come from the position."""
+    """The notebook that a source describes, with solutions and hidden tests."""
     notebook: nbformat.NotebookNode = jupytext.read(path, fmt="py:percent")
-    names = {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}, "problem_set": path.stem}
+    names = {
+        "kernelspec": KERNELSPEC,
+        "language_info": {"name": "python"},
+        "problem_set": path.stem,
+    }
     notebook.metadata = nbformat.from_dict(names)
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number:03d}"
@@ -41,7 +46,7 @@ def read_source(path: Path) -> nbformat.NotebookNode:
 
 
 def release_text(path: Path) -> str:
-    """The student's notebook, as the text of its file: nbgrader's own steps, in nbgrader's order."""
+    """The student's notebook, as its file's text: nbgrader's own steps, in nbgrader's order."""
     from nbgrader.preprocessors import (
         CheckCellMetadata,
         ClearHiddenTests,
@@ -51,8 +56,16 @@ def release_text(path: Path) -> str:
         LockCells,
     )
 
-    notebook, resources = read_source(path), {"nbgrader": {"notebook": path.stem}}
-    for step in (CheckCellMetadata, ClearSolutions, LockCells, ClearOutput, ClearHiddenTests, ComputeChecksums):
+    notebook = read_source(path)
+    resources = {"nbgrader": {"notebook": path.stem}}
+    for step in (
+        CheckCellMetadata,
+        ClearSolutions,
+        LockCells,
+        ClearOutput,
+        ClearHiddenTests,
+        ComputeChecksums,
+    ):
         notebook, resources = step().preprocess(notebook, resources)
     nbformat.validate(notebook)
     text: str = nbformat.writes(notebook)
@@ -96,9 +109,17 @@ def leaks(source: nbformat.NotebookNode, released: Any) -> list[str]:
         A line for each find; empty if there is none.
     """
     whole = "\n".join(texts(released))
-    found = [f"a line of a solution or hidden test: {line}" for line in sorted(secrets(source)) if line in whole]
+    found = [
+        f"a line of a solution or hidden test: {line}"
+        for line in sorted(secrets(source))
+        if line in whole
+    ]
     found += [f"a marker: {match[0]}" for match in MARKER.finditer(whole)]
-    found += ["an output" for cell in released["cells"] if cell.get("outputs") or cell.get("execution_count")]
+    found += [
+        "an output"
+        for cell in released["cells"]
+        if cell.get("outputs") or cell.get("execution_count")
+    ]
     return found
 
 
@@ -106,14 +127,21 @@ def problems(sources: Path, into: Path) -> list[str]:
     """What is wrong with the released notebooks: stale, missing, left over, or leaking."""
     found = []
     names = {path.stem for path in sources.glob("*.py")}
-    found += [f"{path.name} has no source" for path in sorted(into.glob("*.ipynb")) if path.stem not in names]
+    found += [
+        f"{path.name} has no source"
+        for path in sorted(into.glob("*.ipynb"))
+        if path.stem not in names
+    ]
     for path in sorted(sources.glob("*.py")):
         target = into / f"{path.stem}.ipynb"
         text = target.read_text(encoding="utf-8") if target.exists() else ""
         if text != release_text(path):
             found.append(f"{target.name} is not what its source gives: run make assignments")
         if text:
-            found += [f"{target.name} holds {leak}" for leak in leaks(read_source(path), nbformat.reads(text, 4))]
+            found += [
+                f"{target.name} holds {leak}"
+                for leak in leaks(read_source(path), nbformat.reads(text, 4))
+            ]
     return found
 
 
@@ -143,7 +171,7 @@ def write(sources: Path, into: Path) -> None:
 
 
 def write_course(sources: Path, course: Path) -> None:
-    """Write every source, solutions and all, to source/psN/psN.ipynb in the folder of an nbgrader course."""
+    """Write every source, solutions and all, to source/psN/psN.ipynb in an nbgrader course."""
     for path in sorted(sources.glob("*.py")):
         target = course / "source" / path.stem / f"{path.stem}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -153,11 +181,17 @@ def write_course(sources: Path, course: Path) -> None:
 
 def main() -> int:
     """Read the command line, and do what it says."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 if something is wrong")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit status 1 if something is wrong"
+    )
     parser.add_argument("--course", type=Path, help="folder of an nbgrader course")
     parser.add_argument("--sources", type=Path, default=SOURCES, help="folder of the sources")
-    parser.add_argument("--into", type=Path, default=RELEASE, help="folder of the students' notebooks")
+    parser.add_argument(
+        "--into", type=Path, default=RELEASE, help="folder of the students' notebooks"
+    )
     arguments = parser.parse_args()
     if not any(arguments.sources.glob("*.py")):
         print(f"{arguments.sources}: no source of a problem set (*.py) is there", file=sys.stderr)

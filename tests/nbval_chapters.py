@@ -1,8 +1,9 @@
-"""A pytest plugin for chapters (``-p tests.nbval_chapters``): how nbval starts kernels, and what is kept of a run.
+"""A pytest plugin (``-p tests.nbval_chapters``): how nbval starts kernels, what is kept of a run.
 
-On Linux each kernel is a copy of one process that has imported the libraries; with L2_KERNELS=new, and elsewhere, each
-is started anew. A chapter whose every cell gave what is stored need not be executed again for the HTML book: its record
-is kept, and, with this run's pictures, the notebook itself.
+On Linux each kernel is a copy of one process that has imported the libraries; with L2_KERNELS=new,
+and elsewhere, each is started anew. A chapter whose every cell gave what is stored need not be
+executed again for the HTML book: its record is kept, and, with this run's pictures, the notebook
+itself.
 """
 
 import os
@@ -21,6 +22,7 @@ from nbval.plugin import IPyNbCell
 from book.execute import NOTEBOOKS, ROOT, SOURCE, kernel_options, read_source
 from book.running import forks, kernels, records
 from book.running.cells import code_cells
+from book.running.records import Run
 
 SERVER = "L2_KERNEL_SERVER"
 INTO = ROOT / "_build" / "notebooks"
@@ -37,22 +39,29 @@ def copies() -> bool:
 def _manager(**options: Any) -> Any:
     manager = _Manager(**kernel_options(), **options)
     if copies() and (server := os.environ.get(SERVER)):
-        own = {"kernel_id": str(uuid.uuid4()), "kernel_spec": manager.kernel_spec, "parent": manager}
+        own = {
+            "kernel_id": str(uuid.uuid4()),
+            "kernel_spec": manager.kernel_spec,
+            "parent": manager,
+        }
         manager.provisioner = kernels.Copied(server, **own)
     return manager
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Kernels without progress bars, with sockets that nobody else can take, copied from a warm process."""
+    """Kernels without progress bars, with sockets that nobody else can take, copied from a warm
+    process.
+    """
     os.environ["TQDM_DISABLE"] = "1"  # a progress bar is no output to compare
     nbval.kernel.KernelManager = _manager
     if copies() and SERVER not in os.environ:
         folder = tempfile.TemporaryDirectory(prefix="l2-")
-        process, os.environ[SERVER] = kernels.start_server(Path(folder.name))
+        server = kernels.start_server(Path(folder.name))
+        os.environ[SERVER] = server.socket
 
         def stop() -> None:
             os.environ.pop(SERVER, None)
-            process.communicate()
+            server.process.communicate()
             folder.cleanup()
 
         config.add_cleanup(stop)
@@ -69,27 +78,36 @@ def pytest_runtest_makereport(
         if report.when == "call" and report.passed:
             _equal.setdefault(item.path, []).append(item.test_outputs)
         notebook = item.parent.nb
-        if report.when == "teardown" and len(_equal.get(item.path, [])) == len(code_cells(notebook)):
+        if report.when == "teardown" and len(_equal.get(item.path, [])) == len(
+            code_cells(notebook)
+        ):
             keep(item.path, notebook, _equal.pop(item.path))
     return report
 
 
 def keep(path: Path, notebook: nbformat.NotebookNode, found: list[list[Any]]) -> None:
-    """Write a chapter as it has just been run: the text is the stored one, the pictures are new; and records."""
+    """Write a chapter as it has just been run: the text is the stored one, the pictures are new;
+    and records.
+    """
     source = SOURCE / f"{path.stem}.py"
-    if [cell.source for cell in read_source(source).cells] != [cell.source for cell in notebook.cells]:
+    if [cell.source for cell in read_source(source).cells] != [
+        cell.source for cell in notebook.cells
+    ]:
         return  # another test says so
     same = True
     for cell, outputs in zip(code_cells(notebook), found, strict=True):
-        new = [output["data"]["image/png"] for output in outputs if "image/png" in output.get("data", {})]
-        old = [output["data"] for output in cell.outputs if "image/png" in output.get("data", {})]
-        for data, picture in zip(old, new, strict=True):
-            same &= data["image/png"].strip() == picture.strip()
-            data["image/png"] = picture
+        for stored, new in zip(pictured(cell.outputs), pictured(outputs), strict=True):
+            same &= stored["image/png"].strip() == new["image/png"].strip()
+            stored["image/png"] = new["image/png"]
     INTO.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, INTO / path.name)
     seconds = (datetime.now(UTC) - _began[path]).total_seconds()
-    more = {"began": _began[path].isoformat(timespec="seconds"), "seconds": round(seconds, 1)}
-    records.note(INTO / path.name, source, **more)
+    run = Run(path.stem, _began[path].isoformat(timespec="seconds"), round(seconds, 1))
+    records.note(INTO / path.name, source, run)
     if same:  # else its pictures are of an older run: nbval compares none
-        records.note(path, source, **more)
+        records.note(path, source, run)
+
+
+def pictured(outputs: list[Any]) -> list[Any]:
+    """The data of those outputs that have a picture."""
+    return [output["data"] for output in outputs if "image/png" in output.get("data", {})]

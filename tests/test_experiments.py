@@ -1,4 +1,6 @@
-"""The experiment on Fashion-MNIST at a tiny size, on digits in files of its format: what it writes, what it refuses."""
+"""The experiment on Fashion-MNIST at a tiny size, on digits in files of its format: what it writes,
+what it refuses.
+"""
 
 import gzip
 import math
@@ -21,8 +23,11 @@ from l2lib import datasets
 from l2lib.sweep import CNN, sweep
 
 DIGITS = datasets.load("digits")
-GREYS = np.pad(DIGITS.X.reshape(-1, 8, 8).repeat(3, 1).repeat(3, 2) * 15, ((0, 0), (2, 2), (2, 2)))  # 28 x 28
+GREYS = np.pad(
+    DIGITS.X.reshape(-1, 8, 8).repeat(3, 1).repeat(3, 2) * 15, ((0, 0), (2, 2), (2, 2))
+)  # 28 x 28
 TINY = "--grid 2 3 --seeds 2 --steps 2 --batch 12 --examples 24 --device cpu"
+OTHER = bytes([0, 0, 9, 1, 0, 0, 0, 50, *range(50)])  # of signed bytes
 IMAGES, LABELS = "train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"
 
 
@@ -48,13 +53,19 @@ def run(folder: Path, words: str = "", out: str = "table.csv") -> Path:
     return table
 
 
-def refused(capsys: pytest.CaptureFixture[str], folder: Path, words: str = "", out: str = "table.csv") -> str:
-    """What the command says when it refuses; it leaves nothing behind, and an older table as it was."""
+def refused(
+    capsys: pytest.CaptureFixture[str], folder: Path, words: str = "", out: str = "table.csv"
+) -> str:
+    """What the command says when it refuses; it leaves nothing behind, and an older table as it
+    was.
+    """
     before = {path: path.is_file() and path.read_bytes() for path in folder.parent.rglob("*")}
     with pytest.raises(SystemExit) as stopped:
         run(folder, words, out)
     assert stopped.value.code == 2
-    assert {path: path.is_file() and path.read_bytes() for path in folder.parent.rglob("*")} == before
+    assert {
+        path: path.is_file() and path.read_bytes() for path in folder.parent.rglob("*")
+    } == before
     return capsys.readouterr().err
 
 
@@ -74,7 +85,7 @@ def test_images_and_labels_are_read_as_they_were_written(folder: Path) -> None:
         (LABELS, gzip.compress(bytes(2000))[:-20], "cannot be unpacked"),
         (LABELS, gzip.compress(b""), "0 bytes"),
         (LABELS, gzip.compress(bytes([0, 0, 8, 1, 0, 0])), "need 00000801"),
-        (LABELS, gzip.compress(bytes([0, 0, 9, 1, 0, 0, 0, 50, *range(50)])), "begin with 00000901.*need 00000801"),
+        (LABELS, gzip.compress(OTHER), "begin with 00000901.*need 00000801"),
         (IMAGES, idx(DIGITS.y[:60]), "begin with 00000801.*need 00000803"),
         (IMAGES, gzip.compress(gzip.decompress(idx(GREYS[:60]))[:-1]), r"\[60, 28, 28\]"),
         (IMAGES, gzip.compress(gzip.decompress(idx(GREYS[:60])) + b"0"), r"\[60, 28, 28\]"),
@@ -102,16 +113,20 @@ def test_table_says_what_made_it_and_holds_what_a_sweep_finds(folder: Path) -> N
     table = folder.parent / "table.csv"
     asked = ["--data", str(folder), "--out", str(table), *TINY.split()]
     command = [sys.executable, "-m", "experiments.fashion_mnist", *asked]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False
+    )
     assert done.returncode == 0, done.stderr[-1500:]
     assert "Warning" not in done.stderr
     lines = table.read_text(encoding="utf-8").splitlines()
     said = dict(line[2:].split(": ", 1) for line in lines if line[0] == "#")
     assert said["command"] == (
-        "python -m experiments.fashion_mnist --data FOLDER --optimisers sgd adamw adam --grid 2 3 --seeds 2 --steps 2 "
-        "--batch 12 --examples 24 --device cpu --dtype float32 --chunk 2"
+        "python -m experiments.fashion_mnist --data FOLDER --optimisers sgd adamw adam --grid 2 3 "
+        "--seeds 2 --steps 2 --batch 12 --examples 24 --device cpu --dtype float32 --chunk 2"
     )
-    assert re.fullmatch("[0-9a-f]{40}, (with uncommitted changes|nothing uncommitted)|unknown, .*", said["commit"])
+    assert re.fullmatch(
+        "[0-9a-f]{40}, (with uncommitted changes|nothing uncommitted)|unknown, .*", said["commit"]
+    )
     assert said["machine"].startswith("CPU")
     assert said["torch"] == torch.__version__
     assert float(said["seconds"]) >= 0
@@ -120,19 +135,36 @@ def test_table_says_what_made_it_and_holds_what_a_sweep_finds(folder: Path) -> N
     found = read(table)
     assert len(found["lr"]) == 3 * 2 * 3 * 2
     for optimiser in GRIDS:
-        agree(optimiser, folder, {name: column[found["optimiser"] == optimiser] for name, column in found.items()})
+        agree(
+            optimiser,
+            folder,
+            {name: column[found["optimiser"] == optimiser] for name, column in found.items()},
+        )
 
 
 def agree(optimiser: str, folder: Path, found: dict[str, NDArray[np.float64]]) -> None:
     """The rows of an optimiser are those of a sweep that is written out here."""
     (X, y), (X_test, y_test) = load(folder, 24)
-    lr, decay = np.unique(found["lr"]).tolist(), np.unique(found["weight_decay"]).tolist()
+    lr = np.unique(found["lr"]).tolist()
+    decay = np.unique(found["weight_decay"]).tolist()
     here = sweep(
-        CNN((64, 10), image=(1, 28, 28), channels=(16, 32, 64), norm="batch", bias=False), X, y, test=(X_test, y_test),
-        loss="cross_entropy", optimizer=optimiser, momentum=0.9, lr=lr, weight_decay=decay, seeds=[0, 1], steps=2,
-        decay_factors={"weight0": 1, "weight1": 1, "weight2": 1}, schedule=lambda t: math.cos(math.pi * t / 4) ** 2,
-        batch_size=12, dtype="float32", progress=False,
-    ).isel(step=-1)  # fmt: skip
+        CNN((64, 10), image=(1, 28, 28), channels=(16, 32, 64), norm="batch", bias=False),
+        X,
+        y,
+        test=(X_test, y_test),
+        loss="cross_entropy",
+        optimizer=optimiser,
+        momentum=0.9,
+        lr=lr,
+        weight_decay=decay,
+        seeds=[0, 1],
+        steps=2,
+        decay_factors={"weight0": 1, "weight1": 1, "weight2": 1},
+        schedule=lambda t: math.cos(math.pi * t / 4) ** 2,
+        batch_size=12,
+        dtype="float32",
+        progress=False,
+    ).isel(step=-1)
     assert (len(lr), len(decay)) == (2, 3)
     for i, (seed, eta, lam) in enumerate(product([0, 1], lr, decay)):
         one = here.sel(seed=seed, lr=eta, weight_decay=lam)
@@ -158,10 +190,18 @@ def test_tables_of_one_optimiser_each_are_read_together(folder: Path) -> None:
 
 
 def test_diverged_runs_are_read_back(tmp_path: Path) -> None:
-    (tmp_path / "table.csv").write_text(f"# machine: none\n{COLUMNS}\nadamw,0.5,2.0,1,0.9,nan\n", encoding="utf-8")
+    (tmp_path / "table.csv").write_text(
+        f"# machine: none\n{COLUMNS}\nadamw,0.5,2.0,1,0.9,nan\n", encoding="utf-8"
+    )
     row = {name: column[0] for name, column in read(tmp_path / "table.csv").items()}
     assert np.isnan(row.pop("train_loss"))
-    assert row == {"optimiser": "adamw", "lr": 0.5, "weight_decay": 2.0, "seed": 1, "test_error": 0.9}
+    assert row == {
+        "optimiser": "adamw",
+        "lr": 0.5,
+        "weight_decay": 2.0,
+        "seed": 1,
+        "test_error": 0.9,
+    }
 
 
 @pytest.mark.parametrize(
@@ -186,7 +226,9 @@ def test_what_cannot_be_done_is_refused(
 def test_place_is_tried_before_training(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("experiments.fashion_mnist.__main__._train", lambda *arguments: pytest.fail("trained"))
+    monkeypatch.setattr(
+        "experiments.fashion_mnist.__main__._train", lambda *arguments: pytest.fail("trained")
+    )
     assert "nowhere" in refused(capsys, folder, out="nowhere/table.csv")
 
 

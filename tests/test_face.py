@@ -1,4 +1,4 @@
-"""The face of the package: its public names, what importing it does, and docstrings whose examples run."""
+"""The package's face: public names, what importing it does, docstrings whose examples run."""
 
 import doctest
 import importlib
@@ -19,27 +19,29 @@ from book.execute import ROOT
 
 MODULES = sorted(module.name for module in pkgutil.walk_packages(l2lib.__path__, "l2lib."))
 # Modules whose public names all have an example.
-TOLD = (
-    "claims", "conventions", "datasets", "figures", "groups", "invariance", "ledger", "penalty", "sweep", "tables"
-)  # fmt: skip
+TOLD = ("claims", "conventions", "datasets", "figures", "groups", "invariance", "ledger")
+TOLD += ("penalty", "sweep", "tables")
 
 IMPORT = """
 import json, os, sys
 before = dict(os.environ)
 import l2lib
 told = dir(l2lib)
-heavy = sorted({name.partition(".")[0] for name in sys.modules} & {"numpy", "torch", "matplotlib", "xarray", "IPython"})
+there = {name.partition(".")[0] for name in sys.modules}
+heavy = sorted(there & {"numpy", "torch", "matplotlib", "xarray", "IPython"})
 changed = sorted(before.items() ^ os.environ.items())
 l2lib.convert
 then = "torch" in sys.modules
-print(json.dumps({"heavy": heavy, "changed": changed, "told": told, "then": then, "sweep": l2lib.sweep.__name__}))
+found = {"heavy": heavy, "changed": changed, "told": told, "then": then}
+print(json.dumps(found | {"sweep": l2lib.sweep.__name__}))
 """
 
 
 # ---- the face ------------------------------------------------------------------------------
 def test_importing_the_package_imports_nothing_heavy() -> None:
     # What this process has set, perhaps on importing l2lib, would hide that it is set.
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MKL_", "OMP_", "KMP_"))}
+    ours = ("MKL_", "OMP_", "KMP_")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     command = [sys.executable, "-c", IMPORT]
     done = subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
@@ -71,24 +73,32 @@ def public(module: str) -> list[tuple[str, object]]:
     """The functions and classes that a module lists, and those functions that the classes show."""
     home = importlib.import_module(f"l2lib.{module}")
     found = [(name, getattr(home, name)) for name in home.__all__]
-    named = [(name, each) for name, each in found if inspect.isfunction(each) or inspect.isclass(each)]
-    classes = [(name, each) for name, each in named if inspect.isclass(each) and not issubclass(each, tuple)]
+    named = [(name, each) for name, each in found if is_code(each)]
+    classes = [(name, each) for name, each in named if inspect.isclass(each)]
     methods = []
     for name, cls in classes:
-        if not getattr(cls, "_is_protocol", False):  # whose own example has its methods
-            shown = [own for own, each in vars(cls).items() if inspect.isfunction(each) and not own.startswith("_")]
-            methods += [(f"{name}.{own}", vars(cls)[own]) for own in shown]
+        # A tuple's methods are Python's; a protocol's own example has them.
+        if not issubclass(cls, tuple) and not getattr(cls, "_is_protocol", False):
+            own = [(f"{name}.{key}", each) for key, each in vars(cls).items() if key[0] != "_"]
+            methods += [(key, each) for key, each in own if inspect.isfunction(each)]
     return named + methods
 
 
-NAMES = [pytest.param(each, id=f"{module}.{name}") for module in TOLD for name, each in public(module)]
+def is_code(value: object) -> bool:
+    return inspect.isfunction(value) or inspect.isclass(value)
+
+
+NAMES = [
+    pytest.param(each, id=f"{module}.{name}") for module in TOLD for name, each in public(module)
+]
 
 
 @pytest.mark.parametrize("each", NAMES)
 def test_a_public_name_has_a_description_and_an_example(each: object) -> None:
     text = inspect.getdoc(each) or ""
     assert len(text.splitlines()[0].split()) >= 4
-    if not inspect.isfunction(each) or "." not in each.__qualname__ or len(inspect.signature(each).parameters) > 1:
+    property_like = inspect.isfunction(each) and [*inspect.signature(each).parameters] == ["self"]
+    if not property_like:
         assert "\nExample:\n    >>> " in text
     if inspect.isfunction(each) and "\n" in text:
         signature = inspect.signature(each)
@@ -100,8 +110,8 @@ def test_a_public_name_has_a_description_and_an_example(each: object) -> None:
 @pytest.mark.parametrize("module", TOLD)
 def test_a_module_lists_what_it_defines(module: str) -> None:
     home = importlib.import_module(f"l2lib.{module}")
-    defined = {name for name, each in vars(home).items()
-               if inspect.isfunction(each) or inspect.isclass(each) if each.__module__ == home.__name__}  # fmt: skip
+    code = [(name, each) for name, each in vars(home).items() if is_code(each)]
+    defined = {name for name, each in code if each.__module__ == home.__name__}
     assert {name for name in defined if not name.startswith("_")} <= {*home.__all__}
     assert all(hasattr(home, name) for name in home.__all__)
 
@@ -109,12 +119,14 @@ def test_a_module_lists_what_it_defines(module: str) -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_run(name: str) -> None:
     with mpl.rc_context({"backend": "agg"}):
-        failed, _ = doctest.testmod(importlib.import_module(name), verbose=False, optionflags=doctest.ELLIPSIS)
+        module = importlib.import_module(name)
+        failed, _ = doctest.testmod(module, verbose=False, optionflags=doctest.ELLIPSIS)
         plt.close("all")
     assert failed == 0
 
 
 def test_there_are_examples_to_run() -> None:
     finder = doctest.DocTestFinder(exclude_empty=True)
-    found = [test for name in MODULES for test in finder.find(importlib.import_module(name)) if test.examples]
+    tests = [test for name in MODULES for test in finder.find(importlib.import_module(name))]
+    found = [test for test in tests if test.examples]
     assert len(found) >= len([each for each in NAMES if "." not in each.values[0].__qualname__])

@@ -1,4 +1,4 @@
-"""Cells of claims and of pictures are folded, mathematics is not, and sources keep their writer's tags only."""
+"""Cells of claims and pictures are folded, mathematics is not; sources keep their own tags."""
 
 from pathlib import Path
 
@@ -69,7 +69,7 @@ def test_other_cells_are_not_folded(source: str) -> None:
         (["%magic", "print(total)"], False),
     ],
 )
-def test_a_picture_is_folded_unless_a_later_cell_needs_what_it_binds(later: list[str], folds: bool) -> None:
+def test_a_picture_is_folded_unless_a_later_cell_needs_it(later: list[str], folds: bool) -> None:
     drawing = f"fig, ax = figures.subplots()\ntotal = 1\nax.plot(total)\n{SHOW}"
     assert folding.folded([drawing, *later])[0] is folds
 

@@ -1,7 +1,6 @@
 # ruff: noqa: E501  (bytes and code of cases are long)
 """The grader's parts, one at a time and without a stranger's code: each rule that its runs rely on."""
 
-import argparse
 import contextlib
 import json
 import os
@@ -24,17 +23,20 @@ from course.grading import __main__ as main
 from course.grading import confine, interpreter, processes, report, sandbox, score, ways
 from course.grading import folder as folder_of
 from course.grading.confine import Limits
-from course.grading.folder import RefusedError, tell_apart
+from course.grading.folder import Options, RefusedError, tell_apart
 from course.grading.inside import codec
 from course.grading.inside.__main__ import answer, forbid, give_up_root
 from course.grading.pool import Job
 from course.grading.problems import Problems, load, messages, needs
+from course.grading.results import Result, Row, Status, text_of
 from course.grading.sandbox import Ended, Sandbox
-from course.grading.student import Student
+from course.grading.student import TO_CALL, TO_LOOK, Reply, Student, reply_in
 from course.grading.submissions import Submission, UnreadableError, find, read
 from tests.tiny_set import GOOD, IDS, TINY, attacks
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the grader's limits are those of Linux")
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="the grader's limits are those of Linux"
+)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,7 @@ def skip_as_root_if(obstacle: Callable[[], str]) -> None:
         pytest.skip(problem)
 
 
-# ---- a command that is refused, before anything is graded -------------------------------------------------
+# ---- a command that is refused, before anything is graded ----------------------------------------
 def refused(patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """What the command says when it ends with status 2, in this process."""
     patch.setattr(sys, "argv", ["grading", *arguments])
@@ -102,7 +104,10 @@ def test_a_command_that_makes_no_sense_is_refused(
     submitted: Path, sources: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     arguments: list[str], words: str,
 ) -> None:  # fmt: skip
-    places = [str(submitted / word) if word in ("nowhere", "empty", "full", "full/out") else word for word in arguments]
+    places = [
+        str(submitted / word) if word in ("nowhere", "empty", "full", "full/out") else word
+        for word in arguments
+    ]
     given = () if "--sources" in arguments else ("--sources", str(sources))
     assert words in refused(monkeypatch, capsys, *given, *places)
 
@@ -189,10 +194,21 @@ def test_where_nothing_is_safe_one_sentence_says_why_and_what_to_do(
 
 
 def test_bubblewrap_that_is_required_and_missing_is_refused(
-    submitted: Path, sources: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    submitted: Path,
+    sources: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("PATH", "")
-    said = refused(monkeypatch, capsys, "--sources", str(sources), str(submitted / "full"), "--sandbox", "require")
+    said = refused(
+        monkeypatch,
+        capsys,
+        "--sources",
+        str(sources),
+        str(submitted / "full"),
+        "--sandbox",
+        "require",
+    )
     words = "bubblewrap does not work here (it is not installed): make it work, or leave out --sandbox require"
     assert said == f"grading: {words}\n"
 
@@ -216,7 +232,7 @@ def test_rights_and_users_are_read_as_linux_writes_them() -> None:
     assert not ways.mapped("0 1000 1\n1 100000 65000\n")
 
 
-# ---- an interpreter that submissions can read ---------------------------------------------------------
+# ---- an interpreter that submissions can read ----------------------------------------------------
 def test_a_closed_folder_is_found_on_any_way_to_another(open_folder: Path) -> None:
     for name in ("open/inner", "shut/inner"):
         (open_folder / name).mkdir(parents=True)
@@ -241,7 +257,9 @@ def python_copied() -> Iterator[Path]:
     assert not Path(python).parents[2].exists()
 
 
-def test_a_copy_of_python_runs_by_itself_for_users_who_cannot_change_it(python_copied: Path) -> None:
+def test_a_copy_of_python_runs_by_itself_for_users_who_cannot_change_it(
+    python_copied: Path,
+) -> None:
     skip_as_root_if(ways.obstacle)
     code = f"""
 {interpreter.parts()}
@@ -252,7 +270,9 @@ print(json.dumps([sys.base_prefix, child.stdout.strip(), numpy.__file__, os.acce
     other = {"user": 64_000, "group": 64_000, "extra_groups": []} if os.getuid() == 0 else {}
     environment = confine.environment(Limits(python=str(python_copied)), "/")
     line = [python_copied, "-B", "-s", "-P", "-c", code]
-    done = subprocess.run(line, env=environment, cwd="/", capture_output=True, text=True, check=False, **other)
+    done = subprocess.run(
+        line, env=environment, cwd="/", capture_output=True, text=True, check=False, **other
+    )
     assert done.returncode == 0, done.stderr
     folder = python_copied.parents[2]
     base, child, numpy, writable = json.loads(done.stdout)
@@ -263,14 +283,19 @@ print(json.dumps([sys.base_prefix, child.stdout.strip(), numpy.__file__, os.acce
 
 def test_a_copy_of_python_is_small_and_open_to_all(python_copied: Path) -> None:
     kept = [path for path in python_copied.parents[2].rglob("*") if not path.is_symlink()]
-    assert {stat.S_IMODE(path.stat().st_mode) for path in (python_copied.parents[2], *kept)} == {0o755}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (python_copied.parents[2], *kept)} == {
+        0o755
+    }
     assert sum(path.stat().st_size for path in kept) < 200 * 2**20
 
 
 def test_a_place_that_allows_no_programs_holds_no_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     facts = os.statvfs_result((0,) * 8 + (os.ST_NOEXEC, 0))
     monkeypatch.setattr(os, "statvfs", lambda path: facts)
-    with pytest.raises(OSError, match="allows no programs: it is mounted noexec"), interpreter.copied():
+    with (
+        pytest.raises(OSError, match="allows no programs: it is mounted noexec"),
+        interpreter.copied(),
+    ):
         pass
 
 
@@ -280,12 +305,12 @@ def test_a_copy_has_a_new_name_each_time_and_results_stay_valid(problems: Proble
     assert folder_of.fingerprint({"ps9": problems}, Limits(memory=7)) not in prints
 
 
-# ---- what a process inside gives up -----------------------------------------------------------------------
+# ---- what a process inside gives up --------------------------------------------------------------
 CONFINED = """
 import ctypes, mmap, numpy, os, pyseccomp, tempfile
-from course.grading.inside.__main__ import confine
+from course.grading.inside.__main__ import Bounds, confine
 file = tempfile.TemporaryFile()
-confine({"memory": 2**30, "disk": 2**20, "seconds": 60, "uid": 64000, "processes": 64})
+confine(Bounds(memory=2**30, disk=2**20, seconds=60, uid=64000, processes=64))
 libc = ctypes.CDLL(None, use_errno=True)
 """
 
@@ -316,7 +341,9 @@ print(*map(refused, asked), libc.unshare(0x10000000), ctypes.get_errno(), libc.s
 
 
 def test_without_its_filter_nothing_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "pyseccomp.py").write_text("raise RuntimeError('Unable to find libseccomp')", encoding="utf-8")
+    (tmp_path / "pyseccomp.py").write_text(
+        "raise RuntimeError('Unable to find libseccomp')", encoding="utf-8"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "pyseccomp", raising=False)
     with pytest.raises(SystemExit, match="libseccomp is missing; install it"):
@@ -329,7 +356,9 @@ def test_root_that_cannot_become_another_user_says_so(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(os, "getuid", lambda: 0)
     monkeypatch.setattr(os, "setgroups", denied)
-    with pytest.raises(SystemExit, match=r"root cannot become user 64000 \(Operation not permitted\)"):
+    with pytest.raises(
+        SystemExit, match=r"root cannot become user 64000 \(Operation not permitted\)"
+    ):
         give_up_root(64_000)
 
 
@@ -343,7 +372,9 @@ def sleeper(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     assert not Path(box.scratch).exists()
 
 
-@pytest.mark.parametrize(("share", "words"), [(1.6, "used too much memory"), (1.4, "it took too long")])
+@pytest.mark.parametrize(
+    ("share", "words"), [(1.6, "used too much memory"), (1.4, "it took too long")]
+)
 def test_memory_of_all_processes_is_watched(
     sleeper: Sandbox, monkeypatch: pytest.MonkeyPatch, share: float, words: str
 ) -> None:
@@ -352,18 +383,26 @@ def test_memory_of_all_processes_is_watched(
         sleeper.receive(0.5)
 
 
-# ---- scores, with the answers in this process: they are ours -----------------------------------------------
+# ---- scores, with the answers in this process: they are ours -------------------------------------
 class Here:
     """Stands for a student's process."""
 
     def __init__(self, cells: list[str | None], limits: Limits, number: int = 0) -> None:
-        self.limits, self.trouble, self.asked = limits, {}, ""
+        self.limits = limits
+        self.trouble: dict[int, str] = {}
+        self.asked = ""
         self.names: dict[str, Any] = {}
         for code in filter(None, cells):
             with contextlib.suppress(Exception):
                 exec(code, self.names)
 
-    def ask(self, name: str, **call: Any) -> dict[str, Any]:
+    def look(self, name: str) -> Reply:
+        return reply_in(self._ask(name), *TO_LOOK)
+
+    def call(self, name: str, args: Any, kwargs: Any) -> Reply:
+        return reply_in(self._ask(name, args=args, kwargs=kwargs), *TO_CALL)
+
+    def _ask(self, name: str, **call: Any) -> dict[str, Any]:
         self.asked = name
         return dict(codec.loads(codec.dumps(answer(self.names, {"name": name, **call}))))
 
@@ -371,15 +410,18 @@ class Here:
         """There is no process to end."""
 
 
+Grade = Callable[[str], dict[str, Row]]
+
+
 @pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch, problems: Problems, tmp_path: Path) -> Callable[[str], dict[str, Any]]:
+def here(monkeypatch: pytest.MonkeyPatch, problems: Problems, tmp_path: Path) -> Grade:
     """Grade one of the attacks, one that attacks nothing."""
     monkeypatch.setattr(score, "Student", Here)
 
-    def grade(name: str) -> dict[str, Any]:
-        nbformat.write(attacks(tmp_path, 1)[name][0], tmp_path / "one.ipynb")
-        cells, _ = read(str(tmp_path / "one.ipynb"))
-        return {row["question"]: row for row in score.grade(problems, cells, Limits())}
+    def grade(name: str) -> dict[str, Row]:
+        nbformat.write(attacks(tmp_path, 1)[name].notebook, tmp_path / "one.ipynb")
+        cells = read(str(tmp_path / "one.ipynb")).cells
+        return {row.question: row for row in score.grade(problems, cells, Limits())}
 
     return grade
 
@@ -389,9 +431,12 @@ HARMLESS = ("reference", "stubs", "stub-functions", "visible-only", "tests-edite
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-def test_points_are_what_the_tests_of_the_source_give(here: Callable[[str], dict[str, Any]], name: str) -> None:
+def test_points_are_what_the_tests_of_the_source_give(here: Grade, name: str) -> None:
     rows = here(name)
-    assert tuple(rows[question]["points"] for question in IDS) == attacks(Path("/nowhere"), 1)[name][1]
+    assert (
+        tuple(rows[question].points for question in IDS)
+        == attacks(Path("/nowhere"), 1)[name].deserves
+    )
 
 
 @pytest.mark.parametrize(
@@ -403,10 +448,8 @@ def test_points_are_what_the_tests_of_the_source_give(here: Callable[[str], dict
         ("text", "q1", "A test cannot use what `penalty` gave: look at its type and shape."),
     ],
 )
-def test_reasons_are_words_of_ours(
-    here: Callable[[str], dict[str, Any]], name: str, question: str, reason: str
-) -> None:
-    assert here(name)[question]["reason"] == reason
+def test_reasons_are_words_of_ours(here: Grade, name: str, question: str, reason: str) -> None:
+    assert here(name)[question].reason == reason
 
 
 def test_a_line_that_a_process_claims_must_be_in_its_cell() -> None:
@@ -417,29 +460,29 @@ def test_a_line_that_a_process_claims_must_be_in_its_cell() -> None:
     assert student.trouble[0] == "stopped with RuntimeError in line 2"
 
 
-# ---- files -------------------------------------------------------------------------------------------------
+# ---- files ---------------------------------------------------------------------------------------
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
     nbformat.write(GOOD, tmp_path / "secret.ipynb")
     (tmp_path / "link.ipynb").symlink_to("secret.ipynb")
-    assert len(read(str(tmp_path / "secret.ipynb"))[0]) == len(GOOD.cells)
+    assert len(read(str(tmp_path / "secret.ipynb")).cells) == len(GOOD.cells)
     with pytest.raises(UnreadableError, match="a symbolic link, not a notebook"):
         read(str(tmp_path / "link.ipynb"))
 
 
 def test_halves_of_characters_become_text_that_can_be_written(tmp_path: Path) -> None:
-    made = attacks(tmp_path, 1)["half-characters"][0]
+    made = attacks(tmp_path, 1)["half-characters"].notebook
     (tmp_path / "half.ipynb").write_text(json.dumps(made), encoding="utf-8")
-    cells, _ = read(str(tmp_path / "half.ipynb"))
+    cells = read(str(tmp_path / "half.ipynb")).cells
     assert cells[-1].source == r"\ud800 and \udfff"
 
 
 def test_a_page_shows_a_name_and_does_not_run_it() -> None:
-    page = report.feedback({"student": "<script>", "set": "ps9", "rows": []})
+    page = report.feedback(Result("<script>", "ps9", ()))
     assert "<script>" not in page
     assert "<title>&lt;script&gt;: ps9</title>" in page
 
 
-# ---- a folder of submissions, with a grader that gives what it is told -------------------------------------------
+# ---- a folder of submissions, with a grader that gives what it is told ---------------------------
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The students graded, in order; each gets one right answer."""
@@ -448,51 +491,68 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def run_all(jobs: list[Job], workers: int, done: int) -> None:
         for job in jobs:
             graded.append(job.submission.student)
-            row = {"question": "q1", "points": 1.0, "of": 1.0, "status": "right", "reason": ""}
-            result = {"student": job.submission.student, "set": "ps9", "rows": [row]}
-            report.write(Path(job.result), json.dumps(result))
+            row = Row("q1", 1.0, 1.0, Status.RIGHT, "")
+            report.write(job.result, text_of(Result(job.submission.student, "ps9", (row,))))
 
     monkeypatch.setattr(folder_of, "run_all", run_all)
     return graded
 
 
+def options_for(folder: Path, forced: str = "") -> Options:
+    return Options(folder / "in", folder / "out", folder / "sources", Limits(), forced)
+
+
 def test_what_is_handed_in_anew_is_graded_anew_and_nothing_else(
     tmp_path: Path, problems: Problems, told: list[str]
 ) -> None:
-    asked = argparse.Namespace(set="", jobs=1)
+    options = options_for(tmp_path)
     for name in ("ann", "bob"):
         (tmp_path / f"in/{name}.ipynb").parent.mkdir(exist_ok=True)
         (tmp_path / f"in/{name}.ipynb").write_text("first", encoding="utf-8")
     for _ in range(2):
-        assert folder_of.grade_all(find(tmp_path / "in")[0], {"ps9": problems}, asked, Limits(), tmp_path / "out") == 0
+        assert folder_of.grade_all(find(tmp_path / "in").notebooks, {"ps9": problems}, options) == 0
     assert told == ["ann", "bob"]
     (tmp_path / "in/ann.ipynb").write_text("second", encoding="utf-8")
-    folder_of.grade_all(find(tmp_path / "in")[0], {"ps9": problems}, asked, Limits(), tmp_path / "out")
+    folder_of.grade_all(find(tmp_path / "in").notebooks, {"ps9": problems}, options)
     assert told == ["ann", "bob", "ann"]
 
 
-@pytest.mark.parametrize("status", ["wrong", "partly right", "missing", "error", "stopped", "not graded"])
+@pytest.mark.parametrize(
+    "status", ["wrong", "partly right", "missing", "error", "stopped", "not graded"]
+)
 def test_a_reference_must_score_full(
-    tmp_path: Path, problems: Problems, monkeypatch: pytest.MonkeyPatch, told: list[str], status: str
+    tmp_path: Path,
+    problems: Problems,
+    monkeypatch: pytest.MonkeyPatch,
+    told: list[str],
+    status: str,
 ) -> None:
-    asked = argparse.Namespace(set="ps9", jobs=1)
-    folder_of.check_references({"ps9": problems}, asked, Limits(), tmp_path)
+    options = options_for(tmp_path, forced="ps9")
+    folder_of.check_references({"ps9": problems}, options)
     assert told == ["reference solution of ps9"]
-    (path,) = (tmp_path / "results").iterdir()
+    (path,) = (tmp_path / "out/results").iterdir()
     result = json.loads(path.read_text(encoding="utf-8"))
     result["rows"][0]["status"] = status
     path.write_text(json.dumps(result), encoding="utf-8")
     with pytest.raises(RefusedError, match="the reference solution of ps9 fails q1 here"):
-        folder_of.check_references({"ps9": problems}, asked, Limits(), tmp_path)
+        folder_of.check_references({"ps9": problems}, options)
     assert not path.exists()
 
 
-# ---- points given by hand ------------------------------------------------------------------------------
-ROW = {"student": "ann", "question": "ps9/q4", "points": "2.5", "status": "by hand", "reason": "well said"}
+# ---- points given by hand ------------------------------------------------------------------------
+ROW = {
+    "student": "ann",
+    "question": "ps9/q4",
+    "points": "2.5",
+    "status": "by hand",
+    "reason": "well said",
+}
 
 
 def saved(rows: list[dict[str, str]], delimiter: str = ",") -> str:
-    return "\n".join(delimiter.join(line) for line in [report.FIELDS, *(list(row.values()) for row in rows)])
+    return "\n".join(
+        delimiter.join(line) for line in [report.FIELDS, *(list(row.values()) for row in rows)]
+    )
 
 
 def written(path: Path, content: bytes) -> Path:
@@ -515,13 +575,14 @@ def written(path: Path, content: bytes) -> Path:
     ],
 )
 def test_points_given_by_hand_are_kept(tmp_path: Path, text: str | None, kept: str | None) -> None:
-    grades, memory = tmp_path / "grades.csv", tmp_path / "by-hand"
+    grades = tmp_path / "grades.csv"
+    memory = tmp_path / "by-hand"
     for content in (saved([ROW | {"points": "1"}]), text):
         if content is not None:
             grades.write_text(content, encoding="utf-8")
         given = report.filled_in(grades, memory, {"ps9/q4"})
         grades.unlink(missing_ok=True)
-    rows = {(row["student"], row["question"]): row["points"] for row in given.values()}
+    rows = {(line.student, line.question): line.points for line in given.values()}
     assert rows.get(("ann", "ps9/q4")) == kept
 
 
@@ -538,7 +599,7 @@ def test_points_that_are_no_number_are_refused(tmp_path: Path) -> None:
         report.filled_in(grades, tmp_path / "by-hand", {"ps9/q4"})
 
 
-# ---- parts -------------------------------------------------------------------------------------------
+# ---- parts ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "value",
     [None, True, 7, 10**40, -0.0, float("inf"), 1 + 2j, "λ\ud800", b"\xff", [1, [2]], (1, (2,)), {"a": (None, [])},
@@ -550,7 +611,11 @@ def test_what_crosses_arrives_as_it_was(value: Any) -> None:
     assert type(back) is type(value)
     assert back == value if isinstance(value, list | tuple | dict) else np.array_equal(back, value)
     if isinstance(value, np.ndarray):
-        assert (back.shape, back.dtype.kind, back.flags.writeable) == (value.shape, value.dtype.kind, True)
+        assert (back.shape, back.dtype.kind, back.flags.writeable) == (
+            value.shape,
+            value.dtype.kind,
+            True,
+        )
 
 
 def test_tensors_cross_and_layers_do_not() -> None:
@@ -565,7 +630,9 @@ def test_tensors_cross_and_layers_do_not() -> None:
         codec.dumps(torch.nn.Linear(1, 1))
 
 
-@pytest.mark.parametrize("value", [object(), np, len, {1: 2}, {1, 2}, np.array([None]), np.array(["a"]), range(3)])
+@pytest.mark.parametrize(
+    "value", [object(), np, len, {1: 2}, {1, 2}, np.array([None]), np.array(["a"]), range(3)]
+)
 def test_what_may_not_cross_does_not(value: Any) -> None:
     with pytest.raises(TypeError):
         codec.dumps(value)
@@ -590,7 +657,12 @@ def test_large_data_are_refused() -> None:
 
 
 def test_the_names_and_words_of_a_test_cell(problems: Problems) -> None:
-    assert [test.needs for test in problems.tests] == [("penalty",), ("decay",), ("decay",), ("norms",)]
+    assert [test.needs for test in problems.tests] == [
+        ("penalty",),
+        ("decay",),
+        ("decay",),
+        ("norms",),
+    ]
     code = "import a.b as c\nfor i in f(c):\n    def g(x): return x + h\n    assert g(i), ('yes ' 'no')\n    assert print(j := i), k"
     assert set(needs(code)) == {"f", "h", "k"}
     assert messages(code) == {"yes no"}
@@ -599,13 +671,19 @@ def test_the_names_and_words_of_a_test_cell(problems: Problems) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('"q3-norms-check"', '"norms-check"', "'norms-check' needs points, and an id like q1-name-check"),
+        (
+            '"q3-norms-check"',
+            '"norms-check"',
+            "'norms-check' needs points, and an id like q1-name-check",
+        ),
         ('"q4-why-derive"', '"why"', "'why' needs points, and an id like q1-name-check"),
         ('"points": 2', '"points": 0', "'q2-decay-more' needs points"),
         ('"grade": true', '"grade": false', "no cell is marked as graded"),
     ],
 )
-def test_a_source_that_cannot_be_graded_is_refused(tmp_path: Path, old: str, new: str, words: str) -> None:
+def test_a_source_that_cannot_be_graded_is_refused(
+    tmp_path: Path, old: str, new: str, words: str
+) -> None:
     assert old in TINY
     (tmp_path / "ps9.py").write_text(TINY.replace(old, new), encoding="utf-8")
     with pytest.raises(ValueError, match=words):
@@ -617,7 +695,15 @@ def test_bubblewrap_is_asked_for_what_the_page_promises() -> None:
     assert {"--unshare-net", "--unshare-pid", "--unshare-ipc", "--die-with-parent"} <= set(line)
     shown = {Path(line[number + 1]) for number, word in enumerate(line) if word.endswith("bind")}
     assert ROOT / "l2lib" in shown
-    for closed in (ROOT / "assignments", ROOT / "tests", ROOT / "course/grading/score.py"):
+    names = (
+        "course/source",
+        "course/answers",
+        "course/release",
+        "course/grading/score.py",
+        "tests",
+    )
+    for closed in (ROOT / name for name in names):
+        assert closed.exists()
         assert not any(closed.is_relative_to(path) or path.is_relative_to(closed) for path in shown)
 
 
@@ -627,20 +713,28 @@ def test_students_are_told_apart(tmp_path: Path) -> None:
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    found = {Path(one.path).relative_to(tmp_path).as_posix(): one.student for one in find(tmp_path)[0]}
+    found = {
+        Path(one.path).relative_to(tmp_path).as_posix(): one.student
+        for one in find(tmp_path).notebooks
+    }
     assert found == {"ann.ipynb": "ann", "bob/ps1.ipynb": "bob", "cy/ps1/ps1.ipynb": "cy", "cy/ps2/ps2.ipynb": "cy",
                      "a/dee.ipynb": "a/dee", "b/dee.ipynb": "b/dee", "eve_ps1.ipynb": "eve_ps1"}  # fmt: skip
 
 
 def test_notebooks_of_one_student_and_one_set_are_told_apart() -> None:
-    files = [Submission("", "ann", "ann/ps1.ipynb"), Submission("", "ann", "ann/ps2.ipynb"), Submission("", "bob", "b")]
-    jobs = [Job(each, "", {}, "", Limits()) for each in files]
-    results = [{"student": each.student, "set": "ps1"} for each in files]
-    tell_apart(results, jobs)
-    assert [result["student"] for result in results] == ["ann/ps1.ipynb", "ann/ps2.ipynb", "bob"]
+    files = [
+        Submission("", "ann", "ann/ps1.ipynb"),
+        Submission("", "ann", "ann/ps2.ipynb"),
+        Submission("", "bob", "b"),
+    ]
+    jobs = [Job(each, Path(), {}, "", Limits()) for each in files]
+    results = tell_apart([Result(each.student, "ps1", ()) for each in files], jobs)
+    assert [result.student for result in results] == ["ann/ps1.ipynb", "ann/ps2.ipynb", "bob"]
 
 
-def test_memory_is_counted_also_where_its_shares_may_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_counted_also_where_its_shares_may_not_be_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     hoard = np.ones(2**23)
     assert processes.memory({os.getpid()}) > hoard.nbytes
     read = Path.read_text
@@ -680,7 +774,9 @@ except ChildProcessError:
 
 
 def test_the_dead_are_buried_as_the_system_counts_them_until_then() -> None:
-    done = subprocess.run([sys.executable, "-c", ORPHANS], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", ORPHANS], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert (done.stdout, done.stderr) == ("none is left\n", "")
 
 

@@ -1,17 +1,20 @@
-"""The tool that plants errors tells caught, surviving and broken ones apart, and refuses a list out of date."""
+"""The tool that plants errors tells caught, surviving and broken ones apart, and refuses a list out
+of date.
+"""
 
 import json
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from book.execute import ROOT, execute
 from tests.planted import __main__ as mutants
-from tests.planted.errors import Mutant, Result, judge
-from tests.planted.outcomes import Failure, run_pytest
+from tests.planted.errors import Mutant, Result, State, judge
+from tests.planted.outcomes import Failure, Kind, run_pytest
 
 MODULE = '''"""A toy."""
 
@@ -50,21 +53,24 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("project")
     for folder in ("l2lib", "tests/planted", "notebooks/source"):
         (root / folder).mkdir(parents=True)
-    (root / "pyproject.toml").write_text("[tool.pytest.ini_options]\naddopts = '--nbval --nbval-current-env'\n")
+    (root / "pyproject.toml").write_text(
+        "[tool.pytest.ini_options]\naddopts = '--nbval --nbval-current-env'\n"
+    )
     (root / "l2lib/__init__.py").touch()
     (root / "l2lib/toy.py").write_text(MODULE)
     (root / "tests/test_toy.py").write_text(TEST)
     (root / "notebooks/source/01_toy.py").write_text(CHAPTER)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(root))
-        assert "error" not in execute(root / "notebooks/source/01_toy.py", root / "notebooks")
+        assert not execute(root / "notebooks/source/01_toy.py", root / "notebooks").error
     return root
 
 
 def write_list(project: Path, *rows: tuple[str, str, str, str]) -> None:
     """Write a list of mutants: name, file, what is found, what it becomes."""
     text = "".join(
-        f"[[mutant]]\nname = '{name}'\nfile = '{file}'\nfind = '''{find}'''\nreplace = '''{replace}'''\n"
+        f"[[mutant]]\nname = '{name}'\nfile = '{file}'\n"
+        f"find = '''{find}'''\nreplace = '''{replace}'''\n"
         for name, file, find, replace in rows
     )
     (project / "tests/planted/errors.toml").write_text(text, encoding="utf-8")
@@ -78,19 +84,52 @@ PLANTED = (
     ("other output", SOURCE, "half(8) + 0", "half(9) + 0"),
     ("assertion", SOURCE, "assert x < 100", "assert x > 100"),
     ("syntax", SOURCE, "half(8)", "half(8"),
-    ("over two cells", SOURCE, 'x = half(8) + 0\nprint("half of eight is", x)\n\n# %%', "x = 101\nprint(x)\n\n# %%"),
+    (
+        "over two cells",
+        SOURCE,
+        'x = half(8) + 0\nprint("half of eight is", x)\n\n# %%',
+        "x = 101\nprint(x)\n\n# %%",
+    ),
     ("no error", SOURCE, '"x is large"', '"x is too large"'),
 )
 
 
-def tool(project: Path, *words: str) -> tuple[subprocess.CompletedProcess[str], dict[str, tuple[str, str]]]:
-    """Run the tool on the project, in a process of its own; what it says of each mutant."""
+class Fate(NamedTuple):
+    """What the tool says of a mutant."""
+
+    state: State
+    by: str
+
+    @property
+    def sure(self) -> tuple[State, str]:
+        """What does not depend on the way: a broken one is told in other words."""
+        return (self.state, "" if self.state is State.BROKEN else self.by)
+
+
+class Tool(NamedTuple):
+    """The tool's process, and what it says of each mutant."""
+
+    done: subprocess.CompletedProcess[str]
+    fates: dict[str, Fate]
+
+
+def tool(project: Path, *words: str) -> Tool:
+    """Run the tool on the project, in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "found.json"
-        command = [sys.executable, "-m", "tests.planted", "--root", str(project), "--json", str(found), *words]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.planted",
+            "--root",
+            str(project),
+            "--json",
+            str(found),
+            *words,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         rows = json.loads(found.read_text(encoding="utf-8")) if found.exists() else []
-    return done, {row["name"]: (row["state"], row["by"]) for row in rows}
+    return Tool(done, {row["name"]: Fate(State(row["state"]), row["by"]) for row in rows})
 
 
 def snapshot(project: Path) -> dict[Path, bytes]:
@@ -103,53 +142,72 @@ def test_states_by_copies_of_a_process_and_by_pytest_anew(project: Path) -> None
     before = snapshot(project)
     done, fast = tool(project)
     assert done.returncode == 1, done.stderr
-    assert fast["same length"] == ("caught", "test_toy.py::test_half")
-    assert fast["unused"] == ("SURVIVED", "passed tests/test_toy.py")
-    assert fast["no such name"][0] == "BROKEN"
-    assert "NameError" in fast["no such name"][1]
-    assert fast["other output"] == ("caught", "01_toy::Cell 1 output differs")
-    assert fast["assertion"] == ("caught", "01_toy::Cell 2")
-    assert fast["syntax"][0] == "BROKEN"
-    assert "SyntaxError" in fast["syntax"][1]
-    assert fast["over two cells"] == ("caught", "01_toy::Cell 1 output differs")
-    assert fast["no error"] == ("SURVIVED", "passed notebooks/01_toy.ipynb")
-    assert done.stdout.splitlines()[-1].startswith("8 mutants: 4 caught, 2 survived, 2 broken")
+    broken = {name for name, fate in fast.items() if fate.state is State.BROKEN}
+    assert {name: fate for name, fate in fast.items() if name not in broken} == {
+        "same length": (State.CAUGHT, "test_toy.py::test_half"),
+        "unused": (State.SURVIVED, "passed tests/test_toy.py"),
+        "other output": (State.CAUGHT, "01_toy::Cell 1 output differs"),
+        "assertion": (State.CAUGHT, "01_toy::Cell 2"),
+        "over two cells": (State.CAUGHT, "01_toy::Cell 1 output differs"),
+        "no error": (State.SURVIVED, "passed notebooks/01_toy.ipynb"),
+    }
+    assert broken == {"no such name", "syntax"}
+    assert "NameError" in fast["no such name"].by
+    assert "SyntaxError" in fast["syntax"].by
     done, slow = tool(project, "--slow")
     assert done.returncode == 1, done.stderr
-    assert {name: (state, by if state != "BROKEN" else "") for name, (state, by) in slow.items()} == {
-        name: (state, by if state != "BROKEN" else "") for name, (state, by) in fast.items()
+    assert {name: fate.sure for name, fate in slow.items()} == {
+        name: fate.sure for name, fate in fast.items()
     }
     assert before == snapshot(project)
 
 
 @pytest.mark.slow
 def test_both_ways_agree_on_errors_of_the_book() -> None:
-    words = ["a kink's place is free of charge", "half-life of the square", "all 200 directions taken for null"]
-    assert tool(ROOT, *words)[1] == tool(ROOT, "--slow", *words)[1] != {}
+    words = [
+        "a kink's place is free of charge",
+        "half-life of the square",
+        "all 200 directions taken for null",
+    ]
+    assert tool(ROOT, *words).fates == tool(ROOT, "--slow", *words).fates != {}
 
 
 @pytest.mark.parametrize(
-    ("states", "code"), [(["caught"] * 2, 0), (["caught", "SURVIVED"], 1), (["BROKEN", "caught"], 1)]
+    ("states", "words", "status"),
+    [
+        ([State.CAUGHT, State.CAUGHT], "2 caught, 0 survived, 0 broken", 0),
+        ([State.CAUGHT, State.SURVIVED], "1 caught, 1 survived, 0 broken", 1),
+        ([State.BROKEN, State.CAUGHT], "1 caught, 0 survived, 1 broken", 1),
+    ],
 )
-def test_exit_code(states: list[str], code: int) -> None:
+def test_the_last_line_counts_and_only_all_caught_is_success(
+    states: list[State], words: str, status: int
+) -> None:
     mutant = Mutant("a", "b", "c", "d", ("e",))
-    words, status = mutants.verdict([Result(mutant, state, "", 1.0) for state in states], 9.0)
-    assert status == code
-    assert words.startswith(f"2 mutants: {states.count('caught')} caught")
+    last = mutants.verdict([Result(mutant, state, "", 1.0) for state in states], 9.0)
+    assert last == (f"2 mutants: {words} (9 s)", status)
 
 
 @pytest.mark.slow
 def test_a_check_that_is_skipped_has_tried_nothing(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
-    (tmp_path / "test_a.py").write_text("import pytest\n\n@pytest.mark.skip('no')\ndef test_a():\n    pass\n")
+    (tmp_path / "test_a.py").write_text(
+        "import pytest\n\n@pytest.mark.skip('no')\ndef test_a():\n    pass\n"
+    )
     (failure,) = run_pytest([], root=tmp_path, environment={})
-    assert (failure.kind, failure.message) == ("error", "all tests were skipped: nothing was tried")
+    assert (failure.kind, failure.message) == (
+        Kind.ERROR,
+        "all tests were skipped: nothing was tried",
+    )
 
 
 def test_words_choose(project: Path) -> None:
     rows = [("wrong factor", "x / 3"), ("wrong sum", "x + 2"), ("not asked for", "x")]
     write_list(project, *[(name, TOY, "x / 2", replace) for name, replace in rows])
-    assert [mutant.name for mutant in mutants.choose(project, ["factor", "sum"])] == ["wrong factor", "wrong sum"]
+    assert [mutant.name for mutant in mutants.choose(project, ["factor", "sum"])] == [
+        "wrong factor",
+        "wrong sum",
+    ]
     assert len(mutants.choose(project, [])) == 3
 
 
@@ -172,7 +230,9 @@ def test_stale_list_is_refused(
     assert problem in capsys.readouterr().err
 
 
-def test_names_twice_missing_fields_and_no_match_are_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_twice_missing_fields_and_no_match_are_refused(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_list(project, *[("same name", TOY, "x / 2", "x / 3")] * 2)
     assert mutants.main(["--root", str(project)]) == 2
     assert "same name: the name is given twice" in capsys.readouterr().err
@@ -189,10 +249,11 @@ def test_failing_checks_are_refused(project: Path) -> None:
     failing = project / "tests/test_failing.py"
     failing.write_text("def test_fails():\n    assert 1 == 2\n")
     (project / "tests/planted/errors.toml").write_text(
-        f"[[mutant]]\nname='a'\nfile='{TOY}'\nfind='x / 2'\nreplace='x / 3'\nchecks=['tests/test_failing.py']\n"
+        f"[[mutant]]\nname='a'\nfile='{TOY}'\nfind='x / 2'\nreplace='x / 3'\n"
+        "checks=['tests/test_failing.py']\n"
     )
     try:
-        done = [tool(project, *words)[0] for words in ((), ("--slow",))]
+        done = [tool(project, *words).done for words in ((), ("--slow",))]
     finally:
         failing.unlink()
     assert [each.returncode for each in done] == [2, 2]
@@ -205,7 +266,9 @@ def test_a_chapter_that_fails_is_refused(project: Path) -> None:
     before = notebook.read_text(encoding="utf-8")
     assert "half of eight is 4.0" in before
     write_list(project, ("a", SOURCE, "half(8) + 0", "half(9) + 0"))
-    notebook.write_text(before.replace("half of eight is 4.0", "half of eight is 4.1"), encoding="utf-8")
+    notebook.write_text(
+        before.replace("half of eight is 4.0", "half of eight is 4.1"), encoding="utf-8"
+    )
     try:
         done, found = tool(project)
     finally:
@@ -257,16 +320,16 @@ def test_passes():
     arguments = ["--continue-on-collection-errors"]
     failures = run_pytest(arguments, root=tmp_path, environment={"PYTHONPATH": str(ROOT)})
     assert {failure.where.rpartition("::")[2]: failure.kind for failure in failures} == {
-        "test_import.py": "error",
-        "test_claim": "claim",
-        "test_assertion": "assertion",
-        "test_not_raised": "assertion",
-        "test_group": "assertion",
-        "test_mixed_group": "error",
-        "test_type": "error",
-        "test_setup": "error",
+        "test_import.py": Kind.ERROR,
+        "test_claim": Kind.CLAIM,
+        "test_assertion": Kind.ASSERTION,
+        "test_not_raised": Kind.ASSERTION,
+        "test_group": Kind.ASSERTION,
+        "test_mixed_group": Kind.ERROR,
+        "test_type": Kind.ERROR,
+        "test_setup": Kind.ERROR,
     }
     first = Mutant("a", "b", "c", "d", ("e",))
-    claimed = next(failure for failure in failures if failure.kind == "claim")
+    claimed = next(failure for failure in failures if failure.kind is Kind.CLAIM)
     assert judge(first, [claimed], 1.0).by == "test_kinds.py::test_claim claim S3-01"
-    assert judge(first, [Failure("t", "error", "TypeError: no")], 1.0).state == "BROKEN"
+    assert judge(first, [Failure("t", Kind.ERROR, "TypeError: no")], 1.0).state is State.BROKEN

@@ -86,8 +86,8 @@ figures.show(fig, "A line that rises from a weight of 3 at index 0 to 4 at index
 def sample_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sample")
     (folder / "09_sample.py").write_text(SAMPLE, encoding="utf-8")
-    status = execute(folder / "09_sample.py", folder)
-    assert "error" not in status, status["error"]
+    run = execute(folder / "09_sample.py", folder)
+    assert not run.error, run.error
     return folder / "09_sample.ipynb"
 
 

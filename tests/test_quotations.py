@@ -1,4 +1,4 @@
-"""Every quotation stands in a source to the letter: compared where the sources are at hand, noted everywhere."""
+"""Every quotation stands in a source to the letter: compared where the sources are at hand."""
 
 import json
 
@@ -37,7 +37,10 @@ def test_where_the_sources_are_at_hand_every_letter_is_theirs() -> None:
 
 
 def test_the_ledger_quotes_each_line_in_at_most_25_words() -> None:
-    assert [line.id for line in lines().values() if not 1 < len(line.quote.split()) <= quotations.MAX_WORDS] == []
+    lengths = {line.id: len(line.quote.split()) for line in lines().values()}
+    assert [
+        name for name, length in lengths.items() if not 1 < length <= quotations.MAX_WORDS
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -54,7 +57,9 @@ def test_the_ledger_quotes_each_line_in_at_most_25_words() -> None:
         ("first term … smaller", "", None),
     ],
 )
-def test_a_quotation_is_found_to_the_letter_or_not_at_all(words: str, source: str, expected: Found | None) -> None:
+def test_a_quotation_is_found_to_the_letter_or_not_at_all(
+    words: str, source: str, expected: Found | None
+) -> None:
     assert find(Quotation("here", words, source), TEXT) == expected
 
 

@@ -1,4 +1,6 @@
-"""Chapters run in copies of a process, or in kernels: the same outputs; and what has been executed is not again."""
+"""Chapters run in copies of a process, or in kernels: the same outputs; and what has been executed
+is not again.
+"""
 
 import inspect
 import subprocess
@@ -79,7 +81,7 @@ def test_a_copy_of_a_process_gives_what_a_kernel_gives_to_the_last_byte(tmp_path
     source.write_text(EVERYTHING, encoding="utf-8")
     done = execute_in_a_copy(source, tmp_path / "copy")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "error" not in execute(source, tmp_path / "kernel")
+    assert not execute(source, tmp_path / "kernel").error
     copied = (tmp_path / "copy/09_everything.ipynb").read_text(encoding="utf-8")
     assert copied == (tmp_path / "kernel/09_everything.ipynb").read_text(encoding="utf-8")
     assert "image/png" in copied
@@ -102,7 +104,9 @@ def stream(text: str, name: str = "stdout") -> Any:
 
 
 def shown(**data: str) -> Any:
-    return nbformat.v4.new_output("display_data", {mime.replace("__", "/"): text for mime, text in data.items()})
+    return nbformat.v4.new_output(
+        "display_data", {mime.replace("__", "/"): text for mime, text in data.items()}
+    )
 
 
 @pytest.mark.parametrize(
@@ -115,7 +119,10 @@ def shown(**data: str) -> Any:
         ([shown(text__plain="a")], [shown(text__plain="b")]),
         ([shown(text__plain="a")], [shown(text__plain="a"), shown(text__plain="a")]),
         ([shown(text__plain="a")], [shown(text__plain="a", text__html="a")]),
-        ([shown(text__plain="a"), shown(text__plain="b")], [shown(text__plain="b"), shown(text__plain="a")]),
+        (
+            [shown(text__plain="a"), shown(text__plain="b")],
+            [shown(text__plain="b"), shown(text__plain="a")],
+        ),
     ],
 )
 def test_a_difference_is_found(stored: list[Any], found: list[Any]) -> None:
@@ -184,13 +191,23 @@ try:
 except RuntimeError as error:
     print(error)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[:4] == ["True", "ValueError: of its own", "its process ended (status 3)", "it took too long"]
+    assert lines[:4] == [
+        "True",
+        "ValueError: of its own",
+        "its process ended (status 3)",
+        "it took too long",
+    ]
     assert lines[4] == "{0: '0', 1: '1', 2: 'ZeroDivisionError: division by zero', 3: '9', 4: '16'}"
     assert lines[5] == "True {0, 1}"
     assert lines[6].startswith("a process with threads cannot be copied")
+
+
+RUN = records.Run("01_a", "2026-01-01T00:00:00+00:00", 1.5)
 
 
 # ---- records ---------------------------------------------------------------------------------
@@ -198,17 +215,16 @@ except RuntimeError as error:
 def noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     """A notebook with a record, and its source."""
     monkeypatch.setattr(records, "RECORDS", tmp_path / "records")
-    notebook, source = tmp_path / "01_a.ipynb", tmp_path / "01_a.py"
+    notebook = tmp_path / "01_a.ipynb"
+    source = tmp_path / "01_a.py"
     notebook.write_text("{}", encoding="utf-8")
     source.write_text("# %%\nx = 1\n", encoding="utf-8")
-    records.note(notebook, source, seconds=1.5)
+    records.note(notebook, source, RUN)
     return notebook, source
 
 
 def test_what_is_noted_is_known(noted: tuple[Path, Path]) -> None:
-    kept = records.known(*noted)
-    assert kept is not None
-    assert (kept["chapter"], kept["seconds"]) == ("01_a", 1.5)
+    assert records.known(*noted) == RUN
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -226,29 +242,48 @@ def test_a_missing_or_broken_record_is_no_record(noted: tuple[Path, Path]) -> No
 
 @pytest.mark.parametrize(
     ("picture", "code", "stored", "executed"),
-    [("same", "x = 1", True, True), ("newer", "x = 1", False, True), ("same", "x = 2", False, False)],
+    [
+        ("same", "x = 1", True, True),
+        ("newer", "x = 1", False, True),
+        ("same", "x = 2", False, False),
+    ],
 )
 def test_what_nbval_found_equal_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, picture: str, code: str, stored: bool, executed: bool
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    picture: str,
+    code: str,
+    stored: bool,
+    executed: bool,
 ) -> None:
-    """The run, for the book; the stored notebook only if its pictures are equal, which nbval does not compare."""
+    """The run, for the book; the stored notebook only if its pictures are equal, which nbval does
+    not compare.
+    """
     monkeypatch.setattr(records, "RECORDS", tmp_path / "records")
     monkeypatch.setattr(nbval_chapters, "INTO", tmp_path / "into")
     monkeypatch.setattr(nbval_chapters, "SOURCE", tmp_path)
-    source, path = tmp_path / "01_a.py", tmp_path / "01_a.ipynb"
+    source = tmp_path / "01_a.py"
+    path = tmp_path / "01_a.ipynb"
     source.write_text(f"# %%\n{code}\n", encoding="utf-8")
-    cell = nbformat.v4.new_code_cell("x = 1", outputs=[shown(image__png="same", text__plain="a")], execution_count=1)
+    cell = nbformat.v4.new_code_cell(
+        "x = 1", outputs=[shown(image__png="same", text__plain="a")], execution_count=1
+    )
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
     monkeypatch.setitem(nbval_chapters._began, path, datetime.now(UTC))
     nbval_chapters.keep(path, read(path), [[shown(image__png=picture, text__plain="a")]])
     assert (records.known(path, source) is not None) == stored
     assert (records.known(tmp_path / "into/01_a.ipynb", source) is not None) == executed
     if executed:
-        assert code_cells(read(tmp_path / "into/01_a.ipynb"))[0].outputs[0].data["image/png"].strip() == picture
+        assert (
+            code_cells(read(tmp_path / "into/01_a.ipynb"))[0].outputs[0].data["image/png"].strip()
+            == picture
+        )
 
 
 def test_tools_and_tests_see_the_same_surroundings() -> None:
-    """Whatever is on their paths: what a test has found equal, ``make book`` need not execute again."""
+    """Whatever is on their paths: what a test has found equal, ``make book`` need not execute
+    again.
+    """
     line = [sys.executable, "-c", "from book.running import records; print(records.surroundings())"]
     done = subprocess.run(line, cwd=ROOT / "book", capture_output=True, text=True, check=True)
     assert done.stdout.strip() == records.surroundings()
@@ -260,7 +295,8 @@ def test_another_l2lib_other_packages_and_other_seeds_make_stale(
     (tmp_path / "l2lib/data").mkdir(parents=True)
     (tmp_path / "l2lib/a.py").write_text("x = 1\n", encoding="utf-8")
     (tmp_path / "l2lib/data/a.npz").write_bytes(b"1")
-    surroundings, found = records.surroundings.__wrapped__, set()
+    surroundings = records.surroundings.__wrapped__
+    found = set()
     found.add(surroundings(tmp_path))
     assert surroundings(tmp_path) in found
     (tmp_path / "l2lib/a.py").write_text("x = 2\n", encoding="utf-8")

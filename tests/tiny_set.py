@@ -1,11 +1,13 @@
 # ruff: noqa: E501  (heads of cells are long)
-"""A problem set of three small questions, and everything a submission might do: the grader's tests run them."""
+"""A problem set of three small questions, and everything a submission might do: the grader's tests
+run them.
+"""
 
 import copy
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jupytext
 import nbformat
@@ -76,10 +78,11 @@ assert np.allclose(np.asarray(norms, dtype=float), 0.9 ** np.arange(5)), "q3: ea
 # ### END SOLUTION
 """.lstrip()
 MARK = uuid.uuid4().hex[:12]
-"""In the names of files that attacks write: without bubblewrap they stay, and must not be taken for a later run's."""
+"""In the names of files that attacks write: without bubblewrap they stay, and must not be taken for
+a later run's."""
 IDS = {"q1": "q1-penalty", "q2": "q2-decay", "q3": "q3-norms"}
 FULL = (1.0, 3.0, 1.0)
-GOOD = jupytext.reads(TINY, fmt="py:percent")
+GOOD: nbformat.NotebookNode = jupytext.reads(TINY, fmt="py:percent")
 
 
 def notebook(**answers: str) -> nbformat.NotebookNode:
@@ -97,9 +100,14 @@ def reordered(made: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return made
 
 
-def with_tests(made: nbformat.NotebookNode, change: Callable[[Any], list[Any]]) -> nbformat.NotebookNode:
+def with_tests(
+    made: nbformat.NotebookNode, change: Callable[[Any], list[Any]]
+) -> nbformat.NotebookNode:
     """Each test cell replaced by what a function makes of it."""
-    graded = [cell.metadata.get("nbgrader", {}).get("grade_id", "").endswith(("check", "more")) for cell in made.cells]
+    graded = [
+        cell.metadata.get("nbgrader", {}).get("grade_id", "").endswith(("check", "more"))
+        for cell in made.cells
+    ]
     pairs = zip(made.cells, graded, strict=True)
     made.cells = [new for cell, test in pairs for new in (change(cell) if test else [cell])]
     return made
@@ -263,8 +271,15 @@ def penalty(w, lam):
 """
 
 
-def attacks(folder: Path, port: int) -> dict[str, tuple[nbformat.NotebookNode, tuple[float, float, float]]]:
-    """Submissions by name: the notebook, and the points it deserves on q1, q2 and q3."""
+class Submitted(NamedTuple):
+    """A notebook, and the points that it deserves on q1, q2 and q3."""
+
+    notebook: nbformat.NotebookNode
+    deserves: tuple[float, float, float]
+
+
+def attacks(folder: Path, port: int) -> dict[str, Submitted]:
+    """Submissions by name."""
 
     def q1(code: str) -> nbformat.NotebookNode:
         return notebook(q1=code)
@@ -272,7 +287,7 @@ def attacks(folder: Path, port: int) -> dict[str, tuple[nbformat.NotebookNode, t
     def body(code: str) -> nbformat.NotebookNode:
         return q1(f"def penalty(w, lam):\n    {code}")
 
-    return {
+    made: dict[str, tuple[nbformat.NotebookNode, tuple[float, float, float]]] = {
         "reference": (notebook(), FULL),
         "stubs": (notebook(**dict.fromkeys(IDS, "raise NotImplementedError()")), (0, 0, 0)),
         "stub-functions": (notebook(q1="def penalty(w, lam):\n    raise NotImplementedError()"), (0, 3, 1)),
@@ -361,6 +376,7 @@ def penalty(w, lam):
                            (0, 0, 0)),
         "float32": (notebook(q2="import torch\ndef decay(w, lr, lam):\n    return torch.tensor((1 - lr * lam) * w)"), FULL),
     }  # fmt: skip
+    return {name: Submitted(*pair) for name, pair in made.items()}
 
 
 UNUSUAL = [
@@ -376,12 +392,30 @@ UNUSUAL = [
     "\x1b[31mred\u202egnp",
     "x" * 200,
 ]
-FEW = {"reference", "stubs", "endless-sleep", "memory", "exit-cell", "finder", "tells-inputs", "tests-edited"}
+FEW = {
+    "reference",
+    "stubs",
+    "endless-sleep",
+    "memory",
+    "exit-cell",
+    "finder",
+    "tells-inputs",
+    "tests-edited",
+}
 """What `make test` runs, one of each kind; the rest is slow."""
 BURNING = {"endless-cell", "endless-stubborn", "endless-call", "fork-bomb"}
 """They compute until they are stopped."""
-NAMESPACES_ONLY = {"finder", "writes", "network", "fills-disk", "memory-of-a-device", "kill-all", "kill-parent"}
-"""Not contained without bubblewrap, and not run then: one would end all that its user runs, others fill the disk."""
+NAMESPACES_ONLY = {
+    "finder",
+    "writes",
+    "network",
+    "fills-disk",
+    "memory-of-a-device",
+    "kill-all",
+    "kill-parent",
+}
+"""Not contained without bubblewrap, and not run then: one would end all that its user runs, others
+fill the disk."""
 
 
 # ---- the smallest source that keeps the contract ---------------------------------------------

@@ -1,1 +1,1 @@
-"""How cells and chapters are run: sessions, copies of processes, kernels, records of what was run."""
+"""How chapters are run: sessions, copies of processes, kernels, records of what was run."""

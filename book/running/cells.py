@@ -1,7 +1,7 @@
-"""A chapter's cells in IPython's shell, in this process: the outputs are those of a kernel, without a kernel's start.
+"""A chapter's cells in IPython's shell, in this process: outputs as a kernel's, without its start.
 
-A process runs one chapter. That it gives what Jupyter gives is held by ``make test``, in which nbval runs every chapter
-in a real kernel and compares it with the same stored outputs.
+A process runs one chapter. That it gives what Jupyter gives is held by ``make test``, in which
+nbval runs every chapter in a real kernel and compares it with the same stored outputs.
 """
 
 import io
@@ -36,7 +36,8 @@ class _Stream(io.TextIOBase):
     """Standard output or error of a cell."""
 
     def __init__(self, name: str, outputs: list[NotebookNode]) -> None:
-        self.name, self.outputs = name, outputs
+        self.name = name
+        self.outputs = outputs
 
     def write(self, text: str) -> int:
         last = self.outputs[-1] if self.outputs else None
@@ -88,7 +89,9 @@ class _Shell(InteractiveShell):
 
 def as_sent(kind: str, **fields: Any) -> NotebookNode:
     """An output as a kernel sends it: what JSON keeps of it, pictures in base64."""
-    output: NotebookNode = nbformat.v4.new_output(kind, **json.loads(json.dumps(fields, default=json_default)))
+    output: NotebookNode = nbformat.v4.new_output(
+        kind, **json.loads(json.dumps(fields, default=json_default))
+    )
     return output
 
 
@@ -99,9 +102,12 @@ class Session:
         import matplotlib_inline.backend_inline as inline
 
         module = types.ModuleType("__main__")
-        quiet = Config({"HistoryManager": {"enabled": False}, "InteractiveShell": {"colors": "nocolor"}})
+        quiet = Config(
+            {"HistoryManager": {"enabled": False}, "InteractiveShell": {"colors": "nocolor"}}
+        )
         self.shell: Any = _Shell.instance(config=quiet, user_module=module)
-        self.shell.shown, self.shell.cell_number = [], 0
+        self.shell.shown = []
+        self.shell.cell_number = 0
         inline.configure_inline_support(self.shell, "inline")
 
     def run(self, code: str) -> Ran:
@@ -109,7 +115,11 @@ class Session:
         outputs: list[NotebookNode] = []
         self.shell.shown = outputs
         self.shell.cell_number += 1
-        with redirect_stdout(_Stream("stdout", outputs)), redirect_stderr(_Stream("stderr", outputs)), _limited():
+        with (
+            redirect_stdout(_Stream("stdout", outputs)),
+            redirect_stderr(_Stream("stderr", outputs)),
+            _limited(),
+        ):
             result = self.shell.run_cell(code, store_history=True)
         return Ran(outputs, result.error_before_exec or result.error_in_exec)
 

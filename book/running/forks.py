@@ -1,7 +1,8 @@
 """Work in processes that are copies of this one: what it has imported, they need not import again.
 
-A copy is safe only of a process that has started no threads: ``warm`` imports the libraries in a way that starts none,
-and ``start`` refuses where some run. Linux only: elsewhere libraries start threads of their own.
+A copy is safe only of a process that has started no threads: ``warm`` imports the libraries in a
+way that starts none, and ``start`` refuses where some run. Linux only: elsewhere libraries start
+threads of their own.
 """
 
 import ctypes
@@ -14,20 +15,36 @@ import sys
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 LIBRARIES = (
-    *("numpy", "torch", "torch.optim", "torch._dynamo", "matplotlib.pyplot", "matplotlib_inline.backend_inline"),
-    *("xarray", "sklearn.linear_model", "sklearn.neural_network", "scipy.stats", "tqdm.auto", "IPython"),
+    *(
+        "numpy",
+        "torch",
+        "torch.optim",
+        "torch._dynamo",
+        "matplotlib.pyplot",
+        "matplotlib_inline.backend_inline",
+    ),
+    *(
+        "xarray",
+        "sklearn.linear_model",
+        "sklearn.neural_network",
+        "scipy.stats",
+        "tqdm.auto",
+        "IPython",
+    ),
 )
-"""What the chapters import, l2lib apart; torch imports ``torch._dynamo`` with the first optimiser."""
+"""What the chapters import, l2lib apart; torch imports ``torch._dynamo`` with the first optimiser.
+"""
 
 
 class EndedError(RuntimeError):
-    """A child process gave no result: it raised, was killed, or took too long. Says why in a line."""
+    """A child gave no result: it raised, was killed, or took too long. Says why in a line."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why.strip().splitlines()[-1])
@@ -55,7 +72,9 @@ def warm(*more: str) -> None:
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # as a kernel sets it
     for name in (*LIBRARIES, *more):
         importlib.import_module(name)
-    importlib.import_module("tqdm").tqdm.monitor_interval = 0  # a bar would start a thread that watches it
+    importlib.import_module(
+        "tqdm"
+    ).tqdm.monitor_interval = 0  # a bar would start a thread that watches it
 
 
 def start(function: Callable[[], Any], seconds: float) -> Child:
@@ -99,7 +118,9 @@ def _leave(function: Callable[[], Any], pipe: int) -> None:
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-        with os.fdopen(pipe, "w", encoding="utf-8") as file:  # the last that is heard of this process
+        with os.fdopen(
+            pipe, "w", encoding="utf-8"
+        ) as file:  # the last that is heard of this process
             json.dump(answer, file)
     finally:
         os._exit(0)
@@ -117,7 +138,8 @@ def collect(child: Child) -> Any:
     Raises:
         EndedError: if it raised, died or took too long; it is not running any more then.
     """
-    data, late = bytearray(), False
+    data = bytearray()
+    late = False
     try:
         while part := _read(child):
             data += part
@@ -132,7 +154,9 @@ def collect(child: Child) -> Any:
     try:
         answer = json.loads(data)
     except ValueError:
-        raise EndedError(f"its process ended (status {os.waitstatus_to_exitcode(status)})") from None
+        raise EndedError(
+            f"its process ended (status {os.waitstatus_to_exitcode(status)})"
+        ) from None
     if "raised" in answer:
         raise EndedError(answer["raised"])
     return answer["gives"]
@@ -147,7 +171,7 @@ def _read(child: Child) -> bytes:
 
 
 def call(function: Callable[[], Any], seconds: float) -> Any:
-    """Call a function in a copy of this process, and wait; arguments and errors as those of ``start``, ``collect``."""
+    """``start``, and ``collect``: call a function in a copy of this process, and wait."""
     return collect(start(function, seconds))
 
 
@@ -164,29 +188,45 @@ def run_all(
     Yields:
         The number of each function and what it gave, or the error that ended it; as they end.
     """
-    todo, running = list(enumerate(functions))[::-1], dict[int, tuple[int, Child]]()
+    waiting = deque(enumerate(functions))
+    running: dict[int, _Numbered] = {}
     try:
-        while todo or running:
-            while todo and len(running) < workers:
-                number, function = todo.pop()
+        while waiting or running:
+            while waiting and len(running) < workers:
+                number, function = waiting.popleft()
                 child = start(function, seconds)
-                running[child.pipe] = number, child
-            first = min(child.until for _, child in running.values())
-            ready, _, _ = select.select(list(running), [], [], max(first - time.monotonic(), 0))
-            for pipe in ready or [pipe for pipe, (_, child) in running.items() if child.until == first]:
+                running[child.pipe] = _Numbered(number, child)
+            for pipe in _to_collect([each.child for each in running.values()]):
                 number, child = running.pop(pipe)
-                try:
-                    yield number, collect(child)
-                except EndedError as error:
-                    yield number, error
+                yield number, _result(child)
     finally:
-        for _, child in running.values():
-            os.kill(child.pid, signal.SIGKILL)
-            os.waitpid(child.pid, 0)
+        for each in running.values():
+            os.kill(each.child.pid, signal.SIGKILL)
+            os.waitpid(each.child.pid, 0)
+
+
+class _Numbered(NamedTuple):
+    number: int
+    child: Child
+
+
+def _to_collect(children: list[Child]) -> list[int]:
+    """Wait for the first that says something, or whose time is up; their pipes."""
+    first = min(child.until for child in children)
+    pipes = [child.pipe for child in children]
+    ready, _, _ = select.select(pipes, [], [], max(first - time.monotonic(), 0))
+    return ready or [child.pipe for child in children if child.until == first]
+
+
+def _result(child: Child) -> Any | EndedError:
+    try:
+        return collect(child)
+    except EndedError as error:
+        return error
 
 
 class Slots:
-    """So many processes may work at a time; a slot is free again when its process gives it back, or ends.
+    """So many processes may work at a time; one that ends, or gives back its slot, frees it.
 
     Args:
         file: a file to lock; made if it is not there.
@@ -194,7 +234,8 @@ class Slots:
     """
 
     def __init__(self, file: Path, number: int) -> None:
-        self.file, self.number = os.open(file, os.O_RDWR | os.O_CREAT), number
+        self.file = os.open(file, os.O_RDWR | os.O_CREAT)
+        self.number = number
         self.mine = -1
 
     def __enter__(self) -> int:

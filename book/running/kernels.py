@@ -15,13 +15,28 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from book.running import forks
 
 SECONDS = 120  # for the server to import the libraries
+
+
+class Order(NamedTuple):
+    """What a kernel is to be."""
+
+    arguments: list[str]
+    cwd: str
+    env: dict[str, str]
+
+
+class Server(NamedTuple):
+    """A server's process, which ends when its standard input is closed; and its socket."""
+
+    process: subprocess.Popen[bytes]
+    socket: str
 
 
 # ---- the server ------------------------------------------------------------------------------
@@ -36,8 +51,9 @@ def serve(path: str) -> None:
             ready, _, _ = select.select([server.fileno(), 0], [], [])
             if 0 in ready:
                 return
-            with server.accept()[0] as asked:
-                order = json.loads(asked.makefile().readline())
+            connection, _ = server.accept()
+            with connection as asked:
+                order = Order(*json.loads(asked.makefile().readline()))
                 pid = os.fork()
                 if pid == 0:
                     server.close()
@@ -45,30 +61,33 @@ def serve(path: str) -> None:
                 asked.sendall(f"{pid}\n".encode())
 
 
-def reap(*_: object) -> None:
+def reap(*_arguments: object) -> None:
     """Take note of kernels that have ended, so that they leave nothing behind."""
     with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+        ended = -1
+        while ended != 0:
+            ended, _ = os.waitpid(-1, os.WNOHANG)
 
 
-def become_kernel(order: dict[str, Any], asked: socket.socket) -> None:
+def become_kernel(order: Order, asked: socket.socket) -> None:
     """In the copy: be the kernel that was ordered, to its end."""
     try:
         asked.close()
         os.setsid()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        os.chdir(order["cwd"])
+        os.chdir(order.cwd)
         os.environ.clear()
-        os.environ.update(order["env"], JPY_PARENT_PID=str(os.getppid()))  # a kernel ends with its parent
+        os.environ.update(
+            order.env, JPY_PARENT_PID=str(os.getppid())
+        )  # a kernel ends with its parent
         null = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2):
             os.dup2(null, number)
         from ipykernel.kernelapp import IPKernelApp
 
-        sys.argv[1:] = order["arguments"]
+        sys.argv[1:] = order.arguments
         app: Any = IPKernelApp.instance()
-        app.initialize(order["arguments"])
+        app.initialize(order.arguments)
         app.start()
     finally:
         os._exit(0)
@@ -112,7 +131,7 @@ class Copied(LocalProvisioner):
     async def launch_kernel(self, cmd: list[str], **options: Any) -> Any:
         """Order a kernel with these arguments; gives what its clients need to reach it."""
         arguments = cmd[cmd.index("-f") :]
-        order = {"arguments": arguments, "cwd": options.get("cwd") or os.getcwd(), "env": options["env"]}
+        order = Order(arguments, options.get("cwd") or os.getcwd(), options["env"])
         with socket.socket(socket.AF_UNIX) as server:
             server.connect(self.socket)
             server.sendall((json.dumps(order) + "\n").encode())
@@ -121,27 +140,28 @@ class Copied(LocalProvisioner):
         return self.connection_info
 
 
-def start_server(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """Start a server; return its process, which ends when its standard input is closed, and its socket.
+def start_server(folder: Path) -> Server:
+    """Start a server.
 
     Args:
         folder: for the socket; its path must be short.
 
     Returns:
-        The process, and the path of the socket, which is there when the server listens.
+        The server; its socket is there when it listens.
 
     Raises:
         RuntimeError: if it does not listen after ``SECONDS``.
     """
     path = str(folder / "kernels")
-    process = subprocess.Popen([sys.executable, "-m", "book.running.kernels", path], stdin=subprocess.PIPE)
+    command = [sys.executable, "-m", "book.running.kernels", path]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE)
     until = time.monotonic() + SECONDS
     while not os.path.exists(path):
         if process.poll() is not None or time.monotonic() > until:
             process.kill()
             raise RuntimeError("the server of kernels did not start")
         time.sleep(0.02)
-    return process, path
+    return Server(process, path)
 
 
 if __name__ == "__main__":

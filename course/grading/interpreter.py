@@ -1,7 +1,8 @@
-"""The interpreter where users without rights can read it: a copy, if it lies in a folder that is closed to them.
+"""The interpreter where users without rights can read it: a copy, if its folder is closed to them.
 
-As root and without bubblewrap a submission changes its user. pyenv, conda and uv put the interpreter under root's home
-folder, which other users may not enter, and Python reads its library while it runs. So it reads a copy, elsewhere.
+As root and without bubblewrap a submission changes its user. pyenv, conda and uv put the
+interpreter under root's home folder, which other users may not enter, and Python reads its library
+while it runs. So it reads a copy, elsewhere.
 """
 
 import contextlib
@@ -23,18 +24,33 @@ LIBRARY = Path(sysconfig.get_path("stdlib"))
 """The folder of this interpreter's standard library."""
 PACKAGES = tuple(dict.fromkeys(Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")))
 """The folders of this environment's packages."""
-_NOT_COPIED = shutil.ignore_patterns("*-packages", "config-*", "test", "tests", "idlelib", "ensurepip", "*.opt-?.pyc")
-_LINKED = ("_bz2", "_ctypes", "_curses", "_decimal", "_hashlib", "_lzma", "_sqlite3", "_ssl", "_uuid", "zlib")
+_NOT_COPIED = shutil.ignore_patterns(
+    "*-packages", "config-*", "test", "tests", "idlelib", "ensurepip", "*.opt-?.pyc"
+)
+_LINKED = (
+    "_bz2",
+    "_ctypes",
+    "_curses",
+    "_decimal",
+    "_hashlib",
+    "_lzma",
+    "_sqlite3",
+    "_ssl",
+    "_uuid",
+    "zlib",
+)
 
 
 def closed(folder: Path) -> Path | None:
     """Find what keeps users without rights from a folder.
 
     Args:
-        folder: it must be there. The way that its name says counts, and the one to which links on it lead.
+        folder: it must be there. The way that its name says counts, and the one to which links on
+            it lead.
 
     Returns:
-        The first of the folder and those above it that they may not enter; None if they may enter all.
+        The first of the folder and those above it that they may not enter; None if they may enter
+        all.
     """
     for way in (folder.absolute(), folder.resolve()):
         for each in (*reversed(way.parents), way):
@@ -50,16 +66,17 @@ def unreadable() -> Path | None:
 
 @contextlib.contextmanager
 def copied() -> Iterator[str]:
-    """A copy of the interpreter that everybody can read and nobody but its owner can change; removed afterwards.
+    """A copy of Python that all can read and only its owner can change; removed afterwards.
 
-    It has the executable, the standard library, and those shared libraries of both that lie in closed folders; in an
-    environment beside it, which links to the packages of this one.
+    It has the executable, the standard library, and those shared libraries of both that lie in
+    closed folders; in an environment beside it, which links to the packages of this one.
 
     Yields:
         The path of the environment's executable.
 
     Raises:
-        OSError: if there is no place for it, such as on a full disk, or on one that allows no programs.
+        OSError: if there is no place for it, such as on a full disk, or on one that allows no
+            programs.
         ValueError: if the interpreter's folders do not lie in one.
     """
     with tempfile.TemporaryDirectory(prefix="python-") as name:
@@ -86,25 +103,27 @@ def _copy(into: Path) -> None:
 
 
 def _environment(base: Path) -> Path:
-    """Make an environment of a copied interpreter, as venv does, with this one's packages; return its executable."""
+    """Make an environment of a copied Python, with this one's packages; return its executable."""
     prefix = base / "environment"
     for path in PACKAGES:
         link = prefix / path.relative_to(sys.prefix)
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(path)
-    (prefix / "pyvenv.cfg").write_text(f"home = {base / 'bin'}\ninclude-system-site-packages = false\n")
+    (prefix / "pyvenv.cfg").write_text(
+        f"home = {base / 'bin'}\ninclude-system-site-packages = false\n"
+    )
     (prefix / "bin").mkdir()
     (prefix / "bin/python3").symlink_to("../../bin/python3")
     return prefix / "bin/python3"
 
 
 def _shared_libraries(*files: Path) -> list[Path]:
-    """Shared libraries in closed folders that programs and modules need, as the system's loader finds them."""
+    """Shared libraries in closed folders that these files need, as the loader finds them."""
     said = subprocess.run(["ldd", *files], capture_output=True, text=True, check=False).stdout
     found = {Path(path) for path in re.findall(r"=> (/.*) \(0x", said)}
     return sorted(path for path in found if closed(path.parent))
 
 
 def parts() -> str:
-    """Code that imports the modules of the standard library that load shared libraries, as far as there are any."""
+    """Code that imports those modules of the standard library that load shared libraries."""
     return "\n".join(f"import {name}" for name in _LINKED if find_spec(name))

@@ -1,20 +1,20 @@
-"""Each submission in a process of its own, several at a time; one that dies takes nothing else with it."""
+"""Each submission in a process of its own, several at a time; one that dies dies alone."""
 
 import contextlib
-import json
 import multiprocessing
 import signal
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from course.grading import processes, report
+from course.grading import processes, report, results
 from course.grading.confine import Limits
 from course.grading.problems import Cell, Problems
+from course.grading.results import Result, Row, Status
 from course.grading.sandbox import USERS
 from course.grading.score import grade, zero
 from course.grading.submissions import Submission, UnreadableError, belongs_to, read
@@ -28,9 +28,10 @@ class Job:
     """A submission to grade, or a set's own reference solution, and where its result goes."""
 
     submission: Submission
-    result: str
+    result: Path
     known: dict[str, Problems]
     forced: str
+    """The set that it answers, whatever it says; empty where it says so itself."""
     limits: Limits
     reference: bool = False
 
@@ -45,32 +46,53 @@ def work(job: Job, number: int) -> None:
     most = 2 * max(job.limits.memory, 2**32)  # what came back may make even a test want too much
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-    name = job.forced
+    report.write(job.result, results.text_of(_graded(job, number)))
+
+
+def _graded(job: Job, number: int) -> Result:
+    """A submission's result, also of one that cannot be read."""
+    student = job.submission.student
     try:
-        if job.reference:
-            problems, cells = job.known[name], list(job.known[name].cells)
-        else:
-            problems, cells = _content(job)
-        name, rows = problems.name, grade(problems, cells, job.limits, number)
+        content = _reference(job) if job.reference else _content(job)
     except UnreadableError as reason:
         words = str(reason)[:1].upper() + str(reason)[1:] + "."
-        blank = {"question": "", "points": 0.0, "of": 0.0, "status": "unreadable", "reason": words}
-        rows = zero(job.known[name], words) if name else [blank]
-    result = {"student": job.submission.student, "set": name, "rows": rows}
-    report.write(Path(job.result), json.dumps(result))
+        rows: tuple[Row, ...] = (Row("", 0.0, 0.0, Status.UNREADABLE, words),)
+        if job.forced:
+            rows = zero(job.known[job.forced], words)
+        return Result(student, job.forced, rows)
+    rows = grade(content.problems, content.cells, job.limits, number)
+    return Result(student, content.problems.name, rows)
 
 
-def _content(job: Job) -> tuple[Problems, list[Cell]]:
-    cells, said = read(job.submission.path)
-    return belongs_to(job.submission.path, cells, said, job.known.values(), job.forced), cells
+class _Content(NamedTuple):
+    problems: Problems
+    cells: Sequence[Cell]
+
+
+def _reference(job: Job) -> _Content:
+    problems = job.known[job.forced]
+    return _Content(problems, problems.cells)
+
+
+def _content(job: Job) -> _Content:
+    path = job.submission.path
+    notebook = read(path)
+    problems = belongs_to(path, notebook, job.known.values(), job.forced)
+    return _Content(problems, notebook.cells)
 
 
 def _stop(*_: object) -> None:
     raise SystemExit(1)
 
 
+def _longest(job: Job) -> float:
+    """Seconds after which a worker has lost its way."""
+    tests = max(len(problems.tests) for problems in job.known.values())
+    return job.limits.total + job.limits.test * tests + _GRACE
+
+
 def run_all(jobs: Sequence[Job], workers: int, done: int) -> None:
-    """Work through the jobs with a progress bar on standard error; a job without a result at the end has failed.
+    """Work through the jobs, with a progress bar; a job without a result at the end has failed.
 
     Args:
         jobs: what is to be graded.
@@ -87,7 +109,7 @@ def run_all(jobs: Sequence[Job], workers: int, done: int) -> None:
         try:
             worker.start()
             living.add(worker)
-            worker.join(job.limits.total + job.limits.test * max(len(p.tests) for p in job.known.values()) + _GRACE)
+            worker.join(_longest(job))
             worker.terminate()
             worker.join(_GRACE)
             if worker.is_alive():
@@ -99,7 +121,9 @@ def run_all(jobs: Sequence[Job], workers: int, done: int) -> None:
     pool = ThreadPoolExecutor(workers)
     with tqdm(total=done + len(jobs), initial=done, unit="notebook") as bar:
         try:
-            for future in as_completed([pool.submit(one, number, job) for number, job in enumerate(jobs)]):
+            for future in as_completed(
+                [pool.submit(one, number, job) for number, job in enumerate(jobs)]
+            ):
                 future.result()
                 bar.update()
         finally:

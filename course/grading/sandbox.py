@@ -7,18 +7,19 @@ import socket
 import subprocess
 import tempfile
 import time
+from dataclasses import asdict
 from typing import Any, NoReturn
 
 from course.grading import processes
 from course.grading.confine import Limits, command, environment
-from course.grading.inside.wire import receive, send
+from course.grading.inside.wire import Bounds, receive, send
 
 FIRST_UID, USERS = 64_000, 1_500  # the numbers that a container without root has end at 65535
 _TICK = 0.2  # seconds
 
 
 class Ended(BaseException):
-    """The process inside is gone, or had to be ended; the words say why. No ``except Exception`` swallows it."""
+    """The process inside is gone; the words say why. No ``except Exception`` swallows it."""
 
 
 class Sandbox:
@@ -35,13 +36,20 @@ class Sandbox:
         self.socket, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
-                command(limits), stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=stderr, cwd=self.scratch,
-                env=environment(limits, self.scratch), start_new_session=True, **user,
-            )  # fmt: skip
+                command(limits),
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                cwd=self.scratch,
+                env=environment(limits, self.scratch),
+                start_new_session=True,
+                **user,
+            )
         count = limits.processes + (processes.threads() if os.getuid() else 0)
-        self.until, self.looked, self.closed = 0.0, 0.0, False
-        self.job = {"memory": limits.memory, "disk": limits.disk, "seconds": int(limits.total) + 1, "uid": uid,
-                    "processes": count}  # fmt: skip
+        self.until = 0.0
+        self.looked = 0.0
+        self.closed = False
+        self.bounds = Bounds(limits.memory, limits.disk, int(limits.total) + 1, count, uid)
 
     def send(self, message: dict[str, Any], seconds: float) -> None:
         """Send a message; the process has so many seconds to take it and to answer.
@@ -63,7 +71,7 @@ class Sandbox:
             self.end("the process had ended")
 
     def receive(self, seconds: float | None = None) -> dict[str, Any]:
-        """Wait for a message, for so many seconds from now, or for what is left of those that ``send`` gave.
+        """Wait for a message, so many seconds from now, or those that ``send`` gave.
 
         Args:
             seconds: from now; None for what is left.
@@ -79,7 +87,8 @@ class Sandbox:
         try:
             message = receive(self)  # type: ignore[arg-type]  # it reads through recv, below
         except (EOFError, OSError):
-            self.end("its process ended: something left Python, killed it or crashed it, or it ran out of memory")
+            cause = "something left Python, killed it or crashed it, or it ran out of memory"
+            self.end(f"its process ended: {cause}")
         except ValueError:
             self.end("what came back was too large, or not data")
         if not isinstance(message, dict):
@@ -87,7 +96,7 @@ class Sandbox:
         return dict(message)
 
     def recv(self, n: int) -> bytes:
-        """Read up to n bytes, while the time lasts and the memory of all processes inside stays in bounds."""
+        """Read up to n bytes, while time lasts and the memory of all inside stays in bounds."""
         while True:
             now = time.monotonic()
             if now >= self.until:
@@ -127,7 +136,7 @@ class Sandbox:
 
 
 def trouble(limits: Limits) -> str:
-    """Why Python and the libraries cannot be used inside, in the words of what failed; empty if they can."""
+    """Why the libraries cannot be used inside, in the words of what failed; empty if they can."""
     if limits.namespaces and shutil.which("bwrap") is None:
         return "it is not installed"
     try:
@@ -135,12 +144,16 @@ def trouble(limits: Limits) -> str:
     except OSError as error:
         return f"no process can be started: {error}"
     try:
-        box.send(box.job | {"cells": ["import l2lib.datasets, torch"]}, 60)
+        box.send(asdict(box.bounds) | {"cells": ["import l2lib.datasets, torch"]}, 60)
         while "ran" not in (message := box.receive(60)):
             pass
-        return f"the libraries cannot be loaded inside: {message['ran'][0][1]}" if message["ran"] else ""
+        if not message["ran"]:
+            return ""
+        ((_, kind, _),) = message["ran"]  # the error of the only cell
+        return f"the libraries cannot be loaded inside: {kind}"
     except Ended as ended:
-        words = box.process.stderr.read().decode(errors="replace").strip() if box.process.stderr else ""
-        return words.splitlines()[-1] if words else str(ended)
+        said = box.process.stderr.read() if box.process.stderr else b""
+        lines = said.decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else str(ended)
     finally:
         box.close()

@@ -1,21 +1,33 @@
-"""Run a set's tests against a student's answers. The tests come from the source, never from the submission."""
+"""Run a set's tests on a student's answers. They come from the source, never from a submission."""
 
 import contextlib
 import io
 import signal
 import warnings
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from course.grading.confine import Limits
 from course.grading.problems import Cell, Check, Problems, question_number
+from course.grading.results import Row, Status
 from course.grading.sandbox import Ended
-from course.grading.student import Student, builtin
+from course.grading.student import Answers, Kind, Reply, Student, builtin
 
-RIGHT, WRONG, ERROR, STOPPED, MISSING, BY_HAND = "right", "wrong", "error", "stopped", "missing", "by hand"
-UNREADABLE, PARTLY = "unreadable", "partly right"
 LONGEST = 20_000  # characters of an answer that a person reads
 DATA = "numbers, arrays, text, or lists, tuples and dicts of them"
+
+
+class Outcome(NamedTuple):
+    """What one test cell gives; the reason is empty where it holds."""
+
+    points: float
+    status: Status
+    reason: str
+
+
+class _Tried(NamedTuple):
+    test: Check
+    outcome: Outcome
 
 
 class _Theirs:
@@ -26,48 +38,61 @@ class _Slow(BaseException):
     """The test itself takes too long with what came back."""
 
 
-def grade(problems: Problems, cells: list[Cell], limits: Limits, number: int = 0) -> list[dict[str, Any]]:
+def grade(
+    problems: Problems, cells: Sequence[Cell], limits: Limits, number: int = 0
+) -> tuple[Row, ...]:
     """Score a notebook.
 
     Args:
         problems: the set it answers.
         cells: the notebook's cells.
         limits: what it may use.
-        number: of the submission, below ``USERS``; where the grader is root, each runs as a user of its own.
+        number: of the submission, below ``USERS``; where the grader is root, each runs as a user of
+            its own.
 
     Returns:
-        In the order of the questions, a row for each that has tests and for each answer graded by hand: question,
-        points, of, status, reason, and the answer where a person must read it.
+        In the order of the questions, a row for each that has tests and for each answer graded by
+        hand.
     """
-    tests = {test.id for test in problems.tests}
-    runnable = [
-        problems.locked.get(cell.id, cell.source) if cell.kind == "code" and cell.id not in tests else None
-        for cell in cells
-    ]
-    student = Student(runnable, limits, number)
+    student = Student(_runnable(problems, cells), limits, number)
     try:
-        outcomes = [(test, *check(test, student, cells)) for test in problems.tests]
+        tried = [_Tried(test, check(test, student, cells)) for test in problems.tests]
     finally:
         student.close()
-    rows = [
-        _row(question, [outcome for outcome in outcomes if outcome[0].question == question])
-        for question in dict.fromkeys(test.question for test in problems.tests)
-    ]
+    rows = []
+    for question in dict.fromkeys(test.question for test in problems.tests):
+        rows.append(_row(question, [each for each in tried if each.test.question == question]))
     rows += [_by_hand(name, points, cells) for name, points in problems.by_hand.items()]
-    return sorted(rows, key=lambda row: question_number(row["question"]))
+    return _in_order(rows)
 
 
-def zero(problems: Problems, reason: str) -> list[dict[str, Any]]:
+def _runnable(problems: Problems, cells: Sequence[Cell]) -> list[str | None]:
+    """What is run of a notebook: given cells as the source has them, and no test that came back."""
+    tests = {test.id for test in problems.tests}
+    runnable: list[str | None] = []
+    for cell in cells:
+        if cell.kind != "code" or cell.id in tests:
+            runnable.append(None)
+        else:
+            runnable.append(problems.locked.get(cell.id, cell.source))
+    return runnable
+
+
+def _in_order(rows: list[Row]) -> tuple[Row, ...]:
+    return tuple(sorted(rows, key=lambda row: question_number(row.question)))
+
+
+def zero(problems: Problems, reason: str) -> tuple[Row, ...]:
     """The rows of a file that cannot be read."""
     of: dict[str, float] = {}
     for test in problems.tests:
         of[test.question] = of.get(test.question, 0) + test.points
-    nothing = {"points": 0.0, "status": UNREADABLE, "reason": reason}
-    rows = [{"question": name, "of": points} | nothing for name, points in (of | problems.by_hand).items()]
-    return sorted(rows, key=lambda row: question_number(row["question"]))
+    of |= problems.by_hand
+    rows = [Row(name, 0.0, points, Status.UNREADABLE, reason) for name, points in of.items()]
+    return _in_order(rows)
 
 
-def check(test: Check, student: Student, cells: list[Cell]) -> tuple[float, str, str]:
+def check(test: Check, student: Answers, cells: Sequence[Cell]) -> Outcome:
     """Run one test cell.
 
     Args:
@@ -76,67 +101,92 @@ def check(test: Check, student: Student, cells: list[Cell]) -> tuple[float, str,
         cells: the notebook's cells, to name one that went wrong.
 
     Returns:
-        Points, status and reason; the reason is empty where the test holds.
+        What it gives.
     """
     try:
         names: dict[str, Any] = {"__name__": "__main__"}
         for name in test.needs:
-            reply = student.ask(name)
-            if "value" not in reply and "function" not in reply:
-                return 0.0, *_absent(test, name, reply, student, cells)
-            names[name] = reply["value"] if "value" in reply else _proxy(student, name)
+            reply = student.look(name)
+            if reply.kind is Kind.VALUE:
+                names[name] = reply.value
+            elif reply.kind is Kind.FUNCTION:
+                names[name] = _proxy(student, name)
+            else:
+                return _absent(test, name, reply, student, cells)
         with _quiet(student.limits.test):
             exec(compile(test.code, test.id, "exec", optimize=0, dont_inherit=True), names)
     except Ended as ended:
-        return 0.0, STOPPED, f"`{student.asked}` could not be tested: {ended}."
+        return Outcome(0.0, Status.STOPPED, f"`{student.asked}` could not be tested: {ended}.")
     except _Slow:
-        return 0.0, ERROR, f"The tests of `{student.asked}` took too long."
+        return Outcome(0.0, Status.ERROR, f"The tests of `{student.asked}` took too long.")
     except Exception as error:
-        return 0.0, *_blame(test, error, student.asked)
-    return test.points, RIGHT, ""
+        return _blame(test, error, student.asked)
+    return Outcome(test.points, Status.RIGHT, "")
 
 
-def _proxy(student: Student, name: str) -> Callable[..., Any]:
+def _proxy(student: Answers, name: str) -> Callable[..., Any]:
     """A function that calls the student's, with data, in the student's process."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        reply = student.ask(name, args=args, kwargs=kwargs)
-        if "value" in reply:
-            return reply["value"]
-        kind = builtin(reply["raised"]) if "raised" in reply else TypeError
-        try:
-            raised: Exception = type(kind.__name__, (_Theirs, kind), {"unsendable": "raised" not in reply})()
-        except TypeError:  # a few built-in exceptions want arguments
-            raised = type("RuntimeError", (_Theirs, RuntimeError), {})()
-        raise raised
+        reply = student.call(name, args, kwargs)
+        if reply.kind is Kind.VALUE:
+            return reply.value
+        raise _raised(reply)
 
     return call
 
 
-def _blame(test: Check, error: Exception, asked: str) -> tuple[str, str]:
-    """Status and reason of a test that raised: words of ours, or of the test's author; never an error's own."""
+def _raised(reply: Reply) -> Exception:
+    """The exception that a call ended with, marked as the student's."""
+    unsendable = reply.kind is not Kind.RAISED
+    kind = TypeError if unsendable else builtin(reply.value)
+    try:
+        marked: Exception = type(kind.__name__, (_Theirs, kind), {"unsendable": unsendable})()
+    except TypeError:  # a few built-in exceptions want arguments
+        marked = type("RuntimeError", (_Theirs, RuntimeError), {})()
+    return marked
+
+
+def _blame(test: Check, error: Exception, asked: str) -> Outcome:
+    """What a test gives that raised: our words, or the test's author's; never an error's."""
     if isinstance(error, _Theirs):
         if isinstance(error, NotImplementedError):
-            return MISSING, f"`{asked}` is not written yet: it raises NotImplementedError."
+            words = f"`{asked}` is not written yet: it raises NotImplementedError."
+            return Outcome(0.0, Status.MISSING, words)
+        words = f"`{asked}` stopped with {type(error).__name__} when a test called it."
         if getattr(error, "unsendable", False):
-            return ERROR, f"`{asked}` returned something other than {DATA}."
-        return ERROR, f"`{asked}` stopped with {type(error).__name__} when a test called it."
+            words = f"`{asked}` returned something other than {DATA}."
+        return Outcome(0.0, Status.ERROR, words)
     if isinstance(error, AssertionError):
         said = error.args[0] if len(error.args) == 1 else None
-        return WRONG, said if said in test.messages else f"A test of `{asked}` does not hold."
-    return ERROR, f"A test cannot use what `{asked}` gave: look at its type and shape."
+        words = said if said in test.messages else f"A test of `{asked}` does not hold."
+        return Outcome(0.0, Status.WRONG, words)
+    words = f"A test cannot use what `{asked}` gave: look at its type and shape."
+    return Outcome(0.0, Status.ERROR, words)
 
 
-def _absent(test: Check, name: str, reply: dict[str, Any], student: Student, cells: list[Cell]) -> tuple[str, str]:
-    """Status and reason where a name that a test needs is not there."""
-    if "missing" not in reply:
-        return ERROR, f"`{name}` is neither a function nor {DATA}."
-    reason = f"`{name}` is not defined after the notebook has run"
-    mine = [n for n in sorted(student.trouble) if n < len(cells) and cells[n].id.split("-")[0] == test.question]
-    for number in mine or sorted(student.trouble):
+def _absent(
+    test: Check, name: str, reply: Reply, student: Answers, cells: Sequence[Cell]
+) -> Outcome:
+    """What a test gives that needs a name which is not there."""
+    if reply.kind is not Kind.MISSING:
+        return Outcome(0.0, Status.ERROR, f"`{name}` is neither a function nor {DATA}.")
+    why = "keep the name that the question gives"
+    number = _first_trouble(test, student, cells)
+    if number is not None:
         first = cells[number].source.strip().partition("\n")[0][:60] if number < len(cells) else ""
-        return MISSING, f"{reason}: the cell that begins with “{first}” {student.trouble[number]}."
-    return MISSING, f"{reason}: keep the name that the question gives."
+        why = f"the cell that begins with “{first}” {student.trouble[number]}"
+    reason = f"`{name}` is not defined after the notebook has run: {why}."
+    return Outcome(0.0, Status.MISSING, reason)
+
+
+def _first_trouble(test: Check, student: Answers, cells: Sequence[Cell]) -> int | None:
+    """The first cell that went wrong, if possible one that answers the test's question."""
+    numbers = sorted(student.trouble)
+    for number in numbers:
+        if number < len(cells) and cells[number].id.split("-")[0] == test.question:
+            return number
+    return next(iter(numbers), None)
 
 
 @contextlib.contextmanager
@@ -146,7 +196,9 @@ def _quiet(seconds: float) -> Iterator[None]:
     def stop(*_: object) -> None:
         raise _Slow
 
-    if not hasattr(signal, "SIGALRM"):  # Windows: only for the tests of the problem sets, whose answers are ours
+    if not hasattr(
+        signal, "SIGALRM"
+    ):  # Windows: only for the tests of the problem sets, whose answers are ours
         yield
         return
     before = signal.signal(signal.SIGALRM, stop)
@@ -161,20 +213,31 @@ def _quiet(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _row(question: str, outcomes: list[tuple[Check, float, str, str]]) -> dict[str, Any]:
-    points, of = sum(outcome[1] for outcome in outcomes), sum(outcome[0].points for outcome in outcomes)
-    bad = [outcome for outcome in outcomes if outcome[2] != RIGHT]
-    status = RIGHT if not bad else PARTLY if points else bad[0][2]
-    reason = " ".join(dict.fromkeys(outcome[3] for outcome in bad))
-    return {"question": question, "points": points, "of": of, "status": status, "reason": reason}
+def _row(question: str, tried: list[_Tried]) -> Row:
+    """All tests of a question together."""
+    points = sum(each.outcome.points for each in tried)
+    of = sum(each.test.points for each in tried)
+    bad = [each.outcome for each in tried if each.outcome.status is not Status.RIGHT]
+    if not bad:
+        status = Status.RIGHT
+    elif points:
+        status = Status.PARTLY
+    else:
+        status = bad[0].status
+    reason = " ".join(dict.fromkeys(outcome.reason for outcome in bad))
+    return Row(question, points, of, status, reason)
 
 
-def _by_hand(name: str, points: float, cells: list[Cell]) -> dict[str, Any]:
+def _by_hand(name: str, points: float, cells: Sequence[Cell]) -> Row:
+    """An answer that a person reads."""
     answers = [cell.source for cell in cells if cell.id == name]
-    empty = all(not answer.strip() or "YOUR ANSWER HERE" in answer for answer in answers)
-    gone = "The cell for this answer is gone: look in the notebook."
-    reason = "" if answers and not empty else "Left empty." if answers else gone
-    row = {"question": name, "points": None, "of": points, "status": BY_HAND, "reason": reason}
+    if not answers:
+        reason = "The cell for this answer is gone: look in the notebook."
+    elif all(not answer.strip() or "YOUR ANSWER HERE" in answer for answer in answers):
+        reason = "Left empty."
+    else:
+        reason = ""
     text = "\n\n".join(answers)
-    rest = "\n\n(The rest is left out here: look in the notebook.)" if len(text) > LONGEST else ""
-    return row | {"answer": text[:LONGEST] + rest}
+    if len(text) > LONGEST:
+        text = f"{text[:LONGEST]}\n\n(The rest is left out here: look in the notebook.)"
+    return Row(name, None, points, Status.BY_HAND, reason, text)

@@ -1,13 +1,63 @@
-"""A student's notebook, run inside; what it defined can be asked for. Starts anew where a cell or a call ended it."""
+"""A student's notebook, run inside, and asked; started anew where a cell or a call ended it."""
 
 import builtins
 import time
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol
 
 from course.grading.confine import Limits
 from course.grading.sandbox import Ended, Sandbox
 
 _START = 60  # seconds
+
+
+class Kind(StrEnum):
+    """What a process can say of a name, or of a call: the key of its message."""
+
+    VALUE = "value"
+    FUNCTION = "function"
+    MISSING = "missing"
+    RAISED = "raised"
+    UNSENDABLE = "unsendable"
+
+
+class Reply(NamedTuple):
+    """What a process says, unless it lies: data, or the name of the error's type."""
+
+    kind: Kind
+    value: Any = None
+
+
+def reply_in(message: Mapping[str, Any], *kinds: Kind) -> Reply:
+    """What a message says: the first of these kinds that is in it; unsendable if none is."""
+    for kind in kinds:
+        if kind in message:
+            return Reply(kind, message[kind])
+    return Reply(Kind.UNSENDABLE)
+
+
+TO_LOOK = (Kind.VALUE, Kind.FUNCTION, Kind.MISSING)
+"""What can be said of a name."""
+TO_CALL = (Kind.VALUE, Kind.RAISED)
+"""What can be said of a call."""
+
+
+class Answers(Protocol):
+    """What tests ask: the student's process, or what stands for it."""
+
+    limits: Limits
+    asked: str
+    """The name that was asked for last."""
+    trouble: dict[int, str]
+    """What happened in a cell, by its number, in words."""
+
+    def look(self, name: str) -> Reply:
+        """Ask what a name is."""
+
+    def call(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Reply:
+        """Call what a name is."""
 
 
 class Student:
@@ -16,35 +66,43 @@ class Student:
     Args:
         cells: code to run, in order; None for a cell that is not to be run.
         limits: what it may use.
-        number: of the submission, below ``USERS``; where the grader is root, each runs as a user of its own.
+        number: of the submission, below ``USERS``; where the grader is root, each runs as a user of
+            its own.
     """
 
-    def __init__(self, cells: list[str | None], limits: Limits, number: int = 0) -> None:
-        self.cells, self.limits, self.number = list(cells), limits, number
+    def __init__(self, cells: Sequence[str | None], limits: Limits, number: int = 0) -> None:
+        self.cells = list(cells)
+        self.limits = limits
+        self.number = number
         self.ends = time.monotonic() + limits.total
         self.trouble: dict[int, str] = {}
-        """What happened in a cell, by its number, in words."""
         self.asked = ""
         self._box: Sandbox | None = None
 
-    def ask(self, name: str, **call: Any) -> dict[str, Any]:
-        """Ask what a name is, or call it.
+    def look(self, name: str) -> Reply:
+        """Ask what a name is, as the notebook defines it.
 
         Args:
-            name: as the notebook defines it.
-            call: ``args`` and ``kwargs`` of a call; nothing to ask what it is.
+            name: of a function, or of data.
 
         Returns:
-            What the process says: one of "value" (data), "function", "missing", "raised" (the type's name) and
-            "unsendable", as the only key; unless it lies.
+            What the process says.
 
         Raises:
             Ended: if the process ends over it; the next question starts another.
         """
+        return reply_in(self._ask(name, {"name": name}), *TO_LOOK)
+
+    def call(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Reply:
+        """Call what a name is; errors as those of ``look``."""
+        question = {"name": name, "args": tuple(args), "kwargs": dict(kwargs)}
+        return reply_in(self._ask(name, question), *TO_CALL)
+
+    def _ask(self, name: str, question: dict[str, Any]) -> dict[str, Any]:
         self.asked = name
         box = self._running()
         try:
-            box.send({"name": name, **call}, self._left(self.limits.call))
+            box.send(question, self._left(self.limits.call))
             return box.receive()
         except BaseException:  # a test's time may be up in the middle of a message, too
             self._box = None
@@ -68,7 +126,7 @@ class Student:
             box = Sandbox(self.limits, self.number)
             begun = -1
             try:
-                box.send(box.job | {"cells": self.cells}, self._left(_START))
+                box.send(asdict(box.bounds) | {"cells": self.cells}, self._left(_START))
                 message = box.receive(self._left(_START))
                 while "ran" not in message:
                     begun = self._next(message, begun)
@@ -80,7 +138,8 @@ class Student:
                 if begun < 0:
                     raise
                 self._left(1)
-                self.cells[begun], self.trouble[begun] = None, f"was stopped: {ended}"
+                self.cells[begun] = None
+                self.trouble[begun] = f"was stopped: {ended}"
             except BaseException:
                 box.close()
                 raise
@@ -91,7 +150,11 @@ class Student:
         number = message.get("begun")
         if number == -1 == begun:
             return -1
-        if type(number) is not int or not begun < number < len(self.cells) or self.cells[number] is None:
+        if (
+            type(number) is not int
+            or not begun < number < len(self.cells)
+            or self.cells[number] is None
+        ):
             raise Ended("what came back was not data")
         return number
 
@@ -106,6 +169,6 @@ class Student:
 
 
 def builtin(name: Any) -> type[Exception]:
-    """The built-in exception of that name; RuntimeError for anything else, whatever a process calls it."""
+    """The built-in exception of that name; RuntimeError for any other name."""
     found = getattr(builtins, name, None) if isinstance(name, str) else None
     return found if isinstance(found, type) and issubclass(found, Exception) else RuntimeError

@@ -5,10 +5,11 @@ import os
 import re
 import stat
 import warnings
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import nbformat
 
@@ -32,11 +33,27 @@ class Submission:
     """Its path below the folder."""
 
 
-def find(folder: Path) -> tuple[list[Submission], list[Path]]:
+class Found(NamedTuple):
+    """What lies in a folder."""
+
+    notebooks: list[Submission]
+    others: list[Path]
+
+
+class Notebook(NamedTuple):
+    """A submission that can be read."""
+
+    cells: list[Cell]
+    said: str
+    """The name of the set in its metadata, or an empty text."""
+
+
+def find(folder: Path) -> Found:
     """Every notebook below a folder, and the other files that lie there.
 
-    A student's name is the file's, or the folder's where the file is called like the set, as ps1.ipynb: both
-    STUDENT/ps1.ipynb and nbgrader's STUDENT/ps1/ps1.ipynb. Two notebooks of one name are told apart by their folders.
+    A student's name is the file's, or the folder's where the file is called like the set, as
+    ps1.ipynb: both STUDENT/ps1.ipynb and nbgrader's STUDENT/ps1/ps1.ipynb. Two notebooks of one
+    name are told apart by their folders.
 
     Args:
         folder: read to its depth; links to folders are not followed.
@@ -44,22 +61,37 @@ def find(folder: Path) -> tuple[list[Submission], list[Path]]:
     Returns:
         The notebooks in the order of their paths, and the other files.
     """
+    notebooks: list[Path] = []
+    others: list[Path] = []
+    for path in _files(folder):
+        (notebooks if path.suffix.lower() == ".ipynb" else others).append(path)
+    sets: dict[str, list[str]] = defaultdict(list)
+    for path in notebooks:
+        sets[_student(path.relative_to(folder))].append(_set_in(path))
+    return Found([_submission(path, folder, sets) for path in notebooks], others)
+
+
+def _files(folder: Path) -> list[Path]:
+    """What lies below a folder, but what systems and editors hide."""
     files = []
     for above, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
         files += [Path(above, name) for name in sorted(names) if not name.startswith(".")]
-    notebooks = [path for path in files if path.suffix.lower() == ".ipynb"]
-    names = [_student(path.relative_to(folder)) for path in notebooks]
-    sets: dict[str, list[str]] = {}
-    for path, name in zip(notebooks, names, strict=True):
-        sets.setdefault(name, []).append(_set_in(path))
-    found = []
-    for path, name in zip(notebooks, names, strict=True):
-        clear = len(sets[name]) == 1 or (len(set(sets[name])) == len(sets[name]) and "" not in sets[name])
-        whole = path.relative_to(folder).with_suffix("").as_posix()
-        file = _readable(path.relative_to(folder).as_posix())
-        found.append(Submission(str(path), _readable(name if clear else whole), file))
-    return found, [path for path in files if path not in set(notebooks)]
+    return files
+
+
+def _submission(path: Path, folder: Path, sets: dict[str, list[str]]) -> Submission:
+    """A notebook, and whose it is; ``sets`` are what the notebooks of each name answer."""
+    below = path.relative_to(folder)
+    name = _student(below)
+    if not _of_one(sets[name]):
+        name = below.with_suffix("").as_posix()
+    return Submission(str(path), _readable(name), _readable(below.as_posix()))
+
+
+def _of_one(sets: list[str]) -> bool:
+    """Whether notebooks of one name can be one student's: each answers a set of its own."""
+    return len(sets) == 1 or ("" not in sets and len(set(sets)) == len(sets))
 
 
 def _student(path: Path) -> str:
@@ -100,17 +132,19 @@ def _open(path: str) -> int:
         return number
     os.close(number)
     size = f"larger than {MAX_BYTES >> 20} MB: clear its outputs and hand it in again"
-    raise UnreadableError(f"the file is {size if stat.S_ISREG(facts.st_mode) else 'not a regular file'}")
+    raise UnreadableError(
+        f"the file is {size if stat.S_ISREG(facts.st_mode) else 'not a regular file'}"
+    )
 
 
-def read(path: str) -> tuple[list[Cell], str]:
-    """The cells of a notebook of any format that nbformat knows, and the name of the set in its metadata.
+def read(path: str) -> Notebook:
+    """A notebook of any format that nbformat knows.
 
     Args:
         path: a file.
 
     Returns:
-        The cells in order; the name, or an empty text.
+        Its cells in order, and what it says that it answers.
 
     Raises:
         UnreadableError: if it is not a notebook.
@@ -120,14 +154,15 @@ def read(path: str) -> tuple[list[Cell], str]:
             warnings.simplefilter("ignore")
             notebook = nbformat.reads(file.read().decode("utf-8-sig"), as_version=4)
         cells = [_cell(cell) for cell in notebook["cells"]]
-        name = notebook["metadata"].get("problem_set", "")
-        if len(cells) > MAX_CELLS:
-            raise UnreadableError(f"the notebook has {len(cells)} cells; at most {MAX_CELLS} are graded")
-        return cells, name if isinstance(name, str) else ""
+        said = notebook["metadata"].get("problem_set", "")
     except UnreadableError:
         raise
     except Exception:  # whatever a crafted file makes the parser raise
         raise UnreadableError("the file is not a notebook that Jupyter can open") from None
+    if len(cells) > MAX_CELLS:
+        words = f"the notebook has {len(cells)} cells; at most {MAX_CELLS} are graded"
+        raise UnreadableError(words)
+    return Notebook(cells, said if isinstance(said, str) else "")
 
 
 def _cell(cell: Any) -> Cell:
@@ -142,13 +177,12 @@ def _writable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def belongs_to(path: str, cells: list[Cell], said: str, known: Collection[Problems], forced: str) -> Problems:
-    """The set that a notebook answers: as forced, as its metadata says, as its path says, or as its cells show.
+def belongs_to(path: str, notebook: Notebook, known: Collection[Problems], forced: str) -> Problems:
+    """The set that a notebook answers: as forced, by its metadata, by its path, or by its cells.
 
     Args:
         path: the notebook's file.
-        cells: what is in it.
-        said: the set's name in its metadata, or an empty text.
+        notebook: what is in it.
         known: the sets.
         forced: a name that overrules all; empty for none.
 
@@ -158,12 +192,18 @@ def belongs_to(path: str, cells: list[Cell], said: str, known: Collection[Proble
     Raises:
         UnreadableError: if nothing tells.
     """
-    for name in (forced, said, _set_in(Path(path))):
-        for problems in known:
-            if name and problems.name == name:
-                return problems
-    ids = {cell.id for cell in cells if cell.id}
-    shared = {len(ids & {cell.id for cell in problems.cells if cell.id}): problems for problems in known}
-    if not shared or max(shared) == 0:
+    by_name = {problems.name: problems for problems in known}
+    for name in (forced, notebook.said, _set_in(Path(path))):
+        if name in by_name:
+            return by_name[name]
+    ids = _ids(notebook.cells)
+    shared = {problems.name: len(ids & _ids(problems.cells)) for problems in known}
+    most = max(shared.values(), default=0)
+    if most == 0:
         raise UnreadableError("nothing in it says which problem set it answers")
-    return shared[max(shared)]
+    # Of sets that share as many cells with it the last.
+    return [problems for problems in known if shared[problems.name] == most][-1]
+
+
+def _ids(cells: Sequence[Cell]) -> set[str]:
+    return {cell.id for cell in cells if cell.id}

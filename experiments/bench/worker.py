@@ -1,62 +1,66 @@
-"""A contender's process: it waits for commands on stdin, obeys one at a time, and answers on stdout.
+"""What a contender's process does when it is its turn; between turns it waits.
 
-python -m experiments.bench.worker MODULE FUNCTION [CORE ...]
-
-Commands are tuples: ("prepare", key, job) makes a task and gives the seconds that took; ("losses", key) runs it and
-gives its losses; ("rate", key, seconds) runs it for at least so long and gives config-steps per second;
-("forget", key).
+The process belongs to an executor of one worker (see ``processes``), which calls these functions.
 """
 
 import importlib
 import os
-import pickle
-import sys
 import time
-import traceback
-from typing import Any
+from collections.abc import Sequence
+from typing import NamedTuple
 
-TASKS: dict[Any, Any] = {}
-
-
-def obey(make: Any, command: str, key: Any, argument: Any = None) -> Any:
-    """Do what a command says; return the answer."""
-    began = time.perf_counter()
-    if command == "prepare":
-        TASKS[key] = argument, *make(argument)
-        return time.perf_counter() - began
-    job, run, losses = TASKS[key]
-    if command == "losses":
-        run()
-        return [float(loss) for loss in losses()]
-    if command == "forget":
-        return TASKS.pop(key) and None
-    runs = 0
-    while not runs or time.perf_counter() - began < argument:
-        run()
-        runs += 1
-    return runs * job.k * job.steps / (time.perf_counter() - began)
+from experiments.bench.job import Entry, Job, Task
 
 
-def main() -> None:
-    """Serve until stdin is closed."""
-    module, function, *cores = sys.argv[1:]
+class Prepared(NamedTuple):
+    """A task, and how much it trains."""
+
+    config_steps: int
+    task: Task
+
+
+_prepared: dict[Entry, Prepared] = {}
+
+
+def begin(cores: Sequence[int], variables: dict[str, str]) -> None:
+    """Bind this process to its cores, before it imports anything; prints go to stderr."""
+    os.environ.update(variables)
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, set(map(int, cores)))
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print goes to stderr
-    make = getattr(importlib.import_module(f"experiments.bench.{module}"), function)
-    while True:
-        try:
-            command = pickle.load(sys.stdin.buffer)
-        except EOFError:
-            return
-        try:
-            answer = obey(make, *command)
-        except Exception:
-            answer = RuntimeError(traceback.format_exc())
-        pickle.dump(answer, answers)
-        answers.flush()
+        os.sched_setaffinity(0, cores)
+    os.dup2(2, 1)
 
 
-if __name__ == "__main__":
-    main()
+def load(module: str) -> None:
+    """Import what a contender needs."""
+    importlib.import_module(module)
+
+
+def prepare(entry: Entry, module: str, function: str, job: Job) -> float:
+    """Make an entry's task; return the seconds that took."""
+    make = getattr(importlib.import_module(module), function)
+    began = time.perf_counter()
+    _prepared[entry] = Prepared(job.k * job.steps, make(job))
+    return time.perf_counter() - began
+
+
+def losses(entry: Entry) -> list[float]:
+    """Train; return the losses at the end."""
+    task = _prepared[entry].task
+    task.run()
+    return [float(loss) for loss in task.losses()]
+
+
+def rate(entry: Entry, seconds: float) -> float:
+    """Train again and again for at least so long; return config-steps per second."""
+    config_steps, task = _prepared[entry]
+    runs = 0
+    began = time.perf_counter()
+    while not runs or time.perf_counter() - began < seconds:
+        task.run()
+        runs += 1
+    return runs * config_steps / (time.perf_counter() - began)
+
+
+def forget(entry: Entry) -> None:
+    """Let an entry's task go."""
+    del _prepared[entry]

@@ -1,16 +1,20 @@
-"""Keras and Optax against the rows of l2lib.conventions: each trained beside PyTorch with the converted number.
+"""Keras and Optax against l2lib.conventions: trained beside PyTorch with the converted number.
 
-    python -m experiments.peers    in the environment of requirements.txt beside it; one line a comparison, exit code 1
-                                   if one fails
+    python -m experiments.peers    in the environment of requirements.txt beside it
+
+It prints one line a comparison; the exit code is 1 if one fails.
 
 It ends with what ``experiments.peers.trainer_groups`` compares.
 
-Optax computes in 64-bit floats here. Keras is told to, and still rounds parts of a step to 32 bits: it agrees to 1e-7.
+Optax computes in 64-bit floats here. Keras is told to, and still rounds parts of a step to 32 bits:
+it agrees to 1e-7.
 """
 
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 os.environ["KERAS_BACKEND"] = "torch"
 
@@ -31,30 +35,37 @@ keras.config.set_dtype_policy("float64")
 keras.utils.set_random_seed(0)
 
 RNG = np.random.default_rng(0)
-X, START = RNG.standard_normal((24, 4)), RNG.standard_normal(4)
+X = RNG.standard_normal((24, 4))
+START = RNG.standard_normal(4)
 Y = X @ np.array([1.0, -2.0, 0.5, 0.0]) + 0.1 * RNG.standard_normal(24)
-LR, LAM, STEPS = 2.0**-6, 0.25, 200
+LR = 2.0**-6
+LAM = 0.25
+STEPS = 200
 SCHEDULE = [0.5 * (1 + np.cos(np.pi * t / STEPS)) for t in range(STEPS)]
+ADAM = {"epsilon": 1e-8}  # PyTorch's and Optax's; Keras has another
 
 
 def in_torch(
-    optimizer: str, decay: float, schedule: bool = False, momentum: float = 0.0, penalty: float = 0.0
+    optimizer: str, decay: float, schedule: bool = False, momentum: float = 0.0, l1: float = 0.0
 ) -> Array:
-    """PyTorch's weights after full-batch steps on ``MSELoss``, plus ``penalty`` times Σ|w|."""
+    """PyTorch's weights after full-batch steps on ``MSELoss``, plus ``l1`` times Σ|w|."""
     w = torch.nn.Parameter(torch.tensor(START))
     more = {"momentum": momentum} if optimizer == "SGD" else {}
     rule = getattr(torch.optim, optimizer)([w], lr=LR, weight_decay=decay, **more)
-    for t in range(STEPS):
-        rule.param_groups[0]["lr"] = LR * (SCHEDULE[t] if schedule else 1)
+    (group,) = rule.param_groups
+    for factor in SCHEDULE if schedule else [1.0] * STEPS:
+        group["lr"] = LR * factor
         rule.zero_grad()
-        (torch.nn.functional.mse_loss(torch.tensor(X) @ w, torch.tensor(Y)) + penalty * w.abs().sum()).backward()
+        loss = torch.nn.functional.mse_loss(torch.tensor(X) @ w, torch.tensor(Y))
+        (loss + l1 * w.abs().sum()).backward()
         rule.step()
     return w.detach().numpy()
 
 
 def beside(decay: float, momentum: float) -> Array:
     """SGD with momentum and the decay beside it, written out."""
-    w, v = START.copy(), np.zeros(4)
+    w = START.copy()
+    v = np.zeros(4)
     for _ in range(STEPS):
         v = momentum * v + 2 * X.T @ (X @ w - Y) / len(Y)
         w = (1 - LR * decay) * w - LR * v
@@ -68,7 +79,8 @@ def in_keras(optimizer: keras.Optimizer, regularizer: keras.Regularizer | None =
     layer.set_weights([START[:, None]])
     model.compile(optimizer=optimizer, loss="mse")
     model.fit(X, Y[:, None], batch_size=len(Y), epochs=STEPS, shuffle=False, verbose=0)
-    return np.asarray(layer.get_weights()[0])[:, 0]
+    (weights,) = layer.get_weights()
+    return np.asarray(weights)[:, 0]
 
 
 def in_optax(rule: optax.GradientTransformation) -> Array:
@@ -82,68 +94,151 @@ def in_optax(rule: optax.GradientTransformation) -> Array:
     return np.asarray(w)
 
 
-def schedule(t: int) -> float:
+def schedule(t: Any) -> Any:
     """The learning rate of step t, falling along a cosine."""
     return LR * 0.5 * (1 + jax.numpy.cos(jax.numpy.pi * t / STEPS))
 
 
-def to(source: str, target: str, **options: str) -> float:
+def to(source: str, target: str, optimizer: str | None = None) -> float:
     """LAM, from one convention to another, beside the mean squared error."""
-    return convert(LAM, source, target, lr=LR, loss="mse", **options)
+    return convert(LAM, source, target, lr=LR, loss="mse", optimizer=optimizer)
 
 
-def comparisons() -> list[tuple[str, Callable[[], Array], Callable[[], Array]]]:
-    """What is compared: in words, in PyTorch or written out, and in the peer."""
-    sgd, adamw = keras.optimizers.SGD, keras.optimizers.AdamW
-    eps = {"epsilon": 1e-8}
-    l2, l1 = keras.regularizers.L2(to("torch_sgd", "keras_l2")), keras.regularizers.L1(LAM)
+@dataclass(frozen=True)
+class Comparison:
+    """What must agree: weights from PyTorch or written out, and from the peer."""
+
+    words: str
+    ours: Callable[[], Array]
+    theirs: Callable[[], Array]
+
+    @property
+    def tolerance(self) -> float:
+        """Keras rounds parts of a step to 32 bits."""
+        return 1e-6 if self.words.startswith("Keras") else 1e-12
+
+
+def keras_comparisons() -> list[Comparison]:
+    """With Keras, its regularisers and its optimisers' own decay."""
+    sgd = keras.optimizers.SGD
+    adam = keras.optimizers.Adam
+    adamw = keras.optimizers.AdamW
+    l2 = keras.regularizers.L2(to("torch_sgd", "keras_l2"))
+    l1 = keras.regularizers.L1(LAM)
     by_sgd = to("torch_sgd", "keras_optimizer", optimizer="sgd")
-    after = to("torch_adamw", "optax_after")
+    by_adamw = to("torch_adamw", "keras_optimizer")
+    by_momentum = to("keras_optimizer", "fastai")
+    return [
+        Comparison("Keras L2, SGD", lambda: in_torch("SGD", LAM), lambda: in_keras(sgd(LR), l2)),
+        Comparison(
+            "Keras L2, Adam",
+            lambda: in_torch("Adam", LAM),
+            lambda: in_keras(adam(LR, **ADAM), l2),
+        ),
+        Comparison(
+            "Keras L1, SGD", lambda: in_torch("SGD", 0, l1=LAM), lambda: in_keras(sgd(LR), l1)
+        ),
+        Comparison(
+            "Keras optimiser, SGD",
+            lambda: in_torch("SGD", LAM),
+            lambda: in_keras(sgd(LR, weight_decay=by_sgd)),
+        ),
+        Comparison(
+            "Keras optimiser, SGD, momentum 0.9",
+            lambda: beside(LAM, 0.9),
+            lambda: in_keras(sgd(LR, momentum=0.9, weight_decay=by_momentum)),
+        ),
+        Comparison(
+            "Keras AdamW",
+            lambda: in_torch("AdamW", LAM),
+            lambda: in_keras(adamw(LR, weight_decay=by_adamw, **ADAM)),
+        ),
+    ]
+
+
+def optax_comparisons() -> list[Comparison]:
+    """With Optax, which decays before a rule, after it, or in its AdamW."""
+    by_adamw = to("torch_adamw", "optax_adamw")
+    after = optax.add_decayed_weights(to("torch_adamw", "optax_after"))
     before = optax.add_decayed_weights(to("torch_sgd", "optax_before"))
     inside = optax.add_decayed_weights(to("torch_adam", "optax_before"))
     return [
-        ("Keras L2, SGD", lambda: in_torch("SGD", LAM), lambda: in_keras(sgd(LR), l2)),
-        ("Keras L2, Adam", lambda: in_torch("Adam", LAM), lambda: in_keras(keras.optimizers.Adam(LR, **eps), l2)),
-        ("Keras L1, SGD", lambda: in_torch("SGD", 0, penalty=LAM), lambda: in_keras(sgd(LR), l1)),
-        ("Keras optimiser, SGD", lambda: in_torch("SGD", LAM), lambda: in_keras(sgd(LR, weight_decay=by_sgd))),
-        ("Keras optimiser, SGD, momentum 0.9", lambda: beside(LAM, 0.9),
-         lambda: in_keras(sgd(LR, momentum=0.9, weight_decay=to("keras_optimizer", "fastai")))),
-        ("Keras AdamW", lambda: in_torch("AdamW", LAM),
-         lambda: in_keras(adamw(LR, weight_decay=to("torch_adamw", "keras_optimizer"), **eps))),
-        ("Optax adamw", lambda: in_torch("AdamW", LAM),
-         lambda: in_optax(optax.adamw(LR, weight_decay=to("torch_adamw", "optax_adamw")))),
-        ("Optax adamw, cosine schedule", lambda: in_torch("AdamW", LAM, schedule=True),
-         lambda: in_optax(optax.adamw(schedule, weight_decay=to("torch_adamw", "optax_adamw")))),
-        ("Optax, decayed weights before sgd", lambda: in_torch("SGD", LAM),
-         lambda: in_optax(optax.chain(before, optax.sgd(LR)))),
-        ("Optax, before sgd with momentum", lambda: in_torch("SGD", LAM, momentum=0.9),
-         lambda: in_optax(optax.chain(before, optax.sgd(LR, momentum=0.9)))),
-        ("Optax, before adam", lambda: in_torch("Adam", LAM),
-         lambda: in_optax(optax.chain(inside, optax.adam(LR)))),
-        ("Optax, after adam", lambda: in_torch("AdamW", LAM),
-         lambda: in_optax(optax.chain(optax.adam(LR), optax.add_decayed_weights(after)))),
-    ]  # fmt: skip
+        Comparison(
+            "Optax adamw",
+            lambda: in_torch("AdamW", LAM),
+            lambda: in_optax(optax.adamw(LR, weight_decay=by_adamw)),
+        ),
+        Comparison(
+            "Optax adamw, cosine schedule",
+            lambda: in_torch("AdamW", LAM, schedule=True),
+            lambda: in_optax(optax.adamw(schedule, weight_decay=by_adamw)),
+        ),
+        Comparison(
+            "Optax, decayed weights before sgd",
+            lambda: in_torch("SGD", LAM),
+            lambda: in_optax(optax.chain(before, optax.sgd(LR))),
+        ),
+        Comparison(
+            "Optax, before sgd with momentum",
+            lambda: in_torch("SGD", LAM, momentum=0.9),
+            lambda: in_optax(optax.chain(before, optax.sgd(LR, momentum=0.9))),
+        ),
+        Comparison(
+            "Optax, before adam",
+            lambda: in_torch("Adam", LAM),
+            lambda: in_optax(optax.chain(inside, optax.adam(LR))),
+        ),
+        Comparison(
+            "Optax, after adam",
+            lambda: in_torch("AdamW", LAM),
+            lambda: in_optax(optax.chain(optax.adam(LR), after)),
+        ),
+    ]
+
+
+class Finding(NamedTuple):
+    """What was found of one thing, and whether it is as it should be."""
+
+    words: str
+    passed: bool
+    found: str
+
+
+def compared(comparison: Comparison) -> Finding:
+    """Train both ways."""
+    distance = np.abs(comparison.ours() - comparison.theirs()).max()
+    passed = bool(distance < comparison.tolerance)
+    return Finding(comparison.words, passed, f"largest difference {distance:.0e}")
+
+
+def growth() -> Finding:
+    """A decay after Adam that is given a positive λ is added to the weights."""
+    undecayed = in_torch("Adam", 0.0)
+    after = optax.add_decayed_weights(LR * LAM)
+    grown = in_optax(optax.chain(optax.adam(LR), after))
+    grows = bool(np.linalg.norm(grown) > np.linalg.norm(undecayed))
+    return Finding("Optax, after adam, λ > 0", grows, "the weights grow")
+
+
+def glorot() -> Finding:
+    """Keras's initial weights have the variance 2/(n_in + n_out)."""
+    layer = keras.layers.Dense(800)
+    layer.build((None, 50))
+    weights, _ = layer.get_weights()
+    spread = float(np.var(weights)) * (50 + 800) / 2
+    found = f"variance × (n_in + n_out)/2 = {spread:.2f}"
+    return Finding("Keras, default initialisation", abs(spread - 1) < 0.05, found)
 
 
 def main() -> int:
     """Print what agrees; 1 if something does not."""
-    failed = 0
-    for words, ours, theirs in comparisons():
-        distance = np.abs(ours() - theirs()).max()
-        agrees = bool(distance < (1e-6 if words.startswith("Keras") else 1e-12))
-        failed += not agrees
-        print(f"{'passed' if agrees else 'FAILED'}  {words:36} largest difference {distance:.0e}")
-    undecayed = in_torch("Adam", 0.0)
-    grown = in_optax(optax.chain(optax.adam(LR), optax.add_decayed_weights(LR * LAM)))
-    grows = bool(np.linalg.norm(grown) > np.linalg.norm(undecayed))
-    print(f"{'passed' if grows else 'FAILED'}  {'Optax, after adam, λ > 0':36} the weights grow")
-    layer = keras.layers.Dense(800)
-    layer.build((None, 50))
-    spread = float(np.var(layer.get_weights()[0])) * (50 + 800) / 2
-    glorot = abs(spread - 1) < 0.05
-    found = f"variance × (n_in + n_out)/2 = {spread:.2f}"
-    print(f"{'passed' if glorot else 'FAILED'}  {'Keras, default initialisation':36} {found}")
-    return int(failed > 0 or not grows or not glorot) | trainer_groups.main()
+    findings = [compared(each) for each in keras_comparisons() + optax_comparisons()]
+    findings += [growth(), glorot()]
+    for finding in findings:
+        state = "passed" if finding.passed else "FAILED"
+        print(f"{state}  {finding.words:36} {finding.found}")
+    failed = not all(finding.passed for finding in findings)
+    return int(failed) | trainer_groups.main()
 
 
 if __name__ == "__main__":

@@ -29,7 +29,9 @@ def test_a_dask_cluster_gives_the_same_numbers():
 
 def test_the_snippet_of_readme_runs_to_the_letter(tmp_path):
     """As a script, which every process of the cluster reads again."""
-    snippets = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    snippets = re.findall(
+        r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S
+    )
     [snippet] = [text for text in snippets if "distributed" in text]
     (tmp_path / "snippet.py").write_text(snippet, encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}

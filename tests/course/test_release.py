@@ -1,4 +1,6 @@
-"""Problem sets as nbgrader releases and grades them: `make course`, in an environment that has nbgrader."""
+"""Problem sets as nbgrader releases and grades them: `make course`, in an environment that has
+nbgrader.
+"""
 
 import csv
 import json
@@ -37,11 +39,15 @@ def test_a_release_has_stubs_and_is_the_same_every_time(name: str) -> None:
     assert text == release_text(SETS[name])
     made = nbformat.reads(text, as_version=4)
     source = read_source(SETS[name])
-    assert [cell["id"] for cell in made.cells] == [f"cell-{number:03d}" for number in range(len(source.cells))]
+    assert [cell["id"] for cell in made.cells] == [
+        f"cell-{number:03d}" for number in range(len(source.cells))
+    ]
     assert made.metadata["kernelspec"]["name"] == "python3"
     for cell, original in zip(made.cells, source.cells, strict=True):
         if "### BEGIN SOLUTION" in original.source:
-            assert ("raise NotImplementedError()" if cell.cell_type == "code" else "YOUR ANSWER HERE") in cell.source
+            assert (
+                "raise NotImplementedError()" if cell.cell_type == "code" else "YOUR ANSWER HERE"
+            ) in cell.source
         assert not cell.get("outputs")
 
 
@@ -67,15 +73,21 @@ def test_a_source_that_shows_its_solution_is_not_released(sample: Path, tmp_path
 
 
 def test_nbgraders_own_commands_grade_a_set(tmp_path: Path) -> None:
-    """From generate_assignment to feedback, in a course of its own: the reference gets all points of tests."""
+    """From generate_assignment to feedback, in a course of its own: the reference gets all points
+    of tests.
+    """
     problem_sets.write_course(SOURCES, tmp_path)
-    (tmp_path / "nbgrader_config.py").write_text("get_config().CourseDirectory.course_id = 'l2'\n", encoding="utf-8")
+    (tmp_path / "nbgrader_config.py").write_text(
+        "get_config().CourseDirectory.course_id = 'l2'\n", encoding="utf-8"
+    )
     programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = os.environ | {"PATH": programs, "HOME": str(tmp_path)}
 
     def nbgrader(*words: str) -> None:
         command = [sys.executable, "-m", "nbgrader", *words]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr[-2000:]
 
     nbgrader("generate_assignment", "ps1")

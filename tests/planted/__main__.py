@@ -1,9 +1,10 @@
-"""Plant errors, one at a time, in a copy of the project; each must be caught by a claim, a test or a compared output.
+"""Plant errors, one at a time; each must be caught by a claim, a test or a compared output.
 
-    python -m tests.planted [WORDS ...]    the mutants whose name or file holds one of the words; default: all
+    python -m tests.planted [WORDS ...]    those whose name or file holds one of the words, or all
 
-The list is errors.toml beside this file. A mutant that no check notices survived; one that ends in a mere error (a name
-that does not exist, a wrong type) is broken: it says nothing about the checks. Both make this tool fail.
+The list is errors.toml beside this file. A mutant that no check notices survived; one that ends in
+a mere error (a name that does not exist, a wrong type) is broken: it says nothing about the checks.
+Both make this tool fail.
 """
 
 import argparse
@@ -11,10 +12,12 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 from book.running import forks
-from tests.planted.errors import ListError, Mutant, Result, load
+from tests.planted.errors import ListError, Mutant, Result, State, load
 from tests.planted.outcomes import PytestError
 from tests.planted.planting import run_forked, run_slowly
 
@@ -24,7 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def line(result: Result) -> str:
     """A result, for people."""
     mutant = result.mutant
-    return f"{result.state:8}  {mutant.name:44}  {mutant.file:44}  {result.seconds:5.1f} s  {result.by}"
+    where = f"{mutant.name:44}  {mutant.file:44}"
+    return f"{result.state:8}  {where}  {result.seconds:5.1f} s  {result.by}"
 
 
 def choose(root: Path, words: list[str]) -> list[Mutant]:
@@ -41,27 +45,46 @@ def choose(root: Path, words: list[str]) -> list[Mutant]:
         ListError: if there is none, or the list is out of date.
     """
     mutants = load(root)
-    wanted = [mutant for mutant in mutants if not words or any(word in mutant.name + mutant.file for word in words)]
+    wanted = [
+        mutant
+        for mutant in mutants
+        if not words or any(word in mutant.name + mutant.file for word in words)
+    ]
     if not wanted:
         raise ListError(f"no mutant's name or file holds {' or '.join(words)}")
     return wanted
 
 
-def verdict(results: list[Result], seconds: float) -> tuple[str, int]:
+class Verdict(NamedTuple):
     """The last line, and the exit status."""
-    counts = {state: sum(result.state == state for result in results) for state in ("caught", "SURVIVED", "BROKEN")}
-    summary = ", ".join(f"{count} {state.lower()}" for state, count in counts.items())
-    status = 0 if counts["caught"] == len(results) else 1
-    return f"{len(results)} mutants: {summary} ({seconds:.0f} s)", status
+
+    words: str
+    status: int
+
+
+def verdict(results: list[Result], seconds: float) -> Verdict:
+    """The last line, and the exit status."""
+    counts = Counter(result.state for result in results)
+    summary = ", ".join(f"{counts[state]} {state.lower()}" for state in State)
+    status = 0 if counts[State.CAUGHT] == len(results) else 1
+    return Verdict(f"{len(results)} mutants: {summary} ({seconds:.0f} s)", status)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("words", nargs="*", help="only mutants whose name or file holds one of these")
-    parser.add_argument("--root", type=Path, default=ROOT, help="the project; default: this one")
-    parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1), help="mutants at a time")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
-        "--slow", action="store_true", help="pytest anew for every error, as where nothing can be forked"
+        "words", nargs="*", help="only mutants whose name or file holds one of these"
+    )
+    parser.add_argument("--root", type=Path, default=ROOT, help="the project; default: this one")
+    parser.add_argument(
+        "--workers", type=int, default=min(2, os.cpu_count() or 1), help="mutants at a time"
+    )
+    parser.add_argument(
+        "--slow",
+        action="store_true",
+        help="pytest anew for every error, as where nothing can be forked",
     )
     parser.add_argument("--json", type=Path, help="file for the results")
     options = parser.parse_args(arguments)
@@ -69,16 +92,21 @@ def main(arguments: list[str] | None = None) -> int:
     run = run_slowly if options.slow or not forks.available() else run_forked
     try:
         wanted = choose(options.root, options.words)
-        results = run(options.root.resolve(), wanted, options.workers, lambda result: print(line(result), flush=True))
+        results = run(
+            options.root.resolve(),
+            wanted,
+            options.workers,
+            lambda result: print(line(result), flush=True),
+        )
     except (ListError, PytestError) as error:
         print(error, file=sys.stderr)
         return 2
     if options.json:
         rows = [{"name": r.mutant.name, "state": r.state, "by": r.by} for r in results]
         options.json.write_text(json.dumps(rows), encoding="utf-8")
-    words, status = verdict(results, time.perf_counter() - began)
-    print(words)
-    return status
+    last = verdict(results, time.perf_counter() - began)
+    print(last.words)
+    return last.status
 
 
 if __name__ == "__main__":

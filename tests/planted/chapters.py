@@ -1,17 +1,21 @@
 """Run chapters in copies of a warm process, and, from any cell on, with an error planted in it.
 
-    python -m tests.planted.chapters [--lax] [--notebooks DIR] [WORDS ...]    run, compare with the stored outputs
+    python -m tests.planted.chapters [--lax] [--notebooks DIR] [WORDS ...]
 
-A chapter's process runs its cells one after another. Before a cell in which errors are to be planted it leaves a copy
-of itself; when the chapter has come to its end, and only if all was well, the copies run on with the wrong cells.
+    run chapters, and compare what they give with the stored outputs
+
+A chapter's process runs its cells one after another. Before a cell in which errors are to be
+planted it leaves a copy of itself; when the chapter has come to its end, and only if all was well,
+the copies run on with the wrong cells.
 """
 
 import argparse
 import json
 import os
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,14 +26,14 @@ from book.execute import NOTEBOOKS, write
 from book.running import forks
 from book.running.cells import Ran, Session, code_cells, finished, read
 from tests.planted.compare import failure_of
-from tests.planted.outcomes import Failure
+from tests.planted.outcomes import Failure, Kind, failures_in
 
 PLANT_SECONDS = 180  # an error that needs longer has probably made a loop endless
 CHAPTER_SECONDS = 1800
 
 
 class Plant(NamedTuple):
-    """An error to plant: in the code cell of this number, what ``find`` says becomes ``replace``."""
+    """An error to plant: in this code cell, what ``find`` says becomes ``replace``."""
 
     name: str
     cell: int
@@ -58,7 +62,9 @@ class Planted(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What became of a chapter: what failed, which cells' outputs are new, and what became of its errors."""
+    """What became of a chapter: what failed, which cells' outputs are new, and what became of its
+    errors.
+    """
 
     chapter: str
     seconds: float
@@ -67,10 +73,28 @@ class Result(NamedTuple):
     planted: list[Planted]
 
 
+def result_in(row: Sequence[Any]) -> Result:
+    """A result that JSON has made lists of."""
+    chapter, seconds, failures, changed, planted = row
+    return Result(chapter, seconds, failures_in(failures), changed, planted_in(planted))
+
+
+def planted_in(rows: Iterable[Sequence[Any]]) -> list[Planted]:
+    """Tried errors that JSON has made lists of."""
+    found = []
+    for name, failure, seconds in rows:
+        failures = failures_in([failure] if failure else [])
+        found.append(Planted(name, next(iter(failures), None), seconds))
+    return found
+
+
 def run_chapters(
-    jobs: Sequence[Job], workers: int, folder: Path, tell: Callable[[Planted], None] = lambda planted: None
+    jobs: Sequence[Job],
+    workers: int,
+    folder: Path,
+    tell: Callable[[Planted], None] = lambda planted: None,
 ) -> Iterator[Result]:
-    """Run chapters, the longest first as far as their files tell; ``forks.warm`` must have been called.
+    """Run chapters, in the order of the jobs; ``forks.warm`` must have been called.
 
     Args:
         jobs: what to run.
@@ -82,52 +106,107 @@ def run_chapters(
         A result for each job, as they end.
     """
     slots = forks.Slots(folder / "slots", workers)
-    for number, result in forks.run_all(
-        [partial(_chapter, job, slots, tell) for job in jobs], workers, CHAPTER_SECONDS
-    ):
-        name = jobs[number].notebook.stem
-        if isinstance(result, forks.EndedError):
-            yield Result(name, 0.0, [Failure(name, "error", str(result))], [], [])
+    bodies = [partial(_chapter, job, slots, tell) for job in jobs]
+    for number, row in forks.run_all(bodies, workers, CHAPTER_SECONDS):
+        if isinstance(row, forks.EndedError):
+            name = jobs[number].notebook.stem
+            yield Result(name, 0.0, [Failure(name, Kind.ERROR, str(row))], [], [])
         else:
-            failures, planted = ([Failure(*row) for row in result[2]], [_planted(row) for row in result[4]])
-            yield Result(result[0], result[1], failures, result[3], planted)
+            yield result_in(row)
 
 
-def _planted(row: Any) -> Planted:
-    return Planted(row[0], Failure(*row[1]) if row[1] else None, row[2])
+class _Waiting(NamedTuple):
+    """A copy of a chapter's process that waits for a word."""
+
+    child: forks.Child
+    word: int
+    """The pipe for it."""
 
 
 def _chapter(job: Job, slots: forks.Slots, tell: Callable[[Planted], None]) -> Result:
     """Run one chapter, then its planted errors; the body of a process."""
     os.chdir(job.notebook.parent)
     began = time.perf_counter()
-    stored = read(job.notebook) if job.notebook.exists() else None
-    notebook = job.source or stored
-    assert notebook is not None
-    cells = code_cells(notebook)
-    before = [cell.outputs for cell in code_cells(stored)] if stored else []
-    if len(before) != len(cells):
-        before = [[] for _ in cells]
-    waiting: list[tuple[forks.Child, int]] = []
+    chapter = _Chapter(job, slots, tell)
     with slots:
-        session, ran, failures, changed = Session(), list[Ran](), list[Failure](), list[int]()
-        for number, cell in enumerate(cells):
-            if plants := [plant for plant in job.plants if plant.cell == number]:
-                waiting.append(_leave_copy(partial(_try, session, cells, plants, job, slots, tell)))
-            ran.append(session.run(cell.source))
-            where = f"{job.notebook.stem}::Cell {number}"
-            compares = job.compares and job.source is None
-            if failure := failure_of(where, ran[-1], before[number]):
-                changed.append(number)
-                failures += [failure] if compares or failure.kind != "output" else []
-        if job.source is not None and not failures:
-            write(finished(notebook, ran), job.notebook)
-    seconds = time.perf_counter() - began
-    return Result(job.notebook.stem, round(seconds, 1), failures, changed, _release(waiting, go=not failures))
+        chapter.run()
+        if job.source is not None and not chapter.failures:
+            write(finished(job.source, chapter.ran), job.notebook)
+    seconds = round(time.perf_counter() - began, 1)
+    planted = _release(chapter.waiting, go=not chapter.failures)
+    return Result(job.notebook.stem, seconds, chapter.failures, chapter.changed, planted)
 
 
-def _leave_copy(function: Callable[[], Any]) -> tuple[forks.Child, int]:
-    """A copy of this process that waits for a word; the word's pipe."""
+class _Chapter:
+    """A chapter that runs in this process, and what has come of it so far."""
+
+    def __init__(self, job: Job, slots: forks.Slots, tell: Callable[[Planted], None]) -> None:
+        self.job = job
+        self.slots = slots
+        self.tell = tell
+        self.session = Session()
+        self.cells = code_cells(job.source or read(job.notebook))
+        self.stored = stored_outputs(job.notebook, len(self.cells))
+        self.ran: list[Ran] = []
+        self.failures: list[Failure] = []
+        self.changed: list[int] = []
+        self.waiting: list[_Waiting] = []
+
+    def run(self) -> None:
+        """Run all cells; before one in which errors are to be planted, leave a copy."""
+        for number, cell in enumerate(self.cells):
+            plants = [plant for plant in self.job.plants if plant.cell == number]
+            if plants:
+                self.waiting.append(_leave_copy(partial(self.try_each, plants)))
+            ran = self.session.run(cell.source)
+            self.ran.append(ran)
+            where = f"{self.job.notebook.stem}::Cell {number}"
+            if failure := failure_of(where, ran, self.stored[number]):
+                self.note(number, failure)
+
+    def note(self, number: int, failure: Failure) -> None:
+        """Keep that a cell is not as stored; it has failed unless outputs may differ."""
+        self.changed.append(number)
+        compares = self.job.compares and self.job.source is None
+        if compares or failure.kind is not Kind.OUTPUT:
+            self.failures.append(failure)
+
+    def try_each(self, plants: list[Plant]) -> list[Planted]:
+        """Try one error after another, each in a copy of the chapter as it is before the cell."""
+        chapter = self.job.notebook.stem
+        # By now the notebook may have been written anew.
+        stored = stored_outputs(self.job.notebook, len(self.cells))
+        tried = []
+        for plant in plants:
+            with self.slots:
+                began = time.perf_counter()
+                body = partial(first_failure, self.session, self.cells, stored, plant, chapter)
+                failure = _call(body, chapter)
+                seconds = round(time.perf_counter() - began, 2)
+            tried.append(Planted(plant.name, failure, seconds))
+            self.tell(tried[-1])
+        return tried
+
+
+def stored_outputs(notebook: Path, n_cells: int) -> list[list[NotebookNode]]:
+    """The outputs of a stored chapter, cell by cell; none where it has other cells, or is not
+    there.
+    """
+    outputs = [cell.outputs for cell in code_cells(read(notebook))] if notebook.exists() else []
+    return outputs if len(outputs) == n_cells else [[] for _ in range(n_cells)]
+
+
+def _call(body: Callable[[], Failure | None], chapter: str) -> Failure | None:
+    """What fails in a copy of this process, if anything."""
+    try:
+        row = forks.call(body, PLANT_SECONDS)
+    except forks.EndedError as error:
+        return Failure(chapter, Kind.ERROR, str(error))
+    return next(iter(failures_in([row] if row else [])), None)
+
+
+def _leave_copy(function: Callable[[], Any]) -> _Waiting:
+    """A copy of this process that waits for a word."""
     theirs, ours = os.pipe()
 
     def wait() -> Any:
@@ -136,79 +215,77 @@ def _leave_copy(function: Callable[[], Any]) -> tuple[forks.Child, int]:
 
     child = forks.start(wait, CHAPTER_SECONDS)
     os.close(theirs)
-    return child, ours
+    return _Waiting(child, ours)
 
 
-def _release(waiting: list[tuple[forks.Child, int]], go: bool) -> list[Planted]:
-    for _, word in waiting:
+def _release(waiting: list[_Waiting], go: bool) -> list[Planted]:
+    """Let the copies run, or end; what became of their errors."""
+    for each in waiting:
         if go:
-            os.write(word, b"g")
-        os.close(word)
-    return [_planted(row) for child, _ in waiting for row in forks.collect(child)]
+            os.write(each.word, b"g")
+        os.close(each.word)
+    return [planted for each in waiting for planted in planted_in(forks.collect(each.child))]
 
 
-def _try(session: Session, cells: list[NotebookNode], plants: list[Plant], job: Job, slots: forks.Slots,
-         tell: Callable[[Planted], None]) -> list[Planted]:  # fmt: skip
-    """Try one error after another, each in a copy of the chapter as it is before the cell."""
-    stored = [cell.outputs for cell in code_cells(read(job.notebook))]
-    tried = []
-    for plant in plants:
-        with slots:
-            began = time.perf_counter()
-            body = partial(first_failure, session, cells, stored, plant, job.notebook.stem)
-            try:
-                row = forks.call(body, PLANT_SECONDS)
-                failure = Failure(*row) if row else None
-            except forks.EndedError as error:
-                failure = Failure(job.notebook.stem, "error", str(error))
-            tried.append(Planted(plant.name, failure, round(time.perf_counter() - began, 2)))
-        tell(tried[-1])
-    return tried
-
-
-def first_failure(session: Session, cells: list[NotebookNode], stored: list[list[NotebookNode]], plant: Plant,
-                  chapter: str) -> Failure | None:  # fmt: skip
+def first_failure(
+    session: Session,
+    cells: list[NotebookNode],
+    stored: list[list[NotebookNode]],
+    plant: Plant,
+    chapter: str,
+) -> Failure | None:
     """Run a chapter from a planted error on, and stop where something is no longer as stored."""
     for number in range(plant.cell, len(cells)):
         code = cells[number].source
         if number == plant.cell:
             code = code.replace(plant.find, plant.replace)
-        if failure := failure_of(f"{chapter}::Cell {number}", session.run(code), stored[number]):
+        where = f"{chapter}::Cell {number}"
+        if failure := failure_of(where, session.run(code), stored[number]):
             return failure
     return None
 
 
-# ---- from the command line: one setting of the environment, such as an instruction set ------------
-def check(paths: Sequence[Path], workers: int, folder: Path, compares: bool = True) -> list[Result]:
-    """Run stored chapters and compare them, or, if not asked to compare, see that every claim holds."""
+# ---- from the command line: one setting of the environment, such as an instruction set -----------
+def check(paths: Sequence[Path], workers: int, compares: bool = True) -> list[Result]:
+    """Run stored chapters and compare them, or, if not asked to compare, see that every claim
+    holds.
+    """
     forks.warm()
-    jobs = [Job(path.resolve(), compares=compares) for path in sorted(paths, key=lambda path: -path.stat().st_size)]
-    return list(run_chapters(jobs, workers, folder))
+    longest_first = sorted(paths, key=lambda path: -path.stat().st_size)
+    jobs = [Job(path.resolve(), compares=compares) for path in longest_first]
+    with tempfile.TemporaryDirectory() as folder:
+        return list(run_chapters(jobs, workers, Path(folder)))
+
+
+def named(folder: Path, words: list[str]) -> list[Path]:
+    """The notebooks in a folder whose name holds one of the words; all if there are no words."""
+    paths = sorted(folder.glob("*.ipynb"))
+    return [path for path in paths if not words or any(word in path.stem for word in words)]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("words", nargs="*", help="only chapters whose file's name holds one of these")
-    parser.add_argument("--lax", action="store_true", help="outputs may differ, but every claim must hold")
-    parser.add_argument("--notebooks", type=Path, default=NOTEBOOKS, help="folder of executed notebooks")
-    parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1), help="chapters at a time")
-    parser.add_argument("--json", type=Path, help="file for the failures")
-    options = parser.parse_args()
-    paths = [path for path in sorted(options.notebooks.glob("*.ipynb"))
-             if not options.words or any(word in path.stem for word in options.words)]  # fmt: skip
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    two = min(2, os.cpu_count() or 1)
+    add("words", nargs="*", help="only chapters whose file's name holds one of these")
+    add("--lax", action="store_true", help="outputs may differ, but every claim must hold")
+    add("--notebooks", type=Path, default=NOTEBOOKS, help="folder of executed notebooks")
+    add("--workers", type=int, default=two, help="chapters at a time")
+    add("--json", type=Path, help="file for the failures")
+    asked = parser.parse_args()
+    paths = named(asked.notebooks, asked.words)
     if not paths:
-        parser.error(f"no notebook in {options.notebooks} has such a name")
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        results = check(paths, options.workers, Path(folder), not options.lax)
-    for result in results:
+        parser.error(f"no notebook in {asked.notebooks} has such a name")
+    failures: list[Failure] = []
+    for result in check(paths, asked.workers, not asked.lax):
         print(f"{result.chapter}: {result.seconds} s")
         for failure in result.failures:
             print(f"    {failure.where}: {failure.message}")
-    failures = [failure for result in results for failure in result.failures]
-    if options.json:
-        options.json.write_text(json.dumps(failures), encoding="utf-8")
+        failures += result.failures
+    if asked.json:
+        asked.json.write_text(json.dumps(failures), encoding="utf-8")
     return 1 if failures else 0
 
 

@@ -1,11 +1,15 @@
 """The list of errors to plant, and what it means that one is caught."""
 
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from tests.planted.outcomes import Failure
+from tests.planted.outcomes import Failure, Kind
+
+LIST = "tests/planted/errors.toml"
 
 
 class ListError(Exception):
@@ -22,11 +26,19 @@ class Mutant(NamedTuple):
     checks: tuple[str, ...]
 
 
+class State(StrEnum):
+    """What became of a mutant."""
+
+    CAUGHT = "caught"
+    SURVIVED = "SURVIVED"
+    BROKEN = "BROKEN"
+
+
 class Result(NamedTuple):
-    """What became of a mutant: "caught", "SURVIVED" or "BROKEN"; by what; in how many seconds; at which check."""
+    """What became of a mutant; by what; in how many seconds; at which check."""
 
     mutant: Mutant
-    state: str
+    state: State
     by: str
     seconds: float
     where: str = ""
@@ -43,23 +55,39 @@ def load(root: Path, file: str = "") -> list[Mutant]:
         The mutants, in the order of the list.
 
     Raises:
-        ListError: if the text to find is not there exactly once, changes nothing, or a check is missing.
+        ListError: if the text to find is not there exactly once, changes nothing, or a check is
+            missing.
     """
-    rows = tomllib.loads((root / "tests/planted/errors.toml").read_text(encoding="utf-8")).get("mutant", [])
-    mutants, problems = [], []
-    for row in rows if not file else [row for row in rows if row.get("file") == file]:
+    rows = tomllib.loads((root / LIST).read_text(encoding="utf-8")).get("mutant", [])
+    mutants: list[Mutant] = []
+    problems: list[str] = []
+    for row in rows:
         try:
-            mutant = Mutant(**{"checks": ()} | row)
+            mutants.append(read(root, row))
         except TypeError as error:
-            problems.append(f"{row.get('name', row)}: needs name, file, find, replace and perhaps checks ({error})")
-            continue
-        mutants.append(mutant._replace(checks=tuple(mutant.checks) or default_checks(root, mutant.file)))
-        problems += [f"{mutant.name}: {problem}" for problem in problems_of(root, mutants[-1])]
-    names = [mutant.name for mutant in mutants]
-    problems += [f"{name}: the name is given twice" for name in {name for name in names if names.count(name) > 1}]
-    if problems or not (mutants or file):
-        raise ListError("tests/planted/errors.toml is out of date:\n  " + "\n  ".join(problems or ["it is empty"]))
-    return mutants
+            need = "needs name, file, find, replace and perhaps checks"
+            problems.append(f"{row.get('name', row)}: {need} ({error})")
+    wanted = [mutant for mutant in mutants if file in ("", mutant.file)]
+    for mutant in wanted:
+        problems += problems_of(root, mutant)
+    problems += [f"{name}: the name is given twice" for name in twice(mutants)]
+    if not rows:
+        problems.append("it is empty")
+    if problems:
+        raise ListError(f"{LIST} is out of date:\n  " + "\n  ".join(problems))
+    return wanted
+
+
+def read(root: Path, row: dict[str, Any]) -> Mutant:
+    """A mutant as the list has it, with the checks that it need not name."""
+    mutant = Mutant(**{"checks": ()} | row)
+    return mutant._replace(checks=tuple(mutant.checks) or default_checks(root, mutant.file))
+
+
+def twice(mutants: list[Mutant]) -> list[str]:
+    """Names that several have."""
+    names = Counter(mutant.name for mutant in mutants)
+    return [name for name, count in names.items() if count > 1]
 
 
 def default_checks(root: Path, file: str) -> tuple[str, ...]:
@@ -71,12 +99,17 @@ def default_checks(root: Path, file: str) -> tuple[str, ...]:
     return tuple(test for test in tests if (root / test).exists())[:1]
 
 
-def problems_of(root: Path, mutant: Mutant) -> Iterator[str]:
+def problems_of(root: Path, mutant: Mutant) -> list[str]:
+    """Why a mutant cannot be planted in these files, after its name."""
+    return [f"{mutant.name}: {problem}" for problem in _problems_of(root, mutant)]
+
+
+def _problems_of(root: Path, mutant: Mutant) -> Iterator[str]:
     """Why a mutant cannot be planted in these files."""
-    path = root / mutant.file
-    found = path.read_text(encoding="utf-8").count(mutant.find) if path.is_file() and mutant.find else 0
+    found = times_found(root, mutant)
     if found != 1:
-        yield f"the text to find stands {found} times in {mutant.file}, must be once: {mutant.find!r}"
+        words = f"the text to find stands {found} times in {mutant.file}, must be once"
+        yield f"{words}: {mutant.find!r}"
     if mutant.find == mutant.replace:
         yield "find and replace are the same"
     if not mutant.checks:
@@ -86,6 +119,14 @@ def problems_of(root: Path, mutant: Mutant) -> Iterator[str]:
             yield f"its check {check} does not exist"
     if is_chapter(mutant) and notebook_of(mutant) not in mutant.checks:
         yield f"its checks must hold {notebook_of(mutant)}"
+
+
+def times_found(root: Path, mutant: Mutant) -> int:
+    """How often the text to find stands in the file."""
+    path = root / mutant.file
+    if not mutant.find or not path.is_file():
+        return 0
+    return path.read_text(encoding="utf-8").count(mutant.find)
 
 
 def is_chapter(mutant: Mutant) -> bool:
@@ -99,11 +140,18 @@ def notebook_of(mutant: Mutant) -> str:
 def judge(mutant: Mutant, failures: list[Failure], seconds: float) -> Result:
     """The first failure decides: caught if something was found not to hold."""
     if not failures:
-        return Result(mutant, "SURVIVED", f"passed {' '.join(mutant.checks)}", seconds)
-    first = failures[0]
-    if first.kind == "error":
-        return Result(mutant, "BROKEN", f"{first.where}: {first.message}", seconds)
-    claim_id = first.message.removeprefix("ClaimError: ").split()[0] if first.kind == "claim" else ""
-    what = {"claim": f"claim {claim_id}", "output": "output differs"}.get(first.kind, "")
+        return Result(mutant, State.SURVIVED, f"passed {' '.join(mutant.checks)}", seconds)
+    first, *_ = failures
+    if first.kind is Kind.ERROR:
+        return Result(mutant, State.BROKEN, f"{first.where}: {first.message}", seconds)
     where = first.where.removeprefix("tests/").removeprefix("notebooks/").replace(".ipynb", "")
-    return Result(mutant, "caught", f"{where} {what}".strip(), seconds, first.where)
+    by = f"{where} {what_noticed(first)}".strip()
+    return Result(mutant, State.CAUGHT, by, seconds, first.where)
+
+
+def what_noticed(failure: Failure) -> str:
+    """A claim by its id, or that an output differs; nothing for an assertion."""
+    if failure.kind is Kind.CLAIM:
+        claim_id, *_ = failure.message.removeprefix("ClaimError: ").split()
+        return f"claim {claim_id}"
+    return "output differs" if failure.kind is Kind.OUTPUT else ""

@@ -1,7 +1,7 @@
-"""Values as bytes and back, between processes that do not trust each other: data only, of bounded size.
+"""Values as bytes and back, between processes that do not trust each other: data of bounded size.
 
-What crosses: None, bool, int, float, complex, str, bytes, lists, tuples, dicts with str keys, NumPy arrays and scalars
-of numbers or booleans, torch tensors of the same.
+What crosses: None, bool, int, float, complex, str, bytes, lists, tuples, dicts with str keys, NumPy
+arrays and scalars of numbers or booleans, torch tensors of the same.
 """
 
 import base64
@@ -56,33 +56,56 @@ def loads(data: bytes) -> Any:
         raise ValueError(f"{len(data)} bytes are more than {LIMIT} may cross")
     try:
         return _unpack(json.loads(data), _DEPTH)
-    except (KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError, MemoryError) as error:
+    except (
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        RecursionError,
+        OverflowError,
+        MemoryError,
+    ) as error:
         raise ValueError(f"not an encoded value: {type(error).__name__}") from None
 
 
 def _pack(value: Any, depth: int) -> Any:
+    """A value as JSON can hold it; what JSON has no word for is a dict of one tag."""
     if depth < 0:
         raise ValueError("nested too deep to cross")
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(value, torch.Tensor):
-        value = value.detach().cpu().resolve_conj().resolve_neg()
-        return {"tensor": _pack_array((value.float() if value.dtype == torch.bfloat16 else value).numpy())}
-    if isinstance(value, np.generic):
-        return {"scalar": _pack_array(np.asarray(value))}
-    if isinstance(value, np.ndarray):
-        return {"array": _pack_array(np.asarray(value))}
+    numbers = _pack_numbers(value)  # first: NumPy's scalars are Python's numbers and text, too
+    if numbers is not None:
+        return numbers
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, complex):
         return {"complex": [value.real, value.imag]}
     if isinstance(value, bytes):
         return {"bytes": base64.b64encode(value).decode()}
+    return _pack_container(value, depth - 1)
+
+
+def _pack_numbers(value: Any) -> dict[str, list[Any]] | None:
+    """A tensor, an array or NumPy's scalar; None for anything else."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
+        value = value.detach().cpu().resolve_conj().resolve_neg()
+        if value.dtype == torch.bfloat16:  # NumPy has no such numbers
+            value = value.float()
+        return {"tensor": _pack_array(value.numpy())}
+    if isinstance(value, np.generic):
+        return {"scalar": _pack_array(np.asarray(value))}
+    if isinstance(value, np.ndarray):
+        return {"array": _pack_array(np.asarray(value))}
+    return None
+
+
+def _pack_container(value: Any, depth: int) -> Any:
     if isinstance(value, list):
-        return [_pack(item, depth - 1) for item in value]
+        return [_pack(item, depth) for item in value]
     if isinstance(value, tuple):
-        return {"tuple": [_pack(item, depth - 1) for item in value]}
+        return {"tuple": [_pack(item, depth) for item in value]}
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        return {"dict": {key: _pack(item, depth - 1) for key, item in value.items()}}
+        return {"dict": {key: _pack(item, depth) for key, item in value.items()}}
     raise TypeError(f"a {type(value).__name__} may not cross")
 
 
@@ -98,6 +121,7 @@ def _pack_array(array: np.ndarray[Any, Any]) -> list[Any]:
 
 
 def _unpack(value: Any, depth: int) -> Any:
+    """The value that ``_pack`` made this of."""
     if depth < 0:
         raise ValueError("nested too deep")
     if isinstance(value, list):
@@ -109,19 +133,23 @@ def _unpack(value: Any, depth: int) -> Any:
         return {key: _unpack(item, depth - 1) for key, item in inner.items()}
     if tag == "tuple":
         return tuple(_unpack(item, depth - 1) for item in inner)
+    return _unpack_leaf(tag, inner)
+
+
+def _unpack_leaf(tag: str, inner: Any) -> Any:
     if tag == "complex":
-        return complex(float(inner[0]), float(inner[1]))
+        real, imaginary = inner
+        return complex(float(real), float(imaginary))
     if tag == "bytes":
         return base64.b64decode(inner)
-    array = _unpack_array(*inner)
     if tag == "array":
-        return array
+        return _unpack_array(*inner)
     if tag == "scalar":
-        return array.reshape(-1)[0]
+        return _unpack_array(*inner).reshape(-1)[0]
     if tag == "tensor":
         import torch  # only here: half of the sets never need it
 
-        return torch.from_numpy(array)
+        return torch.from_numpy(_unpack_array(*inner))
     raise ValueError("unknown tag")
 
 

@@ -1,10 +1,24 @@
-"""One message after another over a socket: its length in four bytes, then a value as `codec` writes it."""
+"""Messages over a socket: each its length in four bytes, then a value as `codec` writes it."""
 
 import socket
 import struct
+from dataclasses import dataclass
 from typing import Any
 
 from course.grading.inside import codec
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a process inside may use, as it sets it for itself; sizes in bytes."""
+
+    memory: int
+    disk: int
+    seconds: int
+    """Of the processor."""
+    processes: int
+    uid: int
+    """The user to become, where it is root."""
 
 
 def send(wire: socket.socket, value: dict[str, Any]) -> None:
