@@ -59,7 +59,7 @@ def relink(text: str, chapters: Collection[str], keys: Mapping[str, str]) -> str
 
 
 def _anchored(html: str, entry: ledger.Entry) -> str:
-    """The first claim or verdict without an anchor gets this one; its id becomes a link to the ledger or to itself."""
+    """Give this anchor to the first claim or verdict without one; its id becomes a link."""
     tag = f'<p class="l2-{entry.fields["kind"]}"'
     html = html.replace(f"{tag}>", f'{tag} id="{entry.anchor}">', 1)
     target = f"ledger.html#line-{entry.id}" if entry.in_ledger else f"#{entry.anchor}"

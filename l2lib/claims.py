@@ -167,7 +167,7 @@ def identities() -> None:
 
 
 def verdict(ledger_id: str, ruling: str, because: str) -> None:
-    """Show the book's verdict on one line of the ledger, beside the source's words; claims are shown separately.
+    """Show the book's verdict on one line of the ledger, beside the source's words and ours.
 
     Args:
         ledger_id: the line's id, such as "S3-06". What the source says, in its words and in ours,

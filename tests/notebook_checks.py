@@ -70,13 +70,17 @@ def check_executed(notebook: NotebookNode) -> list[str]:
 
 def check_errors(notebook: NotebookNode) -> list[str]:
     """No cell ended in an error."""
-    found = ((where, output) for where, output in outputs(notebook) if output.output_type == "error")
+    found = (
+        (where, output) for where, output in outputs(notebook) if output.output_type == "error"
+    )
     return [f"{where}: stored error {output.ename}: {output.evalue}" for where, output in found]
 
 
 def check_stderr(notebook: NotebookNode) -> list[str]:
     """No warnings and no progress bars."""
-    found = ((where, output) for where, output in outputs(notebook) if output.get("name") == "stderr")
+    found = (
+        (where, output) for where, output in outputs(notebook) if output.get("name") == "stderr"
+    )
     return [f"{where}: writes to stderr: {output.text.strip()[:100]!r}" for where, output in found]
 
 
@@ -87,7 +91,9 @@ def check_plain_python(notebook: NotebookNode) -> list[str]:
         try:
             ast.parse(cell.source)
         except SyntaxError as error:
-            problems.append(f"{where}: not plain Python ({error.msg}); magics and !commands are not allowed")
+            problems.append(
+                f"{where}: not plain Python ({error.msg}); magics and !commands are not allowed"
+            )
         if "get_ipython" in cell.source:
             problems.append(f"{where}: calls get_ipython(); magics are not allowed")
     return problems
@@ -98,8 +104,13 @@ def check_nbval_runs_all(notebook: NotebookNode) -> list[str]:
     problems = []
     for where, cell in code_cells(notebook):
         tags = {str(tag).lower() for tag in cell.metadata.get("tags", [])} & NBVAL_TAGS
-        markers = {marker for marker in nbval.plugin.comment_markers if marker in cell.source.upper()}
-        problems += [f"{where}: {name} is not allowed; every output is compared" for name in sorted(tags | markers)]
+        markers = {
+            marker for marker in nbval.plugin.comment_markers if marker in cell.source.upper()
+        }
+        problems += [
+            f"{where}: {name} is not allowed; every output is compared"
+            for name in sorted(tags | markers)
+        ]
     return problems
 
 
@@ -109,14 +120,22 @@ def check_metadata(notebook: NotebookNode) -> list[str]:
     expected = {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}}
     problems = []
     if notebook.metadata != expected:
-        problems.append(f"notebook metadata is {dict(notebook.metadata)}, expected {expected}; run `make notebooks`")
+        problems.append(
+            f"notebook metadata is {dict(notebook.metadata)}, expected {expected}; run `make notebooks`"
+        )
     for number, cell in enumerate(notebook.cells):
         stray = (set(cell.metadata) - CELL_METADATA) | (set(cell) & {"attachments"})
         stray |= set(cell.metadata.get("jupyter", {})) - {"source_hidden"}
-        problems += [f"cell {number}: stray metadata {name!r}; run `make notebooks`" for name in sorted(stray)]
+        problems += [
+            f"cell {number}: stray metadata {name!r}; run `make notebooks`"
+            for name in sorted(stray)
+        ]
     for where, output in outputs(notebook):
         metadata = output.get("metadata", {})
-        stray = set(metadata) - {"image/png"} | set(metadata.get("image/png", {})) - {"alt", "width"}
+        stray = set(metadata) - {"image/png"} | set(metadata.get("image/png", {})) - {
+            "alt",
+            "width",
+        }
         problems += [f"{where}: stray output metadata {name!r}" for name in sorted(stray)]
     return problems
 
@@ -138,7 +157,9 @@ def check_machine(notebook: NotebookNode) -> list[str]:
     for where, output in outputs(notebook):
         for text in texts(output):
             if match := _PATH.search(text) or _ADDRESS.search(text):
-                problems.append(f"{where}: shows {match[0].strip()!r}, which differs from machine to machine")
+                problems.append(
+                    f"{where}: shows {match[0].strip()!r}, which differs from machine to machine"
+                )
     return problems
 
 
@@ -158,7 +179,11 @@ def _picture_problem(output: NotebookNode, following: NotebookNode | None) -> st
         return "HTML output holds a picture"
     kinds = [mime for mime in data if mime.startswith(("image/", "application/pdf"))]
     if not kinds:
-        return "a figure is printed, not shown" if "<Figure size" in str(data.get("text/plain")) else None
+        return (
+            "a figure is printed, not shown"
+            if "<Figure size" in str(data.get("text/plain"))
+            else None
+        )
     alt = output.metadata.get("image/png", {}).get("alt", "")
     words = following.get("data", {}).get("text/html", "") if following else ""
     if kinds != ["image/png"]:
@@ -174,9 +199,15 @@ def _picture_problem(output: NotebookNode, following: NotebookNode | None) -> st
 def check_cell_lengths(notebook: NotebookNode) -> list[str]:
     """Short cells: none over 20 lines, the median at most 8; no line that a page cannot show."""
     lengths = {where: len(cell.source.splitlines()) for where, cell in code_cells(notebook)}
-    problems = [f"{where}: {n} lines; at most {MAX_CELL_LINES}" for where, n in lengths.items() if n > MAX_CELL_LINES]
+    problems = [
+        f"{where}: {n} lines; at most {MAX_CELL_LINES}"
+        for where, n in lengths.items()
+        if n > MAX_CELL_LINES
+    ]
     if lengths and median(lengths.values()) > MAX_MEDIAN_LINES:
-        problems.append(f"median code cell has {median(lengths.values())} lines; at most {MAX_MEDIAN_LINES}")
+        problems.append(
+            f"median code cell has {median(lengths.values())} lines; at most {MAX_MEDIAN_LINES}"
+        )
     for where, cell in code_cells(notebook):
         wide = max(map(len, cell.source.splitlines()), default=0)
         if wide > MAX_COLUMNS:
@@ -191,10 +222,15 @@ def check_claims_agree(notebook: NotebookNode) -> list[str]:
         data = output.get("data", {})
         if MIME not in data:
             fakes = [text for text in texts(output) if _LIKE_A_CLAIM.search(text)]
-            problems += [f"{where}: looks like a claim but is none: {text[:60]!r}" for text in fakes]
+            problems += [
+                f"{where}: looks like a claim but is none: {text[:60]!r}" for text in fakes
+            ]
         for fields in rows(output):
             what = f"{where}: {fields['kind']} {fields['id']}"
-            problems += [f"{what}: {value!r} is not in its {mime}" for value, mime in _not_shown(fields, data)]
+            problems += [
+                f"{what}: {value!r} is not in its {mime}"
+                for value, mime in _not_shown(fields, data)
+            ]
     return problems
 
 
@@ -211,7 +247,12 @@ def _words_of(fields: Mapping[str, Any]) -> list[str]:
     if fields["kind"] == "claim":
         return [fields["id"], fields["sentence"], fields["bound"], fields.get("measured") or ""]
     line = ledger.lines().get(fields["id"])
-    return [fields["id"], fields["because"], fields["ruling"], *([line.quote, line.says] if line else [])]
+    return [
+        fields["id"],
+        fields["because"],
+        fields["ruling"],
+        *([line.quote, line.says] if line else []),
+    ]
 
 
 def check_identities(notebook: NotebookNode) -> list[str]:
@@ -227,9 +268,14 @@ def check_identities(notebook: NotebookNode) -> list[str]:
                 elif _name_of(call) == "claim" and _is_identity(call):
                     claimed = claimed or where
         elif claimed and re.search(r"^## ", cell.source, re.MULTILINE):
-            problems.append(f"{claimed}: an identity that its section does not show; end the section with identities()")
+            problems.append(
+                f"{claimed}: an identity that its section does not show; end the section with identities()"
+            )
             claimed = ""
-    return [*problems, *([f"{claimed}: an identity that is not shown; end with identities()"] if claimed else [])]
+    return [
+        *problems,
+        *([f"{claimed}: an identity that is not shown; end with identities()"] if claimed else []),
+    ]
 
 
 def _calls(source: str) -> list[ast.Call]:
@@ -275,9 +321,9 @@ def check_twins(sources: Path, notebooks: Path) -> list[str]:
     """Every chapter has both its files."""
     written = {path.stem for path in sources.glob("*.py")}
     executed = {path.stem for path in notebooks.glob("*.ipynb")}
-    return [f"{name}: no executed notebook; run `make notebooks`" for name in sorted(written - executed)] + [
-        f"{name}: no source twin; run `make sync`" for name in sorted(executed - written)
-    ]
+    return [
+        f"{name}: no executed notebook; run `make notebooks`" for name in sorted(written - executed)
+    ] + [f"{name}: no source twin; run `make sync`" for name in sorted(executed - written)]
 
 
 def check_in_sync(notebook: NotebookNode, source: Path) -> list[str]:

@@ -19,14 +19,22 @@ from l2lib.ledger import lines, sources
 def notebook(*bundles):
     """A notebook whose outputs hold these claims and verdicts."""
     outputs = [
-        nbformat.v4.new_output("display_data", {MIME: fields, "text/html": f'<p class="l2-{fields["kind"]}">…</p>'})
+        nbformat.v4.new_output(
+            "display_data", {MIME: fields, "text/html": f'<p class="l2-{fields["kind"]}">…</p>'}
+        )
         for fields in bundles
     ]
     return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("pass", outputs=outputs)])
 
 
 def claim(name, measured="0.3"):
-    return {"kind": "claim", "id": name, "sentence": "a < b", "measured": measured, "bound": "below 1"}
+    return {
+        "kind": "claim",
+        "id": name,
+        "sentence": "a < b",
+        "measured": measured,
+        "bound": "below 1",
+    }
 
 
 def identities(*names):
@@ -70,11 +78,19 @@ def without(kind, name):
         (10, without("verdict", "S1-07"), "S1-07: no verdict; chapter 10 must give one"),
         (10, without("claim", "S1-07"), "S1-07: ruled “false”, and no claim of 10_x holds it"),
         (10, lambda rows: [*rows, verdict("S1-07")], "S1-07: 2 verdicts"),
-        (10, lambda rows: [*rows, claim("S3-01"), verdict("S3-01")], "S3-01: a verdict that chapter 10 does not owe"),
+        (
+            10,
+            lambda rows: [*rows, claim("S3-01"), verdict("S3-01")],
+            "S3-01: a verdict that chapter 10 does not owe",
+        ),
         (10, lambda rows: [*rows, claim("09-own")], "09-own: a claim of another chapter"),
         (10, lambda rows: [*rows, claim("S1-16")], "S1-16: not a line of the ledger"),
         (6, without("claim", "S2-18"), "S2-18: no claim in chapter 6"),
-        (10, lambda rows: [*without("verdict", "S1-12")(rows), verdict("S1-12", "true")], "S1-12: ruled “true”"),
+        (
+            10,
+            lambda rows: [*without("verdict", "S1-12")(rows), verdict("S1-12", "true")],
+            "S1-12: ruled “true”",
+        ),
     ],
 )
 def test_a_ledger_that_does_not_add_up_is_refused(number, fault, problem):
@@ -84,14 +100,23 @@ def test_a_ledger_that_does_not_add_up_is_refused(number, fault, problem):
 
 def test_a_claim_in_another_chapter_holds_no_verdict():
     rows = {8: [*adds_up(8), claim("S1-07")], 10: without("claim", "S1-07")(adds_up(10))}
-    found = ledger.problems(ledger.collect({f"{n:02d}_x": notebook(*r) for n, r in rows.items()}), set(rows))
+    found = ledger.problems(
+        ledger.collect({f"{n:02d}_x": notebook(*r) for n, r in rows.items()}), set(rows)
+    )
     assert [each[:12] for each in found] == ["S1-07: ruled"]
 
 
 def test_the_page_shows_the_words_the_verdict_the_measurement_and_the_place():
-    chapters = {"05_x": notebook(claim("S1-01"), verdict("S1-01"), claim("05-own", None), verdict("S0-02", "opinion"))}
+    chapters = {
+        "05_x": notebook(
+            claim("S1-01"), verdict("S1-01"), claim("05-own", None), verdict("S0-02", "opinion")
+        )
+    }
     page = ledger.page(ledger.collect(chapters))
-    assert "“we show that L2 regularization has no regularizing effect when combined with normalization”" in page
+    assert (
+        "“we show that L2 regularization has no regularizing effect when combined with normalization”"
+        in page
+    )
     assert f"In our words: {lines()['S1-01'].says}" in page
     assert 'href="05_x.html#claim-S1-01-1">0.3, must be below 1 (chapter 05)' in page
     assert "a &lt; b" in page
@@ -112,7 +137,11 @@ def test_identities_are_claims_each_with_a_place_of_its_own():
 
 def test_an_id_becomes_a_link_to_the_ledger_or_to_itself():
     book = nbformat.read(next(NOTEBOOKS.glob("01_*.ipynb")), as_version=4)
-    before = [str(output.get("data", {}).get("text/html")) for cell in book.cells for output in cell.get("outputs", [])]
+    before = [
+        str(output.get("data", {}).get("text/html"))
+        for cell in book.cells
+        for output in cell.get("outputs", [])
+    ]
     names = re.findall(r'<small class="l2-id"[^>]*>([^<]+)</small>', "".join(before))
     prepare.prepare("01_x", book, str)
     outputs = [output.get("data", {}) for cell in book.cells for output in cell.get("outputs", [])]
@@ -135,7 +164,9 @@ def test_other_chapters_hold_claims_too():
 
 
 def test_the_ledger_has_the_lines_of_four_sources():
-    counts = {source: sum(line.source == source for line in lines().values()) for source in sources()}
+    counts = {
+        source: sum(line.source == source for line in lines().values()) for source in sources()
+    }
     assert counts == {"S0": 21, "S1": 15, "S2": 25, "S3": 13}
     assert all(line.id.startswith(line.source) and line.says for line in lines().values())
 
@@ -179,7 +210,9 @@ def picture(alt):
 
 def test_a_picture_hands_on_its_words_and_one_without_is_refused():
     book = notebook()
-    words = nbformat.v4.new_output("display_data", {"text/html": '<details class="l2-alt">a</details>'})
+    words = nbformat.v4.new_output(
+        "display_data", {"text/html": '<details class="l2-alt">a</details>'}
+    )
     book.cells[0].outputs = [picture("a line"), words]
     prepare.prepare("05_x", book, str)
     assert book.cells[0].metadata["mystnb"]["image"] == {"alt": "a line", "width": "500px"}
@@ -190,10 +223,14 @@ def test_a_picture_hands_on_its_words_and_one_without_is_refused():
 
 
 def test_an_entry_without_an_address_is_refused(tmp_path):
-    (tmp_path / "a.bib").write_text("@misc{one, title = {A {T}itle}, url = {https://www.example.org/a/}}\n@misc{two}")
+    (tmp_path / "a.bib").write_text(
+        "@misc{one, title = {A {T}itle}, url = {https://www.example.org/a/}}\n@misc{two}"
+    )
     with pytest.raises(ConfigError, match="two has no url"):
         l2book.bibliography(tmp_path / "a.bib")
-    (tmp_path / "a.bib").write_text("@misc{one, title = {A {T}itle}, url = {https://www.example.org/a/}}")
+    (tmp_path / "a.bib").write_text(
+        "@misc{one, title = {A {T}itle}, url = {https://www.example.org/a/}}"
+    )
     assert l2book.bibliography(tmp_path / "a.bib") == {"example.org/a": "one"}
 
 
@@ -213,7 +250,9 @@ def test_a_status_says_which_chapters_there_are(tmp_path):
     assert "| 2026-01-01 00:00:00 | 3.0 |" in pages.status(l2book.statuses(tmp_path))
 
 
-@pytest.mark.parametrize(("listed", "missing"), [([], "every chapter"), ([{"chapter": "05_x"}], "05_x")])
+@pytest.mark.parametrize(
+    ("listed", "missing"), [([], "every chapter"), ([{"chapter": "05_x"}], "05_x")]
+)
 def test_a_folder_without_the_chapters_is_refused(listed, missing, tmp_path):
     (tmp_path / "status.json").write_text(json.dumps(listed))
     with pytest.raises(ConfigError, match=f"{missing} is missing from .*: run `make book`"):
@@ -229,7 +268,10 @@ def test_a_benchmark_is_shown_with_its_picture(tmp_path):
 def test_the_cover_is_the_first_picture_of_chapter_0():
     stored = nbformat.read(next(NOTEBOOKS.glob("00_*.ipynb")), as_version=4)
     pictures = [
-        o.data["image/png"] for c in stored.cells for o in c.get("outputs", []) if "image/png" in o.get("data", {})
+        o.data["image/png"]
+        for c in stored.cells
+        for o in c.get("outputs", [])
+        if "image/png" in o.get("data", {})
     ]
     assert COVER.read_bytes() == base64.b64decode(pictures[0])
 
@@ -249,7 +291,9 @@ class Site:
     """A book of two small chapters, and what Sphinx says when it is built."""
 
     def __init__(self, folder):
-        self.notebooks, self.output, self.doctrees = (folder / name for name in ("in", "out", "doctrees"))
+        self.notebooks, self.output, self.doctrees = (
+            folder / name for name in ("in", "out", "doctrees")
+        )
         self.notebooks.mkdir()
         self.write("11_one", ONE, claim("11-own"))
         self.write("12_two", "# Two\n\n[one](11_one.ipynb#Part-A), [zero](00_start_here.ipynb)")
@@ -262,7 +306,14 @@ class Site:
 
     def build(self, capsys):
         """The exit status, which pages were read, and the warnings."""
-        options = ["-W", "--keep-going", "-d", str(self.doctrees), "-D", f"l2book_notebooks={self.notebooks}"]
+        options = [
+            "-W",
+            "--keep-going",
+            "-d",
+            str(self.doctrees),
+            "-D",
+            f"l2book_notebooks={self.notebooks}",
+        ]
         status = sphinx_build(["--no-color", *options, str(ROOT / "book"), str(self.output)])
         said, warned = capsys.readouterr()
         return status, re.findall(r"reading sources\.\.\. \[ *\d+%\] ([\w]+)", said), warned
@@ -330,13 +381,18 @@ def test_the_book_is_built_and_an_edited_chapter_is_built_alone(site, capsys):
         ('<a href="#x">', ""),
         ('<a href="https://example.org">', ""),
         ('<script src="//example.org/a.js">', "a.html loads //example.org/a.js from the network"),
-        ('<link rel="stylesheet" href="https://example.org/a.css">', "a.html loads https://example.org/a.css"),
+        (
+            '<link rel="stylesheet" href="https://example.org/a.css">',
+            "a.html loads https://example.org/a.css",
+        ),
         ('<link rel="canonical" href="https://example.org/a">', ""),
     ],
 )
 def test_pages_that_need_the_network_or_lead_nowhere_are_found(html, problem, tmp_path):
     (tmp_path / "a.html").write_text(f'<p id="x">{html}')
-    assert [found[: len(problem)] for found in problems_of(tmp_path)] == ([problem] if problem else [])
+    assert [found[: len(problem)] for found in problems_of(tmp_path)] == (
+        [problem] if problem else []
+    )
 
 
 def test_a_style_sheet_that_needs_the_network_is_found(tmp_path):

@@ -52,14 +52,17 @@ BOUNDS = [
 ]
 
 
-@pytest.mark.parametrize(("bound", "value"), [(bound, value) for bound, holds, _ in BOUNDS for value in holds])
+@pytest.mark.parametrize(
+    ("bound", "value"), [(bound, value) for bound, holds, _ in BOUNDS for value in holds]
+)
 def test_claim_holds(shown: list[dict[str, Any]], bound: dict[str, Any], value: float) -> None:
     claim("S3-01", "it holds", measured=value, **bound)
     assert len(shown) == 1
 
 
 @pytest.mark.parametrize(
-    ("bound", "value"), [(bound, value) for bound, _, fails in BOUNDS for value in [*fails, math.nan]]
+    ("bound", "value"),
+    [(bound, value) for bound, _, fails in BOUNDS for value in [*fails, math.nan]],
 )
 def test_claim_fails(shown: list[dict[str, Any]], bound: dict[str, Any], value: float) -> None:
     with pytest.raises(ClaimError, match=r"^S3-01 does not hold: it holds\. Measured .*, must be"):
@@ -119,7 +122,9 @@ def test_claim_takes_every_kind_of_number(shown: list[dict[str, Any]], number: A
 
 @pytest.mark.filterwarnings("error")
 def test_claim_takes_tensors(shown: list[dict[str, Any]]) -> None:
-    torch = pytest.importorskip("torch")  # imported here, because it takes longer than all the other tests
+    torch = pytest.importorskip(
+        "torch"
+    )  # imported here, because it takes longer than all the other tests
     numbers = [torch.tensor(2.0), torch.tensor([[2]]), torch.ones((), requires_grad=True) * 2]
     for number in numbers:
         claim("S3-01", "it holds", measured=number, above=1)
@@ -172,7 +177,9 @@ def test_the_worst_element_is_shown(
         ({"between": (1.0, 2.0)}, [1.5, 1.5, 1.5, -math.inf], 3),
     ],
 )
-def test_one_bad_element_fails_and_is_named(bound: dict[str, Any], values: list[float], worst: int) -> None:
+def test_one_bad_element_fails_and_is_named(
+    bound: dict[str, Any], values: list[float], worst: int
+) -> None:
     said = re.escape(f"Measured {values[worst]:g} at index {worst} of 4 numbers, must be")
     with pytest.raises(ClaimError, match=said):
         claim("S3-01", "it holds", measured=np.array(values), **bound)
@@ -185,7 +192,9 @@ def test_one_bad_element_fails_and_is_named(bound: dict[str, Any], values: list[
     values=st.lists(st.floats(allow_nan=True) | st.floats(0.9, 2.1), min_size=1),
     bound=st.sampled_from([row[0] for row in BOUNDS]),
 )
-def test_an_array_holds_if_each_of_its_elements_does(values: list[float], bound: dict[str, Any]) -> None:
+def test_an_array_holds_if_each_of_its_elements_does(
+    values: list[float], bound: dict[str, Any]
+) -> None:
     def holds(measured: Any) -> bool:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(claims, "_show", lambda fields, plain, rich: None)
@@ -208,15 +217,22 @@ def test_of_two_equally_bad_elements_the_first_is_shown() -> None:
     """Else rounding, which differs from machine to machine, would choose."""
     for error in (-1e-15, 0.0, 1e-15):
         values = [0.0, 0.25, -0.25 + error]
-        assert fields_of("S3-01", "it holds", measured=values, equals=0, within=1)["measured"] == "0.25"
+        assert (
+            fields_of("S3-01", "it holds", measured=values, equals=0, within=1)["measured"]
+            == "0.25"
+        )
 
 
 # ---- counts --------------------------------------------------------------------------------
-@pytest.mark.parametrize("count", [6, np.int64(6), np.uint8(6), np.array([6, 6]), [6], np.array(6)], ids=repr)
+@pytest.mark.parametrize(
+    "count", [6, np.int64(6), np.uint8(6), np.array([6, 6]), [6], np.array(6)], ids=repr
+)
 def test_an_integer_equals_an_integer(shown: list[dict[str, Any]], count: Any) -> None:
     claim("S3-01", "there are {}", measured=count, equals=6)
     claim("S3-01", "there are {}", measured=count, equals=np.int64(6))
-    assert [bundle["text/plain"] for bundle in shown] == ["✓ there are 6  [must be exactly 6]  (S3-01)"] * 2
+    assert [bundle["text/plain"] for bundle in shown] == [
+        "✓ there are 6  [must be exactly 6]  (S3-01)"
+    ] * 2
     for other in (5, 7):
         with pytest.raises(ClaimError, match=f"there are 6. Measured 6.*, must be exactly {other}"):
             claim("S3-01", "there are {}", measured=count, equals=other)
@@ -224,19 +240,25 @@ def test_an_integer_equals_an_integer(shown: list[dict[str, Any]], count: Any) -
 
 def test_a_large_count_is_exact_and_shown_in_full() -> None:
     count = 2**53 + 1
-    assert fields_of("S3-01", "there are {}", measured=count, equals=count)["measured"] == str(count)
+    assert fields_of("S3-01", "there are {}", measured=count, equals=count)["measured"] == str(
+        count
+    )
     with pytest.raises(ClaimError, match=f"Measured {count}, must be exactly {count - 1}"):
         claim("S3-01", "there are {}", measured=count, equals=count - 1)
 
 
-@pytest.mark.parametrize(("measured", "equals"), [(6.0, 6), (6, 6.0), (np.float32(6), 6), ([6, 6.0], 6)], ids=repr)
+@pytest.mark.parametrize(
+    ("measured", "equals"), [(6.0, 6), (6, 6.0), (np.float32(6), 6), ([6, 6.0], 6)], ids=repr
+)
 def test_other_numbers_need_a_tolerance(measured: Any, equals: float) -> None:
     with pytest.raises(ValueError, match="equals needs within="):
         claim("S3-01", "there are six", measured=measured, equals=equals)
 
 
 def test_true_is_one() -> None:
-    assert fields_of("S3-01", "all are", measured=np.array([True, True]), equals=1)["measured"] == "1"
+    assert (
+        fields_of("S3-01", "all are", measured=np.array([True, True]), equals=1)["measured"] == "1"
+    )
 
 
 # ---- what is shown -------------------------------------------------------------------------
@@ -249,11 +271,15 @@ def test_true_is_one() -> None:
         ({"equals": 1.2, "within": 0.1}, "1.2 to within 0.1"),
     ],
 )
-def test_claim_shows_three_digits_and_its_bound(shown: list[dict[str, Any]], bound: dict[str, Any], words: str) -> None:
+def test_claim_shows_three_digits_and_its_bound(
+    shown: list[dict[str, Any]], bound: dict[str, Any], words: str
+) -> None:
     claim("S3-01", "a < b & c", measured=1.23456, **bound)
     assert shown[0]["text/plain"] == f"✓ a < b & c  [1.23, must be {words}]  (S3-01)"
     mark = '<p class="l2-claim"><span aria-hidden="true">✓</span> '
-    assert shown[0]["text/html"].startswith(f"{mark}a &lt; b &amp; c <em>[1.23, must be {words}]</em> <small ")
+    assert shown[0]["text/html"].startswith(
+        f"{mark}a &lt; b &amp; c <em>[1.23, must be {words}]</em> <small "
+    )
     assert shown[0]["text/html"].endswith(">S3-01</small></p>")
     assert shown[0][MIME] == {
         "kind": "claim",
@@ -274,7 +300,9 @@ def test_claim_shows_three_digits_and_its_bound(shown: list[dict[str, Any]], bou
         ("{:.1f}", "1.2", "1.2"),
     ],
 )
-def test_the_number_stands_in_its_place(shown: list[dict[str, Any]], sentence: str, said: str, number: str) -> None:
+def test_the_number_stands_in_its_place(
+    shown: list[dict[str, Any]], sentence: str, said: str, number: str
+) -> None:
     claim("S3-01", sentence, measured=1.23456, below=2)
     assert shown[0]["text/plain"] == f"✓ {said}  [must be below 2]  (S3-01)"
     assert f"</span> {said} <em>[must be below 2]</em>" in shown[0]["text/html"]
@@ -283,12 +311,15 @@ def test_the_number_stands_in_its_place(shown: list[dict[str, Any]], sentence: s
 
 def test_a_failing_claim_says_the_number_in_its_place() -> None:
     with pytest.raises(
-        ClaimError, match=r"^S3-01 does not hold: it is 3\.14159 m\. Measured 3\.14159, must be below 2"
+        ClaimError,
+        match=r"^S3-01 does not hold: it is 3\.14159 m\. Measured 3\.14159, must be below 2",
     ):
         claim("S3-01", "it is {:.1f} m", measured=math.pi, below=2)
 
 
-@pytest.mark.parametrize("sentence", ["{} or {}", "{name}", "{1}", "{!r}", "a { b", "{:.2f", "{:nonsense}", "{:c}"])
+@pytest.mark.parametrize(
+    "sentence", ["{} or {}", "{name}", "{1}", "{!r}", "a { b", "{:.2f", "{:nonsense}", "{:c}"]
+)
 def test_a_sentence_with_other_places_is_refused(sentence: str) -> None:
     with pytest.raises(ValueError, match="claim S3-01: "):
         claim("S3-01", sentence, measured=1.5, below=2)
@@ -307,14 +338,21 @@ def printed(words: str) -> tuple[Decimal, Decimal]:
         return numbers[0] - numbers[1], numbers[0] + numbers[1]
     if words.startswith("between"):
         return numbers[0], numbers[1]
-    return (numbers[0], Decimal("inf")) if words.startswith("above") else (Decimal("-inf"), numbers[0])
+    return (
+        (numbers[0], Decimal("inf")) if words.startswith("above") else (Decimal("-inf"), numbers[0])
+    )
 
 
 NEAR = st.floats(-1e6, 1e6).filter(lambda edge: not 0 < edge < 1e-5) | st.integers(-3, 3).map(float)
 STEPS = st.sampled_from([0.0, 1e-16, -1e-16, 1e-12, -1e-12, 1e-5, -1e-5, 4e-4, -4e-4, 0.1, -0.1])
 
 
-@given(edge=NEAR, step=STEPS, width=st.floats(1e-5, 10), kind=st.sampled_from(["below", "above", "between", "equals"]))
+@given(
+    edge=NEAR,
+    step=STEPS,
+    width=st.floats(1e-5, 10),
+    kind=st.sampled_from(["below", "above", "between", "equals"]),
+)
 @example(edge=0.1, step=-4e-3, width=1.0, kind="below")
 @example(edge=0.3, step=0.0, width=0.1, kind="equals")
 def test_printed_number_and_bound_agree(edge: float, step: float, width: float, kind: str) -> None:
@@ -354,7 +392,9 @@ def test_printed_number_and_bound_agree(edge: float, step: float, width: float, 
         (-0.0, {"below": 1}, ("0", "below 1")),
     ],
 )
-def test_as_many_digits_as_are_needed(value: float, bound: dict[str, Any], shown_as: tuple[str, str]) -> None:
+def test_as_many_digits_as_are_needed(
+    value: float, bound: dict[str, Any], shown_as: tuple[str, str]
+) -> None:
     fields = fields_of("S3-01", "it is {}", measured=value, **bound)
     assert (fields["measured"], fields["bound"]) == shown_as
 
@@ -374,7 +414,9 @@ def test_a_failing_number_does_not_look_as_if_it_held() -> None:
         ("{:,.0f}", 1234.4, {"above": 1234}),
     ],
 )
-def test_a_format_that_contradicts_the_bound_is_refused(sentence: str, value: float, bound: dict[str, Any]) -> None:
+def test_a_format_that_contradicts_the_bound_is_refused(
+    sentence: str, value: float, bound: dict[str, Any]
+) -> None:
     with pytest.raises(ValueError, match=r"claim S3-01: the format \{:.*\} shows .*; use \{\}"):
         claim("S3-01", sentence, measured=value, **bound)
     assert fields_of("S3-01", sentence.replace(":.0%", ":.1%"), measured=value, below=9999)
@@ -417,7 +459,9 @@ def test_identities_are_shown_in_one_line_that_unfolds(shown: list[dict[str, Any
         "✓ 2 identities hold to 1e-9\n  a < b  [below 1e-12]  (01-first)\n  the norm is 5  [5 to within 1e-9]  (S3-01)"
     )
     summary = '<summary><span aria-hidden="true">✓</span> 2 identities hold to 1e-9</summary>'
-    assert bundle["text/html"].startswith(f'<details class="l2-identities">{summary}<p class="l2-claim">a &lt; b <em>')
+    assert bundle["text/html"].startswith(
+        f'<details class="l2-identities">{summary}<p class="l2-claim">a &lt; b <em>'
+    )
     assert bundle["text/html"].count('<p class="l2-claim">') == 2
     assert bundle[MIME]["kind"] == "identities"
     assert [row["id"] for row in bundle[MIME]["claims"]] == ["01-first", "S3-01"]
@@ -442,7 +486,9 @@ def test_each_identity_is_shown_once(shown: list[dict[str, Any]]) -> None:
 
 
 def test_an_identity_that_fails_raises_at_once(shown: list[dict[str, Any]]) -> None:
-    with pytest.raises(ClaimError, match=r"01-first does not hold: a is b\. Measured 1e-11, must be below 1e-12\."):
+    with pytest.raises(
+        ClaimError, match=r"01-first does not hold: a is b\. Measured 1e-11, must be below 1e-12\."
+    ):
         claim("01-first", "a is b", measured=1e-11, below=1e-12)
     with pytest.raises(ValueError, match="none was claimed"):
         identities()
@@ -489,7 +535,9 @@ def test_claim_refuses_an_empty_sentence(sentence: str) -> None:
         claim("S3-01", sentence, measured=0.5, below=1)
 
 
-@pytest.mark.parametrize("name", ["", "S4-01", "S3-1", "S3-001", "s3-01", "1-words", "01-", "01-Words", "S3-01 "])
+@pytest.mark.parametrize(
+    "name", ["", "S4-01", "S3-1", "S3-001", "s3-01", "1-words", "01-", "01-Words", "S3-01 "]
+)
 def test_malformed_ids_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="is not an id"):
         claim(name, "it holds", measured=0.5, below=1)
@@ -514,7 +562,12 @@ def test_verdict_shows_what_was_said_and_why(shown: list[dict[str, Any]], ruling
     assert shown[0]["text/html"].startswith('<p class="l2-verdict">')
     for words in ("S3-12", f"“{line.quote}”", f"{line.says}.", ruling.capitalize(), "c &amp; d"):
         assert words in shown[0]["text/html"]
-    assert shown[0][MIME] == {"kind": "verdict", "id": "S3-12", "ruling": ruling, "because": "c & d"}
+    assert shown[0][MIME] == {
+        "kind": "verdict",
+        "id": "S3-12",
+        "ruling": ruling,
+        "because": "c & d",
+    }
 
 
 def test_verdict_escapes_the_source_and_ends_a_question_as_one(shown: list[dict[str, Any]]) -> None:
@@ -535,7 +588,9 @@ def test_verdict_escapes_the_source_and_ends_a_question_as_one(shown: list[dict[
         (("S3-06", "true", " "), "say why the ruling holds"),
     ],
 )
-def test_verdict_refuses_misuse(shown: list[dict[str, Any]], arguments: tuple[str, ...], problem: str) -> None:
+def test_verdict_refuses_misuse(
+    shown: list[dict[str, Any]], arguments: tuple[str, ...], problem: str
+) -> None:
     with pytest.raises(ValueError, match=problem):
         verdict(*arguments)
     assert shown == []
@@ -573,7 +628,9 @@ def test_seeds_refuse_a_number_out_of_range(n: int) -> None:
 
 
 @pytest.mark.parametrize("shift", ["-1", "1.5", "one", ""])
-def test_seeds_refuse_a_shift_that_is_no_whole_number(monkeypatch: pytest.MonkeyPatch, shift: str) -> None:
+def test_seeds_refuse_a_shift_that_is_no_whole_number(
+    monkeypatch: pytest.MonkeyPatch, shift: str
+) -> None:
     with pytest.raises(ValueError, match="L2LIB_SEED is"):
         shifted(monkeypatch, shift)
 
@@ -609,7 +666,9 @@ def test_interval_is_students(level: float) -> None:
 @pytest.mark.parametrize(("n", "quantile"), [(5, 2.776), (10, 2.262), (20, 2.093)])
 def test_interval_has_the_quantiles_of_the_tables(n: int, quantile: float) -> None:
     values = np.arange(n)
-    assert interval(values).half / (values.std(ddof=1) / n**0.5) == pytest.approx(quantile, abs=5e-4)
+    assert interval(values).half / (values.std(ddof=1) / n**0.5) == pytest.approx(
+        quantile, abs=5e-4
+    )
     assert interval(values).half == interval([*map(float, values)], 0.95).half
 
 

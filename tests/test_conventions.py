@@ -41,7 +41,14 @@ TORCH_LOSS_SCALES = {
         outputs, targets, reduction="sum"
     ),
 }
-SCALES = {"half_mse": 1, "mse": 2, "half_sse": N, "sse": 2 * N, "cross_entropy": 1, "cross_entropy_sum": N}
+SCALES = {
+    "half_mse": 1,
+    "mse": 2,
+    "half_sse": N,
+    "sse": 2 * N,
+    "cross_entropy": 1,
+    "cross_entropy_sum": N,
+}
 
 
 def train(loss, lr, *, optimizer="SGD", term=None, targets=Y, steps=800, factor=1.0, **options):
@@ -49,7 +56,10 @@ def train(loss, lr, *, optimizer="SGD", term=None, targets=Y, steps=800, factor=
     model = torch.nn.Linear(3, 1, dtype=torch.float64)
     torch.nn.init.zeros_(model.weight), torch.nn.init.zeros_(model.bias)
     decay = options.pop("weight_decay", 0.0)
-    groups = [{"params": [model.weight], "weight_decay": decay}, {"params": [model.bias], "weight_decay": 0.0}]
+    groups = [
+        {"params": [model.weight], "weight_decay": decay},
+        {"params": [model.bias], "weight_decay": 0.0},
+    ]
     rule = getattr(torch.optim, optimizer)(groups, lr=lr, **options)
     for _ in range(steps):
         rule.zero_grad()
@@ -93,7 +103,9 @@ def test_logistic_regression(loss):
 def test_a_rescaled_loss_takes_the_same_sgd_steps_with_lr_divided(loss):
     number = convert(LAM, "torch_sgd", "torch_sgd", loss="half_mse", target_loss=loss, **FULL)
     ours = train(half_mse, 0.1, weight_decay=LAM, steps=7, momentum=0.9)
-    theirs = train(TORCH_LOSS_SCALES[loss], 0.1 / SCALES[loss], weight_decay=number, steps=7, momentum=0.9)
+    theirs = train(
+        TORCH_LOSS_SCALES[loss], 0.1 / SCALES[loss], weight_decay=number, steps=7, momentum=0.9
+    )
     assert np.allclose(ours, theirs, atol=1e-12)
 
 
@@ -110,28 +122,43 @@ def test_penalty_and_decay_are_the_same_under_plain_sgd(loss):
     ours = train(TORCH_LOSS_SCALES[loss], 0.1, weight_decay=LAM, steps=20)
     theirs = train(TORCH_LOSS_SCALES[loss], 0.1, factor=factor, steps=20)
     assert np.allclose(ours, theirs, atol=1e-12)
-    assert convert(factor, "factor", "torch_sgd", lr=0.1, loss=loss, optimizer="sgd") == pytest.approx(LAM)
+    assert convert(
+        factor, "factor", "torch_sgd", lr=0.1, loss=loss, optimizer="sgd"
+    ) == pytest.approx(LAM)
     other = convert(factor, "factor", "no_half", lr=0.1, loss=loss, optimizer="sgd")
     assert other == pytest.approx(LAM / 2)
 
 
 def test_lr_belongs_to_the_side_that_decays():
     """SGD beside MSELoss at half the learning rate takes the steps of SGD with decay beside half of it."""
-    decay = convert(LAM, "torch_sgd", "keras_optimizer", lr=0.1, loss="mse", target_loss="half_mse", optimizer="sgd")
+    decay = convert(
+        LAM,
+        "torch_sgd",
+        "keras_optimizer",
+        lr=0.1,
+        loss="mse",
+        target_loss="half_mse",
+        optimizer="sgd",
+    )
     ours = train(functional.mse_loss, 0.05, weight_decay=LAM, steps=20)
     assert np.allclose(ours, train(half_mse, 0.1, factor=1 - 0.1 * decay, steps=20), atol=1e-12)
-    back = convert(decay, "keras_optimizer", "torch_sgd", lr=0.1, target_loss="mse", optimizer="sgd")
+    back = convert(
+        decay, "keras_optimizer", "torch_sgd", lr=0.1, target_loss="mse", optimizer="sgd"
+    )
     assert back == pytest.approx(LAM)
 
 
 def test_a_closed_form_becomes_the_decay_of_sgd_on_another_loss():
-    decay = convert(N * LAM, "sklearn_ridge", "keras_optimizer", n=N, lr=0.1, loss="mse", optimizer="sgd")
+    decay = convert(
+        N * LAM, "sklearn_ridge", "keras_optimizer", n=N, lr=0.1, loss="mse", optimizer="sgd"
+    )
     w = train(functional.mse_loss, 0.1, factor=1 - 0.1 * decay)
     assert np.allclose(w, FIT, atol=1e-9)
 
 
 @pytest.mark.parametrize(
-    "name", ["torch_adamw", "adamw_paper", "keras_optimizer", "optax_adamw", "fastai", "optax_after"]
+    "name",
+    ["torch_adamw", "adamw_paper", "keras_optimizer", "optax_adamw", "fastai", "optax_after"],
 )
 def test_decays_are_the_share_that_adamw_takes(name):
     number = convert(LAM, "torch_adamw", name, lr=0.05)
@@ -144,11 +171,14 @@ def test_decays_are_the_share_that_adamw_takes(name):
 
 
 @pytest.mark.skipif(
-    "decoupled_weight_decay" not in inspect.signature(torch.optim.Adam).parameters, reason="this torch has no such flag"
+    "decoupled_weight_decay" not in inspect.signature(torch.optim.Adam).parameters,
+    reason="this torch has no such flag",
 )
 def test_adam_s_flag_is_adamw():
     ours = train(half_mse, 0.05, optimizer="AdamW", weight_decay=LAM, steps=30)
-    flag = train(half_mse, 0.05, optimizer="Adam", weight_decay=LAM, steps=30, decoupled_weight_decay=True)
+    flag = train(
+        half_mse, 0.05, optimizer="Adam", weight_decay=LAM, steps=30, decoupled_weight_decay=True
+    )
     assert np.array_equal(ours, flag)
 
 
@@ -209,7 +239,15 @@ def test_lasso_is_l1_beside_half_the_mean_squared_error():
 
 # ---- there and back, and what is refused ---------------------------------------------------
 L1 = {"sklearn_lasso", "keras_l1"}
-DECAYS = {"factor", "torch_adamw", "adamw_paper", "keras_optimizer", "optax_adamw", "optax_after", "fastai"}
+DECAYS = {
+    "factor",
+    "torch_adamw",
+    "adamw_paper",
+    "keras_optimizer",
+    "optax_adamw",
+    "optax_after",
+    "fastai",
+}
 ADAM = {"torch_adam", "torch_adamw", "adamw_paper", "optax_adamw"}
 REGRESSIONS, CLASSIFIERS = {"sklearn_ridge", "sklearn_lasso"}, {"sklearn_logistic"}
 
@@ -238,7 +276,13 @@ def have_an_equivalent(source, target, loss, optimizer):
 def test_there_and_back_between_every_two(names, loss, optimizer, share, lr, sizes):
     """And by way of a third, whose number is the same whichever way it was reached."""
     source, target = names
-    options = {"lr": lr, "n": max(sizes), "batch_size": min(sizes), "loss": loss, "optimizer": optimizer}
+    options = {
+        "lr": lr,
+        "n": max(sizes),
+        "batch_size": min(sizes),
+        "loss": loss,
+        "optimizer": optimizer,
+    }
     if not have_an_equivalent(source, target, loss, optimizer):
         with pytest.raises(ValueError, match=r"built in|own rate|plain SGD only|L1 penalty"):
             convert(-0.1 if source == "optax_after" else 0.1, source, target, **options)
@@ -275,10 +319,18 @@ def test_the_whole_table_by_hand():
     """λ = 0.3 beside half the mean squared error, written for MSELoss, 40 examples, batches of 8, η = 0.05."""
     assert PENALTIES.keys() | SHARES.keys() | AMOUNTS.keys() == CONVENTIONS.keys()
     for name, number in (PENALTIES | SHARES | AMOUNTS).items():
-        source = "torch_sgd" if name in PENALTIES else "adamw_paper" if name in SHARES else "sklearn_lasso"
+        source = (
+            "torch_sgd"
+            if name in PENALTIES
+            else "adamw_paper"
+            if name in SHARES
+            else "sklearn_lasso"
+        )
         losses = {"loss": "cross_entropy"} if name == "sklearn_logistic" else {"target_loss": "mse"}
         value = 0.015 if name in SHARES else 0.3
-        assert convert(value, source, name, **losses, **NUMBERS) == pytest.approx(number, rel=1e-12), name
+        assert convert(value, source, name, **losses, **NUMBERS) == pytest.approx(
+            number, rel=1e-12
+        ), name
 
 
 def test_the_ends_of_a_range():
@@ -315,7 +367,11 @@ def test_every_loss_is_tested():
         ((0.1, "keras_l2", "torch_adamw"), {"lr": 0.1, "optimizer": "sgd"}, "own rate"),
         ((0.1, "keras_l2", "keras_optimizer"), {"lr": 0.1}, "say optimizer='sgd'"),
         ((0.1, "torch_sgd", "keras_optimizer"), {"lr": 0.1}, "say optimizer='sgd'"),
-        ((0.1, "torch_sgd", "keras_optimizer"), {"lr": 0.1, "optimizer": "sgd with momentum"}, "plain SGD only"),
+        (
+            (0.1, "torch_sgd", "keras_optimizer"),
+            {"lr": 0.1, "optimizer": "sgd with momentum"},
+            "plain SGD only",
+        ),
         ((0.1, "sklearn_ridge", "factor"), {"lr": 0.1, "n": 10}, "plain SGD only"),
         ((0.1, "sklearn_lasso", "torch_sgd"), {}, "L1 penalty"),
         ((0.1, "fastai", "keras_l1"), {"lr": 0.1, "optimizer": "sgd"}, "L1 penalty"),
@@ -339,11 +395,19 @@ def test_every_loss_is_tested():
         ((0.1, "torch_adamw", "factor"), {"lr": -0.1}, "lr is -0.1"),
         ((0.1, "torch_adamw", "factor"), {"lr": math.inf}, "lr is inf"),
         ((0.1, "torch_adamw", "factor"), {"lr": math.nan}, "lr is nan"),
-        ((0.1, "torch_adamw", "factor"), {"lr": "0.1"}, "lr is '0.1'; it must be a positive number"),
+        (
+            (0.1, "torch_adamw", "factor"),
+            {"lr": "0.1"},
+            "lr is '0.1'; it must be a positive number",
+        ),
         (("0.1", "book", "keras_l2"), {}, "value is '0.1'; it must be a number"),
         ((None, "book", "keras_l2"), {}, "value is None; it must be a number"),
         ((np.ones(2), "book", "keras_l2"), {}, "it must be a number"),
-        ((0.1, "book", "sklearn_ridge"), {"n": 2.5}, "n is 2.5; it must be a positive whole number"),
+        (
+            (0.1, "book", "sklearn_ridge"),
+            {"n": 2.5},
+            "n is 2.5; it must be a positive whole number",
+        ),
         (
             (0.1, "book", "keras_l2"),
             {"loss": "sse", "batch_size": 0.5},
@@ -352,13 +416,29 @@ def test_every_loss_is_tested():
         ((0.1, "book", "sklearn_ridge"), {"n": math.nan}, "n is nan"),
         ((0.1, ["book"], "keras_l2"), {}, "no convention is called"),
         ((0.1, "book", "keras_l2"), {"target_loss": ""}, "no loss is called ''"),
-        ((0.1, "book", "keras_l2"), {"target_loss": "cross_entropy"}, "no equivalent beside cross_entropy"),
-        ((0.1, "sklearn_ridge", "sklearn_logistic"), {"n": 9, "target_loss": "cross_entropy"}, "no equivalent beside"),
+        (
+            (0.1, "book", "keras_l2"),
+            {"target_loss": "cross_entropy"},
+            "no equivalent beside cross_entropy",
+        ),
+        (
+            (0.1, "sklearn_ridge", "sklearn_logistic"),
+            {"n": 9, "target_loss": "cross_entropy"},
+            "no equivalent beside",
+        ),
         ((-1.0, "sklearn_logistic", "book"), {"n": 10, "loss": "cross_entropy"}, "out of range"),
-        ((math.nan, "sklearn_logistic", "book"), {"n": 10, "loss": "cross_entropy"}, "out of range"),
+        (
+            (math.nan, "sklearn_logistic", "book"),
+            {"n": 10, "loss": "cross_entropy"},
+            "out of range",
+        ),
         ((-1.0, "factor", "fastai"), {"lr": 0.1}, "or the weights grow"),
         ((-3.0, "optax_after", "fastai"), {"lr": 0.1}, "multiply a weight by -2"),
-        ((21.0, "torch_sgd", "factor"), {"lr": 0.1, "optimizer": "sgd"}, "multiply a weight by -1.1"),
+        (
+            (21.0, "torch_sgd", "factor"),
+            {"lr": 0.1, "optimizer": "sgd"},
+            "multiply a weight by -1.1",
+        ),
         ((math.nan, "factor", "fastai"), {"lr": 0.1}, "out of range"),
     ],
 )

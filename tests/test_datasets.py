@@ -9,7 +9,8 @@ from l2lib.datasets import check_data, load, make_regression
 
 
 @pytest.mark.parametrize(
-    ("name", "loader", "options"), [("diabetes", "load_diabetes", {"scaled": False}), ("digits", "load_digits", {})]
+    ("name", "loader", "options"),
+    [("diabetes", "load_diabetes", {"scaled": False}), ("digits", "load_digits", {})],
 )
 def test_shipped_data_are_scikit_learns(name, loader, options):
     import sklearn.datasets
@@ -29,7 +30,9 @@ def test_mnist1d_is_what_its_package_draws():
     from mnist1d.data import get_dataset_args, make_dataset
 
     theirs, ours = make_dataset(get_dataset_args()), load("mnist1d")
-    assert np.array_equal(ours.X, np.concatenate([theirs["x"], theirs["x_test"]]).astype(np.float32))
+    assert np.array_equal(
+        ours.X, np.concatenate([theirs["x"], theirs["x_test"]]).astype(np.float32)
+    )
     assert np.array_equal(ours.y, np.concatenate([theirs["y"], theirs["y_test"]]))
     assert len(theirs["x"]) == 4000
     assert ours.y.dtype == np.int64
@@ -60,7 +63,9 @@ def test_one_seed_gives_one_draw():
     assert not np.array_equal(make_regression(10, seed=5)[0], make_regression(10, seed=6)[0])
 
 
-@pytest.mark.parametrize("options", [{"n": 0}, {"seed": -1}, {"n_inputs": 0}, {"noise": -1.0}, {"noise": float("nan")}])
+@pytest.mark.parametrize(
+    "options", [{"n": 0}, {"seed": -1}, {"n_inputs": 0}, {"noise": -1.0}, {"noise": float("nan")}]
+)
 def test_make_regression_refuses_impossible_sizes(options):
     with pytest.raises(ValueError, match="n ≥ 1"):
         make_regression(**{"n": 3, "seed": 0} | options)

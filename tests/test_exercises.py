@@ -82,9 +82,13 @@ def texts(source: Path) -> dict[int, str]:
 
 def code_cells(exercise: Exercise, *, edited: bool) -> list[str]:
     """The code of the chapter, with the exercise's edits and what it types, or without."""
-    cells = [cell.source for cell in read_source(exercise.source()).cells if cell.cell_type == "code"]
+    cells = [
+        cell.source for cell in read_source(exercise.source()).cells if cell.cell_type == "code"
+    ]
     for old, new in exercise.edits if edited else []:
-        assert sum(cell.count(old) for cell in cells) == 1, f"{old!r} must stand once in the chapter's code"
+        assert sum(cell.count(old) for cell in cells) == 1, (
+            f"{old!r} must stand once in the chapter's code"
+        )
         cells = [cell.replace(old, new) for cell in cells]
     return [*cells, exercise.types] if edited else cells
 
@@ -99,7 +103,9 @@ def attempt(exercise: Exercise, *, edited: bool) -> Any:
     """Run what the exercise needs of its chapter; the claim that must fail fails. Returns what is measured."""
     names: dict[str, Any] = {"__name__": "exercise"}
     cells = code_cells(exercise, edited=edited)
-    claims = [cell for cell in cells if edited and exercise.fails and f'claim("{exercise.fails}"' in cell]
+    claims = [
+        cell for cell in cells if edited and exercise.fails and f'claim("{exercise.fails}"' in cell
+    ]
     assert claims or not (edited and exercise.fails), f"no cell makes the claim {exercise.fails}"
     others = [cell for cell in cells if cell not in claims]
     run(needed(others, "\n".join([*claims, exercise.measure]))[:-1], names)
@@ -111,9 +117,14 @@ def attempt(exercise: Exercise, *, edited: bool) -> Any:
 
 @pytest.mark.parametrize(
     "exercise",
-    [pytest.param(row, id=f"{row.chapter}.{row.number}", marks=[pytest.mark.slow] * row.slow) for row in EXERCISES],
+    [
+        pytest.param(row, id=f"{row.chapter}.{row.number}", marks=[pytest.mark.slow] * row.slow)
+        for row in EXERCISES
+    ],
 )
-def test_an_exercise_gives_what_it_promises(exercise: Exercise, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exercise_gives_what_it_promises(
+    exercise: Exercise, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("L2LIB_SEED", "0")
     monkeypatch.setenv("TQDM_DISABLE", "1")
     values = {"after": attempt(exercise, edited=True), "np": np}
@@ -130,8 +141,12 @@ def test_an_exercise_still_says_what_is_tried_here(exercise: Exercise) -> None:
 
 def test_no_exercise_is_overlooked() -> None:
     """Each is in the list, or among those that ask for nothing to be run."""
-    there = {(int(path.stem[:2]), number) for path in SOURCE.glob("[0-9]*.py") for number in texts(path)}
+    there = {
+        (int(path.stem[:2]), number) for path in SOURCE.glob("[0-9]*.py") for number in texts(path)
+    }
     tried = {(row.chapter, row.number) for row in EXERCISES}
-    pencil = {(int(chapter), number) for chapter, numbers in ROWS["pencil"].items() for number in numbers}
+    pencil = {
+        (int(chapter), number) for chapter, numbers in ROWS["pencil"].items() for number in numbers
+    }
     assert tried | pencil == there
     assert tried & pencil == set()

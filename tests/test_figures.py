@@ -20,7 +20,9 @@ ALT = "A line that falls from a weight of 4 at step 0 to 3 & less at step 1."
 class Displayed(list[tuple[dict[str, Any], dict[str, Any]]]):
     """The mime bundles that were displayed, each with its metadata."""
 
-    def __call__(self, bundle: dict[str, Any], *, raw: bool = False, metadata: dict[str, Any] | None = None) -> None:
+    def __call__(
+        self, bundle: dict[str, Any], *, raw: bool = False, metadata: dict[str, Any] | None = None
+    ) -> None:
         assert raw
         self.append((bundle, metadata or {}))
 
@@ -90,7 +92,8 @@ def test_show_takes_a_description_of_twelve_words(shown: Displayed) -> None:
 
 
 @pytest.mark.parametrize(
-    ("missing", "problem"), [("title", "no axes has a title"), ("xlabel", "no x or y"), ("ylabel", "no x or y")]
+    ("missing", "problem"),
+    [("title", "no axes has a title"), ("xlabel", "no x or y"), ("ylabel", "no x or y")],
 )
 def test_show_refuses_a_picture_without(shown: Displayed, missing: str, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
@@ -137,7 +140,9 @@ def test_label_lines_writes_labels_at_the_ends() -> None:
     ax.plot([0, 0.5, 1], [2, 9, 3], label="η = 0.1", color=figures.GREEN)
     ax.plot([0, 1], [4, 5])
     figures.label_lines(ax)
-    assert [(text.get_text(), text.xy, text.get_color()) for text in ax.texts] == [("η = 0.1", (1, 3), figures.GREEN)]
+    assert [(text.get_text(), text.xy, text.get_color()) for text in ax.texts] == [
+        ("η = 0.1", (1, 3), figures.GREEN)
+    ]
     assert ax.texts[0].xyann == (5, 0)
 
 
@@ -146,7 +151,11 @@ def test_label_lines_moves_labels_that_collide() -> None:
     for label, end in (("a", 1.0), ("b", 1.01), ("c", 2.0), ("", 3.0)):
         ax.plot([0, 1], [0, end], label=label)
     figures.label_lines(ax, nudge={"a": -6, "b": 6})
-    assert [(text.get_text(), text.xyann) for text in ax.texts] == [("a", (5, -6)), ("b", (5, 6)), ("c", (5, 0))]
+    assert [(text.get_text(), text.xyann) for text in ax.texts] == [
+        ("a", (5, -6)),
+        ("b", (5, 6)),
+        ("c", (5, 0)),
+    ]
     with pytest.raises(ValueError, match=r"no line is labelled \['d'\]; labels are a, b, c"):
         figures.label_lines(ax, nudge={"d": 1})
 
@@ -155,7 +164,12 @@ def test_title_stands_left_over_all_axes(shown: Displayed) -> None:
     fig = picture()
     figures.title(fig, "Both fall")
     text = fig.texts[0]
-    assert (text.get_text(), text.get_ha(), text.get_weight(), text.get_size()) == ("Both fall", "left", "bold", 11)
+    assert (text.get_text(), text.get_ha(), text.get_weight(), text.get_size()) == (
+        "Both fall",
+        "left",
+        "bold",
+        11,
+    )
     assert text.get_position()[0] == 0.01
 
 
@@ -167,7 +181,14 @@ def settings() -> dict[str, Any]:
 def test_the_style_file_has_the_colours_that_have_names() -> None:
     with mpl.style.context("l2lib.l2"):
         cycle = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
-    assert cycle == [figures.BLUE, figures.ORANGE, figures.GREEN, figures.PINK, figures.SKY, figures.AMBER]
+    assert cycle == [
+        figures.BLUE,
+        figures.ORANGE,
+        figures.GREEN,
+        figures.PINK,
+        figures.SKY,
+        figures.AMBER,
+    ]
 
 
 def test_afterwards_the_readers_settings_are_as_before(shown: Displayed) -> None:
@@ -191,7 +212,9 @@ def test_the_style_is_on_until_the_last_of_several_is_shown(shown: Displayed) ->
     assert settings() == before
 
 
-def test_a_figure_that_is_closed_unseen_keeps_the_style_no_longer_than_to_the_next(shown: Displayed) -> None:
+def test_a_figure_that_is_closed_unseen_keeps_the_style_no_longer_than_to_the_next(
+    shown: Displayed,
+) -> None:
     before = settings()
     plt.close(picture())
     figures.show(picture(), ALT)
@@ -227,7 +250,10 @@ def test_a_picture_does_not_depend_on_the_readers_settings(shown: Displayed) -> 
 
 
 def drawn(height: float, slope: float = 1.0) -> tuple[Figure, str]:
-    return picture(), f"A line of height {height:g} and slope {slope:g}, with more words about it than are needed."
+    return (
+        picture(),
+        f"A line of height {height:g} and slope {slope:g}, with more words about it than are needed.",
+    )
 
 
 def test_interactive_is_a_picture_where_nothing_answers_a_dial(

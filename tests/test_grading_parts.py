@@ -1,4 +1,4 @@
-# ruff: noqa: E501  (bytes and code of cases are long)
+
 """The grader's parts, one at a time and without a stranger's code: each rule that its runs rely on."""
 
 import contextlib

@@ -34,8 +34,14 @@ ZOO = [
     ("LayerNorm", (2,), {}, NORM),
     ("LayerNorm", ((2, 3),), {"bias": False}, "gamma"),
     ("RMSNorm", (2,), {}, "gamma"),
-    *((kind, (3, 2), {}, RECURRENT) for kind in ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell")),
-    *((k, (3, 2), {"num_layers": 2, "bidirectional": True}, f"{RECURRENT} " * 4) for k in ("RNN", "LSTM", "GRU")),
+    *(
+        (kind, (3, 2), {}, RECURRENT)
+        for kind in ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell")
+    ),
+    *(
+        (k, (3, 2), {"num_layers": 2, "bidirectional": True}, f"{RECURRENT} " * 4)
+        for k in ("RNN", "LSTM", "GRU")
+    ),
     ("LSTM", (3, 2), {"proj_size": 1}, f"{RECURRENT} weight"),
     ("LSTM", (3, 2), {"bias": False}, "weight weight"),
     ("RNNBase", ("GRU", 3, 2), {}, RECURRENT),
@@ -45,7 +51,12 @@ ZOO = [
     ("MultiheadAttention", (4, 2), {"kdim": 3, "vdim": 5}, "weight weight weight bias weight bias"),
     ("TransformerEncoderLayer", (4, 2, 3), {}, ENCODER),
     ("TransformerDecoderLayer", (4, 2, 3), {}, DECODER),
-    ("TransformerEncoder", (nn.TransformerEncoderLayer(4, 2, 3), 2, None, False), {}, f"{ENCODER} {ENCODER}"),
+    (
+        "TransformerEncoder",
+        (nn.TransformerEncoderLayer(4, 2, 3), 2, None, False),
+        {},
+        f"{ENCODER} {ENCODER}",
+    ),
     ("TransformerDecoder", (nn.TransformerDecoderLayer(4, 2, 3), 1), {}, DECODER),
     ("Transformer", (4, 2, 1, 1, 3), {}, f"{ENCODER} {NORM} {DECODER} {NORM}"),
     ("PReLU", (2,), {}, "slope"),
@@ -53,13 +64,31 @@ ZOO = [
     ("LinearCrossEntropyLoss", (4, 3), {"bias": True}, MATRIX),
     ("DataParallel", (nn.Linear(3, 2),), {}, MATRIX),
 ]
-LAZY = {"Linear": "weight bias", "Conv": MATRIX, "ConvTranspose": MATRIX, "BatchNorm": NORM, "InstanceNorm": NORM}
-HOLDERS = {"Module", "Container", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"}
+LAZY = {
+    "Linear": "weight bias",
+    "Conv": MATRIX,
+    "ConvTranspose": MATRIX,
+    "BatchNorm": NORM,
+    "InstanceNorm": NORM,
+}
+HOLDERS = {
+    "Module",
+    "Container",
+    "Sequential",
+    "ModuleList",
+    "ModuleDict",
+    "ParameterList",
+    "ParameterDict",
+}
 WITHOUT_DECAY = {"LBFGS", "Rprop", "SparseAdam"}
 
 
 def classes(module, base):
-    return {k: c for k, c in vars(module).items() if inspect.isclass(c) and issubclass(c, base) and c is not base}
+    return {
+        k: c
+        for k, c in vars(module).items()
+        if inspect.isclass(c) and issubclass(c, base) and c is not base
+    }
 
 
 OPTIMIZERS = classes(optim, optim.Optimizer)
@@ -81,7 +110,11 @@ class Norm(Scale):
 def network():
     """Every role but other, with a frozen embedding."""
     model = nn.Sequential(
-        nn.Embedding(5, 2), parametrizations.weight_norm(nn.Linear(2, 2)), nn.LayerNorm(2), nn.Linear(2, 3), nn.PReLU()
+        nn.Embedding(5, 2),
+        parametrizations.weight_norm(nn.Linear(2, 2)),
+        nn.LayerNorm(2),
+        nn.Linear(2, 3),
+        nn.PReLU(),
     )
     model[0].requires_grad_(False)
     return model
@@ -101,9 +134,16 @@ def test_the_zoo(kind, sizes, options, expected):
 @pytest.mark.filterwarnings("ignore:`NLLLoss2d`:FutureWarning")
 def test_no_class_of_torch_is_forgotten():
     """A class that is not in the zoo must have no parameter, so that a new class without a rule is noticed."""
-    fed = {"Fold": (2, 2), "TripletMarginWithDistanceLoss": (), "CrossMapLRN2d": (2,), "Unflatten": (1, (1, 2))}
+    fed = {
+        "Fold": (2, 2),
+        "TripletMarginWithDistanceLoss": (),
+        "CrossMapLRN2d": (2,),
+        "Unflatten": (1, (1, 2)),
+    }
     for kind, cls in classes(nn, nn.Module).items():
-        if kind in {row[0] for row in ZOO} | HOLDERS or kind.removeprefix("Lazy") in {row[0] for row in ZOO}:
+        if kind in {row[0] for row in ZOO} | HOLDERS or kind.removeprefix("Lazy") in {
+            row[0] for row in ZOO
+        }:
             continue
         for sizes in [fed[kind]] if kind in fed else [(), (2,), (2, 2), (2, 2, 2)]:
             try:
@@ -120,13 +160,22 @@ def test_no_class_of_torch_is_forgotten():
 def test_lazy_modules_are_refused_until_they_have_run(kind):
     d = int(kind[-2]) if kind[-1] == "d" else 0
     options = (
-        {"affine": True} if "Norm" in kind else {"out_features": 2} if not d else {"out_channels": 2, "kernel_size": 2}
+        {"affine": True}
+        if "Norm" in kind
+        else {"out_features": 2}
+        if not d
+        else {"out_channels": 2, "kernel_size": 2}
     )
     model = nn.Sequential(nn.Identity(), getattr(nn, kind)(**options))
-    with pytest.raises(ValueError, match=r"1\.\w+ is lazy and has no shape; run one batch through the model first"):
+    with pytest.raises(
+        ValueError, match=r"1\.\w+ is lazy and has no shape; run one batch through the model first"
+    ):
         param_groups(model, LAM)
     model(torch.ones(5, 3, *[4] * d))
-    assert list(roles(model).values()) == LAZY[kind.removeprefix("Lazy").rstrip("123d") if d else "Linear"].split()
+    assert (
+        list(roles(model).values())
+        == LAZY[kind.removeprefix("Lazy").rstrip("123d") if d else "Linear"].split()
+    )
 
 
 def v_and_g(module, name="weight"):
@@ -156,8 +205,14 @@ def v_and_g(module, name="weight"):
 )  # fmt: skip
 @pytest.mark.parametrize("place", ["alone", "inside"])
 def test_a_parametrised_tensor_keeps_its_role(make, expected, place):
-    model, path = (make(), "") if place == "alone" else (nn.ModuleDict({"block": nn.Sequential(make())}), "block.0.")
-    assert {k.removeprefix(path).removeprefix("parametrizations."): v for k, v in roles(model).items()} == expected
+    model, path = (
+        (make(), "")
+        if place == "alone"
+        else (nn.ModuleDict({"block": nn.Sequential(make())}), "block.0.")
+    )
+    assert {
+        k.removeprefix(path).removeprefix("parametrizations."): v for k, v in roles(model).items()
+    } == expected
 
 
 def test_a_parametrisation_of_ones_own_needs_a_rule_for_its_own_parameters_only():
@@ -171,7 +226,9 @@ def test_a_parametrisation_of_ones_own_needs_a_rule_for_its_own_parameters_only(
 
     model = nn.Linear(3, 2)
     parametrize.register_parametrization(model, "weight", Gated())
-    with pytest.raises(ValueError, match=r'"Gated": ROLE  # for parametrizations\.weight\.0\.gate$'):
+    with pytest.raises(
+        ValueError, match=r'"Gated": ROLE  # for parametrizations\.weight\.0\.gate$'
+    ):
         roles(model)
     found = roles(model, rules={"Gated": "g"})
     assert found["parametrizations.weight.original"] == "weight"
@@ -244,13 +301,23 @@ def test_frozen_parameters_are_in_no_group_but_in_the_table():
     model = network()
     groups = param_groups(model, LAM)
     assert "0.weight" not in {name for group in groups for name in group["param_names"]}
-    assert "embedding       frozen        1             10  0.weight" in str(table(model, groups)).splitlines()
+    assert (
+        "embedding       frozen        1             10  0.weight"
+        in str(table(model, groups)).splitlines()
+    )
     model.requires_grad_(False)
     assert param_groups(model, LAM) == []
 
 
 # ---- groups --------------------------------------------------------------------------------
-BLOCKS = {"Linear": (2, 2), "Embedding": (3, 2), "LayerNorm": (2,), "PReLU": (), "LSTM": (2, 2), "Conv1d": (2, 2, 1)}
+BLOCKS = {
+    "Linear": (2, 2),
+    "Embedding": (3, 2),
+    "LayerNorm": (2,),
+    "PReLU": (),
+    "LSTM": (2, 2),
+    "Conv1d": (2, 2, 1),
+}
 
 
 @given(
@@ -260,14 +327,20 @@ BLOCKS = {"Linear": (2, 2), "Embedding": (3, 2), "LayerNorm": (2,), "PReLU": (),
     layers=st.dictionaries(st.sampled_from(["0.*", "1.*", "*"]), st.sampled_from([0.0, 0.1, 3.0])),
     tie=st.booleans(),
 )
-def test_groups_are_complete_and_disjoint_and_hold_the_right_decay(kinds, frozen, factors, layers, tie):
+def test_groups_are_complete_and_disjoint_and_hold_the_right_decay(
+    kinds, frozen, factors, layers, tie
+):
     model = nn.Sequential(*(getattr(nn, kind)(*BLOCKS[kind]) for kind in kinds))
     if tie:
         model.append(model[0])
     for i, p in enumerate(model.parameters()):
         p.requires_grad_(not frozen >> i & 1)
     role = roles(model)
-    layers = {k: f for k, f in layers.items() if any(factors.get(role[n]) for n in role if k == "*" or n[0] == k[0])}
+    layers = {
+        k: f
+        for k, f in layers.items()
+        if any(factors.get(role[n]) for n in role if k == "*" or n[0] == k[0])
+    }
     groups = param_groups(model, LAM, decay_factors=factors | layers)
     ids = [id(p) for group in groups for p in group["params"]]
     assert sorted(ids) == sorted(id(p) for p in model.parameters() if p.requires_grad)
@@ -291,7 +364,8 @@ def test_only_weights_decay_by_default():
 def test_what_decay_names_replaces_the_default():
     model = nn.Sequential(nn.Embedding(3, 2), nn.Linear(2, 2))
     decays = {
-        g["role"]: g["weight_decay"] for g in param_groups(model, LAM, decay_factors={"embedding": 0.5, "bias": 2})
+        g["role"]: g["weight_decay"]
+        for g in param_groups(model, LAM, decay_factors={"embedding": 0.5, "bias": 2})
     }
     assert decays == {"embedding": LAM / 2, "weight": 0, "bias": 2 * LAM}
     assert {g["weight_decay"] for g in param_groups(model, LAM, decay_factors={})} == {0}
@@ -309,8 +383,14 @@ def test_decay_by_layer_leaves_the_biases_of_the_layer_alone():
 # ---- rules ---------------------------------------------------------------------------------
 @pytest.mark.parametrize("key", [Norm, Scale, "Norm", "*orm", "Scale"])
 def test_rules_by_class_its_name_or_what_it_inherits_from(key):
-    assert roles(nn.Sequential(Norm()), rules={key: "gamma"}) == {"0.scale": "gamma", "0.bias": "beta"}
-    assert roles(nn.Sequential(Norm()), rules={key: "slope"}) == {"0.scale": "slope", "0.bias": "bias"}
+    assert roles(nn.Sequential(Norm()), rules={key: "gamma"}) == {
+        "0.scale": "gamma",
+        "0.bias": "beta",
+    }
+    assert roles(nn.Sequential(Norm()), rules={key: "slope"}) == {
+        "0.scale": "slope",
+        "0.bias": "bias",
+    }
 
 
 @pytest.mark.parametrize(
@@ -331,7 +411,10 @@ def test_which_rule_wins(rules, expected):
 
 @pytest.mark.parametrize("key", [nn.Linear, "Linear", "Lin*", "0.weight"])
 def test_rules_win_over_what_is_built_in(key):
-    assert roles(nn.Sequential(nn.Linear(2, 2)), rules={key: "other"}) == {"0.weight": "other", "0.bias": "bias"}
+    assert roles(nn.Sequential(nn.Linear(2, 2)), rules={key: "other"}) == {
+        "0.weight": "other",
+        "0.bias": "bias",
+    }
 
 
 def test_what_a_subclass_adds_is_not_taken_for_a_matrix():
@@ -342,7 +425,11 @@ def test_what_a_subclass_adds_is_not_taken_for_a_matrix():
 
     with pytest.raises(ValueError, match=r'"Adapter": ROLE  # for down$'):
         roles(Adapter())
-    assert roles(Adapter(), rules={"down": "weight"}) == {"weight": "weight", "bias": "bias", "down": "weight"}
+    assert roles(Adapter(), rules={"down": "weight"}) == {
+        "weight": "weight",
+        "bias": "bias",
+        "down": "weight",
+    }
 
 
 @pytest.mark.parametrize("name", ["weight_scale", "input_weight", "bias_scale", "weight2"])
@@ -359,7 +446,12 @@ def test_what_a_subclass_adds_under_a_similar_name_is_not_taken_for_a_matrix_eit
 
 def test_brackets_in_a_name_stand_for_themselves():
     model = nn.ModuleDict({"a[0]": nn.Linear(2, 2), "a0": nn.Linear(2, 2)})
-    assert [*roles(model, rules={"a[0].weight": "other"}).values()] == ["other", "bias", "weight", "bias"]
+    assert [*roles(model, rules={"a[0].weight": "other"}).values()] == [
+        "other",
+        "bias",
+        "weight",
+        "bias",
+    ]
     groups = param_groups(model, LAM, decay_factors={"weight": 1, "a[0].*": 0.5})
     assert {g["weight_decay"]: g["param_names"] for g in groups if g["role"] == "weight"} == {
         LAM / 2: ["a[0].weight"], LAM: ["a0.weight"]
@@ -375,34 +467,64 @@ def test_a_name_with_bias_inside_is_not_a_bias():
 # ---- errors --------------------------------------------------------------------------------
 def test_the_error_names_every_parameter_without_a_rule_and_its_line_is_one():
     model = nn.Sequential(Scale(), nn.Linear(2, 2), Scale(), nn.ParameterList([torch.ones(2)]))
-    with pytest.raises(ValueError, match=f"add to `rules`, ROLE among {', '.join(ROLES)}:") as error:
+    with pytest.raises(
+        ValueError, match=f"add to `rules`, ROLE among {', '.join(ROLES)}:"
+    ) as error:
         param_groups(model, LAM)
     lines = str(error.value).splitlines()[1:]
     assert lines == ['    "Scale": ROLE  # for N.scale (2)', '    "ParameterList": ROLE  # for 3.0']
-    rules = eval("{" + ",\n".join(line.replace("ROLE", "'slope'") for line in lines).replace(" #", ", #") + "\n}")
+    rules = eval(
+        "{"
+        + ",\n".join(line.replace("ROLE", "'slope'") for line in lines).replace(" #", ", #")
+        + "\n}"
+    )
     assert set(roles(model, rules=rules).values()) == {"slope", "weight", "bias"}
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"rules": {"0.wieght": "bias"}}, r"rules: nothing fits \['0\.wieght'\]; names are N\.weight \(4\), "),
+        (
+            {"rules": {"0.wieght": "bias"}},
+            r"rules: nothing fits \['0\.wieght'\]; names are N\.weight \(4\), ",
+        ),
         ({"rules": {nn.Conv2d: "bias"}}, r"rules: nothing fits \[<class '.*Conv2d'>\]"),
-        ({"rules": {nn.Sequential: "bias"}}, r"rules: nothing fits"),  # it has no parameter of its own
+        (
+            {"rules": {nn.Sequential: "bias"}},
+            r"rules: nothing fits",
+        ),  # it has no parameter of its own
         ({"rules": {nn.Module: "bias"}}, r"rules: nothing fits"),  # nor has the base of all modules
         ({"rules": {"*Module": "bias"}}, r"rules: nothing fits \['\*Module'\]"),
-        ({"rules": {nn.Linear: "wieght"}}, "rules: 'wieght' is not a role; choose among weight, embedding"),
+        (
+            {"rules": {nn.Linear: "wieght"}},
+            "rules: 'wieght' is not a role; choose among weight, embedding",
+        ),
         ({"weight_decay": -1.0}, "weight_decay is -1.0; λ must be a finite number ≥ 0"),
         ({"weight_decay": math.nan}, "weight_decay is nan"),
-        ({"decay_factors": {"weight": -1}}, r"decay_factors: {'weight': -1} must be finite numbers ≥ 0"),
-        ({"decay_factors": {"weight": math.inf, "bias": 1}}, r"decay_factors: {'weight': inf} must be"),
-        ({"decay_factors": {"weight": 1, "other": math.nan}}, r"decay_factors: {'other': nan} must be"),
+        (
+            {"decay_factors": {"weight": -1}},
+            r"decay_factors: {'weight': -1} must be finite numbers ≥ 0",
+        ),
+        (
+            {"decay_factors": {"weight": math.inf, "bias": 1}},
+            r"decay_factors: {'weight': inf} must be",
+        ),
+        (
+            {"decay_factors": {"weight": 1, "other": math.nan}},
+            r"decay_factors: {'other': nan} must be",
+        ),
         (
             {"decay_factors": {"weight": 1, "blocks.*": 1}},
             r"nothing whose role decays fits \['blocks\.\*'\]; roles are weight, ",
         ),
-        ({"decay_factors": {"weight": 1, "0.*": 1}}, r"nothing whose role decays fits \['0\.\*'\]"),  # an embedding
-        ({"decay_factors": {"3.*": 1}}, r"nothing whose role decays fits \['3\.\*'\]"),  # the default is replaced
+        (
+            {"decay_factors": {"weight": 1, "0.*": 1}},
+            r"nothing whose role decays fits \['0\.\*'\]",
+        ),  # an embedding
+        (
+            {"decay_factors": {"3.*": 1}},
+            r"nothing whose role decays fits \['3\.\*'\]",
+        ),  # the default is replaced
         (
             {"decay_factors": {"weight": 1, nn.Linear: 1}},
             r"nothing whose role decays fits \[<class '.*Linear'>\]",
@@ -415,23 +537,39 @@ def test_errors_say_what_to_do(arguments, words):
 
 
 @pytest.mark.parametrize(
-    "model", [nn.ReLU(), nn.Sequential(), nn.LayerNorm(3, elementwise_affine=False), nn.Linear(2, 2).parameters(), None]
+    "model",
+    [
+        nn.ReLU(),
+        nn.Sequential(),
+        nn.LayerNorm(3, elementwise_affine=False),
+        nn.Linear(2, 2).parameters(),
+        None,
+    ],
 )
 def test_what_has_no_parameters_and_what_is_no_model_is_refused(model):
-    with pytest.raises(ValueError, match=f"the model has no parameters; .* not a {type(model).__name__}"):
+    with pytest.raises(
+        ValueError, match=f"the model has no parameters; .* not a {type(model).__name__}"
+    ):
         param_groups(model, LAM)
 
 
 # ---- optimisers ----------------------------------------------------------------------------
 def test_the_optimisers_that_ignore_a_decay_are_known():
-    has = {name: "weight_decay" in inspect.signature(cls).parameters for name, cls in OPTIMIZERS.items()}
+    has = {
+        name: "weight_decay" in inspect.signature(cls).parameters
+        for name, cls in OPTIMIZERS.items()
+    }
     assert {name for name, decays in has.items() if not decays} == WITHOUT_DECAY
 
 
 @pytest.mark.parametrize("name", sorted({*OPTIMIZERS} - WITHOUT_DECAY))
 def test_every_optimiser_decays_what_it_is_told_and_nothing_else(name):
     """With gradients of zero, one step moves a parameter towards 0 if its group decays, and leaves it alone if not."""
-    model = nn.Linear(2, 2) if name != "Muon" else nn.Sequential(nn.Linear(2, 2, bias=False), nn.Embedding(2, 2))
+    model = (
+        nn.Linear(2, 2)
+        if name != "Muon"
+        else nn.Sequential(nn.Linear(2, 2, bias=False), nn.Embedding(2, 2))
+    )
     groups = param_groups(model, LAM)
     assert [group["weight_decay"] for group in groups] == [LAM, 0]
     optimizer = OPTIMIZERS[name](groups, lr=0.01, **({"lambd": 0} if name == "ASGD" else {}))
@@ -468,20 +606,28 @@ def test_the_groups_survive_a_checkpoint(tmp_path):
     torch.save(optim.AdamW(param_groups(model, LAM), lr=LR).state_dict(), tmp_path / "state.pt")
     optimizer = optim.AdamW(param_groups(model, 2 * LAM), lr=LR)
     optimizer.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
-    assert [g["weight_decay"] for g in optimizer.param_groups] == [g["weight_decay"] for g in param_groups(model, LAM)]
-    assert [g["role"] for g in optimizer.param_groups] == [g["role"] for g in param_groups(model, LAM)]
+    assert [g["weight_decay"] for g in optimizer.param_groups] == [
+        g["weight_decay"] for g in param_groups(model, LAM)
+    ]
+    assert [g["role"] for g in optimizer.param_groups] == [
+        g["role"] for g in param_groups(model, LAM)
+    ]
 
 
 @pytest.mark.parametrize("name", sorted(WITHOUT_DECAY))
 def test_the_table_refuses_an_optimiser_that_ignores_the_decay(name):
     model = nn.Linear(2, 2, bias=False)
-    with pytest.raises(ValueError, match=f"{name} ignores weight_decay; choose an optimiser that has it"):
+    with pytest.raises(
+        ValueError, match=f"{name} ignores weight_decay; choose an optimiser that has it"
+    ):
         table(model, OPTIMIZERS[name](param_groups(model, LAM)))
 
 
 def test_the_table_refuses_an_optimiser_that_shrinks_everything():
     model = nn.Linear(2, 2)
-    with pytest.raises(ValueError, match="ASGD shrinks everything by a lambd of its own; give it lambd=0"):
+    with pytest.raises(
+        ValueError, match="ASGD shrinks everything by a lambd of its own; give it lambd=0"
+    ):
         table(model, optim.ASGD(param_groups(model, LAM)))
 
 
@@ -499,7 +645,9 @@ def test_lbfgs_takes_no_groups():
 # ---- the table -----------------------------------------------------------------------------
 def test_the_table_to_the_letter():
     model = network()
-    assert str(table(model, param_groups(model, 0.1, decay_factors={"weight": 1, "3.*": 0.5}))).splitlines() == [
+    assert str(
+        table(model, param_groups(model, 0.1, decay_factors={"weight": 1, "3.*": 0.5}))
+    ).splitlines() == [
         "role      weight_decay  tensors        numbers  names",
         "weight            0.05        1              6  3.weight",
         "weight             0.1        1              4  1.parametrizations.weight.original1",
@@ -515,7 +663,8 @@ def test_the_table_to_the_letter():
 
 def test_the_table_shows_what_any_optimiser_does():
     model = nn.ModuleDict(
-        {f"layer{i}": nn.Linear(2, 2) for i in range(3)} | {"0": nn.Linear(2, 2), "1": nn.Linear(2, 2)}
+        {f"layer{i}": nn.Linear(2, 2) for i in range(3)}
+        | {"0": nn.Linear(2, 2), "1": nn.Linear(2, 2)}
     )
     weights = [layer.weight for layer in model.values()]
     assert str(table(model, optim.SGD(weights, weight_decay=1e-4))).splitlines()[1:] == [
@@ -532,7 +681,11 @@ def test_roles_by_hand_decide():
     labels = {"bias": "bias", "weight": "embedding"}
     groups = param_groups(model, LAM, decay_factors={"embedding": 1}, roles=labels)
     assert {g["role"]: g["weight_decay"] for g in groups} == {"embedding": LAM, "bias": 0}
-    assert str(table(model, param_groups(model, LAM), roles=labels)).splitlines()[1].startswith("embedding ")
+    assert (
+        str(table(model, param_groups(model, LAM), roles=labels))
+        .splitlines()[1]
+        .startswith("embedding ")
+    )
 
 
 CUSTOM = {"Scale": "other"}
@@ -566,7 +719,10 @@ def test_roles_are_computed_once_and_handed_on(how):
     elif how == "roles":
         shown = table(model, list(groups), roles=labels)
     else:
-        params = [{"params": g["params"], "weight_decay": g["weight_decay"], "role": "backbone"} for g in groups]
+        params = [
+            {"params": g["params"], "weight_decay": g["weight_decay"], "role": "backbone"}
+            for g in groups
+        ]
         with pytest.raises(ValueError, match="no rule covers all parameters"):
             table(model, optim.AdamW(params, lr=LR))
         shown = table(model, optim.AdamW(params, lr=LR), roles=labels)
@@ -589,7 +745,9 @@ def test_groups_carry_the_roles_of_what_is_frozen():
 )  # fmt: skip
 def test_roles_of_another_model_are_refused(labels):
     model = nn.Linear(2, 2)
-    message = "a role must stand for each parameter, and no more; give what l2lib.groups.roles finds"
+    message = (
+        "a role must stand for each parameter, and no more; give what l2lib.groups.roles finds"
+    )
     with pytest.raises(ValueError, match=message):
         param_groups(model, LAM, roles=labels)
     with pytest.raises(ValueError, match=message):
@@ -623,5 +781,8 @@ def test_groups_are_a_list_for_torch_and_a_table_in_a_notebook():
     groups = param_groups(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), LAM)
     assert isinstance(groups, list)
     rows = groups._repr_html_().splitlines()
-    assert rows[3] == '<tr><th scope="row">weight</th><td>0.25</td><td>2</td><td>N.weight (2)</td></tr>'
+    assert (
+        rows[3]
+        == '<tr><th scope="row">weight</th><td>0.25</td><td>2</td><td>N.weight (2)</td></tr>'
+    )
     assert '<th scope="col">weight_decay</th>' in rows[1]

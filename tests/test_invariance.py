@@ -42,7 +42,11 @@ class Attention(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.q, self.k, self.temperature = linear(2, 3, False), linear(2, 3, False), nn.Parameter(torch.tensor(0.7))
+        self.q, self.k, self.temperature = (
+            linear(2, 3, False),
+            linear(2, 3, False),
+            nn.Parameter(torch.tensor(0.7)),
+        )
         self.head = linear(6, 4)
 
     def forward(self, x):
@@ -53,7 +57,11 @@ class Attention(nn.Module):
 class Residual(nn.Module):
     def __init__(self):
         super().__init__()
-        self.embed, self.up, self.down = linear(6, 5, False), linear(5, 7, False), linear(7, 5, False)
+        self.embed, self.up, self.down = (
+            linear(6, 5, False),
+            linear(5, 7, False),
+            linear(7, 5, False),
+        )
         self.norm, self.head = nn.RMSNorm(5, elementwise_affine=False), linear(5, 4)
 
     def forward(self, x):
@@ -75,9 +83,13 @@ class Homemade(nn.Module):
 MODELS = {
     "batch norm": lambda: nn.Sequential(linear(6, 5), nn.BatchNorm1d(5), nn.ReLU(), linear(5, 4)),
     "layer norm": lambda: nn.Sequential(linear(6, 5), nn.LayerNorm(5), nn.ReLU(), linear(5, 4)),
-    "group norm": lambda: nn.Sequential(linear(6, 6, False), nn.GroupNorm(2, 6), nn.GELU(), linear(6, 4)),
+    "group norm": lambda: nn.Sequential(
+        linear(6, 6, False), nn.GroupNorm(2, 6), nn.GELU(), linear(6, 4)
+    ),
     "weight norm": lambda: nn.Sequential(weight_norm(linear(6, 5)), nn.Tanh(), linear(5, 4)),
-    "nothing": lambda: nn.Sequential(linear(6, 5), nn.Tanh(), linear(5, 5), nn.Tanh(), linear(5, 4)),
+    "nothing": lambda: nn.Sequential(
+        linear(6, 5), nn.Tanh(), linear(5, 5), nn.Tanh(), linear(5, 4)
+    ),
     "attention": Attention,
     "residual": Residual,
 }
@@ -86,12 +98,24 @@ MODELS = {
 @pytest.mark.parametrize(
     ("name", "alone", "together"),
     [
-        ("batch norm", ["each unit", "no effect", *["no"] * 4], [{"1.weight": 1, "1.bias": 1, "3.weight": -1}]),
-        ("layer norm", ["no"] * 6, [{"0.weight": 1, "0.bias": 1}, {"1.weight": 1, "1.bias": 1, "3.weight": -1}]),
+        (
+            "batch norm",
+            ["each unit", "no effect", *["no"] * 4],
+            [{"1.weight": 1, "1.bias": 1, "3.weight": -1}],
+        ),
+        (
+            "layer norm",
+            ["no"] * 6,
+            [{"0.weight": 1, "0.bias": 1}, {"1.weight": 1, "1.bias": 1, "3.weight": -1}],
+        ),
         ("group norm", ["whole tensor", *["no"] * 4], []),
         ("weight norm", ["no", "no", "each unit", "no", "no"], []),
         ("nothing", ["no"] * 6, []),
-        ("attention", ["no"] * 5, [{"temperature": 1, "k.weight": -1}, {"q.weight": 1, "k.weight": -1}]),
+        (
+            "attention",
+            ["no"] * 5,
+            [{"temperature": 1, "k.weight": -1}, {"q.weight": 1, "k.weight": -1}],
+        ),
         ("residual", ["no"] * 5, [{"embed.weight": 1, "down.weight": 1}]),
     ],
 )
@@ -136,9 +160,12 @@ def test_the_model_is_left_as_it_was():
     before = copy.deepcopy(model)
     scale_invariance(model, loss)
     assert all(
-        torch.equal(a, b) for a, b in zip(model.state_dict().values(), before.state_dict().values(), strict=True)
+        torch.equal(a, b)
+        for a, b in zip(model.state_dict().values(), before.state_dict().values(), strict=True)
     )
-    assert [p.requires_grad for p in model.parameters()] == [p.requires_grad for p in before.parameters()]
+    assert [p.requires_grad for p in model.parameters()] == [
+        p.requires_grad for p in before.parameters()
+    ]
     assert (model[1].eps, model[0].weight.dtype) == (1e-5, torch.float32)
 
 
@@ -172,14 +199,18 @@ def test_zero_parameters_are_moved():
 def test_what_is_tied_counts_once():
     torch.manual_seed(0)
     one = linear(6, 6, False)
-    found = scale_invariance(nn.Sequential(one, nn.LayerNorm(6), one, nn.LayerNorm(6), linear(6, 4)), loss)
+    found = scale_invariance(
+        nn.Sequential(one, nn.LayerNorm(6), one, nn.LayerNorm(6), linear(6, 4)), loss
+    )
     assert found.alone["0.weight"] == "whole tensor"
     assert "2.weight" not in found.alone
 
 
 def test_everything_invariant_leaves_nothing_together():
     torch.manual_seed(0)
-    found = scale_invariance(nn.Sequential(linear(6, 4, False), nn.LayerNorm(4, elementwise_affine=False)), loss)
+    found = scale_invariance(
+        nn.Sequential(linear(6, 4, False), nn.LayerNorm(4, elementwise_affine=False)), loss
+    )
     assert found.alone == {"0.weight": "whole tensor"}
     assert found.together == []
 

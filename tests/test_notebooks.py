@@ -17,7 +17,9 @@ from tests import notebook_checks as checks
 from tests.planted.outcomes import run_pytest
 
 # Chapters with one file only are left to test_every_chapter_has_both_files.
-CHAPTERS = sorted({path.stem for path in NOTEBOOKS.glob("*.ipynb")} & {path.stem for path in SOURCE.glob("*.py")})
+CHAPTERS = sorted(
+    {path.stem for path in NOTEBOOKS.glob("*.ipynb")} & {path.stem for path in SOURCE.glob("*.py")}
+)
 
 
 # ---- the chapters --------------------------------------------------------------------------
@@ -26,7 +28,9 @@ def test_every_chapter_has_both_files() -> None:
 
 
 def test_every_line_of_the_ledger_has_a_chapter_that_is_there() -> None:
-    assert {line.chapter for line in ledger.lines().values()} <= {int(name[:2]) for name in CHAPTERS}
+    assert {line.chapter for line in ledger.lines().values()} <= {
+        int(name[:2]) for name in CHAPTERS
+    }
 
 
 @pytest.mark.parametrize("check", checks.CHECKS, ids=lambda check: check.__name__)
@@ -102,13 +106,17 @@ def code(notebook: NotebookNode, number: int) -> NotebookNode:
 
 def prints(text: str) -> Callable[[NotebookNode], None]:
     """The fault of showing this text."""
-    return lambda notebook: code(notebook, 2).outputs.append(nbformat.v4.new_output("stream", text=text))
+    return lambda notebook: code(notebook, 2).outputs.append(
+        nbformat.v4.new_output("stream", text=text)
+    )
 
 
 def shows(**data: object) -> Callable[[NotebookNode], None]:
     """The fault of displaying this data, whose mime types are written with two underscores for the slash."""
     bundle = {mime.replace("__", "/"): value for mime, value in data.items()}
-    return lambda notebook: code(notebook, 2).outputs.append(nbformat.v4.new_output("display_data", bundle))
+    return lambda notebook: code(notebook, 2).outputs.append(
+        nbformat.v4.new_output("display_data", bundle)
+    )
 
 
 def says(line: str, number: int = 2) -> Callable[[NotebookNode], None]:
@@ -188,39 +196,95 @@ FAULTS: list[tuple[str, checks.Check, Callable[[NotebookNode], None]]] = [
     ("output ignored", checks.check_nbval_runs_all, says("# NBVAL_IGNORE_OUTPUT")),
     ("cell skipped by comment", checks.check_nbval_runs_all, says("# NBVAL_SKIP")),
     ("cell skipped by tag", checks.check_nbval_runs_all, sets("2/metadata/tags", ["nbval-skip"])),
-    ("exception expected", checks.check_nbval_runs_all, sets("2/metadata/tags", ["raises-exception"])),
-    ("output ignored by tag", checks.check_nbval_runs_all, sets("2/metadata/tags", ["nbval-ignore-output"])),
-    ("timings", checks.check_metadata, sets("2/metadata/execution", {"iopub.execute_input": "2026"})),
+    (
+        "exception expected",
+        checks.check_nbval_runs_all,
+        sets("2/metadata/tags", ["raises-exception"]),
+    ),
+    (
+        "output ignored by tag",
+        checks.check_nbval_runs_all,
+        sets("2/metadata/tags", ["nbval-ignore-output"]),
+    ),
+    (
+        "timings",
+        checks.check_metadata,
+        sets("2/metadata/execution", {"iopub.execute_input": "2026"}),
+    ),
     ("stray cell metadata", checks.check_metadata, sets("2/metadata/collapsed", True)),
     ("stray notebook metadata", checks.check_metadata, stray_notebook_metadata),
     ("stray output metadata", checks.check_metadata, sets("4/outputs/0/metadata/extra", 1)),
     ("attached picture", checks.check_metadata, attachment),
     ("outputs hidden", checks.check_metadata, sets("3/metadata/jupyter/outputs_hidden", True)),
     ("claims not folded", checks.check_folding, sets("3/metadata", {})),
-    ("claims not folded in JupyterLab", checks.check_folding, sets("3/metadata/jupyter/source_hidden", False)),
+    (
+        "claims not folded in JupyterLab",
+        checks.check_folding,
+        sets("3/metadata/jupyter/source_hidden", False),
+    ),
     ("claims not folded in the book", checks.check_folding, sets("3/metadata/tags", [])),
-    ("code folded in JupyterLab only", checks.check_folding, sets("2/metadata/jupyter", {"source_hidden": True})),
+    (
+        "code folded in JupyterLab only",
+        checks.check_folding,
+        sets("2/metadata/jupyter", {"source_hidden": True}),
+    ),
     ("path printed", checks.check_machine, prints("read /srv/data/digits.npz")),
     ("path in quotes", checks.check_machine, prints("PosixPath('/srv/data')")),
     ("path on Windows", checks.check_machine, prints(r"read D:\data\digits")),
-    ("path in HTML", checks.check_machine, shows(text__html="<td>/srv/data/digits.npz</td>", text__plain="")),
+    (
+        "path in HTML",
+        checks.check_machine,
+        shows(text__html="<td>/srv/data/digits.npz</td>", text__plain=""),
+    ),
     ("address", checks.check_machine, shows(text__plain="<object at 0x7f00deadbeef>")),
     ("picture without alt", checks.check_figures, sets("4/outputs/0/metadata", {})),
-    ("picture with short alt", checks.check_figures, sets("4/outputs/0/metadata/image|png", {"alt": "a line"})),
-    ("picture with another alt", checks.check_figures, sets("4/outputs/0/data/text|plain", "Picture: of a cat")),
+    (
+        "picture with short alt",
+        checks.check_figures,
+        sets("4/outputs/0/metadata/image|png", {"alt": "a line"}),
+    ),
+    (
+        "picture with another alt",
+        checks.check_figures,
+        sets("4/outputs/0/data/text|plain", "Picture: of a cat"),
+    ),
     ("picture without words", checks.check_figures, forget_words),
-    ("picture by plt.show", checks.check_figures, shows(image__png=PNG, text__plain="<Figure size 2x2>")),
+    (
+        "picture by plt.show",
+        checks.check_figures,
+        shows(image__png=PNG, text__plain="<Figure size 2x2>"),
+    ),
     ("SVG", checks.check_figures, shows(**{"image__svg+xml": "<svg/>"})),
-    ("picture in HTML", checks.check_figures, shows(text__html=f'<img src="data:image/png;base64,{PNG}">')),
-    ("figure printed", checks.check_figures, shows(text__plain="<Figure size 200x200 with 1 Axes>")),
+    (
+        "picture in HTML",
+        checks.check_figures,
+        shows(text__html=f'<img src="data:image/png;base64,{PNG}">'),
+    ),
+    (
+        "figure printed",
+        checks.check_figures,
+        shows(text__plain="<Figure size 200x200 with 1 Axes>"),
+    ),
     ("long cell", checks.check_cell_lengths, says("x = 1\n" * 20)),
     ("long cells", checks.check_cell_lengths, lengthen_all),
     ("bound not shown", checks.check_claims_agree, swap_bound),
-    ("another id in plain text", checks.check_claims_agree, sets("3/outputs/0/data/text|plain", "✓ S3-02 the penalty")),
-    ("another sentence in HTML", checks.check_claims_agree, sets("3/outputs/1/data/text|html", "<b>S3-01</b> sum")),
+    (
+        "another id in plain text",
+        checks.check_claims_agree,
+        sets("3/outputs/0/data/text|plain", "✓ S3-02 the penalty"),
+    ),
+    (
+        "another sentence in HTML",
+        checks.check_claims_agree,
+        sets("3/outputs/1/data/text|html", "<b>S3-01</b> sum"),
+    ),
     ("another identity in the fields", checks.check_claims_agree, another_identity),
     ("verdict without the source's words", checks.check_claims_agree, forget_quotation),
-    ("identities in HTML", checks.check_claims_agree, shows(text__html='<details class="l2-identities"></details>')),
+    (
+        "identities in HTML",
+        checks.check_claims_agree,
+        shows(text__html='<details class="l2-identities"></details>'),
+    ),
     ("identities not shown", checks.check_identities, forget_identities),
     ("identities shown in the next section", checks.check_identities, show_identities_late),
     ("printed claim", checks.check_claims_agree, prints("✓ S3-01  all is well")),
@@ -247,7 +311,9 @@ def test_every_rule_has_a_fault() -> None:
     assert {check for _, check, _ in FAULTS} == set(checks.CHECKS)
 
 
-@pytest.mark.parametrize("text", ["loss 1/2 and/or λ/n", "https://example.org/a/b", "half-life ln 2/(ηλ)", "0x1f"])
+@pytest.mark.parametrize(
+    "text", ["loss 1/2 and/or λ/n", "https://example.org/a/b", "half-life ln 2/(ηλ)", "0x1f"]
+)
 def test_harmless_text_is_allowed(sample: NotebookNode, text: str) -> None:
     prints(text)(sample)
     assert checks.check_machine(sample) == []
@@ -297,7 +363,9 @@ def test_large_file_is_refused(tmp_path: Path) -> None:
 
 # ---- nbval ---------------------------------------------------------------------------------
 @pytest.mark.parametrize("kernels", ["copied", pytest.param("new", marks=pytest.mark.slow)])
-def test_nbval_refuses_one_changed_digit(sample: NotebookNode, tmp_path: Path, kernels: str) -> None:
+def test_nbval_refuses_one_changed_digit(
+    sample: NotebookNode, tmp_path: Path, kernels: str
+) -> None:
     """The same options as `make test`, on the sample as it is and on a copy with two stored digits changed."""
     sample.cells.pop()  # no picture: it takes a second to import what draws it
     code(sample, 1).source = code(sample, 1).source.replace("from l2lib import figures\n", "")
@@ -311,7 +379,9 @@ def test_nbval_refuses_one_changed_digit(sample: NotebookNode, tmp_path: Path, k
     options = re.search(r"^NBVAL := (.*)$", makefile, re.MULTILINE)
     assert options is not None
     line = ["-c", str(ROOT / "pyproject.toml"), *options[1].split(), str(tmp_path)]
-    failures = run_pytest(line, root=tmp_path, environment={"PYTHONPATH": str(ROOT), "L2_KERNELS": kernels})
+    failures = run_pytest(
+        line, root=tmp_path, environment={"PYTHONPATH": str(ROOT), "L2_KERNELS": kernels}
+    )
     assert [failure.kind for failure in failures] == ["output", "output"]
     cells = [failure.where.rpartition("/")[2] for failure in failures]
     assert cells == ["changed.ipynb::Cell 1", "changed.ipynb::Cell 2"]

@@ -21,12 +21,12 @@ import l2lib
 from book.execute import ROOT
 from l2lib.datasets import load
 
-SNIPPETS = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+SNIPPETS = re.findall(
+    r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S
+)
 DATA = sorted(path.stem for path in (ROOT / "l2lib/data").glob("*.npz"))
 KINDS = {"wheel": "*.whl", "sdist": "*.tar.gz"}
-BUILD = (
-    "import sys; from setuptools import build_meta as b; into = sys.argv[1]; b.build_sdist(into); b.build_wheel(into)"
-)
+BUILD = "import sys; from setuptools import build_meta as b; into = sys.argv[1]; b.build_sdist(into); b.build_wheel(into)"
 
 # What README's snippet needs of dask, in threads; `make cluster` runs the snippet with dask itself.
 DISTRIBUTED = """
@@ -70,7 +70,9 @@ import l2lib.sweep
 def package_files() -> set[str]:
     """What an installed package must hold, as paths from the project's folder."""
     kinds = ("*.py", "data/*.npz", "data/*.toml", "*.mplstyle", "py.typed")
-    return {path.relative_to(ROOT).as_posix() for kind in kinds for path in (ROOT / "l2lib").rglob(kind)}
+    return {
+        path.relative_to(ROOT).as_posix() for kind in kinds for path in (ROOT / "l2lib").rglob(kind)
+    }
 
 
 def names_in(artefact: Path) -> set[str]:
@@ -99,9 +101,13 @@ def needs(name: str, found: set[str]) -> set[str]:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the source distribution and the wheel, from a copy without what older builds have left."""
     source, into = tmp_path_factory.mktemp("source") / "book", tmp_path_factory.mktemp("dist")
-    ignored = shutil.ignore_patterns(".*", "_build", "build", "dist", "*.egg-info", "__pycache__", "*.ipynb")
+    ignored = shutil.ignore_patterns(
+        ".*", "_build", "build", "dist", "*.egg-info", "__pycache__", "*.ipynb"
+    )
     shutil.copytree(ROOT, source, ignore=ignored)
-    subprocess.run([sys.executable, "-c", BUILD, str(into)], cwd=source, capture_output=True, check=True)
+    subprocess.run(
+        [sys.executable, "-c", BUILD, str(into)], cwd=source, capture_output=True, check=True
+    )
     return into
 
 
@@ -119,33 +125,62 @@ def dependencies(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def install(artefact: Path, folder: Path) -> Path:
     """Let pip install an artefact into a folder; it builds a source distribution with the setuptools that is here."""
-    options = ["--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--no-compile", "--target", str(folder)]
-    subprocess.run([sys.executable, "-m", "pip", "install", *options, str(artefact)], capture_output=True, check=True)
+    options = [
+        "--quiet",
+        "--no-index",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-compile",
+        "--target",
+        str(folder),
+    ]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", *options, str(artefact)],
+        capture_output=True,
+        check=True,
+    )
     return folder
 
 
 @pytest.fixture(scope="module")
 def places(built: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A folder for each artefact, with what pip installs from it."""
-    return {kind: install(next(built.glob(glob)), tmp_path_factory.mktemp(kind)) for kind, glob in KINDS.items()}
+    return {
+        kind: install(next(built.glob(glob)), tmp_path_factory.mktemp(kind))
+        for kind, glob in KINDS.items()
+    }
 
 
 def python(*arguments: str, path: list[Path], **variables: str) -> subprocess.CompletedProcess[str]:
     """Run Python on a path and nothing else: without ``site`` (-S), no hook of an editable installation is read."""
     dropped = ("PYTHON", "PYTEST", "L2LIB", "OMP_")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(dropped)
+    }
     environment |= {"PYTHONPATH": os.pathsep.join(map(str, path)), "TQDM_DISABLE": "1", **variables}
     command = [sys.executable, "-S", "-P", *arguments]
-    return subprocess.run(command, cwd=path[0], env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=path[0], env=environment, capture_output=True, text=True, check=False
+    )
 
 
 # ---- wheel and source distribution ---------------------------------------------------------
 @pytest.mark.parametrize("kind", KINDS)
 def test_artefacts_hold_the_package_and_no_more(built: Path, kind: str) -> None:
     names = names_in(next(built.glob(KINDS[kind])))
-    assert {name for name in names if Path(name).suffix and name.startswith("l2lib/")} == package_files()
-    assert {name.rpartition("/")[2] for name in names} >= {"LICENSE", "Apache-2.0.txt", "BSD-3-Clause.txt"}
-    assert not [name for name in names if name.startswith(("tests", "course", "notebooks", "book", "experiments"))]
+    assert {
+        name for name in names if Path(name).suffix and name.startswith("l2lib/")
+    } == package_files()
+    assert {name.rpartition("/")[2] for name in names} >= {
+        "LICENSE",
+        "Apache-2.0.txt",
+        "BSD-3-Clause.txt",
+    }
+    assert not [
+        name
+        for name in names
+        if name.startswith(("tests", "course", "notebooks", "book", "experiments"))
+    ]
 
 
 def test_a_package_without_its_data_is_noticed() -> None:
@@ -161,8 +196,12 @@ def test_the_clone_is_out_of_reach(dependencies: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_module_imports_and_every_data_set_loads(places: dict[str, Path], dependencies: Path, kind: str) -> None:
-    done = python("-W", "error", "-c", LOOK, *DATA, path=[places[kind], dependencies], MPLBACKEND="agg")
+def test_every_module_imports_and_every_data_set_loads(
+    places: dict[str, Path], dependencies: Path, kind: str
+) -> None:
+    done = python(
+        "-W", "error", "-c", LOOK, *DATA, path=[places[kind], dependencies], MPLBACKEND="agg"
+    )
     assert done.stderr == ""
     found = json.loads(done.stdout)
     assert all(Path(file).is_relative_to(places[kind]) for file in found["files"])
@@ -170,14 +209,19 @@ def test_every_module_imports_and_every_data_set_loads(places: dict[str, Path], 
     assert imported == {name for name in package_files() if name.endswith(".py")}
     for name in DATA:
         ours = load(name)
-        assert found["hashes"][name] == hashlib.sha256(ours.X.tobytes() + ours.y.tobytes()).hexdigest(), name
+        assert (
+            found["hashes"][name] == hashlib.sha256(ours.X.tobytes() + ours.y.tobytes()).hexdigest()
+        ), name
     assert found["ledger"] == 74
     assert found["versions"] == [l2lib.__version__] * 2
     assert found["size"] == [7.2, 3.5]  # the style has come along
 
 
 def test_who_cites_the_book_cites_this_version() -> None:
-    assert yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"] == l2lib.__version__
+    assert (
+        yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"]
+        == l2lib.__version__
+    )
 
 
 # ---- what README says ----------------------------------------------------------------------
@@ -202,7 +246,9 @@ def test_snippets_of_readme_run_to_the_letter(
 
 
 # ---- what is already set -------------------------------------------------------------------
-def test_a_notebook_without_ipywidgets_gets_no_warning(places: dict[str, Path], dependencies: Path) -> None:
+def test_a_notebook_without_ipywidgets_gets_no_warning(
+    places: dict[str, Path], dependencies: Path
+) -> None:
     path = [places["wheel"], dependencies]
     done = python("-c", IN_JUPYTER, path=path, IPYTHONDIR=str(dependencies / "ipython"))
     assert done.stderr == ""
@@ -241,7 +287,9 @@ print([name for name, one, two in zip(names, before, state()) if one != two])
 """
 
 
-def test_importing_every_module_changes_nothing(places: dict[str, Path], dependencies: Path) -> None:
+def test_importing_every_module_changes_nothing(
+    places: dict[str, Path], dependencies: Path
+) -> None:
     done = python("-c", UNTOUCHED, path=[places["wheel"], dependencies])
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
@@ -255,17 +303,23 @@ def test_importing_every_module_changes_nothing(places: dict[str, Path], depende
         pytest.param(
             "ctypes.CDLL('libc.so.6').mallopt(-3, 2**25)",
             "malloc",
-            marks=pytest.mark.skipif(sys.platform != "linux", reason="only for Linux: malloc of glibc"),
+            marks=pytest.mark.skipif(
+                sys.platform != "linux", reason="only for Linux: malloc of glibc"
+            ),
         ),
     ],
 )
-def test_a_change_by_an_import_is_noticed(places: dict[str, Path], dependencies: Path, change: str, found: str) -> None:
+def test_a_change_by_an_import_is_noticed(
+    places: dict[str, Path], dependencies: Path, change: str, found: str
+) -> None:
     code = UNTOUCHED.replace("import l2lib\n", f"import l2lib\n{change}\n")
     assert python("-c", code, path=[places["wheel"], dependencies]).stdout == f"['{found}']\n"
 
 
 @pytest.mark.parametrize("value", ["", "4,2", "x"])
-def test_any_omp_num_threads_can_be_set(places: dict[str, Path], dependencies: Path, value: str) -> None:
+def test_any_omp_num_threads_can_be_set(
+    places: dict[str, Path], dependencies: Path, value: str
+) -> None:
     trained = "sweep(MLP((1, 1)), [[1.0]], [1.0], lr=0.1, steps=1)"
     code = f"from l2lib.sweep import MLP, sweep; print({trained}.sizes['step'])"
     done = python("-c", code, path=[places["wheel"], dependencies], OMP_NUM_THREADS=value)

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from l2lib.penalty import SCALINGS, filter_factors, half_life, l2_penalty, ridge, shrink_factor, size_factor
+from l2lib.penalty import (
+    SCALINGS,
+    filter_factors,
+    half_life,
+    l2_penalty,
+    ridge,
+    shrink_factor,
+    size_factor,
+)
 
 decays = st.floats(1e-4, 10)
 vectors = arrays(np.float64, st.integers(1, 6), elements=st.floats(-10, 10))
@@ -18,7 +26,11 @@ vectors = arrays(np.float64, st.integers(1, 6), elements=st.floats(-10, 10))
 @st.composite
 def regressions(draw, max_n=12, max_d=6):
     """A well-scaled random regression; more inputs than examples is allowed."""
-    n, d, seed = draw(st.integers(2, max_n)), draw(st.integers(1, max_d)), draw(st.integers(0, 10_000))
+    n, d, seed = (
+        draw(st.integers(2, max_n)),
+        draw(st.integers(1, max_d)),
+        draw(st.integers(0, 10_000)),
+    )
     rng = np.random.default_rng(seed)
     return rng.standard_normal((n, d)), rng.standard_normal(n) + 3.0
 
@@ -35,7 +47,12 @@ def test_gradient_of_the_penalty(w, decay, half):
 
 @pytest.mark.parametrize(
     ("scaling", "matrix", "kernel"),
-    [("sum", 1, 1), ("mean", 1 / 12, 1 / 216), ("fans", 1 / 3 + 1 / 4, (27 + 72) / 216), ("fan_in", 4, 27)],
+    [
+        ("sum", 1, 1),
+        ("mean", 1 / 12, 1 / 216),
+        ("fans", 1 / 3 + 1 / 4, (27 + 72) / 216),
+        ("fan_in", 4, 27),
+    ],
 )
 def test_size_factors(scaling, matrix, kernel):
     assert size_factor((3, 4), scaling) == pytest.approx(matrix, rel=1e-12)
@@ -55,12 +72,18 @@ def test_every_scaling_is_tested_and_enters_the_penalty():
     factors = {"sum": (1, 1), "mean": (1 / 2, 1 / 12), "fans": (3 / 2, 7 / 12), "fan_in": (2, 4)}
     assert factors.keys() == SCALINGS.keys()
     for scaling, (a, b) in factors.items():
-        assert l2_penalty([small, large], 0.5, scaling=scaling).item() == pytest.approx(0.25 * (2 * a + 48 * b))
+        assert l2_penalty([small, large], 0.5, scaling=scaling).item() == pytest.approx(
+            0.25 * (2 * a + 48 * b)
+        )
 
 
 @pytest.mark.parametrize(
     ("shape", "scaling", "message"),
-    [((3, 4), "average", "choose one of sum"), ((4,), "mean", "no bias"), ((0, 4), "sum", "each ≥ 1")],
+    [
+        ((3, 4), "average", "choose one of sum"),
+        ((4,), "mean", "no bias"),
+        ((0, 4), "sum", "each ≥ 1"),
+    ],
 )
 def test_size_factor_refuses(shape, scaling, message):
     with pytest.raises(ValueError, match=message):
@@ -72,7 +95,12 @@ def test_penalty_adds_up_over_tensors():
     assert l2_penalty(parts, 0.5).item() == pytest.approx(0.25 * (6 + 16))
 
 
-@given(data=regressions(), decay=decays, intercept=st.booleans(), loss=st.sampled_from(["half_mse", "mse"]))
+@given(
+    data=regressions(),
+    decay=decays,
+    intercept=st.booleans(),
+    loss=st.sampled_from(["half_mse", "mse"]),
+)
 def test_ridge_is_the_minimum(data, decay, intercept, loss):
     X, y = data
     w, b = ridge(X, y, decay, intercept=intercept, loss=loss)

@@ -23,7 +23,10 @@ MAX_BYTES = 1_000_000
 
 def needed(extras: tuple[str, ...] = EXTRAS) -> dict[str, SpecifierSet]:
     """What the library and these extras ask for; an extra's range stands for the library's."""
-    lines = [*PROJECT["dependencies"], *(line for name in extras for line in PROJECT["optional-dependencies"][name])]
+    lines = [
+        *PROJECT["dependencies"],
+        *(line for name in extras for line in PROJECT["optional-dependencies"][name]),
+    ]
     return {canonicalize_name(r.name): r.specifier for r in map(Requirement, lines)}
 
 
@@ -73,7 +76,9 @@ def test_the_library_takes_whichever_torch_it_finds_and_the_book_takes_one() -> 
     library = {r.name: r.specifier for r in map(Requirement, PROJECT["dependencies"])}
     pins = dict(re.findall(r"^([\w-]+)==([\d.]+)", PIN_TEXT, re.MULTILINE))
     assert all(pins[name] in ranges for name, ranges in library.items())
-    assert {part.operator for ranges in library.values() for part in ranges} == {">="}  # no cap: pip would change torch
+    assert {part.operator for ranges in library.values() for part in ranges} == {
+        ">="
+    }  # no cap: pip would change torch
     assert [version for version in ("2.12.1", "2.13.0", "2.13.1", "2.14.0") if version in needed()["torch"]] == [
         "2.13.0", "2.13.1"
     ]  # fmt: skip
@@ -106,16 +111,23 @@ LINTERS = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]]
 
 @pytest.mark.parametrize(
     "command",
-    [pytest.param(each, marks=[pytest.mark.slow] * (each == ["mypy"]), id=" ".join(each)) for each in LINTERS],
+    [
+        pytest.param(each, marks=[pytest.mark.slow] * (each == ["mypy"]), id=" ".join(each))
+        for each in LINTERS
+    ],
 )
 def test_linter_finds_nothing(command: list[str]) -> None:
-    done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     problems = "" if done.returncode == 0 else (done.stdout + done.stderr)[:1500]
     assert problems == ""
 
 
 # ---- files ---------------------------------------------------------------------------------
-LOCAL = re.compile(r"(?<![\w.$}-])(/home/\w|/root/|/Users/\w|/workspace/|[A-Za-z]:\\\\?Users|file:///\w)")
+LOCAL = re.compile(
+    r"(?<![\w.$}-])(/home/\w|/root/|/Users/\w|/workspace/|[A-Za-z]:\\\\?Users|file:///\w)"
+)
 
 
 def tracked() -> list[Path]:
@@ -123,14 +135,18 @@ def tracked() -> list[Path]:
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     if not shutil.which("git") or not (ROOT / ".git").exists():
         pytest.skip("not a git checkout")
-    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    names = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\0")
     return [ROOT / name for name in names if name and (ROOT / name).is_file()]
 
 
 def place_problems(text: str, folders: set[str]) -> list[str]:
     """Names of one machine's folders."""
     found = [match[0] for match in LOCAL.finditer(text)]
-    return found + [folder for folder in folders if re.search(rf"(?<![\w.-]){re.escape(folder)}(?![\w-])", text)]
+    return found + [
+        folder for folder in folders if re.search(rf"(?<![\w.-]){re.escape(folder)}(?![\w-])", text)
+    ]
 
 
 def test_no_file_is_large() -> None:
@@ -143,14 +159,21 @@ def test_no_file_names_this_machine() -> None:
     for path in tracked():
         if path != here and path.suffix not in {".npz", ".png"}:
             text = path.read_text(encoding="utf-8")
-            problems += [f"{path.relative_to(ROOT)}: {found}" for found in place_problems(text, folders)]
+            problems += [
+                f"{path.relative_to(ROOT)}: {found}" for found in place_problems(text, folders)
+            ]
     assert problems == []
 
 
-@pytest.mark.parametrize("text", ["see /home/me/book", "'/root/x'", r"C:\Users\me", "cd /srv/checkout && make"])
+@pytest.mark.parametrize(
+    "text", ["see /home/me/book", "'/root/x'", r"C:\Users\me", "cd /srv/checkout && make"]
+)
 def test_places_are_refused(text: str) -> None:
     assert len(place_problems(text, {"/srv/checkout"})) == 1
 
 
 def test_harmless_places_are_allowed() -> None:
-    assert place_problems("../home/x, $ROOT/root/x, /srv/checkouts, /usr/bin/env", {"/srv/checkout"}) == []
+    assert (
+        place_problems("../home/x, $ROOT/root/x, /srv/checkouts, /usr/bin/env", {"/srv/checkout"})
+        == []
+    )

@@ -35,16 +35,38 @@ GRID = {
 
 def equal(one, other):
     """To the last bit, everything."""
-    return all(np.array_equal(one[name].values, other[name].values, equal_nan=True) for name in {*one, *other})
+    return all(
+        np.array_equal(one[name].values, other[name].values, equal_nan=True)
+        for name in {*one, *other}
+    )
 
 
 # ---- what is recorded ------------------------------------------------------------------------------
 
 
 def test_records_are_what_they_say():
-    kept = {"first": lambda parameters, gradients: parameters["weight0"][:, 0], "twice": lambda w, g: 2 * g["bias0"]}
-    options = {"lr": 0.1, "weight_decay": 0.3, "batch_size": 4, "schedule": lambda t: 1 / (1 + t), "record": kept}
-    run = sweep(MLP((6, 1)), X20, Y20, **options, seeds=[5], steps=6, record_every=2, evaluate_every=3, evaluate_on=7)
+    kept = {
+        "first": lambda parameters, gradients: parameters["weight0"][:, 0],
+        "twice": lambda w, g: 2 * g["bias0"],
+    }
+    options = {
+        "lr": 0.1,
+        "weight_decay": 0.3,
+        "batch_size": 4,
+        "schedule": lambda t: 1 / (1 + t),
+        "record": kept,
+    }
+    run = sweep(
+        MLP((6, 1)),
+        X20,
+        Y20,
+        **options,
+        seeds=[5],
+        steps=6,
+        record_every=2,
+        evaluate_every=3,
+        evaluate_on=7,
+    )
     start = MLP((6, 1)).initial(5)
     w, b = start["weight0"][0], start["bias0"][0, 0]
     path, losses = [], []
@@ -55,7 +77,9 @@ def test_records_are_what_they_say():
         w, b = w - lr * (g + 0.3 * w), b - lr * error.mean()
         turn = np.arccos(w @ before / np.linalg.norm(w) / np.linalg.norm(before))
         norm, slope = np.linalg.norm(before), np.linalg.norm(g)
-        path.append([norm, slope, before @ g / norm / slope, lr / norm**2, turn, before, 2 * error.mean()])
+        path.append(
+            [norm, slope, before @ g / norm / slope, lr / norm**2, turn, before, 2 * error.mean()]
+        )
     ours = run.isel(seed=0)
     assert run.step.values.tolist() == [0, 2, 4, 6]
     assert run.evaluated_step.values.tolist() == [0, 3, 6]
@@ -65,7 +89,9 @@ def test_records_are_what_they_say():
     np.testing.assert_allclose(ours.angle.values[0, :3], [row[4] for row in path[:6:2]], rtol=1e-7)
     assert np.isnan(ours.angle.values[0, 3])  # no step follows the last one
     np.testing.assert_allclose(ours["first"].values.T, [row[5] for row in path[::2]], rtol=1e-12)
-    np.testing.assert_allclose(ours["twice"].values[0, 0], [row[6] for row in path[::2]], rtol=1e-11)
+    np.testing.assert_allclose(
+        ours["twice"].values[0, 0], [row[6] for row in path[::2]], rtol=1e-11
+    )
     np.testing.assert_allclose(ours.weight0.values[0], path[6][5], rtol=1e-12)
 
 
@@ -74,10 +100,14 @@ def test_angles_are_accurate_when_they_are_small():
     w = MLP((6, 1), bias=False).initial(0)["weight0"][0]
     g = X20.T @ (X20 @ w - Y20) / 20
     across = g - w * (w @ g) / (w @ w)
-    assert run.angle.values[0, 0, 0] == pytest.approx(1e-9 * np.linalg.norm(across) / np.linalg.norm(w), rel=1e-6)
+    assert run.angle.values[0, 0, 0] == pytest.approx(
+        1e-9 * np.linalg.norm(across) / np.linalg.norm(w), rel=1e-6
+    )
 
 
-@pytest.mark.parametrize("model", [MLP((64, 5, 10), norm="batch"), CNN((3, 10), channels=(3,), norm="batch")])
+@pytest.mark.parametrize(
+    "model", [MLP((64, 5, 10), norm="batch"), CNN((3, 10), channels=(3,), norm="batch")]
+)
 def test_batch_norm_is_evaluated_with_training_statistics(model):
     digits = load("digits")
     X, y, test = digits.X[:50] / 16, digits.y[:50], (digits.X[50:90] / 16, digits.y[50:90])
@@ -85,7 +115,10 @@ def test_batch_norm_is_evaluated_with_training_statistics(model):
     run = sweep(model, X, y, test=test, evaluate_on=30, **options)
     parameters = {name: torch.tensor(run[name].values) for name in model.initial(0)}
     both = torch.tensor(np.concatenate([X[:30], test[0]]))[None].expand(2, -1, -1)
-    outputs, labels = model(parameters, both, reference=30), torch.tensor(np.concatenate([y[:30], test[1]]))
+    outputs, labels = (
+        model(parameters, both, reference=30),
+        torch.tensor(np.concatenate([y[:30], test[1]])),
+    )
     loss = torch.nn.functional.cross_entropy(outputs, labels.expand(2, -1), reduction="none")
     right = (outputs.argmax(1) == labels).double()
     np.testing.assert_allclose(run.train_loss[:, -1], loss[:, :30].mean(1), rtol=1e-12)
@@ -93,7 +126,9 @@ def test_batch_norm_is_evaluated_with_training_statistics(model):
     np.testing.assert_allclose(run.train_accuracy[:, -1], right[:, :30].mean(1), rtol=1e-12)
     np.testing.assert_allclose(run.test_accuracy[:, -1], right[:, 30:].mean(1), rtol=1e-12)
     changed = model(parameters, torch.cat([both[:, :30], both[:, 30:] + 7], 1), reference=30)
-    torch.testing.assert_close(changed[..., :30], outputs[..., :30])  # the test examples have no part in the statistics
+    torch.testing.assert_close(
+        changed[..., :30], outputs[..., :30]
+    )  # the test examples have no part in the statistics
 
 
 def test_larger_images():
@@ -106,7 +141,16 @@ def test_larger_images():
 
 
 def test_every_record_has_dimensions_and_a_unit():
-    run = sweep(MLP((6, 1)), X20, Y20, test=(X20, Y20), lr=[0.1], momentum=[0.0, 0.5], init_scale=[1.0, 2.0], steps=2)
+    run = sweep(
+        MLP((6, 1)),
+        X20,
+        Y20,
+        test=(X20, Y20),
+        lr=[0.1],
+        momentum=[0.0, 0.5],
+        init_scale=[1.0, 2.0],
+        steps=2,
+    )
     assert run.train_loss.dims == ("seed", "lr", "momentum", "init_scale", "step")
     assert run.norm.dims == ("seed", "lr", "momentum", "init_scale", "layer", "step")
     assert run.layer.values.tolist() == ["weight0"]
@@ -156,7 +200,9 @@ def test_initial_parameters():
     assert not draw(init="zeros")["weight0"].any()
     assert not draw(init="he")["bias0"].any()
     assert set(draw(bias=False)) == {"weight0", "weight1"}
-    np.testing.assert_allclose(draw(norm="weight")["g0"], np.linalg.norm(draw()["weight0"], axis=1, keepdims=True))
+    np.testing.assert_allclose(
+        draw(norm="weight")["g0"], np.linalg.norm(draw()["weight0"], axis=1, keepdims=True)
+    )
     kernel = CNN((200, 1), image=(50, 4, 4), channels=(200,), init="glorot").initial(0)["weight0"]
     assert abs(kernel.var() / (2 / (9 * 250)) - 1) < 0.02
 
@@ -168,7 +214,13 @@ def test_initial_parameters():
 def test_a_run_predicts_what_it_was_evaluated_on(norm, tmp_path):
     digits = load("digits")
     X, y, test = digits.X[:60] / 16, digits.y[:60], (digits.X[60:90] / 16, digits.y[60:90])
-    options = {"lr": 0.1, "weight_decay": [0.0, 0.1], "steps": 20, "loss": "cross_entropy", "seeds": [0, 1]}
+    options = {
+        "lr": 0.1,
+        "weight_decay": [0.0, 0.1],
+        "steps": 20,
+        "loss": "cross_entropy",
+        "seeds": [0, 1],
+    }
     run = sweep(MLP((64, 5, 10), norm=norm), X, y, test=test, **options)
     reference = X if norm == "batch" else None
     found = predict(run, test[0], reference=reference)
@@ -210,11 +262,23 @@ class Quadratic:
 
 def test_a_readers_own_model_is_trained_and_predicts():
     model = Quadratic()
-    run = sweep(model, X20, X20**2 @ np.arange(6), lr=0.05, weight_decay=[0.0, 10.0], steps=2000, record_every=2000)
+    run = sweep(
+        model,
+        X20,
+        X20**2 @ np.arange(6),
+        lr=0.05,
+        weight_decay=[0.0, 10.0],
+        steps=2000,
+        record_every=2000,
+    )
     np.testing.assert_allclose(run.weight0.values[0, 0, 0], np.arange(6), atol=1e-4)
-    ridge = np.linalg.solve((X20**2).T @ X20**2 / 20 + 10 * np.eye(6), (X20**2).T @ X20**2 / 20 @ np.arange(6))
+    ridge = np.linalg.solve(
+        (X20**2).T @ X20**2 / 20 + 10 * np.eye(6), (X20**2).T @ X20**2 / 20 @ np.arange(6)
+    )
     np.testing.assert_allclose(run.weight0.values[0, 1, 0], ridge, rtol=1e-6)
-    np.testing.assert_allclose(predict(run, X20, model=model)[0, 1, :, 0], X20**2 @ ridge, rtol=1e-6)
+    np.testing.assert_allclose(
+        predict(run, X20, model=model)[0, 1, :, 0], X20**2 @ ridge, rtol=1e-6
+    )
     with pytest.raises(ValueError, match="no MLP or CNN: give model="):
         predict(run, X20)
 
@@ -241,12 +305,21 @@ def test_what_cannot_be_predicted_is_refused(X, options, message):
 @st.composite
 def sweeps(draw):
     """Models with awkward sizes, and options that change the arithmetic."""
-    norm, outputs = draw(st.sampled_from([None, "batch", "layer", "weight"])), draw(st.integers(1, 5))
+    norm, outputs = (
+        draw(st.sampled_from([None, "batch", "layer", "weight"])),
+        draw(st.integers(1, 5)),
+    )
     if draw(st.integers(0, 2)):
-        model = MLP((draw(st.integers(1, 19)), *draw(st.lists(st.integers(1, 13), max_size=2)), outputs), norm=norm)
+        model = MLP(
+            (draw(st.integers(1, 19)), *draw(st.lists(st.integers(1, 13), max_size=2)), outputs),
+            norm=norm,
+        )
     else:
         model = CNN(
-            (5, outputs), image=(draw(st.integers(1, 2)), 5, draw(st.integers(4, 7))), channels=(3, 5), norm=norm
+            (5, outputs),
+            image=(draw(st.integers(1, 2)), 5, draw(st.integers(4, 7))),
+            channels=(3, 5),
+            norm=norm,
         )
     n = draw(st.integers(8, 25))
     rng = np.random.default_rng(draw(st.integers(0, 1000)))
@@ -257,11 +330,18 @@ def sweeps(draw):
         "test": (rng.standard_normal((7, model.inputs)), rng.integers(0, outputs, 7)),
     }
     dtype = draw(st.sampled_from(["float64", "float32"]))
-    return model, rng.standard_normal((n, model.inputs)), rng.integers(0, outputs, n), options, dtype
+    return (
+        model,
+        rng.standard_normal((n, model.inputs)),
+        rng.integers(0, outputs, n),
+        options,
+        dtype,
+    )
 
 
 @pytest.mark.skipif(
-    not torch.backends.mkl.is_available(), reason="only MKL promises to round alike wherever numbers lie"
+    not torch.backends.mkl.is_available(),
+    reason="only MKL promises to round alike wherever numbers lie",
 )
 @settings(max_examples=25, deadline=None)
 @given(sweeps(), st.sampled_from([1, 2, 3, 7, 11]))
@@ -293,7 +373,14 @@ def test_one_at_a_time_changes_nothing_to_the_last_bit(widths, dtype):
     options = {"lr": [0.01, 0.1], "seeds": [3, 5], "steps": 6, "loss": loss, "test": (X[:7], y[:7])}
     for batch_size in (None, 1, 8):
         one, all_ = (
-            sweep(MLP(widths), X, y, batch_size=batch_size, **options, engine=Engine(dtype=dtype, chunk_size=size))
+            sweep(
+                MLP(widths),
+                X,
+                y,
+                batch_size=batch_size,
+                **options,
+                engine=Engine(dtype=dtype, chunk_size=size),
+            )
             for size in (1, 4)
         )
         assert equal(one, all_)
@@ -311,7 +398,11 @@ def sweep_of(configurations, chunk_size, sizes):
     """Note the sizes of the chunks that a sweep of so many configurations is cut into."""
     engine = Engine(chunk_size=chunk_size)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(experiment, "run", lambda work, jobs, engine: sizes.extend(len(j.configurations) for j in jobs))
+        patch.setattr(
+            experiment,
+            "run",
+            lambda work, jobs, engine: sizes.extend(len(j.configurations) for j in jobs),
+        )
         with pytest.raises(TypeError):  # nothing was trained
             sweep(MLP((6, 1)), X20, Y20, lr=[0.1] * configurations, steps=1, engine=engine)
 
@@ -354,20 +445,31 @@ def test_a_configuration_equals_itself_alone_and_divergence_is_data():
     assert np.isfinite(together.sel(lr=[0.01, 0.1]).train_loss).all()
 
 
-@pytest.mark.parametrize(("optimizer", "momentum"), [("sgd", 0.0), ("trust_ratio", 0.0), ("adam", 0.9), ("adamw", 0.9)])
+@pytest.mark.parametrize(
+    ("optimizer", "momentum"), [("sgd", 0.0), ("trust_ratio", 0.0), ("adam", 0.9), ("adamw", 0.9)]
+)
 def test_adam_has_momentum_unless_told_otherwise(optimizer, momentum):
     untold, told = (
-        sweep(MLP((6, 1)), X20, Y20, lr=0.1, steps=5, optimizer=optimizer, momentum=each) for each in (None, momentum)
+        sweep(MLP((6, 1)), X20, Y20, lr=0.1, steps=5, optimizer=optimizer, momentum=each)
+        for each in (None, momentum)
     )
     assert equal(untold, told)
 
 
 def test_float32_follows_float64():
     digits = load("digits")
-    options = {"lr": [0.05, 0.1], "weight_decay": 0.01, "steps": 100, "batch_size": 32, "loss": "cross_entropy"}
+    options = {
+        "lr": [0.05, 0.1],
+        "weight_decay": 0.01,
+        "steps": 100,
+        "batch_size": 32,
+        "loss": "cross_entropy",
+    }
     model = MLP((64, 32, 10), norm="batch")
     runs = [
-        sweep(model, digits.X / 16, digits.y, record_every=100, **options, engine=Engine(dtype=dtype))
+        sweep(
+            model, digits.X / 16, digits.y, record_every=100, **options, engine=Engine(dtype=dtype)
+        )
         for dtype in ("float32", "float64")
     ]
     np.testing.assert_allclose(runs[0].norm, runs[1].norm, rtol=1e-3)
@@ -412,7 +514,9 @@ def test_a_configuration_that_raises_is_named(workers):
     with pytest.raises(RuntimeError, match=message) as caught:
         sweep(MLP((6, 1)), X20, Y20, **options, record={"r": refuse_the_third}, engine=engine)
     assert isinstance(caught.value.__cause__, ArithmeticError)
-    assert threading.active_count() == 1 or not any("ThreadPool" in t.name for t in threading.enumerate())
+    assert threading.active_count() == 1 or not any(
+        "ThreadPool" in t.name for t in threading.enumerate()
+    )
 
 
 @pytest.mark.slow
@@ -430,7 +534,9 @@ def test_a_worker_that_dies_fails_the_sweep():
         ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
         pytest.raises(RuntimeError, match=r"a worker died.*configuration seed=0, lr=0.25"),
     ):
-        sweep(MLP((6, 1)), X20, Y20, lr=0.25, steps=3, record={"r": die}, engine=Engine(executor=pool))
+        sweep(
+            MLP((6, 1)), X20, Y20, lr=0.25, steps=3, record={"r": die}, engine=Engine(executor=pool)
+        )
 
 
 LONG = """
@@ -447,10 +553,14 @@ LONG = """
 def script(text):
     environment = {k: v for k, v in os.environ.items() if k != "TQDM_DISABLE"}
     code = [sys.executable, "-c", textwrap.dedent(LONG) + textwrap.dedent(text)]
-    return subprocess.Popen(code, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(
+        code, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a console signal cannot be sent to one process on Windows")
+@pytest.mark.skipif(
+    sys.platform == "win32", reason="a console signal cannot be sent to one process on Windows"
+)
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.slow
 def test_control_c_stops_within_a_step_and_leaves_no_thread(workers):
@@ -539,7 +649,10 @@ LABELS = {"loss": "cross_entropy", "model": MLP((6, 2))}
         ({"adam_eps": -1.0}, "adam_eps is -1.0"),
         ({"loss": "hinge"}, "loss is 'hinge'; choose one of mse"),
         ({"optimizer": "lion"}, "optimizer is 'lion'; choose one of sgd"),
-        ({"decay_factors": {"weights": 1}}, "'weights': 1, but need .* one of weight, bias, weight0, bias0"),
+        (
+            {"decay_factors": {"weights": 1}},
+            "'weights': 1, but need .* one of weight, bias, weight0, bias0",
+        ),
         ({"decay_factors": {"weight": -1}}, "'weight': -1, but need a finite number ≥ 0"),
         ({"unit_norm": ["gamma"]}, "'gamma'"),
         ({"schedule": lambda t: -1.0}, "schedule returns -1.0 at step 0"),
@@ -584,14 +697,23 @@ def test_a_missing_gpu_is_said():
 
 def test_a_record_of_the_wrong_shape_is_refused():
     with pytest.raises(
-        RuntimeError, match=r"record 'r' returns shape \(\); its first axis must be the 1 configurations"
+        RuntimeError,
+        match=r"record 'r' returns shape \(\); its first axis must be the 1 configurations",
     ):
         sweep(MLP((6, 1)), X20, Y20, lr=0.1, steps=1, record={"r": lambda w, g: w["bias0"].sum()})
 
 
 def test_a_decay_that_float32_loses_is_warned_of():
     with pytest.warns(UserWarning, match="float32"):
-        sweep(MLP((6, 1)), X20, Y20, lr=1e-4, weight_decay=1e-3, steps=1, engine=Engine(dtype="float32"))
+        sweep(
+            MLP((6, 1)),
+            X20,
+            Y20,
+            lr=1e-4,
+            weight_decay=1e-3,
+            steps=1,
+            engine=Engine(dtype="float32"),
+        )
 
 
 @pytest.mark.parametrize(

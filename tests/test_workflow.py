@@ -24,7 +24,9 @@ class Loader(yaml.SafeLoader):
     """YAML as GitHub reads it: `on` is a word, and no truth value."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 (as in the class above)
-        letter: [(tag, shape) for tag, shape in pairs if letter in "tTfF" or not tag.endswith(":bool")]
+        letter: [
+            (tag, shape) for tag, shape in pairs if letter in "tTfF" or not tag.endswith(":bool")
+        ]
         for letter, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
@@ -49,7 +51,11 @@ def problems(text: str) -> list[str]:
     called = [line.split()[-1] for line in commands(text) if line.startswith("make ")]
     used = re.findall(r"uses: (.*)", text)
     found += [f"the Makefile has no target {target}" for target in called if target not in targets]
-    return found + [f"{action} is not a major version" for action in used if not re.fullmatch(r"[\w/-]+@v\d+", action)]
+    return found + [
+        f"{action} is not a major version"
+        for action in used
+        if not re.fullmatch(r"[\w/-]+@v\d+", action)
+    ]
 
 
 def test_the_workflow_is_sound() -> None:

@@ -1,4 +1,4 @@
-# ruff: noqa: E501  (heads of cells are long)
+
 """A problem set of three small questions, and everything a submission might do: the grader's tests
 run them.
 """

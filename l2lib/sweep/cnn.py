@@ -102,7 +102,9 @@ class CNN(Network):
         # fast, rounds each as if alone.
         return h.contiguous(memory_format=torch.channels_last)
 
-    def _normalised_maps(self, parameters: Parameters, i: int, h: Tensor, reference: int | None) -> Tensor:
+    def _normalised_maps(
+        self, parameters: Parameters, i: int, h: Tensor, reference: int | None
+    ) -> Tensor:
         """What normalisation makes of h, (batch, K·out, height, width)."""
         if self.norm == "batch" and reference is None:
             return self._batch_norm(parameters, i, h)

@@ -275,7 +275,9 @@ class Network:
         h = standardise(h, reference, axes, self.eps)
         return parameters[f"gamma{i}"] * h + parameters[f"beta{i}"] if self.affine else h
 
-    def _fully_connected(self, parameters: Parameters, h: Tensor, first: int, reference: int | None) -> Tensor:
+    def _fully_connected(
+        self, parameters: Parameters, h: Tensor, first: int, reference: int | None
+    ) -> Tensor:
         """Layers ``first`` to the last, for h of shape (K, units, batch)."""
         last = first + len(self.widths) - 2
         for i in range(first, last):
@@ -285,7 +287,9 @@ class Network:
         bias = parameters[f"bias{last}"] if self.bias else None
         return affine_map(parameters[f"weight{last}"], h, bias)
 
-    def _normalised(self, parameters: Parameters, i: int, h: Tensor, reference: int | None) -> Tensor:
+    def _normalised(
+        self, parameters: Parameters, i: int, h: Tensor, reference: int | None
+    ) -> Tensor:
         """What normalisation makes of h, (K, units, batch)."""
         if self.norm == "batch" and reference is None:
             return self._batch_norm(parameters, i, h.reshape(1, -1, h.shape[2])).view_as(h)

@@ -88,7 +88,9 @@ def model_of(run: xr.Dataset) -> Model:
     return KNOWN[name](**options)
 
 
-def _examples(model: Model, run: xr.Dataset, X: ArrayLike, reference: ArrayLike | None) -> tuple[Tensor, int]:
+def _examples(
+    model: Model, run: xr.Dataset, X: ArrayLike, reference: ArrayLike | None
+) -> tuple[Tensor, int]:
     """Reference and inputs as one, (1 or S, n, d), and how many of them are the reference."""
     if reference is None and model.batch_statistics:
         need = "give reference=, training inputs that its statistics come from"

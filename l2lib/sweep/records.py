@@ -68,7 +68,9 @@ class Records:
         return torch.full(shape, torch.nan, dtype=dtype, device=value.device)
 
     @torch.no_grad()
-    def before(self, t: int, parameters: Parameters, gradients: Parameters, lr: Tensor) -> Parameters:
+    def before(
+        self, t: int, parameters: Parameters, gradients: Parameters, lr: Tensor
+    ) -> Parameters:
         """Record what a step starts from.
 
         Args:

@@ -73,7 +73,9 @@ class Chunk:
         self.weight_decay = self._weight_decay()
         self.parameters = self._start()
         buffers = range(RULES[job.recipe.optimizer].buffers)
-        self.buffers = {name: [torch.zeros_like(w) for _ in buffers] for name, w in self.parameters.items()}
+        self.buffers = {
+            name: [torch.zeros_like(w) for _ in buffers] for name, w in self.parameters.items()
+        }
 
     def _column(self, values: Iterable[float]) -> Tensor:
         """A number for each configuration, shape (K, 1, 1)."""

@@ -37,7 +37,11 @@ THIN = """() => {
 
 def violations(page: Any) -> Any:
     """Axe's report on a page; the page is of no other use afterwards."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="run `make browser`, which installs axe")
-    page.evaluate("document.querySelectorAll('.bd-article details').forEach(d => { d.open = true })")
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="run `make browser`, which installs axe"
+    )
+    page.evaluate(
+        "document.querySelectorAll('.bd-article details').forEach(d => { d.open = true })"
+    )
     page.evaluate(THIN)
     return axe.Axe().run(page, options={"preload": False, "resultTypes": ["violations"]})

@@ -31,7 +31,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """The browser; tests skip where there is none."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="run `make browser`, which installs Playwright")
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="run `make browser`, which installs Playwright"
+    )
     found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     if not found:
         pytest.skip(

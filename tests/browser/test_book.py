@@ -32,9 +32,18 @@ LOOK = """() => {
 }"""
 LAST_CODE = ".cell:nth-last-child(1 of .cell) pre"
 FAULTS = {  # axe's rule, and what is put at the end of a chapter
-    "a pale class in all code": ("color-contrast", "<style>.highlight pre .n { color: #ddd !important }</style>"),
-    "a pale class in one block": ("color-contrast", f"<style>{LAST_CODE} .n {{ color: #ddd !important }}</style>"),
-    "one block on grey": ("color-contrast", f"<style>{LAST_CODE} {{ background: #aaa !important }}</style>"),
+    "a pale class in all code": (
+        "color-contrast",
+        "<style>.highlight pre .n { color: #ddd !important }</style>",
+    ),
+    "a pale class in one block": (
+        "color-contrast",
+        f"<style>{LAST_CODE} .n {{ color: #ddd !important }}</style>",
+    ),
+    "one block on grey": (
+        "color-contrast",
+        f"<style>{LAST_CODE} {{ background: #aaa !important }}</style>",
+    ),
     "one pale word": (
         "color-contrast",
         "<div class='highlight'><pre>ok <span class='n' style='color: #ddd'>pale</span></pre></div>",
@@ -89,8 +98,12 @@ def test_the_book_is_built():
 def check_looks(name: str, tab: Tab) -> None:
     """No wider than the screen, every formula drawn, every picture described."""
     seen = tab.page.evaluate(LOOK)
-    assert seen["wide"] <= seen["screen"], f"{name} scrolls sideways: {seen['wide']} px on {seen['screen']} px"
-    assert seen["drawn"] == seen["formulas"], f"{name}: some of its {seen['formulas']} formulas are not drawn"
+    assert seen["wide"] <= seen["screen"], (
+        f"{name} scrolls sideways: {seen['wide']} px on {seen['screen']} px"
+    )
+    assert seen["drawn"] == seen["formulas"], (
+        f"{name}: some of its {seen['formulas']} formulas are not drawn"
+    )
     assert seen["unread"] == 0, f"{name}: MathJax cannot read a formula"
     assert seen["formulas"] > 0 or name not in CHAPTERS, f"{name} has no formula"
     assert seen["raw"] == [], f"{name} shows raw TeX"
@@ -101,7 +114,9 @@ def check_solutions(name: str, tab: Tab) -> None:
     """Each solution is folded, the Enter key unfolds it, and its formulas are then drawn."""
     solutions = tab.page.locator(SOLUTIONS)
     for number in range(1, solutions.count() + 1):
-        folded = solutions.nth(number - 1).evaluate("node => { node.firstElementChild.focus(); return !node.open }")
+        folded = solutions.nth(number - 1).evaluate(
+            "node => { node.firstElementChild.focus(); return !node.open }"
+        )
         assert folded, f"{name}: solution {number} is not folded"
         tab.page.keyboard.press("Enter")
     for number, solution in enumerate(solutions.evaluate_all(WIDTHS), 1):
@@ -125,7 +140,9 @@ def test_page(name, tab):
 def test_axe_finds_a_planted_fault(fault, desktop):
     rule, html = FAULTS[fault]
     desktop.open(CHAPTERS[0])
-    desktop.page.locator(".bd-article").evaluate("(node, html) => node.insertAdjacentHTML('beforeend', html)", html)
+    desktop.page.locator(".bd-article").evaluate(
+        "(node, html) => node.insertAdjacentHTML('beforeend', html)", html
+    )
     assert [found["id"] for found in violations(desktop.page).response["violations"]] == [rule]
 
 
@@ -148,5 +165,7 @@ def test_the_ledger_leads_to_its_claims(desktop):
 
 def test_the_notebook_is_offered_for_download(desktop):
     desktop.open(CHAPTERS[0])
-    links = desktop.page.locator("a[href$='.ipynb']").evaluate_all("links => links.map(link => link.href)")
+    links = desktop.page.locator("a[href$='.ipynb']").evaluate_all(
+        "links => links.map(link => link.href)"
+    )
     assert any(link.endswith(f"_sources/{Path(CHAPTERS[0]).stem}.ipynb") for link in links), links

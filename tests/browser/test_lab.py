@@ -20,7 +20,9 @@ pytestmark = pytest.mark.xdist_group("lab")  # one server for all
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = Path(os.environ.get("L2_NOTEBOOKS", ROOT / "notebooks"))
 SETTINGS = {
-    "notebook-extension/tracker": {"windowingMode": "none"},  # every cell is in the page, also those out of sight
+    "notebook-extension/tracker": {
+        "windowingMode": "none"
+    },  # every cell is in the page, also those out of sight
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }
 PENDING = """() => [...document.querySelectorAll(".jp-Notebook .jp-CodeCell")]
@@ -134,7 +136,10 @@ def test_a_chapter_in_jupyterlab(lab, server):
     assert page.locator("p.l2-claim").count() == 0
     choose(page, "Run", "Run All Cells")
     page.wait_for_function(f"({PENDING})() === 0", timeout=120_000)
-    assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    assert (
+        page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']").count()
+        == 0
+    )
     assert page.locator("p.l2-claim").count() > 0
 
 
