@@ -1,4 +1,3 @@
-
 """The grader's parts, one at a time and without a stranger's code: each rule that its runs rely on."""
 
 import contextlib

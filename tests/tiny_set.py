@@ -1,4 +1,3 @@
-
 """A problem set of three small questions, and everything a submission might do: the grader's tests
 run them.
 """
