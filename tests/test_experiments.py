@@ -20,7 +20,7 @@ from book.execute import ROOT
 from experiments.fashion_mnist.__main__ import COLUMNS, GRIDS, main, read
 from experiments.fashion_mnist.idx import PUBLISHED, load
 from l2lib import datasets
-from l2lib.sweep import CNN, sweep
+from l2lib.sweep import CNN, Engine, sweep
 
 DIGITS = datasets.load("digits")
 GREYS = np.pad(
@@ -162,8 +162,7 @@ def agree(optimiser: str, folder: Path, found: dict[str, NDArray[np.float64]]) -
         decay_factors={"weight0": 1, "weight1": 1, "weight2": 1},
         schedule=lambda t: math.cos(math.pi * t / 4) ** 2,
         batch_size=12,
-        dtype="float32",
-        progress=False,
+        engine=Engine(dtype="float32", progress=False),
     ).isel(step=-1)
     assert (len(lr), len(decay)) == (2, 3)
     for i, (seed, eta, lam) in enumerate(product([0, 1], lr, decay)):
