@@ -28,6 +28,7 @@ ALIASES = {
     re.escape(stringify_annotation(ArrayLike, "smart")): "ArrayLike",
     r"~numpy\.ndarray\[tuple\[[^]]*\], ~numpy\.dtype\[~numpy\.(\w+)\]\]": r"NDArray[\1]",
 }
+QUOTED = re.compile(r"""(?<!`)(\{[^{}`]*"[^{}`]*\}|"[\w.-]+")(?!`)""")
 HELD = (nodes.title, nodes.reference, addnodes.pending_xref)
 """What a name inside is not linked from."""
 
@@ -104,6 +105,20 @@ def shorten(
         signature = re.sub(spelt_out, alias, signature) if signature else None
         result = re.sub(spelt_out, alias, result) if result else None
     return (signature, result) if signature else None
+
+
+def mark_code(app: Sphinx, *described: object) -> None:
+    """Mark words in straight quotes, as "sgd", as the code that they are; else they are curled."""
+    lines = described[-1]
+    assert isinstance(lines, list)
+    for number, line in enumerate(lines):
+        if not line.lstrip().startswith((">>>", "...")):
+            lines[number] = QUOTED.sub(r"``\1``", line)
+
+
+def leave_out(app: Sphinx, what: str, name: str, value: object, *more: object) -> bool | None:
+    """Leave the fields of a named tuple to its description, which says more than their numbers."""
+    return True if type(value).__name__ == "_tuplegetter" else None
 
 
 def link_names(app: Sphinx, doctree: nodes.document) -> None:

@@ -1,6 +1,7 @@
 """The built pages: what on them needs the network, or leads nowhere."""
 
 import re
+from collections.abc import Mapping
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -27,9 +28,19 @@ class _Page(HTMLParser):
         self.ids.add(given.get("id", ""))
         if tag == "a":
             self.links.append(given.get("href", ""))
-        elif tag != "link" or _LOADING_RELS & set(given.get("rel", "").split()):
-            there = [name for name in _LOADING if name in given and tag not in ("meta", "use")]
-            self.loads += [given[name] for name in there]
+        elif _loads(tag, given):
+            self.loads += [given[name] for name in _LOADING if name in given]
+
+    def urls(self) -> set[str]:
+        """All that the page loads or links to."""
+        return {*self.loads, *self.links}
+
+
+def _loads(tag: str, given: Mapping[str, str]) -> bool:
+    """Whether a browser fetches at once what a tag names."""
+    if tag == "link":
+        return bool(_LOADING_RELS & set(given.get("rel", "").split()))
+    return tag not in ("meta", "use")
 
 
 def problems_of(output: Path) -> list[str]:
@@ -39,9 +50,8 @@ def problems_of(output: Path) -> list[str]:
     for name, page in pages.items():
         remote = [url for url in page.loads if urlsplit(url).netloc]
         found += [f"{name} loads {url} from the network" for url in remote]
-        for url in {*page.loads, *page.links}:
-            problem = _leads_nowhere(output, pages, name, url)
-            found += [f"{name} links to {url}, {problem}"] if problem else []
+        problems = {url: _leads_nowhere(output, pages, name, url) for url in page.urls()}
+        found += [f"{name} links to {url}, {why}" for url, why in problems.items() if why]
     for path in sorted(output.rglob("*.css")):
         remote = _CSS_REMOTE.findall(path.read_text(encoding="utf-8"))
         found += [f"{path.relative_to(output)} loads {url} from the network" for url in remote]

@@ -27,7 +27,7 @@ myst_heading_anchors = 4
 # The API page.
 add_module_names = False
 autodoc_typehints_format = "short"
-napoleon_use_ivar = True
+napoleon_custom_sections = [("Attributes", "params_style")]
 napoleon_use_rtype = False
 
 bibtex_bibfiles = ["references.bib"]

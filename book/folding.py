@@ -47,14 +47,18 @@ def unfold(notebook: NotebookNode) -> NotebookNode:
 
 def folded(sources: Sequence[str]) -> list[bool]:
     """Whether the rule folds each of a chapter's code cells, whatever tags they have."""
-    names = [Names(source) if _statements(source) else None for source in sources]
-    found = []
-    for number, source in enumerate(sources):
-        statements, own = _statements(source), names[number]
-        drawing = bool(statements) and _calls(statements[-1], DRAWS)
-        later = (other for other in names[number + 1 :] if other is not None)
-        found.append(_says(statements) or (drawing and own is not None and not _needed(own, later)))
-    return found
+    names = [Names(source) if _statements(source) else Names("") for source in sources]
+    return [
+        _says(_statements(source)) or _only_draws(source, names[number:])
+        for number, source in enumerate(sources)
+    ]
+
+
+def _only_draws(source: str, names: Sequence[Names]) -> bool:
+    """Whether a cell draws and no later one needs what it binds; its own names stand first."""
+    statements = _statements(source)
+    draws = bool(statements) and _calls(statements[-1], DRAWS)
+    return draws and not _needed(names[0], names[1:])
 
 
 def _says(statements: Sequence[ast.stmt]) -> bool:

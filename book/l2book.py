@@ -253,5 +253,7 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.connect("doctree-read", leave_display_math_alone)
     app.connect("doctree-read", api.link_names)
     app.connect("autodoc-process-signature", api.shorten)
+    app.connect("autodoc-skip-member", api.leave_out)
+    app.connect("autodoc-process-docstring", api.mark_code)
     app.connect("build-finished", finish, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -92,15 +92,21 @@ def _of_lines(book: list[Entry], chapters: Collection[int]) -> Iterator[str]:
     claimed = {(entry.id, entry.number) for entry in book if entry.fields["kind"] == "claim"}
     for name, line in ledger.lines().items():
         count = given.pop((name, line.chapter), 0)
-        if line.chapter in chapters and not count:
-            yield f"{name}: no verdict; chapter {line.chapter} must give one"
-        if count > 1:
-            yield f"{name}: {count} verdicts; one is needed, claims may stand elsewhere"
-        for number in line.also:
-            if number in chapters and (name, number) not in claimed:
+        yield from _of_count(line, count, line.chapter in chapters)
+        owed = [number for number in line.also if number in chapters]
+        for number in owed:
+            if (name, number) not in claimed:
                 yield f"{name}: no claim in chapter {number}, which must have one"
     for name, number in given:
         yield f"{name}: a verdict that chapter {number} does not owe"
+
+
+def _of_count(line: ledger.Line, count: int, owed: bool) -> Iterator[str]:
+    """A line has one verdict in the chapter that decides it."""
+    if owed and not count:
+        yield f"{line.id}: no verdict; chapter {line.chapter} must give one"
+    if count > 1:
+        yield f"{line.id}: {count} verdicts; one is needed, claims may stand elsewhere"
 
 
 def _of_verdicts(book: list[Entry]) -> Iterator[str]:

@@ -32,6 +32,7 @@ class Model(Protocol):
     and number ("weight0"), as decay goes by role.
 
     Example:
+        >>> import numpy as np
         >>> from l2lib.sweep import sweep
         >>> class Line:  # y = w x
         ...     inputs = 1
@@ -57,7 +58,7 @@ class Model(Protocol):
 
     @property
     def outputs(self) -> int:
-        """Outputs of an example, ≥ 1: one for a squared error, else the number of classes."""
+        """Outputs of an example, ≥ 1; one for a squared error, else the number of classes."""
 
     @property
     def batch_statistics(self) -> bool:
@@ -135,6 +136,7 @@ def standardise(h: Tensor, reference: Tensor, axes: tuple[int, ...], eps: float)
         Standardised activations, of h's shape.
 
     Example:
+        >>> import torch
         >>> h = torch.tensor([[[1.0, 3.0]]])
         >>> standardise(h, h, axes=(2,), eps=0.0).tolist()
         [[[-1.0, 1.0]]]
@@ -374,6 +376,7 @@ def mse(outputs: Tensor, targets: Tensor) -> Tensor:
         Shape (K,), in units of the targets squared.
 
     Example:
+        >>> import torch
         >>> mse(torch.tensor([[[1.0, 3.0]]]), torch.zeros(1, 2)).tolist()
         [5.0]
     """
@@ -391,6 +394,7 @@ def half_mse(outputs: Tensor, targets: Tensor) -> Tensor:
         Shape (K,), in units of the targets squared.
 
     Example:
+        >>> import torch
         >>> half_mse(torch.tensor([[[1.0, 3.0]]]), torch.zeros(1, 2)).tolist()
         [2.5]
     """
@@ -408,6 +412,7 @@ def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
         Shape (K,), in nats.
 
     Example:
+        >>> import torch
         >>> cross_entropy(torch.zeros(1, 2, 1), torch.tensor([[1]])).tolist()
         [0.6931471824645996]
     """
