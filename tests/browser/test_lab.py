@@ -25,8 +25,9 @@ SETTINGS = {
     },  # every cell is in the page, also those out of sight
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }
+# Code cells that have not been run; one whose code is folded shows neither code nor number.
 PENDING = """() => [...document.querySelectorAll(".jp-Notebook .jp-CodeCell")]
-    .filter(cell => cell.querySelector(".cm-content").textContent.trim())
+    .filter(cell => cell.querySelector(".cm-content")?.textContent.trim())
     .filter(cell => !/^\\[\\d+\\]:$/.test(cell.querySelector(".jp-InputPrompt").textContent.trim())).length"""
 
 DIALS = """from l2lib import figures
