@@ -147,18 +147,11 @@ def execute_slowly(run: Run, notebooks: Path) -> list[Failure]:
     """As ``execute``, with nbval and a kernel for each chapter."""
     check = "--nbval" if run.compares else "--nbval-lax"
     workers = ["--numprocesses=auto", f"--maxprocesses={run.workers}", "--dist=loadfile"]
-    plugins = [
-        "-p",
-        "nbval.plugin",
-        "-p",
-        "xdist.plugin",
-    ]  # no others: they double the time to start
+    # No other plugins: they double the time to start.
+    plugins = ["-p", "nbval.plugin", "-p", "xdist.plugin"]
     settings = f"addopts={check} --nbval-current-env --nbval-cell-timeout=300"
     options = [*plugins, "-o", settings, *workers, str(notebooks)]
-    environment = environment_of(run) | {
-        "PYTHONPATH": str(ROOT),
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-    }
+    environment = environment_of(run) | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return run_pytest(options, root=ROOT, environment=environment, seconds=1200)
 
 

@@ -379,9 +379,7 @@ def test_nbval_refuses_one_changed_digit(
     options = re.search(r"^NBVAL := (.*)$", makefile, re.MULTILINE)
     assert options is not None
     line = ["-c", str(ROOT / "pyproject.toml"), *options[1].split(), str(tmp_path)]
-    failures = run_pytest(
-        line, root=tmp_path, environment={"PYTHONPATH": str(ROOT), "L2_KERNELS": kernels}
-    )
+    failures = run_pytest(line, root=tmp_path, environment={"L2_KERNELS": kernels})
     assert [failure.kind for failure in failures] == ["output", "output"]
     cells = [failure.where.rpartition("/")[2] for failure in failures]
     assert cells == ["changed.ipynb::Cell 1", "changed.ipynb::Cell 2"]

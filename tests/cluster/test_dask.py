@@ -1,6 +1,5 @@
 """A sweep in the processes of a dask cluster: run by `make cluster`, which fetches dask."""
 
-import os
 import re
 import subprocess
 import sys
@@ -34,7 +33,6 @@ def test_the_snippet_of_readme_runs_to_the_letter(tmp_path):
     )
     [snippet] = [text for text in snippets if "distributed" in text]
     (tmp_path / "snippet.py").write_text(snippet, encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
     command, options = [sys.executable, "snippet.py"], {"capture_output": True, "text": True}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, **options)
+    done = subprocess.run(command, cwd=tmp_path, **options)
     assert (done.returncode, "train_accuracy" in done.stdout) == (0, True), done.stderr
