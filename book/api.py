@@ -21,6 +21,7 @@ SECTION = """## {name}
 ```{{eval-rst}}
 .. automodule:: {name}
    :members:
+   :special-members: __call__
    :member-order: bysource
 ```
 """
@@ -28,7 +29,7 @@ ALIASES = {
     re.escape(stringify_annotation(ArrayLike, "smart")): "ArrayLike",
     r"~numpy\.ndarray\[tuple\[[^]]*\], ~numpy\.dtype\[~numpy\.(\w+)\]\]": r"NDArray[\1]",
 }
-QUOTED = re.compile(r"""(?<!`)(\{[^{}`]*"[^{}`]*\}|"[\w.-]+")(?!`)""")
+QUOTED = re.compile(r"""(?<!`)(\{[^{}`]*"[^{}`]*\}|"[\w.*-]+")(?!`)""")
 HELD = (nodes.title, nodes.reference, addnodes.pending_xref)
 """What a name inside is not linked from."""
 
@@ -36,6 +37,7 @@ HELD = (nodes.title, nodes.reference, addnodes.pending_xref)
 def modules() -> list[ModuleType]:
     """The modules of l2lib, and its packages as one module each."""
     names = [module.name for module in pkgutil.iter_modules(l2lib.__path__, "l2lib.")]
+    names.insert(names.index("l2lib.sweep") + 1, "l2lib.sweep.updates")  # what optimisers do
     return [import_module(name) for name in names if "._" not in name]
 
 
@@ -101,6 +103,8 @@ def shorten(
 ) -> tuple[str, str | None] | None:
     """Give NumPy's aliases their names in a signature; autodoc spells out what they stand for."""
     signature, result = written
+    if getattr(value, "_is_protocol", False):
+        return "", None
     for spelt_out, alias in ALIASES.items():
         signature = re.sub(spelt_out, alias, signature) if signature else None
         result = re.sub(spelt_out, alias, result) if result else None
@@ -114,6 +118,17 @@ def mark_code(app: Sphinx, *described: object) -> None:
     for number, line in enumerate(lines):
         if not line.lstrip().startswith((">>>", "...")):
             lines[number] = QUOTED.sub(r"``\1``", line)
+    for number in [at for at, line in enumerate(lines) if line.strip() in ("Returns:", "Yields:")]:
+        lines[number + 1 : number + 2] = _without_type(lines[number + 1])
+
+
+def _without_type(line: str) -> list[str]:
+    """A section's first line in two, if it has a colon: what stands before it would be a type."""
+    before, colon, after = line.partition(":")
+    words, _, last = before.rpartition(" ")
+    if not colon or not words.strip():
+        return [line]
+    return [words, f"{line[: len(line) - len(line.lstrip())]}{last}{colon}{after}"]
 
 
 def leave_out(app: Sphinx, what: str, name: str, value: object, *more: object) -> bool | None:

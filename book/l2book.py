@@ -254,6 +254,6 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.connect("doctree-read", api.link_names)
     app.connect("autodoc-process-signature", api.shorten)
     app.connect("autodoc-skip-member", api.leave_out)
-    app.connect("autodoc-process-docstring", api.mark_code)
+    app.connect("autodoc-process-docstring", api.mark_code, priority=400)  # before napoleon
     app.connect("build-finished", finish, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -65,6 +65,8 @@ LOSS_SCALES: dict[str, Callable[[_Setting], float]] = {
 """Your loss, as a multiple of half the mean squared error or of the mean cross-entropy.
 
 The squared error is that of one output.
+
+:meta hide-value:
 """
 
 
@@ -156,7 +158,10 @@ CONVENTIONS: dict[str, Convention] = {
     "optax_after": _row("decay", lambda s: -1, "chain(optimiser, add_decayed_weights(λ))"),
     "fastai": _row("decay", _lr, "Learner(…, wd=λ)"),
 }  # fmt: skip
-"""Every convention that ``convert`` knows, by name."""
+"""Every convention that ``convert`` knows, by name.
+
+:meta hide-value:
+"""
 
 
 def describe_conventions() -> Table:
@@ -328,6 +333,9 @@ def _check_same_under_sgd(
         why = "so that each weight decays at its own rate"
         pair = "a penalty inside Adam and a decay beside it have no equivalent in each other"
         raise ValueError(f"Adam divides the penalty's gradient λw by √v, {why}: {pair}")
+    if others := used - {None, "sgd"}:
+        named = ", ".join(sorted(str(each) for each in others))
+        raise ValueError(f"penalty and decay are the same under plain SGD only, not {named}")
     if used != {"sgd"}:
         todo = "say optimizer='sgd' if you use that"
         raise ValueError(f"penalty and decay are the same under plain SGD only; {todo}")

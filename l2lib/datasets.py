@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
-"""What the book computes with: NumPy arrays of 64-bit numbers."""
+"""NumPy arrays of 64-bit numbers, which the book computes with."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def load(name: str) -> Dataset:
         if "feature_names" in stored:
             names = tuple(stored["feature_names"].tolist())
     # Labels are stored as bytes, which would overflow in arithmetic.
-    y = y.astype(np.int64 if y.dtype == np.uint8 else np.float64)
+    y = y.astype(np.int64 if y.dtype.kind in "iu" else np.float64)
     return Dataset(name, X, y, names, *_ORIGINS[name])
 
 
@@ -261,8 +261,11 @@ def minibatches(
             epoch. None means all n, in order.
         seeds: S seeds ≥ 0, of streams that are not those of ``MLP.initial``.
 
-    Yields:
-        Row numbers, shape (S, batch_size).
+    Returns:
+        An iterator over row numbers, shape (S, batch_size).
+
+    Raises:
+        ValueError: if batch_size is not between 1 and n.
 
     Example:
         >>> batches = minibatches(6, 2, seeds=[0, 1])
@@ -271,11 +274,20 @@ def minibatches(
         >>> next(minibatches(4, None, seeds=[0])).tolist()
         [[0, 1, 2, 3]]
     """
+    size = n if batch_size is None else batch_size
+    if not 1 <= size <= n:
+        raise ValueError(f"batch_size is {size}; it must be 1 to {n}, the number of examples")
+    return _batches(n, size, list(seeds), shuffled=batch_size is not None)
+
+
+def _batches(
+    n: int, size: int, seeds: Sequence[int], shuffled: bool
+) -> Iterator[NDArray[np.int64]]:
+    """As ``minibatches``; a generator would check its arguments only at the first step."""
     streams = [np.random.default_rng([seed, 1]) for seed in seeds]
-    size = batch_size or n
 
     def order(stream: np.random.Generator) -> NDArray[np.int64]:
-        return stream.permutation(n) if batch_size else np.arange(n)
+        return stream.permutation(n) if shuffled else np.arange(n)
 
     while True:
         epoch = np.stack([order(stream) for stream in streams])

@@ -266,6 +266,11 @@ class ParamGroups(list[dict[str, Any]]):
         super().__init__(groups)
         self.roles = dict(roles or {})
 
+    def __repr__(self) -> str:
+        """A line a group; the tensors themselves would fill pages."""
+        lines = ["  ".join(_group_row(group)) for group in self]
+        return "\n".join([f"{len(self)} groups: role, weight_decay, tensors, names", *lines])
+
     def _repr_html_(self) -> str:
         """What Jupyter shows."""
         caption = "Groups of parameters, with their weight decay"
@@ -384,6 +389,7 @@ def table(
     groups: Sequence[Any] | optim.Optimizer,
     *,
     roles: Mapping[str, str] | None = None,
+    rules: Rules | None = None,
 ) -> Table:
     """What decays: a line for each role and λ, then the total.
 
@@ -392,6 +398,7 @@ def table(
         groups: what ``param_groups`` gave, or an optimiser, whoever made it.
         roles: role by name, from ``l2lib.groups.roles``; None takes them from
             the groups, if they come from ``param_groups``, or finds them.
+        rules: short for ``roles=roles(model, rules=rules)``.
 
     Returns:
         Role, weight_decay (or "frozen", or "no group"), tensors, numbers and
@@ -400,7 +407,7 @@ def table(
     Raises:
         ValueError: as in ``roles``; if the optimiser has no weight_decay, or
             one more for everything (ASGD's lambd); if the roles are another
-            model's.
+            model's, or both roles and rules are given.
 
     Source: chapter 6.
 
@@ -412,7 +419,8 @@ def table(
         bias                 0        1              2  bias
         total                         2              8
     """
-    rules = _carried_roles(model, groups) if roles is None else None
+    if roles is None and rules is None:
+        rules = _carried_roles(model, groups)
     labels = _given_or_found(model, roles, rules)
     decays = _shown_decays(groups)
     parameters = dict(model.named_parameters())

@@ -15,7 +15,7 @@ from typing import Any
 __all__ = ["RULINGS", "STAND_ALONE", "Line", "Source", "line", "lines", "sources"]
 
 RULINGS = ("true", "false", "under conditions", "convention", "answered", "opinion", "undecidable")
-"""What a verdict may rule. A question or a request has no truth value: it is answered."""
+"""What a verdict may rule. A question or a request has no truth value, it is answered."""
 
 STAND_ALONE = ("opinion", "undecidable")
 """The rulings that need no claim as evidence."""

@@ -6,6 +6,7 @@ The book's convention, unless a chapter says otherwise: mean loss L plus
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from numbers import Real
 
 import numpy as np
 import torch
@@ -299,6 +300,7 @@ def check_weight_decay(weight_decay: float) -> None:
         Traceback (most recent call last):
         ValueError: weight_decay is -0.1; λ must be a finite number ≥ 0 (0 means no penalty)
     """
-    if not (weight_decay >= 0 and math.isfinite(weight_decay)):
+    number = isinstance(weight_decay, Real) and math.isfinite(weight_decay)
+    if not (number and weight_decay >= 0):
         wanted = "λ must be a finite number ≥ 0 (0 means no penalty)"
-        raise ValueError(f"weight_decay is {weight_decay}; {wanted}")
+        raise ValueError(f"weight_decay is {weight_decay!r}; {wanted}")

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import tomllib
 
 import nbformat
 import pytest
@@ -398,3 +399,18 @@ def test_pages_that_need_the_network_or_lead_nowhere_are_found(html, problem, tm
 def test_a_style_sheet_that_needs_the_network_is_found(tmp_path):
     (tmp_path / "a.css").write_text('@import url("https://example.org/b.css");')
     assert len(problems_of(tmp_path)) == 1
+
+
+def test_a_chapter_has_the_title_that_the_outline_gives_it():
+    outline = tomllib.loads((ROOT / "book/outline.toml").read_text(encoding="utf-8"))
+    titles = {
+        chapter["number"]: chapter["title"]
+        for part in outline["parts"]
+        for chapter in part["chapters"]
+    }
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for path in NOTEBOOKS.glob("[0-9]*.ipynb"):
+        first = nbformat.read(path, as_version=4).cells[0].source.splitlines()[0]
+        number = path.name[:2]
+        assert first == f"# {int(number)} {titles[number]}", "book/outline.toml has another title"
+        assert f"(notebooks/{path.name})" in readme, "README's map has no line for it"

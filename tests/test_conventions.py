@@ -248,7 +248,7 @@ DECAYS = {
     "optax_after",
     "fastai",
 }
-ADAM = {"torch_adam", "torch_adamw", "adamw_paper", "optax_adamw"}
+OWN_OPTIMISER = {"torch_adam", "torch_adamw", "adamw_paper", "optax_adamw"}
 REGRESSIONS, CLASSIFIERS = {"sklearn_ridge", "sklearn_lasso"}, {"sklearn_logistic"}
 
 
@@ -260,7 +260,7 @@ def have_an_equivalent(source, target, loss, optimizer):
     if (source in L1) != (target in L1):
         return False
     if (source in DECAYS) != (target in DECAYS):
-        return optimizer == "sgd" and not pair & ADAM
+        return optimizer == "sgd" and not pair & OWN_OPTIMISER
     return True
 
 

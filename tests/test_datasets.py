@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from l2lib.datasets import check_data, load, make_regression
+from l2lib.datasets import check_data, load, make_regression, minibatches
 
 
 @pytest.mark.parametrize(
@@ -97,3 +97,9 @@ def test_scaled_refuses_what_is_no_unit(unit):
 def test_check_data_says_what_is_wrong(X, y, message):
     with pytest.raises(ValueError, match=message):
         check_data(X, y)
+
+
+@pytest.mark.parametrize("batch_size", [0, 11, -1])
+def test_batches_that_n_examples_cannot_fill_are_refused_at_once(batch_size):
+    with pytest.raises(ValueError, match=f"batch_size is {batch_size}; it must be 1 to 10"):
+        minibatches(10, batch_size, [0])

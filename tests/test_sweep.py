@@ -1,5 +1,8 @@
 """The engine against PyTorch: every model, update and option, after 100 steps."""
 
+import inspect
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +15,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from l2lib.datasets import minibatches
 from l2lib.sweep import CNN, MLP, sweep
 from l2lib.sweep.models import LOSSES
+from l2lib.sweep.recipe import Optimizer
 from l2lib.sweep.updates import RULES
 
 TORCH_LOSSES = {
@@ -75,6 +79,11 @@ def torch_model(model, seed, init_scale):
     return nn.Sequential(*modules), named
 
 
+def test_every_rule_is_among_the_words_of_optimizer():
+    assert {*get_args(Optimizer)} == {*RULES}
+    assert all(f'"{name}"' in inspect.getdoc(sweep) for name in RULES)
+
+
 def factor(given, name, default=0.0):
     return given.get(name, given.get(name.rstrip("0123456789"), default))
 
@@ -89,6 +98,8 @@ def torch_optimizer(rule, named, lr, decay, momentum, decays, eps):
             groups = [group | {"weight_decay": group["weight_decay"] / lr} for group in groups]
         optimizer = torch.optim.Adam if rule == "adam" else torch.optim.AdamW
         return optimizer(groups, lr=lr, betas=(momentum, 0.999), eps=eps)
+    if rule not in ("sgd", "sgdw", "trust_ratio"):
+        raise NotImplementedError(f"{rule}: write its twin here, by torch.optim or by hand")
     if rule != "sgd":  # the decay of sgdw and the ratio of trust_ratio are taken by hand, below
         groups = [
             group | {"own_decay": group["weight_decay"], "weight_decay": 0.0} for group in groups

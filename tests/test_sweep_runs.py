@@ -628,7 +628,7 @@ LABELS = {"loss": "cross_entropy", "model": MLP((6, 2))}
         ({"weight_decay": np.inf}, "weight_decay is inf"),
         ({"lr": None}, "lr is None; it must be a finite number > 0"),
         ({"lr": [0.1, None]}, "lr is None"),
-        ({"lr": "0.1"}, "lr is 0.1; it must be a finite number > 0"),
+        ({"lr": "0.1"}, "lr is '0.1'; it must be a finite number > 0 without quotation marks"),
         ({"weight_decay": None}, "weight_decay is None"),
         ({"init_scale": None}, "init_scale is None"),
         ({"steps": None}, "steps is None; it must be a whole number ≥ 1"),
@@ -636,7 +636,19 @@ LABELS = {"loss": "cross_entropy", "model": MLP((6, 2))}
         ({"beta2": None}, "beta2 is None"),
         ({"adam_eps": None}, "adam_eps is None"),
         ({"seeds": None}, "seeds is None; give a list"),
-        ({"seeds": 3}, r"seeds is 3; give a list, such as \[3\] or range"),
+        ({"seeds": 3}, r"seeds is 3; give a list, such as \[3\] for one"),
+        ({"steps": 3.0}, "steps is 3.0; it must be a whole number ≥ 1"),
+        ({"lr": True}, "lr is True"),
+        ({"test": X20}, "test must be a pair, inputs and targets; got a ndarray"),
+        ({"engine": "cuda"}, "engine is 'cuda'; give an Engine, such as Engine"),
+        ({"engine": {"dtype": "float32"}}, "give an Engine"),
+        ({"model": MLP}, r"model is the class MLP; give an instance, such as MLP\(\(64, 10\)\)"),
+        ({"model": None}, "model is a NoneType; give an MLP, a CNN, or a Model of your own"),
+        ({"model": torch.nn.Linear(6, 1)}, "model is a Linear; .* it lacks inputs, outputs"),
+        ({"decay_factors": ["weight"]}, "give a factor by name, such as"),
+        ({"unit_norm": "weight"}, r"unit_norm is 'weight'; give a list, such as \['weight'\]"),
+        ({"schedule": 0.5}, "schedule is 0.5; give a function of the step"),
+        ({"record": len}, "record is .*; give functions by name"),
         ({"steps": 0}, "steps is 0; it must be a whole number ≥ 1"),
         ({"record_every": 0}, "record_every is 0"),
         ({"evaluate_every": 1.5}, "evaluate_every is 1.5"),
@@ -648,12 +660,15 @@ LABELS = {"loss": "cross_entropy", "model": MLP((6, 2))}
         ({"beta2": 1.0}, "beta2 is 1.0"),
         ({"adam_eps": -1.0}, "adam_eps is -1.0"),
         ({"loss": "hinge"}, "loss is 'hinge'; choose one of mse"),
-        ({"optimizer": "lion"}, "optimizer is 'lion'; choose one of sgd"),
+        ({"optimizer": "no such rule"}, "optimizer is 'no such rule'; choose one of sgd"),
         (
             {"decay_factors": {"weights": 1}},
-            "'weights': 1, but need .* one of weight, bias, weight0, bias0",
+            "nothing is called 'weights'; choose among weight, bias, weight0, bias0",
         ),
-        ({"decay_factors": {"weight": -1}}, "'weight': -1, but need a finite number ≥ 0"),
+        (
+            {"decay_factors": {"weight": -1}},
+            "decay_factors: 'weight' is -1; it must be a finite number ≥ 0",
+        ),
         ({"unit_norm": ["gamma"]}, "'gamma'"),
         ({"schedule": lambda t: -1.0}, "schedule returns -1.0 at step 0"),
         ({"record": {"norm": lambda w, g: w["bias0"]}}, "record 'norm' is taken"),
@@ -693,6 +708,28 @@ def test_an_engine_that_cannot_be_is_refused(options, message):
 def test_a_missing_gpu_is_said():
     with pytest.raises(ValueError, match="finds no GPU here; use 'cpu'"):
         sweep(MLP((6, 1)), X20, Y20, lr=0.1, steps=1, engine=Engine(device="cuda"))
+
+
+class Turned(Quadratic):
+    """Outputs in another order: under half_mse it would train something else."""
+
+    def __call__(self, parameters, x, reference=None):
+        return super().__call__(parameters, x).transpose(1, 2)
+
+
+class Unnumbered(Quadratic):
+    def initial(self, seed):
+        return {"W": np.ones((1, self.inputs))}
+
+
+def test_a_model_of_the_readers_that_breaks_the_protocol_is_refused():
+    wanted = r"the model returns shape \(1, 20, 1\); it must be .* \(1, 1, 20\)"
+    with pytest.raises(RuntimeError, match=wanted):
+        sweep(Turned(), X20, Y20, lr=0.1, steps=1)
+    with pytest.raises(
+        ValueError, match=r"\['W'\]: a model calls its parameters by role and number"
+    ):
+        sweep(Unnumbered(), X20, Y20, lr=0.1, steps=1)
 
 
 def test_a_record_of_the_wrong_shape_is_refused():

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
-from numbers import Real
+from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
@@ -18,8 +18,8 @@ class Range(NamedTuple):
 POSITIVE = Range("a finite number > 0", lambda v: v > 0)
 NOT_NEGATIVE = Range("a finite number ≥ 0", lambda v: v >= 0)
 BELOW_ONE = Range("in [0, 1)", lambda v: 0 <= v < 1)
-INDEX = Range("a whole number ≥ 0", lambda v: v >= 0 and v == int(v))
-COUNT = Range("a whole number ≥ 1", lambda v: v >= 1 and v == int(v))
+INDEX = Range("a whole number ≥ 0", lambda v: isinstance(v, Integral) and v >= 0)
+COUNT = Range("a whole number ≥ 1", lambda v: isinstance(v, Integral) and v >= 1)
 
 
 def check_number(name: str, value: object, allowed: Range) -> None:
@@ -33,9 +33,10 @@ def check_number(name: str, value: object, allowed: Range) -> None:
     Raises:
         ValueError: if it is not in the range; the message says what is.
     """
-    number = isinstance(value, Real) and math.isfinite(value)
-    if not (number and allowed.holds(float(value))):  # type: ignore[arg-type]
-        raise ValueError(f"{name} is {value}; it must be {allowed.words}")
+    number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    if not (number and allowed.holds(value)):  # type: ignore[arg-type]
+        quoted = " without quotation marks" if isinstance(value, str) else ""
+        raise ValueError(f"{name} is {value!r}; it must be {allowed.words}{quoted}")
 
 
 def check_numbers(name: str, values: object, allowed: Range) -> None:

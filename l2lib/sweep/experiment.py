@@ -6,7 +6,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from l2lib.sweep.job import Job, check_together, chunk_size_for, examples
+from l2lib.sweep.job import (
+    Job,
+    check_model,
+    check_parameters,
+    check_together,
+    chunk_size_for,
+    examples,
+)
 from l2lib.sweep.models import Model
 from l2lib.sweep.recipe import (
     Engine,
@@ -115,8 +122,12 @@ def sweep(
         >>> found.weight0.values.ravel().round(2).tolist()  # ridge: 2/3 over 2/3 + λ
         [1.0, 0.4]
     """
-    engine = engine or Engine()
+    engine = Engine() if engine is None else engine
+    if not isinstance(engine, Engine):
+        raise ValueError(f'engine is {engine!r}; give an Engine, such as Engine(device="cuda")')
+    check_model(model)
     parameters = tuple(model.initial(0))
+    check_parameters(parameters)
     factors = DECAY_FACTORS if decay_factors is None else decay_factors
     recipe = Recipe(
         steps=steps,
@@ -148,8 +159,8 @@ def sweep(
             evaluate_every=record_every if evaluate_every is None else evaluate_every,
             evaluate_on=evaluate_on,
         ),
-        train=examples(model, recipe, n_seeds, X, y),
-        test=None if test is None else examples(model, recipe, n_seeds, *test),
+        train=examples("train", (X, y), model, loss, n_seeds),
+        test=None if test is None else examples("test", test, model, loss, n_seeds),
         dtype=engine.dtype,
         device=engine.device,
         configurations=grid.configurations(),

@@ -1,5 +1,6 @@
 """A sweep as data: its parts, checked against each other, and its chunks."""
 
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -91,15 +92,17 @@ def chunk_size_for(job: Job, engine: Engine) -> int:
     return -(-configurations // chunks)
 
 
-def examples(model: Model, recipe: Recipe, seeds: int, X: ArrayLike, y: ArrayLike) -> Examples:
+def examples(
+    name: str, data: tuple[ArrayLike, ArrayLike], model: Model, loss: str, seeds: int
+) -> Examples:
     """Check data against a model, a loss and the number of seeds.
 
     Args:
+        name: of the data, for messages.
+        data: inputs, shape (n, d) or (seeds, n, d); targets, shape (n,) or (seeds, n).
         model: what is to be trained.
-        recipe: its loss decides what targets are.
+        loss: it decides what targets are.
         seeds: how many there are.
-        X: inputs, shape (n, d) or (seeds, n, d).
-        y: targets, shape (n,) or (seeds, n).
 
     Returns:
         The data, with an axis for seeds.
@@ -107,14 +110,51 @@ def examples(model: Model, recipe: Recipe, seeds: int, X: ArrayLike, y: ArrayLik
     Raises:
         ValueError: if they do not fit.
     """
-    classes = model.outputs if recipe.loss == "cross_entropy" else None
-    X, y = check_data(X, y, classes=classes)
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise ValueError(f"{name} must be a pair, inputs and targets; got a {type(data).__name__}")
+    classes = model.outputs if loss == "cross_entropy" else None
+    X, y = check_data(*data, classes=classes)
+    shape = X.shape
     if X.ndim == 2:
         X, y = X[None], y[None]
     if X.ndim != 3 or X.shape[2] != model.inputs or len(X) not in (1, seeds):
         need = f"(n, {model.inputs}), or {seeds} seeds first"
-        raise ValueError(f"X has shape {X.shape}; need {need}")
+        inputs = "X" if name == "train" else f"{name}'s X"
+        raise ValueError(f"{inputs} has shape {shape}; need {need}")
     return Examples(X, y)
+
+
+def check_parameters(parameters: Sequence[str]) -> None:
+    """Refuse names that are not a role and a number, as decay goes by role.
+
+    Args:
+        parameters: what the model calls its parameters.
+
+    Raises:
+        ValueError: if there is none, or one has no number.
+    """
+    wrong = [name for name in parameters if not re.fullmatch(r"[A-Za-z_]+\d+", name)]
+    if wrong or not parameters:
+        wanted = "a model calls its parameters by role and number, such as weight0"
+        raise ValueError(f"parameters are {list(parameters)}: {wanted}")
+
+
+def check_model(model: object) -> None:
+    """Refuse what is no model.
+
+    Args:
+        model: what was given.
+
+    Raises:
+        ValueError: if it is a class, or lacks something that ``Model`` has.
+    """
+    if isinstance(model, type):
+        wanted = f"give an instance, such as {model.__name__}((64, 10))"
+        raise ValueError(f"model is the class {model.__name__}; {wanted}")
+    parts = ("inputs", "outputs", "batch_statistics", "size", "initial", "__call__")
+    if missing := [part for part in parts if not hasattr(model, part)]:
+        wanted = f"give an MLP, a CNN, or a Model of your own; it lacks {', '.join(missing)}"
+        raise ValueError(f"model is a {type(model).__name__}; {wanted}")
 
 
 def check_together(job: Job, reserved: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """What a sweep may be asked: frozen pieces that check themselves before anything is trained."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, fields
 from itertools import product
@@ -71,7 +71,7 @@ class Grid:
 
     def __post_init__(self) -> None:
         if np.ndim(self.seed) == 0:
-            wanted = f"give a list, such as [{self.seed}] or range(5)"
+            wanted = "give a list, such as [3] for one seed or range(3) for three"
             raise ValueError(f"seeds is {self.seed!r}; {wanted}")
         check_numbers("seeds", self.seed, INDEX)
         check_numbers("lr", self.lr, POSITIVE)
@@ -161,6 +161,9 @@ class Record:
     evaluate_on: int | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.functions, Mapping):
+            wanted = "give functions by name, such as {'bias': lambda w, g: w['bias0']}"
+            raise ValueError(f"record is {self.functions!r}; {wanted}")
         check_number("record_every", self.every, COUNT)
         check_number("evaluate_every", self.evaluate_every, COUNT)
         if self.evaluate_on is not None:
@@ -223,35 +226,37 @@ def factors_of(schedule: Callable[[int], float] | None, steps: int) -> tuple[flo
         ValueError: if steps is no whole number ≥ 1.
     """
     check_number("steps", steps, COUNT)
+    if schedule is not None and not callable(schedule):
+        raise ValueError(f"schedule is {schedule!r}; give a function of the step, such as a lambda")
     if schedule is None:
         return (1.0,) * (steps + 1)
     return tuple(float(schedule(step)) for step in range(steps + 1))
 
 
 def by_parameter(given: Mapping[str, float], parameters: Sequence[str]) -> dict[str, float]:
-    """What is said of roles ("weight") and parameters ("weight0", which win), for every parameter.
+    """Decay factors of roles ("weight") and parameters ("weight0", which win), for every parameter.
 
     Args:
-        given: numbers ≥ 0 by role or parameter.
+        given: factors ≥ 0 by role or parameter.
         parameters: names of all parameters.
 
     Returns:
-        A number for each parameter: 0 for what is not named.
+        A factor for each parameter: 0 for what is not named.
 
     Raises:
-        ValueError: if a name is neither a role nor a parameter, or a number not finite or below 0.
+        ValueError: if a name is neither a role nor a parameter, or a factor not finite or below 0.
     """
-    roles = {name: role_of(name) for name in parameters}
-    known = [*dict.fromkeys(roles.values()), *roles]
-    for name, value in given.items():
-        if name not in known or not 0 <= value < math.inf:
-            wanted = f"need a finite number ≥ 0 for one of {', '.join(known)}"
-            raise ValueError(f"{name!r}: {value}, but {wanted}")
-    return {name: given.get(name, given.get(role, 0.0)) for name, role in roles.items()}
+    if not isinstance(given, Mapping):
+        wanted = 'give a factor by name, such as {"weight": 1}'
+        raise ValueError(f"decay_factors is {given!r}; {wanted}")
+    check_names("decay_factors", given, parameters)
+    for name, factor in given.items():
+        check_number(f"decay_factors: {name!r}", factor, NOT_NEGATIVE)
+    return {name: given.get(name, given.get(role_of(name), 0.0)) for name in parameters}
 
 
 def named(given: Sequence[str], parameters: Sequence[str]) -> tuple[str, ...]:
-    """The parameters that are named, by role ("weight") or in full ("weight0").
+    """The parameters of ``unit_norm``, named by role ("weight") or in full ("weight0").
 
     Args:
         given: roles and parameters.
@@ -263,5 +268,25 @@ def named(given: Sequence[str], parameters: Sequence[str]) -> tuple[str, ...]:
     Raises:
         ValueError: if a name is neither a role nor a parameter.
     """
-    chosen = by_parameter(dict.fromkeys(given, 1.0), parameters)
-    return tuple(name for name, is_named in chosen.items() if is_named)
+    if isinstance(given, str):
+        raise ValueError(f"unit_norm is {given!r}; give a list, such as [{given!r}]")
+    check_names("unit_norm", given, parameters)
+    return tuple(name for name in parameters if name in given or role_of(name) in given)
+
+
+def check_names(argument: str, given: Iterable[str], parameters: Sequence[str]) -> None:
+    """Refuse a name that is neither a role nor a parameter.
+
+    Args:
+        argument: for the message.
+        given: names.
+        parameters: names of all parameters.
+
+    Raises:
+        ValueError: if there is such a name; the message lists what there is.
+    """
+    known = [*dict.fromkeys(map(role_of, parameters)), *parameters]
+    for name in given:
+        if name not in known:
+            listed = ", ".join(known)
+            raise ValueError(f"{argument}: nothing is called {name!r}; choose among {listed}")

@@ -181,6 +181,10 @@ class Chunk:
         inputs, targets = (data[:, first] for data in self.train)
         model = self.job.model
         outputs = model(self.parameters, self.each(inputs))
+        wanted = (len(self.job.configurations), model.outputs, inputs.shape[1])
+        if outputs.shape != wanted:  # another order might fit a loss, and mean something else
+            got = f"the model returns shape {tuple(outputs.shape)}"
+            raise ValueError(f"{got}; it must be (configurations, outputs, examples), {wanted}")
         records.evaluate(t, "train", outputs, self.each(targets))
         if self.test is None:
             return

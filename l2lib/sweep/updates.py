@@ -16,6 +16,20 @@ from torch import Tensor
 
 from l2lib.sweep.checks import check_choice
 
+__all__ = [
+    "RULES",
+    "Rule",
+    "Step",
+    "adam",
+    "adamw",
+    "adamw_paper",
+    "rule_of",
+    "sgd",
+    "sgdw",
+    "trust_ratio",
+    "unit",
+]
+
 
 class Step(NamedTuple):
     """The numbers of one step; tensors have shape (K, 1, 1)."""
@@ -113,7 +127,10 @@ RULES: dict[str, Rule] = {
     "adamw": Rule(adamw, buffers=2, momentum=0.9),
     "adamw_paper": Rule(adamw_paper, buffers=2, momentum=0.9),
 }
-"""Each optimiser by name. Add yours here, and to ``Optimizer`` in ``recipe``."""
+"""Each optimiser by name. Add yours here, and to ``Optimizer`` in ``recipe``.
+
+:meta hide-value:
+"""
 
 
 def rule_of(optimizer: str) -> Rule:
