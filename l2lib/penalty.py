@@ -34,6 +34,8 @@ SCALINGS: dict[str, Callable[[int, float, float], float]] = {
 """Factors on a layer's λ, by its number of weights and its fans.
 
 For a matrix "fans" is 1/fan_in + 1/fan_out.
+
+:meta hide-value:
 """
 
 # Singular values below this share of the largest are rounding: no input moves
