@@ -168,6 +168,8 @@ def _own_row(claims: list[Entry]) -> list[str]:
 def _measured(claim: Entry) -> str:
     value, bound = claim.fields["measured"], str(claim.fields["bound"])
     shown = bound if value is None else f"{value}, must be {bound}"
+    if value is not None and value in claim.fields["sentence"].split():
+        shown = f"must be {bound}"  # the sentence has the number already
     return _link(claim, f"{shown} (chapter {claim.chapter[:2]})")
 
 
