@@ -255,27 +255,24 @@ def test_a_notebook_without_ipywidgets_gets_no_warning(
     assert done.returncode == 0
 
 
-# What could be changed for the whole process, before and after every module is imported. The size of memory that is
-# mapped shows malloc's thresholds: by default a block of a mebibyte is mapped, and after mallopt it is not.
+# What could be changed for the whole process, before and after every module is imported. Python reaches malloc's settings
+# by ctypes only; what they are cannot be asked for, as malloc moves its thresholds itself.
 UNTOUCHED = """
 import ctypes, importlib, json, os, pkgutil, sys
 import matplotlib, torch
 
-def mapped():
-    class Info(ctypes.Structure):
-        _fields_ = [(name, ctypes.c_size_t) for name in "abcdefghij"]
-    libc = ctypes.CDLL(None)
-    if not hasattr(libc, "mallinfo2"):
-        return None
-    libc.mallinfo2.restype, libc.malloc.restype = Info, ctypes.c_void_p
-    before = libc.mallinfo2().d
-    libc.malloc(ctypes.c_size_t(2**20))
-    return libc.mallinfo2().d - before
+class Watched(ctypes.CDLL):
+    asked = []
+    def __getattr__(self, name):
+        self.asked += [name] if name == "mallopt" else []
+        return super().__getattr__(name)
+
+ctypes.CDLL = Watched
 
 def state():
     dtype = str(torch.get_default_dtype())
     threads = [torch.get_num_threads(), torch.get_num_interop_threads()]
-    return [dict(os.environ), dict(matplotlib.rcParams), dtype, threads, torch.is_grad_enabled(), mapped()]
+    return [dict(os.environ), dict(matplotlib.rcParams), dtype, threads, torch.is_grad_enabled(), [*Watched.asked]]
 
 torch.set_num_threads(3)
 before = state()
