@@ -141,13 +141,19 @@ browser: $(FULL)
 	$(INSTALL) -e ".[notebooks,book,test,browser]"
 	$(PYTEST) --dist=loadgroup tests/browser $(PYTEST_FLAGS)
 
+# What the book does not need stays out of its environment, in one beside it: the target's folder, with its PACKAGES.
+define environment
+	$(PYTHON) -m venv --clear $(@D)
+	$(PY) -m uv pip install --quiet --compile-bytecode --python $(@D)/$(notdir $(BIN))/python $(PACKAGES)
+	@$(PY) -c "import pathlib; pathlib.Path('$@').touch()"
+endef
+
 # Not in .venv: where dask is installed, every chapter takes 0.7 s longer.
 CLUSTER_PY := .venv-cluster/$(notdir $(BIN))/python
 CLUSTER_STAMP := .venv-cluster/.ready
+$(CLUSTER_STAMP): PACKAGES = -c requirements.txt -e ".[notebooks,test,cluster]"
 $(CLUSTER_STAMP): requirements.txt pyproject.toml | $(STAMP)
-	$(PYTHON) -m venv --clear .venv-cluster
-	$(PY) -m uv pip install --quiet --compile-bytecode --python $(CLUSTER_PY) -c requirements.txt -e ".[notebooks,test,cluster]"
-	@$(PY) -c "import pathlib; pathlib.Path('$(CLUSTER_STAMP)').touch()"
+	$(environment)
 
 cluster: $(CLUSTER_STAMP)
 	$(CLUSTER_PY) -m pytest tests/cluster $(PYTEST_FLAGS)
@@ -155,20 +161,18 @@ cluster: $(CLUSTER_STAMP)
 # What the engine is compared with stays out of the book's own environment.
 BENCH_PY := .venv-bench/$(notdir $(BIN))/python
 BENCH_STAMP := .venv-bench/.ready
+$(BENCH_STAMP): PACKAGES = -r experiments/bench/requirements.txt
 $(BENCH_STAMP): experiments/bench/requirements.txt | $(STAMP)
-	$(PYTHON) -m venv --clear .venv-bench
-	$(PY) -m uv pip install --quiet --python $(BENCH_PY) -r experiments/bench/requirements.txt
-	@$(PY) -c "import pathlib; pathlib.Path('$(BENCH_STAMP)').touch()"
+	$(environment)
 
 bench: $(BENCH_STAMP)
 	$(BENCH_PY) -m experiments.bench $(BENCH_FLAGS)
 
 PEERS_PY := .venv-peers/$(notdir $(BIN))/python
 PEERS_STAMP := .venv-peers/.ready
+$(PEERS_STAMP): PACKAGES = -r experiments/peers/requirements.txt
 $(PEERS_STAMP): experiments/peers/requirements.txt | $(STAMP)
-	$(PYTHON) -m venv --clear .venv-peers
-	$(PY) -m uv pip install --quiet --python $(PEERS_PY) -r experiments/peers/requirements.txt
-	@$(PY) -c "import pathlib; pathlib.Path('$(PEERS_STAMP)').touch()"
+	$(environment)
 
 peers: $(PEERS_STAMP)
 	$(PEERS_PY) -m experiments.peers
@@ -180,10 +184,9 @@ fashion: $(STAMP)
 # nbgrader, and its tests, in an environment of their own: it brings menus and a second notebook program with it.
 COURSE_PY := .venv-course/$(notdir $(BIN))/python
 COURSE_STAMP := .venv-course/.ready
+$(COURSE_STAMP): PACKAGES = -c requirements.txt -e ".[notebooks,test,course]"
 $(COURSE_STAMP): requirements.txt pyproject.toml | $(STAMP)
-	$(PYTHON) -m venv --clear .venv-course
-	$(PY) -m uv pip install --quiet --compile-bytecode --python $(COURSE_PY) -c requirements.txt -e ".[notebooks,test,course]"
-	@$(PY) -c "import pathlib; pathlib.Path('$(COURSE_STAMP)').touch()"
+	$(environment)
 
 assignments: $(COURSE_STAMP)
 	$(COURSE_PY) -m course.problem_sets

@@ -11,7 +11,6 @@ import numpy as np
 from IPython.core.getipython import get_ipython
 from IPython.display import display
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
 
 from l2lib import ledger
 from l2lib._bounds import Bound, Numbers, Sentence, bound_of, digits_of, numbers_of, spoken
@@ -284,6 +283,8 @@ def interval(values: ArrayLike, level: float = 0.95) -> Interval:
         raise ValueError("interval: a value is NaN or infinite; find out why before you average")
     if not 0 < level < 1:
         raise ValueError(f"interval: level is {level}; give one between 0 and 1, such as 0.95")
+    from scipy.special import stdtrit  # a fifth of a second, which most chapters need not wait
+
     mean = numbers.mean(0)
     half = stdtrit(n - 1, (1 + level) / 2) * numbers.std(0, ddof=1) / math.sqrt(n)
     return Interval(mean, mean - half, mean + half, half)

@@ -5,6 +5,7 @@ Names of parameters are a role and a layer's number: "weight0", "bias0", "gamma0
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from itertools import pairwise
@@ -164,7 +165,7 @@ def batch_norm(h: Tensor, gamma: Tensor | None, beta: Tensor | None, eps: float)
 
 
 @dataclass(frozen=True)
-class Network:
+class Network(ABC):
     """What an ``MLP`` and a ``CNN`` share; see there."""
 
     widths: tuple[int, ...]
@@ -199,9 +200,9 @@ class Network:
         """Whether an example's outputs depend on the others of its batch."""
         return self.norm == "batch"
 
+    @abstractmethod
     def layers(self) -> list[Layer]:
         """The sizes of each layer, in order."""
-        raise NotImplementedError
 
     def size(self, batch: int) -> int:
         """Numbers that a configuration holds: weights, and the activations of a batch."""
