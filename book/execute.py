@@ -19,16 +19,19 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jupytext
 import nbformat
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from book import folding
+from book import folding, sentences
 from book.running import cells, forks, records
 from book.running.records import Run
+from book.sentences import SentenceError, Sentences
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -51,6 +54,12 @@ def read_source(path: Path) -> nbformat.NotebookNode:
         cell.metadata.pop("lines_to_next_cell", None)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     return folding.fold(notebook)
+
+
+def comes_from(notebook: nbformat.NotebookNode, source: Path) -> bool:
+    """Whether the cells of an executed notebook are a source's, outputs and numbers apart."""
+    theirs, ours = read_source(source).cells, sentences.emptied(notebook).cells
+    return [cell.source for cell in theirs] == [cell.source for cell in ours]
 
 
 def kernel_options() -> dict[str, str]:
@@ -104,10 +113,29 @@ def execute(source: Path, into: Path) -> Run:
         resources={"metadata": {"path": str(NOTEBOOKS)}},
     )
     try:
-        client.execute(cleanup_kc=True)
-    except CellExecutionError as error:
+        said = run_sync(execute_and_ask)(client)
+    except (CellExecutionError, SentenceError) as error:
         return Run(source.stem, error=re.sub(r"\x1b\[[0-9;]*m", "", str(error)))
+    sentences.fill(notebook, said)
     return stored(source, into, notebook, clock)
+
+
+async def execute_and_ask(client: NotebookClient) -> dict[str, str]:
+    """Execute a notebook in place, as ``client.execute`` does; what its sentences say, by place."""
+    asking, said = Sentences(client.nb), dict[str, str]()
+    async with client.async_setup_kernel():
+        for number, (index, cell) in enumerate(numbered(client.nb)):
+            await client.async_execute_cell(cell, index, execution_count=number + 1)
+            questions = asking.asked(number)
+            kernel: Any = client.kc
+            told = await kernel.execute_interactive("", silent=True, user_expressions=questions)
+            said |= asking.heard(number, told["content"]["user_expressions"])
+    return said
+
+
+def numbered(notebook: nbformat.NotebookNode) -> list[tuple[int, nbformat.NotebookNode]]:
+    """The code cells, each with its index among all cells."""
+    return [(n, cell) for n, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
 
 
 def execute_here(source: Path, into: Path) -> Run:
@@ -115,7 +143,7 @@ def execute_here(source: Path, into: Path) -> Run:
     notebook = read_source(source)
     clock = Clock()
     os.chdir(NOTEBOOKS)
-    session = cells.Session()
+    session = cells.Session(notebook)
     ran: list[cells.Ran] = []
     for number, cell in enumerate(cells.code_cells(notebook)):
         ran.append(session.run(cell.source))
@@ -218,7 +246,7 @@ def write_cover() -> None:
 def sync(notebooks: list[Path]) -> int:
     """Write each notebook's source twin from its cells."""
     for path in notebooks:
-        notebook = folding.unfold(nbformat.read(path, as_version=4))
+        notebook = sentences.emptied(folding.unfold(nbformat.read(path, as_version=4)))
         text = jupytext.writes(notebook, fmt="py:percent")
         (SOURCE / f"{path.stem}.py").write_text(text, encoding="utf-8", newline="\n")
         print(f"notebooks/source/{path.stem}.py written")

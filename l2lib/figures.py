@@ -13,6 +13,8 @@ from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from l2lib._drawn import MIME, Drawn, Mark, digest, drawn
+
 __all__ = [
     "AMBER",
     "BLUE",
@@ -21,6 +23,9 @@ __all__ = [
     "ORANGE",
     "PINK",
     "SKY",
+    "Drawn",
+    "Mark",
+    "drawn",
     "interactive",
     "label_lines",
     "show",
@@ -183,7 +188,8 @@ def show(fig: Figure, alt: str) -> None:
     """
     _check_words(alt)
     _check_axes([ax for ax in fig.axes if ax.get_visible() and ax.axison])
-    picture = {"image/png": _png(fig), "text/plain": f"Picture: {alt}"}
+    # Drawn first: only then are its limits final.
+    picture = {"image/png": _png(fig), MIME: digest(fig), "text/plain": f"Picture: {alt}"}
     width = int(fig.get_size_inches()[0] * 100)
     display(picture, raw=True, metadata={"image/png": {"alt": alt, "width": width}})
     display({"text/html": _folded(alt), "text/plain": ""}, raw=True)

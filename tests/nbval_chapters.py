@@ -19,16 +19,21 @@ import nbval.kernel
 import pytest
 from nbval.plugin import IPyNbCell
 
-from book.execute import NOTEBOOKS, ROOT, SOURCE, kernel_options, read_source
+from book import sentences
+from book.execute import NOTEBOOKS, ROOT, SOURCE, comes_from, kernel_options
 from book.running import forks, kernels, records
 from book.running.cells import code_cells
 from book.running.records import Run
+from book.sentences import SentenceError, Sentences
+from l2lib._drawn import MIME as DRAWN
+from tests.planted.compare import other_numbers, other_pictures
 
 SERVER = "L2_KERNEL_SERVER"
 INTO = ROOT / "_build" / "notebooks"
 _Manager = nbval.kernel.KernelManager
 _began: dict[Path, datetime] = {}
 _equal: dict[Path, list[list[Any]]] = {}
+_asking: dict[Path, Sentences] = {}
 
 
 def copies() -> bool:
@@ -85,14 +90,44 @@ def pytest_runtest_makereport(
     return report
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """After a cell has given what is stored, its pictures and the sentences near it must, too."""
+    if not isinstance(item, IPyNbCell):
+        return (yield)
+    chapter: Any = item.parent
+    if DRAWN not in chapter.skip_compare:  # to the letter, as nbval would
+        chapter.skip_compare += (DRAWN,)
+    yield
+    if item.options["check"]:
+        found = other_pictures(item.cell.outputs, item.test_outputs)
+        found += other_numbers(sentences.stored(chapter.nb), ask(item))
+        if found:
+            item.raise_cell_error("; ".join([*found, "run `make notebooks` if that is right"]))
+
+
+def ask(item: IPyNbCell) -> dict[str, str]:
+    """What the chapter's sentences say that can be said after this cell."""
+    chapter: Any = item.parent
+    asking = _asking.setdefault(item.path, Sentences(chapter.nb))
+    questions = asking.asked(item.cell_num)
+    if not questions:
+        return {}
+    client = chapter.kernel.kc
+    told = client.execute_interactive("", silent=True, user_expressions=questions, timeout=60)
+    try:
+        return asking.heard(item.cell_num, told["content"]["user_expressions"])
+    except SentenceError as error:
+        item.raise_cell_error(str(error))
+        raise
+
+
 def keep(path: Path, notebook: nbformat.NotebookNode, found: list[list[Any]]) -> None:
     """Write a chapter as it has just been run: the text is the stored one, the pictures are new;
     and records.
     """
     source = SOURCE / f"{path.stem}.py"
-    if [cell.source for cell in read_source(source).cells] != [
-        cell.source for cell in notebook.cells
-    ]:
+    if not comes_from(notebook, source):
         return  # another test says so
     same = True
     for cell, outputs in zip(code_cells(notebook), found, strict=True):

@@ -1,6 +1,7 @@
 """What every chapter must satisfy: one function a rule, each returning the problems it finds, in words."""
 
 import ast
+import builtins
 import copy
 import html
 import re
@@ -13,9 +14,10 @@ import nbval.plugin
 from jupytext.compare import NotebookDifference, compare_notebooks
 from nbformat import NotebookNode
 
-from book import folding
+from book import folding, sentences
 from book.execute import KERNELSPEC, read_source
 from book.ledger import rows
+from book.names import Names, names_in
 from l2lib import ledger
 from l2lib._bounds import ROUNDING
 from l2lib.claims import MIME
@@ -25,7 +27,7 @@ MAX_MEDIAN_LINES = 8
 MAX_COLUMNS = 100
 MAX_BYTES = 1_000_000
 MIN_ALT_WORDS = 12
-CELL_METADATA = {"tags", "mystnb", "jupyter"}
+CELL_METADATA = {"tags", "mystnb", "jupyter", sentences.KEY}
 NBVAL_TAGS = {tag.lower() for tag in nbval.plugin.metadata_tags} | {"skip-execution"}
 
 _PATH = re.compile(r"""(?:^|[\s'"(=>])(/\w[\w.+-]*/[\w.+-]+|[A-Za-z]:\\\w+|~/\w+)""", re.MULTILINE)
@@ -195,6 +197,95 @@ def _picture_problem(output: NotebookNode, following: NotebookNode | None) -> st
     return None
 
 
+def check_descriptions(notebook: NotebookNode) -> list[str]:
+    """Numbers in descriptions and titles are read from what is drawn, not from variables beside it."""
+    cells = [*code_cells(notebook)]
+    trees = [ast.parse(cell.source) for _, cell in cells]
+    set_here = set().union(*map(_constants, trees)) if trees else set()
+    problems = []
+    for (where, _), tree in zip(cells, trees, strict=True):
+        known = _read_from(tree, set_here)
+        for text in _shown_texts(tree):
+            strange = sorted(_fields(text) - known - _EVERYWHERE)
+            problems += [
+                f"{where}: a title or description has {name!r}, which is not what is drawn: "
+                "read it with figures.drawn(ax)[label]"
+                for name in strange
+            ]
+    return problems
+
+
+_EVERYWHERE = {*dir(builtins), "np", "figures", "drawn"}
+
+
+def _shown_texts(tree: ast.AST) -> Iterator[ast.expr]:
+    """Titles and descriptions in a cell; where they are named first, what the name is given."""
+    given = {
+        target.id: node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        for text in _text_of(node):
+            yield given.get(text.id, text) if isinstance(text, ast.Name) else text
+
+
+def _text_of(node: ast.AST) -> Iterator[ast.expr]:
+    if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
+        yield node.value.elts[-1]  # of a function for figures.interactive
+    if isinstance(node, ast.Call):
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        place = {"show": 1, "set_title": 0, "title": 1, "suptitle": 0}.get(name)
+        if place is not None:
+            yield from node.args[place : place + 1]
+        yield from (word.value for word in node.keywords if word.arg in ("title", "alt"))
+
+
+def _fields(text: ast.expr) -> set[str]:
+    """The names in the fields of an f-string, but those that it binds itself."""
+    found: set[str] = set()
+    for node in ast.walk(text):
+        if isinstance(node, ast.FormattedValue):
+            found |= Names(ast.unparse(node.value)).takes
+    return found
+
+
+def _constants(tree: ast.AST) -> set[str]:
+    """Names that a cell gives a literal value: settings."""
+    return {
+        name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and _is_literal(node.value)
+        for target in node.targets
+        for name in names_in(target, ast.Store)
+    }
+
+
+def _is_literal(node: ast.expr) -> bool:
+    allowed = (ast.Constant, ast.Tuple, ast.List, ast.Dict, ast.UnaryOp, ast.expr_context, ast.USub)
+    return all(isinstance(part, allowed) for part in ast.walk(node))
+
+
+def _read_from(tree: ast.AST, known: set[str]) -> set[str]:
+    """Names in a cell that hold what is drawn, or settings, or what follows from these alone."""
+    known = known | {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}  # dials
+    for _ in range(5):  # as deep as names follow from names
+        for node in ast.walk(tree):
+            pairs = []
+            if isinstance(node, ast.Assign):
+                pairs = [(target, node.value) for target in node.targets]
+            elif isinstance(node, ast.For | ast.comprehension):
+                pairs = [(node.target, node.iter)]
+            for target, value in pairs:
+                names = names_in(value, ast.Load) - names_in(value, ast.Store)
+                reads = any(getattr(part, "attr", "") == "drawn" for part in ast.walk(value))
+                if reads or names - _EVERYWHERE <= known:
+                    known |= names_in(target, ast.Store)
+    return known
+
+
 # ---- what is written -----------------------------------------------------------------------
 def check_cell_lengths(notebook: NotebookNode) -> list[str]:
     """Short cells: none over 20 lines, the median at most 8; no line that a page cannot show."""
@@ -309,6 +400,7 @@ CHECKS: tuple[Check, ...] = (
     check_folding,
     check_machine,
     check_figures,
+    check_descriptions,
     check_cell_lengths,
     check_claims_agree,
     check_identities,
@@ -327,10 +419,14 @@ def check_twins(sources: Path, notebooks: Path) -> list[str]:
 
 
 def check_in_sync(notebook: NotebookNode, source: Path) -> list[str]:
-    """The notebook's cells are the source's cells."""
+    """The notebook's cells are the source's cells, with numbers in the places of its sentences."""
+    if found := sentences.problems(notebook):
+        return found
     written = read_source(source)
     try:
-        compare_notebooks(written, notebook, "py:percent", raise_on_first_difference=False)
+        compare_notebooks(
+            written, sentences.emptied(notebook), "py:percent", raise_on_first_difference=False
+        )
     except NotebookDifference as difference:
         return [f"{source.name} and its notebook differ: {difference}. Edited the source: run `make notebooks`; "
                 "edited the notebook: run `make sync`, then `make notebooks`"]  # fmt: skip

@@ -22,14 +22,19 @@ from nbformat import NotebookNode
 from traitlets import Type
 from traitlets.config import Config
 
+from book import sentences
+from book.sentences import SentenceError, Sentences
+
 CELL_SECONDS = 120
 
 
 class Ran(NamedTuple):
-    """What a cell showed, and the exception that ended it."""
+    """What a cell showed, the exception that ended it, and the numbers of sentences."""
 
     outputs: list[NotebookNode]
     error: BaseException | None
+    numbers: dict[str, str]
+    """What sentences say that can be said after this cell, as ``book.sentences`` names them."""
 
 
 class _Stream(io.TextIOBase):
@@ -96,9 +101,13 @@ def as_sent(kind: str, **fields: Any) -> NotebookNode:
 
 
 class Session:
-    """A fresh shell, in whose name space cells run one after another."""
+    """A fresh shell, in whose name space cells run one after another.
 
-    def __init__(self) -> None:
+    Args:
+        notebook: the chapter whose code cells are to run, for the numbers in its sentences.
+    """
+
+    def __init__(self, notebook: NotebookNode) -> None:
         import matplotlib_inline.backend_inline as inline
 
         module = types.ModuleType("__main__")
@@ -108,6 +117,7 @@ class Session:
         self.shell: Any = _Shell.instance(config=quiet, user_module=module)
         self.shell.shown = []
         self.shell.cell_number = 0
+        self.sentences = Sentences(notebook)
         inline.configure_inline_support(self.shell, "inline")
 
     def run(self, code: str) -> Ran:
@@ -121,7 +131,18 @@ class Session:
             _limited(),
         ):
             result = self.shell.run_cell(code, store_history=True)
-        return Ran(outputs, result.error_before_exec or result.error_in_exec)
+            if error := result.error_before_exec or result.error_in_exec:
+                return Ran(outputs, error, {})
+            return self._said(outputs)
+
+    def _said(self, outputs: list[NotebookNode]) -> Ran:
+        """Ask for the numbers of sentences after a cell that has run."""
+        number = self.shell.cell_number - 1
+        answers = self.shell.user_expressions(self.sentences.asked(number))
+        try:
+            return Ran(outputs, None, self.sentences.heard(number, answers))
+        except SentenceError as error:
+            return Ran(outputs, error, {})
 
 
 @contextmanager
@@ -150,9 +171,11 @@ def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
 
 
 def finished(notebook: NotebookNode, ran: list[Ran]) -> NotebookNode:
-    """The notebook with these outputs, as it is stored."""
+    """The notebook with these outputs and numbers, as it is stored."""
     for number, (cell, each) in enumerate(zip(code_cells(notebook), ran, strict=True), start=1):
         cell.execution_count, cell.outputs = number, each.outputs
+    numbers = [each.numbers for each in ran]
+    sentences.fill(notebook, {name: text for each in numbers for name, text in each.items()})
     return notebook
 
 

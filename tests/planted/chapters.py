@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from nbformat import NotebookNode
 
+from book import sentences
 from book.execute import NOTEBOOKS, write
 from book.running import forks
 from book.running.cells import Ran, Session, code_cells, finished, read
@@ -144,9 +145,10 @@ class _Chapter:
         self.job = job
         self.slots = slots
         self.tell = tell
-        self.session = Session()
-        self.cells = code_cells(job.source or read(job.notebook))
-        self.stored = stored_outputs(job.notebook, len(self.cells))
+        notebook = job.source or read(job.notebook)
+        self.session = Session(notebook)
+        self.cells = code_cells(notebook)
+        self.stored = Stored.of(job.notebook, notebook)
         self.ran: list[Ran] = []
         self.failures: list[Failure] = []
         self.changed: list[int] = []
@@ -161,7 +163,7 @@ class _Chapter:
             ran = self.session.run(cell.source)
             self.ran.append(ran)
             where = f"{self.job.notebook.stem}::Cell {number}"
-            if failure := failure_of(where, ran, self.stored[number]):
+            if failure := self.stored.failure(where, ran, number):
                 self.note(number, failure)
 
     def note(self, number: int, failure: Failure) -> None:
@@ -175,7 +177,7 @@ class _Chapter:
         """Try one error after another, each in a copy of the chapter as it is before the cell."""
         chapter = self.job.notebook.stem
         # By now the notebook may have been written anew.
-        stored = stored_outputs(self.job.notebook, len(self.cells))
+        stored = Stored.of(self.job.notebook)
         tried = []
         for plant in plants:
             with self.slots:
@@ -188,12 +190,25 @@ class _Chapter:
         return tried
 
 
-def stored_outputs(notebook: Path, n_cells: int) -> list[list[NotebookNode]]:
-    """The outputs of a stored chapter, cell by cell; none where it has other cells, or is not
-    there.
-    """
-    outputs = [cell.outputs for cell in code_cells(read(notebook))] if notebook.exists() else []
-    return outputs if len(outputs) == n_cells else [[] for _ in range(n_cells)]
+class Stored(NamedTuple):
+    """What a stored chapter shows: outputs cell by cell, and the numbers in its sentences."""
+
+    outputs: list[list[NotebookNode]]
+    numbers: dict[str, str]
+
+    @classmethod
+    def of(cls, notebook: Path, cells: NotebookNode | None = None) -> "Stored":
+        """What a notebook shows; nothing, where it is not there or has not these cells."""
+        there = read(notebook) if notebook.exists() else None
+        wanted = cells or there
+        n = len(code_cells(wanted)) if wanted else 0
+        if there is None or len(code_cells(there)) != n:
+            return cls([[] for _ in range(n)], {})
+        return cls([cell.outputs for cell in code_cells(there)], sentences.stored(there))
+
+    def failure(self, where: str, ran: Ran, number: int) -> Failure | None:
+        """What is wrong with a cell that has run."""
+        return failure_of(where, ran, self.outputs[number], self.numbers)
 
 
 def _call(body: Callable[[], Failure | None], chapter: str) -> Failure | None:
@@ -230,19 +245,25 @@ def _release(waiting: list[_Waiting], go: bool) -> list[Planted]:
 def first_failure(
     session: Session,
     cells: list[NotebookNode],
-    stored: list[list[NotebookNode]],
+    stored: Stored,
     plant: Plant,
     chapter: str,
 ) -> Failure | None:
-    """Run a chapter from a planted error on, and stop where something is no longer as stored."""
+    """Run a chapter from a planted error on, to the first claim, assertion or error that it meets.
+
+    A changed output alone does not stop it: had the error been there when outputs were stored, it
+    would have been stored as the truth. It is what is said where nothing else comes.
+    """
+    changed = None
     for number in range(plant.cell, len(cells)):
         code = cells[number].source
         if number == plant.cell:
             code = code.replace(plant.find, plant.replace)
-        where = f"{chapter}::Cell {number}"
-        if failure := failure_of(where, session.run(code), stored[number]):
+        failure = stored.failure(f"{chapter}::Cell {number}", session.run(code), number)
+        if failure and failure.kind is not Kind.OUTPUT:
             return failure
-    return None
+        changed = changed or failure
+    return changed
 
 
 # ---- from the command line: one setting of the environment, such as an instruction set -----------

@@ -3,6 +3,7 @@ nbval's own rule.
 """
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -10,13 +11,16 @@ from nbformat import NotebookNode
 from nbval.plugin import IPyNbCell, coalesce_streams
 
 from book.running.cells import Ran
+from l2lib._drawn import MIME as DRAWN
+from l2lib._drawn import difference as other_drawing
 from tests.planted.outcomes import Failure, Kind, describe, shorten
 
 _UNCOMPARED = (
     *("metadata", "traceback", "prompt_number", "output_type", "name", "execution_count"),
     *("image/png", "image/jpeg", "application/vnd.jupyter.widget-view+json"),
+    DRAWN,
 )
-"""What nbval does not compare."""
+"""What nbval does not compare, and what is drawn, which is compared to a thousandth."""
 
 
 class _Colours(NamedTuple):
@@ -61,10 +65,44 @@ def difference(stored: list[NotebookNode], found: list[NotebookNode]) -> str:
     return " ".join([*cell.said, *cell.comparison_traceback])
 
 
-def failure_of(where: str, ran: Ran, stored: list[NotebookNode]) -> Failure | None:
-    """What is wrong with a cell: an error, or outputs that are not the stored ones."""
+def failure_of(
+    where: str, ran: Ran, outputs: list[NotebookNode], numbers: Mapping[str, str]
+) -> Failure | None:
+    """What is wrong with a cell that has run.
+
+    Args:
+        where: names the cell.
+        ran: what it showed.
+        outputs: what is stored of it.
+        numbers: what the chapter's stored sentences say, by place.
+
+    Returns:
+        An error; or what it draws, shows or makes sentences say that is not what is stored.
+    """
     if ran.error is not None:
         return describe(where, ran.error)
-    if words := difference(stored, ran.outputs):
-        return Failure(where, Kind.OUTPUT, shorten(words))
+    words = [difference(outputs, ran.outputs), *other_numbers(numbers, ran.numbers)]
+    words += other_pictures(outputs, ran.outputs)
+    if said := " ".join(filter(None, words)):
+        return Failure(where, Kind.OUTPUT, shorten(said))
     return None
+
+
+def other_numbers(stored: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
+    """Sentences of which the kernel says something else than what is stored."""
+    return [
+        f"a sentence in cell {name.partition('.')[0]} says {stored.get(name)}, found {value}"
+        for name, value in found.items()
+        if stored.get(name) != value
+    ]
+
+
+def other_pictures(stored: list[NotebookNode], found: list[NotebookNode]) -> list[str]:
+    """How what is drawn differs from what was, to a thousandth of a picture's width or height."""
+    pairs = zip(drawings(stored), drawings(found), strict=False)
+    return [f"a picture: {words}" for old, new in pairs if (words := other_drawing(old, new))]
+
+
+def drawings(outputs: list[NotebookNode]) -> list[Any]:
+    """What the pictures among some outputs show."""
+    return [each["data"][DRAWN] for each in outputs if DRAWN in each.get("data", {})]

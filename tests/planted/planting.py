@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import nbformat
 
-from book.execute import read_source
+from book.execute import comes_from, read_source
 from book.running import cells, forks
 from book.running.forks import THREADS
 from tests.planted import chapters
@@ -332,9 +332,7 @@ def chapter_job(notebook: Path, mutants: list[Mutant]) -> chapters.Job:
     """A stored chapter, whose cells must be its source's, and its errors."""
     stored = cells.read(notebook)
     source = notebook.parent / "source" / f"{notebook.stem}.py"
-    if [cell.source for cell in read_source(source).cells] != [
-        cell.source for cell in stored.cells
-    ]:
+    if not comes_from(stored, source):
         raise ListError(
             f"{source.name}: the cells are not the notebook's cells; run `make notebooks`"
         )
@@ -399,10 +397,10 @@ def checked(checks: tuple[str, ...]) -> list[Failure]:
 def in_chapter(notebook: Path) -> Failure | None:
     """Run a stored chapter, in which nothing is planted, up to the first failure."""
     os.chdir(notebook.parent)
-    every = cells.code_cells(cells.read(notebook))
-    stored = [cell.outputs for cell in every]
+    stored, whole = chapters.Stored.of(notebook), cells.read(notebook)
     nothing = chapters.Plant("", 0, "", "")
-    return chapters.first_failure(cells.Session(), every, stored, nothing, notebook.stem)
+    every = cells.code_cells(whole)
+    return chapters.first_failure(cells.Session(whole), every, stored, nothing, notebook.stem)
 
 
 def move_to(tree: Path) -> None:

@@ -1,0 +1,236 @@
+"""Numbers in a chapter's words that nothing binds.
+
+    python -m tests.unbound [WORDS ...]    chapters whose file's name holds a word, or all
+
+In prose, titles, descriptions, claims' sentences and verdicts a number that was measured comes from
+the kernel: ``{{...}}`` in Markdown, a field of an f-string in code, a claim's place. What stands
+there as a literal must be something else:
+
+- a value that is set: the same number stands in the chapter's code, as a setting or a bound;
+- a name or an address: chapter 5, section 1.8, (1.2), exercise 3, 2017, float32, L2;
+- part of a formula, which ``tests/test_formulas.py`` looks after;
+- in a solution that ``tests/exercises.toml`` tries, part of what is tried;
+- or an exception, with its reason, in ``tests/unbound.toml``.
+"""
+
+import argparse
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from book.execute import SOURCE, read_source
+from book.sentences import places
+
+HERE = Path(__file__).parent
+SAYS = {"claim": 1, "verdict": 2, "show": 1, "set_title": 0, "title": 1, "suptitle": 0}
+"""Functions that show words, and which argument they are."""
+DRAWS = {"plot", "text", "annotate", "set", "subplots", "axhline", "axvline", "legend", "linspace"}
+
+
+class Found(NamedTuple):
+    """A number that nothing binds."""
+
+    chapter: str
+    number: str
+    context: str
+
+    def __str__(self) -> str:
+        return f"{self.chapter}: {self.number!r} in “{self.context}”"
+
+
+# ---- numbers in words ----------------------------------------------------------------------------
+_NUMBER = re.compile(
+    r"(?<![\w.\\^_{])[-−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:·10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+|e-?\d+)?(?:\s?%)?(?![\w]|\.\d)"
+)
+_TIMES = re.compile(
+    r"\b(?:two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|forty|fifty|hundred|"
+    r"hundreds|thousand|thousands|million)[ -](?:times|fold|per cent|percent)\b"
+)
+_NAMES = (
+    r"`[^`]*`",
+    r"\$\$.*?\$\$",
+    r"\{\{.*?\}\}",
+    r"\]\([^)]*\)|\[\d+ ",
+    r"<[^>]*>",
+    r"(?m)^#+ (?:\d+(?:\.\d+)? )?",
+    r"(?m)^\s*(?:\*\*)?\d+\.(?:\*\*)?\s",
+    r"\*Reading time.*?\*",
+    r"(?i)\b(?:chapters?|sections?|exercises?|equations?|figures?|steps?|sets?|NIPS|part|§)\s*"
+    r"(?:\[?\d+(?:\.\d+)*\]?(?:,? (?:and|to|or) |, |–)?)+",
+    r"\((?:\d+\.\d+[a-z]?(?:(?:,? (?:and|to|or) |, |–))?)+\)",
+    r"\b(?:19|20)\d\d\b",
+    r"\bS[0-3]-\d\d\b",
+    r"\b\d\d-[a-z][a-z0-9-]*\b",
+    r"\b(?:L[012]|MNIST-1D|float\d+|bfloat16|bf16|fp\d+|int\d+|\d+-bit|\d+ bits?|1D|2D|beta\d)\b",
+    r"\b\d+ × \d+\b",
+)
+_FORMULA = re.compile(r"\$([^$]*)\$", re.DOTALL)
+_SET = re.compile(r"[^=<>]*(?:=|<|>|\\[lg]eq?|\\approx)\s*([-−]?\d[\d,]*(?:\.\d+)?)\s*(?:\\%)?")
+_PLAIN = re.compile(r"([-−]?\d[\d,{}]*(?:\.\d+)?)\s*(?:\\%|\s*\\times|\s*\\cdot)?")
+
+
+def numbers_in(text: str) -> Iterator[tuple[str, str]]:
+    """The numbers of a text that may have been measured, each with what stands around it."""
+    for pattern in _NAMES:
+        text = re.sub(pattern, lambda match: " " * len(match[0]), text, flags=re.DOTALL)
+    for match in _FORMULA.finditer(text):
+        inner = match[1].strip()
+        if found := _SET.fullmatch(inner) or _PLAIN.fullmatch(inner):
+            yield found[1].replace("{,}", ","), _around(text, match)
+    text = _FORMULA.sub(lambda match: " " * len(match[0]), text)
+    for pattern in (_NUMBER, _TIMES):
+        for match in pattern.finditer(text):
+            yield match[0], _around(text, match)
+
+
+def _around(text: str, match: re.Match[str]) -> str:
+    start, end = max(match.start() - 40, 0), match.end() + 30
+    return " ".join(text[start:end].split())
+
+
+# ---- where words stand -----------------------------------------------------------------------------
+def words_of(source: Path) -> Iterator[str]:
+    """The texts that a chapter shows: Markdown, and literal parts of what its code says."""
+    for cell in read_source(source).cells:
+        if cell.cell_type == "markdown":
+            yield cell.source
+        else:
+            yield from _said(ast.parse(cell.source))
+
+
+def _said(tree: ast.AST) -> Iterator[str]:
+    """Words in code: those of claims, verdicts, titles and descriptions."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            place = SAYS.get(name)
+            if place is not None and len(node.args) > place:
+                yield from _literal(node.args[place])
+            for word in node.keywords:
+                if word.arg == "title":
+                    yield from _literal(word.value)
+
+
+def _literal(node: ast.expr) -> Iterator[str]:
+    """A string's text; of an f-string what stands between its fields."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield re.sub(r"\{[^{}]*\}", " ", node.value)
+    elif isinstance(node, ast.JoinedStr):
+        parts = [part.value if isinstance(part, ast.Constant) else "…" for part in node.values]
+        yield "".join(map(str, parts))
+    elif isinstance(node, ast.BinOp):
+        yield from _literal(node.left)
+        yield from _literal(node.right)
+    elif isinstance(node, ast.IfExp):
+        yield from _literal(node.body)
+        yield from _literal(node.orelse)
+
+
+# ---- what is set in code -----------------------------------------------------------------------------
+def settings_of(source: Path) -> set[float]:
+    """The numbers in a chapter's code that set something: no index, no exponent, no styling."""
+    found: set[float] = set()
+    for cell in read_source(source).cells:
+        if cell.cell_type == "code":
+            found |= set(_values(ast.parse(cell.source)))
+    return found | {-value for value in found} | {100 * value for value in found}
+
+
+def _values(node: ast.AST) -> Iterator[float]:
+    if isinstance(node, ast.Constant):
+        if isinstance(node.value, int | float) and not isinstance(node.value, bool):
+            yield abs(float(node.value))
+    elif isinstance(node, ast.Subscript):
+        yield from _values(node.value)
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+        yield from _values(node.left)
+        yield from _power(node)
+    elif not (isinstance(node, ast.Call) and getattr(node.func, "attr", "") in DRAWS):
+        for part in ast.iter_child_nodes(node):
+            yield from _values(part)
+
+
+def _power(node: ast.BinOp) -> Iterator[float]:
+    """The value of a power of two literals, such as 2**-24."""
+    try:
+        yield float(eval(compile(ast.Expression(node), "", "eval"), {"__builtins__": {}}))
+    except (NameError, TypeError, AttributeError):
+        yield from ()
+
+
+def value_of(number: str) -> float:
+    """A number as a reader reads it; a percentage as it is printed."""
+    raised = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "-0123456789-")
+    plain = number.translate(raised).replace(",", "").rstrip("% ")
+    mantissa, _, exponent = plain.partition("·10")
+    return float(mantissa) * 10.0 ** float(exponent or 0)
+
+
+# ---- a chapter -------------------------------------------------------------------------------------
+@cache
+def _table(name: str) -> dict[str, object]:
+    return tomllib.loads((HERE / name).read_text(encoding="utf-8"))
+
+
+def tried(chapter: int) -> list[re.Pattern[str]]:
+    """What exercises.toml says of a chapter's solutions, their numbers filled in by a test."""
+    patterns = []
+    for row in _table("exercises.toml")["exercise"]:  # type: ignore[attr-defined]
+        if row["chapter"] == chapter:
+            for says in row["says"]:
+                patterns.append(pattern(says))
+    return patterns
+
+
+def pattern(says: str) -> re.Pattern[str]:
+    """Words that are tried, with anything in their places, over line ends."""
+    pieces, end = [], 0
+    for place in places(says):
+        pieces += [re.escape(says[end : place.start]), r"\S+?"]
+        end = place.end
+    pieces.append(re.escape(says[end:]))
+    return re.compile("".join(pieces).replace(r"\ ", r"\s+"))
+
+
+def excepted(chapter: str) -> list[str]:
+    """Phrases whose numbers are measured by nobody, from unbound.toml."""
+    rows = _table("unbound.toml").get(chapter[:2], {})
+    return [*rows]  # type: ignore[misc]
+
+
+def unbound(source: Path) -> list[Found]:
+    """The numbers in a chapter's words that nothing binds, in order."""
+    settings, chapter = settings_of(source), source.stem
+    covered, phrases = tried(int(chapter[:2])), excepted(chapter)
+    found = []
+    for text in words_of(source):
+        for pattern in covered:
+            text = pattern.sub(lambda match: re.sub(r"\d", " ", match[0]), text)
+        for phrase in phrases:
+            text = re.sub(pattern(phrase), lambda match: re.sub(r"\w", " ", match[0]), text)
+        for number, context in numbers_in(text):
+            if number[-1].isalpha() or value_of(number) not in settings:
+                found.append(Found(chapter, number, context))
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("words", nargs="*", help="only chapters whose name holds one of these")
+    asked = parser.parse_args()
+    sources = sorted(SOURCE.glob("[0-9]*.py"))
+    wanted = [s for s in sources if not asked.words or any(w in s.stem for w in asked.words)]
+    found = [each for source in wanted for each in unbound(source)]
+    print(*found, f"{len(found)} numbers that nothing binds", sep="\n")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
