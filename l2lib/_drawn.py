@@ -323,15 +323,14 @@ def _points(ax: Axes, artist: Any) -> tuple[Any, Numbers]:
 
 def _few(points: Numbers) -> list[float | int | None]:
     """Some of an artist's points, and means that every point moves: what stands for all."""
-    points = np.clip(points, -1, 2)
     n = len(points)
     if not n:
         return [0]
+    points = np.clip(points, -1, 2)
     some = points[np.linspace(0, n - 1, min(n, _SAMPLES)).round().astype(int)]
     order = np.linspace(0, 2, n)[:, None]
-    with np.errstate(invalid="ignore"):
-        means = [np.nanmean(points * each, axis=0) for each in (1, order)]
-    flat = np.concatenate([some, means]).ravel()
+    there = np.nan_to_num(points)
+    flat = np.concatenate([some, [there.mean(0), (order * there).mean(0)]]).ravel()
     return [n, *(round(float(one), _DIGITS) if math.isfinite(one) else None for one in flat)]
 
 

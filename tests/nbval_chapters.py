@@ -103,7 +103,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
         found = other_pictures(item.cell.outputs, item.test_outputs)
         found += other_numbers(sentences.stored(chapter.nb), ask(item))
         if found:
-            item.raise_cell_error("; ".join([*found, "run `make notebooks` if that is right"]))
+            todo = "run `make notebooks` if that is right"
+            item.raise_cell_error("Cell outputs differ", "\n".join([*found, todo]))
 
 
 def ask(item: IPyNbCell) -> dict[str, str]:
