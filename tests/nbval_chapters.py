@@ -25,8 +25,7 @@ from book.running import forks, kernels, records
 from book.running.cells import code_cells
 from book.running.records import Run
 from book.sentences import SentenceError, Sentences
-from l2lib._drawn import MIME as DRAWN
-from tests.planted.compare import other_numbers, other_pictures
+from tests.planted.compare import DRAWN, other_numbers, other_pictures
 
 SERVER = "L2_KERNEL_SERVER"
 INTO = ROOT / "_build" / "notebooks"

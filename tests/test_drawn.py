@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from l2lib._drawn import Drawn, difference, digest, drawn
+from l2lib._drawn import MIME, Drawn, digest, drawn
+from tests.planted import compare
+from tests.planted.compare import other_drawing as difference
 
 X = np.linspace(1, 10, 40)
 
@@ -170,6 +172,10 @@ def test_what_no_eye_sees_is_no_difference() -> None:
 )
 def test_what_a_reader_would_see_is_a_difference(what: str, change: dict[str, object]) -> None:
     assert difference(picture(), picture(**change)) != ""  # type: ignore[arg-type]
+
+
+def test_what_is_compared_is_what_is_stored() -> None:
+    assert compare.DRAWN == MIME
 
 
 def test_something_more_is_a_difference() -> None:
