@@ -110,7 +110,7 @@ def test_what_is_asked_and_heard(source: Path) -> None:
     assert said.asked(0)[ahead] == 'f"""{x.mean():.2f}"""'
     with pytest.raises(SentenceError, match=r"\{\{1 - 0.9\*\*7:.3f\}\} gives no number: NameError"):
         said.heard(0, {pencil: answer("NameError")})
-    with pytest.raises(SentenceError, match="ZeroDivisionError: why$"):
+    with pytest.raises(SentenceError, match=r"ZeroDivisionError: why$"):
         said.heard(0, {ahead: answer("ZeroDivisionError")})
     assert said.heard(0, {ahead: answer("NameError"), pencil: answer(), mean: answer()}) == {
         pencil: "1.0",
