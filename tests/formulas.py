@@ -67,7 +67,7 @@ RULES: tuple[tuple[str, str | Callable[[Any], str]], ...] = (
     (r"\\(?:[Bb]igg?|left|right|textstyle)(?![A-Za-z])", ""),
     (r"\\begin\{aligned\}|\\end\{aligned\}", ""),
     # names of more than one letter
-    (r"_\{\\rm (\w+)\}|_\{\\text\{(\w+)\}\}", r"_{\\\1\2}"),
+    (r"_\{\\rm (\w+)\}|_\{\\text\{(\w+)\}\}", r"_{\\word\1\2}"),
     (r"\\?([A-Za-z]+)'", r"\\\1prime "),
     (r"\\operatorname\{tr\} *(\w(?:_\\?\w+)?)", r"\\tr(\1)"),
     (r"\\(?:mathrm|operatorname)\{(\w+)\}", r"\\\1 "),
@@ -99,8 +99,9 @@ RULES: tuple[tuple[str, str | Callable[[Any], str]], ...] = (
     # whole sides
     (r"^\s*\\(min|max)_(?:\{.*?\}|\w)(?=[\s\\])(.*)$", r"\\\1over(\2)"),
     (r"^\s*\\mathbb E(.*)$", r"\\mean(\1)"),
+    (r"^\s*\\Delta(.*)$", r"\\Delta(\1)"),
 )
-OF_SIDES = 2  # so many rules at the end are for one side of a relation
+OF_SIDES = 3  # so many rules at the end are for one side of a relation
 RELATIONS = r"\\approx|\\le(?![a-z])|\\ge(?![a-z])|\\to(?![a-z])|\\leftarrow|\\propto|=|<|>"
 
 
@@ -229,7 +230,7 @@ def parsed(tex: str, functions: frozenset[str]) -> sympy.Basic:
 # ---- from the tree to a value --------------------------------------------------------------
 def identifier(tex: str) -> str:
     """A Python name: \\lambda_1 is lam_1, \\eta' is eta_prime, \\theta_{\\star} is theta_star."""
-    name = re.sub(r"[\\{} ]", "", tex).replace("lambda", "lam")
+    name = re.sub(r"[\\{} ]", "", tex).replace("lambda", "lam").replace("word", "")
     return re.sub(r"prime(?![a-z])", "_prime", name)
 
 

@@ -1,12 +1,26 @@
 """The printed formula is what is computed: each is evaluated as it is printed, against code."""
 
+import re
 from collections import defaultdict
 from functools import cache
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
-from tests.formulas import printed, statements
-from tests.tied import CHAPTERS, Tied, entries, mutants
+from tests.formulas import (
+    RULES,
+    Side,
+    UnreadableError,
+    braced,
+    printed,
+    rewritten,
+    split,
+    statements,
+    twin,
+)
+from tests.tied import CHAPTERS, Tied, entries, gradient, mutants
 
 ENTRIES = entries()
 TIED = [entry for entry in ENTRIES if not entry.untied]
@@ -101,3 +115,66 @@ def test_any_change_of_a_printed_formula_is_noticed(name: str) -> None:
 def test_few_changes_are_excused() -> None:
     changes = sum(1 for indices in GROUPS.values() for _ in mutants(tied(indices[0]).tex))
     assert sum(len(excused(indices)) for indices in GROUPS.values()) <= 0.05 * changes
+
+
+# ---- a table -------------------------------------------------------------------------------
+METHODS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
+    "SGD, momentum inside or beside": (torch.optim.SGD, {"momentum": 0.9}),
+    "Adam with L2": (torch.optim.Adam, {"eps": 0.1}),
+    "AdamW": (torch.optim.AdamW, {"eps": 0.1}),
+}
+
+
+def rescaled(method: str) -> list[str]:
+    """What stands in the cells of section 9.4's table on a method: formulas only."""
+    row = rf"\| {re.escape(method)} \|(.*)"
+    (cells,) = re.findall(row, twin(9).read_text(encoding="utf-8"))
+    return re.findall(r"\$(.+?)\$", cells)
+
+
+def run_of(method: str, w: np.ndarray[Any, Any], lr: float, lam: float, eps: float) -> Any:
+    """Five steps on a loss without a scale, divided by the size of the start."""
+    optimizer, options = METHODS[method]
+    size, target = np.linalg.norm(w), torch.tensor([[0.3], [-1.0], [0.7]], dtype=torch.float64)
+    point = torch.nn.Parameter(torch.tensor(w))
+    options = options | ({"eps": options["eps"] * eps} if "eps" in options else {})
+    steps = optimizer([point], lr=lr, weight_decay=lam, **options)
+    for _ in range(5):
+        point.grad = torch.tensor(
+            gradient(lambda w: ((w / w.norm()) * target).sum().tanh(), point.detach().numpy())
+        )
+        steps.step()
+    return point.detach().numpy() / size
+
+
+def same_run(method: str, cell: str) -> bool:
+    """Whether the weights, the rates and so on of a cell give the run that they are said to give."""
+    w_0 = np.array([[1.0], [2.0], [-0.5]])
+    names = {"w_0": w_0, "eta": 0.1, "lam": 0.3, "varepsilon": 1.0, "c": 3.0}
+    parts = split(rewritten(braced(cell.removeprefix("(").removesuffix(")")), RULES), ",")[::2]
+    try:
+        w, lr, lam, *eps = [Side(part).value(names) for part in parts]
+    except UnreadableError:
+        return False
+    scaled = run_of(method, w, lr, lam, *(eps or [1.0]))
+    return np.allclose(scaled, run_of(method, w_0, 0.1, 0.3, 1.0), rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_table_of_runs_that_are_the_same(method: str) -> None:
+    cell, *_ = rescaled(method)
+    assert same_run(method, cell)
+    assert [name for name, wrong in mutants(cell) if same_run(method, wrong)] == []
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_does_not_change_in_the_runs_that_are_the_same(method: str) -> None:
+    cell, *kept = rescaled(method)
+    names = {"w_0": np.array([[1.0], [2.0], [-0.5]]), "eta": 0.1, "lam": 0.3, "varepsilon": 1.0}
+    parts = split(rewritten(braced(cell[1:-1]), RULES), ",")[::2]
+    w, lr, lam, *_ = [Side(part).value(names | {"c": 3.0}) for part in parts]
+    sides = [Side(rewritten(braced(tex), RULES)) for tex in kept]
+    before = [side.value(names) for side in sides]
+    assert [side.value(names | {"w_0": w, "eta": lr, "lam": lam}) for side in sides] == (
+        pytest.approx(before)
+    )
