@@ -60,6 +60,7 @@ def printed_in(chapter: int, text: str) -> Iterator[Formula]:
 
 
 # ---- from TeX to what the parser reads -----------------------------------------------------
+RELATIONS = r"\\approx|\\le(?![a-z])|\\ge(?![a-z])|\\to(?![a-z])|\\leftarrow|\\propto|=|<|>"
 NEXT = " \\qquad "  # between two statements
 RULES: tuple[tuple[str, str | Callable[[Any], str]], ...] = (
     # what says nothing of the value
@@ -68,12 +69,14 @@ RULES: tuple[tuple[str, str | Callable[[Any], str]], ...] = (
     (r"\\begin\{aligned\}|\\end\{aligned\}", ""),
     # names of more than one letter
     (r"_\{\\rm (\w+)\}|_\{\\text\{(\w+)\}\}", r"_{\\word\1\2}"),
-    (r"\\?([A-Za-z]+)'", r"\\\1prime "),
+    (r"(\\[A-Za-z]+)'", r"\1prime "),
+    (r"([A-Za-z])'", r"\\\1prime "),
     (r"\\operatorname\{tr\} *(\w(?:_\\?\w+)?)", r"\\tr(\1)"),
     (r"\\(?:mathrm|operatorname)\{(\w+)\}", r"\\\1 "),
     (r"\\mathbf 1", r"\\ones "),
     (r"\\overline\{(\w)_(\w)\}", r"\\\1bar_\2 "),
-    (r"\\(bar|hat|tilde|dot) ?\\?([A-Za-z]+)", r"\\\2\1 "),
+    (r"\\(bar|hat|tilde|dot) ?\\([A-Za-z]+)", r"\\\2\1 "),
+    (r"\\(bar|hat|tilde|dot) ?([A-Za-z])(?![A-Za-z])", r"\\\2\1 "),
     (r"\\nabla(_\w|_\{\w+\})? ?([A-Z])", r"\\nabla\2\1 "),
     (r"\\partial_(\w)\s*L", r"\\partialL_\1 "),
     (r"_\*|_\{\*\}", r"_{\\star}"),
@@ -82,7 +85,7 @@ RULES: tuple[tuple[str, str | Callable[[Any], str]], ...] = (
     (r"(\\[A-Za-z]+ ?\([^()]*\))_(\w)", r"\\entry(\1, \2)"),
     # words, and other things that part statements
     (r"\\text\{[^{}]*\}|\\Leftrightarrow|\\quad|∎", lambda _: NEXT),
-    (r"\\\\\s*&(?==|\\approx)|&(?==|\\approx)", " "),
+    (rf"(?:\\\\\s*)?&\s*(?={RELATIONS})", " "),
     # spaces; the parser takes "d x" for a differential
     (r"\\[,;:!]|\\ ", " "),
     # norms, products and sums over an index whose range the entry knows
@@ -102,7 +105,6 @@ RULES: tuple[tuple[str, str | Callable[[Any], str]], ...] = (
     (r"^\s*\\Delta(.*)$", r"\\Delta(\1)"),
 )
 OF_SIDES = 3  # so many rules at the end are for one side of a relation
-RELATIONS = r"\\approx|\\le(?![a-z])|\\ge(?![a-z])|\\to(?![a-z])|\\leftarrow|\\propto|=|<|>"
 
 
 def rewritten(tex: str, rules: tuple[tuple[str, Any], ...]) -> str:
@@ -184,9 +186,12 @@ class Side:
         """
         functions = frozenset(name for name, value in names.items() if callable(value))
         try:
-            return plain(evaluate(parsed(self.tex, functions), names))
+            value = plain(evaluate(parsed(self.tex, functions), names))
         except (ArithmeticError, LookupError, NameError, TypeError, ValueError) as error:
             raise UnreadableError(f"{self.tex}: {error}") from error
+        if callable(value):
+            raise UnreadableError(f"{self.tex} is a function without its argument")
+        return value
 
 
 class Statement(NamedTuple):

@@ -15,6 +15,7 @@ from tests.formulas import (
     UnreadableError,
     braced,
     printed,
+    printed_in,
     rewritten,
     split,
     statements,
@@ -37,6 +38,88 @@ def tied(index: int) -> Tied:
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("L2LIB_SEED", "0")
     monkeypatch.setenv("TQDM_DISABLE", "1")
+
+
+# ---- how formulas are read -----------------------------------------------------------------
+SOME: dict[str, Any] = {
+    **{"a": 2.0, "b": 3.0, "lam": 0.5, "n": 4.0, "r": {0: 1.0, 1: 5.0}, "t": 0},
+    **{"w": np.array([[3.0], [4.0]]), "X": np.array([[1.0, 2.0], [0.0, 1.0]]), "B": (0, 1)},
+    **{"s": [2.0, 3.0], "f": lambda x: x + 1, "S": lambda k, x: k * x, "pm": -1.0},
+    **{"eta_prime": 7.0, "bhat": 6.0, "n_in": 9.0, "ranges": {"i": range(2)}, "sigmatilde": [1.0]},
+}
+
+
+@pytest.mark.parametrize(
+    ("tex", "value"),
+    [
+        (r"\frac12 a", 1.0),
+        (r"\frac{1}{2n}", 0.125),
+        (r"\frac\lambda n", 0.125),
+        (r"a(b - 1)^2", 8.0),  # a factor, not a function of what is in brackets
+        (r"f(b - 1)^2", 9.0),
+        (r"\lambda(1-\lambda)", 0.25),
+        (r"2^{-a}", 0.25),
+        (r"-a^2", -4.0),
+        (r"ab/n", 1.5),
+        (r"\sqrt{2a}", 2.0),
+        (r"\sqrt a^2", 2.0),
+        (r"\lVert w\rVert^2", 25.0),
+        (r"\lVert X\rVert_*^2", 8.0),  # of the singular values √2 ± 1
+        (r"w^\top w", 25.0),
+        (r"w^\top X w", 49.0),
+        (r"\langle w, X^{-1}w\rangle", 1.0),
+        (r"\sum_i s_i^2 + a", 15.0),
+        (r"\sum_{i\in B} s_i/|B|", 2.5),
+        (r"\prod_i (1 + s_i)", 12.0),
+        (r"\sum w^2", 25.0),
+        (r"r_{t+1}^2 - r_t", 24.0),
+        (r"a\eta'", 14.0),
+        (r"\hat b + n_{\rm in}", 15.0),
+        (r"\tilde\sigma_0", 1.0),
+        (r"S_\lambda(a)", 1.0),
+        (r"S_{a\lambda}(b)", 3.0),
+        (r"\max\Big(|a - b|, 0\Big)", 1.0),
+        (r"a \pm b", -1.0),
+        (r"\int_0^1 bx\;dx", 1.5),
+    ],
+)
+def test_a_formula_has_its_value(tex: str, value: float) -> None:
+    ((side,), _) = statements(tex)[0]
+    assert side.value(SOME) == pytest.approx(value, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "tex", [r"r_{t-1}", r"\kappa", r"a +", r"\frac{a}{", "a)", r"s_2", "a b c"]
+)
+def test_what_has_no_value_is_refused(tex: str) -> None:
+    with pytest.raises(UnreadableError):
+        statements(tex)[0].sides[0].value(SOME)
+
+
+def test_a_formula_is_split_into_statements() -> None:
+    tex = r"\begin{aligned} a &= b\\ &\approx c, & d &\le e \end{aligned} \quad\text{if } f > g. \tag{1.1}"
+    assert [statement.relations for statement in statements(tex)] == [
+        ["=", "\\approx"],
+        ["\\le"],
+        [">"],
+    ]
+
+
+def test_where_formulas_stand() -> None:
+    text = "So $a$ is\nthe sum of\n\n$$b = c. \\tag{7.1}$$\n\nAnd so on."
+    one, two = printed_in(7, text)
+    assert (one.tex, one.tag, one.before) == ("a", "", "So")
+    assert (two.tag, two.before) == ("7.1", "So $a$ is the sum of")
+
+
+def test_one_thing_changes_at_a_time() -> None:
+    changed = [tex for _, tex in mutants(r"\frac12 r_*^k - \lambda")]
+    assert changed == [
+        *(r"\frac22 r_*^k - \lambda", r"\frac02 r_*^k - \lambda"),
+        *(r"\frac13 r_*^k - \lambda", r"\frac11 r_*^k - \lambda"),
+        *(r"\frac12 2r_*^k - \lambda", r"\frac12 r_*^{k+1} - \lambda"),
+        *(r"\frac12 r_*^k + \lambda", r"\frac12 r_*^k - 2\lambda"),
+    ]
 
 
 # ---- the list ------------------------------------------------------------------------------
