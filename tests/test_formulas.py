@@ -169,6 +169,14 @@ def test_an_error_in_print_is_noticed(index: int) -> None:
     assert tied(index).problems(tied(index).tex.replace(old, new, 1)) != []
 
 
+BORDERS = [index for index, entry in enumerate(TIED) if entry.truth]
+
+
+@pytest.mark.parametrize("index", BORDERS, ids=[TIED[index].name for index in BORDERS])
+def test_a_border_is_tried_on_both_sides(index: int) -> None:
+    assert {tied(index).true(names) for names in tied(index).at} == {True, False}
+
+
 # ---- all single changes --------------------------------------------------------------------
 GROUPS = defaultdict[str, list[int]](list)
 for number, each in enumerate(TIED):
