@@ -187,7 +187,14 @@ class Side:
         functions = frozenset(name for name, value in names.items() if callable(value))
         try:
             value = plain(evaluate(parsed(self.tex, functions), names))
-        except (ArithmeticError, LookupError, NameError, TypeError, ValueError) as error:
+        except (
+            ArithmeticError,
+            LookupError,
+            NameError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise UnreadableError(f"{self.tex}: {error}") from error
         if callable(value):
             raise UnreadableError(f"{self.tex} is a function without its argument")

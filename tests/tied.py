@@ -271,7 +271,7 @@ class Tied:
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
         self.tex = entry.formula().tex
-        self.number = len(statements(self.tex))
+        self.sides = [len(statement.sides) for statement in statements(self.tex)]
         draws = range(entry.draws)
         self.at = [bound(entry, draw) for draw in draws]
         self.finer = [bound(entry, draw, FINER) for draw in draws if entry.small]
@@ -281,8 +281,8 @@ class Tied:
         """Why the formula, printed so, does not hold; nothing if it does."""
         try:
             found = statements(tex)
-            if len(found) != self.number:
-                return [f"{len(found)} statements, not {self.number}"]
+            if (sides := [len(statement.sides) for statement in found]) != self.sides:
+                return [f"statements with {sides} sides, not {self.sides}"]
             with np.errstate(all="ignore"):  # a wrong version may divide by zero
                 return [problem for k, s in self._mine(found) for problem in self._failing(k, s)]
         except (UnreadableError, ArithmeticError) as error:
