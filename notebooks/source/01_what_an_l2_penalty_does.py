@@ -15,6 +15,7 @@ from l2lib import claims, figures
 from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import load, make_regression
 from l2lib.penalty import l2_penalty, ridge, filter_factors
+from l2lib.splits import split
 
 # %% [markdown]
 # ## 1.1 A puzzle: a test error of 180
@@ -441,21 +442,36 @@ claim("S3-01", "the best λ cuts the weights' error to {} times that of least sq
 # So on the data that were fitted, $\lambda = 0$ always wins. To prefer $\lambda > 0$ you need other data, or a
 # criterion that charges for degrees of freedom. To see a clear preference we make the fit harder: squares and
 # products of the ten measurements beside themselves (without the square of sex, which has two values and says nothing
-# new), 64 inputs, trained on 150 patients of 442. We draw 20 such splits.
+# new), 64 inputs, trained on 150 patients of 442. We draw 20 such splits. `split` makes parts that share no patient, and
+# `test_loss` applies a model to the test part.
 
 # %%
 i, j = np.triu_indices(10)
 i, j = np.stack([i, j])[:, (i != 1) | (j != 1)]  # column 1 is sex
 wide = np.hstack([X, X[:, i] * X[:, j]])
 wide = (wide - wide.mean(0)) / wide.std(0)
-splits = [np.split(np.random.default_rng(seed).permutation(n), [150]) for seed in seeds(20)]
+sizes = {"train": 100, "validation": 50, "test": n - 150}  # the 150 are in two parts, for later
+splits = [split(wide, y, **sizes, seed=seed) for seed in seeds(20)]
+
+
+# %%
+def answers(w, b):
+    """Linear models as a function of the inputs."""
+    return lambda X: w @ X.T + np.expand_dims(b, -1)
+
+
+def half_square(answer, y):
+    return (answer - y) ** 2 / 2
+
+
 lams = np.logspace(-3, 3, 49)
 train_loss, objective, test_loss = np.empty((3, 20, 49))
-for row, (fit, held) in enumerate(splits):
-    w, b = ridge(wide[fit], y[fit], lams)
-    train_loss[row] = ((wide[fit] @ w.T + b - y[fit, None]) ** 2).mean(0) / 2
+for row, parts in enumerate(splits):
+    fitted, targets = parts.refit
+    w, b = ridge(fitted, targets, lams)
+    train_loss[row] = half_square(answers(w, b)(fitted), targets).mean(1)
     objective[row] = train_loss[row] + lams / 2 * (w**2).sum(1)
-    test_loss[row] = ((wide[held] @ w.T + b - y[held, None]) ** 2).mean(0) / 2
+    test_loss[row] = parts.test_loss(answers(w, b), half_square, each=True)
 
 # %%
 fig, ax = figures.subplots()
@@ -499,11 +515,12 @@ claims.identities()
 
 # %%
 rows = []
-for fit, held in splits:
-    w, b = ridge(wide[fit[:100]], y[fit[:100]], lams)
-    chosen = lams[((wide[fit[100:]] @ w.T + b - y[fit[100:], None]) ** 2).mean(0).argmin()]
-    fits = [(Z, *ridge(Z[fit], y[fit], lam)) for Z, lam in ((wide, 0), (wide, chosen), (X, 0))]
-    rows.append([np.mean((y[held] - Z[held] @ w - b) ** 2) / 2 for Z, w, b in fits])
+for seed, parts in zip(seeds(20), splits, strict=True):
+    w, b = ridge(*parts.train, lams)
+    chosen = lams[parts.choose(answers(w, b), half_square)]
+    ten = split(X, y, **sizes, seed=seed)  # the same patients
+    fits = [(each, ridge(*each.refit, lam)) for each, lam in ((parts, 0), (parts, chosen), (ten, 0))]
+    rows.append([each.test_loss(answers(*fit), half_square) for each, fit in fits])
 (none, chosen, plain), best = np.array(rows).T, test_loss.min(1)
 
 # %%
@@ -638,11 +655,12 @@ claims.identities()
 
 # %%
 stopped_loss = []
-for fit, held in splits:
-    centred, w = wide - wide[fit].mean(0), np.zeros(wide.shape[1])
+for parts in splits:
+    (fitted, targets), w = parts.refit, np.zeros(wide.shape[1])
+    centre, centred = fitted.mean(0), fitted - fitted.mean(0)
     for _ in range(30):
-        w = w + 0.1 * centred[fit].T @ (y[fit] - y[fit].mean() - centred[fit] @ w) / 150
-    stopped_loss.append(np.mean((y[held] - y[fit].mean() - centred[held] @ w) ** 2) / 2)
+        w = w + 0.1 * centred.T @ (targets - targets.mean() - centred @ w) / 150
+    stopped_loss.append(parts.test_loss(answers(w, targets.mean() - centre @ w), half_square))
 claim("S3-03", "early stopping, without any term: the test loss is {} times that of λ = 0",
       measured=np.mean(stopped_loss) / none.mean(), below=0.7)
 

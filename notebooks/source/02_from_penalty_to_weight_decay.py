@@ -16,6 +16,7 @@ from l2lib import claims, figures
 from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import make_regression
 from l2lib.penalty import half_life, ridge, shrink_factor
+from l2lib.splits import split_of
 from l2lib.sweep import MLP, sweep
 
 # %% [markdown]
@@ -512,10 +513,12 @@ claim("S2-07", "full batches, λ = 10: the same",
 # %%
 w, b = runs.weight0[:, 0].values, runs.bias0[:, 0].values
 fresh = [make_regression(100, seed=seed + 500) for seed in seeds(20)]
-X_test, y_test = (np.stack(part) for part in zip(*fresh, strict=True))
-bought = np.mean((np.einsum("snd,sd->sn", X_test, w) + b - y_test) ** 2, axis=1)
-zero = np.mean(y_test**2, axis=1)
-mean = np.mean((targets.mean(1, keepdims=True) - y_test) ** 2, axis=1)
+parts = split_of((data, targets), [np.stack(part) for part in zip(*fresh, strict=True)])
+models = {"bought": lambda X: np.einsum("snd,sd->sn", X, w) + b,
+          "zero": lambda X: np.zeros(X.shape[:2]),
+          "mean": lambda X: np.repeat(targets.mean(1, keepdims=True), X.shape[1], axis=1)}
+bought, zero, mean = (parts.test_loss(model, lambda answers, y: (answers - y) ** 2)
+                      for model in models.values())
 norm = runs.norm[:, 0, -1].values / (0.01 * np.sqrt(200))
 print(f"test error with λ = 10: {bought.mean():.3f}")
 print(f"answer zero: {zero.mean():.3f}, answer the mean: {mean.mean():.3f}")

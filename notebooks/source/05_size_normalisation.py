@@ -18,6 +18,7 @@ from l2lib import claims, figures
 from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import load
 from l2lib.penalty import l2_penalty, ridge, size_factor
+from l2lib.splits import split
 from l2lib.sweep import MLP, predict, sweep
 
 # %% [markdown]
@@ -589,30 +590,29 @@ tall = (64, 32, 16, 10)
 fan_in, fan_out = np.array(tall[:-1]), np.array(tall[1:])
 scaled = {"sum": np.ones(3), "mean": 1 / (fan_in * fan_out), "fans": 1 / fan_in + 1 / fan_out}
 lam_grid = [0, 0.001, 0.005, 0.02]
-orders = [np.random.default_rng([seed, 7]).permutation(len(pixels)) for seed in seeds(10)]
-training, held_out = (np.stack([order[part] for order in orders])
-                      for part in (slice(200), slice(200, None)))
+orders = np.stack([np.random.default_rng([seed, 7]).permutation(len(pixels)) for seed in seeds(10)])
+parts = split(pixels, digits.y, train=orders[:, :200], validation=orders[:, 200::2],
+              test=orders[:, 201::2])
 
 
 # %%
-def accuracies(f):
-    """Share of held-out digits that are recognised: for choosing λ, and for the test."""
+def classifiers(f):
+    """Digits' classes by the ten networks of each λ, as a function of the images."""
     f = f / np.prod(f) ** (1 / 3)
-    run = sweep(MLP(tall), pixels[training], digits.y[training], loss="cross_entropy", lr=0.1,
+    run = sweep(MLP(tall), *parts.train, loss="cross_entropy", lr=0.1,
                 momentum=0.9, weight_decay=lam_grid, batch_size=25, steps=300,
                 seeds=seeds(10), decay_factors={f"weight{i}": f[i] for i in range(3)},
                 schedule=lambda t: 1 - t / 300, record_every=300)
-    classes = predict(run, pixels[held_out]).values.argmax(-1)
-    right = classes == digits.y[held_out][:, None]  # seed, λ, example
-    return right[..., ::2].mean(2), right[..., 1::2].mean(2)
+    return lambda images: predict(run, images).values.argmax(-1)  # seed, λ, example
 
 
 # %%
 chosen = {}
 for name, f in scaled.items():
-    select, test = accuracies(f)
-    which = select.argmax(1)  # of the four λ, for each seed
-    chosen[name] = test[np.arange(10), which]
+    classes = classifiers(f)
+    which = parts.choose(classes, np.not_equal)  # of the four λ, for each seed
+    chosen[name] = 1 - parts.test_loss(classes, np.not_equal)
+    test = 1 - parts.test_loss(classes, np.not_equal, each=True)
     print(f"{name:4}: test accuracy {100 * chosen[name].mean():.1f} %, without decay "
           f"{100 * test[:, 0].mean():.1f} %; seeds for each of the four λ: "
           f"{np.bincount(which, minlength=4)}")

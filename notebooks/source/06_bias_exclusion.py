@@ -16,6 +16,7 @@ from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import load, make_regression
 from l2lib.groups import param_groups, roles, table
 from l2lib.penalty import ridge
+from l2lib.splits import split
 from l2lib.sweep import MLP, predict, sweep
 
 # %% [markdown]
@@ -369,16 +370,17 @@ for seed in seeds(5):
     rng, eight = np.random.default_rng(seed), digits.y == 8
     some = np.concatenate([rng.permutation(np.flatnonzero(eight))[:80],
                            rng.permutation(np.flatnonzero(~eight))[:1520]])
-    X, X_test = digits.X[some[::2]] / 16, digits.X[some[1::2]] / 16
-    y, y_test = eight[some[::2]], eight[some[1::2]]  # 40 eights in 800, in both
-    X, X_test = X - X.mean(0), X_test - X.mean(0)
+    parts = split(digits.X / 16, eight, train=some[::2], test=some[1::2])
+    parts = parts.standardised(spread=False)
+    X, y = parts.train
+    X_test, y_test = parts.test.X, parts.test.y  # 40 eights in 800, in both
     for (name, results), solver in zip(rows.items(), ("newton-cholesky", "liblinear"), strict=True):
         for lam in lams:
             model = LogisticRegression(C=1 / (800 * lam), solver=solver, tol=1e-10).fit(X, y)
             p, p_test = (model.predict_proba(inputs)[:, 1] for inputs in (X, X_test))
             expected = 0 if solver != "liblinear" else -lam * model.intercept_[0]
             results.append((p.mean() - y.mean() - expected, p_test.mean() / y_test.mean(),
-                            np.mean((p_test > 0.5) == y_test)))
+                            1 - parts.test_loss(model.predict, np.not_equal)))
 
 # %% tags=["hide-input"]
 ratios = {name: np.array(results)[:, 1].reshape(5, 4) for name, results in rows.items()}
@@ -421,8 +423,8 @@ claims.identities()
 # %%
 pixels = digits.scaled(16, centre=True)
 order = np.random.default_rng(0).permutation(len(pixels))
-kept, held = order[:1000], order[1000:]
-runs = [sweep(MLP((64, 32, 10)), pixels[kept], digits.y[kept], test=(pixels[held], digits.y[held]),
+parts = split(pixels, digits.y, train=order[:1000], test=order[1000:])
+runs = [sweep(MLP((64, 32, 10)), *parts.train, test=parts.test,
               loss="cross_entropy", seeds=seeds(10), lr=0.5, weight_decay=0.003, batch_size=50,
               steps=200, record_every=200, decay_factors=decay_factors)
         for decay_factors in ({"weight": 1}, {"weight": 1, "bias": 1})]

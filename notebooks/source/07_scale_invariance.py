@@ -19,6 +19,7 @@ from l2lib import claims, figures
 from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import load
 from l2lib.invariance import scale_invariance
+from l2lib.splits import split
 from l2lib.sweep import MLP, predict, sweep
 
 # %% [markdown]
@@ -39,7 +40,12 @@ norms = (None, "batch", "layer", "weight")
 
 
 # %%
-data = {"test": (pixels[test], digits.y[test]), "X": pixels[train], "y": digits.y[train]}
+def data_of(source, inputs, train, test):
+    parts = split(inputs, source.y, train=train, test=test)
+    return {"X": parts.train.X, "y": parts.train.y, "test": parts.test}
+
+
+data = data_of(digits, pixels, train, test)
 
 
 def learn(norm, lams=lams, decayed=("weight0",), lr=0.1, steps=400, data=data, widths=(64, 32, 10)):
@@ -103,7 +109,7 @@ for norm in norms[1:]:
 def classes(run, norm, k, data=data):
     """Class of each test example by the networks at the k-th λ: (seed, example)."""
     reference = data["X"] if norm == "batch" else None  # batch norm's statistics come from there
-    outputs = predict(run.isel(weight_decay=k), data["test"][0], reference=reference)
+    outputs = predict(run.isel(weight_decay=k), data["test"], reference=reference)
     return outputs.values.argmax(-1)
 
 
@@ -126,7 +132,7 @@ for norm in norms[1:]:
 
 # %%
 signals, lams1d = load("mnist1d"), [0, 0.001, 0.01, 0.1, 1]
-data1d = {"X": signals.X[:500], "y": signals.y[:500], "test": (signals.X[4000:], signals.y[4000:])}
+data1d = data_of(signals, signals.X, np.arange(500), np.arange(4000, 5000))
 runs1d = {norm: learn(norm, lams1d, data=data1d, widths=(40, 48, 10)) for norm in norms}
 final1d = {norm: run.train_loss.values[..., -1] for norm, run in runs1d.items()}
 times1d = {norm: loss / loss[:, :1] for norm, loss in final1d.items()}  # over that at λ = 0
