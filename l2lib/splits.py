@@ -253,8 +253,9 @@ def split(
         The parts.
 
     Raises:
-        HeldOutError: if a row is in two parts, or twice in one, or if two parts share inputs.
-        ValueError: if there are fewer rows than are wanted, or the arguments do not fit together.
+        HeldOutError: if a row is in two parts, or twice in one, as where more are wanted than there
+            are; or if two parts share inputs.
+        ValueError: if the arguments do not fit together.
         IndexError: if a row does not exist.
 
     Example:
@@ -291,8 +292,10 @@ def _drawn(given: dict[str, int | ArrayLike], n: int, seed: int) -> dict[str, ND
     if lists := [role for role, value in given.items() if np.ndim(value) != 0]:
         raise ValueError(f"{lists[0]} lists rows; leave seed out, or give numbers of examples")
     sizes = [int(value) for value in given.values()]  # type: ignore[arg-type]
-    if min(sizes) < 1 or sum(sizes) > n:
-        raise ValueError(f"parts of {sizes} examples are asked for; need ≥ 1 each, {n} in all")
+    if min(sizes) < 1:
+        raise ValueError(f"parts of {sizes} examples are asked for; need ≥ 1 in each")
+    if sum(sizes) > n:
+        raise HeldOutError(f"parts of {sizes} examples cannot be apart: there are only {n}")
     order = np.random.default_rng(seed).permutation(n)
     ends = np.cumsum(sizes)
     return {

@@ -50,6 +50,15 @@ def test_make_regression_without_noise_is_its_formula(seed, n, d):
     assert np.allclose(y, -2.0 + X @ np.full(d, 0.5), atol=1e-12)
 
 
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 30), d=st.integers(1, 30))
+def test_noise_is_drawn_after_the_inputs_from_their_stream(seed, n, d):
+    """So that it shares no number with them."""
+    X, y = make_regression(n, seed=seed, n_inputs=d, weight=0.5, bias=-2.0, noise=3.0)
+    drawn = np.random.default_rng(seed).standard_normal(n * (d + 1))
+    assert np.array_equal(X.ravel(), drawn[: n * d])
+    assert np.allclose((y + 2.0 - 0.5 * X.sum(1)) / 3, drawn[n * d :], atol=1e-12)
+
+
 def test_make_regression_has_the_stated_moments():
     X, y = make_regression(20_000, seed=3, n_inputs=4, weight=1.0, bias=0.3, noise=2.0)
     residual = y - 0.3 - X.sum(1)

@@ -200,12 +200,19 @@ def test_units_of_a_parameter_change_nothing(unit):
     assert found.together == [{"p.0": 1, "p.1": -1}]
 
 
-@pytest.mark.parametrize("power", [2, 3, 0.5, -4])
+@pytest.mark.parametrize("power", [2, 3, 0.5, -4, 200, 0.005])
 def test_exponents_are_not_whole_numbers_only(power):
     model = Scalars([2.0, 3.0])
     found = scale_invariance(model, lambda m: (m.p[0] * m.p[1].abs() ** power - 1).square().sum())
     (joint,) = found.together
     assert joint == pytest.approx({"p.0": 1, "p.1": -1 / power}, abs=1e-6)
+
+
+def test_the_readers_random_numbers_are_left_alone():
+    torch.manual_seed(7)
+    model, state = MODELS["batch norm"](), torch.get_rng_state()
+    scale_invariance(model, loss)
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_the_first_parameter_may_have_no_effect():

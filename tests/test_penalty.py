@@ -174,6 +174,12 @@ def test_half_life_halves(lr, decay):
     assert shrink_factor(lr, decay) == 1 - lr * decay
 
 
+@given(lr=st.floats(1e-3, 10), rate=st.floats(0.01, 1.99).filter(lambda rate: abs(rate - 1) > 0.01))
+def test_half_life_halves_what_changes_sign_too(lr, rate):
+    factor = shrink_factor(lr, rate / lr)
+    assert abs(factor) ** half_life(lr, rate / lr) == pytest.approx(0.5, rel=1e-9)
+
+
 def test_half_life_at_the_edges():
     assert half_life(0.1, 0.0) == math.inf
     assert half_life(0.5, 2.0) == 0.0

@@ -50,6 +50,12 @@ def test_parts_drawn_by_a_seed_are_apart_and_as_large_as_asked(data):
     assert parts.refit.role == "train"
 
 
+def test_a_refit_has_each_data_sets_own_examples():
+    parts = split(X, Y, train=[[0, 1], [2, 3]], validation=[[4], [5]], test=[[6], [7]])
+    assert np.array_equal(parts.refit.X, X[[[0, 1, 4], [2, 3, 5]]])
+    assert np.array_equal(parts.refit.y, Y[[[0, 1, 4], [2, 3, 5]]])
+
+
 def test_rows_are_taken_as_they_are_given():
     rows = {"train": [[3, 1], [0, 2]], "test": [[0, 2, 5], [1, 3, 4]]}
     parts = split(X, Y, **rows)
@@ -83,7 +89,7 @@ def test_stacked_rows_are_compared_in_their_own_data_set():
 
 @pytest.mark.parametrize(("train", "test"), [(12, 1), (0, 3), (3, 0), (10, 3)])
 def test_sizes_that_do_not_fit_are_refused(train, test):
-    with pytest.raises(ValueError, match="12 in all"):
+    with pytest.raises(ValueError, match=r"there are only 12|need ≥ 1 in each"):
         split(X, Y, train=train, test=test, seed=0)
     assert len(split(X, Y, train=11, test=1, seed=0).train.X) == 11
 

@@ -430,6 +430,14 @@ def test_a_sweep_leaves_torchs_threads_as_they_were():
         torch.set_num_threads(1)
 
 
+def test_a_sweep_leaves_the_readers_random_numbers_alone():
+    states = torch.get_rng_state(), np.random.get_state()[1].copy()
+    sweep(MLP((6, 3, 1)), X20, Y20, **GRID)
+    make_regression(5, seed=0)
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert np.array_equal(np.random.get_state()[1], states[1])
+
+
 def test_a_sweep_leaves_the_environment_alone():
     """In a new process, where MKL has not been used yet; its variable is set for that moment only."""
     process = script("""
