@@ -6,6 +6,7 @@ from; the names are here as well, each imported on its first use:
 * ``claims``: sentences that can fail, verdicts on the sources, seeds.
 * ``figures``: one style, and pictures with a description in words.
 * ``datasets``: offline data as arrays, with source and licence.
+* ``splits``: examples for fitting, choosing and testing, which share none.
 * ``penalty``: the L2 penalty and its size scalings, the shrink factor, ridge
   regression in closed form.
 * ``conventions``: λ from any framework into any other.
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         shrink_factor,
         size_factor,
     )
+    from l2lib.splits import Split, split, split_of
     from l2lib.sweep import (
         CNN,
         MLP,
@@ -53,6 +55,7 @@ __all__ = [
     "Engine",
     "Invariances",
     "Model",
+    "Split",
     "claim",
     "convert",
     "cross_entropy",
@@ -75,6 +78,8 @@ __all__ = [
     "seeds",
     "shrink_factor",
     "size_factor",
+    "split",
+    "split_of",
     "standardise",
     "table",
     "verdict",
@@ -96,6 +101,7 @@ _HOMES = {
         "shrink_factor",
         "size_factor",
     ),
+    "splits": ("Split", "split", "split_of"),
     "sweep": (
         "CNN",
         "MLP",

@@ -333,6 +333,67 @@ def test_the_whole_table_by_hand():
         ), name
 
 
+# How often a program takes the mean loss of one example: the mean, twice it, or the sum over a batch of 8.
+HOW_OFTEN = {
+    "half_mse": 1, "mse": 2, "half_sse": 8, "sse": 16, "cross_entropy": 1, "cross_entropy_sum": 8,
+}  # fmt: skip
+# The number that means λ = 1 beside the mean loss (1 for L1 and for a decay), so often taken; 40 examples, η = 0.05.
+ONE_IS = {
+    "book": lambda often: often, "no_half": lambda often: often / 2, "over_2m": lambda often: 40 * often,
+    "torch_sgd": lambda often: often, "torch_adam": lambda often: often, "mxnet": lambda often: often,
+    "keras_l2": lambda often: often / 2, "optax_before": lambda often: often, "sklearn_ridge": lambda often: 40,
+    "sklearn_mlp": lambda often: 8, "sklearn_logistic": lambda often: 1 / 40, "sklearn_lasso": lambda often: 1,
+    "keras_l1": lambda often: often, "torch_adamw": lambda often: 20, "adamw_paper": lambda often: 1,
+    "keras_optimizer": lambda often: 20, "optax_adamw": lambda often: 20, "optax_after": lambda often: -1,
+    "fastai": lambda often: 20, "factor": lambda often: 0,
+}  # fmt: skip
+
+
+def means_one(name, loss):
+    """The number in a convention; a built-in loss is taken once, whatever the program's is."""
+    return ONE_IS[name](HOW_OFTEN[loss])
+
+
+@pytest.mark.parametrize("loss", LOSS_SCALES)
+@pytest.mark.parametrize("target_loss", LOSS_SCALES)
+def test_every_two_conventions_beside_every_two_losses(loss, target_loss):
+    """Where both are of a kind; the number 1 stands for the same in each."""
+    if loss.startswith("cross") != target_loss.startswith("cross"):
+        with pytest.raises(ValueError, match="different minima"):
+            convert(1.0, "book", "keras_l2", loss=loss, target_loss=target_loss, **NUMBERS)
+        return
+    for source, one in CONVENTIONS.items():
+        for target, other in CONVENTIONS.items():
+            if one.kind == other.kind and have_an_equivalent(source, target, loss, None):
+                found = convert(
+                    means_one(source, loss),
+                    source,
+                    target,
+                    loss=loss,
+                    target_loss=target_loss,
+                    **NUMBERS,
+                )
+                assert found == pytest.approx(means_one(target, target_loss), abs=1e-12), (
+                    source,
+                    target,
+                )
+
+
+@pytest.mark.parametrize("loss", LOSS_SCALES)
+@pytest.mark.parametrize("target_loss", LOSS_SCALES)
+def test_a_penalty_is_the_decay_of_sgd_on_the_loss_of_the_side_that_decays(loss, target_loss):
+    """λ takes the share ηλ of a weight for each time that the mean loss is taken."""
+    if loss.startswith("cross") != target_loss.startswith("cross"):
+        return
+    losses = {"loss": loss, "target_loss": target_loss, "optimizer": "sgd"}
+    share = 0.05 * 0.1 * HOW_OFTEN[target_loss]
+    found = convert(0.1 * means_one("no_half", loss), "no_half", "factor", **losses, **NUMBERS)
+    assert found == pytest.approx(1 - share, rel=1e-12)
+    share = 0.05 * 0.1 * HOW_OFTEN[loss]
+    back = convert(1 - share, "factor", "no_half", **losses, **NUMBERS)
+    assert back == pytest.approx(0.1 * means_one("no_half", target_loss), rel=1e-9)
+
+
 def test_the_ends_of_a_range():
     assert convert(1, "factor", "torch_adamw", lr=0.1) == 0  # nothing decays
     assert convert(0, "factor", "torch_adamw", lr=0.1) == 10  # everything goes in one step

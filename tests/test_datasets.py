@@ -50,6 +50,15 @@ def test_make_regression_without_noise_is_its_formula(seed, n, d):
     assert np.allclose(y, -2.0 + X @ np.full(d, 0.5), atol=1e-12)
 
 
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 30), d=st.integers(1, 30))
+def test_noise_is_drawn_after_the_inputs_from_their_stream(seed, n, d):
+    """So that it shares no number with them."""
+    X, y = make_regression(n, seed=seed, n_inputs=d, weight=0.5, bias=-2.0, noise=3.0)
+    drawn = np.random.default_rng(seed).standard_normal(n * (d + 1))
+    assert np.array_equal(X.ravel(), drawn[: n * d])
+    assert np.allclose((y + 2.0 - 0.5 * X.sum(1)) / 3, drawn[n * d :], atol=1e-12)
+
+
 def test_make_regression_has_the_stated_moments():
     X, y = make_regression(20_000, seed=3, n_inputs=4, weight=1.0, bias=0.3, noise=2.0)
     residual = y - 0.3 - X.sum(1)
@@ -91,12 +100,48 @@ def test_scaled_refuses_what_is_no_unit(unit):
         (np.zeros(3), np.zeros(3), "shape"),
         (np.zeros((0, 2)), np.zeros(0), "at least one example"),
         (np.array([[np.nan, 1.0]]), np.zeros(1), "NaN"),
+        (np.array([[-np.inf, 1.0]]), np.zeros(1), "NaN"),
+        (np.ones((1, 2)), np.array([np.nan]), "NaN"),
+        (np.zeros((3, 0)), np.zeros(3), "one input"),
         (np.zeros((1, 2)), np.array([np.inf]), "NaN or infinite"),
     ],
 )
 def test_check_data_says_what_is_wrong(X, y, message):
     with pytest.raises(ValueError, match=message):
         check_data(X, y)
+
+
+@given(
+    n=st.integers(1, 12),
+    size=st.integers(1, 12),
+    seeds=st.lists(st.integers(0, 50), min_size=1, max_size=3, unique=True),
+)
+def test_batches_are_the_stream_cut_into_epochs(n, size, seeds):
+    """Each seed's permutations, as many full batches of each as fit; no seed hears of another."""
+    size = min(n, size)
+    batches = minibatches(n, size, seeds)
+    streams = [np.random.default_rng([seed, 1]) for seed in seeds]
+    for _ in range(3):
+        epoch = [stream.permutation(n) for stream in streams]
+        for k in range(n // size):
+            expected = [order[k * size : (k + 1) * size] for order in epoch]
+            assert np.array_equal(next(batches), expected)
+
+
+@given(n=st.integers(1, 12))
+def test_all_examples_are_in_order(n):
+    batches = minibatches(n, None, [3, 4])
+    for _ in range(3):
+        assert np.array_equal(next(batches), [range(n)] * 2)
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"), [([0, 3], 3), ([-1, 0], 3), ([0.5, 1], 3), ([0, 1], 1), ([2.0, 2.5], 3)]
+)
+def test_labels_of_no_class_are_refused(labels, classes):
+    with pytest.raises(ValueError, match=f"need whole labels 0 … {classes - 1}"):
+        check_data(np.ones((2, 1)), labels, classes)
+    check_data(np.ones((2, 1)), labels)  # as numbers they are as good as any
 
 
 @pytest.mark.parametrize("batch_size", [0, 11, -1])

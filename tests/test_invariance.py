@@ -154,6 +154,106 @@ def test_what_is_found_holds_and_what_is_not_does_not(seed, layers):
         assert abs(factor(model, powers, 2.7) - 1) < 1e-9
 
 
+class Scalars(nn.Module):
+    """Numbers of which the loss is a given function."""
+
+    def __init__(self, values):
+        super().__init__()
+        self.p = nn.ParameterList(torch.tensor([float(value)]) for value in values)
+
+
+def test_what_is_idle_at_some_points_is_idle_at_no_point():
+    """A ReLU hides each number at one point in five; there its slope and its size are zero."""
+    model = Scalars([1.0] * 30)
+    found = scale_invariance(model, lambda m: sum((p - 0.75).relu().square().sum() for p in m.p))
+    assert {*found.alone.values()} == {"no"}
+    assert found.together == []
+
+
+def test_every_point_is_near_the_parameters_and_another():
+    """A third of their size away; as many points as a parameter needs, and one for each that is left."""
+    model, seen = Scalars([100.0, -0.01, 0.0]), []
+
+    def noted(m):
+        seen.append([p.item() for p in m.p])
+        return sum((p - k).square().sum() for k, p in enumerate(m.p, start=1))
+
+    scale_invariance(model, noted)
+    moved = torch.tensor(seen[2:])  # the first two calls ask for the loss as it is
+    sizes = (moved - torch.tensor([100.0, -0.01, 0.0])) / torch.tensor([100.0, 0.01, 1.0])
+    assert len({*map(tuple, seen[2:])}) == len(seen[2:]) == 5 + 3
+    assert 0.2 < sizes.square().mean().sqrt() < 0.4
+    assert abs(sizes).max() < 0.3 * 4
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e-6, 1.0, 1e6, 1e12])
+def test_units_of_a_parameter_change_nothing(unit):
+    """The same model, with its numbers in another unit."""
+    model = Scalars([2 * unit, 3 * unit, 0.5 * unit, 7 * unit])
+
+    def value(m):
+        a, b, c, d = (p[0] / unit for p in m.p)
+        return (a * b - 1).square() + c.sin() + 0 * d
+
+    found = scale_invariance(model, value)
+    assert [*found.alone.values()] == ["no", "no", "no", "no effect"]
+    assert found.together == [{"p.0": 1, "p.1": -1}]
+
+
+@pytest.mark.parametrize("power", [2, 3, 0.5, -4, 200, 0.005])
+def test_exponents_are_not_whole_numbers_only(power):
+    model = Scalars([2.0, 3.0])
+    found = scale_invariance(model, lambda m: (m.p[0] * m.p[1].abs() ** power - 1).square().sum())
+    (joint,) = found.together
+    assert joint == pytest.approx({"p.0": 1, "p.1": -1 / power}, abs=1e-6)
+
+
+def test_the_readers_random_numbers_are_left_alone():
+    torch.manual_seed(7)
+    model, state = MODELS["batch norm"](), torch.get_rng_state()
+    scale_invariance(model, loss)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_the_first_parameter_may_have_no_effect():
+    """Rounding is told from an effect by the largest of all parameters, not by the first."""
+    torch.manual_seed(0)
+
+    class Shifted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.shift = nn.Parameter(torch.ones(6))
+            self.norm, self.head = nn.BatchNorm1d(6, affine=False), linear(6, 4)
+
+        def forward(self, x):
+            return self.head(self.norm(x + self.shift))
+
+    assert kinds(Shifted()) == ["no effect", "no", "no"]
+
+
+def test_one_row_that_is_not_invariant_is_enough():
+    """Of a matrix whose other rows are each normalised."""
+
+    class Rows(nn.Module):
+        def __init__(self, other):
+            super().__init__()
+            self.w, self.other = nn.Parameter(torch.randn(4, 3)), other
+
+    torch.manual_seed(0)
+    for other in range(4):
+        model = Rows(other)
+
+        def value(m):
+            unit = m.w / m.w.norm(dim=1, keepdim=True)
+            return unit.sum(1).sin().sum() + m.w[m.other, 0]
+
+        assert kinds_of(model, value) == ["no"]
+
+
+def kinds_of(model, value):
+    return [*scale_invariance(model, value).alone.values()]
+
+
 def test_the_model_is_left_as_it_was():
     model = MODELS["batch norm"]()
     model[3].weight.requires_grad_(False)

@@ -130,6 +130,28 @@ def test_ridge_without_penalty_is_the_fit_of_smallest_norm(data):
     assert np.allclose(ridge(X, y, 0.0)[0], expected, atol=1e-7)
 
 
+@given(data=regressions(), decay=decays, exponent=st.integers(-9, 9))
+def test_other_units_of_the_inputs_change_the_units_of_w_only(data, decay, exponent):
+    """What counts as rounding is a share of the largest singular value, whatever its unit."""
+    (X, y), unit = data, 10.0**exponent
+    for lam in (0.0, decay):
+        w, b = ridge(X, y, lam)
+        scaled, same = ridge(X * unit, y, lam * unit**2)
+        assert np.allclose(scaled * unit, w, rtol=1e-6, atol=1e-9)
+        assert np.allclose(same, b, rtol=1e-6)
+
+
+@given(seed=st.integers(0, 1000), digits=st.integers(0, 5))
+def test_a_weak_direction_is_fitted_all_the_same(seed, digits):
+    """An input that is 10^-digits of the others, without penalty, and b, by the normal equations."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((12, 3)) * [1.0, 1.0, 10.0**-digits]
+    truth, offset = [1.0, -2.0, 3.0 * 10.0**digits], 5.0
+    w, b = ridge(X, X @ truth + offset, 0.0)
+    assert np.allclose(w, truth, rtol=1e-6)
+    assert np.allclose(b, offset, rtol=1e-6)
+
+
 @given(data=regressions(), decay=decays)
 def test_filter_factors_sums_to_the_trace_of_the_hat_matrix(data, decay):
     X, _ = data
@@ -152,6 +174,12 @@ def test_half_life_halves(lr, decay):
     assert shrink_factor(lr, decay) == 1 - lr * decay
 
 
+@given(lr=st.floats(1e-3, 10), rate=st.floats(0.01, 1.99).filter(lambda rate: abs(rate - 1) > 0.01))
+def test_half_life_halves_what_changes_sign_too(lr, rate):
+    factor = shrink_factor(lr, rate / lr)
+    assert abs(factor) ** half_life(lr, rate / lr) == pytest.approx(0.5, rel=1e-9)
+
+
 def test_half_life_at_the_edges():
     assert half_life(0.1, 0.0) == math.inf
     assert half_life(0.5, 2.0) == 0.0
@@ -164,12 +192,17 @@ def test_half_life_at_the_edges():
     [
         (lambda: l2_penalty([torch.ones(2)], -0.1), "λ must be a finite number ≥ 0"),
         (lambda: l2_penalty([torch.ones(2)], math.nan), "weight_decay is nan"),
+        (lambda: l2_penalty([torch.ones(2)], math.inf), "weight_decay is inf"),
+        (lambda: l2_penalty([torch.ones(2)], "0.1"), "weight_decay is '0.1'"),
+        (lambda: filter_factors([math.inf], 3, 0.1), "finite singular values"),
         (lambda: l2_penalty([], 0.1), "no weights were given"),
         (lambda: l2_penalty([torch.ones(2)], 0.1, scaling="mean"), "no bias"),
         (lambda: l2_penalty([torch.ones(2, 2)], 0.1, scaling="average"), "choose one of sum"),
         (lambda: shrink_factor(0.0, 0.1), "learning rate must be a positive"),
         (lambda: shrink_factor(math.nan, 0.1), "lr is nan"),
         (lambda: shrink_factor(0.1, 20.0), "must be below 2"),
+        (lambda: shrink_factor(1.0, 2.0), "must be below 2"),
+        (lambda: shrink_factor(math.inf, 0.0), "lr is inf"),
         (lambda: half_life(0.1, -1.0), "weight_decay is -1"),
         (lambda: ridge(np.ones((3, 2)), np.ones(3), -1.0), "weight_decay is -1"),
         (lambda: ridge(np.ones((3, 2)), np.ones(3), [0.1, math.inf]), "weight_decay is inf"),

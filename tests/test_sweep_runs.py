@@ -145,7 +145,7 @@ def test_every_record_has_dimensions_and_a_unit():
         MLP((6, 1)),
         X20,
         Y20,
-        test=(X20, Y20),
+        test=(X20 + 1, Y20),
         lr=[0.1],
         momentum=[0.0, 0.5],
         init_scale=[1.0, 2.0],
@@ -370,7 +370,13 @@ def test_one_at_a_time_changes_nothing_to_the_last_bit(widths, dtype):
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((25, widths[0])), rng.integers(0, widths[-1], 25)
     loss = "mse" if widths[-1] == 1 else "cross_entropy"
-    options = {"lr": [0.01, 0.1], "seeds": [3, 5], "steps": 6, "loss": loss, "test": (X[:7], y[:7])}
+    options = {
+        "lr": [0.01, 0.1],
+        "seeds": [3, 5],
+        "steps": 6,
+        "loss": loss,
+        "test": (X[:7] + 3, y[:7]),
+    }
     for batch_size in (None, 1, 8):
         one, all_ = (
             sweep(
@@ -422,6 +428,14 @@ def test_a_sweep_leaves_torchs_threads_as_they_were():
             assert numbers_of_threads() == before
     finally:
         torch.set_num_threads(1)
+
+
+def test_a_sweep_leaves_the_readers_random_numbers_alone():
+    states = torch.get_rng_state(), np.random.get_state()[1].copy()
+    sweep(MLP((6, 3, 1)), X20, Y20, **GRID)
+    make_regression(5, seed=0)
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert np.array_equal(np.random.get_state()[1], states[1])
 
 
 def test_a_sweep_leaves_the_environment_alone():

@@ -6,8 +6,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from l2lib.splits import Part
 from l2lib.sweep.job import (
     Job,
+    check_held_out,
     check_model,
     check_parameters,
     check_together,
@@ -42,7 +44,8 @@ def sweep(
     X: ArrayLike,
     y: ArrayLike,
     *,
-    test: tuple[ArrayLike, ArrayLike] | None = None,
+    test: Part | tuple[ArrayLike, ArrayLike] | None = None,
+    duplicates: int = 0,
     lr: Values,
     weight_decay: Values = 0.0,
     momentum: Values | None = None,
@@ -75,7 +78,10 @@ def sweep(
         X: training inputs, shape (n, d), or (S, n, d) for one data set a seed.
         y: targets, shape (n,) or (S, n): numbers for "half_mse" and "mse", class labels for
             "cross_entropy".
-        test: test inputs and targets, shaped as X and y, with any number of examples.
+        test: test inputs and targets, shaped as X and y, with any number of examples; or the test
+            part of a ``Split``. Training inputs among them are refused.
+        duplicates: so many test inputs of a seed may be training inputs too, as where data hold
+            true duplicates; ≥ 0.
         lr: learning rate η > 0. Here and in the next three, a list makes a dimension of the result.
         weight_decay: λ ≥ 0, of the penalty (λ/2)‖w‖² that is added to the mean loss.
         momentum: μ in [0, 1), or Adam's β₁; None means 0, and 0.9 for Adam.
@@ -112,6 +118,7 @@ def sweep(
         weight0_in, … ``predict`` applies them.
 
     Raises:
+        HeldOutError: if the test set shares inputs with the training set, or is no test part.
         ValueError: if an argument is out of range or the arrays do not fit together.
         RuntimeError: if a configuration raises an error or its worker dies; it is named.
 
@@ -166,6 +173,7 @@ def sweep(
         configurations=grid.configurations(),
     )
     check_together(job, reserved=[*ABOUT])
+    check_held_out(job, duplicates)
     chunks = list(job.chunks(chunk_size_for(job, engine)))
     tables = run(train_chunk, chunks, engine)
     whole = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}

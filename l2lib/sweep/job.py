@@ -4,12 +4,14 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from l2lib.datasets import Array, check_data
+from l2lib.splits import HeldOutError, Part, check_apart
+from l2lib.sweep.checks import INDEX, check_number
 from l2lib.sweep.models import Model
 from l2lib.sweep.recipe import Configuration, Engine, Grid, Recipe, Record
 
@@ -93,13 +95,18 @@ def chunk_size_for(job: Job, engine: Engine) -> int:
 
 
 def examples(
-    name: str, data: tuple[ArrayLike, ArrayLike], model: Model, loss: str, seeds: int
+    name: Literal["train", "test"],
+    data: Part | tuple[ArrayLike, ArrayLike],
+    model: Model,
+    loss: str,
+    seeds: int,
 ) -> Examples:
     """Check data against a model, a loss and the number of seeds.
 
     Args:
         name: of the data, for messages.
-        data: inputs, shape (n, d) or (seeds, n, d); targets, shape (n,) or (seeds, n).
+        data: inputs, shape (n, d) or (seeds, n, d), and targets, shape (n,) or (seeds, n); or a
+            part of a split that is for this.
         model: what is to be trained.
         loss: it decides what targets are.
         seeds: how many there are.
@@ -108,12 +115,17 @@ def examples(
         The data, with an axis for seeds.
 
     Raises:
+        HeldOutError: if the part is for something else.
         ValueError: if they do not fit.
     """
+    if isinstance(data, Part):
+        if data.role != name:
+            raise HeldOutError(f"{name} is a {data.role} part; give the {name} part of the split")
+        data = (data.X, data.y)
     if not isinstance(data, tuple | list) or len(data) != 2:
         raise ValueError(f"{name} must be a pair, inputs and targets; got a {type(data).__name__}")
     classes = model.outputs if loss == "cross_entropy" else None
-    X, y = check_data(*data, classes=classes)
+    X, y = check_data(data[0], data[1], classes=classes)
     shape = X.shape
     if X.ndim == 2:
         X, y = X[None], y[None]
@@ -176,6 +188,21 @@ def check_together(job: Job, reserved: Sequence[str]) -> None:
     if job.dtype == "float32" and ((rates > 0) & (rates < 1e-6)).any():
         lost = "float32, with its 24 bits, rounds such a decay away; use float64"
         warnings.warn(f"ηλ < 1e-6: {lost}", stacklevel=3)
+
+
+def check_held_out(job: Job, duplicates: int) -> None:
+    """Refuse a test set that holds training examples.
+
+    Args:
+        job: the whole sweep.
+        duplicates: so many test inputs of a seed may be training inputs too, ≥ 0.
+
+    Raises:
+        HeldOutError: if more are.
+    """
+    check_number("duplicates", duplicates, INDEX)
+    if job.test is not None:
+        check_apart(Part(*job.train, "train"), Part(*job.test, "test"), duplicates)
 
 
 def _check_batches(batch_size: int | None, evaluate_on: int | None, n: int) -> None:

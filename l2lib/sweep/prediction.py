@@ -8,6 +8,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from l2lib.splits import HeldOutError, Part, check_apart
 from l2lib.sweep.cnn import CNN
 from l2lib.sweep.models import MLP, Model
 from l2lib.sweep.training import beside
@@ -17,22 +18,28 @@ KNOWN: dict[str, type[MLP] | type[CNN]] = {"MLP": MLP, "CNN": CNN}
 
 
 def predict(
-    run: xr.Dataset, X: ArrayLike, *, reference: ArrayLike | None = None, model: Model | None = None
+    run: xr.Dataset,
+    X: ArrayLike | Part,
+    *,
+    reference: ArrayLike | Part | None = None,
+    model: Model | None = None,
 ) -> xr.DataArray:
     """Outputs of the trained models of a sweep, on any inputs.
 
     Args:
         run: what ``sweep`` returned, or a selection of its configurations.
-        X: inputs, shape (n, d), or (S, n, d) for one data set a seed.
+        X: inputs, shape (n, d), or (S, n, d) for one data set a seed; or a part of a ``Split``.
         reference: training inputs, shaped as X, from which batch normalisation takes its
             statistics; needed where the model has it, and only there. ``sweep`` takes the first
-            ``evaluate_on``.
+            ``evaluate_on``. A part must be a training part, and none of X's examples may be in it
+            where X is a test or validation part.
         model: the model that was trained; needed only if it is your own.
 
     Returns:
         Outputs over the run's configurations, ``example`` and ``output``.
 
     Raises:
+        HeldOutError: if the reference is made of examples that are held out.
         ValueError: if inputs do not fit the model or the seeds, a reference is missing or idle, or
             the run does not say what its model is.
 
@@ -89,7 +96,7 @@ def model_of(run: xr.Dataset) -> Model:
 
 
 def _examples(
-    model: Model, run: xr.Dataset, X: ArrayLike, reference: ArrayLike | None
+    model: Model, run: xr.Dataset, X: ArrayLike | Part, reference: ArrayLike | Part | None
 ) -> tuple[Tensor, int]:
     """Reference and inputs as one, (1 or S, n, d), and how many of them are the reference."""
     if reference is None and model.batch_statistics:
@@ -97,11 +104,22 @@ def _examples(
         raise ValueError(f"this model has batch normalisation: {need}")
     if reference is not None and not model.batch_statistics:
         raise ValueError("this model has no batch normalisation: leave reference out")
-    inputs = _inputs("X", X, model, run)
+    inputs = _inputs("X", X.X if isinstance(X, Part) else X, model, run)
     if reference is None:
         return inputs, 0
-    known = _inputs("reference", reference, model, run)
+    known = _inputs("reference", _training_inputs(X, reference), model, run)
     return beside(known, inputs), known.shape[1]
+
+
+def _training_inputs(X: ArrayLike | Part, reference: ArrayLike | Part) -> ArrayLike:
+    """The reference's inputs, if none of them is held out."""
+    if isinstance(reference, Part) and reference.role != "train":
+        need = "batch norm's statistics come from training inputs; give the training part"
+        raise HeldOutError(f"reference is a {reference.role} part; {need}")
+    known = reference.X if isinstance(reference, Part) else np.asarray(reference, dtype=np.float64)
+    if isinstance(X, Part) and X.role != "train":
+        check_apart(Part(known, np.zeros(known.shape[:-1]), "train"), X)
+    return known
 
 
 def _inputs(name: str, X: ArrayLike, model: Model, run: xr.Dataset) -> Tensor:

@@ -128,13 +128,14 @@ def describe(where: str, error: BaseException) -> Failure:
 
 
 def _kind(error: BaseException) -> Kind:
-    """What an exception is a sign of; a group of them of what all are, else of an error."""
+    """What an exception is a sign of (HeldOutError: a test that would be none); a group of them of what all are, else of an error."""
     if isinstance(error, BaseExceptionGroup):
         kinds = {_kind(inner) for inner in error.exceptions}
         return kinds.pop() if len(kinds) == 1 else Kind.ERROR
-    if any(kind.__name__ == "ClaimError" for kind in type(error).__mro__):
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if "ClaimError" in names:
         return Kind.CLAIM
-    if isinstance(error, AssertionError | pytest.fail.Exception):
+    if "HeldOutError" in names or isinstance(error, AssertionError | pytest.fail.Exception):
         return Kind.ASSERTION
     return Kind.ERROR
 
@@ -149,6 +150,7 @@ def _describe_cell(where: str, problem: str, traceback: str) -> Failure:
     last = lines[-1]
     name = last[1].rpartition(".")[2]
     kinds = {"ClaimError": Kind.CLAIM, "AssertionError": Kind.ASSERTION}
+    kinds["HeldOutError"] = Kind.ASSERTION
     return Failure(where, kinds.get(name, Kind.ERROR), shorten(last[0]))
 
 
