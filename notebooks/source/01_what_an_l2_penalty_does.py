@@ -516,7 +516,7 @@ claim("01-variance-curve", "… and the curve of the variance, too",
 # %%
 claim("01-bias-variance", "measured error over the sum of bias² and variance, for every λ",
       measured=curves["measured"].y / (squared_bias + scatter), between=(0.9, 1.1))
-claim("S3-01", "measured variance over the formula's, for every λ",
+claim("01-draws", "measured variance over the formula's, for every λ",
       measured=spread / scatter, between=(0.9, 1.1))
 
 # %%
@@ -711,7 +711,7 @@ intercept = np.array([fits[1][1] for *_, fits in problems])  # where λ = 3 has 
 # %%
 claim("S2-25", "from N(0,1) every error is its null part and little more: ratio, of ten data sets",
       measured=dots["N(0,1) start, λ = 0"] / keep, between=(1, 1.02))
-claim("S2-25", f"that part is {{}} on average, near {null_count}",
+claim("01-null-part", f"that part is {{}} on average, near {null_count}",
       measured=keep.mean(), equals=null_count, within=36)
 
 # %%
