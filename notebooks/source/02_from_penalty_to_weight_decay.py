@@ -172,7 +172,7 @@ grid = sweep(MLP((200, 1), init="zeros"), X, y, loss="mse", steps=100,
 for lr in (0.001, 0.003):
     for weight_decay in (0, 1, 3):
         one = grid["weight0"].sel(lr=lr, weight_decay=weight_decay).values.ravel()
-        claim("02-sweep", f"in the sweep η = {lr}, λ = {weight_decay} is the run by hand",
+        claim("02-sweep", f"in a sweep of six, η = {lr}, λ = {weight_decay} is the run by hand",
               measured=one - descend(lr, weight_decay), equals=0, within=1e-12)
 
 # %%
@@ -223,7 +223,7 @@ claim("S0-11", "step, then decay: L2 with η′ = 0.99η and λ′ = 0.01/(0.99�
 # %%
 claim("S0-11", "the two orders are not the same: largest difference after 20 steps",
       measured=np.abs(before - after).max(), above=1e-3)
-claim("02-half-life-99", "0.99 per batch is strong: it halves a weight in {:.0f} batches",
+claim("02-half-life-99", "0.99 per batch is strong: its half-life is {:.2f} batches",
       measured=half_life(lr, (1 - c) / lr), equals=np.log(0.5) / np.log(0.99), within=0.01)
 claims.identities()
 
@@ -502,7 +502,7 @@ for column, weight_decay in enumerate((0, 10)):
 claim("02-half-loss", "η = 0.03 beside half the squared error converges: largest exponent",
       measured=slope(80, 5, loss="half_mse"), below=-0.3)
 claim("02-half-loss", "… and as fast as η = 0.015 with all of it: difference of the mean exponents",
-      measured=slope(400, 20, loss="half_mse").mean() - left["_mean"].at(0.015),
+      measured=slope(140, 5, loss="half_mse").mean() - left["_mean"].at(0.015),
       equals=0, within=0.05)
 
 # %% [markdown]
