@@ -184,9 +184,9 @@ def _mark(artist: Any) -> Mark:
 def _bars(bars: BarContainer) -> Mark:
     boxes = [bar.get_bbox() for bar in bars.patches]
     if bars.orientation == "horizontal":
-        ends = [(box.x1 if box.x1 != 0 else box.x0, (box.y0 + box.y1) / 2) for box in boxes]
+        ends = [(box.x1, (box.y0 + box.y1) / 2) for box in boxes]
     else:
-        ends = [((box.x0 + box.x1) / 2, box.y1 if box.y1 != 0 else box.y0) for box in boxes]
+        ends = [((box.x0 + box.x1) / 2, box.y1) for box in boxes]
     return Mark(*np.array(ends).T)
 
 

@@ -73,6 +73,8 @@ def test_a_number_beyond_its_tolerance_contradicts(monkeypatch: pytest.MonkeyPat
     ]
     shown = [{"data": {MIME: row}} for row in rows]
     assert contradictions(9, shown) == []
+    rows[2]["measured"] = "1.15"
+    assert contradictions(9, shown) == ["09-a: the book has 1.15, computed again 1 ± 0.1"]
     rows[2]["measured"] = "111 %"
     assert contradictions(9, shown) == ["09-a: the book has 1.11, computed again 1 ± 0.1"]
     assert sheet.of_book(shown[:2]) is None

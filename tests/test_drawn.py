@@ -124,6 +124,7 @@ def picture(
     colour: str = "C3",
     values: float = 1.0,
     swapped: bool = False,
+    legend: bool = True,
 ) -> str:
     fig, (ax, other) = plt.subplots(1, 2)
     curves = [a * X, 0.5 * X + 1][:: -1 if swapped else 1]
@@ -136,7 +137,8 @@ def picture(
     ax.text(*word)
     ax.annotate("there", (5, 5))
     ax.set(yscale=scale, ylim=(0.5, 12), title=title)
-    ax.legend()
+    if legend:
+        ax.legend()
     grid = np.add.outer(X, X) * values
     other.imshow(grid[:5, :5], vmin=0, vmax=20)
     other.contour(grid[:5, :5], levels=[3, 4])
@@ -176,6 +178,11 @@ def test_what_a_reader_would_see_is_a_difference(what: str, change: dict[str, ob
 
 def test_what_is_compared_is_what_is_stored() -> None:
     assert compare.DRAWN == MIME
+
+
+def test_labels_that_stand_in_no_legend_count() -> None:
+    plain = picture(legend=False)
+    assert difference(plain, picture(legend=False, labels=("two", "one"))) != ""
 
 
 def test_something_more_is_a_difference() -> None:
