@@ -102,7 +102,7 @@ except ClaimError as error:
 # And here is what holds:
 
 # %%
-claim("00-third", "after training the biggest layer pays a share of {}, near 1/3, in each of five runs",
+claim("00-third", "after training the biggest layer pays a share of {}, near 1/3, in all five runs",
       measured=biggest, equals=1 / 3, within=0.03)
 
 # %% [markdown]
