@@ -512,6 +512,8 @@ claim("01-bias-curve", "the curve of the bias is that of the matrix form, for ev
       measured=curves["bias²"].y / squared_bias, equals=1, within=1e-9)
 claim("01-variance-curve", "… and the curve of the variance, too",
       measured=curves["variance"].y / scatter, equals=1, within=1e-9)
+claim("01-sum-curve", "… and that of their sum",
+      measured=curves["sum (1.4)"].y / (squared_bias + scatter), equals=1, within=1e-9)
 
 # %%
 claim("01-bias-variance", "measured error over the sum of bias² and variance, for every λ",

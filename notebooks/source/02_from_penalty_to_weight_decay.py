@@ -177,9 +177,13 @@ for lr in (0.001, 0.003):
 
 # %%
 norms = grid.norm.isel(step=-1).sel(lr=0.003)
+falls = norms.sel(weight_decay=3) / norms.sel(weight_decay=1)
+by_hand = [np.linalg.norm(descend(0.003, weight_decay)) for weight_decay in (3, 1)]
 claim("02-sweep-norm",
       "in the sweep, the norm after 100 steps falls from λ = 1 to λ = 3 (ratio)",
-      measured=norms.sel(weight_decay=3) / norms.sel(weight_decay=1), below=0.95)
+      measured=falls, below=0.95)
+claim("02-sweep-norm", "… and by the runs by hand it falls by as much",
+      measured=falls / by_hand[0] * by_hand[1], equals=1, within=1e-9)
 claims.identities()
 
 # %% [markdown]
@@ -307,8 +311,8 @@ claims.identities()
 
 # %%
 borders = [np.roots([1, x - 1 - mu, mu]) for x in ((1 - mu**0.5) ** 2, (1 + mu**0.5) ** 2)]
-claim("02-momentum-border", "at these two ηλ both roots of (2.3) are √μ in size",
-      measured=np.abs(borders), equals=mu**0.5, within=1e-6)
+claim("02-momentum-border", "at these two ηλ the two roots of (2.3) meet: their distance",
+      measured=np.abs(np.diff(borders)), below=1e-6)
 claim("02-momentum-end", "at ηλ = 2(1 + μ) a root of (2.3) is −1",
       measured=min(np.roots([1, 1 + mu, mu])), equals=-1, within=1e-9)
 claims.identities()
@@ -336,6 +340,9 @@ errors = [np.linalg.matrix_power(np.eye(20) - 0.03 * H, epoch) @ error for epoch
 claim("02-full-batch", "the full-batch run of section 2.1 is multiplied by 1 − ηH at every step",
       measured=np.mean(np.square(errors), axis=1) / curves["full batch, λ = 0"].y,
       equals=1, within=1e-6)
+claim("02-full-batch", "… so that its loss falls by as many powers of ten as measured there",
+      measured=np.log10(np.sum(errors[-1] ** 2) / np.sum(error**2)) - powers["full batch, λ = 0"],
+      equals=0, within=1e-6)
 claims.identities()
 
 # %% [markdown]
@@ -425,6 +432,8 @@ claim("02-same-point", "both panels have the exponents of η = 0.03, λ = 0",
 claim("02-mean-line", "the thick lines are the means of the thin ones",
       measured=[(side["_each"].y.mean(0) - side["_mean"].y).max() for side in (left, right)],
       equals=0, within=1e-12)
+claim("02-crossings", "the mean exponents change sign where the thick lines meet the grey ones",
+      measured=np.subtract([crossing, stable_from], border), equals=0, within=1e-12)
 claim("02-zero-line", "the grey lines are at zero",
       measured=[left["_zero"].y, right["_zero"].y], equals=0, within=1e-12)
 
