@@ -17,6 +17,8 @@
 # Before you look: who pays how much of the penalty after training?
 
 # %%
+import numpy as np
+
 from l2lib import figures
 from l2lib.claims import ClaimError, claim, seeds
 from l2lib.datasets import load
@@ -27,7 +29,7 @@ digits = load("digits")
 pixels = digits.scaled(16, centre=True)
 run = sweep(MLP((64, 256, 32, 10)), pixels, digits.y, loss="cross_entropy", seeds=seeds(5),
             lr=0.5, weight_decay=0.003, batch_size=64, steps=1500, record_every=50)
-sizes = [256 * 64, 32 * 256, 10 * 32]
+sizes = [run[f"weight{layer}"][0].size for layer in range(3)]
 squares = run.norm ** 2
 share = squares / squares.sum("layer")
 
@@ -36,22 +38,23 @@ fig, ax = figures.subplots()
 for layer, size in enumerate(("256 × 64", "32 × 256", "10 × 32")):
     ax.plot(share.step, share[:, layer].T, color=f"C{layer}", lw=1.4, alpha=0.5, label=size)
     ax.text(-20, share[0, layer, 0], size, ha="right", va="center", color=f"C{layer}")
-ax.axhline(1 / 3, color=figures.GREY, ls="--", lw=1)
+ax.axhline(1 / 3, color=figures.GREY, ls="--", lw=1, label="_third")
 ax.set(xlabel="training step", ylabel="share of the penalty", xlim=(-200, 1500), ylim=(0, 1))
 ax.set(xticks=range(0, 1501, 250))
 ax.set_yticks([0, 1 / 3, 2 / 3, 1], ["0", "1/3", "2/3", "1"])
 ax.set_title("Three layers of very different size end up paying the same")
 curves = figures.drawn(ax)
-first = [curves[size].at(0).mean() for size in ("256 × 64", "32 × 256", "10 × 32")]
-far = max(abs(mark.y[mark.x >= 1000] - 1 / 3).max() for mark in curves.values())
+layers = {size: curves[size] for size in ("256 × 64", "32 × 256", "10 × 32")}
+first = [curve.at(0).mean() for curve in layers.values()]
+far = max(abs(curve.y[curve.x >= 1000] - 1 / 3).max() for curve in layers.values())
 figures.show(fig, "Share of the penalty that each of three layers pays, over 1500 training steps "
              f"and for five seeds. The layers start at {first[0]:.2f}, {first[1]:.2f} and "
-             f"{first[2]:.2f}; from step 1000 on all are within {far:.2f} of one third.")
+             f"{first[2]:.2f}; from step 1000 on all are within {far:.2f} of 1/3.")
 
 # %% [markdown]
 # Nobody told them to. Nothing in the penalty or in the training step mentions the sizes. The layers differ by a
-# factor of fifty in size, and each pays a third. (All five seeds are drawn; they coincide.) No division by size is
-# needed here, because training balances layers by itself, if ReLU stands between them, one λ acts on all, biases are
+# factor of {{sizes[0] / sizes[-1]:.0f}} in size, and each pays one of three equal parts. (All five seeds are drawn; they
+# coincide.) No division by size is needed here, because training balances layers by itself, if ReLU stands between them, one λ acts on all, biases are
 # free, and training has come near its end. The proof takes three lines ([chapter 5](05_size_normalisation.ipynb)),
 # and tells you when the balance fails.
 #
@@ -62,7 +65,24 @@ end = squares[..., -1]
 claim("00-balance", "after training the largest layer pays {} times the smallest, worst of five",
       measured=end.max("layer") / end.min("layer"), below=1.1)
 claim("00-start", "before training it pays {} times the smallest, least of five",
-      measured=squares[..., 0].max("layer") / squares[..., 0].min("layer"), above=10)
+      measured=squares[..., 0].max("layer") / squares[..., 0].min("layer"), between=(15, 40))
+
+# %% [markdown]
+# Claims hold the picture, too: its dashed line, and that each label stands at its own curve. At the start, weights have
+# variance 2 over the number of inputs. So a layer's share must be its number of outputs over that of all layers,
+# 256 + 32 + 10.
+
+# %%
+outputs, inputs = np.array([size.split(" × ") for size in layers], dtype=int).T
+claim("00-sizes", "outputs times inputs, as labelled, over the layer's number of weights",
+      measured=outputs * inputs / sizes, equals=1, within=0.001)
+claim("00-labels", "share at the start, minus outputs over all outputs: at most {}",
+      measured=[abs(np.subtract(first, outputs / outputs.sum()))], below=0.02)
+late = np.array([curve.y[:, curve.x[0] >= 1000] for curve in layers.values()])
+claim("00-line", "from step 1000 on every layer is within {} of the dashed line",
+      measured=abs(late - curves["_third"].y[0]), below=0.03)
+claim("00-seeds", "at no step do two of the five runs of a layer differ by more than {}",
+      measured=[np.ptp(curve.y, axis=0).max() for curve in layers.values()], below=0.05)
 
 # %% [markdown]
 # ## 0.2 A sentence that can fail
@@ -71,11 +91,19 @@ claim("00-start", "before training it pays {} times the smallest, least of five"
 # above. If not, the cell raises an error and so do the tests of the whole book. Try the popular belief:
 
 # %%
+biggest = share.isel(layer=0, step=-1)
 try:
     claim("00-belief", "the biggest layer pays most of the penalty",
-          measured=share[:, 0, -1], above=0.5)
+          measured=biggest, above=0.5)
 except ClaimError as error:
     print(error)
+
+# %% [markdown]
+# And here is what holds:
+
+# %%
+claim("00-third", "after training the biggest layer pays a share of {}, near 1/3, in all five runs",
+      measured=biggest, equals=1 / 3, within=0.03)
 
 # %% [markdown]
 # A notebook that runs without error may still say something false. Here an error planted in the helper code, such as
@@ -85,7 +113,7 @@ except ClaimError as error:
 # - Identities hold to rounding: their lines show the bound only.
 # - Statistical claims use at least five seeds, and hold for seeds that nobody looked at while writing. Set the environment variable
 #   `L2LIB_SEED=7` and run the book on a fresh set.
-# - A claim that starts with `S` and two numbers, such as S2-05, decides a line of the *ledger*: 74 claims, some wrong, from four short
+# - A claim that starts with `S` and two numbers, such as S2-05, decides a line of the *ledger*: {{len(__import__("l2lib").ledger.lines())}} claims, some wrong, from four short
 #   texts that started the book. They are a question and answer on dividing the penalty by the layer's size (S0), the
 #   paper of [van Laarhoven (2017)](https://arxiv.org/abs/1706.05350) (S1), a forum thread on a textbook's chapter (S2),
 #   and a beginner's lesson (S3). Each gets a verdict, beside the source's own words: true, false, under conditions,
@@ -101,8 +129,8 @@ except ClaimError as error:
 # change has made false.
 #
 # You need derivatives, matrices and their eigenvalues, mean and variance, and some Python with NumPy. Singular
-# values, Hessians and the like are introduced where they are first used. Chapters build on each other in order, but 3
-# to 6 can be read after 2 in any order, and 7 to 10 belong together.
+# values, Hessians and the like are introduced where they are first used. Chapters build on each other in order, but
+# chapters 3 to 6 can be read after chapter 2 in any order, and chapters 7 to 10 belong together.
 #
 # ## 0.4 Notation
 #
@@ -173,9 +201,9 @@ except ClaimError as error:
 # <details>
 # <summary>Solution</summary>
 #
-# They start further apart, the first at 0.97, and end at one third each.
+# They start further apart, the first at 0.97, and end at 1/3 each.
 #
 # </details>
 #
-# **Next:** [Chapter 1](01_what_an_l2_penalty_does.ipynb) starts with the simplest model that has a penalty, and a
-# test error of 180.
+# **Next:** [Chapter 1](01_what_an_l2_penalty_does.ipynb) starts with the simplest model that has a penalty, and with
+# a test error that is hard to believe.
