@@ -506,8 +506,8 @@ pairs = [(A_best @ Q, np.linalg.solve(Q, B_best)) for Q in mixed]  # the same W 
 claim("04-nuclear-factors", "other factors of the same matrix: their products are W",
       measured=[left @ right - W for left, right in pairs], equals=0, within=1e-9)
 costs = np.array([(np.sum(left**2) + np.sum(right**2)) / 2 for left, right in pairs])
-claim("04-nuclear", "… which cost more: least of five, over the nuclear norm",
-      measured=costs / nuclear, above=1)
+claim("04-nuclear", "… which cost a little more: over the nuclear norm, five of them",
+      measured=costs / nuclear, between=(1, 1.5))
 claims.identities()
 
 # %% [markdown]
@@ -545,6 +545,7 @@ claim("04-puzzle-m", "the puzzle's product, at λ = 0.24, has the singular value
 # %%
 lams = np.linspace(0.04, 0.32, 8)
 starts = [MLP((61, 16, 10), bias=False).initial(seed) for seed in seeds(5)]
+assert len({start["weight1"].tobytes() for start in starts}) == 5  # no two are the same
 A = np.stack([start["weight1"] for start in starts] * 8)
 B = np.stack([start["weight0"] for start in starts] * 8)
 weight_decay = np.repeat(lams, 5)[:, None, None]
@@ -743,7 +744,14 @@ claim("S3-11", "λ beyond τ, at 1.1 and 1.5: norm of the branch, largest",
 claim("S3-11", "… and of the skip, smallest of five", measured=skip_size[2], above=0.5)
 claim("04-skip", "… which is the least-squares fit without a branch, as drawn",
       measured=drawn["_skip"].y[:, beyond] - expected[:, None], equals=0, within=1e-6)
-claim("04-tau", "the dashed line parts 0.9 and 1.1", measured=drawn["_τ"].x, equals=1, within=1e-12)
+
+# %%
+norms = np.linalg.norm(branch.detach().numpy().reshape(4, 5, -1), axis=2)
+claim("04-tau", "the dashed line is at 1, the dots of the branch at 0.5, 0.9, 1.1 and 1.5",
+      measured=[*drawn["_τ"].x - 1, *drawn["_branch"].x[0] + 0.01 - [0.5, 0.9, 1.1, 1.5]],
+      equals=0, within=1e-12)
+claim("04-tau", "… and as high as all weights of a branch are long",
+      measured=drawn["_branch"].y - norms.T, equals=0, within=1e-12)
 claims.identities()
 
 # %% [markdown]
