@@ -33,6 +33,7 @@ help:
 	@echo "make html         the HTML book from the stored outputs"
 	@echo "make sync         write the source twins from edited notebooks"
 	@echo "make mutants      plant errors, one at a time; each must be caught"
+	@echo "make again        compute the headline numbers again, by code that shares nothing with the book"
 	@echo "make portability  the chapters on other instruction sets, thread counts and seeds"
 	@echo "make browser      check the built book and JupyterLab in Chromium"
 	@echo "make cluster      a sweep in the processes of a dask cluster"
@@ -117,7 +118,7 @@ lab: $(STAMP)
 	$(PY) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir="$(LAB_FOLDER)" $(OFFLINE) $(LAB_FLAGS)
 
 # ---- what writers and CI call ------------------------------------------------------------
-.PHONY: chapter notebooks html sync mutants portability browser cluster bench peers fashion assignments course grade format clean
+.PHONY: chapter notebooks html sync mutants again portability browser cluster bench peers fashion assignments course grade format clean
 chapter: $(FULL)
 	$(if $(N),,$(error make chapter N=08: say which chapter))
 	$(PY) -m tests.chapter $(N)
@@ -133,6 +134,9 @@ sync: $(STAMP)
 
 mutants: $(FULL)
 	$(PY) -m tests.planted $(if $(SLOW),--slow)
+
+again: $(FULL)
+	$(PY) -m tests.again
 
 portability: $(FULL)
 	$(PY) -m tests.portability

@@ -15,9 +15,10 @@ from nbval.plugin import IPyNbFile
 
 from book.execute import ROOT, execute
 from book.running import forks, records
-from book.running.cells import code_cells, read
+from book.running.cells import Ran, code_cells, read
 from tests import nbval_chapters
 from tests.planted import compare
+from tests.planted.outcomes import Kind
 
 linux = pytest.mark.skipif(not forks.available(), reason="processes can be copied on Linux only")
 
@@ -137,10 +138,33 @@ def test_what_makes_no_difference() -> None:
     assert compare.difference([first, second], [second, first]) == ""
 
 
+def test_what_differs_in_a_cell() -> None:
+    """An output, a number of a sentence, or what a picture draws."""
+
+    def drawing(y: float) -> nbformat.NotebookNode:
+        line = f'{{"kind": "Line2D", "label": "a", "at": [2, 0.1, {y}]}}'
+        return nbformat.v4.new_output("display_data", {compare.DRAWN: line, "text/plain": "a"})
+
+    ran = Ran([drawing(0.5)], None, {"3.0": "1.0"})
+    assert compare.failure_of("here", ran, [drawing(0.501)], {"3.0": "1.0", "4.0": "9"}) is None
+    changes = [
+        ([drawing(0.6)], {"3.0": "1.0"}, "a picture: Line2D 'a': at 0.6 is now 0.5"),
+        ([drawing(0.5)], {"3.0": "1.1"}, "a sentence in cell 3 says 1.1, found 1.0"),
+        ([drawing(0.5)], {}, "a sentence in cell 3 says None, found 1.0"),
+        ([shown(text__plain="a")], {"3.0": "1.0"}, "0 pictures are stored"),
+    ]
+    for outputs, numbers, words in changes:
+        failure = compare.failure_of("here", ran, outputs, numbers)
+        assert failure is not None
+        assert (failure.where, failure.kind) == ("here", Kind.OUTPUT)
+        assert words in failure.message
+
+
 def test_what_is_not_compared_is_what_nbval_does_not_compare() -> None:
     text = inspect.getsource(IPyNbFile.__init__)
-    assert all(f"'{name}'" in text for name in compare._UNCOMPARED)
-    assert text.count("'") // 2 == len(compare._UNCOMPARED) + text.count("#'")
+    ours = [name for name in compare._UNCOMPARED if name != compare.DRAWN]
+    assert all(f"'{name}'" in text for name in ours)
+    assert text.count("'") // 2 == len(ours) + text.count("#'")
 
 
 # ---- processes -------------------------------------------------------------------------------

@@ -96,6 +96,33 @@ def test_a_place_that_gives_no_number_stops_the_chapter(
     assert not path.with_suffix(".ipynb").exists()
 
 
+def answer(ename: str = "", text: str = "'1.0'") -> dict[str, object]:
+    """What Jupyter says of an expression."""
+    if ename:
+        return {"status": "error", "ename": ename, "evalue": "why"}
+    return {"status": "ok", "data": {"text/plain": text}}
+
+
+def test_what_is_asked_and_heard(source: Path) -> None:
+    """Places wait for their cell; one that looks below may wait for another after a name error."""
+    said = sentences.Sentences(execute.read_source(source))
+    ahead, pencil, mean, *_ = said.asked(0)
+    assert said.asked(0)[ahead] == 'f"""{x.mean():.2f}"""'
+    with pytest.raises(SentenceError, match=r"\{\{1 - 0.9\*\*7:.3f\}\} gives no number: NameError"):
+        said.heard(0, {pencil: answer("NameError")})
+    with pytest.raises(SentenceError, match=r"ZeroDivisionError: why$"):
+        said.heard(0, {ahead: answer("ZeroDivisionError")})
+    assert said.heard(0, {ahead: answer("NameError"), pencil: answer(), mean: answer()}) == {
+        pencil: "1.0",
+        mean: "1.0",
+    }
+    assert ahead in said.asked(1)
+    with pytest.raises(SentenceError, match="NameError"):  # no cell comes after the last
+        said.heard(1, {ahead: answer("NameError")})
+    assert said.heard(1, {ahead: answer()}) == {ahead: "1.0"}
+    assert ahead not in said.asked(1)
+
+
 def test_what_is_no_python_is_refused() -> None:
     with pytest.raises(SentenceError, match=r"\{\{a b\}\} is no Python.*\{ \{ in TeX"):
         places("TeX: {{a b}}")

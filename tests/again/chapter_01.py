@@ -1,0 +1,218 @@
+"""Chapter 1 again: ridge regression, its degrees of freedom, validation and early stopping."""
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.datasets import load_diabetes
+
+from tests.again import number
+
+Array = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+SPLITS = 200
+"""Ten times as many random splits as the sheets ask for: they are cheap."""
+
+SETS = 40
+"""Four times as many data sets of the toy problem as the sheets ask for: they are cheap."""
+
+LAMBDAS = np.logspace(-3, 3, 49)
+
+
+def standardise(x: Array) -> Array:
+    """Inputs of mean 0 and standard deviation 1, column by column."""
+    standardised: Array = (x - x.mean(axis=0)) / x.std(axis=0)
+    return standardised
+
+
+@cache
+def diabetes() -> tuple[Array, Array]:
+    """The ten standardised inputs and the targets."""
+    data = load_diabetes(scaled=False)
+    return standardise(data.data), data.target
+
+
+@cache
+def wide() -> Array:
+    """The 64 inputs: the ten, and their products but for the square of sex."""
+    z, _ = diabetes()
+    pairs = [(i, j) for i in range(10) for j in range(i, 10) if (i, j) != (1, 1)]
+    products = np.array([z[:, i] * z[:, j] for i, j in pairs]).T
+    return standardise(np.hstack([z, products]))
+
+
+@cache
+def hundred() -> tuple[Array, Array]:
+    """The centred ten inputs of the first 100 patients, and their least-squares weights."""
+    inputs, targets = diabetes()
+    x = inputs[:100] - inputs[:100].mean(axis=0)
+    y = targets[:100] - targets[:100].mean()
+    return x, np.linalg.lstsq(x, y)[0]
+
+
+def splits(seed: int) -> list[Integers]:
+    """Random orders of the 442 patients; the first 150 of each are for training."""
+    rng = np.random.default_rng(seed)
+    return [rng.permutation(442) for _ in range(SPLITS)]
+
+
+def ridge_errors(x: Array, y: Array, fitted: Integers, judged: Integers) -> Array:
+    """The mean squared errors on `judged` of ridge regression on `fitted`, for every λ."""
+    middle, level = x[fitted].mean(axis=0), y[fitted].mean()
+    centred = x[fitted] - middle
+    curvatures, directions = np.linalg.eigh(centred.T @ centred / len(fitted))
+    slopes = directions.T @ (centred.T @ (y[fitted] - level)) / len(fitted)
+    weights = directions @ (slopes / (curvatures + LAMBDAS[:, None])).T
+    errors = level + (x[judged] - middle) @ weights - y[judged][:, None]
+    squares: Array = (errors**2).mean(axis=0)
+    return squares
+
+
+def least_squares_loss(x: Array, y: Array, fitted: Integers, judged: Integers) -> float:
+    """The test loss (half the mean squared error) of least squares with an intercept."""
+    middle, level = x[fitted].mean(axis=0), y[fitted].mean()
+    weights = np.linalg.lstsq(x[fitted] - middle, y[fitted] - level)[0]
+    errors = level + (x[judged] - middle) @ weights - y[judged]
+    return float((errors**2).mean() / 2)
+
+
+def stopped_loss(x: Array, y: Array, fitted: Integers, judged: Integers) -> float:
+    """The test loss (half the mean squared error) after 30 steps of gradient descent."""
+    middle, level = x[fitted].mean(axis=0), y[fitted].mean()
+    centred, targets = x[fitted] - middle, y[fitted] - level
+    weights = np.zeros(x.shape[1])
+    for _ in range(30):
+        weights = weights + 0.1 * centred.T @ (targets - centred @ weights) / len(fitted)
+    errors = level + (x[judged] - middle) @ weights - y[judged]
+    return float((errors**2).mean() / 2)
+
+
+def toy(rng: np.random.Generator) -> tuple[Array, Array]:
+    """Data sets of the toy problem in its standard case."""
+    x = rng.standard_normal((SETS, 20, 200))
+    return x, 0.05 + 0.01 * x.sum(axis=2) + 0.01 * rng.standard_normal((SETS, 20))
+
+
+def toy_batches(rng: np.random.Generator, epochs: int) -> Integers:
+    """The examples of every step and data set: (steps, sets, 5)."""
+    rows = np.tile(np.arange(20), (epochs, SETS, 1))
+    orders = rng.permuted(rows, axis=2).reshape(epochs, SETS, 4, 5)
+    return orders.transpose(0, 2, 1, 3).reshape(4 * epochs, SETS, 5)
+
+
+def toy_test_error(
+    x: Array, y: Array, w: Array, batches: Integers, rate: float, decay: float
+) -> float:
+    """Train by SGD on the mean squared error from w; the mean of the exact test errors."""
+    b = np.zeros(SETS)
+    rows = np.arange(SETS)[:, None]
+    for batch in batches:
+        inputs = x[rows, batch]
+        errors = np.einsum("sbd,sd->sb", inputs, w) + b[:, None] - y[rows, batch]
+        slope = 2 * np.einsum("sbd,sb->sd", inputs, errors) / 5
+        w = w - rate * (slope + decay * w)
+        b = b - rate * 2 * errors.mean(axis=1)
+    return float((((w - 0.01) ** 2).sum(axis=1) + (b - 0.05) ** 2 + 0.01**2).mean())
+
+
+@number("S3-12")
+def degrees_of_freedom() -> float:
+    """The trace of ridge regression's hat matrix at λ = 1."""
+    x, _ = diabetes()
+    hat = x @ np.linalg.solve(x.T @ x + 442 * np.eye(10), x.T)
+    return float(np.trace(hat))
+
+
+@number("S2-21")
+def ratio_of_mean_squares() -> float:
+    """The largest over the smallest mean square of w·x for ‖w‖ = 1."""
+    x, _ = diabetes()
+    curvatures = np.linalg.eigvalsh(x.T @ x / 442)
+    return float(curvatures[-1] / curvatures[0])
+
+
+@number("S3-01")
+def ratio_of_variances() -> float:
+    """The weights' variance at λ = 0.1 over that at λ = 0.001."""
+    x, truth = hundred()
+    rng = np.random.default_rng(11)
+    variances = []
+    for penalty in (0.1, 0.001):
+        # Ten times the sheet's 4000 draws: they are cheap.
+        targets = x @ truth + 54 * rng.standard_normal((40000, 100))
+        fits = np.linalg.solve(x.T @ x + 100 * penalty * np.eye(10), x.T @ targets.T)
+        variances.append(fits.var(axis=1).sum())
+    return float(variances[0] / variances[1])
+
+
+@number("S3-01-best")
+def best_expected_error() -> float:
+    """The smallest expected squared error of the weights over that of least squares."""
+    x, truth = hundred()
+    gram = x.T @ x
+
+    def expected_error(penalty: float) -> float:
+        inverse = np.linalg.inv(gram + 100 * penalty * np.eye(10))
+        bias = inverse @ gram @ truth - truth
+        return float(bias @ bias + 54**2 * np.trace(inverse @ gram @ inverse))
+
+    return min(map(expected_error, np.logspace(-3, 1, 25))) / expected_error(0.0)
+
+
+@number("01-validation")
+def cost_of_validation() -> float:
+    """The test loss with the λ that validation chooses, over that with the best λ."""
+    # The sheet leaves open whether the means are divided or the ratios averaged. We read "the
+    # mean over the splits of …, over that with the best" as the quotient of the two means.
+    x, (_, y) = wide(), diabetes()
+    chosen, best = [], []
+    for order in splits(12):
+        choice = ridge_errors(x, y, order[:100], order[100:150]).argmin()
+        losses = ridge_errors(x, y, order[:150], order[150:]) / 2
+        chosen.append(losses[choice])
+        best.append(losses.min())
+    return float(np.mean(chosen) / np.mean(best))
+
+
+@number("01-plain")
+def ten_inputs_over_64() -> float:
+    """The test loss of ten inputs without penalty over that of 64 inputs with the best λ."""
+    few, y = diabetes()
+    ratios = []
+    for order in splits(13):
+        best = ridge_errors(wide(), y, order[:150], order[150:]).min() / 2
+        ratios.append(least_squares_loss(few, y, order[:150], order[150:]) / best)
+    return float(np.mean(ratios))
+
+
+@number("S3-03")
+def early_stopping() -> float:
+    """The test loss of early stopping over that of least squares, each a mean over splits."""
+    x, (_, y) = wide(), diabetes()
+    orders = splits(14)
+    stopped = [stopped_loss(x, y, order[:150], order[150:]) for order in orders]
+    squares = [least_squares_loss(x, y, order[:150], order[150:]) for order in orders]
+    return float(np.mean(stopped) / np.mean(squares))
+
+
+@number("S2-25")
+def zero_start_over_wide_start() -> float:
+    """The test error from zero without penalty over that from N(0, 1) with λ = 3."""
+    rng = np.random.default_rng(15)
+    x, y = toy(rng)
+    wide_start = rng.standard_normal((SETS, 200))
+    batches = toy_batches(rng, epochs=100)
+    from_zero = toy_test_error(x, y, np.zeros((SETS, 200)), batches, 0.003, 0.0)
+    return from_zero / toy_test_error(x, y, wide_start, batches, 0.003, 3.0)
+
+
+@number("01-today")
+def penalty_from_a_small_start() -> float:
+    """The test error without penalty over that with λ = 3, both from N(0, 0.01²)."""
+    rng = np.random.default_rng(16)
+    x, y = toy(rng)
+    start = 0.01 * rng.standard_normal((SETS, 200))
+    batches = toy_batches(rng, epochs=10)
+    plain = toy_test_error(x, y, start, batches, 0.01, 0.0)
+    return plain / toy_test_error(x, y, start, batches, 0.01, 3.0)

@@ -1,0 +1,165 @@
+"""Chapter 4 again: weight decay on factors, the Lasso, and branches beside a skip connection."""
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.datasets import load_diabetes, load_digits
+
+from tests.again import number
+
+Array = NDArray[np.float64]
+
+
+def standardise(x: Array) -> Array:
+    """Inputs of mean 0 and standard deviation 1, column by column."""
+    standardised: Array = (x - x.mean(axis=0)) / x.std(axis=0)
+    return standardised
+
+
+@cache
+def quadratic() -> tuple[Array, Array]:
+    """H = XᵀX/n and c = Xᵀy/n of the 64 inputs: the loss's gradient is H w − c."""
+    data = load_diabetes(scaled=False)
+    z = standardise(data.data)
+    pairs = [(i, j) for i in range(10) for j in range(i, 10) if (i, j) != (1, 1)]
+    x = standardise(np.hstack([z, np.array([z[:, i] * z[:, j] for i, j in pairs]).T]))
+    y = data.target - data.target.mean()
+    return x.T @ x / len(y), x.T @ y / len(y)
+
+
+@cache
+def lasso() -> Array:
+    """The minimum of half the mean squared error + 5 Σ|w_i|, by coordinate descent."""
+    curvature, pull = quadratic()
+    w, change = np.zeros(64), np.inf
+    while change > 1e-13:
+        before = w.copy()
+        for i in range(64):
+            target = pull[i] - curvature[i] @ w + curvature[i, i] * w[i]
+            w[i] = np.sign(target) * max(abs(target) - 5, 0) / curvature[i, i]
+        change = np.abs(w - before).max()
+    return w
+
+
+def branch_data(rng: np.random.Generator) -> tuple[Array, Array]:
+    """Five data sets: inputs (5, 200, 2) and targets (5, 200)."""
+    x = rng.standard_normal((5, 200, 2))
+    signs = (-1.0) ** np.arange(5)[:, None]
+    kink = 2 * np.abs(x.sum(axis=2)) / np.sqrt(2)
+    return x, x[:, :, 0] + signs * kink + 0.5 * rng.standard_normal((5, 200))
+
+
+def threshold(x: Array, y: Array) -> float:
+    """The λ above which the branch vanishes, for one data set."""
+    linear = np.hstack([x, np.ones((len(x), 1))])
+    residuals = y - linear @ np.linalg.lstsq(linear, y)[0]
+    angles = 2 * np.pi * np.arange(3600) / 3600
+    ridges = np.maximum(x @ np.array([np.cos(angles), np.sin(angles)]), 0)
+    return float(np.abs(residuals @ ridges / len(x)).max())
+
+
+def train_branch(seed: int, share: float) -> tuple[Array, Array]:
+    """Train at λ = share · τ; the norms of the branch and of the skip connection, five each."""
+    rng = np.random.default_rng(seed)
+    x, y = branch_data(rng)
+    decay = share * np.array([threshold(*one) for one in zip(x, y, strict=True)])[:, None]
+    a = 0.3 * rng.standard_normal((5, 2, 8))
+    b = 0.3 * rng.standard_normal((5, 8))
+    u, c = np.zeros((5, 2)), np.zeros(5)
+    for _ in range(1500):
+        hidden = np.maximum(x @ a, 0)
+        outputs = np.einsum("kni,ki->kn", x, u) + np.einsum("knj,kj->kn", hidden, b)
+        errors = (outputs + c[:, None] - y) / 200
+        active = errors[:, :, None] * (hidden > 0) * b[:, None, :]
+        slope_a = x.swapaxes(1, 2) @ active + decay[:, :, None] * a
+        slope_b = np.einsum("kn,knj->kj", errors, hidden) + decay * b
+        slope_u = np.einsum("kn,kni->ki", errors, x)
+        a, b, u, c = (
+            a - 0.6 * slope_a,
+            b - 0.6 * slope_b,
+            u - 0.6 * slope_u,
+            c - 0.6 * errors.sum(axis=1),
+        )
+    branch = np.sqrt((a**2).sum(axis=(1, 2)) + (b**2).sum(axis=1))
+    return branch, np.linalg.norm(u, axis=1)
+
+
+@number("04-puzzle")
+def sixth_singular_value() -> float:
+    """The sixth singular value of the product of two decayed factors on whitened digits."""
+    rng = np.random.default_rng(41)
+    data = load_digits()
+    levels = data.data[:, data.data.std(axis=0) > 0]
+    left, _, right = np.linalg.svd(levels - levels.mean(axis=0), full_matrices=False)
+    z = np.sqrt(len(levels)) * left @ right
+    labels = np.eye(10)[data.target]
+    # The inputs are white, so that the gradient for the product A B is A B − YᵀZ/n.
+    target = (labels - labels.mean(axis=0)).T @ z / len(levels)
+    a = rng.uniform(-1 / 4, 1 / 4, (10, 16))
+    b = rng.uniform(-1 / np.sqrt(61), 1 / np.sqrt(61), (16, 61))
+    for _ in range(1200):
+        slope = a @ b - target
+        a, b = a - (slope @ b.T + 0.24 * a), b - (a.T @ slope + 0.24 * b)
+    return float(np.linalg.svd(a @ b, compute_uv=False)[5])
+
+
+@number("S2-12-zeros")
+def zeros_of_the_lasso() -> float:
+    """How many of 64 weights are exactly zero at the minimum with an L1 penalty."""
+    return float((lasso() == 0).sum())
+
+
+@number("S2-12-hop")
+def hopping_subgradients() -> float:
+    """How far the weights that belong at zero are from it, in units of ηλ, after 2000 steps."""
+    curvature, pull = quadratic()
+    w = np.zeros(64)
+    for _ in range(2000):
+        w = w - 0.02 * (curvature @ w - pull + 5 * np.sign(w))
+    return float(np.abs(w[lasso() == 0]).max() / (0.02 * 5))
+
+
+@number("S2-12-product")
+def lasso_from_two_factors() -> float:
+    """The largest distance of decayed products u v from the Lasso, over its largest weight."""
+    curvature, pull = quadratic()
+    u, v = np.ones(64), np.zeros(64)
+    for _ in range(6000):
+        slope = curvature @ (u * v) - pull
+        u, v = u - 0.002 * (slope * v + 5 * u), v - 0.002 * (slope * u + 5 * v)
+    return float(np.abs(u * v - lasso()).max() / np.abs(lasso()).max())
+
+
+@number("S3-05")
+def frobenius_over_spectral() -> float:
+    """The Frobenius norm over the spectral norm of random 300 × 100 matrices."""
+    # Eight times as many matrices as the sheet asks for: they are cheap.
+    matrices = np.random.default_rng(45).standard_normal((40, 300, 100))
+    spectral = np.linalg.norm(matrices, 2, axis=(1, 2))
+    return float((np.linalg.norm(matrices, axis=(1, 2)) / spectral).mean())
+
+
+@number("04-depth")
+def product_of_three() -> float:
+    """Where a product of three decayed factors settles."""
+    w = np.full(3, 0.5)
+    for _ in range(3000):
+        product = w.prod()
+        w = w - 0.1 * ((product - 1) * product / w + 0.1 * w)
+    return float(w.prod())
+
+
+@number("S3-11-branch")
+def branch_below_the_threshold() -> float:
+    """The smallest of five norms of the branch at λ = 0.9 τ."""
+    # The sheet leaves open whether the two penalties share their data sets; here each has its own.
+    branch, _ = train_branch(46, 0.9)
+    return float(branch.min())
+
+
+@number("S3-11-skip")
+def skip_above_the_threshold() -> float:
+    """The smallest of five norms of the skip connection at λ = 1.1 τ."""
+    _, skip = train_branch(47, 1.1)
+    return float(skip.min())
