@@ -30,6 +30,7 @@ LONGEST = (
     "test_mutants.py",
     "test_assignments.py",
     "test_exercises.py",
+    "test_formulas.py",
     "test_project.py",
 )
 

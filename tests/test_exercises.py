@@ -9,29 +9,15 @@ import numpy as np
 import pytest
 
 from book.execute import SOURCE, read_source
-from book.names import Names
 from book.sentences import filled, places
 from l2lib.claims import ClaimError
+from tests.needed import needed, run
 from tests.unbound import pattern
 
 ROWS = tomllib.loads((Path(__file__).parent / "exercises.toml").read_text(encoding="utf-8"))
 
 
 # ---- which cells define what ---------------------------------------------------------------
-def needed(cells: list[str], last: str) -> list[str]:
-    """Those cells, in order, that define what the last piece of code uses, and what they use themselves."""
-    names, later, kept = [Names(cell) for cell in (*cells, last)], set[str](), list[int]()
-    while True:
-        wanted, kept = set[str](), []
-        for i, cell in reversed([*enumerate(names)]):
-            if i == len(cells) or (cell.gives | cell.changes) & (wanted | later):
-                kept.insert(0, i)
-                wanted = wanted - cell.gives | cell.takes
-        if later >= (more := set().union(*(names[i].later for i in kept))):
-            return [(*cells, last)[i] for i in kept]
-        later |= more
-
-
 @pytest.mark.parametrize(
     ("cells", "last", "kept"),
     [
@@ -93,12 +79,6 @@ def code_cells(exercise: Exercise, *, edited: bool) -> list[str]:
         )
         cells = [cell.replace(old, new) for cell in cells]
     return [*cells, exercise.types] if edited else cells
-
-
-def run(cells: list[str], names: dict[str, Any]) -> None:
-    """Execute cells as a notebook does."""
-    for cell in cells:
-        exec(compile(cell, "<cell>", "exec"), names)
 
 
 def attempt(exercise: Exercise, *, edited: bool) -> Any:

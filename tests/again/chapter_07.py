@@ -73,7 +73,8 @@ def uniform_start(rng: np.random.Generator, inputs: int, hidden: int) -> Network
     """Weights and biases of all seeds from U(−1/√k, 1/√k), with γ = 1 and β = 0."""
 
     def draw(k: int, *shape: int) -> Array:
-        return rng.uniform(-1, 1, (SEEDS, *shape)) / np.sqrt(k)
+        values: Array = rng.uniform(-1, 1, (SEEDS, *shape)) / np.sqrt(k)
+        return values
 
     gamma, beta = np.ones((SEEDS, 1, hidden)), np.zeros((SEEDS, 1, hidden))
     w, b = draw(inputs, hidden, inputs), draw(inputs, 1, hidden)
