@@ -195,9 +195,10 @@ claim("S2-15", "the largest slope of a line through 0 that stays below |w|",
 claim("S2-15", "… and the smallest", measured=slopes[fits].min(), equals=-1, within=1e-9)
 
 # %%
-edge = torch.zeros(1, dtype=torch.float64, requires_grad=True)
-claim("04-torch-zero", "PyTorch's choice at 0",
-      measured=torch.autograd.grad(edge.abs().sum(), edge)[0], equals=0, within=1e-15)
+edge = torch.tensor([-1e-9, 0.0, 1e-9], dtype=torch.float64, requires_grad=True)
+(chosen,) = torch.autograd.grad(edge.abs().sum(), edge)
+claim("04-torch-zero", "PyTorch's slopes of |w| left of 0, at 0, and right of it are −1, 0 and 1",
+      measured=chosen - torch.tensor([-1.0, 0.0, 1.0]), equals=0, within=1e-15)
 
 # %% [markdown]
 # So handling zero is easy, and it does not help: training hardly ever visits it. Take a weight that belongs at 0, where
@@ -230,9 +231,9 @@ claim("04-torch-l1", "s = 0 takes the same 2,000 steps as autograd",
       measured=four[1] - by_autograd, equals=0, within=1e-8)
 claim("S2-15", "four values of s at 0: exact zeros at the end, most of the four",
       measured=[(w == 0).sum() for w in four], equals=0)
-pairs = [np.abs(four[k] - four[m]).max() for k in range(4) for m in range(k)]
+apart = np.abs(np.array(four)[:, None] - np.array(four)).max(2)  # of each two
 claim("S2-15", "… and they end in four different places: smallest distance of two",
-      measured=pairs, above=0.01)
+      measured=apart + np.eye(4), above=0.01)
 claims.identities()
 
 # %% [markdown]
@@ -688,6 +689,13 @@ for seed in seeds(5):
     pulls.append(r @ np.maximum(x @ circle, 0) / 200)
     tau = np.abs(pulls[-1]).max()
     problems.append((x, y_v, tau, 0.3 * rng.standard_normal((8, 3))))
+
+# %%
+assert len({x.tobytes() for x, *_ in problems}) == 5  # no two data sets are the same
+noise = [y_v - x[:, 0] - (-1) ** seed * 2 * np.abs(x.sum(1)) / 2**0.5
+         for (x, y_v, *_), seed in zip(problems, seeds(5), strict=True)]
+claim("04-noise", "y less x₁ ± 2|x₁ + x₂|/√2 is noise: its root mean square",
+      measured=np.sqrt(np.mean(np.square(noise))), equals=0.5, within=0.05)
 
 # %%
 claim("04-half-turn", "opposite directions are pulled alike",
