@@ -63,8 +63,8 @@ by_autograd = w.detach().numpy()
 # %% [markdown]
 # Then, L2. A linear map from the pixels of a handwritten digit to ten scores, one for each class, written as a product
 # of two matrices: $W = AB$. To keep the mathematics clean the pixels are *whitened*: mixed linearly until they are
-# uncorrelated with variance 1. ({{below: digits.X.shape[1] - pixels.shape[1]}} of the {{below: digits.X.shape[1]}} pixels are
-# always blank and left out.) Nothing but plain weight decay:
+# uncorrelated with variance 1. (Left out are {{below: digits.X.shape[1] - pixels.shape[1]}} of
+# the {{below: digits.X.shape[1]}} pixels, which are always blank.) Nothing but plain weight decay:
 
 # %%
 digits = load("digits")
