@@ -8,6 +8,8 @@
 # *Reading time 20 minutes; the code runs in about 12 seconds.*
 
 # %%
+from statistics import harmonic_mean
+
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -21,9 +23,9 @@ from l2lib.datasets import load
 from l2lib.penalty import ridge
 
 # %% [markdown]
-# ## 3.1 A puzzle: six times 0.1
+# ## 3.1 A puzzle: 0.1 in six programs
 #
-# Take the 442 patients of [chapter 1](01_what_an_l2_penalty_does.ipynb), ten measurements each, everything
+# Take the {{below: n}} patients of [chapter 1](01_what_an_l2_penalty_does.ipynb), ten measurements each, everything
 # standardised. Fit a linear model with weight decay 0.1. In PyTorch that is a loop; the momentum saves steps and leaves
 # the minimum where it is ([chapter 2](02_from_penalty_to_weight_decay.ipynb)).
 
@@ -32,6 +34,10 @@ data = load("diabetes")
 X = (data.X - data.X.mean(0)) / data.X.std(0)
 y, n = (data.y - data.y.mean()) / data.y.std(), len(data.y)
 inputs, targets = torch.tensor(X), torch.tensor(y)
+
+# %%
+claim("03-standard", "every measurement, and the target, has mean square 1",
+      measured=[*np.square(X).mean(0), np.square(y).mean()], equals=1, within=1e-9)
 
 
 def fit(loss, weight_decay, lr, *, written=0.0, targets=targets, steps=200):
@@ -94,33 +100,61 @@ meant = [convert(0.1, name, "book", loss=loss, target_loss="half_mse", n=n, batc
 # %%
 whole = np.linalg.norm(ridge(X, y, 0)[0])
 found = [np.linalg.norm(w) / whole for w in same_number.values()]
-predicted = np.linalg.norm(ridge(X, y, meant)[0], axis=1) / whole
+curve = np.logspace(-4.5, 0.5, 100)
+
+
+def left_by_theory(lam):
+    """The norm of ridge regression's weights over that of the least-squares weights."""
+    return np.linalg.norm(ridge(X, y, lam)[0], axis=-1) / whole
 
 # %%
 fig, ax = figures.subplots()
-curve = np.logspace(-4.5, 0.5, 100)
-ax.semilogx(curve, np.linalg.norm(ridge(X, y, curve)[0], axis=1) / whole, color=figures.GREY)
+ax.semilogx(curve, left_by_theory(curve), color=figures.GREY, label="_theory")
 shifts = [(-72, -14), (8, 4), (4, -18), (10, 4), (9, 17), (9, 4)]
 for name, x, height, shift in zip(same_number, meant, found, shifts, strict=True):
     style = {"ms": 12, "mfc": "none"} if name == "Ridge" else {}  # a ring: a dot lies inside
-    ax.plot(x, height, "o", color=figures.BLUE, **style)
+    ax.plot(x, height, "o", color=figures.BLUE, label=name, **style)
     ax.annotate(name, (x, height), xytext=shift, textcoords="offset points", color=figures.BLUE)
 ax.set(xlabel="λ beside half the mean squared error", ylabel="‖w‖ over least squares' ‖w‖")
 ax.set(ylim=(0, 1.2), xlim=(3e-5, 5))
 ax.set_xticks([1e-4, 1e-3, 0.01, 0.1, 1], ["0.0001", "0.001", "0.01", "0.1", "1"])
-ax.set_title("The number 0.1 means λ from 0.0001 to 0.2")
+drawn = figures.drawn(ax)
+summed, doubled = drawn["MSELoss, sum"], drawn["λ‖w‖² written out"]
+ax.set_title(f"The number 0.1 means λ from {summed.x[0]:.1g} to {doubled.x[0]:.1g}")
 figures.show(fig, "A falling curve of the weights' norm against λ, with six dots on it. Summed "
-             f"squared error is furthest left at λ = {min(meant):.2g} with {max(found):.2f} of "
-             f"the least-squares norm; λ without the half is furthest right at {max(meant):.1f} "
-             f"with {min(found):.2f}. Ridge, a ring, and the perceptron, the dot in it, coincide.")
+             f"squared error is furthest left at λ = {summed.x[0]:.2g} with {summed.y[0]:.2f} of "
+             f"the least-squares norm; λ without the half is furthest right at {doubled.x[0]:.1f} "
+             f"with {doubled.y[0]:.2f}. Ridge, a ring, and the perceptron, a dot in it, coincide.")
+
+# %% [markdown]
+# By hand, from the normal equations and each program's manual: with $c$ in front of the mean loss and $k$ in front of
+# the squared norm (the next section says why it is $2k/c$ that counts), the dots lie where they should.
 
 # %%
-claim("03-predicted", "norms of the six fits over theory: furthest from 1",
-      measured=found / predicted, equals=1, within=1e-4)
-claim("S2-14", "the same number 0.1 in six programs: largest λ over smallest (4n = 1768)",
+k_and_c = {"half the MSE": (0.5, 1), "MSELoss": (0.5, 2), "MSELoss, sum": (0.5, 2 * n),
+           "λ‖w‖² written out": (1, 1), "Ridge": (1, 2 * n), "MLPRegressor": (0.5 / n, 1)}
+by_hand = {name: 0.1 * 2 * k / c for name, (k, c) in k_and_c.items()}
+
+
+def solved(lam):
+    """The norm again, by the normal equations."""
+    gram = X.T @ X / n
+    weights = [np.linalg.solve(gram + at * np.eye(10), X.T @ y / n) for at in (0, lam)]
+    return np.linalg.norm(weights[1]) / np.linalg.norm(weights[0])
+
+
+# %%
+claim("03-by-hand", "each program's dot stands at λ = 2k/c · 0.1",
+      measured=[drawn[name].x[0] / x for name, x in by_hand.items()], equals=1, within=1e-9)
+claim("03-curve", "the curve is ridge regression, solved anew at every λ",
+      measured=[drawn["_theory"].at(x) - solved(x) for x in curve], equals=0, within=1e-9)
+claim("03-predicted", "norm of each fit over that at its own λ: furthest from 1",
+      measured=[drawn[name].y[0] / solved(x) for name, x in by_hand.items()],
+      equals=1, within=1e-4)
+claim("S2-14", "the same number 0.1 in six programs: largest λ over smallest is 4n = {}",
       measured=max(meant) / min(meant), equals=4 * n, within=1e-6)
-claim("S2-14", "… and the fits differ: smallest norm over largest",
-      measured=min(found) / max(found), below=0.6)
+claim("S2-14", "… and the fits differ: the shortest is {} times as long as the longest",
+      measured=min(found) / max(found), between=(0.5, 0.6))
 claims.identities()
 
 # %% [markdown]
@@ -149,16 +183,26 @@ claims.identities()
 # subtracts the optimiser's own step. What libraries call λ gives the share $\delta = \eta\lambda$ (PyTorch's and
 # Optax's AdamW, Keras's optimisers, fastai), or $\delta = \lambda$ (AdamW
 # [as published](https://arxiv.org/abs/1711.05101), and Composer's). `convert` knows all of these. To mean $\lambda =
-# 0.01$, or the share $\delta = 10^{-5}$, with $\eta = 0.001$, the 442 examples and batches of 32, write:
+# {{below: known["penalty"][0]}}$, or the share $\delta = {{below: known["decay"][0]:.0e}}$, with
+# $\eta = {{below: setting["lr"]}}$, the {{n}} examples and batches of {{below: setting["batch_size"]}}, write:
 
 # %%
 known = {"penalty": (0.01, "book"), "decay": (1e-5, "adamw_paper"),
          "l1": (0.01, "sklearn_lasso")}
+setting, written = {"lr": 0.001, "n": n, "batch_size": 32}, {}
 for name, row in CONVENTIONS.items():
     value, source = known[row.kind]
-    number = convert(value, source, name, lr=0.001, n=442, batch_size=32,
-                     loss=row.loss or "half_mse")
-    print(f"{row.kind:8} {name:17} {row.about:43} {number:.6g}")
+    written[name] = convert(value, source, name, loss=row.loss or "half_mse", **setting)
+    print(f"{row.kind:8} {name:17} {row.about:43} {written[name]:.6g}")
+
+# %%
+by_rule = {"no_half": 0.01 / 2, "keras_l2": 0.01 / 2,
+           "over_2m": 0.01 * n, "sklearn_ridge": 0.01 * n,
+           "sklearn_logistic": 1 / (0.01 * n), "sklearn_mlp": 0.01 * 32, "factor": 1 - 1e-5,
+           "torch_adamw": 1e-5 / 0.001, "adamw_paper": 1e-5, "optax_after": -1e-5}
+claim("03-table", "ten lines of the table by (3.1), and by δ = ηλ, λ, −λ or 1 − λ",
+      measured=[written[name] / number for name, number in by_rule.items()],
+      equals=1, within=1e-9)
 
 # %% [markdown]
 # Read some lines. Keras's `L2` has no ½; its optimisers decay *beside* the step even for SGD with momentum. PyTorch's
@@ -170,36 +214,43 @@ for name, row in CONVENTIONS.items():
 # The rows of PyTorch and scikit-learn are trained in the project's tests, those of Keras and Optax by `make peers`.
 # Those of MXNet, fastai and Composer come from their documentation.
 #
-# Now the six programs again, each with the number that means $\lambda = 0.1$:
+# Now the six programs again, each with the number that means $\lambda = {{below: goal}}$:
 
 
 # %%
+goal = 0.1
+
+
 def write(name, loss="half_mse"):
-    return convert(0.1, "book", name, target_loss=loss, n=n, batch_size=n)
+    return convert(goal, "book", name, target_loss=loss, n=n, batch_size=n)
 
 
 converted = six(write("torch_sgd"), write("torch_sgd", "mse"), write("torch_sgd", "sse"),
                 write("no_half"), write("sklearn_ridge"), write("sklearn_mlp"))
 
 # %%
-exact = ridge(X, y, 0.1)[0]
+exact = ridge(X, y, goal)[0]
 *others, by_perceptron = converted.values()
-claim("S2-14", "converted: distance of the first five programs' weights from (1.1)",
-      measured=[np.abs(w - exact).max() for w in others], below=1e-6)
-claim("S2-14", "… norm of the perceptron's over that of (1.1); its L-BFGS stops a little early",
-      measured=np.linalg.norm(by_perceptron) / np.linalg.norm(exact), equals=1, within=1e-3)
+claim("S2-14", "converted, {} of the first 5 programs have the weights (1.1), to 1e-6",
+      measured=sum(np.abs(w - exact).max() < 1e-6 for w in others), equals=5)
+claim("S2-14", "… and the perceptron's, whose L-BFGS stops a little early: relative distance",
+      measured=np.linalg.norm(by_perceptron - exact) / np.linalg.norm(exact), below=1e-3)
 
 # %% [markdown]
 # And a classification: is a patient above the median?
 
 # %%
 above = (y > np.median(y)).astype(float)
-C = convert(0.1, "torch_sgd", "sklearn_logistic", n=n, loss="cross_entropy")
+C = convert(goal, "torch_sgd", "sklearn_logistic", n=n, loss="cross_entropy")
 theirs = LogisticRegression(C=C, tol=1e-12, max_iter=10_000).fit(X, above).coef_[0]
-ours = fit(functional.binary_cross_entropy_with_logits, 0.1, 1.0,
+ours = fit(functional.binary_cross_entropy_with_logits, goal, 1.0,
            targets=torch.tensor(above))
-claim("03-logistic", f"SGD with λ = 0.1 and LogisticRegression with C = {C:.4f}: distance",
-      measured=np.abs(theirs - ours), below=1e-6)
+
+# %%
+claim("03-median", "half of the patients are above the median",
+      measured=above.mean(), equals=0.5, within=1e-9)
+claim("03-logistic", f"SGD with λ = {goal} and LogisticRegression with C = {C:.4f}: distance",
+      measured=theirs - ours, equals=0, within=1e-6)
 claims.identities()
 
 # %% [markdown]
@@ -250,12 +301,12 @@ def adam(w, sigma, lr, steps, inside=0.0, beside=0.0, slope=np.zeros_like):
 # Is that PyTorch's Adam and AdamW? Give its optimisers the same gradients.
 
 # %%
-def theirs_after(optimizer_class, weight_decay, steps=50, **options):
+def theirs_after(optimizer_class, weight_decay, steps=50, sigma=2.0, **options):
     parameter = torch.nn.Parameter(torch.full((5, 4), 5.0, dtype=torch.float64))
     optimizer = optimizer_class([parameter], lr=0.01, weight_decay=weight_decay, **options)
     rngs = [np.random.default_rng(s) for s in seeds(5)]
     for _ in range(steps):
-        parameter.grad = torch.tensor(2 * draw(rngs, 4))
+        parameter.grad = torch.tensor(sigma * draw(rngs, 4))
         optimizer.step()
     return parameter.detach().numpy()
 
@@ -265,11 +316,14 @@ start = np.full((5, 4), 5.0)
 inside = adam(start, 2.0, 0.01, 50, inside=0.5)[0] - theirs_after(torch.optim.Adam, 0.5)
 beside = adam(start, 2.0, 0.01, 50, beside=0.5)[0] - theirs_after(torch.optim.AdamW, 0.5)
 claim("03-adam", "torch.optim.Adam takes the same 50 steps",
-      measured=np.abs(inside), below=1e-9)
-claim("03-adamw", "… and so does AdamW", measured=np.abs(beside), below=1e-9)
-flag = theirs_after(torch.optim.Adam, 0.5, decoupled_weight_decay=True)
+      measured=inside, equals=0, within=1e-9)
+claim("03-adamw", "… and so does AdamW", measured=beside, equals=0, within=1e-9)
+flag, plain = (theirs_after(torch.optim.Adam, 0.5, decoupled_weight_decay=on)
+               for on in (True, False))
 claim("03-flag", "… and Adam with decoupled_weight_decay=True is AdamW",
-      measured=np.abs(flag - theirs_after(torch.optim.AdamW, 0.5)), below=1e-12)
+      measured=flag - theirs_after(torch.optim.AdamW, 0.5), equals=0, within=1e-12)
+claim("03-flag", "… which is no Adam: after 50 steps {:.2f} apart, at least",
+      measured=np.abs(flag - plain), above=0.1)
 
 # %% [markdown]
 # **A weight that the loss ignores.** Let $\sigma = 0$: a dead unit. The gradient is $\lambda w$ alone, and Adam divides
@@ -278,15 +332,21 @@ claim("03-flag", "… and Adam with decoupled_weight_decay=True is AdamW",
 
 # %%
 five = np.full((1, 5, 2), 5.0)
-strong, weak = (adam(five, 0.0, 0.01, 100, inside=lam)[0].mean() for lam in (1, 1e-4))
+strong, weak = (adam(five, 0.0, 0.01, 100, inside=lam)[0] for lam in (1, 1e-4))
+firsts = [adam(five, 0.0, 0.01, 1, inside=lam)[0] for lam in (1, 1e-4)]
+by_torch = theirs_after(torch.optim.Adam, 1, steps=100, sigma=0.0)[:1, :2]
+claim("03-dead", "λ = 1: PyTorch's Adam brings 5 to the same place in 100 steps",
+      measured=strong[0] - by_torch, equals=0, within=1e-9)
+claim("03-first-step", "the first step is η long under λ = 1, and under λ = 0.0001",
+      measured=firsts, equals=5 - 0.01, within=1e-6)
 claim("S2-13", "Adam with λ = 1 inside, loss ignored: 5 after 100 steps of η = 0.01",
-      measured=strong, between=(4, 4.2))
+      measured=strong, between=(4, 4.1))
 claim("S2-13", "… with λ = 0.0001 the same, but for ε: difference",
       measured=weak - strong, between=(0, 1e-4))
 
 # %%
-claim("03-beside", "AdamW, λ = 1: it is multiplied by 0.99 a hundred times",
-      measured=adam(five, 0.0, 0.01, 100, beside=1)[0].mean(), equals=5 * 0.99**100, within=1e-9)
+claim("03-beside", "AdamW, λ = 1: each of 100 steps multiplies it by 0.99",
+      measured=adam(five, 0.0, 0.01, 100, beside=1)[0], equals=5 * 0.99**100, within=1e-9)
 claims.identities()
 
 # %% [markdown]
@@ -298,8 +358,8 @@ claims.identities()
 # $$\delta_i \approx \frac{\eta\lambda}{\sqrt{\sigma_i^2 + \lambda^2 w_i^2}}\;\to\;\frac{\eta\lambda}{\sigma_i}
 # \quad\text{for } \sigma_i\gg\lambda|w_i|. \tag{3.4}$$
 #
-# *Weights with large gradients hardly decay.* Under AdamW every weight loses $\eta\lambda$. We take 2000 steps
-# from 5, at $\eta\lambda = 0.0002$. The prediction iterates (3.4), with the memory of $v$.
+# *Weights with large gradients hardly decay.* Under AdamW every weight loses $\eta\lambda$. We take
+# {{below: steps}} steps from 5, at $\eta\lambda = {{below: lr * lam:.1g}}$. The prediction iterates (3.4), with the memory of $v$.
 
 # %%
 lr, lam, steps = 0.0025, 0.08, 2000
@@ -336,42 +396,65 @@ rest_in, rest_by = (adam(np.ones((9, 5, 40)), **options, **{where: 0.1})[1].mean
 
 # %%
 fig, (ax, other) = figures.subplots(1, 2)
-ax.loglog(sigmas, theory, label="Adam + L2"), ax.loglog(sigmas, 1 + 0 * sigmas, label="AdamW")
-other.semilogx(quiet, 1 / 1.1 + 0 * quiet), other.semilogx(quiet, 1 / (1 + 0.1 * quiet))
-for axes, x, values in ((ax, sigmas, (decay_in, decay_by)), (other, quiet, (rest_in, rest_by))):
-    for line, dots in zip(axes.get_lines(), values, strict=True):
-        axes.plot(x, dots.mean(-1), "o", ms=5, color=line.get_color())
-ax.set(xlabel="noise σ of the gradient", ylabel="decay, in units of ηλ")
-other.set(xlabel="noise σ of the gradient", ylabel="weight at rest", ylim=(0, 1.05))
-ax.set_yticks([0.1, 1], ["0.1", "1"])
-for axes in (ax, other):
+lines = ((ax, sigmas, (theory, np.ones(11)), (decay_in, decay_by)),
+         (other, quiet, (np.full(9, 1 / 1.1), 1 / (1 + 0.1 * quiet)), (rest_in, rest_by)))
+for axes, x, formulas, values in lines:
+    for name, formula, dots in zip(("Adam + L2", "AdamW"), formulas, values, strict=True):
+        (line,) = axes.plot(x, formula, label=name)
+        axes.plot(x, dots.mean(-1), "o", ms=5, color=line.get_color(), label=f"_{name}")
+    axes.set(xlabel="noise σ of the gradient", xscale="log")
     axes.set_xticks([0.1, 1, 10], ["0.1", "1", "10"])
+ax.set(ylabel="decay, in units of ηλ", yscale="log")
+other.set(ylabel="weight at rest", ylim=(0, 1.05))
+ax.set_yticks([0.1, 1], ["0.1", "1"]), ax.legend()
 ax.set_title("Decay: even under AdamW …"), other.set_title("… rest: even under Adam + L2")
-ax.legend()
-figures.show(fig, "Two panels over the gradient's noise from 0.1 to 30; lines are theory, dots are "
-             "measured and lie on them. Left, decay in units of ηλ: AdamW is flat at 1, Adam with "
-             f"L2 falls from {theory[0]:.2g} to {theory[-1]:.2g}. Right, the weight at rest: Adam "
-             f"with L2 is flat at 0.91, AdamW falls from {rest_by[0].mean():.2f} to "
-             f"{rest_by[-1].mean():.2f}.")
+decays, rests = figures.drawn(ax), figures.drawn(other)
+falls, rest_falls = decays["Adam + L2"], rests["_AdamW"].y
+figures.show(fig, f"Two panels over the gradient's noise, {falls.x[0]:.1f} to {falls.x[-1]:.0f}; "
+             "lines are theory, dots are measured and lie on them. Left, decay in units of ηλ: "
+             f"AdamW is flat at 1, Adam with L2 falls from {falls.y[0]:.2g} to {falls.y[-1]:.2g}. "
+             f"Right, the weight at rest: Adam with L2 is flat at {rests['Adam + L2'].y[0]:.2f}, "
+             f"AdamW falls from {rest_falls[0]:.2f} to {rest_falls[-1]:.2f}.")
 
 # %% [markdown]
-# One coordinate with noise 1, one with 10, the same λ: with the penalty inside Adam the first decays almost ten times
-# faster. (Not quite ten, as $\lambda w$ is not negligible beside a noise of 1.)
+# One coordinate with noise {{quiet[4]:.0f}}, one with {{quiet[8]:.0f}}, the same λ: with the penalty inside Adam the
+# first decays {{below: ratio.mean:.1f}} times as fast. (Not quite {{quiet[8] / quiet[4]:.0f}} times, as $\lambda w$ is
+# not negligible beside a noise of {{quiet[4]:.0f}}.)
 
 # %%
 ratio = claims.interval(decay_in[4] / decay_in[8])  # noise 1 over noise 10, five seeds
 claim("S2-13", "log-decay at noise 1 over noise 10, lower end", measured=ratio.low, above=9)
 claim("S2-13", "… upper end", measured=ratio.high, below=10)
-claim("S2-13", "AdamW, every noise: what is left of 5 is 5·(1 − 0.0002)²⁰⁰⁰ = 3.35",
-      measured=np.abs(left[1] - (1 - lr * lam) ** steps), below=1e-9)
+claim("S2-13", f"AdamW, every noise: of 5 there is left 5·(1 − {lr * lam:.1g})^{steps} = "
+      f"{5 * (1 - lr * lam) ** steps:.2f}",
+      measured=5 * left[1], equals=5 * (1 - lr * lam) ** steps, within=1e-9)
 
 # %%
-claim("03-rate", "measured decay against (3.4), eleven noise levels: largest relative error",
-      measured=np.abs(decay_in.mean(1) / theory - 1), below=0.02)
-claim("03-rest-inside", "Adam + L2 rests at 1/1.1: largest distance over noise levels",
-      measured=np.abs(rest_in.mean(1) - 1 / 1.1), below=0.01)
-claim("03-rest-beside", "AdamW rests where (3.5) says: largest distance",
-      measured=np.abs(rest_by.mean(1) - 1 / (1 + 0.1 * quiet)), below=0.01)
+claim("03-rate", "measured decay over (3.4), eleven noise levels: furthest from 1",
+      measured=decay_in.mean(1) / decays["Adam + L2"].y, equals=1, within=0.02)
+claim("03-rest-inside", "Adam + L2 rests at 1/1.1, every noise level and seed: furthest",
+      measured=rest_in, equals=1 / 1.1, within=0.01)
+claim("03-rest-beside", "AdamW rests where (3.5) says: furthest over noise levels",
+      measured=rest_by.mean(1) - rests["AdamW"].y, equals=0, within=0.01)
+
+# %% [markdown]
+# Do the lines lie where (3.4) and (3.5) say? For noise that drowns $\lambda w$ the decay is $1/\sigma$, and the rests
+# solve the equations that they come from.
+
+# %%
+claim("03-loud", "noise of 5 and more: σ times the drawn decay of Adam + L2, furthest from 1",
+      measured=(sigmas * decays["Adam + L2"].y)[sigmas > 4.9], equals=1, within=0.01)
+claim("03-lines", "AdamW's decay is drawn at 1, its dots on it; Adam's slope w − 1 = −λw holds",
+      measured=[*decays["AdamW"].y - 1, *rests["Adam + L2"].y * 1.1 - 1], equals=0, within=1e-9)
+claim("03-lines", "AdamW's line solves (3.5), where √v is σ and λ = 0.1",
+      measured=(rests["AdamW"].y - 1) / quiet + 0.1 * rests["AdamW"].y, equals=0, within=1e-9)
+claim("03-dots", "the dots of AdamW's decay stand at −log(1 − ηλ)/ηλ, just above 1",
+      measured=decays["_AdamW"].y, equals=-np.log(1 - lr * lam) / (lr * lam), within=1e-6)
+dots = [decays["_Adam + L2"].y - decay_in.mean(1), rests["_AdamW"].y - rest_by.mean(1),
+        rests["_Adam + L2"].y - rest_in.mean(1)]
+claim("03-dots", "… and the other dots are means over the five seeds",
+      measured=np.concatenate(dots), equals=0, within=1e-12)
+claims.identities()
 
 # %% [markdown]
 # With full batches there is no noise. As the gradient falls, so does $\sqrt v$, and by (3.5) the penalty goes with it:
@@ -384,10 +467,14 @@ options = {"sigma": 0, "lr": 0.003, "steps": 4000, "slope": lambda w: w @ H - c}
 w_in, w_by = (adam(np.zeros((5, 10)), **options, **{where: 0.1})[0][0]
               for where in ("inside", "beside"))
 least = ridge(X, y, 0)[0]
+
+# %%
 claim("03-full-inside", "Adam + L2 ends at ridge regression (1.1): distance",
-      measured=np.abs(w_in - exact), below=1e-9)
+      measured=w_in - exact, equals=0, within=1e-9)
+claim("03-full-least", "the full batch's slope is zero at least squares",
+      measured=H @ least - c, equals=0, within=1e-9)
 claim("03-full-beside", "AdamW: distance from least squares over ridge's distance from it",
-      measured=np.linalg.norm(w_by - least) / np.linalg.norm(exact - least), below=0.1)
+      measured=np.linalg.norm(w_by - least) / np.linalg.norm(exact - least), between=(0.01, 0.1))
 claims.identities()
 
 # %% [markdown]
@@ -407,26 +494,61 @@ dark, pale = size >= high, live & (size <= low)
 
 
 # %%
-def uneven(seed, steps=100):
+def uneven(seed, steps=100, lam=1e-4):
     model, rng = torch.nn.Linear(64, 10, dtype=torch.float64), np.random.default_rng(seed)
     torch.nn.init.zeros_(model.weight), torch.nn.init.zeros_(model.bias)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.001, weight_decay=1e-4)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.001, weight_decay=lam)
+    by_hand = 0.0
     for _ in range(steps):
         rows = rng.choice(len(pixels), 32, replace=False)
         optimizer.zero_grad()
         functional.cross_entropy(model(pixels[rows]), labels[rows]).backward()
+        g = model.weight.grad + lam * model.weight.detach()
+        by_hand = 0.999 * by_hand + 0.001 * g.square().sum(0) / 10
         optimizer.step()
-    v = optimizer.state[model.weight]["exp_avg_sq"].mean(0).sqrt().numpy()
-    return np.mean(1 / v[pale]) / np.mean(1 / v[dark])
+    return optimizer.state[model.weight]["exp_avg_sq"].mean(0).numpy(), by_hand.numpy()
 
 
 # %%
-measured = np.array([uneven(seed) for seed in seeds(5)])
-expected = np.mean(1 / size[pale]) / np.mean(1 / size[dark])
+v, by_hand = np.stack([uneven(seed) for seed in seeds(5)], axis=1)[..., live]  # seeds, pixels
+is_pale, is_dark, sizes = pale[live], dark[live], size[live]
+assert is_pale.sum() == is_dark.sum() == np.ceil(live.sum() / 10)  # a tenth each
+assert sizes[is_dark].min() > 10 * sizes[is_pale].max()
+
+
+def pale_over_dark(divisor):
+    """By (3.4): the mean of one over the divisor, palest over darkest tenth of the pixels."""
+    inverse = 1 / divisor
+    return inverse[..., is_pale].mean(-1) / inverse[..., is_dark].mean(-1)
+
+
+measured, expected = pale_over_dark(np.sqrt(v)), pale_over_dark(sizes)
+
+# %%
+root = np.sqrt(v.mean(0))  # a single run has seen too few of the palest pixels
+slope, _ = np.polyfit(np.log(sizes), np.log(root), 1)
+
+# %% [markdown]
+# The palest tenth of the pixels decays {{measured.mean():.0f}} times as fast as the darkest; their sizes predict
+# {{expected:.0f}} times.
+
+# %%
+claim("03-digits-v", "Adam's v is the running mean square of the gradients, mean over classes",
+      measured=v / by_hand, equals=1, within=1e-9)
+claim("03-digits-harmonic", "the sizes' prediction is a ratio of harmonic means",
+      measured=expected * harmonic_mean(sizes[is_pale]) / harmonic_mean(sizes[is_dark]),
+      equals=1, within=1e-9)
+
+# %%
 claim("03-digits", "decay (3.4) of the palest tenth of pixels over the darkest, lower end",
       measured=claims.interval(measured).low, above=5)
 claim("03-digits", "… mean of five seeds over what the pixels' sizes predict",
       measured=measured.mean() / expected, between=(0.5, 2))
+claim("03-digits", "… with v averaged over five seeds, over what the pixels' sizes predict",
+      measured=pale_over_dark(root) / expected, between=(0.75, 1.3))
+claim("03-digits-power", "√v goes as the pixel's size to the power {:.2f}",
+      measured=slope, equals=1, within=0.1)
+claims.identities()
 
 # %% [markdown]
 # ## 3.5 λ and the learning rate: PyTorch against the paper
@@ -471,18 +593,24 @@ def in_paper(lam, lr):
 
 
 # %%
+factor = 10
 same = convert(1e-3, "adamw_paper", "torch_adamw", lr=0.003)
 paper, coupled = in_paper(1e-3, 0.003), in_torch(same, 0.003)
-torch_left, paper_left = (np.log([run(lam, lr)[10] for lr in (0.001, 0.01)])
+torch_left, paper_left = (np.log([run(lam, lr)[10] for lr in (0.001, factor * 0.001)])
                           for run, lam in ((in_torch, 0.1), (in_paper, 1e-3)))
 
 # %%
-claim("03-schedule", "cosine schedule, λ converted: all eleven weights, largest difference",
-      measured=np.abs(paper - coupled), below=1e-12)
+claim("03-schedule", "cosine schedule, λ converted: {} of 11 weights are the same to 1e-12",
+      measured=(np.abs(paper - coupled) < 1e-12).sum(), equals=11)
 claim("03-schedule-product", "… and of the ignored one there is left the product (3.6): difference",
-      measured=abs(coupled[10] - np.prod([1 - 1e-3 * cosine(t) for t in range(200)])), below=1e-12)
-claim("03-coupled", "ten times η at the same λ: its log-decay is {} times as large in PyTorch",
-      measured=torch_left[1] / torch_left[0], equals=10, within=0.01)
+      measured=coupled[10] - np.prod([1 - 1e-3 * cosine(t) for t in range(200)]),
+      equals=0, within=1e-12)
+claim("03-schedule-sum", "… and the cosine's factors sum to half the steps, and ½",
+      measured=sum(map(cosine, range(200))), equals=100.5, within=1e-9)
+
+# %%
+claim("03-coupled", f"{factor} times η, the same λ: its log-decay in PyTorch is {{}} times that",
+      measured=torch_left[1] / torch_left[0], equals=factor, within=0.01)
 claim("03-uncoupled", "… and the same in the paper's form",
       measured=paper_left[1] / paper_left[0], equals=1, within=1e-9)
 claims.identities()
@@ -490,8 +618,8 @@ claims.identities()
 # %% [markdown]
 # ## 3.6 Decay that a float32 cannot see
 #
-# A 32-bit float has 24 binary digits. Below 1 the next one is at $1-2^{-24}$, so $1-\eta\lambda$ *is* 1 when
-# $\eta\lambda < 2^{-25} \approx 3\cdot 10^{-8}$. Above that, rounding the factor errs by up to $2^{-25}$ and rounding the
+# A 32-bit float has {{np.finfo(np.float32).nmant + 1}} binary digits. Below 1 the next one is at $1-2^{-24}$, so $1-\eta\lambda$ *is* 1 when
+# $\eta\lambda < 2^{-25} \approx {{2**-25:.0e}}$. Above that, rounding the factor errs by up to $2^{-25}$ and rounding the
 # product by up to $2^{-24}$ of the weight. The decay of a step is
 #
 # $$\delta = \eta\lambda \pm 1.5\cdot 2^{-24} \approx \eta\lambda \pm 9\cdot 10^{-8}. \tag{3.7}$$
@@ -522,42 +650,71 @@ for _ in range(300):
 by_adamw = -np.log((parameter.detach().double() / weights.double()).numpy()) / 300
 
 # %%
-half = weights.bfloat16()
-for _ in range(1000):
-    half.mul_(1 - 1e-3)
+def moved_in_bfloat(rate, steps=1000):
+    """How many of the weights, in bfloat16, are others after these steps of decay."""
+    half = weights.bfloat16()
+    for _ in range(steps):
+        half.mul_(1 - rate)
+    return (half != weights.bfloat16()).sum().item()
+
 
 # %%
 fig, ax = figures.subplots()
 ax.fill_between(rates, np.maximum(0, 1 - 1.5 * 2**-24 / rates), 1 + 1.5 * 2**-24 / rates,
-                color=figures.SKY, alpha=0.3, lw=0)
-ax.plot(rates, kept.mean(1) / rates, ".-", lw=0.8, color=figures.BLUE)
-ax.axvline(2**-25, color=figures.GREY, ls="--", lw=1)
+                color=figures.SKY, alpha=0.3, lw=0, label="_bounds")
+ax.plot(rates, kept.mean(1) / rates, ".-", lw=0.8, color=figures.BLUE, label="_mean")
+ax.axvline(2**-25, color=figures.GREY, ls="--", lw=1, label="_lost")
 ax.text(2.8e-8, 2.2, "2⁻²⁵", ha="right", color=figures.GREY)
 ax.text(1.5e-7, 1.75, "bounds (3.7)", color=figures.BLUE)
 ax.set(xscale="log", xlabel="decay asked for, ηλ", ylabel="decay got over decay asked for")
 ax.set_ylim(-0.1, 2.5)
 ax.set_xticks([1e-8, 1e-7, 1e-6, 1e-5], ["10⁻⁸", "10⁻⁷", "10⁻⁶", "10⁻⁵"])
-ax.set_title("Below ηλ = 3·10⁻⁸ float32 does not decay at all")
-figures.show(fig, "Decay that 2000 float32 weights get, over the decay asked for, against ηλ. It "
-             "is exactly zero below 3e-8, then jumps above 2 and saws around 1 with shrinking "
-             "teeth; from 1e-6 on it is 1 within a tenth. A funnel of the theoretical bounds "
-             "holds all points.")
+drawn = figures.drawn(ax)
+got, edge = drawn["_mean"], drawn["_lost"].x[0]
+late = np.abs(got.y[got.x > 1e-6] - 1).max()
+ax.set_title(f"Below ηλ = {edge * 1e8:.0f}·10⁻⁸ float32 does not decay at all")
+figures.show(fig, f"Decay that float32 weights get, over the decay asked for, against ηλ. It is "
+             f"exactly zero below {edge * 1e8:.0f}·10⁻⁸, then jumps to {got.y.max():.1f} and saws "
+             f"around 1 with shrinking teeth; from 10⁻⁶ on it is 1 to within {late:.2f}. A funnel "
+             "of the theoretical bounds holds all points.")
 
 # %%
-claim("03-lost", "ηλ below 2⁻²⁵ in float32: decay got",
-      measured=kept[rates < 2**-25], equals=0, within=1e-15)
-claim("03-rounding", "error of the decay over its bound (3.7), largest",
-      measured=np.abs(kept - rates[:, None]) / (1.5 * 2**-24), below=1)
+band, asked = drawn["_bounds"], rates[:, None]
+inside = (kept >= asked * band.low[:, None]) & (kept <= asked * band.high[:, None])
+one = np.float32(1)
+nearest = (one - np.nextafter(one, np.float32(0))) / 2  # half the way to the float below 1
 
 # %%
-claim("03-float-adamw", "torch.optim.AdamW in float32 gets the same: largest difference",
-      measured=np.abs(by_adamw - realised(3e-7)), below=1e-12)
-claim("03-bfloat", "bfloat16, ηλ = 0.001, a thousand steps: largest change",
-      measured=half - weights.bfloat16(), equals=0, within=1e-15)
+claim("03-lost", "below 2⁻²⁵, half the distance from 1 to the next float32, nothing decays",
+      measured=kept[rates < edge], equals=0, within=1e-15)
+claim("03-lost", "… above it every weight does: smallest decay over its bound (3.7)",
+      measured=kept[rates > edge] / (1.5 * 2**-24), above=0.1)
+claim("03-lost", "… and the dashed line stands there",
+      measured=edge / nearest, equals=1, within=1e-9)
+claim("03-rounding", "the largest error of a decay is {} of the bound 1.5·2⁻²⁴ of (3.7)",
+      measured=np.abs(kept - asked).max() / (1.5 * 2**-24), between=(0.9, 1))
+claim("03-funnel", "the band holds every decay: its share of the weights and rates",
+      measured=inside.mean(), equals=1, within=1e-9)
+
+# %%
+claim("03-band", "the band is drawn 1.5·2⁻²⁴ to both sides, and not below zero",
+      measured=[*(band.high - 1) * rates - 1.5 * 2**-24,
+                *band.low - np.maximum(2 - band.high, 0)], equals=0, within=1e-15)
+claim("03-dots", "each dot is the mean over the weights",
+      measured=got.y * rates - kept.mean(1), equals=0, within=1e-15)
+claim("03-float-adamw", "torch.optim.AdamW in float32 gets the same decay",
+      measured=by_adamw - realised(3e-7), equals=0, within=1e-12)
+
+# %%
+claim("03-bfloat", "bfloat16, ηλ = 0.99·2⁻⁹, a thousand steps: {} of 2000 weights move",
+      measured=moved_in_bfloat(0.99 * 2**-9), equals=0)
+claim("03-bfloat", "… and at 1.01·2⁻⁸ {} of them do", measured=moved_in_bfloat(1.01 * 2**-8),
+      equals=2000)
 claims.identities()
 
 # %% [markdown]
-# With 8 digits, as in bfloat16, hardly a usual decay survives: everything below $2^{-9}\approx 0.002$ is lost. Keep the
+# With {{1 - int(np.log2(torch.finfo(torch.bfloat16).eps))}} digits, as in bfloat16, hardly a usual decay survives:
+# everything below $2^{-9}\approx {{2**-9:.1g}}$ is lost. Keep the
 # master weights in float32, and let the schedule end above $\eta\lambda = 10^{-6}$, or know that what it decays there is
 # rounding.
 #
@@ -592,34 +749,42 @@ powers = {p: share(lambda w, p=p: w.abs().pow(p).sum() / p, sizes) for p in (1, 
 fig, ax = figures.subplots()
 for p, shares in powers.items():
     ax.loglog(sizes, sizes ** (p - 2), label=f"p = {p}")
-    ax.loglog(sizes, shares, "o", ms=4, color=ax.lines[-1].get_color(), label="_")
+    ax.loglog(sizes, shares, "o", ms=4, color=ax.lines[-1].get_color(), label=f"_p = {p}")
 ax.set(xlabel="size of the weight |w|", ylabel="share taken away, over ηλ", xlim=(0.03, 60))
 for axis in (ax.xaxis, ax.yaxis):
     axis.set_ticks([0.1, 1, 10], ["0.1", "1", "10"])
 ax.set_title("Only the squared L2 norm takes the same share from every weight")
 figures.label_lines(ax)
+drawn = figures.drawn(ax)
+first, middle, third = (drawn[f"p = {p}"].y for p in (1, 1.5, 3))
 figures.show(fig, "Share that one step takes from a weight, against the weight's size, on "
-             "logarithmic axes. The line for p = 2 is flat at 1. For p = 1 it falls from 30 to "
-             "0.03, for p = 1.5 half as steeply, for p = 3 it rises. Dots from autograd lie on "
-             "the lines.")
+             f"logarithmic axes. The line for p = 2 is flat at {drawn['p = 2'].y[0]:.0f}. For p = 1"
+             f" it falls from {first[0]:.0f} to {first[-1]:.2f}, for p = 1.5 from {middle[0]:.1f}"
+             f" to {middle[-1]:.2f}; for p = 3 it rises from {third[0]:.2f} to {third[-1]:.0f}. "
+             "Dots from autograd lie on the lines.")
 
 # %%
-claim("S2-11", "squared L2: the same share of every weight, largest minus smallest",
-      measured=np.ptp(powers[2]), equals=0, within=1e-12)
-claim("S2-11", "|w|: every weight loses the same amount, largest minus smallest",
-      measured=np.ptp(powers[1] * sizes), equals=0, within=1e-12)
-errors = [np.abs(shares / sizes ** (p - 2) - 1).max() for p, shares in powers.items()]
-claim("S2-11", "the share goes as |w|^(p − 2): largest relative error for the four p",
-      measured=errors, below=1e-12)
+claim("S2-11", "squared L2: the same share 1 of every weight",
+      measured=drawn["_p = 2"].y, equals=1, within=1e-12)
+claim("S2-11", "|w|: every weight loses the same amount 1",
+      measured=drawn["_p = 1"].y * sizes, equals=1, within=1e-12)
+claim("S2-11", "the share goes as |w|^(p − 2): dots over that, for the four p",
+      measured=[drawn[f"_p = {p}"].y * sizes**2 / sizes**p for p in powers], equals=1, within=1e-12)
+rises = [np.diff(np.log(drawn[f"p = {p}"].y)) / np.diff(np.log(sizes)) - p for p in powers]
+claim("S2-11", "… and each line rises by its own p − 2", measured=rises, equals=-2, within=1e-9)
 
 # %%
 point = np.array([3.0, -1.0])
 claim("S2-11", "‖w‖₂ without the square: share at 10w over share at w",
-      measured=(share(torch.linalg.norm, 10 * point) / share(torch.linalg.norm, point))[0],
-      equals=0.1, within=1e-12)
+      measured=share(torch.linalg.norm, 10 * point) / share(torch.linalg.norm, point),
+      equals=1 / 10, within=1e-12)
+
+# %%
 bent = share(lambda w: w.abs().sum() ** 2 / 2, point)
 claim("S2-11", "‖w‖₁²/2 at (3, −1): share of the second weight over that of the first",
       measured=bent[1] / bent[0], equals=3, within=1e-12)
+claim("S2-11", "… and each weight loses the amount ‖w‖₁ = 4: share times |w|",
+      measured=bent * np.abs(point), equals=4, within=1e-12)
 claims.identities()
 
 # %% [markdown]
@@ -632,11 +797,14 @@ claims.identities()
 verdict("S2-11", "false",
         "The same share of every weight is the squared L2 norm's alone, under plain SGD. "
         "L1 takes the same amount from each.")
+
+# %%
 verdict("S2-13", "under conditions",
         "Under plain SGD. Inside Adam a weight decays at about ηλ over its gradient's size, "
         "beside it (AdamW) at ηλ.")
 verdict("S2-14", "true",
-        "In six programs 0.1 means λ from 0.0001 to 0.2; and some multiply by the learning rate.")
+        f"In six programs 0.1 means λ from {min(meant):.1g} to {max(meant):.1g}; and some multiply "
+        "by the learning rate.")
 
 # %% [markdown]
 # ## 3.9 In practice
@@ -657,7 +825,8 @@ verdict("S2-14", "true",
 # <details>
 # <summary>Solution</summary>
 #
-# $k = 1$ and $c = 2n$ beside half the mean squared error: $\lambda = 20/1000 = 0.02$. Beside `MSELoss`, $c = 2$, so 0.04:
+# $k = 1$ and $c = 2n$ beside half the mean squared error: $\lambda = 20/1000 = {{20 / 1000}}$. Beside `MSELoss`, $c = 2$,
+# so {{convert(20, "sklearn_ridge", "torch_sgd", n=1000, target_loss="mse"):.2f}}:
 # `convert(20, "sklearn_ridge", "torch_sgd", n=1000, target_loss="mse")`.
 #
 # </details>
@@ -668,7 +837,8 @@ verdict("S2-14", "true",
 # <details>
 # <summary>Solution</summary>
 #
-# $c$ is the batch size, so by (3.1) λ doubles in the book's units.
+# $c$ is the batch size, so by (3.1) λ gets twice as large in the book's units: from batches of 32 to batches of 16 it
+# goes from λ/32 to λ/16.
 #
 # </details>
 #
@@ -678,7 +848,9 @@ verdict("S2-14", "true",
 # <details>
 # <summary>Solution</summary>
 #
-# $\delta = 3\cdot 10^{-5}$, so $\lambda = 0.03$. In Composer's, $\delta$ itself: 0.00003, at both rates.
+# $\delta = {{convert(0.1, "torch_adamw", "adamw_paper", lr=3e-4):.0e}}$, so
+# $\lambda = {{convert(convert(0.1, "torch_adamw", "adamw_paper", lr=3e-4), "adamw_paper", "torch_adamw", lr=1e-3):.2f}}$.
+# In Composer's, $\delta$ itself, at both rates.
 #
 # </details>
 #
@@ -701,7 +873,8 @@ verdict("S2-14", "true",
 # So $|w_i|\le 1/\lambda$: a box around zero, a constraint on the *largest* weight
 # ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454), prove it). Write `**{where: 5}` for `**{where: 0.1}` in the run
 # on the diabetes data. Its claims, which are about $\lambda = 0.1$, fail. Print the largest weights of `least` and
-# `w_by`: some of the least-squares weights are larger than 0.2, and AdamW's rest inside the wall.
+# `w_by`: the wall is at {{1 / 5}}, the largest of the least-squares weights is 0.49, and AdamW's rest inside, at 0.19
+# at most.
 #
 # </details>
 #

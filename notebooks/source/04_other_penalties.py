@@ -21,9 +21,9 @@ from l2lib.sweep import MLP
 # %% [markdown]
 # ## 4.1 A puzzle: zeros in the wrong place
 #
-# First, L1. The diabetes patients of [chapter 1](01_what_an_l2_penalty_does.ipynb) with 64 inputs: ten measurements,
+# First, L1. The diabetes patients of [chapter 1](01_what_an_l2_penalty_does.ipynb) with {{below: X.shape[1]}} inputs: ten measurements,
 # their squares and products. `torch.optim.SGD` has no L1 penalty; its `weight_decay` is L2. So we do what forums
-# advise and add $\lambda\sum_i|w_i|$ to the loss, with $\lambda = 5$. The step of SGD is short enough to write out;
+# advise and add $\lambda\sum_i|w_i|$ to the loss, with $\lambda = {{below: lam:.0f}}$. The step of SGD is short enough to write out;
 # [chapter 2](02_from_penalty_to_weight_decay.ipynb) checked it against PyTorch's.
 
 # %%
@@ -37,6 +37,10 @@ X = np.hstack([ten, ten[:, i] * ten[:, j]])
 X = (X - X.mean(0)) / X.std(0)
 y, n, lam = data.y - data.y.mean(), len(X), 5.0
 
+# %%
+assert X.shape[1] == 10 + 9 + 10 * 9 // 2  # ten, their squares but for one's, their products
+claim("04-standard", "each input has mean 0 and mean square 1",
+      measured=[X.mean(0), np.square(X).mean(0) - 1], equals=0, within=1e-9)
 
 
 # %%
@@ -59,7 +63,8 @@ by_autograd = w.detach().numpy()
 # %% [markdown]
 # Then, L2. A linear map from the pixels of a handwritten digit to ten scores, one for each class, written as a product
 # of two matrices: $W = AB$. To keep the mathematics clean the pixels are *whitened*: mixed linearly until they are
-# uncorrelated with variance 1. (Three of the 64 pixels are always blank and left out.) Nothing but plain weight decay:
+# uncorrelated with variance 1. (Left out are {{below: digits.X.shape[1] - pixels.shape[1]}} of
+# the {{below: digits.X.shape[1]}} pixels, which are always blank.) Nothing but plain weight decay:
 
 # %%
 digits = load("digits")
@@ -67,6 +72,8 @@ pixels = digits.X[:, digits.X.std(0) > 0]
 U, _, Vt = np.linalg.svd(pixels - pixels.mean(0), full_matrices=False)
 Z = np.sqrt(len(U)) * U @ Vt  # whitened: ZᵀZ/n is the identity
 Y = np.eye(10)[digits.y] - np.eye(10)[digits.y].mean(0)
+claim("04-white", "the whitened pixels: mean 0, and ZᵀZ/n is the identity",
+      measured=np.vstack([Z.mean(0), Z.T @ Z / len(Z) - np.eye(61)]), equals=0, within=1e-9)
 
 # %%
 start = MLP((61, 16, 10), bias=False).initial(seeds(1)[0])
@@ -79,29 +86,35 @@ strengths = torch.linalg.svdvals((A @ B).detach()).numpy()
 # %%
 fig, (left, right) = figures.subplots(1, 2)
 sizes = np.sort(np.abs(by_autograd))[::-1]
-left.semilogy(sizes, "o", ms=4)
+left.semilogy(sizes, "o", ms=4, label="_L1")
 left.set(xlabel="weight, by size", ylabel="size of the weight", ylim=(1e-14, 100))
-left.set_title("L1: not one zero in 64")
-right.semilogy(range(1, 11), np.maximum(strengths, 1e-13), "o", color=figures.ORANGE)
+right.semilogy(range(1, 11), np.maximum(strengths, 1e-13), "o", color=figures.ORANGE, label="_L2")
 right.set(xlabel="direction, by strength", ylabel="singular value of AB", ylim=(1e-14, 100))
-right.set_title("L2: four directions are gone")
-figures.show(fig, "Two panels with logarithmic axes. Left, the 64 weights under L1 in order of "
-             f"size: they fall from {sizes[0]:.0f} to below 0.2, and none is 0. Right, the ten "
-             f"singular values of AB under L2: six between {strengths[5]:.3f} and "
-             f"{strengths[0]:.3f}, and four that are practically zero.")
+of_l1, of_l2 = figures.drawn(left)["_L1"].y, figures.drawn(right)["_L2"].y
+there, tail = of_l2[of_l2 > 1e-6], of_l1[20:].max()
+left.set_title(f"L1: {(of_l1 == 0).sum()} zeros in {of_l1.size}")
+right.set_title(f"L2: {of_l2.size - there.size} directions are gone")
+figures.show(fig, f"Two panels with logarithmic axes. Left, the {of_l1.size} weights under L1 in "
+             f"order of size: they fall from {of_l1[0]:.0f}, most are below {tail:.2f}, and none "
+             f"is 0. Right, the {of_l2.size} singular values of AB under L2: {there.size} between "
+             f"{there.min():.3f} and {there.max():.3f}, the others are practically zero.")
 
 # %%
 claim("04-puzzle", "L1 added to the loss: {} exact zeros among 64 weights",
       measured=(by_autograd == 0).sum(), equals=0)
-claim("04-puzzle", "L2 on two factors: the sixth singular value of the product",
-      measured=strengths[5], above=0.005)
-claim("04-puzzle", "… and the seventh is zero", measured=strengths[6], below=1e-6)
+claim("04-puzzle", "L2 on two factors: the first six singular values of the product, smallest",
+      measured=strengths[:6], above=0.005)
+claim("04-puzzle", "… and the others are zero", measured=strengths[6:], equals=0, within=1e-6)
+drawn = [of_l1[0] - np.abs(by_autograd).max(), *np.maximum(strengths, 1e-13) - of_l2]
+claim("04-puzzle-drawn", "the picture shows the largest weight first, and each singular value",
+      measured=drawn, equals=0, within=1e-12)
 claims.identities()
 
 # %% [markdown]
-# The penalty that should give zeros gives none. The one that cannot give zeros has deleted four directions out of ten.
-# (One of them nobody asked for: the centred scores of a digit sum to zero. The data do ask for the other three.) Both
-# results can be predicted, the second with its numbers.
+# The penalty that should give zeros gives none. The one that cannot give zeros has deleted
+# {{(strengths < 1e-6).sum()}} directions out of {{len(strengths)}}. (One of them nobody asked for: the centred scores of a
+# digit sum to zero. The data do ask for the other {{(strengths < 1e-6).sum() - 1}}.) Both results can be predicted, the
+# second with its numbers.
 #
 # ## 4.2 One weight
 #
@@ -116,7 +129,7 @@ claims.identities()
 # $$\text{L1: } S_\lambda(z) = \mathrm{sign}(z)\,\max(|z|-\lambda, 0), \qquad \text{L2: } \frac{z}{1+\lambda}. \tag{4.1}$$
 #
 # L1 takes the same *amount* from every weight, L2 the same *share*. An amount can be all there is; a share of
-# something is never all of it. We let a computer try 4,001 candidates for each $z$:
+# something is never all of it. We let a computer try {{below: len(candidates):,}} candidates for each $z$:
 
 
 # %%
@@ -133,22 +146,38 @@ best_l2 = candidates[(fit + 0.7 / 2 * candidates**2).argmin(1)]
 fig, ax = figures.subplots(figsize=(6, 3.3))
 for name, formula, found, color in (("L1", soft(asked, 0.7), best_l1, figures.BLUE),
                                     ("L2", asked / 1.7, best_l2, figures.ORANGE)):
-    ax.plot(asked, formula, color=color)
+    ax.plot(asked, formula, color=color, label=f"_{name}")
     ax.text(1.4, formula[34] + (0.2 if name == "L2" else -0.25), name, color=color)
-    ax.plot(asked[::2], found[::2], "o", ms=4, color=color)
-ax.axvspan(-0.7, 0.7, color=figures.GREY, alpha=0.1, lw=0)
+    ax.plot(asked[::2], found[::2], "o", ms=4, color=color, label=f"_{name} found")
+span = ax.axvspan(-0.7, 0.7, color=figures.GREY, alpha=0.1, lw=0)
 ax.set(xlabel="z, what the data ask for", ylabel="weight at the minimum", xlim=(-2, 2))
 ax.text(0, -1.2, "|z| ≤ λ", ha="center", color=figures.GREY)
 ax.set_title("L1 takes an amount, L2 a share")
+drawn = figures.drawn(ax)
+line, flat = drawn["_L2"], drawn["_L1"].x[np.abs(drawn["_L1"].y) < 1e-9]
 figures.show(fig, "Weight against what the data ask for, at λ = 0.7. The L2 line is straight with "
-             "slope 0.59 and is zero at zero only. The L1 line is zero from -0.7 to 0.7 and "
-             "has slope 1 outside. Dots found by brute force lie on both.")
+             f"slope {line.at(2) / 2:.2f} and is zero at zero only. The L1 line is zero from "
+             f"{flat.min():.1f} to {flat.max():.1f} and has slope 1 outside. Dots found by brute "
+             "force lie on both.")
 
 # %%
 claim("04-soft", "L1: brute force finds (4.1), which is always one of the candidates",
-      measured=np.abs(best_l1 - soft(asked, 0.7)), below=1e-9)
+      measured=best_l1 - soft(asked, 0.7), equals=0, within=1e-9)
 claim("04-share", "L2: brute force against (4.1), largest difference (candidates are 0.001 apart)",
-      measured=np.abs(best_l2 - asked / 1.7), below=0.001)
+      measured=best_l2 - asked / 1.7, equals=0, within=0.0005001)
+claim("04-one-weight", "the line of L1 is what brute force finds; outside it lies λ from z",
+      measured=[*drawn["_L1"].y - best_l1, *np.abs(asked - drawn["_L1"].y)[[0, -1]] - 0.7],
+      equals=0, within=1e-9)
+
+# %%
+claim("04-one-weight", "the line of L2 solves w − z + λw = 0",
+      measured=1.7 * drawn["_L2"].y - drawn["_L2"].x, equals=0, within=1e-9)
+claim("04-one-weight", "the dots of L1, and those of L2, are every second one that was found",
+      measured=[drawn["_L1 found"].y - best_l1[::2], drawn["_L2 found"].y - best_l2[::2]],
+      equals=0, within=1e-12)
+claim("04-span", "the grey band ends at λ, where the line of L1 leaves zero",
+      measured=[span.get_x() - flat.min(), span.get_x() + span.get_width() - flat.max()],
+      equals=0, within=1e-9)
 claims.identities()
 
 # %% [markdown]
@@ -166,9 +195,10 @@ claim("S2-15", "the largest slope of a line through 0 that stays below |w|",
 claim("S2-15", "… and the smallest", measured=slopes[fits].min(), equals=-1, within=1e-9)
 
 # %%
-edge = torch.zeros(1, dtype=torch.float64, requires_grad=True)
-claim("04-torch-zero", "PyTorch's choice at 0",
-      measured=torch.autograd.grad(edge.abs().sum(), edge)[0], equals=0, within=1e-15)
+edge = torch.tensor([-1e-9, 0.0, 1e-9], dtype=torch.float64, requires_grad=True)
+(chosen,) = torch.autograd.grad(edge.abs().sum(), edge)
+claim("04-torch-zero", "PyTorch's slopes of |w| left of 0, at 0, and right of it are −1, 0 and 1",
+      measured=chosen - torch.tensor([-1.0, 0.0, 1.0]), equals=0, within=1e-15)
 
 # %% [markdown]
 # So handling zero is easy, and it does not help: training hardly ever visits it. Take a weight that belongs at 0, where
@@ -198,11 +228,12 @@ def subgradient(lr, steps, at_zero=0.0):
 four = [subgradient(0.02, 2000, at_zero) for at_zero in (-1, 0, 0.5, 1)]
 small_steps = subgradient(0.002, 20_000)
 claim("04-torch-l1", "s = 0 takes the same 2,000 steps as autograd",
-      measured=np.abs(four[1] - by_autograd), below=1e-8)
+      measured=four[1] - by_autograd, equals=0, within=1e-8)
 claim("S2-15", "four values of s at 0: exact zeros at the end, most of the four",
       measured=[(w == 0).sum() for w in four], equals=0)
-claim("S2-15", "… and they end in four different places: smallest distance from s = 0",
-      measured=[np.abs(four[k] - four[1]).max() for k in (0, 2, 3)], above=0.01)
+apart = np.abs(np.array(four)[:, None] - np.array(four)).max(2)  # of each two
+claim("S2-15", "… and they end in four different places: smallest distance of two",
+      measured=apart + np.eye(4), above=0.01)
 claims.identities()
 
 # %% [markdown]
@@ -233,38 +264,57 @@ from sklearn.linear_model import Lasso
 
 w_lasso, theirs = proximal(lam), Lasso(alpha=lam, tol=1e-12, max_iter=100_000).fit(X, y)
 claim("S2-12", "proximal steps and scikit-learn's Lasso: largest difference of a weight",
-      measured=np.abs(w_lasso - theirs.coef_), below=1e-6)
+      measured=w_lasso - theirs.coef_, equals=0, within=1e-6)
 claim("S2-12", "{} exact zeros of 64, as many as scikit-learn's",
       measured=(w_lasso == 0).sum(), equals=(theirs.coef_ == 0).sum())
+
+# %%
+slope = H @ w_lasso - q
+claim("04-rest", "where w is not zero −g is λ times its sign",
+      measured=(slope + lam * np.sign(w_lasso))[w_lasso != 0], equals=0, within=1e-8)
+claim("04-rest", "… and where it is zero |g| is at most {:.3f} λ",
+      measured=np.abs(slope[w_lasso == 0]) / lam, below=1)
 claims.identities()
 
 # %% [markdown]
-# Put the three runs side by side. By (4.2) the weights that belong at zero stay below about $2\eta\lambda$: 0.2 and 0.02.
+# Put the three runs side by side. By (4.2) the weights that belong at zero stay below about $2\eta\lambda$:
+# {{2 * 0.02 * lam:.1f}} and {{2 * 0.002 * lam:.2f}}.
 
 # %% tags=["hide-input"]
 order, zero = np.argsort(-np.abs(w_lasso), kind="stable"), w_lasso == 0
 fig, ax = figures.subplots()
 for w_run, lr, color in ((by_autograd, 0.02, figures.SKY), (small_steps, 0.002, figures.GREEN)):
-    ax.semilogy(np.abs(w_run[order]), "o", ms=4, color=color)
-    ax.plot([0, 63.5], [2 * lr * lam] * 2, "--", lw=1, color=color)
+    ax.semilogy(np.abs(w_run[order]), "o", ms=4, color=color, label=f"_η = {lr}")
+    ax.plot([0, 63.5], [2 * lr * lam] * 2, "--", lw=1, color=color, label=f"_2ηλ, η = {lr}")
     ax.text(64.5, 2 * lr * lam, f"2ηλ, η = {lr}", color=color, va="center")
-ax.semilogy(np.maximum(np.abs(w_lasso[order]), 2e-6), "x", ms=6, color=figures.ORANGE)
+ax.semilogy(np.maximum(np.abs(w_lasso[order]), 2e-6), "x", color=figures.ORANGE, label="_lasso")
 ax.text(30, 4e-6, "proximal: exactly 0", color=figures.ORANGE)
 ax.set(xlabel="weight, by size in the Lasso", ylabel="size of the weight", xlim=(-1, 78))
 ax.set_title("Subgradient steps hop around zero, a proximal step lands on it")
-figures.show(fig, "Sizes of 64 weights on a logarithmic axis, in the order of the Lasso. The three "
-             f"methods agree on the largest {64 - zero.sum()}. For the other {zero.sum()} the "
-             "proximal weights are exactly zero, drawn on the bottom edge; subgradient weights "
-             "lie below the dashed lines at 0.2 for η = 0.02 and 0.02 for η = 0.002.")
+drawn = figures.drawn(ax)
+high, low, gone = *(drawn[f"_2ηλ, η = {lr}"].y[0] for lr in (0.02, 0.002)), drawn["_lasso"].y < 1e-5
+figures.show(fig, f"Sizes of {gone.size} weights on a logarithmic axis, in the order of the Lasso. "
+             f"The three methods agree on the largest {(~gone).sum()}. For the other {gone.sum()} "
+             "the proximal weights are exactly zero, drawn on the bottom edge; subgradient weights "
+             f"lie below the dashed lines at {high:.1f} for η = 0.02 and {low:.2f} for η = 0.002.")
 
 # %%
-hops = [np.abs(w_run[zero]).max() / (lr * lam)
-        for w_run, lr in ((by_autograd, 0.02), (small_steps, 0.002))]
-for hop, lr in zip(hops, (0.02, 0.002), strict=True):
+for lr in (0.02, 0.002):
+    hops = drawn[f"_η = {lr}"].y[gone] / (lr * lam)
     claim("S2-12", f"subgradient, η = {lr}: largest weight that belongs at 0, in units of ηλ",
-          measured=hop, between=(0.5, 3))
+          measured=hops.max(), between=(1, 2.2))
 claim("S2-12", "… and {} exact zeros with small steps",
       measured=(small_steps == 0).sum(), equals=0)
+
+# %%
+claim("04-hops-drawn", "the dashed lines lie at twice η times 5",
+      measured=[high / (10 * 0.02), low / (10 * 0.002)], equals=1, within=1e-9)
+claim("04-hops-drawn", "what is drawn as gone is exactly zero, and comes last",
+      measured=(gone & zero[order])[-zero.sum():].mean(), equals=1, within=1e-9)
+others = [drawn[f"_η = {lr}"].y[~gone] / drawn["_lasso"].y[~gone] for lr in (0.02, 0.002)]
+claim("04-agree", "the others, subgradient over proximal (a hop is half the least): furthest",
+      measured=others, equals=1, within=0.5)
+claims.identities()
 
 # %% [markdown]
 # One threshold comes free. By the same conditions $w = 0$ is the minimum if and only if
@@ -310,7 +360,14 @@ def by_norm(lam, lr=0.2, steps=3000):
 w_norm, limit = by_norm(10), np.linalg.norm(q_10)
 same = ridge(ten, y, 10 / np.linalg.norm(w_norm))[0]
 claim("04-norm-ridge", "the penalty 10‖w‖ gives ridge's weights at λ = 10/‖w‖",
-      measured=np.abs(w_norm - same), below=1e-8)
+      measured=w_norm - same, equals=0, within=1e-8)
+z = np.array([3, -0.5, 1])
+length = np.linalg.norm(z)
+w_one = max(1 - 1 / length, 0) * z
+claim("04-group", "(4.4) at z = (3, −0.5, 1), λ = 1: the slope w − z + λw/‖w‖ is zero",
+      measured=w_one - z + w_one / np.linalg.norm(w_one), equals=0, within=1e-12)
+
+# %%
 claim("04-norm-limit", "1 % above ‖gradient at 0‖: the length of w",
       measured=np.linalg.norm(by_norm(1.01 * limit)), equals=0, within=1e-15)
 claim("04-norm-limit", "1 % below: {} weights of ten are not zero",
@@ -351,26 +408,39 @@ claims.identities()
 #
 # The lesson means Frobenius; the flat sum of squares is equal to $\lVert W\rVert_F^2$ since $U$ and $V$ only rotate.
 # The spectral norm is the most by which $W$ can stretch a vector. They differ: a random Gaussian matrix, say of shape
-# $300\times100$, has $\lVert W\rVert_F\approx\sqrt{300\cdot100} = 173$ and $\lVert W\rVert_2\approx\sqrt{300}+\sqrt{100} = 27$,
-# a ratio of 6.3. Mind the code: `torch.linalg.norm(W)` and `W.norm(2)` are Frobenius, `torch.linalg.norm(W, 2)` is
+# $300\times100$, has $\lVert W\rVert_F\approx\sqrt{300\cdot100} = {{(300 * 100) ** 0.5:.0f}}$ and
+# $\lVert W\rVert_2\approx\sqrt{300}+\sqrt{100} = {{300**0.5 + 100**0.5:.0f}}$,
+# a ratio of {{(300 * 100) ** 0.5 / (300**0.5 + 100**0.5):.1f}}. Mind the code: `torch.linalg.norm(W)` and `W.norm(2)` are Frobenius, `torch.linalg.norm(W, 2)` is
 # spectral.
 
 # %%
-ratios = []
+flats, tops, spectra, squares = [], [], [], []
 for seed in seeds(5):
     W = torch.tensor(np.random.default_rng(seed).standard_normal((300, 100)), requires_grad=True)
-    flat, top = W.norm(2), torch.linalg.norm(W, 2)
-    ratios.append((flat / top).item())
+    flats.append(W.norm(2).item()), tops.append(torch.linalg.norm(W, 2).item())
+    spectra.append(torch.linalg.svdvals(W).detach().numpy())
+    squares.append(W.square().sum().item())
+flats, tops, spectra, squares = map(np.array, (flats, tops, spectra, squares))
 claim("S3-05", "sum of the squared singular values over the flat sum of squared weights",
-      measured=torch.linalg.svdvals(W).square().sum() / W.square().sum(), equals=1, within=1e-12)
+      measured=(spectra**2).sum(1) / squares, equals=1, within=1e-12)
 claim("S3-05", "`W.norm(2)` squared over the same sum: Frobenius, for all its 2",
-      measured=flat**2 / W.square().sum(), equals=1, within=1e-12)
+      measured=flats**2 / squares, equals=1, within=1e-12)
+claim("S3-05", "`torch.linalg.norm(W, 2)` over the largest singular value: spectral",
+      measured=tops / spectra.max(1), equals=1, within=1e-12)
+
+# %%
+(pressed,) = torch.autograd.grad(torch.linalg.norm(W, 2), W)
+(shared,) = torch.autograd.grad(W.square().sum() / 2, W)
+(taken,) = torch.autograd.grad(torch.linalg.matrix_norm(W, "nuc"), W)
+claim("04-norms", "half the squared Frobenius norm takes a share: its gradient is W",
+      measured=(shared - W).detach(), equals=0, within=1e-12)
+claim("04-norms", "the nuclear norm takes the amount 1 from every singular value",
+      measured=torch.linalg.svdvals(taken), equals=1, within=1e-9)
 claims.identities()
 
 # %%
-(pressed,) = torch.autograd.grad(top, W)
 claim("S3-05", "the Frobenius norm is {} times the spectral norm, random 300 × 100, mean of five",
-      measured=np.mean(ratios), between=(6, 6.7))
+      measured=(flats / tops).mean(), between=(6, 6.7))
 claim("04-pressed", "the gradient of the spectral norm presses on {} direction",
       measured=torch.linalg.matrix_rank(pressed), equals=1)
 
@@ -399,6 +469,8 @@ claim("S2-12", "SGD with weight_decay on u and v: distance from the Lasso, relat
       measured=np.abs(w_product - w_lasso) / np.abs(w_lasso).max(), below=0.001)
 claim("S2-12", "… {} exact zeros among the products", measured=(w_product == 0).sum(),
       equals=0)
+claim("04-balanced", "… and the factors are as large as each other: |u| − |v|",
+      measured=u.detach().abs() - v.detach().abs(), equals=0, within=1e-6)
 
 # %% [markdown]
 # **Matrices.** Now let $W = AB$, with an inner width of at least the rank of $W$. Then
@@ -421,17 +493,22 @@ claim("S2-12", "… {} exact zeros among the products", measured=(w_product == 0
 W = claims.rng().standard_normal((10, 61))
 U, s, Vt = np.linalg.svd(W, full_matrices=False)
 A_best, B_best = U * np.sqrt(s), np.sqrt(s)[:, None] * Vt
+nuclear = np.linalg.norm(W, "nuc")
 claim("04-nuclear", "half the squared norms of A = U√S and B = √SVᵀ, over the nuclear norm",
-      measured=(np.sum(A_best**2) + np.sum(B_best**2)) / 2 / s.sum(), equals=1, within=1e-12)
-claims.identities()
+      measured=(np.sum(A_best**2) + np.sum(B_best**2)) / 2 / nuclear, equals=1, within=1e-12)
+claim("04-nuclear-factors", "… whose product is W", measured=A_best @ B_best - W,
+      equals=0, within=1e-12)
 
 # %%
-costs = []
-for seed in seeds(5):  # the same W from other factors
-    Q = np.eye(10) + 0.1 * np.random.default_rng(seed).standard_normal((10, 10))
-    costs.append((np.sum((A_best @ Q) ** 2) + np.sum(np.linalg.solve(Q, B_best) ** 2)) / 2)
-claim("04-nuclear", "other factors of the same matrix cost more: least of five, over it",
-      measured=np.array(costs) / s.sum(), above=1)
+mixed = [np.eye(10) + 0.1 * np.random.default_rng(seed).standard_normal((10, 10))
+         for seed in seeds(5)]
+pairs = [(A_best @ Q, np.linalg.solve(Q, B_best)) for Q in mixed]  # the same W from other factors
+claim("04-nuclear-factors", "other factors of the same matrix: their products are W",
+      measured=[left @ right - W for left, right in pairs], equals=0, within=1e-9)
+costs = np.array([(np.sum(left**2) + np.sum(right**2)) / 2 for left, right in pairs])
+claim("04-nuclear", "… which cost a little more: over the nuclear norm, five of them",
+      measured=costs / nuclear, between=(1, 1.5))
+claims.identities()
 
 # %% [markdown]
 # ## 4.8 A direction vanishes, at a λ you can predict
@@ -456,8 +533,19 @@ m = np.linalg.svd(M, compute_uv=False)
 print("m:", m.round(3))
 
 # %%
+rng, least = claims.rng(), []
+for _ in range(3):
+    W = rng.standard_normal((10, 61))
+    least.append(np.square(Z @ W.T - Y).sum(1).mean() / 2 - np.square(W - M).sum() / 2)
+claim("04-whitened-loss", "the loss less ½‖W − M‖² is the same for three random W: spread",
+      measured=np.ptp(least), equals=0, within=1e-9)
+claim("04-puzzle-m", "the puzzle's product, at λ = 0.24, has the singular values of (4.7)",
+      measured=strengths - np.maximum(m - 0.24, 0), equals=0, within=1e-6)
+
+# %%
 lams = np.linspace(0.04, 0.32, 8)
 starts = [MLP((61, 16, 10), bias=False).initial(seed) for seed in seeds(5)]
+assert len({start["weight1"].tobytes() for start in starts}) == 5  # no two are the same
 A = np.stack([start["weight1"] for start in starts] * 8)
 B = np.stack([start["weight0"] for start in starts] * 8)
 weight_decay = np.repeat(lams, 5)[:, None, None]
@@ -470,40 +558,63 @@ t = np.linalg.svd(A @ B, compute_uv=False).reshape(8, 5, 10)
 # %%
 fig, ax = figures.subplots(figsize=(7.2, 3.9))
 fine = np.linspace(0, 0.32, 321)
-ax.plot(fine, m[0] / (1 + fine), ":", color=figures.ORANGE)
+ax.plot(fine, m[0] / (1 + fine), ":", color=figures.ORANGE, label="_single")
 ax.text(0.322, m[0] / 1.32, "one matrix,\nstrongest", color=figures.ORANGE, va="center")
-ax.plot(fine, np.maximum(m[:9] - fine[:, None], 0), color=figures.SKY, lw=1.2)
-ax.plot(lams, t[..., :9].mean(1), "o", ms=4, color=figures.BLUE)
+ax.plot(fine, np.maximum(m[:9] - fine[:, None], 0), color=figures.SKY, lw=1.2, label="_formula")
+ax.plot(lams, t[..., :9].mean(1), "o", ms=4, color=figures.BLUE, label="_trained")
 ax.set(xlabel="weight decay λ on both factors", ylabel="singular value of AB", xlim=(0, 0.37))
 ax.set_title("Directions disappear one by one, where (4.7) says")
-kept = int((t[5].mean(0) > 1e-3).sum())
-figures.show(fig, "Nine singular values of the trained product against λ. Lines of the formula "
-             f"fall with slope -1 from values between {m[8]:.2f} and {m[0]:.2f} to zero and stay "
-             f"there; dots of the trained factors lie on them. At λ = 0.24, {kept} are left, at "
-             "λ = 0.32 none. A dotted line for a single matrix falls by a quarter only.")
+drawn = figures.drawn(ax)
+tops, dots, dotted = drawn["_formula"].at(0), drawn["_trained"], drawn["_single"].y
+kept, last = ((dots.at(at) > 1e-3).sum() for at in (0.24, 0.32))
+figures.show(fig, f"{tops.size} singular values of the trained product against λ. Lines of the "
+             f"formula fall with slope -1 from values between {tops.min():.2f} and {tops.max():.2f}"
+             " to zero and stay there; dots of the trained factors lie on them. At λ = 0.24, "
+             f"{kept} are left, at λ = 0.32 {last}. A dotted line for a single matrix falls by "
+             f"{100 * (1 - dotted[-1] / dotted[0]):.0f} % only.")
+
+# %%
+nearest = np.abs(m[:, None] - lams).min()
 
 # %% [markdown]
 # It does. How exactly? A direction approaches its end like $e^{-2|\lambda-m_i|t}$ (exercise 3), and the nearest that any
-# $m_i$ comes to one of our λ is 0.0047. At $\eta = 1$ that is a factor of $10^{-4}$ in 1,000 steps: 4,000 are enough,
-# even for a direction that happens to start near zero and has to grow first.
+# $m_i$ comes to one of our λ is {{nearest:.4f}}. At $\eta = 1$ that is a factor of ${{np.exp(-2 * nearest * 1000):.0e}}$ in
+# 1,000 steps: 4,000 are enough, even for a direction that happens to start near zero and has to grow first.
 
 # %%
-claim("04-directions", "trained singular values against (4.7): largest error, all λ and starts",
-      measured=np.abs(t - np.maximum(m - lams[:, None, None], 0)), below=1e-6)
+claim("04-directions", "{} trained singular values are those of (4.7), to 1e-6: all λ and starts",
+      measured=(np.abs(t - np.maximum(m - lams[:, None, None], 0)) < 1e-6).sum(), equals=8 * 5 * 10)
+squared = np.linalg.eigvalsh(M @ M.T)[::-1][:9]  # of M times itself: the squares of m
+claim("04-lines", "the lines begin at the singular values of M, by its eigenvalues",
+      measured=drawn["_formula"].at(0) ** 2 - squared, equals=0, within=1e-9)
+claim("04-lines", "… the trained dots lie on them, line by line",
+      measured=[drawn["_trained"].at(at) - drawn["_formula"].at(at) for at in lams],
+      equals=0, within=1e-6)
 
 # %%
 one_matrix = np.linalg.solve(Z.T @ Z + 0.32 * len(Z) * np.eye(61), Z.T @ Y)  # (1.1)
 single = np.linalg.svd(one_matrix, compute_uv=False)
-claim("S3-11", "two factors, λ = 0.24: the seventh singular value, worst of five starts",
-      measured=t[5, :, 6], below=1e-6)
-claim("S3-11", "one matrix, λ = 0.32: each direction keeps the share 1/1.32 (smallest)",
+claim("04-sixth", "two factors, λ = 0.24: six directions are left; the sixth, worst of five",
+      measured=t[lams.searchsorted(0.239), :, 5], above=0.01)
+claim("S3-11", "… and the others are gone, in all five starts",
+      measured=t[lams.searchsorted(0.239), :, 6:], equals=0, within=1e-6)
+claim("S3-11", "one matrix, λ = 0.32: each direction keeps the share 1/1.32",
       measured=single[:9] / m[:9], equals=1 / 1.32, within=1e-9)
 claim("S3-11", "two factors, λ = 0.32, above the largest m: the whole product, worst of five",
-      measured=t[7, :, 0], below=1e-6)
+      measured=t[7], equals=0, within=1e-6)
+
+# %%
+claim("04-single", "the dotted line ends at the strongest direction of that one matrix",
+      measured=drawn["_single"].at(0.32) - single[0], equals=0, within=1e-9)
+zero_map = torch.zeros(10, 61, dtype=torch.float64, requires_grad=True)
+loss = (torch.tensor(Z) @ zero_map.T - torch.tensor(Y)).square().sum(1).mean() / 2
+(pull,) = torch.autograd.grad(loss, zero_map)
+claim("04-spectral", "the spectral norm of the loss's gradient at zero is the largest m",
+      measured=torch.linalg.norm(pull, 2) - m[0], equals=0, within=1e-9)
 claims.identities()
 
 # %% [markdown]
-# So (4.7) solves the puzzle: six of the $m_i$ are above 0.24. And for any convex loss there is a threshold for the
+# So (4.7) solves the puzzle: {{(m > 0.24).sum()}} of the $m_i$ are above 0.24. And for any convex loss there is a threshold for the
 # whole product. $W = 0$ minimises $L(W)+\lambda\lVert W\rVert_*$ if and only if $\lVert\nabla L(0)\rVert_2\le\lambda$:
 # for the nuclear norm the gradient at zero is measured by its spectral norm, here $m_1$.
 #
@@ -518,9 +629,11 @@ claims.identities()
 
 # %%
 mlp = torch.nn.Sequential(torch.nn.Linear(61, 20), torch.nn.ReLU(), torch.nn.Linear(20, 10))
+alive = mlp.double()(torch.tensor(Z)).std(0)
 torch.nn.init.zeros_(mlp[2].weight)
-claim("S3-11", "a dead layer in a row: how far outputs differ between 1,797 digits",
-      measured=mlp.double()(torch.tensor(Z)).std(0), below=1e-12)
+claim("S3-11", f"a dead layer in a row: how far outputs differ between {len(Z):,} digits",
+      measured=mlp(torch.tensor(Z)).std(0), below=1e-12)
+assert alive.min() > 0.01, "before, every output differs from digit to digit"
 
 # %% [markdown]
 # For two linear layers we have just seen the λ. With three factors the pull of the loss is of third order in the
@@ -538,10 +651,16 @@ def factors(depth, start, lr=0.1, weight_decay=0.1):
 
 
 # %%
-claim("04-depth", "target 1, λ = 0.1, start 0.05: product of two factors",
+roots = np.roots([-1, 0, 0, 1, -0.1])  # of w − w⁴ = λ: where three equal factors can rest
+border, rest = sorted(root.real for root in roots if root.real > 0 and abs(root.imag) < 1e-9)
+claim("04-depth", "target 1, λ = 0.1, start 0.05: product of two factors is 1 − λ",
       measured=factors(2, 0.05), equals=0.9, within=1e-9)
-claim("04-depth", "… of three factors", measured=factors(3, 0.05), below=1e-9)
-claim("04-depth", "… of three factors from 0.5", measured=factors(3, 0.5), above=0.8)
+claim("04-depth", "… of three factors, from 0.05 and from just below the border: zero",
+      measured=[factors(3, 0.05), factors(3, 0.99 * border)], equals=0, within=1e-6)
+claim("04-depth", "… from just above the border: the cube of the other root",
+      measured=factors(3, 1.01 * border), equals=rest**3, within=1e-6)
+claim("04-depth", "three factors from 0.5 settle at {}, that cube",
+      measured=factors(3, 0.5), equals=rest**3, within=1e-4)
 
 # %% [markdown]
 # **A branch beside a skip connection** can go alone, since the skip carries on. Take
@@ -552,21 +671,39 @@ claim("04-depth", "… of three factors from 0.5", measured=factors(3, 0.5), abo
 #
 # $$\lambda \;\ge\; \tau = \max_{\lVert\phi\rVert = 1}\Big|\frac1n\sum_i r_i\,\mathrm{relu}(\phi^\top x_i)\Big|. \tag{4.8}$$
 #
-# In two dimensions τ can be found by trying all angles. Five data sets, $y = x_1 \pm 2|x_1+x_2|/\sqrt2$ plus noise, with
+# In two dimensions τ can be found by trying all angles (half a turn is enough: relu$(z)$ and relu$(-z)$ differ by $z$, and
+# $r$ is uncorrelated with what is linear). Five data sets, $y = x_1 \pm 2|x_1+x_2|/\sqrt2$ plus noise, with
 # plus and minus in turn:
 
 # %%
-turn = np.linspace(0, 2 * np.pi, 3600)
-circle, problems = np.stack([np.cos(turn), np.sin(turn)]), []
+turn = np.linspace(0, 2 * np.pi, 3600, endpoint=False)
+circle, problems, pulls, alone = np.stack([np.cos(turn), np.sin(turn)]), [], [], []
 for seed in seeds(5):
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((200, 2))
     bent = (-1) ** seed * 2 * np.abs(x @ [0.5**0.5, 0.5**0.5])
     y_v = x[:, 0] + bent + rng.normal(0, 0.5, 200)
     skip = np.column_stack([x, np.ones(200)])
-    r = y_v - skip @ np.linalg.lstsq(skip, y_v)[0]
-    tau = np.abs(r @ np.maximum(x @ circle, 0) / 200).max()
+    alone.append(np.linalg.lstsq(skip, y_v)[0])
+    r = y_v - skip @ alone[-1]
+    pulls.append(r @ np.maximum(x @ circle, 0) / 200)
+    tau = np.abs(pulls[-1]).max()
     problems.append((x, y_v, tau, 0.3 * rng.standard_normal((8, 3))))
+
+# %%
+assert len({x.tobytes() for x, *_ in problems}) == 5  # no two data sets are the same
+noise = [y_v - x[:, 0] - (-1) ** seed * 2 * np.abs(x.sum(1)) / 2**0.5
+         for (x, y_v, *_), seed in zip(problems, seeds(5), strict=True)]
+claim("04-noise", "y less x₁ ± 2|x₁ + x₂|/√2 is noise: its root mean square",
+      measured=np.sqrt(np.mean(np.square(noise))), equals=0.5, within=0.05)
+
+# %%
+claim("04-half-turn", "opposite directions are pulled alike",
+      measured=np.roll(pulls, 1800, axis=1) - pulls, equals=0, within=1e-12)
+signed = [pull[np.abs(pull).argmax()] * (-1) ** seed
+          for pull, seed in zip(pulls, seeds(5), strict=True)]
+claim("04-signs", "the strongest pull, whose size is τ, has the sign of the bend",
+      measured=np.array(signed) / [problem[2] for problem in problems], equals=1, within=1e-9)
 
 # %%
 x, y_v, tau, first = (torch.tensor(np.stack(part)) for part in zip(*problems, strict=True))
@@ -594,21 +731,36 @@ skip_size = linear.detach()[:, :, :2].norm(dim=(2, 3)).numpy()
 fig, ax = figures.subplots()
 for sizes, color, name, shift in ((size, figures.BLUE, "branch", -0.01),
                                   (skip_size, figures.ORANGE, "skip", 0.01)):
-    ax.plot(times + shift, sizes, "o", ms=5, alpha=0.5, color=color)
+    ax.plot(times + shift, sizes, "o", ms=5, alpha=0.5, color=color, label=f"_{name}")
     ax.text(1.53, sizes[-1].mean(), name, color=color, va="center")
-ax.axvline(1, color=figures.GREY, ls="--", lw=1)
+ax.axvline(1, color=figures.GREY, ls="--", lw=1, label="_τ")
 ax.text(1.01, 1.6, "λ = τ of (4.8)", color=figures.GREY)
 ax.set(xlabel="weight decay of the branch, λ/τ", ylabel="norm of the weights", xlim=(0.45, 1.62))
 ax.set_title("Beyond τ the branch is gone, and the skip remains")
+drawn = figures.drawn(ax)
+falls, stays = drawn["_branch"].y.mean(0), drawn["_skip"].y
 figures.show(fig, "Dots for the norms of branch and skip at four λ in units of τ, for five data "
-             f"sets. The branch falls from {size[0].mean():.1f} at 0.5 τ to {size[1].mean():.1f} "
+             f"sets. The branch falls from {falls[0]:.1f} at 0.5 τ to {falls[1]:.1f} "
              "at 0.9 τ, and is zero from 1.1 τ on. The skip lies between "
-             f"{skip_size.min():.1f} and {skip_size.max():.1f} throughout.")
+             f"{stays.min():.1f} and {stays.max():.1f} throughout.")
 
 # %%
+beyond = drawn["_branch"].x[0] > drawn["_τ"].x[0]
+expected = np.linalg.norm(np.array(alone)[:, :2], axis=1)  # u of least squares
 claim("S3-11", "λ = 0.9 τ: norm of the branch, smallest of five", measured=size[1], above=0.1)
-claim("S3-11", "λ = 1.1 τ: norm of the branch, largest of five", measured=size[2], below=1e-6)
+claim("S3-11", "λ beyond τ, at 1.1 and 1.5: norm of the branch, largest",
+      measured=drawn["_branch"].y[:, beyond], equals=0, within=1e-6)
 claim("S3-11", "… and of the skip, smallest of five", measured=skip_size[2], above=0.5)
+claim("04-skip", "… which is the least-squares fit without a branch, as drawn",
+      measured=drawn["_skip"].y[:, beyond] - expected[:, None], equals=0, within=1e-6)
+
+# %%
+norms = np.linalg.norm(branch.detach().numpy().reshape(4, 5, -1), axis=2)
+claim("04-tau", "the dashed line is at 1, the dots of the branch at 0.5, 0.9, 1.1 and 1.5",
+      measured=[*drawn["_τ"].x - 1, *drawn["_branch"].x[0] + 0.01 - [0.5, 0.9, 1.1, 1.5]],
+      equals=0, within=1e-12)
+claim("04-tau", "… and as high as all weights of a branch are long",
+      measured=drawn["_branch"].y - norms.T, equals=0, within=1e-12)
 claims.identities()
 
 # %% [markdown]
@@ -653,18 +805,19 @@ verdict("S3-11", "under conditions",
 # <details>
 # <summary>Solution</summary>
 #
-# $(2, 0, 0)$; half of $z$; and with $\lVert z\rVert = 3.20$ by (4.4) $0.688\,z = (2.06, -0.34, 0.69)$.
+# $({{soft(z, 1)[0]:.0f}}, {{abs(soft(z, 1)[1]):.0f}}, {{soft(z, 1)[2]:.0f}})$; half of $z$; and with
+# $\lVert z\rVert = {{length:.2f}}$ by (4.4) ${{1 - 1 / length:.3f}}\,z = ({{w_one[0]:.2f}}, {{w_one[1]:.2f}}, {{w_one[2]:.2f}})$.
 #
 # </details>
 #
-# **2.** A colleague penalises $\lambda(\lVert A\rVert_F^2+\lVert B\rVert_F^2)$ with $\lambda = 0.1$ on the digits of 4.8. How
-# many directions survive? And under `weight_decay=0.1`?
+# **2.** A colleague penalises $\lambda(\lVert A\rVert_F^2+\lVert B\rVert_F^2)$ with $\lambda = 0.1$ on the digits of section
+# 4.8. How many directions survive? And under `weight_decay=0.1`?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# Without the ½ the nuclear norm has the coefficient $2\lambda = 0.2$, and eight of the $m_i$ are above it: `(m > 0.2).sum()`.
-# `weight_decay` has the ½ built in; all nine are above 0.1.
+# Without the ½ the nuclear norm has the coefficient $2\lambda = 0.2$, and {{(m > 0.2).sum()}} of the $m_i$ are above it:
+# `(m > 0.2).sum()`. `weight_decay` has the ½ built in; all {{(m > 0.1).sum()}} that are not zero are above 0.1.
 #
 # </details>
 #
@@ -687,8 +840,8 @@ verdict("S3-11", "under conditions",
 # <summary>Solution</summary>
 #
 # A weight stays at zero as long as $|g_i|\le\lambda$, since its step is then zero. But a weight that has left comes
-# back only by hopping across. So it keeps zeros and makes none. Weights that leave early and should return are lost;
-# try it in `subgradient`: `np.where(w == 0, np.clip(-(H @ w - q) / lam, -1, 1), np.sign(w))`.
+# back only by hopping across. So it keeps zeros and makes none. Weights that leave early and should return are lost:
+# of the Lasso's 53 zeros it keeps 5. Try it in `subgradient`: `np.where(w == 0, np.clip(-(H @ w - q) / lam, -1, 1), np.sign(w))`.
 #
 # </details>
 #
@@ -699,7 +852,7 @@ verdict("S3-11", "under conditions",
 # <summary>Solution</summary>
 #
 # Near zero the loss is $\frac12 - w_1w_2w_3+\dots$: its change is of third order, the penalty of second. With equal
-# factors the slope is $-(1-w^3)w^2+\lambda w$, negative when $w - w^4 > \lambda$: from $w\approx 0.1001$ on, up to 0.96.
+# factors the slope is $-(1-w^3)w^2+\lambda w$, negative when $w - w^4 > \lambda$: from $w\approx {{border:.4f}}$ on, up to {{rest:.2f}}.
 #
 # </details>
 #
@@ -710,7 +863,7 @@ verdict("S3-11", "under conditions",
 # <summary>A start</summary>
 #
 # $L(w)\ge L(0)+\langle g,w\rangle\ge L(0)-\lVert g\rVert_{\text{dual}}\lVert w\rVert$ is one direction. The dual of L1 is
-# the largest entry (section 4.4), of L2 it is L2 (4.5), of nuclear it is spectral (4.8). What about squared L2?
+# the largest entry (section 4.4), of L2 it is L2 (section 4.5), of nuclear it is spectral (section 4.8). What about squared L2?
 #
 # </details>
 #
