@@ -29,7 +29,7 @@ _POWER = re.compile(r"(-?[\d.]+)e([+-]?)0*(\d+)")
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-class SentenceError(AssertionError):
+class SentenceError(ValueError):
     """A place in a sentence gives no number; the message says which and why."""
 
 

@@ -222,7 +222,6 @@ def _numbers(values: ArrayLike) -> Numbers:
 
 # ---- all of it, in a few numbers --------------------------------------------------------------
 _DIGITS = 4  # of a place in the axes, whose width and height are 1
-_SAME = 0.002  # of the axes: less than an eye sees, more than rounding moves
 _SAMPLES = 9
 
 
@@ -323,15 +322,14 @@ def _points(ax: Axes, artist: Any) -> tuple[Any, Numbers]:
 
 def _few(points: Numbers) -> list[float | int | None]:
     """Some of an artist's points, and means that every point moves: what stands for all."""
-    points = np.clip(points, -1, 2)
     n = len(points)
     if not n:
         return [0]
+    points = np.clip(points, -1, 2)
     some = points[np.linspace(0, n - 1, min(n, _SAMPLES)).round().astype(int)]
     order = np.linspace(0, 2, n)[:, None]
-    with np.errstate(invalid="ignore"):
-        means = [np.nanmean(points * each, axis=0) for each in (1, order)]
-    flat = np.concatenate([some, means]).ravel()
+    there = np.nan_to_num(points)
+    flat = np.concatenate([some, [there.mean(0), (order * there).mean(0)]]).ravel()
     return [n, *(round(float(one), _DIGITS) if math.isfinite(one) else None for one in flat)]
 
 
@@ -344,37 +342,3 @@ def _words(ax: Axes, text: Text) -> dict[str, Any]:
         place = ax.transAxes.inverted().transform(text.get_transform().transform(place))
     at = [round(float(np.clip(one, -1, 2)), _DIGITS) for one in place]
     return {"words": text.get_text(), "colour": _hex(text.get_color()), "at": at}
-
-
-# ---- two of them -------------------------------------------------------------------------------
-def difference(old: str, new: str) -> str:
-    """How two digests differ, in words; empty if a reader would see the same picture.
-
-    Args:
-        old: from ``digest``.
-        new: from ``digest``.
-
-    Returns:
-        The first difference.
-    """
-    lines = [[json.loads(line) for line in text.splitlines()] for text in (old, new)]
-    for one, other in zip(*lines, strict=False):
-        if words := _other(one, other, ""):
-            name = next((one[key] for key in ("label", "axes", "words") if one.get(key)), "")
-            return f"{one.get('kind', 'picture')} {name!r:.60}: {words}"
-    return "" if len(lines[0]) == len(lines[1]) else "it has more or fewer lines, bands or words"
-
-
-def _other(old: Any, new: Any, where: str) -> str:
-    """How two parts differ; numbers may, by what no eye sees."""
-    if isinstance(old, dict) and isinstance(new, dict) and old.keys() == new.keys():
-        parts = [(name, old[name], new[name]) for name in old]
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        parts = [("", *pair) for pair in zip(old, new, strict=True)]
-    elif isinstance(old, float) and isinstance(new, float):
-        same = math.isclose(old, new, rel_tol=_SAME, abs_tol=_SAME if where == "at" else 1e-9)
-        return "" if same else f"{where} {old} is now {new}"
-    else:
-        return "" if old == new else f"{where} {old!r:.80} is now {new!r:.80}"
-    found = (_other(one, other, name or where) for name, one, other in parts)
-    return next(filter(None, found), "")

@@ -188,8 +188,7 @@ def show(fig: Figure, alt: str) -> None:
     """
     _check_words(alt)
     _check_axes([ax for ax in fig.axes if ax.get_visible() and ax.axison])
-    # Drawn first: only then are its limits final.
-    picture = {"image/png": _png(fig), MIME: digest(fig), "text/plain": f"Picture: {alt}"}
+    picture = {**_rendered(fig), "text/plain": f"Picture: {alt}"}
     width = int(fig.get_size_inches()[0] * 100)
     display(picture, raw=True, metadata={"image/png": {"alt": alt, "width": width}})
     display({"text/html": _folded(alt), "text/plain": ""}, raw=True)
@@ -216,12 +215,12 @@ def _title_of(ax: Axes) -> str:
     return ax.get_title("left") + ax.get_title("center") + ax.get_title("right")
 
 
-def _png(fig: Figure) -> bytes:
-    """The picture, the same to the byte on every run."""
+def _rendered(fig: Figure) -> dict[str, Any]:
+    """The picture, the same to the byte on every run, and what is drawn in it."""
     buffer = io.BytesIO()
     with mpl.rc_context(_style()):
         fig.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
-    return buffer.getvalue()
+        return {"image/png": buffer.getvalue(), MIME: digest(fig)}  # its limits are final now
 
 
 def _folded(alt: str) -> str:

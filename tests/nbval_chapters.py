@@ -25,8 +25,7 @@ from book.running import forks, kernels, records
 from book.running.cells import code_cells
 from book.running.records import Run
 from book.sentences import SentenceError, Sentences
-from l2lib._drawn import MIME as DRAWN
-from tests.planted.compare import other_numbers, other_pictures
+from tests.planted.compare import DRAWN, other_numbers, other_pictures
 
 SERVER = "L2_KERNEL_SERVER"
 INTO = ROOT / "_build" / "notebooks"
@@ -103,7 +102,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
         found = other_pictures(item.cell.outputs, item.test_outputs)
         found += other_numbers(sentences.stored(chapter.nb), ask(item))
         if found:
-            item.raise_cell_error("; ".join([*found, "run `make notebooks` if that is right"]))
+            todo = "run `make notebooks` if that is right"
+            item.raise_cell_error("Cell outputs differ", "\n".join([*found, todo]))
 
 
 def ask(item: IPyNbCell) -> dict[str, str]:

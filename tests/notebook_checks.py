@@ -20,6 +20,7 @@ from book.ledger import rows
 from book.names import Names, names_in
 from l2lib import ledger
 from l2lib._bounds import ROUNDING
+from l2lib._drawn import MIME as DRAWN
 from l2lib.claims import MIME
 
 MAX_CELL_LINES = 20
@@ -194,6 +195,8 @@ def _picture_problem(output: NotebookNode, following: NotebookNode | None) -> st
         return f"alt text has fewer than {MIN_ALT_WORDS} words: {alt!r}"
     if data.get("text/plain") != f"Picture: {alt}" or f"<p>{html.escape(alt)}</p>" not in words:
         return "the alt text does not stand with the picture"
+    if DRAWN not in data:
+        return "it is not stored with what it draws"
     return None
 
 

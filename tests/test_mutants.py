@@ -82,6 +82,7 @@ PLANTED = (
     ("unused", TOY, "unused = 1", "unused = 2"),
     ("no such name", TOY, "return x", "return y"),
     ("other output", SOURCE, "half(8) + 0", "half(9) + 0"),
+    ("an output, then an assertion", SOURCE, "half(8) + 0", "half(800) + 0"),
     ("assertion", SOURCE, "assert x < 100", "assert x > 100"),
     ("syntax", SOURCE, "half(8)", "half(8"),
     (
@@ -146,9 +147,10 @@ def test_states_by_copies_of_a_process_and_by_pytest_anew(project: Path) -> None
     assert {name: fate for name, fate in fast.items() if name not in broken} == {
         "same length": (State.CAUGHT, "test_toy.py::test_half"),
         "unused": (State.SURVIVED, "passed tests/test_toy.py"),
-        "other output": (State.CAUGHT, "01_toy::Cell 1 output differs"),
+        "other output": (State.CHANGED, "01_toy::Cell 1 output differs"),
+        "an output, then an assertion": (State.CAUGHT, "01_toy::Cell 2"),
         "assertion": (State.CAUGHT, "01_toy::Cell 2"),
-        "over two cells": (State.CAUGHT, "01_toy::Cell 1 output differs"),
+        "over two cells": (State.CAUGHT, "01_toy::Cell 2"),
         "no error": (State.SURVIVED, "passed notebooks/01_toy.ipynb"),
     }
     assert broken == {"no such name", "syntax"}
@@ -175,17 +177,19 @@ def test_both_ways_agree_on_errors_of_the_book() -> None:
 @pytest.mark.parametrize(
     ("states", "words", "status"),
     [
-        ([State.CAUGHT, State.CAUGHT], "2 caught, 0 survived, 0 broken", 0),
-        ([State.CAUGHT, State.SURVIVED], "1 caught, 1 survived, 0 broken", 1),
-        ([State.BROKEN, State.CAUGHT], "1 caught, 0 survived, 1 broken", 1),
+        ([State.CAUGHT, State.CAUGHT], "2 caught, 0 changed, 0 survived, 0 broken", 0),
+        ([State.CAUGHT, State.SURVIVED], "1 caught, 0 changed, 1 survived, 0 broken", 1),
+        ([State.BROKEN, State.CAUGHT], "1 caught, 0 changed, 0 survived, 1 broken", 1),
+        ([State.CAUGHT, State.CHANGED], "1 caught, 1 changed, 0 survived, 0 broken", 1),
+        ([State.CAUGHT] * 4 + [State.CHANGED], "4 caught, 1 changed, 0 survived, 0 broken", 0),
     ],
 )
 def test_the_last_line_counts_and_only_all_caught_is_success(
     states: list[State], words: str, status: int
 ) -> None:
-    mutant = Mutant("a", "b", "c", "d", ("e",))
+    mutant = Mutant("a", SOURCE, "c", "d", ("e",))
     last = mutants.verdict([Result(mutant, state, "", 1.0) for state in states], 9.0)
-    assert last == (f"2 mutants: {words} (9 s)", status)
+    assert last == (f"{len(states)} mutants: {words} (9 s)", status)
 
 
 @pytest.mark.slow

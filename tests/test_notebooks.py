@@ -12,6 +12,7 @@ from nbformat import NotebookNode
 from book.execute import NOTEBOOKS, ROOT, SOURCE, execute
 from book.ledger import collect, problems
 from l2lib import ledger
+from l2lib._drawn import MIME as DRAWN
 from l2lib.claims import MIME
 from tests import notebook_checks as checks
 from tests.planted.outcomes import run_pytest
@@ -59,7 +60,7 @@ def test_chapter_decides_its_lines_of_the_ledger(chapter: str) -> None:
 # ---- a sample that keeps every rule, and faults that break one -----------------------------
 SAMPLE = """# %% [markdown]
 # # A sample
-# Half of ‖w‖², and its picture.
+# Half of ‖w‖², which is {{below: w @ w / 2:.1f}}, and its picture.
 
 # %%
 import numpy as np
@@ -80,9 +81,11 @@ identities()
 
 # %%
 fig, ax = figures.subplots(figsize=(2, 2))
-ax.plot(w)
+ax.plot(w, label="weight")
 ax.set(title="The second weight is larger", xlabel="index", ylabel="weight")
-figures.show(fig, "A line that rises from a weight of 3 at index 0 to 4 at index 1.")
+line = figures.drawn(ax)["weight"]
+figures.show(fig, f"A line that rises from a weight of {line.y[0]:g} at index 0 to "
+             f"{line.at(1):g} at index 1.")
 """
 
 
@@ -166,6 +169,10 @@ def forget_quotation(notebook: NotebookNode) -> None:
 
 def forget_words(notebook: NotebookNode) -> None:
     del code(notebook, 4).outputs[1]
+
+
+def forget_digest(notebook: NotebookNode) -> None:
+    del code(notebook, 4).outputs[0].data[DRAWN]
 
 
 def lengthen_all(notebook: NotebookNode) -> None:
@@ -253,6 +260,19 @@ FAULTS: list[tuple[str, checks.Check, Callable[[NotebookNode], None]]] = [
         "picture by plt.show",
         checks.check_figures,
         shows(image__png=PNG, text__plain="<Figure size 2x2>"),
+    ),
+    ("picture without a digest", checks.check_figures, forget_digest),
+    (
+        "a description of something else",
+        checks.check_descriptions,
+        lambda n: n.cells[-1].update(source=n.cells[-1].source.replace("line.y[0]", "w[0]")),
+    ),
+    (
+        "a title of something else",
+        checks.check_descriptions,
+        lambda n: n.cells[-1].update(
+            source=n.cells[-1].source.replace('title="The second', 'title=f"The {w[1]}')
+        ),
     ),
     ("SVG", checks.check_figures, shows(**{"image__svg+xml": "<svg/>"})),
     (
@@ -366,20 +386,31 @@ def test_large_file_is_refused(tmp_path: Path) -> None:
 def test_nbval_refuses_one_changed_digit(
     sample: NotebookNode, tmp_path: Path, kernels: str
 ) -> None:
-    """The same options as `make test`, on the sample as it is and on a copy with two stored digits changed."""
-    sample.cells.pop()  # no picture: it takes a second to import what draws it
+    """The same options as `make test`, on the sample as it is and on a copy with four changes: two
+    digits, one in a sentence, and a line drawn a hundredth of the picture higher.
+    """
+    # In place of the picture, which takes a second to import what draws it.
+    drawn = '{"axes": "a title"}\n{"kind": "Line2D", "label": "w", "at": [2, 0.1, 0.51]}'
+    code(sample, 4).source = f"display({{{DRAWN!r}: {drawn!r}}}, raw=True)"
+    code(sample, 4).outputs = [nbformat.v4.new_output("display_data", {DRAWN: drawn})]
     code(sample, 1).source = code(sample, 1).source.replace("from l2lib import figures\n", "")
     text = nbformat.writes(sample)
     (tmp_path / "same.ipynb").write_text(text, encoding="utf-8")
-    for old, new in [("penalty 12.5", "penalty 12.6"), ("12.5, must be", "12.4, must be")]:
+    changes = [
+        ("penalty 12.5", "penalty 12.6"),
+        ("12.5, must be", "12.4, must be"),
+        ('"12.5"\n', '"12.6"\n'),
+        ("0.1, 0.51]", "0.1, 0.52]"),
+    ]
+    for old, new in changes:
         assert old in text
-        text = text.replace(old, new, 1)
+        text = new.join(text.rsplit(old, 1))
     (tmp_path / "changed.ipynb").write_text(text, encoding="utf-8")
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     options = re.search(r"^NBVAL := (.*)$", makefile, re.MULTILINE)
     assert options is not None
     line = ["-c", str(ROOT / "pyproject.toml"), *options[1].split(), str(tmp_path)]
     failures = run_pytest(line, root=tmp_path, environment={"L2_KERNELS": kernels})
-    assert [failure.kind for failure in failures] == ["output", "output"]
+    assert [failure.kind for failure in failures] == ["output", "output", "output"]
     cells = [failure.where.rpartition("/")[2] for failure in failures]
-    assert cells == ["changed.ipynb::Cell 1", "changed.ipynb::Cell 2"]
+    assert cells == [f"changed.ipynb::Cell {number}" for number in (1, 2, 3)]

@@ -47,9 +47,14 @@ class Found(NamedTuple):
 _NUMBER = re.compile(
     r"(?<![\w.\\^_{])[-−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:·10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+|e-?\d+)?(?:\s?%)?(?![\w]|\.\d)"
 )
+_COUNTS = (
+    "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|"
+    "seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|"
+    "hundreds?|thousands?|millions?"
+)
 _TIMES = re.compile(
-    r"\b(?:two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|forty|fifty|hundred|"
-    r"hundreds|thousand|thousands|million)[ -](?:times|fold|per cent|percent)\b"
+    rf"\b(?:{_COUNTS})[ -](?:times|fold|per cent|percent)\b|\bfactors? of (?:{_COUNTS})\b|"
+    rf"\b(?:{_COUNTS}|one|a) (?:third|quarter|fifth|sixth|seventh|eighth|ninth|tenth|hundredth)s?\b"
 )
 _NAMES = (
     r"`[^`]*`",
@@ -203,10 +208,10 @@ def excepted(chapter: str) -> list[str]:
     return [*rows]  # type: ignore[misc]
 
 
-def unbound(source: Path) -> list[Found]:
-    """The numbers in a chapter's words that nothing binds, in order."""
+def unbound(source: Path, excepting: bool = True) -> list[Found]:
+    """The numbers in a chapter's words that nothing binds, in order; or with the exceptions."""
     settings, chapter = settings_of(source), source.stem
-    covered, phrases = tried(int(chapter[:2])), excepted(chapter)
+    covered, phrases = tried(int(chapter[:2])), excepted(chapter) if excepting else []
     found = []
     for text in words_of(source):
         for pattern in covered:

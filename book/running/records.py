@@ -45,7 +45,8 @@ def digest(*parts: bytes) -> str:
 def surroundings(root: Path = ROOT) -> str:
     """A hash of what all chapters are made from besides their sources, and how they fold."""
     files = sorted(path for path in (root / "l2lib").rglob("*") if path.suffix in KINDS)
-    files += [root / "book" / name for name in ("folding.py", "sentences.py")]
+    for name in ("folding.py", "sentences.py"):
+        files += sorted((root / "book").glob(name))
     # One package may be found twice.
     packages = sorted({f"{package.name}=={package.version}" for package in distributions()})
     seed = os.environ.get("L2LIB_SEED", "0")

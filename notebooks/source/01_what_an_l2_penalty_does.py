@@ -17,7 +17,7 @@ from l2lib.datasets import load, make_regression
 from l2lib.penalty import l2_penalty, ridge, filter_factors
 
 # %% [markdown]
-# ## 1.1 A puzzle: a test error of 180
+# ## 1.1 A puzzle: a test error of {{below: null_count}}
 #
 # A model *overfits* when it fits the training examples much better than it answers new ones. A well-known textbook
 # ([Zhang et al., *Dive into Deep Learning*](https://arxiv.org/abs/2106.11342)) shows weight decay as a cure. Its toy
@@ -47,6 +47,7 @@ def test_error(w, b):
 # them stands the laziest model there is: it always answers zero.
 
 # %%
+null_count, steps, shrink = 200 - 20, 100 * 20 // 5, 1 - 0.003 * 3  # section 1.8 uses them
 names = ("N(0,1) start, λ = 0", "N(0,1) start, λ = 3", "zero start, λ = 0", "answer zero")
 results, problems = {name: [] for name in names}, []
 for seed in seeds(10):
@@ -57,27 +58,30 @@ for seed in seeds(10):
     fits = [train(X, y, w, weight_decay, rng) for w, weight_decay in settings]
     for name, (w, b) in zip(names, [*fits, (0 * start, 0)], strict=True):
         results[name].append(test_error(w, b))
-    problems.append((X, y, start, fits[1][1]))  # with the intercept that λ = 3 ends at
+    problems.append((X, y, start, fits))
+n01, decayed, from_zero, zero = (np.array(errors) for errors in results.values())
 
-# %%
+# %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(7.2, 2.6))
 for row, (name, errors) in enumerate(results.items()):
-    ax.plot(errors, [row] * 10, "o", alpha=0.6)
+    ax.plot(errors, [row] * 10, "o", alpha=0.6, label=name)
     ax.text(1.2 * np.max(errors), row, f"mean {np.mean(errors):.3g}", va="center")
 ax.set(xscale="log", yticks=range(4), yticklabels=results, ylim=(3.5, -0.5), xlim=(0.01, 3000))
 ax.set(xlabel="test error (expected squared error)", ylabel="model")
-ax.set_title("The penalty seems to win by a factor of hundreds")
-means = [np.mean(errors) for errors in results.values()]
-figures.show(fig, "Dots for ten data sets and four models, test error on a logarithmic axis. "
-             f"Starting from N(0,1) without penalty the mean is {means[0]:.3g}, with λ = 3 it "
-             f"is {means[1]:.2g}. Starting from zero without penalty it is {means[2]:.2g}, "
-             f"and answering zero gives {means[3]:.2g}: both are below λ = 3.")
+dots = {name: mark.x for name, mark in figures.drawn(ax).items()}
+means = [errors.mean() for errors in dots.values()]
+ax.set_title(f"The penalty seems to win by a factor of {means[0] / means[1]:.0f}")
+figures.show(fig, f"Dots for {len(dots[names[0]])} data sets and {len(dots)} models, test error on "
+             "a logarithmic axis. Starting from N(0,1) without penalty the mean is "
+             f"{means[0]:.3g}, with λ = 3 it is {means[1]:.2g}. Starting from zero without penalty "
+             f"it is {means[2]:.2g}, and answering zero gives {means[3]:.2g}: both are below "
+             "λ = 3.")
 
 # %% [markdown]
-# Read it from the top. Without penalty the test error is about 180 (here 172), with penalty about 0.2: a cure, it
-# seems. But start from zero, drop the penalty, and the error is ten times lower still. And the model that answers
-# zero, having learnt nothing, beats the penalised one as well. (Today's edition starts from $N(0, 0.01^2)$;
-# section 1.8 runs that too.)
+# Read it from the top. Without penalty the test error is about {{null_count}} (here {{n01.mean():.0f}}), with penalty
+# about {{decayed.mean():.1f}}: a cure, it seems. But start from zero, drop the penalty, and the error is
+# {{decayed.mean() / from_zero.mean():.0f}} times lower still. And the model that answers zero, having learnt nothing,
+# beats the penalised one as well. (Today's edition starts from $N(0, 0.01^2)$; section 1.8 runs that too.)
 #
 # So what did the penalty do here? You will be able to answer in section 1.8.
 
@@ -98,12 +102,28 @@ claim("01-gradient", "the gradient of (λ/2)‖w‖² is λw",
       measured=(gradient - 0.1 * w).abs(), below=1e-12)
 
 # %% [markdown]
+# So `train` above minimises the mean squared error plus $\frac\lambda2\lVert w\rVert^2$. Three of its steps, on all 20
+# examples at once, are those that autograd gives:
+
+# %%
+X, y, _, _ = problems[0]
+v, b = torch.ones(200, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
+for _ in range(3):
+    v, b = v.detach().requires_grad_(), b.detach().requires_grad_()
+    loss = torch.nn.functional.mse_loss(torch.tensor(X) @ v + b, torch.tensor(y))
+    slopes = torch.autograd.grad(loss + l2_penalty([v], weight_decay=3), (v, b))
+    v, b = v - 0.003 * slopes[0], b - 0.003 * slopes[1]
+ours = train(X, y, np.ones(200), 3, claims.rng(), batch=20, epochs=3)
+claim("01-train", "three steps of `train` are those of autograd, for the weights and the intercept",
+      measured=np.append(ours[0] - v.detach().numpy(), ours[1] - b.item()), equals=0, within=1e-12)
+
+# %% [markdown]
 # Some write $\lambda\lVert w\rVert^2$ without the half. Nothing is wrong with that; but the gradient doubles, and so
 # does the shrinkage for the same λ.
 
 # %%
 (doubled,) = torch.autograd.grad(l2_penalty([w], weight_decay=0.1, half=False), w)
-claim("S0-03", "without the ½ the gradient is 2λ times the weight, here 0.2",
+claim("S0-03", "without the ½ the gradient is 2λ times the weight, here {}",
       measured=doubled / w, equals=0.2, within=1e-12)
 
 # %% [markdown]
@@ -126,8 +146,8 @@ claim("S0-09", "adding 1,000,000 to the loss changes no iterate",
 # %% [markdown]
 # Two remarks on the norm itself. A norm is never negative, and it *is* zero for the zero vector or matrix. And
 # mind what "small" means. A small norm does not say that there are few entries: a million entries of $10^{-4}$
-# have norm 0.1. It does say that each entry is small, since $|w_i|\le\lVert w\rVert$; but small entries do not
-# make a small norm, as 10,000 entries of 0.5 show.
+# have norm {{below: million.norm():.1f}}. It does say that each entry is small, since $|w_i|\le\lVert w\rVert$; but small entries do not
+# make a small norm: 10,000 entries of 0.5 have norm {{below: many.norm():.0f}}.
 
 # %%
 million = torch.full((1_000_000,), 1e-4, dtype=torch.float64)
@@ -136,9 +156,9 @@ claim("S3-06", "the norm of the zero vector is 0",
       measured=torch.zeros(3).norm(), equals=0, within=1e-15)
 claim("S3-07", "the norm of the zero matrix is 0: non-negative, not positive",
       measured=torch.zeros(3, 2).norm(), equals=0, within=1e-15)
-claim("S2-22", "a million entries have a smaller norm than one entry of 2",
-      measured=million.norm() / 2, equals=0.05, within=1e-9)
-claim("S2-23", "10,000 entries in [−1, 1] have norm 50",
+claim("S2-22", "a million entries of 10⁻⁴ have norm {}, and one entry of 2 has norm 2",
+      measured=million.norm(), equals=0.1, within=1e-9)
+claim("S2-23", "10,000 entries in [−1, 1] have norm {}",
       measured=many.norm(), equals=50, within=1e-9)
 claims.identities()
 
@@ -159,15 +179,19 @@ claims.identities()
 # For $\lambda > 0$ the matrix is positive definite. So there is exactly one minimum, even with more inputs than
 # examples. This is *ridge regression* ([Hoerl and Kennard, 1970](https://doi.org/10.1080/00401706.1970.10488634)).
 #
-# We try it on real data: 442 patients, ten measurements each, and how far their diabetes had progressed a year later.
+# We try it on real data: {{below: len(data.y)}} patients, {{below: data.X.shape[1]}} measurements each, and how far their diabetes had progressed a year later.
 
 # %%
 data = load("diabetes")
 X = (data.X - data.X.mean(0)) / data.X.std(0)
 y, n = data.y, len(data.y)
 w_ridge = np.linalg.solve(X.T @ X + n * 0.1 * np.eye(10), X.T @ (y - y.mean()))
-w_0 = ridge(X, y, 0)[0]
-print(f"weight of body mass index: least squares {w_0[2]:.1f}, λ = 0.1 {w_ridge[2]:.1f}")
+w_0, bmi = ridge(X, y, 0)[0], data.feature_names.index("bmi")
+print(f"weight of body mass index: least squares {w_0[bmi]:.1f}, λ = 0.1 {w_ridge[bmi]:.1f}")
+claim("01-standardised", "each input has mean 0 and mean square 1",
+      measured=[X.mean(0), (X**2).mean(0) - 1], equals=0, within=1e-12)
+claim("01-least-squares", "at λ = 0 no input can explain the residuals better",
+      measured=X.T @ (y - y.mean() - X @ w_0) / n, equals=0, within=1e-9)
 
 # %% [markdown]
 # Is it the minimum? Ask autograd for the gradient of the whole objective there. And does scikit-learn agree? Its
@@ -222,10 +246,21 @@ ax.set(xlabel="singular direction, strongest first", ylabel="factor s²/(s² + n
 ax.set(ylim=(-0.08, 1.05), xlim=(0.7, 14.5), xticks=range(1, 11))
 ax.set_title("The same λ spares strong directions and erases weak ones")
 figures.label_lines(ax)
-weak, strong = filter_factors(s, n, 0.1)[[-1, 0]]
-figures.show(fig, "Three falling curves over the ten singular directions of the diabetes data, "
-             f"one for each λ. At λ = 0.1 the factor falls from {strong:.2f} in the strongest "
-             f"direction to {weak:.2f} in the weakest.")
+curves = figures.drawn(ax)
+(middle,) = [curve for name, curve in curves.items() if name.startswith("λ = 0.1:")]
+figures.show(fig, f"{len(curves)} falling curves over the {len(middle.x)} singular directions of "
+             f"the diabetes data, one for each λ. At λ = 0.1 the factor falls from "
+             f"{middle.y[0]:.2f} in the strongest direction to {middle.y[-1]:.2f} in the weakest.")
+
+# %%
+eigenvalues = np.linalg.eigvalsh(X.T @ X)[::-1]
+for name, curve in curves.items():  # such as "λ = 0.1: 7.0 degrees of freedom"
+    lam, df = float(name.split()[2].rstrip(":")), float(name.split()[3])
+    trace = np.trace(X @ np.linalg.solve(X.T @ X + n * lam * np.eye(10), X.T))
+    claim("01-curve", f"the curve of λ = {lam:g} has the eigenvalues of X'X over themselves plus nλ",
+          measured=curve.y - eigenvalues / (eigenvalues + n * lam), equals=0, within=1e-9)
+    claim("01-label", f"… and its label the trace of the hat matrix, {df} when rounded",
+          measured=round(trace, 1) - df, equals=0, within=1e-9)
 
 # %% [markdown]
 # Fitted values are linear in the targets, $\hat y = H_\lambda y$ (the *hat matrix* puts the hat on $y$). Its trace,
@@ -233,19 +268,20 @@ figures.show(fig, "Three falling curves over the ten singular directions of the 
 #
 # $$\mathrm{df}(\lambda) = \operatorname{tr} H_\lambda = \sum_i \frac{s_i^2}{s_i^2 + n\lambda}. \tag{1.3}$$
 #
-# It runs smoothly from the rank of $X$ (here 10; in 1.1, at most 19) down to zero; add one for the intercept. This is
+# It runs smoothly from the rank of $X$ (here {{np.linalg.matrix_rank(X)}}; in section 1.1, at most
+# {{len(problems[0][1]) - 1}}) down to zero; add one for the intercept. This is
 # the precise sense in which a penalised model is "less complex". The number of its layers, or of its parameters,
 # stays what it was.
 
 # %%
 grid = np.logspace(-4, 3, 50)
-hat = X @ np.linalg.solve(X.T @ X + n * 0.1 * np.eye(10), X.T)
+inverses = np.linalg.inv(X.T @ X + n * grid[:, None, None] * np.eye(10))
 freedom = filter_factors(s, n, grid).sum(1)
-claim("01-trace", "the trace of the hat matrix is the sum of the factors",
-      measured=abs(np.trace(hat) - filter_factors(s, n, 0.1).sum()), below=1e-10)
+claim("01-trace", "the trace of the hat matrix is the sum of the factors, for 50 values of λ",
+      measured=np.trace(inverses @ X.T @ X, axis1=1, axis2=2) - freedom, equals=0, within=1e-9)
 claim("S3-12", "degrees of freedom fall at every step of λ (largest step)",
       measured=np.diff(freedom), below=0)
-claim("S3-12", "of ten parameters, {} are left in effect at λ = 1",
+claim("S3-12", f"of {X.shape[1]} parameters, {{}} are left in effect at λ = 1",
       measured=filter_factors(s, n, 1.0).sum(), between=(3, 5))
 claims.identities()
 
@@ -257,10 +293,11 @@ claims.identities()
 # surface: it falls straight outwards. Write $-\nabla L(w) = \lambda w$ with $\lambda > 0$, and it is the condition
 # for $w_\lambda$. So λ is the *multiplier* of $\frac12\lVert w\rVert^2\le\frac12R^2$, a price: allow $\frac12R^2$ to
 # grow by a little, and the best loss falls by λ times as much. The radius $R(\lambda) = \lVert w_\lambda\rVert$
-# depends on the data and falls to zero as λ grows. With two of the blood measurements as inputs you can see it:
+# depends on the data and falls to zero as λ grows. With two of the blood measurements as inputs you can see it. They
+# are total and LDL cholesterol, and their correlation is {{below: np.corrcoef(pair.T)[0, 1]:.2f}}:
 
 # %%
-pair = X[:, [4, 5]]  # total and LDL cholesterol, correlation 0.9
+pair = X[:, [data.feature_names.index(name) for name in ("s1", "s2")]]
 path, w_best = ridge(pair, y, np.logspace(-4, 2, 60))[0], ridge(pair, y, 0.1)[0]
 
 
@@ -270,26 +307,43 @@ def half_mse(w):
 
 turn = np.linspace(0, 2 * np.pi, 3600)
 circle = np.linalg.norm(w_best) * np.stack([np.cos(turn), np.sin(turn)], axis=1)
-claim("S2-17", "lowest loss on the circle through w_λ over the loss at w_λ",
-      measured=half_mse(circle).min() / half_mse(w_best), equals=1, within=1e-6)
-
-# %%
-fig, ax = figures.subplots(figsize=(5.4, 4.8))
 axis = np.linspace(-25, 30, 221)
 loss = half_mse(np.stack(np.meshgrid(axis, axis), -1))
 levels = half_mse(w_best) + np.array([-25, 0, 50, 150, 300, 600, 1000])
-ax.contour(axis, axis, loss, levels=levels, colors=figures.GREY, linewidths=[0.6, 1.8, *[0.6] * 5])
-ax.plot(*path.T, color=figures.BLUE), ax.plot(*w_best, "o", color=figures.ORANGE)
-ax.plot(*circle.T, "--", lw=1, color=figures.ORANGE)
+
+# %% tags=["hide-input"]
+fig, ax = figures.subplots(figsize=(5.4, 4.8))
+widths = [0.6, 1.8, *[0.6] * 5]
+contours = ax.contour(axis, axis, loss, levels=levels, colors=figures.GREY, linewidths=widths)
+ax.plot(*path.T, color=figures.BLUE, label="_path")
+ax.plot(*w_best, "o", color=figures.ORANGE, label="_best")
+ax.plot(*circle.T, "--", lw=1, color=figures.ORANGE, label="_circle")
 ax.text(path[0, 0] + 1, path[0, 1] + 3, "λ = 0", color=figures.BLUE)
 ax.text(w_best[0] + 1.5, w_best[1] + 1, "λ = 0.1", color=figures.ORANGE)
 ax.set(xlabel="weight of total cholesterol", ylabel="weight of LDL cholesterol", aspect="equal")
 ax.set_title("The ball touches the lowest contour it can reach")
+curves = figures.drawn(ax)
+begin, best = ((mark.x[0], mark.y[0]) for mark in (curves["_path"], curves["_best"]))
 figures.show(fig, "Elliptic contours of the loss over two weights, stretched along a falling "
-             f"diagonal. A path of solutions runs from ({path[0, 0]:.0f}, {path[0, 1]:.0f}) "
-             f"at λ = 0 to the origin. At λ = 0.1 the solution ({w_best[0]:.0f}, "
-             f"{w_best[1]:.0f}) lies on a circle around the origin, where the circle touches "
-             "a contour.")
+             f"diagonal. A path of solutions runs from ({begin[0]:.0f}, {begin[1]:.0f}) "
+             f"at λ = 0 to the origin. At λ = 0.1 the solution ({best[0]:.0f}, {best[1]:.0f}) lies "
+             "on a circle around the origin, where the circle touches a contour.")
+
+# %%
+thick = contours.levels[np.argmax(contours.get_linewidths())]
+around = half_mse(np.stack([curves["_circle"].x, curves["_circle"].y], axis=1))
+both = np.linalg.solve(pair.T @ pair + n * 0.1 * np.eye(2), pair.T @ y)
+fit, (squares,), *_ = np.linalg.lstsq(np.column_stack([pair, np.ones(n)]), y)
+claim("01-half-mse", "least squares by NumPy leave the loss that `half_mse` says (relative error)",
+      measured=half_mse(fit[:2]) * 2 * n / squares - 1, equals=0, within=1e-9)
+claim("S2-17", "lowest loss on the circle through w_λ over the loss at w_λ",
+      measured=around.min() / half_mse(w_best), equals=1, within=1e-6)
+claim("01-dot", "the dot solves (1.1) for the two inputs",
+      measured=np.array(best) - both, equals=0, within=1e-9)
+claim("01-contour", "the thick contour is the one through that solution",
+      measured=thick / half_mse(both), equals=1, within=1e-9)
+claim("01-path", "the path begins at the least-squares fit: largest distance of a weight",
+      measured=np.abs(np.array(begin) - fit[:2]), below=0.05)
 
 # %% [markdown]
 # We check it with all ten inputs by solving the constrained problem another way: step down the loss, then
@@ -306,6 +360,9 @@ claim("S2-17", "the constrained fit with radius ‖w_λ‖ is the penalised fit 
       measured=np.linalg.norm(w - target) / radius, below=1e-9)
 claim("S3-09", "at the minimum a large λ makes the weights small: ‖w‖ at λ = 10⁶ over ‖w‖ at λ = 0",
       measured=np.linalg.norm(ridge(X, y, 1e6)[0]) / np.linalg.norm(w_0), below=1e-5)
+claim("01-radius", "R(λ) is the norm of the least-squares fit, filtered as (1.2) says",
+      measured=np.linalg.norm(filter_factors(s, n, grid) * (Vt @ w_0), axis=1) / radii,
+      equals=1, within=1e-9)
 claim("S2-17", "the radius falls at every step of λ (largest step)",
       measured=np.diff(radii), below=0)
 
@@ -316,14 +373,14 @@ claim("S2-17", "the radius falls at every step of λ (largest step)",
 # %%
 (unpenalised, crushed), (_, b_crushed) = ridge(X, y, [0, 1e9])
 claim("S2-20", "λ = 0 is ordinary least squares",
-      measured=np.abs(unpenalised - np.linalg.lstsq(X, y - y.mean())[0]), below=1e-8)
+      measured=[unpenalised, w_0] - np.linalg.lstsq(X, y - y.mean())[0], equals=0, within=1e-8)
 claim("S2-20", "at λ = 10⁹ every prediction is the mean target",
       measured=np.abs(X @ crushed + b_crushed - y.mean()), below=1e-5)
 
 # %% [markdown]
 # **Penalise the intercept into the ground, and the model can no longer be affine.** Put a column of ones beside $X$
 # and a penalty $\lambda_b$ on its weight. As $\lambda_b\to\infty$, $b$ goes to zero and $f$ becomes linear:
-# $f(0) = 0$, whatever the targets. The average patient has $x = 0$ here and a target of 152.
+# $f(0) = 0$, whatever the targets. The average patient has $x = 0$ here and a target of {{y.mean():.0f}}.
 
 # %%
 Z, penalties = np.column_stack([X, np.ones(n)]), np.diag([0.1] * 10 + [1e9])
@@ -340,7 +397,9 @@ claim("S2-18", "free b: the answer for the average patient is the mean target",
 # legitimate as shrinking towards zero.
 
 # %%
-older, newer = slice(0, 221), slice(221, None)
+older, newer = np.split(np.arange(n), [221])
+assert len(older) + len(newer) == n
+assert not np.intersect1d(older, newer).size
 w_star = ridge(X[older], y[older], 0)[0]
 towards = [w_star + ridge(X[newer], y[newer] - X[newer] @ w_star, lam)[0] for lam in (0, 1e9)]
 claim("S2-19", "for λ → ∞ the weights go to the w* you chose, not to 0",
@@ -356,6 +415,8 @@ claim("S2-19", "for λ = 0 the choice is forgotten",
 # %%
 whitened = np.sqrt(n) * U
 strong, weak = np.mean((X @ Vt[0]) ** 2), np.mean((X @ Vt[-1]) ** 2)
+claim("S2-21", "a w of norm 1 along vᵢ makes a function of mean square sᵢ²/n",
+      measured=np.array([strong, weak]) * n / s[[0, -1]] ** 2, equals=1, within=1e-9)
 claim("S2-21", "whitened inputs: a w of norm 1 makes a function of mean square 1",
       measured=np.mean((whitened @ Vt[0]) ** 2), equals=1, within=1e-12)
 claim("S2-21",
@@ -380,8 +441,9 @@ claims.identities()
 # nothing about networks in general.
 #
 # The experiment keeps 100 patients as $X$ and takes their least-squares fit as the truth, with noise of standard
-# deviation 54, about that of all patients' residuals. First the prediction (1.4); then, for each λ, 4000 new draws of
-# the noise.
+# deviation {{below: sigma:.0f}}, about that of all patients' residuals, which is
+# {{np.std(y - X @ w_0, ddof=1 + X.shape[1]):.1f}}. First the prediction (1.4); then, for each λ, 4000 new draws of the
+# noise.
 
 # %%
 few = X[:100] - X[:100].mean(0)
@@ -390,6 +452,8 @@ truth, sigma, lams = ridge(few, y[:100], 0)[0], 54.0, np.logspace(-3, 1, 25)
 factor = filter_factors(s, 100, lams)
 bias2 = ((1 - factor) ** 2 * (Vt @ truth) ** 2).sum(1)
 variance = sigma**2 * ((factor / s) ** 2).sum(1)
+claim("01-truth", "the truth is the least-squares fit to these patients: what is left to explain",
+      measured=few.T @ (y[:100] - few @ truth), equals=0, within=1e-8)
 
 # %%
 rng, measured, spread = claims.rng(), [], []
@@ -401,27 +465,46 @@ for row in factor:
 
 # %%
 fig, ax = figures.subplots()
-curves = (("bias²", bias2, "--"), ("variance", variance, ":"), ("sum (1.4)", bias2 + variance, "-"))
-for name, values, style in curves:
-    ax.loglog(lams, values, style, label=name)
+ax.loglog(lams, bias2, "--", label="bias²")
+ax.loglog(lams, variance, ":", label="variance")
+ax.loglog(lams, bias2 + variance, label="sum (1.4)")
 ax.loglog(lams, measured, "o", ms=4, color=figures.GREY, label="measured")
 ax.set(xlabel="weight decay λ", ylabel="squared error of the weights", ylim=(20, 8e3))
 ax.set_title("Between too much variance and too much bias lies a minimum")
 ax.legend(loc="lower center")
-best = lams[np.argmin(bias2 + variance)]
+curves = figures.drawn(ax)
+best = curves["sum (1.4)"].x[curves["sum (1.4)"].y.argmin()]
 figures.show(fig, "Squared error of the weights against λ on logarithmic axes. Variance falls "
              "steadily, bias squared rises from almost nothing, and their sum is smallest "
              f"near λ = {best:.2g}. Dots measured over 4000 draws each lie on the sum.")
 
+# %% [markdown]
+# The same two terms without singular values: with $M = (X^\top X + n\lambda I)^{-1}$ the bias is $n\lambda M w_*$, and
+# the variance $\sigma^2$ times the sum of the squares of $M X^\top$.
+
+
 # %%
-ratios = np.array(measured) / (bias2 + variance)
-gain = (bias2 + variance).min() / (sigma**2 * (1 / s**2).sum())
-claim("01-bias-variance", "measured error over the formula's, for every λ",
-      measured=ratios, between=(0.9, 1.1))
-claim("S3-01", "the measured variance at λ = 0.1 is {} times that at λ = 0.001",
+def matrix_form(lam):
+    M = np.linalg.inv(few.T @ few + 100 * lam * np.eye(10))
+    return np.sum((100 * lam * M @ truth) ** 2), sigma**2 * np.sum((M @ few.T) ** 2)
+
+
+squared_bias, scatter = np.array([matrix_form(lam) for lam in lams]).T
+claim("01-bias-curve", "the curve of the bias is that of the matrix form, for every λ",
+      measured=curves["bias²"].y / squared_bias, equals=1, within=1e-9)
+claim("01-variance-curve", "… and the curve of the variance, too",
+      measured=curves["variance"].y / scatter, equals=1, within=1e-9)
+
+# %%
+claim("01-bias-variance", "measured error over the sum of bias² and variance, for every λ",
+      measured=curves["measured"].y / (squared_bias + scatter), between=(0.9, 1.1))
+claim("S3-01", "measured variance over the formula's, for every λ",
+      measured=spread / scatter, between=(0.9, 1.1))
+claim("S3-01", f"the measured variance at λ = {lams[12]:g} is {{}} times that at λ = {lams[0]:g}",
       measured=spread[12] / spread[0], below=0.3)
 claim("S3-01", "the best λ cuts the weights' error to {} times that of least squares",
-      measured=gain, below=0.5)
+      measured=curves["sum (1.4)"].y.min() / matrix_form(0)[1], below=0.5)
+claims.identities()
 
 # %% [markdown]
 # ## 1.7 The objective always prefers λ = 0
@@ -441,15 +524,17 @@ claim("S3-01", "the best λ cuts the weights' error to {} times that of least sq
 # So on the data that were fitted, $\lambda = 0$ always wins. To prefer $\lambda > 0$ you need other data, or a
 # criterion that charges for degrees of freedom. To see a clear preference we make the fit harder: squares and
 # products of the ten measurements beside themselves (without the square of sex, which has two values and says nothing
-# new), 64 inputs, trained on 150 patients of 442. We draw 20 such splits.
+# new). That makes {{below: wide.shape[1]}} inputs, trained on 150 patients of {{n}}. We draw {{below: len(splits)}} such
+# splits.
 
 # %%
-i, j = np.triu_indices(10)
-i, j = np.stack([i, j])[:, (i != 1) | (j != 1)]  # column 1 is sex
+sex, (i, j) = data.feature_names.index("sex"), np.triu_indices(10)
+i, j = np.stack([i, j])[:, (i != sex) | (j != sex)]
 wide = np.hstack([X, X[:, i] * X[:, j]])
 wide = (wide - wide.mean(0)) / wide.std(0)
 splits = [np.split(np.random.default_rng(seed).permutation(n), [150]) for seed in seeds(20)]
-lams = np.logspace(-3, 3, 49)
+assert not any(np.intersect1d(fit, held).size for fit, held in splits)
+lams, constant = np.logspace(-3, 3, 49), y.var() / 2
 train_loss, objective, test_loss = np.empty((3, 20, 49))
 for row, (fit, held) in enumerate(splits):
     w, b = ridge(wide[fit], y[fit], lams)
@@ -457,21 +542,47 @@ for row, (fit, held) in enumerate(splits):
     objective[row] = train_loss[row] + lams / 2 * (w**2).sum(1)
     test_loss[row] = ((wide[held] @ w.T + b - y[held, None]) ** 2).mean(0) / 2
 
-# %%
+# %% tags=["hide-input"]
 fig, ax = figures.subplots()
-curves = {"objective": objective, "test loss": test_loss, "training loss": train_loss}
-for name, values in curves.items():
+losses = {"objective": objective, "test loss": test_loss, "training loss": train_loss}
+for name, values in losses.items():
     ax.plot(lams, values.mean(0), label=name)
-    ax.fill_between(lams, *np.percentile(values, [25, 75], axis=0), alpha=0.15, lw=0)
-ax.axhline(y.var() / 2, color=figures.GREY, ls=":", label="test loss of the mean target")
+    quartiles = np.percentile(values, [25, 75], axis=0)
+    ax.fill_between(lams, *quartiles, alpha=0.15, lw=0, label=f"_{name}, middle half")
+ax.axhline(constant, color=figures.GREY, ls=":", label="test loss of the mean target")
 ax.set(xscale="log", xlabel="weight decay λ", ylabel="loss, or objective", ylim=(0, 3600))
 ax.set_title("Only the test loss prefers a λ above zero")
 ax.legend(loc="lower right")
-first, lowest = test_loss.mean(0)[0], lams[test_loss.mean(0).argmin()]
+curves = figures.drawn(ax)
+tested = curves["test loss"]
 figures.show(fig, "Loss against λ on the diabetes data, mean of 20 splits with the middle half "
              "shaded. The objective and the training loss rise from left to right. The test "
-             f"loss is U-shaped: {first:.0f} at λ = 0.001, lowest near λ = {lowest:.1g}, and "
-             "at λ = 1000 that of answering the mean.")
+             f"loss is U-shaped: {tested.y[0]:.0f} at λ = {tested.x[0]:g}, lowest near λ = "
+             f"{tested.x[tested.y.argmin()]:.1g}, and at λ = {tested.x[-1]:g} that of answering "
+             "the mean.")
+
+
+# %%
+def fitted(fit, held, lam):
+    """Training loss, test loss and objective of scikit-learn's fit."""
+    model = Ridge(alpha=len(fit) * lam).fit(wide[fit], y[fit])
+    inside, outside = (
+        np.mean((y[rows] - model.predict(wide[rows])) ** 2) / 2 for rows in (fit, held)
+    )
+    return inside, outside, inside + lam / 2 * model.coef_ @ model.coef_
+
+
+middle = len(lams) // 2
+theirs = np.mean([fitted(*split, lams[middle]) for split in splits], axis=0)
+for name, value in zip(("training loss", "test loss", "objective"), theirs, strict=True):
+    claim("01-losses", f"scikit-learn's fits at λ = {lams[middle]:g} have the {name} that is drawn",
+          measured=curves[name].y[middle] / value, equals=1, within=1e-6)
+    low, high = curves[f"_{name}, middle half"].low, curves[f"_{name}, middle half"].high
+    claim("01-bands", f"so many of the 20 splits are in the shaded band, at each λ: {name}",
+          measured=((low <= losses[name]) & (losses[name] <= high)).sum(0), equals=10)
+claim("01-constant", f"at λ = {lams[-1]:g} the test loss is {{:.3f}} times that of the mean target",
+      measured=curves["test loss"].y[-1] / curves["test loss of the mean target"].y,
+      equals=1, within=0.04)
 
 
 # %%

@@ -4,7 +4,8 @@
 
 The list is errors.toml beside this file. A mutant that no check notices survived; one that ends in
 a mere error (a name that does not exist, a wrong type) is broken: it says nothing about the checks.
-Both make this tool fail.
+Both make this tool fail. One that only changes an output is noticed, but nothing says that the new
+output is wrong; of the errors in chapters at most one in five may be such.
 """
 
 import argparse
@@ -17,11 +18,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from book.running import forks
-from tests.planted.errors import ListError, Mutant, Result, State, load
+from tests.planted.errors import ListError, Mutant, Result, State, is_chapter, load
 from tests.planted.outcomes import PytestError
 from tests.planted.planting import run_forked, run_slowly
 
 ROOT = Path(__file__).resolve().parents[2]
+CHANGED = 0.2  # share of the errors in chapters that may do no more than change an output
 
 
 def line(result: Result) -> str:
@@ -66,7 +68,9 @@ def verdict(results: list[Result], seconds: float) -> Verdict:
     """The last line, and the exit status."""
     counts = Counter(result.state for result in results)
     summary = ", ".join(f"{counts[state]} {state.lower()}" for state in State)
-    status = 0 if counts[State.CAUGHT] == len(results) else 1
+    chapters = sum(is_chapter(result.mutant) for result in results)
+    noticed = counts[State.CAUGHT] + counts[State.CHANGED] == len(results)
+    status = 0 if noticed and counts[State.CHANGED] <= CHANGED * chapters else 1
     return Verdict(f"{len(results)} mutants: {summary} ({seconds:.0f} s)", status)
 
 

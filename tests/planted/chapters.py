@@ -26,6 +26,7 @@ from book import sentences
 from book.execute import NOTEBOOKS, write
 from book.running import forks
 from book.running.cells import Ran, Session, code_cells, finished, read
+from tests.again import contradictions
 from tests.planted.compare import failure_of
 from tests.planted.outcomes import Failure, Kind, failures_in
 
@@ -252,17 +253,24 @@ def first_failure(
     """Run a chapter from a planted error on, to the first claim, assertion or error that it meets.
 
     A changed output alone does not stop it: had the error been there when outputs were stored, it
-    would have been stored as the truth. It is what is said where nothing else comes.
+    would have been stored as the truth. At the end the outputs are held against what was computed
+    again; that something changed is said where nothing else comes.
     """
-    changed = None
+    changed, outputs = None, stored.outputs[: plant.cell]
     for number in range(plant.cell, len(cells)):
         code = cells[number].source
         if number == plant.cell:
             code = code.replace(plant.find, plant.replace)
-        failure = stored.failure(f"{chapter}::Cell {number}", session.run(code), number)
+        ran = session.run(code)
+        outputs.append(ran.outputs)
+        failure = stored.failure(f"{chapter}::Cell {number}", ran, number)
         if failure and failure.kind is not Kind.OUTPUT:
             return failure
         changed = changed or failure
+    if changed and chapter[:2].isdigit():
+        every = [output for cell in outputs for output in cell]
+        for words in contradictions(int(chapter[:2]), every):
+            return Failure(f"{chapter}::again", Kind.ASSERTION, words)
     return changed
 
 

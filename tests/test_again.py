@@ -1,0 +1,78 @@
+"""What the chapters say is what was computed again, by code that shares nothing with them."""
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from book.execute import NOTEBOOKS
+from book.running.cells import code_cells, read
+from l2lib.claims import MIME
+from tests import again
+from tests.again import Sheet, contradictions, functions, results, sheets
+
+CHAPTERS = sorted({sheet.chapter for sheet in sheets()})
+OWN = ("l2lib", "notebooks", "book", "course", "experiments")
+
+
+def outputs(chapter: int) -> list[nbformat.NotebookNode]:
+    notebook = read(next(NOTEBOOKS.glob(f"{chapter:02d}_*.ipynb")))
+    return [output for cell in code_cells(notebook) for output in cell.outputs]
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_chapter_says_what_was_computed_again(chapter: int) -> None:
+    assert contradictions(chapter, outputs(chapter)) == []
+    own = [sheet for sheet in sheets() if sheet.chapter == chapter]
+    assert [each.id for each in own if each.of_book(outputs(chapter)) is None] == []
+
+
+def test_every_sheet_has_a_function_and_a_result() -> None:
+    ids = [sheet.id for sheet in sheets()]
+    assert Counter(ids).most_common(1)[0][1] == 1
+    assert {name for chapter in CHAPTERS for name in functions(chapter)} == {*ids}
+    assert results().keys() == {*ids}
+
+
+def test_every_chapter_has_its_headline_numbers() -> None:
+    counts = Counter(sheet.chapter for sheet in sheets())
+    written = {int(path.name[:2]) for path in NOTEBOOKS.glob("[0-9]*.ipynb")}
+    assert counts.keys() == written
+    assert all(counts[chapter] >= 5 for chapter in written - {0})  # chapter 0 has one experiment
+
+
+@pytest.mark.parametrize("path", sorted(again.HERE.glob("chapter_*.py")), ids=lambda p: p.stem)
+def test_it_shares_nothing_with_the_book(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = [
+        name
+        for node in ast.walk(tree)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    ]
+    roots = {name.partition(".")[0] for name in names}
+    assert roots & {*OWN} == set()
+    assert [name for name in names if name.startswith("tests") and name != "tests.again"] == []
+
+
+def test_a_number_beyond_its_tolerance_contradicts(monkeypatch: pytest.MonkeyPatch) -> None:
+    sheet = Sheet("09-a", 9, "___", "", 0.1, "09-b", 1)
+    monkeypatch.setattr(again, "sheets", lambda: (sheet,))
+    monkeypatch.setattr(again, "results", lambda: {"09-a": 1.0})
+    rows = [
+        {"kind": "claim", "id": "09-b", "measured": "7"},
+        {"kind": "verdict", "id": "09-b"},
+        {"kind": "claim", "id": "09-b", "measured": "1.05"},
+    ]
+    shown = [{"data": {MIME: row}} for row in rows]
+    assert contradictions(9, shown) == []
+    rows[2]["measured"] = "111 %"
+    assert contradictions(9, shown) == ["09-a: the book has 1.11, computed again 1 ± 0.1"]
+    assert sheet.of_book(shown[:2]) is None

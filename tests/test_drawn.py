@@ -1,0 +1,191 @@
+"""What is drawn is read back as it is, and a digest notices what a reader would see."""
+
+from collections.abc import Callable, Iterator
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+
+from l2lib._drawn import MIME, Drawn, digest, drawn
+from tests.planted import compare
+from tests.planted.compare import other_drawing as difference
+
+X = np.linspace(1, 10, 40)
+
+
+@pytest.fixture(autouse=True)
+def no_figures_left() -> Iterator[None]:
+    yield
+    plt.close("all")
+
+
+def axes(draw: Callable[[Axes], object]) -> Axes:
+    _, ax = plt.subplots()
+    draw(ax)
+    return ax
+
+
+# ---- by label ------------------------------------------------------------------------------------
+def test_a_line_gives_its_data_on_any_scale() -> None:
+    ax = axes(lambda ax: ax.loglog(X, X**2, label="squares"))
+    line = drawn(ax)["squares"]
+    assert np.array_equal(line.x, X)
+    assert np.array_equal(line.y, X**2)
+    assert line.at(10) == 100
+
+
+def test_lines_of_one_label_are_stacked() -> None:
+    ax = axes(lambda ax: ax.plot(X, np.stack([X, 2 * X], axis=1), label="seeds"))
+    mark = drawn(ax)["seeds"]
+    assert mark.y.shape == (2, 40)
+    assert mark.at(10).tolist() == [10, 20]
+
+
+def test_lines_that_cannot_be_stacked_are_refused() -> None:
+    ax = axes(lambda ax: (ax.plot([1, 2], label="a"), ax.plot([1, 2, 3], label="a")))
+    with pytest.raises(ValueError, match="2 things of different size are 'a'"):
+        drawn(ax)
+
+
+@pytest.mark.parametrize("upside_down", [False, True])
+def test_a_band_gives_its_two_ends(upside_down: bool) -> None:
+    low, high = np.sin(X), np.sin(X) + X / 5
+    ends = (high, low) if upside_down else (low, high)
+    mark = drawn(axes(lambda ax: ax.fill_between(X, *ends, label="95 %")))["95 %"]
+    assert np.allclose(mark.x, X)
+    assert np.allclose(mark.low, low)
+    assert np.allclose(mark.high, high)
+
+
+def test_bars_give_their_ends() -> None:
+    up = drawn(axes(lambda ax: ax.bar([1, 2], [3, -4], label="up")))["up"]
+    along = drawn(axes(lambda ax: ax.barh([1, 2], [3, -4], label="along")))["along"]
+    assert (up.x.tolist(), up.y.tolist()) == ([1, 2], [3, -4])
+    assert (along.x.tolist(), along.y.tolist()) == ([3, -4], [1, 2])
+
+
+@pytest.mark.parametrize("which", ["xerr", "yerr"])
+def test_error_bars_give_their_ends(which: str) -> None:
+    bars = {which: [0.5, 0.25]}
+    mark = drawn(axes(lambda ax: ax.errorbar([1, 2], [3, 4], **bars, fmt="o", label="e")))["e"]
+    centre = mark.x if which == "xerr" else mark.y
+    assert np.allclose(mark.high - centre, [0.5, 0.25])
+    assert np.allclose(centre - mark.low, [0.5, 0.25])
+
+
+def test_dots_lines_across_and_maps() -> None:
+    def draw(ax: Axes) -> None:
+        ax.scatter([1, 2], [3, 4], label="dots")
+        ax.axhline(3.5, label="_level")
+        ax.pcolormesh(np.arange(6.0).reshape(2, 3), label="map")
+
+    found = drawn(axes(draw))
+    assert found["dots"].y.tolist() == [3, 4]
+    assert found["_level"].y.tolist() == [3.5, 3.5]
+    assert found["map"].x.ravel().tolist() == [0, 1, 2, 3, 4, 5]
+    assert {*found} == {"dots", "_level", "map"}
+
+
+def test_what_has_no_label_is_not_found() -> None:
+    def draw(ax: Axes) -> None:
+        ax.plot([1, 2])
+        ax.bar([1], [2])
+        ax.errorbar([1], [2], yerr=[1])
+        ax.plot([1, 2], label="named")
+
+    found = drawn(axes(draw))
+    assert [*found] == ["named"]
+    assert len(found) == 1
+    with pytest.raises(ValueError, match="nothing has the label 'other'; labels are 'named'"):
+        found["other"]
+    with pytest.raises(ValueError, match="labels are none"):
+        Drawn({})["other"]
+
+
+def test_data_stay_when_the_figure_is_closed() -> None:
+    ax = axes(lambda ax: ax.plot([1, 2], label="named"))
+    found = drawn(ax)
+    plt.close("all")
+    assert found["named"].at(1) == 2
+
+
+# ---- digests -------------------------------------------------------------------------------------
+def picture(
+    a: float = 1.0,
+    labels: tuple[str, str] = ("one", "two"),
+    theory: float = 5.0,
+    width: float = 1.0,
+    heights: tuple[float, ...] = (3.0, 5.0),
+    word: tuple[float, float, str] = (2, 3, "here"),
+    scale: str = "linear",
+    title: str = "The finding",
+    order: int = 1,
+    colour: str = "C3",
+    values: float = 1.0,
+    swapped: bool = False,
+) -> str:
+    fig, (ax, other) = plt.subplots(1, 2)
+    curves = [a * X, 0.5 * X + 1][:: -1 if swapped else 1]
+    for curve, label in zip(curves, labels, strict=True):
+        ax.plot(X[::order], curve[::order], label=label)
+    ax.axhline(theory, ls="--", color=colour)
+    ax.fill_between(X, X - width, X + width, alpha=0.3)
+    ax.scatter([2, 3], [4, 5])
+    ax.bar([8, 9], heights)
+    ax.text(*word)
+    ax.annotate("there", (5, 5))
+    ax.set(yscale=scale, ylim=(0.5, 12), title=title)
+    ax.legend()
+    grid = np.add.outer(X, X) * values
+    other.imshow(grid[:5, :5], vmin=0, vmax=20)
+    other.contour(grid[:5, :5], levels=[3, 4])
+    fig.canvas.draw()
+    return digest(fig)
+
+
+def test_the_same_picture_has_no_difference() -> None:
+    assert difference(picture(), picture()) == ""
+
+
+def test_what_no_eye_sees_is_no_difference() -> None:
+    assert difference(picture(), picture(a=1 + 1e-5, theory=5.0001, width=1 - 1e-6)) == ""
+
+
+@pytest.mark.parametrize(
+    ("what", "change"),
+    [
+        ("a curve at another value", {"a": 1.01}),
+        ("curves' labels exchanged", {"labels": ("two", "one")}),
+        ("curves exchanged", {"swapped": True}),
+        ("a curve backwards", {"order": -1}),
+        ("the line of theory elsewhere", {"theory": 5.1}),
+        ("a wider band", {"width": 1.1}),
+        ("bars exchanged", {"heights": (5.0, 3.0)}),
+        ("a word moved", {"word": (2.2, 3, "here")}),
+        ("another word", {"word": (2, 3, "near")}),
+        ("another scale", {"scale": "log"}),
+        ("another title", {"title": "The other finding"}),
+        ("another colour", {"colour": "C4"}),
+        ("other values of a map", {"values": 1.05}),
+    ],
+)
+def test_what_a_reader_would_see_is_a_difference(what: str, change: dict[str, object]) -> None:
+    assert difference(picture(), picture(**change)) != ""  # type: ignore[arg-type]
+
+
+def test_what_is_compared_is_what_is_stored() -> None:
+    assert compare.DRAWN == MIME
+
+
+def test_something_more_is_a_difference() -> None:
+    whole = picture()
+    assert "more or fewer" in difference(whole, "\n".join(whole.splitlines()[:-1]))
+
+
+def test_points_that_are_not_finite_and_empty_lines_have_a_place() -> None:
+    fig, ax = plt.subplots()
+    ax.plot([1, 2, 3], [1, np.nan, np.inf], label="gaps")
+    ax.plot([], [], label="nothing")
+    fig.canvas.draw()
+    assert difference(digest(fig), digest(fig)) == ""

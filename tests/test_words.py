@@ -1,0 +1,106 @@
+"""No number stands in a chapter's words that nothing binds; what is listed as an exception is there."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from book.execute import SOURCE
+from tests import unbound
+
+CHAPTERS = sorted(SOURCE.glob("[0-9]*.py"))
+EXCEPTIONS = tomllib.loads((unbound.HERE / "unbound.toml").read_text(encoding="utf-8"))
+
+
+# ---- the chapters ----------------------------------------------------------------------------------
+@pytest.mark.parametrize("source", CHAPTERS, ids=lambda path: path.stem)
+def test_every_number_in_words_is_bound(source: Path) -> None:
+    assert [str(each) for each in unbound.unbound(source)] == []
+
+
+@pytest.mark.parametrize("source", CHAPTERS, ids=lambda path: path.stem)
+def test_every_exception_is_needed_and_has_a_reason(source: Path) -> None:
+    rows = EXCEPTIONS.get(source.stem[:2], {})
+    texts = [" ".join(text.split()) for text in unbound.words_of(source)]
+    gone = [phrase for phrase in rows if not any(phrase in text for text in texts)]
+    assert gone == [], "no longer in the chapter: take it from tests/unbound.toml"
+    assert all(len(reason.split()) > 2 for reason in rows.values())
+    needed = {each.number for each in unbound.unbound(source, excepting=False)}
+    idle = [phrase for phrase in rows if not any(number in phrase for number in needed)]
+    assert idle == [], "not needed: take it from tests/unbound.toml"
+
+
+def test_exceptions_are_few() -> None:
+    assert all(len(rows) <= 8 for rows in EXCEPTIONS.values())
+
+
+# ---- what the list finds ---------------------------------------------------------------------------
+CODE = """
+# %%
+runs = train(lr=0.1, steps=400)
+claim("09-a", "the loss is {:.2f}, WORDS", measured=runs, below=0.5)
+verdict("S0-01", "false", "it is WORDS")
+fig, ax = figures.subplots()
+ax.plot(runs[3], lw=1.25, label="loss")
+ax.set_title("It is WORDS")
+figures.show(fig, f"A line at {runs[0]:.2f} and WORDS.")
+"""
+
+
+def chapter(folder: Path, markdown: str = "Words.", words: str = "well") -> Path:
+    path = folder / "99_sample.py"
+    text = "# %% [markdown]\n" + "".join(f"# {line}\n" for line in markdown.splitlines())
+    path.write_text(text + CODE.replace("WORDS", words), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The error is 0.37.",
+        "It falls by 37 % at once.",
+        "It needs 1,234 steps",
+        "It is $0.37$ then",
+        r"so $\theta = 0.37$ rad",
+        r"so $\lambda\approx 37$",
+        "about 3·10⁻⁷ of it",
+        "it is ten times larger",
+        "between 0.1 and 0.37",
+        "The last of 401 steps",
+        "- the slope 1.25 of a line that is drawn so wide",
+        "| η | 0.37 |",
+    ],
+)
+def test_a_number_that_nothing_binds_is_found(words: str, tmp_path: Path) -> None:
+    (found,) = unbound.unbound(chapter(tmp_path, words))
+    assert found.number in words
+    assert len(unbound.unbound(chapter(tmp_path, words="37 of 38"))) == 8
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The error is {{runs[0]:.2f}}.",
+        r"At $\eta = 0.1$, after 400 steps, half of 0.5",
+        "It is 10 % of it, the rate as a percentage",
+        "See chapter 8, sections 8.3 and 9.1, (8.2) and (8.3)–(8.5), and exercise 7.",
+        "Ioffe (2015) and van Laarhoven [2017](https://a.org/37)",
+        "`lr=0.37` in code, MNIST-1D, float32, 64-bit, L2, a 28 × 28 picture",
+        r"the formula $r^4 = 37\eta^2$",
+        "$$x = 37 \\tag{9.1}$$",
+        "## 9.12 A heading\n\n12. A list",
+        "- decides S1-05 and `09-b`",
+    ],
+)
+def test_what_is_no_measurement_is_passed(words: str, tmp_path: Path) -> None:
+    assert unbound.unbound(chapter(tmp_path, words)) == []
+
+
+def test_a_solution_that_a_test_tries_is_passed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"chapter": 99, "number": 1, "says": ["ends at {{after:.2f}}, not 37"]}
+    monkeypatch.setattr(unbound, "_table", lambda name: {"exercise": [row]})
+    assert unbound.unbound(chapter(tmp_path, "It ends at\n0.37, not 37.")) == []
+    (found,) = unbound.unbound(chapter(tmp_path, "It ends at 0.37, not 38."))[-1:]
+    assert found.number == "38"
