@@ -114,7 +114,7 @@ first = {name: ", ".join(f"{layer.at(0).mean():.2f}" for layer in [*curve.values
 ends = [abs(mark.y[..., -1] - 1 / 3).max() for curve in curves.values() for mark in curve.values()]
 figures.show(fig, "Shares of three layers in three penalties during training, five seeds each. "
              f"They start at {first['sum']} of the sum, {first['mean']} of the mean and "
-             f"{first['fans']} of fans. All end within {max(ends):.2f} of one third.")
+             f"{first['fans']} of fans. All end within {max(ends):.2f} of 1/3.")
 
 # %%
 drawn_at = MLP(widths).initial(seeds(1)[0])
@@ -124,7 +124,7 @@ for name, f in factors.items():
     starts = [curve[f"_{fan_out[i]} × {fan_in[i]}"].at(0)[0] for i in range(3)]
     claim("05-start", f"{name}: first seed's curves start at the shares of its initial weights",
           measured=np.array(starts) - pays / np.sum(pays), equals=0, within=1e-9)
-    claim("05-third", f"{name}: the dashed line lies at one third",
+    claim("05-third", f"{name}: the dashed line lies at 1/3",
           measured=curve["_one third"].y * 3, equals=1, within=1e-12)
 
 # %%
@@ -146,7 +146,7 @@ claims.identities()
 
 # %% [markdown]
 # At the start the sum is nearly all first layer, the mean mostly last layer. Within a few hundred steps the curves crowd
-# around one third. There they stay a little apart while the learning rate is constant, and meet as it falls.
+# around 1/3. There they stay a little apart while the learning rate is constant, and meet as it falls.
 #
 # Three different penalties, and each ends up shared equally, *in its own count*. Dividing by the size would not do it,
 # said the answer, and it does; the factor of the answer does it too; and so does no factor at all. Equal shares cannot
@@ -280,43 +280,43 @@ claims.identities()
 
 # %%
 lams, scales = [0, 0.01, 0.03], [1, 2]
-run = sweep(MLP((64, 32, 10), bias=False), pixels[:100], digits.y[:100], loss="cross_entropy",
-            lr=0.1, weight_decay=lams, init_scale=scales, seeds=seeds(5), steps=600,
-            record_every=50, evaluate_every=600)
-S = run.norm.values ** 2  # seed, λ, scale, layer, step
+flow = sweep(MLP((64, 32, 10), bias=False), pixels[:100], digits.y[:100], loss="cross_entropy",
+             lr=0.1, weight_decay=lams, init_scale=scales, seeds=seeds(5), steps=600,
+             record_every=50, evaluate_every=600)
+S = flow.norm.values ** 2  # seed, λ, scale, layer, step
 D = S[..., 0, :] - S[..., 1, :]
-law = (1 - 0.1 * np.array(lams))[:, None, None] ** (2 * run.step.values)
+law = (1 - 0.1 * np.array(lams))[:, None, None] ** (2 * flow.step.values)
 
 # %%
 fig, ax = figures.subplots()
 for k, lam in enumerate(lams):
     for i, scale in enumerate(scales):
-        ax.semilogy(run.step, D[:, k, i].T, "o", ms=3, color=f"C{k}", label=f"_{lam}, {scale}")
-        ax.plot(run.step, D[:, k, i, 0].mean() * law[k, 0], color=f"C{k}", lw=1,
+        ax.semilogy(flow.step, D[:, k, i].T, "o", ms=3, color=f"C{k}", label=f"_{lam}, {scale}")
+        ax.plot(flow.step, D[:, k, i, 0].mean() * law[k, 0], color=f"C{k}", lw=1,
                 label=f"_(5.3): {lam}, {scale}")
-curves = figures.drawn(ax)
+dots = figures.drawn(ax)
 for k, lam in enumerate(lams):
-    ax.text(608, curves[f"_{lam}, 2"].y[0, -1], f"λ = {lam}", color=f"C{k}", va="center")
+    ax.text(608, dots[f"_{lam}, 2"].y[0, -1], f"λ = {lam}", color=f"C{k}", va="center")
 for scale, words in ((2, "double initial weights"), (1, "initial weights as usual")):
-    ax.text(300, curves[f"_0, {scale}"].y[0, 0] * 1.12, words, ha="center", color=figures.GREY)
+    ax.text(300, dots[f"_0, {scale}"].y[0, 0] * 1.12, words, ha="center", color=figures.GREY)
 ax.set(xlabel="training step", ylabel="‖W₁‖² − ‖W₂‖²", xlim=(-10, 690), ylim=(0.15, 50))
 ax.set_yticks([0.3, 1, 3, 10, 30], ["0.3", "1", "3", "10", "30"])
 ax.set_title("The imbalance of the start decays like (1 − ηλ)²ᵗ, or not at all")
 figures.show(fig, "Difference of two layers' squared norms on a logarithmic axis, 600 steps. "
-             f"It starts at {curves['_0, 1'].at(0).mean():.0f}, or "
-             f"{curves['_0, 2'].at(0).mean():.0f} for double initial weights. Without decay it "
+             f"It starts at {dots['_0, 1'].at(0).mean():.0f}, or "
+             f"{dots['_0, 2'].at(0).mean():.0f} for double initial weights. Without decay it "
              f"stays there. With λ = {lams[1]} and {lams[2]} it falls along the straight lines of "
              "the formula, the five seeds on top of each other.")
 
 # %%
 for lam, scale in ((lam, scale) for lam in lams for scale in scales):
-    its_run = run.sel(weight_decay=lam, init_scale=scale).norm.values ** 2  # seed, layer, step
+    its_run = flow.sel(weight_decay=lam, init_scale=scale).norm.values ** 2  # seed, layer, step
     claim("05-imbalance", f"dots of λ = {lam}, scale {scale}: ‖W₁‖² − ‖W₂‖² of that run",
-          measured=curves[f"_{lam}, {scale}"].y + its_run[:, 1] - its_run[:, 0],
+          measured=dots[f"_{lam}, {scale}"].y + its_run[:, 1] - its_run[:, 0],
           equals=0, within=1e-9)
-    line = curves[f"_(5.3): {lam}, {scale}"]
+    drawn_law = dots[f"_(5.3): {lam}, {scale}"]
     claim("05-imbalance", f"the line of λ = {lam}, scale {scale}: its logarithm has (5.3)'s slope",
-          measured=np.diff(np.log(line.y)) / np.diff(line.x) - 2 * np.log1p(-0.1 * lam),
+          measured=np.diff(np.log(drawn_law.y)) / np.diff(drawn_law.x) - 2 * np.log1p(-0.1 * lam),
           equals=0, within=1e-9)
 claim("05-imbalance", "the imbalance at the start, of double weights over that of usual ones",
       measured=D[:, :, 1, 0] / D[:, :, 0, 0], equals=4, within=1e-9)
@@ -427,7 +427,7 @@ claims.identities()
 
 # %% [markdown]
 # So dividing by size is one common λ in disguise, of another value. Does training find the twins? We learn regressions
-# in two dimensions from 25 examples, with a third input of 1 instead of biases. Adam finds the minimum fast. It needs
+# in two dimensions from 25 examples, with another input of 1 instead of biases. Adam finds the minimum fast. It needs
 # its learning rate to fall, and the penalty inside its gradient: AdamW would not minimise it ([chapter
 # 3](03_one_lambda_many_meanings.ipynb)).
 
@@ -560,8 +560,8 @@ for ax, name in zip(axes, factors, strict=True):
     ax.set(xlabel="first input", ylabel="output of the network")
     ax.set_title(name, weight="normal")
 figures.label_lines(axes[1])
-curves = {ax.get_title(loc="left"): figures.drawn(ax) for ax in axes}
-middle = curves["mean"]
+functions = {ax.get_title(loc="left"): figures.drawn(ax) for ax in axes}
+middle = functions["mean"]
 axes[1].set_xlim(-2.7, 3.6)
 axes[1].text(2.6, middle["800"].y.max() * 1.15, "units", ha="left", color=figures.GREY)
 figures.title(fig, "Under the mean, the function depends on the width")
@@ -577,7 +577,7 @@ slope = {m: [np.polyfit(middle[m].x[part], middle[m].y[part], 1)[0]
              for part in (far_left, far_right)] for m in middle}
 
 # %%
-flat = np.concatenate([[curves[name][m].y - curves[name]["200"].y for m in ("50", "800")]
+flat = np.concatenate([[functions[name][m].y - functions[name]["200"].y for m in ("50", "800")]
                        for name in ("sum", "fans")])
 claim("05-width-curves", "sum and fans: the curves of 50 and 800 units from that of 200, at most",
       measured=np.abs(flat), below=0.2)
@@ -587,7 +587,7 @@ claim("05-width-curves", "mean, 800 units: slopes on the left and on the right, 
       measured=np.array(slope["800"]) - [-1, 2], equals=0, within=0.5)
 for m, (_, twin, _) in twins.items():
     claim("05-width-curves", f"mean, the curve labelled {m}: from the sum's at λ = {6 / m}",
-          measured=np.abs(curves["mean"][str(m)].y - twin), below=0.2)
+          measured=np.abs(functions["mean"][str(m)].y - twin), below=0.2)
 
 # %%
 apart = [change(fits[name, 200][0], fits["sum", 200][0]) for name in ("mean", "fans")]
@@ -695,10 +695,18 @@ claim("05-bayes", "test error at the best λ, over the variance that Bayes' post
 tall = (64, 32, 16, 10)
 fan_in, fan_out = np.array(tall[:-1]), np.array(tall[1:])
 scaled = {"sum": np.ones(3), "mean": 1 / (fan_in * fan_out), "fans": 1 / fan_in + 1 / fan_out}
+scaled = {name: f / np.prod(f) ** (1 / 3) for name, f in scaled.items()}
 lam_grid = [0, 0.001, 0.005, 0.02]
 orders = [np.random.default_rng([seed, 7]).permutation(len(pixels)) for seed in seeds(10)]
 training, choosing, testing = (np.stack([order[part] for order in orders])
                                for part in (slice(200), slice(200, None, 2), slice(201, None, 2)))
+
+# %%
+claim("05-fair", "the three layers' factors on λ: their geometric mean in each scaling", equals=1,
+      measured=[np.exp(np.log(f).mean()) for f in scaled.values()], within=1e-12)
+claim("05-fair", "… and their ratios are those of `size_factor`", equals=0, within=1e-12,
+      measured=[np.diff(np.log([f[i] / size_factor((fan_out[i], fan_in[i]), name)
+                                for i in range(3)])) for name, f in scaled.items()])
 claim("05-split", "digits that are in two of the three parts, ten seeds: {}", equals=0, measured=[
     np.intersect1d(one[i], other[i]).size for i in range(10)
     for one, other in ((training, choosing), (training, testing), (choosing, testing))])
@@ -707,7 +715,6 @@ claim("05-split", "digits that are in two of the three parts, ten seeds: {}", eq
 # %%
 def accuracies(f):
     """The runs, and shares of digits that are recognised: for choosing λ, and for the test."""
-    f = f / np.prod(f) ** (1 / 3)
     run = sweep(MLP(tall), pixels[training], digits.y[training], loss="cross_entropy", lr=0.1,
                 momentum=0.9, weight_decay=lam_grid, batch_size=25, steps=300,
                 seeds=seeds(10), decay_factors={f"weight{i}": f[i] for i in range(3)},
@@ -738,6 +745,12 @@ for name, f in scaled.items():
     print(f"{name:4}: test accuracy {100 * chosen[name].mean():.1f} %, without decay "
           f"{100 * test[:, 0].mean():.1f} %; seeds for each of the four λ: "
           f"{np.bincount(which, minlength=4)}")
+    best_of = [max(range(4), key=accuracy.__getitem__) for accuracy in select]
+    claim("05-chosen", f"{name}: test accuracies at the first λ that is best for choosing",
+          measured=chosen[name] - [test[i, k] for i, k in enumerate(best_of)],
+          equals=0, within=1e-12)
+
+# %%
 claim("05-generalise", "each seed, each scaling: test accuracy at the chosen λ",
       measured=[*chosen.values()], between=(0.8, 0.95))
 
@@ -855,7 +868,7 @@ verdict("S0-21", "opinion",
 #
 # </details>
 #
-# **4.** With $\eta=0.1$, $\lambda=5\cdot10^{-4}$ and no momentum, how many steps until the imbalance is a hundredth
+# **4.** With $\eta=0.1$, $\lambda=5\cdot10^{-4}$ and no momentum, how many steps until the imbalance is 1 %
 # of its start? And with momentum 0.9?
 #
 # <details>
@@ -863,7 +876,7 @@ verdict("S0-21", "opinion",
 #
 # $\ln 100/(2\eta\lambda)$ is about {{round(np.log(100) / (2 * 0.1 * 5e-4), -3):,.0f}}. Momentum multiplies the effective learning rate by
 # {{1 / (1 - 0.9):.0f}}: about {{round(np.log(100) / (2 * 0.1 * 5e-4) * (1 - 0.9), -2):,.0f}}. Only about, as the steps are longer and (5.3) is rougher: add
-# `momentum=0.9` to the run of section 5.3, and even without decay the imbalance grows by 30 % before it settles.
+# `momentum=0.9` to the run of section 5.3, and even without decay the imbalance grows by 28 % before it settles.
 #
 # </details>
 #
