@@ -214,8 +214,8 @@ def unbound(source: Path, excepting: bool = True) -> list[Found]:
     covered, phrases = tried(int(chapter[:2])), excepted(chapter) if excepting else []
     found = []
     for text in words_of(source):
-        for pattern in covered:
-            text = pattern.sub(lambda match: re.sub(r"\d", " ", match[0]), text)
+        for words in covered:
+            text = words.sub(lambda match: re.sub(r"\d", " ", match[0]), text)
         for phrase in phrases:
             text = re.sub(pattern(phrase), lambda match: re.sub(r"\w", " ", match[0]), text)
         for number, context in numbers_in(text):
