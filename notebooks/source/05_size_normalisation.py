@@ -34,8 +34,11 @@ from l2lib.sweep import MLP, predict, sweep
 # %%
 rng = claims.rng()
 W1, W2 = rng.standard_normal((300, 400)), rng.standard_normal((10, 300))
+first_share = (W1**2).sum() / ((W1**2).sum() + (W2**2).sum())
 claim("S0-04", "weights drawn from N(0, 1): the first layer pays {} of the penalty, as a share",
-      measured=(W1**2).sum() / ((W1**2).sum() + (W2**2).sum()), between=(0.97, 0.98))
+      measured=first_share, equals=W1.size / (W1.size + W2.size), within=0.003)
+claim("S0-04", "… the same share by `l2_penalty`", equals=1, within=1e-12, measured=first_share
+      * l2_penalty([*map(torch.tensor, (W1, W2))], 1) / l2_penalty([torch.tensor(W1)], 1))
 
 # %% [markdown]
 # (The question's pseudo-code has two slips. `w1 * x` with a $400\times300$ matrix multiplies in the wrong
@@ -47,6 +50,8 @@ try:
     hidden = w1 @ x
 except ValueError:
     hidden = x @ w1
+
+# %%
 claim("S0-08", "w1·x is no product, x·w1 is one: it has {} numbers, one for each hidden unit",
       measured=len(hidden), equals=300)
 claim("S0-08", "smallest of ten outputs that end in a ReLU",
@@ -67,6 +72,14 @@ fan_in, fan_out = np.array(widths[:-1]), np.array(widths[1:])
 factors = {"sum": np.ones(3), "mean": 1 / (fan_in * fan_out),
            "fans": (fan_in + fan_out) / (fan_in * fan_out)}
 factors = {name: f / np.prod(f) ** (1 / 3) for name, f in factors.items()}
+claim("05-fair", "three layers' factors on λ: their geometric mean in each penalty", equals=1,
+      measured=[np.exp(np.log(f).mean()) for f in factors.values()], within=1e-12)
+claim("05-fair", "… and their ratios are those of `size_factor`", equals=0, within=1e-12,
+      measured=[np.diff(np.log([f[i] / size_factor((fan_out[i], fan_in[i]), name)
+                                for i in range(3)])) for name, f in factors.items()])
+claims.identities()
+
+# %%
 options = {"loss": "cross_entropy", "lr": 0.2, "momentum": 0.9, "batch_size": 32, "steps": 1000,
            "schedule": lambda t: min(1, 2 * (1 - t / 1000)), "record_every": 50}
 
@@ -77,6 +90,7 @@ for name, f in factors.items():
                 decay_factors={f"weight{i}": f[i] for i in range(3)}, evaluate_every=1000,
                 **options)
     norms[name] = run.norm.values ** 2  # seed, layer, step
+at = run.step.values
 share = {name: f[:, None] * norms[name] / (f[:, None] * norms[name]).sum(1, keepdims=True)
          for name, f in factors.items()}
 
@@ -84,35 +98,55 @@ share = {name: f[:, None] * norms[name] / (f[:, None] * norms[name]).sum(1, keep
 fig, axes = figures.subplots(1, 3, figsize=(8.6, 3.5), sharey=True)
 for ax, (name, parts) in zip(axes, share.items(), strict=True):
     for layer, size in enumerate(("128 × 64", "16 × 128", "10 × 16")):
-        ax.plot(run.step, parts[:, layer].T, color=f"C{layer}", lw=1, alpha=0.5)
+        lines = ax.plot(at, parts[:, layer].T, color=f"C{layer}", lw=1, alpha=0.5,
+                        label=f"_{size}")
         if name == "sum":
-            ax.text(980, (0.9, 0.75, 0.6)[layer], size, color=f"C{layer}", ha="right")
-    ax.axhline(1 / 3, color=figures.GREY, ls="--", lw=1)
+            ax.text(980, (0.9, 0.75, 0.6)[layer], size, color=lines[0].get_color(), ha="right")
+    ax.axhline(1 / 3, color=figures.GREY, ls="--", lw=1, label="_one third")
     ax.set(xlabel="training step", xticks=(0, 500, 1000), ylim=(0, 1))
     ax.set(ylabel=f"share of the {name} penalty")
     ax.set_title(name, weight="normal")
 figures.title(fig, "Three ways to count, and each ends in equal shares")
 axes[0].set_yticks([0, 1 / 3, 2 / 3, 1], ["0", "1/3", "2/3", "1"])
-first = {name: ", ".join(f"{part:.2f}" for part in parts[..., 0].mean(0))
-         for name, parts in share.items()}
-worst = max(np.abs(parts[..., -1] - 1 / 3).max() for parts in share.values())
+curves = {ax.get_title(loc="left"): figures.drawn(ax) for ax in axes}
+first = {name: ", ".join(f"{layer.at(0).mean():.2f}" for layer in [*curve.values()][:3])
+         for name, curve in curves.items()}
+ends = [abs(mark.y[..., -1] - 1 / 3).max() for curve in curves.values() for mark in curve.values()]
 figures.show(fig, "Shares of three layers in three penalties during training, five seeds each. "
              f"They start at {first['sum']} of the sum, {first['mean']} of the mean and "
-             f"{first['fans']} of fans. All end within {worst:.2f} of one third.")
+             f"{first['fans']} of fans. All end within {max(ends):.2f} of 1/3.")
 
 # %%
-ratio = {name: (parts[..., -1].max(1) / parts[..., -1].min(1)).max()
-         for name, parts in share.items()}
+drawn_at = MLP(widths).initial(seeds(1)[0])
+for name, f in factors.items():
+    curve = curves[name]
+    pays = [f[i] * np.linalg.norm(drawn_at[f"weight{i}"]) ** 2 for i in range(3)]
+    starts = [curve[f"_{fan_out[i]} × {fan_in[i]}"].at(0)[0] for i in range(3)]
+    claim("05-start", f"{name}: first seed's curves start at the shares of its initial weights",
+          measured=np.array(starts) - pays / np.sum(pays), equals=0, within=1e-9)
+    claim("05-third", f"{name}: the dashed line lies at 1/3",
+          measured=curve["_one third"].y * 3, equals=1, within=1e-12)
+
+# %%
+# PyTorch's initial weights have variance 1/(3·n_in), so that a layer pays in proportion to n_out.
+claim("05-start", "the sum: the first layer's share at the start is {}",
+      measured=curves["sum"]["_128 × 64"].at(0), equals=128 / (128 + 16 + 10), within=0.02)
+claim("05-shares", "the three shares add up to 1, at every step", equals=1, within=1e-12,
+      measured=[parts.sum(1) for parts in share.values()])
+
+# %%
+ratio = {name: parts[..., -1].max(1) / parts[..., -1].min(1) for name, parts in share.items()}
 claim("S0-04", "sum, after training: largest term {} times the smallest, worst of five seeds",
       measured=ratio["sum"], below=1.10)
-claim("S0-16", "divided by size, the largest term is {} times the smallest",
+claim("S0-16", "divided by size, the largest term is {} times the smallest, worst of five",
       measured=ratio["mean"], below=1.2)
 claim("S0-15", "the same ratio, worst of the three penalties",
       measured=[*ratio.values()], below=1.2)
+claims.identities()
 
 # %% [markdown]
 # At the start the sum is nearly all first layer, the mean mostly last layer. Within a few hundred steps the curves crowd
-# around one third. There they stay a little apart while the learning rate is constant, and meet as it falls.
+# around 1/3. There they stay a little apart while the learning rate is constant, and meet as it falls.
 #
 # Three different penalties, and each ends up shared equally, *in its own count*. Dividing by the size would not do it,
 # said the answer, and it does; the factor of the answer does it too; and so does no factor at all. Equal shares cannot
@@ -149,17 +183,23 @@ for name, rate in (("large", one), ("small", two)):
 # %%
 rates = {name: share_per_step(partial(l2_penalty, weight_decay=0.02, scaling=name))
          for name in ("sum", "mean", "fans")}
+faster = {name: (two.mean() / one.mean()).item() for name, (one, two) in rates.items()}
 for name, (one, two) in rates.items():
-    print(f"{name}: large layer {one.mean():.1e}, small {two.mean():.1e}, ratio "
-          f"{two.mean() / one.mean():.1f}")
+    print(f"{name}: large layer {one.mean():.1e}, small {two.mean():.1e}, ratio {faster[name]:.1f}")
+
+# %%
+for name, (one, two) in rates.items():
+    both = (one / size_factor((300, 400), name), two / size_factor((10, 300), name))
+    claim("05-rate", f"{name}: rate of each weight over 0.02 times its layer's factor",
+          measured=[*both[0].ravel() / 0.02, *both[1].ravel() / 0.02], equals=1, within=1e-9)
 claim("S0-07", "under the mean, the small layer's shrink rate over the large one's",
-      measured=rates["mean"][1].mean() / rates["mean"][0].mean(), equals=40, within=1e-9)
-claim("05-fans-rate", "under fans, it is {} times as large",
-      measured=rates["fans"][1].mean() / rates["fans"][0].mean(), between=(17, 18))
+      measured=faster["mean"], equals=300 * 400 / (10 * 300), within=1e-9)
+claim("05-fans-rate", "under fans, (1/300 + 1/10)/(1/400 + 1/300) times as large",
+      measured=faster["fans"], equals=(1 / 300 + 1 / 10) / (1 / 400 + 1 / 300), within=1e-9)
 
 # %% [markdown]
-# Under the mean the small layer shrinks 40 times as fast as the large one, by the ratio of their sizes, and under fans
-# nearly 18 times. If anything is drowned, it is drowned now. And a mean is no new penalty: it is a sum in which layer
+# Under the mean the small layer shrinks {{faster["mean"]:.0f}} times as fast as the large one, by the ratio of their sizes, and under fans
+# {{faster["fans"]:.1f}} times. If anything is drowned, it is drowned now. And a mean is no new penalty: it is a sum in which layer
 # $l$, of $n_l$ weights, has its own $\lambda_l=\lambda/n_l$. We train a small network both ways, by hand with the mean
 # and in a sweep with the sum.
 
@@ -178,8 +218,10 @@ for _ in range(50):
 own = sweep(MLP((64, 16, 10)), pixels[:200], digits.y[:200], loss="cross_entropy", seeds=seeds(1),
             lr=0.2, steps=50, weight_decay=10,
             decay_factors={"weight0": 1 / 1024, "weight1": 1 / 160})
-claim("S0-01", "the mean, and the sum with λ/n for each layer: largest difference of a weight",
-      measured=np.abs(own["weight0"][0] - V1.detach().numpy()), below=1e-12)
+pairs = {"weight0": V1, "bias0": b1, "weight1": V2, "bias1": b2}
+claim("S0-01", "the mean, and the sum with λ/n for each layer: largest difference of a parameter",
+      measured=np.concatenate([(own[name].values[0] - by_hand.detach().numpy()).ravel()
+                               for name, by_hand in pairs.items()]), equals=0, within=1e-12)
 claims.identities()
 
 # %% [markdown]
@@ -215,13 +257,14 @@ def slope_along_c(activation):
     loss = torch.nn.functional.cross_entropy(scores.T, labels)
     into_w, into_b, into_v = (p * g for p, g in
                               zip((w, b, v), torch.autograd.grad(loss, (w, b, v)), strict=True))
-    return (into_w.sum(1) + into_b[:, 0] - into_v.sum(0)).abs().max()
+    return into_w.sum(1) + into_b[:, 0] - into_v.sum(0)  # of each unit
 
 
 # %%
-claim("05-slope", "ReLU: slope of the loss along c, largest of 30 units",
-      measured=slope_along_c(torch.relu), below=1e-12)
-claim("05-slope", "tanh: the same", measured=slope_along_c(torch.tanh), above=0.01)
+claim("05-slope", "ReLU: slope of the loss along c, each of 30 units",
+      measured=slope_along_c(torch.relu), equals=0, within=1e-12)
+claim("05-slope", "tanh: the same, largest of 30 units",
+      measured=slope_along_c(torch.tanh).abs().max(), above=0.01)
 claims.identities()
 
 # %% [markdown]
@@ -237,33 +280,49 @@ claims.identities()
 
 # %%
 lams, scales = [0, 0.01, 0.03], [1, 2]
-run = sweep(MLP((64, 32, 10), bias=False), pixels[:100], digits.y[:100], loss="cross_entropy",
-            lr=0.1, weight_decay=lams, init_scale=scales, seeds=seeds(5), steps=600,
-            record_every=50, evaluate_every=600)
-S = run.norm.values ** 2  # seed, λ, scale, layer, step
+flow = sweep(MLP((64, 32, 10), bias=False), pixels[:100], digits.y[:100], loss="cross_entropy",
+             lr=0.1, weight_decay=lams, init_scale=scales, seeds=seeds(5), steps=600,
+             record_every=50, evaluate_every=600)
+S = flow.norm.values ** 2  # seed, λ, scale, layer, step
 D = S[..., 0, :] - S[..., 1, :]
+law = (1 - 0.1 * np.array(lams))[:, None, None] ** (2 * flow.step.values)
 
 # %%
 fig, ax = figures.subplots()
 for k, lam in enumerate(lams):
-    for scale in (0, 1):
-        ax.semilogy(run.step, D[:, k, scale].T, "o", ms=3, color=f"C{k}")
-        ax.plot(run.step, D[:, k, scale].mean(0)[0] * (1 - 0.1 * lam) ** (2 * run.step),
-                color=f"C{k}", lw=1)
-        if scale:
-            ax.text(608, D[0, k, 1, -1], f"λ = {lam}", color=f"C{k}", va="center")
-ax.text(300, D[0, 0, 1, 0] * 1.12, "double initial weights", ha="center", color=figures.GREY)
-ax.text(300, D[0, 0, 0, 0] * 1.12, "initial weights as usual", ha="center", color=figures.GREY)
+    for i, scale in enumerate(scales):
+        ax.semilogy(flow.step, D[:, k, i].T, "o", ms=3, color=f"C{k}", label=f"_{lam}, {scale}")
+        ax.plot(flow.step, D[:, k, i, 0].mean() * law[k, 0], color=f"C{k}", lw=1,
+                label=f"_(5.3): {lam}, {scale}")
+dots = figures.drawn(ax)
+for k, lam in enumerate(lams):
+    ax.text(608, dots[f"_{lam}, 2"].y[0, -1], f"λ = {lam}", color=f"C{k}", va="center")
+for scale, words in ((2, "double initial weights"), (1, "initial weights as usual")):
+    ax.text(300, dots[f"_0, {scale}"].y[0, 0] * 1.12, words, ha="center", color=figures.GREY)
 ax.set(xlabel="training step", ylabel="‖W₁‖² − ‖W₂‖²", xlim=(-10, 690), ylim=(0.15, 50))
 ax.set_yticks([0.3, 1, 3, 10, 30], ["0.3", "1", "3", "10", "30"])
 ax.set_title("The imbalance of the start decays like (1 − ηλ)²ᵗ, or not at all")
 figures.show(fig, "Difference of two layers' squared norms on a logarithmic axis, 600 steps. "
-             f"It starts at {D[:, 0, 0, 0].mean():.0f}, or {D[:, 0, 1, 0].mean():.0f} for double "
-             "initial weights. Without decay it stays there. With λ = 0.01 and 0.03 it falls along "
-             "the straight lines of the formula, the five seeds on top of each other.")
+             f"It starts at {dots['_0, 1'].at(0).mean():.0f}, or "
+             f"{dots['_0, 2'].at(0).mean():.0f} for double initial weights. Without decay it "
+             f"stays there. With λ = {lams[1]} and {lams[2]} it falls along the straight lines of "
+             "the formula, the five seeds on top of each other.")
 
 # %%
-law = (1 - 0.1 * np.array(lams))[:, None, None] ** (2 * run.step.values)
+for lam, scale in ((lam, scale) for lam in lams for scale in scales):
+    its_run = flow.sel(weight_decay=lam, init_scale=scale).norm.values ** 2  # seed, layer, step
+    claim("05-imbalance", f"dots of λ = {lam}, scale {scale}: ‖W₁‖² − ‖W₂‖² of that run",
+          measured=dots[f"_{lam}, {scale}"].y + its_run[:, 1] - its_run[:, 0],
+          equals=0, within=1e-9)
+    drawn_law = dots[f"_(5.3): {lam}, {scale}"]
+    claim("05-imbalance", f"the line of λ = {lam}, scale {scale}: its logarithm has (5.3)'s slope",
+          measured=np.diff(np.log(drawn_law.y)) / np.diff(drawn_law.x) - 2 * np.log1p(-0.1 * lam),
+          equals=0, within=1e-9)
+claim("05-imbalance", "the imbalance at the start, of double weights over that of usual ones",
+      measured=D[:, :, 1, 0] / D[:, :, 0, 0], equals=4, within=1e-9)
+claims.identities()
+
+# %%
 claim("05-imbalance", "imbalance over its start, against (5.3): largest deviation of all runs",
       measured=np.abs(D / D[..., :1] - law), below=0.02)
 
@@ -273,12 +332,12 @@ claim("05-imbalance", "imbalance over its start, against (5.3): largest deviatio
 # The small print of "≈" matters once there are minibatches. A finite step of SGD adds $\eta^2\lVert g_l\rVert^2$ to a
 # layer's squared norm, $g_l$ being its gradient. With full batches that is of second order and fades as training
 # settles. Minibatch gradients do not fade: they go on lengthening the layers, those with larger gradients more. Decay
-# and noise then settle at unequal shares, which is the gap in 5.1 before the learning rate falls.
+# and noise then settle at unequal shares, which is the gap in section 5.1 before the learning rate falls.
 
 # %%
-halfway = share["sum"][:, 0, 10]  # at step 500, where the learning rate begins to fall
+halfway = share["sum"][:, 0, at == 500]  # where the learning rate begins to fall
 claim("05-noise", "sum, before the learning rate falls: first layer's share, least of five seeds",
-      measured=halfway.min(), between=(0.35, 0.5))
+      measured=halfway, between=(0.35, 0.5))
 claim("05-noise", "at the end: the same share, largest of five seeds",
       measured=share["sum"][:, 0, -1], below=0.35)
 
@@ -292,7 +351,7 @@ claim("05-noise", "at the end: the same share, largest of five seeds",
 # $$\frac{\lVert W_l\rVert^2}{n_{\rm in}n_{\rm out}} \propto \frac1{\lambda_l\, n_{\rm in}n_{\rm out}}: \tag{5.4}$$
 #
 # $1/(n_{\rm in}n_{\rm out})$ under the sum, no dependence on size at all under the mean, and exactly the answer's law
-# under fans. What one verifies is the penalty that one chose. In the networks of 5.1:
+# under fans. What one verifies is the penalty that one chose. In the networks of section 5.1:
 
 # %%
 def spread(values):
@@ -305,8 +364,11 @@ square = {name: norms[name][..., -1] / sizes for name in norms}
 print("mean square under the sum, × (n_in + n_out):", (square["sum"].mean(0) * fans).round(2))
 
 # %%
-claim("S0-17", "sum: mean square × (n_in + n_out), largest layer over smallest, least of five",
-      measured=spread(square["sum"] * fans), above=3)
+predicted = (fans / sizes).max() / (fans / sizes).min()  # by (5.4)
+claim("S0-17", "sum: mean square × (n_in + n_out), largest layer over smallest, worst of five",
+      measured=spread(square["sum"] * fans), between=(predicted / 1.1, predicted * 1.1))
+
+# %%
 claim("S0-17", "sum: mean square × n_in·n_out, the same, worst of five",
       measured=spread(square["sum"] * sizes), below=1.1)
 claim("S0-18", "with the answer's factor: mean square × (n_in + n_out), worst of five",
@@ -316,13 +378,14 @@ claim("05-mean-square", "under the mean: mean square, worst of five",
 
 # %% [markdown]
 # If the answer's law held under the sum, the three printed numbers would be equal. And without decay there is no such
-# law: the initialisation is remembered. In the runs of 5.3 half of the networks began with weights twice as large.
+# law: the initialisation is remembered. In the runs of section 5.3 half of the networks began with weights twice as large.
 
 # %%
 twice = (S[:, :, 1, 0, -1] / S[:, :, 0, 0, -1])  # first layer's square, scale 2 over scale 1
 claim("05-memory", "λ = 0: double start, squared norm after training (ratio), least of five",
-      measured=twice[:, 0], above=1.4)
-claim("05-memory", "λ = 0.03, the same, largest of five", measured=twice[:, 2], below=1.15)
+      measured=twice[:, 0], between=(1.4, 4))
+claim("05-memory", "λ = 0.03, the same, worst of five",
+      measured=twice[:, 2], equals=1, within=0.15)
 
 # %% [markdown]
 # ## 5.5 A λ for each layer: one number remains
@@ -358,13 +421,13 @@ def slopes(c, lams):
 c = (4.0, 0.5, 0.5)
 usual, scaled_up = slopes((1, 1, 1), (0.01,) * 3), slopes(c, [0.01 / factor**2 for factor in c])
 claim("05-geometric", "layers times c, λ over c²: gradients times c against the old ones",
-      measured=[(a * b - d).abs().max() for a, b, d in zip(c, scaled_up, usual, strict=True)],
-      below=1e-12)
+      measured=torch.cat([(scaled_up[i] * c[i] - usual[i]).ravel() for i in range(3)]),
+      equals=0, within=1e-12)
 claims.identities()
 
 # %% [markdown]
 # So dividing by size is one common λ in disguise, of another value. Does training find the twins? We learn regressions
-# in two dimensions from 25 examples, with a third input of 1 instead of biases. Adam finds the minimum fast. It needs
+# in two dimensions from 25 examples, with another input of 1 instead of biases. Adam finds the minimum fast. It needs
 # its learning rate to fall, and the penalty inside its gradient: AdamW would not minimise it ([chapter
 # 3](03_one_lambda_many_meanings.ipynb)).
 
@@ -399,6 +462,8 @@ def change(f, g):
 
 
 # %%
+claim("05-change", "from the targets to their triple, `change` is",
+      measured=change(3 * target, target), equals=2, within=1e-12)
 common, _, _ = learn(50, 0.03, 0.03)
 for lam1, lam2 in ((0.15, 0.006), (0.006, 0.15)):
     twin, _, pays = learn(50, lam1, lam2)
@@ -407,7 +472,8 @@ for lam1, lam2 in ((0.15, 0.006), (0.006, 0.15)):
     claim("05-units", "… and (5.2), unit by unit: largest difference, relative to the largest unit",
           measured=np.abs(pays[0] - pays[1]).max(1) / pays[0].max(1), below=0.05)
 claim("S0-13", "a control, 0.06 twice: change of the function, least of five",
-      measured=change(learn(50, 0.06, 0.06)[0], common), above=0.05)
+      measured=change(learn(50, 0.06, 0.06)[0], common), between=(0.05, 0.5))
+claims.identities()
 
 # %% [markdown]
 # ## 5.6 Width
@@ -445,6 +511,9 @@ while (left > 0).sum() > 25:
     left[some[t.argmin()]] = 0
 
 # %%
+claim("05-enough", "{} units of 100 are left", measured=(left > 0).sum(), equals=25)
+claim("05-enough", "… and none is taken more than whole",
+      measured=np.minimum(left, 0), equals=0, within=1e-12)
 claim("05-enough", "25 units left of 100: largest change of an output, over the largest output",
       measured=np.abs(left @ parts - parts.sum(0)) / np.abs(parts.sum(0)).max(), below=1e-9)
 claim("05-enough", "by how much the price has risen, as a share",
@@ -459,6 +528,15 @@ for m in (50, 200, 800):
     print(f"width {m}: rate {rate[0]:.0f} under the sum, {rate[1]:.4f} under the mean, "
           f"{rate[2]:.2f} under fans")
 
+# %%
+for m in (50, 200, 800):
+    rate = [(size_factor((m, 3), name) * size_factor((1, m), name)) ** 0.5 for name in factors]
+    claim("05-width-rate", f"width {m}: the rates are 1, 1/(√3·m) and √((m + 3)(m + 1)/3)/m",
+          measured=np.array(rate) - [1, 1 / 3**0.5 / m, ((m + 3) * (m + 1) / 3) ** 0.5 / m],
+          equals=0, within=1e-12)
+    claim("05-width-rate", f"width {m}, between two hidden layers: fans has the factor 2/m",
+          measured=size_factor((m, m), "fans") * m, equals=2, within=1e-12)
+
 # %% [markdown]
 # Under the mean it falls like $1/m$: a wide network is hardly penalised. Under fans it hardly moves, but that is owed to
 # the fixed sizes of input and output. A matrix between two hidden layers of $m$ units gets the factor $2m/m^2 = 2/m$,
@@ -471,6 +549,8 @@ for name in factors:
     for m in (50, 200, 800):
         lam1, lam2 = (0.03 * size_factor(s, name) / at_200 for s in ((m, 3), (1, m)))
         fits[name, m] = learn(m, lam1, lam2)
+# By (5.5) the mean's rate at other widths is that of the sum at another λ, whatever the width.
+twins = {m: learn(50, 0.03 * 200 / m, 0.03 * 200 / m) for m in (50, 800)}
 
 # %%
 fig, axes = figures.subplots(1, 3, figsize=(8.6, 3.5), sharey=True)
@@ -480,30 +560,52 @@ for ax, name in zip(axes, factors, strict=True):
     ax.set(xlabel="first input", ylabel="output of the network")
     ax.set_title(name, weight="normal")
 figures.label_lines(axes[1])
+functions = {ax.get_title(loc="left"): figures.drawn(ax) for ax in axes}
+middle = functions["mean"]
 axes[1].set_xlim(-2.7, 3.6)
-axes[1].text(2.6, fits["mean", 800][1].max() * 1.15, "units", ha="left", color=figures.GREY)
+axes[1].text(2.6, middle["800"].y.max() * 1.15, "units", ha="left", color=figures.GREY)
 figures.title(fig, "Under the mean, the function depends on the width")
-low, high = ({m: end(fits["mean", m][1]) for m in (50, 200, 800)} for end in (np.min, np.max))
+low, high = ([f"{end(middle[m].y):.1f}" for m in middle] for end in (np.min, np.max))
 figures.show(fig, "Learnt functions along the first input, for 50, 200 and 800 hidden units at the "
              "same λ. Under the sum and under fans the three curves coincide. Under the mean "
-             f"the curve for 50 units lies between {low[50]:.1f} and {high[50]:.1f}, "
-             f"the one for 200 between {low[200]:.1f} and {high[200]:.1f}, the one for 800 between "
-             f"{low[800]:.1f} and {high[800]:.1f}.")
+             f"the curve for 50 units lies between {low[0]} and {high[0]}, the one for 200 "
+             f"between {low[1]} and {high[1]}, the one for 800 between {low[2]} and {high[2]}.")
 
 # %%
-apart = [change(fits[name, 200][0], fits["sum", 200][0]).max() for name in ("mean", "fans")]
+far_left, far_right = line[:, 0] < -1, line[:, 0] > 1
+slope = {m: [np.polyfit(middle[m].x[part], middle[m].y[part], 1)[0]
+             for part in (far_left, far_right)] for m in middle}
+
+# %%
+flat = np.concatenate([[functions[name][m].y - functions[name]["200"].y for m in ("50", "800")]
+                       for name in ("sum", "fans")])
+claim("05-width-curves", "sum and fans: the curves of 50 and 800 units from that of 200, at most",
+      measured=np.abs(flat), below=0.2)
+
+# %%
+claim("05-width-curves", "mean, 800 units: slopes on the left and on the right, minus −1 and 2",
+      measured=np.array(slope["800"]) - [-1, 2], equals=0, within=0.5)
+for m, (_, twin, _) in twins.items():
+    claim("05-width-curves", f"mean, the curve labelled {m}: from the sum's at λ = {6 / m}",
+          measured=np.abs(functions["mean"][str(m)].y - twin), below=0.2)
+
+# %%
+apart = [change(fits[name, 200][0], fits["sum", 200][0]) for name in ("mean", "fans")]
 claim("05-agree", "at 200 units, where all rates agree: mean or fans against sum, largest change",
       measured=apart, below=0.02)
 moved = {name: change(fits[name, 800][0], fits[name, 50][0]) for name in factors}
 claim("S0-06", "sum: change of the function from 50 to 800 units, largest of five",
       measured=moved["sum"], below=0.02)
 claim("S0-06", "mean: the same, least of five", measured=moved["mean"], above=0.1)
+claim("S0-06", "… and 50 or 800 units act as the sum does at 200/50 or 200/800 times the λ",
+      measured=[change(fits["mean", m][0], twin[0]) for m, twin in twins.items()], below=0.05)
 claim("05-width-fans", "fans, two layers: the same, largest of five",
       measured=moved["fans"], below=0.05)
 
 # %% [markdown]
 # Left and right there are three curves each, one on top of the other. In the middle, 50 units are penalised so hard that
-# the left branch is nearly flat; 800 units come close to the slopes −1 and 2 that the data were made with. The λ that
+# the left branch is nearly flat, with a slope of −{{-slope["50"][0]:.2f}}; 800 units come close to the slopes −1 and 2 that the data were
+# made with: −{{-slope["800"][0]:.2f}} and {{slope["800"][1]:.2f}}. The λ that
 # suits one width is wrong for another.
 #
 # The same in a case that needs no training: ridge regression with each input given $k$ times. The weight
@@ -518,7 +620,7 @@ cases = {"sum is λ/k": (copies, 0.1, plain[1]), "mean is λ/k²": (copies, 0.1 
 for name, (Z, lam, same) in cases.items():
     f = Z @ ridge(Z, y, lam, intercept=False)[0]
     claim("S0-06", f"k copies of each input: {name} (largest difference)",
-          measured=np.abs(f - same), below=1e-10)
+          measured=f - same, equals=0, within=1e-10)
 claims.identities()
 
 # %% [markdown]
@@ -560,14 +662,18 @@ claim("S0-19", "PyTorch's default, 3 × 3 kernels on 16 channels: variance × 3�
 
 # %%
 dims, grid, best = np.array([25, 50, 100, 200, 400]), np.geomspace(0.01, 10, 61), []
+least, posterior = [], []  # test errors: the least on the grid, and that of Bayes' posterior
 for d in dims:
-    errors = np.zeros(61)
+    errors, posterior = np.zeros(61), [*posterior, 0.0]
     for seed in seeds(20):
         rng = np.random.default_rng([seed, d])
         X, truth = rng.standard_normal((50, d)), rng.standard_normal(d) / np.sqrt(d)
         w, _ = ridge(X, X @ truth + 0.5 * rng.standard_normal(50), grid, intercept=False)
         errors += ((w - truth) ** 2).sum(1)  # the test error beyond the noise
+        squares = np.linalg.svd(X, compute_uv=False) ** 2  # in other directions 1/d remains
+        posterior[-1] += np.sum(0.5**2 / (squares + 0.5**2 * d)) + max(d - 50, 0) / d
     best.append(grid[errors.argmin()])
+    least.append(errors.min())
 
 # %%
 slope = np.polyfit(np.log(dims), np.log(best), 1)[0]
@@ -576,6 +682,8 @@ claim("05-bayes", "the best λ grows with the number of inputs to the power {}",
 off = np.array(best) / (0.5**2 / 50 * dims)
 claim("05-bayes", "best λ over (5.6): the largest factor by which it is off",
       measured=np.exp(np.abs(np.log(off))), below=1.5)
+claim("05-bayes", "test error at the best λ, over the variance that Bayes' posterior has",
+      measured=np.array(least) / posterior, equals=1, within=0.25)
 
 # %% [markdown]
 # ## 5.9 Does any of them generalise better?
@@ -588,34 +696,64 @@ claim("05-bayes", "best λ over (5.6): the largest factor by which it is off",
 tall = (64, 32, 16, 10)
 fan_in, fan_out = np.array(tall[:-1]), np.array(tall[1:])
 scaled = {"sum": np.ones(3), "mean": 1 / (fan_in * fan_out), "fans": 1 / fan_in + 1 / fan_out}
+scaled = {name: f / np.prod(f) ** (1 / 3) for name, f in scaled.items()}
 lam_grid = [0, 0.001, 0.005, 0.02]
 orders = [np.random.default_rng([seed, 7]).permutation(len(pixels)) for seed in seeds(10)]
-training, held_out = (np.stack([order[part] for order in orders])
-                      for part in (slice(200), slice(200, None)))
+training, choosing, testing = (np.stack([order[part] for order in orders])
+                               for part in (slice(200), slice(200, None, 2), slice(201, None, 2)))
+
+# %%
+claim("05-fair", "the three layers' factors on λ: their geometric mean in each scaling", equals=1,
+      measured=[np.exp(np.log(f).mean()) for f in scaled.values()], within=1e-12)
+claim("05-fair", "… and their ratios are those of `size_factor`", equals=0, within=1e-12,
+      measured=[np.diff(np.log([f[i] / size_factor((fan_out[i], fan_in[i]), name)
+                                for i in range(3)])) for name, f in scaled.items()])
+claim("05-split", "digits that are in two of the three parts, ten seeds: {}", equals=0, measured=[
+    np.intersect1d(one[i], other[i]).size for i in range(10)
+    for one, other in ((training, choosing), (training, testing), (choosing, testing))])
 
 
 # %%
 def accuracies(f):
-    """Share of held-out digits that are recognised: for choosing λ, and for the test."""
-    f = f / np.prod(f) ** (1 / 3)
+    """The runs, and shares of digits that are recognised: for choosing λ, and for the test."""
     run = sweep(MLP(tall), pixels[training], digits.y[training], loss="cross_entropy", lr=0.1,
                 momentum=0.9, weight_decay=lam_grid, batch_size=25, steps=300,
                 seeds=seeds(10), decay_factors={f"weight{i}": f[i] for i in range(3)},
                 schedule=lambda t: 1 - t / 300, record_every=300)
-    classes = predict(run, pixels[held_out]).values.argmax(-1)
-    right = classes == digits.y[held_out][:, None]  # seed, λ, example
-    return right[..., ::2].mean(2), right[..., 1::2].mean(2)
+    right = [predict(run, pixels[part]).values.argmax(-1) == digits.y[part][:, None]
+             for part in (choosing, testing)]  # seed, λ, example
+    return run, *(each.mean(2) for each in right)
+
+
+def by_hand(run, part):
+    """The same share for the first seed, by plain NumPy, one number a λ."""
+    first, h = run.isel(seed=0), [pixels[part[0]].T] * 4
+    for i in range(3):
+        h = [np.maximum(x, 0) if i else x for x in h]
+        h = [first[f"weight{i}"].values[k] @ h[k] + first[f"bias{i}"].values[k] for k in range(4)]
+    return [np.mean(x.argmax(0) == digits.y[part[0]]) for x in h]
 
 
 # %%
 chosen = {}
 for name, f in scaled.items():
-    select, test = accuracies(f)
+    run, select, test = accuracies(f)
+    claim("05-by-hand", f"{name}: accuracies for choosing and for the test, by hand (first seed)",
+          measured=np.array([select[0] - by_hand(run, choosing), test[0] - by_hand(run, testing)]),
+          equals=0, within=1e-12)
     which = select.argmax(1)  # of the four λ, for each seed
     chosen[name] = test[np.arange(10), which]
     print(f"{name:4}: test accuracy {100 * chosen[name].mean():.1f} %, without decay "
           f"{100 * test[:, 0].mean():.1f} %; seeds for each of the four λ: "
           f"{np.bincount(which, minlength=4)}")
+    best_of = [max(range(4), key=accuracy.__getitem__) for accuracy in select]
+    claim("05-chosen", f"{name}: test accuracies at the first λ that is best for choosing",
+          measured=chosen[name] - [test[i, k] for i, k in enumerate(best_of)],
+          equals=0, within=1e-12)
+
+# %%
+claim("05-generalise", "each seed, each scaling: test accuracy at the chosen λ",
+      measured=[*chosen.values()], between=(0.8, 0.95))
 
 # %%
 for name in ("mean", "fans"):
@@ -623,7 +761,8 @@ for name in ("mean", "fans"):
     print(f"{name} − sum: {gain.mean:+.2f} points, "
           f"95 % interval {gain.low:+.2f} to {gain.high:+.2f}")
     claim("05-generalise", f"{name} against sum: farther end of the interval, in points",
-          measured=np.abs(gain.mean) + gain.half, below=2)
+          measured=[gain.low, gain.high], between=(-2, 2))
+claims.identities()
 
 # %% [markdown]
 # At its own best λ each scaling does about as well as the others. What we claim is that they differ by less than two
@@ -646,7 +785,8 @@ verdict("S0-06", "false",
         "on width, from as many units as examples on; under the mean the effective λ falls like "
         "1/width.")
 verdict("S0-07", "convention",
-        "A well-defined penalty, under which small layers shrink fastest: here 40 times as fast.")
+        "A well-defined penalty, under which small layers shrink fastest: here "
+        f"{faster['mean']:.0f} times as fast.")
 
 # %%
 verdict("S0-08", "false",
@@ -683,7 +823,7 @@ verdict("S0-21", "opinion",
 # Three rules follow.
 #
 # - Do not search over a λ for each layer of a plain ReLU network: at the minimum only their geometric mean counts.
-# - Balance takes its time: $1/(2\eta\lambda)$ steps per factor e, which is 10,000 at $\eta = 0.1$ and $\lambda =
+# - Balance takes its time: $1/(2\eta\lambda)$ steps per factor e, which is {{1 / (2 * 0.1 * 5e-4):,.0f}} at $\eta = 0.1$ and $\lambda =
 #   5\cdot10^{-4}$. Before that, layers have what initialisation and gradients gave them.
 # - Do not read a layer's share of the penalty as the strength of its regularisation. Under the sum each weight decays at
 #   the same rate, whatever the shares, and at a stationary point all shares are equal.
@@ -702,7 +842,7 @@ verdict("S0-21", "opinion",
 # <details>
 # <summary>Solution</summary>
 #
-# The second, by the ratio of the sizes: $10^6/10^4 = 100$.
+# The second, by the ratio of the sizes: $10^6/10^4$, which is {{size_factor((10, 1000), "mean") / size_factor((1000, 1000), "mean"):.0f}}.
 #
 # </details>
 #
@@ -729,26 +869,26 @@ verdict("S0-21", "opinion",
 #
 # </details>
 #
-# **4.** With $\eta=0.1$, $\lambda=5\cdot10^{-4}$ and no momentum, how many steps until the imbalance is a hundredth
+# **4.** With $\eta=0.1$, $\lambda=5\cdot10^{-4}$ and no momentum, how many steps until the imbalance is 1 %
 # of its start? And with momentum 0.9?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# $\ln 100/(2\eta\lambda)\approx 46{,}000$. Momentum multiplies the effective learning rate by 10: about 4,600. Only
-# about, as the steps are longer and (5.3) is rougher: add `momentum=0.9` to the run of section 5.3, and even without
-# decay the imbalance grows by more than a quarter before it settles.
+# $\ln 100/(2\eta\lambda)$ is about {{round(np.log(100) / (2 * 0.1 * 5e-4), -3):,.0f}}. Momentum multiplies the effective learning rate by
+# {{1 / (1 - 0.9):.0f}}: about {{round(np.log(100) / (2 * 0.1 * 5e-4) * (1 - 0.9), -2):,.0f}}. Only about, as the steps are longer and (5.3) is rougher: add
+# `momentum=0.9` to the run of section 5.3, and even without decay the imbalance grows by 28 % before it settles.
 #
 # </details>
 #
-# **5.** Repeat 5.1 with a constant learning rate. Which layer ends up with more than its third, and why?
+# **5.** Repeat section 5.1 with a constant learning rate. Which layer ends up with more than its third, and why?
 #
 # <details>
 # <summary>Solution</summary>
 #
 # Under the sum the first, under the mean and fans the last. Take SGD without momentum and a network without biases, and
 # let $h_l = g_l+\lambda_lW_l$. A step changes $\lVert W_l\rVert^2$ by $-2\eta\langle W_l,h_l\rangle +
-# \eta^2\lVert h_l\rVert^2$, which is zero on average in a steady state. By step 1 of 5.3 $\langle W_l,g_l\rangle$ is the
+# \eta^2\lVert h_l\rVert^2$, which is zero on average in a steady state. By step 1 of section 5.3 $\langle W_l,g_l\rangle$ is the
 # same for all layers. So is then the average of $\lambda_l\lVert W_l\rVert^2-\frac\eta2\lVert h_l\rVert^2$: layers with
 # larger gradients keep more. Drop `schedule` from `options`, and compare `run.gradient_norm` of the layers.
 #
@@ -760,8 +900,8 @@ verdict("S0-21", "opinion",
 # <details>
 # <summary>A start</summary>
 #
-# They answer different questions. In 5.6 more units bring nothing new: at the minimum $n$ of them would do. The
-# prior of 5.8 takes every weight as a draw of its own, and every input as news. Ask which of the two your wider layer
+# They answer different questions. In section 5.6 more units bring nothing new: at the minimum $n$ of them would do. The
+# prior of section 5.8 takes every weight as a draw of its own, and every input as news. Ask which of the two your wider layer
 # is.
 #
 # </details>

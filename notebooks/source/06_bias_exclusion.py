@@ -51,21 +51,26 @@ ax.plot(celsius, ".", ms=4, color=figures.GREY, alpha=0.5)
 ax.plot(in_celsius, color=figures.BLUE, label="fitted in °C")
 ax.plot(in_kelvin, color=figures.ORANGE, label="fitted in kelvin")
 ax.set(xlabel="day of the year", ylabel="temperature (°C)", xlim=(0, 455), xticks=range(0, 361, 60))
-ax.set_title("In kelvin the same year is 2.7 degrees colder")
+waves = figures.drawn(ax)
+colder = (waves["fitted in °C"].y - waves["fitted in kelvin"].y).mean()
+ax.set_title(f"In kelvin the same year is {colder:.1f} degrees colder")
 figures.label_lines(ax)
 figures.show(fig, "Daily temperatures over a year with two fitted waves. The one fitted in degrees "
              "Celsius runs through the middle of the dots. The one fitted in kelvin has the same "
-             f"shape and lies {-gap.mean():.1f} degrees lower all year.")
+             f"shape and lies {colder:.1f} degrees lower all year.")
 
 # %%
-claim("06-kelvin", "the fit in kelvin minus the fit in °C, on the coldest and on the warmest day",
-      measured=abs(gap.min() - gap.max()), below=1e-9)
-claim("06-kelvin", "… on any day: −273.15 · λ/(1 + λ) degrees",
-      measured=gap.mean(), equals=-273.15 * 0.01 / 1.01, within=1e-9)
+shape = date @ ridge(date, celsius, 0.01)[0]  # with a free bias, by the helper
+claim("06-kelvin", "the curve in °C: that of a free bias, and its mean over 1 + λ", equals=0,
+      measured=waves["fitted in °C"].y - shape - celsius.mean() / 1.01, within=1e-9)
+claim("06-kelvin", "the curve in kelvin: the same with the mean in kelvin", equals=0, within=1e-9,
+      measured=waves["fitted in kelvin"].y - shape + 273.15 - (celsius + 273.15).mean() / 1.01)
+claim("06-kelvin", "the fit in kelvin minus the fit in °C, any day: −273.15 · λ/(1 + λ) degrees",
+      measured=gap, equals=-273.15 * 0.01 / 1.01, within=1e-9)
 claims.identities()
 
 # %% [markdown]
-# Same weather, same weights; and every prediction has moved by 2.7 degrees, because somebody chose another zero.
+# Same weather, same weights; and every prediction has moved by {{-gap.mean():.1f}} degrees, because somebody chose another zero.
 #
 # ## 6.2 What b² does
 #
@@ -80,8 +85,8 @@ penalty = 0.1 / 2 * bias**2
 (pull,) = torch.autograd.grad(penalty, bias)
 claim("S2-04", "b = −2, λ = 0.1: the penalty", measured=penalty, equals=0.2, within=1e-12)
 claim("S2-04", "… and its gradient: a step raises b", measured=pull, equals=-0.2, within=1e-12)
-claim("S2-04", "the b of a fit to negative targets, mean −90, stays negative",
-      measured=fit(date, celsius - 100, 0.01, 0.01)[1], below=-80)
+claim("S2-04", f"the b of a fit to negative targets, mean −{100 - celsius.mean():.0f}, is negative",
+      measured=fit(date, celsius - 100, 0.01, 0.01)[1], between=(-95, -80))
 
 # %% [markdown]
 # Now minimise $\frac1{2n}\sum_i(y_i - w^\top x_i - b)^2 + \frac\lambda2\lVert w\rVert^2 + \frac{\lambda_b}2b^2$. The
@@ -100,7 +105,9 @@ claim("S2-01", "centred inputs: b over the mean target is 1/(1 + λ)",
 claim("S2-01", "… n/(n + λ) with a summed loss and λ = 365 · 0.01: its slope at this b",
       measured=(date @ w_C + b_C - celsius).sum() + 3.65 * b_C, equals=0, within=1e-9)
 claim("06-weights", "a penalty on b leaves the weights of centred inputs alone",
-      measured=np.abs(w_C - ridge(date, celsius, 0.01)[0]), below=1e-12)
+      measured=w_C - ridge(date, celsius, 0.01)[0], equals=0, within=1e-12)
+claim("06-weights", "the inputs have mean 0 and variance 1", equals=0, within=1e-12,
+      measured=[date.mean(0), (date**2).mean(0) - 1])
 claims.identities()
 
 # %% [markdown]
@@ -167,8 +174,11 @@ claim("S2-02", "inputs not centred, free bias: targets move by 1, predictions by
       measured=np.abs(moved[0] - 1), below=1e-12)
 claim("06-uncentred", "… all penalised by 0.1: (6.2) gives what is missing; largest error",
       measured=np.abs(1 - moved[1] - short), below=1e-12)
+claim("06-uncentred", "… s/n is the mean that ridge without b leaves over of a constant 1",
+      measured=1 - np.mean(raw @ ridge(raw, np.ones(n), 0.1, intercept=False)[0]) - s / n,
+      equals=0, within=1e-12)
 claim("06-uncentred", "… share of a constant that the weights alone leave over, s/n",
-      measured=s / n, below=0.2)
+      measured=s / n, between=(0, 0.2))
 
 # %% [markdown]
 # A network takes the same steps, too, here with PyTorch's AdamW. By default that decays the bias like everything else:
@@ -205,8 +215,8 @@ claims.identities()
 
 # %%
 crushed = [people @ w + b for w, b in (fit(people, diabetes.y, 1e6, lam_b) for lam_b in (0, 1e6))]
-claim("S2-16", "λ = 10⁶, bias free: predictions minus the mean target, 152 (largest)",
-      measured=np.abs(crushed[0] - diabetes.y.mean()), below=0.001)
+claim("S2-16", f"λ = 10⁶, bias free: predictions minus the mean target, {diabetes.y.mean():.0f} "
+      "(largest)", measured=np.abs(crushed[0] - diabetes.y.mean()), below=0.001)
 claim("S2-16", "λ = 10⁶ on the bias as well: the largest prediction",
       measured=np.abs(crushed[1]), below=0.001)
 
@@ -218,30 +228,47 @@ claim("S2-16", "λ = 10⁶ on the bias as well: the largest prediction",
 rng = claims.rng()
 x = np.linspace(4, 9, 30)
 y = 6 + x + rng.normal(0, 0.5, 30)
-presses = (0, 0.02, 0.1, 1e9)
-lines = [(w[0], b) for w, b in (fit(x[:, None], y, 0, lam_b) for lam_b in presses)]
+presses = {"0": 0, "0.02": 0.02, "0.1": 0.1, "10⁹": 1e9}
+lines = [(w[0], b) for w, b in (fit(x[:, None], y, 0, lam_b) for lam_b in presses.values())]
 pivot = np.sum(x**2) / np.sum(x)
 
 # %%
 fig, ax = figures.subplots()
-ax.plot(x, y, ".", color=figures.GREY)
-for i, name in enumerate(("0", "0.02", "0.1", "10⁹")):
+ax.plot(x, y, ".", color=figures.GREY, label="_points")
+for i, name in enumerate(presses):
     slope, intercept = lines[i]
-    ax.plot([0, 10], [intercept, intercept + 10 * slope], color=f"C{i}")
+    ax.plot([0, 10], [intercept, intercept + 10 * slope], color=f"C{i}", label=f"_{name}")
     ax.text(-0.15, intercept, f"λ of b: {name}", color=f"C{i}", ha="right", va="center")
-ax.plot(pivot, pivot * lines[0][0] + lines[0][1], "ko", mfc="white")
+ax.plot(pivot, pivot * lines[0][0] + lines[0][1], "ko", mfc="white", label="_pivot")
+pressed = figures.drawn(ax)
+first, last = ((pressed[name].at(10) - pressed[name].at(0)) / 10 for name in ("_0", "_10⁹"))
+points = pressed["_points"]
 ax.set(xlabel="input x", ylabel="target and prediction", xlim=(-2, 10), xticks=range(0, 11, 2))
 ax.set_title("Press on the bias, and the slope gives way")
-figures.show(fig, "Thirty points with inputs from 4 to 9, and four fitted lines. With a free bias "
-             f"the line has slope {lines[0][0]:.2f} and meets the axis at {lines[0][1]:.1f}. As "
-             "the bias is penalised more the lines turn about one point among the data, until the "
-             f"last goes through the origin with slope {lines[3][0]:.2f}.")
+figures.show(fig, f"{points.x.size} points with inputs from {points.x.min():.0f} to "
+             f"{points.x.max():.0f}, and four fitted lines. With a free bias the line has slope "
+             f"{first:.2f} and meets the axis at {pressed['_0'].at(0):.1f}. As the bias is "
+             "penalised more the lines turn about one point among the data, until the last goes "
+             f"through the origin with slope {last:.2f}.")
 
 # %%
-claim("S2-18", "λ = 10⁹ on the bias: f(0)", measured=lines[3][1], equals=0, within=1e-6)
-claim("S2-18", "the slope, true value 1, with a free bias",
-      measured=lines[0][0], between=(0.8, 1.2))
-claim("S2-18", "… and with a crushed one", measured=lines[3][0], above=1.7)
+for name, lam_b in (("_0", 0), ("_0.02", 0.02), ("_0.1", 0.1)):
+    # The penalty is one more example: an input of 0, a constant of √(nλ), a target of 0.
+    columns = np.append(x, 0), np.append(np.ones(30), (30 * lam_b) ** 0.5)
+    again = np.linalg.lstsq(np.column_stack(columns), np.append(y, 0), rcond=None)[0]
+    claim("06-lines", f"the line labelled {name[1:]}: at 0 and at 10, by least squares",
+          measured=pressed[name].y - [again[1], again[1] + 10 * again[0]], equals=0, within=1e-9)
+
+# %%
+claim("06-lines", "the dot, and at its place every line: Σxy/Σx", equals=0, within=1e-6, measured=[
+    pressed["_pivot"].y[0] - np.sum(x * y) / np.sum(x),
+    *(pivot * slope + b - np.sum(x * y) / np.sum(x) for slope, b in lines)])
+
+# %%
+claim("S2-18", "λ = 10⁹ on the bias: f(0)", measured=pressed["_10⁹"].at(0), equals=0, within=1e-6)
+claim("S2-18", "the slope, true value 1, with a free bias", measured=first, between=(0.8, 1.2))
+claim("S2-18", "… and with a crushed one, without noise 1 + 6·Σx/Σx²",
+      measured=last, equals=1 + 6 * x.sum() / np.sum(x**2), within=0.07)
 claims.identities()
 
 # %% [markdown]
@@ -259,16 +286,20 @@ for offset in (0, 100):
         X = X - X.mean(0)
         least, weights_only, both = (np.mean((X @ w + b - y) ** 2) for w, b in (
             fit(X, y, 0, 0), fit(X, y, 0.01, 0), fit(X, y, 0.01, 0.01)))
-        row = (weights_only - least, both - weights_only, both / least)
+        row = (weights_only - least, both - weights_only, both / least, y.mean())
         costs.setdefault(offset, []).append(row)
 small, large = np.array(costs[0]).mean(0), np.array(costs[100]).mean(0)
 
 # %%
+for offset, found in costs.items():
+    claim("06-cost", f"offset {offset}: a decayed bias costs (λ/(1 + λ) times the mean target)²",
+          measured=[row[1] - (0.01 / 1.01 * row[3]) ** 2 for row in found], equals=0, within=1e-9)
 claim("S2-03", "offset 100: training error, bias decayed over nothing decayed",
-      measured=large[2], above=4)
+      measured=large[2], between=(4, 7))
 claim("S2-10", "offset 100: the harm of decaying one bias over that of ten weights",
-      measured=large[1] / large[0], above=100)
+      measured=large[1] / large[0], between=(300, 3000))
 claim("S2-10", "offset 0: the same", measured=small[1] / small[0], below=0.1)
+claims.identities()
 
 # %% [markdown]
 # Does a network suffer as well? It has a choice: section 6.3 let something else carry the constant. Take a ReLU unit
@@ -295,7 +326,16 @@ problems = [make_regression(60, seed=seed, n_inputs=3, weight=1, bias=offset, no
             for seed, offset in zip(seeds(20), offsets, strict=True)]
 inputs, targets = (np.stack(part) for part in zip(*problems, strict=True))
 targets += offsets[:, None] - targets.mean(1, keepdims=True)  # let the mean be the offset
-short_of, always_active = {}, {}
+
+
+# %%
+def one_by_one(hidden):
+    """Whether a network has a unit that is active on each example: unit by unit."""
+    return np.array([any(all(h > 0.1 for h in unit) for unit in network.T) for network in hidden])
+
+
+# %%
+short_of, always_active, output_bias = {}, {}, {}
 for name, decay_factors in (("all biases decay", {"weight": 1, "bias": 1}),
                     ("only the output's", {"weight": 1, "bias1": 1})):
     run = sweep(MLP((3, 10, 1)), inputs, targets, seeds=seeds(20), lr=0.04, momentum=0.9,
@@ -303,34 +343,64 @@ for name, decay_factors in (("all biases decay", {"weight": 1, "bias": 1}),
     hidden = np.einsum("snd,shd->snh", inputs, run.weight0) + run.bias0.values.swapaxes(1, 2)
     f = predict(run, inputs).values[..., 0]
     short_of[name] = (targets - f).mean(1).reshape(4, 5)
+    output_bias[name] = run.bias1.values.reshape(4, 5)
     always_active[name] = (hidden.min(1) > 0.1).any(1).reshape(4, 5)
+    by_units = np.maximum(hidden, 0) @ run.weight1.values.swapaxes(1, 2) + run.bias1.values
+    apart = by_units[..., 0] - f, always_active[name].ravel() ^ one_by_one(hidden)
+    claim("06-around", f"{name}: outputs by the hidden units, and which are active, unit by unit",
+          measured=np.concatenate([part.ravel() for part in apart]), equals=0, within=1e-9)
 
 # %%
 linear = []
 for X, y in zip(inputs, targets, strict=True):
     w, b = fit(X, y, 0.1, 0.1)
     linear.append(np.mean(y - X @ w - b))
+    claim("06-missing", "the linear model, too, is short of λb (each data set)",
+          measured=linear[-1] - 0.1 * b, equals=0, within=1e-12)
 
 # %%
 fig, ax = figures.subplots()
 c = offsets[::5]
-ax.loglog(c, c * 0.1 / 1.1, "--", lw=1, color=figures.BLUE)
-ax.loglog(offsets, linear, "o", ms=4, color=figures.BLUE)
+ax.loglog(c, c * 0.1 / 1.1, "--", lw=1, color=figures.BLUE, label="_(6.1)")
+ax.loglog(offsets, linear, "o", ms=4, color=figures.BLUE, label="_linear")
 ax.text(8.7, 8 / 11, "linear model:\n(6.1)", color=figures.BLUE, va="center")
-ax.loglog(offsets, short_of["all biases decay"].ravel(), "o", ms=4, color=figures.ORANGE)
-ax.plot([0.9, 8.5], [0.1, 0.1], "--", lw=1, color=figures.ORANGE)
+ax.loglog(offsets, short_of["all biases decay"].ravel(), "o", ms=4, color=figures.ORANGE,
+          label="_network")
+ax.plot([0.9, 8.5], [0.1, 0.1], "--", lw=1, color=figures.ORANGE, label="_at most λ")
+missing = figures.drawn(ax)
 ax.text(8.7, 0.1, "network:\nat most λ", color=figures.ORANGE, va="center")
 ax.set(xlabel="offset of the targets", ylabel="missing from the mean prediction")
 ax.set(xlim=(0.9, 13.5), ylim=(0.001, 2), xticks=c, xticklabels=[f"{value:g}" for value in c])
 ax.minorticks_off()
 ax.set_title("A network walks round the penalty, a linear model cannot")
+law = missing["_(6.1)"]
 figures.show(fig, "How much is missing from the mean prediction against the offset of the targets, "
-             "both axes logarithmic. For the linear model dots beside a straight line from 0.09 "
-             "at offset 1 to 0.73 at offset 8. For networks, dots that lie lower and end just "
-             "below 0.1.")
+             "both axes logarithmic. For the linear model dots beside a straight line from "
+             f"{law.at(1):.2f} at offset 1 to {law.at(8):.2f} at offset 8. For networks, dots that "
+             f"lie lower and end just below {missing['_at most λ'].y[0]:.1f}.")
+
+# %%
+claim("06-missing", "the line of the linear model: (6.1) with λ = 0.1",
+      measured=missing["_(6.1)"].y / missing["_(6.1)"].x, equals=1 - 1 / 1.1, within=1e-12)
+claim("06-missing", "the line of the networks: λ",
+      measured=missing["_at most λ"].y, equals=0.1, within=1e-12)
+# The three inputs' means, each of standard deviation 1/√60, move the dots: five times that at most.
+at_eight = missing["_linear"].x == 8
+claim("06-missing", "offset 8: dots of the linear model over their line", equals=1,
+      measured=missing["_linear"].y[at_eight] * 1.1 / 0.8, within=5 * (3 / 60) ** 0.5 / 8)
+claim("06-missing", "dots of the networks, over those of the linear model on the same data",
+      measured=missing["_network"].y / missing["_linear"].y, below=1)
+
+# %%
+claim("06-around", "at a stationary point λb is what is missing: largest difference over λ",
+      measured=[output_bias[name] - short / 0.1 for name, short in short_of.items()],
+      equals=0, within=0.1)
+claim("06-around", "(6.3) in every network with a unit that is always active: |b|, largest",
+      measured=np.abs(output_bias["all biases decay"])[always_active["all biases decay"]], below=1)
 
 # %%
 at_8 = {name: short[3] for name, short in short_of.items()}
+at_8["all biases decay"] = missing["_network"].y[missing["_network"].x == 8]
 claim("06-around", "offset 8: {} networks of five have a unit that is active on all examples",
       measured=always_active["all biases decay"][3].sum(), equals=5)
 claim("S2-03", "network, all biases decay, offset 8: what is missing, over λ (largest of five)",
@@ -341,9 +411,10 @@ claim("S2-03", "the linear model, on the same data: the same (smallest of five)"
       measured=np.array(linear[15:]) / 0.1, above=6)
 claim("06-around", "network, only the output's bias decays: missing, over λ (largest of five)",
       measured=np.abs(at_8["only the output's"]) / 0.1, below=0.1)
+claims.identities()
 
 # %% [markdown]
-# At offset 8 every network misses the mean by just under λ, the linear model by seven times as much. (At smaller
+# At offset 8 every network misses the mean by just under λ, the linear model by {{np.mean(linear[15:]) / at_8["all biases decay"].mean():.1f}} times as much. (At smaller
 # offsets there need not be a unit that is always active, and (6.3) says nothing. The networks do well all the same.)
 #
 # ## 6.6 When it matters: rare classes
@@ -359,58 +430,86 @@ claim("06-around", "network, only the output's bias decays: missing, over λ (la
 # too often.
 #
 # Scikit-learn's `LogisticRegression` has both: of its solvers only `liblinear` penalises the intercept. (`C` is
-# $1/(n\lambda)$.) Is a digit an eight? We keep so few eights that they are 5 %:
+# $1/(n\lambda)$.) Is a digit an eight? We keep so few eights that they are {{below: 100 * y.mean():.0f}} %:
 
 # %%
 from sklearn.linear_model import LogisticRegression, Ridge
 
+
+
+def checked(model, X, y):
+    """A second way to what is measured: a logistic function, and scikit-learn's own score."""
+    probability = 1 / (1 + np.exp(-X @ model.coef_[0] - model.intercept_))
+    return probability.sum() / y.sum(), model.score(X, y)
+
+
+# %%
 digits, lams, rows = load("digits"), (0.001, 0.01, 0.1, 1), {"free": [], "penalised": []}
 for seed in seeds(5):
     rng, eight = np.random.default_rng(seed), digits.y == 8
     some = np.concatenate([rng.permutation(np.flatnonzero(eight))[:80],
                            rng.permutation(np.flatnonzero(~eight))[:1520]])
-    X, X_test = digits.X[some[::2]] / 16, digits.X[some[1::2]] / 16
-    y, y_test = eight[some[::2]], eight[some[1::2]]  # 40 eights in 800, in both
+    train_on, test_on = some[::2], some[1::2]  # 40 eights in 800, in both
+    X, X_test = (digits.X[on] / 16 for on in (train_on, test_on))
+    y, y_test = (eight[on] for on in (train_on, test_on))
     X, X_test = X - X.mean(0), X_test - X.mean(0)
+    assert y.sum() == y_test.sum() == 40
+    assert np.intersect1d(train_on, test_on).size == 0
     for (name, results), solver in zip(rows.items(), ("newton-cholesky", "liblinear"), strict=True):
         for lam in lams:
             model = LogisticRegression(C=1 / (800 * lam), solver=solver, tol=1e-10).fit(X, y)
             p, p_test = (model.predict_proba(inputs)[:, 1] for inputs in (X, X_test))
             expected = 0 if solver != "liblinear" else -lam * model.intercept_[0]
             results.append((p.mean() - y.mean() - expected, p_test.mean() / y_test.mean(),
-                            np.mean((p_test > 0.5) == y_test)))
+                            np.mean((p_test > 0.5) == y_test),
+                            *checked(model, X_test, y_test)))
 
 # %% tags=["hide-input"]
 ratios = {name: np.array(results)[:, 1].reshape(5, 4) for name, results in rows.items()}
 fig, ax = figures.subplots()
 for (name, ratio), color in zip(ratios.items(), (figures.BLUE, figures.ORANGE), strict=True):
     ax.plot(np.tile(lams, (5, 1)).T, ratio.T, "o", ms=4, alpha=0.6, color=color)
-    ax.plot(lams, ratio.mean(0), color=color)
+    ax.plot(lams, ratio.mean(0), color=color, label=f"_{name}")
     ax.text(1.2, ratio[:, -1].mean(), f"intercept {name}", color=color, va="center")
 ax.set(xscale="log", yscale="log", xlabel="weight decay λ", xlim=(7e-4, 12), ylim=(0.5, 20))
 ax.set(ylabel="eights predicted / eights there", yticks=(1, 3, 10), yticklabels=("1", "3", "10"))
 ax.set_title("A penalised intercept predicts a rare class too often")
-worst = ratios["penalised"].mean(0)
+eights = figures.drawn(ax)
+worst = eights["_penalised"]
 figures.show(fig, "Mean predicted probability of an eight over the share of eights, on test "
              "digits, against λ, both axes logarithmic, five draws. With a free intercept it stays "
-             f"near 1. With a penalised one it rises from {worst[0]:.1f} at λ = 0.001 over "
-             f"{worst[2]:.1f} at 0.1 to {worst[3]:.0f} at λ = 1.")
+             f"near 1. With a penalised one it rises from {worst.at(0.001):.1f} at λ = 0.001 over "
+             f"{worst.at(0.1):.1f} at 0.1 to {worst.at(1):.0f} at λ = 1.")
 
 # %%
-errors = {name: np.abs(np.array(results)[:, 0]).max() for name, results in rows.items()}
+errors = {name: np.array(results)[:, 0] for name, results in rows.items()}
 accuracy = [np.array(results)[:, 2].reshape(5, 4)[:, 2].mean() for results in rows.values()]
 claim("06-calibrated", "intercept free: mean probability minus frequency (largest of 20 fits)",
-      measured=errors["free"], below=1e-6)
+      measured=errors["free"], equals=0, within=1e-6)
 claim("06-calibrated", "liblinear: the same minus −λb, by (6.4) (largest of 20 fits)",
-      measured=errors["penalised"], below=1e-6)
+      measured=errors["penalised"], equals=0, within=1e-6)
+claim("06-rare", "probabilities by the logistic function, accuracies by scikit-learn's `score`",
+      measured=[(row[1] - row[3], row[2] - row[4]) for both in rows.values() for row in both],
+      equals=0, within=1e-9)
+for name, results in rows.items():
+    claim("06-rare", f"the curve of the intercept {name}: mean of the five draws at each λ",
+          measured=eights[f"_{name}"].y - [np.mean([row[1] for row in results[k::4]])
+                                           for k in range(4)], equals=0, within=1e-12)
+
+# %%
+claim("06-rare", "λ = 0.001: accuracy of either model, above 0.95, which never saying eight has",
+      measured=[np.mean([row[2] for row in results[::4]]) for results in rows.values()],
+      above=0.95)
 claim("06-rare", "liblinear, λ = 0.1, test digits: eights predicted over eights there",
-      measured=ratios["penalised"][:, 2].mean(), above=2)
+      measured=eights["_penalised"].at(0.1), between=(2, 6))
+claim("06-rare", "a free intercept, any λ: the same", measured=eights["_free"].y,
+      equals=1, within=0.2)
 claim("06-rare", "… accuracy of either model minus 0.95, which never saying eight has (larger)",
       measured=np.abs(np.array(accuracy) - 0.95), below=0.005)
 claims.identities()
 
 # %% [markdown]
-# Four times as many eights as there are, in probability, and the accuracy does not see it: at this λ neither model ever
+# There are {{eights["_penalised"].at(0.1):.1f}} times as many eights as there should be, in probability, and the accuracy does not see it: at this λ neither model ever
 # calls a digit an eight. Whoever uses the probabilities does see it.
 #
 # ## 6.7 When it does not: digits
@@ -428,16 +527,36 @@ runs = [sweep(MLP((64, 32, 10)), pixels[kept], digits.y[kept], test=(pixels[held
         for decay_factors in ({"weight": 1}, {"weight": 1, "bias": 1})]
 
 # %%
-gain = (runs[0].test_accuracy - runs[1].test_accuracy).values[:, -1]
-gain = claims.interval(gain)  # of the mean of ten seeds, 95 %
+gains = (runs[0].test_accuracy - runs[1].test_accuracy).values[:, -1]
+gain = claims.interval(gains)  # of the mean of ten seeds, 95 %
 print(f"accuracy, biases free: {runs[0].test_accuracy.values[:, -1].mean():.3f}")
 print(f"gain over decayed biases: {gain.mean:+.4f} ± {gain.half:.4f}")
+
+# %%
+free, decayed = (np.mean(predict(run, pixels[held]).values.argmax(-1) == digits.y[held], axis=1)
+                 for run in runs)
+claim("06-digits", "the gain of each seed, by the predictions on digits that were held back",
+      measured=[*(free - decayed - gains), np.intersect1d(kept, held).size],
+      equals=0, within=1e-12)
+claim("06-digits", "accuracy of the networks with free biases, least of ten",
+      measured=free, between=(0.9, 1))
+
+# %%
+sizes = [float(abs(run.bias0).mean()) for run in runs]
+claim("06-digits", "sizes of hidden biases: the sum of all |b| over 10 · 32", equals=0, within=1e-9,
+      measured=[np.linalg.norm(run.bias0.values.ravel(), 1) / (10 * 32) - size
+                for run, size in zip(runs, sizes, strict=True)])
+# Pushed alike at all steps, a decayed bias keeps the mean of (1 − ηλ)ᵗ over the 200 steps.
 claim("06-digits", "digits: size of the decayed hidden biases over that of the free ones",
-      measured=abs(runs[1].bias0).mean() / abs(runs[0].bias0).mean(), below=0.9)
-claim("S2-03", "… size of the mean gain in accuracy from free biases, ten seeds",
-      measured=abs(gain.mean), below=0.01)
+      measured=sizes[1] / sizes[0], equals=np.mean((1 - 0.5 * 0.003) ** np.arange(200)),
+      within=0.05)
+
+# %%
+claim("S2-03", "digits: the mean gain in accuracy from free biases, ten seeds",
+      measured=gain.mean, between=(-0.01, 0.01))
 claim("S2-03", "… and the far end of its 95 % interval",
-      measured=abs(gain.mean) + gain.half, below=0.01)
+      measured=[gain.low, gain.high], between=(-0.01, 0.01))
+claims.identities()
 
 # %% [markdown]
 # The biases shrink, and the accuracy does not show it.
@@ -474,10 +593,10 @@ def network(x, beta):
 claim("06-kink", "a kink at 3 with slope change 1 costs √(1 + 3²): cheapest of 40,001 splits",
       measured=price.min(), equals=np.sqrt(10), within=1e-6)
 claim("06-inputs", "inputs + 5, hidden biases − 5·W1: the same outputs (largest difference)",
-      measured=np.abs(network(pixels + 5, beta - 5 * W.sum(1)) - network(pixels, beta)),
-      below=1e-12)
+      measured=network(pixels + 5, beta - 5 * W.sum(1)) - network(pixels, beta),
+      equals=0, within=1e-12)
 claim("06-homogeneous", "no biases: f(3x) − 3f(x), largest over all digits",
-      measured=np.abs(network(3 * pixels, 0) - 3 * network(pixels, 0)), below=1e-12)
+      measured=network(3 * pixels, 0) - 3 * network(pixels, 0), equals=0, within=1e-12)
 decayed, free = (np.append(*fit(people[:, [2]], diabetes.y, lam, lam)) for lam in (0.1, 0))
 claim("06-norm", "γ and β after a norm, decayed by 0.1: share left minus 1/1.1 (larger)",
       measured=np.abs(decayed / free - 1 / 1.1), below=1e-12)
@@ -525,16 +644,27 @@ def settled(lr):
 fig, ax = figures.subplots()
 names = {"every step": 1.0, "every 10 steps": 0.91, "every 100 steps": 0.7, "never": 0.05}
 for token, (name, height) in enumerate(names.items()):
-    ax.plot(range(1, 601), by_sgd[:, token], color=f"C{token}")
+    ax.plot(range(1, 601), by_sgd[:, token], color=f"C{token}", label=f"_{name}")
     ax.text(612, height, name, color=f"C{token}", va="center")
-ax.plot([600] * 3, settled(lr)[0], "ko", mfc="white", ms=5)
+ax.plot([600] * 3, settled(lr)[0], "ko", mfc="white", ms=5, label="_settled")
+entries = figures.drawn(ax)
 ax.set(xlabel="step", ylabel="entry of the row (it should be 1)", xlim=(0, 755), ylim=(0, 1.05))
 ax.set_xticks(range(0, 601, 100))
 ax.set_title("The rarer the token, the more its row decays")
+often, seldom = entries["_every 10 steps"], entries["_every 100 steps"]
 figures.show(fig, "Entries of four rows of an embedding over 600 steps. Visited at every step it "
-             f"stays at {by_sgd[-1, 0]:.2f}. Visited every 10 steps it saws just below "
-             f"{by_sgd[-1, 1]:.2f}; every 100 steps between {by_sgd[-2, 2]:.2f} and "
-             f"{by_sgd[-1, 2]:.2f}. Never visited it falls to {by_sgd[-1, 3]:.2f}.")
+             f"stays at {entries['_every step'].at(600):.2f}. Visited every 10 steps it saws just "
+             f"below {often.at(600):.2f}; every 100 steps between {seldom.at(599):.2f} and "
+             f"{seldom.at(600):.2f}. Never visited it falls to {entries['_never'].at(600):.2f}.")
+
+# %%
+for name, gap in (("every step", 1), ("every 10 steps", 10), ("every 100 steps", 100)):
+    entry, path = 1.0, []
+    for step in range(1, 601):
+        entry += -lr * lam * entry + (lr * (1 - entry) if step % gap == 0 else 0)
+        path.append(entry)
+    claim("06-visits", f"the curve labelled “{name}”, step by step in plain Python",
+          measured=entries[f"_{name}"].y - path, equals=0, within=1e-12)
 
 # %% [markdown]
 # A step without a visit multiplies a row by $a = 1-\eta\lambda$; a visit takes $e$ to $(a-\eta)e+\eta z$. With a visit
@@ -550,21 +680,22 @@ figures.show(fig, "Entries of four rows of an embedding over 600 steps. Visited 
 
 # %%
 a, t = 1 - lr * lam, np.arange(1, 601)
-claim("06-never", "SGD, never visited: distance from (1 − ηλ)ᵗ", below=1e-12,
-      measured=np.abs(by_sgd[:, 3] - a**t))
-claim("06-never", "AdamW, 100 steps: the same", below=1e-12,
-      measured=np.abs(by_adamw[:, 3] - a ** t[:100]))
-claim("06-visits", "SGD, after a visit: distance from the solution for u (largest of three)",
-      measured=np.abs(by_sgd[-1, :3] - settled(lr)[0]), below=0.001)
+claim("06-never", "SGD, never visited: distance from (1 − ηλ)ᵗ", equals=0, within=1e-12,
+      measured=entries["_never"].y - a**t)
+claim("06-never", "AdamW, 100 steps: the same", equals=0, within=1e-12,
+      measured=by_adamw[:, 3] - a ** t[:100])
+claim("06-visits", "SGD: distance from the circles, and from u·a^(k − 1) before a visit (largest)",
+      measured=np.abs([by_sgd[-1, :3] - entries["_settled"].y, by_sgd[-2, :3] - settled(lr)[1]]),
+      below=0.001)
 claim("06-visits", "(6.5) at η = 0.0001: distance, after and before visits (largest of six)",
       measured=np.abs(np.array(settled(1e-4)) - 1 / (1 + lam * gaps)), below=0.001)
 claims.identities()
 
 # %%
-lost = [1 - rows[-1, 3] for rows in by_adam]
+lost = [1 - path[-1, 3] for path in by_adam]
 claim("06-adam", "Adam, λ = 0.0001, never visited: lost in 100 steps, over 100η",
       measured=lost[0] / 0.1, between=(0.9, 1))
-claim("06-adam", "… and with λ = 0.01, a hundred times as much: ratio of the losses",
+claim("06-adam", f"… and with λ = 0.01, {1e-2 / 1e-4:.0f} times as much: ratio of the losses",
       measured=lost[1] / lost[0], equals=1, within=0.001)
 
 # %% [markdown]
@@ -725,7 +856,7 @@ verdict("S2-04", "answered",
 # %%
 verdict("S2-10", "under conditions",
         "What counts is its role and the offset, not its dimension: at offset 100 one bias costs "
-        "hundreds of times as much as ten weights, at offset 0 next to nothing.")
+        f"{large[1] / large[0]:.0f} times as much as ten weights, at offset 0 next to nothing.")
 verdict("S2-16", "true",
         "Every prediction goes to zero; with a free b, to the mean target.")
 verdict("S2-24", "answered", "By parameter groups, each with a λ of its own.")
@@ -748,8 +879,8 @@ verdict("S2-24", "answered", "By parameter groups, each with a λ of its own.")
 # <details>
 # <summary>Solution</summary>
 #
-# $50\cdot\frac{200}{220} = 45.5$, and $50\cdot\frac{20000}{20020} = 49.95$. A summed loss forgets its penalty as data
-# come in; the mean loss with $\lambda = 0.1$ gives 45.5 for both.
+# $50\cdot\frac{200}{220}$ is {{50 * 200 / (200 + 20):.1f}}, and $50\cdot\frac{20000}{20020}$ is {{50 * 20000 / (20000 + 20):.2f}}. A summed loss forgets its penalty as data
+# come in; the mean loss with $\lambda = 0.1$ gives {{50 / (1 + 0.1):.1f}} for both.
 #
 # </details>
 #
@@ -759,7 +890,7 @@ verdict("S2-24", "answered", "By parameter groups, each with a λ of its own.")
 # <details>
 # <summary>Solution</summary>
 #
-# (6.4) with $b = \ln\frac{p}{1-p}$: $p - 0.01 = -0.1\ln\frac{p}{1-p}$ has the solution $p = 0.169$, seventeen times too
+# (6.4) with $b = \ln\frac{p}{1-p}$: $p - 0.01 = -0.1\ln\frac{p}{1-p}$ has the solution $p = 0.169$, 17 times too
 # much.
 #
 # </details>
@@ -775,7 +906,7 @@ verdict("S2-24", "answered", "By parameter groups, each with a λ of its own.")
 # </details>
 #
 # **4.** Tie the embedding to the head, `model["head"].weight = model["tokens"].weight`, and `del model["pool"]`. Which
-# role does `roles` give the tensor, and why does the argument of 6.9 no longer hold?
+# role does `roles` give the tensor, and why does the argument of section 6.9 no longer hold?
 #
 # <details>
 # <summary>Solution</summary>
@@ -786,7 +917,7 @@ verdict("S2-24", "answered", "By parameter groups, each with a λ of its own.")
 # </details>
 #
 # **5.** (Open.) Train the 5 % eights with one hidden layer of ReLUs and all biases decayed, by `sweep` with two
-# classes. Does the network walk round the penalty as in 6.5? Measure the mean probability of an eight, and use (6.4).
+# classes. Does the network walk round the penalty as in section 6.5? Measure the mean probability of an eight, and use (6.4).
 #
 # <details>
 # <summary>A start</summary>
