@@ -906,8 +906,8 @@ claim("07-tool", "… residual block: embed and down together, and no other", eq
 # %%
 verdict("S1-01", "under conditions",
         "True of the objective where S1-04 holds: the infimum over scales adds nothing, and is "
-        "never attained. But decay changes the steps: in section 7.1 the training loss falls with λ "
-        "at first, and rises when ηλ is no longer small.")
+        "never attained. But decay changes the steps: in section 7.1 the training loss falls with "
+        "λ at first, and rises when ηλ is no longer small.")
 verdict("S1-04", "under conditions",
         "α > 0 and ε = 0; batch norm per unit, with statistics of the batch, whatever the bias; "
         "layer norm for the whole layer, with its bias; weight norm in v, not in g.")
