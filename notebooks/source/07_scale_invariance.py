@@ -968,7 +968,7 @@ verdict("S1-04", "under conditions",
 #
 # By (7.2) it is about $L(u;0)+D\varepsilon/r^2+\frac\lambda2r^2$, with the minimum at $r^4 = 2D\varepsilon/\lambda$.
 # The price is $\sqrt{2\lambda\varepsilon D}$: with $\lambda = 10^{-3}$, $\varepsilon = 10^{-5}$ and $D = 1$ it is
-# ${{1e4 * (2 * 1e-3 * 1e-5 * 1) ** 0.5:.1f}}\cdot10^{-4}$.
+# {{(2 * 1e-3 * 1e-5 * 1) ** 0.5:.5f}}.
 #
 # </details>
 #
