@@ -417,7 +417,7 @@ noise = np.sqrt(np.stack([*scores.values()]).var(1, ddof=1).mean() / 5)  # of a 
 # %%
 claim("10-turn", "the fitted curve leaves no mean deviation from norm one's accuracies",
       measured=misfit.mean(), equals=0, within=1e-9)
-claim("10-turn", "six of the 16 cells have an ηλ of 0.009 or more",
+claim("10-turn", "six of the 16 cells have a larger ηλ than 0.008: the settled ones",
       measured=float(settled.sum()), equals=6, within=1e-9)
 claim("10-turn", "accuracy, free norms minus norm one, rms: at the same turn, over at the same η",
       measured=rms_turn / rms_rate, below=0.7)
@@ -774,8 +774,8 @@ named = [right[label.get_text()].y[0] for label in axes[1].get_yticklabels()]
 figures.show(fig, f"Left, the norm of the inner pair over {free.shape[1] - 1} steps, of five "
              f"seeds, from {free[0, 0]:.2f}. It ends at {free[:, -1].mean():.2f} without decay, "
              f"and at {held[:, -200:].mean():.2f} with it, on average over the last 200, beside a "
-             f"dotted prediction that ends at {dotted[-1]:.2f}. Right, change of test accuracy in points "
-             f"when a pair decays: {said}.")
+             f"dotted prediction that ends at {dotted[-1]:.2f}. Right, change of test accuracy in "
+             f"points when a pair decays: {said}.")
 
 # %%
 recursion = [norm[0, 1, 0] ** 2]
