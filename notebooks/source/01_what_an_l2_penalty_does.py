@@ -15,6 +15,7 @@ from l2lib import claims, figures
 from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import load, make_regression
 from l2lib.penalty import l2_penalty, ridge, filter_factors
+from l2lib.splits import split
 
 # %% [markdown]
 # ## 1.1 A puzzle: a test error of {{below: null_count}}
@@ -634,14 +635,23 @@ claims.identities()
 # original measurements.
 
 # %%
+def linear(w, b):
+    """Linear models, one or several, as a function of the inputs."""
+    return lambda inputs: w @ inputs.T + np.expand_dims(b, -1)
+
+
+def half_square(answer, target):
+    return (answer - target) ** 2 / 2
+
+
 rows, choices = [], []
 for fit, held in splits:
-    learn, check = fit[:100], fit[100:]
-    w, b = ridge(wide[learn], y[learn], lams)
-    choices.append(((wide[check] @ w.T + b - y[check, None]) ** 2).mean(0).argmin())
-    models = ((wide, 0), (wide, lams[choices[-1]]), (X, 0))
-    fits = [(Z, *ridge(Z[fit], y[fit], lam)) for Z, lam in models]
-    rows.append([np.mean((y[held] - Z[held] @ w - b) ** 2) / 2 for Z, w, b in fits])
+    patients = {"train": fit[:100], "validation": fit[100:], "test": held}
+    broad, ten = split(wide, y, **patients), split(X, y, **patients)
+    choices.append(broad.choose(linear(*ridge(*broad.train, lams)), half_square))
+    models = ((broad, 0), (broad, lams[choices[-1]]), (ten, 0))
+    fits = [(parts, linear(*ridge(*parts.refit, lam))) for parts, lam in models]
+    rows.append([parts.test_loss(model, half_square) for parts, model in fits])
 (none, chosen, plain), best = np.array(rows).T, test_loss.min(1)
 
 # %%

@@ -16,6 +16,7 @@ from l2lib import claims, figures
 from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import make_regression
 from l2lib.penalty import half_life, ridge, shrink_factor
+from l2lib.splits import split_of
 from l2lib.sweep import MLP, sweep
 
 # %% [markdown]
@@ -630,8 +631,8 @@ claim("S2-07", "full batches, λ = 10: the same",
 # %%
 w, b = runs.weight0[:, 0].values, runs.bias0[:, 0].values
 fresh = [make_regression(100, seed=seed + 500) for seed in seeds(20)]
-X_test, y_test = (np.stack(part) for part in zip(*fresh, strict=True))
-assert not np.intersect1d(X_test, data).size
+test = split_of((data, targets), [np.stack(part) for part in zip(*fresh, strict=True)]).test
+X_test, y_test = test.X, test.y  # `split_of` refuses test inputs that were trained on
 bought = np.mean((np.einsum("snd,sd->sn", X_test, w) + b - y_test) ** 2, axis=1)
 zero = np.mean(y_test**2, axis=1)
 mean = np.mean((targets.mean(1, keepdims=True) - y_test) ** 2, axis=1)

@@ -18,6 +18,7 @@ from l2lib import claims, figures
 from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import load
 from l2lib.penalty import l2_penalty, ridge, size_factor
+from l2lib.splits import split
 from l2lib.sweep import MLP, predict, sweep
 
 # %% [markdown]
@@ -698,9 +699,9 @@ fan_in, fan_out = np.array(tall[:-1]), np.array(tall[1:])
 scaled = {"sum": np.ones(3), "mean": 1 / (fan_in * fan_out), "fans": 1 / fan_in + 1 / fan_out}
 scaled = {name: f / np.prod(f) ** (1 / 3) for name, f in scaled.items()}
 lam_grid = [0, 0.001, 0.005, 0.02]
-orders = [np.random.default_rng([seed, 7]).permutation(len(pixels)) for seed in seeds(10)]
-training, choosing, testing = (np.stack([order[part] for order in orders])
-                               for part in (slice(200), slice(200, None, 2), slice(201, None, 2)))
+orders = np.stack([np.random.default_rng([seed, 7]).permutation(len(pixels)) for seed in seeds(10)])
+parts = split(pixels, digits.y, train=orders[:, :200], validation=orders[:, 200::2],
+              test=orders[:, 201::2])
 
 # %%
 claim("05-fair", "the three layers' factors on λ: their geometric mean in each scaling", equals=1,
@@ -708,48 +709,40 @@ claim("05-fair", "the three layers' factors on λ: their geometric mean in each 
 claim("05-fair", "… and their ratios are those of `size_factor`", equals=0, within=1e-12,
       measured=[np.diff(np.log([f[i] / size_factor((fan_out[i], fan_in[i]), name)
                                 for i in range(3)])) for name, f in scaled.items()])
-claim("05-split", "digits that are in two of the three parts, ten seeds: {}", equals=0, measured=[
-    np.intersect1d(one[i], other[i]).size for i in range(10)
-    for one, other in ((training, choosing), (training, testing), (choosing, testing))])
 
 
 # %%
-def accuracies(f):
-    """The runs, and shares of digits that are recognised: for choosing λ, and for the test."""
-    run = sweep(MLP(tall), pixels[training], digits.y[training], loss="cross_entropy", lr=0.1,
+def learn(f):
+    """Networks of ten seeds and four λ, and their classes as a function of the images."""
+    run = sweep(MLP(tall), *parts.train, loss="cross_entropy", lr=0.1,
                 momentum=0.9, weight_decay=lam_grid, batch_size=25, steps=300,
                 seeds=seeds(10), decay_factors={f"weight{i}": f[i] for i in range(3)},
                 schedule=lambda t: 1 - t / 300, record_every=300)
-    right = [predict(run, pixels[part]).values.argmax(-1) == digits.y[part][:, None]
-             for part in (choosing, testing)]  # seed, λ, example
-    return run, *(each.mean(2) for each in right)
+    return run, lambda images: predict(run, images).values.argmax(-1)  # seed, λ, example
 
 
 def by_hand(run, part):
-    """The same share for the first seed, by plain NumPy, one number a λ."""
-    first, h = run.isel(seed=0), [pixels[part[0]].T] * 4
+    """Share of a part's digits that the first seed's networks miss, by plain NumPy."""
+    first, h = run.isel(seed=0), [part.X[0].T] * 4
     for i in range(3):
         h = [np.maximum(x, 0) if i else x for x in h]
         h = [first[f"weight{i}"].values[k] @ h[k] + first[f"bias{i}"].values[k] for k in range(4)]
-    return [np.mean(x.argmax(0) == digits.y[part[0]]) for x in h]
+    return np.array([np.mean(x.argmax(0) != part.y[0]) for x in h])
 
 
 # %%
 chosen = {}
 for name, f in scaled.items():
-    run, select, test = accuracies(f)
-    claim("05-by-hand", f"{name}: accuracies for choosing and for the test, by hand (first seed)",
-          measured=np.array([select[0] - by_hand(run, choosing), test[0] - by_hand(run, testing)]),
-          equals=0, within=1e-12)
-    which = select.argmax(1)  # of the four λ, for each seed
-    chosen[name] = test[np.arange(10), which]
+    run, classes = learn(f)
+    which = parts.choose(classes, np.not_equal)  # of the four λ, for each seed
+    test = 1 - parts.test_loss(classes, np.not_equal, each=True)
+    chosen[name] = 1 - parts.test_loss(classes, np.not_equal)
     print(f"{name:4}: test accuracy {100 * chosen[name].mean():.1f} %, without decay "
           f"{100 * test[:, 0].mean():.1f} %; seeds for each of the four λ: "
           f"{np.bincount(which, minlength=4)}")
-    best_of = [max(range(4), key=accuracy.__getitem__) for accuracy in select]
-    claim("05-chosen", f"{name}: test accuracies at the first λ that is best for choosing",
-          measured=chosen[name] - [test[i, k] for i, k in enumerate(best_of)],
-          equals=0, within=1e-12)
+    best = by_hand(run, parts.validation).argmin()
+    claim("05-chosen", f"{name}: the first seed's test accuracy at its best λ, by hand",
+          measured=chosen[name][0] - 1 + by_hand(run, parts.test)[best], equals=0, within=1e-12)
 
 # %%
 claim("05-generalise", "each seed, each scaling: test accuracy at the chosen λ",

@@ -16,6 +16,7 @@ from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import load, make_regression
 from l2lib.groups import param_groups, roles, table
 from l2lib.penalty import ridge
+from l2lib.splits import split
 from l2lib.sweep import MLP, predict, sweep
 
 # %% [markdown]
@@ -449,12 +450,10 @@ for seed in seeds(5):
     rng, eight = np.random.default_rng(seed), digits.y == 8
     some = np.concatenate([rng.permutation(np.flatnonzero(eight))[:80],
                            rng.permutation(np.flatnonzero(~eight))[:1520]])
-    train_on, test_on = some[::2], some[1::2]  # 40 eights in 800, in both
-    X, X_test = (digits.X[on] / 16 for on in (train_on, test_on))
-    y, y_test = (eight[on] for on in (train_on, test_on))
-    X, X_test = X - X.mean(0), X_test - X.mean(0)
-    assert y.sum() == y_test.sum() == 40
-    assert np.intersect1d(train_on, test_on).size == 0
+    parts = split(digits.X / 16, eight, train=some[::2], test=some[1::2])
+    parts = parts.standardised(spread=False)  # centred by the training part's means
+    (X, y), X_test, y_test = parts.train, parts.test.X, parts.test.y
+    assert y.sum() == y_test.sum() == 40  # eights, of 800
     for (name, results), solver in zip(rows.items(), ("newton-cholesky", "liblinear"), strict=True):
         for lam in lams:
             model = LogisticRegression(C=1 / (800 * lam), solver=solver, tol=1e-10).fit(X, y)
@@ -520,8 +519,8 @@ claims.identities()
 # %%
 pixels = digits.scaled(16, centre=True)
 order = np.random.default_rng(0).permutation(len(pixels))
-kept, held = order[:1000], order[1000:]
-runs = [sweep(MLP((64, 32, 10)), pixels[kept], digits.y[kept], test=(pixels[held], digits.y[held]),
+parts = split(pixels, digits.y, train=order[:1000], test=order[1000:])
+runs = [sweep(MLP((64, 32, 10)), *parts.train, test=parts.test,
               loss="cross_entropy", seeds=seeds(10), lr=0.5, weight_decay=0.003, batch_size=50,
               steps=200, record_every=200, decay_factors=decay_factors)
         for decay_factors in ({"weight": 1}, {"weight": 1, "bias": 1})]
@@ -533,13 +532,12 @@ print(f"accuracy, biases free: {runs[0].test_accuracy.values[:, -1].mean():.3f}"
 print(f"gain over decayed biases: {gain.mean:+.4f} ± {gain.half:.4f}")
 
 # %%
-free, decayed = (np.mean(predict(run, pixels[held]).values.argmax(-1) == digits.y[held], axis=1)
-                 for run in runs)
+missed = [np.mean(predict(run, parts.test).values.argmax(-1) != parts.test.y, axis=1)
+          for run in runs]
 claim("06-digits", "the gain of each seed, by the predictions on digits that were held back",
-      measured=[*(free - decayed - gains), np.intersect1d(kept, held).size],
-      equals=0, within=1e-12)
+      measured=missed[1] - missed[0] - gains, equals=0, within=1e-12)
 claim("06-digits", "accuracy of the networks with free biases, least of ten",
-      measured=free, between=(0.9, 1))
+      measured=1 - missed[0], between=(0.9, 1))
 
 # %%
 sizes = [float(abs(run.bias0).mean()) for run in runs]

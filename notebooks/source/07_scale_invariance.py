@@ -19,12 +19,13 @@ from l2lib import claims, figures
 from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import load
 from l2lib.invariance import scale_invariance
+from l2lib.splits import split
 from l2lib.sweep import MLP, predict, sweep
 
 # %% [markdown]
 # ## 7.1 A puzzle: a penalty that does not hurt
 #
-# Four networks learn {{below: len(train)}} digits: 64 inputs, 32 hidden units with ReLU, 10 outputs. One is plain. The
+# Four networks learn {{below: len(parts.train.y)}} digits: 64 inputs, 32 hidden units with ReLU, 10 outputs. One is plain. The
 # others have batch norm, layer norm or weight norm in the hidden layer. We put weight decay on the hidden weights only
 # and raise λ from {{below: lams[1]}} to {{below: lams[-1]}}. Five seeds each, SGD with $\eta = 0.1$, which falls to
 # zero over the second half. What happens to the *training* loss, which the penalty is not part of?
@@ -33,15 +34,14 @@ from l2lib.sweep import MLP, predict, sweep
 digits = load("digits")
 pixels = digits.scaled(16, centre=True)
 order = claims.rng().permutation(len(pixels))
-train, test = order[:600], order[600:]
-assert np.intersect1d(train, test).size == 0  # no digit is both learnt and tested
+parts = split(pixels, digits.y, train=order[:600], test=order[600:])
 lams = [0, 0.0001, 0.01, 0.1, 0.3, 1, 3]
 names = {None: "plain", "batch": "batch norm", "layer": "layer norm", "weight": "weight norm"}
 norms = [*names]
 
 
 # %%
-data = {"test": (pixels[test], digits.y[test]), "X": pixels[train], "y": digits.y[train]}
+data = {"X": parts.train.X, "y": parts.train.y, "test": parts.test}
 
 
 def learn(norm, lams=lams, decayed=("weight0",), lr=0.1, steps=400, data=data, widths=(64, 32, 10)):
@@ -132,23 +132,23 @@ def loss_of(outputs, y):
 for norm in norms:
     name = f"{norm} norm" if norm else "plain"
     for k in (0, 4, 6):
-        learnt, tested = (scores_of(runs[norm], norm, k, pixels[part]) for part in (train, test))
-        right = tested.argmax(-1) == digits.y[test]
+        learnt = scores_of(runs[norm], norm, k, parts.train.X)
+        right = scores_of(runs[norm], norm, k, parts.test.X).argmax(-1) == parts.test.y
         claim("07-again", f"{name}: the loss that is drawn, computed again from the weights",
-              measured=losses[name].y[k] - loss_of(learnt, digits.y[train]).mean(),
+              measured=losses[name].y[k] - loss_of(learnt, parts.train.y).mean(),
               equals=0, within=1e-9)
         claim("07-again", f"{name}: the accuracy that is drawn, too", equals=0, within=1e-9,
               measured=accuracies[f"_{name}"].y[:, k] - right.mean(1))
 
 # %% [markdown]
-# And the learnt function? Compare the classes given to the {{f"{len(test):,}"}} test digits with those of the same
+# And the learnt function? Compare the classes given to the {{len(parts.test.y):,}} test digits with those of the same
 # network without decay.
 
 
 # %%
 def classes(run, norm, k, data=data):
     """Class of each test example by the networks at the k-th λ: (seed, example)."""
-    return scores_of(run, norm, k, data["test"][0], data).argmax(-1)
+    return scores_of(run, norm, k, data["test"].X, data).argmax(-1)
 
 
 # %%
@@ -176,9 +176,8 @@ claim("S1-01", "… share that does change, mean of five seeds, each norm",
 
 # %%
 signals, lams1d = load("mnist1d"), [0, 0.001, 0.01, 0.1, 1]
-few, unseen = range(500), range(500, len(signals.y))
-assert not {*few} & {*unseen}  # no signal is both learnt and tested
-data1d = {"X": signals.X[few], "y": signals.y[few], "test": (signals.X[unseen], signals.y[unseen])}
+few = split(signals.X, signals.y, train=np.arange(500), test=np.arange(500, len(signals.y)))
+data1d = {"X": few.train.X, "y": few.train.y, "test": few.test}
 runs1d = {norm: learn(norm, lams1d, data=data1d, widths=(40, 48, 10)) for norm in norms}
 final1d = {norm: run.train_loss.values[..., -1] for norm, run in runs1d.items()}
 times1d = {norm: loss / loss[:, :1] for norm, loss in final1d.items()}  # over that at λ = 0
@@ -202,11 +201,11 @@ figures.show(fig, "Training loss on MNIST-1D over that without decay, against λ
 # %%
 for norm in norms:
     name = f"{norm} norm" if norm else "plain"
-    outputs = [scores_of(runs1d[norm], norm, k, signals.X[:500], data1d) for k in range(5)]
-    learnt = np.array([loss_of(each, signals.y[:500]) for each in outputs])
+    outputs = [scores_of(runs1d[norm], norm, k, few.train.X, data1d) for k in range(5)]
+    learnt = np.array([loss_of(each, few.train.y) for each in outputs])
     claim("07-again", f"MNIST-1D, {name}: the curve that is drawn, computed again",
           measured=curves[name].y - (learnt / learnt[0]).mean(1), equals=0, within=1e-9)
-    guessed = classes(runs1d[norm], norm, 3, data1d) == signals.y[500:]
+    guessed = classes(runs1d[norm], norm, 3, data1d) == few.test.y
     claim("07-again", f"MNIST-1D, {name}, λ = 0.1: the accuracy, too", equals=0, within=1e-9,
           measured=accuracy1d[norm][3] - guessed.mean())
 claim("07-again", "the dotted line is where the curves begin", equals=0, within=1e-9,
@@ -267,7 +266,7 @@ claim("S1-01", "… by a factor of {:.2f}, weight norm's least of five",
 # since each has its own $m$ and $v$. In code, with {{below: len(W)}} units and {{below: len(images)}} digits:
 
 # %%
-images, labels = torch.tensor(pixels[train[:100]]), torch.tensor(digits.y[train[:100]])
+images, labels = (torch.tensor(part[:100]) for part in parts.train)
 rng = claims.rng()
 W, V = (torch.tensor(rng.standard_normal(shape)) / 8 for shape in ((16, 64), (10, 16)))
 bias, gamma = torch.tensor(rng.standard_normal(16)), torch.tensor(rng.uniform(0.5, 1.5, 16))
@@ -516,7 +515,7 @@ claim("07-degree", "weights times 3: 3 times the new gradient against the old on
 
 # %%
 options = {"loss": "cross_entropy", "lr": 0.1, "seeds": seeds(1), "steps": 3}
-exact = sweep(MLP((64, 16, 10), norm="batch", eps=0.0), pixels[train], digits.y[train], **options)
+exact = sweep(MLP((64, 16, 10), norm="batch", eps=0.0), *parts.train, **options)
 claim("07-engine", "l2lib's MLP, ε = 0, three steps: cosine of the layer's weights and gradient",
       measured=np.abs(exact.cosine.values[:, 0]), below=1e-12)
 claim("07-engine", "… of the output layer, which no norm follows: above 10⁻⁶ in all {} records",
@@ -680,14 +679,14 @@ claims.identities()
 # %%
 plain = {name: torch.tensor(runs[None][name].values[0, [0]]) for name in
          ("weight0", "bias0", "weight1", "bias1")}
-model, inputs = MLP((64, 32, 10)), torch.tensor(pixels[test])[None]
+model, inputs = MLP((64, 32, 10)), torch.tensor(parts.test.X)[None]
 factor = {"weight0": 0.1, "bias0": 0.1, "weight1": 10.0, "bias1": 1.0}
 cheaper = {name: factor[name] * p for name, p in plain.items()}
 claim("07-fair", "trained plain network, hidden layer over 10, last layer times 10: change",
       measured=change(model(plain, inputs), model(cheaper, inputs)), below=1e-9)
 claim("07-fair", "… penalty of the hidden weights, times", equals=0.01, within=1e-9,
       measured=cheaper["weight0"].square().sum() / plain["weight0"].square().sum())
-known = scores_of(runs[None], None, 0, pixels[test])[0]
+known = scores_of(runs[None], None, 0, parts.test.X)[0]
 claim("07-fair", "… and before these were the scores of the puzzle's network: difference",
       measured=model(plain, inputs)[0].T.numpy() - known, equals=0, within=1e-9)
 claims.identities()
