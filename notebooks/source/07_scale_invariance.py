@@ -741,7 +741,7 @@ claims.identities()
 
 # %% [markdown]
 # And why do they go up at the right end? At $\lambda = 3$ a step multiplies the weights by $1-\eta\lambda =
-# {{1 - 0.1 * 3:.1f}}$. After two steps {{100 * (1 - 0.1 * 3) ** 2:.0f}} % of what they knew are left, and what two
+# {{1 - 0.1 * 3:.1f}}$. After two steps only {{100 * (1 - 0.1 * 3) ** 2:.0f}} % of what they knew is left, and what two
 # minibatches say has taken the place of the rest. It is the *product* ηλ that is too large, not λ. Take $\lambda = 3$
 # and batch norm again, with $\eta = 0.025$, and {{1600 / 400:.0f}} times as many steps:
 
