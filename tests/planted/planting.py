@@ -323,7 +323,7 @@ def chapter_jobs(root: Path, mutants: list[Mutant]) -> list[chapters.Job]:
     checks = {check for mutant in mutants for check in mutant.checks}
     jobs = []
     for name in sorted(check for check in checks if check.endswith(".ipynb")):
-        own = [mutant for mutant in mutants if is_chapter(mutant) and notebook_of(mutant) == name]
+        own = [each for each in mutants if is_chapter(each) and name in each.checks]
         jobs.append(chapter_job(root / name, own))
     return sorted(jobs, key=lambda job: -len(job.plants))
 
