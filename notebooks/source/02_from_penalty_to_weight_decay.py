@@ -402,9 +402,10 @@ over_lr, over_decay = np.array([*by_lr.values()]), np.array([*by_decay.values()]
 
 # %%
 def zero_of(x, y):
-    """Where the line through some points first crosses zero."""
-    i = np.flatnonzero(np.diff(np.sign(y)))[0]
-    return x[i] - y[i] * (x[i + 1] - x[i]) / (y[i + 1] - y[i])
+    """Where the line through some points first crosses zero; NaN, if nowhere."""
+    for i in np.flatnonzero(np.diff(np.sign(y))):
+        return x[i] - y[i] * (x[i + 1] - x[i]) / (y[i + 1] - y[i])
+    return np.nan
 
 
 crossing, stable_from = zero_of(rates, over_lr.mean(1)), zero_of(decays, over_decay.mean(1))
