@@ -175,6 +175,9 @@ def spread(kind):
 # %%
 inert, seed_noise = spread("norm one")
 far = scores["norm one"] - scores["norm one"].mean(0)  # of each seed from the mean of five
+claim("10-map", "the pictures' cells: η to the right, λ upwards, free norms on the left, apart",
+      measured=[left - scores["free"].mean(0).T, right - scores["norm one"].mean(0).T],
+      equals=0, within=1e-9)
 claim("10-map", "norm one, seed to seed: the variance is 1/4 of the five squares, mean over cells",
       measured=seed_noise**2 - (far**2).sum(0).mean() / 4, equals=0, within=1e-9)
 claims.identities()
@@ -728,6 +731,8 @@ base = ends(hidden | head)
 cases = {"inner pair": (ends(hidden | head | inner), base),
          "last pair and head": (ends(hidden | head | last), base),
          "last pair, head free": (ends(hidden | last, [0.05]), ends(hidden, [0.05]))}
+heads = [(run.weight2.values[:, -1] ** 2).sum() for run in (cases["last pair, head free"][1], base)]
+assert heads[0] > heads[1]  # the rival's head is free, too
 found = {name: {what: difference(*runs, what) for what in ("test_accuracy", "test_loss")}
          for name, runs in cases.items()}
 
