@@ -380,7 +380,7 @@ for optimizer, name in (("adam", "Adam + L2 with λ/3"), ("adamw", "AdamW with �
 # back through the norm.
 #
 # Before the network, the bare assumption: random gradients, perpendicular to $w$, of size $G/r$; Adam written out; five
-# seeds. AdamW starts from $\eta=0.01$, $\lambda=1$, $G=1$, Adam with L2 from a tenth of that λ. We vary η, λ and $G$
+# seeds. AdamW starts from $\eta=0.01$, $\lambda=1$, $G=1$, Adam with L2 from $\lambda=0.1$. We vary η, λ and $G$
 # one at a time. In one more setting the entries' sizes spread over two decades, and in the last $\eta\lambda=0.3$ for
 # AdamW, too large for any approximation.
 
@@ -1002,7 +1002,7 @@ verdict("S1-06", "under conditions",
 #
 # $(c\,w_0, c\,\eta, \lambda, \varepsilon/c)$. λ alone is left: the lines are horizontal, and η sets nothing but the
 # norm. Try it: give the map's `plane` the row `"AdamW": ("adamw_paper", np.geomspace(0.005, 0.05, 5),
-# np.geomspace(0.005, 0.5, 5))`, where λ is what was $\eta\lambda$ before. The fitted slope is 0 to within a tenth, and
+# np.geomspace(0.005, 0.5, 5))`, where λ is what was $\eta\lambda$ before. The fitted slope is 0 to within 0.1, and
 # the claim that it is −1 fails.
 #
 # </details>
