@@ -38,7 +38,7 @@ NOT_QUOTED = {
 }
 """What stands in quotation marks and is nobody's words."""
 
-_CODE = re.compile(r"```.*?```|`[^`\n]*`|<[^>]+>", re.DOTALL)
+_CODE = re.compile(r"\{\{.*?\}\}|```.*?```|`[^`\n]*`|<[^>]+>", re.DOTALL)
 _MARKED = re.compile(r'"([^"]*)"|“([^”]*)”')
 
 
