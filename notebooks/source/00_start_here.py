@@ -106,9 +106,9 @@ claim("00-third", "after training the biggest layer pays a share of {}, near 1/3
       measured=biggest, equals=1 / 3, within=0.03)
 
 # %% [markdown]
-# A notebook that runs without error may still say something false. Here an error planted in the helper code, such as
-# a forgotten ½ or a decayed bias, makes some claim or test fail; the project plants dozens of such errors on purpose,
-# to see that it is so.
+# A notebook that runs without error may still say something false. Here an error planted in a chapter or in the helper
+# code, such as a forgotten ½ or a decayed bias, makes some claim or test fail; the project plants more than a thousand
+# such errors on purpose, to see that it is so.
 #
 # - Identities hold to rounding: their lines show the bound only.
 # - Statistical claims use at least five seeds, and hold for seeds that nobody looked at while writing. Set the environment variable
@@ -126,7 +126,8 @@ claim("00-third", "after training the biggest layer pays a share of {}, near 1/3
 #
 # To run a chapter, open it with `make lab` and choose *Run, Run All Cells*. Everything works offline, on two cores,
 # in seconds. Change a number and run again: a claim that fails is not a nuisance, it tells you which sentence your
-# change has made false.
+# change has made false. Claims and pictures follow your change; the numbers in the sentences between them do not, they
+# are those of the book's own run.
 #
 # You need derivatives, matrices and their eigenvalues, mean and variance, and some Python with NumPy. Singular
 # values, Hessians and the like are introduced where they are first used. Chapters build on each other in order, but
