@@ -65,7 +65,7 @@ _NAMES = (
     r"(?m)^#+ (?:\d+(?:\.\d+)? )?",
     r"(?m)^\s*(?:\*\*)?\d+\.(?:\*\*)?\s",
     r"\*Reading time.*?\*",
-    r"(?i)\b(?:chapters?|sections?|exercises?|equations?|figures?|steps?|sets?|NIPS|part|§)\s*"
+    r"(?i)\b(?:chapters?|sections?|exercises?|equations?|figures?|step|set|NIPS|part|§)\s*"
     r"(?:\[?\d+(?:\.\d+)*\]?(?:,? (?:and|to|or) |, |–)?)+",
     r"\((?:\d+\.\d+[a-z]?(?:(?:,? (?:and|to|or) |, |–))?)+\)",
     r"\b(?:19|20)\d\d\b",
@@ -75,8 +75,10 @@ _NAMES = (
     r"\b\d+ × \d+\b",
 )
 _FORMULA = re.compile(r"\$([^$]*)\$", re.DOTALL)
-_SET = re.compile(r"[^=<>]*(?:=|<|>|\\[lg]eq?|\\approx)\s*([-−]?\d[\d,]*(?:\.\d+)?)\s*(?:\\%)?")
-_PLAIN = re.compile(r"([-−]?\d[\d,{}]*(?:\.\d+)?)\s*(?:\\%|\s*\\times|\s*\\cdot)?")
+_RELATION = re.compile(r"=|<|>|\\[lg]eq?(?![a-z])|\\approx|\\to(?![a-z])|,\\?\s|\\quad|;")
+_SIDE = re.compile(
+    r"\s*([-−]?\d[\d,{}]*(?:\.\d+)?)(?:\s*\\cdot\s*10\^\{?(-?\d+)\}?)?\s*(?:\\%)?\s*"
+)
 
 
 def numbers_in(text: str) -> Iterator[tuple[str, str]]:
@@ -84,9 +86,10 @@ def numbers_in(text: str) -> Iterator[tuple[str, str]]:
     for pattern in _NAMES:
         text = re.sub(pattern, lambda match: " " * len(match[0]), text, flags=re.DOTALL)
     for match in _FORMULA.finditer(text):
-        inner = match[1].strip()
-        if found := _SET.fullmatch(inner) or _PLAIN.fullmatch(inner):
-            yield found[1].replace("{,}", ","), _around(text, match)
+        for side in map(_SIDE.fullmatch, _RELATION.split(match[1])):
+            if side:
+                power = f"e{side[2]}" if side[2] else ""
+                yield side[1].replace("{,}", ",") + power, _around(text, match)
     text = _FORMULA.sub(lambda match: " " * len(match[0]), text)
     for pattern in (_NUMBER, _TIMES):
         for match in pattern.finditer(text):
@@ -137,13 +140,22 @@ def _literal(node: ast.expr) -> Iterator[str]:
 
 
 # ---- what is set in code -----------------------------------------------------------------------------
-def settings_of(source: Path) -> set[float]:
-    """The numbers in a chapter's code that set something: no index, no exponent, no styling."""
+def settings_of(source: Path) -> set[str]:
+    """The numbers in a chapter's code that set something: no index, no exponent, no styling.
+
+    What computes a number in a sentence is code, too.
+    """
     found: set[float] = set()
     for cell in read_source(source).cells:
-        if cell.cell_type == "code":
-            found |= set(_values(ast.parse(cell.source)))
-    return found | {-value for value in found} | {100 * value for value in found}
+        code = cell.cell_type == "code"
+        for text in [cell.source] if code else [place.code for place in places(cell.source)]:
+            found |= set(_values(ast.parse(text)))
+    return {_spelt(sign * value) for value in found for sign in (1, -1, 100)}
+
+
+def _spelt(value: float) -> str:
+    """One spelling for values that rounding alone tells apart."""
+    return f"{value:.10g}"
 
 
 def _values(node: ast.AST) -> Iterator[float]:
@@ -172,7 +184,7 @@ def value_of(number: str) -> float:
     """A number as a reader reads it; a percentage as it is printed."""
     raised = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "-0123456789-")
     plain = number.translate(raised).replace(",", "").rstrip("% ")
-    mantissa, _, exponent = plain.partition("·10")
+    mantissa, _, exponent = plain.replace("e", "·10").partition("·10")
     return float(mantissa) * 10.0 ** float(exponent or 0)
 
 
@@ -219,7 +231,7 @@ def unbound(source: Path, excepting: bool = True) -> list[Found]:
         for phrase in phrases:
             text = re.sub(pattern(phrase), lambda match: re.sub(r"\w", " ", match[0]), text)
         for number, context in numbers_in(text):
-            if number[-1].isalpha() or value_of(number) not in settings:
+            if number[-1].isalpha() or _spelt(value_of(number)) not in settings:
                 found.append(Found(chapter, number, context))
     return found
 

@@ -835,7 +835,7 @@ records = run.angle.sel(layer="weight0").values[:, :450]  # ten seeds, every fou
 parts = [np.sqrt(np.mean(records[:, 5 * i : 5 * i + 5] ** 2)) for i in (0, 20, 21, 89)]
 claim("08-picture", "the curve: root mean square of ten seeds and 20 steps", equals=0, within=1e-9,
       measured=curves["_measured"].y[[0, 20, 21, 89]] - parts)
-claim("08-picture", "its first point after the drop is in the middle of steps 400 to 416",
+claim("08-picture", "its first point after the drop is at step 408, the middle of a block",
       measured=curves["_measured"].x[20], equals=408, within=1e-9)
 claim("08-picture", "the dashed lines: arccos(1 − ηλ)", equals=0, within=1e-9,
       measured=[old - np.arccos(1 - 0.4 * 0.025), new - np.arccos(1 - 0.04 * 0.025)])
