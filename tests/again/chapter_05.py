@@ -152,12 +152,6 @@ def terms_divided_by_sizes() -> float:
     return mean_largest(largest_over_smallest(factors * norms.end))
 
 
-@number("05-fans-rate")
-def small_over_large_layer() -> float:
-    """Shrink rate in a 300-10 layer over that in a 400-300 layer."""
-    return (300 + 10) / (300 * 10) / ((400 + 300) / (400 * 300))
-
-
 @number("S0-17")
 def fans_are_no_constant() -> float:
     """The largest mean square weight times (inputs + outputs) over the smallest."""
