@@ -437,7 +437,8 @@ def check_catchers(trees: list[Path], results: list[Result]) -> None:
         ListError: if one does not.
     """
     caught = [result for result in results if result.state in (State.CAUGHT, State.CHANGED)]
-    nodes = sorted({result.where for result in caught if "::Cell " not in result.where})
+    tests = {result.where for result in caught if result.where.startswith("tests/")}
+    nodes = sorted(tests)
     tree, *_ = trees
 
     def run() -> list[Failure]:
