@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from book.execute import NOTEBOOKS
 from book.running import forks
@@ -31,11 +32,12 @@ SECONDS = 1800
 
 
 class Claimed(NamedTuple):
-    """A number that a claim met on one seed, the one nearest to the bound, and the bound."""
+    """What a claim met on one seed: its smallest and largest number, and the bound."""
 
     name: str
     """The claim's id; with #1, #2, … for the second, third claim of that id."""
-    value: float
+    least: float
+    most: float
     low: float
     high: float
     holds: bool
@@ -49,7 +51,7 @@ class Room(NamedTuple):
     held: int
     seeds: int
     room: float
-    """Standard deviations between the mean and the nearer bound; inf if nothing varies."""
+    """Standard deviations between the mean and the bound, on the side that has fewer."""
 
     @property
     def enough(self) -> bool:
@@ -73,19 +75,20 @@ def met(notebook: Path, seed: int) -> list[Claimed]:
 
 def listen(found: list[Claimed]) -> None:
     """From now on claims in this process are noted, and raise nothing where they do not hold."""
-    from l2lib import claims
+    from l2lib import _bounds, claims
 
     real, counts = claims.claim, defaultdict[str, int](int)
 
     def claim(claim_id: str, sentence: str, *, measured: Any, **bounds: Any) -> None:
         whole = {"below": None, "above": None, "between": None, "equals": None, "within": None}
-        values = claims.numbers_of(measured)
-        bound = claims.bound_of(**(whole | bounds), whole=values.dtype.kind == "i")
-        value = values[bound.worst(values)].item()
+        values = _bounds.numbers_of(measured)
+        bound = _bounds.bound_of(**(whole | bounds), whole=values.dtype.kind == "i")
         if not bound.identity:
             name = f"{claim_id}#{counts[claim_id]}" if counts[claim_id] else claim_id
             counts[claim_id] += 1
-            found.append(Claimed(name, value, bound.low, bound.high, bound.holds(value)))
+            least, most = float(values.min()), float(values.max())
+            holds = bound.holds(values[bound.worst(values)].item())
+            found.append(Claimed(name, least, most, bound.low, bound.high, holds))
         try:
             real(claim_id, sentence, measured=measured, **bounds)
         except claims.ClaimError:
@@ -99,30 +102,39 @@ def listen(found: list[Claimed]) -> None:
 def rooms(chapter: str, runs: Sequence[Sequence[Claimed]]) -> list[Room]:
     """What a chapter's runs on several seeds say of each claim; those that never vary left out."""
     by_name: dict[str, list[Claimed]] = defaultdict(list)
-    for run in runs:
-        for each in run:
-            by_name[each.name].append(each)
+    for met_once in runs:
+        for claimed in met_once:
+            by_name[claimed.name].append(claimed)
     found = []
-    for name, each in by_name.items():
-        values = np.array([one.value for one in each])
-        if np.ptp(values) > 1e-9 * np.abs(values).max():
-            held = sum(one.holds for one in each)
-            found.append(Room(chapter, name, held, len(each), room(values, each[0])))
+    for name, several in by_name.items():
+        numbers = np.array([[one.least, one.most] for one in several])
+        if np.ptp(numbers, 0).max() > 1e-9 * np.abs(numbers).max():
+            held = sum(one.holds for one in several)
+            found.append(Room(chapter, name, held, len(several), room(numbers, several[0])))
     return found
 
 
-def room(values: np.ndarray, claimed: Claimed) -> float:
-    """Standard deviations from the mean to the nearer bound.
+def room(numbers: NDArray[np.float64], claimed: Claimed) -> float:
+    """Standard deviations from the mean to the bound, on the side that has fewer.
 
     Positive numbers of which one is more than twice another are compared by their logarithms:
     their spread is a factor.
+
+    Args:
+        numbers: the smallest and the largest that a claim met on each seed, shape (seeds, 2).
+        claimed: one of them, for the bound.
+
+    Returns:
+        The room; inf on a side that is open or on which nothing varies.
     """
-    ends = np.array([end for end in (claimed.low, claimed.high) if math.isfinite(end)])
-    if (values > 0).all() and (ends > 0).all() and values.max() > 2 * values.min():
-        values, ends = np.log(values), np.log(ends)
-    if not np.isfinite(values).all():
-        return 0.0
-    return float(np.abs(ends - values.mean()).min() / values.std(ddof=1))
+    found = [math.inf]
+    for values, end in zip(numbers.T, (claimed.low, claimed.high), strict=True):
+        if not math.isfinite(end) or np.ptp(values) == 0:
+            continue
+        if end > 0 and (values > 0).all() and values.max() > 2 * values.min():
+            values, end = np.log(values), math.log(end)
+        found.append(float(abs(end - values.mean()) / values.std(ddof=1)))
+    return min(found)
 
 
 def run(paths: Sequence[Path], seeds: Sequence[int], workers: int) -> Iterator[Room]:

@@ -15,6 +15,7 @@ there as a literal must be something else:
 
 import argparse
 import ast
+import math
 import re
 import sys
 import tomllib
@@ -83,16 +84,16 @@ _SIDE = re.compile(
 
 def numbers_in(text: str) -> Iterator[tuple[str, str]]:
     """The numbers of a text that may have been measured, each with what stands around it."""
-    for pattern in _NAMES:
-        text = re.sub(pattern, lambda match: " " * len(match[0]), text, flags=re.DOTALL)
+    for name in _NAMES:
+        text = re.sub(name, lambda match: " " * len(match[0]), text, flags=re.DOTALL)
     for match in _FORMULA.finditer(text):
         for side in map(_SIDE.fullmatch, _RELATION.split(match[1])):
             if side:
                 power = f"e{side[2]}" if side[2] else ""
                 yield side[1].replace("{,}", ",") + power, _around(text, match)
     text = _FORMULA.sub(lambda match: " " * len(match[0]), text)
-    for pattern in (_NUMBER, _TIMES):
-        for match in pattern.finditer(text):
+    for kind in (_NUMBER, _TIMES):
+        for match in kind.finditer(text):
             yield match[0], _around(text, match)
 
 
@@ -114,6 +115,8 @@ def words_of(source: Path) -> Iterator[str]:
 def _said(tree: ast.AST) -> Iterator[str]:
     """Words in code: those of claims, verdicts, titles and descriptions."""
     for node in ast.walk(tree):
+        if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
+            yield from _literal(node.value.elts[-1])  # of a function for figures.interactive
         if isinstance(node, ast.Call):
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))
             place = SAYS.get(name)
@@ -185,7 +188,7 @@ def value_of(number: str) -> float:
     raised = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "-0123456789-")
     plain = number.translate(raised).replace(",", "").rstrip("% ")
     mantissa, _, exponent = plain.replace("e", "·10").partition("·10")
-    return float(mantissa) * 10.0 ** float(exponent or 0)
+    return float(mantissa) * math.pow(10, float(exponent or 0))
 
 
 # ---- a chapter -------------------------------------------------------------------------------------
