@@ -1,6 +1,8 @@
 """What the chapters say is what was computed again, by code that shares nothing with them."""
 
 import ast
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -78,3 +80,10 @@ def test_a_number_beyond_its_tolerance_contradicts(monkeypatch: pytest.MonkeyPat
     rows[2]["measured"] = "111 %"
     assert contradictions(9, shown) == ["09-a: the book has 1.11, computed again 1 ± 0.1"]
     assert sheet.of_book(shown[:2]) is None
+
+
+def test_the_tool_computes_again_and_compares() -> None:
+    command = [sys.executable, "-m", "tests.again", "00-start"]
+    done = subprocess.run(command, cwd=again.HERE.parents[1], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith("1 numbers computed again, 0 wrong; not computed: none\n")

@@ -5,13 +5,14 @@ alone; ``results.toml`` keeps what came out. ``tests/test_again.py`` compares th
 stored chapters say, and ``python -m tests.again`` computes all of it once more.
 """
 
+import time
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.toml"
@@ -109,4 +110,24 @@ def contradictions(chapter: int, outputs: Iterable[Any]) -> list[str]:
             if ours is not None and not abs(ours - theirs) <= sheet.tolerance:
                 where = f"{sheet.id}: the book has {ours:g}"
                 found.append(f"{where}, computed again {theirs:.4g} ± {sheet.tolerance:g}")
+    return found
+
+
+# ---- computing -----------------------------------------------------------------------------------
+class Computed(NamedTuple):
+    """A number that was computed again, and in how many seconds."""
+
+    sheet: str
+    value: float
+    seconds: float
+
+
+def compute(chapter: int, ids: Sequence[str]) -> list[Computed]:
+    """The numbers of these sheets of a chapter; the body of a process."""
+    found = []
+    for name, function in functions(chapter).items():
+        if name in ids:
+            began = time.perf_counter()
+            value = float(function())
+            found.append(Computed(name, value, time.perf_counter() - began))
     return found

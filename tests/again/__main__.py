@@ -10,38 +10,17 @@ import argparse
 import math
 import os
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from typing import NamedTuple
 
 from book.execute import NOTEBOOKS
 from book.running.cells import code_cells, read
 from book.running.forks import THREADS
-from tests.again import RESULTS, Sheet, functions, results, sheets
+from tests.again import RESULTS, Computed, Sheet, compute, results, sheets
 
 SAME = 1e-6
 """Relative difference between two machines that compute the same."""
-
-
-class Computed(NamedTuple):
-    """A number that was computed again, and in how many seconds."""
-
-    sheet: str
-    value: float
-    seconds: float
-
-
-def compute(chapter: int, ids: Sequence[str]) -> list[Computed]:
-    """The numbers of these sheets of a chapter; the body of a process."""
-    found = []
-    for name, function in functions(chapter).items():
-        if name in ids:
-            began = time.perf_counter()
-            value = float(function())
-            found.append(Computed(name, value, time.perf_counter() - began))
-    return found
 
 
 def chosen(words: Sequence[str]) -> list[Sheet]:
