@@ -23,6 +23,9 @@ from numpy.typing import ArrayLike, NDArray
 MIME = "text/vnd.l2lib.drawn"
 """Mime type under which a picture stores what it draws; a changed picture is noticed by it."""
 
+ROUNDING = "rounding"
+"""Group id (``gid=``) of what shows rounding error: only that it is drawn is stored."""
+
 Numbers = NDArray[np.float64]
 
 
@@ -274,9 +277,11 @@ def _look(ax: Axes, artist: Any) -> dict[str, Any]:
     else:
         look["colour"] = _colour(artist)
     at = _few(_path(ax, artist))
-    # How many points a contour has hangs on rounding.
-    own = at[-4:] if isinstance(artist, ContourSet) else at
-    return look | {"at": [*look.get("at", []), *own]}
+    if isinstance(artist, ContourSet):
+        at = at[-4:]  # how many points a contour has hangs on rounding
+    if artist.get_gid() == ROUNDING:
+        at = at[:1]
+    return look | {"at": [*look.get("at", []), *at]}
 
 
 def _colour(artist: Any) -> str:

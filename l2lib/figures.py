@@ -168,6 +168,10 @@ def show(fig: Figure, alt: str) -> None:
     folded: JupyterLab gives pictures no alt text, and a reader who sees the
     picture may want the words as well.
 
+    What is drawn is stored beside the picture, to a thousandth of its width, so
+    that tests notice where it changes. Points that are rounding error lie
+    elsewhere on another machine: draw them with ``gid="rounding"``.
+
     Args:
         fig: a figure whose every visible axes has axis labels, and at least one
             of them a title.

@@ -185,6 +185,18 @@ def test_labels_that_stand_in_no_legend_count() -> None:
     assert difference(plain, picture(legend=False, labels=("two", "one"))) != ""
 
 
+def test_where_rounding_error_lies_is_no_difference() -> None:
+    def noise(ax: Axes, y: float, gid: str | None) -> str:
+        ax.plot([1, 2], [y, 1], "o", gid=gid)
+        ax.set(xlim=(0, 3), ylim=(0, 3))
+        ax.figure.canvas.draw()
+        return digest(ax.figure)
+
+    for gid, same in (("rounding", True), (None, False)):
+        one, other = (noise(plt.subplots()[1], y, gid) for y in (0.5, 0.6))
+        assert (difference(one, other) == "") is same
+
+
 def test_something_more_is_a_difference() -> None:
     whole = picture()
     assert "more or fewer" in difference(whole, "\n".join(whole.splitlines()[:-1]))

@@ -431,7 +431,7 @@ fig, ax = figures.subplots()
 for scale, name, color in ((0.1, "weights / 10", figures.ORANGE), (1, "weights", figures.BLUE)):
     ax.loglog([10.0**k for k in powers], theory[scale], color=color, label=f"_{name}, (7.3)")
     ax.loglog([10.0**k for k in powers], np.maximum(cosine[scale], 1e-19), "o", color=color,
-              label=f"_{name}")
+              label=f"_{name}", gid="rounding")  # which differs from one machine to the next
 dots = figures.drawn(ax)
 ax.text(1e-12, dots["_weights / 10, (7.3)"].at(1e-12) * 20, "weights / 10", color=figures.ORANGE,
         ha="right")
