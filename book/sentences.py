@@ -240,7 +240,7 @@ class Sentences:
         for name, answer in answers.items():
             place, _ = self._waiting[name]
             if answer["status"] == "ok":
-                found[name] = ast.literal_eval(answer["data"]["text/plain"])
+                found[name] = _finite(place, ast.literal_eval(answer["data"]["text/plain"]))
                 del self._waiting[name]
             elif last or not (place.below and answer["ename"] == "NameError"):
                 why = f"{answer['ename']}: {answer['evalue']}"
@@ -249,3 +249,10 @@ class Sentences:
                 )
                 raise SentenceError(f"{{{{{place.words}}}}} gives no number: {why}{todo}")
         return found
+
+
+def _finite(place: Place, text: str) -> str:
+    """What a place shows, unless it is the text of no number."""
+    if text.strip().lstrip("+-") in ("nan", "inf", "nan%", "inf%"):
+        raise SentenceError(f"{{{{{place.words}}}}} gives no number: it is {text.strip()}")
+    return text

@@ -84,6 +84,7 @@ def test_a_process_says_what_a_kernel_says(source: Path, notebook: NotebookNode)
         ("{{below: y.mean()}}", "no cell below binds any of its names"),
         ("{{1 / 0}}", "ZeroDivisionError"),
         ("{{x:.2q}}", "ValueError"),
+        ("{{x * float('nan'):.2f}}", "gives no number: it is nan"),
     ],
 )
 def test_a_place_that_gives_no_number_stops_the_chapter(
