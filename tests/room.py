@@ -142,14 +142,16 @@ def run(paths: Sequence[Path], seeds: Sequence[int], workers: int) -> Iterator[R
     forks.warm()
     bodies = [partial(met, path.resolve(), seed) for path in paths for seed in seeds]
     runs: dict[str, list[list[Claimed]]] = defaultdict(list)
+    left = dict.fromkeys((path.stem for path in paths), len(seeds))
     for number, rows in forks.run_all(bodies, workers, SECONDS):
-        path = paths[number // len(seeds)]
+        name = paths[number // len(seeds)].stem
         if isinstance(rows, forks.EndedError):
-            print(f"{path.stem}: {rows}", file=sys.stderr, flush=True)
+            print(f"{name}, seed {seeds[number % len(seeds)]}: {rows}", file=sys.stderr, flush=True)
         else:
-            runs[path.stem].append([Claimed(*row) for row in rows])
-        if len(runs[path.stem]) == len(seeds):
-            yield from rooms(path.stem, runs[path.stem])
+            runs[name].append([Claimed(*row) for row in rows])
+        left[name] -= 1
+        if not left[name] and len(runs[name]) > 1:
+            yield from rooms(name, runs[name])
 
 
 def line(each: Room) -> str:
