@@ -305,7 +305,7 @@ def parameters(architecture: Architecture, model: Any) -> list[Parameter]:
     trainer = set(transformers.Trainer.get_decay_parameter_names(None, model))
     found = []
     for group in param_groups(model, 1.0, rules=architecture.rules):
-        for name in group["param_names"]:
+        for name in group["names"]:
             cls = type(model.get_submodule(name.rpartition(".")[0])).__name__
             decays = group["weight_decay"] > 0
             found.append(Parameter(name, cls, group["role"], decays, name in trainer))

@@ -1,0 +1,650 @@
+"""Groups, roles and tables on what public questions brought: shared memory, frozen tensors, odd classes, other optimisers."""
+
+import copy
+import itertools
+import types
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn, optim
+from torch.nn.utils import parametrizations
+
+from l2lib._storages import shared
+from l2lib.groups import COMMON_RULES, optional, param_groups, roles, table
+
+LAM, LR = 0.25, 0.5
+ON_ONE_MEMORY = "are two Parameters on one memory, which a step would change twice; make them one"
+
+
+def module(**parameters):
+    """A module of a class of its own, with these parameters."""
+    made = type("Own", (nn.Module,), {})()
+    for name, p in parameters.items():
+        setattr(made, name, p if isinstance(p, nn.Parameter) else nn.Parameter(p))
+    return made
+
+
+def named(name, base=nn.Module, **parameters):
+    """A class with a name that is given, and a module of it."""
+    made = module(**parameters)
+    made.__class__ = type(name, (base,), {"__module__": "elsewhere"})
+    return made
+
+
+# ---- A: the table says what a step does ---------------------------------------------------
+def loaded():
+    """An embedding and a head that were tied, after load_state_dict(assign=True)."""
+    tied = nn.Sequential(nn.Embedding(6, 4), nn.Linear(4, 6, bias=False))
+    tied[1].weight = tied[0].weight
+    model = nn.Sequential(nn.Embedding(6, 4), nn.Linear(4, 6, bias=False))
+    model.load_state_dict(tied.state_dict(), assign=True)
+    return model
+
+
+def by_data():
+    model = nn.Sequential(nn.Embedding(6, 4), nn.Linear(4, 6, bias=False))
+    model[1].weight.data = model[0].weight.data
+    return model
+
+
+def by_view():
+    fused = torch.zeros(6, 4)
+    return module(q=nn.Parameter(fused[:4]), k=nn.Parameter(fused[3:]))
+
+
+def by_transpose():
+    base = nn.Linear(4, 6, bias=False)
+    return nn.ModuleDict({"a": base, "b": module(t=nn.Parameter(base.weight.data.T))})
+
+
+@pytest.mark.parametrize("make", [loaded, by_data, by_view, by_transpose])
+def test_two_parameters_on_one_memory_are_refused(make):
+    model = make()
+    rules = {"Own": "weight"} if make in (by_view, by_transpose) else None
+    with pytest.raises(ValueError, match=ON_ONE_MEMORY):
+        param_groups(model, LAM, rules=rules)
+    for groups in (
+        optim.SGD(model.parameters(), lr=LR),
+        [{"params": [*model.parameters()], "weight_decay": 1}],
+    ):
+        with pytest.raises(ValueError, match=ON_ONE_MEMORY):
+            table(model, groups, rules=rules)
+    first, *others = model.parameters()
+    first.requires_grad_(False)  # a step changes it none the less
+    with pytest.raises(ValueError, match=ON_ONE_MEMORY):
+        param_groups(model, LAM, rules=rules)
+    for other in others:
+        other.requires_grad_(False)
+    frozen = {name for name, _ in model.named_parameters()}
+    assert shared(dict(model.named_parameters()), frozen) is None  # nothing changes these
+    assert param_groups(model, LAM, rules=rules) == []
+
+
+def test_slices_of_one_matrix_that_share_nothing_are_two_tensors():
+    fused = torch.zeros(4, 6)
+    model = module(
+        q=nn.Parameter(fused[:, :3]), k=nn.Parameter(fused[:, 3:]), v=nn.Parameter(torch.zeros(0))
+    )
+    assert shared(dict(model.named_parameters())) is None
+    (group,) = param_groups(model, LAM, rules={"Own": "weight"})
+    assert group["names"] == ["q", "k", "v"]
+    assert shared({"a": torch.zeros(3), "b": torch.zeros(3)}) is None
+    assert shared({"a": torch.zeros(3, device="meta"), "b": torch.zeros(3, device="meta")}) is None
+
+
+@given(st.data())
+def test_shared_finds_exactly_the_views_that_have_a_number_in_common(data):
+    base = torch.arange(24).reshape(4, 6)
+    cut = st.tuples(
+        st.integers(0, 3),
+        st.integers(1, 4),
+        st.integers(0, 5),
+        st.integers(1, 6),
+        st.integers(1, 2),
+    )
+    views = {}
+    for name in data.draw(st.sampled_from(["ab", "abc"])):
+        r, rows, c, columns, step = data.draw(cut)
+        views[name] = base[r : r + rows, c : c + columns : step]
+    numbers = {name: {*v.flatten().tolist()} for name, v in views.items()}
+    pairs = [
+        pair for pair in itertools.combinations(views, 2) if numbers[pair[0]] & numbers[pair[1]]
+    ]
+    found = shared(views)
+    assert (found is None) == (not pairs)
+    assert found is None or tuple(sorted(found)) in pairs
+
+
+def test_an_optimiser_that_holds_copies_or_views_is_refused():
+    model = nn.Linear(3, 2)
+    old = optim.SGD(model.parameters(), lr=LR)
+    model.load_state_dict(copy.deepcopy(model).state_dict(), assign=True)
+    with pytest.raises(
+        ValueError, match=r"none of their tensors is one of the model's .*make the optimiser after"
+    ):
+        table(model, old)
+    with pytest.raises(ValueError, match=r"none of their tensors is one of the model's"):
+        table(model, optim.AdamW(copy.deepcopy(model).parameters()))
+    flat = optim.SGD([nn.Parameter(model.weight.data.view(-1)), model.bias], lr=LR)
+    with pytest.raises(ValueError, match=ON_ONE_MEMORY):
+        table(model, flat)
+
+
+def test_what_the_optimiser_holds_besides_is_told():
+    model, other = nn.Linear(3, 2), nn.Linear(2, 2)
+    optimizer = optim.SGD([*model.parameters(), *other.parameters()], lr=LR, weight_decay=0.1)
+    assert str(table(model, optimizer)).splitlines()[-2:] == [
+        "total                         2              8",
+        "elsewhere          0.1        2              6  not in this model",
+    ]
+
+
+@given(
+    states=st.lists(
+        st.sampled_from(["gradient", "none", "frozen", "frozen with gradient"]),
+        min_size=3,
+        max_size=3,
+    ),
+    decays=st.lists(st.sampled_from([0.0, 0.25]), min_size=3, max_size=3),
+    rate=st.sampled_from([0.0, 0.5]),
+    kind=st.sampled_from([optim.SGD, optim.AdamW, optim.Adam, optim.RMSprop]),
+)
+@settings(max_examples=60)
+def test_the_table_agrees_with_a_step_whose_gradients_are_zero(states, decays, rate, kind):
+    layers = [nn.Linear(2, 2, bias=False) for _ in states]
+    model = nn.Sequential(*layers)
+    groups = [
+        {"params": [each.weight], "weight_decay": d} for each, d in zip(layers, decays, strict=True)
+    ]
+    optimizer = kind(groups, lr=rate)
+    for layer, state in zip(layers, states, strict=True):
+        layer.weight.data.fill_(1)
+        layer.requires_grad_("frozen" not in state)
+        layer.weight.grad = torch.zeros(2, 2) if "gradient" in state else None
+    text = str(table(model, optimizer))
+    optimizer.step()
+    for i, layer in enumerate(layers):
+        alone = str(table(nn.Sequential(layer), optimizer)).splitlines()[1].split()
+        said = " ".join(alone[1:-3])
+        says_decay = "(" not in said and float(said) > 0
+        # Before the first backward pass each is taken to get a gradient.
+        if any("gradient" in s for s in states) and layer.weight.grad is not None:
+            assert says_decay == bool((layer.weight != 1).any()), (text, i)
+        elif any("gradient" in s for s in states) or "frozen" in states[i]:
+            assert (layer.weight == 1).all()
+    assert text.count("frozen (") >= bool("frozen" in states)
+
+
+def test_frozen_and_never_reached_tensors_do_not_show_as_decaying():
+    model = nn.Sequential(
+        nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)
+    )
+    optimizer = optim.AdamW(model.parameters(), lr=LR, weight_decay=0.1)
+    model[1].requires_grad_(False)
+    model[0](torch.ones(1, 2)).sum().backward()  # the last is not reached
+    assert str(table(model, optimizer)).splitlines()[1:-1] == [
+        "weight                  0.1        1              4  0.weight",
+        "weight         frozen (0.1)        1              4  1.weight",
+        "weight    no gradient (0.1)        1              4  2.weight",
+    ]
+    before = [p.detach().clone() for p in model.parameters()]
+    optimizer.step()
+    assert [bool((p != b).any()) for p, b in zip(model.parameters(), before, strict=True)] == [
+        True,
+        False,
+        False,
+    ]
+
+
+def test_a_gradient_left_on_a_frozen_tensor_still_moves_it():
+    model = nn.Linear(2, 2, bias=False)
+    model(torch.ones(1, 2)).sum().backward()
+    model.requires_grad_(False)
+    assert "weight             0.1" in str(
+        table(model, optim.SGD(model.parameters(), lr=LR, weight_decay=0.1))
+    )
+
+
+def test_a_group_that_does_not_move_is_told_unless_a_schedule_will_move_it():
+    model = nn.Linear(2, 2, bias=False)
+    optimizer = optim.SGD(model.parameters(), lr=0.0, weight_decay=0.1)
+    assert "0.1 (lr 0)" in str(table(model, optimizer))
+    optimizer = optim.SGD(model.parameters(), lr=LR, weight_decay=0.1)
+    optim.lr_scheduler.LambdaLR(optimizer, lambda step: step / 10)
+    assert optimizer.param_groups[0]["lr"] == 0
+    assert "(lr 0)" not in str(table(model, optimizer))
+
+
+def test_a_head_without_a_module_needs_a_rule_to_be_a_weight():
+    tok = nn.Embedding(5, 3)
+    without, tied = (
+        nn.ModuleDict({"tok": tok}),
+        nn.ModuleDict({"tok": tok, "head": nn.Linear(3, 5, bias=False)}),
+    )
+    tied["head"].weight = tok.weight
+    assert roles(without) == {"tok.weight": "embedding"}
+    assert roles(without, rules={"tok.weight": "weight"}) == roles(tied) == {"tok.weight": "weight"}
+
+
+def test_numbers_of_tensors_that_are_cut_up_or_packed():
+    model = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False))
+    groups = param_groups(model, LAM)
+    for layer in model:
+        layer.weight.data = torch.empty(0)
+    model[0].weight.ds_numel = 16  # ZeRO-3
+    model[1].weight.quant_state = types.SimpleNamespace(shape=torch.Size([4, 4]))  # bitsandbytes
+    assert str(table(model, groups)).splitlines()[-1].split() == ["total", "2", "32"]
+
+
+def test_parameters_are_taken_as_torch_takes_them_and_never_used_up():
+    model = nn.Linear(3, 2)
+    lone = [
+        {"params": model.weight, "weight_decay": 0.1},
+        {"params": [("bias", model.bias)], "weight_decay": 0},
+    ]
+    assert "weight             0.1        1              6  weight" in str(table(model, lone))
+    generators = [{"params": (p for p in [model.weight]), "weight_decay": 0.1}]
+    with pytest.raises(
+        ValueError, match="group 0: params is a generator, which reading uses up; give a list"
+    ):
+        table(model, generators)
+    assert len([*generators[0]["params"]]) == 1
+    for wrong, words in [
+        (model.parameters(), "groups is a generator; give an optimiser, or a list of dictionaries"),
+        ([model.weight], 'each group must be a dictionary with "params"'),
+        ([{"params": {model.weight}, "weight_decay": 0}], "params is a set; give a list"),
+        (None, "groups is a NoneType"),
+        (
+            [{"params": [model.weight, model.weight], "weight_decay": 0}],
+            r"a tensor of shape \(2, 3\) is there twice",
+        ),
+        (
+            [{"params": [model.weight], "weight_decay": "0.1"}],
+            "weight_decay is '0.1'; it must be a finite number",
+        ),
+        (
+            [{"params": [model.weight]}],
+            "group 0 has no weight_decay; give the optimiser itself, whose default",
+        ),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            table(model, wrong)
+
+
+# ---- B: roles are never guessed ----------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("base", "sizes", "name"),
+    [(nn.LSTMCell, (3, 4), "ln_weight"), (nn.LSTMCell, (3, 4), "bias_scale"), (nn.GRU, (3, 4), "weight_scale"),
+     (nn.RNN, (3, 4), "weight_gate"), (nn.MultiheadAttention, (4, 2), "gate_weight"),
+     (nn.MultiheadAttention, (4, 2), "rel_pos_bias"), (nn.Conv2d, (3, 3, 1), "weight_alpha"),
+     (nn.LayerNorm, (4,), "weight_2"), (nn.Embedding, (5, 4), "weight_pos")],
+)  # fmt: skip
+def test_what_a_subclass_of_torchs_classes_adds_is_refused(base, sizes, name):
+    cell = type("Cell", (base,), {})(*sizes)
+    known = roles(cell)
+    setattr(cell, name, nn.Parameter(torch.ones(4)))
+    with pytest.raises(ValueError, match=f'\n    "{name}": ROLE  # for {name}$'):
+        roles(cell)
+    assert roles(cell, rules={name: "slope"}) == known | {name: "slope"}
+
+
+def test_a_pattern_that_would_touch_what_has_a_role_is_not_offered():
+    model = nn.Sequential(
+        named("A", scale=torch.ones(2), shift=torch.ones(2)), named("B", scale=torch.ones(2))
+    )
+    with pytest.raises(ValueError, match="no rule covers all parameters") as error:
+        roles(model, rules={"B": "gamma"})
+    assert {*pasted(error)} == {"0.scale", "*.shift"}
+    after = roles(model, rules={"B": "gamma"} | pasted(error))
+    assert after == {"0.scale": "slope", "0.shift": "slope", "1.scale": "gamma"}
+
+
+TORCHS = {
+    nn.Linear: {"weight": "weight", "bias": "bias"},
+    nn.LayerNorm: {"weight": "gamma", "bias": "beta"},
+    nn.Embedding: {"weight": "embedding"},
+}
+
+
+def pasted(error, role="slope"):
+    """The rules that an error offers, each with a role."""
+    lines = [line.split("  #")[0].strip() for line in str(error.value).splitlines()[1:]]
+    return {line.split('"')[1]: role for line in lines}
+
+
+LORA = {"lora_A": torch.ones(2, 9), "lora_B": torch.ones(4, 2)}
+
+
+def shadowed():
+    lora = named("Embedding", nn.Embedding, weight=torch.ones(9, 4), **LORA)
+    return nn.Sequential(lora, nn.Embedding(5, 4))
+
+
+def shadowed_alone():
+    return nn.Sequential(
+        named("LayerNorm", a=torch.ones(3)),
+        nn.LayerNorm(3),
+        named("Linear", w=torch.ones(2, 2)),
+        nn.Linear(2, 2),
+    )
+
+
+def two_of_one_name():
+    return nn.Sequential(named("Norm", scale=torch.ones(2)), named("Norm", shift=torch.ones(2)))
+
+
+def lists():
+    held = nn.ModuleDict(
+        {"a": nn.ParameterList([torch.ones(2)] * 2), "b": nn.ParameterList([torch.ones(2)])}
+    )
+    return nn.ModuleDict({"x": held, "y": nn.ParameterDict({"k": torch.ones(2)})})
+
+
+def scripted():
+    return torch.jit.script(nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2)))
+
+
+def tied_to_a_stranger():
+    model = nn.Sequential(nn.Embedding(4, 4), named("Head", w=torch.ones(4, 4)), nn.Linear(4, 4))
+    model[1].w = model[0].weight
+    return model
+
+
+@pytest.mark.parametrize(
+    "make", [shadowed, shadowed_alone, two_of_one_name, lists, tied_to_a_stranger]
+)
+def test_the_lines_that_an_error_offers_give_the_role_to_what_had_none_and_to_nothing_else(make):
+    model = make()
+    with pytest.raises(ValueError, match="no rule covers all parameters") as error:
+        roles(model)
+    found = roles(
+        model, rules=pasted(error, "weight")
+    )  # which comes first of a tied tensor's roles
+    for name in found:
+        path, _, own = name.rpartition(".")
+        owner = model.get_submodule(path)
+        base = next((cls for cls in TORCHS if isinstance(owner, cls)), None)
+        tied = make is tied_to_a_stranger and name == "0.weight"
+        covered = base is not None and own in ("weight", "bias") and not tied
+        assert found[name] == (TORCHS[base][own] if covered else "weight"), name
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
+def test_a_scripted_model_is_known_by_the_classes_that_it_had():
+    with pytest.raises(ValueError, match="no rule covers") as error:
+        roles(scripted())
+    assert {*pasted(error)} == {"Linear", "LayerNorm"}
+    assert {*roles(scripted(), rules={"Linear": "weight", "LayerNorm": "gamma"}).values()} == {
+        "weight", "bias", "gamma", "beta"}  # fmt: skip
+
+
+def test_a_class_name_that_is_torchs_and_anothers_must_be_written_in_full():
+    model = nn.Sequential(named("Linear", w=torch.ones(2, 2)), nn.Linear(2, 2))
+    with pytest.raises(
+        ValueError, match=r"'Linear' fits elsewhere\.Linear and torch\.nn\..*Linear; write the one"
+    ):
+        roles(model, rules={"Linear": "other"})
+    assert roles(model, rules={"elsewhere.Linear": "other"}) == {
+        "0.w": "other", "1.weight": "weight", "1.bias": "bias"}  # fmt: skip
+    assert roles(model, rules={"Linear": "weight"})["0.w"] == "weight"  # what torch's has anyway
+
+
+@pytest.mark.parametrize("name", ["rel_pos_bias", "bias_scale", "bias_table", "b_table", "bias"])
+@pytest.mark.parametrize("role", ["embedding", "slope", "other", "g"])
+def test_a_rule_for_another_role_than_weight_or_gamma_is_not_overridden_by_a_name(name, role):
+    model = named("RelPosBias", **{name: torch.ones(3, 3)})
+    assert roles(model, rules={"RelPosBias": role}) == {name: role}
+
+
+@pytest.mark.parametrize(
+    "name", ["b_down", "wi_0_bias", "dt_bias", "bias_scale", "b", "qkv_b", "beta_"]
+)
+@pytest.mark.parametrize("role", ["weight", "gamma"])
+def test_a_name_that_may_be_a_bias_in_a_class_of_weights_needs_a_rule_of_its_own(name, role):
+    model = nn.Sequential(named("Experts", w=torch.ones(2, 3, 3), **{name: torch.ones(2, 3)}))
+    with pytest.raises(ValueError, match=rf'"\*\.{name}": ROLE  # for 0\.{name}$'):
+        roles(model, rules={"Experts": role})
+    assert roles(model, rules={"Experts": role, f"*.{name}": "bias"}) == {
+        "0.w": role,
+        f"0.{name}": "bias",
+    }
+
+
+def test_bias_and_beta_by_these_names_are_known_beside_gamma():
+    for name in ("bias", "beta"):
+        model = named("Norm", gamma=torch.ones(2), **{name: torch.zeros(2)})
+        assert roles(model, rules={"Norm": "gamma"}) == {"gamma": "gamma", name: "beta"}
+
+
+def test_a_table_called_bias_that_is_all_a_class_has_is_refused():
+    with pytest.raises(ValueError, match=r'"RelPos": ROLE  # for bias$'):
+        roles(named("RelPos", bias=torch.ones(3, 3)))
+    assert roles(named("Shift", bias=torch.ones(3))) == {"bias": "bias"}
+    assert roles(named("Shift", bias=torch.ones(1, 3, 1, 1))) == {"bias": "bias"}
+
+
+@pytest.mark.parametrize(
+    ("key", "attribute", "cls"),
+    [
+        ("*LayerNorm*", "LayerNorm", "BertLayerNorm"),
+        ("*Norm*", "FinalNorm", "MyNorm"),
+        ("*scale*", "scale", "scale_layer"),
+    ],
+)
+def test_a_pattern_that_fits_a_class_and_names_is_refused_where_it_matters(key, attribute, cls):
+    model = nn.ModuleDict({attribute: named(cls, weight=torch.ones(2), bias=torch.zeros(2))})
+    with pytest.raises(
+        ValueError,
+        match=r"fits names and classes, as a name it makes .*bias 'gamma', as a class 'beta'",
+    ):
+        roles(model, rules={key: "gamma"})
+    assert roles(model, rules={cls: "gamma"}) == {
+        f"{attribute}.weight": "gamma",
+        f"{attribute}.bias": "beta",
+    }
+
+
+# ---- common and optional rules ---------------------------------------------------------------------
+def vit():
+    return nn.ModuleDict({
+        "patch": module(cls_token=torch.ones(1, 1, 4), pos_embed=torch.ones(1, 5, 4)),
+        "norm": named("LlamaRMSNorm", weight=torch.ones(4)),
+        "old": named("BertLayerNorm", gamma=torch.ones(4), beta=torch.zeros(4)),
+        "attn": named("Conv1D", weight=torch.ones(4, 4), bias=torch.zeros(4)),
+        "scale": named("LayerScale", lambda1=torch.ones(4)),
+        "pos_embed": nn.Sequential(nn.Linear(4, 4)),  # a matrix, whatever it is called
+    })  # fmt: skip
+
+
+def test_common_rules_cover_what_most_models_bring_and_say_what_they_assumed():
+    with pytest.warns(
+        UserWarning, match=r"common rules assumed\n(.*\n)*  gamma: norm\.weight, old\.gamma"
+    ) as told:
+        found = roles(vit(), rules="common")
+    assert len(told) == 1
+    assert found == {
+        "patch.cls_token": "embedding", "patch.pos_embed": "embedding", "norm.weight": "gamma",
+        "old.gamma": "gamma", "old.beta": "beta", "attn.weight": "weight", "attn.bias": "bias",
+        "scale.lambda1": "gamma", "pos_embed.0.weight": "weight", "pos_embed.0.bias": "bias",
+    }  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:common rules assumed")
+def test_a_readers_rule_wins_over_a_common_one_and_torchs_classes_too():
+    mine = roles(vit(), rules={**COMMON_RULES, "Own": "other", "LayerScale": "slope"})
+    assert {mine["patch.cls_token"], mine["scale.lambda1"]} == {"other", "slope"}
+    assert mine["norm.weight"] == "gamma"
+
+
+def test_common_rules_say_nothing_where_none_was_needed(recwarn):
+    roles(nn.Linear(2, 2), rules="common")
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("key", ["*.cls_token", "RMSNorm", nn.Conv2d])
+def test_an_optional_rule_may_fit_nothing(key):
+    model = nn.Sequential(nn.Linear(2, 2))
+    with pytest.raises(ValueError, match="nothing fits"):
+        roles(model, rules={key: "other"})
+    assert roles(model, rules={optional(key): "other"}) == roles(model)
+    assert roles(nn.Conv2d(1, 1, 1), rules={optional(nn.Conv2d): "other"})["weight"] == "other"
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ("comon", "rules is 'comon'; give a dictionary"),
+        (["Norm"], "rules is"),
+        ({3: "bias"}, r"rules: \[3\] must be classes"),
+    ],
+)
+def test_rules_that_are_none_are_refused(rules, words):
+    with pytest.raises(ValueError, match=words):
+        roles(nn.Linear(2, 2), rules=rules)
+
+
+# ---- learning rates by pattern ----------------------------------------------------------------------
+def test_layers_have_learning_rates_of_their_own():
+    model = nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2), nn.Linear(2, 2))
+    groups = param_groups(model, LAM, lr=1.0, lr_factors={"0.*": 0.1, "*.bias": 0.5, "gamma": 3})
+    assert {name: g["lr"] for g in groups for name in g["names"]} == {
+        "0.weight": 0.1, "0.bias": pytest.approx(0.05), "1.weight": 3, "1.bias": 0.5, "2.weight": 1, "2.bias": 0.5}  # fmt: skip
+    assert {name: g["weight_decay"] for g in groups for name in g["names"] if g["weight_decay"]} == {
+        "0.weight": LAM, "2.weight": LAM}  # fmt: skip
+    assert str(groups).splitlines()[0] == "6 groups: role, weight_decay, lr, tensors, names"
+    model.double()
+    for p in model.parameters():
+        p.data.fill_(1)
+        p.grad = torch.zeros_like(p)
+    optim.AdamW(groups).step()
+    assert model[0].weight.unique().tolist() == [1 - 0.1 * LAM]
+    assert model[2].weight.unique().tolist() == [1 - LAM]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [({"lr_factors": {"0.*": 1}}, "lr_factors multiply a learning rate; give lr= as well"),
+     ({"lr": 1, "lr_factors": {"9.*": 1}}, r"lr_factors: nothing fits \['9\.\*'\]"),
+     ({"lr": 1, "lr_factors": {"0.*": -1}}, "must be finite numbers ≥ 0"),
+     ({"lr": "1e-3"}, "lr is '1e-3'; the learning rate must be a finite number ≥ 0 .YAML reads 1e-4 as text"),
+     ({"lr": torch.inf}, "lr is inf"),
+     ({"lr": True}, "lr is True"),
+     ({"decay_factors": {"weight": "1.0"}}, r"decay_factors: {'weight': '1.0'} must be finite .* .YAML reads"),
+     ({"decay_factors": {"weight": None}}, r"decay_factors: {'weight': None} must be finite"),
+     ({"decay_factors": ["weight"]}, r"decay_factors is \['weight'\]; give a dictionary"),
+     ({"weight_decay": None}, "weight_decay is None; λ must be a finite number"),
+     ({"weight_decay": "1e-4"}, "weight_decay is '1e-4'; λ must be a finite number")],
+)  # fmt: skip
+def test_odd_numbers_are_refused(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        param_groups(nn.Sequential(nn.Linear(2, 2)), **{"weight_decay": LAM} | arguments)
+
+
+# ---- E: optimisers of all kinds ------------------------------------------------------------------------
+def test_a_group_can_be_added_later_without_names():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    optimizer = optim.AdamW(param_groups(model[0], LAM))
+    optimizer.add_param_group({"params": [*model[1].parameters()], "weight_decay": 0.5})
+    assert "weight             0.5" in str(table(model, optimizer))
+
+
+class PerGroup(optim.Optimizer):
+    """Reads λ from its groups only, and decays what has no gradient."""
+
+    def __init__(self, groups):
+        super().__init__(groups, {})
+
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.data.mul_(1 - LR * group["weight_decay"])
+
+
+class Plain(optim.Optimizer):
+    """Has no decay."""
+
+    def __init__(self, params):
+        super().__init__(params, {"lr": 1.0})
+
+
+class Renamed(Plain):
+    def __init__(self, params):
+        optim.Optimizer.__init__(self, params, {"weight_decay_rate": 0.1})
+
+
+class Wrapper:
+    """No torch optimiser, but holds one."""
+
+    def __init__(self, optimizer):
+        self.optimizer = optimizer
+
+    @property
+    def param_groups(self):
+        return self.optimizer.param_groups
+
+
+def test_an_optimiser_that_reads_its_groups_only():
+    model = nn.Linear(2, 2)
+    optimizer = PerGroup(param_groups(model, LAM))
+    assert "weight            0.25" in str(table(model, optimizer))
+    with pytest.raises(ValueError, match="group 0 has no weight_decay; set it"):
+        table(model, PerGroup([{"params": [*model.parameters()]}]))
+
+
+@pytest.mark.parametrize("wrap", [lambda o: o, Wrapper, lambda o: Wrapper(Wrapper(o))])
+def test_optimisers_without_a_weight_decay_or_with_another_are_refused(wrap):
+    model = nn.Linear(2, 2)
+    with pytest.raises(
+        ValueError,
+        match="Plain has no weight_decay among its defaults, and its code does not name it",
+    ):
+        table(model, wrap(Plain(param_groups(model, LAM))))
+    with pytest.raises(ValueError, match="Renamed decays by 'weight_decay_rate', which a table"):
+        table(model, wrap(Renamed(param_groups(model, LAM))))
+    with pytest.raises(ValueError, match="Rprop ignores weight_decay"):
+        table(model, wrap(optim.Rprop(param_groups(model, LAM))))
+    with pytest.raises(ValueError, match="ASGD shrinks everything by a lambd"):
+        table(model, wrap(optim.ASGD([{"params": [*model.parameters()], "lambd": 0.1}], lambd=0)))
+    assert "weight            0.25" in str(
+        table(model, wrap(optim.AdamW(param_groups(model, LAM))))
+    )
+
+
+class Filtered(nn.Sequential):
+    """Names the parameters of its head only, as some do to freeze the rest."""
+
+    def named_parameters(self, *arguments, **options):
+        return (
+            (name, p)
+            for name, p in super().named_parameters(*arguments, **options)
+            if name.startswith("1")
+        )
+
+
+class Prefixed(nn.Sequential):
+    def named_parameters(self, *arguments, **options):
+        return ((f"net.{name}", p) for name, p in super().named_parameters(*arguments, **options))
+
+
+class OwnNames(nn.Linear):
+    """A layer whose method takes no options."""
+
+    def named_parameters(self):
+        return iter([("weight", self.weight)])
+
+
+def test_a_model_that_names_its_parameters_itself():
+    model = Filtered(nn.Linear(2, 2), nn.Linear(2, 2))
+    groups = param_groups(model, LAM)
+    assert sorted(name for g in groups for name in g["names"]) == ["1.bias", "1.weight"]
+    assert "weight        no group        1              4  0.weight" in str(table(model, groups))
+    model = Prefixed(nn.Linear(2, 2))
+    assert roles(model) == {"net.0.weight": "weight", "net.0.bias": "bias"}
+    assert roles(nn.Sequential(OwnNames(2, 2))) == {"0.weight": "weight", "0.bias": "bias"}
+
+
+def test_weight_norm_of_a_filtered_model_still_has_its_roles():
+    model = Filtered(nn.Linear(2, 2), parametrizations.weight_norm(nn.Linear(2, 2)))
+    assert roles(model)["1.parametrizations.weight.original0"] == "g"
