@@ -12,7 +12,8 @@ from torch import nn, optim
 from torch.nn.utils import parametrizations
 
 from l2lib._storages import shared
-from l2lib.groups import COMMON_RULES, optional, param_groups, roles, table
+from l2lib.groups import COMMON_RULES, ROLES, optional, param_groups, roles, table
+from tests.test_groups import OPTIMIZERS, WITHOUT_DECAY, ZOO
 
 LAM, LR = 0.25, 0.5
 ON_ONE_MEMORY = "are two Parameters on one memory, which a step would change twice; make them one"
@@ -175,6 +176,38 @@ def test_the_table_agrees_with_a_step_whose_gradients_are_zero(states, decays, r
         elif any("gradient" in s for s in states) or "frozen" in states[i]:
             assert (layer.weight == 1).all()
     assert text.count("frozen (") >= bool("frozen" in states)
+
+
+@pytest.mark.parametrize(("kind", "sizes", "options", "_"), ZOO, ids=[row[0] for row in ZOO])
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor")
+def test_every_module_of_torch_shrinks_as_its_table_says(kind, sizes, options, _):
+    """Each role at a λ of its own: one step with gradients of zero takes from each tensor what the table says, once."""
+    if not hasattr(nn, kind):
+        pytest.skip(f"this torch has no nn.{kind}")
+    model = getattr(nn, kind)(*sizes, **options).double()
+    decays = {role: 0.5 / (i + 1) for i, role in enumerate(ROLES)}
+    optimizer = optim.SGD(param_groups(model, 1.0, decay_factors=decays), lr=LR)
+    for p in model.parameters():
+        p.data.fill_(1)
+        p.grad = torch.zeros_like(p)
+    told = {row[0]: float(row[1]) for row in table(model, optimizer).rows[:-1]}
+    optimizer.step()
+    for name, role in roles(model).items():
+        left = model.get_parameter(name).unique().tolist()
+        assert left == [pytest.approx(1 - LR * told[role], abs=1e-6)], name
+
+
+@pytest.mark.parametrize("name", sorted({*OPTIMIZERS} - WITHOUT_DECAY - {"ASGD", "Muon"}))
+def test_what_has_no_gradient_is_left_alone_by_every_optimiser(name):
+    model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
+    optimizer = OPTIMIZERS[name](model.parameters(), lr=0.1, weight_decay=LAM)
+    for layer in model:
+        layer.weight.data.fill_(1)
+    model[0].weight.grad = torch.zeros(2, 2)
+    assert [row[1] for row in table(model, optimizer).rows] == ["0.25", "no gradient (0.25)", ""]
+    optimizer.step()
+    assert (model[0].weight < 1).all()
+    assert (model[1].weight == 1).all()
 
 
 def test_frozen_and_never_reached_tensors_do_not_show_as_decaying():

@@ -7,7 +7,8 @@ The exit code is 1 if a difference has no reason here, a reason is idle, or a co
 The Trainer goes by names and by one class: a parameter decays unless its full name has "bias",
 "layernorm" or "rmsnorm" in it, or a part that is "norm" or ends in "_norm", or unless its module is
 a LayerNorm. l2lib.groups goes by the class of the module and the parameter's role there. Every
-difference is printed, with its reason.
+difference is printed, with its reason. On each architecture one step with gradients of zero must
+take from every tensor what the table of l2lib.groups says.
 """
 
 import os
@@ -19,9 +20,10 @@ from typing import Any, NamedTuple
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # configurations are all that is needed
 
+import torch
 import transformers
 
-from l2lib.groups import param_groups
+from l2lib.groups import ROLES, param_groups, table
 
 transformers.logging.set_verbosity_error()
 SIZE = {
@@ -321,10 +323,30 @@ def compare(architecture: Architecture) -> bool:
     differ = by_reason(every)
     counts = {key: len(found) for key, found in differ.items()}
     right = counts == architecture.differ and {each.name for each in every} == named
+    right = right and shrinks_as_told(architecture, model)
     print(f"{'passed' if right else 'FAILED'}  {architecture.words:22}{summary(every)}")
     for key, found in differ.items():
         tell(key, found)
     return right
+
+
+def shrinks_as_told(architecture: Architecture, model: Any) -> bool:
+    """Does a step with gradients of zero do what the table says, each role at a λ of its own?"""
+    decays = {role: 0.5 / (i + 1) for i, role in enumerate(ROLES)}
+    groups = param_groups(model, 1.0, decay_factors=decays, rules=architecture.rules)
+    optimizer = torch.optim.SGD(groups, lr=0.5)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    for p in trained:
+        p.data.fill_(1)
+        p.grad = torch.zeros_like(p)
+    rows = table(model, optimizer).rows
+    told = {role: decay for role, decay, *_ in rows if not decay.startswith(("frozen", "no g"))}
+    optimizer.step()
+    return all(
+        abs(p.detach() - (1 - 0.5 * float(told[group["role"]]))).max() < 1e-6
+        for group in optimizer.param_groups
+        for p in group["params"]
+    )
 
 
 def summary(every: list[Parameter]) -> str:
