@@ -63,6 +63,9 @@ def test_bars_give_their_ends() -> None:
     along = drawn(axes(lambda ax: ax.barh([1, 2], [3, -4], label="along")))["along"]
     assert (up.x.tolist(), up.y.tolist()) == ([1, 2], [3, -4])
     assert (along.x.tolist(), along.y.tolist()) == ([3, -4], [1, 2])
+    stacked = drawn(axes(lambda ax: ax.bar([1, 2], [3, 4], bottom=[1, 5], label="top")))["top"]
+    beside = drawn(axes(lambda ax: ax.barh([1, 2], [3, 4], left=[1, 5], label="top")))["top"]
+    assert stacked.y.tolist() == beside.x.tolist() == [4, 9]
 
 
 @pytest.mark.parametrize("which", ["xerr", "yerr"])
@@ -123,6 +126,7 @@ def picture(
     order: int = 1,
     colour: str = "C3",
     values: float = 1.0,
+    alpha: float = 0.3,
     swapped: bool = False,
     legend: bool = True,
 ) -> str:
@@ -131,7 +135,7 @@ def picture(
     for curve, label in zip(curves, labels, strict=True):
         ax.plot(X[::order], curve[::order], label=label)
     ax.axhline(theory, ls="--", color=colour)
-    ax.fill_between(X, X - width, X + width, alpha=0.3)
+    ax.fill_between(X, X - width, X + width, alpha=alpha)
     ax.scatter([2, 3], [4, 5])
     ax.bar([8, 9], heights)
     ax.text(*word)
@@ -170,6 +174,7 @@ def test_what_no_eye_sees_is_no_difference() -> None:
         ("another title", {"title": "The other finding"}),
         ("another colour", {"colour": "C4"}),
         ("other values of a map", {"values": 1.05}),
+        ("a band that hides what is behind it", {"alpha": 1.0}),
     ],
 )
 def test_what_a_reader_would_see_is_a_difference(what: str, change: dict[str, object]) -> None:

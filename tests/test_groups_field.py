@@ -566,6 +566,7 @@ def test_layers_have_learning_rates_of_their_own():
      ({"lr": True}, "lr is True"),
      ({"decay_factors": {"weight": "1.0"}}, r"decay_factors: {'weight': '1.0'} must be finite .* .YAML reads"),
      ({"decay_factors": {"weight": None}}, r"decay_factors: {'weight': None} must be finite"),
+     ({"decay_factors": {"weight": 1, "bias": 0, "*.bias": 0.5}}, r"nothing whose role decays fits \['\*\.bias'\]"),
      ({"decay_factors": ["weight"]}, r"decay_factors is \['weight'\]; give a dictionary"),
      ({"weight_decay": None}, "weight_decay is None; λ must be a finite number"),
      ({"weight_decay": "1e-4"}, "weight_decay is '1e-4'; λ must be a finite number")],

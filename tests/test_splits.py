@@ -277,7 +277,9 @@ def test_a_constant_input_is_only_centred():
 
 
 # ---- sweeps --------------------------------------------------------------------------------
-@pytest.mark.parametrize("train", [X[:8], np.stack([X[:8], X[:8] + 9])])
+@pytest.mark.parametrize(
+    "train", [X[:8], np.stack([X[:8], X[:8] + 9]), np.stack([X[:8] + 20, X[:8]])]
+)
 @pytest.mark.parametrize(
     "test", [X[7:], np.stack([X[7:] + 5, X[7:] + 9]), np.stack([X[7:], X[7:] + 5])]
 )

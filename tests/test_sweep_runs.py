@@ -1,5 +1,6 @@
 """What a sweep promises besides its numbers: records, chunks, workers, errors, interruption, files."""
 
+import math
 import os
 import signal
 import subprocess
@@ -200,6 +201,9 @@ def test_initial_parameters():
     assert not draw(init="zeros")["weight0"].any()
     assert not draw(init="he")["bias0"].any()
     assert set(draw(bias=False)) == {"weight0", "weight1"}
+    # Biases that start at zero are drawn as well: the next weights are the same draws, scaled.
+    torchs, glorots = draw()["weight1"], draw(init="glorot")["weight1"]
+    np.testing.assert_allclose(torchs * math.sqrt(100_000), glorots * math.sqrt(100_001 / 6))
     np.testing.assert_allclose(
         draw(norm="weight")["g0"], np.linalg.norm(draw()["weight0"], axis=1, keepdims=True)
     )
