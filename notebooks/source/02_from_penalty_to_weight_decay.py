@@ -512,7 +512,7 @@ for column, weight_decay in enumerate((0, 10)):
 # %%
 claim("02-half-loss", "η = 0.03 beside half the squared error converges: largest exponent",
       measured=slope(80, 5, loss="half_mse"), below=-0.3)
-claim("02-half-loss", "… and as η = 0.015 with all of it: difference of the exponents",
+claim("02-half-loss", "it takes the steps of η = 0.015 beside all of it: difference of exponents",
       measured=slope(140, 5, loss="half_mse") - slope(140, 5, 0.015, loss="mse"),
       equals=0, within=1e-9)
 claims.identities()
