@@ -470,7 +470,7 @@ for lam1, lam2 in ((0.15, 0.006), (0.006, 0.15)):
     twin, _, pays = learn(50, lam1, lam2)
     claim("S0-13", f"λ = {lam1} and {lam2} for 0.03 twice: change of the function, mean of five",
           measured=change(twin, common).mean(), below=0.02)
-    claim("05-units", "… and (5.2), unit by unit: largest difference over the largest unit, mean of five",
+    claim("05-units", "… and (5.2), unit by unit: largest difference over largest unit, mean",
           measured=(np.abs(pays[0] - pays[1]).max(1) / pays[0].max(1)).mean(), below=0.05)
 claim("S0-13", "a control, 0.06 twice: change of the function, mean of five",
       measured=change(learn(50, 0.06, 0.06)[0], common).mean(), between=(0.05, 0.5))
