@@ -568,12 +568,12 @@ claim("08-network-angle", "… each of these ratios times arccos(1 − ηλ) is 
       measured=settings[1, :4] * np.arccos([0.998, 0.994, 0.994, 0.982])
       - results[3, :4].mean(-1), equals=0, within=1e-9)
 claims.identities()
-claim("08-network-angle", "four (η, λ): measured over predicted angle, furthest from 1",
-      measured=np.abs(settings[1, :4] - 1), below=0.05)
-claim("08-network-norm", "… measured over predicted norm",
-      measured=np.abs(settings[0, :4] - 1), below=0.03)
-claim("08-network-momentum", "momentum 0.9, both forms: angle and norm, furthest from 1",
-      measured=np.abs(settings[:, 4:] - 1), below=0.05)
+claim("08-network-angle", "four (η, λ): measured over predicted angle, furthest from 1: {:.3f}",
+      measured=settings[1, :4], equals=1, within=0.05)
+claim("08-network-norm", "… measured over predicted norm: {:.3f}",
+      measured=settings[0, :4], equals=1, within=0.03)
+claim("08-network-momentum", "momentum 0.9, both forms: angle and norm, furthest from 1: {:.3f}",
+      measured=settings[:, 4:], equals=1, within=0.05)
 
 # %%
 claim("08-network-momentum", "same η and λ: angle inside the momentum over that beside it",
