@@ -71,11 +71,15 @@ def chapter(folder: Path, markdown: str = "Words.", words: str = "well") -> Path
         "as 3 of them do, by an index",
         "- the slope 1.25 of a line that is drawn so wide",
         "| η | 0.37 |",
+        "it is 3 times larger, as many as an index says",
+        "Back to 400 % of it, though 400 steps are set",
+        "a 3-fold gain",
+        "## 9.1 What 400 inputs do",
     ],
 )
 def test_a_number_that_nothing_binds_is_found(words: str, tmp_path: Path) -> None:
     found = unbound.unbound(chapter(tmp_path, words))
-    assert [each.number in words for each in found] == [True]
+    assert {each.number in words for each in found} == {True}
     assert len(unbound.unbound(chapter(tmp_path, words="37 of 38"))) == 8
 
 
@@ -84,7 +88,6 @@ def test_a_number_that_nothing_binds_is_found(words: str, tmp_path: Path) -> Non
     [
         "The error is {{runs[0]:.2f}}.",
         r"At $\eta = 0.1$, after 400 steps, half of 0.5",
-        "It is 10 % of it, the rate as a percentage",
         "See chapter 8, sections 8.3 and 9.1, (8.2) and (8.3)–(8.5), and exercise 7.",
         "Ioffe (2015) and van Laarhoven [2017](https://a.org/37)",
         "`lr=0.37` in code, MNIST-1D, float32, 64-bit, L2, a 28 × 28 picture",

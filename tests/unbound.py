@@ -6,7 +6,8 @@ In prose, titles, descriptions, claims' sentences and verdicts a number that was
 the kernel: ``{{...}}`` in Markdown, a field of an f-string in code, a claim's place. What stands
 there as a literal must be something else:
 
-- a value that is set: the same number stands in the chapter's code, as a setting or a bound;
+- a value that is set: the same number stands in the chapter's code, as a setting or a bound; but a
+  ratio ("3 times", "12 %") in prose, and a number in a heading, are never taken for that;
 - a name or an address: chapter 5, section 1.8, (1.2), exercise 3, 2017, float32, L2;
 - part of a formula, which ``tests/test_formulas.py`` looks after;
 - in a solution that ``tests/exercises.toml`` tries, part of what is tried;
@@ -75,6 +76,12 @@ _NAMES = (
     r"\b(?:L[012]|MNIST-1D|float\d+|bfloat16|bf16|fp\d+|int\d+|\d+-bit|\d+ bits?|1D|2D|beta\d)\b",
     r"\b\d+ × \d+\b",
 )
+# What a setting seldom is: a reader takes it for measured.
+_RATIO = re.compile(
+    r"(?<![\w.\\^_{(/])[-−]?\d[\d,]*(?:\.\d+)?(?=\s?%(?! interval)|\s(?:times|fold)\b|-fold\b)"
+)
+_HEADING = re.compile(r"(?m)^#+ (?:\d+(?:\.\d+)? )?(.*)$")
+_BARE = re.compile(r"(?<!= )(?<![\w.\\^_{(/=])\d[\d,]*(?:\.\d+)?(?![\w/(.])")
 _FORMULA = re.compile(r"\$([^$]*)\$", re.DOTALL)
 _RELATION = re.compile(r"=|<|>|\\[lg]eq?(?![a-z])|\\approx|\\to(?![a-z])|,\\?\s|\\quad|;")
 _SIDE = re.compile(
@@ -97,12 +104,31 @@ def numbers_in(text: str) -> Iterator[tuple[str, str]]:
             yield match[0], _around(text, match)
 
 
+def ratios_in(text: str) -> Iterator[tuple[str, str]]:
+    """The ratios of a Markdown text, and the numbers of its headings, each with what stands around it."""
+    headings = [match[1] for match in _HEADING.finditer(text)]
+    for name in _NAMES:
+        text = re.sub(name, lambda match: " " * len(match[0]), text, flags=re.DOTALL)
+    for match in _RATIO.finditer(text):
+        yield match[0], _around(text, match)
+    for heading in headings:
+        for name in (*_NAMES, _FORMULA, r'"[^"]*"'):  # what is quoted, tests/quotations.py holds
+            heading = re.sub(name, lambda match: " " * len(match[0]), heading)
+        for match in _BARE.finditer(heading):
+            yield match[0], _around(heading, match)
+
+
 def _around(text: str, match: re.Match[str]) -> str:
     start, end = max(match.start() - 40, 0), match.end() + 30
     return " ".join(text[start:end].split())
 
 
 # ---- where words stand -----------------------------------------------------------------------------
+def prose_of(source: Path) -> Iterator[str]:
+    """A chapter's Markdown, a cell at a time."""
+    yield from (cell.source for cell in read_source(source).cells if cell.cell_type == "markdown")
+
+
 def words_of(source: Path) -> Iterator[str]:
     """The texts that a chapter shows: Markdown, and literal parts of what its code says."""
     for cell in read_source(source).cells:
@@ -227,16 +253,23 @@ def unbound(source: Path, excepting: bool = True) -> list[Found]:
     """The numbers in a chapter's words that nothing binds, in order; or with the exceptions."""
     settings, chapter = settings_of(source), source.stem
     covered, phrases = tried(int(chapter[:2])), excepted(chapter) if excepting else []
-    found = []
-    for text in words_of(source):
+
+    def left(text: str) -> str:
+        """A text without what is tried, and without exceptions."""
         for said in covered:
             text = said.sub(lambda match: re.sub(r"\d", " ", match[0]), text)
         for phrase in phrases:
             text = re.sub(pattern(phrase), lambda match: re.sub(r"\w", " ", match[0]), text)
+        return text
+
+    found = []
+    for text in map(left, words_of(source)):
         for number, context in numbers_in(text):
             if number[-1].isalpha() or _spelt(value_of(number)) not in settings:
                 found.append(Found(chapter, number, context))
-    return found
+    ratios = [each for text in map(left, prose_of(source)) for each in ratios_in(text)]
+    found += [Found(chapter, *each) for each in ratios]
+    return list(dict.fromkeys(found))
 
 
 def main() -> int:

@@ -23,7 +23,7 @@ from l2lib.datasets import load
 from l2lib.penalty import ridge
 
 # %% [markdown]
-# ## 3.1 A puzzle: 0.1 in six programs
+# ## 3.1 A puzzle: λ = 0.1 in six programs
 #
 # Take the {{below: n}} patients of [chapter 1](01_what_an_l2_penalty_does.ipynb), ten measurements each, everything
 # standardised. Fit a linear model with weight decay 0.1. In PyTorch that is a loop; the momentum saves steps and leaves

@@ -584,6 +584,9 @@ nearest = np.abs(m[:, None] - lams).min()
 # %%
 claim("04-directions", "{} trained singular values are those of (4.7), to 1e-6: all λ and starts",
       measured=(np.abs(t - np.maximum(m - lams[:, None, None], 0)) < 1e-6).sum(), equals=8 * 5 * 10)
+claim("04-directions", "the least distance of a singular value from a λ, one by one",
+      measured=nearest - min(abs(one - lam) for one in m.flat for lam in lams),
+      equals=0, within=1e-15)
 squared = np.linalg.eigvalsh(M @ M.T)[::-1][:9]  # of M times itself: the squares of m
 claim("04-lines", "the lines begin at the singular values of M, by its eigenvalues",
       measured=drawn["_formula"].at(0) ** 2 - squared, equals=0, within=1e-9)

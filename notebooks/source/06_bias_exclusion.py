@@ -916,7 +916,7 @@ verdict("S2-24", "answered", "By parameter groups, each with a λ of its own.")
 #
 # </details>
 #
-# **5.** (Open.) Train the 5 % eights with one hidden layer of ReLUs and all biases decayed, by `sweep` with two
+# **5.** (Open.) Train the rare eights with one hidden layer of ReLUs and all biases decayed, by `sweep` with two
 # classes. Does the network walk round the penalty as in section 6.5? Measure the mean probability of an eight, and use (6.4).
 #
 # <details>

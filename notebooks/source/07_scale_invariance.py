@@ -400,7 +400,7 @@ claim("07-sign", "… and γ times −1 as well",
 # $$\langle\nabla_wL, w\rangle = -2\varepsilon\,\frac{\partial L}{\partial\varepsilon}. \tag{7.3}$$
 #
 # Give each unit an ε of its own, and this holds unit by unit. The slope along $w$ is proportional to ε while ε is small
-# beside $v$. By (7.2) weights that are 10 times smaller feel an ε that is {{10**2}} times larger. PyTorch's default is
+# beside $v$. By (7.2) weights that are $c$ times smaller feel an ε that is $c^2$ times larger. PyTorch's default is
 # $10^{-5}$. It does not take 0 in training, but in float64 $10^{-30}$ is as good.
 
 # %%
@@ -945,7 +945,7 @@ verdict("S1-04", "under conditions",
 #
 # ## 7.11 Exercises
 #
-# **1.** A unit's weights are 100 times smaller than last week, with PyTorch's default ε. Which ε would have done the
+# **1.** A unit's weights are smaller than last week by a factor of $c=100$, with PyTorch's default ε. Which ε would have done the
 # same to last week's weights? When does it matter?
 #
 # <details>
