@@ -278,7 +278,7 @@ def slope_on_map(decays: Array, inside: bool) -> float:
     adam = Adam(torch.tensor(rates), torch.tensor(lambdas), inside, beta2=0.98, epsilon=1e-6)
     layers = [w.expand(25, *w.shape) for w in start(rng, MAP_SEEDS, 40, 24, 10)]
     steps = enumerate(train(layers, adam, rng, 240), start=1)
-    errors = [test_errors(step.after) for t, step in steps if t in (180, 240)]
+    errors = [test_errors(step.after) for t, step in steps if t in range(120, 241, 30)]
     z_of_decay, z_of_rate = np.log(lambdas).ravel(), np.log(rates).ravel()
     return float(-steepness(z_of_decay, z_of_rate, np.mean(errors, axis=0)).mean())
 
