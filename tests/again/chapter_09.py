@@ -247,30 +247,31 @@ def outward_coefficient() -> float:
     return float((-2 / (0.01 * 80) * products).mean())
 
 
-def test_errors(layers: Layers) -> Array:
-    """Shares of the test signals classified wrongly, (pairs, seeds)."""
+def test_losses(layers: Layers) -> Array:
+    """Cross-entropies on the test signals, (pairs, seeds)."""
     x, labels = signals()
     rows = [*range(500), *range(4000, 5000)]
-    classes = outputs(layers, x[rows], statistics=500)[..., 500:, :].argmax(dim=-1)
-    wrong: Array = (classes != labels[4000:]).double().mean(dim=-1).numpy()
-    return wrong
+    logs = outputs(layers, x[rows], statistics=500)[..., 500:, :].log_softmax(dim=-1)
+    of_label = logs[..., torch.arange(1000), labels[4000:]]
+    losses: Array = -of_label.mean(dim=-1).numpy()
+    return losses
 
 
-def steepness(z_of_decay: Array, z_of_rate: Array, errors: Array) -> Array:
-    """For each seed the s whose cubic in ln λ + s ln η fits best; errors are (pairs, seeds)."""
+def steepness(z_of_decay: Array, z_of_rate: Array, losses: Array) -> Array:
+    """For each seed the s whose cubic in ln λ + s ln η fits best; losses are (pairs, seeds)."""
     trials = np.arange(301) * 0.02 - 1
     left = []
     for s in trials:
         z = z_of_decay + s * z_of_rate
         powers = np.vander((z - z.mean()) / z.std(), 4)
-        fitted = powers @ np.linalg.lstsq(powers, errors, rcond=None)[0]
-        left.append(((errors - fitted) ** 2).sum(axis=0))
+        fitted = powers @ np.linalg.lstsq(powers, losses, rcond=None)[0]
+        left.append(((losses - fitted) ** 2).sum(axis=0))
     best: Array = trials[np.argmin(left, axis=0)]
     return best
 
 
 def slope_on_map(decays: Array, inside: bool) -> float:
-    """Mean slope of the lines of equal test error over the seeds."""
+    """Mean slope of the lines of equal test loss over the seeds."""
     rng = np.random.default_rng(93)
     rates, lambdas = (
         each.reshape(25, 1, 1, 1) for each in np.meshgrid(np.geomspace(0.005, 0.05, 5), decays)
@@ -278,14 +279,14 @@ def slope_on_map(decays: Array, inside: bool) -> float:
     adam = Adam(torch.tensor(rates), torch.tensor(lambdas), inside, beta2=0.98, epsilon=1e-6)
     layers = [w.expand(25, *w.shape) for w in start(rng, MAP_SEEDS, 40, 24, 10)]
     steps = enumerate(train(layers, adam, rng, 240), start=1)
-    errors = [test_errors(step.after) for t, step in steps if t in (180, 240)]
+    losses = [test_losses(step.after) for t, step in steps if t in range(120, 241, 30)]
     z_of_decay, z_of_rate = np.log(lambdas).ravel(), np.log(rates).ravel()
-    return float(-steepness(z_of_decay, z_of_rate, np.mean(errors, axis=0)).mean())
+    return float(-steepness(z_of_decay, z_of_rate, np.mean(losses, axis=0)).mean())
 
 
 @number("09-map-adamw")
 def slope_of_adamw() -> float:
-    """Slope of the lines of equal test error under AdamW."""
+    """Slope of the lines of equal test loss under AdamW."""
     return slope_on_map(np.geomspace(1, 10, 5), inside=False)
 
 

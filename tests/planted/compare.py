@@ -68,7 +68,7 @@ def difference(stored: list[NotebookNode], found: list[NotebookNode]) -> str:
     whole = [coalesce_streams(copy.deepcopy(outputs)) for outputs in (found, stored)]
     if IPyNbCell.compare_outputs(cell, *whole):
         return ""
-    return " ".join([*cell.said, *cell.comparison_traceback])
+    return " ".join(map(str, [*cell.said, *cell.comparison_traceback]))
 
 
 def failure_of(
