@@ -604,7 +604,7 @@ claim("S1-05", f"λ = 0.06 over λ = 0.02 at η = 0.1: measured norms ({equal:.2
 #
 # By (8.4) a run without decay remembers its initial norm, for about $r_0^4/(2\eta^2G^2)$ steps. We multiply the
 # hidden layer's initial weights by 0.5, 1 and 3. The three start as *the same function*: to keep all else equal, the
-# output matrix is held at norm one. In a second set the first 30 steps have 10 times the learning rate.
+# output matrix is held at norm one. In a second set the learning rate of the first 30 steps is multiplied by $c=10$.
 
 # %%
 short = common | {"lr": 0.1, "weight_decay": [0, 0.05], "decay_factors": {"weight0": 1},
@@ -689,7 +689,7 @@ claim("S1-02", "λ = 0.05 over none, standard start: effective rate after 700 st
       measured=rates[1, 1, -1] / rates[0, 1, -1], between=(5.6, 6.9))
 
 # %% [markdown]
-# Forgetting takes its time. At $\eta\lambda={{0.1 * 0.05:g}}$ the norm from 3 times the weights is still
+# Forgetting takes its time. At $\eta\lambda={{0.1 * 0.05:g}}$ the norm from the largest weights is still
 # {{float(sizes.sel(step=200)):.1f}} times its last value after 200 steps, and {{float(sizes.sel(step=400)):.1f}} times
 # after 400. For much of that time the loss lags behind, with decay too.
 #
@@ -784,7 +784,7 @@ claim("08-exponential", "… with neither decay nor schedule",
 # $$\frac{\theta(t)}{\theta_*}\approx\frac1{\sqrt{1+(q-1)\,e^{-4\kappa\eta\lambda t}}},\qquad
 # q=\frac1\kappa\text{ at equal } G. \tag{8.14}$$
 #
-# Back to 90 % takes {{np.log(9 / (0.9**-2 - 1)) / 4:.2f}} times $1/(\kappa\eta\lambda)$ steps for $\kappa=\frac1{10}$. We measure, at $\eta=0.4$ and
+# Back to $0.9\,\theta_*$ takes {{np.log(9 / (0.9**-2 - 1)) / 4:.2f}} times $1/(\kappa\eta\lambda)$ steps for $\kappa=\frac1{10}$. We measure, at $\eta=0.4$ and
 # $\lambda=0.025$, on ten seeds.
 
 # %%

@@ -214,6 +214,8 @@ claim("09-newton", "Newton across the ray: product of the step and w, over their
       measured=(across @ v) / across.norm() / v.norm(), equals=0, within=1e-10)
 claim("09-newton", "… the slope that is left lies along w: its part across, over the slope",
       measured=(left_over - (left_over @ v) / (v @ v) * v) / g.norm(), equals=0, within=1e-9)
+claim("09-newton", "… and is not zero: its length, over the slope's",
+      measured=left_over.norm() / g.norm(), above=0.001)
 claim("09-newton", "… angle at 4 w and at 16 w over that at w",
       measured=angles / angles[0], equals=1, within=1e-10)
 claim("09-newton", "Newton across the ray does turn: by {:.2f} rad", measured=angles[0], above=0.1)
@@ -592,6 +594,9 @@ figures.show(fig, f"Angle per step. Left, random gradients, against their size G
              f"{means['AdamW']} rad, under Adam with L2 {means['Adam + L2']} rad.")
 
 # %%
+claim("09-layers", "S of the first layer, from the run of Adam + L2, apart", equals=0, within=1e-9,
+      measured=np.array(predicted["Adam + L2"])[:, 0] - inside(
+          0.01, 0.3, look(layers["Adam + L2"], 0)[0], d[0])[1])
 claim("09-layers", "left, the lines: cosine of (9.3), and (9.5)", equals=0, within=1e-9,
       measured=[np.cos(lines["AdamW"].y) - (0.99 + 0.9) / (1 + 0.99 * 0.9),
                 lines["Adam + L2"].y - np.cbrt(2 * 0.01**2 * 0.1 * 200 / sizes) / 19**0.5])
@@ -663,7 +668,7 @@ of_seeds = np.sqrt((layers["AdamW"].norm ** 2).mean("step")).sum("seed").values
 # %%
 claim("09-outwards", "last layer, first seed: the mean of Σ g_i w_i / σ_i, and −κηd/2, apart",
       measured=np.mean(sums) + outwards[2, 0] * 0.01 * 80 / 2, equals=0, within=1e-9)
-claim("09-lag", "AdamW, a layer's norm over (9.3): five times the mean is the sum over the seeds",
+claim("09-lag", "AdamW, a layer's norm over (9.3): the mean of the seeds, by their sum, apart",
       measured=5 * norms - of_seeds / beside(0.01, 3.0, d)[0], equals=0, within=1e-9)
 claims.identities()
 
