@@ -102,7 +102,7 @@ def nearest(name: str, rows: Mapping[str, str], most: int = 3) -> list[str]:
 def _likeness(asked: set[str], row: str, about: str) -> float:
     """How many of the words are in a row, its name counting more than its description."""
     named, told = set(words(row)), set(words(about))
-    return sum(max(_best(word, named), 0.7 * _best(word, told)) for word in asked)
+    return sum(_best(word, named) + 0.5 * _best(word, told) for word in asked)
 
 
 def _best(word: str, among: set[str]) -> float:

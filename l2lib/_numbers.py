@@ -101,6 +101,6 @@ def truth(name: str, value: object) -> bool:
     Raises:
         ValueError: if it is neither.
     """
-    if not isinstance(value, bool):
+    if type(value).__name__ not in ("bool", "bool_"):  # Python's and NumPy's
         raise ValueError(f"{name} is {value!r:.60}; it must be True or False")
-    return value
+    return bool(value)

@@ -158,8 +158,8 @@ ROWS: dict[str, Convention] = {
     "timm": _row("decay", _lr, "timm's AdamW, SGDW, Lion, Muon(weight_decay=λ)"),
     "hf_trainer": _row("decay", _lr, "TrainingArguments(weight_decay=λ)", optimizer="adam"),
     "deepspeed": _row(
-        "decay", _lr, "DeepSpeed's Adam and AdamW, adam_w_mode as it is", optimizer="adam"),
-    "apex": _row("decay", _lr, "Apex's FusedAdam, adam_w_mode as it is", optimizer="adam"),
+        "decay", _lr, "DeepSpeed's Adam and AdamW, adam_w_mode=True", optimizer="adam"),
+    "apex": _row("decay", _lr, "Apex's FusedAdam, adam_w_mode=True", optimizer="adam"),
     "fairseq": _row("decay", _lr, "fairseq's --optimizer adam --weight-decay λ", optimizer="adam"),
     "optax_between": _row("decay", _lr, "chain(scale_by_…, add_decayed_weights(λ), scale(-lr))"),
     "optax_lion": _row("decay", _lr, "lion(weight_decay=λ)", optimizer="lion"),

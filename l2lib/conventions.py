@@ -110,7 +110,11 @@ def convert(
 
     An example is what the mean is taken over: under a mean over tokens or
     pixels it is a token that is not ignored, or a pixel. A mean weighted by
-    class or example is a mean; its λ needs no sum of weights.
+    class or example divides by the weights' sum, as ``CrossEntropyLoss``, and λ
+    is beside it; where it divides by their number, as in Keras, bring the
+    weights to mean 1 first. Which tensors are penalised is not said by λ:
+    torch's optimisers decay biases, statsmodels and liblinear penalise the
+    intercept, glmnet brings inputs to variance 1 unless told not to.
 
     Args:
         value: the number in the source's convention: λ ≥ 0, C > 0,

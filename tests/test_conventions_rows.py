@@ -296,11 +296,13 @@ def cosine(t):
 FOLLOW = {
     "torch_nadamw": (torch.optim.NAdam, {"decoupled_weight_decay": True}),
     "torch_radamw": (torch.optim.RAdam, {"decoupled_weight_decay": True}),
-    "torch_adafactor": (torch.optim.Adafactor, {}),
     "torch_adamw": (torch.optim.AdamW, {}),
 }
-if hasattr(torch.optim, "Muon"):  # came with torch 2.9
-    FOLLOW["torch_muon"] = (torch.optim.Muon, {})
+FOLLOW |= {  # which came with torch 2.5 and 2.9
+    f"torch_{name.lower()}": (getattr(torch.optim, name), {})
+    for name in ("Adafactor", "Muon")
+    if hasattr(torch.optim, name)
+}
 
 
 @pytest.mark.parametrize("name", FOLLOW)
