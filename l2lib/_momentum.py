@@ -25,7 +25,7 @@ class Momentum:
     Example:
         >>> heavy = Momentum(0.9)
         >>> round(heavy.share(0.001), 6)  # 1/(1 - 0.9) times 0.001, and a bit more
-        0.01113
+        0.011127
         >>> round(heavy.rate(heavy.share(0.001)), 12)
         0.001
     """

@@ -317,7 +317,7 @@ def _check_same_under_sgd(
     if others := used - {None, "sgd"}:
         named = ", ".join(sorted(str(each) for each in others))
         raise ValueError(f"penalty and decay are the same under plain SGD only, not {named}{own}")
-    if used != {"sgd"} or said is None:
+    if used != {"sgd"}:
         todo = "say optimizer='sgd' and its momentum= if you use that"
         raise ValueError(f"penalty and decay are the same under plain SGD only; {todo}")
 

@@ -152,8 +152,8 @@ def l2_penalty(
         2.5
         >>> before = [w.detach().clone() for w in weights]
         >>> weights[0][0, 0] = 5.0
-        >>> l2_penalty(weights, 0.1, towards=before).item()
-        0.2
+        >>> l2_penalty(weights, 0.5, towards=before).item()
+        1.0
     """
     check_weight_decay(weight_decay)
     half = truth("half", half)

@@ -227,8 +227,8 @@ W = torch.ones(2, 3, requires_grad=True)
     [
         ([], "towards has 0 tensors for 1 weights"),
         ([torch.ones(2, 3)] * 2, "towards has 2 tensors for 1 weights; copy them before training"),
-        ([torch.ones(3, 2)], r"towards\[0\] has shape \(3, 2\), weights\[0\] \(2, 3\)"),
         ([torch.ones(1, 3)], r"towards\[0\] has shape \(1, 3\)"),  # which would be broadcast
+        ([torch.ones(3, 2)], r"towards\[0\] has shape \(3, 2\), weights\[0\] \(2, 3\)"),
         (
             [torch.ones(2, 3, dtype=torch.float64)],
             r"is torch.float64, weights\[0\] is torch.float32; call .to",
@@ -259,8 +259,8 @@ def test_centres_that_do_not_fit_are_refused(towards, message):
 
 def test_memory_is_compared_with_all_weights():
     other = torch.ones(2, 3)
-    with pytest.raises(ValueError, match=r"towards\[1\] is a weight's own memory"):
-        l2_penalty([W, other], 1.0, towards=[torch.ones(2, 3), W.detach()])
+    with pytest.raises(ValueError, match=r"towards\[0\] is a weight's own memory"):
+        l2_penalty([W, other], 1.0, towards=[other.detach(), torch.ones(2, 3)])
     meta = torch.ones(2, 3, device="meta")  # which has none
     assert l2_penalty([meta], 1.0, towards=[meta.clone()]).shape == ()
     empty = torch.ones(0, 3)
