@@ -193,9 +193,9 @@ def convert(
     _check_amount(amount, before.kind, what)
     _check_kept(value, before.write(amount, here), what)
     crossing = before.kind != after.kind
+    buffer = Momentum(0.0 if momentum is None else momentum, dampening, nesterov)
     if crossing:
-        _check_same_under_sgd(before, after, optimizer)
-        buffer = _momentum_of(momentum, dampening, nesterov)
+        _check_same_under_sgd(before, after, optimizer, momentum)
         # η and the loss are those of the program that decays.
         if before.kind == "decay":
             amount = buffer.rate(amount) / here.rate
@@ -299,8 +299,9 @@ def _check_same_under_sgd(
     source: Convention,
     target: Convention,
     optimizer: str | None,
+    momentum: float | None,
 ) -> None:
-    """Refuse what is neither the same objective nor the same step."""
+    """Refuse what is neither the same objective nor the same step, or may not be."""
     if "l1" in (source.kind, target.kind):
         why = "takes the same from every weight, L2 and decay in proportion: no equivalent"
         raise ValueError(f"an L1 penalty {why}")
@@ -320,15 +321,10 @@ def _check_same_under_sgd(
     if used != {"sgd"}:
         todo = "say optimizer='sgd' and its momentum= if you use that"
         raise ValueError(f"penalty and decay are the same under plain SGD only; {todo}")
-
-
-def _momentum_of(momentum: float | None, dampening: float, nesterov: bool) -> Momentum:
-    """The buffer that a penalty goes through; whether there is one must be said."""
     if momentum is None:
         why = "a penalty goes through its buffer and decays about 1/(1 - momentum) times as fast"
         todo = "give momentum=, 0 for plain SGD"
         raise ValueError(f"this conversion depends on momentum, as {why}; {todo}")
-    return Momentum(momentum, dampening, nesterov)
 
 
 def _check_same_at_every_step(

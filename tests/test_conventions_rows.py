@@ -507,6 +507,8 @@ def test_what_is_no_number_is_refused_by_name(name, wrong):
     options = {"lr": 0.1, "optimizer": "sgd", "momentum": 0.5} | {name: wrong}
     value = options.pop("value", 0.1)
     message = f"{name} is " if name != "value" or wrong is not math.nan else "out of range"
+    with pytest.raises(ValueError, match=message):
+        convert(value, "torch_sgd", "keras_l2", **options)  # for which most are not needed
     with pytest.raises(ValueError, match=message) as error:
         convert(value, "torch_sgd", "sgdw", **options)
     if isinstance(wrong, str):
