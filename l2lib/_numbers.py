@@ -3,6 +3,7 @@
 import math
 from numbers import Real
 
+DECAY = "λ must be a finite number ≥ 0 (0 means no penalty)"
 TEXT = "that is text: call float() on it (YAML reads 5e-5 as text, and 5.0e-5 as a number)"
 
 

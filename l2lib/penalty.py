@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike
 from torch import nn
 
 from l2lib._fans import fans_of_layer, fans_of_shape
-from l2lib._numbers import in_range, truth
+from l2lib._numbers import DECAY, in_range, truth
+from l2lib._regression import decays, refuse_several_targets
 from l2lib._tensors import checked_centres, checked_weights, listed, square_sum
 from l2lib.datasets import Array, check_data
 
@@ -289,17 +290,14 @@ def ridge(
         >>> w.round(6).tolist()
         [[2.0], [1.0]]
     """
-    if np.ndim(X) == 2 and np.ndim(y) == 2:
-        shape = np.shape(y)
-        each = "[ridge(X, column, λ) for column in np.transpose(y)]"
-        mean = f"for the λ of an MSELoss over all {shape[1]} give {shape[1]}λ and loss='mse'"
-        raise ValueError(f"y has shape {shape}; ridge fits one target: write {each}; {mean}")
+    if np.ndim(X) == 2:
+        refuse_several_targets(np.shape(y))
     X, y = check_data(X, y)
     if X.ndim != 2:
         raise ValueError(f"ridge fits one data set: X must have shape (n, d); got {X.shape}")
     if loss not in ("half_mse", "mse"):
         raise ValueError(f"loss is {loss!r}; ridge minimises 'half_mse' or 'mse'")
-    lam = _decays(weight_decay)
+    lam = decays(weight_decay)
     intercept = truth("intercept", intercept)
     # b is free: at the minimum it makes the residuals' mean zero, which centring does beforehand.
     mean_X = X.mean(0) if intercept else np.zeros(X.shape[1])
@@ -338,7 +336,7 @@ def filter_factors(
         [0.9, 0.5, 0.0]
     """
     s = np.asarray(singular_values, dtype=np.float64)
-    lam = _decays(weight_decay)
+    lam = decays(weight_decay)
     n = in_range("n", n, "it must be the number of training examples, n ≥ 1", 1, closed=True)
     if not ((s >= 0) & np.isfinite(s)).all():
         raise ValueError(f"need finite singular values ≥ 0; got {s}")
@@ -364,20 +362,4 @@ def check_weight_decay(weight_decay: float) -> None:
         Traceback (most recent call last):
         ValueError: weight_decay is -0.1; λ must be a finite number ≥ 0 (0 means no penalty)
     """
-    wanted = "λ must be a finite number ≥ 0 (0 means no penalty)"
-    in_range("weight_decay", weight_decay, wanted, 0, closed=True)
-
-
-def _decays(weight_decay: ArrayLike) -> Array:
-    """One λ as an array of shape (), or a list of them as one of shape (K,)."""
-    plain = np.asarray(weight_decay) if hasattr(weight_decay, "__array__") else weight_decay
-    values = plain.tolist() if isinstance(plain, np.ndarray) else plain
-    if not isinstance(values, Sequence) or isinstance(values, str | bytes):
-        check_weight_decay(values)  # type: ignore[arg-type]  # which says what is no number
-        return np.asarray(float(values), dtype=np.float64)  # type: ignore[arg-type]
-    if np.ndim(values) > 1:
-        shape = np.shape(values)
-        raise ValueError(f"weight_decay has shape {shape}; give one number or a list of them")
-    for value in values:
-        check_weight_decay(value)  # type: ignore[arg-type]
-    return np.asarray(values, dtype=np.float64)
+    in_range("weight_decay", weight_decay, DECAY, 0, closed=True)
