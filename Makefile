@@ -105,7 +105,8 @@ check: $(FULL)
 grader: $(FULL)
 	$(PYTEST) -m "slow or not slow" $(wildcard tests/test_grading*.py) $(PYTEST_FLAGS)
 
-UNIT := claims conventions datasets face figures groups invariance package penalty sweep sweep_runs
+UNIT := claims conventions conventions_rows datasets face figures groups invariance package penalty penalty_tensors
+UNIT += sweep sweep_runs
 unit: $(FULL)
 	$(PYTEST) $(NBVAL) $(wildcard notebooks/02*.ipynb notebooks/07*.ipynb) $(UNIT:%=tests/test_%.py) $(PYTEST_FLAGS)
 

@@ -5,15 +5,22 @@ Where nothing in the other is the same, that is an error.
 There are three kinds. A *penalty* is (λ/2)‖w‖² beside the mean loss, whatever
 the optimiser. An *l1* penalty is λ‖w‖₁. A *decay* is the share of a weight that
 one step takes away, beside the loss's own step. Only under plain SGD is a
-penalty also a decay.
+penalty also a decay; under SGD with momentum it is one in the long run.
+
+A decay has one of three meanings under a schedule of the learning rate. Most
+libraries multiply λ by the rate of the step, and the publication's form by its
+schedule, which is the same. Some take the same share at every step. Corrected
+decay follows the square of the rate.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from numbers import Real
-from typing import Literal, NamedTuple, TypeVar
+from typing import TypeVar
 
+from l2lib._momentum import Momentum
+from l2lib._names import nearest, reason
+from l2lib._numbers import as_number, in_range, truth, whole
+from l2lib._rows import ROWS, Convention
+from l2lib._setting import LOSSES, Setting
 from l2lib.tables import Table
 
 __all__ = [
@@ -27,137 +34,17 @@ __all__ = [
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class _Setting:
-    """What is known of a training run."""
+LOSS_SCALES = LOSSES
+"""Your loss, as a multiple of that of an example, in the mean over examples.
 
-    loss: str
-    lr: float | None = None
-    n: float | None = None
-    batch_size: float | None = None
-
-    def need(self, name: Literal["lr", "n", "batch_size"]) -> float:
-        """A number of the run, or an error that asks for it."""
-        value: float | None = getattr(self, name)
-        if value is None:
-            raise ValueError(f"this conversion depends on {name}; give {name}=")
-        return value
-
-    @property
-    def scale(self) -> float:
-        """The loss, as a multiple of the one beside which λ is counted."""
-        return LOSS_SCALES[self.loss](self)
-
-    @property
-    def rate(self) -> float:
-        """The share of a weight that one step of plain SGD takes away for each unit of λ."""
-        return self.need("lr") * self.scale
-
-
-LOSS_SCALES: dict[str, Callable[[_Setting], float]] = {
-    "half_mse": lambda s: 1,
-    "mse": lambda s: 2,
-    "half_sse": lambda s: s.need("batch_size"),
-    "sse": lambda s: 2 * s.need("batch_size"),
-    "cross_entropy": lambda s: 1,
-    "cross_entropy_sum": lambda s: s.need("batch_size"),
-}
-"""Your loss, as a multiple of half the mean squared error or of the mean cross-entropy.
-
-The squared error is that of one output.
+An example's loss is half the sum of its outputs' squared errors, or the sum of
+its outputs' cross-entropies. A mean divides by the number of outputs, too, as
+``MSELoss`` and Keras do; a sum does not.
 
 :meta hide-value:
 """
 
-
-class Convention(NamedTuple):
-    """What a number means that someone calls λ.
-
-    Attributes:
-        kind: "penalty", "l1" or "decay".
-        read: from the number to λ beside the mean loss, or to the share.
-        write: and back.
-        about: what the code says.
-        loss: the loss that is built in, where there is one.
-        optimizer: the optimiser that it belongs to, where there is one.
-
-    Example:
-        >>> CONVENTIONS["keras_l2"].about
-        'kernel_regularizer=L2(λ)'
-        >>> CONVENTIONS["keras_l2"].kind
-        'penalty'
-    """
-
-    kind: str
-    read: Callable[[float, _Setting], float]
-    write: Callable[[float, _Setting], float]
-    about: str
-    loss: str | None = None
-    optimizer: str | None = None
-
-
-def _row(
-    kind: str,
-    unit: Callable[[_Setting], float],
-    about: str,
-    *,
-    loss: str | None = None,
-    optimizer: str | None = None,
-) -> Convention:
-    """A convention in which ``unit`` is what the number 1 means."""
-
-    def read(value: float, setting: _Setting) -> float:
-        return value * unit(setting)
-
-    def write(amount: float, setting: _Setting) -> float:
-        return amount / unit(setting)
-
-    return Convention(kind, read, write, about, loss, optimizer)
-
-
-def _lr(setting: _Setting) -> float:
-    return setting.need("lr")
-
-
-def _from_c(c: float, setting: _Setting) -> float:
-    """Scikit-learn's C multiplies the sum of the losses: λ = 1/(nC)."""
-    return 1 / (setting.need("n") * c) if c > 0 else math.nan
-
-
-def _to_c(amount: float, setting: _Setting) -> float:
-    return 1 / (setting.need("n") * amount) if amount > 0 else math.inf
-
-
-def _lost(value: float, setting: _Setting) -> float:
-    """The share that goes where the rest stays, and the other way round."""
-    return 1 - value
-
-
-CONVENTIONS: dict[str, Convention] = {
-    "book": _row("penalty", lambda s: 1 / s.scale, "loss + λ/2 ‖w‖²"),
-    "no_half": _row("penalty", lambda s: 2 / s.scale, "loss + λ ‖w‖²"),
-    "over_2m": _row(
-        "penalty", lambda s: 1 / s.need("n") / s.scale, "loss + λ/(2m) ‖w‖², m examples"),
-    "torch_sgd": _row("penalty", lambda s: 1 / s.scale, "SGD(weight_decay=λ)", optimizer="sgd"),
-    "torch_adam": _row("penalty", lambda s: 1 / s.scale, "Adam(weight_decay=λ)", optimizer="adam"),
-    "mxnet": _row("penalty", lambda s: 1 / s.scale, "Trainer(…, {'wd': λ})"),
-    "keras_l2": _row("penalty", lambda s: 2 / s.scale, "kernel_regularizer=L2(λ)"),
-    "optax_before": _row(
-        "penalty", lambda s: 1 / s.scale, "chain(add_decayed_weights(λ), optimiser)"),
-    "sklearn_ridge": _row("penalty", lambda s: 1 / s.need("n"), "Ridge(alpha=λ)", loss="half_mse"),
-    "sklearn_logistic": Convention(
-        "penalty", _from_c, _to_c, "LogisticRegression(C=λ)", loss="cross_entropy"),
-    "sklearn_mlp": _row("penalty", lambda s: 1 / s.need("batch_size"), "MLPRegressor(alpha=λ)"),
-    "sklearn_lasso": _row("l1", lambda s: 1, "Lasso(alpha=λ)", loss="half_mse"),
-    "keras_l1": _row("l1", lambda s: 1 / s.scale, "kernel_regularizer=L1(λ)"),
-    "factor": Convention("decay", _lost, _lost, "w *= λ at every step"),
-    "torch_adamw": _row("decay", _lr, "AdamW(weight_decay=λ)", optimizer="adam"),
-    "adamw_paper": _row("decay", lambda s: 1, "AdamW as published; Composer's", optimizer="adam"),
-    "keras_optimizer": _row("decay", _lr, "optimizers.…(weight_decay=λ)"),
-    "optax_adamw": _row("decay", _lr, "adamw(weight_decay=λ)", optimizer="adam"),
-    "optax_after": _row("decay", lambda s: -1, "chain(optimiser, add_decayed_weights(λ))"),
-    "fastai": _row("decay", _lr, "Learner(…, wd=λ)"),
-}  # fmt: skip
+CONVENTIONS = ROWS
 """Every convention that ``convert`` knows, by name.
 
 :meta hide-value:
@@ -196,14 +83,38 @@ def convert(
     loss: str = "half_mse",
     target_loss: str | None = None,
     optimizer: str | None = None,
+    momentum: float | None = None,
+    dampening: float = 0.0,
+    nesterov: bool = False,
+    outputs: int = 1,
+    sample_weight_sum: float | None = None,
+    y_std: float | None = None,
+    max_lr: float | None = None,
+    schedule: bool = False,
 ) -> float:
     """The number that means in one convention what another number means in another.
 
     Two penalties are the same when loss plus penalty has the same minimum; if
     the loss's scaling changes by a factor, SGD takes the same steps with lr
     divided by it. Two decays are the same when each step takes away the same
-    share. If n, the batch or lr differs between the two, convert twice, by way
-    of "book" or "adamw_paper".
+    share, whatever their optimisers. If n, the batch or lr differs between the
+    two, convert twice, by way of "book" or "adamw_paper".
+
+    A penalty and a decay are the same under plain SGD. Under SGD with momentum
+    PyTorch's penalty goes through the buffer, and a decay does not. Then what
+    is matched is the share that a step takes, in the long run, of a weight
+    that the loss ignores. The runs are not the same: the penalty acts later,
+    and with the share δ and momentum μ the decay's minimum is that of a penalty
+    δ(1 - μ)/lr, which is stronger than λ: by little where lr·λ is small, twice
+    near the largest λ that is converted.
+
+    An example is what the mean is taken over: under a mean over tokens or
+    pixels it is a token that is not ignored, or a pixel. A mean weighted by
+    class or example divides by the weights' sum, as ``CrossEntropyLoss``, and λ
+    is beside it; where it divides by their number, as in Keras, bring the
+    weights to mean 1 first. Which tensors are penalised is not said by λ:
+    torch's optimisers decay biases, statsmodels and liblinear penalise the
+    intercept, glmnet brings inputs to variance 1 unless told not to.
 
     Args:
         value: the number in the source's convention: λ ≥ 0, C > 0,
@@ -211,84 +122,121 @@ def convert(
         source: its convention, a key of ``CONVENTIONS``.
         target: the convention wanted.
         lr: learning rate η > 0 of the program that decays, where λ is
-            multiplied by it; under a schedule the base rate.
+            multiplied by it; under a schedule the base rate, for corrected
+            decay the rate of the step that is to be the same.
         n: training examples, a whole number ≥ 1, for conventions that count
             them.
-        batch_size: examples a step, a whole number ≥ 1, for summed losses and
-            scikit-learn's MLP (n for its lbfgs).
+        batch_size: examples whose losses a step of the optimiser adds up, a
+            whole number ≥ 1, for summed losses and scikit-learn's MLP (n for
+            its lbfgs). With accumulation it is the micro-batch times their
+            number; of means that are added up and not divided, their number.
         loss: what the penalty stands beside, a key of ``LOSS_SCALES``, where
             the convention leaves that to you.
         target_loss: the same for the target, where it differs.
-        optimizer: "sgd" for plain SGD without momentum, under which alone
-            penalty and decay are the same.
+        optimizer: "sgd", under which alone penalty and decay can be the same.
+        momentum: μ of that SGD, at least 0 and below 1; 0 says that it is
+            plain.
+        dampening: that of its buffer, as in PyTorch.
+        nesterov: whether it is Nesterov's, as in PyTorch.
+        outputs: numbers that the squared error of an example averages, a whole
+            number ≥ 1: with several targets ``MSELoss`` and Keras's mse divide
+            by them, and Ridge does not. The same for several labels under a
+            binary cross-entropy.
+        sample_weight_sum: the sum of the examples' weights, in place of n, for
+            ``sample_weight`` of Ridge or LogisticRegression; λ is then beside
+            the weighted mean. In place of batch_size where a step sees all
+            examples.
+        y_std: standard deviation of the targets, by 1/n, in whose units
+            glmnet's "gaussian" counts its λ; the root of their mean square
+            where it fits no intercept. Its inputs must have standard deviation
+            1 as well, or ``standardize=FALSE``.
+        max_lr: the schedule's largest rate, for corrected decay; in timm the
+            rate that its optimiser is built with.
+        schedule: whether the learning rate changes. Then a number is returned
+            only if it is the same at every step.
 
     Returns:
-        The number in the target's convention. It holds under a schedule too,
-        but for "factor" and "optax_after", which do not follow one.
+        The number in the target's convention.
 
     Raises:
         ValueError: if nothing in the target's convention is the same, an
             argument is missing or out of range, or the weights would grow.
 
-    Source: derived in chapter 3.
+    Source: derived in chapter 3; momentum in chapter 2.
 
     Example:
         >>> convert(0.5, "book", "sklearn_ridge", n=200)
         100.0
         >>> convert(0.1, "torch_adamw", "adamw_paper", lr=1e-3)
         0.0001
+        >>> sgd = {"optimizer": "sgd", "momentum": 0.9}
+        >>> round(convert(0.01, "torch_sgd", "keras_optimizer", lr=0.1, **sgd), 4)
+        0.1113
         >>> convert(0.1, "torch_adam", "torch_adamw", lr=1e-3)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ValueError: Adam divides the penalty's gradient λw by √v, so that each weight decays ...
     """
     before = _find(source, CONVENTIONS, "convention")
     after = _find(target, CONVENTIONS, "convention")
-    given = {"lr": lr, "n": n, "batch_size": batch_size}
+    given = {"lr": lr, "n": n, "batch_size": batch_size, "y_std": y_std, "max_lr": max_lr}
+    given |= {"sample_weight_sum": sample_weight_sum}
     numbers = {k: _number(k, number) for k, number in given.items() if number is not None}
+    several = whole("outputs", outputs, f"it must be {_WANTED['outputs']}")
     target_loss = loss if target_loss is None else target_loss
-    here = _Setting(_fitting_loss(before, loss), **numbers)
-    there = _Setting(_fitting_loss(after, target_loss), **numbers)
+    here = Setting(_fitting_loss(before, loss, several), several, **numbers)
+    there = Setting(_fitting_loss(after, target_loss, several), several, **numbers)
     _check_same_minimum(loss, target_loss)
 
-    value = _number("value", value)
+    value = as_number("value", value, "it must be a number")
     what = f"{source}: {value:g}"
     amount = before.read(value, here)
     _check_amount(amount, before.kind, what)
-    if before.kind != after.kind:
-        _check_same_under_sgd(before, after, optimizer)
+    _check_kept(value, before.write(amount, here), what)
+    crossing = before.kind != after.kind
+    buffer = Momentum(0.0 if momentum is None else momentum, dampening, nesterov)
+    if crossing:
+        _check_same_under_sgd(before, after, optimizer, momentum)
         # η and the loss are those of the program that decays.
-        amount = amount / here.rate if before.kind == "decay" else amount * there.rate
+        if before.kind == "decay":
+            amount = buffer.rate(amount) / here.rate
+        else:
+            amount = buffer.share(amount * there.rate)
         _check_amount(amount, after.kind, what)
-    return after.write(amount, there)
+    if truth("schedule", schedule):
+        _check_same_at_every_step(before, after, momentum if crossing else None)
+    number = after.write(amount, there)
+    _check_kept(amount, after.read(number, there), what)
+    return number
 
 
 _WANTED = {
-    "value": "a number",
     "lr": "a positive number",
     "n": "a positive whole number",
     "batch_size": "a positive whole number",
+    "outputs": "a positive whole number",
+    "sample_weight_sum": "a positive number",
+    "y_std": "a positive number",
+    "max_lr": "a positive number",
 }
 
 
 def _number(name: str, value: float) -> float:
-    """The number; η, n and the batch must be positive, the last two whole."""
-    if not isinstance(value, Real) or not _is(value, _WANTED[name]):
-        raise ValueError(f"{name} is {value!r}; it must be {_WANTED[name]}")
-    return float(value)
+    """The number; all of them must be positive, and what counts examples whole."""
+    wanted = f"it must be {_WANTED[name]}"
+    if "whole" in wanted:
+        return whole(name, value, wanted)
+    return in_range(name, value, wanted, 0, closed=False)
 
 
-def _is(value: float, wanted: str) -> bool:
-    if "positive" in wanted and not 0 < value < math.inf:
-        return False
-    return "whole" not in wanted or value % 1 == 0
-
-
-def _fitting_loss(row: Convention, loss: str) -> str:
+def _fitting_loss(row: Convention, loss: str, outputs: int) -> str:
     """The loss, if it is one, and not another than the convention has built in."""
     _find(loss, LOSS_SCALES, "loss")
     if row.loss and _classifies(row.loss) != _classifies(loss):
         todo = f"give loss={row.loss!r}, λ beside {loss} is another"
         raise ValueError(f"{row.about} has {row.loss} built in; {todo}")
+    if loss == "cross_entropy" and outputs > 1:
+        todo = "say loss='binary_cross_entropy' for several labels, and outputs=1 for one label"
+        raise ValueError(f"outputs is {outputs}, and a cross-entropy is that of one label; {todo}")
     return loss
 
 
@@ -312,30 +260,90 @@ def _check_amount(amount: float, kind: str, what: str) -> None:
         raise ValueError(f"{what} is out of range: λ is finite and not negative, and C positive")
 
 
+def _check_kept(number: float, back: float, what: str) -> None:
+    """Refuse what a 64-bit float loses on the way: overflow, underflow, 1 - share rounded to 1."""
+    if not math.isclose(number, back, rel_tol=0.01):
+        why = "what it means is beyond the range or the digits of a 64-bit float"
+        raise ValueError(f"{what} is out of range: {why}")
+
+
 def _find(name: str, table: dict[str, T], what: str) -> T:
-    if not isinstance(name, str) or name not in table:
-        known = ", ".join(table)
-        raise ValueError(f"no {what} is called {name!r}; choose one of {known}")
-    return table[name]
+    if isinstance(name, str) and name in table:
+        return table[name]
+    alike = _alike(name) if isinstance(name, str) and what == "convention" else ""
+    known = ", ".join(table)
+    raise ValueError(f"no {what} is called {name!r:.60}{alike}; choose one of {known}")
+
+
+def _alike(name: str) -> str:
+    """Why there is no such row, where that is known, and which rows are nearest."""
+    why = reason(name)
+    rows = nearest(name, {row: each.about for row, each in CONVENTIONS.items()})
+    found = ", ".join(f"{row} ({CONVENTIONS[row].about})" for row in rows)
+    return (f": {why}" if why else "") + (f"; nearest: {found}" if found else "")
+
+
+_DIVIDE = {
+    "adam": "Adam",
+    "rmsprop": "RMSprop",
+    "adagrad": "Adagrad",
+    "adadelta": "Adadelta",
+    "adamax": "Adamax",
+    "nadam": "NAdam",
+    "radam": "RAdam",
+}
+"""Optimisers that divide each weight's gradient by the root of a mean of its square, or so."""
 
 
 def _check_same_under_sgd(
     source: Convention,
     target: Convention,
     optimizer: str | None,
+    momentum: float | None,
 ) -> None:
-    """Refuse what is neither the same objective nor the same step."""
+    """Refuse what is neither the same objective nor the same step, or may not be."""
     if "l1" in (source.kind, target.kind):
         why = "takes the same from every weight, L2 and decay in proportion: no equivalent"
         raise ValueError(f"an L1 penalty {why}")
-    used = {optimizer} | {row.optimizer for row in (source, target) if row.optimizer}
-    if "adam" in used:
+    said = optimizer.lower() if isinstance(optimizer, str) else optimizer
+    used = {said} | {row.optimizer for row in (source, target) if row.optimizer}
+    own = "; the decays of SGD are sgdw, sgdw_paper, tfa, keras_optimizer" if said == "sgd" else ""
+    if dividing := [name for each, name in _DIVIDE.items() if each in used]:
         why = "so that each weight decays at its own rate"
-        pair = "a penalty inside Adam and a decay beside it have no equivalent in each other"
-        raise ValueError(f"Adam divides the penalty's gradient λw by √v, {why}: {pair}")
+        pair = f"a penalty inside {dividing[0]} and a decay beside it"
+        none = f"{pair} have no equivalent in each other"
+        raise ValueError(
+            f"{dividing[0]} divides the penalty's gradient λw by √v, {why}: {none}{own}"
+        )
     if others := used - {None, "sgd"}:
         named = ", ".join(sorted(str(each) for each in others))
-        raise ValueError(f"penalty and decay are the same under plain SGD only, not {named}")
+        raise ValueError(f"penalty and decay are the same under plain SGD only, not {named}{own}")
     if used != {"sgd"}:
-        todo = "say optimizer='sgd' if you use that"
+        todo = "say optimizer='sgd' and its momentum= if you use that"
         raise ValueError(f"penalty and decay are the same under plain SGD only; {todo}")
+    if momentum is None:
+        why = "a penalty goes through its buffer and decays about 1/(1 - momentum) times as fast"
+        todo = "give momentum=, 0 for plain SGD"
+        raise ValueError(f"this conversion depends on momentum, as {why}; {todo}")
+
+
+def _check_same_at_every_step(
+    source: Convention,
+    target: Convention,
+    momentum: float | None,
+) -> None:
+    """Refuse what a schedule of the learning rate parts."""
+    one = "leave out schedule=, and the number holds at the rate lr alone"
+    if momentum:
+        why = "the share of a penalty in a buffer does not fall in proportion to the rate"
+        raise ValueError(f"with momentum no λ is the same at every step, as {why}; {one}")
+    if source.lr_power != target.lr_power:
+        pair = " and ".join(f"{row.about} {_FOLLOWS[row.lr_power]}" for row in (source, target))
+        raise ValueError(f"no λ is the same at every step, as under {pair}; {one}")
+
+
+_FOLLOWS = {
+    0: "the share stays what it is",
+    1: "it follows the learning rate",
+    2: "it follows the rate's square",
+}

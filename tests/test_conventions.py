@@ -23,7 +23,8 @@ Y = X @ np.array([1.0, -2.0, 0.1]) + 0.5 + RNG.standard_normal(N)
 LABELS = (np.median(Y) < Y).astype(float)
 LAM = 0.3  # in the book's convention
 FIT = ridge(X, Y, LAM)[0]
-NUMBERS = {"lr": 0.05, "n": N, "batch_size": BATCH}
+NUMBERS = {"lr": 0.05, "n": N, "batch_size": BATCH, "y_std": 2.0, "max_lr": 0.2}
+PLAIN = {"optimizer": "sgd", "momentum": 0}
 FULL = {"n": N, "batch_size": N}
 
 
@@ -40,6 +41,7 @@ TORCH_LOSS_SCALES = {
     "cross_entropy_sum": lambda outputs, targets: functional.binary_cross_entropy_with_logits(
         outputs, targets, reduction="sum"
     ),
+    "binary_cross_entropy": functional.binary_cross_entropy_with_logits,
 }
 SCALES = {
     "half_mse": 1,
@@ -48,6 +50,7 @@ SCALES = {
     "sse": 2 * N,
     "cross_entropy": 1,
     "cross_entropy_sum": N,
+    "binary_cross_entropy": 1,
 }
 
 
@@ -118,14 +121,12 @@ def test_a_penalty_inside_adam_has_the_same_steps_however_it_is_written():
 
 @pytest.mark.parametrize("loss", ["half_mse", "mse"])
 def test_penalty_and_decay_are_the_same_under_plain_sgd(loss):
-    factor = convert(LAM, "torch_sgd", "factor", lr=0.1, loss=loss, optimizer="sgd")
+    factor = convert(LAM, "torch_sgd", "factor", lr=0.1, loss=loss, **PLAIN)
     ours = train(TORCH_LOSS_SCALES[loss], 0.1, weight_decay=LAM, steps=20)
     theirs = train(TORCH_LOSS_SCALES[loss], 0.1, factor=factor, steps=20)
     assert np.allclose(ours, theirs, atol=1e-12)
-    assert convert(
-        factor, "factor", "torch_sgd", lr=0.1, loss=loss, optimizer="sgd"
-    ) == pytest.approx(LAM)
-    other = convert(factor, "factor", "no_half", lr=0.1, loss=loss, optimizer="sgd")
+    assert convert(factor, "factor", "torch_sgd", lr=0.1, loss=loss, **PLAIN) == pytest.approx(LAM)
+    other = convert(factor, "factor", "no_half", lr=0.1, loss=loss, **PLAIN)
     assert other == pytest.approx(LAM / 2)
 
 
@@ -138,20 +139,16 @@ def test_lr_belongs_to_the_side_that_decays():
         lr=0.1,
         loss="mse",
         target_loss="half_mse",
-        optimizer="sgd",
+        **PLAIN,
     )
     ours = train(functional.mse_loss, 0.05, weight_decay=LAM, steps=20)
     assert np.allclose(ours, train(half_mse, 0.1, factor=1 - 0.1 * decay, steps=20), atol=1e-12)
-    back = convert(
-        decay, "keras_optimizer", "torch_sgd", lr=0.1, target_loss="mse", optimizer="sgd"
-    )
+    back = convert(decay, "keras_optimizer", "torch_sgd", lr=0.1, target_loss="mse", **PLAIN)
     assert back == pytest.approx(LAM)
 
 
 def test_a_closed_form_becomes_the_decay_of_sgd_on_another_loss():
-    decay = convert(
-        N * LAM, "sklearn_ridge", "keras_optimizer", n=N, lr=0.1, loss="mse", optimizer="sgd"
-    )
+    decay = convert(N * LAM, "sklearn_ridge", "keras_optimizer", n=N, lr=0.1, loss="mse", **PLAIN)
     w = train(functional.mse_loss, 0.1, factor=1 - 0.1 * decay)
     assert np.allclose(w, FIT, atol=1e-9)
 
@@ -238,7 +235,7 @@ def test_lasso_is_l1_beside_half_the_mean_squared_error():
 
 
 # ---- there and back, and what is refused ---------------------------------------------------
-L1 = {"sklearn_lasso", "keras_l1"}
+L1 = {"sklearn_lasso", "keras_l1", "glmnet_lasso", "statsmodels_lasso"}
 DECAYS = {
     "factor",
     "torch_adamw",
@@ -248,14 +245,28 @@ DECAYS = {
     "optax_after",
     "fastai",
 }
+BY_RATE = {
+    "torch_nadamw", "torch_radamw", "torch_adafactor", "torch_muon", "muon", "lion", "sgdw", "timm",
+    "hf_trainer", "deepspeed", "apex", "fairseq", "optax_between", "optax_lion", "optax_muon",
+}  # fmt: skip
+BY_ITSELF = {"sgdw_paper", "lion_decoupled", "tfa", "optax_adafactor"}
+CORRECTED = {"timm_corrected", "adamc"}
+DECAYS |= BY_RATE | BY_ITSELF | CORRECTED
 OWN_OPTIMISER = {"torch_adam", "torch_adamw", "adamw_paper", "optax_adamw"}
-REGRESSIONS, CLASSIFIERS = {"sklearn_ridge", "sklearn_lasso"}, {"sklearn_logistic"}
+OWN_OPTIMISER |= {
+    f"torch_{name}" for name in ("rmsprop", "adagrad", "adadelta", "adamax", "nadam", "radam")
+}
+OWN_OPTIMISER |= BY_RATE - {"sgdw", "timm", "optax_between"}
+OWN_OPTIMISER |= {"lion_decoupled", "optax_adafactor", "adamc", "schedulefree_sgd"}
+REGRESSIONS = {"sklearn_ridge", "sklearn_lasso", "sklearn_enet_l2", "glmnet_ridge", "glmnet_lasso"}
+REGRESSIONS |= {"statsmodels_ols", "statsmodels_lasso"}
+CLASSIFIERS = {"sklearn_logistic", "glmnet_logistic", "statsmodels_glm"}
 
 
 def have_an_equivalent(source, target, loss, optimizer):
     """Whether the chapter says that the one can be converted into the other."""
     pair = {source, target}
-    if pair & (REGRESSIONS if loss.startswith("cross") else CLASSIFIERS):
+    if pair & (REGRESSIONS if ("cross" in loss) else CLASSIFIERS):
         return False
     if (source in L1) != (target in L1):
         return False
@@ -282,6 +293,9 @@ def test_there_and_back_between_every_two(names, loss, optimizer, share, lr, siz
         "batch_size": min(sizes),
         "loss": loss,
         "optimizer": optimizer,
+        "momentum": 0,
+        "y_std": share * 7,
+        "max_lr": 2.5,
     }
     if not have_an_equivalent(source, target, loss, optimizer):
         with pytest.raises(ValueError, match=r"built in|own rate|plain SGD only|L1 penalty"):
@@ -307,16 +321,22 @@ def test_no_penalty_is_no_penalty_everywhere():
 PENALTIES = {
     "book": 0.6, "no_half": 0.3, "over_2m": 24, "torch_sgd": 0.6, "torch_adam": 0.6, "mxnet": 0.6, "keras_l2": 0.3,
     "optax_before": 0.6, "sklearn_ridge": 12, "sklearn_mlp": 2.4, "sklearn_logistic": 1 / 12,
+    "torch_rmsprop": 0.6, "torch_adagrad": 0.6, "torch_adadelta": 0.6, "torch_adamax": 0.6, "torch_nadam": 0.6,
+    "torch_radam": 0.6, "tf_l2_loss": 0.6, "tf_contrib_l2": 0.6, "optax_l2_loss": 0.6, "fastai_l2": 0.6,
+    "schedulefree_sgd": 0.6, "sklearn_sgd": 0.3, "sklearn_enet_l2": 0.3, "glmnet_ridge": 0.6, "glmnet_logistic": 0.3,
+    "statsmodels_ols": 0.3, "statsmodels_glm": 0.3,
 }  # fmt: skip
 SHARES = {
     "factor": 0.985, "torch_adamw": 0.3, "adamw_paper": 0.015, "keras_optimizer": 0.3, "optax_adamw": 0.3,
     "optax_after": -0.015, "fastai": 0.3,
 }  # fmt: skip
-AMOUNTS = {"sklearn_lasso": 0.3, "keras_l1": 0.6}
+SHARES |= dict.fromkeys(BY_RATE, 0.3) | dict.fromkeys(BY_ITSELF, 0.015)
+SHARES |= dict.fromkeys(CORRECTED, 1.2)  # the rate is a quarter of the largest
+AMOUNTS = {"sklearn_lasso": 0.3, "keras_l1": 0.6, "glmnet_lasso": 0.3, "statsmodels_lasso": 0.3}
 
 
 def test_the_whole_table_by_hand():
-    """λ = 0.3 beside half the mean squared error, written for MSELoss, 40 examples, batches of 8, η = 0.05."""
+    """λ = 0.3 beside half the mean squared error, written for MSELoss, 40 examples, batches of 8, η = 0.05, sd(y) = 2."""
     assert PENALTIES.keys() | SHARES.keys() | AMOUNTS.keys() == CONVENTIONS.keys()
     for name, number in (PENALTIES | SHARES | AMOUNTS).items():
         source = (
@@ -326,7 +346,7 @@ def test_the_whole_table_by_hand():
             if name in SHARES
             else "sklearn_lasso"
         )
-        losses = {"loss": "cross_entropy"} if name == "sklearn_logistic" else {"target_loss": "mse"}
+        losses = {"loss": "cross_entropy"} if name in CLASSIFIERS else {"target_loss": "mse"}
         value = 0.015 if name in SHARES else 0.3
         assert convert(value, source, name, **losses, **NUMBERS) == pytest.approx(
             number, rel=1e-12
@@ -336,6 +356,7 @@ def test_the_whole_table_by_hand():
 # How often a program takes the mean loss of one example: the mean, twice it, or the sum over a batch of 8.
 HOW_OFTEN = {
     "half_mse": 1, "mse": 2, "half_sse": 8, "sse": 16, "cross_entropy": 1, "cross_entropy_sum": 8,
+    "binary_cross_entropy": 1,
 }  # fmt: skip
 # The number that means λ = 1 beside the mean loss (1 for L1 and for a decay), so often taken; 40 examples, η = 0.05.
 ONE_IS = {
@@ -346,7 +367,18 @@ ONE_IS = {
     "keras_l1": lambda often: often, "torch_adamw": lambda often: 20, "adamw_paper": lambda often: 1,
     "keras_optimizer": lambda often: 20, "optax_adamw": lambda often: 20, "optax_after": lambda often: -1,
     "fastai": lambda often: 20, "factor": lambda often: 0,
+    "glmnet_ridge": lambda often: 2,
 }  # fmt: skip
+ONE_IS |= dict.fromkeys(BY_RATE, lambda often: 20) | dict.fromkeys(BY_ITSELF, lambda often: 1)
+ONE_IS |= dict.fromkeys(CORRECTED, lambda often: 80)
+ONE_IS |= dict.fromkeys(CONVENTIONS.keys() - ONE_IS.keys(), lambda often: often)
+ONE_IS |= dict.fromkeys(
+    [
+        "sklearn_sgd", "sklearn_enet_l2", "glmnet_logistic", "statsmodels_ols", "statsmodels_glm", "glmnet_lasso",
+        "statsmodels_lasso",
+    ],
+    lambda often: 1,
+)  # fmt: skip
 
 
 def means_one(name, loss):
@@ -358,7 +390,7 @@ def means_one(name, loss):
 @pytest.mark.parametrize("target_loss", LOSS_SCALES)
 def test_every_two_conventions_beside_every_two_losses(loss, target_loss):
     """Where both are of a kind; the number 1 stands for the same in each."""
-    if loss.startswith("cross") != target_loss.startswith("cross"):
+    if ("cross" in loss) != ("cross" in target_loss):
         with pytest.raises(ValueError, match="different minima"):
             convert(1.0, "book", "keras_l2", loss=loss, target_loss=target_loss, **NUMBERS)
         return
@@ -383,9 +415,9 @@ def test_every_two_conventions_beside_every_two_losses(loss, target_loss):
 @pytest.mark.parametrize("target_loss", LOSS_SCALES)
 def test_a_penalty_is_the_decay_of_sgd_on_the_loss_of_the_side_that_decays(loss, target_loss):
     """λ takes the share ηλ of a weight for each time that the mean loss is taken."""
-    if loss.startswith("cross") != target_loss.startswith("cross"):
+    if ("cross" in loss) != ("cross" in target_loss):
         return
-    losses = {"loss": loss, "target_loss": target_loss, "optimizer": "sgd"}
+    losses = {"loss": loss, "target_loss": target_loss, **PLAIN}
     share = 0.05 * 0.1 * HOW_OFTEN[target_loss]
     found = convert(0.1 * means_one("no_half", loss), "no_half", "factor", **losses, **NUMBERS)
     assert found == pytest.approx(1 - share, rel=1e-12)
@@ -423,7 +455,11 @@ def test_every_loss_is_tested():
     ("arguments", "options", "message"),
     [
         ((0.1, "torch_adam", "torch_adamw"), {"lr": 0.1}, "own rate"),
-        ((0.1, "torch_adamw", "torch_adam"), {"lr": 0.1, "optimizer": "sgd"}, "own rate"),
+        (
+            (0.1, "torch_adamw", "torch_adam"),
+            {"lr": 0.1, "optimizer": "sgd"},
+            "own rate.*sgdw_paper",
+        ),
         ((0.1, "keras_l2", "keras_optimizer"), {"lr": 0.1, "optimizer": "adam"}, "own rate"),
         ((0.1, "keras_l2", "torch_adamw"), {"lr": 0.1, "optimizer": "sgd"}, "own rate"),
         ((0.1, "keras_l2", "keras_optimizer"), {"lr": 0.1}, "say optimizer='sgd'"),
@@ -440,7 +476,12 @@ def test_every_loss_is_tested():
         ((0.1, "torch_adamw", "adamw_paper"), {}, "depends on lr"),
         ((0.1, "book", "sklearn_mlp"), {"n": 10}, "depends on batch_size"),
         ((0.1, "book", "keras_l2"), {"loss": "sse"}, "depends on batch_size"),
-        ((0.1, "torch_sgd", "factor"), {"optimizer": "sgd"}, "depends on lr"),
+        ((0.1, "torch_sgd", "factor"), PLAIN, "depends on lr"),
+        (
+            (0.1, "torch_sgd", "factor"),
+            {"optimizer": "sgd", "lr": 1},
+            "depends on momentum.*0 for plain",
+        ),
         ((0.1, "book", "sklearn_logistic"), {"n": 10}, "cross_entropy built in"),
         ((0.1, "sklearn_ridge", "book"), {"n": 10, "loss": "cross_entropy"}, "half_mse built in"),
         ((-0.1, "book", "keras_l2"), {}, "out of range"),
@@ -449,8 +490,12 @@ def test_every_loss_is_tested():
         ((0.0, "sklearn_logistic", "book"), {"n": 10, "loss": "cross_entropy"}, "out of range"),
         ((0.1, "optax_after", "fastai"), {"lr": 0.1}, "or the weights grow"),
         ((1.01, "factor", "fastai"), {"lr": 0.1}, "or the weights grow"),
-        ((0.1, "torch", "book"), {}, "no convention is called 'torch'; choose one of book"),
-        ((0.1, "book", "keras"), {}, "no convention is called 'keras'"),
+        ((0.1, "torch", "book"), {}, "no convention is called 'torch'; nearest: torch_"),
+        (
+            (0.1, "book", "keras"),
+            {},
+            "no convention is called 'keras'; nearest: keras_.*; choose one of book, no_half",
+        ),
         ((0.1, "book", "keras_l2"), {"loss": "mae"}, "no loss is called 'mae'"),
         ((0.1, "book", "sklearn_ridge"), {"n": 0}, "n is 0; it must be"),
         ((0.1, "torch_adamw", "factor"), {"lr": -0.1}, "lr is -0.1"),
@@ -497,7 +542,7 @@ def test_every_loss_is_tested():
         ((-3.0, "optax_after", "fastai"), {"lr": 0.1}, "multiply a weight by -2"),
         (
             (21.0, "torch_sgd", "factor"),
-            {"lr": 0.1, "optimizer": "sgd"},
+            {"lr": 0.1, **PLAIN},
             "multiply a weight by -1.1",
         ),
         ((math.nan, "factor", "fastai"), {"lr": 0.1}, "out of range"),

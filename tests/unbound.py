@@ -112,7 +112,7 @@ def ratios_in(text: str) -> Iterator[tuple[str, str]]:
     for match in _RATIO.finditer(text):
         yield match[0], _around(text, match)
     for heading in headings:
-        for name in (*_NAMES, _FORMULA, r'"[^"]*"'):  # what is quoted, tests/quotations.py holds
+        for name in (*_NAMES, _FORMULA.pattern, r'"[^"]*"'):  # what is quoted, tests/quotations.py holds
             heading = re.sub(name, lambda match: " " * len(match[0]), heading)
         for match in _BARE.finditer(heading):
             yield match[0], _around(heading, match)

@@ -43,6 +43,14 @@ LAM = 0.25
 STEPS = 200
 SCHEDULE = [0.5 * (1 + np.cos(np.pi * t / STEPS)) for t in range(STEPS)]
 ADAM = {"epsilon": 1e-8}  # PyTorch's and Optax's; Keras has another
+BY_SHARE = [
+    "keras_optimizer",
+    "optax_adafactor",
+    "optax_adamw",
+    "optax_between",
+    "optax_lion",
+    "optax_muon",
+]
 
 
 def in_torch(
@@ -99,9 +107,9 @@ def schedule(t: Any) -> Any:
     return LR * 0.5 * (1 + jax.numpy.cos(jax.numpy.pi * t / STEPS))
 
 
-def to(source: str, target: str, optimizer: str | None = None) -> float:
+def to(source: str, target: str, optimizer: str | None = None, momentum: float = 0.0) -> float:
     """LAM, from one convention to another, beside the mean squared error."""
-    return convert(LAM, source, target, lr=LR, loss="mse", optimizer=optimizer)
+    return convert(LAM, source, target, lr=LR, loss="mse", optimizer=optimizer, momentum=momentum)
 
 
 @dataclass(frozen=True)
@@ -211,6 +219,61 @@ def compared(comparison: Comparison) -> Finding:
     return Finding(comparison.words, passed, f"largest difference {distance:.0e}")
 
 
+def share_in_optax(rule: optax.GradientTransformation) -> float:
+    """What the second step takes from a weight that the loss ignores."""
+    w = jax.numpy.ones((4, 3))
+    state = rule.init(w)
+    for _ in range(2):
+        before = w
+        updates, state = rule.update(jax.numpy.zeros((4, 3)), state, w)
+        w = optax.apply_updates(w, updates)
+    return float(1 - (w / before).mean())
+
+
+def share_in_keras(optimizer: keras.Optimizer) -> float:
+    """The same with Keras."""
+    w = keras.Variable(np.ones((4, 3)))
+    optimizer.build([w])
+    optimizer.apply([keras.ops.zeros((4, 3))], [w])
+    return float(1 - keras.ops.convert_to_numpy(w).mean())
+
+
+def shares() -> list[Finding]:
+    """The share of a step, in every way of saying it that is not trained above."""
+    share = 2.0**-10
+    number = {name: convert(share, "adamw_paper", name, lr=LR) for name in BY_SHARE}
+    adamw, rate = number["optax_adamw"], optax.scale(-LR)
+    between = optax.chain(
+        optax.trace(0.9), optax.add_decayed_weights(number["optax_between"]), rate
+    )
+    adafactor = optax.adafactor(LR, weight_decay_rate=number["optax_adafactor"])
+    slower = optax.adafactor(LR / 4, weight_decay_rate=number["optax_adafactor"])
+    by_keras = number["keras_optimizer"]
+    found = {
+        "Optax lion": share_in_optax(optax.lion(LR, weight_decay=number["optax_lion"])),
+        "Optax muon": share_in_optax(optax.contrib.muon(LR, weight_decay=number["optax_muon"])),
+        "Optax nadamw": share_in_optax(optax.nadamw(LR, weight_decay=adamw)),
+        "Optax, between trace and scale": share_in_optax(between),
+        "Optax adafactor": share_in_optax(adafactor),
+        "Optax adafactor, a quarter of the rate": share_in_optax(slower),
+        "Keras Lion": share_in_keras(keras.optimizers.Lion(LR, weight_decay=by_keras)),
+        "Keras Muon": share_in_keras(keras.optimizers.Muon(LR, weight_decay=by_keras)),
+    }
+    return [
+        Finding(
+            words, abs(each / share - 1) < 1e-6, f"share over that asked for {each / share:.6f}"
+        )
+        for words, each in found.items()
+    ]
+
+
+def half() -> Finding:
+    """optax.l2_loss has the ½."""
+    penalty = float(optax.l2_loss(jax.numpy.asarray(START)).sum())
+    ratio = penalty / float(np.square(START).sum())
+    return Finding("optax.l2_loss", abs(ratio - 0.5) < 1e-12, f"over ‖w‖²: {ratio:.6f}")
+
+
 def growth() -> Finding:
     """A decay after Adam that is given a positive λ is added to the weights."""
     undecayed = in_torch("Adam", 0.0)
@@ -233,7 +296,7 @@ def glorot() -> Finding:
 def main() -> int:
     """Print what agrees; 1 if something does not."""
     findings = [compared(each) for each in keras_comparisons() + optax_comparisons()]
-    findings += [growth(), glorot()]
+    findings += [*shares(), half(), growth(), glorot()]
     for finding in findings:
         state = "passed" if finding.passed else "FAILED"
         print(f"{state}  {finding.words:36} {finding.found}")
