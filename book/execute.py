@@ -32,6 +32,7 @@ from book import folding, sentences
 from book.running import cells, forks, records
 from book.running.records import Run
 from book.sentences import SentenceError, Sentences
+from l2lib import _spelling
 from l2lib.claims import seeds
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -257,6 +258,7 @@ def sync(notebooks: list[Path]) -> int:
 
 def main() -> int:
     """Read the command line, and do what it says."""
+    _spelling.speak()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -12,7 +12,7 @@ from IPython.core.getipython import get_ipython
 from IPython.display import display
 from numpy.typing import ArrayLike, NDArray
 
-from l2lib import ledger
+from l2lib import _spelling, ledger
 from l2lib._bounds import Bound, Numbers, Sentence, bound_of, digits_of, numbers_of, spoken
 from l2lib._checks import COUNT, INDEX, Range, as_number, as_text, check_choice, shown
 
@@ -349,6 +349,7 @@ def _paragraph(kind: str, rich: str, name: str) -> str:
 
 def _show(fields: Mapping[str, Any], *, plain: str, rich: str) -> None:
     if get_ipython() is None:  # plain Python
+        _spelling.speak()  # standard output may be another than at import
         print(plain)
         return
     display({"text/plain": plain, "text/html": rich, MIME: fields}, raw=True)

@@ -727,6 +727,14 @@ def test_no_empty_part_of_a_path_lets_a_student_give_libraries(
     assert confine.environment(Limits(), "/").get("LD_LIBRARY_PATH", "") == kept
 
 
+def test_a_grader_in_ascii_says_what_it_says(tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "course.grading", str(tmp_path / "Müller, λ, 名")]
+    ascii = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C.UTF-8"}
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, check=False, env=ascii)
+    assert done.returncode == 2
+    assert b"Muller, lambda, \\u540d: there is no such folder" in done.stderr
+
+
 def test_students_are_told_apart(tmp_path: Path) -> None:
     names = ["ann.ipynb", "bob/ps1.ipynb", "cy/ps1/ps1.ipynb", "cy/ps2/ps2.ipynb", "a/dee.ipynb", "b/dee.ipynb",
              "eve_ps1.ipynb", ".ipynb_checkpoints/x.ipynb", "__MACOSX/._ann.ipynb", "._ann.ipynb"]  # fmt: skip
