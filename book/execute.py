@@ -32,6 +32,8 @@ from book import folding, sentences
 from book.running import cells, forks, records
 from book.running.records import Run
 from book.sentences import SentenceError, Sentences
+from l2lib import _spelling
+from l2lib.claims import seeds
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -217,6 +219,7 @@ def write_status(runs: list[Run], path: Path) -> None:
 def run(sources: list[Path], into: Path, kernels: bool) -> Iterator[Run]:
     """Execute sources; how each went, as they end."""
     os.environ["TQDM_DISABLE"] = "1"  # a progress bar would be stored as an output
+    os.environ.pop("L2LIB_WIDGETS", None)  # and so would dials
     # Two kernels with two threads each would fight for the cores.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     workers = min(2, os.cpu_count() or 1)
@@ -255,6 +258,7 @@ def sync(notebooks: list[Path]) -> int:
 
 def main() -> int:
     """Read the command line, and do what it says."""
+    _spelling.speak()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -277,6 +281,11 @@ def main() -> int:
     if arguments.sync:
         return sync(arguments.files or sorted(NOTEBOOKS.glob("[0-9]*.ipynb")))
     sources = [path.resolve() for path in arguments.files] or sorted(SOURCE.glob("[0-9]*.py"))
+    try:
+        seeds(1)
+    except ValueError as error:  # L2LIB_SEED: said once, and not by every chapter
+        print(error, file=sys.stderr)
+        return 2
     return execute_all(sources, arguments.into.resolve(), arguments.anew, arguments.kernels)
 
 

@@ -19,6 +19,8 @@ from typing import Any
 import jupytext
 import nbformat
 
+from l2lib import _spelling
+
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ROOT / "course/source"
 RELEASE = ROOT / "course/release"
@@ -181,6 +183,7 @@ def write_course(sources: Path, course: Path) -> None:
 
 def main() -> int:
     """Read the command line, and do what it says."""
+    _spelling.speak()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

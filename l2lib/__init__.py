@@ -18,6 +18,8 @@ from; the names are here as well, each imported on its first use:
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from l2lib import _spelling
+
 if TYPE_CHECKING:
     from l2lib.claims import claim, identities, interval, rng, seeds, verdict
     from l2lib.conventions import CONVENTIONS, convert, describe_conventions
@@ -115,6 +117,9 @@ _HOMES = {
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+_spelling.speak()  # all that an import does: where standard output has no λ, it writes lambda
 
 
 def __getattr__(name: str) -> Any:

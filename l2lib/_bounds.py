@@ -4,12 +4,14 @@ import math
 import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from numbers import Integral
 from string import Formatter
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from l2lib._arrays import as_array
+from l2lib._checks import REAL, as_number, as_text, items_of, shown
 
 ROUNDING = 1e-6
 """A tolerance this small tests an identity: what is measured is rounding error."""
@@ -101,43 +103,46 @@ def bound_of(
     if within is not None:
         raise ValueError("within is the tolerance of equals; nothing else takes it")
     if below is not None:
-        low, high, words = -math.inf, float(below), "below {1}"
+        low, high, words = -math.inf, _end("below", below), "below {1}"
     elif above is not None:
-        low, high, words = float(above), math.inf, "above {0}"
+        low, high, words = _end("above", above), math.inf, "above {0}"
     else:
-        low, high = map(float, between or ())
+        ends = items_of(between) or []
+        if len(ends) != 2:
+            raise ValueError(f"between is {shown(between)}; give two numbers, the lower first")
+        low, high = (_end("between", end) for end in ends)
         words = "between {} and {}"
     return Bound(low, high, False, words, (low, high))
+
+
+def _end(name: str, value: object) -> float:
+    """An end of an interval; ``Bound`` says which may be infinite."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return value
+    return float(as_number(name, value, REAL))
 
 
 def _equality(equals: float, within: float | None, whole: bool) -> Bound:
     """The bound of ``equals``: a margin around it, or for whole numbers nothing but itself."""
     if within is not None:
-        if not within > 0:
+        margin, centre = _end("within", within), _end("equals", equals)
+        if not margin > 0:
             raise ValueError(f"equals needs within=, a tolerance > 0; got {within}")
-        centre, margin = float(equals), float(within)
         return Bound(centre - margin, centre + margin, True, "{} to within {}", (centre, margin))
-    if not (whole and isinstance(equals, Integral)):
+    count = as_number("equals", equals, REAL)
+    if not (whole and isinstance(count, int)):
         exception = "only integers that are measured equal an integer exactly"
         raise ValueError(f"equals needs within=, a tolerance > 0; {exception}")
-    count = int(equals)
     return Bound(count, count, True, "exactly {}", (count, 0))
 
 
 # ---- numbers in print ------------------------------------------------------------------------
-def numbers_of(measured: Any) -> Numbers:
+def numbers_of(measured: Any, name: str = "measured") -> Numbers:
     """What was measured as an array of 64-bit numbers; integers stay integers."""
-    if hasattr(measured, "detach"):
-        # A tensor may be part of a graph, on a device, or of a type that NumPy does not know.
-        measured = measured.detach().cpu()
-        measured = (measured.double() if measured.is_floating_point() else measured).numpy()
-    values = np.asarray(measured)
-    if values.dtype.kind not in "biuf":
-        kind = type(measured).__name__
-        raise TypeError(f"measured is {kind} {measured!r:.60}; give real numbers")
+    values = as_array(name, measured)
     if values.size == 0:
-        raise ValueError("measured is empty: where nothing was measured nothing holds")
-    if values.dtype.kind == "f":
+        raise ValueError(f"{name} is empty: where nothing was measured nothing holds")
+    if values.dtype.kind == "f" or (values.dtype.kind == "u" and values.max() >= 2**63):
         return values.astype(np.float64)
     return values.astype(np.int64)
 
@@ -187,8 +192,7 @@ class Sentence(NamedTuple):
     @classmethod
     def parsed(cls, sentence: str) -> "Sentence":
         """Find the place in a sentence: {} or {:.2f}, or none."""
-        if not sentence.strip():
-            raise ValueError("the sentence is empty; say what holds")
+        as_text("the sentence", sentence, "say what holds")
         pieces, specs = [""], list[str]()
         for text, name, spec, conversion in Formatter().parse(sentence):
             pieces[-1] += text

@@ -20,6 +20,8 @@ from matplotlib.patches import Patch
 from matplotlib.text import Text
 from numpy.typing import ArrayLike, NDArray
 
+from l2lib._checks import shown
+
 MIME = "text/vnd.l2lib.drawn"
 """Mime type under which a picture stores what it draws; a changed picture is noticed by it."""
 
@@ -128,7 +130,7 @@ def drawn(ax: Axes) -> Drawn:
         The data by label. Lines of one label and one length are stacked.
 
     Raises:
-        ValueError: if things that cannot be stacked have one label.
+        ValueError: if things that cannot be stacked have one label, or ax are no axes.
 
     Example:
         >>> import matplotlib.pyplot as plt
@@ -138,11 +140,26 @@ def drawn(ax: Axes) -> Drawn:
         9.0
         >>> plt.close(fig)
     """
+    check_axes(ax)
     found: dict[str, list[Mark]] = {}
     for artist in _labelled(ax):
         if label := _label(artist):
             found.setdefault(label, []).append(_mark(artist))
     return Drawn({label: _stacked(label, marks) for label, marks in found.items()})
+
+
+def check_axes(ax: object) -> None:
+    """Refuse what is not one axes, such as the array of several.
+
+    Args:
+        ax: what was given.
+
+    Raises:
+        ValueError: if it is anything else.
+    """
+    if not isinstance(ax, Axes):
+        wanted = "give one axes, such as ax or axes[0] of figures.subplots"
+        raise ValueError(f"figure: ax is {shown(ax)}; {wanted}")
 
 
 def _labelled(ax: Axes) -> list[Any]:

@@ -12,8 +12,9 @@ from IPython.core.getipython import get_ipython
 from IPython.display import display
 from numpy.typing import ArrayLike, NDArray
 
-from l2lib import ledger
+from l2lib import _spelling, ledger
 from l2lib._bounds import Bound, Numbers, Sentence, bound_of, digits_of, numbers_of, spoken
+from l2lib._checks import COUNT, INDEX, Range, as_number, as_text, check_choice, shown
 
 __all__ = [
     "ClaimError",
@@ -30,6 +31,11 @@ MIME = "application/vnd.l2lib+json"
 """Mime type under which a claim or verdict stores its fields; the ledger page is built from it."""
 
 _ID = re.compile(r"S[0-3]-\d{2}|\d{2}-[a-z0-9-]+")
+_SEEDS = Range(
+    "a whole number, 1 to 1000, or shifted seeds overlap", lambda v: COUNT.holds(v) and v <= 1000
+)
+_STREAM = Range("a whole number 0, 1, 2, …, or left out", INDEX.holds)
+_LEVEL = Range("between 0 and 1, such as 0.95", lambda v: 0 < v < 1)
 _MARK = '<span aria-hidden="true">✓</span>'
 
 
@@ -102,8 +108,9 @@ def claim(
 
     Raises:
         ClaimError: if a number is not where the sentence says, or is not a number.
-        ValueError: if the id is malformed, the sentence empty, nothing measured, the bounds are
-            not exactly one or make no interval, or the sentence's format contradicts the bound.
+        ValueError: if the id is malformed, the sentence empty, nothing measured or what is measured
+            no real numbers, the bounds are not exactly one or make no interval, or the sentence's
+            format contradicts the bound.
 
     Example:
         >>> norms = np.array([4.98, 5.0, 5.03])
@@ -185,11 +192,8 @@ def verdict(ledger_id: str, ruling: str, because: str) -> None:
         The source: “...”  In our words: ...  FALSE: that of the zero vector is 0.  (S3-06)
     """
     line = ledger.line(ledger_id)
-    if ruling not in ledger.RULINGS:
-        known = ", ".join(ledger.RULINGS)
-        raise ValueError(f"verdict {ledger_id}: ruling is {ruling!r}; use one of {known}")
-    if not because.strip():
-        raise ValueError(f"verdict {ledger_id}: say why the ruling holds")
+    check_choice(f"verdict {ledger_id}: ruling", ruling, ledger.RULINGS)
+    as_text(f"verdict {ledger_id}: because", because, "say why the ruling holds")
     says = line.says if line.says.endswith("?") else f"{line.says}."
     quoted = f"The source: “{html.escape(line.quote)}” In our words: {html.escape(says)}"
     why = f"<strong>{ruling.capitalize()}.</strong> {html.escape(because)}"
@@ -206,7 +210,7 @@ def seeds(n: int) -> list[int]:
     """Seeds of a statistical claim: n integers, shifted by the environment variable L2LIB_SEED.
 
     With L2LIB_SEED=k the seeds are 1000k, 1000k + 1, …, so that the whole book can be run on seeds
-    that nobody looked at while writing it. Unset means k = 0.
+    that nobody looked at while writing it. Unset or empty means k = 0.
 
     Args:
         n: how many, 1 to 1000 (a statistical claim uses at least five).
@@ -215,17 +219,17 @@ def seeds(n: int) -> list[int]:
         n distinct non-negative integers.
 
     Raises:
-        ValueError: if n is out of range, or L2LIB_SEED is not a non-negative integer.
+        ValueError: if n is out of range, or L2LIB_SEED is not a whole number from 0 to a million.
 
     Example:
         >>> len(seeds(5))
         5
     """
-    if not 1 <= n <= 1000:
-        raise ValueError(f"seeds: n is {n}; it must be 1 to 1000, or shifted seeds overlap")
-    shift = os.environ.get("L2LIB_SEED", "0")
-    if not shift.isdecimal():
-        raise ValueError(f"L2LIB_SEED is {shift!r}; set it to 0, 1, 2, … or unset it")
+    n = as_number("seeds: n", n, _SEEDS)
+    shift = os.environ.get("L2LIB_SEED", "").strip() or "0"
+    if not re.fullmatch("[0-9]{1,7}", shift) or int(shift) > 10**6:
+        wanted = "set it to 0, 1, 2, …, a million at most, or unset it"
+        raise ValueError(f"L2LIB_SEED is {shift!r}; {wanted}")
     return [1000 * int(shift) + i for i in range(n)]
 
 
@@ -240,14 +244,14 @@ def rng(stream: int | None = None) -> np.random.Generator:
         A fresh NumPy generator: called twice, it gives the same numbers twice.
 
     Raises:
-        ValueError: if the stream is negative.
+        ValueError: if the stream is no whole number ≥ 0.
 
     Example:
         >>> rng().random() == rng().random(), rng().random() == rng(1).random()
         (True, False)
     """
-    if stream is not None and stream < 0:
-        raise ValueError(f"rng: stream is {stream}; give a whole number 0, 1, 2, … or leave it out")
+    if stream is not None:
+        stream = as_number("rng: stream", stream, _STREAM)
     (first,) = seeds(1)
     return np.random.default_rng(first if stream is None else [first, stream])
 
@@ -267,22 +271,21 @@ def interval(values: ArrayLike, level: float = 0.95) -> Interval:
         first axis.
 
     Raises:
-        ValueError: if there are fewer than two values, one of them is not finite, or the level
-            is not between 0 and 1.
+        ValueError: if there are fewer than two values, one of them is no finite real number, or
+            the level is not between 0 and 1.
 
     Example:
         >>> mean, low, high, half = interval([1.0, 2.0, 3.0])
         >>> print(f"{mean:.2f} ± {half:.2f}")
         2.00 ± 2.48
     """
-    numbers = numbers_of(values).astype(np.float64)
+    numbers = numbers_of(values, "interval: values").astype(np.float64)
     n = len(numbers) if numbers.ndim else 1
     if n < 2:
         raise ValueError("interval: one value says nothing about its spread; give two or more")
     if not np.isfinite(numbers).all():
         raise ValueError("interval: a value is NaN or infinite; find out why before you average")
-    if not 0 < level < 1:
-        raise ValueError(f"interval: level is {level}; give one between 0 and 1, such as 0.95")
+    level = as_number("interval: level", level, _LEVEL)
     from scipy.special import stdtrit  # a fifth of a second, which most chapters need not wait
 
     mean = numbers.mean(0)
@@ -307,9 +310,9 @@ def _failure(said: Sentence, bound: Bound, values: Numbers, index: tuple[int, ..
 
 
 def _check_id(claim_id: str) -> None:
-    if not _ID.fullmatch(claim_id):
+    if not isinstance(claim_id, str) or not _ID.fullmatch(claim_id):
         known = "a ledger id (S3-01) or chapter-words (01-variance)"
-        raise ValueError(f"{claim_id!r} is not an id; write {known}")
+        raise ValueError(f"{shown(claim_id)} is not an id; write {known}")
 
 
 # ---- display ---------------------------------------------------------------------------------
@@ -346,6 +349,7 @@ def _paragraph(kind: str, rich: str, name: str) -> str:
 
 def _show(fields: Mapping[str, Any], *, plain: str, rich: str) -> None:
     if get_ipython() is None:  # plain Python
+        _spelling.speak()  # standard output may be another than at import
         print(plain)
         return
     display({"text/plain": plain, "text/html": rich, MIME: fields}, raw=True)

@@ -1,6 +1,5 @@
 """Data as arrays, offline and the same on every machine, each with its source and licence."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -8,6 +7,21 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from l2lib._arrays import as_array
+from l2lib._checks import (
+    COUNT,
+    INDEX,
+    NOT_NEGATIVE,
+    POSITIVE,
+    REAL,
+    SEED,
+    as_flag,
+    as_number,
+    as_numbers,
+    items_of,
+    shown,
+)
 
 __all__ = [
     "Array",
@@ -64,7 +78,7 @@ class Dataset:
             A new array of the shape of ``X``.
 
         Raises:
-            ValueError: if the unit is not a positive number.
+            ValueError: if the unit is not a finite number > 0, or centre neither True nor False.
 
         Example:
             >>> pixels = load("digits").scaled(16)
@@ -73,10 +87,8 @@ class Dataset:
             >>> bool(abs(load("digits").scaled(16, centre=True).mean(0)).max() < 1e-15)
             True
         """
-        if not 0 < unit < math.inf:
-            raise ValueError(f"unit is {unit}; it must be a positive number, such as 16")
-        X = self.X / unit
-        return X - X.mean(0) if centre else X
+        X: Array = self.X / as_number("unit", unit, POSITIVE)
+        return X - X.mean(0) if as_flag("centre", centre) else X
 
 
 class _Origin(NamedTuple):
@@ -132,9 +144,9 @@ def load(name: str) -> Dataset:
         >>> digits.X.shape, digits.y[:5].tolist()
         ((1797, 64), [0, 1, 2, 3, 4])
     """
-    if name not in _ORIGINS:
+    if not isinstance(name, str) or name not in _ORIGINS:
         known = ", ".join(sorted(_ORIGINS))
-        raise ValueError(f"no data set is called {name!r}; choose one of {known}")
+        raise ValueError(f"no data set is called {shown(name)}; choose one of {known}")
     file = resources.files("l2lib").joinpath(f"data/{name}.npz")
     with file.open("rb") as opened, np.load(opened) as stored:
         X = stored["X"].astype(np.float64)
@@ -177,7 +189,7 @@ def make_regression(
         X of shape (n, n_inputs) and y of shape (n,).
 
     Raises:
-        ValueError: if seed, n, n_inputs or noise is out of range.
+        ValueError: if an argument is no number, or out of its range.
 
     Source: Zhang, Lipton, Li, Smola, *Dive into Deep Learning*, the section on
     weight decay.
@@ -190,11 +202,11 @@ def make_regression(
         >>> bool(abs(y - X.sum(1)).max() < 1e-15)
         True
     """
-    if seed < 0 or n < 1 or n_inputs < 1 or not noise >= 0:
-        got = f"{seed}, {n}, {n_inputs}, {noise}"
-        raise ValueError(f"need seed ≥ 0, n ≥ 1, n_inputs ≥ 1, noise ≥ 0; got {got}")
-    rng = np.random.default_rng(seed)
-    X = rng.standard_normal((n, n_inputs))
+    shape = (as_number("n", n, COUNT), as_number("n_inputs", n_inputs, COUNT))
+    weight, bias = as_number("weight", weight, REAL), as_number("bias", bias, REAL)
+    noise = as_number("noise", noise, NOT_NEGATIVE)
+    rng = np.random.default_rng(as_number("seed", seed, INDEX))
+    X = rng.standard_normal(shape)
     return X, bias + weight * X.sum(1) + noise * rng.standard_normal(n)
 
 
@@ -216,27 +228,41 @@ def check_data(
         X and y as float64 arrays.
 
     Raises:
-        ValueError: if a shape does not fit, there is no example, a number is
-            NaN or infinite, or a label no class.
+        ValueError: if they hold anything but real numbers, a shape does not
+            fit, there is no example, a number is NaN or infinite, or a label
+            no class.
 
     Example:
         >>> X, y = check_data([[1, 2], [3, 4], [5, 6]], [0, 1, 2], classes=3)
         >>> X.shape, y.dtype
         ((3, 2), dtype('float64'))
     """
-    X = np.asarray(X, dtype=np.float64)
-    y = np.asarray(y, dtype=np.float64)
+    X = as_array("X", X).astype(np.float64, copy=False)
+    y = as_array("y", y).astype(np.float64, copy=False)
     if X.ndim < 2 or y.shape != X.shape[:-1]:
-        got = f"{X.shape} and {y.shape}"
+        got = f"{X.shape} and {y.shape}{_reshaped(X, y, classes)}"
         raise ValueError(f"X must have shape (n, d) and y shape (n,) with the same n; got {got}")
     if X.size == 0:
         raise ValueError(f"X has shape {X.shape}: at least one example and one input are needed")
     if not (np.isfinite(X).all() and np.isfinite(y).all()):
         todo = "remove or replace those examples first"
         raise ValueError(f"X or y holds NaN or infinite numbers; {todo}")
-    if classes:
-        _check_labels(y, classes)
+    if classes is not None:
+        _check_labels(y, as_number("classes", classes, COUNT))
     return X, y
+
+
+def _reshaped(X: Array, y: Array, classes: int | None) -> str:
+    """What to write where shapes do not fit, if they are among those that are met most."""
+    if y.shape == (*X.shape[:-1], 1):
+        return "; write y[..., 0]"
+    if classes and y.shape == (*X.shape[:-1], classes):
+        return "; if y is one-hot, write y.argmax(-1)"
+    if X.ndim == 1 and y.shape == X.shape:
+        return "; write X[:, None]"
+    if X.ndim > 2 and y.shape == X.shape[:1]:
+        return "; write X.reshape(len(X), -1)"
+    return ""
 
 
 def _check_labels(y: Array, classes: int) -> None:
@@ -265,7 +291,7 @@ def minibatches(
         An iterator over row numbers, shape (S, batch_size).
 
     Raises:
-        ValueError: if batch_size is not between 1 and n.
+        ValueError: if batch_size is not between 1 and n, or another argument no such number.
 
     Example:
         >>> batches = minibatches(6, 2, seeds=[0, 1])
@@ -274,10 +300,14 @@ def minibatches(
         >>> next(minibatches(4, None, seeds=[0])).tolist()
         [[0, 1, 2, 3]]
     """
-    size = n if batch_size is None else batch_size
-    if not 1 <= size <= n:
+    n = as_number("n", n, COUNT)
+    size = n if batch_size is None else as_number("batch_size", batch_size, REAL)
+    if not isinstance(size, int) or not 1 <= size <= n:
         raise ValueError(f"batch_size is {size}; it must be 1 to {n}, the number of examples")
-    return _batches(n, size, list(seeds), shuffled=batch_size is not None)
+    if items_of(seeds) is None:
+        raise ValueError(f"seeds is {shown(seeds)}; give a list, such as [0]")
+    own = as_numbers("seeds", seeds, SEED)
+    return _batches(n, size, own, shuffled=batch_size is not None)
 
 
 def _batches(

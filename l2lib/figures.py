@@ -2,7 +2,6 @@
 
 import html
 import io
-import os
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from typing import Any
@@ -13,7 +12,18 @@ from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from l2lib._drawn import MIME, Drawn, Mark, digest, drawn
+from l2lib._checks import (
+    REAL,
+    as_number,
+    as_numbers,
+    as_text,
+    check_callable,
+    check_mapping,
+    is_set,
+    items_of,
+)
+from l2lib._checks import shown as words_for
+from l2lib._drawn import MIME, Drawn, Mark, check_axes, digest, drawn
 
 __all__ = [
     "AMBER",
@@ -77,7 +87,11 @@ def subplots(nrows: int = 1, ncols: int = 1, **options: Any) -> tuple[Figure, An
         >>> plt.close(fig)
     """
     _put_on()
-    fig, axes = plt.subplots(nrows, ncols, **options)
+    try:
+        fig, axes = plt.subplots(nrows, ncols, **options)
+    except BaseException:
+        _take_off(None)
+        raise
     _unfinished.append(fig)
     return fig, axes
 
@@ -96,8 +110,8 @@ def _put_on() -> None:
         mpl.rcParams[name] = value
 
 
-def _take_off(fig: Figure) -> None:
-    """Give the user's settings back, unless another figure is still being drawn."""
+def _take_off(fig: Figure | None) -> None:
+    """Give the user's settings back, unless another figure than this is still being drawn."""
     others = [other for other in _unfinished if other is not fig]
     _unfinished[:] = [other for other in others if plt.fignum_exists(other.number)]
     if not _unfinished:
@@ -112,6 +126,9 @@ def title(fig: Figure, text: str) -> None:
         fig: a figure.
         text: the finding.
 
+    Raises:
+        ValueError: if fig is no figure, or the text empty.
+
     Example:
         >>> fig, axes = subplots(1, 2)
         >>> title(fig, "Both fall")
@@ -119,6 +136,8 @@ def title(fig: Figure, text: str) -> None:
         'Both fall'
         >>> plt.close(fig)
     """
+    _check_figure(fig)
+    as_text("figure: the title", text, "state the finding")
     fig.suptitle(text, x=0.01, ha="left", weight="bold", size=11)
 
 
@@ -131,7 +150,8 @@ def label_lines(ax: Axes, *, nudge: Mapping[str, float] | None = None) -> None:
             than its line ends, where labels would collide.
 
     Raises:
-        ValueError: if no line has a label that is to be nudged.
+        ValueError: if no line has a label that is to be nudged, by a number of points, or ax are no
+            axes.
 
     Example:
         >>> fig, ax = subplots()
@@ -141,7 +161,12 @@ def label_lines(ax: Axes, *, nudge: Mapping[str, float] | None = None) -> None:
         'λ = 0.1'
         >>> plt.close(fig)
     """
-    nudge = nudge or {}
+    check_axes(ax)
+    nudge = {} if nudge is None else nudge
+    check_mapping("figure: nudge", nudge, 'points by label, such as {"λ = 0.1": 6}')
+    points = {
+        label: as_number(f"figure: nudge of {label!r}", nudge[label], REAL) for label in nudge
+    }
     # Matplotlib calls lines without a label _child0, _child1, …
     lines = [line for line in ax.get_lines() if str(line.get_label())[:1] not in ("", "_")]
     labels = [str(line.get_label()) for line in lines]
@@ -152,7 +177,7 @@ def label_lines(ax: Axes, *, nudge: Mapping[str, float] | None = None) -> None:
         ax.annotate(
             label,
             (line.get_xdata()[-1], line.get_ydata()[-1]),  # type: ignore[index]
-            xytext=(5, nudge.get(label, 0)),
+            xytext=(5, points.get(label, 0)),
             textcoords="offset points",
             va="center",
             color=line.get_color(),
@@ -180,8 +205,8 @@ def show(fig: Figure, alt: str) -> None:
             two or three digits.
 
     Raises:
-        ValueError: if the description is too short, or a title or an axis label
-            is missing.
+        ValueError: if fig is no figure, the description is too short, or a title
+            or an axis label is missing.
 
     Example:
         >>> fig, ax = subplots()
@@ -190,6 +215,7 @@ def show(fig: Figure, alt: str) -> None:
         ValueError: figure: describe what is seen, ... at least 12 words; got 'A line.'
         >>> plt.close(fig)
     """
+    _check_figure(fig)
     _check_words(alt)
     _check_axes([ax for ax in fig.axes if ax.get_visible() and ax.axison])
     picture = {**_rendered(fig), "text/plain": f"Picture: {alt}"}
@@ -200,10 +226,15 @@ def show(fig: Figure, alt: str) -> None:
     _take_off(fig)
 
 
-def _check_words(alt: str) -> None:
-    if len(alt.split()) < _MIN_WORDS:
+def _check_figure(fig: object) -> None:
+    if not isinstance(fig, Figure):
+        raise ValueError(f"figure: fig is {words_for(fig)}; give the figure that subplots returned")
+
+
+def _check_words(alt: object) -> None:
+    if not isinstance(alt, str) or len(alt.split()) < _MIN_WORDS:
         wanted = f"describe what is seen, with its numbers, in at least {_MIN_WORDS} words"
-        raise ValueError(f"figure: {wanted}; got {alt!r}")
+        raise ValueError(f"figure: {wanted}; got {words_for(alt)}")
 
 
 def _check_axes(axes: list[Axes]) -> None:
@@ -238,16 +269,20 @@ def interactive(draw: Callable[..., tuple[Figure, str]], **dials: Sequence[Any])
 
     Everywhere else, where nothing could answer a slider, the picture stands
     alone, as it starts: in the HTML book, in a stored notebook and when a
-    chapter is tested. It is ``make lab`` that sets L2LIB_WIDGETS.
+    chapter is tested. It is ``make lab`` that sets the variable L2LIB_WIDGETS
+    to 1; 0, or nothing, leaves the picture alone.
 
     Args:
         draw: takes a value of each dial by name; returns a figure and its
             description, as for ``show``.
-        **dials: for each argument of draw the numbers to choose from; the first
-            is the start.
+        **dials: for each argument of draw the numbers to choose from, each
+            once; the first is the start.
 
     Raises:
-        ValueError: if a dial has no values, or ``show`` refuses the picture.
+        ImportError: if sliders are wanted, and ipywidgets is not installed.
+        ValueError: if a dial has no values, or other than numbers, draw does not
+            return a figure and its description, ``show`` refuses the picture, or
+            L2LIB_WIDGETS is neither 1 nor 0.
 
     Example:
         >>> def draw(lr):
@@ -257,20 +292,38 @@ def interactive(draw: Callable[..., tuple[Figure, str]], **dials: Sequence[Any])
         Traceback (most recent call last):
         ValueError: figure: no values to choose from for lr
     """
-    if empty := [name for name, values in dials.items() if not len(values)]:
-        raise ValueError(f"figure: no values to choose from for {', '.join(empty)}")
+    check_callable("figure: draw", draw, "a function from dials to a figure and its description")
+    choices = {name: _values(name, values) for name, values in dials.items()}
 
     def redraw(**at: Any) -> None:
-        show(*draw(**at))
+        drawn = draw(**at)
+        if not isinstance(drawn, tuple | list) or len(drawn) != 2:
+            wanted = "it must return a figure and its description"
+            raise ValueError(f"figure: draw returns {words_for(drawn)}; {wanted}")
+        show(*drawn)
 
-    if not os.environ.get("L2LIB_WIDGETS"):
-        redraw(**{name: values[0] for name, values in dials.items()})
+    if not is_set("L2LIB_WIDGETS"):
+        redraw(**{name: values[0] for name, values in choices.items()})
         return
-    # Not installed everywhere, and slow to import.
-    from ipywidgets import VBox, interactive_output
+    try:  # not installed everywhere, and slow to import
+        from ipywidgets import VBox, interactive_output
+    except ImportError as error:
+        todo = "install ipywidgets, or unset the variable L2LIB_WIDGETS, which asks for sliders"
+        raise ImportError(f"ipywidgets is missing: {todo}") from error
 
-    sliders = {name: _slider(name, values) for name, values in dials.items()}
+    sliders = {name: _slider(name, values) for name, values in choices.items()}
     display(VBox([*sliders.values(), interactive_output(redraw, sliders)]))
+
+
+def _values(name: str, given: Any) -> list[float]:
+    """The values of a dial, as Python's own numbers."""
+    if items_of(given) == []:
+        raise ValueError(f"figure: no values to choose from for {name}")
+    numbers = as_numbers(f"figure: dial {name}", given, REAL)
+    if not isinstance(numbers, list) or len(set(numbers)) < len(numbers):
+        wanted = "give a list of numbers, each once"
+        raise ValueError(f"figure: dial {name} is {words_for(given)}; {wanted}")
+    return numbers
 
 
 def _slider(name: str, values: Sequence[Any]) -> Any:

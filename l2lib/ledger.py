@@ -112,7 +112,7 @@ def line(ledger_id: str) -> Line:
         >>> line("S3-06").says
         'a norm is strictly positive'
     """
-    if ledger_id not in lines():
+    if not isinstance(ledger_id, str) or ledger_id not in lines():
         raise ValueError(f"{ledger_id!r} is not a line of the ledger; its ids look like S3-06")
     return lines()[ledger_id]
 

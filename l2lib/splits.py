@@ -12,6 +12,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from l2lib._arrays import as_array
+from l2lib._checks import (
+    COUNT,
+    INDEX,
+    SEED,
+    as_flag,
+    as_number,
+    check_callable,
+    check_choice,
+    settle,
+    shown,
+)
 from l2lib.datasets import Array, check_data
 
 __all__ = [
@@ -68,9 +80,10 @@ class Part:
     role: Role
 
     def __post_init__(self) -> None:
-        if self.role not in ("train", "validation", "test"):
-            raise ValueError(f"role is {self.role!r}; choose one of train, validation, test")
-        check_data(self.X, self.y)
+        check_choice("role", self.role, ("train", "validation", "test"))
+        y = as_array("y", self.y)
+        X, _ = check_data(self.X, y)
+        settle(self, X=X, y=y)
 
     def __iter__(self) -> Iterator[Array | NDArray[Any]]:
         """Inputs and targets, to be fitted: ``ridge(*parts.train, lam)``."""
@@ -93,6 +106,7 @@ class Split:
 
     Raises:
         HeldOutError: if a part has another role than its name, or parts share inputs.
+        ValueError: if a part is none, or duplicates no whole number ≥ 0.
 
     Example:
         >>> X, y = np.arange(8.0).reshape(4, 2), np.arange(4.0)
@@ -111,12 +125,18 @@ class Split:
     def __post_init__(self) -> None:
         parts: dict[Role, Part | None]
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
-        given = [(role, part) for role, part in parts.items() if part is not None]
+        needed = ("train", "test")
+        given = [(role, part) for role, part in parts.items() if part is not None or role in needed]
+        duplicates = as_number("duplicates", self.duplicates, INDEX)
+        settle(self, duplicates=duplicates)
         for k, (role, part) in enumerate(given):
+            if not isinstance(part, Part):
+                wanted = f'give a Part(X, y, "{role}"), or let split or split_of make the parts'
+                raise ValueError(f"{role} is {shown(part)}; {wanted}")
             if part.role != role:
                 raise HeldOutError(f"a {part.role} part is given as {role}; give one made for it")
             for _, earlier in given[:k]:
-                check_apart(earlier, part, self.duplicates)
+                check_apart(earlier, part, duplicates)  # type: ignore[arg-type]
 
     @property
     def refit(self) -> Part:
@@ -139,6 +159,9 @@ class Split:
         Returns:
             A split whose training inputs have mean zero, and deviation one if asked.
 
+        Raises:
+            ValueError: if spread is neither True nor False.
+
         Example:
             >>> X = np.array([[1.0], [3.0], [7.0]])
             >>> parts = split(X, np.zeros(3), train=[0, 1], test=[2]).standardised()
@@ -146,6 +169,7 @@ class Split:
             ([-1.0, 1.0], [5.0])
         """
         mean = self.train.X.mean(-2, keepdims=True)
+        spread = as_flag("spread", spread)
         deviation = self.train.X.std(-2, keepdims=True) if spread else np.ones_like(mean)
         deviation = np.where(deviation > 0, deviation, 1.0)
 
@@ -167,7 +191,8 @@ class Split:
 
         Raises:
             HeldOutError: if there is no validation part.
-            ValueError: if the answers' shape does not fit, or there is but one model.
+            ValueError: if the shape of answers or losses does not fit, there is but one model, or
+                every candidate's loss is nan.
 
         Example:
             >>> parts = split(np.eye(4), np.ones(4), train=[0], validation=[1], test=[2, 3])
@@ -177,6 +202,8 @@ class Split:
         losses = _losses(self._validation(), answer, loss)
         if losses.ndim == self.train.y.ndim - 1:
             raise ValueError("one model leaves no choice; let answer return several, (…, m, n)")
+        if np.isnan(losses).all(-1).any():
+            raise ValueError("every candidate's loss is nan; find out why before you choose")
         return np.asarray(np.where(np.isnan(losses), np.inf, losses).argmin(-1))
 
     def test_loss(self, answer: Answer, loss: Loss, *, each: bool = False) -> Array:
@@ -192,7 +219,8 @@ class Split:
 
         Raises:
             HeldOutError: if there are candidates and no validation part.
-            ValueError: if the answers' shape does not fit.
+            ValueError: if the shape of answers or losses does not fit, or ``each`` is not True or
+                False.
 
         Example:
             >>> parts = split(np.eye(4), np.ones(4), train=[0, 1], test=[2, 3])
@@ -200,7 +228,7 @@ class Split:
             0.0
         """
         losses = _losses(self.test, answer, loss)
-        if each or losses.ndim == self.test.y.ndim - 1:
+        if as_flag("each", each) or losses.ndim == self.test.y.ndim - 1:
             return losses
         chosen = np.asarray(self.choose(answer, loss))
         return np.take_along_axis(losses, chosen[..., None], -1)[..., 0]
@@ -216,14 +244,20 @@ class Split:
 
 def _losses(part: Part, answer: Answer, loss: Loss) -> Array:
     """Mean losses on a part: shape (…) of one model, (…, m) of m candidates."""
-    answers = np.asarray(answer(part.X))
+    check_callable("answer", answer, "a function from inputs (n, d) to answers (n,)")
+    check_callable("loss", loss, "a function of answers and targets, such as np.not_equal")
+    answers = as_array("what answer returns", answer(part.X))
     several = answers.ndim == part.y.ndim + 1
     kept = (*answers.shape[:-2], *answers.shape[-1:]) if several else answers.shape
     if kept != part.y.shape:
         need = f"{part.y.shape}, or with an axis for candidates before the last"
         raise ValueError(f"answer gives shape {answers.shape} on the {part.role} part; need {need}")
     targets = part.y[..., None, :] if several else part.y
-    return np.asarray(np.asarray(loss(answers, targets)).mean(-1))
+    losses = as_array("what loss returns", loss(answers, targets))
+    if losses.shape != answers.shape:
+        need = f"one number for each answer, {answers.shape}; leave the mean to this call"
+        raise ValueError(f"loss gives shape {losses.shape}; need {need}")
+    return np.asarray(losses.mean(-1))
 
 
 def split(
@@ -255,7 +289,7 @@ def split(
     Raises:
         HeldOutError: if a row is in two parts, or twice in one, as where more are wanted than there
             are; or if two parts share inputs.
-        ValueError: if the arguments do not fit together.
+        ValueError: if an argument is no such number or list, or they do not fit together.
         IndexError: if a row does not exist.
 
     Example:
@@ -265,10 +299,13 @@ def split(
         >>> parts.train.X.shape, parts.test.role
         ((1000, 64), 'test')
     """
-    X, targets = np.asarray(X, dtype=np.float64), np.asarray(y)
-    check_data(X, targets)
+    targets = as_array("y", y)
+    X, _ = check_data(X, targets)
     wanted = {"train": train, "validation": validation, "test": test}
     given = {role: value for role, value in wanted.items() if value is not None}
+    if absent := {"train", "test"} - {*given}:
+        todo = "give row numbers, or a number of examples and a seed"
+        raise ValueError(f"{min(absent)} is None; {todo}")
     rows = _rows(given, len(targets)) if seed is None else _drawn(given, len(targets), seed)
     parts = {role: Part(X[some], targets[some], role) for role, some in rows.items()}  # type: ignore[arg-type]
     return Split(**parts, duplicates=duplicates)
@@ -278,7 +315,11 @@ def _rows(given: dict[str, int | ArrayLike], n: int) -> dict[str, NDArray[np.int
     """Row numbers as they are given, if each exists and is used once in a data set."""
     if counts := [role for role, value in given.items() if np.ndim(value) == 0]:
         raise ValueError(f"{counts[0]} is a number of examples; give a seed to draw them, or rows")
-    rows = {role: np.arange(n)[np.asarray(value)] for role, value in given.items()}
+    rows = {role: _existing(role, as_array(role, value), n) for role, value in given.items()}
+    first, *others = (each.shape[:-1] for each in rows.values())
+    if any(other != first for other in others):
+        shapes = ", ".join(f"{role} {each.shape}" for role, each in rows.items())
+        raise ValueError(f"rows have shapes {shapes}; every part needs as many data sets")
     used = np.concatenate(list(rows.values()), axis=-1)
     ordered = np.sort(used, axis=-1)
     if (ordered[..., 1:] == ordered[..., :-1]).any():
@@ -287,16 +328,26 @@ def _rows(given: dict[str, int | ArrayLike], n: int) -> dict[str, NDArray[np.int
     return rows
 
 
+def _existing(role: str, rows: NDArray[Any], n: int) -> NDArray[np.intp]:
+    """Row numbers, from numbers or a mask, that exist."""
+    if rows.dtype.kind == "b" and rows.shape == (n,):
+        rows = np.flatnonzero(rows)
+    if rows.dtype.kind not in "iu" or rows.ndim not in (1, 2) or not rows.size:
+        wanted = f"row numbers, (k,) or (S, k), or a mask of {n} rows"
+        raise ValueError(f"{role} is {shown(rows.tolist())}; give {wanted}")
+    if rows.min() < -n or rows.max() >= n:
+        raise IndexError(f"{role} asks for row {rows.max()} of {n}; rows are numbered 0 to {n - 1}")
+    return np.asarray(np.arange(n)[rows])
+
+
 def _drawn(given: dict[str, int | ArrayLike], n: int, seed: int) -> dict[str, NDArray[np.intp]]:
     """Row numbers of so many examples each, drawn."""
     if lists := [role for role, value in given.items() if np.ndim(value) != 0]:
         raise ValueError(f"{lists[0]} lists rows; leave seed out, or give numbers of examples")
-    sizes = [int(value) for value in given.values()]  # type: ignore[arg-type]
-    if min(sizes) < 1:
-        raise ValueError(f"parts of {sizes} examples are asked for; need ≥ 1 in each")
+    sizes = [as_number(role, value, COUNT) for role, value in given.items()]
     if sum(sizes) > n:
         raise HeldOutError(f"parts of {sizes} examples cannot be apart: there are only {n}")
-    order = np.random.default_rng(seed).permutation(n)
+    order = np.random.default_rng(as_number("seed", seed, SEED)).permutation(n)
     ends = np.cumsum(sizes)
     return {
         role: order[end - size : end] for role, size, end in zip(given, sizes, ends, strict=True)
@@ -320,6 +371,7 @@ def split_of(
 
     Raises:
         HeldOutError: if two parts share inputs, as draws from one seed do.
+        ValueError: if one is no pair of arrays that fit.
 
     Example:
         >>> from l2lib.datasets import make_regression
@@ -330,7 +382,10 @@ def split_of(
     """
 
     def part(pair: tuple[ArrayLike, ArrayLike], role: Role) -> Part:
-        return Part(np.asarray(pair[0], dtype=np.float64), np.asarray(pair[1]), role)
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            got = f"got {shown(pair)}"
+            raise ValueError(f"{role} must be a pair, inputs and targets; {got}")
+        return Part(as_array("X", pair[0]), as_array("y", pair[1]), role)
 
     return Split(
         train=part(train, "train"),
@@ -351,11 +406,15 @@ def check_apart(fitted: Part, held: Part, duplicates: int = 0) -> None:
 
     Raises:
         HeldOutError: if there are more.
+        ValueError: if one is no part, or duplicates no whole number ≥ 0.
 
     Example:
         >>> X, y = np.eye(3), np.zeros(3)
         >>> check_apart(Part(X[:2], y[:2], "train"), Part(X[2:], y[2:], "test"))
     """
+    if wrong := [part for part in (fitted, held) if not isinstance(part, Part)]:
+        raise ValueError(f"check_apart compares parts; got {shown(wrong[0])}")
+    duplicates = as_number("duplicates", duplicates, INDEX)
     first = fitted.X[None] if fitted.X.ndim == 2 else fitted.X
     second = held.X[None] if held.X.ndim == 2 else held.X
     for k in range(max(len(first), len(second))):

@@ -50,6 +50,7 @@ from course.grading.inside.__main__ import answer
 from course.grading.problems import Check, Problems, load
 from course.grading.score import check
 from course.grading.student import TO_CALL, TO_LOOK, Reply, reply_in
+from l2lib._checks import check_choice
 
 
 class Known(NamedTuple):
@@ -117,7 +118,9 @@ HIDING = {
 
 def run(jobs: Jobs) -> Results:
     """Score answers, one set after the other."""
-    fast = sys.platform == "linux" and os.environ.get("L2LIB_ANSWERS") != "whole"
+    asked = os.environ.get("L2LIB_ANSWERS") or None
+    check_choice("L2LIB_ANSWERS", asked, (None, "whole"))
+    fast = sys.platform == "linux" and asked is None
     return forked(jobs) if fast else whole(jobs)
 
 

@@ -7,6 +7,7 @@ The pins hold on every system. CUDA's libraries are left out: where torch needs 
 the versions itself, and where it is a CPU build nobody should have to download them.
 """
 
+import argparse
 import re
 import subprocess
 import sys
@@ -85,8 +86,17 @@ def lock(folder: str) -> None:
     (ROOT / pins).write_text("".join(lines), encoding="utf-8")
 
 
-if __name__ == "__main__":
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--conda", action="store_true", help="write environment.yml alone")
+    asked = parser.parse_args()
     table = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     (ROOT / "environment.yml").write_text(conda(table), encoding="utf-8")
-    for each in () if "--conda" in sys.argv else (".", "experiments/bench", "experiments/peers"):
+    for each in () if asked.conda else (".", "experiments/bench", "experiments/peers"):
         lock(each)
+
+
+if __name__ == "__main__":
+    main()

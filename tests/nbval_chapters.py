@@ -25,6 +25,7 @@ from book.running import forks, kernels, records
 from book.running.cells import code_cells
 from book.running.records import Run
 from book.sentences import SentenceError, Sentences
+from l2lib._checks import check_choice
 from tests.planted.compare import DRAWN, other_numbers, other_pictures
 
 SERVER = "L2_KERNEL_SERVER"
@@ -37,7 +38,9 @@ _asking: dict[Path, Sentences] = {}
 
 def copies() -> bool:
     """Whether kernels are to be copies of a process."""
-    return forks.available() and os.environ.get("L2_KERNELS") != "new"
+    asked = os.environ.get("L2_KERNELS") or None
+    check_choice("L2_KERNELS", asked, (None, "new"))
+    return forks.available() and asked is None
 
 
 def _manager(**options: Any) -> Any:
@@ -57,6 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
     process.
     """
     os.environ["TQDM_DISABLE"] = "1"  # a progress bar is no output to compare
+    os.environ.pop("L2LIB_WIDGETS", None)  # nor are dials
     nbval.kernel.KernelManager = _manager
     if copies() and SERVER not in os.environ:
         folder = tempfile.TemporaryDirectory(prefix="l2-")

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from book.running import forks
 from book.running.forks import THREADS
+from l2lib import _spelling
 from tests.planted.outcomes import Failure, PytestError, failures_in, run_pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -195,6 +196,7 @@ def chosen(words: list[str]) -> list[Run]:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    _spelling.speak()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

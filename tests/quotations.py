@@ -107,6 +107,8 @@ def texts() -> dict[str, str]:
     there = [folder for folder in FOLDERS if (folder / "S0.txt").exists()]
     if not (folders := [Path(named)] if named else there):
         return {}
+    if missing := [name for name in sources() if not (folders[0] / f"{name}.txt").is_file()]:
+        raise SystemExit(f"L2_SOURCES is {named!r}: {missing[0]}.txt is not there")
     read = {}
     for name, source in sources().items():
         text = plain((folders[0] / f"{name}.txt").read_text(encoding="utf-8"))

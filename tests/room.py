@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from book.execute import NOTEBOOKS
 from book.running import forks
 from book.running.cells import Session, code_cells, read
+from l2lib import _spelling
 from tests.planted.chapters import named
 
 ENOUGH = 3.0
@@ -168,6 +169,7 @@ def numbers(text: str) -> list[int]:
 
 
 def main(arguments: Iterable[str] | None = None) -> int:
+    _spelling.speak()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -137,7 +137,9 @@ def test_claim_takes_tensors(shown: list[dict[str, Any]]) -> None:
 
 @pytest.mark.parametrize("measured", ["one", None, ["a"], 1j, [None]], ids=repr)
 def test_claim_takes_real_numbers_only(measured: Any) -> None:
-    with pytest.raises(TypeError, match="give real numbers"):
+    with pytest.raises(
+        ValueError, match=r"claim S3-01: measured .*give (an array of )?(real )?(n|o)"
+    ):
         claim("S3-01", "it holds", measured=measured, above=0)
 
 
@@ -583,8 +585,11 @@ def test_verdict_escapes_the_source_and_ends_a_question_as_one(shown: list[dict[
     [
         (("01-own", "true", "why"), "not a line of the ledger"),
         (("S3-14", "true", "why"), "not a line of the ledger"),
-        (("S3-06", "maybe", "why"), "use one of true, false"),
-        (("S3-06", "True", "why"), "use one of"),
+        (("S3-06", "maybe", "why"), "choose one of true, false"),
+        (("S3-06", "True", "why"), "choose one of"),
+        (("S3-06", ["true"], "why"), "choose one of"),
+        (("S3-06", "true", None), "because is None; it must be text"),
+        ((6, "true", "why"), "not a line of the ledger"),
         (("S3-06", "true", " "), "say why the ruling holds"),
     ],
 )
@@ -621,13 +626,20 @@ def test_shifted_seeds_are_seeds_nobody_looked_at(n: int, first: int, second: in
     assert one == other if first == second else not one & other
 
 
-@pytest.mark.parametrize("n", [0, -1, 1001])
-def test_seeds_refuse_a_number_out_of_range(n: int) -> None:
-    with pytest.raises(ValueError, match="it must be 1 to 1000"):
+@pytest.mark.parametrize("n", [0, -1, 1001, 5.0, "5", None, True])
+def test_seeds_refuse_a_number_out_of_range(n: Any) -> None:
+    with pytest.raises(ValueError, match="it must be a whole number, 1 to 1000"):
         seeds(n)
 
 
-@pytest.mark.parametrize("shift", ["-1", "1.5", "one", ""])
+@pytest.mark.parametrize(("shift", "first"), [("", 0), (" ", 0), (" 2 ", 2000), ("007", 7000)])
+def test_a_shift_is_read_as_people_write_it(
+    monkeypatch: pytest.MonkeyPatch, shift: str, first: int
+) -> None:
+    assert shifted(monkeypatch, shift) == [first + i for i in range(5)]
+
+
+@pytest.mark.parametrize("shift", ["-1", "1.5", "one", "4,2", "0x2", "1000001", "1" * 5000, "²"])
 def test_seeds_refuse_a_shift_that_is_no_whole_number(
     monkeypatch: pytest.MonkeyPatch, shift: str
 ) -> None:

@@ -1,7 +1,12 @@
 """Data: what ships is what scikit-learn has; what is drawn follows its formula; bad data are refused."""
 
+from fractions import Fraction
+
 import numpy as np
+import pandas as pd
 import pytest
+import torch
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,8 +44,9 @@ def test_mnist1d_is_what_its_package_draws():
 
 
 def test_unknown_name_lists_the_known_ones():
-    with pytest.raises(ValueError, match=r"'iris'.*diabetes, digits, mnist1d"):
-        load("iris")
+    for name in ("iris", "Digits", None, ["digits"]):
+        with pytest.raises(ValueError, match=r"no data set .*diabetes, digits, mnist1d"):
+            load(name)
 
 
 @given(seed=st.integers(0, 10_000), n=st.integers(1, 30), d=st.integers(1, 30))
@@ -73,10 +79,28 @@ def test_one_seed_gives_one_draw():
 
 
 @pytest.mark.parametrize(
-    "options", [{"n": 0}, {"seed": -1}, {"n_inputs": 0}, {"noise": -1.0}, {"noise": float("nan")}]
+    "options",
+    [
+        {"n": 0},
+        {"n": "20"},
+        {"n": 20.0},
+        {"n": True},
+        {"seed": -1},
+        {"seed": None},
+        {"seed": 0.5},
+        {"n_inputs": 0},
+        {"weight": 1j},
+        {"weight": [0.1, 0.2]},
+        {"bias": float("nan")},
+        {"bias": "0"},
+        {"noise": -1.0},
+        {"noise": float("nan")},
+        {"noise": float("inf")},
+    ],
 )
 def test_make_regression_refuses_impossible_sizes(options):
-    with pytest.raises(ValueError, match="n ≥ 1"):
+    (name,) = options
+    with pytest.raises(ValueError, match=rf"^{name} is .*; it must be a (whole|finite) number"):
         make_regression(**{"n": 3, "seed": 0} | options)
 
 
@@ -87,10 +111,12 @@ def test_scaled_divides_and_centres_if_asked():
     assert digits.X.max() == 16  # it is not changed itself
 
 
-@pytest.mark.parametrize("unit", [0, -1, float("nan"), float("inf")])
+@pytest.mark.parametrize("unit", [0, -1, float("nan"), float("inf"), "16", True, None])
 def test_scaled_refuses_what_is_no_unit(unit):
-    with pytest.raises(ValueError, match=f"unit is {unit}; it must be a positive number"):
+    with pytest.raises(ValueError, match=f"unit is {unit!r}; it must be a finite number > 0"):
         load("digits").scaled(unit)
+    with pytest.raises(ValueError, match="centre is 'no'; it must be True or False"):
+        load("digits").scaled(16, centre="no")
 
 
 @pytest.mark.parametrize(
@@ -104,6 +130,18 @@ def test_scaled_refuses_what_is_no_unit(unit):
         (np.ones((1, 2)), np.array([np.nan]), "NaN"),
         (np.zeros((3, 0)), np.zeros(3), "one input"),
         (np.zeros((1, 2)), np.array([np.inf]), "NaN or infinite"),
+        (np.zeros((3, 2)), np.zeros((3, 1)), r"got .*; write y\[..., 0\]"),
+        (np.zeros(3), np.zeros(3), r"write X\[:, None\]"),
+        (np.zeros((3, 8, 8)), np.zeros(3), r"write X.reshape\(len\(X\), -1\)"),
+        ([["1"], ["2"]], [1, 2], "X holds text, '1'; give numbers"),
+        ([[1.0], [2.0]], ["cat", "dog"], r"y holds text, 'cat'; give numbers \(classes are 0, 1"),
+        ([[1.0], [2.0, 3.0]], [1, 2], "rows of one length"),
+        ([[1j]], [1], "X holds complex numbers"),
+        ([[1.0]], [None], r"y is \[None\]; give an array of real numbers"),
+        ((v for v in [[1.0]]), [1], "X is a generator; give an array of real numbers"),
+        ({"a": [1.0]}, [1], "X is {'a'"),
+        (np.ma.array([[1.0]], mask=[[True]]), [1], "X has masked numbers"),
+        (np.array([["2020-01-01"]], dtype="M8[D]"), [1], "X is .*; give an array of real"),
     ],
 )
 def test_check_data_says_what_is_wrong(X, y, message):
@@ -142,9 +180,55 @@ def test_labels_of_no_class_are_refused(labels, classes):
     with pytest.raises(ValueError, match=f"need whole labels 0 … {classes - 1}"):
         check_data(np.ones((2, 1)), labels, classes)
     check_data(np.ones((2, 1)), labels)  # as numbers they are as good as any
+    with pytest.raises(ValueError, match=r"classes is 3.0; it must be a whole number ≥ 1"):
+        check_data(np.ones((2, 1)), labels, 3.0)
+
+
+def test_one_hot_labels_are_said_to_be_that():
+    with pytest.raises(ValueError, match=r"if y is one-hot, write y.argmax\(-1\)"):
+        check_data(np.ones((2, 1)), np.eye(2), 2)
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        [[1, 2], [3, 4]],
+        ((1.0, 2.0), (3.0, 4.0)),
+        np.array([[1, 2], [3, 4]], dtype=np.uint8),
+        np.array([[Fraction(1), 2], [3, 4]], dtype=object),
+        torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True),
+        torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.bfloat16),
+        [torch.tensor([1.0, 2.0], requires_grad=True), torch.tensor([3, 4])],
+        pd.DataFrame({"a": [1, 3], "b": [2.0, 4.0]}),
+        xr.DataArray([[1, 2], [3, 4]]),
+        np.ma.array([[1, 2], [3, 4]]),
+    ],
+    ids=lambda X: type(X).__name__,
+)
+def test_data_are_what_they_say_whatever_holds_them(X):
+    found, _ = check_data(X, [0, 1])
+    assert found.tolist() == [[1, 2], [3, 4]]
+    assert found.dtype == np.float64
 
 
 @pytest.mark.parametrize("batch_size", [0, 11, -1])
 def test_batches_that_n_examples_cannot_fill_are_refused_at_once(batch_size):
     with pytest.raises(ValueError, match=f"batch_size is {batch_size}; it must be 1 to 10"):
         minibatches(10, batch_size, [0])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n": 10.0}, "n is 10.0"),
+        ({"batch_size": 2.0}, "batch_size is 2.0; it must be 1 to 10"),
+        ({"batch_size": "2"}, "batch_size is '2'"),
+        ({"seeds": 3}, r"seeds is 3; give a list, such as \[0\]"),
+        ({"seeds": []}, "at least one value"),
+        ({"seeds": [-1]}, "seeds is -1"),
+        ({"seeds": (s for s in [1])}, "seeds is a generator; give a list"),
+    ],
+)
+def test_batches_of_what_is_no_number_are_refused_at_once(options, message):
+    with pytest.raises(ValueError, match=message):
+        minibatches(**{"n": 10, "batch_size": 2, "seeds": [0]} | options)

@@ -2,6 +2,7 @@
 
 import html
 import io
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -266,6 +267,33 @@ def test_interactive_is_a_picture_where_nothing_answers_a_dial(
     assert plt.get_fignums() == []
 
 
+@pytest.mark.parametrize("value", ["", "0", " 0 ", "false", "No", "off"])
+def test_a_variable_that_says_no_shows_no_dial(
+    shown: Displayed, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("L2LIB_WIDGETS", value)
+    figures.interactive(drawn, height=[3, 1])
+    assert len(shown) == 2
+
+
+def test_a_variable_that_says_neither_is_refused(
+    shown: Displayed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("L2LIB_WIDGETS", "2")
+    with pytest.raises(ValueError, match="L2LIB_WIDGETS is '2'; set it to 1 or 0, or unset it"):
+        figures.interactive(drawn, height=[3, 1])
+    assert shown == []
+
+
+def test_dials_without_ipywidgets_say_what_to_install(
+    shown: Displayed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("L2LIB_WIDGETS", "True")
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    with pytest.raises(ImportError, match="install ipywidgets, or unset the variable L2LIB_WID"):
+        figures.interactive(drawn, height=[3, 1])
+
+
 def test_interactive_redraws_when_a_dial_moves(monkeypatch: pytest.MonkeyPatch) -> None:
     boxes: list[Any] = []
     calls: list[dict[str, float]] = []
@@ -288,3 +316,67 @@ def test_interactive_refuses_a_dial_without_values(shown: Displayed) -> None:
     with pytest.raises(ValueError, match="no values to choose from for slope"):
         figures.interactive(drawn, height=[1], slope=[])
     assert shown == []
+
+
+@pytest.mark.parametrize(
+    ("draw", "height", "problem"),
+    [
+        (drawn, 3, "dial height is 3; give a list of numbers"),
+        (drawn, [1, 1], r"dial height is \[1, 1\]; .* each once"),
+        (drawn, "123", "dial height is '123'"),
+        (drawn, ["1", "2"], "dial height is '1'; it must be a finite number"),
+        (drawn, [True], "dial height is True"),
+        (drawn, (v for v in [1]), "dial height is a generator; give a number or a list"),
+        (drawn, None, "dial height is None"),
+        ("drawn", [1], "draw is 'drawn'; give a function"),
+        (
+            lambda **at: picture(),
+            [1],
+            "draw returns .*; it must return a figure and its description",
+        ),
+        (lambda **at: (ALT, ALT), [1], "fig is .*; give the figure that subplots returned"),
+        (lambda **at: (picture(), None), [1], "at least 12 words; got None"),
+    ],
+)
+def test_interactive_refuses_what_is_no_picture_of_numbers(
+    shown: Displayed, draw: Any, height: Any, problem: str
+) -> None:
+    with pytest.raises(ValueError, match=f"figure: .*{problem}"):
+        figures.interactive(draw, **{"height": height} | ({"slope": [1]} if draw is drawn else {}))
+    assert shown == []
+
+
+def test_what_is_no_figure_or_axes_is_said() -> None:
+    fig, axes = figures.subplots(1, 2)
+    axes[0].plot([1, 2], label="a")
+    for call in (figures.label_lines, figures.drawn):
+        for wrong in (axes, fig, None, "ax"):
+            with pytest.raises(
+                ValueError, match=r"ax is .*; give one axes, such as ax or axes\[0\]"
+            ):
+                call(wrong)
+    for nudge, problem in (
+        ({"a": "6"}, "nudge of 'a' is '6'"),
+        ([6], r"nudge is \[6\]; give points by label"),
+        ({"a": None}, "nudge of 'a' is None"),
+    ):
+        with pytest.raises(ValueError, match=problem):
+            figures.label_lines(axes[0], nudge=nudge)  # type: ignore[arg-type]
+    assert not axes[0].texts
+    for wrong, words, problem in (
+        (axes[0], "Both fall", "fig is .*; give the figure"),
+        (fig, None, "the title is None; it must be text"),
+        (fig, " ", "the title is empty; state the finding"),
+    ):
+        with pytest.raises(ValueError, match=problem):
+            figures.title(wrong, words)
+
+
+def test_a_figure_that_cannot_be_leaves_no_style(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "_unfinished", [])
+    monkeypatch.setattr(figures, "_covered", {})
+    before = dict(mpl.rcParams)
+    for wrong in ({"nrows": 0}, {"nrows": "2"}, {"figsize": "wide"}, {"colour": "red"}):
+        with pytest.raises((ValueError, TypeError, AttributeError)):
+            figures.subplots(**wrong)
+        assert dict(mpl.rcParams) == before

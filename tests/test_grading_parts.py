@@ -706,6 +706,35 @@ def test_bubblewrap_is_asked_for_what_the_page_promises() -> None:
         assert not any(closed.is_relative_to(path) or path.is_relative_to(closed) for path in shown)
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (None, ""),
+        ("", ""),
+        (":", ""),
+        ("lib:./lib", ""),
+        ("/opt/lib:", "/opt/lib"),
+        (":/opt/lib::/usr/lib", "/opt/lib:/usr/lib"),
+    ],
+)
+def test_no_empty_part_of_a_path_lets_a_student_give_libraries(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, kept: str
+) -> None:
+    """To the linker an empty part is the folder it is in, here the student's."""
+    monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
+    if given is not None:
+        monkeypatch.setenv("LD_LIBRARY_PATH", given)
+    assert confine.environment(Limits(), "/").get("LD_LIBRARY_PATH", "") == kept
+
+
+def test_a_grader_in_ascii_says_what_it_says(tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "course.grading", str(tmp_path / "Müller, λ, 名")]
+    ascii = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C.UTF-8"}
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, check=False, env=ascii)
+    assert done.returncode == 2
+    assert b"Muller, lambda, \\u540d: there is no such folder" in done.stderr
+
+
 def test_students_are_told_apart(tmp_path: Path) -> None:
     names = ["ann.ipynb", "bob/ps1.ipynb", "cy/ps1/ps1.ipynb", "cy/ps2/ps2.ipynb", "a/dee.ipynb", "b/dee.ipynb",
              "eve_ps1.ipynb", ".ipynb_checkpoints/x.ipynb", "__MACOSX/._ann.ipynb", "._ann.ipynb"]  # fmt: skip

@@ -3,6 +3,7 @@ is not again.
 """
 
 import inspect
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -70,9 +71,62 @@ _, __name__, Out[4] is not None, In[1][:6]
 """
 
 
+DIALS = """# %%
+from l2lib import figures
+
+# %%
+def draw(lr):
+    fig, ax = figures.subplots(figsize=(2, 2))
+    ax.plot([1, lr])
+    ax.set(title="It rises", xlabel="index", ylabel="value")
+    return fig, f"A line that rises from a value of 1 at index 0 to {lr} at index 1."
+
+figures.interactive(draw, lr=[2.0, 3.0])
+"""
+
+
 def execute_in_a_copy(source: Path, into: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "book.execute", "--anew", "--into", str(into), str(source)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", [[], ["--kernels"]])
+def test_dials_that_the_shell_asks_for_are_not_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: list[str]
+) -> None:
+    (tmp_path / "09_dials.py").write_text(DIALS, encoding="utf-8")
+    monkeypatch.setenv("L2LIB_WIDGETS", "1")
+    command = [sys.executable, "-m", "book.execute", *way, "--into", str(tmp_path)]
+    subprocess.run([*command, str(tmp_path / "09_dials.py")], check=True, capture_output=True)
+    stored = (tmp_path / "09_dials.ipynb").read_text(encoding="utf-8")
+    assert "image/png" in stored
+    assert "widget" not in stored
+
+
+def test_a_warm_process_has_no_dials() -> None:
+    code = "import os; from book.running import forks; forks.warm(); print(*os.environ)"
+    line = [sys.executable, "-c", code]
+    asked = os.environ | {"L2LIB_WIDGETS": "1"}
+    done = subprocess.run(line, capture_output=True, text=True, check=True, env=asked)
+    assert "TQDM_DISABLE" in done.stdout
+    assert "L2LIB_WIDGETS" not in done.stdout
+
+
+def test_seeds_that_are_none_are_said_once(tmp_path: Path) -> None:
+    (tmp_path / "09_dials.py").write_text(DIALS, encoding="utf-8")
+    line = [sys.executable, "-m", "book.execute", "--into", str(tmp_path)]
+    done = subprocess.run(
+        [*line, str(tmp_path / "09_dials.py")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"L2LIB_SEED": "4,2"},
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("L2LIB_SEED is '4,2'; set it to 0, 1, 2, ")
+    assert len(done.stderr.splitlines()) == 1
 
 
 @linux

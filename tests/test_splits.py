@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,11 +75,79 @@ def test_rows_are_taken_as_they_are_given():
         ({"train": [-1]}, "row 11 is used twice"),  # NumPy's -1 is the last one
         ({"train": 5}, "train is a number of examples; give a seed"),
         ({"seed": 0}, "train lists rows; leave seed out"),
+        ({"train": [0.0, 1.0]}, r"train is \[0.0, 1.0\]; give row numbers"),
+        ({"train": []}, r"train is \[\]; give row numbers"),
+        ({"train": [True, False]}, "or a mask of 12 rows"),
+        ({"train": "01"}, "train is a number of examples|train holds text"),
+        ({"train": [[0, 1]]}, r"rows have shapes train \(1, 2\), validation \(3,\), test \(4,\)"),
+        ({"train": None}, "train is None; give row numbers"),
+        ({"test": None}, "test is None; give row numbers"),
     ],
 )
 def test_rows_go_to_one_part(change, message):
     with pytest.raises(ValueError, match=message):
         split(X, Y, **ROWS | change)
+
+
+@pytest.mark.parametrize("row", [12, -13])
+def test_rows_that_do_not_exist_are_said(row):
+    with pytest.raises(IndexError, match="rows are numbered 0 to 11"):
+        split(X, Y, **ROWS | {"test": [row]})
+
+
+def test_a_mask_is_the_rows_where_it_is_true():
+    masks = {role: np.isin(np.arange(12), rows) for role, rows in ROWS.items()}
+    parts, same = split(X, Y, **masks), split(X, Y, **ROWS)
+    for role in ROWS:
+        assert np.array_equal(getattr(parts, role).X, getattr(same, role).X)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"train": 0.8}, "train is 0.8; it must be a whole number ≥ 1"),
+        ({"train": 5.7}, "train is 5.7"),  # not five without a word
+        ({"train": True}, "train is True"),
+        ({"test": "5"}, "test is '5'"),
+        ({"seed": -1}, "seed is -1; it must be a whole number ≥ 0"),
+        ({"seed": "0"}, "seed is '0'"),
+        ({"seed": 1.5}, "seed is 1.5"),
+        ({"duplicates": True}, "duplicates is True"),
+        ({"duplicates": None}, "duplicates is None; it must be a whole number ≥ 0"),
+        ({"y": Y[:, None]}, r"write y\[..., 0\]"),
+    ],
+)
+def test_numbers_of_examples_are_whole(change, message):
+    with pytest.raises(ValueError, match=message):
+        split(**{"X": X, "y": Y, "train": 5, "test": 5, "seed": 0} | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"train": None}, r'train is None; give a Part\(X, y, "train"\)'),
+        ({"test": (X[8:], Y[8:])}, "test is .*; give a Part"),
+        ({"validation": X}, "validation is .*; give a Part"),
+        ({"duplicates": 0.5}, "duplicates is 0.5"),
+    ],
+)
+def test_a_split_is_made_of_parts(change, message):
+    parts = {role: Part(X[rows], Y[rows], role) for role, rows in ROWS.items()}
+    with pytest.raises(ValueError, match=message):
+        Split(**parts | change)
+    with pytest.raises(ValueError, match="check_apart compares parts; got a"):
+        check_apart(parts["train"], X)
+
+
+def test_lists_and_tensors_are_examples_too():
+    part = Part([[1, 2], [3, 4]], torch.tensor([0, 1]), "train")
+    assert part.X.tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    assert part.y.dtype == np.int64
+    parts = split_of((X[:5].tolist(), Y[:5].tolist()), (torch.tensor(X[5:]), torch.tensor(Y[5:])))
+    assert np.array_equal(parts.test.X, X[5:])
+    for wrong in (X[:5], (X[:5],), None, "train"):
+        with pytest.raises(ValueError, match="train must be a pair, inputs and targets; got"):
+            split_of(wrong, (X[5:], Y[5:]))
 
 
 def test_stacked_rows_are_compared_in_their_own_data_set():
@@ -89,7 +158,7 @@ def test_stacked_rows_are_compared_in_their_own_data_set():
 
 @pytest.mark.parametrize(("train", "test"), [(12, 1), (0, 3), (3, 0), (10, 3)])
 def test_sizes_that_do_not_fit_are_refused(train, test):
-    with pytest.raises(ValueError, match=r"there are only 12|need ≥ 1 in each"):
+    with pytest.raises(ValueError, match=r"there are only 12|is 0; it must be a whole number ≥ 1"):
         split(X, Y, train=train, test=test, seed=0)
     assert len(split(X, Y, train=11, test=1, seed=0).train.X) == 11
 
@@ -224,6 +293,37 @@ def test_a_diverged_candidate_is_never_chosen():
     parts = split(X, Y, **ROWS)
     answer = lambda inputs: np.stack([np.full(len(inputs), np.nan), inputs[:, 0]])  # noqa: E731
     assert parts.choose(answer, squared) == 1
+    nothing = lambda inputs: np.full((2, len(inputs)), np.nan)  # noqa: E731
+    with pytest.raises(ValueError, match="every candidate's loss is nan; find out why"):
+        parts.choose(nothing, squared)
+
+
+@pytest.mark.parametrize(
+    ("answer", "loss", "message"),
+    [
+        (3, squared, "answer is 3; give a function from inputs"),
+        (candidates, "mse", "loss is 'mse'; give a function of answers and targets"),
+        (lambda inputs: "no", squared, "what answer returns holds text"),
+        (lambda inputs: None, squared, "what answer returns is None"),
+        (
+            candidates,
+            lambda answers, y: squared(answers, y).mean(),
+            r"shape \(\); .*leave the mean",
+        ),
+        (candidates, lambda answers, y: None, "what loss returns is None"),
+    ],
+)
+def test_what_gives_no_score_is_refused(answer, loss, message):
+    with pytest.raises(ValueError, match=message):
+        split(X, Y, **ROWS).choose(answer, loss)
+
+
+def test_a_choice_of_words_is_no_flag():
+    parts = split(X, Y, **ROWS)
+    with pytest.raises(ValueError, match="each is 'no'; it must be True or False"):
+        parts.test_loss(candidates, squared, each="no")
+    with pytest.raises(ValueError, match="spread is None; it must be True or False"):
+        parts.standardised(spread=None)
 
 
 def test_without_a_validation_part_nothing_is_chosen():

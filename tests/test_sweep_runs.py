@@ -8,11 +8,15 @@ import sys
 import textwrap
 import threading
 import time
+from collections import deque
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 from multiprocessing import get_context
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import xarray as xr
@@ -20,6 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from l2lib.datasets import load, make_regression, minibatches
+from l2lib.splits import split
 from l2lib.sweep import CNN, MLP, Engine, experiment, predict, sweep
 from l2lib.sweep.updates import RULES
 
@@ -290,17 +295,42 @@ def test_a_readers_own_model_is_trained_and_predicts():
 @pytest.mark.parametrize(
     ("X", "options", "message"),
     [
-        (X20[:, :5], {}, r"X has shape \(20, 5\); need \(n, 6\), or 2 seeds first"),
+        (X20[:, :5], {}, r"X has shape \(20, 5\); need \(n, 6\), or \(2, n, 6\) for one data set"),
         (X20[0], {}, "X has shape"),
-        (np.stack([X20] * 3), {}, "or 2 seeds first"),
+        (np.stack([X20] * 3), {}, r"or \(2, n, 6\) for one data set a seed"),
+        ([["1"] * 6], {}, "X holds text"),
+        (torch.tensor(X20) * 1j, {}, "X holds complex numbers"),
+        (None, {}, "X is None; give an array of real numbers"),
         (X20, {"reference": X20}, "no batch normalisation: leave reference out"),
-        (X20, {"model": MLP((6, 2, 1), norm="batch")}, "give reference="),
+        (X20, {"model": MLP((6, 2, 1), norm="batch")}, "run has no gamma0, beta0, weight1, bias1"),
+        (X20, {"model": MLP}, "model is the class MLP; give an instance"),
+        (X20, {"model": 3}, "model is a int; give an MLP"),
     ],
 )
 def test_what_cannot_be_predicted_is_refused(X, options, message):
     run = sweep(MLP((6, 1)), X20, Y20, lr=0.1, seeds=[0, 1], steps=1)
     with pytest.raises(ValueError, match=message):
         predict(run, X, **options)
+
+
+def test_what_is_no_run_cannot_predict():
+    run = sweep(MLP((6, 2, 1), norm="batch"), X20, Y20, lr=0.1, steps=1)
+    with pytest.raises(ValueError, match="give reference="):
+        predict(run, X20)
+    with pytest.raises(ValueError, match=r"reference is None|reference holds text"):
+        predict(run, X20, reference=[["a"] * 6])
+    with pytest.raises(ValueError, match=r"run is .*; give the data set that sweep returned"):
+        predict(run.train_loss, X20)
+    with pytest.raises(ValueError, match=r"run has no weight0, .*; give what sweep returned"):
+        predict(run[["train_loss"]], X20, reference=X20)
+
+
+def test_seeds_predict_from_their_own_data_in_any_order_of_dimensions():
+    X = np.stack([X20, X20 + 1])
+    run = sweep(MLP((6, 1)), X20, Y20, lr=[0.1, 0.2, 0.3], seeds=[0, 1], steps=3)
+    found = predict(run, X)
+    turned = predict(run.transpose("lr", "seed", ...), X)
+    assert equal(found.to_dataset(name="y"), turned.transpose(*found.dims).to_dataset(name="y"))
 
 
 # ---- chunks and workers ----------------------------------------------------------------------------
@@ -639,6 +669,32 @@ LABELS = {"loss": "cross_entropy", "model": MLP((6, 2))}
         ({"lr": [np.nan]}, "lr is nan"),
         ({"lr": []}, "at least one value"),
         ({"lr": [[0.1]]}, "give a number or a list"),
+        ({"lr": [0.1, "0.2"]}, "lr is '0.2'; it must be"),  # not the first, which is right
+        ({"lr": [True, 0.5]}, "lr is True"),
+        ({"lr": np.array([True])}, "lr is True"),
+        (
+            {"lr": "5e-5"},
+            r"without quotation marks \(in YAML with a point, 5.0e-5, or it is text\)",
+        ),
+        ({"lr": (0.1 for _ in range(2))}, r"lr is a generator; give .* a list, as list\(\) makes"),
+        ({"lr": {0.1, 0.2}}, "give a number or a list"),
+        ({"lr": {0.1: "a"}.keys()}, "give a number or a list"),
+        ({"lr": 1j}, "lr is 1j; it must be a finite number > 0"),
+        ({"lr": 10**400}, "lr is 10000.*…; it must be a finite number"),
+        ({"lr": torch.empty(2, device="meta")}, "give a number or a list"),
+        ({"lr": torch.tensor([0.1, 0.2]).to_sparse()}, "give a number or a list"),
+        ({"lr": np.ma.array([0.1, 0.2], mask=[0, 1])}, "lr is None"),
+        ({"weight_decay": torch.tensor([0.1, -0.2])}, "weight_decay is -0.2"),
+        ({"weight_decay": torch.tensor([0.1j])}, "weight_decay is "),
+        ({"weight_decay": torch.tensor(True)}, r"weight_decay is tensor\(True\)"),
+        ({"seeds": (s for s in [1])}, "seeds is a generator; give a list, such as"),
+        ({"seeds": {1, 2}}, r"seeds is \{1, 2\}; give a list"),
+        ({"seeds": "12"}, "seeds is '12'; give a list"),
+        ({"seeds": [1.0]}, "seeds is 1.0; it must be a whole number"),
+        ({"seeds": [True]}, "seeds is True"),
+        ({"seeds": ["1"]}, "seeds is '1'; .* without quotation marks"),
+        ({"seeds": [2**63]}, "it must be a whole number ≥ 0, below 2"),
+        ({"seeds": torch.tensor(3)}, r"seeds is tensor\(3\); give a list"),
         ({"seeds": []}, "at least one value"),
         ({"seeds": [-1]}, "seeds is -1; it must be a whole number ≥ 0"),
         ({"seeds": [1, 1]}, "a seed twice"),
@@ -664,9 +720,31 @@ LABELS = {"loss": "cross_entropy", "model": MLP((6, 2))}
         ({"model": None}, "model is a NoneType; give an MLP, a CNN, or a Model of your own"),
         ({"model": torch.nn.Linear(6, 1)}, "model is a Linear; .* it lacks inputs, outputs"),
         ({"decay_factors": ["weight"]}, "give a factor by name, such as"),
+        ({"decay_factors": {"weight": "1.0"}}, "decay_factors: 'weight' is '1.0'; .* quotation"),
+        ({"decay_factors": {"weight": True}}, "decay_factors: 'weight' is True"),
+        ({"decay_factors": {0: 1}}, "nothing is called 0; choose among weight"),
+        ({"unit_norm": None}, r'unit_norm is None; give a list, such as \["weight"\]'),
+        ({"unit_norm": {"weight": 1}}, r"unit_norm is \{'weight': 1\}; give a list"),
+        ({"unit_norm": [None]}, "unit_norm: nothing is called None"),
+        (
+            {"unit_norm": ["weight"], "model": MLP((6, 1), init="zeros")},
+            "unit_norm: weight0 begins at zero",
+        ),
+        ({"unit_norm": ["bias"], "model": MLP((6, 1), init="he")}, "bias0 begins at zero"),
         ({"unit_norm": "weight"}, r"unit_norm is 'weight'; give a list, such as \['weight'\]"),
         ({"schedule": 0.5}, "schedule is 0.5; give a function of the step"),
+        ({"schedule": [0.5]}, "give a function of the step"),
+        (
+            {"schedule": torch.nn.Linear(1, 1)},
+            r"schedule\(0\) raises TypeError: .*; give a function",
+        ),
+        ({"schedule": lambda t: "0.5"}, r"schedule\(0\) is '0.5'; it must be a finite number ≥ 0"),
+        ({"schedule": lambda t: None if t else 1.0}, r"schedule\(1\) is None"),
+        ({"schedule": lambda t: t > 0}, r"schedule\(0\) is False"),
         ({"record": len}, "record is .*; give functions by name"),
+        ({"record": ""}, "record is ''; give functions by name"),
+        ({"record": {"r": 3}}, "record 'r' is 3; give a function, as in"),
+        ({"record": {3: len}}, "record has the name 3; names are text"),
         ({"steps": 0}, "steps is 0; it must be a whole number ≥ 1"),
         ({"record_every": 0}, "record_every is 0"),
         ({"evaluate_every": 1.5}, "evaluate_every is 1.5"),
@@ -688,11 +766,20 @@ LABELS = {"loss": "cross_entropy", "model": MLP((6, 2))}
             "decay_factors: 'weight' is -1; it must be a finite number ≥ 0",
         ),
         ({"unit_norm": ["gamma"]}, "'gamma'"),
-        ({"schedule": lambda t: -1.0}, "schedule returns -1.0 at step 0"),
+        ({"schedule": lambda t: -1.0}, r"schedule\(0\) is -1.0; it must be a finite number ≥ 0"),
         ({"record": {"norm": lambda w, g: w["bias0"]}}, "record 'norm' is taken"),
         ({"X": np.ones((20, 3))}, r"need \(n, 6\)"),
         ({"X": np.full((20, 6), np.nan)}, "NaN"),
-        ({"X": np.ones((2, 20, 6)), "y": np.zeros((2, 20))}, "1 seeds"),
+        ({"X": np.ones((2, 20, 6)), "y": np.zeros((2, 20))}, r"or \(1, n, 6\) for one data set"),
+        ({"X": X20.astype(str)}, "X holds text"),
+        ({"X": X20 * 1j}, "X holds complex numbers"),
+        ({"X": torch.empty(20, 6, device="meta")}, "X is .*; give an array of real numbers"),
+        ({"X": X20.reshape(20, 2, 3)}, r"write X.reshape\(len\(X\), -1\)"),
+        ({"y": Y20[:, None]}, r"write y\[..., 0\]"),
+        (LABELS | {"y": np.eye(2)[np.arange(20) % 2]}, r"one-hot, write y.argmax\(-1\)"),
+        (LABELS | {"y": ["a"] * 20}, "y holds text, 'a'; give numbers"),
+        ({"test": (X20 + 1, Y20[:, None])}, r"test: X must have shape .*; write y\[..., 0\]"),
+        ({"test": split(X20, Y20, train=[0], test=[1])}, "got a Split; give its .test part"),
         ({"y": np.zeros(19)}, "same n"),
         ({"model": MLP((6, 2))}, "one output"),
         (LABELS | {"y": np.full(20, 2)}, "labels 0 … 1"),
@@ -714,7 +801,17 @@ def test_bad_input_is_refused(change, message):
         ({"dtype": "float16"}, "dtype is 'float16'; choose one of float64"),
         ({"chunk_size": 0}, "chunk_size is 0; it must be a whole number ≥ 1"),
         ({"workers": 0.5}, "workers is 0.5"),
-        ({"device": "mps"}, "device is 'mps'; choose 'cpu' or 'cuda'"),
+        ({"chunk_size": "8"}, "chunk_size is '8'; .* without quotation marks"),
+        ({"workers": True}, "workers is True; it must be a whole number ≥ 1"),
+        ({"progress": "no"}, "progress is 'no'; it must be True or False"),
+        ({"executor": 3}, "executor is 3; give a concurrent.futures.Executor"),
+        ({"executor": ThreadPoolExecutor}, "executor is the class ThreadPoolExecutor; give"),
+        *(
+            ({"device": device}, f"device is '{device}'; choose 'cpu' or 'cuda'")
+            for device in ("mps", "gpu", "GPU", "cuda:x", "cuda9", "cuda:", "cpux", "cpu:1", "", 0)
+        ),
+        ({"device": torch.device("mps")}, "device is 'mps'; .* other devices have no float64"),
+        ({"device": None}, "device is 'None'; choose"),
     ],
 )
 def test_an_engine_that_cannot_be_is_refused(options, message):
@@ -724,8 +821,99 @@ def test_an_engine_that_cannot_be_is_refused(options, message):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_missing_gpu_is_said():
-    with pytest.raises(ValueError, match="finds no GPU here; use 'cpu'"):
-        sweep(MLP((6, 1)), X20, Y20, lr=0.1, steps=1, engine=Engine(device="cuda"))
+    for device in ("cuda", "cuda:9", torch.device("cuda")):
+        with pytest.raises(ValueError, match="finds no GPU here; use 'cpu'"):
+            sweep(MLP((6, 1)), X20, Y20, lr=0.1, steps=1, engine=Engine(device=device))
+
+
+def test_a_gpu_that_is_not_there_is_said(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [Engine(device=name).device for name in ("cuda", "cuda:1")] == ["cuda", "cuda:1"]
+    with pytest.raises(ValueError, match="device is 'cuda:9'; PyTorch finds 'cuda:0', 'cuda:1'"):
+        Engine(device="cuda:9")
+
+
+def test_numbers_are_taken_whatever_holds_them():
+    """One grid, in every form in which people have it."""
+    plain = sweep(MLP((6, 2, 1)), X20, Y20, lr=[0.25, 0.5], weight_decay=0.5, seeds=[1, 2], steps=2)
+    forms = {
+        "tensors": (torch.tensor([0.25, 0.5]), torch.tensor(0.5), torch.tensor([1, 2]), 2),
+        "parameters": (torch.tensor([0.25, 0.5], requires_grad=True), 0.5, range(1, 3), 2),
+        "bfloat16": (torch.tensor([0.25, 0.5], dtype=torch.bfloat16), 0.5, (1, 2), torch.tensor(2)),
+        "numpy": (np.array([0.25, 0.5]), np.float32(0.5), np.array([1, 2]), np.int64(2)),
+        "scalars": ([torch.tensor(0.25), np.float64(0.5)], np.array(0.5), [np.uint8(1), 2], 2),
+        "table": (pd.Series([0.25, 0.5]), Fraction(1, 2), pd.Index([1, 2]), 2),
+        "decimals": (deque([Decimal("0.25"), 0.5]), Decimal("0.5"), xr.DataArray([1, 2]), 2),
+    }
+    for words, (lr, weight_decay, seeds, steps) in forms.items():
+        options = {"lr": lr, "weight_decay": weight_decay, "seeds": seeds, "steps": steps}
+        widths = np.array([6, 2, 1])
+        found = sweep(MLP(widths), torch.tensor(X20), Y20.tolist(), **options)
+        assert found.identical(plain), words
+    assert plain.attrs["model"].startswith("MLP(widths=(6, 2, 1)")
+
+
+class Idle(Quadratic):
+    def initial(self, seed):
+        return super().initial(seed) | {"weight1": np.ones((2, 2))}
+
+
+class Detached(Quadratic):
+    def __call__(self, parameters, x, reference=None):
+        return super().__call__(parameters, x).detach()
+
+
+class Nothing(Quadratic):
+    def __call__(self, parameters, x, reference=None):
+        return None
+
+
+class Ragged(Quadratic):
+    def initial(self, seed):
+        return {"weight0": np.ones((1, self.inputs)), "bias0": np.ones((1 + seed, 1))}
+
+    def __call__(self, parameters, x, reference=None):
+        return super().__call__(parameters, x) + parameters["bias0"].sum((1, 2), keepdim=True)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Idle, "the model's outputs do not depend on weight1; leave them out of initial"),
+        (Detached, "the model's outputs do not depend on its parameters; compute them"),
+        (Nothing, r"the model returns None; it must be \(configurations, outputs, examples\)"),
+        (Ragged, r"model.initial gives bias0 of shapes \[\(1, 1\), \(2, 1\)\]; every seed"),
+    ],
+)
+def test_a_model_that_cannot_be_trained_says_why(model, message):
+    with pytest.raises(RuntimeError, match=message):
+        sweep(model(), X20, Y20, lr=0.1, steps=1, seeds=[0, 1])
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"inputs": "6"}, "model.inputs is '6'; it must be a whole number ≥ 1"),
+        ({"outputs": 0}, "model.outputs is 0"),
+        ({"batch_statistics": None}, "model.batch_statistics is None; it must be True or False"),
+        ({"size": lambda batch: 0}, r"model.size\(1\) is 0; it must be a finite number > 0"),
+        ({"initial": lambda seed: [1.0]}, r"model.initial\(0\) is \[1.0\]; give arrays"),
+        ({"initial": lambda seed: {}}, r"parameters are \[\]"),
+        (
+            {"initial": lambda seed: {"weight0": np.ones(6)}},
+            r"shape \(6,\); a parameter is a finite",
+        ),
+        ({"initial": lambda seed: {"weight0": [[np.nan]]}}, "a parameter is a finite matrix"),
+        ({"initial": lambda seed: {"weight0": "w"}}, "the initial weight0 holds text"),
+    ],
+)
+def test_a_model_that_says_what_cannot_be_is_refused(attributes, message):
+    own = Quadratic()
+    for name, value in attributes.items():
+        object.__setattr__(own, name, value)
+    with pytest.raises(ValueError, match=message):
+        sweep(own, X20, Y20, lr=0.1, steps=1)
 
 
 class Turned(Quadratic):
@@ -758,6 +946,34 @@ def test_a_record_of_the_wrong_shape_is_refused():
         sweep(MLP((6, 1)), X20, Y20, lr=0.1, steps=1, record={"r": lambda w, g: w["bias0"].sum()})
 
 
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (lambda w: 3.0, "record 'r' returns 3.0; its first axis must be the 1 config"),
+        (lambda w: None, "record 'r' returns None"),
+        (lambda w: w["bias0"].numpy(), "record 'r' returns array"),
+        (lambda w: w["bias0"] * 1j, "record 'r' returns tensor.*and it a tensor of real numbers"),
+        (
+            lambda w: torch.ones(1, 1 + (w["bias0"] != 0).sum()),
+            r"record 'r' returns shape \(1, 2\) at step 1; it was \(1, 1\) before",
+        ),
+    ],
+)
+def test_a_record_that_is_no_tensor_of_one_shape_is_refused(returned, message):
+    options = {"record": {"r": lambda w, g: returned(w)}, "lr": 0.1, "steps": 1}
+    with pytest.raises(RuntimeError, match=message):
+        sweep(MLP((6, 1), init="he"), X20, Y20, **options)
+
+
+def test_a_record_of_whole_or_short_numbers_is_kept_as_float64():
+    record = {
+        "count": lambda w, g: (w["weight0"] > 0).sum((1, 2)),
+        "short": lambda w, g: w["weight0"].bfloat16(),
+    }
+    run = sweep(MLP((6, 1)), X20, Y20, lr=0.1, steps=1, record=record)
+    assert run["count"].dtype == run["short"].dtype == np.float64
+
+
 def test_a_decay_that_float32_loses_is_warned_of():
     with pytest.warns(UserWarning, match="float32"):
         sweep(
@@ -775,11 +991,26 @@ def test_a_decay_that_float32_loses_is_warned_of():
     ("arguments", "message"),
     [
         ({"widths": (4,)}, "give inputs, hidden units and outputs"),
-        ({"widths": (4, 0)}, "each ≥ 1"),
+        ({"widths": (4, 0)}, "each a whole number ≥ 1"),
+        ({"widths": 4}, "widths is 4; give inputs, hidden units and outputs"),
+        ({"widths": (4.0, 1)}, r"widths is \(4.0, 1\)"),
+        ({"widths": ("4", 1)}, r"widths is \('4', 1\)"),
+        ({"widths": (4, True)}, r"widths is \(4, True\)"),
+        ({"widths": (v for v in (4, 1))}, "widths is a generator"),
+        ({"widths": (4, 1), "bias": "False"}, "bias is 'False'; it must be True or False"),
+        ({"widths": (4, 1), "bias": None}, "bias is None"),
+        ({"widths": (4, 1), "affine": 0}, "affine is 0; it must be True or False"),
+        ({"widths": (4, 1), "norm": True}, "norm is True; choose one of None, batch"),
+        ({"widths": (4, 1), "norm": "None"}, "norm is 'None'; choose one of None, batch"),
+        ({"widths": (4, 1), "norm": torch.nn.BatchNorm1d}, "norm is the class BatchNorm1d"),
+        ({"widths": (4, 1), "norm": np.array(["batch"])}, "norm is array"),
+        ({"widths": (4, 1), "init_std": "1"}, "init_std is '1'; it must be"),
+        ({"widths": (4, 1), "eps": "1e-5"}, r"eps is '1e-5'.*\(in YAML with a point, 1.0e-5"),
+        ({"widths": (4, 1), "eps": float("nan")}, "eps is nan"),
         ({"widths": (4, 1), "init": "xavier"}, "choose one of"),
         ({"widths": (4, 1), "norm": "group"}, "choose one of None, batch"),
-        ({"widths": (4, 1), "init": "normal", "init_std": 0.0}, "must be > 0"),
-        ({"widths": (4, 1), "eps": -1.0}, "eps -1.0 ≥ 0"),
+        ({"widths": (4, 1), "init": "normal", "init_std": 0.0}, "init_std is 0.0; it must be"),
+        ({"widths": (4, 1), "eps": -1.0}, "eps is -1.0; it must be a finite number ≥ 0"),
         ({"widths": (4, 2, 1), "norm": "weight", "init": "zeros"}, "divides by ‖v‖"),
     ],
 )
@@ -792,7 +1023,12 @@ def test_bad_models_are_refused(arguments, message):
     ("arguments", "message"),
     [
         ({"channels": (4, 4, 4, 4), "widths": (4, 10)}, "does not survive"),
-        ({"channels": ()}, "must begin with"),
+        ({"channels": ()}, r"channels is \(\); give those of each convolution"),
+        ({"channels": 16}, "channels is 16; give those of each convolution"),
+        ({"channels": (16.0, 32)}, "each a whole number ≥ 1"),
+        ({"image": (8, 8)}, r"image is \(8, 8\); give channels, height and width"),
+        ({"image": 8}, "image is 8; give channels, height and width"),
+        ({"image": (1, 8, 8, 8)}, "give three numbers: channels, height and width"),
         ({"channels": (8,)}, "must begin with the last of channels"),
         ({"image": (0, 8, 8)}, "image"),
     ],

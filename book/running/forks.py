@@ -69,6 +69,7 @@ def warm(*more: str) -> None:
     for name in THREADS:
         os.environ.setdefault(name, "1")
     os.environ["TQDM_DISABLE"] = "1"
+    os.environ.pop("L2LIB_WIDGETS", None)  # what is stored has no dials
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # as a kernel sets it
     for name in (*LIBRARIES, *more):
         importlib.import_module(name)

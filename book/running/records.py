@@ -7,12 +7,13 @@ notebook itself, and it is stale.
 
 import hashlib
 import json
-import os
 import platform
 from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import NamedTuple
+
+from l2lib.claims import seeds
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDS = ROOT / "_build" / "records"
@@ -49,8 +50,7 @@ def surroundings(root: Path = ROOT) -> str:
         files += sorted((root / "book").glob(name))
     # One package may be found twice.
     packages = sorted({f"{package.name}=={package.version}" for package in distributions()})
-    seed = os.environ.get("L2LIB_SEED", "0")
-    words = [platform.python_version(), platform.machine(), seed, *packages]
+    words = [platform.python_version(), platform.machine(), str(seeds(1)), *packages]
     return digest(*(path.read_bytes() for path in files), "\n".join(words).encode())
 
 

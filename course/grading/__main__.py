@@ -19,6 +19,7 @@ from course.grading.folder import Options, RefusedError, check_references, grade
 from course.grading.problems import Problems, load_all
 from course.grading.submissions import Found, find
 from course.grading.ways import UnsafeError, chosen
+from l2lib import _spelling
 
 GB = 2**30
 
@@ -85,6 +86,7 @@ def usable_cores() -> int:
 
 def main() -> int:
     """Grade; return the exit status."""
+    _spelling.speak()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return grade_folder(options())

@@ -99,12 +99,17 @@ def _prefixes() -> set[str]:
     """The folders of Python, its packages and its libraries, by all their names."""
     prefixes = {sys.prefix, sys.base_prefix, str(Path(sys.executable).parent)}
     prefixes |= {path for path in sys.path if path.endswith("-packages")}
-    libraries = os.environ.get("LD_LIBRARY_PATH", "").split(":")
-    prefixes |= {path for path in libraries if os.path.isabs(path)}
+    prefixes |= {*_library_path()}
     prefixes |= {os.path.realpath(path) for path in prefixes}
     # Whatever LD_LIBRARY_PATH says: neither the project as a whole nor anybody's files.
     home = Path(os.path.expanduser("~"))
     return prefixes - {str(path) for path in (ROOT, *ROOT.parents, home, *home.parents)}
+
+
+def _library_path() -> list[str]:
+    """Where the caller has libraries; an empty or relative part would be the student's folder."""
+    given = os.environ.get("LD_LIBRARY_PATH", "").split(":")
+    return [path for path in given if os.path.isabs(path)]
 
 
 def _lies_in(path: str, folders: set[str]) -> bool:
@@ -136,8 +141,7 @@ def _libraries(limits: Limits) -> dict[str, str]:
     if limits.python != sys.executable:
         base = Path(limits.python).resolve().parent.parent
         places.append(str(base / "lib"))
-    if "LD_LIBRARY_PATH" in os.environ:
-        places.append(os.environ["LD_LIBRARY_PATH"])
+    places += _library_path()
     return {"LD_LIBRARY_PATH": ":".join(places)} if places else {}
 
 

@@ -20,6 +20,7 @@ from experiments.bench.job import Entry
 from experiments.bench.processes import CORES, Processes
 from experiments.bench.report import Numbers
 from experiments.bench.works import WORKS
+from l2lib import _spelling
 
 ROOT = Path(__file__).resolve().parents[2]
 FEW = 8  # configurations that show the rate of who trains one after the other; JAX likes few, too
@@ -120,6 +121,7 @@ def processor() -> str:
 
 def main() -> int:
     """Measure, and write what was found."""
+    _spelling.speak()
     parser = argparse.ArgumentParser(
         prog="python -m experiments.bench",
         description="l2lib's sweep beside what a reader would use instead.",

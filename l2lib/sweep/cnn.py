@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from l2lib._checks import as_counts, settle
 from l2lib.sweep.models import Layer, Network, Parameters, fully_connected
 
 
@@ -37,8 +38,13 @@ class CNN(Network):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        image = as_counts("image", self.image, 3, "channels, height and width")
+        if len(image) > 3:
+            raise ValueError(f"image is {image}; give three numbers: channels, height and width")
+        channels = as_counts("channels", self.channels, 1, "those of each convolution")
+        settle(self, image=image, channels=channels)
         left = min(self.image[1:]) >> len(self.channels)
-        if min(self.image + self.channels) < 1 or left < 1:
+        if left < 1:
             poolings = f"a pooling for each of channels {self.channels}"
             raise ValueError(f"an image {self.image} does not survive {poolings}")
         if self.channels[-1:] != self.widths[:1]:

@@ -6,12 +6,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from l2lib._checks import shown
 from l2lib.splits import Part
 from l2lib.sweep.job import (
     Job,
     check_held_out,
     check_model,
-    check_parameters,
+    check_start,
     check_together,
     chunk_size_for,
     examples,
@@ -131,10 +132,13 @@ def sweep(
     """
     engine = Engine() if engine is None else engine
     if not isinstance(engine, Engine):
-        raise ValueError(f'engine is {engine!r}; give an Engine, such as Engine(device="cuda")')
+        raise ValueError(
+            f'engine is {shown(engine)}; give an Engine, such as Engine(device="cuda")'
+        )
     check_model(model)
-    parameters = tuple(model.initial(0))
-    check_parameters(parameters)
+    start = model.initial(0)
+    check_start(start)
+    parameters = tuple(start)
     factors = DECAY_FACTORS if decay_factors is None else decay_factors
     recipe = Recipe(
         steps=steps,
@@ -147,6 +151,7 @@ def sweep(
         beta2=beta2,
         adam_eps=adam_eps,
     )
+    check_start(start, recipe.unit_norm)
     grid = Grid(
         seed=seeds,
         lr=lr,
@@ -161,7 +166,7 @@ def sweep(
         grid=grid,
         recipe=recipe,
         record=Record(
-            functions=record or {},
+            functions={} if record is None else record,
             every=record_every,
             evaluate_every=record_every if evaluate_every is None else evaluate_every,
             evaluate_on=evaluate_on,

@@ -2,16 +2,25 @@
 
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from l2lib._arrays import as_array
+from l2lib._checks import (
+    COUNT,
+    INDEX,
+    POSITIVE,
+    as_flag,
+    as_number,
+    check_mapping,
+    shown,
+)
 from l2lib.datasets import Array, check_data
-from l2lib.splits import HeldOutError, Part, check_apart
-from l2lib.sweep.checks import INDEX, check_number
+from l2lib.splits import HeldOutError, Part, Split, check_apart
 from l2lib.sweep.models import Model
 from l2lib.sweep.recipe import Configuration, Engine, Grid, Recipe, Record
 
@@ -123,32 +132,49 @@ def examples(
             raise HeldOutError(f"{name} is a {data.role} part; give the {name} part of the split")
         data = (data.X, data.y)
     if not isinstance(data, tuple | list) or len(data) != 2:
-        raise ValueError(f"{name} must be a pair, inputs and targets; got a {type(data).__name__}")
+        todo = f"; give its .{name} part" if isinstance(data, Split) else ""
+        got = f"got a {type(data).__name__}{todo}"
+        raise ValueError(f"{name} must be a pair, inputs and targets; {got}")
     classes = model.outputs if loss == "cross_entropy" else None
-    X, y = check_data(data[0], data[1], classes=classes)
+    try:
+        X, y = check_data(data[0], data[1], classes=classes)
+    except ValueError as error:
+        raise ValueError(f"{error}" if name == "train" else f"{name}: {error}") from None
     shape = X.shape
     if X.ndim == 2:
         X, y = X[None], y[None]
     if X.ndim != 3 or X.shape[2] != model.inputs or len(X) not in (1, seeds):
-        need = f"(n, {model.inputs}), or {seeds} seeds first"
+        need = f"(n, {model.inputs}), or ({seeds}, n, {model.inputs}) for one data set a seed"
         inputs = "X" if name == "train" else f"{name}'s X"
         raise ValueError(f"{inputs} has shape {shape}; need {need}")
     return Examples(X, y)
 
 
-def check_parameters(parameters: Sequence[str]) -> None:
-    """Refuse names that are not a role and a number, as decay goes by role.
+def check_start(start: object, unit_norm: Sequence[str] = ()) -> None:
+    """Refuse initial parameters whose names are not a role and a number, as decay goes by role.
 
     Args:
-        parameters: what the model calls its parameters.
+        start: what the model's ``initial`` returned: arrays (out, in) by name.
+        unit_norm: parameters that are to be brought to norm one.
 
     Raises:
-        ValueError: if there is none, or one has no number.
+        ValueError: if there is none, one has no number, is no finite matrix, or is zero and so
+            cannot have norm one.
     """
-    wrong = [name for name in parameters if not re.fullmatch(r"[A-Za-z_]+\d+", name)]
-    if wrong or not parameters:
+    check_mapping("model.initial(0)", start, "arrays (out, in) by name, such as weight0")
+    assert isinstance(start, Mapping)
+    wrong = [name for name in start if not re.fullmatch(r"[A-Za-z_]+\d+", str(name))]
+    if wrong or not start:
         wanted = "a model calls its parameters by role and number, such as weight0"
-        raise ValueError(f"parameters are {list(parameters)}: {wanted}")
+        raise ValueError(f"parameters are {list(start)}: {wanted}")
+    for name, values in start.items():
+        w = as_array(f"the initial {name}", values)
+        if w.ndim != 2 or not np.isfinite(w).all():
+            wanted = "a parameter is a finite matrix, shape (out, in)"
+            raise ValueError(f"the initial {name} is {shown(values)}, shape {w.shape}; {wanted}")
+        if name in unit_norm and not w.any():
+            why = f"{name} begins at zero, which no factor brings to norm one"
+            raise ValueError(f"unit_norm: {why}; leave it out, or choose another init")
 
 
 def check_model(model: object) -> None:
@@ -158,7 +184,8 @@ def check_model(model: object) -> None:
         model: what was given.
 
     Raises:
-        ValueError: if it is a class, or lacks something that ``Model`` has.
+        ValueError: if it is a class, or lacks something that ``Model`` has, or says of itself what
+            no model can be.
     """
     if isinstance(model, type):
         wanted = f"give an instance, such as {model.__name__}((64, 10))"
@@ -167,6 +194,11 @@ def check_model(model: object) -> None:
     if missing := [part for part in parts if not hasattr(model, part)]:
         wanted = f"give an MLP, a CNN, or a Model of your own; it lacks {', '.join(missing)}"
         raise ValueError(f"model is a {type(model).__name__}; {wanted}")
+    own: Any = model
+    as_number("model.inputs", own.inputs, COUNT)
+    as_number("model.outputs", own.outputs, COUNT)
+    as_flag("model.batch_statistics", own.batch_statistics)
+    as_number("model.size(1)", own.size(1), POSITIVE)
 
 
 def check_together(job: Job, reserved: Sequence[str]) -> None:
@@ -200,7 +232,7 @@ def check_held_out(job: Job, duplicates: int) -> None:
     Raises:
         HeldOutError: if more are.
     """
-    check_number("duplicates", duplicates, INDEX)
+    duplicates = as_number("duplicates", duplicates, INDEX)
     if job.test is not None:
         check_apart(Part(*job.train, "train"), Part(*job.test, "test"), duplicates)
 

@@ -16,8 +16,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from l2lib._checks import (
+    NOT_NEGATIVE,
+    POSITIVE,
+    as_counts,
+    as_flag,
+    as_number,
+    check_choice,
+    settle,
+)
 from l2lib.datasets import Array
-from l2lib.sweep.checks import check_choice
 
 Parameters = dict[str, Tensor]
 Norm = Literal["batch", "layer", "weight"]
@@ -180,12 +188,14 @@ class Network(ABC):
     def __post_init__(self) -> None:
         check_choice("norm", self.norm, NORMS)
         check_choice("init", self.init, INITS)
-        if len(self.widths) < 2 or min(self.widths) < 1:
-            wanted = "give inputs, hidden units and outputs, each ≥ 1"
-            raise ValueError(f"widths is {self.widths}; {wanted}")
-        if not (self.init_std > 0 and self.eps >= 0):
-            std = f"init_std {self.init_std} must be > 0 (or use init='zeros')"
-            raise ValueError(f"{std}, eps {self.eps} ≥ 0")
+        settle(
+            self,
+            widths=as_counts("widths", self.widths, 2, "inputs, hidden units and outputs"),
+            bias=as_flag("bias", self.bias),
+            affine=as_flag("affine", self.affine),
+            init_std=as_number("init_std", self.init_std, POSITIVE),
+            eps=as_number("eps", self.eps, NOT_NEGATIVE),
+        )
         if self.norm == "weight" and self.init == "zeros":
             why = "divides by ‖v‖, which init='zeros' makes 0; choose another init"
             raise ValueError(f"norm='weight' {why}")

@@ -8,8 +8,11 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from l2lib._arrays import as_array
+from l2lib._checks import shown
 from l2lib.splits import HeldOutError, Part, check_apart
 from l2lib.sweep.cnn import CNN
+from l2lib.sweep.job import check_model
 from l2lib.sweep.models import MLP, Model
 from l2lib.sweep.training import beside
 
@@ -49,8 +52,16 @@ def predict(
         >>> predict(found, [[2.0]]).values.round(3).tolist()
         [[[5.0]]]
     """
-    model = model_of(run) if model is None else model
+    if not isinstance(run, xr.Dataset):
+        raise ValueError(f"run is {shown(run)}; give the data set that sweep returned")
+    if model is None:
+        model = model_of(run)
+    check_model(model)
     names = list(model.initial(0))
+    if missing := [name for name in names if name not in run]:
+        wanted = "give what sweep returned, with its final parameters"
+        raise ValueError(f"run has no {', '.join(missing)}; {wanted}")
+    run = run.transpose("seed", ..., missing_dims="ignore")
     grid = run[names[0]].dims[:-2]
     both, known = _examples(model, run, X, reference)
     parameters = {name: run[name].values.reshape(-1, *run[name].shape[-2:]) for name in names}
@@ -116,7 +127,10 @@ def _training_inputs(X: ArrayLike | Part, reference: ArrayLike | Part) -> ArrayL
     if isinstance(reference, Part) and reference.role != "train":
         need = "batch norm's statistics come from training inputs; give the training part"
         raise HeldOutError(f"reference is a {reference.role} part; {need}")
-    known = reference.X if isinstance(reference, Part) else np.asarray(reference, dtype=np.float64)
+    if isinstance(reference, Part):
+        known = reference.X
+    else:
+        known = as_array("reference", reference).astype(np.float64)
     if isinstance(X, Part) and X.role != "train":
         check_apart(Part(known, np.zeros(known.shape[:-1]), "train"), X)
     return known
@@ -124,10 +138,10 @@ def _training_inputs(X: ArrayLike | Part, reference: ArrayLike | Part) -> ArrayL
 
 def _inputs(name: str, X: ArrayLike, model: Model, run: xr.Dataset) -> Tensor:
     """Inputs as (1 or S, n, d), if they fit."""
-    inputs = np.asarray(X, dtype=np.float64)
+    inputs = as_array(name, X).astype(np.float64, copy=False)
     seeds = run.sizes.get("seed", 1)
     shaped = inputs[None] if inputs.ndim == 2 else inputs
     if shaped.ndim != 3 or shaped.shape[2] != model.inputs or len(shaped) not in (1, seeds):
-        need = f"(n, {model.inputs}), or {seeds} seeds first"
+        need = f"(n, {model.inputs}), or ({seeds}, n, {model.inputs}) for one data set a seed"
         raise ValueError(f"{name} has shape {inputs.shape}; need {need}")
     return torch.from_numpy(shaped)

@@ -1,7 +1,7 @@
 """What a sweep may be asked: frozen pieces that check themselves before anything is trained."""
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, fields
 from itertools import product
@@ -11,15 +11,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from l2lib.sweep.checks import (
+from l2lib._checks import (
     BELOW_ONE,
     COUNT,
-    INDEX,
     NOT_NEGATIVE,
     POSITIVE,
+    SEED,
+    as_flag,
+    as_number,
+    as_numbers,
+    check_callable,
     check_choice,
-    check_number,
-    check_numbers,
+    check_mapping,
+    items_of,
+    settle,
+    shown,
 )
 from l2lib.sweep.models import LOSSES, Parameters, role_of
 from l2lib.sweep.updates import RULES
@@ -31,6 +37,9 @@ Loss = Literal["mse", "half_mse", "cross_entropy"]
 Optimizer = Literal["sgd", "sgdw", "trust_ratio", "adam", "adamw", "adamw_paper"]
 RecordFunction = Callable[[Parameters, Parameters], Tensor]
 """From parameters and gradients, both by name with K configurations, to what is kept: (K, …)."""
+
+RECORDED = "{'bias': lambda w, g: w['bias0']}"
+"""How ``record`` is written, for messages."""
 
 
 class Configuration(NamedTuple):
@@ -70,14 +79,14 @@ class Grid:
     init_scale: Values
 
     def __post_init__(self) -> None:
-        if np.ndim(self.seed) == 0:
-            wanted = "give a list, such as [3] for one seed or range(3) for three"
-            raise ValueError(f"seeds is {self.seed!r}; {wanted}")
-        check_numbers("seeds", self.seed, INDEX)
-        check_numbers("lr", self.lr, POSITIVE)
-        check_numbers("weight_decay", self.weight_decay, NOT_NEGATIVE)
-        check_numbers("momentum", self.momentum, BELOW_ONE)
-        check_numbers("init_scale", self.init_scale, POSITIVE)
+        settle(
+            self,
+            seed=_seeds(self.seed),
+            lr=as_numbers("lr", self.lr, POSITIVE),
+            weight_decay=as_numbers("weight_decay", self.weight_decay, NOT_NEGATIVE),
+            momentum=as_numbers("momentum", self.momentum, BELOW_ONE),
+            init_scale=as_numbers("init_scale", self.init_scale, POSITIVE),
+        )
         seeds = self.axes()["seed"]
         if len(set(seeds)) < len(seeds):
             same = "such configurations would be the same"
@@ -128,17 +137,15 @@ class Recipe:
     adam_eps: float
 
     def __post_init__(self) -> None:
-        check_number("steps", self.steps, COUNT)
-        if self.batch_size is not None:
-            check_number("batch_size", self.batch_size, COUNT)
+        settle(
+            self,
+            steps=as_number("steps", self.steps, COUNT),
+            batch_size=_count("batch_size", self.batch_size),
+            beta2=as_number("beta2", self.beta2, BELOW_ONE),
+            adam_eps=as_number("adam_eps", self.adam_eps, NOT_NEGATIVE),
+        )
         check_choice("loss", self.loss, LOSSES)
         check_choice("optimizer", self.optimizer, RULES)
-        check_number("beta2", self.beta2, BELOW_ONE)
-        check_number("adam_eps", self.adam_eps, NOT_NEGATIVE)
-        for step, factor in enumerate(self.schedule):
-            if not 0 <= factor < math.inf:
-                must = "it must be a finite number ≥ 0"
-                raise ValueError(f"schedule returns {factor} at step {step}; {must}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +159,7 @@ class Record:
         evaluate_on: so many first examples give the training loss, ≥ 1; None means all.
 
     Raises:
-        ValueError: if a number is out of its range.
+        ValueError: if a number is out of its range, or a function cannot be called.
     """
 
     functions: Mapping[str, RecordFunction] = field(default_factory=dict)
@@ -161,13 +168,17 @@ class Record:
     evaluate_on: int | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.functions, Mapping):
-            wanted = "give functions by name, such as {'bias': lambda w, g: w['bias0']}"
-            raise ValueError(f"record is {self.functions!r}; {wanted}")
-        check_number("record_every", self.every, COUNT)
-        check_number("evaluate_every", self.evaluate_every, COUNT)
-        if self.evaluate_on is not None:
-            check_number("evaluate_on", self.evaluate_on, COUNT)
+        check_mapping("record", self.functions, f"functions by name, such as {RECORDED}")
+        for name, function in self.functions.items():
+            if not isinstance(name, str):
+                raise ValueError(f"record has the name {shown(name)}; names are text")
+            check_callable(f"record {name!r}", function, f"a function, as in {RECORDED}")
+        settle(
+            self,
+            every=as_number("record_every", self.every, COUNT),
+            evaluate_every=as_number("evaluate_every", self.evaluate_every, COUNT),
+            evaluate_on=_count("evaluate_on", self.evaluate_on),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +187,8 @@ class Engine:
 
     Attributes:
         dtype: "float64" or "float32".
-        device: "cpu", "cuda" or "cuda:0", …
+        device: "cpu", "cuda" or "cuda:0", …, as text or a ``torch.device``. Apple's "mps" has no
+            float64, and cannot be chosen.
         chunk_size: at most so many configurations are trained at once, ≥ 1; None means as many as
             fit a core's cache, or all on a GPU.
         workers: threads, one chunk each at a time, ≥ 1; None means one a core.
@@ -201,15 +213,16 @@ class Engine:
 
     def __post_init__(self) -> None:
         check_choice("dtype", self.dtype, ("float64", "float32"))
-        if self.chunk_size is not None:
-            check_number("chunk_size", self.chunk_size, COUNT)
-        if self.workers is not None:
-            check_number("workers", self.workers, COUNT)
-        if not str(self.device).startswith(("cpu", "cuda")):
-            raise ValueError(f"device is {self.device!r}; choose 'cpu' or 'cuda'")
-        if self.device.startswith("cuda") and not torch.cuda.is_available():
-            found = "but PyTorch finds no GPU here; use 'cpu'"
-            raise ValueError(f"device is {self.device!r}, {found}")
+        if not isinstance(self.executor, Executor | None):
+            wanted = "give a concurrent.futures.Executor, such as Dask's client.get_executor()"
+            raise ValueError(f"executor is {shown(self.executor)}; {wanted}")
+        settle(
+            self,
+            device=_device(self.device),
+            chunk_size=_count("chunk_size", self.chunk_size),
+            workers=_count("workers", self.workers),
+            progress=as_flag("progress", self.progress),
+        )
 
 
 def factors_of(schedule: Callable[[int], float] | None, steps: int) -> tuple[float, ...]:
@@ -223,14 +236,23 @@ def factors_of(schedule: Callable[[int], float] | None, steps: int) -> tuple[flo
         The factor of each step, and one more.
 
     Raises:
-        ValueError: if steps is no whole number ≥ 1.
+        ValueError: if steps is no whole number ≥ 1, or the schedule no function from a step to a
+            finite number ≥ 0.
     """
-    check_number("steps", steps, COUNT)
-    if schedule is not None and not callable(schedule):
-        raise ValueError(f"schedule is {schedule!r}; give a function of the step, such as a lambda")
+    steps = as_number("steps", steps, COUNT)
     if schedule is None:
         return (1.0,) * (steps + 1)
-    return tuple(float(schedule(step)) for step in range(steps + 1))
+    wanted = "a function of the step, such as lambda step: 0.5 ** (step // 100)"
+    check_callable("schedule", schedule, wanted)
+    factors = []
+    for step in range(steps + 1):
+        try:
+            factor = schedule(step)
+        except Exception as error:
+            said = f"schedule({step}) raises {type(error).__name__}: {error}"
+            raise ValueError(f"{said}; give {wanted}") from error
+        factors.append(float(as_number(f"schedule({step})", factor, NOT_NEGATIVE)))
+    return tuple(factors)
 
 
 def by_parameter(given: Mapping[str, float], parameters: Sequence[str]) -> dict[str, float]:
@@ -246,13 +268,13 @@ def by_parameter(given: Mapping[str, float], parameters: Sequence[str]) -> dict[
     Raises:
         ValueError: if a name is neither a role nor a parameter, or a factor not finite or below 0.
     """
-    if not isinstance(given, Mapping):
-        wanted = 'give a factor by name, such as {"weight": 1}'
-        raise ValueError(f"decay_factors is {given!r}; {wanted}")
+    check_mapping("decay_factors", given, 'a factor by name, such as {"weight": 1}')
     check_names("decay_factors", given, parameters)
-    for name, factor in given.items():
-        check_number(f"decay_factors: {name!r}", factor, NOT_NEGATIVE)
-    return {name: given.get(name, given.get(role_of(name), 0.0)) for name in parameters}
+    factors = {
+        name: as_number(f"decay_factors: {name!r}", factor, NOT_NEGATIVE)
+        for name, factor in given.items()
+    }
+    return {name: factors.get(name, factors.get(role_of(name), 0.0)) for name in parameters}
 
 
 def named(given: Sequence[str], parameters: Sequence[str]) -> tuple[str, ...]:
@@ -268,10 +290,12 @@ def named(given: Sequence[str], parameters: Sequence[str]) -> tuple[str, ...]:
     Raises:
         ValueError: if a name is neither a role nor a parameter.
     """
-    if isinstance(given, str):
-        raise ValueError(f"unit_norm is {given!r}; give a list, such as [{given!r}]")
-    check_names("unit_norm", given, parameters)
-    return tuple(name for name in parameters if name in given or role_of(name) in given)
+    names = list(given) if isinstance(given, Set) else items_of(given)
+    if names is None:
+        such = f"[{given!r}]" if isinstance(given, str) else '["weight"]'
+        raise ValueError(f"unit_norm is {shown(given)}; give a list, such as {such}")
+    check_names("unit_norm", names, parameters)
+    return tuple(name for name in parameters if name in names or role_of(name) in names)
 
 
 def check_names(argument: str, given: Iterable[str], parameters: Sequence[str]) -> None:
@@ -287,6 +311,36 @@ def check_names(argument: str, given: Iterable[str], parameters: Sequence[str]) 
     """
     known = [*dict.fromkeys(map(role_of, parameters)), *parameters]
     for name in given:
-        if name not in known:
+        if not isinstance(name, str) or name not in known:
             listed = ", ".join(known)
-            raise ValueError(f"{argument}: nothing is called {name!r}; choose among {listed}")
+            raise ValueError(f"{argument}: nothing is called {shown(name)}; choose among {listed}")
+
+
+def _seeds(given: object) -> list[int]:
+    """Seeds of a grid, which are a list even if there is one."""
+    if items_of(given) is None:
+        wanted = "give a list, such as [3] for one seed or range(3) for three"
+        raise ValueError(f"seeds is {shown(given)}; {wanted}")
+    return list(as_numbers("seeds", given, SEED))
+
+
+def _count(name: str, value: object) -> int | None:
+    """A whole number ≥ 1, or None."""
+    return None if value is None else int(as_number(name, value, COUNT))
+
+
+def _device(given: object) -> str:
+    """A device that this process has and that computes with float64, as text."""
+    name = str(given)
+    if not re.fullmatch(r"cpu(:0)?|cuda(:\d+)?", name):
+        known = "'cpu' or 'cuda' (or 'cuda:0', …); other devices have no float64"
+        raise ValueError(f"device is {name!r}; choose {known}")
+    if name.startswith("cpu"):
+        return "cpu"
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not there:
+        raise ValueError(f"device is {name!r}, but PyTorch finds no GPU here; use 'cpu'")
+    if int(name.partition(":")[2] or 0) >= there:
+        known = ", ".join(f"'cuda:{number}'" for number in range(there))
+        raise ValueError(f"device is {name!r}; PyTorch finds {known}")
+    return name

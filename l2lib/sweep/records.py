@@ -9,6 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
+from l2lib._checks import shown
 from l2lib.sweep.job import Job
 from l2lib.sweep.models import LOSSES, Parameters, role_of
 from l2lib.sweep.updates import unit
@@ -54,16 +55,21 @@ class Records:
         for name, value in values.items():
             if name not in self.tables:
                 self.tables[name] = self._table(name, value, every)
-            self.tables[name][..., t // every] = value
+            table = self.tables[name]
+            if not isinstance(value, Tensor) or value.shape != table.shape[:-1]:
+                first = f"it was {tuple(table.shape[:-1])} before"
+                raise ValueError(f"record {name!r} returns {_shape(value)} at step {t}; {first}")
+            table[..., t // every] = value
 
     def _table(self, name: str, value: Tensor, every: int) -> Tensor:
         """A table for values like this one, of nan."""
         configurations = len(self.job.configurations)
-        if value.shape[:1] != (configurations,):
-            found = f"record {name!r} returns shape {tuple(value.shape)}"
+        wrong = not isinstance(value, Tensor) or value.is_complex() or value.is_meta
+        if wrong or value.shape[:1] != (configurations,):
             must = f"its first axis must be the {configurations} configurations"
-            raise ValueError(f"{found}; {must}")
-        dtype = value.dtype if value.is_floating_point() else torch.float64
+            wanted = "and it a tensor of real numbers"
+            raise ValueError(f"record {name!r} returns {_shape(value)}; {must}, {wanted}")
+        dtype = value.dtype if value.dtype in (torch.float32, torch.float64) else torch.float64
         shape = (*value.shape, 1 + self.job.recipe.steps // every)
         return torch.full(shape, torch.nan, dtype=dtype, device=value.device)
 
@@ -126,6 +132,12 @@ class Records:
             right = (outputs.argmax(1) == targets).to(outputs.dtype)
             values[f"{name}_accuracy"] = right.mean(1)
         self._write(self.job.record.evaluate_every, t, values)
+
+
+def _shape(value: object) -> str:
+    """What a record is, for messages: a tensor's shape, or anything else as it is."""
+    real = isinstance(value, Tensor) and not value.is_complex()
+    return f"shape {tuple(value.shape)}" if real else shown(value)  # type: ignore[attr-defined]
 
 
 def to_xarray(job: Job, tables: Mapping[str, NDArray[Any]]) -> xr.Dataset:

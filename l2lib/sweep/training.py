@@ -1,12 +1,13 @@
 """Train one chunk of a sweep: configurations side by side, each as if it were alone."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from l2lib._checks import shown
 from l2lib.datasets import Array, minibatches
 from l2lib.sweep.job import Examples, Job
 from l2lib.sweep.models import LOSSES, Parameters, role_of
@@ -102,7 +103,7 @@ class Chunk:
         init_scale = self._column(each.init_scale for each in self.job.configurations)
         parameters: Parameters = {}
         for name in self.job.parameters:
-            by_seed = np.stack([start[name] for start in starts])
+            by_seed = self._stacked(name, starts)
             w = self.like.new_tensor(by_seed)[self.seed_of]
             if role_of(name) == "weight":
                 w *= init_scale
@@ -110,6 +111,15 @@ class Chunk:
                 w = unit(w)
             parameters[name] = w.requires_grad_()
         return parameters
+
+    def _stacked(self, name: str, starts: Sequence[Mapping[str, Array]]) -> Array:
+        """A parameter's initial values, one matrix a seed."""
+        values = [np.asarray(start[name], dtype=np.float64) for start in starts if name in start]
+        shapes = {value.shape for value in values}
+        if len(values) < len(starts) or len(shapes) > 1:
+            wanted = "every seed begins with parameters of the same names and shapes"
+            raise ValueError(f"model.initial gives {name} of shapes {sorted(shapes)}; {wanted}")
+        return np.stack(values)
 
     def _load(self, examples: Examples) -> tuple[Tensor, Tensor]:
         """Inputs (U, n, d) and targets (U, n) of the chunk's U seeds; U = 1 if they share them."""
@@ -136,6 +146,9 @@ class Chunk:
 
         Returns:
             Shapes (K, out, in).
+
+        Raises:
+            ValueError: if the model's outputs do not depend on a parameter.
         """
         rows = torch.from_numpy(batch).to(self.like.device, non_blocking=True)
         inputs, targets = self.train
@@ -146,8 +159,16 @@ class Chunk:
         y = self.each(targets[data_set, rows])
         losses = LOSSES[self.job.recipe.loss](self.job.model(self.parameters, x), y)
         # Row k of the sum's gradient is the gradient of configuration k's own loss.
-        gradients = torch.autograd.grad(losses.sum(), list(self.parameters.values()))
-        return dict(zip(self.parameters, gradients, strict=True))
+        total = losses.sum()
+        if not total.requires_grad:
+            todo = "compute them from the tensors that the model is called with, without detaching"
+            raise ValueError(f"the model's outputs do not depend on its parameters; {todo}")
+        found = torch.autograd.grad(total, list(self.parameters.values()), allow_unused=True)
+        gradients = dict(zip(self.parameters, found, strict=True))
+        if unused := [name for name, gradient in gradients.items() if gradient is None]:
+            todo = "leave them out of initial, or use them"
+            raise ValueError(f"the model's outputs do not depend on {', '.join(unused)}; {todo}")
+        return gradients
 
     def step(self, t: int) -> Step:
         """The numbers of step t, 0 for the first, that all parameters share."""
@@ -182,8 +203,9 @@ class Chunk:
         model = self.job.model
         outputs = model(self.parameters, self.each(inputs))
         wanted = (len(self.job.configurations), model.outputs, inputs.shape[1])
-        if outputs.shape != wanted:  # another order might fit a loss, and mean something else
-            got = f"the model returns shape {tuple(outputs.shape)}"
+        shape = tuple(outputs.shape) if isinstance(outputs, Tensor) else None
+        if shape != wanted:  # another order might fit a loss, and mean something else
+            got = f"the model returns {f'shape {shape}' if shape else shown(outputs)}"
             raise ValueError(f"{got}; it must be (configurations, outputs, examples), {wanted}")
         records.evaluate(t, "train", outputs, self.each(targets))
         if self.test is None:

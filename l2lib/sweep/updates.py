@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from l2lib.sweep.checks import check_choice
+from l2lib._checks import check_choice
 
 __all__ = [
     "RULES",

@@ -17,6 +17,7 @@ from importlib.util import find_spec
 
 import torch
 
+from l2lib._checks import OFF
 from l2lib.datasets import Array
 from l2lib.sweep.job import Job
 from l2lib.sweep.recipe import Configuration, Engine
@@ -51,8 +52,9 @@ def run(work: Work, jobs: Sequence[Job], engine: Engine) -> list[Tables]:
     """
     prepare_process()
     total = sum(job.steps for job in jobs)
-    # TQDM_DISABLE is tqdm's own variable, which its notebook bar does not read.
-    hidden = not engine.progress or "TQDM_DISABLE" in os.environ
+    # TQDM_DISABLE is tqdm's own variable, which its notebook bar does not read; it may be anything.
+    asked = os.environ.get("TQDM_DISABLE", "").strip().lower()
+    hidden = not engine.progress or asked not in OFF
     shown = {"unit": "step", "unit_scale": True, "delay": 2, "leave": False}
     with tqdm(total=total, disable=hidden, **shown) as bar, threads_as_before():
         return _all_done(work, jobs, engine, bar)

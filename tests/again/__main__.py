@@ -60,6 +60,9 @@ def run(wanted: Sequence[Sheet], workers: int) -> Iterable[Computed]:
 
 
 def main() -> int:
+    from l2lib import _spelling  # here: what computes shares nothing with l2lib
+
+    _spelling.speak()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -35,6 +35,8 @@ def chromium() -> Iterator[Any]:
         "playwright.sync_api", reason="run `make browser`, which installs Playwright"
     )
     found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    if found and not shutil.which(found):
+        pytest.fail(f"CHROMIUM is {found!r}: no program is there; set it to the path of one")
     if not found:
         pytest.skip(
             "Chromium is missing: run `apt-get install chromium` (Debian, Ubuntu) or `brew install chromium` (macOS), "

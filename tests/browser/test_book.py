@@ -12,6 +12,8 @@ from tests.browser.accessible import violations
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = Path(os.environ.get("L2_BOOK", ROOT / "_build" / "book"))
 PAGES = sorted(path.name for path in BOOK.glob("*.html"))
+if "L2_BOOK" in os.environ and "index.html" not in PAGES:
+    raise ValueError(f"L2_BOOK is {str(BOOK)!r}: no book is there, `make book` writes one")
 CHAPTERS = [name for name in PAGES if re.match(r"\d\d_", name)]
 VIEWS = {
     "desktop-light": {"viewport": {"width": 1400, "height": 900}, "color_scheme": "light"},

@@ -19,6 +19,8 @@ pytestmark = pytest.mark.xdist_group("lab")  # one server for all
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = Path(os.environ.get("L2_NOTEBOOKS", ROOT / "notebooks"))
+if not [*NOTEBOOKS.glob("*.ipynb")]:
+    raise ValueError(f"L2_NOTEBOOKS is {str(NOTEBOOKS)!r}: no notebook is there")
 SETTINGS = {
     "notebook-extension/tracker": {
         "windowingMode": "none"
