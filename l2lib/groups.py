@@ -11,9 +11,10 @@ from typing import Any
 
 from torch import nn
 
+from l2lib import _rules
 from l2lib._decays import table
 from l2lib._roles import parameters_of, roles, roles_of, short_names
-from l2lib._rules import COMMON_RULES, ROLES, Rules, fits_name, optional
+from l2lib._rules import fits_name, optional
 from l2lib._storages import shared, two_on_one_memory
 from l2lib.penalty import check_weight_decay
 from l2lib.tables import html_table
@@ -29,6 +30,20 @@ __all__ = [
     "roles",
     "table",
 ]
+
+ROLES = _rules.ROLES
+"""What a parameter can be for."""
+
+Rules = _rules.Rules
+"""Role by class, by glob of class names, or by glob of the parameters' full names."""
+
+COMMON_RULES = _rules.COMMON_RULES
+"""Rules for what many models bring: norms and matrices of their own, tokens, positions, adapters.
+
+They apply where neither torch's classes nor another rule say a role, and may fit nothing.
+
+:meta hide-value:
+"""
 
 DECAY_FACTORS = {"weight": 1.0}
 """Factor on λ by role, 0 for what is not named, as in a sweep."""

@@ -81,6 +81,7 @@ _NAMES = (
 _RATIO = re.compile(
     r"(?<![\w.\\^_{(/])[-−]?\d[\d,]*(?:\.\d+)?(?=\s?%(?! interval)|\s(?:times|fold)\b|-fold\b)"
 )
+_QUOTED = r'"[^"]*"'  # tests/quotations.py holds these
 _HEADING = re.compile(r"(?m)^#+ (?:\d+(?:\.\d+)? )?(.*)$")
 _BARE = re.compile(r"(?<!= )(?<![\w.\\^_{(/=])\d[\d,]*(?:\.\d+)?(?![\w/(.])")
 _FORMULA = re.compile(r"\$([^$]*)\$", re.DOTALL)
@@ -113,7 +114,7 @@ def ratios_in(text: str) -> Iterator[tuple[str, str]]:
     for match in _RATIO.finditer(text):
         yield match[0], _around(text, match)
     for heading in headings:
-        for name in (*_NAMES, _FORMULA.pattern, r'"[^"]*"'):  # what is quoted, tests/quotations.py holds
+        for name in (*_NAMES, _FORMULA.pattern, _QUOTED):
             heading = re.sub(name, lambda match: " " * len(match[0]), heading)
         for match in _BARE.finditer(heading):
             yield match[0], _around(heading, match)
