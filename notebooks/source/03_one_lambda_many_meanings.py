@@ -481,12 +481,15 @@ claims.identities()
 # In a network the noise has no single size. On the digits, a first-layer gradient is proportional to its pixel: the
 # pale pixels near the margin give small gradients. By (3.4) the penalty inside Adam shrinks *their* weights most, as
 # $1/\sqrt v$. We train a linear classifier, read $v$ from the optimiser, and compare with what the pixels' sizes predict.
+# Pixels of the margin that have ink in a few of the {{below: len(labels):,}} digits or in none are left out: some runs
+# never see them.
 
 # %%
 digits = load("digits")
 pixels, labels = torch.tensor(digits.scaled(16)), torch.tensor(digits.y)
 size = pixels.square().mean(0).sqrt().numpy()
-live = size > 0.01  # some pixels of the margin are always white
+live = size > 0.015
+assert (pixels[:, live] > 0).sum(0).min() > 20 and (pixels[:, ~live] > 0).sum(0).max() < 10
 
 # %%
 low, high = np.quantile(size[live], [0.1, 0.9])
@@ -518,7 +521,7 @@ assert sizes[is_dark].min() > 10 * sizes[is_pale].max()
 
 def pale_over_dark(divisor):
     """By (3.4): the mean of one over the divisor, palest over darkest tenth of the pixels."""
-    inverse = 1 / np.ma.masked_equal(divisor, 0)  # a run may never see the palest pixel
+    inverse = 1 / divisor
     return inverse[..., is_pale].mean(-1) / inverse[..., is_dark].mean(-1)
 
 
@@ -534,7 +537,7 @@ slope, _ = np.polyfit(np.log(sizes), np.log(root), 1)
 
 # %%
 claim("03-digits-v", "Adam's v is the running mean square of the gradients, mean over classes",
-      measured=v[by_hand > 0] / by_hand[by_hand > 0], equals=1, within=1e-9)
+      measured=v / by_hand, equals=1, within=1e-9)
 claim("03-digits-harmonic", "the sizes' prediction is a ratio of harmonic means",
       measured=expected * harmonic_mean(sizes[is_pale]) / harmonic_mean(sizes[is_dark]),
       equals=1, within=1e-9)
@@ -543,9 +546,9 @@ claim("03-digits-harmonic", "the sizes' prediction is a ratio of harmonic means"
 claim("03-digits", "decay (3.4) of the palest tenth of pixels over the darkest, lower end",
       measured=claims.interval(measured).low, above=5)
 claim("03-digits", "… mean of five seeds over what the pixels' sizes predict",
-      measured=measured.mean() / expected, between=(0.5, 2))
+      measured=measured.mean() / expected, between=(0.8, 1.25))
 claim("03-digits", "… with v averaged over five seeds, over what the pixels' sizes predict",
-      measured=pale_over_dark(root) / expected, between=(0.75, 1.3))
+      measured=pale_over_dark(root) / expected, between=(0.8, 1.25))
 claim("03-digits-power", "√v goes as the pixel's size to the power {:.2f}",
       measured=slope, equals=1, within=0.1)
 claims.identities()

@@ -63,8 +63,8 @@ def lower_end(values: Array) -> float:
 
 def pale_over_dark(sizes: Array, scales: Array) -> Array:
     """The mean of 1/scale over pale pixels, over that over dark ones, for scales (…, 64)."""
-    low, high = np.quantile(sizes[sizes > 0.01], [0.1, 0.9])
-    pale = (sizes > 0.01) & (sizes <= low)
+    low, high = np.quantile(sizes[sizes > 0.015], [0.1, 0.9])
+    pale = (sizes > 0.015) & (sizes <= low)
     dark = sizes >= high
     ratios: Array = (1 / scales[..., pale]).mean(axis=-1) / (1 / scales[..., dark]).mean(axis=-1)
     return ratios
