@@ -663,13 +663,13 @@ last = layers["AdamW"].sel(seed=seeds(5)[0])
 w, g = (last[name].values.reshape(80, -1) for name in ("w2", "g2"))
 sums = [(g[:, t] / rms(g, axis=1)) @ w[:, t] for t in range(g.shape[1])]  # of g_i w_i / σ_i
 norms = rms(layers["AdamW"].norm.values, axis=2).mean(0) / beside(0.01, 3.0, d)[0]
-of_seeds = np.sqrt((layers["AdamW"].norm ** 2).mean("step")).sum("seed").values
+of_seeds = np.sqrt((layers["AdamW"].norm ** 2).mean("step")).mean("seed").values
 
 # %%
 claim("09-outwards", "last layer, first seed: the mean of Σ g_i w_i / σ_i, and −κηd/2, apart",
       measured=np.mean(sums) + outwards[2, 0] * 0.01 * 80 / 2, equals=0, within=1e-9)
-claim("09-lag", "AdamW, a layer's norm over (9.3): the mean of the seeds, by their sum, apart",
-      measured=5 * norms - of_seeds / beside(0.01, 3.0, d)[0], equals=0, within=1e-9)
+claim("09-lag", "AdamW, a layer's norm over (9.3), and the same by xarray, apart",
+      measured=norms - of_seeds / beside(0.01, 3.0, d)[0], equals=0, within=1e-9)
 claims.identities()
 
 # %%
