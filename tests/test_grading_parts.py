@@ -32,6 +32,7 @@ from course.grading.sandbox import Ended, Sandbox
 from course.grading.student import TO_CALL, TO_LOOK, Reply, Student, reply_in
 from course.grading.submissions import Submission, UnreadableError, find, read
 from tests.tiny_set import GOOD, IDS, TINY, attacks
+from tests.tiny_set import notebook as tiny
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the grader's limits are those of Linux"
@@ -167,7 +168,27 @@ def no_library(patch: pytest.MonkeyPatch, closed: Path) -> str:
     return sentence
 
 
-SITUATIONS = (closed_temporary_folder, temporary_folder_that_is_no_ones_own, closed_project, closed_packages,
+MISSING = "ModuleNotFoundError: No module named 'numpy'"
+
+
+def packages_that_only_root_reads(patch: pytest.MonkeyPatch, closed: Path) -> str:
+    packages = closed.parent / "site-packages"
+    (packages / "numpy").mkdir(parents=True)
+    (packages / "numpy").chmod(0o700)
+    patch.setattr(ways, "PACKAGES", (packages,))
+    patch.setattr(ways, "trouble", lambda limits: MISSING)
+    way = f"let them by `chmod -R go+rX {packages}`"
+    return f"other users may not read {packages}/numpy, which submissions need ({MISSING}); {way}"
+
+
+def python_that_other_users_cannot_run(patch: pytest.MonkeyPatch, closed: Path) -> str:
+    patch.setattr(ways, "trouble", lambda limits: MISSING)
+    what = f"as user 64000 Python of {sys.base_prefix} does not run ({MISSING})"
+    way = "install Python where every user can run it, such as in /usr/local, or bubblewrap"
+    return f"{what}; {way}"
+
+
+SITUATIONS = (packages_that_only_root_reads, python_that_other_users_cannot_run, closed_temporary_folder, temporary_folder_that_is_no_ones_own, closed_project, closed_packages,
               closed_python_that_cannot_be_copied, no_such_users, missing_rights, no_library)  # fmt: skip
 
 
@@ -188,7 +209,11 @@ def test_where_nothing_is_safe_one_sentence_says_why_and_what_to_do(
     monkeypatch.setenv("PATH", "")
     sentence = situation(monkeypatch, open_folder / "closed")
     said = refused(monkeypatch, capsys, "--sources", str(sources), str(submitted / "full"))
-    without = "" if situation is no_library else " without bubblewrap (it is not installed)"
+    without = " without bubblewrap (it is not installed)"
+    if ways.trouble(Limits()) == sentence:
+        without = ""
+    elif ways.trouble(Limits()) == MISSING:
+        without = f" without bubblewrap ({MISSING})"
     assert said == f"grading: a stranger's code cannot be run safely here{without}: {sentence}\n"
 
 
@@ -241,6 +266,38 @@ def test_a_closed_folder_is_found_on_any_way_to_another(open_folder: Path) -> No
     assert interpreter.closed(open_folder / "open/inner") is None
     for name in ("shut", "shut/inner", "open/link", "shut/link"):
         assert interpreter.closed(open_folder / name) == open_folder / "shut"
+
+
+def test_what_others_may_not_read_is_found(open_folder: Path) -> None:
+    library = open_folder / "lib"
+    for name in ("ctypes", "site-packages/closed", "test", "ctypes/__pycache__"):
+        (library / name).mkdir(parents=True)
+    (library / "ctypes/util.py").write_text("", encoding="utf-8")
+    (library / "ctypes/gone.so").symlink_to("nowhere")
+    for path in (library, *library.rglob("*")):
+        if path.exists():
+            path.chmod(0o755)
+    for name in ("site-packages/closed", "test", "ctypes/__pycache__"):
+        (library / name).chmod(0o700)  # of no use to submissions
+    assert interpreter.hidden(library) is None
+    for name, mode in {"": 0o711, "ctypes": 0o711, "ctypes/util.py": 0o600}.items():
+        before = (library / name).stat().st_mode
+        (library / name).chmod(mode)
+        assert interpreter.hidden(open_folder, library) == library / name
+        (library / name).chmod(before)
+    assert interpreter.hidden(library) is None
+
+
+def test_a_python_that_others_may_not_read_is_found(
+    open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (open_folder / "lib").mkdir(mode=0o755)
+    (open_folder / "lib/os.py").touch(0o600)
+    for name, path in {"LIBRARY": "lib", "PROGRAM": "lib/os.py"}.items():
+        monkeypatch.setattr(interpreter, name, open_folder / path)
+    assert interpreter.unreadable() == open_folder / "lib/os.py"
+    (open_folder / "lib/os.py").chmod(0o644)
+    assert interpreter.unreadable() is None
 
 
 @pytest.fixture
@@ -449,6 +506,105 @@ def test_points_are_what_the_tests_of_the_source_give(here: Grade, name: str) ->
 )
 def test_reasons_are_words_of_ours(here: Grade, name: str, question: str, reason: str) -> None:
     assert here(name)[question].reason == reason
+
+
+ANSWER = "def penalty(w, lam):\n    return lam / FACTOR * np.sum(np.square(w))"
+STUB = "def penalty(w, lam):\n    raise NotImplementedError()"
+
+
+def stub_below(cells: list[Any], at: int) -> None:
+    cells[at].source = STUB
+    cells.insert(at, nbformat.v4.new_code_cell(ANSWER))
+
+
+def stub_above(cells: list[Any], at: int) -> None:
+    cells[at].source = STUB
+    cells.insert(at + 1, nbformat.v4.new_code_cell(ANSWER))
+
+
+def in_markdown(cells: list[Any], at: int) -> None:
+    cells[at] = nbformat.v4.new_markdown_cell(ANSWER, metadata=cells[at].metadata)
+
+
+def in_markdown_beside_the_stub(cells: list[Any], at: int) -> None:
+    cells[at].source = STUB
+    cells.insert(at + 1, nbformat.v4.new_markdown_cell(ANSWER))
+
+
+def in_a_new_cell(cells: list[Any], at: int) -> None:
+    cells[at] = nbformat.v4.new_code_cell(ANSWER)
+
+
+def merged_into_the_test(cells: list[Any], at: int) -> None:
+    cells[at + 1].source = ANSWER + "\n\n" + cells[at + 1].source
+    del cells[at]
+
+
+def merged_into_the_given_cell(cells: list[Any], at: int) -> None:
+    cells[at - 1].source += f"\n\n{ANSWER}"
+    del cells[at]
+
+
+def merged_with_the_test(cells: list[Any], at: int) -> None:
+    cells[at].source = ANSWER + "\n\n" + cells.pop(at + 1).source
+
+
+def gone(cells: list[Any], at: int) -> None:
+    del cells[at]
+
+
+UNDEFINED = "`penalty` is not defined after the notebook has run: "
+BEGINS = "the cell that begins with “def penalty(w, lam):” defines it, but is "
+OF_ITS_OWN = "write it in a code cell of its own."
+
+
+@pytest.mark.parametrize(
+    ("change", "points", "reason"),
+    [
+        (stub_above, 1, ""),
+        (in_a_new_cell, 1, ""),
+        (merged_with_the_test, 1, ""),
+        (
+            stub_below,
+            0,
+            "`penalty` raises NotImplementedError: 2 cells define it, and the last of them counts: "
+            "write the answer there, or delete that cell.",
+        ),
+        (in_markdown, 0, f"{UNDEFINED}{BEGINS}a Markdown cell: {OF_ITS_OWN}"),
+        (
+            in_markdown_beside_the_stub,
+            0,
+            f"`penalty` raises NotImplementedError; {BEGINS}a Markdown cell: {OF_ITS_OWN}",
+        ),
+        (
+            merged_into_the_test,
+            0,
+            f"{UNDEFINED}{BEGINS}the cell of a test, which is not run: {OF_ITS_OWN}",
+        ),
+        (
+            merged_into_the_given_cell,
+            0,
+            f"{UNDEFINED}the cell that begins with “import numpy as np” defines it, but is a given "
+            f"cell, which is run as it was given: {OF_ITS_OWN}",
+        ),
+        (gone, 0, f"{UNDEFINED}keep the name that the question gives."),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_an_answer_in_another_cell_counts_or_hears_why_not(
+    monkeypatch: pytest.MonkeyPatch,
+    problems: Problems,
+    tmp_path: Path,
+    change: Callable[[list[Any], int], None],
+    points: int,
+    reason: str,
+) -> None:
+    monkeypatch.setattr(score, "Student", Here)
+    notebook = tiny()
+    change(notebook.cells, 2)
+    nbformat.write(notebook, tmp_path / "one.ipynb")
+    rows = score.grade(problems, read(str(tmp_path / "one.ipynb")).cells, Limits())
+    assert (rows[0].points, rows[0].reason) == (points, reason)
 
 
 def test_a_line_that_a_process_claims_must_be_in_its_cell() -> None:

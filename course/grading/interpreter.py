@@ -27,6 +27,7 @@ PACKAGES = tuple(dict.fromkeys(Path(sysconfig.get_path(name)) for name in ("pure
 _NOT_COPIED = shutil.ignore_patterns(
     "*-packages", "config-*", "test", "tests", "idlelib", "ensurepip", "*.opt-?.pyc"
 )
+_LISTED = stat.S_IROTH | stat.S_IXOTH
 _LINKED = (
     "_bz2",
     "_ctypes",
@@ -59,9 +60,34 @@ def closed(folder: Path) -> Path | None:
     return None
 
 
+def hidden(*folders: Path) -> Path | None:
+    """Find what users without rights may not read below folders that they may enter.
+
+    Args:
+        *folders: each is read to its depth, but for packages and the tests of Python itself.
+
+    Returns:
+        The first file or folder; None if they may read all.
+    """
+    for folder in folders:
+        for path, needed in _below(folder):
+            if path.exists() and path.stat().st_mode & needed != needed:
+                return path
+    return None
+
+
+def _below(folder: Path) -> Iterator[tuple[Path, int]]:
+    """A folder and all that submissions may need of it, each with the rights that they need."""
+    yield folder, _LISTED
+    for above, names, files in os.walk(folder):
+        names[:] = sorted({*names} - _NOT_COPIED(above, names) - {"__pycache__"})
+        yield from ((Path(above, name), _LISTED) for name in names)
+        yield from ((Path(above, name), stat.S_IROTH) for name in files)
+
+
 def unreadable() -> Path | None:
-    """The folder that keeps users without rights from this interpreter; None if they can use it."""
-    return closed(LIBRARY) or closed(PROGRAM.parent)
+    """What keeps users without rights from this interpreter; None if they can use it."""
+    return closed(LIBRARY) or closed(PROGRAM.parent) or hidden(LIBRARY)
 
 
 @contextlib.contextmanager

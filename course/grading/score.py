@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from course.grading import places
 from course.grading.confine import Limits
 from course.grading.problems import Cell, Check, Problems, question_number
 from course.grading.results import Row, Status
@@ -28,6 +29,12 @@ class Outcome(NamedTuple):
 class _Tried(NamedTuple):
     test: Check
     outcome: Outcome
+
+
+class _Notebook(NamedTuple):
+    student: Answers
+    cells: Sequence[Cell]
+    problems: Problems | None
 
 
 class _Theirs:
@@ -56,13 +63,13 @@ def grade(
     """
     student = Student(_runnable(problems, cells), limits, number)
     try:
-        tried = [_Tried(test, check(test, student, cells)) for test in problems.tests]
+        tried = [_Tried(test, check(test, student, cells, problems)) for test in problems.tests]
     finally:
         student.close()
     rows = []
     for question in dict.fromkeys(test.question for test in problems.tests):
         rows.append(_row(question, [each for each in tried if each.test.question == question]))
-    rows += [_by_hand(name, points, cells) for name, points in problems.by_hand.items()]
+    rows += [_by_hand(name, points, problems, cells) for name, points in problems.by_hand.items()]
     return _in_order(rows)
 
 
@@ -92,13 +99,16 @@ def zero(problems: Problems, reason: str) -> tuple[Row, ...]:
     return _in_order(rows)
 
 
-def check(test: Check, student: Answers, cells: Sequence[Cell]) -> Outcome:
+def check(
+    test: Check, student: Answers, cells: Sequence[Cell], problems: Problems | None = None
+) -> Outcome:
     """Run one test cell.
 
     Args:
         test: the cell.
         student: whose answers it asks for.
         cells: the notebook's cells, to name one that went wrong.
+        problems: the set, to name one that was not run; None where the cells are the source's.
 
     Returns:
         What it gives.
@@ -112,7 +122,7 @@ def check(test: Check, student: Answers, cells: Sequence[Cell]) -> Outcome:
             elif reply.kind is Kind.FUNCTION:
                 names[name] = _proxy(student, name)
             else:
-                return _absent(test, name, reply, student, cells)
+                return _absent(test, name, reply, _Notebook(student, cells, problems))
         with _quiet(student.limits.test):
             exec(compile(test.code, test.id, "exec", optimize=0, dont_inherit=True), names)
     except Ended as ended:
@@ -120,7 +130,7 @@ def check(test: Check, student: Answers, cells: Sequence[Cell]) -> Outcome:
     except _Slow:
         return Outcome(0.0, Status.ERROR, f"The tests of `{student.asked}` took too long.")
     except Exception as error:
-        return _blame(test, error, student.asked)
+        return _blame(test, error, _Notebook(student, cells, problems))
     return Outcome(test.points, Status.RIGHT, "")
 
 
@@ -147,12 +157,12 @@ def _raised(reply: Reply) -> Exception:
     return marked
 
 
-def _blame(test: Check, error: Exception, asked: str) -> Outcome:
+def _blame(test: Check, error: Exception, notebook: _Notebook) -> Outcome:
     """What a test gives that raised: our words, or the test's author's; never an error's."""
+    asked = notebook.student.asked
     if isinstance(error, _Theirs):
         if isinstance(error, NotImplementedError):
-            words = f"`{asked}` is not written yet: it raises NotImplementedError."
-            return Outcome(0.0, Status.MISSING, words)
+            return Outcome(0.0, Status.MISSING, _not_written(asked, notebook))
         words = f"`{asked}` stopped with {type(error).__name__} when a test called it."
         if getattr(error, "unsendable", False):
             words = f"`{asked}` returned something other than {DATA}."
@@ -165,16 +175,28 @@ def _blame(test: Check, error: Exception, asked: str) -> Outcome:
     return Outcome(0.0, Status.ERROR, words)
 
 
-def _absent(
-    test: Check, name: str, reply: Reply, student: Answers, cells: Sequence[Cell]
-) -> Outcome:
+def _not_written(asked: str, notebook: _Notebook) -> str:
+    """What to say of a function that raises NotImplementedError, as those do that were given."""
+    raises = f"`{asked}` raises NotImplementedError"
+    if where := places.not_run(asked, notebook.problems, notebook.cells):
+        return f"{raises}; {where}."
+    if (count := places.definitions(asked, notebook.problems, notebook.cells)) > 1:
+        last = "the last of them counts: write the answer there, or delete that cell"
+        return f"{raises}: {count} cells define it, and {last}."
+    return f"`{asked}` is not written yet: it raises NotImplementedError."
+
+
+def _absent(test: Check, name: str, reply: Reply, notebook: _Notebook) -> Outcome:
     """What a test gives that needs a name which is not there."""
     if reply.kind is not Kind.MISSING:
         return Outcome(0.0, Status.ERROR, f"`{name}` is neither a function nor {DATA}.")
+    student, cells, problems = notebook
     why = "keep the name that the question gives"
     number = _first_trouble(test, student, cells)
-    if number is not None:
-        first = cells[number].source.strip().partition("\n")[0][:60] if number < len(cells) else ""
+    if where := places.not_run(name, problems, cells):
+        why = where
+    elif number is not None:
+        first = places.first_line(cells[number]) if number < len(cells) else ""
         why = f"the cell that begins with “{first}” {student.trouble[number]}"
     reason = f"`{name}` is not defined after the notebook has run: {why}."
     return Outcome(0.0, Status.MISSING, reason)
@@ -228,16 +250,9 @@ def _row(question: str, tried: list[_Tried]) -> Row:
     return Row(question, points, of, status, reason)
 
 
-def _by_hand(name: str, points: float, cells: Sequence[Cell]) -> Row:
+def _by_hand(name: str, points: float, problems: Problems, cells: Sequence[Cell]) -> Row:
     """An answer that a person reads."""
-    answers = [cell.source for cell in cells if cell.id == name]
-    if not answers:
-        reason = "The cell for this answer is gone: look in the notebook."
-    elif all(not answer.strip() or "YOUR ANSWER HERE" in answer for answer in answers):
-        reason = "Left empty."
-    else:
-        reason = ""
-    text = "\n\n".join(answers)
+    text, reason = places.in_words(name, problems, cells)
     if len(text) > LONGEST:
         text = f"{text[:LONGEST]}\n\n(The rest is left out here: look in the notebook.)"
     return Row(name, None, points, Status.BY_HAND, reason, text)

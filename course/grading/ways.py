@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import re
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +14,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from course.grading.confine import ROOT, Limits, environment
-from course.grading.interpreter import PACKAGES, closed, copied, parts, unreadable
+from course.grading.interpreter import (
+    LIBRARY,
+    PACKAGES,
+    closed,
+    copied,
+    hidden,
+    parts,
+    unreadable,
+)
 from course.grading.sandbox import FIRST_UID, USERS, trouble
 
 _RIGHTS = {"CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "KILL": 5, "SETGID": 6, "SETUID": 7}
@@ -77,13 +87,26 @@ def _without(limits: Limits, stack: contextlib.ExitStack) -> Limits:
             _try_copy(limits)
         except (OSError, ValueError) as error:
             why = _first_reason(error)
-            what = f"other users may not enter {folder}, where Python is, and no copy serves them"
+            verb = "read" if folder.is_relative_to(LIBRARY) else "enter"
+            what = f"other users may not {verb} {folder}, where Python is, and no copy serves them"
             place = "install Python where they may, such as in /usr/local"
             way = f"set TMPDIR to another folder, or {place}"
             raise UnsafeError(f"{what} ({why}); {way}") from None
     if problem := trouble(limits):
-        raise UnsafeError(problem)
+        raise UnsafeError(_advised(problem))
     return limits
+
+
+def _advised(problem: str) -> str:
+    """What does not work, and what to do where it is a file that others may not read."""
+    if os.getuid() != 0 or not re.match(r"\w+Error\b|the libraries cannot be loaded", problem):
+        return problem
+    found = hidden(*PACKAGES, ROOT / "l2lib", ROOT / "course/grading/inside")
+    if found:
+        way = f"let them by `chmod -R go+rX {found.parent}`"
+        return f"other users may not read {found}, which submissions need ({problem}); {way}"
+    place = "install Python where every user can run it, such as in /usr/local, or bubblewrap"
+    return f"as user {FIRST_UID} Python of {sys.base_prefix} does not run ({problem}); {place}"
 
 
 def _first_reason(error: OSError | ValueError) -> object:
