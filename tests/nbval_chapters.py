@@ -39,8 +39,8 @@ _asking: dict[Path, Sentences] = {}
 def copies() -> bool:
     """Whether kernels are to be copies of a process."""
     asked = os.environ.get("L2_KERNELS") or None
-    check_choice("L2_KERNELS", asked, (None, "new"))
-    return forks.available() and asked is None
+    check_choice("L2_KERNELS", asked, (None, "new", "copied"))
+    return forks.available() and asked != "new"
 
 
 def _manager(**options: Any) -> Any:

@@ -1045,9 +1045,9 @@ claim("10-gap", "parts of the gap recovered by decay, and by itself: 1, and so b
 claims.identities()
 
 # %%
+level = losses.mean(1)
 claim("10-gap", "the parts, times the mean gap, are what the means gain on no decay", equals=0,
-      measured=recovered * (losses[0].mean() - losses[1].mean()) - losses.mean(1) + losses[1].mean(),
-      within=1e-9)
+      measured=recovered * (level[0] - level[1]) - level + level[1], within=1e-9)
 claims.identities()
 
 # %%
