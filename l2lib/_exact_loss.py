@@ -40,14 +40,15 @@ class ExactLoss:
         self.start = {name: p.detach().clone() for name, p in self._parameters.items()}
         self._state = [_State(m) for m in self._model.modules() if not _is_script(m)]
         self.frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
-        theirs = ((name, p) for name, p in model.named_parameters() if p.numel())
+        # Held, so that nothing else comes to lie where they are.
+        self._theirs = {name: p.detach() for name, p in model.named_parameters() if p.numel()}
         self.mode = ExactMode(
             {
                 int(p.untyped_storage()._cdata): (
                     f"loss reads {name!r} of the model itself, not of the model that it is handed; "
                     "use its argument, and a clone of what is meant as a constant"
                 )
-                for name, p in theirs
+                for name, p in self._theirs.items()
             }
         )
 
