@@ -105,8 +105,8 @@ check: $(FULL)
 grader: $(FULL)
 	$(PYTEST) -m "slow or not slow" $(wildcard tests/test_grading*.py) $(PYTEST_FLAGS)
 
-UNIT := checks claims conventions conventions_rows datasets face figures groups groups_field invariance package penalty penalty_tensors spelling splits sweep sweep_runs
-UNIT += sweep sweep_runs
+UNIT := checks claims conventions conventions_rows datasets face figures groups groups_field invariance
+UNIT += package penalty penalty_tensors spelling splits sweep sweep_runs
 unit: $(FULL)
 	$(PYTEST) $(NBVAL) $(wildcard notebooks/02*.ipynb notebooks/07*.ipynb) $(UNIT:%=tests/test_%.py) $(PYTEST_FLAGS)
 
