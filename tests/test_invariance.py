@@ -20,6 +20,7 @@ from torch.utils.checkpoint import checkpoint
 from l2lib._exact_loss import ExactLoss
 from l2lib._float64 import IN_FLOAT64
 from l2lib._joint import null_space
+from l2lib._model_copy import private_copy
 from l2lib._points import RADIUS, Places
 from l2lib.invariance import Invariances, scale_invariance
 
@@ -325,7 +326,7 @@ def test_stored_statistics_hide_no_scale():
         (torch.tensor(1e-5), "whole tensor"),
         (torch.tensor([1e-5]), "whole tensor"),
         (0.011, "no"),  # larger than an ε
-        (nn.Parameter(torch.tensor(1e-5)), "no"),
+        (nn.Parameter(torch.tensor(5e-3)), "no"),
     ],
 )
 def test_epsilon_under_another_name(eps, kind):
@@ -448,6 +449,10 @@ def autocast(m, z):
         return layer_norm(m.b(z)).float()
 
 
+def masked(m, z):
+    return layer_norm(z).maximum(torch.full((8,), torch.finfo(z.dtype).min))
+
+
 def into_new(m, z):
     out = torch.zeros(len(z), 8)  # torch's default dtype
     out[:, :] = layer_norm(z)
@@ -463,6 +468,7 @@ def into_new(m, z):
         lambda: between(lambda m, z: layer_norm(z.half())).half(),
         lambda: between(autocast, b=linear(8, 8, False)),
         lambda: between(into_new),
+        lambda: between(masked),
         lambda: between(lambda m, z: layer_norm(z.type(torch.FloatTensor)).to(z.dtype)),
         lambda: between(lambda m, z: z / z.square().sum(-1, True, dtype=torch.float32).sqrt()),
         lambda: between(lambda m, z: z / torch.linalg.vector_norm(z, dtype=torch.float32)),
@@ -476,13 +482,35 @@ def test_what_is_computed_with_fewer_digits_counts_as_exact(model):
 
 def test_models_and_inputs_may_have_fewer_digits():
     torch.manual_seed(0)
-    model = nn.Sequential(linear(6, 8), nn.LayerNorm(8), nn.Conv1d(1, 1, 1)).half()
-    images = INPUTS.half()
-    found = answer(model, lambda m: m[2](m[:2](images)[:, None]).sin().mean().float())
-    assert found.together == [
-        {"0.weight": 1, "0.bias": 1},
-        {"1.weight": 1, "1.bias": 1, "2.weight": -1},
-    ]
+    layers = nn.Conv1d(1, 2, 3, bias=False), nn.Flatten(), nn.LayerNorm(8), linear(8, 4, False)
+    signals = INPUTS.half()[:, None]
+
+    def value(m):
+        images = functional.linear(m[:3](signals), m[3].weight)  # not by calling the layer
+        return cross_entropy(images.float(), LABELS)
+
+    found = answer(nn.Sequential(*layers).half(), value)
+    assert found.alone.get("0.weight") == "whole tensor"
+    assert found.together == [{"2.weight": 1, "2.bias": 1, "3.weight": -1}]
+
+
+def test_data_may_have_fewer_digits():
+    torch.manual_seed(0)
+    model = nn.Sequential(linear(6, 4, False))
+    found = answer(model, lambda m: layer_norm(INPUTS.float() @ m[0].weight.T).sin().sum())
+    assert found.alone == {"0.weight": "whole tensor"}
+
+
+def test_a_loss_may_have_a_gradient_of_its_own():
+    """What it leaves behind does not count."""
+    torch.manual_seed(0)
+    model = MODELS["group norm"]()
+
+    def value(m):
+        loss(m).mul(3).backward()
+        return loss(m)
+
+    assert str(answer(model, value)) == str(answer(model, loss))
 
 
 def test_digits_are_not_lost_in_a_tensor_from_outside():
@@ -509,7 +537,7 @@ NORMS = {
     "in place": lambda z, e: z / z.square().mean(-1, keepdim=True).add_(e).sqrt_(),
     "deviation": lambda z, e: (z - z.mean(0)) / (z.std(0) + e),
     "reciprocal": lambda z, e: centred(z) * (1 / (z.std(0) + e)),
-    "viewed": lambda z, e: z / (z.norm(dim=-1) + e).clone().unsqueeze(-1),
+    "viewed": lambda z, e: z / (z.norm(dim=-1) + e).unsqueeze(-1).clone(),
     "tensor": lambda z, e: z / (z.norm(dim=-1, keepdim=True) + torch.tensor(e)),
     "times a constant": lambda z, e: z / (3 * (z.square().mean(-1, keepdim=True) + e)).sqrt(),
     "clamped": lambda z, e: z / (z.norm(dim=-1, keepdim=True) + e).clamp(min=1e-20),
@@ -795,6 +823,7 @@ def standard(z):
         ((6, 2, 4), lambda x, w: torch.einsum("bi,iho->bho", x, w), "each unit of axes 1 and 2"),
         ((1, 8), lambda x, w: x[:, :1] * w, "each unit of axes 0 and 1"),
         ((6,), lambda x, w: x * w, "each unit"),
+        ((8, 1, 3), lambda x, w: functional.conv1d(x[:, None], w).mean(2), "each unit"),
         ((), lambda x, w: x * w, "whole tensor"),
     ],
 )
@@ -900,6 +929,15 @@ def test_wrappers_count_as_what_they_wrap(wrapped):
     found, bare = answer(wrapped(model), loss), answer(model, loss)
     assert [*found.alone.values()] == [*bare.alone.values()]
     assert [*found.alone] == [name for name, _ in wrapped(model).named_parameters()]
+
+
+def test_wrappers_are_taken_off():
+    inside = MODELS["group norm"]()
+    inside.note = "inside answers"
+    for wrapper in (nn.DataParallel(inside), torch.compile(inside, backend="eager")):
+        copied = private_copy(nn.Sequential(wrapper))
+        assert type(wrapper) not in {*map(type, copied.modules())}
+        assert copied[0].note == "inside answers"
 
 
 def test_autograd_may_be_off_outside():
