@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
@@ -213,3 +214,8 @@ def test_points_that_are_not_finite_and_empty_lines_have_a_place() -> None:
     ax.plot([], [], label="nothing")
     fig.canvas.draw()
     assert difference(digest(fig), digest(fig)) == ""
+
+
+def test_an_output_more_than_is_stored_is_told_in_words() -> None:
+    one, other = (nbformat.v4.new_output("display_data", {"text/plain": word}) for word in "ab")
+    assert "b" in compare.difference([one], [one, other])
