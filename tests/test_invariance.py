@@ -239,8 +239,7 @@ def test_units_of_a_parameter_change_nothing(unit):
 def test_exponents_are_not_whole_numbers_only(power):
     model = Scalars([2.0, 3.0])
     found = answer(model, lambda m: (m.p[0] * m.p[1].abs() ** power - 1).square().sum())
-    (joint,) = found.together
-    assert joint == pytest.approx({"p.0": 1, "p.1": -1 / power}, abs=1e-6)
+    assert found.together == [pytest.approx({"p.0": 1, "p.1": -1 / power}, abs=1e-6)]
 
 
 def test_the_readers_random_numbers_are_left_alone():
@@ -248,6 +247,15 @@ def test_the_readers_random_numbers_are_left_alone():
     model, state = MODELS["batch norm"](), torch.get_rng_state()
     answer(model, loss)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("effect", [1e-6, 1e-9, 1e-11])
+def test_a_small_effect_is_one(effect):
+    """However much more another parameter does."""
+    model = Scalars([1.0, 2.0, 3.0])
+    found = answer(model, lambda m: m.p[0].sin() + effect * (m.p[1] * m.p[2]).sin())
+    assert found.alone == {"p.0": "no", "p.1": "no", "p.2": "no"}
+    assert found.together == [{"p.1": 1, "p.2": -1}]
 
 
 def test_the_first_parameter_may_have_no_effect():
@@ -482,22 +490,21 @@ def test_what_is_computed_with_fewer_digits_counts_as_exact(model):
 
 def test_models_and_inputs_may_have_fewer_digits():
     torch.manual_seed(0)
-    layers = nn.Conv1d(1, 2, 3, bias=False), nn.Flatten(), nn.LayerNorm(8), linear(8, 4, False)
+    layers = nn.Conv1d(1, 2, 3), nn.Flatten(), nn.LayerNorm(8), linear(8, 4, False)
     signals = INPUTS.half()[:, None]
-
-    def value(m):
-        images = functional.linear(m[:3](signals), m[3].weight)  # not by calling the layer
-        return cross_entropy(images.float(), LABELS)
-
-    found = answer(nn.Sequential(*layers).half(), value)
-    assert found.alone.get("0.weight") == "whole tensor"
-    assert found.together == [{"2.weight": 1, "2.bias": 1, "3.weight": -1}]
+    model = nn.Sequential(*layers).half()
+    found = answer(model, lambda m: cross_entropy(m(signals).float(), LABELS))
+    assert found.together == [
+        {"0.weight": 1, "0.bias": 1},
+        {"2.weight": 1, "2.bias": 1, "3.weight": -1},
+    ]
 
 
 def test_data_may_have_fewer_digits():
     torch.manual_seed(0)
+    data = INPUTS.float()
     model = nn.Sequential(linear(6, 4, False))
-    found = answer(model, lambda m: layer_norm(INPUTS.float() @ m[0].weight.T).sin().sum())
+    found = answer(model, lambda m: layer_norm(data @ m[0].weight.T).sin().sum())
     assert found.alone == {"0.weight": "whole tensor"}
 
 
@@ -539,6 +546,7 @@ NORMS = {
     "reciprocal": lambda z, e: centred(z) * (1 / (z.std(0) + e)),
     "viewed": lambda z, e: z / (z.norm(dim=-1) + e).unsqueeze(-1).clone(),
     "tensor": lambda z, e: z / (z.norm(dim=-1, keepdim=True) + torch.tensor(e)),
+    "turned": lambda z, e: z / (z.square() + e).T.clone().T.mean(-1, keepdim=True).sqrt(),
     "times a constant": lambda z, e: z / (3 * (z.square().mean(-1, keepdim=True) + e)).sqrt(),
     "clamped": lambda z, e: z / (z.norm(dim=-1, keepdim=True) + e).clamp(min=1e-20),
     "of two": lambda z, e: z / ((z.norm(dim=-1) + e) + (z.abs().sum(-1) + e))[:, None],
@@ -784,6 +792,12 @@ def reentrant(m, z):
         (lambda: between(lambda m, z: z @ rounded(m.w), w=matrix(8, 8)), "w"),
         (lambda: between(lambda m, z: z @ Straight.apply(m.w) * m.w.norm(), w=matrix(8, 8)), "w"),
         (lambda: between(lambda m, z: z * m.w.detach(), w=matrix(8)), "w"),
+        (
+            lambda: between(
+                lambda m, z: z @ (Straight.apply(m.w) + 1e-6 * m.w.detach()), w=matrix(8, 8)
+            ),
+            "w",
+        ),
         (
             lambda: Calls(
                 lambda m, x: checkpoint(m.b, x, use_reentrant=True) + m.a(x),
