@@ -410,8 +410,8 @@ claim("06-around", "offset 8: {} of five networks have a unit that is active on 
       measured=always_active["all biases decay"][3].sum(), above=2)
 claim("S2-03", "network, all biases decay, offset 8: what is missing, over λ (median of five)",
       measured=np.median(at_8["all biases decay"]) / 0.1, below=1)
-claim("06-around", "… and the smallest of five: the bound (6.3) is nearly reached",
-      measured=at_8["all biases decay"] / 0.1, above=0.9)
+claim("06-around", "… and so the bound (6.3) is nearly reached: a part {} of it",
+      measured=np.median(at_8["all biases decay"]) / 0.1, above=0.9)
 claim("S2-03", "the linear model, on the same data: the same (smallest of five)",
       measured=np.array(linear[15:]) / 0.1, above=6)
 claim("06-around", "network, only the output's bias decays: missing, over λ (median of five)",

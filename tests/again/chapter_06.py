@@ -138,7 +138,7 @@ def network_slopes(data: Data, parameters: Layers) -> Layers:
 
 @number("06-around")
 def network_misses_mean() -> float:
-    """By how many λ a ReLU network with decayed biases misses the mean, least of five."""
+    """By how many λ a ReLU network with decayed biases misses the mean, median of five."""
     rng = np.random.default_rng(62)
     # Twenty times the five data sets.
     data = around(rng, 100)
@@ -151,7 +151,8 @@ def network_misses_mean() -> float:
             speed *= 0.9
             speed += g + 0.1 * p
             p -= 0.04 * speed
-    return mean_least(network_residuals(data, parameters)[0].mean(axis=(1, 2)) / 0.1)
+    missing = network_residuals(data, parameters)[0].mean(axis=(1, 2)) / 0.1
+    return float(np.median(missing.reshape(-1, 5), axis=1).mean())
 
 
 @number("S2-03-linear")
