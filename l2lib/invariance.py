@@ -152,6 +152,7 @@ def scale_invariance(model: nn.Module, loss: Loss) -> Invariances:
 
     Example:
         >>> import torch
+        >>> from torch import nn
         >>> model = nn.Sequential(nn.Linear(3, 2, bias=False), nn.BatchNorm1d(2, affine=False))
         >>> X = torch.tensor([[1.0, 2, 4], [2, 1, 3], [4, 4, 1], [3, 0, 2]])
         >>> y = torch.tensor([0, 1, 0, 1])

@@ -546,7 +546,7 @@ NORMS = {
     "reciprocal": lambda z, e: centred(z) * (1 / (z.std(0) + e)),
     "viewed": lambda z, e: z / (z.norm(dim=-1) + e).unsqueeze(-1).clone(),
     "tensor": lambda z, e: z / (z.norm(dim=-1, keepdim=True) + torch.tensor(e)),
-    "turned": lambda z, e: z / (z.square() + e).T.clone().T.mean(-1, keepdim=True).sqrt(),
+    "turned": lambda z, e: z / (z.square() + e).T.mean(0)[:, None].sqrt(),
     "times a constant": lambda z, e: z / (3 * (z.square().mean(-1, keepdim=True) + e)).sqrt(),
     "clamped": lambda z, e: z / (z.norm(dim=-1, keepdim=True) + e).clamp(min=1e-20),
     "of two": lambda z, e: z / ((z.norm(dim=-1) + e) + (z.abs().sum(-1) + e))[:, None],
