@@ -182,6 +182,14 @@ def test_what_a_reader_would_see_is_a_difference(what: str, change: dict[str, ob
     assert difference(picture(), picture(**change)) != ""  # type: ignore[arg-type]
 
 
+def test_a_curve_that_leaves_the_picture_elsewhere_is_another() -> None:
+    def leaving(y: float) -> str:
+        return digest(axes(lambda ax: (ax.plot([0, 1], [0, y]), ax.set_ylim(0, 1))).figure)
+
+    assert difference(leaving(1.3), leaving(1.3)) == ""
+    assert difference(leaving(1.3), leaving(1.6)) != ""
+
+
 def test_what_is_compared_is_what_is_stored() -> None:
     assert compare.DRAWN == MIME
 

@@ -981,9 +981,9 @@ def shared():
 
 
 def overlapping():
-    model, flat = nn.Sequential(linear(6, 4, False), linear(4, 4, False)), torch.randn(34)
+    model, flat = nn.Sequential(linear(6, 4, False), linear(4, 4, False)), torch.randn(39)
     model[0].weight = nn.Parameter(flat[:24].view(4, 6))
-    model[1].weight = nn.Parameter(flat[18:].view(4, 4))
+    model[1].weight = nn.Parameter(flat[23:].view(4, 4))  # one number is both's
     return model
 
 
