@@ -110,14 +110,14 @@ def tested(net, p):
         return net(p, both, 1000)[..., 1000:]
 
 
-def accuracy(net, p):
+def accuracy(outputs):
     """Test accuracy of each run in per cent."""
-    return 100 * (tested(net, p).argmax(1) == y[4000:]).double().mean(1).numpy()
+    return 100 * (outputs.argmax(1) == y[4000:]).double().mean(1).numpy()
 
 
-def test_loss(net, p):
+def test_loss(outputs):
     """Cross-entropy of each run on the test signals in nat."""
-    return cross_entropy(tested(net, p), y[4000:].expand(len(p["weight0"]), -1)).numpy()
+    return cross_entropy(outputs, y[4000:].expand(len(outputs), -1)).numpy()
 
 
 # %% [markdown]
@@ -136,10 +136,11 @@ ours, _ = train(net, seeds(5), descend(0.3, 0.03), 300)
 for name, values in ours.items():
     claim("10-trainer", f"our trainer and `sweep` after 300 steps, five seeds: {name} apart",
           measured=values.numpy() - twin[name].values, equals=0, within=1e-9)
-ranks = 100 * twin.test_accuracy.values[:, -1] - accuracy(net, ours)
+outputs = tested(net, ours)
+ranks = 100 * twin.test_accuracy.values[:, -1] - accuracy(outputs)
 claim("10-trainer", "… test accuracies apart, points", measured=ranks, equals=0, within=1e-9)
 claim("10-trainer", "… test losses apart, nat", equals=0, within=1e-9,
-      measured=twin.test_loss.values[:, -1] - test_loss(net, ours))
+      measured=twin.test_loss.values[:, -1] - test_loss(outputs))
 
 # %%
 lr, weight_decay = (column([row[k] for row in grid]) for k in (1, 2))
@@ -148,7 +149,7 @@ for kind in ("free", "norm one"):
     p, _ = train(net, starts, descend(lr, weight_decay, seen := []), 300, kind == "norm one")
     angles[kind], growths[kind] = (torch.stack(each) for each in zip(*seen, strict=True))
     turns[kind] = angles[kind].square().mean((0, 2, 3)).sqrt().reshape(5, 4, 4).numpy()
-    scores[kind] = accuracy(net, p).reshape(5, 4, 4)  # seed, η, λ
+    scores[kind] = accuracy(tested(net, p)).reshape(5, 4, 4)  # seed, η, λ
 means = {kind: values.mean(0) for kind, values in scores.items()}
 best = {kind: mean.max() for kind, mean in means.items()}
 
@@ -946,8 +947,9 @@ def undecayed(w, g, s, t, name):
 # %%
 p_one, loss_one = train(deep, 4 * dozen, replaced, steps, unit_norm=True)
 _, loss_grown = train(deep, dozen[:5], undecayed, steps)
-results, losses = (np.concatenate([measure(deep, p_free), measure(deep, p_one)]).reshape(7, 12)
-                   [[0, 1, 3, 4, 5, 6, 2]] for measure in (accuracy, test_loss))
+outputs = torch.cat([tested(deep, p_free), tested(deep, p_one)])
+order = [0, 1, 3, 4, 5, 6, 2]  # the runs at ten times the rate come last
+results, losses = (measure(outputs).reshape(7, 12)[order] for measure in (accuracy, test_loss))
 names = ["decay", "no decay", "norm one, ρ itself", "(a) mean ρ of others", "(b) s √(2ηλ)/G",
          "(c) constant turn × s", f"no decay, η × {boost}"]
 
