@@ -36,6 +36,7 @@ help:
 	@echo "make again        compute the headline numbers again, by code that shares nothing with the book"
 	@echo "make portability  the chapters on other instruction sets, thread counts and seeds"
 	@echo "make browser      check the built book and JupyterLab in Chromium"
+	@echo "make lowest       l2lib's tests on the oldest packages that it allows (environment of its own, 5 GB on Linux)"
 	@echo "make cluster      a sweep in the processes of a dask cluster"
 	@echo "make bench        time the sweep engine beside what you would use instead (quarter of an hour)"
 	@echo "make peers        Keras, Optax and transformers beside l2lib (environment of its own)"
@@ -119,7 +120,7 @@ lab: $(STAMP)
 	$(PY) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir="$(LAB_FOLDER)" $(OFFLINE) $(LAB_FLAGS)
 
 # ---- what writers and CI call ------------------------------------------------------------
-.PHONY: chapter notebooks html sync mutants again portability browser cluster bench peers fashion assignments course grade format clean
+.PHONY: chapter notebooks html sync mutants again portability browser lowest cluster bench peers fashion assignments course grade format clean
 chapter: $(FULL)
 	$(if $(N),,$(error make chapter N=08: say which chapter))
 	$(PY) -m tests.chapter $(N)
@@ -148,7 +149,7 @@ browser: $(FULL)
 
 # What the book does not need stays out of its environment, in one beside it: the target's folder, with its PACKAGES.
 define environment
-	$(PYTHON) -m venv --clear $(@D)
+	$(or $(OLDEST),$(PYTHON)) -m venv --clear $(@D)
 	$(PY) -m uv pip install --quiet --compile-bytecode --python $(@D)/$(notdir $(BIN))/python $(PACKAGES)
 	@$(PY) -c "import pathlib; pathlib.Path('$@').touch()"
 endef
@@ -159,6 +160,20 @@ CLUSTER_STAMP := .venv-cluster/.ready
 $(CLUSTER_STAMP): PACKAGES = -c requirements.txt -e ".[notebooks,test,cluster]"
 $(CLUSTER_STAMP): requirements.txt pyproject.toml | $(STAMP)
 	$(environment)
+
+# The library on the oldest of everything that pyproject.toml allows: the oldest Python, the lowest version of what it asks
+# for, and of what its tests need besides. An environment of 5 GB on Linux, as an old torch from PyPI brings CUDA with it.
+LOWEST_PY := .venv-lowest/$(notdir $(BIN))/python
+LOWEST_STAMP := .venv-lowest/.ready
+LOWEST := penalty groups conventions invariance checks claims splits datasets figures updates
+$(LOWEST_STAMP): OLDEST = python3.11
+$(LOWEST_STAMP): BESIDE = "hypothesis>=6.140" "ipywidgets>=8.1" "mnist1d>=0.0.2" "pytest>=9" "scikit-learn>=1.9"
+$(LOWEST_STAMP): PACKAGES = --no-compile-bytecode --resolution lowest-direct -r pyproject.toml $(BESIDE)
+$(LOWEST_STAMP): pyproject.toml | $(STAMP)
+	$(environment)
+
+lowest: $(LOWEST_STAMP)
+	$(LOWEST_PY) -m pytest $(LOWEST:%=tests/test_%.py) $(PYTEST_FLAGS)
 
 cluster: $(CLUSTER_STAMP)
 	$(CLUSTER_PY) -m pytest tests/cluster $(PYTEST_FLAGS)
