@@ -44,7 +44,8 @@ def null_space(matrix: Array) -> NullSpace:
     scale = np.abs(matrix).max(0)
     scale[scale == 0] = 1
     even = matrix / scale
-    even /= np.abs(even).max(1, keepdims=True)
+    rows = np.abs(even).max(1, keepdims=True)
+    even /= np.where(rows == 0, 1, rows)
     _, strength, directions = np.linalg.svd(even)
     rank = int((strength > ZERO * strength[0]).sum())
     sure = int((strength > DOUBTFUL * strength[0]).sum())

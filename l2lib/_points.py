@@ -1,6 +1,7 @@
 """Points near a model's parameters, and what the parameters do to the loss there to first order."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,11 @@ from l2lib.datasets import Array
 RADIUS = 0.5
 """So far, in units of its tensor's size, a number is moved at most."""
 TINY = 1e-3
-"""A tensor of no larger numbers, which matters no more than this, is made larger."""
+"""A tensor of no larger numbers, which does no more than this share, is made larger."""
+GONE = 1e-8
+"""So is one that does no more than this share, and does not keep the size of what it multiplies."""
+ENLARGED = 3
+"""So often, at most: then other tensors may be seen to be small."""
 
 
 def uniform(rng: np.random.Generator, like: Tensor) -> Tensor:
@@ -119,12 +124,27 @@ class Places:
         # What is zero has no size of its own.
         self._sizes = {name: rms(v) or 1.0 for name, v in exact.start.items()}
         self._radius = RADIUS
-        self._enlarge(self.point())
+        self._enlarge()
 
-    def point(self, parts: bool = True) -> Point:
-        """The next one."""
+    def point(self, parts: bool = True, powers: Mapping[str, float] | None = None) -> Point:
+        """The next one.
+
+        Args:
+            parts: whether slopes have them.
+            powers: of a large or a small factor, by parameter: then it lies far along these.
+
+        Returns:
+            It.
+
+        Raises:
+            RefusalError: if loss or gradient is finite nowhere near.
+        """
         for _ in range(8):
             values = {n: self._near(n, v) for n, v in self._start.items()}
+            if powers:
+                log = self._rng.choice([-1, 1]) * self._rng.uniform(4, 7)
+                log /= max(map(abs, powers.values()))
+                values |= {n: values[n] * math.exp(log * power) for n, power in powers.items()}
             if (point := point_at(self._exact, values, parts)).finite:
                 return point
             self._radius /= 2
@@ -133,17 +153,36 @@ class Places:
     def _near(self, name: str, v: Tensor) -> Tensor:
         return v + self._radius * self._sizes[name] * uniform(self._rng, v)
 
-    def _enlarge(self, near: Point) -> None:
-        """Begin from size one with what is so small that it hides what is behind it."""
-        largest = max(slopes.size for slopes in near.slopes.values())
-        names = [n for n, s in near.slopes.items() if s.size < TINY * largest]
-        grown = {n: _unit_size(v) for n in names if 0 < rms(v := self._start[n]) < TINY}
-        before, self._start = self._start, {**self._start, **grown}
-        if grown and not self.point().finite:
-            self._start = before
-        self._sizes = {name: rms(v) or 1.0 for name, v in self._start.items()}
+    def _enlarge(self) -> None:
+        """Begin from a larger size with what is so small that it hides what is behind it."""
+        for _ in range(ENLARGED):
+            slopes = self.point().slopes
+            largest = max(each.size for each in slopes.values())
+            grown = {
+                n: _unit_size(self._start[n])
+                for n, s in slopes.items()
+                if self._hides(n, s.size / (largest or 1))
+            }
+            before, self._start = self._start, {**self._start, **grown}
+            if not grown:
+                return
+            if not self.point().finite:
+                self._start = before
+                return
+            self._sizes = {name: rms(v) or 1.0 for name, v in self._start.items()}
+
+    def _hides(self, name: str, share: float) -> bool:
+        """Whether a tensor is small, and does no more than this share of what another does."""
+        v = self._start[name]
+        size = rms(v)
+        tiny = share < TINY and size < TINY
+        return size > 0 and (tiny or (share < GONE and 2 * size < _unit(v)))
+
+
+def _unit(v: Tensor) -> float:
+    """The size at which a tensor's rows keep the size of what they multiply."""
+    return math.sqrt((len(v) if v.ndim else 1) / v.numel())
 
 
 def _unit_size(v: Tensor) -> Tensor:
-    """A tensor enlarged so that what its rows multiply keeps about its size."""
-    return v / rms(v) * math.sqrt((len(v) if v.ndim else 1) / v.numel())
+    return v * (_unit(v) / rms(v))

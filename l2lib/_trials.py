@@ -9,10 +9,15 @@ import torch
 from torch import Tensor
 
 from l2lib._exact_loss import ExactLoss
-from l2lib._points import Point, rms, uniform
+from l2lib._points import Point, point_at, rms, uniform
 
 # An effect is larger than so many times what the last digit of each number does.
 ROOM = 100
+Factors = tuple[float, float]
+NEAR = (1.4, 2.0)
+FAR = (1e2, 1e3)
+# Between which a parameter is multiplied; where a function saturates, far factors show it.
+FACTORS: tuple[Factors, ...] = ((0.25, 0.75), (1.5, 3.0), (1e-3, 1e-2), FAR)
 # Relative to what a tensor does: an invariance may miss by this for rounding.
 MISS = 1e-9
 # Relative: a derivative and a difference quotient, of one parameter and of some at once.
@@ -23,6 +28,8 @@ SOME = 8
 ALIKE = 30
 # A derivative that rounding changes by more than this share is not looked at.
 HIDDEN = 1e-2
+# Slopes that last digits change by no more than this share are no rounding.
+STEADY = 1e-3
 # Relative steps of a difference quotient: a longer one where rounding hides the shorter.
 STEPS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 
@@ -31,9 +38,12 @@ STEPS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 class Trials:
     """Finite changes at a few points.
 
+    A parameter is tried where the model is, and at the two other points where it
+    does most: at some it may do nothing, as before a unit that is not active.
+
     Attributes:
         exact: the loss.
-        points: where.
+        points: first where the model is, then others.
         rng: gives changes.
     """
 
@@ -48,75 +58,147 @@ class Trials:
     def _rounding(self, point: Point) -> float:
         """How far the loss moves where each number moves by its last digit."""
         moved = [2.0**-52 * abs(point.loss)]
-        for _ in range(3):
-            near = {
-                name: v * (1 + 2.0**-52 * uniform(self.rng, v).sgn())
-                for name, v in point.values.items()
-            }
-            moved.append(abs(self.exact.value(near) - point.loss))
+        moved += [abs(self.exact.value(self._beside(point)) - point.loss) for _ in range(2)]
         return ROOM * float(np.max(moved))
 
-    def idle(self, name: str) -> bool:
-        """Whether other values of a parameter, of either sign, leave the loss alone."""
+    def _beside(self, point: Point) -> dict[str, Tensor]:
+        """A point that differs in the last digits."""
+        values = point.values.items()
+        return {n: v * (1 + 2.0**-52 * uniform(self.rng, v).sgn()) for n, v in values}
+
+    def lost(self, names: Sequence[str]) -> list[str]:
+        """Those that do something, though too little for the loss: last digits do not change what.
+
+        Args:
+            names: of parameters that are idle.
+
+        Returns:
+            The names of those that are not.
+        """
+        if not names:
+            return []
+        found: set[str] = set()
+        for point in self.points[:2]:
+            beside = point_at(self.exact, self._beside(point))
+            for name in names:
+                one, other = point.slopes[name].rows, beside.slopes[name].rows
+                if one.any() and np.linalg.norm(one - other) <= STEADY * np.linalg.norm(one):
+                    found.add(name)
+        return [name for name in names if name in found]
+
+    def _best(self, name: str) -> list[int]:
+        """The two points, but for the first, where a parameter does most; the best first."""
+        others = range(1, len(self.points))
+        return sorted(others, key=lambda k: -self.points[k].slopes[name].size)[:2]
+
+    def idle(self, names: Sequence[str]) -> bool:
+        """Whether other values of parameters, of either sign, leave the loss alone.
+
+        Args:
+            names: the parameters, all changed at once.
+
+        Returns:
+            That; of several, that none moves it.
+        """
         return not any(
-            self._moves(k, {name: sign * v + (rms(v) or 1.0) * uniform(self.rng, v)}, 0)
-            for k, v in enumerate(point.values[name] for point in self.points)
+            self._moves(k, self._others(self.points[k], names, sign), 0)
+            for k in self._where(names)
             for sign in (1, -1)
         )
 
-    def free(self, name: str, axis: int | None) -> bool:
-        """Whether positive factors leave the loss alone, one for all or one for each of an axis."""
-        for k, point in enumerate(self.points):
-            v = point.values[name]
-            shape = [1] * v.ndim
-            if axis is not None:
-                shape[axis] = v.shape[axis]
-            for low, high in ((0.25, 0.75), (1.5, 3.0)):
-                alpha = torch.from_numpy(self.rng.uniform(low, high, shape)).to(v.device)
-                if self._moves(k, {name: v * alpha}, point.slopes[name].size):
-                    return False
-        return True
-
-    def jointly_free(self, joint: Sequence[Mapping[str, float]], miss: float = MISS) -> bool:
-        """Whether powers of positive numbers, one for each set of exponents, change nothing.
+    def free(self, axes: Mapping[str, Sequence[int]]) -> bool:
+        """Whether positive factors of parameters leave the loss alone.
 
         Args:
-            joint: exponents by parameter, in each.
-            miss: what may be missed, relative to what the parameters do.
+            axes: by parameter, those whose indices have a factor each; none if one is for all.
 
         Returns:
-            Whether the loss stays at all points.
+            That; of several, which are changed at once, that none moves it.
         """
-        names = {name for powers in joint for name in powers}
-        for k, point in enumerate(self.points):
-            size = max(point.slopes[name].size for name in names)
+        where = self._where([*axes])
+        if any(self._moves_by_factors(k, self.points[k], axes) for k in where):
+            return False
+        # From other values, too: near these a parameter may be read by no active unit.
+        point = self.points[where[1]]
+        values = point.values | self._others(point, [*axes], -1)
+        other = Point(values, self.exact.value(values), point.slopes)
+        return not self._moves_by_factors(where[1], other, axes)
+
+    def _where(self, names: Sequence[str]) -> list[int]:
+        return [0, *self._best(names[0])] if len(names) == 1 else [*range(len(self.points))]
+
+    def _others(self, point: Point, names: Sequence[str], sign: int) -> dict[str, Tensor]:
+        values = ((name, point.values[name]) for name in names)
+        return {n: sign * v + (rms(v) or 1.0) * uniform(self.rng, v) for n, v in values}
+
+    def _moves_by_factors(self, k: int, point: Point, axes: Mapping[str, Sequence[int]]) -> bool:
+        size = max(point.slopes[name].size for name in axes)
+        return any(
+            self._moves(
+                k, {n: self._scaled(point.values[n], a, f) for n, a in axes.items()}, size, of=point
+            )
+            for f in FACTORS
+        )
+
+    def _scaled(self, v: Tensor, axes: Sequence[int], factors: tuple[float, float]) -> Tensor:
+        shapes = [[n if b == a else 1 for b, n in enumerate(v.shape)] for a in axes]
+        for shape in shapes or [[1] * v.ndim]:
+            low, high = map(math.log, factors)
+            alpha = np.exp(self.rng.uniform(low, high, shape))
+            v = v * torch.from_numpy(np.asarray(alpha)).to(v.device)
+        return v
+
+    def jointly_free(
+        self, powers: Mapping[str, float], miss: float = MISS, factors: Factors = NEAR
+    ) -> bool:
+        """Whether powers of a positive number change nothing.
+
+        Args:
+            powers: exponents by parameter.
+            miss: what may be missed, relative to what the parameters do.
+            factors: how large the largest power may be, and its inverse.
+
+        Returns:
+            Whether the loss stays at three points.
+        """
+        largest = max(map(abs, powers.values()))
+        low, high = map(math.log, factors)
+        for k, point in enumerate(self.points[:3]):
+            size = max(point.slopes[name].size for name in powers)
             for sign in (1, -1):
-                logs = dict.fromkeys(names, 0.0)
-                for powers in joint:
-                    log = sign * self.rng.uniform(0.35, 0.7) / max(map(abs, powers.values()))
-                    for name, power in powers.items():
-                        logs[name] += log * power
-                scaled = {n: point.values[n] * math.exp(log) for n, log in logs.items()}
-                if self._moves(k, scaled, size, miss):
+                log = sign * self.rng.uniform(low, high) / largest
+                scaled = {n: point.values[n] * math.exp(log * power) for n, power in powers.items()}
+                if self._moves(k, scaled, size, miss=miss):
                     return False
         return True
 
-    def _moves(self, k: int, changed: dict[str, Tensor], size: float, miss: float = MISS) -> bool:
-        point = self.points[k]
-        moved = abs(self.exact.value({**point.values, **changed}) - point.loss)
+    def _moves(
+        self,
+        k: int,
+        changed: dict[str, Tensor],
+        size: float,
+        *,
+        miss: float = MISS,
+        of: Point | None = None,
+    ) -> bool:
+        point = of or self.points[k]
+        moved = abs(self.exact.value(point.values | changed) - point.loss)
         allowed = self.noise[k] + (miss * size if math.isfinite(size) else 0)
         return not moved <= allowed  # not a number: it moves
 
-    def slopes_hold(self, names: Sequence[str], k: int) -> bool | None:
-        """Whether gradients along parameters, each row by a factor of its own, are the derivative.
+    def slope_holds(self, name: str, place: int) -> bool | None:
+        """Whether a gradient along a parameter, each row by a factor of its own, is the derivative.
 
         Args:
-            names: the parameters.
-            k: at which point.
+            name: the parameter.
+            place: 0 where it does most, 1 where it does second most.
 
         Returns:
             That, or None where rounding hides it.
         """
+        return self._slopes_hold([name], self._best(name)[place])
+
+    def _slopes_hold(self, names: Sequence[str], k: int) -> bool | None:
         point = self.points[k]
         factors = {name: self._row_factors(point.values[name]) for name in names}
         terms = [c.numpy() * point.slopes[name].rows for name, c in factors.items()]
@@ -133,25 +215,27 @@ class Trials:
                 return None if hidden else True
         return False
 
-    def held(self, names: Iterable[str], k: int) -> set[str]:
+    def held(self, names: Iterable[str], place: int) -> set[str]:
         """Those of some parameters whose slopes are derivatives, as far as several at once show it.
 
         Args:
             names: the parameters.
-            k: at which point.
+            place: 0 where each does most, 1 where it does second most.
 
         Returns:
             Their names; of the others nothing is said.
         """
-        sizes = {n: float(np.abs(self.points[k].slopes[n].rows).sum()) for n in names}
+        at = {name: self._best(name)[place] for name in names}
+        sizes = {n: float(np.abs(self.points[k].slopes[n].rows).sum()) for n, k in at.items()}
         groups: list[list[str]] = []
-        for name in sorted(sizes, key=lambda name: sizes[name]):
+        for name in sorted(sizes, key=lambda name: (at[name], sizes[name])):
             last = groups[-1] if groups else []
-            if last and len(last) < SOME and sizes[name] <= ALIKE * sizes[last[0]]:
+            alike = last and at[last[0]] == at[name] and sizes[name] <= ALIKE * sizes[last[0]]
+            if alike and len(last) < SOME:
                 last.append(name)
             else:
                 groups.append([name])
-        return {name for group in groups if self.slopes_hold(group, k) for name in group}
+        return {n for group in groups if self._slopes_hold(group, at[group[0]]) for n in group}
 
     def _row_factors(self, v: Tensor) -> Tensor:
         return torch.from_numpy(self.rng.uniform(0.5, 1.5, v.shape[0] if v.ndim else ()))

@@ -5,17 +5,17 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from torch import nn
 
+from l2lib._alone import alone_of
 from l2lib._exact_loss import ExactLoss, Loss
 from l2lib._exact_mode import GUARD, Guard, place
 from l2lib._joint import NO_EXPONENT, null_space
 from l2lib._model_copy import RefusalError
 from l2lib._points import Places, Point, Slopes, point_at
-from l2lib._trials import Trials
+from l2lib._trials import FAR, Trials
 from l2lib.datasets import Array
 from l2lib.tables import html_table
 
@@ -28,9 +28,11 @@ ZERO = 1e-8
 POINTS = 5
 # An ε that moves the loss by more than this share of what moving all parameters does is no ε.
 MATTERS = 0.3
-# Exponents are told to so many.
+# Exponents are told to so many; this, of what parameters do, it changes at most.
 DIGITS = 6
-UNTRUE = "untrue gradient"
+ROUNDED = 1e-5
+# So often points far away are added, where what held near the parameters does not.
+ROUNDS = 5
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,8 @@ def scale_invariance(model: nn.Module, loss: Loss) -> Invariances:
     Where the loss does not change with α^k·p, Σ k⟨∂L/∂p, p⟩ = 0 (Euler). Such
     sums are looked for at random points near the model's parameters, one
     backward pass a point. Then all is tried. What is said to be invariant is
-    scaled by factors from 1/4 to 3, where the model is and at two other points,
-    and the loss must stay. What is not must have a gradient that is the
+    scaled by factors from 1/1000 to 1000, where the model is and at two other
+    points at least, and the loss must stay. What is not must have a gradient that is the
     derivative of the loss, by a difference quotient. It takes about two passes
     for each parameter. Signs are not tried: α > 0. Parts of a tensor that are no
     index of an axis, such as the queries in a stacked projection, are not
@@ -110,8 +112,8 @@ def scale_invariance(model: nn.Module, loss: Loss) -> Invariances:
       denominator or under a root, and the ``eps`` of torch's norms, wherever it
       is written and whatever it is called. A larger one stays, and so does
       anything that is called eps but multiplies, divides or is added elsewhere.
-    * Parameters that are very small and hardly matter, such as a LayerScale
-      of 1e-6, are tried at size one.
+    * Parameters that are so small that they hide what is behind them, such as
+      a LayerScale of 1e-6, are tried at a larger size.
     * Buffers, such as running statistics, and tensors in attributes are no
       parameters. They stand still, and start each pass as they were.
     * So does a frozen parameter whose gradient is not the derivative, as that
@@ -167,12 +169,12 @@ def scale_invariance(model: nn.Module, loss: Loss) -> Invariances:
     points = [places.point() for _ in range(POINTS)]
     _check_dependence(start, points)
     _check_guards(exact, start, points)
-    trials = Trials(exact, [start, *points[:2]], rng)
+    trials = Trials(exact, [start, *points], rng)
     slopes = [point.slopes for point in points]
-    alone, left = _alone(trials, slopes, exact.frozen)
+    alone, left = alone_of(trials, slopes, exact.frozen)
     # Each parameter that is left is one more unknown, and asks for one more equation.
     slopes += [places.point(parts=False).slopes for _ in left]
-    return Invariances(alone, _together(trials, slopes, left))
+    return Invariances(alone, _together(trials, places, slopes, left))
 
 
 # ---- what is asked first -------------------------------------------------------------------
@@ -227,109 +229,31 @@ def _check_guards(exact: ExactLoss, start: Point, points: list[Point]) -> None:
     warnings.warn(f"{told}; found is what holds for larger weights, or a smaller ε", stacklevel=3)
 
 
-# ---- alone ---------------------------------------------------------------------------------
-class _Claim(NamedTuple):
-    """What slopes say of one parameter alone, before it is tried.
-
-    Attributes:
-        idle: it may have no effect.
-        axes: of those its indices may be scaled.
-        whole: it may be scaled as a whole.
-        known: its axes: the first, and each of more than one index.
-    """
-
-    idle: bool
-    axes: list[int]
-    whole: bool
-    known: list[int]
-
-    @property
-    def nothing(self) -> bool:
-        return not (self.idle or self.axes or self.whole)
-
-
-def _claim(slopes: list[Slopes], largest: float) -> _Claim:
-    def zero(what: Callable[[Slopes], Array | float]) -> bool:
-        return all(bool(np.all(np.abs(what(s)) <= ZERO * s.size)) for s in slopes)
-
-    known = [a for a, parts in enumerate(slopes[0].parts) if a == 0 or len(parts) > 1]
-    return _Claim(
-        idle=max(s.size for s in slopes) <= ZERO * largest,
-        axes=[a for a in known if zero(lambda s, a=a: s.parts[a])],  # type: ignore[misc]
-        whole=zero(lambda s: s.whole),
-        known=known,
-    )
-
-
-def _alone(
-    trials: Trials, slopes: list[dict[str, Slopes]], frozen: set[str]
-) -> tuple[dict[str, str], list[str]]:
-    """What ``Invariances.alone`` says, tried; and what is left to scale together."""
-    largest = max(s.size for point in slopes for s in point.values())
-    claims = {name: _claim([point[name] for point in slopes], largest) for name in slopes[0]}
-    plain = trials.held([name for name, claim in claims.items() if claim.nothing], 1)
-    alone = {n: "no" if n in plain else _kind(trials, n, claim) for n, claim in claims.items()}
-    left = [name for name, kind in alone.items() if kind == "no"]
-    # Joint invariances are read from slopes: these must be derivatives at another point, too.
-    rest = {*left} - trials.held(left, 2)
-    untrue = {name for name in sorted(rest) if trials.slopes_hold([name], 2) is False}
-    untrue |= {name for name, kind in alone.items() if kind == UNTRUE}
-    wrong = [name for name in alone if name in untrue - frozen]
-    if wrong:
-        shown = ", ".join(map(repr, wrong[:5])) + (" and others" if len(wrong) > 5 else "")
-        raise RefusalError(
-            f"the gradient of {shown} is not the derivative of the loss: something is detached "
-            "or under no_grad, has a backward of its own (straight-through, reversal), jumps, or "
-            "is checkpointed reentrantly; ask of a model without that, or freeze what is constant"
-        )
-    alone |= dict.fromkeys(untrue, "no")
-    return alone, [name for name in left if name not in untrue]
-
-
-def _kind(trials: Trials, name: str, claim: _Claim) -> str:
-    """How one parameter is invariant, by finite changes."""
-    if claim.idle and trials.idle(name):
-        return "no effect"
-    axes = claim.axes
-    if not axes and not claim.whole:
-        told = trials.slopes_hold([name], 1)
-        if told:
-            return "no"
-        if told is None and trials.idle(name):
-            return "no effect"
-        axes = claim.known
-    axes = [a for a in axes if trials.free(name, a)]
-    if axes:
-        return _each(axes)
-    if trials.free(name, None):
-        return "whole tensor"
-    return "no" if trials.slopes_hold([name], 2) is not False else UNTRUE
-
-
-def _each(axes: list[int]) -> str:
-    if axes == [0]:
-        return "each unit"
-    numbers = " and ".join(map(str, axes))
-    return f"each unit of {'axis' if len(axes) == 1 else 'axes'} {numbers}"
-
-
 # ---- together ------------------------------------------------------------------------------
 def _together(
-    trials: Trials, slopes: list[dict[str, Slopes]], names: list[str]
+    trials: Trials, places: Places, slopes: list[dict[str, Slopes]], names: list[str]
 ) -> list[dict[str, float]]:
     """What ``Invariances.together`` says: exponents with Σ k·slope = 0 at each point, tried."""
+    # What scales alone near the parameters, but not far away, has a slope there only.
+    near = [n for n in names if all(abs(p[n].whole) <= ZERO * p[n].size for p in slopes[:POINTS])]
+    slopes = slopes + [places.point(False, {name: 1.0}).slopes for name in near * 2]
+    for _ in range(ROUNDS if names else 0):
+        space = null_space(np.array([[point[name].whole for name in names] for point in slopes]))
+        found = [_powers(names, row) for row in space.basis]
+        # Near the parameters a part of the function may sleep, such as where a ReLU6 is flat.
+        wrong = [powers for powers in found if not trials.jointly_free(powers, ROUNDED, FAR)]
+        if not wrong:
+            nearly = [dict(zip(names, row.tolist(), strict=True)) for row in space.nearly]
+            if any(trials.jointly_free(powers) for powers in nearly):
+                break
+            return found
+        slopes = slopes + [places.point(False, powers).slopes for powers in wrong * 2]
     if not names:
         return []
-    space = null_space(np.array([[point[name].whole for name in names] for point in slopes]))
-    found = [_powers(names, row) for row in space.basis]
-    nearly = [dict(zip(names, row.tolist(), strict=True)) for row in space.nearly]
-    free = not found or trials.jointly_free(found, 10**-DIGITS)
-    if not free or any(trials.jointly_free([powers]) for powers in nearly):
-        raise RefusalError(
-            "slopes and finite factors disagree on what scales together, or rounding hides which "
-            "is right; ask with more examples, or with parameters of like size"
-        )
-    return found
+    raise RefusalError(
+        "slopes and finite factors disagree on what scales together, or rounding hides which "
+        "is right; ask with more examples, or with parameters of like size"
+    )
 
 
 def _powers(names: list[str], row: Array) -> dict[str, float]:

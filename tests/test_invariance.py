@@ -1172,11 +1172,42 @@ def test_a_table_can_be_written_in_any_encoding(encoding, says, monkeypatch):
     print(found)
 
 
-def test_what_holds_near_the_parameters_only_is_refused():
-    """Slopes see a product; far away, another term."""
+def test_what_holds_near_the_parameters_only_is_no_invariance():
+    """Slopes see a product; far away, another term. Points there are added."""
     model = Scalars([1.0, 2.0])
-    with pytest.raises(ValueError, match="slopes and finite factors disagree"):
-        scale_invariance(model, lambda m: (m.p[0] * m.p[1] + (m.p[0] - 1.6).relu()).square().sum())
+    found = answer(model, lambda m: (m.p[0] * m.p[1] + (m.p[0] - 9).relu()).square().sum())
+    assert found.alone == {"p.0": "no", "p.1": "no"}
+    assert found.together == []
+
+
+@pytest.mark.parametrize(
+    ("activation", "together"),
+    [
+        (nn.ReLU(), [{"0.weight": 1, "2.weight": -1}]),
+        (nn.ReLU6(), []),
+        (nn.Hardtanh(), []),
+        (nn.Hardswish(), []),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:ε = 1e-05 of module '3' is not negligible")
+def test_what_saturates_far_away_is_not_scaled(activation, together):
+    torch.manual_seed(0)
+    model = nn.Sequential(linear(6, 8, False), activation, linear(8, 4, False))
+    model[0].weight.data *= 0.1  # where it is linear
+    assert answer(model).together == together
+    normed = nn.Sequential(*model, nn.LayerNorm(4, elementwise_affine=False))
+    assert answer(normed).alone == {
+        "0.weight": "whole tensor" if together else "no",
+        "2.weight": "whole tensor",
+    }
+
+
+def test_far_factors_are_no_matter_where_numbers_are_small_or_large():
+    torch.manual_seed(0)
+    for size in (1e-6, 1e6):
+        model = nn.Sequential(linear(6, 8, False), nn.LayerNorm(8, eps=1e-30), linear(8, 4, False))
+        model[0].weight.data *= size
+        assert answer(model).alone["0.weight"] == "whole tensor"
 
 
 def test_what_rounding_hides_is_refused():
@@ -1185,3 +1216,65 @@ def test_what_rounding_hides_is_refused():
     layers = [layer for _ in range(20) for layer in (linear(6, 6, False), nn.Tanh())]
     with pytest.raises(ValueError, match="rounding hides which is right"):
         scale_invariance(nn.Sequential(*layers, linear(6, 4, False)), loss)
+
+
+class Standardised(nn.Conv2d):
+    """Weight standardisation, with the two ε's of its first implementation."""
+
+    def forward(self, x):
+        w = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+        deviation = torch.sqrt(w.flatten(1).var(1) + 1e-12)[:, None, None, None] + 1e-5
+        return functional.conv2d(x, w / deviation.expand_as(w), self.bias)
+
+
+class Remembering(nn.Module):
+    """Keeps what it has computed, graph and all, so that torch does not copy it."""
+
+    def forward(self, z):
+        self.seen, self.lists = z, {"z": [2 * z]}
+        return layer_norm(z)
+
+
+def test_layers_of_public_models():
+    torch.manual_seed(0)
+    model = nn.Sequential(Standardised(3, 5, 2), nn.ReLU(), nn.Flatten(), linear(45, 4))
+    found = answer(model, lambda m: cross_entropy(m(IMAGES), LABELS[:12]))
+    assert found.alone.get("0.weight") == "each unit"
+    model = between(lambda m, z: m.r(z), r=Remembering())
+    model(INPUTS.float())
+    assert answer(model).alone.get("a.weight") == "whole tensor"
+
+
+class Vanishing(nn.Module):
+    """Many layers of small weights, as a network for images has them in evaluation, with default ε."""
+
+    def __init__(self, depth, std=0.02):
+        super().__init__()
+        layers = [(nn.Conv1d(8, 8, 3, padding=1, groups=8, bias=False), nn.BatchNorm1d(8), nn.ReLU())
+                  for _ in range(depth)]  # fmt: skip
+        self.first = nn.Conv1d(1, 8, 3, padding=1, bias=False)
+        self.layers = nn.Sequential(*[layer for three in layers for layer in three])
+        self.head = linear(8, 4, False)
+        for layer in (self.first, *self.layers):
+            if isinstance(layer, nn.Conv1d):
+                nn.init.normal_(layer.weight, std=std)
+
+    def forward(self, x):
+        return self.head(self.layers(self.first(x[:, None])).mean(2))
+
+
+def test_small_weights_in_many_layers_hide_nothing():
+    """At the start the first layers do 1e-20 of what the last does; no rounding, though no loss sees it."""
+    torch.manual_seed(0)
+    found = answer(Vanishing(12).eval())
+    assert {*found.alone.values()} == {"no"}
+    assert {"first.weight": 1, "layers.0.weight": -1} in found.together
+    assert len(found.together) == 2 * 12 + 1
+
+
+def test_what_the_loss_cannot_see_is_refused():
+    """It would be called idle."""
+    torch.manual_seed(0)
+    model = Calls(lambda m, x: m.a(x) + m.b * 1e-25, a=linear(6, 4, False), b=matrix(4))
+    with pytest.raises(ValueError, match="rounding hides what 'b' does"):
+        scale_invariance(model, loss)
