@@ -106,7 +106,7 @@ check: $(FULL)
 grader: $(FULL)
 	$(PYTEST) -m "slow or not slow" $(wildcard tests/test_grading*.py) $(PYTEST_FLAGS)
 
-UNIT := claims conventions datasets face figures groups invariance package penalty sweep sweep_runs
+UNIT := checks claims conventions datasets face figures groups invariance package penalty spelling splits sweep sweep_runs
 unit: $(FULL)
 	$(PYTEST) $(NBVAL) $(wildcard notebooks/02*.ipynb notebooks/07*.ipynb) $(UNIT:%=tests/test_%.py) $(PYTEST_FLAGS)
 
