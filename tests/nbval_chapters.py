@@ -38,9 +38,9 @@ _asking: dict[Path, Sentences] = {}
 
 def copies() -> bool:
     """Whether kernels are to be copies of a process."""
-    asked = os.environ.get("L2_KERNELS") or None
-    check_choice("L2_KERNELS", asked, (None, "new"))
-    return forks.available() and asked is None
+    asked = os.environ.get("L2_KERNELS") or "copied"
+    check_choice("L2_KERNELS", asked, ("copied", "new"))
+    return forks.available() and asked == "copied"
 
 
 def _manager(**options: Any) -> Any:
