@@ -25,7 +25,6 @@ from book.running import forks, kernels, records
 from book.running.cells import code_cells
 from book.running.records import Run
 from book.sentences import SentenceError, Sentences
-from l2lib._checks import check_choice
 from tests.planted.compare import DRAWN, other_numbers, other_pictures
 
 SERVER = "L2_KERNEL_SERVER"
@@ -39,7 +38,8 @@ _asking: dict[Path, Sentences] = {}
 def copies() -> bool:
     """Whether kernels are to be copies of a process."""
     asked = os.environ.get("L2_KERNELS") or "copied"
-    check_choice("L2_KERNELS", asked, ("copied", "new"))
+    if asked not in ("copied", "new"):
+        raise pytest.UsageError(f"L2_KERNELS is {asked!r}; choose one of copied, new")
     return forks.available() and asked == "copied"
 
 

@@ -24,9 +24,8 @@ from nbformat import NotebookNode
 
 from book import sentences
 from book.execute import NOTEBOOKS, write
-from book.running import forks
+from book.running import forks, terminal
 from book.running.cells import Ran, Session, code_cells, finished, read
-from l2lib import _spelling
 from tests.again import contradictions
 from tests.planted.compare import failure_of
 from tests.planted.outcomes import Failure, Kind, failures_in
@@ -294,7 +293,7 @@ def named(folder: Path, words: list[str]) -> list[Path]:
 
 
 def main() -> int:
-    _spelling.speak()
+    terminal.speak()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
