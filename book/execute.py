@@ -29,7 +29,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from book import folding, sentences
-from book.running import cells, forks, records, streams
+from book.running import cells, forks, records, terminal
 from book.running.records import Run
 from book.sentences import SentenceError, Sentences
 
@@ -256,7 +256,7 @@ def sync(notebooks: list[Path]) -> int:
 
 def main() -> int:
     """Read the command line, and do what it says."""
-    streams.speak()
+    terminal.speak()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -279,7 +279,7 @@ def main() -> int:
     if arguments.sync:
         return sync(arguments.files or sorted(NOTEBOOKS.glob("[0-9]*.ipynb")))
     sources = [path.resolve() for path in arguments.files] or sorted(SOURCE.glob("[0-9]*.py"))
-    from l2lib.claims import seeds  # not before: who imports this module may want another copy
+    from l2lib.claims import seeds  # not before: who imports this copies itself with another l2lib
 
     try:
         seeds(1)

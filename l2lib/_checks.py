@@ -31,7 +31,9 @@ NOT_NEGATIVE = Range("a finite number ≥ 0", lambda v: v >= 0)
 BELOW_ONE = Range("in [0, 1)", lambda v: 0 <= v < 1)
 INDEX = Range("a whole number ≥ 0", lambda v: isinstance(v, Integral) and v >= 0)
 COUNT = Range("a whole number ≥ 1", lambda v: isinstance(v, Integral) and v >= 1)
-SEED = Range("a whole number ≥ 0, below 2^63", lambda v: INDEX.holds(v) and v < 2**63)
+# NetCDF's files keep integers of 32 bits.
+SEED = Range("a whole number ≥ 0, below 2^31", lambda v: INDEX.holds(v) and v < 2**31)
+STEPS = Range("a whole number, 1 to a billion", lambda v: COUNT.holds(v) and v <= 10**9)
 
 
 def shown(value: object) -> str:

@@ -19,9 +19,8 @@ from pathlib import Path
 import nbval.plugin  # noqa: F401  (before the libraries: so that copies have it)
 
 from book.execute import NOTEBOOKS, ROOT, SOURCE, read_source, write_cover
-from book.running import forks, records
+from book.running import forks, records, terminal
 from book.running.records import Run
-from l2lib import _spelling
 from tests.planted import chapters
 from tests.planted.__main__ import line
 from tests.planted.errors import ListError, Result, State, load
@@ -97,7 +96,7 @@ def run(source: Path, workers: int) -> int:
 
 
 def main() -> int:
-    _spelling.speak()
+    terminal.speak()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

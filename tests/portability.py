@@ -19,9 +19,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from book.running import forks
+from book.running import forks, terminal
 from book.running.forks import THREADS
-from l2lib import _spelling
 from tests.planted.outcomes import Failure, PytestError, failures_in, run_pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -196,7 +195,7 @@ def chosen(words: list[str]) -> list[Run]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    _spelling.speak()
+    terminal.speak()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -22,9 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from book.execute import NOTEBOOKS
-from book.running import forks
+from book.running import forks, terminal
 from book.running.cells import Session, code_cells, read
-from l2lib import _spelling
 from tests.planted.chapters import named
 
 ENOUGH = 3.0
@@ -169,7 +168,7 @@ def numbers(text: str) -> list[int]:
 
 
 def main(arguments: Iterable[str] | None = None) -> int:
-    _spelling.speak()
+    terminal.speak()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

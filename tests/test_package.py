@@ -313,7 +313,7 @@ def test_a_change_by_an_import_is_noticed(
     assert python("-c", code, path=[places["wheel"], dependencies]).stdout == f"['{found}']\n"
 
 
-@pytest.mark.parametrize("value", ["", "4,2", "x"])
+@pytest.mark.parametrize("value", ["", "0", "4,2", " 2 ", "2,x", "1.0", "x"])
 def test_any_omp_num_threads_can_be_set(
     places: dict[str, Path], dependencies: Path, value: str
 ) -> None:

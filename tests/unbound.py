@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from book.execute import SOURCE, read_source
+from book.running import terminal
 from book.sentences import places
-from l2lib import _spelling
 
 HERE = Path(__file__).parent
 SAYS = {"claim": 1, "verdict": 2, "show": 1, "set_title": 0, "title": 1, "suptitle": 0}
@@ -275,7 +275,7 @@ def unbound(source: Path, excepting: bool = True) -> list[Found]:
 
 
 def main() -> int:
-    _spelling.speak()
+    terminal.speak()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

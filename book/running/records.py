@@ -49,12 +49,8 @@ def surroundings(root: Path = ROOT) -> str:
         files += sorted((root / "book").glob(name))
     # One package may be found twice.
     packages = sorted({f"{package.name}=={package.version}" for package in distributions()})
-    words = [
-        platform.python_version(),
-        platform.machine(),
-        os.environ.get("L2LIB_SEED") or "0",
-        *packages,
-    ]
+    seed = os.environ.get("L2LIB_SEED", "").strip() or "0"
+    words = [platform.python_version(), platform.machine(), seed, *packages]
     return digest(*(path.read_bytes() for path in files), "\n".join(words).encode())
 
 

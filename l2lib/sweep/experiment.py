@@ -31,7 +31,7 @@ from l2lib.sweep.recipe import (
     factors_of,
     named,
 )
-from l2lib.sweep.records import ABOUT, to_xarray
+from l2lib.sweep.records import taken_names, to_xarray
 from l2lib.sweep.training import train_chunk
 from l2lib.sweep.updates import rule_of
 from l2lib.sweep.workers import run
@@ -87,8 +87,8 @@ def sweep(
         weight_decay: λ ≥ 0, of the penalty (λ/2)‖w‖² that is added to the mean loss.
         momentum: μ in [0, 1), or Adam's β₁; None means 0, and 0.9 for Adam.
         init_scale: factor > 0 on the initial weight matrices.
-        seeds: S seeds ≥ 0, each once.
-        steps: updates of every configuration, ≥ 1.
+        seeds: S seeds ≥ 0 and below 2³¹, each once.
+        steps: updates of every configuration, 1 to a billion.
         batch_size: examples a step, drawn without replacement epoch by epoch; None means all n.
         loss: "half_mse", "mse" or "cross_entropy".
         optimizer: a rule of ``l2lib.sweep.updates``: "sgd", "sgdw", "adam", "adamw", "adamw_paper"
@@ -177,7 +177,7 @@ def sweep(
         device=engine.device,
         configurations=grid.configurations(),
     )
-    check_together(job, reserved=[*ABOUT])
+    check_together(job, reserved=taken_names(job))
     check_held_out(job, duplicates)
     chunks = list(job.chunks(chunk_size_for(job, engine)))
     tables = run(train_chunk, chunks, engine)

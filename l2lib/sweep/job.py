@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -201,17 +201,17 @@ def check_model(model: object) -> None:
     as_number("model.size(1)", own.size(1), POSITIVE)
 
 
-def check_together(job: Job, reserved: Sequence[str]) -> None:
+def check_together(job: Job, reserved: Collection[str]) -> None:
     """Refuse parts that are wrong together; warn of a decay that float32 rounds away.
 
     Args:
         job: the whole sweep.
-        reserved: names that a record may not have, besides those of parameters.
+        reserved: names that a record may not have.
 
     Raises:
         ValueError: if two parts do not fit.
     """
-    if taken := {*reserved, *job.parameters} & {*job.record.functions}:
+    if taken := {*reserved} & {*job.record.functions}:
         raise ValueError(f"record {min(taken)!r} is taken; choose another name")
     n = job.train.y.shape[1]
     _check_batches(job.recipe.batch_size, job.record.evaluate_on, n)

@@ -17,6 +17,7 @@ from l2lib._checks import (
     NOT_NEGATIVE,
     POSITIVE,
     SEED,
+    STEPS,
     as_flag,
     as_number,
     as_numbers,
@@ -62,7 +63,7 @@ class Grid:
     """Every combination of these is a configuration.
 
     Attributes:
-        seed: seeds ≥ 0, each once.
+        seed: seeds ≥ 0 and below 2³¹, each once.
         lr: learning rates η > 0.
         weight_decay: λ ≥ 0, of the penalty (λ/2)‖w‖².
         momentum: μ, or Adam's β₁, in [0, 1).
@@ -112,7 +113,7 @@ class Recipe:
     """How every configuration is trained.
 
     Attributes:
-        steps: updates, ≥ 1.
+        steps: updates, 1 to a billion.
         batch_size: examples a step, ≥ 1; None means all.
         loss: of an example, averaged over a batch.
         optimizer: a name among ``l2lib.sweep.updates.RULES``.
@@ -139,7 +140,7 @@ class Recipe:
     def __post_init__(self) -> None:
         settle(
             self,
-            steps=as_number("steps", self.steps, COUNT),
+            steps=as_number("steps", self.steps, STEPS),
             batch_size=_count("batch_size", self.batch_size),
             beta2=as_number("beta2", self.beta2, BELOW_ONE),
             adam_eps=as_number("adam_eps", self.adam_eps, NOT_NEGATIVE),
@@ -236,10 +237,10 @@ def factors_of(schedule: Callable[[int], float] | None, steps: int) -> tuple[flo
         The factor of each step, and one more.
 
     Raises:
-        ValueError: if steps is no whole number ≥ 1, or the schedule no function from a step to a
-            finite number ≥ 0.
+        ValueError: if steps is no whole number, 1 to a billion, or the schedule no function from a
+            step to a finite number ≥ 0.
     """
-    steps = as_number("steps", steps, COUNT)
+    steps = as_number("steps", steps, STEPS)
     if schedule is None:
         return (1.0,) * (steps + 1)
     wanted = "a function of the step, such as lambda step: 0.5 ** (step // 100)"

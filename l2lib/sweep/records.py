@@ -39,6 +39,19 @@ ABOUT = {
 """Every record that a sweep makes itself; an empty unit is the loss's."""
 
 
+def taken_names(job: Job) -> set[str]:
+    """Names that a record of the caller's may not have, as the data set uses them itself.
+
+    Args:
+        job: the whole sweep.
+
+    Returns:
+        The sweep's own records, its parameters, and all dimensions and coordinates.
+    """
+    sides = {f"{name}_{side}" for name in job.parameters for side in ("out", "in")}
+    return {*ABOUT, *job.parameters, *sides, *job.grid.axes(), *LAYERED, "evaluated_step"}
+
+
 class Records:
     """Tables by name, of shape (K, …, columns): a row a configuration, a column a recorded step.
 

@@ -15,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 from book.execute import NOTEBOOKS
+from book.running import terminal
 from book.running.cells import code_cells, read
 from book.running.forks import THREADS
 from tests.again import RESULTS, Computed, Sheet, compute, results, sheets
@@ -60,9 +61,7 @@ def run(wanted: Sequence[Sheet], workers: int) -> Iterable[Computed]:
 
 
 def main() -> int:
-    from l2lib import _spelling  # here: what computes shares nothing with l2lib
-
-    _spelling.speak()
+    terminal.speak()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from book.running import forks, streams
+from book.running import forks, terminal
 from tests.planted.errors import ListError, Mutant, Result, State, is_chapter, load
 from tests.planted.outcomes import PytestError
 from tests.planted.planting import run_forked, run_slowly
@@ -75,7 +75,7 @@ def verdict(results: list[Result], seconds: float) -> Verdict:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    streams.speak()
+    terminal.speak()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -24,7 +24,7 @@ from nbformat import NotebookNode
 
 from book import sentences
 from book.execute import NOTEBOOKS, write
-from book.running import forks, streams
+from book.running import forks, terminal
 from book.running.cells import Ran, Session, code_cells, finished, read
 from tests.again import contradictions
 from tests.planted.compare import failure_of
@@ -293,7 +293,7 @@ def named(folder: Path, words: list[str]) -> list[Path]:
 
 
 def main() -> int:
-    streams.speak()
+    terminal.speak()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
