@@ -124,7 +124,8 @@ def _of_decay(row: Convention, manual: Manual) -> tuple[str, ...]:
 
 
 _ENDS = ("default", "typical")
-_DICTIONARIES: dict[str, tuple[tuple[str, ...], Callable[[Convention, Manual], tuple[str, ...]]]] = {
+_Cells = Callable[[Convention, Manual], tuple[str, ...]]
+_DICTIONARIES: dict[str, tuple[tuple[str, ...], _Cells]] = {
     "penalty": (
         ("library", "you type", "it minimises", "c", "kλ", "book's λ", *_ENDS),
         _of_penalty,

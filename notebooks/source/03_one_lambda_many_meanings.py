@@ -63,7 +63,7 @@ lam, sigmas = 0.1, np.logspace(-1, 1, 9)
 
 # %%
 def noise(sigma):
-    """A function that draws noise: for each σ, for five seeds, for forty weights."""
+    """A function that draws noise for each σ, for five seeds and forty weights."""
     rngs = [np.random.default_rng(seed) for seed in seeds(5)]
 
     def draw():
@@ -72,6 +72,8 @@ def noise(sigma):
 
     return draw
 
+
+# %%
 
 def two_experiments(**rule):
     first, second = noise(sigmas), noise(sigmas)
@@ -187,54 +189,40 @@ k_and_c = {"SGD, ½ MSE": (0.5, 1), "SGD, MSELoss": (0.5, 2), "SGD, summed loss"
            "½ MSE + λ‖w‖²": (1, 1), "Ridge": (1, 2 * n), "MLPRegressor": (0.5 / n, 1)}
 means = {name: 2 * k / c * 0.1 for name, (k, c) in k_and_c.items()}
 translated = {name: program(0.1 * 0.1 / means[name]) for name, program in programs.items()}
+least, exact = ridge(X, y, 0)[0], ridge(X, y, 0.1)[0]  # without penalty, and with λ = 0.1
 
-# %%
-whole = np.linalg.norm(ridge(X, y, 0)[0])
-fig, ax = figures.subplots()
+# %% tags=["hide-input"]
+fig, ax = figures.subplots(figsize=(6.2, 3.2))
+lengths = {name: np.linalg.norm(w) / np.linalg.norm(least) for name, w in same_number.items()}
 ordered = sorted(programs, key=means.get)
 for row, name in enumerate(ordered):
-    kept = np.linalg.norm(same_number[name]) / whole
     ax.plot(means[name], row, "o", ms=8, color=figures.BLUE, label=name)
     side, shift = ("left", 12) if means[name] < 0.01 else ("right", -12)
-    ax.annotate(f"λ = {means[name]:.2g}: keeps {kept:.0%} of the length", (means[name], row),
-                xytext=(shift, 0), textcoords="offset points", va="center", ha=side)
-ax.set(xscale="log", xlim=(6e-5, 0.5), ylim=(-0.6, 5.6), ylabel="program, given 0.1",
-       xlabel="the λ that 0.1 means, in the book's convention")
+    ax.annotate(f"λ = {means[name]:.2g}, length {lengths[name]:.0%}", (means[name], row), va="center",
+                xytext=(shift, 0), textcoords="offset points", ha=side)
+ax.set(xscale="log", xlim=(6e-5, 0.5), ylim=(-0.6, 5.6), ylabel="program, given 0.1")
+ax.set(xlabel="the λ that 0.1 means, in the book's convention")
 ax.set_xticks([1e-4, 1e-3, 0.01, 0.1], ["0.0001", "0.001", "0.01", "0.1"])
 ax.set_yticks(range(6), ordered), ax.grid(axis="y", visible=False)
 drawn = figures.drawn(ax)
 first, last = drawn[ordered[0]].x[0], drawn[ordered[-1]].x[0]
-ax.set_title(f"The number 0.1 means anything from λ = {first:.1g} to λ = {last:.1g}")
-figures.show(fig, "Six rows, one for each program, with a dot at the λ that the number 0.1 means in "
-             f"it. The summed loss is lowest at {first:.2g}, Ridge and MLPRegressor follow at "
-             f"{drawn['Ridge'].x[0]:.2g}, MSELoss at {drawn['SGD, MSELoss'].x[0]:.2g}, half the mean "
-             f"squared error at {drawn['SGD, ½ MSE'].x[0]:.1g}, and λ without the half is highest at "
-             f"{last:.1g}. A label says which share of the least-squares length is left.")
+ax.set_title(f"The number 0.1 means λ from {first:.1g} to {last:.1g}")
+figures.show(fig, f"Six rows, sorted by the λ that the number 0.1 means: {', '.join(ordered)}. Dots "
+             f"rise from {first:.2g} by {drawn['Ridge'].x[0]:.2g} twice, and "
+             f"{drawn['SGD, MSELoss'].x[0]:.2g}, to {last:.1g}. The weights keep from "
+             f"{max(lengths.values()):.0%} to {min(lengths.values()):.0%} of least squares' length.")
 
 # %%
-found = [np.linalg.norm(w) for w in same_number.values()]
-exact = ridge(X, y, 0.1)[0]
-claim("S2-14", "given the same 0.1, six programs fit different weights: the shortest vector is {} "
-      "times as long as the longest", measured=min(found) / max(found), between=(0.5, 0.6))
-claim("03-translated", "given translated numbers, all six fit the same weights: the furthest from "
+claim("S2-14", "Given the same 0.1, six programs fit different weights: the shortest vector is {} "
+      "times as long as the longest", between=(0.5, 0.6),
+      measured=min(lengths.values()) / max(lengths.values()))
+claim("03-translated", "Given translated numbers, all six fit the same weights: the furthest from "
       "ridge regression with λ = 0.1 lies {:.0e} of its length away", below=1e-3,
       measured=[np.linalg.norm(w - exact) / np.linalg.norm(exact) for w in translated.values()])
 claim("S2-14", "the largest λ that 0.1 means is 4n times the smallest",
       measured=max(means.values()) / min(means.values()), equals=4 * n, within=1e-6)
 claim("03-dots", "each dot of the picture stands at the λ of (3.1)",
       measured=[drawn[name].x[0] / x for name, x in means.items()], equals=1, within=1e-12)
-
-# %%
-rows = (("torch_sgd", "half_mse"), ("torch_sgd", "mse"), ("torch_sgd", "sse"),
-        ("no_half", "half_mse"), ("sklearn_ridge", "half_mse"), ("sklearn_mlp", "half_mse"))
-by_convert = [convert(0.1, name, "book", loss=loss, target_loss="half_mse", n=n, batch_size=n)
-              for name, loss in rows]
-C = convert(0.1, "book", "sklearn_logistic", n=n, loss="cross_entropy")
-
-# %%
-claim("03-convert", "l2lib's convert agrees with (3.1) in all six",
-      measured=np.array(by_convert) / [*means.values()], equals=1, within=1e-12)
-claim("03-convert", "… and writes λ = 0.1 as C = 1/(0.1 n)", measured=C * 0.1 * n, equals=1, within=1e-9)
 
 # %% [markdown]
 # **Several targets.** With $m$ outputs `MSELoss` averages over the outputs, too, so $c = 2/m$. `Ridge` sums over them and
@@ -245,9 +233,8 @@ claim("03-convert", "… and writes λ = 0.1 as C = 1/(0.1 n)", measured=C * 0.1
 three = fit(functional.mse_loss, 0.1, 1.2, targets=np.stack([y, -y, 2 * y], axis=1))
 
 # %%
-expected = ridge(X, y, 0.1 * 3 / 2)[0][:, None] * [1, -1, 2]
-claim("03-targets", "with 3 targets and MSELoss, 0.1 means λ = 0.1 · 3/2",
-      measured=three - expected, equals=0, within=1e-6)
+claim("03-targets", "with 3 targets and MSELoss, 0.1 means λ = 0.1 · 3/2", equals=0, within=1e-6,
+      measured=three - ridge(X, y, 0.1 * 3 / 2)[0][:, None] * [1, -1, 2])
 claims.identities()
 
 # %% [markdown]
@@ -267,19 +254,16 @@ claims.identities()
 # (The last two rows are exact up to Adam's ε.) So gradient accumulation that forgets to divide by the number of
 # micro-batches weakens a coupled penalty, and does nothing to AdamW.
 
-# %%
-pull = [lambda w, draw=draw: w + draw() for draw in (noise(1.0), noise(1.0), noise(1.0), noise(1.0))]
-one = np.ones((5, 40))
-scaled_l2 = (train(one, pull[0], 0.01, 50, coupled=lam)
-             - train(one, lambda w: 8 * pull[1](w), 0.01, 50, coupled=8 * lam))
-scaled_w = (train(one, pull[2], 0.01, 50, decoupled=lam)
-            - train(one, lambda w: 8 * pull[3](w), 0.01, 50, decoupled=lam))
+# %% tags=["hide-input"]
+def fifty_steps(scale, **rule):
+    draw = noise(1.0)
+    return train(np.ones((5, 40)), lambda w: scale * (w + draw()), 0.01, 50, **rule)
 
-# %%
-claim("03-scaled", "a loss 8 times as large: Adam + L2 takes the same 50 steps with 8 λ",
-      measured=scaled_l2, equals=0, within=1e-6)
-claim("03-scaled", "… and AdamW takes the same 50 steps with the same λ",
-      measured=scaled_w, equals=0, within=1e-6)
+
+claim("03-scaled", "a loss 8 times as large: Adam + L2 takes the same 50 steps with 8 λ", equals=0,
+      measured=fifty_steps(1, coupled=lam) - fifty_steps(8, coupled=8 * lam), within=1e-6)
+claim("03-scaled", "… and AdamW takes the same 50 steps with the same λ", equals=0, within=1e-6,
+      measured=fifty_steps(1, decoupled=lam) - fifty_steps(8, decoupled=lam))
 claims.identities()
 
 # %% [markdown]
@@ -307,14 +291,13 @@ dictionary("penalty")
 # %%
 dictionary("decay")
 
-# %%
+# %% tags=["hide-input"]
 by_default = {row[1]: row[4] for row in dictionary("decay").rows}
-ours, theirs = by_default["AdamW(weight_decay=λ)"], by_default["adamw(weight_decay=λ)"]
-meant = convert(0.1, "torch_adamw", "adamw_paper", lr=1e-3)
-claim("03-defaults", "if you say nothing, PyTorch's AdamW decays {:.0f} times as fast as Optax's",
-      measured=float(ours) / float(theirs), equals=100, within=0.01)
-claim("03-paper", "AdamW's λ = 0.1 at η = 0.001 is 0.0001 in the published form",
-      measured=meant, equals=1e-4, within=1e-12)
+claim("03-defaults", "If you say nothing, PyTorch's AdamW decays {:.0f} times as fast as Optax's",
+      measured=float(by_default["AdamW(weight_decay=λ)"]) / float(by_default["adamw(weight_decay=λ)"]),
+      equals=100, within=0.01)
+claim("03-paper", "AdamW's λ = 0.1 at η = 0.001 is 0.0001 in the published form", equals=1e-4,
+      measured=convert(0.1, "torch_adamw", "adamw_paper", lr=1e-3), within=1e-12)
 claims.identities()
 
 # %% [markdown]
@@ -347,7 +330,7 @@ except ValueError as error:
 # means that $g = \nabla L$, and that $w$ is multiplied by $1-\eta\lambda$ separately. Figure 3.3 shows the two places.
 
 # %%
-fig, ax = figures.subplots(figsize=(7.2, 2.9))
+fig, ax = figures.subplots(figsize=(6.4, 2.7))
 ax.set(xlim=(0, 10), ylim=(0, 4.3)), ax.set_axis_off()
 for x, y_box, words in ((0.9, 2, "gradient\n∇L"), (3.3, 2, "means m, v\n(3.3)"), (5.7, 2, "divide\nm / √v"),
                         (8.6, 2, "w ← w − η · step")):
@@ -365,7 +348,7 @@ figures.show(fig, "A diagram with four boxes from left to right: gradient, runni
              "division of m by the root of v, and the step. A blue arrow marks where coupled decay adds "
              "λw, before the means; an orange one where decoupled decay multiplies w, after all of it.")
 
-# %%
+# %% tags=["hide-input"]
 ours, theirs = {}, {}
 for rule, optimizer_class in (("coupled", torch.optim.Adam), ("decoupled", torch.optim.AdamW)):
     w = torch.nn.Parameter(torch.full((5, 40), 5.0, dtype=torch.float64))
@@ -394,7 +377,7 @@ strong, weak = (train(five, np.zeros_like, 0.01, 100, coupled=each)[-1] for each
 # %%
 claim("S2-13", "Adam + L2 with λ = 1 and η = 0.01 brings an ignored weight from 5 to {} in 100 steps",
       measured=strong, between=(4, 4.1))
-claim("S2-13", "… and with a λ ten thousand times smaller it walks {:.3f} times as far",
+claim("S2-13", "With a λ ten thousand times smaller Adam + L2 moves an ignored weight {:.3f} times as far",
       measured=(5 - weak) / (5 - strong), equals=1, within=1e-3)
 
 # %% [markdown]
@@ -420,10 +403,10 @@ for t in range(1, 2001):
 theory = -np.log(w / 4) / (2000 * 0.002 * lam)
 
 # %%
-ratio = claims.interval(decay_l2[4] / decay_l2[8])  # noise 1 and noise 10, five seeds
-claim("S2-13", "ten times the noise makes Adam + L2 decay {} times more slowly (lower end of the "
-      "95 % interval of five seeds)", measured=ratio.low, above=9)
-claim("03-rate", "at each of nine noise levels Adam + L2 decays at {:.2f} times the rate (3.4)",
+claim("S2-13", "Ten times the noise makes Adam + L2 decay {} times more slowly (lower end of the "
+      "95 % interval of five seeds)", above=9,
+      measured=claims.interval(decay_l2[4] / decay_l2[8]).low)
+claim("03-rate", "At each of nine noise levels Adam + L2 decays at {:.2f} times the rate (3.4)",
       measured=decay_l2.mean(-1) / theory, equals=1, within=0.02)
 claim("03-rate-w", "AdamW multiplies the mean of the weights by 1 − ηλ at each step, whatever the noise",
       measured=0.002 * lam * decay_w + np.log(1 - 0.002 * lam), equals=0, within=1e-12)
@@ -463,13 +446,12 @@ expected = (1 / size[pale]).mean() / (1 / size[dark]).mean()
 
 # %%
 fig, (ax, other) = figures.subplots(1, 2, width_ratios=(1, 1.25))
-root = np.sqrt((roots**2).mean(0))
-relative = np.where(live, root[dark].mean() / np.where(live, root, 1), np.nan)
+root = np.where(live, np.sqrt((roots**2).mean(0)), np.nan)
+relative = root[dark].mean() / root
 image = ax.imshow(np.log10(relative).reshape(8, 8), cmap="cividis")
 ax.set(xlabel="column of pixels", ylabel="row of pixels", xticks=(), yticks=()), ax.grid(visible=False)
 bar = fig.colorbar(image, ax=ax, ticks=[0, 1])
-bar.ax.set_yticklabels(["1", "10"])
-ax.text(0, 3.5, "left\nout", ha="center", va="center", fontsize=8)
+bar.ax.set_yticklabels(["1", "10"]), ax.text(-0.3, 3.6, "left\nout", fontsize=8)
 other.loglog(size[live], relative[live], "o", ms=4, color=figures.BLUE, label="_pixels")
 order = np.sort(size[live])
 other.loglog(order, size[dark].mean() / order, color=figures.GREY, lw=1, label="_slope")
@@ -485,10 +467,10 @@ figures.show(fig, "Left, a map of the 8 by 8 pixels, coloured by the decay of th
              "falls as one over the size.")
 
 # %%
-claim("03-digits", "by (3.4) the palest tenth of the pixels decays {} times as fast as the darkest "
+claim("03-digits", "By (3.4) the palest tenth of the pixels decays {} times as fast as the darkest "
       "tenth (lower end of the 95 % interval of five seeds)",
       measured=claims.interval(measured).low, above=5)
-claim("03-digits", "… which is {} times what the pixels' sizes alone predict",
+claim("03-digits", "The ratio of those decays is {} times what the pixels' sizes alone predict",
       measured=measured.mean() / expected, between=(0.8, 1.25))
 
 # %% [markdown]
@@ -525,28 +507,36 @@ for rule in ("coupled", "decoupled"):
 boxed = {rule: train(np.zeros(2), lambda w: w - [3.5, 1.2], 0.01, 8000, **{rule: 0.5})
          for rule in ("coupled", "decoupled")}
 
-# %%
-fig, (ax, other) = figures.subplots(1, 2, figsize=(7.2, 3.9))
-angles = np.linspace(0, 2 * np.pi, 100)
-for axes, runs, best in ((ax, paths, (1, 1)), (other, boxed, (3.5, 1.2))):
+# %% tags=["hide-input"]
+def draw_plane(axes, runs, best):
+    """Circles of equal loss around a star, the paths of both rules, and where they end."""
+    angles = np.linspace(0, 2 * np.pi, 100)
     for radius in (0.15, 0.4, 0.7, 1, 1.5, 2.2, 3, 4):
         circle = best + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        axes.plot(*circle.T, color=figures.GREY, alpha=0.35, lw=0.8, label="_circle")
-    for rule, colour in (("coupled", figures.BLUE), ("decoupled", figures.ORANGE)):
-        axes.plot(*runs[rule].T, color=colour, lw=1.2, label=f"_{rule}")
-        axes.plot(*runs[rule][-3000:].mean(0), "o", ms=7, color=colour, label=f"_{rule} end")
+        axes.plot(*circle.T, color=figures.GREY, alpha=0.35, lw=0.8)
+    for rule, name, colour, shift in (("coupled", "Adam + L2", figures.BLUE, (8, -14)),
+                                      ("decoupled", "AdamW", figures.ORANGE, (-58, 7))):
+        end = runs[rule][-3000:].mean(0)
+        axes.plot(*runs[rule].T, color=colour, lw=1.2)
+        axes.plot(*end, "o", ms=7, color=colour, label=f"_{rule}")
+        axes.annotate(name, end, xytext=shift, textcoords="offset points", color=colour)
     axes.plot(*best, "*", ms=11, color="black", label="_best")
+    axes.annotate("least loss", best, xytext=(0, 9), textcoords="offset points", ha="center")
+    axes.set_aspect("equal")
+
+
+# %% tags=["hide-input"]
+fig, (ax, other) = figures.subplots(1, 2, figsize=(7.2, 3.9))
+draw_plane(ax, paths, (1, 1)), draw_plane(other, boxed, (3.5, 1.2))
 ax.plot(1 / (1 + lam * two[0]), 1 / (1 + lam * two[1]), "x", ms=12, color="black", label="_(3.5)")
 ax.set(xlim=(0, 1.25), ylim=(0, 1.25), xlabel="weight with noise 0.5", ylabel="weight with noise 10")
-other.fill([0, 2, 2, 0], [0, 0, 2, 2], color=figures.AMBER, alpha=0.2, lw=0, label="_box")
+other.fill([0, 2, 2, 0], [0, 0, 2, 2], color=figures.AMBER, alpha=0.2, lw=0)
+other.text(0.1, 1.75, "box |w| ≤ 1/λ", color=figures.GREY)
 other.set(xlim=(0, 4.1), ylim=(0, 3.4), xlabel="first weight", ylabel="second weight")
-ax.text(0.87, 0.9, "Adam + L2", color=figures.BLUE, ha="right"), ax.text(0.98, 1.06, "least loss", ha="right")
-ax.text(0.86, 0.48, "AdamW", color=figures.ORANGE, ha="right"), other.text(3.5, 1.35, "least loss", ha="center")
-other.text(2.4, 0.5, "Adam + L2", color=figures.BLUE), other.text(1.9, 1.3, "AdamW", color=figures.ORANGE, ha="right")
-other.text(0.1, 1.75, "box |w| ≤ 1/λ", color=figures.GREY), ax.set_aspect("equal"), other.set_aspect("equal")
-ax.set_title("With noise, AdamW shrinks\nthe noisy weight most"), other.set_title("Without, only its box\nkeeps AdamW back")
-plane, box = figures.drawn(ax), figures.drawn(other)
-ends = [(marks[f"_{rule} end"].x[0], marks[f"_{rule} end"].y[0]) for marks in (plane, box) for rule in paths]
+ax.set_title("With noise, AdamW shrinks\nthe noisy weight most")
+other.set_title("Without, only its box\nkeeps AdamW back")
+ends = [(marks[f"_{rule}"].x[0], marks[f"_{rule}"].y[0])
+        for marks in (figures.drawn(ax), figures.drawn(other)) for rule in paths]
 figures.show(fig, "Two planes of two weights, with circles of equal loss around a star. Left, with noise, Adam "
              f"+ L2 ends at ({ends[0][0]:.2f}, {ends[0][1]:.2f}) on the line to the star, AdamW at "
              f"({ends[1][0]:.2f}, {ends[1][1]:.2f}), on the cross of (3.5). Right, without noise and with "
@@ -554,13 +544,12 @@ figures.show(fig, "Two planes of two weights, with circles of equal loss around 
              f"box, at ({ends[3][0]:.2f}, {ends[3][1]:.2f}).")
 
 # %%
-claim("03-rest-l2", "with symmetric noise Adam + L2 rests at {:.3f}, the minimum 1/(1 + λ), at every "
+claim("03-rest-l2", "With symmetric noise Adam + L2 rests at {:.3f}, the minimum 1/(1 + λ), at every "
       "noise level (worst of nine levels and five seeds)", measured=rest_l2, equals=1 / (1 + lam), within=0.01)
 claim("03-rest-w", "AdamW rests where (3.5) says: its largest error at nine noise levels is {:.4f}",
       measured=np.abs(rest_w.mean(-1) - 1 / (1 + lam * sigmas)), below=0.01)
-claim("03-plane", "in both panels AdamW ends where (3.5) and the box say, to within {}", below=0.05,
-      measured=[abs(paths["decoupled"][-3000:].mean(0) - 1 / (1 + lam * two)).max(),
-                abs(boxed["decoupled"][-1] - [1 / 0.5, 1.2]).max()])
+claim("03-plane", "In both planes of weights AdamW ends where (3.5) and its box say, to within {}", below=0.05,
+      measured=np.abs([ends[1] - 1 / (1 + lam * two), ends[3] - np.array([1 / 0.5, 1.2])]))
 
 # %% [markdown]
 # **The box.** In the right panel there is no noise, $\lambda = 0.5$, and the loss is least at $(3.5, 1.2)$. AdamW brings the second weight to 1.2 as if there
@@ -581,7 +570,7 @@ claim("03-plane", "in both panels AdamW ends where (3.5) and the box say, to wit
 
 # %%
 H, q = X.T @ X / n, X.T @ y / n
-least, lams = ridge(X, y, 0)[0], np.array([0.01, 0.1, 1])
+lams = np.array([0.01, 0.1, 1])
 full = train(np.zeros((3, 10)), lambda w: w @ H - q, 0.003, 8000, decoupled=lams[:, None])
 of_ridge = np.linalg.norm([ridge(X, y, each)[0] - least for each in lams], axis=1)
 distance = np.linalg.norm(full - least, axis=-1) / of_ridge  # steps, λ
@@ -608,19 +597,19 @@ figures.show(fig, "Three falling lines on a logarithmic axis: AdamW's distance f
              f"{ends[0]:.3f}, {ends[1]:.3f} and {ends[2]:.1f}.")
 
 # %%
-falls = np.log(distance[3999] / distance[7999]) / 4000
-claim("03-full-beside", "with full batches and λ = 0.1 AdamW is after 4000 steps {} times as far "
+claim("03-full-beside", "After 4000 full batches with λ = 0.1 AdamW is {} times as far "
       "from least squares as ridge regression is", measured=distance[3999, 1], between=(0.01, 0.1))
-claim("03-full-rate", "from step 4000 on the distance falls at {:.2f} times the rate of (3.6)",
-      measured=falls[1:] / (0.0005 * (1 - (lams[1:] * np.abs(least).max()) ** 2)), equals=1, within=0.1)
+claim("03-full-rate", "From step 4000 on AdamW's distance from least squares falls at {:.2f} times the rate of (3.6)",
+      measured=np.log(distance[3999] / distance[7999])[1:] / 4000
+      / (0.0005 * (1 - (lams[1:] * np.abs(least).max()) ** 2)), equals=1, within=0.1)
 claim("03-full-l2", "Adam + L2 ends at ridge regression", measured=full_l2 - exact, equals=0, within=1e-9)
 claims.identities()
 
 # %% [markdown]
 # **Skewed noise.** The argument for Adam + L2 needed symmetric noise. Suppose instead that large positive gradients are rare and
 # small negative ones are common. A large gradient raises $m$, but it raises $v$ too, so Adam divides it by
-# more. The steps no longer average to zero. To first order in $1-\beta_2$ one finds (with $1/\sqrt v$ expanded around
-# $1/\sigma$, and the covariance of $m$ and $v$ summed as a geometric series) the resting point
+# more. The steps no longer average to zero. Expand $1/\sqrt v$ around $1/\sigma_i$ to first order. The mean of $m$ times the
+# deviation of $v$ is a geometric series with the factor $\beta_1\beta_2$, and the resting point moves to
 #
 # $$\bar g_i + \lambda w_i \approx \frac{\sigma_i\,\chi_i}{2}\cdot\frac{(1-\beta_1)(1-\beta_2)}{1-\beta_1\beta_2},
 # \tag{3.7}$$
@@ -670,11 +659,11 @@ figures.show(fig, f"Resting points for five values of β₂ from 0.9 to 0.999. U
              "Grey dashes of the first-order formula lie a little above at small β₂ and on the dots at 0.999.")
 
 # %%
-claim("03-skewed", "with β₂ = 0.95 and skewed noise Adam + L2 rests at {:.2f}, not at 0.909",
+claim("03-skewed", "With β₂ = 0.95 and skewed noise Adam + L2 rests at {:.2f}, not at 0.909",
       measured=rest_skewed[1].mean(), between=(1 / (1 + lam), (1 + shift[1]) / (1 + lam)))
-claim("03-symmetric", "… and under symmetric noise at {:.2f}, for each of five β₂",
+claim("03-symmetric", "Under symmetric noise Adam + L2 rests at {:.2f} for each of five β₂",
       measured=rest_symmetric.mean(1), equals=1 / (1 + lam), within=0.03)
-claim("03-skewed-long", "for β₂ of 0.99 and more (3.7) errs by at most {:.2f}", below=0.04,
+claim("03-skewed-long", "For β₂ of 0.99 and more (3.7) misses the resting point by at most {:.2f}", below=0.04,
       measured=np.abs(rest_skewed.mean(1) - (1 + shift) / (1 + lam))[memories > 0.98])
 
 # %% [markdown]
@@ -732,11 +721,10 @@ figures.show(fig, "Left, the decay per step along a cosine of 200 steps: flat at
              f"independent, {ends[1]:.2f} if it follows the rate, {ends[0]:.2f} if it is corrected.")
 
 # %%
-log_decay = [np.log(in_torch(0.1, lr)) for lr in (0.01, 0.001)]
 claim("03-schedule", "PyTorch's AdamW follows the rate: it leaves the product of 1 − η_t λ",
       measured=in_torch(0.1, 0.1) - left["follows the rate"][-1], equals=0, within=1e-12)
-claim("03-coupled", "ten times the learning rate at the same λ makes PyTorch's AdamW decay {} times "
-      "as much", measured=log_decay[0] / log_decay[1], equals=10, within=0.01)
+claim("03-coupled", "Ten times the learning rate at the same λ makes PyTorch's AdamW decay {} times "
+      "as much", measured=np.log(in_torch(0.1, 0.01)) / np.log(in_torch(0.1, 0.001)), equals=10, within=0.01)
 claim("03-cosine", "the 200 factors of the cosine sum to half of 200, and ½",
       measured=cosine.sum(), equals=100.5, within=1e-9)
 claim("03-cosine", "… and their squares to three eighths of 200, and ½",
@@ -773,7 +761,7 @@ def share_lost(penalty, w):
 sizes = np.logspace(-1.5, 1.5, 13)
 powers = {p: share_lost(lambda w, p=p: w.abs().pow(p).sum() / p, sizes) for p in (1, 1.5, 2, 3)}
 
-# %%
+# %% tags=["hide-input"]
 fig, ax = figures.subplots()
 for p, shares in powers.items():
     ax.loglog(sizes, shares, "o-", ms=4, label=f"p = {p}")
@@ -793,10 +781,9 @@ figures.show(fig, "Share that one step takes from a weight, against the weight's
 # %%
 claim("S2-11", "the share that the penalty |w|^p/p takes is |w|^(p − 2), and the same for all weights only if p = 2",
       measured=[drawn[f"p = {p}"].y / sizes ** (p - 2) for p in powers], equals=1, within=1e-12)
-length = share_lost(torch.linalg.norm, np.array([3.0, -1.0]))
-longer = share_lost(torch.linalg.norm, np.array([30.0, -10.0]))
 claim("S2-11", "‖w‖ without the square takes a tenth of the share from a vector ten times as long",
-      measured=longer / length, equals=0.1, within=1e-12)
+      measured=share_lost(torch.linalg.norm, np.array([30.0, -10.0]))
+      / share_lost(torch.linalg.norm, np.array([3.0, -1.0])), equals=0.1, within=1e-12)
 claims.identities()
 
 # %% [markdown]
@@ -850,7 +837,7 @@ def moved(dtype, rate=3e-4 * 0.1):
 
 
 # %%
-claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay moves {} of 2000 weights in 1000 steps",
+claim("03-bfloat", "In bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay moves {} of 2000 weights in 1000 steps",
       measured=moved(torch.bfloat16), equals=0)
 
 # %% [markdown]
@@ -874,7 +861,7 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 # <details>
 # <summary>Solution</summary>
 #
-# $k = 1$ and $c = 2n$ give $\lambda = 20/1000 = {{20 / 1000}}$. For `MSELoss` $c = 2$, so type
+# By (3.1) the book's λ is $20/1000 = {{20 / 1000}}$. For `MSELoss` $c = 2$, so type
 # {{convert(20, "sklearn_ridge", "torch_sgd", n=1000, target_loss="mse"):.2f}}:
 # `convert(20, "sklearn_ridge", "torch_sgd", n=1000, target_loss="mse")`.
 #
@@ -913,13 +900,13 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 # </details>
 #
 # **5.** (Predict, then run.) Turn the skewed noise of §3.5 round: where does Adam + L2 rest with β₂ = 0.95? Run
-# `resting_point(lambda rng, count: -skewed(rng, count), 0.95)`.
+# `resting_point(lambda rng, count: -skewed(rng, count), 0.95).mean()`.
 #
 # <details>
 # <summary>Solution</summary>
 #
-# By symmetry the shift changes its sign. To first order the resting point is (1 − 0.34)/1.1 = 0.60, and the run ends at
-# 0.66, as far below 0.909 as the other was above it.
+# By symmetry the shift changes its sign. By (3.7) the resting point is (1 − {{shift[1]:.2f}})/1.1 = {{(1 - shift[1]) / (1 + lam):.2f}}. The run
+# ends at 0.66, as far below {{1 / (1 + lam):.2f}} as the other was above it.
 #
 # </details>
 #
@@ -929,7 +916,7 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 # <details>
 # <summary>Solution</summary>
 #
-# The claim 03-full-beside: after 400 steps the distance is 1.3 times ridge's, as AdamW is still on its way from zero.
+# The claim 03-full-beside: after 400 steps the distance is 1.1 times ridge's, as AdamW is still on its way from zero.
 #
 # </details>
 #
