@@ -1,10 +1,10 @@
 # %% [markdown]
 # # 3 One λ, many meanings
 #
-# `weight_decay=0.1` is one number, and it does different things in different programs. In one library it acts twice as
-# strongly as in another, in a third hundreds of times more weakly, and in `Adam` and `AdamW` it does not even do the same
-# *kind* of thing. If you copy a λ from a paper or from a colleague without translating it, you run another experiment
-# than the one you have in mind.
+# `weight_decay=0.1` is one number, and it does different things in different programs. In one library it acts twice
+# as strongly as in another, in yet another hundreds of times more weakly, and in `Adam` and `AdamW` it does not even
+# do the same *kind* of thing. If you copy a λ from a paper or from a colleague without translating it, you run
+# another experiment than the one you have in mind.
 #
 # By the end of this chapter you will be able to
 #
@@ -18,8 +18,8 @@
 # ## 3.1 A puzzle: the same λ in Adam and in AdamW
 #
 # This section shows the main finding of the chapter before any theory. Here is Adam in plain NumPy. The argument
-# `coupled` is the λ of `torch.optim.Adam`, which adds $\lambda w$ to the gradient. The argument `decoupled` is the λ of
-# `torch.optim.AdamW`, which multiplies the weight by $1-\eta\lambda$ and leaves the gradient as it is.
+# `coupled` is the λ of `torch.optim.Adam`, which adds $\lambda w$ to the gradient. The argument `decoupled` is the λ
+# of `torch.optim.AdamW`, which multiplies the weight by $1-\eta\lambda$ and leaves the gradient as it is.
 
 # %%
 import numpy as np
@@ -42,9 +42,10 @@ def train(w, gradient, lr, steps, coupled=0.0, decoupled=0.0, **betas):
 
 # %% [markdown]
 # We run two experiments with $\lambda = {{below: lam}}$. In the first the loss ignores the weights, so that their
-# gradients are pure noise of standard deviation σ, as from minibatches. How fast do the weights shrink? In the second the
-# loss pulls every weight towards 1, with the same noise. Where do the weights settle? Nine groups of weights hear nine
-# levels of noise. (We use five seeds, and every draw with both signs, so that averages show the decay and not the noise.)
+# gradients are pure noise of standard deviation σ, as from minibatches. How fast do the weights shrink? In the
+# second the loss pulls every weight towards 1, with the same noise. Where do the weights settle? Nine groups of
+# weights hear nine levels of noise. (We use five seeds, and every draw with both signs, so that averages show the
+# decay and not the noise.)
 
 # %%
 import torch
@@ -108,13 +109,13 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
              f"{settled['_w'].y[0]:.2f} to {settled['_w'].y[-1]:.2f}.")
 
 # %% [markdown]
-# Figure 3.1 shows a puzzle with two halves. AdamW decays all weights at the same rate, and Adam with an L2 penalty does
-# not: its noisiest weights decay {{decay_l2[0].mean() / decay_l2[-1].mean():.0f}} times more slowly than its quietest. But
-# AdamW brings the weights to rest at different places, and Adam with L2 brings all of them to the same one. So neither
-# rule treats weights alike in every respect, and no change of λ turns one into the other.
+# Figure 3.1 shows a puzzle with two halves. AdamW decays all weights at the same rate, and Adam with an L2 penalty
+# does not: its noisiest weights decay {{decay_l2[0].mean() / decay_l2[-1].mean():.0f}} times more slowly than its
+# quietest. But AdamW brings the weights to rest at different places, and Adam with L2 brings all of them to the same
+# one. So neither rule treats weights alike in every respect, and no change of λ turns one into the other.
 #
-# We now go from simple to hard. Penalties in different libraries differ by a factor only (§3.2), decays by the learning
-# rate (§3.3). Adam needs a derivation for each half of the puzzle (§3.4 and §3.5).
+# We now go from simple to hard. Penalties in different libraries differ by a factor only (§3.2), decays by the
+# learning rate (§3.3). Adam needs a derivation for each half of the puzzle (§3.4 and §3.5).
 #
 # ## 3.2 Penalties: what each program minimises
 #
@@ -140,9 +141,9 @@ def fit(loss, weight_decay, lr, targets=y, extra=0.0):
 
 
 # %% [markdown]
-# Now give the same number 0.1 to six programs: to PyTorch with half the mean squared error (MSE), with `MSELoss`, with a
-# summed loss, and with $\lambda\lVert w\rVert^2$ written into the loss; and to two models of scikit-learn. (A multi-layer
-# perceptron without hidden layers is a linear model.)
+# Now give the same number 0.1 to six programs: to PyTorch with half the mean squared error (MSE), with `MSELoss`,
+# with a summed loss, and with $\lambda\lVert w\rVert^2$ written into the loss; and to two models of scikit-learn. (A
+# multi-layer perceptron without hidden layers is a linear model.)
 
 
 # %%
@@ -172,17 +173,17 @@ programs = {
 same_number = {name: program(0.1) for name, program in programs.items()}
 
 # %% [markdown]
-# Why do they differ? Each program minimises $c\,L + k\lambda\lVert w\rVert^2$ with factors $c$ and $k$ of its own, where $L$
-# is half the mean squared error. (For a classifier let $L$ be the mean cross-entropy.) Dividing by $c$ does not move the
-# minimum. It gives the book's form $L+\frac{\lambda}{2}\lVert w\rVert^2$ if
+# Why do they differ? Each program minimises $c\,L + k\lambda\lVert w\rVert^2$ with factors $c$ and $k$ of its own,
+# where $L$ is half the mean squared error. (For a classifier let $L$ be the mean cross-entropy.) Dividing by $c$
+# does not move the minimum. It gives the book's form $L+\frac{\lambda}{2}\lVert w\rVert^2$ if
 #
 # $$\lambda_{\text{book}} = \frac{2k}{c}\,\lambda. \tag{3.1}$$
 #
 # For penalties this is the whole dictionary. `Ridge` minimises $\lVert y-Xw\rVert^2 + \alpha\lVert w\rVert^2$, so
-# $k = 1$ and $c = 2n$ give $\alpha/n$. `LogisticRegression` multiplies the *sum* of the losses by its `C` and has only
-# ½ as the factor of $\lVert w\rVert^2$, so its $C$ means $1/(nC)$. `MSELoss` has $c = 2$: if you copy a λ from a text
-# whose loss has the ½, your penalty is half as strong. If you sum the loss over a minibatch, then $c$ grows with the batch, and so the
-# meaning of λ depends on the batch size.
+# $k = 1$ and $c = 2n$ give $\alpha/n$. `LogisticRegression` multiplies the *sum* of the losses by its `C` and has
+# only ½ as the factor of $\lVert w\rVert^2$, so its $C$ means $1/(nC)$. `MSELoss` has $c = 2$: if you copy a λ from
+# a text whose loss has the ½, your penalty is half as strong. If you sum the loss over a minibatch, then $c$ grows
+# with the batch, and so the meaning of λ depends on the batch size.
 
 # %%
 k_and_c = {"SGD, ½ MSE": (0.5, 1), "SGD, MSELoss": (0.5, 2), "SGD, summed loss": (0.5, 2 * n),
@@ -225,9 +226,9 @@ claim("03-dots", "each dot of the picture stands at the λ of (3.1)",
       measured=[drawn[name].x[0] / x for name, x in means.items()], equals=1, within=1e-12)
 
 # %% [markdown]
-# **Several targets.** With $m$ outputs `MSELoss` averages over the outputs, too, so $c = 2/m$. `Ridge` sums over them and
-# fits each output as if it were alone. A `weight_decay` that was tuned for one output therefore acts $m$ times as strongly
-# for $m$ outputs, although nothing in the code has changed.
+# **Several targets.** With $m$ outputs `MSELoss` averages over the outputs, too, so $c = 2/m$. `Ridge` sums over
+# them and fits each output as if it were alone. A `weight_decay` that was tuned for one output therefore acts $m$
+# times as strongly for $m$ outputs, although nothing in the code has changed.
 
 # %%
 three = fit(functional.mse_loss, 0.1, 1.2, targets=np.stack([y, -y, 2 * y], axis=1))
@@ -238,8 +239,8 @@ claim("03-targets", "with 3 targets and MSELoss, 0.1 means λ = 0.1 · 3/2", equ
 claims.identities()
 
 # %% [markdown]
-# **A scaled loss.** The factor $c$ leaves the minimum alone, but it does not leave the steps alone, because $c$ times the loss
-# has $c$ times the gradient. SGD takes the same steps as before with
+# **A scaled loss.** The factor $c$ leaves the minimum alone, but it does not leave the steps alone, because $c$
+# times the loss has $c$ times the gradient. SGD takes the same steps as before with
 #
 # $$\eta' = \eta/c,\qquad \lambda' = c\,\lambda. \tag{3.2}$$
 #
@@ -271,22 +272,24 @@ claims.identities()
 #
 # ## 3.3 Decays, and the dictionary
 #
-# This section adds the second kind of λ, and gives the whole dictionary with defaults. A *decay* is not part of the objective.
-# At each step the program multiplies the weight by $1-\delta$ and subtracts the optimiser's own step, which knows nothing
-# of the decay. The literature calls this *decoupled* weight decay. PyTorch, Keras, Optax and fastai take the share
-# $\delta = \eta\lambda$. AdamW [as published](https://arxiv.org/abs/1711.05101) and in Composer does not multiply λ by the base
-# learning rate and takes $\delta = \lambda$ at the peak of the schedule.
+# This section adds the second kind of λ, and gives the whole dictionary with defaults. A *decay* is not part of the
+# objective. At each step the program multiplies the weight by $1-\delta$ and subtracts the optimiser's own step,
+# which knows nothing of the decay. The literature calls this *decoupled* weight decay. PyTorch, Keras, Optax and
+# fastai take the share $\delta = \eta\lambda$. AdamW [as published](https://arxiv.org/abs/1711.05101) and in
+# Composer does not multiply λ by the base learning rate and takes $\delta = \lambda$ at the peak of the schedule.
 #
-# Under plain SGD a penalty is also a decay ([§2.1](02_from_penalty_to_weight_decay.ipynb)). Here is what the libraries minimise, what
-# they take if you give them nothing, and what people often give them. In both tables λ stands for the number that you type.
+# Under plain SGD a penalty is also a decay ([chapter 2](02_from_penalty_to_weight_decay.ipynb)). Here is what the
+# libraries minimise, what they take if you give them nothing, and what people often give them. In both tables λ
+# stands for the number that you type.
 
 # %%
 dictionary("penalty")
 
 # %% [markdown]
 # In the column of the book's λ, $n$ counts the training examples, $B$ those of a batch, and $s$ is the standard
-# deviation of the targets; $c$ is the factor of your loss, 1 for ½ MSE or a mean cross-entropy, 2 for `MSELoss`. A dash
-# under *typical* means that only a search can say. Adagrad, Adadelta, NAdam and RAdam of PyTorch are like its RMSprop.
+# deviation of the targets; $c$ is the factor of your loss, 1 for ½ MSE or a mean cross-entropy, 2 for `MSELoss`. A
+# dash under *typical* means that only a search can say. Adagrad, Adadelta, NAdam and RAdam of PyTorch are like its
+# RMSprop.
 
 # %%
 dictionary("decay")
@@ -301,13 +304,14 @@ claim("03-paper", "AdamW's λ = 0.1 at η = 0.001 is 0.0001 in the published for
 claims.identities()
 
 # %% [markdown]
-# Four lines deserve a comment. Keras's `L2` has no ½, while the `weight_decay` of its optimisers is decoupled even for SGD. PyTorch's
-# `Adam(…, decoupled_weight_decay=True)` is its AdamW. In Optax the position in the chain decides: before the optimiser
-# `add_decayed_weights` is a penalty, after it the decay is *added* to a step that is already negative, so that weights
-# grow unless λ is negative. And AdamW and Muon of PyTorch decay by default, while SGD and Adam do not.
+# Four lines deserve a comment. Keras's `L2` has no ½, while the `weight_decay` of its optimisers is decoupled even
+# for SGD. PyTorch's `Adam(…, decoupled_weight_decay=True)` is its AdamW. In Optax the position in the chain decides:
+# before the optimiser `add_decayed_weights` is a penalty, after it the decay is *added* to a step that is already
+# negative, so that weights grow unless λ is negative. And AdamW and Muon of PyTorch decay by default, while SGD and
+# Adam do not.
 #
-# `convert(value, source, target, …)` of `l2lib.conventions` does these translations and knows more names than the tables.
-# Where nothing in the other program is equivalent, it says so:
+# `convert(value, source, target, …)` of `l2lib.conventions` does these translations and knows more names than the
+# tables. Where nothing in the other program is equivalent, it says so:
 
 # %%
 try:
@@ -320,14 +324,15 @@ except ValueError as error:
 #
 # ## 3.4 The decay that a weight really gets
 #
-# This section derives how fast a weight decays under Adam. [Adam](https://arxiv.org/abs/1412.6980) divides a running mean
-# of the gradient by the root of a running mean of its square, for each weight separately:
+# This section derives how fast a weight decays under Adam. [Adam](https://arxiv.org/abs/1412.6980) divides a running
+# mean of the gradient by the root of a running mean of its square, for each weight separately:
 #
 # $$m \leftarrow \beta_1 m + (1-\beta_1)\, g,\quad v \leftarrow \beta_2 v + (1-\beta_2)\, g^2,\quad
 # w \leftarrow w - \eta\,\frac{\hat m}{\sqrt{\hat v}+\epsilon}, \tag{3.3}$$
 #
-# where the hats correct for the start at zero. *Coupled* means that $g = \nabla L+\lambda w$ enters both means. *Decoupled*
-# means that $g = \nabla L$, and that $w$ is multiplied by $1-\eta\lambda$ separately. Figure 3.3 shows the two places.
+# where the hats correct for the start at zero. *Coupled* means that $g = \nabla L+\lambda w$ enters both means.
+# *Decoupled* means that $g = \nabla L$, and that $w$ is multiplied by $1-\eta\lambda$ separately. Figure 3.3 shows
+# the two places.
 
 # %%
 fig, ax = figures.subplots(figsize=(6.4, 2.7))
@@ -366,9 +371,9 @@ for rule, name in (("coupled", "Adam"), ("decoupled", "AdamW")):
 claims.identities()
 
 # %% [markdown]
-# **A weight that the loss ignores, without noise.** The weights of a dead unit have the gradient $\lambda w$ alone, and
-# Adam divides it by its own size. So the weight walks towards zero at about η per step, *whatever λ is*. Under AdamW
-# the same weight shrinks by the factor $1-\eta\lambda$ at each step.
+# **A weight that the loss ignores, without noise.** The weights of a dead unit have the gradient $\lambda w$ alone,
+# and Adam divides it by its own size. So the weight walks towards zero at about η per step, *whatever λ is*. Under
+# AdamW the same weight shrinks by the factor $1-\eta\lambda$ at each step.
 
 # %%
 five = np.full(1, 5.0)
@@ -377,7 +382,7 @@ strong, weak = (train(five, np.zeros_like, 0.01, 100, coupled=each)[-1] for each
 # %%
 claim("S2-13", "Adam + L2 with λ = 1 and η = 0.01 brings an ignored weight from 5 to {} in 100 steps",
       measured=strong, between=(4, 4.1))
-claim("S2-13", "With a λ ten thousand times smaller Adam + L2 moves an ignored weight {:.3f} times as far",
+claim("S2-13", "With λ = 0.0001 in place of 1 Adam + L2 moves an ignored weight {:.3f} times as far",
       measured=(5 - weak) / (5 - strong), equals=1, within=1e-3)
 
 # %% [markdown]
@@ -391,9 +396,9 @@ claim("S2-13", "With a λ ten thousand times smaller Adam + L2 moves an ignored 
 # $$\delta_i \approx \frac{\eta\lambda}{\sqrt{\sigma_i^2 + \lambda^2 w_i^2}}\;\to\;\frac{\eta\lambda}{\sigma_i}
 # \quad\text{for } \sigma_i\gg\lambda|w_i|. \tag{3.4}$$
 #
-# In words: *under Adam + L2, weights with large gradients hardly decay*. Under AdamW every weight loses the share $\eta\lambda$. Let
-# us compare (3.4) with the left panel of Figure 3.1. For that we follow one weight for each noise with the mean of $v$, which
-# remembers earlier, larger weights.
+# In words: *under Adam + L2, weights with large gradients hardly decay*. Under AdamW every weight loses the share
+# $\eta\lambda$. Let us compare (3.4) with the left panel of Figure 3.1. For that we follow one weight for each noise
+# with the mean of $v$, which remembers earlier, larger weights.
 
 # %%
 w, v = np.full(9, 4.0), np.zeros(9)
@@ -412,11 +417,11 @@ claim("03-rate-w", "AdamW multiplies the mean of the weights by 1 − ηλ at ea
       measured=0.002 * lam * decay_w + np.log(1 - 0.002 * lam), equals=0, within=1e-12)
 
 # %% [markdown]
-# **In a network** the noise has no single size. In a linear classifier of the digits the gradient of a weight is proportional to
-# its pixel, so pale pixels near the margin give small gradients. By (3.4) the decay of a weight is then proportional to
-# $1/\sqrt v$. We train with PyTorch's Adam, read its $v$, and average it over the ten classes. Predict: which pixels'
-# weights does a coupled penalty shrink most? (We leave out pixels of the margin that have ink in a few of the
-# {{below: len(labels):,}} digits or in none.)
+# **In a network** the noise has no single size. In a linear classifier of the digits the gradient of a weight is
+# proportional to its pixel, so pale pixels near the margin give small gradients. By (3.4) the decay of a weight is
+# then proportional to $1/\sqrt v$. We train with PyTorch's Adam, read its $v$, and average it over the ten classes.
+# Predict: which pixels' weights does a coupled penalty shrink most? (We leave out pixels of the margin that have ink
+# in a few of the {{below: len(labels):,}} digits or in none.)
 
 # %%
 digits = load("digits")
@@ -475,26 +480,27 @@ claim("03-digits", "The ratio of those decays is {} times what the pixels' sizes
 
 # %% [markdown]
 # The palest tenth of the pixels decays {{measured.mean():.0f}} times as fast as the darkest tenth, and the sizes of
-# the pixels predict {{expected:.0f}} times. A coupled λ was never one number here: each weight has its own decay. So the first half of the puzzle is
-# solved. What is missing is the second half, the resting points.
+# the pixels predict {{expected:.0f}} times. A coupled λ was never one number here: each weight has its own decay. So
+# the first half of the puzzle is solved. What is missing is the second half, the resting points.
 #
 # ## 3.5 Where the weights come to rest
 #
 # This section asks where the average step is zero. Write $\bar g_i$ for the gradient of the loss without its noise.
 #
 # **Coupled.** Let the noise be *symmetric*, so that each draw and its negative are equally likely. If
-# $\bar g_i + \lambda w_i = 0$, then Adam sees symmetric noise and nothing else, and its steps average to zero by symmetry, however
-# large the noise is. So Adam + L2 rests at the minimum of loss plus penalty, with the same λ for all weights.
+# $\bar g_i + \lambda w_i = 0$, then Adam sees symmetric noise and nothing else, and its steps average to zero by
+# symmetry, however large the noise is. So Adam + L2 rests at the minimum of loss plus penalty, with the same λ for
+# all weights.
 #
-# **Decoupled.** AdamW rests where its average step cancels its decay. The average step is $-\eta\,\bar g_i/\sqrt{v_i}$, the
-# decay is $-\eta\lambda w_i$, and their sum is zero if
+# **Decoupled.** AdamW rests where its average step cancels its decay. The average step is
+# $-\eta\,\bar g_i/\sqrt{v_i}$, the decay is $-\eta\lambda w_i$, and their sum is zero if
 #
 # $$\frac{\bar g_i}{\sqrt{v_i}} = -\lambda w_i, \qquad\text{that is}\qquad
 # \bar g_i = -\big(\lambda\sqrt{v_i}\big)\, w_i . \tag{3.5}$$
 #
 # Compare this with the minimum of a penalised loss, $\bar g_i = -\lambda w_i$. AdamW acts like a penalty with the
-# coefficient $\lambda\sqrt{v_i}$, which differs from weight to weight and is largest where gradients are noisy. In the
-# second experiment of §3.1 the gradient is $w-1$, so that Adam + L2 should rest at $1/(1+\lambda)$ and AdamW at
+# coefficient $\lambda\sqrt{v_i}$, which differs from weight to weight and is largest where gradients are noisy. In
+# the second experiment of §3.1 the gradient is $w-1$, so that Adam + L2 should rest at $1/(1+\lambda)$ and AdamW at
 # $1/(1+\lambda\sigma)$. The next picture has two weights, a quiet one and a noisy one.
 
 # %%
@@ -552,21 +558,22 @@ claim("03-plane", "In both planes of weights AdamW ends where (3.5) and its box 
       measured=np.abs([ends[1] - 1 / (1 + lam * two), ends[3] - np.array([1 / 0.5, 1.2])]))
 
 # %% [markdown]
-# **The box.** In the right panel there is no noise, $\lambda = 0.5$, and the loss is least at $(3.5, 1.2)$. AdamW brings the second weight to 1.2 as if there
-# were no λ, but the first one stops at $1/\lambda = 2$. The reason is that for a steady gradient $|\bar g_i|/\sqrt{v_i}$ is at most 1, so that (3.5) asks for $|w_i|\le
-# 1/\lambda$. AdamW's decay is a constraint on the *largest* weight ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454), prove
+# **The box.** In the right panel there is no noise, $\lambda = 0.5$, and the loss is least at $(3.5, 1.2)$. AdamW
+# brings the second weight to 1.2 as if there were no λ, but the first one stops at $1/\lambda = 2$. The reason is
+# that for a steady gradient $|\bar g_i|/\sqrt{v_i}$ is at most 1, so that (3.5) asks for $|w_i|\le 1/\lambda$.
+# AdamW's decay is a constraint on the *largest* weight ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454), prove
 # it). With a usual $\lambda = 0.1$ the box reaches to 10, and few weights ever touch it.
 #
 # **Full batches, and how long they take.** Inside the box a full batch has no noise. As the gradient falls, so does
-# $\sqrt{v}$, and with it the penalty's coefficient in (3.5). So AdamW must end at *least squares*, whatever λ is. How long does this take?
-# Near the end $\bar g_i^2 = \lambda^2\hat w_i^2\,v_i$ by (3.5), where $\hat w$ is the least-squares fit. Insert this
-# into the recursion of $v$:
+# $\sqrt{v}$, and with it the penalty's coefficient in (3.5). So AdamW must end at *least squares*, whatever λ is.
+# How long does this take? Near the end $\bar g_i^2 = \lambda^2\hat w_i^2\,v_i$ by (3.5), where $\hat w$ is the
+# least-squares fit. Insert this into the recursion of $v$:
 #
 # $$v_i \leftarrow \left(1-(1-\beta_2)\left(1-\lambda^2\hat w_i^2\right)\right) v_i . \tag{3.6}$$
 #
-# So $\sqrt{v_i}$, and with it the distance from least squares, falls by the share $\frac{1-\beta_2}{2}(1-\lambda^2\hat
-# w_i^2)$ at each step. With $\beta_2 = 0.999$ it takes 2000 steps to fall by a factor $e$, and longer near the wall. Let us
-# look at the diabetes data, for three λ.
+# So $\sqrt{v_i}$, and with it the distance from least squares, falls by the share
+# $\frac{1-\beta_2}{2}(1-\lambda^2\hat w_i^2)$ at each step. With $\beta_2 = 0.999$ it takes 2000 steps to fall by a
+# factor $e$, and longer near the wall. Let us look at the diabetes data, for three λ.
 
 # %%
 H, q = X.T @ X / n, X.T @ y / n
@@ -606,16 +613,18 @@ claim("03-full-l2", "Adam + L2 ends at ridge regression", measured=full_l2 - exa
 claims.identities()
 
 # %% [markdown]
-# **Skewed noise.** The argument for Adam + L2 needed symmetric noise. Suppose instead that large positive gradients are rare and
-# small negative ones are common. A large gradient raises $m$, but it raises $v$ too, so Adam divides it by
-# more. The steps no longer average to zero. Expand $1/\sqrt v$ around $1/\sigma_i$ to first order. The mean of $m$ times the
-# deviation of $v$ is a geometric series with the factor $\beta_1\beta_2$, and the resting point moves to
+# **Skewed noise.** The argument for Adam + L2 needed symmetric noise. Suppose instead that large positive gradients
+# are rare and small negative ones are common. A large gradient raises $m$, but it raises $v$ too, so Adam divides it
+# by more. The steps no longer average to zero. Expand $1/\sqrt v$ around $1/\sigma_i$ to first order. The mean of
+# $m$ times the deviation of $v$ is a geometric series with the factor $\beta_1\beta_2$, and the resting point moves
+# to
 #
 # $$\bar g_i + \lambda w_i \approx \frac{\sigma_i\,\chi_i}{2}\cdot\frac{(1-\beta_1)(1-\beta_2)}{1-\beta_1\beta_2},
 # \tag{3.7}$$
 #
-# where $\chi_i$ is the skewness, the mean of $(\text{noise}/\sigma_i)^3$. The usual $\beta_2 = 0.999$ makes the right side
-# small. Language models often use 0.95. Predict: where does a weight with $\sigma = 10$ rest, if it should be at {{1 / (1 + lam):.3f}}?
+# where $\chi_i$ is the skewness, the mean of $(\text{noise}/\sigma_i)^3$. The usual $\beta_2 = 0.999$ makes the
+# right side small. Language models often use 0.95. Predict: where does a weight with $\sigma = 10$ rest, if it
+# should be at {{1 / (1 + lam):.3f}}?
 
 # %%
 def resting_point(law, beta_2):
@@ -659,7 +668,7 @@ figures.show(fig, f"Resting points for five values of β₂ from 0.9 to 0.999. U
              "Grey dashes of the first-order formula lie a little above at small β₂ and on the dots at 0.999.")
 
 # %%
-claim("03-skewed", "With β₂ = 0.95 and skewed noise Adam + L2 rests at {:.2f}, not at 0.909",
+claim("03-skewed", f"With β₂ = 0.95 and skewed noise Adam + L2 rests at {{:.2f}}, not at {1 / (1 + lam):.3f}",
       measured=rest_skewed[1].mean(), between=(1 / (1 + lam), (1 + shift[1]) / (1 + lam)))
 claim("03-symmetric", "Under symmetric noise Adam + L2 rests at {:.2f} for each of five β₂",
       measured=rest_symmetric.mean(1), equals=1 / (1 + lam), within=0.03)
@@ -667,22 +676,23 @@ claim("03-skewed-long", "For β₂ of 0.99 and more (3.7) misses the resting poi
       measured=np.abs(rest_skewed.mean(1) - (1 + shift) / (1 + lam))[memories > 0.98])
 
 # %% [markdown]
-# So the second half of the puzzle is solved, with a condition: Adam + L2 finds the minimum of loss plus penalty if the noise is
-# symmetric or β₂ is close to 1.
+# So the second half of the puzzle is solved, with a condition: Adam + L2 finds the minimum of loss plus penalty if
+# the noise is symmetric or β₂ is close to 1.
 #
 # ## 3.6 One λ, three meanings under a schedule
 #
-# This section lets the learning rate change. Does AdamW decouple the decay from the learning rate, as its name suggests? The
-# published form does for the base rate. The libraries' form does not. With a rate $\eta_t$ that peaks at $\eta_{\max}$
-# there are three meanings of a decay, and each has users:
+# This section lets the learning rate change. Does AdamW decouple the decay from the learning rate, as its name
+# suggests? The published form does for the base rate. The libraries' form does not. With a rate $\eta_t$ that peaks
+# at $\eta_{\max}$ there are three meanings of a decay, and each has users:
 #
 # $$\delta_t = \eta_t\,\lambda,\qquad \delta_t = \lambda',\qquad
 # \delta_t = \frac{\eta_t}{\eta_{\max}}\,\eta_t\,\lambda. \tag{3.8}$$
 #
-# The first *follows the rate*, as in PyTorch, Keras and Optax; the published form is the same with $\lambda' = \eta_{\max}\lambda$ and $\delta_t = \lambda'\eta_t/\eta_{\max}$.
-# The second is *independent* of the rate, as in TensorFlow Addons. The third is *corrected*: it multiplies λ by
-# $\eta_t/\eta_{\max}$ as well, as in [AdamC](https://arxiv.org/abs/2506.02285). A weight that the loss ignores ends as $\prod_t(1-\delta_t)$. On a cosine from
-# $\eta_{\max}$ to 0 the mean of $\eta_t/\eta_{\max}$ is ½ and that of its square is ⅜.
+# The first *follows the rate*, as in PyTorch, Keras and Optax; the published form is the same with
+# $\lambda' = \eta_{\max}\lambda$ and $\delta_t = \lambda'\eta_t/\eta_{\max}$. The second is *independent* of the
+# rate, as in TensorFlow Addons. The third is *corrected*: it multiplies λ by $\eta_t/\eta_{\max}$ as well, as in
+# [AdamC](https://arxiv.org/abs/2506.02285). A weight that the loss ignores ends as $\prod_t(1-\delta_t)$. On a
+# cosine from $\eta_{\max}$ to 0 the mean of $\eta_t/\eta_{\max}$ is ½ and that of its square is ⅜.
 
 # %%
 def in_torch(weight_decay, lr, steps=200):
@@ -727,28 +737,30 @@ claim("03-coupled", "Ten times the learning rate at the same λ makes PyTorch's 
       "as much", measured=np.log(in_torch(0.1, 0.01)) / np.log(in_torch(0.1, 0.001)), equals=10, within=0.01)
 claim("03-cosine", "the 200 factors of the cosine sum to half of 200, and ½",
       measured=cosine.sum(), equals=100.5, within=1e-9)
-claim("03-cosine", "… and their squares to three eighths of 200, and ½",
+claim("03-cosine", f"… and their squares to {3 / 8} of 200, and ½",
       measured=(cosine**2).sum(), equals=75.5, within=1e-9)
 claims.identities()
 
 # %% [markdown]
-# So if you tune the learning rate of a library's AdamW, you tune the decay with it; keep the product $\eta\lambda$ if you
-# want to keep the decay. Which meaning is best is another question. Under normalisation layers λ and $\eta_t$ together set an effective
-# learning rate ([chapter 8](08_effective_learning_rate.ipynb)), and the corrected form was proposed for those layers.
+# So if you tune the learning rate of a library's AdamW, you tune the decay with it; keep the product $\eta\lambda$
+# if you want to keep the decay. Which meaning is best is another question. Under normalisation layers λ and $\eta_t$
+# together set an effective learning rate ([chapter 8](08_effective_learning_rate.ipynb)), and the corrected form was
+# proposed for those layers.
 #
 # ## 3.7 Is weight decay any norm's penalty?
 #
-# This section settles a question of words that has an exact answer. Weight decay, a reader proposes, "is a generic term for
-# any regularization that involves adding some kind of norm of W (regardless of which norm) to the loss". Take a penalty
-# $R$, and suppose that a step of plain gradient descent on $R$ multiplies every $w$ by the same number:
-# $w-\eta\nabla R(w) = (1-\eta\lambda)\,w$. Then
+# This section settles a question of words that has an exact answer. Weight decay, a reader proposes, "is a generic
+# term for any regularization that involves adding some kind of norm of W (regardless of which norm) to the loss".
+# Take a penalty $R$, and suppose that a step of plain gradient descent on $R$ multiplies every $w$ by the same
+# number: $w-\eta\nabla R(w) = (1-\eta\lambda)\,w$. Then
 #
 # $$\nabla R(w) = \lambda w,\qquad R(w) = R(0) + \int_0^1 \nabla R(tw)\cdot w\;dt
 # = R(0) + \frac\lambda2\lVert w\rVert_2^2 . \tag{3.9}$$
 #
 # So $R$ is the squared L2 norm, up to a constant, and nothing else. A norm itself cannot do it, not even the L2 norm
-# without the square: since $\lVert 10w\rVert = 10\lVert w\rVert$, its gradient is the same at $w$ and at $10w$, and a larger weight
-# loses a smaller share. For the penalty $\frac1p\sum|w_i|^p$ the share is proportional to $|w_i|^{p-2}$.
+# without the square: since $\lVert 10w\rVert = 10\lVert w\rVert$, its gradient is the same at $w$ and at $10w$, and
+# a larger weight loses a smaller share. For the penalty $\frac1p\sum|w_i|^p$ the share is proportional to
+# $|w_i|^{p-2}$.
 
 # %%
 def share_lost(penalty, w):
@@ -781,7 +793,7 @@ figures.show(fig, "Share that one step takes from a weight, against the weight's
 # %%
 claim("S2-11", "the share that the penalty |w|^p/p takes is |w|^(p − 2), and the same for all weights only if p = 2",
       measured=[drawn[f"p = {p}"].y / sizes ** (p - 2) for p in powers], equals=1, within=1e-12)
-claim("S2-11", "‖w‖ without the square takes a tenth of the share from a vector ten times as long",
+claim("S2-11", "‖w‖ without the square takes 0.1 of the share from a vector 10 times as long",
       measured=share_lost(torch.linalg.norm, np.array([30.0, -10.0]))
       / share_lost(torch.linalg.norm, np.array([3.0, -1.0])), equals=0.1, within=1e-12)
 claims.identities()
@@ -792,8 +804,9 @@ claims.identities()
 #
 # ## 3.8 In practice
 #
-# **Write down four things beside a λ:** the loss (½? mean or sum? how many outputs?), whether it is a penalty or a decay, whether the learning
-# rate multiplies it, and the optimiser. Then ask your optimiser. One step with a zero gradient shows what it takes away:
+# **Write down four things beside a λ:** the loss (½? mean or sum? how many outputs?), whether it is a penalty or a
+# decay, whether the learning rate multiplies it, and the optimiser. Then ask your optimiser. One step with a zero
+# gradient shows what it takes away:
 
 # %%
 def taken(make, **options):
@@ -814,15 +827,17 @@ claim("03-asked", "… and η under Adam, whatever λ is", measured=one_step["Ad
 claims.identities()
 
 # %% [markdown]
-# **What to type.** With SGD and momentum start at $\lambda = 10^{-4}$ (the [residual networks](https://arxiv.org/abs/1512.03385) of 2015) and
-# go up to $5\cdot10^{-4}$. With AdamW start at 0.1 (as [LLaMA](https://arxiv.org/abs/2302.13971) does) and search down to 0.01 in factors of 3.
-# With Lion take 3 to 10 times AdamW's λ at a learning rate that is as many times smaller, so that the product stays. Then compute
-# $1/(\eta\lambda)$, the number of steps that the weights remember: with $\eta = 3\cdot10^{-4}$ and $\lambda = 0.1$ it is
-# {{1 / (3e-4 * 0.1):,.0f}} steps. If that is much more than your training run, the decay does almost nothing.
+# **What to type.** With SGD and momentum start at $\lambda = 10^{-4}$ (the
+# [residual networks](https://arxiv.org/abs/1512.03385) of 2015) and go up to $5\cdot10^{-4}$. With AdamW start at
+# 0.1 (as [LLaMA](https://arxiv.org/abs/2302.13971) does) and search down to 0.01 in factors of 3. With Lion take 3
+# to 10 times AdamW's λ at a learning rate that is as many times smaller, so that the product stays. Then compute
+# $1/(\eta\lambda)$, the number of steps that the weights remember: with $\eta = 3\cdot10^{-4}$ and $\lambda = 0.1$
+# it is {{1 / (3e-4 * 0.1):,.0f}} steps. If that is much more than your training run, the decay does almost nothing.
 #
-# **Half precision.** A bfloat16 number has {{1 - int(np.log2(torch.finfo(torch.bfloat16).eps))}} binary digits. If the weights themselves are stored in it, without master
-# weights in float32, multiplying by $1-\eta\lambda$ changes nothing as long as $\eta\lambda < 2^{-9} \approx {{2**-9:.1g}}$, and usual decays
-# are a hundred times smaller. In float32 there is no such problem: the decay that rounding loses is below $10^{-7}$ a step.
+# **Half precision.** A bfloat16 number has {{1 - int(np.log2(torch.finfo(torch.bfloat16).eps))}} binary digits. If
+# the weights themselves are stored in it, without master weights in float32, multiplying by $1-\eta\lambda$ changes
+# nothing as long as $\eta\lambda < 2^{-9} \approx {{2**-9:.1g}}$, and a usual decay is {{2**-9 / (3e-4 * 0.1):.0f}}
+# times smaller. In float32 there is no such problem: the decay that rounding loses is below $10^{-7}$ a step.
 
 # %%
 def moved(dtype, rate=3e-4 * 0.1):
@@ -843,15 +858,19 @@ claim("03-bfloat", "In bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 # %% [markdown]
 # ## 3.9 Myths
 #
-# - *Weight decay and L2 regularisation are the same.* They are under plain SGD. Under Adam they share neither the decay nor the resting point.
-# - *L2 does nothing inside Adam.* It acts at full strength on the resting point, if noise is symmetric; what hardly acts is the decay of weights
-#   with large gradients, so the way there is long.
-# - *AdamW decouples the decay from the learning rate.* The published form does for the base rate. In the libraries the decay is $\eta_t\lambda$.
+# - *Weight decay and L2 regularisation are the same.* They are under plain SGD. Under Adam they share neither the
+#   decay nor the resting point.
+# - *L2 does nothing inside Adam.* It acts at full strength on the resting point, if noise is symmetric; what hardly
+#   acts is the decay of weights with large gradients, so the way there is long.
+# - *AdamW decouples the decay from the learning rate.* The published form does for the base rate. In the libraries
+#   the decay is $\eta_t\lambda$.
 # - *Without the argument there is no decay.* PyTorch's AdamW takes 0.01 and its Muon 0.1.
-# - *AdamW minimises the loss plus a penalty.* With full batches it minimises the loss inside a box. With noise its penalty depends on the noise.
+# - *AdamW minimises the loss plus a penalty.* With full batches it minimises the loss inside a box. With noise its
+#   penalty depends on the noise.
 #
-# **Limits.** (3.4), (3.5) and (3.7) hold for independent noise of constant size and for small η. In a network $v$ and $w$ change together, and
-# batch norm adds effects of its own ([chapter 9](09_adaptive_optimisers.ipynb)). Nothing in this chapter says which rule generalises better.
+# **Limits.** (3.4), (3.5) and (3.7) hold for independent noise of constant size and for small η. In a network $v$
+# and $w$ change together, and batch norm adds effects of its own ([chapter 9](09_adaptive_optimisers.ipynb)).
+# Nothing in this chapter says which rule generalises better.
 #
 # ## 3.10 Exercises
 #
@@ -867,25 +886,30 @@ claim("03-bfloat", "In bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 #
 # </details>
 #
-# **2.** (Read this log.) An embedding row of a word that never occurs has, at steps 0, 1000, 2000 and 3000, the norms 5.00, 4.52, 4.09 and
-# 3.70 in run A, and 5.00, 4.01, 3.02 and 2.03 in run B. Both have $\eta = 10^{-3}$, and a row has one entry. Which optimisers are these, and which λ?
+# **2.** (Read this log.) An embedding row of a word that never occurs has, after 0, 1000, 2000 and 3000 steps, in
+# run A the norms 5.00{{"".join(f", {5 * (1 - 1e-4) ** t:.2f}" for t in (1000, 2000, 3000))}} and in run B
+# 5.00{{"".join(f", {w:.2f}" for w in train(five, np.zeros_like, 1e-3, 3000, coupled=1e-4)[999::1000, 0])}}. Both
+# have $\eta = 10^{-3}$, and the row has one entry. Which optimisers are these, and which λ?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# In A every thousand steps multiply by {{4.52 / 5:.2f}}: a decay. $1000\,\eta\lambda = -\ln {{4.52 / 5:.3f}}$ gives $\lambda = {{-np.log(4.52 / 5):.1f}}$ for
-# AdamW. In B they subtract the same amount, nearly $1000\,\eta = 1$: Adam + L2, and λ cannot be read off, as it cancels.
+# In A every thousand steps multiply by {{(1 - 1e-4) ** 1000:.3f}}, which is a decay:
+# $1000\,\eta\lambda = -\ln {{(1 - 1e-4) ** 1000:.3f}}$ gives AdamW with
+# $\lambda = {{-np.log((1 - 1e-4) ** 1000):.1f}}$. In B they subtract a little less than $1000\,\eta = 1$, since
+# $\sqrt v$ remembers larger weights: Adam + L2. Its λ cannot be read off, as it cancels.
 #
 # </details>
 #
-# **3.** (A question from a forum.) I moved from `Adam(weight_decay=1e-4)` to `AdamW(weight_decay=1e-4)` with $\eta = 10^{-3}$, and now I overfit more. Should
-# they not be the same? Answer with a number.
+# **3.** (A question from a forum.) I moved from `Adam(weight_decay=1e-4)` to `AdamW(weight_decay=1e-4)` with
+# $\eta = 10^{-3}$, and now I overfit more. Should they not be the same? Answer with a number.
 #
 # <details>
 # <summary>Solution</summary>
 #
-# They should not. AdamW takes $\eta\lambda = 10^{-7}$ of each weight a step, so that a weight halves in {{np.log(2) / 1e-7 / 1e6:.0f}} million steps:
-# the decay is off. No number is equivalent to the old one. Search from 0.01 to 0.1.
+# They should not. AdamW takes $\eta\lambda = 10^{-7}$ of each weight a step, so that a weight halves in
+# {{np.log(2) / 1e-7 / 1e6:.0f}} million steps: the decay is off. No number is equivalent to the old one. Search from
+# 0.01 to 0.1.
 #
 # </details>
 #
@@ -905,47 +929,51 @@ claim("03-bfloat", "In bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 # <details>
 # <summary>Solution</summary>
 #
-# By symmetry the shift changes its sign. By (3.7) the resting point is (1 − {{shift[1]:.2f}})/1.1 = {{(1 - shift[1]) / (1 + lam):.2f}}. The run
-# ends at 0.66, as far below {{1 / (1 + lam):.2f}} as the other was above it.
+# By symmetry the shift changes its sign. By (3.7) the resting point is (1 − {{shift[1]:.2f}})/{{1 + lam:.1f}} =
+# {{(1 - shift[1]) / (1 + lam):.2f}}. The run ends at 0.66, as far below {{1 / (1 + lam):.2f}} as the other was above
+# it.
 #
 # </details>
 #
-# **6.** (Break a claim.) Which claim of §3.5 fails if you look at the full batch after 400 steps in place of 4000? Change
-# `distance[3999, 1]` to `distance[399, 1]` in the claim on λ = 0.1.
+# **6.** (Break a claim.) Which claim of §3.5 fails if you look at the full batch after 400 steps in place of 4000?
+# Change `distance[3999, 1]` to `distance[399, 1]` in the claim on λ = 0.1.
 #
 # <details>
 # <summary>Solution</summary>
 #
-# The claim 03-full-beside: after 400 steps the distance is 1.1 times ridge's, as AdamW is still on its way from zero.
+# The claim 03-full-beside: after 400 steps the distance is 1.1 times ridge's, as AdamW is still on its way from
+# zero.
 #
 # </details>
 #
-# **7.** (Your own network.) For each parameter group of your optimiser print `lr * weight_decay * steps`, summed over your schedule. What
-# does it mean if the sum is 0.01, or 5?
+# **7.** (Your own network.) For each parameter group of your optimiser print `lr * weight_decay * steps`, summed
+# over your schedule. What does it mean if the sum is 0.01, or 5?
 #
 # <details>
 # <summary>A start</summary>
 #
-# A weight that the loss ignores ends at $e^{-\text{sum}}$ of its start. At 0.01 you could as well switch the decay off. At 5
-# no such weight survives, and every other weight is where the loss holds it.
+# A weight that the loss ignores ends at $e^{-\text{sum}}$ of its start. At 0.01 you could as well switch the decay
+# off. At 5 no such weight survives, and every other weight is where the loss holds it.
 #
 # </details>
 #
 # ## 3.11 Where next, and sources
 #
 # [Chapter 4](04_other_penalties.ipynb) takes penalties that are not weight decay, L1 and L2 on factors.
-# [Chapter 9](09_adaptive_optimisers.ipynb) returns to Adam and asks what rotation and norm make of (3.4) and (3.5) in networks.
+# [Chapter 9](09_adaptive_optimisers.ipynb) returns to Adam and asks what rotation and norm make of (3.4) and (3.5)
+# in networks.
 #
 # - [Loshchilov and Hutter (2019)](https://arxiv.org/abs/1711.05101), *Decoupled Weight Decay Regularization*: AdamW.
 # - [Kingma and Ba (2015)](https://arxiv.org/abs/1412.6980), *Adam*.
 # - [Xie and Li (2024)](https://arxiv.org/abs/2404.04454), *Implicit Bias of AdamW*: the box of §3.5.
-# - [Defazio (2025)](https://arxiv.org/abs/2506.02285), *Why Gradients Rapidly Increase Near the End of Training*: AdamC.
+# - [Defazio (2025)](https://arxiv.org/abs/2506.02285), *Why Gradients Rapidly Increase Near the End of Training*:
+#   AdamC.
 # - [Zhang, Wang, Xu and Grosse (2019)](https://arxiv.org/abs/1810.12281), *Three Mechanisms of Weight Decay
 #   Regularization*.
-# - [Bjorck, Weinberger and Gomes (2021)](https://arxiv.org/abs/2012.13841), *Understanding Decoupled and Early Weight
-#   Decay*: what L2 does in Adam's averages.
-# - [He, Zhang, Ren and Sun (2016)](https://arxiv.org/abs/1512.03385), *Deep Residual Learning for Image Recognition*, and
-#   [Touvron and others (2023)](https://arxiv.org/abs/2302.13971), *LLaMA*: two values of λ.
+# - [Bjorck, Weinberger and Gomes (2021)](https://arxiv.org/abs/2012.13841), *Understanding Decoupled and Early
+#   Weight Decay*: what L2 does in Adam's averages.
+# - [He, Zhang, Ren and Sun (2016)](https://arxiv.org/abs/1512.03385), *Deep Residual Learning for Image
+#   Recognition*, and [Touvron and others (2023)](https://arxiv.org/abs/2302.13971), *LLaMA*: two values of λ.
 #
 # ## 3.12 The sources, line by line
 #
