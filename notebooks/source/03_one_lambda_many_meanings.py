@@ -44,7 +44,7 @@ def train(w, gradient, lr, steps, coupled=0.0, decoupled=0.0, **betas):
 # We run two experiments with $\lambda = {{below: lam}}$. In the first the loss ignores the weights, so that their
 # gradients are pure noise of standard deviation σ, as from minibatches. How fast do the weights shrink? In the
 # second the loss pulls every weight towards 1, with the same noise. Where do the weights settle? Nine groups of
-# weights hear nine levels of noise. (We use five seeds, and every draw with both signs, so that averages show the
+# weights feel nine levels of noise. (We use five seeds, and every draw with both signs, so that averages show the
 # decay and not the noise.)
 
 # %%
@@ -183,7 +183,8 @@ same_number = {name: program(0.1) for name, program in programs.items()}
 # $k = 1$ and $c = 2n$ give $\alpha/n$. `LogisticRegression` multiplies the *sum* of the losses by its `C` and has
 # only ½ as the factor of $\lVert w\rVert^2$, so its $C$ means $1/(nC)$. `MSELoss` has $c = 2$: if you copy a λ from
 # a text whose loss has the ½, your penalty is half as strong. If you sum the loss over a minibatch, then $c$ grows
-# with the batch, and so the meaning of λ depends on the batch size.
+# with the batch, and so the meaning of λ depends on the batch size. Figure 3.2 shows what 0.1 means in each program,
+# and how long its weight vector is compared with that of least squares.
 
 # %%
 k_and_c = {"SGD, ½ MSE": (0.5, 1), "SGD, MSELoss": (0.5, 2), "SGD, summed loss": (0.5, 2 * n),
@@ -226,9 +227,9 @@ claim("03-dots", "each dot of the picture stands at the λ of (3.1)",
       measured=[drawn[name].x[0] / x for name, x in means.items()], equals=1, within=1e-12)
 
 # %% [markdown]
-# **Several targets.** With $m$ outputs `MSELoss` averages over the outputs, too, so $c = 2/m$. `Ridge` sums over
-# them and fits each output as if it were alone. A `weight_decay` that was tuned for one output therefore acts $m$
-# times as strongly for $m$ outputs, although nothing in the code has changed.
+# **Several targets.** With $K$ outputs `MSELoss` averages over the outputs, too, so $c = 2/K$. `Ridge` sums over
+# them and fits each output as if it were alone. A `weight_decay` that was tuned for one output therefore acts $K$
+# times as strongly for $K$ outputs, although nothing in the code has changed.
 
 # %%
 three = fit(functional.mse_loss, 0.1, 1.2, targets=np.stack([y, -y, 2 * y], axis=1))
@@ -268,7 +269,7 @@ claim("03-scaled", "… and AdamW takes the same 50 steps with the same λ", equ
 claims.identities()
 
 # %% [markdown]
-# We can now carry a penalty between any two programs. What is missing are the λ that are no penalties.
+# We can now carry a penalty between any two programs. What is missing are the λ that are not penalties.
 #
 # ## 3.3 Decays, and the dictionary
 #
@@ -297,8 +298,8 @@ dictionary("decay")
 # %% tags=["hide-input"]
 by_default = {row[1]: row[4] for row in dictionary("decay").rows}
 claim("03-defaults", "If you say nothing, PyTorch's AdamW decays {:.0f} times as fast as Optax's",
-      measured=float(by_default["AdamW(weight_decay=λ)"]) / float(by_default["adamw(weight_decay=λ)"]),
-      equals=100, within=0.01)
+      measured=float(by_default["AdamW(weight_decay=λ)"])
+      / float(by_default["adamw(weight_decay=λ)"]), equals=100, within=0.01)
 claim("03-paper", "AdamW's λ = 0.1 at η = 0.001 is 0.0001 in the published form", equals=1e-4,
       measured=convert(0.1, "torch_adamw", "adamw_paper", lr=1e-3), within=1e-12)
 claims.identities()
@@ -311,7 +312,7 @@ claims.identities()
 # Adam do not.
 #
 # `convert(value, source, target, …)` of `l2lib.conventions` does these translations and knows more names than the
-# tables. Where nothing in the other program is equivalent, it says so:
+# tables. Where nothing is equivalent, it says why; so it does for LAMB and for schedule-free AdamW.
 
 # %%
 try:
@@ -337,9 +338,9 @@ except ValueError as error:
 # %%
 fig, ax = figures.subplots(figsize=(6.4, 2.7))
 ax.set(xlim=(0, 10), ylim=(0, 4.3)), ax.set_axis_off()
-for x, y_box, words in ((0.9, 2, "gradient\n∇L"), (3.3, 2, "means m, v\n(3.3)"), (5.7, 2, "divide\nm / √v"),
-                        (8.6, 2, "w ← w − η · step")):
-    ax.text(x, y_box, words, ha="center", va="center",
+boxes = {0.9: "gradient\n∇L", 3.3: "means m, v\n(3.3)", 5.7: "divide\nm / √v", 8.6: "w ← w − η · step"}
+for place, words in boxes.items():
+    ax.text(place, 2, words, ha="center", va="center",
             bbox={"boxstyle": "round,pad=0.5", "fc": "white", "ec": figures.GREY})
 arrow = {"arrowstyle": "-|>", "lw": 1.6}
 for start, end in ((1.4, 2.6), (4.0, 5.25), (6.15, 7.6)):
@@ -362,7 +363,8 @@ for rule, optimizer_class in (("coupled", torch.optim.Adam), ("decoupled", torch
         w.grad = torch.tensor(draw())
         optimizer.step()
     theirs[rule], draw = w.detach().numpy(), noise(2.0)
-    ours[rule] = train(np.full((5, 40), 5.0), lambda w, draw=draw: draw(), 0.01, 50, **{rule: 0.5})[-1]
+    start = np.full((5, 40), 5.0)
+    ours[rule] = train(start, lambda w, draw=draw: draw(), 0.01, 50, **{rule: 0.5})[-1]
 
 # %%
 for rule, name in (("coupled", "Adam"), ("decoupled", "AdamW")):
@@ -386,12 +388,12 @@ claim("S2-13", "With λ = 0.0001 in place of 1 Adam + L2 moves an ignored weight
       measured=(5 - weak) / (5 - strong), equals=1, within=1e-3)
 
 # %% [markdown]
-# **With noise.** Let the gradient of the loss be noise with mean zero and standard deviation $\sigma_i$.
+# **With noise.** Let the gradient of the loss be symmetric noise of standard deviation $\sigma_i$.
 #
 # 1. The gradient that Adam sees is $\lambda w_i$ plus the noise.
 # 2. In $m$, a mean over about ten steps, the noise averages out. The mean of $m$ is $\lambda w_i$.
 # 3. In $v$, a mean of squares, it does not: $v$ is close to $\sigma_i^2+\lambda^2w_i^2$.
-# 4. So a step takes away $\eta\,\lambda w_i/\sqrt{v}$ on average, and its share of the weight is
+# 4. Since $v$ changes slowly, a step takes away $\eta\,\lambda w_i/\sqrt{v}$ on average. Its share of the weight is
 #
 # $$\delta_i \approx \frac{\eta\lambda}{\sqrt{\sigma_i^2 + \lambda^2 w_i^2}}\;\to\;\frac{\eta\lambda}{\sigma_i}
 # \quad\text{for } \sigma_i\gg\lambda|w_i|. \tag{3.4}$$
@@ -543,37 +545,40 @@ ax.set_title("With noise, AdamW shrinks\nthe noisy weight most")
 other.set_title("Without, only its box\nkeeps AdamW back")
 ends = [(marks[f"_{rule}"].x[0], marks[f"_{rule}"].y[0])
         for marks in (figures.drawn(ax), figures.drawn(other)) for rule in paths]
-figures.show(fig, "Two planes of two weights, with circles of equal loss around a star. Left, with noise, Adam "
-             f"+ L2 ends at ({ends[0][0]:.2f}, {ends[0][1]:.2f}) on the line to the star, AdamW at "
+figures.show(fig, "Two planes of two weights, with circles of equal loss around a star. Left, "
+             f"with noise, Adam + L2 ends at ({ends[0][0]:.2f}, {ends[0][1]:.2f}) on the line to the star, AdamW at "
              f"({ends[1][0]:.2f}, {ends[1][1]:.2f}), on the cross of (3.5). Right, without noise and with "
              f"λ = 0.5, Adam + L2 ends at ({ends[2][0]:.2f}, {ends[2][1]:.2f}), AdamW at the wall of its "
              f"box, at ({ends[3][0]:.2f}, {ends[3][1]:.2f}).")
 
 # %%
-claim("03-rest-l2", "With symmetric noise Adam + L2 rests at {:.3f}, the minimum 1/(1 + λ), at every "
-      "noise level (worst of nine levels and five seeds)", measured=rest_l2, equals=1 / (1 + lam), within=0.01)
+claim("03-rest-l2", "With symmetric noise Adam + L2 rests at {:.3f}, the minimum 1/(1 + λ), at "
+      "every noise level (worst of nine levels and five seeds)", measured=rest_l2,
+      equals=1 / (1 + lam), within=0.01)
 claim("03-rest-w", "AdamW rests where (3.5) says: its largest error at nine noise levels is {:.4f}",
       measured=np.abs(rest_w.mean(-1) - 1 / (1 + lam * sigmas)), below=0.01)
-claim("03-plane", "In both planes of weights AdamW ends where (3.5) and its box say, to within {}", below=0.05,
-      measured=np.abs([ends[1] - 1 / (1 + lam * two), ends[3] - np.array([1 / 0.5, 1.2])]))
+claim("03-plane", "In both planes of weights AdamW ends where (3.5) and its box say, to within {}",
+      below=0.05, measured=np.abs([ends[1] - 1 / (1 + lam * two), ends[3] - np.array([1 / 0.5, 1.2])]))
 
 # %% [markdown]
 # **The box.** In the right panel there is no noise, $\lambda = 0.5$, and the loss is least at $(3.5, 1.2)$. AdamW
 # brings the second weight to 1.2 as if there were no λ, but the first one stops at $1/\lambda = 2$. The reason is
-# that for a steady gradient $|\bar g_i|/\sqrt{v_i}$ is at most 1, so that (3.5) asks for $|w_i|\le 1/\lambda$.
-# AdamW's decay is a constraint on the *largest* weight ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454), prove
-# it). With a usual $\lambda = 0.1$ the box reaches to 10, and few weights ever touch it.
+# that for a steady gradient $|\bar g_i|/\sqrt{v_i}$ is at most 1, so that (3.5) can hold only if
+# $|w_i|\le 1/\lambda$. AdamW's decay is a constraint on the *largest* weight
+# ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454), prove it). With a usual $\lambda = 0.1$ the box reaches to
+# 10, and few weights ever touch it.
 #
-# **Full batches, and how long they take.** Inside the box a full batch has no noise. As the gradient falls, so does
-# $\sqrt{v}$, and with it the penalty's coefficient in (3.5). So AdamW must end at *least squares*, whatever λ is.
-# How long does this take? Near the end $\bar g_i^2 = \lambda^2\hat w_i^2\,v_i$ by (3.5), where $\hat w$ is the
-# least-squares fit. Insert this into the recursion of $v$:
+# **Full batches, and how long they take.** A full batch has no noise. As the gradient falls, so does $\sqrt{v}$, and
+# with it the penalty's coefficient in (3.5). So AdamW must end at *least squares*, whatever λ is, if least squares
+# lies inside the box. How long does this take? Near the end $\bar g_i^2 = \lambda^2\hat w_i^2\,v_i$ by (3.5), where
+# $\hat w$ is the least-squares fit. Insert this into the recursion of $v$:
 #
 # $$v_i \leftarrow \left(1-(1-\beta_2)\left(1-\lambda^2\hat w_i^2\right)\right) v_i . \tag{3.6}$$
 #
 # So $\sqrt{v_i}$, and with it the distance from least squares, falls by the share
-# $\frac{1-\beta_2}{2}(1-\lambda^2\hat w_i^2)$ at each step. With $\beta_2 = 0.999$ it takes 2000 steps to fall by a
-# factor $e$, and longer near the wall. Let us look at the diabetes data, for three λ.
+# $\frac{1-\beta_2}{2}(1-\lambda^2\hat w_i^2)$ at each step, most slowly for the largest weight. With
+# $\beta_2 = 0.999$ it takes 2000 steps to fall by a factor $e$, and longer near the wall. (In the end Adam's own
+# oscillation at a constant η stops the fall.) Let us look at the diabetes data, for three λ.
 
 # %%
 H, q = X.T @ X / n, X.T @ y / n
@@ -598,16 +603,17 @@ figures.label_lines(ax)
 drawn = figures.drawn(ax)
 half = [drawn[f"λ = {each:g}"].at(4000) for each in lams]
 ends = [drawn[f"λ = {each:g}"].at(8000) for each in lams]
-figures.show(fig, "Three falling lines on a logarithmic axis: AdamW's distance from least squares, relative to "
-             "that of ridge regression, against the step. Straight in the second half. After 4000 steps they are at "
+figures.show(fig, "Three falling lines on a logarithmic axis: AdamW's distance from least squares, "
+             "relative to that of ridge regression, against the step. They are straight in the "
+             "second half. After 4000 steps they are at "
              f"{half[0]:.2f}, {half[1]:.2f} and {half[2]:.1f} for λ = 0.01, 0.1 and 1, after 8000 at "
              f"{ends[0]:.3f}, {ends[1]:.3f} and {ends[2]:.1f}.")
 
 # %%
 claim("03-full-beside", "After 4000 full batches with λ = 0.1 AdamW is {} times as far "
       "from least squares as ridge regression is", measured=distance[3999, 1], between=(0.01, 0.1))
-claim("03-full-rate", "From step 4000 on AdamW's distance from least squares falls at {:.2f} times the rate of (3.6)",
-      measured=np.log(distance[3999] / distance[7999])[1:] / 4000
+claim("03-full-rate", "From step 4000 on AdamW's distance from least squares falls at {:.2f} "
+      "times the rate of (3.6)", measured=np.log(distance[3999] / distance[7999])[1:] / 4000
       / (0.0005 * (1 - (lams[1:] * np.abs(least).max()) ** 2)), equals=1, within=0.1)
 claim("03-full-l2", "Adam + L2 ends at ridge regression", measured=full_l2 - exact, equals=0, within=1e-9)
 claims.identities()
@@ -622,9 +628,9 @@ claims.identities()
 # $$\bar g_i + \lambda w_i \approx \frac{\sigma_i\,\chi_i}{2}\cdot\frac{(1-\beta_1)(1-\beta_2)}{1-\beta_1\beta_2},
 # \tag{3.7}$$
 #
-# where $\chi_i$ is the skewness, the mean of $(\text{noise}/\sigma_i)^3$. The usual $\beta_2 = 0.999$ makes the
-# right side small. Language models often use 0.95. Predict: where does a weight with $\sigma = 10$ rest, if it
-# should be at {{1 / (1 + lam):.3f}}?
+# where $\chi_i$ is the skewness, the mean of $(\text{noise}/\sigma_i)^3$. A weight that the loss ignores no longer
+# decays to zero, either. The usual $\beta_2 = 0.999$ makes the right side small. Language models often use 0.95.
+# Predict: where does a weight with $\sigma = 10$ rest, if it should be at {{1 / (1 + lam):.3f}}?
 
 # %%
 def resting_point(law, beta_2):
@@ -657,23 +663,24 @@ fig, ax = figures.subplots(figsize=(7.2, 3.1))
 places = np.arange(len(memories))
 ax.plot(places, rest_skewed.mean(1), "o", color=figures.BLUE, label="skewed noise")
 ax.plot(places, rest_symmetric.mean(1), "s", color=figures.GREEN, label="symmetric noise")
-ax.plot(places, (1 + shift) / (1 + lam), "_", ms=22, mew=2, color=figures.GREY, label="first order, (3.7)")
+ax.plot(places, (1 + shift) / (1 + lam), "_", ms=22, mew=2, color=figures.GREY, label="formula (3.7)")
 ax.set_xticks(places, [f"{each:g}" for each in memories])
 ax.set(xlabel="β₂", ylabel="resting point of Adam + L2", ylim=(0.8, 1.45)), ax.legend()
 drawn = figures.drawn(ax)
 skew, even = drawn["skewed noise"].y, drawn["symmetric noise"].y
 ax.set_title("Skewed noise moves the minimum that Adam + L2 finds")
-figures.show(fig, f"Resting points for five values of β₂ from 0.9 to 0.999. Under symmetric noise all lie near {even[-1]:.2f}. "
-             f"Under skewed noise they fall from {skew[0]:.2f} by {skew[1]:.2f} at 0.95 to {skew[-1]:.2f}. "
-             "Grey dashes of the first-order formula lie a little above at small β₂ and on the dots at 0.999.")
+figures.show(fig, "Resting points for five values of β₂ from 0.9 to 0.999. Under symmetric noise all "
+             f"lie near {even[-1]:.2f}. Under skewed noise they fall from {skew[0]:.2f} by "
+             f"{skew[1]:.2f} at 0.95 to {skew[-1]:.2f}. Grey dashes of the first-order formula lie "
+             "a little above at small β₂ and on the dots at 0.999.")
 
 # %%
 claim("03-skewed", f"With β₂ = 0.95 and skewed noise Adam + L2 rests at {{:.2f}}, not at {1 / (1 + lam):.3f}",
       measured=rest_skewed[1].mean(), between=(1 / (1 + lam), (1 + shift[1]) / (1 + lam)))
 claim("03-symmetric", "Under symmetric noise Adam + L2 rests at {:.2f} for each of five β₂",
       measured=rest_symmetric.mean(1), equals=1 / (1 + lam), within=0.03)
-claim("03-skewed-long", "For β₂ of 0.99 and more (3.7) misses the resting point by at most {:.2f}", below=0.04,
-      measured=np.abs(rest_skewed.mean(1) - (1 + shift) / (1 + lam))[memories > 0.98])
+claim("03-skewed-long", "For β₂ of 0.99 and more (3.7) misses the resting point by at most {:.2f}",
+      below=0.04, measured=np.abs(rest_skewed.mean(1) - (1 + shift) / (1 + lam))[memories > 0.98])
 
 # %% [markdown]
 # So the second half of the puzzle is solved, with a condition: Adam + L2 finds the minimum of loss plus penalty if
@@ -720,21 +727,23 @@ ax.set(xlabel="step", ylabel="decay per step, at the peak 1", ylim=(0, 1.1))
 other.set(xlabel="step", ylabel="what is left of the weight", ylim=(0, 1.05), xlim=(0, 330))
 for axes in (ax, other):
     axes.set_xticks([0, 100, 200])
-ax.text(100, 1.02, "independent", color=figures.GREEN), ax.text(118, 0.5, "follows the rate", color=figures.ORANGE)
+ax.text(100, 1.02, "independent", color=figures.GREEN)
+ax.text(118, 0.5, "follows the rate", color=figures.ORANGE)
 ax.text(12, 0.35, "corrected", color=figures.BLUE)
 figures.label_lines(other)
 ax.set_title("Three meanings of one λ …"), other.set_title("… and what they leave")
 drawn = figures.drawn(other)
 ends = [drawn[name].y[-1] for name in left]
-figures.show(fig, "Left, the decay per step along a cosine of 200 steps: flat at 1, the cosine, and its square below. "
-             f"Right, what is left of a weight that the loss ignores: {ends[2]:.2f} if the decay is "
+figures.show(fig, "Left, the decay per step along a cosine of 200 steps: flat at 1, the cosine, and "
+             f"its square below. Right, what is left of a weight that the loss ignores: {ends[2]:.2f} if the decay is "
              f"independent, {ends[1]:.2f} if it follows the rate, {ends[0]:.2f} if it is corrected.")
 
 # %%
 claim("03-schedule", "PyTorch's AdamW follows the rate: it leaves the product of 1 − η_t λ",
       measured=in_torch(0.1, 0.1) - left["follows the rate"][-1], equals=0, within=1e-12)
 claim("03-coupled", "Ten times the learning rate at the same λ makes PyTorch's AdamW decay {} times "
-      "as much", measured=np.log(in_torch(0.1, 0.01)) / np.log(in_torch(0.1, 0.001)), equals=10, within=0.01)
+      "as much", measured=np.log(in_torch(0.1, 0.01)) / np.log(in_torch(0.1, 0.001)),
+      equals=10, within=0.01)
 claim("03-cosine", "the 200 factors of the cosine sum to half of 200, and ½",
       measured=cosine.sum(), equals=100.5, within=1e-9)
 claim("03-cosine", f"… and their squares to {3 / 8} of 200, and ½",
@@ -791,7 +800,7 @@ figures.show(fig, "Share that one step takes from a weight, against the weight's
              f" to {middle[-1]:.2f}; for p = 3 it rises from {third[0]:.2f} to {third[-1]:.0f}.")
 
 # %%
-claim("S2-11", "the share that the penalty |w|^p/p takes is |w|^(p − 2), and the same for all weights only if p = 2",
+claim("S2-11", "the penalty |w|^p/p takes the share |w|^(p − 2), the same for all weights if p = 2",
       measured=[drawn[f"p = {p}"].y / sizes ** (p - 2) for p in powers], equals=1, within=1e-12)
 claim("S2-11", "‖w‖ without the square takes 0.1 of the share from a vector 10 times as long",
       measured=share_lost(torch.linalg.norm, np.array([30.0, -10.0]))
@@ -804,7 +813,7 @@ claims.identities()
 #
 # ## 3.8 In practice
 #
-# **Write down four things beside a λ:** the loss (½? mean or sum? how many outputs?), whether it is a penalty or a
+# **With every λ write down four things:** the loss (½? mean or sum? how many outputs?), whether it is a penalty or a
 # decay, whether the learning rate multiplies it, and the optimiser. Then ask your optimiser. One step with a zero
 # gradient shows what it takes away:
 
@@ -817,7 +826,7 @@ def taken(make, **options):
     return 1 - w.item()
 
 
-one_step = {make.__name__: taken(make) for make in (torch.optim.SGD, torch.optim.AdamW, torch.optim.Adam)}
+one_step = {name: taken(getattr(torch.optim, name)) for name in ("SGD", "AdamW", "Adam")}
 print(*(f"{name}: {amount:.4f}" for name, amount in one_step.items()), sep="\n")
 
 # %%
@@ -835,9 +844,10 @@ claims.identities()
 # it is {{1 / (3e-4 * 0.1):,.0f}} steps. If that is much more than your training run, the decay does almost nothing.
 #
 # **Half precision.** A bfloat16 number has {{1 - int(np.log2(torch.finfo(torch.bfloat16).eps))}} binary digits. If
-# the weights themselves are stored in it, without master weights in float32, multiplying by $1-\eta\lambda$ changes
-# nothing as long as $\eta\lambda < 2^{-9} \approx {{2**-9:.1g}}$, and a usual decay is {{2**-9 / (3e-4 * 0.1):.0f}}
-# times smaller. In float32 there is no such problem: the decay that rounding loses is below $10^{-7}$ a step.
+# the weights themselves are stored in it, without master weights in float32, PyTorch's multiplication by
+# $1-\eta\lambda$ changes nothing as long as $\eta\lambda < 2^{-9} \approx {{2**-9:.1g}}$, and a usual decay is
+# {{2**-9 / (3e-4 * 0.1):.0f}} times smaller. In float32 there is no such problem: the decay that rounding loses is
+# below $10^{-7}$ a step.
 
 # %%
 def moved(dtype, rate=3e-4 * 0.1):
@@ -852,8 +862,8 @@ def moved(dtype, rate=3e-4 * 0.1):
 
 
 # %%
-claim("03-bfloat", "In bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay moves {} of 2000 weights in 1000 steps",
-      measured=moved(torch.bfloat16), equals=0)
+claim("03-bfloat", "In bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay moves {} of 2000 weights "
+      "in 1000 steps", measured=moved(torch.bfloat16), equals=0)
 
 # %% [markdown]
 # ## 3.9 Myths
@@ -868,9 +878,9 @@ claim("03-bfloat", "In bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 # - *AdamW minimises the loss plus a penalty.* With full batches it minimises the loss inside a box. With noise its
 #   penalty depends on the noise.
 #
-# **Limits.** (3.4), (3.5) and (3.7) hold for independent noise of constant size and for small η. In a network $v$
-# and $w$ change together, and batch norm adds effects of its own ([chapter 9](09_adaptive_optimisers.ipynb)).
-# Nothing in this chapter says which rule generalises better.
+# **Limits.** (3.4) and (3.5) hold for symmetric noise, and with (3.7) for independent noise of constant size and
+# small η. In a network $v$ and $w$ change together, and batch norm adds effects of its own
+# ([chapter 9](09_adaptive_optimisers.ipynb)). Nothing in this chapter says which rule generalises better.
 #
 # ## 3.10 Exercises
 #
