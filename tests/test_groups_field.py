@@ -103,7 +103,7 @@ def test_numbers_of_different_formats_may_share_memory_too():
         "halves": base.view(torch.float16)[:, 2:4],  # column 1
         "right": base[:, 2:],
     }
-    assert sorted(shared(views)) == ["complex", "halves"]
+    assert {*(shared(views) or ())} == {"complex", "halves"}
     assert shared({name: views[name] for name in ("complex", "right")}) is None
     assert shared({name: views[name] for name in ("halves", "right")}) is None
     model = module(z=nn.Parameter(views["complex"]), h=nn.Parameter(views["halves"]))
@@ -115,7 +115,7 @@ def test_a_number_that_is_shown_many_times_is_one():
     one = torch.zeros(4)
     views = {"many": one[:1].expand(3, 2), "other": one[1:], "same": one[:2]}
     assert shared({name: views[name] for name in ("many", "other")}) is None
-    assert sorted(shared(views)) in (["many", "same"], ["other", "same"])
+    assert "same" in (shared(views) or ())
 
 
 @given(st.data())
