@@ -337,7 +337,8 @@ except ValueError as error:
 
 # %%
 fig, ax = figures.subplots(figsize=(6.4, 2.7))
-ax.set(xlim=(0, 10), ylim=(0, 4.3)), ax.set_axis_off()
+ax.set(xlim=(0, 10), ylim=(0, 4.3), xticks=(), yticks=(), ylabel=" ")
+ax.set(xlabel="one step, from left to right"), ax.spines[:].set_visible(False)
 boxes = {0.9: "gradient\n∇L", 3.3: "means m, v\n(3.3)", 5.7: "divide\nm / √v", 8.6: "w ← w − η · step"}
 for place, words in boxes.items():
     ax.text(place, 2, words, ha="center", va="center",
