@@ -31,6 +31,7 @@ def adam_step(m, v, g, t, beta_1=0.9, beta_2=0.999):
     return m, v, m / (1 - beta_1**t) / (np.sqrt(v / (1 - beta_2**t)) + 1e-8)
 
 
+# %%
 def train(w, gradient, lr, steps, coupled=0.0, decoupled=0.0, **betas):
     m, v, path = 0.0, 0.0, []
     for t in range(1, steps + 1):
@@ -84,6 +85,7 @@ def two_experiments(**rule):
     return decay, path[1500:].mean((0, -1))  # one number for each σ and seed
 
 
+# %%
 decay_l2, rest_l2 = two_experiments(coupled=lam)
 decay_w, rest_w = two_experiments(decoupled=lam)
 
@@ -97,16 +99,17 @@ for axes, dots_l2, dots_w in ((ax, decay_l2, decay_w), (other, rest_l2, rest_w))
 ax.set(yscale="log", ylabel="decay per step, in units of ηλ", ylim=(0.08, 5))
 ax.set_yticks([0.1, 0.3, 1, 3], ["0.1", "0.3", "1", "3"])
 other.set(ylabel="where the weight settles", ylim=(0, 1.1))
-ax.text(0.1, 0.75, "AdamW", color=figures.ORANGE), ax.text(0.45, 2.6, "Adam + L2", color=figures.BLUE)
+ax.text(0.1, 0.75, "AdamW", color=figures.ORANGE)
+ax.text(0.45, 2.6, "Adam + L2", color=figures.BLUE)
 other.text(3.4, 0.63, "AdamW", color=figures.ORANGE, ha="right")
 other.text(1.3, 0.96, "Adam + L2", color=figures.BLUE)
 ax.set_title("Decay: uniform under AdamW"), other.set_title("Rest: uniform under Adam + L2")
 fast, settled = figures.drawn(ax), figures.drawn(other)
-figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 to 10, both with the "
-             f"same λ. Left, decay in units of ηλ: AdamW is flat at {fast['_w'].y[0]:.0f}, Adam with"
-             f" L2 falls from {fast['_l2'].y[0]:.1f} to {fast['_l2'].y[-1]:.2f}. Right, where the "
-             f"weight settles: Adam with L2 is flat at {settled['_l2'].y[0]:.2f}, AdamW falls from "
-             f"{settled['_w'].y[0]:.2f} to {settled['_w'].y[-1]:.2f}.")
+figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 to 10, with the "
+             f"same λ. Left, decay in units of ηλ: AdamW is flat at {fast['_w'].y[0]:.0f}, Adam "
+             f"with L2 falls from {fast['_l2'].y[0]:.1f} to {fast['_l2'].y[-1]:.2f}. Right, where "
+             f"the weight settles: Adam with L2 is flat at {settled['_l2'].y[0]:.2f}, AdamW falls "
+             f"from {settled['_w'].y[0]:.2f} to {settled['_w'].y[-1]:.2f}.")
 
 # %% [markdown]
 # Figure 3.1 shows a puzzle with two halves. AdamW decays all weights at the same rate, and Adam with an L2 penalty
@@ -128,9 +131,10 @@ X = (data.X - data.X.mean(0)) / data.X.std(0)
 y, n = (data.y - data.y.mean()) / data.y.std(), len(data.y)
 
 
+# %%
 def fit(loss, weight_decay, lr, targets=y, extra=0.0):
     """A linear model's weights, trained in PyTorch on all patients at once."""
-    inputs, targets = torch.tensor(X), torch.tensor(targets).reshape(n, -1)
+    inputs, targets = torch.tensor(X), torch.tensor(targets).reshape(len(X), -1)
     W = torch.zeros(10, targets.shape[1], dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.SGD([W], lr=lr, momentum=0.85, weight_decay=weight_decay)
     for _ in range(200):
@@ -155,6 +159,7 @@ def sse(outputs, targets):
     return functional.mse_loss(outputs, targets, reduction="sum")
 
 
+# %%
 def perceptron(alpha):
     options = {"solver": "lbfgs", "tol": 1e-14, "max_iter": 1000, "random_state": 0}
     model = MLPRegressor(hidden_layer_sizes=(), alpha=alpha, **options)
@@ -200,19 +205,20 @@ ordered = sorted(programs, key=means.get)
 for row, name in enumerate(ordered):
     ax.plot(means[name], row, "o", ms=8, color=figures.BLUE, label=name)
     side, shift = ("left", 12) if means[name] < 0.01 else ("right", -12)
-    ax.annotate(f"λ = {means[name]:.2g}, length {lengths[name]:.0%}", (means[name], row), va="center",
-                xytext=(shift, 0), textcoords="offset points", ha=side)
+    ax.annotate(f"λ = {means[name]:.2g}, length {lengths[name]:.0%}", (means[name], row),
+                xytext=(shift, 0), textcoords="offset points", ha=side, va="center")
 ax.set(xscale="log", xlim=(6e-5, 0.5), ylim=(-0.6, 5.6), ylabel="program, given 0.1")
 ax.set(xlabel="the λ that 0.1 means, in the book's convention")
 ax.set_xticks([1e-4, 1e-3, 0.01, 0.1], ["0.0001", "0.001", "0.01", "0.1"])
 ax.set_yticks(range(6), ordered), ax.grid(axis="y", visible=False)
 drawn = figures.drawn(ax)
-first, last = drawn[ordered[0]].x[0], drawn[ordered[-1]].x[0]
-ax.set_title(f"The number 0.1 means λ from {first:.1g} to {last:.1g}")
-figures.show(fig, f"Six rows, sorted by the λ that the number 0.1 means: {', '.join(ordered)}. Dots "
-             f"rise from {first:.2g} by {drawn['Ridge'].x[0]:.2g} twice, and "
-             f"{drawn['SGD, MSELoss'].x[0]:.2g}, to {last:.1g}. The weights keep from "
-             f"{max(lengths.values()):.0%} to {min(lengths.values()):.0%} of least squares' length.")
+ax.set_title(f"The number 0.1 means λ from {drawn['SGD, summed loss'].x[0]:.1g} to "
+             f"{drawn['½ MSE + λ‖w‖²'].x[0]:.1g}")
+figures.show(fig, "Six rows, sorted by the λ that the number 0.1 means. The summed loss is "
+             f"lowest with {drawn['SGD, summed loss'].x[0]:.2g}, then Ridge and MLPRegressor with "
+             f"{drawn['Ridge'].x[0]:.2g}, MSELoss with {drawn['SGD, MSELoss'].x[0]:.2g}, half the "
+             f"mean squared error with {drawn['SGD, ½ MSE'].x[0]:.1g}, and λ without the half with "
+             f"{drawn['½ MSE + λ‖w‖²'].x[0]:.1g}. A label says which share of the length is kept.")
 
 # %%
 claim("S2-14", "Given the same 0.1, six programs fit different weights: the shortest vector is {} "
@@ -339,7 +345,8 @@ except ValueError as error:
 fig, ax = figures.subplots(figsize=(6.4, 2.7))
 ax.set(xlim=(0, 10), ylim=(0, 4.3), xticks=(), yticks=(), ylabel=" ")
 ax.set(xlabel="one step, from left to right"), ax.spines[:].set_visible(False)
-boxes = {0.9: "gradient\n∇L", 3.3: "means m, v\n(3.3)", 5.7: "divide\nm / √v", 8.6: "w ← w − η · step"}
+boxes = {0.9: "gradient\n∇L", 3.3: "means m, v\n(3.3)", 5.7: "divide\nm / √v",
+         8.6: "w ← w − η · step"}
 for place, words in boxes.items():
     ax.text(place, 2, words, ha="center", va="center",
             bbox={"boxstyle": "round,pad=0.5", "fc": "white", "ec": figures.GREY})
@@ -348,12 +355,13 @@ for start, end in ((1.4, 2.6), (4.0, 5.25), (6.15, 7.6)):
     ax.annotate("", (end, 2), (start, 2), arrowprops={**arrow, "color": figures.GREY})
 ax.annotate("coupled: add λw here;\nit is divided by √v as well", (2, 2.1), (2, 3.6), ha="center",
             color=figures.BLUE, va="center", arrowprops={**arrow, "color": figures.BLUE})
-ax.annotate("decoupled: multiply w by 1 − ηλ here;\nnothing divides it", (8, 1.6), (8, 0.4), ha="center",
-            color=figures.ORANGE, va="center", arrowprops={**arrow, "color": figures.ORANGE})
+ax.annotate("decoupled: multiply w by 1 − ηλ here;\nnothing divides it", (8, 1.6), (8, 0.4),
+            ha="center", color=figures.ORANGE, va="center",
+            arrowprops={**arrow, "color": figures.ORANGE})
 ax.set_title("Adam + L2 sends the decay through the division by √v, AdamW past it")
 figures.show(fig, "A diagram with four boxes from left to right: gradient, running means m and v, "
-             "division of m by the root of v, and the step. A blue arrow marks where coupled decay adds "
-             "λw, before the means; an orange one where decoupled decay multiplies w, after all of it.")
+             "division of m by the root of v, and the step. A blue arrow marks where coupled decay "
+             "adds λw, before the means; an orange one where decoupled decay multiplies w.")
 
 # %% tags=["hide-input"]
 ours, theirs = {}, {}
@@ -383,9 +391,11 @@ five = np.full(1, 5.0)
 strong, weak = (train(five, np.zeros_like, 0.01, 100, coupled=each)[-1] for each in (1, 1e-4))
 
 # %%
-claim("S2-13", "Adam + L2 with λ = 1 and η = 0.01 brings an ignored weight from 5 to {} in 100 steps",
+claim("S2-13", "Adam + L2 with λ = 1 and η = 0.01 brings an ignored weight from 5 to {} "
+      "in 100 steps",
       measured=strong, between=(4, 4.1))
-claim("S2-13", "With λ = 0.0001 in place of 1 Adam + L2 moves an ignored weight {:.3f} times as far",
+claim("S2-13", "With λ = 0.0001 in place of 1 Adam + L2 moves an ignored weight {:.3f} "
+      "times as far",
       measured=(5 - weak) / (5 - strong), equals=1, within=1e-3)
 
 # %% [markdown]
@@ -416,8 +426,9 @@ claim("S2-13", "Ten times the noise makes Adam + L2 decay {} times more slowly (
       measured=claims.interval(decay_l2[4] / decay_l2[8]).low)
 claim("03-rate", "At each of nine noise levels Adam + L2 decays at {:.2f} times the rate (3.4)",
       measured=decay_l2.mean(-1) / theory, equals=1, within=0.02)
-claim("03-rate-w", "AdamW multiplies the mean of the weights by 1 − ηλ at each step, whatever the noise",
+claim("03-rate-w", "AdamW multiplies the mean weight by 1 − ηλ at each step, whatever the noise",
       measured=0.002 * lam * decay_w + np.log(1 - 0.002 * lam), equals=0, within=1e-12)
+claims.identities()
 
 # %% [markdown]
 # **In a network** the noise has no single size. In a linear classifier of the digits the gradient of a weight is
@@ -433,6 +444,7 @@ size = pixels.square().mean(0).sqrt().numpy()  # of each pixel: the root mean sq
 live = size > 0.015
 
 
+# %%
 def root_v(seed):
     model, rng = torch.nn.Linear(64, 10, dtype=torch.float64), np.random.default_rng(seed)
     torch.nn.init.zeros_(model.weight), torch.nn.init.zeros_(model.bias)
@@ -457,7 +469,8 @@ fig, (ax, other) = figures.subplots(1, 2, width_ratios=(1, 1.25))
 root = np.where(live, np.sqrt((roots**2).mean(0)), np.nan)
 relative = root[dark].mean() / root
 image = ax.imshow(np.log10(relative).reshape(8, 8), cmap="cividis")
-ax.set(xlabel="column of pixels", ylabel="row of pixels", xticks=(), yticks=()), ax.grid(visible=False)
+ax.set(xlabel="column of pixels", ylabel="row of pixels", xticks=(), yticks=())
+ax.grid(visible=False)
 bar = fig.colorbar(image, ax=ax, ticks=[0, 1])
 bar.ax.set_yticklabels(["1", "10"]), ax.text(-0.3, 3.6, "left\nout", fontsize=8)
 other.loglog(size[live], relative[live], "o", ms=4, color=figures.BLUE, label="_pixels")
@@ -469,10 +482,10 @@ other.set_yticks([1, 3, 10, 30], ["1", "3", "10", "30"])
 other.text(0.75, 8, "line: 1/size", color=figures.GREY, ha="right")
 ax.set_title("Adam + L2 presses\nthe pale pixels"), other.set_title("… in proportion\nto 1/size")
 shown = figures.drawn(other)["_pixels"].y
-figures.show(fig, "Left, a map of the 8 by 8 pixels, coloured by the decay of their weights; it is "
-             "bright at the margin and dark in the middle. Right, each pixel's decay against its size "
-             f"on logarithmic axes, from {shown.min():.1f} to {shown.max():.0f}, along a line that "
-             "falls as one over the size.")
+figures.show(fig, "Left, a map of the 8 by 8 pixels, coloured by the decay of their weights; it "
+             "is bright at the margin and dark in the middle. Right, each pixel's decay against "
+             f"its size on logarithmic axes, from {shown.min():.1f} to {shown.max():.0f}, along a line "
+             "that falls as one over the size.")
 
 # %%
 claim("03-digits", "By (3.4) the palest tenth of the pixels decays {} times as fast as the darkest "
@@ -511,8 +524,11 @@ two = np.array([0.5, 10])  # the noise of the two weights
 paths = {}
 for rule in ("coupled", "decoupled"):
     draw = noise(two)
-    path = train(np.zeros((2, 5, 40)), lambda w, draw=draw: w - 1 + draw(), 0.02, 6000, **{rule: lam})
+    start, gradient = np.zeros((2, 5, 40)), lambda w, draw=draw: w - 1 + draw()
+    path = train(start, gradient, 0.02, 6000, **{rule: lam})
     paths[rule] = path.mean((-1, -2))  # steps, weights
+
+# %%
 boxed = {rule: train(np.zeros(2), lambda w: w - [3.5, 1.2], 0.01, 8000, **{rule: 0.5})
          for rule in ("coupled", "decoupled")}
 
@@ -520,25 +536,26 @@ boxed = {rule: train(np.zeros(2), lambda w: w - [3.5, 1.2], 0.01, 8000, **{rule:
 def draw_plane(axes, runs, best):
     """Circles of equal loss around a star, the paths of both rules, and where they end."""
     angles = np.linspace(0, 2 * np.pi, 100)
-    for radius in (0.15, 0.4, 0.7, 1, 1.5, 2.2, 3, 4):
+    for radius in (0.3, 0.7, 1.5, 2.5, 3.5):
         circle = best + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
         axes.plot(*circle.T, color=figures.GREY, alpha=0.35, lw=0.8)
     for rule, name, colour, shift in (("coupled", "Adam + L2", figures.BLUE, (8, -14)),
                                       ("decoupled", "AdamW", figures.ORANGE, (-58, 7))):
         end = runs[rule][-3000:].mean(0)
-        axes.plot(*runs[rule].T, color=colour, lw=1.2)
+        axes.plot(*runs[rule][::20].T, color=colour, lw=1.2)
         axes.plot(*end, "o", ms=7, color=colour, label=f"_{rule}")
         axes.annotate(name, end, xytext=shift, textcoords="offset points", color=colour)
     axes.plot(*best, "*", ms=11, color="black", label="_best")
     axes.annotate("least loss", best, xytext=(0, 9), textcoords="offset points", ha="center")
-    axes.set_aspect("equal")
+    axes.set_aspect("equal"), axes.grid(visible=False)
 
 
 # %% tags=["hide-input"]
 fig, (ax, other) = figures.subplots(1, 2, figsize=(7.2, 3.9))
 draw_plane(ax, paths, (1, 1)), draw_plane(other, boxed, (3.5, 1.2))
 ax.plot(1 / (1 + lam * two[0]), 1 / (1 + lam * two[1]), "x", ms=12, color="black", label="_(3.5)")
-ax.set(xlim=(0, 1.25), ylim=(0, 1.25), xlabel="weight with noise 0.5", ylabel="weight with noise 10")
+ax.set(xlim=(0, 1.25), ylim=(0, 1.25), xlabel="weight with noise 0.5")
+ax.set(ylabel="weight with noise 10")
 other.fill([0, 2, 2, 0], [0, 0, 2, 2], color=figures.AMBER, alpha=0.2, lw=0)
 other.text(0.1, 1.75, "box |w| ≤ 1/λ", color=figures.GREY)
 other.set(xlim=(0, 4.1), ylim=(0, 3.4), xlabel="first weight", ylabel="second weight")
@@ -546,11 +563,11 @@ ax.set_title("With noise, AdamW shrinks\nthe noisy weight most")
 other.set_title("Without, only its box\nkeeps AdamW back")
 ends = [(marks[f"_{rule}"].x[0], marks[f"_{rule}"].y[0])
         for marks in (figures.drawn(ax), figures.drawn(other)) for rule in paths]
-figures.show(fig, "Two planes of two weights, with circles of equal loss around a star. Left, "
-             f"with noise, Adam + L2 ends at ({ends[0][0]:.2f}, {ends[0][1]:.2f}) on the line to the star, AdamW at "
-             f"({ends[1][0]:.2f}, {ends[1][1]:.2f}), on the cross of (3.5). Right, without noise and with "
-             f"λ = 0.5, Adam + L2 ends at ({ends[2][0]:.2f}, {ends[2][1]:.2f}), AdamW at the wall of its "
-             f"box, at ({ends[3][0]:.2f}, {ends[3][1]:.2f}).")
+figures.show(fig, "Two planes of two weights, with circles of equal loss around a star. Left, with "
+             f"noise, Adam + L2 ends at ({ends[0][0]:.2f}, {ends[0][1]:.2f}), AdamW at "
+             f"({ends[1][0]:.2f}, {ends[1][1]:.2f}), on the cross of (3.5). Right, without "
+             f"noise and with λ = 0.5, Adam + L2 ends at ({ends[2][0]:.2f}, {ends[2][1]:.2f}), AdamW at "
+             f"the wall of its box, at ({ends[3][0]:.2f}, {ends[3][1]:.2f}).")
 
 # %%
 claim("03-rest-l2", "With symmetric noise Adam + L2 rests at {:.3f}, the minimum 1/(1 + λ), at "
@@ -559,7 +576,8 @@ claim("03-rest-l2", "With symmetric noise Adam + L2 rests at {:.3f}, the minimum
 claim("03-rest-w", "AdamW rests where (3.5) says: its largest error at nine noise levels is {:.4f}",
       measured=np.abs(rest_w.mean(-1) - 1 / (1 + lam * sigmas)), below=0.01)
 claim("03-plane", "In both planes of weights AdamW ends where (3.5) and its box say, to within {}",
-      below=0.05, measured=np.abs([ends[1] - 1 / (1 + lam * two), ends[3] - np.array([1 / 0.5, 1.2])]))
+      measured=np.abs([ends[1] - 1 / (1 + lam * two), ends[3] - np.array([1 / 0.5, 1.2])]),
+      below=0.05)
 
 # %% [markdown]
 # **The box.** In the right panel there is no noise, $\lambda = 0.5$, and the loss is least at $(3.5, 1.2)$. AdamW
@@ -602,13 +620,12 @@ ax.set_xticks([0, 2000, 4000, 6000, 8000])
 ax.set_title("With full batches AdamW forgets its penalty, in thousands of steps")
 figures.label_lines(ax)
 drawn = figures.drawn(ax)
-half = [drawn[f"λ = {each:g}"].at(4000) for each in lams]
-ends = [drawn[f"λ = {each:g}"].at(8000) for each in lams]
 figures.show(fig, "Three falling lines on a logarithmic axis: AdamW's distance from least squares, "
              "relative to that of ridge regression, against the step. They are straight in the "
-             "second half. After 4000 steps they are at "
-             f"{half[0]:.2f}, {half[1]:.2f} and {half[2]:.1f} for λ = 0.01, 0.1 and 1, after 8000 at "
-             f"{ends[0]:.3f}, {ends[1]:.3f} and {ends[2]:.1f}.")
+             f"second half. After 4000 steps they are at {drawn['λ = 0.01'].at(4000):.2f}, "
+             f"{drawn['λ = 0.1'].at(4000):.2f} and {drawn['λ = 1'].at(4000):.1f} for λ = 0.01, 0.1 "
+             f"and 1, after 8000 at {drawn['λ = 0.01'].at(8000):.3f}, "
+             f"{drawn['λ = 0.1'].at(8000):.3f} and {drawn['λ = 1'].at(8000):.1f}.")
 
 # %%
 claim("03-full-beside", "After 4000 full batches with λ = 0.1 AdamW is {} times as far "
@@ -616,7 +633,8 @@ claim("03-full-beside", "After 4000 full batches with λ = 0.1 AdamW is {} times
 claim("03-full-rate", "From step 4000 on AdamW's distance from least squares falls at {:.2f} "
       "times the rate of (3.6)", measured=np.log(distance[3999] / distance[7999])[1:] / 4000
       / (0.0005 * (1 - (lams[1:] * np.abs(least).max()) ** 2)), equals=1, within=0.1)
-claim("03-full-l2", "Adam + L2 ends at ridge regression", measured=full_l2 - exact, equals=0, within=1e-9)
+claim("03-full-l2", "Adam + L2 ends at ridge regression", measured=full_l2 - exact, equals=0,
+      within=1e-9)
 claims.identities()
 
 # %% [markdown]
@@ -645,6 +663,7 @@ def resting_point(law, beta_2):
     return path[1000:].mean((0, -1))
 
 
+# %%
 def symmetric(rng, count):
     return rng.standard_normal(count)
 
@@ -664,20 +683,22 @@ fig, ax = figures.subplots(figsize=(7.2, 3.1))
 places = np.arange(len(memories))
 ax.plot(places, rest_skewed.mean(1), "o", color=figures.BLUE, label="skewed noise")
 ax.plot(places, rest_symmetric.mean(1), "s", color=figures.GREEN, label="symmetric noise")
-ax.plot(places, (1 + shift) / (1 + lam), "_", ms=22, mew=2, color=figures.GREY, label="formula (3.7)")
+ax.plot(places, (1 + shift) / (1 + lam), "_", ms=22, mew=2, color=figures.GREY,
+        label="formula (3.7)")
 ax.set_xticks(places, [f"{each:g}" for each in memories])
 ax.set(xlabel="β₂", ylabel="resting point of Adam + L2", ylim=(0.8, 1.45)), ax.legend()
 drawn = figures.drawn(ax)
 skew, even = drawn["skewed noise"].y, drawn["symmetric noise"].y
 ax.set_title("Skewed noise moves the minimum that Adam + L2 finds")
-figures.show(fig, "Resting points for five values of β₂ from 0.9 to 0.999. Under symmetric noise all "
-             f"lie near {even[-1]:.2f}. Under skewed noise they fall from {skew[0]:.2f} by "
+figures.show(fig, "Resting points for five values of β₂ from 0.9 to 0.999. Under symmetric noise "
+             f"all lie near {even[-1]:.2f}. Under skewed noise they fall from {skew[0]:.2f} by "
              f"{skew[1]:.2f} at 0.95 to {skew[-1]:.2f}. Grey dashes of the first-order formula lie "
              "a little above at small β₂ and on the dots at 0.999.")
 
 # %%
-claim("03-skewed", f"With β₂ = 0.95 and skewed noise Adam + L2 rests at {{:.2f}}, not at {1 / (1 + lam):.3f}",
-      measured=rest_skewed[1].mean(), between=(1 / (1 + lam), (1 + shift[1]) / (1 + lam)))
+claim("03-skewed", "With β₂ = 0.95 and skewed noise Adam + L2 rests at {:.2f}, not at "
+      f"{1 / (1 + lam):.3f}", measured=rest_skewed[1].mean(),
+      between=(1 / (1 + lam), (1 + shift[1]) / (1 + lam)))
 claim("03-symmetric", "Under symmetric noise Adam + L2 rests at {:.2f} for each of five β₂",
       measured=rest_symmetric.mean(1), equals=1 / (1 + lam), within=0.03)
 claim("03-skewed-long", "For β₂ of 0.99 and more (3.7) misses the resting point by at most {:.2f}",
@@ -714,6 +735,7 @@ def in_torch(weight_decay, lr, steps=200):
     return w.item()
 
 
+# %%
 cosine = (1 + np.cos(np.pi * np.arange(200) / 200)) / 2  # η_t/η_max
 share = 0.1 * 0.1  # η_max λ
 left = {name: np.cumprod(1 - share * factor) for name, factor in
@@ -734,16 +756,17 @@ ax.text(12, 0.35, "corrected", color=figures.BLUE)
 figures.label_lines(other)
 ax.set_title("Three meanings of one λ …"), other.set_title("… and what they leave")
 drawn = figures.drawn(other)
-ends = [drawn[name].y[-1] for name in left]
-figures.show(fig, "Left, the decay per step along a cosine of 200 steps: flat at 1, the cosine, and "
-             f"its square below. Right, what is left of a weight that the loss ignores: {ends[2]:.2f} if the decay is "
-             f"independent, {ends[1]:.2f} if it follows the rate, {ends[0]:.2f} if it is corrected.")
+figures.show(fig, "Left, the decay per step along a cosine of 200 steps: flat at 1, the cosine, "
+             "and its square below. Right, what is left of a weight that the loss ignores: "
+             f"{drawn['independent'].y[-1]:.2f} if the decay is independent, "
+             f"{drawn['follows the rate'].y[-1]:.2f} if it follows the rate, "
+             f"{drawn['corrected'].y[-1]:.2f} if it is corrected.")
 
 # %%
 claim("03-schedule", "PyTorch's AdamW follows the rate: it leaves the product of 1 − η_t λ",
       measured=in_torch(0.1, 0.1) - left["follows the rate"][-1], equals=0, within=1e-12)
-claim("03-coupled", "Ten times the learning rate at the same λ makes PyTorch's AdamW decay {} times "
-      "as much", measured=np.log(in_torch(0.1, 0.01)) / np.log(in_torch(0.1, 0.001)),
+claim("03-coupled", "Ten times the learning rate at the same λ makes PyTorch's AdamW decay {} "
+      "times as much", measured=np.log(in_torch(0.1, 0.01)) / np.log(in_torch(0.1, 0.001)),
       equals=10, within=0.01)
 claim("03-cosine", "the 200 factors of the cosine sum to half of 200, and ½",
       measured=cosine.sum(), equals=100.5, within=1e-9)
@@ -780,6 +803,7 @@ def share_lost(penalty, w):
     return (gradient / point).detach().numpy()
 
 
+# %%
 sizes = np.logspace(-1.5, 1.5, 13)
 powers = {p: share_lost(lambda w, p=p: w.abs().pow(p).sum() / p, sizes) for p in (1, 1.5, 2, 3)}
 
@@ -787,7 +811,8 @@ powers = {p: share_lost(lambda w, p=p: w.abs().pow(p).sum() / p, sizes) for p in
 fig, ax = figures.subplots()
 for p, shares in powers.items():
     ax.loglog(sizes, shares, "o-", ms=4, label=f"p = {p}")
-ax.set(xlabel="size of the weight |w|", ylabel="share lost in a step, in units of ηλ", xlim=(0.03, 60))
+ax.set(xlabel="size of the weight |w|", ylabel="share lost in a step, in units of ηλ")
+ax.set_xlim(0.03, 60)
 for axis in (ax.xaxis, ax.yaxis):
     axis.set_ticks([0.1, 1, 10], ["0.1", "1", "10"])
 ax.text(0.15, 13, "p < 2 presses\nsmall weights"), ax.text(1.6, 13, "p > 2 presses\nlarge weights")
@@ -827,13 +852,15 @@ def taken(make, **options):
     return 1 - w.item()
 
 
+# %%
 one_step = {name: taken(getattr(torch.optim, name)) for name in ("SGD", "AdamW", "Adam")}
 print(*(f"{name}: {amount:.4f}" for name, amount in one_step.items()), sep="\n")
 
 # %%
 claim("03-asked", "one step without gradient takes ηλ under SGD and AdamW",
       measured=[one_step["SGD"], one_step["AdamW"]], equals=0.01 * 0.1, within=1e-12)
-claim("03-asked", "… and η under Adam, whatever λ is", measured=one_step["Adam"], equals=0.01, within=1e-8)
+claim("03-asked", "… and η under Adam, whatever λ is", measured=one_step["Adam"], equals=0.01,
+      within=1e-8)
 claims.identities()
 
 # %% [markdown]
@@ -863,8 +890,8 @@ def moved(dtype, rate=3e-4 * 0.1):
 
 
 # %%
-claim("03-bfloat", "In bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay moves {} of 2000 weights "
-      "in 1000 steps", measured=moved(torch.bfloat16), equals=0)
+claim("03-bfloat", "In bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay moves {} of 2000 "
+      "weights in 1000 steps", measured=moved(torch.bfloat16), equals=0)
 
 # %% [markdown]
 # ## 3.9 Myths
