@@ -474,18 +474,17 @@ ax.grid(visible=False)
 bar = fig.colorbar(image, ax=ax, ticks=[0, 1])
 bar.ax.set_yticklabels(["1", "10"]), ax.text(-0.3, 3.6, "left\nout", fontsize=8)
 other.loglog(size[live], relative[live], "o", ms=4, color=figures.BLUE, label="_pixels")
-order = np.sort(size[live])
-other.loglog(order, size[dark].mean() / order, color=figures.GREY, lw=1, label="_slope")
+ends = np.array([size[live].min(), size[live].max()])
+other.loglog(ends, size[dark].mean() / ends, color=figures.GREY, lw=1, label="_slope")
 other.set(xlabel="size of the pixel (root mean square)", ylabel="decay, 1 for dark pixels")
 other.set_xticks([0.03, 0.1, 0.3, 1], ["0.03", "0.1", "0.3", "1"])
 other.set_yticks([1, 3, 10, 30], ["1", "3", "10", "30"])
-other.text(0.75, 8, "line: 1/size", color=figures.GREY, ha="right")
-ax.set_title("Adam + L2 presses\nthe pale pixels"), other.set_title("… in proportion\nto 1/size")
+ax.set_title("Adam + L2 presses\nthe pale pixels"), other.set_title("… in proportion\nto 1/size (line)")
 shown = figures.drawn(other)["_pixels"].y
 figures.show(fig, "Left, a map of the 8 by 8 pixels, coloured by the decay of their weights; it "
              "is bright at the margin and dark in the middle. Right, each pixel's decay against "
-             f"its size on logarithmic axes, from {shown.min():.1f} to {shown.max():.0f}, along a line "
-             "that falls as one over the size.")
+             f"its size, from {shown.min():.1f} to {shown.max():.0f}, along a line that falls as "
+             "one over the size.")
 
 # %%
 claim("03-digits", "By (3.4) the palest tenth of the pixels decays {} times as fast as the darkest "
@@ -536,7 +535,7 @@ boxed = {rule: train(np.zeros(2), lambda w: w - [3.5, 1.2], 0.01, 8000, **{rule:
 def draw_plane(axes, runs, best):
     """Circles of equal loss around a star, the paths of both rules, and where they end."""
     angles = np.linspace(0, 2 * np.pi, 100)
-    for radius in (0.3, 0.7, 1.5, 2.5, 3.5):
+    for radius in (0.4, 1, 2, 3):
         circle = best + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
         axes.plot(*circle.T, color=figures.GREY, alpha=0.35, lw=0.8)
     for rule, name, colour, shift in (("coupled", "Adam + L2", figures.BLUE, (8, -14)),
@@ -551,7 +550,7 @@ def draw_plane(axes, runs, best):
 
 
 # %% tags=["hide-input"]
-fig, (ax, other) = figures.subplots(1, 2, figsize=(7.2, 3.9))
+fig, (ax, other) = figures.subplots(1, 2, figsize=(6.8, 3.7))
 draw_plane(ax, paths, (1, 1)), draw_plane(other, boxed, (3.5, 1.2))
 ax.plot(1 / (1 + lam * two[0]), 1 / (1 + lam * two[1]), "x", ms=12, color="black", label="_(3.5)")
 ax.set(xlim=(0, 1.25), ylim=(0, 1.25), xlabel="weight with noise 0.5")
@@ -566,8 +565,8 @@ ends = [(marks[f"_{rule}"].x[0], marks[f"_{rule}"].y[0])
 figures.show(fig, "Two planes of two weights, with circles of equal loss around a star. Left, with "
              f"noise, Adam + L2 ends at ({ends[0][0]:.2f}, {ends[0][1]:.2f}), AdamW at "
              f"({ends[1][0]:.2f}, {ends[1][1]:.2f}), on the cross of (3.5). Right, without "
-             f"noise and with λ = 0.5, Adam + L2 ends at ({ends[2][0]:.2f}, {ends[2][1]:.2f}), AdamW at "
-             f"the wall of its box, at ({ends[3][0]:.2f}, {ends[3][1]:.2f}).")
+             f"noise and with λ = 0.5, Adam + L2 ends at ({ends[2][0]:.2f}, {ends[2][1]:.2f}), "
+             f"AdamW at the wall of its box, at ({ends[3][0]:.2f}, {ends[3][1]:.2f}).")
 
 # %%
 claim("03-rest-l2", "With symmetric noise Adam + L2 rests at {:.3f}, the minimum 1/(1 + λ), at "
@@ -608,7 +607,7 @@ distance = np.linalg.norm(full - least, axis=-1) / of_ridge  # steps, λ
 full_l2 = train(np.zeros(10), lambda w: w @ H - q, 0.003, 4000, coupled=lam)[-1]
 
 # %%
-fig, ax = figures.subplots()
+fig, ax = figures.subplots(figsize=(6.6, 3.2))
 steps = np.arange(100, 8001, 100)
 for column, each in enumerate(lams):
     ax.semilogy(steps, distance[steps - 1, column], label=f"λ = {each:g}")
@@ -808,7 +807,7 @@ sizes = np.logspace(-1.5, 1.5, 13)
 powers = {p: share_lost(lambda w, p=p: w.abs().pow(p).sum() / p, sizes) for p in (1, 1.5, 2, 3)}
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots()
+fig, ax = figures.subplots(figsize=(6.4, 3.2))
 for p, shares in powers.items():
     ax.loglog(sizes, shares, "o-", ms=4, label=f"p = {p}")
 ax.set(xlabel="size of the weight |w|", ylabel="share lost in a step, in units of ηλ")
