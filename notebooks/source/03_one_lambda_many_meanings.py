@@ -479,7 +479,7 @@ other.loglog(ends, size[dark].mean() / ends, color=figures.GREY, lw=1, label="_s
 other.set(xlabel="size of the pixel (root mean square)", ylabel="decay, 1 for dark pixels")
 other.set_xticks([0.03, 0.1, 0.3, 1], ["0.03", "0.1", "0.3", "1"])
 other.set_yticks([1, 3, 10, 30], ["1", "3", "10", "30"])
-ax.set_title("Adam + L2 presses\nthe pale pixels"), other.set_title("… in proportion\nto 1/size (line)")
+ax.set_title("Adam + L2 presses\nthe pale pixels"), other.set_title("… like\n1/size (line)")
 shown = figures.drawn(other)["_pixels"].y
 figures.show(fig, "Left, a map of the 8 by 8 pixels, coloured by the decay of their weights; it "
              "is bright at the margin and dark in the middle. Right, each pixel's decay against "
@@ -741,7 +741,7 @@ left = {name: np.cumprod(1 - share * factor) for name, factor in
         (("corrected", cosine**2), ("follows the rate", cosine), ("independent", cosine**0))}
 
 # %%
-fig, (ax, other) = figures.subplots(1, 2)
+fig, (ax, other) = figures.subplots(1, 2, figsize=(6.8, 3.3))
 for name, curve in left.items():
     each = 1 - np.append(curve[0], curve[1:] / curve[:-1])
     ax.plot(each / share, label=f"_{name}"), other.plot(curve, label=name)
