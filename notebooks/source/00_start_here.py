@@ -41,6 +41,8 @@ from l2lib.claims import ClaimError, claim, identities, seeds
 
 torch.set_default_dtype(torch.float64)  # 64-bit numbers, so that you see the digits printed here
 torch.set_num_threads(1)  # one core is fastest for arrays as small as these
+
+# %%
 x, fine = torch.linspace(-1, 1, 20)[:, None], torch.linspace(-1, 1, 201)[:, None]
 width = 100
 
@@ -79,40 +81,35 @@ for lam in (0, 0.02, 0.2):
 fig, (left, right) = figures.subplots(1, 2, figsize=(6.6, 3.6))
 left.plot(fine, torch.sin(3 * fine), "--", color=figures.GREY, lw=1.2, label="truth")
 left.plot(x, y[4], "o", color=figures.GREY, ms=4, label="examples")
-where = {0: (-0.47, -1.75, 1500, 0.145), 0.02: (-0.55, 0.5, 1500, 0.08), 0.2: (0.2, -0.42, 1500, 0.32)}
-for color, lam in zip(("C1", "C0", "C2"), where, strict=True):
+left.text(0.98, -1.95, "dashed: the truth", color=figures.GREY, ha="right")
+where = {0: (-0.47, -1.75, 0.145), 0.02: (-0.55, 0.5, 0.08), 0.2: (0.2, -0.42, 0.32)}
+for color, (lam, (across, up, height)) in zip(("C1", "C0", "C2"), where.items(), strict=True):
     left.plot(fine, curve[lam][4], color=color, label=f"λ = {lam}")
     right.plot(20 * np.arange(151), error[lam].mean(1), color=color, label=f"λ = {lam}")
-    left.text(*where[lam][:2], f"λ = {lam}", color=color, size=11)
-    right.text(*where[lam][2:], f"λ = {lam}", color=color, size=11, va="center")
-left.set(xlabel="input", ylabel="output", ylim=(-2.1, 2.4), xticks=(-1, 0, 1))
-right.set(xlabel="training step", ylabel="error on the true curve", xlim=(0, 3000), ylim=(0, 0.4), xticks=(0, 1000, 2000, 3000))
-left.set_title("Decay smooths the fit"), right.set_title("A little lowers the error")
+    left.text(across, up, f"λ = {lam}", color=color, size=11)
+    right.text(1500, height, f"λ = {lam}", color=color, size=11, va="center")
+left.set(xlabel="input", ylabel="output", ylim=(-2.1, 2.4), xticks=(-1, 0, 1), title="Decay smooths the fit")
+right.set(xlabel="training step", ylabel="error on the true curve", xlim=(0, 3000), ylim=(0, 0.4),
+          xticks=(0, 1000, 2000, 3000), title="A little lowers the error")
 means = figures.drawn(right)
+best, end = means["λ = 0"].y.min(), {lam: means[f"λ = {lam}"].at(3000) for lam in where}
 stop = means["λ = 0"].x[means["λ = 0"].y.argmin()]
-right.plot(stop, means["λ = 0"].y.min(), "o", color="C1", ms=5, label="_stop")
-right.annotate("or stop here", (stop, means["λ = 0"].y.min()), (330, 0.022), color="C1", size=11)
-end = {lam: means[f"λ = {lam}"].at(3000) for lam in where}
-figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without decay the curve runs "
-             "after single examples, with λ = 0.02 it lies near the truth, with λ = 0.2 it is too flat. "
-             "Right: mean squared distance from the truth over 3000 steps, mean of five seeds. Without decay it falls to "
-             f"{means['λ = 0'].y.min():.2f} at step {stop:.0f} and rises to {end[0]:.2f}; it ends at "
-             f"{end[0.02]:.2f} with λ = 0.02 and at {end[0.2]:.2f} with λ = 0.2.")
+right.plot(stop, best, "o", color="C1", ms=5, label="_stop"), right.text(330, 0.022, "or stop here", color="C1", size=11)
+figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without decay the curve runs after single examples, with λ = 0.02 it lies near the truth, with λ = 0.2 it is too flat. Right: mean squared distance from the truth over 3000 steps, mean of five seeds. "
+             f"Without decay it falls to {best:.2f} at step {stop:.0f} and rises to {end[0]:.2f}; it ends at {end[0.02]:.2f} with λ = 0.02 and at {end[0.2]:.2f} with λ = 0.2.")
 
 # %% [markdown]
 # Figure 0.1 shows the outcome. Without decay ($\lambda=0$) the network first learns the curve. Then it goes on to learn the noise, and its
-# error on the true curve, which only a simulation knows, grows again. This is **overfitting**. With $\lambda=0.02$ the error stays low. With ten times as much decay
+# error on the true curve, which only a simulation knows, grows again. This is **overfitting**. With $\lambda=0.02$ the error stays low. With $\lambda=0.2$
 # the network can no longer follow the curve, which is called underfitting.
 
 # %% tags=["hide-input"]
-late = {lam: error[lam][-1].mean() for lam in error}
-stopped = error[0].min(0).mean()
 claim("00-overfit", "With λ = 0.02 training ends at {} of the error that it ends with without decay (means of five seeds)",
-      measured=late[0.02] / late[0], below=0.7)
+      measured=end[0.02] / end[0], below=0.7)
 claim("00-much", "Without decay it ends at {} of the error that λ = 0.2 gives, so too much decay is worse than none",
-      measured=late[0] / late[0.2], below=1)
-claim("00-rival", "Decay gives {} times the error of stopping each run without decay at its best step",
-      measured=late[0.02] / stopped, between=(0.4, 1.6))
+      measured=end[0] / end[0.2], below=1)
+claim("00-rival", "Decay ends at {} times the error that the same networks have without decay at their best step",
+      measured=end[0.02] / best, between=(0.4, 1.6))
 
 # %% [markdown]
 # The last of these lines deserves attention, because it names a rival. *Early stopping* trains without decay and stops in time. Here it does about as well as
@@ -187,7 +184,7 @@ claim("00-doors", "One step of Adam with the penalty in its gradient and one ste
 # ## 0.3 A surprise: who pays the penalty?
 #
 # So far we know what the penalty is and how a step applies it. What is missing is what it does to a network with several layers, and this leads to the
-# question from which the book grew. A network for handwritten digits (1,797 images of 8 × 8 pixels) has three weight matrices, $256\times64$, $32\times256$ and
+# question from which the book grew. A network for handwritten digits ({{below: len(pixels):,}} images of 8 × 8 pixels) has three weight matrices, $256\times64$, $32\times256$ and
 # $10\times32$. They have {{below: sizes[0]:,}}, {{below: sizes[1]:,}} and {{below: sizes[2]:,}} weights, and one $\lambda$ for all. Somebody
 # [asked](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer) whether the
 # big first layer is then "effectively making the second term useless", and proposed to divide each layer's term by the layer's size.
@@ -215,7 +212,7 @@ paid = np.array([(w.detach() ** 2).sum() for w in weights])
 print((paid / paid.sum()).round(2))
 
 # %% [markdown]
-# Each layer has about a third. Was that luck? One run cannot tell. So the helper `sweep` repeats such a loop for five seeds
+# The three shares are nearly equal. Was that luck? One run cannot tell. So the helper `sweep` repeats such a loop for five seeds
 # at once, and records the norms of the weights on the way. We use it with SGD and then with AdamW.
 
 # %%
@@ -224,7 +221,6 @@ from l2lib.sweep import MLP, sweep
 model = MLP((64, 256, 32, 10))
 options = {"loss": "cross_entropy", "seeds": seeds(5), "batch_size": 64, "record_every": 50}
 sgd = sweep(model, pixels, digits.y, lr=0.5, weight_decay=0.003, steps=1500, **options)
-sizes = [sgd[f"weight{layer}"][0].size for layer in range(3)]
 squares = sgd.norm**2
 share = squares / squares.sum("layer")
 
@@ -237,27 +233,23 @@ of_weights = np.array(sizes) / sum(sizes)
 
 # %% tags=["hide-input"]
 fig, (left, right) = figures.subplots(1, 2, sharey=True, figsize=(6.6, 3.7))
+places = ((300, 0.75), (300, 0.14), (60, 0.015)), ((990, 0.8), (990, 0.45), (990, 0.09))
 for layer, size in enumerate(("256 × 64", "32 × 256", "10 × 32")):
     left.plot(share.step, share[:, layer].T, color=f"C{layer}", lw=1.4, alpha=0.5, label=size)
     right.plot(share_adamw.step, share_adamw[:, layer].T, color=f"C{layer}", lw=1.4, alpha=0.5, label=size)
     right.axhline(of_weights[layer], color=f"C{layer}", ls="--", lw=1.2, label=f"_size {size}")
+    left.text(*places[0][layer], f"{sizes[layer]:,} weights", color=f"C{layer}", size=10.5)
+    right.text(*places[1][layer], f"{sizes[layer]:,} weights", color=f"C{layer}", size=10.5, ha="right")
 left.axhline(1 / 3, color=figures.GREY, ls="--", lw=1.2, label="_third")
-for layer, (at, height) in enumerate(((330, 0.75), (330, 0.14), (60, 0.02))):
-    left.text(at, height, f"{sizes[layer]:,} weights" if layer else f"{sizes[layer]:,}\nweights", color=f"C{layer}", size=10.5)
-    right.text(1000, (0.82, 0.45, 0.1)[layer], f"{sizes[layer]:,} weights", color=f"C{layer}", size=10.5, ha="right")
-left.set(xlabel="training step", ylabel="share of the penalty", xlim=(0, 1500), ylim=(0, 1), xticks=(0, 500, 1000, 1500))
+left.set(xlabel="training step", ylabel="share of the penalty", xlim=(0, 1500), ylim=(0, 1), xticks=(0, 500, 1000, 1500), title="SGD: equal shares")
 left.set_yticks([0, 1 / 3, 2 / 3, 1], ["0", "⅓", "⅔", "1"])
-right.set(xlabel="training step", ylabel="share of the penalty", xlim=(0, 1000), xticks=(0, 500, 1000))
-left.set_title("SGD: equal shares"), right.set_title("AdamW: shares by size")
+right.set(xlabel="training step", ylabel="share of the penalty", xlim=(0, 1000), xticks=(0, 500, 1000), title="AdamW: shares by size")
 curves, right_curves = figures.drawn(left), figures.drawn(right)
 layers = {size: curves[size] for size in ("256 × 64", "32 × 256", "10 × 32")}
-adamw_late = [right_curves[size].y[:, right_curves[size].x[0] >= 500] for size in layers]
-first_shares = [each.at(0).mean() for each in layers.values()]
-far = max(abs(each.y[each.x >= 1000] - 1 / 3).max() for each in layers.values())
-words = [" , ".join(f"{value:.2f}" for value in values).replace(" ,", ",") for values in (first_shares, [each.mean() for each in adamw_late], of_weights)]
-figures.show(fig, f"Share of the penalty that each of three layers pays during training, for five seeds. All start at {words[0]}. Left: "
-             f"under SGD all run to one third, and from step 1000 on lie within {far:.2f} of it. Right: under AdamW they end near {words[1]}; "
-             f"dashed lines mark the layers' shares of the weights, {words[2]}.")
+first_shares, far = [each.at(0).mean() for each in layers.values()], max(abs(each.y[each.x >= 1000] - 1 / 3).max() for each in layers.values())
+words = [", ".join(f"{right_curves[name + size].y[..., -11:].mean():.2f}" for size in layers) for name in ("", "_size ")]
+figures.show(fig, f"Share of the penalty that each of three layers pays during training, for five seeds. All start at {', '.join(f'{one:.2f}' for one in first_shares)}. Left: under SGD all run to {curves['_third'].y[0]:.2f}, and from step 1000 on lie within {far:.2f} of it. Right: under AdamW "
+             f"they are on average {words[0]} in the second half; dashed lines mark the layers' shares of the weights, {words[1]}.")
 
 # %% [markdown]
 # Figure 0.3 shows both runs. Under SGD the layers start far apart, and although their sizes differ by a
@@ -273,13 +265,17 @@ claim("00-plain", "In the one network trained with PyTorch alone this ratio is {
 
 # %% tags=["hide-input"]
 late_curves = np.array([each.y[:, each.x[0] >= 1000] for each in layers.values()])
-claim("00-line", "From step 1000 on every layer lies within {} of the dashed line at one third, in all five runs",
+claim("00-line", "From step 1000 on every layer lies within {} of the dashed line, in all five runs",
       measured=abs(late_curves - curves["_third"].y[0]), below=0.03)
 claim("00-seeds", "At no step do two of the five runs differ by more than {} in a layer's share",
       measured=[np.ptp(each.y, axis=0).max() for each in layers.values()], below=0.05)
 outputs, inputs = np.array([size.split(" × ") for size in layers], dtype=int).T
 claim("00-outputs", "A layer's share at the start is its number of outputs divided by all outputs, to within {}",
       measured=abs(np.array(first_shares) - outputs / outputs.sum()), below=0.02)
+dashed = np.array([right_curves[f"_size {size}"].y[0] for size in layers])
+claim("00-dashed", "The dashed lines of the right panel are the layers' shares of the weights", measured=dashed - outputs * inputs / (outputs * inputs).sum(),
+      equals=0, within=1e-12)
+identities()
 
 # %% [markdown]
 # Why does SGD do this? The idea takes three steps.
@@ -331,16 +327,17 @@ figures.show(fig, "Root mean square of each layer's weights over 1000 steps of A
 
 # %% tags=["hide-input"]
 middle = share_adamw.sel(step=slice(500, None)).mean(("step", "seed"))
-claim("00-share", "Under AdamW the largest layer has a share of {} of the penalty (mean of five seeds, second half of the run), and 0.658 of the weights",
+claim("00-share", f"Under AdamW the largest layer has a share of {{}} of the penalty (mean of five seeds, second half of the run), and {of_weights[0]:.3f} of the weights",
       measured=middle[0], equals=of_weights[0], within=0.05)
 claim("00-rms", "The RMS of the two large layers is {} times √(η/2λ) at the furthest (mean of five seeds)",
       measured=settled[:, :2].mean("seed") / estimate, equals=1, within=0.25)
 claim("00-small", "The RMS of the small last layer is {} times √(η/2λ) (mean of five seeds)", measured=settled[:, 2].mean("seed") / estimate, above=1.25)
-claim("00-push", "The loss pushes no layer outwards more than {} times as hard as another, −⟨∇L, W⟩ being the push",
+claim("00-outwards", "The loss pushes each layer outwards: −⟨∇L, W⟩ is {} or more", measured=push, above=0)
+claim("00-push", "The loss pushes no layer outwards more than {} times as hard as another",
       measured=push.max() / push.min(), below=3)
 
 # %% [markdown]
-# The estimate is good to some ten per cent for the two large layers, apart from a bump after step 550, where the training loss has a spike. But the small last layer lies above it. Its gradient is
+# The estimate is good to {{100 * abs(float((settled[:, :2].mean("seed") / estimate).max()) - 1):.0f}} % for the two large layers, in spite of a bump after step 550, where the training loss has a spike. But the small last layer lies above it. Its gradient is
 # not only noise. Larger outputs would lower the loss, so the loss also pushes the weights steadily outwards. By the scaling argument of §0.3
 # the total push $-\langle\nabla L, W_l\rangle$ is about the same for each layer. In the last layer only {{sizes[-1]}} weights share it, so it is no longer small compared with
 # the noise. Exercise 3 tests this explanation.
@@ -372,7 +369,7 @@ claim("00-push", "The loss pushes no layer outwards more than {} times as hard a
 # %%
 biggest = share.isel(layer=0, step=-1)
 try:
-    claim("00-belief", "The largest layer pays {} of the penalty, more than half", measured=biggest, above=0.5)
+    claim("00-belief", "The largest layer pays {} of the penalty, more than half of it", measured=biggest, above=0.5)
 except ClaimError as error_message:
     print(error_message)
 
@@ -380,7 +377,7 @@ except ClaimError as error_message:
 # And here is what holds:
 
 # %%
-claim("00-third", "After training with SGD the largest layer pays {} of the penalty, about a third, in all five runs",
+claim("00-third", "After training with SGD the largest layer pays {} of the penalty, near 1/3, in all five runs",
       measured=biggest, equals=1 / 3, within=0.03)
 
 # %% [markdown]
@@ -434,7 +431,7 @@ claim("00-third", "After training with SGD the largest layer pays {} of the pena
 # | $r$, $\theta$ | norm of a weight matrix, angle by which a step turns it | `norm`, `angle` |
 #
 # Losses are means, not sums. Half the mean squared error has the factor ½, which `torch.nn.MSELoss` has not. Biases are not penalised unless a chapter says so.
-# Sections are cited as §1.8 and equations as (1.2). Random numbers have fixed seeds and nearly everything is computed with 64-bit numbers, so you will see the printed digits.
+# Sections are cited as §0.3 and equations as (0.1). Random numbers have fixed seeds and nearly everything is computed with 64-bit numbers, so you will see the printed digits.
 #
 # ## 0.8 The map
 #
@@ -477,22 +474,22 @@ claim("00-third", "After training with SGD the largest layer pays {} of the pena
 #
 # </details>
 #
-# **3.** Predict, then run. Section 0.4 says that the last layer lies above $\sqrt{\eta/2\lambda}$ because it has few weights. Change the widths to `(64, 32, 512, 10)`, where it has 5,120.
+# **3.** Predict, then run. Section 0.4 says that the last layer lies above $\sqrt{\eta/2\lambda}$ because it has few weights. Change the widths to `(64, 32, 512, 10)`, where it has {{512 * 10:,}}.
 # What do you expect of the last entry of `settled.mean("seed") / estimate`?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# If the explanation is right, the last layer must come down to the others, and it does: the three entries are ONE, TWO and THREE.
+# If the explanation is right, the last layer must come down to the others, and it does: the three entries are 0.97, 0.98 and 1.07.
 #
 # </details>
 #
-# **4.** A colleague logs $\lVert W_l\rVert^2$ during training: 270, 140, 10. She concludes that the first layer hogs the penalty, and wants to give it a smaller $\lambda$. What do you ask her?
+# **4.** Read this log: three layers of a network print $\lVert W_l\rVert^2$ after every epoch, and the first layer's is by far the largest to the end. A colleague wants to give that layer a smaller $\lambda$. What do you ask?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# Which optimiser it is, and how many weights each layer has. With AdamW such a log says that the first layer has more weights, and nothing else. With SGD and a plain ReLU network it says that
+# Which optimiser it is, and how many weights each layer has. With AdamW such a log says no more than that the first layer has the most weights. With SGD and a plain ReLU network it says that
 # training is not near its end yet, or that there is much minibatch noise. In neither case do the other layers decay less because of the first.
 #
 # </details>
@@ -525,7 +522,7 @@ claim("00-third", "After training with SGD the largest layer pays {} of the pena
 # <details>
 # <summary>Solution</summary>
 #
-# Take the noise away: put `0.0` in the place of `0.5` in `draw`. Where there is no noise to learn, decay can only do harm: its error is then TIMES times that without.
+# Take the noise away: put `0.0` in the place of `0.5` in `draw`. Where there is no noise to learn, decay can only do harm: its error is then 17 times that without.
 #
 # </details>
 #
