@@ -39,7 +39,7 @@ from torch import nn
 from l2lib import figures
 from l2lib.claims import ClaimError, claim, identities, seeds
 
-torch.set_default_dtype(torch.float64)  # 64-bit numbers, so that you see the digits printed here
+torch.set_default_dtype(torch.float64)  # 64-bit numbers: you see the digits printed here
 torch.set_num_threads(1)  # one core is fastest for arrays as small as these
 
 # %%
@@ -88,15 +88,22 @@ for color, (lam, (across, up, height)) in zip(("C1", "C0", "C2"), where.items(),
     right.plot(20 * np.arange(151), error[lam].mean(1), color=color, label=f"λ = {lam}")
     left.text(across, up, f"λ = {lam}", color=color, size=11)
     right.text(1500, height, f"λ = {lam}", color=color, size=11, va="center")
-left.set(xlabel="input", ylabel="output", ylim=(-2.1, 2.4), xticks=(-1, 0, 1), title="Decay smooths the fit")
-right.set(xlabel="training step", ylabel="error on the true curve", xlim=(0, 3000), ylim=(0, 0.4),
-          xticks=(0, 1000, 2000, 3000), title="A little lowers the error")
+left.set(xlabel="input", ylabel="output", ylim=(-2.1, 2.4), xticks=(-1, 0, 1))
+right.set(xlabel="training step", xlim=(0, 3000), xticks=(0, 1000, 2000, 3000))
+right.set(ylabel="error on the true curve", ylim=(0, 0.4), title="A little lowers the error")
+left.set_title("Decay smooths the fit")
+
+# %% tags=["hide-input"]
 means = figures.drawn(right)
-best, end = means["λ = 0"].y.min(), {lam: means[f"λ = {lam}"].at(3000) for lam in where}
-stop = means["λ = 0"].x[means["λ = 0"].y.argmin()]
-right.plot(stop, best, "o", color="C1", ms=5, label="_stop"), right.text(330, 0.022, "or stop here", color="C1", size=11)
-figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without decay the curve runs after single examples, with λ = 0.02 it lies near the truth, with λ = 0.2 it is too flat. Right: mean squared distance from the truth over 3000 steps, mean of five seeds. "
-             f"Without decay it falls to {best:.2f} at step {stop:.0f} and rises to {end[0]:.2f}; it ends at {end[0.02]:.2f} with λ = 0.02 and at {end[0.2]:.2f} with λ = 0.2.")
+end = {lam: means[f"λ = {lam}"].at(3000) for lam in where}
+best, stop = means["λ = 0"].y.min(), means["λ = 0"].x[means["λ = 0"].y.argmin()]
+right.plot(stop, best, "o", color="C1", ms=5, label="_stop")
+right.text(330, 0.022, "or stop here", color="C1", size=11)
+figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without decay the curve "
+             "runs after single examples, with λ = 0.02 it lies near the truth, and with λ = 0.2 "
+             "it is too flat. Right: mean squared distance from the truth over 3000 steps, mean of "
+             f"five seeds. Without decay it falls to {best:.2f} at step {stop:.0f} and rises to "
+             f"{end[0]:.2f}. With λ = 0.02 it ends at {end[0.02]:.2f}, with λ = 0.2 at {end[0.2]:.2f}.")
 
 # %% [markdown]
 # Figure 0.1 shows the outcome. Without decay ($\lambda=0$) the network first learns the curve. Then it goes on to learn the noise, and its
@@ -104,12 +111,12 @@ figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without
 # the network can no longer follow the curve, which is called underfitting.
 
 # %% tags=["hide-input"]
-claim("00-overfit", "With λ = 0.02 training ends at {} of the error that it ends with without decay (means of five seeds)",
-      measured=end[0.02] / end[0], below=0.7)
-claim("00-much", "Without decay it ends at {} of the error that λ = 0.2 gives, so too much decay is worse than none",
-      measured=end[0] / end[0.2], below=1)
-claim("00-rival", "Decay ends at {} times the error that the same networks have without decay at their best step",
-      measured=end[0.02] / best, between=(0.4, 1.6))
+claim("00-overfit", "With λ = 0.02 training ends at {} of the error that it ends with "
+      "without decay (means of five seeds)", measured=end[0.02] / end[0], below=0.7)
+claim("00-much", "Without decay it ends at {} of the error that λ = 0.2 gives, so too much decay "
+      "is worse than none", measured=end[0] / end[0.2], below=1)
+claim("00-rival", "Decay ends at {} times the error that the same networks have without decay "
+      "at their best step", measured=end[0.02] / best, between=(0.4, 1.6))
 
 # %% [markdown]
 # The last of these lines deserves attention, because it names a rival. *Early stopping* trains without decay and stops in time. Here it does about as well as
@@ -134,22 +141,30 @@ claim("00-rival", "Decay ends at {} times the error that the same networks have 
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(6.4, 2.9))
-ax.set(xlim=(0, 10), ylim=(0, 4.6), xticks=[], yticks=[], ylabel=" ", xlabel="one training step, from left to right; then the next batch")
-ax.set_title("Decay can enter a training step at two doors"), ax.grid(False), ax.spines[:].set_visible(False)
+ax.set(xlim=(0, 10), ylim=(0, 4.6), xticks=[], yticks=[], ylabel=" ")
+ax.set(xlabel="one training step, from left to right; then the next batch")
+ax.set_title("Decay can enter a training step at two doors")
+ax.grid(False)
+ax.spines[:].set_visible(False)
 frame = {"boxstyle": "round,pad=0.45", "fc": "white", "ec": figures.GREY}
-for place, words in ((0.9, "batch"), (3.0, "gradient\n$g$"), (6.0, "optimiser\nSGD, Adam, …"), (9.1, "new\nweights")):
+boxes = {"batch": 0.9, "gradient\n$g$": 3, "optimiser\nSGD, Adam, …": 6, "new\nweights": 9.1}
+for words, place in boxes.items():
     ax.text(place, 2.3, words, ha="center", va="center", size=11, bbox=frame, color="black")
-for start, stop_at in ((1.55, 2.15), (3.85, 4.65), (7.4, 8.4)):
-    ax.annotate("", (stop_at, 2.3), (start, 2.3), arrowprops={"arrowstyle": "->", "color": figures.GREY, "lw": 1.5})
-doors = (("C0", 4.25, 4.0, "+ λ w", "coupled: part of the gradient\nSGD, Adam"), ("C1", 7.9, 0.6, "× (1 − η λ)", "decoupled: on the weights themselves\nAdamW"))
-for color, place, height, term, words in doors:
-    ax.annotate("", (place, 2.4 if height > 2 else 2.2), (place, height - 0.35 if height > 2 else height + 0.5),
-                arrowprops={"arrowstyle": "->", "color": color, "lw": 2})
+for tail, tip in ((1.55, 2.15), (3.85, 4.65), (7.4, 8.4)):
+    ax.annotate("", (tip, 2.3), (tail, 2.3), arrowprops={"arrowstyle": "->", "lw": 1.5})
+
+# %% tags=["hide-input"]
+doors = (("C0", 4.25, 4.0, "+ λ w", 2.4, 3.65), ("C1", 7.9, 0.6, "× (1 − η λ)", 2.2, 1.1))
+for color, place, height, term, tip, tail in doors:
+    arrow = {"arrowstyle": "->", "color": color, "lw": 2}
+    ax.annotate("", (place, tip), (place, tail), arrowprops=arrow)
     ax.text(place, height, term, ha="center", va="center", color=color, size=13, weight="bold")
-ax.text(5.3, 4.0, doors[0][4], color="C0", size=10.5, va="center")
-ax.text(6.7, 0.6, doors[1][4], color="C1", size=10.5, va="center", ha="right")
-figures.show(fig, "Boxes from left to right: batch, gradient g, optimiser, new weights. Decay enters either between gradient and optimiser, "
-             "as + λ w, which is called coupled (SGD, Adam), or after the optimiser, as a factor 1 − ηλ on the weights, called decoupled (AdamW).")
+words = "coupled: part of the gradient\nSGD, Adam", "decoupled: on the weights themselves\nAdamW"
+ax.text(5.3, 4.0, words[0], color="C0", size=10.5, va="center")
+ax.text(6.7, 0.6, words[1], color="C1", size=10.5, va="center", ha="right")
+figures.show(fig, "Boxes from left to right: batch, gradient g, optimiser, new weights. Decay "
+             "enters between gradient and optimiser, as + λ w, which is called coupled (SGD, Adam); or "
+             "after the optimiser, as a factor 1 − ηλ on the weights, called decoupled (AdamW).")
 
 # %% [markdown]
 # Does PyTorch agree? We take one step with each optimiser, from the same random weights and gradient. SGD should take the step (0.1).
@@ -172,12 +187,14 @@ adam_move = library_step(torch.optim.Adam, w, g, lr=lr) - w
 adamw_step = library_step(torch.optim.AdamW, w, g, lr=lr, weight_decay=lam)
 adam_step = library_step(torch.optim.Adam, w, g, lr=lr, weight_decay=lam)
 
-# %%
-claim("00-sgd", "PyTorch's SGD with weight_decay=λ takes the step (0.1)", measured=sgd_step - by_hand, equals=0, within=1e-12)
-claim("00-adamw", "PyTorch's AdamW multiplies by 1 − ηλ and adds Adam's move", measured=adamw_step - (1 - lr * lam) * w - adam_move,
-      equals=0, within=1e-12)
+# %% tags=["hide-input"]
+claim("00-sgd", "PyTorch's SGD with weight_decay=λ takes the step (0.1)",
+      measured=sgd_step - by_hand, equals=0, within=1e-12)
+claim("00-adamw", "PyTorch's AdamW multiplies by 1 − ηλ and adds Adam's move",
+      measured=adamw_step - (1 - lr * lam) * w - adam_move, equals=0, within=1e-12)
 identities()
-claim("00-doors", "One step of Adam with the penalty in its gradient and one step of AdamW differ by up to {} of the learning rate",
+claim("00-doors", "One step of Adam with the penalty in its gradient and one step of AdamW differ "
+      "by up to {} of the learning rate",
       measured=abs(adam_step - adamw_step).max() / lr, above=0.1)
 
 # %% [markdown]
@@ -197,11 +214,14 @@ from l2lib.datasets import load
 
 digits = load("digits")
 pixels = digits.scaled(16, centre=True)
+
+# %%
 images, labels = torch.tensor(pixels), torch.tensor(digits.y)
 torch.manual_seed(seeds(1)[0])
 net = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 32), nn.ReLU(), nn.Linear(32, 10))
 weights, biases = [net[i].weight for i in (0, 2, 4)], [net[i].bias for i in (0, 2, 4)]
-optimizer = torch.optim.SGD([{"params": weights, "weight_decay": 0.003}, {"params": biases}], lr=0.5)
+groups = [{"params": weights, "weight_decay": 0.003}, {"params": biases}]
+optimizer = torch.optim.SGD(groups, lr=0.5)
 for _ in range(1500):
     batch = torch.randint(len(images), (64,))
     loss = nn.functional.cross_entropy(net(images[batch]), labels[batch])
@@ -225,7 +245,8 @@ squares = sgd.norm**2
 share = squares / squares.sum("layer")
 
 # %%
-adamw = sweep(model, pixels, digits.y, optimizer="adamw", lr=0.01, weight_decay=0.3, steps=1000, **options)
+adamw = sweep(model, pixels, digits.y, optimizer="adamw", lr=0.01, weight_decay=0.3,
+              steps=1000, **options)
 sizes = [adamw[f"weight{layer}"][0].size for layer in range(3)]
 squares_adamw = adamw.norm**2
 share_adamw = squares_adamw / squares_adamw.sum("layer")
@@ -235,21 +256,33 @@ of_weights = np.array(sizes) / sum(sizes)
 fig, (left, right) = figures.subplots(1, 2, sharey=True, figsize=(6.6, 3.7))
 places = ((300, 0.75), (300, 0.14), (60, 0.015)), ((990, 0.8), (990, 0.45), (990, 0.09))
 for layer, size in enumerate(("256 × 64", "32 × 256", "10 × 32")):
-    left.plot(share.step, share[:, layer].T, color=f"C{layer}", lw=1.4, alpha=0.5, label=size)
-    right.plot(share_adamw.step, share_adamw[:, layer].T, color=f"C{layer}", lw=1.4, alpha=0.5, label=size)
+    look = {"color": f"C{layer}", "lw": 1.4, "alpha": 0.5, "label": size}
+    left.plot(share.step, share[:, layer].T, **look)
+    right.plot(share_adamw.step, share_adamw[:, layer].T, **look)
     right.axhline(of_weights[layer], color=f"C{layer}", ls="--", lw=1.2, label=f"_size {size}")
-    left.text(*places[0][layer], f"{sizes[layer]:,} weights", color=f"C{layer}", size=10.5)
-    right.text(*places[1][layer], f"{sizes[layer]:,} weights", color=f"C{layer}", size=10.5, ha="right")
+    words = {"s": f"{sizes[layer]:,} weights", "color": f"C{layer}", "size": 10.5}
+    left.text(*places[0][layer], **words)
+    right.text(*places[1][layer], ha="right", **words)
 left.axhline(1 / 3, color=figures.GREY, ls="--", lw=1.2, label="_third")
-left.set(xlabel="training step", ylabel="share of the penalty", xlim=(0, 1500), ylim=(0, 1), xticks=(0, 500, 1000, 1500), title="SGD: equal shares")
+left.set(xlabel="training step", xlim=(0, 1500), xticks=(0, 500, 1000, 1500), ylim=(0, 1))
+left.set(ylabel="share of the penalty", title="SGD: equal shares")
 left.set_yticks([0, 1 / 3, 2 / 3, 1], ["0", "⅓", "⅔", "1"])
-right.set(xlabel="training step", ylabel="share of the penalty", xlim=(0, 1000), xticks=(0, 500, 1000), title="AdamW: shares by size")
+right.set(xlabel="training step", xlim=(0, 1000), xticks=(0, 500, 1000))
+right.set(ylabel="share of the penalty", title="AdamW: shares by size")
+
+# %% tags=["hide-input"]
 curves, right_curves = figures.drawn(left), figures.drawn(right)
 layers = {size: curves[size] for size in ("256 × 64", "32 × 256", "10 × 32")}
-first_shares, far = [each.at(0).mean() for each in layers.values()], max(abs(each.y[each.x >= 1000] - 1 / 3).max() for each in layers.values())
-words = [", ".join(f"{right_curves[name + size].y[..., -11:].mean():.2f}" for size in layers) for name in ("", "_size ")]
-figures.show(fig, f"Share of the penalty that each of three layers pays during training, for five seeds. All start at {', '.join(f'{one:.2f}' for one in first_shares)}. Left: under SGD all run to {curves['_third'].y[0]:.2f}, and from step 1000 on lie within {far:.2f} of it. Right: under AdamW "
-             f"they are on average {words[0]} in the second half; dashed lines mark the layers' shares of the weights, {words[1]}.")
+first_shares = [each.at(0).mean() for each in layers.values()]
+far = max(abs(each.y[each.x >= 1000] - 1 / 3).max() for each in layers.values())
+last_shares = [right_curves[size].y[:, right_curves[size].x[0] >= 500].mean() for size in layers]
+dashed = np.array([right_curves[f"_size {size}"].y[0] for size in layers])
+words = [", ".join(f"{one:.2f}" for one in some) for some in (first_shares, last_shares, dashed)]
+figures.show(fig, "Share of the penalty that each of three layers pays during training, for five "
+             f"seeds. All start at {words[0]}. Left: under SGD all run to "
+             f"{curves['_third'].y[0]:.2f}, and from step 1000 on lie within {far:.2f} of it. "
+             f"Right: under AdamW they are {words[1]} in the second half, on average; dashed lines "
+             f"mark the shares of the weights, {words[2]}.")
 
 # %% [markdown]
 # Figure 0.3 shows both runs. Under SGD the layers start far apart, and although their sizes differ by a
@@ -257,24 +290,28 @@ figures.show(fig, f"Share of the penalty that each of three layers pays during t
 # {{100 * float(share[:, 0, 0].mean()):.0f}} % of the penalty, because usual initial weights give a layer a share in proportion to its number of outputs.
 
 # %% tags=["hide-input"]
-start, end = share[..., 0], share[..., -1]
-claim("00-balance", "After training with SGD the layer that pays most pays {} times as much as the one that pays least (worst of five seeds)",
-      measured=end.max("layer") / end.min("layer"), below=1.1)
-claim("00-start", "Before training it pays {} times as much (least of five seeds)", measured=start.max("layer") / start.min("layer"), between=(15, 40))
-claim("00-plain", "In the one network trained with PyTorch alone this ratio is {} after training", measured=paid.max() / paid.min(), below=1.1)
+at_start, at_end = share[..., 0], share[..., -1]
+claim("00-balance", "After training with SGD the layer that pays most pays {} times as much as the "
+      "one that pays least (worst of five seeds)",
+      measured=at_end.max("layer") / at_end.min("layer"), below=1.1)
+claim("00-start", "Before training it pays {} times as much (least of five seeds)",
+      measured=at_start.max("layer") / at_start.min("layer"), between=(15, 40))
+claim("00-plain", "In the one network trained with PyTorch alone this ratio is {} after training",
+      measured=paid.max() / paid.min(), below=1.1)
 
 # %% tags=["hide-input"]
 late_curves = np.array([each.y[:, each.x[0] >= 1000] for each in layers.values()])
-claim("00-line", "From step 1000 on every layer lies within {} of the dashed line, in all five runs",
+claim("00-line", "From step 1000 on each layer lies within {} of the dashed line in all five runs",
       measured=abs(late_curves - curves["_third"].y[0]), below=0.03)
 claim("00-seeds", "At no step do two of the five runs differ by more than {} in a layer's share",
       measured=[np.ptp(each.y, axis=0).max() for each in layers.values()], below=0.05)
+
+# %% tags=["hide-input"]
 outputs, inputs = np.array([size.split(" × ") for size in layers], dtype=int).T
-claim("00-outputs", "A layer's share at the start is its number of outputs divided by all outputs, to within {}",
-      measured=abs(np.array(first_shares) - outputs / outputs.sum()), below=0.02)
-dashed = np.array([right_curves[f"_size {size}"].y[0] for size in layers])
-claim("00-dashed", "The dashed lines of the right panel are the layers' shares of the weights", measured=dashed - outputs * inputs / (outputs * inputs).sum(),
-      equals=0, within=1e-12)
+claim("00-outputs", "A layer's share at the start is its number of outputs divided by all outputs, "
+      "to within {}", measured=abs(np.array(first_shares) - outputs / outputs.sum()), below=0.02)
+claim("00-dashed", "The dashed lines of the right panel are the layers' shares of the weights",
+      measured=dashed - outputs * inputs / (outputs * inputs).sum(), equals=0, within=1e-12)
 identities()
 
 # %% [markdown]
@@ -309,30 +346,39 @@ identities()
 rms = np.sqrt(squares_adamw / np.array(sizes)[:, None])
 estimate = (0.01 / (2 * 0.3)) ** 0.5
 settled = rms.sel(step=slice(500, None)).mean("step")
-push = -(adamw.cosine * adamw.gradient_norm * adamw.norm).sel(step=slice(500, None)).mean(("step", "seed"))
+push = -(adamw.cosine * adamw.gradient_norm * adamw.norm).sel(step=slice(500, None))
+push = push.mean(("step", "seed"))
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(6.4, 3.2))
-for layer in range(3):
-    ax.plot(rms.step, rms[:, layer].T, color=f"C{layer}", lw=1.4, alpha=0.5, label=f"layer {layer + 1}")
-    ax.text(1012, (0.098, 0.138, 0.185)[layer], f"{sizes[layer]:,}\nweights", color=f"C{layer}", size=10.5, va="center")
+for layer, height in enumerate((0.098, 0.138, 0.185)):
+    look = {"color": f"C{layer}", "lw": 1.4, "alpha": 0.5, "label": f"layer {layer + 1}"}
+    ax.plot(rms.step, rms[:, layer].T, **look)
+    words = f"{sizes[layer]:,}\nweights"
+    ax.text(1012, height, words, color=f"C{layer}", size=10.5, va="center")
 ax.axhline(estimate, color=figures.GREY, ls="--", lw=1.4, label="_estimate")
 ax.text(270, 0.147, "√(η/2λ)", color=figures.GREY, size=12)
 ax.set(xlabel="training step", ylabel="RMS of a layer's weights", xlim=(0, 1000), ylim=(0, 0.22))
 ax.set_title("AdamW gives each weight, not each layer, about the same size")
 lines = figures.drawn(ax)
-means = [lines[f"layer {layer + 1}"].at(1000).mean() for layer in range(3)]
-figures.show(fig, "Root mean square of each layer's weights over 1000 steps of AdamW, for five seeds. The two large layers end at "
-             f"{means[0]:.3f} and {means[1]:.3f}, near the dashed estimate {lines['_estimate'].y[0]:.3f}; the small last layer ends above it, at {means[2]:.3f}.")
+at_last = [lines[f"layer {layer + 1}"].at(1000).mean() for layer in range(3)]
+figures.show(fig, "Root mean square of each layer's weights over 1000 steps of AdamW, for five "
+             f"seeds. The two large layers end at {at_last[0]:.3f} and {at_last[1]:.3f}, near the dashed "
+             f"estimate {lines['_estimate'].y[0]:.3f}; the last layer ends at {at_last[2]:.3f}.")
 
 # %% tags=["hide-input"]
 middle = share_adamw.sel(step=slice(500, None)).mean(("step", "seed"))
-claim("00-share", f"Under AdamW the largest layer has a share of {{}} of the penalty (mean of five seeds, second half of the run), and {of_weights[0]:.3f} of the weights",
+claim("00-share", "Under AdamW the largest layer has a share of {} of the penalty (mean of five "
+      f"seeds, second half of the run), and {of_weights[0]:.3f} of the weights",
       measured=middle[0], equals=of_weights[0], within=0.05)
-claim("00-rms", "The RMS of the two large layers is {} times √(η/2λ) at the furthest (mean of five seeds)",
-      measured=settled[:, :2].mean("seed") / estimate, equals=1, within=0.25)
-claim("00-small", "The RMS of the small last layer is {} times √(η/2λ) (mean of five seeds)", measured=settled[:, 2].mean("seed") / estimate, above=1.25)
-claim("00-outwards", "The loss pushes each layer outwards: −⟨∇L, W⟩ is {} or more", measured=push, above=0)
+
+# %% tags=["hide-input"]
+claim("00-rms", "The RMS of the two large layers is {} times √(η/2λ) at the furthest (mean of "
+      "five seeds)", measured=settled[:, :2].mean("seed") / estimate, equals=1, within=0.25)
+claim("00-small", "The RMS of the small last layer is {} times √(η/2λ) (mean of five seeds)",
+      measured=settled[:, 2].mean("seed") / estimate, above=1.25)
+claim("00-outwards", "The loss pushes each layer outwards: −⟨∇L, W⟩ is {} or more",
+      measured=push, above=0)
 claim("00-push", "The loss pushes no layer outwards more than {} times as hard as another",
       measured=push.max() / push.min(), below=3)
 
@@ -369,16 +415,17 @@ claim("00-push", "The loss pushes no layer outwards more than {} times as hard a
 # %%
 biggest = share.isel(layer=0, step=-1)
 try:
-    claim("00-belief", "The largest layer pays {} of the penalty, more than half of it", measured=biggest, above=0.5)
-except ClaimError as error_message:
-    print(error_message)
+    claim("00-belief", "The largest layer pays {} of the penalty, more than half of it",
+          measured=biggest, above=0.5)
+except ClaimError as message:
+    print(message)
 
 # %% [markdown]
 # And here is what holds:
 
 # %%
-claim("00-third", "After training with SGD the largest layer pays {} of the penalty, near 1/3, in all five runs",
-      measured=biggest, equals=1 / 3, within=0.03)
+claim("00-third", "After training with SGD the largest layer pays {} of the penalty, near 1/3, "
+      "in all five runs", measured=biggest, equals=1 / 3, within=0.03)
 
 # %% [markdown]
 # Exact identities fold into one line, as in §0.2. Claims about chance use at least five seeds, and hold for seeds that nobody looked at while writing: set the environment variable
