@@ -19,14 +19,14 @@
 #
 # This section shows overfitting, and what a penalty does about it. Twenty examples lie on a smooth curve, but noise has shifted
 # each of them up or down. We train a small network on them, with one input, {{below: width}} hidden tanh units and one output. It has
-# far more weights than there are examples, so it can learn the noise as well as the curve.
+# far more weights than there are examples, and its first weights are drawn large, so it can learn the noise as well as the curve.
 #
 # The **L2 penalty** makes large weights expensive. We no longer minimise the loss $L$ alone, but
 #
 # $$L(w) + \frac{\lambda}{2}\lVert w\rVert^2, \qquad \lVert w\rVert^2 = \sum_i w_i^2 .$$
 #
 # The coefficient $\lambda\ge0$ sets the price. Why should that help? The curve of such a network can bend sharply only if some weights are large. When bending is expensive,
-# the network still bends where many examples ask for it, but no longer for the sake of a single stray one.
+# the network still bends where many examples support it, but no longer for the sake of a single stray one.
 #
 # The following lines make the examples and the initial weights for five seeds. All five networks are trained at once, so the
 # arrays have one axis more than you may expect. The function `train` is the whole training. Look at the line with the arrow.
@@ -103,11 +103,12 @@ figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without
              "runs after single examples, with λ = 0.02 it lies near the truth, and with λ = 0.2 "
              "it is too flat. Right: mean squared distance from the truth over 3000 steps, mean of "
              f"five seeds. Without decay it falls to {best:.2f} at step {stop:.0f} and rises to "
-             f"{end[0]:.2f}. With λ = 0.02 it ends at {end[0.02]:.2f}, with λ = 0.2 at {end[0.2]:.2f}.")
+             f"{end[0]:.2f}. With λ = 0.02 it ends at {end[0.02]:.2f}, and with λ = 0.2 at "
+             f"{end[0.2]:.2f}.")
 
 # %% [markdown]
 # Figure 0.1 shows the outcome. Without decay ($\lambda=0$) the network first learns the curve. Then it goes on to learn the noise, and its
-# error on the true curve, which only a simulation knows, grows again. This is **overfitting**. With $\lambda=0.02$ the error stays low. With $\lambda=0.2$
+# error on the true curve, which only a simulation knows, grows again. This is **overfitting**. With $\lambda=0.02$, the best of a handful of values that we tried, the error stays low. With $\lambda=0.2$
 # the network can no longer follow the curve, which is called underfitting.
 
 # %% tags=["hide-input"]
@@ -163,8 +164,8 @@ words = "coupled: part of the gradient\nSGD, Adam", "decoupled: on the weights t
 ax.text(5.3, 4.0, words[0], color="C0", size=10.5, va="center")
 ax.text(6.7, 0.6, words[1], color="C1", size=10.5, va="center", ha="right")
 figures.show(fig, "Boxes from left to right: batch, gradient g, optimiser, new weights. Decay "
-             "enters between gradient and optimiser, as + λ w, which is called coupled (SGD, Adam); or "
-             "after the optimiser, as a factor 1 − ηλ on the weights, called decoupled (AdamW).")
+             "enters between gradient and optimiser, as + λ w, and is called coupled (SGD, Adam); "
+             "or after the optimiser, as a factor 1 − ηλ on the weights, called decoupled (AdamW).")
 
 # %% [markdown]
 # Does PyTorch agree? We take one step with each optimiser, from the same random weights and gradient. SGD should take the step (0.1).
@@ -286,7 +287,7 @@ figures.show(fig, "Share of the penalty that each of three layers pays during tr
 
 # %% [markdown]
 # Figure 0.3 shows both runs. Under SGD the layers start far apart, and although their sizes differ by a
-# factor of {{sizes[0] / sizes[-1]:.0f}}, each ends up paying one of three equal parts. (All five seeds are drawn; they coincide.) At the start the first layer has
+# factor of {{sizes[0] / sizes[-1]:.0f}}, each ends up paying one of three equal parts. (Each panel shows five runs. Under SGD they coincide.) At the start the first layer has
 # {{100 * float(share[:, 0, 0].mean()):.0f}} % of the penalty, because usual initial weights give a layer a share in proportion to its number of outputs.
 
 # %% tags=["hide-input"]
@@ -324,12 +325,12 @@ identities()
 #
 # [Chapter 5](05_size_normalisation.ipynb) turns this into a theorem. Its conditions are ReLU between the layers, biases without penalty, and a training that has come near its end
 # with little minibatch noise left. One $\lambda$ for all layers is not a condition: for any positive $\lambda_l$ the terms
-# $\lambda_l\lVert W_l\rVert^2$ become equal. So whoever wants equal terms need not divide by the sizes.
+# $\lambda_l\lVert W_l\rVert^2$ become equal. So if you want equal terms, you need not divide by the sizes.
 #
 # ## 0.4 AdamW shares by size
 #
 # Under AdamW the right panel shows another outcome: each layer's share is about its share of the *weights*. AdamW is what most people use today, so this section
-# explains why. Its decay is not part of a penalised gradient, and the argument above does not apply. What counts instead is how far noise can push a weight.
+# explains why. AdamW does not descend the penalised loss, since its decay comes in at the other door, and so the argument above does not apply. What counts instead is how far noise can push a weight.
 #
 # 1. Adam divides each weight's gradient by the gradient's usual size. So a step moves the weight by $\eta q$, where $q$ is about 1 in size. Suppose that $q$ is mostly minibatch noise, with a random
 #    sign: $w\leftarrow(1-\eta\lambda)w-\eta q$. (Momentum spreads each push over several steps and leaves its sum as it was.)
@@ -363,8 +364,8 @@ ax.set_title("AdamW gives each weight, not each layer, about the same size")
 lines = figures.drawn(ax)
 at_last = [lines[f"layer {layer + 1}"].at(1000).mean() for layer in range(3)]
 figures.show(fig, "Root mean square of each layer's weights over 1000 steps of AdamW, for five "
-             f"seeds. The two large layers end at {at_last[0]:.3f} and {at_last[1]:.3f}, near the dashed "
-             f"estimate {lines['_estimate'].y[0]:.3f}; the last layer ends at {at_last[2]:.3f}.")
+             f"seeds. The two large layers end at {at_last[0]:.3f} and {at_last[1]:.3f}, near the "
+             f"dashed estimate {lines['_estimate'].y[0]:.3f}; the last one ends at {at_last[2]:.3f}.")
 
 # %% tags=["hide-input"]
 middle = share_adamw.sel(step=slice(500, None)).mean(("step", "seed"))
@@ -457,7 +458,7 @@ claim("00-third", "After training with SGD the largest layer pays {} of the pena
 #
 # | symbol | meaning | in code |
 # |---|---|---|
-# | $n$, $d$, $B$ | training examples, inputs, examples in a batch | `n`, `d`, `batch_size` |
+# | $n$, $d$, $B$ | numbers of training examples, of inputs, of examples in a batch | `batch_size` for $B$ |
 # | $X$, $y$ | inputs ($n\times d$), targets | `X`, `y` |
 # | $w$, $W_l$, $b$ | weights, weight matrix of layer $l$, intercept or biases | `w`, `weight0`, `bias0` |
 # | $\hat w$, $w_\lambda$ | least-squares fit, ridge fit with penalty $\lambda$ | |
@@ -469,12 +470,13 @@ claim("00-third", "After training with SGD the largest layer pays {} of the pena
 # | $\delta=\eta\lambda$, $a=1-\eta\lambda$ | decay of one step, shrink factor of one step | |
 # | $\eta_t$, $\eta_{\max}$ | learning rate at step $t$ under a schedule, its peak | `schedule` |
 # | $t$, $T$ | a step, the last step | `step`, `steps` |
-# | $s_i$, $v_i$, $u_i$ | singular values of $X$, their directions among inputs and among examples | `s`, `Vt`, `U` |
+# | $s_i$, $v_i$, $u_i$ | singular values of $X$, their directions among inputs and among examples | `s`, `Vt` |
 # | $A_\lambda$, $\operatorname{df}(\lambda)$ | matrix from targets to fitted values, and its trace: degrees of freedom | |
 # | $\sigma$, $\tau$ | standard deviation of noise, of a prior on weights | `noise` |
 # | $m_t$, $v_t$ | Adam's running means of $g$ and of $g^2$ (the index $t$ tells $v_t$ from $v_i$) | |
 # | $\gamma$, $\beta$ | scale and shift of a normalisation layer | `gamma0`, `beta0` |
 # | $\varepsilon$ | small constant under a root or in a denominator | `eps` |
+# | $c$ | a positive factor by which a layer, an input or a loss is scaled | |
 # | $r$, $\theta$ | norm of a weight matrix, angle by which a step turns it | `norm`, `angle` |
 #
 # Losses are means, not sums. Half the mean squared error has the factor ½, which `torch.nn.MSELoss` has not. Biases are not penalised unless a chapter says so.
@@ -521,7 +523,7 @@ claim("00-third", "After training with SGD the largest layer pays {} of the pena
 #
 # </details>
 #
-# **3.** Predict, then run. Section 0.4 says that the last layer lies above $\sqrt{\eta/2\lambda}$ because it has few weights. Change the widths to `(64, 32, 512, 10)`, where it has {{512 * 10:,}}.
+# **3.** Predict, then run. §0.4 says that the last layer lies above $\sqrt{\eta/2\lambda}$ because it has few weights. Change the widths to `(64, 32, 512, 10)`, where it has {{512 * 10:,}}.
 # What do you expect of the last entry of `settled.mean("seed") / estimate`?
 #
 # <details>
