@@ -4,8 +4,7 @@
 # Every optimiser that trains a neural network has an argument called `weight_decay`. It changes one line of the
 # training step, and it is one of the oldest ways to keep a network from learning the noise in its examples. Nearly everybody
 # sets it, few can say what it does to *their* network, and much of what is commonly said about it is wrong.
-# This book works out what is true, by derivation, by code and by experiment. This chapter shows what weight decay is
-# for, then a surprise, and then how to read the rest.
+# This book works out what is true, by derivation, by code and by experiment.
 #
 # By the end you will be able to
 #
@@ -78,7 +77,7 @@ for lam in (0, 0.02, 0.2):
     error[lam], curve[lam] = train(lam)
 
 # %% tags=["hide-input"]
-fig, (left, right) = figures.subplots(1, 2, figsize=(6.6, 3.6))
+fig, (left, right) = figures.subplots(1, 2, figsize=(6.2, 3.5))
 left.plot(fine, torch.sin(3 * fine), "--", color=figures.GREY, lw=1.2, label="truth")
 left.plot(x, y[4], "o", color=figures.GREY, ms=4, label="examples")
 left.text(0.98, -1.95, "dashed: the truth", color=figures.GREY, ha="right")
@@ -141,7 +140,7 @@ claim("00-rival", "Decay ends at {} times the error that the same networks have 
 # before they take a step, and then it matters at which of the two doors in Figure 0.2 the decay comes in.
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(6.4, 2.9))
+fig, ax = figures.subplots(figsize=(6.2, 2.8))
 ax.set(xlim=(0, 10), ylim=(0, 4.6), xticks=[], yticks=[], ylabel=" ")
 ax.set(xlabel="one training step, from left to right; then the next batch")
 ax.set_title("Decay can enter a training step at two doors")
@@ -254,8 +253,8 @@ share_adamw = squares_adamw / squares_adamw.sum("layer")
 of_weights = np.array(sizes) / sum(sizes)
 
 # %% tags=["hide-input"]
-fig, (left, right) = figures.subplots(1, 2, sharey=True, figsize=(6.6, 3.7))
-places = ((300, 0.75), (300, 0.14), (60, 0.015)), ((990, 0.8), (990, 0.45), (990, 0.09))
+fig, (left, right) = figures.subplots(1, 2, sharey=True, figsize=(6.2, 3.5))
+places = ((250, 0.76), (280, 0.14), (70, 0.015)), ((990, 0.8), (990, 0.45), (990, 0.08))
 for layer, size in enumerate(("256 × 64", "32 × 256", "10 × 32")):
     look = {"color": f"C{layer}", "lw": 1.4, "alpha": 0.5, "label": size}
     left.plot(share.step, share[:, layer].T, **look)
@@ -267,7 +266,7 @@ for layer, size in enumerate(("256 × 64", "32 × 256", "10 × 32")):
 left.axhline(1 / 3, color=figures.GREY, ls="--", lw=1.2, label="_third")
 left.set(xlabel="training step", xlim=(0, 1500), xticks=(0, 500, 1000, 1500), ylim=(0, 1))
 left.set(ylabel="share of the penalty", title="SGD: equal shares")
-left.set_yticks([0, 1 / 3, 2 / 3, 1], ["0", "⅓", "⅔", "1"])
+left.set_yticks([0, 1 / 3, 2 / 3, 1], ["0", "1/3", "2/3", "1"])
 right.set(xlabel="training step", xlim=(0, 1000), xticks=(0, 500, 1000))
 right.set(ylabel="share of the penalty", title="AdamW: shares by size")
 
@@ -351,7 +350,7 @@ push = -(adamw.cosine * adamw.gradient_norm * adamw.norm).sel(step=slice(500, No
 push = push.mean(("step", "seed"))
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(6.4, 3.2))
+fig, ax = figures.subplots(figsize=(6.2, 3.1))
 for layer, height in enumerate((0.098, 0.138, 0.185)):
     look = {"color": f"C{layer}", "lw": 1.4, "alpha": 0.5, "label": f"layer {layer + 1}"}
     ax.plot(rms.step, rms[:, layer].T, **look)
@@ -360,12 +359,12 @@ for layer, height in enumerate((0.098, 0.138, 0.185)):
 ax.axhline(estimate, color=figures.GREY, ls="--", lw=1.4, label="_estimate")
 ax.text(270, 0.147, "√(η/2λ)", color=figures.GREY, size=12)
 ax.set(xlabel="training step", ylabel="RMS of a layer's weights", xlim=(0, 1000), ylim=(0, 0.22))
-ax.set_title("AdamW gives each weight, not each layer, about the same size")
+ax.set_title("AdamW gives all weights about the same size")
 lines = figures.drawn(ax)
 at_last = [lines[f"layer {layer + 1}"].at(1000).mean() for layer in range(3)]
 figures.show(fig, "Root mean square of each layer's weights over 1000 steps of AdamW, for five "
              f"seeds. The two large layers end at {at_last[0]:.3f} and {at_last[1]:.3f}, near the "
-             f"dashed estimate {lines['_estimate'].y[0]:.3f}; the last one ends at {at_last[2]:.3f}.")
+             f"estimate {lines['_estimate'].y[0]:.3f}; the last one ends at {at_last[2]:.3f}.")
 
 # %% tags=["hide-input"]
 middle = share_adamw.sel(step=slice(500, None)).mean(("step", "seed"))
@@ -405,7 +404,7 @@ claim("00-push", "The loss pushes no layer outwards more than {} times as hard a
 #
 # ### Limits
 #
-# All of this was measured on two small networks. Equal shares need the conditions of §0.3. The estimate (0.2) needs noisy gradients and more than $1/(\eta\lambda)$ steps, which here are
+# All of this was measured on two small networks. The estimate (0.2) needs noisy gradients and more than $1/(\eta\lambda)$ steps, which here are
 # {{1 / (0.01 * 0.3):.0f}}; many runs in practice are shorter (exercise 5).
 #
 # ## 0.5 A sentence that can fail
@@ -429,18 +428,18 @@ claim("00-third", "After training with SGD the largest layer pays {} of the pena
       "in all five runs", measured=biggest, equals=1 / 3, within=0.03)
 
 # %% [markdown]
-# Exact identities fold into one line, as in §0.2. Claims about chance use at least five seeds, and hold for seeds that nobody looked at while writing: set the environment variable
+# Claims about chance use at least five seeds, and hold for seeds that nobody looked at while writing: set the environment variable
 # `L2LIB_SEED=7` to run a chapter on a fresh set. To make sure that claims notice mistakes, the project plants more than a thousand errors, such as a forgotten ½,
 # one at a time, and checks that a claim or a test fails.
 #
 # ## 0.6 How to read, how to run
 #
 # To run a chapter, open it with `make lab` and choose *Run, Run All Cells*. Everything works offline, on two cores, and
-# most chapters take about ten seconds. Then change a number and run again. A claim that fails tells you which sentence your change has made
+# most chapters take about ten seconds. Then change a number and run again: a claim that fails tells you which sentence your change has made
 # false. Claims and pictures follow your change; the numbers in other sentences are those of the book's own run. Cells that only draw or claim are
-# folded, and a click opens them. Every picture has a description in words, and every exercise a solution that unfolds.
+# folded, and a click opens them.
 #
-# You need derivatives, matrices and their eigenvalues, mean and variance, and some Python with NumPy and PyTorch. Singular values, Hessians and the like are introduced where they are first used.
+# You need derivatives, matrices and their eigenvalues, mean and variance, and some Python with NumPy and PyTorch. Everything else is introduced where it is first used.
 # Begin with chapters 1 and 2. Chapters 3 and 4 can follow in either order. Chapter 5 uses some of chapter 3, and chapter 6 some of 4 and 5.
 # Chapters 7 to 10 belong together.
 #
@@ -478,6 +477,7 @@ claim("00-third", "After training with SGD the largest layer pays {} of the pena
 # | $\varepsilon$ | small constant under a root or in a denominator | `eps` |
 # | $c$ | a positive factor by which a layer, an input or a loss is scaled | |
 # | $r$, $\theta$ | norm of a weight matrix, angle by which a step turns it | `norm`, `angle` |
+# | $G$ | norm of the gradient where the weights have norm 1 (from chapter 8 on) | |
 #
 # Losses are means, not sums. Half the mean squared error has the factor ½, which `torch.nn.MSELoss` has not. Biases are not penalised unless a chapter says so.
 # Sections are cited as §0.3 and equations as (0.1). Random numbers have fixed seeds and nearly everything is computed with 64-bit numbers, so you will see the printed digits.
