@@ -328,7 +328,7 @@ identities()
 #
 # ## 0.4 AdamW shares by size
 #
-# Under AdamW the right panel shows another outcome: each layer's share is about its share of the *weights*. AdamW is what most people use today, so this section
+# Under AdamW the right panel shows another outcome: each layer's share is about its share of the *weights*. AdamW trains most large networks today, so this section
 # explains why. AdamW does not descend the penalised loss, since its decay comes in at the other door, and so the argument above does not apply. What counts instead is how far noise can push a weight.
 #
 # 1. Adam divides each weight's gradient by the gradient's usual size. So a step moves the weight by $\eta q$, where $q$ is about 1 in size. Suppose that $q$ is mostly minibatch noise, with a random
