@@ -81,7 +81,7 @@ fig, (left, right) = figures.subplots(1, 2, figsize=(6.2, 3.5))
 left.plot(fine, torch.sin(3 * fine), "--", color=figures.GREY, lw=1.2, label="truth")
 left.plot(x, y[4], "o", color=figures.GREY, ms=4, label="examples")
 left.text(0.98, -1.95, "dashed: the truth", color=figures.GREY, ha="right")
-where = {0: (-0.47, -1.75, 0.145), 0.02: (-0.55, 0.5, 0.08), 0.2: (0.2, -0.42, 0.32)}
+where = {0: (-0.47, -1.75, 0.145), 0.02: (-0.66, 0.5, 0.08), 0.2: (0.2, -0.42, 0.32)}
 for color, (lam, (across, up, height)) in zip(("C1", "C0", "C2"), where.items(), strict=True):
     left.plot(fine, curve[lam][4], color=color, label=f"λ = {lam}")
     right.plot(20 * np.arange(151), error[lam].mean(1), color=color, label=f"λ = {lam}")
