@@ -77,24 +77,27 @@ for lam in (0, 0.02, 0.2):
     error[lam], curve[lam] = train(lam)
 
 # %% tags=["hide-input"]
-fig, (left, right) = figures.subplots(1, 2, figsize=(6.2, 3.5))
-left.plot(fine, torch.sin(3 * fine), "--", color=figures.GREY, lw=1.2, label="truth")
-left.plot(x, y[4], "o", color=figures.GREY, ms=4, label="examples")
-left.text(0.98, -1.95, "dashed: the truth", color=figures.GREY, ha="right")
-where = {0: (-0.47, -1.75, 0.145), 0.02: (-0.66, 0.5, 0.08), 0.2: (0.2, -0.42, 0.32)}
-for color, (lam, (across, up, height)) in zip(("C1", "C0", "C2"), where.items(), strict=True):
-    left.plot(fine, curve[lam][4], color=color, label=f"λ = {lam}")
-    right.plot(20 * np.arange(151), error[lam].mean(1), color=color, label=f"λ = {lam}")
-    left.text(across, up, f"λ = {lam}", color=color, size=11)
-    right.text(1500, height, f"λ = {lam}", color=color, size=11, va="center")
-left.set(xlabel="input", ylabel="output", ylim=(-2.1, 2.4), xticks=(-1, 0, 1))
-right.set(xlabel="training step", xlim=(0, 3000), xticks=(0, 1000, 2000, 3000))
-right.set(ylabel="error on the true curve", ylim=(0, 0.4), title="A little lowers the error")
-left.set_title("Decay smooths the fit")
+def draw_fits(left, right):
+    left.plot(fine, torch.sin(3 * fine), "--", color=figures.GREY, lw=1.2, label="truth")
+    left.plot(x, y[4], "o", color=figures.GREY, ms=4, label="examples")
+    left.text(0.98, -1.95, "dashed: the truth", color=figures.GREY, ha="right")
+    where = {0: (-0.47, -1.75, 0.145), 0.02: (-0.66, 0.5, 0.08), 0.2: (0.2, -0.42, 0.32)}
+    for color, (lam, (across, up, height)) in zip(("C1", "C0", "C2"), where.items(), strict=True):
+        left.plot(fine, curve[lam][4], color=color, label=f"λ = {lam}")
+        right.plot(20 * np.arange(151), error[lam].mean(1), color=color, label=f"λ = {lam}")
+        left.text(across, up, f"λ = {lam}", color=color, size=11)
+        right.text(1500, height, f"λ = {lam}", color=color, size=11, va="center")
+    left.set(xlabel="input", ylabel="output", ylim=(-2.1, 2.4), xticks=(-1, 0, 1))
+    right.set(xlabel="training step", xlim=(0, 3000), xticks=(0, 1000, 2000, 3000))
+    right.set(ylabel="error on the true curve", ylim=(0, 0.4), title="A little lowers the error")
+    left.set_title("Decay smooths the fit")
+
 
 # %% tags=["hide-input"]
+fig, (left, right) = figures.subplots(1, 2, figsize=(6.2, 3.5))
+draw_fits(left, right)
 means = figures.drawn(right)
-end = {lam: means[f"λ = {lam}"].at(3000) for lam in where}
+end = {lam: means[f"λ = {lam}"].at(3000) for lam in error}
 best, stop = means["λ = 0"].y.min(), means["λ = 0"].x[means["λ = 0"].y.argmin()]
 right.plot(stop, best, "o", color="C1", ms=5, label="_stop")
 right.text(330, 0.022, "or stop here", color="C1", size=11)
@@ -140,20 +143,23 @@ claim("00-rival", "Decay ends at {} times the error that the same networks have 
 # before they take a step, and then it matters at which of the two doors in Figure 0.2 the decay comes in.
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(6.2, 2.8))
-ax.set(xlim=(0, 10), ylim=(0, 4.6), xticks=[], yticks=[], ylabel=" ")
-ax.set(xlabel="one training step, from left to right; then the next batch")
-ax.set_title("Decay can enter a training step at two doors")
-ax.grid(False)
-ax.spines[:].set_visible(False)
-frame = {"boxstyle": "round,pad=0.45", "fc": "white", "ec": figures.GREY}
-boxes = {"batch": 0.9, "gradient\n$g$": 3, "optimiser\nSGD, Adam, …": 6, "new\nweights": 9.1}
-for words, place in boxes.items():
-    ax.text(place, 2.3, words, ha="center", va="center", size=11, bbox=frame, color="black")
-for tail, tip in ((1.55, 2.15), (3.85, 4.65), (7.4, 8.4)):
-    ax.annotate("", (tip, 2.3), (tail, 2.3), arrowprops={"arrowstyle": "->", "lw": 1.5})
+def draw_boxes(ax):
+    ax.set(xlim=(0, 10), ylim=(0, 4.6), xticks=[], yticks=[], ylabel=" ")
+    ax.set(xlabel="one training step, from left to right; then the next batch")
+    ax.set_title("Decay can enter a training step at two doors")
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+    frame = {"boxstyle": "round,pad=0.45", "fc": "white", "ec": figures.GREY}
+    boxes = {"batch": 0.9, "gradient\n$g$": 3, "optimiser\nSGD, Adam, …": 6, "new\nweights": 9.1}
+    for words, place in boxes.items():
+        ax.text(place, 2.3, words, ha="center", va="center", size=11, bbox=frame, color="black")
+    for tail, tip in ((1.55, 2.15), (3.85, 4.65), (7.4, 8.4)):
+        ax.annotate("", (tip, 2.3), (tail, 2.3), arrowprops={"arrowstyle": "->", "lw": 1.5})
+
 
 # %% tags=["hide-input"]
+fig, ax = figures.subplots(figsize=(6.2, 2.8))
+draw_boxes(ax)
 doors = (("C0", 4.25, 4.0, "+ λ w", 2.4, 3.65), ("C1", 7.9, 0.6, "× (1 − η λ)", 2.2, 1.1))
 for color, place, height, term, tip, tail in doors:
     arrow = {"arrowstyle": "->", "color": color, "lw": 2}
@@ -253,24 +259,27 @@ share_adamw = squares_adamw / squares_adamw.sum("layer")
 of_weights = np.array(sizes) / sum(sizes)
 
 # %% tags=["hide-input"]
-fig, (left, right) = figures.subplots(1, 2, sharey=True, figsize=(6.2, 3.5))
-places = ((250, 0.76), (280, 0.14), (70, 0.015)), ((990, 0.8), (990, 0.45), (990, 0.08))
-for layer, size in enumerate(("256 × 64", "32 × 256", "10 × 32")):
-    look = {"color": f"C{layer}", "lw": 1.4, "alpha": 0.5, "label": size}
-    left.plot(share.step, share[:, layer].T, **look)
-    right.plot(share_adamw.step, share_adamw[:, layer].T, **look)
-    right.axhline(of_weights[layer], color=f"C{layer}", ls="--", lw=1.2, label=f"_size {size}")
-    words = {"s": f"{sizes[layer]:,} weights", "color": f"C{layer}", "size": 10.5}
-    left.text(*places[0][layer], **words)
-    right.text(*places[1][layer], ha="right", **words)
-left.axhline(1 / 3, color=figures.GREY, ls="--", lw=1.2, label="_third")
-left.set(xlabel="training step", xlim=(0, 1500), xticks=(0, 500, 1000, 1500), ylim=(0, 1))
-left.set(ylabel="share of the penalty", title="SGD: equal shares")
-left.set_yticks([0, 1 / 3, 2 / 3, 1], ["0", "1/3", "2/3", "1"])
-right.set(xlabel="training step", xlim=(0, 1000), xticks=(0, 500, 1000))
-right.set(ylabel="share of the penalty", title="AdamW: shares by size")
+def draw_shares(left, right):
+    places = ((250, 0.76), (280, 0.14), (70, 0.015)), ((990, 0.8), (990, 0.45), (990, 0.08))
+    for layer, size in enumerate(("256 × 64", "32 × 256", "10 × 32")):
+        look = {"color": f"C{layer}", "lw": 1.4, "alpha": 0.5, "label": size}
+        left.plot(share.step, share[:, layer].T, **look)
+        right.plot(share_adamw.step, share_adamw[:, layer].T, **look)
+        right.axhline(of_weights[layer], color=f"C{layer}", ls="--", lw=1.2, label=f"_size {size}")
+        words = {"s": f"{sizes[layer]:,} weights", "color": f"C{layer}", "size": 10.5}
+        left.text(*places[0][layer], **words)
+        right.text(*places[1][layer], ha="right", **words)
+    left.axhline(1 / 3, color=figures.GREY, ls="--", lw=1.2, label="_third")
+    left.set(xlabel="training step", xlim=(0, 1500), xticks=(0, 500, 1000, 1500), ylim=(0, 1))
+    left.set(ylabel="share of the penalty", title="SGD: equal shares")
+    left.set_yticks([0, 1 / 3, 2 / 3, 1], ["0", "1/3", "2/3", "1"])
+    right.set(xlabel="training step", xlim=(0, 1000), xticks=(0, 500, 1000))
+    right.set(ylabel="share of the penalty", title="AdamW: shares by size")
+
 
 # %% tags=["hide-input"]
+fig, (left, right) = figures.subplots(1, 2, sharey=True, figsize=(6.2, 3.5))
+draw_shares(left, right)
 curves, right_curves = figures.drawn(left), figures.drawn(right)
 layers = {size: curves[size] for size in ("256 × 64", "32 × 256", "10 × 32")}
 first_shares = [each.at(0).mean() for each in layers.values()]
