@@ -266,15 +266,16 @@ def test_a_benchmark_is_shown_with_its_picture(tmp_path):
     assert pages.measured(tmp_path) == f"![bars](../{tmp_path.name}/bench.svg)\n"
 
 
-def test_the_cover_is_the_first_picture_of_chapter_0():
+def test_the_cover_is_the_picture_of_shares_in_chapter_0():
     stored = nbformat.read(next(NOTEBOOKS.glob("00_*.ipynb")), as_version=4)
-    pictures = [
+    (picture,) = [
         o.data["image/png"]
         for c in stored.cells
         for o in c.get("outputs", [])
         if "image/png" in o.get("data", {})
+        and o.metadata["image/png"]["alt"].startswith("Share of the penalty")
     ]
-    assert COVER.read_bytes() == base64.b64decode(pictures[0])
+    assert COVER.read_bytes() == base64.b64decode(picture)
 
 
 # ---- the pages -----------------------------------------------------------------------------------
