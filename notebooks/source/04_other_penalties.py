@@ -2,9 +2,9 @@
 # # 4 Other penalties
 #
 # Weight decay squares the weights. Why not simply add up their sizes? Such an L1 penalty, $\lambda\sum_i|w_i|$, is known
-# for making weights exactly zero, and an L2 penalty for never doing so. In ordinary code both rules fail, and the way in
-# which they fail matters to you: it decides whether your sparse model is sparse, and whether weight decay quietly
-# removes directions from an attention head or from a low-rank adapter.
+# for making weights exactly zero, and an L2 penalty for never doing so. In ordinary code both rules fail, and how they
+# fail matters: it decides whether your sparse model is sparse, and whether weight decay quietly removes directions
+# from an attention head or an adapter.
 #
 # By the end you will be able to
 #
@@ -91,7 +91,7 @@ strengths = torch.linalg.svdvals((U @ V.T).detach()).numpy()
 # a millionth, which allows for rounding and for unfinished convergence.
 
 # %%
-fig, axes = figures.subplots(1, 2, sharey=True)
+fig, axes = figures.subplots(1, 2, sharey=True, figsize=(5.8, 2.8))
 for ax, sizes, color, what in ((axes[0], by_autograd, figures.BLUE, "weight"),
                                (axes[1], strengths, figures.ORANGE, "direction")):
     sizes = np.sort(np.abs(sizes))[::-1]
@@ -106,8 +106,8 @@ drawn = [figures.drawn(ax) for ax in axes]
 of_l1, of_l2 = drawn[0]["_kept"].y, drawn[1]["_kept"].y
 axes[0].set_title(f"L1 on 64 weights: {64 - of_l1.size} zeros")
 axes[1].set_title(f"L2 on two factors: {drawn[1]['_zero'].y.size} zeros")
-figures.show(fig, f"Two panels with one logarithmic axis. Left, the {of_l1.size} weights under L1 by "
-             f"size: they fall from {of_l1[0]:.0f}, and none is in the grey band below a millionth. "
+figures.show(fig, f"Two panels with one logarithmic axis. Left, the {of_l1.size} weights under L1 "
+             f"fall from {of_l1[0]:.0f}, and none is in the grey band below a millionth. "
              f"Right, singular values of UVᵀ under L2: {of_l2.size} lie between {of_l2.min():.3f} "
              f"and {of_l2.max():.3f}, the other {drawn[1]['_zero'].y.size} are in the grey band.")
 
@@ -144,18 +144,19 @@ regions = {"L1": (np.array([(1, 0), (0, 1), (-1, 0), (0, -1), (1, 0)]), corner, 
 grid = np.stack(np.meshgrid(np.linspace(-1.1, 2.4, 141), np.linspace(-1.1, 1.5, 105)), -1)
 
 # %%
-fig, axes = figures.subplots(1, 2, sharey=True, figsize=(7.2, 3.7))
+fig, axes = figures.subplots(1, 2, sharey=True, figsize=(5.8, 2.8))
 for ax, (name, (edge, at, color)) in zip(axes, regions.items(), strict=True):
     high, low = ((d @ metric * d).sum(-1) / 2 for d in (grid - w_fit, at - w_fit))
-    ax.contour(*grid.transpose(2, 0, 1), high, low * np.array([0.15, 0.5, 1, 1.7]),
+    ax.contour(*grid.transpose(2, 0, 1), high, low * np.array([0.3, 1]),
                colors=figures.GREY, linewidths=0.8)
     ax.fill(*(corner[0] * edge).T, color=color, alpha=0.25)
     ax.plot(*w_fit, "o", color=figures.GREY), ax.plot(*at, "o", color=color, label="_touch")
     ax.annotate("", at + 0.7 * metric @ (w_fit - at), at, arrowprops={"arrowstyle": "->"})
     ax.text(*(w_fit + [0.1, 0.08]), "ŵ", color=figures.GREY)
+    ax.text(*(at + 0.4 * metric @ (w_fit - at) + [-0.1, 0.12]), "−∇L", ha="right")
     ax.set(aspect="equal", xlabel="weight w₁", ylabel="weight w₂", xlim=(-1.1, 2.4))
-axes[0].text(0.62, -0.3, "corner: w₂ = 0", color=figures.BLUE)
-axes[1].text(0.62, -0.3, "no corner: w₂ ≠ 0", color=figures.ORANGE)
+axes[0].text(-1, 1.2, "corner: w₂ = 0", color=figures.BLUE)
+axes[1].text(-1, 1.2, "w₂ is not 0", color=figures.ORANGE)
 axes[0].set_title("L1: the ellipse meets a corner"), axes[1].set_title("L2: it meets an edge")
 met = [figures.drawn(ax)["_touch"] for ax in axes]
 figures.show(fig, "Two planes of the weights w₁ and w₂ with the same ellipses of the loss around "
@@ -177,11 +178,11 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the same ellipse
 # minimise $\frac12(w-z)^2 + \kappa|w|$, where $\kappa$ (kappa) is the coefficient of the L1 penalty.
 #
 # 1. Just right of 0 the slope is $-z+\kappa$, and just left of it $-z-\kappa$. So $w = 0$ is the minimum if and only if
-#    the first is not negative and the second is not positive, which means $|z|\le\kappa$.
-# 2. Otherwise $w$ has the sign of $z$, and setting the derivative to zero gives $w = z - \kappa\,\mathrm{sign}(z)$.
+#    the first is not negative and the second not positive, which means $|z|\le\kappa$.
+# 2. Otherwise $w$ has the sign of $z$, and a derivative of zero gives $w = z - \kappa\,\mathrm{sign}(z)$.
 #
-# One formula, called *soft thresholding*, holds both cases. We set the minimum of
-# $\frac12(w-z)^2+\frac\lambda2w^2$ next to it:
+# One formula, *soft thresholding*, holds both cases. Next to it stands the minimum of
+# $\frac12(w-z)^2+\frac\lambda2w^2$:
 #
 # $$\text{L1: } \operatorname{soft}(z, \kappa) = \mathrm{sign}(z)\,\max(|z|-\kappa, 0), \qquad
 #   \text{L2: } \frac{z}{1+\lambda}. \tag{4.1}$$
@@ -215,21 +216,34 @@ def curves(threshold, weight_decay, z):
 
 # %% tags=["hide-input"]
 def sketch(threshold, weight_decay, z):
-    fig, axes = figures.subplots(1, 2, figsize=(7.2, 3.8))
+    fig, axes = figures.subplots(1, 2, figsize=(6, 3))
     w, penalties = curves(threshold, weight_decay, z)
     axes[0].plot(w, (w - z) ** 2 / 2, ":", color=figures.GREY, label="_none")
     axes[1].plot(w, w, ":", color=figures.GREY, label="w = z")
     for name, (added, minimum, color, dash) in penalties.items():
         cost = (w - z) ** 2 / 2 + added
         axes[0].plot(w, cost, dash, color=color, label=f"_{name}")
-        axes[0].plot(minimum(z), np.interp(minimum(z), w, cost), "o", color=color, label=f"_{name}*")
+        dot = dict(marker="o", ms=4 if name == "both" else 8, color=color, label=f"_{name}*")
+        axes[0].plot(minimum(z), np.interp(minimum(z), w, cost), **dot)
         axes[1].plot(w, minimum(w), dash, color=color, label=name)
-        axes[1].plot(z, minimum(z), "o", color=color, label=f"_{name}*")
+        axes[1].plot(z, minimum(z), **dot)
     axes[1].axvspan(-threshold, threshold, color=figures.GREY, alpha=0.12, lw=0)
+    axes[1].annotate("", (2, 2), (2, soft(2, threshold)), arrowprops={"arrowstyle": "<->"})
+    axes[1].text(1.9, 2 - threshold / 2, "κ", ha="right", va="center")
+    axes[1].text(0, -1.3, "|z| ≤ κ", ha="center", color=figures.GREY)
     axes[0].set(xlabel="weight w", ylabel="loss plus penalty", xlim=(-1, 2), ylim=(0, 2.5))
     axes[1].set(xlabel="z, where the loss alone is smallest", ylabel="weight at the minimum")
     figures.label_lines(axes[1])
     return fig, axes
+
+
+# %% tags=["hide-input"]
+def words(threshold, weight_decay, z, lowest, flat, slope):
+    l1, l2, both = lowest.values()
+    return (f"At κ = {threshold:g}, λ = {weight_decay:g}, z = {z:g}. Left, loss plus penalty is "
+            f"smallest at {l1:.2f} under L1, {l2:.2f} under L2, {both:.2f} under both. Right, the "
+            f"minimum against z, and the diagonal: L1 is zero from {flat.min():.1f} to "
+            f"{flat.max():.1f}, then runs at a constant distance below; L2 has slope {slope:.2f}.")
 
 
 # %%
@@ -241,29 +255,24 @@ def draw(threshold, weight_decay, z):
     held = lowest["L1"] == 0
     axes[0].set_title("The kink holds the minimum at 0" if held else "The minimum has left 0")
     axes[1].set_title("L1 subtracts, L2 divides")
-    near = [np.abs(costs[f"_{k}"].x[costs[f"_{k}"].y.argmin()] - lowest[k]) < 0.0101 for k in lowest]
-    claim("04-drawn", "each dot lies where its curve is lowest (1 for each)",
-          measured=np.array(near, float), equals=1, within=1e-9)
+    bottoms = [costs[f"_{name}"].x[costs[f"_{name}"].y.argmin()] for name in lowest]
+    claim("04-drawn", "each dot lies where its curve is lowest, to the curve's grid", equals=0,
+          measured=np.round(np.subtract(bottoms, list(lowest.values())) / 0.0202), within=1e-9)
     claim("04-drawn", "a gap of κ to the diagonal; w − z + λw = 0", equals=0, within=1e-9,
           measured=[ends["w = z"].at(2) - ends["L1"].at(2) - min(threshold, 2),
                     *(1 + weight_decay) * ends["L2"].y - ends["L2"].x])
-    return fig, (
-        f"At κ = {threshold:g}, λ = {weight_decay:g} and z = {z:g}. Left, loss plus penalty against the "
-        f"weight: smallest at {lowest['L1']:.2f} under L1, {lowest['L2']:.2f} under L2 and "
-        f"{lowest['both']:.2f} under both. Right, the minimum against z, with the diagonal: the "
-        f"L1 line is zero from {flat.min():.1f} to {flat.max():.1f} and then runs below the diagonal "
-        f"at a constant distance; the L2 line has slope {ends['L2'].at(2) / 2:.2f}.")
+    return fig, words(threshold, weight_decay, z, lowest, flat, ends["L2"].at(2) / 2)
 
 
 dial = [0.7, 0.0, 0.3, 1.0, 1.5]
 figures.interactive(draw, threshold=dial, weight_decay=dial, z=[0.5, -1.0, 0.8, 1.2, 1.6])
 
 # %% [markdown]
-# At $z = 0.5$ the V of the L1 penalty is steeper than the loss, and its kink holds the minimum at exactly 0. Turn $z$ up
-# and the minimum stays there until $z$ passes $\kappa$. Then it follows the diagonal at the constant distance
-# $\kappa$: L1 also takes $\kappa$ from the large weights, which is its price. The dashed line is the third penalty worth
-# knowing, the *elastic net* ([Zou and Hastie, 2005](https://doi.org/10.1111/j.1467-9868.2005.00503.x)). It adds both, and
-# the two steps simply follow each other:
+# At $z = 0.5$ the V of the L1 penalty is steeper than the loss, and its kink holds the minimum at exactly 0 until $z$
+# passes $\kappa$. Then the minimum follows the diagonal at the constant distance $\kappa$: L1 takes $\kappa$ from the
+# large weights, too, which is its price. The dashed line is the *elastic net*
+# ([Zou and Hastie, 2005](https://doi.org/10.1111/j.1467-9868.2005.00503.x)). It adds both penalties, and the two
+# operations simply follow each other:
 #
 # $$\arg\min_w\;\tfrac12(w-z)^2+\kappa|w|+\tfrac\lambda2w^2 \;=\; \frac{\operatorname{soft}(z,\kappa)}{1+\lambda}. \tag{4.2}$$
 #
@@ -279,15 +288,14 @@ found["both"] = candidates[(fit + added["L1"] + added["L2"]).argmin(1)]
 # %%
 claim("04-soft", "under L1 the best candidate is that of (4.1), which is one of them",
       measured=found["L1"] - soft(asked, 0.7), equals=0, within=1e-9)
-claim("04-soft", "under L2 with λ = 1, and under both, the best candidate is that of (4.1) and (4.2)",
+claim("04-soft", "under L2 with λ = 1, and under both, the best is that of (4.1) and (4.2)",
       measured=[found["L2"] - asked / 2, found["both"] - soft(asked, 0.7) / 2],
       equals=0, within=1e-9)
 claims.identities()
 
 # %% [markdown]
 # We now know why L1 makes zeros and where its threshold lies. With uncorrelated inputs of variance 1 this is the whole
-# story, since the loss is then a sum over single weights. What is missing is the first puzzle: the run of §4.1 had an
-# L1 penalty and made no zeros.
+# story, since the loss is then a sum over single weights. What is missing is why the run of §4.1 made no zeros.
 #
 # ## 4.4 Why L1 in the loss gives no zeros
 #
@@ -341,12 +349,11 @@ claim("04-apart", "the four choices end in four different places (1 for each pai
 claims.identities()
 
 # %% [markdown]
-# So handling the kink is easy, and it does not help. The gradient of the penalty is the wrong tool, since it only
-# knows a direction and not where to stop.
+# So handling the kink is easy, and it does not help. A gradient knows a direction and not where to stop.
 #
 # ## 4.5 The proximal step gives exact zeros
 #
-# The remedy is to stop differentiating $|w|$. Take the gradient step for the loss alone, to $z = w-\eta g$. Then solve
+# The remedy is not to differentiate $|w|$. Take the gradient step for the loss alone, to $z = w-\eta g$. Then solve
 # the penalty's own problem exactly: minimise $\frac12\lVert w-z\rVert^2+\eta\lambda\sum_i|w_i|$. That is (4.1) with
 # $\kappa = \eta\lambda$, weight by weight, and it is called a *proximal step*:
 #
@@ -376,12 +383,12 @@ w_lasso = proximal(H, q, lam)
 from sklearn.linear_model import ElasticNet, Lasso
 
 theirs = Lasso(alpha=lam, tol=1e-12, max_iter=100_000).fit(X, y).coef_
-claim("S2-12", "Proximal steps end with {} of 64 weights exactly zero, as many as scikit-learn's Lasso",
-      measured=(w_lasso == 0).sum(), equals=(theirs == 0).sum())
+claim("S2-12", "Proximal steps end with {} of 64 weights exactly zero, as many as "
+      "scikit-learn's Lasso", measured=(w_lasso == 0).sum(), equals=(theirs == 0).sum())
 claim("04-lasso", "and all weights are scikit-learn's",
       measured=w_lasso - theirs, equals=0, within=1e-6)
 net = ElasticNet(alpha=2 * lam, l1_ratio=0.5, tol=1e-12, max_iter=100_000).fit(X, y).coef_
-claim("04-net", "so are those of the elastic net, whose alpha and l1_ratio stand for λ at both terms",
+claim("04-net", "so are those of the elastic net, with λ at both terms",
       measured=proximal(H, q, lam, lam) - net, equals=0, within=1e-6)
 slope = H @ w_lasso - q
 claim("04-rest", "at rest −g is λ times the sign of a weight that is not zero",
@@ -389,49 +396,26 @@ claim("04-rest", "at rest −g is λ times the sign of a weight that is not zero
 claim("04-rest", "and |g| is at most λ where a weight is zero",
       measured=np.maximum(np.abs(slope[w_lasso == 0]) - lam, 0), equals=0, within=1e-9)
 
-# %% [markdown]
-# Figure 4.4 lays the three runs on top of each other. By (4.3) the weights that belong at zero should stay below
-# about $2\eta\lambda$, which is {{2 * 0.02 * lam:.1f}} for the run of §4.1 and {{2 * 0.002 * lam:.2f}} for the smaller
-# steps.
-
 # %% tags=["hide-input"]
-order, zero = np.argsort(-np.abs(w_lasso), kind="stable"), w_lasso == 0
-fig, ax = figures.subplots(figsize=(7.2, 3.9))
-for w_run, lr, color in ((by_autograd, 0.02, figures.SKY), (small_steps, 0.002, figures.GREEN)):
-    ax.semilogy(range(1, 65), np.abs(w_run[order]), "o", ms=4, color=color, label=f"_η = {lr}")
-    ax.plot([1, 64], [2 * lr * lam] * 2, "--", lw=1, color=color, label=f"_2ηλ, η = {lr}")
-    ax.text(1, 2.3 * lr * lam, f"2ηλ for η = {lr}", color=color)
-ax.plot(range(1, 65), np.maximum(np.abs(w_lasso[order]), 3e-6), "x", color=figures.ORANGE,
-        label="_lasso")
-ax.text(13, 5e-6, "proximal steps: exactly 0", color=figures.ORANGE)
-ax.set(xlabel="weight, by its size in the Lasso", ylabel="size of the weight", ylim=(2e-6, 90))
-ax.set_title("Subgradient steps hop around zero, a proximal step lands on it")
-drawn = figures.drawn(ax)
-high, low, gone = *(drawn[f"_2ηλ, η = {lr}"].y[0] for lr in (0.02, 0.002)), drawn["_lasso"].y < 1e-5
-figures.show(fig, f"Sizes of {gone.size} weights on a logarithmic axis, in the order of the Lasso. "
-             f"The three methods agree on the largest {(~gone).sum()}. For the other {gone.sum()} "
-             "the proximal weights are exactly zero, drawn on the bottom edge; subgradient weights "
-             f"lie below the dashed lines at {high:.1f} for η = 0.02 and {low:.2f} for η = 0.002.")
-
-# %% tags=["hide-input"]
-hops = {lr: drawn[f"_η = {lr}"].y[gone] for lr in (0.02, 0.002)}
+zero = w_lasso == 0
+furthest = [np.abs(w_run[zero]).max() / (lr * lam) for w_run, lr in ((by_autograd, 0.02),
+                                                                     (small_steps, 0.002))]
 claim("S2-12", "At η = 0.02 the weight that hops furthest around zero is {} ηλ away from it",
-      measured=hops[0.02].max() / (0.02 * lam), between=(1, 2.2))
-claim("04-hops", "With steps ten times smaller it is {} ηλ",
-      measured=hops[0.002].max() / (0.002 * lam), between=(1, 2.2))
-claim("04-hops-drawn", "the dashed lines lie at twice η times λ",
-      measured=[high / (10 * 0.02), low / (10 * 0.002)], equals=1, within=1e-9)
-claim("04-hops-drawn", "what is drawn as gone is exactly zero, and comes last",
-      measured=(gone & zero[order])[-zero.sum():].mean(), equals=1, within=1e-9)
+      measured=furthest[0], between=(1, 2.2))
+claim("04-hops", "With steps ten times smaller the furthest hop is {} ηλ",
+      measured=furthest[1], between=(1, 2.2))
 claims.identities()
 
 # %% [markdown]
-# The same conditions give a number that every user of the Lasso should know, the smallest λ at which all weights are
-# zero. Put $w = 0$ into them:
+# Look at the left panel of figure 4.1 again. The {{zero.sum()}} weights that belong at zero are its long plateau, which by (4.3)
+# must end at about $2\eta\lambda = {{2 * 0.02 * lam:.1f}}$. Steps ten times smaller move it down to
+# {{2 * 0.002 * lam:.2f}}, and only the proximal step lands on zero.
+#
+# The same conditions give the smallest λ at which all weights are zero. Put $w = 0$ into them:
 #
 # $$\lambda_{\max} = \max_i |g_i(0)|, \tag{4.5}$$
 #
-# the largest entry of the gradient at zero. There is no point in trying a larger λ.
+# the largest entry of the gradient at zero. No larger λ is worth trying.
 
 # %%
 largest = np.abs(q).max()  # at w = 0 the gradient is -q
@@ -442,7 +426,7 @@ claim("04-first", "just above λ_max all weights are zero",
 claims.identities()
 
 # %% [markdown]
-# Below $\lambda_{\max}$ the weights come in one after the other. Figure 4.5 follows the ten plain measurements, without
+# Below $\lambda_{\max}$ the weights come in one after the other. Figure 4.4 follows the ten plain measurements, without
 # their products, from a large λ to a small one. On the left is the Lasso, on the right ridge regression. (Its dial mixes
 # them: at a share $\alpha$ of L1 the penalty is $\lambda\alpha\sum|w_i| + \frac\lambda2(1-\alpha)\lVert w\rVert^2$, as
 # in scikit-learn's `ElasticNet`.)
@@ -456,45 +440,48 @@ def path(share):
     return proximal(H_10, q_10, share * path_lams, (1 - share) * path_lams, steps=6000)
 
 
+# %% tags=["hide-input"]
+named = {1: ("sex", figures.PINK, 0.11, -15), 2: ("BMI", figures.BLUE, 4, 26),
+         3: ("blood pressure", figures.SKY, 0.11, 17), 6: ("HDL", figures.GREEN, 1.5, -13),
+         4: ("cholesterol", figures.ORANGE, 0.17, -25),
+         8: ("triglycerides", figures.AMBER, 0.17, 29.5)}
+
 # %%
 def draw(L1_share):
-    fig, axes = figures.subplots(1, 2, sharey=True, figsize=(7.2, 4.2))
-    names = {1: "sex", 2: "BMI", 3: "blood pressure", 6: "HDL", 4: "cholesterol", 8: "triglycerides"}
-    colors = dict(zip(names, ("PINK", "BLUE", "SKY", "GREEN", "ORANGE", "AMBER"), strict=True))
+    fig, axes = figures.subplots(1, 2, sharey=True, figsize=(6, 3.2))
     for ax, weights in zip(axes, (path(L1_share), ridge(ten, y, path_lams[:, 0])[0]), strict=True):
         for k, line in enumerate(weights.T):
-            color = getattr(figures, colors.get(k, "GREY"))
-            width = 1.8 if k in names else 0.8
+            width, color = (1.8, named[k][1]) if k in named else (0.8, figures.GREY)
             ax.semilogx(path_lams[:, 0], line, lw=width, color=color, label=f"_{k}")
         ax.set(xlabel="penalty coefficient λ", ylabel="weight", ylim=(-37, 33))
-    for k, height in zip(names, (-13.5, 27, 16.5, -6.5, -34, 30), strict=True):
-        axes[0].text(0.11, height, names[k], color=getattr(figures, colors[k]), fontsize=9)
+    for name, color, *place in named.values():
+        axes[0].text(*place, name, color=color, fontsize=9)
     lasso, flat = (figures.drawn(ax) for ax in axes)
     zeros = [sum(abs(each[f"_{k}"].at(10)) < 1e-9 for k in range(10)) for each in (lasso, flat)]
     kind = "Lasso" if L1_share == 1 else f"L1 share {L1_share:g}"
     axes[0].set_title(f"{kind}: {zeros[0]} of 10 are 0 at λ = 10")
     axes[1].set_title(f"Ridge: {zeros[1]} of 10")
-    return fig, (f"Ten weights against λ, from {path_lams[0, 0]:g} to {path_lams[-1, 0]:g}. Left, {kind}: "
-                 f"one after the other reaches zero and stays there, {zeros[0]} of them before "
-                 f"λ = 10. Right, ridge: all bend towards zero and {zeros[1]} are there at λ = 10.")
+    return fig, (f"Ten weights against λ from {path_lams[0, 0]:g} to {path_lams[-1, 0]:g}. Left, "
+                 f"{kind}: one after the other reaches zero and stays, {zeros[0]} before λ = 10. "
+                 f"Right, ridge: all bend towards zero, {zeros[1]} are there at λ = 10.")
 
 
 figures.interactive(draw, L1_share=[1.0, 0.0, 0.2, 0.5, 0.8])
 
 # %% [markdown]
-# Both paths begin near least squares, where cholesterol has a large negative weight that other blood values cancel,
-# and both undo this quarrel first. After that they differ. Ridge turns all weights down together. The Lasso selects.
+# Both paths begin near least squares, where a large negative weight of cholesterol is cancelled by other blood values,
+# and both undo this first. Then they differ: ridge turns all weights down together, and the Lasso selects.
 # BMI and triglycerides are the last to go. If two inputs are nearly copies of each other, the Lasso often keeps only
-# one, and small changes of the data decide how it divides the weight; ridge and the elastic net share it (exercise 5).
+# one, and small changes of the data decide which; ridge and the elastic net share the weight (exercise 5).
 #
-# We can now make exact zeros and know how many to expect. Whether zeros are good for anything is another question.
+# We can now make exact zeros and know how many to expect. Are they good for anything?
 #
 # ## 4.6 Does it help? An open question from chapter 1
 #
-# Chapter 1 ends one of its experiments with an embarrassment. With 64 inputs and 150 patients, the best ridge
+# One experiment of chapter 1 ends with an embarrassment. With 64 inputs and 150 patients, the best ridge
 # regression predicts worse than plain least squares with the ten measurements. A penalty limits the damage of 54
-# extra inputs, but it cannot make them useful. Perhaps the Lasso can tell which of them are? We repeat the experiment
-# on the same 20 splits. Two kinds of λ are compared: the one that is best on the test patients, which nobody can know
+# extra inputs, but it cannot make them useful. Can the Lasso tell which of them are? We repeat the experiment
+# on the same 20 splits, with two kinds of λ: the one that is best on the test patients, which nobody can know
 # beforehand, and the one that is chosen on 50 of the 150 patients.
 
 # %%
@@ -531,49 +518,46 @@ for seed in seeds(20):
 # %% tags=["hide-input"]
 losses, chosen = ({name: np.array(each[name]) for name in each} for each in (losses, chosen))
 best = {name: losses[name].min(1) for name in losses}
+order = np.argsort(best["ridge"])
 picked = np.mean([size[loss.argmin()] for size, loss in zip(sizes, losses["Lasso"], strict=True)])
 
 # %%
-fig, axes = figures.subplots(1, 2, figsize=(7.2, 4.2))
-order = np.argsort(best["ridge"])
-axes[1].hlines(range(1, 21), best["Lasso"][order], best["ridge"][order], color=figures.GREY, lw=0.8)
-for name, grid, color in (("Lasso", l1, figures.BLUE), ("ridge", l2, figures.ORANGE)):
-    axes[0].semilogx(grid, losses[name].mean(0), color=color, label=f"_{name}")
-    axes[1].plot(best[name][order], range(1, 21), "o", ms=5, color=color, label=f"_{name}")
-axes[0].axhline(np.mean(plain), ls="--", color=figures.GREY, label="_ten")
-axes[0].text(900, np.mean(plain) - 75, "ten inputs, no penalty", ha="right", color=figures.GREY)
-axes[0].text(1.1, 1870, "Lasso", color=figures.BLUE)
-axes[0].text(0.012, 2150, "ridge", color=figures.ORANGE)
-axes[0].set(xlabel="λ of each penalty", ylabel="test loss, mean of 20 splits", ylim=(1450, 3000))
-axes[1].set(xlabel="test loss at the best λ", ylabel="split, sorted by ridge", yticks=[1, 5, 10, 15, 20])
-curves, dots = (figures.drawn(ax) for ax in axes)
+fig, ax = figures.subplots(figsize=(5.2, 3.4))
+ax.hlines(range(1, 21), best["Lasso"][order], best["ridge"][order], color=figures.GREY, lw=0.8)
+for name, color, side in (("Lasso", figures.BLUE, "right"), ("ridge", figures.ORANGE, "left")):
+    ax.plot(best[name][order], range(1, 21), "o", ms=5, color=color, label=f"_{name}")
+    ax.text(best[name][order[-1]], 20.8, name, color=color, ha=side)
+ax.axvline(np.mean(plain), ls="--", lw=1.2, color=figures.GREY, label="_ten")
+ax.text(np.mean(plain), 22.4, "ten inputs", color=figures.GREY, ha="center")
+ax.set(xlabel="test loss at each split's best λ", ylabel="split, by ridge", ylim=(0, 24))
+ax.set_yticks([1, 5, 10, 15, 20])
+dots = figures.drawn(ax)
 wins = (dots["_Lasso"].x < dots["_ridge"].x).sum()
-axes[0].set_title("The Lasso's valley is deeper"), axes[1].set_title(f"It wins on {wins} of 20 splits")
-figures.show(fig, "Left, test loss with 64 inputs against λ, mean of 20 splits. Both curves are "
-             f"valleys: the Lasso's lowest point is {curves['_Lasso'].y.min():.0f}, ridge's "
-             f"{curves['_ridge'].y.min():.0f}; a dashed line for ten inputs without penalty lies at "
-             f"{curves['_ten'].y[0]:.0f}. Right, the best of both on each split: the Lasso is "
-             f"lower on {wins} of 20.")
+ax.set_title(f"With 64 inputs the Lasso wins on {wins} of 20 splits")
+figures.show(fig, "Test loss with 64 inputs, a row for each of 20 splits: the best Lasso, mean "
+             f"{dots['_Lasso'].x.mean():.0f}, and the best ridge regression, mean "
+             f"{dots['_ridge'].x.mean():.0f}; the Lasso is lower on {wins}. A dashed line at "
+             f"{dots['_ten'].x[0]:.0f} is the mean for ten inputs without penalty.")
 
 # %%
-claim("04-lasso-wins", "With 64 inputs the best Lasso's test loss is lower than the best ridge's by {:.0f} "
-      "at least (lower end of the mean's 95 % interval, 20 splits)",
+claim("04-lasso-wins", "With 64 inputs the best Lasso's mean test loss is lower than the best "
+      "ridge's by at least {:.0f} (20 splits, 95 % interval)",
       measured=claims.interval(best["ridge"] - best["Lasso"]).low, above=0)
-claim("04-lasso-chosen", "With λ chosen on 50 of the patients the Lasso wins on {} of the 20 splits "
-      "(15 would not be luck)", measured=(chosen["Lasso"] < chosen["ridge"]).sum(), above=14)
+claim("04-lasso-chosen", "With λ chosen on 50 of the patients the Lasso wins on {} of the 20 "
+      "splits", measured=(chosen["Lasso"] < chosen["ridge"]).sum(), above=14)
 claim("04-gap-closed", "The best Lasso closes {} of the gap between the best ridge and ten inputs "
       "without a penalty",
       measured=(best["ridge"] - best["Lasso"]).mean() / (best["ridge"] - plain).mean(), above=0.5)
 
 # %% [markdown]
-# So this is the end of that story. With its best λ ridge reaches {{best["ridge"].mean():.0f}} and the Lasso
-# {{best["Lasso"].mean():.0f}}, with {{picked:.0f}} inputs on average. It is lower on {{wins}} of the 20 splits. With a λ
-# chosen on held-out patients it is {{chosen["ridge"].mean():.0f}} against {{chosen["Lasso"].mean():.0f}}. And ten plain
-# inputs without any penalty score {{np.mean(plain):.0f}}: *the Lasso repairs most of the damage, but to know which inputs
-# matter is still worth as much as to search for them.*
+# So the story ends well. With its best λ ridge reaches {{best["ridge"].mean():.0f}}, and the Lasso
+# {{best["Lasso"].mean():.0f}} with {{picked:.0f}} inputs on average. It wins on {{wins}} of the 20 splits. With a λ
+# chosen on held-out patients it is {{chosen["ridge"].mean():.0f}} against {{chosen["Lasso"].mean():.0f}}. But ten plain
+# inputs without any penalty score {{np.mean(plain):.0f}}: *the Lasso repairs most of the damage, and knowing which inputs
+# matter is still worth as much as searching for them.*
 #
-# **Which belief does each penalty express?** Ridge was derived in chapter 1 from a Gaussian prior. Take noise of variance
-# $\sigma^2$ and a prior for each weight with standard deviation τ. Minus the logarithm of the posterior is
+# **Which belief does each penalty express?** Chapter 1 derives ridge from a Gaussian prior. Take noise of variance
+# $\sigma^2$ and a prior with standard deviation τ for each weight. Minus the logarithm of the posterior is
 # $\sum_i e_i^2/(2\sigma^2)$ for the errors $e_i$, plus $\sum_j w_j^2/(2\tau^2)$ for a Gaussian prior, or plus
 # $\sqrt2\sum_j|w_j|/\tau$ for a *Laplace* prior, whose density falls like $e^{-\sqrt2|w|/\tau}$. Multiply by
 # $\sigma^2/n$, and the first term becomes half the mean squared error. So the most probable weights are those of
@@ -581,17 +565,16 @@ claim("04-gap-closed", "The best Lasso closes {} of the gap between the best rid
 # $$\text{ridge with } \lambda = \frac{\sigma^2}{n\tau^2}, \qquad
 #   \text{the Lasso with } \lambda = \frac{\sqrt2\,\sigma^2}{n\tau}. \tag{4.6}$$
 #
-# The Laplace density has a sharp peak at zero and heavy tails. It says that most weights are nearly nothing and a few are large, and
-# the 64 inputs fit this better than a bell. But be careful with the word *exactly*. A Laplace
-# prior gives the event $w_j = 0$ the probability zero, and so does its posterior. Only the most probable point has zeros.
+# The Laplace density has a sharp peak at zero and heavy tails. It says that most weights are tiny and a few are large,
+# which suits the 64 inputs. But it gives the event $w_j = 0$ the probability zero, and so does the posterior. Only the
+# most probable point has zeros.
 #
-# With one weight at a time the theory of the left panel of figure 4.1 is complete. For the right panel we must first ask
-# what a penalty on several weights *together* does.
+# The left panel of figure 4.1 is explained. For the right panel we ask what a penalty on several weights *together* does.
 #
 # ## 4.7 A norm of a whole group, and what `.norm()` penalises
 #
-# A forum's code for an L1 penalty reads `param.norm()`. In PyTorch that is the L2 norm. But it is not the
-# L2 *penalty* either, because it is not squared, and this makes all the difference near zero. The gradient of
+# A forum's code for an L1 penalty reads `param.norm()`. In PyTorch that is the L2 norm. It is not the
+# L2 *penalty* either, because it is not squared. The gradient of
 # $\lVert w\rVert$ is $w/\lVert w\rVert$, which has length 1 however small the weights are. So $\lVert w\rVert$ is an L1
 # penalty on the *length*. By symmetry the minimum of $\frac12\lVert w-z\rVert^2+\lambda\lVert w\rVert$ points along
 # $z$, and (4.1) holds for its length:
@@ -641,18 +624,18 @@ claim("04-nan", "so many of the two numbers in the gradient of the written-out r
 claims.identities()
 
 # %% [markdown]
-# One warning for your own code. At zero, `.norm()` returns the subgradient 0. If you write the root out, as
+# A warning: at zero, `.norm()` returns the subgradient 0. If you write the root out, as
 # `w.square().sum().sqrt()`, the first group that reaches zero turns the whole model into NaN.
 #
 # ## 4.8 Two factors under L2 are one weight under L1
 #
-# Here is the idea behind the right panel of figure 4.1. Write a single weight as a product, $w = uv$, and let ordinary
-# weight decay act on $u$ and $v$. Many pairs give the same $w$: they lie on a hyperbola. The penalty
-# $\frac\lambda2(u^2+v^2)$ is a matter of the distance from the origin, so the cheapest pair is the point where the smallest
-# circle touches the hyperbola. In figure 4.7 it lies on the diagonal, where $|u| = |v| = \sqrt{|w|}$.
+# This is the idea behind the right panel of figure 4.1. Write a single weight as a product, $w = uv$, and let weight
+# decay act on $u$ and $v$. The pairs with the same $w$ form a hyperbola. The penalty
+# $\frac\lambda2(u^2+v^2)$ measures the distance from the origin, so the cheapest pair is where the smallest
+# circle touches the hyperbola. In figure 4.6 it lies on the diagonal, where $|u| = |v| = \sqrt{|w|}$.
 
 # %%
-fig, axes = figures.subplots(1, 2, figsize=(7.2, 3.8))
+fig, axes = figures.subplots(1, 2, figsize=(5.6, 2.8))
 factor, turns = np.linspace(0.2, 3, 200), np.linspace(0, np.pi / 2, 60)
 for weight, color in ((0.25, figures.SKY), (1.0, figures.BLUE), (2.25, figures.GREEN)):
     radius = (2 * weight) ** 0.5
@@ -670,7 +653,7 @@ axes[0].set_title("The cheapest pair has u = v"), axes[1].set_title("… and cos
 costs = [figures.drawn(axes[1])[f"_{weight}"].y[0] for weight in (0.25, 1.0, 2.25)]
 claim("04-cheapest", "the least cost on each hyperbola is |w|, to the grid's width",
       measured=np.round(costs, 2) - [0.25, 1, 2.25], equals=0, within=1e-9)
-figures.show(fig, "Left, three hyperbolas uv = 0.25, 1 and 2.25 in the plane of two factors. Circles "
+figures.show(fig, "Left, hyperbolas uv = 0.25, 1 and 2.25 in the plane of two factors. Circles "
              "around the origin touch them on the diagonal. Right, the least cost against w: "
              f"dots at {costs[0]:.2f}, {costs[1]:.2f} and {costs[2]:.2f} lie on the V of |w|.")
 
@@ -682,12 +665,12 @@ figures.show(fig, "Left, three hyperbolas uv = 0.25, 1 and 2.25 in the plane of 
 # with equality when $|u| = |v|$. At the minimum the penalty on the factors therefore *is* $\lambda|w|$: the minimum of the loss
 # with decayed factors is the Lasso ([Hoff, 2017](https://doi.org/10.1016/j.csda.2017.06.007)).
 #
-# Does gradient descent find it? The objective in $u$ and $v$ is not convex, so (4.8) alone does not say so. But it has no bad
-# valleys if the loss is convex. Where the gradient is zero, $g_iv_i+\lambda u_i = 0$ and $g_iu_i+\lambda v_i = 0$. Either
-# both factors are nonzero; then $|g_i| = \lambda$, and the sign is that of the Lasso's conditions. Or both are zero; then the
-# second derivatives in $u_i$ and $v_i$ form the matrix with λ on its diagonal and $g_i$ off it, which has no
-# negative eigenvalue only if $|g_i|\le\lambda$. So every point that is not a saddle satisfies the conditions of §4.5. The
-# start $u = v = 0$ is such a saddle, and one should not start there. We start at $u = 1$ and $v = 0$.
+# Does gradient descent find it? The objective in $u$ and $v$ is not convex, but it has no bad valleys if the loss is
+# convex. Where the gradient is zero, $g_iv_i+\lambda u_i = 0$ and $g_iu_i+\lambda v_i = 0$. If both factors are nonzero,
+# $|g_i| = \lambda$ with the sign of the Lasso's conditions. If both are zero, their
+# second derivatives form the matrix with λ on its diagonal and $g_i$ off it, which has a negative
+# eigenvalue unless $|g_i|\le\lambda$. So every such point that is not a saddle satisfies the conditions of §4.5. The
+# point $u = v = 0$ can be a saddle, and one should not start there. We start at $u = 1$ and $v = 0$.
 
 # %%
 u = torch.ones(64, dtype=torch.float64, requires_grad=True)
@@ -698,8 +681,8 @@ train([u, v], lambda: (u * v) @ gram @ (u * v) / 2 - moment @ (u * v),
 w_product = (u * v).detach().numpy()
 
 # %%
-claim("S2-12", "Plain weight decay on u and v brings every product within {} of the Lasso, in units "
-      "of its largest weight", measured=np.abs(w_product - w_lasso) / np.abs(w_lasso).max(),
+claim("S2-12", "Plain weight decay on u and v brings every product within {} of the Lasso, in "
+      "units of its largest weight", measured=np.abs(w_product - w_lasso) / np.abs(w_lasso).max(),
       below=0.001)
 claim("04-balanced", "the two factors of every weight have the same size",
       measured=u.detach().abs() - v.detach().abs(), equals=0, within=1e-6)
@@ -712,13 +695,13 @@ claim("04-saddle", "at u = v = 0 the second derivatives are λ and g, here 0.3 a
 claims.identities()
 
 # %% [markdown]
-# The zeros are limits here: the products shrink towards zero step by step and are never exactly zero in a finite run.
-# That is why figure 4.1 needed a standard of zero. What is left is to replace numbers by matrices.
+# The zeros are limits here: the products shrink towards zero step by step and never reach it in a finite run,
+# which is why figure 4.1 needed a standard of zero. It remains to replace numbers by matrices.
 #
 # ## 4.9 Matrices: a direction vanishes at a λ that you can predict
 #
 # A matrix stretches space along its singular directions. Write $W = P\operatorname{diag}(s)\,Q^\top$, where $P$ and $Q$ have
-# orthonormal columns and the singular values are $s_1\ge s_2\ge\dots\ge0$. Three norms measure this list.
+# orthonormal columns, with singular values $s_1\ge s_2\ge\dots\ge0$. Three norms measure this list.
 #
 # | norm | in singular values | as a penalty |
 # |---|---|---|
@@ -726,7 +709,7 @@ claims.identities()
 # | spectral $\lVert W\rVert_2$ | $s_1$ | acts on the strongest direction alone |
 # | nuclear $\lVert W\rVert_*$ | $\sum_is_i$ | subtracts an amount from each $s_i$: L1 for directions |
 #
-# A lesson defines the L2 penalty as the sum of the squared norms of the weight matrices and means the Frobenius norm. It matters which:
+# The sum of squared norms of the weight matrices, as a lesson defines the L2 penalty, means Frobenius norms. It matters:
 # a random matrix of shape $300\times100$ has $\lVert W\rVert_F\approx\sqrt{300\cdot100} = {{(300 * 100) ** 0.5:.0f}}$
 # and $\lVert W\rVert_2\approx\sqrt{300}+\sqrt{100} = {{300**0.5 + 100**0.5:.0f}}$. In code, `torch.linalg.norm(W)` and `W.norm(2)` are
 # Frobenius, and `torch.linalg.norm(W, 2)` is spectral.
@@ -738,11 +721,12 @@ for seed in seeds(5):
     s = torch.linalg.svdvals(W).detach()
     flat, top = W.norm(2).item(), torch.linalg.norm(W, 2).item()
     ratios.append(flat / top)
-    agree += [s.square().sum() / W.square().sum().item() - 1, flat**2 / s.square().sum() - 1, top / s[0] - 1]
+    squares = s.square().sum().item()
+    agree += [W.square().sum().item() / squares - 1, flat**2 / squares - 1, top / s[0] - 1]
 claim("S3-05", "`W.norm(2)` is Frobenius, `torch.linalg.norm(W, 2)` the largest singular value",
       measured=agree, equals=0, within=1e-12)
-claim("S3-05", "The Frobenius norm of a random 300 × 100 matrix is {} times its spectral norm (mean of "
-      "five)", measured=np.mean(ratios), between=(6, 6.7))
+claim("S3-05", "The Frobenius norm of a random 300 × 100 matrix is {} times its spectral norm "
+      "(mean of five)", measured=np.mean(ratios), between=(6, 6.7))
 
 # %% tags=["hide-input"]
 (pressed,) = torch.autograd.grad(torch.linalg.norm(W, 2), W)
@@ -772,7 +756,7 @@ claim("04-norms", "the gradient of the nuclear norm subtracts 1 from every singu
 W = claims.rng().standard_normal((10, 61))
 P, s, Qt = np.linalg.svd(W, full_matrices=False)
 U_best, V_best, nuclear = P * np.sqrt(s), Qt.T * np.sqrt(s), np.linalg.norm(W, "nuc")
-claim("04-nuclear", "half the squared norms of U = P√s and V = Q√s are the nuclear norm, their product is W",
+claim("04-nuclear", "U = P√s and V = Q√s have the product W and cost its nuclear norm",
       measured=[(np.sum(U_best**2) + np.sum(V_best**2)) / 2 / nuclear - 1,
                 *(U_best @ V_best.T - W).ravel()], equals=0, within=1e-12)
 mixed = [np.eye(10) + 0.1 * np.random.default_rng(seed).standard_normal((10, 10))
@@ -812,7 +796,7 @@ for _ in range(4000):
 s = np.linalg.svd(U @ V.swapaxes(2, 3), compute_uv=False)  # (8 λ, 5 starts, 10 values)
 
 # %% [markdown]
-# Figure 4.8 also shows what a deleted direction costs: the share of the {{len(Z):,}} training digits that the
+# Figure 4.7 also shows what a deleted direction costs: the share of the {{len(Z):,}} training digits that the
 # map still classifies correctly.
 
 # %% tags=["hide-input"]
@@ -822,46 +806,53 @@ def accuracy(values):
     return (answers.argmax(1) == digits.y).mean()
 
 
+def describe(tops, dots, two, one):
+    left = {at: (dots.at(at) > 1e-3).sum() for at in (0.24, 0.32)}
+    return (f"Left, {tops.size} singular values of the trained product against λ. Lines of (4.10) "
+            f"fall with slope -1 from {tops.min():.2f} to {tops.max():.2f} down to zero, with dots "
+            f"of trained factors on them: {left[0.24]} are left at λ = 0.24, {left[0.32]} at 0.32. "
+            f"Right, training accuracy of two factors: {two.at(0):.3f} without penalty, "
+            f"{two.at(0.24):.3f} at 0.24, {two.at(0.32):.2f} at 0.32; one matrix stays at "
+            f"{one.at(0.32):.3f}.")
+
+
 fine = np.linspace(0, 0.32, 65)
 kept_right = np.array([accuracy(np.maximum(s_hat - at, 0)) for at in fine])
 one_right = np.array([accuracy(s_hat / (1 + at)) for at in fine])
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(1, 2, figsize=(7.2, 4))
+fig, axes = figures.subplots(1, 2, figsize=(6, 3))
 axes[0].plot(fine, s_hat[0] / (1 + fine), ":", color=figures.ORANGE, label="_single")
-axes[0].text(0.3, 0.245, "one matrix,\nstrongest", color=figures.ORANGE, ha="right")
-axes[0].plot(fine, np.maximum(s_hat[:9] - fine[:, None], 0), color=figures.SKY, lw=1.2, label="_formula")
-axes[0].plot(lams, s[..., :9].mean(1), "o", ms=4, color=figures.BLUE, label="_trained")
+axes[0].text(0.33, 0.26, "one matrix,\nstrongest", color=figures.ORANGE, ha="right")
+kept = np.maximum(s_hat[:9] - fine[:, None], 0)
+axes[0].plot(fine, kept, color=figures.SKY, lw=0.9, label="_formula")
+axes[0].plot(lams, s[..., :9].mean(1), ".", ms=4, color=figures.BLUE, label="_trained")
 axes[1].plot(fine, one_right, ":", color=figures.ORANGE, label="_one")
 axes[1].plot(fine, kept_right, color=figures.BLUE, label="_two")
 axes[1].text(0.02, 0.87, "two factors", color=figures.BLUE)
-axes[1].text(0.32, 0.97, "one matrix", color=figures.ORANGE, ha="right")
+axes[1].text(0.33, 0.97, "one matrix", color=figures.ORANGE, ha="right")
 for ax, what in zip(axes, ("singular value of UVᵀ", "training accuracy"), strict=True):
     ax.set(xlabel="weight decay λ", ylabel=what)
-axes[0].set_title("Directions vanish one by one"), axes[1].set_title("… and the accuracy with them")
+axes[0].set_title("Directions vanish …"), axes[1].set_title("… and the accuracy falls")
 drawn, right = (figures.drawn(ax) for ax in axes)
-tops, dots = drawn["_formula"].at(0), drawn["_trained"]
-left_at = {at: (dots.at(at) > 1e-3).sum() for at in (0.24, 0.32)}
-figures.show(fig, f"Left, {tops.size} singular values of the trained product against λ. Lines of "
-             f"(4.10) fall with slope -1 from {tops.min():.2f} to {tops.max():.2f} down to zero; dots "
-             f"of trained factors lie on them. At λ = 0.24 {left_at[0.24]} are left, at 0.32 "
-             f"{left_at[0.32]}. Right, training accuracy: {right['_two'].at(0):.3f} without penalty, "
-             f"{right['_two'].at(0.24):.3f} at 0.24 and {right['_two'].at(0.32):.2f} at 0.32 for two "
-             f"factors; for one matrix it stays at {right['_one'].at(0.32):.3f} or above.")
+lines = drawn["_formula"].at(0), drawn["_trained"], right["_two"], right["_one"]
+figures.show(fig, describe(*lines))
 
 # %% tags=["hide-input"]
+tops, dots = drawn["_formula"].at(0), drawn["_trained"]
 nearest = np.abs(s_hat[:, None] - lams).min()
 expected = np.maximum(s_hat - lams[:, None, None], 0)
-claim("04-directions", "Of the 400 trained singular values {} are those of (4.10) to a millionth (8 "
-      "λ, 5 starts, 10 directions)", measured=(np.abs(s - expected) < 1e-6).sum(), equals=400)
-claim("04-price", "At λ = 0.24, where six directions are left, two factors classify {:.3f} of the digits "
-      "correctly (0.947 without a penalty)", measured=right["_two"].at(0.24), between=(0.825, 0.845))
+claim("04-directions", "Of the 400 trained singular values {} are those of (4.10) to a millionth "
+      "(8 λ, 5 starts, 10 directions)", measured=(np.abs(s - expected) < 1e-6).sum(), equals=400)
+claim("04-price", "At λ = 0.24, where six directions are left, two factors classify {:.3f} of the "
+      "digits correctly (0.947 without a penalty)", measured=right["_two"].at(0.24),
+      between=(0.825, 0.845))
 claim("04-puzzle-s", "the puzzle's product has the singular values of (4.10)",
       measured=strengths - np.maximum(s_hat - 0.24, 0), equals=0, within=1e-6)
 W = claims.rng().standard_normal((10, 61))
-gaps = [np.square(Z @ w.T - Y).sum(1).mean() / 2 - np.square(w - W_hat).sum() / 2 for w in (W, -2 * W)]
+gaps = [np.square(Z @ w.T - Y).sum(1).mean() - np.square(w - W_hat).sum() for w in (W, -2 * W)]
 claim("04-whitened-loss", "the loss less ½‖W − Ŵ‖² is the same for two random W",
-      measured=gaps[0] - gaps[1], equals=0, within=1e-9)
+      measured=gaps[0] / 2 - gaps[1] / 2, equals=0, within=1e-9)
 claim("04-lines", "the lines begin at the singular values of Ŵ, by its eigenvalues",
       measured=tops**2 - np.linalg.eigvalsh(W_hat @ W_hat.T)[::-1][:9], equals=0, within=1e-9)
 claim("04-lines", "the trained dots lie on them, line by line",
@@ -871,8 +862,8 @@ claim("04-lines", "the trained dots lie on them, line by line",
 one_matrix = np.linalg.solve(Z.T @ Z + 0.32 * len(Z) * np.eye(61), Z.T @ Y)  # ridge
 single = np.linalg.svd(one_matrix, compute_uv=False)
 claim("S3-11", "one matrix at λ = 0.32 keeps every direction, times 1/1.32",
-      measured=[*(single[:9] / s_hat[:9] - 1 / 1.32), drawn["_single"].at(0.32) - single[0]], equals=0,
-      within=1e-9)
+      measured=[*(single[:9] / s_hat[:9] - 1 / 1.32), drawn["_single"].at(0.32) - single[0]],
+      equals=0, within=1e-9)
 direct = [(Z @ (one_matrix * 1.32) + one_hot.mean(0)).argmax(1) == digits.y]
 claim("04-accuracy", "the accuracy without penalty is that of the least-squares map",
       measured=np.mean(direct) - right["_two"].at(0), equals=0, within=1e-9)
@@ -884,35 +875,32 @@ claim("04-spectral", "the spectral norm of the loss's gradient at W = 0 is the l
 claims.identities()
 
 # %% [markdown]
-# Gradient descent does find the minimum. How many steps are enough? A direction approaches its end like
-# $e^{-2|\lambda-\hat s_i|t}$ after $t$ steps at $\eta = 1$ (exercise 3), and the nearest that any $\hat s_i$ comes to one of our λ is
-# {{nearest:.4f}}. That is a factor of ${{np.exp(-2 * nearest * 1000):.0e}}$ in 1,000 steps, so the 4,000 steps are plenty.
-#
-# The picture solves the puzzle, since {{(s_hat > 0.24).sum()}} of the $\hat s_i$ are above 0.24. It also says what the
-# deletion costs: the accuracy falls from {{accuracy(s_hat):.3f}} to {{accuracy(np.maximum(s_hat - 0.24, 0)):.3f}} at
-# λ = 0.24, to {{accuracy(np.maximum(s_hat - 0.28, 0)):.3f}} at 0.28, and beyond the largest $\hat s_i$ to
-# {{kept_right[-1]:.3f}}, where the map answers every digit alike. One matrix under the same λ keeps
-# {{one_right[-1]:.3f}}. A little of it does no harm, though: at λ = 0.1 the accuracy is {{accuracy(np.maximum(s_hat - 0.1, 0)):.3f}}.
-# And (4.5) has its twin, too. For convex $L$ the whole product is zero from
-# $\lambda_{\max} = \lVert\nabla L(0)\rVert_2$ on: for the nuclear norm the gradient at zero is measured by its spectral norm.
+# Gradient descent finds the minimum, and the picture solves the puzzle: {{(s_hat > 0.24).sum()}} of the $\hat s_i$ are
+# above 0.24. (The nearest that any $\hat s_i$ comes to one of our λ is {{nearest:.4f}}, and a direction approaches its end like
+# $e^{-2|\lambda-\hat s_i|t}$ after $t$ steps at $\eta = 1$, so 4,000 steps are plenty.) The deletion has a price. The accuracy falls from {{accuracy(s_hat):.3f}} to
+# {{accuracy(np.maximum(s_hat - 0.24, 0)):.3f}} at λ = 0.24, to {{accuracy(np.maximum(s_hat - 0.28, 0)):.3f}} at 0.28, and beyond the largest
+# $\hat s_i$ to {{kept_right[-1]:.3f}}, where the map answers every digit alike. One matrix under the same λ keeps
+# {{one_right[-1]:.3f}}. A little does no harm: at λ = 0.1 the accuracy is {{accuracy(np.maximum(s_hat - 0.1, 0)):.3f}}.
+# And (4.5) has a twin. For convex $L$ the whole product is zero from
+# $\lambda_{\max} = \lVert\nabla L(0)\rVert_2$ on, the spectral norm of the gradient at zero.
 #
 # ## 4.10 LoRA: what does decay on an adapter pull towards?
 #
-# Low-rank adapters are the place where most readers own a product of two matrices. In LoRA
-# ([Hu et al., 2022](https://arxiv.org/abs/2106.09685)) the pretrained $W_0$ is frozen, and only a
-# change of low rank is trained: $W = W_0+UV^\top$, one factor starting at zero. The optimizer holds $U$ and $V$, so
+# Most readers meet a product of two matrices in LoRA
+# ([Hu et al., 2022](https://arxiv.org/abs/2106.09685)). The pretrained $W_0$ is frozen, and only a
+# change of low rank is trained: $W = W_0+UV^\top$, with one factor starting at zero. The optimizer holds $U$ and $V$, so
 # `weight_decay` acts on them alone. By (4.9) its penalty is
 #
 # $$\tfrac\lambda2\big(\lVert U\rVert_F^2+\lVert V\rVert_F^2\big)\;\longrightarrow\;\lambda\,\lVert W-W_0\rVert_*
 #   \quad\text{at the minimum.} \tag{4.11}$$
 #
-# *It pulls towards the pretrained weights, and it deletes directions of the change one by one.* Compare two ways to tune all weights.
-# Weight decay on $W$ itself pulls towards zero, away from what was learnt. The penalty $\frac\lambda2\lVert W-W_0\rVert_F^2$,
-# called L2-SP ([Li, Grandvalet and Davoine, 2018](https://arxiv.org/abs/1802.01483)), pulls towards $W_0$ with a
-# factor and deletes nothing; `l2_penalty(..., towards=...)` computes it.
+# *It pulls towards the pretrained weights and deletes directions of the change one by one.* There are two ways to tune all
+# weights instead. Weight decay on $W$ pulls towards zero, away from what was learnt. The penalty
+# $\frac\lambda2\lVert W-W_0\rVert_F^2$, called L2-SP ([Li, Grandvalet and Davoine, 2018](https://arxiv.org/abs/1802.01483)),
+# pulls towards $W_0$ with a factor and deletes nothing; `l2_penalty(..., towards=...)` computes it.
 #
-# *Predict* how the three differ on the digits. $W_0$ is the least-squares map $\hat W$. In the new task the digits 0 to 4 exchange
-# names in a circle, so that the change has rank four.
+# *Predict* how the three differ on the digits. $W_0$ is the least-squares map $\hat W$. In the new task the digits 0 to 4
+# exchange names in a circle, so that the change has rank four.
 
 # %%
 new_scores = Y[:, [1, 2, 3, 4, 0, 5, 6, 7, 8, 9]]
@@ -938,59 +926,63 @@ claim("04-sp", "W₀ + (Ŵ_new − W₀)/(1 + λ) minimises the loss with l2_pen
       measured=slope, equals=0, within=1e-9)
 s_lora = np.linalg.svd(adapters, compute_uv=False)
 claim("04-lora", "the adapter's singular values are those of the change less λ, or zero",
-      measured=s_lora[1:, :5] - np.maximum(change[:5] - lora_lams[1:, None], 0), equals=0, within=1e-6)
+      measured=s_lora[1:, :5] - np.maximum(change[:5] - lora_lams[1:, None], 0), equals=0,
+      within=1e-6)
 
 # %% tags=["hide-input"]
 first = W_hat.ravel() / np.linalg.norm(W_hat)
 rest = W_new.ravel() - (first @ W_new.ravel()) * first
 plane = np.stack([first, rest / np.linalg.norm(rest)], 1)  # the plane of W₀ and the new fit
 ends = {"old": W_hat.ravel() @ plane, "new": W_new.ravel() @ plane, "zero": np.zeros(2)}
+def describe_routes(drawn):
+    ends = [drawn[f"_{name}"].y[-1] for name in ("decay on the adapter", "L2-SP")]
+    claim("04-lora-drawn", "the adapter's route ends at W₀, that of L2-SP does not yet",
+          measured=[ends[0], float(ends[1] < 0.1)], equals=0, within=1e-9)
+    where = [f"({mark.x[-1]:.2f}, {mark.y[-1]:.2f})" for mark in drawn.values() if mark.x.size == 7]
+    return ("The plane of the pretrained map and the fit to the new task, and routes from that "
+            f"fit as λ grows to 0.6. Decay on W goes straight towards 0, to {where[0]}. L2-SP goes "
+            f"straight towards W₀, to {where[1]}; decay on the adapter goes the same way and "
+            f"arrives at W₀, {where[2]}.")
+
+
 routes = {"decay on W": (plain_decay, "zero", "ORANGE"), "L2-SP": (sp, "old", "GREEN"),
           "decay on the adapter": (W_hat + adapters, "old", "BLUE")}
 
 # %%
-fig, axes = figures.subplots(1, 2, figsize=(7.2, 4.2))
+fig, ax = figures.subplots(figsize=(4.8, 3.3))
 for name, (route, end, color) in routes.items():
-    points, color = route.reshape(13, -1) @ plane, getattr(figures, color)
-    axes[0].plot(*points.T, "o-", ms=3.5, color=color, label=f"_{name}")
-    axes[0].plot(*np.stack([points[-1], ends[end]]).T, ":", color=color)
-for name, at, shift in (("W₀, pretrained", "old", (-0.02, -0.07)), ("0", "zero", (0.02, -0.07)),
-                        ("fit to the new task", "new", (-0.1, 0.04))):
-    axes[0].plot(*ends[at], "s", color=figures.GREY, label=f"_{at}")
-    axes[0].text(*(ends[at] + shift), name, color=figures.GREY, ha="right" if at == "old" else "left")
-axes[0].text(0.04, 0.3, "decay on W", color=figures.ORANGE), axes[0].text(0.5, 0.42, "L2-SP", color=figures.GREEN)
-axes[0].text(0.25, 0.1, "decay on\nthe adapter", color=figures.BLUE)
-axes[1].plot(lora_lams, s_lora[:, :4], "o-", ms=3.5, color=figures.BLUE, label="_adapter")
-axes[1].plot(lora_lams, change[:4] / (1 + lora_lams[:, None]), "--", lw=1, color=figures.GREEN, label="_sp")
-axes[0].set(xlabel="along W₀", ylabel="along the change", xlim=(-0.1, 0.85), ylim=(-0.12, 0.95))
-axes[1].set(xlabel="penalty coefficient λ", ylabel="singular value of W − W₀")
-axes[0].set_title("Three penalties, two goals"), axes[1].set_title("The change loses directions")
-drawn, values2 = figures.drawn(axes[0])["_decay on the adapter"], figures.drawn(axes[1])["_sp"]
-values = figures.drawn(axes[1])["_adapter"]
-end = np.hypot(drawn.x[-1] - ends["old"][0], drawn.y[-1] - ends["old"][1])
-figures.show(fig, "Left, the plane of the pretrained map and the fit to the new task. From the fit, decay "
-             "on W leads straight towards 0, L2-SP straight towards W₀, and decay on the adapter along a "
-             f"bent route to W₀, which it reaches to within {end:.0e}. Right, singular values of the "
-             f"change: the adapter's fall from {values.y[0, 0]:.2f} and less to zero, one after the "
-             f"other; those of L2-SP stay above {values2.y[:, -1].min():.2f}.")
+    points, color = route.reshape(13, -1)[::2] @ plane, getattr(figures, color)
+    width = 6 if name == "L2-SP" else 2
+    ax.plot(*points.T, "o-", ms=4, lw=width, color=color, label=f"_{name}")
+    ax.plot(*np.stack([points[-1], ends[end]]).T, ":", color=color)
+for at, x, y, name in (("old", 0.77, -0.09, "W₀, pretrained"), ("zero", 0.02, -0.09, "0"),
+                       ("new", 0.24, 0.74, "fit to the new task")):
+    ax.plot(*ends[at], "s", color=figures.GREY)
+    ax.text(x, y, name, color=figures.GREY, ha="right" if at == "old" else "left")
+ax.text(0, 0.45, "decay\non W", color=figures.ORANGE)
+ax.text(0.42, 0.6, "L2-SP", color=figures.GREEN)
+ax.text(0.3, 0.14, "decay on\nthe adapter", color=figures.BLUE)
+ax.set(xlabel="along W₀", ylabel="along the change", xlim=(-0.1, 0.85), ylim=(-0.13, 0.85))
+ax.set_title("Decay on W leads to 0, on an adapter to W₀")
+figures.show(fig, describe_routes(figures.drawn(ax)))
 
 # %% [markdown]
-# In figure 4.9 all routes begin, at λ = 0, at the fit to the new task. Decay on $W$ heads for zero. L2-SP heads for $W_0$ in a
-# straight line, and so its change keeps rank four. The decayed adapter loses a direction at each
+# In figure 4.8 all routes begin, at λ = 0, at the fit to the new task. Decay on $W$ heads for zero. L2-SP and the decayed
+# adapter head for $W_0$. But the change under L2-SP keeps rank four, while the adapter loses a direction at each
 # singular value of the change, {{change[3]:.2f}}, {{change[2]:.2f}}, {{change[1]:.2f}} and {{change[0]:.2f}}, and beyond the last it
 # *is* the pretrained model. Two remarks for your own adapters. Many libraries write the change as
-# $\frac\alpha rUV^\top$; then λ acts like $\lambda r/\alpha$ in (4.11). And with AdamW the decay is decoupled
-# ([chapter 3](03_one_lambda_many_meanings.ipynb)): it still shrinks both factors, so it still pulls towards $W_0$, but
+# $\frac\alpha rUV^\top$; then λ acts like $\lambda r/\alpha$ in (4.11). And AdamW's decay is decoupled
+# ([chapter 3](03_one_lambda_many_meanings.ipynb)): it still shrinks both factors and so pulls towards $W_0$, but
 # it minimises no penalty, and the thresholds do not carry over.
 #
-# The query and key matrices of an attention head form such a product as well, head by head, unless
+# The query and key matrices of one attention head form such a product as well, unless
 # biases, rotary embeddings or a normalisation of queries and keys come between.
-# [Kobayashi, Akram and von Oswald (2024)](https://arxiv.org/abs/2410.23819) observe that weight decay lowers the rank of these products, and
-# report that language models improved when it was left out there.
+# [Kobayashi, Akram and von Oswald (2024)](https://arxiv.org/abs/2410.23819) observe that weight decay lowers its rank, and
+# report a gain for language models when decay was left out there.
 #
 # ## 4.11 When can a whole layer vanish?
 #
-# A lesson about L2 says that a large λ could zero out some layers. When does this happen? There are three cases.
+# A lesson about L2 says that a large λ could zero out some layers. There are three cases.
 #
 # **A single layer never vanishes** under weight decay, by (4.1), unless its least-squares solution is zero.
 #
@@ -998,8 +990,7 @@ figures.show(fig, "Left, the plane of the pretrained map and the fit to the new 
 # only the last bias. The weights of the other layers then cost something and are of no use, so at a minimum they are zero as
 # well. For two linear layers (4.10) gives the λ. With three factors something new happens. Near zero the loss
 # of $k$ factors changes like $w^k$ and the penalty like $w^2$. For $k = 2$ the two compete, and λ decides. For
-# $k\ge3$ the penalty wins near zero whatever λ is, so zero is always a local minimum, and where you end depends on
-# where you start (exercise 4).
+# $k\ge3$ the penalty wins near zero whatever λ is, and where you end depends on where you start (exercise 4).
 
 
 # %%
@@ -1069,19 +1060,20 @@ def problem(seed):
 
 
 # %%
-def branches(x, y, lams, start, lr=0.6, steps=3000):
+def branches(x, y, lams, start):
     """Gradient descent, for all λ at once; decay acts on u and v, not on the skip w."""
     skip, lam = np.column_stack([x, np.ones(len(x))]), lams[:, None]
     u = np.repeat(start[None, :, :2], len(lams), 0)  # (λ, unit, input)
     v = np.repeat(start[None, :, 2], len(lams), 0)  # (λ, unit)
     w = np.zeros((len(lams), 3))
-    for _ in range(steps):
+    for _ in range(3000):
         inner = u @ x.T
         hidden = np.maximum(inner, 0)  # (λ, unit, example)
         error = ((v[:, None] @ hidden)[:, 0] + w @ skip.T - y) / len(x)
         back = (inner > 0) * v[..., None] * error[:, None]
-        u, v, w = (u - lr * (back @ x + lam[..., None] * u),
-                   v - lr * ((hidden @ error[..., None])[..., 0] + lam * v), w - lr * error @ skip)
+        u, v, w = (u - 0.6 * (back @ x + lam[..., None] * u),
+                   v - 0.6 * ((hidden @ error[..., None])[..., 0] + lam * v),
+                   w - 0.6 * error @ skip)
     return u, v, w
 
 
@@ -1093,32 +1085,25 @@ runs = [branches(x, y, times * limit, start) for x, y, limit, _, start in proble
 # %% tags=["hide-input"]
 size = np.array([np.sqrt((u**2).sum((1, 2)) + (v**2).sum(1)) for u, v, _ in runs])
 skip_size = np.array([np.linalg.norm(w[:, :2], axis=1) for *_, w in runs])
-bend = np.linspace(-2.5, 2.5, 101)[:, None] / 2**0.5 * np.ones(2)  # inputs along the bend
-shapes = {at: np.maximum(bend @ runs[0][0][k].T, 0) @ runs[0][1][k] + bend @ runs[0][2][k, :2] + runs[0][2][k, 2]
-          for at, k in ((0.1, 0), (0.5, 8), (1.1, 19))}
 
 # %%
-fig, axes = figures.subplots(1, 2, figsize=(7.2, 4.1))
+fig, ax = figures.subplots(figsize=(5.4, 3))
 for sizes, color, name in ((size, figures.BLUE, "branch"), (skip_size, figures.ORANGE, "skip")):
-    axes[1].plot(times, sizes.T, lw=1.1, color=color, label=f"_{name}")
-axes[1].axvline(1, color=figures.GREY, ls="--", lw=1, label="_limit")
-axes[1].text(0.2, 1.75, "branch", color=figures.BLUE), axes[1].text(1.2, 1.25, "skip", color=figures.ORANGE)
-axes[1].text(1.02, 2.4, "λ_max of (4.12)", color=figures.GREY)
-for (at, values), color in zip(shapes.items(), (figures.BLUE, figures.GREEN, figures.ORANGE), strict=True):
-    axes[0].plot(bend[:, 0] * 2**0.5, values, color=color, label=f"λ = {at:g} λ_max")
-axes[0].legend(loc="upper center", fontsize=8)
-axes[0].set(xlabel="position along the bend", ylabel="output f of the first data set", ylim=(None, 9))
-axes[1].set(xlabel="weight decay of the branch, λ/λ_max", ylabel="norm of the weights")
-axes[0].set_title("The bend flattens …"), axes[1].set_title("… and is gone at λ_max, the skip stays")
-curves = figures.drawn(axes[1])
+    ax.plot(times, sizes.T, ".", ms=5, color=color, label=f"_{name}")
+ax.axvline(1, color=figures.GREY, ls="--", lw=1, label="_limit")
+ax.text(0.35, 2.3, "branch", color=figures.BLUE)
+ax.text(1.25, 1.28, "skip", color=figures.ORANGE)
+ax.text(1.02, 2.5, "$\\lambda_{\\max}$ of (4.12)", color=figures.GREY)
+ax.set(xlabel="weight decay of the branch, λ/$\\lambda_{\\max}$", ylabel="norm of the weights")
+ax.set_title("The branch dies where (4.12) says, the skip remains")
+curves = figures.drawn(ax)
 falls, stays = curves["_branch"].y, curves["_skip"].y
-figures.show(fig, "Left, the output of the first data set's network along its bend at 0.1, 0.5 and 1.1 "
-             "λ_max: a V that flattens to a straight line. Right, norms of branch and skip against λ, a line "
-             f"for each of {len(falls)} data sets. The branch falls from {falls[:, 0].mean():.1f} at 0.1 "
-             f"λ_max to {falls[:, 17].mean():.1f} at 0.95 and is zero beyond 1. The skip "
-             f"lies between {stays.min():.1f} and {stays.max():.1f} throughout.")
+figures.show(fig, f"Norms of branch and skip against λ, for each of {len(falls)} data sets. The "
+             f"branch falls from {falls[:, 0].mean():.1f} at 0.1 λ_max to "
+             f"{falls[:, 17].mean():.1f} at 0.95 and is zero beyond 1. The skip lies between "
+             f"{stays.min():.1f} and {stays.max():.1f}.")
 
-# %%
+# %% tags=["hide-input"]
 limits = np.array([each[2] for each in problems])
 skips = np.array([np.linalg.norm(each[3][:2]) for each in problems])
 claim("S3-11", "At 0.9 λ_max the norm of the branch is still {} (smallest of five data sets)",
@@ -1148,37 +1133,36 @@ assert 0.45 < np.std(noise) < 0.55  # around x₁ ± 2|x₁ + x₂|/√2
 claims.identities()
 
 # %% [markdown]
-# The branch dies at the λ that (4.12) names, on all five data sets, and no sooner. In a residual network this is the way in
-# which weight decay can switch a block off while the rest works on.
+# The branch dies at the λ that (4.12) names, on all five data sets. In a residual network weight decay can switch a
+# block off in this way while the rest works on.
 #
 # ## 4.12 In practice
 #
-# - **You want exact zeros in PyTorch.** Leave the penalty out of the loss, set `weight_decay=0`, and after each
+# - **Exact zeros in PyTorch.** Leave the penalty out of the loss, set `weight_decay=0`, and after each
 #   `optimizer.step()` of plain SGD run, without gradients,
 #   `w.copy_(w.sign() * (w.abs() - lr * lam).clamp(min=0))`. Momentum and Adam need another scale.
-# - **You want sparse regression.** Standardise the inputs. Search λ from $\lambda_{\max}$ of (4.5) down to
-#   a thousandth of it, on held-out data. Try `l1_ratio` 0.5, 0.9 and 1 in `ElasticNet`, 1 if few inputs matter, less if inputs are
+# - **Sparse regression.** Standardise the inputs. Search λ from $\lambda_{\max}$ of (4.5) down to
+#   a thousandth of it, on held-out data. In `ElasticNet` try `l1_ratio` 0.5, 0.9 and 1: 1 if few inputs matter, less if inputs are
 #   nearly copies. Compare with a handful of inputs chosen by hand.
-# - **You want to remove neurons, channels or heads.** Use one norm for each group (4.7), not L1 on single weights, which
+# - **Removing neurons, channels or heads.** Use one norm for each group (4.7). L1 on single weights
 #   leaves scattered zeros that no hardware skips.
-# - **You train products of matrices** (two linear layers, adapters, heads). `weight_decay` is then a
+# - **Products of matrices** (two linear layers, adapters, heads). `weight_decay` is then a
 #   nuclear norm. Print the singular values of the product once in a while. If directions die that you need, lower λ there.
-#   With adapters, $\lambda = 0$ to 0.1 is a common range, and 0 means no pull towards the pretrained model.
 #
 # ## 4.13 Myths
 #
-# - *Add `lam * w.abs().sum()` to the loss and the weights become sparse.* They become small, of size $2\eta\lambda$. What was
-#   {{(w_lasso == 0).sum()}} zeros of the Lasso was none in §4.1. A cut-off at a few $\eta\lambda$ afterwards is an honest repair.
-# - *L2 never makes anything zero.* It never makes a weight zero on which it acts directly. A product of two decayed
+# - *Add `lam * w.abs().sum()` to the loss and the weights become sparse.* They become as small as $2\eta\lambda$. Of the
+#   {{(w_lasso == 0).sum()}} zeros of the Lasso §4.1 found none. A cut-off at a few $\eta\lambda$ afterwards is an honest repair.
+# - *L2 never makes anything zero.* It never does so to a weight on which it acts directly. A product of two decayed
 #   factors is under L1.
-# - *The Lasso finds the inputs that matter.* It finds inputs that predict. Of two that are nearly copies it may keep either.
+# - *The Lasso finds the inputs that matter.* It finds inputs that predict. Of two near copies it may keep either.
 # - *Weight decay on LoRA makes the model forget.* It makes the adapter forget and restores the pretrained model.
 #
 # ## 4.14 Limits
 #
 # (4.10) is exact for whitened inputs; otherwise only $\lambda_{\max}$ is as simple. With minibatches a direction near its
 # threshold comes and goes. Between two layers with a ReLU (4.8) holds unit by unit: the penalty is a group Lasso that removes
-# units. All statements about penalties assume that the penalty is minimised, as by SGD; the decoupled decay of AdamW is not a
+# units. All thresholds assume that the penalty is minimised, as by SGD; the decoupled decay of AdamW is not a
 # penalty. The comparison of §4.6 is one data set, whose important inputs happen to be few.
 #
 # ## 4.15 Exercises
