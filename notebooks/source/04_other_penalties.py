@@ -153,11 +153,11 @@ for ax, (name, (edge, at, color)) in zip(axes, regions.items(), strict=True):
     ax.plot(*w_fit, "o", color=figures.GREY), ax.plot(*at, "o", color=color, label="_touch")
     ax.annotate("", at + 0.7 * metric @ (w_fit - at), at, arrowprops={"arrowstyle": "->"})
     ax.text(*(w_fit + [0.1, 0.08]), "ŵ", color=figures.GREY)
-    ax.text(*(at + 0.4 * metric @ (w_fit - at) + [-0.1, 0.12]), "−∇L", ha="right")
+    ax.text(*(at + 0.4 * metric @ (w_fit - at) + [-0.35, 0.2]), "−∇L", ha="center")
     ax.set(aspect="equal", xlabel="weight w₁", ylabel="weight w₂", xlim=(-1.1, 2.4))
 axes[0].text(-1, 1.2, "corner: w₂ = 0", color=figures.BLUE)
 axes[1].text(-1, 1.2, "w₂ is not 0", color=figures.ORANGE)
-axes[0].set_title("L1: the ellipse meets a corner"), axes[1].set_title("L2: it meets an edge")
+axes[0].set_title("L1 is met at a corner"), axes[1].set_title("L2 has no corner")
 met = [figures.drawn(ax)["_touch"] for ax in axes]
 figures.show(fig, "Two planes of the weights w₁ and w₂ with the same ellipses of the loss around "
              "its minimum ŵ. Left, a diamond: the smallest ellipse that reaches it touches its "
@@ -253,7 +253,7 @@ def draw(threshold, weight_decay, z):
     lowest = {name: costs[f"_{name}*"].x[0] for name in ("L1", "L2", "both")}
     flat = ends["L1"].x[np.abs(ends["L1"].y) < 1e-9]
     held = lowest["L1"] == 0
-    axes[0].set_title("The kink holds the minimum at 0" if held else "The minimum has left 0")
+    axes[0].set_title("A kink pins L1 at 0" if held else "L1 has left 0")
     axes[1].set_title("L1 subtracts, L2 divides")
     bottoms = [costs[f"_{name}"].x[costs[f"_{name}"].y.argmin()] for name in lowest]
     claim("04-drawn", "each dot lies where its curve is lowest, to the curve's grid", equals=0,
@@ -271,10 +271,10 @@ figures.interactive(draw, threshold=dial, weight_decay=dial, z=[0.5, -1.0, 0.8, 
 # At $z = 0.5$ the V of the L1 penalty is steeper than the loss, and its kink holds the minimum at exactly 0 until $z$
 # passes $\kappa$. Then the minimum follows the diagonal at the constant distance $\kappa$: L1 takes $\kappa$ from the
 # large weights, too, which is its price. The dashed line is the *elastic net*
-# ([Zou and Hastie, 2005](https://doi.org/10.1111/j.1467-9868.2005.00503.x)). It adds both penalties, and the two
-# operations simply follow each other:
+# ([Zou and Hastie, 2005](https://doi.org/10.1111/j.1467-9868.2005.00503.x)). It adds both penalties. The minimum
+# of $\frac12(w-z)^2+\kappa|w|+\frac\lambda2w^2$ shows that the two operations simply follow each other:
 #
-# $$\arg\min_w\;\tfrac12(w-z)^2+\kappa|w|+\tfrac\lambda2w^2 \;=\; \frac{\operatorname{soft}(z,\kappa)}{1+\lambda}. \tag{4.2}$$
+# $$w = \frac{\operatorname{soft}(z,\kappa)}{1+\lambda}. \tag{4.2}$$
 #
 # A computer confirms all three minima by trying {{below: len(candidates):,}} weights for each $z$.
 
@@ -411,11 +411,12 @@ claims.identities()
 # must end at about $2\eta\lambda = {{2 * 0.02 * lam:.1f}}$. Steps ten times smaller move it down to
 # {{2 * 0.002 * lam:.2f}}, and only the proximal step lands on zero.
 #
-# The same conditions give the smallest λ at which all weights are zero. Put $w = 0$ into them:
+# The same conditions give the smallest λ at which all weights are zero. Put $w = 0$ into them, and let $g$ be
+# the gradient of the loss there:
 #
-# $$\lambda_{\max} = \max_i |g_i(0)|, \tag{4.5}$$
+# $$\lambda_{\max} = \max_i |g_i|, \tag{4.5}$$
 #
-# the largest entry of the gradient at zero. No larger λ is worth trying.
+# No larger λ is worth trying.
 
 # %%
 largest = np.abs(q).max()  # at w = 0 the gradient is -q
@@ -528,7 +529,7 @@ for name, color, side in (("Lasso", figures.BLUE, "right"), ("ridge", figures.OR
     ax.plot(best[name][order], range(1, 21), "o", ms=5, color=color, label=f"_{name}")
     ax.text(best[name][order[-1]], 20.8, name, color=color, ha=side)
 ax.axvline(np.mean(plain), ls="--", lw=1.2, color=figures.GREY, label="_ten")
-ax.text(np.mean(plain), 22.4, "ten inputs", color=figures.GREY, ha="center")
+ax.text(np.mean(plain) + 8, 22.2, "ten inputs, no penalty", color=figures.GREY)
 ax.set(xlabel="test loss at each split's best λ", ylabel="split, by ridge", ylim=(0, 24))
 ax.set_yticks([1, 5, 10, 15, 20])
 dots = figures.drawn(ax)
@@ -889,10 +890,9 @@ claims.identities()
 # Most readers meet a product of two matrices in LoRA
 # ([Hu et al., 2022](https://arxiv.org/abs/2106.09685)). The pretrained $W_0$ is frozen, and only a
 # change of low rank is trained: $W = W_0+UV^\top$, with one factor starting at zero. The optimizer holds $U$ and $V$, so
-# `weight_decay` acts on them alone. By (4.9) its penalty is
+# `weight_decay` acts on them alone. By (4.9) its penalty is, for the cheapest factors of a change,
 #
-# $$\tfrac\lambda2\big(\lVert U\rVert_F^2+\lVert V\rVert_F^2\big)\;\longrightarrow\;\lambda\,\lVert W-W_0\rVert_*
-#   \quad\text{at the minimum.} \tag{4.11}$$
+# $$\min_{W_0+UV^\top = W}\;\tfrac\lambda2\big(\lVert U\rVert_F^2+\lVert V\rVert_F^2\big)\;=\;\lambda\,\lVert W-W_0\rVert_*. \tag{4.11}$$
 #
 # *It pulls towards the pretrained weights and deletes directions of the change one by one.* There are two ways to tune all
 # weights instead. Weight decay on $W$ pulls towards zero, away from what was learnt. The penalty
@@ -1035,9 +1035,9 @@ assert alive.min() > 0.01, "before, every output differs from digit to digit"
 # 4. For one unit that slope is $-\lVert u\rVert v$ times the mean of $r_i\,\mathrm{relu}(\phi^\top x_i)$, where $r$ are the
 #    residuals of the best skip. It pays for its cost only if that mean is larger than λ in size, for some $\phi$.
 #
-# So the branch is zero at the minimum if and only if λ is at least
+# So the branch is zero at the minimum if and only if
 #
-# $$\lambda_{\max} = \max_{\lVert\phi\rVert = 1}\Big|\frac1n\sum_ir_i\,\mathrm{relu}(\phi^\top x_i)\Big|. \tag{4.12}$$
+# $$\lambda\;\ge\;\lambda_{\max} = \max_{\lVert\phi\rVert = 1}\Big|\frac1n\sum_ir_i\,\mathrm{relu}(\phi^\top x_i)\Big|. \tag{4.12}$$
 #
 # With two inputs this can be found by trying all angles. We take five data sets,
 # $y = x_1\pm2|x_1+x_2|/\sqrt2$ plus noise, with plus and minus in turn, and train 28 values of λ on each.
@@ -1091,7 +1091,7 @@ fig, ax = figures.subplots(figsize=(5.4, 3))
 for sizes, color, name in ((size, figures.BLUE, "branch"), (skip_size, figures.ORANGE, "skip")):
     ax.plot(times, sizes.T, ".", ms=5, color=color, label=f"_{name}")
 ax.axvline(1, color=figures.GREY, ls="--", lw=1, label="_limit")
-ax.text(0.35, 2.3, "branch", color=figures.BLUE)
+ax.text(0.15, 1.9, "branch", color=figures.BLUE)
 ax.text(1.25, 1.28, "skip", color=figures.ORANGE)
 ax.text(1.02, 2.5, "$\\lambda_{\\max}$ of (4.12)", color=figures.GREY)
 ax.set(xlabel="weight decay of the branch, λ/$\\lambda_{\\max}$", ylabel="norm of the weights")
