@@ -91,7 +91,7 @@ strengths = torch.linalg.svdvals((U @ V.T).detach()).numpy()
 # a millionth, which allows for rounding and for unfinished convergence.
 
 # %%
-fig, axes = figures.subplots(1, 2, sharey=True, figsize=(5.8, 2.8))
+fig, axes = figures.subplots(1, 2, sharey=True, figsize=(5.4, 2.7))
 for ax, sizes, color, what in ((axes[0], by_autograd, figures.BLUE, "weight"),
                                (axes[1], strengths, figures.ORANGE, "direction")):
     sizes = np.sort(np.abs(sizes))[::-1]
@@ -144,7 +144,7 @@ regions = {"L1": (np.array([(1, 0), (0, 1), (-1, 0), (0, -1), (1, 0)]), corner, 
 grid = np.stack(np.meshgrid(np.linspace(-1.1, 2.4, 141), np.linspace(-1.1, 1.5, 105)), -1)
 
 # %%
-fig, axes = figures.subplots(1, 2, sharey=True, figsize=(5.8, 2.8))
+fig, axes = figures.subplots(1, 2, sharey=True, figsize=(5.4, 2.6))
 for ax, (name, (edge, at, color)) in zip(axes, regions.items(), strict=True):
     high, low = ((d @ metric * d).sum(-1) / 2 for d in (grid - w_fit, at - w_fit))
     ax.contour(*grid.transpose(2, 0, 1), high, low * np.array([0.3, 1]),
@@ -216,7 +216,7 @@ def curves(threshold, weight_decay, z):
 
 # %% tags=["hide-input"]
 def sketch(threshold, weight_decay, z):
-    fig, axes = figures.subplots(1, 2, figsize=(6, 3))
+    fig, axes = figures.subplots(1, 2, figsize=(5.6, 2.8))
     w, penalties = curves(threshold, weight_decay, z)
     axes[0].plot(w, (w - z) ** 2 / 2, ":", color=figures.GREY, label="_none")
     axes[1].plot(w, w, ":", color=figures.GREY, label="w = z")
@@ -449,7 +449,7 @@ named = {1: ("sex", figures.PINK, 0.11, -15), 2: ("BMI", figures.BLUE, 4, 26),
 
 # %%
 def draw(L1_share):
-    fig, axes = figures.subplots(1, 2, sharey=True, figsize=(6, 3.2))
+    fig, axes = figures.subplots(1, 2, sharey=True, figsize=(5.6, 2.9))
     for ax, weights in zip(axes, (path(L1_share), ridge(ten, y, path_lams[:, 0])[0]), strict=True):
         for k, line in enumerate(weights.T):
             width, color = (1.8, named[k][1]) if k in named else (0.8, figures.GREY)
@@ -636,7 +636,7 @@ claims.identities()
 # circle touches the hyperbola. In figure 4.6 it lies on the diagonal, where $|u| = |v| = \sqrt{|w|}$.
 
 # %%
-fig, axes = figures.subplots(1, 2, figsize=(5.6, 2.8))
+fig, axes = figures.subplots(1, 2, figsize=(5.4, 2.6))
 factor, turns = np.linspace(0.2, 3, 200), np.linspace(0, np.pi / 2, 60)
 for weight, color in ((0.25, figures.SKY), (1.0, figures.BLUE), (2.25, figures.GREEN)):
     radius = (2 * weight) ** 0.5
@@ -822,7 +822,7 @@ kept_right = np.array([accuracy(np.maximum(s_hat - at, 0)) for at in fine])
 one_right = np.array([accuracy(s_hat / (1 + at)) for at in fine])
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(1, 2, figsize=(6, 3))
+fig, axes = figures.subplots(1, 2, figsize=(5.6, 2.7))
 axes[0].plot(fine, s_hat[0] / (1 + fine), ":", color=figures.ORANGE, label="_single")
 axes[0].text(0.33, 0.26, "one matrix,\nstrongest", color=figures.ORANGE, ha="right")
 kept = np.maximum(s_hat[:9] - fine[:, None], 0)
@@ -949,16 +949,16 @@ routes = {"decay on W": (plain_decay, "zero", "ORANGE"), "L2-SP": (sp, "old", "G
           "decay on the adapter": (W_hat + adapters, "old", "BLUE")}
 
 # %%
-fig, ax = figures.subplots(figsize=(4.8, 3.3))
+fig, ax = figures.subplots(figsize=(4.4, 3))
 for name, (route, end, color) in routes.items():
     points, color = route.reshape(13, -1)[::2] @ plane, getattr(figures, color)
     width = 6 if name == "L2-SP" else 2
     ax.plot(*points.T, "o-", ms=4, lw=width, color=color, label=f"_{name}")
     ax.plot(*np.stack([points[-1], ends[end]]).T, ":", color=color)
-for at, x, y, name in (("old", 0.77, -0.09, "W₀, pretrained"), ("zero", 0.02, -0.09, "0"),
-                       ("new", 0.24, 0.74, "fit to the new task")):
+for at, across, up, name in (("old", 0.77, -0.09, "W₀, pretrained"), ("zero", 0.02, -0.09, "0"),
+                             ("new", 0.24, 0.74, "fit to the new task")):
     ax.plot(*ends[at], "s", color=figures.GREY)
-    ax.text(x, y, name, color=figures.GREY, ha="right" if at == "old" else "left")
+    ax.text(across, up, name, color=figures.GREY, ha="right" if at == "old" else "left")
 ax.text(0, 0.45, "decay\non W", color=figures.ORANGE)
 ax.text(0.42, 0.6, "L2-SP", color=figures.GREEN)
 ax.text(0.3, 0.14, "decay on\nthe adapter", color=figures.BLUE)
@@ -1087,7 +1087,7 @@ size = np.array([np.sqrt((u**2).sum((1, 2)) + (v**2).sum(1)) for u, v, _ in runs
 skip_size = np.array([np.linalg.norm(w[:, :2], axis=1) for *_, w in runs])
 
 # %%
-fig, ax = figures.subplots(figsize=(5.4, 3))
+fig, ax = figures.subplots(figsize=(5, 2.8))
 for sizes, color, name in ((size, figures.BLUE, "branch"), (skip_size, figures.ORANGE, "skip")):
     ax.plot(times, sizes.T, ".", ms=5, color=color, label=f"_{name}")
 ax.axvline(1, color=figures.GREY, ls="--", lw=1, label="_limit")
@@ -1184,8 +1184,8 @@ claims.identities()
 # <details>
 # <summary>Solution</summary>
 #
-# Without the ½ the nuclear norm has the coefficient $2\lambda = 0.2$, and {{(s_hat > 0.2).sum()}} of the $\hat s_i$ are above it:
-# `(s_hat > 0.2).sum()`. `weight_decay` has the ½ built in; all {{(s_hat > 0.1).sum()}} that are not zero are above 0.1.
+# Without the ½ the nuclear norm has the coefficient $2\lambda = 0.2$, and {{(s_hat > 0.2).sum()}} of the
+# $\hat s_i$ are above it: `(s_hat > 0.2).sum()`. `weight_decay` has the ½ built in; all {{(s_hat > 0.1).sum()}} that are not zero are above 0.1.
 #
 # </details>
 #
