@@ -153,7 +153,8 @@ for ax, (name, (edge, at, color)) in zip(axes, regions.items(), strict=True):
     ax.plot(*w_fit, "o", color=figures.GREY), ax.plot(*at, "o", color=color, label="_touch")
     ax.annotate("", at + 0.7 * metric @ (w_fit - at), at, arrowprops={"arrowstyle": "->"})
     ax.text(*(w_fit + [0.1, 0.08]), "ŵ", color=figures.GREY)
-    ax.text(*(at + 0.4 * metric @ (w_fit - at) + [-0.35, 0.2]), "−∇L", ha="center")
+    ax.text(*(at + 0.4 * metric @ (w_fit - at) + [-0.38, 0.2]), "−∇L", ha="center",
+            bbox={"fc": "white", "ec": "none", "pad": 0.5})
     ax.set(aspect="equal", xlabel="weight w₁", ylabel="weight w₂", xlim=(-1.1, 2.4))
 axes[0].text(-1, 1.2, "corner: w₂ = 0", color=figures.BLUE)
 axes[1].text(-1, 1.2, "w₂ is not 0", color=figures.ORANGE)
@@ -443,7 +444,7 @@ def path(share):
 
 # %% tags=["hide-input"]
 named = {1: ("sex", figures.PINK, 0.11, -15), 2: ("BMI", figures.BLUE, 4, 26),
-         3: ("blood pressure", figures.SKY, 0.11, 17), 6: ("HDL", figures.GREEN, 1.5, -13),
+         3: ("blood pressure", figures.SKY, 0.11, 17), 6: ("HDL", figures.GREEN, 2, -14),
          4: ("cholesterol", figures.ORANGE, 0.17, -25),
          8: ("triglycerides", figures.AMBER, 0.17, 29.5)}
 
@@ -460,8 +461,8 @@ def draw(L1_share):
     lasso, flat = (figures.drawn(ax) for ax in axes)
     zeros = [sum(abs(each[f"_{k}"].at(10)) < 1e-9 for k in range(10)) for each in (lasso, flat)]
     kind = "Lasso" if L1_share == 1 else f"L1 share {L1_share:g}"
-    axes[0].set_title(f"{kind}: {zeros[0]} of 10 are 0 at λ = 10")
-    axes[1].set_title(f"Ridge: {zeros[1]} of 10")
+    axes[0].set_title(f"{kind}, λ = 10: {zeros[0]} zeros")
+    axes[1].set_title(f"Ridge: {zeros[1]} zeros")
     return fig, (f"Ten weights against λ from {path_lams[0, 0]:g} to {path_lams[-1, 0]:g}. Left, "
                  f"{kind}: one after the other reaches zero and stays, {zeros[0]} before λ = 10. "
                  f"Right, ridge: all bend towards zero, {zeros[1]} are there at λ = 10.")
@@ -1304,6 +1305,7 @@ verdict("S3-05", "convention",
 verdict("S3-11", "under conditions",
         "Not a single layer. Two linear layers lose directions, and finally everything, at λ that "
         "can be predicted; layers in a row go together; a branch with a skip can go alone.")
+claims.verdicts()
 
 # %% [markdown]
 # ## Where next, and sources
