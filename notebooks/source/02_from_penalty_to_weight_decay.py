@@ -824,6 +824,7 @@ verdict("S3-09", "under conditions",
 verdict("S3-13", "under conditions",
         "On average over batches. At constant η it hovers unless all batches share the minimum; "
         "the excess grows with η for independent batches, with η² for short shuffled epochs.")
+claims.verdicts()
 
 # %% [markdown]
 # ## 2.11 In practice
