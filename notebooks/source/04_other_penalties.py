@@ -29,7 +29,7 @@ from l2lib.splits import split
 # %% [markdown]
 # ## 4.1 A puzzle: zeros in the wrong place
 #
-# We begin with two short runs of `torch.optim.SGD` on full batches. One function serves both.
+# We begin with two short runs of `torch.optim.SGD` on full batches.
 
 
 # %%
@@ -122,16 +122,15 @@ claim("04-puzzle", "It brings {} of the ten singular values below a millionth",
 # %% [markdown]
 # The penalty that should give zeros gives none. The penalty that cannot give zeros has deleted
 # {{(strengths < 1e-6).sum()}} directions out of {{len(strengths)}}. (One of them is trivial, since the centred scores
-# of a digit sum to zero. The other {{(strengths < 1e-6).sum() - 1}} carry signal.) The sections up to §4.6 explain the
-# left panel, and those from §4.8 on predict the right one with its numbers.
+# of a digit sum to zero. The other {{(strengths < 1e-6).sum() - 1}} carry signal.) §4.2 to §4.5 explain the left panel,
+# and from §4.8 on we predict the right one with its numbers.
 #
 # ## 4.2 The diamond and the circle
 #
-# We first look for the reason why L1 should give zeros at all. Chapter 1 showed that each λ goes with a radius: the
-# penalised fit is also the best fit among all weights whose penalty is no larger than its own. So we may draw, in
-# the plane of two weights, the region that a penalty allows. Under L2 it is a disc. Under L1 it is a diamond,
-# $|w_1|+|w_2|\le R$, whose corners lie on the axes. Figure 4.2 shows both, with the loss as ellipses around its
-# minimum $\hat w$.
+# Why should L1 give zeros at all? Chapter 1 showed that each λ goes with a radius: the penalised fit is also the best
+# fit among all weights whose penalty is no larger than its own. So we may draw, in the plane of two weights, the region
+# that a penalty allows. Under L2 it is a disc. Under L1 it is a diamond, $|w_1|+|w_2|\le R$, whose corners lie on the
+# axes. Figure 4.2 shows both, with the loss as ellipses around its minimum $\hat w$.
 
 # %% tags=["hide-input"]
 metric, w_fit = np.array([[1, 0.5], [0.5, 1]]), np.array([1.5, 0.5])
@@ -354,13 +353,13 @@ claims.identities()
 #
 # ## 4.5 The proximal step gives exact zeros
 #
-# The remedy is not to differentiate $|w|$. Take the gradient step for the loss alone, to $z = w-\eta g$. Then solve
+# Do not differentiate $|w|$. Take the gradient step for the loss alone, to $z = w-\eta g$. Then solve
 # the penalty's own problem exactly: minimise $\frac12\lVert w-z\rVert^2+\eta\lambda\sum_i|w_i|$. That is (4.1) with
 # $\kappa = \eta\lambda$, weight by weight, and it is called a *proximal step*:
 #
 # $$w\;\leftarrow\;\operatorname{soft}(w-\eta g,\;\eta\lambda). \tag{4.4}$$
 #
-# Where does it come to rest? If a step changes nothing, then $-g_i = \lambda\,\mathrm{sign}(w_i)$ where $w_i\ne0$, and
+# Where does it settle? If a step changes nothing, then $-g_i = \lambda\,\mathrm{sign}(w_i)$ where $w_i\ne0$, and
 # $|g_i|\le\lambda$ where $w_i = 0$. These are the conditions of a minimum, whatever η is. The steps get there if
 # $\eta\le1/\rho_{\max}$, where $\rho_{\max}$ is the largest curvature of the loss
 # ([Beck and Teboulle, 2009](https://doi.org/10.1137/080716542)). The minimum is called the *Lasso*
@@ -392,8 +391,11 @@ net = ElasticNet(alpha=2 * lam, l1_ratio=0.5, tol=1e-12, max_iter=100_000).fit(X
 claim("04-net", "so are those of the elastic net, with λ at both terms",
       measured=proximal(H, q, lam, lam) - net, equals=0, within=1e-6)
 slope = H @ w_lasso - q
-claim("04-rest", "at rest −g is λ times the sign of a weight that is not zero",
+claim("04-rest", "at the end −g is λ times the sign of a weight that is not zero",
       measured=(slope + lam * np.sign(w_lasso))[w_lasso != 0], equals=0, within=1e-8)
+w = torch.tensor([0.3, -0.05, -2.0])
+claim("04-rest", "the line of §4.12 for PyTorch is the soft threshold", equals=0, within=1e-6,
+      measured=w.sign() * (w.abs() - 0.1).clamp(min=0) - torch.tensor([0.2, 0.0, -1.9]))
 claim("04-rest", "and |g| is at most λ where a weight is zero",
       measured=np.maximum(np.abs(slope[w_lasso == 0]) - lam, 0), equals=0, within=1e-9)
 
@@ -415,7 +417,7 @@ claims.identities()
 # The same conditions give the smallest λ at which all weights are zero. Put $w = 0$ into them, and let $g$ be
 # the gradient of the loss there:
 #
-# $$\lambda_{\max} = \max_i |g_i|, \tag{4.5}$$
+# $$\lambda_{\max} = \max_i |g_i|. \tag{4.5}$$
 #
 # No larger λ is worth trying.
 
@@ -450,7 +452,7 @@ named = {1: ("sex", figures.PINK, 0.11, -15), 2: ("BMI", figures.BLUE, 4, 26),
 
 # %%
 def draw(L1_share):
-    fig, axes = figures.subplots(1, 2, sharey=True, figsize=(5.6, 2.9))
+    fig, axes = figures.subplots(1, 2, sharey=True, figsize=(5.4, 2.8))
     for ax, weights in zip(axes, (path(L1_share), ridge(ten, y, path_lams[:, 0])[0]), strict=True):
         for k, line in enumerate(weights.T):
             width, color = (1.8, named[k][1]) if k in named else (0.8, figures.GREY)
@@ -472,18 +474,18 @@ figures.interactive(draw, L1_share=[1.0, 0.0, 0.2, 0.5, 0.8])
 
 # %% [markdown]
 # Both paths begin near least squares, where a large negative weight of cholesterol is cancelled by other blood values,
-# and both undo this first. Then they differ: ridge turns all weights down together, and the Lasso selects.
-# BMI and triglycerides are the last to go. If two inputs are nearly copies of each other, the Lasso often keeps only
-# one, and small changes of the data decide which; ridge and the elastic net share the weight (exercise 5).
+# and both undo this first. Then ridge turns all weights down together, and the Lasso selects. If two inputs are nearly
+# copies of each other, the Lasso often keeps only one, and small changes of the data decide which; ridge and the
+# elastic net share the weight (exercise 5).
 #
-# We can now make exact zeros and know how many to expect. Are they good for anything?
+# We can now make exact zeros. Are they good for anything?
 #
 # ## 4.6 Does it help? An open question from chapter 1
 #
 # One experiment of chapter 1 ends with an embarrassment. With 64 inputs and 150 patients, the best ridge
 # regression predicts worse than plain least squares with the ten measurements. A penalty limits the damage of 54
 # extra inputs, but it cannot make them useful. Can the Lasso tell which of them are? We repeat the experiment
-# on the same 20 splits, with two kinds of λ: the one that is best on the test patients, which nobody can know
+# on the same 20 splits (a row for each in figure 4.5), with two kinds of λ: the one that is best on the test patients, which nobody can know
 # beforehand, and the one that is chosen on 50 of the 150 patients.
 
 # %%
@@ -552,7 +554,7 @@ claim("04-gap-closed", "The best Lasso closes {} of the gap between the best rid
       measured=(best["ridge"] - best["Lasso"]).mean() / (best["ridge"] - plain).mean(), above=0.5)
 
 # %% [markdown]
-# So the story ends well. With its best λ ridge reaches {{best["ridge"].mean():.0f}}, and the Lasso
+# With its best λ ridge reaches {{best["ridge"].mean():.0f}}, and the Lasso
 # {{best["Lasso"].mean():.0f}} with {{picked:.0f}} inputs on average. It wins on {{wins}} of the 20 splits. With a λ
 # chosen on held-out patients it is {{chosen["ridge"].mean():.0f}} against {{chosen["Lasso"].mean():.0f}}. But ten plain
 # inputs without any penalty score {{np.mean(plain):.0f}}: *the Lasso repairs most of the damage, and knowing which inputs
@@ -671,8 +673,8 @@ figures.show(fig, "Left, hyperbolas uv = 0.25, 1 and 2.25 in the plane of two fa
 # convex. Where the gradient is zero, $g_iv_i+\lambda u_i = 0$ and $g_iu_i+\lambda v_i = 0$. If both factors are nonzero,
 # $|g_i| = \lambda$ with the sign of the Lasso's conditions. If both are zero, their
 # second derivatives form the matrix with λ on its diagonal and $g_i$ off it, which has a negative
-# eigenvalue unless $|g_i|\le\lambda$. So every such point that is not a saddle satisfies the conditions of §4.5. The
-# point $u = v = 0$ can be a saddle, and one should not start there. We start at $u = 1$ and $v = 0$.
+# eigenvalue unless $|g_i|\le\lambda$. So every such point that is not a saddle satisfies the conditions of §4.5
+# and is the Lasso. Since $u = v = 0$ can be a saddle, we do not start there, but at $u = 1$ and $v = 0$.
 
 # %%
 u = torch.ones(64, dtype=torch.float64, requires_grad=True)
@@ -823,7 +825,7 @@ kept_right = np.array([accuracy(np.maximum(s_hat - at, 0)) for at in fine])
 one_right = np.array([accuracy(s_hat / (1 + at)) for at in fine])
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(1, 2, figsize=(5.6, 2.7))
+fig, axes = figures.subplots(1, 2, figsize=(5.4, 2.6))
 axes[0].plot(fine, s_hat[0] / (1 + fine), ":", color=figures.ORANGE, label="_single")
 axes[0].text(0.33, 0.26, "one matrix,\nstrongest", color=figures.ORANGE, ha="right")
 kept = np.maximum(s_hat[:9] - fine[:, None], 0)
@@ -878,13 +880,13 @@ claims.identities()
 
 # %% [markdown]
 # Gradient descent finds the minimum, and the picture solves the puzzle: {{(s_hat > 0.24).sum()}} of the $\hat s_i$ are
-# above 0.24. (The nearest that any $\hat s_i$ comes to one of our λ is {{nearest:.4f}}, and a direction approaches its end like
-# $e^{-2|\lambda-\hat s_i|t}$ after $t$ steps at $\eta = 1$, so 4,000 steps are plenty.) The deletion has a price. The accuracy falls from {{accuracy(s_hat):.3f}} to
-# {{accuracy(np.maximum(s_hat - 0.24, 0)):.3f}} at λ = 0.24, to {{accuracy(np.maximum(s_hat - 0.28, 0)):.3f}} at 0.28, and beyond the largest
-# $\hat s_i$ to {{kept_right[-1]:.3f}}, where the map answers every digit alike. One matrix under the same λ keeps
-# {{one_right[-1]:.3f}}. A little does no harm: at λ = 0.1 the accuracy is {{accuracy(np.maximum(s_hat - 0.1, 0)):.3f}}.
-# And (4.5) has a twin. For convex $L$ the whole product is zero from
-# $\lambda_{\max} = \lVert\nabla L(0)\rVert_2$ on, the spectral norm of the gradient at zero.
+# above 0.24. (No $\hat s_i$ comes nearer to one of our λ than {{nearest:.4f}}, and a direction approaches its end like
+# $e^{-2|\lambda-\hat s_i|t}$ after $t$ steps at $\eta = 1$, so 4,000 steps are plenty.) The deletion has a price. The
+# accuracy falls from {{accuracy(s_hat):.3f}} to {{accuracy(np.maximum(s_hat - 0.24, 0)):.3f}} at λ = 0.24, to
+# {{accuracy(np.maximum(s_hat - 0.28, 0)):.3f}} at 0.28, and beyond the largest $\hat s_i$ to {{kept_right[-1]:.3f}}, where
+# the map answers every digit alike. One matrix under the same λ keeps {{one_right[-1]:.3f}}. A little does no harm: at
+# λ = 0.1 the accuracy is {{accuracy(np.maximum(s_hat - 0.1, 0)):.3f}}. And (4.5) has a twin: for convex $L$ the whole product
+# is zero from $\lambda_{\max} = \lVert\nabla L(0)\rVert_2$ on, the spectral norm of the gradient at zero.
 #
 # ## 4.10 LoRA: what does decay on an adapter pull towards?
 #
@@ -926,6 +928,8 @@ fit = (whitened @ tuned.T - torch.tensor(new_scores)).square().sum(1).mean() / 2
 claim("04-sp", "W₀ + (Ŵ_new − W₀)/(1 + λ) minimises the loss with l2_penalty(..., towards=W₀)",
       measured=slope, equals=0, within=1e-9)
 s_lora = np.linalg.svd(adapters, compute_uv=False)
+claim("04-lora", "At λ = 0.3 the decayed adapter has kept {} of the four directions of the change",
+      measured=(s_lora[6] > 1e-6).sum(), equals=3)
 claim("04-lora", "the adapter's singular values are those of the change less λ, or zero",
       measured=s_lora[1:, :5] - np.maximum(change[:5] - lora_lams[1:, None], 0), equals=0,
       within=1e-6)
@@ -1134,7 +1138,7 @@ assert 0.45 < np.std(noise) < 0.55  # around x₁ ± 2|x₁ + x₂|/√2
 claims.identities()
 
 # %% [markdown]
-# The branch dies at the λ that (4.12) names, on all five data sets. In a residual network weight decay can switch a
+# In figure 4.9 the branch dies at the λ that (4.12) names, on all five data sets. In a residual network weight decay can switch a
 # block off in this way while the rest works on.
 #
 # ## 4.12 In practice
@@ -1253,8 +1257,8 @@ claims.identities()
 #
 # </details>
 #
-# **8.** (A question from a forum.) "I train with AdamW and a weight decay of 0.1. Half of my weights are tiny, but none is zero. Is something
-# broken?" Write the answer.
+# **8.** (A question from a forum.) *I train with AdamW and a weight decay of 0.1. Half of my weights are tiny, but none
+# is zero. Is something broken?* Write the answer.
 #
 # <details>
 # <summary>Solution</summary>
