@@ -202,7 +202,7 @@ def soft(z, threshold):
 # for $\kappa$, λ and $z$.)
 
 # %% tags=["hide-input"]
-def curves(threshold, weight_decay, z):
+def penalties_at(threshold, weight_decay, z):
     """What each penalty adds at w, where its minimum is for a given z, and its colour."""
     w = np.linspace(-1.5, 2.5, 401)
     l1, l2 = threshold * np.abs(w), weight_decay / 2 * w**2
@@ -216,13 +216,14 @@ def curves(threshold, weight_decay, z):
 # %% tags=["hide-input"]
 def sketch(threshold, weight_decay, z):
     fig, axes = figures.subplots(1, 2, figsize=(5.6, 2.8))
-    w, penalties = curves(threshold, weight_decay, z)
+    w, penalties = penalties_at(threshold, weight_decay, z)
     axes[0].plot(w, (w - z) ** 2 / 2, ":", color=figures.GREY, label="_none")
     axes[1].plot(w, w, ":", color=figures.GREY, label="w = z")
     for name, (added, minimum, color, dash) in penalties.items():
         cost = (w - z) ** 2 / 2 + added
         axes[0].plot(w, cost, dash, color=color, label=f"_{name}")
-        dot = dict(marker="o", ms=4 if name == "both" else 8, color=color, label=f"_{name}*")
+        dot = {"marker": "o", "color": color, "label": f"_{name}*"}
+        dot["ms"] = 4 if name == "both" else 8
         axes[0].plot(minimum(z), np.interp(minimum(z), w, cost), **dot)
         axes[1].plot(w, minimum(w), dash, color=color, label=name)
         axes[1].plot(z, minimum(z), **dot)
@@ -466,9 +467,9 @@ def draw(L1_share):
     kind = "Lasso" if L1_share == 1 else f"L1 share {L1_share:g}"
     axes[0].set_title(f"{kind}, λ = 10: {zeros[0]} zeros")
     axes[1].set_title(f"Ridge: {zeros[1]} zeros")
-    return fig, (f"Ten weights against λ from 0.1 to 100. Left, {kind}: one after the other reaches "
-                 f"zero and stays, {zeros[0]} before λ = 10. Right, ridge: all bend towards zero, "
-                 f"{zeros[1]} are there at λ = 10.")
+    return fig, (f"Ten weights against λ from 0.1 to 100. Left, {kind}: {zeros[0]} of them are "
+                 f"exactly zero at λ = 10. Right, ridge: all bend towards zero, and {zeros[1]} are "
+                 "there at λ = 10.")
 
 
 figures.interactive(draw, L1_share=[1.0, 0.0, 0.2, 0.5, 0.8])
