@@ -55,6 +55,7 @@ i, j = np.stack([i, j])[:, (i != 1) | (j != 1)]  # column 1 is sex, whose square
 X = np.hstack([ten, ten[:, i] * ten[:, j]])
 X = (X - X.mean(0)) / X.std(0)
 y, n, lam = data.y - data.y.mean(), len(X), 5.0
+assert X.shape[1] == 64
 
 # %%
 inputs, targets = torch.tensor(X), torch.tensor(y)
@@ -222,8 +223,7 @@ def sketch(threshold, weight_decay, z):
     for name, (added, minimum, color, dash) in penalties.items():
         cost = (w - z) ** 2 / 2 + added
         axes[0].plot(w, cost, dash, color=color, label=f"_{name}")
-        dot = {"marker": "o", "color": color, "label": f"_{name}*"}
-        dot["ms"] = 4 if name == "both" else 8
+        dot = {"marker": "o", "ms": {"both": 4}.get(name, 8), "color": color, "label": f"_{name}*"}
         axes[0].plot(minimum(z), np.interp(minimum(z), w, cost), **dot)
         axes[1].plot(w, minimum(w), dash, color=color, label=name)
         axes[1].plot(z, minimum(z), **dot)
@@ -260,7 +260,8 @@ def draw(threshold, weight_decay, z):
           measured=np.round(np.subtract(bottoms, list(lowest.values())) / 0.0202), within=1e-9)
     claim("04-drawn", "a gap of κ to the diagonal; w − z + λw = 0", equals=0, within=1e-9,
           measured=[ends["w = z"].at(2) - ends["L1"].at(2) - min(threshold, 2),
-                    *(1 + weight_decay) * ends["L2"].y - ends["L2"].x])
+                    *(1 + weight_decay) * ends["L2"].y - ends["L2"].x,
+                    *(1 + weight_decay) * ends["both"].y - ends["L1"].y])
     return fig, words(threshold, weight_decay, z, lowest, flat, ends["L2"].at(2) / 2)
 
 
@@ -867,7 +868,7 @@ claim("04-whitened-loss", "the loss less ½‖W − Ŵ‖² is the same for two 
 claim("04-lines", "the lines begin at the singular values of Ŵ, by its eigenvalues",
       measured=tops**2 - np.linalg.eigvalsh(W_hat @ W_hat.T)[::-1][:9], equals=0, within=1e-9)
 claim("04-lines", "the trained dots lie on them, line by line",
-      measured=[dots.at(at) - np.maximum(tops - at, 0) for at in lams], equals=0, within=1e-6)
+      measured=[dots.at(at) - drawn["_formula"].at(at) for at in lams], equals=0, within=1e-6)
 
 # %% tags=["hide-input"]
 one_matrix = np.linalg.solve(Z.T @ Z + 0.32 * len(Z) * np.eye(61), Z.T @ Y)  # ridge
