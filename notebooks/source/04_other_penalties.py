@@ -105,8 +105,8 @@ axes[0].text(32, 1e-7, "below 10⁻⁶: counts as zero", color=figures.GREY, ha=
 axes[0].set_ylabel("size of the weight"), axes[1].set_ylabel("singular value of UVᵀ")
 drawn = [figures.drawn(ax) for ax in axes]
 of_l1, of_l2 = drawn[0]["_kept"].y, drawn[1]["_kept"].y
-axes[0].set_title(f"L1 on 64 weights: {64 - of_l1.size} zeros")
-axes[1].set_title(f"L2 on two factors: {drawn[1]['_zero'].y.size} zeros")
+axes[0].set_title(f"L1: {64 - of_l1.size} of 64 are zero")
+axes[1].set_title(f"L2: {drawn[1]['_zero'].y.size} of 10 are zero")
 figures.show(fig, f"Two panels with one logarithmic axis. Left, the {of_l1.size} weights under L1 "
              f"fall from {of_l1[0]:.0f}, and none is in the grey band below a millionth. "
              f"Right, singular values of UVᵀ under L2: {of_l2.size} lie between {of_l2.min():.3f} "
@@ -843,7 +843,7 @@ axes[1].text(0.02, 0.87, "two factors", color=figures.BLUE)
 axes[1].text(0.33, 0.97, "one matrix", color=figures.ORANGE, ha="right")
 for ax, what in zip(axes, ("singular value of UVᵀ", "training accuracy"), strict=True):
     ax.set(xlabel="weight decay λ", ylabel=what)
-axes[0].set_title("Directions vanish …"), axes[1].set_title("… and the accuracy falls")
+axes[0].set_title("Directions vanish …"), axes[1].set_title("… at a price")
 drawn, right = (figures.drawn(ax) for ax in axes)
 lines = drawn["_formula"].at(0), drawn["_trained"], right["_two"], right["_one"]
 figures.show(fig, describe(*lines))
@@ -1111,7 +1111,7 @@ ax.text(0.15, 1.9, "branch", color=figures.BLUE)
 ax.text(1.25, 1.28, "skip", color=figures.ORANGE)
 ax.text(1.02, 2.5, "$\\lambda_{\\max}$ of (4.12)", color=figures.GREY)
 ax.set(xlabel="weight decay of the branch, λ/$\\lambda_{\\max}$", ylabel="norm of the weights")
-ax.set_title("The branch dies where (4.12) says, the skip remains")
+ax.set_title("The branch dies where (4.12) says")
 curves = figures.drawn(ax)
 falls, stays = curves["_branch"].y, curves["_skip"].y
 last = curves["_branch"].x[0, 17]
