@@ -948,7 +948,7 @@ rest = W_new.ravel() - (first @ W_new.ravel()) * first
 plane = np.stack([first, rest / np.linalg.norm(rest)], 1)  # the plane of W₀ and the new fit
 ends = {"old": W_hat.ravel() @ plane, "new": W_new.ravel() @ plane, "zero": np.zeros(2)}
 def describe_routes(drawn):
-    where = [f"({mark.x[-1]:.2f}, {mark.y[-1]:.2f})" for mark in drawn.values() if mark.x.size == 7]
+    where = [f"({mark.x[-1]:.2f}, {mark.y[-1]:.2f})" for mark in drawn.values() if mark.x.size > 2]
     return ("The plane of the pretrained map and the fit to the new task, and routes from that "
             f"fit as λ grows to 0.6. Decay on W goes straight towards 0, to {where[0]}. L2-SP goes "
             f"straight towards W₀, to {where[1]}; decay on the adapter goes the same way and "
