@@ -1,6 +1,6 @@
 """Which cells a reader finds folded: those that say or draw what other cells have computed.
 
-A cell is folded if it holds claims, verdicts and calls of ``identities`` only, besides assignments
+A cell is folded if it holds claims, verdicts and calls that show them only, besides assignments
 that pick a part of a result for them; or if it ends in a picture and no later cell needs what it
 binds. Mathematics stays in sight. A writer who wants it otherwise gives a cell the tag
 show-input or hide-input.
@@ -17,7 +17,7 @@ from nbformat import NotebookNode
 from book.names import Names
 
 HIDE, SHOW = "hide-input", "show-input"
-SAYS = ("claim", "verdict", "identities")
+SAYS = ("claim", "verdict", "identities", "verdicts")
 DRAWS = ("show", "interactive")
 
 

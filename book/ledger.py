@@ -52,9 +52,12 @@ def entries(chapter: str, notebook: Mapping[str, Any]) -> Iterator[tuple[dict[st
 
 
 def rows(output: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The claims and verdicts that one output stores: identities are many in one."""
+    """The claims and verdicts that one output stores; a list of identities or verdicts is many."""
     fields = output.get("data", {}).get(MIME)
-    return [] if fields is None else fields.get("claims", [fields])
+    if fields is None:
+        return []
+    several: list[Mapping[str, Any]] | None = fields.get("claims") or fields.get("verdicts")
+    return several or [fields]
 
 
 def collect(notebooks: Mapping[str, Mapping[str, Any]]) -> list[Entry]:

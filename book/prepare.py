@@ -59,8 +59,8 @@ def relink(text: str, chapters: Collection[str], keys: Mapping[str, str]) -> str
 
 def _anchored(html: str, entry: ledger.Entry) -> str:
     """Give this anchor to the first claim or verdict without one; its id becomes a link."""
-    tag = f'<p class="l2-{entry.fields["kind"]}"'
-    html = html.replace(f"{tag}>", f'{tag} id="{entry.anchor}">', 1)
+    tag = f'class="l2-{entry.fields["kind"]}"'
+    html = re.sub(f"{tag}(?! id=)", f'{tag} id="{entry.anchor}"', html, count=1)
     target = f"ledger.html#line-{entry.id}" if entry.in_ledger else f"#{entry.anchor}"
     link = f'<a class="l2-id" href="{target}">{entry.id}</a>'
     return re.sub(rf'<small class="l2-id"[^>]*>{entry.id}</small>', link, html, count=1)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from l2lib import _spelling
 
 if TYPE_CHECKING:
-    from l2lib.claims import claim, identities, interval, rng, seeds, verdict
+    from l2lib.claims import claim, identities, interval, rng, seeds, verdict, verdicts
     from l2lib.conventions import CONVENTIONS, convert, describe_conventions
     from l2lib.datasets import Dataset, load, make_regression
     from l2lib.groups import param_groups, roles, table
@@ -85,11 +85,12 @@ __all__ = [
     "standardise",
     "table",
     "verdict",
+    "verdicts",
 ]
 
 # Where each name is at home. The function sweep is not among them: its package has that name.
 _HOMES = {
-    "claims": ("claim", "identities", "interval", "rng", "seeds", "verdict"),
+    "claims": ("claim", "identities", "interval", "rng", "seeds", "verdict", "verdicts"),
     "conventions": ("CONVENTIONS", "convert", "describe_conventions"),
     "datasets": ("Dataset", "load", "make_regression"),
     "figures": (),

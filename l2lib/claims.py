@@ -25,10 +25,11 @@ __all__ = [
     "rng",
     "seeds",
     "verdict",
+    "verdicts",
 ]
 
 MIME = "application/vnd.l2lib+json"
-"""Mime type under which a claim or verdict stores its fields; the ledger page is built from it."""
+"""Mime type under which claims and verdicts store their fields; the ledger page reads it."""
 
 _ID = re.compile(r"S[0-3]-\d{2}|\d{2}-[a-z0-9-]+")
 _SEEDS = Range(
@@ -163,7 +164,7 @@ def identities() -> None:
     verb = "identity holds" if len(rows) == 1 else "identities hold"
     line = f"{len(rows)} {verb} to {digits_of(loosest, 6)}"
     plain = [f"{row['sentence']}  [{row['bound']}]  ({row['id']})" for row in rows]
-    rich = [_paragraph("claim", _escaped(row["sentence"], row["bound"]), row["id"]) for row in rows]
+    rich = [_paragraph(_escaped(row["sentence"], row["bound"]), row["id"]) for row in rows]
     summary = f"<summary>{_MARK} {line}</summary>"
     _show(
         {"kind": "identities", "claims": rows},
@@ -173,7 +174,7 @@ def identities() -> None:
 
 
 def verdict(ledger_id: str, ruling: str, because: str) -> None:
-    """Show the book's verdict on one line of the ledger, beside the source's words and ours.
+    """Give the book's verdict on one line of the ledger; ``verdicts`` shows it with the others.
 
     Args:
         ledger_id: the line's id, such as "S3-06". What the source says, in its words and in ours,
@@ -188,20 +189,44 @@ def verdict(ledger_id: str, ruling: str, because: str) -> None:
             empty.
 
     Example:
-        >>> verdict("S3-06", "false", "that of the zero vector is 0.")  # doctest: +ELLIPSIS
-        The source: “...”  In our words: ...  FALSE: that of the zero vector is 0.  (S3-06)
+        >>> verdict("S3-06", "false", "That of the zero vector is 0.")
+        >>> verdicts()  # doctest: +ELLIPSIS
+        1 line of the sources, with its verdict
+          “...” In our words: ... FALSE: That of the zero vector is 0.  (S3-06)
     """
-    line = ledger.line(ledger_id)
+    ledger.line(ledger_id)
     check_choice(f"verdict {ledger_id}: ruling", ruling, ledger.RULINGS)
     as_text(f"verdict {ledger_id}: because", because, "say why the ruling holds")
-    says = line.says if line.says.endswith("?") else f"{line.says}."
-    quoted = f"The source: “{html.escape(line.quote)}” In our words: {html.escape(says)}"
-    why = f"<strong>{ruling.capitalize()}.</strong> {html.escape(because)}"
-    plain = f"The source: “{line.quote}”  In our words: {says}"
+    fields = {"kind": "verdict", "id": ledger_id, "ruling": ruling, "because": because}
+    _given[ledger_id] = fields
+
+
+def verdicts() -> None:
+    """Show the verdicts given since the last call: one table, which unfolds.
+
+    Put it at a chapter's end, after its verdicts.
+
+    Raises:
+        ValueError: if there is none to show.
+
+    Example:
+        >>> verdict("S3-06", "false", "That of the zero vector is 0.")
+        >>> verdict("S3-07", "false", "That of the zero matrix is 0.")
+        >>> verdicts()  # doctest: +ELLIPSIS
+        2 lines of the sources, each with its verdict
+          “...” In our words: ... FALSE: That of the zero vector is 0.  (S3-06)
+          “...” In our words: ... FALSE: That of the zero matrix is 0.  (S3-07)
+    """
+    if not _given:
+        raise ValueError("verdicts: none was given since the last call; run their cells first")
+    given = [*_given.values()]
+    _given.clear()
+    one = "1 line of the sources, with its verdict"
+    title = one if len(given) == 1 else f"{len(given)} lines of the sources, each with its verdict"
     _show(
-        {"kind": "verdict", "id": ledger_id, "ruling": ruling, "because": because},
-        plain=f"{plain}  {ruling.upper()}: {because}  ({ledger_id})",
-        rich=_paragraph("verdict", f"{quoted} {why}", ledger_id),
+        {"kind": "verdicts", "verdicts": given},
+        plain="\n  ".join([title, *map(_verdict_in_words, given)]),
+        rich=f'<details class="l2-verdicts"><summary>{title}</summary>{_table(given)}</details>',
     )
 
 
@@ -319,6 +344,9 @@ def _check_id(claim_id: str) -> None:
 _pending: dict[tuple[str, str], Bound] = {}
 """Identities not yet shown. A cell that is run again replaces its own."""
 
+_given: dict[str, dict[str, str]] = {}
+"""Verdicts not yet shown, by the line's id."""
+
 
 def _fields(name: str, sentence: str, measured: str | None, bound: str) -> dict[str, Any]:
     said = {"kind": "claim", "id": name, "sentence": sentence}
@@ -333,7 +361,7 @@ def _show_claim(claim_id: str, said: Sentence, number: str, limit: str, several:
     _show(
         _fields(claim_id, sentence, number, limit),
         plain=f"✓ {sentence}  [{shown}]  ({claim_id})",
-        rich=_paragraph("claim", f"{_MARK} {_escaped(sentence, shown)}", claim_id),
+        rich=_paragraph(f"{_MARK} {_escaped(sentence, shown)}", claim_id),
     )
 
 
@@ -341,10 +369,50 @@ def _escaped(sentence: str, shown: str) -> str:
     return f"{html.escape(sentence)} <em>[{html.escape(shown)}]</em>"
 
 
-def _paragraph(kind: str, rich: str, name: str) -> str:
-    """A claim or verdict in HTML; its id is small and aside. The HTML book makes that a link."""
-    aside = f'<small class="l2-id" style="opacity: 0.7">{name}</small>'
-    return f'<p class="l2-{kind}">{rich} {aside}</p>'
+def _paragraph(rich: str, name: str) -> str:
+    """A claim in HTML; its id is small and aside. The HTML book makes that a link."""
+    return f'<p class="l2-claim">{rich} {_aside(name)}</p>'
+
+
+def _aside(name: str) -> str:
+    return f'<small class="l2-id" style="opacity: 0.7">{name}</small>'
+
+
+def _verdict_in_words(fields: Mapping[str, str]) -> str:
+    quote, says = _said(fields["id"])
+    ruling = f"{fields['ruling'].upper()}: {fields['because']}"
+    return f"{quote} In our words: {says} {ruling}  ({fields['id']})"
+
+
+def _said(ledger_id: str) -> tuple[str, str]:
+    """A line of the ledger: the source's words, in quotation marks, and ours, as a sentence."""
+    line = ledger.line(ledger_id)
+    return f"“{line.quote}”", line.says if line.says.endswith("?") else f"{line.says}."
+
+
+def _table(given: list[dict[str, str]]) -> str:
+    """The verdicts in HTML. On a narrow page of the book each cell names its column itself."""
+    heads = ("The source says", "In our words", "Verdict, and why")
+    head = "".join(f'<th role="columnheader" scope="col">{name}</th>' for name in heads)
+    rows = (
+        f'<tr class="l2-verdict" role="row">{"".join(map(_cell, heads, _cells(fields)))}</tr>'
+        for fields in given
+    )
+    body = "".join(rows)
+    return (
+        f'<table class="table l2-ledger" role="table"><thead role="rowgroup"><tr role="row">{head}'
+        f'</tr></thead><tbody role="rowgroup">{body}</tbody></table>'
+    )
+
+
+def _cells(fields: Mapping[str, str]) -> tuple[str, str, str]:
+    quote, says = map(html.escape, _said(fields["id"]))
+    why = f"<strong>{fields['ruling'].capitalize()}.</strong> {html.escape(fields['because'])}"
+    return quote, says, f"{why} {_aside(fields['id'])}"
+
+
+def _cell(head: str, rich: str) -> str:
+    return f'<td role="cell" data-head="{head}" style="text-align: left">{rich}</td>'
 
 
 def _show(fields: Mapping[str, Any], *, plain: str, rich: str) -> None:

@@ -32,7 +32,7 @@ CELL_METADATA = {"tags", "mystnb", "jupyter", sentences.KEY}
 NBVAL_TAGS = {tag.lower() for tag in nbval.plugin.metadata_tags} | {"skip-execution"}
 
 _PATH = re.compile(r"""(?:^|[\s'"(=>])(/\w[\w.+-]*/[\w.+-]+|[A-Za-z]:\\\w+|~/\w+)""", re.MULTILINE)
-_LIKE_A_CLAIM = re.compile(r"^\W*✓|class=.l2-(claim|verdict|identities)")
+_LIKE_A_CLAIM = re.compile(r"^\W*✓|class=.l2-(claim|verdict|verdicts|identities)")
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 
 Check = Callable[[NotebookNode], list[str]]
@@ -372,6 +372,20 @@ def check_identities(notebook: NotebookNode) -> list[str]:
     ]
 
 
+def check_verdicts(notebook: NotebookNode) -> list[str]:
+    """One verdict on a line of the ledger: of two, the first would not be shown."""
+    given: dict[str, str] = {}
+    problems = []
+    for where, cell in code_cells(notebook):
+        for call in _calls(cell.source):
+            if _name_of(call) == "verdict" and call.args:
+                line = ast.unparse(call.args[0])
+                if line in given:
+                    problems.append(f"{where}: a verdict on {line}, which {given[line]} gives one")
+                given[line] = where
+    return problems
+
+
 def _calls(source: str) -> list[ast.Call]:
     """The calls in a cell, in the order of its lines; none, if it is no plain Python."""
     try:
@@ -407,6 +421,7 @@ CHECKS: tuple[Check, ...] = (
     check_cell_lengths,
     check_claims_agree,
     check_identities,
+    check_verdicts,
 )
 """The rules that need nothing but the notebook."""
 

@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from l2lib import claims, ledger
-from l2lib.claims import MIME, ClaimError, claim, identities, interval, rng, seeds, verdict
+from l2lib.claims import (
+    MIME,
+    ClaimError,
+    claim,
+    identities,
+    interval,
+    rng,
+    seeds,
+    verdict,
+    verdicts,
+)
 
 
 @pytest.fixture
@@ -557,27 +567,42 @@ def test_well_formed_ids_are_taken(shown: list[dict[str, Any]], name: str) -> No
 @pytest.mark.parametrize("ruling", ledger.RULINGS)
 def test_verdict_shows_what_was_said_and_why(shown: list[dict[str, Any]], ruling: str) -> None:
     verdict("S3-12", ruling, "c & d")
+    assert shown == []
+    verdicts()
     line = ledger.line("S3-12")
+    title = "1 line of the sources, with its verdict"
     assert shown[0]["text/plain"] == (
-        f"The source: “{line.quote}”  In our words: {line.says}.  {ruling.upper()}: c & d  (S3-12)"
+        f"{title}\n  “{line.quote}” In our words: {line.says}. {ruling.upper()}: c & d  (S3-12)"
     )
-    assert shown[0]["text/html"].startswith('<p class="l2-verdict">')
+    rich = shown[0]["text/html"]
+    assert rich.startswith(f'<details class="l2-verdicts"><summary>{title}</summary><table ')
     for words in ("S3-12", f"“{line.quote}”", f"{line.says}.", ruling.capitalize(), "c &amp; d"):
-        assert words in shown[0]["text/html"]
-    assert shown[0][MIME] == {
-        "kind": "verdict",
-        "id": "S3-12",
-        "ruling": ruling,
-        "because": "c & d",
-    }
+        assert words in rich
+    because = {"kind": "verdict", "id": "S3-12", "ruling": ruling, "because": "c & d"}
+    assert shown[0][MIME] == {"kind": "verdicts", "verdicts": [because]}
 
 
 def test_verdict_escapes_the_source_and_ends_a_question_as_one(shown: list[dict[str, Any]]) -> None:
     verdict("S2-04", "answered", "yes")
-    assert "In our words: is the penalty on a bias not negative" in shown[0]["text/plain"]
-    assert "wx + b?  ANSWERED: yes" in shown[0]["text/plain"]
     verdict("S2-06", "false", "no")
-    assert "print(&#x27;L1 norm of w:&#x27;" in shown[1]["text/html"]
+    verdicts()
+    assert "In our words: is the penalty on a bias not negative" in shown[0]["text/plain"]
+    assert "wx + b? ANSWERED: yes" in shown[0]["text/plain"]
+    assert "print(&#x27;L1 norm of w:&#x27;" in shown[0]["text/html"]
+
+
+def test_verdicts_are_one_table_in_their_order(shown: list[dict[str, Any]]) -> None:
+    for name in ("S3-12", "S2-04", "S3-12"):  # the cell of the first was run twice
+        verdict(name, "true", f"why {name}")
+    verdicts()
+    (bundle,) = shown
+    assert bundle["text/plain"].startswith("2 lines of the sources, each with its verdict\n  “")
+    assert [row["id"] for row in bundle[MIME]["verdicts"]] == ["S3-12", "S2-04"]
+    assert bundle["text/html"].count('<tr class="l2-verdict"') == 2
+    assert bundle["text/html"].index("why S3-12") < bundle["text/html"].index("why S2-04")
+    with pytest.raises(ValueError, match="verdicts: none was given since the last call"):
+        verdicts()
+    assert len(shown) == 1
 
 
 @pytest.mark.parametrize(
@@ -599,6 +624,8 @@ def test_verdict_refuses_misuse(
     with pytest.raises(ValueError, match=problem):
         verdict(*arguments)
     assert shown == []
+    with pytest.raises(ValueError, match="none was given"):
+        verdicts()
 
 
 # ---- seeds ---------------------------------------------------------------------------------

@@ -525,6 +525,19 @@ def test_an_optional_rule_may_fit_nothing(key):
     assert roles(nn.Conv2d(1, 1, 1), rules={optional(nn.Conv2d): "other"})["weight"] == "other"
 
 
+def test_an_optional_class_is_that_class_and_no_other_of_its_name():
+    ours, theirs = (
+        type("Gate", (nn.Module,), {"__module__": module}) for module in ("ours", "theirs")
+    )
+    model = nn.Sequential(ours(), theirs())
+    for gate in model:
+        gate.factor = nn.Parameter(torch.ones(2, 2))
+    with pytest.raises(ValueError, match="no rule covers") as refused:
+        roles(model, rules={optional(ours): "gamma"})
+    assert "1.factor" in str(refused.value)
+    assert "0.factor" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("rules", "words"),
     [

@@ -65,7 +65,7 @@ SAMPLE = """# %% [markdown]
 # %%
 import numpy as np
 from l2lib import figures
-from l2lib.claims import claim, identities, verdict
+from l2lib.claims import claim, identities, verdict, verdicts
 
 # %%
 w = np.array([3.0, 4.0])
@@ -77,6 +77,7 @@ claim("S3-01", "the penalty is half the squared norm, or so <they> say",
 claim("09-identity", "the norm is 5", measured=abs(np.linalg.norm(w) - 5), below=1e-12)
 verdict("S3-01", "convention", "the factor of one half is a choice")
 verdict("S0-14", "opinion", "nothing to measure")
+verdicts()
 identities()
 
 # %%
@@ -149,7 +150,7 @@ def swap_bound(notebook: NotebookNode) -> None:
 
 
 def another_identity(notebook: NotebookNode) -> None:
-    code(notebook, 3).outputs[3].data[MIME]["claims"][0]["sentence"] = "the norm is 6"
+    code(notebook, 3).outputs[2].data[MIME]["claims"][0]["sentence"] = "the norm is 6"
 
 
 def forget_identities(notebook: NotebookNode) -> None:
@@ -160,6 +161,11 @@ def show_identities_late(notebook: NotebookNode) -> None:
     forget_identities(notebook)
     heading = nbformat.v4.new_markdown_cell("Done.\n\n## Another section")
     notebook.cells[4:4] = [heading, nbformat.v4.new_code_cell("identities()")]
+
+
+def another_verdict(notebook: NotebookNode) -> None:
+    more = 'verdict("S0-14", "opinion", "it cannot be known")\nverdicts()'
+    notebook.cells.append(nbformat.v4.new_code_cell(more))
 
 
 def forget_quotation(notebook: NotebookNode) -> None:
@@ -307,6 +313,7 @@ FAULTS: list[tuple[str, checks.Check, Callable[[NotebookNode], None]]] = [
     ),
     ("identities not shown", checks.check_identities, forget_identities),
     ("identities shown in the next section", checks.check_identities, show_identities_late),
+    ("two verdicts on a line", checks.check_verdicts, another_verdict),
     ("printed claim", checks.check_claims_agree, prints("✓ S3-01  all is well")),
     ("claim in HTML", checks.check_claims_agree, shows(text__html='<p class="l2-claim">S3-01</p>')),
 ]

@@ -166,6 +166,19 @@ def test_every_record_has_dimensions_and_a_unit():
     np.testing.assert_allclose(run.norm.values[..., 1, :, 0], 2 * run.norm.values[..., 0, :, 0])
 
 
+def test_the_units_of_a_classifier_and_of_a_regression():
+    labels, once = torch.arange(20) % 3, {"lr": 0.1, "steps": 1}
+    run = sweep(MLP((6, 3)), X20, labels, test=(X20 + 1, labels), loss="cross_entropy", **once)
+    units = {name: variable.attrs["units"] for name, variable in run.items()}
+    assert units.pop("angle") == "rad"
+    assert {units.pop("train_loss"), units.pop("test_loss")} == {"nat"}
+    assert {"train_accuracy", "test_accuracy", "norm", "weight0"} <= units.keys()
+    assert {*units.values()} == {"1"}
+    for loss in ("mse", "half_mse"):
+        run = sweep(MLP((6, 1)), X20, Y20, loss=loss, **once)
+        assert run.train_loss.attrs["units"] == "target²"
+
+
 def test_a_result_survives_a_file(tmp_path):
     run = sweep(MLP((6, 3, 1)), X20, Y20, **GRID)
     run.to_netcdf(tmp_path / "run.nc")

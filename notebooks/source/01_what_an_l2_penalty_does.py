@@ -946,6 +946,7 @@ verdict("S3-10", "under conditions",
 # %%
 verdict("S3-12", "under conditions",
         "Degrees of freedom of a linear model fall. No layer and no parameter goes.")
+claims.verdicts()
 
 # %% [markdown]
 # ## 1.12 In practice

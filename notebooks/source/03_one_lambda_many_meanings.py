@@ -809,6 +809,7 @@ verdict("S2-13", "under conditions",
 verdict("S2-14", "true",
         f"In six programs 0.1 means λ from {min(meant):.1g} to {max(meant):.1g}; and some multiply "
         "by the learning rate.")
+claims.verdicts()
 
 # %% [markdown]
 # ## 3.9 In practice

@@ -786,6 +786,7 @@ verdict("S3-05", "convention",
 verdict("S3-11", "under conditions",
         "Not a single layer. Two linear layers lose directions, and finally everything, at λ that "
         "can be predicted; layers in a row go together; a branch beside a skip can go alone.")
+claims.verdicts()
 
 # %% [markdown]
 # ## 4.11 In practice

@@ -820,6 +820,7 @@ verdict("S0-20", "undecidable",
         "No source is given. The experiments of section 5.4 say otherwise.")
 verdict("S0-21", "opinion",
         "Over ten seeds the scalings differ by less than two points. We claim no sign.")
+claims.verdicts()
 
 # %% [markdown]
 # ## 5.11 In practice

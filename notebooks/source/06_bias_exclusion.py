@@ -864,6 +864,7 @@ verdict("S2-10", "under conditions",
 verdict("S2-16", "true",
         "Every prediction goes to zero; with a free b, to the mean target.")
 verdict("S2-24", "answered", "By parameter groups, each with a λ of its own.")
+claims.verdicts()
 
 # %% [markdown]
 # ## 6.14 In practice

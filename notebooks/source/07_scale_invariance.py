@@ -930,6 +930,7 @@ verdict("S1-01", "under conditions",
 verdict("S1-04", "under conditions",
         "α > 0 and ε = 0; batch norm per unit, with statistics of the batch, whatever the bias; "
         "layer norm for the whole layer, with its bias; weight norm in v, not in g.")
+claims.verdicts()
 
 # %% [markdown]
 # ## 7.10 In practice

@@ -924,6 +924,7 @@ verdict("S1-10", "true",
 verdict("S1-11", "true",
         "Without decay: 3 times the initial weights, or 30 hot steps, change the effective "
         "rate for the whole run. With decay both are forgotten within a few times 1/(ηλ) steps.")
+claims.verdicts()
 
 # %% [markdown]
 # ## 8.11 In practice

@@ -957,6 +957,7 @@ verdict("S1-06", "under conditions",
         "It tells what its author knew, and is true of SGD, momentum, RMSprop and Adam. But steps "
         "scaled to the weight's length (trust ratio, LARS), and Polyak's step from one loss and "
         "one gradient, turn by the same angle at every scale.")
+claims.verdicts()
 
 # %% [markdown]
 # ## 9.9 In practice

@@ -1112,6 +1112,7 @@ verdict("S1-15", "under conditions",
         f"{effects.max():.1f} points of accuracy, by the interval's farther end; for the last pair "
         f"at ηλ = {0.1 * 0.05:g} on average {-both.x[0]:.1f} points, and for an inner pair at "
         f"ηλ = {0.1 * 1.0:g} even {-all_of_it.x[0]:.1f}.")
+claims.verdicts()
 
 # %% [markdown]
 # ## 10.8 In practice
