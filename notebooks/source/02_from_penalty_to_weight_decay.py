@@ -34,9 +34,9 @@ from l2lib.sweep import MLP, sweep
 # ## 2.1 More penalty cures an explosion
 #
 # A reader of a well-known textbook trains its toy problem, which has 200 inputs, 20 examples and minibatches of 5, and
-# raises the learning rate from 0.003 to 0.03. The loss explodes. Then they raise the penalty to $\lambda = 10$: the
+# raises the learning rate from 0.003 to 0.03. The loss explodes. Then they raise the penalty to $\lambda = 10$, and the
 # loss stays small. The answer on the forum is that learning rates are tricky. We run four variants of this
-# experiment, in plain NumPy.
+# experiment, in plain NumPy. Which of them will explode?
 
 
 # %%
@@ -179,15 +179,15 @@ claims.identities()
 # %% [markdown]
 # So under plain SGD a penalty *is* decay, step by step. The next two sections change one thing at a time.
 #
-# ## 2.3 "Multiply all weights by 0.99 every batch"
+# ## 2.3 To "multiply all weights by 0.99 every batch"
 #
 # A well-known answer says that L2 is almost the same as this rule. Under plain SGD with a constant learning rate it is
-# *exactly* the same, with an η and a λ that depend on the order. Write $c = 0.99$.
+# *exactly* the same, with an η and a λ that depend on the order. Write $a = 0.99$.
 #
-# - **Decay the old weight, then subtract the step** taken from where you were: $cw - \eta g(w)$. Comparison with (2.1)
-#   gives $\lambda = (1-c)/\eta$.
-# - **Step first, then decay the result:** $c\,(w - \eta g(w)) = cw - c\eta\, g(w)$. The gradient is scaled as well, so
-#   it is (2.1) with the learning rate $\eta' = c\eta$ and $\lambda' = (1-c)/(c\eta)$.
+# - **Decay the old weight, then subtract the step** taken from where you were: $aw - \eta g(w)$. Comparison with (2.1)
+#   gives $\lambda = (1-a)/\eta$.
+# - **Step first, then decay the result:** $a\,(w - \eta g(w)) = aw - a\eta\, g(w)$. The gradient is scaled as well, so
+#   it is (2.1) with the learning rate $\eta' = a\eta$ and $\lambda' = (1-a)/(a\eta)$.
 #
 # Both hold for any loss. We check them on one that is not quadratic, and then halve the learning rate every five
 # steps. Predict first: does the literal 0.99 still agree with L2?
@@ -205,16 +205,16 @@ def final(step, w=(0.3, -1.2, 2.0), steps=20):
     return w
 
 
-lr, c = 0.05, 0.99
-before = final(lambda w, t: c * w - lr * gradient(w))
-after = final(lambda w, t: c * (w - lr * gradient(w)))
+lr, a = 0.05, 0.99
+before = final(lambda w, t: a * w - lr * gradient(w))
+after = final(lambda w, t: a * (w - lr * gradient(w)))
 schedule = [lr * 0.5 ** (t // 5) for t in range(20)]
-literal = final(lambda w, t: c * w - schedule[t] * gradient(w))
-penalty = final(lambda w, t: w - schedule[t] * (gradient(w) + (1 - c) / lr * w))
+literal = final(lambda w, t: a * w - schedule[t] * gradient(w))
+penalty = final(lambda w, t: w - schedule[t] * (gradient(w) + (1 - a) / lr * w))
 
 # %% tags=["hide-input"]
-l2_before = final(lambda w, t: w - lr * (gradient(w) + (1 - c) / lr * w))
-l2_after = final(lambda w, t: w - c * lr * (gradient(w) + (1 - c) / (c * lr) * w))
+l2_before = final(lambda w, t: w - lr * (gradient(w) + (1 - a) / lr * w))
+l2_after = final(lambda w, t: w - a * lr * (gradient(w) + (1 - a) / (a * lr) * w))
 claim("S0-11", "decay, then step, is L2 with λ = 0.01/η",
       measured=np.abs(before - l2_before), below=1e-12)
 claim("S0-11", "step, then decay, is L2 with η′ = 0.99η and λ′ = 0.01/(0.99η)",
@@ -228,8 +228,8 @@ claim("S0-11", "under the schedule a literal 0.99 and L2 end {} apart, in the la
 
 # %% [markdown]
 # No: L2 under a schedule decays by $\eta_t\lambda$ and fades with the learning rate, while a literal 0.99 goes on as
-# before. It is also very strong. With 0.99 per batch a weight's half-life is
-# {{half_life(lr, (1 - c) / lr):.0f}} batches, which is far less than an epoch of most data sets.
+# before. The rule is L2 as long as nothing else changes. It is also very strong. With 0.99 per batch a weight's half-life is
+# {{half_life(lr, (1 - a) / lr):.0f}} batches, which is far less than an epoch of most data sets.
 #
 # ## 2.4 Momentum multiplies the decay, too
 #
@@ -459,7 +459,8 @@ claim("02-conditioning-count", "these are the steps that it needs with λ = 0.1"
 claims.identities()
 
 # %% [markdown]
-# The speed has a price, of course: it leads to another minimum, that of ridge regression.
+# The speed has a price, of course: it leads to another minimum, that of ridge regression. So much for steps that see
+# all examples. In practice they see a few.
 #
 # ## 2.6 Minibatches: one epoch by hand
 #
@@ -471,9 +472,9 @@ claims.identities()
 #    $\epsilon = Xw + b\mathbf 1$ on the 20 training examples die out?
 # 2. *Take the inputs as orthogonal.* An input has 200 random components, so its squared length is about 200, and two
 #    inputs are nearly orthogonal. Leave the bias out, too. Then a step changes the errors of its *own* batch only.
-# 3. *One step.* It multiplies these errors by $1-\frac{2\eta}{5}200 = 1 - 80\eta$, and decay multiplies *all*
-#    errors by $a = 1-\eta\lambda$. Averaging over 5 nearly orthogonal examples divides the curvature by 5, averaging
-#    over 20 by 20. That is why minibatches are sharper.
+# 3. *One step.* Without decay it multiplies these errors by $1-\frac{2\eta}{5}200 = 1 - 80\eta$. Averaging over 5
+#    nearly orthogonal examples divides the curvature by 5, averaging over 20 by 20; that is why minibatches are
+#    sharper. Decay replaces the 1 by $a = 1-\eta\lambda$, and multiplies all *other* errors by $a$, too.
 # 4. *One epoch* has four batches. Each example is in one of them and sits out the other three, so over an epoch its
 #    error is multiplied by
 #
@@ -536,7 +537,7 @@ claims.identities()
 # An epoch applies this to {{20 // 5}} random batches in turn. In the long run it multiplies the size of $\epsilon$ by a factor
 # $\exp\Gamma$ on average. We call $\Gamma$ the *growth exponent*; the literature on dynamical systems calls it the
 # Lyapunov exponent. If it is negative, errors die out; if it is positive, they explode. To find it, multiply (2.6)
-# out. Only the inputs are needed.
+# out. Only the inputs are needed. Figure 2.7 shows the result for 20 data sets.
 
 
 # %%
@@ -725,7 +726,7 @@ figures.interactive(draw, lr=[0.03, 0.003, 0.01, 0.02, 0.025, 0.04, 0.055],
 # Two tests follow. First, do real training runs, with their targets, grow as (2.6) predicts? Second, how good is the
 # estimate by hand as a *classifier*? We train {{below: agree.size}} settings in one call of `sweep`, and ask whether
 # the loss fell. A share of correct answers means little by itself: most settings converge, so a fool who always
-# answers "it falls" is often right.
+# answers *it falls* is often right.
 
 # %%
 data, targets = map(np.stack, zip(*(make_regression(20, seed=seed) for seed in seeds(20)), strict=True))
@@ -772,8 +773,8 @@ claim("02-turned", "at η = 0.055, λ = 15 the puzzle is reversed on all 20 data
 #
 # We know now why $\lambda = 10$ is stable. The reader of §2.1 also reports a low test error, with a training loss
 # that "seems to be somewhat erratic". This section checks both. The loss hovers because each batch disturbs the fit of
-# the others. For the test error we need rivals that learnt nothing: one model answers zero, and one answers the mean
-# of its 20 training targets.
+# the others. For the test error we need rivals that learnt nothing: one answers zero, and one the mean of its 20
+# training targets. Figure 2.9 has all three.
 
 # %%
 decayed = sweep(model, data, targets, **toy, seeds=seeds(20), lr=0.03, weight_decay=10, steps=800)
@@ -908,6 +909,7 @@ figures.show(fig, "Three clouds of weights around the minimum of a narrow valley
 # %% [markdown]
 # And now the law itself. We start ten data sets (200 examples, 20 inputs, $\lambda = 0.1$) at their minimum, run SGD
 # from there, and average the excess $\frac12(w-w_\lambda)^\top H\,(w-w_\lambda)$ over {{below: len(path):,}} steps.
+# Figure 2.11 compares it with (2.7).
 
 # %%
 etas, size = np.array([0.005, 0.01, 0.02, 0.04]), 5
@@ -975,9 +977,9 @@ claims.identities()
 # ## 2.10 In practice
 #
 # - *Think in half-lives.* Compute ${{np.log(2):.2f}}\,(1-\mu)/(\eta\lambda)$ steps for coupled SGD, and
-#   ${{np.log(2):.2f}}/(\eta\lambda)$ for decoupled decay. In Figure 2.4 it is between {{100 * min(half_lives[k] / settings[k][3] for k in settings):.0f}} % and
-#   {{100 * max(half_lives[k] / settings[k][3] for k in settings):.0f}} % of the training. Much
-#   less, and weights forget what they learnt; more than the whole training, and `weight_decay` does nothing.
+#   ${{np.log(2):.2f}}/(\eta\lambda)$ for decoupled decay. In Figure 2.4 that is between {{100 * min(half_lives[k] / settings[k][3] for k in settings):.0f}} % and
+#   {{100 * max(half_lives[k] / settings[k][3] for k in settings):.0f}} % of the training. If it is much
+#   less, weights forget what they learnt; if it is more than the whole training, `weight_decay` does next to nothing.
 # - *What to type.* `torch.optim.SGD(groups, lr=0.1, momentum=0.9, weight_decay=1e-4)` up to `5e-4` is where most
 #   image models start. Search λ by factors of 3. If you change η, keep $\eta\lambda$ in mind: the product decays.
 # - *If you change the form*, coupled to decoupled, multiply λ by $1/(1-\mu)$.
@@ -988,18 +990,18 @@ claims.identities()
 #
 # ## 2.11 Myths
 #
-# **"Weight decay can only make training more stable."** For full batches it narrows the stable range, by (2.4). For
+# **Weight decay can only make training more stable.** For full batches it narrows the stable range, by (2.4). For
 # minibatches it may widen it, for a reason that has nothing to do with a simpler model.
 #
-# **"Multiplying weights by 0.99 is a mild regulariser."** It halves a weight that the loss ignores every
+# **Multiplying weights by 0.99 is mild.** It halves a weight that the loss ignores every
 # {{half_life(lr=1, weight_decay=0.01):.0f}} batches. With $\eta\lambda$ as in Figure 2.4 and momentum
 # 0.9 it takes more than a thousand.
 #
-# **"Momentum needs a smaller λ, since it multiplies the decay."** It multiplies the loss's pull as much. The minimum
+# **Momentum needs a smaller λ, since it multiplies the decay.** It multiplies the loss's pull as much. The minimum
 # is the same; only the clock runs faster. (With decoupled decay, the same λ
 # does become weaker relative to the loss.)
 #
-# **"`w.norm()` is the L1 norm", as the reader's code prints it.** In PyTorch and NumPy it is the L2 norm. And the
+# **`w.norm()` is the L1 norm,** as the label in the reader's code says. In PyTorch and NumPy it is the L2 norm. And the
 # penalty, $\frac12\lVert w\rVert^2$, is no norm at all: if the weights double, it does more than double.
 #
 # ## 2.12 Limits
