@@ -258,11 +258,11 @@ def root(x, mu):
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(7.2, 4.0))
-for mu, place in ((0, (1.4e-3, 5e-4)), (0.5, (0.1, 0.42)), (0.9, (0.12, 0.062)), (0.99, (0.12, 0.006))):
+for mu, place in ((0, (1.4e-3, 5e-4)), (0.5, (0.02, 0.42)), (0.9, (0.12, 0.062)), (0.99, (0.12, 0.006))):
     x = np.append(np.geomspace(1e-6, 1, 3000), 2 * (1 + mu) - np.geomspace(1e-9, 1 + 2 * mu, 500)[::-1])
     ax.loglog(x, -np.log(root(x, mu)), label=f"μ = {mu:g}")
     ax.text(*place, f"μ = {mu:g}", color=ax.get_lines()[-1].get_color())
-ax.text(1.3e-6, 2e-3, "slope: the rate is\nηλ/(1 − μ)", color=figures.GREY)
+ax.text(1.3e-6, 8e-3, "slope: the rate is\nηλ/(1 − μ)", color=figures.GREY)
 ax.text(8e-4, 7.5e-2, "plateau: |z| = √μ", color=figures.GREY)
 ax.annotate("growth beyond\n2(1 + μ)", (2, 4e-6), (0.03, 2.2e-6), color=figures.GREY,
             arrowprops={"arrowstyle": "->", "color": figures.GREY})
@@ -380,7 +380,7 @@ claim("02-half-lives", "in its half-life PyTorch's SGD with momentum halves a we
 claim("02-decoupled", "decoupled λ′ = 1 ends where coupled λ = 0.1 does, with momentum 0.9",
       measured=limit(1.0, coupled=False) - limit(0.1, coupled=True), equals=0, within=1e-9)
 pull = [(1 - limit(0.1, coupled)) / limit(0.1, coupled) for coupled in (False, True)]
-claim("02-decoupled", "with the same λ = 0.1, decoupled decay pulls a tenth as hard as coupled",
+claim("02-decoupled", "with the same λ = 0.1, decoupled decay pulls 0.1 times as hard as coupled",
       measured=pull[0] / pull[1], equals=0.1, within=1e-9)
 claims.identities()
 
