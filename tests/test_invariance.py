@@ -15,6 +15,7 @@ from torch.nn import functional
 from torch.nn.functional import cross_entropy, gelu
 from torch.nn.utils import prune
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
+from torch.testing._internal.two_tensor import TwoTensor
 from torch.utils.checkpoint import checkpoint
 
 from l2lib._exact_loss import ExactLoss
@@ -1007,9 +1008,35 @@ def remembered():
     return model
 
 
+def holding(parameter):
+    model = nn.Sequential(linear(6, 4))
+    model.held = parameter
+    return model
+
+
+def sharded():
+    """As DeepSpeed leaves a parameter: its numbers elsewhere, and their count noted."""
+    empty = nn.Parameter(torch.zeros(0))
+    empty.ds_numel = 24
+    return holding(empty)
+
+
+class Shallow(nn.Linear):
+    def __deepcopy__(self, memo):
+        return self
+
+
 @pytest.mark.parametrize(
     ("model", "says"),
     [
+        (lambda: nn.Sequential(nn.ReLU()), "has no parameters that a factor could scale"),
+        (lambda: holding(nn.Parameter(torch.eye(3).to_sparse())), "'held' is sparse"),
+        (
+            lambda: holding(nn.Parameter(TwoTensor(torch.ones(3), torch.ones(3)))),
+            "'held' is a TwoTensor; ask of the model before it is sharded or quantised",
+        ),
+        (sharded, "'held' is sharded \\(DeepSpeed\\); gather it"),
+        (lambda: nn.Sequential(Shallow(6, 4)), "own __deepcopy__ shares its parameters"),
         (lambda: [linear(6, 4)], "must be a torch.nn.Module, got list"),
         (lambda: nn.Sequential(nn.LazyLinear(4)), "has no shape yet; run the model once"),
         (lambda: nn.Sequential(linear(6, 4)).to("meta"), "has no numbers"),

@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+import warnings
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -991,17 +992,21 @@ def test_a_record_of_whole_or_short_numbers_is_kept_as_float64():
     assert run["count"].dtype == run["short"].dtype == np.float64
 
 
-def test_a_decay_that_float32_loses_is_warned_of():
-    with pytest.warns(UserWarning, match="float32"):
-        sweep(
-            MLP((6, 1)),
-            X20,
-            Y20,
-            lr=1e-4,
-            weight_decay=1e-3,
-            steps=1,
-            engine=Engine(dtype="float32"),
-        )
+@pytest.mark.parametrize(
+    ("weight_decay", "dtype", "warned"),
+    [
+        (1e-6, "float32", True),
+        ([0.0, 1e-6, 0.1], "float32", True),  # one of them is enough
+        ([0.0, 0.1], "float32", False),
+        ([0.0, 1e-6], "float64", False),
+    ],
+)
+def test_a_decay_that_float32_loses_is_warned_of(weight_decay, dtype, warned):
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        options = {"lr": 0.1, "weight_decay": weight_decay, "steps": 1}
+        sweep(MLP((6, 1)), X20, Y20, **options, engine=Engine(dtype=dtype))
+    assert any("float32" in str(each.message) for each in said) == warned
 
 
 @pytest.mark.parametrize(
