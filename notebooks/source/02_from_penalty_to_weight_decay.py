@@ -33,8 +33,8 @@ from l2lib.sweep import MLP, sweep
 # %% [markdown]
 # ## 2.1 More penalty cures an explosion
 #
-# A reader of a well-known textbook trains its toy problem, which has 200 inputs, 20 examples and minibatches of 5, and
-# raises the learning rate from 0.003 to 0.03. The loss explodes. Then they raise the penalty to $\lambda = 10$, and the
+# A reader of a well-known textbook trains its toy problem: 200 inputs, 20 examples, minibatches of 5, and targets
+# $y = 0.05 + 0.01\sum_j x_j$ plus a little noise. They raise the learning rate from 0.003 to 0.03. The loss explodes. Then they raise the penalty to $\lambda = 10$, and the
 # loss stays small. The answer on the forum is that learning rates are tricky. We run four variants of this
 # experiment, in plain NumPy. Which of them will explode?
 
@@ -666,9 +666,9 @@ claims.identities()
 
 # %% [markdown]
 # **The whole plane.** Figure 2.8 shows where minibatches explode, for {{below: len(lams)}} values of λ and
-# {{below: len(lrs)}} learning rates, by the exact map. It also keeps the promise of §2.1. On the right is a run of the
-# puzzle, with the growth that (2.6) predicts for it from its inputs, and the growth that (2.5) estimates. In `make lab`
-# two dials move the run through the plane.
+# {{below: len(lrs)}} learning rates, by the exact map, and with the dotted line of (2.4) where full batches do. It also
+# keeps the promise of §2.1: on the right is a run of the puzzle, with the growth that (2.6) predicts for it from its
+# inputs, and the growth that (2.5) estimates. In `make lab` two dials move the run through the plane.
 
 # %%
 lrs, lams = 0.002 * np.arange(1, 41), np.arange(24)
@@ -724,8 +724,8 @@ figures.interactive(draw, lr=[0.03, 0.003, 0.01, 0.02, 0.025, 0.04, 0.055],
 
 # %% [markdown]
 # Two tests follow. First, do real training runs, with their targets, grow as (2.6) predicts? Second, how good is the
-# estimate by hand as a *classifier*? We train {{below: agree.size}} settings in one call of `sweep`, and ask whether
-# the loss fell. A share of correct answers means little by itself: most settings converge, so a fool who always
+# estimate by hand as a *classifier*? We train {{below: agree.size}} settings in one call of `sweep`, the
+# book's tool for many models at once, and ask whether the loss fell. A share of correct answers means little by itself: most settings converge, so a fool who always
 # answers *it falls* is often right.
 
 # %%
