@@ -1117,15 +1117,15 @@ claims.identities()
 #
 # </details>
 #
-# **9.** (Break a claim.) Change one number in the cell that computes `excess` so that the claim `S3-13` about shuffled
-# epochs fails. Predict what the ratio becomes, and say why.
+# **9.** (Break a claim.) (2.7) says how the excess depends on $|B|$. Which smaller batch size, in the cell that computes
+# `excess`, makes the claim `02-noise` fail? Predict in which direction, and say which assumption breaks.
 #
 # <details>
 # <summary>Solution</summary>
 #
-# Set `size = 1`. An epoch then has 200 steps; at $\eta = 0.02$ and curvatures near 1 that is $\eta\cdot200 = 4$, so
-# much happens within an epoch and the pulls no longer cancel. The ratio falls to 2.4, nearer to the factor 2 of
-# independent batches.
+# Set `size = 1`. At $\eta = 0.02$ the excess is then 1.25 times (2.7), while the claim allows 1.2. Step 1 of the
+# derivation took the noise at the minimum. Away from it the examples' gradients differ more, as each has its own
+# curvature $\lVert x\rVert^2\approx20$, and with one example a step nothing averages this out.
 #
 # </details>
 #
