@@ -93,7 +93,7 @@ claim("S2-07", "with λ = 10, or in full batches, it changes by a factor of 10 t
 #
 # $$w - \eta\,(g + \lambda w) \;=\; (1 - \eta\lambda)\,w - \eta\, g. \tag{2.1}$$
 #
-# That is the whole derivation. The penalty multiplies the weight by the *shrink factor* $a = 1-\eta\lambda$, and then
+# The penalty multiplies the weight by the *shrink factor* $a = 1-\eta\lambda$, and then
 # the loss takes its usual step, with the gradient at the old weight. A weight that the loss ignores, such as the
 # embedding of a word that never occurs, feels the factor alone: after $t$ steps, $a^t$ of it is left. Figure 2.2
 # shows what this means for different values of the product $\eta\lambda$.
@@ -234,7 +234,7 @@ claim("S0-11", "under the schedule a literal 0.99 and L2 end {} apart, in the la
 # ## 2.4 Momentum multiplies the decay, too
 #
 # Nearly all SGD in practice uses momentum, so the half-life of §2.2 needs a correction before you can use it. PyTorch
-# adds the penalty's gradient *before* the momentum buffer $m$ (this is *coupled* decay):
+# adds the penalty's gradient *before* the momentum buffer $m$ (*coupled* decay):
 #
 # $$m \leftarrow \mu m + g + \lambda w, \qquad w \leftarrow w - \eta m. \tag{2.2}$$
 #
@@ -725,8 +725,8 @@ figures.interactive(draw, lr=[0.03, 0.003, 0.01, 0.02, 0.025, 0.04, 0.055],
 # %% [markdown]
 # Two tests follow. First, do real training runs, with their targets, grow as (2.6) predicts? Second, how good is the
 # estimate by hand as a *classifier*? We train {{below: agree.size}} settings in one call of `sweep`, the
-# book's tool for many models at once, and ask whether the loss fell. A share of correct answers means little by itself: most settings converge, so a fool who always
-# answers *it falls* is often right.
+# book's tool for many models at once, and ask whether the loss fell. Most settings converge, so always answering *it falls* is
+# often right.
 
 # %%
 data, targets = map(np.stack, zip(*(make_regression(20, seed=seed) for seed in seeds(20)), strict=True))
@@ -766,12 +766,12 @@ claim("02-turned", "at η = 0.055, λ = 15 the puzzle is reversed on all 20 data
 # Between the two borders above the crossing only *minibatches* converge: $a$ is so small that the three batches that
 # do not touch an example erase nearly all of its error. (Where $a$ becomes negative, the border turns back.)
 #
-# One warning. All curvatures halve if the loss is *half* the mean squared error, and $\eta = 0.03$ then acts like
+# All curvatures halve if the loss is *half* the mean squared error, and $\eta = 0.03$ then acts like
 # 0.015. If you copy a learning rate, copy the scaling of the loss as well.
 #
 # ## 2.8 What λ = 10 bought
 #
-# We know now why $\lambda = 10$ is stable. The reader of §2.1 also reports a low test error, with a training loss
+# The reader of §2.1 also reports a low test error, with a training loss
 # that "seems to be somewhat erratic". This section checks both. The loss hovers because each batch disturbs the fit of
 # the others. For the test error we need rivals that learnt nothing: one answers zero, and one the mean of its 20
 # training targets. Figure 2.9 has all three.
@@ -907,7 +907,7 @@ figures.show(fig, "Three clouds of weights around the minimum of a narrow valley
              f"{width[1]:.3f} at 0.02, and {width[2]:.3f} for shuffled batches at 0.02.")
 
 # %% [markdown]
-# And now the law itself. We start ten data sets (200 examples, 20 inputs, $\lambda = 0.1$) at their minimum, run SGD
+# We start ten data sets (200 examples, 20 inputs, $\lambda = 0.1$) at their minimum, run SGD
 # from there, and average the excess $\frac12(w-w_\lambda)^\top H\,(w-w_\lambda)$ over {{below: len(path):,}} steps.
 # Figure 2.11 compares it with (2.7).
 
