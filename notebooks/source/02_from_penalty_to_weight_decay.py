@@ -34,9 +34,9 @@ from l2lib.sweep import MLP, sweep
 # ## 2.1 More penalty cures an explosion
 #
 # A reader of a well-known textbook trains its toy problem: 200 inputs, 20 examples, minibatches of 5, and targets
-# $y = 0.05 + 0.01\sum_j x_j$ plus a little noise. They raise the learning rate from 0.003 to 0.03. The loss explodes. Then they raise the penalty to $\lambda = 10$, and the
-# loss stays small. The answer on the forum is that learning rates are tricky. We run four variants of this
-# experiment, in plain NumPy. Which of them will explode?
+# $y = 0.05 + 0.01\sum_j x_j$ plus a little noise. They raise the learning rate from 0.003 to 0.03. The loss explodes.
+# Then they raise the penalty to $\lambda = 10$, and the loss stays small. The answer on the forum is that learning
+# rates are tricky. We run four variants of this experiment, in plain NumPy. Which of them will explode?
 
 
 # %%
@@ -228,8 +228,8 @@ claim("S0-11", "under the schedule a literal 0.99 and L2 end {} apart, in the la
 
 # %% [markdown]
 # No: L2 under a schedule decays by $\eta_t\lambda$ and fades with the learning rate, while a literal 0.99 goes on as
-# before. The rule is L2 as long as nothing else changes. It is also very strong. With 0.99 per batch a weight's half-life is
-# {{half_life(lr, (1 - a) / lr):.0f}} batches, which is far less than an epoch of most data sets.
+# before. The rule is L2 as long as nothing else changes. It is also very strong. With 0.99 per batch a weight's
+# half-life is {{half_life(lr, (1 - a) / lr):.0f}} batches, which is far less than an epoch of most data sets.
 #
 # ## 2.4 Momentum multiplies the decay, too
 #
@@ -360,9 +360,9 @@ figures.show(fig, "Half-life and length of training in steps, four settings on a
 #
 # On the slope of Figure 2.3 the two answers are the same to first order in $\eta\lambda$. Further right they part: at
 # $\eta\lambda = 0.001$ they are {{1 / (1 - 0.9):.0f}} and {{(1 - root(0.001, 0.9)) / 0.001:.1f}} times λ. So with
-# PyTorch's `momentum=0.9`, a coupled λ acts like a decoupled one of ${{1 / (1 - 0.9):.0f}}\,\lambda$, and code that switches from one form to
-# the other with the same number decays {{1 / (1 - 0.9):.0f}} times less. The cell below shows it for one weight with the loss
-# $\frac12(w-1)^2$.
+# PyTorch's `momentum=0.9`, a coupled λ acts like a decoupled one of ${{1 / (1 - 0.9):.0f}}\,\lambda$, and code that
+# switches from one form to the other with the same number decays {{1 / (1 - 0.9):.0f}} times less. The cell below
+# shows it for one weight with the loss $\frac12(w-1)^2$.
 
 
 # %%
@@ -534,10 +534,10 @@ claims.identities()
 # b \leftarrow b - \tfrac{2\eta}{|B|}\textstyle\sum_{i\in B} \epsilon_i,\qquad Q = XX^\top + \mathbf 1\mathbf 1^\top.
 # \tag{2.6}$$
 #
-# An epoch applies this to {{20 // 5}} random batches in turn. In the long run it multiplies the size of $\epsilon$ by a factor
-# $\exp\Gamma$ on average. We call $\Gamma$ the *growth exponent*; the literature on dynamical systems calls it the
-# Lyapunov exponent. If it is negative, errors die out; if it is positive, they explode. To find it, multiply (2.6)
-# out. Only the inputs are needed. Figure 2.7 shows the result for 20 data sets.
+# An epoch applies this to {{20 // 5}} random batches in turn. In the long run it multiplies the size of $\epsilon$ by
+# a factor $\exp\Gamma$ on average. We call $\Gamma$ the *growth exponent*; the literature on dynamical systems calls
+# it the Lyapunov exponent. If it is negative, errors die out; if it is positive, they explode. To find it, multiply
+# (2.6) out. Only the inputs are needed. Figure 2.7 shows the result for 20 data sets.
 
 
 # %%
@@ -724,8 +724,8 @@ figures.interactive(draw, lr=[0.03, 0.003, 0.01, 0.02, 0.025, 0.04, 0.055],
 
 # %% [markdown]
 # Two tests follow. First, do real training runs, with their targets, grow as (2.6) predicts? Second, how good is the
-# estimate by hand as a *classifier*? We train {{below: agree.size}} settings in one call of `sweep`, the
-# book's tool for many models at once, and ask whether the loss fell. Most settings converge, so always answering *it falls* is
+# estimate by hand as a *classifier*? We train {{below: agree.size}} settings in one call of `sweep`, the book's tool
+# for many models at once, and ask whether the loss fell. Most settings converge, so always answering *it falls* is
 # often right.
 
 # %%
@@ -833,9 +833,9 @@ claims.identities()
 #
 # A lesson says that "the objective of SGD is to minimize the loss function". Its steps follow the gradient only *on
 # average*. Where the batches disagree about the minimum, each pulls its own way, and at a constant learning rate the
-# weights never settle. This section says how far they stay from the minimum. Let $J$ be loss plus penalty, $w_\lambda$ its
-# minimum, $H$ its Hessian (penalty included), and $C$ the covariance of the single examples' gradients at
-# $w_\lambda$. Batches $B$ are drawn independently.
+# weights never settle. This section says how far they stay from the minimum. Let $J$ be loss plus penalty,
+# $w_\lambda$ its minimum, $H$ its Hessian (penalty included), and $C$ the covariance of the single examples'
+# gradients at $w_\lambda$. Batches $B$ are drawn independently.
 #
 # 1. Near the minimum, a step multiplies the deviation $w-w_\lambda$ by $I-\eta H$, and adds noise of covariance
 #    $\eta^2 C/|B|$.
@@ -847,11 +847,11 @@ claims.identities()
 # $$E \approx \frac{\eta}{4}\, \frac{\operatorname{tr} C}{|B|}. \tag{2.7}$$
 #
 # The curvature has dropped out; only the size of the noise counts. Step 2 without its third term is in
-# [Mandt, Hoffman and Blei (2017)](https://arxiv.org/abs/1704.04289); that a constant learning rate leaves an excess in
-# proportion to η is in every survey, such as [Bottou, Curtis and Nocedal (2018)](https://arxiv.org/abs/1606.04838).
+# [Mandt, Hoffman and Blei (2017)](https://arxiv.org/abs/1704.04289); a bound in
+# proportion to η is in the survey of [Bottou, Curtis and Nocedal (2018)](https://arxiv.org/abs/1606.04838).
 # Data loaders do not draw independently, though. They shuffle, so that over an epoch each example pulls exactly once,
-# and to first order in η the pulls cancel. For such batches the excess falls like $\eta^2$, as
-# [Mishchenko, Khaled and Richtárik (2020)](https://arxiv.org/abs/2006.05988) analyse. Figure 2.10 shows the cloud of
+# and to first order in η the pulls cancel. For such batches
+# [Mishchenko, Khaled and Richtárik (2020)](https://arxiv.org/abs/2006.05988) prove a bound in proportion to $\eta^2$. Figure 2.10 shows the cloud of
 # weights for a model with two inputs. It is not stretched along the valley, as one might expect: in regression the
 # noise is largest where the curvature is.
 
@@ -977,11 +977,13 @@ claims.identities()
 # ## 2.10 In practice
 #
 # - *Think in half-lives.* Compute ${{np.log(2):.2f}}\,(1-\mu)/(\eta\lambda)$ steps for coupled SGD, and
-#   ${{np.log(2):.2f}}/(\eta\lambda)$ for decoupled decay. In Figure 2.4 that is between {{100 * min(half_lives[k] / settings[k][3] for k in settings):.0f}} % and
-#   {{100 * max(half_lives[k] / settings[k][3] for k in settings):.0f}} % of the training. If it is much
-#   less, weights forget what they learnt; if it is more than the whole training, `weight_decay` does next to nothing.
+#   ${{np.log(2):.2f}}/(\eta\lambda)$ for decoupled decay. In Figure 2.4 that is between
+#   {{100 * min(half_lives[k] / settings[k][3] for k in settings):.0f}} % and
+#   {{100 * max(half_lives[k] / settings[k][3] for k in settings):.0f}} % of the training. If it is much less, weights
+#   forget what they learnt; if it is more than the whole training, `weight_decay` does next to nothing.
 # - *What to type.* `torch.optim.SGD(groups, lr=0.1, momentum=0.9, weight_decay=1e-4)` up to `5e-4` is where most
-#   image models start; `AdamW` usually takes 0.01 to 0.1, for reasons that chapter 3 gives. Search λ by factors of 3. If you change η, keep $\eta\lambda$ in mind: the product decays.
+#   image models start; `AdamW` usually takes 0.01 to 0.1, for reasons that chapter 3 gives. Search λ by factors of 3.
+#   If you change η, keep $\eta\lambda$ in mind: the product decays.
 # - *If you change the form*, coupled to decoupled, multiply λ by $1/(1-\mu)$.
 # - *If a run blows up* at once, compute $2/\rho_{\max}$ for some minibatches (exercise 7), and stay below the smallest.
 #   Do not cure it with λ.
@@ -1057,8 +1059,8 @@ claims.identities()
 # <summary>Solution</summary>
 #
 # Each 1000 steps multiply by $e^{-0.05}$, so the rate is $5\cdot10^{-5}$ per step, which is
-# {{5e-5 / (0.05 * 1e-4):.0f}} times $\eta\lambda = {{0.05 * 1e-4:.0e}}$. So $1/(1-\mu) = 10$ and $\mu = 0.9$. Decoupled, each
-# 1000 steps would multiply by $e^{-0.005} = {{np.exp(-0.005):.3f}}$, whatever the momentum.
+# {{5e-5 / (0.05 * 1e-4):.0f}} times $\eta\lambda = {{0.05 * 1e-4:.0e}}$. So $1/(1-\mu) = 10$ and $\mu = 0.9$.
+# Decoupled, each 1000 steps would multiply by $e^{-0.005} = {{np.exp(-0.005):.3f}}$, whatever the momentum.
 #
 # </details>
 #
@@ -1083,9 +1085,10 @@ claims.identities()
 # <summary>Solution</summary>
 #
 # $|1 - 80\cdot0.03| = 1.4$, so $\Gamma = \ln 1.4 = {{np.log(1.4):.4f}}$, to all digits: the estimate becomes exact.
-# On the real inputs it is {{over_decay[:, 0].mean():.2f}}. For $\eta = 0.028$ solve $|a - {{80 * 0.028:.2f}}|\,a^3 = 1$:
-# $a \approx {{1 - 0.028 * hand_border(0.028):.3f}}$, so $\lambda \approx {{hand_border(0.028):.1f}}$. The measured
-# crossing lies higher, near 5.7: try `[np.mean([growth(Q, 0.028, decay) for Q in grams.values()]) for decay in (3, 4, 5, 6)]`.
+# On the real inputs it is {{over_decay[:, 0].mean():.2f}}. For $\eta = 0.028$ solve
+# $|a - {{80 * 0.028:.2f}}|\,a^3 = 1$: $a \approx {{1 - 0.028 * hand_border(0.028):.3f}}$, so
+# $\lambda \approx {{hand_border(0.028):.1f}}$. The measured crossing lies higher, near 5.7: try
+# `[np.mean([growth(Q, 0.028, decay) for Q in grams.values()]) for decay in (3, 4, 5, 6)]`.
 #
 # </details>
 #
