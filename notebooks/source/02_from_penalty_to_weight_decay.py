@@ -846,14 +846,13 @@ claims.identities()
 #
 # $$E \approx \frac{\eta}{4}\, \frac{\operatorname{tr} C}{|B|}. \tag{2.7}$$
 #
-# The curvature has dropped out; only the size of the noise counts. Step 2 without its third term is in
-# [Mandt, Hoffman and Blei (2017)](https://arxiv.org/abs/1704.04289); a bound in
-# proportion to η is in the survey of [Bottou, Curtis and Nocedal (2018)](https://arxiv.org/abs/1606.04838).
-# Data loaders do not draw independently, though. They shuffle, so that over an epoch each example pulls exactly once,
-# and to first order in η the pulls cancel. For such batches
-# [Mishchenko, Khaled and Richtárik (2020)](https://arxiv.org/abs/2006.05988) prove a bound in proportion to $\eta^2$. Figure 2.10 shows the cloud of
-# weights for a model with two inputs. It is not stretched along the valley, as one might expect: in regression the
-# noise is largest where the curvature is.
+# The curvature has dropped out; only the size of the noise counts. Step 2 without its third term is in [Mandt,
+# Hoffman and Blei (2017)](https://arxiv.org/abs/1704.04289); a bound in proportion to η is in the survey of [Bottou,
+# Curtis and Nocedal (2018)](https://arxiv.org/abs/1606.04838). Data loaders do not draw independently, though. They
+# shuffle, so that over an epoch each example pulls exactly once, and to first order in η the pulls cancel. For such
+# batches [Mishchenko, Khaled and Richtárik (2020)](https://arxiv.org/abs/2006.05988) prove a bound in proportion to
+# $\eta^2$. Figure 2.10 shows the cloud of weights for a model with two inputs. It is not stretched along the valley,
+# as one might expect: in regression the noise is largest where the curvature is.
 
 
 # %%
