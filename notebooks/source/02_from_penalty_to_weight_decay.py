@@ -639,8 +639,8 @@ axes[0].set(ylabel="growth exponent Γ per epoch", title=f"Explodes above η ≈
 axes[1].set(xlabel="weight decay λ (η = 0.03)", ylabel=" ")
 axes[1].set_title(f"… unless λ is above {border[1]:.1f}")
 figures.show(fig, "Growth exponent per epoch for 20 data sets, their mean, and (2.5). Left, the "
-             f"mean crosses zero at η = {border[0]:.3f}, (2.5) at {hand[0]:.3f}. Right, at η = 0.03, "
-             f"they cross it at λ = {border[1]:.1f} and {hand[1]:.1f}.")
+             f"mean crosses zero at η = {border[0]:.3f}, (2.5) at {hand[0]:.3f}. Right, at "
+             f"η = 0.03, they cross it at λ = {border[1]:.1f} and {hand[1]:.1f}.")
 
 # %%
 claim("S2-08", "SGD in minibatches of 5 explodes above a learning rate of {}, on average",
