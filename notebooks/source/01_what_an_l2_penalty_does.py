@@ -310,6 +310,9 @@ claim("01-null-weights", "null directions: the start as it was, or (1 − ηλ)�
 claim("01-parts", "null part, other part, intercept and noise add up to the test error that is drawn",
       measured=[parts[:, run].sum(1) + 0.01**2 - dots[name] for run, name in enumerate(names[:4])],
       equals=0, within=1e-9)
+claim("01-interpolates", "both runs without penalty end with all 20 examples fitted",
+      measured=[np.mean((X_toy @ w + b - y_toy) ** 2) for X_toy, y_toy, _, fits in problems
+                for w, b in (fits[0], fits[2])], equals=0, within=1e-8)
 claim("01-zero-dots", "answering zero costs the targets' mean square, 200·0.01² + 0.05² + 0.01²",
       measured=dots["always answer zero"] - (200 * 0.01**2 + 0.05**2 + 0.01**2),
       equals=0, within=1e-12)
@@ -1090,6 +1093,8 @@ for name, value in zip(("training loss", "test loss", "objective"), theirs, stri
     inside = [((low <= losses[name][:, 1:]) & (losses[name][:, 1:] <= high)).sum(0) - 10]
     claim("01-bands", f"half of the 20 splits are in the shaded band, at each λ: {name}",
           measured=inside, equals=0, within=1e-9)
+claim("01-constant", "the dotted line is the mean loss of answering the mean target",
+      measured=curves["_mean target"].y / half_square(y.mean(), y).mean(), equals=1, within=1e-9)
 claim("01-at-zero", "the diamonds are the fits without penalty",
       measured=[at_zero / none.mean() - 1, curves["_objective at 0"].y[0]
                 / curves["_training loss at 0"].y[0] - 1], equals=0, within=1e-6)
