@@ -6,7 +6,7 @@ What cannot be copied faithfully is refused, with the reason and a way out.
 import copy
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from l2lib._float64 import wide
+from l2lib._storages import shared
 
 
 class RefusalError(ValueError):
@@ -98,47 +99,27 @@ def _missing(p: Tensor) -> str:
     return ""
 
 
-class _Extent(NamedTuple):
-    """Where a tensor's numbers lie in memory: a storage, first and last byte, and a name."""
-
-    storage: int
-    first: int
-    last: int
-    name: str
-
-
 def _refuse_shared_memory(model: nn.Module) -> None:
     """Two tensors on one memory are two in a copy: what ties them would be lost."""
-    extents = sorted(_extents(model))
-    for (storage, _, last, one), (other_storage, first, _, other) in itertools.pairwise(extents):
-        if storage == other_storage and first <= last:
-            raise RefusalError(
-                f"{one!r} and {other!r} share memory, but are not one parameter; "
-                f"tie them (module.weight = other.weight) or give one a clone"
-            )
-
-
-def _extents(model: nn.Module) -> Iterator[_Extent]:
-    seen: set[int] = set()
     parameters = dict(model.named_parameters())
-    storages = {p.untyped_storage().data_ptr() for p in parameters.values()}
-    tensors = itertools.chain(
-        parameters.items(),
-        (
-            (f"{at}.{name}".lstrip("."), t)
-            for at, m in model.named_modules()
-            for name, t in tensors_beside(m)
-        ),
-    )
-    for name, t in tensors:
-        if id(t) in seen or t.layout != torch.strided or t.numel() == 0 or t.grad_fn is not None:
-            continue
-        seen.add(id(t))
-        storage = t.untyped_storage().data_ptr()
-        if storage in storages:
-            reach = sum((n - 1) * s for n, s in zip(t.shape, t.stride(), strict=True))
-            first = t.storage_offset() * t.element_size()
-            yield _Extent(storage, int(first), int(first + reach * t.element_size()), name)
+    beside = _constants(model, {*map(id, parameters.values())})
+    if two := shared(parameters | beside, frozen=beside):
+        raise RefusalError(
+            f"{two[0]!r} and {two[1]!r} share memory, but are not one parameter; "
+            f"tie them (module.weight = other.weight) or give one a clone"
+        )
+
+
+def _constants(model: nn.Module, seen: set[int]) -> dict[str, Tensor]:
+    """The tensors beside the parameters, by name, each once; nothing that autograd computed."""
+    found: dict[str, Tensor] = {}
+    for at, module in model.named_modules():
+        for name, t in tensors_beside(module):
+            if id(t) not in seen and t.grad_fn is None:
+                full = f"{at}.{name}".lstrip(".")
+                found[f"{full}[{len(found)}]" if full in found else full] = t
+                seen.add(id(t))
+    return found
 
 
 # ---- copying -------------------------------------------------------------------------------

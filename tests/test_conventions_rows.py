@@ -1,6 +1,7 @@
 """The rows of the dictionary against their libraries, and what a run's settings do to λ."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -350,6 +351,28 @@ def share_at(name, value, lr):
     if name in ("timm_corrected", "adamc"):
         return lr * value * lr / 0.02
     return lr * value
+
+
+def test_under_a_schedule_momentum_stands_between_a_penalty_and_a_decay_only():
+    refused = []
+    for source, target in (("sgdw", "timm"), ("torch_sgd", "mxnet"), ("torch_sgd", "sgdw")):
+        try:
+            options = {"lr": 0.1, "momentum": 0.9, "optimizer": "sgd", "schedule": True}
+            assert convert(0.003, source, target, **options) == pytest.approx(0.003)
+        except ValueError as error:
+            refused.append(f"{source}, {target}: {str(error)[:44]}")
+    assert refused == ["torch_sgd, sgdw: with momentum no λ is the same at every step"]
+
+
+@pytest.mark.parametrize("dampening", [0.0, 0.5])
+def test_the_limit_that_the_error_names_is_where_errors_begin(dampening):
+    buffer = Momentum(0.9, dampening)
+    with pytest.raises(ValueError, match="oscillates beyond") as refused:
+        buffer.share(1)
+    limit = float(re.search(r"beyond ηλ = ([\d.]+)", str(refused.value))[1])
+    assert buffer.share(0.99 * limit) > 0
+    with pytest.raises(ValueError, match="oscillates beyond"):
+        buffer.share(1.01 * limit)
 
 
 def test_tfa_s_decay_stays_where_the_rate_falls():

@@ -95,6 +95,29 @@ def test_slices_of_one_matrix_that_share_nothing_are_two_tensors():
     assert shared({"a": torch.zeros(3, device="meta"), "b": torch.zeros(3, device="meta")}) is None
 
 
+def test_numbers_of_different_formats_may_share_memory_too():
+    base = torch.zeros(6, 4)
+    pairs = base.view(6, 2, 2)
+    views = {
+        "complex": torch.view_as_complex(pairs)[:, :1],  # columns 0 and 1
+        "halves": base.view(torch.float16)[:, 2:4],  # column 1
+        "right": base[:, 2:],
+    }
+    assert {*(shared(views) or ())} == {"complex", "halves"}
+    assert shared({name: views[name] for name in ("complex", "right")}) is None
+    assert shared({name: views[name] for name in ("halves", "right")}) is None
+    model = module(z=nn.Parameter(views["complex"]), h=nn.Parameter(views["halves"]))
+    with pytest.raises(ValueError, match=ON_ONE_MEMORY):
+        param_groups(model, LAM, rules={"Own": "weight"})
+
+
+def test_a_number_that_is_shown_many_times_is_one():
+    one = torch.zeros(4)
+    views = {"many": one[:1].expand(3, 2), "other": one[1:], "same": one[:2]}
+    assert shared({name: views[name] for name in ("many", "other")}) is None
+    assert "same" in (shared(views) or ())
+
+
 @given(st.data())
 def test_shared_finds_exactly_the_views_that_have_a_number_in_common(data):
     base = torch.arange(24).reshape(4, 6)
@@ -523,6 +546,19 @@ def test_an_optional_rule_may_fit_nothing(key):
         roles(model, rules={key: "other"})
     assert roles(model, rules={optional(key): "other"}) == roles(model)
     assert roles(nn.Conv2d(1, 1, 1), rules={optional(nn.Conv2d): "other"})["weight"] == "other"
+
+
+def test_an_optional_class_is_that_class_and_no_other_of_its_name():
+    ours, theirs = (
+        type("Gate", (nn.Module,), {"__module__": module}) for module in ("ours", "theirs")
+    )
+    model = nn.Sequential(ours(), theirs())
+    for gate in model:
+        gate.factor = nn.Parameter(torch.ones(2, 2))
+    with pytest.raises(ValueError, match="no rule covers") as refused:
+        roles(model, rules={optional(ours): "gamma"})
+    assert "1.factor" in str(refused.value)
+    assert "0.factor" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

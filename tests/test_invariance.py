@@ -15,6 +15,7 @@ from torch.nn import functional
 from torch.nn.functional import cross_entropy, gelu
 from torch.nn.utils import prune
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
+from torch.testing._internal.two_tensor import TwoTensor
 from torch.utils.checkpoint import checkpoint
 
 from l2lib._exact_loss import ExactLoss
@@ -630,6 +631,20 @@ def test_an_epsilon_that_matters_is_told():
         assert kinds(model)[0] == "each unit"
 
 
+@pytest.mark.parametrize("small", [0, 3])
+def test_of_several_epsilons_the_one_that_matters_is_told(small):
+    """Not the largest: an ε of 0.01 hardly matters where its layer is large."""
+    torch.manual_seed(0)
+    norms = [nn.BatchNorm1d(8, eps=eps) for eps in ((0.005, 0.01) if small == 0 else (0.01, 0.005))]
+    layers = (linear(6, 8, False), norms[0], nn.Tanh(), linear(8, 8, False), norms[1])
+    model = nn.Sequential(*layers, nn.Tanh(), linear(8, 4))
+    model[3 - small].weight.data *= 10
+    model[small].weight.data *= 1e-3
+    model[6].weight.data *= 10
+    with pytest.warns(UserWarning, match=f"ε = 0.005 of module '{small + 1}' is not negligible"):
+        scale_invariance(model, loss)
+
+
 @pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
 @pytest.mark.parametrize(
     ("function", "kind"),
@@ -993,9 +1008,35 @@ def remembered():
     return model
 
 
+def holding(parameter):
+    model = nn.Sequential(linear(6, 4))
+    model.held = parameter
+    return model
+
+
+def sharded():
+    """As DeepSpeed leaves a parameter: its numbers elsewhere, and their count noted."""
+    empty = nn.Parameter(torch.zeros(0))
+    empty.ds_numel = 24
+    return holding(empty)
+
+
+class Shallow(nn.Linear):
+    def __deepcopy__(self, memo):
+        return self
+
+
 @pytest.mark.parametrize(
     ("model", "says"),
     [
+        (lambda: nn.Sequential(nn.ReLU()), "has no parameters that a factor could scale"),
+        (lambda: holding(nn.Parameter(torch.eye(3).to_sparse())), "'held' is sparse"),
+        (
+            lambda: holding(nn.Parameter(TwoTensor(torch.ones(3), torch.ones(3)))),
+            "'held' is a TwoTensor; ask of the model before it is sharded or quantised",
+        ),
+        (sharded, "'held' is sharded \\(DeepSpeed\\); gather it"),
+        (lambda: nn.Sequential(Shallow(6, 4)), "own __deepcopy__ shares its parameters"),
         (lambda: [linear(6, 4)], "must be a torch.nn.Module, got list"),
         (lambda: nn.Sequential(nn.LazyLinear(4)), "has no shape yet; run the model once"),
         (lambda: nn.Sequential(linear(6, 4)).to("meta"), "has no numbers"),
@@ -1011,10 +1052,16 @@ def test_a_model_of_which_nothing_can_be_said_is_refused(model, says):
         scale_invariance(model(), loss)
 
 
-def test_views_of_one_memory_that_do_not_overlap_are_two():
-    model, flat = nn.Sequential(linear(6, 4, False), linear(4, 4, False)), torch.randn(40)
-    model[0].weight = nn.Parameter(flat[:24].view(4, 6))
-    model[1].weight = nn.Parameter(flat[24:].view(4, 4))
+@pytest.mark.parametrize(
+    "halves",
+    [
+        lambda numbers: (numbers[:24].view(4, 6), numbers[24:].view(4, 4)),
+        lambda numbers: numbers.view(4, 10).split([6, 4], dim=1),  # they lie between each other
+    ],
+)
+def test_views_of_one_memory_that_do_not_overlap_are_two(halves):
+    model = nn.Sequential(linear(6, 4, False), linear(4, 4, False))
+    model[0].weight, model[1].weight = map(nn.Parameter, halves(torch.randn(40)))
     assert answer(model, loss).together == [{"0.weight": 1, "1.weight": -1}]
 
 

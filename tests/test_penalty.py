@@ -206,6 +206,10 @@ def test_half_life_at_the_edges():
         (lambda: half_life(0.1, -1.0), "weight_decay is -1"),
         (lambda: ridge(np.ones((3, 2)), np.ones(3), -1.0), "weight_decay is -1"),
         (lambda: ridge(np.ones((3, 2)), np.ones(3), [0.1, math.inf]), "weight_decay is inf"),
+        (
+            lambda: ridge(np.ones((3, 2)), np.ones(3), 0.1, loss="cross_entropy"),
+            "loss is 'cross_entropy'; ridge minimises 'half_mse' or 'mse'",
+        ),
         (lambda: ridge(np.ones((3, 2)), np.ones(4), 0.1), "same n"),
         (lambda: ridge(np.ones((2, 3, 2)), np.ones((2, 3)), 0.1), "one data set"),
         (lambda: filter_factors([1.0], 0, 0.1), "n ≥ 1"),

@@ -74,9 +74,13 @@ def test_short_numbers_are_summed_in_float32(dtype):
     assert l2_penalty([ones], 2.0).item() == 100_000
     large = torch.full((3,), 300.0, dtype=dtype)  # whose square float16 does not have
     assert l2_penalty([large], 2.0).item() == pytest.approx(270_000, rel=1e-2)
-    near = large.clone() + 1
-    assert l2_penalty([near], 2.0, towards=[large]).item() == pytest.approx(
-        (near.float() - large.float()).square().sum().item()
+    fine = torch.tensor([0.1, 40_000.0], dtype=dtype)  # differences that neither type has
+    far = torch.tensor([300.0, -40_000.0], dtype=dtype)
+    assert l2_penalty([fine], 2.0, towards=[far]).item() == pytest.approx(
+        (fine.double() - far.double()).square().sum().item(), rel=1e-6
+    )
+    assert l2_penalty([fine[:1]], 2.0, towards=[far[:1]]).item() == pytest.approx(
+        (fine[0].double() - far[0].double()).square().item(), rel=1e-6
     )
 
 

@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+import warnings
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -164,6 +165,19 @@ def test_every_record_has_dimensions_and_a_unit():
     assert all(variable.attrs["units"] and variable.attrs["long_name"] for variable in run.values())
     assert run.angle.attrs["units"] == "rad"
     np.testing.assert_allclose(run.norm.values[..., 1, :, 0], 2 * run.norm.values[..., 0, :, 0])
+
+
+def test_the_units_of_a_classifier_and_of_a_regression():
+    labels, once = torch.arange(20) % 3, {"lr": 0.1, "steps": 1}
+    run = sweep(MLP((6, 3)), X20, labels, test=(X20 + 1, labels), loss="cross_entropy", **once)
+    units = {name: variable.attrs["units"] for name, variable in run.items()}
+    assert units.pop("angle") == "rad"
+    assert {units.pop("train_loss"), units.pop("test_loss")} == {"nat"}
+    assert {"train_accuracy", "test_accuracy", "norm", "weight0"} <= units.keys()
+    assert {*units.values()} == {"1"}
+    for loss in ("mse", "half_mse"):
+        run = sweep(MLP((6, 1)), X20, Y20, loss=loss, **once)
+        assert run.train_loss.attrs["units"] == "target²"
 
 
 def test_a_result_survives_a_file(tmp_path):
@@ -978,17 +992,21 @@ def test_a_record_of_whole_or_short_numbers_is_kept_as_float64():
     assert run["count"].dtype == run["short"].dtype == np.float64
 
 
-def test_a_decay_that_float32_loses_is_warned_of():
-    with pytest.warns(UserWarning, match="float32"):
-        sweep(
-            MLP((6, 1)),
-            X20,
-            Y20,
-            lr=1e-4,
-            weight_decay=1e-3,
-            steps=1,
-            engine=Engine(dtype="float32"),
-        )
+@pytest.mark.parametrize(
+    ("weight_decay", "dtype", "warned"),
+    [
+        (1e-6, "float32", True),
+        ([0.0, 1e-6, 0.1], "float32", True),  # one of them is enough
+        ([0.0, 0.1], "float32", False),
+        ([0.0, 1e-6], "float64", False),
+    ],
+)
+def test_a_decay_that_float32_loses_is_warned_of(weight_decay, dtype, warned):
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        options = {"lr": 0.1, "weight_decay": weight_decay, "steps": 1}
+        sweep(MLP((6, 1)), X20, Y20, **options, engine=Engine(dtype=dtype))
+    assert any("float32" in str(each.message) for each in said) == warned
 
 
 @pytest.mark.parametrize(
