@@ -152,6 +152,8 @@ claim("01-train", "three steps of `train` are those of autograd, for the weights
       measured=np.append(ours[0] - v.detach().numpy(), ours[1] - b.item()), equals=0, within=1e-12)
 claim("01-gradient", "the gradient of (λ/2)‖w‖² is λw",
       measured=(half - 0.1 * w).abs(), below=1e-12)
+
+# %% tags=["hide-input"]
 claim("S0-03", "without the ½ the gradient is 2λw", measured=(whole - 0.2 * w).abs(), below=1e-12)
 claim("S0-09", "adding 1,000,000 to the loss changes no iterate",
       measured=steps_with(0.0) - steps_with(1e6), equals=0, within=1e-15)
@@ -160,6 +162,8 @@ claim("S2-22", "a million entries of 10⁻⁴ have norm {}",
 claim("S2-23", "10,000 entries of 0.5 have norm {}", measured=many.norm(), equals=50, within=1e-6)
 claim("S3-06", "the norm of a zero vector is 0", measured=torch.zeros(3).norm(),
       equals=0, within=1e-15)
+
+# %% tags=["hide-input"]
 claim("S3-07", "the norm of a zero matrix is 0", measured=torch.zeros(3, 2).norm(),
       equals=0, within=1e-15)
 claims.identities()
@@ -187,32 +191,46 @@ free = [descend(np.array(w), 0, steps=60) for w in ((-2.0, 0.7), (0.3, 2.9), (3.
 decaying = [descend(path[-1], 0.05, steps=6000) for path in free]
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(5.6, 4.4))
-line = np.array([-2.6, 3.4])
-ax.plot(line, (target - line) / 2, color=figures.GREY, lw=1, label="_perfect fits")
-turn, nearest = np.linspace(0, 2 * np.pi, 361), target * x / (x @ x)
-ax.plot(*(np.linalg.norm(nearest) * np.array([np.cos(turn), np.sin(turn)])), ":", lw=1,
-        color=figures.GREY)
-for path, slide in zip(free, decaying, strict=True):
-    ax.plot(*path.T, color=figures.BLUE, label="_training")
-    ax.plot(*path[0], "o", color=figures.BLUE)
-    ax.plot(*slide.T, color=figures.ORANGE, lw=3, alpha=0.6, label="_decay")
-    ax.plot(*path[-1], "s", ms=6, color=figures.BLUE, label="_interpolators")
-ax.plot(*nearest, "*", ms=15, color=figures.ORANGE, label="_nearest")
-ax.plot(0, 0, "+", ms=10, color="black")
+def draw_runs(ax):
+    line, turn = np.array([-2.6, 3.4]), np.linspace(0, 2 * np.pi, 361)
+    ax.plot(line, (target - line) / 2, color=figures.GREY, lw=1, label="_perfect fits")
+    circle = np.linalg.norm(nearest) * np.array([np.cos(turn), np.sin(turn)])
+    ax.plot(*circle, ":", lw=1, color=figures.GREY)
+    for path, slide in zip(free, decaying, strict=True):
+        ax.plot(*path.T, color=figures.BLUE, label="_training")
+        ax.plot(*path[0], "o", color=figures.BLUE)
+        ax.plot(*slide.T, color=figures.ORANGE, lw=3, alpha=0.6, label="_decay")
+        ax.plot(*path[-1], "s", ms=6, color=figures.BLUE, label="_interpolators")
+    ax.plot(*nearest, "*", ms=15, color=figures.ORANGE, label="_nearest")
+    ax.plot(0, 0, "+", ms=10, color="black")
+
 
 # %% tags=["hide-input"]
-for (px, py), where in zip((path[0] for path in free), ((6, -4), (8, 0), (-2, 9)), strict=True):
-    ax.annotate("start", (px, py), xytext=where, textcoords="offset points", color=figures.BLUE)
-ax.annotate("λ = 0 ends at the perfect fit\nnearest to its start", free[2][-1], xytext=(1.15, -0.75),
-            color=figures.BLUE, arrowprops={"arrowstyle": "->", "color": figures.BLUE})
-ax.annotate("λ > 0 slides on, to the\nperfect fit nearest zero", nearest - 0.04,
-            xytext=(-2.55, -0.55), color=figures.ORANGE,
-            arrowprops={"arrowstyle": "->", "color": figures.ORANGE})
-ax.text(-2.5, 2.62, "all points of this\nline fit perfectly", color=figures.GREY, va="bottom")
-ax.text(0.08, -0.2, "0")
+def note(ax, words, at, beside, colour):
+    """Words with an arrow to a point."""
+    arrow = {"arrowstyle": "->", "color": colour}
+    ax.annotate(words, at, xytext=beside, color=colour, arrowprops=arrow)
+
+
+def label_runs(ax):
+    for path, where in zip(free, ((6, -4), (8, 0), (-2, 9)), strict=True):
+        ax.annotate("start", path[0], xytext=where, textcoords="offset points", color=figures.BLUE)
+    note(ax, "λ = 0 ends at the perfect fit\nnearest to its start", free[2][-1], (1.15, -0.75),
+         figures.BLUE)
+    note(ax, "λ > 0 slides on, to the\nperfect fit nearest zero", nearest - 0.04, (-2.55, -0.55),
+         figures.ORANGE)
+    ax.text(-2.5, 2.62, "all points of this\nline fit perfectly", color=figures.GREY, va="bottom")
+    ax.text(0.08, -0.2, "0")
+
+
+# %% tags=["hide-input"]
+nearest = target * x / (x @ x)
+fig, ax = figures.subplots(figsize=(5.2, 4.2))
+draw_runs(ax)
+label_runs(ax)
 ax.set(xlabel="first weight", ylabel="second weight", aspect="equal", ylim=(-1.3, 3.6))
-ax.set_title("The loss moves weights across the line of perfect\nfits; only the penalty moves them along it")
+ax.set_title("The loss moves weights across the line of perfect\n"
+             "fits; only the penalty moves them along it")
 plane = figures.drawn(ax)
 figures.show(fig, "The plane of two weights with a falling line of perfect fits. From three starts "
              "gradient descent without penalty runs straight to the line, at a right angle. With a "
@@ -312,9 +330,12 @@ claim("01-today", "From a start of N(0, 0.01²), the error without penalty is {}
 # %% tags=["hide-input"]
 claim("01-null-weights", "null directions: the start as it was, or (1 − ηλ)ᵗ times, or 0",
       measured=moved, equals=0, within=1e-9)
-claim("01-parts", "null part, other part, intercept and noise add up to the test error that is drawn",
+claim("01-parts", "null part, other part, intercept and noise add up to the test error that is "
+      "drawn",
       measured=[parts[:, run].sum(1) + 0.01**2 - dots[name] for run, name in enumerate(names[:4])],
       equals=0, within=1e-9)
+
+# %% tags=["hide-input"]
 claim("01-interpolates", "both runs without penalty end with all 20 examples fitted",
       measured=[np.mean((X_toy @ w + b - y_toy) ** 2) for X_toy, y_toy, _, fits in problems
                 for w, b in (fits[0], fits[2])], equals=0, within=1e-8)
@@ -323,6 +344,8 @@ claim("01-zero-dots", "answering zero costs the targets' mean square, 200·0.01�
       equals=0, within=1e-12)
 claim("01-starts", "each data set has a start of its own",
       measured=len({start[0] for _, _, start, _ in problems}), equals=10, within=1e-9)
+
+# %% tags=["hide-input"]
 claims.identities()
 
 # %% [markdown]
@@ -364,47 +387,49 @@ for name in ("s1", "s2", "s3"):
 # total cholesterol, s2 is LDL and s3 is HDL cholesterol.)
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(5.8, 4.2))
-path_lams = np.concatenate([[0], np.logspace(-3.5, 1, 181)])
+path_lams = np.append(0, np.logspace(-3.5, 1, 181))
 weights = ridge(X, y, path_lams)[0]
+places = np.append(10**-3.75, path_lams[1:])  # λ = 0 is drawn a little apart
 shown = {"s5": ("triglycerides", figures.GREEN), "bmi": ("BMI", figures.PINK),
-         "s2": ("LDL", figures.ORANGE), "s3": ("HDL", figures.BLUE), "s1": ("total cholesterol", figures.AMBER)}
-places = np.concatenate([[10**-3.75], path_lams[1:]])  # where λ = 0 is drawn
-for i, feature in enumerate(data.feature_names):
-    name, colour = shown.get(feature, ("", figures.GREY))
-    main = feature in shown
-    ax.plot(places, weights[:, i], color=colour, lw=2.2 if main else 0.8, alpha=1 if main else 0.6,
-            label=f"_{feature}")
-    if main:
-        shift = {"bmi": 2.5, "s2": -2.5}.get(feature, 0)
-        ax.text(places[0] / 1.15, weights[0, i] + shift, name, color=colour, ha="right", va="center")
-ax.axhline(0, color="black", lw=0.8)
-
-# %% tags=["hide-input"]
-curves = figures.drawn(ax)
+         "s2": ("LDL", figures.ORANGE), "s3": ("HDL", figures.BLUE),
+         "s1": ("total cholesterol", figures.AMBER)}
 zero_at = {}
 for feature in ("s2", "s3"):
-    y_path = curves[f"_{feature}"].y
-    k = int(np.flatnonzero(y_path[:-1] * y_path[1:] < 0)[0])
-    zero_at[feature] = path_lams[k]
-    ax.plot(path_lams[k], 0, "o", ms=9, mfc="white", mec=shown[feature][1], zorder=5)
+    y_path = weights[:, data.feature_names.index(feature)]
+    zero_at[feature] = path_lams[np.flatnonzero(y_path[:-1] * y_path[1:] < 0)[0]]
 
 # %% tags=["hide-input"]
-ax.annotate("LDL changes sign", (zero_at["s2"], 0), xytext=(0.08, -24), color=figures.ORANGE,
-            arrowprops={"arrowstyle": "->", "color": figures.ORANGE})
-ax.annotate("HDL changes sign", (zero_at["s3"], 0), xytext=(0.00011, -22), color=figures.BLUE,
-            arrowprops={"arrowstyle": "->", "color": figures.BLUE})
-ax.text(0.7, -12, "five others", color=figures.GREY)
-ax.set(xscale="log", xlim=(4e-6, 10), xticks=[10**-3.75, 1e-3, 1e-2, 0.1, 1, 10],
-       xlabel="weight decay λ", ylabel="weight (progression per standard deviation)")
-ax.set_xticklabels(["0", "0.001", "0.01", "0.1", "1", "10"])
+def draw_paths(ax):
+    for i, feature in enumerate(data.feature_names):
+        name, colour = shown.get(feature, ("", figures.GREY))
+        ax.plot(places, weights[:, i], color=colour, lw=2.2 if name else 0.8,
+                alpha=1 if name else 0.6, label=f"_{feature}")
+        shift = {"bmi": 2.5, "s2": -2.5}.get(feature, 0)
+        ax.text(places[0] / 1.15, weights[0, i] + shift, name, color=colour, ha="right",
+                va="center")
+    ax.axhline(0, color="black", lw=0.8)
+    for feature, words, where in (("s2", "LDL changes sign", (0.08, -24)),
+                                  ("s3", "HDL changes sign", (0.00011, -22))):
+        colour = shown[feature][1]
+        ax.plot(zero_at[feature], 0, "o", ms=9, mfc="white", mec=colour, zorder=5)
+        note(ax, words, (zero_at[feature], 0), where, colour)
+    ax.text(0.7, -12, "five others", color=figures.GREY)
+
+
+# %% tags=["hide-input"]
+fig, ax = figures.subplots(figsize=(5.6, 4))
+draw_paths(ax)
+ax.set(xscale="log", xlim=(4e-6, 10), xlabel="weight decay λ",
+       ylabel="weight (progression per standard deviation)")
+ax.set_xticks([10**-3.75, 1e-3, 1e-2, 0.1, 1, 10], ["0", "0.001", "0.01", "0.1", "1", "10"])
 ax.minorticks_off()
 ax.set_title("Under a growing λ, LDL and HDL go through zero\nto the other side", x=-0.1)
+curves = figures.drawn(ax)
 figures.show(fig, "Ten weights of ridge regression on the diabetes data against λ. Total "
              f"cholesterol rises from {curves['_s1'].y[0]:.0f} towards zero. LDL falls from "
              f"{curves['_s2'].y[0]:.0f} through zero near λ = {zero_at['s2']:.2g}, HDL from "
-             f"{curves['_s3'].y[0]:.0f} through zero near λ = {zero_at['s3']:.1g} and then grows in "
-             "size. All weights go to zero at large λ.")
+             f"{curves['_s3'].y[0]:.0f} through zero near λ = {zero_at['s3']:.1g}, and then it "
+             "grows in size. All weights go to zero at large λ.")
 
 # %% [markdown]
 # They do not. At $\lambda = 0.1$ the weight of LDL has gone from {{w_hat[5]:.1f}} to {{w_ridge[5]:.1f}}, and that of
@@ -431,7 +456,10 @@ claim("01-standardised", "each input has mean 0 and mean square 1",
 claim("01-minimum", "the gradient of the objective is zero at the solution of (1.1)",
       measured=gradient.abs(), below=1e-10)
 claim("01-sklearn", "scikit-learn's Ridge with α = nλ finds the same weights and intercept",
-      measured=np.append(theirs.coef_ - w_ridge, theirs.intercept_ - y.mean()), equals=0, within=1e-9)
+      measured=np.append(theirs.coef_ - w_ridge, theirs.intercept_ - y.mean()), equals=0,
+      within=1e-9)
+
+# %% tags=["hide-input"]
 claim("01-ridge", "… and so does `ridge`, which the rest of the chapter uses",
       measured=theirs.coef_ - ridge(X, y, 0.1)[0], equals=0, within=1e-9)
 claim("01-least-squares", "at λ = 0 no input can explain the residuals better",
@@ -465,22 +493,32 @@ factors = filter_factors(s, n, 0.1)  # s² / (s² + nλ)
 filtered = factors * (Vt @ w_hat)
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(5.8, 3.8))
-colours = [figures.BLUE if factor > 0.5 else figures.ORANGE for factor in factors]
-ax.bar(range(1, 11), s**2 / n, width=0.9, color=colours, label="_variances")
-for i, factor in enumerate(factors):
-    ax.text(i + 1, 0.0047, f"{factor:.2f}", ha="center", color="white", fontsize=8.5)
 freedoms = {lam: filter_factors(s, n, lam).sum() for lam in (1.0, 0.1, 0.01)}
-for lam, df in freedoms.items():
-    ax.plot([0.4, 10.7], [lam, lam], "--" if lam != 0.1 else "-", color="black", lw=1.2, label=f"_{lam:g}")
-    ax.text(10.9, lam, f"λ = {lam:g}\n{df:.1f} of 10 left", va="center", fontsize=9)
-ax.set(yscale="log", ylim=(0.004, 9), xlim=(0.3, 13.6), xticks=range(1, 11))
+
+
+def draw_bars(ax):
+    colours = [figures.BLUE if factor > 0.5 else figures.ORANGE for factor in factors]
+    ax.bar(range(1, 11), s**2 / n, width=0.9, color=colours, label="_variances")
+    for i, factor in enumerate(factors):
+        ax.text(i + 1, 0.0047, f"{factor:.2f}", ha="center", color="white", fontsize=8.5)
+    for lam, df in freedoms.items():
+        style = "-" if lam == 0.1 else "--"
+        ax.plot([0.4, 10.7], [lam, lam], style, color="black", lw=1.2, label=f"_{lam:g}")
+        ax.text(10.9, lam, f"λ = {lam:g}\n{df:.1f} of 10 left", va="center", fontsize=9)
+
+
+# %% tags=["hide-input"]
+fig, ax = figures.subplots(figsize=(5.6, 3.7))
+draw_bars(ax)
+ax.set(yscale="log", ylim=(0.004, 9), xlim=(0.3, 13.8), xticks=range(1, 11))
 ax.set(xlabel="singular direction, strongest first", ylabel="variance of the data, s²/n")
-ax.set_title("A direction keeps more than half if its bar is above λ\n(numbers in bars: the factor kept at λ = 0.1)")
+ax.set_title("A direction keeps more than half if its bar is above λ\n"
+             "(numbers in bars: the factor kept at λ = 0.1)", x=-0.1)
 bars = figures.drawn(ax)
-figures.show(fig, "Bars for the variance of the diabetes data along ten singular directions, falling "
-             f"from {bars['_variances'].y[0]:.1f} to {bars['_variances'].y[-1]:.4f}, on a logarithmic "
-             "axis, with horizontal lines at λ = 1, 0.1 and 0.01. At λ = 0.1 the factors fall from "
+variances = bars["_variances"].y
+figures.show(fig, "Bars for the variance of the diabetes data along ten singular directions, "
+             f"falling from {variances[0]:.1f} to {variances[-1]:.4f}, on a logarithmic axis, with "
+             "horizontal lines at λ = 1, 0.1 and 0.01. At λ = 0.1 the factors fall from "
              f"{factors[0]:.2f} to {factors[-1]:.2f}; the two last bars are below the line.")
 
 # %% [markdown]
@@ -507,14 +545,18 @@ claim("S3-12", "At λ = 1, {} degrees of freedom of 10 are left.",
 eigenvalues = np.linalg.eigvalsh(X.T @ X / n)[::-1]
 claim("01-filter", "(1.2) gives the ridge solution direction by direction",
       measured=filtered - Vt @ w_ridge, equals=0, within=1e-9)
-claim("01-bars", "the bars are the eigenvalues of X'X/n", measured=bars["_variances"].y - eigenvalues,
+claim("01-bars", "the bars are the eigenvalues of X'X/n",
+      measured=bars["_variances"].y - eigenvalues,
       equals=0, within=1e-9)
+
+# %% tags=["hide-input"]
 for lam, df in freedoms.items():
     trace = np.trace(X @ np.linalg.solve(X.T @ X + n * lam * np.eye(10), X.T))
     claim("01-label", f"at λ = {lam:g} the label is the trace of the hat matrix",
           measured=df - trace, equals=0, within=1e-9)
     claim("01-half-way", f"the line of λ = {lam:g} lies where a bar of that height keeps a half",
-          measured=filter_factors(np.sqrt(n * bars[f"_{lam:g}"].y), n, lam) - 0.5, equals=0, within=1e-9)
+          measured=filter_factors(np.sqrt(n * bars[f"_{lam:g}"].y), n, lam) - 0.5, equals=0,
+          within=1e-9)
 claims.identities()
 
 # %% [markdown]
@@ -559,7 +601,8 @@ def draw(lam):
     w = ridge(pair, y, lam)[0]
     levels = half_mse(path[0]) + np.array([10, 50, 150, 300, 600, 1000])
     ax.contour(axis, axis, loss_map, levels=levels, colors=figures.GREY, linewidths=0.6)
-    thick = ax.contour(axis, axis, loss_map, levels=[half_mse(w)], colors=figures.GREY, linewidths=2)
+    thick = ax.contour(axis, axis, loss_map, levels=[half_mse(w)], colors=figures.GREY,
+    linewidths=2)
     ax.plot(*path.T, color=figures.BLUE, label="_path")
     ax.plot(*path[0], "o", color=figures.BLUE)
     circle = np.linalg.norm(w) * np.stack([np.cos(turns), np.sin(turns)])
@@ -571,22 +614,28 @@ def draw(lam):
 
 
 # %% tags=["hide-input"]
+def label_ellipse(ax, begin, radius, lam):
+    patch = {"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.85}
+    ax.plot(0, 0, "+", ms=10, color="black")
+    ax.text(begin[0] - 1.2, begin[1] - 1.5, "λ = 0", color=figures.BLUE, ha="right", va="top",
+            bbox=patch)
+    ax.text(-radius * 0.72, -radius * 0.72, f"λ = {lam:g}: circle\nof radius {radius:.1f}",
+            color=figures.ORANGE, ha="right", va="top", bbox=patch)
+    ax.set(xlabel="weight of total cholesterol", ylabel="weight of LDL cholesterol")
+    ax.set(aspect="equal", xlim=(-25, 30), ylim=(-25, 30))
+    ax.set_title("Where the circle touches a contour,\nthe two pulls cancel")
+
+
+# %% tags=["hide-input"]
 def finish(fig, ax, lam):
     curves, _ = ellipse[lam]
     begin, best = ((mark.x[0], mark.y[0]) for mark in (curves["_path"], curves["_best"]))
     radius = np.hypot(*best)
-    plain = {"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.85}
-    ax.plot(0, 0, "+", ms=10, color="black")
-    ax.text(begin[0] - 1.2, begin[1] - 1.5, "λ = 0", color=figures.BLUE, ha="right", va="top", bbox=plain)
-    ax.text(-radius * 0.72, -radius * 0.72, f"λ = {lam:g}: circle\nof radius {radius:.1f}", color=figures.ORANGE,
-            ha="right", va="top", bbox=plain)
-    ax.set(xlabel="weight of total cholesterol", ylabel="weight of LDL cholesterol", aspect="equal")
-    ax.set(xlim=(-25, 30), ylim=(-25, 30))
-    ax.set_title("Where the circle touches a contour,\nthe two pulls cancel")
+    label_ellipse(ax, begin, radius, lam)
     return fig, (
-        "Elliptic contours of the loss over two weights, stretched along a falling diagonal. A path "
-        f"of solutions runs from ({begin[0]:.0f}, {begin[1]:.0f}) at λ = 0 to the origin. At λ = "
-        f"{lam:g} the solution ({best[0]:.0f}, {best[1]:.0f}) lies on a circle of radius "
+        "Elliptic contours of the loss over two weights, stretched along a falling diagonal. A "
+        f"path of solutions runs from ({begin[0]:.0f}, {begin[1]:.0f}) at λ = 0 to the origin. At "
+        f"λ = {lam:g} the solution ({best[0]:.0f}, {best[1]:.0f}) lies on a circle of radius "
         f"{radius:.1f} that touches a contour; two arrows of equal length, the pulls of loss and "
         "penalty, point out and in.")
 
@@ -625,7 +674,8 @@ towards = [centre + ridge(X[newer], y[newer] - X[newer] @ centre, lam)[0] for la
 strong, weak = np.mean((X @ Vt[0]) ** 2), np.mean((X @ Vt[-1]) ** 2)
 
 # %%
-claim("S2-21", "Two weight vectors of norm 1 make functions of the patients whose mean squares differ "
+claim("S2-21", "Two weight vectors of norm 1 make functions of the patients whose mean squares "
+      "differ "
       "by a factor of {}.", measured=strong / weak, above=100)
 
 # %% tags=["hide-input"]
@@ -637,10 +687,13 @@ claim("S2-17", "no point on the circle fits better than w_λ", measured=around.m
       equals=1, within=1e-6)
 claim("S2-17", "the best fit in the ball of radius ‖w_λ‖ is the penalised fit (relative error)",
       measured=np.linalg.norm(w - target) / radius, below=1e-9)
+
+# %% tags=["hide-input"]
 claim("01-half-mse", "`half_mse` is the loss of NumPy's least squares (relative error)",
       measured=half_mse(solved[:2]) * 2 * n / squares - 1, equals=0, within=1e-9)
 claim("01-dot", "the dot solves (1.1) for the two inputs, and the thick contour goes through it",
-      measured=[*(np.ravel([curves["_best"].x, curves["_best"].y]) - two), thick / half_mse(two) - 1],
+      measured=[curves["_best"].x - two[0], curves["_best"].y - two[1],
+                [thick / half_mse(two) - 1]],
       equals=0, within=1e-9)
 claim("01-path", "the path begins at the least-squares fit",
       measured=[curves["_path"].x[0] - solved[0], curves["_path"].y[0] - solved[1]],
@@ -650,9 +703,12 @@ claim("01-path", "the path begins at the least-squares fit",
 claim("01-radius", "R(λ) is the norm of the least-squares fit, filtered as (1.2) says",
       measured=np.linalg.norm(filter_factors(s, n, grid) * (Vt @ w_hat), axis=1) / radii,
       equals=1, within=1e-9)
-claim("S3-09", "at the minimum a huge λ makes the weights vanish", measured=np.abs(crushed), below=1e-6)
+claim("S3-09", "at the minimum a huge λ makes the weights vanish", measured=np.abs(crushed),
+      below=1e-6)
 claim("S2-20", "λ = 0 is ordinary least squares",
       measured=w_hat - np.linalg.lstsq(X, y - y.mean())[0], equals=0, within=1e-8)
+
+# %% tags=["hide-input"]
 claim("S2-20", "λ = 10¹²: every prediction is the mean target",
       measured=X @ crushed + b_crushed - y.mean(), equals=0, within=1e-6)
 claim("S2-18", "penalty 10¹² on b: the answer for the average patient is 0", measured=b_penalised,
@@ -661,6 +717,8 @@ claim("S2-18", "free b: the answer for the average patient is the mean target",
       measured=ridge(X, y, 0.1)[1] - y.mean(), equals=0, within=1e-9)
 claim("S2-19", "for λ → ∞ the weights go to the centre you chose",
       measured=towards[1] - centre, equals=0, within=1e-6)
+
+# %% tags=["hide-input"]
 claim("S2-19", "for λ = 0 the choice is forgotten",
       measured=towards[0] - ridge(X[newer], y[newer], 0)[0], equals=0, within=1e-8)
 
@@ -722,39 +780,49 @@ for k, row in enumerate(factor):
     spread.append(fits.var(0).sum())
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(2, 1, figsize=(5.6, 6.8))
 free_error = {"weights": sigma**2 * (1 / few_s**2).sum(), "predictions": sigma**2 * 10 / 100}
 terms = {"weights": (bias2, variance), "predictions": (bias2_answers, variance_answers)}
-marks = {}
-for ax, (what, (bias, var)), dots_of in zip(axes, terms.items(), measured, strict=True):
+
+
+def draw_terms(ax, what, points):
+    bias, var = terms[what]
     ax.loglog(lams, bias, "--", label="bias²")
     ax.loglog(lams, var, ":", label="variance")
     ax.loglog(lams, bias + var, color=figures.GREEN, label="sum")
-    ax.loglog(lams, dots_of, "o", ms=4, color=figures.GREY, label="measured")
+    ax.loglog(lams, points, "o", ms=4, color=figures.GREY, label="measured")
     ax.axhline(free_error[what], color="black", lw=0.8, ls=(0, (1, 3)), label="_least squares")
-    marks[what] = figures.drawn(ax)
-    k = marks[what]["sum"].y.argmin()
-    ax.plot(lams[k], (bias + var)[k], "*", ms=14, color=figures.GREEN)
-    share = marks[what]["sum"].y.min() / marks[what]["_least squares"].y[0]
-    ax.set_title(f"{what.capitalize()}: the oracle's λ saves {1 - share:.0%} of the error")
-    ax.set_ylabel(f"squared error of {what}")
+    k = (bias + var).argmin()
+    ax.plot(lams[k], (bias + var)[k], "*", ms=14, color=figures.GREEN, label="_oracle")
     ax.text(1.05e-3, free_error[what] * 1.06, "least squares", va="bottom", fontsize=9)
 
+
 # %% tags=["hide-input"]
-axes[0].set(ylim=(20, 9e3), xlabel="weight decay λ")
-axes[1].set(ylim=(5, 3e3), xlabel="weight decay λ")
-for ax, (b_at, v_at) in zip(axes, (((0.0075, 26), (0.2, 60)), ((0.012, 11), (0.003, 120))), strict=True):
-    ax.text(*b_at, "bias²", color=figures.BLUE)
-    ax.text(*v_at, "variance", color=figures.ORANGE)
-axes[0].text(0.03, 1800, "sum, and measured dots", color=figures.GREEN)
-axes[1].text(0.3, 700, "sum", color=figures.GREEN)
-best = {what: mark["sum"].x[mark["sum"].y.argmin()] for what, mark in marks.items()}
-saved = {what: mark["sum"].y.min() / mark["_least squares"].y[0] for what, mark in marks.items()}
+def label_terms(ax, what):
+    weights = what == "weights"
+    ax.set(ylim=(20, 9e3) if weights else (5, 3e3), xlabel="weight decay λ")
+    ax.set_ylabel(f"squared error of {what}")
+    ax.text(*((0.0075, 26) if weights else (0.012, 11)), "bias²", color=figures.BLUE)
+    ax.text(*((0.2, 60) if weights else (0.003, 120)), "variance", color=figures.ORANGE)
+    ax.text(*((0.03, 1800) if weights else (0.03, 420)), "sum, and measured dots",
+            color=figures.GREEN)
+
+
+# %% tags=["hide-input"]
+fig, axes = figures.subplots(2, 1, figsize=(5.2, 6.2))
+marks, best, saved = {}, {}, {}
+for ax, what, points in zip(axes, terms, measured, strict=True):
+    draw_terms(ax, what, points)
+    label_terms(ax, what)
+    marks[what] = figures.drawn(ax)
+    best[what], lowest = marks[what]["_oracle"].x[0], marks[what]["_oracle"].y[0]
+    saved[what] = lowest / marks[what]["_least squares"].y[0]
+    ax.set_title(f"{what.capitalize()}: the oracle's λ saves {1 - saved[what]:.0%} of the error")
 figures.show(fig, "Two panels of error against λ on logarithmic axes: bias squared rises, variance "
              "falls, and their sum has a minimum, near "
-             f"λ = {best['weights']:.2g} for weights, where {saved['weights']:.2f} times the error of "
-             f"least squares is left, and near λ = {best['predictions']:.2g} for predictions, where "
-             f"{saved['predictions']:.2f} times is left. Dots from 4000 draws lie on the sum.")
+             f"λ = {best['weights']:.2g} for weights, where {saved['weights']:.2f} times the error "
+             f"of least squares is left, and near λ = {best['predictions']:.2g} for predictions, "
+             f"where {saved['predictions']:.2f} times is left. Dots from 4000 draws lie on the "
+             f"sum.")
 
 # %% [markdown]
 # Both panels of figure 1.6 have the same λ at the bottom, and very different gains. In weights, {{below: last:.0%}} of
@@ -765,11 +833,16 @@ figures.show(fig, "Two panels of error against λ on logarithmic axes: bias squa
 last = (1 / few_s[-1] ** 2) / (1 / few_s**2).sum()
 
 # %%
-claim("S3-01", f"At λ = {lams[12]:g} the variance of the weights is {{}} times that at λ = {lams[0]:g}.",
+claim("S3-01", f"At λ = {lams[12]:g} the variance of the weights is {{}} times that at λ = "
+      f"{lams[0]:g}.",
       measured=spread[12] / spread[0], below=0.3)
-claim("S3-01", "The oracle's λ cuts the expected error of the weights to {} times that of least squares.",
+claim("S3-01", "The oracle's λ cuts the expected error of the weights to {} times that of least "
+      "squares.",
       measured=saved["weights"], below=0.5)
-claim("01-predictions", "The oracle's λ cuts the expected error of the predictions to {} times that of "
+
+# %%
+claim("01-predictions", "The oracle's λ cuts the expected error of the predictions to {} times "
+      "that of "
       "least squares.", measured=saved["predictions"], between=(0.5, 1))
 
 # %% tags=["hide-input"]
@@ -778,24 +851,30 @@ for lam in lams:
     M = np.linalg.inv(few.T @ few + 100 * lam * np.eye(10))
     bias_vector, noise_map = 100 * lam * M @ truth, sigma * M @ few.T
     matrix_form.append([np.sum(bias_vector**2), np.sum(noise_map**2),
-                        np.sum((few @ bias_vector) ** 2) / 100, np.sum((few @ noise_map) ** 2) / 100])
-exact = dict(zip(("bias² w", "variance w", "bias² f", "variance f"), np.transpose(matrix_form), strict=True))
+                        np.mean((few @ bias_vector) ** 2), np.sum((few @ noise_map) ** 2) / 100])
+exact = dict(zip(("bias² w", "variance w", "bias² f", "variance f"), np.transpose(matrix_form),
+strict=True))
 
 # %% tags=["hide-input"]
 for what, letter in (("weights", "w"), ("predictions", "f")):
     for name in ("bias²", "variance"):
-        claim("01-curves", f"the curve of the {name} of {what} is that of the matrix form, at every λ",
+        claim("01-curves", f"the curve of the {name} of {what} is that of the matrix form, at "
+              f"every λ",
               measured=marks[what][name].y / exact[f"{name} {letter}"], equals=1, within=1e-9)
     claim("01-sums", f"the green curve is the sum of both, {what}",
           measured=marks[what]["sum"].y / (exact[f"bias² {letter}"] + exact[f"variance {letter}"]),
           equals=1, within=1e-9)
+
+# %% tags=["hide-input"]
 claim("01-truth", "the truth is the least-squares fit to these patients: what is left to explain",
       measured=few.T @ (y[:100] - few @ truth), equals=0, within=1e-8)
 claims.identities()
 
 # %%
-claim("01-bias-variance", "In both panels every measured error agrees with (1.4) or (1.5), to within 10 %.",
-      measured=[marks[what]["measured"].y / marks[what]["sum"].y for what in marks], between=(0.9, 1.1))
+claim("01-bias-variance", "In both panels every measured error agrees with (1.4) or (1.5), to "
+      "within 10 %.",
+      measured=[marks[what]["measured"].y / marks[what]["sum"].y for what in marks],
+      between=(0.9, 1.1))
 
 # %% [markdown]
 # ## 1.8 The penalty as a prior, and the λ that it suggests
@@ -861,34 +940,39 @@ claims.identities()
 # that starts at $L(w)$ and rises with slope $\frac12\lVert w\rVert^2$. And $F$ is the lowest of all these lines.
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(5.8, 3.8))
 span, touch = np.linspace(0, 0.6, 121), (0, 0.02, 0.1, 0.3)
-ends = []
-for lam, colour in zip(touch, (figures.ORANGE, figures.AMBER, figures.SKY, figures.PINK), strict=True):
-    w = ridge(X, y, lam)[0]
-    straight = np.mean((y - y.mean() - X @ w) ** 2) / 2 + span / 2 * (w @ w)
-    ax.plot(span, straight, color=colour, lw=1.3, label=f"_{lam:g}")
-    ends.append((lam, colour, straight))
 solutions = ridge(X, y, span)[0]
-lowest = ((y - y.mean() - solutions @ X.T) ** 2).mean(1) / 2 + span / 2 * (solutions**2).sum(1)
-ax.plot(span, lowest, color=figures.BLUE, lw=3, label="_F")
-for (lam, colour, straight), at in zip(ends, ((0.24, 1900), (0.61, 1955), (0.61, 1885), (0.61, 1815)),
-                                       strict=True):
-    ax.text(*at, f"λ = {lam:g}" + ("" if lam else " (least squares)"), color=colour, va="center")
-    ax.plot(lam, lowest[np.abs(span - lam).argmin()], "o", ms=7, color=colour, zorder=4)
+residuals = y - y.mean() - solutions @ X.T
+lowest = (residuals**2).mean(1) / 2 + span / 2 * (solutions**2).sum(1)
+
+
+def draw_lines(ax):
+    colours = (figures.ORANGE, figures.AMBER, figures.SKY, figures.PINK)
+    places = ((0.24, 1900), (0.61, 1955), (0.61, 1885), (0.61, 1815))
+    for lam, colour, at in zip(touch, colours, places, strict=True):
+        w = ridge(X, y, lam)[0]
+        straight = np.mean((y - y.mean() - X @ w) ** 2) / 2 + span / 2 * (w @ w)
+        ax.plot(span, straight, color=colour, lw=1.3, label=f"_{lam:g}")
+        words = f"λ = {lam:g}" + ("" if lam else " (least squares)")
+        ax.text(*at, words, color=colour, va="center")
+        ax.plot(lam, lowest[np.abs(span - lam).argmin()], "o", ms=7, color=colour, zorder=4)
+
 
 # %% tags=["hide-input"]
-ax.annotate("F(λ), the lowest of all lines", (span[90], lowest[90]), xytext=(0.34, 1550),
-            color=figures.BLUE, arrowprops={"arrowstyle": "->", "color": figures.BLUE})
-ax.text(0.12, 1410, "thin lines: one fixed w each,\nthe best for the λ at its dot", color=figures.GREY)
-ax.set(ylim=(1380, 1980), xlim=(-0.01, 0.7), xlabel="λ", ylabel="objective")
-ax.set_title("The best objective is the lower envelope of rising lines")
+fig, ax = figures.subplots(figsize=(5.6, 3.7))
+draw_lines(ax)
+ax.plot(span, lowest, color=figures.BLUE, lw=3, label="_F")
+note(ax, "F(λ), the lowest of all lines", (span[90], lowest[90]), (0.34, 1550), figures.BLUE)
+ax.text(0.12, 1410, "thin lines: one fixed w each,\nthe best for the λ at its dot",
+        color=figures.GREY)
+ax.set(ylim=(1380, 1980), xlim=(-0.01, 0.72), xlabel="λ", ylabel="objective")
+ax.set_title("The best objective is the lower envelope of rising lines", x=-0.1)
 envelope = figures.drawn(ax)
-figures.show(fig, "Four rising straight lines in λ, each the objective of one fixed weight vector of "
-             "the diabetes fit, the steepest for the least-squares weights. Below all of them runs a "
-             "concave curve, the best objective, from "
-             f"{envelope['_F'].y[0]:.0f} at λ = 0 to {envelope['_F'].y[-1]:.0f} at λ = "
-             f"{envelope['_F'].x[-1]:g}, which touches each line at its own λ.")
+F = envelope["_F"]
+figures.show(fig, "Four rising straight lines in λ, each the objective of one fixed weight vector "
+             "of the diabetes fit, the steepest for the least-squares weights. Below all of them "
+             f"runs a concave curve, the best objective, from {F.y[0]:.0f} at λ = 0 to "
+             f"{F.y[-1]:.0f} at λ = {F.x[-1]:g}, which touches each line at its own λ.")
 
 # %% [markdown]
 # Figure 1.7 is a proof, and it is valid for any loss, as long as the global minimum is reached:
@@ -922,8 +1006,12 @@ difference = (minimum(0.1001) - minimum(0.0999)) / 0.0002
 slope = np.sum(ridge(X, y, 0.1)[0] ** 2) / 2
 claim("S0-12", "F′ by finite differences agrees with ‖w_λ‖²/2 (relative error)",
       measured=abs(difference / slope - 1), below=1e-6)
-claim("01-envelope", "F touches the line of each w_λ at its own λ", measured=touching, equals=1, within=1e-9)
-claim("01-below", "F lies nowhere above a line", measured=np.minimum(above, 0), equals=0, within=1e-9)
+claim("01-envelope", "F touches the line of each w_λ at its own λ", measured=touching, equals=1,
+      within=1e-9)
+claim("01-below", "F lies nowhere above a line", measured=np.minimum(above, 0), equals=0,
+      within=1e-9)
+
+# %% tags=["hide-input"]
 claims.identities()
 
 # %% [markdown]
@@ -1000,45 +1088,51 @@ for fit, held in splits:
 by_loo, by_gcv = (test_loss[np.arange(20), 1 + criteria[:, k].argmin(1)] for k in (0, 1))
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(6, 4.4))
 losses = {"objective": objective, "test loss": test_loss, "training loss": train_loss}
 colours = {"objective": figures.GREEN, "test loss": figures.ORANGE, "training loss": figures.BLUE}
-for name, values in losses.items():
-    ax.plot(lams[1:], values.mean(0)[1:], color=colours[name], label=name)
-    quartiles = np.percentile(values[:, 1:], [25, 75], axis=0)
-    ax.fill_between(lams[1:], *quartiles, color=colours[name], alpha=0.15, lw=0,
-                    label=f"_{name}, middle half")
-    ax.plot(10**-3.8, values.mean(0)[0], "D", color=colours[name], label=f"_{name} at 0")
-ax.plot(lams[1:], criteria[:, 1].mean(0), "--", lw=1.3, color=figures.PINK, label="_GCV")
-ax.axhline(constant, color=figures.GREY, ls=":", label="_mean target")
-ax.axhline(plain.mean(), color="black", ls="-.", lw=1, label="_ten inputs")
-k = test_loss.mean(0).argmin()
-ax.plot(lams[k], test_loss.mean(0)[k], "*", ms=14, color=figures.ORANGE, label="_best")
+
+
+def draw_losses(ax):
+    for name, values in losses.items():
+        ax.plot(lams[1:], values.mean(0)[1:], color=colours[name], label=name)
+        quartiles = np.percentile(values[:, 1:], [25, 75], axis=0)
+        ax.fill_between(lams[1:], *quartiles, color=colours[name], alpha=0.15, lw=0,
+                        label=f"_{name}, middle half")
+        ax.plot(10**-3.8, values.mean(0)[0], "D", color=colours[name], label=f"_{name} at 0")
+    ax.plot(lams[1:], criteria[:, 1].mean(0), "--", lw=1.3, color=figures.PINK, label="_GCV")
+    ax.axhline(constant, color=figures.GREY, ls=":", label="_mean target")
+    ax.axhline(plain.mean(), color="black", ls="-.", lw=1, label="_ten inputs")
+    k = test_loss.mean(0).argmin()
+    ax.plot(lams[k], test_loss.mean(0)[k], "*", ms=14, color=figures.ORANGE, label="_best")
+
 
 # %% tags=["hide-input"]
-ax.text(3e-4, 3700, "λ = 0: test loss", color=figures.ORANGE, va="top")
-ax.text(2.5e-3, 2540, "test loss", color=figures.ORANGE)
-ax.text(5e-3, 790, "training loss", color=figures.BLUE, va="top")
-ax.text(2, 2350, "objective", color=figures.GREEN, ha="right")
-ax.text(1.6e-3, 2030, "GCV", color=figures.PINK, va="center")
-ax.text(0.03, constant + 50, "answering the mean target", color=figures.GREY)
-ax.text(900, plain.mean() - 60, "ten inputs, λ = 0", ha="right", va="top")
+def label_losses(ax):
+    ax.text(3e-4, 3700, "λ = 0: test loss", color=figures.ORANGE, va="top")
+    ax.text(2.5e-3, 2540, "test loss", color=figures.ORANGE)
+    ax.text(5e-3, 790, "training loss", color=figures.BLUE, va="top")
+    ax.text(2, 2350, "objective", color=figures.GREEN, ha="right")
+    ax.text(1.6e-3, 2030, "GCV", color=figures.PINK, va="center")
+    ax.text(0.03, constant + 50, "answering the mean target", color=figures.GREY)
+    ax.text(900, plain.mean() - 60, "ten inputs, λ = 0", ha="right", va="top")
+
+
+# %% tags=["hide-input"]
+fig, ax = figures.subplots(figsize=(5.6, 4.2))
+draw_losses(ax)
+label_losses(ax)
 ax.set(xscale="log", xlabel="weight decay λ", ylabel="loss, or objective", ylim=(0, 4300))
 ax.set_xticks([10**-3.8, 1e-2, 1, 100], ["0", "0.01", "1", "100"])
 ax.minorticks_off()
 curves = figures.drawn(ax)
-tested, at_zero = curves["test loss"], curves["_test loss at 0"].y[0]
-star = curves["_best"]
-
-# %% tags=["hide-input"]
+tested, at_zero, star = curves["test loss"], curves["_test loss at 0"].y[0], curves["_best"]
 ax.set_title(f"Test loss: {at_zero:.0f} at λ = 0, {star.y[0]:.0f} at λ = {star.x[0]:.1g}; the\n"
              "objective and the training loss only rise", x=-0.1)
 figures.show(fig, "Loss against λ on the diabetes data, mean of 20 splits with the middle half "
-             "shaded, and detached at the left the values at λ = 0. Objective and training loss rise "
-             f"from left to right. The test loss is {at_zero:.0f} at λ = 0, {tested.y[0]:.0f} at λ = "
-             f"{tested.x[0]:g}, lowest with {star.y[0]:.0f} near λ = {star.x[0]:.1g}, and then rises "
-             f"to that of the mean target. GCV follows it. Ten inputs without penalty reach "
-             f"{plain.mean():.0f}.")
+             "shaded, and apart at the left the values at λ = 0. Objective and training loss rise. "
+             f"The test loss is {at_zero:.0f} at λ = 0, {tested.y[0]:.0f} at λ = {tested.x[0]:g}, "
+             f"lowest with {star.y[0]:.0f} near λ = {star.x[0]:.1g}, and then rises to that of the "
+             f"mean target. GCV follows it. Ten inputs without penalty reach {plain.mean():.0f}.")
 
 # %% [markdown]
 # In figure 1.8 the test loss is U-shaped, and its left end is high: at λ = 0 it is {{test_loss.mean(0)[0]:.0f}}, worse than
@@ -1052,16 +1146,20 @@ figures.show(fig, "Loss against λ on the diabetes data, mean of 20 splits with 
 # the {{n}} patients.)
 
 # %%
-gain = claims.interval(np.log(none / chosen), level=0.95)  # a rare split has a factor of ten and more
+gain = claims.interval(np.log(none / chosen), level=0.95)  # logs: a rare ratio is above ten
 
 # %%
-claim("01-gain", "λ by validation lowers the test loss by a factor of {} at least (lower end of the "
+claim("01-gain", "λ by validation lowers the test loss by a factor of {} at least (lower end of "
+      "the "
       "95 % interval of the geometric mean).", measured=np.exp(gain.low), above=1.3)
 claim("01-validation", "The λ chosen by validation has a test loss of {} times the oracle's.",
       measured=(chosen / best).mean(), below=1.12)
 claim("01-gcv", "The λ chosen by GCV has a test loss of {} times the oracle's.",
       measured=(by_gcv / best).mean(), below=1.12)
-claim("01-plain", f"Ten inputs without penalty have {{}} times the test loss of {wide.shape[1]} inputs with "
+
+# %%
+claim("01-plain", f"Ten inputs without penalty have {{}} times the test loss of {wide.shape[1]} "
+      f"inputs with "
       "the oracle's λ.", measured=(plain / best).mean(), below=1)
 
 # %% tags=["hide-input"]
@@ -1111,6 +1209,8 @@ for name, value in zip(("training loss", "test loss", "objective"), theirs, stri
     inside = [((low <= losses[name][:, 1:]) & (losses[name][:, 1:] <= high)).sum(0) - 10]
     claim("01-bands", f"half of the 20 splits are in the shaded band, at each λ: {name}",
           measured=inside, equals=0, within=1e-9)
+
+# %% tags=["hide-input"]
 claim("01-constant", "the dotted line is the mean loss of answering the mean target",
       measured=curves["_mean target"].y / half_square(y.mean(), y).mean(), equals=1, within=1e-9)
 claim("01-at-zero", "the diamonds are the fits without penalty",
@@ -1118,11 +1218,15 @@ claim("01-at-zero", "the diamonds are the fits without penalty",
                 / curves["_training loss at 0"].y[0] - 1], equals=0, within=1e-6)
 
 # %% tags=["hide-input"]
-claim("01-loo", f"(1.8) is the loss on patients left out one by one, by scikit-learn, at λ = {lams[middle]:g}",
+claim("01-loo", f"(1.8) is the loss on patients left out one by one, by scikit-learn, at λ = "
+      f"{lams[middle]:g}",
       measured=criteria[0, 0, middle - 1] / left_out(first, lams[middle]), equals=1, within=1e-9)
-claim("01-gcv-curve", "GCV is half the mean squared error over the squared share of freedom that is left",
+claim("01-gcv-curve", "GCV is half the mean squared error over the squared share of freedom "
+      "that is left",
       measured=criteria[:, 1, middle - 1] * (1 - (np.array(traces) + 1) / 150) ** 2
       / train_loss[:, middle], equals=1, within=1e-9)
+
+# %% tags=["hide-input"]
 claim("01-choice", "on the 50 patients the neighbours of each chosen λ on the grid do no better",
       measured=np.minimum(lead, 0), equals=0, within=1e-9)
 claim("01-refit", "fitted again to all 150, a chosen λ has the test loss of its place on the curve",
@@ -1131,6 +1235,8 @@ claim("01-plain-fits", "the two models without penalty are least squares, with a
       measured=[none / least_squares(wide), plain / least_squares(X)], equals=1, within=1e-6)
 claim("S3-02", "in every split each larger λ raises the training loss: exceptions",
       measured=np.sum(train_loss[:, 1:] <= train_loss[:, :-1]), equals=0, within=1e-9)
+
+# %% tags=["hide-input"]
 claim("01-no-better", "in no split does a choice beat the oracle",
       measured=np.minimum([chosen - best, by_loo - best, by_gcv - best], 0), equals=0, within=1e-9)
 claims.identities()
@@ -1159,22 +1265,22 @@ stopped = 1 - (1 - 0.2 * s**2 / n) ** 20
 equivalent = 1 / (0.2 * 20)
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(5.8, 3.8))
+fig, ax = figures.subplots(figsize=(5.6, 3.7))
 strength = np.logspace(-2.3, 0.7, 200)
 ax.semilogx(strength, strength / (strength + equivalent), color=figures.BLUE, label="_ridge")
 ax.semilogx(strength, 1 - (1 - 0.2 * strength) ** 20, color=figures.ORANGE, label="_stopped")
 ax.semilogx(s**2 / n, (Vt @ w_20) / (Vt @ w_hat), "o", color=figures.ORANGE, label="_measured")
 ax.text(0.62, 0.62, f"ridge, λ = 1/(ηt) = {equivalent:g}", color=figures.BLUE)
 ax.text(0.3, 0.9, "20 steps of\nη = 0.2", color=figures.ORANGE, ha="right", va="center")
-ax.set(xlabel="variance of the data along the direction, s²/n", ylabel="share of least squares kept",
-       xlim=(0.005, 9))
-ax.set_title("20 steps filter like a penalty of 1/(20 η), a little sharper", x=-0.08)
+ax.set(xlabel="variance of the data along the direction, s²/n", xlim=(0.005, 12))
+ax.set(ylabel="share of least squares kept")
+ax.set_title("20 steps filter like a penalty of 1/(20 η), a little sharper", x=-0.1)
 filters = figures.drawn(ax)
 furthest = (filters["_stopped"].y - filters["_ridge"].y).max()
-figures.show(fig, "Two rising curves of the share of the least-squares fit that is kept, against the "
-             "variance of a direction. Early stopping and ridge agree for weak directions; for strong "
-             f"ones early stopping keeps up to {furthest:.2f} more. Dots of the ten diabetes directions, "
-             "measured after 20 steps, lie on the curve of early stopping.")
+figures.show(fig, "Two rising curves of the share of the least-squares fit that is kept, against "
+             "the variance of a direction. Early stopping and ridge agree for weak directions; for "
+             f"strong ones early stopping keeps up to {furthest:.2f} more. Dots of the ten "
+             "diabetes directions, measured after 20 steps, lie on the curve of early stopping.")
 
 # %% [markdown]
 # In figure 1.9 the two curves agree at the left, and early stopping rises more sharply. No λ gives exactly its filter:
@@ -1211,7 +1317,8 @@ after = np.mean(filtered_loss, 0)  # by number of steps
 good = 1 + np.flatnonzero(after < 1.05 * after.min())
 
 # %%
-claim("S3-03", "Early stopping after 30 steps, without any penalty, has {} times the test loss of least "
+claim("S3-03", "Early stopping after 30 steps, without any penalty, has {} times the test loss "
+      "of least "
       "squares.", measured=np.mean(stopped_loss) / none.mean(), below=0.7)
 
 # %% tags=["hide-input"]
@@ -1221,7 +1328,10 @@ claim("S0-10", "the measured dots lie on the curve of early stopping",
       measured=filters["_measured"].y - stopped, equals=0, within=1e-9)
 claim("01-distance", "each λ's distance is that of the direction in which the filters differ most",
       measured=distances - farthest, equals=0, within=1e-12)
-claim("01-worth", "for weak directions both filters are s²/n times 1/λ = ηt: quotient of their slopes",
+
+# %% tags=["hide-input"]
+claim("01-worth", "for weak directions both filters are s²/n times 1/λ = ηt: quotient of their "
+      "slopes",
       measured=(1 - (1 - 0.2 * 1e-9) ** 20) / (1e-9 / (1e-9 + equivalent)), equals=1, within=1e-6)
 claim("S3-03", "30 steps answer as a fit filtered by (1.9) does: ratio of the test losses",
       measured=stopped_loss / np.array(filtered_loss)[:, 29], equals=1, within=1e-9)
@@ -1255,41 +1365,38 @@ picked = (answers == images.validation.y[:, None]).mean(-1).argmax(1)  # a λ fo
 chosen_gain = claims.interval(accuracy[np.arange(5), picked, -1] - accuracy[:, 0, -1])
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(2, 1, figsize=(5.8, 6.2))
-axes[0].errorbar(lambdas[1:], gains.mean, yerr=gains.half, fmt="o-", capsize=3, label="_gain")
-axes[0].axhline(0, color=figures.GREY, lw=1)
-axes[0].axhline((early[0] - accuracy[:, 0, -1]).mean(), color=figures.GREEN, ls="--", label="_early")
-low = gains.mean[-1]
-axes[0].annotate(f"λ = 0.1: −{-low:.0f} points", (0.036, -3.8), xytext=(0.0022, -3.6), color=figures.BLUE,
-                 arrowprops={"arrowstyle": "->", "color": figures.BLUE})
-axes[0].text(0.1, 0.1, "λ = 0", color=figures.GREY, va="bottom")
-axes[0].text(4.5e-5, 0.15, "λ = 0, stopped\nat its best step", color=figures.GREEN, va="bottom")
-axes[0].set(xscale="log", ylim=(-4, 3), xlim=(4e-5, 0.25), xlabel="weight decay λ",
-            ylabel="gain in test accuracy (points)")
-peak = int(gains.mean.argmax())
-axes[0].set_title(f"Accuracy: at best {gains.mean[peak]:+.1f} ± {gains.half[peak]:.1f} points;\n"
-                  f"with λ chosen on other images {chosen_gain.mean:+.1f} ± {chosen_gain.half:.1f}", x=-0.1)
+ends, early_gain = claims.interval(nats[:, :, -1]), (early[0] - accuracy[:, 0, -1]).mean()
 
-# %% tags=["hide-input"]
-ends = claims.interval(nats[:, :, -1])
-axes[1].errorbar(lambdas[1:], ends.mean[1:], yerr=ends.half[1:], fmt="o-", capsize=3, label="_loss")
-axes[1].axhline(ends.mean[0], color=figures.GREY, lw=1, label="_free")
-axes[1].axhline(early[1].mean(), color=figures.GREEN, ls="--", label="_stopped")
-axes[1].text(0.11, ends.mean[0] + 0.01, "λ = 0", color=figures.GREY, va="bottom")
-axes[1].text(4.5e-5, early[1].mean() - 0.015, "λ = 0, stopped\nat its best step", color=figures.GREEN, va="top")
-axes[1].set(xscale="log", ylim=(0.2, 0.8), xlim=(4e-5, 0.25), xlabel="weight decay λ",
-            ylabel="test loss (nat)")
-for ax in axes:
+
+def draw_network(ax, mean, half, zero, stopped):
+    ax.errorbar(lambdas[1:], mean, yerr=half, fmt="o-", capsize=3, label="_decay")
+    ax.axhline(zero, color=figures.GREY, lw=1, label="_zero")
+    ax.axhline(stopped, color=figures.GREEN, ls="--", label="_stopped")
+    ax.text(0.1, zero, "λ = 0", color=figures.GREY, va="bottom")
+    ax.text(4.5e-5, stopped, "λ = 0, stopped\nat its best step", color=figures.GREEN,
+            va="bottom" if stopped >= zero else "top")
+    ax.set(xscale="log", xlim=(4e-5, 0.25), xlabel="weight decay λ")
     ax.set_xticks(lambdas[1:], [f"{lam:g}" for lam in lambdas[1:]])
     ax.minorticks_off()
-lower = figures.drawn(axes[1])["_loss"]
-k = int(lower.y.argmin())
-axes[1].set_title(f"Loss: from {ends.mean[0]:.2f} to {lower.y[k]:.2f} at λ = {lower.x[k]:g}", x=-0.1)
-figures.show(fig, "A network on 100 digits, five seeds with 95 % intervals, against λ. Above, the gain "
-             f"in test accuracy over λ = 0: at most {gains.mean[peak]:.1f} points at λ = "
-             f"{lambdas[1 + peak]:g}, and {low:.0f} points at λ = 0.1, outside the frame. Below, the test "
-             f"loss: {ends.mean[0]:.2f} without penalty, {early[1].mean():.2f} if stopped at the best "
-             f"step, {lower.y[k]:.2f} at λ = {lower.x[k]:g}.")
+
+
+# %% tags=["hide-input"]
+fig, axes = figures.subplots(2, 1, figsize=(5.4, 6))
+draw_network(axes[0], gains.mean, gains.half, 0, early_gain)
+draw_network(axes[1], ends.mean[1:], ends.half[1:], ends.mean[0], early[1].mean())
+upper, lower = (figures.drawn(ax)["_decay"] for ax in axes)
+peak, k, low = int(upper.y.argmax()), int(lower.y.argmin()), -upper.y[-1]
+note(axes[0], f"λ = 0.1: −{low:.0f} points", (0.036, -3.8), (0.0022, -3.6), figures.BLUE)
+axes[0].set(ylim=(-4, 3), ylabel="gain in test accuracy (points)")
+axes[1].set(ylim=(0.2, 0.8), ylabel="test loss (nat)")
+axes[0].set_title(f"Accuracy: at best {upper.y[peak]:+.1f} ± {gains.half[peak]:.1f} points; with\n"
+                  f"λ chosen elsewhere {chosen_gain.mean:+.1f} ± {chosen_gain.half:.1f}", x=-0.1)
+axes[1].set_title(f"Loss: {ends.mean[0]:.2f} at λ = 0, {lower.y[k]:.2f} at {lower.x[k]:g}", x=-0.1)
+figures.show(fig, "A network on 100 digits, five seeds with 95 % intervals, against λ. Above, the "
+             f"gain in test accuracy over λ = 0: at most {upper.y[peak]:.1f} points at λ = "
+             f"{upper.x[peak]:g}, and a loss of {low:.0f} points at λ = 0.1, outside the frame. "
+             f"Below, the test loss: {ends.mean[0]:.2f} without penalty, {early[1].mean():.2f} if "
+             f"stopped at the best step, {lower.y[k]:.2f} at λ = {lower.x[k]:g}.")
 
 # %% [markdown]
 # Figure 1.10 has two answers. The **loss** clearly falls, from {{ends.mean[0]:.2f}} to
@@ -1306,7 +1413,8 @@ figures.show(fig, "A network on 100 digits, five seeds with 95 % intervals, agai
 # [D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415)). Chapters 2, 8 and 9 follow that thread.
 
 # %%
-claim("01-network-loss", "λ = 0.003 lowers the network's test loss to {} times that of λ = 0, or less "
+claim("01-network-loss", "λ = 0.003 lowers the network's test loss to {} times that of λ = 0, "
+      "or less "
       "(upper end of the interval of five seeds).",
       measured=claims.interval(nats[:, 3, -1] / nats[:, 0, -1]).high, below=1)
 claim("01-network", "λ = 0.1 costs the network {:.0f} points of accuracy or more (near end of the "
@@ -1480,7 +1588,8 @@ verdict("S2-25", "under conditions",
         f"With N(0,1) starts most of the gap is noise of the start in {null_count} directions that "
         "training cannot see. From zero the penalty lowers the test error by a few per cent only.")
 verdict("S3-01", "under conditions",
-        "Variance falls, for any λ > 0. Whether the error falls depends on λ; some λ > 0 beats least "
+        "Variance falls, for any λ > 0. Whether the error falls depends on λ; some λ > 0 beats "
+        "least "
         "squares in expectation.")
 
 # %%
