@@ -516,10 +516,11 @@ ax.set_title("A direction keeps more than half if its bar is above λ\n"
              "(numbers in bars: the factor kept at λ = 0.1)", x=-0.1)
 bars = figures.drawn(ax)
 variances = bars["_variances"].y
+keeps = variances / (variances + bars["_0.1"].y[0])
 figures.show(fig, "Bars for the variance of the diabetes data along ten singular directions, "
              f"falling from {variances[0]:.1f} to {variances[-1]:.4f}, on a logarithmic axis, with "
              "horizontal lines at λ = 1, 0.1 and 0.01. At λ = 0.1 the factors fall from "
-             f"{factors[0]:.2f} to {factors[-1]:.2f}; the two last bars are below the line.")
+             f"{keeps[0]:.2f} to {keeps[-1]:.2f}; the two last bars are below the line.")
 
 # %% [markdown]
 # At $\lambda = 0.1$ eight directions keep most of their fit and the tenth keeps {{factors[9]:.0%}}. That tenth direction
@@ -602,7 +603,7 @@ def draw(lam):
     levels = half_mse(path[0]) + np.array([10, 50, 150, 300, 600, 1000])
     ax.contour(axis, axis, loss_map, levels=levels, colors=figures.GREY, linewidths=0.6)
     thick = ax.contour(axis, axis, loss_map, levels=[half_mse(w)], colors=figures.GREY,
-    linewidths=2)
+                       linewidths=2)
     ax.plot(*path.T, color=figures.BLUE, label="_path")
     ax.plot(*path[0], "o", color=figures.BLUE)
     circle = np.linalg.norm(w) * np.stack([np.cos(turns), np.sin(turns)])
@@ -628,8 +629,9 @@ def label_ellipse(ax, begin, radius, lam):
 
 # %% tags=["hide-input"]
 def finish(fig, ax, lam):
-    curves, _ = ellipse[lam]
-    begin, best = ((mark.x[0], mark.y[0]) for mark in (curves["_path"], curves["_best"]))
+    curves = figures.drawn(ax)
+    begin = curves["_path"].x[0], curves["_path"].y[0]
+    best = curves["_best"].x[0], curves["_best"].y[0]
     radius = np.hypot(*best)
     label_ellipse(ax, begin, radius, lam)
     return fig, (
@@ -816,7 +818,8 @@ for ax, what, points in zip(axes, terms, measured, strict=True):
     marks[what] = figures.drawn(ax)
     best[what], lowest = marks[what]["_oracle"].x[0], marks[what]["_oracle"].y[0]
     saved[what] = lowest / marks[what]["_least squares"].y[0]
-    ax.set_title(f"{what.capitalize()}: the oracle's λ saves {1 - saved[what]:.0%} of the error")
+axes[0].set_title(f"Weights: the oracle's λ saves {1 - saved['weights']:.0%} of the error")
+axes[1].set_title(f"Predictions: it saves {1 - saved['predictions']:.0%} of the error")
 figures.show(fig, "Two panels of error against λ on logarithmic axes: bias squared rises, variance "
              "falls, and their sum has a minimum, near "
              f"λ = {best['weights']:.2g} for weights, where {saved['weights']:.2f} times the error "
@@ -853,7 +856,7 @@ for lam in lams:
     matrix_form.append([np.sum(bias_vector**2), np.sum(noise_map**2),
                         np.mean((few @ bias_vector) ** 2), np.sum((few @ noise_map) ** 2) / 100])
 exact = dict(zip(("bias² w", "variance w", "bias² f", "variance f"), np.transpose(matrix_form),
-strict=True))
+                 strict=True))
 
 # %% tags=["hide-input"]
 for what, letter in (("weights", "w"), ("predictions", "f")):
@@ -1132,7 +1135,8 @@ figures.show(fig, "Loss against λ on the diabetes data, mean of 20 splits with 
              "shaded, and apart at the left the values at λ = 0. Objective and training loss rise. "
              f"The test loss is {at_zero:.0f} at λ = 0, {tested.y[0]:.0f} at λ = {tested.x[0]:g}, "
              f"lowest with {star.y[0]:.0f} near λ = {star.x[0]:.1g}, and then rises to that of the "
-             f"mean target. GCV follows it. Ten inputs without penalty reach {plain.mean():.0f}.")
+             f"mean target. GCV follows it. Ten inputs without penalty reach "
+             f"{curves['_ten inputs'].y[0]:.0f}.")
 
 # %% [markdown]
 # In figure 1.8 the test loss is U-shaped, and its left end is high: at λ = 0 it is {{test_loss.mean(0)[0]:.0f}}, worse than
@@ -1375,28 +1379,43 @@ def draw_network(ax, mean, half, zero, stopped):
     ax.text(0.1, zero, "λ = 0", color=figures.GREY, va="bottom")
     ax.text(4.5e-5, stopped, "λ = 0, stopped\nat its best step", color=figures.GREEN,
             va="bottom" if stopped >= zero else "top")
-    ax.set(xscale="log", xlim=(4e-5, 0.25), xlabel="weight decay λ")
+    ax.set(xscale="log", xlim=(4e-5, 1), xlabel="weight decay λ")
     ax.set_xticks(lambdas[1:], [f"{lam:g}" for lam in lambdas[1:]])
     ax.minorticks_off()
 
 
 # %% tags=["hide-input"]
+def describe(upper, lower):
+    """Titles and description, from what the two panels show."""
+    gain, loss, chosen = upper["_decay"], lower["_decay"], upper["_chosen"]
+    peak, k = int(gain.y.argmax()), int(loss.y.argmin())
+    half, own = (gain.high - gain.low)[peak] / 2, (chosen.high - chosen.low)[0] / 2
+    free, stopped = lower["_zero"].y[0], lower["_stopped"].y[0]
+    titles = (f"Accuracy: at best {gain.y[peak]:+.1f} ± {half:.1f} points;\n"
+              f"λ chosen on other images: {chosen.y[0]:+.1f} ± {own:.1f}",
+              f"Loss: {free:.2f} at λ = 0, {loss.y[k]:.2f} at {loss.x[k]:g}")
+    return titles, (
+        "A network on 100 digits, five seeds with 95 % intervals, against λ. Above, the gain in "
+        f"test accuracy over λ = 0: at most {gain.y[peak]:.1f} points at λ = {gain.x[peak]:g}, and "
+        f"a loss of {-gain.y[-1]:.0f} points at λ = 0.1, outside the frame. Below, the test loss: "
+        f"{free:.2f} without penalty, {stopped:.2f} if stopped at the best step, "
+        f"{loss.y[k]:.2f} at λ = {loss.x[k]:g}.")
+
+
+# %% tags=["hide-input"]
 fig, axes = figures.subplots(2, 1, figsize=(5.4, 6))
 draw_network(axes[0], gains.mean, gains.half, 0, early_gain)
+axes[0].errorbar([0.4], [chosen_gain.mean], yerr=[chosen_gain.half], fmt="D", capsize=3,
+                 color=figures.PINK, label="_chosen")
+axes[0].text(0.4, 1.3, "λ chosen on\nother images", color=figures.PINK, ha="center")
 draw_network(axes[1], ends.mean[1:], ends.half[1:], ends.mean[0], early[1].mean())
-upper, lower = (figures.drawn(ax)["_decay"] for ax in axes)
-peak, k, low = int(upper.y.argmax()), int(lower.y.argmin()), -upper.y[-1]
-note(axes[0], f"λ = 0.1: −{low:.0f} points", (0.036, -3.8), (0.0022, -3.6), figures.BLUE)
 axes[0].set(ylim=(-4, 3), ylabel="gain in test accuracy (points)")
 axes[1].set(ylim=(0.2, 0.8), ylabel="test loss (nat)")
-axes[0].set_title(f"Accuracy: at best {upper.y[peak]:+.1f} ± {gains.half[peak]:.1f} points; with\n"
-                  f"λ chosen elsewhere {chosen_gain.mean:+.1f} ± {chosen_gain.half:.1f}", x=-0.1)
-axes[1].set_title(f"Loss: {ends.mean[0]:.2f} at λ = 0, {lower.y[k]:.2f} at {lower.x[k]:g}", x=-0.1)
-figures.show(fig, "A network on 100 digits, five seeds with 95 % intervals, against λ. Above, the "
-             f"gain in test accuracy over λ = 0: at most {upper.y[peak]:.1f} points at λ = "
-             f"{upper.x[peak]:g}, and a loss of {low:.0f} points at λ = 0.1, outside the frame. "
-             f"Below, the test loss: {ends.mean[0]:.2f} without penalty, {early[1].mean():.2f} if "
-             f"stopped at the best step, {lower.y[k]:.2f} at λ = {lower.x[k]:g}.")
+titles, words = describe(*map(figures.drawn, axes))
+for ax, words_above in zip(axes, titles, strict=True):
+    ax.set_title(words_above, x=-0.1)
+note(axes[0], "λ = 0.1: far below", (0.036, -3.8), (0.0022, -3.6), figures.BLUE)
+figures.show(fig, words)
 
 # %% [markdown]
 # Figure 1.10 has two answers. The **loss** clearly falls, from {{ends.mean[0]:.2f}} to
