@@ -192,7 +192,7 @@ decaying = [descend(path[-1], 0.05, steps=6000) for path in free]
 
 # %% tags=["hide-input"]
 def draw_runs(ax):
-    line, turn = np.array([-2.6, 3.4]), np.linspace(0, 2 * np.pi, 361)
+    line, turn = np.array([-2.6, 2.9]), np.linspace(0, 2 * np.pi, 361)
     ax.plot(line, (target - line) / 2, color=figures.GREY, lw=1, label="_perfect fits")
     circle = np.linalg.norm(nearest) * np.array([np.cos(turn), np.sin(turn)])
     ax.plot(*circle, ":", lw=1, color=figures.GREY)
@@ -215,7 +215,7 @@ def note(ax, words, at, beside, colour):
 def label_runs(ax):
     for path, where in zip(free, ((6, -4), (8, 0), (-2, 9)), strict=True):
         ax.annotate("start", path[0], xytext=where, textcoords="offset points", color=figures.BLUE)
-    note(ax, "λ = 0 ends at the perfect fit\nnearest to its start", free[2][-1], (1.15, -0.75),
+    note(ax, "λ = 0 ends at the perfect fit\nnearest to its start", free[2][-1], (0.95, -1.0),
          figures.BLUE)
     note(ax, "λ > 0 slides on, to the\nperfect fit nearest zero", nearest - 0.04, (-2.55, -0.55),
          figures.ORANGE)
@@ -804,8 +804,8 @@ def label_terms(ax, what):
     ax.set(ylim=(20, 9e3) if weights else (5, 3e3), xlabel="weight decay λ")
     ax.set_ylabel(f"squared error of {what}")
     ax.text(*((0.0075, 26) if weights else (0.012, 11)), "bias²", color=figures.BLUE)
-    ax.text(*((0.2, 60) if weights else (0.003, 120)), "variance", color=figures.ORANGE)
-    ax.text(*((0.03, 1800) if weights else (0.03, 420)), "sum, and measured dots",
+    ax.text(*((0.12, 60) if weights else (0.003, 120)), "variance", color=figures.ORANGE)
+    ax.text(*((0.02, 1900) if weights else (0.01, 480)), "sum, and measured dots",
             color=figures.GREEN)
 
 
@@ -1377,9 +1377,9 @@ def draw_network(ax, mean, half, zero, stopped):
     ax.axhline(zero, color=figures.GREY, lw=1, label="_zero")
     ax.axhline(stopped, color=figures.GREEN, ls="--", label="_stopped")
     ax.text(0.1, zero, "λ = 0", color=figures.GREY, va="bottom")
-    ax.text(4.5e-5, stopped, "λ = 0, stopped\nat its best step", color=figures.GREEN,
+    ax.text(1.6e-5, stopped, "λ = 0, stopped\nat its best step", color=figures.GREEN,
             va="bottom" if stopped >= zero else "top")
-    ax.set(xscale="log", xlim=(4e-5, 1), xlabel="weight decay λ")
+    ax.set(xscale="log", xlim=(1.4e-5, 1), xlabel="weight decay λ")
     ax.set_xticks(lambdas[1:], [f"{lam:g}" for lam in lambdas[1:]])
     ax.minorticks_off()
 
