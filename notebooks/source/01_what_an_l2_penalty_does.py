@@ -5,8 +5,8 @@
 # to the weights? Which of them shrink, by how much, and when does that help?
 #
 # For linear regression every answer can be computed by hand, so this chapter starts there. It ends with a network.
-# The answers matter because λ is tuned in almost every training run, and because several comparisons that seem to show
-# that it works do not.
+# The answers matter because almost every training run has a λ, and because several comparisons that seem to show that
+# it works do not.
 #
 # **By the end you will be able to**
 #
@@ -16,7 +16,7 @@
 # - choose λ in three ways that do not touch the test data;
 # - translate early stopping into a λ.
 #
-# *Reading time: about an hour, with a pen. The code runs in about 10 seconds.*
+# *Reading time about an hour, with a pen; the code runs in about 10 seconds.*
 
 # %%
 import numpy as np
@@ -31,7 +31,7 @@ from l2lib.splits import split
 # %% [markdown]
 # ## 1.1 A puzzle: does the penalty cure this model?
 #
-# This section shows an experiment that convinces at first sight, and that you should not believe.
+# This section shows an experiment that you should not believe.
 #
 # A model *overfits* when it fits its training examples much better than it answers new ones. The textbook
 # [*Dive into Deep Learning*](https://arxiv.org/abs/2106.11342) demonstrates weight decay on a toy problem: 200
@@ -92,7 +92,7 @@ figures.show(fig, "Dots for ten data sets and five models, test error on a logar
              f"{means[3]:.3g} with λ = 3. Always answering zero gives {means[4]:.3g}.")
 
 # %% [markdown]
-# Figure 1.1 is read from the top. In the first two rows the penalty lowers the mean test error from {{n01.mean():.0f}}
+# In the first two rows of figure 1.1 the penalty lowers the mean test error from {{n01.mean():.0f}}
 # to {{decayed.mean():.2f}}: a cure, it seems. The third row starts from zero, has no penalty, and is
 # {{decayed.mean() / from_zero.mean():.0f}} times better than the second. Even the model that has learnt nothing (the dotted
 # line) is better than the second. And where training starts from zero, the same penalty improves the error by a few per
@@ -171,9 +171,9 @@ claims.identities()
 # %% [markdown]
 # ## 1.3 Null directions: what the data cannot see
 #
-# This section explains the puzzle, and with it the idea that the rest of the chapter makes precise: a penalty acts
-# where the data are silent. Take the smallest case, two weights and one example. We train from three starts, first
-# without penalty, and then go on with a small λ.
+# This section explains the puzzle. Its idea, which the rest of the chapter makes precise, is that a penalty acts where
+# the data are silent. Take two weights and one example. We train from three starts, first without penalty, and then go
+# on with a small λ.
 
 # %%
 x, target = np.array([1.0, 2.0]), 2.5
@@ -285,8 +285,8 @@ table = parts.mean(0)
 #
 # From $N(0,1)$ the error is almost all in the null directions, until the penalty has erased most of it. From zero the
 # null part is the same with and without penalty: there both fits are zero, the truth is 0.01, and no fit can know it.
-# What the penalty improves is the intercept, because it stops 200 weights from doing the intercept's work. Is this small
-# gain luck? We repeat the two runs on 100 fresh data sets, with the same minibatches in both.
+# What the penalty improves is the intercept, because it stops 200 weights from doing the intercept's work. Is this gain
+# luck? We repeat the two runs on 100 fresh data sets, with the same minibatches in both.
 
 # %%
 pairs = []
@@ -349,8 +349,8 @@ claim("01-starts", "each data set has a start of its own",
 claims.identities()
 
 # %% [markdown]
-# You now know what a penalty does where the data say nothing. What is missing are the other directions, where the data
-# say something, and the penalty has to bargain with them.
+# You now know what a penalty does where the data say nothing. What is missing are the directions in which they say
+# something.
 #
 # ## 1.4 Ridge regression: the minimum in closed form
 #
@@ -483,9 +483,9 @@ claims.identities()
 #
 # $$v_i^\top w_\lambda = \frac{s_i^2}{s_i^2 + n\lambda}\; v_i^\top \hat w . \tag{1.2}$$
 #
-# So each direction is multiplied by a number between 0 and 1, and the number says who wins. Where the data vary much,
-# it is near 1 and nothing happens. Where they vary little, it is near 0. **Half-way is exactly at $s_i^2/n = \lambda$.**
-# This is the most useful sentence about ridge: draw the variances as bars, draw λ as a line, and you see what survives.
+# So each direction is multiplied by a number between 0 and 1. Where the data vary much, it is near 1 and nothing
+# happens. Where they vary little, it is near 0. **Half-way is exactly at $s_i^2/n = \lambda$.** Draw the variances as bars
+# and λ as a line, and you see what survives.
 
 # %%
 U, s, Vt = np.linalg.svd(X, full_matrices=False)
@@ -523,7 +523,7 @@ figures.show(fig, "Bars for the variance of the diabetes data along ten singular
              f"{keeps[0]:.2f} to {keeps[-1]:.2f}; the two last bars are below the line.")
 
 # %% [markdown]
-# At $\lambda = 0.1$ eight directions keep most of their fit and the tenth keeps {{factors[9]:.0%}}. That tenth direction
+# In figure 1.4 eight directions keep most of their fit at $\lambda = 0.1$, and the tenth keeps {{factors[9]:.0%}}. That tenth direction
 # is the cholesterol combination of figure 1.3. Its estimate was large because its noise is large, as §1.7 shows. So the
 # penalty does not shrink *weights* evenly. It shrinks the directions that the data determine least.
 #
@@ -657,6 +657,8 @@ figures.interactive(draw, lam=[0.1, 0.0001, 0.003, 0.01, 0.03, 0.3, 1, 3])
 # - **$\lVert w\rVert$ is not the size of the function.** The mean square of $f(x) = w^\top x$ over the data is
 #   $\lVert w\rVert^2$ only if inputs are centred, uncorrelated and of variance 1. Along $v_i$ it is
 #   $s_i^2/n$ times that.
+#
+# So far we know how the penalty moves the weights. Whether that helps is the next question.
 
 # %% tags=["hide-input"]
 grid = np.logspace(-4, 3, 50)
@@ -910,9 +912,8 @@ claim("01-prior", "With the λ of (1.6) the predictions' expected error is {} ti
 # %% [markdown]
 # Equation (1.6) also explains a second convention. Courses often write $\frac{\lambda}{2m}\lVert w\rVert^2$ with $m$
 # training examples. Their λ is $\sigma^2/\tau^2$, without the $1/n$, so that more data mean less shrinkage, as they should
-# against a fixed prior. If you copy every example, nothing changes under our convention, while $\lambda/(2m)$ acts like half
-# the λ. And while the shrinkage is small, {{below: more}} times the data shrink the weights
-# {{below: gaps[0] / gaps[1]:.0f}} times less under $\lambda/(2m)$.
+# against a fixed prior: while the shrinkage is small, {{below: more}} times the data shrink the weights
+# {{below: gaps[0] / gaps[1]:.0f}} times less. Under our convention, copying every example changes nothing.
 
 # %%
 more = 100
@@ -1065,8 +1066,8 @@ def without_refit(fit):
 
 
 # %% [markdown]
-# The validation part goes through `l2lib.splits`, which refuses to fit or choose on examples that are tested. The best
-# simple rival takes part: least squares on the ten original measurements.
+# `l2lib.splits` refuses to fit or choose on examples that are tested. The simple rival is least squares on the ten
+# original measurements.
 
 
 # %%
@@ -1146,8 +1147,8 @@ figures.show(fig, "Loss against λ on the diabetes data, mean of 20 splits with 
 #
 # And yet the plain model with ten inputs reaches {{plain.mean():.0f}}. The penalty limits the damage of
 # {{wide.shape[1] - 10}} extra inputs; it does not make them useful. ([Chapter 4](04_other_penalties.ipynb) has a
-# penalty that removes inputs. The splits share patients, so the interval below covers the choice of split, not that of
-# the {{n}} patients.)
+# penalty that removes inputs.) The splits share patients, so the interval below covers the choice of split, not that of
+# the {{n}} patients. What is missing is a rival that needs no penalty at all.
 
 # %%
 gain = claims.interval(np.log(none / chosen), level=0.95)  # logs: a rare ratio is above ten
@@ -1248,8 +1249,7 @@ claims.identities()
 # %% [markdown]
 # ## 1.11 Early stopping is nearly the same filter
 #
-# Not every regulariser is a term in the loss. This section compares the penalty with stopping early, and translates one
-# into the other. Run gradient descent on the bare loss from zero. Along $v_i$ each step multiplies the distance to
+# This section compares the penalty with stopping early, and translates one into the other. Run gradient descent on the bare loss from zero. Along $v_i$ each step multiplies the distance to
 # $\hat w$ by $1 - \eta s_i^2/n$. So after $t$ steps the fit has reached the fraction
 #
 # $$1 - \Big(1 - \frac{\eta s_i^2}{n}\Big)^t \tag{1.9}$$
@@ -1427,9 +1427,9 @@ figures.show(fig, words)
 # {{(early[0] - accuracy[:, 0, -1]).mean():.1f}} points. Too large a λ is far worse than none. And the answer depends on the
 # network: in exercise 9 one more layer makes the gain larger than its interval.
 #
-# For larger networks, weight decay is often found to matter through the training dynamics more than as a constraint on
-# complexity ([Zhang et al., 2019](https://arxiv.org/abs/1810.12281);
-# [D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415)). Chapters 2, 8 and 9 follow that thread.
+# In larger networks weight decay seems to act through the training dynamics more than as a constraint on complexity
+# ([Zhang et al., 2019](https://arxiv.org/abs/1810.12281); [D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415)).
+# Chapters 2, 8 and 9 follow that thread.
 
 # %%
 claim("01-network-loss", "λ = 0.003 lowers the network's test loss to {} times that of λ = 0, "
