@@ -906,7 +906,7 @@ kept = filter_factors(few_s, 100, guess)
 guessed = np.mean((few_s * (1 - kept) * (few_Vt @ truth)) ** 2 + (sigma * kept) ** 2) / 10
 
 # %%
-claim("01-prior", "With the λ of (1.6) the predictions' expected error is {} times the oracle's.",
+claim("01-prior", "With the λ of (1.6) the predictions' expected error is {:.3f} times the oracle's.",
       measured=guessed / marks["predictions"]["sum"].y.min(), below=1.1)
 
 # %% [markdown]
