@@ -332,7 +332,8 @@ claim("01-null-weights", "null directions: the start as it was, or (1 − ηλ)�
       measured=moved, equals=0, within=1e-9)
 claim("01-parts", "null part, other part, intercept and noise add up to the test error that is "
       "drawn",
-      measured=[parts[:, run].sum(1) + 0.01**2 - dots[name] for run, name in enumerate(names[:4])],
+      measured=[parts[:, i].sum(1) + 0.01**2 - dots[f"{start}, λ = {lam}"] for i, (start, lam) in
+                enumerate((s, lam) for s in ("N(0,1) start", "zero start") for lam in (0, 3))],
       equals=0, within=1e-9)
 
 # %% tags=["hide-input"]
@@ -906,8 +907,8 @@ kept = filter_factors(few_s, 100, guess)
 guessed = np.mean((few_s * (1 - kept) * (few_Vt @ truth)) ** 2 + (sigma * kept) ** 2) / 10
 
 # %%
-claim("01-prior", "With the λ of (1.6) the predictions' expected error is {:.3f} times the oracle's.",
-      measured=guessed / marks["predictions"]["sum"].y.min(), below=1.1)
+claim("01-prior", "With the λ of (1.6) the predictions' expected error is {:.3f} times the "
+      "oracle's.", measured=guessed / marks["predictions"]["sum"].y.min(), below=1.1)
 
 # %% [markdown]
 # Equation (1.6) also explains a second convention. Courses often write $\frac{\lambda}{2m}\lVert w\rVert^2$ with $m$
