@@ -1377,7 +1377,7 @@ def draw_network(ax, mean, half, zero, stopped):
     ax.errorbar(lambdas[1:], mean, yerr=half, fmt="o-", capsize=3, label="_decay")
     ax.axhline(zero, color=figures.GREY, lw=1, label="_zero")
     ax.axhline(stopped, color=figures.GREEN, ls="--", label="_stopped")
-    ax.text(0.1, zero, "λ = 0", color=figures.GREY, va="bottom")
+    ax.text(0.1, zero, "λ = 0", color=figures.GREY, va="top" if stopped >= zero else "bottom")
     ax.text(1.6e-5, stopped, "λ = 0, stopped\nat its best step", color=figures.GREEN,
             va="bottom" if stopped >= zero else "top")
     ax.set(xscale="log", xlim=(1.4e-5, 1), xlabel="weight decay λ")
@@ -1415,7 +1415,7 @@ axes[1].set(ylim=(0.2, 0.8), ylabel="test loss (nat)")
 titles, words = describe(*map(figures.drawn, axes))
 for ax, words_above in zip(axes, titles, strict=True):
     ax.set_title(words_above, x=-0.1)
-note(axes[0], "λ = 0.1: far below", (0.036, -3.8), (0.0022, -3.6), figures.BLUE)
+note(axes[0], "λ = 0.1: far below", (0.036, -3.8), (0.0009, -3.6), figures.BLUE)
 figures.show(fig, words)
 
 # %% [markdown]
