@@ -22,7 +22,7 @@ from l2lib import _spelling
 
 if TYPE_CHECKING:
     from l2lib.claims import claim, identities, interval, rng, seeds, verdict, verdicts
-    from l2lib.conventions import CONVENTIONS, convert, describe_conventions
+    from l2lib.conventions import CONVENTIONS, convert, describe_conventions, dictionary
     from l2lib.datasets import Dataset, load, make_regression
     from l2lib.groups import param_groups, roles, table
     from l2lib.invariance import Invariances, scale_invariance
@@ -62,6 +62,7 @@ __all__ = [
     "convert",
     "cross_entropy",
     "describe_conventions",
+    "dictionary",
     "filter_factors",
     "half_life",
     "half_mse",
@@ -91,7 +92,7 @@ __all__ = [
 # Where each name is at home. The function sweep is not among them: its package has that name.
 _HOMES = {
     "claims": ("claim", "identities", "interval", "rng", "seeds", "verdict", "verdicts"),
-    "conventions": ("CONVENTIONS", "convert", "describe_conventions"),
+    "conventions": ("CONVENTIONS", "convert", "describe_conventions", "dictionary"),
     "datasets": ("Dataset", "load", "make_regression"),
     "figures": (),
     "groups": ("param_groups", "roles", "table"),

@@ -14,8 +14,10 @@ decay follows the square of the rate.
 """
 
 import math
+from collections.abc import Callable
 from typing import TypeVar
 
+from l2lib._manuals import MANUALS, Manual
 from l2lib._momentum import Momentum
 from l2lib._names import nearest, reason
 from l2lib._numbers import as_number, in_range, truth, whole
@@ -29,6 +31,7 @@ __all__ = [
     "Convention",
     "convert",
     "describe_conventions",
+    "dictionary",
 ]
 
 T = TypeVar("T")
@@ -70,6 +73,65 @@ def describe_conventions() -> Table:
     rows = tuple((name, c.kind, c.loss or "-", c.about) for name, c in CONVENTIONS.items())
     lines = [f"{a:<18}{b:<9}{c:<15}{d}" for a, b, c, d in (columns, *rows)]
     return Table("Meanings of λ that can be converted", columns, rows, "\n".join(lines))
+
+
+def dictionary(kind: str = "penalty") -> Table:
+    """What the programs of one kind minimise, or do, with λ; their defaults, and what is usual.
+
+    A program with a penalty minimises c·L + kλ‖w‖², where L is the mean loss.
+    So it means λ = 2kλ/c in the book. Where the loss is yours c is, too: 1 for
+    the mean, 2 for ``MSELoss``. A program with a decay multiplies each weight
+    by 1 - δ.
+
+    Args:
+        kind: "penalty" or "decay".
+
+    Returns:
+        Library, what you type, what is minimised, c, kλ, the book's λ, the
+        default and a typical value; of a decay the share δ, and what it follows
+        if the learning rate has a schedule.
+
+    Raises:
+        ValueError: if there is no such kind.
+
+    Source: derived in chapter 3; defaults from the libraries' code and manuals.
+
+    Example:
+        >>> dictionary("decay").columns
+        ('library', 'you type', 'δ', 'it follows', 'default', 'typical')
+        >>> dictionary("decay").rows[0]
+        ('PyTorch', 'AdamW(weight_decay=λ)', 'ηλ', 'the rate', '0.01', '0.01 to 0.1')
+    """
+    columns, cells = _find(kind, _DICTIONARIES, "kind of λ in the dictionary")
+    told = [(name, MANUALS[name]) for name in MANUALS if CONVENTIONS[name].kind == kind]
+    rows = tuple(cells(CONVENTIONS[name], manual) for name, manual in told)
+    widths = [max(map(len, column)) + 2 for column in zip(columns, *rows, strict=True)]
+    lines = [
+        "".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (columns, *rows)
+    ]
+    return Table(f"What λ means: {kind}", columns, rows, "\n".join(lines))
+
+
+def _of_penalty(row: Convention, manual: Manual) -> tuple[str, ...]:
+    sizes = (manual.c, manual.k, manual.means)
+    return (manual.library, row.about, manual.does, *sizes, manual.default, manual.typical)
+
+
+def _of_decay(row: Convention, manual: Manual) -> tuple[str, ...]:
+    follows = ("nothing", "the rate", "its square")[row.lr_power]
+    return (manual.library, row.about, manual.means, follows, manual.default, manual.typical)
+
+
+_ENDS = ("default", "typical")
+_Cells = Callable[[Convention, Manual], tuple[str, ...]]
+_DICTIONARIES: dict[str, tuple[tuple[str, ...], _Cells]] = {
+    "penalty": (
+        ("library", "you type", "it minimises", "c", "kλ", "book's λ", *_ENDS),
+        _of_penalty,
+    ),
+    "decay": (("library", "you type", "δ", "it follows", *_ENDS), _of_decay),
+}
 
 
 def convert(

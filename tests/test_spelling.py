@@ -145,7 +145,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 from l2lib.claims import claim, identities, verdict
-from l2lib.conventions import convert, describe_conventions
+from l2lib.conventions import convert, describe_conventions, dictionary
 from l2lib.groups import param_groups, table
 from l2lib.invariance import scale_invariance
 from l2lib.penalty import l2_penalty
@@ -156,7 +156,7 @@ X = torch.randn(20, 3, generator=torch.Generator().manual_seed(0)).double()
 print(table(model, torch.optim.AdamW(model.parameters())))
 print(param_groups(model, 0.1))
 print(scale_invariance(model, lambda m: m(X).square().mean()))
-print(describe_conventions())
+print(describe_conventions(), dictionary("penalty"), dictionary("decay"))
 claim("01-norm", "‖w‖² stays ≥ 5 under η = 0.1, λ·η → 0", measured=5.2, above=5)
 claim("01-root", "√2 squared is 2", measured=2**0.5 * 2**0.5, equals=2, within=1e-12)
 identities()
