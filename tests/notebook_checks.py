@@ -26,7 +26,7 @@ from l2lib.claims import MIME
 MAX_CELL_LINES = 20
 MAX_MEDIAN_LINES = 8
 MAX_COLUMNS = 100
-MAX_BYTES = 1_500_000
+MAX_BYTES = 1_000_000
 MIN_ALT_WORDS = 12
 CELL_METADATA = {"tags", "mystnb", "jupyter", sentences.KEY}
 NBVAL_TAGS = {tag.lower() for tag in nbval.plugin.metadata_tags} | {"skip-execution"}

@@ -18,7 +18,7 @@ from tests import lock
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = ("notebooks", "book", "test", "course")
-MAX_BYTES = 1_500_000
+MAX_BYTES = 1_000_000
 
 
 def needed(extras: tuple[str, ...] = EXTRAS) -> dict[str, SpecifierSet]:
