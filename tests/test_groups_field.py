@@ -19,6 +19,7 @@ from l2lib._rules import fits_class, fits_name
 from l2lib._storages import shared
 from l2lib.groups import COMMON_RULES, ROLES, ParamGroups, optional, param_groups, roles, table
 from l2lib.tables import Table
+from tests.refusals import refusal
 from tests.test_groups import OPTIMIZERS, WITHOUT_DECAY, ZOO
 
 LAM, LR = 0.25, 0.5
@@ -727,15 +728,6 @@ def test_weight_norm_of_a_filtered_model_still_has_its_roles():
 
 
 # ---- promises about every factor, limit and word ---------------------------------------------
-def refusal(call):
-    """The words of an error, empty where there is none: so that a refusal too many is a failure."""
-    try:
-        call()
-    except ValueError as error:
-        return str(error)
-    return ""
-
-
 BY_ROLE = st.dictionaries(st.sampled_from(ROLES), st.sampled_from([0, 0.5, 2.0]))
 BY_NAME = st.dictionaries(st.sampled_from(["*", "*s", "w*t", "*eight"]), st.sampled_from([0, 3.0]))
 WITH_NAMES_OF_ROLES = {
