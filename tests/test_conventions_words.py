@@ -53,8 +53,8 @@ GROW = "which must lie above -1 and be at most 1, or the weights grow"
         ),
         (
             (1, "book", "no_half"),
-            {"loss": "mea"},
-            f"no loss is called 'mea'; choose one of {', '.join(LOSS_SCALES)}",
+            {"loss": "torch_l2"},  # although rows are called nearly so
+            f"no loss is called 'torch_l2'; choose one of {', '.join(LOSS_SCALES)}",
         ),
         (
             (1, "book", "sklearn_mlp"),
@@ -96,6 +96,12 @@ GROW = "which must lie above -1 and be at most 1, or the weights grow"
             "penalty and decay are the same under plain SGD only, not lion",
         ),
         (
+            (1, "keras_l2", "lion"),
+            SGD,
+            "penalty and decay are the same under plain SGD only, not lion; "
+            "the decays of SGD are sgdw, sgdw_paper, tfa, keras_optimizer",
+        ),
+        (
             (1, "torch_adamw", "keras_l2"),
             {"lr": 1, "optimizer": "Lion"},
             "Adam divides the penalty's gradient λw by √v, so that each weight decays at its own "
@@ -123,6 +129,19 @@ GROW = "which must lie above -1 and be at most 1, or the weights grow"
             {"lr": 0.1, "schedule": True},
             "no λ is the same at every step, as under AdamW(weight_decay=λ) it follows the learning"
             f" rate and w *= λ at every step the share stays what it is; {ONE}",
+        ),
+        (
+            (0.5, "factor", "torch_sgd"),
+            {"lr": 0.1, "schedule": True, **PLAIN},
+            "no λ is the same at every step, as under w *= λ at every step the share stays what it "
+            f"is and SGD(weight_decay=λ) it follows the learning rate; {ONE}",
+        ),
+        (
+            (0.01, "torch_sgd", "tfa"),
+            {"lr": 0.1, "schedule": True, **PLAIN},
+            "no λ is the same at every step, as under SGD(weight_decay=λ) it follows the learning "
+            "rate and tfa.optimizers' AdamW, SGDW(weight_decay=λ) the share stays what it is; "
+            f"{ONE}",
         ),
         (
             (0.1, "adamc", "sgdw"),
@@ -170,6 +189,7 @@ def test_the_remedies_of_errors_are_ones():
     rows = told.partition("; the decays of SGD are ")[2].split(", ")
     assert len(rows) == 4
     for row in rows:
+        assert CONVENTIONS[row].kind == "decay"
         assert refusal(lambda row=row: convert(1, "torch_sgd", row, lr=0.1, **PLAIN)) == ""
     for optimizer in ("adam", None):
         told = refusal(
