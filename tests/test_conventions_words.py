@@ -163,6 +163,12 @@ GROW = "which must lie above -1 and be at most 1, or the weights grow"
             "share of 0.0513 a step, and more λ is then no more decay; lower λ, lr or momentum",
         ),
         (
+            (4, "torch_sgd", "sgdw"),
+            SGD | {"momentum": 0.9, "dampening": 0.5},
+            "ηλ = 0.4 is too large: with momentum 0.9 a weight oscillates beyond ηλ = 0.00527, a "
+            "share of 0.0513 a step, and more λ is then no more decay; lower λ, lr or momentum",
+        ),
+        (
             (0.2, "sgdw_paper", "torch_sgd"),
             SGD | {"momentum": 0.8, "nesterov": True},
             "a share of 0.2 a step is too large: with momentum 0.8 a weight oscillates beyond "

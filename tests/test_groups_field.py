@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn, optim
 from torch.nn.utils import parametrizations, parametrize
@@ -744,6 +744,10 @@ WITH_NAMES_OF_ROLES = {
     of_rate=st.tuples(BY_ROLE, BY_NAME),
     frozen=st.booleans(),
 )
+@example("linear", 0, ({"weight": 0.5}, {}), ({"bias": 0.5}, {}), frozen=False)
+@example("linear", 0.5, ({"bias": 2.0}, {"*s": 3.0}), ({"bias": 0.5}, {"*": 3.0}), frozen=False)
+@example("norm", 0.5, ({"weight": 1.0, "gamma": 0.5}, {}), ({"weight": 2.0}, {}), frozen=False)
+@example("own", 0.5, ({"embedding": 1.0}, {"*eight": 3.0}), ({}, {"w*t": 3.0}), frozen=True)
 def test_each_parameter_has_the_rate_and_the_decay_that_its_factors_give(
     which, lr, of_decay, of_rate, frozen
 ):
@@ -828,6 +832,72 @@ ROLE_NAMES = "weight, embedding, bias, gamma, beta, g, slope, other"
 def test_an_error_has_all_its_words(arguments, words):
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     assert refusal(lambda: param_groups(model, **{"weight_decay": LAM} | arguments)) == words
+
+
+LINEAR = "torch.nn.modules.linear.Linear"
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (
+            lambda model: roles(model, rules="comon"),
+            'rules is \'comon\'; give a dictionary such as {"*RMSNorm": "gamma"}, or "common"',
+        ),
+        (
+            lambda model: roles(model, rules={3: "bias", "*": "bias"}),
+            "rules: [3] must be classes, or text that fits classes or names",
+        ),
+        (
+            lambda model: roles(model, rules={"*": "bias", "x": "wieght"}),
+            f"rules: 'wieght' is not a role; choose among {ROLE_NAMES}",
+        ),
+        (
+            lambda model: roles(model, rules={"*": "bias", "x": "g", optional("y"): "g", "z": "g"}),
+            "rules: nothing fits ['x', 'z']; names are N.weight (2), N.bias (2)",
+        ),
+        (
+            lambda model: roles(nn.Sequential(*model, named("Linear", nn.Module, w=torch.ones(2))),
+                                rules={"Linear": "g"}),
+            f"rules: 'Linear' fits elsewhere.Linear and {LINEAR}; write the one you mean in full",
+        ),
+        (
+            lambda model: roles(nn.ReLU()),
+            "the model has no parameters; give an nn.Module that has some, not a ReLU",
+        ),
+        (
+            lambda model: roles(nn.Sequential(nn.ReLU(), nn.LazyLinear(2))),
+            "1.weight is lazy and has no shape; run one batch through the model first",
+        ),
+        (
+            lambda model: param_groups(model, LAM, roles={}),
+            "roles: a role must stand for each parameter, and no more; give what "
+            "l2lib.groups.roles finds for this model",
+        ),
+        (
+            lambda model: table(model, model.parameters()),
+            "groups is a generator; give an optimiser, or a list of dictionaries as param_groups "
+            "makes it",
+        ),
+        (
+            lambda model: table(model, [{"weight_decay": 1}]),
+            'groups: each group must be a dictionary with "params" and "weight_decay"',
+        ),
+        (
+            lambda model: table(model, [{"params": [torch.ones(2)], "weight_decay": 1}]),
+            "groups: none of their tensors is one of the model's (another model, or copies); make "
+            "the optimiser after the model is loaded, moved and wrapped",
+        ),
+        (
+            lambda model: table(model, optim.ASGD(model.parameters(), weight_decay=1)),
+            "ASGD shrinks everything by a lambd of its own; give it lambd=0",
+        ),
+        (lambda model: table(model, optim.ASGD(model.parameters(), lambd=0, weight_decay=1)), ""),
+        (lambda model: roles(model, rules={"*": "bias", optional("y"): "g"}), ""),
+    ],
+)  # fmt: skip
+def test_an_error_on_roles_or_a_table_has_all_its_words(call, words):
+    assert refusal(lambda: call(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)))) == words
 
 
 @pytest.mark.parametrize("what", ["lr", "decay_factors", "lr_factors"])
