@@ -744,10 +744,34 @@ WITH_NAMES_OF_ROLES = {
     of_rate=st.tuples(BY_ROLE, BY_NAME),
     frozen=st.booleans(),
 )
-@example("linear", 0, ({"weight": 0.5}, {}), ({"bias": 0.5}, {}), frozen=False)
-@example("linear", 0.5, ({"bias": 2.0}, {"*s": 3.0}), ({"bias": 0.5}, {"*": 3.0}), frozen=False)
-@example("norm", 0.5, ({"weight": 1.0, "gamma": 0.5}, {}), ({"weight": 2.0}, {}), frozen=False)
-@example("own", 0.5, ({"embedding": 1.0}, {"*eight": 3.0}), ({}, {"w*t": 3.0}), frozen=True)
+@example(
+    which="linear",
+    lr=0,
+    of_decay=({"weight": 0.5}, {}),
+    of_rate=({"bias": 0.5}, {}),
+    frozen=False,
+)
+@example(
+    which="linear",
+    lr=0.5,
+    of_decay=({"bias": 2.0}, {"*s": 3.0}),
+    of_rate=({"bias": 0.5}, {"*": 3.0}),
+    frozen=False,
+)
+@example(
+    which="norm",
+    lr=0.5,
+    of_decay=({"weight": 1.0, "gamma": 0.5}, {}),
+    of_rate=({"weight": 2.0}, {}),
+    frozen=False,
+)
+@example(
+    which="own",
+    lr=0.5,
+    of_decay=({"embedding": 1.0}, {"*eight": 3.0}),
+    of_rate=({}, {"w*t": 3.0}),
+    frozen=True,
+)
 def test_each_parameter_has_the_rate_and_the_decay_that_its_factors_give(
     which, lr, of_decay, of_rate, frozen
 ):
