@@ -1395,6 +1395,16 @@ def test_shared_finds_the_bytes_of_views_of_any_format_and_leaves_out_what_is_fr
     assert found is None or frozenset(found) in pairs
 
 
+@pytest.mark.parametrize("offset", range(11))
+def test_a_number_that_begins_inside_another_shares_its_bytes(offset):
+    """As it may in a file that was read into memory: bytes 0 to 3 and 8 to 11 are taken."""
+    memory = bytearray(32)
+    taken = torch.frombuffer(memory, dtype=torch.float32)[:4:2]
+    one = torch.frombuffer(memory, dtype=torch.float32, count=1, offset=offset)
+    held = {*range(offset, offset + 4)} & {0, 1, 2, 3, 8, 9, 10, 11}
+    assert bool(shared({"taken": taken, "one": one})) == bool(held)
+
+
 class Hidden(torch.Tensor):
     """A class whose memory nobody sees."""
 
