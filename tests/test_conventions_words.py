@@ -1,5 +1,6 @@
 """What the dictionary of λ says to the letter, where its limits lie, and what is let through there."""
 
+import inspect
 import math
 import re
 
@@ -352,6 +353,7 @@ def test_what_scikit_learn_s_rows_say_can_be_written(row):
     makers = {**vars(sklearn.linear_model), **vars(sklearn.neural_network)}
     kinds, keywords = re.fullmatch(r"(.+)\((.+)\)", about).groups()
     for kind in kinds.split(", "):
+        assert {*re.findall(r"(\w+)=", keywords)} <= {*inspect.signature(makers[kind]).parameters}
         made = eval(f"kind({keywords.replace('λ', '0.5')})", {"kind": makers[kind]})
         assert 0.5 in (getattr(made, "alpha", None), getattr(made, "C", None))
         stem = row.removeprefix("sklearn_").removesuffix("_l2").replace("enet", "elasticnet")
@@ -369,6 +371,7 @@ def test_what_torch_s_rows_say_can_be_written_and_decays_as_the_row_says(row):
         pytest.skip(f"this torch has no {kind}")
     flags = {"weight_decay": 0.5} | ({} if "λ" in more else {more.partition("=")[0]: True})
     assert row.removeprefix("torch_").removesuffix("w") == kind.lower().removesuffix("w")
+    assert {*flags} <= {*inspect.signature(getattr(torch.optim, kind)).parameters}
     w = torch.nn.Parameter(torch.ones(2, 2, dtype=torch.float64))
     optimizer = getattr(torch.optim, kind)([w], lr=0.125, **flags)
     for _ in range(2):
