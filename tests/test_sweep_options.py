@@ -124,8 +124,24 @@ def test_what_is_refused_is_told_by_name(options, message):
 
 @pytest.mark.parametrize(
     "name",
-    "seed lr weight_decay momentum init_scale step layer evaluated_step train_loss test_accuracy "
-    "norm angle weight0 bias0 weight0_in bias0_out".split(),
+    [
+        "seed",
+        "lr",
+        "weight_decay",
+        "momentum",
+        "init_scale",
+        "step",
+        "layer",
+        "evaluated_step",
+        "train_loss",
+        "test_accuracy",
+        "norm",
+        "angle",
+        "weight0",
+        "bias0",
+        "weight0_in",
+        "bias0_out",
+    ],
 )
 def test_a_record_has_no_name_that_the_result_uses(name):
     with pytest.raises(ValueError, match=f"record '{name}' is taken; choose another name"):
