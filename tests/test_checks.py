@@ -33,6 +33,8 @@ from l2lib._checks import (
     is_set,
     shown,
 )
+from l2lib.sweep.recipe import factors_of
+from tests.conftest import refuses
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 SHORT = st.floats(allow_nan=False, allow_infinity=False, width=32)
@@ -368,3 +370,24 @@ def test_tensors_of_other_numbers_become_float64(dtype: torch.dtype) -> None:
 def test_flags_are_pythons_own() -> None:
     assert [as_flag("x", value) for value in (np.True_, np.False_, True)] == [True, False, True]
     assert {type(as_flag("x", value)) for value in (np.True_, False)} == {bool}
+
+
+def test_a_refusal_is_told_from_an_error() -> None:
+    """What l2lib raises on purpose; not what breaks in it, nor what breaks elsewhere and is told."""
+
+    def raised(call: Any) -> Exception:
+        with pytest.raises(Exception) as caught:  # noqa: PT011
+            call()
+        return caught.value
+
+    refusal = raised(lambda: as_number("x", "0.1", REAL))
+    assert refuses(refusal)
+    assert refuses(ExceptionGroup("two", [refusal, raised(lambda: shown_axis("x"))])) is False
+    assert refuses(ExceptionGroup("two", [refusal, refusal]))
+    assert not refuses(raised(lambda: as_number("x")))  # type: ignore[call-arg]
+    assert not refuses(raised(lambda: np.ones(2).reshape(3)))
+    assert not refuses(raised(lambda: factors_of(lambda step: 1 / step, 1)))
+
+
+def shown_axis(name: str) -> None:
+    raise ValueError(name)

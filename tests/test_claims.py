@@ -2,7 +2,10 @@
 
 import math
 import re
+import tomllib
+from dataclasses import asdict
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -553,7 +556,7 @@ def test_claim_refuses_an_empty_sentence(sentence: str) -> None:
 def test_malformed_ids_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="is not an id"):
         claim(name, "it holds", measured=0.5, below=1)
-    with pytest.raises(ValueError, match="is not a line of the ledger"):
+    with pytest.raises(ValueError, match=r"is not a line of the ledger"):
         verdict(name, "true", "it was measured")
 
 
@@ -797,3 +800,21 @@ def test_every_bound_that_is_given_is_told() -> None:
         ValueError, match=r"^verdict S3-06: ruling is 'wrong'; choose one of true, "
     ):
         verdict("S3-06", "wrong", "because")
+
+
+def test_the_ledger_says_what_its_file_says() -> None:
+    file = Path(str(ledger.__file__)).parent / "data" / "ledger.toml"
+    written = tomllib.loads(file.read_text(encoding="utf-8"))
+    assert [*ledger.lines()] == [row["id"] for row in written["line"]]
+    for row in written["line"]:
+        held = asdict(ledger.line(row["id"]))
+        assert held == {"also": ()} | row | {"also": tuple(row.get("also", ()))}
+    for row in written["source"]:
+        source = ledger.sources()[row["id"]]
+        assert (source.title, source.spoilt) == (row["title"], row.get("spoilt", {}))
+    for wrong in ("S9-99", 3, None, ["S3-06"]):
+        with pytest.raises(
+            ValueError, match=r"is not a line of the ledger; its ids look like S3-06$"
+        ) as no:
+            ledger.line(wrong)  # type: ignore[arg-type]
+        assert str(no.value).startswith(repr(wrong))

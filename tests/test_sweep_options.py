@@ -70,6 +70,7 @@ def test_the_initial_scale_is_that_of_weight_matrices_alone(norm):
         {"model": MLP((6, 2, 1), norm="layer", eps=0)},
         {"model": MLP((6, 2, 1), norm="batch"), "batch_size": 2},
         {"test": (X20[:1] + 1, Y20[:1])},
+        {"seeds": [0, 1], "test": (np.stack([X20 + 1] * 2), np.stack([Y20] * 2))},
     ],
 )
 def test_limits_belong_to_what_may_be(options):
@@ -118,8 +119,9 @@ def test_limits_belong_to_what_may_be(options):
     ],
 )  # fmt: skip
 def test_what_is_refused_is_told_by_name(options, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, RuntimeError), match=message) as refused:
         line(**options)
+    assert isinstance(refused.value, ValueError)  # before anything is trained
 
 
 @pytest.mark.parametrize(
@@ -224,6 +226,32 @@ def test_a_gpu_trains_all_at_once_and_a_core_what_its_cache_holds():
     recipe.batch_size = 2
     assert chunk_size_for(job, Engine()) == 450
     assert chunk_size_for(job, Engine(chunk_size=449)) == 225
+
+
+@pytest.mark.parametrize("listed", [[], ["lr"], ["momentum", "weight_decay"], ["init_scale"]])
+def test_every_hyper_parameter_is_a_coordinate(listed):
+    """A list is a dimension, even of one; a number is not."""
+    numbers = {"lr": 0.2, "weight_decay": 0.5, "momentum": 0.25, "init_scale": 2.0}
+    given = {name: [number] if name in listed else number for name, number in numbers.items()}
+    run = line(**given, seeds=[7])
+    assert {*run.coords} == {*numbers, "seed", "step", "layer"}
+    for name, number in numbers.items():
+        assert run.coords[name].values.tolist() == ([number] if name in listed else number)
+    dims = [name for name in numbers if name in listed]
+    assert run.train_loss.dims == ("seed", *dims, "step")
+    assert run.seed.values.tolist() == [7]
+
+
+def test_what_is_not_named_does_not_decay():
+    """By default weights do, and nothing else."""
+    model = MLP((6, 3, 1), norm="layer")
+    free = line(model=model, lr=1e-3)
+    for factors in (None, {}, {"gamma": 1}, {"weight1": 1}, {"bias": 0.5}):
+        found = line(model=model, lr=1e-3, weight_decay=900.0, decay_factors=factors)
+        own = {"weight": 1} if factors is None else factors
+        for name, w in model.initial(0).items():
+            factor = own.get(name, own.get(name.rstrip("01"), 0))
+            np.testing.assert_allclose(found[name][0], free[name][0] - 0.9 * factor * w, atol=1e-12)
 
 
 # ---- models --------------------------------------------------------------------------------
