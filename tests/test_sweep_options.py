@@ -6,7 +6,7 @@ import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import product
-from types import SimpleNamespace
+from types import FunctionType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -28,8 +28,10 @@ LABELS = np.arange(20) % 3
 ONCE = {"lr": 0.1, "steps": 1}
 
 
-def line(X=X20, y=Y20, model=MLP((6, 1)), **options):  # noqa: B008
-    return sweep(model, X, y, **(ONCE | options))
+def line(X=X20, y=Y20, model=lambda: MLP((6, 1)), **options):
+    """A short sweep, of a linear model unless told otherwise."""
+    made = model() if isinstance(model, FunctionType) else model
+    return sweep(made, X, y, **(ONCE | options))
 
 
 # ---- defaults and limits -------------------------------------------------------------------
@@ -67,8 +69,8 @@ def test_the_initial_scale_is_that_of_weight_matrices_alone(norm):
         {"decay_factors": {"weight": 0, "bias0": 2}},
         {"unit_norm": {"weight"}},
         {"unit_norm": ("weight0",)},
-        {"model": MLP((6, 2, 1), norm="layer", eps=0)},
-        {"model": MLP((6, 2, 1), norm="batch"), "batch_size": 2},
+        {"model": lambda: MLP((6, 2, 1), norm="layer", eps=0)},
+        {"model": lambda: MLP((6, 2, 1), norm="batch"), "batch_size": 2},
         {"test": (X20[:1] + 1, Y20[:1])},
         {"seeds": [0, 1], "test": (np.stack([X20 + 1] * 2), np.stack([Y20] * 2))},
     ],
@@ -86,12 +88,12 @@ def test_limits_belong_to_what_may_be(options):
         ({"evaluate_every": 0}, "^evaluate_every is 0"),
         ({"record_every": 0}, "^record_every is 0"),
         ({"seeds": [1, 2, 1]}, r"^seeds holds a seed twice: \[1, 2, 1\]"),
-        ({"model": MLP((6, 2, 1), norm="batch"), "batch_size": 1}, "at least two examples in a"),
-        ({"model": MLP((6, 3))}, "^half_mse needs a model with one output, not 3"),
-        ({"model": MLP((6, 3)), "loss": "mse"}, "^mse needs a model with one output, not 3"),
+        ({"model": lambda: MLP((6, 2, 1), norm="batch"), "batch_size": 1}, "at least two examples in a"),
+        ({"model": lambda: MLP((6, 3))}, "^half_mse needs a model with one output, not 3"),
+        ({"model": lambda: MLP((6, 3)), "loss": "mse"}, "^mse needs a model with one output, not 3"),
         ({"y": LABELS, "loss": "cross_entropy"}, "^need whole labels 0 … 0; got 0 to 2"),
         (
-            {"y": LABELS, "loss": "cross_entropy", "model": MLP((6, 3)), "test": (X20 + 1, LABELS + 1)},
+            {"y": LABELS, "loss": "cross_entropy", "model": lambda: MLP((6, 3)), "test": (X20 + 1, LABELS + 1)},
             "^test: need whole labels 0 … 2; got 1 to 3",
         ),
         ({"test": (X20[:, :5], Y20)}, r"^test's X has shape \(20, 5\); need \(n, 6\), or \(1, n, 6\)"),
@@ -273,22 +275,23 @@ def test_an_mlp_begins_with_the_last_channels(widths):
         CNN(widths, image=(1, 8, 8), channels=(2, 4))
 
 
-NARROW = CNN((4, 5, 2), image=(3, 9, 4), channels=(6, 4))
+def narrow():
+    return CNN((4, 5, 2), image=(3, 9, 8), channels=(6, 4))
 
 
 def test_the_layers_of_an_image_that_is_no_square():
-    wanted = [Layer(6, 27, 54, 36), Layer(4, 54, 36, 8), Layer(5, 4, 5, 1), Layer(2, 5, 2, 1)]
-    assert NARROW.layers() == wanted
-    activations = 6 * 36 + 4 * 8 + 5 + 2
-    assert NARROW.size(7) == 6 * 27 + 4 * 54 + 5 * 4 + 2 * 5 + 7 * activations
+    wanted = [Layer(6, 27, 54, 72), Layer(4, 54, 36, 16), Layer(5, 4, 5, 1), Layer(2, 5, 2, 1)]
+    assert narrow().layers() == wanted
+    activations = 6 * 72 + 4 * 16 + 5 + 2
+    assert narrow().size(7) == 6 * 27 + 4 * 54 + 5 * 4 + 2 * 5 + 7 * activations
     assert MLP((3, 5, 2)).size(7) == 5 * 3 + 2 * 5 + 7 * (5 + 2)
-    assert (NARROW.inputs, NARROW.outputs) == (108, 2)
+    assert (narrow().inputs, narrow().outputs) == (216, 2)
 
 
 def test_an_image_is_channels_by_height_by_width():
-    parameters = {name: torch.tensor(w)[None] for name, w in NARROW.initial(3).items()}
-    x = torch.randn(1, 7, 108, generator=torch.Generator().manual_seed(0)).double()
-    h = x[0].reshape(7, 3, 9, 4)
+    parameters = {name: torch.tensor(w)[None] for name, w in narrow().initial(3).items()}
+    x = torch.randn(1, 7, 216, generator=torch.Generator().manual_seed(0)).double()
+    h = x[0].reshape(7, 3, 9, 8)
     for i in range(2):
         kernel = parameters[f"weight{i}"][0].reshape(-1, h.shape[1], 3, 3)
         h = functional.conv2d(h, kernel, parameters[f"bias{i}"][0, :, 0], padding=1)
@@ -296,7 +299,7 @@ def test_an_image_is_channels_by_height_by_width():
     h = h.mean((2, 3)).T
     h = (parameters["weight2"][0] @ h + parameters["bias2"][0]).relu()
     wanted = parameters["weight3"][0] @ h + parameters["bias3"][0]
-    np.testing.assert_allclose(NARROW(parameters, x)[0], wanted, rtol=1e-10)
+    np.testing.assert_allclose(narrow()(parameters, x)[0], wanted, rtol=1e-10)
 
 
 @pytest.mark.parametrize("init", ["torch", "he", "glorot", "normal"])
@@ -333,7 +336,7 @@ def test_to_standardise_is_by_a_reference():
 # ---- what is recorded ----------------------------------------------------------------------
 def test_words_of_records_tell_training_from_test():
     run = line(y=LABELS, model=MLP((6, 3)), loss="cross_entropy", test=(X20 + 1, LABELS),
-               record={"own": lambda w, g: w["weight0"][:, :2]}, steps=2)  # fmt: skip
+               record={"own": lambda w, g: w["weight0"][:, :, :3]}, steps=2)  # fmt: skip
     for name, variable in run.items():
         words = variable.attrs["long_name"]
         assert ("training" in words) is name.startswith("train_")
@@ -342,7 +345,8 @@ def test_words_of_records_tell_training_from_test():
         assert ("classified" in words) is name.endswith("_accuracy")
         assert variable.dims[:1] == ("seed",)
     assert run.weight0.dims == ("seed", "weight0_out", "weight0_in")
-    assert run.own.dims == ("seed", "own_0", "own_1", "step")
+    assert run.own.dims == ("seed", "own_0", "own_1", "step")  # three of each
+    np.testing.assert_array_equal(run.own[..., -1], run.weight0[..., :3])
     assert run.attrs["optimizer"] == "sgd"
     assert run.attrs["loss"] == "cross_entropy"
 
@@ -389,16 +393,17 @@ def test_zero_weights_and_zero_gradients_take_a_step_of_sgd():
 
 # ---- what a run answers --------------------------------------------------------------------
 @pytest.mark.parametrize(
-    "model",
+    "made",
     [
-        MLP(
+        lambda: MLP(
             (6, 5, 1), bias=False, norm="layer", affine=False, init="normal", init_std=0.5, eps=0.1
         ),
-        CNN((3, 1), image=(1, 2, 3), channels=(3,), norm="batch", init="he", eps=0.2),
-        MLP((6, 1)),
+        lambda: CNN((3, 1), image=(1, 2, 3), channels=(3,), norm="batch", init="he", eps=0.2),
+        lambda: MLP((6, 1)),
     ],
 )
-def test_a_run_tells_every_option_of_its_model(model):
+def test_a_run_tells_every_option_of_its_model(made):
+    model = made()
     run = line(model=model, lr=[0.1, 0.2], momentum=0.5, engine=Engine(dtype="float32"))
     assert model_of(run) == model
     found = predict(run, X20, reference=X20 if model.norm == "batch" else None)
