@@ -295,9 +295,11 @@ def test_what_is_masked_is_no_number_and_an_underscore_no_secret() -> None:
 
     def draw(ax: Axes) -> None:
         ax.plot([0, 1, 2], line, label="_hidden")
+        ax.pcolormesh(line[None], label="map")
         ax.bar([0], [1])
         ax.plot([0, 1], [0, 1])
 
     found = drawn(axes(draw))
-    assert [*found] == ["_hidden"]
-    assert np.array_equal(found["_hidden"].y, [1, 2, np.nan], equal_nan=True)
+    assert [*found] == ["_hidden", "map"]
+    for shown in (found["_hidden"].y, found["map"].x.ravel()):
+        assert np.array_equal(shown, [1, 2, np.nan], equal_nan=True)

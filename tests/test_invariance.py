@@ -1192,7 +1192,7 @@ def test_a_frozen_constant_behind_no_grad_is_held():
     assert found.together == []
 
 
-@pytest.mark.parametrize("root", [torch.sqrt, lambda v: v.relu().sqrt()])
+@pytest.mark.parametrize("root", [torch.sqrt, lambda v: (v + v.abs()).sqrt()])
 def test_a_place_where_the_loss_or_its_gradient_is_no_number_is_left_out(root):
     """Here a half of those near would be: a root of a number that may be negative."""
     torch.manual_seed(0)
@@ -1685,3 +1685,12 @@ def test_a_model_that_is_elsewhere_is_refused():
     assert _missing(there) == (
         "is on mps, which has no float64; move the model and the loss's data to the CPU"
     )
+
+
+def test_a_point_has_a_finite_gradient():
+    """That of a root of zero is none, though the loss is a number."""
+    model = Calls(None, v=nn.Parameter(torch.tensor([1.0, 0.2])))
+    exact = ExactLoss(model, lambda m: (m.v + m.v.abs()).sqrt().sum())
+    places = Places(exact, np.random.default_rng(0))
+    slopes = [places.point(parts).slopes["v"] for parts in (True, False) for _ in range(20)]
+    assert np.isfinite([(each.whole, each.size) for each in slopes]).all()
