@@ -5,6 +5,7 @@ import io
 import os
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from book.execute import ROOT
-from l2lib._spelling import NAME, speak
+from l2lib._spelling import NAME, WORDS, speak
 
 ENCODINGS = ("ascii", "cp1252", "latin-1", "cp437", "cp1251", "cp932", "gbk")
 ROOMS = ("l2lib", "book", "course/grading", "experiments", "tests/planted")
@@ -225,3 +226,23 @@ def test_every_tool_says_in_ascii_what_it_says(tool: str, asked: str, status: in
     assert "\\u03bb" not in said
     if "λ" in asked:
         assert "lambda" in said
+
+
+@pytest.mark.parametrize("sign", WORDS)
+def test_a_sign_and_its_mirror_image_have_mirrored_words(sign: str) -> None:
+    """Less and greater, left and right, before and after; a capital has its word in capitals."""
+    mirrored = str.maketrans("<>[]", "><][")
+    name = unicodedata.name(sign)
+    for one, other in (("LESS", "GREATER"), ("LEFT", "RIGHT")):
+        try:
+            mirror = unicodedata.lookup(name.replace(one, other))
+        except KeyError:
+            continue
+        if mirror != sign and mirror in WORDS and WORDS[sign].strip("<>[]=-") == "":
+            assert {*"<["} & {*WORDS[sign]}
+            word = WORDS[sign].translate(mirrored)
+            assert WORDS[mirror] == (word[::-1] if "ARROW" in name else word)
+    if sign.isupper() and len(sign.lower()) == 1:
+        assert WORDS[sign] == WORDS[sign.lower()].upper()
+    if "FRACTION ONE" in name:
+        assert eval(WORDS[sign]) == unicodedata.numeric(sign)
