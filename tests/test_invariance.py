@@ -1192,6 +1192,18 @@ def test_a_frozen_constant_behind_no_grad_is_held():
     assert found.together == []
 
 
+def test_what_a_frozen_constant_multiplies_scales_together_without_it():
+    torch.manual_seed(0)
+    model = Calls(
+        lambda m, x: m.b(m.a(x).relu()) * (1 + m.t(x).detach().square().mean()),
+        a=linear(6, 8, False), b=linear(8, 4, False), t=linear(6, 3, False),
+    )  # fmt: skip
+    model.t.weight.requires_grad_(False)
+    found = answer(model)
+    assert found.alone == dict.fromkeys(["a.weight", "b.weight", "t.weight"], "no")
+    assert found.together == [{"a.weight": 1, "b.weight": -1}]
+
+
 @pytest.mark.parametrize("root", [torch.sqrt, lambda v: (v + v.abs()).sqrt()])
 def test_a_place_where_the_loss_or_its_gradient_is_no_number_is_left_out(root):
     """Here a half of those near would be: a root of a number that may be negative."""
