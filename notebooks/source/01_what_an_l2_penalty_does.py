@@ -54,8 +54,8 @@ def test_error(w, b):
 
 
 # %% [markdown]
-# No test set is needed. The inputs are independent with variance 1, so the expected squared error of a new answer is
-# the sum in `test_error`. The textbook compares $\lambda = 0$ with $\lambda = 3$. We run both from a second start as
+# The inputs are independent with variance 1, so the expected squared error of a new answer is
+# the sum in `test_error`, and no test set is needed. The textbook compares $\lambda = 0$ with $\lambda = 3$. We run both from a second start as
 # well, from zero, and add a model that has learnt nothing: it always answers zero. There are ten data sets.
 
 # %%
@@ -147,13 +147,12 @@ ax.set(xlabel="input t", ylabel="target, and fitted curve")
 ax.set_title("λ = 0 goes through every point, λ = 0.001 smooths\nthe curve, λ = 1 "
              "flattens it", x=-0.1)
 bent = figures.drawn(ax)
-off = {lam: np.mean((bent[f"_{lam:g}"].y - bent["_truth"].y) ** 2) for lam in curve_fits}
-figures.show(fig, "Twelve noisy points of a sine and three fitted polynomials. Without penalty "
-             "the "
+free_off, smooth_off, flat_off = (np.mean((bent[name].y - bent["_truth"].y) ** 2)
+                                  for name in ("_0", "_0.001", "_1"))
+figures.show(fig, "Twelve noisy points of a sine and three fitted polynomials. Without penalty the "
              "curve passes through every point and swings between them, with a mean squared "
-             f"distance of {off[0]:.2g} from the sine; with λ = 0.001 it is smooth, at "
-             f"{off[0.001]:.2g}; "
-             f"with λ = 1 it is nearly flat, at {off[1]:.2g}.")
+             f"distance of {free_off:.2g} from the sine; with λ = 0.001 it is smooth, at "
+             f"{smooth_off:.2g}; with λ = 1 it is nearly flat, at {flat_off:.2g}.")
 
 # %% [markdown]
 # In figure 1.2 the curve through every point also follows the noise, with large weights of opposite sign. A small penalty
@@ -232,8 +231,8 @@ def draw_runs(ax):
         ax.plot(*path[0], "o", color=figures.BLUE)
         ax.plot(*slide.T, color=figures.ORANGE, lw=1.8, label="_decay")
         ax.plot(*path[-1], "s", ms=6, color=figures.BLUE, label="_interpolators")
-    ax.plot(*nearest, "*", ms=13, mfc="white", color=figures.GREY, label="_nearest")
-    ax.plot(*decaying[0][-1], "*", ms=13, color=figures.ORANGE, label="_minimum")
+    ax.plot(*nearest, "o", ms=7, mfc="white", color=figures.GREY, label="_nearest", zorder=4)
+    ax.plot(*decaying[0][-1], "*", ms=11, color=figures.ORANGE, label="_minimum")
     ax.plot(0, 0, "+", ms=10, color="black")
 
 
@@ -376,11 +375,14 @@ claim("01-today", "From a start of N(0, 0.01²), the error without penalty is {}
       "λ = 3.", measured=gap, between=(1, 2.3))
 
 # %% tags=["hide-input"]
-moved = []
+moved, left = [], []  # what theory says of the null part, from scratch
 for X_toy, _, start, fits in problems:
-    null = np.eye(200) - np.linalg.pinv(X_toy) @ X_toy
-    for run, (w, _) in enumerate(fits):
-        moved.append(null @ (w - (1, shrink**steps, 0, 0)[run] * start))
+    kernel = np.linalg.svd(X_toy)[2][20:]  # an orthonormal basis
+    for kept, (w, _) in zip((1, shrink**steps, 0, 0), fits, strict=True):
+        moved.append(kernel @ (w - kept * start))
+        left.append(np.sum((kernel @ (kept * start - 0.01)) ** 2))
+claim("01-null-sizes", "the null part of the error is that of the start that is left, and truth",
+      measured=np.reshape(left, (10, 4)) - parts[:, :, 0], equals=0, within=1e-9)
 claim("01-null-weights", "null directions: the start as it was, or (1 − ηλ)ᵗ times, or 0",
       measured=moved, equals=0, within=1e-9)
 claim("01-parts", "null part, other part, intercept and noise add up to the test error that is "
@@ -420,8 +422,7 @@ claims.identities()
 # $$(X^\top X + n\lambda I)\,w_\lambda = X^\top y. \tag{1.1}$$
 #
 # For $\lambda > 0$ the matrix is positive definite, so there is exactly one minimum, even with more inputs than
-# examples. This is *ridge regression* ([Hoerl and Kennard, 1970](https://doi.org/10.1080/00401706.1970.10488634)). (It is
-# also least squares with $d$ more examples: rows $\sqrt{n\lambda}\,I$ and targets 0.)
+# examples. This is *ridge regression* ([Hoerl and Kennard, 1970](https://doi.org/10.1080/00401706.1970.10488634)).
 #
 # We fit it to {{below: n}} patients: {{below: X.shape[1]}} measurements each, standardised, and how far their diabetes had
 # progressed a year later. (Standardise before you penalise: otherwise the units decide which weight is large.)
@@ -479,17 +480,16 @@ ax.set(xscale="log", xlim=(4e-6, 20), xlabel="weight decay λ",
        ylabel="weight (progression per standard deviation)")
 ax.set_xticks([10**-3.75, 1e-3, 1e-2, 0.1, 1, 10], ["0", "0.001", "0.01", "0.1", "1", "10"])
 ax.minorticks_off()
-turned = sorted({i for i, _ in crossings})
-ax.set_title(f"Under a growing λ, {len(turned)} of ten weights go through zero\n"
+curves = figures.drawn(ax)
+ldl, hdl, total = (curves[f"_zero of {name}"].x.ravel() for name in ("s2", "s3", "s1"))
+turned = sum(name.startswith("_zero of") for name in curves)
+ax.set_title(f"Under a growing λ, {turned} of ten weights go through zero\n"
              "(white dots) to the other side", x=-0.1)
-at = {name: path_lams[[k for i, k in crossings if data.feature_names[i] == name]]
-      for name in ("s1", "s2", "s3")}
-figures.show(fig, "Ten weights of ridge regression on the diabetes data against λ, with a "
-             "white dot "
-             f"at each change of sign. LDL falls from {weights[0, 5]:.0f} through zero near "
-             f"{' and comes back near '.join(f'{lam:.2g}' for lam in at['s2'])}. HDL changes sign "
-             f"near {at['s3'][0]:.1g}, and then grows in size. Total cholesterol rises from "
-             f"{weights[0, 4]:.0f} through zero near {at['s1'][0]:.1g}. Age and sex change sign, "
+figures.show(fig, "Ten weights of ridge regression on the diabetes data against λ, with a white "
+             f"dot at each change of sign. LDL falls from {curves['_s2'].y[0]:.0f} through zero "
+             f"near {ldl[0]:.2g} and comes back near {ldl[-1]:.2g}. HDL changes sign near "
+             f"{hdl[0]:.1g}, and then grows in size. Total cholesterol rises from "
+             f"{curves['_s1'].y[0]:.0f} through zero near {total[0]:.1g}. Age and sex change sign, "
              "too. All weights go to zero at large λ.")
 
 # %% [markdown]
@@ -538,9 +538,7 @@ claim("01-turned", "the weights whose sign at λ = 10⁶ differs from least squa
 claims.identities()
 
 # %% [markdown]
-# Two conventions trip people up. scikit-learn's `Ridge` minimises $\lVert y - Xw\rVert^2 + \alpha\lVert w\rVert^2$, a
-# sum without ½; divide by $2n$ to see $\alpha = n\lambda$. And `torch.nn.MSELoss` has no ½, so that its data term is
-# twice as large and the same λ has half the effect.
+# In scikit-learn's `Ridge` α is our $n\lambda$: it minimises a sum without ½; divide it by $2n$.
 #
 # ## 1.5 One direction at a time
 #
@@ -569,7 +567,9 @@ def draw_variances(ax):
     below = factors < 0.5
     ax.plot(places[below], (s**2 / n)[below], "o", ms=8, color=figures.ORANGE)
     for place, height, factor in zip(places, s**2 / n, factors, strict=True):
-        ax.text(place, height * 1.2, f"{factor:.2f}", ha="center", va="bottom", fontsize=9)
+        up = place < 5  # away from the line of λ = 1
+        ax.text(place, height * (1.25 if up else 0.78), f"{factor:.2f}", ha="center",
+                va="bottom" if up else "top", fontsize=9)
     for lam, df in freedoms.items():
         style = "-" if lam == 0.1 else "--"
         ax.plot([0.4, 10.7], [lam, lam], style, color="black", lw=1.2, label=f"_{lam:g}")
@@ -579,7 +579,7 @@ def draw_variances(ax):
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(5.6, 3.7))
 draw_variances(ax)
-ax.set(yscale="log", ylim=(0.004, 9), xlim=(0.3, 13.8), xticks=range(1, 11))
+ax.set(yscale="log", ylim=(0.0035, 9), xlim=(0.3, 13.8), xticks=range(1, 11))
 ax.set(xlabel="singular direction, strongest first", ylabel="variance of the data, s²/n")
 ax.set_title("A direction keeps more than half if its dot is above λ\n"
              "(numbers: the factor kept at λ = 0.1)", x=-0.1)
@@ -723,13 +723,13 @@ figures.interactive(draw, lam=[0.1, 0.0001, 0.003, 0.01, 0.03, 0.3, 1, 3])
 
 # %% [markdown]
 # (`make lab` gives the figure a dial for λ: turn it and watch the circle shrink.) The radius
-# $R(\lambda) = \lVert w_\lambda\rVert$ falls as λ grows, but how fast depends on the data. Four more remarks:
+# $R(\lambda) = \lVert w_\lambda\rVert$ falls as λ grows, but how fast depends on the data. What λ is not:
 #
 # - **λ = 0 is no penalty, and λ → ∞ is the constant model.** (No penalty is not the same as no preference: §1.3.) With a free intercept the constant is the mean target.
-# - **Penalise the intercept, too, and $f(0)$ is pulled to zero.** The average patient has $x = 0$ here. With a free
+# - **Penalise the intercept, too, and $f(0)$ is pulled to zero.** At $x = 0$ is the average patient. With a free
 #   intercept the answer is the mean target, {{y.mean():.0f}}; with a huge penalty on $b$ it is 0.
-# - **Zero is our choice.** Penalise $\frac\lambda2\lVert w - c\rVert^2$, and the same algebra shrinks towards $c$: fit
-#   the residual $y - Xc$ by ridge and add $c$ back. The fit of an older study is as legitimate a centre as zero.
+# - **Zero is our choice.** Penalise $\frac\lambda2\lVert w - c\rVert^2$, and the same algebra shrinks towards $c$. The fit of an
+#   older study is as legitimate a centre as zero.
 # - **$\lVert w\rVert$ is not the size of the function.** The mean square of $f(x) = w^\top x$ over the data is
 #   $w^\top(X^\top X/n)\,w$. It is $\lVert w\rVert^2$ for every $w$ only if $X^\top X/n = I$. Along $v_i$ it is
 #   $s_i^2/n$ times $\lVert w\rVert^2$.
@@ -951,7 +951,7 @@ figures.show(fig, "Bars for ten directions, the error of least squares outlined 
 # In weights {{last:.0%}} of the error of least squares is in the tenth direction. The penalty exchanges its variance of
 # {{split_up["weights"]["least squares"][-1]:.0f}} for a bias² of {{split_up["weights"]["bias²"][-1]:.0f}} and a variance of
 # {{split_up["weights"]["variance"][-1]:.0f}}. In predictions every direction costs the same $\sigma^2/n$ by (1.5). So
-# giving up the tenth can save at most a tenth of the error. It is still the largest single gain, and directions in which
+# giving up the tenth can save at most {{shares["predictions"]:.0%}} of the error. It is still the largest single gain, and directions in which
 # the truth is large lose. Ask which error you care about before you quote a gain.
 
 # %%
@@ -1036,7 +1036,7 @@ claim("01-prior", "With the λ of (1.6) the predictions' expected error is {:.3f
 # %% [markdown]
 # Equation (1.6) also explains a second convention. Courses often write $\frac{\lambda}{2m}\lVert w\rVert^2$ with $m$
 # training examples. Their λ has no $1/n$. With more data the same λ therefore shrinks less, as a fixed prior should:
-# {{below: more}} times the data, about a hundredth of the shrinkage, while that is small. Under our convention, copying every
+# {{below: more}} times the data, {{below: gaps[1] / gaps[0]:.2g}} of the shrinkage, while that is small. Under our convention, copying every
 # example changes nothing.
 
 # %% tags=["hide-input"]
@@ -1277,24 +1277,20 @@ draw_losses(axes[0])
 label_losses(axes[0])
 draw_rules(axes[1])
 curves, dots = map(figures.drawn, axes)
-tested, at_zero, star = curves["test loss"], curves["_test loss at 0"].y[0], curves["_best"]
+at_zero, star = curves["_test loss at 0"].y[0], curves["_best"]
 axes[0].set_title(f"Test loss: {at_zero:.0f} at λ = 0, {star.y[0]:.0f} at λ = {star.x[0]:.1g};\n"
                   "objective and training loss only rise", x=-0.1)
-means = {name[1:]: dots[name].x.mean() for name in dots}
-rules = [means[f"λ by {rule}"] for rule in ("validation", "leave-one-out", "GCV")]
-axes[1].set_title("All three choices come within "
-                  f"{max(rules) / oracle.mean() - 1:.0%} of the oracle", x=-0.37)
-figures.show(fig, "Above, loss against λ on the diabetes data, mean of 20 splits with the "
-             "middle half "
-             "shaded, and apart at the left the values at λ = 0. Objective and training loss "
-             "rise. "
-             f"The test loss is {at_zero:.0f} at λ = 0, {tested.y[0]:.0f} at λ = {tested.x[0]:g}, "
-             f"lowest with {star.y[0]:.0f} near λ = {star.x[0]:.1g}, and then rises to that of "
-             "the "
-             f"mean target. GCV follows it. Below, dots of 20 splits: at λ = 0 from "
-             f"{dots['_λ = 0'].x.min():.0f} to {dots['_λ = 0'].x.max():.0f}; validation, "
-             f"leave-one-out and GCV have means of {rules[0]:.0f}, {rules[1]:.0f} and "
-             f"{rules[2]:.0f}, and ten inputs without penalty {means['ten inputs, λ = 0']:.0f}.")
+means = {name: marks.x.mean() for name, marks in dots.items()}
+rules = [means[f"_λ by {rule}"] for rule in ("validation", "leave-one-out", "GCV")]
+ideal, free_dots = means["_oracle's λ"], dots["_λ = 0"].x
+axes[1].set_title(f"All three choices come within {max(rules) / ideal - 1:.0%} of the oracle",
+                  x=-0.37)
+figures.show(fig, "Above, loss against λ on the diabetes data, mean of 20 splits with the middle "
+             "half shaded. Objective and training loss rise. The test loss is "
+             f"{at_zero:.0f} at λ = 0, lowest with {star.y[0]:.0f} near λ = {star.x[0]:.1g}, and "
+             "then rises to that of the mean target. GCV follows it. Below, dots of 20 splits: at "
+             f"λ = 0 from {free_dots.min():.0f} to {free_dots.max():.0f}; validation, "
+             f"leave-one-out and GCV have means of {rules[0]:.0f}, {rules[1]:.0f}, {rules[2]:.0f}.")
 
 # %% tags=["hide-input"]
 losses_apart = []  # inputs standardised inside each split, on the training patients
@@ -1491,21 +1487,16 @@ filters, runs = map(figures.drawn, axes)
 furthest = (filters["_stopped"].y - filters["_ridge"].y).max()
 axes[0].set_title("20 steps filter like λ = 1/(20 η) in weak directions,\n"
                   f"and keep up to {furthest:.2f} more of strong ones", x=-0.1)
-lowest_at = runs["_stopped"].y.argmin()
-axes[1].set_title(f"The best stop is after {runs['_stopped'].x[lowest_at]:.0f} steps, at a "
-                  "loss of "
-                  f"{runs['_stopped'].y[lowest_at]:.0f}\n(the best λ: "
-                  f"{runs['_ridge'].y.min():.0f})",
-                  x=-0.1)
+best_stop, best_lam = (line.x[line.y.argmin()] for line in (runs["_stopped"], runs["_ridge"]))
+axes[1].set_title(f"The best stop is after {best_stop:.0f} steps; the best λ suggests "
+                  f"{best_lam:.0f}", x=-0.1)
 figures.show(fig, "Above, two rising curves of the share of the least-squares fit that is kept, "
              "against the variance of a direction. Early stopping and ridge agree for weak "
-             f"directions; for strong ones early stopping keeps up to {furthest:.2f} more. "
-             "Dots of "
-             "the ten diabetes directions, on their curves. Below, the test loss of 64 inputs "
-             "against "
-             f"the number of steps falls to {runs['_stopped'].y.min():.0f} and rises again; "
-             "that of "
-             "ridge, drawn at 1/(ηλ), runs close to it.")
+             f"directions; for strong ones early stopping keeps up to {furthest:.2f} more. Below, "
+             "the test loss of 64 inputs against the number of steps: it falls to "
+             f"{runs['_stopped'].y.min():.0f} after {best_stop:.0f} steps and rises again. That of "
+             f"ridge, drawn at 1/(ηλ), has its minimum {runs['_ridge'].y.min():.0f} at "
+             f"{best_lam:.0f}.")
 
 # %% [markdown]
 # In figure 1.11 the two curves agree at the left, and early stopping rises more sharply. No λ gives exactly its filter:
@@ -1606,7 +1597,7 @@ def draw_network(ax, decayed, chosen, stopped):
 def label_network(axes):
     axes[0].set(ylim=(-4, 3.5), ylabel="change of accuracy (points)")
     axes[1].set(ylim=(-0.25, 0.4), ylabel="change of test loss (nat)")
-    note(axes[0], "λ = 0.1:\nfar below", (5, -4), (3.1, -3.4), figures.BLUE)
+    note(axes[0], "λ = 0.1:\nfar below", (5, -4), (2.0, -3.4), figures.BLUE)
     note(axes[1], "λ = 0.1:\nfar above", (5, 0.4), (3.1, 0.28), figures.BLUE)
 
 
@@ -1624,15 +1615,11 @@ axes[0].set_title(f"Accuracy: {upper['_chosen'].y[0]:+.1f} ± {half['_chosen']:.
 axes[1].set_title(f"Test loss: {lower['_chosen'].y[0]:+.2f} with that λ, "
                   f"{lower['_stopped'].y[0]:+.2f} by stopping", x=-0.1)
 figures.show(fig, "A network on 100 digits: changes from λ = 0, paired by seed, means of five "
-             "seeds with "
-             "95 % intervals. Above, accuracy: the largest of six mean gains is "
-             f"{upper['_decay'].y.max():.1f} points, λ = 0.1 loses "
-             f"{-upper['_decay'].y[-1]:.0f}, and a λ "
-             f"chosen on other images gains {upper['_chosen'].y[0]:.1f} ± {half['_chosen']:.1f}. "
-             f"Below, test loss: {lower['_decay'].y.min():.2f} at the best of the six, "
-             f"{lower['_chosen'].y[0]:.2f} with the chosen λ, {lower['_stopped'].y[0]:.2f} by "
-             "early "
-             "stopping.")
+             "with 95 % intervals. Above, accuracy: the largest mean gain is "
+             f"{upper['_decay'].y.max():.1f} points, λ = 0.1 loses {-upper['_decay'].y[-1]:.0f}, a "
+             f"λ chosen on other images gains {upper['_chosen'].y[0]:.1f}. Below, test loss: "
+             f"{lower['_decay'].y.min():.2f} at best, {lower['_chosen'].y[0]:.2f} with the chosen "
+             f"λ, {lower['_stopped'].y[0]:.2f} by early stopping.")
 
 # %% [markdown]
 # Figure 1.12 has two answers. The **loss** falls, from {{nats[:, 0, -1].mean():.2f}} to {{chosen_loss.mean():.2f}} with λ chosen on the
@@ -1644,7 +1631,7 @@ figures.show(fig, "A network on 100 digits: changes from λ = 0, paired by seed,
 # {{early_gain.mean:.1f}} points. Too large a λ is far worse than none. And the answer depends on the
 # network: in exercise 9 one more layer makes the gain larger than its interval.
 #
-# In larger networks weight decay seems to act through the training dynamics more than as a constraint on complexity
+# In larger networks weight decay seems to act through the training dynamics more than by limiting complexity
 # ([Zhang et al., 2019](https://arxiv.org/abs/1810.12281); [D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415)).
 # Chapters 2, 8 and 9 follow that thread.
 
