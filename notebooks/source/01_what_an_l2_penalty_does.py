@@ -5,8 +5,7 @@
 # to the weights? Which of them shrink, by how much, and when does that help?
 #
 # For linear regression every answer can be computed by hand, so this chapter starts there. It ends with a network.
-# The answers matter because almost every training run has a λ, and because several comparisons that seem to show that
-# it works do not.
+# Almost every training run has a λ, and several comparisons that seem to show that it works do not.
 #
 # **By the end you will be able to**
 #
@@ -97,8 +96,7 @@ figures.show(fig, "Dots for ten data sets and five models, test error on a logar
 # line) is better than the second. And where training starts from zero, the same penalty improves the mean error of
 # these ten data sets by {{1 - both.mean() / from_zero.mean():.0%}} only.
 #
-# So most of what the penalty repaired was the start. To see what happened, you need to know what the penalty adds to a
-# step (§1.2) and what the data cannot see (§1.3).
+# So most of what the penalty repaired was the start. The next two sections say how.
 #
 # ## 1.2 The penalty and its gradient
 #
@@ -604,8 +602,7 @@ figures.show(fig, "Dots for the variance of the diabetes data along ten singular
 #
 # $$\mathrm{df}(\lambda) = \operatorname{tr} A_\lambda = \sum_i \frac{s_i^2}{s_i^2 + n\lambda}. \tag{1.3}$$
 #
-# It falls smoothly from the rank of $X$ to zero; add one for the intercept. (In the puzzle the centred inputs have rank
-# {{np.linalg.matrix_rank(problems[0][0] - problems[0][0].mean(0))}}, since a free intercept uses up one of the 20 directions.)
+# It falls smoothly from the rank of $X$ to zero; add one for the intercept.
 #
 # The degrees of freedom also say how flattering the training error is, if the noise is independent with variance
 # $\sigma^2$. Draw new targets $y'$ at the same inputs. Since $y$ and $y'$ have the same distribution, and $y'$ is
@@ -829,8 +826,7 @@ claims.identities()
 #   + \frac{\sigma^2}{n}\sum_i \Big(\frac{s_i^2}{s_i^2+n\lambda}\Big)^2 . \tag{1.5}$$
 #
 # At $\lambda = 0$ the bias starts with slope zero, while the variance falls at once. So *some* $\lambda > 0$ beats
-# least squares: this is Hoerl and Kennard's theorem. The truth need not be linear for it (read $w^*$ as the best linear
-# fit at these inputs). What limits it is that the good λ depends on $w^*$ and σ, which only an *oracle* knows, and that
+# least squares: this is Hoerl and Kennard's theorem. What limits it is that the good λ depends on $w^*$ and σ, which only an *oracle* knows, and that
 # the gain may be tiny.
 #
 # How large is it here? We keep 100 patients, take their least-squares fit as the truth, and add noise of standard
@@ -951,8 +947,8 @@ figures.show(fig, "Bars for ten directions, the error of least squares outlined 
 # In weights {{last:.0%}} of the error of least squares is in the tenth direction. The penalty exchanges its variance of
 # {{split_up["weights"]["least squares"][-1]:.0f}} for a bias² of {{split_up["weights"]["bias²"][-1]:.0f}} and a variance of
 # {{split_up["weights"]["variance"][-1]:.0f}}. In predictions every direction costs the same $\sigma^2/n$ by (1.5). So
-# giving up the tenth can save at most {{shares["predictions"]:.0%}} of the error. It is still the largest single gain, and directions in which
-# the truth is large lose. Ask which error you care about before you quote a gain.
+# giving up the tenth can save at most {{shares["predictions"]:.0%}} of the error. It is still the largest single gain.
+# The fifth direction, in which the truth is large, even loses. Ask which error you care about before you quote a gain.
 
 # %%
 claim("S3-01", f"At λ = {lams[12]:g} the variance of the weights is {{}} times that at λ = "
@@ -1116,9 +1112,8 @@ figures.show(fig, "Four rising straight lines in λ, each the objective of one f
 #    cannot beat the first at $\lambda_1$, so $L_2 + \lambda_1 N_2 \ge L_1 + \lambda_1 N_1 \ge L_1 + \lambda_1 N_2$.
 #    Hence $L_2\ge L_1$: the training loss rises with λ, too.
 #
-# So on the data that were fitted, λ = 0 has the lowest objective *and* the lowest training loss. **Never choose λ by the
-# objective**, and do not compare training curves that include the penalty. To prefer $\lambda > 0$ you need other data, or a
-# criterion that charges for degrees of freedom.
+# **Never choose λ by the objective**, and do not compare training curves that include the penalty. To prefer
+# $\lambda > 0$ you need other data, or a criterion that charges for degrees of freedom.
 
 # %% tags=["hide-input"]
 touching = [envelope["_F"].at(lam) / envelope[f"_{lam:g}"].at(lam) for lam in touch]
@@ -1624,7 +1619,7 @@ figures.show(fig, "A network on 100 digits: changes from λ = 0, paired by seed,
 # %% [markdown]
 # Figure 1.12 has two answers. The **loss** falls, from {{nats[:, 0, -1].mean():.2f}} to {{chosen_loss.mean():.2f}} with λ chosen on the
 # validation images. Early stopping brings it to {{early[1].mean():.2f}} (we looked at every fifth step and took the best
-# *on the test images*, which favours it). The penalty keeps the network from becoming over-confident. The **accuracy**
+# *on the test images*, which favours it). So the penalty improves the probabilities. The **accuracy**
 # hardly moves. The largest of six mean gains is {{gains.mean.max():.1f}} points, and we picked it because it is the largest. With λ
 # chosen on the validation images, the gain is {{chosen_gain.mean:.1f}} ± {{chosen_gain.half:.1f}} points, and this interval
 # {{"contains zero: five seeds do not show a gain" if chosen_gain.low < 0 else "excludes zero"}}. Early stopping gains
@@ -1821,9 +1816,9 @@ claims.identities()
 #
 # ## 1.15 The sources, line by line
 #
-# The book began with four short texts ([chapter 0](00_start_here.ipynb) names them: a question and answer, a paper, a forum thread and a
-# beginner's lesson). This table says what became of those of their
-# sentences that this chapter decides.
+# The book began with four short texts ([chapter 0](00_start_here.ipynb) names them: a question and answer, a paper, a
+# forum thread and a beginner's lesson). This table says what became of those sentences of theirs that this chapter
+# decides.
 
 # %%
 verdict("S0-03", "convention",
