@@ -17,7 +17,7 @@
 #
 # ## 3.1 A puzzle: the same λ in Adam and in AdamW
 #
-# This section shows the main finding of the chapter before any theory. Here is Adam in plain NumPy. The argument
+# Here is Adam in plain NumPy. The argument
 # `coupled` is the λ of `torch.optim.Adam`, which adds $\lambda w$ to the gradient. The argument `decoupled` is the λ
 # of `torch.optim.AdamW`, which multiplies the weight by $1-\eta\lambda$ and leaves the gradient as it is.
 
@@ -45,8 +45,8 @@ def train(w, gradient, lr, steps, coupled=0.0, decoupled=0.0, **betas):
 # We run two experiments with $\lambda = {{below: lam}}$. In the first the loss ignores the weights, so that their
 # gradients are pure noise of standard deviation σ, as from minibatches. How fast do the weights shrink? In the
 # second the loss pulls every weight towards 1, with the same noise. Where do the weights settle? Nine groups of
-# weights feel nine levels of noise. We use five seeds, and every draw with both signs, so that *mean* weights show
-# the decay and not the noise.
+# weights feel nine levels of noise. Every draw is used with both signs, so that *mean* weights show the decay and not
+# the noise.
 
 # %%
 import torch
@@ -132,13 +132,12 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
 # Figure 3.1 shows a puzzle with two halves (the dashed lines are what §3.4 and §3.5 derive). AdamW decays all weights
 # at the same rate, and Adam with an L2 penalty does not: its noisiest weights decay
 # {{decay_l2[0].mean() / decay_l2[-1].mean():.0f}} times more slowly than its quietest. (That factor depends on the
-# start, 4, and on the 2000 steps, because quiet weights do not decay by a share, as §3.4 shows.) But AdamW
+# start and on the number of steps, as §3.4 shows.) But AdamW
 # brings the weights to rest at different places, and Adam with L2 brings all of them to the same one. So neither rule
 # treats weights alike in every respect, and no single new λ turns one into the other.
 #
-# We now go from simple to hard. Between libraries, penalties differ by a constant factor (§3.2); decays also differ in
-# whether η multiplies them (§3.3). Adam needs a derivation for each half of the puzzle (§3.4 and §3.5). §3.7 shows
-# what all this does to a network.
+# Between libraries, penalties differ by a constant factor (§3.2); decays also differ in whether η multiplies them (§3.3).
+# Adam needs a derivation for each half of the puzzle (§3.4 and §3.5). §3.7 shows what this does to a network.
 #
 # ## 3.2 Penalties: what each program minimises
 #
@@ -167,8 +166,7 @@ def fit(loss, weight_decay, lr, targets=y, extra=0.0):
 
 # %% [markdown]
 # Now give the same number 0.1 to six programs: to PyTorch with half the mean squared error (MSE), with `MSELoss`,
-# with a summed loss, and with $\lambda\lVert w\rVert^2$ written into the loss; and to two models of scikit-learn. (A
-# multi-layer perceptron without hidden layers is a linear model.)
+# with a summed loss, and with $\lambda\lVert w\rVert^2$ written into the loss; and to two models of scikit-learn.
 
 
 # %%
@@ -205,12 +203,12 @@ same_number = {name: program(0.1) for name, program in programs.items()}
 #
 # $$\lambda_{\text{book}} = \frac{2k}{c}\,\lambda. \tag{3.1}$$
 #
-# This translates the size of every penalty. `Ridge` minimises $\lVert y-Xw\rVert^2 + \alpha\lVert w\rVert^2$, so
-# $k = 1$ and $c = 2n$ give $\alpha/n$. `LogisticRegression` multiplies the *sum* of the losses by its `C` and has
-# only ½ as the factor of $\lVert w\rVert^2$, so its $C$ means $1/(nC)$. `MSELoss` has $c = 2$: if you copy a λ from
-# a text whose loss has the ½, your penalty is half as strong. If you sum the loss over a minibatch, then $c$ grows
-# with the batch, and so the meaning of λ depends on the batch size. Figure 3.2 shows what 0.1 means in each program,
-# and how long its weight vector is compared with that of least squares.
+# This translates the size of every penalty. `LogisticRegression` multiplies the *sum* of the losses by its `C` and has
+# only ½ as the factor of $\lVert w\rVert^2$, so its $C$ means $1/(nC)$. `Ridge` minimises
+# $\lVert y-Xw\rVert^2 + \alpha\lVert w\rVert^2$, so $k = 1$ and $c = 2n$ give $\alpha/n$. `MSELoss` has $c = 2$: if you
+# copy a λ from a text whose loss has the ½, your penalty is half as strong. If you sum the loss over a minibatch, then
+# the meaning of λ depends on the batch size. Figure 3.2 shows what 0.1 means in each program, and how long its weight
+# vector is compared with that of least squares.
 
 # %%
 k_and_c = {"SGD, ½ MSE": (0.5, 1), "SGD, MSELoss": (0.5, 2), "SGD, summed loss": (0.5, 2 * n),
@@ -254,17 +252,15 @@ claim("03-dots", "each dot of the picture stands at the λ of (3.1)",
       measured=[drawn[name].x[0] / x for name, x in means.items()], equals=1, within=1e-12)
 
 # %% [markdown]
-# **On which parameters?** The size is half of a convention. `weight_decay` in `torch.optim` acts on all parameters
-# that you hand over, biases and the gains of norm layers included. `Ridge`, `MLPRegressor` and Keras's
-# `kernel_regularizer` leave the intercept alone. fastai, timm's scripts and the `Trainer` of transformers spare
-# biases and norms ([chapter 6](06_bias_exclusion.ipynb) has the lists). `glmnet` in R first brings each input to
-# standard deviation 1, unless you say `standardize=FALSE`. Here the question does not arise, because the data are
-# standardised and the models fit no bias, or one that is zero.
+# **On which parameters?** `weight_decay` in `torch.optim` acts on all parameters that you hand over, biases and gains of
+# norm layers included. `Ridge`, `MLPRegressor` and Keras's `kernel_regularizer` spare the intercept; fastai, timm's
+# scripts and the `Trainer` of transformers spare biases and norms ([chapter 6](06_bias_exclusion.ipynb) has the lists).
+# `glmnet` first brings each input to standard deviation 1, unless you say `standardize=FALSE`. Here all data are
+# standardised, and no model needs a bias.
 #
 # **Several targets.** With $K$ outputs let $L$ be half the squared error, summed over the outputs and averaged over
 # the examples. `MSELoss` averages over the outputs, too, so $c = 2/K$. `Ridge` sums over
-# them and fits each output as if it were alone. A `weight_decay` that was tuned for one output therefore acts $K$
-# times as strongly for $K$ outputs, although nothing in the code has changed.
+# them. A `weight_decay` that was tuned for one output therefore acts $K$ times as strongly for $K$ outputs.
 
 # %%
 three = fit(functional.mse_loss, 0.1, 1.2, targets=np.stack([y, -y, 2 * y], axis=1))
@@ -289,9 +285,9 @@ claims.identities()
 # | AdamW (decoupled) | η | λ |
 #
 # (The last two rows are exact up to Adam's ε.) So gradient accumulation that forgets to divide by the number of
-# micro-batches weakens a coupled penalty, and does nothing to AdamW. The loss scaling of mixed precision divides the
-# gradient by $c$ again before the step, so λ stays. Gradient clipping multiplies the gradient of the loss by some
-# $c<1$, and `torch.optim` adds $\lambda w$ afterwards: in clipped steps a coupled penalty is $1/c$ times as strong.
+# micro-batches weakens a coupled penalty. Gradient clipping multiplies the gradient of the loss by some $c<1$ before
+# `torch.optim` adds $\lambda w$, so that a coupled penalty is $1/c$ times as strong in clipped steps. Loss scaling for
+# mixed precision is undone before the step, and λ stays.
 
 # %% tags=["hide-input"]
 def fifty_steps(scale, **rule):
@@ -306,19 +302,18 @@ claim("03-scaled", "… and AdamW takes the same 50 steps with the same λ", equ
 claims.identities()
 
 # %% [markdown]
-# We can now carry a penalty between any two programs. What is missing are the λ that are not penalties.
+# We can now carry a penalty between any two programs. What is missing are λ that are not penalties.
 #
 # ## 3.3 Decays, and the dictionary
 #
-# This section adds the second kind of λ, and gives the whole dictionary with defaults. A *decay* is not part of the
+# This section adds the second kind of λ, and the dictionary with defaults. A *decay* is not part of the
 # objective. At each step the program multiplies the weight by $1-\delta$ and subtracts the optimiser's own step,
 # which knows nothing of the decay. The literature calls this *decoupled* weight decay. PyTorch, Keras, Optax and
 # fastai take the share $\delta = \eta\lambda$. AdamW [as published](https://arxiv.org/abs/1711.05101) and in
 # Composer does not multiply λ by the base learning rate and takes $\delta = \lambda$ at the peak of the schedule.
 #
-# Under plain SGD a penalty is also a decay ([chapter 2](02_from_penalty_to_weight_decay.ipynb)). Here is what the
-# libraries minimise, what they take if you give them nothing, and what people often give them. In both tables λ
-# stands for the number that you type.
+# Under plain SGD a penalty is also a decay ([chapter 2](02_from_penalty_to_weight_decay.ipynb)). In both tables λ stands
+# for the number that you type.
 
 # %% tags=["hide-input"]
 def excerpt(kind, rows):
@@ -332,11 +327,10 @@ def excerpt(kind, rows):
 excerpt("penalty", (0, 1, 5, 7, 8, 10, 11, 12, 13, 14))
 
 # %% [markdown]
-# Read the row of `Ridge` from left to right: it minimises $\lVert y-Xw\rVert^2+\lambda\lVert w\rVert^2$; the first
-# term is $2n$ times $L$, which is $c$; the second has $k\lambda=\lambda$; so (3.1) gives $2\lambda/2n = \lambda/n$.
-# Where the loss is yours $c$ is, too: 1 for ½ MSE or a mean cross-entropy, 2 for `MSELoss`. $B$ counts the examples
-# of a batch, $s$ is the standard deviation of the targets, and a dash under *typical* means that only a search can
-# say. `dictionary("penalty")` prints all {{below: len(dictionary("penalty").rows)}} rows.
+# Read the row of `Ridge`: the first term of what it minimises is $2n$ times $L$, which is $c$; the second has
+# $k\lambda=\lambda$; so (3.1) gives $2\lambda/2n = \lambda/n$. Where the loss is yours $c$ is, too: 1 for ½ MSE or a mean
+# cross-entropy, 2 for `MSELoss`. $B$ counts the examples of a batch, and $s$ is the standard deviation of the targets.
+# `dictionary("penalty")` prints all {{len(dictionary("penalty").rows)}} rows.
 
 # %% tags=["hide-input"]
 excerpt("decay", (0, 1, 2, 3, 5, 8, 11, 12, 13, 14))
@@ -352,15 +346,11 @@ claims.identities()
 
 # %% [markdown]
 # (`dictionary("decay")` has {{len(dictionary("decay").rows)}} rows.) Look at the defaults: if you say nothing, AdamW
-# decays {{float(by_default["AdamW(weight_decay=λ)"]) / float(by_default["adamw(weight_decay=λ)"]):.0f}} times as fast
-# in PyTorch as in Optax, at the same learning rate. Four lines deserve a comment. Keras's `L2` has no ½, while the `weight_decay` of its optimisers is decoupled even
-# for SGD. PyTorch's `Adam(…, decoupled_weight_decay=True)` is its AdamW. In Optax the position in the chain decides:
-# before the optimiser `add_decayed_weights` is a penalty, after it the decay is *added* to a step that is already
-# negative, so that weights grow unless λ is negative. And AdamW and Muon of PyTorch decay by default, while SGD and
-# Adam do not.
+# decays {{1 / (float(by_default["adamw(weight_decay=λ)"]) / 0.01):.0f}} times as fast in PyTorch as in Optax, at the
+# same learning rate. In Optax the position in the chain decides: before the optimiser `add_decayed_weights` is a penalty,
+# after it the decay is *added* to a step that is already negative, so that weights grow unless λ is negative.
 #
-# `convert(value, source, target, …)` of `l2lib.conventions` does these translations and knows more names than the
-# tables. Where nothing is equivalent, it says why; so it does for LAMB and for schedule-free AdamW.
+# `convert(value, source, target, …)` of `l2lib.conventions` translates, and where nothing is equivalent, it says why:
 
 # %%
 try:
@@ -420,8 +410,7 @@ figures.show(fig, "A diagram of a step: gradient, a plus sign, running means m a
              f"decoupled decay takes {lam:.2f} η from both.")
 
 # %% [markdown]
-# Before we trust our own two rules, we let them race against `torch.optim.Adam` and `torch.optim.AdamW` on the same
-# noise: they take the same steps.
+# On the same noise, our two rules take the same steps as `torch.optim.Adam` and `torch.optim.AdamW`:
 
 # %% tags=["hide-input"]
 ours, theirs = {}, {}
@@ -444,8 +433,8 @@ claims.identities()
 # %% [markdown]
 # **A weight that the loss ignores, without noise.** The weights of a dead unit have the gradient $\lambda w$ alone,
 # and Adam divides it by its own size. So the weight walks towards zero at about η per step, *whatever λ is*, as long as
-# $\lambda|w|$ is far above Adam's $\epsilon$. With $\eta = 0.01$ it covers {{below: 5 - strong:.3f}} in 100 steps
-# for $\lambda = 1$, and {{below: 5 - weak:.3f}} for $\lambda = 0.0001$. Under AdamW the same weight shrinks by the
+# $\lambda|w|$ is far above Adam's $\epsilon$. With $\eta = 0.01$ it covers {{below: (5 - strong).item():.3f}} in 100 steps
+# for $\lambda = 1$, and {{below: (5 - weak).item():.3f}} for $\lambda = 0.0001$. Under AdamW the same weight shrinks by the
 # factor $1-\eta\lambda$ at each step.
 
 # %%
@@ -469,9 +458,9 @@ claim("S2-13", "Adam + L2 with λ = 1 and η = 0.01 brings an ignored weight fro
 # \quad\text{for } \sigma_i\gg\lambda|w_i|. \tag{3.4}$$
 #
 # In words: *under Adam + L2, weights with large gradients hardly decay*. Under AdamW every weight loses the share
-# $\eta\lambda$. The dashed line in the left panel of Figure 3.1 is (3.4), followed step by step with a $v$ that
-# remembers earlier, larger weights. On the right of that panel noise dominates, and the decay falls as $1/\sigma$. On
-# the left $\lambda w$ dominates, and weights walk at about η per step.
+# $\eta\lambda$. The dashed line in the left panel of Figure 3.1 is (3.4), with a $v$ that remembers earlier, larger
+# weights. On its right noise dominates, and the decay falls as $1/\sigma$. On its left $\lambda w$ dominates, and weights
+# walk at about η per step.
 
 # %%
 claim("S2-13", "Ten times the noise makes Adam + L2 decay {} times more slowly (lower end of the "
@@ -484,17 +473,16 @@ claim("03-rate-w", "AdamW multiplies the mean weight by 1 − ηλ at each step,
 claims.identities()
 
 # %% [markdown]
-# All this is about *mean* weights. Each single weight also keeps wandering, because noise enters its steps. Where the
-# loss ignores it, decay and noise balance at a spread of about $\sqrt{\eta/2\lambda}$ under AdamW and
-# $\sqrt{\eta\sigma_i/2\lambda}$ under Adam + L2, which is {{np.sqrt(0.001 / (2 * 0.1)):.2f}} for $\eta=0.001$,
-# $\lambda=0.1$ and $\sigma_i = 1$ ([chapter 8](08_effective_learning_rate.ipynb) studies such balances).
+# All this is about *mean* weights. Noise also makes each weight wander, with a spread of about $\sqrt{\eta/2\lambda}$
+# under AdamW and $\sqrt{\eta\sigma_i/2\lambda}$ under Adam + L2 where the loss ignores it:
+# {{np.sqrt(0.001 / (2 * 0.1)):.2f}} for $\eta=0.001$, $\lambda=0.1$ and $\sigma_i = 1$
+# ([chapter 8](08_effective_learning_rate.ipynb) studies such balances).
 #
 # **In a classifier** the noise has no single size. Output $k$ gives the weight of pixel $x_j$ the gradient
 # $(p_k-y_k)\,x_j$, where $p_k$ is the predicted probability and $y_k$ is 1 for the true class and 0 otherwise. So pale
 # pixels near the margin of an image give small gradients. We train on the digits with PyTorch's Adam, read its $v$, and
 # average it over the ten classes. Predict: if the loss let go of all weights, which pixels' weights would decay
-# fastest? (We leave out pixels of the margin that have ink
-# in a few of the {{below: len(labels):,}} digits or in none.)
+# fastest? (We leave out pixels of the margin with ink in few of the {{below: len(labels):,}} digits or in none.)
 
 # %%
 digits = load("digits")
@@ -560,14 +548,13 @@ claim("03-digits", "The ratio of those 1/√v is {} times what the pixels' sizes
 
 # %% [markdown]
 # By their $1/\sqrt v$ the palest tenth would decay {{measured.mean():.0f}} times as fast as the darkest tenth, and the
-# sizes of the pixels predict {{expected:.0f}} times. So a coupled λ is a different decay for each weight. We measured
-# $v$ here, and no decay: as long as the loss pulls at a weight, $\sqrt v$ divides that pull as well, and the end point
-# does not change (§3.5). So the first half of the puzzle is solved. What is missing is the second half, the resting
-# points.
+# sizes of the pixels predict {{expected:.0f}} times. So a coupled λ is a different decay for each weight. But we measured
+# $v$ and no decay: where the loss pulls at a weight, $\sqrt v$ divides that pull as well, and the end point does not
+# change. Which end point is it? That is the second half of the puzzle.
 #
 # ## 3.5 Where the weights come to rest
 #
-# This section asks where the average step is zero. Write $\bar g_i$ for the gradient of the loss without its noise.
+# Where is the average step zero? Write $\bar g_i$ for the gradient of the loss without its noise.
 #
 # **Coupled.** Let the noise be *symmetric*, so that each draw and its negative are equally likely. If
 # $\bar g_i + \lambda w_i = 0$, then Adam sees symmetric noise and nothing else, and its steps average to zero by
@@ -655,27 +642,26 @@ claim("03-plane", "In both planes of weights AdamW ends where (3.5) and its box 
 # steps it is still on its way there, at {{ends[3][0]:.2f}}). The reason is that for a steady gradient
 # $|\bar g_i|/\sqrt{v_i}$ is at most 1, so that (3.5) can hold only if $|w_i|\le 1/\lambda$. So AdamW's decay is a
 # constraint on the *largest* weight: if full-batch AdamW converges, it does so to a stationary point of the loss in
-# this box ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454)). With a usual $\lambda = 0.1$ the box reaches to 10,
-# and few weights ever touch it.
+# this box ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454)). With $\lambda = 0.1$ it reaches to 10.
 #
-# So the second half of the puzzle is solved for steady noise. What is missing are noise that vanishes, and noise that
-# is not symmetric.
+# So the second half of the puzzle is solved for steady and symmetric noise.
 #
 # ## 3.6 Two limits: full batches and skewed noise
 #
-# This section shows where each of the two resting points of §3.5 fails.
+# This section shows where each of the two resting points fails.
 #
-# **Full batches move AdamW's.** A full batch has no noise. As the gradient falls, so does $\sqrt{v}$, and
-# with it the penalty's coefficient in (3.5). So AdamW must end at *least squares* for every $\lambda <
-# 1/\max_i|\hat w_i|$, where $\hat w$ is the least-squares fit. How long does this take? Near the end $\bar g_i^2 = \lambda^2\hat w_i^2\,v_i$ by (3.5). Insert
-# this into the recursion of $v$:
+# **Full batches move AdamW's.** A full batch has no noise. As the gradient falls, so does $\sqrt{v}$, and with it the
+# penalty's coefficient in (3.5). So AdamW must end at the *least-squares fit* $\hat w$, for every
+# $\lambda < 1/\max_i|\hat w_i|$. How long does this take? Near the end $\bar g_i^2 = \lambda^2\hat w_i^2\,v_i$ by (3.5).
+# Insert this into the recursion of $v$:
 #
 # $$v_i \leftarrow \left(1-(1-\beta_2)\left(1-\lambda^2\hat w_i^2\right)\right) v_i . \tag{3.6}$$
 #
 # So $\sqrt{v_i}$, and with it the distance from least squares, falls by the share
 # $\frac{1-\beta_2}{2}(1-\lambda^2\hat w_i^2)$ at each step, most slowly for the largest weight. With
 # $\beta_2 = 0.999$ it takes 2000 steps to fall by a factor $e$, and longer near the wall. (In the end Adam's own
-# oscillation at a constant η stops the fall.) Let us look at the diabetes data, for three λ, and for $\lambda = 0$ as a control.
+# oscillation at a constant η stops the fall.) Let us look at the diabetes data, for three λ and a control with
+# $\lambda = 0$.
 
 # %%
 H, q = X.T @ X / n, X.T @ y / n
@@ -715,8 +701,8 @@ figures.show(fig, "Four falling lines on a logarithmic axis: AdamW's distance fr
              "dotted slopes of (3.6).")
 
 # %% [markdown]
-# The control separates two things. In the first 2000 steps the lines of $\lambda=0$ and 0.01 nearly coincide, so this
-# steep part is plain training. Only the straight parts, later, are the forgetting that (3.6) describes.
+# In the first 2000 steps the lines of $\lambda=0$ and 0.01 nearly coincide: this steep part is plain training. Only the
+# straight parts, later, are the forgetting that (3.6) describes.
 
 # %%
 claim("03-full-beside", "After 4000 full batches with λ = 0.1 AdamW is {} times as far "
@@ -732,17 +718,22 @@ claims.identities()
 # %% [markdown]
 # **Skewed noise moves Adam's.** The argument for Adam + L2 needed symmetric noise. Suppose that large positive
 # gradients are rare and small negative ones are common. Whenever $m$ is large $v$ is large as well, so Adam divides
-# large positive steps by more than small negative ones, and the steps no longer average to zero. To first order:
+# large positive steps by more than small negative ones, and the steps no longer average to zero. Let $\chi_i$ be the
+# skewness, the mean of $(\text{noise}/\sigma_i)^3$. To first order Adam + L2 rests where
 #
-# 1. Expand $1/\sqrt v$ around $1/\sigma_i$. The mean of $m/\sqrt v$ changes by
-#    $-\mathbb E[m\,(v-\sigma_i^2)]/(2\sigma_i^3)$.
-# 2. A single gradient enters $m$ with the weight $(1-\beta_1)\beta_1^k$ and $v$ with $(1-\beta_2)\beta_2^k$, $k$
-#    steps later. Let $\chi_i$ be the skewness, the mean of $(\text{noise}/\sigma_i)^3$. The series over $k$ gives
-#    $\mathbb E[m\,(v-\sigma_i^2)] = \frac{(1-\beta_1)(1-\beta_2)}{1-\beta_1\beta_2}\,\chi_i\sigma_i^3$.
-# 3. The average step is zero where the mean gradient makes up for this:
-#
-# $$\bar g_i + \lambda w_i \approx \frac{\sigma_i\,\chi_i}{2}\cdot\frac{(1-\beta_1)(1-\beta_2)}{1-\beta_1\beta_2},
+# $$\bar g_i + \lambda w_i \approx \frac{\sigma_i\,\chi_i}{2}\cdot\frac{(1-\beta_1)(1-\beta_2)}{1-\beta_1\beta_2}.
 # \tag{3.7}$$
+#
+# <details>
+# <summary>Why (3.7)</summary>
+#
+# First, expand $1/\sqrt v$ around $1/\sigma_i$: the mean of $m/\sqrt v$ changes by
+# $-\mathbb E[m\,(v-\sigma_i^2)]/(2\sigma_i^3)$. Second, after $k$ steps a gradient is in $m$ with the weight
+# $(1-\beta_1)\beta_1^k$, and its square in $v$ with $(1-\beta_2)\beta_2^k$. The series over $k$ gives
+# $\mathbb E[m\,(v-\sigma_i^2)] = \frac{(1-\beta_1)(1-\beta_2)}{1-\beta_1\beta_2}\,\chi_i\sigma_i^3$. Third, the
+# average step is zero where the mean gradient makes up for this.
+#
+# </details>
 #
 # This is a fault of Adam, not of L2: without any λ it misses the minimum as well. The usual $\beta_2 = 0.999$ makes the
 # right side small, but language models often use 0.95. Our example, $\sigma = 10$ with $\chi=2$, is extreme, and a
@@ -816,9 +807,9 @@ claim("03-skewed-long", "For β₂ of 0.99 and 0.999 (3.7) misses the resting po
 #
 # ## 3.7 What a copied λ does to a network
 #
-# This section asks whether any of this matters. We train a small network (32 hidden units) on 200 digits, in
-# minibatches of 20 with $\eta = 0.01$, by Adam + L2 and by AdamW, for the same list of λ. We choose λ by the
-# cross-entropy on 200 further digits, and test on the rest. Predict: is the best λ the same, and does one rule win?
+# Does any of this matter? We train a small network (32 hidden units) on 200 digits, in minibatches of 20 with
+# $\eta = 0.01$, by Adam + L2 and by AdamW, for the same list of λ. We choose λ by the cross-entropy on 200 further digits,
+# and test on the rest. Predict: is the best λ the same, and does one rule win?
 
 # %%
 grid = [0, 0.0001, 0.001, 0.01, 0.1, 1]
@@ -875,8 +866,8 @@ claim("03-network", "With a λ of its own for each rule, AdamW's test accuracy i
       "from Adam + L2's (mean of five seeds)", measured=gap.mean, between=(-2, 2))
 
 # %% [markdown]
-# A λ that is copied from AdamW into Adam breaks the network, because at its resting point the coupled penalty acts with
-# the whole 0.1, and AdamW's only with $0.1\sqrt v$, where $\sqrt v$ is small. The validation digits choose λ around
+# A λ that is copied from AdamW into Adam breaks the network. This agrees with §3.5: at its resting point the coupled
+# penalty acts with the whole 0.1, and AdamW's with $0.1\sqrt v$, and here $\sqrt v$ is far below 1. The validation digits choose λ around
 # {{np.median(chosen["Adam + L2"]):g}} for Adam + L2 and {{np.median(chosen["AdamW"]):g}} for AdamW. With a λ of its own
 # for each rule the test accuracies differ by {{gap.mean:+.1f}} points, with a 95 % interval from {{gap.low:+.1f}} to
 # {{gap.high:+.1f}}. So in this small experiment the translation matters, and the choice of the rule does not; elsewhere
@@ -884,8 +875,8 @@ claim("03-network", "With a λ of its own for each rule, AdamW's test accuracy i
 #
 # ## 3.8 One λ, three meanings under a schedule
 #
-# This section lets the learning rate change. Does AdamW decouple the decay from the learning rate, as its name
-# suggests? The published form does for the base rate. The libraries' form does not. With a rate $\eta_t$ that peaks
+# Does AdamW decouple the decay from the learning rate, as its name suggests? The published form does for the base rate,
+# the libraries' form does not. With a rate $\eta_t$ that peaks
 # at $\eta_{\max}$ there are three meanings of a decay, and each has users:
 #
 # $$\delta_t = \eta_t\,\lambda,\qquad \delta_t = \lambda',\qquad
@@ -952,9 +943,8 @@ claims.identities()
 
 # %% [markdown]
 # So if you tune the learning rate of a library's AdamW, you tune the decay with it; keep the product $\eta\lambda$
-# if you want to keep the decay. Which meaning is best is another question. Under normalisation layers λ and $\eta_t$
-# together set an effective learning rate ([chapter 8](08_effective_learning_rate.ipynb)), and the corrected form was
-# proposed for those layers.
+# if you want to keep the decay. The corrected form was proposed for layers with normalisation, where λ and $\eta_t$
+# together set an effective learning rate ([chapter 8](08_effective_learning_rate.ipynb)).
 #
 # ## 3.9 Is weight decay any norm's penalty?
 #
@@ -966,9 +956,8 @@ claims.identities()
 # $$\nabla R(w) = \lambda w,\qquad R(w) = R(0) + \int_0^1 \nabla R(tw)\cdot w\;dt
 # = R(0) + \frac\lambda2\lVert w\rVert_2^2 . \tag{3.9}$$
 #
-# So $R$ is the squared L2 norm, up to a constant, and nothing else. A norm itself cannot do it, not even the L2 norm
-# without the square: since $\lVert 10w\rVert = 10\lVert w\rVert$, its gradient is the same at $w$ and at $10w$, and
-# a larger weight loses a smaller share. For the penalty $\frac1p\sum|w_i|^p$ the share is proportional to
+# So $R$ is the squared L2 norm, up to a constant, and nothing else. Not even the L2 norm without the square can do it:
+# its gradient is the same at $w$ and at $10w$, so a larger weight loses a smaller share. For the penalty $\frac1p\sum|w_i|^p$ the share is proportional to
 # $|w_i|^{p-2}$.
 
 # %%
@@ -1010,8 +999,7 @@ claim("S2-11", "‖w‖ without the square takes 0.1 of the share from a vector 
 claims.identities()
 
 # %% [markdown]
-# Even the squared L2 norm gives weight decay under plain SGD only. Momentum separates the two a little
-# ([chapter 2](02_from_penalty_to_weight_decay.ipynb)), and Adam separates them as Figure 3.1 shows.
+# Even the squared L2 norm gives weight decay under plain SGD only; Adam separates the two as Figure 3.1 shows.
 #
 # ## 3.10 In practice
 #
@@ -1074,7 +1062,7 @@ claims.identities()
 
 # %% [markdown]
 # One step does not show momentum. PyTorch's SGD keeps $\lambda w$ in its buffer, so that with momentum μ each step in
-# the long run takes $\eta\lambda/(1-\mu)$, ten times as much for $\mu = 0.9$:
+# the long run takes $\eta\lambda/(1-\mu)$, {{1 / (1 - 0.9):.0f}} times as much for $\mu = 0.9$:
 
 # %%
 w = torch.nn.Parameter(torch.ones(1, dtype=torch.float64))
@@ -1120,7 +1108,7 @@ ax.set_title("bfloat16 loses a usual decay, float32 keeps it")
 lost = figures.drawn(ax)
 figures.show(fig, "Two bars on a logarithmic axis of the decay per step: what rounding loses. "
              f"In float32 it ends at {lost['_float32'].x[0]:.0e}, in bfloat16 at "
-             f"{lost['_bfloat16'].x[0]:.3f}. A line at 0.00003 marks a usual decay, between them.")
+             f"{lost['_bfloat16'].x[0]:.3f}. A line between them marks a usual decay.")
 
 # %%
 def moved(dtype, rate=3e-4 * 0.1):
@@ -1143,10 +1131,8 @@ claim("03-bfloat", "In bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 #
 # - *Weight decay and L2 regularisation are the same.* They are under plain SGD. Under Adam they share neither the
 #   decay nor the resting point.
-# - *L2 does nothing inside Adam.* It acts at full strength on the resting point, if noise is symmetric; what hardly
-#   acts is the decay of weights with large gradients, so the way there is long.
-# - *AdamW decouples the decay from the learning rate.* The published form does for the base rate. In the libraries
-#   the decay is $\eta_t\lambda$.
+# - *L2 does nothing inside Adam.* It acts at full strength on the resting point, if noise is symmetric; but weights
+#   with large gradients decay slowly, so it takes many steps to get there.
 # - *Without the argument there is no decay.* PyTorch's AdamW takes 0.01 and its Muon 0.1.
 # - *AdamW minimises the loss plus a penalty.* With full batches it minimises the loss inside a box. With noise its
 #   penalty depends on the noise.
@@ -1222,13 +1208,14 @@ claim("03-bfloat", "In bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 # </details>
 #
 # **6.** (Break a claim.) Which claim of §3.6 fails if you look at the full batch after 400 steps in place of 4000?
-# Change `distance[3999, 2]` to `distance[399, 2]` in the claim on λ = 0.1.
+# Change `distance[3999, 2]` to `distance[399, 2]` in it. And a derivation: obtain (3.2) from one step of SGD.
 #
 # <details>
 # <summary>Solution</summary>
 #
 # The claim 03-full-beside: after 400 steps the distance is 1.1 times ridge's, as AdamW is still on its way from
-# zero.
+# zero. For (3.2), the step $w-\eta'(c\,\nabla L+\lambda' w)$ is the old one if $\eta' c=\eta$ and
+# $\eta'\lambda'=\eta\lambda$; divide the second by the first.
 #
 # </details>
 #
@@ -1241,16 +1228,6 @@ claim("03-bfloat", "In bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 # The mean of weights that the loss ignores ends at $e^{-\text{sum}}$ of its start. At 0.01 you could as well switch the
 # decay off. At 5 nothing is left of the start; such weights still wander with the spread of §3.4, and every other weight
 # is where the loss holds it. For SGD with momentum divide the sum by $1-\mu$. Under Adam + L2 the sum means nothing.
-#
-# </details>
-#
-# **8.** (A derivation.) Derive (3.2): write down one step of SGD on $c$ times the loss.
-#
-# <details>
-# <summary>Solution</summary>
-#
-# The step is $w-\eta'(c\,\nabla L+\lambda' w)$. It is the old step $w-\eta(\nabla L+\lambda w)$ if the factors of
-# $\nabla L$ and of $w$ agree: $\eta' c=\eta$ and $\eta'\lambda'=\eta\lambda$. Divide the second by the first.
 #
 # </details>
 #
