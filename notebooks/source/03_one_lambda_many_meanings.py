@@ -386,9 +386,11 @@ def draw_step(ax):
     for start, end in ends:
         ax.annotate("", (end, 3), (start, 3), arrowprops={"arrowstyle": "-|>", "lw": 1.5,
                     "color": figures.GREY, "shrinkA": 0, "shrinkB": 0})
-    for side, end, colour in ((5.6, (2.9, 2.55), figures.BLUE), (7.0, (10.3, 2.3), figures.ORANGE)):
+    for side, end, colour in ((5.6, (2.9, 2.55), figures.BLUE),
+                              (7.0, (10.3, 2.3), figures.ORANGE)):
         ax.annotate("", end, (side, 0.9), arrowprops={"arrowstyle": "-|>", "lw": 2,
-                    "color": colour, "shrinkA": 0, "shrinkB": 2, "connectionstyle": "angle,angleA=0,angleB=90"})
+                    "color": colour, "shrinkA": 0, "shrinkB": 2,
+                    "connectionstyle": "angle,angleA=0,angleB=90"})
     ax.set(xlim=(0, 11.6), ylim=(-1.1, 4), xticks=(), yticks=(), xlabel=" ", ylabel=" ")
     ax.spines[:].set_visible(False), ax.grid(visible=False)
 
@@ -401,13 +403,14 @@ ax.text(0.3, 0.45, "coupled: add λw to the gradient;\nit is divided by √v, to
         f"Taken from w = 1 with λ = {lam:g}:\n{quiet:.2f} η if σ = 0.1, {loud:.2f} η if σ = 10",
         color=figures.BLUE, va="top")
 ax.text(7.2, 0.45, "decoupled: subtract ηλw from w;\nnothing divides it.\n"
-        f"Taken from w = 1 with λ = {lam:g}:\n{lam:.2f} η at every σ", color=figures.ORANGE, va="top")
+        f"Taken from w = 1 with λ = {lam:g}:\n{lam:.2f} η at every σ",
+        color=figures.ORANGE, va="top")
 ax.set_title("Adam + L2 sends the decay through the division by √v, AdamW past it")
-figures.show(fig, "A diagram of a step: gradient, a plus sign, running means m and v, m over root v, "
-             "the new weight. Below is the weight w. A blue arrow brings λw from it to the plus sign, "
-             "before the means; an orange one brings ηλw straight to the new weight. Coupled decay "
-             f"takes {quiet:.2f} η from a weight of 1 with noise 0.1 and {loud:.2f} η with noise 10; "
-             f"decoupled decay takes {lam:.2f} η from both.")
+figures.show(fig, "A diagram of a step: gradient, a plus sign, running means m and v, m over "
+             "root v, the new weight. Below is the weight w. A blue arrow brings λw from it to the plus, "
+             "before the means; an orange one brings ηλw straight to the new weight. Words below "
+             "say that coupled decay takes far more from a quiet weight than from a noisy one, and "
+             "decoupled decay the same from both.")
 
 # %% [markdown]
 # On the same noise, our two rules take the same steps as `torch.optim.Adam` and `torch.optim.AdamW`:
@@ -540,8 +543,9 @@ figures.show(fig, "Left, a map of the 8 by 8 pixels, coloured by 1/√v of their
              "one over the size.")
 
 # %%
-claim("03-digits", "By (3.4) weights of the palest tenth of the pixels, if the loss let go, would decay "
-      "{} times as fast as those of the darkest tenth (lower end of the 95 % interval of five seeds)",
+claim("03-digits", "By (3.4) weights of the palest tenth of the pixels, if the loss let go, would "
+      "decay {} times as fast as those of the darkest tenth (lower end of the 95 % interval of five "
+      "seeds)",
       measured=claims.interval(measured).low, above=5)
 claim("03-digits", "The ratio of those 1/√v is {} times what the pixels' sizes alone predict",
       measured=measured.mean() / expected, between=(0.8, 1.25))
@@ -788,8 +792,10 @@ other.set_title("… so each rule rests too high")
 root, marks = figures.drawn(ax)["_root v"].y, figures.drawn(other)
 figures.show(fig, "Left, skewed noise: the mean of root v rises with m, from "
              f"{root[0]:.2f} to {root[-1]:.2f}. Right, resting points for three rules: "
-             + ", ".join(f"{name} {marks[f'_{name}'].x[0]:.2f} instead of "
-                         f"{marks[f'_wanted {name}'].x[0]:.2f}" for name in rules) + ".")
+             f"{marks['_Adam'].x[0]:.2f} instead of {marks['_wanted Adam'].x[0]:.2f} for Adam, "
+             f"{marks['_Adam + L2'].x[0]:.2f} instead of {marks['_wanted Adam + L2'].x[0]:.2f} "
+             f"with L2, {marks['_AdamW'].x[0]:.2f} instead of {marks['_wanted AdamW'].x[0]:.2f} "
+             "for AdamW.")
 
 # %%
 claim("03-skewed", "With β₂ = 0.95 and skewed noise Adam rests {:.2f} above the minimum or more, "
@@ -851,11 +857,10 @@ ax.set_yticks([0.2, 0.5, 1, 2], ["0.2", "0.5", "1", "2"]), ax.minorticks_off()
 ax.text(3.6, 0.9, "Adam + L2", color=figures.BLUE, ha="right")
 ax.text(4.75, 0.27, "AdamW", color=figures.ORANGE)
 lines = figures.drawn(ax)
-least_l2, least_w = (grid[int(lines[f"_{name}"].y.argmin())] for name in runs)
-ax.set_title(f"The best λ is {least_l2:g} in Adam + L2, and {least_w:g} in AdamW")
+ax.set_title("Adam + L2 and AdamW have about the same best loss, at very different λ")
 figures.show(fig, "Test loss against λ, means of five seeds with 95 % intervals. Without λ it is "
-             f"{lines['_AdamW'].y[0]:.2f}. AdamW is lowest at {least_w:g}, with "
-             f"{lines['_AdamW'].y.min():.2f}, Adam + L2 at {least_l2:g}, with "
+             f"{lines['_AdamW'].y[0]:.2f}. AdamW is lowest on the right, with "
+             f"{lines['_AdamW'].y.min():.2f}, Adam + L2 further left, with "
              f"{lines['_Adam + L2'].y.min():.2f}. At 0.1 Adam + L2 has "
              f"{lines['_Adam + L2'].y[4]:.1f}, at 1 {lines['_Adam + L2'].y[5]:.1f}.")
 
