@@ -407,7 +407,8 @@ ax.text(7.2, 0.45, "decoupled: subtract ηλw from w;\nnothing divides it.\n"
         color=figures.ORANGE, va="top")
 ax.set_title("Adam + L2 sends the decay through the division by √v, AdamW past it")
 figures.show(fig, "A diagram of a step: gradient, a plus sign, running means m and v, m over "
-             "root v, the new weight. Below is the weight w. A blue arrow brings λw from it to the plus, "
+             "root v, the new weight. Below is the weight w. A blue arrow brings λw from it "
+             "to the plus, "
              "before the means; an orange one brings ηλw straight to the new weight. Words below "
              "say that coupled decay takes far more from a quiet weight than from a noisy one, and "
              "decoupled decay the same from both.")
@@ -544,8 +545,8 @@ figures.show(fig, "Left, a map of the 8 by 8 pixels, coloured by 1/√v of their
 
 # %%
 claim("03-digits", "By (3.4) weights of the palest tenth of the pixels, if the loss let go, would "
-      "decay {} times as fast as those of the darkest tenth (lower end of the 95 % interval of five "
-      "seeds)",
+      "decay {} times as fast as those of the darkest tenth (lower end of the 95 % interval "
+      "of five seeds)",
       measured=claims.interval(measured).low, above=5)
 claim("03-digits", "The ratio of those 1/√v is {} times what the pixels' sizes alone predict",
       measured=measured.mean() / expected, between=(0.8, 1.25))
