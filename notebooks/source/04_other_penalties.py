@@ -1158,7 +1158,8 @@ def describe_routes(drawn, values):
             f"L2-SP towards W₀, to {where[1]}; the adapter's projection goes the same way and "
             f"arrives at W₀, {where[2]}. Right, singular values of the change: under L2-SP all "
             f"four bend, and the largest is {values['_sp'].at(0.6)[0]:.2f} at 0.6; of the "
-            f"adapter they fall straight and {(values['_lora'].at(0.3) > 1e-6).sum()} are left at 0.3, "
+            f"adapter they fall "
+            f"straight and {(values['_lora'].at(0.3) > 1e-6).sum()} are left at 0.3, "
             f"{(values['_lora'].at(0.6) > 1e-6).sum()} at 0.6.")
 
 
