@@ -348,7 +348,7 @@ def draw_shares(left, middle, right):
         right.axhline(of_weights[layer], color=f"C{layer}", ls="--", lw=1.2, label=f"_size {name}")
     found = {"SGD: equal": left, "Adam: equal": middle, "AdamW: by size": right}
     for words, ax in found.items():
-        ax.set(xlabel="training step", ylim=(0, 1), title=words)
+        ax.set(xlabel="training step", ylabel=" ", ylim=(0, 1), title=words)
     for ax in (left, middle):
         ax.axhline(1 / 3, color=figures.GREY, ls="--", lw=1.2, label="_third")
     left.set(xlim=(0, 1500), xticks=(0, 500, 1000), ylabel="share of the penalty")
