@@ -17,7 +17,7 @@
 #
 # This section shows overfitting, and what a penalty does about it. Twenty examples lie on a smooth curve, but noise has shifted
 # each of them up or down. A small network with 100 hidden tanh units shall learn the curve from them. To keep the first experiment simple, the hidden units are drawn at random and stay as
-# they are. Only the {{below: start.numel()}} output weights $w$ are trained. These are still five times as many as there are examples, so the network can learn the noise as well as the curve.
+# they are. Only the {{below: start.numel()}} output weights $w$ are trained. There are more of them than examples, so the network can learn the noise as well as the curve.
 #
 # The **L2 penalty** makes large weights expensive. We no longer minimise the loss $L$ alone, but
 #
@@ -72,7 +72,7 @@ penalties = (0, 0.01, 0.3)
 curve = {lam: hidden_fine @ train(lam) for lam in penalties}
 
 # %% [markdown]
-# One network may be an accident. The next, folded cell trains {{below: len(many[0])}} such networks at once, each with its own noise, and
+# The next, folded cell trains {{below: len(many[0])}} such networks at once, each with its own noise, and
 # follows how far they are from the true curve.
 
 # %% tags=["hide-input"]
@@ -150,16 +150,15 @@ identities()
 
 # %% [markdown]
 # The last of these sentences names a rival. *Early stopping* trains without decay and stops in time. Here it is nearly as good as
-# decay. Both need a number that we do not know beforehand, the right step or the right $\lambda$, and in practice examples that were held back, a validation set, choose it.
-# So weight decay is one tool of several against overfitting, and [chapter 1](01_what_an_l2_penalty_does.ipynb) compares them. In large networks it has
-# a second purpose, which has little to do with overfitting: it keeps
+# decay. For both, a validation set chooses the number that we do not know beforehand, the step or $\lambda$.
+# Weight decay is one tool of several against overfitting, and [chapter 1](01_what_an_l2_penalty_does.ipynb) compares them. In large networks it also keeps
 # the size of the weights, and with it the effective learning rate, under control ([chapter 8](08_effective_learning_rate.ipynb)).
 #
 # Typical values are $\lambda=0.0001$ to $0.0005$ with SGD, and 0.01 (PyTorch's default) to 0.1 with AdamW.
 #
 # ## 0.2 Where λ enters the training step
 #
-# This section derives the marked line, because all later chapters start from it. Let $g$ be the gradient of the loss and $\eta$ the learning rate.
+# Let $g$ be the gradient of the loss and $\eta$ the learning rate.
 #
 # 1. Each weight adds $\frac\lambda2w^2$ to what is minimised. The derivative of this term is $\lambda w$.
 # 2. Gradient descent subtracts $\eta$ times the whole derivative: $w\leftarrow w-\eta(g+\lambda w)$.
@@ -167,7 +166,7 @@ identities()
 #
 # $$w \;\leftarrow\; (1-\eta\lambda)\,w - \eta\,g \tag{0.1}$$
 #
-# Each step first shrinks all weights by the same factor, and then moves them downhill. Hence the name *weight decay*.
+# Each step shrinks all weights by the same factor: hence *weight decay*.
 # For plain gradient descent, steps 2 and 3 are the same step. But Adam rescales each weight's gradient before it takes a step, and then it matters where the decay comes in (Figure 0.2). It can be added to the gradient before
 # the optimiser sees it, and then Adam rescales it, too. This is called **coupled** decay. Or it can shrink the old weights directly, which is called **decoupled** decay.
 
@@ -271,7 +270,7 @@ paid = np.array([(w.detach() ** 2).sum() for w in weights])
 print((paid / paid.sum()).round(2))
 
 # %% [markdown]
-# The three shares are nearly equal. Was that luck? One run cannot tell. So the helper `sweep` repeats such a loop for five seeds
+# The three shares are nearly equal. Was that luck? The helper `sweep` repeats such a loop for five seeds
 # at once, and records the norms of the weights on the way. We use it with SGD, and with Adam, whose decay is coupled.
 
 # %%
@@ -379,8 +378,8 @@ figures.show(fig, "Share of the penalty that each of three layers has during tra
 
 # %% [markdown]
 # Figure 0.3 shows the three optimisers, each line one of five runs. At the start the first layer has
-# {{100 * float(share[:, 0, 0].mean()):.0f}} % of the penalty, because usual initial weights give a layer a share in proportion to its number of outputs. Under SGD and under coupled Adam each layer ends with
-# about one third of the penalty, although their sizes differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. Under AdamW the largest layer keeps most of it.
+# {{100 * float(share[:, 0, 0].mean()):.0f}} % of the penalty, because usual initial weights give a layer a share in proportion to its number of outputs. Under SGD and under coupled Adam the layers end with
+# nearly equal shares, although their sizes differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. Under AdamW the largest layer keeps most of it.
 
 # %% tags=["hide-input"]
 at_start, at_end = share[..., 0], share[..., -1]
@@ -398,10 +397,10 @@ claim("00-adam", "After training with coupled Adam, the largest squared norm of 
       measured=ends.max("layer") / ends.min("layer"), below=1.5)
 
 # %% tags=["hide-input"]
-claim("00-line", "The left panel has each layer's share, and a line at one third",
+claim("00-line", "The left panel shows each layer's share",
       measured=[each.y - share[:, k] for k, each in enumerate(layers.values())], equals=0,
       within=1e-12)
-claim("00-third-line", "Its dashed line is at one third", measured=curves["_third"].y, equals=1 / 3,
+claim("00-third-line", "Its dashed line marks equal shares", measured=curves["_third"].y, equals=1 / 3,
       within=1e-12)
 outputs, inputs = np.array([name.split(" × ") for name in layers], dtype=int).T
 claim("00-dashed", "The dashed lines of the right panel are the layers' shares of the weights",
@@ -448,8 +447,7 @@ figures.show(fig, "Squared norms of two layers against the factor c by which one
 #
 # ## 0.4 AdamW: shares by size
 #
-# Under AdamW each layer's share is near its share of the *weights*. AdamW trains most large networks today, so this section
-# asks why. Its rescaling divides the gradient $g$ by its usual size, but leaves $\lambda w$ as it is. So AdamW does not come to rest where $g+\lambda w=0$, and the argument above does not apply.
+# Under AdamW each layer's share is near its share of the *weights*. Why? Its rescaling divides the gradient $g$ by its usual size, but leaves $\lambda w$ as it is. So AdamW does not come to rest where $g+\lambda w=0$, and the argument above does not apply.
 # What then decides the size of the weights?
 #
 # 1. Let $q=g/\sqrt{v}$ be the gradient divided by Adam's running estimate of its size. Without momentum AdamW takes the step $w\leftarrow(1-\eta\lambda)w-\eta q$.
@@ -549,8 +547,7 @@ claim("00-share", "With each of the three pairs, the largest layer's share of th
 # ### In practice
 #
 # Give all weight matrices one $\lambda$, and do not divide by their size. Under SGD all layers of a plain ReLU network end with the same squared norm; under AdamW the weights of all layers end with
-# roughly the same size. In neither case does a large layer weaken the decay of a small one: each weight
-# shrinks by the factor $1-\eta\lambda$, whatever else is in the network. For AdamW, compute $1/(\eta\lambda)$ before you train: a run much shorter than so many steps hardly feels its decay. Do not compute the size of your weights from (0.2); measure it.
+# roughly the same size. For AdamW, compute $1/(\eta\lambda)$ before you train: a run much shorter than so many steps hardly feels its decay. Do not compute the size of your weights from (0.2); measure it.
 #
 # ### Myths
 #
@@ -594,8 +591,7 @@ claim("00-third", "After training with SGD the largest layer has {} of the penal
 # false. Cells that only draw or claim are folded, and a click opens them.
 #
 # You need derivatives, matrices and their eigenvalues, mean and variance, and some Python with NumPy and PyTorch. Everything else is introduced where it is first used.
-# Begin with chapters 1 and 2. Chapters 3 and 4 can follow in either order. Chapter 5 uses some of chapter 3, and chapter 6 some of 4 and 5.
-# Chapters 7 to 10 belong together.
+# Begin with chapters 1 and 2. Chapter 5 uses some of 3, and chapter 6 some of 4 and 5. Chapters 7 to 10 belong together.
 #
 # The book began with four short texts, and checks {{len(__import__("l2lib").ledger.lines())}} statements from them:
 # a [question and its answer](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer) on dividing the penalty by a layer's size (S0),
@@ -690,7 +686,7 @@ claim("00-third", "After training with SGD the largest layer has {} of the penal
 # <summary>Solution</summary>
 #
 # Which optimiser it is, and how many weights each layer has. With AdamW such a log says no more than that the first layer has the most weights. With SGD and a plain ReLU network it says that
-# training is not near its end yet, or that there is much minibatch noise. In neither case do the other layers decay less because of the first.
+# training is not near its end yet, or that there is much minibatch noise.
 #
 # </details>
 #
