@@ -864,7 +864,7 @@ def draw(lr, weight_decay):
     figures.title(fig, "A moderate λ helps minibatches, and never full batches")
     end = {name: np.log10(each.y[-1] / each.y[0]) for name, each in figures.drawn(at).items()}
     at.set_title(f"the run grows by $10^{{{end['training']:.0f}}}$; (2.6): "
-                 f"$10^{{{end['exact']:.0f}}}$,\nby hand $10^{{{end['by hand']:.0f}}}$", size=10, weight="normal")
+                 f"$10^{{{end['exact']:.0f}}}$,\nby hand $10^{{{end['by hand']:.0f}}}$", size=10)
     return fig, ("The plane of learning rate and weight decay: minibatches explode on the right; "
                  "their border leans right up to λ = 12, then turns back. The border by hand lies "
                  "far behind it for η above 0.05. That of full batches leans left. The loss at "
@@ -927,8 +927,8 @@ claim("02-turned", "at η = 0.055, λ = 15 the puzzle is reversed on all 20 data
 # $\lambda > {{zero_of(lams, plane[29]):.1f}}$ is needed. For a decision use (2.6) or the safe bound.
 #
 # The border of minibatches leans to the right and that of full batches to the left, until they cross.
-# Between them, above the crossing, only *minibatches* converge: the other three batches erase nearly all of an error. At λ ≈ 12 the border turns back, as $a$ nears zero and there is
-# nothing left to gain.
+# Between them, above the crossing, only *minibatches* converge: the other three batches erase nearly all of an error.
+# At λ ≈ 12 the border turns back, as $a$ nears zero and there is nothing left to gain.
 #
 # ## 2.8 What λ = 10 gained
 #
@@ -1179,7 +1179,8 @@ claims.identities()
 #   curvature up to $2/\eta$ and stays there ([Cohen et al. 2021](https://arxiv.org/abs/2103.00065)). Do not cure it
 #   with λ.
 # - *If the loss hovers*, lower η or enlarge the batch. For independent batches half of η, or a batch twice as large,
-#   halves the excess, by (2.7). For shuffled ones it leaves {{excess["shuffled"][1] / excess["shuffled"][2]:.2f}} of it. Decay the learning rate at the end.
+#   halves the excess, by (2.7). For shuffled ones it leaves {{excess["shuffled"][1] / excess["shuffled"][2]:.2f}} of it.
+#   Decay the learning rate at the end.
 #
 # ## 2.11 Myths
 #
