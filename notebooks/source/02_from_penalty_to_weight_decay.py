@@ -343,7 +343,7 @@ figures.show(fig, "Decay rate against ηλ, both logarithmic, for momentum 0, 0.
 fig, axes = figures.subplots(1, 2, figsize=(7.2, 2.9), sharey=True)
 for ax, x, n in ((axes[0], 0.002, 400), (axes[1], 0.1, 60)):
     for mu, colour in ((0.9, figures.GREEN), (0, figures.BLUE)):
-        path = np.zeros((n + 1, 2)) + [1, 0]  # w and u of (2.3)
+        path = np.tile([1.0, 0.0], (n + 1, 1))  # w and u of (2.3)
         for t in range(n):
             path[t + 1] = np.array([[1 - x, -mu], [x, mu]]) @ path[t]
         ax.plot(path[:, 0], color=colour, label=f"μ = {mu:g}")
@@ -783,7 +783,7 @@ full = np.array([2 / (2 / 20 * np.linalg.eigvalsh(Q)[-1]) for Q in grams.values(
 
 # %%
 shifted = [make_regression(20, seed=seed)[0] + 1 for seed in seeds(5)]
-common = np.array([growth(inputs @ inputs.T + 1, 0.006, [0, 10]) for inputs in shifted])
+common = np.array([growth(inputs @ inputs.T + 1, 0.006, [0, 10], epochs=90) for inputs in shifted])
 
 # %%
 claim("S2-09", f"the measured threshold {crossing:.4f} is at least {{}} times the safe bound, on "
