@@ -114,7 +114,7 @@ def two_rules_apart() -> float:
     shrunk = penalised = np.array([0.3, -1.2, 2.0])
 
     def gradient(w: Array) -> Array:
-        return w**3 - 2 * np.roll(w, 1) + 0.5
+        return w**3 - np.roll(w, 1) - np.roll(w, -1) + 0.5
 
     for step in range(20):
         rate = 0.05 * 0.5 ** (step // 5)
