@@ -1353,7 +1353,9 @@ def test_what_the_loss_cannot_see_is_refused():
 
 # ---- how it finds out ----------------------------------------------------------------------
 @pytest.mark.parametrize(
-    "dtype", {d for d in vars(torch).values() if isinstance(d, torch.dtype)}, ids=str
+    "dtype",
+    sorted({d for d in vars(torch).values() if isinstance(d, torch.dtype)}, key=str),
+    ids=str,
 )
 def test_every_number_format_has_its_like_of_64_bits(dtype):
     """Those that hold two numbers in a byte are no arithmetic's."""

@@ -46,6 +46,7 @@ torch.set_num_threads(1)  # one core is fastest for arrays as small as these
 x, fine = torch.linspace(-1, 1, 20)[:, None], torch.linspace(-1, 1, 201)[:, None]
 
 
+# %%
 def draw(seed):  # examples, hidden units and initial output weights
     rng = np.random.default_rng(seed)
     y = torch.sin(3 * x) + 0.5 * torch.tensor(rng.normal(size=(20, 1)))
@@ -54,6 +55,7 @@ def draw(seed):  # examples, hidden units and initial output weights
     return y, hidden, hidden_fine, torch.tensor(rng.normal(size=(100, 1)))
 
 
+# %%
 y, hidden, hidden_fine, start = draw(seeds(1)[0])
 
 
@@ -68,6 +70,7 @@ def train(lam, lr=1.0, steps=3000):
     return w
 
 
+# %%
 penalties = (0, 0.01, 0.3)
 curve = {lam: hidden_fine @ train(lam) for lam in penalties}
 
@@ -115,7 +118,7 @@ def draw_fits(left, right):
 fig, (left, right) = figures.subplots(1, 2, figsize=(6.8, 3.6))
 draw_fits(left, right)
 means = figures.drawn(right)
-end = {lam: means[f"λ = {lam}"].at(3000) for lam in error}
+end = {lam: means[f"λ = {lam}"].at(3000) for lam in (0, 0.01, 0.3)}
 best, stop = means["λ = 0"].y.min(), means["λ = 0"].x[means["λ = 0"].y.argmin()]
 right.plot(stop, best, "o", color="C1", ms=5, label="_stop")
 for words, color, across, up in (("λ = 0", "C1", 700, 0.155), ("λ = 0.01", "C0", 500, 0.045),
@@ -216,10 +219,13 @@ def library_step(optimizer, w, g, **options):
     return p.detach()
 
 
+# %%
 rng = np.random.default_rng(seeds(1)[0])
 w, g = torch.tensor(rng.normal(size=(2, 1000)))
 lr, lam = 0.1, 0.3
 by_hand = (1 - lr * lam) * w - lr * g
+
+# %%
 sgd_step = library_step(torch.optim.SGD, w, g, lr=lr, weight_decay=lam)
 adam_move = library_step(torch.optim.Adam, w, g, lr=lr) - w
 adamw_step = library_step(torch.optim.AdamW, w, g, lr=lr, weight_decay=lam)
@@ -231,8 +237,8 @@ claim("00-sgd", "PyTorch's SGD with weight_decay=λ takes the step (0.1)",
 claim("00-adamw", "PyTorch's AdamW multiplies by 1 − ηλ and adds Adam's move",
       measured=adamw_step - (1 - lr * lam) * w - adam_move, equals=0, within=1e-12)
 identities()
-claim("00-doors", "In a first step from the same weights, Adam (coupled) and AdamW (decoupled) move "
-      "some weight by amounts that differ by {} times the learning rate",
+claim("00-doors", "In a first step from the same weights, Adam (coupled) and AdamW (decoupled) "
+      "move some weight by amounts that differ by {} times the learning rate",
       measured=abs(adam_step - adamw_step).max() / lr, above=1)
 
 # %% [markdown]
@@ -260,6 +266,8 @@ net = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 32), nn.ReLU()
 weights, biases = [net[i].weight for i in (0, 2, 4)], [net[i].bias for i in (0, 2, 4)]
 groups = [{"params": weights, "weight_decay": 0.003}, {"params": biases}]
 optimizer = torch.optim.SGD(groups, lr=0.5)
+
+# %%
 for _ in range(1500):
     batch = torch.randint(len(images), (64,))
     loss = nn.functional.cross_entropy(net(images[batch]), labels[batch])
@@ -278,6 +286,8 @@ from l2lib.sweep import MLP, sweep
 
 widths = (64, 256, 32, 10)
 model = MLP(widths)
+
+# %%
 options = {"loss": "cross_entropy", "seeds": seeds(5), "batch_size": 64, "record_every": 25}
 sgd = sweep(model, pixels, digits.y, lr=0.5, weight_decay=0.003, steps=1500, **options)
 adam = sweep(model, pixels, digits.y, optimizer="adam", lr=0.01, weight_decay=0.03, steps=500,
@@ -321,7 +331,7 @@ def train_adamw(lr, lam, steps=500):
         old = [w.detach().clone() for w in weights]
         optimizer.step()
         if step % 5 == 0:
-            kept.append(torch.stack([means_of(*each, optimizer, step) for each in zip(weights, old, strict=True)]))
+            kept.append(torch.stack([*map(means_of, weights, old, [optimizer] * 3, [step] * 3)]))
     return torch.stack(kept).numpy()  # axes: time, layer, which mean, seed
 
 
@@ -389,6 +399,8 @@ claim("00-start", "Before training, the layer with the largest squared norm has 
 claim("00-balance", "After training with SGD, the largest squared norm of a layer is {} times the "
       "smallest (worst of five seeds)",
       measured=at_end.max("layer") / at_end.min("layer"), below=1.1)
+
+# %% tags=["hide-input"]
 claim("00-plain", "In the one network trained with PyTorch alone, the largest squared norm of a "
       "layer is {} times the smallest after training", measured=paid.max() / paid.min(), below=1.1)
 ends = share_adam[..., -1]
@@ -400,8 +412,10 @@ claim("00-adam", "After training with coupled Adam, the largest squared norm of 
 claim("00-line", "The left panel shows each layer's share",
       measured=[each.y - share[:, k] for k, each in enumerate(layers.values())], equals=0,
       within=1e-12)
-claim("00-third-line", "Its dashed line marks equal shares", measured=curves["_third"].y, equals=1 / 3,
-      within=1e-12)
+claim("00-third-line", "Its dashed line marks equal shares",
+      measured=curves["_third"].y, equals=1 / 3, within=1e-12)
+
+# %% tags=["hide-input"]
 outputs, inputs = np.array([name.split(" × ") for name in layers], dtype=int).T
 claim("00-dashed", "The dashed lines of the right panel are the layers' shares of the weights",
       measured=dashed - outputs * inputs / (outputs * inputs).sum(), equals=0, within=1e-12)
@@ -429,7 +443,8 @@ lowest = scaled["sum"].x[scaled["sum"].y.argmin()]
 ax.plot([lowest, lowest], [0, scaled["sum"].at(lowest)], ":", color=figures.GREY, label="_low")
 ax.plot(lowest, scaled["sum"].at(lowest), "o", color="black", label="_dot")
 for words, color, across, up in (("first layer, c²A", "C0", 1.0, 3.2),
-                                 ("next layer, B/c²", "C1", 0.95, 1.45), ("what the two add to the penalty", "black", 0.52, 6.5)):
+                                 ("next layer, B/c²", "C1", 0.95, 1.45),
+                                 ("what the two add to the penalty", "black", 0.52, 6.5)):
     ax.text(across, up, words, color=color, size=10.5)
 ax.set(xlabel="factor c on the first layer (the function stays)", ylabel="squared norm",
        xlim=(0.42, 1.3), ylim=(0, 7.5), title="The sum is least where both layers are equal")
@@ -476,6 +491,7 @@ def train_on_noise(lr, lam, steps=1000):
     return (w.detach() ** 2).mean().item() ** 0.5
 
 
+# %%
 estimate = np.array([(lr / (2 * lam)) ** 0.5 for lr, lam in pairs.items()])
 noise = np.array([train_on_noise(lr, lam) for lr, lam in pairs.items()])
 
@@ -513,9 +529,10 @@ draw_sizes(left, right)
 left.set_title("(0.2) holds for noise only")
 right.set_title("Jitter fades as η falls")
 lines, parts = figures.drawn(left), figures.drawn(right)
-figures.show(fig, "Left: RMS of the weights of each layer against √(η/2λ), for three pairs of η and "
-             f"λ. With pure noise it follows the dashed line (0.2), {lines['(0.2)'].y[2]:.3f} to "
-             f"{lines['(0.2)'].y[0]:.2f}. The layers of the network rise less, layer 1 from "
+figures.show(fig, "Left: RMS of the weights of each layer against √(η/2λ), for three pairs of η "
+             "and λ. With pure noise it follows the dashed line (0.2), "
+             f"{lines['(0.2)'].y[2]:.3f} to {lines['(0.2)'].y[0]:.2f}. The layers of the "
+             "network rise less, layer 1 from "
              f"{lines['layer 1'].y[2]:.3f} to {lines['layer 1'].y[0]:.2f}. Right: jitter as a part "
              "of what decay takes away; in layer 1 it is "
              f"{parts['layer 1'].at(0.003):.2f} for η = 0.003, {parts['layer 1'].at(0.01):.2f} for "
