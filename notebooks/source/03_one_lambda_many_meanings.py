@@ -132,8 +132,8 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
 # %% [markdown]
 # Figure 3.1 shows a puzzle with two halves. AdamW decays all weights at the same rate, and under Adam + L2 the noisiest
 # weights decay {{decay_l2[0].mean() / decay_l2[-1].mean():.0f}} times more slowly than the quietest. But AdamW brings
-# the weights to rest at different places, and Adam + L2 brings all of them to the same one. So neither rule treats
-# weights alike in every respect, and no single new λ turns one into the other.
+# the weights to rest at different places, and Adam + L2 brings all to the same one. So no single new λ turns one rule
+# into the other.
 #
 # Before we solve it (§3.4, §3.5) we translate between libraries, whose penalties differ by a constant factor (§3.2), and
 # whose decays also differ in whether η multiplies them (§3.3).
@@ -196,9 +196,9 @@ programs = {
 same_number = {name: program(0.1) for name, program in programs.items()}
 
 # %% [markdown]
-# Why do they differ? Each program minimises $c\,L + k\lVert w\rVert^2$ with numbers $c$ and $k$ of its own,
-# where $L$ is half the mean squared error. (For a classifier let $L$ be the mean cross-entropy.) Dividing by $c$
-# does not move the minimum. It gives the book's form $L+\frac{\lambda}{2}\lVert w\rVert^2$ with
+# Why do they differ? Each program minimises $c\,L + k\lVert w\rVert^2$ with numbers $c$ and $k$ of its own, where $L$ is
+# half the mean squared error (for a classifier, the mean cross-entropy). Dividing by $c$ does not move the minimum. It
+# gives the book's form $L+\frac{\lambda}{2}\lVert w\rVert^2$ with
 #
 # $$\lambda_{\text{book}} = \frac{2k}{c}. \tag{3.1}$$
 #
@@ -310,8 +310,8 @@ claims.identities()
 # This section adds the second kind of λ. A *decay* is not part of the objective. At each step the program multiplies
 # the weight by $1-\delta$ and subtracts the optimiser's own step, which knows nothing of the decay. The literature
 # calls this *decoupled* weight decay. PyTorch, Keras, Optax and fastai take the share $\delta = \eta\lambda$. AdamW
-# [as published](https://arxiv.org/abs/1711.05101) and in Composer does not multiply λ by the base learning rate and
-# takes $\delta = \lambda$ at the peak of the schedule. Under plain SGD a penalty is also a decay
+# [as published](https://arxiv.org/abs/1711.05101) does not multiply λ by the base learning rate and takes
+# $\delta = \lambda$ at the peak of the schedule. Under plain SGD a penalty is also a decay
 # ([chapter 2](02_from_penalty_to_weight_decay.ipynb)).
 #
 # The dictionary has both kinds. In it λ is the number that you type. In the row of `Ridge` $c$ is $2n$ and $k$ is λ, so
@@ -340,11 +340,10 @@ claims.identities()
 # %% [markdown]
 # Look at the defaults: if you say nothing, AdamW decays
 # {{1 / (float(by_default["adamw(weight_decay=λ)"]) / 0.01):.0f}} times as fast in PyTorch as in Optax, at the same
-# learning rate. In Optax the position in the chain decides: before the optimiser `add_decayed_weights` is a penalty;
-# after it the decay is *added* to a step that is already negative, so that weights grow unless λ is negative. And
+# learning rate. (In Optax's chain a decay after the optimiser is *added* to a step, so that its λ must be negative.) And
 # PyTorch's `Adam(decoupled_weight_decay=True)` is AdamW.
 #
-# `convert(value, source, target, …)` of `l2lib.conventions` translates, and where nothing is equivalent, it says why:
+# `convert(value, source, target, …)` translates, and where nothing is equivalent, it says why:
 
 # %%
 try:
@@ -365,8 +364,7 @@ except ValueError as error:
 #
 # where the hats correct for the start at zero: $\hat m = m/(1-\beta_1^t)$ and $\hat v = v/(1-\beta_2^t)$ at step $t$.
 # *Coupled* means that $g = \nabla L+\lambda w$ enters both means. *Decoupled* means that $g = \nabla L$, and that $w$ is
-# multiplied by $1-\eta\lambda$ separately. Figure 3.3 shows the two places, and what they do to a quiet and to a noisy
-# weight.
+# multiplied by $1-\eta\lambda$ separately. Figure 3.3 shows the two places, and the effect on two weights.
 
 # %% tags=["hide-input"]
 def draw_step(ax):
@@ -381,8 +379,8 @@ def draw_step(ax):
     for start, end in ends:
         ax.annotate("", (end, 3), (start, 3), arrowprops={"arrowstyle": "-|>", "lw": 1.5,
                     "color": figures.GREY, "shrinkA": 0, "shrinkB": 0})
-    for side, end, colour in ((5.6, (2.9, 2.55), figures.BLUE),
-                              (7.0, (10.3, 2.25), figures.ORANGE)):
+    for side, end, colour in ((5.6, (2.9, 2.62), figures.BLUE),
+                              (7.0, (10.3, 2.5), figures.ORANGE)):
         ax.annotate("", end, (side, 0.9), arrowprops={"arrowstyle": "-|>", "lw": 2,
                     "color": colour, "shrinkA": 0, "shrinkB": 0,
                     "connectionstyle": "angle,angleA=0,angleB=90"})
@@ -410,8 +408,8 @@ other.set(xlabel="what a step takes from a weight of 1 with λ = 0.1, in units o
 bars = figures.drawn(other)
 figures.show(fig, "Above, a diagram of a step: gradient, a plus sign, running means m and v, "
              "m over root v, the new weight. A blue arrow brings λw from the weight to the plus, "
-             "an orange one brings ηλw straight to the new weight. Below, bars of what a step takes: "
-             f"coupled {bars['_coupled'].x[0]:.2f} η from a quiet weight and "
+             "an orange one brings ηλw straight to the new weight. Below, bars of what a step "
+             f"takes: coupled {bars['_coupled'].x[0]:.2f} η from a quiet weight and "
              f"{bars['_coupled'].x[1]:.2f} η from a noisy one, decoupled "
              f"{bars['_decoupled'].x[0]:.2f} η from both.")
 
@@ -434,11 +432,10 @@ for rule, name in (("coupled", "Adam"), ("decoupled", "AdamW")):
 claims.identities()
 
 # %% [markdown]
-# **A weight that the loss ignores, without noise.** The weights of a dead unit have the gradient $\lambda w$ alone,
-# and Adam divides it by its own size. So the weight walks towards zero at about η per step, *whatever λ is*, as long as
-# $\lambda|w|$ is far above Adam's $\epsilon$. With $\eta = 0.01$ it covers {{below: (5 - strong).item():.3f}} in 100 steps
-# for $\lambda = 1$, and {{below: (5 - weak).item():.3f}} for $\lambda = 0.0001$. Under AdamW the same weight shrinks by the
-# factor $1-\eta\lambda$ at each step.
+# **A weight that the loss ignores, without noise.** Its gradient is $\lambda w$ alone, and Adam divides it by its own
+# size. So the weight walks towards zero at about η per step, *whatever λ is*, as long as $\lambda|w|$ is far above Adam's
+# $\epsilon$. With $\eta = 0.01$ it covers {{below: (5 - strong).item():.3f}} in 100 steps for $\lambda = 1$, and
+# {{below: (5 - weak).item():.3f}} for $\lambda = 0.0001$.
 
 # %%
 five = np.full(1, 5.0)
@@ -460,9 +457,9 @@ claim("S2-13", "Adam + L2 with λ = 1 and η = 0.01 brings an ignored weight fro
 # $$\delta_i \approx \frac{\eta\lambda}{\sqrt{\sigma_i^2 + \lambda^2 w_i^2}}\;\to\;\frac{\eta\lambda}{\sigma_i}
 # \quad\text{for } \sigma_i\gg\lambda|w_i|. \tag{3.4}$$
 #
-# In words: *under Adam + L2, weights with large gradients hardly decay*. Under AdamW every weight loses the share
-# $\eta\lambda$. Where the noise does not dominate, (3.4) needs a correction: while $w$ shrinks, $v$ still remembers
-# larger weights. So we follow the expectations of $v$ and $w$ step by step:
+# In words: *under Adam + L2, weights with large gradients hardly decay*. Where the noise does not dominate, (3.4) needs a
+# correction: while $w$ shrinks, $v$ still remembers larger weights. So we follow the expectations of $v$ and $w$ step by
+# step:
 #
 # $$v \leftarrow \beta_2 v + (1-\beta_2)\left(\sigma^2+\lambda^2w^2\right),\qquad
 # w \leftarrow w-\eta\,\frac{\lambda w}{\sqrt{\hat v}}. \tag{3.5}$$
@@ -496,9 +493,9 @@ figures.show(fig, "Decay under Adam + L2 against the noise, on logarithmic axes.
              f"begins at {lines['_(3.4)'].y[0]:.1f} and meets them from σ = 1 on.")
 
 # %% [markdown]
-# In Figure 3.4 the noise dominates on the right, and the decay falls as $1/\sigma$, as (3.4) says. On the left
-# $\lambda w$ dominates at first. There (3.4) alone predicts {{simple[0]:.1f}} where {{decay_l2[0].mean():.1f}} is
-# measured, and the weights walk at about {{1 - np.exp(-0.4 * decay_l2[0].mean()):.1f}} η per step.
+# In Figure 3.4 the noise dominates on the right, and the decay falls as $1/\sigma$. On the left $\lambda w$ dominates at
+# first. There (3.4) alone predicts {{simple[0]:.1f}} where {{decay_l2[0].mean():.1f}} is measured, and the weights walk at
+# about {{1 - np.exp(-0.4 * decay_l2[0].mean()):.1f}} η per step.
 
 # %%
 claim("S2-13", "Ten times the noise makes Adam + L2 decay {} times more slowly (lower end of the "
@@ -602,9 +599,9 @@ claim("03-digits", "This ratio of 1/√v is {} times what the pixels' sizes alon
 #
 # Compare this with the minimum of a penalised loss, $\bar g_i = -\lambda w_i$. AdamW acts like a penalty with the
 # coefficient $\lambda\sqrt{v_i}$, which differs from weight to weight and is largest where gradients are noisy.
-# ([Loshchilov and Hutter](https://arxiv.org/abs/1711.05101) prove this for a $v$ that stands still.) In the second
-# experiment of §3.1 the gradient is $w-1$, so that Adam + L2 should rest at $1/(1+\lambda)$ and AdamW at
-# $1/(1+\lambda\sigma)$. Figure 3.6 has two weights, a quiet one and a noisy one.
+# ([Loshchilov and Hutter](https://arxiv.org/abs/1711.05101) prove this for a fixed $v$.) In the second experiment of
+# §3.1 the gradient is $w-1$, so that Adam + L2 should rest at $1/(1+\lambda)$ and AdamW at $1/(1+\lambda\sigma)$.
+# Figure 3.6 has a quiet and a noisy weight.
 
 # %%
 two = np.array([0.5, 10])  # the noise of the two weights
@@ -651,12 +648,12 @@ ax.set(ylabel="weight with noise 10")
 other.fill([0, 2, 2, 0], [0, 0, 2, 2], color=figures.AMBER, alpha=0.2, lw=0)
 other.text(0.1, 1.78, "box |w| ≤ 1/λ", color=figures.GREY), other.text(0.25, 0.05, "start")
 other.set(xlim=(0, 4.7), ylim=(0, 4.7), xlabel="first weight", ylabel="second weight")
-
-# %% tags=["hide-input"]
 ax.set_title("With noise, AdamW shrinks\nthe noisy weight most")
 other.set_title("Without, only its box\nkeeps AdamW back")
 ends = [(marks[f"_{rule}"].x[0], marks[f"_{rule}"].y[0])
         for marks in (figures.drawn(ax), figures.drawn(other)) for rule in paths]
+
+# %% tags=["hide-input"]
 figures.show(fig, "Two planes of two weights, with circles of equal loss around a star. Left, with "
              f"noise, Adam + L2 ends at ({ends[0][0]:.2f}, {ends[0][1]:.2f}), AdamW at "
              f"({ends[1][0]:.2f}, {ends[1][1]:.2f}), in the ring of (3.6). Right, without "
@@ -677,16 +674,14 @@ claim("03-plane", "In both planes AdamW ends where (3.6) and its box say: it mis
 # %% [markdown]
 # **The box.** In the right panel there is no noise, $\lambda = 0.5$, and the loss is least at $(3.5, 1.2)$. AdamW
 # brings the second weight to 1.2 as if there were no λ, but the first one stops at $1/\lambda = 2$ (after 8000
-# steps it is still on its way there, at {{ends[3][0]:.2f}}). The reason is that for a steady gradient
+# steps it is at {{ends[3][0]:.2f}}). The reason is that for a steady gradient
 # $|\bar g_i|/\sqrt{v_i}$ is at most 1, so that (3.6) can hold only if $|w_i|\le 1/\lambda$. So AdamW's decay is a
 # constraint on the *largest* weight: if full-batch AdamW converges, it does so to a stationary point of the loss in
-# this box ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454)). With $\lambda = 0.1$ it reaches to 10.
-#
-# So the second half of the puzzle is solved for steady and symmetric noise.
+# this box ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454)).
 #
 # ## 3.6 Where each resting point fails
 #
-# This section shows what a full batch does to AdamW's resting point and, if you like, what skewed noise does to the other.
+# So the puzzle is solved where the noise is steady and symmetric. What happens elsewhere?
 #
 # **Full batches move AdamW's.** A full batch has no noise. As the gradient falls, so does $\sqrt{v}$, and with it the
 # penalty's coefficient in (3.6). So if AdamW converges, it ends at the *least-squares fit* $\hat w$, for every
@@ -696,9 +691,9 @@ claim("03-plane", "In both planes AdamW ends where (3.6) and its box say: it mis
 # $$v_i \leftarrow \left(1-(1-\beta_2)\left(1-\lambda^2\hat w_i^2\right)\right) v_i . \tag{3.7}$$
 #
 # So $\sqrt{v_i}$, and with it the distance from least squares, falls by the share
-# $\frac{1-\beta_2}{2}(1-\lambda^2\hat w_i^2)$ at each step, most slowly for the largest weight. With
-# $\beta_2 = 0.999$ it takes 2000 steps to fall by a factor $e$, and longer near the wall. (This is a heuristic: in the
-# end Adam oscillates at a constant η.) Figure 3.7 tries it on the diabetes data.
+# $\frac{1-\beta_2}{2}(1-\lambda^2\hat w_i^2)$ at each step. With $\beta_2 = 0.999$ it takes 2000 steps to fall by a factor
+# $e$, and longer near the wall of the box. (In the end Adam's own oscillation at a constant η stops the fall.)
+# Figure 3.7 tries it on the diabetes data.
 
 # %%
 def full_batch(w):
@@ -743,8 +738,8 @@ figures.show(fig, "Four falling lines on a logarithmic axis: AdamW's distance fr
              "dotted slopes of (3.7).")
 
 # %% [markdown]
-# In the first 2000 steps the lines of $\lambda=0$ and 0.01 nearly coincide: this steep part is plain training. Only the
-# straight parts, later, are the slow fading of the penalty that (3.7) describes.
+# In the first 2000 steps the lines of $\lambda=0$ and 0.01 nearly coincide: this is plain training. The straight parts,
+# later, are the slow fading of the penalty.
 
 # %%
 claim("03-full-beside", "After 4000 full batches with λ = 0.1 AdamW is {} times as far "
@@ -785,8 +780,8 @@ claims.identities()
 #
 # </details>
 #
-# A second limit, in short (the box has the reasons): if the noise is skewed and $\beta_2$ small, Adam misses the
-# minimum, with L2 and without any λ. Figure 3.8 has an extreme example.
+# In short: if the noise is skewed and $\beta_2$ small, Adam misses the minimum, with L2 and without any λ. Figure 3.8 has
+# an extreme example.
 
 # %% tags=["hide-input"]
 def skewed(rng, count):
@@ -847,8 +842,8 @@ claim("03-skewed-long", "For β₂ of 0.99 and 0.999 (3.8) misses the resting po
 #
 # Does any of this matter, and is there at least a rough rule from Adam to AdamW? We train a small network (32 hidden
 # units) on 200 digits, 600 steps in minibatches of 20 with $\eta = 0.01$, by Adam + L2 and by AdamW, for the same list of
-# λ. `sweep` trains all seeds and λ at once; biases do not decay. We choose λ by the cross-entropy on 200 further digits,
-# and test on the rest. Predict: is the best λ the same, and does one rule win?
+# λ. (`sweep` trains all seeds and λ at once; biases do not decay.) We choose λ by the cross-entropy on 200 further
+# digits, and test on the rest. Predict: is the best λ the same, and does one rule win?
 
 # %%
 grid = [0, 0.0001, 0.001, 0.01, 0.1, 1]
@@ -919,9 +914,12 @@ ax.text(2.1, 0.2, f"to +{change['Adam + L2'].mean[3]:.1f}\nat 0.1", color=figure
 ax.text(0.1, 0.06, "Adam + L2", color=figures.BLUE)
 ax.text(3.35, -0.05, "AdamW", color=figures.ORANGE)
 ax.set_title("Each rule gains a little\nat a λ of its own")
+bins = np.logspace(-6, -2, 33)  # for the right panel
 
 # %% tags=["hide-input"]
-bins = np.logspace(-6, -2, 33)
+other.set(xscale="log", xlim=(2e-6, 0.2), ylim=(0, 23))
+other.text(2.5e-5, 6, "hidden layer", color=figures.GREEN, ha="center")
+other.text(0.0045, 12, "output\nlayer", color=figures.PINK)
 for layer, name, colour in ((0, "_hidden", figures.GREEN), (1, "_output", figures.PINK)):
     values = 0.1 * np.concatenate([run[layer] for run in roots])
     share_of_each = np.full(len(values), 100 / len(values))
@@ -931,9 +929,6 @@ for best, colour, words in ((0.001, figures.BLUE, "Adam + L2's\nbest λ"),
                             (0.1, figures.ORANGE, "AdamW's\nbest λ")):
     other.axvline(best, color=colour)
     other.text(0.8 * best, 22.5, words, color=colour, ha="right", va="top")
-other.text(2.5e-5, 6, "hidden layer", color=figures.GREEN, ha="center")
-other.text(0.0045, 12, "output\nlayer", color=figures.PINK)
-other.set(xscale="log", xlim=(2e-6, 0.2), ylim=(0, 23))
 
 # %% tags=["hide-input"]
 other.set(xlabel="0.1 · √v of a weight (▲ medians)", ylabel="% of the layer's weights")
@@ -941,11 +936,12 @@ other.set_xticks([1e-5, 1e-3, 0.1], ["0.00001", "0.001", "0.1"])
 other.set_title("AdamW's λ = 0.1 acts\nas 0.1 · √v")
 lines, medians = figures.drawn(ax), figures.drawn(other)
 figures.show(fig, "Left, test loss minus that of the same seed without λ, against λ; means of "
-             f"five seeds with 95 % intervals. AdamW is lowest at 0.1, with "
-             f"{lines['_AdamW'].y[3]:.3f}; Adam + L2 at 0.001, with {lines['_Adam + L2'].y[1]:.3f}, and far above zero from "
-             "0.01 on. Right, histograms of 0.1 times root v. Medians are "
-             f"{medians['_hidden'].x[0]:.4f} in the hidden layer and "
-             f"{medians['_output'].x[0]:.4f} in the output layer, near Adam + L2's best λ of 0.001.")
+             "five seeds with 95 % intervals. AdamW is lowest at 0.1, with "
+             f"{lines['_AdamW'].y[3]:.3f}; Adam + L2 at 0.001, with "
+             f"{lines['_Adam + L2'].y[1]:.3f}, and far above zero from 0.01 on. Right, histograms "
+             f"of 0.1 times root v. Medians are {medians['_hidden'].x[0]:.4f} in the hidden layer "
+             f"and {medians['_output'].x[0]:.4f} in the output layer, near Adam + L2's best λ of "
+             "0.001.")
 
 # %%
 claim("03-network", "AdamW's λ = 0.1, copied into Adam + L2, costs {:.0f} points of test accuracy "
@@ -961,10 +957,10 @@ claim("03-bridge", "In the network AdamW's λ = 0.1 acts like a coupled λ of {:
 # {{", ".join(f"{each:g}" for each in chosen["Adam + L2"])}} for Adam + L2, and
 # {{", ".join(f"{each:g}" for each in chosen["AdamW"])}} for AdamW. Figure 3.9 (left) compares each seed with its own run
 # without λ: at 0.001 Adam + L2 gains {{-change["Adam + L2"].mean[1]:.3f}} ± {{change["Adam + L2"].half[1]:.3f}} of test
-# loss, and at 0.1 AdamW gains {{-change["AdamW"].mean[3]:.3f}} ± {{change["AdamW"].half[3]:.3f}}. So the gains are small,
-# but the choices are no ties. In test accuracy the rules, each with its own λ, differ by {{gap.mean:+.1f}} points
-# (95 % interval from {{gap.low:+.1f}} to {{gap.high:+.1f}}). Here the translation matters, and the choice of the rule does
-# not; elsewhere a rule may win.
+# loss (± half a 95 % interval), and at 0.1 AdamW gains {{-change["AdamW"].mean[3]:.3f}} ±
+# {{change["AdamW"].half[3]:.3f}}. So the gains are small, but neither choice is a tie. In test accuracy the rules, each
+# with its own λ, differ by {{gap.mean:+.1f}} points ({{gap.low:+.1f}} to {{gap.high:+.1f}}). Here the translation matters,
+# and the choice of the rule does not; elsewhere a rule may win.
 #
 # **A rough rule from Adam to AdamW.** Figure 3.9 (right) shows why the two best λ are so far apart. The median of
 # $0.1\sqrt v$ is {{hidden:.4f}} in the hidden layer and {{output:.4f}} in the output layer, not far from the coupled 0.001.
@@ -1043,8 +1039,8 @@ claims.identities()
 
 # %% [markdown]
 # So if you tune the learning rate of a library's AdamW, you tune the decay with it; keep the product $\eta\lambda$
-# if you want to keep the decay. The corrected form was proposed for layers with normalisation, where λ and $\eta_t$
-# together set an effective learning rate ([chapter 8](08_effective_learning_rate.ipynb)).
+# if you want to keep the decay. The corrected form was proposed for layers with normalisation
+# ([chapter 8](08_effective_learning_rate.ipynb)).
 #
 # ## 3.9 In practice
 #
@@ -1084,8 +1080,8 @@ claim("03-asked", "… and η under Adam, whatever λ is", measured=one_step["Ad
 claims.identities()
 
 # %% [markdown]
-# One step does not show momentum. PyTorch's SGD keeps $\lambda w$ in its buffer, so that with momentum μ each step in
-# the long run takes $\eta\lambda/(1-\mu)$, {{1 / (1 - 0.9):.0f}} times as much for $\mu = 0.9$:
+# One step does not show momentum. PyTorch's SGD keeps $\lambda w$ in its buffer, so that in the long run each step takes
+# $\eta\lambda/(1-\mu)$, {{1 / (1 - 0.9):.0f}} times as much for $\mu = 0.9$:
 
 # %%
 w = torch.nn.Parameter(torch.ones(1, dtype=torch.float64))
@@ -1100,20 +1096,19 @@ claim("03-momentum", "2000 steps of SGD with momentum 0.9 and ηλ = 0.0001 keep
       equals=np.exp(-2), within=0.002)
 
 # %% [markdown]
-# **What to type.** With SGD and momentum start at $\lambda = 10^{-4}$ with $\eta = 0.1$ (the
-# [residual networks](https://arxiv.org/abs/1512.03385) of 2015) and go up to $5\cdot10^{-4}$. With AdamW start at
-# 0.1 (as [LLaMA](https://arxiv.org/abs/2302.13971) does) and search down to 0.01 in factors of 3. Then compute the
+# **What to type.** With SGD and momentum start at $\lambda = 10^{-4}$ with $\eta = 0.1$
+# ([He et al., 2016](https://arxiv.org/abs/1512.03385)) and go up to $5\cdot10^{-4}$. With AdamW start at
+# 0.1 ([LLaMA](https://arxiv.org/abs/2302.13971)) and search down to 0.01 in factors of 3. Then compute the
 # number of steps that the weights remember. For AdamW and plain SGD it is $1/(\eta\lambda)$
 # ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698)), for SGD with momentum $(1-\mu)/(\eta\lambda)$; under
 # Adam + L2 there is no such number. With AdamW, $\eta = 3\cdot10^{-4}$ and $\lambda = 0.1$ it is
 # {{1 / (3e-4 * 0.1):,.0f}} steps. If that is much more than your training run, the decay does almost nothing.
 #
 # **Half precision.** A bfloat16 number has {{1 - int(np.log2(torch.finfo(torch.bfloat16).eps))}} significant binary
-# digits. If the weights themselves are stored in it, without master weights in float32, multiplying by $1-\eta\lambda$
-# changes nothing as long as $\eta\lambda < 2^{-9} \approx {{2**-9:.1g}}$, and a usual decay is
-# {{2**-9 / (3e-4 * 0.1):.0f}} times smaller. A gradient step of $3\cdot10^{-4}$ is lost on a weight near 1 as well, but it
-# survives on small weights. Decay is relative, so no weight is small enough to feel it. In float32 the border is
-# $2^{-25}$, and this decay is safe.
+# digits. In weights that are stored in it, without float32 masters, multiplying by $1-\eta\lambda$ changes nothing as
+# long as $\eta\lambda < 2^{-9} \approx {{2**-9:.1g}}$, and a usual decay is {{2**-9 / (3e-4 * 0.1):.0f}} times smaller. A
+# gradient step of $3\cdot10^{-4}$ is lost on a weight near 1 as well, but it survives on small weights. Decay is
+# relative, so no weight is small enough to feel it.
 
 # %%
 def moved(dtype, rate=3e-4 * 0.1):
@@ -1142,8 +1137,7 @@ claim("03-bfloat", "In bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 #   penalty depends on the noise.
 #
 # **Limits.** (3.4) and (3.6) hold for symmetric noise of constant size and small η. In a network $v$ and $w$ change
-# together, and batch norm adds effects of its own ([chapter 9](09_adaptive_optimisers.ipynb)). One small network (§3.7)
-# does not say which rule generalises better.
+# together ([chapter 9](09_adaptive_optimisers.ipynb)). One small network does not say which rule generalises better.
 #
 # ## 3.11 Exercises
 #
@@ -1247,29 +1241,22 @@ claim("03-bfloat", "In bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 #
 # ## 3.12 Where next, and sources
 #
-# [Chapter 4](04_other_penalties.ipynb) takes penalties that are not weight decay, L1 and L2 on factors.
-# [Chapter 9](09_adaptive_optimisers.ipynb) returns to Adam and asks what rotation and norm make of (3.4) and (3.6)
-# in networks.
+# [Chapter 4](04_other_penalties.ipynb) takes penalties that are not weight decay.
+# [Chapter 9](09_adaptive_optimisers.ipynb) returns to (3.4) and (3.6) in networks.
 #
-# - [Loshchilov and Hutter (2019)](https://arxiv.org/abs/1711.05101), *Decoupled Weight Decay Regularization*: AdamW,
-#   and (3.6) for a fixed $v$.
-# - [Kingma and Ba (2015)](https://arxiv.org/abs/1412.6980), *Adam*: (3.3).
-# - [Xie and Li (2024)](https://arxiv.org/abs/2404.04454), *Implicit Bias of AdamW*: the box of §3.5.
-# - [Wang and Aitchison (2025)](https://arxiv.org/abs/2405.13698), *How to set AdamW's weight decay as you scale model
-#   and dataset size*: the time scale $1/(\eta\lambda)$.
-# - [Defazio (2025)](https://arxiv.org/abs/2506.02285), *Why Gradients Rapidly Increase Near the End of Training*:
-#   AdamC.
-# - [He, Zhang, Ren and Sun (2016)](https://arxiv.org/abs/1512.03385), *Deep Residual Learning for Image
-#   Recognition*, and [Touvron and others (2023)](https://arxiv.org/abs/2302.13971), *LLaMA*: two values of λ in use.
+# - [Loshchilov and Hutter (2019)](https://arxiv.org/abs/1711.05101): AdamW, and (3.6) for a fixed $v$.
+# - [Kingma and Ba (2015)](https://arxiv.org/abs/1412.6980): Adam.
+# - [Xie and Li (2024)](https://arxiv.org/abs/2404.04454): the box of §3.5.
+# - [Wang and Aitchison (2025)](https://arxiv.org/abs/2405.13698): the time scale $1/(\eta\lambda)$.
+# - [Defazio (2025)](https://arxiv.org/abs/2506.02285): the corrected decay.
 #
 # ## 3.13 The sources, line by line
 #
 # The book began with four short texts ([chapter 0](00_start_here.ipynb) names them). The table at the end says what
-# became of the three sentences that this chapter decides. One of them needs a short proof. Weight decay, says one of the
-# four texts, "is a generic term for any regularization that involves adding some kind of norm of W (regardless of which
-# norm) to the loss". If the word means that a step takes an equal share of every weight, this is false. Suppose that a
-# step of plain gradient descent on a penalty $R$ multiplies every $w$ by the same number:
-# $w-\eta\nabla R(w) = (1-\eta\lambda)\,w$. Then
+# became of the three sentences that this chapter decides. One needs a short proof. Weight decay, says one of the four
+# texts, "is a generic term for any regularization that involves adding some kind of norm of W (regardless of which norm)
+# to the loss". If the word means that a step takes an equal share of every weight, this is false. Suppose that a step on
+# a penalty $R$ multiplies every $w$ by the same number: $w-\eta\nabla R(w) = (1-\eta\lambda)\,w$. Then
 #
 # $$\nabla R(w) = \lambda w,\qquad R(w) = R(0) + \int_0^1 \nabla R(tw)\cdot w\;dt
 # = R(0) + \frac\lambda2\lVert w\rVert_2^2 . \tag{3.10}$$
