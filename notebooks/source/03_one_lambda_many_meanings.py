@@ -1188,7 +1188,7 @@ claim("03-bfloat", "In bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 # <summary>Solution</summary>
 #
 # By the rough rule of §3.7 begin at $10^{-4}/0.002 = {{1e-4 / 0.002:.2f}}$. The rule is good for an order of magnitude, so
-# search from 0.005 to 0.5 in factors of 3, and choose on validation data.
+# search from {{1e-4 / 0.002 / 10:.3f}} to {{1e-4 / 0.002 * 10:.1f}} in factors of 3, and choose on validation data.
 #
 # </details>
 #
