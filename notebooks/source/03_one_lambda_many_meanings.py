@@ -925,8 +925,8 @@ for layer, name, colour in ((0, "_hidden", figures.GREEN), (1, "_output", figure
     share_of_each = np.full(len(values), 100 / len(values))
     other.hist(values, bins, weights=share_of_each, color=colour, alpha=0.6)
     other.plot((hidden, output)[layer], 0.5, "^", ms=7, color="black", label=name)
-for best, colour, words in ((0.001, figures.BLUE, "Adam + L2's\nbest λ"),
-                            (0.1, figures.ORANGE, "AdamW's\nbest λ")):
+for name, words in (("Adam + L2", "Adam + L2's\nbest λ"), ("AdamW", "AdamW's\nbest λ")):
+    best, colour = np.median(chosen[name]), colours[name]
     other.axvline(best, color=colour)
     other.text(0.8 * best, 22.5, words, color=colour, ha="right", va="top")
 
@@ -1098,11 +1098,11 @@ claim("03-momentum", "2000 steps of SGD with momentum 0.9 and ηλ = 0.0001 keep
 # %% [markdown]
 # **What to type.** With SGD and momentum start at $\lambda = 10^{-4}$ with $\eta = 0.1$
 # ([He et al., 2016](https://arxiv.org/abs/1512.03385)) and go up to $5\cdot10^{-4}$. With AdamW start at
-# 0.1 ([LLaMA](https://arxiv.org/abs/2302.13971)) and search down to 0.01 in factors of 3. Then compute the
-# number of steps that the weights remember. For AdamW and plain SGD it is $1/(\eta\lambda)$
-# ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698)), for SGD with momentum $(1-\mu)/(\eta\lambda)$; under
-# Adam + L2 there is no such number. With AdamW, $\eta = 3\cdot10^{-4}$ and $\lambda = 0.1$ it is
-# {{1 / (3e-4 * 0.1):,.0f}} steps. If that is much more than your training run, the decay does almost nothing.
+# 0.1 ([LLaMA](https://arxiv.org/abs/2302.13971)) and search down to 0.01 in factors of 3. The weights remember
+# $1/(\eta\lambda)$ steps under AdamW and plain SGD ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698)) and
+# $(1-\mu)/(\eta\lambda)$ under SGD with momentum; under Adam + L2 there is no such number. With AdamW,
+# $\eta = 3\cdot10^{-4}$ and $\lambda = 0.1$ it is {{1 / (3e-4 * 0.1):,.0f}} steps. If that is much more than your
+# training run, the decay does almost nothing.
 #
 # **Half precision.** A bfloat16 number has {{1 - int(np.log2(torch.finfo(torch.bfloat16).eps))}} significant binary
 # digits. In weights that are stored in it, without float32 masters, multiplying by $1-\eta\lambda$ changes nothing as
@@ -1131,8 +1131,8 @@ claim("03-bfloat", "In bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 #
 # - *Weight decay and L2 regularisation are the same.* They are under plain SGD. Under Adam they share neither the
 #   decay nor the resting point.
-# - *L2 does nothing inside Adam.* It acts at full strength on the resting point, if noise is symmetric; but weights
-#   with large gradients decay slowly, so it takes many steps to get there.
+# - *L2 does nothing inside Adam.* If noise is symmetric, it acts at full strength on the resting point; but weights
+#   with large gradients take many steps to get there.
 # - *AdamW minimises the loss plus a penalty.* With full batches it minimises the loss inside a box. With noise its
 #   penalty depends on the noise.
 #
