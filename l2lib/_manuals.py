@@ -6,12 +6,12 @@ from typing import NamedTuple
 class Manual(NamedTuple):
     """What one number does that a library calls λ.
 
-    A program with a penalty minimises c·L + kλ‖w‖², where L is the mean loss;
+    A program with a penalty minimises c·L + k‖w‖², where L is the mean loss;
     a program with a decay multiplies each weight by 1 - δ at every step.
 
     Attributes:
         library: whose it is.
-        means: λ in the book, 2kλ/c; of a decay the share δ.
+        means: λ in the book, 2k/c; of a decay the share δ.
         default: what the library takes if you give nothing, "-" if you must.
         typical: what is often taken, "-" where a search must say.
         does: what is minimised; nothing for a decay.

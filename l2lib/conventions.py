@@ -78,8 +78,8 @@ def describe_conventions() -> Table:
 def dictionary(kind: str = "penalty") -> Table:
     """What the programs of one kind minimise, or do, with λ; their defaults, and what is usual.
 
-    A program with a penalty minimises c·L + kλ‖w‖², where L is the mean loss.
-    So it means λ = 2kλ/c in the book. Where the loss is yours c is, too: 1 for
+    A program with a penalty minimises c·L + k‖w‖², where L is the mean loss.
+    So it means λ = 2k/c in the book. Where the loss is yours c is, too: 1 for
     the mean, 2 for ``MSELoss``. A program with a decay multiplies each weight
     by 1 - δ.
 
@@ -87,7 +87,7 @@ def dictionary(kind: str = "penalty") -> Table:
         kind: "penalty" or "decay".
 
     Returns:
-        Library, what you type, what is minimised, c, kλ, the book's λ, the
+        Library, where λ stands, what is minimised, c, k, the book's λ, the
         default and a typical value; of a decay the share δ, and what it follows
         if the learning rate has a schedule.
 
@@ -98,7 +98,7 @@ def dictionary(kind: str = "penalty") -> Table:
 
     Example:
         >>> dictionary("decay").columns
-        ('library', 'you type', 'δ', 'it follows', 'default', 'typical')
+        ('library', 'where λ stands', 'δ', 'it follows', 'default', 'typical')
         >>> dictionary("decay").rows[0]
         ('PyTorch', 'AdamW(weight_decay=λ)', 'ηλ', 'the rate', '0.01', '0.01 to 0.1')
     """
@@ -127,10 +127,10 @@ _ENDS = ("default", "typical")
 _Cells = Callable[[Convention, Manual], tuple[str, ...]]
 _DICTIONARIES: dict[str, tuple[tuple[str, ...], _Cells]] = {
     "penalty": (
-        ("library", "you type", "it minimises", "c", "kλ", "book's λ", *_ENDS),
+        ("library", "where λ stands", "it minimises", "c", "k", "book's λ", *_ENDS),
         _of_penalty,
     ),
-    "decay": (("library", "you type", "δ", "it follows", *_ENDS), _of_decay),
+    "decay": (("library", "where λ stands", "δ", "it follows", *_ENDS), _of_decay),
 }
 
 
