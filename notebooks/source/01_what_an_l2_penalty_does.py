@@ -91,7 +91,7 @@ figures.show(fig, "Dots for ten data sets and five models, test error on a logar
 # to {{decayed.mean():.2f}}: a cure, it seems. But the third row, from zero and without penalty, is
 # {{decayed.mean() / from_zero.mean():.0f}} times better still. Even the model that has learnt nothing (the dotted
 # line) beats the second row. And from zero the same penalty improves the mean error by
-# {{1 - both.mean() / from_zero.mean():.0%}} only. What did it repair?
+# {{1 - both.mean() / from_zero.mean():.0%}} only. What, then, did the penalty repair?
 #
 # ## 1.2 The penalty and its gradient
 #
@@ -525,8 +525,8 @@ for k in np.argsort(-np.abs(tenth))[:5]:
     print(f"{data.feature_names[k]}: {tenth[k]:+.2f}")
 
 # %% [markdown]
-# These are the entries of the tenth direction, the weakest. It is the combination of §1.4: the cholesterols and
-# triglycerides, which in the patients hardly ever move against each other like this.
+# These are the entries of the tenth direction, the weakest. It is the combination of §1.4: total cholesterol falls while
+# LDL, HDL and triglycerides rise, and hardly any patient differs from another in this way.
 #
 # **How many parameters are in effect?** The fitted values are linear in the targets, $\hat y = A_\lambda y$. The $i$-th
 # diagonal entry of $A_\lambda$ says how far the fit moves at example $i$ when its own target moves by one. Without
@@ -792,7 +792,7 @@ claims.identities()
 # At $\lambda = 0$ the bias starts with slope zero, while the variance falls at once. So *some* $\lambda > 0$ beats
 # least squares: this is Hoerl and Kennard's theorem. But the good λ depends on $w^*$ and σ, which only an *oracle* knows, and
 # the gain may be tiny. How large is it here? We keep 100 patients, take their least-squares fit as the truth, and add noise
-# of standard deviation {{below: sigma:.0f}}, about that of the real residuals.
+# of standard deviation {{below: sigma:.0f}}, about that of the real residuals. Formulas first, then 4000 draws.
 
 # %%
 few = X[:100] - X[:100].mean(0)
@@ -1121,7 +1121,7 @@ lost = np.mean((wide[held] @ w + b - y[held]) ** 2) / 2
 print(f"λ = {lam_chosen:.2f} has a test loss of {lost:.0f}")
 
 # %% [markdown]
-# (With 150 patients in place of 100, λ could by (1.6) shrink to two thirds. Here the mean test loss would then be
+# (For 150 patients in place of 100, λ could by (1.6) be multiplied by $100/150$. The mean test loss would then be
 # {{below: rescaled.mean():.0f}} in place of {{below: chosen.mean():.0f}}.)
 #
 # **Leave-one-out.** Fit on all examples but one, test on that one, and let every example take its turn ($n\lambda$ is
@@ -1659,7 +1659,7 @@ claim("01-dark", "300 steps with λ = 0.003 leave {} of the weights of always da
 # <summary>Solution</summary>
 #
 # $n\lambda = {{100 * 0.01:g}}$, so the factors are $100/101 \approx {{filter_factors([10, 1], 100, 0.01)[0]:.2f}}$ and
-# $1/2$. The degrees of freedom are ${{filter_factors([10, 1], 100, 0.01).sum():.2f}}$.
+# $1/2$. The degrees of freedom are {{filter_factors([10, 1], 100, 0.01).sum():.2f}}.
 # By (1.8) GCV is $0.4/(1 - {{filter_factors([10, 1], 100, 0.01).sum() + 1:.2f}}/100)^2 \approx {{0.4 / (1 - (filter_factors([10, 1], 100, 0.01).sum() + 1) / 100) ** 2:.3f}}$.
 #
 # </details>
@@ -1688,8 +1688,8 @@ claim("01-dark", "300 steps with λ = 0.003 leave {} of the weights of always da
 # $\phi_i = \frac{s_i^2}{s_i^2 + \sigma^2/c_i^2}$. That is ridge's factor with $n\lambda = \sigma^2/c_i^2$, if all $c_i^2$
 # are equal. Under the prior of §1.8 we do not know them, and $\tau^2$, the mean of $c_i^2$, takes their place. If strong
 # directions carry more of the truth than weak ones, a steeper filter such as (1.9) can win. In the example
-# $n\lambda = 100/9$, so $\lambda \approx {{100 / 9 / 100:.2f}}$. The factor is ${{50 / (50 + 100 / 9):.2f}}$, and the error
-# falls from $100/50 = 2$ to ${{(1 - 50 / (50 + 100 / 9)) ** 2 * 9 + 2 * (50 / (50 + 100 / 9)) ** 2:.2f}}$.
+# $n\lambda = 100/9$, so $\lambda \approx {{100 / 9 / 100:.2f}}$. The factor is {{50 / (50 + 100 / 9):.2f}}, and the error
+# falls from $100/50 = 2$ to {{(1 - 50 / (50 + 100 / 9)) ** 2 * 9 + 2 * (50 / (50 + 100 / 9)) ** 2:.2f}}.
 #
 # </details>
 #
