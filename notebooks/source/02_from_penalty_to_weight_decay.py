@@ -3,9 +3,8 @@
 #
 # A penalty is a term in a loss. *Weight decay* is what a training step makes of it: each weight is multiplied by a
 # number a little below one. When are the two the same thing? How fast does a weight decay, with and without momentum?
-# And when does a step that should shrink the weights blow them up instead? These questions matter because
-# `weight_decay` never acts alone: a value that is harmless with one learning rate, momentum and batch size destroys
-# the run with another.
+# And when does a step that should shrink the weights blow them up instead? It matters because `weight_decay` never acts
+# alone: a value that is harmless with one learning rate, momentum and batch size destroys the run with another.
 #
 # By the end of this chapter you will be able to
 #
@@ -80,6 +79,8 @@ claim("02-powers", "The exponents of the growth are those of the runs",
       measured=[power - np.log10(losses[29] / losses[0])
                 for power, losses in zip(powers.values(), runs.values(), strict=True)],
       equals=0, within=1e-9)
+
+# %% tags=["hide-input"]
 error = X @ np.random.default_rng(1).standard_normal(200) - y  # of the start
 shrunk = np.eye(20) - 0.03 * 2 / 20 * (X @ X.T + 1)  # what a full step makes of errors
 errors = [np.linalg.matrix_power(shrunk, epoch) @ error for epoch in range(30)]
@@ -91,8 +92,11 @@ claims.identities()
 grown, fallen = ([powers.get(name, np.nan) for name in names]
                  for names in (("minibatch, λ = 0", "minibatch, λ = 3"),
                                ("minibatch, λ = 10", "full batch, λ = 0")))
-claim("S2-05", "With λ = 0 and λ = 3 the loss of minibatches grows at least 10^{}-fold in 29 epochs",
+claim("S2-05", "In minibatches with λ = 0 and λ = 3 the loss grows at least 10^{}-fold in 29 "
+      "epochs",
       measured=grown, above=2)
+
+# %% tags=["hide-input"]
 claim("S2-07", "With λ = 10, or in full batches, the loss falls at least 10^{}-fold in 29 epochs",
       measured=np.negative(fallen), above=2)
 
@@ -146,8 +150,8 @@ figures.show(fig, "A weight without gradient over 20 steps. At ηλ = 0.02 it fa
 # One often reads that a large λ drives the weights to zero. That is true of the *minimiser*. Gradient descent reaches it
 # only if its steps are stable, for which $\eta\lambda < 2$ is necessary; with a loss the condition is (2.5).
 #
-# For a whole model, PyTorch's SGD takes λ as `weight_decay`, and parameter groups keep the bias out of it. The cell
-# below trains a linear layer this way, and next to it takes the same steps by hand, as (2.1) has them.
+# PyTorch's SGD takes λ as `weight_decay`, and parameter groups keep the bias out of it. The cell trains a linear layer
+# this way, and takes the same steps by hand.
 
 # %%
 layer = torch.nn.Linear(200, 1, dtype=torch.float64)
@@ -180,11 +184,15 @@ def factors_of_torch(lr, weight_decay, momentum=0.0, steps=1000):
 # %% tags=["hide-input"]
 claim("S3-09", "At ηλ = 2.1 PyTorch's SGD makes a weight 1.1 times as large at every step",
       measured=np.abs(factors_of_torch(0.1, 21)), equals=1.1, within=1e-9)
+
+# %% tags=["hide-input"]
 weights, _ = ridge(X, y, [1, 1e9])
 claim("S3-09", "Yet the minimiser goes to zero: its norm at λ = 10⁹, relative to λ = 1",
       measured=np.linalg.norm(weights[1]) / np.linalg.norm(weights[0]), below=1e-6)
 claim("02-half-life", "After one half-life of steps a weight is halved",
       measured=factors_of_torch(0.1, 0.02)[0] ** half_life(0.1, 0.02), equals=0.5, within=1e-9)
+
+# %% tags=["hide-input"]
 claim("02-torch", "torch.optim.SGD takes the same 100 steps as (2.1) by hand",
       measured=np.abs(layer.weight.detach().numpy()[0] - w), below=1e-12)
 many = sweep(MLP((200, 1), init="zeros"), X, y, loss="mse", steps=100, lr=0.003,
@@ -194,7 +202,7 @@ claim("02-sweep", "So does `sweep`, with which §2.10 trains many models at once
 claims.identities()
 
 # %% [markdown]
-# They agree to rounding. So under plain SGD a penalty *is* decay, step by step.
+# So under plain SGD a penalty *is* decay, step by step.
 #
 # ## 2.3 To "multiply all weights by 0.99 every batch"
 #
@@ -235,6 +243,8 @@ l2_before = final(lambda w, t: w - lr * (gradient(w) + (1 - a) / lr * w))
 l2_after = final(lambda w, t: w - a * lr * (gradient(w) + (1 - a) / (a * lr) * w))
 claim("S0-11", "Decay, then step, is L2 with λ = 0.01/η",
       measured=np.abs(before - l2_before), below=1e-12)
+
+# %% tags=["hide-input"]
 claim("S0-11", "Step, then decay, is L2 with η′ = 0.99η and λ′ = 0.01/(0.99η)",
       measured=np.abs(after - l2_after), below=1e-12)
 rates = np.reshape(schedule, (4, 5))  # a row for every 5 steps
@@ -244,9 +254,13 @@ slopes = torch.tensor([0.3, -1.2, 2.0], dtype=torch.float64, requires_grad=True)
 (slopes**4 / 4 - slopes * slopes.roll(1) + slopes / 2).sum().backward()
 claim("02-gradient", "`gradient` is that of the loss L",
       measured=slopes.grad.numpy() - gradient(slopes.detach().numpy()), equals=0, within=1e-12)
+
+# %% tags=["hide-input"]
 claim("02-schedule", "Every 5 steps the learning rate is half of what it was, from η on",
       measured=rates.T / lr - [1, 1 / 2, 1 / 4, 1 / 8], equals=0, within=1e-12)
 claims.identities()
+
+# %% tags=["hide-input"]
 claim("S0-11", "Under the schedule a literal 0.99 and L2 end {} apart, in the largest weight",
       measured=np.abs(literal - penalty).max(), above=0.05)
 
@@ -283,10 +297,11 @@ figures.show(fig, "A weight without gradient, started at 1, over 20 steps; the l
 #
 # While $g + \lambda w$ hardly changes, the buffer sums $1+\mu+\mu^2+\dots = \frac1{1-\mu}$ copies of it. So
 # momentum gives you an *effective learning rate* $\frac{\eta}{1-\mu}$ and an *effective decay*
-# $\frac{\eta\lambda}{1-\mu}$ per step, both {{1 / (1 - 0.9):.0f}} times as large for $\mu = 0.9$. That holds while
-# little happens in $\frac1{1-\mu}$ steps. For the exact answer, take a weight that the loss ignores, $g = 0$, and write
-# $u = \eta m$. Each step multiplies the pair $(w, u)$ by
-# a fixed matrix, and the roots $z$ of its characteristic polynomial say how fast:
+# $\frac{\eta\lambda}{1-\mu}$ per step, both {{1 / (1 - 0.9):.0f}} times as large for $\mu = 0.9$.
+#
+# That holds while little happens in $\frac1{1-\mu}$ steps. For the exact answer, take a weight that the loss ignores,
+# $g = 0$, and write $u = \eta m$. Each step multiplies the pair $(w, u)$ by a fixed matrix, and the roots $z$ of its
+# characteristic polynomial say how fast:
 #
 # $$\begin{pmatrix} w\\ u\end{pmatrix} \leftarrow \begin{pmatrix} 1-\eta\lambda & -\mu\\ \eta\lambda & \mu\end{pmatrix}
 # \begin{pmatrix} w\\ u\end{pmatrix},\qquad z^2 - (1 + \mu - \eta\lambda)\,z + \mu = 0. \tag{2.3}$$
@@ -306,13 +321,13 @@ def root(x, mu):
 # %% tags=["hide-input"]
 def draw_rates(ax):
     """Decay rate against ηλ for three values of the momentum, up to where the weight grows."""
-    places = {0: (1.2e-3, 4e-4), 0.9: (2e-5, 5e-4), 0.99: (2.2e-6, 6.5e-4)}
+    places = {0: (5e-3, 4e-4), 0.9: (3e-5, 4.5e-4), 0.99: (6e-6, 1.5e-3)}
     for mu, place in places.items():
         end = 2 * (1 + mu) - np.geomspace(1e-9, 1 + 2 * mu, 500)[::-1]
         x = np.append(np.geomspace(1e-6, 0.999, 3000), end[1:])
         colour = {0: figures.BLUE, 0.9: figures.GREEN, 0.99: figures.AMBER}[mu]
         ax.loglog(x, -np.log(root(x, mu)), color=colour, label=f"μ = {mu:g}")
-        ax.text(*place, f"μ = {mu:g}", color=colour)
+        ax.text(*place, f"μ = {mu:g}", color=colour, ha="right")
     ax.text(4.6, 4e-6, "growth\nfrom\n2(1 + μ)\non", color=figures.GREY)
     ax.set(xlim=(1e-6, 60), ylim=(1e-6, 6), xlabel="ηλ", ylabel="decay rate −ln|z| per step")
 
@@ -323,8 +338,8 @@ draw_rates(ax)
 arrow = {"arrowstyle": "->", "color": figures.GREY}
 cross = np.array([1 - 0.9**0.5, 1 + 0.9**0.5])
 ax.plot(cross, -np.log(root(cross, 0.9)), "ko", mfc="white", ms=7, zorder=5, label="_crossing")
-ax.annotate("between the circles 0.9\nis slower than no momentum", (0.3, 0.047), (4e-3, 3e-5),
-            color=figures.GREY, arrowprops=arrow, va="top")
+ax.annotate("between the circles, μ = 0.9\nis slower than no momentum", (0.3, 0.047),
+            (2.5e-3, 3e-5), color=figures.GREY, arrowprops=arrow, va="top")
 ax.annotate("slope: about ηλ/(1 − μ)", (2e-4, 2.1e-3), (1e-5, 0.02), color=figures.GREY,
             arrowprops=arrow)
 ax.annotate("plateau: |z| = √μ", (5e-3, 0.053), (2e-5, 0.25), color=figures.GREY, arrowprops=arrow)
@@ -378,6 +393,8 @@ lr, weight_decay, mu = 0.1, 0.01, 0.9
 steady = factors_of_torch(lr, weight_decay, mu)[-1]
 claim("02-momentum-root", "PyTorch's factor with momentum 0.9 is the larger root of (2.3)",
       measured=steady - root(lr * weight_decay, mu), equals=0, within=1e-6)
+
+# %% tags=["hide-input"]
 claim("02-momentum-blow-up", "Also beyond 2(1 + μ), where the weight grows: ηλ = 3.81 and 3.9",
       measured=[abs(factors_of_torch(1, x, mu)[-1]) - root(x, mu) for x in (3.81, 3.9)],
       equals=0, within=1e-6)
@@ -388,11 +405,15 @@ claim("02-momentum-end", "At ηλ = 2(1 + μ) a root of (2.3) is −1",
 ends = [np.roots([1, x - 1 - mu, mu]) for x in ((1 - mu**0.5) ** 2, (1 + mu**0.5) ** 2)]
 claim("02-momentum-border", "Where the plateau begins and ends the two roots of (2.3) meet",
       measured=np.abs(np.diff(ends)), below=1e-6)
+
+# %% tags=["hide-input"]
 claim("02-momentum-plateau", "On the plateau |z| = √μ: for ηλ = 0.01, 0.03, 0.3 and 3",
       measured=root(np.array([0.01, 0.03, 0.3, 3]), mu), equals=mu**0.5, within=1e-9)
 claim("02-momentum-crossing", "At the two circles decay is as fast with momentum as without",
       measured=root(marks["_crossing"].x, mu) - root(marks["_crossing"].x, 0),
       equals=0, within=1e-9)
+
+# %% tags=["hide-input"]
 claim("02-momentum-time", "The last step of the green curve shrinks by PyTorch's factor",
       measured=slow["μ = 0.9"].y[-1] / slow["μ = 0.9"].y[-2]
       - factors_of_torch(0.1, 0.02, mu)[-1], equals=0, within=1e-6)
@@ -435,7 +456,7 @@ ax.text(6e5, -0.5, "end of training", color=figures.BLUE, ha="center")
 ax.set_xscale("log")
 ax.set_yticks(range(4), names)
 ax.set(xlim=(800, 3e6), ylim=(3.5, -0.9), xlabel="steps", ylabel=" ")
-ax.set_title("Training lasts many half-lives of a weight that the loss ignores")
+ax.set_title("Training lasts many half-lives")
 pairs = {name[1:]: each.x for name, each in figures.drawn(ax).items() if name[0] == "_"}
 figures.show(fig, "Half-life and length of training in steps, four settings on a logarithmic axis. "
              + " ".join(f"{name}: {x[0]:,.0f} of {x[1]:,.0f} steps." for name, x in pairs.items()))
@@ -493,16 +514,15 @@ def draw_forms(ax):
     """Two rows of boxes: λw enters before the buffer (coupled), or after it (decoupled)."""
     box = {"boxstyle": "round,pad=0.35", "fc": "white", "ec": figures.GREY}
     line = {"arrowstyle": "-|>", "lw": 1.4, "color": figures.GREY}
-    for row, colour, name, place in ((1.0, figures.BLUE, "coupled", 1.15),
+    for row, colour, name, place in ((1.0, figures.BLUE, "coupled", 1.1),
                                      (0.0, figures.ORANGE, "decoupled", 2.85)):
-        for start, end in ((0.25, 0.95), (1.25, 1.68), (2.32, 2.7), (3.0, 3.45)):
+        for x, words in ((0.12, "g"), (place, "+"), (2.0, "buffer"), (3.65, "w")):
+            ax.text(x, row, words, ha="center", va="center", bbox=box)
+        ends = [0.25, place - 0.15, place + 0.15, 1.63, 2.37, 3.45]
+        ends = ends if name == "coupled" else [0.25, 1.63, 2.37, place - 0.15, place + 0.15, 3.45]
+        for start, end in zip(ends[::2], ends[1::2], strict=True):
             ax.annotate("", (end, row), (start, row), arrowprops=line)
-        for x, words in ((0.12, "g"), (1.1, "+"), (2.0, "buffer"), (2.85, "+"), (3.65, "w")):
-            if words != "+" or abs(x - place) < 0.1:
-                ax.text(x, row, words, ha="center", va="center", bbox=box)
-            else:
-                ax.plot([x - 0.15, x + 0.15], [row, row], color=figures.GREY, lw=1.4)
-        ax.annotate("λw", (place - 0.05, row - 0.13), (place - 0.05, row - 0.5), color=colour,
+        ax.annotate("λw", (place, row - 0.13), (place, row - 0.5), color=colour,
                     ha="center", va="center", arrowprops={**line, "color": colour})
         ax.text(-0.1, row + 0.3, name, color=colour, weight="bold")
     ax.set(xlim=(-0.2, 4), ylim=(-0.75, 1.55))
@@ -518,7 +538,7 @@ for (name, each), style in zip(forms.items(), ("-", "-", "--"), strict=True):
 ax.plot(range(0, 301, 20), twin[::20], "o", ms=5, mfc="white", color=figures.BLUE, label="_twin")
 ax.text(110, 0.96, "decoupled, λ = 1", color=figures.ORANGE)
 ax.text(20, 1.1, "○ coupled, λ = 0.1, μ = 0.8991", color=figures.BLUE)
-ax.text(95, 0.4, "coupled, λ = 1, and\ndecoupled, λ = 10 (dashed)", color=figures.BLUE)
+ax.text(95, 0.3, "coupled, λ = 1, and\ndecoupled, λ = 10 (dashed)", color=figures.BLUE)
 ax.set(xlabel="step", ylabel="weight (loss pulls to 1)", xlim=(0, 300), ylim=(0, 1.2))
 ax.set_title("loss ½(w − 1)², η = 0.001", size=10, weight="normal")
 figures.title(fig, "With momentum 0.9, a coupled λ acts like a decoupled one of 10 λ")
@@ -540,6 +560,8 @@ l2 = descend(gradient, w, (0.01 / 0.05) * w / 0.99, 0.05, 0.99 * 0.9, coupled=0.
              steps=20)
 claim("S0-11", "With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η and momentum 0.891",
       measured=rule - l2, equals=0, within=1e-12)
+
+# %% tags=["hide-input"]
 claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a weight",
       measured=factors_of_torch(0.1, 5e-4, 0.9)[-1] ** half_lives["small ResNet on CIFAR-10"],
       equals=0.5, within=1e-6)
@@ -574,26 +596,32 @@ claims.identities()
 #
 # (At $\lambda = 0$, directions without curvature stay where they are.) With momentum, $\lambda+\rho$ takes the place of
 # λ in (2.3), so that its growth from $\eta\lambda = 2(1+\mu)$ on becomes $\eta < 2(1+\mu)/(\rho_{\max}+\lambda)$ for
-# stability. Figure 2.8 draws the factor of (2.5). The lines are the factor; the dashed verticals mark the largest curvature of all 20
+# stability. In Figure 2.8 the lines are the factor of (2.5); the dashed verticals mark the largest curvature of all 20
 # examples and of one batch of 5.
 
 # %% tags=["hide-input"]
+def draw_factor(ax):
+    """The factor of (2.5) against the curvature for two λ, and two curvatures of the puzzle."""
+    ax.axhspan(-1, 1, color=figures.SKY, alpha=0.18, lw=0)
+    for decay, colour in ((0, figures.BLUE), (10, figures.ORANGE)):
+        ax.plot([0, 115], [1 - 0.03 * (rho + decay) for rho in (0, 115)], color=colour,
+                label=f"λ = {decay}")
+        ax.plot(2 / 0.03 - decay, -1, "o", color=colour, label=f"_edge {decay}")
+    for name, n in (("all 20", 20), ("5 of them", 5)):
+        rho = 2 / n * np.linalg.eigvalsh(X[:n] @ X[:n].T + 1)[-1]
+        ax.axvline(rho, color=figures.GREY, ls="--", lw=1, label=f"_{name}")
+        ax.text(rho + 1, 0.93, f"ρ of\n{name}", color=figures.GREY, va="top")
+
+
+# %% tags=["hide-input"]
 fig, ax = figures.subplots()
-ax.axhspan(-1, 1, color=figures.SKY, alpha=0.18, lw=0)
-for decay, colour in ((0, figures.BLUE), (10, figures.ORANGE)):
-    ax.plot([0, 115], [1 - 0.03 * (rho + decay) for rho in (0, 115)], color=colour,
-            label=f"λ = {decay}")
-    ax.plot(2 / 0.03 - decay, -1, "o", color=colour, label=f"_edge {decay}")
-for name, n in (("all 20", 20), ("5 of them", 5)):
-    rho = 2 / n * np.linalg.eigvalsh(X[:n] @ X[:n].T + 1)[-1]
-    ax.axvline(rho, color=figures.GREY, ls="--", lw=1, label=f"_{name}")
-    ax.text(rho + 1, 0.93, f"ρ of\n{name}", color=figures.GREY, va="top")
+draw_factor(ax)
 drawn_now = {name: each.x[0] for name, each in figures.drawn(ax).items()}
 arrow = {"arrowstyle": "->", "color": figures.GREY}
 ax.text(52, 0.3, "in the band errors shrink", color=figures.GREY)
-ax.annotate("flat directions: nearer\nto zero with decay", (1.5, 0.8), (3, -0.5), color=figures.GREY,
-            arrowprops=arrow)
-ax.annotate("circles: the limits of (2.5)", (57, -1.05), (12, -1.75), color=figures.GREY,
+ax.annotate("flat directions:\nnearer to zero\nwith decay", (1.5, 0.8), (3, -0.85),
+            color=figures.GREY, arrowprops=arrow)
+ax.annotate("circles: the limits of (2.5)", (57, -1.05), (3, -1.75), color=figures.GREY,
             arrowprops=arrow)
 ax.set(xlabel="curvature ρ", ylabel="factor of the error per step", xlim=(0, 127))
 figures.label_lines(ax)
@@ -625,7 +653,6 @@ def distances(weight_decay, lr=0.1, steps=3000):
 
 
 far = {weight_decay: distances(weight_decay) for weight_decay in (0, 0.2)}
-steps = {weight_decay: np.argmax(each < 0.01) for weight_decay, each in far.items()}
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(7.2, 3.0))
@@ -653,8 +680,10 @@ claim("02-conditioning-steps", "100 steps of gradient descent leave the distance
       measured=np.linalg.norm(w - best) / np.linalg.norm(moved) - far[0.2][100],
       equals=0, within=1e-9)
 claims.identities()
+
+# %% tags=["hide-input"]
 claim("02-conditioning", "From the same start, λ = 0.2 makes gradient descent {:.1f} times as fast",
-      measured=steps[0] / steps[0.2], above=10)
+      measured=counts["λ = 0"] / counts["λ = 0.2"], above=10)
 
 # %% [markdown]
 # That is the ratio of the rates in the flattest direction, $(\rho_{\min}+\lambda)/\rho_{\min} =
@@ -663,8 +692,7 @@ claim("02-conditioning", "From the same start, λ = 0.2 makes gradient descent {
 #
 # ## 2.7 Minibatches: one epoch by hand
 #
-# Full batches tolerate $\eta = 0.03$, and minibatches of 5 do not. This section estimates why, with nothing but
-# multiplication.
+# This section estimates, with nothing but multiplication, why minibatches of 5 do not tolerate $\eta = 0.03$.
 #
 # 1. *The targets do not matter.* Take two runs that see the same batches from different starts. Their difference follows
 #    the same recursion with $y = 0$, so we may study $y = 0$: do the errors $\epsilon = Xw + b\mathbf 1$ on the 20
@@ -681,36 +709,40 @@ claim("02-conditioning", "From the same start, λ = 0.2 makes gradient descent {
 # $$(a - 80\eta)\; a^3 . \tag{2.6}$$
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(1, 2, figsize=(7.2, 3.4), sharex=True, sharey=True)
-for ax, angle, name in ((axes[0], 90, "orthogonal inputs"), (axes[1], 35, "similar inputs")):
+def draw_step(ax, angle):
+    """Two inputs at an angle, and a step for the first; returns the errors on the second."""
     other = np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))])
     places = np.array([[0.9, 0.75], [-1.26, 0.75]])  # the step overshoots along the first input
     feet = places - np.outer(places @ other, other)
     ax.plot(*np.outer([-1.9, 1.9], [-other[1], other[0]]).T, "--", lw=1, color=figures.ORANGE)
     for tip, colour, text in (([1, 0], figures.BLUE, "$x_1$"), (other, figures.ORANGE, "$x_2$")):
         ax.annotate("", tip, (0, 0), arrowprops={"arrowstyle": "-|>", "lw": 2, "color": colour})
-        ax.text(*(1.12 * np.array(tip) - [0.02, 0.14]), text, color=colour)
+        ax.text(tip[0] + 0.07, tip[1] - 0.05, text, color=colour)
     for place, foot in zip(places, feet, strict=True):
         ax.plot(*np.transpose([place, foot]), ":", lw=2, color=figures.ORANGE, label="_error")
     ax.annotate("", places[1], places[0], arrowprops={"arrowstyle": "-|>", "lw": 1.6})
+    return np.linalg.norm(places - feet, axis=1)
+
+
+# %% tags=["hide-input"]
+fig, axes = figures.subplots(1, 2, figsize=(7.2, 3.4), sharex=True, sharey=True)
+before, after = np.transpose([draw_step(axes[0], 90), draw_step(axes[1], 35)])
+for ax, name in zip(axes, ("orthogonal inputs", "similar inputs"), strict=True):
     ax.set(xlabel="$w_1$", ylabel=" ", xlim=(-1.9, 1.6), ylim=(-1.25, 1.35), aspect="equal",
            xticks=[-1, 0, 1], yticks=[-1, 0, 1])
     ax.set_title(name, size=10, weight="normal")
-axes[0].text(-0.6, 0.87, "step for $x_1$")
+axes[0].text(-1.15, 0.85, "step for $x_1$")
 axes[0].text(-1.8, -0.75, "dashed: no error on $x_2$\ndotted: error on $x_2$", color="C1")
 axes[0].set_ylabel("$w_2$")
 figures.title(fig, "A step for one input also moves the errors of inputs similar to it")
-sizes = [[np.hypot(*np.diff([line.get_xdata(), line.get_ydata()]).ravel())
-          for line in ax.get_lines()[1:3]] for ax in axes]
 figures.show(fig, "Weights in a plane, with two inputs as arrows, and a step along the first that "
              "overshoots. If the inputs are orthogonal, the error on the second is "
-             f"{sizes[0][0]:.2f} before the step and {sizes[0][1]:.2f} after. If they point in "
-             f"similar directions, it goes from {sizes[1][0]:.2f} to {sizes[1][1]:.2f}.")
+             f"{before[0]:.2f} before the step and {after[0]:.2f} after. If they point in "
+             f"similar directions, it goes from {before[1]:.2f} to {after[1]:.2f}.")
 
 # %% [markdown]
 # Without decay (2.6) is below 1 in size up to $\eta = 2/80 = {{2 / 80:.3f}}$. Figure 2.11 follows one example through its
-# four steps at $\eta = 0.03$, for the three λ of the puzzle. Its own batch comes first there; the order does not matter
-# to the product.
+# four steps at $\eta = 0.03$, its own batch first (the order does not matter to the product).
 
 
 # %%
@@ -743,7 +775,7 @@ figures.show(fig, "The error of one example over the four batches of an epoch, s
 
 # %% tags=["hide-input"]
 claim("02-geometry", "With orthogonal inputs the step leaves the error on the second as it is",
-      measured=sizes[0][1] - sizes[0][0], equals=0, within=1e-9)
+      measured=after[0] - before[0], equals=0, within=1e-9)
 epochs = [paths[f"λ = {decay}"].y[-1] for decay in (0, 3, 10)]
 claim("02-four-steps", "The paths end at (2.6), up to the sign",
       measured=np.abs(epochs) - [by_hand(0.03, decay) for decay in (0, 3, 10)],
@@ -825,6 +857,8 @@ claim("02-step", "A step of (2.7) is a step of SGD with targets zero",
       measured=e - X @ moved - b, equals=0, within=1e-9)
 claim("02-step-bias", "For the bias, too",
       measured=b - (0.5 - 0.03 * 2 * np.mean(X[few] @ w + 0.5)), equals=0, within=1e-9)
+
+# %% tags=["hide-input"]
 claim("02-orthogonal", "With orthogonal inputs and no decay Γ is the logarithm of (2.6)",
       measured=growth(200 * np.eye(20), 0.03, 0, epochs=60) - np.log(by_hand(0.03, 0)),
       equals=0, within=1e-9)
@@ -855,23 +889,27 @@ def hand_border(lr):
 crossing, stable_from = zero_of(rates, over_lr.mean(0)), zero_of(decays, over_decay.mean(0))
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(1, 2, figsize=(7.4, 3.9), sharey=True)
-for ax, x, exponents in ((axes[0], rates, over_lr), (axes[1], decays, over_decay)):
+def draw_growth(ax, x, exponents, estimate):
+    """Growth exponents of all data sets, their mean, and the estimate by hand."""
+    fine = np.linspace(x[0], x[-1], 200)
     ax.plot(x, exponents.T, color=figures.SKY, lw=0.6, label="_each")
     ax.plot(x, exponents.mean(0), "o-", ms=4, color=figures.BLUE, label="_mean")
+    ax.plot(fine, np.log(estimate(fine)), "--", color=figures.ORANGE, label="_hand")
     ax.axhline(0, color=figures.GREY, lw=1)
-fine_lr, fine_decay = np.linspace(0.003, 0.03, 200), np.linspace(0, 10, 200)
-axes[0].plot(fine_lr, np.log(by_hand(fine_lr, 0)), "C1--", label="_hand")
-axes[1].plot(fine_decay, np.log(by_hand(0.03, fine_decay)), "C1--", label="_hand")
-left, right = (figures.drawn(ax) for ax in axes)
-border = [zero_of(side["_mean"].x, side["_mean"].y) for side in (left, right)]
-hand = [zero_of(side["_hand"].x, side["_hand"].y) for side in (left, right)]
+
+
+# %% tags=["hide-input"]
+fig, axes = figures.subplots(1, 2, figsize=(7.4, 3.9), sharey=True)
+draw_growth(axes[0], rates, over_lr, lambda lr: by_hand(lr, 0))
+draw_growth(axes[1], decays, over_decay, lambda decay: by_hand(0.03, decay))
+border = [zero_of(side["_mean"].x, side["_mean"].y) for side in map(figures.drawn, axes)]
+hand = [zero_of(side["_hand"].x, side["_hand"].y) for side in map(figures.drawn, axes)]
 axes[0].text(0.0205, -0.85, "by hand (2.6)", color="C1")
 axes[0].text(0.003, 0.25, "exact (2.7): mean,\nand 20 data sets", color="C0")
-axes[1].annotate("left is the intercept,\nwhich does not decay", (8.7, -0.09), (4.0, 0.38),
+axes[1].annotate("only the intercept is left,\nwhich does not decay", (8.7, -0.09), (3.3, 0.5),
                  color="C0", arrowprops={"arrowstyle": "->", "color": figures.BLUE})
-axes[0].set(xlabel="learning rate η (λ = 0)", ylim=(-1.3, 0.75), ylabel="growth exponent Γ")
-axes[0].set_xticks([0, 0.01, 0.02, 0.03])
+axes[0].set(xlabel="learning rate η (λ = 0)", ylim=(-1.3, 0.75), ylabel="growth exponent Γ",
+            xticks=[0, 0.01, 0.02, 0.03])
 axes[1].set(xlabel="weight decay λ (η = 0.03)", ylabel=" ", xticks=range(0, 11, 2))
 axes[0].set_title(f"exact border: η = {border[0]:.3f}", size=10, weight="normal")
 axes[1].set_title(f"exact border: λ = {border[1]:.1f}", size=10, weight="normal")
@@ -883,21 +921,22 @@ figures.show(fig, "Growth exponent per epoch for 20 data sets, their mean, and (
 # %% tags=["hide-input"]
 claim("S2-08", "SGD in minibatches of 5 explodes above a learning rate of {}, on average",
       measured=crossing, between=(0.020, 0.025))
+
+# %% tags=["hide-input"]
 claim("S2-07", "At η = 0.03 minibatches are stable from λ = {} on, on average",
       measured=stable_from, between=(5.8, 7.3))
 
 # %% [markdown]
 # The estimate has the right shape and is too optimistic. By hand the run explodes above
 # $\eta = {{2 / 80:.3f}}$, in fact already above {{crossing:.3f}}. By hand $\lambda = {{hand_border(0.03):.1f}}$ is
-# enough, in fact one needs {{stable_from:.1f}}: inputs that are not orthogonal help each other to overshoot. The minimum
-# on the left is where typical runs converge fastest; by hand it is at $\eta = 1/80$, where a step removes its batch's
-# errors. On the right the exponent hardly falls from $\lambda = 8$ on: what is left is the intercept (exercise 8). And Γ
-# is the growth of a *typical* run. The mean of the loss over runs may diverge even where $\Gamma < 0$, as rare unlucky
-# runs dominate it.
+# enough, in fact one needs {{stable_from:.1f}}: inputs that are not orthogonal help each other to overshoot. The lowest
+# point on the left is where typical runs converge fastest; by hand it is $\eta = 1/80$, where a step removes its batch's
+# errors. On the right the intercept is left from $\lambda = 8$ on (exercise 8). Γ is the growth of a *typical* run: the
+# mean loss over runs may diverge even where $\Gamma < 0$, as rare unlucky runs dominate it.
 #
 # A bound that needs no exponent comes from (2.5). Without decay, if η is below $2/\rho_{\max}$ of *every* minibatch, no
-# step ever moves the weights of two runs further apart. There are {{below: len(batches):,}} batches of 5 among 20
-# examples, and all can be tried in a moment.
+# step ever moves the weights of two runs further apart. All {{below: len(batches):,}} batches of 5 can be tried in a
+# moment.
 
 # %%
 batches = np.array(list(itertools.combinations(range(20), 5)))
@@ -908,6 +947,8 @@ full = np.array([2 / (2 / 20 * np.linalg.eigvalsh(Q)[-1]) for Q in grams.values(
 # %% tags=["hide-input"]
 claim("S2-09", f"The measured border {crossing:.4f} is at least {{}} times the safe bound, on "
       "each of five data sets", measured=np.divide(crossing, safe), above=1)
+
+# %% tags=["hide-input"]
 claim("S2-05", "Full batches tolerate learning rates up to {}, on average",
       measured=full.mean(), between=(0.055, 0.065))
 
@@ -916,14 +957,12 @@ ones = np.column_stack([X, np.ones(20)])
 sharp = np.linalg.norm(ones[batches[:400]], ord=2, axis=(1, 2)) ** 2
 claim("02-safe", "At the safe bound η times the largest curvature of all batches is 2",
       measured=2 / 5 * np.linalg.eigvalsh(five[0]).max() * safe[0], equals=2, within=1e-9)
+
+# %% tags=["hide-input"]
 claim("02-curvature", "The curvature of a batch of 5 follows from its largest singular value",
       measured=np.linalg.eigvalsh(five[0][:400])[:, -1] / sharp, equals=1, within=1e-9)
 claim("02-full-curvature", "So does 2/ρ of all 20 examples",
       measured=full[0] * np.linalg.norm(ones, ord=2) ** 2, equals=20, within=1e-6)
-claim("02-crossings", "The stated borders are where the thick lines cross zero",
-      measured=np.subtract([crossing, stable_from], border), equals=0, within=1e-12)
-claim("02-same-point", "Both panels have the exponents of η = 0.03, λ = 0",
-      measured=left["_each"].at(0.03) - right["_each"].at(0), equals=0, within=1e-9)
 claim("02-border", "At the border by hand (2.6) is 1",
       measured=[by_hand(lr, hand_border(lr)) for lr in (0.028, 0.03)], equals=1, within=1e-9)
 claims.identities()
@@ -952,9 +991,10 @@ def draw_plane(ax, lr, weight_decay):
     ax.contour(lrs, lams, hand.T, [1], colors=figures.ORANGE, linestyles="--", linewidths=1.2)
     ax.plot(edge, lams, ":", lw=2, color=figures.BLUE, label="_full")
     for x, y, words in ((0.003, 15, "both\nconverge"), (0.0345, 0.4, "minibatch\nexplodes"),
-                        (0.0625, 9.3, "both\nexplode"), (0.0385, 14.2, "full batch\nexplodes")):
+                        (0.0605, 7.2, "both\nexplode"), (0.0447, 13, "full\nbatch\nexplodes")):
         ax.text(x, y, words, size=9.5)
-    ax.annotate("by hand", (0.0615, 15.1), (0.052, 20.5), arrowprops={"arrowstyle": "->"})
+    ax.annotate("by hand", (0.067, 6.1), (0.06, 2), arrowprops={"arrowstyle": "->"})
+    ax.annotate("exact", (0.027, 5.7), (0.003, 9), arrowprops={"arrowstyle": "->"})
     ax.plot(lr, weight_decay, "ko", mfc="white", ms=8, label="_run")
     ax.set(xlabel="learning rate η", ylabel="weight decay λ", xlim=(0, 0.08), ylim=(0, 23))
     ax.set_xticks([0, 0.02, 0.04, 0.06, 0.08])
@@ -997,9 +1037,8 @@ claim("02-turned", "At η = 0.055, λ = 15 the puzzle is reversed on all 20 data
 
 # %% [markdown]
 # The border of minibatches leans to the right and that of full batches to the left, until they cross.
-# Above the crossing, only *minibatches* converge: the other three batches erase nearly all of an error.
-# At λ ≈ 12 the border turns back, as $a$ nears zero and there is nothing left to gain. The estimate by hand
-# explodes too late everywhere; for a decision use (2.7) or the safe bound.
+# Above the crossing only *minibatches* converge: the other three batches erase nearly all of an error.
+# At λ ≈ 12 the border turns back, as $a$ nears zero. For a decision use (2.7) or the safe bound, not the estimate.
 #
 # ## 2.9 Inputs with a common mean
 #
@@ -1009,54 +1048,62 @@ claim("02-turned", "At η = 0.055, λ = 15 the puzzle is reversed on all 20 data
 
 # %%
 means = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1]
-shares = np.linspace(0.2, 1.15, 36)  # of the largest stable η of full batches
+shares = np.linspace(1.15, 0.2, 36)  # of the largest stable η of full batches
 edges = np.full((len(means), 5, 3), np.nan)  # full batches; minibatches with λ = 0 and with 10
 for i, mean in enumerate(means):
     for k, seed in enumerate(seeds(5)):
         Q = gram(seed, mean)
         edges[i, k] = 2 / (2 / 20 * np.linalg.eigvalsh(Q)[-1])
         for j, weight_decay in ((1, 0), (2, 10)):
-            exponents = growth(Q, shares * edges[i, k, 0], weight_decay, seed=seed, epochs=90)
+            exponents = growth(Q, shares * edges[i, k, 0], weight_decay, seed=seed)
             edges[i, k, j] *= zero_of(shares, exponents)
+
+# %% tags=["hide-input"]
+def draw_borders(ax, names):
+    """Three borders against the common mean, and the window between two of them."""
+    full_edge, free, decayed = edges.mean(1).T
+    ax.semilogy(means, full_edge, ":", lw=2.5, color=figures.BLUE, label=f"_{names[0]}")
+    ax.semilogy(means, free, "o-", ms=5, color=figures.ORANGE, label=f"_{names[1]}")
+    ax.semilogy(means, decayed, "s--", ms=5, color=figures.GREEN, label=f"_{names[2]}")
+    ax.fill_between(means, free, decayed, color=figures.GREEN, alpha=0.15, lw=0)
+    for place, name, colour in zip(((0.13, 0.067), (0.03, 0.0165), (0.36, 0.034)), names,
+                                   (figures.BLUE, figures.ORANGE, figures.GREEN), strict=True):
+        ax.text(*place, name, color=colour)
+    ax.text(0.03, 0.031, "λ = 10 rescues here", color=figures.GREY)
+    ax.text(0.62, 0.018, "all borders meet:\nno rescue", color=figures.GREY)
+
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots()
 names = ("full batch, λ = 0", "minibatch, λ = 0", "minibatch, λ = 10")
-for each, name, style, colour in zip(edges.mean(1).T, names, (":", "o-", "s--"),
-                                     (figures.BLUE, figures.ORANGE, figures.GREEN), strict=True):
-    ax.semilogy(means, each, style, ms=5, lw=2, color=colour, label=f"_{name}")
-ax.fill_between(means, edges.mean(1)[:, 1], edges.mean(1)[:, 2], color=figures.GREEN, alpha=0.15,
-                lw=0, where=edges.mean(1)[:, 2] > edges.mean(1)[:, 1])
-ax.text(0.13, 0.067, names[0], color=figures.BLUE)
-ax.text(0.03, 0.0165, names[1], color=figures.ORANGE)
-ax.text(0.36, 0.034, names[2], color=figures.GREEN)
-ax.text(0.03, 0.031, "λ = 10 rescues here", color=figures.GREY)
-ax.text(0.6, 0.02, "one border for all:\nno rescue", color=figures.GREY)
+draw_borders(ax, names)
 ax.set(xlabel="common mean of all inputs", ylabel="largest stable learning rate")
 ax.set(xlim=(-0.02, 1.05), ylim=(0.003, 0.09))
 ax.set_yticks([0.005, 0.01, 0.02, 0.05], ["0.005", "0.01", "0.02", "0.05"])
 ax.minorticks_off()
 ax.set_title("A common mean closes the window between the two borders")
 lines = {name[1:]: each.y for name, each in figures.drawn(ax).items() if name[0] == "_"}
-figures.show(fig, "Largest stable learning rate, logarithmic, against the common mean of the inputs. "
-             f"At mean 0 it is {lines[names[0]][0]:.3f} for full batches, "
-             f"{lines[names[1]][0]:.3f} for minibatches without decay and "
-             f"{lines[names[2]][0]:.3f} with λ = 10. At mean 1 all three are about "
-             f"{lines[names[0]][-1]:.4f}.")
+figures.show(fig, "Largest stable learning rate, logarithmic, against the common mean of the "
+             f"inputs. At mean 0 it is {lines['full batch, λ = 0'][0]:.3f} for full batches, "
+             f"{lines['minibatch, λ = 0'][0]:.3f} for minibatches without decay and "
+             f"{lines['minibatch, λ = 10'][0]:.3f} with λ = 10. At mean 1 all three are about "
+             f"{lines['full batch, λ = 0'][-1]:.4f}.")
 
 # %% tags=["hide-input"]
 ratio = edges.mean(1)[:, 1:] / edges.mean(1)[:, :1]
 claim("02-mean-window", "Up to a common mean of 0.3, λ = 10 raises the border of minibatches at "
       "least {} times", measured=ratio[:4, 1] / ratio[:4, 0], above=1)
+
+# %% tags=["hide-input"]
 claim("02-mean", "With a common mean of 0.75 or 1, the border of minibatches without decay is at "
       "least {} times that of full batches: nothing is left to rescue",
       measured=ratio[6:, 0], above=1)
 
 # %% [markdown]
-# **A common mean closes the window between the minibatch and the full-batch border.** The effect is gradual. At mean 0
-# minibatches without decay end at {{ratio[0, 0]:.2f}} of the full-batch border and λ = 10 brings them to
-# {{ratio[0, 1]:.2f}}. At mean 0.3 the window goes from {{ratio[3, 0]:.2f}} to {{ratio[3, 1]:.2f}}, and at 0.5 it is nearly
-# closed. From 0.75 on a learning rate at which minibatches explode is too large for full batches as well.
+# **A common mean closes the window between the minibatch and the full-batch border.** At mean 0 minibatches without
+# decay end at {{ratio[0, 0]:.2f}} of the full-batch border, and λ = 10 brings them to {{ratio[0, 1]:.2f}}. At mean 0.3
+# they go from {{ratio[3, 0]:.2f}} to {{ratio[3, 1]:.2f}}; at 0.5 the window is nearly closed. From 0.75 on, a learning
+# rate at which minibatches explode is too large for full batches as well.
 #
 # ## 2.10 What λ = 10 gained
 #
@@ -1111,6 +1158,8 @@ figures.show(fig, "Test error minus that of answering the mean target, on 20 dat
 norm = np.linalg.norm(w, axis=1) / np.linalg.norm(np.full(200, 0.01))
 claim("S2-07", "With λ = 10 the late training loss fluctuates by {} times its mean",
       measured=(late.std(1) / late.mean(1)).mean(), above=0.4)
+
+# %% tags=["hide-input"]
 claim("S2-07", "The test error of λ = 10 is {} times that of answering the mean, on average",
       measured=(errors["SGD, λ = 10"] / errors["answer the mean"]).mean(), between=(0.85, 1.15))
 claim("S2-07", "With λ = 10 the weights have {} times the norm of the true weights, on average",
@@ -1122,19 +1171,21 @@ chosen = [ridge(*problem, np.geomspace(0.01, 100, 13)[ridges.mean(1).argmin()])
 again = [[np.mean((fresh[i][0] @ v + c - fresh[i][1]) ** 2)
           for v, c in ((w[i], b[i]), (0 * w[i], 0), (0 * w[i], targets[i].mean()), chosen[i])]
          for i in range(20)]
+
+# %% tags=["hide-input"]
 claim("02-test-errors", "The four test errors, model by model and data set by data set",
       measured=np.stack([*errors.values()], axis=1) - again, equals=0, within=1e-12)
 claims.identities()
 
 # %% [markdown]
 # So $\lambda = 10$ gained stability at a learning rate that was too large. The low test error belongs to the problem,
-# whose targets are tiny. It is not evidence of generalisation.
+# whose targets are tiny, and is no evidence of generalisation.
 #
 # ## 2.11 Does SGD minimise the loss?
 #
 # A lesson says that "the objective of SGD is to minimize the loss function". Its steps follow the gradient only *on
-# average*. Where the batches disagree about the minimum, each pulls its own way, and at a constant learning rate the
-# weights never settle. This section says how far they stay from the minimum. Let $J$ be loss plus penalty,
+# average*. Where the batches disagree about the minimum, the weights never settle at a constant learning rate. This
+# section says how far they stay away. Let $J$ be loss plus penalty,
 # $w_\lambda$ its minimum, $H = H_0 + \lambda I$ its Hessian, and $C$ the covariance of the single examples'
 # gradients at $w_\lambda$. Batches $B$ are drawn independently.
 #
@@ -1149,8 +1200,9 @@ claims.identities()
 #
 # λ appears only through the place $w_\lambda$ at which $C$ is taken. Curvature comes back through the noise: in regression
 # with noise of variance $\sigma^2$ in the targets, $C \approx 2\sigma^2 H_0$, so $E \approx
-# \eta\sigma^2\operatorname{tr}H_0/(2|B|)$. (Step 2 without its third term is in [Mandt, Hoffman and Blei
-# (2017)](https://arxiv.org/abs/1704.04289).) Data loaders do not draw independently, though. They shuffle, so that over
+# \eta\sigma^2\operatorname{tr}H_0/(2|B|)$.
+#
+# Data loaders do not draw independently, though. They shuffle, so that over
 # an epoch each example pulls exactly once, and to first order in η the pulls cancel. For such batches [Mishchenko, Khaled
 # and Richtárik (2020)](https://arxiv.org/abs/2006.05988) prove a bound in proportion to $\eta^2$. Figure 2.16 shows
 # weights of a model with two inputs, without penalty. Will the clouds be long where the valley is long?
@@ -1212,30 +1264,36 @@ def draw_cloud(ax, cloud, colour, name, lr):
 
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(1, 2, figsize=(7.2, 3.9))
-for ax, room, tick in ((axes[0], 0.2, 0.1), (axes[1], 0.1, 0.05)):
+def draw_valley(ax, room, name):
+    """Contours of the excess in a square around the minimum."""
     grid = np.stack(np.meshgrid(*2 * [np.linspace(-room, room, 80)]), axis=-1)
     levels = np.array([0.1, 0.4, 0.9]) * room**2
     ax.contour(*grid.T.swapaxes(1, 2), excess_at(grid, H), levels, colors="grey", linewidths=0.7)
+    ticks = [-room / 2, 0, room / 2]
     ax.set(xlabel="$w_1$ − minimum", ylabel=" ", xlim=(-room, room), ylim=(-room, room),
-           aspect="equal", xticks=[-tick, 0, tick], yticks=[-tick, 0, tick])
-draw_cloud(axes[0], clouds[0], figures.BLUE, "independent 0.02", 0.02)
-draw_cloud(axes[0], clouds[1], figures.AMBER, "independent 0.005", 0.005)
-draw_cloud(axes[1], clouds[1], figures.AMBER, "independent 0.005", 0.005)
-draw_cloud(axes[1], clouds[2], figures.GREEN, "shuffled 0.005", 0.005)
-axes[0].text(0.06, 0.165, "η = 0.02", color=figures.BLUE)
-axes[0].text(-0.19, -0.185, "η = 0.005", color=figures.AMBER)
-axes[1].text(-0.095, 0.085, "independent", color=figures.AMBER)
-axes[1].text(0.04, -0.09, "shuffled", color=figures.GREEN)
+           aspect="equal", xticks=ticks, yticks=ticks)
+    ax.set_title(name, size=10, weight="normal")
+
+
+# %% tags=["hide-input"]
+fig, axes = figures.subplots(1, 2, figsize=(7.2, 3.9))
+draw_valley(axes[0], 0.2, "independent batches")
+draw_valley(axes[1], 0.1, "η = 0.005 (enlarged)")
+draw_cloud(axes[0], clouds[0], figures.BLUE, "independent, 0.02", 0.02)
+for ax in axes:
+    draw_cloud(ax, clouds[1], figures.AMBER, "independent, 0.005", 0.005)
+draw_cloud(axes[1], clouds[2], figures.GREEN, "shuffled, 0.005", 0.005)
+for ax, place, words, colour in ((axes[0], (0.06, 0.165), "η = 0.02", figures.BLUE),
+                                 (axes[0], (-0.19, -0.185), "η = 0.005", figures.AMBER),
+                                 (axes[1], (-0.095, 0.085), "independent", figures.AMBER),
+                                 (axes[1], (0.04, -0.09), "shuffled", figures.GREEN)):
+    ax.text(*place, words, color=colour)
 axes[0].set_ylabel("$w_2$ − minimum")
-axes[0].set_title("independent batches", size=10, weight="normal")
-axes[1].set_title("η = 0.005 (enlarged)", size=10, weight="normal")
-width = {name[1:]: np.std(each.x) for ax in axes for name, each in figures.drawn(ax).items()
-         if name[:2] in ("_i", "_s")}
+width = {name[1:]: np.std(each.x) for ax in axes for name, each in figures.drawn(ax).items()}
 figures.title(fig, "In a narrow valley the clouds of SGD are round, and shuffling shrinks them")
+told = "; ".join(f"{name}: {width[name]:.3f}" for name in width if name[:1] in "is")
 figures.show(fig, "Clouds of weights around the minimum of a narrow valley, with ellipses of two "
-             "standard deviations by step 2. Their standard deviations along the first weight are "
-             + ", ".join(f"{value:.3f} ({name})" for name, value in width.items()) + ".")
+             f"standard deviations by step 2. Standard deviations along the first weight: {told}.")
 
 # %% [markdown]
 # No: the clouds are almost *round*. In regression the noise is largest where the curvature is, and with $C$ in
@@ -1254,25 +1312,31 @@ for seed in seeds(10):
     lowest, H, C = moments(inputs, outputs, 0.2)
     excess["law (2.8)"].append(etas / 4 * C.trace() / size)
     for name, draw_batches in (("independent", independent), ("shuffled", shuffled)):
-        batches, start = draw_batches(np.random.default_rng(seed), 4000, size), np.tile(lowest, (4, 1))
+        batches = draw_batches(np.random.default_rng(seed), 4000, size)
+        start = np.tile(lowest, (4, 1))  # a row for each learning rate
         path = wander(inputs, outputs, start, etas[:, None], batches, 0.2) - lowest
         excess[name].append(excess_at(path, H).mean(0))
 excess = {name: np.mean(each, axis=0) for name, each in excess.items()}
 
 # %% tags=["hide-input"]
+def draw_excess(ax):
+    """Measured excesses and the law, with guides of slope 1 and 2."""
+    for power, name in ((1, "∝ η"), (2, "∝ η²")):
+        guide = excess["shuffled"][1] * 0.45 * (etas[1:] / etas[1]) ** power
+        ax.loglog(etas[1:], guide, ":", color=figures.GREY, lw=1.2)
+        ax.text(etas[-1] * 1.05, guide[-1], name, color=figures.GREY, va="center")
+    for (name, each), style in zip(excess.items(), ("o", "s-", "--"), strict=True):
+        ax.loglog(etas, each, style, ms=6, label=name)
+    ax.set(xlabel="learning rate η", ylabel="mean excess over the minimum", xlim=(0.0022, 0.037))
+    ax.set_ylim(4e-4, 0.2)
+    ax.set_xticks(etas, [f"{eta:g}" for eta in etas])
+    ax.set_yticks([0.001, 0.003, 0.01, 0.03, 0.1], ["0.001", "0.003", "0.01", "0.03", "0.1"])
+    ax.minorticks_off()
+
+
+# %% tags=["hide-input"]
 fig, ax = figures.subplots()
-for power in (1, 2):
-    guide = excess["shuffled"][1] * 0.6 * (etas[1:] / etas[1]) ** power
-    ax.loglog(etas[1:], guide, ":", color=figures.GREY, lw=1.2)
-    ax.text(etas[-1] * 1.05, guide[-1], "∝ η" if power == 1 else "∝ η²", color=figures.GREY,
-            va="center")
-for (name, each), style in zip(excess.items(), ("o", "s-", "--"), strict=True):
-    ax.loglog(etas, each, style, ms=6, label=name)
-ax.set(xlabel="learning rate η", ylabel="mean excess over the minimum", xlim=(0.0022, 0.037))
-ax.set_ylim(4e-4, 0.2)
-ax.set_xticks(etas, [f"{eta:g}" for eta in etas])
-ax.set_yticks([0.001, 0.003, 0.01, 0.03, 0.1], ["0.001", "0.003", "0.01", "0.03", "0.1"])
-ax.minorticks_off()
+draw_excess(ax)
 figures.label_lines(ax, nudge={"independent": 8, "law (2.8)": -7})
 ax.set_title("The excess grows like η, and with shuffled epochs like η²")
 marks = figures.drawn(ax)
@@ -1306,6 +1370,8 @@ def objective(w):
 risen = objective(path[-1, 0] + lowest) - objective(lowest)
 claim("02-excess", "The excess is what loss plus penalty have risen by",
       measured=excess_at(path[-1, 0], H) - risen, equals=0, within=1e-9)
+
+# %% tags=["hide-input"]
 order = shuffled(claims.rng(), 80, 5).reshape(2, 200)
 claim("02-epochs", "Shuffled epochs have each example once",
       measured=np.sort(order) - np.arange(200), equals=0, within=1e-9)
@@ -1316,10 +1382,9 @@ claims.identities()
 
 # %% [markdown]
 # The law holds without a free constant, and independent batches at $\eta = 0.0025$ have
-# {{excess["independent"][0] / excess["shuffled"][0]:.0f}} times the excess of shuffled ones. The advantage of
-# shuffling needs that not much happens within an epoch: it is gone when η times the steps per epoch times the
-# curvature is well above 1. There is one important exception. If *every* batch's gradient vanishes at the same point,
-# as in §2.8 without decay, then $C = 0$ and SGD does settle.
+# {{excess["independent"][0] / excess["shuffled"][0]:.0f}} times the excess of shuffled ones. That advantage is gone when η
+# times the steps per epoch times the curvature is well above 1. And if *every* batch's gradient vanishes at the same
+# point, as in §2.8 without decay, then $C = 0$ and SGD does settle.
 #
 # ## 2.12 In practice
 #
@@ -1333,8 +1398,8 @@ claims.identities()
 #   image models start; `AdamW` usually takes 0.01 to 0.1, for reasons that chapter 3 gives. Search λ by factors of 3.
 # - *If you change the form* of SGD, multiply λ by $1/(1-\mu)$ from coupled to decoupled, and by $1-\mu$ back. For Adam
 #   no number does it (chapter 3).
-# - *If a run blows up* at once, compute $2/\rho_{\max}$ for some minibatches (exercise 7). In a linear model
-#   a smaller η is safe. In a network take it as an order of magnitude. Do not cure it with λ.
+# - *If a run blows up* at once, compute $2/\rho_{\max}$ for some minibatches (exercise 7) and lower η. Do not cure it
+#   with λ.
 # - *If the loss hovers*, lower η or enlarge the batch: half of η, or a batch twice as large, halves the excess by (2.8),
 #   and short shuffled epochs with half of η leave a quarter. Decay the learning rate at the end.
 #
@@ -1510,7 +1575,7 @@ claims.identities()
 #   and [Krogh and Hertz (1991)](https://proceedings.neurips.cc/paper/1991/hash/8eefcfdf5990e441f0fb6f3fad709e21-Abstract.html): early weight decay.
 # - [Loshchilov and Hutter (2019)](https://arxiv.org/abs/1711.05101): coupled and decoupled decay.
 # - [Goh (2017)](https://doi.org/10.23915/distill.00006), *Why Momentum Really Works*: (2.3) with pictures that move.
-# - [Mandt, Hoffman and Blei (2017)](https://arxiv.org/abs/1704.04289) and
+# - [Mandt, Hoffman and Blei (2017)](https://arxiv.org/abs/1704.04289) (step 2 of §2.11 without its third term) and
 #   [Bottou, Curtis and Nocedal (2018)](https://arxiv.org/abs/1606.04838): SGD at a constant learning rate.
 # - [Mishchenko, Khaled and Richtárik (2020)](https://arxiv.org/abs/2006.05988): shuffled epochs.
 # - [Ma, Bassily and Belkin (2018)](https://arxiv.org/abs/1712.06559) and
@@ -1535,6 +1600,8 @@ verdict("S0-11", "under conditions",
 verdict("S2-05", "true",
         f"Minibatches of 5 explode above η ≈ {crossing:.3f}. Full batches tolerate "
         f"{full.mean():.2f}.")
+
+# %% tags=["hide-input"]
 verdict("S2-06", "false", "It is the L2 norm.")
 
 # %%
@@ -1557,6 +1624,8 @@ verdict("S2-09", "under conditions",
 verdict("S3-09", "under conditions",
         f"True of the minimiser. SGD follows only if it is stable, for which 0 < ηλ < 2 is "
         f"necessary: at ηλ = {0.1 * 21:g} it grows as 1.1ᵗ.")
+
+# %% tags=["hide-input"]
 verdict("S3-13", "under conditions",
         "On average over batches. At constant η it hovers unless all batches share the minimum; "
         "the excess grows with η for independent batches, with η² for short shuffled epochs.")
