@@ -101,10 +101,10 @@ claim("S2-07", "With λ = 10, or in full batches, the loss falls at least 10^{}-
       measured=np.negative(fallen), above=2)
 
 # %% [markdown]
-# Two things in Figure 2.1 ask for an explanation. More penalty stabilises, although a penalty adds something to the
-# gradient and so should make steps *larger*. And the exploding curves are straight lines on a logarithmic axis, so
-# each epoch multiplies the error by about the same factor. §2.7 estimates this factor by hand, and §2.8 computes it
-# from the inputs alone. First, what does a single step do?
+# Two things in Figure 2.1 need an explanation. More penalty stabilises, although a penalty adds to the gradient and so
+# should make steps *larger*. And the exploding curves are straight lines on a logarithmic axis: each epoch multiplies
+# the error by about the same factor. §2.7 estimates this factor by hand, and §2.8 computes it from the inputs alone.
+# First, what does a single step do?
 #
 # ## 2.2 The shrink factor
 #
@@ -426,9 +426,8 @@ claim("02-momentum-rate", "At η = 0.1, λ = 0.01, momentum 0.9 makes decay {} t
 
 # %% [markdown]
 # **Typical settings.** A weight without gradient thus halves in about
-# ${{np.log(2):.2f}}\,(1-\mu)/(\eta\lambda)$ steps. Figure 2.6 compares this number with the length of the whole
-# training, for the setting of [He et al. (2016)](https://arxiv.org/abs/1512.03385) and for three others of common
-# size. Under AdamW the decay is exactly $1-\eta\lambda$, whatever its momentum (§2.5).
+# ${{np.log(2):.2f}}\,(1-\mu)/(\eta\lambda)$ steps. Figure 2.6 compares this number with the length of the training,
+# for the setting of [He et al. (2016)](https://arxiv.org/abs/1512.03385) and three others of common size. Under AdamW the decay is exactly $1-\eta\lambda$, whatever its momentum (§2.5).
 
 # %%
 settings = {  # learning rate, momentum that multiplies the decay, weight decay, steps of training
@@ -462,9 +461,9 @@ figures.show(fig, "Half-life and length of training in steps, four settings on a
              + " ".join(f"{name}: {x[0]:,.0f} of {x[1]:,.0f} steps." for name, x in pairs.items()))
 
 # %% [markdown]
-# The figure takes η as constant. Under a schedule the exponents add up, so training lasts
-# $\frac{\lambda}{(1-\mu)\ln 2}\sum_t\eta_t$ half-lives; a cosine to zero halves that number. Even then a weight that
-# the loss ignores is gone in the first two rows. In the last two
+# The figure takes η as constant. Under a schedule the exponents add up: training lasts
+# $\frac{\lambda}{(1-\mu)\ln 2}\sum_t\eta_t$ half-lives, and a cosine to zero halves that number. Even then nothing is
+# left of an ignored weight in the first two rows. In the last two
 # {{100 * 0.5 ** (78_200 / half_lives["the same without momentum"] / 2):.0f}} % and
 # {{100 * 0.5 ** (250_000 / half_lives["language model, AdamW"] / 2):.1f}} % of it are left.
 # Without momentum the setting $\eta = 0.1$, $\lambda = 5\cdot10^{-4}$ has a half-life of
@@ -538,7 +537,7 @@ for (name, each), style in zip(forms.items(), ("-", "-", "--"), strict=True):
 ax.plot(range(0, 301, 20), twin[::20], "o", ms=5, mfc="white", color=figures.BLUE, label="_twin")
 ax.text(110, 0.96, "decoupled, λ = 1", color=figures.ORANGE)
 ax.text(20, 1.1, "○ coupled, λ = 0.1, μ = 0.8991", color=figures.BLUE)
-ax.text(95, 0.3, "coupled, λ = 1, and\ndecoupled, λ = 10 (dashed)", color=figures.BLUE)
+ax.text(95, 0.27, "coupled, λ = 1, and\ndecoupled, λ = 10 (dashed)", color=figures.BLUE)
 ax.set(xlabel="step", ylabel="weight (loss pulls to 1)", xlim=(0, 300), ylim=(0, 1.2))
 ax.set_title("loss ½(w − 1)², η = 0.001", size=10, weight="normal")
 figures.title(fig, "With momentum 0.9, a coupled λ acts like a decoupled one of 10 λ")
@@ -578,11 +577,11 @@ claims.identities()
 #
 # The second half explains why decoupled decay is so clean. With (2.4), the polynomial of (2.3) factors into
 # $(z-a)(z-\mu_d)$ with $a = 1-\eta\lambda_d$: weights decay by exactly $a$, the buffer forgets by exactly $\mu_d$, and
-# neither disturbs the other. In the coupled form with momentum 0.9 they mix, and decay was {{more:.1f}} times as fast
-# instead of {{1 / (1 - 0.9):.0f}}. And the rule of §2.3 is L2 with momentum as well: its λ is $1-\mu$ times as large,
+# neither disturbs the other. In the coupled form they mix: with momentum 0.9 and $\eta\lambda = 0.001$ decay is
+# {{more:.1f}} times as fast instead of {{1 / (1 - 0.9):.0f}}. And the rule of §2.3 is L2 with momentum as well: its λ is $1-\mu$ times as large,
 # its momentum $a\mu$, and its buffer starts at $\frac{1-a}{a\eta}w$ instead of zero.
 #
-# So far nothing but decay acted. What is missing is the loss, and with it the explosion.
+# So far only decay acted. What is missing is the loss, and with it the explosion.
 #
 # ## 2.6 Full batches: curvature decides
 #
@@ -594,7 +593,7 @@ claims.identities()
 # $$|1 - \eta\lambda - \eta\rho| < 1, \quad\text{which for every direction means}\quad \eta < \frac{2}{\rho_{\max} + \lambda}.
 # \tag{2.5}$$
 #
-# (At $\lambda = 0$, directions without curvature stay where they are.) With momentum, $\lambda+\rho$ takes the place of
+# With momentum, $\lambda+\rho$ takes the place of
 # λ in (2.3), so that its growth from $\eta\lambda = 2(1+\mu)$ on becomes $\eta < 2(1+\mu)/(\rho_{\max}+\lambda)$ for
 # stability. In Figure 2.8 the lines are the factor of (2.5); the dashed verticals mark the largest curvature of all 20
 # examples and of one batch of 5.
@@ -621,7 +620,7 @@ arrow = {"arrowstyle": "->", "color": figures.GREY}
 ax.text(52, 0.3, "in the band errors shrink", color=figures.GREY)
 ax.annotate("flat directions:\nnearer to zero\nwith decay", (1.5, 0.8), (3, -0.85),
             color=figures.GREY, arrowprops=arrow)
-ax.annotate("circles: the limits of (2.5)", (57, -1.05), (3, -1.75), color=figures.GREY,
+ax.annotate("circles: the\nlimits of (2.5)", (57, -1.05), (3, -2.1), color=figures.GREY,
             arrowprops=arrow)
 ax.set(xlabel="curvature ρ", ylabel="factor of the error per step", xlim=(0, 127))
 figures.label_lines(ax)
@@ -687,8 +686,7 @@ claim("02-conditioning", "From the same start, λ = 0.2 makes gradient descent {
 
 # %% [markdown]
 # That is the ratio of the rates in the flattest direction, $(\rho_{\min}+\lambda)/\rho_{\min} =
-# {{(curvatures[0] + 0.2) / curvatures[0]:.1f}}$. The speed has a price: it leads to another minimum, that of ridge
-# regression.
+# {{(curvatures[0] + 0.2) / curvatures[0]:.1f}}$. The price is another minimum, that of ridge regression.
 #
 # ## 2.7 Minibatches: one epoch by hand
 #
@@ -717,7 +715,7 @@ def draw_step(ax, angle):
     ax.plot(*np.outer([-1.9, 1.9], [-other[1], other[0]]).T, "--", lw=1, color=figures.ORANGE)
     for tip, colour, text in (([1, 0], figures.BLUE, "$x_1$"), (other, figures.ORANGE, "$x_2$")):
         ax.annotate("", tip, (0, 0), arrowprops={"arrowstyle": "-|>", "lw": 2, "color": colour})
-        ax.text(tip[0] + 0.07, tip[1] - 0.05, text, color=colour)
+        ax.text(tip[0] + 0.07, tip[1] - 0.2, text, color=colour)
     for place, foot, name in zip(places, feet, ("_before", "_after"), strict=True):
         ax.plot(*np.transpose([place, foot]), ":", lw=2, color=figures.ORANGE, label=name)
     ax.annotate("", places[1], places[0], arrowprops={"arrowstyle": "-|>", "lw": 1.6})
@@ -789,10 +787,10 @@ claims.identities()
 # because it adds to the overshoot, and can widen that of minibatches, because the other three batches, which do not touch
 # this error, shrink it.** With $\lambda = 10$ the own batch overshoots further than without decay, but the other three
 # multiply by $a^3 = {{1 - 0.03 * 10:.1f}}^3 = {{(1 - 0.03 * 10) ** 3:.2f}}$. There must be more than two batches per
-# epoch (exercise 2), and **the inputs must be nearly orthogonal**; §2.9 drops that.
+# epoch (exercise 2), and **the inputs must be nearly orthogonal** (§2.9).
 #
 # How good is the estimate? For full batches it gives $1-20\eta$ and the border {{2 / 20:.1f}}. The true one is
-# {{below: full.mean():.2f}}: inputs are not quite orthogonal, and the largest curvature of 20 of them grows like
+# {{below: full.mean():.2f}}: inputs are not quite orthogonal, and the largest curvature of 20 of them is about
 # $\frac2{20}(\sqrt{200}+\sqrt{20})^2 = {{2 / 20 * (200**0.5 + 20**0.5) ** 2:.0f}}$, not 20.
 #
 # ## 2.8 Minibatches, exactly, and before training
@@ -827,8 +825,8 @@ exponent = np.log(sizes[199] / sizes[50]) / 149
 # In the long run an epoch multiplies the size of $\epsilon$ by $e^\Gamma$ (a geometric mean), and so the loss by
 # $e^{2\Gamma}$. We call $\Gamma$ the *growth exponent*; the literature on dynamical systems calls it the Lyapunov
 # exponent. Here, with $\lambda = 3$, it is {{exponent:.2f}}, and the loss grows
-# {{np.exp(2 * exponent):.1f}}-fold per epoch. If it is negative, a typical run dies out. `growth` is the same loop with a
-# column of `e` for each of many settings. Figure 2.12 shows its results for 20 data sets.
+# {{np.exp(2 * exponent):.1f}}-fold per epoch. Where Γ is negative, a typical run dies out. `growth` is the same loop with a
+# column of `e` for each of many settings. Figure 2.12 shows what it finds for 20 data sets.
 
 
 # %%
@@ -1055,7 +1053,8 @@ claims.identities()
 #
 # The rescue needs errors that the other batches do not touch. Inputs with a common mean, such as images that were not
 # standardised, share a direction that *every* batch pushes (Figure 2.10, right). In that direction a minibatch is as sharp
-# as the full batch, and decay only adds to the overshoot. We add a mean to all inputs, and compute three borders.
+# as the full batch, and decay only adds to the overshoot. We add a mean to all inputs, and compute three borders (Figure
+# 2.14).
 
 # %%
 means = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1]
@@ -1119,8 +1118,8 @@ claim("02-mean", "With a common mean of 0.75 or 1, the border of minibatches wit
 # ## 2.10 What λ = 10 gained
 #
 # The reader of §2.1 also reports a low test error, with a training loss that "seems to be somewhat erratic". It hovers
-# because each batch disturbs the fit of the others. For the test error the baseline is the mean of the 20 training
-# targets, which uses no inputs.
+# because each batch disturbs the fit of the others. Figure 2.15 compares the test error with a baseline that uses no
+# inputs: the mean of the 20 training targets.
 
 # %%
 problems = [make_regression(20, seed=seed) for seed in seeds(20)]
@@ -1311,9 +1310,9 @@ figures.show(fig, "Clouds of weights around the minimum of a narrow valley, with
 # proportion to $H$ step 2 gives a round $S$ for small η. A quarter of η halves the width. A shuffled epoch cancels its
 # own noise before much of it can gather; what is left looks like $C$ and lies across the valley.
 #
-# Now we measure. We start ten data sets (200 examples, 20 inputs, $\lambda = 0.2$) at their minimum, run SGD
-# from there, and average the excess $\frac12(w-w_\lambda)^\top H\,(w-w_\lambda)$ over {{below: len(path):,}} steps.
-# Figure 2.17 compares it with (2.8).
+# Now we measure. We start at the minimum of ten data sets (200 examples, 20 inputs, $\lambda = 0.2$), run SGD, and
+# average the excess $\frac12(w-w_\lambda)^\top H\,(w-w_\lambda)$ over {{below: len(path):,}} steps. Figure 2.17
+# compares it with (2.8).
 
 # %%
 etas, size = np.array([0.0025, 0.005, 0.01, 0.02]), 5
@@ -1405,8 +1404,8 @@ claims.identities()
 #   {{100 * max(half_lives[k] / settings[k][3] for k in settings):.0f}} % of the training. If it is several times the
 #   whole training, `weight_decay` does next to nothing. For AdamW [Wang and Aitchison
 #   (2025)](https://arxiv.org/abs/2405.13698) advise to keep $1/(\eta\lambda)$ between one epoch and the whole training.
-# - *What to type.* `torch.optim.SGD(groups, lr=0.1, momentum=0.9, weight_decay=1e-4)` up to `5e-4` is where most
-#   image models start; `AdamW` usually takes 0.01 to 0.1, for reasons that chapter 3 gives. Search λ by factors of 3.
+# - *What to type.* Most image models start at `torch.optim.SGD(groups, lr=0.1, momentum=0.9, weight_decay=1e-4)` up to
+#   `5e-4`; `AdamW` usually takes 0.01 to 0.1 (chapter 3 says why). Search λ by factors of 3.
 # - *If you change the form* of SGD, multiply λ by $1/(1-\mu)$ from coupled to decoupled, and by $1-\mu$ back. For Adam
 #   no number does it (chapter 3).
 # - *If a run blows up* at once, compute $2/\rho_{\max}$ for some minibatches (exercise 7) and lower η. Do not cure it
@@ -1417,12 +1416,11 @@ claims.identities()
 # ## 2.13 Myths
 #
 # **Weight decay can only make training more stable.** For full batches it narrows the stable range, by (2.5). For
-# minibatches it may widen it, if their inputs are nearly orthogonal, for a reason that has nothing to do with a simpler
-# model.
+# minibatches it may widen it, if their inputs are nearly orthogonal.
 #
-# **Momentum needs a smaller λ, since it multiplies the decay.** Coupled decay and the loss's pull are multiplied alike:
-# the minimum is the same, only the clock runs faster. For decoupled decay the myth is wrong the other way: there momentum
-# multiplies the loss's pull alone.
+# **Momentum needs a smaller λ, since it multiplies the decay.** It multiplies coupled decay and the loss's pull alike: the
+# minimum is the same, only the clock runs faster. With decoupled decay it multiplies the loss's pull alone, and to keep the
+# minimum you need a *larger* λ.
 #
 # ## 2.14 Limits
 #
@@ -1466,7 +1464,7 @@ claims.identities()
 #
 # Put $z = 1 - \delta$ in (2.3): $\delta^2 - \delta(1-\mu+\eta\lambda) + \eta\lambda = 0$. To first order
 # $\delta_1 = \eta\lambda/(1-\mu)$. To second, $\delta \approx \delta_1 + \frac{\mu}{1-\mu}\delta_1^2$: faster. In
-# §2.5 the ratio was {{more:.1f}}, above {{1 / (1 - 0.9):.0f}}, for this reason.
+# §2.4 the ratio was {{more:.1f}}, above {{1 / (1 - 0.9):.0f}}, for this reason.
 #
 # </details>
 #
