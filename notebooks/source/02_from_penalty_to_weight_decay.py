@@ -547,8 +547,8 @@ figures.show(fig, "Left, two diagrams: in the coupled form λw is added before t
              "decoupled form behind it. Right, a weight over 300 steps, with η = 0.001: "
              f"decoupled λ = 1 leads to {last['decoupled, λ = 1']:.2f}, coupled λ = 1 to "
              f"{last['coupled, λ = 1']:.2f} and decoupled λ = 10 to "
-             f"{last['decoupled, λ = 10']:.2f}. Circles of a coupled run with λ = 0.1 and momentum "
-             "0.8991 lie on the first curve.")
+             f"{last['decoupled, λ = 10']:.2f}. Circles of a coupled run, set by (2.4), lie on "
+             "the first curve.")
 
 # %% tags=["hide-input"]
 claim("02-decoupled", "The circles, coupled by (2.4), lie on the decoupled run",
@@ -557,7 +557,8 @@ w = np.array([0.3, -1.2, 2.0])  # the loss of §2.3, 0.99 a step, momentum 0.9; 
 rule = descend(gradient, w, 0 * w, 0.05, 0.9, decoupled=0.01 / 0.05, steps=20)
 l2 = descend(gradient, w, (0.01 / 0.05) * w / 0.99, 0.05, 0.99 * 0.9, coupled=0.1 * 0.01 / 0.05,
              steps=20)
-claim("S0-11", "With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η and momentum 0.891",
+claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η and momentum "
+      f"{0.99 * 0.9:.3f}",
       measured=rule - l2, equals=0, within=1e-12)
 
 # %% tags=["hide-input"]
@@ -1411,7 +1412,7 @@ claims.identities()
 # - *If a run blows up* at once, compute $2/\rho_{\max}$ for some minibatches (exercise 7) and lower η. Do not cure it
 #   with λ.
 # - *If the loss hovers*, lower η or enlarge the batch: half of η, or a batch twice as large, halves the excess by (2.8),
-#   and short shuffled epochs with half of η leave a quarter. Decay the learning rate at the end.
+#   and in short shuffled epochs half of η leaves {{0.5**2:.2f}} of it. Decay the learning rate at the end.
 #
 # ## 2.13 Myths
 #
@@ -1495,7 +1496,7 @@ claims.identities()
 # </details>
 #
 # **6.** (Predict, then run.) Use (2.6) to find the smallest λ that stabilises $\eta = 0.028$, and compare with `growth` on
-# the real inputs. Then predict: the puzzle gets `momentum=0.9` and a tenth of the learning rate, 0.003, so that
+# the real inputs. Then predict: the puzzle gets `momentum=0.9` and $\eta = 0.003$, so that
 # $\frac{\eta}{1-\mu}$ is still 0.03. Does $\lambda = 0$ still explode? Run it with `sweep`.
 #
 # <details>
