@@ -158,24 +158,6 @@ def decay_that_stabilises() -> float:
     return crossing(decays, means)
 
 
-@number("02-map")
-def agreement_of_the_formula() -> float:
-    """The share of settings in which the formula tells whether the loss falls."""
-    rng = np.random.default_rng(24)
-    x, y = toy(rng, 4)
-    # The sheet leaves open whether the settings share data, starts and orders; they do.
-    start = np.tile(rng.standard_normal((4, 1, 200)), (1, 576, 1))
-    batches = batches_of_five(rng, 4, 20, epochs=30)
-    rate, decay = (a.ravel() for a in np.meshgrid(np.linspace(0.002, 0.048, 24), np.arange(24.0)))
-    before = mean_squares(x, y, start, np.zeros((4, 576)))
-    *_, (w, b) = descend(x, y, start, batches, rate, decay)
-    growth = np.log10(mean_squares(x, y, w, b) / before)
-    falls = np.median(growth, axis=0) < 0
-    keep = 1 - rate * decay
-    predicted = np.abs(keep - 80 * rate) * np.abs(keep) ** 3 < 1
-    return float((falls == predicted).mean())
-
-
 @number("S2-07-spread")
 def spread_of_late_loss() -> float:
     """The late loss's standard deviation over time, over its mean."""
