@@ -1,20 +1,18 @@
 # %% [markdown]
 # # 4 Other penalties
 #
-# Weight decay squares the weights. Why not simply add up their sizes? Such an L1 penalty, $\lambda\sum_i|w_i|$, is known
+# Weight decay squares the weights. Why not add up their sizes? Such an L1 penalty, $\lambda\sum_i|w_i|$, is known
 # for making weights exactly zero, and an L2 penalty for never doing so. In ordinary code both rules fail. How they
-# fail decides whether your sparse model is sparse, and whether weight decay quietly removes directions
-# from an attention head or an adapter.
+# fail decides whether your sparse model is sparse, and whether weight decay removes directions from an adapter.
 #
 # By the end you will be able to
 #
-# - say, from a drawing, why L1 makes zeros and L2 does not, and compute the threshold;
-# - get exact zeros from gradient descent with one extra line;
-# - choose between ridge, Lasso and elastic net;
-# - predict at which λ weight decay deletes a direction of a product of two matrices, and what that costs;
-# - say what weight decay on a LoRA adapter pulls the model towards.
+# - say, from a drawing, why L1 makes zeros and L2 does not;
+# - get exact zeros with one extra line, and choose between ridge, Lasso and elastic net;
+# - predict at which λ weight decay deletes a direction of a product of two matrices;
+# - say what weight decay on a LoRA adapter pulls towards.
 #
-# *Reading time about an hour and a quarter; the code runs in about 12 seconds.*
+# *Reading time about an hour; the code runs in about 12 seconds.*
 
 # %%
 import copy
@@ -44,8 +42,7 @@ def train(parameters, objective, lr, steps, weight_decay=0.0):
 # %% [markdown]
 # **The first run has an L1 penalty.** It fits the diabetes patients of
 # [chapter 1](01_what_an_l2_penalty_does.ipynb) with {{below: X.shape[1]}} inputs: ten measurements, their squares and
-# their products. PyTorch's `weight_decay` is L2, so we follow the usual advice and add
-# $\lambda\sum_i|w_i|$ to the loss, with $\lambda = {{below: lam:.0f}}$.
+# products. PyTorch's `weight_decay` is L2, so we add $\lambda\sum_i|w_i|$ to the loss, with $\lambda = {{below: lam:.0f}}$.
 
 # %%
 data = load("diabetes")
@@ -65,10 +62,9 @@ train([w_l1], lambda: (inputs @ w_l1 - targets).square().mean() / 2 + lam * w_l1
 by_autograd = w_l1.detach().numpy()
 
 # %% [markdown]
-# **The second run has nothing but weight decay.** A linear map $W$ takes the pixels of a handwritten digit to ten
-# scores, one for each class. It is written as a product of two matrices, $W = UV^\top$. To keep the mathematics clean
-# we *whiten* the pixels: we mix them linearly until they are uncorrelated and have variance 1.
-# ({{below: digits.X.shape[1] - pixels.shape[1]}} of the {{below: digits.X.shape[1]}} pixels are always blank and left out.)
+# **The second run has nothing but weight decay.** A linear map $W = UV^\top$ takes the pixels of a handwritten digit to ten
+# scores, one for each class. To keep the mathematics clean we *whiten* the pixels: we mix them linearly until they are
+# uncorrelated and have variance 1.
 
 # %%
 digits = load("digits")
@@ -88,8 +84,8 @@ strengths = torch.linalg.svdvals((U @ V.T).detach()).numpy()
 
 # %% [markdown]
 # The singular value decomposition writes $W$ as a sum of *directions*. A direction is one input pattern to which the map reacts; its
-# *singular value* says how strongly. What do you expect to see? In figure 4.1 a number counts as zero if it is below
-# a millionth, in both panels. Such numbers are crosses in the grey band, whatever their exact size.
+# *singular value* says how strongly. In both panels of figure 4.1 a number counts as zero if it is below
+# a millionth. Such numbers are crosses in the grey band. What do you expect?
 
 # %%
 fig, axes = figures.subplots(1, 2, sharey=True, figsize=(5.4, 2.7))
@@ -121,15 +117,15 @@ claim("04-puzzle", "It brings {} of the ten singular values below a millionth",
       measured=(strengths < 1e-6).sum(), equals=4)
 
 # %% [markdown]
-# The penalty that should give zeros gives none. The penalty that cannot give zeros has deleted
+# The penalty that should give zeros gives none. The other has deleted
 # {{(strengths < 1e-6).sum()}} directions out of {{len(strengths)}}. (One is trivial, since the centred scores
-# of a digit sum to zero.) §4.2 to §4.5 explain the left panel, and §4.8 and §4.9 predict the right one.
+# of a digit sum to zero.) §4.2 to §4.5 explain the left panel, §4.8 and §4.9 the right.
 #
 # ## 4.2 The diamond and the circle
 #
-# Why should L1 give zeros at all? Chapter 1 showed that each λ goes with a radius: the penalised fit is also the best
+# Why should L1 give zeros at all? By chapter 1 the penalised fit is also the best
 # fit among all weights whose penalty is no larger than its own. In the plane of two weights, L2 allows a disc, and L1 a
-# diamond, $|w_1|+|w_2|\le R$, whose corners lie on the axes. Figure 4.2 shows both, each with the smallest ellipse of equal loss around
+# diamond, whose corners lie on the axes. Figure 4.2 shows both, each with the smallest ellipse of equal loss around
 # its minimum $\hat w$ that reaches the region.
 
 # %% tags=["hide-input"]
@@ -176,37 +172,36 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
 
 # %% [markdown]
 # The arrow is $-\nabla L$, the direction in which the loss falls fastest. On a circle it must point straight outwards
-# at the best point, so a weight is zero only if its slope happens to be zero. A corner
-# is more tolerant: it is the best point for a whole fan of arrows, shaded in the figure, between the outward normals
-# of its two edges. *A zero under L1 is therefore no coincidence. It survives small changes of the data.* How
-# large must λ be? For that we need one weight only.
+# at the best point, so a weight is zero only by coincidence. A corner
+# is the best point for a whole fan of arrows, shaded, between the outward normals
+# of its two edges. *A zero under L1 survives small changes of the data.* How large must λ be?
 #
 # ## 4.3 One weight: a fixed amount or a fixed factor
 #
-# This section computes the threshold. Let $z$ be the value at which the loss of a single weight is smallest. We
+# One weight is enough for the threshold. Let its loss be smallest at $z$. We
 # minimise $\frac12(w-z)^2 + \kappa|w|$, where $\kappa$ (kappa) is the coefficient of the L1 penalty.
 #
-# 1. Just right of 0 the slope is $-z+\kappa$, and just left of it $-z-\kappa$. So $w = 0$ is the minimum if and only if
-#    the first is not negative and the second not positive, which means $|z|\le\kappa$.
+# 1. Just right of 0 the slope is $-z+\kappa$, just left of it $-z-\kappa$. So $w = 0$ is the minimum if and only if
+#    neither leads down from 0, which means $|z|\le\kappa$.
 # 2. Otherwise $w$ has the sign of $z$, and a derivative of zero gives $w = z - \kappa\,\mathrm{sign}(z)$.
 #
-# One formula, *soft thresholding*, holds both cases. Next to it stands the minimum of
+# *Soft thresholding* is one formula for both cases. Next to it stands the minimum of
 # $\frac12(w-z)^2+\frac\lambda2w^2$:
 #
 # $$\text{L1: } \operatorname{soft}(z, \kappa) = \mathrm{sign}(z)\,\max(|z|-\kappa, 0), \qquad
 #   \text{L2: } \frac{z}{1+\lambda}. \tag{4.1}$$
 #
-# L1 subtracts the same *amount* from every weight, and L2 multiplies every weight by the same *factor*. Subtracting a
-# fixed amount can reach zero. Multiplying by a positive factor never does.
+# L1 subtracts the same *amount* from every weight, which can reach zero. L2 multiplies every weight by the same *factor*,
+# which never does.
 
 # %%
 def soft(z, threshold):
     return np.sign(z) * np.maximum(np.abs(z) - threshold, 0)
 
 # %% [markdown]
-# *Predict:* where is the minimum under L1 if $z = 0.5$ and $\kappa = 0.7$? In figure 4.3 the left panel shows what is
-# minimised, and the right panel where the minimum lies for every $z$. On its dotted diagonal, $w = z$, there is no
-# penalty. (Under `make lab` the figure has dials for $\kappa$, λ and $z$.)
+# *Predict:* where is the minimum under L1 if $z = 0.5$ and $\kappa = 0.7$? Figure 4.3 shows what is
+# minimised, and where the minimum lies for every $z$. On its dotted diagonal, $w = z$, there is no
+# penalty. (`make lab` adds dials for $\kappa$, λ and $z$.)
 
 # %% tags=["hide-input"]
 def penalties_at(threshold, weight_decay, z):
@@ -279,14 +274,14 @@ figures.interactive(draw_thresholds, threshold=dial, weight_decay=dial, z=places
 
 # %% [markdown]
 # At $w = 0$ the V of the L1 penalty has slope 0.7, and the loss only $-0.5$. So the kink holds the minimum at 0 until $z$
-# passes $\kappa$. Then the minimum follows the diagonal at the constant distance $\kappa$: L1 takes $\kappa$ from the
-# large weights, too, which is its price. The dashed line is the *elastic net*
-# ([Zou and Hastie, 2005](https://doi.org/10.1111/j.1467-9868.2005.00503.x)), which adds both penalties. Its minimum
+# passes $\kappa$. Then it follows the diagonal at the distance $\kappa$: L1 shrinks large weights, too, which is its price.
+# The dashed *elastic net*
+# ([Zou and Hastie, 2005](https://doi.org/10.1111/j.1467-9868.2005.00503.x)) adds both penalties. Its minimum
 # applies the two operations one after the other:
 #
 # $$w = \frac{\operatorname{soft}(z,\kappa)}{1+\lambda}. \tag{4.2}$$
 #
-# A computer confirms all three minima by trying {{below: len(candidates):,}} weights for each $z$.
+# We try {{below: len(candidates):,}} weights for each $z$.
 
 # %%
 candidates, asked = np.linspace(-2, 2, 4001), np.linspace(-2, 2, 41)
@@ -304,22 +299,22 @@ claim("04-soft", "under L2 with λ = 1, and under both, the best is that of (4.1
 claims.identities()
 
 # %% [markdown]
-# We know why L1 makes zeros and where its threshold lies. What is missing is why the run of §4.1 made none.
+# We know why L1 makes zeros. Why did the run of §4.1 make none?
 #
 # ## 4.4 Why L1 in the loss gives no zeros
 #
-# It is often said that the trouble is the kink: $|w|$ has no derivative at 0, so one must say which slope to use there.
+# It is often said that the trouble is the kink: $|w|$ has no derivative at 0.
 # A number $\xi$ can serve as a slope at 0 if the line $\xi w$ nowhere lies above $|w|$. It is then called a
 # *subgradient*. The line fits under the V exactly when $-1\le\xi\le1$, and PyTorch takes $\xi = 0$.
 #
-# Training hardly ever arrives at 0, so the choice matters little. Take a weight that belongs at 0, where
+# But training hardly ever arrives at 0. Take a weight that belongs there, where
 # the loss has slope $g$ with $|g|<\lambda$. The step is $-\eta(\lambda+g)$ to the right of zero and $\eta(\lambda-g)$ to
 # the left. Both lead towards zero and, from nearby, *across* it. So the weight hops around zero, never further away than
 #
 # $$\eta\,(\lambda+|g|) < 2\eta\lambda, \tag{4.3}$$
 #
-# or a little more where other weights hop as well and shake $g$. A smaller η makes the hops smaller, but no
-# zeros. To test this we write the step out, with any fixed $\xi$ at zero.
+# or a little more where other weights shake $g$. A smaller η makes smaller hops, but no
+# zeros. To test this we write the step out, with any $\xi$ at zero.
 
 # %%
 H, q = X.T @ X / n, X.T @ y / n  # the gradient of the loss is Hw - q
@@ -362,30 +357,26 @@ claim("04-apart", "the four choices end in four different places", equals=1,
 claims.identities()
 
 # %% [markdown]
-# The four runs differ, because $\xi$ decides on which side of zero each weight starts to hop. But no fixed choice brings
-# a weight back to zero. A gradient knows a direction and not where to stop.
+# No fixed choice of $\xi$ brings a weight back to zero. A gradient knows a direction and not where to stop.
 #
 # ## 4.5 The proximal step gives exact zeros
 #
 # Do not differentiate $|w|$. Take the gradient step for the loss alone, to $z = w-\eta g$. Then solve
 # the penalty's own problem exactly: minimise $\frac12\lVert w-z\rVert^2+\eta\lambda\sum_i|w_i|$. That is (4.1) with
-# $\kappa = \eta\lambda$, weight by weight. It is called a *proximal step*:
+# $\kappa = \eta\lambda$, weight by weight, a *proximal step*:
 #
 # $$w\;\leftarrow\;\operatorname{soft}(w-\eta g,\;\eta\lambda). \tag{4.4}$$
 #
 # Where does it settle? If a step changes nothing, then $-g_i = \lambda\,\mathrm{sign}(w_i)$ where $w_i\ne0$, and
 # $|g_i|\le\lambda$ where $w_i = 0$. These are the conditions of a minimum, whatever η is. The steps get there if
 # $\eta\le1/\rho_{\max}$, where $\rho_{\max}$ is the largest curvature of the loss
-# ([Beck and Teboulle, 2009](https://doi.org/10.1137/080716542), who also give a faster version, FISTA). The minimum is called the *Lasso*
-# ([Tibshirani, 1996](https://doi.org/10.1111/j.2517-6161.1996.tb02080.x)). The function below also takes a number `l2`
-# for the elastic net, which by (4.2) is a division.
+# ([Beck and Teboulle, 2009](https://doi.org/10.1137/080716542), whose FISTA is faster). The minimum is the *Lasso*
+# ([Tibshirani, 1996](https://doi.org/10.1111/j.2517-6161.1996.tb02080.x)). A number `l2`
+# adds the elastic net's division.
 
 # %%
 def proximal(H, q, l1, l2=0.0, steps=3000):
-    """Minimise loss + l1·Σ|w| + ½·l2·‖w‖².
-
-    A column of K values of l1 solves K problems at once, one in each row of w.
-    """
+    """Minimise loss + l1·Σ|w| + ½·l2·‖w‖²; a column of K l1 solves K problems, a row of w each."""
     lr = 1 / np.linalg.eigvalsh(H)[-1]
     w = np.ones(np.broadcast_shapes(np.shape(l1), q.shape))
     for _ in range(steps):
@@ -416,10 +407,10 @@ claim("04-rest", "and |g| is at most λ where a weight is zero",
 
 # %% tags=["hide-input"]
 zero = w_lasso == 0
-furthest = [np.abs(w_run[zero]).max() / (lr * lam) for w_run, lr in ((by_autograd, 0.02),
-                                                                     (small_steps, 0.002))]
-claim("S2-12", "At the last step at η = 0.02, the furthest weight that belongs at zero is {} ηλ away from "
-      "it",
+furthest = [np.abs(w_run[zero]).max() / (lr * lam)
+            for w_run, lr in ((by_autograd, 0.02), (small_steps, 0.002))]
+claim("S2-12", "At the last step at η = 0.02, the furthest weight that belongs at zero is {} ηλ "
+      "away from it",
       measured=furthest[0], between=(1, 2.2))
 claim("04-hops", "at η = 0.002 the furthest hop is between 1 and 2.2 ηλ, too", equals=1,
       measured=float(1 < furthest[1] < 2.2), within=1e-9)
@@ -430,9 +421,8 @@ claims.identities()
 
 # %% [markdown]
 # Figure 4.4 shows one of the {{zero.sum()}} weights that belong at zero, under both rules. Its slope is about
-# {{below: slope[hopper] / lam:.1f}} λ, so it makes one large hop and then about ten small steps back. In figure 4.1 these
-# weights are the long plateau, which cannot rise much above $2\eta\lambda = {{2 * 0.02 * lam:.1f}}$. Only the proximal step
-# lands on zero.
+# {{below: slope[hopper] / lam:.1f}} λ, so one large hop is followed by about ten small steps back. These
+# weights are the plateau of figure 4.1, near $2\eta\lambda = {{2 * 0.02 * lam:.1f}}$.
 
 # %%
 hopper = np.flatnonzero(zero)[np.abs(by_autograd[zero]).argmax()]
@@ -449,9 +439,8 @@ ax.axhspan(-2 * 0.02 * lam, 2 * 0.02 * lam, color=figures.GREY, alpha=0.15, lw=0
 ax.plot(shown, hops, lw=0.7, color=figures.ORANGE, label="_hops")
 ax.plot(shown, lands, lw=1.8, color=figures.BLUE, label="_lands")
 ax.set(xlabel="step", ylabel="one weight that belongs at 0")
-ax.text(300, 0.105, "L1 in the loss", color=figures.ORANGE, ha="center",
-        bbox={"fc": "white", "ec": "none", "pad": 1, "alpha": 0.9})
-ax.text(300, -0.045, "proximal step", color=figures.BLUE, ha="center")
+ax.text(300, 0.26, "L1 in the loss", color=figures.ORANGE, ha="center")
+ax.text(300, -0.12, "proximal step", color=figures.BLUE, ha="center")
 drawn = figures.drawn(ax)
 ends = drawn["_hops"].y[-100:], drawn["_lands"].y
 ax.set_title("One rule hops around zero, the other lands")
@@ -461,8 +450,7 @@ figures.show(fig, "One weight that is zero in the Lasso, over 400 steps at η = 
              "from about step 50 on.")
 
 # %% [markdown]
-# The same conditions give the smallest λ at which all weights are zero. Put $w = 0$ into them, and let $g$ be
-# the gradient of the loss there:
+# Put $w = 0$ into the conditions of a minimum. With the gradient $g$ of the loss there, all weights are zero from this λ on:
 #
 # $$\lambda_{\max} = \max_i |g_i|. \tag{4.5}$$
 
@@ -475,11 +463,9 @@ claim("04-first", "just above λ_max all weights are zero",
 claims.identities()
 
 # %% [markdown]
-# Below $\lambda_{\max}$ the weights come in one after the other, and may leave again: in figure 4.5 HDL leaves near
-# λ = 0.1 and returns with the other sign. The figure follows the ten plain measurements
-# from a large λ to a small one. The two λ axes cannot be compared, since one multiplies sizes and the other squares. (A dial mixes
-# them: at a share $\alpha$ of L1 the penalty is $\lambda\alpha\sum|w_i| + \frac\lambda2(1-\alpha)\lVert w\rVert^2$, as
-# in scikit-learn's `ElasticNet`.)
+# Below it the weights come in one after the other, and may leave again: in figure 4.5 HDL leaves near
+# λ = 0.1 and returns with the other sign. (The dial mixes
+# $\lambda\alpha\sum|w_i| + \frac\lambda2(1-\alpha)\lVert w\rVert^2$, as in `ElasticNet`.)
 
 # %%
 H_10, q_10 = ten.T @ ten / n, ten.T @ y / n
@@ -529,18 +515,17 @@ def draw_paths(L1_share):
 figures.interactive(draw_paths, L1_share=[1.0, 0.0, 0.2, 0.5, 0.8])
 
 # %% [markdown]
-# In least squares (triangles) a large negative weight of cholesterol, {{np.linalg.solve(H_10, q_10)[4]:.0f}}, is cancelled by other
-# blood values. Both penalties undo this first.
-# Then ridge turns all weights down together, and the Lasso selects. If two inputs are nearly copies of each other, the
-# Lasso often keeps only one, and small changes of the data decide which; ridge and the elastic net share the weight
-# (exercise 5). Are exact zeros good for anything?
+# Least squares (triangles) gives cholesterol {{np.linalg.solve(H_10, q_10)[4]:.0f}}, which other
+# blood values cancel. Both penalties undo this first.
+# Then ridge turns all weights down together, and the Lasso selects. Of two nearly equal inputs the
+# Lasso often keeps only one; ridge and the elastic net share the weight (exercise 5).
 #
 # ## 4.6 Does it help? An open question from chapter 1
 #
-# One experiment of chapter 1 ends with an embarrassment. With 64 inputs and 150 patients, the best ridge
-# regression predicts worse than plain least squares with the ten measurements. Can the Lasso tell which of the {{X.shape[1] - 10}} extra
-# inputs are useful? We repeat the experiment on the same 20 splits, with two kinds of λ: one chosen on 50 of the
-# 150 patients, and the one that is best on the test patients, which nobody can know beforehand.
+# In chapter 1, with 64 inputs and 150 patients, the best ridge
+# regression predicts worse than least squares with the ten measurements. Can the Lasso find the useful ones among {{X.shape[1] - 10}} extra
+# inputs? We take the same 20 splits, once with λ chosen on 50 of the
+# 150 patients, once with the λ that is best on the test patients, which nobody can know.
 
 # %%
 from sklearn.linear_model import lasso_path
@@ -598,7 +583,8 @@ dots = [figures.drawn(ax) for ax in axes]
 wins = [(each["_Lasso"].x < each["_ridge"].x).sum() for each in dots]
 beats = [(each["_Lasso"].x < each["_ten"].x).sum() for each in dots]
 means = [[each[name].x.mean() for name in ("_Lasso", "_ridge", "_ten")] for each in dots]
-axes[0].set_title(f"Chosen λ: Lasso wins {wins[0]}"), axes[1].set_title(f"Best λ: Lasso wins {wins[1]}")
+axes[0].set_title(f"Chosen λ: Lasso wins {wins[0]}")
+axes[1].set_title(f"Best λ: Lasso wins {wins[1]}")
 figures.show(fig, "Test loss with 64 inputs, a row for each of 20 splits. Left, with λ chosen on "
              f"held-out patients: Lasso, mean {means[0][0]:.0f}, lower than ridge, mean "
              f"{means[0][1]:.0f}, on {wins[0]}. Right, with the λ that is best in the test: means "
@@ -621,49 +607,45 @@ claim("04-gap-closed", "It closes {} of the gap between ridge and ten inputs wit
 claims.identities()
 
 # %% [markdown]
-# With the best λ ridge reaches {{best["ridge"].mean():.0f}} and the Lasso {{best["Lasso"].mean():.0f}}, against {{plain.mean():.0f}} for ten plain inputs
-# without any penalty. The Lasso beats ridge on {{wins[1]}} of the 20 splits, with {{picked:.0f}} inputs on average. With the chosen λ
+# With the best λ ridge reaches {{best["ridge"].mean():.0f}} and the Lasso {{best["Lasso"].mean():.0f}}, against {{plain.mean():.0f}} for ten inputs
+# without a penalty. The Lasso beats ridge on {{wins[1]}} of the 20 splits, with {{picked:.0f}} inputs on average. With the chosen λ
 # they reach {{chosen["ridge"].mean():.0f}} and {{chosen["Lasso"].mean():.0f}}: the Lasso closes {{100 * share[0]:.0f}} % of the gap, and
-# beats the ten inputs on {{beats[0]}} splits only. *Leaving the products out, which takes no search, is worth more here than
-# searching.* (The splits share patients, so an interval over them is too narrow for new ones.)
+# beats the ten inputs on {{beats[0]}} splits only. *Leaving the products out takes no search, and is worth more here.*
 #
-# **Which belief does each penalty express?** Chapter 1 derives ridge from a Gaussian prior. Take noise of variance
-# $\sigma^2$ and a prior with standard deviation τ for each weight. Minus the logarithm of the posterior is
-# $\sum_i e_i^2/(2\sigma^2)$ for the errors $e_i$, plus $\sum_j w_j^2/(2\tau^2)$ for a Gaussian prior, or plus
-# $\sqrt2\sum_j|w_j|/\tau$ for a *Laplace* prior, whose density falls like $e^{-\sqrt2|w|/\tau}$. Multiply by
-# $\sigma^2/n$, and the first term becomes half the mean squared error. So the most probable weights are those of
+# **Which belief does each penalty express?** Chapter 1 derives ridge from a Gaussian prior with standard deviation τ and noise of variance
+# $\sigma^2$. A *Laplace* prior, with a density like $e^{-\sqrt2|w|/\tau}$, adds
+# $\sqrt2\sum_j|w_j|/\tau$ to minus the logarithm of the posterior instead of $\sum_j w_j^2/(2\tau^2)$. Multiply by
+# $\sigma^2/n$. The most probable weights are those of
 #
 # $$\text{ridge with } \lambda = \frac{\sigma^2}{n\tau^2}, \qquad
 #   \text{the Lasso with } \lambda = \frac{\sqrt2\,\sigma^2}{n\tau}. \tag{4.6}$$
 #
 # The Laplace density has a sharp peak at zero and heavier tails than a Gaussian: most weights are tiny and a few are large.
-# But it gives the event $w_j = 0$ the probability zero, and so does the posterior. Only the most probable point has zeros.
-#
-# The left panel of figure 4.1 is explained. For the right panel we ask what a penalty does to several weights *together*.
+# But $w_j = 0$ has the probability zero, before and after the data. Only the most probable point has zeros.
 #
 # ## 4.7 A norm of a whole group, and what `.norm()` penalises
 #
-# A question in a forum, one of the book's sources, computes an L1 penalty as `param.norm()`. In PyTorch that is the L2 norm. It is not the
-# L2 *penalty* either, because it is not squared: its gradient, $w/\lVert w\rVert$, has length 1 however small the weights are. So
+# What does a penalty do to several weights together? A question in a forum, one of the book's sources, computes an L1 penalty as `param.norm()`.
+# That is the L2 norm, and not the L2 *penalty* either, because it is not squared: its gradient, $w/\lVert w\rVert$, has length 1 however small $w$ is. So
 # $\lVert w\rVert$ is an L1 penalty on the *length*. By symmetry the minimum of $\frac12\lVert w-z\rVert^2+\lambda\lVert w\rVert$ points along
 # $z$, and (4.1) holds for its length:
 #
 # $$w = \max\Big(1-\frac\lambda{\lVert z\rVert}, 0\Big)\,z. \tag{4.7}$$
 #
-# Either all weights survive, or all vanish at once (figure 4.7). With one such norm for each group of weights this is the *group Lasso*
+# All weights survive, or all vanish (figure 4.7). One such norm for each group of weights is the *group Lasso*
 # ([Yuan and Lin, 2006](https://doi.org/10.1111/j.1467-9868.2005.00532.x)), which removes whole channels, heads
-# or neurons. With a single norm for all weights it is ridge regression at $\lambda/\lVert w\rVert$, up to
-# $\lambda_{\max} = \lVert g(0)\rVert$, where everything is zero.
+# or neurons.
 
 # %% tags=["hide-input"]
 spots = np.array([(-1.8, 1.6), (-1.2, 0.5), (-0.6, 1.9), (-0.45, 0.6), (0.5, 0.4), (0.6, 1.5),
                   (1.7, 0.5), (1.8, 1.8), (-1.7, -0.6), (-0.5, -1.7), (0.5, -0.6), (1.5, -1.4)])
 lengths = np.linalg.norm(spots, axis=1)[:, None]
 pulled = {"L1: a cross": soft(spots, 1), "Norm: a disc": spots * np.maximum(1 - 1 / lengths, 0)}
+blues = {"color": figures.BLUE, "alpha": 0.1, "lw": 0}
 zero_colors = (figures.GREEN, figures.ORANGE, figures.BLUE)
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(1, 2, sharey=True, figsize=(5.6, 3.5))
+fig, axes = figures.subplots(1, 2, sharey=True, figsize=(5.6, 3.8))
 for ax, (name, ends) in zip(axes, pulled.items(), strict=True):
     for spot, end, zeros in zip(spots, ends, (ends == 0).sum(1), strict=True):
         ax.annotate("", end, spot, arrowprops={"arrowstyle": "->", "color": figures.GREY})
@@ -672,13 +654,11 @@ for ax, (name, ends) in zip(axes, pulled.items(), strict=True):
         here = ends[(ends == 0).sum(1) == zeros]
         ax.plot(*here.T, "x", ms=5, color=color, label=f"_{zeros}")
     ax.set(xlabel="z₁ and w₁", ylabel="z₂ and w₂", aspect="equal", title=name, xlim=(-2.1, 2.1))
-axes[0].axvspan(-1, 1, color=figures.BLUE, alpha=0.1, lw=0)
-axes[0].axhspan(-1, 1, color=figures.BLUE, alpha=0.1, lw=0)
-axes[1].fill(np.cos(turns), np.sin(turns), color=figures.BLUE, alpha=0.15)
+axes[0].axvspan(-1, 1, **blues), axes[0].axhspan(-1, 1, **blues)
+axes[1].fill(np.cos(turns), np.sin(turns), **blues)
 for ax, words, color in ((axes[0], "one weight is 0", 1), (axes[1], "both are 0", 2)):
     ax.text(0, -2.7, words, color=zero_colors[color], ha="center")
-for ax in axes:
-    ax.set_ylim(-3, 2.2)
+axes[0].set_ylim(-3, 2.2)
 counts = [[figures.drawn(ax)[f"_{zeros}"].x.size for zeros in range(3)] for ax in axes]
 figures.show(fig, f"Where {sum(counts[0])} points z go (arrows), with λ = 1. Left, L1: "
              f"{counts[0][1]} lose one weight (orange) and {counts[0][2]} both (blue). Right, the "
@@ -721,12 +701,11 @@ claim("04-nan", "both entries of the gradient of the written-out root at 0 are N
 claims.identities()
 
 # %% [markdown]
-# A warning: at zero, `.norm()` returns the subgradient 0. If you write the root out, as
-# `w.square().sum().sqrt()`, its gradient there is NaN, and a group may *start* at zero, like one factor of an adapter.
+# At zero, `.norm()` returns the subgradient 0, but `w.square().sum().sqrt()` returns NaN. One factor of an adapter starts there.
 #
 # ## 4.8 Two factors under L2 are one weight under L1
 #
-# This is the idea behind the right panel of figure 4.1. Write a single weight as a product, $w = uv$, and let weight
+# This is the idea behind the right panel of figure 4.1. Let $w = uv$, and let weight
 # decay act on $u$ and $v$. The pairs with the same $w$ form a hyperbola. The penalty
 # $\frac\lambda2(u^2+v^2)$ measures the squared distance from the origin, so the cheapest pair is where the smallest
 # circle touches the hyperbola. In figure 4.8 it lies on the diagonal, where $|u| = |v| = \sqrt{|w|}$.
@@ -747,7 +726,6 @@ for weight, color in ((0.25, figures.SKY), (1.0, figures.BLUE), (2.25, figures.G
     axes[1].plot([-weight, weight], [cost, cost], "o", color=color, label=f"_{weight}")
 axes[1].plot([-2.5, 0, 2.5], [2.5, 0, 2.5], color=figures.GREY, label="_V")
 axes[0].set(xlabel="factor u", ylabel="factor v", aspect="equal", xlim=(0, 2.8), ylim=(0, 2.8))
-axes[0].text(0.1, 0.15, "circles: ½(u² + v²)", color=figures.ORANGE, fontsize=8)
 axes[1].set(xlabel="weight w = uv", ylabel="least ½(u² + v²)", ylim=(0, 2.8), box_aspect=1)
 axes[0].set_title("Cheapest: |u| = |v|"), axes[1].set_title("… and costs |w|")
 costs = [figures.drawn(axes[1])[f"_{at}"].y[0] for at in (0.25, 1.0, 2.25)]
@@ -762,19 +740,24 @@ figures.show(fig, "Left, hyperbolas uv = 0.25, 1 and 2.25 in the plane of two fa
 #
 # $$\tfrac12(u^2+v^2)\;\ge\;|uv| = |w|, \tag{4.8}$$
 #
-# with equality when $|u| = |v|$. At the minimum the penalty on the factors therefore *is* $\lambda|w|$: the minimum of the loss
-# with decayed factors is the Lasso ([Hoff, 2017](https://doi.org/10.1016/j.csda.2017.06.007)).
+# with equality when $|u| = |v|$. So the minimum of the loss
+# with decayed factors is the Lasso ([Hoff, 2017](https://doi.org/10.1016/j.csda.2017.06.007)). Does gradient descent find it? The objective is
+# not convex, but every point where the gradient is zero is either the Lasso or a saddle. We avoid the start $u = v = 0$, which can be a
+# saddle, take $u = 1$ and $v = 0$, and look.
 #
-# Does gradient descent find it? The objective in $u$ and $v$ is not convex, but it has no bad valleys if the loss is
-# convex. Where the gradient is zero, $g_iv_i+\lambda u_i = 0$ and $g_iu_i+\lambda v_i = 0$.
+# <details>
+# <summary>Why there are no bad valleys</summary>
+#
+# Let the loss be convex. Where the gradient is zero, $g_iv_i+\lambda u_i = 0$ and $g_iu_i+\lambda v_i = 0$.
 #
 # 1. If both factors are nonzero, $|g_i| = \lambda$ with the sign of the Lasso's conditions.
 # 2. If one factor is zero, these equations make the other zero, too. Their second derivatives then form the matrix with λ
 #    on its diagonal and $g_i$ off it. It has a negative eigenvalue unless $|g_i|\le\lambda$.
 #
 # So every such point that is not a saddle satisfies the conditions of §4.5 and is the Lasso. That gradient descent leaves
-# the saddles we do not prove. We avoid the start $u = v = 0$, which can be a saddle, take
-# $u = 1$ and $v = 0$, and look.
+# the saddles we do not prove.
+#
+# </details>
 
 # %%
 u = torch.ones(64, dtype=torch.float64, requires_grad=True)
@@ -799,23 +782,21 @@ claim("04-saddle", "at u = v = 0 the second derivatives are λ and g, here 0.3 a
 claims.identities()
 
 # %% [markdown]
-# The zeros are limits here: the products shrink towards zero and never reach it in a finite run,
-# which is why figure 4.1 needed a standard of zero. It remains to replace numbers by matrices.
+# The zeros are limits here: no finite run reaches them, and figure 4.1 needed a standard of zero. Now replace numbers by matrices.
 
 # %% [markdown]
 # ## 4.9 Matrices: a direction vanishes at a λ that you can predict
 #
 # Write $W = P\operatorname{diag}(s)\,Q^\top$, where $P$ and $Q$ have
-# orthonormal columns, with singular values $s_1\ge s_2\ge\dots\ge0$. Three norms measure this list.
+# orthonormal columns. Three norms measure the singular values $s_1\ge s_2\ge\dots\ge0$.
 #
 # | norm | in singular values | as a penalty |
 # |---|---|---|
-# | Frobenius $\lVert W\rVert_F$ | $\sqrt{\sum_i s_i^2}$, which is $\sqrt{\sum_{jk}W_{jk}^2}$ | its square is weight decay: every $s_i$ is multiplied by the same factor |
-# | spectral $\lVert W\rVert_2$ | $s_1$ | acts on the strongest direction alone, until that ties with the second |
-# | nuclear $\lVert W\rVert_*$ | $\sum_is_i$ | subtracts an amount from each $s_i$: L1 for directions |
+# | Frobenius $\lVert W\rVert_F$ | $\sqrt{\sum_i s_i^2}$, which is $\sqrt{\sum_{jk}W_{jk}^2}$ | its square is weight decay: a common factor |
+# | spectral $\lVert W\rVert_2$ | $s_1$ | acts on the strongest direction alone |
+# | nuclear $\lVert W\rVert_*$ | $\sum_is_i$ | subtracts an amount from each: L1 for directions |
 #
-# A beginner's lesson, another of the sources, speaks of norms of matrices and means Frobenius, which is `W.norm(2)` in PyTorch. The function
-# `torch.linalg.norm(W, 2)` is spectral.
+# A beginner's lesson, another of the sources, means Frobenius, which is `W.norm(2)` in PyTorch. `torch.linalg.norm(W, 2)` is spectral.
 
 # %% tags=["hide-input"]
 ratios, agree = [], []
@@ -844,6 +825,9 @@ claim("04-norms", "the gradient of the nuclear norm subtracts 1 from every singu
 #
 # $$\min_{UV^\top = W}\;\tfrac12\big(\lVert U\rVert_F^2+\lVert V\rVert_F^2\big)\;=\;\lVert W\rVert_*. \tag{4.9}$$
 #
+# <details>
+# <summary>Proof</summary>
+#
 # 1. Take $W = P\operatorname{diag}(s)\,Q^\top$ with the nonzero singular values only. Then
 #    $\lVert W\rVert_* = \operatorname{tr}(P^\top WQ) = \operatorname{tr}\big((P^\top U)(Q^\top V)^\top\big)$.
 # 2. That trace is the inner product of $P^\top U$ and $Q^\top V$. By Cauchy and Schwarz it is at most
@@ -852,8 +836,10 @@ claim("04-norms", "the gradient of the nuclear norm subtracts 1 from every singu
 #    $\lVert U\rVert_F\lVert V\rVert_F$, and by (4.8) at most $\frac12(\lVert U\rVert_F^2+\lVert V\rVert_F^2)$.
 # 4. The factors $U = P\operatorname{diag}(\sqrt s)$ and $V = Q\operatorname{diag}(\sqrt s)$ reach equality. ∎
 #
-# So minimising $L(UV^\top)+\frac\lambda2(\lVert U\rVert_F^2+\lVert V\rVert_F^2)$ means minimising
-# $L(W)+\lambda\lVert W\rVert_*$ over all $W$ whose rank the inner width allows
+# </details>
+#
+# So weight decay on the factors means the penalty
+# $\lambda\lVert W\rVert_*$ on the product
 # ([Srebro, Rennie and Jaakkola, 2004](https://proceedings.neurips.cc/paper/2004/hash/e0688d13958a19e087e123148555e4b4-Abstract.html)).
 
 # %% tags=["hide-input"]
@@ -874,19 +860,25 @@ claim("04-nuclear", "other factors of the same matrix have its product, and cost
 claims.identities()
 
 # %% [markdown]
-# For the whitened digits this can be solved completely. Their loss is $\frac12\lVert W-\hat W\rVert_F^2$ plus a constant,
-# where $\hat W = \frac1nY^\top Z$ is the least-squares fit. Let $\hat s_i$ be its singular values. Von Neumann's
-# inequality $\langle\hat W, W\rangle\le\sum_i\hat s_is_i$ gives
-#
-# $$\tfrac12\lVert W-\hat W\rVert_F^2+\lambda\lVert W\rVert_*\;\ge\;\sum_i\Big[\tfrac12(s_i-\hat s_i)^2+\lambda s_i\Big],$$
-#
-# with equality when $W$ has the singular vectors of $\hat W$. Each bracket is the problem of §4.3. So the minimum is a
-# soft threshold on singular values:
+# For the whitened digits the loss is $\frac12\lVert W-\hat W\rVert_F^2$ plus a constant,
+# where $\hat W = \frac1nY^\top Z$ is the least-squares fit, with singular values $\hat s_i$. The minimum is a
+# soft threshold:
 #
 # $$s_i = \max(\hat s_i-\lambda, 0). \tag{4.10}$$
 #
-# Direction $i$ vanishes at $\lambda = \hat s_i$, a number that you know before training. A single matrix under
-# weight decay keeps every direction: $s_i = \hat s_i/(1+\lambda)$. Does gradient descent on the factors get there? We train
+# <details>
+# <summary>Proof</summary>
+#
+# Von Neumann's inequality $\langle\hat W, W\rangle\le\sum_i\hat s_is_i$ gives
+#
+# $$\tfrac12\lVert W-\hat W\rVert_F^2+\lambda\lVert W\rVert_*\;\ge\;\sum_i\Big[\tfrac12(s_i-\hat s_i)^2+\lambda s_i\Big],$$
+#
+# with equality when $W$ has the singular vectors of $\hat W$. Each bracket is the problem of §4.3. ∎
+#
+# </details>
+#
+# Direction $i$ vanishes at $\lambda = \hat s_i$, which you know before training. A single matrix under
+# weight decay keeps every direction: $s_i = \hat s_i/(1+\lambda)$. We train the factors at
 # eight values of λ from five starts each, on full batches.
 
 # %%
@@ -902,9 +894,8 @@ for _ in range(4000):
 s = np.linalg.svd(U @ V.swapaxes(2, 3), compute_uv=False)  # (8 λ, 5 starts, 10 values)
 
 # %% [markdown]
-# Figure 4.9 also shows the cost: the share of the {{len(Z):,}} training digits that the map still classifies
-# correctly. Directions are deleted, and those that remain are shrunk. To tell the two apart, a dashed
-# line shows a map that is only cut: the remaining directions keep their $\hat s_i$.
+# Figure 4.9 also shows the cost: the share of the {{len(Z):,}} training digits that are still classified
+# correctly. A dashed line shows a map that is only cut: its remaining directions keep their $\hat s_i$. (The tenth direction, always zero, is not drawn.)
 
 # %% tags=["hide-input"]
 def accuracy(values):
@@ -937,7 +928,8 @@ def mark(ax, up, what):
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, figsize=(5.6, 3))
 axes[0].plot(fine, s_hat[0] / (1 + fine), ":", color=figures.ORANGE, label="_single")
-axes[0].text(0.335, 0.27, "one matrix,\nstrongest", color=figures.ORANGE, ha="right")
+axes[0].text(0.02, 0.315, "one matrix, strongest", color=figures.ORANGE)
+axes[0].set_ylim(-0.01, 0.35)
 kept = np.maximum(s_hat[:9] - fine[:, None], 0)
 axes[0].plot(fine, kept, color=figures.SKY, lw=0.9, label="_formula")
 axes[0].plot(lams, s[..., :9].mean(1), ".", ms=4, color=figures.BLUE, label="_trained")
@@ -957,19 +949,18 @@ figures.show(fig, describe(*lines))
 
 # %% tags=["hide-input"]
 tops, dots = drawn["_formula"].at(0), drawn["_trained"]
-nearest = np.abs(s_hat[:, None] - lams).min()
 expected = np.maximum(s_hat - lams[:, None, None], 0)
 claim("04-directions", "Of the 400 trained singular values {} are those of (4.10) to a millionth "
       "(8 λ, 5 starts, 10 directions)", measured=(np.abs(s - expected) < 1e-6).sum(), equals=400)
-claim("04-price", "At λ = 0.24, where six directions are left, two factors classify {:.3f} of the "
-      f"digits correctly ({accuracy(s_hat):.3f} without a penalty)",
-      measured=right["_two"].at(0.24), between=(0.825, 0.845))
+claim("04-price", "two factors classify 0.825 to 0.845 of the digits correctly at λ = 0.24",
+      measured=float(0.825 < right["_two"].at(0.24) < 0.845), equals=1, within=1e-9)
 
 # %% tags=["hide-input"]
 claim("04-puzzle-s", "the puzzle's product has the singular values of (4.10)",
       measured=strengths - np.maximum(s_hat - 0.24, 0), equals=0, within=1e-6)
 any_map = claims.rng().standard_normal((10, 61))
-gaps = [np.square(Z @ w.T - Y).sum(1).mean() - np.square(w - W_hat).sum() for w in (any_map, -2 * any_map)]
+gaps = [np.square(Z @ w.T - Y).sum(1).mean() - np.square(w - W_hat).sum()
+        for w in (any_map, -2 * any_map)]
 claim("04-whitened-loss", "the loss less ½‖W − Ŵ‖² is the same for two random W",
       measured=gaps[0] / 2 - gaps[1] / 2, equals=0, within=1e-9)
 claim("04-lines", "the lines begin at the singular values of Ŵ, by its eigenvalues",
@@ -1003,7 +994,7 @@ def learn(parts):
     fit = (np.eye(10)[labels] - rates).T @ (x - centre) @ whiten / len(x)
     return (lambda inputs: (inputs - centre) @ whiten), fit, rates
 
-
+# %% tags=["hide-input"]
 def share_of_names(parts, prepare, maps, rates, names=range(10)):
     """Share of the test digits that each map gives the name names[digit]."""
     def guess(inputs):
@@ -1032,24 +1023,22 @@ claim("04-price-unseen", "On unseen digits at λ = 0.24, one matrix classifies {
 claims.identities()
 
 # %% [markdown]
-# Gradient descent finds the minimum, and the picture solves the puzzle: {{(s_hat > 0.24).sum()}} of the $\hat s_i$ are
+# This solves the puzzle: {{(s_hat > 0.24).sum()}} of the $\hat s_i$ are
 # above 0.24. The price has two parts. At λ = 0.24
-# the training accuracy falls from {{accuracy(s_hat):.3f}} to {{accuracy(np.maximum(s_hat - 0.24, 0)):.3f}}. The six
-# directions alone, not shrunk, would keep {{accuracy(np.where(s_hat > 0.24, s_hat, 0)):.3f}}; the rest is lost by shrinking
-# them unevenly. At 0.285, where {{(s_hat > 0.285).sum()}} are left, the cut map still classifies
+# the training accuracy falls from {{accuracy(s_hat):.3f}} to {{accuracy(np.maximum(s_hat - 0.24, 0)):.3f}}. Only cut, it would
+# be {{accuracy(np.where(s_hat > 0.24, s_hat, 0)):.3f}}; the rest is lost by shrinking unevenly. At 0.285, where {{(s_hat > 0.285).sum()}} are left, the cut map still classifies
 # {{accuracy(np.where(s_hat > 0.285, s_hat, 0)):.3f}} correctly, the shrunk one {{accuracy(np.maximum(s_hat - 0.285, 0)):.3f}}.
 # One matrix loses nothing, since a common factor changes the order of scores little.
 #
-# On unseen digits (10 splits, 300 of them for training) two factors reach {{tested[1, 0]:.3f}} at λ = 0.24, only
+# On unseen digits (10 splits, 300 for training) two factors reach {{tested[1, 0]:.3f}} at λ = 0.24, only
 # cut {{tested[1, 1]:.3f}}, one matrix {{tested[1, 2]:.3f}}. A small λ costs little: at 0.1 two factors reach
-# {{tested[0, 0]:.3f}}, and one matrix {{tested[0, 2]:.3f}}. And (4.5) has a twin: for convex $L$ the whole product
-# is zero from $\lambda_{\max} = \lVert\nabla L(0)\rVert_2$ on, the spectral norm of the gradient at zero.
+# {{tested[0, 0]:.3f}}, one matrix {{tested[0, 2]:.3f}}.
 #
 # ## 4.10 What AdamW does to the singular values
 #
-# So far every batch was full. In practice you train products by AdamW on minibatches, so this section measures what happens there.
+# So far every batch was full. In practice you train products by AdamW on minibatches.
 # AdamW is Adam with one line before its step, which multiplies the weights by $1-\eta\lambda$
-# ([chapter 3](03_one_lambda_many_meanings.ipynb)). We repeat the puzzle for five values of λ and five seeds at once.
+# ([chapter 3](03_one_lambda_many_meanings.ipynb)). We repeat the puzzle for five values of λ and five seeds.
 
 # %%
 def minibatches(make, lr, lams, size=100, steps=1000):
@@ -1079,7 +1068,7 @@ small_batch = s_hat[:9] - minibatches(torch.optim.Adam, 0.003, [4.0], size=25)[0
 by_sgd = minibatches(torch.optim.SGD, 0.1, [0.24])[0][:, 0]
 
 # %% [markdown]
-# *Predict* how many directions AdamW deletes at λ = 0.24. Figure 4.10 puts its singular values next to the lines of (4.10).
+# *Predict* how many directions AdamW deletes at λ = 0.24, then look at figure 4.10.
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(5.2, 3))
@@ -1120,35 +1109,35 @@ claim("04-adamw-amount", "At λ = 8 AdamW takes {} times as much from the strong
       measured=lost[:, 2, 0].mean() / lost[:, 2, 8].mean(), between=(0.7, 1.3))
 claim("04-adamw-noise", "At λ = 4 AdamW takes {} times as much with minibatches of 25 as with 100",
       measured=small_batch.mean() / amount[1], between=(1, 2.2))
-claim("04-adamw-rule", "At λ = 8 AdamW takes {} times what exercise 12 predicts from the size of "
-      "its gradients", measured=amount[2] / predicted, between=(0.8, 1.4))
+claim("04-adamw-rule", "at λ = 8 it takes 0.8 to 1.4 times what exercise 12 predicts", equals=1,
+      measured=float(0.8 < amount[2] / predicted < 1.4), within=1e-9)
 claim("04-sgd-noise", "SGD on the same minibatches ends within {} of (4.10) at λ = 0.24",
       measured=np.abs(by_sgd - np.maximum(s_hat - 0.24, 0)), below=s_hat[5] - 0.24)
 claims.identities()
 
 # %% [markdown]
-# At the same λ AdamW hardly shrinks. But it does subtract a nearly equal amount from every direction: {{amount[2]:.3f}} at λ = 8,
-# {{amount[3]:.2f}} at 15. At 30 the weakest of the nine is at {{by_adamw[:, 4, 8].mean():.3f}}. So it soft-thresholds with an effective coefficient,
-# here about λ/{{8 / amount[2]:.0f}}, which depends on the noise of the gradient: smaller batches raise it. Exercise 12 derives it.
+# At the same λ AdamW hardly shrinks. But it does subtract, and a nearly equal amount from every direction: {{amount[2]:.3f}} at λ = 8,
+# {{amount[3]:.2f}} at 15. At 30 the weakest is at {{by_adamw[:, 4, 8].mean():.3f}}. So it soft-thresholds with an effective coefficient of about
+# λ/{{8 / amount[2]:.0f}}, which depends on the noise of the gradient: smaller batches raise it (exercise 12).
 # [Kobayashi, Akram and von Oswald (2024)](https://arxiv.org/abs/2410.23819) observe that weight decay, as usually done in language models,
-# lowers the rank of the products in attention, and report an advantage when attention had a decay of its own.
+# lowers the rank of the products in attention.
 #
 # ## 4.11 LoRA: what does decay on an adapter pull towards?
 #
-# Most readers meet a product of two matrices in LoRA
-# ([Hu et al., 2022](https://arxiv.org/abs/2106.09685)). The pretrained $W_0$ is frozen, and only a
-# change of low rank is trained: $W = W_0+UV^\top$, with one factor starting at zero. The optimizer holds $U$ and $V$, so
-# `weight_decay` acts on them alone. By (4.9) its penalty is, for the cheapest factors of a change,
+# In LoRA
+# ([Hu et al., 2022](https://arxiv.org/abs/2106.09685)) the pretrained $W_0$ is frozen, and only a
+# change of low rank is trained: $W = W_0+UV^\top$, with one factor starting at zero. `weight_decay` acts on $U$ and $V$ alone. By (4.9)
+# its penalty is, for the cheapest factors of a change,
 #
 # $$\min_{W_0+UV^\top = W}\;\tfrac\lambda2\big(\lVert U\rVert_F^2+\lVert V\rVert_F^2\big)\;=\;\lambda\,\lVert W-W_0\rVert_*. \tag{4.11}$$
 #
-# *It pulls towards the pretrained weights, and takes an amount from each direction of the change.* There are two ways to tune all
-# weights instead. Weight decay on $W$ pulls towards zero, away from what was learnt. The penalty
+# *It pulls towards the pretrained weights, and takes an amount from each direction of the change.* If instead you tune all
+# weights, weight decay on $W$ pulls towards zero, away from what was learnt. The penalty
 # $\frac\lambda2\lVert W-W_0\rVert_F^2$, called L2-SP ([Li, Grandvalet and Davoine, 2018](https://arxiv.org/abs/1802.01483)),
-# pulls towards $W_0$ with a factor and deletes nothing; `l2_penalty(..., towards=...)` computes it.
+# pulls towards $W_0$ with a factor and deletes nothing.
 #
-# *Predict* how the three differ on the digits, by full batches. $W_0$ is the least-squares map $\hat W$. In the new task the digits 0 to 4
-# exchange names in a circle, so that the change has rank four.
+# *Predict* how the three differ, by full batches. $W_0$ is the digits' $\hat W$. In the new task the digits 0 to 4
+# exchange names in a circle, so the change has rank four.
 
 # %%
 order = [1, 2, 3, 4, 0, 5, 6, 7, 8, 9]
@@ -1174,8 +1163,8 @@ fit = (whitened @ tuned.T - torch.tensor(new_scores)).square().sum(1).mean() / 2
 claim("04-sp", "W₀ + (Ŵ_new − W₀)/(1 + λ) minimises the loss with l2_penalty(..., towards=W₀)",
       measured=slope, equals=0, within=1e-9)
 s_lora = np.linalg.svd(adapters, compute_uv=False)
-claim("04-lora", "At λ = 0.3 the decayed adapter has kept {} of the four directions of the change",
-      measured=(s_lora[6] > 1e-6).sum(), equals=3)
+claim("04-lora", "at λ = 0.3 the adapter has kept three directions",
+      measured=float((s_lora[6] > 1e-6).sum()), equals=3, within=1e-9)
 claim("04-lora", "the adapter's singular values are those of the change less λ, or zero",
       measured=s_lora[1:, :5] - np.maximum(change[:5] - lora_lams[1:, None], 0), equals=0,
       within=1e-6)
@@ -1198,7 +1187,7 @@ def draw_changes(ax):
     ax.text(0.02, 0.03, "adapter", color=figures.BLUE)
     ax.set(xlabel="weight decay λ", ylabel="singular value of the change", ylim=(-0.02, 0.6))
 
-
+# %% tags=["hide-input"]
 def draw_routes(ax):
     for name, (route, color, width) in routes.items():
         points = route.reshape(13, -1) @ plane
@@ -1216,13 +1205,12 @@ axes[0].text(-0.05, 0.5, "decay\non W", color=figures.ORANGE)
 axes[0].text(0.46, 0.55, "L2-SP", color=figures.GREEN)
 axes[0].text(0.3, 0.12, "adapter", color=figures.BLUE)
 axes[0].set(xlabel="along W₀", ylabel="along the change", xlim=(-0.1, 0.9), ylim=(-0.1, 0.85))
-axes[0].set_title("W's decay pulls to 0"), axes[1].set_title("An adapter's deletes")
+axes[0].set_title("Where decay leads"), axes[1].set_title("An adapter deletes")
 drawn, values = (figures.drawn(ax) for ax in axes)
-where = [f"({line.x[-1]:.2f}, {line.y[-1].round(2) + 0:.2f})"  # + 0: rounding may leave -0
-         for line in (drawn[f"_{name}"] for name in routes)]
 figures.show(fig, "Left, in the plane of the pretrained map W₀ and the fit to the new task, routes "
-             f"from that fit as λ grows to 0.6, dots at 0.3 and 0.6: decay on W goes towards 0, to "
-             f"{where[0]}; L2-SP towards W₀, to {where[1]}; the adapter arrives there, {where[2]}. "
+             "from that fit as λ grows to 0.6, dots at 0.3 and 0.6: decay on W goes towards 0, to "
+             f"a height of {drawn['_decay on W'].y[-1]:.2f}; L2-SP towards W₀, to "
+             f"{drawn['_L2-SP'].y[-1]:.2f}; the adapter arrives there. "
              "Right, singular values of the change: under L2-SP the largest is still "
              f"{values['_sp'].at(0.6)[0]:.2f} at 0.6; of the adapter "
              f"{(values['_lora'].at(0.3) > 1e-6).sum()} are left at 0.3, "
@@ -1238,11 +1226,11 @@ claim("04-lora-drawn", "the adapter's dots lie on their lines", equals=0, within
       measured=[values["_lora"].at(at) - values["_law"].at(at) for at in lora_lams[1:]])
 
 # %% [markdown]
-# In figure 4.11 decay on $W$ heads for zero, L2-SP and the decayed adapter for $W_0$. The right panel shows how: under L2-SP the
-# change keeps rank four, while the adapter loses a direction at each
-# singular value of the change, {{change[3]:.2f}}, {{change[2]:.2f}}, {{change[1]:.2f}} and {{change[0]:.2f}}. Beyond the
-# last it *is* the pretrained model. What does this mean for unseen digits? We learn both tasks from 300 digits and count, at λ = 0.3, how many of the
-# others get the name that they had in the old task, and how many the new one.
+# In figure 4.11 decay on $W$ heads for zero, the others for $W_0$. Under L2-SP the
+# change keeps rank four, while the adapter loses a direction at
+# {{change[3]:.2f}}, {{change[2]:.2f}}, {{change[1]:.2f}} and {{change[0]:.2f}}. Beyond the
+# last it *is* the pretrained model. We also learn both tasks from 300 digits and count, at λ = 0.3, how many unseen
+# digits get their name of the old task, and how many the new one.
 
 # %% tags=["hide-input"]
 named = []
@@ -1257,8 +1245,8 @@ named = np.array(named)  # (split, old or new name, map)
 names_mean = named.mean(0)
 
 # %% tags=["hide-input"]
-claim("04-lora-names", "At λ = 0.3, {:.2f} more of the unseen digits have their old names under the "
-      "decayed adapter than under L2-SP (lower end of the interval over 10 splits)",
+claim("04-lora-names", "At λ = 0.3, {:.2f} more of the unseen digits have their old names "
+      "under the decayed adapter than under L2-SP (lower end of the interval over 10 splits)",
       measured=claims.interval(named[:, 0, 2] - named[:, 0, 1]).low, above=0)
 claims.identities()
 
@@ -1270,14 +1258,14 @@ claims.identities()
 # | decay on the adapter | $W_0$ | {{names_mean[0, 2]:.2f}} | {{names_mean[1, 2]:.2f}} |
 # | not tuned: $W_0$ | | {{names_mean[0, 3]:.2f}} | {{names_mean[1, 3]:.2f}} |
 #
-# The adapter has nearly gone back to the old task, and the other two have not. Many libraries write the change as
-# $W-W_0 = \frac\alpha rUV^\top$; then λ acts like $\lambda r/\alpha$ in (4.11).
-# Under AdamW, the usual optimizer of adapters, the pull has the same goal and the smaller coefficient of §4.10.
+# The adapter has nearly gone back to the old task. Many libraries write the change as
+# $\frac\alpha rUV^\top$; then λ acts like $\lambda r/\alpha$ in (4.11).
+# Under AdamW the pull has the same goal and the smaller coefficient of §4.10.
 #
 # ## 4.12 In practice
 #
-# **A network.** Minibatches, SGD with momentum, and one extra line after `step()` make exact zeros. Momentum μ lengthens steps
-# by $1/(1-\mu)$ in the long run, and so the threshold is $\kappa = \eta\lambda/(1-\mu)$ (exercise 11).
+# **A network.** One extra line after `step()` makes exact zeros. Momentum μ lengthens steps
+# by $1/(1-\mu)$ in the long run, so the threshold is $\kappa = \eta\lambda/(1-\mu)$ (exercise 11).
 
 # %%
 def train_network(net, x, labels, kappa=0.0, lr=0.05, momentum=0.9):
@@ -1295,9 +1283,9 @@ def train_network(net, x, labels, kappa=0.0, lr=0.05, momentum=0.9):
     return net
 
 # %% [markdown]
-# It learns from 300 digits, whose grey levels are divided by 6, about their standard deviation, at λ = 0.004. The rivals are trained without a
+# It learns from 300 digits at λ = 0.004. Two rivals are trained without a
 # penalty, and then their smallest weights are set to zero, as many as the proximal step made. One of them is trained
-# again with these zeros held, which is how networks are usually pruned.
+# again with these zeros held, as is usual in pruning.
 
 # %% tags=["hide-input"]
 def new_network(seed):
@@ -1306,10 +1294,14 @@ def new_network(seed):
     return torch.nn.Sequential(*layers).double()
 
 
+def share_right(parts, net):
+    return 1 - parts.test_loss(lambda x: net(torch.tensor(x)).argmax(1).numpy(), np.not_equal)
+
+
 def zeros_in(net):
     return sum((net[k].weight == 0).sum().item() for k in (0, 2))
 
-
+# %% tags=["hide-input"]
 def cut_smallest(net, count):
     net = copy.deepcopy(net)
     sizes = torch.cat([net[k].weight.detach().abs().ravel() for k in (0, 2)])
@@ -1329,8 +1321,7 @@ for seed in seeds(5):
     cut = cut_smallest(free, zeros_in(sparse))
     again = train_network(copy.deepcopy(cut), x, labels)
     zeros_of.append([zeros_in(sparse), zeros_in(again)])
-    right_of.append([1 - parts.test_loss(lambda x: net(torch.tensor(x)).argmax(1).numpy(),
-                                         np.not_equal) for net in (free, sparse, cut, again)])
+    right_of.append([share_right(parts, net) for net in (free, sparse, cut, again)])
 right_of, zeros_of = np.array(right_of), np.array(zeros_of)
 
 # %% tags=["hide-input"]
@@ -1367,17 +1358,15 @@ claims.identities()
 # | cut once | {{zeros_of.mean() / 37:.0f}} % | {{right_of[:, 2].mean():.3f}} ({{right_of[:, 2].min():.3f}}) |
 # | cut, trained again | {{zeros_of.mean() / 37:.0f}} % | {{right_of[:, 3].mean():.3f}} ({{right_of[:, 3].min():.3f}}) |
 #
-# The proximal step keeps nearly all of the accuracy in a single training; pruning needs a second one to do the same.
+# The proximal step keeps nearly all of the accuracy in one training; pruning needs a second.
 #
-# - **Exact zeros.** Leave L1 out of the loss, set `weight_decay=0`, and after `step()` soft-threshold by
-#   `lr * lam / (1 - momentum)`. Adam scales each weight's step, so each weight needs a threshold of its own: prefer SGD.
+# - **Exact zeros.** Leave L1 out of the loss, set `weight_decay=0`, and soft-threshold after `step()`. Adam scales each weight's step, so each
+#   would need a threshold of its own: prefer SGD.
 # - **Sparse regression.** Standardise the inputs. Search λ on held-out data from $\lambda_{\max}$ of (4.5), divided by $\alpha$ for an elastic net,
-#   down to a thousandth of it. L1 shrinks what it keeps, so try a refit of the kept inputs without a penalty. In `ElasticNet` try `l1_ratio`
-#   1 if few inputs matter, and 0.5 or 0.9 if inputs are nearly copies. Compare with a handful of inputs chosen by hand.
-# - **Removing neurons, channels or heads.** Use one norm for each group (exercise 11). L1 on single weights
+#   down to a thousandth. Try a refit of the kept inputs without a penalty, and `l1_ratio=0.5` if inputs are nearly copies.
+# - **Removing neurons or heads.** Use one norm for each group (exercise 11). L1 on single weights
 #   leaves scattered zeros, which most hardware does not skip.
-# - **Products of matrices** (two linear layers, adapters, heads). Print the singular values of the product once in a while. If
-#   directions die that you need, lower λ there.
+# - **Products of matrices.** Print their singular values once in a while. If directions die that you need, lower λ there.
 #
 # ## 4.13 Myths and limits
 #
@@ -1388,12 +1377,12 @@ claims.identities()
 #   too; with a product, it is.
 # - *The Lasso finds the inputs that matter.* It finds inputs that predict. Of two near copies it may keep either.
 # - *Weight decay on LoRA makes the model forget.* It makes the adapter forget and restores the pretrained model.
-# - *A large λ zeroes out some layers.* A model of one linear layer never vanishes unless $\nabla L(0) = 0$. Layers in a row vanish together: if
-#   one is zero the output is constant, and the others cost something for no use. For three and more it depends on the start (exercise 4). Only
+# - *A large λ zeroes out some layers.* A linear model of one layer never vanishes unless $\nabla L(0) = 0$. Layers in a row vanish together,
+#   since after a dead one the others cost something for no use; for three and more it depends on the start (exercise 4). Only
 #   a branch beside a skip connection can vanish alone (exercise 13).
 #
-# (4.10) is exact for whitened inputs; otherwise only $\lambda_{\max}$ is as simple. Between two layers with a ReLU, (4.8) holds unit
-# by unit, and the penalty is a group Lasso. §4.6 is one data set, and the networks here are small.
+# (4.10) is exact for whitened inputs. Between two layers with a ReLU, (4.8) holds unit
+# by unit, a group Lasso. §4.6 is one data set with overlapping splits, and the networks are small.
 
 # %% tags=["hide-input"]
 def factors(depth, start, lr=0.1, weight_decay=0.1):
@@ -1439,8 +1428,8 @@ def branch_at(times):
 
 # %% tags=["hide-input"]
 below_limit, above_limit = branch_at(0.9), branch_at(1.1)
-claim("S3-11", "At 0.9 λ_max of (4.12) a branch of one unit keeps the norm {}",
-      measured=below_limit[0], above=0.1)
+claim("S3-11", "at 0.9 λ_max of (4.12) the branch of one unit has a norm above 0.1", equals=1,
+      measured=float(below_limit[0] > 0.1), within=1e-9)
 claim("S3-11", "at 1.1 λ_max the branch is zero", measured=above_limit[0], equals=0, within=1e-6)
 claim("S3-11", "and the skip is the least-squares fit",
       measured=above_limit[1] - np.linalg.lstsq(skip_inputs, bent)[0][0], equals=0, within=1e-6)
@@ -1455,8 +1444,8 @@ claims.identities()
 # %% [markdown]
 # ## 4.14 Exercises
 #
-# **1.** (One line each.) The loss is smallest at $z = (3, -0.5, 1)$, its curvature is 1, and $\lambda = 1$. Give the minimum under
-# $\lambda\sum|w_i|$, under $\frac\lambda2\lVert w\rVert^2$ and under $\lambda\lVert w\rVert$. For the last one, derive (4.7).
+# **1.** (One line each.) Minimise $\frac12\lVert w-z\rVert^2$ for $z = (3, -0.5, 1)$ plus, at λ = 1, $\lambda\sum|w_i|$, $\frac\lambda2\lVert w\rVert^2$ or
+# $\lambda\lVert w\rVert$. For the last one, derive (4.7).
 #
 # <details>
 # <summary>Solution</summary>
@@ -1469,20 +1458,18 @@ claims.identities()
 # </details>
 #
 # **2.** A colleague penalises $\lambda(\lVert U\rVert_F^2+\lVert V\rVert_F^2)$ with $\lambda = 0.1$ on the digits of
-# §4.9. How many directions survive? And under `weight_decay=0.1`? Would the best map of the same *rank*
-# have the same singular values?
+# §4.9. How many directions survive? And under `weight_decay=0.1`?
 #
 # <details>
 # <summary>Solution</summary>
 #
 # Without the ½ the nuclear norm has the coefficient $2\lambda = 0.2$, and {{(s_hat > 0.2).sum()}} of the
-# $\hat s_i$ are above it: `(s_hat > 0.2).sum()`. `weight_decay` has the ½ built in; all {{(s_hat > 0.1).sum()}} that are not zero are above 0.1. A
-# penalty on the rank truncates: kept directions keep their $\hat s_i$. The nuclear norm takes λ from each of them, too.
+# $\hat s_i$ are above it: `(s_hat > 0.2).sum()`. `weight_decay` has the ½ built in; all {{(s_hat > 0.1).sum()}} that are not zero are above 0.1.
 #
 # </details>
 #
-# **3.** (Proof.) Let $p = uv$ with $u = v$ and $p(0) > 0$ follow gradient flow on $\frac12(uv-\hat s)^2+\frac\lambda2(u^2+v^2)$. Find $\dot p$, where $p$
-# ends, and how fast it gets there.
+# **3.** (Proof.) Let $p = uv$ with $u = v$ and $p(0) > 0$ follow gradient flow on $\frac12(uv-\hat s)^2+\frac\lambda2(u^2+v^2)$. Where does $p$
+# end, and how fast?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1495,7 +1482,7 @@ claims.identities()
 # </details>
 #
 # **4.** (Proof.) Minimise $\frac12(1-w_1w_2w_3)^2+\frac\lambda2\sum w_k^2$. Show that zero is a local minimum for every $\lambda>0$.
-# From which equal start $w$ does gradient flow leave zero behind, for $\lambda = 0.1$? And for $\lambda = 0.5$?
+# From which equal start does gradient flow leave it behind, for λ = 0.1 and 0.5?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1506,8 +1493,8 @@ claims.identities()
 #
 # </details>
 #
-# **5.** (Predict, then run.) Replace BMI by two noisy copies of it, `ten[:, 2] + 0.1 * noise` with two draws of Gaussian
-# noise, standardise them, and fit the Lasso and the elastic net with `proximal` at `l1=5`, `l2=0` and `l2=5`. How will the two
+# **5.** (Predict, then run.) Replace BMI by two noisy copies of it, `ten[:, 2] + 0.1 * noise` with two draws of
+# noise, standardise them, and use `proximal` with `l1=5`, and `l2=0` or `l2=5`. How will the two
 # share the weight? Repeat 20 times.
 #
 # <details>
@@ -1519,8 +1506,8 @@ claims.identities()
 #
 # </details>
 #
-# **6.** At $w_i = 0$ choose the subgradient that makes the step smallest, $\xi = -g_i/\lambda$ clipped to $[-1, 1]$. Start
-# from zero. Which weights stay at zero? Can this choice ever *make* a zero?
+# **6.** At $w_i = 0$ choose $\xi = -g_i/\lambda$, clipped to $[-1, 1]$, and start
+# from zero. Which weights stay there? Can this choice *make* a zero?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1531,8 +1518,8 @@ claims.identities()
 #
 # </details>
 #
-# **7.** (Read this log.) An adapter $UV^\top$ is trained by SGD on whitened inputs with η = 1 and `weight_decay=0.1`. Which singular values had the
-# change that the data wanted, and which entry is still on its way?
+# **7.** (Read this log.) An adapter $UV^\top$ is trained by SGD on whitened inputs with `weight_decay=0.1`. Which change did the data want, and which entry is
+# still on its way?
 #
 # ```text
 # step 1000   singular values 0.812  0.344  0.051  0.0040  0.0000
@@ -1549,8 +1536,8 @@ claims.identities()
 #
 # </details>
 #
-# **8.** (A question from a forum.) *I train with AdamW and a weight decay of 0.1. Half of my weights are tiny, but none
-# is zero. Is something broken?* Write the answer.
+# **8.** (A question from a forum.) *Under AdamW with a weight decay of 0.1 half of my weights are tiny, but none
+# is zero. Is something broken?*
 #
 # <details>
 # <summary>Solution</summary>
@@ -1570,8 +1557,8 @@ claims.identities()
 #
 # </details>
 #
-# **10.** (Your own network.) Take a trained model with attention or adapters. For each head or adapter compute the singular values of the
-# product of its two matrices. How many are above a hundredth of the largest? Compare runs with and without weight decay.
+# **10.** (Your own network.) For each attention head or adapter compute the singular values of the
+# product of its two matrices. How many are above a hundredth of the largest, with and without weight decay?
 #
 # <details>
 # <summary>For reference</summary>
@@ -1581,8 +1568,8 @@ claims.identities()
 #
 # </details>
 #
-# **11.** (Proof and code.) SGD with momentum keeps $m\leftarrow\mu m+g$, steps to $z = w-\eta m$ and then takes $\operatorname{soft}(z, \kappa)$. Show
-# that it can only settle at the Lasso's minimum if $\kappa = \eta\lambda/(1-\mu)$. Then change the extra line of §4.12 so that it removes whole hidden units.
+# **11.** (Proof and code.) SGD with momentum keeps $m\leftarrow\mu m+g$ and takes $\operatorname{soft}(w-\eta m, \kappa)$. Show
+# that it can only settle at the Lasso if $\kappa = \eta\lambda/(1-\mu)$. Then change the extra line of §4.12 so that it removes whole hidden units.
 #
 # <details>
 # <summary>Solution</summary>
@@ -1590,12 +1577,12 @@ claims.identities()
 # If nothing changes, $m = g/(1-\mu)$. A weight that is not zero stays if $\eta m_i = -\kappa\,\mathrm{sign}(w_i)$, so
 # $|g_i| = \kappa(1-\mu)/\eta$, which must be λ. Zeros stay if $\eta|m_i|\le\kappa$, which is then $|g_i|\le\lambda$. The weights of a hidden
 # unit are a row of `w = net[0].weight`, and (4.7) is the step
-# `w.mul_((1 - kappa / w.norm(dim=1, keepdim=True)).clamp(min=0))`.
+# `w.mul_((1 - kappa / w.norm(dim=1, keepdim=True)).clamp(min=0))`. (A row that is already zero needs a tiny number added to its norm.)
 #
 # </details>
 #
-# **12.** (Proof.) AdamW divides gradients by $\sqrt{\hat v}$. Suppose that it is $a$ for all entries of $U$ and $b$ for all entries of $V$. Where it has
-# settled, by how much are the singular values of (4.10) reduced?
+# **12.** (Proof.) AdamW divides gradients by $\sqrt{\hat v}$. Let it be $a$ for all entries of $U$ and $b$ for those of $V$. By how much are
+# the singular values of (4.10) reduced?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1606,8 +1593,8 @@ claims.identities()
 #
 # </details>
 #
-# **13.** (Proof.) Let $f(x) = w^\top x+b+\sum_jv_j\,\mathrm{relu}(u_j^\top x)$, with λ on the branch $(u, v)$ alone and a loss that is
-# convex in $f$. Let $r_i$ be the residuals of the best skip, for half the mean squared error. Show that the branch is zero at the minimum if and only if
+# **13.** (Proof.) Let $f(x) = w^\top x+b+\sum_jv_j\,\mathrm{relu}(u_j^\top x)$, with λ on the branch $(u, v)$ alone, and half the
+# mean squared error. Let $r_i$ be the residuals of the best skip. Show that the branch is zero at the minimum if and only if
 #
 # $$\lambda\;\ge\;\lambda_{\max} = \max_{\lVert\phi\rVert = 1}\Big|\frac1n\sum_ir_i\,\mathrm{relu}(\phi^\top x_i)\Big|. \tag{4.12}$$
 #
@@ -1623,20 +1610,20 @@ claims.identities()
 #
 # </details>
 #
-# **14.** (Open.) $w = 0$ minimises $L(w)+\lambda\lVert w\rVert$, for convex $L$ and any norm, if and only if the gradient at zero is at most
-# λ in the *dual norm*, $\max_{\lVert w\rVert\le1}\langle g, w\rangle$. Find the $\lambda_{\max}$ of this chapter as cases.
+# **14.** (Open.) $w = 0$ minimises $L(w)+\lambda\lVert w\rVert$, for convex $L$ and any norm, if and only if
+# $\max_{\lVert w\rVert\le1}\langle g, w\rangle\le\lambda$ for the gradient $g$ at zero. Find every $\lambda_{\max}$ of this chapter.
 #
 # <details>
 # <summary>A start</summary>
 #
 # $L(w)\ge L(0)+\langle g,w\rangle\ge L(0)-\lVert g\rVert_{\text{dual}}\lVert w\rVert$ is one direction. The dual of L1 is
-# the largest entry (§4.5), of L2 it is L2 (§4.7), of the nuclear norm the spectral (§4.9). What about squared L2?
+# the largest entry (§4.5), of L2 it is L2 (§4.7), of the nuclear norm the spectral: two factors vanish from $\lVert\nabla L(0)\rVert_2$ on (§4.9). What about squared L2?
 #
 # </details>
 #
 # ## 4.15 The sources, line by line
 #
-# The book began with four short texts, which chapter 0 names. This table says what became of their four sentences that this chapter decides.
+# This table says what became of four sentences of the book's sources.
 
 # %%
 verdict("S2-12", "answered",
@@ -1661,12 +1648,12 @@ claims.verdicts()
 # [Chapter 5](05_size_normalisation.ipynb) uses (4.8) again: it balances layers of any size.
 # [Chapter 3](03_one_lambda_many_meanings.ipynb) says what your library means by λ.
 #
-# - [Tibshirani (1996)](https://doi.org/10.1111/j.2517-6161.1996.tb02080.x): the Lasso;
-#   [Zou and Hastie (2005)](https://doi.org/10.1111/j.1467-9868.2005.00503.x): the elastic net;
-#   [Yuan and Lin (2006)](https://doi.org/10.1111/j.1467-9868.2005.00532.x): the group Lasso.
-# - [Beck and Teboulle (2009)](https://doi.org/10.1137/080716542): proximal gradient descent, and a faster version.
-# - [Hoff (2017)](https://doi.org/10.1016/j.csda.2017.06.007): the Lasso from two ridge penalties.
-# - [Srebro, Rennie and Jaakkola (2004)](https://proceedings.neurips.cc/paper/2004/hash/e0688d13958a19e087e123148555e4b4-Abstract.html):
-#   two penalised factors and the nuclear norm.
-# - [Hu et al. (2022)](https://arxiv.org/abs/2106.09685): LoRA; [Li, Grandvalet and Davoine (2018)](https://arxiv.org/abs/1802.01483): L2-SP;
-#   [Kobayashi, Akram and von Oswald (2024)](https://arxiv.org/abs/2410.23819): attention.
+# [Tibshirani (1996)](https://doi.org/10.1111/j.2517-6161.1996.tb02080.x),
+# [Zou and Hastie (2005)](https://doi.org/10.1111/j.1467-9868.2005.00503.x),
+# [Yuan and Lin (2006)](https://doi.org/10.1111/j.1467-9868.2005.00532.x): Lasso, elastic net, group Lasso.
+# [Beck and Teboulle (2009)](https://doi.org/10.1137/080716542): proximal steps.
+# [Hoff (2017)](https://doi.org/10.1016/j.csda.2017.06.007),
+# [Srebro, Rennie and Jaakkola (2004)](https://proceedings.neurips.cc/paper/2004/hash/e0688d13958a19e087e123148555e4b4-Abstract.html): two
+# factors.
+# [Hu et al. (2022)](https://arxiv.org/abs/2106.09685), [Li, Grandvalet and Davoine (2018)](https://arxiv.org/abs/1802.01483),
+# [Kobayashi, Akram and von Oswald (2024)](https://arxiv.org/abs/2410.23819): LoRA, L2-SP, attention.
