@@ -168,7 +168,9 @@ def convert(
     that the loss ignores. The runs are not the same: the penalty acts later,
     and with the share δ and momentum μ the decay's minimum is that of a penalty
     δ(1 - μ)/lr, which is stronger than λ: by little where lr·λ is small, twice
-    near the largest λ that is converted.
+    near the largest λ that is converted. Who may change the momentum as well
+    has the same run, but for its first step: a decay with the share δ and
+    momentum μ is the penalty δ(1 - μ)/lr with momentum (1 - δ)μ (chapter 2).
 
     An example is what the mean is taken over: under a mean over tokens or
     pixels it is a token that is not ignored, or a pixel. A mean weighted by
@@ -398,7 +400,7 @@ def _check_same_at_every_step(
     one = "leave out schedule=, and the number holds at the rate lr alone"
     if momentum:
         why = "the share of a penalty in a buffer does not fall in proportion to the rate"
-        raise ValueError(f"with momentum no λ is the same at every step, as {why}; {one}")
+        raise ValueError(f"with the same momentum no λ is the same at every step, as {why}; {one}")
     if source.lr_power != target.lr_power:
         pair = " and ".join(f"{row.about} {_FOLLOWS[row.lr_power]}" for row in (source, target))
         raise ValueError(f"no λ is the same at every step, as under {pair}; {one}")

@@ -361,7 +361,7 @@ def test_under_a_schedule_momentum_stands_between_a_penalty_and_a_decay_only():
             assert convert(0.003, source, target, **options) == pytest.approx(0.003)
         except ValueError as error:
             refused.append(f"{source}, {target}: {str(error)[:44]}")
-    assert refused == ["torch_sgd, sgdw: with momentum no λ is the same at every step"]
+    assert refused == ["torch_sgd, sgdw: with the same momentum no λ is the same at every step"]
 
 
 @pytest.mark.parametrize("dampening", [0.0, 0.5])

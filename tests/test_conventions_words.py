@@ -154,7 +154,7 @@ GROW = "which must lie above -1 and be at most 1, or the weights grow"
         (
             (0.01, "torch_sgd", "sgdw"),
             SGD | {"momentum": 0.9, "schedule": True},
-            "with momentum no λ is the same at every step, as the share of a penalty in a buffer "
+            "with the same momentum no λ is the same at every step, as the share of a penalty in a buffer "
             f"does not fall in proportion to the rate; {ONE}",
         ),
         (
