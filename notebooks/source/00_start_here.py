@@ -2,34 +2,32 @@
 # # 0 Start here
 #
 # Nearly every optimiser that trains a neural network has an argument called `weight_decay`. It changes one line of the
-# training step, and it is one of the oldest ways to keep a network from learning the noise in its examples. Much of what is commonly said about it is wrong.
-# This book works out what is true, by derivation, by code and by experiment.
+# training step, and keeps a network from learning the noise in its examples. Much of what is said about it is wrong.
+# This book works out what is true, by derivation, code and experiment.
 #
 # By the end you will be able to
 #
 # - say what an L2 penalty is for, and write the training step that carries it out;
 # - predict which share of the penalty each layer of a network has under plain SGD, Adam and AdamW, and after how many steps;
-# - read and run a chapter, and find the one that answers your question.
+# - read and run a chapter.
 #
-# You need derivatives, matrices, mean and variance, and some Python with NumPy and PyTorch. *Reading time: half an hour. The code runs in about 10 seconds.*
+# You need derivatives, matrices, mean and variance, and some NumPy and PyTorch. *Reading time: half an hour. The code runs in about 10 seconds.*
 #
 # > **If you only want to set it.** Typical values of λ are 0.0001 to 0.0005 with SGD, and 0.01 (PyTorch's default) to 0.1 with AdamW. Use one λ for all weight matrices,
-# > and none for biases. With learning rate $\eta$, decay takes about $1/(\eta\lambda)$ steps to act, or $(1-\mu)/(\eta\lambda)$ under SGD with momentum $\mu$. In a much shorter run it does little.
+# > and none for biases. At learning rate $\eta$, decay takes about $1/(\eta\lambda)$ steps to act, and with SGD and momentum $\mu$ about $(1-\mu)/(\eta\lambda)$. In a much shorter run it does little.
 #
 # ## 0.1 What weight decay is for
 #
 # This section shows overfitting, and what a penalty does about it. Twenty examples lie on a smooth curve, but noise has shifted
-# each of them up or down. A small network with 100 hidden tanh units is to learn the curve from them. To keep the first experiment simple, the hidden units are drawn at random and stay as
-# they are. Only the {{below: start.numel()}} output weights $w$ are trained. There are more of them than examples, so the network can learn the noise as well as the curve.
-#
-# The **L2 penalty** makes large weights expensive. We no longer minimise the loss $L$ alone, but
+# each of them up or down. A small network with 100 hidden tanh units is to learn the curve. To keep it simple, the hidden units are random and fixed.
+# Only the {{below: start.numel()}} output weights $w$ are trained, more than there are examples. So the network can learn the noise, too.
+# The **L2 penalty** makes large weights expensive. We minimise not the loss $L$ alone, but
 #
 # $$L(w) + \frac{\lambda}{2}\lVert w\rVert^2, \qquad \lVert w\rVert^2 = \sum_i w_i^2 .$$
 #
-# The coefficient $\lambda\ge0$ says how expensive. Why should that help? The curve of such a network can bend sharply only if some weights are large. When large weights are expensive,
-# the network still bends where many examples support it, but no longer for the sake of a single stray one.
-#
-# The function `train` below is the whole training. Look at the line with the arrow.
+# with a coefficient $\lambda\ge0$. Why should that help? The curve of such a network can bend sharply only if some weights are large. When these are expensive,
+# it still bends where many examples support it, but no longer for a single stray one.
+# The function `train` is the whole training. Look at the line with the arrow.
 
 # %%
 import itertools
@@ -71,8 +69,7 @@ def train(lam, lr=1.0, steps=3000):
 
 
 # %% [markdown]
-# A single network might be a lucky one. So the next, folded cell trains {{below: len(many[0])}} of them at once, each with its own noise, and follows how far
-# they are from the true curve. As an example it picks the network in the middle, when the twenty are ordered by how much decay helps.
+# The next, folded cell trains {{below: len(many[0])}} such networks, each with its own noise. As our example it picks the one in the middle when they are ordered by how much decay helps.
 
 # %% tags=["hide-input"]
 many = [torch.stack(each) for each in zip(*map(draw, seeds(20)), strict=True)]
@@ -135,13 +132,12 @@ figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without
              f"{end[0.01]:.3f}, and with λ = 0.3 at {end[0.3]:.3f}.")
 
 # %% [markdown]
-# On the left of Figure 0.1 is the median network, on the right the mean of all {{len(many[0])}}. Without decay ($\lambda=0$) the network first learns the curve. Then it goes on to learn
-# the noise: its error on the examples (dotted) keeps falling, and its error on the true curve, which only a simulation knows, grows again.
-# This is **overfitting**. (The dotted line begins above the others because the examples contain noise, and the true curve does not.) With $\lambda=0.01$ the error stays low for good. With $\lambda=0.3$
-# the network can no longer follow the curve, which is called underfitting.
-#
-# The lines with a tick ✓ below are *claims*: sentences whose number was measured when the chapter ran. The brackets say where it must lie; if it did not, the
-# chapter would stop with an error (§0.5).
+# Figure 0.1 shows this network, and the mean of all {{len(many[0])}}. Without decay ($\lambda=0$) the network first learns the curve, and then the noise:
+# its error on the examples (dotted) keeps falling, but its error on the true curve, which only a simulation knows, grows again.
+# This is **overfitting**. (The dotted line begins above the others because the examples contain noise.) With $\lambda=0.01$ the error stays low. With $\lambda=0.3$
+# the network underfits: it cannot follow the curve.
+# Lines with a tick ✓ are *claims*: sentences whose number was measured when the chapter ran. The brackets say where it must lie; otherwise the
+# chapter stops with an error (§0.5).
 
 # %% tags=["hide-input"]
 claim("00-overfit", "With λ = 0.01 training ends at {} of the error that it ends with "
@@ -158,10 +154,8 @@ claim("00-many", "The picture shows what the visible code trains",
 identities()
 
 # %% [markdown]
-# The third claim compares decay with a rival, *early stopping*, which trains without decay and stops in time. Here its error is {{best / end[0.01]:.2f}} times as large as that with decay.
-# We chose both numbers, the step and $\lambda$, by looking at the true curve. In practice a validation set chooses them. [Chapter 1](01_what_an_l2_penalty_does.ipynb) compares
-# decay with more rivals. In large networks decay also keeps the weights from growing, and thereby sets the size of a step relative to the weights, the *effective learning rate* ([chapter 8](08_effective_learning_rate.ipynb)).
-#
+# The third claim compares decay with a rival, *early stopping*: train without decay, and stop in time. Its error is {{best / end[0.01]:.2f}} times as large here.
+# We chose both the step and $\lambda$ by looking at the true curve; in practice a validation set chooses them ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
 # ## 0.2 Where λ enters the training step
 #
 # Let $g$ be the gradient of the loss and $\eta$ the learning rate.
@@ -173,12 +167,12 @@ identities()
 # $$w \;\leftarrow\; (1-\eta\lambda)\,w - \eta\,g \tag{0.1}$$
 #
 # Each step shrinks all weights by the same factor: hence *weight decay*.
-# For plain gradient descent, steps 2 and 3 are the same step. For other optimisers there are two possibilities (Figure 0.2). **Coupled** decay adds $\lambda w$ to the gradient before
+# For plain gradient descent, steps 2 and 3 are the same. Other optimisers differ (Figure 0.2). **Coupled** decay adds $\lambda w$ to the gradient before
 # the optimiser sees it. **Decoupled** decay shrinks the old weights directly.
 
 # %% tags=["hide-input"]
 def draw_boxes(ax, title, boxes, arrows):
-    ax.set(xlim=(0, 10), ylim=(0, 7.4), xticks=[], yticks=[], title=title)
+    ax.set(xlim=(0, 11), ylim=(0, 7.4), xticks=[], yticks=[], title=title)
     ax.set_xlabel(" "), ax.set_ylabel(" ")
     ax.grid(False)
     ax.spines[:].set_visible(False)
@@ -193,23 +187,23 @@ def draw_boxes(ax, title, boxes, arrows):
 fig, (left, right) = figures.subplots(1, 2, figsize=(6.8, 3))
 boxes = {"old\nweights": ((1.4, 5.6), "black"), "gradient": ((1.4, 1.2), "black"),
          "optimiser": ((8.3, 1.2), "black"), "+": ((8.3, 5.6), "black")}
-arrows = [((8.3, 1.9), (8.3, 4.9)), ((8.9, 5.6), (10.2, 5.6))]
+arrows = [((8.3, 1.9), (8.3, 4.9)), ((8.9, 5.6), (10.4, 5.6))]
 draw_boxes(left, "Coupled: SGD, Adam", boxes | {"+ λ$w$": ((4.9, 1.2), "C0")}, [
     *arrows, ((2.7, 5.6), (7.7, 5.6)), ((1.9, 4.6), (4.4, 2)), ((2.8, 1.2), (3.9, 1.2)),
     ((5.9, 1.2), (6.8, 1.2))])
 draw_boxes(right, "Decoupled: AdamW", boxes | {"× (1 − ηλ)": ((5.1, 5.6), "C1")}, [
     *arrows, ((2.7, 5.6), (3.4, 5.6)), ((6.8, 5.6), (7.7, 5.6)), ((2.8, 1.2), (6.8, 1.2))])
 for ax in (left, right):
-    ax.text(10.2, 6.4, "new weights", ha="right", size=10)
+    ax.text(10.9, 6.5, "new weights", ha="right", size=10)
 figures.show(fig, "Two diagrams of one training step, in which old weights and the optimiser's "
              "move add up to new weights. Left, coupled decay: λw is made from the old weights and "
              "joins the gradient before the optimiser. Right, decoupled decay: the old weights are "
              "multiplied by 1 − ηλ and the optimiser sees the gradient alone.")
 
 # %% [markdown]
-# PyTorch's SGD and Adam couple, and AdamW decouples. For plain SGD both are the step (0.1). With momentum PyTorch's SGD still couples: the decay goes through the momentum, too
-# ([chapter 2](02_from_penalty_to_weight_decay.ipynb)). With Adam the difference is large, because Adam divides what it gets by its usual size, $\sqrt v$. Under coupled decay it divides $\lambda w$ as well.
-# So a weight with large gradients hardly decays. To see it, we replace the gradients of many weights by random numbers.
+# For plain SGD both are the step (0.1). With momentum PyTorch's SGD is coupled only
+# ([chapter 2](02_from_penalty_to_weight_decay.ipynb)). Adam divides what it gets by its usual size $\sqrt v$, where $v$ is a running mean of squares. Coupled decay is divided, too,
+# so a weight with large gradients hardly decays. To see it, we give many weights random gradients.
 
 # %%
 def train_on_noise(optimizer, lr, lam, scale=1.0, start=0.0, steps=1000):
@@ -256,14 +250,13 @@ claim("00-factor", "Under AdamW both kinds decay alike: after 250 steps their me
 # %% [markdown]
 # ## 0.3 A surprise: which layer has the largest share?
 #
-# So far we know what the penalty is and how a step applies it. What is missing is what it does to a network with several layers. This is the
+# What does the penalty do to a network with several layers? This is the
 # question from which the book grew. A network for handwritten digits ({{below: len(pixels):,}} images of 8 × 8 pixels) has three weight matrices, $256\times64$, $32\times256$ and
-# $10\times32$. They have {{below: sizes[0]:,}}, {{below: sizes[1]:,}} and {{below: sizes[2]:,}} weights, and one $\lambda$ for all. Somebody
+# $10\times32$, that is {{below: sizes[0]:,}}, {{below: sizes[1]:,}} and {{below: sizes[2]:,}} weights. Somebody
 # [asked](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer) whether the
-# big first layer is then "effectively making the second term useless" (the second term is the other layer's), and proposed to divide each layer's term by the layer's size.
-#
-# **Predict before you read on.** After training, which share of $\sum_l\lVert W_l\rVert^2$ does each layer have? We train one such network with nothing
-# but PyTorch. The weight matrices decay and the biases do not, as is usual; this is what the two groups are for.
+# big first layer is then "effectively making the second term useless" (the other layer's), and proposed to divide each layer's term by its size.
+# **Predict before you read on.** After training, which share of $\sum_l\lVert W_l\rVert^2$ does each layer have? We train one such network with PyTorch alone.
+# The two groups are there so that biases do not decay.
 
 # %%
 from l2lib.datasets import load
@@ -290,8 +283,8 @@ paid = np.array([(w.detach() ** 2).sum() for w in weights])
 print((paid / paid.sum()).round(2))
 
 # %% [markdown]
-# The three shares are nearly equal. Was that luck? The book's helper `sweep` repeats such a loop for five seeds, and returns what it recorded:
-# `sgd.norm` has $\lVert W_l\rVert$ for each seed, layer and recorded step. We also train with coupled Adam and with AdamW.
+# The three shares are nearly equal. Was that luck? The helper `sweep` repeats such a loop for five seeds, here also with coupled Adam and with AdamW.
+# `sgd.norm` has $\lVert W_l\rVert$ for each seed, layer and recorded step.
 
 # %%
 from l2lib.sweep import MLP, sweep
@@ -368,11 +361,11 @@ figures.show(fig, "Share of the penalty that each of three layers has during tra
              f"mark the shares of the weights, {words[2]}.")
 
 # %% [markdown]
-# Each line in Figure 0.4 is one of five runs (with SGD they are three times as long). At the start the first layer has
-# {{100 * float(share[:, 0, 0].mean()):.0f}} % of the penalty, because usual initial weights give a layer a share in proportion to its number of outputs. Under SGD and under coupled Adam the layers end with
-# nearly equal shares, although their sizes differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. Under AdamW the largest layer keeps most of it. All three have learned the digits: they end with
+# Each line in Figure 0.4 is one of five runs (those of SGD are three times as long). At the start the first layer has
+# {{100 * float(share[:, 0, 0].mean()):.0f}} %, because usual initial weights give a layer a share in proportion to its outputs. Under SGD and coupled Adam the layers end
+# nearly equal, although their sizes differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. Under AdamW the largest layer keeps most. All three have learned the digits, with
 # {{100 * float(sgd.train_accuracy[..., -1].mean()):.1f}} %, {{100 * float(adam.train_accuracy[..., -1].mean()):.1f}} % and {{100 * float(adamw.train_accuracy[..., -1].mean()):.1f}} % of the training images right.
-# Their $\lambda$ are larger than the typical values, because the runs are short.
+# Their $\lambda$ are larger than typical because the runs are short.
 
 # %% tags=["hide-input"]
 at_start = np.array([each.at(0) for each in layers.values()])
@@ -405,16 +398,16 @@ claim("00-dashed", "The dashed lines of the right panel are the layers' shares o
 identities()
 
 # %% [markdown]
-# Why do the shares become equal? The idea takes three steps.
+# Why do the shares become equal?
 #
 # 1. Multiply a layer's weights and biases by some $c>0$, and divide the next layer's weights by $c$. Since $\operatorname{relu}(cz)=c\operatorname{relu}(z)$, the network computes
-#    the same function as before.
-# 2. The loss depends on the function only, so it does not change. But the penalty does: the two squared norms become $c^2\lVert W_1\rVert^2$ and $\lVert W_2\rVert^2/c^2$.
+#    the same function.
+# 2. So the loss does not change. But the two squared norms become $c^2\lVert W_1\rVert^2$ and $\lVert W_2\rVert^2/c^2$.
 # 3. Their product is the same for every $c$, and two numbers with a given product have the smallest sum when they are equal (Figure 0.5, left). So at a minimum of loss and penalty they are equal.
 #
-# How long does this take? The loss is the same along the whole curve, so small steps of plain gradient descent on it nearly conserve the difference
-# $\lVert W_1\rVert^2-\lVert W_2\rVert^2$ ([chapter 5](05_size_normalisation.ipynb) proves it). Only decay changes it: it multiplies both squares by $(1-\eta\lambda)^2$ in each step, and therefore their difference, near a minimum or far from it.
-# After $1/(2\eta\lambda)$ steps a part of $1/e$ is left. Here this takes {{1 / (2 * 0.5 * 0.003):.0f}} steps (Figure 0.5, right; the measured lines fall a little faster because the biases take part). But with $\eta=0.1$ and $\lambda=0.0001$ it takes {{1 / (2 * 0.1 * 0.0001):,.0f}}, and
+# How long does it take? Since the loss does not depend on $c$, small steps of plain gradient descent on it nearly conserve the difference
+# $\lVert W_1\rVert^2-\lVert W_2\rVert^2$ ([chapter 5](05_size_normalisation.ipynb) proves it). Decay multiplies this by $(1-\eta\lambda)^2$ in each step, even far from a minimum.
+# After $1/(2\eta\lambda)$ steps a part of $1/e$ is left: here after {{1 / (2 * 0.5 * 0.003):.0f}} (Figure 0.5, right; the biases make it a little faster). With $\eta=0.1$ and $\lambda=0.0001$ this takes {{1 / (2 * 0.1 * 0.0001):,.0f}} steps, and
 # a shorter run never comes to balance.
 
 # %% tags=["hide-input"]
@@ -425,7 +418,7 @@ def draw_valley(ax):
     ax.plot(c, next_norm / c**2, color="C1", label="next")
     ax.plot(c, c**2 * first_norm + next_norm / c**2, color="black", lw=2.4, label="sum")
     for words, color, across, up in (("first layer", "C0", 0.99, 2.75), ("sum", "black", 0.46, 6.6),
-                                     ("next layer", "C1", 0.82, 0.55)):
+                                     ("next layer", "C1", 0.74, 0.45)):
         ax.text(across, up, words, color=color, size=10)
     ax.plot([1, 1], [4, 1], "o", color=figures.GREY, ms=5, label="_now")
     ax.annotate("c = 1, as it\nis now: 4, 1", (1, 4), (0.64, 6.6), color=figures.GREY, size=10,
@@ -462,26 +455,23 @@ claim("00-time", "After 1/(2ηλ) steps of SGD, {} of the difference between the
       "five seeds)", measured=fades["measured"].at(325), equals=fades["law"].at(325), within=0.1)
 
 # %% [markdown]
-# The conditions are ReLU between the layers, biases without penalty, enough steps, and little minibatch noise. One $\lambda$ for all layers is not a condition: for any positive $\lambda_l$ the terms
-# $\lambda_l\lVert W_l\rVert^2$ become equal. So if you want equal terms, you need not divide by the sizes.
+# The conditions are ReLU between the layers, biases without penalty, enough steps, and little minibatch noise. One $\lambda$ for all layers is no condition: for any positive $\lambda_l$ the terms
+# $\lambda_l\lVert W_l\rVert^2$ become equal. So equal terms need no division by sizes.
 #
-# Coupled Adam takes another time, but it, too, comes to rest only where $g+\lambda w=0$, that is, where loss and penalty together have no slope. AdamW does not, because it divides only $g$ by $\sqrt v$.
-#
+# Coupled Adam takes another time, but it, too, rests only where $g+\lambda w=0$, where loss and penalty together have no slope. AdamW does not, because it divides only $g$ by $\sqrt v$.
 # ## 0.4 AdamW: shares by size
 #
-# What then decides how large weights are under AdamW? Write $q=g/\sqrt v$ for the divided gradient. In every layer $q$ has about the size 1, and without momentum AdamW takes the step $w\leftarrow(1-\eta\lambda)w-\eta q$.
-# Square this and take the mean over a layer's weights, which the bar stands for. To leading order, one step changes $\overline{w^2}$ by
-#
+# What then decides how large weights are under AdamW? Without momentum its step is $w\leftarrow(1-\eta\lambda)w-\eta q$ with the divided gradient $q=g/\sqrt v$, which has about the size 1 in every layer.
+# Square this step, and take the mean over a layer's weights (the bar). To leading order, $\overline{w^2}$ changes by
 # $$-2\eta\lambda\,\overline{w^2} \;-\; 2\eta\,\overline{q\,w} \;+\; \eta^2\,\overline{q^2} .$$
 #
-# The first term is decay; the other two balance it. The second is *drift*: gradients that push weights outwards step after step. The third is *jitter*: even pushes with random
+# The first term is decay; the other two balance it. The second is *drift*: gradients that push outwards step after step. The third is *jitter*: even pushes with random
 # signs make squares grow.
 #
-# **If jitter decides**, the size follows. Suppose that gradients are pure noise, so there is no drift, and $\overline{q^2}=1$. In equilibrium $\overline{w^2}=(1-\eta\lambda)^2\,\overline{w^2}+\eta^2$, and the root mean square (RMS) is
-#
+# **If jitter decides**, the size follows. For pure noise there is no drift, and $\overline{q^2}=1$. In equilibrium $\overline{w^2}=(1-\eta\lambda)^2\,\overline{w^2}+\eta^2$, and the root mean square (RMS) is
 # $$w_{\mathrm{rms}} = \sqrt{\frac{\eta}{\lambda\,(2-\eta\lambda)}} \approx \sqrt{\frac{\eta}{2\lambda}} \tag{0.2}$$
 #
-# It is the same in all layers, so a layer's share of the penalty is its share of the weights. As a check, the next cell trains with PyTorch's AdamW on random gradients.
+# It is the same in all layers, so shares go by size. We check this with PyTorch's AdamW on random gradients.
 
 # %%
 pairs = {0.03: 0.2, 0.003: 2}  # η and λ, with the same product
@@ -496,10 +486,10 @@ momentum = (0.03 * 0.2 * 2 / (1 - a**2) * (1 - beta) / (1 + beta) * (1 + a * bet
             / (1 - a * beta)) ** 0.5
 
 # %% [markdown]
-# (PyTorch's AdamW has momentum, $\beta_1=0.9$, which makes the RMS smaller by a factor of {{momentum:.3f}}.)
+# (Momentum, $\beta_1=0.9$, lowers the RMS by a factor of {{momentum:.3f}}.)
 #
-# **Does jitter decide in a network?** We write AdamW by hand, for five networks at once, and keep the three terms of each step. To keep the budget exact we leave momentum out, and we let $v$ average over about 100 steps instead of
-# Adam's 1000, so that it settles within the run.
+# **Does jitter decide in a network?** We write AdamW by hand and keep the three terms of each step. To make the budget exact we leave momentum out. We also let $v$ average over about 100 steps, not
+# 1000, so that it settles within the run.
 
 # %% tags=["hide-input"]
 class Budget(NamedTuple):  # means over the second half of a run; axes: layer, seed
@@ -584,8 +574,8 @@ for pair, places in enumerate((np.arange(3.0), np.arange(4.0, 7.0))):
 # %% tags=["hide-input"]
 ax.axhline(1, color=figures.GREY, ls="--", lw=1.2, label="_one")
 for words, across, up, color in (("decay", 7, 1.03, figures.GREY), ("jitter", 0, 0.5, "black"),
-                                 ("drift", 4, 0.5, "black"), ("η = 0.03, λ = 0.2", 1, 1.33, "C1"),
-                                 ("η = 0.003, λ = 2", 5, 1.33, "C0")):
+                                 ("drift", 4, 0.5, "black"), ("η = 0.03, λ = 0.2", 1, 1.33, "k"),
+                                 ("η = 0.003, λ = 2", 5, 1.33, "k")):
     ax.text(across, up, words, color=color, size=10.5, ha="center")
 ax.set_xticks([0, 1, 2, 4, 5, 6], ["layer 1", "2", "3", "layer 1", "2", "3"])
 ax.set(ylim=(0, 1.45), xlim=(-0.6, 7.5), xlabel=" ", ylabel="put back / taken by decay")
@@ -601,13 +591,13 @@ figures.show(fig, "Stacked bars for three layers and two learning rates: what ji
              "Dots show the five runs.")
 
 # %% [markdown]
-# Figure 0.6 shows what jitter and drift put back, as a part of what decay takes away. Each dot is one of five runs (full: jitter, open: jitter and drift). Where the sum is 1, the squares are at rest; where it is more, they still grow.
+# Figure 0.6 shows what jitter and drift put back, as a part of what decay takes. Each dot is one of five runs (full: jitter, open: the sum). At 1 the squares are at rest; above it they still grow.
 # With $\eta=0.03$ jitter balances decay almost alone in the two large layers. With $\eta=0.003$ and the same $\eta\lambda$ drift does nearly everything, because jitter has the factor $\eta^2$ and drift only $\eta$.
 #
-# For jitter the figure says the same as (0.2): dividing the third term by the first gives $\overline{q^2}$ times the square of $\sqrt{\eta/2\lambda}/w_{\mathrm{rms}}$. With $\eta=0.03$ the RMS of the layers is {{(rms / estimate[:, None])[0].min():.1f}} to {{(rms / estimate[:, None])[0].max():.1f}} times
+# The height of jitter is (0.2) in other words: it is $\overline{q^2}$ times the square of $\sqrt{\eta/2\lambda}/w_{\mathrm{rms}}$. With $\eta=0.03$ the layers' RMS is {{(rms / estimate[:, None])[0].min():.1f}} to {{(rms / estimate[:, None])[0].max():.1f}} times
 # the value (0.2), with $\eta=0.003$ it is {{(rms / estimate[:, None])[1].min():.1f}} to {{(rms / estimate[:, None])[1].max():.1f}} times.
 #
-# **If drift decides**, nothing forces the layers to be alike. In equilibrium the mean push on a weight is then $-\lambda w$, so a weight is as large as its pushes are one-sided. That $q$ has the size 1 everywhere does not settle this. We only *observe* that the RMS of the layers stays within a factor of {{(rms.max(1) / rms.min(1)).max():.1f}}. [Chapter 9](09_adaptive_optimisers.ipynb) goes on from here.
+# **If drift decides**, nothing forces the layers to be alike. In equilibrium the mean of $q$ is $-\lambda w$: a weight is as large as its pushes are one-sided, and equal sizes of $q$ do not settle that. We only *observe* that the layers' RMS stay within a factor of {{(rms.max(1) / rms.min(1)).max():.1f}} ([chapter 9](09_adaptive_optimisers.ipynb) goes on).
 
 # %% tags=["hide-input"]
 claim("00-jitter", "In the network with η = 0.03, jitter puts back {} of what decay takes from "
@@ -634,23 +624,21 @@ identities()
 # %% [markdown]
 # ### In practice
 #
-# Give all weight matrices one $\lambda$, and do not divide by their size. Before you ask why layers are or are not balanced, compare the number of steps with $1/(2\eta\lambda)$. Do not compute the size of your weights from (0.2); measure it.
+# Give all weight matrices one $\lambda$, and do not divide by their size. Before you judge whether layers are balanced, compare your number of steps with $1/(2\eta\lambda)$. Do not compute the size of weights from (0.2); measure it.
 #
 # ### Myths
 #
-# - *A large layer drowns the small ones.* Its term is larger, but what acts on a weight is the term's gradient, $\lambda w$, and that is the same rule for every weight.
-# - *`weight_decay` means the same in every optimiser.* In Figure 0.4 the same argument of Adam makes the layers' terms equal, and that of AdamW does not.
-#   [Chapter 3](03_one_lambda_many_meanings.ipynb) converts one into the other where that is possible.
-# - *More regularisation is safer.* In Figure 0.1 too much decay is worse than none.
+# - *A large layer drowns the small ones.* On a weight acts only the term's gradient $\lambda w$, by the same rule in every layer.
+# - *`weight_decay` means the same in every optimiser.* Figure 0.4 shows the contrary
+#   ([chapter 3](03_one_lambda_many_meanings.ipynb) converts).
+# - *More regularisation is safer.* In Figure 0.1 too much is worse than none.
 #
 # ### Limits
 #
-# All of this was measured on small networks, and at a constant learning rate. With momentum each push is spread over several steps, and what counts as jitter or drift depends on the definition. Equal shares are no aim in themselves: nothing here says that they make predictions better.
-#
+# These are small networks at a constant learning rate. With momentum each push is spread over several steps, and what counts as jitter depends on the definition. Nothing here says that equal shares predict better.
 # ## 0.5 A sentence that can fail
 #
-# A claim has a measured number in it, and brackets say where the number must lie. If it lies elsewhere, the cell
-# raises an error, and so do the tests of the book. Try it with the popular belief:
+# If a claim's number lies outside its brackets, the cell raises an error, and so do the book's tests. Try it with the popular belief:
 
 # %%
 biggest = share.isel(layer=0, step=-1)
@@ -668,38 +656,24 @@ claim("00-third", "After training with SGD the largest layer has {} of the penal
       "in all five runs", measured=biggest, equals=1 / 3, within=0.03)
 
 # %% [markdown]
-# A sentence about several runs says how many. It must also hold for random numbers that nobody looked at while writing: set the environment variable
+# Claims must also hold for random numbers that nobody looked at while writing: set the environment variable
 # `L2LIB_SEED=7` to run a chapter on fresh ones.
 #
 # ## 0.6 How to read, how to run
 #
-# To run a chapter, open it with `make lab` and choose *Run, Run All Cells*. Everything works offline, on two cores. Then change a number and run again: a claim that fails tells you which sentence your change has made
-# false. Cells that only draw or claim are folded, and a click opens them.
-#
+# Open a chapter with `make lab` and choose *Run, Run All Cells*; it works offline. Then change a number and run again: a claim that fails tells you which sentence your change has made
+# false. Cells that only draw or claim are folded; click to open.
 # The book checks {{len(__import__("l2lib").ledger.lines())}} statements from four short texts:
-# a [question and its answer](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer) on dividing the penalty by a layer's size (S0),
+# a [question and its answer](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer) on dividing by a layer's size (S0),
 # [van Laarhoven's paper (2017)](https://arxiv.org/abs/1706.05350) on L2 under normalisation (S1), a [forum thread](https://discuss.d2l.ai/t/weight-decay/99) on a textbook's weight-decay chapter (S2),
-# and a beginner's [lesson](https://deeplizard.com/learn/video/iuJgyiS7BKM) (S3). A claim with a small label such as S2-05 decides one of them, and a folded table at a chapter's end gives the verdicts.
+# and a beginner's [lesson](https://deeplizard.com/learn/video/iuJgyiS7BKM) (S3). A claim labelled S2-05 decides one of them; a folded table at a chapter's end has the verdicts.
 #
-# Begin with chapters 1 and 2. Chapter 5 uses some of 3, and chapter 6 some of 4 and 5. Chapters 7 to 10 belong together.
+# Begin with chapters 1 and 2. Chapters 7 to 10 belong together.
 #
-# | part | chapter | what it settles |
-# |---|---|---|
-# | I Penalty | [1 What an L2 penalty does](01_what_an_l2_penalty_does.ipynb) | which directions shrink; how to choose λ |
-# | | [2 From penalty to weight decay](02_from_penalty_to_weight_decay.ipynb) | the factor $1-\eta\lambda$, momentum, and when a step blows up |
-# | | [3 One λ, many meanings](03_one_lambda_many_meanings.ipynb) | λ from one library into another |
-# | | [4 Other penalties](04_other_penalties.ipynb) | L1 and sparsity; penalties on factors |
-# | II Which weights | [5 Size normalisation](05_size_normalisation.ipynb) | big and small layers; λ and width |
-# | | [6 Bias exclusion](06_bias_exclusion.ipynb) | which parameters should decay |
-# | III Normalisation | [7 Batch norm's scale invariance](07_scale_invariance.ipynb) | what the penalty can no longer do |
-# | | [8 The effective learning rate](08_effective_learning_rate.ipynb) | what it does instead |
-# | | [9 Adaptive optimisers](09_adaptive_optimisers.ipynb) | how much of that Adam removes |
-# | | [10 Weights of norm one](10_weights_of_norm_one.ipynb) | doing without λ |
-# | IV Practice | 11 Choosing λ, 12 Questions readers ask | in preparation |
-#
-# Losses are means, not sums. The book's squared error is half the mean, with a factor ½ which `torch.nn.MSELoss` does not have. Biases are not penalised unless a chapter says so.
-# Sections are cited as §0.3 and equations as (0.1).
-#
+# - **The penalty:** [1 What an L2 penalty does](01_what_an_l2_penalty_does.ipynb), [2 From penalty to weight decay](02_from_penalty_to_weight_decay.ipynb), [3 One λ, many meanings](03_one_lambda_many_meanings.ipynb), [4 Other penalties](04_other_penalties.ipynb).
+# - **Which weights:** [5 Size normalisation](05_size_normalisation.ipynb), [6 Bias exclusion](06_bias_exclusion.ipynb).
+# - **Normalisation:** [7 Batch norm's scale invariance](07_scale_invariance.ipynb), [8 The effective learning rate](08_effective_learning_rate.ipynb), [9 Adaptive optimisers](09_adaptive_optimisers.ipynb), [10 Weights of norm one](10_weights_of_norm_one.ipynb).
+# Losses are means, and the squared error has a factor ½ which `torch.nn.MSELoss` lacks. Biases are not penalised unless a chapter says so.
 # <details>
 # <summary>Notation: the symbols of all chapters, to look up when you need one</summary>
 #
@@ -755,7 +729,7 @@ claim("00-third", "After training with SGD the largest layer has {} of the penal
 #
 # </details>
 #
-# **3.** Read this log: three layers of a network print $\lVert W_l\rVert^2$ after every epoch, and the first layer's is by far the largest to the end. A colleague wants to give that layer a smaller $\lambda$. What do you ask?
+# **3.** Read this log: three layers print $\lVert W_l\rVert^2$ after every epoch, and the first layer's is by far the largest to the end. A colleague wants to give it a smaller $\lambda$. What do you ask?
 #
 # <details>
 # <summary>Solution</summary>
@@ -765,7 +739,7 @@ claim("00-third", "After training with SGD the largest layer has {} of the penal
 #
 # </details>
 #
-# **4.** With pencil: PyTorch's AdamW has the defaults $\eta=0.001$ and $\lambda=0.01$. What RMS does (0.2) give for pure noise, and how many steps does it take to come near? Compare with the length of a run of yours.
+# **4.** With pencil: PyTorch's AdamW has the defaults $\eta=0.001$ and $\lambda=0.01$. What RMS does (0.2) give, and how many steps does it take to come near? Compare with a run of yours.
 #
 # <details>
 # <summary>Solution</summary>
@@ -774,7 +748,7 @@ claim("00-third", "After training with SGD the largest layer has {} of the penal
 #
 # </details>
 #
-# **5.** On your own network: add up the squares of each weight matrix before and after training, divide by their sum, and compare with each matrix's share of the weights. Before you look, predict from the optimiser and from the number of steps what you will see.
+# **5.** On your own network: add up the squares of each weight matrix before and after training, divide by their sum, and compare with each matrix's share of the weights. First predict, from the optimiser and the number of steps.
 #
 # <details>
 # <summary>A start</summary>
@@ -788,7 +762,7 @@ claim("00-third", "After training with SGD the largest layer has {} of the penal
 #
 # </details>
 #
-# **6.** Break a claim: change one number of the experiment in §0.1 so that `00-overfit` fails. Say first which number you change, and why it should work. Then put it back, and predict what `steps=15000` in `train_many` does to the two errors.
+# **6.** Break a claim: change one number of the experiment in §0.1 so that `00-overfit` fails. Say first which, and why. Then put it back, and predict what `steps=15000` in `train_many` does to the two errors.
 #
 # <details>
 # <summary>Solution</summary>
