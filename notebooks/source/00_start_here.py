@@ -8,8 +8,8 @@
 # By the end you will be able to
 #
 # - say what an L2 penalty is for, and write the training step that carries it out;
-# - predict which share of the penalty each layer of a network has under plain SGD, Adam and AdamW, and after how many steps;
-# - read and run a chapter.
+# - predict which share of the penalty each layer has under plain SGD, Adam and AdamW, and after how many steps;
+# - run a chapter, and read its claims.
 #
 # You need derivatives, matrices, mean and variance, and some NumPy and PyTorch. *Reading time: half an hour. The code runs in about 10 seconds.*
 #
@@ -21,13 +21,15 @@
 # This section shows overfitting, and what a penalty does about it. Twenty examples lie on a smooth curve, but noise has shifted
 # each of them up or down. A small network with 100 hidden tanh units is to learn the curve. To keep it simple, the hidden units are random and fixed.
 # Only the {{below: start.numel()}} output weights $w$ are trained, more than there are examples. So the network can learn the noise, too.
+#
 # The **L2 penalty** makes large weights expensive. We minimise not the loss $L$ alone, but
 #
-# $$L(w) + \frac{\lambda}{2}\lVert w\rVert^2, \qquad \lVert w\rVert^2 = \sum_i w_i^2 .$$
+# $$L(w) + \frac{\lambda}{2}\lVert w\rVert^2, \qquad \lVert w\rVert^2 = \sum_i w_i^2 ,$$
 #
-# with a coefficient $\lambda\ge0$. Why should that help? The curve of such a network can bend sharply only if some weights are large. When these are expensive,
-# it still bends where many examples support it, but no longer for a single stray one.
-# The function `train` is the whole training. Look at the line with the arrow.
+# with a coefficient $\lambda\ge0$. Why should that help? The network's curve can bend sharply only if some weights are large. When these are expensive,
+# it bends where many examples support it, but not for a single stray one.
+#
+# This is the whole training; look at the line with the arrow.
 
 # %%
 import itertools
@@ -135,7 +137,8 @@ figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without
 # Figure 0.1 shows this network, and the mean of all {{len(many[0])}}. Without decay ($\lambda=0$) the network first learns the curve, and then the noise:
 # its error on the examples (dotted) keeps falling, but its error on the true curve, which only a simulation knows, grows again.
 # This is **overfitting**. (The dotted line begins above the others because the examples contain noise.) With $\lambda=0.01$ the error stays low. With $\lambda=0.3$
-# the network underfits: it cannot follow the curve.
+# the network cannot follow the curve.
+#
 # Lines with a tick ✓ are *claims*: sentences whose number was measured when the chapter ran. The brackets say where it must lie; otherwise the
 # chapter stops with an error (§0.5).
 
@@ -156,6 +159,7 @@ identities()
 # %% [markdown]
 # The third claim compares decay with a rival, *early stopping*: train without decay, and stop in time. Its error is {{best / end[0.01]:.2f}} times as large here.
 # We chose both the step and $\lambda$ by looking at the true curve; in practice a validation set chooses them ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
+#
 # ## 0.2 Where λ enters the training step
 #
 # Let $g$ be the gradient of the loss and $\eta$ the learning rate.
@@ -202,8 +206,8 @@ figures.show(fig, "Two diagrams of one training step, in which old weights and t
 
 # %% [markdown]
 # For plain SGD both are the step (0.1). With momentum PyTorch's SGD is coupled only
-# ([chapter 2](02_from_penalty_to_weight_decay.ipynb)). Adam divides what it gets by its usual size $\sqrt v$, where $v$ is a running mean of squares. Coupled decay is divided, too,
-# so a weight with large gradients hardly decays. To see it, we give many weights random gradients.
+# ([chapter 2](02_from_penalty_to_weight_decay.ipynb)). Adam divides what it gets by its usual size $\sqrt v$, where $v$ is a running mean of its squares. Coupled decay is divided, too,
+# so a weight with large gradients hardly decays. Figure 0.3 shows it with random gradients.
 
 # %%
 def train_on_noise(optimizer, lr, lam, scale=1.0, start=0.0, steps=1000):
@@ -236,13 +240,13 @@ coupled, decoupled = figures.drawn(left), figures.drawn(right)
 figures.show(fig, "Mean of 10000 weights that start at 1 and get random gradients, over 250 steps "
              "with η = 0.02 and λ = 0.3. Left: with coupled Adam it falls to "
              f"{coupled['1'].y[-1]:.2f} where gradients have size 1, and only to "
-             f"{coupled['10'].y[-1]:.2f} where they are ten times as large. Right: with AdamW it "
+             f"{coupled['10'].y[-1]:.2f} where they have size 10. Right: with AdamW it "
              f"falls to {decoupled['1'].y[-1]:.2f} for both.")
 
 # %% tags=["hide-input"]
 slow = np.log(coupled["1"].y[-1]) / np.log(coupled["10"].y[-1])
-claim("00-hardly", "Under coupled Adam, weights whose gradients are ten times as large decay {} "
-      "times as slowly", measured=slow, equals=10, within=1.5)
+claim("00-hardly", "Under coupled Adam, weights whose gradients have size 10 decay {} times as "
+      "slowly as those whose gradients have size 1", measured=slow, equals=10, within=1.5)
 claim("00-factor", "Under AdamW both kinds decay alike: after 250 steps their mean is {} times "
       "(1 − ηλ)²⁵⁰", measured=[each.y[-1] / (1 - 0.02 * 0.3) ** 250 for each in decoupled.values()],
       equals=1, within=0.1)
@@ -255,6 +259,7 @@ claim("00-factor", "Under AdamW both kinds decay alike: after 250 steps their me
 # $10\times32$, that is {{below: sizes[0]:,}}, {{below: sizes[1]:,}} and {{below: sizes[2]:,}} weights. Somebody
 # [asked](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer) whether the
 # big first layer is then "effectively making the second term useless" (the other layer's), and proposed to divide each layer's term by its size.
+#
 # **Predict before you read on.** After training, which share of $\sum_l\lVert W_l\rVert^2$ does each layer have? We train one such network with PyTorch alone.
 # The two groups are there so that biases do not decay.
 
@@ -295,8 +300,12 @@ model = MLP(widths)
 # %%
 options = {"loss": "cross_entropy", "seeds": seeds(5), "batch_size": 64, "record_every": 25}
 sgd = sweep(model, pixels, digits.y, lr=0.5, weight_decay=0.003, steps=1500, **options)
+
+# %%
 adam = sweep(model, pixels, digits.y, optimizer="adam", lr=0.02, weight_decay=0.01, steps=500,
              **options)
+
+# %%
 adamw = sweep(model, pixels, digits.y, optimizer="adamw", lr=0.01, weight_decay=0.6, steps=500,
               **options)
 
@@ -361,10 +370,10 @@ figures.show(fig, "Share of the penalty that each of three layers has during tra
              f"mark the shares of the weights, {words[2]}.")
 
 # %% [markdown]
-# Each line in Figure 0.4 is one of five runs (those of SGD are three times as long). At the start the first layer has
+# Figure 0.4 shows five runs each (SGD runs for 1500 steps, the others for 500). At the start the first layer has
 # {{100 * float(share[:, 0, 0].mean()):.0f}} %, because usual initial weights give a layer a share in proportion to its outputs. Under SGD and coupled Adam the layers end
-# nearly equal, although their sizes differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. Under AdamW the largest layer keeps most. All three have learned the digits, with
-# {{100 * float(sgd.train_accuracy[..., -1].mean()):.1f}} %, {{100 * float(adam.train_accuracy[..., -1].mean()):.1f}} % and {{100 * float(adamw.train_accuracy[..., -1].mean()):.1f}} % of the training images right.
+# nearly equal, although their sizes differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. Under AdamW the largest layer keeps most. All three learned the digits:
+# {{100 * float(sgd.train_accuracy[..., -1].mean()):.1f}} %, {{100 * float(adam.train_accuracy[..., -1].mean()):.1f}} % and {{100 * float(adamw.train_accuracy[..., -1].mean()):.1f}} % of the training images are right.
 # Their $\lambda$ are larger than typical because the runs are short.
 
 # %% tags=["hide-input"]
@@ -459,16 +468,19 @@ claim("00-time", "After 1/(2ηλ) steps of SGD, {} of the difference between the
 # $\lambda_l\lVert W_l\rVert^2$ become equal. So equal terms need no division by sizes.
 #
 # Coupled Adam takes another time, but it, too, rests only where $g+\lambda w=0$, where loss and penalty together have no slope. AdamW does not, because it divides only $g$ by $\sqrt v$.
+#
 # ## 0.4 AdamW: shares by size
 #
 # What then decides how large weights are under AdamW? Without momentum its step is $w\leftarrow(1-\eta\lambda)w-\eta q$ with the divided gradient $q=g/\sqrt v$, which has about the size 1 in every layer.
 # Square this step, and take the mean over a layer's weights (the bar). To leading order, $\overline{w^2}$ changes by
+#
 # $$-2\eta\lambda\,\overline{w^2} \;-\; 2\eta\,\overline{q\,w} \;+\; \eta^2\,\overline{q^2} .$$
 #
 # The first term is decay; the other two balance it. The second is *drift*: gradients that push outwards step after step. The third is *jitter*: even pushes with random
 # signs make squares grow.
 #
-# **If jitter decides**, the size follows. For pure noise there is no drift, and $\overline{q^2}=1$. In equilibrium $\overline{w^2}=(1-\eta\lambda)^2\,\overline{w^2}+\eta^2$, and the root mean square (RMS) is
+# **If jitter decides**, the size follows. Pure noise has no drift, and $\overline{q^2}=1$. In equilibrium $\overline{w^2}=(1-\eta\lambda)^2\,\overline{w^2}+\eta^2$, and the root mean square (RMS) is
+#
 # $$w_{\mathrm{rms}} = \sqrt{\frac{\eta}{\lambda\,(2-\eta\lambda)}} \approx \sqrt{\frac{\eta}{2\lambda}} \tag{0.2}$$
 #
 # It is the same in all layers, so shares go by size. We check this with PyTorch's AdamW on random gradients.
@@ -488,7 +500,7 @@ momentum = (0.03 * 0.2 * 2 / (1 - a**2) * (1 - beta) / (1 + beta) * (1 + a * bet
 # %% [markdown]
 # (Momentum, $\beta_1=0.9$, lowers the RMS by a factor of {{momentum:.3f}}.)
 #
-# **Does jitter decide in a network?** We write AdamW by hand and keep the three terms of each step. To make the budget exact we leave momentum out. We also let $v$ average over about 100 steps, not
+# **Does jitter decide in a network?** We write AdamW by hand and keep the three terms of each step. Without momentum they are exact. We also let $v$ average over about 100 steps, not
 # 1000, so that it settles within the run.
 
 # %% tags=["hide-input"]
@@ -552,6 +564,8 @@ def budget_of(lr, lam, steps=600):
 
 # %%
 budgets = {lr: budget_of(lr, lam) for lr, lam in pairs.items()}
+
+# %%
 jitter = np.array([budget.jitter / budget.decay for budget in budgets.values()])
 drift = np.array([budget.drift / budget.decay for budget in budgets.values()])
 change = np.array([budget.change / budget.decay for budget in budgets.values()])
@@ -624,7 +638,7 @@ identities()
 # %% [markdown]
 # ### In practice
 #
-# Give all weight matrices one $\lambda$, and do not divide by their size. Before you judge whether layers are balanced, compare your number of steps with $1/(2\eta\lambda)$. Do not compute the size of weights from (0.2); measure it.
+# Do not divide the penalty by the layers' sizes. Before you judge whether layers are balanced, compare your number of steps with $1/(2\eta\lambda)$. Do not compute the size of weights from (0.2); measure it.
 #
 # ### Myths
 #
@@ -636,6 +650,7 @@ identities()
 # ### Limits
 #
 # These are small networks at a constant learning rate. With momentum each push is spread over several steps, and what counts as jitter depends on the definition. Nothing here says that equal shares predict better.
+#
 # ## 0.5 A sentence that can fail
 #
 # If a claim's number lies outside its brackets, the cell raises an error, and so do the book's tests. Try it with the popular belief:
@@ -661,21 +676,22 @@ claim("00-third", "After training with SGD the largest layer has {} of the penal
 #
 # ## 0.6 How to read, how to run
 #
-# Open a chapter with `make lab` and choose *Run, Run All Cells*; it works offline. Then change a number and run again: a claim that fails tells you which sentence your change has made
+# Open a chapter with `make lab` and choose *Run, Run All Cells*; it works offline. Then change a number and run again: a claim that fails tells you which sentence is now
 # false. Cells that only draw or claim are folded; click to open.
+#
 # The book checks {{len(__import__("l2lib").ledger.lines())}} statements from four short texts:
 # a [question and its answer](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer) on dividing by a layer's size (S0),
 # [van Laarhoven's paper (2017)](https://arxiv.org/abs/1706.05350) on L2 under normalisation (S1), a [forum thread](https://discuss.d2l.ai/t/weight-decay/99) on a textbook's weight-decay chapter (S2),
 # and a beginner's [lesson](https://deeplizard.com/learn/video/iuJgyiS7BKM) (S3). A claim labelled S2-05 decides one of them; a folded table at a chapter's end has the verdicts.
 #
-# Begin with chapters 1 and 2. Chapters 7 to 10 belong together.
+# Chapters [1](01_what_an_l2_penalty_does.ipynb) to [4](04_other_penalties.ipynb) are about the penalty, [5](05_size_normalisation.ipynb) and [6](06_bias_exclusion.ipynb) about
+# the weights that it should reach, and [7](07_scale_invariance.ipynb) to [10](10_weights_of_norm_one.ipynb) about networks with normalisation. Begin with 1 and [2](02_from_penalty_to_weight_decay.ipynb).
 #
-# - **The penalty:** [1 What an L2 penalty does](01_what_an_l2_penalty_does.ipynb), [2 From penalty to weight decay](02_from_penalty_to_weight_decay.ipynb), [3 One λ, many meanings](03_one_lambda_many_meanings.ipynb), [4 Other penalties](04_other_penalties.ipynb).
-# - **Which weights:** [5 Size normalisation](05_size_normalisation.ipynb), [6 Bias exclusion](06_bias_exclusion.ipynb).
-# - **Normalisation:** [7 Batch norm's scale invariance](07_scale_invariance.ipynb), [8 The effective learning rate](08_effective_learning_rate.ipynb), [9 Adaptive optimisers](09_adaptive_optimisers.ipynb), [10 Weights of norm one](10_weights_of_norm_one.ipynb).
-# Losses are means, and the squared error has a factor ½ which `torch.nn.MSELoss` lacks. Biases are not penalised unless a chapter says so.
 # <details>
 # <summary>Notation: the symbols of all chapters, to look up when you need one</summary>
+#
+# Losses are means, and the squared error has a factor ½ which `torch.nn.MSELoss` lacks. Biases are not penalised unless a chapter says so.
+# Sections are cited as §0.3 and equations as (0.1).
 #
 # | symbol | meaning | in code |
 # |---|---|---|
@@ -748,7 +764,7 @@ claim("00-third", "After training with SGD the largest layer has {} of the penal
 #
 # </details>
 #
-# **5.** On your own network: add up the squares of each weight matrix before and after training, divide by their sum, and compare with each matrix's share of the weights. First predict, from the optimiser and the number of steps.
+# **5.** On your own network: add up the squares of each weight matrix before and after training, and compare the shares with those of the weights. First predict, from the optimiser and the number of steps.
 #
 # <details>
 # <summary>A start</summary>
@@ -775,6 +791,6 @@ claim("00-third", "After training with SGD the largest layer has {} of the penal
 #
 # **Next:** [Chapter 1](01_what_an_l2_penalty_does.ipynb) starts with the simplest model that has a penalty.
 #
-# **Sources.** [Krogh and Hertz (1991)](https://proceedings.neurips.cc/paper/1991/hash/8eefcfdf5990e441f0fb6f3fad709e21-Abstract.html) show that a simple weight decay can improve
-# generalisation. [Loshchilov and Hutter (2019)](https://arxiv.org/abs/1711.05101) decouple the decay and propose AdamW. Balance between layers without decay is due to
-# [Du, Hu and Lee (2018)](https://arxiv.org/abs/1806.00900), and an equilibrium of AdamW to [Kosson et al. (2024)](https://arxiv.org/abs/2305.17212).
+# **Sources.** Decay and generalisation: [Krogh and Hertz (1991)](https://proceedings.neurips.cc/paper/1991/hash/8eefcfdf5990e441f0fb6f3fad709e21-Abstract.html).
+# AdamW: [Loshchilov and Hutter (2019)](https://arxiv.org/abs/1711.05101). Balance without decay:
+# [Du, Hu and Lee (2018)](https://arxiv.org/abs/1806.00900). Equilibrium of AdamW: [Kosson et al. (2024)](https://arxiv.org/abs/2305.17212).
