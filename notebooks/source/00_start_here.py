@@ -552,7 +552,7 @@ claim("00-rms", "Under AdamW the RMS of the network's layers differ by a factor 
 
 # %% [markdown]
 # In the network of Figure 0.4 the layers' RMS is {{late[0]:.1f}}, {{late[1]:.1f}} and {{late[2]:.1f}} times this value (Figure 0.6, right), because its gradients push steadily, too, and nothing forces steady pushes to be alike in all layers.
-# So that shares come near the sizes is what we observe here, not what we can prove; [chapter 9](09_adaptive_optimisers.ipynb) goes on. This is now known:
+# So that shares come near the sizes is what we observe here, not what we can prove (and exercise 1 observes it without decay); [chapter 9](09_adaptive_optimisers.ipynb) goes on. This is now known:
 #
 # | optimiser | decay | shares after a long run | time constant of squares, in steps |
 # |---|---|---|---|
@@ -648,7 +648,7 @@ claim("00-third", "After training with SGD the largest layer has {} of the penal
 #
 # ## 0.7 Exercises
 #
-# **1.** Set `weight_decay=0.0` in the run of SGD with `sweep`. What do you expect of the shares, and what do you see?
+# **1.** Set `weight_decay=0.0` in the run of SGD with `sweep`. What do you expect of the shares, and what do you see? And in the run of AdamW?
 #
 # <details>
 # <summary>Solution</summary>
@@ -657,6 +657,8 @@ claim("00-third", "After training with SGD the largest layer has {} of the penal
 # step 1500. Without decay, gradient descent with small steps nearly conserves the *differences*
 # of the layers' squared norms (§0.3). So these become less important as the norms grow, but they do not fade. The claim `00-balance`
 # fails, as it should.
+#
+# Under AdamW without decay the shares end near 0.70, 0.28 and 0.02, not far from the sizes either: its steps have about the same size for every weight, and this alone brings them near.
 #
 # </details>
 #
