@@ -255,8 +255,8 @@ figures.show(fig, "Mean of 10000 weights that start at 1 and get random gradient
 slow = np.log(coupled["1"].y[-1]) / np.log(coupled["10"].y[-1])
 claim("00-hardly", "Under coupled Adam, weights whose gradients have size 10 decay {} times as "
       "slowly as those whose gradients have size 1", measured=slow, equals=10, within=1.5)
-claim("00-factor", "Under AdamW both kinds of weights decay alike: after 250 steps their mean is {} "
-      "times (1 − ηλ)²⁵⁰", measured=[decoupled[size].y[-1] / decoupled["law"].y[-1]
+claim("00-factor", "Under AdamW both kinds of weights decay alike: after 250 steps their mean is "
+      "{} times (1 − ηλ)²⁵⁰", measured=[decoupled[size].y[-1] / decoupled["law"].y[-1]
                                 for size in ("1", "10")], equals=1, within=0.1)
 
 # %% [markdown]
@@ -376,8 +376,8 @@ dashed = np.array([right_curves[f"_size {name}"].y[0] for name in layers])
 words = [", ".join(f"{one:.2f}" for one in some)
          for some in (first_shares, middle_shares, last_shares, dashed)]
 figures.show(fig, "Share of the penalty that each of three layers has during training, five seeds. "
-             f"All start at {words[0]}. Left: under SGD all run to {curves['_third'].y[0]:.2f}, from "
-             f"step 1000 on within {far:.2f} of it. Middle: coupled Adam ends at {words[1]}. "
+             f"All start at {words[0]}. Left: under SGD all run to {curves['_third'].y[0]:.2f}, "
+             f"from step 1000 on within {far:.2f} of it. Middle: coupled Adam ends at {words[1]}. "
              f"Right: under AdamW they are {words[2]} in the second half, on average; dashed lines "
              f"mark the shares of the weights, {words[3]}.")
 
@@ -514,32 +514,43 @@ noise_rms = [(each[500:] ** 2).mean().item() ** 0.5 / expected for each in noise
 network_rms = adamw.norm / sizes[:, None] ** 0.5 / expected
 
 # %% tags=["hide-input"]
+def draw_noise(ax):
+    ax.axhspan(-expected, expected, color="C4", alpha=0.3, lw=0)
+    ax.axhline(expected, color="C4", lw=1, label="_edge")
+    ax.plot(noise[1][:, :4], color="C0", lw=0.9, alpha=0.8, label="_weights")
+    ax.plot(0.4 * (1 - 0.01 * 0.6) ** np.arange(1000), "--", color="black", lw=1.4, label="_pull")
+    ax.text(170, 0.3, "decay alone", size=10)
+    ax.text(480, 0.2, "four weights", color="C0", size=10)
+    ax.text(20, -0.27, "band: ± √(η/2λ)", color=figures.GREY, size=10)
+    ax.set(xlim=(0, 1000), ylim=(-0.3, 0.45), xlabel="step", ylabel="weight")
+    ax.set_title("Noise alone: in the band")
+
+
+# %% tags=["hide-input"]
+def draw_rms(ax):
+    for layer, name in enumerate(layers):
+        line = network_rms[:, layer].T
+        ax.plot(network_rms.step, line, color=f"C{layer}", lw=1.2, alpha=0.6, label=name)
+        up = (1.2, 1.4, 1.85)[layer]
+        ax.text(510, up, f"{sizes[layer]:,}", color=f"C{layer}", size=10, va="center")
+    ax.axhline(1, color=figures.GREY, ls="--", lw=1.2, label="_noise")
+    ax.text(20, 0.93, "dashed: noise alone", color=figures.GREY, size=10, va="top")
+    ax.set(xlim=(0, 660), xticks=(0, 250, 500), ylim=(0, 2.2), yticks=(0, 0.5, 1, 1.5, 2))
+    ax.set(xlabel="training step", ylabel="RMS / √(η/2λ)", title="In the network: larger")
+
+
+# %% tags=["hide-input"]
 fig, (left, right) = figures.subplots(1, 2, figsize=(6.8, 3.3))
-fig.get_layout_engine().set(wspace=0.08)
-left.axhspan(-expected, expected, color="C4", alpha=0.3, lw=0)
-left.plot(noise[1][:, :4], color="C0", lw=0.9, alpha=0.8, label="_weights")
-left.plot(0.4 * (1 - 0.01 * 0.6) ** np.arange(1000), "--", color="black", lw=1.4, label="_pull")
-left.text(170, 0.3, "decay alone", size=10)
-left.text(480, 0.2, "four weights", color="C0", size=10)
-left.text(20, -0.27, "band: ± √(η/2λ)", color=figures.GREY, size=10)
-left.set(xlim=(0, 1000), ylim=(-0.3, 0.45), xlabel="step", ylabel="weight")
-left.set_title("Noise alone: in the band")
-for layer, size in enumerate(sizes):
-    right.plot(network_rms.step, network_rms[:, layer].T, color=f"C{layer}", lw=1.2, alpha=0.6,
-               label=f"{size:,}")
-    right.text(510, (1.2, 1.4, 1.85)[layer], f"{size:,}", color=f"C{layer}", size=10, va="center")
-right.axhline(1, color=figures.GREY, ls="--", lw=1.2, label="_noise")
-right.text(20, 0.93, "dashed: noise alone", color=figures.GREY, size=10, va="top")
-right.set(xlim=(0, 660), xticks=(0, 250, 500), ylim=(0, 2.2), xlabel="training step",
-          yticks=(0, 0.5, 1, 1.5, 2))
-right.set(ylabel="RMS / √(η/2λ)", title="In the network: larger")
-found = figures.drawn(right)
-late = np.array([found[f"{size:,}"].y[:, found[f"{size:,}"].x[0] >= 250].mean() for size in sizes])
+draw_noise(left), draw_rms(right), fig.get_layout_engine().set(wspace=0.08)
+edge, found = figures.drawn(left)["_edge"].y[0], figures.drawn(right)
+late = np.array([found[name].y[:, found[name].x[0] >= 250].mean()
+                 for name in found if "×" in name])
+words = ", ".join(f"{one:.1f}" for one in late)
 figures.show(fig, "Left: four weights that start at 0.4 and get random gradients under AdamW. "
              "Decay pulls them to zero, and noise keeps them moving in and about a band of plus "
-             f"and minus {expected:.2f}. Right: root mean square of each layer's weights in the "
-             f"network, divided by {expected:.2f}: in the second half "
-             f"{', '.join(f'{one:.1f}' for one in late)}, above the dashed line at 1.")
+             f"and minus {edge:.2f}. Right: root mean square of each layer's weights in the "
+             f"network, divided by {edge:.2f}: in the second half {words}, above the dashed line "
+             "at 1.")
 
 # %% tags=["hide-input"]
 claim("00-noise", "With pure noise for gradients, AdamW keeps 10,000 weights at an RMS of {} times "
@@ -548,7 +559,8 @@ claim("00-noise", "With pure noise for gradients, AdamW keeps 10,000 weights at 
 claim("00-more", "In the network under AdamW, each layer's RMS is at least {} times √(η/2λ) (means "
       "of five seeds)", measured=late, above=1)
 claim("00-rms", "Under AdamW the RMS of the network's layers differ by a factor of {}, although "
-      f"their sizes differ by {sizes[0] / sizes[-1]:.0f}", measured=late.max() / late.min(), below=2)
+      f"their sizes differ by {sizes[0] / sizes[-1]:.0f}",
+      measured=late.max() / late.min(), below=2)
 
 # %% [markdown]
 # In the network of Figure 0.4 the layers' RMS is {{late[0]:.1f}}, {{late[1]:.1f}} and {{late[2]:.1f}} times this value (Figure 0.6, right), because its gradients push steadily, too, and nothing forces steady pushes to be alike in all layers.
