@@ -1801,9 +1801,9 @@ claim("01-dark", "300 steps with λ = 0.003 leave {} of the weights of always da
 # <details>
 # <summary>Solution</summary>
 #
-# It falls from 0.066 to 0.0020. Now the penalty sees the whole of $(u, 1)$, so fact 3 holds in all
-# 181 null directions, and the start is forgotten after 100 epochs. But the fit slides to the perfect fit
-# nearest to zero in $(w, b)$, that of the third row, which leaves nearly all of the offset 0.05 to the weights.
+# It falls from 0.066 to 0.0027. Now the penalty sees the whole of $(u, 1)$, so fact 3 holds in all
+# 181 null directions, and the start fades in this one as fast as in the others. But the fit slides to the perfect fit
+# nearest to zero in $(w, b)$, that of the third row, which leaves most of the offset 0.05 to the weights.
 #
 # </details>
 #
