@@ -616,7 +616,7 @@ def label_directions(axes, freedom):
 
 # %% tags=["hide-input"]
 def draw_cloud(ax):
-    ax.plot(*cholesterol.T, "o", ms=2.5, color=figures.GREY, alpha=0.45, label="_patients")
+    ax.plot(*cholesterol[::3].T, "o", ms=2.5, color=figures.GREY, label="_a third of all patients")
     _, s_two, V_two = np.linalg.svd(cholesterol, full_matrices=False)
     strengths, arrow = s_two**2 / n, {"arrowstyle": "-|>", "lw": 2}
     for k, (v, strength) in enumerate(zip(V_two, strengths, strict=True)):
@@ -625,12 +625,11 @@ def draw_cloud(ax):
         ax.plot(k, strength / (strength + 0.1), alpha=0, label=f"_kept {k + 1}")
         ax.text(3.4, 0.6 - 1.6 * k, f"along v{'₁₂'[k]}: variance {strength:.2f},\n"
                 f"{strength / (strength + 0.1):.0%} kept at λ = 0.1", color=colour)
-    ax.set_aspect("equal", adjustable="datalim")
-    ax.set(xlim=(-3.4, 8.6), ylim=(-3, 3.6), xlabel="total cholesterol, standardised",
-           ylabel="LDL, standardised", xticks=[-2, 0, 2], yticks=[-2, 0, 2])
+    ax.set(aspect="equal", anchor="W", xlim=(-3.4, 9), ylim=(-3, 3.3), xticks=[-2, 0, 2],
+           yticks=[-2, 0, 2], xlabel="total cholesterol, standardised", ylabel="LDL, standardised")
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(3, 1, figsize=(5.6, 9.4), height_ratios=(3, 2.8, 2.6))
+fig, axes = figures.subplots(3, 1, figsize=(5.6, 9), height_ratios=(2.6, 2.8, 2.6))
 draw_cloud(axes[0])
 draw_variances(axes[1])
 draw_freedom(axes[2])
@@ -642,9 +641,9 @@ for lam in (0.01, 0.1, 1):
 label_directions(axes, freedom)
 variances = bars["_variances"].y
 keeps = variances / (variances + bars["_0.1"].y[0])
-figures.show(fig, "Above, a narrow rising cloud of patients, LDL against total cholesterol, with an "
-             f"arrow along it, in whose direction {cloud['_kept 1'].y[0]:.0%} of the fit is kept, "
-             f"and one across it ({cloud['_kept 2'].y[0]:.0%}). In the middle, dots for the "
+figures.show(fig, "Above, a narrow rising cloud of every third patient, LDL and total "
+             f"cholesterol, an arrow along it ({cloud['_kept 1'].y[0]:.0%} kept), and one "
+             f"across it ({cloud['_kept 2'].y[0]:.0%}). In the middle, dots for the "
              "variance of the diabetes data along ten directions, falling "
              f"from {variances[0]:.1f} to {variances[-1]:.4f}, and a line at λ = 0.1, where the "
              f"factors fall from {keeps[0]:.2f} to {keeps[-1]:.2f}; the last two dots are below "
@@ -725,7 +724,7 @@ ellipse, turns = {}, np.linspace(0, 2 * np.pi, 3600)
 
 # %% tags=["hide-input"]
 def draw(lam):
-    fig, ax = figures.subplots(figsize=(5.4, 5))
+    fig, ax = figures.subplots(figsize=(5, 4.6))
     w = ridge(pair, y, lam)[0]
     levels = half_mse(trail[0]) + np.array([10, 50, 150, 300, 600, 1000])
     ax.contour(axis, axis, loss_map, levels=levels, colors=figures.GREY, linewidths=0.6)
@@ -746,7 +745,7 @@ def label_ellipse(ax, begin, radius, lam):
     halo = [withStroke(linewidth=3, foreground="white")]  # contours pass behind the words
     ax.annotate("λ = 0", begin, xytext=(-4, -24), textcoords="offset points", ha="right",
                 color=figures.BLUE, path_effects=halo)
-    ax.text(14.5, 3.5, "solutions for all λ", color=figures.BLUE, path_effects=halo)
+    ax.text(14.2, 3.5, "solutions for all λ", color=figures.BLUE, fontsize=9, path_effects=halo)
     ax.text(-24, -24, f"λ = {lam:g}: circle\nof radius {radius:.1f}", color=figures.ORANGE,
             va="bottom", path_effects=halo)
     ax.set(xlabel="weight of total cholesterol", ylabel="weight of LDL cholesterol")
@@ -768,7 +767,7 @@ def finish(fig, ax, lam):
         "penalty, point out and in.")
 
 # %%
-figures.interactive(draw, lam=[1, 0.0001, 0.003, 0.01, 0.03, 0.1, 0.3, 3])
+figures.interactive(draw, lam=[0.5, 0.0001, 0.003, 0.01, 0.03, 0.1, 2, 5])
 
 # %% [markdown]
 # (`make lab` gives the figure a dial for λ.) The radius $R(\lambda) = \lVert w_\lambda\rVert$ falls as λ grows; how fast
@@ -796,9 +795,9 @@ claim("S2-21", "Between two weight vectors w of norm 1 the mean square of wᵀx 
       "differs by a factor of {}.", measured=strong / weak, above=100)
 
 # %% tags=["hide-input"]
-curves, thick = ellipse[1]
+curves, thick = ellipse[0.5]
 around = half_mse(np.stack([curves["_circle"].x, curves["_circle"].y], axis=1))
-two = np.linalg.solve(pair.T @ pair + n * 1 * np.eye(2), pair.T @ y)
+two = np.linalg.solve(pair.T @ pair + n * 0.5 * np.eye(2), pair.T @ y)
 solved, (squares,), *_ = np.linalg.lstsq(np.column_stack([pair, np.ones(n)]), y)
 claim("S2-17", "no point on the circle fits better than w_λ", measured=around.min() / half_mse(two),
       equals=1, within=1e-6)
@@ -878,6 +877,7 @@ claims.identities()
 # least squares: this is Hoerl and Kennard's theorem. But the good λ depends on $w^*$ and σ, which only an *oracle* knows, and
 # the gain may be tiny. How large is it here? We keep 100 patients, take their least-squares fit as the truth, and add noise
 # of standard deviation {{below: sigma:.0f}}, about that of the real residuals. Formulas first, then 4000 draws.
+# (The last lines compare one draw with `ridge`.)
 
 # %%
 few = X[:100] - X[:100].mean(0)
@@ -941,7 +941,8 @@ axes[0].set_title(f"Weights: the oracle's λ saves {1 - saved['weights']:.0%} of
 axes[1].set_title(f"Predictions: it saves {1 - saved['predictions']:.0%} of the excess error")
 new_target = sigma**2 * (1 + 1 / 100) + np.array([marks["predictions"]["_least squares"].y[0],
                                                   marks["predictions"]["sum"].y.min()])
-figures.show(fig, "Two panels of expected error against λ: bias squared rises, variance falls, and their sum has a minimum, near "
+figures.show(fig, "Two panels of expected error against λ: bias squared rises, variance "
+             "falls, and their sum has a minimum, near "
              f"λ = {best['weights']:.2g} for weights, where {saved['weights']:.2f} times the "
              "error "
              f"of least squares is left, and near λ = {best['predictions']:.2g} for predictions, "
@@ -950,7 +951,7 @@ figures.show(fig, "Two panels of expected error against λ: bias squared rises, 
 
 # %% [markdown]
 # The lower panel of figure 1.7 shows the *excess* error. With noise and intercept a new target at the same inputs costs
-# $\sigma^2(1 + 1/n)$ more: {{new_target[0]:.0f}} for least squares and {{new_target[1]:.0f}} for the oracle's λ,
+# $\sigma^2(1 + 1/n)$ more, in all {{new_target[0]:.0f}} for least squares and {{new_target[1]:.0f}} for the oracle's λ,
 # {{1 - new_target[1] / new_target[0]:.1%}} less. The test losses of §1.10 contain the noise (and are halved), so do not
 # compare them with this panel.
 #
@@ -1005,10 +1006,10 @@ figures.show(fig, "Bars for ten directions: the error of least squares outlined,
 # %%
 claim("S3-01", f"At λ = {lams_25[13]:g} the variance of the weights is {{}} times that of least "
       "squares.", measured=spread[13] / spread[0], below=0.3)
-claim("S3-01", "The oracle's λ cuts the expected squared error of the weights to {} times that of least "
-      "squares.", measured=saved["weights"], below=0.5)
-claim("01-predictions", "The oracle's λ cuts the expected squared error of the predictions to {} times "
-      "that of least squares.", measured=saved["predictions"], between=(0.5, 1))
+claim("S3-01", "The oracle's λ cuts the expected squared error of the weights to {} times that of "
+      "least squares.", measured=saved["weights"], below=0.5)
+claim("01-predictions", "The oracle's λ cuts the expected squared error of the predictions to {} "
+      "times that of least squares.", measured=saved["predictions"], between=(0.5, 1))
 
 # %%
 claim("01-bias-variance", "At every λ of both panels the measured error agrees with (1.4) or "
@@ -1278,7 +1279,8 @@ def draw_losses(ax):
         ax.fill_between(lams[1:], *quartiles, color=colours[name], alpha=0.15, lw=0,
                         label=f"_{name}, middle half")
         ax.plot(at_left, values.mean(0)[0], "D", color=colours[name], label=f"_{name} at 0")
-    for k, style, colour, name in ((0, ":", figures.AMBER, "_LOO"), (1, "--", figures.PINK, "_GCV")):
+    curve_styles = (":", figures.AMBER, "_LOO"), ("--", figures.PINK, "_GCV")
+    for k, (style, colour, name) in enumerate(curve_styles):
         ax.plot(lams[1:], criteria[:, k].mean(0), style, lw=1.8, color=colour, label=name)
     ax.axhline(constant, color=figures.GREY, ls=":", label="_mean target")
     ax.axhline(plain.mean(), color="black", ls="-.", lw=1, label="_ten inputs")
@@ -1316,7 +1318,7 @@ def draw_rules(ax):
     ax.set(xlabel="test loss, one dot for each of 20 splits", ylabel="model")
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(2, 1, figsize=(5.6, 7.2), height_ratios=(4.2, 2.6))
+fig, axes = figures.subplots(2, 1, figsize=(5.6, 6.8), height_ratios=(4, 2.6))
 draw_losses(axes[0])
 label_losses(axes[0])
 draw_rules(axes[1])
@@ -1335,7 +1337,7 @@ figures.show(fig, "Above, loss against λ on the diabetes data, mean of 20 split
              "then rises to that of the mean target. Leave-one-out follows it; GCV is at "
              f"{curves['_GCV'].y[0]:.0f} in place of {curves['test loss'].y[0]:.0f} at the left, "
              f"and meets it at the minimum. Below, λ = 0 from {free_dots.min():.0f} to "
-             f"{free_dots.max():.0f}; means {rules[0]:.0f}, {rules[1]:.0f}, {rules[2]:.0f} by rule.")
+             f"{free_dots.max():.0f}; means {rules[0]:.0f}, {rules[1]:.0f}, {rules[2]:.0f}.")
 
 # %% tags=["hide-input"]
 losses_apart = []  # inputs standardised inside each split, on the training patients
@@ -1623,13 +1625,13 @@ dark = (images.train.X[0] == 0).all(0)  # pixels that are 0 in all 100 images of
 layers = {lam: run.weight0.sel(weight_decay=lam).values[0] for lam in (0, 0.003)}
 fig, axes = figures.subplots(2, 1, figsize=(5.4, 5.4))
 for ax, (lam, layer) in zip(axes, layers.items(), strict=True):
-    ax.hist([layer[:, dark].ravel(), layer[:, ~dark].ravel()], bins=np.linspace(-0.8, 0.8, 81),
-            stacked=True, color=[figures.ORANGE, figures.SKY])
+    ax.hist([layer[:, dark].ravel(), layer[:, ~dark].ravel()], bins=np.linspace(-0.8, 0.8, 41),
+            stacked=True, histtype="stepfilled", color=[figures.ORANGE, figures.SKY])
     ax.set(xlabel="weight of the first layer", ylabel="number of weights")
 axes[0].set_title("λ = 0: the weights of dark pixels stay at their start", x=-0.1)
 axes[1].set_title("λ = 0.003 narrows the distribution, and theirs most", x=-0.1)
-axes[1].set_ylim(0, 1100)
-axes[0].text(0.2, 170, "orange: weights of pixels\nthat are always 0", color=figures.ORANGE)
+axes[1].set_ylim(0, 1300)
+axes[0].text(0.2, 340, "orange: weights of pixels\nthat are always 0", color=figures.ORANGE)
 dark_left = np.linalg.norm(layers[0.003][:, dark]) / np.linalg.norm(layers[0][:, dark])
 figures.show(fig, "Two histograms of the weights of a first layer after training. Without decay "
              "they fill a broad band; the weights of pixels that are always 0, in orange, are "
