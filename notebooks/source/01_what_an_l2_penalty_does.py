@@ -2,8 +2,8 @@
 # # 1 What an L2 penalty does
 #
 # You add one number to a training script, `weight_decay=0.01`, and it is supposed to cure overfitting. What does it do
-# to the weights? Which of them shrink, by how much, and when does that help? Several well-known demonstrations that it
-# works do not show it. We start with linear regression, where every answer can be computed by hand, and end with a network.
+# to the weights? Which of them shrink, by how much, and when does that help? A well-known demonstration that it works
+# shows something else. We start with linear regression, where every answer can be computed by hand, and end with a network.
 #
 # **By the end you will be able to**
 #
@@ -13,7 +13,7 @@
 # - choose λ in three ways that do not touch the test data;
 # - translate early stopping into a λ.
 #
-# *Reading time about an hour with a pen; the code runs in about 10 seconds.*
+# *Reading takes about an hour and a half, the exercises as long again. The code runs in about 10 seconds.*
 
 # %%
 import numpy as np
@@ -33,7 +33,8 @@ from l2lib.splits import split
 # inputs, 20 training examples, and targets $y = 0.05 + 0.01\sum_i x_i + \varepsilon$, with inputs from $N(0, 1)$ and
 # noise ε from $N(0, 0.01^2)$, all independent. As in its 2020 edition, slightly simplified, we train a linear model by
 # plain SGD from weights drawn from $N(0, 1)$. The textbook has the full mean squared error and $\lambda = 3$. This book
-# has half of it, for which $\lambda = 1.5$ and twice the learning rate give the same run.
+# has half of it, for which $\lambda = 1.5$ and twice the learning rate give the same run. The current edition starts
+# from $N(0, 0.01^2)$, with which you would see little of what follows.
 
 # %%
 def train(X, y, w, weight_decay, rng, lr=0.006, batch=5, epochs=100):
@@ -50,7 +51,7 @@ def test_error(w, b):
     return np.sum((w - 0.01) ** 2) + (b - 0.05) ** 2 + 0.01**2
 
 # %% [markdown]
-# The inputs are independent with mean 0 and variance 1, so `test_error` is the expected squared error of a new answer. We
+# The inputs are independent with mean 0 and variance 1, so `test_error` is the expected squared error on a new example. We
 # compare $\lambda = 0$ with $\lambda = 1.5$, from the textbook's start and from zero, and add a model that always answers
 # zero. There are ten data sets.
 
@@ -82,13 +83,13 @@ means = [errors.mean() for errors in dots.values()]
 ax.set_title(f"λ = 1.5 gains a factor of {means[0] / means[1]:.0f} from one start,\n"
              f"and {1 - means[3] / means[2]:.0%} from the other", x=-0.35)
 figures.show(fig, "Dots for ten data sets and five models, test error on a logarithmic axis. "
-             f"Starting from N(0,1) the mean is {means[0]:.3g} without penalty and {means[1]:.2g} "
+             f"Starting from N(0,1) the mean is {means[0]:.3g} without penalty and {means[1]:.3g} "
              f"with λ = 1.5. Starting from zero it is {means[2]:.3g} without penalty and "
              f"{means[3]:.3g} with λ = 1.5. Always answering zero gives {means[4]:.3g}.")
 
 # %% [markdown]
 # In the first two rows of figure 1.1 the penalty lowers the mean test error from {{n01.mean():.0f}}
-# to {{decayed.mean():.2f}}: a cure, it seems. But the third row, from zero and without penalty, is
+# to {{decayed.mean():.3f}}: a cure, it seems. But the third row, from zero and without penalty, is
 # {{decayed.mean() / from_zero.mean():.0f}} times better still. Even the model that has learnt nothing (the dotted
 # line) beats the second row. And from zero the same penalty improves the mean error by
 # {{1 - both.mean() / from_zero.mean():.0%}} only. What, then, did the penalty repair?
@@ -105,7 +106,8 @@ figures.show(fig, "Dots for ten data sets and five models, test error on a logar
 #
 # $$w \leftarrow w - \eta\,(\nabla L(w) + \lambda w) = (1 - \eta\lambda)\,w - \eta\nabla L(w).$$
 #
-# The weights shrink a little, then follow the loss, as in `train`. In PyTorch the optimiser does it:
+# The weights shrink a little, then follow the loss, as in `train`. In PyTorch the optimiser does it, and three steps on
+# all 20 examples end where those of `train` do:
 
 # %%
 model = torch.nn.Linear(200, 1, dtype=torch.float64)
@@ -118,11 +120,15 @@ for _ in range(3):
     loss = torch.nn.functional.mse_loss(model(inputs), answers) / 2
     loss.backward()
     optimizer.step()
+three = train(*problems[0][:2], np.ones(200), 1.5, claims.rng(), batch=20, epochs=3)
+weights_now, b_now = model.weight.detach().numpy()[0], model.bias.detach().numpy()
+print(np.allclose(weights_now, three[0]), np.allclose(b_now, three[1]))
 
 # %% [markdown]
-# What does the penalty do to a fitted curve? Take 12 noisy points of a
-# sine, and as inputs the powers $t, t^2, \dots, t^{11}$, which all lie between −1 and 1. With the intercept these are 12
-# parameters, enough to pass through any 12 points. (`ridge` finds the minimum; §1.4 does it by hand.)
+# Where many steps lead is best seen on a curve. Take 12 noisy points of a sine, and as inputs
+# the powers $t, t^2, \dots, t^{11}$. (All lie between −1 and 1, so we leave their scales alone.) With the intercept
+# these are 12 parameters, enough to pass through any 12 points. The function `ridge` returns the minimum of $J$ for a
+# linear model, which we compute by hand in §1.4.
 
 # %%
 t, noise = np.linspace(-1, 1, 12), claims.rng().normal(0, 0.3, 12)
@@ -138,14 +144,16 @@ def draw_curves(ax):
     for (lam, (w, b)), (colour, style) in zip(curve_fits.items(), styles.values(), strict=True):
         values = fine[:, None] ** np.arange(1, 12) @ w + b
         ax.plot(fine, values, color=colour, ls=style, label=f"_{lam:g}")
-        ax.plot([], [], color=colour, ls=style,
-                label=f"λ = {lam:g}, ‖w‖ = {np.linalg.norm(w):.3g}")
+        off = np.mean((values - np.sin(np.pi * fine)) ** 2)
+        ax.plot([], [], color=colour, ls=style, label=f"λ = {lam:g}: ‖w‖ = "
+                f"{np.linalg.norm(w):.3g}, error {off:.3f}")
     ax.plot([], [], ":", color=figures.GREY, lw=1, label="the sine behind the points")
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(5.6, 4))
 draw_curves(ax)
-ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncol=2, fontsize=9, frameon=False)
+ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncol=2, fontsize=9, frameon=False,
+          title="error: mean squared distance from the sine", title_fontsize=9)
 ax.set(xlabel="input t", ylabel="target, and fitted curve")
 ax.set_title("λ = 0 goes through every point, λ = 0.001 smooths\nthe curve, λ = 1 "
              "flattens it", x=-0.1)
@@ -159,7 +167,7 @@ figures.show(fig, "Twelve noisy points of a sine and three fitted polynomials. W
 
 # %% [markdown]
 # In figure 1.2 the curve through every point also follows the noise, with large weights of opposite sign. A small penalty
-# makes the curve smooth. A large one takes away the sine, too.
+# makes the curve smooth and brings it nearer to the sine, while a large one takes away the sine, too.
 
 # %% tags=["hide-input"]
 def gradient_of(penalty, point):
@@ -175,8 +183,7 @@ def steps_with(constant):
     return w
 
 # %% tags=["hide-input"]
-three = train(*problems[0][:2], np.ones(200), 1.5, claims.rng(), batch=20, epochs=3)
-theirs = [model.weight.detach().numpy()[0] - three[0], model.bias.detach().numpy() - three[1]]
+theirs = [weights_now - three[0], b_now - three[1]]
 example = torch.tensor([3.0, -4.0], dtype=torch.float64)
 half, whole = (gradient_of(lambda w, half=half: l2_penalty([w], 0.1, half=half), example.tolist())
                for half in (True, False))
@@ -282,8 +289,9 @@ claim("01-slide", "with a penalty all three runs end at one point, ridge's (1.1)
 #    inputs is a *null direction*: moving along it changes no training answer.
 # 2. **Without penalty, of all perfect fits gradient descent ends at the one nearest to its start**, if it converges. Two
 #    perfect fits differ by a null direction, and the way from the start to the end has no null part (fact 1). So it meets the
-#    set of perfect fits at a right angle, and by Pythagoras every other perfect fit is further away. This is the
-#    *implicit bias* of the algorithm ([Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614)).
+#    set of perfect fits at a right angle, and by Pythagoras every other perfect fit is further away. This is an
+#    *implicit bias* of the algorithm ([Gunasekar et al., 2018](https://arxiv.org/abs/1802.08246); the idea is that of
+#    [Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614)).
 # 3. **A penalty erases the null part.** There the gradient of $L$ is zero, so each step only multiplies by
 #    $1 - \eta\lambda$. The end is not quite a perfect fit: it answers {{x @ decaying[0][-1]:.2f}} in place of {{target}}.
 #
@@ -291,19 +299,24 @@ claim("01-slide", "with a penalty all three runs end at one point, ridge's (1.1)
 # expected error of 1 into each, and without penalty it stays for ever: that makes {{below: null_count}}. With
 # $\lambda = 1.5$ each of the {{below: steps}} steps multiplies it by {{below: shrink:.3f}}, and of the start
 # ${{below: null_count}}\cdot {{below: shrink:.3f}}^{2\cdot{{below: steps}}} \approx {{below: null_count * shrink ** (2 * steps):.2f}}$
-# is left. The truth adds ${{below: null_count}}\cdot 0.01^2 = {{below: null_count * 0.01**2:.3f}}$, which no fit
-# from these data alone can know. We split the measured test errors.
+# is left. The truth adds ${{below: null_count}}\cdot 0.01^2 = {{below: null_count * 0.01**2:.3f}}$, which no fit from
+# these data alone can know. We split the measured test errors, and add two fits to compare: the second run after 1000
+# epochs in place of 100, and the exact minimum.
 
 # %%
 null_count, steps, shrink = 200 - 20, 100 * 20 // 5, 1 - 0.006 * 1.5
-parts = np.empty((10, 4, 3))
-for k, (X_toy, _, start, fits) in enumerate(problems):
+parts = np.empty((10, 6, 3))
+for k, (X_toy, y_toy, start, fits) in enumerate(problems):
     null = np.eye(200) - np.linalg.pinv(X_toy) @ X_toy  # projects on the null directions
-    for run, (w, b) in enumerate(fits):
+    longer = train(X_toy, y_toy, start, 1.5, claims.rng(), epochs=1000)
+    for run, (w, b) in enumerate([*fits, longer, ridge(X_toy, y_toy, 1.5)]):
         missing = w - 0.01
         unseen = null @ missing
-        parts[k, run] = unseen @ unseen, np.sum((missing - unseen) ** 2), (b - 0.05) ** 2
+        parts[k, run, 0] = unseen @ unseen
+        parts[k, run, 1] = np.sum((missing - unseen) ** 2)
+        parts[k, run, 2] = (b - 0.05) ** 2
 table = parts.mean(0)
+whole = table.sum(1) + 0.01**2  # with the noise: the test error
 
 # %% [markdown]
 # | mean over ten data sets | null directions | other directions | intercept |
@@ -312,11 +325,32 @@ table = parts.mean(0)
 # | $N(0,1)$ start, λ = 1.5 | {{table[1, 0]:.2f}} | {{table[1, 1]:.2g}} | {{table[1, 2]:.2g}} |
 # | zero start, λ = 0 | {{table[2, 0]:.4f}} | {{table[2, 1]:.5f}} | {{table[2, 2]:.4f}} |
 # | zero start, λ = 1.5 | {{table[3, 0]:.4f}} | {{table[3, 1]:.5f}} | {{table[3, 2]:.4f}} |
+# | $N(0,1)$ start, λ = 1.5, 1000 epochs | {{table[4, 0]:.4f}} | {{table[4, 1]:.5f}} | {{table[4, 2]:.4f}} |
+# | exact minimum, λ = 1.5 (§1.4) | {{table[5, 0]:.4f}} | {{table[5, 1]:.5f}} | {{table[5, 2]:.4f}} |
 #
-# From $N(0,1)$ the error is almost all in the null directions, until the penalty has erased most of it. (Part of
-# the large start's average answer ends in the intercept, which no penalty shrinks.) From zero both fits are zero
-# there. What the penalty improves is the intercept: 200 weights can produce the offset 0.05 at all 20 examples without $b$,
-# and a price on weights makes $b$ the cheaper place. Is this gain luck? We repeat it on 100 fresh data sets.
+# From $N(0,1)$ the error is almost all in the null directions, until the penalty has erased most of it. From zero both
+# fits are zero there. But why is the intercept so wrong in the second row, at {{table[1, 2]:.3f}}?
+#
+# **One more null direction runs through the intercept.** Training moves $w$ and $b$ together, in
+# {{null_count + 21}} dimensions, of which 20 examples see 20. Of the {{null_count + 1}} null directions
+# {{null_count}} leave $b$ alone. The last one raises $b$ by 1 and adds to $w$ the shortest vector $u$ with
+# $Xu = -\mathbf 1$. At the point $c\,(u, 1)$ the penalty, which does not see $b$, has the gradient $\lambda c\,(u, 0)$.
+# The part of this along $(u, 1)$ is $\lambda\frac{\lVert u\rVert^2}{1+\lVert u\rVert^2}\,c\,(u, 1)$. On average
+# $\lVert u\rVert^2$ is {{below: u_square:.2f}}, so the start is forgotten about {{below: 1 + 1 / u_square:.0f}} times more
+# slowly than fact 3 says.
+#
+# **The second row of figure 1.1 is therefore unfinished training.** After 1000 epochs in place of 100 the error of the
+# intercept falls from {{table[1, 2]:.3f}} to {{table[4, 2]:.4f}}, and the test error from {{whole[1]:.3f}} to
+# {{whole[4]:.4f}}. The exact minimum has {{whole[5]:.4f}}: both starts meet there.
+#
+# The same direction explains the gain from zero. Without penalty that run ends at the perfect fit nearest to zero, which
+# by Pythagoras has only the share $\frac{\lVert u\rVert^2}{1+\lVert u\rVert^2}$, about
+# {{below: u_square / (1 + u_square):.0%}}, of the offset 0.05 in $b$, and the rest in the weights. The penalty slides it
+# along $(u, 1)$, from the weights to $b$. Is this gain luck? We repeat it on 100 fresh data sets.
+
+# %%
+hidden = [-np.linalg.pinv(X_toy) @ np.ones(20) for X_toy, *_ in problems]  # u of each data set
+u_square = np.mean([u @ u for u in hidden])
 
 # %%
 pairs = []
@@ -335,6 +369,8 @@ small_gain = claims.interval(1 - with_decay / without)
 # %%
 claim("01-null-part", f"From N(0,1) without penalty, {null_count} null directions carry an error "
       "of {:.0f} on average.", measured=parts[:, 0, 0].mean(), equals=null_count, within=36)
+claim("01-meet", "With λ = 1.5 the N(0,1) start has after 1000 epochs {} times the test error of "
+      "the exact minimum.", measured=whole[4] / whole[5], equals=1, within=0.1)
 claim("S2-25", "Started from zero without a penalty, the model's error is {} times that of the "
       "N(0,1) start with λ = 1.5.", measured=dots["zero start, λ = 0"].mean() / decayed.mean(),
       below=0.3)
@@ -350,7 +386,7 @@ for X_toy, _, start, fits in problems:
         moved.append(kernel @ (w - kept * start))
         left.append(np.sum((kernel @ (kept * start - 0.01)) ** 2))
 claim("01-null-sizes", "the null part of the error is that of the start that is left, and truth",
-      measured=np.reshape(left, (10, 4)) - parts[:, :, 0], equals=0, within=1e-9)
+      measured=np.reshape(left, (10, 4)) - parts[:, :4, 0], equals=0, within=1e-9)
 claim("01-null-weights", "null directions: the start as it was, or (1 − ηλ)ᵗ times, or 0",
       measured=moved, equals=0, within=1e-9)
 claim("01-parts", "null part, other part, intercept and noise add up to the test error that is "
@@ -366,6 +402,11 @@ claim("01-interpolates", "both runs without penalty end with all 20 examples fit
 claim("01-zero-dots", "answering zero costs the targets' mean square, 200·0.01² + 0.05² + 0.01²",
       measured=dots["always answer zero"] - (200 * 0.01**2 + 0.05**2 + 0.01**2),
       equals=0, within=1e-12)
+claim("01-last-null", "X u = −1, and without penalty no run moves along (u, 1)",
+      measured=[[*(X_toy @ u + 1), *(u @ (fits[i][0] - begin) + fits[i][1]
+                for i, begin in ((0, start), (2, 0 * start)))]
+                for u, (X_toy, _, start, fits) in zip(hidden, problems, strict=True)],
+      equals=0, within=1e-9)
 claim("01-starts", "each data set has a start of its own",
       measured=len({start[0] for _, _, start, _ in problems}), equals=10, within=1e-9)
 
@@ -391,12 +432,11 @@ claims.identities()
 #
 # For $\lambda > 0$ the matrix is positive definite, so there is exactly one minimum, even with more inputs than
 # examples. This is *ridge regression* ([Hoerl and Kennard, 1970](https://doi.org/10.1080/00401706.1970.10488634)).
-# In scikit-learn's `Ridge` α is our $n\lambda$: it minimises $\lVert y - Xw\rVert^2 + \alpha\lVert w\rVert^2$; divide by
-# $2n$ to get ours.
+# In scikit-learn's `Ridge`, which has the sum of squares and no halves, α is our $n\lambda$.
 #
 # We fit it to {{below: n}} patients: {{below: X.shape[1]}} measurements each, and how far their diabetes had
-# progressed a year later. (We standardise first: otherwise the units decide which weight is large.) Before you look on,
-# predict: do all ten weights shrink as λ grows?
+# progressed a year later ([Efron et al., 2004](https://doi.org/10.1214/009053604000000067)). We standardise first, as otherwise
+# the units decide which weight is large. Before you look on, predict: do all ten weights shrink as λ grows?
 
 # %%
 def ridge_by_hand(X, y, lam):
@@ -413,10 +453,11 @@ y, n = data.y, len(data.y)
 # %% tags=["hide-input"]
 path_lams = np.append(0, np.logspace(-3.5, 1.3, 193))
 weights = ridge(X, y, path_lams)[0]
-places = np.append(10**-3.75, path_lams[1:])  # λ = 0 is drawn a little apart
-shown = {"s5": ("triglycerides", figures.GREEN), "bmi": ("BMI", figures.PINK),
-         "s2": ("LDL", figures.ORANGE), "s3": ("HDL", figures.BLUE),
-         "s1": ("total cholesterol", figures.AMBER)}
+at_0 = 10**-4.1  # λ = 0 is drawn apart
+shown = {"s5": ("triglycerides", figures.GREEN, 38), "bmi": ("BMI", figures.PINK, 27),
+         "s2": ("LDL", figures.ORANGE, 18), "s3": ("HDL", figures.BLUE, 6),
+         "s1": ("total cholesterol", figures.AMBER, -36), "sex": ("sex", figures.GREY, -13.5),
+         "age": ("age", figures.GREY, -2.7)}
 crossings = [(i, k) for i in range(10)  # between λ number k and the next
              for k in np.flatnonzero(weights[:-1, i] * weights[1:, i] < 0)]
 numerals = {4: "four", 5: "five", 6: "six"}
@@ -424,36 +465,39 @@ numerals = {4: "four", 5: "five", 6: "six"}
 # %% tags=["hide-input"]
 def draw_paths(ax):
     for i, feature in enumerate(data.feature_names):
-        name, colour = shown.get(feature, ("", figures.GREY))
-        ax.plot(places, weights[:, i], color=colour, lw=2.2 if name else 0.8,
-                alpha=1 if name else 0.6, label=f"_{feature}")
-        shift = {"bmi": 2.5, "s2": -2.5}.get(feature, 0)
-        ax.text(places[0] / 1.15, weights[0, i] + shift, name, color=colour, ha="right",
-                va="center")
+        name, colour, height = shown.get(feature, ("", figures.GREY, 0))
+        strong = colour != figures.GREY
+        ax.plot(path_lams[1:], weights[1:, i], color=colour, lw=2.2 if strong else 0.8,
+                alpha=1 if strong else 0.6, label=f"_{feature}")
+        ax.plot(at_0, weights[0, i], "D", ms=5 if strong else 3, color=colour,
+                label=f"_{feature} at 0")
+        ax.text(0.004 if feature == "s1" else 0.0004, height, name, color=colour, va="center")
     ax.axhline(0, color="black", lw=0.8)
     for i, k in crossings:
         colour = shown.get(data.feature_names[i], ("", figures.GREY))[1]
         ax.plot(path_lams[k : k + 2].mean(), 0, "o", ms=7, mfc="white", mec=colour, zorder=5,
                 label=f"_zero of {data.feature_names[i]}")
-    ax.text(0.00021, -18, "five others", color=figures.GREY)
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(5.6, 4))
 draw_paths(ax)
-ax.set(xscale="log", xlim=(4e-6, 20), xlabel="weight decay λ",
+ax.set(xscale="log", xlim=(4e-5, 20), xlabel="weight decay λ", ylim=(-42, 42),
        ylabel="weight (progression per standard deviation)")
-ax.set_xticks([10**-3.75, 1e-3, 1e-2, 0.1, 1, 10], ["0", "0.001", "0.01", "0.1", "1", "10"])
+ax.set_xticks([at_0, 1e-3, 1e-2, 0.1, 1, 10], ["0", "0.001", "0.01", "0.1", "1", "10"])
+ax.text(10**-3.77, -42, "//", ha="center", va="center", weight="bold",
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})
 ax.minorticks_off()
 curves = figures.drawn(ax)
 ldl, hdl, total = (curves[f"_zero of {name}"].x.ravel() for name in ("s2", "s3", "s1"))
+free_ldl, free_total = (curves[f"_{name} at 0"].y[0] for name in ("s2", "s1"))
 turned = sum(name.startswith("_zero of") for name in curves)
 ax.set_title(f"Under a growing λ, {numerals.get(turned, turned)} of ten weights change sign\n"
-             "(white dots), and LDL comes back", x=-0.1)
+             "(white dots), and LDL does so twice", x=-0.1)
 figures.show(fig, "Ten weights of ridge regression on the diabetes data against λ, with a white "
-             f"dot at each change of sign. LDL falls from {curves['_s2'].y[0]:.0f} through zero "
+             f"dot at each change of sign. LDL falls from {free_ldl:.0f} through zero "
              f"near {ldl[0]:.2g} and comes back near {ldl[-1]:.2g}. HDL changes sign near "
              f"{hdl[0]:.1g}, and then grows in size. Total cholesterol rises from "
-             f"{curves['_s1'].y[0]:.0f} through zero near {total[0]:.1g}. Age and sex change sign, "
+             f"{free_total:.0f} through zero near {total[0]:.1g}. Age and sex change sign, "
              "too. All weights go to zero at large λ.")
 
 # %% [markdown]
@@ -507,8 +551,9 @@ claims.identities()
 # ## 1.5 One direction at a time
 #
 # Which directions shrink? Take the singular value decomposition
-# $X = USV^\top$. The columns $v_i$ of $V$ are orthogonal directions in the space of weights; $s_i^2/n$ is
-# the variance of the data along $v_i$. Write $\hat w$ for the least-squares fit (the one of smallest norm, if there are
+# $X = USV^\top$ with all $s_i > 0$. The columns $v_i$ of $V$ are orthogonal directions in the space of weights, and
+# $s_i^2/n$ is the variance of the data along $v_i$. (All directions at right angles to these are null, and
+# there (1.1) makes $w_\lambda$ zero.) Write $\hat w$ for the least-squares fit (the one of smallest norm, if there are
 # many), so that $X^\top y = X^\top X\hat w$. Put $X^\top X = VS^2V^\top$ into (1.1), and multiply by $v_i^\top$:
 #
 # $$v_i^\top w_\lambda = \frac{s_i^2}{s_i^2 + n\lambda}\; v_i^\top \hat w . \tag{1.2}$$
@@ -528,9 +573,10 @@ for k in np.argsort(-np.abs(tenth))[:5]:
 # These are the entries of the tenth direction, the weakest. It is the combination of §1.4: total cholesterol falls while
 # LDL, HDL and triglycerides rise, and hardly any patient differs from another in this way.
 #
-# **How many parameters are in effect?** The fitted values are linear in the targets, $\hat y = A_\lambda y$. The $i$-th
+# **How many parameters are in effect?** By (1.1) the fitted values are linear in the targets: $\hat y = A_\lambda y$ with
+# $A_\lambda = X(X^\top X + n\lambda I)^{-1}X^\top = U\,\mathrm{diag}\big(\frac{s_i^2}{s_i^2+n\lambda}\big)\,U^\top$. The $i$-th
 # diagonal entry of $A_\lambda$ says how far the fit moves at example $i$ when its own target moves by one. Without
-# penalty these entries sum to the number of parameters, so their sum is called the *degrees of freedom*:
+# penalty these entries sum to the rank of $X$, so their sum, the trace, is called the *degrees of freedom*:
 #
 # $$\mathrm{df}(\lambda) = \operatorname{tr} A_\lambda = \sum_i \frac{s_i^2}{s_i^2 + n\lambda}. \tag{1.3}$$
 #
@@ -557,29 +603,59 @@ def draw_freedom(ax):
     ax.semilogx(freedom_lams, filter_factors(s, n, freedom_lams).sum(-1), label="_df")
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(2, 1, figsize=(5.6, 6.2))
-draw_variances(axes[0])
-draw_freedom(axes[1])
-bars, freedom = map(figures.drawn, axes)
+cholesterol = X[:, [4, 5]]  # total and LDL
+
+
+def label_directions(axes, freedom):
+    axes[0].set_title("The penalty takes most where the data vary least", x=-0.1)
+    axes[1].set_title("A direction keeps more than half if its dot is above λ\n"
+                      "(numbers: the factor kept at λ = 0.1)", x=-0.1)
+    axes[2].set(xlabel="weight decay λ", ylabel="degrees of freedom", ylim=(0, 10.9))
+    axes[2].set_title(f"At λ = 1, {freedom['_df'].at(1):.1f} of 10 parameters are in effect",
+                      x=-0.1)
+
+# %% tags=["hide-input"]
+def draw_cloud(ax):
+    ax.plot(*cholesterol[::3].T, "o", ms=2.5, color=figures.GREY, label="_a third of all patients")
+    _, s_two, V_two = np.linalg.svd(cholesterol, full_matrices=False)
+    strengths, arrow = s_two**2 / n, {"arrowstyle": "-|>", "lw": 2}
+    for k, (v, strength) in enumerate(zip(V_two, strengths, strict=True)):
+        colour, v = (figures.BLUE, figures.ORANGE)[k], v * np.sign(v[1])
+        ax.annotate("", 2 * np.sqrt(strength) * v, (0, 0), arrowprops={**arrow, "color": colour})
+        ax.plot(k, strength / (strength + 0.1), alpha=0, label=f"_kept {k + 1}")
+        ax.text(3.4, 0.6 - 1.6 * k, f"along v{'₁₂'[k]}: variance {strength:.2f},\n"
+                f"{strength / (strength + 0.1):.0%} kept at λ = 0.1", color=colour)
+    ax.set(aspect="equal", anchor="W", xlim=(-3.4, 9), ylim=(-3, 3.3), xticks=[-2, 0, 2],
+           yticks=[-2, 0, 2], xlabel="total cholesterol, standardised", ylabel="LDL, standardised")
+
+# %% tags=["hide-input"]
+fig, axes = figures.subplots(3, 1, figsize=(5.6, 9), height_ratios=(2.6, 2.8, 2.6))
+draw_cloud(axes[0])
+draw_variances(axes[1])
+draw_freedom(axes[2])
+cloud, bars, freedom = map(figures.drawn, axes)
 for lam in (0.01, 0.1, 1):
     df = freedom["_df"].at(lam)
-    axes[1].plot(lam, df, "o", ms=7, color=figures.BLUE, label=f"_{lam:g}")
-    axes[1].annotate(f"{df:.1f}", (lam, df), xytext=(7, 5), textcoords="offset points")
-axes[1].set(xlabel="weight decay λ", ylabel="degrees of freedom", ylim=(0, 10.9))
-axes[0].set_title("A direction keeps more than half if its dot is above λ\n"
-                  "(numbers: the factor kept at λ = 0.1)", x=-0.1)
-axes[1].set_title(f"At λ = 1, {freedom['_df'].at(1):.1f} of 10 parameters are in effect", x=-0.1)
+    axes[2].plot(lam, df, "o", ms=7, color=figures.BLUE, label=f"_{lam:g}")
+    axes[2].annotate(f"{df:.1f}", (lam, df), xytext=(7, 5), textcoords="offset points")
+label_directions(axes, freedom)
 variances = bars["_variances"].y
 keeps = variances / (variances + bars["_0.1"].y[0])
-figures.show(fig, "Above, dots for the variance of the diabetes data along ten directions, falling "
+figures.show(fig, "Above, a narrow rising cloud of every third patient, LDL and total "
+             f"cholesterol, an arrow along it ({cloud['_kept 1'].y[0]:.0%} kept), and one "
+             f"across it ({cloud['_kept 2'].y[0]:.0%}). In the middle, dots for the "
+             "variance of the diabetes data along ten directions, falling "
              f"from {variances[0]:.1f} to {variances[-1]:.4f}, and a line at λ = 0.1, where the "
              f"factors fall from {keeps[0]:.2f} to {keeps[-1]:.2f}; the last two dots are below "
              f"the line. Below, the degrees of freedom fall smoothly from 10 to 0; they are "
              f"{freedom['_df'].at(0.1):.1f} at λ = 0.1 and {freedom['_df'].at(1):.1f} at λ = 1.")
 
 # %% [markdown]
-# In figure 1.5 eight directions keep most of their fit at $\lambda = 0.1$, and the tenth keeps {{factors[9]:.0%}}. So the
-# penalty shrinks $|v_i^\top w|$ in every direction, and most in those that the data determine least. (Exercise 12: the degrees of freedom also say how flattering the training error is.)
+# The upper panel of figure 1.5 has two inputs only, total and LDL cholesterol. Both rise and fall together, so the data say
+# little along $v_2$, and there the penalty takes most. With all ten inputs, eight directions keep most of their fit at
+# $\lambda = 0.1$, and the tenth keeps {{factors[9]:.0%}}. So the penalty shrinks $|v_i^\top w|$ in every direction, and
+# takes the largest share where the data determine it least. (Exercise 12: the degrees of freedom also say how flattering
+# the training error is.)
 
 # %%
 claim("S3-12", "At λ = 1, {} degrees of freedom of 10 are left.",
@@ -591,6 +667,10 @@ traces = [np.trace(X @ np.linalg.solve(X.T @ X + n * lam * np.eye(10), X.T))
           for lam in freedom_lams]
 claim("01-filter", "(1.2) gives the ridge solution direction by direction",
       measured=filtered - Vt @ w_ridge, equals=0, within=1e-9)
+along_two = np.linalg.svd(cholesterol)[2] @ np.transpose(ridge(cholesterol, y, [0, 0.1])[0])
+claim("01-cloud", "of two inputs' fit each direction keeps the share that the picture says",
+      measured=along_two[:, 1] / along_two[:, 0] - [cloud[f"_kept {k}"].y[0] for k in (1, 2)],
+      equals=0, within=1e-9)
 claim("01-bars", "the dots are the eigenvalues of X'X/n",
       measured=bars["_variances"].y - eigenvalues, equals=0, within=1e-9)
 claim("01-label", "the curve of the degrees of freedom is the trace of the hat matrix",
@@ -605,10 +685,11 @@ claims.identities()
 # λ is not a constraint on the norm, but each λ corresponds to one. Look for the best fit with
 # $\lVert w\rVert\le R$, for some $R < \lVert\hat w\rVert$. It lies on the sphere: inside, the gradient would be zero, and no
 # fit with $\lVert w\rVert < \lVert\hat w\rVert$ has that. At the best point no step along the sphere lowers the loss, so
-# $-\nabla L$ points straight outwards: $-\nabla L(w) = \lambda w$ for some $\lambda > 0$. That
-# is the condition for $w_\lambda$. So λ is the *multiplier* of $\frac12\lVert w\rVert^2\le\frac12R^2$, a price: if
-# $\frac12R^2$ may grow by a little, the best loss falls by λ times as much. Figure 1.6 shows it for total and LDL
-# cholesterol, whose correlation is {{below: np.corrcoef(pair.T)[0, 1]:.2f}}.
+# $-\nabla L$ is parallel to $w$. Inwards is impossible, as a step inside would then be a better fit. So it points outwards:
+# $-\nabla L(w) = \lambda w$ for some $\lambda > 0$. That is the condition for $w_\lambda$. So λ is the *multiplier* of
+# $\frac12\lVert w\rVert^2\le\frac12R^2$, a price: if $\frac12R^2$ may grow by a little, the best loss falls by λ times
+# as much. Figure 1.6 shows it for total and LDL cholesterol, whose correlation is
+# {{below: np.corrcoef(pair.T)[0, 1]:.2f}}.
 
 # %%
 pair = X[:, [data.feature_names.index(name) for name in ("s1", "s2")]]
@@ -623,23 +704,27 @@ loss_map = half_mse(np.stack(np.meshgrid(axis, axis), -1))
 trail = ridge(pair, y, np.append(0, np.logspace(-4, 2, 60)))[0]
 
 # %% tags=["hide-input"]
+from matplotlib.patheffects import withStroke
+
+
 def pulls(ax, w, lam):
     """The two gradients at w, both in the same units."""
     by_loss = pair.T @ (y - y.mean() - pair @ w) / n
     for pull, words, name, shift in ((by_loss, "loss pulls\nout", "_loss", (0, 9)),
                                      (-lam * w, "penalty\npulls in", "_penalty", (0, -9))):
-        tip = w + 9 * pull / np.linalg.norm(lam * w)
+        tip = w + 6.5 * pull / np.linalg.norm(lam * w)
         ax.annotate("", tip, w, arrowprops={"arrowstyle": "-|>", "lw": 1.8})
         ax.plot(*tip, alpha=0, label=name)
         ax.annotate(words, tip, xytext=shift, textcoords="offset points", ha="center",
-                    va="bottom" if name == "_loss" else "top", fontsize=9)
+                    va="bottom" if name == "_loss" else "top", fontsize=9,
+                    path_effects=[withStroke(linewidth=3, foreground="white")])
 
 # %% tags=["hide-input"]
 ellipse, turns = {}, np.linspace(0, 2 * np.pi, 3600)
 
 # %% tags=["hide-input"]
 def draw(lam):
-    fig, ax = figures.subplots(figsize=(5.4, 5))
+    fig, ax = figures.subplots(figsize=(5, 4.6))
     w = ridge(pair, y, lam)[0]
     levels = half_mse(trail[0]) + np.array([10, 50, 150, 300, 600, 1000])
     ax.contour(axis, axis, loss_map, levels=levels, colors=figures.GREY, linewidths=0.6)
@@ -657,13 +742,12 @@ def draw(lam):
 # %% tags=["hide-input"]
 def label_ellipse(ax, begin, radius, lam):
     ax.plot(0, 0, "+", ms=10, color="black")
-    patch = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+    halo = [withStroke(linewidth=3, foreground="white")]  # contours pass behind the words
     ax.annotate("λ = 0", begin, xytext=(-4, -24), textcoords="offset points", ha="right",
-                color=figures.BLUE, bbox=patch)
-    ax.annotate("solutions\nfor all λ", trail[35], xytext=(-16, 24), textcoords="offset points",
-                ha="right", color=figures.BLUE, bbox=patch)
+                color=figures.BLUE, path_effects=halo)
+    ax.text(14.2, 3.5, "solutions for all λ", color=figures.BLUE, fontsize=9, path_effects=halo)
     ax.text(-24, -24, f"λ = {lam:g}: circle\nof radius {radius:.1f}", color=figures.ORANGE,
-            va="bottom", bbox=patch)
+            va="bottom", path_effects=halo)
     ax.set(xlabel="weight of total cholesterol", ylabel="weight of LDL cholesterol")
     ax.set(aspect="equal", xlim=(-25, 30), ylim=(-25, 30))
     ax.set_title("Where the circle touches a contour,\nthe two pulls cancel")
@@ -683,12 +767,12 @@ def finish(fig, ax, lam):
         "penalty, point out and in.")
 
 # %%
-figures.interactive(draw, lam=[0.1, 0.0001, 0.003, 0.01, 0.03, 0.3, 1, 3])
+figures.interactive(draw, lam=[0.5, 0.0001, 0.003, 0.01, 0.03, 0.1, 2, 5])
 
 # %% [markdown]
 # (`make lab` gives the figure a dial for λ.) The radius $R(\lambda) = \lVert w_\lambda\rVert$ falls as λ grows; how fast
-# depends on the data. Nor does the norm measure the size of the function $f(x) = w^\top x$: along $v_i$ its mean square
-# over the data is $s_i^2/n$ times $\lVert w\rVert^2$.
+# depends on the data. Nor does the norm measure the size of the function $f(x) = w^\top x$: for $w$ along $v_i$, the mean
+# square of $f$ over the data is $s_i^2/n$ times $\lVert w\rVert^2$.
 
 # %% tags=["hide-input"]
 radius_lams = np.logspace(-4, 3, 50)
@@ -707,14 +791,13 @@ towards = [centre + ridge(X[newer], y[newer] - X[newer] @ centre, lam)[0] for la
 strong, weak = np.mean((X @ Vt[0]) ** 2), np.mean((X @ Vt[-1]) ** 2)
 
 # %%
-claim("S2-21", "Two weight vectors of norm 1 make functions of the patients whose mean squares "
-      "differ "
-      "by a factor of {}.", measured=strong / weak, above=100)
+claim("S2-21", "Between two weight vectors w of norm 1 the mean square of wᵀx over the patients "
+      "differs by a factor of {}.", measured=strong / weak, above=100)
 
 # %% tags=["hide-input"]
-curves, thick = ellipse[0.1]
+curves, thick = ellipse[0.5]
 around = half_mse(np.stack([curves["_circle"].x, curves["_circle"].y], axis=1))
-two = np.linalg.solve(pair.T @ pair + n * 0.1 * np.eye(2), pair.T @ y)
+two = np.linalg.solve(pair.T @ pair + n * 0.5 * np.eye(2), pair.T @ y)
 solved, (squares,), *_ = np.linalg.lstsq(np.column_stack([pair, np.ones(n)]), y)
 claim("S2-17", "no point on the circle fits better than w_λ", measured=around.min() / half_mse(two),
       equals=1, within=1e-6)
@@ -770,8 +853,9 @@ claims.identities()
 # %% [markdown]
 # ## 1.7 Bias and variance
 #
-# Shrinking makes the answer wrong on purpose, and can pay. Hold $X$ fixed, let the targets be
-# $y = Xw^* + \varepsilon$ with independent noise of variance $\sigma^2$, and draw the noise again and again.
+# Shrinking makes the answer wrong on purpose, and can pay. Hold $X$ fixed, with all $s_i > 0$ and no null direction. Let
+# the targets be $y = Xw^* + \varepsilon$ with independent noise of variance $\sigma^2$, and draw the noise again and
+# again.
 #
 # 1. Least squares has $v_i^\top \hat w = v_i^\top w^* + u_i^\top\varepsilon/s_i$: the true weight, plus noise that is large
 #    where $s_i$ is small.
@@ -793,6 +877,7 @@ claims.identities()
 # least squares: this is Hoerl and Kennard's theorem. But the good λ depends on $w^*$ and σ, which only an *oracle* knows, and
 # the gain may be tiny. How large is it here? We keep 100 patients, take their least-squares fit as the truth, and add noise
 # of standard deviation {{below: sigma:.0f}}, about that of the real residuals. Formulas first, then 4000 draws.
+# (The last lines compare one draw with `ridge`.)
 
 # %%
 few = X[:100] - X[:100].mean(0)
@@ -814,6 +899,8 @@ for k, row in enumerate(factor):
     missing = fitted_weights - truth
     measured[:, k] = (missing**2).sum(1).mean(), ((missing @ few.T) ** 2).mean()
     spread.append(fitted_weights.var(0).sum())
+last_draw, _ = ridge(few, noisy[-1], lams_25[-1])  # the same for one draw, with `ridge`
+print(np.allclose(last_draw, fitted_weights[-1]))
 
 # %% tags=["hide-input"]
 terms = {"weights": (bias2, variance), "predictions": (bias2_answers, variance_answers)}
@@ -822,23 +909,23 @@ terms = {"weights": (bias2, variance), "predictions": (bias2_answers, variance_a
 def draw_terms(ax, what, points):
     bias, var = (values[1:] for values in terms[what])
     free_error, shown_lams = sum(terms[what])[0], lams_25[1:]
-    ax.loglog(shown_lams, bias, "--", label="bias²")
-    ax.loglog(shown_lams, var, ":", label="variance")
-    ax.loglog(shown_lams, bias + var, color=figures.GREEN, label="sum")
-    ax.loglog(shown_lams, points[1:], "o", ms=4, color=figures.GREY, label="measured")
+    ax.semilogx(shown_lams, bias, "--", label="bias²")
+    ax.semilogx(shown_lams, var, ":", label="variance")
+    ax.semilogx(shown_lams, bias + var, color=figures.GREEN, label="sum")
+    ax.semilogx(shown_lams, points[1:], "o", ms=4, color=figures.GREY, label="measured")
     ax.axhline(free_error, color="black", lw=0.8, ls=(0, (1, 3)), label="_least squares")
     k = (bias + var).argmin()
     ax.plot(shown_lams[k], (bias + var)[k], "*", ms=14, color=figures.GREEN, label="_oracle")
-    ax.text(1.05e-3, free_error * 1.06, "least squares (λ = 0)", va="bottom", fontsize=9)
+    ax.text(1.05e-3, free_error * 1.01, "least squares (λ = 0)", va="bottom", fontsize=9)
 
 # %% tags=["hide-input"]
 def label_terms(ax, what):
     weights = what == "weights"
-    ax.set(ylim=(20, 9e3) if weights else (5, 3e3), xlabel="weight decay λ")
-    ax.set_ylabel(f"squared error of {what}")
-    ax.text(*((0.0075, 26) if weights else (0.012, 11)), "bias²", color=figures.BLUE)
-    ax.text(*((0.12, 60) if weights else (0.003, 120)), "variance", color=figures.ORANGE)
-    ax.text(*((0.02, 1900) if weights else (0.01, 480)), "sum, and measured dots",
+    ax.set(ylim=(0, 5900) if weights else (0, 400), xlabel="weight decay λ")
+    ax.set_ylabel(f"expected squared error of {what}")
+    ax.text(*((2.2, 1400) if weights else (0.04, 60)), "bias²", color=figures.BLUE)
+    ax.text(*((0.0011, 1300) if weights else (1.3, 75)), "variance", color=figures.ORANGE)
+    ax.text(*((0.013, 1900) if weights else (0.0012, 150)), "sum, and measured dots",
             color=figures.GREEN)
 
 # %% tags=["hide-input"]
@@ -851,9 +938,10 @@ for ax, what, points in zip(axes, terms, measured, strict=True):
     best[what], lowest = marks[what]["_oracle"].x[0], marks[what]["_oracle"].y[0]
     saved[what] = lowest / marks[what]["_least squares"].y[0]
 axes[0].set_title(f"Weights: the oracle's λ saves {1 - saved['weights']:.0%} of the error")
-axes[1].set_title(f"Predictions: it saves {1 - saved['predictions']:.0%} of the error")
-figures.show(fig, "Two panels of error against λ on logarithmic axes: bias squared rises, "
-             "variance "
+axes[1].set_title(f"Predictions: it saves {1 - saved['predictions']:.0%} of the excess error")
+new_target = sigma**2 * (1 + 1 / 100) + np.array([marks["predictions"]["_least squares"].y[0],
+                                                  marks["predictions"]["sum"].y.min()])
+figures.show(fig, "Two panels of expected error against λ: bias squared rises, variance "
              "falls, and their sum has a minimum, near "
              f"λ = {best['weights']:.2g} for weights, where {saved['weights']:.2f} times the "
              "error "
@@ -862,7 +950,12 @@ figures.show(fig, "Two panels of error against λ on logarithmic axes: bias squa
              f"sum.")
 
 # %% [markdown]
-# The panels of figure 1.7 have nearly the same best λ, and very different gains. Figure 1.8 shows why.
+# The lower panel of figure 1.7 shows the *excess* error. With noise and intercept a new target at the same inputs costs
+# $\sigma^2(1 + 1/n)$ more, in all {{new_target[0]:.0f}} for least squares and {{new_target[1]:.0f}} for the oracle's λ,
+# {{1 - new_target[1] / new_target[0]:.1%}} less. The test losses of §1.10 contain the noise (and are halved), so do not
+# compare them with this panel.
+#
+# Both panels have nearly the same best λ, and very different gains. Figure 1.8 shows why.
 
 # %% tags=["hide-input"]
 k_best = 1 + (bias2 + variance)[1:].argmin()
@@ -873,36 +966,33 @@ split_up = {what: {"least squares": size[what] * sigma**2 / s_few**2,
                    "variance": size[what] * (sigma * at_best / s_few) ** 2} for what in size}
 
 # %% tags=["hide-input"]
-def draw_split(ax, what, stacked):
+def draw_split(ax, what):
     free_bars, bias, var = split_up[what].values()
-    places, wide_bar = np.arange(1, 11), 0.6 if stacked else 0.34
-    shift = 0 if stacked else 0.18
+    places = np.arange(1, 11)
     ax.bar(places, free_bars, width=0.84, fill=False, edgecolor="black", label="least squares")
-    ax.bar(places - shift, bias, width=wide_bar, color=figures.BLUE,
-           label=f"bias² at λ = {lam_best:.1g}")
-    ax.bar(places + shift, var, bottom=bias if stacked else 0, width=wide_bar,
-           color=figures.ORANGE, label=f"variance at λ = {lam_best:.1g}")
+    ax.bar(places, bias, width=0.6, color=figures.BLUE, label=f"bias² at λ = {lam_best:.1g}")
+    ax.bar(places, var, bottom=bias, width=0.6, color=figures.ORANGE,
+           label=f"variance at λ = {lam_best:.1g}")
     ax.set(xticks=places, xlabel="singular direction, strongest first")
     ax.set_ylabel(f"squared error of {what}")
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(2, 1, figsize=(5.4, 6.6))
 for ax, what in zip(axes, split_up, strict=True):
-    draw_split(ax, what, stacked=what == "predictions")
+    draw_split(ax, what)
 heights = {what: figures.drawn(ax)["least squares"].y
            for what, ax in zip(size, axes, strict=True)}
 shares = {what: values[-1] / values.sum() for what, values in heights.items()}
 axes[0].legend(loc="upper left", fontsize=9)
-axes[0].set(yscale="log", ylim=(0.3, 9000))
 axes[0].set_title(f"Weights: {shares['weights']:.0%} of least squares' error is in one direction",
                   x=-0.1)
 axes[1].set(ylim=(0, 38))
 axes[1].set_title(f"Predictions: each direction has {shares['predictions']:.0%} of least "
                   "squares' error", x=-0.1)
 figures.show(fig, "Bars for ten directions: the error of least squares outlined, that of ridge at "
-             "the oracle's λ filled, as bias squared and variance. Above, for weights, on a "
-             f"logarithmic axis: the tenth outline, {heights['weights'][-1]:.0f} high, has "
-             f"{shares['weights']:.0%} of the total. Below, for predictions, stacked: all outlines "
+             "the oracle's λ filled, as bias squared and variance, one on the other. Above, for "
+             f"weights: the tenth outline, {heights['weights'][-1]:.0f} high, has "
+             f"{shares['weights']:.0%} of the total. Below, for predictions: all outlines "
              f"have the height {heights['predictions'][0]:.0f}, and the filled bars are lower the "
              "weaker the direction, but for the fifth, which is higher than its outline.")
 
@@ -916,10 +1006,10 @@ figures.show(fig, "Bars for ten directions: the error of least squares outlined,
 # %%
 claim("S3-01", f"At λ = {lams_25[13]:g} the variance of the weights is {{}} times that of least "
       "squares.", measured=spread[13] / spread[0], below=0.3)
-claim("S3-01", "The oracle's λ cuts the expected error of the weights to {} times that of least "
-      "squares.", measured=saved["weights"], below=0.5)
-claim("01-predictions", "The oracle's λ cuts the expected error of the predictions to {} times "
-      "that of least squares.", measured=saved["predictions"], between=(0.5, 1))
+claim("S3-01", "The oracle's λ cuts the expected squared error of the weights to {} times that of "
+      "least squares.", measured=saved["weights"], below=0.5)
+claim("01-predictions", "The oracle's λ cuts the expected squared error of the predictions to {} "
+      "times that of least squares.", measured=saved["predictions"], between=(0.5, 1))
 
 # %%
 claim("01-bias-variance", "At every λ of both panels the measured error agrees with (1.4) or "
@@ -968,11 +1058,11 @@ claims.identities()
 #
 # $$\lambda = \frac{\sigma^2}{n\tau^2}. \tag{1.6}$$
 #
-# If the prior is right,
-# no other factors than ridge's do better on average (exercise 3). (A Laplace prior gives the lasso of
-# [chapter 4](04_other_penalties.ipynb).) In §1.7 σ is {{sigma:.0f}} and the true weights have a mean square
-# of {{below: tau**2:.0f}}, so (1.6) suggests λ = {{below: guess:.3f}}. The oracle's λ in figure 1.7 is
-# {{best["predictions"]:.1g}}. But we looked at the true weights for τ, so this is an oracle's λ, too.
+# If noise and prior are as assumed, no estimator at all has a smaller squared error, averaged over both, as ridge is
+# then the posterior mean. (A Laplace prior gives the lasso of [chapter 4](04_other_penalties.ipynb).) In §1.7 σ is {{sigma:.0f}}
+# and the true weights have a mean square of {{below: tau**2:.0f}}, so (1.6) suggests λ = {{below: guess:.3f}}. The
+# oracle's λ in figure 1.7 is {{best["predictions"]:.1g}}. But we looked at the true weights for τ, so this is an
+# oracle's λ, too.
 
 # %%
 tau = np.sqrt(np.mean(truth**2))
@@ -981,13 +1071,13 @@ kept = filter_factors(s_few, 100, guess)
 guessed = np.mean((s_few * (1 - kept) * along) ** 2 + (sigma * kept) ** 2) / 10
 
 # %%
-claim("01-prior", "With the λ of (1.6) the predictions' expected error is {:.3f} times the "
+claim("01-prior", "With the λ of (1.6) the predictions' expected squared error is {:.3f} times the "
       "oracle's.", measured=guessed / marks["predictions"]["sum"].y.min(), below=1.1)
 
 # %% [markdown]
-# Courses often write $\frac{\lambda}{2m}\lVert w\rVert^2$ with $m$
-# training examples. Their λ equals $n$ times ours, $\sigma^2/\tau^2$, so with more data the same λ shrinks less, as
-# a fixed prior should. Under our convention, copying every example changes nothing.
+# Courses often write $\frac{\lambda}{2m}\lVert w\rVert^2$, where $m$ is the number of training examples, our $n$. Their
+# λ equals $n$ times ours, $\sigma^2/\tau^2$, so with more data the same λ shrinks less, as a fixed prior should. Under
+# our convention, copying every example changes nothing.
 
 # %% tags=["hide-input"]
 twice_X, twice_y = np.vstack([X, X]), np.hstack([y, y])
@@ -1021,7 +1111,7 @@ lowest = (residuals**2).mean(1) / 2 + span / 2 * (solutions**2).sum(1)
 
 # %% tags=["hide-input"]
 def draw_lines(ax):
-    colours = (figures.ORANGE, figures.AMBER, figures.SKY, figures.PINK)
+    colours = (figures.ORANGE, figures.AMBER, figures.GREEN, figures.PINK)
     places = ((0.24, 1900), (0.61, 1910), (0.61, 1845), (0.61, 1790))
     for lam, colour, at in zip(touch, colours, places, strict=True):
         w = ridge(X, y, lam)[0]
@@ -1034,7 +1124,7 @@ def draw_lines(ax):
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(5.6, 3.7))
 draw_lines(ax)
-ax.plot(span, lowest, color=figures.BLUE, lw=3, label="_F")
+ax.plot(span, lowest, color=figures.BLUE, lw=6, alpha=0.45, label="_F", zorder=1)
 note(ax, "F(λ), the lowest of all lines", (span[90], lowest[90]), (0.34, 1550), figures.BLUE)
 ax.text(0.12, 1410, "thin lines: one fixed w each,\nthe best for the λ at its dot",
         color=figures.GREY)
@@ -1089,8 +1179,9 @@ claims.identities()
 #
 # There are three common ways. We make the fit harder, and add squares and products of
 # the ten measurements (but not the square of sex). That makes {{below: wide.shape[1]}} inputs. We fit on 150 patients, in
-# {{below: len(splits)}} random splits. (Inputs are standardised once, on all patients. Inside each split
-# the best mean test loss would change by {{below: abs(apart - star.y[0]):.1f}}.)
+# {{below: len(splits)}} random splits. (Inputs are standardised once, on all patients.
+# Standardising with the training patients only would change the best mean test loss by
+# {{below: abs(apart - star.y[0]):.1f}}.)
 
 # %%
 sex, (i, j) = data.feature_names.index("sex"), np.triu_indices(10)
@@ -1109,7 +1200,8 @@ for row, (fit, held) in enumerate(splits):
 
 # %% [markdown]
 # **A validation part.** Fit on 100 of the 150, take the λ with the smallest loss on the other 50, and fit again on
-# all 150. (If several parts take turns, this is $k$-fold cross-validation.) The first split:
+# all 150. (If several parts take turns, this is $k$-fold cross-validation.) Here is the first split. A folded cell
+# does the same in all {{len(splits)}}, with functions that refuse to fit or choose on a test patient.
 
 # %%
 learn, check, held = splits[0][0][:100], splits[0][0][100:], splits[0][1]
@@ -1121,15 +1213,16 @@ lost = np.mean((wide[held] @ w + b - y[held]) ** 2) / 2
 print(f"λ = {lam_chosen:.2f} has a test loss of {lost:.0f}")
 
 # %% [markdown]
-# (For 150 patients in place of 100, λ could by (1.6) be multiplied by $100/150$. The mean test loss would then be
-# {{below: rescaled.mean():.0f}} in place of {{below: chosen.mean():.0f}}.)
-#
 # **Leave-one-out.** Fit on all examples but one, test on that one, and let every example take its turn ($n\lambda$ is
-# kept). For ridge no refit is needed. Let $h_i$ be the $i$-th diagonal entry of $A_\lambda$ plus $1/n$ for the
-# intercept, and $\tilde y_i$ the answer of the fit without example $i$. Add this example back with the target
-# $\tilde y_i$: its error is zero, so the fit does not move. Hence a change of target from $y_i$ to $\tilde y_i$ moves
-# $\hat y_i$ to $\tilde y_i$, that is $\hat y_i - h_i(y_i - \tilde y_i) = \tilde y_i$. Solve for the error:
-# $y_i-\tilde y_i = (y_i - \hat y_i)/(1 - h_i)$.
+# kept). For ridge no refit is needed.
+#
+# 1. The answers are linear in the targets. So a change of the target $y_i$ by $c$ moves the answer $\hat y_i$ by $h_i c$, where
+#    $h_i$ is the $i$-th diagonal entry of $A_\lambda$ plus $1/n$ for the intercept.
+# 2. Let $\tilde y_i$ be the answer of the fit without example $i$. Add this example back with the target $\tilde y_i$. Its
+#    error is zero, so the fit does not move.
+# 3. Hence a change of the target from $y_i$ to $\tilde y_i$ moves $\hat y_i$ to $\tilde y_i$. By step 1,
+#    $\hat y_i - h_i(y_i - \tilde y_i) = \tilde y_i$.
+# 4. Solve for the error: $y_i-\tilde y_i = (y_i - \hat y_i)/(1 - h_i)$.
 #
 # **Generalised cross-validation** ([Golub, Heath and Wahba, 1979](https://doi.org/10.1080/00401706.1979.10489751))
 # replaces $h_i$ by its mean, so that it needs the degrees of freedom only:
@@ -1164,12 +1257,12 @@ for fit, held in splits:
     broad, ten = split(wide, y, **patients), split(X, y, **patients)
     candidates = linear(*ridge(*broad.train, lams[1:]))  # fitted on 100, one for each λ
     choices.append(1 + broad.choose(candidates, half_square))  # the best on the 50
-    models = ((broad, 0), (broad, lams[choices[-1]]), (broad, lams[choices[-1]] * 2 / 3), (ten, 0))
+    models = ((broad, 0), (broad, lams[choices[-1]]), (ten, 0))
     refits = [(parts, linear(*ridge(*parts.refit, lam))) for parts, lam in models]  # on 150
     rows.append([parts.test_loss(model, half_square) for parts, model in refits])
 
 # %% tags=["hide-input"]
-(none, chosen, rescaled, plain), oracle = np.array(rows).T, test_loss.min(1)
+(none, chosen, plain), oracle = np.array(rows).T, test_loss.min(1)
 criteria = np.array([without_refit(fit) for fit, _ in splits])
 by_loo, by_gcv = (test_loss[np.arange(20), 1 + criteria[:, k].argmin(1)] for k in (0, 1))
 
@@ -1186,8 +1279,9 @@ def draw_losses(ax):
         ax.fill_between(lams[1:], *quartiles, color=colours[name], alpha=0.15, lw=0,
                         label=f"_{name}, middle half")
         ax.plot(at_left, values.mean(0)[0], "D", color=colours[name], label=f"_{name} at 0")
-    for k, style, name in ((0, ":", "_LOO"), (1, "--", "_GCV")):
-        ax.plot(lams[1:], criteria[:, k].mean(0), style, lw=1.6, color=figures.PINK, label=name)
+    curve_styles = (":", figures.AMBER, "_LOO"), ("--", figures.PINK, "_GCV")
+    for k, (style, colour, name) in enumerate(curve_styles):
+        ax.plot(lams[1:], criteria[:, k].mean(0), style, lw=1.8, color=colour, label=name)
     ax.axhline(constant, color=figures.GREY, ls=":", label="_mean target")
     ax.axhline(plain.mean(), color="black", ls="-.", lw=1, label="_ten inputs")
     k = test_loss.mean(0).argmin()
@@ -1199,9 +1293,10 @@ def label_losses(ax):
     ax.text(2e-6, 3690, "test loss", color=figures.ORANGE, va="bottom")
     ax.text(1e-6, 620, "objective and training loss", color=figures.BLUE, va="top")
     ax.text(2.6, 1150, "training\nloss", color=figures.BLUE, va="top")
-    ax.text(0.7, 2300, "objective", color=figures.GREEN, ha="right")
+    note(ax, "objective", (0.3, np.interp(0.3, lams, objective.mean(0))), (0.0015, 1180),
+         figures.GREEN, gap=2)
     ax.text(2e-6, 2350, "GCV", color=figures.PINK, va="top")
-    ax.text(1.2e-6, 3300, "LOO", color=figures.PINK, va="top")
+    ax.text(1.2e-6, 3220, "LOO", color=figures.AMBER, va="top")
     ax.text(900, constant + 60, "answering the mean target", color=figures.GREY, ha="right")
     ax.text(1e-6, plain.mean() + 40, "ten inputs, λ = 0", va="bottom")
     ax.set(xscale="log", xlabel="weight decay λ", ylabel="loss, or objective", ylim=(0, 4400))
@@ -1223,14 +1318,14 @@ def draw_rules(ax):
     ax.set(xlabel="test loss, one dot for each of 20 splits", ylabel="model")
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(2, 1, figsize=(5.6, 7.2), height_ratios=(4.2, 2.6))
+fig, axes = figures.subplots(2, 1, figsize=(5.6, 6.8), height_ratios=(4, 2.6))
 draw_losses(axes[0])
 label_losses(axes[0])
 draw_rules(axes[1])
 curves, dots = map(figures.drawn, axes)
 at_zero, star = curves["_test loss at 0"].y[0], curves["_best"]
 axes[0].set_title(f"Test loss: {at_zero:.0f} at λ = 0, {star.y[0]:.0f} at λ = {star.x[0]:.1g};\n"
-                  "objective and training loss only rise", x=-0.1)
+                  "objective and training loss only rise", x=-0.37)
 means = {name: marks.x.mean() for name, marks in dots.items()}
 rules = [means[f"_λ by {rule}"] for rule in ("validation", "leave-one-out", "GCV")]
 ideal, free_dots = means["_oracle's λ"], dots["_λ = 0"].x
@@ -1239,10 +1334,10 @@ axes[1].set_title(f"All three choices come within {max(rules) / ideal - 1:.0%} o
 figures.show(fig, "Above, loss against λ on the diabetes data, mean of 20 splits with the middle "
              "half shaded. Objective and training loss rise. The test loss is "
              f"{at_zero:.0f} at λ = 0, lowest with {star.y[0]:.0f} near λ = {star.x[0]:.1g}, and "
-             "then rises to that of the mean target. GCV and leave-one-out follow it. Below, 20 "
-             "splits: at "
-             f"λ = 0 from {free_dots.min():.0f} to {free_dots.max():.0f}; validation, "
-             f"leave-one-out and GCV have means of {rules[0]:.0f}, {rules[1]:.0f}, {rules[2]:.0f}.")
+             "then rises to that of the mean target. Leave-one-out follows it; GCV is at "
+             f"{curves['_GCV'].y[0]:.0f} in place of {curves['test loss'].y[0]:.0f} at the left, "
+             f"and meets it at the minimum. Below, λ = 0 from {free_dots.min():.0f} to "
+             f"{free_dots.max():.0f}; means {rules[0]:.0f}, {rules[1]:.0f}, {rules[2]:.0f}.")
 
 # %% tags=["hide-input"]
 losses_apart = []  # inputs standardised inside each split, on the training patients
@@ -1253,15 +1348,19 @@ for fit, held in splits:
     w, b = ridge(own[fit], y[fit], lams)
     losses_apart.append(((own[held] @ w.T + b - y[held, None]) ** 2).mean(0) / 2)
 apart = np.mean(losses_apart, 0).min()
+freedom_at_left = np.mean([filter_factors(np.linalg.svd(wide[fit] - wide[fit].mean(0))[1], 150,
+                                          lams[1]).sum() for fit, _ in splits])
 
 # %% [markdown]
 # In figure 1.10 the test loss is U-shaped. At λ = 0 it is {{test_loss.mean(0)[0]:.0f}} on average,
-# worse than answering the mean ({{constant:.0f}}), though {{np.sum(none < constant)}} of the {{len(splits)}} splits are better
-# than that. An *oracle* that picks for each split the best λ *on its test patients* reaches {{oracle.mean():.0f}}.
-# The validation part reaches {{chosen.mean():.0f}}, leave-one-out {{by_loo.mean():.0f}} and GCV {{by_gcv.mean():.0f}}.
-# All three are good. And yet the plain model with ten inputs reaches {{plain.mean():.0f}}. The penalty limits the damage of
-# {{wide.shape[1] - 10}} extra inputs; it does not make them useful. (The splits share patients, so the interval below covers
-# the choice of split only.)
+# worse than answering the mean target ({{constant:.0f}}), though {{np.sum(none < constant)}} of the {{len(splits)}}
+# splits are better than that. An *oracle* that picks for each split the best λ *on its test patients* reaches
+# {{oracle.mean():.0f}}. The validation part reaches {{chosen.mean():.0f}}, leave-one-out {{by_loo.mean():.0f}} and GCV
+# {{by_gcv.mean():.0f}}. All three are good. But at the left end GCV is only {{criteria[:, 1, 0].mean():.0f}}, where the
+# test loss is {{test_loss[:, 1].mean():.0f}}: with {{freedom_at_left:.0f}} degrees of freedom for 150 patients the $h_i$
+# are uneven, and their mean hides the largest. Near the minimum the two agree. And yet the plain model with ten inputs
+# reaches {{plain.mean():.0f}}. The penalty limits the damage of {{wide.shape[1] - 10}} extra inputs; it does not make
+# them useful. (The splits share patients, so the interval below covers the choice of split only.)
 
 # %%
 gain = claims.interval(np.log(none / chosen), level=0.95)  # logs: a rare ratio is above ten
@@ -1448,15 +1547,15 @@ figures.show(fig, "Above, two rising curves of the share of the least-squares fi
 # %% [markdown]
 # In figure 1.11 the two curves agree at the left, and early stopping rises more sharply. No λ gives exactly its filter:
 # the nearest one is {{distances.min():.2f}} off in some direction. For very small steps
-# [Ali, Kolter and Tibshirani (2019)](https://arxiv.org/abs/1810.10082) prove that the risk of early stopping is at most
-# 1.69 times that of ridge with the λ of (1.10).
+# [Ali, Kolter and Tibshirani (2019)](https://arxiv.org/abs/1810.10082) prove that the expected squared error of early
+# stopping is at most 1.69 times that of ridge with the λ of (1.10).
 #
 # The lower panel tries it on the 64 inputs of §1.10. The best λ, {{star.x[0]:.2f}}, suggests to stop
 # after {{1 / (0.1 * star.x[0]):.0f}} steps, at a test loss of {{after[round(1 / (0.1 * star.x[0])) - 1]:.0f}}. The best stop
 # is earlier, after {{1 + after.argmin()}} steps ({{after.min():.0f}}), because with (1.10) early stopping keeps more of
-# every direction. (Equal half-ways need $\eta t = \ln 2/\lambda$, here
-# {{np.log(2) / (0.1 * star.x[0]):.0f}} steps.) After 100 steps the loss is {{after[99]:.0f}}, and in the end
-# {{none.mean():.0f}}. So choose the steps with the care that λ needs.
+# every direction. (For $x = \eta s_i^2/n\le 1$ this follows from
+# $(1-x)^t\le e^{-tx}\le 1/(1+tx)$. Of a few stronger directions both keep nearly all.) So choose the steps with the care
+# that λ needs.
 
 # %%
 stopped_loss = []  # 30 steps as code, not by (1.9)
@@ -1494,8 +1593,8 @@ claims.identities()
 # ## 1.12 And a network?
 #
 # Does the penalty help a small network, too? We train one hidden layer on 100 images of handwritten digits, for seven
-# values of λ and five seeds. `sweep` runs them at once, with the optimiser of §1.2 and momentum. On 100 more images we
-# choose for each seed the λ of the smallest loss, and we test on the others. Without penalty
+# values of λ and five seeds. `sweep` runs them at once, with the optimiser of §1.2 and momentum, on all 100 images in each
+# step. On 100 more images we choose for each seed the λ of the smallest loss, and we test on the others. Without penalty
 # {{below: accuracy[:, 0, -1].mean():.1f}} % of the test images are right. Predict: how many points will the chosen λ gain?
 
 # %%
@@ -1512,9 +1611,10 @@ accuracy, nats = 100 * run.test_accuracy.values, run.test_loss.values  # seed, �
 
 # %%
 scores = torch.tensor(predict(run, images.validation.X).values).double()  # seed, λ, image, class
-labels = torch.tensor(images.validation.y).long()[:, None, :, None].expand(-1, 7, -1, 1)
-validation_loss = -scores.log_softmax(-1).gather(-1, labels).mean((-1, -2))
-picked = validation_loss.argmin(1).numpy()  # a λ for each seed
+labels, cross_entropy = torch.tensor(images.validation.y).long(), torch.nn.functional.cross_entropy
+validation_loss = np.array([[cross_entropy(scores[seed, k], labels[seed]) for k in range(7)]
+                            for seed in range(5)])
+picked = validation_loss.argmin(1)  # a λ for each seed
 chosen_accuracy, chosen_loss = (values[np.arange(5), picked, -1] for values in (accuracy, nats))
 
 # %% [markdown]
@@ -1525,12 +1625,13 @@ dark = (images.train.X[0] == 0).all(0)  # pixels that are 0 in all 100 images of
 layers = {lam: run.weight0.sel(weight_decay=lam).values[0] for lam in (0, 0.003)}
 fig, axes = figures.subplots(2, 1, figsize=(5.4, 5.4))
 for ax, (lam, layer) in zip(axes, layers.items(), strict=True):
-    ax.hist([layer[:, dark].ravel(), layer[:, ~dark].ravel()], bins=np.linspace(-0.5, 0.5, 51),
-            stacked=True, color=[figures.ORANGE, figures.SKY])
-    ax.set(xlabel="weight of the first layer", ylabel="number of weights", ylim=(0, 1000))
+    ax.hist([layer[:, dark].ravel(), layer[:, ~dark].ravel()], bins=np.linspace(-0.8, 0.8, 41),
+            stacked=True, histtype="stepfilled", color=[figures.ORANGE, figures.SKY])
+    ax.set(xlabel="weight of the first layer", ylabel="number of weights")
 axes[0].set_title("λ = 0: the weights of dark pixels stay at their start", x=-0.1)
-axes[1].set_title("λ = 0.003 narrows all weights, and these most", x=-0.1)
-axes[0].text(0.1, 500, "orange: weights of pixels\nthat are always 0", color=figures.ORANGE)
+axes[1].set_title("λ = 0.003 narrows the distribution, and theirs most", x=-0.1)
+axes[1].set_ylim(0, 1300)
+axes[0].text(0.2, 340, "orange: weights of pixels\nthat are always 0", color=figures.ORANGE)
 dark_left = np.linalg.norm(layers[0.003][:, dark]) / np.linalg.norm(layers[0][:, dark])
 figures.show(fig, "Two histograms of the weights of a first layer after training. Without decay "
              "they fill a broad band; the weights of pixels that are always 0, in orange, are "
@@ -1599,12 +1700,14 @@ figures.show(fig, "A network on 100 digits: changes from λ = 0, paired by seed,
 # Figure 1.13 has two answers. The test **loss**, {{nats[:, 0, -1].mean():.3f}} without penalty, changes by
 # {{chosen_drop.mean:+.3f}} ± {{chosen_drop.half:.3f}} with the chosen λ: the penalty improves the probabilities. Early
 # stopping changes it by {{early_drop.mean:+.3f}} ± {{early_drop.half:.3f}} (the best of every fifth step *on the test
-# images*, which favours it). The **accuracy** changes by {{chosen_gain.mean:+.1f}} ± {{chosen_gain.half:.1f}} points. This
-# interval {{"contains zero: five seeds are too few to show a gain of this size" if chosen_gain.low < 0 else "excludes zero"}}.
+# images*, which favours it; in the upper panel the best for accuracy, another step). The **accuracy** changes by
+# {{chosen_gain.mean:+.1f}} ± {{chosen_gain.half:.1f}} points. This interval
+# {{"contains zero: five seeds are too few to show a gain of this size" if chosen_gain.low < 0 else "excludes zero"}}.
 # That of λ = 0.003 alone, {{gains.mean[2]:.1f}} ± {{gains.half[2]:.1f}},
 # {{"excludes" if gains.low[2] > 0 else "contains"}} zero, but this λ is the best of six *on the test images*, and such a
-# selection picks luck as well. Too large a λ is far worse than none. And the answer depends on the network: in exercise 9
-# one more layer makes the gain clearly positive.
+# selection picks luck as well. (The five test sets share most of their images.)
+# Too large a λ is far worse than none. And the answer depends on the network: in exercise 9 one more layer makes the
+# gain clearly positive.
 #
 # In larger networks weight decay seems to act through the training dynamics more than by limiting complexity
 # ([Zhang et al., 2019](https://arxiv.org/abs/1810.12281); [D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415)):
@@ -1618,11 +1721,11 @@ claim("01-paired", "dots and bars of the test loss: mean and Student's 95 % of f
 claims.identities()
 
 # %%
-claim("01-network-loss", "With λ chosen on other images the network's test loss is {} times that "
-      "of λ = 0 at most (upper end of the 95 % interval of five seeds).",
+claim("01-network-loss", "With λ chosen on other images the network's test loss is at most {} "
+      "times that of λ = 0 (upper end of the 95 % interval of five seeds).",
       measured=claims.interval(chosen_loss / nats[:, 0, -1]).high, below=1)
-claim("01-network", "λ = 0.1 costs the network {:.0f} points of accuracy or more (near end of the "
-      "95 % interval of five seeds).", measured=-gains.high[-1], above=1)
+claim("01-network", "λ = 0.1 costs the network at least {:.0f} points of accuracy (the end nearest "
+      "zero of the 95 % interval of five seeds).", measured=-gains.high[-1], above=1)
 claim("01-dark", "300 steps with λ = 0.003 leave {} of the weights of always dark pixels.",
       measured=dark_left, equals=np.exp(-10 * 0.2 * 0.003 * 300), within=0.02)
 
@@ -1646,21 +1749,22 @@ claim("01-dark", "300 steps with λ = 0.003 leave {} of the weights of always da
 # - *With weight decay the training loss is higher, so something is wrong.* At the minimum it cannot be lower (§1.9). Compare
 #   test losses.
 #
-# **Limits.** The formulas are for linear models at their minimum. Networks have null directions too. Some never change (a pixel that is always 0); others depend on $w$ (the incoming weights of a unit that is
-# off for all examples). With batch norm the objective has no
-# minimum at all ([chapter 7](07_scale_invariance.ipynb)).
+# **Limits.** The formulas are for linear models at their minimum. Networks have null directions too. Some never change
+# (a pixel that is always 0); others depend on $w$ (the incoming weights of a unit that is off for all examples). With
+# batch norm the objective has no minimum at all ([chapter 7](07_scale_invariance.ipynb)).
 #
 # ## 1.14 Exercises
 #
-# **1.** *(One line.)* A model has $s = (10, 1)$, $n = 100$ and $\lambda = 0.01$. What are its factors and its degrees of freedom?
-# Its training loss is 0.4. What is GCV?
+# **1.** *(One line.)* A model has $s = (10, 1)$, $n = 100$ and $\lambda = 0.01$. What are its factors and its degrees of
+# freedom? Its training loss is 0.4. What is GCV?
 #
 # <details>
 # <summary>Solution</summary>
 #
 # $n\lambda = {{100 * 0.01:g}}$, so the factors are $100/101 \approx {{filter_factors([10, 1], 100, 0.01)[0]:.2f}}$ and
 # $1/2$. The degrees of freedom are {{filter_factors([10, 1], 100, 0.01).sum():.2f}}.
-# By (1.8) GCV is $0.4/(1 - {{filter_factors([10, 1], 100, 0.01).sum() + 1:.2f}}/100)^2 \approx {{0.4 / (1 - (filter_factors([10, 1], 100, 0.01).sum() + 1) / 100) ** 2:.3f}}$.
+# By (1.8) GCV is
+# $0.4/(1 - {{filter_factors([10, 1], 100, 0.01).sum() + 1:.2f}}/100)^2 \approx {{0.4 / (1 - (filter_factors([10, 1], 100, 0.01).sum() + 1) / 100) ** 2:.3f}}$.
 #
 # </details>
 #
@@ -1677,30 +1781,31 @@ claim("01-dark", "300 steps with λ = 0.003 leave {} of the weights of always da
 #
 # </details>
 #
-# **3.** *(A proof, and a number.)* Multiply direction $i$ of least squares by any factor $\phi_i$. Which $\phi_i$ gives the
-# smallest expected error? When is it ridge's? Which λ is best for one direction with $s^2 = 50$, $n = 100$, $\sigma = 10$ and a
-# true weight of 3, and what error is left?
+# **3.** *(A proof, and a number.)* (a) Multiply direction $i$ of least squares by any factor $\phi_i$. Which $\phi_i$ gives the
+# smallest expected squared error, and when is it ridge's? (b) Which λ is best for one direction with $s^2 = 50$, $n = 100$,
+# $\sigma = 10$ and a true weight of 3, and what error is left?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# With $c_i = v_i^\top w^*$ the error is $\sum_i (1-\phi_i)^2 c_i^2 + \sigma^2\phi_i^2/s_i^2$. Each term is smallest at
+# (a) With $c_i = v_i^\top w^*$ the error is $\sum_i (1-\phi_i)^2 c_i^2 + \sigma^2\phi_i^2/s_i^2$. Each term is smallest at
 # $\phi_i = \frac{s_i^2}{s_i^2 + \sigma^2/c_i^2}$. That is ridge's factor with $n\lambda = \sigma^2/c_i^2$, if all $c_i^2$
 # are equal. Under the prior of §1.8 we do not know them, and $\tau^2$, the mean of $c_i^2$, takes their place. If strong
-# directions carry more of the truth than weak ones, a steeper filter such as (1.9) can win. In the example
+# directions carry more of the truth than weak ones, a steeper filter such as (1.9) can win. (b) Here
 # $n\lambda = 100/9$, so $\lambda \approx {{100 / 9 / 100:.2f}}$. The factor is {{50 / (50 + 100 / 9):.2f}}, and the error
 # falls from $100/50 = 2$ to {{(1 - 50 / (50 + 100 / 9)) ** 2 * 9 + 2 * (50 / (50 + 100 / 9)) ** 2:.2f}}.
 #
 # </details>
 #
-# **4.** *(Predict, then run.)* Scale one input by 1000 (metres to millimetres). What does this do to least squares, and
-# what to ridge? Run `ridge` on both to check.
+# **4.** *(Predict, then run.)* Penalise the intercept, too: in `train`, replace `error.mean()` in the step of `b` by
+# `(error.mean() + weight_decay * b)`. What becomes of the intercept's error in the second row of §1.3's table, and why?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# Least squares does not care: the weight becomes 1000 times smaller and all predictions stay. Ridge does: the small
-# weight costs almost nothing now, so this input is hardly penalised. This is why inputs are standardised first.
+# It falls from 0.066 to 0.0027. Now the penalty sees the whole of $(u, 1)$, so fact 3 holds in all
+# 181 null directions, and the start fades in this one as fast as in the others. But the fit slides to the perfect fit
+# nearest to zero in $(w, b)$, that of the third row, which leaves most of the offset 0.05 to the weights.
 #
 # </details>
 #
@@ -1748,13 +1853,17 @@ claim("01-dark", "300 steps with λ = 0.003 leave {} of the weights of always da
 # </details>
 #
 # **8.** *(Break a claim.)* In §1.1, draw the start with a smaller standard deviation: replace
-# `rng.standard_normal(200)` by `0.1 * rng.standard_normal(200)`. Which claim about null directions fails, and what is the number now?
+# `rng.standard_normal(200)` by `0.1 * rng.standard_normal(200)`. Which claim about null directions fails, and what is
+# the number now? Below which standard deviation σ is the gain from λ = 1.5 less than a factor of two?
 #
 # <details>
 # <summary>Solution</summary>
 #
 # The claim `01-null-part` fails: 180 null directions now carry an error of about 1.7, since squares are 100 times smaller.
-# (The next claim, `S2-25`, would fail as well: with less noise to delete, little is left between the two starts.)
+# (A later claim, `S2-25`, would fail as well: with less noise to delete, little is left between the two starts.) Without
+# penalty the error is about $180\,(\sigma^2 + 0.01^2)$, and with it about 0.02. The ratio is two near
+# $\sigma = \sqrt{0.04/180 - 0.01^2} \approx {{np.sqrt(0.04 / 180 - 0.01**2):.3f}}$, about the start of the textbook's
+# current edition.
 #
 # </details>
 #
@@ -1776,8 +1885,8 @@ claim("01-dark", "300 steps with λ = 0.003 leave {} of the weights of always da
 # <summary>Solution</summary>
 #
 # By (1.10) it is worth $\lambda = 1/(0.01\cdot 500) = {{1 / (0.01 * 500):.1f}}$. Half of it needs
-# $\eta t = {{2 * 0.01 * 500:.0f}}$, in 250 steps $\eta = {{2 * 0.01 * 500 / 250:.2f}}$. Check that $\eta s_1^2/n < 2$ still holds, with the largest
-# variance $s_1^2/n$ of the data along a direction; otherwise training diverges.
+# $\eta t = {{2 * 0.01 * 500:.0f}}$, in 250 steps $\eta = {{2 * 0.01 * 500 / 250:.2f}}$. Check that $\eta s_1^2/n < 2$
+# still holds, with the largest variance $s_1^2/n$ of the data along a direction; otherwise training diverges.
 #
 # </details>
 #
@@ -1801,7 +1910,8 @@ claim("01-dark", "300 steps with λ = 0.003 leave {} of the weights of always da
 # <details>
 # <summary>Solution</summary>
 #
-# Target $i$ pulls its own answer $\hat y_i$ with weight $(A_\lambda)_{ii} + 1/n$, so its covariance with it is
+# λ is fixed, so $\hat y$ is linear in $y$. Its bias is the same against $y$ and $y'$, and cancels. Target $i$ pulls its
+# own answer $\hat y_i$ with weight $(A_\lambda)_{ii} + 1/n$, so its covariance with it is
 # $\sigma^2((A_\lambda)_{ii} + 1/n)$, and $y'_i$ has none. Expand the squares, and sum over $i$:
 #
 # $$\mathbb E\,\Big(\tfrac1n\lVert y'-\hat y\rVert^2 - \tfrac1n\lVert y-\hat y\rVert^2\Big)
@@ -1883,11 +1993,6 @@ claims.verdicts()
 # ## Where next, and sources
 #
 # [Chapter 2](02_from_penalty_to_weight_decay.ipynb) lets gradient descent run: what the factor $1-\eta\lambda$ does at
-# every step, and when training blows up.
-#
-# - [Hoerl and Kennard (1970)](https://doi.org/10.1080/00401706.1970.10488634): ridge regression, and the theorem of §1.7.
-# - [Golub, Heath and Wahba (1979)](https://doi.org/10.1080/00401706.1979.10489751): generalised cross-validation.
-# - [Ali, Kolter and Tibshirani (2019)](https://arxiv.org/abs/1810.10082): early stopping and ridge, with proofs.
-# - [Krogh and Hertz (1991)](https://proceedings.neurips.cc/paper/1991/hash/8eefcfdf5990e441f0fb6f3fad709e21-Abstract.html), *A Simple Weight Decay Can Improve Generalization*: null directions and noise,
-#   in a linear network.
-# - [Zhang, Lipton, Li and Smola](https://arxiv.org/abs/2106.11342), *Dive into Deep Learning*: the toy problem of §1.1.
+# every step, and when training blows up. The sources are cited where they are used. One more is worth your time:
+# [Krogh and Hertz (1991)](https://proceedings.neurips.cc/paper/1991/hash/8eefcfdf5990e441f0fb6f3fad709e21-Abstract.html),
+# on null directions and noise in a linear network.
