@@ -1476,11 +1476,11 @@ claims.identities()
 #
 # This table sums up §2.2 to §2.6.
 #
-# | SGD | decay per step | half-life in steps | full batches are stable for |
+# | SGD | decay per step | half-life in steps | full batches are stable while |
 # |---|---|---|---|
-# | plain | $\eta\lambda$ | ${{np.log(2):.2f}}/(\eta\lambda)$ | $\eta < 2/(\rho_{\max}+\lambda)$ |
-# | momentum, coupled | $\eta\lambda/(1-\mu)$, if small | ${{np.log(2):.2f}}\,(1-\mu)/(\eta\lambda)$ | $\eta < 2(1+\mu)/(\rho_{\max}+\lambda)$ |
-# | momentum, decoupled | $\eta\lambda$ | ${{np.log(2):.2f}}/(\eta\lambda)$ | $\eta < 2(1+\mu)/(\rho_{\max}+(1+\mu)\lambda)$ |
+# | plain | $\eta\lambda$ | ${{np.log(2):.2f}}/(\eta\lambda)$ | $2/(\rho_{\max}+\lambda) > \eta$ |
+# | momentum, coupled | $\eta\lambda/(1-\mu)$, if small | ${{np.log(2):.2f}}\,(1-\mu)/(\eta\lambda)$ | $2(1+\mu)/(\rho_{\max}+\lambda) > \eta$ |
+# | momentum, decoupled | $\eta\lambda$ | ${{np.log(2):.2f}}/(\eta\lambda)$ | $2(1+\mu)/(\rho_{\max}+(1+\mu)\lambda) > \eta$ |
 #
 # - *Think in half-lives.* In Figure 2.6 they are between
 #   {{100 * min(half_lives[k] / settings[k][3] for k in settings):.0f}} % and
@@ -1535,7 +1535,7 @@ claims.identities()
 #
 # The logarithm of the size is $\ln(2-a) + (k-1)\ln a$. Its derivative at $a = 1$ is $-1 + (k-1) = k-2$. Decay lowers $a$,
 # so it helps for $k > 2$. For $k = 2$ the derivative vanishes, but $(2-a)\,a = 1-(1-a)^2$ is below 1 for all
-# $0 < a < 1$: decay helps, too. For $k = 1$, the full batch, $2-a$ grows: decay harms. So it takes *at least two* batches.
+# $a$ between 0 and 1: decay helps, too. For $k = 1$, the full batch, $2-a$ grows: decay harms. So it takes *at least two* batches.
 #
 # Above the border, put $c > 2$ for the 2. With $k = 2$ the derivative is $1-\frac1{c-1} > 0$: decay helps at first
 # order. On the puzzle's inputs, in batches of 10,
