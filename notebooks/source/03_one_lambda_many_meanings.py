@@ -59,10 +59,10 @@ for sigma in (0.1, 10):
     print(f"σ = {sigma:4}: Adam + L2 ends at {ends[0]:.2f}, AdamW at {ends[1]:.2f}")
 
 # %% [markdown]
-# AdamW does not care about the noise (you should have found $4e^{-0.4}$), and Adam with an L2 penalty does. We repeat
-# this for nine levels of noise. Weights come in pairs: one gets the noise $+n$, its twin $-n$, so it nearly cancels in
-# their mean. In a second experiment, with the same noise, the loss pulls every weight towards 1. Where do the weights
-# come to rest?
+# AdamW does not care about the noise (you should have found $4e^{-0.4} = {{4 * np.exp(-0.4):.2f}}$), and Adam with an
+# L2 penalty does. We repeat this for nine levels of noise. Weights come in pairs: one gets the noise $+n$, its twin
+# $-n$, so it nearly cancels in their mean. In a second experiment, with the same noise, the loss pulls every weight
+# towards 1. Where do the weights come to rest?
 
 # %%
 from l2lib import claims, figures
@@ -707,9 +707,10 @@ claim("03-plane", "In both planes AdamW ends where (3.6) and its box say: it mis
 #
 # $$\lambda_c = \lambda_W\sqrt{v_i}. \tag{3.7}$$
 #
-# So each weight has an equivalent λ, which gives it AdamW's decay and AdamW's resting point together. Both panels of
-# Figure 3.1 cross near $\sigma = 1$ because there $\sqrt{v_i}\approx1$. Weights with different $v_i$ need different λ, so
-# no single one will do. Figure 3.7 repeats both experiments with $\lambda_c = 0.1\,\sigma$ at each noise level.
+# So each weight whose $v_i$ is steady has an equivalent λ, which gives it AdamW's decay and AdamW's resting point
+# together. Both panels of Figure 3.1 cross near $\sigma = 1$ because there $\sqrt{v_i}\approx1$. Weights with different
+# $v_i$ need different λ, so no single one will do. Figure 3.7 repeats both experiments with $\lambda_c = 0.1\,\sigma$
+# at each noise level.
 
 # %%
 decay_c, rest_c = two_experiments(coupled=lam * sigmas[:, None, None])
