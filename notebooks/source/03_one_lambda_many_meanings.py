@@ -235,27 +235,38 @@ translated = {name: program(target / means[name] * number) for name, program in 
 least, exact = ridge(X, y, 0)[0], ridge(X, y, target)[0]  # without penalty, and with it
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(6.2, 3.2))
+fig, (ax, other) = figures.subplots(1, 2, figsize=(7.2, 3.2), sharey=True, width_ratios=(1.5, 1))
 lengths = {name: np.linalg.norm(w) / np.linalg.norm(least) for name, w in same_number.items()}
 ordered = sorted(programs, key=means.get)
 for row, name in enumerate(ordered):
     ax.plot(means[name], row, "o", ms=8, color=figures.BLUE, label=name)
     side, shift = ("left", 12) if means[name] < 0.01 else ("right", -12)
-    ax.annotate(f"λ = {means[name]:.2g}, length {lengths[name]:.0%}", (means[name], row),
-                xytext=(shift, 0), textcoords="offset points", ha=side, va="center")
+    ax.annotate(f"{means[name]:.2g}", (means[name], row), xytext=(shift, 0),
+                textcoords="offset points", ha=side, va="center")
+    other.barh(row, lengths[name], height=0.5, color=figures.SKY)
+    other.plot(lengths[name], row, ",", label=name)
+    other.text(lengths[name] - 0.04, row, f"{lengths[name]:.0%}", ha="right", va="center")
 ax.set(xscale="log", xlim=(6e-5, 0.5), ylim=(-0.6, 5.6), ylabel="program, given 0.1")
-ax.set(xlabel="the λ that 0.1 means, in the book's convention")
+ax.set(xlabel="the λ that 0.1 means")
 ax.set_xticks([1e-4, 1e-3, 0.01, 0.1], ["0.0001", "0.001", "0.01", "0.1"])
 ax.set_yticks(range(6), ordered), ax.grid(axis="y", visible=False)
-drawn = figures.drawn(ax)
-ax.set_title(f"The number 0.1 means λ from {drawn['SGD, summed loss'].x[0]:.1g} to "
-             f"{drawn['½ MSE + λ‖w‖²'].x[0]:.1g}\nand keeps "
-             f"{min(lengths.values()):.0%} to {max(lengths.values()):.0%} of the length")
+other.set(xlabel="length kept", ylabel=" ", xlim=(0, 1.05))
+other.set_xticks([0, 0.5, 1], ["0", "50%", "100%"])
+other.grid(axis="y", visible=False)
+
+# %% tags=["hide-input"]
+drawn, kept_length = figures.drawn(ax), figures.drawn(other)
+ax.set_title(f"The number 0.1 means λ from\n{drawn['SGD, summed loss'].x[0]:.1g} to "
+             f"{drawn['½ MSE + λ‖w‖²'].x[0]:.1g} …")
+other.set_title(f"… and keeps {kept_length['½ MSE + λ‖w‖²'].x[0]:.0%} to\n"
+                f"{kept_length['SGD, summed loss'].x[0]:.0%} of the length")
 figures.show(fig, "Six rows, sorted by the λ that the number 0.1 means. The summed loss is "
              f"lowest with {drawn['SGD, summed loss'].x[0]:.2g}, then Ridge and MLPRegressor with "
              f"{drawn['Ridge'].x[0]:.2g}, MSELoss with {drawn['SGD, MSELoss'].x[0]:.2g}, half the "
              f"mean squared error with {drawn['SGD, ½ MSE'].x[0]:.1g}, and λ without the half with "
-             f"{drawn['½ MSE + λ‖w‖²'].x[0]:.1g}. A label says which share of the length is kept.")
+             f"{drawn['½ MSE + λ‖w‖²'].x[0]:.1g}. Bars show which share of the length is kept, "
+             f"from {kept_length['SGD, summed loss'].x[0]:.0%} down to "
+             f"{kept_length['½ MSE + λ‖w‖²'].x[0]:.0%}.")
 
 # %%
 def apart(w, other):
@@ -444,7 +455,8 @@ other.set(xlabel="what a step takes from a weight of 1 with λ = 0.1, in units o
 bars = figures.drawn(other)
 figures.show(fig, "Above, a diagram of a step: gradient, a plus sign, running means m and v, "
              "m over root v, the new weight. A blue arrow brings λw from the weight to the plus, "
-             "a grey one brings w and an orange one −ηλw straight to the new weight. Below, bars of what a step "
+             "a grey one brings w and an orange one −ηλw straight to the new weight. Below, bars "
+             "of what a step "
              f"takes: coupled {bars['_coupled'].x[0]:.2f} η from a quiet weight and "
              f"{bars['_coupled'].x[1]:.2f} η from a noisy one, decoupled "
              f"{bars['_decoupled'].x[0]:.2f} η from both.")
@@ -651,7 +663,7 @@ late = {rule: path[-3000:].mean(0) for rule, path in paths.items()}  # noise ave
 last = {rule: path[-1] for rule, path in boxed.items()}
 
 # %% tags=["hide-input"]
-def draw_plane(axes, runs, ends, best, radii, places):
+def draw_plane(axes, runs, stops, best, radii, places):
     """Circles of equal loss around a star, the paths of both rules, and where they end."""
     angles = np.linspace(0, 2 * np.pi, 100)
     for radius in radii:
@@ -660,7 +672,7 @@ def draw_plane(axes, runs, ends, best, radii, places):
     for rule, name, colour in (("coupled", "Adam + L2", figures.BLUE),
                                ("decoupled", "AdamW", figures.ORANGE)):
         axes.plot(*runs[rule][::20].T, color=colour, lw=1.2)
-        axes.plot(*ends[rule], "o", ms=7, color=colour, label=f"_{rule}")
+        axes.plot(*stops[rule], "o", ms=7, color=colour, label=f"_{rule}")
         axes.text(*places[rule], name, color=colour, ha="right", va="center")
     axes.plot(0, 0, "s", ms=7, mfc="white", mec="black", clip_on=False, zorder=5)
     axes.plot(*best, "*", ms=11, color="black", label="_best")
@@ -722,7 +734,8 @@ for axes, dots in ((ax, decay_c), (other, rest_c)):
     axes.text(0.1, 0.6, "squares: AdamW\nrings: Adam + L2\nwith λ = 0.1 σ", va="top")
 ax.text(1.15, 2, "Adam + L2,\nλ = 0.1", color=figures.BLUE)
 other.text(1.3, 0.95, "Adam + L2,\nλ = 0.1", color=figures.BLUE)
-ax.set_title("With λ = 0.1 σ Adam + L2\ndecays like AdamW …"), other.set_title("… and rests where it does")
+ax.set_title("With λ = 0.1 σ Adam + L2\ndecays like AdamW …")
+other.set_title("… and rests where it does")
 rings = figures.drawn(ax)["_c"], figures.drawn(other)["_c"]
 figures.show(fig, "The two panels of the puzzle, with black rings for Adam + L2 whose λ is 0.1 "
              "times the noise. They lie on AdamW's squares: left, at a decay of "
