@@ -245,7 +245,7 @@ for row, name in enumerate(ordered):
                 textcoords="offset points", ha=side, va="center")
     other.barh(row, lengths[name], height=0.5, color=figures.SKY)
     other.plot(lengths[name], row, ",", label=name)
-    other.text(lengths[name] - 0.04, row, f"{lengths[name]:.0%}", ha="right", va="center")
+    other.text(0.04, row, f"{lengths[name]:.0%}", va="center")
 ax.set(xscale="log", xlim=(6e-5, 0.5), ylim=(-0.6, 5.6), ylabel="program, given 0.1")
 ax.set(xlabel="the λ that 0.1 means")
 ax.set_xticks([1e-4, 1e-3, 0.01, 0.1], ["0.0001", "0.001", "0.01", "0.1"])
@@ -696,10 +696,10 @@ other.text(0.1, 1.78, "box |w| ≤ 1/λ", color=figures.GREY), other.text(0.25, 
 other.set(xlim=(0, 4.7), ylim=(0, 4.7), xlabel="first weight", ylabel="second weight")
 ax.set_title("With noise, AdamW shrinks\nthe noisy weight most")
 other.set_title("Without noise, AdamW\nstops only at its box")
-ends = [(marks[f"_{rule}"].x[0], marks[f"_{rule}"].y[0])
-        for marks in (figures.drawn(ax), figures.drawn(other)) for rule in paths]
 
 # %% tags=["hide-input"]
+ends = [(marks[f"_{rule}"].x[0], marks[f"_{rule}"].y[0])
+        for marks in (figures.drawn(ax), figures.drawn(other)) for rule in paths]
 figures.show(fig, "Two planes of two weights, with circles of equal loss around a star. Left, with "
              f"noise, Adam + L2 ends at ({ends[0][0]:.2f}, {ends[0][1]:.2f}), AdamW at "
              f"({ends[1][0]:.2f}, {ends[1][1]:.2f}), in rings of theory. Right, without "
