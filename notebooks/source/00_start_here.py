@@ -517,6 +517,7 @@ network_rms = adamw.norm / sizes[:, None] ** 0.5 / expected
 def draw_noise(ax):
     ax.axhspan(-expected, expected, color="C4", alpha=0.3, lw=0)
     ax.axhline(expected, color="C4", lw=1, label="_edge")
+    ax.axhline(-expected, color="C4", lw=1)
     ax.plot(noise[1][:, :4], color="C0", lw=0.9, alpha=0.8, label="_weights")
     ax.plot(0.4 * (1 - 0.01 * 0.6) ** np.arange(1000), "--", color="black", lw=1.4, label="_pull")
     ax.text(170, 0.3, "decay alone", size=10)
@@ -734,7 +735,7 @@ claim("00-third", "After training with SGD the largest layer has {} of the penal
 # <summary>Solution</summary>
 #
 # The derivative $2\lambda_1cA-2\lambda_2B/c^3$ is zero where $\lambda_1c^2A=\lambda_2B/c^2$, so the two terms are equal there. Their product is $\lambda_1\lambda_2AB$ for every $c$, so each is its root, and $c^4=\lambda_2B/(\lambda_1A)$.
-# Here $\lambda_1\lambda_2=\lambda^2/(16384\cdot256)$, so $\lambda'=\lambda/{{(16384 * 256) ** 0.5:.0f}}$. The terms $\lambda_l\lVert W_l\rVert^2$ are equal, so the first layer's squared norm is {{16384 / 256:.0f}} times the other's.
+# Here $\lambda_1\lambda_2=\lambda^2/(16384\cdot256)$, so $\lambda'$ is $\lambda$ divided by {{(16384 * 256) ** 0.5:.0f}}. The terms $\lambda_l\lVert W_l\rVert^2$ are equal, so the first layer's squared norm is {{16384 / 256:.0f}} times the other's.
 #
 # </details>
 #
