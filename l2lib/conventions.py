@@ -79,7 +79,7 @@ def dictionary(kind: str = "penalty") -> Table:
     """What the programs of one kind minimise, or do, with λ; their defaults, and what is usual.
 
     A program with a penalty minimises c·L + k‖w‖², where L is the mean loss.
-    So it means λ = 2k/c in the book. Where the loss is yours c is, too: 1 for
+    So it means λ = 2k/c in the book. If you write the loss, you know c: 1 for
     the mean, 2 for ``MSELoss``. A program with a decay multiplies each weight
     by 1 - δ.
 
@@ -168,8 +168,8 @@ def convert(
     that the loss ignores. The runs are not the same: the penalty acts later,
     and with the share δ and momentum μ the decay's minimum is that of a penalty
     δ(1 - μ)/lr, which is stronger than λ: by little where lr·λ is small, twice
-    near the largest λ that is converted. Who may change the momentum as well
-    has the same run, but for its first step: a decay with the share δ and
+    near the largest λ that is converted. If the momentum may change as well,
+    the runs are the same but for how they start: a decay with the share δ and
     momentum μ is the penalty δ(1 - μ)/lr with momentum (1 - δ)μ (chapter 2).
 
     An example is what the mean is taken over: under a mean over tokens or
