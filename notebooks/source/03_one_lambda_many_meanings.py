@@ -135,11 +135,10 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
              "lines cross near σ = 1.")
 
 # %% [markdown]
-# Figure 3.1 shows a puzzle with two halves (95 % intervals are smaller than the dots). On the left AdamW decays all
-# weights at the same rate, and under Adam + L2 the noisiest decay {{decay_l2[0].mean() / decay_l2[-1].mean():.0f}}
-# times more slowly than the quietest. On the right it is the other way round: Adam + L2 brings all weights to the same
-# place, and AdamW does not. So no single λ turns one rule into the other. Yet the lines cross near σ = 1 in *both*
-# panels. That will be the key (§3.5).
+# Figure 3.1 shows a puzzle with two halves. On the left AdamW decays all weights at the same rate, and under Adam + L2
+# the noisiest decay {{decay_l2[0].mean() / decay_l2[-1].mean():.0f}} times more slowly than the quietest. On the right
+# it is the other way round: Adam + L2 brings all weights to the same place, and AdamW does not. So no single λ turns
+# one rule into the other. Yet the lines cross near σ = 1 in *both* panels. That will be the key (§3.5).
 #
 # First we translate between libraries (§3.2, §3.3).
 #
@@ -566,7 +565,7 @@ figures.show(fig, "Decay under Adam + L2 against the noise, on logarithmic axes.
 # %%
 claim("S2-13", "Ten times the noise makes Adam + L2 decay {} times more slowly (lower end of the "
       "95 % interval of five seeds)", above=9,
-      measured=claims.interval(decay_l2[4] / decay_l2[8]).low)
+      measured=claims.interval(decay_l2[4] / decay_l2[8], level=0.95).low)
 claim("03-rate", "At nine noise levels the decay under Adam + L2 is that of (3.5), with a relative "
       "error of at most {:.3f}", measured=np.abs(decay_l2.mean(-1) / theory - 1), below=0.02)
 claim("03-rate-w", "AdamW multiplies the mean of twins by 1 − ηλ at each step, whatever the noise",
@@ -909,7 +908,7 @@ claims.identities()
 # Is there at least a rough rule from Adam to AdamW? We train a small network (32 hidden units) on 200 digits, for 600
 # steps in minibatches of 20 with $\eta = 0.01$. By (3.7) AdamW's λ acts as the coupled $\lambda\sqrt v$. So we read
 # $\sqrt{\hat v}$ at the end, but leave out the {{below: left_out:.0%}} of the weights that hardly ever get a gradient.
-# In your own training you need this function and the median of what it returns:
+# In your own training you need this function, and the median of what it returns:
 
 # %%
 def roots_of(optimizer, weights):
@@ -1063,9 +1062,8 @@ claim("03-bridge", "In the network 0.1 times the median √v̂ is {:.4f}; of all
 # [AdamC](https://arxiv.org/abs/2506.02285) for layers with normalisation
 # ([chapter 8](08_effective_learning_rate.ipynb)).
 #
-# Of a weight that the loss ignores each leaves $\prod_t(1-\delta_t)$. On a cosine from $\eta_{\max}$ to 0 the mean of
-# $\eta_t/\eta_{\max}$ is ½ and that of its square is ⅜. Figure 3.10 takes the same product $\eta_{\max}\lambda = 0.01$ for
-# all three, far more than usual, so that 200 steps show the difference.
+# A weight that the loss ignores is multiplied by $\prod_t(1-\delta_t)$. On a cosine from $\eta_{\max}$ to 0 the mean of
+# $\eta_t/\eta_{\max}$ is ½ and that of its square is ⅜. In Figure 3.10 all three begin with $\delta = 0.01$.
 
 # %%
 def in_torch(weight_decay, lr, steps=200):
@@ -1081,7 +1079,7 @@ def in_torch(weight_decay, lr, steps=200):
 
 # %%
 cosine = (1 + np.cos(np.pi * np.arange(200) / 200)) / 2  # η_t/η_max
-share = 0.1 * 0.1  # η_max λ
+share = 0.1 * 0.1  # δ at the peak
 left = {name: np.cumprod(1 - share * factor) for name, factor in
         (("corrected", cosine**2), ("follows the rate", cosine), ("independent", cosine**0))}
 
@@ -1091,7 +1089,7 @@ for (name, curve), colour in zip(left.items(), ("C3", "C1", "C2"), strict=True):
     each = 1 - np.append(curve[0], curve[1:] / curve[:-1])
     ax.plot(each / share, color=colour, label=f"_{name}")
     other.plot(curve, color=colour, label=name)
-ax.set(xlabel="step", ylabel="decay per step, in units of $η_{max}$λ", ylim=(0, 1.1))
+ax.set(xlabel="step", ylabel="decay per step, relative to the first", ylim=(0, 1.1))
 other.set(xlabel="step", ylabel="what is left of the weight", ylim=(0, 1.05))
 for axes in (ax, other):
     axes.set_xticks([0, 100, 200])
@@ -1302,18 +1300,18 @@ claim("03-bfloat", "In bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 #
 # </details>
 #
-# **6.** (Batch size.) With AdamW you go from batches of 32 to batches of 512, with η and λ as before. Noise dominates every
+# **6.** (Batch size.) With AdamW you go from batches of $B=32$ to $B=512$, with η and λ as before. Noise dominates every
 # gradient. What becomes of the penalty's coefficient in (3.6)? Which λ restores it? What does that λ do to the decay in a
 # step, and in an epoch?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# The noise of a batch falls as $1/\sqrt B$. A batch 16 times as large has a quarter of the noise, so that $\sqrt{v_i}$
-# and the coefficient $\lambda\sqrt{v_i}$ become a quarter of what they were. Four times the λ restores the coefficient,
-# and with it the resting point. The decay $\eta\lambda$ of a step is then 4 times as large. An epoch has 16 times fewer
-# steps, so its decay is a quarter of what it was. If you raise η four times as well, the decay of an epoch is what it
-# was.
+# The noise of a batch falls as $1/\sqrt B$, and so do $\sqrt{v_i}$ and the coefficient $\lambda\sqrt{v_i}$: it is
+# multiplied by $\sqrt{32/512} = {{np.sqrt(32 / 512):.2f}}$. With {{np.sqrt(512 / 32):.0f}} times the λ the coefficient and
+# the resting point are what they were. Then the decay $\eta\lambda$ of a step is {{np.sqrt(512 / 32):.0f}} times as large.
+# But an epoch has only {{32 / 512:.4f}} of the steps, so that its decay is {{np.sqrt(512 / 32) * 32 / 512:.2f}} of what it
+# was. If you multiply η by {{np.sqrt(512 / 32):.0f}} as well, the decay of an epoch is restored, too.
 #
 # </details>
 #
@@ -1366,8 +1364,8 @@ claim("03-bfloat", "In bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 # = R(0) + \frac\lambda2\lVert w\rVert_2^2 . \tag{3.11}$$
 #
 # So $R$ is the squared L2 norm, up to a constant. The L2 norm without the square has the gradient
-# $w/\lVert w\rVert_2$. It takes the same fraction of every weight in a step, too, but a tenth of that fraction from a
-# vector ten times as long. [Chapter 4](04_other_penalties.ipynb) shows what other penalties do.
+# $w/\lVert w\rVert_2$. It takes the same fraction of every weight in a step, too, but the longer the vector, the smaller
+# this fraction. [Chapter 4](04_other_penalties.ipynb) shows what other penalties do.
 #
 # </details>
 
