@@ -115,7 +115,8 @@ def draw_fits(left, right):
     left.legend(loc="lower right", fontsize=9, handlelength=1.4)
     right.set(xscale="log", xlabel="λ", xlim=(3e-5, 1.6), ylim=(0, 0.72))
     right.set(ylabel="mean squared error", title="A little decay is best")
-    right.set_xticks([5e-5, 1e-3, 1e-2, 0.1, 1], ["0", "0.001", "0.01", "0.1", "1"]), right.minorticks_off()
+    right.set_xticks([5e-5, 1e-3, 1e-2, 0.1, 1], ["0", "0.001", "0.01", "0.1", "1"])
+    right.minorticks_off()
 
 
 # %% tags=["hide-input"]
@@ -251,15 +252,17 @@ def draw_decayed(left, right):
 # %% tags=["hide-input"]
 fig, (left, right) = figures.subplots(1, 2, sharey=True, figsize=(6.8, 3.1))
 draw_decayed(left, right)
-for words, across, up, color in (("gradients of size 10,\nand (1 − ηλ/10)ᵗ (dashed)", 62, 0.72, "C1"),
-                                 ("size 1", 150, 0.44, "C0"), ("size 0.1", 42, 0.03, "C2")):
+for words, across, up, color in (("gradients of size 10,\nand (1 − ηλ/10)ᵗ (dashed)",
+                                  62, 0.72, "C1"), ("size 1", 150, 0.44, "C0"),
+                                 ("size 0.1", 42, 0.03, "C2")):
     left.text(across, up, words, color=color, size=10)
 right.text(85, 0.7, "all three sizes,\nand (1 − ηλ)ᵗ (dashed)", color="black", size=10)
 coupled, decoupled = figures.drawn(left), figures.drawn(right)
 figures.show(fig, "Mean of 5000 weights that start at 1 and get random gradients, over 250 steps "
              "with η = 0.02 and λ = 0.3. Left: with coupled Adam it falls to "
              f"{coupled['10'].y[-1]:.2f} where gradients have size 10, to {coupled['1'].y[-1]:.2f} "
-             f"where they have size 1, and to {abs(coupled['0.1'].y[-1]):.2f} where they have size 0.1. "
+             f"where they have size 1, and to {abs(coupled['0.1'].y[-1]):.2f} where they have size "
+             "0.1. "
              f"Right: with AdamW all three fall to {decoupled['1'].y[-1]:.2f}, along the dashed "
              "line (1 − ηλ)ᵗ.")
 
@@ -410,7 +413,7 @@ figures.show(fig, "Share of the penalty that each of three layers has during tra
 # In Figure 0.4 each line is labelled with its layer's number of weights. PyTorch draws the first weights with variance 1/(3 · inputs), so a layer's squared norm starts near outputs/3, and the first layer
 # has {{100 * float(share[:, 0, 0].mean()):.0f}} % of the sum. Under SGD the layers end
 # equal, although their sizes differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. Coupled Adam comes near. Under AdamW the largest layer keeps most.
-# (The settings make runs short. They are different amounts of regularisation, so compare shares here and not accuracies.)
+# (The settings make runs short; compare shares here, not accuracies.)
 
 # %% tags=["hide-input"]
 at_start = np.array([each.at(0) for each in layers.values()])
@@ -718,8 +721,7 @@ claim("00-third", "After training with SGD the largest layer has {} of the squar
       "1/3, in all five runs", measured=biggest, equals=1 / 3, within=0.03)
 
 # %% [markdown]
-# Claims must also hold for other random numbers: the environment variable
-# `L2LIB_SEED=7` runs a chapter on fresh ones.
+# The environment variable `L2LIB_SEED=7` runs a chapter on other random numbers.
 #
 # ## 0.7 How to read, how to run
 #
