@@ -461,7 +461,7 @@ figures.show(fig, "One weight that is zero in the Lasso, over 400 steps at η = 
              "from about step 50 on.")
 
 # %% [markdown]
-# From which λ on are all weights zero? Put $w = 0$ into the conditions of a minimum. If the loss is convex and has the gradient $g$ there,
+# From which λ on are all weights zero? Put $w = 0$ into the conditions of a minimum. If the loss is convex and has the gradient $g$ there, this λ is
 #
 # $$\lambda_{\max} = \max_i |g_i|. \tag{4.5}$$
 
@@ -625,7 +625,7 @@ claims.identities()
 # | 64 inputs, Lasso | {{chosen["Lasso"].mean():.0f}} | {{best["Lasso"].mean():.0f}} |
 # | ten inputs, no penalty | {{plain.mean():.0f}} | {{plain.mean():.0f}} |
 #
-# The Lasso helps: with the chosen λ its mean loss is {{nearer.low:.0f}} to {{nearer.high:.0f}} below ridge's (95 % interval, as if the splits were
+# The Lasso helps: with the chosen λ its mean loss is {{nearer.low:.0f}} to {{nearer.high:.0f}} below ridge's (interval of the mean, as if the splits were
 # independent). But it is {{excess[0].low:.0f}} to {{excess[0].high:.0f}} *above* that of the ten inputs. Even with the best λ, and {{picked:.0f}} inputs on average, the
 # difference is {{excess[1].low:.0f}} to {{excess[1].high:.0f}}, which includes 0. *Here the Lasso gains nothing over leaving the products out.*
 #
@@ -1238,8 +1238,8 @@ claim("04-adamw-noise", "At λ = 4 AdamW takes {} times as much with minibatches
       measured=(s_hat[:9] - small_batch[..., :9]).mean() / amount[1], between=(1, 2.2))
 
 # %% tags=["hide-input"]
-claim("04-adamw-residue", "AdamW leaves a tenth singular value of {:.4f} or more, which nothing in "
-      "the data wants", measured=by_adamw[..., 9], above=1e-6)
+claim("04-adamw-residue", "AdamW leaves a singular value of {:.4f} or more to the direction that "
+      "nothing in the data wants", measured=by_adamw[..., 9], above=1e-6)
 claim("04-one-root", "SGD at λ = 0.24, and Adam with one v̂ for each matrix, bring it below a "
       "millionth", measured=[by_sgd[:, 2, 9], one_root[:, 0, 9]], below=1e-6)
 
@@ -1448,7 +1448,7 @@ claims.identities()
 # </details>
 #
 # **Under AdamW, with which most adapters are trained, decay does much less.** Take λ = 0.01, PyTorch's default. By (4.11) a live
-# direction loses a hundredth of a typical gradient, whatever η is. A direction without a gradient decays by $1-\eta\lambda$ a step in
+# direction loses λ times a typical gradient, whatever η is. A direction without a gradient decays by $1-\eta\lambda$ a step in
 # each factor: at η = 0.0001 that is {{100 * (1 - (1 - 0.01 * 0.0001) ** 10_000):.0f}} % in 10,000 steps.
 #
 # ## 4.12 In practice
@@ -1586,6 +1586,9 @@ claim("04-adam-zeros", "Adam with a soft threshold makes {:.0f} % of the weights
 claim("04-network-zeros", "the rivals have as many zeros, and a second training keeps them",
       equals=0, within=1e-9, measured=[((sizes_of(each) == 0).sum(1) - counts).double().numpy()
                                        for each in results.values()])
+moved = [((sizes_of(late) == 0) != (sizes_of(early) == 0)).sum().item()
+         for early, late in ((sparse, refit), (cut, pruned))]
+claim("04-network-zeros", "it keeps each zero in its place", measured=moved, equals=0, within=1e-9)
 
 # %% tags=["hide-input"]
 w_momentum = torch.zeros(64, dtype=torch.float64, requires_grad=True)
@@ -1605,7 +1608,7 @@ claims.identities()
 
 # %% [markdown]
 # In figure 4.14 a cut alone is much worse. Proximal steps, L1 in the loss with a
-# cut at the end, and a cut with a second training are not distinguishable here; proximal steps need one training and no cut-off.
+# cut at the end, and a cut with a second training differ little; proximal steps need one training and no cut-off.
 # Best are proximal steps with a second training (*debiasing*): L1 shrinks the weights
 # that it keeps, and the second training undoes that.
 #
@@ -1807,7 +1810,7 @@ claims.identities()
 # <summary>Solution</summary>
 #
 # Noise of a mean over $B$ examples has the size $1/\sqrt B$, and so have $a$ and $b$. Four times the batch halves $\sqrt{ab}$, so λ must be 8. Batches of 25 should take twice as much as those
-# of 100. Measured was a little less than twice, because $\sqrt{\hat v}$ is not all noise: it remembers the gradients of the start, too.
+# of 100. Measured was a little less than twice, so $\sqrt{\hat v}$ is not all noise.
 #
 # </details>
 #
