@@ -1238,8 +1238,9 @@ claim("04-adamw-noise", "At λ = 4 AdamW takes {} times as much with minibatches
       measured=(s_hat[:9] - small_batch[..., :9]).mean() / amount[1], between=(1, 2.2))
 
 # %% tags=["hide-input"]
-claim("04-adamw-residue", "AdamW leaves a singular value of {:.4f} or more to the direction that "
-      "nothing in the data wants", measured=by_adamw[..., 9], above=1e-6)
+claim("04-adamw-residue", "For λ from 4 to 15 AdamW leaves a singular value of at least {:.4f} to "
+      "the direction that nothing in the data wants (mean of five seeds)",
+      measured=by_adamw[:, 1:4, 9].mean(0), above=1e-6)
 claim("04-one-root", "SGD at λ = 0.24, and Adam with one v̂ for each matrix, bring it below a "
       "millionth", measured=[by_sgd[:, 2, 9], one_root[:, 0, 9]], below=1e-6)
 
