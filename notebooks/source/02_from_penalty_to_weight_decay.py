@@ -1292,8 +1292,8 @@ claim("02-interpolates", "For λ → 0 the errors on the training examples are z
 claims.identities()
 
 # %% [markdown]
-# Using the inputs gains {{level["exact, λ = 10"]:.0f}} % of the test error, and the hovering at $\eta = 0.03$ costs all of
-# it. At the exact minimum λ = 10 is no better than $\lambda\to0$, which gains {{level["exact, λ → 0"]:.0f}} %.
+# Using the inputs lowers the test error by {{level["exact, λ = 10"]:.0f}} %, and the hovering at $\eta = 0.03$ costs all of
+# that. At the exact minimum λ = 10 is no better than $\lambda\to0$, which lowers it by {{level["exact, λ → 0"]:.0f}} %.
 #
 # Then what did λ = 10 gain? Stability, first. And it erases the random start. Without decay SGD never changes the
 # {{200 - 20}} directions that no input has. From the start with N(0, 1) weights it keeps about {{200 - 20}} of test error in
@@ -1616,7 +1616,7 @@ claims.identities()
 #
 # </details>
 #
-# **5.** (A forum.) A user's loss explodes. With ten times the weight decay it does not. Is weight decay the cure? Answer
+# **5.** (A forum.) A user's loss explodes. With much more weight decay it does not. Is weight decay the cure? Answer
 # in three sentences.
 #
 # <details>
@@ -1642,7 +1642,7 @@ claims.identities()
 #
 # With momentum it is larger, as a larger η overshoots further, and between 80 and 100:
 # `[np.mean([growth(Q, 0.01, decay, mu=0.9) for Q in grams.values()]) for decay in (60, 80, 100, 120)]` is
-# $0.06$, $0.01$, $-0.02$ and $-0.03$.
+# $0.06$, $0.01$, $-0.01$ and $-0.03$.
 #
 # </details>
 #
