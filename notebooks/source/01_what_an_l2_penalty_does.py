@@ -542,7 +542,7 @@ def draw_crossings(ax):
         ax.plot(path_lams[k : k + 2].mean(), 0, "o", ms=7, mfc="white", mec=colour, zorder=5,
                 label=f"_zero of {data.feature_names[i]}")
         if colour == figures.GREY:
-            height, side = {"age": (1.2, "bottom"), "sex": (-3.2, "top")}[data.feature_names[i]]
+            height, side = (1.2, "bottom") if data.feature_names[i] == "age" else (-3.2, "top")
             ax.text(path_lams[k], height, data.feature_names[i], color=colour, ha="center",
                     va=side, fontsize=9)
 
