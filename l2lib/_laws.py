@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import optim
@@ -152,18 +152,40 @@ def law_of(optimizer: Any, group: Mapping[str, Any]) -> Law:
     return Law(Kind.DIVIDED if name in _DIVIDED else Kind.UNKNOWN)
 
 
-def rate_of(group: Mapping[str, Any], state: Mapping[str, Any]) -> float:
-    """ηλ of the step that was just taken.
+class Step(NamedTuple):
+    """What a step of a group took away.
+
+    Attributes:
+        law: of the group.
+        lr: η.
+        rate: ηλ; 0 where no λ is read.
+        share: in the long run.
+    """
+
+    law: Law
+    lr: float
+    rate: float
+    share: float
+
+
+def step_of(optimizer: optim.Optimizer, group: Mapping[str, Any]) -> Step:
+    """The step that a group has just taken.
 
     Args:
-        group: of an optimiser of torch.
-        state: of the tensor; ASGD keeps its own η there, to which lambd is a second λ.
+        optimizer: of torch, or one that derives from it.
+        group: one of its groups.
 
     Returns:
-        ηλ; 0 where there is no λ.
+        The step. ASGD's η is its own, which falls, and its lambd a second λ.
     """
-    lr = float(state.get("eta", group["lr"]))
-    return lr * (float(group.get("weight_decay", 0)) + float(group.get("lambd", 0)))
+    law = law_of(optimizer, group)
+    if law.kind is Kind.UNKNOWN:
+        return Step(law, math.nan, 0.0, math.nan)
+    lr, lam = float(group["lr"]), float(group.get("weight_decay", 0))
+    if "lambd" in group:
+        etas = [state["eta"] for p in group["params"] if (state := optimizer.state.get(p))]
+        lr, lam = float(etas[0]) if etas else lr, lam + float(group["lambd"])
+    return Step(law, lr, lr * lam, law.share(lr * lam))
 
 
 def _name_of(optimizer: Any) -> str:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
-from l2lib._laws import Kind, Law
+from l2lib._laws import Kind, Law, Step
 from l2lib._turns import Budget, Sums, budget, flat, sums_of
 
 
@@ -52,9 +52,9 @@ class Tracked:
         rate: Σ η_tλ since then.
         share: Σ of the long run's shares since then.
         log_kept: Σ ln(1 - η_tλ) since then.
-        last_share: of the last step.
         last_rate: ηλ of the last step.
         last_lr: η of the last step.
+        looks: what each look found.
     """
 
     name: str
@@ -65,25 +65,24 @@ class Tracked:
     rate: float = 0.0
     share: float = 0.0
     log_kept: float = 0.0
-    last_share: float = math.nan
-    last_rate: float = math.nan
+    last_rate: float = 0.0
     last_lr: float = math.nan
     looks: list[Look] = field(default_factory=list)
 
-    def count(self, law: Law, lr: float, rate: float, share: float) -> None:
+    def count(self, step: Step) -> None:
         """Take note of a step."""
-        self.law = law
+        self.law = step.law
         self.steps += 1
-        self.rate += rate
-        self.share += share
-        self.log_kept += math.log1p(-rate) if rate < 1 else math.nan
-        self.last_lr, self.last_rate, self.last_share = lr, rate, share
+        self.rate += step.rate
+        self.share += step.share
+        self.log_kept += math.log1p(-step.rate) if step.rate < 1 else math.nan
+        self.last_lr, self.last_rate = step.lr, step.rate
 
     def keep(self) -> None:
         """Copy the numbers as they are, into the old copy where they fit."""
         now = flat(self.parameter)
         old = self.before
-        if old is not None and (old.shape, old.dtype, old.device) == (now.shape, now.dtype, now.device):
+        if old is not None and _kind(old) == _kind(now):
             old.copy_(now)
         else:
             self.before = now.clone()
@@ -93,11 +92,31 @@ class Tracked:
         self.steps, self.rate, self.share, self.log_kept = 0, 0.0, 0.0, 0.0
 
 
+def _kind(tensor: Tensor) -> tuple[torch.Size, torch.dtype, torch.device]:
+    return tensor.shape, tensor.dtype, tensor.device
+
+
 def has_numbers(tensor: Tensor) -> bool:
     """Whether there is something to watch: real or complex numbers, which are there already."""
     if isinstance(tensor, UninitializedParameter) or tensor.is_meta or tensor.numel() == 0:
         return False
     return tensor.is_floating_point() or tensor.is_complex()
+
+
+@torch.no_grad()
+def norm_of(tensor: Tensor) -> float:
+    """‖w‖ of a tensor now.
+
+    Args:
+        tensor: any.
+
+    Returns:
+        The norm; NaN where there are no real or complex numbers.
+    """
+    if not has_numbers(tensor):
+        return math.nan
+    numbers = flat(tensor)
+    return math.sqrt(float(sums_of(numbers, numbers)[0]))
 
 
 @torch.no_grad()
@@ -139,13 +158,8 @@ def _sums(each: Tracked) -> Tensor | None:
 
 
 def _look(each: Tracked, sums: Sums | None) -> Look:
-    law = each.law
-    read = law.kind is not Kind.UNKNOWN
-    parts = Budget(*[math.nan] * 4) if sums is None else _budget(each, sums, read)
-    predicted = law.turn(each.rate / each.steps, each.steps) if read and each.steps else math.nan
+    # Of an optimiser that is not torch's no λ is read, so that all it does is in its updates.
+    parts = Budget(*[math.nan] * 4) if sums is None else budget(sums, each.log_kept)
+    predicted = each.law.turn(each.rate / each.steps, each.steps) if each.steps else math.nan
     norm = math.nan if sums is None else math.sqrt(sums.after)
     return Look(each.steps, each.rate, each.share, norm, *parts, predicted)
-
-
-def _budget(each: Tracked, sums: Sums, read: bool) -> Budget:
-    return budget(sums, each.log_kept if read else math.nan)
