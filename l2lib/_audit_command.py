@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--optimizer", choices=["adamw", "sgd"], default="adamw", help=kinds)
     parser.add_argument("--momentum", type=float, help="β₁ (default 0.9) or μ (default 0)")
     parser.add_argument("--total-steps", type=int, help="of the run, from the first checkpoint on")
-    globs = {"nargs": "+", "metavar": "GLOB"}
-    parser.add_argument("--names", help="tensors to compare; all if left out", **globs)
-    parser.add_argument("--no-decay", help="tensors whose λ is 0", default=(), **globs)
+    some, none = "tensors to compare; all if left out", "tensors whose λ is 0"
+    parser.add_argument("--names", nargs="+", metavar="GLOB", help=some)
+    parser.add_argument("--no-decay", nargs="+", metavar="GLOB", default=(), help=none)
     return parser

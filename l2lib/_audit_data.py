@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from l2lib._laws import Kind, Law
+from l2lib._laws import NOT_READ, Law
 from l2lib._tracked import Look
 from l2lib._verdicts import NOT_ASKED, Case, verdict
 from l2lib.datasets import Array
@@ -58,7 +58,7 @@ class Record:
     decays: str
     size: int
     norm: float
-    law: Law = Law(Kind.UNKNOWN)
+    law: Law = NOT_READ
     lr: float = math.nan
     rate: float = 0.0
     looks: Sequence[Look] = ()

@@ -65,8 +65,8 @@ def _draw_turns(ax: Axes, data: xr.Dataset) -> None:
     known = np.isfinite(data.angle_predicted.values)
     if known.any():
         predicted = data.angle_predicted.values[known]
-        style = {"markersize": 10, "markeredgewidth": 2, "color": figures.ORANGE}
-        ax.plot(predicted, place[known], "|", label="equilibrium, if invariant", **style)
+        (marks,) = ax.plot(predicted, place[known], "|", label="equilibrium, if invariant")
+        marks.set(color=figures.ORANGE, markersize=10, markeredgewidth=2)
     ax.set_xscale("log")
     ax.set(xlabel="angle between two looks (radians)", ylabel="tensor", title="How far it turns")
     ax.legend(loc="best", fontsize=8)

@@ -1,6 +1,5 @@
 """Two checkpoints of one run, and what decay did between them."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,10 @@ from torch import Tensor
 
 from l2lib._audit_data import Record
 from l2lib._checks import (
+    BELOW_ONE,
     COUNT,
     NOT_NEGATIVE,
     POSITIVE,
-    Range,
     as_number,
     check_choice,
     settle,
@@ -25,7 +24,6 @@ from l2lib._roles import short_names
 from l2lib._tracked import Tracked, has_numbers, look_at, norm_of
 from l2lib._watched import fitting, plain
 
-_BELOW_ONE = Range("a number, at least 0 and below 1", lambda v: 0 <= v < 1)
 # What states of modules hold beside parameters.
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 # Where training scripts put the model's state, among other things.
@@ -64,7 +62,7 @@ class Between:
             lr=as_number("lr", self.lr, POSITIVE),
             weight_decay=as_number("weight_decay", self.weight_decay, NOT_NEGATIVE),
             steps=as_number("steps", self.steps, COUNT),
-            momentum=as_number("momentum", given, _BELOW_ONE),
+            momentum=as_number("momentum", given, BELOW_ONE),
             total_steps=None if total is None else as_number("total_steps", total, COUNT),
         )
         if self.total_steps is not None and self.total_steps < self.steps:
@@ -106,28 +104,21 @@ def compared(
     _check_same(first, second)
     spared = {*fitting(first, no_decay)} if no_decay else set()
     chosen = fitting(first, names)
-    return [_record(n, first[n], second[n], between, 0.0 if n in spared else None) for n in chosen]
+    decays, spares = between.step_with(between.weight_decay), between.step_with(0.0)
+    return [
+        _record(n, first[n], second[n], spares if n in spared else decays, between.steps)
+        for n in chosen
+    ]
 
 
-def _record(
-    name: str, first: Tensor, second: Tensor, between: Between, lam: float | None
-) -> Record:
-    lam = between.weight_decay if lam is None else lam
-    step = between.step_with(lam)
+def _record(name: str, first: Tensor, second: Tensor, step: Step, steps: int) -> Record:
     tracked = Tracked(name, torch.nn.Parameter(first, requires_grad=False))
     tracked.keep()
     tracked.parameter = torch.nn.Parameter(second, requires_grad=False)
-    kept = math.log1p(-step.rate) if step.rate < 1 else math.nan
-    steps = between.steps
-    tracked.law, tracked.steps = step.law, steps
-    tracked.rate, tracked.share, tracked.log_kept = (
-        steps * step.rate,
-        steps * step.share,
-        steps * kept,
-    )
+    tracked.count(step, steps)
     looks = look_at([tracked])
     role = "bias" if name.rpartition(".")[2] == "bias" else "unknown"
-    decays = f"{lam:g}" if lam else "no"
+    decays = f"{step.rate / step.lr:g}" if step.rate else "no"
     size, norm = second.numel(), norm_of(second)
     return Record(name, role, decays, size, norm, step.law, step.lr, step.rate, looks)
 

@@ -92,6 +92,10 @@ class Law:
         return _turn(self, rate, steps) if self.power and rate > 0 and steps else math.nan
 
 
+NOT_READ = Law(Kind.UNKNOWN)
+"""Of an optimiser that is not torch's, or before any step."""
+
+
 @lru_cache(maxsize=4096)
 def _coupled_share(law: Law, rate: float) -> float:
     try:
@@ -149,7 +153,7 @@ def law_of(optimizer: Any, group: Mapping[str, Any]) -> Law:
     if name == "AdamW" or group.get("decoupled_weight_decay"):
         beta = float(group["betas"][0])
         return Law(Kind.DECOUPLED, beta, nesterov=name == "NAdam", unit=True)
-    return Law(Kind.DIVIDED if name in _DIVIDED else Kind.UNKNOWN)
+    return Law(Kind.DIVIDED) if name in _DIVIDED else NOT_READ
 
 
 class Step(NamedTuple):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
-from l2lib._laws import Kind, Law, Step
+from l2lib._laws import NOT_READ, Law, Step
 from l2lib._turns import Budget, Sums, budget, flat, sums_of
 
 
@@ -59,7 +59,7 @@ class Tracked:
 
     name: str
     parameter: nn.Parameter
-    law: Law = Law(Kind.UNKNOWN)
+    law: Law = NOT_READ
     before: Tensor | None = None
     steps: int = 0
     rate: float = 0.0
@@ -69,13 +69,13 @@ class Tracked:
     last_lr: float = math.nan
     looks: list[Look] = field(default_factory=list)
 
-    def count(self, step: Step) -> None:
-        """Take note of a step."""
+    def count(self, step: Step, times: int = 1) -> None:
+        """Take note of a step, or of several that were alike."""
         self.law = step.law
-        self.steps += 1
-        self.rate += step.rate
-        self.share += step.share
-        self.log_kept += math.log1p(-step.rate) if step.rate < 1 else math.nan
+        self.steps += times
+        self.rate += times * step.rate
+        self.share += times * step.share
+        self.log_kept += times * math.log1p(-step.rate) if step.rate < 1 else math.nan
         self.last_lr, self.last_rate = step.lr, step.rate
 
     def keep(self) -> None:

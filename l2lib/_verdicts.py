@@ -17,7 +17,7 @@ NEAR = 0.2
 """So far r^p may be from R^p in equilibrium: the turn, ∝ r^(-p/2), is within about 10 % then."""
 
 ALIKE = 1.2
-"""Asked without a loss, a tensor is taken for invariant if it turns as predicted, to this factor."""
+"""Without a loss a tensor counts as invariant if it turns as predicted, to this factor."""
 
 DECAYING_ROLES = ("weight", "embedding", "other", "unknown")
 """Roles whose decay calls for no word of its own."""

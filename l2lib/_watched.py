@@ -1,12 +1,12 @@
 """Which tensors of a model an audit watches, and in which group of the optimiser each is."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor, nn, optim
 from torch.nn.parameter import UninitializedParameter
 
-from l2lib._checks import shown
+from l2lib._checks import items_of, shown
 from l2lib._decays import _inner
 from l2lib._roles import known_roles, parameters_of, roles_of, short_names
 from l2lib._rules import Rules, fits_name
@@ -141,9 +141,8 @@ def fitting(everything: Iterable[str], names: object) -> list[str]:
     listed = list(everything)
     if names is None:
         return listed
-    globs = [names] if isinstance(names, str) else names
-    text = isinstance(globs, Sequence) and all(isinstance(glob, str) for glob in globs)
-    if not text or not globs:
+    globs = [names] if isinstance(names, str) else items_of(names)
+    if not globs or not all(isinstance(glob, str) for glob in globs):
         todo = 'give names or globs, such as ["*.weight"], or None for all'
         raise ValueError(f"names is {shown(names)}; {todo}")
     for glob in globs:

@@ -46,9 +46,10 @@ class Audit:
     Example:
         >>> import torch
         >>> start = {"weight": torch.tensor([[3.0, 4.0]])}
-        >>> found = compare(start, {"weight": 0.9 * start["weight"]}, lr=0.1, weight_decay=1, steps=1)
-        >>> found.data.decay.item() == -found.data.growth.item()
-        True
+        >>> end = {"weight": 0.9 * start["weight"]}
+        >>> found = compare(start, end, lr=0.1, weight_decay=1, steps=1)
+        >>> round(found.data.decay.item(), 6), round(found.data.growth.item(), 6)
+        (0.105361, -0.105361)
     """
 
     data: xr.Dataset
@@ -223,8 +224,8 @@ class Watch:
         norm = each.looks[-1].norm if each.looks else norm_of(each.parameter)
         size = each.parameter.numel() if there else 0
         decays = _decays(each, groups_of(self._optimizer).get(id(each.parameter)))
-        last = {"law": each.law, "lr": each.last_lr, "rate": each.last_rate}
-        return Record(each.name, role, decays, size, norm, looks=each.looks, **last)
+        last = each.law, each.last_lr, each.last_rate
+        return Record(each.name, role, decays, size, norm, *last, each.looks)
 
 
 def _counter(watch: "weakref.ref[Watch]") -> Callable[..., None]:
