@@ -1,0 +1,1276 @@
+"""The audit: an identity that holds for whatever trains, verdicts on runs whose end is known, and training that it never changes."""
+
+import contextlib
+import copy
+import gc
+import math
+import subprocess
+import sys
+import weakref
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn, optim
+from torch.nn import functional as F
+
+import l2lib._tracked
+from book.execute import ROOT
+from l2lib import figures
+from l2lib._audit_command import main
+from l2lib._checkpoints import loaded
+from l2lib._laws import Kind, Law, law_of
+from l2lib._turns import Sums, budget, flat, sums_of
+from l2lib._verdicts import NEAR, NOTHING, Case, excess, steps_to_go, verdict
+from l2lib.audit import Audit, Watch, compare, picture
+
+LR, LAM = 0.05, 0.1
+NAN = math.nan
+# Every optimiser of torch that has weight_decay, coupled and decoupled.
+OPTIMIZERS = {
+    "SGD": (optim.SGD, {}, Kind.COUPLED),
+    "SGD, momentum": (optim.SGD, {"momentum": 0.9, "dampening": 0.1}, Kind.COUPLED),
+    "SGD, Nesterov": (optim.SGD, {"momentum": 0.8, "nesterov": True}, Kind.COUPLED),
+    "SGD, upwards": (optim.SGD, {"maximize": True}, Kind.COUPLED),
+    "ASGD": (optim.ASGD, {"lambd": 0.01}, Kind.COUPLED),
+    "AdamW": (optim.AdamW, {}, Kind.DECOUPLED),
+    "AdamW, fused": (optim.AdamW, {"fused": True}, Kind.DECOUPLED),
+    "AdamW, amsgrad": (optim.AdamW, {"amsgrad": True}, Kind.DECOUPLED),
+    "NAdam, decoupled": (optim.NAdam, {"decoupled_weight_decay": True}, Kind.DECOUPLED),
+    "RAdam, decoupled": (optim.RAdam, {"decoupled_weight_decay": True}, Kind.DECOUPLED),
+    "Adafactor": (getattr(optim, "Adafactor", None), {}, Kind.RELATIVE),
+    "Adam": (optim.Adam, {}, Kind.DIVIDED),
+    "Adamax": (optim.Adamax, {}, Kind.DIVIDED),
+    "NAdam": (optim.NAdam, {}, Kind.DIVIDED),
+    "RAdam": (optim.RAdam, {}, Kind.DIVIDED),
+    "Adadelta": (optim.Adadelta, {}, Kind.DIVIDED),
+    "Adagrad": (optim.Adagrad, {}, Kind.DIVIDED),
+    "RMSprop": (optim.RMSprop, {"momentum": 0.5}, Kind.DIVIDED),
+}
+OPTIMIZERS = {name: row for name, row in OPTIMIZERS.items() if row[0] is not None}
+REAL_ONLY = ("Adafactor", "AdamW, fused")
+
+
+def optimizer_of(name, parameters, lr=LR, weight_decay=LAM):
+    cls, options, _ = OPTIMIZERS[name]
+    return cls(parameters, lr=lr, weight_decay=weight_decay, **options)
+
+
+def deep():
+    return nn.Sequential(
+        nn.Linear(6, 8, bias=False), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)
+    )
+
+
+def convolutional():
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 2, bias=False), nn.GroupNorm(2, 4), nn.PReLU(), nn.Flatten(), nn.Linear(8, 3)
+    ).to(memory_format=torch.channels_last)
+
+
+def tied():
+    model = nn.Sequential(nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 6), nn.Linear(6, 3))
+    model[2].weight = model[0].weight
+    return model
+
+
+def frozen():
+    model = deep()
+    model[0].weight.requires_grad_(False)
+    return model
+
+
+class Complex(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(6, 4).to(torch.complex64)
+        self.outer = nn.Linear(4, 3)
+
+    def forward(self, X):
+        return self.outer(self.inner(X.to(self.inner.weight.dtype)).abs().to(X.dtype))
+
+
+class Idle(nn.Module):
+    """With a part that gets no gradient, an empty one, and one that begins at zero."""
+
+    def __init__(self):
+        super().__init__()
+        self.used = nn.Linear(6, 3)
+        nn.init.zeros_(self.used.bias)
+        self.idle = nn.Linear(6, 3)
+        self.empty = nn.Parameter(torch.zeros(0, 3))
+
+    def forward(self, X):
+        return self.used(X) + self.empty.sum()
+
+
+MODELS = {f.__name__: f for f in (deep, convolutional, tied, frozen, Complex, Idle)}
+
+
+def data(name, seed=0, n=12):
+    make = torch.Generator().manual_seed(seed)
+    shape = (n, 1, 2, 3) if name == "convolutional" else (n, 6)
+    X = torch.randn(shape, generator=make, dtype=torch.float64)
+    return X, torch.randint(0, 3, (n,), generator=make)
+
+
+def to_double(model):
+    """In 64 bits, complex numbers in 128."""
+    for p in model.parameters():
+        p.data = p.data.to(torch.complex128 if p.is_complex() else torch.float64)
+    for buffer in model.buffers():
+        if buffer.is_floating_point():
+            buffer.data = buffer.data.double()
+    return model
+
+
+def prepared(name, seed=0):
+    torch.manual_seed(seed)
+    return to_double(MODELS[name]()), *data(name, seed)
+
+
+def train(model, optimizer, X, y, steps=1, after=lambda i: None):
+    for i in range(steps):
+        optimizer.zero_grad()
+        F.cross_entropy(model(X), y).backward()
+        optimizer.step()
+        after(i)
+
+
+def vector(p):
+    numbers = p.detach().clone().reshape(-1)
+    return torch.view_as_real(numbers).reshape(-1).numpy() if p.is_complex() else numbers.numpy()
+
+
+# ---- the identity --------------------------------------------------------------------------
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(sorted(OPTIMIZERS)),
+    st.sampled_from(sorted(MODELS)),
+    st.integers(1, 4),
+    st.integers(0, 99),
+    st.sampled_from([1e-4, 1e-2, 0.05]),
+)
+def test_the_budget_closes_and_is_what_the_weights_did(rule, name, every, seed, lr):
+    model, X, y = prepared(name, seed)
+    if rule in REAL_ONLY and name == "Complex":
+        return
+    optimizer = optimizer_of(rule, model.parameters(), lr=lr)
+    watch = Watch(model, optimizer)
+    seen = {n: [vector(p)] for n, p in model.named_parameters()}
+
+    def after(i):
+        if i % every == every - 1:
+            watch.step()
+            for n, p in model.named_parameters():
+                seen[n].append(vector(p))
+
+    train(model, optimizer, X, y, 3 * every, after)
+    found = watch.result().data
+    assert found.step.values.tolist() == [every, 2 * every, 3 * every]
+    for n, p in model.named_parameters():
+        each = found.sel(tensor=n)
+        pairs = list(itertools_pairwise(seen[n]))
+        turns = [turn_of(*pair) for pair in pairs]
+        moves = p.requires_grad and p.numel() and p.grad is not None
+        if not moves:
+            assert each.verdict == "does not move"
+            assert math.isnan(each.turn)
+            continue
+        told = np.isfinite(each.turn_at.values)
+        assert [math.isfinite(t) for t in turns] == told.tolist()
+        assert np.allclose(each.turn_at.values[told], np.array(turns)[told], atol=1e-9, rtol=1e-7)
+        if not told.any():
+            continue
+        assert each.residual < 1e-9
+        assert abs(each.turn - (each.decay + each.push + each.growth)) < 1e-9
+        growths = [math.log(np.linalg.norm(b) / np.linalg.norm(a)) for a, b in pairs if a.any()]
+        assert np.allclose(each.growth_at.values[told], np.array(growths)[-told.sum() :], atol=1e-9)
+        assert abs(each.norm - np.linalg.norm(vector(p))) < 1e-9
+        assert abs(each.rms - math.sqrt(np.square(vector(p)).sum() / p.numel())) < 1e-9
+        if rule != "ASGD":
+            assert abs(each.sum_lr_decay - 3 * every * lr * LAM) < 1e-12
+            decay = -told.sum() * every * math.log1p(-lr * LAM)
+            assert abs(each.decay - decay) < 1e-12
+
+
+def itertools_pairwise(items):
+    return zip(items, items[1:], strict=False)
+
+
+def turn_of(a, b):
+    """-ln cos θ, by the angle's tangent."""
+    if not a.any() or a @ b <= 0:
+        return NAN
+    along = a @ b / (a @ a)
+    off = b - along * a
+    return 0.5 * math.log1p(off @ off / (along**2 * (a @ a)))
+
+
+@given(st.floats(1e-12, 1.5), st.floats(0.2, 5), st.floats(0, 0.9), st.integers(2, 40))
+def test_small_and_large_angles_are_measured_to_rounding(angle, stretch, rate, size):
+    before = torch.zeros(size, dtype=torch.float64)
+    before[0] = 3.0
+    after = torch.zeros_like(before)
+    after[0], after[1] = 3 * stretch * math.cos(angle), 3 * stretch * math.sin(angle)
+    found = budget(Sums(*sums_of(before, after).tolist()), math.log1p(-rate))
+    assert math.isclose(found.turn, -math.log(math.cos(angle)), rel_tol=1e-6, abs_tol=1e-15)
+    assert math.isclose(found.growth, math.log(stretch), abs_tol=1e-12)
+    assert math.isclose(found.decay, -math.log1p(-rate), abs_tol=1e-15)
+    assert found.residual < 1e-9
+
+
+@pytest.mark.parametrize(
+    "sums", [(0, 1, 0, 1), (1, 1, -1, 0), (1, 5, -2, 2), (1, 5, -1, 2), (NAN,) * 4, (math.inf,) * 4]
+)
+def test_what_has_no_angle_below_a_right_one_has_no_budget(sums):
+    assert all(math.isnan(part) for part in budget(Sums(*sums), 0.0))
+
+
+def test_one_step_is_the_formula_itself():
+    model = nn.Linear(5, 4, bias=False).double()
+    optimizer = optim.SGD(model.parameters(), lr=LR, weight_decay=LAM)
+    watch = Watch(model, optimizer)
+    w = model.weight.detach().clone()
+    model(torch.ones(3, 5).double()).square().sum().backward()
+    u = LR * model.weight.grad
+    optimizer.step()
+    watch.step()
+    each = watch.result().data.isel(tensor=0)
+    ratio = ((w * u).sum() / w.square().sum()).item()
+    cosine = F.cosine_similarity(w.flatten(), model.weight.detach().flatten(), dim=0).item()
+    growth = (model.weight.norm() / w.norm()).log().item()
+    assert math.isclose(each.turn, -math.log(cosine), rel_tol=1e-9)
+    assert math.isclose(each.turn, -math.log(1 - LR * LAM - ratio) + growth, rel_tol=1e-9)
+    assert math.isclose(each.push, -math.log(1 - LR * LAM - ratio) + math.log(1 - LR * LAM))
+    assert math.isclose(each.angle, math.acos(cosine), rel_tol=1e-6)
+
+
+def test_numbers_are_summed_over_all_chunks(monkeypatch):
+    monkeypatch.setattr("l2lib._turns._CHUNK", 7)
+    old, new = torch.randn(2, 50)
+    found = sums_of(old, new)
+    old, new = old.double(), new.double()
+    assert torch.allclose(
+        found, torch.stack([old @ old, (new - old) @ (new - old), old @ (new - old), new @ new])
+    )
+    assert found.dtype == torch.float64
+
+
+@given(st.permutations([0, 1, 2]))
+def test_flat_is_a_view_whatever_the_order_in_memory(order):
+    w = torch.arange(24.0).reshape(2, 3, 4).permute(order)
+    assert flat(w).data_ptr() == w.data_ptr()
+    assert flat(w).tolist() == list(range(24))
+
+
+# ---- training is not changed ------------------------------------------------------------------
+def trained(rule, watches):
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Linear(6, 8, bias=False), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 3))
+    X, y = data("")
+    X = X.float()
+    optimizer = optimizer_of(rule, model.parameters())
+    schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, 20)
+    watch = Watch(model, optimizer) if watches else None
+
+    def after(i):
+        schedule.step()
+        if watch and i % 3 == 2:
+            watch.step()
+        if watch and i == 14:
+            still = copy.deepcopy(model).eval()
+            assert still is not model
+            str(watch.result())
+
+    train(model, optimizer, X, y, 20, after)
+    state = [*model.state_dict().values(), *(p.grad for p in model.parameters())]
+    state += [v for s in optimizer.state.values() for v in s.values() if isinstance(v, torch.Tensor)]
+    return [*state, torch.get_rng_state()]
+
+
+@pytest.mark.parametrize("rule", sorted(OPTIMIZERS))
+def test_training_is_the_same_to_the_last_bit(rule):
+    for plain, watched in zip(trained(rule, False), trained(rule, True), strict=True):
+        assert torch.equal(plain, watched)
+
+
+def test_a_loss_is_asked_on_a_copy():
+    torch.manual_seed(0)
+    model, X, y = prepared("deep")
+    optimizer = optim.SGD(model.parameters(), lr=0.1, weight_decay=0.5)
+    watch = Watch(model, optimizer)
+    train(model, optimizer, X, y, 4, lambda i: watch.step())
+    before = [t.clone() for t in [*model.state_dict().values(), *(p.grad for p in model.parameters())]]
+    noise = torch.get_rng_state()
+    found = watch.result(lambda m: F.cross_entropy(m(X), y)).data
+    after = [*model.state_dict().values(), *(p.grad for p in model.parameters())]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    assert torch.equal(noise, torch.get_rng_state())
+    kinds = dict(zip(found.tensor.values.tolist(), found.scale_invariant.values.tolist(), strict=True))
+    assert kinds["0.weight"] == "each unit"
+    assert kinds["3.bias"] == "no"
+    assert kinds["1.weight"] == "together"
+
+
+# ---- what is counted ----------------------------------------------------------------------------
+def one(lr=LR, weight_decay=LAM, rule=optim.SGD, **options):
+    """A weight whose gradient the test sets."""
+    torch.manual_seed(0)
+    model = nn.Linear(8, 8, bias=False).double()
+    return model, rule(model.parameters(), lr=lr, weight_decay=weight_decay, **options)
+
+
+def push(model, scale=0.01):
+    for p in model.parameters():
+        p.grad = scale * torch.randn_like(p)
+
+
+def test_a_schedule_between_two_looks_is_summed_exactly():
+    model, optimizer = one()
+    watch = Watch(model, optimizer, total_steps=100)
+    total, kept = 0.0, 1.0
+    for i in range(50):
+        optimizer.param_groups[0]["lr"] = LR * (i + 1) / 50
+        optimizer.param_groups[0]["weight_decay"] = LAM * (1 + math.sin(i))
+        rate = optimizer.param_groups[0]["lr"] * optimizer.param_groups[0]["weight_decay"]
+        total, kept = total + rate, kept * (1 - rate)
+        push(model)
+        optimizer.step()
+        if i in (6, 49):
+            watch.step()
+    each = watch.result().data.isel(tensor=0)
+    assert math.isclose(each.N, total, rel_tol=1e-12)
+    assert math.isclose(each.decay, -math.log(kept), rel_tol=1e-12)
+    assert each.step.values.tolist() == [7, 50]
+    recent = each.share_at.values[-1] / 43
+    assert math.isclose(each.time_scale, 1 / recent)
+    assert math.isclose(each.time_share, 1 / recent / 100)
+    assert math.isclose(each.N_end, total + 50 * recent)
+
+
+def test_lr_may_be_a_tensor():
+    model, optimizer = one(lr=torch.tensor(0.05), rule=optim.AdamW)
+    watch = Watch(model, optimizer)
+    push(model)
+    optimizer.step()
+    watch.step()
+    assert math.isclose(watch.result().data.N.item(), 0.05 * LAM, rel_tol=1e-6)
+
+
+def test_groups_have_their_own_rates_and_may_come_later():
+    model = nn.ModuleDict({"a": nn.Linear(3, 3), "b": nn.Linear(3, 3), "c": nn.Linear(3, 3)})
+    a, b = [*model["a"].parameters()], [*model["b"].parameters()]
+    optimizer = optim.AdamW(
+        [{"params": a, "weight_decay": 0.0}, {"params": b, "lr": 0.2}], lr=0.1, weight_decay=0.3
+    )
+    watch = Watch(model, optimizer)
+    push(model)
+    optimizer.step()
+    watch.step()
+    optimizer.add_param_group({"params": [*model["c"].parameters()], "weight_decay": 0.5})
+    optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))  # makes new groups
+    push(model)
+    optimizer.step()
+    watch.step()
+    push(model)
+    optimizer.step()
+    watch.step()
+    found = watch.result().data
+    rates = found.sum_lr_decay.sel(tensor=["a.weight", "b.weight", "c.weight"]).values
+    assert np.allclose(rates, [0, 3 * 0.06, 2 * 0.05])
+    assert found.decays.sel(tensor=["a.weight", "b.weight", "c.weight"]).values.tolist() == ["no", "0.3", "0.5"]
+    assert found.verdict.sel(tensor="a.weight") == "does not decay"
+    assert np.isfinite(found.turn_at.sel(tensor="c.weight").values).tolist() == [False, False, True]
+    assert found.residual.max() < 1e-6
+
+
+def test_a_tensor_without_a_gradient_is_not_decayed():
+    model, X, y = prepared("Idle")
+    optimizer = optim.AdamW(model.parameters(), lr=LR, weight_decay=LAM)
+    watch = Watch(model, optimizer)
+    train(model, optimizer, X, y, 3)
+    watch.step()
+    found = watch.result().data
+    assert found.decays.sel(tensor=["used.weight", "idle.weight"]).values.tolist() == ["0.1", "no gradient"]
+    assert found.sum_lr_decay.sel(tensor="idle.weight") == 0
+    assert found.norm.sel(tensor="idle.weight") == model.idle.weight.norm().item()
+    assert math.isnan(found.norm.sel(tensor="empty"))
+
+
+def test_frozen_and_what_is_in_no_group():
+    model = nn.ModuleDict({"a": nn.Linear(3, 3), "b": nn.Linear(3, 3), "c": nn.Linear(3, 3)})
+    model["b"].requires_grad_(False)
+    optimizer = optim.SGD([*model["a"].parameters()], lr=LR, weight_decay=LAM)
+    watch = Watch(model, optimizer)
+    push(model)
+    optimizer.step()
+    watch.step()
+    found = watch.result().data
+    assert found.decays.values.tolist() == ["0.1", "0.1", "frozen", "frozen", "no group", "no group"]
+    assert found.verdict.values.tolist()[2:] == ["does not move"] * 4
+
+
+def scaled(fused):
+    model = nn.Linear(4, 4, bias=False)
+    optimizer = optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.5, fused=fused)
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    watch = Watch(model, optimizer)
+    for i in range(6):
+        optimizer.zero_grad()
+        loss = model(torch.ones(2, 4)).square().sum()
+        scaler.scale(loss * (math.inf if i in (2, 3) else 1)).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        watch.step()
+    return watch
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_steps_that_a_scaler_skips_do_not_count(fused):
+    found = scaled(fused).result().data
+    assert found.step.values.tolist() == [1, 2, 3, 4]
+    assert math.isclose(found.N.item(), 4 * 0.05)
+
+
+def test_looks_count_steps_not_calls_of_backward():
+    model, X, y = prepared("deep")
+    optimizer = optim.SGD(model.parameters(), lr=LR, weight_decay=LAM)
+    watch = Watch(model, optimizer)
+    watch.step()  # before any step: nothing happens
+    for i in range(12):
+        F.cross_entropy(model(X), y).backward()
+        if i % 4 == 3:
+            optimizer.step()
+            optimizer.zero_grad()
+        watch.step()
+    assert watch.result().data.step.values.tolist() == [1, 2, 3]
+
+
+# ---- wrappers and odd tensors ------------------------------------------------------------------
+def test_a_compiled_model_has_its_own_names():
+    model, X, y = prepared("deep")
+    model[3] = torch.compile(model[3], backend="eager")
+    whole = torch.compile(model, backend="eager")
+    optimizer = optim.SGD(whole.parameters(), lr=LR, weight_decay=LAM)
+    watch = Watch(whole, optimizer, names="3.*")
+    train(whole, optimizer, X, y, 2)
+    watch.step()
+    found = watch.result().data
+    assert found.tensor.values.tolist() == ["3.weight", "3.bias"]
+    assert found.role.values.tolist() == ["weight", "bias"]
+
+
+@pytest.fixture
+def process_group(tmp_path):
+    if not torch.distributed.is_gloo_available():
+        pytest.skip("torch has no gloo")
+    store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+def test_ddp_on_one_process(process_group):
+    model, X, y = prepared("deep")
+    wrapped = nn.parallel.DistributedDataParallel(model)
+    optimizer = optim.AdamW(wrapped.parameters(), lr=LR, weight_decay=LAM)
+    watch = Watch(wrapped, optimizer)
+    train(wrapped, optimizer, X, y, 3, lambda i: watch.step())
+    found = watch.result().data
+    assert found.tensor.values.tolist() == [n for n, _ in model.named_parameters()]
+    assert found.residual.max() < 1e-9
+
+
+def test_what_wraps_an_optimiser_is_looked_into():
+    model, optimizer = one()
+    wrapper = type("Wrapper", (), {"optimizer": optimizer, "param_groups": optimizer.param_groups})()
+    watch = Watch(nn.DataParallel(model), wrapper)
+    push(model)
+    optimizer.step()
+    watch.step()
+    assert watch.result().data.N.item() == pytest.approx(LR * LAM)
+
+
+def test_lazy_tensors_are_watched_once_they_are_there():
+    model = nn.Sequential(nn.LazyLinear(4), nn.Linear(4, 3))
+    optimizer = optim.SGD(model.parameters(), lr=LR, weight_decay=LAM)
+    watch = Watch(model, optimizer)
+    X, y = data("")
+    train(model, optimizer, X.float(), y, 3, lambda i: watch.step())
+    found = watch.result().data
+    assert np.isfinite(found.turn_at.sel(tensor="0.weight").values).tolist() == [False, True, True]
+    assert np.isfinite(found.turn_at.sel(tensor="1.weight").values).all()
+    assert found.residual.max() < 1e-6
+    assert found.role.values.tolist() == ["weight", "bias", "weight", "bias"]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_weights_of_few_digits_are_measured_in_many(dtype):
+    torch.manual_seed(0)
+    model = nn.Linear(300, 40, bias=False).to(dtype)
+    optimizer = optim.SGD(model.parameters(), lr=0.5, weight_decay=LAM)
+    watch = Watch(model, optimizer)
+    before = vector(model.weight.double())
+    push(model, 0.1)
+    optimizer.step()
+    watch.step()
+    each = watch.result().data.isel(tensor=0)
+    assert math.isclose(each.turn, turn_of(before, vector(model.weight.double())), rel_tol=1e-9)
+    assert each.residual < 1e-9
+
+
+def test_a_model_that_is_converted_or_resized_is_followed():
+    model, optimizer = one()
+    watch = Watch(model, optimizer)
+    push(model)
+    optimizer.step()
+    watch.step()
+    model.float()
+    model.weight.grad = None
+    push(model)
+    optimizer.step()
+    watch.step()
+    assert watch.result().data.residual < 1e-6
+    model.weight.data = torch.randn(3, 8)  # another size: the turn is not known
+    model.weight.grad = torch.zeros(3, 8)
+    optimizer.step()
+    watch.step()
+    assert np.isfinite(watch.result().data.turn_at.values[0]).tolist() == [True, True, False]
+
+
+def test_integers_are_left_alone():
+    model = nn.Linear(3, 3)
+    model.codes = nn.Parameter(torch.arange(4), requires_grad=False)
+    optimizer = optim.SGD(model.parameters(), lr=LR, weight_decay=LAM)
+    watch = Watch(model, optimizer)
+    push(nn.Sequential(nn.Linear(1, 1)))
+    for p in (model.weight, model.bias):
+        p.grad = torch.ones_like(p)
+    optimizer.step()
+    watch.step()
+    assert watch.result().data.verdict.sel(tensor="codes") == "does not move"
+
+
+def test_one_copy_of_what_is_watched_is_kept_and_no_more():
+    model, X, y = prepared("deep")
+    optimizer = optim.SGD(model.parameters(), lr=LR, weight_decay=LAM)
+    watch = Watch(model, optimizer, names=["0.weight", "*.bias"])
+    train(model, optimizer, X, y, 2, lambda i: watch.step())
+    copies = {each.name: each.before for each in watch._tracked}
+    assert copies.keys() == {"0.weight", "1.bias", "3.bias"}
+    parameters = dict(model.named_parameters())
+    assert all(t.dtype == parameters[n].dtype for n, t in copies.items())
+    assert all(t.numel() == parameters[n].numel() for n, t in copies.items())
+    held = copies["0.weight"].data_ptr()
+    train(model, optimizer, X, y, 1, lambda i: watch.step())
+    assert watch._tracked[0].before.data_ptr() == held  # the old copy's memory
+
+
+# ---- the hook ------------------------------------------------------------------------------------
+def test_the_hook_goes_with_the_watch():
+    model, optimizer = one()
+    hooks = optimizer._optimizer_step_post_hooks
+    watch = Watch(model, optimizer)
+    assert len(hooks) == 1
+    alive = weakref.ref(watch)
+    del watch
+    gc.collect()
+    assert alive() is None
+    assert len(hooks) == 0
+    with Watch(model, optimizer):
+        assert len(hooks) == 1
+    assert len(hooks) == 0
+    watch = Watch(model, optimizer)
+    watch.close()
+    assert len(hooks) == 0
+
+
+# ---- an optimiser that is not torch's --------------------------------------------------------------
+class Lion(optim.Optimizer):
+    def __init__(self, params, lr, weight_decay):
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.mul_(1 - group["lr"] * group["weight_decay"]).sub_(group["lr"] * p.grad.sign())
+
+
+def test_of_another_optimiser_only_the_weights_are_read():
+    model, optimizer = one(rule=Lion)
+    watch = Watch(model, optimizer)
+    for _ in range(3):
+        push(model)
+        optimizer.step()
+        watch.step()
+    each = watch.result().data.isel(tensor=0)
+    assert each.verdict == "λ is unknown: only w was read"
+    assert each.decays == "unknown"
+    assert math.isnan(each.N)
+    assert math.isnan(each.angle_predicted)
+    assert each.decay == 0
+    assert each.residual < 1e-9
+    assert each.turn > 0
+
+
+def test_a_class_of_ones_own_with_torchs_step_is_torchs():
+    class Mine(optim.AdamW):
+        pass
+
+    class Changed(optim.AdamW):
+        def step(self, closure=None):
+            return super().step(closure)
+
+    for cls, kind in ((Mine, Kind.DECOUPLED), (Changed, Kind.UNKNOWN)):
+        _, optimizer = one(rule=cls)
+        assert law_of(optimizer, optimizer.param_groups[0]).kind is kind
+
+
+def test_optimisers_without_decay():
+    model, optimizer = nn.Linear(3, 2), None
+    optimizer = optim.Rprop(model.parameters(), lr=0.01)
+    watch = Watch(model, optimizer)
+    push(model)
+    optimizer.step()
+    watch.step()
+    found = watch.result().data
+    assert found.decays.values.tolist() == ["no", "no"]
+    assert found.verdict.values.tolist() == ["does not decay"] * 2
+    assert found.residual.max() < 1e-9
+
+
+# ---- what is predicted -----------------------------------------------------------------------------
+def test_every_optimiser_of_torch_has_a_law():
+    with_decay = {
+        name
+        for name, cls in vars(optim).items()
+        if isinstance(cls, type) and issubclass(cls, optim.Optimizer) and cls is not optim.Optimizer
+    }
+    known = {cls.__name__ for cls, _, _ in OPTIMIZERS.values()} | {"LBFGS", "Rprop", "SparseAdam", "Muon"}
+    assert with_decay <= known
+
+
+@pytest.mark.parametrize("rule", sorted(OPTIMIZERS))
+def test_the_kind_of_each(rule):
+    _, optimizer = one()
+    optimizer = optimizer_of(rule, [nn.Parameter(torch.ones(2, 2))])
+    law = law_of(optimizer, optimizer.param_groups[0])
+    assert law.kind is OPTIMIZERS[rule][2]
+    assert law.unit == (law.kind is Kind.DECOUPLED)
+    assert law.power == {Kind.COUPLED: 4, Kind.DECOUPLED: 2}.get(law.kind, 0)
+
+
+@pytest.mark.skipif(not hasattr(optim, "Muon"), reason="this torch has no Muon")
+def test_muon():
+    model, optimizer = one(rule=getattr(optim, "Muon", None))
+    watch = Watch(model, optimizer)
+    for _ in range(3):
+        push(model)
+        optimizer.step()
+        watch.step()
+    each = watch.result().data.isel(tensor=0)
+    assert each.N == pytest.approx(3 * LR * LAM)
+    assert each.residual < 1e-9
+    assert math.isnan(each.rms_ratio)
+    assert law_of(optimizer, optimizer.param_groups[0]) == Law(Kind.DECOUPLED, 0.95, nesterov=True)
+
+
+SETTINGS = [
+    ({}, "SGD"),
+    ({"momentum": 0.9}, "SGD"),
+    ({"momentum": 0.8, "dampening": 0.5}, "SGD"),
+    ({"momentum": 0.7, "nesterov": True}, "SGD"),
+]
+
+
+def impulse(law, rate, n):
+    """What one gradient leaves in the weights after each step, by the optimiser's own rule."""
+    mu, w, m, found = law.momentum, 0.0, 0.0, []
+    for t in range(n):
+        g = 1.0 if t == 0 else 0.0
+        if law.kind is Kind.COUPLED:
+            g += rate * w
+            m = mu * m + (1 - law.dampening) * g
+            w -= g + mu * m if law.nesterov else m
+        else:
+            m = mu * m + (1 - mu) * g
+            w = (1 - rate) * w - (mu * m + (1 - mu) * g if law.nesterov else m)
+        found.append(w)
+    return np.array(found)
+
+
+LAWS = [Law(Kind.COUPLED, o.get("momentum", 0), o.get("dampening", 0), o.get("nesterov", False)) for o, _ in SETTINGS]
+LAWS += [Law(Kind.DECOUPLED, 0.9), Law(Kind.DECOUPLED, 0.95, nesterov=True), Law(Kind.DECOUPLED)]
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("steps", [1, 2, 7, 50])
+def test_the_predicted_turn_is_the_autocorrelation_of_the_rule(law, steps):
+    rate = 0.01
+    response = impulse(law, rate, 8000)
+    cosine = response[steps:] @ response[:-steps] / (response @ response)
+    assert math.isclose(law.turn(rate, steps), -math.log(cosine), rel_tol=1e-6)
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_the_share_is_what_an_ignored_weight_loses(law):
+    response = impulse(law, 0.001, 3000)
+    assert math.isclose(law.share(0.001), 1 - response[-1] / response[-2], rel_tol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [1e-9, 1e-6])
+def test_small_rates_lose_no_digits(rate):
+    assert math.isclose(Law(Kind.COUPLED).turn(rate, 1), rate, rel_tol=1e-5)
+    assert math.isclose(Law(Kind.DECOUPLED, 0.9).turn(rate, 1), rate * 0.1 / 1.9, rel_tol=1e-5)
+    assert math.isclose(Law(Kind.COUPLED, 0.9).turn(rate, 1), rate / 1.9, rel_tol=1e-5)
+
+
+def test_what_is_not_known_is_not_predicted():
+    for kind in (Kind.DIVIDED, Kind.RELATIVE, Kind.NONE, Kind.UNKNOWN):
+        assert math.isnan(Law(kind).turn(0.01, 1))
+    assert math.isnan(Law(Kind.DIVIDED).share(0.01))
+    assert Law(Kind.RELATIVE).share(0.01) == 0.01
+    assert math.isnan(Law(Kind.COUPLED, 0.9).share(0.5))  # it oscillates
+    assert math.isnan(Law(Kind.COUPLED).turn(0.0, 1))
+
+
+# ---- verdicts -------------------------------------------------------------------------------------
+BASE = Case(
+    role="weight",
+    invariant="each unit",
+    kind=Kind.DECOUPLED,
+    moved=True,
+    rate=1.0,
+    share=0.001,
+    power=2,
+    norms=(1.0, 1.0),
+    between=0.5,
+    n_run=3.0,
+    left=2000,
+    ratio=1.0,
+)
+
+
+def after_n(start, n, power):
+    """The norm whose equilibrium is 1, after N = n."""
+    return (1 + (start**power - 1) * math.exp(-power * n)) ** (1 / power)
+
+
+def on_the_way(start, n, power):
+    return {"norms": (start, after_n(start, n, power)), "between": n, "power": power}
+
+
+VERDICTS = [
+    ({}, "in equilibrium"),
+    ({"moved": False}, "does not move"),
+    ({"kind": Kind.UNKNOWN}, "λ is unknown: only w was read"),
+    ({"rate": 0.0}, "does not decay"),
+    ({"role": "bias"}, "decays though its role is bias"),
+    ({"role": "gamma", "invariant": "no"}, "decays though its role is gamma"),
+    ({"role": "slope", "n_run": 0.001}, "decays though its role is slope"),
+    ({"role": "embedding"}, "in equilibrium"),
+    ({"role": "unknown"}, "in equilibrium"),
+    ({"n_run": 0.049}, "λ does nothing in this run"),
+    ({"n_run": 0.051}, "in equilibrium"),
+    ({"n_run": 0.049, "left": None}, "λ does nothing so far"),
+    ({"invariant": "no"}, "not invariant, here λ is a penalty"),
+    ({"invariant": "together"}, "not invariant, here λ is a penalty"),
+    ({"invariant": "no effect"}, "the loss ignores it: it only decays"),
+    ({"kind": Kind.DIVIDED, "power": 0, "n_run": NAN}, f"no equilibrium is known: {Kind.DIVIDED.value}"),
+    ({"invariant": "whole tensor", "ratio": 3.0}, "in equilibrium"),
+    ({"invariant": "?"}, "in equilibrium"),
+    ({"invariant": "?", "ratio": 1.19}, "in equilibrium"),
+    ({"invariant": "?", "ratio": 1.21}, "steady, but turns otherwise than predicted: ask with a loss"),
+    ({"invariant": "?", "ratio": 0.82}, "steady, but turns otherwise than predicted: ask with a loss"),
+    ({"norms": (1.0, math.exp(-0.5))}, "falling, as if nothing held it"),
+    ({"norms": (0.0, 1.0)}, "cannot be told: the tensor is zero, not finite, or turns by a right angle"),
+    (on_the_way(2.0, 0.1, 2), "falling, needs 1,255 steps"),
+    (on_the_way(2.0, 0.1, 4), "falling, needs 980 steps"),
+    (on_the_way(0.5, 0.1, 2), "rising, needs 561 steps"),
+    ({**on_the_way(2.0, 0.1, 2), "left": 300}, "falling, needs 1,255 steps and has 300"),
+    ({**on_the_way(2.0, 0.1, 2), "left": None}, "falling, needs 1,255 steps"),
+]
+
+
+@pytest.mark.parametrize(("what", "expected"), VERDICTS)
+def test_the_verdict_of_each_case(what, expected):
+    assert verdict(Case(**{**BASE.__dict__, **what})) == expected
+
+
+@given(st.floats(0.3, 20), st.floats(0.01, 2), st.sampled_from([2, 4]))
+def test_two_norms_tell_the_equilibrium_and_the_steps_to_it(start, n, power):
+    share = 1e-4
+    end = after_n(start, n, power)
+    off = excess((start, end), n, power)
+    assert math.isclose(off, end**power - 1, rel_tol=1e-5, abs_tol=1e-6)
+    steps = steps_to_go(off, share, power)
+    if steps:
+        reached = after_n(end, steps * share, power)
+        assert math.isclose(abs(reached**power - 1), NEAR, rel_tol=1e-4)
+    else:
+        assert abs(off) <= NEAR
+
+
+def test_the_border_of_nothing_is_five_per_cent_of_a_norm():
+    assert 1 - math.exp(-NOTHING) < 0.05 < 1 - math.exp(-1.1 * NOTHING)
+
+
+# ---- runs whose end is known ---------------------------------------------------------------------
+def walk(optimizer, w, steps, watch, invariant=True, every=10):
+    """Gradients of an invariant loss: of length 1/‖w‖, at right angles to w, otherwise random."""
+    for i in range(steps):
+        g = torch.randn_like(w)
+        if invariant:
+            g -= (g * w).sum() / w.square().sum() * w.detach()
+            w.grad = g / (g.norm() * w.detach().norm())
+        else:
+            w.grad = g
+        optimizer.step()
+        if i % every == every - 1:
+            watch.step()
+
+
+def walking(rule, start, lr, weight_decay, total=None, **options):
+    torch.manual_seed(0)
+    model = nn.Linear(40, 50, bias=False).double()
+    with torch.no_grad():
+        model.weight.mul_(start / model.weight.norm())
+    optimizer = rule(model.parameters(), lr=lr, weight_decay=weight_decay, **options)
+    return model.weight, optimizer, Watch(model, optimizer, total_steps=total)
+
+
+def test_sgd_from_its_equilibrium_is_in_equilibrium():
+    lr, lam = 0.1, 0.05
+    rest = (lr / (lam * (2 - lr * lam))) ** 0.25
+    w, optimizer, watch = walking(optim.SGD, rest, lr, lam)
+    walk(optimizer, w, 400, watch)
+    each = watch.result().data.isel(tensor=0)
+    assert each.verdict == "in equilibrium"
+    assert abs(each.norm / rest - 1) < 0.001
+    assert abs(each.angle / each.angle_predicted - 1) < 0.05
+    assert abs(each.turn / each.decay - 1) < 0.1
+    assert math.isclose(each.time_scale, 1 / (lr * lam))
+
+
+@pytest.mark.parametrize(("factor", "way"), [(3.0, "falling"), (0.4, "rising")])
+def test_sgd_away_from_it_needs_the_steps_that_it_then_takes(factor, way):
+    lr, lam = 0.1, 0.05
+    rest = (lr / (lam * (2 - lr * lam))) ** 0.25
+    w, optimizer, watch = walking(optim.SGD, factor * rest, lr, lam, total=120)
+    walk(optimizer, w, 100 if way == "falling" else 20, watch)
+    told = watch.result().data.verdict.item()
+    assert told.startswith(f"{way}, needs ")
+    needed = int(told.split()[2].replace(",", ""))
+    off = (w.norm().item() / rest) ** 4 - 1
+    assert abs(needed - math.log(abs(off) / NEAR) / (4 * lr * lam)) < 0.1 * needed + 2
+    assert told.endswith("and has 20") == (way == "falling")
+    walk(optimizer, w, needed, watch, every=1)
+    assert abs((w.norm().item() / rest) ** 4 - 1) < 1.1 * NEAR
+    walk(optimizer, w, 2 * needed, watch)
+    assert watch.result().data.verdict.item() == "in equilibrium"
+
+
+@pytest.mark.parametrize("momentum", [0.5, 0.9])
+def test_torchs_momentum_forgets_faster(momentum):
+    lr, lam = 0.02, 0.05
+    w, optimizer, watch = walking(optim.SGD, 1.0, lr, lam, momentum=momentum)
+    walk(optimizer, w, 3000, watch, every=1)
+    each = watch.result().data.isel(tensor=0)
+    assert each.verdict == "in equilibrium"
+    assert abs(each.angle / each.angle_predicted - 1) < 0.03
+    assert abs(each.time_scale / ((1 - momentum) / (lr * lam)) - 1) < 0.03
+    assert each.N == pytest.approx(3000 / each.time_scale)
+    assert each.sum_lr_decay == pytest.approx(3000 * lr * lam)
+
+
+@pytest.mark.parametrize("every", [1, 10])
+def test_adamw_ends_at_its_root_mean_square(every):
+    w, optimizer, watch = walking(optim.AdamW, 3.0, 0.01, 0.5, total=2000)
+    walk(optimizer, w, 1500, watch, invariant=False, every=every)
+    each = watch.result().data.isel(tensor=0)
+    assert each.verdict == "in equilibrium"
+    assert abs(each.rms_ratio - 1) < 0.05
+    assert abs(each.rms / math.sqrt(0.01 / (2 * 0.5)) - 1) < 0.05
+    assert abs(each.angle / each.angle_predicted - 1) < 0.05
+    assert each.time_share == pytest.approx(0.1)
+    assert each.N_end == pytest.approx(10)
+
+
+def test_a_small_decay_does_nothing():
+    w, optimizer, watch = walking(optim.AdamW, 3.0, 1e-4, 0.1, total=1000)
+    walk(optimizer, w, 100, watch)
+    each = watch.result().data.isel(tensor=0)
+    assert each.N_end == pytest.approx(0.01)
+    assert each.verdict == "λ does nothing in this run"
+
+
+def test_a_run_that_has_barely_begun_may_still_be_long_enough():
+    w, optimizer, watch = walking(optim.SGD, 2.0, 0.1, 1e-3, total=100_000)
+    walk(optimizer, w, 50, watch)
+    each = watch.result().data.isel(tensor=0)
+    assert each.N < NOTHING
+    assert each.verdict.item().startswith("rising, needs")
+
+
+def test_without_normalisation_lambda_is_a_penalty():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3)).double()
+    X, y = data("")
+    optimizer = optim.AdamW(model.parameters(), lr=0.01, weight_decay=1.0)
+    watch = Watch(model, optimizer, total_steps=100)
+    train(model, optimizer, X, y, 40, lambda i: watch.step())
+    audit = watch.result(lambda m: F.cross_entropy(m(X), y))
+    found = audit.data
+    weights = found.sel(tensor=["0.weight", "2.weight"])
+    assert weights.verdict.values.tolist() == ["not invariant, here λ is a penalty"] * 2
+    assert found.verdict.sel(tensor="0.bias") == "decays though its role is bias"
+    text = str(audit)
+    assert text.startswith("Audit: 40 of 100 steps, 40 looks; ")
+    assert "0.weight  weight  1       no " in text
+    assert "<table><caption>Audit: 40 of 100" in audit._repr_html_()
+    assert repr(audit) == text
+
+
+def test_roles_and_rules_are_taken():
+    class Mine(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(3))
+
+    model = nn.Sequential(nn.Linear(3, 3), Mine())
+    optimizer = optim.SGD(model.parameters(), lr=LR, weight_decay=LAM)
+    for more, role in (({}, "unknown"), ({"rules": {"Mine": "gamma"}}, "gamma")):
+        watch = Watch(model, optimizer, **more)
+        push(model)
+        optimizer.step()
+        watch.step()
+        assert watch.result().data.role.sel(tensor="1.scale") == role
+    roles = {"0.weight": "weight", "0.bias": "bias", "1.scale": "other"}
+    watch = Watch(model, optimizer, roles=roles)
+    push(model)
+    optimizer.step()
+    watch.step()
+    assert watch.result().data.role.values.tolist() == ["weight", "bias", "other"]
+    with pytest.raises(ValueError, match="rules: nothing fits"):
+        Watch(model, optimizer, rules={"Mine": "gamma", "Other": "gamma"})
+
+
+# ---- table and picture ----------------------------------------------------------------------------
+@pytest.fixture
+def audit():
+    w, optimizer, watch = walking(optim.SGD, 2.0, 0.1, 0.05)
+    walk(optimizer, w, 100, watch)
+    return watch.result()
+
+
+def test_every_variable_is_described(audit):
+    assert all(len(v.attrs["description"].split()) >= 3 for n, v in audit.data.items() if n[-3:] != "_at")
+    assert {"turn_at", "decay_at", "push_at", "growth_at", "norm_at", "predicted_at"} <= {*audit.data}
+
+
+def test_a_dash_stands_where_there_is_no_number_and_no_column_of_them(audit):
+    assert "RMS/√(η/2λ)" not in str(audit)  # by SGD there is none
+    assert "by the end" not in str(audit)  # nobody said how long the run is
+    assert len({len(row) for row in audit.table.rows}) == 1
+    assert audit.table.columns[0] == "tensor"
+    assert audit.table.columns[-1] == "verdict"
+
+
+def test_the_picture_shows_the_numbers(audit, monkeypatch):
+    shown = []
+    monkeypatch.setattr("l2lib.figures.display", lambda *a, **k: shown.append(a))
+    with mpl.rc_context({"backend": "agg"}):
+        fig, words = picture(audit)
+        left, right = fig.axes
+        each = audit.data.isel(tensor=0)
+        assert figures.drawn(left)["turn, their sum"].x.tolist() == [each.turn.item()]
+        assert figures.drawn(right)["measured"].x.tolist() == [each.angle.item()]
+        assert figures.drawn(right)["equilibrium, if invariant"].x.tolist() == [each.angle_predicted.item()]
+        bars = {c.get_label(): c.patches[0].get_width() for c in left.containers}
+        assert bars == {part: each[part].item() for part in ("decay", "push", "growth")}
+        assert [t.get_text() for t in left.get_yticklabels()] == ["weight"]
+        figures.show(fig, words)
+        assert shown
+        plt.close("all")
+    assert f"{each.turn.item():.2g}" in words
+
+
+def test_many_tensors_leave_the_picture_those_that_turn_most():
+    torch.manual_seed(0)
+    before = {f"w{i}": torch.randn(20) for i in range(40)}
+    after = {n: t + 0.01 * (i + 1) * torch.randn(20) for i, (n, t) in enumerate(before.items())}
+    found = compare(before, after, lr=0.1, weight_decay=0.1, steps=10)
+    with mpl.rc_context({"backend": "agg"}):
+        fig, words = picture(found)
+        names = [t.get_text() for t in fig.axes[0].get_yticklabels()]
+        plt.close("all")
+    assert len(names) == 30
+    most = found.data.tensor.values[np.argsort(found.data.turn.values)[-30:]]
+    assert {*names} == {*most.tolist()}
+    assert "30 tensors of 40" in words
+
+
+# ---- two checkpoints -----------------------------------------------------------------------------
+def test_two_checkpoints_are_one_look():
+    torch.manual_seed(0)
+    model, X, y = prepared("deep")
+    optimizer = optim.AdamW(model.parameters(), lr=LR, weight_decay=LAM)
+    watch = Watch(model, optimizer, total_steps=50)
+    before = copy.deepcopy(model.state_dict())
+    train(model, optimizer, X, y, 20)
+    watch.step()
+    seen = watch.result().data
+    told = compare(before, model.state_dict(), lr=LR, weight_decay=LAM, steps=20, total_steps=50).data
+    assert told.tensor.values.tolist() == seen.tensor.values.tolist()
+    for name in ("turn", "decay", "push", "growth", "N", "N_end", "norm", "angle_predicted", "rms_ratio"):
+        assert np.allclose(told[name], seen[name], equal_nan=True), name
+    assert told.role.sel(tensor=["3.weight", "3.bias"]).values.tolist() == ["unknown", "bias"]
+    assert told.residual.max() < 1e-9
+
+
+def test_names_and_what_does_not_decay():
+    before = {n: torch.ones(4) for n in ("a.weight", "a.bias", "a.running_mean", "a.num_batches_tracked")}
+    after = {n: t * torch.tensor([1.0, 1, 1, 0.9]) for n, t in before.items()}
+    options = {"lr": 0.1, "weight_decay": 0.1, "steps": 5}
+    found = compare(before, after, **options, no_decay=["*.bias"]).data
+    assert found.tensor.values.tolist() == ["a.weight", "a.bias"]
+    assert found.decays.values.tolist() == ["0.1", "no"]
+    assert found.decay.values.tolist()[1] == 0
+    assert found.verdict.sel(tensor="a.bias") == "does not decay"
+    assert compare(before, after, **options, names="a.w*").data.sizes["tensor"] == 1
+
+
+def test_sgd_and_its_momentum_are_told_by_name():
+    before, after = {"w": torch.tensor([3.0, 4])}, {"w": torch.tensor([3.1, 4])}
+    options = {"lr": 0.01, "weight_decay": 0.1, "steps": 100}
+    plain = compare(before, after, **options, optimizer="sgd").data
+    heavy = compare(before, after, **options, optimizer="sgd", momentum=0.9).data
+    assert plain.N == pytest.approx(0.1)
+    assert heavy.N == pytest.approx(1, rel=0.02)
+    assert plain.sum_lr_decay == heavy.sum_lr_decay == pytest.approx(0.1)
+    assert compare(before, after, **options).data.rms_ratio > 0
+
+
+# ---- the command ---------------------------------------------------------------------------------
+NUMBERS = ["--lr", "0.01", "--weight-decay", "0.5", "--steps", "40"]
+
+
+@pytest.fixture
+def files(tmp_path):
+    torch.manual_seed(0)
+    model = nn.Linear(5, 4)
+    paths = [str(tmp_path / name) for name in ("before.pt", "after.pt")]
+    torch.save(model.state_dict(), paths[0])
+    with torch.no_grad():
+        model.weight.mul_(0.9).add_(0.01)
+        model.bias.add_(0.1)
+    torch.save({"epoch": 3, "model_state_dict": model.state_dict()}, paths[1])
+    return paths
+
+
+def test_the_command_prints_the_table(files, capsys):
+    assert main([*files, *NUMBERS, "--total-steps", "400"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("Audit: 40 of 400 steps, 1 look;")
+    expected = compare(
+        loaded(files[0]), loaded(files[1]), lr=0.01, weight_decay=0.5, steps=40, total_steps=400
+    )
+    assert out == f"{expected}\n"
+    assert main([*files, *NUMBERS, "--names", "weight", "--optimizer", "sgd", "--momentum", "0.5"]) == 0
+    out = capsys.readouterr().out
+    assert "bias" not in out
+    assert main([*files, *NUMBERS, "--no-decay", "b*"]) == 0
+    assert "does not decay" in capsys.readouterr().out
+
+
+def test_the_command_as_it_is_typed(files):
+    command = [sys.executable, "-m", "l2lib.audit"]
+    done = subprocess.run([*command, *files, *NUMBERS], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Audit: 40 steps, 1 look;")
+    assert done.stderr == ""
+
+
+def test_help(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--help"])
+    assert stopped.value.code == 0
+    told = capsys.readouterr().out
+    assert "python -m l2lib.audit" in told
+    assert "--total-steps" in told
+
+
+@pytest.mark.parametrize("missing", range(3))
+def test_a_number_that_is_missing_is_asked_for(files, missing, capsys):
+    numbers = NUMBERS[: 2 * missing] + NUMBERS[2 * missing + 2 :]
+    with pytest.raises(SystemExit) as stopped:
+        main([*files, *numbers])
+    assert stopped.value.code == 2
+    assert f"required: {NUMBERS[2 * missing]}" in capsys.readouterr().err
+
+
+class Evil:
+    ran = False
+
+    def __reduce__(self):
+        return exec, ("from tests.test_audit import Evil; Evil.ran = True",)
+
+
+def write(path, what):
+    if isinstance(what, bytes):
+        path.write_bytes(what)
+    else:
+        torch.save(what, path)
+    return str(path)
+
+
+BAD_FILES = [
+    (Evil(), "is no file of torch.save that can be loaded safely, as tensors alone can; save torch.save"),
+    (nn.Linear(2, 2), "is no file of torch.save that can be loaded safely"),
+    (b"not a checkpoint", "is no file of torch.save that can be loaded safely"),
+    ([torch.ones(2)], r"holds \[tensor.*no tensors by name; save torch.save\(model.state_dict"),
+    ({"epoch": 3}, "holds .*no tensors by name"),
+    ({"n": torch.tensor(3)}, "has no tensor of real or complex numbers; give what model.state_dict"),
+    ({"weight": torch.ones(4, 5)}, "checkpoints: bias is in one of them only; give two checkpoints of one"),
+    (
+        {"weight": torch.ones(4, 6), "bias": torch.ones(4)},
+        r"checkpoints: weight has shapes \(4, 5\) and \(4, 6\)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("what", "message"), BAD_FILES)
+def test_a_bad_file_is_an_error_with_a_remedy(files, what, message, tmp_path, capsys):
+    other = write(tmp_path / "other.pt", what)
+    assert main([files[0], other, *NUMBERS]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("l2lib.audit: ")
+    with pytest.raises(ValueError, match=message):
+        compare(loaded(files[0]), loaded(other), lr=0.1, weight_decay=0.1, steps=3)
+    assert not Evil.ran
+
+
+def test_a_file_that_is_not_there(files, capsys):
+    assert main([files[0] + "x", files[1], *NUMBERS]) == 2
+    assert "there is no such file; give two checkpoints, the earlier first" in capsys.readouterr().err
+
+
+def test_safetensors_where_they_are_installed(tmp_path, monkeypatch):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"nothing")
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    monkeypatch.setitem(sys.modules, "safetensors.torch", None)
+    with pytest.raises(ValueError, match="safetensors is not installed; pip install safetensors, or save"):
+        loaded(str(path))
+    fake = type(sys)("safetensors.torch")
+
+    def load_file(file):
+        if file.read_bytes() == b"nothing":
+            raise RuntimeError("header")
+        return {"w": torch.ones(2)}
+
+    fake.load_file = load_file
+    monkeypatch.setitem(sys.modules, "safetensors", type(sys)("safetensors"))
+    monkeypatch.setitem(sys.modules, "safetensors.torch", fake)
+    with pytest.raises(ValueError, match="is no safetensors file"):
+        loaded(str(path))
+    path.write_bytes(b"something")
+    assert loaded(str(path))["w"].tolist() == [1, 1]
+
+
+# ---- errors ----------------------------------------------------------------------------------------
+def two_on_one_memory():
+    model = nn.Sequential(nn.Linear(3, 3, bias=False), nn.Linear(3, 3, bias=False))
+    model[1].weight.data = model[0].weight.data
+    return Watch(model, optim.SGD(model.parameters(), lr=0.1))
+
+
+def sharded():
+    model, optimizer = one()
+    model.weight.ds_id = 1
+    return Watch(model, optimizer)
+
+
+def watch_with(**options):
+    model, optimizer = one()
+    return Watch(model, optimizer, **options)
+
+
+def stepped():
+    model, optimizer = one()
+    watch = Watch(model, optimizer)
+    push(model)
+    optimizer.step()
+    watch.step()
+    return watch
+
+
+def both(**changed):
+    state = {"w": torch.ones(3)}
+    options = {"before": state, "after": state, "lr": 0.1, "weight_decay": 0.1, "steps": 5, **changed}
+    return compare(options.pop("before"), options.pop("after"), **options)
+
+
+ERRORS = [
+    (lambda: Watch("model", one()[1]), "model is 'model'; give the nn.Module that is trained"),
+    (lambda: Watch(nn.ReLU(), one()[1]), "the model has no parameters; give an nn.Module that has some"),
+    (lambda: Watch(one()[0], "adamw"), "optimizer is 'adamw'; give a torch.optim.Optimizer, or what wraps"),
+    (lambda: Watch(one()[0], one()[1]), "optimizer: none of its tensors is one of the model's .*make the opt"),
+    (two_on_one_memory, "two Parameters on one memory, .*make them one"),
+    (sharded, "weight is sharded: its norm is on many ranks; give names= of tensors that are whole"),
+    (lambda: watch_with(names=["*.bias"]), r"names: nothing fits '\*.bias'; names are weight"),
+    (lambda: watch_with(names=[]), r"names is \[\]; give names or globs"),
+    (lambda: watch_with(names=3), "names is 3; give names or globs"),
+    (lambda: watch_with(names=[3]), r"names is \[3\]; give names or globs"),
+    (lambda: watch_with(total_steps=0), "total_steps is 0; it must be a whole number ≥ 1"),
+    (lambda: watch_with(total_steps="100"), "total_steps is '100'; it must be a whole number ≥ 1 without"),
+    (lambda: watch_with(roles={"w": "weight"}), "roles: a role must stand for each parameter"),
+    (lambda: watch_with(roles={"weight": "weight"}, rules="common"), "give roles= or rules=, not both"),
+    (lambda: watch_with(rules=3), "rules is 3; give a dictionary"),
+    (lambda: watch_with().result(), r"watch: no step was seen yet; call optimizer.step\(\) and then"),
+    (lambda: stepped().result(3), "loss is 3; give a function from the model to its loss, or None"),
+    (lambda: stepped().result(lambda m: torch.tensor(1.0)), "loss does not depend on the parameters"),
+    (lambda: both(lr=0), "lr is 0; it must be a finite number > 0"),
+    (lambda: both(lr="1e-3"), "lr is '1e-3'; it must be a finite number > 0 without quotation marks"),
+    (lambda: both(weight_decay=-1), "weight_decay is -1; it must be a finite number ≥ 0"),
+    (lambda: both(steps=0.5), "steps is 0.5; it must be a whole number ≥ 1"),
+    (lambda: both(steps=5, total_steps=4), "total_steps is 4, below steps, 5; count it from the first"),
+    (lambda: both(momentum=1), r"momentum is 1; it must be in \[0, 1\)"),
+    (lambda: both(optimizer="adam"), "optimizer is 'adam'; choose one of adamw, sgd"),
+    (lambda: both(before=[1]), r"before is \[1\]; give what model.state_dict\(\) returns"),
+    (lambda: both(after={"w": 3}), "after is {'w': 3}; give what model.state_dict"),
+    (lambda: both(after={}), "after has no tensor of real or complex numbers"),
+    (lambda: both(names="v"), "names: nothing fits 'v'; names are w"),
+    (lambda: both(no_decay="v"), "names: nothing fits 'v'"),
+    (lambda: picture("audit"), "audit is 'audit'; give what Watch.result or compare returned"),
+    (lambda: picture(both()), "picture: no tensor turned between two looks; look at tensors that"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), ERRORS)
+def test_errors_say_what_to_do(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_a_weight_that_is_not_finite_is_told():
+    model, optimizer = one()
+    watch = Watch(model, optimizer)
+    model.weight.grad = torch.full_like(model.weight, NAN)
+    optimizer.step()
+    for _ in range(20):
+        optimizer.step()
+    watch.step()
+    told = watch.result().data
+    assert told.verdict.item().startswith("cannot be told")
+    with contextlib.suppress(ValueError):
+        picture(watch.result())
+    assert isinstance(watch.result(), Audit)
+    assert l2lib._tracked.has_numbers(model.weight)
