@@ -145,7 +145,7 @@ def _row(
         role=record.role,
         invariant=invariant,
         kind=record.law.kind,
-        moved=bool(stepped),
+        moved=bool(stepped) and record.size > 0,
         rate=sum(look.rate for look in stepped),
         share=_per_step(later),
         power=record.law.power,
