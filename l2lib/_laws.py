@@ -31,7 +31,11 @@ class Kind(enum.Enum):
 
 
 _DIVIDED = ("Adam", "Adamax", "NAdam", "RAdam", "Adadelta", "Adagrad", "RMSprop")
-_WITHOUT = ("LBFGS", "Rprop", "SparseAdam")
+_OTHERS = {
+    "ASGD": Kind.COUPLED,
+    "Adafactor": Kind.RELATIVE,
+    **dict.fromkeys(("LBFGS", "Rprop", "SparseAdam"), Kind.NONE),
+}
 
 
 @dataclass(frozen=True)
@@ -140,16 +144,14 @@ def law_of(optimizer: Any, group: Mapping[str, Any]) -> Law:
         Law(kind=<Kind.COUPLED: ...>, momentum=0.9, dampening=0, nesterov=False, unit=False)
     """
     name = _name_of(_inner(optimizer))
-    if name in _WITHOUT:
-        return Law(Kind.NONE)
+    if not name:
+        return NOT_READ
     if name == "SGD":
         return Law(Kind.COUPLED, group["momentum"], group["dampening"], group["nesterov"])
-    if name == "ASGD":
-        return Law(Kind.COUPLED)
-    if name == "Adafactor":
-        return Law(Kind.RELATIVE)
     if name == "Muon":
         return Law(Kind.DECOUPLED, group["momentum"], nesterov=group["nesterov"])
+    if name in _OTHERS:
+        return Law(_OTHERS[name])
     if name == "AdamW" or group.get("decoupled_weight_decay"):
         beta = float(group["betas"][0])
         return Law(Kind.DECOUPLED, beta, nesterov=name == "NAdam", unit=True)
@@ -194,5 +196,7 @@ def step_of(optimizer: optim.Optimizer, group: Mapping[str, Any]) -> Step:
 
 def _name_of(optimizer: Any) -> str:
     """The class whose step an optimiser takes, if that is torch's."""
-    cls = next((c for c in type(optimizer).__mro__ if "step" in vars(c)), object)
-    return cls.__name__ if cls.__module__.startswith("torch.optim") else ""
+    # Torch puts a wrapper of the same name in each class that an optimiser is made of.
+    step = type(optimizer).step
+    cls = step.__qualname__.rpartition(".")[0]
+    return str(cls) if step.__module__.startswith("torch.optim.") else ""

@@ -6,7 +6,7 @@
 
 import sys
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +14,7 @@ from typing import Any, Self
 import xarray as xr
 from matplotlib.figure import Figure
 from torch import Tensor, nn, optim
+from torch.utils.hooks import RemovableHandle
 
 from l2lib._audit_data import Record, data_of
 from l2lib._audit_picture import picture_of
@@ -148,14 +149,16 @@ class Watch:
         for each in self._tracked:
             if id(each.parameter) in grouped and has_numbers(each.parameter):
                 each.keep()
-        hook = self._optimizer.register_step_post_hook(_counter(weakref.ref(self)))
-        self._close = weakref.finalize(self, hook.remove)
+        self._open = 0  # steps that have begun: one's own step may call torch's, with hooks too
+        hooks = _hook(self._optimizer, weakref.ref(self))
+        self._close = weakref.finalize(self, lambda: [hook.remove() for hook in hooks])
 
     def step(self) -> None:
         """Look at the tensors; call it after ``optimizer.step()``, every so many steps.
 
         Where no step was taken since the last look, nothing happens.
         """
+        self._open = 0  # also where an error ended a step early
         if self._counted > (self._steps[-1] if self._steps else 0):
             look_at([each for each in self._tracked if each.steps or each.before is not None])
             self._steps.append(self._counted)
@@ -207,6 +210,16 @@ class Watch:
     ) -> None:
         self.close()
 
+    def _begin(self) -> None:
+        """Note that a step begins."""
+        self._open += 1
+
+    def _end(self) -> None:
+        """Count a step that ends, unless it is part of another."""
+        self._open -= 1
+        if self._open <= 0:
+            self._count()
+
     def _count(self) -> None:
         """Note a step of the optimiser, after it was taken."""
         if float(getattr(self._optimizer, "found_inf", None) or 0):  # a fused step skipped itself
@@ -228,14 +241,20 @@ class Watch:
         return Record(each.name, role, decays, size, norm, *last, each.looks)
 
 
-def _counter(watch: "weakref.ref[Watch]") -> Callable[..., None]:
-    """A hook that counts, and keeps nothing alive."""
+def _hook(
+    optimizer: optim.Optimizer, watch: "weakref.ref[Watch]"
+) -> tuple[RemovableHandle, RemovableHandle]:
+    """Hooks around a step of the optimiser, which keep nothing alive."""
 
-    def count(*_: object) -> None:
+    def begin(*_: object) -> None:
         if (alive := watch()) is not None:
-            alive._count()
+            alive._begin()
 
-    return count
+    def end(*_: object) -> None:
+        if (alive := watch()) is not None:
+            alive._end()
+
+    return optimizer.register_step_pre_hook(begin), optimizer.register_step_post_hook(end)
 
 
 def _decays(each: Tracked, group: Mapping[str, Any] | None) -> str:

@@ -656,9 +656,33 @@ def test_a_class_of_ones_own_with_torchs_step_is_torchs():
         def step(self, closure=None):
             return super().step(closure)
 
-    for cls, kind in ((Mine, Kind.DECOUPLED), (Changed, Kind.UNKNOWN)):
-        _, optimizer = one(rule=cls)
+    for cls, kind in ((Mine, Kind.DECOUPLED), (Changed, Kind.UNKNOWN), (Mine, Kind.DECOUPLED)):
+        model, optimizer = one(rule=cls)
         assert law_of(optimizer, optimizer.param_groups[0]).kind is kind
+        watch = Watch(model, optimizer)
+        for _ in range(3):
+            push(model)
+            optimizer.step()
+        watch.step()
+        assert watch.result().data.step.values.tolist() == [3]  # though torch's step is in ours
+        assert watch.result().data.steps_at.values.tolist() == [[3]]
+
+
+def test_a_step_that_failed_is_not_counted_and_the_next_are():
+    model, optimizer = one()
+    watch = Watch(model, optimizer)
+
+    def fails():
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        optimizer.step(fails)
+    watch.step()
+    for _ in range(2):
+        push(model)
+        optimizer.step()
+    watch.step()
+    assert watch.result().data.step.values.tolist() == [2]
 
 
 def test_optimisers_without_decay():
@@ -736,7 +760,8 @@ def test_the_picture_shows_the_numbers(audit, monkeypatch):
             each.angle_predicted.item()
         ]
         bars = {c.get_label(): c.patches[0].get_width() for c in left.containers}
-        assert bars == {part: each[part].item() for part in ("decay", "push", "growth")}
+        parts = {part: each[part].item() for part in ("decay", "push", "growth")}
+        assert bars == pytest.approx(parts)
         assert [t.get_text() for t in left.get_yticklabels()] == ["weight"]
         figures.show(fig, words)
         assert shown

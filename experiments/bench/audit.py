@@ -70,10 +70,8 @@ def main() -> int:
         looks.append(seconds(watch.step))
         counts.append(seconds(watch._count))
     count = sum(p.numel() for p in model.parameters())
-    held = sum(p.numel() * p.element_size() for p in model.parameters())
-    kept = sum(
-        t.before.numel() * t.before.element_size() for t in watch._tracked if t.before is not None
-    )
+    held = sum(p.nbytes for p in model.parameters())
+    kept = sum(each.before.nbytes for each in watch._tracked if each.before is not None)
     step_time, look, hook = map(statistics.median, (steps, looks, counts))
     share = look / (EVERY * step_time) + hook / step_time
     print(f"{count:,} numbers, batches of {given.batch}, {given.threads} threads, AdamW")
