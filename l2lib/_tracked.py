@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
 from l2lib._laws import NOT_READ, Law, Step
-from l2lib._turns import Budget, Sums, budget, flat, sums_of
+from l2lib._turns import Budget, Sums, axes_of, budget, flat, sums_of
 
 
 class Look(NamedTuple):
@@ -48,6 +48,8 @@ class Tracked:
         parameter: the tensor itself.
         law: of the group that it was last stepped in.
         before: its numbers at the last look, flat; None before it has any.
+        shape: of the tensor then.
+        axes: in the order in which they are copied.
         steps: since then.
         rate: Σ η_tλ since then.
         share: Σ of the long run's shares since then.
@@ -61,6 +63,8 @@ class Tracked:
     parameter: nn.Parameter
     law: Law = NOT_READ
     before: Tensor | None = None
+    shape: torch.Size | None = None
+    axes: tuple[int, ...] = ()
     steps: int = 0
     rate: float = 0.0
     share: float = 0.0
@@ -78,10 +82,21 @@ class Tracked:
         self.log_kept += times * math.log1p(-step.rate) if step.rate < 1 else math.nan
         self.last_lr, self.last_rate = step.lr, step.rate
 
+    @property
+    def now(self) -> Tensor:
+        """The numbers as they are, flat, in the order of the copy."""
+        return flat(self.parameter, self.axes)
+
+    @property
+    def fits(self) -> bool:
+        """Whether there is a copy, of a tensor of this shape."""
+        return self.before is not None and self.shape == self.parameter.shape
+
     def keep(self) -> None:
         """Copy the numbers as they are, into the old copy where they fit."""
-        now = flat(self.parameter)
-        old = self.before
+        if not self.fits:
+            self.shape, self.axes = self.parameter.shape, axes_of(self.parameter)
+        now, old = self.now, self.before
         if old is not None and _kind(old) == _kind(now):
             old.copy_(now)
         else:
@@ -115,7 +130,7 @@ def norm_of(tensor: Tensor) -> float:
     """
     if not has_numbers(tensor):
         return math.nan
-    numbers = flat(tensor)
+    numbers = flat(tensor, axes_of(tensor))
     return math.sqrt(float(sums_of(numbers, numbers)[0]))
 
 
@@ -151,10 +166,9 @@ def look_at(tracked: Iterable[Tracked]) -> list[Look]:
 
 
 def _sums(each: Tracked) -> Tensor | None:
-    if each.before is None or not has_numbers(each.parameter):
+    if each.before is None or not each.fits or not has_numbers(each.parameter):
         return None
-    now = flat(each.parameter)
-    return sums_of(each.before.to(now.device), now) if now.shape == each.before.shape else None
+    return sums_of(each.before.to(each.now.device), each.now)
 
 
 def _look(each: Tracked, sums: Sums | None) -> Look:

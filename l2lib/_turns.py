@@ -82,25 +82,41 @@ def budget(sums: Sums, log_kept: float) -> Budget:
     return Budget(max(turn, 0.0), -log_kept, inward + log_kept, growth)
 
 
-def flat(tensor: Tensor) -> Tensor:
-    """The numbers of a tensor along one axis, complex ones as pairs, in the order of memory.
+def axes_of(tensor: Tensor) -> tuple[int, ...]:
+    """The axes of a tensor in the order of memory, the slowest first.
 
     Args:
         tensor: any strided tensor.
 
     Returns:
-        A view where the numbers have no gaps between them, as in any memory
-        format; a copy of the others.
+        Their numbers.
 
     Example:
-        >>> flat(torch.tensor([[1, 2], [3, 4]]).T).tolist()
+        >>> axes_of(torch.zeros(2, 3).T)
+        (1, 0)
+    """
+    return tuple(sorted(range(tensor.ndim), key=lambda axis: -tensor.stride(axis)))
+
+
+def flat(tensor: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """The numbers of a tensor along one axis, complex ones as pairs.
+
+    Args:
+        tensor: any strided tensor.
+        axes: the slowest first.
+
+    Returns:
+        A view, if these are the axes in the order of memory, and no gaps are
+        between the numbers; a copy of others.
+
+    Example:
+        >>> flat(torch.tensor([[1, 2], [3, 4]]).T, (1, 0)).tolist()
         [1, 2, 3, 4]
     """
-    plain = tensor.detach()
+    plain = tensor.detach().permute(axes)
     if plain.is_complex():
         plain = torch.view_as_real(plain.resolve_conj())
-    axes = sorted(range(plain.ndim), key=lambda axis: -plain.stride(axis))
-    return plain.permute(axes).reshape(-1)
+    return plain.reshape(-1)
 
 
 def sums_of(before: Tensor, after: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from torch.nn import functional
 import l2lib._tracked
 from l2lib import figures
 from l2lib._laws import Kind, law_of
-from l2lib._turns import Sums, budget, flat, sums_of
+from l2lib._turns import Sums, axes_of, budget, flat, sums_of
 from l2lib.audit import Audit, Watch, compare, picture
 
 LR, LAM = 0.05, 0.1
@@ -269,8 +269,20 @@ def test_numbers_are_summed_over_all_chunks(monkeypatch):
 @given(st.permutations([0, 1, 2]))
 def test_flat_is_a_view_whatever_the_order_in_memory(order):
     w = torch.arange(24.0).reshape(2, 3, 4).permute(order)
-    assert flat(w).data_ptr() == w.data_ptr()
-    assert flat(w).tolist() == list(range(24))
+    assert flat(w, axes_of(w)).data_ptr() == w.data_ptr()
+    assert flat(w, axes_of(w)).tolist() == list(range(24))
+
+
+def test_another_order_in_memory_is_no_turn():
+    model = nn.Conv2d(3, 4, 2, bias=False).double()
+    optimizer = optim.SGD(model.parameters(), lr=LR, weight_decay=LAM)
+    watch = Watch(model, optimizer)
+    before = vector(model.weight)
+    push(model)
+    optimizer.step()
+    model.to(memory_format=torch.channels_last)
+    watch.step()
+    assert watch.result().data.turn.item() == pytest.approx(turn_of(before, vector(model.weight)))
 
 
 # ---- training is not changed ------------------------------------------------------------------

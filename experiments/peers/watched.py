@@ -168,9 +168,8 @@ def main() -> int:
     """Run both; 1 if something is amiss."""
     warnings.filterwarnings("ignore", module="lightning")
     found = adapters()
-    amiss = (
-        [] if found.keys() == {"lightning", "transformers"} else ["README has not both callbacks"]
-    )
+    both = found.keys() == {"lightning", "transformers"}
+    amiss = [] if both else ["README has not both callbacks"]
     for library, adapter in found.items():
         amiss += faults(library, adapter)
         print(f"{library}: the audit of README, trained beside a run without it")
