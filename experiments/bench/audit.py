@@ -1,7 +1,8 @@
-"""What l2lib.audit costs: python -m experiments.bench.audit, a minute on two quiet cores.
+"""What l2lib.audit costs: python -m experiments.bench.audit, a minute on a quiet core.
 
 A network of ten million numbers is trained with a look every 20 steps. Steps and looks are timed
-apart, so that another program that runs meanwhile disturbs both alike; printed are medians.
+apart, in seconds of a core, so that other programs that run meanwhile matter little; printed are
+medians.
 """
 
 import argparse
@@ -36,10 +37,10 @@ def network(width: int) -> nn.Sequential:
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """How long a call takes."""
-    begin = time.perf_counter()
+    """How long a core works on a call."""
+    begin = time.process_time()
     call()
-    return time.perf_counter() - begin
+    return time.process_time() - begin
 
 
 def main() -> int:
@@ -47,8 +48,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="What l2lib.audit costs.")
     parser.add_argument("--width", type=int, default=2048, help="of the network")
     parser.add_argument("--batch", type=int, default=128, help="examples in a step")
-    parser.add_argument("--rounds", type=int, default=8, help="of 20 steps and a look")
-    parser.add_argument("--threads", type=int, default=2, help="that torch computes with")
+    parser.add_argument("--rounds", type=int, default=5, help="of 20 steps and a look")
+    parser.add_argument("--threads", type=int, default=1, help="that torch computes with")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
