@@ -7,6 +7,7 @@ what the schedule made of η: N = Σ η_tλ.
 """
 
 import io
+import logging
 import math
 import os
 import re
@@ -24,6 +25,7 @@ import torch
 import transformers
 from torch import Tensor, nn, optim
 
+logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 ROOT = Path(__file__).resolve().parents[2]
 LR, LAM, STEPS = 0.01, 0.1, 60
 X = torch.randn(240, 6, generator=torch.Generator().manual_seed(0))
