@@ -85,6 +85,8 @@ class Complex(nn.Module):
     def __init__(self):
         super().__init__()
         self.inner = nn.Linear(6, 4).to(torch.complex64)
+        for p in self.inner.parameters():  # both parts
+            nn.init.normal_(p, std=0.3)
         self.outer = nn.Linear(4, 3)
 
     def forward(self, X):
@@ -626,6 +628,9 @@ def test_a_step_that_failed_is_not_counted_and_the_next_are():
     def fails():
         raise RuntimeError
 
+    push(model)
+    optimizer.step()
+    watch.step()
     with pytest.raises(RuntimeError):
         optimizer.step(fails)
     watch.step()
@@ -633,7 +638,20 @@ def test_a_step_that_failed_is_not_counted_and_the_next_are():
         push(model)
         optimizer.step()
     watch.step()
-    assert watch.result().data.step.values.tolist() == [2]
+    assert watch.result().data.step.values.tolist() == [1, 3]
+
+
+def test_complex_numbers_count_with_both_parts():
+    model = nn.Linear(4, 3, bias=False).to(torch.complex128)
+    optimizer = optim.SGD(model.parameters(), lr=LR, weight_decay=LAM)
+    watch = Watch(model, optimizer)
+    before = vector(model.weight)
+    push(model, 1.0)
+    optimizer.step()
+    watch.step()
+    each = watch.result().data.isel(tensor=0)
+    assert each.turn.item() == pytest.approx(turn_of(before, vector(model.weight)))
+    assert each.norm.item() == pytest.approx(np.linalg.norm(vector(model.weight)))
 
 
 def test_optimisers_without_decay():
