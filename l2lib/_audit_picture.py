@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from l2lib import figures
 
@@ -33,10 +34,11 @@ def picture_of(data: xr.Dataset) -> tuple[Figure, str]:
     most = np.sort(np.argsort(-turned.turn.values, kind="stable")[:MOST])
     shown = turned.isel(tensor=most)
     count = shown.sizes["tensor"]
-    size = (9.6, 1.6 + 0.26 * count)
+    size = (9.6, 2.2 + 0.26 * count)
     fig, (left, right) = figures.subplots(1, 2, figsize=size, sharey=True, layout="constrained")
     _draw_budget(left, shown)
     _draw_turns(right, shown)
+    fig.legend(loc="outside lower center", ncols=3, fontsize=8)
     left.set_yticks(range(count), [str(name) for name in shown.tensor.values])
     left.set_ylim(count - 0.5, -0.5)
     return fig, _words(shown, turned.sizes["tensor"])
@@ -55,7 +57,6 @@ def _draw_budget(ax: Axes, data: xr.Dataset) -> None:
     ax.plot(data.turn.values, place, "k|", markersize=9, markeredgewidth=2, label="turn, their sum")
     ax.axvline(0, color=figures.GREY, linewidth=0.8)
     ax.set(xlabel="Σ −ln cos θ", ylabel="tensor", title="What the turn is made of")
-    ax.legend(loc="best", fontsize=8)
 
 
 def _draw_turns(ax: Axes, data: xr.Dataset) -> None:
@@ -68,8 +69,10 @@ def _draw_turns(ax: Axes, data: xr.Dataset) -> None:
         (marks,) = ax.plot(predicted, place[known], "|", label="equilibrium, if invariant")
         marks.set(color=figures.ORANGE, markersize=10, markeredgewidth=2)
     ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 3), numticks=6))
+    ax.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set(xlabel="angle between two looks (radians)", ylabel="tensor", title="How far it turns")
-    ax.legend(loc="best", fontsize=8)
 
 
 def _words(data: xr.Dataset, turned: int) -> str:

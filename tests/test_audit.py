@@ -296,6 +296,24 @@ def push(model, scale=0.01):
         p.grad = scale * torch.randn_like(p)
 
 
+def test_asgd_has_a_second_decay_and_a_rate_of_its_own():
+    model, optimizer = one(rule=optim.ASGD, lambd=0.3, alpha=0.5)
+    watch = Watch(model, optimizer)
+    rates = 0.0
+    w = model.weight.detach().clone()
+    for _ in range(5):
+        model.weight.grad = torch.zeros_like(w)  # only decay is left
+        optimizer.step()
+        watch.step()
+        rates += optimizer.state[model.weight]["eta"].item() * (LAM + 0.3)
+    each = watch.result().data.isel(tensor=0)
+    assert each.sum_lr_decay.item() == pytest.approx(rates)
+    assert each.sum_lr_decay.item() == pytest.approx(
+        (w.norm() / model.weight.norm()).log().item(), rel=0.03
+    )
+    assert each.decays == "0.4"
+
+
 def test_a_schedule_between_two_looks_is_summed_exactly():
     model, optimizer = one()
     watch = Watch(model, optimizer, total_steps=100)
@@ -731,6 +749,9 @@ def test_the_picture_shows_the_numbers(audit, monkeypatch):
         bars = {c.get_label(): c.patches[0].get_width() for c in left.containers}
         parts = {part: each[part].item() for part in ("decay", "push", "growth")}
         assert bars == pytest.approx(parts)
+        spans = [sorted((b.get_x(), b.get_x() + b.get_width())) for b in left.patches]
+        apart = sorted(span for span in spans if span[1] - span[0] > 1e-3)
+        assert all(a[1] <= b[0] + 1e-9 for a, b in itertools.pairwise(apart))  # end to end
         assert [t.get_text() for t in left.get_yticklabels()] == ["weight"]
         figures.show(fig, words)
         assert shown

@@ -166,6 +166,10 @@ BAD_FILES = [
         "checkpoints: bias is in one of them only; give two checkpoints of one",
     ),
     (
+        {"weight": torch.ones(4, 5), "bias": torch.ones(4), "more": torch.ones(1)},
+        "checkpoints: more is in one of them only",
+    ),
+    (
         {"weight": torch.ones(4, 6), "bias": torch.ones(4)},
         r"checkpoints: weight has shapes \(4, 5\) and \(4, 6\)",
     ),
