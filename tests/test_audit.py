@@ -750,7 +750,7 @@ def test_the_picture_shows_the_numbers(audit, monkeypatch):
         parts = {part: each[part].item() for part in ("decay", "push", "growth")}
         assert bars == pytest.approx(parts)
         spans = [sorted((b.get_x(), b.get_x() + b.get_width())) for b in left.patches]
-        apart = sorted(span for span in spans if span[1] - span[0] > 1e-3)
+        apart = sorted(span for span in spans if span[1] - span[0] > 1e-5)
         assert all(a[1] <= b[0] + 1e-9 for a, b in itertools.pairwise(apart))  # end to end
         assert [t.get_text() for t in left.get_yticklabels()] == ["weight"]
         figures.show(fig, words)
