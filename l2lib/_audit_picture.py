@@ -56,7 +56,7 @@ def _draw_budget(ax: Axes, data: xr.Dataset) -> None:
             end += np.where(np.sign(values) == sign, values, 0)
     ax.plot(data.turn.values, place, "k|", markersize=9, markeredgewidth=2, label="turn, their sum")
     ax.axvline(0, color=figures.GREY, linewidth=0.8)
-    ax.set(xlabel="Σ −ln cos θ", ylabel="tensor", title="What the turn is made of")
+    ax.set(xlabel="Σ −ln cos θ", ylabel="tensor", title="Each turn is decay, push and growth")
 
 
 def _draw_turns(ax: Axes, data: xr.Dataset) -> None:
@@ -72,7 +72,18 @@ def _draw_turns(ax: Axes, data: xr.Dataset) -> None:
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 3), numticks=6))
     ax.xaxis.set_major_formatter(FormatStrFormatter("%g"))
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set(xlabel="angle between two looks (radians)", ylabel="tensor", title="How far it turns")
+    ratio = _median_ratio(data)
+    told = (
+        "How far each turns" if math.isnan(ratio) else f"Turns {ratio:.2g} × equilibrium's (median)"
+    )
+    ax.set(xlabel="angle between two looks (radians)", ylabel="tensor", title=told)
+
+
+def _median_ratio(data: xr.Dataset) -> float:
+    """The angle over the predicted one, in the median of the tensors that have both."""
+    ratios = (data.angle / data.angle_predicted).values
+    known = ratios[np.isfinite(ratios)]
+    return float(np.median(known)) if known.size else math.nan
 
 
 def _words(data: xr.Dataset, turned: int) -> str:
@@ -80,13 +91,8 @@ def _words(data: xr.Dataset, turned: int) -> str:
     some = f"{count} tensor{'s' * (count > 1)}" + (f" of {turned}" if turned > count else "")
     sums = {part: float(np.nansum(data[part].values)) for part in ("turn", *_PARTS)}
     parts = ", ".join(f"{part} {value:.2g}" for part, value in sums.items() if part != "turn")
-    ratio = (
-        float(np.nanmedian((data.angle / data.angle_predicted).values))
-        if np.isfinite(data.angle_predicted.values).any()
-        else math.nan
-    )
-    second = "the angle from look to look"
-    if math.isfinite(ratio):
+    ratio, second = _median_ratio(data), "the angle from look to look"
+    if not math.isnan(ratio):
         second += f", in the median {ratio:.2g} times what equilibrium predicts"
     return (
         f"Left, what the turn of {some} is made of, bars for each: in sum {sums['turn']:.2g}, of"

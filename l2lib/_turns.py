@@ -95,7 +95,7 @@ def axes_of(tensor: Tensor) -> tuple[int, ...]:
         >>> axes_of(torch.zeros(2, 3).T)
         (1, 0)
     """
-    return tuple(sorted(range(tensor.ndim), key=lambda axis: -tensor.stride(axis)))
+    return tuple(sorted(range(tensor.ndim), key=lambda axis: -tensor.stride()[axis]))
 
 
 def flat(tensor: Tensor, axes: tuple[int, ...]) -> Tensor:

@@ -6,7 +6,7 @@
 
 import sys
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -151,7 +151,7 @@ class Watch:
                 each.keep()
         self._open = 0  # steps that have begun: one's own step may call torch's, with hooks too
         hooks = _hook(self._optimizer, weakref.ref(self))
-        self._close = weakref.finalize(self, lambda: [hook.remove() for hook in hooks])
+        self._close = weakref.finalize(self, _take_off, hooks)
 
     def step(self) -> None:
         """Look at the tensors; call it after ``optimizer.step()``, every so many steps.
@@ -255,6 +255,11 @@ def _hook(
             alive._end()
 
     return optimizer.register_step_pre_hook(begin), optimizer.register_step_post_hook(end)
+
+
+def _take_off(hooks: Iterable[RemovableHandle]) -> None:
+    for hook in hooks:
+        hook.remove()
 
 
 def _decays(each: Tracked, group: Mapping[str, Any] | None) -> str:

@@ -64,7 +64,8 @@ def main() -> int:
         nn.functional.cross_entropy(model(X), y).backward()
         optimizer.step()
 
-    step(), watch.step()  # what is done once
+    step()  # what is done once
+    watch.step()
     steps, looks, counts = [], [], []
     for _ in range(given.rounds):
         steps += [seconds(step) for _ in range(EVERY)]

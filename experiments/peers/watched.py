@@ -76,7 +76,8 @@ class Module(lightning.LightningModule):  # type: ignore[misc]
     def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
         """The loss of a batch; notes η."""
         self.rates.append(self.trainer.optimizers[0].param_groups[0]["lr"])
-        return self.net(**batch)["loss"]
+        loss: Tensor = self.net(**batch)["loss"]
+        return loss
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW, whose η falls to zero."""
