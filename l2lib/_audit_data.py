@@ -3,12 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from l2lib._laws import NOT_READ, Law
-from l2lib._tracked import Look
+from l2lib._laws import NOT_READ, Kind, Law
+from l2lib._tracked import Look, Tracked, has_numbers, norm_of
 from l2lib._verdicts import NOT_ASKED, Case, verdict
 from l2lib.datasets import Array
 from l2lib.invariance import Invariances
@@ -62,6 +63,37 @@ class Record:
     lr: float = math.nan
     rate: float = 0.0
     looks: Sequence[Look] = ()
+
+
+def record_of(each: Tracked, role: str, group: Mapping[str, Any] | None) -> Record:
+    """What is known of a tensor that was watched.
+
+    Args:
+        each: the tensor.
+        role: or "unknown".
+        group: of the optimiser; None if it is in none.
+
+    Returns:
+        The record.
+    """
+    there = has_numbers(each.parameter)
+    norm = each.looks[-1].norm if each.looks else math.nan
+    norm = norm_of(each.parameter) if math.isnan(norm) else norm
+    size = each.parameter.numel() if there else 0
+    last = each.law, each.last_lr, each.last_rate
+    return Record(each.name, role, _decays(each, group), size, norm, *last, each.looks)
+
+
+def _decays(each: Tracked, group: Mapping[str, Any] | None) -> str:
+    """λ of a tensor, or why no step takes anything away."""
+    if group is None:
+        return "no group" if each.parameter.requires_grad else "frozen"
+    if not any(look.steps for look in each.looks):
+        return "no gradient" if each.parameter.requires_grad else "frozen"
+    if each.law.kind in (Kind.UNKNOWN, Kind.NONE):
+        return {Kind.UNKNOWN: "unknown", Kind.NONE: "no"}[each.law.kind]
+    decay = float(group["weight_decay"]) + float(group.get("lambd", 0))
+    return f"{decay:g}" if decay else "no"
 
 
 def data_of(

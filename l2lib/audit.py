@@ -5,26 +5,24 @@
 """
 
 import sys
-import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import xarray as xr
 from matplotlib.figure import Figure
 from torch import Tensor, nn, optim
-from torch.utils.hooks import RemovableHandle
 
-from l2lib._audit_data import Record, data_of
+from l2lib._audit_data import data_of, record_of
 from l2lib._audit_picture import picture_of
 from l2lib._audit_table import table_of
 from l2lib._checkpoints import Between, compared
 from l2lib._checks import COUNT, as_number, check_callable, shown
+from l2lib._counting import Counter
 from l2lib._exact_loss import Loss
-from l2lib._laws import Kind, step_of
 from l2lib._rules import Rules
-from l2lib._tracked import Tracked, has_numbers, look_at, norm_of
+from l2lib._tracked import Tracked, has_numbers, look_at
 from l2lib._watched import groups_of, inner_optimizer, labels_of, unwrapped, watched
 from l2lib.invariance import scale_invariance
 from l2lib.tables import Table
@@ -136,32 +134,28 @@ class Watch:
     ) -> None:
         self._model = unwrapped(model)
         self._optimizer = inner_optimizer(optimizer)
-        self._chosen = watched(self._model, self._optimizer, names)
+        chosen = watched(self._model, self._optimizer, names)
         self._total = None if total_steps is None else as_number("total_steps", total_steps, COUNT)
         self._roles, self._rules = roles, rules
         if roles is not None or rules is not None:
             labels_of(self._model, roles, rules)
-        self._tracked = [Tracked(name, p) for name, p in self._chosen.items()]
-        self._by_id = {id(each.parameter): each for each in self._tracked}
-        self._counted = 0  # steps of the optimiser
-        self._steps: list[int] = []  # of them at each look
+        self._tracked = [Tracked(name, p) for name, p in chosen.items()]
+        self._steps: list[int] = []  # of the optimiser at each look
         grouped = groups_of(self._optimizer)
-        for each in self._tracked:
+        for each in self._tracked:  # the others nothing changes
             if id(each.parameter) in grouped and has_numbers(each.parameter):
                 each.keep()
-        self._open = 0  # steps that have begun: one's own step may call torch's, with hooks too
-        hooks = _hook(self._optimizer, weakref.ref(self))
-        self._close = weakref.finalize(self, _take_off, hooks)
+        self._counter = Counter(self._optimizer, self._tracked)
 
     def step(self) -> None:
         """Look at the tensors; call it after ``optimizer.step()``, every so many steps.
 
         Where no step was taken since the last look, nothing happens.
         """
-        self._open = 0  # also where an error ended a step early
-        if self._counted > (self._steps[-1] if self._steps else 0):
+        self._counter.settle()
+        if self._counter.steps > (self._steps[-1] if self._steps else 0):
             look_at([each for each in self._tracked if each.steps or each.before is not None])
-            self._steps.append(self._counted)
+            self._steps.append(self._counter.steps)
 
     def result(self, loss: Loss | None = None) -> Audit:
         """What the looks so far found.
@@ -191,13 +185,17 @@ class Watch:
         if loss is not None:
             check_callable("loss", loss, "a function from the model to its loss, or None")
         labels = labels_of(self._model, self._roles, self._rules)
-        records = [self._record(each, labels.get(each.name, "unknown")) for each in self._tracked]
+        grouped = groups_of(self._optimizer)
+        records = [
+            record_of(each, labels.get(each.name, "unknown"), grouped.get(id(each.parameter)))
+            for each in self._tracked
+        ]
         found = None if loss is None else scale_invariance(self._model, loss)
         return Audit(data_of(records, self._steps, self._total, found))
 
     def close(self) -> None:
         """Take the hook off the optimiser, as also happens when nothing refers to this any more."""
-        self._close()
+        self._counter.close()
 
     def __enter__(self) -> Self:
         return self
@@ -209,69 +207,6 @@ class Watch:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _begin(self) -> None:
-        """Note that a step begins."""
-        self._open += 1
-
-    def _end(self) -> None:
-        """Count a step that ends, unless it is part of another."""
-        self._open -= 1
-        if self._open <= 0:
-            self._count()
-
-    def _count(self) -> None:
-        """Note a step of the optimiser, after it was taken."""
-        if float(getattr(self._optimizer, "found_inf", None) or 0):  # a fused step skipped itself
-            return
-        self._counted += 1
-        for group in self._optimizer.param_groups:
-            step = step_of(self._optimizer, group)
-            for parameter in group["params"]:
-                each = self._by_id.get(id(parameter))
-                if each is not None and parameter.grad is not None:
-                    each.count(step)
-
-    def _record(self, each: Tracked, role: str) -> Record:
-        there = has_numbers(each.parameter)
-        norm = each.looks[-1].norm if each.looks else norm_of(each.parameter)
-        size = each.parameter.numel() if there else 0
-        decays = _decays(each, groups_of(self._optimizer).get(id(each.parameter)))
-        last = each.law, each.last_lr, each.last_rate
-        return Record(each.name, role, decays, size, norm, *last, each.looks)
-
-
-def _hook(
-    optimizer: optim.Optimizer, watch: "weakref.ref[Watch]"
-) -> tuple[RemovableHandle, RemovableHandle]:
-    """Hooks around a step of the optimiser, which keep nothing alive."""
-
-    def begin(*_: object) -> None:
-        if (alive := watch()) is not None:
-            alive._begin()
-
-    def end(*_: object) -> None:
-        if (alive := watch()) is not None:
-            alive._end()
-
-    return optimizer.register_step_pre_hook(begin), optimizer.register_step_post_hook(end)
-
-
-def _take_off(hooks: Iterable[RemovableHandle]) -> None:
-    for hook in hooks:
-        hook.remove()
-
-
-def _decays(each: Tracked, group: Mapping[str, Any] | None) -> str:
-    """λ of a tensor, or why no step takes anything away."""
-    if group is None:
-        return "no group" if each.parameter.requires_grad else "frozen"
-    if not any(look.steps for look in each.looks):
-        return "no gradient" if each.parameter.requires_grad else "frozen"
-    if each.law.kind in (Kind.UNKNOWN, Kind.NONE):
-        return {Kind.UNKNOWN: "unknown", Kind.NONE: "no"}[each.law.kind]
-    decay = float(group["weight_decay"]) + float(group.get("lambd", 0))
-    return f"{decay:g}" if decay else "no"
 
 
 def compare(

@@ -70,7 +70,7 @@ def main() -> int:
     for _ in range(given.rounds):
         steps += [seconds(step) for _ in range(EVERY)]
         looks.append(seconds(watch.step))
-        counts.append(seconds(watch._count))
+        counts.append(seconds(watch._counter.count))
     count = sum(p.numel() for p in model.parameters())
     held = sum(p.nbytes for p in model.parameters())
     kept = sum(each.before.nbytes for each in watch._tracked if each.before is not None)
