@@ -50,7 +50,7 @@ def _caption(data: xr.Dataset) -> str:
     of = f" of {data.attrs['total_steps']:,}" if "total_steps" in data.attrs else ""
     looks = data.attrs["looks"]
     seen = f"Audit: {data.attrs['steps']:,}{of} steps, {looks:,} look{'s' * (looks > 1)}"
-    return f"{seen}; turns in radians from look to look; turn = decay + push + growth, summed"
+    return f"{seen}; angles in radians from look to look; turn = decay + push + growth, summed"
 
 
 def _text(name: str) -> Callable[[xr.Dataset], str]:
@@ -73,7 +73,7 @@ _COLUMNS = (
     _Column("‖w‖", _number("norm")),
     _Column("RMS", _number("rms")),
     _Column("RMS/√(η/2λ)", _number("rms_ratio", ".2f")),
-    _Column("turns", _number("angle")),
+    _Column("angle", _number("angle")),
     _Column("predicted", _number("angle_predicted")),
     _Column("turn", _number("turn")),
     _Column("decay", _number("decay")),

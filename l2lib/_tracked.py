@@ -112,10 +112,11 @@ def _kind(tensor: Tensor) -> tuple[torch.Size, torch.dtype, torch.device]:
 
 
 def has_numbers(tensor: Tensor) -> bool:
-    """Whether there is something to watch: real or complex numbers, which are there already."""
+    """Whether there is something to watch: dense real or complex numbers, which are there."""
     if isinstance(tensor, UninitializedParameter) or tensor.is_meta or tensor.numel() == 0:
         return False
-    return tensor.is_floating_point() or tensor.is_complex()
+    dense = tensor.layout == torch.strided
+    return dense and (tensor.is_floating_point() or tensor.is_complex())
 
 
 @torch.no_grad()

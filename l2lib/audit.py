@@ -34,6 +34,26 @@ __all__ = ["Audit", "Watch", "compare", "picture"]
 class Audit:
     """What an audit found: a table where it is printed or shown, and all its numbers.
 
+    Verdicts, and where the borders lie:
+
+    * *does not move*, *does not decay*: no step changed it, or none with λ > 0.
+    * *decays though its role is bias* (or gamma, beta, g, slope): chapter 6.
+    * *λ does nothing in this run*: N by the end is below 0.05. Decay takes less
+      than 5 % of the norm. *So far*, if nobody said how long the run is.
+    * *not invariant, here λ is a penalty*: as the loss says; a loss that
+      ignores the tensor, and an optimiser without a known equilibrium, are told.
+    * *in equilibrium*: r^p is within 20 % of its equilibrium R^p, so that the
+      turn per step is within 10 %; p is 4 by SGD and 2 by AdamW. R comes from two
+      norms, at the begin and the end of the later half of the looks, and the N
+      between them, as r^p - R^p falls as e^(-pN). Without a loss the angle must
+      also be that predicted, within 20 %.
+    * *falling* or *rising, needs n steps*: until it is within these 20 %, if η, λ
+      and the gradients stay as they are.
+
+    The predicted angle is that of a scale-invariant tensor in equilibrium whose
+    gradients have no preferred direction. Where they have one, as late in a run
+    or with whole batches, looks that are many steps apart find another.
+
     Attributes:
         data: by tensor ``role``, ``decays``, ``scale_invariant``, ``norm``,
             ``rms``, ``rms_ratio``, ``angle``, ``angle_predicted``, ``turn`` and

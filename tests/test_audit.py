@@ -463,6 +463,32 @@ def test_a_compiled_model_has_its_own_names():
     assert found.role.values.tolist() == ["weight", "bias"]
 
 
+def test_a_compiled_step_is_counted():
+    model, optimizer = one(rule=optim.AdamW)
+    watch = Watch(model, optimizer)
+    step = torch.compile(optimizer.step, backend="eager")
+    for i in range(6):
+        push(model)
+        step()
+        if i % 3 == 2:
+            watch.step()
+    each = watch.result().data.isel(tensor=0)
+    assert each.steps_at.values.tolist() == [3, 3]
+    assert each.N.item() == pytest.approx(6 * LR * LAM)
+
+
+def test_sparse_parameters_are_left_alone():
+    model = nn.Linear(3, 3)
+    model.table = nn.Parameter(torch.eye(3).to_sparse(), requires_grad=False)
+    optimizer = optim.SGD(model.parameters(), lr=LR, weight_decay=LAM)
+    watch = Watch(model, optimizer)
+    for p in (model.weight, model.bias):
+        p.grad = torch.ones_like(p)
+    optimizer.step()
+    watch.step()
+    assert watch.result().data.verdict.sel(tensor="table") == "does not move"
+
+
 @pytest.fixture
 def process_group(tmp_path):
     if not torch.distributed.is_gloo_available():
@@ -548,7 +574,6 @@ def test_integers_are_left_alone():
     model.codes = nn.Parameter(torch.arange(4), requires_grad=False)
     optimizer = optim.SGD(model.parameters(), lr=LR, weight_decay=LAM)
     watch = Watch(model, optimizer)
-    push(nn.Sequential(nn.Linear(1, 1)))
     for p in (model.weight, model.bias):
         p.grad = torch.ones_like(p)
     optimizer.step()
