@@ -14,6 +14,9 @@ from torch import Tensor
 # So many numbers are taken to float64 at a time: 1 MB on a processor, 128 MB on an accelerator.
 _CHUNK, _LARGE_CHUNK = 2**17, 2**24
 
+# Beyond this ratio of two lengths a chord loses digits, and the cosine has them.
+_FAR = 1e3
+
 
 class Sums(NamedTuple):
     """What two looks at a tensor leave of it: sums of products, in float64.
@@ -23,12 +26,14 @@ class Sums(NamedTuple):
         moved: ‖w' - w‖².
         along: ⟨w, w' - w⟩.
         after: ‖w'‖².
+        both: ⟨w, w'⟩.
     """
 
     before: float
     moved: float
     along: float
     after: float
+    both: float
 
 
 class Budget(NamedTuple):
@@ -56,7 +61,8 @@ def budget(sums: Sums, log_kept: float) -> Budget:
     """The turn between two looks, and what it is made of.
 
     The two sides share no number but the lengths: the turn comes from the
-    distance, the other side from the part along w. So they check each other.
+    distance, the other side from the part along w. So they check each other,
+    but where a tensor became a thousand times longer or shorter.
 
     Args:
         sums: of the two looks.
@@ -68,18 +74,27 @@ def budget(sums: Sums, log_kept: float) -> Budget:
         more, or is not finite.
 
     Example:
-        >>> found = budget(Sums(before=25.0, moved=5.0, along=-5.0, after=20.0), math.log(0.9))
+        >>> found = budget(Sums(25.0, moved=5.0, along=-5.0, after=20.0, both=20.0), math.log(0.9))
         >>> round(math.exp(-found.turn) ** 2, 12), found.residual < 1e-12
         (0.8, True)
     """
-    if not (sums.before > 0 and sums.after > 0 and -sums.along < sums.before < math.inf):
+    if not (sums.before > 0 and sums.after > 0 and sums.both > 0 and sums.before < math.inf):
         return Budget(*[math.nan] * 4)
     before, after = math.sqrt(sums.before), math.sqrt(sums.after)
     chord = (sums.moved - (after - before) ** 2) / (2 * before * after)  # 1 - cos θ
-    inward = -math.log1p(sums.along / sums.before)  # -ln(Π(1 - η_tλ) - ⟨w, u⟩/r²)
+    if not 1 / _FAR < after / before < _FAR:
+        chord = 1 - sums.both / (before * after)
+    inward = _inward(sums)
     turn = -math.log1p(-chord) if chord < 1 else math.nan
     growth = math.log(after / before)
     return Budget(max(turn, 0.0), -log_kept, inward + log_kept, growth)
+
+
+def _inward(sums: Sums) -> float:
+    """-ln(Π(1 - η_tλ) - ⟨w, u⟩/r²), where that is ⟨w, w'⟩/‖w‖², whatever u is."""
+    if abs(sums.along) < sums.before / 2:
+        return -math.log1p(sums.along / sums.before)
+    return -math.log(sums.both / sums.before)
 
 
 def axes_of(tensor: Tensor) -> tuple[int, ...]:
@@ -127,17 +142,17 @@ def sums_of(before: Tensor, after: Tensor) -> Tensor:
         after: flat, of the same length.
 
     Returns:
-        Four numbers in the order of ``Sums``, float64 where the device has it.
+        Five numbers in the order of ``Sums``, float64 where the device has it.
 
     Example:
         >>> sums_of(torch.tensor([3.0, 4.0]), torch.tensor([2.0, 4.0])).tolist()
-        [25.0, 1.0, -3.0, 20.0]
+        [25.0, 1.0, -3.0, 20.0, 22.0]
     """
     wide = torch.float32 if after.device.type == "mps" else torch.float64
-    total = torch.zeros(4, dtype=wide, device=after.device)
+    total = torch.zeros(5, dtype=wide, device=after.device)
     size = _CHUNK if after.device.type == "cpu" else _LARGE_CHUNK
     for old, new in zip(before.split(size), after.split(size), strict=True):
         old, new = old.to(wide), new.to(wide)
         step = new - old
-        total += torch.stack([old @ old, step @ step, old @ step, new @ new])
+        total += torch.stack([old @ old, step @ step, old @ step, new @ new, old @ new])
     return total

@@ -168,8 +168,26 @@ def test_small_and_large_angles_are_measured_to_rounding(angle, stretch, rate, s
     assert found.residual < 1e-9
 
 
+@pytest.mark.parametrize("stretch", [1e-12, 1e-7, 2e-3, 500.0, 1e7, 1e12])
+@pytest.mark.parametrize("angle", [1e-3, 0.5, 1.4])
+def test_a_tensor_that_begins_as_almost_nothing(stretch, angle):
+    before = torch.tensor([3.0, 0.0], dtype=torch.float64)
+    after = 3 * stretch * torch.tensor([math.cos(angle), math.sin(angle)], dtype=torch.float64)
+    found = budget(Sums(*sums_of(before, after).tolist()), 0.0)
+    assert math.isclose(found.turn, -math.log(math.cos(angle)), abs_tol=1e-9)
+    assert found.residual < 1e-9
+
+
 @pytest.mark.parametrize(
-    "sums", [(0, 1, 0, 1), (1, 1, -1, 0), (1, 5, -2, 2), (1, 5, -1, 2), (NAN,) * 4, (math.inf,) * 4]
+    "sums",
+    [
+        (0, 1, 0, 1, 0),
+        (1, 1, -1, 0, 0),
+        (1, 5, -2, 2, -1),
+        (1, 3, -1, 2, 0),
+        (NAN,) * 5,
+        (math.inf,) * 5,
+    ],
 )
 def test_what_has_no_angle_below_a_right_one_has_no_budget(sums):
     assert all(math.isnan(part) for part in budget(Sums(*sums), 0.0))
@@ -201,9 +219,9 @@ def test_numbers_are_summed_over_all_chunks(monkeypatch):
     old, new = torch.randn(2, 50)
     found = sums_of(old, new)
     old, new = old.double(), new.double()
-    assert torch.allclose(
-        found, torch.stack([old @ old, (new - old) @ (new - old), old @ (new - old), new @ new])
-    )
+    step = new - old
+    expected = torch.stack([old @ old, step @ step, old @ step, new @ new, old @ new])
+    assert torch.allclose(found, expected)
     assert found.dtype == torch.float64
 
 
