@@ -106,8 +106,9 @@ check: $(FULL)
 grader: $(FULL)
 	$(PYTEST) -m "slow or not slow" $(wildcard tests/test_grading*.py) $(PYTEST_FLAGS)
 
-UNIT := audit checks claims conventions conventions_rows datasets face figures groups groups_field invariance
-UNIT += package penalty penalty_tensors spelling splits sweep sweep_runs
+UNIT := audit checks claims conventions conventions_rows conventions_words datasets drawn face figures groups groups_field
+UNIT += invariance manuals package penalty penalty_tensors penalty_words spelling splits sweep sweep_options sweep_runs
+UNIT += updates
 unit: $(FULL)
 	$(PYTEST) $(NBVAL) $(wildcard notebooks/02*.ipynb notebooks/07*.ipynb) $(UNIT:%=tests/test_%.py) $(PYTEST_FLAGS)
 

@@ -37,6 +37,7 @@ ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 SOURCE = NOTEBOOKS / "source"
 COVER = ROOT / "book/_static/balance.png"
+ON_THE_COVER = "Share of the penalty"  # so begins the description of its picture in chapter 0
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 CELL_TIMEOUT = cells.CELL_SECONDS
 SECONDS = 1800  # for a chapter
@@ -237,11 +238,14 @@ def run(sources: list[Path], into: Path, kernels: bool) -> Iterator[Run]:
 
 
 def write_cover() -> None:
-    """Write the first picture of chapter 0 where the README and the landing page show it."""
+    """Write the picture of shares in chapter 0 where the README and the landing page show it."""
     notebook = cells.read(next(NOTEBOOKS.glob("00_*.ipynb")))
     outputs = [output for cell in cells.code_cells(notebook) for output in cell.outputs]
-    pictures = (each.data["image/png"] for each in outputs if "image/png" in each.get("data", {}))
-    COVER.write_bytes(base64.b64decode(next(pictures)))
+    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
+    cover = next(
+        each for each in pictures if each.metadata["image/png"]["alt"].startswith(ON_THE_COVER)
+    )
+    COVER.write_bytes(base64.b64decode(cover.data["image/png"]))
 
 
 def sync(notebooks: list[Path]) -> int:

@@ -24,7 +24,7 @@ from l2lib import _spelling
 if TYPE_CHECKING:
     from l2lib.audit import Audit, Watch
     from l2lib.claims import claim, identities, interval, rng, seeds, verdict, verdicts
-    from l2lib.conventions import CONVENTIONS, convert, describe_conventions
+    from l2lib.conventions import CONVENTIONS, convert, describe_conventions, dictionary
     from l2lib.datasets import Dataset, load, make_regression
     from l2lib.groups import param_groups, roles, table
     from l2lib.invariance import Invariances, scale_invariance
@@ -66,6 +66,7 @@ __all__ = [
     "convert",
     "cross_entropy",
     "describe_conventions",
+    "dictionary",
     "filter_factors",
     "half_life",
     "half_mse",
@@ -96,7 +97,7 @@ __all__ = [
 _HOMES = {
     "audit": ("Audit", "Watch"),
     "claims": ("claim", "identities", "interval", "rng", "seeds", "verdict", "verdicts"),
-    "conventions": ("CONVENTIONS", "convert", "describe_conventions"),
+    "conventions": ("CONVENTIONS", "convert", "describe_conventions", "dictionary"),
     "datasets": ("Dataset", "load", "make_regression"),
     "figures": (),
     "groups": ("param_groups", "roles", "table"),

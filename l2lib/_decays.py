@@ -249,8 +249,8 @@ def _carried_roles(
     }
     carried = {n: role for n, role in in_group.items() if role in ROLES}
     carried |= {n: role for n, role in getattr(groups, "roles", {}).items() if n in parameters}
-    known = {**known_roles(model), **carried} if carried else {}
-    if any(known.get(name) is None for name in in_group):
+    known = {**known_roles(model), **carried}
+    if not carried or any(known.get(name) is None for name in in_group):
         return {}
     return {name: known.get(name) or _UNKNOWN for name in parameters}
 

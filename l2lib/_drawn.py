@@ -74,8 +74,8 @@ class Mark:
         places = self.x if self.x.ndim == 1 else self.x[0]
         nearest = int(np.abs(places - x).argmin())
         if abs(places[nearest] - x) > 1e-6 * max(float(np.ptp(places)), abs(x)):
-            there = f"the nearest is at {places[nearest]:g}"
-            raise ValueError(f"drawn: no point at x = {x:g}; {there}")
+            there = f"the nearest is at {places[nearest]:.9g}"
+            raise ValueError(f"drawn: no point at x = {x:.9g}; {there}")
         y = np.asarray(self.y[..., nearest])
         return float(y) if y.ndim == 0 else y
 

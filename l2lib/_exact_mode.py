@@ -43,6 +43,7 @@ CARRY |= {"clamp", "clamp_min", "clamp_max"}
 """Operations on x + ε whose result is told apart from that on x, too."""
 EMBEDDINGS = {
     "embedding_dense_backward": ("padding_idx", "scale_grad_by_freq"),
+    "_embedding_bag_backward": ("scale_grad_by_freq",),
     "_embedding_bag_dense_backward": ("scale_grad_by_freq",),
 }
 """Arguments by which an embedding's gradient is not the derivative."""

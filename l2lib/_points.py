@@ -163,11 +163,14 @@ class Places:
                 for n, s in slopes.items()
                 if self._hides(n, s.size / (largest or 1))
             }
-            before, self._start = self._start, {**self._start, **grown}
             if not grown:
                 return
-            if not self.point().finite:
-                self._start = before
+            before = self._start, self._radius
+            self._start = {**self._start, **grown}
+            try:
+                self.point()
+            except RefusalError:  # at that size there is no number
+                self._start, self._radius = before
                 return
             self._sizes = {name: rms(v) or 1.0 for name, v in self._start.items()}
 

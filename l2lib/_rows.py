@@ -116,7 +116,7 @@ ROWS: dict[str, Convention] = {
     "optax_after": _row(
         "decay", lambda s: -1, "chain(optimiser, add_decayed_weights(λ))", lr_power=0),
     "fastai": _row("decay", _lr, "Learner(…, wd=λ)"),
-    # Chapter 3 prints the rows above. Penalties inside other optimisers of torch:
+    # Penalties inside other optimisers of torch:
     "torch_rmsprop": _row("penalty", _term, "RMSprop(weight_decay=λ)", optimizer="rmsprop"),
     "torch_adagrad": _row("penalty", _term, "Adagrad(weight_decay=λ)", optimizer="adagrad"),
     "torch_adadelta": _row("penalty", _term, "Adadelta(weight_decay=λ)", optimizer="adadelta"),

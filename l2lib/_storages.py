@@ -1,5 +1,6 @@
 """Whether two tensors share memory, so that one step would change a number twice."""
 
+import math
 from collections.abc import Container, Mapping
 from typing import NamedTuple
 
@@ -62,16 +63,23 @@ def _extent(tensor: Tensor) -> int:
 
 
 def _overlap(first: Tensor, second: Tensor) -> bool:
-    """Whether a number of one is one of the other, of two that lie between each other."""
-    size = first.element_size()
+    """Whether a byte of one is one of the other, of two that lie between each other."""
     offset = second.data_ptr() - first.data_ptr()
-    if size != second.element_size() or offset % size:
-        return True
-    offset //= size
-    length = max(_extent(first), offset + _extent(second))
-    taken = torch.zeros(length, dtype=torch.bool)
-    taken.as_strided(first.shape, first.stride()).fill_(True)
-    return bool(taken.as_strided(second.shape, second.stride(), offset).any())
+    # Bytes in pieces as large as both tensors' numbers and the offset are made of.
+    piece = math.gcd(first.element_size(), second.element_size(), offset)
+    ends = (_extent(first) * first.element_size(), offset + _extent(second) * second.element_size())
+    taken = torch.zeros(max(ends) // piece, dtype=torch.bool)
+    taken.as_strided(*_in_pieces(first, piece)).fill_(True)
+    return bool(taken.as_strided(*_in_pieces(second, piece), offset // piece).any())
+
+
+def _in_pieces(tensor: Tensor, piece: int) -> tuple[list[int], list[int]]:
+    """Shape and strides of the pieces of memory that a tensor's numbers take."""
+    each = tensor.element_size() // piece
+    shape = [
+        size if stride else 1 for size, stride in zip(tensor.shape, tensor.stride(), strict=True)
+    ]
+    return [*shape, each], [*(stride * each for stride in tensor.stride()), 1]
 
 
 def two_on_one_memory(first: str, second: str) -> str:

@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from l2lib._fans import weight_of
+from l2lib._storages import shared
 
 COPY = "copy them before training: [w.detach().clone() for w in weights]"
 
@@ -61,13 +62,25 @@ def checked_weights(weights: Sequence[object]) -> list[torch.Tensor]:
 
 
 def _refuse_tied(tensors: list[torch.Tensor]) -> None:
-    """Refuse a tensor that is in the list twice, perhaps as another object."""
-    seen: dict[object, int] = {}
+    """Refuse numbers that are in the list twice, perhaps in another object, shape or order."""
+    seen: dict[int, int] = {}
     for i, tensor in enumerate(tensors):
-        before = seen.setdefault((_memory(tensor), tensor.storage_offset(), tensor.shape), i)
+        before = seen.setdefault(id(tensor), i)
         if before < i:
-            tied = f"weights[{i}] is weights[{before}] again"
-            raise ValueError(f"{tied}: a tied tensor is penalised once; leave one out")
+            raise ValueError(_tied(before, i))
+    if pair := shared({str(i): _local(tensor) for i, tensor in enumerate(tensors)}):
+        raise ValueError(_tied(*sorted(map(int, pair))))
+
+
+def _tied(before: int, again: int) -> str:
+    what = f"weights[{again}] is weights[{before}] again"
+    return f"{what}: a tied tensor is penalised once; leave one out"
+
+
+def _local(tensor: torch.Tensor) -> torch.Tensor:
+    """What this process holds of a distributed tensor; another one as it is."""
+    local: torch.Tensor = tensor.to_local() if hasattr(tensor, "to_local") else tensor
+    return local
 
 
 def _tensor(name: str, each: object) -> torch.Tensor:
@@ -134,9 +147,8 @@ def _check_fit(i: int, centre: torch.Tensor, weight: torch.Tensor) -> None:
 def _memory(tensor: torch.Tensor) -> int:
     """Where a tensor's storage begins; what has no memory is a place of its own, below zero."""
     place = -id(tensor)  # tensors inside torch.func have none that can be seen
-    local = tensor.to_local() if hasattr(tensor, "to_local") else tensor  # of a distributed tensor
     try:
-        begin = local.untyped_storage().data_ptr()
+        begin = _local(tensor).untyped_storage().data_ptr()
     except RuntimeError:
         return place
     return begin if begin and tensor.numel() else place

@@ -14,8 +14,10 @@ decay follows the square of the rate.
 """
 
 import math
+from collections.abc import Callable
 from typing import TypeVar
 
+from l2lib._manuals import MANUALS, Manual
 from l2lib._momentum import Momentum
 from l2lib._names import nearest, reason
 from l2lib._numbers import as_number, in_range, truth, whole
@@ -29,6 +31,7 @@ __all__ = [
     "Convention",
     "convert",
     "describe_conventions",
+    "dictionary",
 ]
 
 T = TypeVar("T")
@@ -72,6 +75,65 @@ def describe_conventions() -> Table:
     return Table("Meanings of λ that can be converted", columns, rows, "\n".join(lines))
 
 
+def dictionary(kind: str = "penalty") -> Table:
+    """What the programs of one kind minimise, or do, with λ; their defaults, and what is usual.
+
+    A program with a penalty minimises c·L + k‖w‖², where L is the mean loss.
+    So it means λ = 2k/c in the book. If you write the loss, you know c: 1 for
+    the mean, 2 for ``MSELoss``. A program with a decay multiplies each weight
+    by 1 - δ.
+
+    Args:
+        kind: "penalty" or "decay".
+
+    Returns:
+        Library, where λ stands, what is minimised, c, k, the book's λ, the
+        default and a typical value; of a decay the share δ, and what it follows
+        if the learning rate has a schedule.
+
+    Raises:
+        ValueError: if there is no such kind.
+
+    Source: derived in chapter 3; defaults from the libraries' code and manuals.
+
+    Example:
+        >>> dictionary("decay").columns
+        ('library', 'where λ stands', 'δ', 'it follows', 'default', 'typical')
+        >>> dictionary("decay").rows[0]
+        ('PyTorch', 'AdamW(weight_decay=λ)', 'ηλ', 'the rate', '0.01', '0.01 to 0.1')
+    """
+    columns, cells = _find(kind, _DICTIONARIES, "kind of λ in the dictionary")
+    told = [(name, MANUALS[name]) for name in MANUALS if CONVENTIONS[name].kind == kind]
+    rows = tuple(cells(CONVENTIONS[name], manual) for name, manual in told)
+    widths = [max(map(len, column)) + 2 for column in zip(columns, *rows, strict=True)]
+    lines = [
+        "".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (columns, *rows)
+    ]
+    return Table(f"What λ means: {kind}", columns, rows, "\n".join(lines))
+
+
+def _of_penalty(row: Convention, manual: Manual) -> tuple[str, ...]:
+    sizes = (manual.c, manual.k, manual.means)
+    return (manual.library, row.about, manual.does, *sizes, manual.default, manual.typical)
+
+
+def _of_decay(row: Convention, manual: Manual) -> tuple[str, ...]:
+    follows = ("nothing", "the rate", "its square")[row.lr_power]
+    return (manual.library, row.about, manual.means, follows, manual.default, manual.typical)
+
+
+_ENDS = ("default", "typical")
+_Cells = Callable[[Convention, Manual], tuple[str, ...]]
+_DICTIONARIES: dict[str, tuple[tuple[str, ...], _Cells]] = {
+    "penalty": (
+        ("library", "where λ stands", "it minimises", "c", "k", "book's λ", *_ENDS),
+        _of_penalty,
+    ),
+    "decay": (("library", "where λ stands", "δ", "it follows", *_ENDS), _of_decay),
+}
+
+
 def convert(
     value: float,
     source: str,
@@ -106,7 +168,9 @@ def convert(
     that the loss ignores. The runs are not the same: the penalty acts later,
     and with the share δ and momentum μ the decay's minimum is that of a penalty
     δ(1 - μ)/lr, which is stronger than λ: by little where lr·λ is small, twice
-    near the largest λ that is converted.
+    near the largest λ that is converted. If the momentum may change as well,
+    the runs are the same but for how they start: a decay with the share δ and
+    momentum μ is the penalty δ(1 - μ)/lr with momentum (1 - δ)μ (chapter 2).
 
     An example is what the mean is taken over: under a mean over tokens or
     pixels it is a token that is not ignored, or a pixel. A mean weighted by
@@ -336,7 +400,7 @@ def _check_same_at_every_step(
     one = "leave out schedule=, and the number holds at the rate lr alone"
     if momentum:
         why = "the share of a penalty in a buffer does not fall in proportion to the rate"
-        raise ValueError(f"with momentum no λ is the same at every step, as {why}; {one}")
+        raise ValueError(f"with the same momentum no λ is the same at every step, as {why}; {one}")
     if source.lr_power != target.lr_power:
         pair = " and ".join(f"{row.about} {_FOLLOWS[row.lr_power]}" for row in (source, target))
         raise ValueError(f"no λ is the same at every step, as under {pair}; {one}")

@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from l2lib._checks import (
     REAL,
@@ -54,6 +55,7 @@ AMBER = "#E69F00"  #: the sixth colour of lines
 GREY = "#5F5F5F"  #: for what stands behind the lines
 
 _DPI = 150
+_COLOURS = 255
 _MIN_WORDS = 12
 
 # What is drawn reads matplotlib's settings when it is made: lines and words
@@ -255,7 +257,17 @@ def _rendered(fig: Figure) -> dict[str, Any]:
     buffer = io.BytesIO()
     with mpl.rc_context(_style()):
         fig.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
-        return {"image/png": buffer.getvalue(), MIME: digest(fig)}  # its limits are final now
+        drawn_as = digest(fig)  # its limits are final now
+    return {"image/png": _few_colours(buffer), MIME: drawn_as}
+
+
+def _few_colours(png: io.BytesIO) -> bytes:
+    """A picture with a palette, which has a third of the bytes: a notebook holds ten of them."""
+    small = io.BytesIO()
+    with Image.open(png) as picture:
+        flat = picture.convert("RGB").quantize(_COLOURS)
+        flat.save(small, format="PNG", optimize=True, dpi=(_DPI, _DPI))
+    return small.getvalue()
 
 
 def _folded(alt: str) -> str:

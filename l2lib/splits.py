@@ -335,8 +335,8 @@ def _existing(role: str, rows: NDArray[Any], n: int) -> NDArray[np.intp]:
     if rows.dtype.kind not in "iu" or rows.ndim not in (1, 2) or not rows.size:
         wanted = f"row numbers, (k,) or (S, k), or a mask of {n} rows"
         raise ValueError(f"{role} is {shown(rows.tolist())}; give {wanted}")
-    if rows.min() < -n or rows.max() >= n:
-        raise IndexError(f"{role} asks for row {rows.max()} of {n}; rows are numbered 0 to {n - 1}")
+    if (wrong := rows[(rows < -n) | (rows >= n)]).size:
+        raise IndexError(f"{role} asks for row {wrong[0]} of {n}; rows are numbered 0 to {n - 1}")
     return np.asarray(np.arange(n)[rows])
 
 

@@ -1,6 +1,9 @@
 """Settings that every test and every notebook kernel shares."""
 
 import os
+import traceback
+from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -43,3 +46,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((number for number, name in enumerate(LONGEST) if name in names), len(LONGEST))
 
     items.sort(key=rank)
+
+
+def refuses(error: BaseException) -> bool:
+    """Whether an error is one that l2lib raises on purpose, as it refuses what it was given."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(refuses, error.exceptions))
+    if not isinstance(error, ValueError) or error.__cause__ is not None:
+        return False
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return "l2lib" in Path(last.filename).parts[:-1] and str(last.line).startswith("raise ")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call() -> Generator[None, object, object]:
+    """What a test hands to l2lib is right, unless it says that it must be refused."""
+    try:
+        return (yield)
+    except (ValueError, ExceptionGroup) as error:
+        if refuses(error):
+            pytest.fail(f"l2lib refuses what it should take: {error}")
+        raise

@@ -80,7 +80,7 @@ RULES: tuple[tuple[str, str | Callable[[Any], str]], ...] = (
     (r"\\(bar|hat|tilde|dot) ?([A-Za-z])(?![A-Za-z])", r"\\\2\1 "),
     (r"\\nabla(_\w|_\{\w+\})? ?([A-Z])", r"\\nabla\2\1 "),
     (r"\\partial_(\w)\s*L", r"\\partialL_\1 "),
-    (r"_\*|_\{\*\}", r"_{\\star}"),
+    (r"[_^]\*|[_^]\{\*\}", r"_{\\star}"),
     (r"_\{\\cdot (\w)\}", r"_{\\columns\1}"),
     (r"(\w)\^(\d)(\(\w\))", r"\1\3^\2"),
     (r"(\\[A-Za-z]+ ?\([^()]*\))_(\w)", r"\\entry(\1, \2)"),

@@ -87,6 +87,15 @@ def check_stderr(notebook: NotebookNode) -> list[str]:
     return [f"{where}: writes to stderr: {output.text.strip()[:100]!r}" for where, output in found]
 
 
+def check_titles(notebook: NotebookNode) -> list[str]:
+    """The first cell has the one title: a line of words that begins with # renders as another."""
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    titles = re.findall(
+        r"^# .*", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE), re.MULTILINE
+    )
+    return [f"a second title: {title!r}; words do not begin with #" for title in titles[1:]]
+
+
 def check_plain_python(notebook: NotebookNode) -> list[str]:
     """No magics, no shell: nbval passes a cell whose magic is unknown, whatever follows in it."""
     problems = []
@@ -411,6 +420,7 @@ CHECKS: tuple[Check, ...] = (
     check_executed,
     check_errors,
     check_stderr,
+    check_titles,
     check_plain_python,
     check_nbval_runs_all,
     check_metadata,

@@ -10,9 +10,9 @@ import pytest
 from sphinx.cmd.build import main as sphinx_build
 from sphinx.errors import ConfigError
 
-from book import api, l2book, ledger, pages, prepare
+from book import api, execute, l2book, ledger, pages, prepare
 from book.check import problems_of
-from book.execute import COVER, NOTEBOOKS, ROOT
+from book.execute import NOTEBOOKS, ROOT
 from l2lib.claims import MIME
 from l2lib.ledger import lines, sources
 
@@ -266,15 +266,31 @@ def test_a_benchmark_is_shown_with_its_picture(tmp_path):
     assert pages.measured(tmp_path) == f"![bars](../{tmp_path.name}/bench.svg)\n"
 
 
-def test_the_cover_is_the_first_picture_of_chapter_0():
+def cover_in_chapter_0() -> tuple[bytes, str]:
+    """The picture that the first pages show, and its description."""
     stored = nbformat.read(next(NOTEBOOKS.glob("00_*.ipynb")), as_version=4)
-    pictures = [
-        o.data["image/png"]
-        for c in stored.cells
-        for o in c.get("outputs", [])
-        if "image/png" in o.get("data", {})
+    (found,) = [
+        (output.data["image/png"], alt)
+        for cell in stored.cells
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+        and (alt := output.metadata["image/png"]["alt"]).startswith(execute.ON_THE_COVER)
     ]
-    assert COVER.read_bytes() == base64.b64decode(pictures[0])
+    return base64.b64decode(found[0]), found[1]
+
+
+def test_the_cover_is_the_picture_of_shares_in_chapter_0():
+    assert execute.COVER.read_bytes() == cover_in_chapter_0()[0]
+
+
+@pytest.mark.parametrize("page", ["README.md", "book/index.md"])
+def test_what_a_page_says_of_the_cover_is_what_it_shows(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    (alt,) = re.findall(r"!\[([^\]]*)\]\([^)]*balance\.png\)", text)
+    numbers = re.findall(r"\d+\.\d+", alt)
+    assert len(numbers) == 9
+    described = re.findall(r"\d+\.\d+", cover_in_chapter_0()[1])
+    assert set(numbers) <= set(described)
 
 
 # ---- the pages -----------------------------------------------------------------------------------

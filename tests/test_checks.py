@@ -15,11 +15,14 @@ from hypothesis import strategies as st
 
 from l2lib._arrays import as_array
 from l2lib._checks import (
+    BELOW_ONE,
     COUNT,
     INDEX,
     NOT_NEGATIVE,
     POSITIVE,
     REAL,
+    SEED,
+    STEPS,
     as_counts,
     as_flag,
     as_number,
@@ -30,6 +33,8 @@ from l2lib._checks import (
     is_set,
     shown,
 )
+from l2lib.sweep.recipe import factors_of
+from tests.conftest import refuses
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 SHORT = st.floats(allow_nan=False, allow_infinity=False, width=32)
@@ -283,3 +288,106 @@ def test_a_variable_that_is_neither_is_refused(monkeypatch: pytest.MonkeyPatch, 
         ValueError, match=f"L2LIB_TRIED is '{value}'; set it to 1 or 0, or unset it"
     ):
         is_set("L2LIB_TRIED")
+
+
+# ---- limits --------------------------------------------------------------------------------
+LIMITS = [
+    (POSITIVE, [5e-324, 1e308], [0, -5e-324]),
+    (NOT_NEGATIVE, [0, -0.0, 1e308], [-5e-324]),
+    (BELOW_ONE, [0, 1 - 2**-53], [1, 1.0, -5e-324]),
+    (INDEX, [0, 10**30], [-1, 0.0, 1.5]),
+    (COUNT, [1, 10**30], [0, -1, 1.0]),
+    (SEED, [0, 2**31 - 1], [2**31, -1, 1.0]),
+    (STEPS, [1, 10**9], [0, 10**9 + 1, 1.0]),
+    (REAL, [-1e308, 0, 10**300], []),
+]
+
+
+@pytest.mark.parametrize(("allowed", "inside", "outside"), LIMITS)
+def test_a_range_ends_where_its_words_say(
+    allowed: Any, inside: list[float], outside: list[float]
+) -> None:
+    for value in inside:
+        found = as_number("x", value, allowed)
+        assert (found, type(found)) == (value, type(value))
+        assert as_numbers("x", [value, value], allowed) == [value, value]
+    for value in outside:
+        for tried in (value, [inside[0], value]):
+            with pytest.raises(ValueError, match=r"^x is ") as refused:
+                as_numbers("x", tried, allowed)
+            assert str(refused.value) == f"x is {shown(value)}; it must be {allowed.words}"
+
+
+@pytest.mark.parametrize("least", [1, 2, 3])
+def test_a_list_of_counts_has_so_many_at_least(least: int) -> None:
+    for n in (least, least + 2):
+        for kind in (list, tuple, np.array):
+            found = as_counts("x", kind([3] * n), least, "widths")
+            assert (found, {*map(type, found)}) == ((3,) * n, {int})
+    for wrong in ([3] * (least - 1), [3] * least + [0], [3] * least + [1.5], [3.0] * least, "333"):
+        with pytest.raises(ValueError, match=r"^x is .*; give widths, each a whole number ≥ 1$"):
+            as_counts("x", wrong, least, "widths")
+
+
+class Unit:
+    pass
+
+
+class Hour:
+    def __repr__(self) -> str:
+        return "two\n   lines\tand a tab"
+
+
+def test_a_value_is_shown_whole_if_it_is_short() -> None:
+    assert shown("x" * 58) == repr("x" * 58)
+    assert shown("x" * 59) == "'" + "x" * 59 + "…"
+    assert shown(Hour()) == "two lines and a tab"
+    assert [shown(Unit()), shown(np.ufunc), shown(np.add)] == [
+        "a Unit", "the class ufunc", "a ufunc"
+    ]  # fmt: skip
+    assert [shown(iter([])), shown(object())] == ["a list_iterator", "an object"]
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool, torch.int32])
+def test_tensors_of_whole_numbers_keep_their_type(dtype: torch.dtype) -> None:
+    values = torch.tensor([[0, 1]]).to(dtype)
+    for held in (values, values.numpy(), np.ma.array(values.numpy())):
+        found = as_array("x", held)
+        assert (type(found), found.dtype, found.tolist()) == (
+            np.ndarray, values.numpy().dtype, values.tolist()
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_tensors_of_other_numbers_become_float64(dtype: torch.dtype) -> None:
+    values = torch.tensor([0.1, 3.0], requires_grad=True).to(dtype)
+    for held in (values, [values, values]):
+        found = as_array("x", held)
+        assert found.dtype == np.float64
+        assert np.array_equal(found.reshape(-1, 2)[0], values.detach().double().numpy())
+
+
+def test_flags_are_pythons_own() -> None:
+    assert [as_flag("x", value) for value in (np.True_, np.False_, True)] == [True, False, True]
+    assert {type(as_flag("x", value)) for value in (np.True_, False)} == {bool}
+
+
+def test_a_refusal_is_told_from_an_error() -> None:
+    """What l2lib raises on purpose; not what breaks in it, nor what breaks elsewhere and is told."""
+
+    def raised(call: Any) -> Exception:
+        with pytest.raises(Exception) as caught:  # noqa: PT011
+            call()
+        return caught.value
+
+    refusal = raised(lambda: as_number("x", "0.1", REAL))
+    assert refuses(refusal)
+    assert refuses(ExceptionGroup("two", [refusal, raised(lambda: shown_axis("x"))])) is False
+    assert refuses(ExceptionGroup("two", [refusal, refusal]))
+    assert not refuses(raised(lambda: as_number("x")))  # type: ignore[call-arg]
+    assert not refuses(raised(lambda: np.ones(2).reshape(3)))
+    assert not refuses(raised(lambda: factors_of(lambda step: 1 / step, 1)))
+
+
+def shown_axis(name: str) -> None:
+    raise ValueError(name)

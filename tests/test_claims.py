@@ -2,7 +2,10 @@
 
 import math
 import re
+import tomllib
+from dataclasses import asdict
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -553,7 +556,7 @@ def test_claim_refuses_an_empty_sentence(sentence: str) -> None:
 def test_malformed_ids_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="is not an id"):
         claim(name, "it holds", measured=0.5, below=1)
-    with pytest.raises(ValueError, match="is not a line of the ledger"):
+    with pytest.raises(ValueError, match=r"is not a line of the ledger"):
         verdict(name, "true", "it was measured")
 
 
@@ -729,3 +732,89 @@ def test_interval_has_the_quantiles_of_the_tables(n: int, quantile: float) -> No
 def test_interval_refuses_misuse(values: Any, level: float, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         interval(values, level)
+
+
+# ---- limits, and what is told --------------------------------------------------------------------
+def test_the_largest_shift_and_the_most_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("L2LIB_SEED", "1000000")
+    assert seeds(1000)[::999] == [10**9, 10**9 + 999]
+    monkeypatch.setenv("L2LIB_SEED", "1000001")
+    with pytest.raises(
+        ValueError, match="L2LIB_SEED is '1000001'; set it to 0, 1, 2, …, a million"
+    ):
+        seeds(1)
+    with pytest.raises(ValueError, match="seeds: n is 1001; it must be a whole number, 1 to 1000"):
+        seeds(1001)
+
+
+@pytest.mark.parametrize("measured", [3, [3], [[3]], np.array(3.0), np.array([[[3.0]]])])
+def test_one_number_has_no_index_and_is_not_the_worst(
+    measured: Any, shown: list[dict[str, Any]]
+) -> None:
+    claim("01-a", "it is small", measured=measured, below=4)
+    assert "[3, must be below 4]" in shown[0]["text/plain"]
+    with pytest.raises(ClaimError, match=r"it is small. Measured 3, must be below 2\.$"):
+        claim("01-a", "it is small", measured=measured, below=2)
+
+
+@pytest.mark.parametrize(
+    ("measured", "place"),
+    [
+        ([1, math.inf, math.nan, 9], "1"),
+        ([9, math.nan, math.inf], "1"),
+        ([1, 3, 5, 4], "2"),
+        ([[1, 2], [7, 3]], r"\(1, 0\)"),
+        ([5, 5 * (1 - 1e-12), 5 * (1 + 1e-12)], "0"),
+        ([1, 5 * (1 - 1e-12), 5 * (1 + 1e-12), 5], "1"),
+    ],
+)
+def test_the_worst_number_is_named_by_its_index(measured: Any, place: str) -> None:
+    """The first that is not finite; of numbers that are equal but for rounding the first."""
+    size = np.size(measured)
+    with pytest.raises(ClaimError, match=f"at index {place} of {size} numbers, must be below 2"):
+        claim("01-a", "all are small", measured=measured, below=2)
+
+
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [(1.5e7, "1.5e+7"), (-2.5e-7, "-2.5e-7"), (1e20, "1e+20"), (1e-12, "1e-12"), (-0.0, "0")],
+)
+def test_powers_of_ten_are_short(number: float, says: str) -> None:
+    assert fields_of("01-a", "it is {}", measured=number, below=1e30)["sentence"] == f"it is {says}"
+
+
+def test_whole_numbers_of_any_size_are_measured() -> None:
+    large = np.array([2**63 + 2**20], dtype=np.uint64)
+    claim("01-a", "they are large", measured=large, above=2.0**62)
+    with pytest.raises(ClaimError):
+        claim("01-a", "they are small", measured=large, below=0)
+
+
+def test_every_bound_that_is_given_is_told() -> None:
+    bounds: Any = {"below": 1, "between": (0, 1), "equals": 0}
+    with pytest.raises(
+        ValueError, match=r"^claim 01-a: give exactly one of .*; got below, between, e"
+    ):
+        claim("01-a", "it is", measured=0, **bounds)
+    with pytest.raises(
+        ValueError, match=r"^verdict S3-06: ruling is 'wrong'; choose one of true, "
+    ):
+        verdict("S3-06", "wrong", "because")
+
+
+def test_the_ledger_says_what_its_file_says() -> None:
+    file = Path(str(ledger.__file__)).parent / "data" / "ledger.toml"
+    written = tomllib.loads(file.read_text(encoding="utf-8"))
+    assert [*ledger.lines()] == [row["id"] for row in written["line"]]
+    for row in written["line"]:
+        held = asdict(ledger.line(row["id"]))
+        assert held == {"also": ()} | row | {"also": tuple(row.get("also", ()))}
+    for row in written["source"]:
+        source = ledger.sources()[row["id"]]
+        assert (source.title, source.spoilt) == (row["title"], row.get("spoilt", {}))
+    for wrong in ("S9-99", 3, None, ["S3-06"]):
+        with pytest.raises(
+            ValueError, match=r"is not a line of the ledger; its ids look like S3-06$"
+        ) as no:
+            ledger.line(wrong)  # type: ignore[arg-type]
+        assert str(no.value).startswith(repr(wrong))

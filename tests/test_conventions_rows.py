@@ -360,8 +360,26 @@ def test_under_a_schedule_momentum_stands_between_a_penalty_and_a_decay_only():
             options = {"lr": 0.1, "momentum": 0.9, "optimizer": "sgd", "schedule": True}
             assert convert(0.003, source, target, **options) == pytest.approx(0.003)
         except ValueError as error:
-            refused.append(f"{source}, {target}: {str(error)[:44]}")
-    assert refused == ["torch_sgd, sgdw: with momentum no λ is the same at every step"]
+            refused.append(f"{source}, {target}: {str(error)[:53]}")
+    assert refused == ["torch_sgd, sgdw: with the same momentum no λ is the same at every step"]
+
+
+def test_a_decay_beside_momentum_is_a_penalty_with_another_momentum():
+    lr, share, mu = 0.1, 0.02, 0.9
+    gradient = torch.cos  # any loss's
+    w = torch.tensor([2.0, -1.0], dtype=torch.float64)
+    twin = torch.nn.Parameter(w.clone())
+    options = {"momentum": (1 - share) * mu, "weight_decay": share * (1 - mu) / lr}
+    optimizer = torch.optim.SGD([twin], lr=lr, **options)
+    # The buffer of the penalty starts with what the decay takes from the first weights.
+    optimizer.state[twin]["momentum_buffer"] = w * share / ((1 - share) * lr)
+    buffer = torch.zeros_like(w)
+    for _ in range(50):
+        twin.grad = gradient(twin.detach())
+        buffer = mu * buffer + gradient(w)
+        w = (1 - share) * w - lr * buffer
+        optimizer.step()
+    torch.testing.assert_close(twin.detach(), w, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("dampening", [0.0, 0.5])

@@ -232,3 +232,53 @@ def test_batches_that_n_examples_cannot_fill_are_refused_at_once(batch_size):
 def test_batches_of_what_is_no_number_are_refused_at_once(options, message):
     with pytest.raises(ValueError, match=message):
         minibatches(**{"n": 10, "batch_size": 2, "seeds": [0]} | options)
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "classes"),
+    [
+        (np.ones((4, 3)), np.ones((4, 1)), None),
+        (np.ones((4, 3)), np.ones((4, 1)), 3),
+        (np.ones((2, 4, 3)), np.ones((2, 4, 1)), 3),
+        (np.ones((4, 3)), np.eye(4, 3), 3),
+        (np.ones((2, 4, 3)), np.stack([np.eye(4, 3)] * 2), 3),
+        (np.ones(4), np.ones(4), None),
+        (np.ones((4, 5, 6)), np.ones(4), None),
+    ],
+)
+def test_who_follows_the_hint_is_served(X, y, classes):
+    """Nothing is lost, and there are as many examples as there were."""
+    with pytest.raises(ValueError, match=r"; (if|write)") as refused:
+        check_data(X, y, classes)
+    given = {"X": X, "y": y}
+    hint = str(refused.value).rpartition("write ")[2]
+    given[hint[0]] = eval(hint, given.copy())
+    inputs, targets = check_data(given["X"], given["y"], classes)
+    assert targets.size == (y.size // y.shape[-1] if hint[0] == "y" else y.size)
+    assert inputs.size == X.size
+
+
+def test_labels_are_told_from_the_least_to_the_largest():
+    with pytest.raises(ValueError, match=r"^need whole labels 0 … 2; got -1 to 3$"):
+        check_data(np.ones((3, 1)), [3, -1, 0], 3)
+    _, y = check_data(np.ones((3, 1)), [2, 0, 1], 3)
+    assert y.tolist() == [2, 0, 1]
+
+
+def test_the_defaults_are_the_weight_decay_example():
+    """Of 200 inputs: y = 0.05 + 0.01 Σ x + ε, ε of deviation 0.01."""
+    X, y = make_regression(5000, seed=3)
+    w = np.linalg.lstsq(np.column_stack([X, np.ones(5000)]), y, rcond=None)[0]
+    assert X.shape[1] == 200
+    assert abs(w[:-1] - 0.01).max() < 1e-3
+    assert abs(w[-1] - 0.05) < 1e-3
+    assert (y - X @ w[:-1] - w[-1]).std() == pytest.approx(0.01, rel=0.05)
+
+
+def test_types_and_names_of_what_ships():
+    for name, names in (("digits", 64), ("mnist1d", 40), ("diabetes", 10)):
+        data = load(name)
+        assert (data.name, len(data.feature_names)) == (name, data.X.shape[1])
+        assert (data.X.dtype, len(data.feature_names)) == (np.float64, names)
+        assert data.y.dtype == (np.float64 if name == "diabetes" else np.int64)
+    assert load("mnist1d").feature_names[::39] == ("input 0", "input 39")

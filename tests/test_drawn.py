@@ -1,6 +1,7 @@
 """What is drawn is read back as it is, and a digest notices what a reader would see."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import matplotlib.pyplot as plt
 import nbformat
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from l2lib._drawn import MIME, Drawn, digest, drawn
+from l2lib._drawn import MIME, Drawn, Mark, digest, drawn
 from tests.planted import compare
 from tests.planted.compare import other_drawing as difference
 
@@ -227,3 +228,78 @@ def test_points_that_are_not_finite_and_empty_lines_have_a_place() -> None:
 def test_an_output_more_than_is_stored_is_told_in_words() -> None:
     one, other = (nbformat.v4.new_output("display_data", {"text/plain": word}) for word in "ab")
     assert "b" in compare.difference([one], [one, other])
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e-3, 1.0, 1e6])
+def test_a_place_is_found_to_a_millionth_in_any_unit(unit: float) -> None:
+    line = Mark(np.array([0.0, 1.0, 3.0]) * unit, np.array([3.0, 5.0, 8.0]))
+    for x, y in ((0, 3), (1, 5), (3, 8), (1 + 2.9e-6, 5), (-2.9e-6, 3)):
+        assert line.at(x * unit) == y
+    for x in (1 + 3.1e-6, 0.5, 3.1, -1):
+        with pytest.raises(ValueError, match="no point at x"):
+            line.at(x * unit)
+    one = Mark(np.array([2.0]) * unit, np.array([7.0]))
+    assert one.at(2 * unit * (1 + 9e-7)) == 7
+    with pytest.raises(ValueError, match="no point at x") as refused:
+        one.at(2 * unit * (1 + 2e-6))
+    told = f"x = {2.000004 * unit:.9g}; the nearest is at {2 * unit:.9g}"
+    assert str(refused.value).endswith(told)
+
+
+def test_the_line_in_a_band_is_its_middle() -> None:
+    band = drawn(axes(lambda ax: ax.fill_between(X, X, 3 * X, label="band")))["band"]
+    assert np.allclose(band.y, 2 * X)
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_error_bars_are_those_along_y_if_there_are_any(both: bool) -> None:
+    x, y = np.array([1.0, 2, 4]), np.array([3.0, 5, 4])
+    errors: dict[str, Any] = {"xerr": [[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]]}
+    if both:
+        errors["yerr"] = [[1.0, 2, 3], [4, 5, 6]]
+    mark = drawn(axes(lambda ax: ax.errorbar(x, y, **errors, label="a")))["a"]
+    low, high = (np.array(each) for each in errors["yerr" if both else "xerr"])
+    centre = y if both else x
+    assert np.allclose([mark.x, mark.y], [x, y])
+    assert np.allclose([mark.low, mark.high], [centre - low, centre + high])
+
+
+def test_marks_of_one_label_are_stacked_whole() -> None:
+    def draw(ax: Axes) -> None:
+        for k in (1, 2):
+            ax.fill_between(X, k * X, 3 * k * X, label="bands")
+
+    bands = drawn(axes(draw))["bands"]
+    assert bands.x.shape == bands.y.shape == bands.low.shape == bands.high.shape == (2, 40)
+    assert np.allclose(bands.high[1], 6 * X)
+    assert np.allclose(bands.at(10), [20, 40])
+
+
+@pytest.mark.parametrize("horizontal", [True, False])
+def test_bars_may_begin_anywhere(horizontal: bool) -> None:
+    places, long, first = [1.0, 2.0], [3.0, 5.0], [10.0, 20.0]
+
+    def draw(ax: Axes) -> None:
+        if horizontal:
+            ax.barh(places, long, left=first, label="b")
+        else:
+            ax.bar(places, long, bottom=first, label="b")
+
+    mark = drawn(axes(draw))["b"]
+    x, y = (mark.y, mark.x) if horizontal else (mark.x, mark.y)
+    assert np.allclose([x, y], [places, [13, 25]])
+
+
+def test_what_is_masked_is_no_number_and_an_underscore_no_secret() -> None:
+    line = np.ma.masked_greater([1.0, 2.0, 9.0], 5)
+
+    def draw(ax: Axes) -> None:
+        ax.plot([0, 1, 2], line, label="_hidden")
+        ax.pcolormesh(line[None], label="map")
+        ax.bar([0], [1])
+        ax.plot([0, 1], [0, 1])
+
+    found = drawn(axes(draw))
+    assert [*found] == ["_hidden", "map"]
+    for shown in (found["_hidden"].y, found["map"].x.ravel()):
+        assert np.array_equal(shown, [1, 2, np.nan], equal_nan=True)

@@ -380,3 +380,31 @@ def test_a_figure_that_cannot_be_leaves_no_style(monkeypatch: pytest.MonkeyPatch
         with pytest.raises((ValueError, TypeError, AttributeError)):
             figures.subplots(**wrong)
         assert dict(mpl.rcParams) == before
+
+
+def test_hidden_axes_need_no_words(shown: Displayed) -> None:
+    fig, axes = figures.subplots(ncols=2)
+    axes[0].set(title="It falls", xlabel="step", ylabel="weight")
+    axes[1].set_visible(False)
+    figures.show(fig, ALT)
+    assert len(shown) == 2
+
+
+def test_labels_stand_beside_the_axes_too() -> None:
+    _, ax = figures.subplots()
+    ax.plot([1, 2], [4, 3], label="last", color="#123456")
+    figures.label_lines(ax, nudge={"last": -7})
+    (label,) = ax.texts
+    assert isinstance(label, mpl.text.Annotation)
+    assert label.get_annotation_clip() is False
+    assert (label.xy, label.get_position(), label.get_va()) == ((2, 3), (5, -7), "center")
+    with pytest.raises(ValueError, match=r"is labelled \['a', 'b', 'c', 'd'\]; labels are last$"):
+        figures.label_lines(ax, nudge=dict.fromkeys("dbca", 1))
+
+
+def test_a_dial_has_its_values_in_order_and_a_name_in_words() -> None:
+    dial = figures._slider("weight_decay", [0.1, 1e-5, 3.0])
+    assert dial.description == "weight decay"
+    assert [words for words, _ in dial.options] == ["1e-05", "0.1", "3"]
+    assert dial.value == 0.1
+    assert dial.continuous_update is False

@@ -3,6 +3,7 @@
 import copy
 import io
 import warnings
+from collections import OrderedDict
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,10 +20,11 @@ from torch.testing._internal.two_tensor import TwoTensor
 from torch.utils.checkpoint import checkpoint
 
 from l2lib._exact_loss import ExactLoss
-from l2lib._float64 import IN_FLOAT64
+from l2lib._float64 import IN_FLOAT64, wide
 from l2lib._joint import null_space
-from l2lib._model_copy import private_copy
-from l2lib._points import RADIUS, Places
+from l2lib._model_copy import _missing, private_copy
+from l2lib._points import RADIUS, Places, point_at, uniform
+from l2lib._trials import Trials
 from l2lib.invariance import Invariances, scale_invariance
 
 INPUTS = torch.randn(60, 6, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
@@ -49,7 +51,7 @@ def answer(model, value=loss):
     """What is found. Where nothing is, the reason: then a comparison fails, and no error is raised."""
     try:
         return scale_invariance(model, value)
-    except ValueError as refused:
+    except (ValueError, RuntimeError) as refused:
         return Invariances({"refused": str(refused)}, [])
 
 
@@ -550,6 +552,10 @@ NORMS = {
     "turned": lambda z, e: z / (z.square() + e).T.mean(0)[:, None].sqrt(),
     "times a constant": lambda z, e: z / (3 * (z.square().mean(-1, keepdim=True) + e)).sqrt(),
     "clamped": lambda z, e: z / (z.norm(dim=-1, keepdim=True) + e).clamp(min=1e-20),
+    "less": lambda z, e: z / ((z.norm(dim=-1, keepdim=True) + e) - z[:, :1].abs() / 2),
+    "absolute": lambda z, e: z / (z.norm(dim=-1, keepdim=True) + e).abs(),
+    "larger": lambda z, e: z / torch.maximum(z.norm(dim=-1, keepdim=True) + e, z[:, :1] / 2),
+    "three quarters": lambda z, e: z / (z.norm(dim=-1, keepdim=True) ** (4 / 3) + e) ** 0.75,
     "of two": lambda z, e: z / ((z.norm(dim=-1) + e) + (z.abs().sum(-1) + e))[:, None],
 }
 
@@ -629,6 +635,9 @@ def test_an_epsilon_that_matters_is_told():
     model[3].weight.data *= 10
     with pytest.warns(UserWarning, match="ε = 0.01 of module '1' is not negligible"):
         assert kinds(model)[0] == "each unit"
+    with pytest.warns(UserWarning, match="ε = 0.01") as told:
+        scale_invariance(model, loss)
+    assert told[0].filename == __file__
 
 
 @pytest.mark.parametrize("small", [0, 3])
@@ -1183,10 +1192,23 @@ def test_a_frozen_constant_behind_no_grad_is_held():
     assert found.together == []
 
 
-def test_a_place_where_the_loss_is_no_number_is_left_out():
+def test_what_a_frozen_constant_multiplies_scales_together_without_it():
+    torch.manual_seed(0)
+    model = Calls(
+        lambda m, x: m.b(m.a(x).relu()) * (1 + m.t(x).detach().square().mean()),
+        a=linear(6, 8, False), b=linear(8, 4, False), t=linear(6, 3, False),
+    )  # fmt: skip
+    model.t.weight.requires_grad_(False)
+    found = answer(model)
+    assert found.alone == dict.fromkeys(["a.weight", "b.weight", "t.weight"], "no")
+    assert found.together == [{"a.weight": 1, "b.weight": -1}]
+
+
+@pytest.mark.parametrize("root", [torch.sqrt, lambda v: (v + v.abs()).sqrt()])
+def test_a_place_where_the_loss_or_its_gradient_is_no_number_is_left_out(root):
     """Here a half of those near would be: a root of a number that may be negative."""
     torch.manual_seed(0)
-    model = between(lambda m, z: z * m.v.sqrt(), v=nn.Parameter(torch.rand(8) ** 4 + 1e-3))
+    model = between(lambda m, z: z * root(m.v), v=nn.Parameter(torch.rand(8) ** 4 + 1e-3))
     assert answer(model).together == [{"v": 1, "h.weight": -0.5}, {"a.weight": 1, "h.weight": -1}]
 
 
@@ -1204,6 +1226,8 @@ def test_experts_in_float64():
         inner, torch.stack([x[i:j].T @ by_hand[i:j] for i, j in [(0, 2), (2, 2), (2, 5)]])
     )
     assert torch.equal(grouped(x[None], w[:1]), x[None] @ w[:1])
+    bias = torch.randn(2, generator=rng).double()
+    assert torch.equal(grouped(x, w, ends, bias), by_hand + bias)
 
 
 @pytest.mark.parametrize(
@@ -1325,3 +1349,362 @@ def test_what_the_loss_cannot_see_is_refused():
     model = Calls(lambda m, x: m.a(x) + m.b * 1e-25, a=linear(6, 4, False), b=matrix(4))
     with pytest.raises(ValueError, match="rounding hides what 'b' does"):
         scale_invariance(model, loss)
+
+
+# ---- how it finds out ----------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "dtype",
+    sorted({d for d in vars(torch).values() if isinstance(d, torch.dtype)}, key=str),
+    ids=str,
+)
+def test_every_number_format_has_its_like_of_64_bits(dtype):
+    """Those that hold two numbers in a byte are no arithmetic's."""
+    wanted = torch.complex128 if dtype.is_complex else dtype
+    if dtype.is_floating_point and not str(dtype).endswith("_x2"):
+        wanted = torch.float64
+    assert wide(dtype) is wanted
+    assert wide(["text", (dtype, 3)]) == ["text", (wanted, 3)]
+    if not dtype.is_floating_point:
+        return
+    model = between(lambda m, z: layer_norm(z).to(dtype).to(z.dtype))
+    exact, plain = ExactLoss(model, loss), ExactLoss(between(lambda m, z: layer_norm(z)), loss)
+    if wanted is torch.float64:
+        assert exact.value(plain.start) == plain.value(plain.start)
+
+
+def test_what_needs_no_widening_is_the_same_object():
+    for value in ([torch.ones(2).double(), 3], (torch.ones(2, dtype=torch.int64),), "text", 0.5):
+        assert wide(value) is value
+    widened = wide([torch.ones(2), (torch.ones(2, dtype=torch.complex64), 1)])
+    assert [type(widened), type(widened[1]), widened[1][1]] == [list, tuple, 1]
+    assert [widened[0].dtype, widened[1][0].dtype] == [torch.float64, torch.complex128]
+
+
+@pytest.mark.parametrize("norm_type", [1.0, 2.0, 3.0, float("inf")])
+@pytest.mark.parametrize("share", [0.999, 1.0, 1.001])
+def test_clipping_is_that_of_the_rows_that_are_looked_up(norm_type, share):
+    """By the embedding's own norm; rows at the limit to rounding are not clipped."""
+    torch.manual_seed(0)
+    look_up = nn.Embedding(9, 6, norm_type=norm_type)
+    look_up.weight.data /= look_up.weight.data.norm(norm_type, 1, keepdim=True)
+    look_up.weight.data[8] *= 100
+    look_up.max_norm = share
+    exact = ExactLoss(
+        Calls(lambda m, ids: m.tok(ids).mean(1), tok=look_up),
+        lambda m: m(IDS.clamp(max=7)).sin().sum(),
+    )
+    exact.mode.refuse_clipping = True
+    try:
+        exact.value(exact.start)
+        clipped = False
+    except ValueError as error:
+        clipped = f"max_norm = {share:g}" in str(error)
+    assert clipped is (share < 1)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        lambda: nn.EmbeddingBag(9, 6, mode="sum", scale_grad_by_freq=True),
+        lambda: nn.EmbeddingBag(9, 6, mode="sum", sparse=True),
+        lambda: nn.EmbeddingBag(9, 6, mode="mean", padding_idx=0),
+        lambda: nn.Embedding(9, 6, scale_grad_by_freq=True),
+        lambda: nn.Embedding(9, 6, sparse=True, padding_idx=0),
+    ],
+)
+def test_the_gradient_of_a_table_is_the_derivative(table):
+    torch.manual_seed(0)
+    exact = ExactLoss(table(), lambda m: m(IDS).sin().sum())
+    _, gradient = exact.gradient(exact.start)
+    (w,) = exact.start.values()
+    h = 1e-6 * torch.randn_like(w)
+    ends = [exact.value({"weight": w + sign * h}) for sign in (1, -1)]
+    assert (ends[0] - ends[1]) / 2 == pytest.approx((gradient["weight"] * h).sum().item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("n", [1, 5, 6])
+def test_five_names_are_told_at_most(n):
+    model = Scalars([1.0] * n)
+    with pytest.raises(ValueError, match="is not the derivative") as refused:
+        scale_invariance(model, lambda m: sum((p * p.detach()).sin().sum() for p in m.p))
+    names = ", ".join(f"'p.{k}'" for k in range(min(n, 5)))
+    assert f"the gradient of {names}{' and others' * (n > 5)} is not" in str(refused.value)
+
+
+@pytest.mark.parametrize("size", [1e-9, 1.0, 1e9])
+def test_a_loss_that_differs_is_told_as_it_came(size):
+    calls = []
+
+    def counted(m):
+        calls.append(m)
+        return (size * len(calls) + 0 * m.p[0]).sum()
+
+    with pytest.raises(ValueError, match="switch dropout") as refused:
+        scale_invariance(Scalars([1.0]), counted)
+    assert f"loss: {size:.6g}, then {2 * size:.6g}; " in str(refused.value)
+
+
+def test_a_loss_in_steps_depends_on_the_model_and_has_no_gradient():
+    """Though some of the points lie on the step where the model is."""
+    with pytest.raises(ValueError, match="loss has no gradient"):
+        scale_invariance(Scalars([1.2]), lambda m: (m.p[0] > 1).double().sum())
+
+
+@pytest.mark.parametrize("kind", [list, set, dict, OrderedDict])
+def test_a_container_in_an_attribute_starts_each_pass_as_it_was(kind):
+    def kept(m, x):
+        size = len(m.kept)
+        m.kept |= {size: 1} if isinstance(m.kept, dict) else {size}
+        return m.a(x) * len(m.kept)
+
+    def appended(m, x):
+        m.kept.append(1.0)
+        return m.a(x) * len(m.kept)
+
+    model = Calls(appended if kind is list else kept, a=linear(6, 4))
+    model.kept = kind()
+    exact = ExactLoss(model, loss)
+    assert len({exact.value(exact.start) for _ in range(3)}) == 1
+    assert not len(model.kept)
+
+
+def test_buffers_may_be_expanded_or_views_of_one_memory():
+    """Nothing changes them: they need not be told apart."""
+    torch.manual_seed(0)
+    model = between(lambda m, z: layer_norm(z) * m.ones + m.left * m.right)
+    plain = str(answer(between(lambda m, z: layer_norm(z), a=model.a, h=model.h)))
+    both = torch.zeros(12).double()
+    model.register_buffer("ones", torch.ones(1).double().expand(8))
+    model.register_buffer("left", both[:8])
+    model.register_buffer("right", both[4:])
+    assert str(answer(model)) == plain
+
+
+class Writes(nn.Module):
+    def __init__(self, outside):
+        super().__init__()
+        self.inside = nn.Tanh()
+        self.function = outside.copy_  # no tensor of the model
+
+    def forward(self, x):
+        return self.function(self.inside(x))
+
+
+def test_the_innermost_module_that_runs_is_told():
+    model = nn.Sequential(linear(6, 4), nn.Sequential(nn.Tanh(), Writes(torch.zeros(60, 4))))
+    with pytest.raises(ValueError, match=r"^module '1\.1' writes into a torch\.float32"):
+        scale_invariance(model, loss)
+    outside = torch.zeros(60, 4)
+    plain = nn.Sequential(linear(6, 4), nn.Sequential(nn.Tanh(), nn.Tanh()))
+    with pytest.raises(ValueError, match=r"^the model or the loss writes into a torch\.float32"):
+        scale_invariance(plain, lambda m: outside.copy_(m(INPUTS)).sum())
+
+
+@pytest.mark.parametrize(
+    "denominator",
+    [
+        lambda n: torch.add(n, 0.01, alpha=100),
+        lambda n: torch.add(n, 0.01, alpha=-1),
+        lambda n: n + -0.001,
+        lambda n: n + 0.0,
+        lambda n: n + 0.0101,
+        lambda n: n - 0.001,
+    ],
+)
+def test_what_is_no_small_number_that_is_added_stays(denominator):
+    torch.manual_seed(0)
+    model = between(lambda m, z: z / denominator(z.norm(dim=-1, keepdim=True)))
+    exact = ExactLoss(model, loss)
+    assert exact.value(exact.start) == pytest.approx(loss(model.double()).item(), rel=1e-12)
+    assert exact.mode.guards == set()
+
+
+def test_each_epsilon_is_noted_with_its_module():
+    """Of several in one denominator the largest; one under a root, and a norm's, are certain."""
+    torch.manual_seed(0)
+    n = nn.Sequential(nn.LayerNorm(8, eps=1e-4), Calls(lambda m, z: z / (z.norm() ** 0.5 + 2e-3)))
+    model = between(
+        lambda m, z: (
+            m.n(z) / ((z.norm() + 1e-3) + (z.abs().sum() + 1e-6)) / (z.norm() + 3e-3) ** 0.75
+        ),
+        n=n,
+    )
+    exact = ExactLoss(model, loss)
+    exact.value(exact.start)
+    assert exact.mode.guards == {
+        (1e-4, "n.0", True), (2e-3, "n.1", False), (1e-3, "", False), (3e-3, "", True)
+    }  # fmt: skip
+
+
+def test_an_epsilon_guards_where_there_is_nothing():
+    """A row of zeros is no row of nan."""
+    torch.manual_seed(0)
+    inputs = INPUTS.clone()
+    inputs[3] = 0
+    for norm in ("root", "viewed", "of two", "power"):
+        model = between(lambda m, z, norm=norm: NORMS[norm](z, 1e-6))
+        found = answer(model, lambda m: cross_entropy(m(inputs), LABELS))
+        assert found.alone == {"a.weight": "whole tensor", "h.weight": "no"}
+
+
+def test_what_is_complex_moves_in_both_parts():
+    drawn = uniform(np.random.default_rng(0), torch.zeros(4000, dtype=torch.complex64))
+    for part in (drawn.real, drawn.imag):
+        assert part.abs().max() <= 1
+        assert (part.mean().item(), part.std().item()) == pytest.approx((0, 3**-0.5), abs=0.05)
+    assert abs((drawn.real * drawn.imag).mean()) < 0.02
+
+
+def test_points_far_away_lie_on_both_sides():
+    """By e⁴ to e⁷ along the largest power, by its share along the others."""
+    model = Scalars([1.0, 1.0, 1.0])
+    exact = ExactLoss(model, lambda m: sum(p.square().sum() for p in m.p))
+    places = Places(exact, np.random.default_rng(0))
+    far = [places.point(False, {"p.0": -2.0, "p.1": 1.0}).values for _ in range(30)]
+    logs = np.array([[values[f"p.{k}"].log().item() for k in range(3)] for values in far])
+    assert (abs(abs(logs[:, 0]) - 5.5) < 1.5 + 0.7).all()
+    assert 5 < (logs[:, 0] > 0).sum() < 25
+    assert (abs(logs[:, 1] + logs[:, 0] / 2) < 1.1).all()
+    assert (abs(logs[:, 2]) < 0.7).all()
+
+
+def tried(function, values):
+    """Trials on a function of one number, at these values."""
+    exact = ExactLoss(Scalars([values[0]]), lambda m: function(m.p[0]).sum())
+    points = [point_at(exact, {"p.0": torch.tensor([v]).double()}) for v in values]
+    return Trials(exact, points, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("k", range(1, 6))
+def test_a_parameter_is_tried_where_it_does_most(k):
+    values = [1.0] * 6
+    values[k] = 10.0
+    trials = tried(lambda p: (p - 5).relu().square(), values)
+    assert not trials.idle(["p.0"])
+    assert not trials.free({"p.0": []})
+    assert trials.slope_holds("p.0", 0)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda p: (p - 50).relu(),
+        lambda p: (0.02 - p.abs()).relu(),
+        lambda p: (p - 2).relu(),
+        lambda p: (0.5 - p.abs()).relu(),
+        lambda p: (-p).relu(),
+        lambda p: torch.where(p.abs() > 90, torch.nan, 0 * p),
+    ],
+)
+def test_what_holds_for_some_factors_only_is_not_free(function):
+    """Large ones, small ones, from values of the other sign, or where the loss is no number."""
+    assert not tried(function, [1.0] * 6).free({"p.0": []})
+
+
+@pytest.mark.parametrize(
+    ("function", "values"),
+    [
+        (lambda p: (p - 1).relu(), [0.8] * 3),
+        (lambda p: (1 - p).relu(), [1.2] * 3),
+        (lambda p: (p - 5).relu(), [1.0, 10, 1]),
+        (lambda p: (p - 5).relu(), [1.0, 1, 10]),
+    ],
+)
+def test_what_scales_together_is_tried_both_ways_at_three_points(function, values):
+    assert not tried(function, values).jointly_free({"p.0": 1.0})
+    assert tried(lambda p: p / p.abs(), values).jointly_free({"p.0": 1.0})
+
+
+def test_where_the_loss_is_no_number_far_away_nothing_is_invariant():
+    torch.manual_seed(0)
+    model = Calls(None, w=matrix(3))
+
+    def value(m):
+        huge = (100 * (m.w.norm() - 50).relu()).exp()  # inf from 57 on
+        return functional.normalize(m.w, dim=0).sin().sum() + (huge - huge)
+
+    assert answer(model, value).alone == {"w": "no"}
+
+
+def test_a_small_tensor_that_may_not_be_larger_stays_as_it_is():
+    """It is tried at a larger size, unless there the loss is no number."""
+    model = Scalars([1.0, 1e-6])
+    exact = ExactLoss(model, lambda m: (m.p[0].sin() + (1 - (100 * m.p[1]).square()).sqrt()).sum())
+    near = Places(exact, np.random.default_rng(0))
+    for _ in range(20):
+        values = near.point().values
+        assert 0.5e-6 <= values["p.1"].item() <= 1.5e-6
+        assert 0.5 <= values["p.0"].item() <= 1.5
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_copy_is_in_the_models_mode(training):
+    inside = nn.Sequential(linear(6, 4), nn.BatchNorm1d(4)).train(training)
+    for model in (inside, nn.DataParallel(inside), torch.compile(inside, backend="eager")):
+        model.train(training)
+        assert {module.training for module in private_copy(model).modules()} == {training}
+
+
+def test_tensors_in_attributes_are_copied_in_float64():
+    model = linear(6, 4)
+    model.one = model.weight.sum(0)  # computed: torch does not copy it
+    model.mean = torch.ones(3)
+    copied = private_copy(model)
+    assert not copied.one.requires_grad
+    assert [copied.mean.dtype, copied.one.dtype, model.mean.dtype] == [
+        torch.float64, torch.float64, torch.float32
+    ]  # fmt: skip
+
+
+def test_every_hook_on_gradients_stays_behind():
+    model = nn.Sequential(linear(6, 4), nn.Tanh(), linear(4, 4))
+    plain = ExactLoss(model, loss)
+    model[1].register_full_backward_pre_hook(lambda _, after: (0 * after[0],))
+    model[1].register_full_backward_hook(lambda _, before, after: (0 * before[0],))
+    model[0].weight.register_hook(lambda g: 0 * g)
+    hooked = ExactLoss(model, loss)
+    for one, other in zip(
+        *(each.gradient(each.start)[1].values() for each in (plain, hooked)), strict=True
+    ):
+        assert torch.equal(one, other)
+        assert one.any()
+
+
+@pytest.mark.parametrize(
+    "held", [lambda t: t, lambda t: [t], lambda t: (1, t), lambda t: {"key": t}]
+)
+@pytest.mark.parametrize("at", ["", "0"])
+def test_memory_that_an_attribute_shares_is_refused_by_its_name(held, at):
+    model = nn.Sequential(nn.Sequential(linear(6, 4)))
+    model.get_submodule(at).alias = held(model[0][0].weight.data)
+    with pytest.raises(ValueError, match="share memory") as refused:
+        private_copy(model)
+    assert f"'0.0.weight' and '{at and at + '.'}alias' share memory" in str(refused.value)
+
+
+class FullyShardedDataParallel(nn.Module):
+    """Of the name by which torch's is known."""
+
+    def __init__(self, inside):
+        super().__init__()
+        self.module = inside
+
+
+def test_a_model_that_is_elsewhere_is_refused():
+    with pytest.raises(
+        ValueError, match=r"sharded \(FSDP\); ask of the model before it is wrapped"
+    ):
+        private_copy(FullyShardedDataParallel(linear(6, 4)))
+    there = SimpleNamespace(is_meta=False, device=torch.device("mps"), layout=torch.strided)
+    assert _missing(there) == (
+        "is on mps, which has no float64; move the model and the loss's data to the CPU"
+    )
+
+
+def test_a_point_has_a_finite_gradient():
+    """That of a root of zero is none, though the loss is a number."""
+    model = Calls(None, v=nn.Parameter(torch.tensor([1.0, 0.2])))
+    exact = ExactLoss(model, lambda m: (m.v + m.v.abs()).sqrt().sum())
+    places = Places(exact, np.random.default_rng(0))
+    slopes = [places.point(parts).slopes["v"] for parts in (True, False) for _ in range(20)]
+    assert np.isfinite([(each.whole, each.size) for each in slopes]).all()

@@ -145,6 +145,10 @@ def sets(path: str, value: object) -> Callable[[NotebookNode], None]:
     return fault
 
 
+def add_words(notebook: NotebookNode, words: str) -> None:
+    notebook.cells.append(nbformat.v4.new_markdown_cell(f"The three minima are:\n{words}"))
+
+
 def swap_bound(notebook: NotebookNode) -> None:
     code(notebook, 3).outputs[0].data[MIME]["bound"] = "between 1 and 2"
 
@@ -201,6 +205,7 @@ FAULTS: list[tuple[str, checks.Check, Callable[[NotebookNode], None]]] = [
     ("cell run twice", checks.check_executed, sets("2/execution_count", 5)),
     ("stored error", checks.check_errors, lambda n: code(n, 2).outputs.append(error)),
     ("warning", checks.check_stderr, sets("2/outputs/0/name", "stderr")),
+    ("words that render as a title", checks.check_titles, lambda n: add_words(n, "# $(2, 0)$")),
     ("unknown magic", checks.check_plain_python, says("%nonsense")),
     ("cell magic", checks.check_plain_python, says("%%time")),
     ("shell", checks.check_plain_python, says("!ls")),

@@ -153,7 +153,7 @@ def places(built: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
 
 def python(*arguments: str, path: list[Path], **variables: str) -> subprocess.CompletedProcess[str]:
     """Run Python on a path and nothing else: without ``site`` (-S), no hook of an editable installation is read."""
-    dropped = ("PYTHON", "PYTEST", "L2LIB", "OMP_")
+    dropped = ("PYTHON", "PYTEST", "L2LIB", "OMP_", "VIRTUAL_ENV")
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(dropped)
     }

@@ -140,6 +140,7 @@ def gathered():
 
 
 SHARED = torch.ones(3, 4)
+NO_MEMORY = torch.ones(2, device="meta")
 TIED = nn.Linear(4, 3, bias=False)
 
 
@@ -163,6 +164,7 @@ TIED = nn.Linear(4, 3, bias=False)
         ([SHARED, SHARED], r"weights\[1\] is weights\[0\] again: a tied tensor"),
         ([SHARED, nn.Parameter(SHARED.data)], "a tied tensor"),
         ([TIED.weight, TIED], "a tied tensor"),
+        ([NO_MEMORY, NO_MEMORY], "a tied tensor"),
         ([nn.ReLU()], "ReLU is no layer whose fans are known"),
         ([nn.Embedding(3, 4)], "Embedding is no layer whose fans are known"),
         ([np.ones(3)], r"weights\[0\] is a ndarray; give tensors"),

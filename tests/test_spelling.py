@@ -5,6 +5,7 @@ import io
 import os
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from book.execute import ROOT
-from l2lib._spelling import NAME, speak
+from l2lib._spelling import NAME, WORDS, speak
 
 ENCODINGS = ("ascii", "cp1252", "latin-1", "cp437", "cp1251", "cp932", "gbk")
 ROOMS = ("l2lib", "book", "course/grading", "experiments", "tests/planted")
@@ -145,7 +146,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 from l2lib.claims import claim, identities, verdict
-from l2lib.conventions import convert, describe_conventions
+from l2lib.conventions import convert, describe_conventions, dictionary
 from l2lib.groups import param_groups, table
 from l2lib.invariance import scale_invariance
 from l2lib.penalty import l2_penalty
@@ -156,7 +157,7 @@ X = torch.randn(20, 3, generator=torch.Generator().manual_seed(0)).double()
 print(table(model, torch.optim.AdamW(model.parameters())))
 print(param_groups(model, 0.1))
 print(scale_invariance(model, lambda m: m(X).square().mean()))
-print(describe_conventions())
+print(describe_conventions(), dictionary("penalty"), dictionary("decay"))
 claim("01-norm", "‖w‖² stays ≥ 5 under η = 0.1, λ·η → 0", measured=5.2, above=5)
 claim("01-root", "√2 squared is 2", measured=2**0.5 * 2**0.5, equals=2, within=1e-12)
 identities()
@@ -225,3 +226,23 @@ def test_every_tool_says_in_ascii_what_it_says(tool: str, asked: str, status: in
     assert "\\u03bb" not in said
     if "λ" in asked:
         assert "lambda" in said
+
+
+@pytest.mark.parametrize("sign", WORDS)
+def test_a_sign_and_its_mirror_image_have_mirrored_words(sign: str) -> None:
+    """Less and greater, left and right, before and after; a capital has its word in capitals."""
+    mirrored = str.maketrans("<>[]", "><][")
+    name = unicodedata.name(sign)
+    for one, other in (("LESS", "GREATER"), ("LEFT", "RIGHT")):
+        try:
+            mirror = unicodedata.lookup(name.replace(one, other))
+        except KeyError:
+            continue
+        if mirror != sign and mirror in WORDS and WORDS[sign].strip("<>[]=-") == "":
+            assert {*"<["} & {*WORDS[sign]}
+            word = WORDS[sign].translate(mirrored)
+            assert WORDS[mirror] == (word[::-1] if "ARROW" in name else word)
+    if sign.isupper() and len(sign.lower()) == 1:
+        assert WORDS[sign] == WORDS[sign.lower()].upper()
+    if "FRACTION ONE" in name:
+        assert eval(WORDS[sign]) == unicodedata.numeric(sign)

@@ -426,3 +426,58 @@ def test_batch_norm_takes_no_statistics_from_what_is_held_out():
         with pytest.raises(ValueError, match=f"{part.role} inputs are training inputs too"):
             predict(run, part, reference=np.array(part.X))
     assert predict(run, parts.train, reference=parts.train).sizes["example"] == 5
+
+
+# ---- what errors tell ----------------------------------------------------------------------
+@pytest.mark.parametrize("allowed", range(5))
+def test_the_number_of_duplicates_that_is_told_is_enough(allowed):
+    """Counted in the part that is held against, each row as often as it stands there."""
+    rows = np.concatenate([X[:4], X[:1], X[8:]])
+    fitted = Part(X[:7], Y[:7], "train")
+    for role in ("validation", "test"):
+        held = Part(rows, np.zeros(len(rows)), role)
+        told = f"^5 of 9 {role} inputs are training inputs too; a {role} needs .* duplicates=5$"
+        with pytest.raises(HeldOutError, match=told):
+            check_apart(fitted, held, allowed)
+        check_apart(fitted, held, 5)
+
+
+@pytest.mark.parametrize("bad", [-13, 12, 40, -99])
+@pytest.mark.parametrize("role", ["train", "validation", "test"])
+def test_the_row_that_does_not_exist_is_told(bad, role):
+    rows = {"train": [0, -11], "validation": [2, -2], "test": [4, 11]}
+    assert split(X, Y, **rows).train.X[1, 0] == X[1, 0]
+    rows[role] = [rows[role][0], bad]
+    with pytest.raises(
+        IndexError, match=f"^{role} asks for row {bad} of 12; rows are numbered 0 to"
+    ):
+        split(X, Y, **rows)
+
+
+def test_the_first_row_that_is_used_twice_is_told():
+    with pytest.raises(HeldOutError, match=r"^row 3 is used twice"):
+        split(X, Y, train=[7, 3, 5], test=[3, 7])
+    with pytest.raises(ValueError, match=r"^test is None; give row numbers"):
+        split(X, Y, train=[0], test=None)
+    with pytest.raises(ValueError, match=r"^test is None; give row numbers"):
+        split(X, Y, train=None, test=None)
+    parts = split(X, Y, train=3, validation=4, test=5, seed=0)
+    with pytest.raises(HeldOutError, match=r"^a test part is given as train; give one made for it"):
+        Split(train=parts.test, test=parts.test)
+
+
+def test_standardised_parts_are_in_the_training_parts_own_units():
+    """With the deviation of all n, each data set by its own; what was allowed stays allowed."""
+    inputs = np.stack([X, 5 * X + 2])
+    inputs[:, 11] = inputs[:, 0]
+    parts = Split(
+        train=Part(inputs[:, :5], np.zeros((2, 5)), "train"),
+        test=Part(inputs[:, 8:], np.zeros((2, 4)), "test"),
+        duplicates=1,
+    )
+    moved = parts.standardised()
+    for k in range(2):
+        mean, deviation = inputs[k, :5].mean(0), inputs[k, :5].var(0) ** 0.5
+        assert np.allclose(moved.train.X[k], (inputs[k, :5] - mean) / deviation)
+        assert np.allclose(moved.test.X[k], (inputs[k, 8:] - mean) / deviation)
+    assert moved.duplicates == 1

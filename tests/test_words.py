@@ -89,6 +89,8 @@ def test_a_number_that_nothing_binds_is_found(words: str, tmp_path: Path) -> Non
         "The error is {{runs[0]:.2f}}.",
         r"At $\eta = 0.1$, after 400 steps, half of 0.5",
         "See chapter 8, sections 8.3 and 9.1, (8.2) and (8.3)–(8.5), and exercise 7.",
+        "As above (§3.2), and in [§2.1](37.ipynb) or §3.4 and §3.5.",
+        "See §8.3, and Figure 9.1.",
         "Ioffe (2015) and van Laarhoven [2017](https://a.org/37)",
         "`lr=0.37` in code, MNIST-1D, float32, 64-bit, L2, a 28 × 28 picture",
         r"the formula $r^4 = 37\eta^2$",

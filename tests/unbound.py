@@ -64,11 +64,11 @@ _NAMES = (
     r"\$\$.*?\$\$",
     r"\{\{.*?\}\}",
     r"\]\([^)]*\)|\[\d+ ",
-    r"<[^>]*>",
+    r"<[/!]?[a-zA-Z-][^>]*>",
     r"(?m)^#+ (?:\d+(?:\.\d+)? )?",
     r"(?m)^\s*(?:\*\*)?\d+\.(?:\*\*)?\s",
     r"\*Reading time.*?\*",
-    r"(?i)\b(?:chapters?|sections?|exercises?|equations?|figures?|step|set|NIPS|part|§)\s*"
+    r"(?i)(?:\b(?:chapters?|sections?|exercises?|equations?|figures?|step|set|NIPS|part)|§§?)\s*"
     r"(?:\[?\d+(?:\.\d+)*\]?(?:,? (?:and|to|or) |, |–)?)+",
     r"\((?:\d+\.\d+[a-z]?(?:(?:,? (?:and|to|or) |, |–))?)+\)",
     r"\b(?:19|20)\d\d\b",

@@ -225,7 +225,7 @@ for _ in range(10):
 # $\frac12\sum_i(y_i - w^\top x_i - b)^2 + \frac{n\lambda}2\lVert w\rVert^2$, and nothing else changes.
 #
 # A hint. Replace $y_i$ by $\hat y_i^{(-i)}$ and fit all $n$ examples: which model comes out? Now use that predictions
-# are linear in the targets, $\hat y = Hy$. Mind that with a free intercept $H$ is not the hat matrix of section 1.4
+# are linear in the targets, $\hat y = Hy$. Mind that with a free intercept $H$ is not the hat matrix of section 1.5
 # alone.
 #
 # Write a function that makes one fit (one matrix inverse or decomposition). If you do not find it, $n$ fits count in
