@@ -10,6 +10,7 @@ from torch.nn import functional
 from l2lib._momentum import Momentum
 from l2lib._verdicts import NEAR, NOTHING
 from l2lib.audit import Watch
+from l2lib.groups import roles
 from tests.test_audit import LAM, LR, data, push, train, walk, walking
 
 
@@ -106,7 +107,7 @@ def test_without_normalisation_lambda_is_a_penalty():
     assert repr(audit) == text
 
 
-def test_roles_and_rules_are_taken():
+def test_roles_are_taken():
     class Mine(nn.Module):
         def __init__(self):
             super().__init__()
@@ -114,17 +115,16 @@ def test_roles_and_rules_are_taken():
 
     model = nn.Sequential(nn.Linear(3, 3), Mine())
     optimizer = optim.SGD(model.parameters(), lr=LR, weight_decay=LAM)
-    for more, role in (({}, "unknown"), ({"rules": {"Mine": "gamma"}}, "gamma")):
-        watch = Watch(model, optimizer, **more)
+    for given, role in ((None, "unknown"), (roles(model, rules={"Mine": "gamma"}), "gamma")):
+        watch = Watch(model, optimizer, roles=given)
         push(model)
         optimizer.step()
         watch.step()
         assert watch.result().data.role.sel(tensor="1.scale") == role
-    roles = {"0.weight": "weight", "0.bias": "bias", "1.scale": "other"}
-    watch = Watch(model, optimizer, roles=roles)
+    watch = Watch(
+        model, optimizer, roles={"0.weight": "weight", "0.bias": "bias", "1.scale": "other"}
+    )
     push(model)
     optimizer.step()
     watch.step()
     assert watch.result().data.role.values.tolist() == ["weight", "bias", "other"]
-    with pytest.raises(ValueError, match="rules: nothing fits"):
-        Watch(model, optimizer, rules={"Mine": "gamma", "Other": "gamma"})
