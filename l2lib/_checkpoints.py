@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,9 @@ def loaded(path: str) -> Mapping[str, Tensor]:
 
             content: Any = load_file(file)
         else:
-            content = torch.load(file, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():  # of what is refused, or of no matter here
+                warnings.simplefilter("ignore")
+                content = torch.load(file, map_location="cpu", weights_only=True)
     except ImportError as error:
         todo = "pip install safetensors, or save with torch.save"
         raise ValueError(f"{path}: safetensors is not installed; {todo}") from error

@@ -57,7 +57,10 @@ class Audit:
       between them, as r^p - R^p falls as e^(-pN). Without a loss the angle must
       also be that predicted, within 20 %.
     * *falling* or *rising, needs n steps*: until it is within these 20 %, if η, λ
-      and the gradients stay as they are.
+      and the gradients stay as they are; or *as if nothing held it*; or *but ηλ
+      is 0 now*.
+    * *steady, but turns otherwise than predicted*, *cannot be told*, *λ is
+      unknown*: what else may be.
 
     The predicted angle is that of a scale-invariant tensor in equilibrium whose
     gradients have no preferred direction. Where they have one, as late in a run
@@ -67,8 +70,9 @@ class Audit:
         data: by tensor ``role``, ``decays``, ``scale_invariant``, ``norm``,
             ``rms``, ``rms_ratio``, ``angle``, ``angle_predicted``, ``turn`` and
             its parts ``decay``, ``push`` and ``growth``, ``residual``,
-            ``time_scale``, ``time_share``, ``sum_lr_decay``, ``N``, ``N_end``
-            and ``verdict``; each has a description. What a look found has
+            ``excess`` (r^p/R^p - 1), ``time_scale``, ``time_share``,
+            ``sum_lr_decay``, ``N``, ``N_end`` and ``verdict``; each has a
+            description. What a look found has
             ``_at`` behind its name, and an axis ``step``.
 
     Example:
@@ -325,6 +329,9 @@ def compare(
     step = Step(law, as_number("lr", lr, POSITIVE), decay)
     steps = as_number("steps", steps, COUNT)
     total = None if total_steps is None else as_number("total_steps", total_steps, COUNT)
+    if total is not None and total < steps:
+        todo = "count it from the first checkpoint, to the end of the run"
+        raise ValueError(f"total_steps is {total}, below steps, {steps}; {todo}")
     pairs = pairs_of(before, after)
     spared = [] if no_decay is None else fitting("no_decay", pairs, no_decay)
     tracked, labels = [], {}

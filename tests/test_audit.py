@@ -433,6 +433,47 @@ def test_frozen_and_what_is_in_no_group():
     assert found.verdict.values.tolist()[2:] == ["does not move"] * 4
 
 
+def test_what_thaws_is_watched_from_then_on():
+    model, X, y = prepared("deep")
+    model[0].requires_grad_(False)
+    optimizer = optim.AdamW(model.parameters(), lr=LR, weight_decay=LAM)
+    watch = Watch(model, optimizer)
+    train(model, optimizer, X, y, 2, lambda i: watch.step())
+    model[0].requires_grad_(True)
+    train(model, optimizer, X, y, 3, lambda i: watch.step())
+    each = watch.result().data.sel(tensor="0.weight")
+    assert each.steps_at.values.tolist() == [0, 0, 1, 1, 1]
+    assert np.isfinite(each.turn_at.values).tolist() == [False] * 3 + [True] * 2
+    assert each.N.item() == pytest.approx(3 * LR * LAM)
+    assert each.decays == "0.1"
+
+
+def test_a_closure_is_one_step_and_sparse_gradients_are_gradients():
+    model, X, y = prepared("deep")
+    optimizer = optim.LBFGS(model.parameters(), lr=0.1)
+    watch = Watch(model, optimizer)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(model(X), y)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    watch.step()
+    found = watch.result().data
+    assert found.steps == 1
+    assert {*found.verdict.values.tolist()} == {"does not decay"}
+    assert found.residual.max() < 1e-9
+    table = nn.Embedding(9, 4, sparse=True)
+    optimizer = optim.SparseAdam(table.parameters(), lr=0.1)
+    watch = Watch(table, optimizer)
+    table(torch.tensor([1, 2])).square().sum().backward()
+    optimizer.step()
+    watch.step()
+    assert watch.result().data.turn.item() > 0
+
+
 def scaled(fused):
     model = nn.Linear(4, 4, bias=False)
     optimizer = optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.5, fused=fused)
@@ -481,6 +522,19 @@ def test_a_compiled_model_has_its_own_names():
     found = watch.result().data
     assert found.tensor.values.tolist() == ["3.weight", "3.bias"]
     assert found.role.values.tolist() == ["weight", "bias"]
+
+
+def test_a_loss_is_asked_of_what_wrappers_hold():
+    model, X, y = prepared("deep")
+    model[0] = torch.compile(model[0], backend="eager")
+    whole = nn.DataParallel(model)
+    optimizer = optim.SGD(whole.parameters(), lr=LR, weight_decay=LAM)
+    watch = Watch(whole, optimizer)
+    train(model, optimizer, X, y, 2)
+    watch.step()
+    found = watch.result(lambda m: functional.cross_entropy(m(X), y)).data
+    assert found.scale_invariant.sel(tensor="0.weight") == "each unit"
+    assert "?" not in found.scale_invariant
 
 
 def test_a_compiled_step_is_counted():
@@ -895,6 +949,10 @@ ERRORS = [
     (lambda: both(weight_decay=-1), "weight_decay is -1; it must be a finite number ≥ 0"),
     (lambda: both(steps=0.5), "steps is 0.5; it must be a whole number ≥ 1"),
     (lambda: both(total_steps=0), "total_steps is 0; it must be a whole number ≥ 1"),
+    (
+        lambda: both(steps=5, total_steps=4),
+        "total_steps is 4, below steps, 5; count it from the first",
+    ),
     (lambda: both(momentum=1), r"momentum is 1; it must be in \[0, 1\)"),
     (lambda: both(optimizer="adam"), "optimizer is 'adam'; choose one of adamw, sgd"),
     (lambda: both(before=[1]), r"before is \[1\]; give what model.state_dict\(\) returns"),

@@ -1,6 +1,7 @@
 """Two checkpoints, from Python and from the command line."""
 
 import copy
+import pickle
 import subprocess
 import sys
 
@@ -159,6 +160,8 @@ BAD_FILES = [
         Evil(),
         "is no file that can be loaded safely, as tensors alone can; save torch.save",
     ),
+    (pickle.dumps(Evil(), protocol=4), "is no file that can be loaded safely"),
+    (b"", "is no file that can be loaded safely"),
     (nn.Linear(2, 2), "is no file that can be loaded safely"),
     (b"not a checkpoint", "is no file that can be loaded safely"),
     ([torch.ones(2)], r"is \[tensor.*; give tensors by name: save torch.save\(model.state_dict"),
@@ -189,9 +192,17 @@ def test_a_bad_file_is_an_error_with_a_remedy(files, what, message, tmp_path, ca
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("l2lib.audit: ")
+    assert captured.err.count("\n") == 1
     with pytest.raises(ValueError, match=message):
         compare(loaded(files[0]), loaded(other), lr=0.1, weight_decay=0.1, steps=3)
     assert not Evil.ran
+
+
+def test_a_script_is_refused_without_a_word_of_torchs(files, tmp_path, capfd):
+    path = tmp_path / "script.pt"
+    torch.jit.save(torch.jit.script(nn.Linear(2, 2)), path)
+    assert main([files[0], str(path), *NUMBERS]) == 2
+    assert "script.pt is no file that can be loaded safely" in capfd.readouterr().err
 
 
 def test_a_file_that_is_not_there(files, capsys):

@@ -72,6 +72,18 @@ def test_adamw_ends_at_its_root_mean_square(every):
     assert each.N_end == pytest.approx(10)
 
 
+def test_a_schedule_that_ends_at_zero_has_a_verdict():
+    w, optimizer, watch = walking(optim.AdamW, 3.0, 0.1, 0.5, total=40)
+    for i in range(40):
+        optimizer.param_groups[0]["lr"] = 0.1 * max(0.0, 1 - i / 30)
+        walk(optimizer, w, 1, watch, invariant=False, every=1)
+    each = watch.result().data.isel(tensor=0)
+    assert each.verdict == "falling, but ηλ is 0 now"
+    assert math.isnan(each.time_scale)
+    assert each.N_end == each.N == pytest.approx(0.05 * sum(1 - i / 30 for i in range(30)))
+    assert isinstance(str(watch.result()), str)
+
+
 def test_a_small_decay_does_nothing():
     w, optimizer, watch = walking(optim.AdamW, 3.0, 1e-4, 0.1, total=1000)
     walk(optimizer, w, 100, watch)
