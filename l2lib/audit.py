@@ -129,7 +129,7 @@ class Watch:
     Raises:
         ValueError: if an argument is not what it must be, nothing fits a name,
             the optimiser has none of the model's tensors, two of them share
-            memory, or one has no numbers yet, or on many ranks.
+            memory, or one has no numbers yet or is sharded over many ranks.
 
     Source: the turn budget; chapters 8 and 9 for what is predicted.
 
