@@ -106,7 +106,7 @@ check: $(FULL)
 grader: $(FULL)
 	$(PYTEST) -m "slow or not slow" $(wildcard tests/test_grading*.py) $(PYTEST_FLAGS)
 
-UNIT := checks claims conventions conventions_rows conventions_words datasets drawn face figures groups groups_field
+UNIT := audit checks claims conventions conventions_rows conventions_words datasets drawn face figures groups groups_field
 UNIT += invariance manuals package penalty penalty_tensors penalty_words spelling splits sweep sweep_options sweep_runs
 UNIT += updates
 unit: $(FULL)
@@ -166,7 +166,7 @@ $(CLUSTER_STAMP): requirements.txt pyproject.toml | $(STAMP)
 # for, and of what its tests need besides. An environment of 5 GB on Linux, as an old torch from PyPI brings CUDA with it.
 LOWEST_PY := .venv-lowest/$(notdir $(BIN))/python
 LOWEST_STAMP := .venv-lowest/.ready
-LOWEST := penalty groups conventions invariance checks claims splits datasets figures updates
+LOWEST := audit penalty groups conventions invariance checks claims splits datasets figures updates
 $(LOWEST_STAMP): OLDEST = python3.11
 $(LOWEST_STAMP): BESIDE = "hypothesis>=6.140" "ipywidgets>=8.1" "mnist1d>=0.0.2" "pytest>=9" "scikit-learn>=1.9"
 $(LOWEST_STAMP): PACKAGES = --no-compile-bytecode --resolution lowest-direct -r pyproject.toml $(BESIDE)

@@ -12,6 +12,7 @@ from; the names are here as well, each imported on its first use:
 * ``conventions``: λ from any framework into any other.
 * ``groups``: which parameters of a model decay.
 * ``invariance``: which parameters of a model are scale-invariant.
+* ``audit``: what weight decay does to each tensor of a run of your own.
 * ``sweep``: train many configurations at once, ``from l2lib.sweep import sweep``.
 """
 
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from l2lib import _spelling
 
 if TYPE_CHECKING:
+    from l2lib.audit import Audit, Watch
     from l2lib.claims import claim, identities, interval, rng, seeds, verdict, verdicts
     from l2lib.conventions import CONVENTIONS, convert, describe_conventions, dictionary
     from l2lib.datasets import Dataset, load, make_regression
@@ -53,11 +55,13 @@ __all__ = [
     "CNN",
     "CONVENTIONS",
     "MLP",
+    "Audit",
     "Dataset",
     "Engine",
     "Invariances",
     "Model",
     "Split",
+    "Watch",
     "claim",
     "convert",
     "cross_entropy",
@@ -91,6 +95,7 @@ __all__ = [
 
 # Where each name is at home. The function sweep is not among them: its package has that name.
 _HOMES = {
+    "audit": ("Audit", "Watch"),
     "claims": ("claim", "identities", "interval", "rng", "seeds", "verdict", "verdicts"),
     "conventions": ("CONVENTIONS", "convert", "describe_conventions", "dictionary"),
     "datasets": ("Dataset", "load", "make_regression"),

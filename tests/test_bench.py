@@ -189,3 +189,15 @@ def test_requirements_are_the_book_s_where_both_have_them() -> None:
     assert {"torch", "jax", "skorch", "joblib", "mnist1d"} <= theirs.keys()
     assert {name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]} == set()
     assert all(re.fullmatch(r"[\d.]+(post\d+)?", pin) for pin in theirs.values())
+
+
+def test_the_audits_cost_is_printed() -> None:
+    small = ["--width", "16", "--batch", "8", "--rounds", "1"]
+    command = [sys.executable, "-m", "experiments.bench.audit", *small]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.returncode in (0, 1)  # at this size a look is dear
+    lines = done.stdout.splitlines()
+    assert lines[0] == "890 numbers, batches of 8, 1 threads, AdamW"
+    assert re.fullmatch(r"a look +[\d.]+ ms, every 20 steps", lines[2])
+    assert lines[4].startswith("memory               1.000 copies")

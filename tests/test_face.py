@@ -20,7 +20,7 @@ from l2lib import claims
 
 MODULES = sorted(module.name for module in pkgutil.walk_packages(l2lib.__path__, "l2lib."))
 # Modules whose public names all have an example.
-TOLD = ("claims", "conventions", "datasets", "figures", "groups", "invariance", "ledger")
+TOLD = ("audit", "claims", "conventions", "datasets", "figures", "groups", "invariance", "ledger")
 TOLD += ("penalty", "splits", "sweep", "tables")
 
 IMPORT = """

@@ -226,8 +226,8 @@ def test_who_cites_the_book_cites_this_version() -> None:
 
 # ---- what README says ----------------------------------------------------------------------
 def test_readme_has_its_snippets() -> None:
-    assert [re.findall(r"sweep\(|param_groups\(|Client\(", text)[0] for text in SNIPPETS] == [
-        "sweep(", "Client(", "param_groups("
+    assert [re.findall(r"sweep\(|param_groups\(|Client\(|Watch\(", text)[0] for text in SNIPPETS] == [
+        "sweep(", "Client(", "param_groups(", "Watch("
     ]  # fmt: skip
 
 

@@ -4,7 +4,7 @@
 
 It prints one line a comparison; the exit code is 1 if one fails.
 
-It ends with what ``experiments.peers.trainer_groups`` compares.
+It ends with what ``experiments.peers.trainer_groups`` and ``watched`` compare.
 
 Optax computes in 64-bit floats here. Keras is told to, and still rounds parts of a step to 32 bits:
 it agrees to 1e-7.
@@ -25,7 +25,7 @@ import optax
 import torch
 from numpy.typing import NDArray
 
-from experiments.peers import trainer_groups
+from experiments.peers import trainer_groups, watched
 from l2lib.conventions import convert
 
 Array = NDArray[np.float64]
@@ -301,7 +301,7 @@ def main() -> int:
         state = "passed" if finding.passed else "FAILED"
         print(f"{state}  {finding.words:36} {finding.found}")
     failed = not all(finding.passed for finding in findings)
-    return int(failed) | trainer_groups.main()
+    return int(failed) | trainer_groups.main() | watched.main()
 
 
 if __name__ == "__main__":
