@@ -287,8 +287,8 @@ off = {name: apart(w, exact) for name, w in translated.items()}
 claim("S2-14", "Given the same 0.1, six programs make five different fits: the shortest vector is "
       "{} times as long as the longest", between=(0.5, 0.6),
       measured=min(lengths.values()) / max(lengths.values()))
-claim("S2-14", "Sorted by λ, the fits of five programs differ from their neighbours' by {} of their "
-      "length or more (MLPRegressor has Ridge's λ)",
+claim("S2-14", "Sorted by λ, the fits of five programs differ from their neighbours' by {} of "
+      "their length or more (MLPRegressor has Ridge's λ)",
       measured=[apart(*pair) for pair in pairwise(fits)], above=1e-3)
 claim("03-translated", "Given translated numbers, all six programs fit the weights of ridge "
       "regression with λ = 0.1, up to {:.0e} of their length (MLPRegressor stops early)",
@@ -900,7 +900,7 @@ claim("03-full-beside", "After 4000 full batches with λ = 0.1 AdamW is {} times
 claim("03-full-rate", "From step 7000 to 8000 AdamW's distance from least squares falls at the "
       "rate of (3.8) for three λ, with a relative error of at most {:.3f}", below=0.05,
       measured=np.abs(np.log(distance[6999] / distance[7999])[1:] / 1000 / rates[1:] - 1))
-claim("03-floor", "The average of AdamW's weights over steps 15000 to 20000 is at most {:.1f} "
+claim("03-floor", "The average of AdamW's weights from step 15000 to 20000 is at most {:.1f} "
       "times as far from least squares as (3.9) predicts, for three λ", between=(0.5, 1.5),
       measured=hovers[1:] / floor[1:])
 claim("03-full-l2", "Adam + L2 ends at ridge regression", measured=full_l2 - exact, equals=0,
