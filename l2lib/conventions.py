@@ -375,7 +375,7 @@ def _check_same_under_sgd(
     if dividing := [name for each, name in _DIVIDE.items() if each in used]:
         why = "so that each weight decays at its own rate"
         pair = f"a penalty inside {dividing[0]} and a decay beside it"
-        none = f"{pair} have no equivalent in each other"
+        none = f"{pair} cannot be translated into each other"
         raise ValueError(
             f"{dividing[0]} divides the penalty's gradient λw by √v, {why}: {none}{own}"
         )
