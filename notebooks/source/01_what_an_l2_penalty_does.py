@@ -1705,8 +1705,10 @@ figures.show(fig, "Above, two rising curves of the share of the least-squares fi
 # <details>
 # <summary>Why it keeps a larger share</summary>
 #
-# For $x = \eta s_i^2/n\le 1$ it follows from $(1-x)^t\le e^{-tx}\le 1/(1+tx)$. The largest
-# $x$ here is {{fastest:.1f}}, where $|1-x|^t$ is also below $1/(1+tx)$.
+# For $x = \eta s_i^2/n\le 1$ it follows from $(1-x)^t\le e^{-tx}\le 1/(1+tx)$. Where
+# $x > 1$ it can fail in the first steps. But $x$ is at most {{fastest:.1f}} here, and after {{1 + after.argmin()}} steps
+# $|1-x|^t$ is then {{abs(1 - fastest) ** (1 + after.argmin()):.3f}}, well below
+# $1/(1+tx) = {{1 / (1 + (1 + after.argmin()) * fastest):.3f}}$.
 #
 # </details>
 
