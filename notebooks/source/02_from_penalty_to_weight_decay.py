@@ -477,6 +477,15 @@ twin = descend(pull, 0, 0, lr, (1 - lr * 1) * mu, coupled=(1 - mu) * 1)  # by (2
 
 
 # %% tags=["hide-input"]
+def draw_decay(ax, row, place, colour, decay):
+    """The way of the decay, from w back to where it is added."""
+    ax.plot([3.75, 3.75, place], [row - 0.18, row - 0.48, row - 0.48], lw=1.4, color=colour)
+    ax.annotate("", (place, row - 0.13), (place, row - 0.5),
+                arrowprops={"arrowstyle": "-|>", "lw": 1.4, "color": colour})
+    ax.text((place + 3.75) / 2, row - 0.55, decay, color=colour, ha="center", va="top")
+
+
+# %% tags=["hide-input"]
 def draw_forms(ax):
     """Two rows of boxes: decay enters before the buffer (coupled), or after it (decoupled)."""
     box = {"boxstyle": "round,pad=0.35", "fc": "white", "ec": figures.GREY}
@@ -485,18 +494,15 @@ def draw_forms(ax):
                                             (-0.3, figures.ORANGE, "decoupled", 3.05, "× −ηλ")):
         for x, words in ((0.12, "g"), (place, "+"), (1.8, "buffer m"), (3.75, "w")):
             ax.text(x, row, words, ha="center", va="center", bbox=box)
-        ax.plot([3.75, 3.75, place], [row - 0.18, row - 0.48, row - 0.48], lw=1.4, color=colour)
+        draw_decay(ax, row, place, colour, decay)
         ends = sorted([0.25, 1.3, 2.3, 3.6, place - 0.15, place + 0.15])
         for start, end in zip(ends[::2], ends[1::2], strict=True):
             ax.annotate("", (end, row), (start, row), arrowprops=line)
-        ax.annotate("", (place, row - 0.13), (place, row - 0.5),
-                    arrowprops={**line, "color": colour})
         for x, width, rad in ((1.8, 0.3, -1.3), (3.75, 0.1, -3.9)):
             ax.annotate("", (x + width, row + 0.14), (x - width, row + 0.14),
                         arrowprops={**line, "connectionstyle": f"arc3,rad={rad}"})
         for x, y, words in ((1.62, 0.55, "× μ"), (3.58, 0.55, "× 1"), (2.33, 0.08, "× −η")):
             ax.text(x, row + y, words, color=figures.GREY)
-        ax.text((place + 3.75) / 2, row - 0.55, decay, color=colour, ha="center", va="top")
         ax.text(-0.1, row + 0.4, name, color=colour, weight="bold")
     ax.set(xlim=(-0.2, 4.05), ylim=(-1.1, 1.75))
     ax.set_axis_off()
@@ -1038,7 +1044,9 @@ ax.set(xlabel="weight decay λ (η = 0.008, momentum 0.9)", ylabel="growth expon
        xlim=(-2, 122), ylim=(-0.14, 0.3))
 with_momentum = figures.drawn(ax)["_mean"]
 ax.plot(saved_from, 0, "ko", mfc="white", ms=7, zorder=5, label="_zero")
-ax.set_title(f"With momentum 0.9, λ = 10 does not help; it takes {strong[k - 1]} to {strong[k]}")
+ax.set_title(f"With momentum 0.9, λ = 10 does not help; it takes "
+             f"{with_momentum.x[with_momentum.y > 0][-1]:.0f} to "
+             f"{with_momentum.x[with_momentum.y < 0][0]:.0f}")
 figures.show(fig, "Growth exponent against λ at η = 0.008 with momentum 0.9, for 20 data sets. The "
              + " ".join(f"mean is {with_momentum.at(lam):.2f} at λ = {lam};" for lam in (0, 10, 40))
              + f" it is {with_momentum.at(80):.3f} at 80 and {with_momentum.at(120):.2f} at 120.")
