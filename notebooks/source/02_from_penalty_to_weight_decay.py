@@ -1029,7 +1029,7 @@ heavy = sweep(MLP((200, 1), init="normal"), data, targets, loss="mse", batch_siz
 strong = [0, 10, 20, 30, 40, 45, 50, 55, 60, 70, 80, 100, 120]
 rescue = np.array([growth(Q, 0.008, strong, seed=seed, mu=0.9) for seed, Q in grams.items()])
 saved_from = zero_of(strong, rescue.mean(0))  # zero of Γ's mean,
-k = np.searchsorted(strong, saved_from)  # between strong[k - 1] and strong[k]
+k = np.argmax(rescue.mean(0) < 0)  # between strong[k - 1] and strong[k]
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(7.2, 3.2))
@@ -1045,8 +1045,8 @@ ax.set(xlabel="weight decay λ (η = 0.008, momentum 0.9)", ylabel="growth expon
 with_momentum = figures.drawn(ax)["_mean"]
 ax.plot(saved_from, 0, "ko", mfc="white", ms=7, zorder=5, label="_zero")
 ax.set_title(f"With momentum 0.9, λ = 10 does not help; it takes "
-             f"{with_momentum.x[with_momentum.y > 0][-1]:.0f} to "
-             f"{with_momentum.x[with_momentum.y < 0][0]:.0f}")
+             f"{with_momentum.x[np.argmax(with_momentum.y < 0) - 1]:.0f} to "
+             f"{with_momentum.x[np.argmax(with_momentum.y < 0)]:.0f}")
 figures.show(fig, "Growth exponent against λ at η = 0.008 with momentum 0.9, for 20 data sets. The "
              + " ".join(f"mean is {with_momentum.at(lam):.2f} at λ = {lam};" for lam in (0, 10, 40))
              + f" it is {with_momentum.at(80):.3f} at 80 and {with_momentum.at(120):.2f} at 120.")
