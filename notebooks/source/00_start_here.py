@@ -130,7 +130,7 @@ draw_fits(left, right), fig.get_layout_engine().set(wspace=0.08)
 means, fits = figures.drawn(right), figures.drawn(left)
 end = {lam: means[f"λ = {lam}"].y[0] for lam in (0, 0.01, 1)}
 for words, across, up, color in (("on new examples", 4e-4, 0.42, "black"),
-                                 ("on their own examples", 5e-4, 0.045, "black"),
+                                 ("on their own examples", 4.5e-4, 0.045, "black"),
                                  ("noise: 0.25", 4e-5, 0.205, figures.GREY),
                                  ("λ = 0", 4e-5, 0.43, "C1"), ("λ = 0.01", 1.6e-3, 0.27, "C0"),
                                  ("λ = 1", 0.25, 0.655, "C2")):
