@@ -27,7 +27,7 @@
 # $$L(w) + \frac{\lambda}{2}\lVert w\rVert^2, \qquad \lVert w\rVert^2 = \sum_i w_i^2 ,$$
 #
 # with a coefficient $\lambda\ge0$. Why should that help? To bend towards a single stray example, the network's curve needs large weights. A bend that many examples
-# support needs smaller ones. (In the runs below the norm $\lVert w\rVert$ ends at {{below: size_of[0]:.1f}}, {{below: size_of[9]:.1f}} and {{below: size_of[17]:.2f}} on average, with λ = 0, 0.01 and 1.)
+# support needs smaller ones.
 #
 # This is the whole training; look at the line with the arrow.
 
@@ -170,7 +170,7 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
 identities()
 
 # %% [markdown]
-# The third claim compares decay with *early stopping*: train without decay, and stop in time. Stopping early also keeps the weights small, since they start at zero ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
+# Decay keeps the weights small: on average $\lVert w\rVert$ ends at {{size_of[0]:.1f}} with λ = 0, {{size_of[9]:.1f}} with 0.01 and {{size_of[17]:.2f}} with 1. The third claim compares decay with *early stopping*: train without decay, and stop in time. Stopping early also keeps the weights small, since they start at zero ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
 #
 # ## 0.2 Where λ enters the training step
 #
