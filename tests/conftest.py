@@ -1,8 +1,9 @@
 """Settings that every test and every notebook kernel shares."""
 
 import os
+import sys
 import traceback
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((number for number, name in enumerate(LONGEST) if name in names), len(LONGEST))
 
     items.sort(key=rank)
+
+
+@pytest.fixture(autouse=True)
+def _torch_as_it_was() -> Iterator[None]:
+    """A chapter's code that a test runs may set torch's default type; the next test has its own."""
+    before = sys.modules["torch"].get_default_dtype() if "torch" in sys.modules else None
+    yield
+    if torch := sys.modules.get("torch"):
+        torch.set_default_dtype(before or torch.float32)
 
 
 def refuses(error: BaseException) -> bool:

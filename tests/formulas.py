@@ -53,6 +53,7 @@ def printed(chapter: int) -> list[Formula]:
 
 def printed_in(chapter: int, text: str) -> Iterator[Formula]:
     """The formulas of a Markdown text; numbers that come from the kernel are no part of them."""
+    text = re.sub(r"\$\{\{[^$]*?\}\}\$", "", text)  # a number alone; two $ would begin a display
     text = re.sub(r"\s*(?:=|\\approx)?\s*\{\{.*?\}\}", "", text, flags=re.DOTALL)
     for match in re.finditer(r"\$\$(.+?)\$\$|\$(.+?)\$", text, re.DOTALL):
         tex = match[1] or match[2]

@@ -112,6 +112,11 @@ def test_where_formulas_stand() -> None:
     assert (two.tag, two.before) == ("7.1", "So $a$ is the sum of")
 
 
+def test_a_number_alone_in_dollars_hides_no_formula() -> None:
+    (formula,) = printed_in(7, "By ${{a:.1f}}$ or ${{b}}$.\n\n$$b = c. \\tag{7.1}$$\n")
+    assert formula.tag == "7.1"
+
+
 def test_one_thing_changes_at_a_time() -> None:
     changed = [tex for _, tex in mutants(r"\frac12 r_*^k - \lambda")]
     assert changed == [
