@@ -367,7 +367,7 @@ def _derivative(tree: Any, names: Names) -> Any:
 
 def _function(tree: Any, names: Names) -> Any:
     name = tree.func.__name__
-    if name in {"cos", "tan", "exp", "log"}:  # the parser calls \\ln a log, of base e
+    if name in {"cos", "tan", "exp", "log"}:  # "log": the parser's name for a natural one
         return getattr(np, name)(evaluate(tree.args[0], names))
     function = FUNCTIONS.get(name) or value_or_base(name, names)
     if isinstance(function, Over):
@@ -395,6 +395,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "inner": lambda a, b: np.sum(a * b),
     "max": np.maximum,
     "sign": np.sign,
+    "ln": np.log,
     "relu": lambda x: np.maximum(x, 0),
     "unit": lambda x: x / np.linalg.norm(x),
     "tr": np.trace,

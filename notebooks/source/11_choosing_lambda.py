@@ -268,6 +268,8 @@ shares = [average(1.0, 2 / schedule(1000, shape).sum(), schedule(1000, shape))[1
           for shape in shapes.values()]
 claim("11-share", "After N = 2 a share of {:.3f} of the start is left under all four schedules, "
       "near e^(−2)", measured=shares, equals=np.exp(-2), within=0.002)
+
+# %% tags=["hide-input"]
 claim("11-peak", "Under linear-to-zero the best-remembered update is made at 1 − 1/√(2N) of the "
       "run: for N = 2 at {:.2f}", measured=peaks[1], equals=1 - 1 / np.sqrt(4), within=0.01)
 
@@ -351,6 +353,8 @@ figures.show(fig, "Left, a drawing: the weight w shrinks along itself by the dec
 # %% tags=["hide-input"]
 claim("11-rms", "Under AdamW and noise, weights end at {:.2f} times the RMS √(η/2λ)",
       measured=rms[1200:, :2].mean(), equals=1, within=0.05)
+
+# %% tags=["hide-input"]
 claim("11-turn", "Their turn per step is {:.2f} times √(2ηλ) √((1 − β₁)/(1 + β₁))",
       measured=turns[1200:, :2].mean() / np.sqrt(2 * lr * weight_decay * 0.1 / 1.9),
       equals=1, within=0.05)
@@ -403,6 +407,7 @@ orders = [np.random.default_rng(seed).permutation(4000) for seed in seeds(5)]
 held_out = [np.stack([part[4000:]] * 5) for part in (signals.X, signals.y)]
 
 
+# %%
 def valley(n, steps, lr=0.03):
     """The λ tried, and the held-out loss by seed and λ: two usual values, then the grid of N."""
     rows = np.stack([order[:n] for order in orders])  # each seed draws its own signals
@@ -464,8 +469,8 @@ axes[0].set_ylabel("loss on held-out signals"), axes[1].legend(title="steps", fo
 drawn = [figures.drawn(ax) for ax in axes]
 lows = [[curve.x[curve.y.argmin()] for curve in each.values() if curve.y.size == 5]
         for each in drawn]
-figures.show(fig, "Two panels of held-out loss against N on a logarithmic axis, with bands for "
-             "the intervals of five seeds. Left, with more data the curves move down, and their "
+figures.show(fig, "Held-out loss against N on a logarithmic axis, with bands for the intervals "
+             "of five seeds. Left, with more data the curves move down, and their "
              f"lowest points to the left, from N = {lows[0][0]:g} at 100 steps to {lows[0][-1]:g} "
              "at 800. Right, with more passes over the same signals the left ends rise, to "
              f"{drawn[1]['800'].y[0]:.1f}, and the lowest points move from N = {lows[1][0]:g} "
@@ -476,19 +481,24 @@ figures.show(fig, "Two panels of held-out loss against N on a logarithmic axis, 
 # rule *keep λ* is a flat line, and the rule *keep N* is a line of slope −1, as $N$ is proportional to λ times the number of steps.
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(1, 2, sharey=True, figsize=(7.2, 3.1))
-for ax, (name, (_, by_seed)) in zip(axes, best.items(), strict=True):
+def draw_best(ax, at, by_seed, rules, anchor):
+    """The best λ with its intervals, and rules as lines: at[0] or the middle is their anchor."""
     mean, low, high, _ = interval(by_seed.T)
-    ax.errorbar(lengths, 2**mean, [2**mean - 2**low, 2**high - 2**mean], fmt="o", ms=5,
-                color=figures.BLUE, capsize=3)
-    ax.plot(lengths, 2**mean, lw=0, label="_best λ")
-    middle = 2 ** mean.mean()
-    for rule, power, dash in (("keep λ", 0, "--"), ("keep N", -1, ":")):
-        ax.loglog(lengths, middle * (np.array(lengths) / 283) ** power, dash,
-                  color=figures.GREY, label=rule)
-    ax.set(xlabel="steps", ylabel=" ", xlim=(85, 1800), ylim=(0.01, 90))
-    ax.set_xticks(lengths, [f"{steps:,}" for steps in lengths]), ax.minorticks_off()
-    figures.label_lines(ax)
+    ax.vlines(at, 2**low, 2**high, color=figures.BLUE)
+    ax.loglog(at, 2**mean, "o", ms=6, color=figures.BLUE, label="_best λ")
+    level = 2 ** (mean.mean() if anchor else mean[0])
+    middle = np.exp(np.log(at).mean()) if anchor else at[0]
+    for (rule, power), dash in zip(rules.items(), ("--", "-.", ":"), strict=False):
+        ax.plot(at, level * (at / middle) ** power, dash, color=figures.GREY, label=rule)
+    ax.set_ylabel(" "), ax.set_xticks(at, [f"{value:,}" for value in at])
+    ax.minorticks_off(), figures.label_lines(ax)
+
+
+# %% tags=["hide-input"]
+fig, axes = figures.subplots(1, 2, sharey=True, figsize=(7.2, 3.1))
+for ax, (_, by_seed) in zip(axes, best.values(), strict=True):
+    draw_best(ax, np.array(lengths), by_seed, {"keep λ": 0, "keep N": -1}, anchor=True)
+    ax.set(xlabel="steps", xlim=(85, 1800), ylim=(0.01, 90))
 axes[0].set_title("More data: λ falls fast"), axes[1].set_title("More passes: λ stays or rises")
 axes[0].set_ylabel("best λ")
 found = [figures.drawn(ax)["_best λ"] for ax in axes]
@@ -501,6 +511,8 @@ figures.show(fig, "Best λ against the number of steps, both logarithmic, with i
 # %% tags=["hide-input"]
 claim("11-data", "With more data the best λ falls with the number of steps to the power {:.2f}, "
       "faster than any rule that keeps N", measured=slopes["more data", "λ"].mean, below=-1)
+
+# %% tags=["hide-input"]
 claim("11-passes", "With more passes over the same data the best λ goes with the power {:.2f} of "
       "the steps, nearer to keeping λ (0) than to keeping N (−1)",
       measured=slopes["more passes", "λ"].mean, above=-0.5)
@@ -513,6 +525,8 @@ spread = {what: 2 ** np.ptp(np.concatenate([pair[k].mean(1) for pair in best.val
           for k, what in enumerate("Nλ")}
 claim("11-default", "PyTorch's default λ = 0.01 has on average {:.2f} more loss than the best of "
       "N = 1, 4 and 16", measured=(lost[:, 0] - tries).mean(), above=0)
+
+# %% tags=["hide-input"]
 claim("11-tries", "In none of the seven runs does this best of three lose more than {:.3f} to the "
       "best of the whole grid", measured=tries, below=0.1)
 
@@ -575,6 +589,8 @@ left = {"constant, 800 steps": average(0.005, 1.0, schedule(800, constant))[1],
         "linear, 1600 steps": average(0.005, 1.0, schedule(1600, linear))[1],
         "twice the batch": average(0.005, 2.0, schedule(800, linear))[1],
         "three times η": average(0.015, 2 / 3, schedule(800, linear))[1]}
+
+# %%
 weight = nn.Parameter(torch.ones(1, dtype=torch.float64))
 optimizer = torch.optim.SGD([weight], lr=0.01, momentum=0.9, weight_decay=0.01)
 for _ in range(4000):
@@ -588,6 +604,8 @@ few = {"lr": 0.01, "steps": 50, "loss": "cross_entropy", "batch_size": 50,
 pair = [sweep(MLP((40, 24, 10)), signals.X[:500], signals.y[:500], optimizer=name,
               weight_decay=weight_decay, **few).weight0.values
         for name, weight_decay in (("adamw", 3.0), ("adamw_paper", 0.01 * 3.0))]
+
+# %%
 matrix = torch.tensor(claims.rng(2).standard_normal((30, 70)))
 U, _, V = torch.linalg.svd(matrix, full_matrices=False)
 muon = 0.2 * 70**0.5 * (U @ V).square().mean().sqrt()
@@ -618,8 +636,8 @@ claim("11-same", "Five runs with N = 4 leave e^(−4) of the start, to within 4 
 #   this *independent* decay: after the start, decay sets the size of relative updates, and μP's assumptions no longer hold.
 #
 # (For a while nanochat shipped $\lambda\propto1/m^2$. Its author has since replaced it by a rule of the time scale: there, data grew together with width.)
-# All three have evidence. One experiment on two networks shows why they can all be right: two hidden layers of 12, 30 and 75
-# units learn 1,000 signals in 300 steps, once without normalisation and once with batch norm.
+# All three have evidence. We put them side by side on two networks. Two hidden layers of 12, 30 and 75
+# units learn 1,000 signals in 300 steps, once without normalisation and once with batch norm. *Predict:* which rule fits which?
 
 # %%
 widths, tried = np.array([12, 30, 75]), np.array([0.5, 1, 2, 4, 8])
@@ -644,16 +662,9 @@ powers = {name: slope(values / np.log2(2.5)) for name, values in by_net.items()}
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, sharey=True, figsize=(7.2, 3.2))
-for ax, (name, by_seed) in zip(axes, by_net.items(), strict=True):
-    mean, low, high, _ = interval(by_seed.T)
-    ax.errorbar(widths, 2**mean, [2**mean - 2**low, 2**high - 2**mean], fmt="o", ms=5,
-                color=figures.BLUE, capsize=3)
-    ax.plot(widths, 2**mean, lw=0, label="_best λ")
-    for rule, power, dash in (("λ", 0, "--"), ("√m λ", 0.5, "-."), ("m λ", 1, ":")):
-        ax.loglog(widths, 2 ** mean[0] * (widths / 12) ** power, dash, color=figures.GREY,
-                  label=rule)
-    ax.set(xlabel="width m (η ∝ 1/m)", ylabel=" ", xlim=(10, 125), ylim=(0.1, 12))
-    ax.set_xticks(widths, widths), ax.minorticks_off(), figures.label_lines(ax)
+for ax, by_seed in zip(axes, by_net.values(), strict=True):
+    draw_best(ax, widths, by_seed, {"λ": 0, "√m λ": 0.5, "m λ": 1}, anchor=False)
+    ax.set(xlabel="width m (η ∝ 1/m)", xlim=(10, 125), ylim=(0.1, 12))
 axes[0].set_title("No normalisation: near √m"), axes[1].set_title("Batch norm: near m")
 axes[0].set_ylabel("best λ")
 found = [figures.drawn(ax)["_best λ"] for ax in axes]
@@ -670,8 +681,9 @@ claim("11-width", "With batch norm it goes with the power {:.2f}, above the ½ o
 
 # %% [markdown]
 # Without normalisation the power is {{powers["no normalisation"].mean:.2f}} ± {{powers["no normalisation"].half:.2f}}, and the root rule fits. With batch norm, where λ sets the turn, it is
-# {{powers["batch norm"].mean:.2f}} ± {{powers["batch norm"].half:.2f}}, and keeping ηλ fits. In neither network does it pay to keep λ itself. These are
-# small networks with few passes; take from them that the rule depends on whether the loss sees the size of the weights, not the exact powers.
+# {{powers["batch norm"].mean:.2f}} ± {{powers["batch norm"].half:.2f}}, and keeping ηλ fits. In neither network does it pay to keep λ itself.
+# This does not settle the question. Fan et al. found the root rule in *normalised* language models, where our batch norm would have said $m$. What you can take along:
+# with $\eta\propto1/m$ raise λ with the width, by a power between ½ and 1, and check at one width in between.
 #
 # ### A worked failure: the right law with the wrong η
 #
@@ -711,6 +723,7 @@ def cross_entropy(model, batch):
     return functional.cross_entropy(model(inputs), labels)
 
 
+# %%
 X, y = (torch.tensor(part[orders[0]]) for part in (signals.X[:4000], signals.y[:4000]))
 batches = [(X[rows], y[rows]) for rows in torch.arange(16_000).remainder(4000).split(40)]
 torch.manual_seed(seeds(1)[0])
@@ -775,6 +788,7 @@ class Poet(nn.Module):
         return self.head(self.norm(self.blocks(h))).transpose(1, 2)
 
 
+# %% tags=["hide-input"]
 letters = sorted(set(sonnets()))
 poems = {name: torch.tensor([letters.index(letter) for letter in sonnets(*numbers)])
          for name, numbers in (("train", (1, 50)), ("validation", (51, 60)), ("test", (61, 70)))}
@@ -824,9 +838,8 @@ ax.set_title("Queries and keys turn most")
 
 # %% tags=["hide-input"]
 turned = {name.strip("_"): mark.x[0] for name, mark in figures.drawn(ax).items() if name[0] == "_"}
-figures.show(fig, "Bars for eight tensors of the poet: decay to the right, "
-             f"{states.decay.sel(tensor='head.weight').item():.1f} for each; push and growth "
-             "mostly to the left. Black marks show the sum, the turn: "
+figures.show(fig, "Bars for eight tensors of the poet: decay to the right, as long "
+             "for each; push and growth mostly to the left. Black marks show the sum, the turn: "
              f"{turned['blocks.0.query.weight']:.1f} for the queries and "
              f"{turned['blocks.0.key.weight']:.1f} for the keys, "
              f"{turned['token.weight']:.1f} for the embedding, {turned['head.weight']:.1f} for the "
@@ -883,6 +896,8 @@ data, rate, times = load("digits"), 0.03, np.array([1, 4, 16])
 pixels, shuffled = data.scaled(16), [np.random.default_rng(s).permutation(1797) for s in seeds(5)]
 train, choose, test = (np.stack([order[part] for order in shuffled])
                        for part in (slice(300), slice(300, 600), slice(600, 1200)))
+
+# %%
 decays = [0.01, *times / forgettings(rate, 1, schedule(150, linear))]
 digits = sweep(CNN((12, 10), channels=(6, 12), norm="batch"), pixels[train], data.y[train],
                test=(pixels[choose], data.y[choose]), loss="cross_entropy", optimizer="adamw",
@@ -928,6 +943,7 @@ def poet_losses(model, weights, batch, dim=None):
     return torch.func.vmap(loss, in_dims=(0, dim, dim))(weights, *batch)
 
 
+# %% tags=["hide-input"]
 def losses_on(part):
     """Loss on a part of the sonnets, by seed and λ."""
     count = (len(poems[part]) - 1) // 20
@@ -963,6 +979,8 @@ gain = interval(tested[:, 0] - tested[:, 1])
 between = interval(wrong[:, 1] - wrong[:, 0])
 claim("11-text", "On the test sonnets N = 1 has {:.3f} less loss than the default",
       measured=gain.mean, above=0)
+
+# %% tags=["hide-input"]
 claim("11-much", "N = 16 costs the digits {:.1f} points of test error",
       measured=(wrong[:, 3] - wrong[:, 0]).mean(), above=1)
 
@@ -1037,8 +1055,8 @@ figures.show(fig, "A decision tree. Compute S, the number of steps times the mea
 #
 # $$\frac{\lVert g\rVert}{\lVert w\rVert}\approx\sqrt{\frac{2\lambda}{\eta}}. \tag{11.7}$$
 #
-# As η falls, the weights shrink and the gradient grows, while the loss is falling. Chou ([2025](https://arxiv.org/abs/2512.08217)) argues that the balance behind AdamC is not the reason why it works;
-# the rise of the norm is not in dispute.
+# As η falls, the weights shrink and the gradient grows, while the loss is falling. Chou ([2025](https://arxiv.org/abs/2512.08217)) derives the same remedy, λ in proportion to η,
+# without the argument from right angles.
 #
 # ## 11.9 Myths and limits
 #
