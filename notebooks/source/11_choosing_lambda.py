@@ -209,17 +209,20 @@ def average(lr, weight_decay, factors):
 
 
 # %% [markdown]
-# We check it on `torch.optim.AdamW` itself, whose $u_t$ we get back from its steps.
+# We check it on `torch.optim.AdamW` itself. Its $u_t$ are the steps of a twin that gets the same gradients and has no decay.
 
 # %%
-rng, factors = claims.rng(), schedule(200, linear)
-w = nn.Parameter(torch.tensor(rng.standard_normal(50)))
-optimizer, start, updates = torch.optim.AdamW([w], weight_decay=0.4), w.detach().clone(), []
+rng, factors, updates = claims.rng(), schedule(200, linear), []
+start = torch.tensor(rng.standard_normal(50))
+w, twin = nn.Parameter(start.clone()), nn.Parameter(start.clone())
+pair = {w: torch.optim.AdamW([w], weight_decay=0.4),
+        twin: torch.optim.AdamW([twin], weight_decay=0.0)}
 for lr in 0.05 * factors:
-    optimizer.param_groups[0]["lr"] = lr
-    before, w.grad = w.detach().clone(), torch.tensor(rng.standard_normal(50))
-    optimizer.step()
-    updates.append(((1 - lr * 0.4) * before - w.detach()) / lr)
+    before, gradient = twin.detach().clone(), torch.tensor(rng.standard_normal(50))
+    for weight, optimizer in pair.items():
+        weight.grad, optimizer.param_groups[0]["lr"] = gradient.clone(), lr
+        optimizer.step()
+    updates.append((before - twin.detach()) / lr)
 
 # %% tags=["hide-input"]
 c, share = average(0.05, 0.4, factors)
