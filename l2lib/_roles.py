@@ -4,13 +4,14 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize
 from torch.nn.utils.weight_norm import WeightNorm
 
+from l2lib._checks import items_of, shown
 from l2lib._rules import (
     ROLES,
     Common,
@@ -22,6 +23,8 @@ from l2lib._rules import (
     fits_name,
     full_name,
 )
+
+T = TypeVar("T")
 
 _EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -178,6 +181,57 @@ def short_names(names: Iterable[str], most: int | None = None) -> str:
     if most is not None and len(shown) > most:
         shown = [*shown[:most], "…"]
     return ", ".join(shown)
+
+
+def plain(named: Mapping[str, T]) -> dict[str, T]:
+    """By the names in the model as it was written, without what wrappers put into them.
+
+    Args:
+        named: by name in full.
+
+    Returns:
+        The same without torch.compile's "_orig_mod.", and without data
+        parallelism's "module." where all begin with it.
+
+    Example:
+        >>> plain({"module.up._orig_mod.weight": 1, "module.down.weight": 2})
+        {'up.weight': 1, 'down.weight': 2}
+    """
+    short = {name.replace("_orig_mod.", ""): value for name, value in named.items()}
+    while short and all(name.startswith("module.") for name in short):
+        short = {name.removeprefix("module."): value for name, value in short.items()}
+    return short
+
+
+def fitting(argument: str, everything: Iterable[str], globs: object) -> list[str]:
+    """The names that one of several globs fits.
+
+    Args:
+        argument: how the globs are called, for the message.
+        everything: names.
+        globs: or one; None fits all.
+
+    Returns:
+        Names in their order.
+
+    Raises:
+        ValueError: if the globs are no text, or one fits nothing.
+
+    Example:
+        >>> fitting("names", ["0.weight", "0.bias"], "*.bias")
+        ['0.bias']
+    """
+    names = list(everything)
+    listed = ["*"] if globs is None else [globs] if isinstance(globs, str) else items_of(globs)
+    if not listed or not all(isinstance(glob, str) for glob in listed):
+        todo = 'give names or globs, such as ["*.weight"], or None'
+        raise ValueError(f"{argument} is {shown(globs)}; {todo}")
+    for glob in listed:
+        if not any(fits_name(glob, name) for name in names):
+            raise ValueError(
+                f"{argument}: nothing fits {glob!r}; names are {short_names(names, 6)}"
+            )
+    return [name for name in names if any(fits_name(glob, name) for glob in listed)]
 
 
 # ---- one parameter -----------------------------------------------------------------------

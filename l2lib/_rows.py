@@ -96,7 +96,7 @@ ROWS: dict[str, Convention] = {
     "book": _row("penalty", _term, "loss + λ/2 ‖w‖²"),
     "no_half": _row("penalty", lambda s: 2 / s.scale, "loss + λ ‖w‖²"),
     "over_2m": _row(
-        "penalty", lambda s: 1 / s.need("n") / s.scale, "loss + λ/(2m) ‖w‖², m examples"),
+        "penalty", lambda s: 1 / s.need("n") / s.scale, "loss + λ/(2n) ‖w‖², n examples"),
     "torch_sgd": _row("penalty", _term, "SGD(weight_decay=λ)", optimizer="sgd"),
     "torch_adam": _row("penalty", _term, "Adam(weight_decay=λ)", optimizer="adam"),
     "mxnet": _row("penalty", _term, "Trainer(…, {'wd': λ})"),

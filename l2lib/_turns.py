@@ -6,10 +6,13 @@ cos θ = (1 - ηλ - ⟨w, u⟩/r²) r/r'. The logarithm is a sum, and over seve
 """
 
 import math
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from l2lib._laws import NOT_READ, Step
 
 # So many numbers are taken to float64 at a time: 1 MB on a processor, 128 MB on an accelerator.
 _CHUNK, _LARGE_CHUNK = 2**17, 2**24
@@ -17,142 +20,156 @@ _CHUNK, _LARGE_CHUNK = 2**17, 2**24
 # Beyond this ratio of two lengths a chord loses digits, and the cosine has them.
 _FAR = 1e3
 
-
-class Sums(NamedTuple):
-    """What two looks at a tensor leave of it: sums of products, in float64.
-
-    Attributes:
-        before: ‖w‖².
-        moved: ‖w' - w‖².
-        along: ⟨w, w' - w⟩.
-        after: ‖w'‖².
-        both: ⟨w, w'⟩.
-    """
-
-    before: float
-    moved: float
-    along: float
-    after: float
-    both: float
+# A cosine below this is a right angle's, but for rounding.
+_RIGHT = 1e-9
 
 
 class Budget(NamedTuple):
     """What a turn is made of, each a logarithm; -ln cos θ is about θ²/2.
 
     Attributes:
+        norm: ‖w'‖.
         turn: -ln cos θ, from the lengths and the distance.
         decay: -ln(1 - ηλ), about ηλ.
         push: what the updates bring inward, about ⟨w, u⟩/‖w‖².
         growth: ln(‖w'‖/‖w‖).
     """
 
-    turn: float
-    decay: float
-    push: float
-    growth: float
-
-    @property
-    def residual(self) -> float:
-        """How far the two sides of the identity are apart."""
-        return abs(self.turn - (self.decay + self.push + self.growth))
+    norm: float
+    turn: float = math.nan
+    decay: float = math.nan
+    push: float = math.nan
+    growth: float = math.nan
 
 
-def budget(sums: Sums, log_kept: float) -> Budget:
-    """The turn between two looks, and what it is made of.
+def budget(old: Tensor, new: Tensor, log_kept: float) -> Budget:
+    """The turn from a tensor to what became of it, and what the turn is made of.
 
     The two sides share no number but the lengths: the turn comes from the
     distance, the other side from the part along w. So they check each other,
     but where a tensor became a thousand times longer or shorter.
 
     Args:
-        sums: of the two looks.
-        log_kept: ln Π(1 - η_tλ) over the steps between them; NaN leaves decay
-            and push open.
+        old: w.
+        new: w', of the same shape.
+        log_kept: ln Π(1 - η_tλ) over the steps between them.
 
     Returns:
         The budget; NaN where the tensor is zero, turned by a right angle or
         more, or is not finite.
 
     Example:
-        >>> found = budget(Sums(25.0, moved=5.0, along=-5.0, after=20.0, both=20.0), math.log(0.9))
-        >>> round(math.exp(-found.turn) ** 2, 12), found.residual < 1e-12
-        (0.8, True)
+        >>> w = torch.tensor([3.0, 4.0])
+        >>> found = budget(w, torch.tensor([2.0, 4.0]), math.log(0.9))
+        >>> round(math.exp(-found.turn), 6)  # 22/(5 √20)
+        0.98387
+        >>> abs(found.turn - (found.decay + found.push + found.growth)) < 1e-12
+        True
     """
-    if not (sums.before > 0 and sums.after > 0 and sums.both > 0 and sums.before < math.inf):
-        return Budget(*[math.nan] * 4)
-    before, after = math.sqrt(sums.before), math.sqrt(sums.after)
-    chord = (sums.moved - (after - before) ** 2) / (2 * before * after)  # 1 - cos θ
-    if not 1 / _FAR < after / before < _FAR:
-        chord = 1 - sums.both / (before * after)
-    inward = _inward(sums)
-    turn = -math.log1p(-chord) if chord < 1 else math.nan
-    growth = math.log(after / before)
-    return Budget(max(turn, 0.0), -log_kept, inward + log_kept, growth)
+    before, moved, along, both, after = _sums(old, new)
+    first, second = math.sqrt(before), math.sqrt(after)
+    if not _RIGHT * first * second < both < math.inf:
+        return Budget(second)
+    if 1 / _FAR < second / first < _FAR:
+        # 1 - cos θ and ⟨w, w'⟩/r² - 1: in differences from 1 small ones would lose digits.
+        chord = (moved - (second - first) ** 2) / (2 * first * second)
+        inward = -math.log1p(along / before)
+    else:
+        chord, inward = 1 - both / (first * second), -math.log(both / before)
+    turn, growth = max(-math.log1p(-chord), 0.0), math.log(second / first)
+    return Budget(second, turn, -log_kept, inward + log_kept, growth)
 
 
-def _inward(sums: Sums) -> float:
-    """-ln(Π(1 - η_tλ) - ⟨w, u⟩/r²), where that is ⟨w, w'⟩/‖w‖², whatever u is."""
-    if abs(sums.along) < sums.before / 2:
-        return -math.log1p(sums.along / sums.before)
-    return -math.log(sums.both / sums.before)
+@torch.no_grad()
+def _sums(old: Tensor, new: Tensor) -> list[float]:
+    """‖w‖², ‖w' - w‖², ⟨w, w' - w⟩, ⟨w, w'⟩ and ‖w'‖², in float64 where the device has it."""
+    if new.is_complex():
+        old, new = torch.view_as_real(old), torch.view_as_real(new)
+    old, new = torch.atleast_1d(old), torch.atleast_1d(new)
+    size = _CHUNK if new.device.type == "cpu" else _LARGE_CHUNK
+    rows = max(1, size // new[0].numel())
+    wide = torch.float32 if new.device.type == "mps" else torch.float64
+    total = torch.zeros(5, dtype=wide, device=new.device)
+    for a, b in zip(old.split(rows), new.split(rows), strict=True):
+        a, b = a.to(new.device, wide).flatten(), b.to(wide).flatten()
+        step = b - a
+        total += torch.stack([a @ a, step @ step, a @ step, a @ b, b @ b])
+    return [float(each) for each in total.tolist()]
 
 
-def axes_of(tensor: Tensor) -> tuple[int, ...]:
-    """The axes of a tensor in the order of memory, the slowest first.
+FIELDS = ("steps", "rate", "share", "predicted", *Budget._fields)
+"""What a look at a tensor found since the one before it: how many steps changed it, Σ η_tλ of
+these, Σ of what they take away in the long run (N), the turn that is predicted, and the budget."""
 
-    Args:
-        tensor: any strided tensor.
 
-    Returns:
-        Their numbers.
+@dataclass
+class Tracked:
+    """A tensor that is watched, and what happened to it since it was last looked at.
 
-    Example:
-        >>> axes_of(torch.zeros(2, 3).T)
-        (1, 0)
+    Attributes:
+        name: in the model.
+        tensor: the parameter itself.
+        before: a copy of it from the last look; None before it has any.
+        norm: ‖w‖ at the last look.
+        last: the last step that changed it.
+        share: what a step took away before the last look, on average.
+        steps: how many there were since that look.
+        rate: Σ η_tλ since then.
+        log_kept: Σ ln(1 - η_tλ) since then.
+        looks: what each look found, as in ``FIELDS``.
     """
-    return tuple(sorted(range(tensor.ndim), key=lambda axis: -tensor.stride()[axis]))
+
+    name: str
+    tensor: Tensor
+    before: Tensor | None = None
+    norm: float = math.nan
+    last: Step = NOT_READ
+    share: float = math.nan
+    steps: int = 0
+    rate: float = 0.0
+    log_kept: float = 0.0
+    looks: list[tuple[float, ...]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.norm = _norm(self.tensor)
+
+    def count(self, step: Step, times: int = 1) -> None:
+        """Take note of a step, or of several that were alike."""
+        self.last = step
+        self.steps += times
+        self.rate += times * step.rate
+        self.log_kept += times * math.log1p(-step.rate) if step.rate < 1 else math.nan
+
+    def keep(self) -> None:
+        """Copy the tensor as it is; the old copy goes first, so that there is never a second."""
+        self.before = None
+        self.before = self.tensor.detach().clone()
+
+    def look(self) -> None:
+        """Note what the steps since the last look did, if there were any."""
+        found, share, predicted = Budget(self.norm), math.nan, math.nan
+        if self.steps:
+            law, rate = self.last.law, self.rate / self.steps
+            self.share, predicted = law.share(rate), law.turn(rate, self.steps)
+            share = self.share * self.steps
+            found = self._turned()
+            self.norm = found.norm
+            self.keep()
+        self.looks.append((self.steps, self.rate, share, predicted, *found))
+        self.steps, self.rate, self.log_kept = 0, 0.0, 0.0
+
+    def _turned(self) -> Budget:
+        """The budget since the last look; open where there was none, or another shape."""
+        if self.before is None or self.before.shape != self.tensor.shape:
+            return Budget(_norm(self.tensor))
+        return budget(self.before, self.tensor, self.log_kept)
 
 
-def flat(tensor: Tensor, axes: tuple[int, ...]) -> Tensor:
-    """The numbers of a tensor along one axis, complex ones as pairs.
-
-    Args:
-        tensor: any strided tensor.
-        axes: the slowest first.
-
-    Returns:
-        A view, if these are the axes in the order of memory, and no gaps are
-        between the numbers; a copy of others.
-
-    Example:
-        >>> flat(torch.tensor([[1, 2], [3, 4]]).T, (1, 0)).tolist()
-        [1, 2, 3, 4]
-    """
-    plain = tensor.detach().permute(axes)
-    if plain.is_complex():
-        plain = torch.view_as_real(plain.resolve_conj())
-    return plain.reshape(-1)
+def has_numbers(tensor: Tensor) -> bool:
+    """Whether there is something to watch: dense real or complex numbers."""
+    real = tensor.is_floating_point() or tensor.is_complex()
+    return real and tensor.layout == torch.strided and tensor.numel() > 0
 
 
-def sums_of(before: Tensor, after: Tensor) -> Tensor:
-    """The sums of two looks at the same numbers, on their device, without waiting for it.
-
-    Args:
-        before: flat.
-        after: flat, of the same length.
-
-    Returns:
-        Five numbers in the order of ``Sums``, float64 where the device has it.
-
-    Example:
-        >>> sums_of(torch.tensor([3.0, 4.0]), torch.tensor([2.0, 4.0])).tolist()
-        [25.0, 1.0, -3.0, 20.0, 22.0]
-    """
-    wide = torch.float32 if after.device.type == "mps" else torch.float64
-    total = torch.zeros(5, dtype=wide, device=after.device)
-    size = _CHUNK if after.device.type == "cpu" else _LARGE_CHUNK
-    for old, new in zip(before.split(size), after.split(size), strict=True):
-        old, new = old.to(wide), new.to(wide)
-        step = new - old
-        total += torch.stack([old @ old, step @ step, old @ step, new @ new, old @ new])
-    return total
+def _norm(tensor: Tensor) -> float:
+    return budget(tensor, tensor, 0.0).norm

@@ -7,30 +7,39 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 import xarray as xr
 from matplotlib.figure import Figure
 from torch import Tensor, nn, optim
+from torch.nn.parameter import is_lazy
 
-from l2lib._audit_data import data_of, record_of
+from l2lib._audit_data import data_of, table_of
 from l2lib._audit_picture import picture_of
-from l2lib._audit_table import table_of
-from l2lib._checkpoints import Between, compared
-from l2lib._checks import COUNT, as_number, check_callable, shown
-from l2lib._counting import Counter
+from l2lib._checkpoints import command, pairs_of
+from l2lib._checks import (
+    BELOW_ONE,
+    COUNT,
+    NOT_NEGATIVE,
+    POSITIVE,
+    as_number,
+    check_callable,
+    check_choice,
+    shown,
+)
+from l2lib._decays import _inner
 from l2lib._exact_loss import Loss
-from l2lib._rules import Rules
-from l2lib._tracked import Tracked, has_numbers, look_at
-from l2lib._watched import groups_of, inner_optimizer, labels_of, unwrapped, watched
-from l2lib.invariance import scale_invariance
+from l2lib._laws import Kind, Law, Step, step_of
+from l2lib._roles import fitting, known_roles, parameters_of, plain, roles_of, short_names
+from l2lib._storages import shared, two_on_one_memory
+from l2lib._turns import Tracked, has_numbers
+from l2lib._verdicts import NOT_ASKED
+from l2lib.invariance import Invariances, scale_invariance
 from l2lib.tables import Table
 
 __all__ = ["Audit", "Watch", "compare", "picture"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Audit:
     """What an audit found: a table where it is printed or shown, and all its numbers.
 
@@ -48,7 +57,10 @@ class Audit:
       between them, as r^p - R^p falls as e^(-pN). Without a loss the angle must
       also be that predicted, within 20 %.
     * *falling* or *rising, needs n steps*: until it is within these 20 %, if η, λ
-      and the gradients stay as they are.
+      and the gradients stay as they are; or *as if nothing held it*; or *but ηλ
+      is 0 now*.
+    * *steady, but turns otherwise than predicted*, *cannot be told*, *λ is
+      unknown*: what else may be.
 
     The predicted angle is that of a scale-invariant tensor in equilibrium whose
     gradients have no preferred direction. Where they have one, as late in a run
@@ -58,8 +70,9 @@ class Audit:
         data: by tensor ``role``, ``decays``, ``scale_invariant``, ``norm``,
             ``rms``, ``rms_ratio``, ``angle``, ``angle_predicted``, ``turn`` and
             its parts ``decay``, ``push`` and ``growth``, ``residual``,
-            ``time_scale``, ``time_share``, ``sum_lr_decay``, ``N``, ``N_end``
-            and ``verdict``; each has a description. What a look found has
+            ``excess`` (r^p/R^p - 1), ``time_scale``, ``time_share``,
+            ``sum_lr_decay``, ``N``, ``N_end`` and ``verdict``; each has a
+            description. What a look found has
             ``_at`` behind its name, and an axis ``step``.
 
     Example:
@@ -78,12 +91,8 @@ class Audit:
         """The table by itself."""
         return table_of(self.data)
 
-    def __str__(self) -> str:
-        """What print writes."""
-        return str(self.table)
-
     def __repr__(self) -> str:
-        """The same."""
+        """What print writes."""
         return str(self.table)
 
     def _repr_html_(self) -> str:
@@ -114,14 +123,13 @@ class Watch:
             no λ is read: the push is all it does.
         names: names or globs of the tensors to watch; None for all.
         total_steps: of the run, counted from here; None if it is not known.
-        roles: as in ``param_groups``; None finds what torch's classes tell, and
-            calls the rest "unknown".
-        rules: as in ``param_groups``.
+        roles: of all parameters, from ``l2lib.groups.roles``; None takes what
+            torch's classes tell, and calls the rest "unknown".
 
     Raises:
         ValueError: if an argument is not what it must be, nothing fits a name,
             the optimiser has none of the model's tensors, two of them share
-            memory, or one is sharded.
+            memory, or one has no numbers yet or is sharded over many ranks.
 
     Source: the turn budget; chapters 8 and 9 for what is predicted.
 
@@ -150,32 +158,52 @@ class Watch:
         names: Sequence[str] | str | None = None,
         total_steps: int | None = None,
         roles: Mapping[str, str] | None = None,
-        rules: Rules | str | None = None,
     ) -> None:
-        self._model = unwrapped(model)
-        self._optimizer = inner_optimizer(optimizer)
-        chosen = watched(self._model, self._optimizer, names)
+        self._model, self._optimizer = model, _inner(optimizer)
+        if not isinstance(self._optimizer, optim.Optimizer):
+            todo = "give a torch.optim.Optimizer, or what wraps one, such as Accelerate's"
+            raise ValueError(f"optimizer is {shown(optimizer)}; {todo}")
+        chosen = _chosen(model, self._optimizer, names)
         self._total = None if total_steps is None else as_number("total_steps", total_steps, COUNT)
-        self._roles, self._rules = roles, rules
-        if roles is not None or rules is not None:
-            labels_of(self._model, roles, rules)
-        self._tracked = [Tracked(name, p) for name, p in chosen.items()]
-        self._steps: list[int] = []  # of the optimiser at each look
-        grouped = groups_of(self._optimizer)
-        for each in self._tracked:  # the others nothing changes
-            if id(each.parameter) in grouped and has_numbers(each.parameter):
-                each.keep()
-        self._counter = Counter(self._optimizer, self._tracked)
+        labels = known_roles(model) if roles is None else roles_of(model, roles)
+        self._roles = {name: role or "unknown" for name, role in plain(labels).items()}
+        self._tracked = {id(p): Tracked(name, p) for name, p in chosen.items()}
+        for p in (p for group in self._optimizer.param_groups for p in group["params"]):
+            if id(p) in self._tracked and p.requires_grad:  # the others nothing changes
+                self._tracked[id(p)].keep()
+        self._looks: list[int] = []  # steps of the optimiser at each
+        self._steps = 0
+        self._begun = False
+        self._hooks = [
+            self._optimizer.register_step_pre_hook(self._begin),
+            self._optimizer.register_step_post_hook(self._end),
+        ]
+
+    def _begin(self, *_: object) -> None:
+        self._begun = True
+
+    def _end(self, *_: object) -> None:
+        """Note a step that was taken; once, where a step of one's own calls torch's."""
+        # A fused optimiser skips a step by itself where gradients are not finite.
+        if not self._begun or (getattr(self._optimizer, "found_inf", None) or 0):
+            return
+        self._begun = False
+        self._steps += 1
+        for group in self._optimizer.param_groups:
+            step = step_of(self._optimizer, group)
+            for p in group["params"]:
+                if id(p) in self._tracked and p.grad is not None:
+                    self._tracked[id(p)].count(step)
 
     def step(self) -> None:
         """Look at the tensors; call it after ``optimizer.step()``, every so many steps.
 
         Where no step was taken since the last look, nothing happens.
         """
-        self._counter.settle()
-        if self._counter.steps > (self._steps[-1] if self._steps else 0):
-            look_at([each for each in self._tracked if each.steps or each.before is not None])
-            self._steps.append(self._counter.steps)
+        if self._steps > (self._looks or [0])[-1]:
+            for each in self._tracked.values():
+                each.look()
+            self._looks.append(self._steps)
 
     def result(self, loss: Loss | None = None) -> Audit:
         """What the looks so far found.
@@ -199,34 +227,50 @@ class Watch:
             Traceback (most recent call last):
             ValueError: watch: no step was seen yet; call optimizer.step() and then watch.step()
         """
-        if not self._steps:
+        if not self._looks:
             todo = "call optimizer.step() and then watch.step()"
             raise ValueError(f"watch: no step was seen yet; {todo}")
         if loss is not None:
             check_callable("loss", loss, "a function from the model to its loss, or None")
-        labels = labels_of(self._model, self._roles, self._rules)
-        grouped = groups_of(self._optimizer)
-        records = [
-            record_of(each, labels.get(each.name, "unknown"), grouped.get(id(each.parameter)))
-            for each in self._tracked
-        ]
-        found = None if loss is None else scale_invariance(self._model, loss)
-        return Audit(data_of(records, self._steps, self._total, found))
+        invariant = {} if loss is None else _invariant(scale_invariance(self._model, loss))
+        labels = {n: (role, invariant.get(n, NOT_ASKED)) for n, role in self._roles.items()}
+        return Audit(data_of([*self._tracked.values()], labels, self._looks, self._total))
 
     def close(self) -> None:
-        """Take the hook off the optimiser, as also happens when nothing refers to this any more."""
-        self._counter.close()
+        """Take the hooks off the optimiser, which keeps this until then, and its copies."""
+        for hook in self._hooks:
+            hook.remove()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+def _chosen(
+    model: nn.Module, optimizer: optim.Optimizer, names: object
+) -> Mapping[str, nn.Parameter]:
+    """The parameters to watch by name, tied ones once; whole numbers and the like left out."""
+    named = plain(parameters_of(model))
+    everything = {n: p for n, p in named.items() if _elsewhere(p) or has_numbers(p)}
+    grouped = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    if grouped.isdisjoint(map(id, everything.values())):
+        why = "none of its tensors is one of the model's"
+        todo = "make the optimiser after the model is loaded, moved and wrapped"
+        raise ValueError(f"optimizer: {why} (another model, or copies); {todo}")
+    chosen = {n: everything[n] for n in fitting("names", everything, names)}
+    if bare := [n for n, p in chosen.items() if _elsewhere(p)]:
+        todo = "run or gather the model first, give names= of others, or compare full checkpoints"
+        raise ValueError(f"{short_names(bare, 3)} has no numbers here, or some of them; {todo}")
+    if pair := shared(chosen, frozen={n for n, p in chosen.items() if id(p) not in grouped}):
+        raise ValueError(two_on_one_memory(*pair))
+    return chosen
+
+
+def _elsewhere(p: nn.Parameter) -> bool:
+    """Whether a parameter has no numbers yet, or is sharded over many ranks."""
+    return is_lazy(p) or p.is_meta or hasattr(p, "to_local") or hasattr(p, "ds_id")
+
+
+def _invariant(found: Invariances) -> dict[str, str]:
+    """Whether each parameter is scale-invariant, in a word or two."""
+    together = {name: "together" for powers in found.together for name in powers}
+    return plain(found.alone | together)
 
 
 def compare(
@@ -239,8 +283,7 @@ def compare(
     optimizer: str = "adamw",
     momentum: float | None = None,
     total_steps: int | None = None,
-    names: Sequence[str] | str | None = None,
-    no_decay: Sequence[str] | str = (),
+    no_decay: Sequence[str] | str | None = None,
 ) -> Audit:
     """What weight decay did between two checkpoints of one run.
 
@@ -257,8 +300,7 @@ def compare(
             Lion and Muon; "sgd" for a λ in the gradient.
         momentum: β₁ or μ; None is 0.9 for "adamw" and 0 for "sgd".
         total_steps: of the run, counted from the first checkpoint; None if it is not known.
-        names: names or globs of the tensors to compare; None for all.
-        no_decay: names or globs of tensors whose λ is 0.
+        no_decay: names or globs of tensors whose λ is 0; None if all decay.
 
     Returns:
         The audit, of one look.
@@ -278,9 +320,28 @@ def compare(
         >>> round(math.cos(audit.data.angle.item()), 6), round(audit.data.N.item(), 6)
         (0.96, 0.3)
     """
-    numbers = Between(lr, weight_decay, steps, optimizer, momentum, total_steps)
-    records = compared(before, after, numbers, names, no_decay)
-    return Audit(data_of(records, [numbers.steps], numbers.total_steps, None))
+    check_choice("optimizer", optimizer, ["adamw", "sgd"])
+    adam = optimizer == "adamw"
+    usual = 0.9 if adam else 0.0
+    mu = as_number("momentum", usual if momentum is None else momentum, BELOW_ONE)
+    law = Law(Kind.DECOUPLED, mu, unit=True) if adam else Law(Kind.COUPLED, mu)
+    decay = as_number("weight_decay", weight_decay, NOT_NEGATIVE)
+    step = Step(law, as_number("lr", lr, POSITIVE), decay)
+    steps = as_number("steps", steps, COUNT)
+    total = None if total_steps is None else as_number("total_steps", total_steps, COUNT)
+    if total is not None and total < steps:
+        todo = "count it from the first checkpoint, to the end of the run"
+        raise ValueError(f"total_steps is {total}, below steps, {steps}; {todo}")
+    pairs = pairs_of(before, after)
+    spared = [] if no_decay is None else fitting("no_decay", pairs, no_decay)
+    tracked, labels = [], {}
+    for name, (first, second) in pairs.items():
+        each = Tracked(name, second, before=first)
+        each.count(step._replace(weight_decay=0.0) if name in spared else step, steps)
+        each.look()
+        tracked.append(each)
+        labels[name] = "bias" if name.rpartition(".")[2] == "bias" else "unknown", NOT_ASKED
+    return Audit(data_of(tracked, labels, [steps], total))
 
 
 def picture(audit: Audit) -> tuple[Figure, str]:
@@ -309,6 +370,4 @@ def picture(audit: Audit) -> tuple[Figure, str]:
 
 
 if __name__ == "__main__":
-    from l2lib._audit_command import main
-
-    sys.exit(main())
+    sys.exit(command(compare))

@@ -88,8 +88,8 @@ def dictionary(kind: str = "penalty") -> Table:
 
     Returns:
         Library, where λ stands, what is minimised, c, k, the book's λ, the
-        default and a typical value; of a decay the share δ, and what it follows
-        if the learning rate has a schedule.
+        default and a typical value; of a decay the share δ, and what it scales
+        with if the learning rate η has a schedule.
 
     Raises:
         ValueError: if there is no such kind.
@@ -98,9 +98,9 @@ def dictionary(kind: str = "penalty") -> Table:
 
     Example:
         >>> dictionary("decay").columns
-        ('library', 'where λ stands', 'δ', 'it follows', 'default', 'typical')
+        ('library', 'where λ stands', 'δ', 'scales with', 'default', 'typical')
         >>> dictionary("decay").rows[0]
-        ('PyTorch', 'AdamW(weight_decay=λ)', 'ηλ', 'the rate', '0.01', '0.01 to 0.1')
+        ('PyTorch', 'AdamW(weight_decay=λ)', 'ηλ', 'η', '0.01', '0.01 to 0.1')
     """
     columns, cells = _find(kind, _DICTIONARIES, "kind of λ in the dictionary")
     told = [(name, MANUALS[name]) for name in MANUALS if CONVENTIONS[name].kind == kind]
@@ -119,8 +119,8 @@ def _of_penalty(row: Convention, manual: Manual) -> tuple[str, ...]:
 
 
 def _of_decay(row: Convention, manual: Manual) -> tuple[str, ...]:
-    follows = ("nothing", "the rate", "its square")[row.lr_power]
-    return (manual.library, row.about, manual.means, follows, manual.default, manual.typical)
+    power = ("-", "η", "η²")[row.lr_power]
+    return (manual.library, row.about, manual.means, power, manual.default, manual.typical)
 
 
 _ENDS = ("default", "typical")
@@ -130,7 +130,7 @@ _DICTIONARIES: dict[str, tuple[tuple[str, ...], _Cells]] = {
         ("library", "where λ stands", "it minimises", "c", "k", "book's λ", *_ENDS),
         _of_penalty,
     ),
-    "decay": (("library", "where λ stands", "δ", "it follows", *_ENDS), _of_decay),
+    "decay": (("library", "where λ stands", "δ", "scales with", *_ENDS), _of_decay),
 }
 
 
@@ -375,7 +375,7 @@ def _check_same_under_sgd(
     if dividing := [name for each, name in _DIVIDE.items() if each in used]:
         why = "so that each weight decays at its own rate"
         pair = f"a penalty inside {dividing[0]} and a decay beside it"
-        none = f"{pair} have no equivalent in each other"
+        none = f"{pair} cannot be translated into each other"
         raise ValueError(
             f"{dividing[0]} divides the penalty's gradient λw by √v, {why}: {none}{own}"
         )

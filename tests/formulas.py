@@ -74,6 +74,7 @@ RULES: tuple[tuple[str, str | Callable[[Any], str]], ...] = (
     (r"([A-Za-z])'", r"\\\1prime "),
     (r"\\operatorname\{tr\} *(\w(?:_\\?\w+)?)", r"\\tr(\1)"),
     (r"\\(?:mathrm|operatorname)\{(\w+)\}", r"\\\1 "),
+    (r"\\lt(?![A-Za-z])", "<"),
     (r"\\mathbf 1", r"\\ones "),
     (r"\\overline\{(\w)_(\w)\}", r"\\\1bar_\2 "),
     (r"\\(bar|hat|tilde|dot) ?\\([A-Za-z]+)", r"\\\2\1 "),

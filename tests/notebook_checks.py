@@ -34,6 +34,7 @@ NBVAL_TAGS = {tag.lower() for tag in nbval.plugin.metadata_tags} | {"skip-execut
 _PATH = re.compile(r"""(?:^|[\s'"(=>])(/\w[\w.+-]*/[\w.+-]+|[A-Za-z]:\\\w+|~/\w+)""", re.MULTILINE)
 _LIKE_A_CLAIM = re.compile(r"^\W*✓|class=.l2-(claim|verdict|verdicts|identities)")
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
+_OF_MATPLOTLIB = re.compile(r"\bText\(|<matplotlib\.|<Axes\b|\bLine2D\(|<\w+Container\b")
 
 Check = Callable[[NotebookNode], list[str]]
 
@@ -173,6 +174,16 @@ def check_machine(notebook: NotebookNode) -> list[str]:
                     f"{where}: shows {match[0].strip()!r}, which differs from machine to machine"
                 )
     return problems
+
+
+def check_leftovers(notebook: NotebookNode) -> list[str]:
+    """No output is what a call of matplotlib returned: a cell's last expression is shown."""
+    return [
+        f"{where}: shows {output.data['text/plain'][:60]!r}; end the cell with another line"
+        for where, output in outputs(notebook)
+        if set(output.get("data", {})) == {"text/plain"}
+        and _OF_MATPLOTLIB.search(output.data["text/plain"])
+    ]
 
 
 def check_figures(notebook: NotebookNode) -> list[str]:
@@ -426,6 +437,7 @@ CHECKS: tuple[Check, ...] = (
     check_metadata,
     check_folding,
     check_machine,
+    check_leftovers,
     check_figures,
     check_descriptions,
     check_cell_lengths,

@@ -1,6 +1,7 @@
 """Two checkpoints, from Python and from the command line."""
 
 import copy
+import pickle
 import subprocess
 import sys
 
@@ -10,8 +11,7 @@ import torch
 from torch import nn, optim
 
 from book.execute import ROOT
-from l2lib._audit_command import main
-from l2lib._checkpoints import loaded
+from l2lib._checkpoints import command, loaded
 from l2lib._momentum import Momentum
 from l2lib.audit import Watch, compare
 from tests.test_audit import LAM, LR, prepared, train
@@ -58,7 +58,6 @@ def test_names_and_what_does_not_decay():
     assert found.decays.values.tolist() == ["0.1", "no"]
     assert found.decay.values.tolist()[1] == 0
     assert found.verdict.sel(tensor="a.bias") == "does not decay"
-    assert compare(before, after, **options, names="a.w*").data.sizes["tensor"] == 1
 
 
 def test_sgd_and_its_momentum_are_told_by_name():
@@ -72,7 +71,19 @@ def test_sgd_and_its_momentum_are_told_by_name():
     assert compare(before, after, **options).data.rms_ratio > 0
 
 
+def test_prefixes_of_wrappers_do_not_count():
+    before = {"up.weight": torch.ones(3), "up.bias": torch.ones(3)}
+    after = {f"module._orig_mod.{n}": t + 0.1 for n, t in before.items()}
+    found = compare(before, after, lr=0.1, weight_decay=0.1, steps=5).data
+    assert found.tensor.values.tolist() == ["up.weight", "up.bias"]
+    assert found.role.values.tolist() == ["unknown", "bias"]
+
+
 # ---- the command ---------------------------------------------------------------------------------
+def main(arguments):
+    return command(compare, arguments)
+
+
 NUMBERS = ["--lr", "0.01", "--weight-decay", "0.5", "--steps", "40"]
 
 
@@ -97,12 +108,8 @@ def test_the_command_prints_the_table(files, capsys):
         loaded(files[0]), loaded(files[1]), lr=0.01, weight_decay=0.5, steps=40, total_steps=400
     )
     assert out == f"{expected}\n"
-    assert (
-        main([*files, *NUMBERS, "--names", "weight", "--optimizer", "sgd", "--momentum", "0.5"])
-        == 0
-    )
-    out = capsys.readouterr().out
-    assert "bias" not in out
+    assert main([*files, *NUMBERS, "--optimizer", "sgd", "--momentum", "0.5"]) == 0
+    assert capsys.readouterr().out != out
     assert main([*files, *NUMBERS, "--no-decay", "b*"]) == 0
     assert "does not decay" in capsys.readouterr().out
 
@@ -151,27 +158,29 @@ def write(path, what):
 BAD_FILES = [
     (
         Evil(),
-        "is no file of torch.save that can be loaded safely, as tensors alone can; save torch.save",
+        "is no file that can be loaded safely, as tensors alone can; save torch.save",
     ),
-    (nn.Linear(2, 2), "is no file of torch.save that can be loaded safely"),
-    (b"not a checkpoint", "is no file of torch.save that can be loaded safely"),
-    ([torch.ones(2)], r"holds \[tensor.*no tensors by name; save torch.save\(model.state_dict"),
-    ({"epoch": 3}, "holds .*no tensors by name"),
+    (pickle.dumps(Evil(), protocol=4), "is no file that can be loaded safely"),
+    (b"", "is no file that can be loaded safely"),
+    (nn.Linear(2, 2), "is no file that can be loaded safely"),
+    (b"not a checkpoint", "is no file that can be loaded safely"),
+    ([torch.ones(2)], r"is \[tensor.*; give tensors by name: save torch.save\(model.state_dict"),
+    ({"epoch": 3}, "after is {'epoch': 3}, without real or complex numbers; give what model"),
     (
         {"n": torch.tensor(3)},
-        "has no tensor of real or complex numbers; give what model.state_dict",
+        "after is .*, without real or complex numbers; give what model.state_dict",
     ),
     (
         {"weight": torch.ones(4, 5)},
-        "checkpoints: bias is in one of them only; give two checkpoints of one",
+        r"checkpoints: bias has shape \(4,\) before, none after; give two checkpoints of one model",
     ),
     (
         {"weight": torch.ones(4, 5), "bias": torch.ones(4), "more": torch.ones(1)},
-        "checkpoints: more is in one of them only",
+        r"checkpoints: more has shape none before, \(1,\) after",
     ),
     (
         {"weight": torch.ones(4, 6), "bias": torch.ones(4)},
-        r"checkpoints: weight has shapes \(4, 5\) and \(4, 6\)",
+        r"checkpoints: weight has shape \(4, 5\) before, \(4, 6\) after",
     ),
 ]
 
@@ -183,9 +192,17 @@ def test_a_bad_file_is_an_error_with_a_remedy(files, what, message, tmp_path, ca
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("l2lib.audit: ")
+    assert captured.err.count("\n") == 1
     with pytest.raises(ValueError, match=message):
         compare(loaded(files[0]), loaded(other), lr=0.1, weight_decay=0.1, steps=3)
     assert not Evil.ran
+
+
+def test_a_script_is_refused_without_a_word_of_torchs(files, tmp_path, capfd):
+    path = tmp_path / "script.pt"
+    torch.jit.save(torch.jit.script(nn.Linear(2, 2)), path)
+    assert main([files[0], str(path), *NUMBERS]) == 2
+    assert "script.pt is no file that can be loaded safely" in capfd.readouterr().err
 
 
 def test_a_file_that_is_not_there(files, capsys):
@@ -214,7 +231,7 @@ def test_safetensors_where_they_are_installed(tmp_path, monkeypatch):
     fake.load_file = load_file
     monkeypatch.setitem(sys.modules, "safetensors", type(sys)("safetensors"))
     monkeypatch.setitem(sys.modules, "safetensors.torch", fake)
-    with pytest.raises(ValueError, match="is no safetensors file"):
+    with pytest.raises(ValueError, match="is no file that can be loaded safely"):
         loaded(str(path))
     path.write_bytes(b"something")
     assert loaded(str(path))["w"].tolist() == [1, 1]

@@ -5,12 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn, optim
 
-from l2lib._laws import Kind, Law, law_of
-from l2lib._verdicts import NEAR, NOTHING, Case, excess, steps_to_go, verdict
+from l2lib._laws import Kind, Law, step_of
+from l2lib._verdicts import NEAR, NOTHING, excess, verdict
 from l2lib.audit import Watch
 from tests.test_audit import LAM, LR, NAN, OPTIMIZERS, one, optimizer_of, push
 
@@ -35,7 +36,7 @@ def test_every_optimiser_of_torch_has_a_law():
 def test_the_kind_of_each(rule):
     _, optimizer = one()
     optimizer = optimizer_of(rule, [nn.Parameter(torch.ones(2, 2))])
-    law = law_of(optimizer, optimizer.param_groups[0])
+    law = step_of(optimizer, optimizer.param_groups[0]).law
     assert law.kind is OPTIMIZERS[rule][2]
     assert law.unit == (law.kind is Kind.DECOUPLED)
     assert law.power == {Kind.COUPLED: 4, Kind.DECOUPLED: 2}.get(law.kind, 0)
@@ -53,7 +54,9 @@ def test_muon():
     assert each.N.item() == pytest.approx(3 * LR * LAM)
     assert each.residual < 1e-9
     assert math.isnan(each.rms_ratio)
-    assert law_of(optimizer, optimizer.param_groups[0]) == Law(Kind.DECOUPLED, 0.95, nesterov=True)
+    assert step_of(optimizer, optimizer.param_groups[0]).law == Law(
+        Kind.DECOUPLED, 0.95, nesterov=True
+    )
 
 
 SETTINGS = [
@@ -110,7 +113,7 @@ def test_small_rates_lose_no_digits(rate):
 
 
 def test_what_is_not_known_is_not_predicted():
-    for kind in (Kind.DIVIDED, Kind.RELATIVE, Kind.NONE, Kind.UNKNOWN):
+    for kind in (Kind.DIVIDED, Kind.RELATIVE, Kind.UNKNOWN):
         assert math.isnan(Law(kind).turn(0.01, 1))
     assert math.isnan(Law(Kind.DIVIDED).share(0.01))
     assert Law(Kind.RELATIVE).share(0.01) == 0.01
@@ -119,20 +122,24 @@ def test_what_is_not_known_is_not_predicted():
 
 
 # ---- verdicts -------------------------------------------------------------------------------------
-BASE = Case(
-    role="weight",
-    invariant="each unit",
-    kind=Kind.DECOUPLED,
-    moved=True,
-    rate=1.0,
-    share=0.001,
-    power=2,
-    norms=(1.0, 1.0),
-    between=0.5,
-    n_run=3.0,
-    left=2000,
-    ratio=1.0,
-)
+BASE = {
+    "role": "weight",
+    "scale_invariant": "each unit",
+    "steps_at": ("step", [100.0]),
+    "sum_lr_decay": 1.0,
+    "N": 1.0,
+    "N_end": 3.0,
+    "excess": 0.1,
+    "time_scale": 1000.0,
+    "angle": 0.1,
+    "angle_predicted": 0.1,
+}
+ADAMW = Law(Kind.DECOUPLED, 0.9, unit=True)
+BORDER = 0.2 * math.e  # a norm's power falls from here to 0.2 while N grows by 1/p
+
+
+def case(total=3000, **what):
+    return xr.Dataset({**BASE, **what}, attrs={"steps": 1000, "total_steps": total})
 
 
 def after_n(start, n, power):
@@ -140,71 +147,81 @@ def after_n(start, n, power):
     return (1 + (start**power - 1) * math.exp(-power * n)) ** (1 / power)
 
 
-def on_the_way(start, n, power):
-    return {"norms": (start, after_n(start, n, power)), "between": n, "power": power}
-
-
 VERDICTS = [
     ({}, "in equilibrium"),
-    ({"moved": False}, "does not move"),
-    ({"kind": Kind.UNKNOWN}, "λ is unknown: only w was read"),
-    ({"rate": 0.0}, "does not decay"),
+    ({"steps_at": ("step", [0.0])}, "does not move"),
+    ({"sum_lr_decay": 0.0}, "does not decay"),
     ({"role": "bias"}, "decays though its role is bias"),
-    ({"role": "gamma", "invariant": "no"}, "decays though its role is gamma"),
-    ({"role": "slope", "n_run": 0.001}, "decays though its role is slope"),
+    ({"role": "gamma", "scale_invariant": "no"}, "decays though its role is gamma"),
+    ({"role": "slope", "N_end": 0.001}, "decays though its role is slope"),
     ({"role": "embedding"}, "in equilibrium"),
     ({"role": "unknown"}, "in equilibrium"),
-    ({"n_run": 0.049}, "λ does nothing in this run"),
-    ({"n_run": 0.051}, "in equilibrium"),
-    ({"n_run": 0.049, "left": None}, "λ does nothing so far"),
-    ({"invariant": "no"}, "not invariant, here λ is a penalty"),
-    ({"invariant": "together"}, "not invariant, here λ is a penalty"),
-    ({"invariant": "no effect"}, "the loss ignores it: it only decays"),
+    ({"N_end": 0.049}, "λ does nothing in this run"),
+    ({"N_end": 0.051}, "in equilibrium"),
+    ({"N": 0.049}, "in equilibrium"),
+    ({"N": 0.049, "total": NAN}, "λ does nothing so far"),
+    ({"scale_invariant": "no"}, "not invariant, here λ is a penalty"),
+    ({"scale_invariant": "together"}, "not invariant, here λ is a penalty"),
+    ({"scale_invariant": "no effect"}, "the loss ignores it: it only decays"),
+    ({"scale_invariant": "whole tensor", "angle": 0.3}, "in equilibrium"),
+    ({"scale_invariant": "?"}, "in equilibrium"),
+    ({"scale_invariant": "?", "angle": 0.119}, "in equilibrium"),
     (
-        {"kind": Kind.DIVIDED, "power": 0, "n_run": NAN},
-        f"no equilibrium is known: {Kind.DIVIDED.value}",
-    ),
-    ({"invariant": "whole tensor", "ratio": 3.0}, "in equilibrium"),
-    ({"invariant": "?"}, "in equilibrium"),
-    ({"invariant": "?", "ratio": 1.19}, "in equilibrium"),
-    (
-        {"invariant": "?", "ratio": 1.21},
+        {"scale_invariant": "?", "angle": 0.121},
         "steady, but turns otherwise than predicted: ask with a loss",
     ),
     (
-        {"invariant": "?", "ratio": 0.82},
+        {"scale_invariant": "?", "angle": 0.082},
         "steady, but turns otherwise than predicted: ask with a loss",
     ),
-    ({"norms": (1.0, math.exp(-0.5))}, "falling, as if nothing held it"),
     (
-        {"norms": (0.0, 1.0)},
+        {"excess": NAN},
         "cannot be told: the tensor is zero, not finite, or turns by a right angle",
     ),
-    (on_the_way(2.0, 0.1, 2), "falling, needs 1,255 steps"),
-    (on_the_way(2.0, 0.1, 4), "falling, needs 980 steps"),
-    (on_the_way(0.5, 0.1, 2), "rising, needs 561 steps"),
-    ({**on_the_way(2.0, 0.1, 2), "left": 300}, "falling, needs 1,255 steps and has 300"),
-    ({**on_the_way(2.0, 0.1, 2), "left": None}, "falling, needs 1,255 steps"),
+    ({"excess": math.inf}, "falling, as if nothing held it"),
+    ({"excess": BORDER}, "falling, needs 500 steps"),
+    ({"excess": -BORDER}, "rising, needs 500 steps"),
+    ({"excess": BORDER, "total": 1300}, "falling, needs 500 steps and has 300"),
+    ({"excess": BORDER, "total": 900}, "falling, needs 500 steps and has 0"),
+    ({"excess": BORDER, "total": NAN}, "falling, needs 500 steps"),
+    ({"excess": BORDER, "time_scale": NAN}, "falling, but ηλ is 0 now"),
 ]
 
 
 @pytest.mark.parametrize(("what", "expected"), VERDICTS)
 def test_the_verdict_of_each_case(what, expected):
-    assert verdict(Case(**{**BASE.__dict__, **what})) == expected
+    assert verdict(case(**what), ADAMW) == expected
+
+
+def test_the_verdict_of_each_kind():
+    assert verdict(case(excess=BORDER), Law(Kind.COUPLED)) == "falling, needs 250 steps"
+    assert verdict(case(), Law(Kind.UNKNOWN)) == "λ is unknown: only w was read"
+    for kind in (Kind.DIVIDED, Kind.RELATIVE):
+        told = verdict(case(N_end=NAN, excess=NAN), Law(kind))
+        assert told == f"no equilibrium is known: {kind.value}"
 
 
 @given(st.floats(0.3, 20), st.floats(0.01, 2), st.sampled_from([2, 4]))
 def test_two_norms_tell_the_equilibrium_and_the_steps_to_it(start, n, power):
-    share = 1e-4
     end = after_n(start, n, power)
-    off = excess((start, end), n, power)
+    off = excess(math.log(end / start), n, power)
     assert math.isclose(off, end**power - 1, rel_tol=1e-5, abs_tol=1e-6)
-    steps = steps_to_go(off, share, power)
-    if steps:
-        reached = after_n(end, steps * share, power)
-        assert math.isclose(abs(reached**power - 1), NEAR, rel_tol=1e-4)
-    else:
-        assert abs(off) <= NEAR
+    if abs(off) > 1.01 * NEAR:
+        law = Law({4: Kind.COUPLED, 2: Kind.DECOUPLED}[power])
+        told = verdict(case(excess=off, time_scale=1e4), law)
+        reached = after_n(end, float(told.split()[2].replace(",", "")) / 1e4, power)
+        assert math.isclose(abs(reached**power - 1), NEAR, rel_tol=1e-2)
+
+
+@pytest.mark.parametrize("what", [(0.1, 0.0, 2), (0.1, 0.5, 0), (NAN, 0.5, 2)])
+def test_nothing_is_told_of_a_norm_without_decay_or_law(what):
+    assert not abs(excess(*what)) <= math.inf or what[0] != what[0]
+
+
+def test_what_falls_as_fast_as_decay_alone_is_held_by_nothing():
+    assert excess(-0.5, 0.5, 2) == math.inf
+    assert excess(-0.6, 0.5, 4) == math.inf
+    assert excess(-0.4, 0.5, 2) > 0
 
 
 def test_the_border_of_nothing_is_five_per_cent_of_a_norm():

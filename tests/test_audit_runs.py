@@ -10,6 +10,7 @@ from torch.nn import functional
 from l2lib._momentum import Momentum
 from l2lib._verdicts import NEAR, NOTHING
 from l2lib.audit import Watch
+from l2lib.groups import roles
 from tests.test_audit import LAM, LR, data, push, train, walk, walking
 
 
@@ -71,6 +72,18 @@ def test_adamw_ends_at_its_root_mean_square(every):
     assert each.N_end == pytest.approx(10)
 
 
+def test_a_schedule_that_ends_at_zero_has_a_verdict():
+    w, optimizer, watch = walking(optim.AdamW, 3.0, 0.1, 0.5, total=40)
+    for i in range(40):
+        optimizer.param_groups[0]["lr"] = 0.1 * max(0.0, 1 - i / 30)
+        walk(optimizer, w, 1, watch, invariant=False, every=1)
+    each = watch.result().data.isel(tensor=0)
+    assert each.verdict == "falling, but ηλ is 0 now"
+    assert math.isnan(each.time_scale)
+    assert each.N_end == each.N == pytest.approx(0.05 * sum(1 - i / 30 for i in range(30)))
+    assert isinstance(str(watch.result()), str)
+
+
 def test_a_small_decay_does_nothing():
     w, optimizer, watch = walking(optim.AdamW, 3.0, 1e-4, 0.1, total=1000)
     walk(optimizer, w, 100, watch)
@@ -106,7 +119,7 @@ def test_without_normalisation_lambda_is_a_penalty():
     assert repr(audit) == text
 
 
-def test_roles_and_rules_are_taken():
+def test_roles_are_taken():
     class Mine(nn.Module):
         def __init__(self):
             super().__init__()
@@ -114,17 +127,16 @@ def test_roles_and_rules_are_taken():
 
     model = nn.Sequential(nn.Linear(3, 3), Mine())
     optimizer = optim.SGD(model.parameters(), lr=LR, weight_decay=LAM)
-    for more, role in (({}, "unknown"), ({"rules": {"Mine": "gamma"}}, "gamma")):
-        watch = Watch(model, optimizer, **more)
+    for given, role in ((None, "unknown"), (roles(model, rules={"Mine": "gamma"}), "gamma")):
+        watch = Watch(model, optimizer, roles=given)
         push(model)
         optimizer.step()
         watch.step()
         assert watch.result().data.role.sel(tensor="1.scale") == role
-    roles = {"0.weight": "weight", "0.bias": "bias", "1.scale": "other"}
-    watch = Watch(model, optimizer, roles=roles)
+    watch = Watch(
+        model, optimizer, roles={"0.weight": "weight", "0.bias": "bias", "1.scale": "other"}
+    )
     push(model)
     optimizer.step()
     watch.step()
     assert watch.result().data.role.values.tolist() == ["weight", "bias", "other"]
-    with pytest.raises(ValueError, match="rules: nothing fits"):
-        Watch(model, optimizer, rules={"Mine": "gamma", "Other": "gamma"})

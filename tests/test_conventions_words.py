@@ -106,7 +106,7 @@ GROW = "which must lie above -1 and be at most 1, or the weights grow"
             (1, "torch_adamw", "keras_l2"),
             {"lr": 1, "optimizer": "Lion"},
             "Adam divides the penalty's gradient λw by √v, so that each weight decays at its own "
-            "rate: a penalty inside Adam and a decay beside it have no equivalent in each other",
+            "rate: a penalty inside Adam and a decay beside it cannot be translated into each other",
         ),
         (
             (1, "lion", "schedulefree_sgd"),
@@ -202,7 +202,7 @@ def test_the_remedies_of_errors_are_ones():
         told = refusal(
             lambda o=optimizer: convert(1, "torch_sgd", "torch_adamw", lr=1, optimizer=o)
         )
-        assert told.endswith("no equivalent in each other")
+        assert told.endswith("cannot be translated into each other")
 
 
 @pytest.mark.parametrize(

@@ -76,13 +76,13 @@ def test_the_dictionary_has_every_row_of_a_kind():
     assert rows["penalty"][10][6:] == ("1.0", "-")
 
 
-def test_what_a_decay_follows():
-    follows = {row[1]: row[3] for row in dictionary("decay").rows}
+def test_what_a_decay_scales_with():
+    scales = {row[1]: row[3] for row in dictionary("decay").rows}
     for name, manual in MANUALS.items():
         if CONVENTIONS[name].kind == "decay":
             powers = manual.means.count("η²") * 2 or ("η" in manual.means)
-            word = {0: "nothing", 1: "the rate", 2: "its square"}[powers]
-            assert follows[CONVENTIONS[name].about] == word
+            word = {0: "-", 1: "η", 2: "η²"}[powers]
+            assert scales[CONVENTIONS[name].about] == word
 
 
 def test_the_dictionary_as_text_has_columns_that_stand_in_line():

@@ -255,6 +255,8 @@ FAULTS: list[tuple[str, checks.Check, Callable[[NotebookNode], None]]] = [
         shows(text__html="<td>/srv/data/digits.npz</td>", text__plain=""),
     ),
     ("address", checks.check_machine, shows(text__plain="<object at 0x7f00deadbeef>")),
+    ("a title", checks.check_leftovers, shows(text__plain="Text(0.0, 1.0, 'a title')")),
+    ("a line", checks.check_leftovers, shows(text__plain="[<matplotlib.lines.Line2D>]")),
     ("picture without alt", checks.check_figures, sets("4/outputs/0/metadata", {})),
     (
         "picture with short alt",

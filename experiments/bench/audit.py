@@ -66,17 +66,22 @@ def main() -> int:
 
     step()  # what is done once
     watch.step()
+
+    def count() -> None:
+        watch._begin()
+        watch._end()
+
     steps, looks, counts = [], [], []
     for _ in range(given.rounds):
         steps += [seconds(step) for _ in range(EVERY)]
         looks.append(seconds(watch.step))
-        counts.append(seconds(watch._counter.count))
-    count = sum(p.numel() for p in model.parameters())
+        counts.append(seconds(count))
+    size = sum(p.numel() for p in model.parameters())
     held = sum(p.nbytes for p in model.parameters())
-    kept = sum(each.before.nbytes for each in watch._tracked if each.before is not None)
+    kept = sum(each.before.nbytes for each in watch._tracked.values() if each.before is not None)
     step_time, look, hook = map(statistics.median, (steps, looks, counts))
     share = look / (EVERY * step_time) + hook / step_time
-    print(f"{count:,} numbers, batches of {given.batch}, {given.threads} threads, AdamW")
+    print(f"{size:,} numbers, batches of {given.batch}, {given.threads} threads, AdamW")
     print(f"a step            {1e3 * step_time:8.2f} ms, of which counting it {1e6 * hook:.0f} µs")
     print(f"a look            {1e3 * look:8.2f} ms, every {EVERY} steps")
     print(f"together          {share:8.2%} of a step; at most {ALLOWED:.0%} is wanted")
