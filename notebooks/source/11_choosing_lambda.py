@@ -2,10 +2,9 @@
 # # 11 Choosing λ
 #
 # You have a model, a learning rate, a number of steps, and a setting called `weight_decay`. Which number do you type?
-# Published recipes give values that differ by a factor of more than ten thousand, and the defaults of
-# libraries were not chosen for your run. This chapter gets from your own run to a value that you can defend: it turns λ into
-# three numbers that mean something, says what happens to them when anything else changes, and reads them off a model
-# that is being trained.
+# The values in published recipes differ by a factor of more than ten thousand, and a library's default was not chosen for your run. This
+# chapter leads from your own run to a value that you can defend. It turns λ into three numbers that mean something. It says what
+# becomes of them when you change anything else. And it reads them off a model while that is trained.
 #
 # By the end you will be able to
 #
@@ -15,7 +14,7 @@
 # - audit your own model with three lines of code, and act on the verdicts;
 # - choose λ with four short runs, and say when the choice does not matter.
 #
-# *Reading time an hour and a half; the code runs in about 15 seconds. If you have a run waiting, begin with §11.8.*
+# *Reading time an hour and a half; the code runs in about 20 seconds. If you have a run waiting, begin with §11.8.*
 
 # %%
 import numpy as np
@@ -465,7 +464,7 @@ for ax, (name, runs) in zip(axes, two.items(), strict=True):
         mean, low, high, _ = interval(by_seed[:, 2:])
         ax.semilogx(grid, mean, "o-", ms=4, color=color, label=f"{steps:,}")
         ax.fill_between(grid, low, high, color=color, alpha=0.2, lw=0)
-    ax.set(xlabel="N", ylim=(1.1, 3.7), ylabel=" ", xticks=grid)
+    ax.set(xlabel="N", ylim=(1.2, 2.9), ylabel=" ", xticks=grid)
     ax.set_xticks(grid, ["¼", "1", "4", "16", "64"]), ax.minorticks_off()
     ax.set_title({"more data": "More data: N falls", "more passes": "More passes: N rises"}[name])
 axes[0].set_ylabel("loss on held-out signals"), axes[1].legend(title="steps", fontsize=8)
