@@ -429,9 +429,9 @@ ax.set(xlabel="peak η (10,000 steps, linear to zero)", ylabel="λ", ylim=(0.01,
 ax.set_xlim(1e-4, 8e-3), ax.minorticks_off(), figures.label_lines(ax)
 ax.set_title("Two knobs, and what they do")
 figures.show(fig, "The plane of η and λ on logarithmic axes. Falling lines join runs of equal N, "
-             "from a quarter to 16; rising dotted lines those of equal RMS, 0.02 and 0.05. A "
-             "point at η = 0.001 and λ = 0.2 lies on N = 1; an arrow to four times that λ "
-             "leads up to N = 4 and to half the RMS.")
+             "from N = 0.25 to 16; rising dotted lines those of equal RMS, 0.02 and 0.05. A "
+             "point at η = 0.001 and λ = 0.2 lies on N = 1; an arrow leads up to "
+             "λ = 0.8, on N = 4 and with half the RMS.")
 
 # %% [markdown]
 # We do not yet know which values are good.
@@ -601,7 +601,7 @@ claim("11-default", "PyTorch's default λ = 0.01 has on average {:.2f} more loss
 #
 # 1. Compute $S = \sum\eta_t$, so that $N = \lambda S$. Run the λ that you have, and audit that run (§11.5).
 # 2. Run $N = \frac14, 1, 4$, that is $\lambda = N/S$, on matrices only and at *full length*.
-# 3. If the best is at an end, go on by factors of four. Stop below $N = 0.05$: there decay takes less than 5 % of a weight, and nothing is left to find.
+# 3. If the best is at an end, go on by factors of 4. Stop below $N = 0.05$: there decay takes less than {{100 * (1 - np.exp(-0.05)):.0f}} % of a weight, and little is left to find.
 # 4. Choose on validation data. If over several seeds the best may be no better than what you had, keep what you had. Test once.
 #
 # §11.6 follows it on real data, and §11.8 has it on one page.
@@ -751,7 +751,7 @@ claim("11-width", "With batch norm it rises with the width, to the power {:.2f}"
 # > Giles Thomas [asked](https://www.gilesthomas.com/2026/03/llm-from-scratch-32f-interventions-weight-decay) for the best λ of a small GPT-2. With 0.1 he reached a test loss of 3.692. A scaling law
 # > gave him 0.337 and a *worse* 3.814, and he suspected his derivation; according to a summary of his posts the correct value was about 0.096.
 # > A law for the memory fixes the *product* ηλ: an η too small by a factor gives a λ too large by the same factor, here
-# > {{0.337 / 0.096:.1f}}, the ratio of two learning rates that he considered, 0.0014 and 0.0004. But λ = 0.01, which no law had proposed, reached 3.643, his best, ten times below the corrected law. All are
+# > {{0.337 / 0.096:.1f}}, the ratio of two learning rates that he considered, 0.0014 and 0.0004. But λ = 0.01, which no law had proposed, reached 3.643, his best, {{0.096 / 0.01:.0f}} times below the corrected law. All are
 # > single runs. A law is a place to begin the tries, not their end.
 
 # %% [markdown]
@@ -887,6 +887,8 @@ verdicts_of(of_poet, "blocks.0")
 states = of_poet.data
 shown = ["token.weight", *(f"blocks.0.{name}.weight" for name in (
     "query", "key", "value", "out", "up", "down")), "head.weight"]
+
+# %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, sharey=True, figsize=(7.2, 3.5))
 for row, name in enumerate(shown):
     ends = {1: 0.0, -1: 0.0}
@@ -1121,7 +1123,7 @@ claim("11-text", "On the validation sonnets N = 1 has {:.3f} less loss than the 
 #
 # $S$ = number of steps × peak η × mean factor of the schedule (÷ $(1-\mu)$ for SGD with momentum μ).
 #
-# | schedule | constant | linear or cosine to zero | cosine to a tenth | constant, then the last fifth linear to zero |
+# | schedule | constant | linear or cosine to zero | cosine to 0.1 of the peak | constant, then the last fifth linear to zero |
 # |---|---|---|---|---|
 # | mean factor | 1 | ½ | {{llama[2000:].mean():.2f}} | {{factors_of(1000, stable).mean():.1f}} |
 #
@@ -1131,7 +1133,7 @@ claim("11-text", "On the validation sonnets N = 1 has {:.3f} less loss than the 
 # 1. **You fine-tune for a few passes?** Then $N$ is a few hundredths in most recipes, and decay does next to nothing. Keep λ.
 # 2. **Run the λ that you have** to the end, and audit it. Take biases, γ and β out of the decay.
 # 3. **Run $N = \frac14, 1, 4$**, that is $\lambda = N/S$ on matrices, at full length.
-# 4. **The best is at an end?** Go on by factors of four, but not below $N = 0.05$.
+# 4. **The best is at an end?** Go on by factors of 4, but not below $N = 0.05$.
 # 5. **Choose on validation data**, with three seeds or more. No clear gain? Keep what you had. Test once.
 # 6. **You change the run later?** The table of §11.4. If nothing fits, keep $N$, and try again.
 #
@@ -1178,7 +1180,8 @@ ax.set(xlim=(0.1, 7.5), ylim=(-0.45, 5.45), xticks=[], yticks=[], xlabel=" ", yl
 ax.spines[:].set_visible(False), ax.set_title("From your run to λ   (S = steps × mean η)")
 figures.show(fig, "A decision tree. Fine-tuning in few passes: keep λ. Else run the λ you have, "
              "audit it, and let only matrices decay; run N = ¼, 1 and 4, λ = N/S, at full length. "
-             "If the best is at an end, go on by factors of 4, not below N = 0.05. If the gain over several "
+             "If the best is at an end, go on by factors of 4, not below N = 0.05. If the gain over "
+             "several "
              "seeds is clear on validation data, take it and test once; else keep what you had.")
 
 # %% [markdown]
