@@ -382,7 +382,7 @@ claim("11-turn", "Their turn per step is {:.2f} times √(2ηλ) √((1 − β�
 # ### A budget that always holds
 #
 # Real gradients are not pure noise, and real runs are short. One equation needs no equilibrium at all. Let
-# $p_t = \langle w_t,\eta_tu_t\rangle/r_t^2$ be the *push*: how much the update itself pulls the weight inwards. (If it is negative, it pushes outwards.)
+# $p_t = \langle w_t,\eta_tu_t\rangle/r_t^2$ be the *push*: how much the update itself pulls the weight inwards. (A negative push is outwards.)
 #
 # 1. The inner product of $w_t$ with $w_{t+1} = (1-\eta_t\lambda)w_t-\eta_tu_t$ is $r_t^2(1-\eta_t\lambda-p_t)$.
 # 2. Divide by $r_tr_{t+1}$ to get the cosine, and take the logarithm:
@@ -411,7 +411,7 @@ claims.identities()
 # %% [markdown]
 # ### The plane of η and λ
 #
-# Figure 11.4 puts the three numbers onto one map. On logarithmic axes lines of equal ηλ fall: along them $N$ and the turn stay. Lines of equal η/λ
+# Figure 11.4 is a map of the three. On logarithmic axes lines of equal ηλ fall: along them $N$ and the turn stay. Lines of equal η/λ
 # rise: along them the RMS stays. So to change the RMS alone, move along a falling line, and to change $N$ alone, along a rising one. λ alone changes both.
 
 # %% tags=["hide-input"]
@@ -742,7 +742,7 @@ claim("11-width", "With batch norm it rises with the width, to the power {:.2f}"
       measured=powers["batch norm"].mean, above=0)
 
 # %% [markdown]
-# Without normalisation the power is {{powers["no normalisation"].mean:.2f}} ± {{powers["no normalisation"].half:.2f}}: the root rule fits. With batch norm it is {{powers["batch norm"].mean:.2f}} ± {{powers["batch norm"].half:.2f}}, and both others fit. So the experiment
+# Without normalisation the power is {{powers["no normalisation"].mean:.2f}} ± {{powers["no normalisation"].half:.2f}}: the root rule fits. With batch norm it is {{powers["batch norm"].mean:.2f}} ± {{powers["batch norm"].half:.2f}}, and both others fit. The experiment
 # rejects *keep λ*. It does not show that batch norm matters: the two powers differ by {{apart.mean:.1f}} ± {{apart.half:.1f}}.
 # With $\eta\propto1/m$ raise λ with the width, by a power between ½ and 1, and check.
 #
@@ -1079,7 +1079,7 @@ for ax, values, given in zip(axes, (on_validation, of_text), (decays, poet_decay
     ax.vlines([default, *tries], low, high, color=figures.BLUE)
     ax.set_xticks([default, *tries], [f"{default:.2g}\n(default)", "¼", "1", "4"])
     ax.set(xlabel="N", ylabel="validation loss"), ax.minorticks_off()
-axes[0].set_title("Digits"), axes[1].set_title("Sonnets")
+axes[0].set_title("Digits: no try is better"), axes[1].set_title("Sonnets: a small gain")
 first, second = (figures.drawn(ax)["_all"].y for ax in axes)
 figures.show(fig, "Validation loss with intervals of five seeds for the default λ = 0.01 and for "
              f"N = ¼, 1 and 4. Digits: {first[0]:.2f}, {first[1]:.2f}, {first[2]:.2f}, "
@@ -1095,12 +1095,10 @@ claim("11-text", "On the validation sonnets N = 1 has {:.3f} less loss than the 
       measured=(of_text[:, 0] - of_text[:, 2]).mean(), above=0)
 
 # %% [markdown]
-# Figure 11.9 shows the validation losses of both.
+# **Digits** (Figure 11.9, left). On the validation data no try beats the default. $N = \frac14$ has {{against.mean:.3f}} ± {{against.half:.3f}} more loss, which may be nothing, and $N = 4$ is clearly worse.
+# The default's $N$ is below 0.05, so there is nothing to try below it. Keep the default. The test data stay closed.
 #
-# **Digits.** On the validation data no try beats the default. $N = \frac14$ has {{against.mean:.3f}} ± {{against.half:.3f}} more loss, which may be nothing, and $N = 4$ is clearly worse.
-# The default's $N$ is below 0.05, so there is nothing to try below it either. Keep the default. The test data stay closed.
-#
-# **Text.** The default has $N = {{0.01 * forgettings(0.01, 1, factors_of(100, linear)):.3f}}$. $N = {{tries[chosen_text - 1]:g}}$ is lowest, is not at an end, and its interval against the default excludes zero. So take it. The test, made once, gives {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter. That is significant and small: the
+# **Text** (right). The default has $N = {{0.01 * forgettings(0.01, 1, factors_of(100, linear)):.3f}}$. $N = {{tries[chosen_text - 1]:g}}$ is lowest, is not at an end, and its interval against the default excludes zero. So take it. The test, made once, gives {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter. That is significant and small: the
 # run is {{100 * 8 * 20 / len(poems["train"]):.1f}} passes long.
 #
 # ## 11.7 Fine-tuning, few passes, and what is not known
@@ -1209,7 +1207,7 @@ figures.show(fig, "A decision tree. Fine-tuning in few passes: keep λ. Else run
 # - *$N$ is a constant of nature.* In our runs the best $N$ ranged over a factor of {{spread["N"]:.0f}}.
 #
 # What was not shown: our networks are small, our runs short, and η was fixed while λ moved; a joint search may end elsewhere.
-# §11.3 and the width experiment are one task, MNIST-1D. The recipes of Figure 11.1 say what people did, not what was best.
+# §11.3 and the width experiment are one task. The recipes of Figure 11.1 say what people did, not what was best.
 #
 # ## 11.10 Exercises
 #
