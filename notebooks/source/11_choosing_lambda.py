@@ -207,9 +207,9 @@ claim("11-adam", f"Among those with Adam alone, λ spans a factor of {narrow:.0f
 # $$\prod_{t=0}^{T-1}(1-\eta_t\lambda)\approx e^{-N},\qquad
 #   \lambda\sum_{i=0}^{T-1}c_i = 1-\prod_{t=0}^{T-1}(1-\eta_t\lambda). \tag{11.3}$$
 #
-# The second equation says that the $c_i$, times λ, are the weights of an average which lacks the share of the start.
+# So the $c_i$, times λ, are the weights of an average which lacks the share of the start.
 # ($\lambda c_i$ is the difference of two neighbouring products, so the sum telescopes.) So trained weights are $-1/\lambda$ times an average of
-# past updates, plus $e^{-N}$ of the start. The memory of that average is $1/(\eta\lambda)$ steps long, and $N$ says how often it fits into the run.
+# past updates, plus $e^{-N}$ of the start. Its memory is $1/(\eta\lambda)$ steps long, and $N$ says how often it fits into the run.
 
 
 # %%
@@ -1101,9 +1101,28 @@ claim("11-text", "On the validation sonnets N = 1 has {:.3f} less loss than the 
 # **Text** (right). The default has $N = {{0.01 * forgettings(0.01, 1, factors_of(100, linear)):.3f}}$. $N = {{tries[chosen_text - 1]:g}}$ is lowest, is not at an end, and its interval against the default excludes zero. So take it. The test, made once, gives {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter. That is significant and small: the
 # run is {{100 * 8 * 20 / len(poems["train"]):.1f}} passes long.
 #
+# ### A language model, on paper
+#
+# You are about to train one: AdamW, peak 0.0006, cosine to zero, 20,000 steps, one pass over the data. Which λ?
+
+# %%
+S = forgettings(6e-4, 1, factors_of(20_000, cosine))
+for n in tries:
+    lam = n / S
+    print(f"N = {n:4.2f}   λ = {lam:.2f}   memory {1 / 6e-4 / lam:6,.0f} steps   "
+          f"RMS {np.sqrt(6e-4 / 2 / lam):.3f}   turn {np.sqrt(2 * 6e-4 * lam * 0.1 / 1.9):.4f}")
+
+# %% [markdown]
+# $S = {{S:.1f}}$, and the usual 0.1 is $N = {{0.1 * S:.1f}}$, inside the tries. Memory, RMS and turn are those of equilibrium at the peak: a matrix that starts at an RMS of 0.02 grows under $N = 1$, and about stays under $N = 4$. Do not expect much: one pass leaves little to overfit.
+#
+# How many seeds? To see a difference δ between two values of λ, where runs differ by a standard deviation $s$, takes about
+# $16\,(s/\delta)^2$ runs of each (for a power of 80 % at the level of 5 %), and three at least. In one
+# [published record](https://github.com/KellerJordan/modded-nanogpt/pull/154) of a small GPT $s$ was 0.0013: three runs of each show a difference of {{0.0013 * 4 / np.sqrt(3):.3f}}. If
+# tries at full length cost too much, try a smaller model with the same number of tokens per parameter, and carry over $N$, not λ. That is a guess, which Bergsma et al. (2025b) support.
+#
 # ## 11.7 Fine-tuning, few passes, and what is not known
 #
-# Here we only report what is in print.
+# This is what is in print.
 #
 # - **Fine-tuning.** Defaults disagree: 0 in the Hugging Face Trainer, 0.01 in BERT, 0.1 in RoBERTa and Llama 2. It hardly matters: with
 #   $N = {{counts["RoBERTa on MNLI"]:.2f}}$ decay removes {{100 * (1 - np.exp(-counts["RoBERTa on MNLI"])):.0f}} % of a weight that is not trained. MAE, which fine-tunes for 100 passes, is an exception.
@@ -1112,8 +1131,8 @@ claim("11-text", "On the validation sonnets N = 1 has {:.3f} less loss than the 
 # - **One pass.** We know of no comparison of λ with error bars at the size of a language model.
 # - **Repeated data.** Two groups find that the best λ is far above the usual one: about 30 times, with 200 million tokens and many passes ([Kim et al., 2025](https://arxiv.org/abs/2509.14786)), and an
 #   order of magnitude ([Lovelace et al., 2026](https://arxiv.org/abs/2605.01640)). This agrees with the right panel of Figure 11.5.
-# - **Pretraining for fine-tuning.** A larger λ can make a base model worse and its fine-tuned child better
-#   ([Han et al., 2026](https://arxiv.org/abs/2602.11137)). It is one study.
+# - **Pretraining for fine-tuning.** In one study a larger λ made base models worse and their fine-tuned children better
+#   ([Han et al., 2026](https://arxiv.org/abs/2602.11137)).
 #
 # ## 11.8 In practice: a page to tear out
 #
@@ -1178,9 +1197,8 @@ ax.set(xlim=(0.1, 7.5), ylim=(-0.45, 5.45), xticks=[], yticks=[], xlabel=" ", yl
 ax.spines[:].set_visible(False), ax.set_title("From your run to λ   (S = steps × mean η)")
 figures.show(fig, "A decision tree. Fine-tuning in few passes: keep λ. Else run the λ you have, "
              "audit it, and let only matrices decay; run N = ¼, 1 and 4, λ = N/S, at full length. "
-             "If the best is at an end, go on by factors of 4, not below N = 0.05. If the gain over "
-             "several "
-             "seeds is clear on validation data, take it and test once; else keep what you had.")
+             "If the best is at an end, go on by factors of 4, not below N = 0.05. If the gain "
+             "over several seeds is clear on validation data, take it and test once; else keep what you had.")
 
 # %% [markdown]
 # | symptom | cause | what to do |
@@ -1202,9 +1220,9 @@ figures.show(fig, "A decision tree. Fine-tuning in few passes: keep λ. Else run
 #
 # ## 11.9 Myths and limits
 #
-# - *With AdamW, λ does not depend on η.* It is decoupled from the gradient, not from η. In PyTorch each step decays by ηλ. If you halve η, you halve $N$.
+# - *With AdamW, λ does not depend on η.* It is decoupled from the gradient, not from η: if you halve η, you halve $N$.
 # - *0.1 is the right weight decay for language models.* It is a habit; with it $N$ was {{counts["GPT-3 175B"]:.2f}} in one and {{counts["OLMo 2 1B"]:.0f}} in another.
-# - *$N$ is a constant of nature.* In our runs the best $N$ ranged over a factor of {{spread["N"]:.0f}}.
+# - *The best $N$ is a constant of nature.* In our runs it ranged over a factor of {{spread["N"]:.0f}}.
 #
 # What was not shown: our networks are small, our runs short, and η was fixed while λ moved; a joint search may end elsewhere.
 # §11.3 and the width experiment are one task. The recipes of Figure 11.1 say what people did, not what was best.
