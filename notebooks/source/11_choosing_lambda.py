@@ -2,9 +2,9 @@
 # # 11 Choosing λ
 #
 # You have a model, a learning rate, a number of steps, and a setting called `weight_decay`. Which number do you type?
-# The values in published recipes differ by a factor of more than ten thousand, and a library's default was not chosen for your run. This
-# chapter leads from your own run to a value that you can defend. It turns λ into three numbers that mean something. It says what
-# becomes of them when you change anything else. And it reads them off a model while that is trained.
+# Published values differ by a factor of more than ten thousand, and a library's default was not chosen for your run. This
+# chapter leads from your own run to a value that you can defend. It turns λ into three numbers that mean something, says what
+# becomes of them when anything else changes, and reads them off a model in training.
 #
 # By the end you will be able to
 #
@@ -70,7 +70,7 @@ llama = factors_of(500_000, cosine, warmup=2000, end=0.1)
 n_llama = forgettings(3e-4, 0.1, llama)
 
 # %% [markdown]
-# Llama 2 with seven billion weights was trained for about 500,000 steps at a peak of $3\cdot10^{-4}$, on a cosine that ends at 0.1
+# Llama 2 with seven billion weights took about 500,000 steps at a peak of $3\cdot10^{-4}$, on a cosine that ends at 0.1
 # of it, with λ = 0.1. So $N = {{n_llama:.1f}}$. Figure 11.1 has λ and $N$ of recipes whose
 # numbers we have seen in a paper or in code. Where a source gives images or tokens, we divided by
 # the batch to get steps.
@@ -587,7 +587,7 @@ claim("11-default", "PyTorch's default λ = 0.01 has on average {:.2f} more loss
 # - **More passes: raise λ.** The slope is {{slopes["more passes", "λ"].mean:.1f}} ± {{slopes["more passes", "λ"].half:.1f}}. (Where a seed's best $N$ is at an end of our grid we took the end; without the ends both slopes would be steeper.)
 # - **The floor is flat where data are plenty.** With 2,000 signals everything from λ = 0.01 to $N = 4$ lies within {{np.ptp(np.append(more_data[3]["loss"].mean(0)[:3], more_data[3]["default"].mean())):.2f}} of
 #   loss. With 500 signals in {{25 * lengths[3] / 500:.0f}} passes it is a steep valley: λ = 0.01 costs {{more_passes[3]["default"].mean() - more_passes[3]["loss"].mean(0).min():.1f}}.
-# - **A short run does not find the λ of a long one.** So tries must be as long as the run they are for.
+# - **A short run does not find the λ of a long one.** Tries must be of full length.
 #
 # Why? Two causes would do, and this experiment cannot tell them apart. More data leave less to regularise, and more passes more. But
 # under batch norm λ also acts through ηλ, as a learning rate, and with a fixed η it may just have been too small in 100 steps.
@@ -609,7 +609,7 @@ claim("11-default", "PyTorch's default λ = 0.01 has on average {:.2f} more loss
 # ## 11.4 Carrying λ over to another run
 #
 # Suppose that λ is good, and you change something else. Each rule in the table follows from one question: which of the three numbers do
-# you want to keep? Column *kind* separates what is an identity (it holds for every model, given its condition) from what is an observation.
+# you want to keep? An *identity* holds for every model, given its condition; an *observation* need not.
 #
 # | you change | do this to λ | it keeps | kind | who says so |
 # |---|---|---|---|---|
@@ -624,7 +624,7 @@ claim("11-default", "PyTorch's default λ = 0.01 has on average {:.2f} more loss
 # | AdamW → SGD with momentum | $\lambda_\text{SGD}\,\eta_\text{SGD}/(1-\mu) = \lambda\eta$ | $N$ | identity while gradients are zero, after the first steps | chapter 2 |
 # | AdamW → Muon | update × $0.2\sqrt{\max(m, n)}$, then same η, λ | $N$, and the update's RMS | identity for the update; the weights' RMS depends on its momentum, too | [Moonlight](https://arxiv.org/abs/2502.16982) |
 #
-# The derivations take a line each. *Learning rate:* write $w = c\,\tilde w$ in the step of AdamW, whose update does not notice the scale: both sides divide by $c$.
+# *Learning rate:* write $w = c\,\tilde w$ in the step of AdamW, whose update does not notice the scale: both sides divide by $c$.
 # *Batch:* there are $1/c$ times as many steps, so λ must be $c$ times as large for the same sum.
 # *Paper's form:* the original AdamW multiplies decay by the schedule's factor $s_t$ alone, and $s_t\lambda_\text{paper} = \eta_t\lambda$.
 # *Muon:* its update $UV^\top$ of an $m\times n$ matrix has orthonormal columns or rows, so its RMS is $1/\sqrt{\max(m, n)}$; Adam's is about 0.2, the {{np.sqrt(0.1 / 1.9):.2f}} of §11.2.
@@ -757,7 +757,7 @@ claim("11-width", "With batch norm it rises with the width, to the power {:.2f}"
 # %% [markdown]
 # ## 11.5 The audit of a model
 #
-# So far we computed with λ. Now we look at what it does, tensor by tensor, in three lines: make a `Watch`, call its
+# What does λ do in a run, tensor by tensor? Three lines tell: make a `Watch`, call its
 # `step()` now and then after `optimizer.step()`, ask for the result. It only reads: training is the same to the last bit.
 
 
@@ -949,7 +949,7 @@ claim("11-value", "In the first block value turns {:.1f} times as much as the ke
 #
 # **Invariant together.** Most matrices read *not invariant, here λ is a penalty*. In a transformer with norms in front this says less than it seems. Multiply value by 2 and halve out,
 # and the function is the same; so with up and down. And if the embeddings, all out and all down are doubled together, the next norm divides it away. So
-# decay on such a *set* sets the pace of the set, as in equilibrium. What λ changes of the function is the sizes of its members relative to each other. No formula tells
+# decay sets the pace of such a *set*, as in equilibrium. It changes the function only by the sizes of members relative to each other. No formula tells
 # which λ is good for that: try.
 #
 # The third model is yours. Put it in the place of the first line, your optimiser and batches in those of the others, and run the two
@@ -1198,7 +1198,8 @@ ax.spines[:].set_visible(False), ax.set_title("From your run to λ   (S = steps 
 figures.show(fig, "A decision tree. Fine-tuning in few passes: keep λ. Else run the λ you have, "
              "audit it, and let only matrices decay; run N = ¼, 1 and 4, λ = N/S, at full length. "
              "If the best is at an end, go on by factors of 4, not below N = 0.05. If the gain "
-             "over several seeds is clear on validation data, take it and test once; else keep what you had.")
+             "over several seeds is clear on validation data, take it and test once; else keep "
+             "what you had.")
 
 # %% [markdown]
 # | symptom | cause | what to do |
