@@ -183,7 +183,7 @@ claim("11-adam", f"Among those with Adam alone, λ spans a factor of {narrow:.0f
 # </details>
 #
 # So $N$ puts recipes of *different optimisers* on one scale. The λ of the ResNets is up to {{lams["ViT"] / lams["ResNet-50, 2021"]:,.0f}} times smaller than that of the ViT, but their
-# $N$ is {{counts["ResNet-50"]:.0f}} to {{counts["ResNet-50, 2021"]:.0f}}, against its {{counts["ViT"]:.0f}}. It does not make recipes of *one* optimiser equal. Among those with Adam λ is between 0.01 and 0.3, and $N$ runs from
+# $N$ is {{counts["ResNet-50"]:.0f}} to {{counts["ResNet-50, 2021"]:.0f}}, against the ViT's {{counts["ViT"]:.0f}}. $N$ does not make recipes of *one* optimiser equal. Among those with Adam λ is between 0.01 and 0.3, and $N$ runs from
 # {{counts["GPT-3 175B"]:.2f}} to {{counts["OLMo 2 1B"]:.0f}}: the same λ = 0.1 is next to nothing in one language model and very strong in another. Of the five recipes with AdamW
 # for ImageNet, four lie between {{min(images):.1f}} and {{max(images):.0f}}, and the ViT at {{counts["ViT"]:.0f}}. Fine-tuning has an $N$ of a few hundredths. What does such a number do to the weights?
 #
@@ -933,8 +933,7 @@ claims.identities()
 
 # %% tags=["hide-input"]
 shrunk = np.exp(-states.growth.sel(tensor="token.weight").item())
-claim("11-embedding", "The embedding's norm has shrunk {:.1f}-fold, and it has turned least of the "
-      "eight", measured=shrunk, above=3)
+claim("11-embedding", "The embedding's norm has shrunk {:.1f}-fold", measured=shrunk, above=3)
 claim("11-value", "In the first block value turns {:.1f} times as much as the keys",
       measured=high / low, above=1)
 
@@ -945,7 +944,7 @@ claim("11-value", "In the first block value turns {:.1f} times as much as the ke
 # - **Queries and keys** are in equilibrium: push {{f"{states.push.sel(tensor='blocks.0.query.weight').item():.1f}".replace("-", "−")}} and {{f"{states.push.sel(tensor='blocks.0.key.weight').item():.1f}".replace("-", "−")}}, about as under noise. The loss cannot push them.
 # - **Value and out** turn most: the loss pushes them inwards, by as much as Adam pushes outwards.
 # - **The head** is pushed outwards by the loss as well, so it turns little.
-# - **The embedding** mostly just decays: it began large.
+# - **The embedding** mostly just decays: it began large, and turns least.
 #
 # **Invariant together.** Most matrices read *not invariant, here λ is a penalty*. In a transformer with norms in front this says less than it seems. Multiply value by 2 and halve out,
 # and the function is the same; so with up and down. And if the embeddings, all out and all down are doubled together, the next norm divides it away. So
@@ -1148,13 +1147,13 @@ for n in tries:
 # Whether the embedding is among them differs in practice; we let it decay.
 #
 # 1. **You fine-tune for a few passes?** Then $N$ is a few hundredths in most recipes, and decay does next to nothing. Keep λ.
-# 2. **Run the λ that you have** to the end, and audit it. Take biases, γ and β out of the decay.
+# 2. **Run the λ that you have** to the end, and audit it: `from l2lib.audit import Watch`, then `watch = Watch(model, optimizer)`, `watch.step()` every 20 steps, `print(watch.result())`. Take biases, γ and β out of the decay.
 # 3. **Run $N = \frac14, 1, 4$**, that is $\lambda = N/S$ on matrices, at full length.
 # 4. **The best is at an end?** Go on by factors of 4, but not below $N = 0.05$.
 # 5. **Choose on validation data**, with three seeds or more. No clear gain? Keep what you had. Test once.
 # 6. **You change the run later?** The table of §11.4. If nothing fits, keep $N$, and try again.
 #
-# In equilibrium $\text{RMS}(w) = \sqrt{\eta/2\lambda}$, the memory is $1/(\eta\lambda)$ steps, and $w$ turns by $0.23\sqrt{2\eta\lambda}$ per step of AdamW with $\beta_1 = 0.9$.
+# Where the loss ignores the size of $w$, in equilibrium $\text{RMS}(w) = \sqrt{\eta/2\lambda}$, the memory is $1/(\eta\lambda)$ steps, and $w$ turns by $0.23\sqrt{2\eta\lambda}$ per step of AdamW with $\beta_1 = 0.9$.
 
 # %% tags=["hide-input"]
 boxes = {
