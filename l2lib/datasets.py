@@ -16,6 +16,7 @@ from l2lib._checks import (
     POSITIVE,
     REAL,
     SEED,
+    Range,
     as_flag,
     as_number,
     as_numbers,
@@ -30,6 +31,7 @@ __all__ = [
     "load",
     "make_regression",
     "minibatches",
+    "sonnets",
 ]
 
 Array = NDArray[np.float64]
@@ -89,6 +91,9 @@ class Dataset:
         """
         X: Array = self.X / as_number("unit", unit, POSITIVE)
         return X - X.mean(0) if as_flag("centre", centre) else X
+
+
+_SONNET = Range("a whole number, 1 to 70", lambda v: COUNT.holds(v) and v <= 70)
 
 
 class _Origin(NamedTuple):
@@ -157,6 +162,40 @@ def load(name: str) -> Dataset:
     # Labels are stored as bytes, which would overflow in arithmetic.
     y = y.astype(np.int64 if y.dtype.kind in "iu" else np.float64)
     return Dataset(name, X, y, names, *_ORIGINS[name])
+
+
+def sonnets(first: int = 1, last: int = 70) -> str:
+    """Some of Shakespeare's sonnets, as one text: a small corpus to model by characters.
+
+    The first 70 ship with the book, in modern spelling and ASCII, 14 lines each, without their
+    numbers; an empty line stands between two. Take those to train on and those to test on by
+    their numbers, and no line is in both.
+
+    Args:
+        first: number of the first sonnet, 1 to 70.
+        last: number of the last one, ``first`` to 70.
+
+    Returns:
+        The text, which ends with a newline.
+
+    Raises:
+        ValueError: if a number is no whole number from 1 to 70, or the last is before the first.
+
+    Source: William Shakespeare, *Sonnets*, 1609; in the public domain.
+
+    Example:
+        >>> sonnets(18, 18).splitlines()[0]
+        "Shall I compare thee to a summer's day?"
+        >>> len(sonnets().splitlines()), 70 * 14 + 69
+        (1049, 1049)
+    """
+    first, last = as_number("first", first, _SONNET), as_number("last", last, _SONNET)
+    if last < first:
+        todo = "give the smaller number first"
+        raise ValueError(f"first is {first} and last is {last}, which leaves no sonnet; {todo}")
+    file = resources.files("l2lib").joinpath("data/sonnets.txt")
+    poems = file.read_text(encoding="ascii").rstrip("\n").split("\n\n")
+    return "\n\n".join(poems[first - 1 : last]) + "\n"
 
 
 def make_regression(

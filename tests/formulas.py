@@ -321,11 +321,14 @@ def _product(tree: Any, names: Names) -> Any:
 
 
 def _terms(tree: Any, names: Names) -> list[Any]:
-    """The terms of a sum or a product, over the range that the entry gives its index."""
-    letter, low, _ = map(str, tree.limits[0])
+    """The terms of a sum or a product, over the range that the entry gives its index, or TeX."""
+    letter, low, high = map(str, tree.limits[0])
     if letter == "entry":  # no index: over all entries
         return list(np.ravel(evaluate(tree.function, names)))
-    where = names[low] if low != "every" else names["ranges"][letter]
+    if low != high:  # both bounds are printed
+        where = range(index_of(low, names), index_of(high, names) + 1)
+    else:
+        where = names[low] if low != "every" else names["ranges"][letter]
     return [plain(evaluate(tree.function, {**names, letter: i})) for i in where]
 
 
@@ -366,7 +369,7 @@ def _derivative(tree: Any, names: Names) -> Any:
 
 def _function(tree: Any, names: Names) -> Any:
     name = tree.func.__name__
-    if name in {"cos", "tan", "exp"}:
+    if name in {"cos", "tan", "exp", "log"}:  # "log": the parser's name for a natural one
         return getattr(np, name)(evaluate(tree.args[0], names))
     function = FUNCTIONS.get(name) or value_or_base(name, names)
     if isinstance(function, Over):
@@ -394,6 +397,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "inner": lambda a, b: np.sum(a * b),
     "max": np.maximum,
     "sign": np.sign,
+    "ln": np.log,
     "relu": lambda x: np.maximum(x, 0),
     "unit": lambda x: x / np.linalg.norm(x),
     "tr": np.trace,

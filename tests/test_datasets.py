@@ -10,7 +10,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from l2lib.datasets import check_data, load, make_regression, minibatches
+from l2lib.datasets import check_data, load, make_regression, minibatches, sonnets
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,26 @@ def test_unknown_name_lists_the_known_ones():
     for name in ("iris", "Digits", None, ["digits"]):
         with pytest.raises(ValueError, match=r"no data set .*diabetes, digits, mnist1d"):
             load(name)
+
+
+def test_sonnets_are_seventy_poems_of_fourteen_lines():
+    poems = sonnets().rstrip("\n").split("\n\n")
+    assert [len(poem.split("\n")) for poem in poems] == [14] * 70
+    assert sonnets().isascii()
+    assert 40_000 < len(sonnets()) < 46_000
+    assert all(20 < len(line) < 70 for poem in poems for line in poem.split("\n"))
+    assert len(set(poems)) == 70
+
+
+def test_sonnets_are_chosen_by_their_numbers():
+    assert sonnets(1, 1).startswith("From fairest creatures we desire increase,")
+    assert sonnets(1, 30) + "\n" + sonnets(31) == sonnets()
+    assert sonnets(5, 5).count("\n") == 14
+    for bad in ({"first": 0}, {"last": 71}, {"first": 1.0}, {"last": True}, {"first": None}):
+        with pytest.raises(ValueError, match=r"whole number, 1 to 70"):
+            sonnets(**bad)
+    with pytest.raises(ValueError, match=r"first is 9 and last is 3.*smaller number first"):
+        sonnets(9, 3)
 
 
 @given(seed=st.integers(0, 10_000), n=st.integers(1, 30), d=st.integers(1, 30))

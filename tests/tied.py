@@ -42,7 +42,7 @@ from tests.needed import needed, run
 
 ROWS = tomllib.loads((Path(__file__).parent / "formulas.toml").read_text(encoding="utf-8"))
 FINER = 1 / 16  # the second scale of what is small
-CHAPTERS = tuple(range(11))
+CHAPTERS = tuple(range(12))
 
 
 @dataclass(frozen=True)
