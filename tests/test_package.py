@@ -69,7 +69,7 @@ import l2lib.sweep
 # ---- the place -----------------------------------------------------------------------------
 def package_files() -> set[str]:
     """What an installed package must hold, as paths from the project's folder."""
-    kinds = ("*.py", "data/*.npz", "data/*.toml", "*.mplstyle", "py.typed")
+    kinds = ("*.py", "data/*.npz", "data/*.toml", "data/*.txt", "*.mplstyle", "py.typed")
     return {
         path.relative_to(ROOT).as_posix() for kind in kinds for path in (ROOT / "l2lib").rglob(kind)
     }
@@ -184,7 +184,10 @@ def test_artefacts_hold_the_package_and_no_more(built: Path, kind: str) -> None:
 
 
 def test_a_package_without_its_data_is_noticed() -> None:
-    expected = {f"l2lib/data/{name}.npz" for name in DATA} | {"l2lib/data/ledger.toml"}
+    expected = {f"l2lib/data/{name}.npz" for name in DATA} | {
+        "l2lib/data/ledger.toml",
+        "l2lib/data/sonnets.txt",
+    }
     expected |= {"l2lib/py.typed", "l2lib/l2.mplstyle", "l2lib/sweep/training.py"}
     assert expected <= package_files()
     assert len(DATA) >= 3
