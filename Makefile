@@ -106,7 +106,7 @@ check: $(FULL)
 grader: $(FULL)
 	$(PYTEST) -m "slow or not slow" $(wildcard tests/test_grading*.py) $(PYTEST_FLAGS)
 
-UNIT := audit checks claims conventions conventions_rows conventions_words datasets drawn face figures groups groups_field
+UNIT := audit audit_command audit_laws audit_runs checks claims conventions conventions_rows conventions_words datasets drawn face figures groups groups_field
 UNIT += invariance manuals package penalty penalty_tensors penalty_words spelling splits sweep sweep_options sweep_runs
 UNIT += updates
 unit: $(FULL)

@@ -813,7 +813,7 @@ claims.identities()
 # because it adds to the overshoot, and can widen that of minibatches, because the other three batches, which do not touch
 # this error, shrink it.** With $\lambda = 10$ the own batch overshoots further than without decay, but the other three
 # multiply by $a^3 = {{1 - 0.03 * 10:.1f}}^3 = {{(1 - 0.03 * 10) ** 3:.2f}}$. There must be at least two batches per epoch
-# (exercise 2), and **the inputs must be nearly orthogonal** (§2.9). If inputs are similar, errors overshoot together
+# (exercise 2), and **the other batches must leave most of a batch's steep directions alone**, as nearly orthogonal inputs do (§2.9). If inputs are similar, errors overshoot together
 # (Figure 2.9, right).
 #
 # ## 2.8 Minibatches, simulated without targets
@@ -1555,7 +1555,7 @@ claims.identities()
 #
 # - *Choose λ by a half-life.* Say weights shall halve in 10 epochs of 400 batches, at $\eta = 0.1$ and $\mu = 0.9$. Then
 #   $\lambda = {{np.log(2):.2f}}\,(1-\mu)/(10\cdot400\,\eta) = {{np.log(2) * (1 - 0.9) / (10 * 400 * 0.1):.5f}}$. A batch twice as
-#   large has half the steps in an epoch, and doubles the half-life in epochs. If a half-life is
+#   large has half the steps in an epoch, and at the same η doubles the half-life in epochs. If a half-life is
 #   {{1 / 0.1:.0f}} times the training, a weight loses only ${{100 * (1 - 0.5**0.1):.0f}}\,\%$. For AdamW [Wang and Aitchison
 #   (2025)](https://arxiv.org/abs/2405.13698) advise to keep $1/(\eta\lambda)$ between one epoch and the whole training.
 # - *What to type.* Most image models start at `torch.optim.SGD(groups, lr=0.1, momentum=0.9, weight_decay=1e-4)` up to

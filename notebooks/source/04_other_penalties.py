@@ -2,7 +2,7 @@
 # # 4 Other penalties
 #
 # Weight decay squares the weights. Why not add up their sizes? Such an L1 penalty, $\lambda\sum_i|w_i|$, is known
-# for making weights exactly zero, and L2 for never doing so. In ordinary code both rules fail, the second one almost.
+# for making weights exactly zero, and L2 for never doing so. Ordinary code breaks both rules: L1 leaves no exact zero, and L2 drives some directions as near to zero as you like.
 #
 # By the end you will be able to
 #
@@ -1138,7 +1138,7 @@ claims.identities()
 # $$\hat s_i-s_i = \lambda\sqrt{ab}. \tag{4.11}$$
 #
 # *Under SGD $a = b = 1$. Under AdamW the amount is λ times a typical gradient.* That is mostly
-# noise of the minibatches, so it depends on the data and the batch size. η does not stand in (4.11).
+# noise of the minibatches, so it depends on the data and the batch size. (4.11) does not contain η. It is for inputs of curvature 1, as here; divide by the curvature where it is another.
 #
 # In truth each entry has its own root. Multiply the first equation, entry by entry, by it and by $U$, and add up:
 # $\lambda\sum\sqrt{\hat v}\,U^2 = \sum_i(\hat s_i-s_i)\,s_i$. So $a$ is a mean weighted by squared entries, and $b$ likewise. We read both
@@ -1204,10 +1204,10 @@ uneven = lost[..., 0].mean(0) / lost[..., 8].mean(0)
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, sharey=True, figsize=(5.8, 3.1))
 wide, steep = np.linspace(0, 0.3, 61), np.array([0, *adam_lams])
-amounts = np.interp(wide * 110, steep, [0, *by_rule])
+amounts = np.interp(wide * 100, steep, [0, *by_rule])
 axes[0].plot(wide, np.maximum(s_hat[:9] - wide[:, None], 0), lw=0.9, color=figures.SKY,
              label="_law")
-axes[1].plot(wide * 110, np.maximum(s_hat[:9] - amounts[:, None], 0), lw=0.9, color=figures.AMBER,
+axes[1].plot(wide * 100, np.maximum(s_hat[:9] - amounts[:, None], 0), lw=0.9, color=figures.AMBER,
              label="_rule")
 draw_left(axes[0], "SGD", sgd_lams, by_sgd, figures.BLUE)
 draw_left(axes[1], "AdamW", adam_lams, by_adamw, figures.ORANGE)
@@ -1648,7 +1648,7 @@ claims.identities()
 # - *L2 never makes anything zero.* It does if a weight is a product. At $u = v = 0$ the loss has no slope, and the slope of
 #   decay brings a nearby pair back if $|g| < \lambda$.
 # - *Weight decay on LoRA makes the model forget.* Under SGD it makes the *adapter* forget and restores the pretrained model. Under
-#   AdamW, at usual values, it does next to nothing.
+#   AdamW, at usual values, it did next to nothing here (inputs of curvature 1).
 # - *A large λ zeroes out some layers.* After one dead layer the others in a row are useless, so decay takes them, too.
 #   Only a branch beside a skip connection can vanish alone (exercise 11).
 #

@@ -12,7 +12,7 @@
 # - predict the size of the weights and how far they turn per step;
 # - carry λ over to another learning rate, batch, length, width, optimiser or framework, and know which of these rules are exact;
 # - audit your own model with three lines of code, and act on the verdicts;
-# - choose λ with four runs, and say when the choice does not matter.
+# - choose λ from four values, and say when the choice does not matter.
 #
 # *Reading time an hour and a half; the code runs in about 20 seconds. If you have a run waiting, begin with §11.8: it needs nothing else.*
 
@@ -72,7 +72,7 @@ n_llama = forgettings(3e-4, 0.1, llama)
 # %% [markdown]
 # Llama 2 with seven billion weights took about 500,000 steps at a peak of $3\cdot10^{-4}$, on a cosine that ends at 0.1
 # of it, with λ = 0.1. So $N = {{n_llama:.1f}}$. Figure 11.1 has λ and $N$ of recipes whose
-# numbers we have seen in a paper or in code. Where a source gives images or tokens, we divided by
+# numbers we have seen in a paper or in code: squares for SGD, dots for Adam, open circles for fine-tuning. Where a source gives images or tokens, we divided by
 # the batch to get steps.
 
 # %% tags=["hide-input"]
@@ -141,7 +141,7 @@ figures.show(fig, "Two columns of marks on logarithmic axes, a row for each reci
              "trained by SGD, dots by Adam. Left, λ from "
              f"{of_lam['_ResNet-50, 2021']:.5f} to {of_lam['_our chapter 9']:g}. Right, N: recipes "
              f"that train from scratch lie between {of_n['_GPT-3 175B']:.2f} (GPT-3) and "
-             f"{of_n['_OLMo 2 1B']:.0f} (OLMo 2 1B), DeiT and ConvNeXt both at "
+             f"{of_n['_OLMo 2 1B']:.0f} (OLMo 2 1B), DeiT and ConvNeXt near "
              f"{of_n['_DeiT']:.1f}; two fine-tuning recipes, drawn as open circles, at "
              f"{of_n['_RoBERTa on MNLI']:.2f} and {of_n['_LoRA, GPT-2 on E2E']:.2f}.")
 
@@ -207,7 +207,7 @@ claim("11-adam", f"Among those with Adam alone, λ spans a factor of {narrow:.0f
 # $$\prod_{t=0}^{T-1}(1-\eta_t\lambda)\approx e^{-N},\qquad
 #   \lambda\sum_{i=0}^{T-1}c_i = 1-\prod_{t=0}^{T-1}(1-\eta_t\lambda). \tag{11.3}$$
 #
-# So the $c_i$, times λ, are the weights of an average which lacks the share of the start.
+# So the weights $\lambda c_i$ add up to nearly $1-e^{-N}$, and the missing $e^{-N}$ belongs to the start.
 # ($\lambda c_i$ is the difference of two neighbouring products, so the sum telescopes.) So trained weights are $-1/\lambda$ times an average of
 # past updates, plus $e^{-N}$ of the start. Its memory is $1/(\eta\lambda)$ steps long, and $N$ says how often it fits into the run.
 
@@ -315,7 +315,7 @@ claim("11-peak", "Under linear-to-zero the best-remembered update is made at 1 �
 #
 # With momentum, Adam's updates are *not* independent. It spends each gradient in portions of $(1-\beta_1)\beta_1^k$, one in each of the following steps. The portions
 # add up to one, so over many steps the weights receive the same sum as without momentum, only later: the RMS stays (11.4). A *single* update mixes
-# about ten gradients, which partly cancel. Its RMS is not one but $\sqrt{(1-\beta_1)/(1+\beta_1)} = {{np.sqrt(0.1 / 1.9):.2f}}$, and the turn of a single step is so many times (11.5)
+# many gradients, which partly cancel. Its RMS is not one but $\sqrt{(1-\beta_1)/(1+\beta_1)} = {{np.sqrt(0.1 / 1.9):.2f}}$, and the turn of a single step is that factor times (11.5)
 # ([chapter 9](09_adaptive_optimisers.ipynb)).
 
 # %%
@@ -583,13 +583,15 @@ claim("11-default", "PyTorch's default λ = 0.01 has on average {:.2f} more loss
 # What have we learnt?
 #
 # - **There is no universal best $N$.** Over the seven runs the best $N$ differs by a factor of {{spread["N"]:.0f}}, the best λ by {{spread["λ"]:.0f}}.
-# - **More data: lower λ.** The slope is −{{abs(slopes["more data", "λ"].mean):.1f}} ± {{slopes["more data", "λ"].half:.1f}}, steeper than keeping $N$.
+# - **More data: lower λ.** The slope is −{{abs(slopes["more data", "λ"].mean):.1f}} ± {{slopes["more data", "λ"].half:.1f}}, steeper than keeping $N$. (Here and below, what follows ± is half the width of the confidence interval over five seeds.)
 # - **More passes: raise λ.** The slope is {{slopes["more passes", "λ"].mean:.1f}} ± {{slopes["more passes", "λ"].half:.1f}}. (Where a seed's best $N$ is at an end of our grid we took the end; without the ends both slopes would be steeper.)
 # - **The floor is flat where data are plenty.** With 2,000 signals everything from λ = 0.01 to $N = 4$ lies within {{np.ptp(np.append(more_data[3]["loss"].mean(0)[:3], more_data[3]["default"].mean())):.2f}} of
 #   loss. With 500 signals in {{25 * lengths[3] / 500:.0f}} passes it is a steep valley: λ = 0.01 costs {{more_passes[3]["default"].mean() - more_passes[3]["loss"].mean(0).min():.1f}}.
 # - **A short run does not find the λ of a long one.** Tries must be of full length.
 #
-# Why? Two causes would do, and this experiment cannot tell them apart. More data leave less to regularise, and more passes more. But
+# (In the short runs our largest λ have $\eta\lambda$ near 1, where $e^{-N}$ is no longer the share of the start. They are far from the best.)
+#
+# Why? Two causes could explain this, and the experiment cannot tell them apart. More data leave less to regularise, and more passes more. But
 # under batch norm λ also acts through ηλ, as a learning rate, and with a fixed η it may just have been too small in 100 steps.
 #
 # Others find other slopes. For Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)) the best memory $1/(\eta\lambda)$,
@@ -733,7 +735,7 @@ figures.show(fig, "Best λ against width, both logarithmic, with intervals over 
              "three rules as lines through the middle. Left, without normalisation, it rises "
              f"from {found[0].y[0]:.2f} to {found[0].y[-1]:.1f}; right, with batch norm, from "
              f"{found[1].y[0]:.2f} to {found[1].y[-1]:.1f}. The flat line of the rule that keeps "
-             "λ fits neither; the intervals leave room for both others.")
+             "λ fits neither.")
 
 # %% tags=["hide-input"]
 claim("11-width", "Without normalisation the best λ rises with the width, to the power {:.2f}",
@@ -938,8 +940,8 @@ claim("11-value", "In the first block value turns {:.1f} times as much as the ke
       measured=high / low, above=1)
 
 # %% [markdown]
-# For each matrix decay is worth {{states.decay.sel(tensor="head.weight").item():.0f}}, which is $N$. What becomes of it? Part of the push is Adam's own. Its average goes on for about ten steps in the direction from which the weights
-# have come. Between looks that are 20 steps apart this pushes outwards by {{3 * 2 * 0.9 * (1 - 0.9**20) / (1 - 0.9**2) / 20:.1f}} in all, under pure noise. What the loss does is the rest.
+# For each matrix decay is worth {{states.decay.sel(tensor="head.weight").item():.0f}}, which is $N$. What becomes of it? Part of the push is Adam's own. Its average goes on for some steps in the direction in which the weights
+# were moving. Between looks that are 20 steps apart this pushes outwards by {{3 * 2 * 0.9 * (1 - 0.9**20) / (1 - 0.9**2) / 20:.1f}} in all, under pure noise. What the loss does is the rest.
 #
 # - **Queries and keys** are in equilibrium: push {{f"{states.push.sel(tensor='blocks.0.query.weight').item():.1f}".replace("-", "−")}} and {{f"{states.push.sel(tensor='blocks.0.key.weight').item():.1f}".replace("-", "−")}}, about as under noise. The loss cannot push them.
 # - **Value and out** turn most: the loss pushes them inwards, by as much as Adam pushes outwards.
@@ -1095,7 +1097,7 @@ claim("11-text", "On the validation sonnets N = 1 has {:.3f} less loss than the 
 
 # %% [markdown]
 # **Digits** (Figure 11.9, left). On the validation data no try beats the default. $N = \frac14$ has {{against.mean:.3f}} ± {{against.half:.3f}} more loss, which may be nothing, and $N = 4$ is clearly worse.
-# The default's $N$ is below 0.05, so there is nothing to try below it. Keep the default. The test data stay closed.
+# The best of all is the default itself, an end with an $N$ below 0.05, so there is nothing to try below it. Keep the default. The test data stay closed.
 #
 # **Text** (right). The default has $N = {{0.01 * forgettings(0.01, 1, factors_of(100, linear)):.3f}}$. $N = {{tries[chosen_text - 1]:g}}$ is lowest, is not at an end, and its interval against the default excludes zero. So take it. The test, made once, gives {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter. That is significant and small: the
 # run is {{100 * 8 * 20 / len(poems["train"]):.1f}} passes long.
@@ -1112,11 +1114,11 @@ for n in tries:
           f"RMS {np.sqrt(6e-4 / 2 / lam):.3f}   turn {np.sqrt(2 * 6e-4 * lam * 0.1 / 1.9):.4f}")
 
 # %% [markdown]
-# $S = {{S:.1f}}$, and the usual 0.1 is $N = {{0.1 * S:.1f}}$, inside the tries. Memory, RMS and turn are those of equilibrium at the peak: a matrix that starts at an RMS of 0.02 grows under $N = 1$, and about stays under $N = 4$. Do not expect much: one pass leaves little to overfit.
+# $S = {{S:.1f}}$, and the usual 0.1 is $N = {{0.1 * S:.1f}}$, inside the tries. Memory, RMS and turn are those of equilibrium at the peak: a matrix that starts at an RMS of 0.02 grows under $N = 1$, and about stays under $N = 4$. Until the tries say otherwise keep 0.1. Where data are plenty the valley of §11.3 was flat, so do not expect much.
 #
 # How many seeds? To see a difference δ between two values of λ, where runs differ by a standard deviation $s$, takes about
-# $16\,(s/\delta)^2$ runs of each (for a power of 80 % at the level of 5 %), and three at least. In one
-# [published record](https://github.com/KellerJordan/modded-nanogpt/pull/154) of a small GPT $s$ was 0.0013: three runs of each show a difference of {{0.0013 * 4 / np.sqrt(3):.3f}}. If
+# $16\,(s/\delta)^2$ runs of each (for a power of 80 % at the level of 5 %), and one or two more where that is few. In one
+# [published record](https://github.com/KellerJordan/modded-nanogpt/pull/154) of a small GPT $s$ was 0.0013: to show a difference of {{0.0013 * 4 / np.sqrt(3):.3f}} takes four or five runs of each. If
 # tries at full length cost too much, try a smaller model with the same number of tokens per parameter, and carry over $N$, not λ. That is a guess, which Bergsma et al. (2025b) support.
 #
 # ## 11.7 Fine-tuning, few passes, and what is not known
@@ -1124,7 +1126,7 @@ for n in tries:
 # This is what is in print.
 #
 # - **Fine-tuning.** Defaults disagree: 0 in the Hugging Face Trainer, 0.01 in BERT, 0.1 in RoBERTa and Llama 2. It hardly matters: with
-#   $N = {{counts["RoBERTa on MNLI"]:.2f}}$ decay removes {{100 * (1 - np.exp(-counts["RoBERTa on MNLI"])):.0f}} % of a weight that is not trained. MAE, which fine-tunes for 100 passes, is an exception.
+#   $N = {{counts["RoBERTa on MNLI"]:.2f}}$ decay removes {{100 * (1 - np.exp(-counts["RoBERTa on MNLI"])):.0f}} % of a weight that is not trained. MAE, which fine-tunes for 100 passes, is an exception. And what a large $N$ would forget here is the pretrained model.
 # - **LoRA.** Decay on the two factors pulls the model back to its *pretrained* weights
 #   ([chapter 4](04_other_penalties.ipynb)). QLoRA uses 0.
 # - **One pass.** We know of no comparison of λ with error bars at the size of a language model.
@@ -1146,10 +1148,10 @@ for n in tries:
 # Form of PyTorch: decay is multiplied by η. Where it is not (as in the paper on AdamW, or big_vision), your λ is $\lambda_\text{paper}/\eta$, η the peak. *Matrices* are all tensors with two axes or more.
 # Whether the embedding is among them differs in practice; we let it decay.
 #
-# 1. **You fine-tune for a few passes?** Then $N$ is a few hundredths in most recipes, and decay does next to nothing. Keep λ.
-# 2. **Run the λ that you have** to the end, and audit it: `from l2lib.audit import Watch`, then `watch = Watch(model, optimizer)`, `watch.step()` every 20 steps, `print(watch.result())`. Take biases, γ and β out of the decay.
+# 1. **You fine-tune, and $N = \lambda S$ is below 0.05?** Then decay does next to nothing. Keep your λ; if you have none, take 0.
+# 2. **Run the λ that you have** to the end, and audit it: `from l2lib.audit import Watch`, then `watch = Watch(model, optimizer, total_steps=steps)`, `watch.step()` every 20 steps, `print(watch.result(loss))`, where `loss(model)` is that of a batch (without it the audit does not know what is invariant). Take biases, γ and β out of the decay.
 # 3. **Run $N = \frac14, 1, 4$**, that is $\lambda = N/S$ on matrices, at full length.
-# 4. **The best is at an end?** Go on by factors of 4, but not below $N = 0.05$.
+# 4. **The best of these and yours is at an end?** Go on by factors of 4, but not below $N = 0.05$.
 # 5. **Choose on validation data**, with three seeds or more. No clear gain? Keep what you had. Test once.
 # 6. **You change the run later?** The table of §11.4. If nothing fits, keep $N$, and try again.
 #
@@ -1157,7 +1159,7 @@ for n in tries:
 
 # %% tags=["hide-input"]
 boxes = {
-    "tune": (2, 5, "fine-tuning, few passes?", figures.GREY),
+    "tune": (2, 5, "fine-tuning, N < 0.05?", figures.GREY),
     "leave": (6, 5, "keep λ: it does\nnext to nothing", figures.BLUE),
     "run": (2, 4, "run the λ you have; audit;\nonly matrices decay", figures.GREY),
     "try": (2, 3, "run N = ¼, 1, 4: λ = N/S,\nfull length", figures.ORANGE),
@@ -1194,8 +1196,8 @@ ax.annotate("", (2, 2.5), (6, 2.5), arrowprops={"arrowstyle": "->", "color": fig
                                                 "lw": 1.4, "shrinkA": 0, "shrinkB": 0})
 ax.set(xlim=(0.1, 7.5), ylim=(-0.45, 5.45), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
 ax.spines[:].set_visible(False), ax.set_title("From your run to λ   (S = steps × mean η)")
-figures.show(fig, "A decision tree. Fine-tuning in few passes: keep λ. Else run the λ you have, "
-             "audit it, and let only matrices decay; run N = ¼, 1 and 4, λ = N/S, at full length. "
+figures.show(fig, "A decision tree. Fine-tuning with N below 0.05: keep λ. Else run the λ you "
+             "have, audit it, and let only matrices decay; run N = ¼, 1 and 4, λ = N/S, at full length. "
              "If the best is at an end, go on by factors of 4, not below N = 0.05. If the gain "
              "over several seeds is clear on validation data, take it and test once; else keep "
              "what you had.")
