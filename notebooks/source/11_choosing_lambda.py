@@ -1198,8 +1198,8 @@ ax.set(xlim=(0.1, 7.5), ylim=(-0.45, 5.45), xticks=[], yticks=[], xlabel=" ", yl
 ax.spines[:].set_visible(False), ax.set_title("From your run to λ   (S = steps × mean η)")
 figures.show(fig, "A decision tree. Fine-tuning with N below 0.05: keep λ. Else run the λ you "
              "have, audit it, and let only matrices decay; run N = ¼, 1 and 4, λ = N/S, at full "
-             "length. If the best is at an end, go on by factors of 4, not below N = 0.05. If the gain "
-             "over several seeds is clear on validation data, take it and test once; else keep "
+             "length. If the best is at an end, go on by factors of 4, not below N = 0.05. If the "
+             "gain over several seeds is clear on validation data, take it and test once; else keep "
              "what you had.")
 
 # %% [markdown]
