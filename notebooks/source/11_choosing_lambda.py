@@ -1199,8 +1199,8 @@ ax.spines[:].set_visible(False), ax.set_title("From your run to λ   (S = steps 
 figures.show(fig, "A decision tree. Fine-tuning with N below 0.05: keep λ. Else run the λ you "
              "have, audit it, and let only matrices decay; run N = ¼, 1 and 4, λ = N/S, at full "
              "length. If the best is at an end, go on by factors of 4, not below N = 0.05. If the "
-             "gain over several seeds is clear on validation data, take it and test once; else keep "
-             "what you had.")
+             "gain over several seeds is clear on validation data, take it and test once; else "
+             "keep what you had.")
 
 # %% [markdown]
 # | symptom | cause | what to do |
