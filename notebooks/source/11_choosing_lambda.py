@@ -878,8 +878,8 @@ def groups(model, weight_decay):
 
 torch.manual_seed(seeds(1)[0])
 poet = Poet(len(letters), d=32, blocks=2, context=24).double()
-adamw = torch.optim.AdamW(groups(poet, 1.0), lr=0.01, betas=(0.9, 0.98))
-of_poet = audited(poet, adamw, cross_entropy, pages(poems["train"], 300, 8, 24, seeds(1)[0]))
+adamw = torch.optim.AdamW(groups(poet, 2.0), lr=0.01, betas=(0.9, 0.98))
+of_poet = audited(poet, adamw, cross_entropy, pages(poems["train"], 150, 8, 24, seeds(1)[0]))
 verdicts_of(of_poet, "blocks.0")
 
 # %% [markdown]
@@ -940,10 +940,10 @@ claim("11-value", "In the first block value turns {:.1f} times as much as the ke
       measured=high / low, above=1)
 
 # %% [markdown]
-# For each matrix decay is worth {{states.decay.sel(tensor="head.weight").item():.0f}}, which is $N$. What becomes of it? Part of the push is Adam's own. Its average goes on for some steps in the direction in which the weights
+# For each matrix decay is worth {{states.decay.sel(tensor="head.weight").item():.0f}}, as $N$ is. What becomes of it? Part of the push is Adam's own. Its average goes on for some steps in the direction in which the weights
 # were moving. Between looks that are 20 steps apart this pushes outwards by {{3 * 2 * 0.9 * (1 - 0.9**20) / (1 - 0.9**2) / 20:.1f}} in all, under pure noise. What the loss does is the rest.
 #
-# - **Queries and keys** are in equilibrium: push {{f"{states.push.sel(tensor='blocks.0.query.weight').item():.1f}".replace("-", "−")}} and {{f"{states.push.sel(tensor='blocks.0.key.weight').item():.1f}".replace("-", "−")}}, about as under noise. The loss cannot push them.
+# - **Queries and keys** are in equilibrium: push {{f"{states.push.sel(tensor='blocks.0.query.weight').item():.1f}".replace("-", "−")}} and {{f"{states.push.sel(tensor='blocks.0.key.weight').item():.1f}".replace("-", "−")}}, not far from what noise alone gives. The loss cannot push them.
 # - **Value and out** turn most: the loss pushes them inwards, by as much as Adam pushes outwards.
 # - **The head** is pushed outwards by the loss as well, so it turns little.
 # - **The embedding** mostly just decays: it began large, and turns least.
