@@ -315,6 +315,14 @@ def push(model, scale=0.01):
         p.grad = scale * torch.randn_like(p)
 
 
+def look(model, optimizer, watch, times=1):
+    """Take a step with drawn gradients, and look; so many times."""
+    for _ in range(times):
+        push(model)
+        optimizer.step()
+        watch.step()
+
+
 def test_asgd_has_a_second_decay_and_a_rate_of_its_own():
     model, optimizer = one(rule=optim.ASGD, lambd=0.3, alpha=0.5)
     watch = Watch(model, optimizer)
@@ -360,9 +368,7 @@ def test_a_schedule_between_two_looks_is_summed_exactly():
 def test_lr_may_be_a_tensor():
     model, optimizer = one(lr=torch.tensor(0.05), rule=optim.AdamW)
     watch = Watch(model, optimizer)
-    push(model)
-    optimizer.step()
-    watch.step()
+    look(model, optimizer, watch)
     assert math.isclose(watch.result().data.N.item(), 0.05 * LAM, rel_tol=1e-6)
 
 
@@ -373,17 +379,11 @@ def test_groups_have_their_own_rates_and_may_come_later():
         [{"params": a, "weight_decay": 0.0}, {"params": b, "lr": 0.2}], lr=0.1, weight_decay=0.3
     )
     watch = Watch(model, optimizer)
-    push(model)
-    optimizer.step()
-    watch.step()
+    look(model, optimizer, watch)
     optimizer.add_param_group({"params": [*model["c"].parameters()], "weight_decay": 0.5})
     optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))  # makes new groups
-    push(model)
-    optimizer.step()
-    watch.step()
-    push(model)
-    optimizer.step()
-    watch.step()
+    look(model, optimizer, watch)
+    look(model, optimizer, watch)
     found = watch.result().data
     rates = found.sum_lr_decay.sel(tensor=["a.weight", "b.weight", "c.weight"]).values
     assert np.allclose(rates, [0, 3 * 0.06, 2 * 0.05])
@@ -418,9 +418,7 @@ def test_frozen_and_what_is_in_no_group():
     model["b"].requires_grad_(False)
     optimizer = optim.SGD([*model["a"].parameters()], lr=LR, weight_decay=LAM)
     watch = Watch(model, optimizer)
-    push(model)
-    optimizer.step()
-    watch.step()
+    look(model, optimizer, watch)
     found = watch.result().data
     assert found.decays.values.tolist() == [
         "0.1",
@@ -593,9 +591,7 @@ def test_what_wraps_an_optimiser_is_looked_into():
         "Wrapper", (), {"optimizer": optimizer, "param_groups": optimizer.param_groups}
     )()
     watch = Watch(nn.DataParallel(model), wrapper)
-    push(model)
-    optimizer.step()
-    watch.step()
+    look(model, optimizer, watch)
     assert watch.result().data.N.item() == pytest.approx(LR * LAM)
 
 
@@ -617,14 +613,10 @@ def test_weights_of_few_digits_are_measured_in_many(dtype):
 def test_a_model_that_is_converted_or_resized_is_followed():
     model, optimizer = one()
     watch = Watch(model, optimizer)
-    push(model)
-    optimizer.step()
-    watch.step()
+    look(model, optimizer, watch)
     model.float()
     model.weight.grad = None
-    push(model)
-    optimizer.step()
-    watch.step()
+    look(model, optimizer, watch)
     assert watch.result().data.residual < 1e-6
     model.weight.data = torch.randn(3, 8)  # another size: the turn is not known
     model.weight.grad = torch.zeros(3, 8)
@@ -684,10 +676,7 @@ class Lion(optim.Optimizer):
 def test_of_another_optimiser_only_the_weights_are_read():
     model, optimizer = one(rule=Lion)
     watch = Watch(model, optimizer)
-    for _ in range(3):
-        push(model)
-        optimizer.step()
-        watch.step()
+    look(model, optimizer, watch, times=3)
     each = watch.result().data.isel(tensor=0)
     assert each.verdict == "λ is unknown: only w was read"
     assert each.decays == "unknown"
@@ -725,9 +714,7 @@ def test_a_step_that_failed_is_not_counted_and_the_next_are():
     def fails():
         raise RuntimeError
 
-    push(model)
-    optimizer.step()
-    watch.step()
+    look(model, optimizer, watch)
     with pytest.raises(RuntimeError):
         optimizer.step(fails)
     watch.step()
@@ -755,9 +742,7 @@ def test_optimisers_without_decay():
     model, optimizer = nn.Linear(3, 2), None
     optimizer = optim.Rprop(model.parameters(), lr=0.01)
     watch = Watch(model, optimizer)
-    push(model)
-    optimizer.step()
-    watch.step()
+    look(model, optimizer, watch)
     found = watch.result().data
     assert found.decays.values.tolist() == ["no", "no"]
     assert found.verdict.values.tolist() == ["does not decay"] * 2
@@ -879,9 +864,7 @@ def watch_with(**options):
 def stepped():
     model, optimizer = one()
     watch = Watch(model, optimizer)
-    push(model)
-    optimizer.step()
-    watch.step()
+    look(model, optimizer, watch)
     return watch
 
 

@@ -13,7 +13,7 @@ from torch import nn, optim
 from l2lib._laws import Kind, Law, step_of
 from l2lib._verdicts import NEAR, NOTHING, excess, verdict
 from l2lib.audit import Watch
-from tests.test_audit import LAM, LR, NAN, OPTIMIZERS, one, optimizer_of, push
+from tests.test_audit import LAM, LR, NAN, OPTIMIZERS, look, one, optimizer_of
 
 
 # ---- what is predicted -----------------------------------------------------------------------------
@@ -46,10 +46,7 @@ def test_the_kind_of_each(rule):
 def test_muon():
     model, optimizer = one(rule=getattr(optim, "Muon", None))
     watch = Watch(model, optimizer)
-    for _ in range(3):
-        push(model)
-        optimizer.step()
-        watch.step()
+    look(model, optimizer, watch, times=3)
     each = watch.result().data.isel(tensor=0)
     assert each.N.item() == pytest.approx(3 * LR * LAM)
     assert each.residual < 1e-9

@@ -929,6 +929,9 @@ claim("11-qk", "Of the two blocks' four matrices of queries and keys, {} are in 
 claim("11-audit", "No scale of a norm decays in the transformer",
       measured=[states.decay.sel(tensor=name).item() for name in states.tensor.values
                 if "norm" in name], equals=0, within=1e-12)
+claim("11-audit", "The marks of the picture are the audit's turns",
+      measured=[turned[name] - states.turn.sel(tensor=name).item() for name in shown],
+      equals=0, within=1e-9)
 claim("11-audit", "The budget of turn holds for every tensor of the two models",
       measured=[*states.residual.values, *of_mlp.data.residual.values], equals=0, within=1e-9)
 claims.identities()
