@@ -97,16 +97,18 @@ claim("S2-05", "Within 29 epochs the loss changes at least 10^{}-fold: it grows 
 
 # %% [markdown]
 # A penalty adds a term to the gradient, which should make steps larger, not safer. Why does more of it help? And each epoch
-# multiplies the exploding losses by about the same factor. Where does it come from? We begin with a single step.
+# multiplies the exploding losses by about the same factor. Where does this factor
+# come from? We begin with a single step.
 #
 # ## 2.2 One step: the shrink factor
 #
 # What does a penalty do in one step? Let $g = \nabla L(w)$ be the gradient of the loss $L$ without the penalty. The
 # penalty's gradient is $\lambda w$. One step of gradient descent on both is
 #
-# $$w - \eta\,(g + \lambda w) \;=\; (1 - \eta\lambda)\,w - \eta\, g. \tag{2.1}$$
+# $$w - \eta\,(g+\lambda w)\;=\;(1 - \eta\lambda)\,w-\eta\,g.\tag{2.1}$$
 #
-# So the penalty multiplies the weight by the *shrink factor* $a = 1-\eta\lambda$, and the loss takes its usual step. To see the factor alone, take a weight that the loss ignores, so that $g = 0$, such as the embedding of a word that never
+# So the penalty multiplies the weight by the *shrink factor* $a = 1-\eta\lambda$, and the loss takes its usual step. To
+# see the factor alone, take a weight that the loss ignores, so that $g = 0$, such as the embedding of a word that never
 # occurs. After $t$ steps, $a^t$ of it is left (Figure 2.2).
 
 # %%
@@ -203,7 +205,8 @@ claims.identities()
 #
 # So for plain SGD at a constant η, the rule is exactly an L2 penalty, in both orders and for any loss. Under a *schedule*,
 # which lowers η during the training, it is not: L2 decays by $\eta_t\lambda$ in step $t$ and fades together with
-# the learning rate, a literal 0.99 does not (Figure 2.3). The cell takes 20 steps with three weights and halves η every five.
+# the learning rate, a literal 0.99 does not (Figure 2.3). The cell takes 20 steps with three weights and halves η every
+# five.
 
 
 # %%
@@ -269,7 +272,8 @@ figures.show(fig, "A weight without gradient, started at 1, over 20 steps; the l
 #
 # **Exactly**, the decay follows in three steps.
 #
-# 1. *Eliminate the buffer.* Number the steps, so that $w_t=w_{t-1}-\eta m_t$. Put $-\eta m_t=w_t-w_{t-1}$ into the next step:
+# 1. *Eliminate the buffer.* Number the steps, so that $w_t=w_{t-1}-\eta m_t$. Put $-\eta m_t=w_t-w_{t-1}$ into the next
+#    step:
 #    $w_{t+1}=w_t-\eta(\mu m_t+g_t+\lambda w_t)=(1+\mu-\eta\lambda)\,w_t-\mu\,w_{t-1}-\eta g_t$.
 # 2. *Take a weight that the loss ignores*, $g_t = 0$, and try $w_t = z^t$. Divided by $z^{t-1}$, this becomes
 #
@@ -279,8 +283,10 @@ figures.show(fig, "A weight without gradient, started at 1, over 20 steps; the l
 # 3. *Use the product of the roots.* It is the last coefficient of (2.3), μ, whatever λ. So the larger root has at least the
 #    size $\sqrt\mu$.
 #
+# Three ranges of $\eta\lambda$ follow.
+#
 # - **Small decay is multiplied.** As long as $\eta\lambda \ll (1-\sqrt\mu)^2$, the larger root is $z \approx 1 - \frac{\eta\lambda}{1-\mu}$,
-#   as the intuition says.
+#   as the intuition says. (Put $z=1-\delta$ into (2.3) and drop products of small terms.)
 # - **Large decay is limited.** From $\eta\lambda = (1-\sqrt\mu)^2$ to $(1+\sqrt\mu)^2$ the roots are a complex pair, so both
 #   have size $\sqrt\mu$. The weight swings around zero, and more λ no longer shortens its half-life. With $\mu = 0.9$
 #   this begins at $\eta\lambda = {{(1 - 0.9**0.5) ** 2:.4f}}$.
@@ -358,7 +364,7 @@ claims.identities()
 # ignores is multiplied by $1-\eta\lambda$, whatever the momentum. With the index d for decoupled and c for coupled, at a
 # constant η both forms take the same steps, for any loss, if the first step is the same and
 #
-# $$\lambda_c = (1-\mu_d)\,\lambda_d, \qquad \mu_c = (1-\eta\lambda_d)\,\mu_d. \tag{2.4}$$
+# $$\lambda_c=(1-\mu_d)\,\lambda_d,\qquad\mu_c=(1-\eta\lambda_d)\,\mu_d.\tag{2.4}$$
 #
 # <details>
 # <summary>Derivation of (2.4)</summary>
@@ -479,13 +485,12 @@ claims.identities()
 # Which learning rates are stable when each step sees all examples? Think of a ball in a valley: too large a step lands on
 # the opposite slope, higher than where it started.
 #
-# The mean squared error of a linear model is quadratic. Let $H_0$ be its matrix of second derivatives, the *Hessian*, and let an eigenvalue $\rho$
-# of $H_0$ be the curvature along one direction. At the distance $d$ from the minimum of loss plus penalty, the slope
-# along this direction is $(\rho+\lambda)\,d$, if all parameters decay. So each step multiplies the distance by
-# $1-\eta\lambda-\eta\rho$. It shrinks if and only if
+# The mean squared error of a linear model is quadratic. Let $H_0$ be its matrix of second derivatives, the *Hessian*. An
+# eigenvalue $\rho$ of $H_0$ is the curvature along one direction, its eigenvector. At the distance $d$ from the minimum
+# of loss plus penalty, the slope along it is $(\rho+\lambda)\,d$, if all parameters decay. So each step multiplies the
+# distance by $1-\eta\lambda-\eta\rho$. It shrinks if and only if
 #
-# $$|1 - \eta\lambda - \eta\rho| < 1, \quad\text{which for every direction means}\quad \eta < \frac{2}{\rho_{\max} + \lambda}.
-# \tag{2.5}$$
+# $$|1 - \eta\lambda - \eta\rho| < 1, \quad\text{which for every direction means}\quad \eta < \frac{2}{\rho_{\max} + \lambda}.\tag{2.5}$$
 #
 # <details>
 # <summary>Flat directions, and momentum</summary>
@@ -561,14 +566,15 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 # 1. *The targets do not matter.* A step multiplies the difference of two runs with the same batches by a matrix in
 #    which no target occurs. So take $y = 0$: do the errors die out?
 # 2. *Take the inputs as orthogonal.* An input has 200 random components, so its squared length is about 200, and two
-#    inputs are nearly orthogonal. Then the loss's step for one example leaves the error on another as it is. Leave out the bias.
-# 3. *One step.* A single example has curvature $2\cdot 200 = {{2 * 200}}$; the average of five orthogonal ones has
-#    {{2 * 200 // 5}}, of 20 has {{2 * 200 // 20}}: smaller batches are sharper. Without decay, a step on 5
-#    multiplies their errors by $1 - 80\eta$. Decay replaces the 1 by
-#    $a = 1-\eta\lambda$, and multiplies the errors on all *other* examples by $a$, too.
+#    inputs are nearly orthogonal. Then the loss's step for one example leaves the error on another as it is. Leave out
+#    the bias.
+# 3. *One step.* The squared error of one example has the curvature $2\lVert x\rVert^2 = {{2 * 200}}$ along its input $x$. The mean over a
+#    batch divides it by the batch size: {{2 * 200 // 5}} for 5 examples, {{2 * 200 // 20}} for 20. So smaller batches are sharper. Without
+#    decay, a step on 5 multiplies their errors by $1 - 80\eta$. Decay replaces the 1 by $a = 1-\eta\lambda$, and
+#    multiplies the errors on all *other* examples by $a$, too.
 # 4. *One epoch* has four batches. Each example is in one of them, so over an epoch its error is multiplied by
 #
-# $$(a - 80\eta)\; a^3 . \tag{2.6}$$
+# $$(a - 80\eta)\;a^3.\tag{2.6}$$
 #
 # Without decay (2.6) is below 1 in size up to $\eta = 2/80 = {{2 / 80:.3f}}$. Figure 2.7 follows one example at
 # $\eta = 0.03$, its own batch first.
@@ -612,9 +618,9 @@ claims.identities()
 # %% [markdown]
 # This solves the puzzle, and it is a paradox: **decay narrows the stable range of full batches, because it adds to the
 # overshoot, and can widen that of minibatches, because the other batches, which do not touch this error, shrink it.**
-# This takes at least two batches per epoch
-# (exercise 2), and nearly orthogonal inputs: if they are similar, a step that overshoots on one example overshoots on the
-# others (exercise 5).
+# This takes at least
+# two batches per epoch (exercise 2), and nearly orthogonal inputs: if they are similar, a step that overshoots on one
+# example overshoots on the others (exercise 5).
 #
 # ## 2.7 Minibatches: the real borders
 #
@@ -703,10 +709,11 @@ claim("S2-07", "At η = 0.03 minibatches are stable from λ = {} on, on average"
 # %% [markdown]
 # The estimate is too optimistic. By hand, a run without decay explodes above $\eta = {{2 / 80:.3f}}$,
 # in the simulation already above {{crossing:.3f}}. By hand, $\lambda = {{by_hand_from:.1f}}$ is enough at
-# $\eta = 0.03$; in the simulation it takes {{stable_from:.1f}}. Real inputs help each other to overshoot.
+# $\eta = 0.03$; in the simulation it takes {{stable_from:.1f}}. Inputs that are not
+# orthogonal help each other to overshoot.
 #
-# Figure 2.8 shows all η and λ. On the solid border of minibatches the mean Γ of four data sets is zero; the
-# dotted border of full batches is (2.5), as if the bias decayed, too. In `make lab` two dials move the circle.
+# Figure 2.8 shows at which η and λ runs explode. On the solid border of minibatches the mean Γ of four data sets is zero;
+# the dotted border of full batches is (2.5), as if the bias decayed, too. In `make lab` two dials move the circle.
 
 # %%
 lrs, lams = 0.002 * np.arange(1, 33), np.arange(16)
@@ -853,10 +860,11 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 #    $s=(1-\eta h)^2 s+\eta^2 c/|B|$. Solve for $s$:
 #    $s=\frac{\eta c}{h\,(2-\eta h)\,|B|}\approx \frac{\eta c}{2h\,|B|}$ for small $\eta h$.
 # 3. *The height.* At the distance $d$ the objective lies $\frac12 h d^2$ above its minimum, on average
-#    $\frac12 hs\approx \frac{\eta\,c}{4|B|}$. The curvature cancels: a steep direction keeps the weights closer, but rises faster.
+#    $\frac12 hs\approx \frac{\eta\,c}{4|B|}$. The curvature cancels: a steep direction
+#    keeps the weights closer, but rises faster.
 # 4. *Add all eigenvectors.* Their $c$ add up to the trace of $C$, so the mean *excess* over the minimum is
 #
-# $$E \approx \frac{\eta}{4}\, \frac{\operatorname{tr} C}{|B|}. \tag{2.7}$$
+# $$E\approx\frac{\eta}{4}\,\frac{\operatorname{tr}C}{|B|}.\tag{2.7}$$
 #
 # Half the learning rate, or twice the batch, halves the excess; twice of both leaves it as it is, one reason for the
 # *linear scaling rule*. With momentum put $\frac{\eta}{1-\mu}$ for η, as long as it is small.
@@ -978,8 +986,8 @@ claims.identities()
 # **In the puzzle λ itself makes the run hover.** Without λ the model fits all 20 examples exactly, *every* example's
 # gradient vanishes there, and $C = 0$. With $\lambda = 10$ errors remain at the minimum, and so $C > 0$.
 #
-# **Was it worth it?** The reader also reports a low test error. We compare it with that of always answering the mean of
-# the 20 training targets.
+# **Was it worth it?** The reader also reports a low test error. On new examples, we compare it with that of always
+# answering the mean of the 20 training targets.
 
 # %%
 w, b = decayed.weight0[:, 0].values, decayed.bias0[:, 0].values  # data set, output (one), input
@@ -1021,9 +1029,9 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 #
 # | SGD | decay per step | half-life in steps | full batches are stable while |
 # |---|---|---|---|
-# | plain | $\eta\lambda$ | ${{np.log(2):.2f}}/(\eta\lambda)$ | $\eta \lt 2/(\rho_{\max}+\lambda)$ |
-# | momentum, coupled | $\eta\lambda/(1-\mu)$, if small | ${{np.log(2):.2f}}\,(1-\mu)/(\eta\lambda)$ | $\eta \lt 2(1+\mu)/(\rho_{\max}+\lambda)$ |
-# | momentum, decoupled | $\eta\lambda$ | ${{np.log(2):.2f}}/(\eta\lambda)$ | $\eta \lt 2(1+\mu)/(\rho_{\max}+(1+\mu)\lambda)$ |
+# | plain | $\eta\lambda$ | ${{np.log(2):.2f}}/(\eta\lambda)$ | $\eta\lt2/(\rho_{\max}+\lambda)$ |
+# | momentum, coupled | $\eta\lambda/(1-\mu)$, if small | ${{np.log(2):.2f}}\,(1-\mu)/(\eta\lambda)$ | $\eta\lt2(1+\mu)/(\rho_{\max}+\lambda)$ |
+# | momentum, decoupled | $\eta\lambda$ | ${{np.log(2):.2f}}/(\eta\lambda)$ | $\eta\lt2(1+\mu)/(\rho_{\max}+(1+\mu)\lambda)$ |
 #
 # - *Choose λ by a half-life.* Say weights shall halve in 10 epochs of 400 batches, at $\eta = 0.1$ and $\mu = 0.9$. Then
 #   $\lambda = {{np.log(2):.2f}}\,(1-\mu)/(10\cdot400\,\eta) = {{np.log(2) * (1 - 0.9) / (10 * 400 * 0.1):.5f}}$.
@@ -1086,8 +1094,8 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 # <summary>Solution</summary>
 #
 # `[np.mean([growth(Q, 0.008, decay, mu=0.9) for Q in grams.values()]) for decay in (0, 10, 40, 100)]` is $0.21$, $0.18$, $0.13$ and $-0.05$.
-# λ = 10 does not help, nor does λ = 40, which has about the $\eta\lambda$ of §2.1; λ = 100 does. The buffer carries the overshoot into the batches
-# that should shrink it.
+# λ = 10 does not help, nor does λ = 40, which has about the $\eta\lambda$ of §2.1; λ = 100 does. The buffer carries the
+# overshoot into the batches that should shrink it.
 #
 # </details>
 #
@@ -1110,8 +1118,8 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 # <details>
 # <summary>Solution</summary>
 #
-# Within an epoch the slope hardly pulls back. After $t$ steps the kicks have the covariance $\eta^2\, t\,(1-\frac tk)\, C/|B|$. On average over $t$ this
-# is $\eta^2 k\, C/(6|B|)$. Half the trace of the Hessian $H$ times that is
+# Within an epoch the slope hardly pulls back. After $t$ steps the kicks have the covariance
+# $\eta^2\, t\,(1-\frac tk)\, C/|B|$. On average over $t$ this is $\eta^2 k\, C/(6|B|)$. Half the trace of the Hessian $H$ times that is
 # $E_{\text{shuffled}} \approx \frac{\eta^2 k}{12}\, \frac{\operatorname{tr}(HC)}{|B|}$, in proportion to $\eta^2$
 # ([Mishchenko, Khaled and Richtárik (2020)](https://arxiv.org/abs/2006.05988) prove a bound). In Figure 2.10,
 # at $\eta = 0.0025$, the measured excess is {{excess["shuffled"][0] / excess["shuffled law"][0]:.2f}} times this.
