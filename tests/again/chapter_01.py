@@ -124,14 +124,6 @@ def degrees_of_freedom() -> float:
     return float(np.trace(hat))
 
 
-@number("S2-21")
-def ratio_of_mean_squares() -> float:
-    """The largest over the smallest mean square of w·x for ‖w‖ = 1."""
-    x, _ = diabetes()
-    curvatures = np.linalg.eigvalsh(x.T @ x / 442)
-    return float(curvatures[-1] / curvatures[0])
-
-
 @number("S3-01")
 def ratio_of_variances() -> float:
     """The weights' variance at λ = 0.1 over that of least squares."""
