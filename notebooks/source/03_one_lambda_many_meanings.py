@@ -21,6 +21,8 @@
 # function `fit` trains it in PyTorch.
 
 # %%
+from itertools import pairwise
+
 import numpy as np
 import torch
 from sklearn.linear_model import Ridge
@@ -251,7 +253,7 @@ def draw_step(ax):
     boxes = {place: ax.text(place, 3, word, **style) for place, word in words.items()}
     weight, places, bent = ax.text(6.2, 0.9, "weight\nw", **style), list(words), "angle,angleA=0,"
     arrows = [(left, right, (right, 3), (left, 3), figures.GREY, "arc3")
-              for left, right in zip(places[:-1], places[1:], strict=True)]
+              for left, right in pairwise(places)]
     arrows += [(None, 2.85, (2.85, 3), (6.2, 0.9), figures.BLUE, bent + "angleB=90"),
                (None, 10.3, (9.8, 3), (6.2, 1.1), figures.GREY, bent + "angleB=90"),
                (None, 10.3, (10.7, 3), (6.2, 0.7), figures.ORANGE, bent + "angleB=90")]
