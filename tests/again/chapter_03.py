@@ -1,19 +1,15 @@
 """Chapter 3 again: what a penalty's number means in six programs, and under Adam and AdamW."""
 
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
-from sklearn.datasets import load_diabetes, load_digits
+from sklearn.datasets import load_diabetes
 
 from tests.again import number
 
 Array = NDArray[np.float64]
-
-PIXEL_SEEDS = 50
-"""Seeds of the digits' classifier; the interval is that of the first five."""
 
 
 class Adam:
@@ -59,36 +55,6 @@ def lower_end(values: Array) -> float:
     """The lower end of Student's 95 % interval of the mean."""
     error = values.std(ddof=1) / np.sqrt(len(values))
     return float(values.mean() - student.ppf(0.975, len(values) - 1) * error)
-
-
-def pale_over_dark(sizes: Array, scales: Array) -> Array:
-    """The mean of 1/scale over pale pixels, over that over dark ones, for scales (…, 64)."""
-    low, high = np.quantile(sizes[sizes > 0.015], [0.1, 0.9])
-    pale = (sizes > 0.015) & (sizes <= low)
-    dark = sizes >= high
-    ratios: Array = (1 / scales[..., pale]).mean(axis=-1) / (1 / scales[..., dark]).mean(axis=-1)
-    return ratios
-
-
-@cache
-def pixels() -> tuple[Array, Array]:
-    """The pixels' sizes (64), and the root of Adam's average for each pixel (seeds, 64)."""
-    rng = np.random.default_rng(33)
-    data = load_digits()
-    # A constant input of 1 carries the biases; it is left out of what is returned.
-    x = np.hstack([data.data / 16, np.ones((len(data.data), 1))])
-    labels = np.eye(10)[data.target]
-    w = np.zeros((PIXEL_SEEDS, 10, 65))
-    adam = Adam(w.shape)
-    rows = np.tile(np.arange(len(x)), (PIXEL_SEEDS, 1))
-    for _ in range(100):
-        batch = rng.permuted(rows, axis=1)[:, :32]
-        outputs = np.exp(x[batch] @ w.swapaxes(1, 2))
-        errors = outputs / outputs.sum(axis=2, keepdims=True) - labels[batch]
-        gradient = errors.swapaxes(1, 2) @ x[batch] / 32
-        w = w - 0.001 * adam.step(gradient + 1e-4 * w)
-    sizes = np.sqrt((x[:, :64] ** 2).mean(axis=0))
-    return sizes, np.sqrt(adam.square[:, :, :64].mean(axis=1))
 
 
 @number("S2-14")
@@ -138,20 +104,6 @@ def adamw_beside_ridge() -> float:
         w = (1 - 0.003 * 0.1) * w - 0.003 * direction
     least_squares, ridge = problem.ridge(0.0), problem.ridge(0.1)
     return float(np.linalg.norm(w - least_squares) / np.linalg.norm(ridge - least_squares))
-
-
-@number("03-digits")
-def pale_pixels_decay_faster() -> float:
-    """The lower end of the interval of the rates' ratio, pale over dark pixels, five seeds."""
-    sizes, scales = pixels()
-    return lower_end(pale_over_dark(sizes, scales[:5]))
-
-
-@number("03-digits-size")
-def sizes_predict_the_ratio() -> float:
-    """The measured ratio of the rates over the one that the pixels' sizes predict."""
-    sizes, scales = pixels()
-    return float(pale_over_dark(sizes, scales).mean() / pale_over_dark(sizes, sizes))
 
 
 @number("03-coupled")
