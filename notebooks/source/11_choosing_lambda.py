@@ -13,6 +13,8 @@
 # *Reading time an hour (in a hurry: §11.8); the code runs in about 15 seconds.*
 
 # %%
+from itertools import chain, pairwise
+
 import numpy as np
 import torch
 from torch import nn
@@ -383,7 +385,7 @@ X, y = torch.tensor(signals.X), torch.tensor(signals.y)
 def networks(sizes, draws, count):
     """Layers of weight, scale and shift; each seed draws its weights, the same for all λ."""
     layers = []
-    for inputs, units in zip(sizes[:-1], sizes[1:], strict=True):
+    for inputs, units in pairwise(sizes):
         weight = torch.stack([2 * torch.rand(1, inputs, units, generator=draw, dtype=X.dtype) - 1
                               for draw in draws]).repeat(1, count, 1, 1) / inputs**0.5
         scale = torch.ones(len(draws), count, 1, units, dtype=X.dtype)
@@ -418,7 +420,7 @@ def train(decays, n, steps, sizes=(40, 32, 10), norm=True, peak=0.03, batch=25):
     draws = [torch.Generator().manual_seed(seed) for seed in seeds(5)]
     own = [torch.randperm(4000, generator=draw)[:n] for draw in draws]
     layers = networks(sizes, draws, len(decays))
-    optimizer = torch.optim.AdamW(sum(layers, []), lr=peak, betas=(0.9, 0.98), weight_decay=0)
+    optimizer = torch.optim.AdamW([*chain(*layers)], lr=peak, betas=(0.9, 0.98), weight_decay=0)
     for step in range(steps):
         if (at := step * batch % n) == 0:  # a new pass, in a new order
             order = torch.stack([mine[torch.randperm(n, generator=draw)]
@@ -951,7 +953,7 @@ verdicts_of(audited(your_model, your_optimizer, cross_entropy, your_batches))
 # %%
 data, rate, tries = load("digits"), 0.03, np.array([1 / 4, 1, 4])
 pixels, shuffled = data.scaled(16), [np.random.default_rng(s).permutation(1797) for s in seeds(5)]
-train, validate = (np.stack([order[part] for order in shuffled])
+fitted, validate = (np.stack([order[part] for order in shuffled])
                    for part in (slice(300), slice(300, 600)))
 
 # %% [markdown]
@@ -964,7 +966,7 @@ cnn = nn.Sequential(nn.Conv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(),
                     nn.MaxPool2d(2), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(12, 10)).double()
 adamw = torch.optim.AdamW(groups(cnn, 0.01), lr=rate, betas=(0.9, 0.98))
 to_zero = torch.optim.lr_scheduler.LambdaLR(adamw, lambda step: 1 - step / 150)
-images, labels = torch.tensor(pixels[train[0]]).view(300, 1, 8, 8), torch.tensor(data.y[train[0]])
+images, labels = torch.tensor(pixels[fitted[0]]).view(300, 1, 8, 8), torch.tensor(data.y[fitted[0]])
 batches = [(images[rows], labels[rows]) for rows in torch.arange(3000).remainder(300).split(20)]
 of_cnn = audited(cnn, adamw, cross_entropy, batches, to_zero)
 verdicts_of(of_cnn, ("0.weight", "4.weight", "10.weight"))
@@ -974,7 +976,7 @@ verdicts_of(of_cnn, ("0.weight", "4.weight", "10.weight"))
 
 # %%
 decays = [0.01, *tries / forgettings(rate, 1, factors_of(150, linear))]
-digits = sweep(CNN((12, 10), channels=(6, 12), norm="batch"), pixels[train], data.y[train],
+digits = sweep(CNN((12, 10), channels=(6, 12), norm="batch"), pixels[fitted], data.y[fitted],
                test=(pixels[validate], data.y[validate]), loss="cross_entropy", lr=rate,
                optimizer="adamw", beta2=0.98, schedule=lambda step: 1 - step / 150,
                weight_decay=decays, steps=150, batch_size=20, seeds=seeds(5), record_every=150)
