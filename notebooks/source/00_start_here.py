@@ -79,7 +79,7 @@ errors = ((hidden_fine @ trained - torch.sin(3 * fine)) ** 2).mean(1) + sigma**2
 shown = {0: 0, 0.01: 9, 1: 17}  # the columns of three λ
 typical = (errors[:, 9] / errors[:, 0]).argsort()[10]  # in the middle of the twenty
 
-
+# %% tags=["hide-input"]
 def draw_fits(left, right):
     left.plot(fine, torch.sin(3 * fine), "--", color=figures.GREY, lw=1.4, label="truth")
     left.plot(x, targets[typical], "o", color=figures.GREY, ms=4, label="examples")
@@ -95,20 +95,26 @@ def draw_fits(left, right):
 
 
 # %% tags=["hide-input"]
+def label_fits(left, right):
+    left.set_title("Decay smooths the fit")
+    left.legend(loc="lower right", fontsize=9, handlelength=1.4)
+    right.set(xscale="log", xlabel="λ", xlim=(3e-5, 2.2), ylim=(0, 0.72))
+    right.set(ylabel="mean squared error", title="A little decay is best")
+    right.set_xticks([5e-5, 1e-3, 1e-2, 0.1, 1], ["0", "0.001", "0.01", "0.1", "1"])
+    right.minorticks_off()
+    for words, across, up, color in (("on new examples", 4e-4, 0.42, "black"),
+                                     ("on their own examples", 4.5e-4, 0.045, "black"),
+                                     ("noise", 4e-5, 0.205, figures.GREY),
+                                     ("λ = 0", 4e-5, 0.43, "C1"),
+                                     ("λ = 0.01", 1.6e-3, 0.27, "C0"),
+                                     ("λ = 1", 0.25, 0.655, "C2")):
+        right.text(across, up, words, color=color, size=10)
+
+
+# %% tags=["hide-input"]
 fig, (left, right) = figures.subplots(1, 2, figsize=(6.8, 3.6))
 draw_fits(left, right), fig.get_layout_engine().set(wspace=0.08)
-left.set_title("Decay smooths the fit")
-left.legend(loc="lower right", fontsize=9, handlelength=1.4)
-right.set(xscale="log", xlabel="λ", xlim=(3e-5, 2.2), ylim=(0, 0.72))
-right.set(ylabel="mean squared error", title="A little decay is best")
-right.set_xticks([5e-5, 1e-3, 1e-2, 0.1, 1], ["0", "0.001", "0.01", "0.1", "1"])
-right.minorticks_off()
-for words, across, up, color in (("on new examples", 4e-4, 0.42, "black"),
-                                 ("on their own examples", 4.5e-4, 0.045, "black"),
-                                 ("noise", 4e-5, 0.205, figures.GREY),
-                                 ("λ = 0", 4e-5, 0.43, "C1"), ("λ = 0.01", 1.6e-3, 0.27, "C0"),
-                                 ("λ = 1", 0.25, 0.655, "C2")):
-    right.text(across, up, words, color=color, size=10)
+label_fits(left, right)
 means = figures.drawn(right)
 end = {lam: means[f"λ = {lam}"].y[0] for lam in shown}
 figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without decay the curve "
@@ -234,6 +240,7 @@ digits = load("digits")
 pixels = digits.scaled(16, centre=True)
 images, labels = torch.tensor(pixels), torch.tensor(digits.y)
 
+# %%
 torch.manual_seed(seeds(1)[0])
 net = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 32), nn.ReLU(), nn.Linear(32, 10))
 weights, biases = [net[i].weight for i in (0, 2, 4)], [net[i].bias for i in (0, 2, 4)]
@@ -259,12 +266,15 @@ from l2lib.sweep import MLP, sweep
 
 widths = (64, 256, 32, 10)
 model = MLP(widths)
+
+# %%
 sizes = np.array([a * b for a, b in pairwise(widths)])  # numbers of weights
 of_weights = sizes / sizes.sum()
 
 # %%
 options = {"loss": "cross_entropy", "seeds": seeds(5), "batch_size": 64, "record_every": 25}
 sgd = sweep(model, pixels, digits.y, lr=0.5, weight_decay=0.003, steps=1500, **options)
+# %%
 adamw = sweep(model, pixels, digits.y, optimizer="adamw", lr=0.01, weight_decay=0.6, steps=500,
               **options)
 
@@ -276,7 +286,7 @@ share_adamw = adamw.norm**2 / (adamw.norm**2).sum("layer")
 # %% tags=["hide-input"]
 names = [f"{b} × {a}" for a, b in pairwise(widths)]
 
-
+# %% tags=["hide-input"]
 def draw_shares(left, right):
     for layer, name in enumerate(names):
         look = {"color": f"C{layer}", "lw": 1.3, "alpha": 0.5, "label": name}
@@ -323,6 +333,8 @@ claim("00-start", "Before training, the largest squared norm of a layer is at le
       "smallest in all five runs", measured=at_start.max(0) / at_start.min(0), between=(15, 40))
 claim("00-balance", "After training with SGD, the largest squared norm of a layer is {} times the "
       "smallest (worst of five seeds)", measured=at_end.max(0) / at_end.min(0), below=1.1)
+
+# %% tags=["hide-input"]
 claim("00-share", "Under AdamW each layer's share is between 0.4 and 2.5 times its share of all "
       "weights; farthest off is the smallest layer's, {} times (mean of five seeds)",
       measured=last_shares / dashed, between=(0.4, 2.5))
@@ -443,6 +455,8 @@ torch.manual_seed(seeds(1)[0])
 noise = {(size, start): train_on_noise(torch.optim.AdamW, 0.01, 0.6, size, start, steps=500)
          for size, start in ((0.1, 0.2), (10, 0.0))}
 noise_rms = {size: (each**2).mean(1) ** 0.5 for (size, _), each in noise.items()}
+
+# %%
 layer_rms = (adamw.norm**2 / sizes[:, None]) ** 0.5  # runs, layers, recorded steps
 expected = (0.01 / (2 * 0.6)) ** 0.5
 
@@ -483,6 +497,8 @@ figures.show(fig, "Root mean square of weights under AdamW with η = 0.01 and λ
 claim("00-noise", "With noise for gradients, the weights end at an RMS of {} times √(η/2λ), for "
       "small gradients and for large ones (the worse of the two)", equals=1, within=0.05,
       measured=[alone[size].y[400:].mean() / expected for size in ("0.1", "10")])
+
+# %% tags=["hide-input"]
 claim("00-rms", "The RMS of a network's layer, in the second half of training, is {} times √(η/2λ) "
       "(worst of three layers and five runs)", measured=late / expected, between=(0.5, 2.5))
 
