@@ -531,6 +531,7 @@ def test_a_loss_is_asked_of_what_wrappers_hold():
     train(model, optimizer, X, y, 2)
     watch.step()
     found = watch.result(lambda m: functional.cross_entropy(m(X), y)).data
+    assert "0.weight" in found.tensor
     assert found.scale_invariant.sel(tensor="0.weight") == "each unit"
     assert "?" not in found.scale_invariant
 

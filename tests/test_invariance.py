@@ -21,7 +21,7 @@ from torch.utils.checkpoint import checkpoint
 
 from l2lib._exact_loss import ExactLoss
 from l2lib._float64 import IN_FLOAT64, wide
-from l2lib._joint import null_space
+from l2lib._joint import _reduced, null_space
 from l2lib._model_copy import _missing, private_copy
 from l2lib._points import RADIUS, Places, point_at, uniform
 from l2lib._trials import Trials
@@ -1138,6 +1138,11 @@ def test_a_null_space_is_told_whole(size, more, seed, spread, rows):
     assert np.linalg.matrix_rank(together, tol=1e-5) == 2 * size
     assert np.linalg.matrix_rank(space.basis, tol=1e-5) == 2 * size
     assert all(row[np.flatnonzero(row)[0]] == 1 for row in space.basis)
+
+
+def test_rounding_is_no_pivot():
+    found = _reduced(np.array([[1e-17, 1, 2], [0, 1, 0]]))
+    assert np.allclose(found, [[0, 1, 0], [0, 0, 1]])
 
 
 def test_a_null_space_is_told_by_pairs_where_there_are_pairs():
