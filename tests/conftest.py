@@ -49,6 +49,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=rank)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _products_as_in_a_sweep() -> None:
+    """A sweep is equal to the last bit if MKL was not used before the process's first one."""
+    from l2lib.sweep.workers import prepare_process  # with torch, so not before it is needed
+
+    prepare_process()
+
+
 @pytest.fixture(autouse=True)
 def _torch_as_it_was() -> Iterator[None]:
     """A chapter's code that a test runs may set torch's default type; the next test has its own."""
