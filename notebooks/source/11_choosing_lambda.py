@@ -131,7 +131,7 @@ axes[1].set_xlabel("N, by the end")
 of_lam, of_n = ({name: mark.x[0] for name, mark in figures.drawn(ax).items()} for ax in axes)
 wide = {(what, len(some)): np.divide(*np.sort([of[f"_{name}"] for name in some])[[-1, 0]])
         for what, of in (("λ", of_lam), ("N", of_n)) for some in (published, with_adam)}
-axes[0].set_title("λ: SGD far away"), axes[1].set_title("N: one scale")
+axes[0].set_title("λ: far smaller for SGD"), axes[1].set_title("N: SGD among others")
 figures.show(fig, "Two columns of marks on logarithmic axes, a row for each recipe; squares are "
              "trained by SGD, dots by Adam. Left, λ from "
              f"{of_lam['_ResNet-50, 2021']:.5f} to {of_lam['_our chapter 9']:g}. Right, N: recipes "
@@ -171,8 +171,8 @@ claim("11-sgd", "The N of the three ResNets, up to {:.0f}, lie among those with 
 #
 # </details>
 #
-# Among recipes that train from scratch, λ spans a factor of {{wide["λ", len(published)]:,.0f}}; the smallest are those of SGD.
-# On the scale of $N$ this gap is gone: the ResNets have $N$ from {{counts["ResNet-50"]:.0f}} to {{counts["ResNet-50, 2021"]:.0f}}, the ViT {{counts["ViT"]:.0f}}.
+# Among published recipes that train from scratch, λ spans a factor of {{wide["λ", len(published)]:,.0f}}; the smallest are those of SGD.
+# On the scale of $N$ this gap is gone, though $N$ itself spans a factor of {{wide["N", len(published)]:.0f}}: the ResNets have $N$ from {{counts["ResNet-50"]:.0f}} to {{counts["ResNet-50, 2021"]:.0f}}, the ViT {{counts["ViT"]:.0f}}.
 # But one λ can mean very different things. With AdamW and λ = 0.1, $N$ is
 # {{counts["GPT-3 175B"]:.2f}} for GPT-3 and {{counts["OLMo 2 1B"]:.0f}} for OLMo 2. For fine-tuning it is a few hundredths.
 #
@@ -583,7 +583,8 @@ spread = {what: 2 ** np.ptp(np.concatenate([pair[k].mean(1) for pair in best.val
 # Others find other slopes: for Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)) the best memory,
 # counted in passes over the data, is about constant (slopes −1 and 0); for language models that see each token once, Bergsma et al. ([2025b](https://arxiv.org/abs/2505.13738)) find that more data mean a *larger* $N$.
 #
-# **No rule replaces trying. $N$ gives you the scale to try on:** $N = \frac14, 1, 4$, and further if the best is at an end. Below $N = 0.05$ decay takes less than {{100 * (1 - np.exp(-0.05)):.0f}} % of a weight, and there is little to find.
+# **No rule replaces trying. $N$ gives you the scale to try on:** $N = \frac14, 1, 4$, and further if the best is at an end. Begin at 1, 4, 16 if you pass few data many times, as in our longest run, or if you repeat
+# a recipe like those of Figure 11.1, whose median $N$ is {{np.median([counts[name] for name in published]):.0f}}. Below $N = 0.05$ decay takes less than {{100 * (1 - np.exp(-0.05)):.0f}} % of a weight, and there is little to find.
 #
 # ## 11.5 Carrying λ over to another run
 #
@@ -719,7 +720,7 @@ claim("11-width", "Where η goes as 1/m, the best λ goes as the width m to the 
 
 # %% [markdown]
 # The power is {{power.mean:.2f}} ± {{power.half:.2f}}: the root rule fits, the others do not. With batch norm the
-# power is larger, with a wide interval (exercise 4). **If $\eta\propto1/m$, raise λ with the width, by a power between ½ and 1, and check.**
+# power is near 1 or above, with a wide interval (exercise 4). **If $\eta\propto1/m$, raise λ with the width: by the power ½ without normalisation, by the power 1 with it, and check.**
 #
 # ### A worked failure: a law used with the wrong η
 #
@@ -780,8 +781,8 @@ verdicts_of(of_mlp)
 
 # %% [markdown]
 # *RMS ratio* is the RMS divided by its equilibrium value $\sqrt{\eta/2\lambda}$. The first matrix is *scale-invariant* ([chapter 7](07_scale_invariance.ipynb)): a batch norm follows it, so the loss ignores its size.
-# Its ratio is near 1, and λ only sets its turn. On the last matrix λ is a
-# penalty, as in chapter 1. And the audit warns that biases decay, and scale γ and shift β of the norm, which they rarely should ([chapter 6](06_bias_exclusion.ipynb)).
+# Its ratio is near 1, and λ only sets its turn. On the last matrix decay
+# changes the function, as a penalty does. And the audit warns that biases decay, and scale γ and shift β of the norm, which they rarely should ([chapter 6](06_bias_exclusion.ipynb)).
 #
 # The second model is a small transformer with RMSNorm in front of its blocks, and with normalised queries and keys (QK-norm).
 # It learns to continue Shakespeare's sonnets, letter by letter.
@@ -855,7 +856,7 @@ verdicts_of(of_poet, "blocks.0")
 # %% [markdown]
 # ### Where each turn comes from
 #
-# Why do some tensors turn more than others under the same λ? One equation answers, and it needs no equilibrium. Let
+# Why do some tensors turn more than others under the same λ? An exact account of each turn shows it, without any equilibrium. Let
 # $p_t = \langle w_t,\eta_tu_t\rangle/r_t^2$ be the *push*: how much the update moves the weight inwards, as a share of its length. A negative push is outwards.
 #
 # 1. The inner product of $w_t$ with $w_{t+1} = (1-\eta_t\lambda)w_t-\eta_tu_t$ is $r_t^2(1-\eta_t\lambda-p_t)$.
@@ -884,9 +885,9 @@ for row, name in enumerate(shown):
         ends[side] += length
     ax.plot(states.turn.sel(tensor=name).item(), row, "o", color="black", mec="white", ms=9,
             label=f"_{name}")
-ax.plot([], [], "o", color="black", mec="white", ms=9, label="sum: how far it turned")
+ax.plot([], [], "o", color="black", mec="white", ms=9, label="turn, their sum")
 ax.set_yticks(range(8), [name.removesuffix(".weight") for name in shown])
-ax.set(xlabel="pushed outwards, norm shrinks  ←  0  →  decay, pushed inwards, norm grows",
+ax.set(xlabel="part of Σ −ln cos θ   (left: pushed outwards, or the norm shrinks)",
        xlim=(-3.2, 4.6), ylim=(7.6, -0.6), ylabel=" ")
 ax.axvline(0, color=figures.GREY, lw=0.8)
 ax.set_title("Same decay, different turns")
@@ -929,10 +930,10 @@ claim("11-value", "In the two blocks together value turns {:.1f} times as much a
 
 # %% [markdown]
 # Each matrix decays by {{states.decay.sel(tensor="head.weight").item():.0f}}, as $N$ is, but the rest differs. Value and out are pushed inwards by the loss and turn most. The head is pushed outwards, the embedding mostly shrinks, and both turn least.
-# Queries and keys are scale-invariant and in equilibrium. Their outward push is mostly made by Adam's momentum, which goes on in the direction of the last steps.
+# Queries and keys are scale-invariant, and in equilibrium at the end. All of these sums are over four looks, 20 steps apart: with another distance between the looks, turn and push are others.
 #
-# Most matrices read *not invariant, here λ is a penalty*. That says less than it seems: double value and halve out, and the function is the same. On such a *pair* decay
-# changes the function only through the ratio of their sizes.
+# Most matrices read *not invariant, here λ is a penalty*: decay changes what the network computes. Value and out are such, and yet there is a freedom in the *pair*: double value and halve out, and the
+# function is the same. The function sees their product, and decay of both shrinks it by $(1-\eta\lambda)^2$ in a step.
 #
 # The third model is yours: change the first three lines. §11.8 has what to do about each verdict. (From two checkpoints:
 # `python -m l2lib.audit before.pt after.pt --lr 3e-4 --weight-decay 0.1 --steps 1000`.)
@@ -1067,9 +1068,9 @@ claim("11-text", "On the validation sonnets N = 1 has {:.3f} less loss than the 
 
 # %% [markdown]
 # **Digits** (Figure 11.8, left). No try beats the default: $N = \frac14$ has {{against.mean:.3f}} ± {{against.half:.3f}} more loss, and $N = 4$ is clearly worse.
-# The default is an end, but its $N$ is below 0.05, so there is nothing to try below. Keep it.
+# The default is the lowest λ that we tried, and below $N = 0.05$ there is little to find. Keep it.
 #
-# **Sonnets** (right). The default has $N = {{0.01 * forgettings(0.01, 1, factors_of(100, linear)):.3f}}$. $N = {{tries[chosen_text - 1]:g}}$ is lowest, not at an end, and the interval of its gain excludes zero. Take it. The test, made once, gives {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter: significant, and small.
+# **Sonnets** (right). The default has $N = {{0.01 * forgettings(0.01, 1, factors_of(100, linear)):.3f}}$. $N = {{tries[chosen_text - 1]:g}}$ is lowest, not at an end, and the interval of its gain excludes zero. Take it. The test, made once, gives {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter, seed by seed: significant, and small.
 #
 # ### If η is not settled: search both
 #
@@ -1082,17 +1083,17 @@ for peak in (3e-4, 6e-4, 12e-4):
           + "   ".join(f"N = {n:4.2f}: λ = {n / S:.3f}" for n in tries))
 
 # %% [markdown]
-# Down a column ηλ is constant, so $N$ stays, and only what is *not* scale-invariant notices η. **First move down the column $N = 1$ to settle η, then along its row to settle $N$**: five runs. If the
+# Down a column ηλ is constant, so $N$ stays. **First move down the column $N = 1$ to settle η, then along its row to settle $N$**: five runs. If the
 # best $N$ is not 1, try the neighbouring η there, too. The usual λ = 0.1 at the middle peak is $N = {{0.1 * forgettings(6e-4, 1, factors_of(20_000, cosine)):.1f}}$.
 #
-# How many seeds? To see a difference δ between two λ, where runs differ by a standard deviation $s$, takes about
-# $16\,(s/\delta)^2$ runs of each (for a power of 80 % at the level of 5 %), and one or two more where that is few.
+# How many seeds? Let both λ run with the same seeds, and let the differences of the pairs have the standard deviation $s$. To see a mean difference δ takes about
+# $8\,(s/\delta)^2$ seeds (for a power of 80 % at the level of 5 %), and two or three more where that is few.
 #
 # ### Fine-tuning, LoRA and repeated data
 #
 # You fine-tune in 938 steps (three passes over 10,000 examples, batches of 32), linear to zero from $\eta = 2\cdot10^{-5}$. Then $S = {{forgettings(2e-5, 1, factors_of(938, linear)):.4f}}$, and λ = 0.01 has $N = {{0.01 * forgettings(2e-5, 1, factors_of(938, linear)):.4f}}$: it does nothing. $N = 0.05$ would need λ = {{0.05 / forgettings(2e-5, 1, factors_of(938, linear)):.0f}}. **Type 0, or leave the default**, and spend the tries on η and the passes.
 #
-# In print:
+# What else is known:
 #
 # - **LoRA.** Decay on its two factors pulls the model back to the *pretrained* weights
 #   ([chapter 4](04_other_penalties.ipynb)).
@@ -1111,8 +1112,8 @@ for peak in (3e-4, 6e-4, 12e-4):
 # λ is in PyTorch's form, where decay is multiplied by η. *Matrices* are tensors with two axes or more.
 #
 # 1. **Fine-tuning with $N$ below 0.05?** Keep your λ; if you have none, take 0. Stop here.
-# 2. **Run the λ that you have** to the end, with decay on matrices only, and audit it: `watch = Watch(model, optimizer, total_steps=steps)` from `l2lib.audit`, `watch.step()` every 20 steps, `print(watch.result(loss))` with `loss(model)` of a batch.
-# 3. **Run $N = \frac14, 1, 4$**, that is $\lambda = N/S$, at full length. Is the best of these and yours at an end? Go on by factors of 4, but not below $N = 0.05$.
+# 2. **Run the λ that you have** (none yet? $N = 1$) to the end, with decay on matrices only, and audit it: `watch = Watch(model, optimizer, total_steps=steps)` from `l2lib.audit`, `watch.step()` every 20 steps, `print(watch.result(loss))` with `loss(model)` of a batch.
+# 3. **Run $N = \frac14, 1, 4$** (many passes over few data: 1, 4, 16), that is $\lambda = N/S$, at full length. Is the best of these and yours at an end? Go on by factors of 4, but not below $N = 0.05$.
 # 4. **Choose on validation data**, with three seeds or more. No clear gain? Keep what you had. Test once.
 # 5. **You change the run later?** Use the table of §11.5. If no rule fits, keep $N$, and try again.
 
@@ -1164,7 +1165,7 @@ figures.show(fig, "A decision tree. Fine-tuning with N below 0.05: keep λ. Else
 # %% [markdown]
 # | the audit, or the run, says | why | what to do |
 # |---|---|---|
-# | in equilibrium | the RMS ratio is near 1; ηλ sets the turn | tune ηλ as you tune a learning rate |
+# | in equilibrium | the RMS (§11.3) is near $\sqrt{\eta/2\lambda}$; ηλ sets the turn | try ηλ in factors of 4, as step 3 does |
 # | falling, or rising, needs $n$ steps | the norm has not reached equilibrium, so the start sets the turn | nothing; or a larger $N$ |
 # | λ does nothing in this run | $N$ is below 0.05 | leave it; or step 3 |
 # | not invariant, here λ is a penalty | alone, λ changes the function | choose it on validation data |
@@ -1174,7 +1175,7 @@ figures.show(fig, "A decision tree. Fine-tuning with N below 0.05: keep λ. Else
 # | the first steps explode | $\eta\lambda$ is near 2 (chapter 2) | smaller η or λ |
 # | the gradient norm rises at the end | η goes to zero and the weights shrink (exercise 5) | nothing is wrong; or let λ follow η |
 #
-# **Two myths.** *With AdamW, λ does not depend on η.* But if you halve η, you halve $N$.
+# **Two myths.** *AdamW decouples λ from η.* In PyTorch's form, if you halve η, you halve $N$.
 # *0.1 is right for language models.* With it $N$ was {{counts["GPT-3 175B"]:.2f}} in one and {{counts["OLMo 2 1B"]:.0f}} in another.
 #
 # **Limits.** Our networks are small and our runs short. Figures 11.4 to 11.6 are one task. Figure 11.1 shows what people did, not what was best.
@@ -1223,7 +1224,7 @@ figures.show(fig, "A decision tree. Fine-tuning with N below 0.05: keep λ. Else
 # <details>
 # <summary>Solution</summary>
 #
-# `power` becomes 1.2 ± 0.7. Now $\lambda\propto m$ fits best, and the interval just holds $\sqrt m$, too. *Keep λ* fits neither network.
+# `power` becomes 1.2 ± 0.7. Now $\lambda\propto m$ fits best. (With other seeds the power comes out larger still, and the interval as wide.) *Keep λ* fits neither network.
 #
 # </details>
 #
@@ -1232,7 +1233,7 @@ figures.show(fig, "A decision tree. Fine-tuning with N below 0.05: keep λ. Else
 # <details>
 # <summary>Solution</summary>
 #
-# In equilibrium $\theta\approx\sqrt{2\eta\lambda}$, so $\lVert g\rVert/\lVert w\rVert\approx\sqrt{2\lambda/\eta}$, which rises as η falls. This holds while the memory $1/(\eta\lambda)$ is short against what is left of the run, so not to the very end. If λ is in proportion to η, the ratio stays
+# In equilibrium $\theta\approx\sqrt{2\eta\lambda}$, so $\lVert g\rVert/\lVert w\rVert\approx\sqrt{2\lambda/\eta}$, which rises as η falls. And $\lVert g\rVert\propto1/\lVert w\rVert$ (chapter 7), so $\lVert g\rVert^2\propto\sqrt{\lambda/\eta}$ rises, too. This holds while the memory $1/(\eta\lambda)$ is short against what is left of the run, so not to the very end. If λ is in proportion to η, the ratio stays
 # ([Defazio, 2025](https://arxiv.org/abs/2506.02285); [Chou, 2025](https://arxiv.org/abs/2512.08217), by another argument).
 #
 # </details>
