@@ -952,14 +952,14 @@ at_one, at_end = drawn["_adamw*"].at(1), drawn["_sgd*"].at(0.6)
 figures.show(fig, "Four singular values of an adapter against λ on a logarithmic axis. Under SGD "
              f"they fall to zero between λ = 0.2 and 0.6, where the largest is {at_end.max():.2f}. "
              f"Under AdamW they are still {at_one.min():.2f} to {at_one.max():.2f} at λ = 1, and "
-             "fall to nearly zero between 10 and 30. Dots lie near the lines of the formulas.")
+             "fall to nearly zero between 10 and 30. Up to 10 the dots lie on their lines.")
 
 # %% tags=["hide-input"]
 claim("04-adamw-small", "At λ = 1 AdamW takes {:.4f} from each of the adapter's four singular "
       "values, in the mean of five seeds; SGD would take 1", measured=amount[1], below=0.05)
-claim("04-adamw-amount", "For λ from 1 to 30 the mean amount that AdamW takes is {} times what "
+claim("04-adamw-amount", "For λ from 1 to 10 the mean amount that AdamW takes is {} times what "
       "(4.10) gives with the run's own a and b",
-      measured=amount[1:] / predicted[1:], between=(0.9, 1.1))
+      measured=amount[1:4] / predicted[1:4], between=(0.8, 1.2))
 claim("04-sgd-amount", "under SGD each of the four is that of (4.8), to 0.03", equals=1,
       measured=float(np.abs(by_sgd.mean(0)[:, :4] - np.maximum(
           change[:4] - np.array(sgd_lams)[:, None], 0)).max() < 0.03), within=1e-9)
@@ -968,8 +968,8 @@ claim("04-sgd-amount", "under SGD each of the four is that of (4.8), to 0.03", e
 claim("04-rank", "the change that the new task asks for has rank four",
       measured=change[4:], equals=0, within=1e-12)
 claim("04-residue", "the fifth is below a millionth under SGD from λ = 0.1 on, and above a "
-      "thousandth under AdamW at λ = 1 to 10", equals=1, within=1e-9,
-      measured=float(by_sgd[:, 1:, 4].max() < 1e-6 and by_adamw[:, 1:4, 4].min() > 1e-3))
+      "ten-thousandth under AdamW at λ = 1 to 10, in the mean", equals=1, within=1e-9,
+      measured=float(by_sgd[:, 1:, 4].max() < 1e-6 and by_adamw[:, 1:4, 4].mean(0).min() > 1e-4))
 claim("04-back", "SGD at λ = 0.6 leads back to W₀, to a thousandth",
       measured=float(by_sgd[:, -1].max() < 1e-3), equals=1, within=1e-9)
 
@@ -981,7 +981,7 @@ claims.identities()
 
 # %% [markdown]
 # The typical gradient $\sqrt{ab}$ is {{typical.min():.3f}} to {{typical.max():.3f}} here. So AdamW takes {{1 / typical.max():.0f}} to {{1 / typical.min():.0f}} times less than λ. At
-# PyTorch's default it takes {{amount[0]:.4f}} from singular values of {{change[3]:.2f}} to {{change[0]:.2f}}. It makes no clean zeros, either. The fifth singular value, for which the data have no use, falls below a millionth
+# PyTorch's default it takes {{amount[0]:.4f}} from singular values of {{change[3]:.2f}} to {{change[0]:.2f}}. (Beyond λ = 10 the estimate is crude: at λ = 30 the strongest direction keeps {{by_adamw[:, 5, 0].mean():.2f}}, and its line is at {{change[0] - by_rule[5]:.2f}}.) AdamW makes no clean zeros, either. The fifth singular value, for which the data have no use, falls below a millionth
 # under SGD from λ = 0.1 on. AdamW leaves {{by_adamw[:, 3, 4].mean():.3f}} of it at λ = 10.
 #
 # ## 4.9 In practice
