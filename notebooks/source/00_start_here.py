@@ -88,6 +88,7 @@ def draw_fits(left, right):
         fit = hidden_fine[typical] @ trained[typical, :, shown[lam]]
         left.plot(fine, fit, color=color, label=name)
         right.plot(lam or 5e-5, errors[:, shown[lam]].mean(), "o", color=color, ms=7, label=name)
+    right.plot(5e-5, own_errors[:, 0].mean(), "o", color="C1", mfc="white", ms=7, label="_own")
     right.plot(lams[1:], errors[:, 1:].mean(0), color="black", label="new")
     right.plot(lams[1:], own_errors[:, 1:].mean(0), "--", color="black", label="own")
     right.axhline(sigma**2, color=figures.GREY, ls=":", lw=1.4, label="_floor")
@@ -126,7 +127,7 @@ figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without
 
 # %% [markdown]
 # Figure 0.1 shows one typical network (left) and the mean of all (right). The smaller λ is, the better the networks fit their own examples (dashed).
-# On new examples (solid) that helps only down to about λ = 0.01. Below it the error grows again: this is **overfitting**. With $\lambda=1$ the network cannot follow even the curve. The error is {{end[1]:.2f}}, against {{end[0]:.2f}} without decay.
+# On new examples (solid) that helps only down to about λ = 0.01. Below it the error grows again: this is **overfitting**. (The left end mixes decay with early stopping: without decay, training is not finished after 3000 steps.) With $\lambda=1$ the network cannot follow even the curve. The error is {{end[1]:.2f}}, against {{end[0]:.2f}} without decay.
 #
 # A line with a tick ✓ is a *claim*: a sentence with a number that was measured as the chapter ran. The brackets say where it must lie (§0.6).
 
@@ -144,7 +145,7 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
 claims.identities()
 
 # %% [markdown]
-# So decay helps against noise if λ is neither too small nor too large.
+# In the network of Figure 0.1, $\lVert w\rVert^2$ is {{(trained[typical, :, 0] ** 2).sum():.0f}} without decay, and {{(trained[typical, :, 9] ** 2).sum():.1f}} with λ = 0.01. So decay helps against noise if λ is neither too small nor too large.
 #
 # ## 0.2 Where does λ enter the training step?
 #
@@ -223,7 +224,7 @@ claim("00-factor", "After 250 steps the means are on the dashed lines, with Adam
       equals=1, within=0.1)
 
 # %% [markdown]
-# So penalty and decay are the same in gradient descent, and differ in Adam.
+# (With gradients of size 0.1, $\lambda w$ is at first larger than the gradient, so it dominates $\sqrt v$.) So penalty and decay are the same in gradient descent, and differ in Adam.
 #
 # ## 0.3 Which layer has the largest share of the penalty?
 #
@@ -257,7 +258,7 @@ squared_norms = np.array([(w.detach() ** 2).sum() for w in weights])
 print((squared_norms / squared_norms.sum()).round(2))  # the layers' shares
 
 # %% [markdown]
-# Equally. The helper `sweep` runs such a loop from five seeds, also with AdamW, and records $\lVert W_l\rVert$ as `norm`. (AdamW's large λ shortens the run.)
+# Equally. The helper `sweep` runs such a loop from five seeds, also with AdamW, and records $\lVert W_l\rVert$ as `norm`. (For AdamW we take an unusually large λ, so that 500 steps suffice.) `isel` picks entries by position, for example `isel(layer=0)`.
 
 # %%
 from itertools import pairwise
@@ -277,6 +278,8 @@ sgd = sweep(model, pixels, digits.y, lr=0.5, weight_decay=0.003, steps=1500, **o
 # %%
 adamw = sweep(model, pixels, digits.y, optimizer="adamw", lr=0.01, weight_decay=0.6, steps=500,
               **options)
+free = sweep(model, pixels, digits.y, lr=0.01, weight_decay=0.0, steps=500, **options,
+             optimizer="adamw")  # without decay, for §0.5
 
 # %%
 squares = sgd.norm**2
@@ -329,8 +332,8 @@ figures.show(fig, "Share of the penalty that each of three layers has during tra
 # %% tags=["hide-input"]
 at_start = np.array([curves[name].at(0) for name in names])  # three layers, five runs
 at_end = np.array([curves[name].at(1500) for name in names])
-claim("00-start", "Before training, the largest squared norm of a layer is at least {} times the "
-      "smallest in all five runs", measured=at_start.max(0) / at_start.min(0), between=(15, 40))
+claim("00-start", "Before training, the largest squared norm of a layer is {} times the "
+      "smallest (five runs)", measured=at_start.max(0) / at_start.min(0), between=(15, 40))
 claim("00-balance", "After training with SGD, the largest squared norm of a layer is {} times the "
       "smallest (worst of five seeds)", measured=at_end.max(0) / at_end.min(0), below=1.1)
 
@@ -349,7 +352,7 @@ claim("00-share", "Under AdamW each layer's share is between 0.4 and 2.5 times i
 # 1. Multiply a layer's weights and biases by some $c>0$, and divide the next layer's weights by $c$. Since $\operatorname{relu}(cz)=c\operatorname{relu}(z)$, this changes neither
 #    the network's function (left) nor the loss.
 # 2. But the two squared norms in the penalty, say $A$ and $B$, become $c^2A$ and $B/c^2$. (Biases are not penalised.) Their product stays $AB$.
-# 3. Two positive numbers with a given product have the smallest sum when they are equal (right). So at every minimum of loss plus penalty the two squared norms are equal.
+# 3. Two positive numbers with a given product have the smallest sum when they are equal (right). So at every minimum of loss plus penalty the two squared norms are equal. (That SGD gets there, Figure 0.3 shows by experiment.)
 #
 # This holds for each pair of neighbouring layers. We try $c=2$ on the trained network:
 
@@ -459,6 +462,9 @@ noise_rms = {size: (each**2).mean(1) ** 0.5 for (size, _), each in noise.items()
 # %%
 layer_rms = (adamw.norm**2 / sizes[:, None]) ** 0.5  # runs, layers, recorded steps
 expected = (0.01 / (2 * 0.6)) ** 0.5
+free_squares = (free.norm**2).isel(step=-1).mean("seed").values  # without decay, three layers
+free_share, free_first = free_squares / free_squares.sum(), free_squares[0]
+adamw_first = float((adamw.norm**2).isel(step=-1, layer=0).mean())
 
 # %% tags=["hide-input"]
 def draw_rms(left, right):
@@ -471,7 +477,7 @@ def draw_rms(left, right):
         ax.axhline(expected, color="black", ls="--", lw=1.2, label="law")
         ax.set(xlabel="training step", ylabel=" ", xlim=(0, 500), ylim=(0, 0.21))
     left.set(title="Noise alone: √(η/2λ)", ylabel="RMS of the weights")
-    right.set(title="A network's layers: not far off", yticks=(0, 0.05, 0.1, 0.15, 0.2))
+    right.set(title="A network's layers: above it", yticks=(0, 0.05, 0.1, 0.15, 0.2))
 
 
 # %% tags=["hide-input"]
@@ -505,6 +511,8 @@ claim("00-rms", "The RMS of a network's layer, in the second half of training, i
 # %% [markdown]
 # At the start the largest RMS of a layer is {{early.max() / early.min():.1f}} times the smallest, later {{(late.max(0) / late.min(0)).mean():.1f}} times. The law is not exact there, as a network's gradients are not noise only. So SGD makes the layers' squared norms equal, and AdamW roughly their mean squares. A squared norm is the mean square times the number of weights: hence the shares by size.
 #
+# Equal steps already give shares by size; decay decides how large the weights become. Without decay the shares after 500 steps are {{free_share[0]:.2f}}, {{free_share[1]:.2f}} and {{free_share[2]:.2f}}, much like those with decay, but the first layer's squared norm is {{free_first:.0f}}, against {{adamw_first:.0f}} with decay.
+#
 # ## 0.6 What does a claim do?
 #
 # A claim raises an error if its number lies outside the brackets. Try a belief about SGD:
@@ -526,11 +534,11 @@ except ClaimError as message:
 #
 # - Take `AdamW`, and leave the `weight_decay` of `Adam` at 0.
 # - Use one λ for all weight matrices, and none for biases and for the gains of normalisation layers ([chapter 6](06_bias_exclusion.ipynb)).
-# - Typical values of λ are 0.0001 to 0.0005 with SGD, and 0.01 (PyTorch's default) to 0.1 with AdamW.
+# - Typical values of λ are 0.0001 to 0.0005 with SGD, and 0.01 (PyTorch's default) to 0.1 with AdamW; our 0.6 is {{0.6 / 0.1:.0f}} to {{0.6 / 0.01:.0f}} times these.
 # - Choose λ on a validation set ([chapter 11](11_choosing_lambda.ipynb)).
 # - Compare your number of steps with $1/(\eta\lambda)$, or $(1-\mu)/(\eta\lambda)$ for SGD with momentum $\mu$. In a much shorter run decay does little.
 #
-# **Myths.** *A large layer drowns the small ones.* No: each weight feels only its own $\lambda w$. *`weight_decay` means the same in every optimiser.* No: see Figure 0.2 and [chapter 3](03_one_lambda_many_meanings.ipynb).
+# **Myths.** *A large layer drowns the small ones.* No: the pull $\lambda w$ on a weight does not depend on other layers. *`weight_decay` means the same in every optimiser.* No: see Figure 0.2 and [chapter 3](03_one_lambda_many_meanings.ipynb).
 #
 # **Limits.** Nothing here says which shares predict better.
 #
@@ -592,7 +600,7 @@ except ClaimError as message:
 # of the layers' squared norms (§0.4). So these become less important as the norms grow, but they do not fade. The claim `00-balance`
 # fails, as it should.
 #
-# Under AdamW without decay the shares end near 0.70, 0.28 and 0.02. With or without decay, AdamW's steps have about the same size for every weight; by (0.2) decay decides at which RMS the weights end.
+# Under AdamW without decay the shares end near 0.70, 0.28 and 0.02. §0.5 says why.
 #
 # </details>
 #
