@@ -319,7 +319,7 @@ claims.identities()
 #
 # $$|\delta|\le\lambda,\qquad |b|\le 1, \tag{6.3}$$
 #
-# however large the offset: as in §4.8, a product of two weights pays for a constant by its amount, not its
+# however large the offset: as in §4.6, a product of two weights pays for a constant by its amount, not its
 # square. And if hidden biases are free, line 2 reads $\delta v = 0$: the penalty on the output bias is evaded
 # altogether. We train ten hidden units at a harsh $\lambda = 0.1$ on four offsets, five data sets each:
 
