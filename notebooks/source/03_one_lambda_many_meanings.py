@@ -9,7 +9,7 @@
 #
 # - carry a λ from one library to another, and look up the default of yours;
 # - say how fast a weight decays under Adam and under AdamW, and where it comes to rest;
-# - find a first λ when you change from Adam to AdamW, where no exact translation exists;
+# - find a first λ when you change between AdamW and Adam with L2, where no exact translation exists;
 # - say what a learning-rate schedule does to the decay.
 #
 # *Reading time: an hour. The code runs in about 10 seconds.*
@@ -117,12 +117,13 @@ for row, name in enumerate(ordered):
     ax.annotate(f"{means[name]:.2g}", (means[name], row), xytext=(10, 0), va="center",
                 textcoords="offset points")
     ax.text(0.95, row, f"{lengths[name]:.0%}", va="center", ha="center", color=figures.ORANGE)
-ax.text(0.95, 5.75, "length left", color=figures.ORANGE, ha="center")
+ax.text(0.95, 5.75, "‖w‖, % of\nleast squares", color=figures.ORANGE, ha="center")
 ax.set(xscale="log", xlim=(6e-5, 2), ylim=(-0.6, 6.3), ylabel="program, given 0.1")
 ax.set(xlabel="the book's λ that 0.1 means")
 ax.set_xticks([1e-4, 1e-3, 0.01, 0.1], ["0.0001", "0.001", "0.01", "0.1"])
 ax.set_yticks(range(6), ordered), ax.grid(axis="y", visible=False)
-ax.spines["bottom"].set_bounds(6e-5, 0.4), ax.minorticks_off()
+ax.spines["bottom"].set_bounds(6e-5, 0.4)
+ax.minorticks_off()
 
 # %% tags=["hide-input"]
 drawn = figures.drawn(ax)
@@ -167,7 +168,8 @@ claims.identities()
 # Which *parameters* are penalised differs as well: `weight_decay` in `torch.optim` acts on biases, and scikit-learn's
 # models spare the intercept ([chapter 6](06_bias_exclusion.ipynb)).
 #
-# So (3.1) translates penalties exactly. But not every λ is a penalty.
+# So (3.1) translates penalties exactly: the minimum is the same. The way to it is not, unless η is adapted, too
+# (exercise 4). And not every λ is a penalty.
 #
 # ## 3.2 Decays, and the dictionary
 #
@@ -186,7 +188,8 @@ claims.identities()
 # for each gradient $g$.
 #
 # The first table is for penalties. In it λ is the number that you type (for `LogisticRegression`, its
-# `C`). A letter c means that you choose the loss: $c=1$ for ½ MSE or the mean cross-entropy, 2 for `MSELoss`. $B$ counts
+# `C`). Where the table says c, it depends on your loss: $c=1$ for ½ MSE or the mean cross-entropy, 2 for `MSELoss`,
+# and $B$ times as much if you sum over the batch instead of averaging. $B$ counts
 # the examples of a batch, and $s$ is the standard deviation of the targets.
 
 # %%
@@ -352,8 +355,8 @@ claims.identities()
 # 1. *How fast?* The mean gradient is zero. Weights start at 4 and take 2000 steps with $\eta = 0.002$.
 # 2. *Where to?* The mean gradient is $w-1$, so that the loss pulls each weight to 1. Here $\eta = 0.02$.
 #
-# There are five seeds with forty weights each. Half of the weights get the noise of the other half with the opposite
-# sign, so that it almost cancels in their mean. Predict: which answer depends on σ under AdamW, and which
+# There are five seeds with forty weights each. The weights form twenty pairs with opposite noise, so that their mean shows
+# the drift. Predict: which answer depends on σ under AdamW, and which
 # under Adam + L2?
 
 # %%
@@ -464,7 +467,9 @@ claim("03-rate-w", "AdamW multiplies the mean of twins by 1 − ηλ at each ste
 claims.identities()
 
 # %% [markdown]
-# **Where to?** A weight rests, apart from some jitter, where its average step is zero.
+# **Where to?** A weight rests, apart from its jitter, where its average step is zero. (The jitter need not be small: where
+# gradients are noise alone, AdamW gives weights the root mean square $\sqrt{\eta/2\lambda}$, as [chapter
+# 11](11_choosing_lambda.ipynb) derives. With $\eta = 3\cdot10^{-4}$ and $\lambda = 0.1$ that is {{np.sqrt(3e-4 / 0.2):.3f}}.)
 #
 # *Adam + L2.* If $\bar g_i + \lambda w_i = 0$, Adam sees only symmetric noise, and its steps average to zero.
 # So Adam + L2 rests at the minimum of loss plus penalty, with the same λ for all weights.
@@ -703,7 +708,7 @@ claim("03-bridge", "On five seeds 0.1 times the median √v̂ is "
       measured=guess, between=(1e-4, 0.01))
 
 # %% [markdown]
-# In Figure 3.6 (bars: 95 % intervals) AdamW does best at 0.1. The validation digits choose 0.1 for it, too, on
+# In Figure 3.6 (bars: 95 % intervals) AdamW does best at 0.1. Validation also chooses 0.1, on
 # {{(chosen["AdamW"] == 0.1).sum()}} of 5 seeds, and 0.001 for Adam + L2 on {{(chosen["Adam + L2"] == 0.001).sum()}}. The
 # rule carries 0.1 to values between {{guess.min():.4f}} and {{guess.max():.4f}}, so within a factor of
 # {{0.001 / guess.min():.1f}} of 0.001. This is a weak test, because the gains over $\lambda = 0$ are small.
@@ -712,7 +717,7 @@ claim("03-bridge", "On five seeds 0.1 times the median √v̂ is "
 # $0.1\sqrt{\hat v}$ has the median {{earlier:.4f}} after 100 steps and {{later:.4f}} after 2400. So begin a search with
 # it.
 #
-# ## 3.7 One λ, three meanings under a schedule
+# ## 3.7 Under a schedule: three ways to go on
 #
 # What becomes of the decay if the learning rate changes during training? Let $\eta_t$ be the rate at step $t$, and
 # $\eta_{\max}$ its peak. For the fraction $\delta_t$ that step $t$ removes there are three meanings, and each has users:
@@ -754,7 +759,7 @@ for (name, curve), colour in zip(left.items(), ("C3", "C1", "C2"), strict=True):
 ax.set(xlabel="step", ylabel="what is left of the weight", ylim=(0, 1.05), xlim=(0, 270))
 ax.set_xticks([0, 50, 100, 150, 200])
 ax.spines["bottom"].set_bounds(0, 200), figures.label_lines(ax)
-ax.set_title("One λ, three meanings on a cosine")
+ax.set_title("The same first decay, three ways to go on")
 drawn = figures.drawn(ax)
 figures.show(fig, "What is left of a weight of 1 that the loss ignores, along a cosine of 200 "
              f"steps: {drawn['independent'].y[-1]:.2f} if the decay is independent, "
@@ -785,7 +790,7 @@ claims.identities()
 # | a penalty | another program's penalty | choose its number so that $2k/c$ of (3.1) stays the same |
 # | a penalty $k\lVert w\rVert^2$ in SGD | a decay | $\delta = 2k\eta$; in the long run momentum μ divides it by $1-\mu$ |
 # | a library's AdamW | the published form | multiply λ by $\eta_{\max}$; for the way back, divide |
-# | Adam + L2, or SGD (which rests at the same place) | AdamW | divide λ by the median $\sqrt{\hat v}$ (§3.6), and search; for the way back, multiply |
+# | AdamW | Adam + L2, or SGD (which rests at the same place) | multiply λ by the median $\sqrt{\hat v}$ of the AdamW run (§3.6), and search; the way back, which we have not tested, divides |
 #
 # - **Write five things beside every λ:** the loss (½? mean or sum?), penalty or decay, whether the
 #   learning rate multiplies it, the optimiser, and the parameters on which λ acts.
@@ -793,7 +798,7 @@ claims.identities()
 # - **Start at common values.** With SGD and momentum take $\lambda = 10^{-4}$ at $\eta = 0.1$
 #   ([He et al., 2016](https://arxiv.org/abs/1512.03385)). With AdamW take 0.1
 #   ([LLaMA](https://arxiv.org/abs/2302.13971)). Search in factors of 3.
-# - **Compare $1/(\eta\lambda)$ with the length of your run.** AdamW's weights average its updates over
+# - **Compare $1/(\eta\lambda)$ with the length of your run.** AdamW's weights are a running sum of its updates, which forgets in about
 #   so many steps ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698)). With $\eta = 3\cdot10^{-4}$ and
 #   $\lambda = 0.1$ these are {{round(1 / (3e-4 * 0.1), -3):,.0f}}. In a much shorter run the decay does little.
 # - **Keep a copy of the weights in float32** if you train in bfloat16. With its
@@ -824,7 +829,7 @@ claims.identities()
 # more steps to get there. *AdamW minimises the loss plus a penalty.* Its coefficient
 # $\lambda\sqrt{v_i}$ depends on the gradients, and without noise it fades.
 #
-# **Limits.** (3.4) to (3.6) hold for symmetric, steady noise and small η. One small network does not say which rule
+# **Limits.** (3.4) to (3.6) hold for symmetric, steady noise and small η, and (3.5) says where the mean rests, not how wide the jitter is. One small network does not say which rule
 # generalises better.
 #
 # ## 3.9 Exercises
@@ -972,7 +977,7 @@ claims.identities()
 
 # %% tags=["hide-input"]
 verdict("S2-11", "false",
-        "If a decay must take the same fraction of every weight, however long the vector is: under "
+        "By this definition: a decay must take the same fraction of every weight, however long the vector is. Under "
         "plain SGD only the squared L2 norm does so. L1 takes the same amount from each.")
 verdict("S2-13", "under conditions",
         "Under plain SGD. Coupled to Adam a weight decays at about ηλ divided by the size of its "
