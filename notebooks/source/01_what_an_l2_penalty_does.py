@@ -1025,7 +1025,8 @@ figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 
 gain = claims.interval(np.log(none / chosen), level=0.95)  # logs: a rare ratio is above ten
 claim("01-gain", "λ by validation divides the test loss by "
       f"{np.exp(gain.mean):.2f} (geometric mean of 20 splits, which overlap); Student's 95 % "
-      "interval, as if they were independent, begins at {:.2f}.", measured=np.exp(gain.low), above=1.3)
+      "interval, as if they were independent, begins at {:.2f}.",
+      measured=np.exp(gain.low), above=1.3)
 claim("01-validation", "The λ chosen by validation has a test loss of {} times the oracle's.",
       measured=(chosen / oracle).mean(), below=1.12)
 claim("01-plain", f"Ten inputs without penalty have {{}} times the test loss of {wide.shape[1]} "

@@ -977,8 +977,9 @@ claims.identities()
 
 # %% tags=["hide-input"]
 verdict("S2-11", "false",
-        "By this definition: a decay must take the same fraction of every weight, however long the vector is. Under "
-        "plain SGD only the squared L2 norm does so. L1 takes the same amount from each.")
+        "By this definition: a decay must take the same fraction of every weight, however long the "
+        "vector is. Under plain SGD only the squared L2 norm does so. L1 takes the same amount "
+        "from each.")
 verdict("S2-13", "under conditions",
         "Under plain SGD. Coupled to Adam a weight decays at about ηλ divided by the size of its "
         "gradient, decoupled (AdamW) at ηλ.")

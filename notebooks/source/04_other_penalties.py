@@ -415,8 +415,8 @@ for _ in range(4000):
     counts.append((w_batch == 0).sum())
 
 # %% tags=["hide-input"]
-claim("04-batches", "In minibatches of 32, proximal steps that start at the Lasso keep {:.0f} zeros, "
-      "in the mean of the last 1,000 steps", measured=np.mean(counts[-1000:]), below=26.5)
+claim("04-batches", "In minibatches of 32, proximal steps that start at the Lasso keep {:.0f} "
+      "zeros, in the mean of the last 1,000 steps", measured=np.mean(counts[-1000:]), below=26.5)
 
 # %% [markdown]
 # So proximal steps need *full batches*. A weight stays at zero only while the slope of the loss on the *batch* is within ±λ, and on a minibatch
@@ -973,7 +973,8 @@ figures.show(fig, "Four singular values of an adapter against λ on a logarithmi
 
 # %% tags=["hide-input"]
 claim("04-adamw-small", "At λ = 1 AdamW takes {:.4f} from each of the adapter's four singular "
-      "values, in the mean of five seeds; SGD would take them whole", measured=amount[1], below=0.05)
+      "values, in the mean of five seeds; SGD would take them whole",
+      measured=amount[1], below=0.05)
 claim("04-adamw-amount", "For λ from 1 to 10 the mean amount that AdamW takes is {} times what "
       "(4.10) gives with the run's own a and b",
       measured=amount[1:4] / predicted[1:4], between=(0.8, 1.2))
