@@ -366,6 +366,7 @@ w_lasso = proximal(H, q, lam)
 
 # %% tags=["hide-input"]
 zero = w_lasso == 0
+assert zero.any(), "the Lasso has no zeros"
 hopper = np.flatnonzero(zero)[np.abs(by_autograd[zero]).argmax()]
 hops = subgradient_path(0.02, 400)[:, hopper]
 w_step, lands = np.zeros(64), []
