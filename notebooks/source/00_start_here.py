@@ -76,6 +76,7 @@ own_errors = ((hidden @ trained - targets) ** 2).mean(1)  # 20 networks × 18 va
 errors = ((hidden_fine @ trained - torch.sin(3 * fine)) ** 2).mean(1) + sigma**2
 
 # %% tags=["hide-input"]
+assert errors.isfinite().all(), "a network diverged"
 shown = {0: 0, 0.01: 9, 1: 17}  # the columns of three λ
 typical = (errors[:, 9] / errors[:, 0]).argsort()[10]  # in the middle of the twenty
 
