@@ -2,8 +2,8 @@
 # # 1 What an L2 penalty does
 #
 # The *L2 penalty* adds $\frac\lambda2\sum_i w_i^2$ to the loss; with SGD, λ is PyTorch's `weight_decay`. Which weights does
-# it shrink, by how much, and when does that help? The answer, proved for linear models and then tested on a network:
-# **the penalty shrinks what the data do not pin down.**
+# it shrink, by how much, and when does that help? For linear models we prove: **the penalty shrinks what the data do
+# not pin down.** In a network more happens (§1.9).
 #
 # **By the end you will be able to**
 #
@@ -238,12 +238,12 @@ figures.show(fig, "The plane of two weights with a falling line of perfect fits.
              f"smallest norm, ({ideal[0]:.1f}, {ideal[1]:.1f}).")
 
 # %% [markdown]
-# Figure 1.2 shows three facts about linear models. (Fact 2 needs a perfect fit to exist.)
+# Figure 1.2 shows three facts about linear models.
 #
 # 1. **The loss moves the weights only in directions that the data see.** Each example adds a multiple of its own
 #    $x$ to the gradient. Directions at a right angle to all training inputs are *null directions*: moving along them
 #    changes no training answer.
-# 2. **Without penalty gradient descent, if it converges, ends at the perfect fit nearest to its start.** Two
+# 2. **If perfect fits exist and gradient descent without penalty converges, it ends at the one nearest to its start.** Two
 #    perfect fits differ by a null direction, and the way from the start to the end has no null part (fact 1). So it
 #    meets the set of perfect fits at a right angle, and by Pythagoras every other perfect fit is further away
 #    ([Gunasekar et al., 2018](https://arxiv.org/abs/1802.08246)).
@@ -528,7 +528,7 @@ figures.show(fig, "Above, a narrow rising cloud of every third patient, LDL and 
              "below the line.")
 
 # %% [markdown]
-# In figure 1.4 the weaker of two directions keeps {{cloud["_kept 2"].y[0]:.0%}}, and the last of ten only
+# In figure 1.4, at $\lambda = 0.1$, the weaker of two directions keeps {{cloud["_kept 2"].y[0]:.0%}}, and the last of ten only
 # {{factors[9]:.0%}}. **The penalty takes the largest share where the data pin a direction down least.**
 #
 # How many parameters are then in effect? By (1.1) the fitted values are $\hat y = A_\lambda y$ with
@@ -722,7 +722,7 @@ claims.identities()
 #   = \frac{2 s_i^2\,(a c_i^2 - \sigma^2)}{(s_i^2 + a)^3} .$$
 #
 # The error falls as long as $a < \sigma^2/c_i^2$, and rises beyond. So direction $i$ is best at
-# $n\lambda = \sigma^2/(v_i^\top w^*)^2$, whatever its $s_i$. All directions gain at first: *some*
+# $n\lambda = \sigma^2/(v_i^\top w^*)^2$, whatever its $s_i$, and for predictions, too. All directions gain at first: *some*
 # $\lambda > 0$ beats least squares. The best λ for their sum depends on $w^*$ and σ, which only an *oracle* knows.
 #
 # How much is there to gain? We take the least-squares fit of 100 patients as the truth, and add noise of standard
@@ -740,7 +740,7 @@ bias2_answers = ((1 - factor) ** 2 * along**2 * s_few**2 / 100).sum(1)
 variance_answers = sigma**2 / 100 * (factor**2).sum(1)
 
 # %% [markdown]
-# To test (1.4), we draw the noise {{below: len(noisy)}} times for each of two λ.
+# We test (1.4) with {{below: len(noisy)}} draws of the noise for two λ.
 
 # %%
 rng, measured = claims.rng(), {}
@@ -1035,8 +1035,8 @@ figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 
 #
 # All three ways are good. Validation chooses λ from {{lams[min(choices)]:.2g}} to {{lams[max(choices)]:.2g}}, leave-one-out
 # from {{by_loo_lams.min():.2g}} to {{by_loo_lams.max():.2g}}: validation judges by 50 patients only, and
-# for the 100 that it fits the best λ is, by (1.5), {{150 / 100:g}} times that for 150. This costs little, as the curve of figure 1.7
-# is flat near its minimum. And yet the plain model with ten inputs is better still. **One λ for all inputs limits the
+# for the 100 that it fits the best λ is, by (1.5), {{150 / 100:g}} times that for 150. This costs little, as figure 1.7 is flat near the
+# minimum. Yet the plain model with ten inputs is better still. **One λ for all inputs limits the
 # damage of {{wide.shape[1] - 10}} extra ones, but does not undo it.**
 
 # %%
@@ -1174,7 +1174,7 @@ figures.show(fig, "Two rising curves of the share of the least-squares fit that 
 # Figure 1.8 compares the shares. For very small steps the expected squared error of early stopping is at most 1.69 times
 # that of ridge with this λ ([Ali, Kolter and Tibshirani, 2019](https://arxiv.org/abs/1810.10082)).
 #
-# On the {{wide.shape[1]}} inputs of §1.7, with {{star.x[0]:.2f}} as the best λ, we try 30 steps of $\eta = 0.1$, worth
+# On the {{wide.shape[1]}} inputs of §1.7 (best λ: {{star.x[0]:.2f}}) we try 30 steps of $\eta = 0.1$, worth
 # λ = 1/3.
 
 # %%
@@ -1319,8 +1319,8 @@ figures.show(fig, "A network on 100 digits: changes from λ = 0, paired by seed,
 # test images, most of which the seeds share.) With the chosen λ the test **loss** falls by {{-chosen_drop.mean:.2f}} ± {{chosen_drop.half:.2f}} from
 # {{nats[:, 0, -1].mean():.2f}}. The **accuracy** changes by {{chosen_gain.mean:+.1f}} ± {{chosen_gain.half:.1f}} points,
 # and this interval {{"contains zero" if chosen_gain.low < 0 else "excludes zero"}}.
-# The chosen λ runs from {{lambdas[min(picked)]:g}} to {{lambdas[max(picked)]:g}}: 100 validation images do not fix it
-# further. Early stopping, at the step that is best on the test images, lowers the mean loss by only
+# The chosen λ runs from {{lambdas[min(picked)]:g}} to {{lambdas[max(picked)]:g}}: 100 validation images do not tell
+# these two apart. Early stopping, at the step that is best on the test images, lowers the mean loss by only
 # {{-early_drop.mean:.2f}} ± {{early_drop.half:.2f}}.
 #
 # **Where does the gain come from?** We set the weights of the dead pixels to zero in the networks of λ = 0. Then,
