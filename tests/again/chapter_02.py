@@ -82,15 +82,6 @@ def mean_squares(x: Array, y: Array, w: Array, b: Array) -> Array:
     return squares
 
 
-@number("02-momentum-rate")
-def rate_under_momentum() -> float:
-    """The rate of decay with momentum 0.9 over that without."""
-    rate, decay, momentum = 0.1, 0.01, 0.9
-    # With v_{t+1} = (w_t − w_{t+1})/η, w_{t+2} = (1 + μ − ηλ) w_{t+1} − μ w_t.
-    factor = np.roots([1, -(1 + momentum - rate * decay), momentum]).max()
-    return float(np.log(factor) / np.log(1 - rate * decay))
-
-
 @number("S0-11")
 def two_rules_apart() -> float:
     """The largest difference between a fixed shrinkage and an L2 penalty, with a schedule."""
