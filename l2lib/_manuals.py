@@ -90,3 +90,9 @@ MANUALS: dict[str, Manual] = {
 In ``means``, η is the rate of the step, max η the schedule's largest, n counts
 the examples, B those of a step, and s is the standard deviation of the targets.
 """
+
+RARE = frozenset({
+    "torch_rmsprop", "schedulefree_sgd", "mxnet", "glmnet_ridge", "glmnet_logistic",
+    "statsmodels_ols", "lion", "muon", "fastai", "timm_corrected", "optax_after", "factor",
+})  # fmt: skip
+"""Those that few readers look for: a third, which chapter 3 folds."""

@@ -17,7 +17,7 @@ import math
 from collections.abc import Callable
 from typing import TypeVar
 
-from l2lib._manuals import MANUALS, Manual
+from l2lib._manuals import MANUALS, RARE, Manual
 from l2lib._momentum import Momentum
 from l2lib._names import nearest, reason
 from l2lib._numbers import as_number, in_range, truth, whole
@@ -75,7 +75,7 @@ def describe_conventions() -> Table:
     return Table("Meanings of λ that can be converted", columns, rows, "\n".join(lines))
 
 
-def dictionary(kind: str = "penalty") -> Table:
+def dictionary(kind: str = "penalty", *, rare: bool | None = None) -> Table:
     """What the programs of one kind minimise, or do, with λ; their defaults, and what is usual.
 
     A program with a penalty minimises c·L + k‖w‖², where L is the mean loss.
@@ -85,6 +85,8 @@ def dictionary(kind: str = "penalty") -> Table:
 
     Args:
         kind: "penalty" or "decay".
+        rare: True for rare libraries and forms only, False for the others;
+            without it the table has all.
 
     Returns:
         Library, where λ stands, what is minimised, c, k, the book's λ, the
@@ -104,6 +106,8 @@ def dictionary(kind: str = "penalty") -> Table:
     """
     columns, cells = _find(kind, _DICTIONARIES, "kind of λ in the dictionary")
     told = [(name, MANUALS[name]) for name in MANUALS if CONVENTIONS[name].kind == kind]
+    if rare is not None:
+        told = [each for each in told if (each[0] in RARE) == truth("rare", rare)]
     rows = tuple(cells(CONVENTIONS[name], manual) for name, manual in told)
     widths = [max(map(len, column)) + 2 for column in zip(columns, *rows, strict=True)]
     lines = [

@@ -76,6 +76,20 @@ def test_the_dictionary_has_every_row_of_a_kind():
     assert rows["penalty"][10][6:] == ("1.0", "-")
 
 
+@pytest.mark.parametrize("kind", ["penalty", "decay"])
+def test_the_rare_rows_and_the_others_are_all(kind):
+    usual, rare = (dictionary(kind, rare=each).rows for each in (False, True))
+    assert len(rare) == 6
+    assert rare[0][1] in ("RMSprop(weight_decay=λ)", "lion_pytorch.Lion(weight_decay=λ)")
+    assert set(usual) | set(rare) == set(dictionary(kind).rows)
+    assert len(usual) + len(rare) == len(dictionary(kind).rows)
+
+
+def test_rare_is_yes_or_no():
+    with pytest.raises(ValueError, match="rare"):
+        dictionary("decay", rare="yes")
+
+
 def test_what_a_decay_scales_with():
     scales = {row[1]: row[3] for row in dictionary("decay").rows}
     for name, manual in MANUALS.items():
