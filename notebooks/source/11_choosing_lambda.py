@@ -125,15 +125,16 @@ def draw_recipes(ax, values):
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, sharey=True, figsize=(5.8, 4.9))
 draw_recipes(axes[0], lams), draw_recipes(axes[1], counts)
+axes[0].set_yticks(range(len(names)), names)
+axes[0].set(xlabel="λ, in PyTorch's form", ylim=(len(names) - 0.5, -0.7))
+axes[1].set_xlabel("N, by the end")
 lines = [axes[1].axvline(n, color=figures.GREEN, lw=1.4, ls=":", zorder=0) for n in (1 / 4, 1, 4)]
 kinds = [axes[0].plot([], [], mark, color=color, ms=6, mfc=fill)[0] for mark, color, fill in (
     ("s", figures.ORANGE, figures.ORANGE), ("o", figures.BLUE, figures.BLUE),
     ("o", figures.BLUE, "none"))]
-fig.legend([*kinds, lines[0]], ["SGD", "Adam", "Adam, fine-tuning", "N = ¼, 1, 4: try these"],
-           loc="outside lower center", ncols=2)
-axes[0].set_yticks(range(len(names)), names)
-axes[0].set(xlabel="λ, in PyTorch's form", ylim=(len(names) - 0.5, -0.7))
-axes[1].set_xlabel("N, by the end")
+legend = fig.legend([*kinds, lines[0]], ["SGD", "Adam", "Adam, fine-tuning",
+                                         "N = ¼, 1, 4: try these"],
+                    loc="outside lower center", ncols=2)
 
 # %% tags=["hide-input"]
 of_lam, of_n = ({name: mark.x[0] for name, mark in figures.drawn(ax).items()
@@ -512,7 +513,7 @@ slopes = {(name, what): slope(values) for name, pair in best.items()
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, sharey=True, figsize=(7.2, 3.4))
 colors, places = [figures.GREEN, figures.ORANGE, figures.BLUE], np.where(grid, grid, 1 / 100)
-axes[0].set_ylabel("loss on held-out signals")
+axes[0].set_ylabel("loss on held-out signals"), axes[1].set_ylabel(" ")
 for ax, (name, runs) in zip(axes, two.items(), strict=True):
     for run, steps, color in zip(runs, lengths, colors, strict=True):
         mean, low, high, _ = interval(run["loss"])
@@ -526,12 +527,12 @@ for ax, (name, runs) in zip(axes, two.items(), strict=True):
             bbox={"fc": "white", "ec": "none", "pad": 1})
     ax.set(xlabel="N", ylim=(1.45, 2.3), xlim=(0.006, 900))
     ax.set_xticks(places, ["0", "1/16", "¼", "1", "4", "16", "64"]), ax.minorticks_off()
-axes[1].set_ylabel(" ")
 
 # %% tags=["hide-input"]
 axes[0].set_title("More data: best N falls"), axes[1].set_title("More passes: best N rises")
 drawn = [figures.drawn(ax) for ax in axes]
-lows = [[grid[each[f"_{steps}"].y.argmin()] for steps in lengths] for each in drawn]
+lows = [[each[f"_{steps}"].x[each[f"_{steps}"].y.argmin()] for steps in lengths]
+        for each in drawn]
 figures.show(fig, "Held-out loss against N on a logarithmic axis, with λ = 0 behind a break, "
              "bands for the intervals of five seeds, and a ring around each lowest point. Left, "
              "with more data the curves move down, and their lowest points to the left, from "
@@ -542,7 +543,7 @@ figures.show(fig, "Held-out loss against N on a logarithmic axis, with λ = 0 be
 
 # %% [markdown]
 # A ring marks the lowest mean of each run. The best $N$ does not stay, and nor does the best λ. For Figure 11.5 we take the best λ of each seed.
-# Where that is λ = 0 or $N = 1/16$ ({{sum(np.abs(each).sum() for each in bounds.values())}} of {{sum(each.size for each in bounds.values())}} times), the best $N$ is only known to be *at most* 1/16. We put in this bound, and mark it by a triangle. The rule *keep λ* is flat there, and
+# Where that is λ = 0 or $N = 1/16$ ({{sum(np.abs(each).sum() for each in bounds.values())}} of {{sum(each.size for each in bounds.values())}} times), the best $N$ is only known to be *at most* 1/16. A triangle marks this bound, which enters the slope. The rule *keep λ* is flat there, and
 # *keep N* has the slope −1, because at a given $N$ λ is proportional to 1/steps.
 
 # %% tags=["hide-input"]
@@ -610,7 +611,7 @@ spread = {what: 2 ** np.ptp(np.concatenate([pair[k].mean(1) for pair in best.val
           for k, what in enumerate("Nλ")}
 
 # %% [markdown]
-# (± is half the confidence interval over five seeds.)
+# (± is half the width of the confidence interval over five seeds.)
 #
 # - **There is no universal best $N$.** Over the five runs the best $N$ differs by a factor of {{spread["N"]:.0f}} at least, the best λ by {{spread["λ"]:.0f}}.
 # - **More data: lower λ.** The slope is −{{abs(slopes["more data", "λ"].mean):.1f}} ± {{slopes["more data", "λ"].half:.1f}}.
@@ -628,7 +629,7 @@ spread = {what: 2 ** np.ptp(np.concatenate([pair[k].mean(1) for pair in best.val
 #
 # ## 11.5 Carrying λ over to another run
 #
-# λ is good, and you change something else. What should λ become? That depends on what you want to keep. An *identity* holds for every model; what was *observed* need not. $c$ is any positive factor.
+# You change something else in a run. What should λ become? That depends on what you want to keep. An *identity* holds for every model; what was *observed* need not. $c$ is any positive factor.
 #
 # | you change | do this to λ | what stays | kind and source |
 # |---|---|---|---|
@@ -655,8 +656,6 @@ spread = {what: 2 ** np.ptp(np.concatenate([pair[k].mean(1) for pair in best.val
 # *Muon:* its update of an $m\times n$ matrix has orthonormal columns or rows, so the RMS $1/\sqrt{\max(m, n)}$; Adam's is about 0.2 (§11.3).
 #
 # </details>
-#
-# The next cells test them.
 
 
 # %%
@@ -1186,7 +1185,7 @@ for peak in (3e-4, 6e-4, 12e-4):
 #
 # ## 11.8 In practice: a page to tear out
 #
-# A run forgets its start by the factor $e^{-N}$. Here $N = \lambda S$, and
+# The run's forgetting is $N = \lambda S$, where
 #
 # $S$ = number of steps × peak η × mean factor of the schedule (÷ $(1-\mu)$ for SGD with momentum μ).
 #
