@@ -2,7 +2,7 @@
 # # 11 Choosing λ
 #
 # You have a model, a learning rate, a number of steps, and a setting called `weight_decay`. Which number do you type?
-# This chapter leads from your own run to a value that you can defend: compute how much of its start the run forgets, try three values on that scale, and choose on validation data.
+# This chapter leads from your run to a value that you can defend: compute how much of its start the run forgets, try three values on that scale, choose on validation data.
 # By the end you will be able to
 #
 # - compare two recipes by how much of its start each run forgets;
@@ -68,7 +68,7 @@ n_llama = forgettings(3e-4, 0.1, llama)
 
 # %% [markdown]
 # Llama 2 with seven billion weights took about 500,000 steps with λ = 0.1 and a cosine from a peak of $3\cdot10^{-4}$ down to 0.1
-# of the peak. So $N = {{n_llama:.1f}}$. Figure 11.1 shows λ and $N$ of recipes that we have read in a paper or in code: squares for SGD, dots for Adam, open circles for fine-tuning.
+# of the peak. So $N = {{n_llama:.1f}}$. Figure 11.1 shows λ and $N$ of recipes that we have read in a paper or in code.
 
 # %% tags=["hide-input"]
 def passes(epochs, batch):
@@ -128,7 +128,17 @@ draw_recipes(axes[0], lams), draw_recipes(axes[1], counts)
 axes[0].set_yticks(range(len(names)), names)
 axes[0].set(xlabel="λ, in PyTorch's form", ylim=(len(names) - 0.5, -0.7))
 axes[1].set_xlabel("N, by the end")
-of_lam, of_n = ({name: mark.x[0] for name, mark in figures.drawn(ax).items()} for ax in axes)
+lines = [axes[1].axvline(n, color=figures.GREEN, lw=1.4, ls=":", zorder=0) for n in (1 / 4, 1, 4)]
+kinds = [axes[0].plot([], [], mark, color=color, ms=6, mfc=fill)[0] for mark, color, fill in (
+    ("s", figures.ORANGE, figures.ORANGE), ("o", figures.BLUE, figures.BLUE),
+    ("o", figures.BLUE, "none"))]
+legend = fig.legend([*kinds, lines[0]], ["SGD", "Adam", "Adam, fine-tuning",
+                                         "N = ¼, 1, 4: try these"],
+                    loc="outside lower center", ncols=2)
+
+# %% tags=["hide-input"]
+of_lam, of_n = ({name: mark.x[0] for name, mark in figures.drawn(ax).items()
+                 if name[1:] in recipes} for ax in axes)
 wide = {(what, len(some)): np.divide(*np.sort([of[f"_{name}"] for name in some])[[-1, 0]])
         for what, of in (("λ", of_lam), ("N", of_n)) for some in (published, with_adam)}
 axes[0].set_title("λ: far smaller for SGD"), axes[1].set_title("N: SGD among others")
@@ -138,7 +148,8 @@ figures.show(fig, "Two columns of marks on logarithmic axes, a row for each reci
              f"that train from scratch lie between {of_n['_GPT-3 175B']:.2f} (GPT-3) and "
              f"{of_n['_OLMo 2 1B']:.0f} (OLMo 2 1B), DeiT and ConvNeXt near "
              f"{of_n['_DeiT']:.1f}; two fine-tuning recipes, drawn as open circles, at "
-             f"{of_n['_RoBERTa on MNLI']:.2f} and {of_n['_LoRA, GPT-2 on E2E']:.2f}.")
+             f"{of_n['_RoBERTa on MNLI']:.2f} and {of_n['_LoRA, GPT-2 on E2E']:.2f}. "
+             "Dotted lines mark N = ¼, 1 and 4.")
 
 # %% tags=["hide-input"]
 images = [counts[name] for name in ("DeiT", "ConvNeXt-T", "MAE", "ViT-S, big_vision")]
@@ -175,7 +186,7 @@ claim("11-sgd", "The N of the three ResNets, up to {:.0f}, lie among those with 
 # Among published recipes that train from scratch, λ spans a factor of {{wide["λ", len(published)]:,.0f}}; the smallest are those of SGD.
 # On the scale of $N$ this gap is gone, though $N$ itself spans a factor of {{wide["N", len(published)]:.0f}}: the ResNets have $N$ from {{counts["ResNet-50"]:.0f}} to {{counts["ResNet-50, 2021"]:.0f}}, the ViT {{counts["ViT"]:.0f}}.
 # But one λ can mean very different things. With AdamW and λ = 0.1, $N$ is
-# {{counts["GPT-3 175B"]:.2f}} for GPT-3 and {{counts["OLMo 2 1B"]:.0f}} for OLMo 2. For fine-tuning it is a few hundredths.
+# {{counts["GPT-3 175B"]:.2f}} for GPT-3, {{counts["OLMo 2 1B"]:.0f}} for OLMo 2, and a few hundredths for fine-tuning.
 #
 # **So compare recipes by $N$, not by λ.** What does such a number do to the weights?
 #
@@ -210,7 +221,7 @@ def average(lr, weight_decay, factors):
 
 
 # %% [markdown]
-# Does `torch.optim.AdamW` do this? We take its $u_t$ from a twin that gets the same gradients and does not decay.
+# Does `torch.optim.AdamW` do this? Its $u_t$ come from a twin with the same gradients and no decay.
 
 # %%
 rng, factors, updates = claims.rng(), factors_of(200, linear), []
@@ -295,7 +306,7 @@ figures.show(fig, "Two panels with the weight of each update in the final averag
 #
 # With momentum, Adam's update averages past gradients, which partly cancel: its RMS is only $\sqrt{(1-\beta_1)/(1+\beta_1)} = {{np.sqrt(0.1 / 1.9):.2f}}$ for $\beta_1 = 0.9$, and the turn is that much smaller. But
 # neighbouring updates now point alike, so over many steps the weights move as far as before, and their RMS is still (11.4)
-# ([chapter 9](09_adaptive_optimisers.ipynb) derives both). We check AdamW on pure noise.
+# ([chapter 9](09_adaptive_optimisers.ipynb)). We check AdamW on pure noise.
 
 # %%
 lr, weight_decay, starts = 0.002, 1.0, np.array([[0.1], [1.0], [5.0]])
@@ -366,23 +377,23 @@ claim("11-turn", "Their turn per step is {:.2f} times √(2ηλ) √((1 − β�
 # ## 11.4 Which N is best?
 #
 # If $N$ told the whole story, one good $N$ would serve every run. Can that fail? A network with batch norm learns MNIST-1D (signals of
-# 40 numbers, ten classes) by AdamW, linear to zero from η = 0.03, in 100, 200, 400 and 800 steps with batches of 25. There
+# 40 numbers, ten classes) by AdamW, linear to zero from η = 0.03, in 100, 200 and 400 steps with batches of 25. There
 # are two ways to make a run longer:
 #
-# - **more data**: 250, 500, 1,000 and 2,000 signals, so that each run passes its data {{below: 25 * lengths[0] / 250:.0f}} times;
-# - **more passes**: always 500 signals, passed {{below: 25 * lengths[0] / 500:.0f}} to {{below: 25 * lengths[3] / 500:.0f}} times.
+# - **more data**: 250, 500 and 1,000 signals, so that each run passes its data {{below: 25 * lengths[0] / 250:.0f}} times;
+# - **more passes**: always 500 signals, passed {{below: 25 * lengths[0] / 500:.0f}}, {{below: 25 * lengths[1] / 500:.0f}} or {{below: 25 * lengths[2] / 500:.0f}} times.
 #
-# We try $N$ from ¼ to 64 in factors of 4, about the range of Figure 11.1. Here and below only the matrices decay.
+# We try λ = 0, and $N$ from 1/16 to 64 in factors of 4. Here and below only the matrices decay.
 # *Predict:* in which of the two does the best λ stay? In which the best $N$?
 #
 # We train five seeds and all λ at once, so each tensor begins with two axes: seed, and λ.
 
 # %%
-signals, grid = load("mnist1d"), np.array([1 / 4, 1, 4, 16, 64])
+signals, grid = load("mnist1d"), np.array([0, 1 / 16, 1 / 4, 1, 4, 16, 64])
 X, y = torch.tensor(signals.X), torch.tensor(signals.y)
 
 
-# %%
+# %% tags=["hide-input"]
 def networks(sizes, draws, count):
     """Layers of weight, scale and shift; each seed draws its weights, the same for all λ."""
     layers = []
@@ -394,7 +405,7 @@ def networks(sizes, draws, count):
     return [[part.requires_grad_() for part in layer] for layer in layers]
 
 
-# %%
+# %% tags=["hide-input"]
 def losses(layers, x, labels, norm, first=None):
     """Cross-entropy by seed and λ on the last signals; batch norm measures the first."""
     x = x[:, None]  # the axis of λ
@@ -412,7 +423,7 @@ def losses(layers, x, labels, norm, first=None):
 
 
 # %% [markdown]
-# The loop is the usual one. AdamW treats each entry by itself, so the networks can share an optimiser (`fused` only makes it faster). We write the decay out, because each network has its own λ.
+# AdamW treats each entry by itself, so the networks can share an optimiser (`fused` only makes it faster). We write the decay out, because each network has its own λ.
 
 # %%
 def train(decays, n, steps, sizes=(40, 32, 10), norm=True, peak=0.03, batch=25):
@@ -437,7 +448,7 @@ def train(decays, n, steps, sizes=(40, 32, 10), norm=True, peak=0.03, batch=25):
     return held_out(layers, torch.stack(own)[:, :250], norm)
 
 
-# %%
+# %% tags=["hide-input"]
 def held_out(layers, rows, norm):
     """The losses on the 1,000 signals that no seed trains on; statistics are of 250 it did."""
     x, labels = torch.cat([X[rows], X[4000:].expand(5, -1, -1)], 1), y[4000:].expand(5, -1)
@@ -453,26 +464,37 @@ def valley(n, steps):
 
 
 # %%
-lengths = [100, 200, 400, 800]
-more_data = [valley(n, steps) for n, steps in zip((250, 500, 1000, 2000), lengths, strict=True)]
-more_passes = [valley(500, 100), more_data[1], valley(500, 400), valley(500, 800)]
+lengths = [100, 200, 400]
+more_data = [valley(n, steps) for n, steps in zip((250, 500, 1000), lengths, strict=True)]
+more_passes = [valley(500, 100), more_data[1], valley(500, 400)]
 
 
 # %% tags=["hide-input"]
 def lowest(losses, at):
-    """Where a parabola in log₂ through the lowest point and its two neighbours is lowest."""
-    k = losses.argmin()
-    if k in (0, len(at) - 1):
+    """log₂ of where a parabola through the lowest point and its two neighbours is lowest.
+
+    An end of the grid has no two neighbours: there the answer is the end, which is only a bound.
+    """
+    first = int(at[0] == 0)  # λ = 0 has no logarithm: the bound is the next value
+    k = max(losses.argmin(), first)
+    if k in (first, len(at) - 1):
         return np.log2(at[k])
     around = slice(k - 1, k + 2)
     square, tilt, _ = np.polyfit(np.log2(at[around] / at[k]), losses[around], 2)
     return np.log2(at[k]) - tilt / (2 * square)
 
 
+def ends_of(n, at):
+    """−1 where the best N is only known to be at most the lowest tried, 1 at the highest."""
+    low, high = np.log2(at[at > 0][[0, -1]])
+    return (n > high - 1e-9).astype(int) - (n < low + 1e-9)
+
+
+# %% tags=["hide-input"]
 def best_of(runs):
     """log₂ of the best N and of the best λ, by run and seed."""
     n = np.array([[lowest(losses, grid) for losses in run["loss"]] for run in runs])
-    return n, n + np.log2([[run["λ"][0] / grid[0]] for run in runs])
+    return n, n + np.log2([[run["λ"][1] / grid[1]] for run in runs])
 
 
 def slope(values):
@@ -484,49 +506,53 @@ def slope(values):
 # %% tags=["hide-input"]
 two = {"more data": more_data, "more passes": more_passes}
 best = {name: best_of(runs) for name, runs in two.items()}
+bounds = {name: ends_of(n, grid) for name, (n, _) in best.items()}
 slopes = {(name, what): slope(values) for name, pair in best.items()
           for what, values in zip("Nλ", pair, strict=True)}
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, sharey=True, figsize=(7.2, 3.4))
-colors = [figures.SKY, figures.GREEN, figures.ORANGE, figures.BLUE]
-axes[0].set_ylabel("loss on held-out signals")
+colors, places = [figures.GREEN, figures.ORANGE, figures.BLUE], np.where(grid, grid, 1 / 100)
+axes[0].set_ylabel("loss on held-out signals"), axes[1].set_ylabel(" ")
 for ax, (name, runs) in zip(axes, two.items(), strict=True):
     for run, steps, color in zip(runs, lengths, colors, strict=True):
         mean, low, high, _ = interval(run["loss"])
-        ax.semilogx(grid, mean, "o-", ms=4, color=color, label=f"_{steps}")
-        ax.fill_between(grid, low, high, color=color, alpha=0.2, lw=0)
-        ax.plot(grid[mean.argmin()], mean.min(), "o", ms=11, mfc="none", color=color, label="_low")
-        if name == "more data":
-            ax.text(85, mean[-1], f"{steps} steps", color=color, va="center")
-        elif steps > 200:
-            ax.text(0.19, mean[0], f"{steps}", color=color, va="center", ha="right")
-    ax.set(xlabel="N", ylim=(1.2, 2.9), xticks=grid)
-    ax.set_xticks(grid, ["¼", "1", "4", "16", "64"]), ax.minorticks_off()
-axes[1].set_ylabel(" ")
-placed = axes[0].set_xlim(0.18, 500), axes[1].set_xlim(0.08, 90)
+        ax.semilogx(places[1:], mean[1:], "o-", ms=4, color=color)
+        ax.plot(places, mean, "o", ms=4, color=color, label=f"_{steps}")
+        ax.vlines(places[0], low[0], high[0], color=color, lw=5, alpha=0.2)
+        ax.fill_between(places[1:], low[1:], high[1:], color=color, alpha=0.2, lw=0)
+        ax.plot(places[mean.argmin()], mean.min(), "o", ms=11, mfc="none", color=color)
+        ax.text(85, mean[-1], f"{steps} steps", color=color, va="center")
+    ax.text(0.025, 0, "//", transform=ax.get_xaxis_transform(), ha="center", va="center",
+            bbox={"fc": "white", "ec": "none", "pad": 1})
+    ax.set(xlabel="N", ylim=(1.45, 2.3), xlim=(0.006, 900))
+    ax.set_xticks(places, ["0", "1/16", "¼", "1", "4", "16", "64"]), ax.minorticks_off()
 
 # %% tags=["hide-input"]
-axes[1].text(0.19, 1.8, "200\n100", color=figures.GREY, va="center", ha="right")
 axes[0].set_title("More data: best N falls"), axes[1].set_title("More passes: best N rises")
 drawn = [figures.drawn(ax) for ax in axes]
-lows = [[curve.x[curve.y.argmin()] for curve in each.values() if curve.y.size == 5]
+lows = [[each[f"_{steps}"].x[each[f"_{steps}"].y.argmin()] for steps in lengths]
         for each in drawn]
-figures.show(fig, "Held-out loss against N on a logarithmic axis, with bands for the intervals "
-             "of five seeds, and a ring around each lowest point. Left, with more data the curves "
-             "move down, and their "
-             f"lowest points to the left, from N = {lows[0][0]:g} at 100 steps to {lows[0][-1]:g} "
-             "at 800. Right, with more passes over the same signals the left ends rise, to "
-             f"{drawn[1]['_800'].y[0]:.1f}, and the lowest points move from N = {lows[1][0]:g} "
-             f"to {lows[1][-1]:g}.")
+figures.show(fig, "Held-out loss against N on a logarithmic axis, with λ = 0 behind a break, "
+             "bands for the intervals of five seeds, and a ring around each lowest point. Left, "
+             "with more data the curves move down, and their lowest points to the left, from "
+             f"N = {lows[0][0]:g} at 100 steps to {lows[0][-1]:g} at 400. Right, with more passes "
+             "over the same signals the left ends rise, to "
+             f"{drawn[1]['_400'].y[0]:.1f} at λ = 0, and the lowest points move from "
+             f"N = {lows[1][0]:g} to {lows[1][-1]:g}.")
 
 # %% [markdown]
-# A ring marks the lowest mean of each run. The best $N$ does not stay, and nor does the best λ (Figure 11.5). There
-# the rule *keep λ* is flat, and *keep N* has the slope −1, because at a given $N$ λ is proportional to 1/steps.
+# A ring marks the lowest mean of each run. The best $N$ does not stay, and nor does the best λ. For Figure 11.5 we take the best λ of each seed.
+# Where that is λ = 0 or $N = 1/16$ ({{sum(np.abs(each).sum() for each in bounds.values())}} of {{sum(each.size for each in bounds.values())}} times), the best $N$ is only known to be *at most* 1/16. A triangle marks this bound, which enters the slope. The rule *keep λ* is flat there, and
+# *keep N* has the slope −1, because at a given $N$ λ is proportional to 1/steps.
 
 # %% tags=["hide-input"]
-def draw_best(ax, at, by_seed, rules):
-    """The best λ with intervals, a line fitted to them, and rules through the same middle."""
+def draw_best(ax, at, by_seed, bounds, rules):
+    """Each seed's best λ, means with intervals, a line fitted to them, rules through its middle."""
+    for k, (values, ends) in enumerate(zip(by_seed.T, bounds.T, strict=True)):
+        for end, mark in ((-1, "v"), (0, "o"), (1, "^")):
+            ax.plot(np.array(at)[ends == end] * 1.04 ** (k - 5), 2 ** values[ends == end], mark,
+                    ms=4 if end == 0 else 7, mfc="none", color=figures.ORANGE)
     mean, low, high, _ = interval(by_seed.T)
     power = np.polyfit(np.log2(at), mean, 1)[0]
     ax.vlines(at, 2**low, 2**high, color=figures.BLUE)
@@ -541,17 +567,22 @@ def draw_best(ax, at, by_seed, rules):
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, sharey=True, figsize=(7.2, 3.2))
-for ax, (_, by_seed) in zip(axes, best.values(), strict=True):
-    draw_best(ax, np.array(lengths), by_seed, {"keep λ": 0, "keep N": -1})
-    ax.set(xlabel="steps", xlim=(85, 1900), ylim=(0.01, 20))
+for ax, (name, (_, by_seed)) in zip(axes, best.items(), strict=True):
+    draw_best(ax, np.array(lengths), by_seed, bounds[name], {"keep λ": 0, "keep N": -1})
+    ax.set(xlabel="steps", xlim=(70, 800), ylim=(0.008, 30))
+    if bounds[name].any():
+        at = bounds[name].any(1).argmax()
+        ax.text(lengths[at] * 1.08, 2 ** by_seed[at].min(), "at most this", fontsize=9,
+                color=figures.ORANGE, va="center")
 axes[0].set_ylabel("best λ")
 fits = [figures.drawn(ax)["_fit"] for ax in axes]
 tilts = [np.log(fit.y[-1] / fit.y[0]) / np.log(fit.x[-1] / fit.x[0]) for fit in fits]
 axes[0].set_title(f"More data: slope −{abs(tilts[0]):.1f}")
 axes[1].set_title(f"More passes: slope {tilts[1]:.1f}")
 found = [figures.drawn(ax)["_best λ"] for ax in axes]
-figures.show(fig, "Best λ against the number of steps, both logarithmic, with intervals over five "
-             f"seeds and a fitted line. Left, with more data it falls from {found[0].y[0]:.1f} to "
+figures.show(fig, "Best λ against the number of steps, both logarithmic: small circles for seeds, "
+             "triangles where a seed gives only an upper bound, means with intervals, and a "
+             f"fitted line. Left, with more data it falls from {found[0].y[0]:.1f} to "
              f"{found[0].y[-1]:.2f}, steeper than the line of the rule keep N. Right, with "
              f"more passes it rises from {found[1].y[0]:.1f} to {found[1].y[-1]:.1f}, while "
              "the rule keep λ is flat and the rule keep N falls.")
@@ -559,37 +590,46 @@ figures.show(fig, "Best λ against the number of steps, both logarithmic, with i
 # %% tags=["hide-input"]
 claim("11-data", "With more data the best λ goes as the number of steps to the power {:.2f}, "
       "below the −1 of keeping N", measured=slopes["more data", "λ"].mean,
-      between=(-1 - 8 / 3, -1))  # the grid of N spans eight doublings, the runs three
+      between=(-1 - 10 / 2, -1))  # the grid of N spans ten doublings, the runs two
 
 # %% tags=["hide-input"]
 claim("11-passes", "With more passes the best λ goes as the number of steps to the power {:.2f}, "
       "above the 0 of keeping λ", measured=slopes["more passes", "λ"].mean, above=0)
 
 # %% tags=["hide-input"]
-every = [*more_data, more_passes[0], *more_passes[2:]]  # the seven runs
+claim("11-ends", "The best N of a seed is at an end only where this makes its slope too flat",
+      measured=[(bounds["more data"][:2] != 0).sum(), (bounds["more data"][2] > 0).sum(),
+                (bounds["more passes"][0] > 0).sum(), (bounds["more passes"][1:] != 0).sum()],
+      equals=0, within=1e-12)
+claim("11-ends", "The slope of a straight line is its slope",
+      measured=slope(-2.0 * np.arange(3)[:, None] * np.ones(5)).mean, equals=-2, within=1e-12)
+claims.identities()
+
+# %% tags=["hide-input"]
+every = [*more_data, more_passes[0], more_passes[2]]  # the five runs
 spread = {what: 2 ** np.ptp(np.concatenate([pair[k].mean(1) for pair in best.values()]))
           for k, what in enumerate("Nλ")}
 
 # %% [markdown]
-# What follows ± is half the width of the confidence interval over five seeds.
+# (± is half the width of the confidence interval over five seeds.)
 #
-# - **There is no universal best $N$.** Over the seven runs the best $N$ differs by a factor of {{spread["N"]:.0f}}, the best λ by {{spread["λ"]:.0f}}.
+# - **There is no universal best $N$.** Over the five runs the best $N$ differs by a factor of {{spread["N"]:.0f}} at least, the best λ by {{spread["λ"]:.0f}}.
 # - **More data: lower λ.** The slope is −{{abs(slopes["more data", "λ"].mean):.1f}} ± {{slopes["more data", "λ"].half:.1f}}.
-# - **More passes: raise λ.** The slope is {{slopes["more passes", "λ"].mean:.1f}} ± {{slopes["more passes", "λ"].half:.1f}}. (Where the best $N$ of a seed was at an end of the grid, we took the end.)
-# - **The floor is flat where data are plenty.** With 2,000 signals, $N$ from ¼ to 4 makes a difference of {{np.ptp(more_data[3]["loss"].mean(0)[:3]):.2f}} in
-#   loss. With 500 signals in {{25 * lengths[3] / 500:.0f}} passes, $N = \frac14$ costs {{more_passes[3]["loss"].mean(0)[0] - more_passes[3]["loss"].mean(0).min():.1f}} more than the best.
-# - **A short run does not find the λ of a long one.** Tries must be of full length.
+# - **More passes: raise λ.** The slope is {{slopes["more passes", "λ"].mean:.1f}} ± {{slopes["more passes", "λ"].half:.1f}}. As the bound is at the left end, and too high, the true slope is no smaller.
+# - **The floor is flat where data are plenty.** With 1,000 signals, everything from λ = 0 to $N = 1$ lies within {{np.ptp(more_data[2]["loss"].mean(0)[:4]):.2f}} in
+#   loss. With 500 signals in {{25 * lengths[2] / 500:.0f}} passes, λ = 0 costs {{more_passes[2]["loss"].mean(0)[0] - more_passes[2]["loss"].mean(0).min():.1f}} more than the best.
+# - **A short run does not find the λ of a long one:** tries must be of full length.
 #
 # A likely reason: more data leave less to regularise, more passes more. (As η was fixed, this is not proved.)
 # Others find other slopes: for Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)) the best memory,
-# counted in passes over the data, is about constant (slopes −1 and 0); for language models that see each token once, Bergsma et al. ([2025b](https://arxiv.org/abs/2505.13738)) find that more data mean a *larger* $N$.
+# in passes, is about constant (slopes −1 and 0); for language models that see each token once, Bergsma et al. ([2025b](https://arxiv.org/abs/2505.13738)) find that more data mean a *larger* $N$.
 #
-# **No rule replaces trying. $N$ gives you the scale to try on:** $N = \frac14, 1, 4$, and further if the best is at an end. Begin at 1, 4, 16 if you pass few data many times, as in our longest run, or if you repeat
+# **No rule replaces trying. $N$ gives you the scale to try on:** $N = \frac14, 1, 4$, and further if the best is at an end. Begin at 1, 4, 16 if you pass few data many times, or repeat
 # a recipe like those of Figure 11.1, whose median $N$ is {{np.median([counts[name] for name in published]):.0f}}. Below $N = 0.05$ decay takes less than {{100 * (1 - np.exp(-0.05)):.0f}} % of a weight, and there is little to find.
 #
 # ## 11.5 Carrying λ over to another run
 #
-# λ is good, and you change something else. What should λ become? That depends on what you want to keep. An *identity* holds for every model; what was *observed* need not. $c$ is any positive factor.
+# You change something else in a run. What should λ become? That depends on what you want to keep. An *identity* holds for every model; what was *observed* need not. $c$ is any positive factor.
 #
 # | you change | do this to λ | what stays | kind and source |
 # |---|---|---|---|
@@ -616,8 +656,6 @@ spread = {what: 2 ** np.ptp(np.concatenate([pair[k].mean(1) for pair in best.val
 # *Muon:* its update of an $m\times n$ matrix has orthonormal columns or rows, so the RMS $1/\sqrt{\max(m, n)}$; Adam's is about 0.2 (§11.3).
 #
 # </details>
-#
-# The next cells test them.
 
 
 # %%
@@ -699,18 +737,20 @@ def by_width(width, norm=False, lr=0.36):
 
 # %%
 by_seed = np.array([by_width(int(m)) for m in widths])
+sums = [forgettings(0.36 / m, 1, factors_of(240, linear)) for m in widths]
+at_ends = ends_of(by_seed + np.log2(sums)[:, None], tried)  # by width and seed
 power = slope(by_seed / np.log2(2.5))  # neighbouring widths differ by a factor of 2.5
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(5.2, 3.5))
-draw_best(ax, widths, by_seed, {"keep λ": 0, "√m λ": 0.5, "m λ": 1})
-ax.set(xlabel="width m (η ∝ 1/m)", xlim=(10, 125), ylim=(0.1, 3), ylabel="best λ")
+draw_best(ax, widths, by_seed, at_ends, {"keep λ": 0, "√m λ": 0.5, "m λ": 1})
+ax.set(xlabel="width m (η ∝ 1/m)", xlim=(9, 125), ylim=(0.1, 5), ylabel="best λ")
 ax.set_yticks([0.1, 0.3, 1, 3], ["0.1", "0.3", "1", "3"]), ax.minorticks_off()
 fit = figures.drawn(ax)["_fit"]
 tilt = np.log(fit.y[-1] / fit.y[0]) / np.log(fit.x[-1] / fit.x[0])
 ax.set_title(f"The best λ rises with the width: slope {tilt:.1f}")
 found = figures.drawn(ax)["_best λ"]
-figures.show(fig, "Best λ against width, both logarithmic, with intervals over five seeds, a "
+figures.show(fig, "Best λ against width, both logarithmic: five seeds, means with intervals, a "
              "fitted line, and the three rules as lines through the middle. It rises "
              f"from {found.y[0]:.2f} to {found.y[-1]:.1f}; the fitted line has the slope "
              f"{tilt:.1f}, between the flat one of keep λ and the steep one of λ ∝ m.")
@@ -721,20 +761,52 @@ claim("11-width", "Where η goes as 1/m, the best λ goes as the width m to the 
       measured=power.mean, between=(0, 1))
 
 # %% [markdown]
-# The power is {{power.mean:.2f}} ± {{power.half:.2f}}, nearer to ½ than to 1. Five seeds settle no more: on others the interval
-# holds 0, too (`L2LIB_SEED=3`), or misses ½ (`L2LIB_SEED=5`). With batch norm the power is nearer to 1 (exercise 4). **If $\eta\propto1/m$, raise λ with the width. Which power is best depends on the network, so try.**
+# The power is {{power.mean:.2f}} ± {{power.half:.2f}}, nearer to ½ than to 1 ({{np.abs(at_ends).sum()}} of the {{at_ends.size}} best λ lie at an end). With batch norm the power is nearer to 1 (exercise 3). **If $\eta\propto1/m$, raise λ with the width, and try: the best power depends on the network.**
 #
 # ### A worked failure: a law used with the wrong η
 #
 # With λ = 0.1 Giles Thomas's small GPT-2 [reached](https://www.gilesthomas.com/2026/03/llm-from-scratch-32f-interventions-weight-decay) a test loss of 3.692. A scaling law gave him λ = 0.337 and a *worse* 3.814;
-# a summary of his posts gives 0.096 as the correct value. Such a law fixes the *product* ηλ, so too small an η makes λ too large by the same factor: here
-# {{0.337 / 0.096:.1f}}, the ratio of two η that he considered, 0.0014 and 0.0004. But λ = 0.01, which no law had proposed, reached 3.643, his best. **A law is a place to begin the tries, not their end.**
+# a summary of his posts gives 0.096 as the correct value. Such a law fixes the *product* ηλ. Both values have the same one:
+# $0.337\cdot0.0004 = 0.096\cdot0.0014 = {{0.337 * 0.0004:.6f}}$. So the larger λ belongs to η = 0.0004, the rate in his first code, the smaller to 0.0014, the peak that he had found since. **Into a law goes the peak η of the run to be made.** But λ = 0.01, which no law had proposed, reached 3.643, his best: a law is a place to begin the tries, not their end.
 
 # %% [markdown]
 # ## 11.6 The audit: what λ does, tensor by tensor
 #
-# What does λ do in each tensor of *your* model? Make a `Watch`, call its
-# `step()` now and then after `optimizer.step()`, and ask for the result. It only reads, and changes nothing.
+# What does λ do in *your* model? For one tensor, a few lines of torch answer. The first model has batch norm, and all of its parameters decay, as by default.
+
+# %%
+def cross_entropy(model, batch):
+    inputs, labels = batch
+    return functional.cross_entropy(model(inputs), labels)
+
+
+def small():
+    torch.manual_seed(seeds(1)[0])
+    mlp = nn.Sequential(nn.Linear(40, 48, bias=False), nn.BatchNorm1d(48), nn.ReLU(),
+                        nn.Linear(48, 10)).double()
+    return mlp, torch.optim.AdamW(mlp.parameters(), lr=0.02, weight_decay=0.5)
+
+
+mlp, adamw = small()
+batches = [(X[rows], y[rows]) for rows in torch.randperm(4000).repeat(4).split(40)]
+
+# %%
+w, N, lr, weight_decay = mlp[0].weight, 0.0, 0.02, 0.5
+for batch in batches:
+    adamw.zero_grad()
+    cross_entropy(mlp, batch).backward()
+    old = w.detach().clone()
+    adamw.step()
+    N += lr * weight_decay
+new = w.detach()
+ratio = new.square().mean().sqrt() / (lr / 2 / weight_decay) ** 0.5
+turn = torch.acos((old * new).sum() / old.norm() / new.norm())
+predicted = (2 * lr * weight_decay * 0.1 / 1.9) ** 0.5  # (11.5), with momentum's factor
+print(f"N = {N:.1f}   RMS ratio {ratio:.2f}   last turn {turn:.3f}, on noise {predicted:.3f}")
+
+# %% [markdown]
+# *RMS ratio* is the RMS divided by its equilibrium value $\sqrt{\eta/2\lambda}$: near 1, as in §11.3. The book's tool does the same for all tensors. Make a `Watch`, call its
+# `step()` now and then after `optimizer.step()`, and ask for the result.
 
 
 # %%
@@ -752,22 +824,8 @@ def audited(model, optimizer, loss, batches, scheduler=None):
     return watch.result(lambda model: loss(model, batches[-1]))
 
 
-# %% [markdown]
-# The first model has batch norm, and all of its parameters decay, as by default.
-
 # %%
-def cross_entropy(model, batch):
-    inputs, labels = batch
-    return functional.cross_entropy(model(inputs), labels)
-
-
-# %%
-torch.manual_seed(seeds(1)[0])
-mlp = nn.Sequential(nn.Linear(40, 48, bias=False), nn.BatchNorm1d(48), nn.ReLU(),
-                    nn.Linear(48, 10)).double()
-adamw = torch.optim.AdamW(mlp.parameters(), lr=0.02, weight_decay=0.5)
-batches = [(X[rows], y[rows]) for rows in torch.randperm(4000).repeat(4).split(40)]
-of_mlp = audited(mlp, adamw, cross_entropy, batches)
+of_mlp = audited(*small(), cross_entropy, batches)
 
 
 # %%
@@ -782,9 +840,9 @@ def verdicts_of(audit, names=""):
 verdicts_of(of_mlp)
 
 # %% [markdown]
-# *RMS ratio* is the RMS divided by its equilibrium value $\sqrt{\eta/2\lambda}$. The first matrix is *scale-invariant* ([chapter 7](07_scale_invariance.ipynb)): a batch norm follows it, so the loss ignores its size.
-# Its ratio is near 1, and λ only sets its turn. On the last matrix decay
-# changes the function, as a penalty does. And the audit warns that biases decay, and scale γ and shift β of the norm, which they rarely should ([chapter 6](06_bias_exclusion.ipynb)).
+# The first matrix has the ratio of our own lines. It is *scale-invariant* ([chapter 7](07_scale_invariance.ipynb)): a batch norm follows it, so the loss ignores its size.
+# Here λ only sets the turn. On the last matrix decay
+# changes the function, as a penalty does. The audit also warns that biases decay, and scale γ and shift β of the norm, which they rarely should ([chapter 6](06_bias_exclusion.ipynb)).
 #
 # The second model is a small transformer with RMSNorm in front of its blocks, and with normalised queries and keys (QK-norm).
 # It learns to continue Shakespeare's sonnets, letter by letter.
@@ -920,6 +978,9 @@ claim("11-audit", "No scale of a norm decays in the transformer",
 claim("11-audit", "The marks of the picture are the audit's turns",
       measured=[turned[name] - states.turn.sel(tensor=name).item() for name in shown],
       equals=0, within=1e-9)
+claim("11-audit", "The tool finds the RMS ratio of the plain lines, and N",
+      measured=[of_mlp.data.rms_ratio.values[0] - ratio.item(), of_mlp.data.N.values[0] - N],
+      equals=0, within=1e-9)
 claim("11-audit", "The two sides of (11.6) agree for every tensor of the two models",
       measured=[*states.residual.values, *of_mlp.data.residual.values], equals=0, within=1e-9)
 claims.identities()
@@ -932,10 +993,9 @@ claim("11-value", "In the two blocks together value turns {:.1f} times as much a
 
 # %% [markdown]
 # Each matrix decays by {{states.decay.sel(tensor="head.weight").item():.0f}}, as $N$ is, but the rest differs. Value and out are pushed inwards by the loss and turn most. The head is pushed outwards, the embedding mostly shrinks, and both turn least.
-# Queries and keys are scale-invariant, and in equilibrium at the end. All of these sums are over four looks, 20 steps apart: with another distance between the looks, turn and push are others.
+# Queries and keys are scale-invariant, and in equilibrium at the end. (With another distance than 20 steps between the looks, turn and push are others.)
 #
-# Most matrices read *not invariant, here λ is a penalty*: decay changes what the network computes. Value and out are such, and yet there is a freedom in the *pair*: double value and halve out, and the
-# function is the same. The function sees their product, and decay of both shrinks it by $(1-\eta\lambda)^2$ in a step.
+# Most matrices read *not invariant, here λ is a penalty*.
 #
 # The third model is yours: change the first three lines. §11.8 has what to do about each verdict. (From two checkpoints:
 # `python -m l2lib.audit before.pt after.pt --lr 3e-4 --weight-decay 0.1 --steps 1000`.)
@@ -1045,20 +1105,25 @@ chosen_text = decide(of_text)
 tested = losses_on("test")[:, [0, chosen_text]]
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(1, 2, figsize=(7.2, 3.0))
-for ax, values, given in zip(axes, (on_validation, of_text), (decays, poet_decays), strict=True):
-    default = tries[0] * given[0] / given[1]
-    mean, low, high, _ = interval(values)
-    ax.semilogx([default, *tries], mean, "o-", ms=5, color=figures.BLUE, label="_all")
-    ax.vlines([default, *tries], low, high, color=figures.BLUE)
-    ax.set_xticks([default, *tries], [f"{default:.2g}\n(default)", "¼", "1", "4"])
-    ax.set(xlabel="N", ylabel="validation loss"), ax.minorticks_off()
-axes[0].set_title("Digits: no try is better"), axes[1].set_title("Sonnets: a small gain")
+fig, axes = figures.subplots(1, 2, figsize=(7.2, 3.2))
+for ax, values, where in zip(axes, (on_validation, of_text), (0.2, 0.06), strict=True):
+    apart = values[:, 1:] - values[:, :1]  # the same seed, so the same start and batches
+    mean, low, high, _ = interval(apart)
+    for k, one in enumerate(apart):
+        ax.semilogx(tries * 1.07 ** (k - 2), one, "o", ms=3, mfc="none", color=figures.ORANGE)
+    ax.plot(tries, mean, "o", ms=6, color=figures.BLUE, label="_all")
+    ax.vlines(tries, low, high, color=figures.BLUE)
+    ax.axhline(0, color=figures.GREY, ls="--", label="_default")
+    ax.text(0.17, where, "above 0:\nworse than the default", fontsize=9, color=figures.GREY)
+    ax.set_xticks(tries, ["¼", "1", "4"]), ax.minorticks_off()
+    ax.set(xlabel="N", ylabel=" ", xlim=(0.15, 6))
+axes[0].set_ylabel("validation loss, minus\nthat of the default λ")
+axes[0].set_title("Digits: no try is better"), axes[1].set_title("Sonnets: N = 1 gains a little")
 first, second = (figures.drawn(ax)["_all"].y for ax in axes)
-figures.show(fig, "Validation loss with intervals of five seeds for the default λ = 0.01 and for "
-             f"N = ¼, 1 and 4. Digits: {first[0]:.2f}, {first[1]:.2f}, {first[2]:.2f}, "
-             f"{first[3]:.2f}. Sonnets: {second[0]:.3f}, {second[1]:.3f}, {second[2]:.3f}, "
-             f"{second[3]:.3f}.")
+figures.show(fig, "Validation loss less that of the default λ = 0.01 with the same seed, for "
+             "N = ¼, 1 and 4: five seeds as small circles, means with intervals. Digits: "
+             f"{first[0]:.3f}, {first[1]:.2f}, {first[2]:.2f}. Sonnets: {second[0]:.3f}, "
+             f"{second[1]:.3f}, {second[2]:.2f}.")
 
 # %% tags=["hide-input"]
 gain = interval(tested[:, 0] - tested[:, 1])
@@ -1069,14 +1134,28 @@ claim("11-text", "On the validation sonnets N = 1 has {:.3f} less loss than the 
       measured=(of_text[:, 0] - of_text[:, 2]).mean(), above=0)
 
 # %% [markdown]
-# **Digits** (Figure 11.8, left). No try beats the default: $N = \frac14$ has {{against.mean:.3f}} ± {{against.half:.3f}} more loss, and $N = 4$ is clearly worse.
-# The default is the lowest λ that we tried, and below $N = 0.05$ there is little to find. Keep it.
+# Figure 11.8 shows differences *within* seeds, as the spread between seeds is common to all λ.
 #
-# **Sonnets** (right). The default has $N = {{0.01 * forgettings(0.01, 1, factors_of(100, linear)):.3f}}$. $N = {{tries[chosen_text - 1]:g}}$ is lowest, not at an end, and the interval of its gain excludes zero. Take it. The test, made once, gives {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter, seed by seed: significant, and small.
+# **Digits** (left). No try beats the default: $N = \frac14$ has {{against.mean:.3f}} ± {{against.half:.3f}} more loss, and $N = 4$ is clearly worse.
+# Below the default, $N < 0.05$, there is little to find. Keep it.
+#
+# **Sonnets** (right). The default has $N = {{0.01 * forgettings(0.01, 1, factors_of(100, linear)):.3f}}$. $N = {{tries[chosen_text - 1]:g}}$ is lowest, not at an end, and the interval of its gain excludes zero. Take it. The test gives {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter, seed by seed: significant, and small.
+#
+# ### If you can afford one run
+
+# %% tags=["hide-input"]
+tried_n = [(run["loss"].mean(0), np.isin(grid, tries)) for run in every]
+tried_n += [(values.mean(0), np.arange(4) > 0) for values in (on_validation, of_text)]
+costs = np.max([mean[columns] - mean.min() for mean, columns in tried_n], axis=0)
+
+# %% [markdown]
+# Then you need a default. **Take $N = 1$: λ = $1/S$, on matrices only.** In the five runs of Figure 11.4 and the two of Figure 11.8, $N = 1$
+# had at most {{costs[1]:.2f}} more loss than the best λ tried, $N = \frac14$ {{costs[0]:.2f}} and $N = 4$ {{costs[2]:.2f}}: it is a compromise, not an optimum.
+# If a recipe is published for a run like yours, in model, data and passes, keep its $N$ instead.
 #
 # ### If η is not settled: search both
 #
-# You are about to train a language model: AdamW, cosine to zero, 20,000 steps, a peak of 0.0006 that you have not tuned. A search over λ alone may then only repair a wrong η, because both change ηλ. Take three η and three $N$:
+# You train a language model: AdamW, cosine to zero, 20,000 steps, a peak of 0.0006 that you have not tuned. A search over λ alone may only repair a wrong η, because both change ηλ. Take three η and three $N$:
 
 # %%
 for peak in (3e-4, 6e-4, 12e-4):
@@ -1086,7 +1165,7 @@ for peak in (3e-4, 6e-4, 12e-4):
 
 # %% [markdown]
 # Down a column ηλ is constant, so $N$ stays. **First move down the column $N = 1$ to settle η, then along its row to settle $N$**: five runs. If the
-# best $N$ is not 1, try the neighbouring η there, too. The usual λ = 0.1 at the middle peak is $N = {{0.1 * forgettings(6e-4, 1, factors_of(20_000, cosine)):.1f}}$.
+# best $N$ is not 1, try the neighbouring η there, too.
 #
 # How many seeds? Let both λ run with the same seeds, and let the differences of the pairs have the standard deviation $s$. To see a mean difference δ takes about
 # $8\,(s/\delta)^2$ seeds (for a power of 80 % at the level of 5 %), and two or three more where that is few.
@@ -1106,7 +1185,7 @@ for peak in (3e-4, 6e-4, 12e-4):
 #
 # ## 11.8 In practice: a page to tear out
 #
-# A run forgets its start by the factor $e^{-N}$. Here $N = \lambda S$, and
+# The run's forgetting is $N = \lambda S$, where
 #
 # $S$ = number of steps × peak η × mean factor of the schedule (÷ $(1-\mu)$ for SGD with momentum μ).
 #
@@ -1114,29 +1193,35 @@ for peak in (3e-4, 6e-4, 12e-4):
 # λ is in PyTorch's form, where decay is multiplied by η. *Matrices* are tensors with two axes or more.
 #
 # 1. **Fine-tuning with $N$ below 0.05?** Keep your λ; if you have none, take 0. Stop here.
-# 2. **Run the λ that you have** (none yet? $N = 1$) to the end, with decay on matrices only, and audit it: `watch = Watch(model, optimizer, total_steps=steps)` from `l2lib.audit`, `watch.step()` every 20 steps, `print(watch.result(loss))` with `loss(model)` of a batch.
+# 2. **Run the λ that you have** (none yet, or only one run? $N = 1$) to the end, with decay on matrices only, and audit it: `watch = Watch(model, optimizer, total_steps=steps)` from `l2lib.audit`, `watch.step()` every 20 steps, `print(watch.result(loss))` with `loss(model)` of a batch.
 # 3. **Run $N = \frac14, 1, 4$** (many passes over few data: 1, 4, 16), that is $\lambda = N/S$, at full length. Is the best of these and yours at an end? Go on by factors of 4, but not below $N = 0.05$.
 # 4. **Choose on validation data**, with three seeds or more. No clear gain? Keep what you had. Test once.
 # 5. **You change the run later?** Use the table of §11.5. If no rule fits, keep $N$, and try again.
 
 # %% tags=["hide-input"]
 boxes = {
-    "tune": (2, 5, "fine-tuning, N < 0.05?", figures.GREY),
-    "leave": (6, 5, "keep λ: it does\nnext to nothing", figures.BLUE),
-    "run": (2, 4, "run the λ you have; audit;\nonly matrices decay", figures.GREY),
+    "tune": (2, 6, "fine-tuning, N < 0.05?", figures.GREY),
+    "leave": (6, 6, "keep λ: it does\nnext to nothing", figures.BLUE),
+    "one": (2, 5, "only one run?", figures.GREY),
+    "single": (6, 5, "matrices only,\nN = 1: λ = 1/S", figures.BLUE),
+    "audit": (2, 4, "run the λ you have, audit it:\ndoes a bias or a scale decay?", figures.GREY),
+    "split": (6, 4, "let only matrices\ndecay; run again", figures.ORANGE),
     "try": (2, 3, "run N = ¼, 1, 4: λ = N/S,\nfull length", figures.ORANGE),
     "end": (2, 2, "best at an end?", figures.GREY),
     "more": (6, 2, "go on × 4 or ÷ 4,\nnot below N = 0.05", figures.ORANGE),
     "gain": (2, 1, "clear gain over seeds,\non validation data?", figures.GREY),
     "keep": (6, 1, "keep what\nyou had", figures.BLUE),
-    "test": (2, 0, "take it, test once", figures.ORANGE),
+    "test": (2, 0, "take it, test once", figures.BLUE),
 }
-ways = [("tune", "leave", "yes"), ("tune", "run", "no"), ("run", "try", ""), ("try", "end", ""),
-        ("end", "more", "yes"), ("end", "gain", "no"), ("gain", "keep", "no"),
-        ("gain", "test", "yes")]
+ways = [("tune", "leave", "yes"), ("tune", "one", "no"), ("one", "single", "yes"),
+        ("one", "audit", "no"), ("audit", "split", "yes"), ("audit", "try", "no"),
+        ("try", "end", ""), ("end", "more", "yes"), ("end", "gain", "no"),
+        ("gain", "keep", "no"), ("gain", "test", "yes")]
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(6, 5.6))
+fig, ax = figures.subplots(figsize=(6, 6.2))
+arrow = {"arrowprops": {"arrowstyle": "->", "color": figures.GREY, "lw": 1.4, "shrinkA": 0,
+                        "shrinkB": 0}}
 for x, y_at, text, color in boxes.values():
     half = 1.75 if x < 3 else 1.35
     ax.fill([x - half, x + half, x + half, x - half], np.repeat([y_at - 0.29, y_at + 0.29], 2),
@@ -1147,22 +1232,23 @@ for a, b, word in ways:
     down = x == to
     begin = (x, y_at - 0.29) if down else (x + 1.75, y_at)
     end = (to, y_to + 0.29) if down else (to - 1.35, y_to)
-    ax.annotate("", end, begin, arrowprops={"arrowstyle": "->", "color": figures.GREY, "lw": 1.4,
-                                            "shrinkA": 0, "shrinkB": 0})
+    ax.annotate("", end, begin, **arrow)
     ax.text(*((x + 0.12, y_at - 0.5) if down else (x + 2.2, y_at + 0.06)), word, fontsize=9,
             va="center" if down else "bottom", ha="left" if down else "center")
 
 # %% tags=["hide-input"]
 ax.plot([6, 6], [2.29, 2.5], color=figures.GREY, lw=1.4)  # back to the question
-ax.annotate("", (2, 2.5), (6, 2.5), arrowprops={"arrowstyle": "->", "color": figures.GREY,
-                                                "lw": 1.4, "shrinkA": 0, "shrinkB": 0})
-ax.set(xlim=(0.1, 7.5), ylim=(-0.45, 5.45), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
+ax.annotate("", (2, 2.5), (6, 2.5), **arrow)
+ax.plot([6, 6], [3.71, 3], color=figures.GREY, lw=1.4)  # and on with the tries
+ax.annotate("", (3.75, 3), (6, 3), **arrow)
+ax.set(xlim=(0.1, 7.5), ylim=(-0.45, 6.45), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
 ax.spines[:].set_visible(False), ax.set_title("From your run to λ   (S = steps × mean η)")
-figures.show(fig, "A decision tree. Fine-tuning with N below 0.05: keep λ. Else run the λ you "
-             "have, audit it, and let only matrices decay; run N = ¼, 1 and 4, λ = N/S, at full "
-             "length. If the best is at an end, go on by factors of 4, not below N = 0.05. If the "
-             "gain over several seeds is clear on validation data, take it and test once; else "
-             "keep what you had.")
+figures.show(fig, "A decision tree. Fine-tuning with N below 0.05: keep λ. Only one run: N = 1. "
+             "Else run the λ you have and audit it; if a bias or a scale decays, make two groups, "
+             "so that only matrices decay, and run again. Then run N = ¼, 1 and 4, λ = N/S, at "
+             "full length. If the best is at an end, go on by factors of 4, not below N = 0.05. If "
+             "the gain over several seeds is clear on validation data, take it and test once; "
+             "else keep what you had.")
 
 # %% [markdown]
 # | the audit, or the run, says | why | what to do |
@@ -1175,10 +1261,9 @@ figures.show(fig, "A decision tree. Fine-tuning with N below 0.05: keep λ. Else
 # | the embedding grows | it does not decay | decay it, if the loss suffers |
 # | the loss dips after a drop of η, then climbs | the turn falls; then the norm shrinks and the turn returns | less λ after the drop, or a shorter stage |
 # | the first steps explode | $\eta\lambda$ is near 2 (chapter 2) | smaller η or λ |
-# | the gradient norm rises at the end | η goes to zero and the weights shrink (exercise 5) | nothing is wrong; or let λ follow η |
+# | the gradient norm rises at the end | η goes to zero and the weights shrink (exercise 4) | nothing is wrong; or let λ follow η |
 #
-# **Two myths.** *AdamW decouples λ from η.* In PyTorch's form, if you halve η, you halve $N$.
-# *0.1 is right for language models.* With it $N$ was {{counts["GPT-3 175B"]:.2f}} in one and {{counts["OLMo 2 1B"]:.0f}} in another.
+# **A myth:** *AdamW decouples λ from η.* In PyTorch's form, half the η is half the $N$.
 #
 # **Limits.** Our networks are small and our runs short. Figures 11.4 to 11.6 are one task. Figure 11.1 shows what people did, not what was best.
 #
@@ -1211,17 +1296,7 @@ figures.show(fig, "A decision tree. Fine-tuning with N below 0.05: keep λ. Else
 #
 # </details>
 #
-# **3.** (Proof.) Show that under linear-to-zero the update with the largest $c_i$ is made at the share $1-1/\sqrt{2N}$ of the run if $N\ge\frac12$, and at its beginning otherwise.
-#
-# <details>
-# <summary>Solution</summary>
-#
-# Let $x$ be the share of the run that is done and $s = 1-x$ the factor of η. After $x$, η has the sum $\eta Ts^2/2$, and $N = \eta\lambda T/2$. So $c\propto s\,e^{-Ns^2}$. Its
-# derivative in $s$ is zero at $2Ns^2 = 1$. If $2N<1$, this $s$ is above 1, and $c$ is largest at $s = 1$. For $N = 8$ the formula says {{1 - 1 / np.sqrt(16):.2f}}, where the figure has its maximum.
-#
-# </details>
-#
-# **4.** (Another network.) Which rule fits the width under batch norm? Replace `by_width(int(m))` by `by_width(int(m), norm=True)`.
+# **3.** (Another network.) Which rule fits the width under batch norm? Replace `by_width(int(m))` by `by_width(int(m), norm=True)`.
 #
 # <details>
 # <summary>Solution</summary>
@@ -1230,7 +1305,7 @@ figures.show(fig, "A decision tree. Fine-tuning with N below 0.05: keep λ. Else
 #
 # </details>
 #
-# **5.** (Proof.) Why does the gradient norm rise at the end? Under SGD without momentum a scale-invariant weight $w$ has its gradient $g$ at a right angle, so a small step turns it by $\theta\approx\eta\lVert g\rVert/\lVert w\rVert$. Use (11.5).
+# **4.** (Proof.) Why does the gradient norm rise at the end? Under SGD without momentum a scale-invariant weight $w$ has its gradient $g$ at a right angle, so a small step turns it by $\theta\approx\eta\lVert g\rVert/\lVert w\rVert$. Use (11.5).
 #
 # <details>
 # <summary>Solution</summary>
@@ -1240,12 +1315,22 @@ figures.show(fig, "A decision tree. Fine-tuning with N below 0.05: keep λ. Else
 #
 # </details>
 #
-# **6.** (Criticise a sweep.) *We tried λ = 0.001, 0.01 and 0.1 in runs of 2,000 steps (AdamW, constant η = 0.001), one seed each. 0.1 won by 0.002. So we train for 200,000 steps with λ = 0.1.*
+# **5.** (Criticise a sweep.) *We tried λ = 0.001, 0.01 and 0.1 in runs of 2,000 steps (AdamW, constant η = 0.001), one seed each. 0.1 won by 0.002. So we train for 200,000 steps with λ = 0.1.*
 #
 # <details>
 # <summary>Solution</summary>
 #
 # $N$ was 0.002, 0.02 and {{0.1 * 0.001 * 2000:.1f}}: two of the three did nothing, so they differ by nothing but chance, and so may the third. The best is at an end. In the long run the same λ is $N = {{0.1 * 0.001 * 200_000:.0f}}$, which nobody tried. One seed says nothing about 0.002.
+#
+# </details>
+#
+# **6.** (One run.) You can afford one run: AdamW, 30,000 steps, cosine to zero from a peak of 0.0006. Which λ? Later you train again with twice the batch, the same number of passes, and $\sqrt2$ times the η. Which λ then?
+#
+# <details>
+# <summary>Solution</summary>
+#
+# $S = 30{,}000\cdot0.0006/2 = {{30_000 * 0.0006 / 2:.0f}}$, so $N = 1$ is λ = {{1 / 9:.2f}}. Then there are half as many steps, and η is $\sqrt2$ times as large: $S$ is divided by
+# $2/\sqrt2 = \sqrt2$. To keep $N$, multiply λ by $\sqrt2$: {{2**0.5 / 9:.2f}}. (If η is doubled with the batch, as is usual for SGD, λ stays.)
 #
 # </details>
 #
