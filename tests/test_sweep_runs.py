@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 from l2lib.datasets import load, make_regression, minibatches
 from l2lib.splits import split
 from l2lib.sweep import CNN, MLP, Engine, experiment, predict, sweep
+from l2lib.sweep.models import affine_map
 from l2lib.sweep.updates import RULES
 
 X20, Y20 = make_regression(20, seed=0, n_inputs=6)
@@ -438,6 +439,26 @@ def test_one_at_a_time_changes_nothing_to_the_last_bit(widths, dtype):
             for size in (1, 4)
         )
         assert equal(one, all_)
+
+
+@pytest.mark.parametrize("sides", [(1, 5, 4), (3, 1, 4), (3, 5, 1)])
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_a_product_with_a_side_of_one_is_made_among_others(sides, with_bias, monkeypatch):
+    """Whether the way of a single one is rounded differently depends on the BLAS, and on its mode."""
+    rows, inner, columns = sides
+    together = []
+    for name in ("bmm", "baddbmm"):
+        product = getattr(torch, name)
+        monkeypatch.setattr(
+            torch,
+            name,
+            lambda *args, product=product: together.append(len(args[-1])) or product(*args),
+        )
+    w, h = torch.randn(1, rows, inner), torch.randn(1, inner, columns)
+    bias = torch.randn(1, rows, 1) if with_bias else None
+    found = affine_map(w, h, bias)
+    assert together == [2]
+    torch.testing.assert_close(found, w @ h + (bias if with_bias else 0))
 
 
 @given(configurations=st.integers(1, 200), chunk_size=st.integers(1, 100))

@@ -75,6 +75,7 @@ def chapter(folder: Path, markdown: str = "Words.", words: str = "well") -> Path
         "Back to 400 % of it, though 400 steps are set",
         "a 3-fold gain",
         "## 9.1 What 400 inputs do",
+        "where η < λ it is 0.37, and less where η > λ",
     ],
 )
 def test_a_number_that_nothing_binds_is_found(words: str, tmp_path: Path) -> None:
