@@ -351,7 +351,7 @@ claims.identities()
 
 # %% [markdown]
 # For a ResNet on ImageNet ($\eta=0.1$, $\mu=0.9$, $\lambda=0.0001$; [He et al. 2016](https://arxiv.org/abs/1512.03385))
-# the half-life is {{half_lives["ResNet"]:,.0f}} steps, about a hundredth of the training's 600,000.
+# the half-life is {{half_lives["ResNet"]:,.0f}} steps, {{100 * half_lives["ResNet"] / 600_000:.0f}} % of its training.
 #
 # **Decoupled decay** [(Loshchilov and Hutter, 2019)](https://arxiv.org/abs/1711.05101) stays out of the buffer:
 # $m\leftarrow\mu m+g$ and $w\leftarrow(1-\eta\lambda)\,w-\eta m$ (Figure 2.5, left). So a weight that the loss
