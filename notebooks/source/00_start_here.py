@@ -130,7 +130,7 @@ figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without
 
 # %% [markdown]
 # Figure 0.1 shows one typical network (left) and the mean of all (right). The smaller λ is, the better the networks fit their own examples (dashed).
-# On new examples (solid) that helps only down to about $\lambda=0.01$. Below, the error grows again: this is **overfitting**. (Without decay, training is not quite finished.) With $\lambda=1$ the network cannot follow even the curve. The error is {{end[1]:.2f}}, against {{end[0]:.2f}} without decay.
+# On new examples (solid) that helps only down to about $\lambda=0.01$. Below, the error grows again: this is **overfitting**. (Without decay, training is far from finished after 3000 steps: stopping early protects a little, too.) With $\lambda=1$ the network cannot follow even the curve. The error is {{end[1]:.2f}}, against {{end[0]:.2f}} without decay.
 #
 # A line with a tick ✓ is a *claim*: a sentence with a number that was measured as the chapter ran. The brackets say where it must lie (§0.6).
 
@@ -547,7 +547,7 @@ claim("00-free", "Without decay the first layer's squared norm is {} times as la
 # %% [markdown]
 # A network's gradients are not noise alone: its layers' RMS is {{ratios[0]:.2f}}, {{ratios[1]:.2f}} and {{ratios[2]:.2f}} times $\sqrt{\eta/2\lambda}$. At the start the largest is {{early.max() / early.min():.1f}} times the smallest, later {{(late.max(0) / late.min(0)).mean():.1f}} times.
 #
-# Equal steps already give shares by size: without decay the shares after 500 steps are {{free_share[0]:.2f}}, {{free_share[1]:.2f}} and {{free_share[2]:.2f}}. Decay decides how large the weights become (last claim). In short:
+# Equal steps already give shares by size: without decay the shares after 500 steps are {{free_share[0]:.2f}}, {{free_share[1]:.2f}} and {{free_share[2]:.2f}}. Decay decides how large the weights become (last claim). The factors above hold for this η and λ; at others they may differ. In short:
 #
 # | | SGD | AdamW |
 # |---|---|---|
@@ -555,7 +555,7 @@ claim("00-free", "Without decay the first layer's squared norm is {} times as la
 # | a step on the loss is | $\eta g$ | about $\eta$ for every weight |
 # | layers become equal in | $\lVert W_l\rVert^2$ | $w_{\mathrm{rms}}$, roughly |
 # | shares of the penalty | equal | roughly by size |
-# | the weights' size follows from | $\lambda$ and the loss | $\eta/\lambda$, roughly |
+# | the weights' size follows from | $\lambda$ and the loss | on noise $\eta/\lambda$; in a network $\eta$, $\lambda$ and the loss |
 #
 # ## 0.6 What does a claim do?
 #

@@ -1347,7 +1347,7 @@ rest = claims.interval(cooled - chosen_loss)
 # temperature, which changes no answer, lowers the mean loss to {{cooled.mean():.3f}}, the chosen λ to
 # {{chosen_loss.mean():.3f}}; the difference of {{rest.mean:.3f}} ± {{rest.half:.3f}}
 # {{"may be chance" if rest.low < 0 else "is more than chance"}}. **So rescaling the outputs gives most of the gain in
-# loss; this network does not show the mechanism of §1.2.** In larger networks decay seems to work through the dynamics
+# loss, and dead pixels give none of it.** Other null directions we did not test. In larger networks decay seems to work through the dynamics
 # of training ([D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415); chapters 2 and 8).
 
 # %%

@@ -126,6 +126,7 @@ ax.spines["bottom"].set_bounds(6e-5, 0.4)
 ax.minorticks_off()
 
 # %% tags=["hide-input"]
+assert np.isfinite([*lengths.values()]).all(), "a program diverged"
 drawn = figures.drawn(ax)
 ax.set_title(f"In six programs the number 0.1 means\nλ from "
              f"{drawn['SGD, summed loss'].x[0]:.1g} to {drawn['½ MSE + λ‖w‖²'].x[0]:.1g}")
@@ -537,7 +538,8 @@ claim("03-rest", "At nine noise levels Adam + L2 rests at 1/(1 + λ), AdamW wher
 #
 # ## 3.5 Without noise AdamW's penalty fades
 #
-# What if there is no noise? A full batch has none, and a network that fits all its training data has hardly any.
+# What if there is no noise? A full batch has none. Let the loss have its minimum at finite weights $\hat w$ with $|\hat w_i|<1/\lambda$. (A network that
+# classifies all its training data correctly has no such minimum: there decay holds the weights, exercise 5.)
 # Suppose that AdamW has reached (3.5). There the gradient's size is only $\lambda|w_i|$ times $\sqrt{v_i}$. If $\lambda|w_i|<1$, this is less than what $v_i$ remembers, so $v_i$ falls, and
 # with it the coefficient $\lambda\sqrt{v_i}$ of the penalty. AdamW follows, towards the weights $\hat w$ of
 # least loss (here those of *least squares*).
@@ -884,7 +886,7 @@ claims.identities()
 # %% [markdown]
 # **Two myths.** *L2 does nothing inside Adam.* It acts at full strength on where a weight rests, but a noisy weight needs
 # more steps to get there. *AdamW minimises the loss plus a penalty.* Its coefficient
-# $\lambda\sqrt{v_i}$ depends on the gradients, and without noise it fades.
+# $\lambda\sqrt{v_i}$ depends on the gradients, and without noise it may fade (§3.5).
 #
 # **Limits.** (3.4) to (3.6) hold for symmetric, steady noise, small η and $\beta_2$ near 1, and (3.5) says where the
 # mean rests, not how wide the jitter is ([chapter 11](11_choosing_lambda.ipynb)). One small network does not say which

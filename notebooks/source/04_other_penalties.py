@@ -425,7 +425,7 @@ claim("04-batches", "In minibatches of 32, proximal steps that start at the Lass
       "zeros, in the mean of the last 1,000 steps", measured=np.mean(counts[-1000:]), below=26.5)
 
 # %% [markdown]
-# So proximal steps need *full batches*: on a minibatch the slope of the loss often is not within ±λ. With minibatches, average all gradients so far
+# So plain proximal steps need *full batches*: on a minibatch the slope of the loss often is not within ±λ. With minibatches, average all gradients so far
 # ([Xiao, 2010](https://www.jmlr.org/papers/v11/xiao10a.html)), or select inputs on the full data first.
 
 # %% tags=["hide-input"]
@@ -886,7 +886,7 @@ claims.identities()
 # %% [markdown]
 # This solves the puzzle: {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are above 0.24. (From 300 digits: {{min(of_300)}} or {{max(of_300)}}, depending on the split.)
 # The price at λ = 0.24 is an accuracy of {{at_cost.low:.2f}} to {{at_cost.high:.2f}} (confidence interval, as if splits were independent) instead of {{unseen["two"][:, 0].mean():.2f}}.
-# At λ = 0.1 it is still {{unseen["two"][:, 10].mean():.2f}}. One matrix loses next to nothing: it shrinks all
+# At λ = 0.1 it is still {{unseen["two"][:, 10].mean():.2f}}. Not only the lost directions cost: those that stay are shrunk, too, by up to their whole size. One matrix loses next to nothing: it shrinks all
 # directions by the same share, and the largest score usually stays the largest.
 #
 # ## 4.8 An adapter: what decay pulls towards, and how little AdamW does

@@ -185,7 +185,7 @@ claim("11-sgd", "The N of the three ResNets, up to {:.0f}, lie among those with 
 #
 # Among published recipes that train from scratch, λ spans a factor of {{wide["λ", len(published)]:,.0f}}; the smallest are those of SGD.
 # On the scale of $N$ this gap is gone, though $N$ itself spans a factor of {{wide["N", len(published)]:.0f}}: the ResNets have $N$ from {{counts["ResNet-50"]:.0f}} to {{counts["ResNet-50, 2021"]:.0f}}, the ViT {{counts["ViT"]:.0f}}.
-# But one λ can mean very different things. With AdamW and λ = 0.1, $N$ is
+# (Among the Adam recipes alone λ spans {{wide["λ", len(with_adam)]:.0f}}: people rarely move it from 0.1 or so.) But one λ can mean very different things. With AdamW and λ = 0.1, $N$ is
 # {{counts["GPT-3 175B"]:.2f}} for GPT-3, {{counts["OLMo 2 1B"]:.0f}} for OLMo 2, and a few hundredths for fine-tuning.
 #
 # **So compare recipes by $N$, not by λ.** What does such a number do to the weights?
@@ -383,7 +383,7 @@ claim("11-turn", "Their turn per step is {:.2f} times √(2ηλ) √((1 − β�
 # - **more data**: 250, 500 and 1,000 signals, so that each run passes its data {{below: 25 * lengths[0] / 250:.0f}} times;
 # - **more passes**: always 500 signals, passed {{below: 25 * lengths[0] / 500:.0f}}, {{below: 25 * lengths[1] / 500:.0f}} or {{below: 25 * lengths[2] / 500:.0f}} times.
 #
-# We try λ = 0, and $N$ from 1/16 to 64 in factors of 4. Here and below only the matrices decay.
+# We try λ = 0, and $N$ from 1/16 to 64 in factors of 4. In this section and the next only the matrices decay.
 # *Predict:* in which of the two does the best λ stay? In which the best $N$?
 #
 # We train five seeds and all λ at once, so each tensor begins with two axes: seed, and λ.
