@@ -471,10 +471,8 @@ more_passes = [valley(500, 100), more_data[1], valley(500, 400)]
 
 # %% tags=["hide-input"]
 def lowest(losses, at):
-    """log₂ of where a parabola through the lowest point and its two neighbours is lowest.
-
-    An end of the grid has no two neighbours: there the answer is the end, which is only a bound.
-    """
+    # log₂ of where a parabola through the lowest point and its two neighbours is lowest. An end
+    # of the grid has no two neighbours: there the answer is the end, which is only a bound.
     first = int(at[0] == 0)  # λ = 0 has no logarithm: the bound is the next value
     k = max(losses.argmin(), first)
     if k in (first, len(at) - 1):
