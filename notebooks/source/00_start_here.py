@@ -549,7 +549,7 @@ claim("00-free", "Without decay the first layer's squared norm is {} times as la
 #
 # Equal steps already give shares by size: without decay the shares after 500 steps are {{free_share[0]:.2f}}, {{free_share[1]:.2f}} and {{free_share[2]:.2f}}. Decay decides how large the weights become (last claim). The factors above hold for this η and λ; at others they may differ. In short:
 #
-# | | SGD | AdamW |
+# | What | SGD | AdamW |
 # |---|---|---|
 # | decay multiplies $w$ by | $1-\eta\lambda$ | $1-\eta\lambda$ |
 # | a step on the loss is | $\eta g$ | about $\eta$ for every weight |
