@@ -886,7 +886,7 @@ claims.identities()
 # %% [markdown]
 # This solves the puzzle: {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are above 0.24. (From 300 digits: {{min(of_300)}} or {{max(of_300)}}, depending on the split.)
 # The price at λ = 0.24 is an accuracy of {{at_cost.low:.2f}} to {{at_cost.high:.2f}} (confidence interval, as if splits were independent) instead of {{unseen["two"][:, 0].mean():.2f}}.
-# At λ = 0.1 it is still {{unseen["two"][:, 10].mean():.2f}}. Not only the lost directions cost: those that stay are shrunk, too, by up to their whole size. One matrix loses next to nothing: it shrinks all
+# At λ = 0.1 it is still {{unseen["two"][:, 10].mean():.2f}}. Not only the lost directions cost: those that stay lose λ each, too. One matrix loses next to nothing: it shrinks all
 # directions by the same share, and the largest score usually stays the largest.
 #
 # ## 4.8 An adapter: what decay pulls towards, and how little AdamW does

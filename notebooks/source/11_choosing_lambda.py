@@ -185,7 +185,7 @@ claim("11-sgd", "The N of the three ResNets, up to {:.0f}, lie among those with 
 #
 # Among published recipes that train from scratch, λ spans a factor of {{wide["λ", len(published)]:,.0f}}; the smallest are those of SGD.
 # On the scale of $N$ this gap is gone, though $N$ itself spans a factor of {{wide["N", len(published)]:.0f}}: the ResNets have $N$ from {{counts["ResNet-50"]:.0f}} to {{counts["ResNet-50, 2021"]:.0f}}, the ViT {{counts["ViT"]:.0f}}.
-# (Among the Adam recipes alone λ spans {{wide["λ", len(with_adam)]:.0f}}: people rarely move it from 0.1 or so.) But one λ can mean very different things. With AdamW and λ = 0.1, $N$ is
+# (Among the Adam recipes alone λ spans {{wide["λ", len(with_adam)]:.0f}}, less than $N$ does: people often keep near 0.1.) But one λ can mean very different things. With AdamW and λ = 0.1, $N$ is
 # {{counts["GPT-3 175B"]:.2f}} for GPT-3, {{counts["OLMo 2 1B"]:.0f}} for OLMo 2, and a few hundredths for fine-tuning.
 #
 # **So compare recipes by $N$, not by λ.** What does such a number do to the weights?

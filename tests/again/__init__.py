@@ -65,6 +65,8 @@ class Sheet:
     claim: str
     """Id of the claim that shows the book's value, and which one of that id, from 0."""
     which: int
+    statistical: bool
+    """Whether the number is a mean over some seeds, and not determined."""
 
     def of_book(self, outputs: Iterable[Any]) -> float | None:
         """The book's value, among a chapter's outputs in order; None if they have no such claim."""
@@ -91,6 +93,7 @@ def sheets() -> tuple[Sheet, ...]:
             tolerance=row["tolerance"]["absolute"],
             claim=row.get("claim", row["id"]),
             which=row["which"],
+            statistical=row["tolerance"]["why"].startswith("statistical"),
         )
         for row in rows["sheet"]
     )

@@ -23,7 +23,7 @@ from tests.again import RESULTS, Computed, Sheet, compute, results, sheets
 SAME = 1e-6
 """Relative difference between two machines that compute the same."""
 OTHER_ROUNDING = 0.1
-"""Of a tolerance: so much a processor that rounds otherwise may change, for instance an accuracy."""
+"""Of a statistical tolerance: what a processor that rounds otherwise may change, as an accuracy."""
 
 
 def chosen(words: Sequence[str]) -> list[Sheet]:
@@ -45,7 +45,8 @@ def verdict(sheet: Sheet, value: float, kept: float | None) -> str:
     """What is wrong with a number; empty if nothing is."""
     if not abs(of_book(sheet) - value) <= sheet.tolerance:
         return "contradicts the book"
-    if kept is None or abs(value - kept) > max(SAME * abs(kept), OTHER_ROUNDING * sheet.tolerance):
+    allowed = OTHER_ROUNDING * sheet.tolerance if sheet.statistical else SAME * abs(value)
+    if kept is None or abs(value - kept) > allowed:
         return f"results.toml has {kept}: run python -m tests.again --write"
     return ""
 
