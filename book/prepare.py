@@ -93,9 +93,12 @@ def _alt_text(cell: Any, place: str) -> None:
         advice = "show one picture a cell, through l2lib.figures.show, which gives it alt text"
         raise ValueError(f"{place}: {advice}")
     if pictures:
-        width = pictures[0]["metadata"]["image/png"].get("width", 720)
-        image = {"alt": alts[0], "width": f"{width}px"}
-        cell["metadata"].setdefault("mystnb", {})["image"] = image
+        about = pictures[0]["metadata"]["image/png"]
+        shown = cell["metadata"].setdefault("mystnb", {})
+        shown["image"] = {"alt": alts[0], "width": f"{about.get('width', 720)}px"}
+        if number := about.get("number"):
+            name = f"figure-{number.replace('.', '-')}"
+            shown["figure"] = {"caption": f"Figure {number}", "name": name}
 
 
 def _forget_own_data(cell: Any) -> None:

@@ -2,6 +2,7 @@
 
 import html
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from typing import Any
@@ -57,6 +58,7 @@ GREY = "#5F5F5F"  #: for what stands behind the lines
 _DPI = 150
 _COLOURS = 255
 _MIN_WORDS = 12
+_NUMBER = re.compile(r"\d{1,2}\.[1-9]\d?", re.ASCII)
 
 # What is drawn reads matplotlib's settings when it is made: lines and words
 # after subplots() has returned, colours like "C1" as late as in show(). So the
@@ -188,7 +190,7 @@ def label_lines(ax: Axes, *, nudge: Mapping[str, float] | None = None) -> None:
 
 
 # ---- showing it --------------------------------------------------------------
-def show(fig: Figure, alt: str) -> None:
+def show(fig: Figure, alt: str, *, number: str | None = None) -> None:
     """Display a figure with its description in words, then close it.
 
     The description is stored as the picture's alt text and shown below it,
@@ -205,10 +207,12 @@ def show(fig: Figure, alt: str) -> None:
         alt: what is seen, with its numbers, at least 12 words. Numbers from the
             data must not differ from one machine to the next: format them with
             two or three digits.
+        number: the chapter's and the figure's own, such as "2.3", by which the
+            text speaks of it. It stands below the picture.
 
     Raises:
-        ValueError: if fig is no figure, the description is too short, or a title
-            or an axis label is missing.
+        ValueError: if fig is no figure, the description is too short, a title
+            or an axis label is missing, or the number is none.
 
     Example:
         >>> fig, ax = subplots()
@@ -219,11 +223,14 @@ def show(fig: Figure, alt: str) -> None:
     """
     _check_figure(fig)
     _check_words(alt)
+    _check_number(number)
     _check_axes([ax for ax in fig.axes if ax.get_visible() and ax.axison])
-    picture = {**_rendered(fig), "text/plain": f"Picture: {alt}"}
-    width = int(fig.get_size_inches()[0] * 100)
-    display(picture, raw=True, metadata={"image/png": {"alt": alt, "width": width}})
-    display({"text/html": _folded(alt), "text/plain": ""}, raw=True)
+    name = "Picture" if number is None else f"Figure {number}"
+    picture = {**_rendered(fig), "text/plain": f"{name}: {alt}"}
+    about = {"alt": alt, "width": int(fig.get_size_inches()[0] * 100)}
+    about |= {} if number is None else {"number": number}
+    display(picture, raw=True, metadata={"image/png": about})
+    display({"text/html": _folded(name, alt), "text/plain": ""}, raw=True)
     plt.close(fig)
     _take_off(fig)
 
@@ -237,6 +244,13 @@ def _check_words(alt: object) -> None:
     if not isinstance(alt, str) or len(alt.split()) < _MIN_WORDS:
         wanted = f"describe what is seen, with its numbers, in at least {_MIN_WORDS} words"
         raise ValueError(f"figure: {wanted}; got {words_for(alt)}")
+
+
+def _check_number(number: object) -> None:
+    if number is None or (isinstance(number, str) and _NUMBER.fullmatch(number)):
+        return
+    wanted = "give the chapter's number and the figure's, such as \"2.3\""
+    raise ValueError(f"figure: number is {words_for(number)}; {wanted}")
 
 
 def _check_axes(axes: list[Axes]) -> None:
@@ -270,13 +284,18 @@ def _few_colours(png: io.BytesIO) -> bytes:
     return small.getvalue()
 
 
-def _folded(alt: str) -> str:
-    summary = "<summary>This picture in words</summary>"
+def _folded(name: str, alt: str) -> str:
+    summary = f"<summary>{name} in words</summary>"
     return f'<details class="l2-alt">{summary}<p>{html.escape(alt)}</p></details>'
 
 
 # ---- dials -------------------------------------------------------------------
-def interactive(draw: Callable[..., tuple[Figure, str]], **dials: Sequence[Any]) -> None:
+def interactive(
+    draw: Callable[..., tuple[Figure, str]],
+    *,
+    number: str | None = None,
+    **dials: Sequence[Any],
+) -> None:
     """Display a picture with a slider for each of its numbers, where ``make lab`` shows it.
 
     Everywhere else, where nothing could answer a slider, the picture stands
@@ -287,6 +306,7 @@ def interactive(draw: Callable[..., tuple[Figure, str]], **dials: Sequence[Any])
     Args:
         draw: takes a value of each dial by name; returns a figure and its
             description, as for ``show``.
+        number: as for ``show``; so no dial has this name.
         **dials: for each argument of draw the numbers to choose from, each
             once; the first is the start.
 
@@ -312,7 +332,7 @@ def interactive(draw: Callable[..., tuple[Figure, str]], **dials: Sequence[Any])
         if not isinstance(drawn, tuple | list) or len(drawn) != 2:
             wanted = "it must return a figure and its description"
             raise ValueError(f"figure: draw returns {words_for(drawn)}; {wanted}")
-        show(*drawn)
+        show(*drawn, number=number)
 
     if not is_set("L2LIB_WIDGETS"):
         redraw(**{name: values[0] for name, values in choices.items()})

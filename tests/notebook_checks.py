@@ -33,6 +33,8 @@ NBVAL_TAGS = {tag.lower() for tag in nbval.plugin.metadata_tags} | {"skip-execut
 
 _PATH = re.compile(r"""(?:^|[\s'"(=>])(/\w[\w.+-]*/[\w.+-]+|[A-Za-z]:\\\w+|~/\w+)""", re.MULTILINE)
 _LIKE_A_CLAIM = re.compile(r"^\W*✓|class=.l2-(claim|verdict|verdicts|identities)")
+_OF_FIGURE = re.compile(r"\d+\.\d+")
+_FIGURE = re.compile(r"\b[Ff]igures? \d+\.\d+(?:(?:, | to | and |, and )\d+\.\d+)*")
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 _OF_MATPLOTLIB = re.compile(r"\bText\(|<matplotlib\.|<Axes\b|\bLine2D\(|<\w+Container\b")
 
@@ -148,6 +150,7 @@ def check_metadata(notebook: NotebookNode) -> list[str]:
         stray = set(metadata) - {"image/png"} | set(metadata.get("image/png", {})) - {
             "alt",
             "width",
+            "number",
         }
         problems += [f"{where}: stray output metadata {name!r}" for name in sorted(stray)]
     return problems
@@ -213,11 +216,32 @@ def _picture_problem(output: NotebookNode, following: NotebookNode | None) -> st
         return f"picture stored as {', '.join(kinds)}"
     if len(alt.split()) < MIN_ALT_WORDS:
         return f"alt text has fewer than {MIN_ALT_WORDS} words: {alt!r}"
-    if data.get("text/plain") != f"Picture: {alt}" or f"<p>{html.escape(alt)}</p>" not in words:
+    plain = re.sub(r"^(Picture|Figure [\d.]+): ", "", data.get("text/plain", ""))
+    if plain != alt or f"<p>{html.escape(alt)}</p>" not in words:
         return "the alt text does not stand with the picture"
     if DRAWN not in data:
         return "it is not stored with what it draws"
     return None
+
+
+def check_numbers(notebook: NotebookNode) -> list[str]:
+    """Figures are numbered in their order, and a figure that the text speaks of is there."""
+    seen = [
+        output.metadata.get("image/png", {}).get("number")
+        for _, output in outputs(notebook)
+        if "image/png" in output.get("data", {})
+    ]
+    chapter = str(seen[0]).partition(".")[0] if seen else ""
+    wanted = [f"{chapter}.{place}" for place, _ in enumerate(seen, start=1)]
+    problems = [
+        f"the figure numbered {number} should have number={want!r}"
+        for number, want in zip(seen, wanted, strict=True)
+        if number != want
+    ]
+    named = {n for cell in notebook.cells for text in _FIGURE.findall(cell.source)
+             for n in _OF_FIGURE.findall(text)}  # fmt: skip
+    missing = sorted(n for n in named - {*wanted} if n.startswith(f"{chapter}."))
+    return problems + [f"Figure {number} is spoken of and not there" for number in missing]
 
 
 def check_descriptions(notebook: NotebookNode) -> list[str]:
@@ -439,6 +463,7 @@ CHECKS: tuple[Check, ...] = (
     check_machine,
     check_leftovers,
     check_figures,
+    check_numbers,
     check_descriptions,
     check_cell_lengths,
     check_claims_agree,

@@ -204,8 +204,8 @@ def test_a_chapter_is_prepared():
     assert MIME not in book.cells[0].outputs[0].data
 
 
-def picture(alt):
-    metadata = {"image/png": {"alt": alt, "width": 500}}
+def picture(alt, **about):
+    metadata = {"image/png": {"alt": alt, "width": 500} | about}
     return nbformat.v4.new_output("display_data", {"image/png": "AAAA"}, metadata=metadata)
 
 
@@ -217,7 +217,12 @@ def test_a_picture_hands_on_its_words_and_one_without_is_refused():
     book.cells[0].outputs = [picture("a line"), words]
     prepare.prepare("05_x", book, str)
     assert book.cells[0].metadata["mystnb"]["image"] == {"alt": "a line", "width": "500px"}
+    assert "figure" not in book.cells[0].metadata["mystnb"]
     assert len(book.cells[0].outputs) == 1
+    book.cells[0].outputs = [picture("a line", number="5.1")]
+    prepare.prepare("05_x", book, str)
+    named = {"caption": "Figure 5.1", "name": "figure-5-1"}
+    assert book.cells[0].metadata["mystnb"]["figure"] == named
     book.cells[0].outputs = [picture(" ")]
     with pytest.raises(ValueError, match="05_x, cell 0: show one picture a cell"):
         prepare.prepare("05_x", book, str)

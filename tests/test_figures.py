@@ -68,6 +68,20 @@ def test_show_displays_the_words_below_the_picture(shown: Displayed) -> None:
     assert f"<p>{html.escape(ALT)}</p>" in shown[1][0]["text/html"]
 
 
+def test_show_says_the_number_of_a_figure(shown: Displayed) -> None:
+    figures.show(picture(), ALT, number="2.3")
+    assert shown[0][0]["text/plain"] == f"Figure 2.3: {ALT}"
+    assert shown[0][1]["image/png"]["number"] == "2.3"
+    assert "<summary>Figure 2.3 in words</summary>" in shown[1][0]["text/html"]
+
+
+@pytest.mark.parametrize("number", ["", "2", "2.0", "Figure 2.3", "2.3\n", 2.3])
+def test_show_refuses_what_is_no_number(shown: Displayed, number: object) -> None:
+    with pytest.raises(ValueError, match=r"number is .*such as"):
+        figures.show(picture(), ALT, number=number)  # type: ignore[arg-type]
+    assert shown == []
+
+
 def test_show_closes_the_figure_and_no_other(shown: Displayed) -> None:
     other, fig = picture(), picture()
     figures.show(fig, ALT)

@@ -60,7 +60,7 @@ def test_chapter_decides_its_lines_of_the_ledger(chapter: str) -> None:
 # ---- a sample that keeps every rule, and faults that break one -----------------------------
 SAMPLE = """# %% [markdown]
 # # A sample
-# Half of ‖w‖², which is {{below: w @ w / 2:.1f}}, and its picture.
+# Half of ‖w‖², which is {{below: w @ w / 2:.1f}}, and Figure 9.1.
 
 # %%
 import numpy as np
@@ -86,7 +86,7 @@ ax.plot(w, label="weight")
 ax.set(title="The second weight is larger", xlabel="index", ylabel="weight")
 line = figures.drawn(ax)["weight"]
 figures.show(fig, f"A line that rises from a weight of {line.y[0]:g} at index 0 to "
-             f"{line.at(1):g} at index 1.")
+             f"{line.at(1):g} at index 1.", number="9.1")
 """
 
 
@@ -266,7 +266,22 @@ FAULTS: list[tuple[str, checks.Check, Callable[[NotebookNode], None]]] = [
     (
         "picture with another alt",
         checks.check_figures,
-        sets("4/outputs/0/data/text|plain", "Picture: of a cat"),
+        sets("4/outputs/0/data/text|plain", "Figure 9.1: of a cat"),
+    ),
+    (
+        "picture with another number",
+        checks.check_numbers,
+        sets("4/outputs/0/metadata/image|png", {"number": "9.2"}),
+    ),
+    (
+        "picture without a number",
+        checks.check_numbers,
+        sets("4/outputs/0/metadata/image|png", {}),
+    ),
+    (
+        "a figure that is not there",
+        checks.check_numbers,
+        lambda n: n.cells[0].update(source="See Figures 9.1 and 9.2."),
     ),
     ("picture without words", checks.check_figures, forget_words),
     (

@@ -46,6 +46,12 @@ def test_a_momentum_of_zero_is_one_and_none_is_the_rules(rule):
         assert same is (momentum == usual)
 
 
+def test_a_start_is_not_made_of_the_numbers_that_data_of_its_seed_are_made_of():
+    X, _ = make_regression(20, seed=3)
+    start = MLP((200, 1), init="normal", init_std=1.0).initial(3)["weight0"][0]
+    assert abs(np.corrcoef(start, X[0])[0, 1]) < 0.3  # 1 for the same numbers; else 0 ± 0.07
+
+
 @pytest.mark.parametrize("norm", NORMS)
 def test_the_initial_scale_is_that_of_weight_matrices_alone(norm):
     model = MLP((6, 4, 1), norm=norm)

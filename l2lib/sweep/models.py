@@ -229,7 +229,9 @@ class Network(ABC):
             channels × 3 × 3 in this order; "bias0", "gamma0", "beta0" and "g0" of shape (out, 1);
             "weight1", …
         """
-        rng = np.random.default_rng(seed)
+        # A stream of its own, a child of the seed's: data often come from default_rng(seed), and
+        # a start made of the numbers that the data are made of is not independent of them.
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
         layers = self.layers()
         parameters: dict[str, Array] = {}
         for i, layer in enumerate(layers):

@@ -126,7 +126,8 @@ figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without
              "it is nearly flat. Right: mean squared error against λ after 3000 steps, mean of "
              "twenty networks. On the networks' own examples it grows with λ. On new examples it "
              f"is {end[0]:.2f} without decay, {end[0.01]:.2f} with λ = 0.01 and {end[1]:.2f} "
-             f"with λ = 1; its unavoidable part, the noise, is {means['_floor'].y[0]:.2f}.")
+             f"with λ = 1; its unavoidable part, the noise, is {means['_floor'].y[0]:.2f}.",
+             number="0.1")
 
 # %% [markdown]
 # Figure 0.1 shows one typical network (left) and the mean of all (right). The smaller λ is, the better the networks fit their own examples (dashed).
@@ -220,7 +221,7 @@ figures.show(fig, "Mean of 5000 weights that start at 1 and get random gradients
              f"{coupled['10'].y[-1]:.2f} where gradients have size 10, to {coupled['1'].y[-1]:.2f} "
              f"where they have size 1, and to {abs(coupled['0.1'].y[-1]):.2f} where they have size "
              f"0.1. Right: with AdamW all three fall to {decoupled['1'].y[-1]:.2f}, on one line, "
-             "which is the dashed (1 − ηλ)ᵗ.")
+             "which is the dashed (1 − ηλ)ᵗ.", number="0.2")
 
 # %% tags=["hide-input"]
 claim("00-factor", "After 250 steps the means are on the dashed lines, with Adam for gradients of "
@@ -333,7 +334,7 @@ figures.show(fig, "Share of the penalty that each of three layers has during tra
              f"All start at {words[0]}. Left: under SGD all run to {curves['_third'].y[0]:.2f}, "
              f"from step 1000 on within {far:.2f} of it. Right: under AdamW they are {words[1]} in "
              "the second half, on average; dashed lines mark the layers' shares of all weights, "
-             f"{words[2]}.")
+             f"{words[2]}.", number="0.3")
 
 # %% [markdown]
 # In Figure 0.3 the first layer starts with {{100 * first_shares[0]:.0f}} % of the penalty. Under SGD all shares become 1/3 (dashed), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. Under AdamW the two large layers come near their shares of all weights (dashed). The small layer has {{last_shares[2] / dashed[2]:.1f}} times its share, and {{first_shares[2] / dashed[2]:.1f}} times at the start.
@@ -446,7 +447,7 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
              "the second the first layer is multiplied by 0.71 and the next divided by it; their "
              "squared norms 4 and 1 become 2 and 2. Right: the squared norms against c. Their "
              f"sum is least at c = {lowest:.2f}, where they are "
-             f"{valley['first'].at(lowest):.1f} and {valley['next'].at(lowest):.1f}.")
+             f"{valley['first'].at(lowest):.1f} and {valley['next'].at(lowest):.1f}.", number="0.4")
 
 # %% [markdown]
 # So at a minimum the second term is not useless, but as large as the first.
@@ -528,7 +529,7 @@ figures.show(fig, "Root mean square of weights under AdamW with η = 0.01 and λ
              f"{alone['10'].y[-1]:.3f}, from above and from below; the dashed line is √(η/2λ) = "
              f"{alone['law'].y[0]:.3f}. Right: three layers of a network start at "
              f"{early[0]:.2f}, {early[1]:.2f} and {early[2]:.2f}, and are at {late[0].mean():.2f}, "
-             f"{late[1].mean():.2f} and {late[2].mean():.2f} in the second half.")
+             f"{late[1].mean():.2f} and {late[2].mean():.2f} in the second half.", number="0.5")
 
 # %% tags=["hide-input"]
 ends = [*(alone[size].y[400:] for size in ("0.1", "10")), (heavy[400:] ** 2).mean(1) ** 0.5]

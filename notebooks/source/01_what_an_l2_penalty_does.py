@@ -116,10 +116,11 @@ figures.show(fig, f"Dots for {len(dots['always answer zero'])} data sets and fiv
              "error on a logarithmic axis. "
              f"Starting from N(0,1) the mean is {means[0]:.3g} without penalty and {means[1]:.3g} "
              f"with λ = 1.5. Starting from zero it is {means[2]:.3g} without penalty and "
-             f"{means[3]:.3g} with λ = 1.5. Always answering zero gives {means[4]:.3g}.")
+             f"{means[3]:.3g} with λ = 1.5. Always answering zero gives {means[4]:.3g}.",
+             number="1.1")
 
 # %% [markdown]
-# In the first two rows of figure 1.1 the penalty lowers the mean test error from {{n01.mean():.0f}}
+# In the first two rows of Figure 1.1 the penalty lowers the mean test error from {{n01.mean():.0f}}
 # to {{decayed.mean():.2f}}: a cure, it seems. But the third row, from zero and without penalty, is
 # {{decayed.mean() / from_zero.mean():.0f}} times better still. Even always answering
 # zero (the dotted line) beats the second row. What, then, did the penalty repair?
@@ -235,7 +236,7 @@ figures.show(fig, "The plane of two weights with a falling line of perfect fits.
              "With a "
              "penalty it then slides, close beside the line, to one point from all three: "
              f"({end[0]:.2f}, {end[1]:.2f}), a little nearer to zero than the perfect fit of "
-             f"smallest norm, ({ideal[0]:.1f}, {ideal[1]:.1f}).")
+             f"smallest norm, ({ideal[0]:.1f}, {ideal[1]:.1f}).", number="1.2")
 
 # %% [markdown]
 # Figure 1.2 shows three facts about linear models.
@@ -405,10 +406,10 @@ figures.show(fig, "Ten weights of ridge regression on the diabetes data against 
              f"near {ldl[0]:.2g} and comes back near {ldl[-1]:.2g}. HDL changes sign near "
              f"{hdl[0]:.1g}, and then grows in size. Total cholesterol rises from "
              f"{free_total:.0f} through zero near {total[0]:.1g}. All weights go to zero at "
-             "large λ.")
+             "large λ.", number="1.3")
 
 # %% [markdown]
-# They do not. In figure 1.3 the weight of HDL cholesterol goes from
+# They do not. In Figure 1.3 the weight of HDL cholesterol goes from
 # {{w_hat[6]:.1f}} at $\lambda = 0$ to {{w_ridge[6]:.1f}} at $\lambda = 0.1$: it changed sign and grew. The inputs are
 # nearly redundant: LDL, HDL and triglycerides predict total cholesterol with
 # $R^2 = {{below: explained:.2f}}$. So large weights of opposite sign nearly cancel. What must fall is the norm of
@@ -525,10 +526,10 @@ figures.show(fig, "Above, a narrow rising cloud of every third patient, LDL and 
              "variance of the diabetes data along ten directions, falling "
              f"from {variances[0]:.1f} to {variances[-1]:.4f}, and a line at λ = 0.1, where the "
              f"shares kept fall from {keeps[0]:.2f} to {keeps[-1]:.2f}; the last two dots are "
-             "below the line.")
+             "below the line.", number="1.4")
 
 # %% [markdown]
-# In figure 1.4, at $\lambda = 0.1$, the weaker of two directions keeps {{cloud["_kept 2"].y[0]:.0%}}, and the last of ten only
+# In Figure 1.4, at $\lambda = 0.1$, the weaker of two directions keeps {{cloud["_kept 2"].y[0]:.0%}}, and the last of ten only
 # {{factors[9]:.0%}}. **The penalty takes the largest share where the data pin a direction down least.**
 #
 # How many parameters are then in effect? By (1.1) the fitted values are $\hat y = A_\lambda y$ with
@@ -664,7 +665,7 @@ def finish(fig, ax, lam):
         "penalty, point out and in.")
 
 # %%
-figures.interactive(draw, lam=[0.5, 0.0001, 0.003, 0.01, 0.03, 0.1, 2, 5])
+figures.interactive(draw, lam=[0.5, 0.0001, 0.003, 0.01, 0.03, 0.1, 2, 5], number="1.5")
 
 # %% [markdown]
 # As λ grows, $R$ falls. A small move $dw$ along the path
@@ -800,10 +801,10 @@ figures.show(fig, "Two panels of expected error against λ: bias squared rises, 
              f"λ = {best['weights']:.2g} for weights, where {saved['weights']:.2f} times the "
              "error "
              f"of least squares is left, and near λ = {best['predictions']:.2g} for predictions, "
-             f"where {saved['predictions']:.2f} times is left.")
+             f"where {saved['predictions']:.2f} times is left.", number="1.6")
 
 # %% [markdown]
-# The gains in figure 1.6 differ because of the weak directions. Of the error of least squares in the weights,
+# The gains in Figure 1.6 differ because of the weak directions. Of the error of least squares in the weights,
 # {{tenth_share:.0%}} is noise in the tenth direction, and shrinking removes it. In predictions the noise of each
 # direction is $\frac{s_i^2}{n}\cdot\frac{\sigma^2}{s_i^2} = \frac{\sigma^2}{n}$, so the tenth is only {{1 / 10:.0%}} of
 # the error. **Shrinking helps most where
@@ -1021,7 +1022,8 @@ figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 
              "objective rises. The test loss is "
              f"{at_zero:.0f} at λ = 0, lowest with {star.y[0]:.0f} near λ = {star.x[0]:.1g}, and "
              "then rises to that of the mean target. Leave-one-out follows it closely. Ten inputs "
-             f"without penalty are at {curves['_ten inputs'].y[0]:.0f}, below the minimum.")
+             f"without penalty are at {curves['_ten inputs'].y[0]:.0f}, below the minimum.",
+             number="1.7")
 
 # %% [markdown]
 # | {{wide.shape[1]}} inputs, λ chosen by | test loss (half the squared error), mean |
@@ -1035,7 +1037,7 @@ figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 
 #
 # All three ways are good. Validation chooses λ from {{lams[min(choices)]:.2g}} to {{lams[max(choices)]:.2g}}, leave-one-out
 # from {{by_loo_lams.min():.2g}} to {{by_loo_lams.max():.2g}}: validation judges by 50 patients only, and
-# for the 100 that it fits the best λ is, by (1.5), {{150 / 100:g}} times that for 150. This costs little, as figure 1.7 is flat near the
+# for the 100 that it fits the best λ is, by (1.5), {{150 / 100:g}} times that for 150. This costs little, as Figure 1.7 is flat near the
 # minimum. Yet the plain model with ten inputs is better still. **One λ for all inputs limits the
 # damage of {{wide.shape[1] - 10}} extra ones, but does not undo it.**
 
@@ -1168,7 +1170,8 @@ ax.set_title("20 steps filter like λ = 1/(20 η) in weak directions,\n"
              f"and keep up to {furthest:.2f} more of others", x=-0.1)
 figures.show(fig, "Two rising curves of the share of the least-squares fit that is kept, "
              "against the variance of a direction. Early stopping and ridge agree for weak "
-             f"directions; for stronger ones early stopping keeps up to {furthest:.2f} more.")
+             f"directions; for stronger ones early stopping keeps up to {furthest:.2f} more.",
+             number="1.8")
 
 # %% [markdown]
 # Figure 1.8 compares the shares. For very small steps the expected squared error of early stopping is at most 1.69 times
@@ -1312,7 +1315,7 @@ figures.show(fig, "A network on 100 digits: changes from λ = 0, paired by seed,
              f"{upper['_decay'].y.max():.1f} points, λ = 0.1 loses {-upper['_decay'].y[-1]:.0f}, "
              f"the chosen λ gains {upper['_chosen'].y[0]:.1f}. Below, test loss: "
              f"{lower['_decay'].y.min():.3f} at best, {lower['_chosen'].y[0]:.3f} with the chosen "
-             f"λ, {lower['_stopped'].y[0]:.3f} by early stopping.")
+             f"λ, {lower['_stopped'].y[0]:.3f} by early stopping.", number="1.9")
 
 # %% [markdown]
 # Figure 1.9 shows changes from $\lambda = 0$, with 95 % intervals of five seeds. (They leave out the chance of the

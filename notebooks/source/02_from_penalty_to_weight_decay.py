@@ -73,7 +73,7 @@ ends = [curve.y[-1] for curve in curves.values()]
 figures.show(fig, "Training loss on a logarithmic axis over 30 epochs at learning rate 0.03. "
              "Minibatch runs with λ = 0 and 3 grow along straight lines, to "
              f"10^{np.log10(ends[0]):.0f} and 10^{np.log10(ends[1]):.0f}. The "
-             "minibatch run with λ = 10 and the full-batch run fall.")
+             "minibatch run with λ = 10 and the full-batch run fall.", number="2.1")
 
 # %% tags=["hide-input"]
 powers = {name: np.log10(curve.at(29) / curve.at(0)) for name, curve in curves.items()}
@@ -130,7 +130,7 @@ end = {name: curve.y[-1] for ax in axes for name, curve in figures.drawn(ax).ite
 figures.show(fig, "A weight without gradient over 20 steps. At ηλ = 0.02 it falls "
              f"slowly, to {end['ηλ = 0.02']:.2f}. At 0.5 it is gone after a few steps. At 1.5 it "
              "changes sign at every step and shrinks. At 2.1 it changes sign and grows, to "
-             f"{end['ηλ = 2.1']:.1f}.")
+             f"{end['ηλ = 2.1']:.1f}.", number="2.2")
 
 # %% [markdown]
 # Three facts follow from (2.1).
@@ -255,7 +255,7 @@ ax.set_title("Under a schedule L2 fades, and a literal 0.99 does not")
 end = {name: each.y[-1] for name, each in figures.drawn(ax).items()}
 figures.show(fig, "A weight without gradient, started at 1, over 20 steps; the learning rate "
              f"halves every 5. Under the literal 0.99 it falls to "
-             f"{end['literal 0.99']:.2f}, under L2 it levels off at {end['L2']:.2f}.")
+             f"{end['literal 0.99']:.2f}, under L2 it levels off at {end['L2']:.2f}.", number="2.3")
 
 # %% [markdown]
 # The rule is very strong, too: a weight without gradient halves in {{half_life(lr, (1 - a) / lr):.0f}} batches.
@@ -320,7 +320,7 @@ figures.show(fig, "Half-life of a weight without gradient against ηλ, both log
              "momentum 0, 0.7, 0.9 and 0.99. Each curve falls like one over ηλ, lower for more "
              f"momentum; then it is flat, at {flat['μ = 0.9']:.0f} steps for 0.9 and "
              f"{flat['μ = 0.99']:.0f} for 0.99. Near 2(1 + μ) it rises steeply. "
-             "Without momentum there is no floor: at ηλ = 1 one step takes the weight to zero.")
+             "Without momentum there is no floor: at ηλ = 1 one step leads to zero.", number="2.4")
 
 # %% tags=["hide-input"]
 lr, weight_decay, mu = 0.1, 0.01, 0.9
@@ -456,7 +456,7 @@ figures.show(fig, "Left, two diagrams: the gradient g feeds the buffer, which ke
              "decoupled, −ηλw is added behind it. Right, a weight over 300 steps, with η = 0.001: "
              f"decoupled λ = 1 leads to {last['decoupled, λ = 1']:.2f}, coupled λ = 1 to "
              f"{last['coupled, λ = 1']:.2f}. Circles of a run with coupled λ = 0.1, set by (2.4), "
-             "lie on the first curve.")
+             "lie on the first curve.", number="2.5")
 
 # %% tags=["hide-input"]
 claim("02-decoupled", "The circles, coupled by (2.4), lie on the decoupled run",
@@ -531,7 +531,7 @@ figures.show(fig, "Factor 1 − η(ρ + λ) against the curvature ρ at η = 0.0
              f"ρ = {drawn_now['_edge 0']:.0f} and {drawn_now['_edge 10']:.0f}. All 20 examples "
              f"have ρ = {drawn_now['_all 20']:.0f}, a batch of 5 has "
              f"{drawn_now['_the first five']:.0f}; "
-             "there λ = 10 is further outside the band than λ = 0.")
+             "there λ = 10 is further outside the band than λ = 0.", number="2.6")
 
 # %% tags=["hide-input"]
 grams = {}  # of each data set, the products of all inputs, and 1 for the bias
@@ -602,7 +602,7 @@ figures.label_lines(ax)
 ax.set_title("λ = 10 overshoots most, and is rescued by the other three batches")
 told = "; ".join(f"{name}: {each.y[1]:.2f}, then {each.y[4]:.2f}" for name, each in paths.items())
 figures.show(fig, "The error of one example over the four batches of an epoch, starting from "
-             f"1: after its own batch, and at the end. {told}. Only the last is back in the band.")
+             f"1: after its own batch, and at the end. {told}. One comes back.", number="2.7")
 
 # %% tags=["hide-input"]
 epochs = [paths[f"λ = {decay}"].y[-1] for decay in (0, 3, 10)]
@@ -791,7 +791,7 @@ def draw(lr, weight_decay):
 
 # %%
 figures.interactive(draw, lr=[0.03, 0.003, 0.01, 0.02, 0.025, 0.04, 0.055],
-                    weight_decay=[3, 0, 1, 5, 7, 10, 12, 15])
+                    weight_decay=[3, 0, 1, 5, 7, 10, 12, 15], number="2.8")
 
 # %% tags=["hide-input"]
 claim("02-plane", "The plane has the mean exponent of η = 0.03, λ = 3 at its place",
@@ -861,7 +861,7 @@ ax.set_title("With λ = 10 the loss hovers above its value at the minimum")
 hover = {name: each.y.mean() for name, each in figures.drawn(ax).items()}
 figures.show(fig, "Training loss from step 400 to 600 with λ = 10. It jumps up and down, on "
              f"average at {hover['SGD, η = 0.03']:.3f}; a dashed line marks the loss at the "
-             f"minimum of loss plus penalty, {hover['at the minimum']:.4f}.")
+             f"minimum of loss plus penalty, {hover['at the minimum']:.4f}.", number="2.9")
 
 # %% tags=["hide-input"]
 claim("S2-07", "With λ = 10 the late training loss has a standard deviation over time of {} times "
@@ -959,17 +959,17 @@ for x, y_at, words, colour in ((0.0026, 0.03, "independent batches", figures.BLU
                                (0.0062, 0.0031, "shuffled epochs", figures.ORANGE)):
     ax.text(x, y_at, words, color=colour)
 ax.set(xlabel="learning rate η", ylabel="mean excess over the minimum")
-ax.set(xlim=(0.0022, 0.029), ylim=(4e-4, 0.2))
+ax.set(xlim=(0.0022, 0.029), ylim=(4e-4, 0.2)), ax.minorticks_off()
 ax.set_xticks(etas, [f"{eta:g}" for eta in etas])
 ax.set_yticks([0.001, 0.003, 0.01, 0.03, 0.1], ["0.001", "0.003", "0.01", "0.03", "0.1"])
-ax.minorticks_off()
 ax.set_title("The excess grows like η, and in shuffled epochs nearly like η²")
 marks = figures.drawn(ax)
 figures.show(fig, "Mean excess over the minimum against the learning rate, both "
              f"logarithmic. Independent batches rise from {marks['independent'].y[0]:.4f} to "
              f"{marks['independent'].y[-1]:.3f} (the law: {marks['law'].y[-1]:.3f}). Shuffled ones "
              f"rise more steeply, from {marks['shuffled'].y[0]:.5f} to "
-             f"{marks['shuffled'].y[-1]:.3f} (the law: {marks['shuffled law'].y[-1]:.3f}).")
+             f"{marks['shuffled'].y[-1]:.3f} (the law: {marks['shuffled law'].y[-1]:.3f}).",
+             number="2.10")
 
 # %% tags=["hide-input"]
 off = np.abs(np.log([excess["independent"] / excess["law"],
@@ -1045,8 +1045,7 @@ mean_error = test_error(0 * w, targets.mean(1)[:, None])
 minimum_error = test_error(*map(np.array, zip(*exact, strict=True)))
 gain = 100 * np.mean(1 - minimum_error / mean_error)  # of the exact minimum, in percent
 slow = sweep(MLP((200, 1), init="normal"), data, targets, loss="mse", batch_size=5,
-             seeds=[1000 + seed for seed in seeds(20)],  # data set k's first row begins seed k
-             lr=0.01, weight_decay=[0, 10], steps=800)
+             seeds=seeds(20), lr=0.01, weight_decay=[0, 10], steps=800)
 slow_error = {decay: test_error(run.weight0[:, 0].values, run.bias0[:, 0].values) / mean_error
               for decay in (0, 10) for run in [slow.sel(weight_decay=decay)]}
 
@@ -1064,7 +1063,7 @@ claims.identities()
 
 # %% tags=["hide-input"]
 left_over = np.square(slow.weight0.sel(weight_decay=0).values[:, 0]).sum(1).mean()
-assert 160 < left_over < 200, "about 180 of the start's squared norm stay: is it that of the data?"
+assert 160 < left_over < 200, "about 180 of the start's squared norm should stay"
 claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the mean, on average",
       measured=(test_error(w, b) / mean_error).mean(), between=(0.85, 1.15))
 

@@ -135,7 +135,7 @@ figures.show(fig, "Six rows, sorted by the λ that the number 0.1 means. The sum
              f"{drawn['Ridge'].x[0]:.2g}, MSELoss with {drawn['SGD, MSELoss'].x[0]:.2g}, half the "
              f"mean squared error with {drawn['SGD, ½ MSE'].x[0]:.1g}, and λ without the half with "
              f"{drawn['½ MSE + λ‖w‖²'].x[0]:.1g}. At the right, in percent, how much is left of "
-             "the length of the least-squares weights: the larger λ, the less.")
+             "the length of the least-squares weights: the larger λ, the less.", number="3.1")
 
 # %% [markdown]
 # In Figure 3.1 the same number shrinks the weight vector to between {{min(lengths.values()):.0%}} and
@@ -292,7 +292,7 @@ ax.set_title("Adam + L2 divides the decay by √v, AdamW does not")
 figures.show(fig, "A diagram of a step: gradient of the loss, a plus sign, running means m and v, "
              "m over root v, the new weight. A blue arrow, Adam + L2, brings λw from the weight to "
              "the plus. A grey one brings w, and an orange one, AdamW, −ηλw straight to the new "
-             "weight.")
+             "weight.", number="3.2")
 
 # %% [markdown]
 # In NumPy the two rules are one function:
@@ -433,7 +433,7 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
              f"with L2 falls from {fast['_l2'].y[0]:.1f} to {fast['_l2'].y[-1]:.2f}. Below, where "
              f"the weight rests: Adam with L2 is flat at {settled['_l2'].y[0]:.2f}, AdamW falls "
              f"from {settled['_w'].y[0]:.2f} to {settled['_w'].y[-1]:.2f}. In both panels the "
-             "lines cross near σ = 1.")
+             "lines cross near σ = 1.", number="3.3")
 
 # %% [markdown]
 # In Figure 3.3 (above) AdamW decays every weight at the same rate, and under Adam + L2 the noisiest
@@ -522,7 +522,7 @@ rings = figures.drawn(ax)["_c"], figures.drawn(other)["_c"]
 figures.show(fig, "The two panels of the puzzle, with black rings for Adam + L2 whose λ is 0.1 "
              "times the noise. They lie on AdamW's squares: above, at a decay of "
              f"{rings[0].y.min():.2f} for all nine levels of noise; below, at resting points that "
-             f"fall from {rings[1].y[0]:.2f} to {rings[1].y[-1]:.2f}.")
+             f"fall from {rings[1].y[0]:.2f} to {rings[1].y[-1]:.2f}.", number="3.4")
 
 # %% tags=["hide-input"]
 claim("03-one", "With λ = 0.1 σ Adam + L2 decays at {} of AdamW's rate, at all nine noise levels",
@@ -586,7 +586,7 @@ figures.show(fig, "Distance from least squares on a logarithmic axis against 800
              f"rules with λ = 0.1. Adam + L2 soon stays at {drawn['_l2'].y[-1]:.2f}, where ridge "
              f"regression is. AdamW falls to {drawn['_w'].at(4000):.3f} at step 4000 and to "
              f"{drawn['_w'].y[-1]:.4f} at the end, parallel to a dotted line of the rate of (3.7). "
-             f"With β₂ = 0.95 it is at {drawn['_brief'].at(500):.4f} after 500 steps, and stays.")
+             f"With β₂ = 0.95 it stays at {drawn['_brief'].at(500):.4f} after 500.", number="3.5")
 
 # %% tags=["hide-input"]
 claim("03-full-beside", "After 4000 full batches with λ = 0.1 AdamW is {} times as far "
@@ -744,7 +744,8 @@ figures.show(fig, "Above, test loss minus that of the same seed without λ, agai
              f"{lines['_Adam + L2'].at(0.001):.3f}, and far above zero from 0.01 on. Below, an "
              "arrow from AdamW's 0.1 to five dots, 0.1 times the median of root v, from "
              f"{dots['_guess'].x.min():.4f} to {dots['_guess'].x.max():.4f}; and one from 0.001 "
-             f"to five dots from {dots['_back'].x.min():.2f} to {dots['_back'].x.max():.2f}.")
+             f"to five dots from {dots['_back'].x.min():.2f} to {dots['_back'].x.max():.2f}.",
+             number="3.6")
 
 # %% tags=["hide-input"]
 claim("03-network", "AdamW's λ = 0.1, copied into Adam + L2, costs {:.0f} points of test accuracy "
@@ -818,7 +819,7 @@ ax.set_title("The same first decay, but the corrected one\n"
 figures.show(fig, "What is left of a weight of 1 that the loss ignores, along a cosine of 200 "
              f"steps: {drawn['_independent'].y[-1]:.2f} if the decay is independent, "
              f"{drawn['_follows the rate'].y[-1]:.2f} if it follows the rate, "
-             f"{drawn['_corrected'].y[-1]:.2f} if it is corrected.")
+             f"{drawn['_corrected'].y[-1]:.2f} if it is corrected.", number="3.7")
 
 # %% tags=["hide-input"]
 claim("03-schedule", "PyTorch's AdamW leaves the product of 1 − η_t λ: the difference is zero",

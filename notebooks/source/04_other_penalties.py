@@ -91,7 +91,7 @@ strengths = torch.linalg.svdvals((U @ V.T).detach()).numpy()
 # the *singular value* $s_i\ge0$ says how strong the direction is. At $s_i = 0$ it has vanished. The ten scores of a digit always add up to zero, so there are
 # only nine directions to learn.
 #
-# In figure 4.1 a number below a millionth counts as zero: a cross in the grey band. Where do you expect crosses?
+# In Figure 4.1 a number below a millionth counts as zero: a cross in the grey band. Where do you expect crosses?
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, sharey=True, figsize=(5.6, 2.7))
@@ -112,7 +112,8 @@ axes[1].set_title(f"L2: {drawn[1]['_zero'].y.size} of 9 are zero")
 figures.show(fig, f"Two panels with one logarithmic axis. Left, the {of_l1.size} weights under L1 "
              f"fall from {of_l1[0]:.0f}, and none is in the grey band below a millionth. "
              f"Right, singular values of UVᵀ under L2: {of_l2.size} lie between {of_l2.min():.3f} "
-             f"and {of_l2.max():.3f}, the other {drawn[1]['_zero'].y.size} are in the grey band.")
+             f"and {of_l2.max():.3f}, the other {drawn[1]['_zero'].y.size} are in the grey band.",
+             number="4.1")
 
 # %% tags=["hide-input"]
 claim("04-none", "an L1 penalty added to the loss brings none of 64 weights below a millionth",
@@ -135,7 +136,7 @@ claims.identities()
 #
 # Why should L1 give zeros at all? Let $t$ be the penalty of the penalised fit. No weights with a penalty of at most $t$ have a smaller loss,
 # or they would have won. So it is the best fit inside the region *penalty ≤ t*. In the plane of two weights this region is a disc under
-# L2, and a diamond with its corners on the axes under L1 (figure 4.2). The grey curves join weights of equal loss, which is smallest at $\hat w$. Let
+# L2, and a diamond with its corners on the axes under L1 (Figure 4.2). The grey curves join weights of equal loss, which is smallest at $\hat w$. Let
 # such a curve grow from $\hat w$ until it first touches the region: there is the penalised fit.
 
 # %% tags=["hide-input"]
@@ -179,7 +180,7 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
              f"corner at ({met[0].x[0]:.2f}, {met[0].y[0]:.0f}), and the arrow of −∇L lies inside "
              "the shaded fan between the outward normals of the two edges. Right, a circle "
              f"through the corner: it is touched at ({met[1].x[0]:.2f}, {met[1].y[0]:.2f}), where "
-             "the arrow points straight away from 0.")
+             "the arrow points straight away from 0.", number="4.2")
 
 # %% [markdown]
 # The arrow $-\nabla L$ shows where the loss falls fastest. At the best point of a circle it must point straight
@@ -217,7 +218,7 @@ def soft(z, threshold):
 # minimum is $w = \max(1-\kappa/\lVert z\rVert, 0)\,z$, so the whole group vanishes together: the *group Lasso*
 # ([Yuan and Lin, 2006](https://doi.org/10.1111/j.1467-9868.2005.00532.x); exercise 1).
 #
-# *Predict:* where is the minimum under L1 if $z = 0.5$ and $\kappa = 0.7$? The dots in figure 4.3 answer.
+# *Predict:* where is the minimum under L1 if $z = 0.5$ and $\kappa = 0.7$? The dots in Figure 4.3 answer.
 
 # %% tags=["hide-input"]
 def penalties_at(threshold, weight_decay, z):
@@ -291,7 +292,8 @@ def draw_thresholds(threshold, weight_decay, z):
 
 # %% tags=["hide-input"]
 dial, places = [0.7, 0.0, 0.3, 1.0, 1.5], [0.5, -1.0, 0.8, 1.2, 1.6]
-figures.interactive(draw_thresholds, threshold=dial, weight_decay=[1.0, 0.0, 0.5, 2.0], z=places)
+figures.interactive(draw_thresholds, threshold=dial, weight_decay=[1.0, 0.0, 0.5, 2.0], z=places,
+                    number="4.3")
 
 # %% [markdown]
 # At $w = 0$ the loss falls with slope 0.5, and the L1 penalty rises with slope 0.7. So the kink holds the minimum at 0
@@ -395,7 +397,7 @@ ax.set_title("One rule hops around zero, the other lands on it")
 figures.show(fig, "One weight that is zero in the Lasso, over 400 steps at η = 0.02. By the "
              f"subgradient it hops between {ends[0].min():.2f} and {ends[0].max():.2f} in the "
              "last 100 steps, inside the shaded band of ±2ηλ. By proximal steps it is exactly zero "
-             "from about step 50 on.")
+             "from about step 50 on.", number="4.4")
 
 # %% tags=["hide-input"]
 four = [subgradient_path(0.02, 2000, at_zero)[-1] for at_zero in (-1, 0, 0.5, 1)]
@@ -516,7 +518,7 @@ axes[0].set_title(f"Lasso at λ = 10: {zeros[0]} zeros")
 axes[1].set_title(f"Ridge at λ = 10: {zeros[1]} zeros")
 figures.show(fig, f"Ten weights against λ from 0.001 to 100. Left, Lasso: {zeros[0]} are exactly "
              "zero at λ = 10 (dotted). Right, ridge: all are small in the end, and "
-             f"{zeros[1]} are zero at λ = 10.")
+             f"{zeros[1]} are zero at λ = 10.", number="4.5")
 
 # %% [markdown]
 # Under ridge a single weight may grow for a while or change its sign, but none stays at
@@ -589,7 +591,7 @@ claims.identities()
 # ## 4.6 L2 on a product of two weights is L1
 #
 # How can weight decay make a zero? Let a weight be a product $w = uv$, and let weight decay act on $u$ and
-# $v$. All pairs with the same product form a hyperbola (figure 4.6) and give the same loss, so the penalty decides.
+# $v$. All pairs with the same product form a hyperbola (Figure 4.6) and give the same loss, so the penalty decides.
 # The penalty $\frac\lambda2(u^2+v^2)$ grows with the distance from the origin, so the cheapest pair is where the smallest
 # circle touches the hyperbola: $|u| = |v| = \sqrt{|w|}$.
 
@@ -616,7 +618,7 @@ claim("04-cheapest", "the least cost on each hyperbola is |w|, to the grid's wid
       measured=np.round(costs, 2) - [0.25, 1, 2.25], within=1e-9)
 figures.show(fig, "Left, hyperbolas uv = 0.25, 1 and 2.25 in the plane of two factors. Circles "
              "around the origin touch them on the diagonal. Right, the least cost against w: "
-             f"dots at {costs[0]:.2f}, {costs[1]:.2f} and {costs[2]:.2f} lie on the V of |w|.")
+             f"dots at {costs[0]:.2f}, {costs[1]:.2f}, {costs[2]:.2f} on a V of |w|.", number="4.6")
 
 # %% [markdown]
 # Since $(|u|-|v|)^2\ge0$,
@@ -749,7 +751,7 @@ products = descend(start[:, :10], start[:, 10:] / 2, W_hat, lams[:, None, None, 
 s = np.linalg.svd(products, compute_uv=False)  # (8 λ, 5 starts, 10 values)
 
 # %% [markdown]
-# What does it cost? In figure 4.7 (right) we learn $\hat W$ from 300 digits, shrink its singular values as two factors or one matrix would, and
+# What does it cost? In Figure 4.7 (right) we learn $\hat W$ from 300 digits, shrink its singular values as two factors or one matrix would, and
 # test on the other digits. Thin lines are ten splits, thick ones their means.
 
 # %% tags=["hide-input"]
@@ -820,7 +822,8 @@ figures.show(fig, f"Left, {tops.size} singular values of the trained product aga
              f"factors have {right['_two'].at(0):.2f} without a penalty, "
              f"{right['_two'].at(0.1):.2f} at λ = 0.1, {right['_two'].at(0.24):.2f} at 0.24 and "
              f"{right['_two'].at(0.32):.2f} at 0.32; one matrix stays at "
-             f"{right['_one'].at(0.32):.2f}. Thin lines of ten splits lie around each mean.")
+             f"{right['_one'].at(0.32):.2f}. Thin lines of ten splits lie around each mean.",
+             number="4.7")
 
 # %% tags=["hide-input"]
 expected = np.maximum(s_hat - lams[:, None, None], 0)
@@ -952,7 +955,7 @@ by_sgd = adapt(torch.optim.SGD, 0.2, sgd_lams)[0]
 by_adamw, adam = adapt(torch.optim.Adam, 0.003, adam_lams)
 
 # %% [markdown]
-# *Predict:* by how much must AdamW's λ be larger than SGD's to take as much? See figure 4.8 (left). The right panel shows the same dots against
+# *Predict:* by how much must AdamW's λ be larger than SGD's to take as much? See Figure 4.8 (left). The right panel shows the same dots against
 # $\lambda\sqrt{ab}$, where $a$ and $b$ are each run's means of $\sqrt{\hat v}$, weighted by the squared entries of $U$ or $V$.
 
 # %% tags=["hide-input"]
@@ -998,7 +1001,7 @@ figures.show(fig, "Two panels with the four singular values of an adapter. Left,
              "logarithmic axis. Under SGD they fall to zero between λ = 0.2 and 0.6, where the "
              f"largest is {at_end.max():.2f}. Under AdamW they are still {at_one.min():.2f} to "
              f"{at_one.max():.2f} at λ = 1, and fall to nearly zero between 10 and 30. Right, "
-             "against λ√(ab): the dots of both optimizers lie on or near four falling lines.")
+             "against λ√(ab): the dots of both optimizers lie by four falling lines.", number="4.8")
 
 # %% tags=["hide-input"]
 claim("04-adamw-small", "At λ = 1 AdamW takes {:.4f} from an adapter's four singular values, on "

@@ -87,7 +87,8 @@ figures.show(fig, "Training loss and test accuracy against λ for four networks,
              f"Mean losses at λ = 0, 0.3 and 3: plain {ends['plain']}; batch norm "
              f"{ends['batch norm']}; layer norm {ends['layer norm']}; weight norm "
              f"{ends['weight norm']}. Accuracy of the plain network falls to "
-             f"{accuracies['plain'].y[-1]:.2f}, the others' stays above {floor - 0.005:.2f}.")
+             f"{accuracies['plain'].y[-1]:.2f}, the others' stays above {floor - 0.005:.2f}.",
+             number="7.1")
 
 
 # %%
@@ -196,7 +197,8 @@ figures.show(fig, "Training loss on MNIST-1D over that without decay, against λ
              f"At λ = 0.1 the plain network is at {middle['plain']:.2f}, batch norm at "
              f"{middle['batch norm']:.2f}, layer norm at {middle['layer norm']:.2f}, weight norm "
              f"at {middle['weight norm']:.2f}. At λ = 1 they are at {end['plain']:.2f}, "
-             f"{end['batch norm']:.2f}, {end['layer norm']:.2f}, {end['weight norm']:.2f}.")
+             f"{end['batch norm']:.2f}, {end['layer norm']:.2f}, {end['weight norm']:.2f}.",
+             number="7.2")
 
 # %%
 for norm in norms:
@@ -445,7 +447,7 @@ figures.show(fig, "Largest cosine of a unit's weights and gradient against ε fr
              "both logarithmic. Dots lie on the lines of (7.3), of slope one for small ε, until "
              "they end in a grey band of rounding below 1e-14. At 1e-5 the cosine is "
              f"{at5[0]:.0e}; for weights / 10 it is {at5[1]:.0e}, {at5[1] / at5[0]:.0f} times "
-             "that.")
+             "that.", number="7.3")
 
 
 # %%
@@ -590,7 +592,7 @@ def draw(radius, epsilon):
 
 
 # %%
-figures.interactive(draw, radius=[0.75, 0.5, 1.0, 1.2], epsilon=[0.0, 0.01, 0.1, 1.0])
+figures.interactive(draw, radius=[0.75, 0.5, 1.0, 1.2], epsilon=[0.0, 0.01, 0.1, 1.0], number="7.4")
 
 # %%
 fig, ax = plt.subplots()

@@ -52,7 +52,8 @@ starts, ends = ([curves[f"η = {eta}"].y[k] for eta in (0.1, 0.3, 1)] for k in (
 figures.show(fig, "Effective learning rate against the step, both axes logarithmic, averaged over "
              f"five seeds. The curves start at {starts[0]:.4f}, {starts[1]:.3f} and "
              f"{starts[2]:.3f}. The higher one starts, the sooner it falls; after 1,000 steps "
-             f"all three lie within a factor of {max(ends) / min(ends):.2f} of each other.")
+             f"all three lie within a factor of {max(ends) / min(ends):.2f} of each other.",
+             number="8.1")
 
 # %%
 for eta, norms in zip((0.1, 0.3, 1), free.norm.values[:, :, 0].swapaxes(0, 1), strict=True):
@@ -320,7 +321,8 @@ def describe(lr, weight_decay, plane, norms, met):
 
 
 # %%
-figures.interactive(draw, lr=[0.1, 0.03, 0.3, 1.0], weight_decay=[0.2, 0.02, 0.06, 0.6])
+figures.interactive(draw, lr=[0.1, 0.03, 0.3, 1.0], weight_decay=[0.2, 0.02, 0.06, 0.6],
+                    number="8.2")
 
 # %%
 fig, axes = plt.subplots(1, 2)
@@ -535,7 +537,7 @@ figures.show(fig, "Measured against predicted values, five seeds for each of six
              f"the angle per step, from {low[0]:.3f} to {high[0]:.2f} rad: all points of the "
              f"normalised layer lie along the diagonal. Right the norm, from {low[1]:.1f} to "
              f"{high[1]:.1f}: along the diagonal, too. Grey crosses of the output layer lie below "
-             "the diagonal on the left, and above it on the right.")
+             "the diagonal on the left, and above it on the right.", number="8.3")
 
 # %% [markdown]
 # Is each point where its name says? We compute the four without momentum once more, from the records of their pair.
@@ -634,7 +636,7 @@ figures.show(fig, "Effective learning rate over 700 steps, on a logarithmic axis
              f"{ends[2]:.4f}. Right, with λ = 0.05, all curves meet near "
              f"{right['initial weights × 1'].y[-1]:.3f} before the end, the one from 3 times the "
              "weights last. A run with a hot start lies lower on the left, and meets the others on "
-             "the right.")
+             "the right.", number="8.4")
 
 # %%
 for lam, shown in ((0, left), (0.05, right)):
@@ -828,7 +830,7 @@ figures.show(fig, "Angle per step on a logarithmic axis over 1,800 steps, mean o
              f"stays at {old:.2f} until the drop at step 400, falls to {share[20]:.2f} times the "
              f"new equilibrium {new:.3f}, and is at {share[69]:.2f} times that 1,000 steps later. "
              "The dotted line of formula (8.14) with the G after the drop runs along it; with "
-             "equal G it starts higher.")
+             "equal G it starts higher.", number="8.5")
 
 # %% [markdown]
 # Angles vary from batch to batch, so one step in four says little about the mean of 200 steps. Of the time before the

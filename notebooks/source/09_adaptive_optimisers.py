@@ -128,7 +128,8 @@ ax.set_title(f"From {said['_SGD']} to {said['_Polyak']}: "
 figures.show(fig, "Angle of one step against the factor on the weights, both axes logarithmic. "
              f"Dots lie on straight lines: SGD falls with slope {said['_SGD']}, normalised SGD "
              f"with slope {said['_normalised SGD']} and Adam with slope {said['_Adam']}; trust "
-             f"ratio ({said['_trust ratio']}) and Polyak's step ({said['_Polyak']}) are flat.")
+             f"ratio ({said['_trust ratio']}) and Polyak's step ({said['_Polyak']}) are flat.",
+             number="9.1")
 
 # %%
 for name, power in (("SGD", -2), ("normalised SGD", -1), ("Adam", -1)):
@@ -307,7 +308,7 @@ axes[1].set_title(f"AdamW: λ must go to {goals[1]}")
 figures.show(fig, "Training loss over 100 steps, for Adam with L2 and for AdamW. In both panels "
              "the orange dots of the scaled run lie on the blue line of the unscaled one, with "
              f"{goals[0]} on the left and {goals[1]} on the right. The grey dashed lines with the "
-             "two exchanged leave it.")
+             "two exchanged leave it.", number="9.2")
 
 # %%
 for optimizer, panel in zip(wrong, panels, strict=True):
@@ -591,7 +592,7 @@ figures.show(fig, f"Angle per step. Left, random gradients, against their size G
              f"{lines['AdamW'].x[0]:g} to {lines['AdamW'].x[-1]:g}: flat under AdamW; under Adam "
              f"with L2 dots and line fall with slope −1/{-1 / fall['Adam + L2']:.0f}. Right, three "
              f"layers, predictions as bars and {len(right['_AdamW'].y)} seeds as dots: under AdamW "
-             f"{means['AdamW']} rad, under Adam with L2 {means['Adam + L2']} rad.")
+             f"{means['AdamW']} rad, under Adam with L2 {means['Adam + L2']} rad.", number="9.3")
 
 # %%
 claim("09-layers", "S of the first layer, from the run of Adam + L2, apart", equals=0, within=1e-9,
@@ -827,7 +828,7 @@ figures.show(fig, "Three maps of the test loss over learning rate and weight dec
              "logarithmic, for SGD, AdamW and Adam with L2. The loss rises from the lower left to "
              f"the upper right. White lines of equal loss run along dashed lines of slope "
              f"{said[0]}, {said[1]} and, steeper, {said[2]}. Dotted lines through the middle have "
-             "the fitted slopes, which the titles give.")
+             "the fitted slopes, which the titles give.", number="9.4")
 
 # %%
 for name, power in (("SGD", -1), ("AdamW", -1), ("Adam + L2", -2)):
@@ -935,7 +936,8 @@ def check_lines(lines, lr, weight_decay):
 
 
 # %%
-figures.interactive(draw, lr=[0.01, 0.001, 0.002, 0.005, 0.02], weight_decay=[0.3, 0.03, 0.1, 1])
+figures.interactive(draw, lr=[0.01, 0.001, 0.002, 0.005, 0.02], weight_decay=[0.3, 0.03, 0.1, 1],
+                    number="9.5")
 
 # %%
 slow = np.array([relax(0.01, 0.3, G)[-1] for G in (3, 300)])

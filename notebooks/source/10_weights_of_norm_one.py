@@ -175,7 +175,7 @@ columns = ", ".join(f"{v:.0f}" for v in right.mean(0))
 figures.show(fig, "Test accuracy in per cent, mean of five seeds, over four learning rates and "
              f"four values of λ. With free norms and η = {etas[3]:g} it falls from "
              f"{left[0, 3]:.0f} at λ = {lams[0]:g} to {left[3, 3]:.0f} at λ = {lams[3]:g}. With "
-             f"norm one each column has one colour: {columns} from left to right.")
+             f"norm one each column has one colour: {columns} from left to right.", number="10.1")
 
 
 # %%
@@ -407,7 +407,7 @@ figures.show(fig, "Left, the turn per step on a logarithmic axis against λ for 
              "Right, test accuracy against the turn, with standard errors of at most "
              f"{worst:.1f} points: {one[:4].mean():.0f} for the smallest turns and {free[-1]:.0f} "
              f"for the largest, between them up to {one.max():.0f} at norm one and "
-             f"{free.max():.0f} free.")
+             f"{free.max():.0f} free.", number="10.2")
 
 # %%
 claim("10-turn", "the dotted curves have the cosine 1 − ηλ",
@@ -516,7 +516,8 @@ def dials(lr, weight_decay):
 
 
 # %% tags=["show-input"]
-figures.interactive(dials, lr=[0.1, 0.03, 0.3], weight_decay=[0.3, 0.01, 0.03, 0.1, 1])
+figures.interactive(dials, lr=[0.1, 0.03, 0.3], weight_decay=[0.3, 0.01, 0.03, 0.1, 1],
+                    number="10.3")
 
 # %%
 claim("10-dials", "η = 0.1, λ = 0.3: turn of the free weight after 400 steps over its equilibrium",
@@ -802,7 +803,7 @@ figures.show(fig, f"Left, the norm of the inner pair over {free.shape[1] - 1} st
              f"seeds, from {free[0, 0]:.2f}. It ends at {free[:, -1].mean():.2f} without decay, "
              f"and at {held[:, -200:].mean():.2f} with it, on average over the last 200, beside a "
              f"dotted prediction that ends at {dotted[-1]:.2f}. Right, change of test accuracy in "
-             f"points when a pair decays: {said}.")
+             f"points when a pair decays: {said}.", number="10.4")
 
 # %%
 recursion = [norm[0, 1, 0] ** 2]
@@ -1018,7 +1019,7 @@ figures.show(fig, f"Left, the rates ρ of {len(seen[0])} runs with decay in two 
              f"{seen[0].shape[1]} steps: they start at {at[0]} and {at[1]}, reach {at[2]} and "
              f"{at[3]} at step 250 (dotted, by prediction: {at[4]} and {at[5]}), and fall to zero "
              f"by the schedule. Right, test accuracies of {right['decay'].x.size} seeds by kind "
-             f"of run, means in per cent: {said}.")
+             f"of run, means in per cent: {said}.", number="10.5")
 
 # %%
 points = np.stack([right[name].x for name in names])  # test accuracy by kind of run and seed

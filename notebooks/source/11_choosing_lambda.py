@@ -149,7 +149,7 @@ figures.show(fig, "Two columns of marks on logarithmic axes, a row for each reci
              f"{of_n['_OLMo 2 1B']:.0f} (OLMo 2 1B), DeiT and ConvNeXt near "
              f"{of_n['_DeiT']:.1f}; two fine-tuning recipes, drawn as open circles, at "
              f"{of_n['_RoBERTa on MNLI']:.2f} and {of_n['_LoRA, GPT-2 on E2E']:.2f}. "
-             "Dotted lines mark N = ¼, 1 and 4.")
+             "Dotted lines mark N = ¼, 1 and 4.", number="11.1")
 
 # %% tags=["hide-input"]
 images = [counts[name] for name in ("DeiT", "ConvNeXt-T", "MAE", "ViT-S, big_vision")]
@@ -276,7 +276,7 @@ figures.show(fig, "Two panels with the weight of each update in the final averag
              "it was made. At N = 0.5 the curves are nearly those of the schedules. At "
              f"N = 8 a constant rate gives the last one {curves[1]['constant'].y[-1]:.1f} times "
              "the mean weight and the first half next to none; linear-to-zero is highest at "
-             f"{peak:.2f} of the run.")
+             f"{peak:.2f} of the run.", number="11.2")
 
 # %% [markdown]
 # At $N = \frac12$ more than half of the start is still there ({{100 * np.exp(-0.5):.0f}} %). At $N = 8$ it is gone, and under a constant rate so is
@@ -360,7 +360,7 @@ figures.show(fig, "Left, a drawing: the weight w shrinks along itself by the dec
              "ηu stands at a right angle to it, and the next w is as long as w, turned by θ. "
              "Right, the RMS of weights under AdamW, divided by √(η/2λ), over 2,000 steps from "
              f"three starts, the smallest at 0.1, the largest at 5: they end at {ends[0]:.2f}, "
-             f"{ends[1]:.2f} and {ends[2]:.2f}.")
+             f"{ends[1]:.2f} and {ends[2]:.2f}.", number="11.3")
 
 # %% tags=["hide-input"]
 claim("11-rms", "Under AdamW and noise, weights end at {:.2f} times the RMS √(η/2λ)",
@@ -537,7 +537,7 @@ figures.show(fig, "Held-out loss against N on a logarithmic axis, with λ = 0 be
              f"N = {lows[0][0]:g} at 100 steps to {lows[0][-1]:g} at 400. Right, with more passes "
              "over the same signals the left ends rise, to "
              f"{drawn[1]['_400'].y[0]:.1f} at λ = 0, and the lowest points move from "
-             f"N = {lows[1][0]:g} to {lows[1][-1]:g}.")
+             f"N = {lows[1][0]:g} to {lows[1][-1]:g}.", number="11.4")
 
 # %% [markdown]
 # A ring marks the lowest mean of each run. The best $N$ does not stay, and nor does the best λ. For Figure 11.5 we take the best λ of each seed.
@@ -583,7 +583,7 @@ figures.show(fig, "Best λ against the number of steps, both logarithmic: small 
              f"fitted line. Left, with more data it falls from {found[0].y[0]:.1f} to "
              f"{found[0].y[-1]:.2f}, steeper than the line of the rule keep N. Right, with "
              f"more passes it rises from {found[1].y[0]:.1f} to {found[1].y[-1]:.1f}, while "
-             "the rule keep λ is flat and the rule keep N falls.")
+             "the rule keep λ is flat and the rule keep N falls.", number="11.5")
 
 # %% tags=["hide-input"]
 claim("11-data", "With more data the best λ goes as the number of steps to the power {:.2f}, "
@@ -751,7 +751,8 @@ found = figures.drawn(ax)["_best λ"]
 figures.show(fig, "Best λ against width, both logarithmic: five seeds, means with intervals, a "
              "fitted line, and the three rules as lines through the middle. It rises "
              f"from {found.y[0]:.2f} to {found.y[-1]:.1f}; the fitted line has the slope "
-             f"{tilt:.1f}, between the flat one of keep λ and the steep one of λ ∝ m.")
+             f"{tilt:.1f}, between the flat one of keep λ and the steep one of λ ∝ m.",
+             number="11.6")
 
 # %% tags=["hide-input"]
 claim("11-width", "Where η goes as 1/m, the best λ goes as the width m to the power {:.2f}, "
@@ -961,7 +962,7 @@ figures.show(fig, "Bars for eight tensors of the transformer: decay to the right
              f"and {turned['blocks.0.out.weight']:.1f} for out, {low:.1f} for the keys and "
              f"{turned['blocks.0.query.weight']:.1f} for the queries, "
              f"{turned['token.weight']:.1f} for the embedding, {turned['head.weight']:.1f} for the "
-             "head.")
+             "head.", number="11.7")
 
 # %% tags=["hide-input"]
 parts = [f"blocks.{k}.{name}.weight" for k in (0, 1) for name in ("query", "key")]
@@ -1121,7 +1122,7 @@ first, second = (figures.drawn(ax)["_all"].y for ax in axes)
 figures.show(fig, "Validation loss less that of the default λ = 0.01 with the same seed, for "
              "N = ¼, 1 and 4: five seeds as small circles, means with intervals. Digits: "
              f"{first[0]:.3f}, {first[1]:.2f}, {first[2]:.2f}. Sonnets: {second[0]:.3f}, "
-             f"{second[1]:.3f}, {second[2]:.2f}.")
+             f"{second[1]:.3f}, {second[2]:.2f}.", number="11.8")
 
 # %% tags=["hide-input"]
 gain = interval(tested[:, 0] - tested[:, 1])
@@ -1246,7 +1247,7 @@ figures.show(fig, "A decision tree. Fine-tuning with N below 0.05: keep λ. Only
              "so that only matrices decay, and run again. Then run N = ¼, 1 and 4, λ = N/S, at "
              "full length. If the best is at an end, go on by factors of 4, not below N = 0.05. If "
              "the gain over several seeds is clear on validation data, take it and test once; "
-             "else keep what you had.")
+             "else keep what you had.", number="11.9")
 
 # %% [markdown]
 # | the audit, or the run, says | why | what to do |
