@@ -143,7 +143,7 @@ def test_larger_images():
     rng = np.random.default_rng(0)
     model = CNN((8, 10), image=(1, 28, 28), channels=(4, 8), norm="batch")
     X, y = rng.standard_normal((40, 784)), np.arange(40) % 10
-    options = {"lr": [0.1, 0.2], "steps": 20, "batch_size": 20, "loss": "cross_entropy"}
+    options = {"lr": [0.5, 1.0], "steps": 60, "batch_size": 20, "loss": "cross_entropy"}
     run = sweep(model, X, y, **options, engine=Engine(dtype="float32"))
     assert (run.train_loss[..., -1] < 0.9 * run.train_loss[..., 0]).all()
 
