@@ -12,7 +12,7 @@
 #
 # ## 0.1 What is weight decay for?
 #
-# It keeps a network from learning noise. Take twenty examples of a smooth curve, each shifted up or down by noise,
+# It keeps a network from learning noise. Take twenty examples of a smooth curve, each shifted by noise,
 # and a small network that is to learn the curve. Its {{below: hidden_units}} hidden tanh units are random and fixed; only their output weights $w$
 # are trained. These are more than the examples, so the network can learn the noise, too.
 #
@@ -479,8 +479,8 @@ parts = np.array([fading[f"minus {layer}"].y for layer in (1, 2)])
 figures.show(fig, "SGD, five seeds. Left: squared norms of three layers; in the first 50 steps "
              f"they grow by {rises[0]:.0f}, {rises[1]:.0f} and {rises[2]:.0f}, later they approach "
              "each other. Right: differences from the first layer's, as parts of those at the "
-             f"start, on a logarithmic axis: {parts[..., 20].mean():.3f} is left after 500 steps and "
-             f"{parts[..., -1].mean():.3f} after 1500; the dashed law has "
+             f"start, on a logarithmic axis: {parts[..., 20].mean():.3f} is left after 500 steps "
+             f"and {parts[..., -1].mean():.3f} after 1500; the dashed law has "
              f"{fading['law'].y[20]:.3f} and {fading['law'].y[-1]:.3f}.", number="0.5")
 
 # %% tags=["hide-input"]
@@ -503,7 +503,7 @@ claim("00-time", f"After {13 * 25} steps of SGD, {{}} of the difference between 
 #
 # $$w_{\mathrm{rms}}\approx\sqrt{\frac{\eta}{2\lambda}}\tag{0.2}$$
 #
-# The size of the gradients does not enter. (With momentum 0.9 a step on noise is only about {{(0.1 / 1.9) ** 0.5:.2f}} $\eta$, but each gradient acts in many steps, and their sum is as before.) We test (0.2) on noise, and in the network, with three pairs of η and λ. ηλ is the same in all; η/λ varies a hundredfold.
+# The size of the gradients does not enter. (With momentum 0.9 a step on noise is only about {{(0.1 / 1.9) ** 0.5:.2f}} $\eta$, but each gradient acts in many steps, and their sum is as before.) We test (0.2) on noise, and in the network, with three pairs of η and λ. All have the same ηλ; η/λ varies a hundredfold.
 
 # %%
 torch.manual_seed(seeds(1)[0])
@@ -556,8 +556,8 @@ growth = np.array([real[name].y[-1] / real[name].y[0] for name in names])
 by_law = real["noise"].x[-1] / real["noise"].x[0]
 figures.show(fig, "Root mean square of weights under AdamW. Left: with noise for gradients, η = "
              f"0.01 and λ = 0.6 it ends at {alone['0.1'].y[-1]:.3f} and {alone['10'].y[-1]:.3f}, "
-             f"from above and from below; the dashed line is √(η/2λ) = {alone['law'].y[0]:.3f}. Right: "
-             "against √(η/2λ), both axes logarithmic, for three pairs of η and λ. Noise lies on "
+             f"from above and from below; the dashed line is √(η/2λ) = {alone['law'].y[0]:.3f}. "
+             "Right: against √(η/2λ), both axes logarithmic, for three pairs of η and λ. Noise lies on "
              f"the diagonal. While √(η/2λ) grows {by_law:.0f}-fold, the RMS of a network's layers "
              f"grows {growth[0]:.1f}, {growth[1]:.1f} and {growth[2]:.1f}-fold.", number="0.6")
 
@@ -684,7 +684,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 # of the layers' squared norms (§0.4). So these become less important as the norms grow, but they do not fade. The claim `00-balance`
 # fails, as it should.
 #
-# Under AdamW without decay the shares end near 0.70, 0.28 and 0.02: all weights take about equal steps. With decay they are 0.56, 0.41 and 0.04 after 1500 steps.
+# Under AdamW without decay the shares end near 0.68, 0.30 and 0.02: all weights take about equal steps. With decay they are 0.56, 0.40 and 0.03 after 1500 steps.
 #
 # </details>
 #
