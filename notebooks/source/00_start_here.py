@@ -557,9 +557,10 @@ by_law = real["noise"].x[-1] / real["noise"].x[0]
 figures.show(fig, "Root mean square of weights under AdamW. Left: with noise for gradients, η = "
              f"0.01 and λ = 0.6 it ends at {alone['0.1'].y[-1]:.3f} and {alone['10'].y[-1]:.3f}, "
              f"from above and from below; the dashed line is √(η/2λ) = {alone['law'].y[0]:.3f}. "
-             "Right: against √(η/2λ), both axes logarithmic, for three pairs of η and λ. Noise lies on "
-             f"the diagonal. While √(η/2λ) grows {by_law:.0f}-fold, the RMS of a network's layers "
-             f"grows {growth[0]:.1f}, {growth[1]:.1f} and {growth[2]:.1f}-fold.", number="0.6")
+             "Right: against √(η/2λ), both axes logarithmic, for three pairs of η and λ. Noise "
+             f"lies on the diagonal. While √(η/2λ) grows {by_law:.0f}-fold, the RMS of a network's "
+             f"layers grows {growth[0]:.1f}, {growth[1]:.1f} and {growth[2]:.1f}-fold.",
+             number="0.6")
 
 # %% tags=["hide-input"]
 claim("00-noise", "With noise for gradients, the weights end at an RMS of {} times √(η/2λ) (worst "
