@@ -14,14 +14,13 @@ WIDTHS = (64, 256, 32, 10)
 SEEDS = 5
 
 
-def start(rng: np.random.Generator) -> tuple[list[Array], list[Array]]:
-    """Weights (seeds, out, in) and biases (seeds, 1, out) of five networks at their start."""
-    weights, biases = [], []
+def start(rng: np.random.Generator) -> list[Array]:
+    """Weights (seeds, out, in) of five networks at their start."""
+    weights = []
     for inputs, outputs in itertools.pairwise(WIDTHS):
         bound = 1 / np.sqrt(inputs)
         weights.append(rng.uniform(-bound, bound, (SEEDS, outputs, inputs)))
-        biases.append(rng.uniform(-bound, bound, (SEEDS, 1, outputs)))
-    return weights, biases
+    return weights
 
 
 def imbalance(weights: list[Array]) -> Array:
@@ -31,25 +30,22 @@ def imbalance(weights: list[Array]) -> Array:
     return ratios
 
 
-def gradients(
-    weights: list[Array], biases: list[Array], x: Array, labels: NDArray[np.int64]
-) -> tuple[list[Array], list[Array]]:
-    """The gradients of the mean cross-entropy of a batch, for weights and for biases."""
+def gradients(weights: list[Array], x: Array, labels: NDArray[np.int64]) -> list[Array]:
+    """The gradients of the mean cross-entropy of a batch."""
     inputs = [x]
-    for w, b in zip(weights[:-1], biases[:-1], strict=True):
-        inputs.append(np.maximum(inputs[-1] @ w.transpose(0, 2, 1) + b, 0))
-    outputs = inputs[-1] @ weights[-1].transpose(0, 2, 1) + biases[-1]
+    for w in weights[:-1]:
+        inputs.append(np.maximum(inputs[-1] @ w.transpose(0, 2, 1), 0))
+    outputs = inputs[-1] @ weights[-1].transpose(0, 2, 1)
     delta = np.exp(outputs - outputs.max(axis=2, keepdims=True))
     delta /= delta.sum(axis=2, keepdims=True)
     delta -= np.eye(10)[labels]
     delta /= labels.shape[1]
-    weight_gradients, bias_gradients = [], []
+    found = []
     for layer in (2, 1, 0):
-        weight_gradients.append(delta.transpose(0, 2, 1) @ inputs[layer])
-        bias_gradients.append(delta.sum(axis=1, keepdims=True))
+        found.append(delta.transpose(0, 2, 1) @ inputs[layer])
         if layer:
             delta = (delta @ weights[layer]) * (inputs[layer] > 0)
-    return weight_gradients[::-1], bias_gradients[::-1]
+    return found[::-1]
 
 
 @number("00-balance")
@@ -61,21 +57,19 @@ def balance_after_training() -> float:
     pixels = pixels - pixels.mean(axis=0)
     labels = data.target
     examples, size, rate, decay = len(pixels), 64, 0.5, 0.003
-    weights, biases = start(rng)
+    weights = start(rng)
     per_epoch = examples // size
     for step in range(1500):
         if step % per_epoch == 0:
             order = rng.permuted(np.tile(np.arange(examples), (SEEDS, 1)), axis=1)
         first = step % per_epoch * size
         batch = order[:, first : first + size]
-        moves = gradients(weights, biases, pixels[batch], labels[batch])
-        weights = [w - rate * (g + decay * w) for w, g in zip(weights, moves[0], strict=True)]
-        biases = [b - rate * g for b, g in zip(biases, moves[1], strict=True)]
+        moves = gradients(weights, pixels[batch], labels[batch])
+        weights = [w - rate * (g + decay * w) for w, g in zip(weights, moves, strict=True)]
     return float(imbalance(weights).max())
 
 
 @number("00-start")
 def balance_at_the_start() -> float:
     """The largest over the smallest squared norm of a layer at the start, smallest of five."""
-    weights, _ = start(np.random.default_rng(2))
-    return float(imbalance(weights).min())
+    return float(imbalance(start(np.random.default_rng(2))).min())
