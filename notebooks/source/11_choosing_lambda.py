@@ -135,7 +135,8 @@ axes[0].set_yticks(range(len(names)), names)
 axes[0].set(xlabel="λ, in PyTorch's form", ylim=(len(names) - 0.5, -0.7))
 axes[1].set_xlabel("N, by the end")
 for (kind, median), first, last in zip(medians.items(), (0, 8), (7, 13), strict=True):
-    axes[1].vlines(median, first - 0.4, last + 0.4, color=figures.GREEN, lw=2.5, zorder=0)
+    axes[1].plot([median] * 2, [first - 0.4, last + 0.4], color=figures.GREEN, lw=2.5, zorder=0,
+                 label=f"_{kind}")
     axes[1].text(8e-6, first + 0.5, f"{kind}:\nmedian {median:.2g}", color=figures.GREEN,
                  va="center")
 marks = [axes[0].plot([], [], mark, color=color, ms=6, mfc=fill)[0] for mark, color, fill in (
@@ -149,6 +150,7 @@ of_lam, of_n = ({name: mark.x[0] for name, mark in figures.drawn(ax).items()
                  if name[1:] in recipes} for ax in axes)
 wide = {(what, len(some)): np.divide(*np.sort([of[f"_{name}"] for name in some])[[-1, 0]])
         for what, of in (("λ", of_lam), ("N", of_n)) for some in (published, with_adam)}
+middle = {kind: figures.drawn(axes[1])[f"_{kind}"].x[0] for kind in medians}
 axes[0].set_title("λ: far smaller for SGD"), axes[1].set_title("N: no gap, still wide")
 figures.show(fig, "Two columns of marks on logarithmic axes, a row for each recipe; squares are "
              "trained by SGD, dots by Adam. Left, λ from "
@@ -157,8 +159,8 @@ figures.show(fig, "Two columns of marks on logarithmic axes, a row for each reci
              f"{of_n['_OLMo 2 1B']:.0f} (OLMo 2 1B), DeiT and ConvNeXt near "
              f"{of_n['_DeiT']:.1f}; two fine-tuning recipes, drawn as open circles, at "
              f"{of_n['_RoBERTa on MNLI']:.2f} and {of_n['_LoRA, GPT-2 on E2E']:.2f}. "
-             f"Green lines mark the medians, {medians['images']:.2g} for images and "
-             f"{medians['language']:.2g} for language models.", number="11.1")
+             f"Green lines mark the medians, {middle['images']:.2g} for images and "
+             f"{middle['language']:.2g} for language models.", number="11.1")
 
 # %% tags=["hide-input"]
 images = [counts[name] for name in ("DeiT", "ConvNeXt-T", "MAE", "ViT-S, big_vision")]
@@ -588,6 +590,8 @@ for ax, (name, (_, by_seed)) in zip(axes, best.items(), strict=True):
             ax.text(lengths[at] * 1.08, 2 ** by_seed[at][ends != 0].mean(), fontsize=9,
                     s=f"at {'most' if ends.min() < 0 else 'least'} this", color=figures.ORANGE,
                     va="center")
+
+# %% tags=["hide-input"]
 axes[0].set_ylabel("best λ")
 fits = [figures.drawn(ax)["_fit"] for ax in axes]
 tilts = [np.log(fit.y[-1] / fit.y[0]) / np.log(fit.x[-1] / fit.x[0]) for fit in fits]
@@ -784,7 +788,7 @@ claim("11-width", "Where η goes as 1/m, the best λ goes as the width m to the 
       measured=power.mean, between=(0, 1))
 
 # %% [markdown]
-# The power is {{power.mean:.2f}} ± {{power.half:.2f}}, nearer to ½ than to 1. With batch norm the power is nearer to 1 (exercise 3). **If $\eta\propto1/m$, raise λ with the width; the best power depends on the network.**
+# The power is {{power.mean:.2f}} ± {{power.half:.2f}}, nearer to ½ than to 1. With batch norm the power is nearer to 1 (exercise 3). **If $\eta\propto1/m$, raise λ with the width; the power depends on the network.**
 #
 # ### A worked failure: a law used with the wrong η
 #
@@ -829,7 +833,7 @@ print(f"N = {N:.1f}   RMS ratio {ratio:.2f}   last turn {turn:.3f}, on noise {pr
 
 # %% [markdown]
 # *RMS ratio* is the RMS divided by its equilibrium value $\sqrt{\eta/2\lambda}$, with the η of the last step: near 1, as in §11.3. (Where η falls to zero, this value falls faster than weights can, and the ratio rises: read it only while η is constant.) The book's tool does the same for all tensors:
-# make a `Watch`, and call its `step()` now and then.
+# make a `Watch`, and call `step()` now and then.
 
 
 # %%
@@ -948,7 +952,7 @@ verdicts_of(of_poet, "blocks.0")
 # $$-\ln\cos\theta_t = -\ln(1-\eta_t\lambda-p_t)+\ln\frac{r_{t+1}}{r_t}. \tag{11.6}$$
 #
 # For small angles it reads *½θ² = decay + push + growth of the norm*: a weight turns only if it decays, is pushed inwards, or
-# grows. The same holds for the angle θ between two looks (calls of `watch.step()`), with the product of all $1-\eta_t\lambda$ in place of one, and everything else that moved $w$ as the push. Figure 11.7 adds up both sides over the run's four looks, 20 steps apart.
+# grows. The same holds for the angle θ between two looks (calls of `watch.step()`), with the product of all $1-\eta_t\lambda$ in place of one, and everything else that moved $w$ as the push. Figure 11.7 adds up both sides over the run's four looks, 20 steps apart (at another distance they differ).
 
 # %% tags=["hide-input"]
 states = of_poet.data
@@ -974,8 +978,7 @@ ax.set(xlabel="Σ −ln cos θ and its parts: four looks, each after 20 steps",
        xlim=(-3.2, 4.6), ylim=(7.6, -1.4), ylabel=" ")
 for x, text in ((-3.1, "← pushed outwards, norm shrinks"), (0.1, "decay, pushed inwards →")):
     ax.text(x, -0.75, text, fontsize=9, color=figures.GREY, va="center")
-ax.axvline(0, color=figures.GREY, lw=0.8)
-ax.set_title("Same decay, different turns")
+ax.axvline(0, color=figures.GREY, lw=0.8), ax.set_title("Same decay, different turns")
 legend = ax.legend(loc="lower center", ncols=4, fontsize=9, bbox_to_anchor=(0.45, -0.36))
 
 # %% tags=["hide-input"]
@@ -1012,7 +1015,6 @@ claims.identities()
 
 # %% [markdown]
 # Each matrix decays by {{states.decay.sel(tensor="head.weight").item():.0f}}, as $N$ is, but the rest differs. Value and out are pushed inwards by the loss and turn most. The head is pushed outwards, the embedding mostly shrinks, and both turn least.
-# (Looks at another distance give another push and turn.)
 #
 # **So λ acts on the tensors of one model in two ways.** On queries and keys, which are scale-invariant and in equilibrium, it sets the turn; on the others it is a penalty. The audit says which, but not which λ is best.
 #
@@ -1195,14 +1197,19 @@ for row, (total, losses_there) in enumerate(zip(totals, by_rate, strict=True)):
 ax.grid(False)
 for corner, size in (((1, 0), (1, 4)), ((0, best_rate), (4, 1))):
     ax.add_patch(Rectangle(corner, *size, fill=False, ec=figures.ORANGE, lw=2.5, clip_on=False))
+
+# %% tags=["hide-input"]
 ax.set_xticks(np.arange(4) + 0.5, ["¼", "1", "4", "16"])
 ax.set_yticks(np.arange(4) + 0.5, [str(rate) for rate in rates])
 ax.set(xlabel="N", ylabel="peak η"), ax.set_title("First η at N = 1, then N at that η")
-figures.show(fig, "A table of 16 cells, coloured by held-out loss, peak η against N, with λ in "
-             f"each. Along N = 1 the loss goes {by_rate[0, 1]:.2f}, {by_rate[1, 1]:.2f}, "
-             f"{by_rate[2, 1]:.2f}, {by_rate[3, 1]:.2f} as η rises; in the row of "
-             f"η = {rates[best_rate]} it is lowest, {by_rate[best_rate].min():.2f}, at "
-             f"N = {columns[best_column]:g}.", number="11.9")
+cells = figures.drawn(ax)["_loss"].x  # by η and N
+first, (row, column) = cells[:, 1], np.unravel_index(cells.argmin(), cells.shape)
+figures.show(fig, "A table of 16 cells, coloured by held-out loss: four peak rates η against "
+             "N = ¼, 1, 4 and 16, with λ in each cell. A frame marks the column N = 1, whose "
+             f"loss goes {first[0]:.2f}, {first[1]:.2f}, {first[2]:.2f}, {first[3]:.2f} as η "
+             "rises, and another the row of its lowest. The lowest of all cells, "
+             f"{cells[row, column]:.2f}, is in row {row + 1} of η and column {column + 1} of N.",
+             number="11.9")
 
 # %% tags=["hide-input"]
 claim("11-search", "Seven runs, η at N = 1 and then N, end {:.3f} above the lowest of all sixteen",
@@ -1210,19 +1217,17 @@ claim("11-search", "Seven runs, η at N = 1 and then N, end {:.3f} above the low
 
 # %% [markdown]
 # From η = {{rates[0]}} to {{rates[2]}} the best $N$ of the four is always {{columns[by_rate[:3].argmin(1)].mean():g}}, so the best λ falls ninefold. η matters more: η = {{rates[0]}}, the rate of §11.4, loses {{by_rate[0].min() - by_rate.min():.2f}} even with its best λ.
-# **First settle η at the middle $N$, with λ = $N/S$ for each η, then settle $N$ at that η.**
+# **First settle η at the middle $N$, with λ = $N/S$ for each η, then $N$ at that η.**
 #
 # How many seeds? Give both λ the same seeds, and let the differences have the standard deviation $s$. To see a mean difference δ takes about
 # $8\,(s/\delta)^2$ seeds (for a power of 80 % at the level of 5 %), plus two or three.
 #
 # ### Fine-tuning, LoRA and repeated data
 #
-# In fine-tuning the start is the pretrained model, which you want to keep: $N = 1$ would leave {{100 * np.exp(-1):.0f}} % of it. **So compute $S$, and let λ be at most $0.05/S$, or 0** (an argument, not tested here).
+# In fine-tuning the start is the pretrained model, which you want to keep; $N = 1$ leaves {{100 * np.exp(-1):.0f}} % of it. **So compute $S$, and let λ be at most $0.05/S$, or 0** (an argument, not tested here).
 #
 # - 938 steps (three passes over 10,000 examples, batches of 32), linear to zero from $\eta = 2\cdot10^{-5}$: $S = {{forgettings(2e-5, 1, factors_of(938, linear)):.4f}}$, and the bound is {{0.05 / forgettings(2e-5, 1, factors_of(938, linear)):.0f}}. Every usual λ does next to nothing.
-# - RoBERTa on MNLI, with far more steps: $S = {{counts["RoBERTa on MNLI"] / 0.1:.2f}}$, and the bound is {{0.05 / (counts["RoBERTa on MNLI"] / 0.1):.2f}}. The published λ = 0.1 lies a little above.
-#
-# What else is known:
+# - RoBERTa on MNLI, with far more steps: $S = {{counts["RoBERTa on MNLI"] / 0.1:.2f}}$, and the bound is {{0.05 / (counts["RoBERTa on MNLI"] / 0.1):.2f}}. The published 0.1 lies a little above.
 #
 # - **LoRA.** Decay on its two factors pulls the model back to the *pretrained* weights
 #   ([chapter 4](04_other_penalties.ipynb)).
@@ -1297,12 +1302,12 @@ ax.plot([6, 6], [3.71, 3], color=figures.GREY, lw=1.4)  # and on with the tries
 ax.annotate("", (3.75, 3), (6, 3), **arrow)
 ax.set(xlim=(0.1, 7.5), ylim=(-0.45, 6.45), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
 ax.spines[:].set_visible(False), ax.set_title("From your run to λ   (S = steps × mean η)")
-figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S. Only one run: the middle N "
-             "of your row. Else run the λ you have and audit it; if a bias or a scale decays, make two "
-             "groups, so that only matrices decay, and run again. Then run the three N of it, "
-             "λ = N/S, at full length. If the best is at an end, go on by factors of 4, not below "
-             "N = 0.05. If the gain over several seeds is clear on validation data, take it and "
-             "test once; else keep what you had.", number="11.10")
+figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S. Only one run: the middle N of "
+             "your row. Else run the λ you have and audit it; if a bias or a scale decays, make "
+             "two groups, so that only matrices decay, and run again. Then run the three N of "
+             "your row, λ = N/S, at full length. If the best is at an end, go on by factors of 4, "
+             "not below N = 0.05. If the gain over several seeds is clear on validation data, "
+             "take it and test once; else keep what you had.", number="11.10")
 
 # %% [markdown]
 # | the audit, or the run, says | why | what to do |
@@ -1318,7 +1323,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S. Only one run
 #
 # **A myth:** *AdamW decouples λ from η.* In PyTorch's form, half the η is half the $N$.
 #
-# **Limits.** Our networks are small and our runs short. Figures 11.4 to 11.6 and 11.9 are one task, and the η of Figure 11.4 is not the best (Figure 11.9). The medians are what people did, and we did not test fine-tuning.
+# **Limits.** Our networks are small and our runs short. Figures 11.4 to 11.6 and 11.9 are one task, and the η of Figure 11.4 is not the best (Figure 11.9). We did not test fine-tuning.
 #
 # ## 11.9 Exercises
 #
