@@ -1272,6 +1272,8 @@ boxes = {
     "keep": (6, 1, "keep what\nyou had", figures.BLUE),
     "test": (2, 0, "take it, test once", figures.BLUE),
 }
+
+# %% tags=["hide-input"]
 ways = [("tune", "leave", "yes"), ("tune", "one", "no"), ("one", "single", "yes"),
         ("one", "audit", "no"), ("audit", "split", "yes"), ("audit", "try", "no"),
         ("try", "end", ""), ("end", "more", "yes"), ("end", "gain", "no"),
