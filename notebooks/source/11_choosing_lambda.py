@@ -17,6 +17,7 @@ from itertools import chain, pairwise
 
 import numpy as np
 import torch
+from matplotlib.patches import Rectangle
 from torch import nn
 from torch.nn import functional
 
@@ -87,16 +88,17 @@ scratch = {  # name: learning rate, λ, factors, momentum of a coupled SGD
     "ViT-S, big_vision": (1e-3, 0.1, factors_of(passes(89.1, 1024), cosine, 10_000)),
     "ViT": (3e-3, 0.3, factors_of(passes(300, 4096), cosine, 10_000)),
 }
+vision = [*scratch]
 
 # %% tags=["hide-input"]
 scratch |= {
     "BERT": (1e-4, 0.01, factors_of(1_000_000, linear, 10_000)),
-    "wav2vec 2.0": (5e-4, 0.01, factors_of(400_000, linear, 32_000)),
     "GPT-3 175B": (6e-5, 0.1, factors_of(93_750, cosine, 117, 0.1, 81_250)),
     "Llama 2 7B": (3e-4, 0.1, llama),
     "Pythia 12B": (1.2e-4, 0.1, factors_of(143_000, cosine, 1430, 0.1)),
     "OLMo 7B": (3e-4, 0.1, factors_of(476_837, linear, 5000, 0.1)),
     "OLMo 2 1B": (4e-4, 0.1, factors_of(1_907_348, cosine, 4000, 0.1, 2_384_186)),
+    "wav2vec 2.0": (5e-4, 0.01, factors_of(400_000, linear, 32_000)),
     "our chapter 9": (0.01, 3.0, factors_of(400, constant)),
 }
 published = [name for name in scratch if name != "our chapter 9"]
@@ -108,7 +110,9 @@ lams = {name: recipe[1] for name, recipe in recipes.items()}
 counts = {name: forgettings(*recipe) for name, recipe in recipes.items()}
 
 # %% tags=["hide-input"]
-names = sorted(recipes, key=lambda name: (name in tuned, lams[name], counts[name]))
+names = sorted(vision, key=lambda name: (lams[name], counts[name])) + [*recipes][len(vision):]
+kinds_of = {"images": names[:8], "language": names[8:14]}
+medians = {kind: np.median([counts[name] for name in some]) for kind, some in kinds_of.items()}
 
 
 def draw_recipes(ax, values):
@@ -120,6 +124,8 @@ def draw_recipes(ax, values):
                     mfc=color if name in scratch else "none")
     ax.set(xlim=(5e-6, 200), xticks=[1e-5, 1e-3, 1e-1, 10], ylabel=" ")
     ax.grid(axis="y", lw=0.4)
+    for border in (7.5, 13.5, 15.5):
+        ax.axhline(border, color=figures.GREY, lw=0.8)
 
 
 # %% tags=["hide-input"]
@@ -128,20 +134,24 @@ draw_recipes(axes[0], lams), draw_recipes(axes[1], counts)
 axes[0].set_yticks(range(len(names)), names)
 axes[0].set(xlabel="λ, in PyTorch's form", ylim=(len(names) - 0.5, -0.7))
 axes[1].set_xlabel("N, by the end")
-lines = [axes[1].axvline(n, color=figures.GREEN, lw=1.4, ls=":", zorder=0) for n in (1 / 4, 1, 4)]
-kinds = [axes[0].plot([], [], mark, color=color, ms=6, mfc=fill)[0] for mark, color, fill in (
+for (kind, median), first, last in zip(medians.items(), (0, 8), (7, 13), strict=True):
+    axes[1].plot([median] * 2, [first - 0.4, last + 0.4], color=figures.GREEN, lw=2.5, zorder=0,
+                 label=f"_{kind}")
+    axes[1].text(8e-6, first + 0.5, f"{kind}:\nmedian {median:.2g}", color=figures.GREEN,
+                 va="center")
+marks = [axes[0].plot([], [], mark, color=color, ms=6, mfc=fill)[0] for mark, color, fill in (
     ("s", figures.ORANGE, figures.ORANGE), ("o", figures.BLUE, figures.BLUE),
     ("o", figures.BLUE, "none"))]
-legend = fig.legend([*kinds, lines[0]], ["SGD", "Adam", "Adam, fine-tuning",
-                                         "N = ¼, 1, 4: try these"],
-                    loc="outside lower center", ncols=2)
+legend = fig.legend(marks, ["SGD", "Adam", "Adam, fine-tuning"], ncols=3,
+                    loc="outside lower center")
 
 # %% tags=["hide-input"]
 of_lam, of_n = ({name: mark.x[0] for name, mark in figures.drawn(ax).items()
                  if name[1:] in recipes} for ax in axes)
 wide = {(what, len(some)): np.divide(*np.sort([of[f"_{name}"] for name in some])[[-1, 0]])
         for what, of in (("λ", of_lam), ("N", of_n)) for some in (published, with_adam)}
-axes[0].set_title("λ: far smaller for SGD"), axes[1].set_title("N: SGD among others")
+middle = {kind: figures.drawn(axes[1])[f"_{kind}"].x[0] for kind in medians}
+axes[0].set_title("λ: far smaller for SGD"), axes[1].set_title("N: no gap, still wide")
 figures.show(fig, "Two columns of marks on logarithmic axes, a row for each recipe; squares are "
              "trained by SGD, dots by Adam. Left, λ from "
              f"{of_lam['_ResNet-50, 2021']:.5f} to {of_lam['_our chapter 9']:g}. Right, N: recipes "
@@ -149,7 +159,8 @@ figures.show(fig, "Two columns of marks on logarithmic axes, a row for each reci
              f"{of_n['_OLMo 2 1B']:.0f} (OLMo 2 1B), DeiT and ConvNeXt near "
              f"{of_n['_DeiT']:.1f}; two fine-tuning recipes, drawn as open circles, at "
              f"{of_n['_RoBERTa on MNLI']:.2f} and {of_n['_LoRA, GPT-2 on E2E']:.2f}. "
-             "Dotted lines mark N = ¼, 1 and 4.", number="11.1")
+             f"Green lines mark the medians, {middle['images']:.2g} for images and "
+             f"{middle['language']:.2g} for language models.", number="11.1")
 
 # %% tags=["hide-input"]
 images = [counts[name] for name in ("DeiT", "ConvNeXt-T", "MAE", "ViT-S, big_vision")]
@@ -184,26 +195,27 @@ claim("11-sgd", "The N of the three ResNets, up to {:.0f}, lie among those with 
 # </details>
 #
 # Among published recipes that train from scratch, λ spans a factor of {{wide["λ", len(published)]:,.0f}}; the smallest are those of SGD.
-# On the scale of $N$ this gap is gone, though $N$ itself spans a factor of {{wide["N", len(published)]:.0f}}: the ResNets have $N$ from {{counts["ResNet-50"]:.0f}} to {{counts["ResNet-50, 2021"]:.0f}}, the ViT {{counts["ViT"]:.0f}}.
-# (Among the Adam recipes alone λ spans {{wide["λ", len(with_adam)]:.0f}}, less than $N$ does: people often keep near 0.1.) But one λ can mean very different things. With AdamW and λ = 0.1, $N$ is
-# {{counts["GPT-3 175B"]:.2f}} for GPT-3, {{counts["OLMo 2 1B"]:.0f}} for OLMo 2, and a few hundredths for fine-tuning.
+# On the scale of $N$ this gap is gone: the ResNets have $N$ from {{counts["ResNet-50"]:.0f}} to {{counts["ResNet-50, 2021"]:.0f}}, the ViT {{counts["ViT"]:.0f}}.
 #
-# **So compare recipes by $N$, not by λ.** What does such a number do to the weights?
+# **But $N$ does not turn the recipes into one number.** Among the Adam recipes alone λ spans a factor of {{wide["λ", len(with_adam)]:.0f}}, and $N$ one of {{wide["N", len(with_adam)]:.0f}}: most keep λ near 0.1,
+# whatever the length of the run. The six language models span all of this, with a median of {{medians["language"]:.1f}}. The eight image models go from {{min(counts[name] for name in vision):.1f}} to {{max(counts[name] for name in vision):.0f}}, with a median of {{medians["images"]:.0f}}.
+#
+# **So compare recipes by $N$: it shows what λ does in each.** With λ = 0.1, $N$ is {{counts["GPT-3 175B"]:.2f}} for GPT-3, {{counts["OLMo 2 1B"]:.0f}} for OLMo 2, and {{counts["RoBERTa on MNLI"]:.2f}} for RoBERTa's fine-tuning. What does such a number do to the weights?
 #
 # ## 11.2 What N does: weights are an average of updates
 #
 # What does $N$ mean when updates act, too? It says which of them the final weights remember.
 # We suppose *decoupled* decay, as in AdamW, and write $w_t$ for the weights before step $t$ and $\eta_tu_t$ for the optimiser's update.
 #
-# 1. One step is $w_{t+1} = (1-\eta_t\lambda)\,w_t-\eta_tu_t$. It keeps most of $w_t$ and adds one update.
+# 1. One step is $w_{t+1} = (1-\eta_t\lambda)\,w_t-\eta_tu_t$.
 # 2. Put the same formula, one step earlier, in place of $w_t$. Now the update $\eta_{t-1}u_{t-1}$ has the factor $1-\eta_t\lambda$.
-# 3. Go on down to the start $w_0$. Each update has all the shrink factors that came after it:
+# 3. Go on down to the start $w_0$. Each update has all later factors:
 #
 # $$w_T = w_0\prod_{t=0}^{T-1}(1-\eta_t\lambda)-\sum_{i=0}^{T-1}c_iu_i,\qquad
 #   c_i = \eta_i\prod_{j=i+1}^{T-1}(1-\eta_j\lambda). \tag{11.2}$$
 #
-# 4. For small $x$, $\ln(1-x)\approx-x$. So the share of the start that survives is about $e^{-N}$. And $\lambda c_i$ is the
-#    difference of two neighbouring products, so the sum telescopes:
+# 4. For small $x$, $\ln(1-x)\approx-x$. So the share of the start that survives is about $e^{-N}$. And $\lambda c_i = P_{i+1}-P_i$
+#    with $P_i = \prod_{j\ge i}(1-\eta_j\lambda)$, so in the sum all but the first and the last cancel:
 #
 # $$\prod_{t=0}^{T-1}(1-\eta_t\lambda)\approx e^{-N},\qquad
 #   \lambda\sum_{i=0}^{T-1}c_i = 1-\prod_{t=0}^{T-1}(1-\eta_t\lambda). \tag{11.3}$$
@@ -279,7 +291,7 @@ figures.show(fig, "Two panels with the weight of each update in the final averag
              f"{peak:.2f} of the run.", number="11.2")
 
 # %% [markdown]
-# At $N = \frac12$ more than half of the start is still there ({{100 * np.exp(-0.5):.0f}} %). At $N = 8$ it is gone, and under a constant rate so is
+# At $N = \frac12$ the run keeps {{100 * np.exp(-0.5):.0f}} % of the start. At $N = 8$ it is gone, and under a constant rate so is
 # most of the run. This is the trade-off:
 # **forget the bad beginning, but average over enough of the rest** (Bergsma et al., [2025a](https://arxiv.org/abs/2502.15938)).
 #
@@ -290,7 +302,7 @@ figures.show(fig, "Two panels with the weight of each update in the final averag
 # > **Three numbers.** **$N$**, the forgetting of a run, is $\sum\eta_t\lambda$. The **RMS** (root mean square) of a tensor $w$ with $d$ entries is $\lVert w\rVert/\sqrt d$, the
 # > typical size of an entry. The **turn** θ is the angle between $w$ before a step and $w$ after it.
 #
-# Suppose that each update $u$ has RMS one and a random direction, independent of those before it. Adam's updates are such if gradients are pure noise and $\beta_1 = 0$ (no momentum). Write $r_t$ for the norm $\lVert w_t\rVert$.
+# Suppose that η is constant, and that each update $u$ has RMS one and a random direction, independent of those before it. Adam's updates are such if gradients are pure noise and $\beta_1 = 0$ (no momentum). Write $r_t$ for the norm $\lVert w_t\rVert$.
 #
 # 1. Decay takes $w$ to $(1-\eta\lambda)\,w$. The update has the length $\eta\sqrt d$ and stands, on average, at a right angle to $w$ (Figure 11.3, left). By Pythagoras
 #    $r_{t+1}^2 = (1-\eta\lambda)^2r_t^2+\eta^2d$.
@@ -372,7 +384,7 @@ claim("11-turn", "Their turn per step is {:.2f} times √(2ηλ) √((1 − β�
       equals=1, within=0.05)
 
 # %% [markdown]
-# **On noise, the recipe alone predicts the RMS and the turn of the weights.** We do not yet know which $N$ is good.
+# **On noise, the recipe alone predicts the RMS and the turn of the weights.** But which $N$ is good?
 #
 # ## 11.4 Which N is best?
 #
@@ -380,16 +392,17 @@ claim("11-turn", "Their turn per step is {:.2f} times √(2ηλ) √((1 − β�
 # 40 numbers, ten classes) by AdamW, linear to zero from η = 0.03, in 100, 200 and 400 steps with batches of 25. There
 # are two ways to make a run longer:
 #
-# - **more data**: 250, 500 and 1,000 signals, so that each run passes its data {{below: 25 * lengths[0] / 250:.0f}} times;
+# - **more data**: 250, 500 and 1,000 signals, so that each run *passes* (uses) its data {{below: 25 * lengths[0] / 250:.0f}} times;
 # - **more passes**: always 500 signals, passed {{below: 25 * lengths[0] / 500:.0f}}, {{below: 25 * lengths[1] / 500:.0f}} or {{below: 25 * lengths[2] / 500:.0f}} times.
 #
-# We try λ = 0, and $N$ from 1/16 to 64 in factors of 4. In this section and the next only the matrices decay.
+# We try λ = 0, $N$ from 1/16 to 16 in factors of 4, and 32. (With $N = 64$ the shortest run would begin at $\eta\lambda = {{0.03 * 64 / forgettings(0.03, 1, factors_of(100, linear)):.1f}}$: each step would take
+# a weight beyond zero.) In this section and the next only the matrices decay.
 # *Predict:* in which of the two does the best λ stay? In which the best $N$?
 #
-# We train five seeds and all λ at once, so each tensor begins with two axes: seed, and λ.
+# We train five seeds and all λ at once, so each tensor begins with these two axes.
 
 # %%
-signals, grid = load("mnist1d"), np.array([0, 1 / 16, 1 / 4, 1, 4, 16, 64])
+signals, grid = load("mnist1d"), np.array([0, 1 / 16, 1 / 4, 1, 4, 16, 32])
 X, y = torch.tensor(signals.X), torch.tensor(signals.y)
 
 
@@ -423,7 +436,7 @@ def losses(layers, x, labels, norm, first=None):
 
 
 # %% [markdown]
-# AdamW treats each entry by itself, so the networks can share an optimiser (`fused` only makes it faster). We write the decay out, because each network has its own λ.
+# AdamW treats each entry by itself, so the networks can share it. We write the decay out, because each network has its own λ.
 
 # %%
 def train(decays, n, steps, sizes=(40, 32, 10), norm=True, peak=0.03, batch=25):
@@ -512,6 +525,7 @@ slopes = {(name, what): slope(values) for name, pair in best.items()
 fig, axes = figures.subplots(1, 2, sharey=True, figsize=(7.2, 3.4))
 colors, places = [figures.GREEN, figures.ORANGE, figures.BLUE], np.where(grid, grid, 1 / 100)
 axes[0].set_ylabel("loss on held-out signals"), axes[1].set_ylabel(" ")
+words = iter([f"{n:,} signals" for n in (250, 500, 1000)] + [f"{n} passes" for n in (5, 10, 20)])
 for ax, (name, runs) in zip(axes, two.items(), strict=True):
     for run, steps, color in zip(runs, lengths, colors, strict=True):
         mean, low, high, _ = interval(run["loss"])
@@ -520,11 +534,13 @@ for ax, (name, runs) in zip(axes, two.items(), strict=True):
         ax.vlines(places[0], low[0], high[0], color=color, lw=5, alpha=0.2)
         ax.fill_between(places[1:], low[1:], high[1:], color=color, alpha=0.2, lw=0)
         ax.plot(places[mean.argmin()], mean.min(), "o", ms=11, mfc="none", color=color)
-        ax.text(85, mean[-1], f"{steps} steps", color=color, va="center")
+        ax.text(42, mean[-1], next(words), color=color, va="center")
     ax.text(0.025, 0, "//", transform=ax.get_xaxis_transform(), ha="center", va="center",
             bbox={"fc": "white", "ec": "none", "pad": 1})
-    ax.set(xlabel="N", ylim=(1.45, 2.3), xlim=(0.006, 900))
-    ax.set_xticks(places, ["0", "1/16", "¼", "1", "4", "16", "64"]), ax.minorticks_off()
+    ax.set(xlabel="N", ylim=(1.45, 2.3), xlim=(0.006, 1100))
+    ax.set_xticks(places, ["0", "1/16", "¼", "1", "4", "16", "32"]), ax.minorticks_off()
+    for tick, side in zip(ax.get_xticklabels()[-2:], ("right", "left"), strict=True):
+        tick.set_ha(side)
 
 # %% tags=["hide-input"]
 axes[0].set_title("More data: best N falls"), axes[1].set_title("More passes: best N rises")
@@ -540,8 +556,8 @@ figures.show(fig, "Held-out loss against N on a logarithmic axis, with λ = 0 be
              f"N = {lows[1][0]:g} to {lows[1][-1]:g}.", number="11.4")
 
 # %% [markdown]
-# A ring marks the lowest mean of each run. The best $N$ does not stay, and nor does the best λ. For Figure 11.5 we take the best λ of each seed.
-# Where that is λ = 0 or $N = 1/16$ ({{sum(np.abs(each).sum() for each in bounds.values())}} of {{sum(each.size for each in bounds.values())}} times), the best $N$ is only known to be *at most* 1/16. A triangle marks this bound, which enters the slope. The rule *keep λ* is flat there, and
+# A ring marks the lowest mean of each run; the orange run is in both panels. The best $N$ does not stay, nor does the best λ. Figure 11.5 has the best λ of each seed.
+# Where it lies at an end of the grid ({{sum(np.abs(each).sum() for each in bounds.values())}} of {{sum(each.size for each in bounds.values())}} times), only a bound is known, which a triangle marks. It enters the slope, and makes it too flat. The rule *keep λ* is flat there, and
 # *keep N* has the slope −1, because at a given $N$ λ is proportional to 1/steps.
 
 # %% tags=["hide-input"]
@@ -567,11 +583,15 @@ def draw_best(ax, at, by_seed, bounds, rules):
 fig, axes = figures.subplots(1, 2, sharey=True, figsize=(7.2, 3.2))
 for ax, (name, (_, by_seed)) in zip(axes, best.items(), strict=True):
     draw_best(ax, np.array(lengths), by_seed, bounds[name], {"keep λ": 0, "keep N": -1})
-    ax.set(xlabel="steps", xlim=(70, 800), ylim=(0.008, 30))
-    if bounds[name].any():
-        at = bounds[name].any(1).argmax()
-        ax.text(lengths[at] * 1.08, 2 ** by_seed[at].min(), "at most this", fontsize=9,
-                color=figures.ORANGE, va="center")
+    ax.set(xlabel="steps", xlim=(76, 640), ylim=(0.02, 12))
+    ax.set_yticks([0.1, 1, 10], ["0.1", "1", "10"])
+    for at, ends in enumerate(bounds[name]):
+        if ends.any():
+            ax.text(lengths[at] * 1.08, 2 ** by_seed[at][ends != 0].mean(), fontsize=9,
+                    s=f"at {'most' if ends.min() < 0 else 'least'} this", color=figures.ORANGE,
+                    va="center")
+
+# %% tags=["hide-input"]
 axes[0].set_ylabel("best λ")
 fits = [figures.drawn(ax)["_fit"] for ax in axes]
 tilts = [np.log(fit.y[-1] / fit.y[0]) / np.log(fit.x[-1] / fit.x[0]) for fit in fits]
@@ -596,9 +616,11 @@ claim("11-passes", "With more passes the best λ goes as the number of steps to 
 
 # %% tags=["hide-input"]
 claim("11-ends", "The best N of a seed is at an end only where this makes its slope too flat",
-      measured=[(bounds["more data"][:2] != 0).sum(), (bounds["more data"][2] > 0).sum(),
-                (bounds["more passes"][0] > 0).sum(), (bounds["more passes"][1:] != 0).sum()],
-      equals=0, within=1e-12)
+      measured=[side * ends[0] > 0 for side, ends in ((-1, bounds["more data"]),
+                                                      (1, bounds["more passes"]))]
+      + [side * ends[2] < 0 for side, ends in ((-1, bounds["more data"]),
+                                               (1, bounds["more passes"]))]
+      + [ends[1] != 0 for ends in bounds.values()], equals=0, within=1e-12)
 claim("11-ends", "The slope of a straight line is its slope",
       measured=slope(-2.0 * np.arange(3)[:, None] * np.ones(5)).mean, equals=-2, within=1e-12)
 claims.identities()
@@ -609,65 +631,57 @@ spread = {what: 2 ** np.ptp(np.concatenate([pair[k].mean(1) for pair in best.val
           for k, what in enumerate("Nλ")}
 
 # %% [markdown]
-# (± is half the width of the confidence interval over five seeds.)
+# (± is half the width of the 95-percent confidence interval over five seeds.)
 #
 # - **There is no universal best $N$.** Over the five runs the best $N$ differs by a factor of {{spread["N"]:.0f}} at least, the best λ by {{spread["λ"]:.0f}}.
 # - **More data: lower λ.** The slope is −{{abs(slopes["more data", "λ"].mean):.1f}} ± {{slopes["more data", "λ"].half:.1f}}.
-# - **More passes: raise λ.** The slope is {{slopes["more passes", "λ"].mean:.1f}} ± {{slopes["more passes", "λ"].half:.1f}}. As the bound is at the left end, and too high, the true slope is no smaller.
+# - **More passes: raise λ.** The slope is {{slopes["more passes", "λ"].mean:.1f}} ± {{slopes["more passes", "λ"].half:.1f}}. The bounds can only make it too small.
 # - **The floor is flat where data are plenty.** With 1,000 signals, everything from λ = 0 to $N = 1$ lies within {{np.ptp(more_data[2]["loss"].mean(0)[:4]):.2f}} in
 #   loss. With 500 signals in {{25 * lengths[2] / 500:.0f}} passes, λ = 0 costs {{more_passes[2]["loss"].mean(0)[0] - more_passes[2]["loss"].mean(0).min():.1f}} more than the best.
-# - **A short run does not find the λ of a long one:** tries must be of full length.
+# - **A short run does not find the λ of a long one.** Tries must have full length.
 #
-# A likely reason: more data leave less to regularise, more passes more. (As η was fixed, this is not proved.)
-# Others find other slopes: for Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)) the best memory,
-# in passes, is about constant (slopes −1 and 0); for language models that see each token once, Bergsma et al. ([2025b](https://arxiv.org/abs/2505.13738)) find that more data mean a *larger* $N$.
+# A likely reason, not proved: more data leave less to regularise, more passes more.
+# Others find other slopes. For Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)) the best memory,
+# in passes, is about constant (slopes −1 and 0). For language models that see each token once, Bergsma et al. ([2025b](https://arxiv.org/abs/2505.13738)) find that more data mean a *larger* $N$.
 #
-# **No rule replaces trying. $N$ gives you the scale to try on:** $N = \frac14, 1, 4$, and further if the best is at an end. Begin at 1, 4, 16 if you pass few data many times, or repeat
-# a recipe like those of Figure 11.1, whose median $N$ is {{np.median([counts[name] for name in published]):.0f}}. Below $N = 0.05$ decay takes less than {{100 * (1 - np.exp(-0.05)):.0f}} % of a weight, and there is little to find.
+# **No rule replaces trying; $N$ gives you the scale to try on.** Where to begin depends on the run:
+#
+# - *Small data, as here:* $N = \frac14, 1, 4$ for ten passes or fewer, and 1, 4, 16 for more.
+# - *Training from scratch as in Figure 11.1:* around the published median, which is {{medians["language"]:.1f}} for language models and {{medians["images"]:.0f}} for images. It is what people did, not what was best.
+#
+# Is the best at an end? Go on by factors of 4, but not below $N = 0.05$. There decay takes less than {{100 * (1 - np.exp(-0.05)):.0f}} % of a weight, and there is little to find: in
+# our five runs the mean losses at λ = 0 and at $N = 1/16$ differ by at most {{max(abs(run["loss"].mean(0)[0] - run["loss"].mean(0)[1]) for run in every):.2f}}.
 #
 # ## 11.5 Carrying λ over to another run
 #
-# You change something else in a run. What should λ become? That depends on what you want to keep. An *identity* holds for every model; what was *observed* need not. $c$ is any positive factor.
+# You have a good λ, and then change the run. What should λ become? Some rules are *arithmetic*: they keep $N$, or every step, of any model, though the same $N$ need not be best again (§11.4). Others are
+# *observed*: somebody searched, and found the best λ so. $c$ is any positive factor, and $S = \sum\eta_t$, so that $N = \lambda S$.
 #
-# | you change | do this to λ | what stays | kind and source |
-# |---|---|---|---|
-# | $\eta\to c\,\eta$ | $\lambda/c$ | $N$, θ | identity, if the loss ignores the size of $w$, the start is scaled by $c$, and ε = 0 |
-# | schedule | $\lambda\sum\eta_t$ stays | $N$ | identity for (11.3) |
-# | batch $\to cB$, same passes and η | $c\,\lambda$ | $N$ | identity; that it is *best*: observed, Bergsma et al. |
-# | data × $c$, same passes | $\lambda/c$; ours fell faster | $N$ | observed, Wang and Aitchison; §11.4 |
-# | data × $c$, one pass | between $\lambda/c$ and λ | neither | observed, Bergsma et al. |
-# | passes × $c$, same data | λ stays; ours rose | memory in passes | observed, Wang and Aitchison; §11.4 |
-# | width × $c$ with $\eta/c$ | λ, $\sqrt c\,\lambda$ or $c\,\lambda$ | see below | observed; sources disagree |
-# | PyTorch's form → AdamW paper's | $\lambda_\text{paper} = \eta\lambda$, η the peak | each step | identity, chapter 3 |
-# | AdamW → SGD, momentum μ | $\lambda_\text{SGD}\,\eta_\text{SGD}/(1-\mu) = \lambda\eta$ | $N$ | identity if gradients are zero, after the first steps |
-# | AdamW → Muon | same λ and η, update × $0.2\sqrt{\max(m, n)}$ for an $m\times n$ matrix | RMS of the update | identity; [Moonlight](https://arxiv.org/abs/2502.16982) |
+# | you change | new λ | kind of rule |
+# |---|---|---|
+# | η, or the schedule | λ × old $S$ ÷ new $S$ | arithmetic, keeps $N$ |
+# | batch × $c$, same passes and η | $c\,\lambda$ | arithmetic, keeps $N$; observed |
+# | data × $c$, same passes | $\lambda/c$; ours fell faster | observed, keeps $N$ |
+# | data × $c$, one pass | between $\lambda/c$ and λ | observed |
+# | passes × $c$, same data | λ; ours rose | observed |
+# | width × $c$, with $\eta/c$ | $\sqrt c\,\lambda$, and try | observed; sources disagree |
+# | PyTorch's AdamW → the AdamW paper's | $\eta\lambda$, with the peak η | arithmetic, keeps every step |
+# | AdamW → SGD with momentum μ | $\lambda\,\eta\,(1-\mu)/\eta_\text{SGD}$ | arithmetic, keeps $N$ |
+# | AdamW → Muon | λ, once its updates are as large | arithmetic, keeps the updates' RMS |
 #
 # <details>
-# <summary>Where the identities come from</summary>
+# <summary>Conditions, sources, and why</summary>
 #
-# *Learning rate:* write $w = c\,\tilde w$ in the step of AdamW, whose update does not notice the scale of the gradient; both sides divide by $c$.
-#
-# *Batch:* there are $1/c$ times as many steps, so λ must be $c$ times as large for the same sum.
-#
-# *Paper's form:* it multiplies decay by the schedule's factor $s_t$ alone, and $s_t\lambda_\text{paper} = \eta_t\lambda$.
-#
-# *Muon:* its update of an $m\times n$ matrix has orthonormal columns or rows, so the RMS $1/\sqrt{\max(m, n)}$; Adam's is about 0.2 (§11.3).
+# - *η → cη, λ → λ/c:* if in addition the loss ignores the size of $w$, the start is scaled by $c$ and Adam's ε is 0, then all directions stay: write $w = c\,\tilde w$ in the step of AdamW, whose update does not notice the scale of the gradient; both sides divide by $c$.
+# - *Batch:* there are $1/c$ times as many steps, so λ must be $c$ times as large for the same sum. That this is best: Bergsma et al. (2025b).
+# - *Data and passes:* Wang and Aitchison (2025) keep the memory, counted in passes; Bergsma et al. (2025b) for one pass. Ours: §11.4.
+# - *Paper's form:* it multiplies decay by the schedule's factor $s_t$ alone, and $s_t\,\eta\lambda = \eta_t\lambda$ (chapter 3).
+# - *SGD:* holds if gradients are zero, after the first steps; with gradients the two optimisers differ anyway.
+# - *Muon:* its update of an $m\times n$ matrix has orthonormal columns or rows, so the RMS $1/\sqrt{\max(m, n)}$. Multiply it by $0.2\sqrt{\max(m, n)}$: Adam's RMS is about 0.2 (§11.3; [Moonlight](https://arxiv.org/abs/2502.16982)).
 #
 # </details>
-
-
-# %%
-def direction(lr, weight_decay, scale):
-    """Train a weight whose length the loss ignores; return the direction after 300 steps."""
-    rng = claims.rng(1)
-    w = nn.Parameter(scale * torch.tensor(rng.standard_normal(20)))
-    inputs, targets = (torch.tensor(rng.standard_normal(shape)) for shape in ((60, 20), 60))
-    optimizer = torch.optim.AdamW([w], lr=lr, weight_decay=weight_decay, eps=0)
-    for _ in range(300):
-        optimizer.zero_grad()
-        (inputs @ w / w.norm() - targets).square().mean().backward()
-        optimizer.step()
-    return (w / w.norm()).detach().numpy()
+#
+# We check the arithmetic on five runs whose $N$ should be 4.
 
 
 # %%
@@ -684,13 +698,31 @@ for _ in range(4000):
     optimizer.step()
 shares_left["SGD, μ = 0.9"] = weight.item()
 
-# %%
+# %% tags=["hide-input"]
+claim("11-same", "Five runs with N = 4 leave e^(−4) of the start, to within 4 %",
+      measured=np.array([*shares_left.values()]) * np.exp(4), equals=1, within=0.04)
+
+# %% tags=["hide-input"]
+def direction(lr, weight_decay, scale):
+    """Train a weight whose length the loss ignores; return the direction after 300 steps."""
+    rng = claims.rng(1)
+    w = nn.Parameter(scale * torch.tensor(rng.standard_normal(20)))
+    inputs, targets = (torch.tensor(rng.standard_normal(shape)) for shape in ((60, 20), 60))
+    optimizer = torch.optim.AdamW([w], lr=lr, weight_decay=weight_decay, eps=0)
+    for _ in range(300):
+        optimizer.zero_grad()
+        (inputs @ w / w.norm() - targets).square().mean().backward()
+        optimizer.step()
+    return (w / w.norm()).detach().numpy()
+
+
+# %% tags=["hide-input"]
 pair = [sweep(MLP((40, 24, 10)), signals.X[:500], signals.y[:500], optimizer=name, lr=0.01,
               steps=50, loss="cross_entropy", batch_size=50, weight_decay=weight_decay,
               schedule=lambda step: 1 - step / 50).weight0.values
         for name, weight_decay in (("adamw", 3.0), ("adamw_paper", 0.01 * 3.0))]
 
-# %%
+# %% tags=["hide-input"]
 U, _, V = torch.linalg.svd(torch.tensor(claims.rng(2).standard_normal((30, 70))),
                            full_matrices=False)
 muon = 0.2 * 70**0.5 * (U @ V).square().mean().sqrt()
@@ -704,10 +736,6 @@ claim("11-muon", "Muon's update has RMS 0.2 after the factor 0.2 √max(m, n)",
       measured=muon.item(), equals=0.2, within=1e-9)
 claims.identities()
 
-# %% tags=["hide-input"]
-claim("11-same", "Five runs with N = 4 leave e^(−4) of the start, to within 4 %",
-      measured=np.array([*shares_left.values()]) * np.exp(4), equals=1, within=0.04)
-
 # %% [markdown]
 # ### Where the rules disagree: width
 #
@@ -718,8 +746,8 @@ claim("11-same", "Five runs with N = 4 leave e^(−4) of the start, to within 4 
 #   as $\sqrt{\eta/\lambda}\,m^{3/4}$; this rule keeps it.
 # - **$\lambda\propto m$.** Then ηλ is constant, and so are $N$ and θ. Kosson et al. ([2025](https://arxiv.org/abs/2510.19093)) argue for it.
 #
-# Two hidden layers of 12, 30 and 75
-# units, without normalisation, learn 1,000 signals in 240 steps of 50, with $\eta\propto1/m$ in *all* tensors. Which rule fits?
+# Which rule fits two hidden layers of 12, 30 and 75
+# units, without normalisation, on 1,000 signals in 240 steps of 50, with $\eta\propto1/m$ in *all* tensors?
 
 # %%
 widths, tried = np.array([12, 30, 75]), np.geomspace(0.125, 8, 5)
@@ -741,9 +769,9 @@ power = slope(by_seed / np.log2(2.5))  # neighbouring widths differ by a factor 
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(5.2, 3.5))
-draw_best(ax, widths, by_seed, at_ends, {"keep λ": 0, "√m λ": 0.5, "m λ": 1})
-ax.set(xlabel="width m (η ∝ 1/m)", xlim=(9, 125), ylim=(0.1, 5), ylabel="best λ")
-ax.set_yticks([0.1, 0.3, 1, 3], ["0.1", "0.3", "1", "3"]), ax.minorticks_off()
+draw_best(ax, widths, by_seed, at_ends, {"keep λ": 0, "λ ∝ √m": 0.5, "λ ∝ m": 1})
+ax.set(xlabel="width m (η ∝ 1/m)", xlim=(9, 125), ylim=(0.2, 2), ylabel="best λ")
+ax.set_yticks([0.2, 0.5, 1, 2], ["0.2", "0.5", "1", "2"]), ax.minorticks_off()
 fit = figures.drawn(ax)["_fit"]
 tilt = np.log(fit.y[-1] / fit.y[0]) / np.log(fit.x[-1] / fit.x[0])
 ax.set_title(f"The best λ rises with the width: slope {tilt:.1f}")
@@ -760,18 +788,18 @@ claim("11-width", "Where η goes as 1/m, the best λ goes as the width m to the 
       measured=power.mean, between=(0, 1))
 
 # %% [markdown]
-# The power is {{power.mean:.2f}} ± {{power.half:.2f}}, nearer to ½ than to 1 ({{np.abs(at_ends).sum()}} of the {{at_ends.size}} best λ lie at an end). With batch norm the power is nearer to 1 (exercise 3). **If $\eta\propto1/m$, raise λ with the width, and try: the best power depends on the network.**
+# The power is {{power.mean:.2f}} ± {{power.half:.2f}}, nearer to ½ than to 1. With batch norm the power is nearer to 1 (exercise 3). **If $\eta\propto1/m$, raise λ with the width; the power depends on the network.**
 #
 # ### A worked failure: a law used with the wrong η
 #
 # With λ = 0.1 Giles Thomas's small GPT-2 [reached](https://www.gilesthomas.com/2026/03/llm-from-scratch-32f-interventions-weight-decay) a test loss of 3.692. A scaling law gave him λ = 0.337 and a *worse* 3.814;
-# a summary of his posts gives 0.096 as the correct value. Such a law fixes the *product* ηλ. Both values have the same one:
-# $0.337\cdot0.0004 = 0.096\cdot0.0014 = {{0.337 * 0.0004:.6f}}$. So the larger λ belongs to η = 0.0004, the rate in his first code, the smaller to 0.0014, the peak that he had found since. **Into a law goes the peak η of the run to be made.** But λ = 0.01, which no law had proposed, reached 3.643, his best: a law is a place to begin the tries, not their end.
+# a summary of his posts gives 0.096 as the correct value. Such a law fixes the *product* ηλ:
+# $0.337\cdot0.0004 = 0.096\cdot0.0014 = {{0.337 * 0.0004:.6f}}$. So the larger λ belongs to η = 0.0004, the rate in his first code, the smaller to 0.0014, the peak that he had found since. **Into a law goes the peak η of the run to be made.** But λ = 0.01, which no law had proposed, reached 3.643, his best: a law is where the tries begin.
 
 # %% [markdown]
 # ## 11.6 The audit: what λ does, tensor by tensor
 #
-# What does λ do in *your* model? For one tensor, a few lines of torch answer. The first model has batch norm, and all of its parameters decay, as by default.
+# What does λ do in *your* model? For one tensor, a few lines of torch answer. In the first model all parameters decay, as by default.
 
 # %%
 def cross_entropy(model, batch):
@@ -804,8 +832,8 @@ predicted = (2 * lr * weight_decay * 0.1 / 1.9) ** 0.5  # (11.5), with momentum'
 print(f"N = {N:.1f}   RMS ratio {ratio:.2f}   last turn {turn:.3f}, on noise {predicted:.3f}")
 
 # %% [markdown]
-# *RMS ratio* is the RMS divided by its equilibrium value $\sqrt{\eta/2\lambda}$: near 1, as in §11.3. The book's tool does the same for all tensors. Make a `Watch`, call its
-# `step()` now and then after `optimizer.step()`, and ask for the result.
+# *RMS ratio* is the RMS divided by its equilibrium value $\sqrt{\eta/2\lambda}$, with the η of the last step: near 1, as in §11.3. (Where η falls to zero, this value falls faster than weights can, and the ratio rises: read it only while η is constant.) The book's tool does the same for all tensors:
+# make a `Watch`, and call `step()` now and then.
 
 
 # %%
@@ -839,12 +867,12 @@ def verdicts_of(audit, names=""):
 verdicts_of(of_mlp)
 
 # %% [markdown]
-# The first matrix has the ratio of our own lines. It is *scale-invariant* ([chapter 7](07_scale_invariance.ipynb)): a batch norm follows it, so the loss ignores its size.
+# The first matrix is *scale-invariant* ([chapter 7](07_scale_invariance.ipynb)): a batch norm follows it, so the loss ignores its size.
 # Here λ only sets the turn. On the last matrix decay
-# changes the function, as a penalty does. The audit also warns that biases decay, and scale γ and shift β of the norm, which they rarely should ([chapter 6](06_bias_exclusion.ipynb)).
+# changes the function, as a penalty does. The audit also warns that biases, γ and β decay, which they rarely should ([chapter 6](06_bias_exclusion.ipynb)).
 #
-# The second model is a small transformer with RMSNorm in front of its blocks, and with normalised queries and keys (QK-norm).
-# It learns to continue Shakespeare's sonnets, letter by letter.
+# The second model, a small transformer with normalised queries and keys,
+# learns to continue Shakespeare's sonnets, letter by letter.
 
 # %% tags=["hide-input"]
 class Block(nn.Module):
@@ -915,8 +943,8 @@ verdicts_of(of_poet, "blocks.0")
 # %% [markdown]
 # ### Where each turn comes from
 #
-# Why do some tensors turn more than others under the same λ? An exact account of each turn shows it, without any equilibrium. Let
-# $p_t = \langle w_t,\eta_tu_t\rangle/r_t^2$ be the *push*: how much the update moves the weight inwards, as a share of its length. A negative push is outwards.
+# Why do some tensors turn more than others under the same λ? An exact account of each turn shows it. Let
+# $p_t = \langle w_t,\eta_tu_t\rangle/r_t^2$ be the *push*: the share of its length by which the update moves the weight inwards (outwards if negative).
 #
 # 1. The inner product of $w_t$ with $w_{t+1} = (1-\eta_t\lambda)w_t-\eta_tu_t$ is $r_t^2(1-\eta_t\lambda-p_t)$.
 # 2. Divide by $r_tr_{t+1}$ to get $\cos\theta_t$, and take the logarithm:
@@ -924,7 +952,7 @@ verdicts_of(of_poet, "blocks.0")
 # $$-\ln\cos\theta_t = -\ln(1-\eta_t\lambda-p_t)+\ln\frac{r_{t+1}}{r_t}. \tag{11.6}$$
 #
 # For small angles it reads *½θ² = decay + push + growth of the norm*: a weight turns only if it decays, is pushed inwards, or
-# grows. The same holds between two calls of `watch.step()`, with the product of all $1-\eta_t\lambda$ in place of one, and everything else that moved $w$ as the push. The audit adds up both sides over the run (Figure 11.7).
+# grows. The same holds for the angle θ between two looks (calls of `watch.step()`), with the product of all $1-\eta_t\lambda$ in place of one, and everything else that moved $w$ as the push. Figure 11.7 adds up both sides over the run's four looks, 20 steps apart (at another distance they differ).
 
 # %% tags=["hide-input"]
 states = of_poet.data
@@ -944,12 +972,13 @@ for row, name in enumerate(shown):
         ends[side] += length
     ax.plot(states.turn.sel(tensor=name).item(), row, "o", color="black", mec="white", ms=9,
             label=f"_{name}")
-ax.plot([], [], "o", color="black", mec="white", ms=9, label="turn, their sum")
+ax.plot([], [], "o", color="black", mec="white", ms=9, label="their sum: the turn")
 ax.set_yticks(range(8), [name.removesuffix(".weight") for name in shown])
-ax.set(xlabel="part of Σ −ln cos θ   (left: pushed outwards, or the norm shrinks)",
-       xlim=(-3.2, 4.6), ylim=(7.6, -0.6), ylabel=" ")
-ax.axvline(0, color=figures.GREY, lw=0.8)
-ax.set_title("Same decay, different turns")
+ax.set(xlabel="Σ −ln cos θ and its parts: four looks, each after 20 steps",
+       xlim=(-3.2, 4.6), ylim=(7.6, -1.4), ylabel=" ")
+for x, text in ((-3.1, "← pushed outwards, norm shrinks"), (0.1, "decay, pushed inwards →")):
+    ax.text(x, -0.75, text, fontsize=9, color=figures.GREY, va="center")
+ax.axvline(0, color=figures.GREY, lw=0.8), ax.set_title("Same decay, different turns")
 legend = ax.legend(loc="lower center", ncols=4, fontsize=9, bbox_to_anchor=(0.45, -0.36))
 
 # %% tags=["hide-input"]
@@ -984,19 +1013,12 @@ claim("11-audit", "The two sides of (11.6) agree for every tensor of the two mod
       measured=[*states.residual.values, *of_mlp.data.residual.values], equals=0, within=1e-9)
 claims.identities()
 
-# %% tags=["hide-input"]
-keys, values = (sum(states.turn.sel(tensor=f"blocks.{k}.{name}.weight").item() for k in (0, 1))
-                for name in ("key", "value"))
-claim("11-value", "In the two blocks together value turns {:.1f} times as much as the keys",
-      measured=values / keys, above=1)
-
 # %% [markdown]
 # Each matrix decays by {{states.decay.sel(tensor="head.weight").item():.0f}}, as $N$ is, but the rest differs. Value and out are pushed inwards by the loss and turn most. The head is pushed outwards, the embedding mostly shrinks, and both turn least.
-# Queries and keys are scale-invariant, and in equilibrium at the end. (With another distance than 20 steps between the looks, turn and push are others.)
 #
-# Most matrices read *not invariant, here λ is a penalty*.
+# **So λ acts on the tensors of one model in two ways.** On queries and keys, which are scale-invariant and in equilibrium, it sets the turn; on the others it is a penalty. The audit says which, but not which λ is best.
 #
-# The third model is yours: change the first three lines. §11.8 has what to do about each verdict. (From two checkpoints:
+# The third model is yours: change three lines. §11.8 has what to do about each verdict. (From two checkpoints:
 # `python -m l2lib.audit before.pt after.pt --lr 3e-4 --weight-decay 0.1 --steps 1000`.)
 
 # %%
@@ -1010,7 +1032,7 @@ verdicts_of(audited(your_model, your_optimizer, cross_entropy, your_batches))
 # %% [markdown]
 # ## 11.7 From the default to a decision
 #
-# Twice we go the whole way: with a convolutional network on 300 handwritten digits, and with a smaller transformer on the sonnets. We begin with the default, λ = 0.01.
+# Does all this find a λ? We go the whole way twice, from the default λ = 0.01: with a convolutional network on 300 handwritten digits, and with a smaller transformer on the sonnets.
 
 # %%
 data, rate, tries = load("digits"), 0.03, np.array([1 / 4, 1, 4])
@@ -1034,7 +1056,7 @@ of_cnn = audited(cnn, adamw, cross_entropy, batches, to_zero)
 verdicts_of(of_cnn, ("0.weight", "4.weight", "10.weight"))
 
 # %% [markdown]
-# The default does nothing to the digits: $S = \sum\eta_t$ is {{forgettings(rate, 1, factors_of(150, linear)):.2f}}, and $N = \lambda S$. **Then the three tries**, $\lambda = N/S$, at full length and with five seeds:
+# The default does nothing to the digits: $S = \sum\eta_t$ is {{forgettings(rate, 1, factors_of(150, linear)):.2f}}, and $N = \lambda S$. (Here η ends near zero, so the RMS ratios say nothing.) **Then the three tries**, $\lambda = N/S$, at full length and with five seeds:
 
 # %%
 decays = [0.01, *tries / forgettings(rate, 1, factors_of(150, linear))]
@@ -1136,9 +1158,9 @@ claim("11-text", "On the validation sonnets N = 1 has {:.3f} less loss than the 
 # Figure 11.8 shows differences *within* seeds, as the spread between seeds is common to all λ.
 #
 # **Digits** (left). No try beats the default: $N = \frac14$ has {{against.mean:.3f}} ± {{against.half:.3f}} more loss, and $N = 4$ is clearly worse.
-# Below the default, $N < 0.05$, there is little to find. Keep it.
+# Below it there is little to find. Keep it.
 #
-# **Sonnets** (right). The default has $N = {{0.01 * forgettings(0.01, 1, factors_of(100, linear)):.3f}}$. $N = {{tries[chosen_text - 1]:g}}$ is lowest, not at an end, and the interval of its gain excludes zero. Take it. The test gives {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter, seed by seed: significant, and small.
+# **Sonnets** (right). The default has $N = {{0.01 * forgettings(0.01, 1, factors_of(100, linear)):.3f}}$. $N = {{tries[chosen_text - 1]:g}}$ is lowest, not at an end, and its gain is significant. Take it. The test gives {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter: significant, and small.
 #
 # ### If you can afford one run
 
@@ -1148,37 +1170,69 @@ tried_n += [(values.mean(0), np.arange(4) > 0) for values in (on_validation, of_
 costs = np.max([mean[columns] - mean.min() for mean, columns in tried_n], axis=0)
 
 # %% [markdown]
-# Then you need a default. **Take $N = 1$: λ = $1/S$, on matrices only.** In the five runs of Figure 11.4 and the two of Figure 11.8, $N = 1$
-# had at most {{costs[1]:.2f}} more loss than the best λ tried, $N = \frac14$ {{costs[0]:.2f}} and $N = 4$ {{costs[2]:.2f}}: it is a compromise, not an optimum.
-# If a recipe is published for a run like yours, in model, data and passes, keep its $N$ instead.
+# If a recipe is published for a run like yours, in model, data and passes, keep its $N$. Else take the middle one of the three $N$ of §11.4, on matrices only. In the five runs of Figure 11.4 and the two of Figure 11.8, $N = 1$
+# had at most {{costs[1]:.2f}} more loss than the best λ tried, $N = \frac14$ {{costs[0]:.2f}} and $N = 4$ {{costs[2]:.2f}}: for such short runs $N = 1$ is a compromise, not an optimum.
 #
 # ### If η is not settled: search both
 #
-# You train a language model: AdamW, cosine to zero, 20,000 steps, a peak of 0.0006 that you have not tuned. A search over λ alone may only repair a wrong η, because both change ηλ. Take three η and three $N$:
+# Both η and λ change ηλ, so a search over λ alone may only repair a wrong η. We give the network of §11.4 (500 signals, ten passes) four η and four $N$.
 
 # %%
-for peak in (3e-4, 6e-4, 12e-4):
-    S = forgettings(peak, 1, factors_of(20_000, cosine))
-    print(f"peak {peak:.4f}   S = {S:4.1f}   "
-          + "   ".join(f"N = {n:4.2f}: λ = {n / S:.3f}" for n in tries))
+rates, columns = [0.03, 0.09, 0.27, 0.81], np.array([1 / 4, 1, 4, 16])
+totals = [forgettings(rate, 1, factors_of(200, linear)) for rate in rates]
+by_rate = np.array([train(columns / S, 500, 200, peak=rate).mean(0)  # by η and N
+                    for rate, S in zip(rates, totals, strict=True)])
+best_rate = by_rate[:, 1].argmin()  # first the column N = 1
+best_column = by_rate[best_rate].argmin()  # then along the row
+
+# %% tags=["hide-input"]
+fig, ax = figures.subplots(figsize=(5.6, 3.5))
+ax.pcolormesh(by_rate, cmap="cividis", vmax=2, label="_loss")
+for row, (total, losses_there) in enumerate(zip(totals, by_rate, strict=True)):
+    for column, loss in enumerate(losses_there):
+        bold = "bold" if loss == by_rate.min() else "normal"
+        ax.text(column + 0.5, row + 0.5, f"{loss:.2f}\nλ = {columns[column] / total:.2g}",
+                ha="center", va="center", weight=bold, fontsize=9.5,
+                color="black" if loss > 1.8 else "white")
+ax.grid(False)
+for corner, size in (((1, 0), (1, 4)), ((0, best_rate), (4, 1))):
+    ax.add_patch(Rectangle(corner, *size, fill=False, ec=figures.ORANGE, lw=2.5, clip_on=False))
+
+# %% tags=["hide-input"]
+ax.set_xticks(np.arange(4) + 0.5, ["¼", "1", "4", "16"])
+ax.set_yticks(np.arange(4) + 0.5, [str(rate) for rate in rates])
+ax.set(xlabel="N", ylabel="peak η"), ax.set_title("First η at N = 1, then N at that η")
+cells = figures.drawn(ax)["_loss"].x  # by η and N
+first, (row, column) = cells[:, 1], np.unravel_index(cells.argmin(), cells.shape)
+figures.show(fig, "A table of 16 cells, coloured by held-out loss: four peak rates η against "
+             "N = ¼, 1, 4 and 16, with λ in each cell. A frame marks the column N = 1, whose "
+             f"loss goes {first[0]:.2f}, {first[1]:.2f}, {first[2]:.2f}, {first[3]:.2f} as η "
+             "rises, and another the row of its lowest. The lowest of all cells, "
+             f"{cells[row, column]:.2f}, is in row {row + 1} of η and column {column + 1} of N.",
+             number="11.9")
+
+# %% tags=["hide-input"]
+claim("11-search", "Seven runs, η at N = 1 and then N, end {:.3f} above the lowest of all sixteen",
+      measured=by_rate[best_rate, best_column] - by_rate.min(), below=0.05)
 
 # %% [markdown]
-# Down a column ηλ is constant, so $N$ stays. **First move down the column $N = 1$ to settle η, then along its row to settle $N$**: five runs. If the
-# best $N$ is not 1, try the neighbouring η there, too.
+# From η = {{rates[0]}} to {{rates[2]}} the best $N$ of the four is always {{columns[by_rate[:3].argmin(1)].mean():g}}, so the best λ falls ninefold. η matters more: η = {{rates[0]}}, the rate of §11.4, loses {{by_rate[0].min() - by_rate.min():.2f}} even with its best λ.
+# **First settle η at the middle $N$, with λ = $N/S$ for each η, then $N$ at that η.**
 #
-# How many seeds? Let both λ run with the same seeds, and let the differences of the pairs have the standard deviation $s$. To see a mean difference δ takes about
-# $8\,(s/\delta)^2$ seeds (for a power of 80 % at the level of 5 %), and two or three more where that is few.
+# How many seeds? Give both λ the same seeds, and let the differences have the standard deviation $s$. To see a mean difference δ takes about
+# $8\,(s/\delta)^2$ seeds (for a power of 80 % at the level of 5 %), plus two or three.
 #
 # ### Fine-tuning, LoRA and repeated data
 #
-# You fine-tune in 938 steps (three passes over 10,000 examples, batches of 32), linear to zero from $\eta = 2\cdot10^{-5}$. Then $S = {{forgettings(2e-5, 1, factors_of(938, linear)):.4f}}$, and λ = 0.01 has $N = {{0.01 * forgettings(2e-5, 1, factors_of(938, linear)):.4f}}$: it does nothing. $N = 0.05$ would need λ = {{0.05 / forgettings(2e-5, 1, factors_of(938, linear)):.0f}}. **Type 0, or leave the default**, and spend the tries on η and the passes.
+# In fine-tuning the start is the pretrained model, which you want to keep; $N = 1$ leaves {{100 * np.exp(-1):.0f}} % of it. **So compute $S$, and let λ be at most $0.05/S$, or 0** (an argument, not tested here).
 #
-# What else is known:
+# - 938 steps (three passes over 10,000 examples, batches of 32), linear to zero from $\eta = 2\cdot10^{-5}$: $S = {{forgettings(2e-5, 1, factors_of(938, linear)):.4f}}$, and the bound is {{0.05 / forgettings(2e-5, 1, factors_of(938, linear)):.0f}}. Every usual λ does next to nothing.
+# - RoBERTa on MNLI, with far more steps: $S = {{counts["RoBERTa on MNLI"] / 0.1:.2f}}$, and the bound is {{0.05 / (counts["RoBERTa on MNLI"] / 0.1):.2f}}. The published 0.1 lies a little above.
 #
 # - **LoRA.** Decay on its two factors pulls the model back to the *pretrained* weights
 #   ([chapter 4](04_other_penalties.ipynb)).
-# - **Repeated data.** The best λ was far above the usual one: about 30 times, with 200 million tokens and many passes ([Kim et al., 2025](https://arxiv.org/abs/2509.14786)), and an
-#   order of magnitude ([Lovelace et al., 2026](https://arxiv.org/abs/2605.01640)).
+# - **Repeated data.** The best λ was far above the usual one, about 30 times, with 200 million tokens and many passes ([Kim et al., 2025](https://arxiv.org/abs/2509.14786); an
+#   order of magnitude in [Lovelace et al., 2026](https://arxiv.org/abs/2605.01640)).
 # - **Pretraining.** In one study a larger λ made base models worse and the models tuned from them better
 #   ([Han et al., 2026](https://arxiv.org/abs/2602.11137)).
 #
@@ -1191,27 +1245,35 @@ for peak in (3e-4, 6e-4, 12e-4):
 # The mean factor is 1 if η is constant, ½ for linear or cosine to zero, {{llama[2000:].mean():.2f}} for a cosine to 0.1 of the peak, and {{factors_of(1000, stable).mean():.1f}} if only the last fifth falls to zero.
 # λ is in PyTorch's form, where decay is multiplied by η. *Matrices* are tensors with two axes or more.
 #
-# 1. **Fine-tuning with $N$ below 0.05?** Keep your λ; if you have none, take 0. Stop here.
-# 2. **Run the λ that you have** (none yet, or only one run? $N = 1$) to the end, with decay on matrices only, and audit it: `watch = Watch(model, optimizer, total_steps=steps)` from `l2lib.audit`, `watch.step()` every 20 steps, `print(watch.result(loss))` with `loss(model)` of a batch.
-# 3. **Run $N = \frac14, 1, 4$** (many passes over few data: 1, 4, 16), that is $\lambda = N/S$, at full length. Is the best of these and yours at an end? Go on by factors of 4, but not below $N = 0.05$.
+# | your run | try $N$ |
+# |---|---|
+# | small data, ten passes or fewer | ¼, **1**, 4 |
+# | small data, more passes; a language model from scratch | 1, **4**, 16 |
+# | images from scratch, as on ImageNet | 4, **16**, 64 |
+#
+# 1. **Fine-tuning all weights?** Any λ up to $0.05/S$, or 0. Stop here.
+# 2. **Run the λ that you have** (none yet, or only one run? The bold $N$) to the end, with decay on matrices only, and audit it: `watch = Watch(model, optimizer, total_steps=steps)` from `l2lib.audit`, `watch.step()` every 20 steps, `print(watch.result(loss))` with `loss(model)` of a batch.
+# 3. **Run the three $N$ of your row**, λ = $N/S$, at full length. Best at an end? Go on by factors of 4, but not below $N = 0.05$.
 # 4. **Choose on validation data**, with three seeds or more. No clear gain? Keep what you had. Test once.
-# 5. **You change the run later?** Use the table of §11.5. If no rule fits, keep $N$, and try again.
+# 5. **You change the run later?** Use the table of §11.5.
 
 # %% tags=["hide-input"]
 boxes = {
-    "tune": (2, 6, "fine-tuning, N < 0.05?", figures.GREY),
-    "leave": (6, 6, "keep λ: it does\nnext to nothing", figures.BLUE),
+    "tune": (2, 6, "fine-tuning all weights?", figures.GREY),
+    "leave": (6, 6, "λ at most 0.05/S,\nor 0", figures.BLUE),
     "one": (2, 5, "only one run?", figures.GREY),
-    "single": (6, 5, "matrices only,\nN = 1: λ = 1/S", figures.BLUE),
+    "single": (6, 5, "matrices only, the\nmiddle N: λ = N/S", figures.BLUE),
     "audit": (2, 4, "run the λ you have, audit it:\ndoes a bias or a scale decay?", figures.GREY),
     "split": (6, 4, "let only matrices\ndecay; run again", figures.ORANGE),
-    "try": (2, 3, "run N = ¼, 1, 4: λ = N/S,\nfull length", figures.ORANGE),
+    "try": (2, 3, "run the three N of your row,\nλ = N/S, full length", figures.ORANGE),
     "end": (2, 2, "best at an end?", figures.GREY),
     "more": (6, 2, "go on × 4 or ÷ 4,\nnot below N = 0.05", figures.ORANGE),
     "gain": (2, 1, "clear gain over seeds,\non validation data?", figures.GREY),
     "keep": (6, 1, "keep what\nyou had", figures.BLUE),
     "test": (2, 0, "take it, test once", figures.BLUE),
 }
+
+# %% tags=["hide-input"]
 ways = [("tune", "leave", "yes"), ("tune", "one", "no"), ("one", "single", "yes"),
         ("one", "audit", "no"), ("audit", "split", "yes"), ("audit", "try", "no"),
         ("try", "end", ""), ("end", "more", "yes"), ("end", "gain", "no"),
@@ -1242,33 +1304,32 @@ ax.plot([6, 6], [3.71, 3], color=figures.GREY, lw=1.4)  # and on with the tries
 ax.annotate("", (3.75, 3), (6, 3), **arrow)
 ax.set(xlim=(0.1, 7.5), ylim=(-0.45, 6.45), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
 ax.spines[:].set_visible(False), ax.set_title("From your run to λ   (S = steps × mean η)")
-figures.show(fig, "A decision tree. Fine-tuning with N below 0.05: keep λ. Only one run: N = 1. "
-             "Else run the λ you have and audit it; if a bias or a scale decays, make two groups, "
-             "so that only matrices decay, and run again. Then run N = ¼, 1 and 4, λ = N/S, at "
-             "full length. If the best is at an end, go on by factors of 4, not below N = 0.05. If "
-             "the gain over several seeds is clear on validation data, take it and test once; "
-             "else keep what you had.", number="11.9")
+figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S. Only one run: the middle N of "
+             "your row. Else run the λ you have and audit it; if a bias or a scale decays, make "
+             "two groups, so that only matrices decay, and run again. Then run the three N of "
+             "your row, λ = N/S, at full length. If the best is at an end, go on by factors of 4, "
+             "not below N = 0.05. If the gain over several seeds is clear on validation data, "
+             "take it and test once; else keep what you had.", number="11.10")
 
 # %% [markdown]
 # | the audit, or the run, says | why | what to do |
 # |---|---|---|
-# | in equilibrium | the RMS (§11.3) is near $\sqrt{\eta/2\lambda}$; ηλ sets the turn | try ηλ in factors of 4, as step 3 does |
-# | falling, or rising, needs $n$ steps | the norm has not reached equilibrium, so the start sets the turn | nothing; or a larger $N$ |
+# | in equilibrium | ηλ sets the turn (§11.3) | step 3 |
+# | falling, or rising, needs $n$ steps | the start still sets the turn | nothing; or a larger $N$ |
 # | λ does nothing in this run | $N$ is below 0.05 | leave it; or step 3 |
-# | not invariant, here λ is a penalty | alone, λ changes the function | choose it on validation data |
-# | decays though its role is … | a bias or a scale is in the decaying group | two parameter groups (§11.6) |
+# | not invariant, here λ is a penalty | λ alone changes the function | step 3 |
+# | decays though its role is … | a bias or a scale decays | two parameter groups (§11.6) |
 # | the embedding grows | it does not decay | decay it, if the loss suffers |
 # | the loss dips after a drop of η, then climbs | the turn falls; then the norm shrinks and the turn returns | less λ after the drop, or a shorter stage |
-# | the first steps explode | $\eta\lambda$ is near 2 (chapter 2) | smaller η or λ |
-# | the gradient norm rises at the end | η goes to zero and the weights shrink (exercise 4) | nothing is wrong; or let λ follow η |
+# | the gradient norm rises at the end | η goes to zero and weights shrink (exercise 4) | nothing |
 #
 # **A myth:** *AdamW decouples λ from η.* In PyTorch's form, half the η is half the $N$.
 #
-# **Limits.** Our networks are small and our runs short. Figures 11.4 to 11.6 are one task. Figure 11.1 shows what people did, not what was best.
+# **Limits.** Our networks are small and our runs short. Figures 11.4 to 11.6 and 11.9 are one task, and the η of Figure 11.4 is not the best (Figure 11.9). We did not test fine-tuning.
 #
 # ## 11.9 Exercises
 #
-# **1.** (Choose λ.) Your run has 10,000 steps of AdamW, linear to zero from $\eta = 3\cdot10^{-4}$. Which three λ do you try? Which, if it is SGD with momentum 0.9 and η = 0.1?
+# **1.** (Choose λ.) Your run on small data, five passes, has 10,000 steps of AdamW, linear to zero from $\eta = 3\cdot10^{-4}$. Which three λ do you try? Which, if it is SGD with momentum 0.9 and η = 0.1?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1323,23 +1384,17 @@ figures.show(fig, "A decision tree. Fine-tuning with N below 0.05: keep λ. Only
 #
 # </details>
 #
-# **6.** (One run.) You can afford one run: AdamW, 30,000 steps, cosine to zero from a peak of 0.0006. Which λ? Later you train again with twice the batch, the same number of passes, and $\sqrt2$ times the η. Which λ then?
+# **6.** (One run.) You can afford one run of a language model: AdamW, 30,000 steps, cosine to zero from a peak of 0.0006. Which λ? Later you train again with twice the batch, the same number of passes, and $\sqrt2$ times the η. Which λ then?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# $S = 30{,}000\cdot0.0006/2 = {{30_000 * 0.0006 / 2:.0f}}$, so $N = 1$ is λ = {{1 / 9:.2f}}. Then there are half as many steps, and η is $\sqrt2$ times as large: $S$ is divided by
-# $2/\sqrt2 = \sqrt2$. To keep $N$, multiply λ by $\sqrt2$: {{2**0.5 / 9:.2f}}. (If η is doubled with the batch, as is usual for SGD, λ stays.)
+# $S = 30{,}000\cdot0.0006/2 = {{30_000 * 0.0006 / 2:.0f}}$, so $N = 4$ is λ = {{4 / 9:.2f}}: the middle of a wide range. Then there are half as many steps, and η is $\sqrt2$ times as large: $S$ is divided by
+# $2/\sqrt2 = \sqrt2$. To keep $N$, multiply λ by $\sqrt2$: {{4 * 2**0.5 / 9:.2f}}. (If η is doubled with the batch, as is usual for SGD, λ stays.)
 #
 # </details>
 #
 # ## Where next, and sources
 #
-# [Chapter 8](08_effective_learning_rate.ipynb) and [chapter 9](09_adaptive_optimisers.ipynb) have the equilibrium in full.
-#
-# [Wang and Aitchison (2025)](https://arxiv.org/abs/2405.13698): weights as an average.
-# [Bergsma et al. (2025a)](https://arxiv.org/abs/2502.15938), [(2025b)](https://arxiv.org/abs/2505.13738): schedules; power laws.
-# [Kosson et al. (2024)](https://arxiv.org/abs/2305.17212), [(2025)](https://arxiv.org/abs/2510.19093): equilibrium; μP.
-# [Fan et al. (2025)](https://arxiv.org/abs/2510.15262): the root rule. [Liu et al. (2025)](https://arxiv.org/abs/2502.16982): Moonlight.
-# [Defazio (2025)](https://arxiv.org/abs/2506.02285), [Chou (2025)](https://arxiv.org/abs/2512.08217): gradient norms.
-# [Loshchilov and Hutter (2019)](https://arxiv.org/abs/1711.05101): AdamW.
+# The equilibrium in full: [chapter 8](08_effective_learning_rate.ipynb), [chapter 9](09_adaptive_optimisers.ipynb), [Kosson et al. (2024)](https://arxiv.org/abs/2305.17212).
+# AdamW: [Loshchilov and Hutter (2019)](https://arxiv.org/abs/1711.05101). The other papers are linked in the text.

@@ -26,7 +26,7 @@ A number that is taken over five seeds is the mean over their disjoint sets, whi
 all of them; one that is taken over two vectors is the mean over SEEDS pairs.
 """
 BATCH = 25
-GRID = np.array([-np.inf, -4, -2, 0, 2, 4, 6])
+GRID = np.array([-np.inf, -4, -2, 0, 2, 4, 5])
 """log2 of N = λ Σ η_t; the first λ is 0."""
 MNIST1D = Path(__file__).parents[2] / "l2lib" / "data" / "mnist1d.npz"
 
@@ -164,8 +164,10 @@ def lowest(values: Array) -> float:
     i = max(1, int(values.argmin()))
     if i in (1, len(GRID) - 1):
         return float(GRID[i])
-    a, b, c = values[i - 1 : i + 2]
-    return float(GRID[i] + (GRID[2] - GRID[1]) * (a - c) / (2 * (a - 2 * b + c)))
+    before, after = GRID[i - 1] - GRID[i], GRID[i + 1] - GRID[i]
+    rises = (values[[i - 1, i + 1]] - values[i]) / np.array([before, after])
+    bend = (rises[1] - rises[0]) / (after - before)
+    return float(GRID[i] - (rises[0] - bend * before) / (2 * bend))
 
 
 def slopes_of_best(examples: tuple[int, ...]) -> Array:
