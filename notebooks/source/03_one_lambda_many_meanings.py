@@ -461,7 +461,7 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
 #    $\sigma_i^2+\lambda^2w_i^2$.
 # 3. So a step takes away $\eta\,\lambda w_i/\sqrt{v}$ on average. Divided by $w_i$, this is the fraction
 #
-# $$\delta_i\approx\frac{\eta\lambda}{\sqrt{\sigma_i^2+\lambda^2w_i^2}}\;\to\;\frac{\eta\lambda}{\sigma_i}
+# $$\delta_i\approx\frac{\eta\lambda}{\sqrt{\sigma_i^2 + \lambda^2 w_i^2}}\;\to\;\frac{\eta\lambda}{\sigma_i}
 # \quad\text{for } \sigma_i\gg\lambda|w_i|. \tag{3.4}$$
 #
 # In words: *under Adam + L2, the noisier its gradient, the more slowly a weight decays.* (For quiet weights (3.4) is too
@@ -549,7 +549,7 @@ claim("03-rest", "At nine noise levels Adam + L2 rests at 1/(1 + λ), AdamW wher
 # ## 3.5 Without noise AdamW's penalty fades
 #
 # What if there is no noise? A full batch has none. Let the loss be least at finite weights $\hat w$ with
-# $\lambda|\hat w_i|<1$. (Exercise 5 is about the other case.) Suppose that AdamW has reached (3.5). There the gradient's
+# $\lambda|\hat w_i|<1$. (Exercise 5: the other case.) Suppose that AdamW has reached (3.5). There the gradient's
 # size is only $\lambda|w_i|$ times $\sqrt{v_i}$. This is less than what $v_i$ remembers, so $v_i$ falls, and with it the
 # coefficient $\lambda\sqrt{v_i}$ of the penalty. AdamW follows, towards the weights $\hat w$ (here those of *least
 # squares*).
@@ -933,7 +933,7 @@ claims.identities()
 #
 # - **Write five things beside every λ:** the loss (½? mean or sum?), penalty or decay, whether the
 #   learning rate multiplies it, the optimiser, and the parameters on which λ acts.
-# - **Ask your optimiser** what a step with a zero gradient takes, as in §3.3.
+# - **Ask your optimiser** what a step with a zero gradient takes (§3.3).
 # - **Start at common values.** With SGD and momentum take $\lambda=10^{-4}$ at $\eta=0.1$
 #   ([He et al., 2016](https://arxiv.org/abs/1512.03385)). With AdamW take 0.1
 #   ([LLaMA](https://arxiv.org/abs/2302.13971)). Search in factors of 3.
