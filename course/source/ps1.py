@@ -456,12 +456,12 @@ for name, left_out in {"leave one visit out": visit, "leave one patient out": pa
 # %% [markdown]
 # ## Question 7: the λ in early stopping (5 points)
 #
-# Section 1.10 found that stopping after $t$ steps filters each direction like no λ does. How far from a λ is it, and
+# Section 1.8 found that stopping after $t$ steps filters each direction like no λ does. How far from a λ is it, and
 # from which?
 #
 # **7a (3 points, by hand).** Let $z = \eta t s^2/n$ for a singular direction $s$, and $\eta s^2/n < 1$.
 #
-# 1. Compare (1.6) and (1.2) in weak directions, $z\ll1$: to first order, which λ makes them the same?
+# 1. Compare (1.8) and (1.2) in weak directions, $z\ll1$: to first order, which λ makes them the same?
 # 2. Take this λ. Show that in *every* direction stopping then shrinks less than ridge:
 #    $1-(1-\frac zt)^t \ge \frac z{1+z}$. (It takes no more than $1 + x\le e^x$, twice.)
 # 3. You now choose the best λ and the best $t$ on the same data. Do you expect $\eta t\lambda$ above or below 1, and
