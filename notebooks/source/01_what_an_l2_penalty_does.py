@@ -121,7 +121,7 @@ figures.show(fig, f"Dots for {len(dots['always answer zero'])} data sets and fiv
 
 # %% [markdown]
 # In the first two rows of Figure 1.1 the penalty lowers the mean test error from {{n01.mean():.0f}}
-# to {{decayed.mean():.2f}}: a cure, it seems. But the third row, from zero and without penalty, is
+# to {{decayed.mean():.2f}}. But the third row, from zero and without penalty, is
 # {{decayed.mean() / from_zero.mean():.0f}} times better still. Even always answering
 # zero (the dotted line) beats the second row. What, then, did the penalty repair?
 
@@ -255,8 +255,7 @@ figures.show(fig, "The plane of two weights with a falling line of perfect fits.
 # 1 to the expected test error for each. Without penalty it stays. With $\lambda = 1.5$ each of the {{below: steps}} steps shrinks
 # the weight's error there by about the factor {{below: shrink:.3f}}, and
 # ${{below: null_count}}\cdot {{below: shrink:.3f}}^{2\cdot{{below: steps}}} \approx {{below: null_count * shrink ** (2 * steps):.2f}}$
-# is left. (No run can learn the true weights there, which adds {{below: null_count * 0.01**2:.3f}}.) We split the
-# measured errors.
+# is left. We split the measured errors.
 
 # %%
 null_count, steps, shrink = 200 - 20, 100 * 20 // 5, 1 - 0.006 * 1.5
@@ -348,7 +347,7 @@ claims.identities()
 #
 # We fit it to {{below: n}} patients: {{below: X.shape[1]}} measurements each, and how far their diabetes had
 # progressed a year later ([Efron et al., 2004](https://doi.org/10.1214/009053604000000067)). A weight's
-# penalty depends on the unit of its input: with grams in place of kilograms it is a millionth, for the same model. So we first
+# penalty depends on the unit of its input. So we first
 # *standardise* the inputs to mean 0 and variance 1. Predict: do all ten weights shrink as λ grows?
 
 # %%
@@ -472,7 +471,7 @@ claims.identities()
 # where the data vary much, near 0 where they vary little, and **exactly a half at $s_i^2/n = \lambda$.**
 #
 # $s_i^2/n$ is also the *curvature* of $L$ along $v_i$, its second derivative: where it is large, the data *pin down*
-# the direction. So the share is curvature/(curvature + λ). In this form it carries over to networks, near a minimum.
+# the direction. So the share is curvature/(curvature + λ). This form carries over to networks, near a minimum.
 
 # %%
 U, s, Vt = np.linalg.svd(X, full_matrices=False)
@@ -501,7 +500,7 @@ cholesterol = X[:, [4, 5]]  # total and LDL
 
 
 def label_directions(axes):
-    axes[0].set_title("Two inputs: the penalty takes most where the data\nvary least (arrows: "
+    axes[0].set_title("Two inputs: the penalty takes most\nwhere the data vary least (arrows:\n"
                       "two standard deviations)", x=-0.1)
     axes[1].set_title("Ten inputs: a direction keeps more than half if its\ndot is above λ "
                       "(numbers: the share kept)", x=-0.1)
@@ -545,7 +544,7 @@ figures.show(fig, "Above, a narrow rising cloud of every third patient, LDL and 
 # In Figure 1.4, at $\lambda = 0.1$, the weaker of two directions keeps {{cloud["_kept 2"].y[0]:.0%}}, and the last of ten only
 # {{factors[9]:.0%}}. **The penalty takes the largest share where the data pin a direction down least.**
 #
-# How many parameters are then in effect? By (1.1) the fitted values are $\hat y = A_\lambda y$ with
+# By (1.1) the fitted values are $\hat y = A_\lambda y$ with
 # $A_\lambda = X(X^\top X + n\lambda I)^{-1}X^\top$. The $i$-th diagonal entry of $A_\lambda$ says how far the fit at
 # example $i$ moves when its own target moves by one. Their sum, the trace, is called the *degrees of freedom* (without the
 # intercept's 1/n an example), and is the sum of all shares:
@@ -581,7 +580,7 @@ claims.identities()
 # %% [markdown]
 # ## 1.5 λ is a price, not a bound
 #
-# Is λ a bound on the norm? No, but each λ corresponds to one: $w_\lambda$ is the best fit among all
+# λ is no bound on the norm, but each λ corresponds to one: $w_\lambda$ is the best fit among all
 # $w$ with $\lVert w\rVert\le R$, where $R = \lVert w_\lambda\rVert$. Figure 1.5 shows it for total and LDL
 # cholesterol. At the best point $-\nabla L(w) = \lambda w$: the loss pulls outwards as strongly as the penalty pulls in.
 #
@@ -680,7 +679,7 @@ def finish(fig, ax, lam):
 figures.interactive(draw, lam=[0.5, 0.0001, 0.003, 0.01, 0.03, 0.1, 2, 5], number="1.5")
 
 # %% [markdown]
-# As λ grows, $R$ falls (§1.7 proves it). A small move $dw$ along the path
+# As λ grows, $R$ falls (§1.7). A small move $dw$ along the path
 # changes the loss by $\nabla L^\top dw = -\lambda\,w^\top dw$, that is by $-\lambda$ times the change of $\frac12R^2$.
 # **So λ is a price** (a *Lagrange multiplier*): how much the best loss falls per unit of $\frac12R^2$.
 
@@ -728,15 +727,24 @@ claims.identities()
 # The expected squared error of predictions at the same inputs is this sum with direction $i$ counted $s_i^2/n$ times,
 # plus $\sigma^2/n$ for the intercept, which no λ changes and we leave out.
 #
-# **Each direction has its own best λ.** Write $c_i = v_i^\top w^*$ and $a = n\lambda$. The error of direction $i$ in (1.4),
+# **Each direction has its own best λ:** direction $i$ has the smallest error in (1.4) at
+# $n\lambda = \sigma^2/(v_i^\top w^*)^2$, whatever its $s_i$. This also holds for predictions.
+#
+# <details>
+# <summary>Derivation</summary>
+#
+# Write $c_i = v_i^\top w^*$ and $a = n\lambda$. The error of direction $i$ in (1.4),
 # and its derivative with respect to $a$, are
 #
 # $$\frac{a^2 c_i^2 + \sigma^2 s_i^2}{(s_i^2 + a)^2}, \qquad
 #   \frac{2a c_i^2\,(s_i^2 + a) - 2\,(a^2c_i^2 + \sigma^2s_i^2)}{(s_i^2 + a)^3}
 #   = \frac{2 s_i^2\,(a c_i^2 - \sigma^2)}{(s_i^2 + a)^3} .$$
 #
-# The error falls as long as $a < \sigma^2/c_i^2$, and rises beyond. So direction $i$ is best at
-# $n\lambda = \sigma^2/(v_i^\top w^*)^2$, whatever its $s_i$. This also holds for predictions. All directions gain at first: *some*
+# The error falls as long as $a < \sigma^2/c_i^2$, and rises beyond.
+#
+# </details>
+#
+# All directions gain at first: *some*
 # $\lambda > 0$ beats least squares. The best λ for their sum depends on $w^*$ and σ, which only an *oracle* knows.
 #
 # How much is there to gain? We take the least-squares fit of 100 patients as the truth, and add noise of standard
@@ -838,14 +846,14 @@ figures.show(fig, "Two panels of expected error against λ: bias squared rises, 
 #
 # $$\lambda = \frac{\sigma^2}{n\tau^2}. \tag{1.5}$$
 #
-# Much noise, few examples or small true weights call for a large λ. Here, with the mean square of the true weights for
-# $\tau^2$, it gives {{sigma**2 / 100 / np.mean(truth**2):.3f}}; the star for the weights is at {{best["weights"]:.2g}}.
+# Much noise, few examples or small true weights call for a large λ.
 #
 # <details>
 # <summary>The penalty as a prior</summary>
 #
 # A *prior* is a belief about the weights before the data are seen. If noise and weights are Gaussian, ridge with (1.5)
-# finds the most probable weights.
+# finds the most probable weights. Here, with the mean square of the true weights for
+# $\tau^2$, it gives {{sigma**2 / 100 / np.mean(truth**2):.3f}}; the star for the weights is at {{best["weights"]:.2g}}.
 #
 # 1. With Gaussian noise, minus the log-likelihood is $\frac{1}{2\sigma^2}\lVert y - Xw\rVert^2$, up to a constant. ($X$ and
 #    $y$ are centred: a flat prior on $b$ allows it.)
@@ -884,6 +892,9 @@ each = ((1 - kept) * torch.tensor(along)) ** 2 + (sigma * kept / torch.tensor(s_
 # %% tags=["hide-input"]
 claim("01-simulated", f"In {len(noisy):,} draws for each of {len(tried)} λ, bias² and variance "
       "differ from (1.4) by at most {:.1%} of their sum.", measured=np.max(shares), below=0.05)
+claims.identities()
+
+# %% tags=["hide-input"]
 claim("01-own-best", "each direction's error is flat at its own nλ = σ²/(vᵢᵀw*)²: relative slope",
       measured=at_own * own / each, equals=0, within=1e-9)
 for what, (bias_term, noise_term) in exact.items():
@@ -983,11 +994,16 @@ print(f"λ = {lam_chosen:.2f} has a test loss of {lost:.0f}")
 #
 # </details>
 #
-# **Way 3: generalised cross-validation** ([Golub, Heath and Wahba, 1979](https://doi.org/10.1080/00401706.1979.10489751))
+# <details>
+# <summary>Way 3: generalised cross-validation, and both as formulas</summary>
+#
+# *Generalised cross-validation* ([Golub, Heath and Wahba, 1979](https://doi.org/10.1080/00401706.1979.10489751))
 # replaces $h_i$ by its mean:
 #
 # $$\mathrm{LOO}(\lambda) = \frac{1}{2n}\sum_i \Big(\frac{y_i - \hat y_i}{1 - h_i}\Big)^2, \qquad
 #   \mathrm{GCV}(\lambda) = \frac{1}{2n}\sum_i \Big(\frac{y_i - \hat y_i}{1 - (\mathrm{df}(\lambda) + 1)/n}\Big)^2. \tag{1.7}$$
+#
+# </details>
 
 # %%
 def without_refit(fit):
@@ -1094,7 +1110,7 @@ figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 
 # | an oracle, on the test patients of each split | {{oracle.mean():.0f}} |
 # | *rival:* ten inputs, λ = 0 | {{plain.mean():.0f}} |
 #
-# (The range in Figure 1.7 hides that each split is compared with itself.) All three ways are good, as its curve is flat near its minimum: validation chooses λ from {{lams[min(choices)]:.2g}} to
+# All three ways are good, as the curve in Figure 1.7 is flat near its minimum: validation chooses λ from {{lams[min(choices)]:.2g}} to
 # {{lams[max(choices)]:.2g}}, leave-one-out from {{by_loo_lams.min():.2g}} to {{by_loo_lams.max():.2g}}. Yet the plain model with
 # ten inputs is better still. **One λ for all inputs limits the damage of {{Z.shape[1] - 10}} extra ones, but does not undo it.**
 
@@ -1280,14 +1296,10 @@ for row, (fit, held) in enumerate(splits):
 worth = stopped_loss.mean(0) / matched_loss.mean(0)
 
 # %% [markdown]
-# | steps $t$ | 10 | 30 | 100 | 300 | 1000 |
-# |---|---|---|---|---|---|
-# | λ = 1/(ηt) | {{1 / (0.01 * stops[0]):.2g}} | {{1 / (0.01 * stops[1]):.2g}} | {{1 / (0.01 * stops[2]):.2g}} | {{1 / (0.01 * stops[3]):.2g}} | {{1 / (0.01 * stops[4]):.2g}} |
-# | mean test loss, stopped | {{stopped_loss[:, 0].mean():.0f}} | {{stopped_loss[:, 1].mean():.0f}} | {{stopped_loss[:, 2].mean():.0f}} | {{stopped_loss[:, 3].mean():.0f}} | {{stopped_loss[:, 4].mean():.0f}} |
-# | mean test loss, ridge | {{matched_loss[:, 0].mean():.0f}} | {{matched_loss[:, 1].mean():.0f}} | {{matched_loss[:, 2].mean():.0f}} | {{matched_loss[:, 3].mean():.0f}} | {{matched_loss[:, 4].mean():.0f}} |
-#
-# The ratio of the two lies between {{worth.min():.2f}} and {{worth.max():.2f}}. (These losses contain the noise of the test
-# targets, too, so the bound is not the one to compare with.) **Early stopping, too, leaves out what the data pin down least.**
+# For five $t$ from 10 to 1000, worth a λ from 10 to 0.1, the mean test loss is {{worth.min():.2f}} to {{worth.max():.2f}}
+# times that of ridge. (Unlike the bound, both contain the targets' noise.)
+# The smallest is {{stopped_loss.mean(0).min():.0f}} for stopping, {{matched_loss.mean(0).min():.0f}} for ridge.
+# **Early stopping, too, leaves out what the data pin down least.**
 
 # %%
 claim("S3-03", "Early stopping after 300 small steps, without any penalty, has {} times the test "
@@ -1367,7 +1379,7 @@ chosen_accuracy, chosen_loss = (values[np.arange(20), picked, -1] for values in 
 
 # %% [markdown]
 # The **loss** needs care. Cross-entropy on images that can be separated has no minimum at finite weights: once all answers are right,
-# larger weights lower the training loss further. Without penalty the weights grow as long as we train, and the network
+# larger weights still lower it. Without penalty the weights grow as long as we train, and the network
 # becomes too sure. Dividing its outputs by a number, a *temperature*, repairs this and changes no answer. So we also
 # compare after cooling both networks, each with the temperature of the lowest loss on the validation images. And we set
 # the weights of the dead pixels to zero in the networks of λ = 0.
@@ -1394,7 +1406,6 @@ gains = np.column_stack([accuracy[:, 1:, -1] - accuracy[:, [0], -1],
 drops = np.column_stack([nats[:, 1:, -1] - nats[:, [0], -1], chosen_loss - nats[:, 0, -1],
                          cooled[:, 1] - cooled[:, 0]])
 chosen_gain, chosen_drop, rest = map(claims.interval, (gains[:, 3], drops[:, 3], drops[:, 4]))
-norms = run.norm.values[..., -1].sum(-1).mean(0)  # by λ
 
 # %% tags=["hide-input"]
 def draw_network(ax, changes):
@@ -1436,12 +1447,11 @@ figures.show(fig, "A network on 100 digits: changes from λ = 0 of 20 paired see
 # changes by {{chosen_gain.mean:+.2f}} ± {{chosen_gain.half:.2f}} points. The **loss** falls from
 # {{nats[:, 0, -1].mean():.2f}} to {{chosen_loss.mean():.2f}}; cooling alone gives {{cooled[:, 0].mean():.3f}}, and
 # cooling both leaves a difference of {{-rest.mean:.3f}} ± {{rest.half:.3f}}. Zeroing the dead pixels moves no seed's loss by
-# more than {{np.abs(dead_effect).max():.4f}}. **So most of the gain in loss is a matter of scale, a small part is
-# more than that, and dead pixels give none of it.**
+# more than {{np.abs(dead_effect).max():.4f}}. **So most of the gain in loss is a matter of scale, and dead pixels give none of it.**
 #
 # This is why the linear story changes: no finite least squares is there to be shrunk, and λ decides how far the weights
-# grow. (The norms of the two matrices add up to {{norms[0]:.1f}} without penalty and to {{norms[2]:.1f}} with λ = 0.003.) In larger
-# networks decay seems to work through the dynamics of training
+# grow. In larger
+# networks decay seems to work through the dynamics
 # ([D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415); chapters 2 and 8).
 
 # %%
@@ -1472,7 +1482,7 @@ claims.identities()
 # 3. Shrinking helps if it removes more noise than truth. The best λ grows with the noise, and falls with more examples.
 # 4. The objective always prefers λ = 0, so choose λ on examples that were not fitted.
 # 5. Early stopping is nearly the same filter, with $\lambda = 1/(\eta t)$.
-# 6. In a small network λ mostly limits how far the weights grow; null directions gave no gain.
+# 6. In a small network λ mostly limits how far the weights grow.
 #
 # ## 1.11 In practice
 #
@@ -1481,7 +1491,6 @@ claims.identities()
 # - **Networks.** Begin with `weight_decay=1e-4` to `5e-4` for SGD and `0.01` to `0.1` for AdamW, whose λ means something
 #   else ([chapter 3](03_one_lambda_many_meanings.ipynb)). Search in factors of 3, and include 0. The digits of §1.9 want more,
 #   as (1.5) suggests: they are only 100.
-# - **Report** the loss without the penalty, beside that of λ = 0.
 #
 # ## 1.12 Exercises
 #
@@ -1504,8 +1513,8 @@ claims.identities()
 #
 # It falls from 0.047 to 0.0023. Raise the intercept by 1, and add to the weights the shortest vector $u$ with
 # $Xu = -\mathbf 1$: no training answer changes. So $(u, 1)$ is one more null direction, of weights and intercept
-# together. As long as the penalty does not see the intercept, it pulls slowly along this direction, at about a tenth of λ
-# (as $\lVert u\rVert^2\approx 0.1$), and not towards zero: after 400 steps much of the start's noise is still there. Now it sees all of $(u, 1)$, so fact 3 holds in all 181 null directions. But the
+# together. As long as the penalty does not see the intercept, it pulls slowly along this direction (its curvature is
+# $\lambda\lVert u\rVert^2/(1+\lVert u\rVert^2)$, and $u$ is short), and not towards zero: after 400 steps much of the start's noise is still there. Now it sees all of $(u, 1)$, so fact 3 holds in all 181 null directions. But the
 # penalty also pulls the intercept itself away from the true 0.05, to 0.003 on average. This makes almost the whole error
 # that is left: $(0.05 - 0.003)^2 \approx {{(0.05 - 0.003) ** 2:.4f}}$. In the fourth row, where there is no noise of the start to erase, the
 # penalised intercept is worse than the free one: 0.0021 against 0.0012. So leave intercepts free.
@@ -1549,7 +1558,7 @@ claims.identities()
 #
 # ## 1.13 The sources, line by line
 #
-# The sentences of the four sources ([chapter 0](00_start_here.ipynb)) that this chapter decides.
+# The sentences of the four sources ([chapter 0](00_start_here.ipynb)) decided here.
 
 # %% tags=["hide-input"]
 crushed, b_crushed = ridge(X, y, 1e12)
