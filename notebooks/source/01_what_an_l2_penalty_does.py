@@ -892,11 +892,11 @@ each = ((1 - kept) * torch.tensor(along)) ** 2 + (sigma * kept / torch.tensor(s_
 # %% tags=["hide-input"]
 claim("01-simulated", f"In {len(noisy):,} draws for each of {len(tried)} λ, bias² and variance "
       "differ from (1.4) by at most {:.1%} of their sum.", measured=np.max(shares), below=0.05)
+claim("01-own-best", "each direction's error is flat at its own nλ = σ²/(vᵢᵀw*)²: relative slope",
+      measured=at_own * own / each, equals=0, within=1e-9)
 claims.identities()
 
 # %% tags=["hide-input"]
-claim("01-own-best", "each direction's error is flat at its own nλ = σ²/(vᵢᵀw*)²: relative slope",
-      measured=at_own * own / each, equals=0, within=1e-9)
 for what, (bias_term, noise_term) in exact.items():
     drawn = marks[what]
     claim("01-curves", f"bias², variance and their sum are those of the matrix form, {what}",
