@@ -769,8 +769,7 @@ claim("S2-07", "At η = 0.03 independently drawn minibatches are stable from λ 
 #
 # </details>
 #
-# In Figure 2.8 the mean Γ of eight data sets is zero on the orange borders: on the solid one in shuffled epochs, on the
-# dotted one with independent draws. The blue border of full batches is (2.5), as if the bias decayed, too. Dots mark the
+# In Figure 2.8 the mean Γ of eight data sets is zero on the orange borders: in shuffled epochs, or with independent draws. The blue border of full batches is (2.5), as if the bias decayed, too. Dots mark the
 # reader's stable settings.
 
 # %%
@@ -796,16 +795,15 @@ def draw_plane(ax):
     for exponents, style, width in ((plane, "-", 2), (drawn_plane, ":", 1.5)):
         ax.contour(lrs, lams, exponents.T, [0], colors=figures.ORANGE, linestyles=style,
                    linewidths=width)
-    ax.contour(lrs, lams, by_hand(lrs[:, None], lams).T, [1], colors="black", linestyles="--",
+    ax.contour(lrs, lams, by_hand(lrs[:, None], lams).T, [1], colors="k", linestyles="--",
                linewidths=1)
     ax.plot(edge, lams, lw=2, color=figures.BLUE, label="_full")
     for x, y, words in ((0.004, 12, "both\nstable"), (0.033, 0.4, "minibatches\nexplode"),
                         (0.053, 7.1, "both\nexplode"), (0.0455, 12.6, "full batches\nexplode")):
         ax.text(x, y, words, size=9.5)
-    for x, y, words in ((0.0165, 13.2, "independent\ndraws"), (0.0465, 11.1, "shuffled epochs")):
+    for x, y, words in ((0.0125, 13.2, "independent\ndraws"), (0.0465, 11.1, "shuffled epochs")):
         ax.text(x, y, words, size=9.5, color=figures.ORANGE)
-    ax.annotate("by hand (2.6)", (0.0275, 3.3), (0.001, 5.5), size=9.5,
-                arrowprops={"arrowstyle": "->"})
+    ax.annotate("by hand (2.6)", (0.0275, 3.3), (0.001, 5.5), arrowprops={"arrowstyle": "->"})
     ax.set(xlabel="learning rate η", ylabel="weight decay λ", xlim=(0, 0.064), ylim=(0, 16),
            xticks=[0, 0.02, 0.04, 0.06])
     ax.set_title("which runs explode", size=10, weight="normal")
