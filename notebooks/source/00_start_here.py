@@ -343,9 +343,9 @@ claim("00-balance", "After training with SGD, the largest squared norm of a laye
 mean_share = np.array([right_curves[name].y[:, right_curves[name].x[0] >= 750].mean(1)
                        for name in names])  # three layers, five runs
 rms = (mean_share / dashed[:, None]) ** 0.5  # of a layer's weights, up to a factor
-claim("00-share", "Under AdamW, averaged over the second half of training, the RMS of the weights of one "
-      "layer is at most {} times that of another (worst of five seeds; with equal shares it "
-      f"would be {(sizes[0] / sizes[-1]) ** 0.5:.1f} times)",
+claim("00-share", "Under AdamW, averaged over the second half of training, the RMS of the weights "
+      "of one layer is at most {} times that of another (worst of five seeds; with equal shares "
+      f"it would be {(sizes[0] / sizes[-1]) ** 0.5:.1f} times)",
       measured=rms.max(0) / rms.min(0), between=(1.2, 2.4))
 
 # %% tags=["hide-input"]
@@ -365,10 +365,10 @@ claims.identities()
 #
 # 1. Multiply a layer's weights (and biases, if there are any) by some $c>0$, and divide the next layer's weights by $c$. Since $\operatorname{relu}(cz)=c\operatorname{relu}(z)$, this changes neither
 #    the network's function (left) nor the loss.
-# 2. But the two squared norms in the penalty, say $A$ and $C$, become $c^2A$ and $C/c^2$. The product stays $AC$.
+# 2. But the two squared norms in the penalty, say $S_1$ and $S_2$, become $c^2S_1$ and $S_2/c^2$. The product stays $S_1S_2$.
 # 3. Two positive numbers with a given product have the smallest sum when they are equal (right). So at every minimum of loss plus penalty the two squared norms are equal. (SGD nearly gets there: Figure 0.3.)
 #
-# We try $c=2$ on the trained network:
+# This holds for each pair of neighbouring layers. We try $c=2$ on the trained network:
 
 # %%
 from copy import deepcopy
@@ -447,7 +447,7 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
 # %% [markdown]
 # **So at a minimum the second term is not useless, but as large as the first.**
 #
-# **How long does it take?** The loss does not depend on $c$, so its derivative at $c=1$ is zero: $\langle W_1,g_1\rangle=\langle W_2,g_2\rangle$. Here $g_l$ is the gradient with respect to $W_l$, and $\langle W,g\rangle$ sums the products of all entries. This holds for every single batch, so it holds for SGD. A small step on the loss changes $A$ by about $-2\eta\langle W_1,g_1\rangle$, and $C$ by as much, so $A-C$ stays the same ([chapter 5](05_size_normalisation.ipynb)). Decay multiplies $A-C$ by $(1-\eta\lambda)^2$. After $t$ steps $(1-\eta\lambda)^{2t}$ of the difference is left: $1/e$ after about $1/(2\eta\lambda)$ steps, which are {{1 / (2 * 0.5 * 0.003):.0f}} for $\eta=0.5$ and $\lambda=0.003$.
+# **How long does it take?** The loss does not depend on $c$, so its derivative at $c=1$ is zero: $\langle W_1,g_1\rangle=\langle W_2,g_2\rangle$. Here $g_l$ is the gradient with respect to $W_l$, and $\langle W,g\rangle$ sums the products of all entries. This holds for every single batch, so it holds for SGD. A small step on the loss changes $S_1$ by about $-2\eta\langle W_1,g_1\rangle$, and $S_2$ by as much, so $S_1-S_2$ stays the same ([chapter 5](05_size_normalisation.ipynb)). Decay multiplies $S_1-S_2$ by $(1-\eta\lambda)^2$. After $t$ steps $(1-\eta\lambda)^{2t}$ of the difference is left: $1/e$ after about $1/(2\eta\lambda)$ steps, which are {{1 / (2 * 0.5 * 0.003):.0f}} for $\eta=0.5$ and $\lambda=0.003$.
 
 # %% tags=["hide-input"]
 def draw_time(left, right):
@@ -492,7 +492,7 @@ claim("00-time", f"After {13 * 25} steps of SGD, {{}} of the difference between 
       measured=parts[..., 13], equals=law, within=0.02)
 
 # %% [markdown]
-# In the first 50 steps the small layers grow fast (Figure 0.5, left). So the shares come much closer, although {{100 * parts[..., 2].mean():.0f}} % of the differences is still left (right). Later the differences fade, too. At the end {{100 * parts[..., -1].mean():.1f}} % is left, and not {{100 * fading["law"].y[-1]:.1f}} %, because each step also adds $\eta^2(\lVert g_1\rVert^2-\lVert g_2\rVert^2)$ to $A-C$.
+# In the first 50 steps the small layers grow fast (Figure 0.5, left). So the shares come much closer, although {{100 * parts[..., 2].mean():.0f}} % of the differences is still left (right). Later the differences fade, too. At the end {{100 * parts[..., -1].mean():.1f}} % is left, and not {{100 * fading["law"].y[-1]:.1f}} %, because each step also adds $\eta^2(\lVert g_1\rVert^2-\lVert g_2\rVert^2)$ to $S_1-S_2$.
 #
 # ## 0.5 How large do weights become under AdamW?
 #
@@ -515,8 +515,8 @@ for _ in range(500):
 step_rms = np.array(moved)[250:].mean(0) ** 0.5 / 0.01  # second half, in units of η
 
 # %% tags=["hide-input"]
-claim("00-steps", "Under AdamW, in the second half of this run, the RMS of a step on the loss is {} times as "
-      f"large in one layer as in another (in units of η it is {step_rms[0]:.2f}, "
+claim("00-steps", "Under AdamW, in the second half of this run, the RMS of a step on the loss is "
+      f"{{}} times as large in one layer as in another (in units of η it is {step_rms[0]:.2f}, "
       f"{step_rms[1]:.2f} and {step_rms[2]:.2f})",
       measured=step_rms.max() / step_rms.min(), below=1.6)
 
