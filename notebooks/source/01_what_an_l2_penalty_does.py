@@ -391,16 +391,18 @@ def draw_paths(ax):
                 mec=colour, zorder=5, label=f"_zero of {name}")
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(5.4, 3.8))
-draw_paths(ax)
-ax.set(xscale="log", xlim=(4e-5, 20), xlabel="weight decay λ", ylim=(-42, 42),
-       ylabel="weight of the standardised input")
-ax.set_xticks([at_0, 1e-3, 1e-2, 0.1, 1, 10], ["0", "0.001", "0.01", "0.1", "1", "10"])
-ax.text(10**-3.77, -42, "//", ha="center", va="center", weight="bold",
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})
-ax.minorticks_off()
+def set_path_axes(ax):
+    ax.set(xscale="log", xlim=(4e-5, 20), xlabel="weight decay λ", ylim=(-42, 42),
+           ylabel="weight of the standardised input")
+    ax.set_xticks([at_0, 1e-3, 1e-2, 0.1, 1, 10], ["0", "0.001", "0.01", "0.1", "1", "10"])
+    ax.text(10**-3.77, -42, "//", ha="center", va="center", weight="bold",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})
+    ax.minorticks_off()
+
 
 # %% tags=["hide-input"]
+fig, ax = figures.subplots(figsize=(5.4, 3.8))
+draw_paths(ax), set_path_axes(ax)
 curves = figures.drawn(ax)
 ldl, hdl, total, age, sex = (curves["_zero of " + name].x.ravel()
                              for name in ("s2", "s3", "s1", "age", "sex"))
@@ -409,11 +411,10 @@ turning = sum(name.startswith("_zero") for name in curves)
 ax.set_title(f"As λ grows, {turning} of ten weights change their sign\n(white dots), all three "
              "cholesterols among them", x=-0.1)
 figures.show(fig, "Ten weights of ridge regression on the diabetes data against λ, three of them "
-             "in colour, with a white "
-             f"dot at each change of sign. LDL falls from {free_ldl:.0f} through zero "
-             f"near {ldl[0]:.2g} and comes back near {ldl[-1]:.2g}. HDL changes sign near "
-             f"{hdl[0]:.1g}, and then grows in size. Total cholesterol rises from "
-             f"{free_total:.0f} through zero near {total[0]:.1g}. Two grey weights change their "
+             "in colour, with a white dot at each change of sign. LDL falls from "
+             f"{free_ldl:.0f} through zero near {ldl[0]:.2g} and comes back near {ldl[-1]:.2g}. "
+             f"HDL changes sign near {hdl[0]:.1g}, and then grows in size. Total cholesterol rises "
+             f"from {free_total:.0f} through zero near {total[0]:.1g}. Two grey weights change their "
              f"sign, too: age near {age[0]:.1g}, sex near {sex[0]:.2g}. All weights go to zero at "
              "large λ.", number="1.3")
 

@@ -929,7 +929,7 @@ claims.verdicts()
 # <summary>A start</summary>
 #
 # For a unit that is always active, $\lambda\beta = \sum_k v_k\delta_k$ with $\delta_k = \pi_k - \overline{p_k}$. As in
-# (6.3), with $v$ along δ, this bounds $\lVert b\rVert$ by 1. We found, at $\lambda = 0.01$, $b = \mp0.28$ and a mean
+# (6.3), with $v$ along δ, this bounds $\lVert b\rVert$ by 1. We found, at $\lambda = 0.01$, $b = \mp0.27$ and a mean
 # probability of 0.053, against $\mp1.61$ and 0.066 of the linear model; at $\lambda = 0.1$, 0.109 against 0.142.
 #
 # </details>

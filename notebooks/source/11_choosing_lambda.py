@@ -1029,7 +1029,7 @@ claim("11-qk", "Of the two blocks' four matrices of queries and keys, {} end in 
 # %% tags=["hide-input"]
 beyond = states.push - noisy.push
 claim("11-noise", "Against noise, the loss pushes the first block's values inwards and the head "
-      "outwards, each by {:.1f} at least",
+      "outwards, each by {} at least",
       measured=[beyond.sel(tensor="blocks.0.value.weight").item(),
                 -beyond.sel(tensor="head.weight").item()], above=0)
 
