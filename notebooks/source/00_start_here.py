@@ -664,7 +664,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 # of the layers' squared norms (§0.4). So these become less important as the norms grow, but they do not fade. The claim `00-balance`
 # fails, as it should.
 #
-# Under AdamW without decay the shares end near 0.68, 0.30 and 0.02.
+# Under AdamW without decay the shares end near 0.67, 0.31 and 0.02.
 #
 # </details>
 #

@@ -414,8 +414,8 @@ figures.show(fig, "Ten weights of ridge regression on the diabetes data against 
              "in colour, with a white dot at each change of sign. LDL falls from "
              f"{free_ldl:.0f} through zero near {ldl[0]:.2g} and comes back near {ldl[-1]:.2g}. "
              f"HDL changes sign near {hdl[0]:.1g}, and then grows in size. Total cholesterol rises "
-             f"from {free_total:.0f} through zero near {total[0]:.1g}. Two grey weights change their "
-             f"sign, too: age near {age[0]:.1g}, sex near {sex[0]:.2g}. All weights go to zero at "
+             f"from {free_total:.0f} through zero near {total[0]:.1g}. Two grey weights change "
+             f"their sign, too: age near {age[0]:.1g}, sex near {sex[0]:.2g}. All weights go to zero at "
              "large λ.", number="1.3")
 
 # %% [markdown]
