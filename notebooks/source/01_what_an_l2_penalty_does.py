@@ -413,10 +413,10 @@ ax.set_title(f"As λ grows, {turning} of ten weights change their sign\n(white d
 figures.show(fig, "Ten weights of ridge regression on the diabetes data against λ, three of them "
              "in colour, with a white dot at each change of sign. LDL falls from "
              f"{free_ldl:.0f} through zero near {ldl[0]:.2g} and comes back near {ldl[-1]:.2g}. "
-             f"HDL changes sign near {hdl[0]:.1g}, and then grows in size. Total cholesterol rises "
-             f"from {free_total:.0f} through zero near {total[0]:.1g}. Two grey weights change "
-             f"their sign, too: age near {age[0]:.1g}, sex near {sex[0]:.2g}. All weights go to zero at "
-             "large λ.", number="1.3")
+             f"HDL changes sign near {hdl[0]:.1g}, and then grows in size. Total cholesterol "
+             f"rises from {free_total:.0f} through zero near {total[0]:.1g}. Two grey weights "
+             f"change their sign, too: age near {age[0]:.1g}, sex near {sex[0]:.2g}. "
+             "All weights go to zero at large λ.", number="1.3")
 
 # %% [markdown]
 # They do not. In Figure 1.3 the weight of HDL cholesterol goes from
