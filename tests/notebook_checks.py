@@ -35,6 +35,7 @@ _PATH = re.compile(r"""(?:^|[\s'"(=>])(/\w[\w.+-]*/[\w.+-]+|[A-Za-z]:\\\w+|~/\w+
 _LIKE_A_CLAIM = re.compile(r"^\W*✓|class=.l2-(claim|verdict|verdicts|identities)")
 _OF_FIGURE = re.compile(r"\d+\.\d+")
 _FIGURE = re.compile(r"\b[Ff]igures? \d+\.\d+(?:(?:, | to | and |, and )\d+\.\d+)*")
+_TABLE_HEAD = re.compile(r"^(\|.*\|) *\n\|[ :|-]+\|", re.MULTILINE)
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 _OF_MATPLOTLIB = re.compile(r"\bText\(|<matplotlib\.|<Axes\b|\bLine2D\(|<\w+Container\b")
 
@@ -242,6 +243,17 @@ def check_numbers(notebook: NotebookNode) -> list[str]:
              for n in _OF_FIGURE.findall(text)}  # fmt: skip
     missing = sorted(n for n in named - {*wanted} if n.startswith(f"{chapter}."))
     return problems + [f"Figure {number} is spoken of and not there" for number in missing]
+
+
+def check_tables(notebook: NotebookNode) -> list[str]:
+    """Each column of a table has a heading in words: a screen reader finds a lone formula empty."""
+    problems = []
+    for cell in notebook.cells:
+        for row in _TABLE_HEAD.findall(cell.source) if cell.cell_type == "markdown" else ():
+            heads = re.sub(r"\$[^$]*\$", "", row)[1:-1].split("|")
+            if not all(re.search(r"\w", head) for head in heads):
+                problems.append(f"a table has a heading without words: {row}")
+    return problems
 
 
 def check_descriptions(notebook: NotebookNode) -> list[str]:
@@ -464,6 +476,7 @@ CHECKS: tuple[Check, ...] = (
     check_leftovers,
     check_figures,
     check_numbers,
+    check_tables,
     check_descriptions,
     check_cell_lengths,
     check_claims_agree,

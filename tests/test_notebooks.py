@@ -283,6 +283,16 @@ FAULTS: list[tuple[str, checks.Check, Callable[[NotebookNode], None]]] = [
         checks.check_numbers,
         lambda n: n.cells[0].update(source="See Figures 9.1 and 9.2."),
     ),
+    (
+        "a table with an empty heading",
+        checks.check_tables,
+        lambda n: n.cells[0].update(source="| | λ |\n|---|---|\n| a | b |"),
+    ),
+    (
+        "a table with a lone formula for a heading",
+        checks.check_tables,
+        lambda n: n.cells[0].update(source="| λ | $\\sqrt{ab}$ |\n|---|---|\n| a | b |"),
+    ),
     ("picture without words", checks.check_figures, forget_words),
     (
         "picture by plt.show",

@@ -1132,7 +1132,7 @@ claim("04-adam-drawn", "the drawn levels are λ and λ√(ab), and the dots are 
 claims.identities()
 
 # %% [markdown]
-# | λ | $\sqrt{ab}$ | (4.10) | strongest loses | weakest | full batches: strongest | weakest |
+# | λ | $\sqrt{ab}$, measured | (4.10) | strongest loses | weakest | full batches: strongest | weakest |
 # |---|---|---|---|---|---|---|
 # | 3 | {{typical[2]:.3f}} | {{by_rule[2]:.3f}} | {{each[2, 0]:.3f}} | {{each[2, 3]:.3f}} | {{lost[1, 0]:.3f}} | {{lost[1, 3]:.3f}} |
 # | 10 | {{typical[3]:.3f}} | {{by_rule[3]:.3f}} | {{each[3, 0]:.3f}} | {{each[3, 3]:.3f}} | {{lost[2, 0]:.3f}} | {{lost[2, 3]:.3f}} |
