@@ -82,6 +82,22 @@ def test_show_refuses_what_is_no_number(shown: Displayed, number: object) -> Non
     assert shown == []
 
 
+def test_the_end_of_a_cell_does_not_show_what_is_not_finished() -> None:
+    backend = mpl.get_backend()
+    try:
+        plt.switch_backend("module://matplotlib_inline.backend_inline")
+        to_show = sys.modules["matplotlib_inline.backend_inline"].show
+        plt.ion()
+        picture()
+        assert not to_show._draw_called
+        plt.figure()
+        assert to_show._draw_called  # what is made by pyplot is shown
+    finally:
+        plt.ioff()
+        plt.close("all")
+        plt.switch_backend(backend)
+
+
 def test_show_closes_the_figure_and_no_other(shown: Displayed) -> None:
     other, fig = picture(), picture()
     figures.show(fig, ALT)

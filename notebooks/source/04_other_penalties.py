@@ -1051,15 +1051,10 @@ off = weighted.mean(0) / by_rule - 1
 # %% tags=["hide-input"]
 lost = change[:4] - by_full[..., :4].mean(0)  # in full batches, for λ from 1 on
 few = (change[:4] - adapt(torch.optim.Adam, 0.003, [3.0], 25)[0][..., :4]).mean()
-claim("04-batch-size", "at λ = 3 the amount falls by more than 1.4 from batch 25 to 100 to all",
-      measured=float(few > 1.4 * amount[2] > 1.4**2 * lost[1].mean()), equals=1, within=1e-9)
 each = amounts[..., :4].mean(0)
-entries = [w.detach()[:, -1] for w in adam_full.state]  # at λ = 30
-spread = [30 * w.square().mean().sqrt().item() for w in entries]  # in units of 1/λ
-claim("04-ceiling", "in full batches at λ = 30 no factor's root mean square exceeds 1/λ",
-      measured=float(max(spread) < 1.05), equals=1, within=1e-9)
-claim("04-full", "in full batches at λ = 10 the strongest loses more than 1.2 times the weakest",
-      measured=float(lost[2, 0] > 1.2 * lost[2, 3]), equals=1, within=1e-9)
+entries = [30 * w.detach()[:, -1] for w in adam_full.state]  # of U and V at λ = 30, times λ
+spread = [w.square().mean().sqrt().item() for w in entries]
+furthest_entry = max(w.abs().max().item() for w in entries)
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, figsize=(5.6, 3.1))
@@ -1107,9 +1102,16 @@ claim("04-adamw-small", "At λ = 1 AdamW takes {:.4f} from an adapter's four sin
       measured=amount[1], below=0.05)
 claim("04-adamw-amount", "In batches of 100 at λ = 3 what each of the four directions loses to "
       "AdamW differs from (4.10), with the runs' own a and b, by {:.0%} or less",
-      measured=np.abs(each[2] / by_rule[2] - 1), below=0.25)
-claim("04-adamw-mean", "at λ = 3 to 30 the mean of the amounts, weighted by strength, is (4.10)'s",
-      measured=float(np.abs(off[2:]).max() < 0.1), equals=1, within=1e-9)
+      measured=np.abs(each[2] / by_rule[2] - 1), below=0.2)
+claim("04-adamw-mean", "At λ = 1 to 30 the mean of the amounts, weighted by strength, differs "
+      "from (4.10) by {:.0%} or less", measured=np.abs(off[1:]), below=0.1)
+claim("04-batch-size", "At λ = 3 the mean amount falls {} times, or more, from batches of 25 to "
+      "100, and from these to all images", above=1.4,
+      measured=[few / amount[2], amount[2] / lost[1].mean()])
+claim("04-full", "In full batches at λ = 10 the strongest direction loses {} times what the "
+      "weakest loses", measured=lost[2, 0] / lost[2, 3], above=1.2)
+claim("04-ceiling", "In full batches at λ = 30 the root mean square of a factor is {} times 1/λ "
+      "(larger of the two)", measured=spread, below=1.05)
 claim("04-sgd-amount", "under SGD each of the four is that of (4.8), to 0.03", equals=1,
       measured=float(np.abs(by_sgd.mean(0)[:, :4] - np.maximum(
           change[:4] - np.array(sgd_lams)[:, None], 0)).max() < 0.03), within=1e-9)
@@ -1138,7 +1140,7 @@ claims.identities()
 # | 10 | {{typical[3]:.3f}} | {{by_rule[3]:.3f}} | {{each[3, 0]:.3f}} | {{each[3, 3]:.3f}} | {{lost[2, 0]:.3f}} | {{lost[2, 3]:.3f}} |
 #
 # In batches of 100 AdamW takes nearly an amount up to λ = 10, but {{1 / typical.max():.0f}} to {{1 / typical.min():.0f}} times less than SGD.
-# In batches of 25 it takes {{few:.3f}} at λ = 3. In full batches strong directions lose more. Nor does AdamW make clean zeros:
+# In batches of 25 it takes {{few:.3f}} at λ = 3. In full batches strong directions lose more. (At λ = 30 the RMS of $U$ and $V$ is then {{spread[0]:.2f}} and {{spread[1]:.2f}} times $1/\lambda$. Single entries reach {{furthest_entry:.1f}} times: the run is not quite at rest.) Nor does AdamW make clean zeros:
 # the fifth singular value, useless for the data, is {{by_adamw[:, 3, 4].mean():.3f}} at λ = 10.
 #
 # ## 4.9 In practice
