@@ -95,7 +95,7 @@ def subplots(nrows: int = 1, ncols: int = 1, **options: Any) -> tuple[Figure, An
         # Jupyter shows at the end of a cell what was made interactively, finished or not: a figure
         # that is drawn in two cells would be seen half-drawn, and again. The first line loads the
         # backend, which makes pyplot interactive once more.
-        plt.draw_if_interactive()
+        plt.draw_if_interactive()  # type: ignore[no-untyped-call]
         with plt.ioff():
             fig, axes = plt.subplots(nrows, ncols, **options)
     except BaseException:
