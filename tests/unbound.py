@@ -33,6 +33,9 @@ HERE = Path(__file__).parent
 SAYS = {"claim": 1, "verdict": 2, "show": 1, "set_title": 0, "title": 1, "suptitle": 0}
 """Functions that show words, and which argument they are."""
 DRAWS = {"plot", "text", "annotate", "set", "subplots", "axhline", "axvline", "legend", "linspace"}
+DRAWS |= {"contour", "contourf", "fill_between", "fill_betweenx", "hlines", "vlines", "scatter"}
+DRAWS |= {"bar", "barh", "errorbar", "step", "imshow", "pcolormesh", "tick_params", "margins"}
+DRAWS |= {"set_xlim", "set_ylim", "set_xticks", "set_yticks", "axvspan", "axhspan", "quiver"}
 
 
 class Found(NamedTuple):

@@ -445,9 +445,9 @@ ax.set_title("ε leaves a slope along w, in proportion to ε")
 at5 = [dots[name].at(1e-5) for name in ("_weights", "_weights / 10")]
 figures.show(fig, "Largest cosine of a unit's weights and gradient against ε from 1e-30 to 1e-3, "
              "both logarithmic. Dots lie on the lines of (7.3), of slope one for small ε, until "
-             "they end in a grey band of rounding below 1e-14. At 1e-5 the cosine is "
-             f"{at5[0]:.0e}; for weights / 10 it is {at5[1]:.0e}, {at5[1] / at5[0]:.0f} times "
-             "that.", number="7.3")
+             f"they end in a grey band of rounding below {band.get_y() + band.get_height():.0e}. "
+             f"At 1e-5 the cosine is {at5[0]:.0e}; for weights / 10 it is {at5[1]:.0e}, "
+             f"{at5[1] / at5[0]:.0f} times that.", number="7.3")
 
 
 # %%
