@@ -18,6 +18,7 @@ exclude_patterns = ["_static", "_templates", "running"]
 templates_path = ["_templates"]
 
 nb_execution_mode = "off"
+nb_code_prompt_show = nb_code_prompt_hide = "Code"
 nb_merge_streams = True
 nb_render_markdown_format = "myst"
 myst_enable_extensions = ["amsmath", "dollarmath"]

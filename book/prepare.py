@@ -1,10 +1,11 @@
-"""Notebooks and pages as the book shows them: alt text on pictures, anchors on claims, links."""
+"""Notebooks and pages as the book shows them: alt text, anchors on claims, links, few folds."""
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from book import ledger
+from book.folding import HIDE
 
 CHAPTER_NAME = re.compile(r"\d\d_\w+")
 _LINK = re.compile(
@@ -38,6 +39,7 @@ def prepare(chapter: str, notebook: Any, lead: Callable[[str], str]) -> None:
         elif cell["cell_type"] == "code":
             _alt_text(cell, f"{chapter}, cell {number}")
             _forget_own_data(cell)
+    notebook["cells"] = [*_one_fold_a_run(notebook["cells"])]
 
 
 def relink(text: str, chapters: Collection[str], keys: Mapping[str, str]) -> str:
@@ -106,6 +108,19 @@ def _forget_own_data(cell: Any) -> None:
     for data in (output.get("data", {}) for output in cell["outputs"]):
         for mime in [mime for mime in data if "vnd.l2lib" in mime]:
             del data[mime]
+
+
+def _one_fold_a_run(cells: Iterable[Any]) -> Iterator[Any]:
+    """Fold the code of folded cells that follow each other in the first; the others only show."""
+    first: Any = None
+    for cell in cells:
+        folded = cell["cell_type"] == "code" and HIDE in cell["metadata"].get("tags", [])
+        if first and folded:
+            first["source"] += f"\n\n\n{cell['source']}"
+            cell["metadata"]["tags"] = ["remove-input"]
+        first = (first or cell) if folded else None
+        if cell is first or not folded or cell["outputs"]:
+            yield cell
 
 
 def _is_picture(output: Any) -> bool:

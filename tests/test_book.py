@@ -228,6 +228,39 @@ def test_a_picture_hands_on_its_words_and_one_without_is_refused():
         prepare.prepare("05_x", book, str)
 
 
+def test_folded_cells_in_a_row_have_one_fold_and_all_their_outputs():
+    def cell(source, *outputs, folded=True):
+        tags = {"tags": ["hide-input"]} if folded else {}
+        return nbformat.v4.new_code_cell(source, outputs=list(outputs), metadata=tags)
+
+    drawn = picture("a line", number="5.1")
+    said = nbformat.v4.new_output("stream", text="said")
+    book = notebook()
+    book.cells = [
+        cell("a", said, folded=False),
+        cell("b"),
+        cell("c"),
+        cell("d", drawn),
+        cell("e", said),
+        nbformat.v4.new_markdown_cell("words"),
+        cell("f", said),
+    ]
+    prepare.prepare("05_x", book, str)
+    shown = [(each.source, each.get("outputs", [])) for each in book.cells]
+    joined = "\n\n\n".join("bcde")
+    assert shown == [
+        ("a", [said]),
+        (joined, []),
+        ("d", [drawn]),
+        ("e", [said]),
+        ("words", []),
+        ("f", [said]),
+    ]
+    tags = [each.metadata.get("tags", []) for each in book.cells]
+    assert tags == [[], ["hide-input"], ["remove-input"], ["remove-input"], [], ["hide-input"]]
+    assert book.cells[2].metadata["mystnb"]["figure"]["caption"] == "Figure 5.1"
+
+
 def test_an_entry_without_an_address_is_refused(tmp_path):
     (tmp_path / "a.bib").write_text(
         "@misc{one, title = {A {T}itle}, url = {https://www.example.org/a/}}\n@misc{two}"
