@@ -287,7 +287,7 @@ figures.show(fig, "A weight without gradient, started at 1, over 20 steps; the l
 #
 # - **Small decay is multiplied.** As long as $\eta\lambda \ll (1-\sqrt\mu)^2$, the larger root is $z \approx 1 - \frac{\eta\lambda}{1-\mu}$,
 #   as the intuition says. (Put $z=1-\zeta$ into (2.3) and drop products of small terms.) For $\mu=0.9$ and
-#   $\eta\lambda=0.1\,(1-\sqrt\mu)^2$ the rate is {{below: 100 * faster:.0f}} % higher.
+#   $\eta\lambda=0.1\,(1-\sqrt\mu)^2$ decay is {{below: 100 * faster:.0f}} % faster than that.
 # - **Large decay is limited.** From $\eta\lambda=(1-\sqrt\mu)^2$ to $(1+\sqrt\mu)^2$ the roots are a complex pair, so both
 #   have size $\sqrt\mu$. The weight swings around zero. As with a child on a swing, a stronger pull makes it
 #   faster, but only friction, here μ, decides how fast it comes to rest: more λ no longer shortens the half-life. With $\mu=0.9$ this begins at $\eta\lambda = {{(1 - 0.9**0.5) ** 2:.4f}}$.
@@ -800,7 +800,7 @@ claim("S2-07", "At η = 0.03 independently drawn minibatches are stable from λ 
 # $\eta=0.03$; in the simulation it takes {{stable_from:.1f}}.
 #
 # The inputs are not equally long, which alone would need $\lambda={{longest_from:.1f}}$, and not quite orthogonal, which
-# alone would need {{equal_from:.1f}}. So the two causes do not add: together they need less than the lengths alone.
+# alone would need {{equal_from:.1f}}. So the two causes do not add: the real inputs need less than their lengths alone.
 #
 # *Is shuffling needed?* An independently drawn batch of five different examples contains a given one with probability ¼. So by hand
 # Γ is the same. In the simulation it takes $\lambda = {{drawn_from:.0f}}$: the reader's λ = 10 is not enough.
@@ -1190,12 +1190,12 @@ test = split_of((data, targets), [np.stack(part) for part in zip(*fresh, strict=
 
 
 def test_error(w, b):
-    answers = np.einsum("snd,sd->sn", test.X, w) + np.reshape(b, (20, 1))
-    return np.mean((answers - test.y) ** 2, axis=1)  # of each data set
+    each = zip(test.X, test.y, w, b, strict=True)  # data set
+    return np.array([np.mean((A @ v + c - z) ** 2) for A, z, v, c in each])
 
 
 mean_error = test_error(0 * w, targets.mean(1)[:, None])
-minimum_error = test_error(*map(np.array, zip(*exact, strict=True)))
+minimum_error = test_error([v for v, _ in exact], [c for _, c in exact])
 gain = 100 * np.mean(1 - minimum_error / mean_error)  # of the exact minimum, in percent
 slow = sweep(MLP((200, 1), init="normal"), data, targets, loss="mse", batch_size=5,
              seeds=seeds(20), lr=0.01, weight_decay=[0, 10], steps=800)
