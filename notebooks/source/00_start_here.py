@@ -543,7 +543,7 @@ claim("00-steps", "Under AdamW, in the second half of this run, the RMS of a ste
 #
 # 1. A gradient divided by $\sqrt v$ then has mean square 1, so $\overline{\Delta^2}=\eta^2$. It is independent of $w$, so $\overline{w\Delta}=0$ on average.
 # 2. Decay takes away $(1-a^2)\overline{w^2}\approx2\eta\lambda\,\overline{w^2}$.
-# 3. The two are equal where $\overline{w^2}=\eta/(2\lambda)$. The RMS is
+# 3. Growth and decay are equal where $\overline{w^2}=\eta/(2\lambda)$. The RMS is
 #
 # $$w_{\mathrm{rms}}\approx\sqrt{\frac{\eta}{2\lambda}}\tag{0.2}$$
 #
@@ -591,7 +591,7 @@ claim("00-noise", "With noise for gradients, the weights end at an RMS of {} tim
       equals=1, within=0.05)
 
 # %% [markdown]
-# So (0.2) holds for noise (Figure 0.6, left). The network's weights become larger (right): its steps point partly along the weights, so $\overline{w\Delta}>0$. With it, the two are equal where $(1-a^2)\overline{w^2}=\overline{\Delta^2}+2a\,\overline{w\Delta}$.
+# So (0.2) holds for noise (Figure 0.6, left). The network's weights become larger (right): its steps point partly along the weights, so $\overline{w\Delta}>0$. With it, growth and decay are equal where $(1-a^2)\overline{w^2}=\overline{\Delta^2}+2a\,\overline{w\Delta}$.
 
 # %% tags=["hide-input"]
 along = 2 * (1 - 0.01 * 0.6) * product
@@ -744,7 +744,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 # moved = slow[250:] - (1 - 0.01 * 0.6) * slow[249:-1]
 # ```
 #
-# The RMS of the steps falls to 0.23 η, as each step is a weighted mean of several gradients, and such a mean of independent numbers is smaller. But each gradient enters several steps, with weights $0.1\cdot0.9^k$ that add up to 1, so all in all it moves $w$ as far as before. (0.2) stays: the RMS of the weights is 0.088.
+# The RMS of the steps falls to 0.23 η, as each step is a weighted mean of several gradients, and such a mean of independent numbers is smaller. But each gradient enters several steps, with weights $0.1\cdot0.9^k$ that add up to 1, so all in all it moves $w$ as far as before. (0.2) stays: the RMS of the weights is 0.09.
 #
 # </details>
 #
