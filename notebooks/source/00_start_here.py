@@ -30,7 +30,7 @@ import torch
 
 
 def train(w, lam, hidden, y, lr=1.0, steps=3000):
-    for _ in range(steps):
+    for _ in range(steps):  # w and lam have a column for each λ; .mT transposes a matrix
         g = hidden.mT @ (hidden @ w - y) / 20  # gradient of half the mean squared error
         w = (1 - lr * lam) * w - lr * g  # <- the training step
     return w
@@ -59,11 +59,13 @@ def draw(seed):  # the noisy targets, one at every tenth x; the hidden units' ou
 
 # %% [markdown]
 # We train {{below: len(targets)}} such networks, each from its own seed, with {{below: len(lams)}} values of λ.
-# Their error on new examples is the squared distance from the true curve plus the variance of the noise, which no network can avoid.
+# Their error on new examples is the mean squared distance from the true curve plus the variance of the noise, which no network can avoid.
 
 # %%
 lams = torch.tensor([0, *np.geomspace(1e-4, 1, 17)])  # λ; each has its own column of weights
-targets, hidden = map(torch.stack, zip(*map(draw, seeds(20)), strict=True))
+drawn = [draw(seed) for seed in seeds(20)]
+targets = torch.stack([y for y, _ in drawn])
+hidden = torch.stack([outputs for _, outputs in drawn])
 trained = train(torch.zeros(20, hidden_units, len(lams)), lams, hidden[:, ::10], targets)
 
 fits = hidden @ trained  # 20 networks × 191 x × 18 λ
@@ -73,8 +75,6 @@ errors = ((fits - curve) ** 2).mean(1) + sigma**2
 # %% tags=["hide-input"]
 assert errors.isfinite().all(), "a network diverged"
 at_examples = hidden[:, ::10]
-exact = at_examples.mT @ torch.linalg.solve(at_examples @ at_examples.mT, targets)
-exact_error = ((hidden @ exact - curve) ** 2).mean() + sigma**2
 no_noise = train(torch.zeros(20, hidden_units, 1), 0, at_examples, curve[::10])
 shown = {0: 0, 0.01: 9, 1: 17}  # the columns of three λ
 assert np.allclose(lams[[*shown.values()]], [*shown]), "a column has another λ"
@@ -104,6 +104,8 @@ def label_fits(left, right):
     right.set(ylabel="mean squared error", title="A little decay is best")
     right.set_xticks([5e-5, 1e-3, 1e-2, 0.1, 1], ["0", "0.001", "0.01", "0.1", "1"])
     right.minorticks_off()
+    right.text(7.1e-5, 0, "//", ha="center", va="center",
+               bbox={"fc": "white", "ec": "none", "pad": 1})
     for words, across, up, color in (("on new examples", 4e-4, 0.42, "black"),
                                      ("on their own examples", 4.5e-4, 0.045, "black"),
                                      ("noise", 4e-5, 0.205, figures.GREY),
@@ -129,9 +131,9 @@ figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without
 
 # %% [markdown]
 # Figure 0.1 shows one typical network (left) and the mean of all (right). The smaller λ is, the better the networks fit their own examples after 3000 steps (dashed).
-# On new examples (solid) that helps only down to about $\lambda=0.01$. For smaller λ it grows: this is **overfitting**. With $\lambda=1$ the network cannot follow even the curve. The error is {{end[1]:.2f}}, against {{end[0]:.2f}} without decay.
+# On new examples (solid) the error falls only down to about $\lambda=0.01$. For smaller λ it grows again: this is **overfitting**. With $\lambda=1$ the weights stay too small to follow even the curve. The error is {{end[1]:.2f}}, against {{end[0]:.2f}} without decay.
 #
-# A line with a tick ✓ is a *claim*: a sentence with a number that was measured as the chapter ran. The brackets say where it must lie (§0.6).
+# A line with a tick ✓ is a *claim*: a sentence with a number that was measured as the chapter ran. The brackets say where it must lie (§0.7).
 
 # %% tags=["hide-input"]
 better = int((errors[:, little] < errors[:, none]).sum())
@@ -147,7 +149,7 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
 claims.identities()
 
 # %% [markdown]
-# Averaged over the networks, $\lVert w\rVert^2$ is {{(trained[..., none] ** 2).sum(1).mean():.0f}} without decay, {{(trained[..., little] ** 2).sum(1).mean():.1f}} with $\lambda=0.01$, and {{(no_noise**2).sum(1).mean():.0f}} without decay when the examples have no noise. This fit without decay stopped after 3000 steps: the smallest weights that fit all examples exactly have $\lVert w\rVert^2$ of {{(exact**2).sum((1, 2)).mean():,.0f}} and an error of {{exact_error:.2f}}.
+# Averaged over the networks, $\lVert w\rVert^2$ is {{(trained[..., none] ** 2).sum(1).mean():.0f}} without decay, {{(trained[..., little] ** 2).sum(1).mean():.1f}} with $\lambda=0.01$, and {{(no_noise**2).sum(1).mean():.0f}} without decay when the examples have no noise.
 #
 # **Decay helps against noise if λ is neither too small nor too large.**
 #
@@ -194,10 +196,10 @@ def draw_decayed(left, right):
     colors, t = {0.1: "C2", 1: "C0", 10: "C1"}, np.arange(251)
     for (optimizer, size), means_of_w in decayed.items():
         ax = left if optimizer is torch.optim.Adam else right
-        color = colors[size] if ax is left else "C0"
-        ax.plot(t[1:], means_of_w, color=color, label=f"{size}")
-    left.plot(t, (1 - 0.02 * 0.3 / 10) ** t, "--", color="black", lw=1.2, label="law")
-    right.plot(t, (1 - 0.02 * 0.3) ** t, "--", color="black", lw=1.2, label="law", zorder=4)
+        dash = "-" if ax is left else (5 * list(colors).index(size), (5, 10))  # one beside another
+        ax.plot(t[1:], means_of_w, ls=dash, lw=2.4, color=colors[size], label=f"{size}")
+    for ax, factor in ((left, 1 - 0.02 * 0.3 / 10), (right, 1 - 0.02 * 0.3)):
+        ax.plot(t[::25], factor ** t[::25], "o", color="black", ms=4, label="law", zorder=4)
     left.set(title="Adam: unequal decay", xlabel="step t", ylim=(0, 1.08))
     left.set(ylabel="mean of the weights")
     right.set(title="AdamW: equal decay", xlabel="step t", ylabel=" ")
@@ -206,23 +208,25 @@ def draw_decayed(left, right):
 # %% tags=["hide-input"]
 fig, (left, right) = figures.subplots(1, 2, sharey=True, figsize=(6.8, 3.1))
 draw_decayed(left, right)
-for words, across, up, color in (("gradients of size 10\n(dashed: (1 − ηλ/10)ᵗ)", 62, 0.72, "C1"),
+for words, across, up, color in (("gradients of size 10", 88, 0.78, "C1"),
+                                 ("dots: (1 − ηλ/10)ᵗ", 88, 0.7, "black"),
                                  ("size 1", 150, 0.44, "C0"), ("size 0.1", 42, 0.03, "C2")):
     left.text(across, up, words, color=color, size=10)
 right.text(5, 0.06, "η = 0.02, λ = 0.3", color=figures.GREY, size=10)
-right.text(75, 0.72, "all three sizes", color="C0", size=10)
-right.text(75, 0.63, "dashed: (1 − ηλ)ᵗ", color="black", size=10)
+for words, up, color in (("size 10", 0.92, "C1"), ("size 1", 0.84, "C0"), ("size 0.1", 0.76, "C2"),
+                         ("dots: (1 − ηλ)ᵗ", 0.68, "black")):
+    right.text(110, up, words, color=color, size=10)
 coupled, decoupled = figures.drawn(left), figures.drawn(right)
 figures.show(fig, "Mean of 5000 weights that start at 1 and get random gradients, over 250 steps "
              "with η = 0.02 and λ = 0.3. Left: with coupled Adam it falls to "
              f"{coupled['10'].y[-1]:.2f} where gradients have size 10, to {coupled['1'].y[-1]:.2f} "
              f"where they have size 1, and to {abs(coupled['0.1'].y[-1]):.2f} where they have size "
              f"0.1. Right: with AdamW all three fall to {decoupled['1'].y[-1]:.2f}, on one line, "
-             "which is the dashed (1 − ηλ)ᵗ.", number="0.2")
+             "on which the dots (1 − ηλ)ᵗ lie.", number="0.2")
 
 # %% tags=["hide-input"]
-claim("00-factor", "After 250 steps the means are on the dashed lines, with Adam for gradients of "
-      "size 10, with AdamW for all three sizes: {} times their height (worst of the four)",
+claim("00-factor", "After 250 steps the means are {} times what the dots show: (1 − ηλ/10)ᵗ with "
+      "Adam for gradients of size 10, (1 − ηλ)ᵗ with AdamW for all three sizes (worst of four)",
       measured=[coupled["10"].y[-1] / coupled["law"].y[-1]]
       + [decoupled[size].y[-1] / decoupled["law"].y[-1] for size in ("0.1", "1", "10")],
       equals=1, within=0.1)
@@ -230,15 +234,19 @@ claim("00-factor", "After 250 steps the means are on the dashed lines, with Adam
 # %% [markdown]
 # Under Adam, gradients of size 10 make $\sqrt v\approx10$, which divides $\lambda w$ by 10. (With size 0.1, $\lambda w$ itself is at first the larger part of $\sqrt v$.)
 #
-# **In gradient descent penalty and decay are the same; in Adam they differ.**
+# **In plain gradient descent penalty and decay are the same; in Adam they differ.**
 #
 # ## 0.3 Which layer has the largest share?
 #
 # A network for handwritten digits ({{below: len(pixels):,}} images of 8 × 8 pixels) without biases has weight matrices $W_1$, $W_2$ and $W_3$, with {{below: sizes[0]:,}}, {{below: sizes[1]:,}} and {{below: sizes[2]:,}} weights. Somebody
-# [asked](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer) about two layers: is the term of the
-# big one "effectively making the second term useless"?
+# [asked](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer) about two layers whether the term of the
+# big one is "effectively making the second term useless".
 #
-# **Predict before you read on.** After training, how is the penalty $\frac\lambda2\sum_l\lVert W_l\rVert^2$ divided among the layers $l$: by their numbers of weights, equally, or as at the start?
+# A first answer needs no experiment: the derivative of the penalty $\frac\lambda2\sum_l\lVert W_l\rVert^2$ with respect to $W_2$ is $\lambda W_2$, however large $W_1$ is. So every layer decays by the same factor.
+#
+# But do shares stay unequal? PyTorch draws weights uniformly between $\pm1/\sqrt{\text{inputs}}$. Their variance is $1/(3\cdot\text{inputs})$, so $\lVert W_l\rVert^2$ starts near $\text{outputs}/3$, and the shares near {{below: 100 * widths[1] / sum(widths[1:]):.0f}}, {{below: 100 * widths[2] / sum(widths[1:]):.0f}} and {{below: 100 * widths[3] / sum(widths[1:]):.0f}} %.
+#
+# **Predict before you read on.** Which shares do the layers have after training with SGD: as at the start, by their numbers of weights ({{below: 100 * of_weights[0]:.0f}}, {{below: 100 * of_weights[1]:.0f}} and {{below: 100 * of_weights[2]:.0f}} %), or equal ones?
 
 # %%
 from l2lib.datasets import load
@@ -266,7 +274,7 @@ print((squared_norms / squared_norms.sum()).round(2))  # the layers' shares
 assert squared_norms.max() < 1.1 * squared_norms.min(), "not equal, as the text says"
 
 # %% [markdown]
-# Equally. The helper `sweep` runs such a loop from five seeds, also with AdamW (and its default momentum), and records $\lVert W_l\rVert$ as `norm`. AdamW does not minimise loss plus this penalty, so from here on we compare shares of the squared norm $\sum_l\lVert W_l\rVert^2$.
+# Equal ones. The helper `sweep` runs such a loop from five seeds, also with AdamW (and its default momentum), and records $\lVert W_l\rVert$ as `norm`. AdamW does not minimise loss plus this penalty, so from here on we compare shares of the squared norm $\sum_l\lVert W_l\rVert^2$. The *root mean square* (RMS) of a layer's weights is the root of the mean of their squares.
 
 # %%
 from itertools import pairwise
@@ -300,8 +308,9 @@ def draw_shares(left, right):
     left.axhline(1 / 3, color=figures.GREY, ls="--", lw=1.2, label="_third")
     left.set(title="SGD: all layers equal", xlim=(0, 1500), xticks=(0, 500, 1000, 1500))
     right.set(title="AdamW: roughly by size", xlim=(0, 1500), xticks=(0, 500, 1000, 1500))
-    for ax in (left, right):
+    for ax, words in ((left, "equal shares"), (right, "share of all weights")):
         ax.set(xlabel="training step", ylabel=" ", ylim=(0, 1))
+        ax.text(1470, 0.91, f"dashed: {words}", ha="right", va="top")
     left.set_ylabel("share of the squared norm")
     left.set_yticks([0, 1 / 3, 2 / 3, 1], ["0", "1/3", "2/3", "1"])
 
@@ -328,9 +337,11 @@ figures.show(fig, "Share of the squared norm that each of three layers has in tr
              f"{words[2]}.", number="0.3")
 
 # %% [markdown]
-# In Figure 0.3 the first layer starts with {{100 * first_shares[0]:.0f}} % of the squared norm. Under SGD all shares become 1/3 (dashed), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. Under AdamW the two large layers come near their shares of all weights (dashed); the small layer has {{last_shares[2] / dashed[2]:.1f}} times its share. Both runs have learnt: they label {{100 * sgd.train_accuracy[:, -1].mean():.0f}} % (SGD) and {{100 * adamw.train_accuracy[:, -1].mean():.0f}} % (AdamW) of the images correctly.
+# In Figure 0.3 all shares become 1/3 under SGD, although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. Under AdamW the largest and the smallest layer stay nearer to their shares of all weights than to 1/3. (In the middle layer the two are nearly equal.) The waves come from jumps of the loss (to {{below: jump:.0f}} times its median), where gradients grow faster than $\sqrt v$. SGD labels {{100 * sgd.train_accuracy[:, -1].mean():.0f}} % of the images correctly, AdamW {{100 * adamw.train_accuracy[:, -1].mean():.0f}} %.
 
 # %% tags=["hide-input"]
+late_loss = adamw.train_loss.values[:, 20:]  # from step 500 on
+jump = late_loss.max() / np.median(late_loss)
 at_start = np.array([curves[name].at(0) for name in names])  # three layers, five runs
 at_end = np.array([curves[name].at(1500) for name in names])
 claim("00-start", "Before training, the first layer's squared norm is {} times the last one's "
@@ -355,8 +366,6 @@ claim("00-sum", "The layers' shares add up to 1, and so do the dashed lines",
 claims.identities()
 
 # %% [markdown]
-# The root mean square (RMS) of a layer's weights is the root of its squared norm divided by its number of weights.
-#
 # **Under SGD the layers' shares become equal; under AdamW they are roughly by size.**
 #
 # ## 0.4 Why does SGD make the layers equal?
@@ -409,6 +418,8 @@ def draw_nets(ax):
                                      (5.4, 0.1, "+", "black"), (6.05, 0.1, "2", "C1"),
                                      (4.75, 3.6, "× 0.71", "C0"), (6.1, 3.6, "÷ 0.71", "C1")):
         ax.text(across, up, words, color=color, size=11, ha="center")
+    for across, up, words in ((0.3, 3.6, "inputs"), (1.6, 3.6, "ReLU"), (2.95, 2.5, "output")):
+        ax.text(across, up, words, color=figures.GREY, size=9, ha="center")
     ax.text(3.5, 2, "=", size=18, ha="center", va="center")
     ax.set(xlim=(0, 7), ylim=(-0.3, 4.3), xticks=[], yticks=[], title="The same function …")
     ax.set(xlabel="sum of the squared norms", ylabel=" ")
@@ -445,9 +456,9 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
              f"{valley['first'].at(lowest):.1f} and {valley['next'].at(lowest):.1f}.", number="0.4")
 
 # %% [markdown]
-# **So at a minimum the second term is not useless, but as large as the first.**
+# **So at a minimum the second layer's term is as large as the first layer's.**
 #
-# **How long does it take?** The loss does not depend on $c$, so its derivative at $c=1$ is zero: $\langle W_1,g_1\rangle=\langle W_2,g_2\rangle$. Here $g_l$ is the gradient with respect to $W_l$, and $\langle W,g\rangle$ sums the products of all entries. This holds for every single batch, so it holds for SGD. A small step on the loss changes $S_1$ by about $-2\eta\langle W_1,g_1\rangle$, and $S_2$ by as much, so $S_1-S_2$ stays the same ([chapter 5](05_size_normalisation.ipynb)). Decay multiplies $S_1-S_2$ by $(1-\eta\lambda)^2$. After $t$ steps $(1-\eta\lambda)^{2t}$ of the difference is left: $1/e$ after about $1/(2\eta\lambda)$ steps, which are {{1 / (2 * 0.5 * 0.003):.0f}} for $\eta=0.5$ and $\lambda=0.003$.
+# **How long does it take?** The loss does not depend on $c$, so its derivative at $c=1$, which is $\langle W_1,g_1\rangle-\langle W_2,g_2\rangle$, is zero. Here $g_l$ is the gradient with respect to $W_l$, and $\langle W,g\rangle$ sums the products of all entries. This holds for every single batch, so it holds for SGD. A small step on the loss changes $S_1$ by about $-2\eta\langle W_1,g_1\rangle$, and $S_2$ by as much, so $S_1-S_2$ stays nearly the same ([chapter 5](05_size_normalisation.ipynb)). Decay multiplies $S_1-S_2$ by $(1-\eta\lambda)^2$. After $t$ steps $(1-\eta\lambda)^{2t}$ of the difference is left: $1/e$ after about $1/(2\eta\lambda)$ steps, which are {{1 / (2 * 0.5 * 0.003):.0f}} for $\eta=0.5$ and $\lambda=0.003$.
 
 # %% tags=["hide-input"]
 def draw_time(left, right):
@@ -455,7 +466,8 @@ def draw_time(left, right):
         left.plot(squares.step, squares[:, layer].T, color=f"C{layer}", lw=1.3, label=name)
     for other in (1, 2):
         gap = (squares[:, 0] - squares[:, other]).values  # five runs, recorded steps
-        right.plot(squares.step, (gap / gap[:, :1]).T, color="C1", lw=1.3, label=f"minus {other}")
+        right.plot(squares.step, (gap / gap[:, :1]).T, color=figures.GREY, lw=2.4,
+                   label=f"minus {other}")
     right.plot(squares.step, (1 - 0.5 * 0.003) ** (2 * squares.step), "--", color="black",
                label="law")
     left.set(title="Small layers grow fast …", ylabel="squared norm", ylim=(0, 105))
@@ -472,14 +484,16 @@ draw_time(left, right)
 for words, up, color in (("first layer", 74, "C0"), ("second layer", 34, "C1"),
                          ("third layer", 26, "C2")):
     left.text(420, up, words, color=color, size=10)
-right.text(1450, 0.45, "both differences\nfrom the first layer", color="C1", size=10, ha="right")
+right.text(1450, 0.45, "both differences\nfrom the first layer", color=figures.GREY, size=10,
+           ha="right")
 right.text(150, 0.03, "dashed: (1 − ηλ)²ᵗ", color="black", size=10)
 lifted, fading = figures.drawn(left), figures.drawn(right)
 rises = np.array([(lifted[name].at(50) - lifted[name].at(0)).mean() for name in names])
 parts = np.array([fading[f"minus {layer}"].y for layer in (1, 2)])
 figures.show(fig, "SGD, five seeds. Left: squared norms of three layers; in the first 50 steps "
-             f"they grow by {rises[0]:.0f}, {rises[1]:.0f} and {rises[2]:.0f}, later they approach "
-             "each other. Right: differences from the first layer's, as parts of those at the "
+             f"they grow by {rises[0]:.0f}, {rises[1]:.0f} and {rises[2]:.0f} (the first one dips "
+             "before, as decay takes most from the largest), later they approach each other. "
+             "Right: differences from the first layer's, as parts of those at the "
              f"start, on a logarithmic axis: {parts[..., 20].mean():.3f} is left after 500 steps "
              f"and {parts[..., -1].mean():.3f} after 1500; the dashed law has "
              f"{fading['law'].y[20]:.3f} and {fading['law'].y[-1]:.3f}.", number="0.5")
@@ -496,36 +510,40 @@ claim("00-time", f"After {13 * 25} steps of SGD, {{}} of the difference between 
 #
 # ## 0.5 How large do weights become under AdamW?
 #
-# AdamW divides each gradient by its typical size $\sqrt v$. So all weights take steps of about the same RMS, and decay shrinks all by the same factor. We measure the steps in the network of §0.3: what is left of a step when decay is taken away.
+# AdamW divides each gradient by its typical size $\sqrt v$. So all weights should take steps of an RMS near $\eta$, and decay shrinks all by the same factor. We train the network of §0.3 again, without momentum, and record the step $\Delta$ on the loss: what is left of a step when decay is taken away.
 
 # %%
 torch.manual_seed(seeds(1)[0])
 for layer in (0, 2, 4):
     net[layer].reset_parameters()
-optimizer = torch.optim.AdamW(net.parameters(), lr=0.01, weight_decay=0.6)
-moved = []
+optimizer = torch.optim.AdamW(net.parameters(), lr=0.01, weight_decay=0.6, betas=(0.0, 0.99))
+records = []  # no momentum; v remembers less than with 0.999, so the loss jumps less
 for _ in range(500):
     batch = torch.randint(len(images), (64,))
     optimizer.zero_grad()
     nn.functional.cross_entropy(net(images[batch]), labels[batch]).backward()
     old = [w.detach().clone() for w in net.parameters()]
     optimizer.step()
-    moved.append([((new.detach() - (1 - 0.01 * 0.6) * w) ** 2).mean()
-                  for new, w in zip(net.parameters(), old, strict=True)])
-step_rms = np.array(moved)[250:].mean(0) ** 0.5 / 0.01  # second half, in units of η
+    moved = [new.detach() - (1 - 0.01 * 0.6) * w
+             for new, w in zip(net.parameters(), old, strict=True)]
+    records.append([[(w**2).mean(), (step**2).mean(), (w * step).mean()]
+                    for w, step in zip(old, moved, strict=True)])
+records = np.array(records)  # 500 steps × 3 layers × 3 means
+w_square, step_square, product = records[250:].mean(0).T  # of the second half
 
 # %% tags=["hide-input"]
+step_rms = step_square**0.5 / 0.01  # in units of η
 claim("00-steps", "Under AdamW, in the second half of this run, the RMS of a step on the loss is "
       f"{{}} times as large in one layer as in another (in units of η it is {step_rms[0]:.2f}, "
       f"{step_rms[1]:.2f} and {step_rms[2]:.2f})",
       measured=step_rms.max() / step_rms.min(), below=1.6)
 
 # %% [markdown]
-# How large do weights become? Suppose that gradients are only noise, of mean zero and independent from step to step, and let $\overline{w^2}$ be the mean square of many weights.
+# How large do weights become? Decay turns $w$ into $aw$ with $a=1-\eta\lambda$, and the step adds $\Delta$. So the mean square of many weights changes from $\overline{w^2}$ to $a^2\overline{w^2}+2a\,\overline{w\Delta}+\overline{\Delta^2}$. Suppose that gradients are only noise, of mean zero and independent from step to step.
 #
-# 1. A gradient divided by $\sqrt v$ has mean square 1. It is independent of $w$, so on average each step adds $\eta^2$ to $\overline{w^2}$.
-# 2. Decay multiplies $\overline{w^2}$ by $(1-\eta\lambda)^2\approx1-2\eta\lambda$. So each step takes away about $2\eta\lambda\,\overline{w^2}$.
-# 3. The two are equal where $\overline{w^2}=\eta/(2\lambda)$. The root of this mean square (RMS) is
+# 1. A gradient divided by $\sqrt v$ then has mean square 1, so $\overline{\Delta^2}=\eta^2$. It is independent of $w$, so $\overline{w\Delta}=0$ on average.
+# 2. Decay takes away $(1-a^2)\overline{w^2}\approx2\eta\lambda\,\overline{w^2}$.
+# 3. Growth and decay are equal where $\overline{w^2}=\eta/(2\lambda)$. The RMS is
 #
 # $$w_{\mathrm{rms}}\approx\sqrt{\frac{\eta}{2\lambda}}\tag{0.2}$$
 #
@@ -539,42 +557,71 @@ noise_rms = {size: (each**2).mean(1) ** 0.5 for (size, _), each in noise.items()
 
 # %% tags=["hide-input"]
 expected = (0.01 / (2 * 0.6)) ** 0.5  # by (0.2)
-fig, ax = figures.subplots(figsize=(6.8, 3.2))
+fig, (left, right) = figures.subplots(1, 2, sharey=True, figsize=(6.8, 3.3))
 for size, color in ((0.1, "C3"), (10, "C4")):
-    ax.plot(range(1, 501), noise_rms[size], color=color, label=f"{size}")
-ax.axhline(expected, color="black", ls="--", lw=1.2, label="law")
-ax.set(title="On noise, weights end at √(η/2λ)", ylabel="RMS of the weights")
-ax.set(xlabel="training step", xlim=(0, 500), ylim=(0, 0.21), yticks=(0, 0.05, 0.1, 0.15, 0.2))
-ax.text(70, 0.16, "gradients of size 0.1", color="C3")
-ax.text(85, 0.045, "gradients of size 10", color="C4")
-ax.text(400, 0.1, "√(η/2λ)", color="black")
-alone = figures.drawn(ax)
-figures.show(fig, "Root mean square of weights under AdamW with noise for gradients, η = 0.01 and "
-             f"λ = 0.6. It ends at {alone['0.1'].y[-1]:.3f} and {alone['10'].y[-1]:.3f}, from "
-             f"above and from below; the dashed line is √(η/2λ) = {alone['law'].y[0]:.3f}.",
-             number="0.6")
+    left.plot(range(1, 501), noise_rms[size], color=color, label=f"{size}")
+for layer in range(3):
+    right.plot(records[:, layer, 0] ** 0.5, color=f"C{layer}", label=f"{layer}")
+for ax, title in ((left, "Noise: an RMS of √(η/2λ)"), (right, "Network: a larger RMS")):
+    ax.axhline(expected, color="black", ls="--", lw=1.2, label="law")
+    ax.set(title=title, xlabel="training step", ylabel=" ", xlim=(0, 500), ylim=(0, 0.25))
+    ax.text(480, 0.068, "dashed: √(η/2λ)", color="black", ha="right")
+
+# %% tags=["hide-input"]
+left.set_ylabel("RMS of the weights")
+left.text(95, 0.155, "gradients of size 0.1", color="C3")
+left.text(60, 0.03, "gradients of size 10", color="C4")
+for words, across, up, color in (("first layer", 200, 0.097, "C0"),
+                                 ("second layer", 70, 0.135, "C1"),
+                                 ("third layer", 70, 0.212, "C2")):
+    right.text(across, up, words, color=color)
+alone, layers = figures.drawn(left), figures.drawn(right)
+layer_rms = [(layers[f"{layer}"].y[250:] ** 2).mean() ** 0.5 for layer in range(3)]
+figures.show(fig, "Root mean square of weights under AdamW without momentum, η = 0.01 and λ = 0.6. "
+             "The dashed line is √(η/2λ) = "
+             f"{alone['law'].y[0]:.3f}. Left: with noise for gradients it ends at "
+             f"{alone['0.1'].y[-1]:.3f} and {alone['10'].y[-1]:.3f}, from above and from below. "
+             f"Right: the layers of the network have {layer_rms[0]:.2f}, {layer_rms[1]:.2f} and "
+             f"{layer_rms[2]:.2f} in the second half of the run.", number="0.6")
 
 # %% tags=["hide-input"]
 claim("00-noise", "With noise for gradients, the weights end at an RMS of {} times √(η/2λ) (worst "
       "of two: small gradients and large ones)",
       measured=[alone[size].y[400:].mean() / expected for size in ("0.1", "10")],
       equals=1, within=0.05)
-layer_rms = ((adamw.norm.values**2)[..., 30:].mean((0, 2)) / sizes) ** 0.5
 
 # %% [markdown]
-# So (0.2) holds for noise (Figure 0.6). In our network it does not hold well, because gradients are not noise alone: the layers' RMS are {{layer_rms[0]:.2f}}, {{layer_rms[1]:.2f}} and {{layer_rms[2]:.2f}} and not {{expected:.2f}} ([chapter 9](09_adaptive_optimisers.ipynb)). But steps of about the same RMS and equal decay lead to similar weights in all layers.
+# So (0.2) holds for noise (Figure 0.6, left). The network's weights become larger (right): its steps point partly along the weights, so $\overline{w\Delta}>0$. With it, growth and decay are equal where $(1-a^2)\overline{w^2}=\overline{\Delta^2}+2a\,\overline{w\Delta}$.
+
+# %% tags=["hide-input"]
+along = 2 * (1 - 0.01 * 0.6) * product
+balanced = ((step_square + along) / (1 - (1 - 0.01 * 0.6) ** 2)) ** 0.5
+claim("00-along", "From this balance the layers' RMS are {} times as large as measured (worst of "
+      f"three), namely {balanced[0]:.2f}, {balanced[1]:.2f} and {balanced[2]:.2f}",
+      measured=balanced / layer_rms, equals=1, within=0.15)
+from_along = along / (step_square + along)
+
+# %% [markdown]
+# The last term is {{100 * from_along[0]:.0f}}, {{100 * from_along[1]:.0f}} and {{100 * from_along[2]:.0f}} % of the right side in layers 1 to 3 ([chapter 9](09_adaptive_optimisers.ipynb)). Still, the RMS differ much less than the numbers of weights.
 #
-# **Under AdamW weights of all layers come to similar sizes, so shares go roughly by numbers of weights.**
+# **Under AdamW the weights of all layers come to similar sizes, so shares go roughly by numbers of weights.**
 #
-# | What | SGD | AdamW |
-# |---|---|---|
-# | a step on the loss is | $\eta g$ | of about the same RMS in all layers |
-# | shares of the squared norm | equal | roughly by size |
-# | the weights' size follows from | $\lambda$ and the loss | $\eta/\lambda$ on noise, else also the loss |
+# ## 0.6 In practice
 #
-# ## 0.6 What does a claim do?
+# - Take `AdamW`, and leave the `weight_decay` of `Adam` at 0: λ then means the same for every weight.
+# - By convention, use one λ for all weight matrices, and none for biases and for the scales of normalisation layers ([chapter 6](06_bias_exclusion.ipynb)).
+# - Typical values of λ are 0.0001 to 0.0005 with SGD, and 0.01 (PyTorch's default) to 0.1 with AdamW. Ours are larger, so that short runs suffice.
+# - Choose λ on a validation set ([chapter 11](11_choosing_lambda.ipynb)).
+# - Compare your number of steps with $1/(\eta\lambda)$. In a much shorter run decay does little. PyTorch's defaults for AdamW, $\eta=0.001$ and $\lambda=0.01$, give {{1 / (0.001 * 0.01):,.0f}} steps. With momentum $\mu$, SGD needs $(1-\mu)/(\eta\lambda)$.
 #
-# A claim raises an error if its number lies outside the brackets. Try a belief about SGD:
+# **Limits.** Nothing here says which shares predict better.
+#
+# ## 0.7 How to read and run the book
+#
+# Chapters [1](01_what_an_l2_penalty_does.ipynb) to [4](04_other_penalties.ipynb) are about the penalty, [5](05_size_normalisation.ipynb) and [6](06_bias_exclusion.ipynb) about
+# which weights decay, chapters [7](07_scale_invariance.ipynb) to [10](10_weights_of_norm_one.ipynb) about normalisation, [11](11_choosing_lambda.ipynb) about choosing λ.
+#
+# Open a chapter with `make lab` and choose *Run, Run All Cells*. Cells that only draw or claim are folded. A claim raises an error if its number lies outside the brackets. Try a belief about SGD:
 
 # %%
 from l2lib.claims import ClaimError
@@ -590,24 +637,7 @@ except ClaimError as message:
 assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something else"
 
 # %% [markdown]
-# In a chapter that ran to its end, every claim held. `L2LIB_SEED=7` in the environment runs a chapter on other random numbers.
-#
-# ## 0.7 In practice
-#
-# - Take `AdamW`, and leave the `weight_decay` of `Adam` at 0: λ then means the same for every weight.
-# - Use one λ for all weight matrices, and none for biases and for the gains of normalisation layers ([chapter 6](06_bias_exclusion.ipynb)).
-# - Typical values of λ are 0.0001 to 0.0005 with SGD, and 0.01 (PyTorch's default) to 0.1 with AdamW. Ours are larger, so that short runs suffice.
-# - Choose λ on a validation set ([chapter 11](11_choosing_lambda.ipynb)).
-# - Compare your number of steps with $1/(\eta\lambda)$. In a much shorter run decay does little.
-#
-# **Limits.** Nothing here says which shares predict better.
-#
-# ## 0.8 How to read and run the book
-#
-# Chapters [1](01_what_an_l2_penalty_does.ipynb) to [4](04_other_penalties.ipynb) are about the penalty, [5](05_size_normalisation.ipynb) and [6](06_bias_exclusion.ipynb) about
-# which weights decay, chapters [7](07_scale_invariance.ipynb) to [10](10_weights_of_norm_one.ipynb) about normalisation, [11](11_choosing_lambda.ipynb) about choosing λ.
-#
-# Open a chapter with `make lab` and choose *Run, Run All Cells*. Cells that only draw or claim are folded.
+# `L2LIB_SEED=7` in the environment runs a chapter on other random numbers.
 #
 # <details>
 # <summary>The four texts that the book began with</summary>
@@ -652,7 +682,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 #
 # </details>
 #
-# ## 0.9 Exercises
+# ## 0.8 Exercises
 #
 # **1.** Set `weight_decay=0.0` in the run of SGD with `sweep`. Which shares do you expect, and which do you see? And in the run of AdamW?
 #
@@ -697,14 +727,28 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 # for _ in range(40):
 #     w = train(w, 0, hidden[:, ::10], targets, steps=5)
 #     early.append(((hidden @ w - curve) ** 2).mean() + sigma**2)
-# early = min(early)
+# lowest = min(early)
 # ```
 #
 # No: the two are about equally good. Early stopping reaches 0.32, and decay ends at 0.32. [Chapter 1](01_what_an_l2_penalty_does.ipynb) says why.
 #
 # </details>
 #
-# **5.** In a log of $\lVert W_l\rVert^2$ one layer's is by far the largest to the end. A colleague wants to give it another $\lambda$. What do you ask?
+# **5.** Run the noise test of §0.5 with `momentum=0.9`. What happens to the steps, and what to (0.2)?
+#
+# <details>
+# <summary>Solution</summary>
+#
+# ```python
+# slow = train_on_noise(torch.optim.AdamW, 0.01, 0.6, 10, 0.0, steps=500, momentum=0.9)
+# moved = slow[250:] - (1 - 0.01 * 0.6) * slow[249:-1]
+# ```
+#
+# The RMS of the steps falls to 0.23 η, as each step is a weighted mean of several gradients, and such a mean of independent numbers is smaller. But each gradient enters several steps, with weights $0.1\cdot0.9^k$ that add up to 1, so all in all it moves $w$ as far as before. (0.2) stays: the RMS of the weights is 0.09.
+#
+# </details>
+#
+# **6.** In a log of $\lVert W_l\rVert^2$ one layer's is by far the largest to the end. A colleague wants to give it another $\lambda$. What do you ask?
 #
 # <details>
 # <summary>Solution</summary>
@@ -713,7 +757,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 #
 # </details>
 #
-# **6.** On your own network: predict the shares, then compute them before and after training.
+# **7.** On your own network: predict the shares, then compute them before and after training.
 #
 # <details>
 # <summary>A start</summary>
@@ -731,5 +775,6 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 #
 # **Sources.** [Krogh and Hertz (1991)](https://proceedings.neurips.cc/paper/1991/hash/8eefcfdf5990e441f0fb6f3fad709e21-Abstract.html) on decay against noise,
 # [Loshchilov and Hutter (2019)](https://arxiv.org/abs/1711.05101) on AdamW,
-# [Du, Hu and Lee (2018)](https://arxiv.org/abs/1806.00900) on balance,
+# [Neyshabur, Tomioka and Srebro (2015)](https://arxiv.org/abs/1412.6614) on balance at a minimum,
+# [Du, Hu and Lee (2018)](https://arxiv.org/abs/1806.00900) on balance without a penalty,
 # [Kosson et al. (2024)](https://arxiv.org/abs/2305.17212) on (0.2).
