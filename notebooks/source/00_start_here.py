@@ -337,7 +337,7 @@ figures.show(fig, "Share of the squared norm that each of three layers has in tr
              f"{words[2]}.", number="0.3")
 
 # %% [markdown]
-# In Figure 0.3 all shares become 1/3 under SGD, although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. Under AdamW the largest and the smallest layer stay nearer to their shares of all weights than to 1/3. (In the middle layer the two are nearly equal.) The waves come from jumps of the loss (to {{below: jump:.0f}} times its median), where gradients grow faster than $\sqrt v$. SGD labels {{100 * sgd.train_accuracy[:, -1].mean():.0f}} % of the images correctly, AdamW {{100 * adamw.train_accuracy[:, -1].mean():.0f}} %.
+# In Figure 0.3 all shares become 1/3 under SGD, although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. Under AdamW the largest and the smallest layer stay nearer to their shares of all weights than to 1/3. (In the middle layer the two are nearly equal.) The waves come from jumps of the loss (to {{below: jump:.0f}} times its median), probably because gradients grow faster than $\sqrt v$ follows. SGD labels {{100 * sgd.train_accuracy[:, -1].mean():.0f}} % of the images correctly, AdamW {{100 * adamw.train_accuracy[:, -1].mean():.0f}} %.
 
 # %% tags=["hide-input"]
 late_loss = adamw.train_loss.values[:, 20:]  # from step 500 on
