@@ -208,7 +208,7 @@ claim("03-paper", "AdamW's λ = 0.1 at η = 0.001 is 0.0001 in the published for
 claims.identities()
 
 # %% [markdown]
-# Five programs of daily use follow. You type $x$, and *penalty x/c* says that the book's λ is $x/c$. The
+# If you type $x$, *penalty x/c* says that the book's λ is $x/c$. The
 # $c$ of (3.1) depends on your loss: 1 for ½ MSE or the mean cross-entropy, 2 for `MSELoss`, and $B$ times as much if you
 # sum over a batch of $B$ examples.
 #
@@ -1047,7 +1047,7 @@ claims.identities()
 # **Limits.** Before a normalisation $\sum_i\bar g_iw_i=0$ for every $w$: weights never reach (3.5), and the rule of
 # §3.6 has no ground ([chapter 9](09_adaptive_optimisers.ipynb)). (3.4) to (3.6) hold for symmetric, steady noise, small η and $\beta_2$ near 1. Then L2
 # inside Adam acts at full strength on where a weight rests. (With rare one-sided
-# spikes it rests at {{skewed[0.999].mean():.2f}} for $\beta_2=0.999$, as theory says, but at
+# spikes it rests at {{skewed[0.999].mean():.2f}} for $\beta_2=0.999$, but at
 # {{skewed[0.95].mean():.2f}} for $\beta_2=0.95$.) AdamW does not minimise the loss plus a fixed penalty, as
 # $\lambda\sqrt{v_i}$ depends on the gradients. One small network does not say which rule is better.
 #
