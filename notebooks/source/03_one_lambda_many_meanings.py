@@ -861,14 +861,15 @@ claim("03-not-at-rest", "With AdamW's λ = 0.01 the slope of each layer is at le
 # %% [markdown]
 # In Figure 3.6 (bars: 95 % intervals) the rule works up to 0.1: the mean test losses agree to {{np.abs(gap.mean[few]).max():.3f}}, while AdamW's
 # best λ gains {{gain:.3f}} over no λ. At $\lambda=1$, where the penalty changes the weights most, it fails: the losses differ by
-# {{-gap.mean[-1]:.2f}}. Perhaps one mean cannot stand for all $\sqrt{v_i}$ there. Nor are the networks the same: under Adam + L2, which shrinks
+# {{-gap.mean[-1]:.2f}}. Nor are the networks the same: under Adam + L2, which shrinks
 # weights with quiet gradients faster (3.4), $\sum_iw_i^2$ is {{100 * shorter.min():.0f}} to {{100 * shorter.max():.0f}} % smaller.
 # The way back leads from {{best_l2:g}}, the best λ of Adam + L2, to {{back.min():.2f}} to {{back.max():.2f}}; AdamW's best is {{best_w:g}}.
 #
 # *Is the network at rest?* If a layer rests, its slope divided by $-\lambda_W\sum_iw_i^2\sqrt{v_i}$ (Adam + L2: by
 # $-\lambda_c\sum_iw_i^2$) is 1. With AdamW's $\lambda=0.1$ we measure {{at_rest[2, 0]:.2f}} and {{at_rest[2, 1]:.2f}} for the two layers, with its
 # translation {{at_rest_c[2, 0]:.2f}} and {{at_rest_c[2, 1]:.2f}}. With $\lambda=0.01$, whose $1/(\eta\lambda)$ is {{1 / (0.01 * 0.01):,.0f}} steps, AdamW
-# has {{at_rest[0, 0]:.1f}} and {{at_rest[0, 1]:.1f}}: the weights are not yet at rest, so the rule does not apply. Also, $v$ falls
+# has {{at_rest[0, 0]:.1f}} and {{at_rest[0, 1]:.1f}}: the weights are not yet at rest, and
+# the agreement there shows only that so small a λ matters little. Also, $v$ falls
 # during training (§3.5): on the first seed 0.1 becomes {{earlier[0]:.4f}} after 100 steps, and {{translated[0, 2]:.4f}} after 600.
 #
 # **Answer.** Multiply AdamW's λ by the mean $\sqrt{\hat v}$ weighted by $w^2$, or divide Adam + L2's by it, for that
