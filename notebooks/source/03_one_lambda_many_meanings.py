@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 3 One λ, many meanings
 #
-# `weight_decay=0.1` is one number, but it does not mean one thing. In scikit-learn's `Ridge` the same 0.1 is hundreds of
-# times weaker than in PyTorch's `SGD`. In `Adam` and `AdamW` it is not even the same *kind* of thing.
+# `weight_decay=0.1` is one number, but it does not mean one thing. On 442 examples the same 0.1 is hundreds of
+# times weaker in scikit-learn's `Ridge` than in PyTorch's `SGD`. In `Adam` and `AdamW` it is not even the same *kind* of thing.
 #
 # By the end of this chapter you will be able to
 #
@@ -33,7 +33,6 @@ from l2lib.conventions import convert, dictionary
 from l2lib.datasets import load
 from l2lib.penalty import ridge
 from l2lib.splits import split
-from l2lib.sweep import MLP, predict, sweep
 
 data = load("diabetes")
 X = (data.X - data.X.mean(0)) / data.X.std(0)
@@ -98,10 +97,10 @@ same_number = {name: program(0.1) for name, program in programs.items()}
 #
 # For example, `Ridge(alpha=α)` minimises $\lVert y-Xw\rVert^2+\alpha\lVert w\rVert^2$. Its first term sums the
 # squared errors of $n$ examples, which is $2n$ times $L$. So $c=2n$ and $k=\alpha$, and by (3.1) λ is $\alpha/n$.
-# (`MLPRegressor` divides its penalty by the batch size, and L-BFGS takes all $n$ examples as one batch.)
 
 # %%
 number, target = 0.1, 0.1  # what you type, and the book's λ that you want
+# MLPRegressor divides its penalty by the batch size; with L-BFGS the batch is all n examples.
 k_and_c = {"SGD, ½ MSE": (number / 2, 1), "SGD, MSELoss": (number / 2, 2),
            "SGD, summed loss": (number / 2, 2 * n), "½ MSE + λ‖w‖²": (number, 1),
            "Ridge": (number, 2 * n), "MLPRegressor": (number / (2 * n), 1)}
@@ -110,32 +109,38 @@ least, exact = ridge(X, y, 0)[0], ridge(X, y, target)[0]  # without penalty, and
 lengths = {name: np.linalg.norm(w) / np.linalg.norm(least) for name, w in same_number.items()}
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(6, 3.3))
+fig, (ax, bars) = figures.subplots(1, 2, figsize=(7.4, 3.3), sharey=True,
+                                   gridspec_kw={"width_ratios": [1.5, 1]})
 ordered = sorted(programs, key=means.get)
 for row, name in enumerate(ordered):
     ax.plot(means[name], row, "o", ms=9, color=figures.BLUE, label=name)
     ax.annotate(f"{means[name]:.2g}", (means[name], row), xytext=(10, 0), va="center",
                 textcoords="offset points")
-    ax.text(0.95, row, f"{lengths[name]:.0%}", va="center", ha="center", color=figures.ORANGE)
-ax.text(0.95, 5.75, "‖w‖, % of\nleast squares", color=figures.ORANGE, ha="center")
-ax.set(xscale="log", xlim=(6e-5, 2), ylim=(-0.6, 6.3), ylabel="program, given 0.1")
+    bars.barh(row, 100 * lengths[name], height=0.6, color=figures.ORANGE, label=name)
+    bars.text(100 * lengths[name] + 3, row, f"{lengths[name]:.0%}", va="center")
+ax.set(xscale="log", xlim=(6e-5, 0.9), ylim=(-0.6, 5.6), ylabel="program, given 0.1")
 ax.set(xlabel="the book's λ that 0.1 means")
 ax.set_xticks([1e-4, 1e-3, 0.01, 0.1], ["0.0001", "0.001", "0.01", "0.1"])
-ax.set_yticks(range(6), ordered), ax.grid(axis="y", visible=False)
-ax.spines["bottom"].set_bounds(6e-5, 0.4)
-ax.minorticks_off()
+bars.set(xlabel="‖w‖, % of least squares", xlim=(0, 130), ylabel=" ")
+bars.set_xticks([0, 50, 100])
+ax.set_yticks(range(6), ordered)
+for axes in (ax, bars):
+    axes.grid(axis="y", visible=False), axes.minorticks_off()
+bars.tick_params(axis="y", left=False)
 
 # %% tags=["hide-input"]
 assert np.isfinite([*lengths.values()]).all(), "a program diverged"
 drawn = figures.drawn(ax)
-ax.set_title(f"In six programs the number 0.1 means\nλ from "
+ax.set_title(f"In six programs 0.1 means\nλ from "
              f"{drawn['SGD, summed loss'].x[0]:.1g} to {drawn['½ MSE + λ‖w‖²'].x[0]:.1g}")
+bars.set_title("The larger λ,\nthe shorter w")
 figures.show(fig, "Six rows, sorted by the λ that the number 0.1 means. The summed loss is "
              f"lowest with {drawn['SGD, summed loss'].x[0]:.2g}, then Ridge and MLPRegressor with "
              f"{drawn['Ridge'].x[0]:.2g}, MSELoss with {drawn['SGD, MSELoss'].x[0]:.2g}, half the "
              f"mean squared error with {drawn['SGD, ½ MSE'].x[0]:.1g}, and λ without the half with "
-             f"{drawn['½ MSE + λ‖w‖²'].x[0]:.1g}. At the right, in percent, how much is left of "
-             "the length of the least-squares weights: the larger λ, the less.", number="3.1")
+             f"{drawn['½ MSE + λ‖w‖²'].x[0]:.1g}. At the right bars show "
+             "how much is left of the length of the least-squares weights: the larger λ, the less.",
+             number="3.1")
 
 # %% [markdown]
 # In Figure 3.1 the same number shrinks the weight vector to between {{min(lengths.values()):.0%}} and
@@ -171,15 +176,14 @@ claims.identities()
 #
 # ## 3.2 Decays, and the dictionary
 #
-# Is every λ a penalty? If a program has a *penalty*, its optimiser sees the gradient of the loss plus the gradient
-# $\lambda w$ of the penalty. Such a λ is called *coupled*. With a *decay*, the optimiser sees the gradient of the loss
-# alone, and the program shrinks the weight separately. Write η for the learning rate and $\eta u$ for the optimiser's
-# own step. Then a decay is
+# Is every λ a penalty? No, there are two kinds. A *coupled* λ is a penalty: the optimiser sees its gradient $\lambda w$
+# added to the loss's. A *decoupled* λ is a *decay*: the optimiser sees the gradient of the loss alone, and the program shrinks
+# the weight separately. Write η for the learning rate and $\eta u$ for the optimiser's own step. Then a decay is
 #
 # $$w\leftarrow(1-\delta)\,w-\eta u, \tag{3.2}$$
 #
-# where δ is the fraction of the weight that a step removes. Such a λ is called *decoupled*.
-# PyTorch, Keras, Optax and fastai take $\delta=\eta\lambda$. In AdamW
+# where δ is the fraction of the weight that a step removes.
+# The decoupled optimisers of PyTorch, Keras, Optax and fastai take $\delta=\eta\lambda$. In AdamW
 # [as published](https://arxiv.org/abs/1711.05101) the learning rate does not multiply λ: the decay is
 # $\delta=\lambda$ at the peak of a learning-rate schedule. Under plain SGD a penalty is also a decay
 # ([chapter 2](02_from_penalty_to_weight_decay.ipynb)), because $w-\eta\,(g+\lambda w)$ is $(1-\eta\lambda)\,w-\eta g$
@@ -204,7 +208,7 @@ claim("03-paper", "AdamW's λ = 0.1 at η = 0.001 is 0.0001 in the published for
 claims.identities()
 
 # %% [markdown]
-# Here are five programs of daily use. You type the number $x$, and *penalty x/c* says that the book's λ is $x/c$. The
+# If you type $x$, *penalty x/c* says that the book's λ is $x/c$. The
 # $c$ of (3.1) depends on your loss: 1 for ½ MSE or the mean cross-entropy, 2 for `MSELoss`, and $B$ times as much if you
 # sum over a batch of $B$ examples.
 #
@@ -285,17 +289,18 @@ def draw_step(ax):
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(7.4, 2.8))
 draw_step(ax)
-ax.text(2.7, 1.75, "Adam + L2:\nadd λw", color=figures.BLUE, ha="right", va="center")
-ax.text(10.85, 1.75, "AdamW:\n− ηλw", color=figures.ORANGE, va="center")
+ax.text(2.7, 1.75, "Adam + L2:\nadd λw, which is\ndivided by √v", color=figures.BLUE,
+        ha="right", va="center")
+ax.text(10.85, 1.75, "AdamW:\n− ηλw,\nnot divided", color=figures.ORANGE, va="center")
 ax.text(9.65, 1.75, "w", color=figures.GREY, ha="right", va="center")
-ax.set(xlim=(0, 12), ylim=(0.3, 3.7), xticks=(), yticks=(), xlabel=" ", ylabel=" ")
+ax.set(xlim=(0, 12.4), ylim=(0.3, 3.7), xticks=(), yticks=(), xlabel=" ", ylabel=" ")
 ax.plot([2.85, 10.3], [3, 3], ",", color="white", label="_boxes")
 ax.spines[:].set_visible(False), ax.grid(visible=False)
-ax.set_title("Adam + L2 divides the penalty's gradient by √v")
+ax.set_title("Adam + L2 divides λw by √v, AdamW does not")
 figures.show(fig, "A diagram of a step: gradient of the loss, a plus sign, running means m and v, "
              "m over root v, the new weight. A blue arrow, Adam + L2, brings λw from the weight to "
-             "the plus. A grey one brings w, and an orange one, AdamW, −ηλw straight to the new "
-             "weight.", number="3.2")
+             "the plus, so that it is divided by root v. A grey one brings w, and an orange one, "
+             "AdamW, −ηλw straight to the new weight, not divided.", number="3.2")
 
 # %% [markdown]
 # In NumPy the two rules are one function:
@@ -346,10 +351,6 @@ five = np.full(1, 5.0)
 walks = [train(five, np.zeros_like, 0.01, 100, coupled=each)[-1, 0] for each in (1, 1e-4)]
 claim("S2-13", "Adam + L2 with η = 0.01 brings an ignored weight from 5 to {} in 100 steps, "
       "whether λ is 1 or 0.0001", measured=walks, between=(4, 4.1))
-claim("03-asked", "one step without gradient takes ηλ under SGD and AdamW",
-      measured=[one_step["SGD"], one_step["AdamW"]], equals=0.01 * 0.1, within=1e-12)
-claim("03-asked", "… and η under Adam, whatever λ is", measured=one_step["Adam"], equals=0.01,
-      within=1e-8)
 
 # %% tags=["hide-input"]
 generator = np.random.default_rng(0)
@@ -363,6 +364,10 @@ for rule, make in (("coupled", torch.optim.Adam), ("decoupled", torch.optim.Adam
     ours = train(np.full(40, 5.0), lambda w, row=row: next(row), 0.01, 50, **{rule: 0.5})[-1]
     claim("03-adam", f"our {rule} rule takes 50 steps of torch.optim.{make.__name__}",
           measured=ours - w.detach().numpy(), equals=0, within=1e-9)
+claim("03-asked", "one step without gradient takes ηλ under SGD and AdamW",
+      measured=[one_step["SGD"], one_step["AdamW"]], equals=0.01 * 0.1, within=1e-12)
+claim("03-asked", "… and η under Adam, whatever λ is", measured=one_step["Adam"], equals=0.01,
+      within=1e-8)
 claims.identities()
 
 # %% [markdown]
@@ -373,7 +378,7 @@ claims.identities()
 # 2. *Where to?* The mean gradient is $w-1$, so that the loss pulls each weight to 1. Here $\eta=0.02$.
 #
 # For each of five seeds there are twenty pairs of weights. A pair gets opposite noise, so that its mean shows the
-# drift. Predict: which answer depends on σ under AdamW, and which
+# drift. Which answer depends on σ under AdamW, and which
 # under Adam + L2?
 
 # %%
@@ -406,16 +411,17 @@ speed_l2, rest_l2 = two_experiments(coupled=lam)
 speed_w, rest_w = two_experiments(decoupled=lam)
 
 # %% tags=["hide-input"]
-def two_panels(l2, w, style="o-"):
+def two_panels(l2, w, style="-"):
     """Shrinking (above) and resting point (below) of both rules against the noise."""
     fig, panels = figures.subplots(2, 1, figsize=(5.4, 5.6), sharex=True)
     for axes, dots_l2, dots_w in zip(panels, l2, w, strict=True):
-        axes.semilogx(sigmas, dots_l2.mean(-1), style, lw=1, ms=6, color=figures.BLUE, label="_l2")
-        axes.semilogx(sigmas, dots_w.mean(-1), "s-", lw=1, ms=6, color=figures.ORANGE, label="_w")
+        looks = {"lw": 1, "ms": 6, "ls": style}
+        axes.semilogx(sigmas, dots_l2.mean(-1), "o", color=figures.BLUE, label="_l2", **looks)
+        axes.semilogx(sigmas, dots_w.mean(-1), "s", color=figures.ORANGE, label="_w", **looks)
         axes.set(xlabel=" ", xlim=(0.08, 13))
         axes.set_xticks([0.1, 1, 10], ["0.1", "1", "10"])
     ax, other = panels
-    ax.set(yscale="log", ylabel="shrinkage, in units of ηλ", ylim=(0.08, 5))
+    ax.set(yscale="log", ylabel="shrinkage, in units of ηλ", ylim=(0.08, 6.5))
     ax.set_yticks([0.1, 0.3, 1, 3], ["0.1", "0.3", "1", "3"])
     other.set(xlabel="noise σ of the gradient", ylabel="where the weight rests", ylim=(0.4, 1.1))
     return fig, ax, other
@@ -443,8 +449,8 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
 
 # %% [markdown]
 # In Figure 3.3 (above) AdamW shrinks every weight at the same rate, and under Adam + L2 the noisiest
-# weight shrinks {{speed_l2[0].mean() / speed_l2[-1].mean():.0f}} times more slowly than the quietest. Below it is
-# the other way round.
+# weight shrinks {{speed_l2[0].mean() / speed_l2[-1].mean():.0f}} times more slowly than the quietest. Below, Adam + L2
+# rests at {{rest_l2.mean():.2f}} whatever σ is, and AdamW between {{rest_w[0].mean():.2f}} and {{rest_w[-1].mean():.2f}}.
 #
 # **Answer.** AdamW gives all weights the same decay, Adam + L2 the same penalty; no single λ turns one rule into
 # the other. Yet in *both* panels they agree near σ = 1. Why there?
@@ -466,8 +472,8 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
 # $$\delta_i\approx\frac{\eta\lambda}{\sqrt{\sigma_i^2 + \lambda^2 w_i^2}}\;\to\;\frac{\eta\lambda}{\sigma_i}
 # \quad\text{for } \sigma_i\gg\lambda|w_i|. \tag{3.4}$$
 #
-# In words: *under Adam + L2, the noisier its gradient, the more slowly a weight shrinks.* (For quiet weights (3.4) is too
-# large, as $v$ remembers larger weights.) Under AdamW the fraction is always $\eta\lambda$.
+# *Under Adam + L2, the noisier its gradient, the more slowly a weight shrinks.* (For quiet weights (3.4) is too
+# large, as $v$ remembers larger weights: {{below: theory[0]:.1f}} against {{speed_l2[0].mean():.1f}} at $\sigma=0.1$.) Under AdamW the fraction is always $\eta\lambda$.
 
 # %%
 w = np.full(9, 4.0)  # nine levels of noise
@@ -515,20 +521,28 @@ claims.identities()
 speed_c, rest_c = two_experiments(coupled=lam * sigmas[:, None, None])
 
 # %% tags=["hide-input"]
-fig, ax, other = two_panels((speed_l2, rest_l2), (speed_w, rest_w), style="--")
+fig, ax, other = two_panels((speed_l2, rest_l2), (speed_w, rest_w), style="")
+one = np.ones(9)
+for axes, blue, orange in ((ax, theory, one), (other, one / (1 + lam), 1 / (1 + lam * sigmas))):
+    axes.plot(sigmas, blue, "-", lw=1.2, color=figures.BLUE, label="_theory", zorder=0)
+    axes.plot(sigmas, orange, "-", lw=1.2, color=figures.ORANGE, label="_theory_w", zorder=0)
 for axes, dots in ((ax, speed_c), (other, rest_c)):
     axes.plot(sigmas, dots.mean(-1), "o", ms=13, mfc="none", mew=2, color=figures.BLUE, label="_c")
-ax.text(1.3, 2, "dashed: Adam + L2, λ = 0.1", color=figures.BLUE)
+
+# %% tags=["hide-input"]
+ax.text(0.42, 2.9, "dots: Adam + L2, λ = 0.1\nline: (3.4)", color=figures.BLUE)
 ax.text(0.1, 0.66, "squares: AdamW, λ = 0.1", color=figures.ORANGE, va="top")
 ax.text(0.1, 0.42, "rings: Adam + L2, λ = 0.1 σ", color=figures.BLUE, va="top")
-other.text(1.3, 0.94, "dashed: Adam + L2, λ = 0.1", color=figures.BLUE)
-other.text(3.6, 0.63, "AdamW, λ = 0.1", color=figures.ORANGE, ha="right")
+other.text(1.3, 0.94, "dots: Adam + L2, λ = 0.1\nline: 1/(1 + λ)", color=figures.BLUE)
+other.text(2.9, 0.63, "squares: AdamW, λ = 0.1\nline: 1/(1 + λσ)", color=figures.ORANGE, ha="right")
 other.text(5.2, 0.51, "rings: Adam + L2, λ = 0.1 σ", color=figures.BLUE, ha="right")
 ax.set_title("With λ = 0.1 σ Adam + L2 shrinks like AdamW …")
 other.set_title("… and rests where AdamW does")
-rings = figures.drawn(ax)["_c"], figures.drawn(other)["_c"]
+above, rings = figures.drawn(ax), (figures.drawn(ax)["_c"], figures.drawn(other)["_c"])
 figures.show(fig, "The two panels of the puzzle, with blue rings for Adam + L2 whose λ is 0.1 "
-             "times the noise, and a dashed line for Adam + L2 with λ = 0.1. The rings lie on "
+             "times the noise, dots for Adam + L2 with λ = 0.1, and thin lines of theory. The dots "
+             "lie on their lines, but at noise 0.1, above, the line (3.4) is at "
+             f"{above['_theory'].y[0]:.1f}. The rings lie on "
              "AdamW's squares: above, at "
              f"{rings[0].y.min():.2f} ηλ for all nine levels of noise; below, at resting points "
              f"that fall from {rings[1].y[0]:.2f} to {rings[1].y[-1]:.2f}.", number="3.4")
@@ -536,15 +550,15 @@ figures.show(fig, "The two panels of the puzzle, with blue rings for Adam + L2 w
 # %% tags=["hide-input"]
 claim("03-one", "With λ = 0.1 σ Adam + L2 shrinks a weight at {} of AdamW's rate; the lower limit "
       "is (3.4) at the start, where λ|w| is 0.4 σ",
-      measured=speed_c.mean(-1) / speed_w.mean(-1), between=(1 / np.hypot(1, 4 * lam), 1))
+      measured=speed_c.mean(-1) / speed_w.mean(-1), between=(round(1 / np.hypot(1, 4 * lam), 3), 1))
 claim("03-rest", "At nine noise levels Adam + L2 rests at 1/(1 + λ), AdamW where (3.5) says, and "
       "Adam + L2 with λ = 0.1 σ there, too: the largest error is {:.4f}", below=0.01,
       measured=np.abs([rest_l2.mean(-1) - 1 / (1 + lam), rest_w.mean(-1) - 1 / (1 + lam * sigmas),
                        rest_c.mean(-1) - 1 / (1 + lam * sigmas)]))
 
 # %% [markdown]
-# The rings of Figure 3.4 lie on AdamW's squares. (Above they are a little below 1, since the penalty's own gradient
-# enlarges $v$, too. All nine are one experiment there: σ multiplies every gradient, and Adam divides it out.)
+# The rings of Figure 3.4 lie on AdamW's squares, and squares and dots on the lines of theory, except for quiet weights. (Above,
+# the rings are a little below 1, since the penalty's own gradient enlarges $v$, too.)
 #
 # **Answer.** With $\lambda_c=\lambda_W\sqrt{v_i}$ a weight shrinks as fast, and rests in the same place, under both
 # rules: each weight has an equivalent λ of its own.
@@ -578,22 +592,34 @@ full_l2 = train(np.zeros(10), full_batch, 0.003, 8000, coupled=lam)
 brief = train(np.zeros(10), full_batch, 0.003, 8000, decoupled=lam, beta_2=0.95)
 distance_w = np.linalg.norm(full_w - least, axis=1)  # from least squares, at each step
 distance_l2, distance_brief = (np.linalg.norm(w - least, axis=1) for w in (full_l2, brief))
-rate = 0.0005 * (1 - (lam * np.abs(least).max()) ** 2)  # of √v: half of what v loses in (3.7)
+rate = 0.0005 * (1 - (lam * np.abs(least).max()) ** 2)  # of √v, half of (3.7)'s: slowest weight
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(5.6, 3.6))
-steps, straight = np.arange(10, 8001, 10), np.array([4200, 7600])
-ax.semilogy(steps, distance_l2[steps - 1], color=figures.BLUE, label="_l2")
-ax.semilogy(steps, distance_w[steps - 1], color=figures.ORANGE, label="_w")
-law = 1.5 * distance_w[5999] * np.exp(rate * (6000 - straight))
-ax.plot(straight, law, ":", color="black", label="_law")
-ax.text(7950, 0.032, "dotted: (3.7), nearer by\na factor e in 2000 steps", va="bottom", ha="right")
-ax.semilogy(steps[:100], distance_brief[steps - 1][:100], color=figures.GREEN, label="_brief")
+seen = full_batch(np.vstack([np.zeros(10), full_w[:-1]])) ** 2  # g² at each step
+v, at_rest_now, curvature = 0.0, [], X.T @ X / n
+for t, square in enumerate(seen, 1):
+    v = 0.999 * v + 0.001 * square
+    if t % 10 == 0:  # the weights at which (3.5) would hold with the present v
+        coefficient = lam * np.sqrt(v / (1 - 0.999**t))
+        rest = np.linalg.solve(curvature + np.diag(coefficient), curvature @ least)
+        at_rest_now.append(np.linalg.norm(rest - least))
+
+# %% tags=["hide-input"]
+fig, ax = figures.subplots(figsize=(5.6, 3.8))
+steps = np.arange(10, 8001, 10)
+for path, colour, style, label in ((distance_l2, figures.BLUE, "-", "_l2"),
+                                   (distance_w, figures.ORANGE, "-", "_w"),
+                                   (distance_brief, figures.ORANGE, "--", "_brief")):
+    ax.semilogy(steps, path[steps - 1], style, color=colour, label=label)
+ax.plot(steps, at_rest_now, ":", color="black", label="_rest")
 ax.text(7950, 0.72, "Adam + L2: at the ridge fit", color=figures.BLUE, ha="right")
-ax.text(1900, 0.2, "AdamW, same λ", color=figures.ORANGE)
-ax.text(900, 0.006, "AdamW, β₂ = 0.95\n(first 1000 steps)", color=figures.GREEN, va="center")
-ax.set(xlabel="step", ylabel="distance from least squares", xlim=(0, 8000), ylim=(0.001, 1.3))
-ax.set_yticks([0.001, 0.01, 0.1, 1], ["0.001", "0.01", "0.1", "1"])
+ax.text(1900, 0.22, "AdamW, β₂ = 0.999", color=figures.ORANGE)
+ax.text(1700, 0.0125, "dotted: where (3.5) holds\nwith the present v", va="center")
+ax.text(7950, 0.03, "(3.7): a factor e\nin 2000 steps", color=figures.ORANGE, ha="right")
+ax.text(7950, 0.0016, "AdamW, β₂ = 0.95: a floor ∝ η (exercise 7)", color=figures.ORANGE,
+        ha="right")
+ax.set(xlabel="step", ylabel="distance from least squares", xlim=(0, 8000), ylim=(1e-4, 1.3))
+ax.set_yticks([0.0001, 0.001, 0.01, 0.1, 1], ["0.0001", "0.001", "0.01", "0.1", "1"])
 ax.set_xticks(range(0, 8001, 2000))
 ax.set_title("With full batches Adam + L2 keeps its penalty,\nand AdamW's fades")
 drawn = figures.drawn(ax)
@@ -602,9 +628,10 @@ drawn = figures.drawn(ax)
 figures.show(fig, "Distance from least squares on a logarithmic axis against 8000 steps, both "
              f"rules with λ = 0.1. Adam + L2 soon stays at {drawn['_l2'].y[-1]:.2f}, where ridge "
              f"regression is. AdamW falls to {drawn['_w'].at(4000):.3f} at step 4000 and to "
-             f"{drawn['_w'].y[-1]:.4f} at the end, parallel to a dotted line of the rate of (3.7). "
-             f"With β₂ = 0.95 it is at {drawn['_brief'].at(500):.4f} after 500 steps.",
-             number="3.5")
+             f"{drawn['_w'].y[-1]:.4f} at the end. A dotted line, where (3.5) holds with the "
+             f"present v, is at {drawn['_rest'].at(1000):.2f} at step 1000 and then joins it. "
+             f"With β₂ = 0.95, dashed, AdamW is at {drawn['_brief'].at(500):.4f} after 500 steps "
+             "and stays there.", number="3.5")
 
 # %% tags=["hide-input"]
 claim("03-full-beside", "After 4000 full batches with λ = 0.1 AdamW is {} times as far "
@@ -620,12 +647,13 @@ claim("03-full-l2", "Adam + L2 ends at ridge regression", measured=full_l2[-1] -
 claims.identities()
 
 # %% [markdown]
+# In Figure 3.5 AdamW first approaches the place where (3.5) holds (dotted), and then moves with it.
 # With $\beta_2=0.95$, as language models often have it, the 2000 steps are only
-# $2/(1-\beta_2)={{2 / (1 - 0.95):.0f}}$, and the penalty has faded before AdamW arrives. (In
-# their noisy training this does not happen. Exercise 7 looks where the fading ends.)
+# $2/(1-\beta_2)={{2 / (1 - 0.95):.0f}}$, and the penalty has faded before AdamW arrives. (With noise
+# $\sqrt{v_i}$ stays near $\sigma_i$, and the penalty remains: Figure 3.3.)
 #
-# **Answer.** Without noise AdamW nearly forgets its penalty within a few thousand steps. Its *decay* does not fade: a
-# weight that the loss ignores still loses the fraction $\eta\lambda$ a step.
+# **Answer.** Without noise AdamW nearly forgets its penalty, within a few times $2/(1-\beta_2)$ steps. Its *decay* does not fade: an
+# ignored weight still loses the fraction $\eta\lambda$ a step.
 #
 # ## 3.6 In a network: where to begin the search
 #
@@ -641,7 +669,11 @@ claims.identities()
 #
 # So our rule multiplies λ by the mean of $\sqrt{\hat v}$ *in which each weight counts with its square*, at the end of
 # the AdamW run. The way back divides by this mean of the Adam + L2 run. As $w$ and $v$ differ between the
-# runs, and neither may be at rest, we must try the rule.
+# runs, which may not be at rest, we must try the rule.
+#
+# *Before a normalisation layer the rule has no ground.* There the loss does not change if a layer's weights grow in
+# proportion. So the layer's $\sum_i\bar g_iw_i$ is 0 for every $w$, but the right side is negative: these weights never
+# rest in the sense of (3.5) ([Kosson et al., 2024](https://arxiv.org/abs/2305.17212)).
 #
 # <details>
 # <summary>Optional: the other question needs another mean</summary>
@@ -658,206 +690,187 @@ claims.identities()
 # above {{below: high:.3f}}. (All these are taken of the roots above $10^{-5}$.)
 #
 # </details>
-
-
-# %%
-def roots_and_squares(optimizer, weights):
-    """√v̂ and w² of all weights after training."""
-    states = [optimizer.state[w] for w in weights]
-    beta_2 = optimizer.param_groups[0]["betas"][1]
-    roots = [(state["exp_avg_sq"] / (1 - beta_2 ** state["step"])).sqrt() for state in states]
-    squares = [w.detach() ** 2 for w in weights]
-    return [np.concatenate([x.numpy().ravel() for x in each]) for each in (roots, squares)]
-
-
-def mean_root(roots, squares):
-    return np.average(roots, weights=squares)
-
-
-# %% [markdown]
+#
 # A small network with 32 hidden units learns the digits from 200 pictures, in 600 steps on minibatches of 20 with
-# $\eta=0.01$. Folded code trains it by both optimisers, for five seeds and λ in factors of about 3, and tests it on other
-# digits. For $v$, the folded function `network` trains such networks again, from other starts. It also returns
-# the slope $\sum_i\bar g_iw_i$ on all 200 digits.
+# $\eta=0.01$. Its weights and biases are one vector `w`, whose `gradient` is in folded code; λ acts on weights only, where
+# `acts` is 1. We train as in §3.3, with five seeds and several λ at once:
 
 # %% tags=["hide-input"]
 digits = load("digits")
-pixels, labels = torch.tensor(digits.scaled(16)), torch.tensor(digits.y)
-orders = np.array([np.random.default_rng(seed).permutation(len(labels)) for seed in seeds(5)])
-grids = {"Adam + L2": np.array([0, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.1]),
-         "AdamW": np.array([0, 0.003, 0.01, 0.03, 0.1, 0.3, 1])}
-
-# %% tags=["hide-input"]
-parts = split(digits.X / 16, digits.y, train=orders[:, :200], validation=orders[:, 200:400],
-              test=orders[:, 400:])
+orders = np.array([np.random.default_rng(seed).permutation(len(digits.y)) for seed in seeds(5)])
+parts = split(digits.X / 16, digits.y, train=orders[:, :200], test=orders[:, 200:])
+pictures, labels = parts.train  # the first axis is the seed
+sizes = (64 * 32, 32, 32 * 10, 10)  # weights and biases of two layers
+acts = np.repeat([1.0, 0.0, 1.0, 0.0], sizes)
+spread = np.repeat([np.sqrt(2 / 64), 0, np.sqrt(2 / 32), 0], sizes)  # of the weights at the start
 
 
 # %% tags=["hide-input"]
-def trained(name, optimizer):
-    """The runs (seeds, λ; biases do not decay), and for each seed its best column in validation."""
-    run = sweep(MLP((64, 32, 10)), *parts.train, test=parts.test, loss="cross_entropy",
-                optimizer=optimizer, lr=0.01, weight_decay=list(grids[name]), batch_size=20,
-                seeds=seeds(5), steps=600, record_every=600, evaluate_every=600)
-    logs = torch.tensor(predict(run, parts.validation.X).values).log_softmax(-1).numpy()
-    of_label = np.take_along_axis(logs, parts.validation.y[:, None, :, None].astype(int), -1)
-    return run, of_label.mean((-1, -2)).argmax(1)
+def outputs(w, x):
+    """What networks say of pictures; axes: seed, λ, picture, class."""
+    first, shift, second, last_shift = w.split(sizes, dim=-1)
+    hidden = torch.as_tensor(x)[:, None] @ first.unflatten(-1, (64, 32)) + shift[..., None, :]
+    return hidden.relu() @ second.unflatten(-1, (32, 10)) + last_shift[..., None, :]
 
 
 # %% tags=["hide-input"]
-runs = {name: trained(name, rule) for name, rule in (("Adam + L2", "adam"), ("AdamW", "adamw"))}
-points = {name: 100 * run.test_accuracy.values[..., -1] for name, (run, _) in runs.items()}
-copied = claims.interval((points["AdamW"][:, grids["AdamW"] == 0.1]
-                          - points["Adam + L2"][:, grids["Adam + L2"] == 0.1])[:, 0])
-
-# %% tags=["hide-input"]
-chosen = {name: grids[name][best] for name, (_, best) in runs.items()}
-losses = {name: run.test_loss.values[..., -1] for name, (run, _) in runs.items()}  # at the end
-change = {name: claims.interval((each - each[:, :1])[:, 1:]) for name, each in losses.items()}
-lowest = {name: grids[name][1:][each.mean.argmin()] for name, each in change.items()}
+def mean_losses(w, x, y):
+    """The mean cross-entropy by seed and λ, and the part of pictures that is told right."""
+    found = outputs(w, x)
+    targets = torch.as_tensor(y)[:, None].expand(found.shape[:-1])
+    each = functional.cross_entropy(found.movedim(-1, 1), targets, reduction="none")
+    return each.mean(-1), (found.argmax(-1) == targets).double().mean(-1)
 
 
 # %% tags=["hide-input"]
-def network(rule, lam, seed, rows, steps=600):
-    """√v̂ and w² of the weights after training by PyTorch, and the loss's slope Σ ḡw."""
-    torch.manual_seed(seed)
-    layers, rng = (torch.nn.Linear(64, 32), torch.nn.Linear(32, 10)), np.random.default_rng(seed)
-    model = torch.nn.Sequential(layers[0], torch.nn.ReLU(), layers[1]).double()
-    weights = [layer.weight for layer in layers]
-    groups = [{"params": weights},
-              {"params": [layer.bias for layer in layers], "weight_decay": 0}]
-    optimizer = rule(groups, lr=0.01, weight_decay=lam)
+def gradient(w, x, y):
+    w = torch.from_numpy(w).requires_grad_()
+    mean_losses(w, x, y)[0].sum().backward()
+    return w.grad.numpy()
 
-    def differentiate(chosen):
-        optimizer.zero_grad()
-        functional.cross_entropy(model(pixels[chosen]), labels[chosen]).backward()
 
-    for _ in range(steps):
-        differentiate(rng.choice(rows, 20, replace=False))
-        optimizer.step()
-    differentiate(rows)
-    return *roots_and_squares(optimizer, weights), sum((w.grad * w).sum().item() for w in weights)
+# %%
+def network(steps=600, coupled=0.0, decoupled=0.0):
+    """Train networks; their parameters w, √v̂, and what each parameter adds to the slope Σ ḡw."""
+    rngs, each = [np.random.default_rng(seed) for seed in seeds(5)], np.arange(5)[:, None]
+    w = np.stack([spread * rng.standard_normal((1, len(spread))) for rng in rngs])
+    m, v = 0.0, 0.0
+    for t in range(1, steps + 1):
+        rows = np.stack([rng.permutation(200)[:20] for rng in rngs])  # a minibatch for each seed
+        g = gradient(w, pictures[each, rows], labels[each, rows])
+        m, v, step = adam_step(m, v, g + coupled * w, t)
+        w = (1 - 0.01 * decoupled) * w - 0.01 * step
+    return w, np.sqrt(v / (1 - 0.999**steps)), gradient(w, pictures, labels) * w
 
 
 # %% [markdown]
-# The test loss is lowest at $\lambda={{lowest["AdamW"]:g}}$ under AdamW and at {{lowest["Adam + L2"]:g}} under
-# Adam + L2. Does the rule lead from each to the other?
+# Now the rule. We train by AdamW with five λ, multiply each by the mean $\sqrt{\hat v}$ of its run, and train by Adam + L2:
 
 # %%
-each_seed = list(zip(seeds(5), orders[:, :200], strict=True))
-runs_w = [network(torch.optim.AdamW, 0.1, *each) for each in each_seed]
-runs_l2 = [network(torch.optim.Adam, 0.001, *each) for each in each_seed]
-guess = 0.1 * np.array([mean_root(v, w) for v, w, _ in runs_w])  # for Adam + L2, by seed
-back = 0.001 / np.array([mean_root(v, w) for v, w, _ in runs_l2])  # for AdamW
+lam_w = np.array([0.01, 0.03, 0.1, 0.3, 1])
+w, root, slope = network(decoupled=lam_w[:, None] * acts)
+mean_root = (w**2 * root) @ acts / (w**2 @ acts)  # for each seed and λ
+translated = lam_w * mean_root
 
 # %%
-def at_rest(lam, runs):
-    """The slope over what the decay of AdamW balances: 1 if the weights rest."""
-    return np.mean([-slope / (lam * (squares * roots).sum()) for roots, squares, slope in runs])
+w_c, root_c, slope_c = network(coupled=translated[..., None] * acts)
+print(f"first seed, λ = 0.1: mean √v̂ = {mean_root[0, 2]:.4f}, so try {translated[0, 2]:.5f}")
 
+# %% [markdown]
+# For comparison we train by Adam + L2 with given λ, and go back from 0.001 to AdamW.
 
 # %%
-small_runs = [network(torch.optim.AdamW, 0.01, *each) for each in each_seed]
-slope_w, slope_small = at_rest(0.1, runs_w), at_rest(0.01, small_runs)
-slope_l2 = np.mean([-slope / (0.001 * squares.sum()) for _, squares, slope in runs_l2])
+lam_l2 = np.array([0, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1])
+w_l2, root_l2, slope_l2 = network(coupled=lam_l2[:, None] * acts)
+back = 0.001 / ((w_l2**2 * root_l2) @ acts / (w_l2**2 @ acts))[:, 2]  # for AdamW, by seed
 
 # %% tags=["hide-input"]
-def span(each):
-    return " to ".join(f"{x:g}" for x in sorted({each.min(), each.max()}))
+in_first = np.arange(len(acts)) < sizes[0]
+layers = np.stack([acts * in_first, acts * ~in_first], axis=1)  # which weights are in which layer
+at_rest = (-slope @ layers / (lam_w[:, None] * ((w**2 * root) @ layers))).mean(0)  # λ, layer
+at_rest_c = (-slope_c @ layers / (translated[..., None] * (w_c**2 @ layers))).mean(0)
 
+# %% tags=["hide-input"]
+with torch.no_grad():
+    tested = [[each.numpy() for each in mean_losses(torch.from_numpy(found), parts.test.X,
+                                                    parts.test.y)] for found in (w, w_c, w_l2)]
+loss_w, loss_c, loss_l2 = (each[0] for each in tested)
+gap = claims.interval(loss_c - loss_w)
 
-def used(roots, squares, cut=1e-5):
-    """The weights whose gradients are not always about zero: without others' tiny roots."""
-    return roots[roots > cut], squares[roots > cut]
+# %% tags=["hide-input"]
+shorter = 1 - ((w_c**2 @ acts) / (w**2 @ acts)).mean(0)  # by λ, at the end
+copied = 100 * (tested[0][1][:, lam_w == 0.1] - tested[2][1][:, lam_l2 == 0.1]).mean()
+best_w, best_l2 = lam_w[loss_w.mean(0).argmin()], lam_l2[loss_l2.mean(0).argmin()]
+gain = loss_l2[:, 0].mean() - loss_w.mean(0).min()  # of AdamW's best λ over none
+
+# %% tags=["hide-input"]
+def used(w, root, cut=1e-5):
+    """√v̂ and w² of the weights whose gradients are not always about zero, for each seed."""
+    keep = (acts == 1) & (root > cut)
+    return [(root_of[k], w_of[k] ** 2) for w_of, root_of, k in zip(w, root, keep, strict=True)]
 
 
 # %% tags=["hide-input"]
 rivals = {"median": lambda roots, _: np.median(roots),
           "fast": lambda roots, squares: squares.sum() / (squares / roots).sum()}
-there = {name: np.array([0.1 * mean(*used(*run[:2])) for run in runs_w])
+there = {name: np.array([0.1 * mean(*each) for each in used(w[:, 2], root[:, 2])])
          for name, mean in rivals.items()}
-home = {name: np.array([0.001 / mean(*used(*run[:2])) for run in runs_l2])
+home = {name: np.array([0.001 / mean(*each) for each in used(w_l2[:, 2], root_l2[:, 2])])
         for name, mean in rivals.items()}
 
 # %% tags=["hide-input"]
-low, high = np.quantile(np.concatenate([used(*run[:2])[0] for run in runs_w]), [0.1, 0.9])
-earlier = 0.1 * mean_root(*network(torch.optim.AdamW, 0.1, *each_seed[0], steps=100)[:2])
-rise = max(change[name].mean[abs(np.log(grids[name][1:] / best)) < np.log(3.5)].max()
-           - change[name].mean[grids[name][1:] == best].item()
-           for name, best in (("Adam + L2", 0.001), ("AdamW", 0.1)))  # within a step of the grid
+all_roots = np.concatenate([roots for roots, _ in used(w[:, 2], root[:, 2])])
+low, high = np.quantile(all_roots, [0.1, 0.9])
+young, young_root, _ = network(steps=100, decoupled=0.1 * acts)
+earlier = 0.1 * ((young**2 * young_root) @ acts / (young**2 @ acts))[:, 0]
 
 # %% tags=["hide-input"]
-fig, (ax, strip) = figures.subplots(2, 1, figsize=(5.6, 4.8), sharex=True,
-                                    gridspec_kw={"height_ratios": [2.4, 1]})
-for name, colour in (("Adam + L2", figures.BLUE), ("AdamW", figures.ORANGE)):
-    ax.errorbar(grids[name][1:], change[name].mean, change[name].half, fmt="o-", capsize=3,
-                color=colour, label=f"_{name}")
-    best = 0.1 if name == "AdamW" else 0.001
-    for axes, height in ((ax, change[name].mean[grids[name][1:] == best]), (strip, best > 0.01)):
-        axes.axvspan(best / 3, best * 3, color=colour, alpha=0.12, lw=0)
-        axes.plot(best, height, "o", ms=9, mfc="white", mew=2, color=colour, label="_best",
-                  zorder=5)
-ax.axhline(0, color=figures.GREY, lw=1, zorder=0)
-for row, start, ends, colour, label in ((1, 0.1, guess, figures.BLUE, "_guess"),
-                                        (0, 0.001, back, figures.ORANGE, "_back")):
-    strip.plot(ends, np.full(5, row), "o", ms=5, color=colour, label=label)
-    end = 1.15 * ends.max() if start > ends.max() else ends.min() / 1.15
-    strip.annotate("", (end, row), (start, row), arrowprops={
-        "arrowstyle": "-|>", "lw": 1.5, "shrinkA": 6, "color": figures.GREY})
-
-# %% tags=["hide-input"]
-strip.text(0.0075, 1.12, "times the mean √v̂", ha="center", va="bottom")
-strip.text(0.0095, 0.12, "divided by the mean √v̂", ha="center", va="bottom")
-ax.set(xscale="log", xlabel=" ", ylabel="test loss minus\nthat of λ = 0", ylim=(-0.07, 0.2))
-ax.text(0.0065, 0.1, "Adam + L2", color=figures.BLUE, ha="right")
-ax.text(0.47, 0.1, "AdamW", color=figures.ORANGE, ha="right")
-strip.set(xlabel="λ", ylabel="the rule", ylim=(-0.5, 1.8), xlim=(7e-5, 1.5), yticks=())
-strip.set_xticks([1e-4, 0.001, 0.01, 0.1, 1], ["0.0001", "0.001", "0.01", "0.1", "1"])
-strip.minorticks_off(), strip.grid(axis="y", visible=False)
+fig, (ax, strip) = figures.subplots(2, 1, figsize=(5.6, 5.2), sharex=True,
+                                    gridspec_kw={"height_ratios": [1.6, 1]})
+ax.plot(lam_w, loss_w.mean(0), "s-", color=figures.ORANGE, label="_AdamW")
+ax.plot(lam_w, loss_c.mean(0), "o-", ms=10, mfc="none", mew=2, color=figures.BLUE, label="_rule")
+ax.plot(lam_l2[4:], loss_l2.mean(0)[4:], "x--", mew=2, color=figures.GREY, label="_copied")
+ax.axhline(loss_l2[:, 0].mean(), color=figures.GREY, lw=1, ls=":", label="_none")
+strip.errorbar(lam_w, gap.mean, gap.half, fmt="o", ms=8, mfc="white", mew=2, capsize=4,
+               color=figures.BLUE, label="_gap")
+strip.axhline(0, color=figures.ORANGE, lw=1.5, zorder=0)
+ax.text(0.033, 0.5, "Adam + L2, same λ", color=figures.GREY)
+ax.text(0.62, 0.44, "AdamW", color=figures.ORANGE, ha="right")
+ax.text(0.105, 0.335, "Adam + L2,\ntranslated λ", color=figures.BLUE)
+ax.text(1.25, 0.257, "without λ", color=figures.GREY, ha="right")
+ax.set(xscale="log", xlabel=" ", ylabel="test loss", ylim=(0.2, 0.55))
+strip.set(xlabel="λ of AdamW", ylabel="translated\nminus AdamW", ylim=(-0.15, 0.05),
+          xlim=(0.008, 1.3))
+strip.set_xticks(lam_w, ["0.01", "0.03", "0.1", "0.3", "1"]), strip.minorticks_off()
 fig.align_ylabels()
 
 # %% tags=["hide-input"]
 lines, dots = figures.drawn(ax), figures.drawn(strip)
-ax.set_title("The rule leads from each best λ (ring) into\n"
-             "the flat bottom (shaded) of the other's curve")
-figures.show(fig, "Above, test loss minus that of the same seed without λ, against λ; means of "
-             "five seeds with 95 % intervals. AdamW is lowest at 0.1, with "
-             f"{lines['_AdamW'].at(0.1):.3f}; Adam + L2 at 0.001, with "
-             f"{lines['_Adam + L2'].at(0.001):.3f}, and far above zero from 0.01 on. "
-             "A factor of 3 each way is shaded. Below, an arrow from AdamW's 0.1 to five dots, 0.1 "
-             "times the mean of root v, from "
-             f"{dots['_guess'].x.min():.4f} to {dots['_guess'].x.max():.4f}; and one from 0.001 "
-             f"to five dots from {dots['_back'].x.min():.2f} to {dots['_back'].x.max():.2f}.",
-             number="3.6")
+ax.set_title("With the translated λ Adam + L2 follows AdamW\n"
+             "up to its best λ, with the same λ it does not")
+figures.show(fig, "Above, test loss against AdamW's λ from 0.01 to 1, means of five seeds. AdamW's "
+             f"is {lines['_AdamW'].at(0.01):.2f} at 0.01, lowest at 0.1 with "
+             f"{lines['_AdamW'].at(0.1):.2f}, and {lines['_AdamW'].at(1):.2f} at 1. Rings of Adam "
+             "+ L2 with the translated λ lie near it up to 0.3, and at "
+             f"{lines['_rule'].at(1):.2f} for 1. Adam + L2 with the same λ is at "
+             f"{lines['_copied'].y[0]:.2f} for 0.01 and leaves the picture. Below, the rings minus "
+             f"AdamW with 95 % intervals: {dots['_gap'].y[2]:.3f} at 0.1 and "
+             f"{dots['_gap'].y[-1]:.2f} at 1.", number="3.6")
 
 # %% tags=["hide-input"]
+few = lam_w < 0.2
+claim("03-bridge", "From AdamW's λ = 0.01 to 0.1 the mean test loss of Adam + L2 with the "
+      "translated λ differs from AdamW's by at most {:.3f}", measured=np.abs(gap.mean[few]),
+      below=0.04)
+claim("03-beyond", "At λ = 1 it is lower by at least {:.2f} (95 %, five seeds)",
+      measured=-gap.high[-1], above=0)
 claim("03-network", "AdamW's λ = 0.1, copied into Adam + L2, costs {:.0f} points of test accuracy "
-      "(mean of five seeds)", measured=copied.mean, above=5)
-claim("03-bridge", "On five seeds 0.1 times AdamW's mean √v̂ is "
-      f"{', '.join(f'{each:.5f}' for each in guess)}: all within a factor of 3 of 0.001",
-      measured=guess, between=(0.001 / 3, 0.003))
-claim("03-at-rest", f"At the end the loss's slope is {slope_w:.2f} (AdamW, λ = 0.1) and "
-      f"{slope_l2:.2f} times (Adam + L2, λ = 0.001) what it is at rest: within a factor of 1.5",
-      measured=[slope_w, slope_l2], between=(1 / 1.5, 1.5))
-claim("03-not-at-rest", "With AdamW's λ = 0.01 it is {:.1f} times what it is at rest",
-      measured=slope_small, above=2)
+      "(mean of five seeds)", measured=copied, above=5)
 claim("03-back", "On five seeds 0.001 divided by the mean √v̂ of Adam + L2 is "
-      f"{', '.join(f'{each:.3f}' for each in back)}: all within a factor of 3 of 0.1",
-      measured=back, between=(0.1 / 3, 0.3))
+      f"{', '.join(f'{each:.2f}' for each in back)}: all within a factor of 3 of 0.1",
+      measured=back, between=(0.033, 0.3))
+
+# %% tags=["hide-input"]
+claim("03-at-rest", "With λ = 0.1 the slope of the two layers is "
+      f"{at_rest[2, 0]:.2f} and {at_rest[2, 1]:.2f} (AdamW), {at_rest_c[2, 0]:.2f} and "
+      f"{at_rest_c[2, 1]:.2f} times (Adam + L2) what it is at rest: within a factor of 1.5",
+      measured=[at_rest[2], at_rest_c[2]], between=(0.66, 1.5))
+claim("03-not-at-rest", "With AdamW's λ = 0.01 the slope of each layer is at least {:.1f} times "
+      "what it is at rest", measured=at_rest[0], above=1.7)
 
 # %% [markdown]
-# In Figure 3.6 (bars: 95 % intervals) the rule leads within one step of the grid (shaded), where the mean loss is at most
-# {{rise:.3f}} above the lowest. Copying λ misses by a factor of
-# {{lowest["AdamW"] / lowest["Adam + L2"]:.0f}}.
+# In Figure 3.6 (bars: 95 % intervals) the rule works up to 0.1: the mean test losses agree to {{np.abs(gap.mean[few]).max():.3f}}, while AdamW's
+# best λ gains {{gain:.3f}} over no λ. At $\lambda=1$, where the penalty changes the weights most, it fails: the losses differ by
+# {{-gap.mean[-1]:.2f}}. Nor are the networks the same: under Adam + L2, which shrinks
+# weights with quiet gradients faster (3.4), $\sum_iw_i^2$ is {{100 * shorter.min():.0f}} to {{100 * shorter.max():.0f}} % smaller.
+# The way back leads from {{best_l2:g}}, the best λ of Adam + L2, to {{back.min():.2f}} to {{back.max():.2f}}; AdamW's best is {{best_w:g}}.
 #
-# *Is the network at rest?* Then the slope $\sum_i\bar g_iw_i$ is what the sums above say. At the end it is
-# {{slope_w:.2f}} times as much under AdamW and {{slope_l2:.2f}} times under Adam + L2. For AdamW's $\lambda=0.01$, whose $1/(\eta\lambda)$ is
-# {{1 / (0.01 * 0.01):,.0f}} steps, it is {{slope_small:.1f}} times as much: after 600 steps the weights do not rest, and the rule has no
-# ground.
-#
-# This test is weak. The penalty lowers the test loss by little, and the best λ is
-# uncertain: chosen on 200 validation digits, it is, over seeds, {{span(chosen["AdamW"])}} for AdamW and
-# {{span(chosen["Adam + L2"])}} for Adam + L2. Also, $v$ falls while the network fits its data, as in §3.5: on the first
-# seed the rule says {{earlier:.4f}} after 100 steps and {{guess[0]:.4f}} after 600.
+# *Is the network at rest?* If a layer rests, its slope divided by $-\lambda_W\sum_iw_i^2\sqrt{v_i}$ (Adam + L2: by
+# $-\lambda_c\sum_iw_i^2$) is 1. With AdamW's $\lambda=0.1$ we measure {{at_rest[2, 0]:.2f}} and {{at_rest[2, 1]:.2f}} for the two layers, with its
+# translation {{at_rest_c[2, 0]:.2f}} and {{at_rest_c[2, 1]:.2f}}. With $\lambda=0.01$, whose $1/(\eta\lambda)$ is {{1 / (0.01 * 0.01):,.0f}} steps, AdamW
+# has {{at_rest[0, 0]:.1f}} and {{at_rest[0, 1]:.1f}}: the weights are not yet at rest, and
+# the agreement there shows only that so small a λ matters little. Also, $v$ falls
+# during training (§3.5): on the first seed 0.1 becomes {{earlier[0]:.4f}} after 100 steps, and {{translated[0, 2]:.4f}} after 600.
 #
 # **Answer.** Multiply AdamW's λ by the mean $\sqrt{\hat v}$ weighted by $w^2$, or divide Adam + L2's by it, for that
 # run length; then search around the result.
@@ -876,9 +889,10 @@ claim("03-back", "On five seeds 0.001 divided by the mean √v̂ of Adam + L2 is
 # [AdamC](https://arxiv.org/abs/2506.02285) does for layers with normalisation.
 #
 # A weight that the loss ignores is multiplied by $1-\delta_t$ in each step. And a weight that the loss pulls? Under SGD it
-# rests where $-\eta_t\bar g-\delta_tw=0$, as under a penalty with the coefficient $\delta_t/\eta_t$. By (3.8) the coefficient stays at λ, grows as $1/\eta_t$, or falls with $\eta_t$. Predict
+# rests where $-\eta_t\bar g-\delta_tw=0$, as under a penalty with the coefficient $\delta_t/\eta_t$. (It *would* rest there if
+# $\eta_t$ stayed; at the end the steps are too small to arrive.) By (3.8) the coefficient stays at λ, grows as $1/\eta_t$, or falls with $\eta_t$. Predict
 # what 200 steps of a cosine from $\eta_{\max}=0.1$ to 0 do to an ignored weight, and to one with the gradient
-# $w-1$. All begin with $\delta=0.01$ (in the order of (3.8): λ = 0.1, 0.01, 0.1).
+# $w-1$. All begin with $\delta=0.01$.
 
 # %%
 cosine = (1 + np.cos(np.pi * np.arange(200) / 200)) / 2  # η_t/η_max
@@ -908,32 +922,39 @@ def in_torch(weight_decay, lr, steps=200):
 
 
 # %% tags=["hide-input"]
-fig, (rate_strip, ax, other) = figures.subplots(3, 1, figsize=(5.6, 6.2), sharex=True,
-                                                gridspec_kw={"height_ratios": [0.45, 1, 1]})
-rate_strip.plot(0.1 * cosine, color=figures.GREY, label="_rate")
-rate_strip.text(204, 0.05, "learning rate: peak 0.1", color=figures.GREY, va="center")
-for name, colour in zip(factors, ("C3", "C1", "C2"), strict=True):
+fig, (strip, ax, other) = figures.subplots(3, 1, figsize=(5.6, 6.6), sharex=True,
+                                           gridspec_kw={"height_ratios": [0.7, 1, 1]})
+for name, colour in zip(factors, (figures.PINK, "black", figures.GREEN), strict=True):
+    strip.plot(delta_max * factors[name] / (0.1 * cosine), color=colour, label=f"_{name}")
     for axes, curve in ((ax, np.append(1, left[name])), (other, pulled[name])):
         axes.plot(curve, color=colour, label=f"_{name}")
-        axes.text(204, curve[-1], f"{name}: {curve[-1]:.2f}", color=colour, va="center")
-rate_strip.set(xlabel=" ", ylabel="η", ylim=(0, 0.11), yticks=(0, 0.1))
-ax.set(xlabel=" ", ylabel="the weight", ylim=(0, 1.05), xlim=(0, 305))
-other.set(xlabel="step", ylabel="the weight", ylim=(0.4, 1.05))
-other.set_title("The loss pulls it to 1: only one stays where it rests")
-for axes in (rate_strip, ax, other):
-    axes.set_xticks([0, 50, 100, 150, 200])
-    axes.spines["bottom"].set_bounds(0, 200)
+for axes, places in ((strip, ((85, 0.01), (198, 0.115), (112, 0.27))),
+                     (ax, ((198, 0.49), (198, 0.27), (100, 0.2))),
+                     (other, ((198, 0.985), (198, 0.86), (150, 0.6)))):
+    for line, (name, place) in zip(axes.lines, zip(factors, places, strict=True), strict=True):
+        end = "" if axes is strip else f": {line.get_ydata()[-1]:.2f}"
+        axes.text(*place, name + end, color=line.get_color(), ha="right")
+strip.set(xlabel=" ", ylabel="δ / η", ylim=(0, 0.4), yticks=(0, 0.2, 0.4))
+ax.set(xlabel=" ", ylabel="the weight", ylim=(0, 1.05), xlim=(0, 200))
+other.set(xlabel="step of the cosine", ylabel="the weight", ylim=(0.4, 1.08))
+strip.set_title("The coefficient of the penalty stays, falls or grows")
 fig.align_ylabels()
 
 # %% tags=["hide-input"]
 ends = [{name: figures.drawn(axes)[f"_{name}"].y[-1] for name in factors} for axes in (ax, other)]
+first = figures.drawn(strip)
+other.set_title("Pulled to 1: only a decay that follows the rate keeps "
+                f"{ends[1]['follows the rate']:.2f}")
 ax.set_title(f"Ignored by the loss: three decays leave {ends[0]['corrected']:.0%}, "
              f"{ends[0]['follows the rate']:.0%}, {ends[0]['independent']:.0%}")
-figures.show(fig, "A strip with the rate, a cosine of 200 steps from 0.1 to 0, and two panels "
-             "with a weight that begins at 1. Above the loss "
+figures.show(fig, "Three panels over 200 steps of a cosine. In the first the coefficient δ/η is "
+             "flat at "
+             f"{first['_follows the rate'].y[0]:.1f} if the decay follows the "
+             "rate, falls to zero if it is corrected, and leaves the picture if it is "
+             "independent. In the others a weight begins at 1. In the second the loss "
              f"ignores the weight, which ends at {ends[0]['independent']:.2f} if the decay is "
              f"independent, {ends[0]['follows the rate']:.2f} if it follows the rate, "
-             f"{ends[0]['corrected']:.2f} if it is corrected. Below the loss pulls the weight to "
+             f"{ends[0]['corrected']:.2f} if it is corrected. In the third the loss pulls it to "
              f"1, and it ends at {ends[1]['independent']:.2f} if the decay is independent, "
              f"{ends[1]['follows the rate']:.2f} if it follows the rate, "
              f"{ends[1]['corrected']:.2f} if it is corrected.", number="3.7")
@@ -955,25 +976,28 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 claims.identities()
 
 # %% [markdown]
-# In Figure 3.7 (below) the resting point stays at {{pulled["follows the rate"][-1]:.2f}} if the decay follows the rate. An independent decay drags
-# the weight to {{pulled["independent"][-1]:.2f}}, as the loss's own steps become small; a corrected one lets it rise to
-# {{pulled["corrected"][-1]:.2f}}.
+# In Figure 3.7 the resting point stays at {{pulled["follows the rate"][-1]:.2f}} if the decay follows the rate. An independent decay drags
+# the weight to {{pulled["independent"][-1]:.2f}}, as the loss's own steps become small; a corrected one lets it rise to {{pulled["corrected"][-1]:.2f}}.
 #
-# **Answer.** Only a decay that follows the rate keeps the resting point (under AdamW if $\sqrt v$ stays, too). If you tune
-# such a library's learning rate, you tune its decay, too: keep $\eta\lambda$ to keep the decay of a step, or λ to keep the resting point of (3.5).
+# **Answer.** Only a decay that follows the rate keeps the resting point (under AdamW if $\sqrt v$ stays, too). Tuning
+# its learning rate tunes the decay, too. Keep $\eta\lambda$ for weights that the loss ignores (it is the fraction that a step takes)
+# and before a normalisation (there it sets how far a step turns them, [chapter 8](08_effective_learning_rate.ipynb)). Keep λ for
+# weights that the loss pulls: (3.5) does not contain η.
 #
 # ## 3.8 In practice
 #
 # | you have | you want | do this |
 # |---|---|---|
 # | a penalty | another program's penalty | keep $2k/c$ of (3.1) |
-# | a penalty $k\lVert w\rVert^2$ in SGD | a decay | $\delta=2k\eta$; in the long run momentum μ divides it by $1-\mu$ |
+# | a penalty $k\lVert w\rVert^2$ in SGD | a decay | $\delta=2k\eta$; with momentum μ about $2k\eta/(1-\mu)$ |
 # | a library's AdamW | the published form | multiply λ by $\eta_{\max}$; for the way back, divide |
-# | AdamW | Adam + L2 | multiply λ by the mean $\sqrt{\hat v}$ of §3.6, and search (SGD: same reasoning, not tried) |
+# | AdamW | Adam + L2 | multiply λ by the mean $\sqrt{\hat v}$ of §3.6, and search |
 # | Adam + L2 | AdamW | divide λ by this mean of its own run, and search |
 #
 # - **Write five things beside every λ:** the loss (½? mean or sum?), penalty or decay, whether the
 #   learning rate multiplies it, the optimiser, and the parameters on which λ acts.
+# - **Which rule?** AdamW's λ does not depend on the loss's scale (exercise 4); Adam + L2 has a fixed objective. Their best test
+#   losses in §3.6 are close: {{loss_w.mean(0).min():.3f}} and {{loss_l2.mean(0).min():.3f}}.
 # - **Ask your optimiser** what a step with a zero gradient takes (§3.3).
 # - **Start at common values:** with SGD and momentum $\lambda=10^{-4}$ at $\eta=0.1$
 #   ([He et al., 2016](https://arxiv.org/abs/1512.03385)), with AdamW 0.1
@@ -1014,23 +1038,24 @@ skewed = dict(zip((0.999, 0.95), path[1500:].mean((0, -1)), strict=True))
 # %% tags=["hide-input"]
 claim("03-skewed", "with skewed noise and β₂ = 0.95 Adam + L2 rests above 1/(1 + λ)",
       measured=skewed[0.95] - 1 / 1.1, above=0.03)
-claim("03-skewed", "with β₂ = 0.999 it rests at 1/(1 + λ)", measured=skewed[0.999].mean(),
-      equals=1 / 1.1, within=0.02)
+claim("03-skewed", "with β₂ = 0.999 it rests near 1/(1 + λ)",
+      measured=skewed[0.999].mean(), between=(0.89, 0.93))
 claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay moves none of 2000 "
       "weights in 1000 steps", measured=moved(torch.bfloat16), equals=0, within=1e-9)
 claims.identities()
 
 # %% [markdown]
-# **Limits.** (3.4) to (3.6) hold for symmetric, steady noise, small η and $\beta_2$ near 1. Then L2
+# **Limits.** Before a normalisation $\sum_i\bar g_iw_i=0$ for every $w$: weights never reach (3.5), and the rule of
+# §3.6 has no ground ([chapter 9](09_adaptive_optimisers.ipynb)). (3.4) to (3.6) hold for symmetric, steady noise, small η and $\beta_2$ near 1. Then L2
 # inside Adam acts at full strength on where a weight rests. (With rare one-sided
-# spikes it rests at {{skewed[0.999].mean():.2f}} for $\beta_2=0.999$, as theory says, but at
+# spikes it rests at {{skewed[0.999].mean():.2f}} for $\beta_2=0.999$, but at
 # {{skewed[0.95].mean():.2f}} for $\beta_2=0.95$.) AdamW does not minimise the loss plus a fixed penalty, as
-# $\lambda\sqrt{v_i}$ depends on the gradients. One small network does not say which rule generalises better.
+# $\lambda\sqrt{v_i}$ depends on the gradients. One small network does not say which rule is better.
 #
 # ## 3.9 Exercises
 #
-# **1.** (One line.) A paper uses `Ridge(alpha=20)` on 1000 examples. Which `weight_decay` gives the same model with
-# `torch.nn.MSELoss`, and which parameters must it spare?
+# **1.** (One line.) A paper uses `Ridge(alpha=20)` on 1000 examples. Which `weight_decay` of SGD gives the same model
+# with `torch.nn.MSELoss`, and which parameters must it spare?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1095,14 +1120,15 @@ claims.identities()
 # <details>
 # <summary>Solution</summary>
 #
-# The left side of (3.5) is then $\pm1$, so that $|w_i| = 1/\lambda$. If the loss is least outside, AdamW stops at
-# $1/\lambda$, because it cannot rest further out. Inside it rests only where $\bar g_i = 0$, as without a penalty. So
+# The left side of (3.5) is then $\pm1$, so that $|w_i| = 1/\lambda$. If the loss is least outside, it pulls outward all
+# the way to $1/\lambda$. There a step of size η just balances the decay $\eta\lambda|w_i|$, and further out the decay wins: AdamW
+# stops at $1/\lambda$. Inside it rests only where $\bar g_i = 0$, as without a penalty. So
 # without noise AdamW's decay is a bound on the largest weight ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454)).
 #
 # </details>
 #
-# **6.** (Batch size.) With AdamW you go from batches of 32 to 512, and multiply η by $\sqrt{512/32}$, as
-# [Malladi et al. (2022)](https://arxiv.org/abs/2205.10287) do (who also scale the βs and ε). Noise dominates every gradient. Which λ keeps the resting
+# **6.** (Batch size.) With AdamW you go from batches of 32 to 512, and multiply η by $\sqrt{512/32}$, as in the
+# rule of [Malladi et al. (2022)](https://arxiv.org/abs/2205.10287), which also changes the βs and ε (here they stay). Noise dominates every gradient. Which λ keeps the resting
 # point of (3.5)? What becomes of the decay in a step, and in a pass through the data?
 #
 # <details>
