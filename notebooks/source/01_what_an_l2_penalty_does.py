@@ -1578,7 +1578,7 @@ claims.identities()
 #
 # In (1.1) $X^\top X$, $n$ and $X^\top y$ all double, so $w_\lambda$ stays as it is. For the same fit `alpha`, which is $n\lambda$, has to
 # double. Leave-one-out is deceived: the twin of the example that is left out is still in the fit, so its errors are too
-# small, most of all for flexible fits. It will choose too small a λ.
+# small, most of all for flexible fits. It tends to choose too small a λ.
 #
 # </details>
 #
