@@ -14,7 +14,7 @@
 # - say why L1 makes zeros and L2 does not;
 # - get exact zeros, and choose between ridge, Lasso and elastic net;
 # - predict at which λ weight decay removes a direction;
-# - say what decay on a LoRA adapter pulls towards, and how hard.
+# - say what decay on a LoRA adapter pulls towards, how hard and how fast.
 #
 # *Reading time: an hour. The code runs in about 15 seconds.*
 
@@ -475,8 +475,7 @@ claim("04-batches", "In minibatches of 32, proximal steps that start at the Lass
       "zeros, in the mean of the last 1,000 steps", measured=np.mean(counts[-1000:]), below=26.5)
 
 # %% [markdown]
-# So plain proximal steps need *full batches*: on a minibatch the slope of the loss often is not within ±λ. (Or average all gradients
-# so far, as [Xiao (2010)](https://www.jmlr.org/papers/v11/xiao10a.html) does.)
+# So plain proximal steps need *full batches*: on a minibatch the slope of the loss often is not within ±λ.
 
 # %% tags=["hide-input"]
 edge = torch.tensor([-1e-9, 0.0, 1e-9], dtype=torch.float64, requires_grad=True)
@@ -570,8 +569,7 @@ figures.show(fig, f"Ten weights against λ from 0.001 to 100. Left, Lasso: {zero
 # Under ridge no weight stays at zero. As λ grows the Lasso has more zeros, though HDL's weight (circle) comes back with the other sign.
 #
 # Does it pay to remove inputs? The Lasso does two things: it selects and it shrinks. To tell them apart we also *refit* the inputs that it keeps by
-# least squares, which undoes the shrinking (an extreme of the *relaxed Lasso*, [Hastie, Tibshirani and Tibshirani, 2020](https://doi.org/10.1214/19-STS733)). We fit all on the same 20 splits, with a λ chosen on 50 of 150 patients, and with the λ that is best on the test
-# patients.
+# least squares, which undoes the shrinking (an extreme of the *relaxed Lasso*, [Hastie, Tibshirani and Tibshirani, 2020](https://doi.org/10.1214/19-STS733)). All are fitted on the same 20 splits, with a λ chosen on 50 of 150 patients, and with the λ that is best in the test.
 
 # %% tags=["hide-input"]
 l1, l2 = np.geomspace(40, 1, 25), np.logspace(-2, 3, 60)
@@ -634,7 +632,7 @@ claims.identities()
 # | Lasso | {{chosen["Lasso, 64"].mean():.0f}} | {{best["Lasso, 64"].mean():.0f}} | {{chosen["Lasso, ten"].mean():.0f}} | {{best["Lasso, ten"].mean():.0f}} |
 # | Lasso, refitted | {{chosen["refit, 64"].mean():.0f}} | {{best["refit, 64"].mean():.0f}} | | |
 #
-# On 64 inputs the Lasso beats ridge, with the chosen λ on {{wins[0]}} of the 20 splits. That is mostly selection, as refitting changes little: with the chosen λ its loss lies between {{-by_refit.low:.0f}} below and {{by_refit.high:.0f}} above (confidence
+# On 64 inputs the Lasso beats ridge, with the chosen λ on {{wins[0]}} of the 20 splits. That is mostly selection: with the chosen λ the refitted Lasso's mean loss lies between {{-by_refit.low:.0f}} below and {{by_refit.high:.0f}} above the Lasso's (confidence
 # interval, as if splits were independent). But the best Lasso is {{by_extra.low:.0f}} to {{by_extra.high:.0f}} worse with 64 inputs than with ten. *Selection helps, but only undoes a part of the harm of inputs that were better left out.*
 #
 # ## 4.6 L2 on a product of two weights is L1
@@ -957,7 +955,7 @@ claims.identities()
 
 # %% [markdown]
 # The puzzle is solved: {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are above 0.24 ({{min(above_300)}} to {{max(above_300)}} from 300 digits).
-# The price at λ = 0.24 is an accuracy of {{at_cost.low:.2f}} to {{at_cost.high:.2f}} (confidence interval, as in §4.5) instead of {{unseen["two"][:, 0].mean():.2f}}.
+# The price at λ = 0.24 is an accuracy of {{at_cost.low:.2f}} to {{at_cost.high:.2f}} (interval as in §4.5) instead of {{unseen["two"][:, 0].mean():.2f}}.
 # Deletion without shrinking costs {{by_deleting.mean:.2f}}, and shrinking the directions that stay costs another {{by_shrinking.mean:.2f}}: they lose λ each, weak ones the larger share.
 # One matrix loses next to nothing: it shrinks all directions by the same share.
 #
@@ -1009,11 +1007,11 @@ claims.identities()
 #
 # $$\hat s-s = \lambda\sqrt{ab}. \tag{4.10}$$
 #
-# SGD is the case $a = b = 1$. *AdamW takes the amount λ times a typical gradient, as far as $a$ and $b$ are the same for all directions.* At rest $\hat m = -\lambda w\sqrt{\hat v}$, and a root mean square is never below a mean, so $\lambda|w| = |\hat m|/\sqrt{\hat v}\le1$.
+# This describes rest, which takes the time of §4.8. SGD is the case $a = b = 1$. *AdamW takes the amount λ times a typical gradient, as far as $a$ and $b$ are the same for all directions.* At rest $\hat m = -\lambda w\sqrt{\hat v}$, and a root mean square is never below a mean, so $\lambda|w| = |\hat m|/\sqrt{\hat v}\le1$.
 #
 # - *If $\lambda|w|\ll1$,* minibatch noise dominates $\hat v$. If it hardly depends on direction, AdamW takes nearly an amount; $\sqrt{ab}$ must be measured.
-# - *Without noise* $|\hat m| = \sqrt{\hat v}$, so $|w| = 1/\lambda$ wherever the loss has a slope. Decay is then a *ceiling*: every
-#   entry stays below $1/\lambda$ ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454)), and loses nothing below it. A direction adds up many
+# - *Without noise* $|\hat m| = \sqrt{\hat v}$, so $|w| = 1/\lambda$ wherever the loss has a slope. Decay is then a *ceiling*: no
+#   entry exceeds $1/\lambda$ ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454)), and where none reaches it, nothing is lost. A direction adds up many
 #   entries, so its $s$ may be much larger than $1/\lambda^2$.
 #
 # <details>
@@ -1036,7 +1034,7 @@ claims.identities()
 # </details>
 #
 # We test this on the digits in batches of 100, with $W_0 = \hat W$. In the new task the digits 0 to 4 exchange names in a circle, a change of rank four. The adapter has
-# rank 8; $U$ starts at zero. `adapt` trains all λ and five starts at once.
+# rank 8; $U$ starts at zero.
 
 # %%
 order = [1, 2, 3, 4, 0, 5, 6, 7, 8, 9]
@@ -1055,7 +1053,7 @@ def shrink_and_step(optimizer, factors, shrink):
 
 # %%
 def adapt(make, lr, lams, batch=100, steps=1000, **options):
-    """Singular values of the adapter for each seed and λ, and the optimizer; batch None: full."""
+    """Singular values for each of five starts and each λ, and the optimizer; batch None: full."""
     rngs = [np.random.default_rng(seed) for seed in seeds(5)]
     V = torch.tensor(np.array([[rng.uniform(-0.25, 0.25, (61, 8))] * len(lams) for rng in rngs]))
     U = torch.zeros(5, len(lams), 10, 8, dtype=torch.float64)
@@ -1198,8 +1196,7 @@ claims.identities()
 # - **For a low rank, decay two factors by SGD**, and compare λ with the singular values that you expect.
 # - **On an adapter under AdamW, expect little.** Compare $\lambda\sqrt{ab}$ (`typical_gradients`) with the adapter's singular values, and $1/(2\eta\lambda)$ with the number of steps.
 #
-# **Two myths.** *Add `lam * w.abs().sum()` to the loss, and the weights become sparse.* They only stay within about $2\eta\lambda$ of zero.
-# *L2 never makes anything zero.* It does if a weight is a product.
+# **A myth.** *Add `lam * w.abs().sum()` to the loss, and the weights become sparse.* They only stay within about $2\eta\lambda$ of zero.
 #
 # **Limits.** (4.8) and (4.10) are for whitened inputs; without whitening we only know when all vanishes (end of §4.7). §4.5 is one data set, §4.9 one linear model; no network was searched for zeros.
 
