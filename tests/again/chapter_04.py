@@ -69,12 +69,15 @@ def zeros_of_the_lasso() -> float:
 
 @number("S2-12-hop")
 def hopping_subgradients() -> float:
-    """How far the weights that belong at zero are from it, in units of ηλ, after 2000 steps."""
+    """How far the weights that belong at zero are from it, in units of ηλ, at the worse of two η."""
     curvature, pull = quadratic()
-    w = np.zeros(64)
-    for _ in range(2000):
-        w = w - 0.02 * (curvature @ w - pull + 5 * np.sign(w))
-    return float(np.abs(w[lasso() == 0]).max() / (0.02 * 5))
+    furthest = []
+    for rate, steps in ((0.02, 2000), (0.002, 20_000)):
+        w = np.zeros(64)
+        for _ in range(steps):
+            w = w - rate * (curvature @ w - pull + 5 * np.sign(w))
+        furthest.append(np.abs(w[lasso() == 0]).max() / (rate * 5))
+    return float(max(furthest))
 
 
 @number("S2-12-product")
