@@ -569,7 +569,7 @@ figures.show(fig, f"Ten weights against λ from 0.001 to 100. Left, Lasso: {zero
 # Under ridge no weight stays at zero. As λ grows the Lasso has more zeros, though HDL's weight (circle) comes back with the other sign.
 #
 # Does it pay to remove inputs? The Lasso does two things: it selects and it shrinks. To tell them apart we also *refit* the inputs that it keeps by
-# least squares, which undoes the shrinking (an extreme of the *relaxed Lasso*, [Hastie, Tibshirani and Tibshirani, 2020](https://doi.org/10.1214/19-STS733)). All are fitted on the same 20 splits, with a λ chosen on 50 of 150 patients, and with the λ that is best in the test.
+# least squares, which undoes the shrinking (an extreme of the *relaxed Lasso*, [Hastie, Tibshirani and Tibshirani, 2017](https://arxiv.org/abs/1707.08692)). All are fitted on the same 20 splits, with a λ chosen on 50 of 150 patients, and with the λ that is best in the test.
 
 # %% tags=["hide-input"]
 l1, l2 = np.geomspace(40, 1, 25), np.logspace(-2, 3, 60)
