@@ -490,10 +490,7 @@ def train(decays, n, steps, sizes=(40, 32, 10), norm=True, peak=0.03, batch=25):
 
 # %% tags=["hide-input"]
 def held_out(layers, rows, norm):
-    """Loss and share of wrong answers on the 1,000 signals that no seed trains on.
-
-    Batch norm's statistics are of 250 that it did.
-    """
+    """Loss and error on the 1,000 signals that no seed trains on; statistics are of 250 it did."""
     x, labels = torch.cat([X[rows], X[4000:].expand(5, -1, -1)], 1), y[4000:].expand(5, -1)
     with torch.no_grad():
         logs = log_shares(layers, x, norm, first=250)[..., 250:, :]
@@ -616,8 +613,8 @@ claim("11-errors", "Averaged over the five runs, N = 16 has {:.1f} points more w
       "hundred than λ = 0", measured=more_wrong.mean(), above=0)
 
 # %% [markdown]
-# A ring marks each run's $N$ with the lowest mean loss; the orange run is in both columns. The best $N$ does not stay, nor does the best λ. Figure 11.5 has the best λ of each seed (circles, spread sideways to be legible).
-# Where it lies at an end of the grid ({{sum(np.abs(each).sum() for each in bounds.values())}} of {{sum(each.size for each in bounds.values())}} times), only a bound is known, which a triangle marks. We fit with the bound as if it were the value, so the true slope is steeper. The rule *keep λ* is flat there, and
+# A ring marks each run's $N$ with the lowest mean loss; the orange run is in both columns. The best $N$ does not stay, nor does the best λ. Figure 11.5 has the best λ of each seed (circles): the vertex of a parabola through the lowest loss and its two neighbours.
+# Where it lies at an end of the grid ({{sum(np.abs(each).sum() for each in bounds.values())}} of {{sum(each.size for each in bounds.values())}} times), only a bound is known, which a triangle marks. We fit the bound like a value, so the true slope is steeper. The rule *keep λ* is flat there, and
 # *keep N* has the slope −1, because at a given $N$ λ is proportional to 1/steps.
 
 # %% tags=["hide-input"]
@@ -708,7 +705,7 @@ fast = interval(100 * (stored[3, ..., 4, 1] - stored[3, ..., 0, 1]).mean(0))  # 
 # - **More data: lower λ.** The slope is −{{abs(slopes["more data", "λ"].mean):.1f}} ± {{slopes["more data", "λ"].half:.1f}}.
 # - **More passes: raise λ.** The slope is {{slopes["more passes", "λ"].mean:.1f}} ± {{slopes["more passes", "λ"].half:.1f}}.
 # - **The floor is flat where data are plenty.** With 1,000 signals, everything from λ = 0 to $N = 1$ lies within {{np.ptp(more_data[2]["loss"].mean(0)[:4]):.2f}} in loss.
-# - **At this η decay mends confidence, hardly answers.** With {{25 * lengths[2] / 500:.0f}} passes, λ = 0 has {{more_passes[2]["loss"].mean(0)[0] - more_passes[2]["loss"].mean(0).min():.1f}} more loss than the best $N$, but no more errors: the loss also measures how confident the wrong answers are. (All these networks are wrong on about two signals of three.) **Choose by the measure that you will use.**
+# - **At this η decay mends confidence, hardly answers.** With {{25 * lengths[2] / 500:.0f}} passes, λ = 0 has {{more_passes[2]["loss"].mean(0)[0] - more_passes[2]["loss"].mean(0).min():.1f}} more loss than the best $N$, but no more errors: the loss also measures how confident the wrong answers are. (All these networks err on two signals of three.) **Choose by the measure that you will use.**
 # - **The best $N$ rises with η.** At η = {{below: rates[2]}}, the best of Figure 11.9, all five best $N$ are 4 or 16, neither *keep N* nor *keep λ* is excluded, and $N = 4$ has {{abs(fast.mean):.1f}} ± {{fast.half:.1f}} points fewer errors than λ = 0.
 #
 # <details>
@@ -1115,7 +1112,7 @@ claims.identities()
 # The pale bars show what momentum and the start do without any loss. On noise the push of the query is −{{abs(noisy.push.sel(tensor="blocks.0.query.weight").item()):.1f}} (without momentum it would be 0), and its norm shrinks, as the start is {{(1 / 96 / (0.01 / 7.5)) ** 0.5:.1f}} times $\sqrt{\eta/2\lambda}$.
 # It ends at an RMS ratio of {{noisy.rms_ratio.sel(tensor="blocks.0.query.weight").item():.2f}}; the formula of §11.3 says {{with_momentum(0.0375):.2f}}.
 #
-# Under the loss the query does nearly the same. The loss pushes the value inwards, so it turns most, and the head outwards, so its norm hardly shrinks. 
+# Under the loss the query does nearly the same. The loss pushes the value inwards, so it turns most, and the head outwards, so its norm hardly shrinks.
 #
 # **So λ sets how far tensors turn; where they are not scale-invariant, it also changes the function.** Queries and keys are scale-invariant, and end in equilibrium. The audit says which tensors are, but not which λ is best.
 #
