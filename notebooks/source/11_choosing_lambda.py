@@ -597,10 +597,12 @@ figures.show(fig, "Four panels against N on a logarithmic axis, each value minus
 
 # %% tags=["hide-input"]
 every = [*more_data, more_passes[0], more_passes[2]]  # the five runs
+named = ("250 signals, 10 passes", "500 signals, 10 passes", "1,000 signals, 10 passes",
+         "500 signals, 5 passes", "500 signals, 20 passes")
+
+# %% tags=["hide-input"]
 print("run                         loss at λ = 0, lowest    error at λ = 0, at this N, paired")
-for run, name in zip(every, ("250 signals, 10 passes", "500 signals, 10 passes",
-                             "1,000 signals, 10 passes", "500 signals, 5 passes",
-                             "500 signals, 20 passes"), strict=True):
+for run, name in zip(every, named, strict=True):
     loss, error, k = run["loss"].mean(0), 100 * run["error"], run["loss"].mean(0).argmin()
     apart = interval(error[:, k] - error[:, 0])
     print(f"{name:25} {loss[0]:8.2f} {loss[k]:9.2f} (N = {f'{grid[k]:g})':4}"
@@ -688,7 +690,10 @@ claims.identities()
 # %% tags=["hide-input"]
 with (resources.files("l2lib") / "data/learning_rates.txt").open() as file:
     stored = np.loadtxt(file)[:, -2:].reshape(4, 5, 5, 7, 2)  # η, run, seed, N; loss and error
+fast = interval(100 * (stored[3, ..., 4, 1] - stored[3, ..., 0, 1]).mean(0))  # N = 4, η = 0.27
 tilts, lowest_n = {}, {}
+
+# %% tags=["hide-input"]
 for peak, by_run in zip((0.01, 0.03, 0.09, 0.27), stored[..., 0], strict=True):
     runs = [{"λ": grid / forgettings(peak, 1, factors_of(steps, linear)), "loss": loss}
             for steps, loss in zip((100, 200, 400, 100, 400), by_run, strict=True)]
@@ -696,7 +701,6 @@ for peak, by_run in zip((0.01, 0.03, 0.09, 0.27), stored[..., 0], strict=True):
     tilts[peak] = [slope(best_of(some)[1]) for some in (runs[:3], for_passes)]
     lowest_n[peak] = [", ".join(f"{grid[run['loss'].mean(0).argmin()]:g}" for run in some)
                       for some in (runs[:3], for_passes)]
-fast = interval(100 * (stored[3, ..., 4, 1] - stored[3, ..., 0, 1]).mean(0))  # N = 4, η = 0.27
 
 # %% [markdown]
 # (± is half the width of the 95-percent confidence interval over five seeds.)
@@ -1251,11 +1255,12 @@ axes[1].set_ylim(-0.035, 0.02)
 axes[1].text(4, 0.0125, f"↑ {interval(of_text[:, 3] - of_text[:, 0]).mean:.2f}",
              color=figures.BLUE, ha="center")
 first, second = (figures.drawn(ax)["_all"].y for ax in axes)
+on_test = figures.drawn(axes[1])["_test"].y[0]
 figures.show(fig, "Validation loss less that of the default λ = 0.01 with the same seed: five "
              "seeds as small circles, means with intervals. Digits, for N = 1/16, ¼, 1 and 4: "
              f"{first[0]:.3f}, {first[1]:.3f}, {first[2]:.2f}, {first[3]:.2f}. Sonnets, for N = ¼, "
              f"1 and 4: {second[0]:.3f}, {second[1]:.3f}, and {second[2]:.2f}, which is far above "
-             f"the frame. A square, on the test: {figures.drawn(axes[1])['_test'].y[0]:.3f}.",
+             f"the frame. A square, on the test: {on_test:.3f}.",
              number="11.8")
 
 # %% tags=["hide-input"]
