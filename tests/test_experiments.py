@@ -16,6 +16,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+import experiments.learning_rates.__main__ as learning_rates
 from book.execute import ROOT
 from experiments.fashion_mnist.__main__ import COLUMNS, GRIDS, main, read
 from experiments.fashion_mnist.idx import PUBLISHED, load
@@ -256,3 +257,17 @@ def test_grids_keep_products_on_their_diagonals() -> None:
         assert len({power * i + j for i, j in zip(rates, reversed(decays), strict=True)}) == 1
         if optimiser != "adam":
             assert 2.0 ** (min(rates) + min(decays)) >= 1e-6  # a smaller decay is lost in float32
+
+
+# ---- chapter 11 at other learning rates ------------------------------------------------------
+def test_the_table_that_chapter_11_reads_is_what_its_functions_give(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learning_rates, "RATES", (0.27,))
+    monkeypatch.setattr(learning_rates, "RUNS", ((250, 100),))
+    learning_rates.main(["--out", str(tmp_path / "table.txt")])
+    found, kept = np.loadtxt(tmp_path / "table.txt"), np.loadtxt(learning_rates.TABLE)
+    assert kept.shape == (4 * 5 * 5 * 7, 7)
+    same = kept[(kept[:, 0] == 0.27) & (kept[:, 1] == 250)]
+    assert (found[:, :5] == same[:, :5]).all()
+    assert np.abs(found[:, 5:] - same[:, 5:]).max() < 0.03  # a processor may round otherwise

@@ -185,6 +185,7 @@ def test_artefacts_hold_the_package_and_no_more(built: Path, kind: str) -> None:
 
 def test_a_package_without_its_data_is_noticed() -> None:
     expected = {f"l2lib/data/{name}.npz" for name in DATA} | {
+        "l2lib/data/learning_rates.txt",
         "l2lib/data/ledger.toml",
         "l2lib/data/sonnets.txt",
     }

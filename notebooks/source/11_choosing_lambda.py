@@ -13,6 +13,7 @@
 # *Reading time an hour (in a hurry: §11.8); the code runs in about 15 seconds.*
 
 # %%
+from importlib import resources
 from itertools import chain, pairwise
 
 import numpy as np
@@ -59,7 +60,7 @@ constant, cosine, linear, stable = shapes.values()
 
 
 def forgettings(lr, weight_decay, factors, momentum=0.0):
-    """N of (11.1). PyTorch's SGD with momentum divides the decay by 1 − μ (chapter 2)."""
+    """N of (11.1). PyTorch's SGD with momentum multiplies the decay by 1/(1 − μ) (chapter 2)."""
     return weight_decay * lr * np.sum(factors) / (1 - momentum)
 
 
@@ -111,6 +112,7 @@ counts = {name: forgettings(*recipe) for name, recipe in recipes.items()}
 
 # %% tags=["hide-input"]
 names = sorted(vision, key=lambda name: (lams[name], counts[name])) + [*recipes][len(vision):]
+names[8:14] = sorted(names[8:14], key=counts.get)  # the language models by N
 median = np.median([counts[name] for name in vision])
 of_language = np.sort([counts[name] for name in names[8:14]])
 
@@ -168,8 +170,9 @@ claim("11-span", "The N of the published recipes that train from scratch spans a
       measured=wide["N", len(published)], between=(180, 182))
 
 # %% tags=["hide-input"]
-claim("11-sgd", "The N of the three ResNets, up to {:.0f}, lie among those with Adam",
-      measured=by_sgd, between=(of_n["_GPT-3 175B"], of_n["_OLMo 2 1B"]))
+claim("11-sgd", "Momentum of 0.9 multiplies the N of a coupled SGD by ten",
+      measured=counts["ResNet-50"] / forgettings(0.1, 1e-4, old), equals=10, within=1e-9)
+claims.identities()
 
 # %% [markdown]
 # <details>
@@ -196,9 +199,9 @@ claim("11-sgd", "The N of the three ResNets, up to {:.0f}, lie among those with 
 # On the scale of $N$ SGD and Adam no longer differ so: the ResNets have $N$ from {{counts["ResNet-50"]:.0f}} to {{counts["ResNet-50, 2021"]:.0f}}, the ViT {{counts["ViT"]:.0f}}.
 #
 # **But $N$ does not turn the recipes into one number.** Among the Adam recipes alone λ spans a factor of {{wide["λ", len(with_adam)]:.0f}}, and $N$ one of {{wide["N", len(with_adam)]:.0f}}: most keep λ near 0.1,
-# whatever the length of the run. The six language models lie in two clusters, {{of_language[0]:.1f}} to {{of_language[2]:.1f}} and {{of_language[3]:.0f}} to {{of_language[-1]:.0f}}. The eight image models go from {{min(counts[name] for name in vision):.1f}} to {{max(counts[name] for name in vision):.0f}}, with a median of {{median:.0f}}.
+# whatever the length of the run. The language models lie in two clusters, {{of_language[0]:.1f}} to {{of_language[2]:.1f}} and {{of_language[3]:.0f}} to {{of_language[-1]:.0f}}: GPT-3 and Pythia saw {{300 / 175:.0f}} and {{143_000 * 2**21 / 12e9:.0f}} tokens per weight, Llama 2 {{2000 / 7:.0f}}. The eight image models go from {{min(counts[name] for name in vision):.1f}} to {{max(counts[name] for name in vision):.0f}}, with a median of {{median:.0f}}.
 #
-# **So compare recipes by $N$: it shows what λ does in each.** With λ = 0.1, $N$ is {{counts["GPT-3 175B"]:.2f}} for GPT-3, {{counts["OLMo 2 1B"]:.0f}} for OLMo 2, and {{counts["RoBERTa on MNLI"]:.2f}} for RoBERTa's fine-tuning.
+# **So compare recipes by $N$: it shows what λ does in each.** λ = 0.1 means $N$ = {{counts["GPT-3 175B"]:.2f}} for GPT-3, {{counts["OLMo 2 1B"]:.0f}} for OLMo 2.
 #
 # ## 11.2 What N does: weights are an average of updates
 #
@@ -222,7 +225,7 @@ claim("11-sgd", "The N of the three ResNets, up to {:.0f}, lie among those with 
 #
 # $$w_T\approx e^{-N}\,w_0+(1-e^{-N})\cdot\bigl(\text{average of the }-u_i/\lambda\bigr).$$
 #
-# At a constant η an update fades
+# The updates themselves still depend on the start: $N$ counts only its direct share. At a constant η an update fades
 # to $1/e$ in $1/(\eta\lambda)$ steps. Call this the *memory*; $N$ is the length of the run divided by the memory.
 
 
@@ -319,13 +322,14 @@ figures.show(fig, "Two panels with the weight of each update in the final averag
 # The *ratio* η/λ sets the size, the *product* ηλ the turn.
 #
 # With momentum, Adam's update averages past gradients, which partly cancel: its RMS is only $\sqrt{(1-\beta_1)/(1+\beta_1)} = {{np.sqrt(0.1 / 1.9):.2f}}$ for $\beta_1 = 0.9$, and the turn is that much smaller. But
-# neighbouring updates now point alike, so over many steps the weights move as far as before. If $\eta\lambda\ll1-\beta_1$, their RMS is still nearly (11.4). Exactly, on noise, it is (11.4) times
-# $\sqrt{\frac{1+a}{1-a}\cdot\frac{1-\beta_1}{1+\beta_1}}$ with $a = \beta_1(1-\eta\lambda)$: {{below: with_momentum(0.002):.2f}} here, and {{below: with_momentum(0.0375):.2f}} for the transformer of §11.6, with $\eta\lambda = 0.0375$.
+# neighbouring updates now point alike, so over many steps the weights move as far as before. If $\eta\lambda\ll1-\beta_1$, their RMS is still nearly (11.4). In units of $\sqrt{\eta/2\lambda}$ the exact RMS on noise is {{below: with_momentum(0.002):.2f}} here,
+# and {{below: with_momentum(0.0375):.2f}} for the transformer of §11.6, with $\eta\lambda = 0.0375$.
 #
 # <details>
-# <summary>Derivation</summary>
+# <summary>The exact RMS with momentum</summary>
 #
-# Write $\rho = 1-\eta\lambda$. In equilibrium $w_t = -\eta\sum_{k\ge0}\rho^k u_{t-1-k}$, and updates $m$ steps apart have the covariance $\sigma^2\beta_1^m$ in each entry, with $\sigma^2 = \frac{1-\beta_1}{1+\beta_1}$. So
+# With $a = \beta_1(1-\eta\lambda)$ it is $\sqrt{\eta/2\lambda}$ times
+# $\sqrt{\frac2{2-\eta\lambda}\cdot\frac{1+a}{1-a}\cdot\frac{1-\beta_1}{1+\beta_1}}$. Derivation: write $\rho = 1-\eta\lambda$. In equilibrium $w_t = -\eta\sum_{k\ge0}\rho^k u_{t-1-k}$, and updates $m$ steps apart have the covariance $\sigma^2\beta_1^m$ in each entry, with $\sigma^2 = \frac{1-\beta_1}{1+\beta_1}$. So
 # $\frac{r_*^2}{d} = \eta^2\sigma^2\sum_{k,l\ge0}\rho^{k+l}\beta_1^{|k-l|} = \frac{\eta^2\sigma^2}{1-\rho^2}\bigl(1+2\sum_{m\ge1}a^m\bigr) = \frac{\eta^2}{1-\rho^2}\,\sigma^2\,\frac{1+a}{1-a}$, and the first factor is the square of (11.4). (Adam divides by an average of squared gradients, taken as constant.)
 #
 # </details>
@@ -334,9 +338,9 @@ figures.show(fig, "Two panels with the weight of each update in the final averag
 
 # %%
 def with_momentum(lr_decay, beta=0.9):
-    """The exact RMS on noise, divided by (11.4), for a product ηλ."""
+    """The exact RMS on noise, divided by √(η/2λ), for a product ηλ."""
     a = beta * (1 - lr_decay)
-    return np.sqrt((1 + a) / (1 - a) * (1 - beta) / (1 + beta))
+    return np.sqrt(2 / (2 - lr_decay) * (1 + a) / (1 - a) * (1 - beta) / (1 + beta))
 
 
 # %%
@@ -408,19 +412,19 @@ claim("11-turn", "Their turn per step is {:.2f} times √(2ηλ) √((1 − β�
 # ## 11.4 Which N is best?
 #
 # If $N$ told the whole story, one good $N$ would serve every run. Can that fail? A network with batch norm learns MNIST-1D (signals of
-# 40 numbers, ten classes) by AdamW, linear to zero from η = 0.03 (not its best η, see Figure 11.9), in 100, 200 and 400 steps with batches of 25. There
+# 40 numbers, ten classes) by AdamW, linear to zero from η = 0.03 (far below the best η, see Figure 11.9), in 100, 200 and 400 steps with batches of 25. There
 # are two ways to make a run longer:
 #
 # - **more data**: 250, 500 and 1,000 signals, so that each run *passes* (uses) its data {{below: 25 * lengths[0] / 250:.0f}} times;
 # - **more passes**: always 500 signals, passed {{below: 25 * lengths[0] / 500:.0f}}, {{below: 25 * lengths[1] / 500:.0f}} or {{below: 25 * lengths[2] / 500:.0f}} times.
 #
-# We try λ = 0, $N$ from 1/16 to 16 in factors of 4, and 32. (With $N = 64$ the shortest run would begin at $\eta\lambda = {{0.03 * 64 / forgettings(0.03, 1, factors_of(100, linear)):.1f}}$: each step would take
-# a weight beyond zero.) In this section and the next only the matrices decay.
+# We try λ = 0, $N$ from 1/16 to 16 in factors of 4, and 32. In this section and the next only the matrices decay.
 # *Predict:* in which of the two does the best λ stay? In which the best $N$?
 #
-# We train five seeds and all λ at once: each tensor begins with these axes.
+# We train five seeds and all λ at once: each tensor begins with these axes. Held-out signals give the loss and the share of wrong answers (the *error*). We compare *within* seeds, as their spread is common to all λ.
 
 # %%
+# N = 64 would be too large: at first ηλ = 1.3, and decay alone takes a weight beyond zero.
 signals, grid = load("mnist1d"), np.array([0, 1 / 16, 1 / 4, 1, 4, 16, 32])
 X, y = torch.tensor(signals.X), torch.tensor(signals.y)
 
@@ -438,8 +442,8 @@ def networks(sizes, draws, count):
 
 
 # %% tags=["hide-input"]
-def losses(layers, x, labels, norm, first=None):
-    """Cross-entropy by seed and λ on the last signals; batch norm measures the first."""
+def log_shares(layers, x, norm, first=None):
+    """Logarithms of what the networks give each class; batch norm measures the first signals."""
     x = x[:, None]  # the axis of λ
     for weight, scale, shift in layers[:-1]:
         x = x @ weight
@@ -449,17 +453,21 @@ def losses(layers, x, labels, norm, first=None):
             x = scale * (x - mean) / deviation
         x = torch.relu(x + shift)
     weight, _, shift = layers[-1]
-    logs = (x @ weight + shift)[..., -labels.shape[-1]:, :].log_softmax(-1)
+    return (x @ weight + shift).log_softmax(-1)
+
+
+def losses(logs, labels):
+    """Cross-entropy by seed and λ."""
     labels = labels[:, None, :, None].expand(*logs.shape[:-1], 1)
     return -logs.gather(-1, labels).mean((-2, -1))
 
 
 # %% [markdown]
-# AdamW treats each entry by itself, so the networks can share it. We write the decay out, because each network has its own λ.
+# AdamW treats each entry by itself, so one optimiser serves all networks. We write the decay out, because each network has its own λ.
 
 # %%
 def train(decays, n, steps, sizes=(40, 32, 10), norm=True, peak=0.03, batch=25):
-    """Held-out losses, by seed and λ, after training on n signals that each seed draws."""
+    """Held-out losses and errors, by seed and λ, of training on n signals that each seed draws."""
     lam = torch.tensor(decays)[:, None, None]
     draws = [torch.Generator().manual_seed(seed) for seed in seeds(5)]
     own = [torch.randperm(4000, generator=draw)[:n] for draw in draws]
@@ -471,7 +479,7 @@ def train(decays, n, steps, sizes=(40, 32, 10), norm=True, peak=0.03, batch=25):
                                  for mine, draw in zip(own, draws, strict=True)])
         rows = order[:, at : at + batch]
         optimizer.zero_grad()
-        losses(layers, X[rows], y[rows], norm).sum().backward()
+        losses(log_shares(layers, X[rows], norm), y[rows]).sum().backward()
         now = optimizer.param_groups[0]["lr"] = peak * (1 - step / steps)  # linear to zero
         with torch.no_grad():
             for weight, *_ in layers:
@@ -482,17 +490,19 @@ def train(decays, n, steps, sizes=(40, 32, 10), norm=True, peak=0.03, batch=25):
 
 # %% tags=["hide-input"]
 def held_out(layers, rows, norm):
-    """The losses on the 1,000 signals that no seed trains on; statistics are of 250 it did."""
+    """Loss and error on the 1,000 signals that no seed trains on; statistics are of 250 it did."""
     x, labels = torch.cat([X[rows], X[4000:].expand(5, -1, -1)], 1), y[4000:].expand(5, -1)
     with torch.no_grad():
-        return losses(layers, x, labels, norm, first=250).numpy()
+        logs = log_shares(layers, x, norm, first=250)[..., 250:, :]
+        wrong = logs.argmax(-1) != labels[:, None]
+        return losses(logs, labels).numpy(), wrong.double().mean(-1).numpy()
 
 
 # %%
 def valley(n, steps):
-    """The λ of the grid of N, and their held-out losses."""
+    """The λ of the grid of N, and their held-out losses and errors."""
     decays = grid / forgettings(0.03, 1, factors_of(steps, linear))
-    return {"λ": decays, "loss": train(decays, n, steps)}
+    return dict(zip(("λ", "loss", "error"), (decays, *train(decays, n, steps)), strict=True))
 
 
 # %%
@@ -541,42 +551,72 @@ slopes = {(name, what): slope(values) for name, pair in best.items()
           for what, values in zip("Nλ", pair, strict=True)}
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(1, 2, sharey=True, figsize=(7.2, 3.4))
-colors, places = [figures.GREEN, figures.ORANGE, figures.BLUE], np.where(grid, grid, 1 / 100)
-axes[0].set_ylabel("loss on held-out signals"), axes[1].set_ylabel(" ")
-words = iter([f"{n:,} signals" for n in (250, 500, 1000)] + [f"{n} passes" for n in (5, 10, 20)])
-for ax, (name, runs) in zip(axes, two.items(), strict=True):
-    for run, steps, color in zip(runs, lengths, colors, strict=True):
-        mean, low, high, _ = interval(run["loss"])
-        ax.semilogx(places[1:], mean[1:], "o-", ms=4, color=color)
-        ax.plot(places, mean, "o", ms=4, color=color, label=f"_{steps}")
-        ax.vlines(places[0], low[0], high[0], color=color, lw=5, alpha=0.2)
-        ax.fill_between(places[1:], low[1:], high[1:], color=color, alpha=0.2, lw=0)
-        ax.plot(places[mean.argmin()], mean.min(), "o", ms=11, mfc="none", color=color)
-        ax.text(42, mean[-1], next(words), color=color, va="center")
-    ax.text(0.025, 0, "//", transform=ax.get_xaxis_transform(), ha="center", va="center",
-            bbox={"fc": "white", "ec": "none", "pad": 1})
-    ax.set(xlabel="N", ylim=(1.45, 2.3), xlim=(0.006, 1100))
-    ax.set_xticks(places, ["0", "1/16", "¼", "1", "4", "16", "32"]), ax.minorticks_off()
-    for tick, side in zip(ax.get_xticklabels()[-2:], ("right", "left"), strict=True):
-        tick.set_ha(side)
+def draw_differences(ax, runs, what, scale):
+    """A run's loss or error at each N minus that at λ = 0; a ring where its loss is lowest."""
+    for k, (run, steps, color) in enumerate(zip(runs, lengths, colors, strict=True)):
+        mean, low, high, _ = interval(scale * (run[what] - run[what][:, :1]))
+        places = grid[1:] * 1.13 ** (k - 1)
+        ax.semilogx(places, mean[1:], "o-", ms=4, color=color, label=f"_{steps}")
+        ax.vlines(places, low[1:], high[1:], color=color, alpha=0.45, lw=2)
+        ring = run["loss"].mean(0)[1:].argmin()
+        ax.plot(places[ring], mean[1:][ring], "o", ms=11, mfc="none", color=color)
+    ax.plot([0.05, 38], [0, 0], color=figures.GREY, ls="--", lw=1)
+    ax.set(xlim=(0.045, 400), xlabel=" ", ylabel=" ")
+    ax.set_xticks(grid[1:], ["1/16", "¼", "1", "4", "16", "  32"]), ax.minorticks_off()
+
 
 # %% tags=["hide-input"]
-axes[0].set_title("More data: best N falls"), axes[1].set_title("More passes: best N rises")
-drawn = [figures.drawn(ax) for ax in axes]
-lows = [[each[f"_{steps}"].x[each[f"_{steps}"].y.argmin()] for steps in lengths]
-        for each in drawn]
-figures.show(fig, "Held-out loss against N on a logarithmic axis, with λ = 0 behind a break, "
-             "bands for the intervals of five seeds, and a ring around each lowest point. Left, "
-             "with more data the curves move down, and their lowest points to the left, from "
-             f"N = {lows[0][0]:g} at 100 steps to {lows[0][-1]:g} at 400. Right, with more passes "
-             "over the same signals the left ends rise, to "
-             f"{drawn[1]['_400'].y[0]:.1f} at λ = 0, and the lowest points move from "
-             f"N = {lows[1][0]:g} to {lows[1][-1]:g}.", number="11.4")
+fig, axes = figures.subplots(2, 2, sharex=True, sharey="row", figsize=(7.2, 5.4))
+colors = [figures.GREEN, figures.ORANGE, figures.BLUE]
+words = iter([f"{n:,} signals" for n in (250, 500, 1000)] + [f"{n} passes" for n in (5, 10, 20)])
+for (above, under), runs in zip(axes.T, two.values(), strict=True):
+    draw_differences(above, runs, "loss", 1), draw_differences(under, runs, "error", 100)
+    for run, color in zip(runs, colors, strict=True):
+        at = (run["loss"][:, -1] - run["loss"][:, 0]).mean()
+        above.text(44, at, next(words), color=color, va="center")
+    under.set_xlabel("N")
+
+# %% tags=["hide-input"]
+axes[0, 0].set_ylabel("loss, minus\nthat at λ = 0")
+axes[1, 0].set_ylabel("error in %, minus\nthat at λ = 0")
+axes[0, 0].set_title("More data: best N falls"), axes[0, 1].set_title("More passes: best N rises")
+axes[1, 0].set_title("Errors hardly fall, then rise"), axes[1, 1].set_title("Here, too")
+drawn = [[figures.drawn(ax) for ax in row] for row in axes]
+lows = [[each[f"_{steps}"].y.argmin() for steps in lengths] for each in drawn[0]]
+lows = [[grid[1:][k] for k in each] for each in lows]
+figures.show(fig, "Four panels against N on a logarithmic axis, each value minus that at λ = 0 "
+             "with the same seed, intervals of five seeds, and a ring where the loss is lowest. "
+             "Above, the loss: left, with more data the lowest points move from "
+             f"N = {lows[0][0]:g} at 100 steps to {lows[0][-1]:g} at 400; right, with more passes "
+             f"from N = {lows[1][0]:g} to {lows[1][-1]:g}, where it is "
+             f"{abs(drawn[0][1]['_400'].y.min()):.2f} below that at λ = 0. Below, the errors: the "
+             f"lowest mean is {drawn[1][1]['_400'].y.min():.1f} points, and at N = 32 they are "
+             f"{min(each[f'_{t}'].y[-1] for each in drawn[1] for t in lengths):.1f} to "
+             f"{max(each[f'_{t}'].y[-1] for each in drawn[1] for t in lengths):.1f} points higher.",
+             number="11.4")
+
+# %% tags=["hide-input"]
+every = [*more_data, more_passes[0], more_passes[2]]  # the five runs
+named = ("250 signals, 10 passes", "500 signals, 10 passes", "1,000 signals, 10 passes",
+         "500 signals, 5 passes", "500 signals, 20 passes")
+
+# %% tags=["hide-input"]
+print("run                         loss at λ = 0, lowest    error at λ = 0, at this N, paired")
+for run, name in zip(every, named, strict=True):
+    loss, error, k = run["loss"].mean(0), 100 * run["error"], run["loss"].mean(0).argmin()
+    apart = interval(error[:, k] - error[:, 0])
+    print(f"{name:25} {loss[0]:8.2f} {loss[k]:9.2f} (N = {f'{grid[k]:g})':4}"
+          f"{error[:, 0].mean():9.1f} % {error[:, k].mean():8.1f} %  {apart.mean:+.1f} ± "
+          f"{apart.half:.1f}".replace("-", "−"))
+
+# %% tags=["hide-input"]
+more_wrong = 100 * np.mean([run["error"][:, 5] - run["error"][:, 0] for run in every], 0)
+claim("11-errors", "Averaged over the five runs, N = 16 has {:.1f} points more wrong answers in a "
+      "hundred than λ = 0", measured=more_wrong.mean(), above=0)
 
 # %% [markdown]
-# A ring marks the lowest mean of each run; the orange run is in both panels. The best $N$ does not stay, nor does the best λ. Figure 11.5 has the best λ of each seed (circles, spread sideways to be legible).
-# Where it lies at an end of the grid ({{sum(np.abs(each).sum() for each in bounds.values())}} of {{sum(each.size for each in bounds.values())}} times), only a bound is known, which a triangle marks. We fit with the bound as if it were the value, so the true slope is steeper. The rule *keep λ* is flat there, and
+# A ring marks each run's $N$ with the lowest mean loss; the orange run is in both columns. The best $N$ does not stay, nor does the best λ. Figure 11.5 has the best λ of each seed (circles): the vertex of a parabola through the lowest loss and its two neighbours.
+# Where it lies at an end of the grid ({{sum(np.abs(each).sum() for each in bounds.values())}} of {{sum(each.size for each in bounds.values())}} times), only a bound is known, which a triangle marks. We fit the bound like a value, so the true slope is steeper. The rule *keep λ* is flat there, and
 # *keep N* has the slope −1, because at a given $N$ λ is proportional to 1/steps.
 
 # %% tags=["hide-input"]
@@ -590,10 +630,13 @@ def draw_best(ax, at, by_seed, bounds, rules):
     power = np.polyfit(np.log2(at), mean, 1)[0]
     ax.vlines(at, 2**low, 2**high, color=figures.BLUE)
     ax.loglog(at, 2**mean, "o", ms=6, color=figures.BLUE, label="_best λ")
+    for k in np.flatnonzero(bounds.any(1)):  # a mean with a bound in it is open
+        ax.plot(at[k], 2 ** mean[k], "o", ms=6, mfc="white", color=figures.BLUE, zorder=3)
     steep, middle = [*rules.items(), ("_fit", power)], np.exp(np.log(at).mean())
+    wide = at[[0, -1]] * [0.85, 1.3]
     for (rule, slant), dash in zip(steep, [*("--", "-.", ":")[: len(rules)], "-"], strict=True):
         color = figures.BLUE if rule == "_fit" else figures.GREY
-        ax.plot(at, 2 ** mean.mean() * (at / middle) ** slant, dash, color=color, label=rule)
+        ax.plot(wide, 2 ** mean.mean() * (wide / middle) ** slant, dash, color=color, label=rule)
     ax.set_ylabel(" "), ax.set_xticks(at, [f"{value:,}" for value in at])
     ax.minorticks_off(), figures.label_lines(ax)
 
@@ -602,7 +645,7 @@ def draw_best(ax, at, by_seed, bounds, rules):
 fig, axes = figures.subplots(1, 2, sharey=True, figsize=(7.2, 3.2))
 for ax, (name, (_, by_seed)) in zip(axes, best.items(), strict=True):
     draw_best(ax, np.array(lengths), by_seed, bounds[name], {"keep λ": 0, "keep N": -1})
-    ax.set(xlabel="steps", xlim=(76, 740), ylim=(0.02, 12))
+    ax.set(xlabel="steps", xlim=(70, 1200), ylim=(0.02, 12))
     ax.set_yticks([0.1, 1, 10], ["0.1", "1", "10"])
     for at, ends in enumerate(bounds[name]):
         if ends.any():
@@ -645,7 +688,19 @@ claim("11-ends", "The slope of a straight line is its slope",
 claims.identities()
 
 # %% tags=["hide-input"]
-every = [*more_data, more_passes[0], more_passes[2]]  # the five runs
+with (resources.files("l2lib") / "data/learning_rates.txt").open() as file:
+    stored = np.loadtxt(file)[:, -2:].reshape(4, 5, 5, 7, 2)  # η, run, seed, N; loss and error
+fast = interval(100 * (stored[3, ..., 4, 1] - stored[3, ..., 0, 1]).mean(0))  # N = 4, η = 0.27
+tilts, lowest_n = {}, {}
+
+# %% tags=["hide-input"]
+for peak, by_run in zip((0.01, 0.03, 0.09, 0.27), stored[..., 0], strict=True):
+    runs = [{"λ": grid / forgettings(peak, 1, factors_of(steps, linear)), "loss": loss}
+            for steps, loss in zip((100, 200, 400, 100, 400), by_run, strict=True)]
+    for_passes = [runs[3], runs[1], runs[4]]
+    tilts[peak] = [slope(best_of(some)[1]) for some in (runs[:3], for_passes)]
+    lowest_n[peak] = [", ".join(f"{grid[run['loss'].mean(0).argmin()]:g}" for run in some)
+                      for some in (runs[:3], for_passes)]
 
 # %% [markdown]
 # (± is half the width of the 95-percent confidence interval over five seeds.)
@@ -653,16 +708,32 @@ every = [*more_data, more_passes[0], more_passes[2]]  # the five runs
 # - **There is no universal best $N$.** From 5 to 20 passes the best $N$ rises by a factor of about {{4 ** slopes["more passes", "N"].mean:.0f}} (interval: {{4 ** slopes["more passes", "N"].low:.0f}} to {{4 ** slopes["more passes", "N"].high:.0f}}).
 # - **More data: lower λ.** The slope is −{{abs(slopes["more data", "λ"].mean):.1f}} ± {{slopes["more data", "λ"].half:.1f}}.
 # - **More passes: raise λ.** The slope is {{slopes["more passes", "λ"].mean:.1f}} ± {{slopes["more passes", "λ"].half:.1f}}.
-# - **The floor is flat where data are plenty.** With 1,000 signals, everything from λ = 0 to $N = 1$ lies within {{np.ptp(more_data[2]["loss"].mean(0)[:4]):.2f}} in
-#   loss. With 500 signals in {{25 * lengths[2] / 500:.0f}} passes, λ = 0 costs {{more_passes[2]["loss"].mean(0)[0] - more_passes[2]["loss"].mean(0).min():.1f}} more than the best.
+# - **The floor is flat where data are plenty.** With 1,000 signals, everything from λ = 0 to $N = 1$ lies within {{np.ptp(more_data[2]["loss"].mean(0)[:4]):.2f}} in loss.
+# - **At this η decay mends confidence, hardly answers.** With {{25 * lengths[2] / 500:.0f}} passes, λ = 0 has {{more_passes[2]["loss"].mean(0)[0] - more_passes[2]["loss"].mean(0).min():.1f}} more loss than the best $N$, but no more errors: the loss also measures how confident the wrong answers are. (All these networks err on two signals of three.) **Choose by the measure that you will use.**
+# - **The best $N$ rises with η.** At η = {{below: rates[2]}}, the best of Figure 11.9, all five best $N$ are 4 or 16, neither *keep N* nor *keep λ* is excluded, and $N = 4$ has {{abs(fast.mean):.1f}} ± {{fast.half:.1f}} points fewer errors than λ = 0.
+#
+# <details>
+# <summary>The same five runs at four η</summary>
+#
+# | peak η | more data: slope of the best λ | more passes: slope | best $N$: 250, 500, 1,000 signals | 5, 10, 20 passes |
+# |---|---|---|---|---|
+# | 0.01 | −{{abs(tilts[0.01][0].mean):.1f}} ± {{tilts[0.01][0].half:.1f}} | {{tilts[0.01][1].mean:.1f}} ± {{tilts[0.01][1].half:.1f}} | {{lowest_n[0.01][0]}} | {{lowest_n[0.01][1]}} |
+# | 0.03 | −{{abs(tilts[0.03][0].mean):.1f}} ± {{tilts[0.03][0].half:.1f}} | {{tilts[0.03][1].mean:.1f}} ± {{tilts[0.03][1].half:.1f}} | {{lowest_n[0.03][0]}} | {{lowest_n[0.03][1]}} |
+# | 0.09 | −{{abs(tilts[0.09][0].mean):.1f}} ± {{tilts[0.09][0].half:.1f}} | {{tilts[0.09][1].mean:.1f}} ± {{tilts[0.09][1].half:.1f}} | {{lowest_n[0.09][0]}} | {{lowest_n[0.09][1]}} |
+# | 0.27 | −{{abs(tilts[0.27][0].mean):.1f}} ± {{tilts[0.27][0].half:.1f}} | {{tilts[0.27][1].mean:.1f}} ± {{tilts[0.27][1].half:.1f}} | {{lowest_n[0.27][0]}} | {{lowest_n[0.27][1]}} |
+#
+# The signs are those found at 0.03 (at 0.27 that of the second slope is not certain), the sizes are not. The rules *keep N* (slope −1, more data) and *keep λ* (slope 0, more passes) are both excluded at 0.03 and 0.09. At 0.01 *keep N* is at the very edge of its interval. At 0.27, the best of these η for 500 signals, neither is excluded.
+# (The chapter's functions and seeds, run once by `python -m experiments.learning_rates`, in half a minute; this cell reads its table.)
+#
+# </details>
 #
 # A likely reason, not proved: more data leave less to regularise, more passes more.
 # Others find other slopes. For Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)) the best memory,
-# in passes, is about constant (slopes −1 and 0). For language models that see each token once, Bergsma et al. ([2025b](https://arxiv.org/abs/2505.13738)) find that more data mean a *larger* $N$.
+# in passes, is about constant (slopes −1 and 0). For language models that see each token once, Bergsma et al. ([2025b](https://arxiv.org/abs/2505.13738)) find that more data mean a *larger* best $N$: it rises about as the square root of the tokens per weight.
 #
-# **No rule replaces trying; $N$ gives you the scale to try on.** Where to begin is in the table of §11.8: for small data, $N = \frac14, 1, 4$, or 1, 4, 16 beyond ten passes, from these runs; for training from scratch around what people did (Figure 11.1), which need not be best.
+# **No rule replaces trying; $N$ gives you the scale to try on.** The table of §11.8 says where to begin.
 #
-# Is the best at an end? Go on by factors of 4, but not below $N = 0.05$. There decay takes less than {{100 * (1 - np.exp(-0.05)):.0f}} % of a weight, and there is little to find: in
+# Below $N = 0.05$ decay takes less than {{100 * (1 - np.exp(-0.05)):.0f}} % of a weight, and there is little to find: in
 # our five runs the mean losses at λ = 0 and at $N = 1/16$ differ by at most {{max(abs(run["loss"].mean(0)[0] - run["loss"].mean(0)[1]) for run in every):.2f}}.
 #
 # ## 11.5 Carrying λ over to another run
@@ -680,7 +751,6 @@ every = [*more_data, more_passes[0], more_passes[2]]  # the five runs
 # | width × $c$, with $\eta/c$ | $\sqrt c\,\lambda$, and try | observed; sources disagree |
 # | PyTorch's AdamW → the AdamW paper's | $\eta\lambda$, with the peak η | arithmetic, keeps every step |
 # | AdamW → SGD with momentum μ | $\lambda\,\eta\,(1-\mu)/\eta_\text{SGD}$, only a scale to try on | arithmetic, keeps $N$ |
-# | AdamW → Muon | λ, once its updates are as large | arithmetic, keeps the updates' RMS |
 #
 # <details>
 # <summary>Conditions, sources, and why</summary>
@@ -690,7 +760,7 @@ every = [*more_data, more_passes[0], more_passes[2]]  # the five runs
 # - *Data and passes:* Wang and Aitchison (2025) keep the memory, counted in passes; Bergsma et al. (2025b) for one pass. Ours: §11.4.
 # - *Paper's form:* it multiplies decay by the schedule's factor $s_t$ alone, and $s_t\,\eta\lambda = \eta_t\lambda$ (chapter 3).
 # - *SGD:* only $N$ is kept. The updates of the two optimisers differ, so the best λ may, too.
-# - *Muon:* its update of an $m\times n$ matrix has orthonormal columns or rows, so the RMS $1/\sqrt{\max(m, n)}$. Multiply it by $0.2\sqrt{\max(m, n)}$: Adam's RMS is about 0.2 (§11.3; [Moonlight](https://arxiv.org/abs/2502.16982)).
+# - *AdamW → Muon:* λ stays, once the updates are as large. Muon's update of an $m\times n$ matrix has orthonormal columns or rows, so the RMS $1/\sqrt{\max(m, n)}$. Multiply it by $0.2\sqrt{\max(m, n)}$: Adam's RMS is about 0.2 (§11.3; [Moonlight](https://arxiv.org/abs/2502.16982)).
 #
 # </details>
 #
@@ -750,7 +820,7 @@ widths, tried = np.array([12, 30, 75]), np.geomspace(0.125, 8, 5)
 def by_width(width, norm=False, lr=0.36):
     """log₂ of the best λ by seed, for η = 0.36/m."""
     decays = tried / forgettings(lr / width, 1, factors_of(240, linear))
-    found = train(decays, 1000, 240, (40, width, width, 10), norm, lr / width, batch=50)
+    found, _ = train(decays, 1000, 240, (40, width, width, 10), norm, lr / width, batch=50)
     return [lowest(losses, decays) for losses in found]
 
 
@@ -763,7 +833,7 @@ power = slope(by_seed / np.log2(2.5))  # neighbouring widths differ by a factor 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(5.2, 3.5))
 draw_best(ax, widths, by_seed, at_ends, {"keep λ": 0, "λ ∝ √m": 0.5, "λ ∝ m": 1})
-ax.set(xlabel="width m (η ∝ 1/m)", xlim=(9, 125), ylim=(0.2, 2), ylabel="best λ")
+ax.set(xlabel="width m (η ∝ 1/m)", xlim=(9, 190), ylim=(0.2, 2), ylabel="best λ")
 ax.set_yticks([0.2, 0.5, 1, 2], ["0.2", "0.5", "1", "2"]), ax.minorticks_off()
 fit = figures.drawn(ax)["_fit"]
 tilt = np.log(fit.y[-1] / fit.y[0]) / np.log(fit.x[-1] / fit.x[0])
@@ -781,12 +851,12 @@ claim("11-width", "Where η goes as 1/m, the best λ goes as the width m to the 
       measured=power.mean, between=(0, 1))
 
 # %% [markdown]
-# The power is {{power.mean:.2f}} ± {{power.half:.2f}}, nearer to ½ than to 1. With batch norm the interval is too wide to decide (exercise 3). **If $\eta\propto1/m$, raise λ with the width, and try.**
+# The power is {{power.mean:.2f}} ± {{power.half:.2f}} over five seeds, nearer to ½ than to 1. With batch norm the interval is too wide to decide (exercise 3). **If $\eta\propto1/m$, raise λ with the width, and try.**
 #
 # ### A worked failure: a law used with the wrong η
 #
-# With λ = 0.1 Giles Thomas's small GPT-2 [reached](https://www.gilesthomas.com/2026/03/llm-from-scratch-32f-interventions-weight-decay) a test loss of 3.692. A scaling law, which fixes ηλ, gave him λ = 0.337 and a *worse* 3.814: that λ belongs to η = 0.0004, the rate in his first code. To the peak that he had found since, 0.0014, belongs
-# $0.337\cdot0.0004/0.0014 = {{0.337 * 0.0004 / 0.0014:.3f}}$. **Put the peak η of the run that you will make into a law.** But λ = 0.01, which no law had proposed, reached 3.643, his best: a law is where the tries begin.
+# With λ = 0.1 Giles Thomas's small GPT-2 [reached](https://www.gilesthomas.com/2026/03/llm-from-scratch-32f-interventions-weight-decay) a test loss of 3.692. A scaling law, which fixes ηλ, gave him λ = 0.337 and a *worse* 3.814: that λ belongs to his first η, 0.0004. To his later peak, 0.0014, belongs
+# $0.337\cdot0.0004/0.0014 = {{0.337 * 0.0004 / 0.0014:.3f}}$. **Put the peak η of the run that you will make into a law.** But λ = 0.01 reached 3.643, his best: a law only begins the tries.
 
 # %% [markdown]
 # ## 11.6 The audit: what λ does, tensor by tensor
@@ -824,7 +894,7 @@ predicted = (2 * lr * weight_decay * 0.1 / 1.9) ** 0.5  # (11.5), with momentum'
 print(f"N = {N:.1f}   RMS ratio {ratio:.2f}   last turn {turn:.3f}, on noise {predicted:.3f}")
 
 # %% [markdown]
-# *RMS ratio* is the RMS divided by its equilibrium value $\sqrt{\eta/2\lambda}$, with the η of the last step: near 1, as in §11.3. (Read it only while η is constant: the norm follows a falling η late.) The book's tool does the same for all tensors:
+# *RMS ratio* is the RMS divided by its equilibrium value $\sqrt{\eta/2\lambda}$, with the η of the last step: near the {{with_momentum(0.01):.2f}} of noise (§11.3). (Read it only while η is constant: the norm follows a falling η late.) The book's tool does the same for all tensors:
 # make a `Watch`, and call `step()` now and then.
 
 
@@ -861,7 +931,7 @@ verdicts_of(of_mlp)
 # %% [markdown]
 # The first matrix is *scale-invariant* ([chapter 7](07_scale_invariance.ipynb)): a batch norm follows it, so the loss ignores its size.
 # Here λ only sets the turn. On the last matrix decay
-# changes the function, as a penalty does. The audit also warns that biases, γ and β decay, which they rarely should ([chapter 6](06_bias_exclusion.ipynb)).
+# changes the function, as a penalty does. The audit also warns that biases, γ and β decay, which they rarely should ([chapter 6](06_bias_exclusion.ipynb)). Under SGD, whose updates have no fixed size, it gives no RMS ratio, but finds the equilibrium from the norms.
 #
 # The second model, a small transformer with normalised queries and keys,
 # learns to continue Shakespeare's sonnets, letter by letter: 80 steps with η = 0.01, so $S = {{0.01 * 80:.1f}}$, and λ = 3.75 for $N = 3$.
@@ -938,16 +1008,22 @@ verdicts_of(of_poet, "blocks.0")
 # %% [markdown]
 # ### Where each turn comes from
 #
-# Why do some tensors turn more than others under the same λ? An exact account of each turn shows it. Let
-# $p_t = \langle w_t,\eta_tu_t\rangle/r_t^2$ be the *push*: the share of its length by which the update moves the weight inwards (outwards if negative).
+# Why do some tensors turn more than others under the same λ? Let the *push* be the share of its length by which the update moves a weight inwards (outwards if negative).
+# For small angles *½θ² = decay + push + change of the norm*: a weight turns only if it decays, is pushed inwards, or grows.
+#
+# <details>
+# <summary>The exact account, from step to step and from look to look</summary>
+#
+# Let $p_t = \langle w_t,\eta_tu_t\rangle/r_t^2$ be the push.
 #
 # 1. The inner product of $w_t$ with $w_{t+1} = (1-\eta_t\lambda)w_t-\eta_tu_t$ is $r_t^2(1-\eta_t\lambda-p_t)$.
 # 2. Divide by $r_tr_{t+1}$ to get $\cos\theta_t$, and take the logarithm:
 #
 # $$-\ln\cos\theta_t = -\ln(1-\eta_t\lambda-p_t)+\ln\frac{r_{t+1}}{r_t}. \tag{11.6}$$
 #
-# For small angles it reads *½θ² = decay + push + growth of the norm*: a weight turns only if it decays, is pushed inwards, or
-# grows. The audit takes θ between two looks (calls of `watch.step()`). Its push is the turn less decay and growth, and depends on how many steps lie between the looks.
+# The audit takes θ between two looks (calls of `watch.step()`). Its push is the turn less decay and change of the norm, and depends on how many steps lie between the looks.
+#
+# </details>
 #
 # **Is the push the work of the loss? Not all of it.** With momentum an update points where earlier updates have already moved $w$, hence outwards, even on pure noise; and a weight that starts too large shrinks, with any loss. So we audit the same transformer, from the same start, on pure noise:
 
@@ -963,63 +1039,52 @@ of_noise = audited(*new_poet(), noise, range(80))
 
 # %% tags=["hide-input"]
 states, noisy = of_poet.data, of_noise.data
-shown = ["token.weight", *(f"blocks.0.{name}.weight" for name in (
-    "query", "key", "value", "out", "up", "down")), "head.weight"]
+shown = ["token.weight", "blocks.0.query.weight", "blocks.0.value.weight", "head.weight"]
 
 
 def draw_budget(ax, data, name, row, height, alpha, labelled=False):
-    """Decay, push and growth of a tensor as bars; those below zero go to the left."""
+    """Decay, push and change of the norm as bars; those below zero go to the left."""
     ends = {1: 0.0, -1: 0.0}
     for part, color in (("decay", figures.BLUE), ("push", figures.ORANGE),
                         ("growth", figures.GREEN)):
         length = data[part].sel(tensor=name).item()
         side = 1 if length > 0 else -1
         ax.barh(row, length, left=ends[side], color=color, height=height, alpha=alpha,
-                label=part if labelled else None)
+                label={"growth": "change of the norm"}.get(part, part) if labelled else None)
         ends[side] += length
 
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(7.2, 4.7))
+fig, ax = figures.subplots(figsize=(7.2, 3.5))
 for row, name in enumerate(shown):
-    draw_budget(ax, states, name, row - 0.13, 0.44, 1, row == 0)
-    draw_budget(ax, noisy, name, row + 0.24, 0.22, 0.4)
-    ax.plot(noisy.turn.sel(tensor=name).item(), row + 0.24, "o", color="black", mfc="white", ms=6,
+    draw_budget(ax, states, name, row - 0.13, 0.4, 1, row == 0)
+    draw_budget(ax, noisy, name, row + 0.25, 0.2, 0.4)
+    ax.plot(noisy.turn.sel(tensor=name).item(), row + 0.25, "o", color="black", mfc="white", ms=6,
             label=f"_noise {name}")
     ax.plot(states.turn.sel(tensor=name).item(), row - 0.13, "o", color="black", mec="white",
             ms=9, label=f"_{name}")
-    apart = round((states.push - noisy.push).sel(tensor=name).item(), 1)
-    ax.text(4.55, row, f"{apart:+.1f}".replace("-", "−") if apart else "0",
-            color=figures.ORANGE, va="center", ha="center")
 ax.plot([], [], "o", color="black", mec="white", ms=9, label="their sum: the turn")
 ax.plot([], [], "o", color="black", mfc="white", ms=6, label="on noise (pale bars)")
-ax.set_yticks(range(8), [name.removesuffix(".weight") for name in shown])
+ax.set_yticks(range(4), [name.removesuffix(".weight") for name in shown])
 ax.set(xlabel="Σ −ln cos θ and its parts: four looks, each after 20 steps",
-       xlim=(-3.2, 5), ylim=(7.6, -1.5), xticks=range(-3, 5), ylabel=" ")
+       xlim=(-3.2, 4.2), ylim=(3.6, -1.1), xticks=range(-3, 5), ylabel=" ")
 for x, text in ((-3.1, "← pushed outwards, norm shrinks"), (0.1, "decay, pushed inwards →")):
-    ax.text(x, -0.85, text, fontsize=9, color=figures.GREY, va="center")
-
-# %% tags=["hide-input"]
-ax.text(4.55, -0.9, "push minus\npush on noise", fontsize=9, color=figures.ORANGE, va="center",
-        ha="center")
+    ax.text(x, -0.7, text, fontsize=9, color=figures.GREY, va="center")
 ax.axvline(0, color=figures.GREY, lw=0.8)
-ax.set_title("What differs from noise is the work of the loss")
-legend = ax.legend(loc="lower center", ncols=5, fontsize=9, bbox_to_anchor=(0.43, -0.3))
+ax.set_title("Beyond noise, mostly the loss: value turns most")
+legend = fig.legend(loc="outside lower center", ncols=5, fontsize=9)
 
-# %% tags=["hide-input"]
 # %% tags=["hide-input"]
 turned = {name.strip("_"): mark.x[0] for name, mark in figures.drawn(ax).items()
           if name.strip("_") in shown}
-low, high = (turned[f"blocks.0.{name}.weight"] for name in ("key", "value"))
-still = figures.drawn(ax)["_noise blocks.0.value.weight"].x[0]
-figures.show(fig, "Two bars for each of eight tensors of the transformer, a strong one for the run "
-             "and a pale one for pure noise: decay to the right, as long for each; push and growth "
-             "mostly to the left, where push is outwards and growth a norm that shrinks. A dot "
-             f"marks the sum, how far the tensor turned: {high:.1f} for value, on noise "
-             f"{still:.1f}; {turned['blocks.0.out.weight']:.1f} for out, {low:.1f} for the keys, "
-             f"{turned['blocks.0.query.weight']:.1f} for the queries, "
-             f"{turned['token.weight']:.1f} for the embedding, {turned['head.weight']:.1f} for the "
-             "head. Queries and keys look as on noise.", number="11.7")
+calm = {name: figures.drawn(ax)[f"_noise {name}"].x[0] for name in shown}
+in_words = [f"{name.removesuffix('.weight').removeprefix('blocks.0.')}, {turned[name]:.1f} under "
+            f"the loss and {calm[name]:.1f} on noise" for name in shown]
+figures.show(fig, "Two bars for each of four tensors of the transformer, a strong one for the run "
+             "and a pale one for pure noise: decay to the right, as long for each; push and change "
+             "of the norm mostly to the left, where push is outwards and the norm shrinks. A dot "
+             f"marks the sum, how far the tensor turned: {'; '.join(in_words)}. Only value is "
+             "pushed inwards.", number="11.7")
 
 # %% tags=["hide-input"]
 parts = [f"blocks.{k}.{name}.weight" for k in (0, 1) for name in ("query", "key")]
@@ -1048,12 +1113,12 @@ claim("11-audit", "The two sides of (11.6) agree for every tensor of the two mod
 claims.identities()
 
 # %% [markdown]
-# The pale bars are momentum and the start. On noise the push of the query is −{{abs(noisy.push.sel(tensor="blocks.0.query.weight").item()):.1f}} (without momentum it would be 0), and its norm shrinks, as the start is {{(1 / 96 / (0.01 / 7.5)) ** 0.5:.1f}} times $\sqrt{\eta/2\lambda}$.
+# The pale bars show what momentum and the start do without any loss. On noise the push of the query is −{{abs(noisy.push.sel(tensor="blocks.0.query.weight").item()):.1f}} (without momentum it would be 0), and its norm shrinks, as the start is {{(1 / 96 / (0.01 / 7.5)) ** 0.5:.1f}} times $\sqrt{\eta/2\lambda}$.
 # It ends at an RMS ratio of {{noisy.rms_ratio.sel(tensor="blocks.0.query.weight").item():.2f}}; the formula of §11.3 says {{with_momentum(0.0375):.2f}}.
 #
-# Query and key of this block do nearly the same under the loss. The loss pushes value and out inwards, and they turn most. It pushes the head outwards, so that its norm hardly shrinks. The embedding starts far too large, shrinks, and hardly turns, as on noise.
+# Under the loss the query does nearly the same. The loss pushes the value inwards, so it turns most, and the head outwards, so its norm hardly shrinks.
 #
-# **So λ acts on the tensors of one model in two ways.** On queries and keys, which are scale-invariant and by the end in equilibrium, it sets the turn; on the others it is a penalty. The audit says which, but not which λ is best.
+# **So λ sets how far tensors turn; where they are not scale-invariant, it also changes the function.** Queries and keys are scale-invariant, and end in equilibrium. The audit says which tensors are, but not which λ is best.
 #
 # The third model is yours: change three lines. §11.8 has what to do about each verdict. (From two checkpoints:
 # `python -m l2lib.audit before.pt after.pt --lr 3e-4 --weight-decay 0.1 --steps 1000`.)
@@ -1069,7 +1134,7 @@ verdicts_of(audited(your_model, your_optimizer, cross_entropy, your_batches))
 # %% [markdown]
 # ## 11.7 From the default to a decision
 #
-# Does all this find a λ? We go the whole way twice, from the default λ = 0.01: with a convolutional network on 300 handwritten digits, and with a smaller transformer on the sonnets.
+# We go the whole way twice, from the default λ = 0.01: with a convolutional network on 300 handwritten digits, and with a smaller transformer on the sonnets.
 
 # %%
 data, rate, tries = load("digits"), 0.03, np.array([1 / 4, 1, 4])
@@ -1093,15 +1158,17 @@ of_cnn = audited(cnn, adamw, cross_entropy, batches, to_zero)
 verdicts_of(of_cnn, ("0.weight", "4.weight", "10.weight"))
 
 # %% [markdown]
-# The default does nothing to the digits: $S = \sum\eta_t$ is {{forgettings(rate, 1, factors_of(150, linear)):.2f}}, and $N = \lambda S$. (Here η ends near zero, so the RMS ratios say nothing.) **Then the three tries**, $\lambda = N/S$, at full length and with five seeds:
+# The default does nothing to the digits: $S = \sum\eta_t$ is {{forgettings(rate, 1, factors_of(150, linear)):.2f}}, and $N = \lambda S$. (Here η ends near zero, so the RMS ratios say nothing.) **Then the three tries**, $\lambda = N/S$, at full length and with five seeds. The lowest was $N = \frac14$, an end, so we add $\frac1{16}$:
 
 # %%
-decays = [0.01, *tries / forgettings(rate, 1, factors_of(150, linear))]
+digits_n = np.array([1 / 16, *tries])
+decays = [0.01, *digits_n / forgettings(rate, 1, factors_of(150, linear))]
 digits = sweep(CNN((12, 10), channels=(6, 12), norm="batch"), pixels[fitted], data.y[fitted],
                test=(pixels[validate], data.y[validate]), loss="cross_entropy", lr=rate,
                optimizer="adamw", beta2=0.98, schedule=lambda step: 1 - step / 150,
                weight_decay=decays, steps=150, batch_size=20, seeds=seeds(5), record_every=150)
 on_validation = digits.test_loss.values[..., -1]  # by seed and λ
+wrong_digits = 100 * (1 - digits.test_accuracy.values[..., -1])
 
 
 # %%
@@ -1164,38 +1231,49 @@ tested = losses_on("test")[:, [0, chosen_text]]
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, figsize=(7.2, 3.2))
-for ax, values, where in zip(axes, (on_validation, of_text), (0.2, 0.06), strict=True):
+for ax, values, at in zip(axes, (on_validation, of_text), (digits_n, tries), strict=True):
     apart = values[:, 1:] - values[:, :1]  # the same seed, so the same start and batches
     mean, low, high, _ = interval(apart)
     for k, one in enumerate(apart):
-        ax.semilogx(tries * 1.07 ** (k - 2), one, "o", ms=3, mfc="none", color=figures.ORANGE)
-    ax.plot(tries, mean, "o", ms=6, color=figures.BLUE, label="_all")
-    ax.vlines(tries, low, high, color=figures.BLUE)
+        ax.semilogx(at * 1.07 ** (k - 2), one, "o", ms=3, mfc="none", color=figures.ORANGE)
+    ax.plot(at, mean, "o", ms=6, color=figures.BLUE, label="_all")
+    ax.vlines(at, low, high, color=figures.BLUE)
     ax.axhline(0, color=figures.GREY, ls="--", label="_default")
-    ax.text(0.17, where, "above 0:\nworse than the default", fontsize=9, color=figures.GREY)
-    ax.set_xticks(tries, ["¼", "1", "4"]), ax.minorticks_off()
-    ax.set(xlabel="N", ylabel=" ", xlim=(0.15, 6))
-axes[0].set_ylabel("validation loss, minus\nthat of the default λ")
-axes[0].set_title("Digits: no try is better"), axes[1].set_title("Sonnets: N = 1 gains a little")
-first, second = (figures.drawn(ax)["_all"].y for ax in axes)
-figures.show(fig, "Validation loss less that of the default λ = 0.01 with the same seed, for "
-             "N = ¼, 1 and 4: five seeds as small circles, means with intervals. Digits: "
-             f"{first[0]:.3f}, {first[1]:.2f}, {first[2]:.2f}. Sonnets: {second[0]:.3f}, "
-             f"{second[1]:.3f}, {second[2]:.2f}.", number="11.8")
+    ax.set_xticks(at, ["1/16", "¼", "1", "4"][-len(at):]), ax.minorticks_off()
+    ax.set(xlabel="N", ylabel=" ", xlim=(at[0] * 0.6, 7))
 
 # %% tags=["hide-input"]
+axes[0].set_ylabel("validation loss, minus\nthat of the default λ")
+axes[0].set_title("Digits: no try is better"), axes[1].set_title("Sonnets: N = 1 gains a little")
 gain = interval(tested[:, 0] - tested[:, 1])
-against = interval(on_validation[:, 1] - on_validation[:, 0])
+axes[0].text(0.05, 0.2, "above 0:\nworse than the default", fontsize=9, color=figures.GREY)
+place = tries[chosen_text - 1] * 1.45
+axes[1].plot(place, -gain.mean, "s", ms=6, color=figures.GREEN, label="_test")
+axes[1].vlines(place, -gain.high, -gain.low, color=figures.GREEN)
+axes[1].text(place * 1.15, -gain.mean, "test", color=figures.GREEN, va="center")
+axes[1].set_ylim(-0.035, 0.02)
+axes[1].text(4, 0.0125, f"↑ {interval(of_text[:, 3] - of_text[:, 0]).mean:.2f}",
+             color=figures.BLUE, ha="center")
+first, second = (figures.drawn(ax)["_all"].y for ax in axes)
+on_test = figures.drawn(axes[1])["_test"].y[0]
+figures.show(fig, "Validation loss less that of the default λ = 0.01 with the same seed: five "
+             "seeds as small circles, means with intervals. Digits, for N = 1/16, ¼, 1 and 4: "
+             f"{first[0]:.3f}, {first[1]:.3f}, {first[2]:.2f}, {first[3]:.2f}. Sonnets, for N = ¼, "
+             f"1 and 4: {second[0]:.3f}, {second[1]:.3f}, and {second[2]:.2f}, which is far above "
+             f"the frame. A square, on the test: {on_test:.3f}.",
+             number="11.8")
+
+# %% tags=["hide-input"]
+least = interval(on_validation[:, 1] - on_validation[:, 0])
+quarter = interval(on_validation[:, 2] - on_validation[:, 0])
+right = interval(wrong_digits[:, 4] - wrong_digits[:, 0])
 claim("11-much", "On the validation digits N = 4 has {:.2f} more loss than the default",
-      measured=(on_validation[:, 3] - on_validation[:, 0]).mean(), above=0)
+      measured=(on_validation[:, 4] - on_validation[:, 0]).mean(), above=0)
 claim("11-text", "On the validation sonnets N = 1 has {:.3f} less loss than the default",
       measured=(of_text[:, 0] - of_text[:, 2]).mean(), above=0)
 
 # %% [markdown]
-# Figure 11.8 shows differences *within* seeds, as the spread between seeds is common to all λ.
-#
-# **Digits** (left). No try beats the default: $N = \frac14$ has {{against.mean:.3f}} ± {{against.half:.3f}} more loss, and $N = 4$ is clearly worse.
-# The default stays: a still smaller λ could change next to nothing.
+# **Digits** (left). No try beats the default: $N = \frac14$ has {{quarter.mean:.3f}} ± {{quarter.half:.3f}} more loss, $N = \frac1{16}$ {{least.mean:.3f}} ± {{least.half:.3f}}. $N = 4$ has clearly more loss, but its errors ({{right.mean:.1f}} ± {{right.half:.1f}} points above the default's {{wrong_digits[:, 0].mean():.1f}} %) are not clearly more. The next $N$ would be below 0.05. The default stays.
 #
 # **Sonnets** (right). The default has $N = {{0.01 * forgettings(0.01, 1, factors_of(100, linear)):.3f}}$. $N = {{tries[chosen_text - 1]:g}}$ is lowest, not at an end, and its gain is significant. Take it. The test gives {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter: significant, and small.
 #
@@ -1203,15 +1281,17 @@ claim("11-text", "On the validation sonnets N = 1 has {:.3f} less loss than the 
 
 # %% tags=["hide-input"]
 tried_n = [(run["loss"].mean(0), np.isin(grid, tries)) for run in every]
-tried_n += [(values.mean(0), np.arange(4) > 0) for values in (on_validation, of_text)]
+tried_n += [(values.mean(0), np.arange(values.shape[1]) >= values.shape[1] - 3)
+            for values in (on_validation, of_text)]
+few = [grid[run["loss"].mean(0).argmin()] for run in every[:4]]  # ten passes or fewer
 # %% tags=["hide-input"]
 costs = np.array([mean[columns] - mean.min() for mean, columns in tried_n])
 bold = max(row[2 if k == 4 else 1] for k, row in enumerate(costs))  # run 4 has 20 passes
 costs = costs.max(0)
 
 # %% [markdown]
-# If a recipe is published for a run like yours, in model, data and passes, keep its $N$. Else take the bold $N$ of your row in §11.8, on matrices only. In the five runs of Figure 11.4 and the two of Figure 11.8, this $N$ (4 for the 20 passes, else 1)
-# had at most {{bold:.2f}} more loss than the best λ tried; $N = 1$ in all seven {{costs[1]:.2f}}, $N = 4$ {{costs[2]:.2f}}.
+# If a recipe is published for a run like yours, in model, data and passes, keep its $N$. Else take the bold $N$ of your row in §11.8, on matrices only. On the very runs from which we read its first two rows (five of Figure 11.4, two of Figure 11.8), this $N$
+# has at most {{bold:.2f}} more loss than the best λ tried. Using $N = 1$ everywhere costs up to {{costs[1]:.2f}}, $N = 4$ up to {{costs[2]:.2f}}.
 #
 # ### If η is not settled: search both
 #
@@ -1220,21 +1300,23 @@ costs = costs.max(0)
 # %%
 rates, columns = [0.03, 0.09, 0.27, 0.81], np.array([1 / 4, 1, 4, 16])
 totals = [forgettings(rate, 1, factors_of(200, linear)) for rate in rates]
-all_seeds = np.array([train(columns / S, 500, 200, peak=rate)  # by η, seed and N
-                      for rate, S in zip(rates, totals, strict=True)])
+known = [more_data[1][what][:, 2:6] for what in ("loss", "error")]  # of §11.4
+all_seeds, wrong = np.swapaxes([known] + [  # by η, seed and N
+    train(columns / S, 500, 200, peak=rate)
+    for rate, S in zip(rates[1:], totals[1:], strict=True)], 0, 1)
 by_rate = all_seeds.mean(1)
 best_rate = by_rate[:, 1].argmin()  # first the column N = 1
 best_column = by_rate[best_rate].argmin()  # then along the row
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(5.6, 3.5))
-ax.pcolormesh(by_rate, cmap="cividis", vmax=2, label="_loss")
-for row, (total, losses_there) in enumerate(zip(totals, by_rate, strict=True)):
-    for column, loss in enumerate(losses_there):
-        bold = "bold" if loss == by_rate.min() else "normal"
-        ax.text(column + 0.5, row + 0.5, f"{loss:.2f}\nλ = {columns[column] / total:.2g}",
-                ha="center", va="center", weight=bold, fontsize=9.5,
-                color="black" if loss > 1.8 else "white")
+fig, ax = figures.subplots(figsize=(5.6, 4.3))
+ax.pcolormesh(by_rate, cmap="cividis_r", vmax=2, label="_loss")
+for row, (total, means) in enumerate(zip(totals, by_rate, strict=True)):
+    for column, loss in enumerate(means):
+        ax.text(column + 0.5, row + 0.5, f"{loss:.2f}\n{100 * wrong[row, :, column].mean():.0f} % "
+                f"wrong\nλ = {columns[column] / total:.2g}", ha="center", va="center",
+                weight="bold" if loss == by_rate.min() else "normal", fontsize=9.5,
+                color="black" if loss < 1.85 else "white")
 ax.grid(False)
 for corner, size in (((1, 0), (1, 4)), ((0, best_rate), (4, 1))):
     ax.add_patch(Rectangle(corner, *size, fill=False, ec=figures.ORANGE, lw=2.5, clip_on=False))
@@ -1245,8 +1327,9 @@ ax.set_yticks(np.arange(4) + 0.5, [str(rate) for rate in rates])
 ax.set(xlabel="N", ylabel="peak η"), ax.set_title("First η at N = 1, then N at that η")
 cells = figures.drawn(ax)["_loss"].x  # by η and N
 first, (row, column) = cells[:, 1], np.unravel_index(cells.argmin(), cells.shape)
-figures.show(fig, "A table of 16 cells, coloured by held-out loss: four peak rates η against "
-             "N = ¼, 1, 4 and 16, with λ in each cell. A frame marks the column N = 1, whose "
+figures.show(fig, "A table of 16 cells, darker where the held-out loss is higher: four peak rates "
+             "η against N = ¼, 1, 4 and 16, with loss, error and λ in each cell. A frame marks the "
+             "column N = 1, whose "
              f"loss goes {first[0]:.2f}, {first[1]:.2f}, {first[2]:.2f}, {first[3]:.2f} as η "
              "rises, and another the row of its lowest. The lowest of all cells, "
              f"{cells[row, column]:.2f}, is in row {row + 1} of η and column {column + 1} of N.",
@@ -1256,19 +1339,22 @@ figures.show(fig, "A table of 16 cells, coloured by held-out loss: four peak rat
 wide_n = interval(all_seeds[2, :, 3] - all_seeds[2, :, 2])  # N = 16 against 4
 slow_rate = interval(all_seeds[0, :, by_rate[0].argmin()] - all_seeds[2, :, by_rate[2].argmin()])
 # %% tags=["hide-input"]
-claim("11-search", "Seven of the sixteen cells, η at N = 1 and then N, end {:.3f} above the lowest",
+claim("11-search", "A search of seven cells, η at N = 1 and then N, ends {:.3f} above the lowest",
       measured=by_rate[best_rate, best_column] - by_rate.min(), below=0.05)
 
 # %% [markdown]
-# From η = {{rates[0]}} to {{rates[2]}} the lowest mean is always at $N = {{columns[by_rate[:3].argmin(1)].mean():g}}$, where λ falls ninefold. But $N = 16$ is hardly worse: at η = {{rates[2]}} by {{wide_n.mean:.3f}} ± {{wide_n.half:.3f}}. η matters more: η = {{rates[0]}} loses {{slow_rate.mean:.2f}} ± {{slow_rate.half:.2f}} even with its best λ.
-# **First settle η at the middle $N$, with λ = $N/S$ for each η, then $N$ at that η.**
+# From η = {{rates[0]}} to {{rates[2]}} the lowest mean is always at $N = {{columns[by_rate[:3].argmin(1)].mean():g}}$: there λ falls ninefold while η rises ninefold. But $N = 16$ is hardly worse: at η = {{rates[2]}} by {{wide_n.mean:.3f}} ± {{wide_n.half:.3f}}. η matters more: η = {{rates[0]}} loses {{slow_rate.mean:.2f}} ± {{slow_rate.half:.2f}} even with its best λ.
+# **First settle η at the bold $N$, with λ = $N/S$ for each η, then $N$ at that η.**
 #
-# How many seeds? Give both λ the same seeds, and let the differences have the standard deviation $s$. To see a mean difference δ takes about
+# How many seeds? If the differences within seeds have the standard deviation $s$, to see a mean difference δ takes about
 # $8\,(s/\delta)^2$ seeds (for a power of 80 % at the level of 5 %), plus two or three.
 #
-# ### Fine-tuning, LoRA and repeated data
+# ### Fine-tuning
 #
-# In fine-tuning the start is the pretrained model, which you want to keep; $N = 1$ leaves {{100 * np.exp(-1):.0f}} % of it. **So compute $S$, and let λ be at most $0.05/S$, or 0** (untested).
+# In fine-tuning the start is the pretrained model, which you want to keep; $N = 1$ leaves {{100 * np.exp(-1):.0f}} % of it, apart from what the updates keep. **So compute $S$, and let λ be at most $0.05/S$, or 0** (untested).
+#
+# <details>
+# <summary>Two examples, LoRA, and data that a run repeats</summary>
 #
 # - 938 steps (three passes over 10,000 examples, batches of 32), linear to zero from $\eta = 2\cdot10^{-5}$: $S = {{forgettings(2e-5, 1, factors_of(938, linear)):.4f}}$, and the bound is {{0.05 / forgettings(2e-5, 1, factors_of(938, linear)):.0f}}. Every usual λ does next to nothing.
 # - RoBERTa on MNLI, with far more steps: $S = {{counts["RoBERTa on MNLI"] / 0.1:.2f}}$, and the bound is {{0.05 / (counts["RoBERTa on MNLI"] / 0.1):.2f}}. The published 0.1 lies a little above.
@@ -1277,6 +1363,8 @@ claim("11-search", "Seven of the sixteen cells, η at N = 1 and then N, end {:.3
 #   ([chapter 4](04_other_penalties.ipynb)).
 # - **Repeated data.** The best λ was far above the usual one, about 30 times, with 200 million tokens and many passes ([Kim et al., 2025](https://arxiv.org/abs/2509.14786); an
 #   order of magnitude in [Lovelace et al., 2026](https://arxiv.org/abs/2605.01640)).
+#
+# </details>
 #
 # ## 11.8 In practice: a page to tear out
 #
@@ -1287,32 +1375,47 @@ claim("11-search", "Seven of the sixteen cells, η at N = 1 and then N, end {:.3
 # The mean factor is 1 if η is constant, ½ for linear or cosine to zero, {{llama[2000:].mean():.2f}} for a cosine to 0.1 of the peak, and {{factors_of(1000, stable).mean():.1f}} if only the last fifth falls to zero.
 # λ is in PyTorch's form, where decay is multiplied by η. *Matrices* are tensors with two axes or more.
 #
-# | your run | try $N$ |
-# |---|---|
-# | small data (thousands of examples), ten passes or fewer | ¼, **1**, 4 |
-# | small data, more passes | 1, **4**, 16 |
-# | a language model from scratch, on large data | 1, **4**, 16 |
-# | images from scratch, as on ImageNet | 4, **16**, 64 |
+# | your run | try $N$ | because |
+# |---|---|---|
+# | hundreds of examples to a thousand, ten passes or fewer | ¼, **1**, 4 | best in our six such runs: from at most 1/16 to 16, median {{np.median([*few, 1 / 16, tries[chosen_text - 1]]):g}} |
+# | the same, more passes | 1, **4**, 16 | best in our one such run: {{grid[every[4]["loss"].mean(0).argmin()]:g}} |
+# | a language model, one pass, fewer than 30 tokens per weight | ¼, **1**, 4 | GPT-3 has {{counts["GPT-3 175B"]:.1f}}, Pythia {{counts["Pythia 12B"]:.1f}} |
+# | the same, hundreds of tokens per weight | 4, **16**, 64 | Llama 2 and OLMo: {{counts["OLMo 7B"]:.0f}} to {{counts["OLMo 2 1B"]:.0f}} |
+# | images from scratch, as on ImageNet | 4, **16**, 64 | eight recipes, {{min(counts[name] for name in vision):.0f}} to {{max(counts[name] for name in vision):.0f}}: the last try is beyond |
 #
-# The first row that fits counts: our sonnets belong to the first, where $N = 4$ was {{(of_text[:, 3] - of_text[:, 0]).mean():.2f}} worse than the default.
+# The last three rows copy habits, which need not be best. The sonnets (half a pass) belong to the first.
 #
 # 1. **Fine-tuning all weights?** Any λ up to $0.05/S$, or 0. Stop here.
-# 2. **Run the λ that you have** (none yet, or only one run? The bold $N$) to the end, with decay on matrices only, and audit it: `watch = Watch(model, optimizer, total_steps=steps)` from `l2lib.audit`, `watch.step()` every 20 steps, `print(watch.result(loss))` with `loss(model)` of a batch.
-# 3. **Run the three $N$ of your row**, λ = $N/S$, at full length. Best at an end? Go on by factors of 4, but not below $N = 0.05$.
-# 4. **Choose on validation data**, with three seeds or more. No clear gain? Keep what you had. Test once.
-# 5. **You change the run later?** Use the table of §11.5.
+# 2. **Only one run?** The bold $N$, decay on matrices only.
+# 3. **Is η settled?** If not, first find the best η at the bold $N$.
+# 4. **Run the λ that you have** (or the bold $N$) to the end, and audit it:
+#
+# ```python
+# from l2lib.audit import Watch
+#
+# watch = Watch(model, optimizer, total_steps=steps)
+# for step, batch in enumerate(batches, start=1):
+#     train_on(batch)  # yours: zero_grad, backward, optimizer.step()
+#     if step % 20 == 0:
+#         watch.step()
+# print(watch.result(lambda model: loss(model, batch)))  # your loss
+# ```
+#
+# 5. **Run the three $N$ of your row**, λ = $N/S$, at full length. Best at an end? Go on by factors of 4, but not below $N = 0.05$.
+# 6. **Choose on validation data**, by the measure that you will use, with three seeds or more. No clear gain? Keep what you had. Test once.
+# 7. **You change the run later?** Use the table of §11.5.
 
 # %% tags=["hide-input"]
 boxes = {
     "tune": (2, 7, "fine-tuning all weights?", figures.GREY),
     "leave": (6, 7, "λ at most 0.05/S,\nor 0", figures.BLUE),
     "one": (2, 6, "only one run?", figures.GREY),
-    "single": (6, 6, "matrices only, the\nmiddle N: λ = N/S", figures.BLUE),
+    "single": (6, 6, "matrices only, the\nbold N: λ = N/S", figures.BLUE),
     "rate": (2, 5, "is η settled?", figures.GREY),
-    "settle": (6, 5, "first the best η at\nthe middle N", figures.ORANGE),
+    "settle": (6, 5, "first the best η at\nthe bold N", figures.ORANGE),
     "audit": (2, 4, "run the λ you have, audit it:\ndoes a bias or a scale decay?", figures.GREY),
     "split": (6, 4, "let only matrices\ndecay; run again", figures.ORANGE),
-    "try": (2, 3, "run the three N of your row\n(small data ¼, 1, 4), whole run", figures.ORANGE),
+    "try": (2, 3, "run the three N of your row,\neach at full length", figures.ORANGE),
     "end": (2, 2, "best at an end?", figures.GREY),
     "more": (6, 2, "go on × 4 or ÷ 4,\nnot below N = 0.05", figures.ORANGE),
     "gain": (2, 1, "clear gain over seeds,\non validation data?", figures.GREY),
@@ -1354,8 +1457,8 @@ ax.plot([6, 6], [3.71, 3], color=figures.GREY, lw=1.4)  # and on with the tries
 ax.annotate("", (3.75, 3), (6, 3), **arrow)
 ax.set(xlim=(0.1, 7.5), ylim=(-0.45, 7.45), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
 ax.spines[:].set_visible(False), ax.set_title("From your run to λ = N/S   (S = steps × mean η)")
-figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S. Only one run: the middle N of "
-             "your row. If η is not settled, first the best η at the middle N. Then run the λ you "
+figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S. Only one run: the bold N of "
+             "your row. If η is not settled, first the best η at the bold N. Then run the λ you "
              "have and audit it; if a bias or a scale decays, make "
              "two groups, so that only matrices decay, and run again. Then run the three N of "
              "your row, λ = N/S, at full length. If the best is at an end, go on by factors of 4, "
@@ -1365,29 +1468,29 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S. Only one run
 # %% [markdown]
 # | the audit, or the run, says | why | what to do |
 # |---|---|---|
-# | in equilibrium | ηλ sets the turn (§11.3) | step 3 |
+# | in equilibrium | ηλ sets the turn (§11.3) | step 5 |
 # | falling, or rising, needs $n$ steps | the start still sets the turn | nothing; or a larger $N$ |
-# | λ does nothing in this run | $N$ is below 0.05 | leave it; or step 3 |
-# | not invariant, here λ is a penalty | λ alone changes the function | step 3 |
+# | λ does nothing in this run | $N$ is below 0.05 | leave it; or step 5 |
+# | not invariant, here λ is a penalty | λ changes the function, too | step 5 |
 # | decays though its role is … | a bias or a scale decays | two parameter groups (§11.6) |
 #
 # **A myth:** *AdamW decouples λ from η.* In PyTorch's form, half the η is half the $N$.
 #
-# **Limits.** Our networks are small and our runs short. Figures 11.4 to 11.6 and 11.9 are one task. We did not test fine-tuning.
+# **Limits.** Our networks are small, our runs short and far from good. Figures 11.4 to 11.6 and 11.9 are one task. We did not test fine-tuning.
 #
 # ## 11.9 Exercises
 #
-# **1.** (Choose λ.) Your run on small data, five passes, has 10,000 steps of AdamW, linear to zero from $\eta = 3\cdot10^{-4}$. Which three λ do you try? Which, if it is SGD with momentum 0.9 and η = 0.1?
+# **1.** (Choose λ.) Your run on 1,000 examples, with few passes, has 10,000 steps of AdamW, linear to zero from $\eta = 3\cdot10^{-4}$. Which three λ do you try? Which, if it is SGD with momentum 0.9 and η = 0.1?
 #
 # <details>
 # <summary>Solution</summary>
 #
 # $S = 10{,}000\cdot3\cdot10^{-4}/2 = 1.5$, so λ = $N/S$ is {{0.25 / 1.5:.2f}}, {{1 / 1.5:.2f}} and {{4 / 1.5:.1f}}: all above the usual 0.1, which here is $N = {{0.1 * 1.5:.2f}}$. For SGD
-# $S = 10{,}000\cdot0.1/2\,/\,(1-0.9) = {{10_000 * 0.1 / 2 / 0.1:,.0f}}$, so {{0.25 / 5000:.5f}}, {{1 / 5000:.4f}} and {{4 / 5000:.4f}}.
+# $S = 10{,}000\cdot0.1/2\,/\,(1-0.9) = 5{,}000$, so {{0.25 / 5000:.5f}}, {{1 / 5000:.4f}} and {{4 / 5000:.4f}}.
 #
 # </details>
 #
-# **2.** (Read this log.) What do you do about each line? The run has 2,000 steps of AdamW with η = 0.001 and λ = 0.1; this is after 100.
+# **2.** (Read this log.) What do you do about each line? A batch norm follows the encoder. The run has 2,000 steps of AdamW with η = 0.001 and λ = 0.1; this is after 100.
 #
 # ```text
 # encoder.weight   N = 0.2   RMS ratio  0.31   rising, needs {{np.ceil(np.log((1 - 0.31**2) / 0.2) / 2e-4):,.0f}} steps and has 1,900
@@ -1409,7 +1512,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S. Only one run
 # <details>
 # <summary>Solution</summary>
 #
-# `power` becomes 1.2 ± 0.7: nearer to 1 than to ½, but the interval hardly excludes ½, because five seeds disagree on where the best λ of 12 and of 75 units is. In both networks the best λ rises with the width.
+# `power` becomes 1.2 ± 0.7: nearer to 1 than to ½, but ½ is at the very edge of the interval, because five seeds disagree on where the best λ of 12 and of 75 units is. In both networks the best λ rises with the width.
 #
 # </details>
 #
@@ -1432,13 +1535,22 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S. Only one run
 #
 # </details>
 #
-# **6.** (One run.) You can afford one run of a language model on large data: AdamW, 30,000 steps, cosine to zero from a peak of 0.0006. Which λ? Later you train again with twice the batch, the same number of passes, and $\sqrt2$ times the η. Which λ then?
+# **6.** (One run.) You can afford one run of a language model, with 20 tokens per weight: AdamW, 30,000 steps, cosine to zero from a peak of 0.0006. Which λ? Later you train again with twice the batch, the same number of passes, and $\sqrt2$ times the η. Which λ then?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# $S = 30{,}000\cdot0.0006/2 = {{30_000 * 0.0006 / 2:.0f}}$, so $N = 4$ is λ = {{4 / 9:.2f}}: the middle of a wide range. Then there are half as many steps, and η is $\sqrt2$ times as large: $S$ is divided by
-# $2/\sqrt2 = \sqrt2$. To keep $N$, multiply λ by $\sqrt2$: {{4 * 2**0.5 / 9:.2f}}. (If η is doubled with the batch, as is usual for SGD, λ stays.)
+# $S = 30{,}000\cdot0.0006/2 = {{30_000 * 0.0006 / 2:.0f}}$, so $N = 1$ is λ = {{1 / 9:.2f}}, near the usual 0.1. Then there are half as many steps, and η is $\sqrt2$ times as large: $S$ is divided by
+# $2/\sqrt2 = \sqrt2$. To keep $N$, multiply λ by $\sqrt2$: {{2**0.5 / 9:.2f}}. (If η is doubled with the batch, as is usual for SGD, λ stays.)
+#
+# </details>
+#
+# **7.** (η changes the best $N$.) For the 250 signals of §11.4 and η = 0.01, $N = {{lowest_n[0.01][0][0]}}$ is the best on the grid. You triple η and divide λ by 3. What does this keep, and what does the table of §11.4 say about it?
+#
+# <details>
+# <summary>Solution</summary>
+#
+# It keeps $N$, which is arithmetic. But at η = 0.03 the best is $N = {{few[0]:g}}$: λ = $N/S$ = {{few[0] / forgettings(0.03, 1, factors_of(100, linear)):.0f}} instead of {{1 / forgettings(0.03, 1, factors_of(100, linear)):.2f}}, and at the old η it was {{1 / forgettings(0.01, 1, factors_of(100, linear)):.1f}}. The best λ *rose* with η. So settle η first, then try $N$ anew: of ¼, 1, 4 the best is 4, an end; go on by factors of 4.
 #
 # </details>
 #

@@ -113,14 +113,18 @@ def start(rng: np.random.Generator) -> Net:
     return net | {"v": draw(32, 10, 32), "c": draw(32, 1, 10)}
 
 
-def losses(net: Net, x: Tensor, labels: Tensor, statistics: int) -> Tensor:
-    """Cross-entropy, (λ, SEEDS), on the examples after those of the statistics, or on all."""
+def log_shares(net: Net, x: Tensor, statistics: int) -> Tensor:
+    """Logarithms of the classes' shares, (λ, SEEDS, examples, classes)."""
     z = x @ net["w"].mT
     own = z[..., :statistics, :]
     variance = own.var(dim=-2, correction=0, keepdim=True)
     z = (z - own.mean(dim=-2, keepdim=True)) / (variance + 1e-30).sqrt()
     outputs = torch.relu(net["gamma"] * z + net["beta"]) @ net["v"].mT + net["c"]
-    logs = outputs[..., -labels.shape[-1] :, :].log_softmax(dim=-1)
+    return outputs.log_softmax(dim=-1)
+
+
+def losses(logs: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy, (λ, SEEDS)."""
     wanted = labels.expand(len(GRID), SEEDS, -1)[..., None]
     return -logs.gather(3, wanted).mean(dim=(2, 3))
 
@@ -132,8 +136,9 @@ def batches(rng: np.random.Generator, own: Array) -> Iterator[Tensor]:
         yield from torch.tensor(orders).swapaxes(0, 1)
 
 
-def test_losses(n: int, steps: int) -> Array:
-    """At the end of training on n signals, (λ, SEEDS)."""
+@cache
+def tested(n: int, steps: int) -> tuple[Array, Array]:
+    """Loss and error on the test signals after training on n, (λ, SEEDS)."""
     rng = np.random.default_rng([111, n, steps])
     x, labels = signals()
     own = rng.permuted(np.tile(np.arange(4000), (SEEDS, 1)), axis=1)[:, :n]
@@ -144,7 +149,7 @@ def test_losses(n: int, steps: int) -> Array:
     v = {**m}
     for t, rows in zip(range(steps), batches(rng, own), strict=False):
         leaves = {name: p.requires_grad_() for name, p in net.items()}
-        loss = losses(leaves, x[rows], labels[rows], BATCH).sum()
+        loss = losses(log_shares(leaves, x[rows], BATCH), labels[rows]).sum()
         slopes = torch.autograd.grad(loss, list(leaves.values()))
         for (name, p), g in zip(leaves.items(), slopes, strict=True):
             m[name] = 0.9 * m[name] + 0.1 * g
@@ -155,8 +160,10 @@ def test_losses(n: int, steps: int) -> Array:
     first = x[own[:, :250]]
     together = torch.cat([first, x[4000:].expand(SEEDS, -1, -1)], dim=1)
     with torch.no_grad():
-        found: Array = losses(net, together, labels[4000:], 250).numpy()
-    return found
+        logs = log_shares(net, together, 250)[..., 250:, :]
+        error: Array = (logs.argmax(dim=-1) != labels[4000:]).double().mean(dim=-1).numpy()
+        loss_at_end: Array = losses(logs, labels[4000:]).numpy()
+    return loss_at_end, error
 
 
 def lowest(values: Array) -> float:
@@ -176,7 +183,7 @@ def slopes_of_best(examples: tuple[int, ...]) -> Array:
     for k, n in enumerate(examples):
         steps = 100 * 2**k
         total = (0.03 * (1 - np.arange(steps) / steps)).sum()
-        best.append([lowest(each) - np.log2(total) for each in test_losses(n, steps).T])
+        best.append([lowest(each) - np.log2(total) for each in tested(n, steps)[0].T])
     slopes: Array = np.polyfit(range(len(examples)), np.array(best), 1)[0]
     return slopes
 
@@ -191,3 +198,11 @@ def power_with_data() -> float:
 def power_with_passes() -> float:
     """Of the number of steps, in the best λ, when the data stay the same."""
     return float(slopes_of_best((500, 500, 500)).mean())
+
+
+@number("11-errors")
+def errors_from_decay() -> float:
+    """Points of error at N = 16 above those at λ = 0, averaged over the five runs."""
+    runs = ((250, 100), (500, 200), (1000, 400), (500, 100), (500, 400))
+    found = [tested(n, steps)[1] for n, steps in runs]
+    return float(100 * np.mean([error[5] - error[0] for error in found]))

@@ -1,0 +1,1 @@
+"""Chapter 11's central experiment at other learning rates."""
