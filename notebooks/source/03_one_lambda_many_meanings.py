@@ -859,7 +859,7 @@ ax.set_title(f"AdamW: best at {lines['_AdamW'].x[lines['_AdamW'].y.argmin()]:g}"
 scan.set_title(f"Adam + L2: best at {scanned['_l2'].x[scanned['_l2'].y.argmin()]:g},\n"
                "a little above the rule's λ")
 below.set_title("With the translated λ\nthe weights are smaller")
-right.set_title("AdamW's Σw² at 0.1 needs\na λ below the rule's")
+titled = right.set_title("AdamW's Σw² at 0.1 needs\na λ below the rule's")
 
 # %% tags=["hide-input"]
 lines, scanned = figures.drawn(ax), figures.drawn(scan)
