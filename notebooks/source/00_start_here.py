@@ -349,13 +349,13 @@ def draw_rms(left, right):
 fig, ((left, right), (low, low_right)) = figures.subplots(2, 2, sharex=True, figsize=(6.8, 5.6))
 draw_shares(left, right), draw_rms(low, low_right)
 left.set(xlim=(0, 1500), xticks=(0, 500, 1000, 1500))
+low_right.text(1470, 0.03, "dotted: without decay", ha="right", size=9)
 for ax, words in ((left, "η = 0.5, λ = 0.003"), (right, "η = 0.01, λ = 0.6")):
     ax.text(0.98, 0.98, words, color=figures.GREY, ha="right", va="top", transform=ax.transAxes)
 for ax, ups in ((left, (0.55, 0.185, 0.11)), (right, (0.71, 0.47, 0.06)),
                 (low, (0.17, 0.44, 0.76))):
     for layer, up in enumerate(ups):
         ax.text(0.3, up, f"{sizes[layer]:,} weights", color=f"C{layer}", transform=ax.transAxes)
-low_right.text(1470, 0.03, "dotted: without decay", ha="right", size=9)
 
 # %% tags=["hide-input"]
 curves, right_curves = figures.drawn(left), figures.drawn(right)
