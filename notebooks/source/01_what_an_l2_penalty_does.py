@@ -3,7 +3,7 @@
 #
 # The *L2 penalty* adds $\frac\lambda2\sum_i w_i^2$ to the loss; with SGD, λ is PyTorch's `weight_decay`. Which weights does
 # it shrink, by how much, and when does that help? For linear models we prove: **the penalty shrinks most what the data
-# pin down least.** In a network more happens (§1.9).
+# pin down least** (where the loss is flattest). In a network more happens (§1.9).
 #
 # **By the end you will be able to**
 #
@@ -18,9 +18,9 @@ import numpy as np
 import torch
 
 from l2lib import claims, figures
-from l2lib.claims import claim, seeds, verdict
+from l2lib.claims import claim, seeds
 from l2lib.datasets import load, make_regression
-from l2lib.penalty import filter_factors, l2_penalty, ridge
+from l2lib.penalty import filter_factors, ridge
 from l2lib.splits import split
 
 # %% [markdown]
@@ -29,13 +29,13 @@ from l2lib.splits import split
 # Let $L(w, b)$ be the mean loss over $n$ training examples, with weights $w$ and an intercept $b$.
 # Unless a chapter says otherwise, we minimise
 #
-# $$J(w, b) = L(w, b) + \frac{\lambda}{2}\lVert w\rVert^2,\qquad \lVert w\rVert^2 = \sum_i w_i^2, \qquad \lambda\ge 0.$$
+# $$J(w,b)=L(w,b)+\frac{\lambda}{2}\lVert w\rVert^2,\qquad\lVert w\rVert^2=\sum_i w_i^2,\qquad\lambda\ge0.$$
 #
-# The intercept is not penalised ([chapter 6](06_bias_exclusion.ipynb) says why). With the factor ½ the gradient of the
-# penalty is $\lambda w$; without it the same λ shrinks twice as strongly. A step of gradient descent
+# The intercept is not penalised ([chapter 6](06_bias_exclusion.ipynb) says why). The gradient of the
+# penalty is $\lambda w$, and twice that without the ½. A step of gradient descent
 # with learning rate η is therefore
 #
-# $$w \leftarrow w - \eta\,(\nabla L(w) + \lambda w) = (1 - \eta\lambda)\,w - \eta\nabla L(w).$$
+# $$w\leftarrow w-\eta\,(\nabla L(w)+\lambda w)=(1-\eta\lambda)\,w-\eta\nabla L(w).$$
 #
 # The penalty is a cure for *overfitting*, a fit much better on training examples than on new ones. The textbook
 # [*Dive into Deep Learning*](https://arxiv.org/abs/2106.11342) shows it on a toy problem: 200
@@ -124,6 +124,9 @@ figures.show(fig, f"Dots for {len(dots['always answer zero'])} data sets and fiv
 # to {{decayed.mean():.2f}}. But the third row, from zero and without penalty, is
 # {{decayed.mean() / from_zero.mean():.0f}} times better still. Even always answering
 # zero (the dotted line) beats the second row. What, then, did the penalty repair?
+
+# %% tags=["hide-input"]
+from l2lib.penalty import l2_penalty
 
 # %% tags=["hide-input"]
 model = torch.nn.Linear(200, 1, dtype=torch.float64)
@@ -244,8 +247,8 @@ figures.show(fig, "The plane of two weights with a falling line of perfect fits.
 # 1. **The loss moves the weights only in directions that the data see.** Each example adds a multiple of its own
 #    $x$ to the gradient. Directions at a right angle to all training inputs are *null directions*: moving along them
 #    changes no training answer.
-# 2. **If perfect fits exist and gradient descent without penalty converges, it ends at the one nearest to its start.** Two
-#    perfect fits differ by a null direction, and the way from the start to the end has no null part (fact 1). So it
+# 2. **If perfect fits exist and gradient descent on the squared loss converges without penalty, it ends at the one nearest to
+#    its start** (weights and intercept together). Two perfect fits differ by a null direction, and the way from the start to the end has no null part (fact 1). So it
 #    meets the set of perfect fits at a right angle, and by Pythagoras every other perfect fit is further away
 #    ([Gunasekar et al., 2018](https://arxiv.org/abs/1802.08246)).
 # 3. **A penalty erases the null part** (if $0 < \eta\lambda < 2$). There the gradient of $L$ is zero, so each step
@@ -256,7 +259,7 @@ figures.show(fig, "The plane of two weights with a falling line of perfect fits.
 # multiplies the null part of $w$ by {{below: shrink:.3f}}, and of the start's error
 # ${{below: null_count}}\cdot {{below: shrink:.3f}}^{2\cdot{{below: steps}}} \approx {{below: null_count * shrink ** (2 * steps):.2f}}$
 # is left. The true weights there are never seen, which adds
-# ${{below: null_count}}\cdot 0.01^2 = {{below: null_count * 0.01**2:.3f}}$. We split the measured errors.
+# ${{below: null_count}}\cdot 0.01^2 = {{below: null_count * 0.01**2:.3f}}$. We split the measured errors, up to the noise's 0.0001.
 
 # %%
 null_count, steps, shrink = 200 - 20, 100 * 20 // 5, 1 - 0.006 * 1.5
@@ -268,21 +271,21 @@ for k, (X_toy, y_toy, start, fits) in enumerate(problems):
         unseen = null @ missing
         seen = missing - unseen
         parts[k, run] = unseen @ unseen, seen @ seen, (b - 0.05) ** 2
-table, standard = parts.mean(0), parts.std(0, ddof=1) / np.sqrt(60)
+table, _, _, half_width = claims.interval(parts)  # 95 % intervals
 mean_b = np.mean([[b for _, b in fits] for *_, fits in problems], axis=0)
 # both λ once more with the true intercept, at the exact minimum:
 known = np.mean([[test_error(ridge(X_toy, y_toy - 0.05, lam, intercept=False)[0], 0.05)
                   for lam in (0, 1.5)] for X_toy, y_toy, *_ in problems], axis=0)
 
 # %% [markdown]
-# | mean over {{len(parts)}} data sets | null directions | other directions | intercept |
+# |mean over {{len(parts)}} data sets|null directions|other directions|intercept|
 # |---|---|---|---|
-# | $N(0,1)$ start, λ = 0 | {{table[0, 0]:.0f}} | {{table[0, 1]:.2g}} | {{table[0, 2]:.3f}} ± {{standard[0, 2]:.3f}} |
-# | $N(0,1)$ start, λ = 1.5 | {{table[1, 0]:.2f}} | {{table[1, 1]:.2g}} | {{table[1, 2]:.3f}} ± {{standard[1, 2]:.3f}} |
-# | zero start, λ = 0 | {{table[2, 0]:.4f}} | {{table[2, 1]:.5f}} | {{table[2, 2]:.4f}} |
-# | zero start, λ = 1.5 | {{table[3, 0]:.4f}} | {{table[3, 1]:.5f}} | {{table[3, 2]:.4f}} |
+# |$N(0,1)$ start, λ = 0|{{table[0, 0]:.0f}}|{{table[0, 1]:.2g}}|{{table[0, 2]:.3f}} ± {{half_width[0, 2]:.3f}}|
+# |$N(0,1)$ start, λ = 1.5|{{table[1, 0]:.2f}}|{{table[1, 1]:.2g}}|{{table[1, 2]:.3f}} ± {{half_width[1, 2]:.3f}}|
+# |zero start, λ = 0|{{table[2, 0]:.4f}}|{{table[2, 1]:.5f}}|{{table[2, 2]:.4f}}|
+# |zero start, λ = 1.5|{{table[3, 0]:.4f}}|{{table[3, 1]:.5f}}|{{table[3, 2]:.4f}}|
 #
-# (±: standard error.) From zero the penalty gains {{1 - both.mean() / from_zero.mean():.1%}},
+# (±: half of the 95 % interval.) From zero the penalty gains {{1 - both.mean() / from_zero.mean():.1%}},
 # {{(table[2, 2] - table[3, 2]) / (from_zero.mean() - both.mean()):.0%}} of this in the intercept. With the true intercept
 # given and the minimum computed exactly, the penalty makes the error {{known[1] / known[0] - 1:.1%}} *larger*.
 # **So the penalty repaired the start, not the fit.**
@@ -342,7 +345,7 @@ claims.identities()
 # Outside the null directions the loss pulls back. For a linear model and half the mean squared error we can compute where
 # loss and penalty balance:
 #
-# $$J(w, b) = \frac{1}{2n}\lVert y - Xw - b\mathbf 1\rVert^2 + \frac{\lambda}{2}\lVert w\rVert^2 .$$
+# $$J(w,b)=\frac{1}{2n}\lVert y-Xw-b\mathbf1\rVert^2+\frac{\lambda}{2}\lVert w\rVert^2.$$
 #
 # The rows of $X$ are the inputs, $y$ holds the targets, and $\mathbf 1$ is a vector of ones.
 #
@@ -351,7 +354,7 @@ claims.identities()
 # 2. Set the gradient with respect to $w$ to zero: $-\frac1n X^\top(y - Xw) + \lambda w = 0$.
 # 3. Collect $w$, and call the solution $w_\lambda$:
 #
-# $$(X^\top X + n\lambda I)\,w_\lambda = X^\top y. \tag{1.1}$$
+# $$(X^\top X+n\lambda I)\,w_\lambda=X^\top y.\tag{1.1}$$
 #
 # For $\lambda > 0$ the matrix is positive definite, so there is exactly one minimum. This is *ridge regression*
 # ([Hoerl and Kennard, 1970](https://doi.org/10.1080/00401706.1970.10488634)).
@@ -477,14 +480,16 @@ claims.identities()
 # Write $\hat w$ for *least squares*, the fit without penalty (the one of smallest norm, if there are
 # many). By (1.1) with λ = 0, $X^\top y = X^\top X\hat w$. Put $X^\top X = VS^2V^\top$ into (1.1), and multiply by $v_i^\top$:
 #
-# $$v_i^\top w_\lambda = \frac{s_i^2}{s_i^2 + n\lambda}\; v_i^\top \hat w . \tag{1.2}$$
+# $$v_i^\top w_\lambda=\frac{s_i^2}{s_i^2+n\lambda}\;v_i^\top\hat w.\tag{1.2}$$
 #
 # So the penalty is a *filter*: of each direction of least squares it keeps a share. The share is near 1
-# where the data vary much, near 0 where they vary little, and **exactly a half at $s_i^2/n = \lambda$.**
+# where the data vary much, near 0 where they vary little, and **exactly a half at $s_i^2/n = \lambda$.** Null directions
+# have $s = 0$, and nothing is kept. As $\lambda\to 0$ all other shares tend to 1, so $w_\lambda$ tends to $\hat w$: if there are perfect
+# fits, to the one nearest to zero (exercise 3).
 #
 # $s_i^2/n$ is also the *curvature* of $L$ along $v_i$, its second derivative: where it is large, the data *pin down*
-# the direction. So the share is curvature/(curvature + λ). Near a minimum of any
-# smooth loss this holds to second order, with the Hessian's eigenvectors for $v_i$.
+# the direction. So the share is curvature/(curvature + λ). For any
+# smooth loss this holds for the quadratic approximation at a minimum, with the Hessian's eigenvectors for $v_i$.
 
 # %%
 U, s, Vt = np.linalg.svd(X, full_matrices=False)
@@ -530,8 +535,10 @@ def draw_cloud(ax):
         ax.annotate("", tip, (0, 0), arrowprops={"arrowstyle": "-|>", "lw": 2.5, "color": colour})
         ax.plot(k, strength / (strength + 0.1), alpha=0, label=f"_kept {k + 1}")
         words = f"v{'₁₂'[k]}: variance {strength:.2f},\n{kept:.0%} kept at λ = 0.1"
-        note(ax, words, tip, ((0.6, -1.6), (-3.3, 1.9))[k], colour, gap=1)
-    ax.set(aspect="equal", xlim=(-3.4, 3.4), ylim=(-2.6, 3))
+        ax.text(*tip + ((0.2, -1), (-0.15, 0.15))[k], words, color=colour, va="bottom",
+                ha=("left", "right")[k])
+    ax.text(3.4, -2.4, "grey: every\nthird patient", color=figures.GREY, ha="right")
+    ax.set(aspect="equal", anchor="W", xlim=(-5.2, 5.8), ylim=(-2.6, 3))
     ax.set(xticks=[-2, 0, 2], yticks=[-2, 0, 2])
     ax.set(xlabel="total cholesterol, standardised", ylabel="LDL, standardised")
     ax.grid(False)
@@ -562,7 +569,7 @@ figures.show(fig, "Above, a narrow rising cloud of every third patient, LDL and 
 # example $i$ moves when its own target moves by one. Their sum, the trace, is called the *degrees of freedom* (the
 # intercept adds one), and is the sum of all shares:
 #
-# $$\mathrm{df}(\lambda) = \operatorname{tr} A_\lambda = \sum_i \frac{s_i^2}{s_i^2 + n\lambda}. \tag{1.3}$$
+# $$\mathrm{df}(\lambda)=\operatorname{tr}A_\lambda=\sum_i\frac{s_i^2}{s_i^2+n\lambda}.\tag{1.3}$$
 
 # %%
 freedom_lams = np.array([0.01, 0.1, 1])
@@ -619,6 +626,9 @@ def half_mse(w):
 axis = np.linspace(-33, 48, 325)
 loss_map = half_mse(np.stack(np.meshgrid(axis, axis), -1))
 trail = ridge(pair, y, np.append(0, np.logspace(-4, 2, 60)))[0]
+walk = [np.zeros(2)]  # gradient descent from zero, without penalty
+for _ in range(6000):
+    walk.append(walk[-1] + 0.05 * pair.T @ (y - y.mean() - pair @ walk[-1]) / n)
 
 # %% tags=["hide-input"]
 def pulls(ax, w, lam):
@@ -632,8 +642,8 @@ def pulls(ax, w, lam):
         ax.plot(*tip, alpha=0, label=name)
         ax.annotate(words, tip, xytext=tip + shift, ha="center",
                     va="bottom" if name == "_loss" else "top",
-                    arrowprops={"arrowstyle": "-", "shrinkA": 0, "shrinkB": 3,
-                                "lw": 0.8 if name == "_loss" else 0})
+                    arrowprops={"arrowstyle": "->" if name == "_loss" else "-", "shrinkA": 0,
+                                "shrinkB": 3, "lw": 0.8 if name == "_loss" else 0})
 
 # %% tags=["hide-input"]
 ellipse, turns = {}, np.linspace(0, 2 * np.pi, 3600)
@@ -648,6 +658,7 @@ def draw(lam):
     thick = ax.contour(axis, axis, loss_map, levels=[half_mse(w)], colors="black", linewidths=2)
     ax.plot(*trail.T, color=figures.BLUE, label="_path")
     ax.plot(*trail[0], "o", color=figures.BLUE)
+    ax.plot(*np.transpose(walk), "--", lw=1.3, color=figures.GREEN, label="_walk")
     circle = np.linalg.norm(w) * np.stack([np.cos(turns), np.sin(turns)])
     ax.fill(*circle, color=figures.ORANGE, alpha=0.15)
     ax.plot(*circle, lw=2, color=figures.ORANGE, label="_circle")
@@ -663,6 +674,7 @@ def label_ellipse(ax, begin, radius, lam):
                 arrowprops={"arrowstyle": "->", "color": figures.BLUE, "shrinkB": 5})
     ax.annotate("solutions\nfor all λ", (15.5, 0.3), xytext=(2, -23), color=figures.BLUE,
                 arrowprops={"arrowstyle": "->", "color": figures.BLUE})
+    ax.text(21, -28, "dashed: gradient descent\nfrom zero, λ = 0 (§1.8)", color=figures.GREEN)
     ax.text(-21, 13, f"λ = {lam:g}: disc\nof radius {radius:.1f}", color=figures.ORANGE,
             va="bottom")
     ax.text(21, 22, "grey: the loss,\nthe darker the smaller", va="top")
@@ -686,7 +698,8 @@ def finish(fig, ax, lam):
         f"path of solutions runs from ({begin[0]:.0f}, {begin[1]:.0f}) at λ = 0 to the origin. At "
         f"λ = {lam:g} the solution ({best[0]:.0f}, {best[1]:.0f}) lies on the edge of a disc of "
         f"radius {radius:.1f}, which touches a contour; two arrows of equal length, the pulls of "
-        "loss and penalty, point out and in.")
+        "loss and penalty, point out and in. The dashed path of gradient descent from zero begins "
+        "more steeply and ends at least squares, too.")
 
 # %%
 figures.interactive(draw, lam=[0.5, 0.0001, 0.003, 0.01, 0.03, 0.1, 2, 5], number="1.5")
@@ -707,6 +720,9 @@ curves, thick = ellipse[0.5]
 around = half_mse(np.stack([curves["_circle"].x, curves["_circle"].y], axis=1))
 two = np.linalg.solve(pair.T @ pair + n * 0.5 * np.eye(2), pair.T @ y)
 solved, (squares,), *_ = np.linalg.lstsq(np.column_stack([pair, np.ones(n)]), y)
+_, s_pair, V_pair = np.linalg.svd(pair, full_matrices=False)
+shares_100 = [(1 - (1 - 0.05 * s_pair**2 / n) ** t) * (V_pair @ solved[:2]) @ V_pair
+              for t in (100, 6000)]
 tips = [[curves[name].x[0], curves[name].y[0]] for name in ("_loss", "_penalty", "_path", "_best")]
 
 # %% tags=["hide-input"]
@@ -718,6 +734,9 @@ claim("01-half-mse", "`half_mse` is the loss of NumPy's least squares (relative 
       measured=half_mse(solved[:2]) * 2 * n / squares - 1, equals=0, within=1e-9)
 claim("01-dot", "the dot solves (1.1) for the two inputs, and the thick contour goes through it",
       measured=[*(tips[3] - two), thick / half_mse(two) - 1], equals=0, within=1e-9)
+claim("01-walk", "the dashed path has the shares of (1.8), and ends at least squares",
+      measured=[curves["_walk"].x[[100, -1]] - np.array(shares_100)[:, 0],
+                curves["_walk"].y[[100, -1]] - np.array(shares_100)[:, 1]], equals=0, within=1e-9)
 claim("01-pulls", "the two arrows cancel, and the path begins at least squares",
       measured=[np.add(*tips[:2]) - 2 * two, tips[2] - solved[:2]], equals=0, within=1e-9)
 claims.identities()
@@ -734,9 +753,9 @@ claims.identities()
 # 2. Ridge multiplies both by the share of (1.2).
 # 3. The lost part of the true weight, the bias, is fixed, and the noise has mean zero. So on average their squares add up:
 #
-# $$\mathbb E\,\lVert w_\lambda - w^*\rVert^2 =
-#   \underbrace{\sum_i \Big(\frac{n\lambda}{s_i^2+n\lambda}\Big)^2 (v_i^\top w^*)^2}_{\text{bias}^2}
-#   + \underbrace{\sigma^2\sum_i \frac{s_i^2}{(s_i^2+n\lambda)^2}}_{\text{variance}} . \tag{1.4}$$
+# $$\mathbb E\,\lVert w_\lambda-w^*\rVert^2=
+#   \underbrace{\sum_i\Big(\frac{n\lambda}{s_i^2+n\lambda}\Big)^2(v_i^\top w^*)^2}_{\text{bias}^2}
+#   +\underbrace{\sigma^2\sum_i\frac{s_i^2}{(s_i^2+n\lambda)^2}}_{\text{variance}}.\tag{1.4}$$
 #
 # The expected squared error of predictions at the same inputs is this sum with direction $i$ counted $s_i^2/n$ times,
 # plus $\sigma^2/n$ for the intercept, which no λ changes and we leave out.
@@ -795,6 +814,7 @@ bias, var = ((1 - fine) * along) ** 2, (sigma * fine / s_few) ** 2
 size = {"weights": np.ones(10), "predictions": s_few**2 / 100}  # what a direction counts
 free_error = {what: np.sum(count * sigma**2 / s_few**2) for what, count in size.items()}
 terms = {"weights": (bias2, variance), "predictions": (bias2_answers, variance_answers)}
+at_zero_lam = 10**-3.6  # where λ = 0 is drawn
 
 # %% tags=["hide-input"]
 def draw_terms(ax, what):
@@ -808,11 +828,13 @@ def draw_terms(ax, what):
     ax.plot(some_lams[1:][k], total[k], "o", ms=15, mew=2, mfc="none", color=figures.GREEN,
             label="_oracle", zorder=4)
     ax.text(1.05e-3, free_error[what] * 1.01, "least squares (λ = 0)", va="bottom", fontsize=9)
-    points = np.array(simulated[what][1:])
+    ax.text(10**-3.3, 0, "//", ha="center", va="center", weight="bold",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})
+    points, places = np.array(simulated[what]), [at_zero_lam, *some_lams[tried[1:]]]
     for name, values, colour in (("bias²", points[:, 0], figures.BLUE),
                                  ("variance", points[:, 1], figures.ORANGE),
                                  ("sum", points.sum(1), figures.GREEN)):
-        ax.plot(some_lams[tried[1:]], values, "o", ms=5, mfc="white", color=colour, zorder=3,
+        ax.plot(places, values, "o", ms=5, mfc="white", color=colour, zorder=3,
                 label=f"_simulated {name}")
 
 # %% tags=["hide-input"]
@@ -820,7 +842,8 @@ def label_terms(ax, what):
     weights = what == "weights"
     ax.set(ylim=(0, 5900) if weights else (0, 400), xlabel="penalty λ")
     ax.set_ylabel(f"squared error of {what}")
-    ax.set_xticks([0.001, 0.01, 0.1, 1, 10], ["0.001", "0.01", "0.1", "1", "10"])
+    ax.set_xticks([at_zero_lam, 0.001, 0.01, 0.1, 1, 10],
+                  ["0", "0.001", "0.01", "0.1", "1", "10"])
     ax.minorticks_off()
     ax.text(*((2.2, 1400) if weights else (0.025, 22)), "bias²", color=figures.BLUE)
     ax.text(*((0.0011, 1300) if weights else (1.3, 75)), "variance", color=figures.ORANGE)
@@ -828,16 +851,21 @@ def label_terms(ax, what):
     ax.text(0.1, 1550 if weights else 250, "best λ", color=figures.GREEN, ha="center")
     if weights:
         ax.text(0.03, 3600, f"circles: means of {len(noisy):,} draws\nof the noise; lines: (1.4)")
+    else:
+        ax.text(0.8, 360, "cut at 400", va="center")
 
 # %% tags=["hide-input"]
 def draw_shares(ax):
     for what, side, colour in (("weights", -0.2, figures.PINK),
                                ("predictions", 0.2, figures.GREY)):
         noise = size[what] * sigma**2 / s_few**2  # of least squares, by direction
-        ax.bar(np.arange(1, 11) + side, noise / free_error[what], 0.4, color=colour,
-               label=f"_{what}")
+        bars = ax.bar(np.arange(1, 11) + side, noise / free_error[what], 0.4, color=colour,
+                      label=f"_{what}")
+        if what == "weights":
+            ax.bar_label(bars, [""] * 8 + [f"{share:.0%}" for share in bars.datavalues[8:]],
+                         color=colour, padding=3)
     ax.text(9.4, 0.6, "weights", color=figures.PINK, ha="right", weight="bold")
-    ax.text(5.5, 0.16, "predictions: all directions alike", color=figures.GREY, ha="center")
+    ax.text(4.5, 0.16, "predictions: all directions alike", color=figures.GREY, ha="center")
     ax.set(xlabel="singular direction, strongest first", xticks=range(1, 11), ylim=(0, 1))
     ax.set_ylabel("share of the error\nof least squares")
 
@@ -879,7 +907,7 @@ figures.show(fig, "Two panels of expected error against λ: bias squared rises, 
 # **Which λ should one expect?** Suppose that the true weights are drawn independently, with mean 0 and variance
 # $\tau^2$. Then $(v_i^\top w^*)^2$ is $\tau^2$ on average. So the average error of every direction is least at
 #
-# $$\lambda = \frac{\sigma^2}{n\tau^2}. \tag{1.5}$$
+# $$\lambda=\frac{\sigma^2}{n\tau^2}.\tag{1.5}$$
 #
 # Much noise, few examples or small true weights call for a large λ.
 #
@@ -948,7 +976,7 @@ for what, (bias_term, noise_term) in exact.items():
 claim("01-draw", "the last of the simulated fits is that of `ridge`",
       measured=ridge(few, noisy[-1], some_lams[tried[-1]])[0] - found[-1], equals=0, within=1e-9)
 claim("01-circles", "the circles are what the cell above measured",
-      measured=[[marks[what]["_simulated " + name].y - np.array(simulated[what])[1:, k]
+      measured=[[marks[what]["_simulated " + name].y - np.array(simulated[what])[:, k]
                  for k, name in enumerate(("bias²", "variance"))] for what in terms],
       equals=0, within=1e-9)
 claim("01-truth", "the truth is the least-squares fit to these 100 patients",
@@ -961,18 +989,21 @@ claims.identities()
 # **The objective is always smallest at $\lambda = 0$.** Its minimum $F(\lambda) = \min_w J$ never falls with λ, and it is
 # concave. Where $F$ is smooth, its slope is
 #
-# $$F'(\lambda) = \tfrac12 \lVert w_\lambda\rVert^2 \ge 0. \tag{1.6}$$
+# $$F'(\lambda)=\tfrac12\lVert w_\lambda\rVert^2\ge0.\tag{1.6}$$
 #
 # <details>
-# <summary>Proof</summary>
+# <summary>Proof, also of what follows</summary>
 #
 # For one fixed $w$ the objective is a straight line in λ with the slope $\frac12\lVert w\rVert^2\ge 0$. At each λ, $F$ is
 # the lowest of all these lines. So it never falls, it is concave, and at λ it touches the line of $w_\lambda$. Where $F$ is
 # smooth, it has the slope of this line.
 #
+# The training loss: take $\lambda_1 < \lambda_2$, with training losses $L_1, L_2$ and half squared norms $N_2\le N_1$. The second
+# fit cannot beat the first at $\lambda_1$, so $L_2 + \lambda_1 N_2 \ge L_1 + \lambda_1 N_1 \ge L_1 + \lambda_1 N_2$. Hence $L_2\ge L_1$.
+#
 # </details>
 #
-# As $F$ is concave, $\lVert w_\lambda\rVert$ never rises with λ. And the training loss never falls (exercise 3).
+# As $F$ is concave, $\lVert w_\lambda\rVert$ never rises with λ. And the training loss never falls.
 #
 # So we need errors on examples that were not fitted. With squares and products of the ten measurements we have
 # {{below: Z.shape[1]}} inputs. We fit on 150 patients; the other
@@ -1004,7 +1035,7 @@ for row, (fit, held) in enumerate(splits):
 
 # %% [markdown]
 # **Way 1: a validation part.** Fit on 100 of the 150, take the λ with the smallest loss on the other 50, and fit again on
-# all 150 with this λ. (By (1.5) take 100/150 of it.) For the first split:
+# all 150 with this λ. (As λ goes like $1/n$ in (1.5), the table also has 100/150 of it.) For the first split:
 
 # %%
 fit, held = splits[0]
@@ -1048,6 +1079,8 @@ print(f"λ = {lam_chosen:.2f} has a test loss of {lost:.0f}")
 #
 # $$\mathrm{LOO}(\lambda) = \frac{1}{2n}\sum_i \Big(\frac{y_i - \hat y_i}{1 - h_i}\Big)^2, \qquad
 #   \mathrm{GCV}(\lambda) = \frac{1}{2n}\sum_i \Big(\frac{y_i - \hat y_i}{1 - (\mathrm{df}(\lambda) + 1)/n}\Big)^2. \tag{1.7}$$
+#
+# Over the 20 splits its choice has a mean test loss of {{below: by_gcv.mean():.0f}}.
 #
 # </details>
 
@@ -1115,9 +1148,8 @@ def draw_losses(ax):
 def label_losses(ax):
     ax.text(4e-4, 4100, "test loss: mean, and range\nof 20 splits (shaded)", color=figures.ORANGE,
             va="bottom")
-    ax.text(1e-6, 620, "best objective", color=figures.GREEN, va="top")
-    ax.text(0.15, 900, "dotted: leave-one-out\n(no test patient used)", color=figures.BLUE,
-            va="top")
+    ax.text(1e-6, 700, "minimum of the\nobjective, F(λ)", color=figures.GREEN, va="top")
+    ax.text(0.05, 900, "dotted: leave-one-out,\nmean of 20 splits", color=figures.BLUE, va="top")
     ax.text(500, constant + 300, "answering the\nmean target", color=figures.GREY, ha="right",
             va="bottom")
     ax.text(1e-6, plain.mean() - 60, "ten inputs, λ = 0", va="top")
@@ -1137,8 +1169,8 @@ edges = [[curves["_band at 0"].y.min(), curves["_band at 0"].y.max()],
          [curves[name].at(star.x[0]) for name in ("_lowest", "_highest")]]
 ax.set_title(f"Test loss: {at_zero:.0f} at λ = 0, {star.y[0]:.0f} at λ = {star.x[0]:.1g};\n"
              "the objective only rises", x=-0.1)
-figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 20 splits. The best "
-             "objective rises. The test loss is "
+figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 20 splits. The "
+             "minimum of the objective rises. The test loss is "
              f"{at_zero:.0f} at λ = 0, lowest with {star.y[0]:.0f} near λ = {star.x[0]:.1g}, and "
              "then rises to that of the mean target. Over the splits it ranges from "
              f"{edges[0][0]:.0f} to {edges[0][1]:.0f} at λ = 0, "
@@ -1148,17 +1180,16 @@ figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 
              number="1.7")
 
 # %% [markdown]
-# | {{Z.shape[1]}} inputs, λ chosen by | mean test loss |
+# |{{Z.shape[1]}} inputs, λ chosen by|mean test loss|
 # |---|---|
-# | no penalty | {{none.mean():.0f}} |
-# | 50 validation patients | {{chosen.mean():.0f}} |
-# | the same, times 100/150 | {{smaller.mean():.0f}} |
-# | leave-one-out | {{by_loo.mean():.0f}} |
-# | generalised cross-validation | {{by_gcv.mean():.0f}} |
+# |no penalty|{{none.mean():.0f}}|
+# |50 validation patients|{{chosen.mean():.0f}}|
+# |the same, times 100/150|{{smaller.mean():.0f}}|
+# |leave-one-out|{{by_loo.mean():.0f}}|
 # | an oracle, on the test patients of each split | {{oracle.mean():.0f}} |
-# | *rival:* ten inputs, λ = 0 | {{plain.mean():.0f}} |
+# |*rival:* ten inputs, λ = 0|{{plain.mean():.0f}}|
 #
-# All these ways are good, as the curve in Figure 1.7 is flat near its minimum: validation chooses λ from {{lams[min(choices)]:.2g}} to
+# All these ways are good, as the curve in Figure 1.7 is flat near its minimum: over the splits validation chooses λ from {{lams[min(choices)]:.2g}} to
 # {{lams[max(choices)]:.2g}}, leave-one-out from {{by_loo_lams.min():.2g}} to {{by_loo_lams.max():.2g}}. Yet the plain model with
 # ten inputs is better still. **One λ for all inputs limits the damage of {{Z.shape[1] - 10}} extra ones, but does not undo it.**
 
@@ -1276,12 +1307,12 @@ claims.identities()
 # Stopping after $t$ steps acts like which λ? Run gradient descent from zero, without penalty. Along $v_i$ each step
 # multiplies the distance to $\hat w$ by $1 - \eta s_i^2/n$. So after $t$ steps the fit has reached the share
 #
-# $$1 - \Big(1 - \frac{\eta s_i^2}{n}\Big)^t \tag{1.8}$$
+# $$1-\Big(1-\frac{\eta s_i^2}{n}\Big)^t\tag{1.8}$$
 #
 # of least squares (for $\eta s_1^2/n < 2$ it tends to 1). In weak directions this is about $\eta t s_i^2/n$, and ridge's share (1.2) is about $s_i^2/(n\lambda)$.
 # The two agree if
 #
-# $$\lambda = \frac{1}{\eta t}. \tag{1.9}$$
+# $$\lambda=\frac{1}{\eta t}.\tag{1.9}$$
 
 # %%
 w_20 = np.zeros(10)
@@ -1322,19 +1353,19 @@ figures.show(fig, "Two rising curves of the share of the least-squares fit that 
 
 # %%
 z = np.linspace(0.001, 20, 20_000)
-price = np.max((1 - np.exp(-z)) * (1 + z) / z) ** 2  # what early stopping costs at most
+cost = np.max((1 - np.exp(-z)) * (1 + z) / z) ** 2  # what early stopping costs at most
 
 # %% [markdown]
-# What can the difference in Figure 1.8 cost? In the setting of (1.4), with very small steps, the expected squared
-# error is at most ${{np.sqrt(price):.2f}}^2\approx{{price:.2f}}$ times that of ridge with λ = 1/(ηt), for every $t$
+# Figure 1.5 also has the path of gradient descent (dashed). What can the difference in Figure 1.8 cost? In the setting of (1.4), with very small steps, the expected squared
+# error is at most ${{np.sqrt(cost):.2f}}^2\approx{{cost:.2f}}$ times that of ridge with λ = 1/(ηt), for every $t$
 # ([Ali, Kolter and Tibshirani, 2019](https://arxiv.org/abs/1810.10082)).
 #
 # <details>
 # <summary>Proof</summary>
 #
 # Let $z = s_i^2/(n\lambda)$. Ridge keeps $z/(1+z)$, and early stopping in very small steps keeps $1-e^{-z}$. Early stopping
-# loses no more of the truth, as $e^{-z}\le 1/(1+z)$. It keeps at most {{np.sqrt(price):.2f}} times as much noise, the maximum of
-# $(1-e^{-z})(1+z)/z$. So in each direction neither the squared bias nor the variance is more than {{price:.2f}} times ridge's.
+# loses no more of the truth, as $e^{-z}\le 1/(1+z)$. It keeps at most {{np.sqrt(cost):.2f}} times as much noise, the maximum of
+# $(1-e^{-z})(1+z)/z$. So in each direction neither the squared bias nor the variance is more than {{cost:.2f}} times ridge's.
 #
 # </details>
 #
@@ -1357,8 +1388,8 @@ worth = stopped_loss.mean(0) / matched_loss.mean(0)
 
 # %% [markdown]
 # For $t$ from 10 to 1000 (λ from 10 to 0.1) the mean test loss is {{worth.min():.2f}} to {{worth.max():.2f}}
-# times that of ridge. (Unlike the bound, both contain the targets' noise.) At its best $t$, {{times[stopped_loss.mean(0).argmin()]}},
-# stopping has {{stopped_loss.mean(0).min():.0f}}, ridge at its best λ {{test_loss.mean(0).min():.0f}} (Figure 1.7).
+# times that of ridge. (Both contain the targets' noise, which draws the ratio towards 1.) The best stopping time, {{times[stopped_loss.mean(0).argmin()]}}, has the test loss
+# {{stopped_loss.mean(0).min():.0f}}; by (1.9) it means $\lambda={{1 / (0.01 * times[stopped_loss.mean(0).argmin()]):.2f}}$. Ridge's best λ, {{lams[test_loss.mean(0).argmin()]:.1f}}, has {{test_loss.mean(0).min():.0f}} (Figure 1.7).
 # **Early stopping, too, leaves out what the data pin down least.**
 
 # %%
@@ -1388,7 +1419,7 @@ claim("01-ridge-dots", "the dots of ridge lie on its curve",
 claim("01-worth", "for weak directions both filters agree",
       measured=(1 - (1 - 0.2 * 1e-9) ** 20) / (1e-9 / (1e-9 + equivalent)), equals=1, within=1e-6)
 claim("01-price", "the factor of early stopping is that of the z at which the derivative is zero",
-      measured=((1 - np.exp(-top)) * (1 + top) / top) ** 2 - price, equals=0, within=1e-6)
+      measured=((1 - np.exp(-top)) * (1 + top) / top) ** 2 - cost, equals=0, within=1e-6)
 claim("S3-03", "300 steps answer as a fit filtered by (1.8) does: ratio of the test losses",
       measured=stopped_loss[:, 290] / by_filter, equals=1, within=1e-9)
 claims.identities()
@@ -1396,9 +1427,8 @@ claims.identities()
 # %% [markdown]
 # ## 1.9 And a network?
 #
-# A network has null directions, too: the weights of a *dead* pixel, one that is 0 in all training images, never get a
-# gradient. Do they matter, and does the penalty help? We train one hidden layer on 100 handwritten digits, for 300 steps of gradient
-# descent with momentum 0.9. One seed:
+# Does the penalty help a network, too, and do null directions matter there? We train one hidden layer on 100 handwritten
+# digits, for 300 steps of gradient descent with momentum 0.9. One seed:
 
 # %%
 digits = load("digits")
@@ -1440,24 +1470,25 @@ validation_loss = np.array([[cross_entropy(scores[seed, k], labels[seed]) for k 
 picked = validation_loss.argmin(1)  # a λ for each seed
 chosen_accuracy, chosen_loss = (values[np.arange(20), picked, -1] for values in (accuracy, nats))
 
+# %% tags=["hide-input"]
+gains = np.column_stack([accuracy[:, 1:, -1] - accuracy[:, [0], -1],
+                         chosen_accuracy - accuracy[:, 0, -1]])
+chosen_gain = claims.interval(gains[:, 3])
+
 # %% [markdown]
-# The **loss** needs care. Cross-entropy on images that can be separated has no minimum at finite weights: once all answers are right,
-# larger weights still lower it. Without penalty the weights grow as long as we train, and the network
+# **Accuracy.** The chosen λ changes it by {{chosen_gain.mean:+.2f}} ± {{chosen_gain.half:.2f}} points (± as in §1.2; the test
+# images of the seeds overlap).
+#
+# **Scale.** Cross-entropy on images that can be separated has no minimum at finite weights: once all answers are right,
+# scaling up all outputs still lowers it. Without penalty the weights grow as long as we train, and the network
 # becomes too sure. Dividing its outputs by a number, a *temperature*, repairs this and changes no answer. So we also
-# compare after *cooling*, with the temperature of the lowest loss on the validation images. And in the
-# networks of λ = 0 we set the weights of dead pixels to zero.
+# compare after *cooling*, with the temperature of the lowest loss on the validation images.
 
-# %%
-clean, lit = run.copy(deep=True), np.empty(20)
-dead = (images.train.X == 0).all(1)  # seed, pixel
-for seed in range(20):
-    clean.weight0.values[seed, ..., dead[seed]] = 0
-    lit[seed] = (images.test.X[seed][:, dead[seed]] != 0).any(1).mean()  # share of test images
+# %% tags=["hide-input"]
 truths, temperatures = torch.tensor(images.test.y).long(), np.geomspace(0.5, 8, 57)
-outputs, cleaned = (torch.tensor(predict(each, images.test.X).values).double()
-                    for each in (run, clean))
+outputs = torch.tensor(predict(run, images.test.X).values).double()
 
-# %%
+
 def cool(seed, k):
     """Test loss of a network after cooling."""
     on_validation = [cross_entropy(scores[seed, k] / T, labels[seed]) for T in temperatures]
@@ -1466,16 +1497,9 @@ def cool(seed, k):
 
 
 cooled = np.array([[cool(seed, k) for k in (0, picked[seed])] for seed in range(20)])
-dead_effect = [cross_entropy(cleaned[seed, 0], truths[seed]).item() - nats[seed, 0, -1]
-               for seed in range(20)]
-
-# %% tags=["hide-input"]
-gains = np.column_stack([accuracy[:, 1:, -1] - accuracy[:, [0], -1],
-                         chosen_accuracy - accuracy[:, 0, -1]])
 drops = np.column_stack([nats[:, 1:, -1] - nats[:, [0], -1], chosen_loss - nats[:, 0, -1],
                          cooled[:, 0] - nats[:, 0, -1], cooled[:, 1] - cooled[:, 0]])
-chosen_gain, chosen_drop, alone, rest = map(
-    claims.interval, (gains[:, 3], drops[:, 3], drops[:, 4], drops[:, 5]))
+chosen_drop, alone, rest = map(claims.interval, (drops[:, 3], drops[:, 4], drops[:, 5]))
 
 # %% tags=["hide-input"]
 def draw_network(ax, changes):
@@ -1488,11 +1512,11 @@ def draw_network(ax, changes):
         ax.plot(places, values, "o", ms=3, color=colour, alpha=0.6, label=f"_seeds {k}")
         ax.errorbar([k + 0.2], [mean[k]], yerr=[half[k]], fmt="D", capsize=3, color=colour,
                     label=f"_mean {k}")
-    names = [*(f"λ =\n{lam:g}" for lam in lambdas[1:]), "chosen\nλ", "cooling\nalone",
-             "chosen λ,\nboth cooled"]
+    names = [*(f"λ =\n{lam:g}" for lam in lambdas[1:]), "chosen\nλ", "λ = 0,\ncooled",
+             "chosen λ,\ncooled"]
     ax.set_xticks(range(6), names)
     ax.tick_params(axis="x", labelsize=9)
-    ax.set(xlim=(-0.5, 5.6), xlabel="change from λ = 0 (both cooled: from the cooled λ = 0)")
+    ax.set_xlim(-0.5, 5.6)
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(2, 1, figsize=(5.4, 5.6))
@@ -1501,10 +1525,11 @@ for ax, changes in zip(axes, (gains, drops), strict=True):
 upper, lower = map(figures.drawn, axes)
 gained, dropped, by_cooling, left_over = (panel[f"_mean {k}"] for panel, k in (
     (upper, 3), (lower, 3), (lower, 4), (lower, 5)))
-axes[0].text(4.5, 0.12, "cooling changes\nno answer", ha="center", va="bottom",
-             color=figures.GREY)
-axes[0].set_ylabel("change of accuracy (points)")
-axes[1].set_ylabel("change of test loss (nat)")
+axes[0].text(4.5, 0.12, "cooling changes\nno answer", ha="center", color=figures.GREY)
+axes[0].set_ylabel("change of\naccuracy (points)")
+axes[0].set_xlabel("compared with λ = 0")
+axes[1].set_xlabel("compared with λ = 0 (last column: with λ = 0, cooled)")
+axes[1].set_ylabel("change of\ntest loss (nat)")
 axes[0].set_title(f"Accuracy: {gained.y[0]:+.1f} ± {gained.high[0] - gained.y[0]:.1f} points "
                   "by the chosen λ", x=-0.1)
 axes[1].set_title(f"Loss: {dropped.y[0]:+.2f} by the chosen λ, {by_cooling.y[0]:+.2f} by cooling "
@@ -1516,19 +1541,51 @@ figures.show(fig, "A network on 100 digits: changes of 20 paired seeds as dots, 
              f"cooled networks the chosen λ is {-left_over.y[0]:.3f} lower.", number="1.9")
 
 # %% [markdown]
-# Each small dot of Figure 1.9 is a seed's change from λ = 0; diamonds are means with 95 % intervals. The **accuracy**
-# changes by {{chosen_gain.mean:+.2f}} ± {{chosen_gain.half:.2f}} points. The **loss** falls from
+# (Figure 1.9: dots are seeds, diamonds means with 95 % intervals.) The loss falls from
 # {{nats[:, 0, -1].mean():.2f}} to {{chosen_loss.mean():.2f}} with the chosen λ, and to {{cooled[:, 0].mean():.2f}} by cooling
-# alone. If both are cooled, a difference of {{-rest.mean:.3f}} ± {{rest.half:.3f}} is left. **So {{rest.mean - chosen_drop.mean:.2f}}
-# of the {{-chosen_drop.mean:.2f}} gained in loss is a matter of scale.** The accuracy and the rest are not; their cause
-# remains open here.
+# alone. **So {{-alone.mean:.2f}} of the {{-chosen_drop.mean:.2f}} can be had by rescaling the outputs alone; the accuracy
+# cannot.** If both are cooled, a difference of {{-rest.mean:.3f}} ± {{rest.half:.3f}} is left. Its cause remains open here.
 #
-# Dead pixels give none of it: without their weights no seed's loss moves by
-# more than {{np.abs(dead_effect).max():.4f}}. A split has {{dead.sum(1).min()}} to {{dead.sum(1).max()}} dead pixels, but only {{lit.min():.1%}} to {{lit.max():.1%}} of
-# the test images are lit there. **A null direction costs only what the test data see of it:** everything in
-# §1.1, almost nothing here.
+# **Null directions.** A network's outputs are not linear in its weights, so it has null directions to first order only. But
+# there are many: its 1,000 training outputs (100 images, 10 each) leave, at any point, at least {{below: J.shape[1] - J.shape[0]:,}} of {{below: J.shape[1]:,}} directions null. We take
+# their part out of the final weights:
+
+# %%
+def answers(w, b, c, inputs):  # w: the weights of both layers
+    hidden = torch.relu(inputs @ w[:4096].reshape(64, 64).T + b)
+    return hidden @ w[4096:].reshape(10, 64).T + c
+
+
+null_share, null_effect, kept_null = [], [], []
+for seed in range(3):  # three networks without penalty
+    W, V, b, c = (torch.tensor(run[name].values[seed, 0]).flatten()
+                  for name in ("weight0", "weight1", "bias0", "bias1"))
+    w, fitted_images, tested = torch.cat([W, V]), *map(torch.tensor, (
+        images.train.X[seed], images.test.X[seed]))
+    J = torch.func.jacrev(answers)(w, b, c, fitted_images).reshape(1000, -1)  # derivatives by w
+    null_part = w - J.T @ torch.linalg.solve(J @ J.T, J @ w)
+    null_share.append((null_part @ null_part / (w @ w)).item())
+    without = cross_entropy(answers(w - null_part, b, c, tested), truths[seed]).item()
+    null_effect.append(without - nats[seed, 0, -1])
+    kept_null.append((J @ null_part).abs().max().item())
+
+# %% tags=["hide-input"]
+clean, lit = run.copy(deep=True), np.empty(20)
+dead = (images.train.X == 0).all(1)  # seed, pixel
+for seed in range(20):
+    clean.weight0.values[seed, ..., dead[seed]] = 0
+    lit[seed] = (images.test.X[seed][:, dead[seed]] != 0).any(1).mean()  # share of test images
+cleaned = torch.tensor(predict(clean, images.test.X).values).double()
+dead_effect = [cross_entropy(cleaned[seed, 0], truths[seed]).item() - nats[seed, 0, -1]
+               for seed in range(20)]
+
+# %% [markdown]
+# In these three networks this part holds {{np.mean(null_share):.0%}} of $\lVert w\rVert^2$. Without it the test loss moves by {{np.abs(null_effect).max():.3f}} at most. Null
+# directions turn as the weights move; only the weights of *dead* pixels, 0 in all training images, stay null throughout.
+# Without the latter no seed's loss moves by more than {{np.abs(dead_effect).max():.4f}}, as only {{lit.min():.1%}} to {{lit.max():.1%}} of the test images
+# are lit there. **Null directions make almost all of the error in §1.1, and almost none here.**
 #
-# In larger networks decay seems to work through the path that SGD takes, not through a minimum
+# In larger networks decay seems to work through SGD's path, not through a minimum
 # ([D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415); chapters 2 and 8).
 
 # %%
@@ -1546,6 +1603,10 @@ claim("01-paired", "means and bars of the test loss: mean and Student's 95 % of 
       measured=[[lower[f"_mean {k}"].y[0] - each.mean(), (lower[f"_mean {k}"].high[0] - each.mean())
                  / (each.std(ddof=1) / np.sqrt(20)) - 2.0930240544] for k, each in
                 enumerate(apart)], equals=0, within=1e-6)
+claim("01-null", "taking out the null part moves the test loss of three networks by {} at most",
+      measured=np.abs(null_effect), below=0.06)
+claim("01-null-part-null", "J times the null part is 0",
+      measured=kept_null, equals=0, within=1e-9)
 claim("01-accuracies", "the means of the accuracy: differences of the means",
       measured=[upper[f"_mean {k - 1}"].y[0] - accuracy[:, k, -1].mean()
                 + accuracy[:, 0, -1].mean() for k in (1, 2, 3)], equals=0, within=1e-6)
@@ -1554,18 +1615,19 @@ claims.identities()
 # %% [markdown]
 # ## 1.10 What we have learnt
 #
-# 1. The loss never moves weights in null directions; the penalty erases what the start put there. It matters if test data see them.
+# 1. The loss never moves weights in null directions; the penalty erases what the start put there.
 # 2. In all other directions ridge keeps a share of least squares, the smallest where the data vary least.
 # 3. Shrinking helps if it removes more noise than truth.
 # 4. The objective always prefers λ = 0, so choose λ on examples that were not fitted.
 # 5. Early stopping is nearly the same filter, with $\lambda = 1/(\eta t)$.
-# 6. In our small network most of the gain in loss is scale: λ limits how far the weights grow.
+# 6. In our small network rescaling the outputs gives most of the gain in loss, and none in accuracy.
 #
 # ## 1.11 In practice
 #
 # - **Linear models.** Standardise the inputs by the training part alone, leave the intercept free, and try some 30 values of λ, evenly spaced in
 #   $\log\lambda$ around the variances $s_i^2/n$. scikit-learn's `RidgeCV` does leave-one-out; its `alpha` is $n\lambda$.
-# - **Networks.** Begin with `weight_decay=1e-4` to `5e-4` for SGD and `0.01` to `0.1` for AdamW, whose λ means something
+# - **Networks.** For large data sets begin with `weight_decay=1e-4` to `5e-4` for SGD (with our 100 images {{lambdas[nats[:, :, -1].mean(0).argmin()]:g}} was best; in
+#   (1.5) λ goes like $1/n$), and with `0.01` to `0.1` for AdamW, whose λ means something
 #   else ([chapter 3](03_one_lambda_many_meanings.ipynb)). Search in factors of 3, and include 0.
 #
 # ## 1.12 Exercises
@@ -1583,7 +1645,7 @@ claims.identities()
 # </details>
 #
 # **2.** *(Predict, then run.)* Penalise the intercept, too: in `train`, replace `error.mean()` in the step of `b` by
-# `(error.mean() + weight_decay * b)`. What becomes of the intercept's error in the second row of §1.2's table, and why?
+# `(error.mean() + weight_decay * b)`. What becomes of the intercept's error in the second row of §1.2's table, and why? (Unfold the box there.)
 #
 # <details>
 # <summary>Solution</summary>
@@ -1597,14 +1659,16 @@ claims.identities()
 #
 # </details>
 #
-# **3.** *(Proof.)* Show that the training loss of $w_\lambda$ never falls with λ.
+# **3.** *(Proof.)* Show that $w_\lambda$ has no part in null directions, and tends to $\hat w$ as $\lambda\to 0$. Where is this in Figure 1.2?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# Take $\lambda_1 < \lambda_2$, with training losses $L_1, L_2$ and half squared norms $N_2\le N_1$ (§1.7). The second
-# fit cannot beat the first at $\lambda_1$, so $L_2 + \lambda_1 N_2 \ge L_1 + \lambda_1 N_1 \ge L_1 + \lambda_1 N_2$.
-# Hence $L_2\ge L_1$.
+# By (1.1) $w_\lambda = X^\top(y - Xw_\lambda)/(n\lambda)$: a sum of multiples of the training inputs. So it is at a right angle to all null
+# directions, and the $v_i$ of §1.4 span all the others. By (1.2) $v_i^\top w_\lambda\to v_i^\top\hat w$ for each of them, and $\hat w$ has
+# no null part either, since such a part would only make it longer. If perfect fits exist, $\hat w$ is the one of smallest norm: the
+# white dot. The star is $w_\lambda = 2.5\,x/(\lVert x\rVert^2 + \lambda)$ with $\lambda = 0.5$. For smaller λ it moves along $x$ to the white dot,
+# which is $2.5\,x/\lVert x\rVert^2$.
 #
 # </details>
 #
@@ -1649,7 +1713,10 @@ claims.identities()
 #
 # ## 1.13 The sources, line by line
 #
-# The sentences of the four sources ([chapter 0](00_start_here.ipynb)) decided here.
+# Here are the sentences of the four sources ([chapter 0](00_start_here.ipynb)) that this chapter decides.
+
+# %% tags=["hide-input"]
+from l2lib.claims import verdict
 
 # %% tags=["hide-input"]
 crushed, b_crushed = ridge(X, y, 1e12)
