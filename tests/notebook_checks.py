@@ -37,6 +37,7 @@ _OF_FIGURE = re.compile(r"\d+\.\d+")
 _FIGURE = re.compile(r"\b[Ff]igures? \d+\.\d+(?:(?:, | to | and |, and )\d+\.\d+)*")
 _TABLE_HEAD = re.compile(r"^(\|.*\|) *\n\|[ :|-]+\|", re.MULTILINE)
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
+_UNFILLED = re.compile(r"\{[A-Za-z_]\w*[\[(.:][^{}]*\}")
 _OF_MATPLOTLIB = re.compile(r"\bText\(|<matplotlib\.|<Axes\b|\bLine2D\(|<\w+Container\b")
 
 Check = Callable[[NotebookNode], list[str]]
@@ -187,6 +188,17 @@ def check_leftovers(notebook: NotebookNode) -> list[str]:
         for where, output in outputs(notebook)
         if set(output.get("data", {})) == {"text/plain"}
         and _OF_MATPLOTLIB.search(output.data["text/plain"])
+    ]
+
+
+def check_unfilled(notebook: NotebookNode) -> list[str]:
+    """No sentence shows code in braces, such as {line.y[0]:.2f}: a string that is no f-string."""
+    return [
+        f"{where}: shows {match[0]!r}; is an f missing before the string?"
+        for where, output in outputs(notebook)
+        for mime, text in output.get("data", {"text/plain": output.get("text", "")}).items()
+        if mime in ("text/plain", "text/html") and isinstance(text, str)
+        for match in _UNFILLED.finditer(text)
     ]
 
 
@@ -474,6 +486,7 @@ CHECKS: tuple[Check, ...] = (
     check_folding,
     check_machine,
     check_leftovers,
+    check_unfilled,
     check_figures,
     check_numbers,
     check_tables,

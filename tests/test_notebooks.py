@@ -257,6 +257,12 @@ FAULTS: list[tuple[str, checks.Check, Callable[[NotebookNode], None]]] = [
     ("address", checks.check_machine, shows(text__plain="<object at 0x7f00deadbeef>")),
     ("a title", checks.check_leftovers, shows(text__plain="Text(0.0, 1.0, 'a title')")),
     ("a line", checks.check_leftovers, shows(text__plain="[<matplotlib.lines.Line2D>]")),
+    (
+        "a description without its f",
+        checks.check_unfilled,
+        sets("4/outputs/0/data/text|plain", "Figure 9.1: A line that rises from {line.y[0]:g}."),
+    ),
+    ("a claim without its f", checks.check_unfilled, shows(text__html="<p>{after[0]:.2f}</p>")),
     ("picture without alt", checks.check_figures, sets("4/outputs/0/metadata", {})),
     (
         "picture with short alt",
