@@ -345,7 +345,7 @@ claims.identities()
 # Outside the null directions the loss pulls back. For a linear model and half the mean squared error we can compute where
 # loss and penalty balance:
 #
-# $$J(w,b)=\frac{1}{2n}\lVert y-Xw-b\mathbf1\rVert^2+\frac{\lambda}{2}\lVert w\rVert^2.$$
+# $$J(w,b)=\frac{1}{2n}\lVert y-Xw-b\mathbf 1\rVert^2+\frac{\lambda}{2}\lVert w\rVert^2.$$
 #
 # The rows of $X$ are the inputs, $y$ holds the targets, and $\mathbf 1$ is a vector of ones.
 #
