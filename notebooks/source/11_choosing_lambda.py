@@ -583,13 +583,13 @@ def draw_differences(ax, runs, what, scale):
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(2, 2, sharex=True, sharey="row", figsize=(7.2, 5.4))
 colors = [figures.GREEN, figures.ORANGE, figures.BLUE]
+fig.suptitle("All at η = 0.03", x=0.01, ha="left", size=11)
 words = [f"{n:,} signals" for n in (250, 500, 1000)], [f"{n} passes" for n in (5, 10, 20)]
 for (above, under), runs, of_runs in zip(axes.T, two.values(), words, strict=True):
     draw_differences(above, runs, "loss", 1), draw_differences(under, runs, "error", 100)
     lines = [line for line in above.get_lines() if line.get_label()[1:] in ("100", "200", "400")]
     above.legend(lines, of_runs, loc="lower left", fontsize=10)
     under.set_xlabel("N")
-fig.suptitle("All at η = 0.03", x=0.01, ha="left", size=11)
 
 # %% tags=["hide-input"]
 axes[0, 0].set_ylabel("loss, minus\nthat at λ = 0")
