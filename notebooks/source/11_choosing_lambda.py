@@ -583,6 +583,8 @@ def draw_differences(ax, runs, what, scale):
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(2, 2, sharex=True, sharey="row", figsize=(7.2, 5.4))
 colors = [figures.GREEN, figures.ORANGE, figures.BLUE]
+
+# %% tags=["hide-input"]
 fig.suptitle("All at η = 0.03", x=0.01, ha="left", size=11)
 words = [f"{n:,} signals" for n in (250, 500, 1000)], [f"{n} passes" for n in (5, 10, 20)]
 for (above, under), runs, of_runs in zip(axes.T, two.values(), words, strict=True):
@@ -642,6 +644,8 @@ with (resources.files("l2lib") / "data/learning_rates.txt").open() as file:
     stored = np.loadtxt(file)[:, -2:].reshape(4, 5, 5, 7, 2)  # η, run, seed, N; loss and error
 fast = interval(100 * (stored[3, ..., 4, 1] - stored[3, ..., 0, 1]).mean(0))  # N = 4, η = 0.27
 fast_n = [f"{grid[k]:g}" for k in stored[3, ..., 0].mean(1).argmin(-1)]  # best, by run
+
+# %% tags=["hide-input"]
 tilts, lowest_n, at_rate = {}, {}, {}
 
 # %% tags=["hide-input"]
@@ -680,14 +684,13 @@ def draw_best(ax, at, by_seed, bounds, rules):
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(2, 2, sharex=True, sharey=True, figsize=(7.2, 5.6))
 for row, peak in zip(axes, (0.03, 0.27), strict=True):
-    for ax, (of_n, by_seed), change in zip(row, at_rate[peak], two, strict=True):
+    for ax, (of_n, by_seed) in zip(row, at_rate[peak], strict=True):
         draw_best(ax, np.array(lengths), by_seed, ends_of(of_n, grid), {"keep λ": 0, "keep N": -1})
         ax.set(xlabel=" ", xlim=(75, 820), ylim=(0.01, 15))
         ax.set_yticks([0.1, 1, 10], ["0.1", "1", "10"])
-        tilt = slope(by_seed)
-        ax.set_title(f"{change.capitalize()}: slope {tilt.mean:.1f} ± {tilt.half:.1f}"
-                     .replace("-", "−"))
     row[0].set_ylabel(f"best λ at η = {peak}")
+
+# %% tags=["hide-input"]
 for ax in axes[1]:
     ax.set_xlabel("steps")
 
@@ -696,9 +699,15 @@ found = [[figures.drawn(ax)["_best λ"].y for ax in row] for row in axes]
 fits = [[figures.drawn(ax)["_fit"] for ax in row] for row in axes]
 steep = [[np.log(fit.y[-1] / fit.y[0]) / np.log(fit.x[-1] / fit.x[0]) for fit in row]
          for row in fits]
+for row, (data, again) in zip(axes, steep, strict=True):
+    row[0].set_title(f"More data: slope −{abs(data):.1f}")
+    row[1].set_title(f"More passes: slope {again:.1f}")
+
+# %% tags=["hide-input"]
 figures.show(fig, "Four panels, best λ against the number of steps, both logarithmic: small "
-             "circles for seeds, triangles where a seed gives only a bound, means with intervals, a "
-             "fitted line with its slope as the title, and two rules. Above, at η = 0.03, with more data "
+             "circles for seeds, triangles where a seed gives only a bound, means with "
+             "intervals, a fitted line with its slope as the title, and two rules. Above, at "
+             "η = 0.03, with more data "
              f"it falls from {found[0][0][0]:.1f} to {found[0][0][-1]:.2f}, steeper than the rule "
              f"keep N, and with more passes rises from {found[0][1][0]:.1f} to "
              f"{found[0][1][-1]:.1f}. Below, at η = 0.27, it falls from {found[1][0][0]:.1f} to "
@@ -1323,6 +1332,8 @@ costs_of = [(loss.mean(0), np.isin(grid, tries)) for loss in stored[3, ..., 0]] 
 costs_of += [(values.mean(0), np.arange(values.shape[1]) >= values.shape[1] - 3)
              for values in (on_validation, of_text)]
 costs = np.array([mean[some] - mean.min() for mean, some in costs_of])  # by run and N = ¼, 1, 4
+
+# %% tags=["hide-input"]
 few = [grid[run["loss"].mean(0).argmin()] for run in every]  # the best N at η = 0.03
 ours = [float(n) for n in fast_n] + [float([0, *digits_n][on_validation.mean(0).argmin()]),
                                      tries[chosen_text - 1]]  # the best N of the seven runs
