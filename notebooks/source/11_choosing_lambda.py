@@ -695,13 +695,13 @@ for ax in axes[1]:
     ax.set_xlabel("steps")
 
 # %% tags=["hide-input"]
-found = [[figures.drawn(ax)["_best λ"].y for ax in row] for row in axes]
 fits = [[figures.drawn(ax)["_fit"] for ax in row] for row in axes]
-steep = [[np.log(fit.y[-1] / fit.y[0]) / np.log(fit.x[-1] / fit.x[0]) for fit in row]
-         for row in fits]
-for row, (data, again) in zip(axes, steep, strict=True):
-    row[0].set_title(f"More data: slope −{abs(data):.1f}")
-    row[1].set_title(f"More passes: slope {again:.1f}")
+tilt = [np.log(fit.y[-1] / fit.y[0]) / np.log(fit.x[-1] / fit.x[0]) for fit in sum(fits, [])]
+axes[0, 0].set_title(f"More data: slope −{abs(tilt[0]):.1f}")
+axes[0, 1].set_title(f"More passes: slope {tilt[1]:.1f}")
+axes[1, 0].set_title(f"More data: slope −{abs(tilt[2]):.1f}")
+axes[1, 1].set_title(f"More passes: slope {tilt[3]:.1f}")
+found = [[figures.drawn(ax)["_best λ"].y for ax in row] for row in axes]
 
 # %% tags=["hide-input"]
 figures.show(fig, "Four panels, best λ against the number of steps, both logarithmic: small "
@@ -712,7 +712,7 @@ figures.show(fig, "Four panels, best λ against the number of steps, both logari
              f"keep N, and with more passes rises from {found[0][1][0]:.1f} to "
              f"{found[0][1][-1]:.1f}. Below, at η = 0.27, it falls from {found[1][0][0]:.1f} to "
              f"{found[1][0][-1]:.2f} with more data; with more passes the line is nearly flat, "
-             f"slope {steep[1][1]:.1f}.", number="11.5")
+             f"slope {tilt[3]:.1f}.", number="11.5")
 
 # %% tags=["hide-input"]
 claim("11-data", "At η = 0.03 the best λ falls with more data: as the number of steps to the "
