@@ -702,8 +702,6 @@ axes[0, 1].set_title(f"More passes: slope {tilt[1]:.1f}")
 axes[1, 0].set_title(f"More data: slope −{abs(tilt[2]):.1f}")
 axes[1, 1].set_title(f"More passes: slope {tilt[3]:.1f}")
 found = [[figures.drawn(ax)["_best λ"].y for ax in row] for row in axes]
-
-# %% tags=["hide-input"]
 figures.show(fig, "Four panels, best λ against the number of steps, both logarithmic: small "
              "circles for seeds, triangles where a seed gives only a bound, means with "
              "intervals, a fitted line with its slope as the title, and two rules. Above, at "
