@@ -59,8 +59,8 @@ _COUNTS = (
     "hundreds?|thousands?|millions?"
 )
 _TIMES = re.compile(
-    rf"\b(?:{_COUNTS})[ -](?:times|fold|per cent|percent)\b|\bfactors? of (?:{_COUNTS})\b|"
-    rf"\b(?:{_COUNTS}|one|a) (?:third|quarter|fifth|sixth|seventh|eighth|ninth|tenth|hundredth)s?\b"
+    rf"\b(?:{_COUNTS})(?:\s+|-)(?:times|fold|per cent|percent)\b|\bfactors?\s+of\s+(?:{_COUNTS})\b|"
+    rf"\b(?:{_COUNTS}|one|a)\s+(?:third|quarter|fifth|sixth|seventh|eighth|ninth|tenth|hundredth)s?\b"
 )
 _NAMES = (
     r"`[^`]*`",

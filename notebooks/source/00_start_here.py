@@ -6,7 +6,7 @@
 # By the end you will be able to
 #
 # - say what weight decay is for, and write its training step;
-# - say when SGD makes the layers of a network equally large, and what AdamW makes equal instead.
+# - say when SGD gives all layers the same squared norm, and what AdamW makes equal instead.
 #
 # You need calculus, matrices, variance and some PyTorch. *Reading takes 25 minutes, the exercises as long again, the code about 20 seconds.*
 #
@@ -428,7 +428,7 @@ claims.identities()
 # 2. But the two squared norms in the penalty, say $S_1$ and $S_2$, become $c^2S_1$ and $S_2/c^2$. The product stays $S_1S_2$.
 # 3. Two positive numbers with a given product have the smallest sum when they are equal (right). So they are equal at every minimum of loss plus penalty.
 #
-# This holds for neighbouring layers with ReLU between them, without normalisation or skip connections, and with one λ. We try $c=2$ on the trained network:
+# This holds for neighbouring layers with ReLU between them (of biases, those of the first layer take the factor $c$, too), without normalisation or skip connections, and with one λ. We try $c=2$ on the trained network:
 
 # %%
 from copy import deepcopy
@@ -570,7 +570,7 @@ claim("00-time", f"After {13 * 25} steps of SGD, {{}} of the difference between 
 #
 # ## 0.5 What does AdamW make equal?
 #
-# AdamW divides each gradient by its typical size $\sqrt v$. So all weights should take steps of an RMS near $\eta$. We train the network of §0.3 again, without momentum, and record the step $\Delta$ on the loss, without its decay.
+# AdamW divides each gradient by its typical size $\sqrt v$. So all weights should take steps of an RMS near $\eta$. We train the network of §0.3 again, without momentum, and record the step $\Delta$ that comes from the gradient, without the decay.
 
 # %%
 torch.manual_seed(seeds(1)[0])
@@ -599,9 +599,9 @@ claim("00-steps", "Under AdamW, in the second half of this run, the RMS of a ste
       measured=step_rms.max() / step_rms.min(), below=1.6)
 
 # %% [markdown]
-# Decay turns $w$ into $aw$ with $a=1-\eta\lambda$, and the step adds $\Delta$. So the mean square of many weights changes from $\overline{w^2}$ to $a^2\overline{w^2}+2a\,\overline{w\Delta}+\overline{\Delta^2}$. Suppose that gradients are only noise, of mean zero and independent from step to step.
+# Decay turns $w$ into $aw$ with $a=1-\eta\lambda$, and the step adds $\Delta$. So the mean square of many weights changes from $\overline{w^2}$ to $a^2\overline{w^2}+2a\,\overline{w\Delta}+\overline{\Delta^2}$. Suppose that gradients are only noise, symmetric about zero and independent from step to step.
 #
-# 1. A gradient divided by $\sqrt v$ then has mean square 1, so $\overline{\Delta^2}=\eta^2$. It is independent of $w$, so $\overline{w\Delta}=0$ on average.
+# 1. A gradient divided by $\sqrt v$ then has mean square about 1, so $\overline{\Delta^2}\approx\eta^2$. Its sign is independent of $w$, so $\overline{w\Delta}=0$ on average.
 # 2. Decay takes away $(1-a^2)\overline{w^2}\approx2\eta\lambda\,\overline{w^2}$.
 # 3. Growth and decay are equal where $\overline{w^2}=\eta/(2\lambda)$. The RMS is
 #
@@ -651,7 +651,7 @@ claim("00-noise", "With noise for gradients, the weights end at an RMS of {} tim
       equals=1, within=0.05)
 
 # %% [markdown]
-# So (0.3) holds for noise (Figure 0.6, left). The network's weights become larger (right), and the third layer's still grow. Their steps point partly along the weights, so $\overline{w\Delta}>0$ ([chapter 9](09_adaptive_optimisers.ipynb)): $\overline{\Delta^2}$ is only {{below: 100 * from_noise[0]:.0f}}, {{below: 100 * from_noise[1]:.0f}} and {{below: 100 * from_noise[2]:.0f}} % of the growth in layers 1 to 3.
+# So (0.3) holds for noise (Figure 0.6, left). The network's weights become larger (right), and the third layer's still grow. Their steps point partly along the weights, so $\overline{w\Delta}>0$ ([chapter 9](09_adaptive_optimisers.ipynb)): $\overline{\Delta^2}$ is only {{below: 100 * from_noise[0]:.0f}}, {{below: 100 * from_noise[1]:.0f}} and {{below: 100 * from_noise[2]:.0f}} % of the growth of $\overline{w^2}$ in layers 1 to 3.
 
 # %% tags=["hide-input"]
 from_noise = step_square / (step_square + 2 * (1 - 0.01 * 0.6) * product)
@@ -666,7 +666,7 @@ assert (product > 0).all() and (from_noise < 1).all(), "the steps do not point a
 # - By convention, use one λ for all weight matrices, and none for biases and for the scales of normalisation layers ([chapter 6](06_bias_exclusion.ipynb)).
 # - Typical values of λ are 0.0001 to 0.0005 with SGD, and 0.01 (PyTorch's default) to 0.1 with AdamW. Ours are larger, so that short runs suffice.
 # - Choose λ on a validation set ([chapter 11](11_choosing_lambda.ipynb)).
-# - Compare your number of steps with $1/(\eta\lambda)$ (in PyTorch's convention). In a much shorter run decay does little. PyTorch's defaults for AdamW, $\eta=0.001$ and $\lambda=0.01$, give {{1 / (0.001 * 0.01):,.0f}} steps. With momentum $\mu$, SGD needs $(1-\mu)/(\eta\lambda)$.
+# - Compare your number of steps with $1/(\eta\lambda)$ (in PyTorch's convention; under a schedule, $\lambda\sum_t\eta_t$ with 1). In a much shorter run decay does little. PyTorch's defaults for AdamW, $\eta=0.001$ and $\lambda=0.01$, give {{1 / (0.001 * 0.01):,.0f}} steps. With momentum $\mu$, SGD needs $(1-\mu)/(\eta\lambda)$.
 #
 # **Limits.** Equal layers need the conditions of §0.4 and a long run; with tanh they stay unequal (Exercise 3). Nothing here says which shares predict better.
 #

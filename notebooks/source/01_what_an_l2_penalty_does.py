@@ -251,8 +251,8 @@ figures.show(fig, "The plane of two weights with a falling line of perfect fits.
 #    its start** (weights and intercept together). Two perfect fits differ by a null direction, and the way from the start to the end has no null part (fact 1). So it
 #    meets the set of perfect fits at a right angle, and by Pythagoras every other perfect fit is further away
 #    ([Gunasekar et al., 2018](https://arxiv.org/abs/1802.08246)).
-# 3. **A penalty erases the null part** (if $0 < \eta\lambda < 2$). There the gradient of $L$ is zero, so each step
-#    multiplies by $1 - \eta\lambda$.
+# 3. **A penalty erases the null part** (if $0 < \eta\lambda < 2$). The gradient of $L$ has no part there, so each step
+#    multiplies it by $1 - \eta\lambda$.
 #
 # In the puzzle 20 examples span 20 of 200 directions, so {{below: null_count}} are null. A start from $N(0, 1)$ adds
 # 1 to the expected test error for each. Without penalty it stays. With $\lambda = 1.5$ each of the {{below: steps}} steps
@@ -483,13 +483,14 @@ claims.identities()
 # $$v_i^\top w_\lambda=\frac{s_i^2}{s_i^2+n\lambda}\;v_i^\top\hat w.\tag{1.2}$$
 #
 # So the penalty is a *filter*: of each direction of least squares it keeps a share. The share is near 1
-# where the data vary much, near 0 where they vary little, and **exactly a half at $s_i^2/n = \lambda$.** Null directions
-# have $s = 0$, and nothing is kept. As $\lambda\to 0$ all other shares tend to 1, so $w_\lambda$ tends to $\hat w$: if there are perfect
+# where the data vary much, near 0 where they vary little, and **exactly a half at $s_i^2/n = \lambda$.** In null directions
+# both are zero. As $\lambda\to 0$ all other shares tend to 1, so $w_\lambda$ tends to $\hat w$: if there are perfect
 # fits, to the one nearest to zero (exercise 3).
 #
 # $s_i^2/n$ is also the *curvature* of $L$ along $v_i$, its second derivative: where it is large, the data *pin down*
 # the direction. So the share is curvature/(curvature + λ). For any
-# smooth loss this holds for the quadratic approximation at a minimum, with the Hessian's eigenvectors for $v_i$.
+# smooth loss this holds for the quadratic approximation at a minimum, with the Hessian's eigenvectors for $v_i$, if λ is so small that
+# the new minimum stays near.
 
 # %%
 U, s, Vt = np.linalg.svd(X, full_matrices=False)
@@ -1581,9 +1582,9 @@ dead_effect = [cross_entropy(cleaned[seed, 0], truths[seed]).item() - nats[seed,
 
 # %% [markdown]
 # In these three networks this part holds {{np.mean(null_share):.0%}} of $\lVert w\rVert^2$. Without it the test loss moves by {{np.abs(null_effect).max():.3f}} at most. Null
-# directions turn as the weights move; only the weights of *dead* pixels, 0 in all training images, stay null throughout.
-# Without the latter no seed's loss moves by more than {{np.abs(dead_effect).max():.4f}}, as only {{lit.min():.1%}} to {{lit.max():.1%}} of the test images
-# are lit there. **Null directions make almost all of the error in §1.1, and almost none here.**
+# directions turn as the weights move. Some stay null throughout, among them the weights of *dead* pixels, 0 in all training images.
+# With these set to 0 no seed's loss moves by more than {{np.abs(dead_effect).max():.4f}}, as only {{lit.min():.1%}} to {{lit.max():.1%}} of the test images
+# are lit there. **Null directions make almost all of the error in §1.1, and almost none here**, where the start is small.
 #
 # In larger networks decay seems to work through SGD's path, not through a minimum
 # ([D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415); chapters 2 and 8).
@@ -1626,8 +1627,7 @@ claims.identities()
 #
 # - **Linear models.** Standardise the inputs by the training part alone, leave the intercept free, and try some 30 values of λ, evenly spaced in
 #   $\log\lambda$ around the variances $s_i^2/n$. scikit-learn's `RidgeCV` does leave-one-out; its `alpha` is $n\lambda$.
-# - **Networks.** For large data sets begin with `weight_decay=1e-4` to `5e-4` for SGD (with our 100 images {{lambdas[nats[:, :, -1].mean(0).argmin()]:g}} was best; in
-#   (1.5) λ goes like $1/n$), and with `0.01` to `0.1` for AdamW, whose λ means something
+# - **Networks.** For large data sets begin with `weight_decay=1e-4` to `5e-4` for SGD (with our 100 images {{lambdas[nats[:, :, -1].mean(0).argmin()]:g}} was best), and with `0.01` to `0.1` for AdamW, whose λ means something
 #   else ([chapter 3](03_one_lambda_many_meanings.ipynb)). Search in factors of 3, and include 0.
 #
 # ## 1.12 Exercises

@@ -97,7 +97,7 @@ claim("S2-05", "Within 29 epochs the loss changes by at least {} powers of ten: 
       measured=[sign * powers.get(name, np.nan) for name, sign in upward.items()], above=2)
 
 # %% [markdown]
-# A penalty adds a term to the gradient, which should make steps larger, not safer. Why does more of it help?
+# The penalty adds its slope to the loss's. So steps become larger, and we expect an earlier explosion. Why does more of it help?
 #
 # ## 2.2 One step: the shrink factor
 #
@@ -362,7 +362,7 @@ claims.identities()
 #
 # **Decoupled decay** [(Loshchilov and Hutter, 2019)](https://arxiv.org/abs/1711.05101) stays out of the buffer:
 # $m\leftarrow\mu m+g$ and $w\leftarrow(1-\eta\lambda)\,w-\eta m$ (Figure 2.5, left), as in PyTorch's AdamW. (In the paper
-# the decay follows only the schedule of η.) In `torch.optim.SGD` you multiply the weights by $1-\eta\lambda$ yourself before each step. A weight that
+# the decay follows only the schedule of η.) In `torch.optim.SGD` you multiply the weights by $1-\eta\lambda$ yourself, after `backward()` and before `step()`. A weight that
 # the loss ignores is multiplied by $1-\eta\lambda$, whatever the momentum. At a constant η, for any loss, and after the same first step, coupled decay with λ′ and μ′ takes the same
 # steps as decoupled decay with λ and μ, if
 #
@@ -681,7 +681,7 @@ claims.identities()
 # ## 2.7 Minibatches: the real borders
 #
 # How good is the estimate for the real inputs? By step 1 we may train with all
-# targets zero. Then the logarithm of the errors' size changes by about the same amount in every epoch, the *growth exponent* Γ. The loss, a
+# targets zero. Then the logarithm of the errors' size changes, on average over many epochs, by the same amount in each, the *growth exponent* Γ. The loss, a
 # square, changes by $e^{2\Gamma}$.
 #
 # *Stable* means here $\Gamma<0$: a typical run shrinks. The mean over all draws may still grow. By hand, an independently drawn batch of five
@@ -866,8 +866,9 @@ claim("02-too-much", "Far too much λ makes them explode again: at η = 0.03, sh
 #
 # *Equal lengths*: simulated, with all squared lengths 200 and no bias. *Orthogonal*: the longest input decides, with
 # $\lVert x\rVert^2={{longest:.0f}}$ on average and $\rho={{2 / 5 * longest:.0f}}$. By hand, with
-# *independent draws*, the logarithm of an error gains $\frac14\ln|a-80\eta|+\frac34\ln|a|$ per step on average, in four steps the Γ of (2.6). The
-# real inputs need more because overshoot spreads to other examples, and because the bias does not decay.
+# *independent draws*, the logarithm of an error gains $\frac14\ln|a-80\eta|+\frac34\ln|a|$ per step on average, in four steps the Γ of (2.6). With
+# shuffled epochs unequal lengths explain the rise. With independent draws the real inputs need more because overshoot spreads to other
+# examples, and, a little, because the bias does not decay.
 #
 # </details>
 #
@@ -992,8 +993,8 @@ claim("02-turned", "At η = 0.055, λ = 15 minibatches are stable and full batch
       "20 data sets", measured=np.sum((corner[5] < 0) & (corner[20] > 0)), equals=20)
 
 # %% [markdown]
-# **With much decay, minibatches can be stable where full batches explode,** as at $\eta=0.055$ and $\lambda=15$ (Figure 2.8, right):
-# both overshoot, but in minibatches each example decays in all four steps of an epoch.
+# **With much decay, shuffled minibatches can be stable where full batches explode,** as at $\eta=0.055$ and $\lambda=15$ (Figure 2.8, right):
+# both overshoot, but in minibatches each example decays in all four steps of an epoch. Independent draws explode there, too (dotted).
 #
 # <details>
 # <summary>A safe bound without any run</summary>
@@ -1250,7 +1251,7 @@ heights = np.mean(heights, axis=0)  # mean excess and (2.8)
 # fails: over 20 data sets the mean excess of loss plus penalty is {{heights[0] / heights[1]:.0f}} times as large. There η times the curvature $80+\lambda$ of
 # a batch is about {{0.03 * 90:.1f}}, which is not small.
 #
-# **In the puzzle λ itself makes the run hover.** Without λ the model fits all 20 examples exactly, *every* example's
+# **In the puzzle λ itself makes the run hover.** Without λ, and at an η that is stable, the model comes to fit all 20 examples exactly, *every* example's
 # gradient vanishes there, and $C=0$. With $\lambda=10$ errors remain at the minimum, and so $C>0$.
 #
 # **Was it worth it?** The reader also reports a low test error.
@@ -1304,7 +1305,7 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 #
 # 1. Under plain SGD an L2 penalty multiplies each weight by $1-\eta\lambda$ per step; momentum makes small
 #    coupled decay $1/(1-\mu)$ times as fast.
-# 2. Curvature limits η: decay narrows the stable range of full batches, and can widen that of minibatches, up to a point.
+# 2. Curvature limits η: decay narrows the stable range of full batches, and can widen that of minibatches, most of all in shuffled epochs, up to a point.
 # 3. At a constant η the noise of minibatches keeps loss plus penalty above the minimum, the more the larger η is, unless every
 #    example's gradient vanishes there ($C=0$).
 #

@@ -474,7 +474,7 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
 # \quad\text{for } \sigma_i\gg\lambda|w_i|. \tag{3.4}$$
 #
 # *Under Adam + L2, the noisier its gradient, the more slowly a weight shrinks.* (For quiet weights (3.4) is too
-# large, as $v$ remembers larger weights: {{below: theory[0]:.1f}} against {{speed_l2[0].mean():.1f}} at $\sigma=0.1$.) Under AdamW the fraction is always $\eta\lambda$.
+# large, as $v$ remembers larger weights: followed over the 2000 steps, it gives {{below: theory[0]:.1f}} at $\sigma=0.1$; measured are {{speed_l2[0].mean():.1f}}.) Under AdamW the fraction is always $\eta\lambda$.
 
 # %%
 w = np.full(9, 4.0)  # nine levels of noise
@@ -901,15 +901,15 @@ claim("03-not-at-rest", "With AdamW's λ = 0.01 the slope of each layer is at le
 
 # %% [markdown]
 # In Figure 3.6 the rule leads from AdamW's best λ, {{best_w:g}}, to {{landed.min():.4f}} to {{landed.max():.4f}}; the best of
-# Adam + L2 on our grid is {{best_l2:g}}. The way back leads from {{best_l2:g}} to {{back.min():.2f}} to {{back.max():.2f}}. So *the rule finds λ up to a factor
-# of three*. The test loss hardly says more: on single seeds AdamW is best at {{each_best.min():g}} to {{each_best.max():g}}; the translated λ lowers it by {{gain_c.mean:.3f}} (95 %: {{gain_c.low:.3f}} to
-# {{gain_c.high:.3f}}), and {{lam_l2[2]:g}} and {{lam_l2[4]:g}} lower it, too, by {{-np.diff(loss_l2.mean(0)[[0, 2]])[0]:.3f}} and {{-np.diff(loss_l2.mean(0)[[0, 4]])[0]:.3f}}.
+# Adam + L2 on our grid is {{best_l2:g}}. The way back leads from {{best_l2:g}} to {{back.min():.2f}} to {{back.max():.2f}}. So in these runs *the rule finds λ up to a
+# factor of 3*. The test loss hardly says more: on single seeds AdamW is best at {{each_best.min():g}} to {{each_best.max():g}}. Compared with no penalty, the translated λ lowers it by {{gain_c.mean:.3f}} (95 %: {{gain_c.low:.3f}} to
+# {{gain_c.high:.3f}}), {{lam_l2[2]:g}} by {{-np.diff(loss_l2.mean(0)[[0, 2]])[0]:.3f}}, and {{lam_l2[4]:g}} by {{-np.diff(loss_l2.mean(0)[[0, 4]])[0]:.3f}}.
 #
 # Nor are the networks the same. With the translated λ $\sum_iw_i^2$ is {{100 * shorter.min():.0f}} to {{100 * shorter.max():.0f}} % smaller, probably because Adam + L2 shrinks
-# quiet weights faster (3.4). For AdamW's $\sum_iw_i^2$ at 0.1 a λ of {{equal / landed.mean():.1f}} times the translated one is enough. At $\lambda=1$ the
+# quiet weights faster (3.4). Adam + L2 reaches AdamW's $\sum_iw_i^2$ at 0.1 with {{equal / landed.mean():.1f}} times the translated λ. At $\lambda=1$ the
 # test losses differ by {{-gap.mean[-1]:.2f}}.
 #
-# *Is the network at rest?* If a layer rests, its slope divided by $-\lambda_W\sum_iw_i^2\sqrt{v_i}$ (Adam + L2: by
+# *Is (3.5) satisfied?* If so on average over a layer, the layer's slope divided by $-\lambda_W\sum_iw_i^2\sqrt{v_i}$ (Adam + L2: by
 # $-\lambda_c\sum_iw_i^2$) is 1. We measure:
 #
 # | rule | first layer | second layer |
@@ -918,8 +918,9 @@ claim("03-not-at-rest", "With AdamW's λ = 0.01 the slope of each layer is at le
 # | Adam + L2, translated λ | {{at_rest_c[2, 0]:.2f}} | {{at_rest_c[2, 1]:.2f}} |
 # | AdamW, $\lambda=0.01$ | {{at_rest[0, 0]:.2f}} | {{at_rest[0, 1]:.2f}} |
 #
-# For $\lambda=0.01$ $1/(\eta\lambda)$ is {{1 / (0.01 * 0.01):,.0f}} steps: these weights are not yet at rest. Also, $v$ falls
-# during training (§3.5): after 100 steps the first seed's 0.1 becomes {{earlier[0]:.4f}}.
+# With $\lambda=0.01$ the time $1/(\eta\lambda)$ is {{1 / (0.01 * 0.01):,.0f}} steps: these weights are far from rest. With 0.1 the balance nearly
+# holds, but it moves, as AdamW's $v$ still falls (§3.5): after 100 steps the first seed's 0.1 becomes {{earlier[0]:.4f}}. So
+# expect the way from AdamW to lead too low in much longer runs.
 #
 # In PyTorch this function reads the mean from an optimiser at the end of a run:
 

@@ -476,7 +476,7 @@ claim("04-batches", "In minibatches of 32, proximal steps that start at the Lass
       "zeros, in the mean of the last 1,000 steps", measured=np.mean(counts[-1000:]), below=26.5)
 
 # %% [markdown]
-# So at fixed η proximal steps need *full batches*: on a minibatch the slope of the loss often is not within ±λ. (*Dual averaging*
+# So proximal steps need *full batches*: on a minibatch the slope of the loss often is not within ±λ, and a smaller η shrinks the threshold, too. (*Dual averaging*
 # thresholds the mean of all past slopes instead: [Xiao, 2010](https://www.jmlr.org/papers/v11/xiao10a.html).)
 
 # %% tags=["hide-input"]
@@ -572,7 +572,7 @@ figures.show(fig, f"Ten weights against λ from 0.001 to 100. Left, Lasso: {zero
 # Under ridge no weight stays at zero. HDL's weight (circle) shows that a Lasso's zero may end as λ grows.
 #
 # Does it pay to remove inputs? The Lasso does two things: it selects and it shrinks. To tell them apart we also *refit* the inputs that it keeps by
-# least squares, which undoes the shrinking (the *relaxed Lasso*, [Hastie, Tibshirani and Tibshirani, 2017](https://arxiv.org/abs/1707.08692)). In each of 20 splits we train on 100 patients,
+# least squares, which undoes the shrinking (one end of the *relaxed Lasso*, [Hastie, Tibshirani and Tibshirani, 2017](https://arxiv.org/abs/1707.08692)). In each of 20 splits we train on 100 patients,
 # choose λ on 50, refit on all 150 and test on {{n - 150}}. Beside it stands the λ that is best in the test.
 
 # %%
@@ -641,7 +641,7 @@ claims.identities()
 # | Lasso | {{chosen["Lasso, 64"].mean():.0f}} | {{best["Lasso, 64"].mean():.0f}} | {{chosen["Lasso, ten"].mean():.0f}} | {{best["Lasso, ten"].mean():.0f}} |
 # | Lasso, refitted | {{chosen["refit, 64"].mean():.0f}} | {{best["refit, 64"].mean():.0f}} | | |
 #
-# On 64 inputs the Lasso beats ridge, with the chosen λ on {{wins[0]}} of the 20 splits. *Selection alone can do this:* with the best λ the refitted Lasso's mean loss is {{by_keeping.low:.0f}} to {{by_keeping.high:.0f}} below ridge's, and lies
+# On 64 inputs the Lasso beats ridge, with the chosen λ on {{wins[0]}} of the 20 splits. *With the best λ, selection alone can do this:* the refitted Lasso's mean loss is {{by_keeping.low:.0f}} to {{by_keeping.high:.0f}} below ridge's, and lies
 # between {{-by_refit.low:.0f}} below and {{by_refit.high:.0f}} above the Lasso's (confidence intervals, as if splits were independent). With the chosen λ this is less sure: {{-unsure.low:.0f}} above to {{unsure.high:.0f}} below ridge. And the best Lasso is {{by_extra.low:.0f}} to {{by_extra.high:.0f}} worse with 64 inputs than with ten. *Selection helps, but only undoes a part of the harm of inputs that were better left out.*
 #
 # ## 4.6 L2 on a product of two weights is L1
@@ -710,7 +710,7 @@ claim("04-balanced", "the two factors of every weight have the same size",
 claims.identities()
 
 # %% [markdown]
-# It does, but only approaches the zeros. With $g$ fixed, a step multiplies $u+v$ by $1-\eta(\lambda+g)$ and $u-v$
+# It finds the Lasso, but its zeros are only approached. With $g$ fixed, a step multiplies $u+v$ by $1-\eta(\lambda+g)$ and $u-v$
 # by $1-\eta(\lambda-g)$. If $|g|<\lambda$, both lose a share and never all. *At the minimum, L2 on two factors has taken an amount from their product.*
 #
 # <details>
@@ -789,7 +789,7 @@ claims.identities()
 #
 # </details>
 #
-# *Direction $i$ vanishes at $\lambda = \hat s_i$*, known before training. As in §4.6, it is never exactly zero: near rest
+# For whitened inputs *direction $i$ vanishes at $\lambda = \hat s_i$*, known before training. As in §4.6, it is never exactly zero: near rest
 # a step multiplies both its factors by $1-\eta(\lambda-\hat s_i)$. A single matrix under
 # weight decay keeps every direction: $s_i = \hat s_i/(1+\lambda)$.
 #
@@ -1019,11 +1019,11 @@ claims.identities()
 #
 # $$\hat s-s = \lambda\sqrt{ab}. \tag{4.10}$$
 #
-# *AdamW takes the amount λ times a typical gradient.* With $a = b = 0.01$, a λ of 1 takes {{1 * 0.01:.2f}}; SGD, the case
-# $a = b = 1$, takes {{1 * 1}}. This describes rest, which takes the time of §4.8.
+# *From each direction AdamW takes λ times a typical gradient.* With $a = b = 0.01$, a λ of 1 takes {{1 * 0.01:.2f}}; SGD, the case
+# $a = b = 1$, takes {{1 * 1}}. This holds at rest, after several times the $1/(2\eta\lambda)$ steps of §4.8.
 #
 # **Are $a$ and $b$ the same for all directions?** If minibatch noise dominates $\hat v$ and is about equal in all directions, each loses nearly the same. Measure $\sqrt{ab}$; no theory gives it.
-# Without noise, decay is a *ceiling* instead: no entry exceeds $1/\lambda$ ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454)).
+# At rest no entry exceeds $1/\lambda$, and without noise this *ceiling* is all that decay does ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454)).
 #
 # <details>
 # <summary>Why a ceiling?</summary>
@@ -1161,7 +1161,7 @@ axes[0].set_xticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"])
 axes[1].set(xlim=(0.24, 0.82), ylim=(0, 0.3), xlabel="ŝ, what the data want")
 axes[1].set_xticks([0.3, 0.4, 0.5]), axes[1].set_ylabel("lost, ŝ − s")
 axes[0].set_ylabel("singular value of the adapter")
-_ = axes[0].set_title("AdamW needs a larger λ"), axes[1].set_title("Noise makes it level")
+_ = axes[0].set_title("AdamW needs a larger λ"), axes[1].set_title("With noise: λ√(ab)")
 
 # %% tags=["hide-input"]
 drawn, right = (figures.drawn(ax) for ax in axes)
@@ -1208,15 +1208,15 @@ claims.identities()
 # %% [markdown]
 # In batches of 100 AdamW takes nearly an amount: at λ = 10 (4.10) says {{by_rule[3]:.3f}}, and the four lose {{each[3].min():.3f}} to {{each[3].max():.3f}}.
 # To take as much as SGD, AdamW's λ must be $1/\sqrt{ab}$ times as large: {{1 / typical[1]:.0f}} times at λ = 1 and {{1 / typical[3]:.0f}} times at λ = 10.
-# In full batches no entry reaches the ceiling at λ = 3, and nothing is lost. At λ = 10 entries do, and on average strong directions lose more.
+# In full batches no entry reaches the ceiling at λ = 3, and nothing is lost. At λ = 10 entries do, and on average the two strongest directions lose more than the two weakest.
 #
 # <details>
 # <summary>More about these runs</summary>
 #
 # Single runs scatter more than their means: at λ = 3 by up to {{100 * np.abs(amounts[:, 2, :4] / by_rule[2] - 1).max():.0f}} % from (4.10). Batches of 25 are noisier, so $\sqrt{\hat v}$ is larger: at λ = 3 they lose {{few:.3f}} instead of {{amount[2]:.3f}}.
 #
-# In full batches at λ = 3 no entry exceeds {{max(at[:, 1].max() for at in reached):.2f}}/λ, and at most {{np.abs(each_lost[:, 1]).max():.4f}} is lost. Full batches had another $\beta_2$, 0.9. This is not why they
-# are not level: with 0.9, batches of 100 still lose {{same_betas.min():.3f}} to {{same_betas.max():.3f}} at λ = 10.
+# In full batches at λ = 3 no entry exceeds {{max(at[:, 1].max() for at in reached):.2f}}/λ, and at most {{np.abs(each_lost[:, 1]).max():.4f}} is lost. Full batches had another $\beta_2$, 0.9;
+# with it, batches of 100 still lose {{same_betas.min():.3f}} to {{same_betas.max():.3f}} at λ = 10.
 #
 # Nor does AdamW make clean zeros: in batches of 100 the useless fifth singular value is {{by_adamw[:, 3, 4].mean():.3f}} at λ = 10.
 #
@@ -1305,7 +1305,7 @@ claims.identities()
 # </details>
 #
 # **3.** (Proof: which belief is the Lasso?) Chapter 1 derives ridge from a Gaussian prior with standard deviation τ and noise of variance
-# $\sigma^2$. Take a *Laplace* prior with the same standard deviation instead: a density proportional to $e^{-\sqrt2|w_i|/\tau}$. Which λ has the Lasso? Does the prior believe in zeros?
+# $\sigma^2$. Take a *Laplace* prior with the same standard deviation instead: a density proportional to $e^{-\sqrt2|w_i|/\tau}$. To which λ of the Lasso does it belong? Does the prior believe in zeros?
 #
 # <details>
 # <summary>Solution</summary>

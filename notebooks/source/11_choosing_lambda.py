@@ -211,11 +211,11 @@ claims.identities()
 # whatever the length of the run. The language models lie in two clusters, {{of_language[0]:.1f}} to {{of_language[2]:.1f}} and {{of_language[3]:.0f}} to {{of_language[-1]:.0f}}. Those that read their text about once differ in tokens per weight: GPT-3 and Pythia saw {{300 / 175:.0f}} and {{143_000 * 2**21 / 12e9:.0f}}, Llama 2 and OLMo 7B {{2000 / 7:.0f}}, OLMo 2 {{1_907_348 * 2**21 / 1.5e9:,.0f}}.
 # BERT does not fit this: with {{bert / 340e6:.0f}} (large) or {{bert / 110e6:.0f}} (base), in many passes, it has $N$ = {{counts["BERT"]:.1f}}. The eight image models go from {{min(counts[name] for name in vision):.1f}} to {{max(counts[name] for name in vision):.0f}}, with a median of {{median:.0f}}.
 #
-# **So compare recipes by $N$: it shows what λ does in each.**
+# **So $N$ does not make recipes agree; it says how much of its start each forgets.**
 #
 # ## 11.2 What N does: weights are an average of updates
 #
-# What does $N$ mean when updates act, too? It says which of them the final weights remember.
+# What does $N$ mean when updates act, too? $N$ and the schedule say how much of the final weights is the start, and how much each update.
 # We suppose *decoupled* decay, as in AdamW, and write $w_t$ for the weights before step $t$ and $\eta_tu_t$ for the optimiser's update.
 #
 # 1. One step is $w_{t+1} = (1-\eta_t\lambda)\,w_t-\eta_tu_t$.
@@ -436,7 +436,7 @@ claim("11-turn", "Their turn per step is {:.2f} times √(2ηλ) √((1 − β�
 # We try λ = 0, $N$ from 1/16 to 16 in factors of 4, and 32. As this η is far below the best (§11.7), we also show the same runs at η = 0.27. In this section and the next only the matrices decay.
 # *Predict:* in which of the two does the best λ stay? In which the best $N$?
 #
-# We train five seeds and all λ at once: each tensor begins with these axes. Held-out signals give the loss and the share of wrong answers (the *error*). We compare *within* seeds, as their spread is common to all λ.
+# We train five seeds and all λ at once: every tensor begins with two axes, seed and λ. Held-out signals give the loss and the share of wrong answers (the *error*). We compare *within* seeds, as their spread is common to all λ.
 
 # %%
 # N = 64 would be too large: at first ηλ = 1.3, and decay alone takes a weight beyond zero.
@@ -636,7 +636,7 @@ claim("11-errors", "Averaged over the five runs, N = 16 has {:.1f} points more w
 
 # %% [markdown]
 # A ring marks each run's $N$ with the lowest mean loss; the orange run is in both columns. The best $N$ does not stay, nor does the best λ. Figure 11.5 has the best λ of each seed (circles), at this η and at η = 0.27: the vertex of a parabola through the lowest loss and its two neighbours.
-# Where it lies at an end of the grid ({{sum(np.abs(each).sum() for each in bounds.values())}} of {{sum(each.size for each in bounds.values())}} times at η = 0.03), only a bound is known, which a triangle marks. We fit the bound like a value; at η = 0.03 the slope is then too flat. The rule *keep λ* is flat there, and
+# Where it lies at an end of the grid ({{sum(np.abs(each).sum() for each in bounds.values())}} of {{sum(each.size for each in bounds.values())}} times at η = 0.03), only a bound is known, which a triangle marks. We use the bound as if it were the value; so at η = 0.03 the true slope is steeper. The rule *keep λ* is flat there, and
 # *keep N* has the slope −1, because at a given $N$ λ is proportional to 1/steps.
 
 # %% tags=["hide-input"]
@@ -757,7 +757,7 @@ claims.identities()
 #
 # </details>
 #
-# A likely reason, not proved: more data leave less to regularise, more passes more.
+# A likely reason, not proved: with more data a network overfits less, with more passes more.
 #
 # <details>
 # <summary>Others find other slopes</summary>
@@ -1458,7 +1458,7 @@ claim("11-search", "A search of seven cells, η at N = 4 and then N at that η, 
 # print(watch.result(lambda model: loss(model, batch)))  # your loss
 # ```
 #
-# 6. **Run the three $N$ of your row**, λ = $N/S$, at full length. Best at an end? Go on by factors of 4, but not below $N = 0.05$.
+# 6. **Run the three $N$ of your row**, λ = $N/S$, at full length. Best at an end? Go on by factors of 4, but not below $N = 0.05$, and only while the peak ηλ is well below 1.
 # 7. **Choose on validation data**, by the measure that you will use, with three seeds or more. No clear gain? Keep what you had. Test once.
 # 8. **You change the run later?** Use the table of §11.5.
 
