@@ -700,10 +700,8 @@ claims.identities()
 
 # %%
 def exact_step(Q, e, b, rows, lr, a):
-    """One step with the batch `rows` and targets zero, of all errors e and of the bias b.
-
-    The step moves w along the batch's inputs, so it changes e by columns of Q.
-    """
+    """One step with the batch `rows` and targets zero, of all errors e and of the bias b."""
+    # The step moves w along the batch's inputs, so it changes e by columns of Q.
     pull = 2 * lr / len(rows) * e[rows]
     return a * e + (1 - a) * b - Q[:, rows] @ pull, b - pull.sum(0)
 

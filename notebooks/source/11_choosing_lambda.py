@@ -695,8 +695,8 @@ for ax in axes[1]:
     ax.set_xlabel("steps")
 
 # %% tags=["hide-input"]
-fits = [[figures.drawn(ax)["_fit"] for ax in row] for row in axes]
-tilt = [np.log(fit.y[-1] / fit.y[0]) / np.log(fit.x[-1] / fit.x[0]) for fit in sum(fits, [])]
+fits = [figures.drawn(ax)["_fit"] for ax in axes.flat]
+tilt = [np.log(fit.y[-1] / fit.y[0]) / np.log(fit.x[-1] / fit.x[0]) for fit in fits]
 axes[0, 0].set_title(f"More data: slope −{abs(tilt[0]):.1f}")
 axes[0, 1].set_title(f"More passes: slope {tilt[1]:.1f}")
 axes[1, 0].set_title(f"More data: slope −{abs(tilt[2]):.1f}")
