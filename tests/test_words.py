@@ -74,6 +74,8 @@ def chapter(folder: Path, markdown: str = "Words.", words: str = "well") -> Path
         "it is 3 times larger, as many as an index says",
         "Back to 400 % of it, though 400 steps are set",
         "a 3-fold gain",
+        "after 50 steps, though a bound of 0.5 is set",
+        "it is larger by a factor\nof ten",
         "## 9.1 What 400 inputs do",
         "where η < λ it is 0.37, and less where η > λ",
     ],
@@ -98,6 +100,7 @@ def test_a_number_that_nothing_binds_is_found(words: str, tmp_path: Path) -> Non
         "$$x = 37 \\tag{9.1}$$",
         "## 9.12 A heading\n\n12. A list",
         "- decides S1-05 and `09-b`",
+        "Chapters [5](05_x.ipynb) and [6](06_x.ipynb) say which, [12](12_x.ipynb) why.",
     ],
 )
 def test_what_is_no_measurement_is_passed(words: str, tmp_path: Path) -> None:

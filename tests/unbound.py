@@ -66,7 +66,7 @@ _NAMES = (
     r"`[^`]*`",
     r"\$\$.*?\$\$",
     r"\{\{.*?\}\}",
-    r"\]\([^)]*\)|\[\d+ ",
+    r"\[\d+\]\([^)]*\)|\]\([^)]*\)|\[\d+ ",
     r"<[/!]?[a-zA-Z-][^>]*>",
     r"(?m)^#+ (?:\d+(?:\.\d+)? )?",
     r"(?m)^\s*(?:\*\*)?\d+\.(?:\*\*)?\s",
@@ -184,7 +184,14 @@ def settings_of(source: Path) -> set[str]:
         code = cell.cell_type == "code"
         for text in [cell.source] if code else [place.code for place in places(cell.source)]:
             found |= set(_values(ast.parse(text)))
-    return {_spelt(sign * value) for value in found for sign in (1, -1, 100)}
+    return {_spelt(sign * value) for value in found for sign in (1, -1)}
+
+
+def _set(number: str, settings: set[str]) -> bool:
+    """Whether a number in words is a setting; a percentage may be set as a share."""
+    value = value_of(number)
+    shares = (value / 100,) if number.endswith("%") else ()
+    return any(_spelt(each) in settings for each in (value, *shares))
 
 
 def _spelt(value: float) -> str:
@@ -270,7 +277,7 @@ def unbound(source: Path, excepting: bool = True) -> list[Found]:
     found = []
     for text in map(left, words_of(source)):
         for number, context in numbers_in(text):
-            if number[-1].isalpha() or _spelt(value_of(number)) not in settings:
+            if number[-1].isalpha() or not _set(number, settings):
                 found.append(Found(chapter, number, context))
     ratios = [each for text in map(left, prose_of(source)) for each in ratios_in(text)]
     found += [Found(chapter, *each) for each in ratios]

@@ -1625,7 +1625,7 @@ claims.identities()
 #
 # ## 1.11 In practice
 #
-# - **Linear models.** Standardise the inputs by the training part alone, leave the intercept free, and try some 30 values of λ, evenly spaced in
+# - **Linear models.** Standardise the inputs by the training part alone, leave the intercept free, and try some thirty values of λ, evenly spaced in
 #   $\log\lambda$ around the variances $s_i^2/n$. scikit-learn's `RidgeCV` does leave-one-out; its `alpha` is $n\lambda$.
 # - **Networks.** For large data sets begin with `weight_decay=1e-4` to `5e-4` for SGD (with our 100 images {{lambdas[nats[:, :, -1].mean(0).argmin()]:g}} was best), and with `0.01` to `0.1` for AdamW, whose λ means something
 #   else ([chapter 3](03_one_lambda_many_meanings.ipynb)). Search in factors of 3, and include 0.
@@ -1652,7 +1652,7 @@ claims.identities()
 #
 # It falls from 0.047 to 0.0023. With the shortest $u$ of §1.2, $(u, 1)$ is one more null direction, of weights and intercept
 # together. As long as the penalty does not see the intercept, it pulls slowly along this direction (its curvature is
-# $\lambda\lVert u\rVert^2/(1+\lVert u\rVert^2)$, and $u$ is short), and not towards zero: after 400 steps much of the start's noise is still there. Now it sees all of $(u, 1)$, so fact 3 holds in all 181 null directions. But the
+# $\lambda\lVert u\rVert^2/(1+\lVert u\rVert^2)$, and $u$ is short), and not towards zero: after {{100 * 20 // 5}} steps much of the start's noise is still there. Now it sees all of $(u, 1)$, so fact 3 holds in all 181 null directions. But the
 # penalty also pulls the intercept itself away from the true 0.05, to 0.003 on average. This makes almost the whole error
 # that is left: $(0.05 - 0.003)^2 \approx {{(0.05 - 0.003) ** 2:.4f}}$. In the fourth row, where there is no noise of the start to erase, the
 # penalised intercept is worse than the free one: 0.0021 against 0.0012. So leave intercepts free.

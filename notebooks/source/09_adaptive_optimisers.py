@@ -738,9 +738,10 @@ def test_loss(first, second):
 # %%
 again = [[test_loss(*(run[f"weight{k}"].values[0, i, j] for k in (0, 1))) for j in range(5)]
          for i in range(5)]
-claim("09-map", "Adam + L2, first seed, 25 pairs: test loss after 240 steps, and by NumPy, apart",
+claim("09-map", f"Adam + L2, first seed, {np.size(again)} pairs: test loss after 240 steps, and "
+      "by NumPy, apart",
       measured=ends["Adam + L2"][0, ..., -1] - np.array(again), equals=0, within=1e-9)
-claim("09-map", "SGD: losses on the map, and the mean of those after 120, 150, …, 240 steps, apart",
+claim("09-map", "SGD: losses on the map, and the mean of those at the last five looks, apart",
       measured=5 * maps["SGD"] - ends["SGD"].sum(-1), equals=0, within=1e-9)
 
 # %%

@@ -801,7 +801,8 @@ said = "; ".join(f"{name}: {bar.x[0]:z.1f} ± {(bar.high[0] - bar.low[0]) / 2:.1
 named = [right[label.get_text()].y[0] for label in axes[1].get_yticklabels()]
 figures.show(fig, f"Left, the norm of the inner pair over {free.shape[1] - 1} steps, of five "
              f"seeds, from {free[0, 0]:.2f}. It ends at {free[:, -1].mean():.2f} without decay, "
-             f"and at {held[:, -200:].mean():.2f} with it, on average over the last 200, beside a "
+             f"and at {held[:, -200:].mean():.2f} with it, on average over the last "
+             f"{held[:, -200:].shape[-1]}, beside a "
              f"dotted prediction that ends at {dotted[-1]:.2f}. Right, change of test accuracy in "
              f"points when a pair decays: {said}.", number="10.4")
 

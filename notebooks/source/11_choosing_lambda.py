@@ -1613,7 +1613,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S. A recipe is 
 # <details>
 # <summary>Solution</summary>
 #
-# It keeps $N$, which is arithmetic. But at η = 0.03 the best is $N = {{few[0]:g}}$: λ = $N/S$ = {{few[0] / forgettings(0.03, 1, factors_of(100, linear)):.0f}} instead of {{1 / forgettings(0.03, 1, factors_of(100, linear)):.2f}}, and at the old η it was {{1 / forgettings(0.01, 1, factors_of(100, linear)):.1f}}. The best λ *rose* with η. So settle η first, then try $N$ anew: of 1, 4, 16 the best is 16, an end. Here one can hardly go on: at $N = 64$ the first ηλ is above 1.
+# It keeps $N$, which is arithmetic. But at η = 0.03 the best is $N = {{few[0]:g}}$: λ = $N/S$ = {{few[0] / forgettings(0.03, 1, factors_of(100, linear)):.0f}} instead of {{1 / forgettings(0.03, 1, factors_of(100, linear)):.2f}}, and at the old η it was {{1 / forgettings(0.01, 1, factors_of(100, linear)):.1f}}. The best λ *rose* with η. So settle η first, then try $N$ anew: of 1, 4, 16 the best is 16, an end. Here one can hardly go on: at $N = {{4 * 16}}$ the first ηλ is above 1.
 #
 # </details>
 #
