@@ -1604,7 +1604,7 @@ claim("01-paired", "means and bars of the test loss: mean and Student's 95 % of 
       measured=[[lower[f"_mean {k}"].y[0] - each.mean(), (lower[f"_mean {k}"].high[0] - each.mean())
                  / (each.std(ddof=1) / np.sqrt(20)) - 2.0930240544] for k, each in
                 enumerate(apart)], equals=0, within=1e-6)
-claim("01-null", "taking out the null part moves the test loss of three networks by {} at most",
+claim("01-null", "Taking out the null part moves the test loss of three networks by {} at most",
       measured=np.abs(null_effect), below=0.06)
 claim("01-null-part-null", "J times the null part is 0",
       measured=kept_null, equals=0, within=1e-9)

@@ -679,7 +679,7 @@ lag = gap.sel(weight_decay=0.05).mean("seed")
 claim("08-lag", "λ = 0.05, weights × 3: its loss minus that of × 1 at step 200, mean",
       measured=lag.sel(step=200), between=(0.11, 0.19))
 claim("08-lag", "… at the end, over that at step 200",
-      measured=lag.sel(step=700) / lag.sel(step=200), between=(0, 0.2))
+      measured=lag.sel(step=700) / lag.sel(step=200), between=(0.02, 0.18))
 sizes = (0.1 / scales.effective_lr.sel(layer="weight0", weight_decay=0.05, init_scale=3)) ** 0.5
 sizes = sizes.mean("seed") / sizes.sel(step=700).mean("seed")
 claim("08-lag", "… its norm at step 200, over that at the end", measured=sizes.sel(step=200),
@@ -894,7 +894,7 @@ for first, last, room in ((0, 20, (0.2, 0.4)), (300, 500, (0.34, 0.48)),
 at_drop = drop // 20
 blocks = [values.reshape(7, -1).mean(1) for values in (angles[at_drop:], *expected)]
 claim("08-drop", "measured over (8.14) with G after the drop, seven blocks of 200: furthest from 1",
-      measured=np.abs(blocks[0] / blocks[2] - 1), below=0.15)
+      measured=np.abs(blocks[0] / blocks[2] - 1), below=0.12)
 claim("08-drop", "… with equal G, first block", measured=blocks[0][0] / blocks[1][0],
       between=(0.58, 0.81))
 

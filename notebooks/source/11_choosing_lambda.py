@@ -178,7 +178,11 @@ claim("11-span", "The N of the published recipes that train from scratch spans a
       measured=wide["N", len(published)], between=(180, 182))
 
 # %% tags=["hide-input"]
-claim("11-sgd", "Momentum of 0.9 multiplies the N of a coupled SGD by ten",
+claim("11-sgd", "The N of the three ResNets, up to {:.0f}, lie among those with Adam",
+      measured=by_sgd, between=(of_n["_GPT-3 175B"], of_n["_OLMo 2 1B"]))
+
+# %% tags=["hide-input"]
+claim("11-momentum", "Momentum of 0.9 multiplies the N of a coupled SGD by ten",
       measured=counts["ResNet-50"] / forgettings(0.1, 1e-4, old), equals=10, within=1e-9)
 claims.identities()
 
@@ -714,7 +718,8 @@ figures.show(fig, "Four panels, best λ against the number of steps, both logari
 
 # %% tags=["hide-input"]
 claim("11-data", "At η = 0.03 the best λ falls with more data: as the number of steps to the "
-      "power {:.2f}", measured=slopes["more data", "λ"].mean, below=0)
+      "power {:.2f}, below the −1 of keeping N", measured=slopes["more data", "λ"].mean,
+      between=(-1 - 10 / 2, -1))
 
 # %% tags=["hide-input"]
 claim("11-passes", "At η = 0.03 the best λ rises with more passes: as the number of steps to the "
