@@ -610,7 +610,7 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 # %% [markdown]
 # So decay *narrows* the stable range of full batches. In the toy problem $2/\rho_{\max}$ is
 # about {{full.mean():.2f}} on average, and $\eta=0.03$ is safe. For a batch of 5 it is not, and λ = 10 makes the overshoot
-# worse. Why does the run with λ = 10 not explode?
+# worse. So why does that run not explode?
 #
 # ## 2.6 Minibatches: one epoch by hand
 #
@@ -744,7 +744,7 @@ exponent = plain_growth(grams[0], 0.03, 3)
 
 # %% [markdown]
 # At $\lambda=3$ Γ is {{exponent:.2f}}: the loss grows {{np.exp(2 * exponent):.1f}}-fold per epoch. The folded
-# `growth(Q, lr, weight_decay, batch=5, …)` does the same for many settings and data sets at once.
+# `growth(Q, lr, weight_decay, batch=5, …)` does this for many settings and data sets at once.
 
 
 # %% tags=["hide-input"]
