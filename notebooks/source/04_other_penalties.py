@@ -5,7 +5,7 @@
 # L1 is known for making weights exactly zero, and L2 for never doing so. In ordinary code something like the
 # opposite can happen: L1 leaves no zero, and under L2 whole directions of a product of two matrices fade to nothing.
 #
-# Which penalties make zeros, and why? *A penalty makes zeros
+# *A penalty makes zeros
 # if its slope does not fade on the way to zero, so that it takes at least a fixed amount and not a share.* L1 takes an amount from every weight. L2 takes a
 # share of a weight, but an amount from a *product* of weights.
 #
@@ -32,7 +32,7 @@ from l2lib.splits import split
 # %% [markdown]
 # ## 4.1 A puzzle: zeros in the wrong place
 #
-# Does L1 make zeros, and L2 none? We try both with `torch.optim.SGD` on full batches.
+# We try both with `torch.optim.SGD` on full batches.
 
 # %%
 def train(parameters, objective, lr, steps, weight_decay=0.0):
@@ -69,7 +69,7 @@ by_autograd = w_l1.detach().numpy()
 # digit to ten scores, one for each class. It is trained as a product, $W = UV^\top$. For a simple theory, the pixels are first
 # *whitened*: mixed linearly until they are uncorrelated and have variance 1.
 #
-# What is a zero of a matrix? The singular value decomposition writes it as a sum of *directions*,
+# What is a zero of a matrix? The singular value decomposition is a sum of *directions*,
 # $W = \sum_i s_i\,p_iq_i^\top$. Direction $i$ looks for the input pattern $q_i$ and answers with the output pattern $p_i$. Patterns have length 1, and
 # the *singular value* $s_i\ge0$ says how strong the direction is. At $s_i = 0$ it has vanished, though no single entry of $W$, $U$ or $V$ need be zero. The ten
 # targets of a digit add up to zero, so there are only nine directions to learn.
@@ -141,10 +141,10 @@ claims.identities()
 #
 # ## 4.2 The diamond and the circle
 #
-# Why should L1 give zeros at all? Let the penalised fit $w^*$ have the penalty $t$. Then $w^*$ is also the best fit inside the region *penalty ≤ t*, as a better
-# one there would have a smaller sum of loss and penalty. In the plane of two weights this region is a disc under
+# Why should L1 give zeros at all? Let the penalised fit $w^*$ have the penalty $t$. Then $w^*$ is also the best fit inside the region *penalty ≤ t*: a better
+# one there would have a smaller sum. In the plane of two weights this region is a disc under
 # L2, and a diamond with its corners on the axes under L1 (Figure 4.2). The grey curves join weights of equal loss, which is smallest at $\hat w$. Let
-# such a curve grow from $\hat w$ until it first touches the region: there is $w^*$.
+# one grow from $\hat w$ until it first touches the region: there is $w^*$.
 
 # %% tags=["hide-input"]
 metric, w_fit = np.array([[1, -0.25], [-0.25, 1]]), np.array([1.6, 0.7])
@@ -167,7 +167,7 @@ def draw_region(ax, edge, at, color):
     ax.plot(*np.stack([at, tip]).T, lw=0, label="_fall")
     ax.annotate("", tip, at, arrowprops={"arrowstyle": "->"})
     ax.text(*tip, " −∇L", va="center"), ax.text(1.68, 0.76, "ŵ", color=figures.GREY)
-    ax.set(aspect="equal", xlabel="weight w₁", xlim=(-0.6, 3), ylim=(-0.8, 2.1))
+    ax.set(aspect="equal", xlabel="weight w₁", xlim=(-0.75, 3), ylim=(-0.85, 2.1))
     ax.set_ylabel("weight w₂")
 
 # %% tags=["hide-input"]
@@ -176,14 +176,14 @@ for ax, region in zip(axes, regions.values(), strict=True):
     draw_region(ax, *region)
 axes[0].fill(*(corner + 3 * np.array([(0, 0), (1, 1), (1, -1)])).T, color=figures.GREY,
              alpha=0.2, lw=0, label="_fan")  # to the frame: it has no end
-axes[0].annotate("", corner + [0.6, -0.36], corner,  # the slope of other data, λ(1, −0.6)
+axes[0].annotate("", corner + [0.64, -0.19], corner,  # the slope of other data, λ(1, −0.3)
                  arrowprops={"arrowstyle": "->", "color": figures.GREY})
-axes[0].text(1.06, -0.42, "other data", color=figures.GREY, fontsize=9, va="center")
-axes[0].text(2.4, 1.62, "fan")
+axes[0].text(1.1, -0.2, "other data", color=figures.GREY, fontsize=9, va="center")
+axes[0].text(2.5, -0.62, "fan")
 for ax, (_, at, color) in zip(axes, regions.values(), strict=True):
     ax.annotate(f"w₂ = {at[1]:.2g}", at, (-0.5, 1.7), arrowprops={"arrowstyle": "-", "lw": 0.6},
                 color=color)
-    ax.text(0, -0.62, "≤ t", color=color, ha="center", fontsize=9)
+    ax.text(0, -0.72, "penalty ≤ t", color=color, ha="center", fontsize=9)
 axes[0].set_title("L1 is met at a corner"), axes[1].set_title("L2 has no corner")
 met = [figures.drawn(ax)["_touch"] for ax in axes]
 figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around its minimum ŵ. Left, "
@@ -202,7 +202,7 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
 #
 # ## 4.3 One weight: a fixed amount or a fixed share
 #
-# At which λ does a weight become zero? Take a single weight, and let its loss be $\frac12(w-z)^2$, which is smallest at $z$. With an L1 penalty we
+# Take a single weight, and let its loss be $\frac12(w-z)^2$, which is smallest at $z$. With an L1 penalty we
 # minimise $\frac12(w-z)^2 + \kappa|w|$. *Predict:* where is the minimum if $z = 0.5$ and $\kappa = 0.7$?
 #
 # 1. Just right of 0 this convex function has the slope $-z+\kappa$, just left of 0 the slope $-z-\kappa$. Zero is the minimum if the first is
@@ -228,13 +228,13 @@ def soft(z, threshold):
 #
 # The *group Lasso* ([Yuan and Lin, 2006](https://doi.org/10.1111/j.1467-9868.2005.00532.x); exercise 1) is $\kappa\lVert w\rVert$, without a square, for a group $w$ of weights. What a penalty takes follows from its pull, the slope:
 #
-# | penalty | pull near 0 | takes | exact zeros? |
-# |---|---|---|---|
-# | L2, $\frac\lambda2w^2$ | fades: $\lambda\lvert w\rvert$ | a share | no |
-# | $\kappa\lvert w\rvert^{1.5}$ | fades: $\frac32\kappa\sqrt{\lvert w\rvert}$ | nearly all, never all | no |
-# | L1, $\kappa\lvert w\rvert$ | stays: κ | an amount | yes |
-# | group Lasso | stays | an amount of its length | whole groups |
-# | $\kappa\sqrt{\lvert w\rvert}$ | grows | more than an amount | yes, but not convex |
+# |penalty|pull near 0|takes|
+# |---|---|---|
+# |L2, $\frac\lambda2w^2$|fades: $\lambda\lvert w\rvert$|a share|
+# |$\kappa\lvert w\rvert^{1.5}$|fades: $\frac32\kappa\sqrt{\lvert w\rvert}$|nearly all, never all|
+# |L1, $\kappa\lvert w\rvert$|stays: κ|an amount|
+# |group Lasso|stays|an amount of its length|
+# |$\kappa\sqrt{\lvert w\rvert}$ (not convex)|grows|more than an amount|
 
 # %% tags=["hide-input"]
 def penalties_at(threshold, weight_decay, z):
@@ -352,22 +352,18 @@ claims.identities()
 # %% [markdown]
 # ## 4.4 Exact zeros need a threshold
 #
-# If L1 makes zeros, why did the run of §4.1 make none? The missing slope of $|w|$ at 0 is not the cause. PyTorch takes 0, and any number $\xi$
-# from −1 to 1 would do as well: a line through 0 with this slope, a *subgradient*, is nowhere above $|w|$.
+# Why did the run of §4.1 make no zeros? The missing slope of $|w|$ at 0 is not the cause. PyTorch takes 0, and any number $\xi$
+# from −1 to 1, a *subgradient*, would do as well: a line through 0 with this slope is nowhere above $|w|$.
 #
-# The trouble is that training hardly ever arrives at 0 exactly. Where a weight should be zero, the loss has a slope $g$ with
+# But training hardly ever arrives at 0 exactly. Where a weight should be zero, the loss has a slope $g$ with
 # $|g|<\lambda$, as in §4.3, where $g = -z$. Gradient descent moves the weight by $-\eta(\lambda+g)$ from just right of zero, and by $+\eta(\lambda-g)$ from just
-# left. From either side the steps lead towards zero, and in the end beyond it, so the weight hops. While $g$ stays, its distance from
+# left. In the end these steps lead beyond zero, so the weight hops. While $g$ stays, its distance from
 # zero is at most the longer of the two steps,
 #
 # $$\eta\,(\lambda+|g|) < 2\eta\lambda. \tag{4.3}$$
 #
-# In training $g$ wobbles, so this holds nearly. A smaller η makes smaller hops, but no zeros. The remedy is not to differentiate $|w|$:
-#
-# 1. Take the gradient step for the loss alone, which leads to $w-\eta g$.
-# 2. Then apply soft thresholding with $\kappa = \eta\lambda$, the amount that the penalty takes in one step.
-#
-# This is a *proximal step*:
+# In training $g$ wobbles, so this holds nearly. A smaller η makes smaller hops, but no zeros. The remedy is not to differentiate $|w|$. A *proximal step* takes the gradient step for the loss alone,
+# and then applies soft thresholding with $\kappa = \eta\lambda$, the amount that the penalty takes in one step:
 #
 # $$w_i\;\leftarrow\;\operatorname{soft}(w_i-\eta g_i,\;\eta\lambda). \tag{4.4}$$
 #
@@ -536,7 +532,7 @@ lasso_side = {1: (0.0012, -9.5, "sex"), 2: (1.2, 26.5, "BMI"), 3: (0.4, 16.8, "p
               4: (0.2, -21, "cholesterol"), 6: (1.2, -15, "HDL"), 8: (0.0012, 29, "triglycerides")}
 ridge_side = {2: (0.3, 23.2, "BMI"), 4: (0.013, -22, "cholesterol"), 6: (0.25, -13.2, "HDL"),
               8: (0.005, 31.3, "triglycerides"), 1: (0.0012, -9.5, "sex"),
-              3: (0.0012, 17, "pressure")}
+              3: (0.012, 17, "pressure")}
 hues = {1: figures.PINK, 2: figures.BLUE, 3: figures.SKY, 4: figures.ORANGE, 6: figures.GREEN,
         8: figures.AMBER}
 
@@ -567,7 +563,7 @@ figures.show(fig, f"Ten weights against λ from 0.001 to 100. Left, Lasso: {zero
              f"{zeros[1]} are zero at λ = 10.", number="4.5")
 
 # %% [markdown]
-# Under ridge no weight stays at zero. HDL's weight (circle) shows that a Lasso's zero may end as λ grows.
+# HDL's weight (circle) shows that a Lasso's zero may end as λ grows.
 #
 # Does it pay to remove inputs? The Lasso does two things: it selects and it shrinks. To tell them apart we also *refit* the inputs that it keeps by
 # least squares, which undoes the shrinking (one end of the *relaxed Lasso*, [Meinshausen, 2007](https://doi.org/10.1016/j.csda.2006.12.019)). In each of 20 splits we train on 100 patients,
@@ -644,12 +640,12 @@ by_extra = claims.interval(best["Lasso, 64"] - best["Lasso, ten"])
 claims.identities()
 
 # %% [markdown]
-# | mean test loss (half the squared error) | 64 inputs: chosen | best | ten inputs: chosen | best |
+# |mean test loss (half the squared error)|64 inputs: chosen|best|ten inputs: chosen|best|
 # |---|---|---|---|---|
-# | no penalty | {{chosen["plain, 64"].mean():.0f}} | {{best["plain, 64"].mean():.0f}} | {{chosen["plain, ten"].mean():.0f}} | {{best["plain, ten"].mean():.0f}} |
-# | ridge | {{chosen["ridge, 64"].mean():.0f}} | {{best["ridge, 64"].mean():.0f}} | {{chosen["ridge, ten"].mean():.0f}} | {{best["ridge, ten"].mean():.0f}} |
-# | Lasso | {{chosen["Lasso, 64"].mean():.0f}} | {{best["Lasso, 64"].mean():.0f}} | {{chosen["Lasso, ten"].mean():.0f}} | {{best["Lasso, ten"].mean():.0f}} |
-# | Lasso, refitted | {{chosen["refit, 64"].mean():.0f}} | {{best["refit, 64"].mean():.0f}} | {{chosen["refit, ten"].mean():.0f}} | {{best["refit, ten"].mean():.0f}} |
+# |no penalty|{{chosen["plain, 64"].mean():.0f}}|{{best["plain, 64"].mean():.0f}}|{{chosen["plain, ten"].mean():.0f}}|{{best["plain, ten"].mean():.0f}}|
+# |ridge|{{chosen["ridge, 64"].mean():.0f}}|{{best["ridge, 64"].mean():.0f}}|{{chosen["ridge, ten"].mean():.0f}}|{{best["ridge, ten"].mean():.0f}}|
+# |Lasso|{{chosen["Lasso, 64"].mean():.0f}}|{{best["Lasso, 64"].mean():.0f}}|{{chosen["Lasso, ten"].mean():.0f}}|{{best["Lasso, ten"].mean():.0f}}|
+# |Lasso, refitted|{{chosen["refit, 64"].mean():.0f}}|{{best["refit, 64"].mean():.0f}}|{{chosen["refit, ten"].mean():.0f}}|{{best["refit, ten"].mean():.0f}}|
 #
 # On 64 inputs the Lasso beats ridge, with the chosen λ on {{wins[0]}} of the 20 splits. Can selection alone do this? *With the best λ it can:* the refitted Lasso's mean loss is {{by_keeping.low:.0f}} to {{by_keeping.high:.0f}} below ridge's, and lies
 # between {{-by_refit.low:.0f}} below and {{by_refit.high:.0f}} above the Lasso's (confidence intervals, as if splits were independent). *With a chosen λ we cannot tell:* {{-unsure.low:.0f}} above to {{unsure.high:.0f}} below ridge's. Choosing on 50 patients has its price: on ten inputs it costs more than any penalty gains.
@@ -657,7 +653,7 @@ claims.identities()
 #
 # ## 4.6 L2 on a product of two weights is L1
 #
-# How can weight decay make a zero? Let a weight be a product $w = uv$, and let weight decay act on $u$ and
+# Let a weight be a product $w = uv$, and let weight decay act on $u$ and
 # $v$. All pairs with the same product form a hyperbola (Figure 4.6) and give the same loss, so the penalty decides.
 # The penalty $\frac\lambda2(u^2+v^2)$ grows with the distance from the origin, so the cheapest pair is where the smallest
 # circle touches the hyperbola: $|u| = |v| = \sqrt{|w|}$.
@@ -705,7 +701,7 @@ figures.show(fig, "Left, hyperbolas uv = −1, 1 and 2.25 in the plane of two fa
 #
 # with equality when $|u| = |v|$. So over $u$ and $v$ we minimise the loss plus $\lambda|w|$: with a pair for every weight, the Lasso ([Hoff, 2017](https://doi.org/10.1016/j.csda.2017.06.007); for networks [Ziyin and Wang, 2023](https://arxiv.org/abs/2210.01212)).
 #
-# Does gradient descent find it? We train 64 pairs on the loss of §4.1 with PyTorch's `weight_decay`. By the chain rule a slope $g$ of
+# We train 64 pairs on the loss of §4.1 with PyTorch's `weight_decay`. By the chain rule a slope $g$ of
 # the loss in $w$ is a slope $gv$ in $u$ and $gu$ in $v$. From $u = v = 0$ no pair could move, so they start at $u = 1$ and $v = 0$.
 
 # %%
@@ -743,7 +739,7 @@ claims.identities()
 #
 # ## 4.7 Matrices: a direction vanishes at a λ that you can predict
 #
-# What if a *matrix* is a product, $W = UV^\top$? Directions take the place of weights, and two norms measure them. The square of the *Frobenius norm*,
+# What if a *matrix* is a product, $W = UV^\top$? Directions take the place of weights. The square of the *Frobenius norm*,
 # $\lVert W\rVert_F^2 = \sum_{jk}W_{jk}^2 = \sum_is_i^2$, is weight decay, and takes a share. The *nuclear norm* $\lVert W\rVert_* = \sum_is_i$ is L1 for directions, and takes an amount.
 #
 # If $U$ and $V$ have at least as many columns as the rank of $W$, (4.6) becomes
@@ -808,7 +804,7 @@ claims.identities()
 # a step multiplies both its factors by $1-\eta(\lambda-\hat s_i)$. A single matrix under
 # weight decay keeps every direction: $s_i = \hat s_i/(1+\lambda)$.
 #
-# Does training find this minimum? Small enough steps do from almost every start (proof above); for η = 1 we test it. The gradient of the loss in $W$ is $E = W-\hat W$, so those in $U$ and $V$ are $EV$ and $E^\top U$.
+# Small enough steps find this minimum from almost every start (proof above); for η = 1 we test it. The gradient of the loss in $W$ is $E = W-\hat W$, so those in $U$ and $V$ are $EV$ and $E^\top U$.
 
 # %%
 W_hat = Y.T @ Z / len(Z)
@@ -829,8 +825,8 @@ products = descend(start[:, :10], start[:, 10:] / 2, W_hat, lams[:, None, None, 
 s = np.linalg.svd(products, compute_uv=False)  # (8 λ, 5 starts, 10 values)
 
 # %% [markdown]
-# What does it cost? In Figure 4.7 (right) $\hat W$ is learned from 300 digits, its singular values shrunk as two factors or one matrix would, and
-# tested on the others. The dashed line deletes what two factors delete, but shrinks nothing. Bands show ten splits.
+# In Figure 4.7 (right) $\hat W$ is learned from 300 digits, its singular values shrunk as two factors or one matrix would, and
+# tested on the others. The dashed line deletes the same directions, but shrinks nothing. Bands show ten splits.
 
 # %% tags=["hide-input"]
 def learn(parts):
@@ -979,9 +975,8 @@ claims.identities()
 
 # %% [markdown]
 # The puzzle is solved: {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are above 0.24 ({{min(above_300)}} to {{max(above_300)}} from 300 digits).
-# The price at λ = 0.24 is an accuracy of {{at_cost.low:.2f}} to {{at_cost.high:.2f}} (interval as in §4.5) instead of {{unseen["two"][:, 0].mean():.2f}}.
+# The price at λ = 0.24 is an accuracy of {{at_cost.low:.2f}} to {{at_cost.high:.2f}} instead of {{unseen["two"][:, 0].mean():.2f}}.
 # Deletion without shrinking costs {{by_deleting.mean:.2f}}, and shrinking the directions that stay costs another {{by_shrinking.mean:.2f}}.
-# One matrix loses next to nothing: it shrinks all directions by the same share.
 #
 # <details>
 # <summary>And without whitening? All directions vanish from λ = ‖E‖₂ on (proof)</summary>
@@ -990,11 +985,13 @@ claims.identities()
 # $\langle E, W\rangle\ge-\lVert E\rVert_2\lVert W\rVert_*$, and the penalty by $\lambda\lVert W\rVert_*$. So $W = 0$ is a minimum if $\lambda\ge\lVert E\rVert_2$.
 # For a smaller λ a small step along $-p_1q_1^\top$, the first singular vectors of $E$, lowers the sum. This is (4.5) for matrices. ∎
 #
+# In language models weight decay lowers the rank of products in attention ([Kobayashi, Akram and von Oswald, 2024](https://arxiv.org/abs/2410.23819)).
+#
 # </details>
 #
 # **And in a network?** Multiplying the ingoing weights $w$ of a ReLU unit, its bias among them, by $c>0$ and dividing its outgoing weights $a$ by $c$ changes no output. By (4.6) the
 # cost $\frac12(\lVert w\rVert^2+\lVert a\rVert^2)$ is at least $\lVert w\rVert\lVert a\rVert$, which the best $c$ reaches. *So at rest weight decay takes an amount from $\lVert w\rVert\lVert a\rVert$, and
-# may remove the unit* ([Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614)). Let 40 units learn what a linear fit of the ten measurements leaves unexplained, with λ = 0.09.
+# may remove it* ([Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614)). Let 40 units, with λ = 0.09, learn what a linear fit of the ten measurements leaves unexplained (Figure 4.8).
 
 # %%
 rng, affine = np.random.default_rng(seeds(1)[0]), np.column_stack([ten, np.ones(n)])
@@ -1042,19 +1039,17 @@ assert np.abs(pulls[unit_sizes[-1] > 1e-3] / 0.09 - 1).max() < 0.1, "a living un
 assert pulls.max() < 0.09 * 1.1, "a unit has a slope above λ"
 
 # %% [markdown]
-# A unit that stays has the slope λ along its size, as a weight of the Lasso that is not zero. Units that find no such slope fade.
-# In language models weight decay lowers the rank of products in attention ([Kobayashi, Akram and von Oswald, 2024](https://arxiv.org/abs/2410.23819)).
+# Units that stay have the slope λ along their size, as nonzero weights of the Lasso; the others fade.
 #
 # ## 4.8 What decay on an adapter pulls towards
 #
-# Such products occur in LoRA ([Hu et al., 2022](https://arxiv.org/abs/2106.09685)). The pretrained matrix $W_0$ is frozen, and only a
-# change of low rank, the *adapter* $UV^\top$, is trained: $W = W_0+UV^\top$. Decay acts on $U$ and $V$ alone. By (4.7), for a
+# In LoRA ([Hu et al., 2022](https://arxiv.org/abs/2106.09685)) the pretrained matrix $W_0$ is frozen, and only a
+# change of low rank, the *adapter* $UV^\top$, is trained and decayed: $W = W_0+UV^\top$. By (4.7), for a
 # change whose rank the adapter allows,
 #
 # $$\min_{W_0+UV^\top = W}\;\tfrac\lambda2\big(\lVert U\rVert_F^2+\lVert V\rVert_F^2\big)\;=\;\lambda\,\lVert W-W_0\rVert_*. \tag{4.9}$$
 #
-# *It pulls towards the pretrained weights*, and decay on $W$ towards zero. Libraries scale the adapter, $W = W_0+c\,UV^\top$ with $c = \alpha/r$ for rank $r$; as
-# $UV^\top = (W-W_0)/c$, the right side then has λ/c for λ.
+# *Decay pulls towards the pretrained weights.* (If the adapter is scaled, see exercise 5.)
 #
 # This takes time. Where the loss has no slope, a step multiplies both factors by $1-\eta\lambda$, under AdamW as well. So *what
 # the data do not want fades by a factor e in $1/(2\eta\lambda)$ steps*. At $\eta = 0.0002$ and $\lambda = 0.01$ these are {{1 / (2 * 0.0002 * 0.01):,.0f}}: usual
@@ -1062,24 +1057,21 @@ assert pulls.max() < 0.09 * 1.1, "a unit has a slope above λ"
 #
 # ## 4.9 How little AdamW does
 #
-# Most adapters are trained with AdamW. It divides a running mean $\hat m$ of an entry's gradients by $\sqrt{\hat v}$, where $\hat v$ is a running mean of their
-# squares, but does not divide the decay ([chapter 3](03_one_lambda_many_meanings.ipynb)). For an estimate, suppose that $\sqrt{\hat v}$ is one
+# AdamW divides a running mean $\hat m$ of an entry's gradients by $\sqrt{\hat v}$, where $\hat v$ is a running mean of their
+# squares, but does not divide the decay ([chapter 3](03_one_lambda_many_meanings.ipynb)). Suppose that $\sqrt{\hat v}$ is one
 # number $a$ for all of $U$, and another, $b$, for all of $V$.
-#
-# **The rule.**
 #
 # 1. The strength of one direction is a product, $s = uv$, of a number from each factor, and the data want $\hat s$. The loss $\frac12(uv-\hat s)^2$ has the slopes
 #    $-(\hat s-s)\,v$ in $u$ and $-(\hat s-s)\,u$ in $v$.
-# 2. Training comes to rest where Adam's step and the decay cancel: $(\hat s-s)\,v/a = \lambda u$ and $(\hat s-s)\,u/b = \lambda v$.
-# 3. The product of the two equations is $(\hat s-s)^2\,uv/(ab) = \lambda^2uv$. If the direction is alive, $uv\ne0$, and
+# 2. Training rests where Adam's step and the decay cancel: $(\hat s-s)\,v/a = \lambda u$ and $(\hat s-s)\,u/b = \lambda v$.
+# 3. The product of both is $(\hat s-s)^2\,uv/(ab) = \lambda^2uv$. If the direction is alive, $uv\ne0$, and
 #
 # $$\hat s-s = \lambda\sqrt{ab}. \tag{4.10}$$
 #
-# *Once training has come to rest, after several times $1/(2\eta\lambda)$ steps, AdamW has taken $\lambda\sqrt{ab}$ from each direction, where $\sqrt{ab}$ is a typical gradient.* With $a = b = 0.01$, a λ of 1 takes {{1 * 0.01:.2f}}; SGD, the case
-# $a = b = 1$, takes {{1 * 1}}.
+# *At rest, after several times $1/(2\eta\lambda)$ steps, AdamW has taken $\lambda\sqrt{ab}$ from each direction, where $\sqrt{ab}$ is a typical gradient.* SGD is the case $a = b = 1$.
 #
-# (4.10) is a balance and no prediction: $a$ and $b$ are measured in the same run, at its end. With the right weights in their means, the mean of the amounts must agree at rest (second fold).
-# What an experiment tests is whether each direction loses about the same, as it should if minibatch noise dominates $\hat v$ and is about equal in all directions.
+# This is a balance and no prediction: $a$ and $b$ are measured in the same run, at its end. Averaged with the right weights, the amounts must agree (second fold).
+# What we test is whether all directions lose about the same, as they should if minibatch noise dominates $\hat v$ and is about equal in all.
 #
 # <details>
 # <summary>At rest no entry exceeds 1/λ (proof)</summary>
@@ -1087,6 +1079,8 @@ assert pulls.max() < 0.09 * 1.1, "a unit has a slope above λ"
 # At rest the steps cancel: averaged over steps, $\hat m = -\lambda w\sqrt{\hat v}$. A mean is never larger than a root mean square, so
 # $\lambda|w| = |\hat m|/\sqrt{\hat v}\le1$. If $\lambda|w|\ll1$, most of $\hat v$ is noise. Without noise $|\hat m| = \sqrt{\hat v}$, so $|w| = 1/\lambda$ wherever the loss
 # has a slope, and where no entry reaches $1/\lambda$, nothing is lost. A direction adds up many entries, so its $s$ may be much larger than $1/\lambda^2$. ∎
+#
+# (The full batches below have $\beta_2 = 0.9$, which is not why they differ: with it, batches of 100 still lose {{below: same_betas.min():.2f}} to {{below: same_betas.max():.2f}} at λ = 10.)
 #
 # </details>
 #
@@ -1109,7 +1103,7 @@ assert pulls.max() < 0.09 * 1.1, "a unit has a slope above λ"
 #
 # </details>
 #
-# **The experiment.** We use the digits in batches of 100, with $W_0 = \hat W$. In the new task the digits 0 to 4 exchange names in a circle, a change of rank four. The adapter has
+# We use the digits in batches of 100, with $W_0 = \hat W$. In the new task the digits 0 to 4 exchange names in a circle, a change of rank four. The adapter has
 # rank 8; $U$ starts at zero.
 
 # %%
@@ -1156,7 +1150,7 @@ def typical_gradients(optimizer):
         yield ((root * squares).sum((-2, -1)) / squares.sum((-2, -1))).numpy()
 
 # %% [markdown]
-# *Predict:* how much larger must AdamW's λ be than SGD's (Figure 4.9, left)? On the right the same runs stand at $\lambda\sqrt{ab}$, which is λ under SGD. If (4.10) holds direction by direction, all lie on its lines.
+# *Predict:* how much larger must AdamW's λ be than SGD's (Figure 4.9, left)? On the right the same runs stand at $\lambda\sqrt{ab}$, which is λ under SGD.
 
 # %% tags=["hide-input"]
 a, b = typical_gradients(adam)
@@ -1203,8 +1197,8 @@ axes[0].axvline(0.01, color=figures.GREY, lw=0.8, ls="--")
 axes[0].text(0.012, 0.6, "← PyTorch's default", color=figures.GREY, fontsize=9)
 axes[0].text(0.05, 0.15, "SGD", color=figures.BLUE, ha="center")
 axes[0].text(38, 0.54, "AdamW", color=figures.ORANGE, ha="right")
-axes[1].text(0.2, 0.5, "lines: (4.10)", color=figures.GREY, fontsize=9)
-axes[1].text(0.2, 0.45, "AdamW in full batches, λ = 10", color=figures.PINK, fontsize=9)
+axes[1].text(0.26, 0.56, "lines: (4.10)", color=figures.GREY, fontsize=9)
+axes[1].text(0.26, 0.45, "AdamW, λ = 10,\nfull batches", color=figures.PINK, fontsize=9)
 axes[0].set(xscale="log", xlabel="weight decay λ", ylim=(-0.01, 0.65))
 axes[0].set_xticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"])
 axes[1].set(xlim=(-0.02, 0.65), xlabel="λ√(ab)")
@@ -1268,32 +1262,29 @@ claims.identities()
 
 # %% [markdown]
 # AdamW takes nearly an amount: at λ = 10 (4.10) says {{by_rule[3]:.3f}}, and the four directions lose {{each[3].min():.3f}} to {{each[3].max():.3f}}.
-# To take as much as SGD, AdamW's λ must be $1/\sqrt{ab}$ times as large: {{1 / typical[1]:.0f}} times at λ = 1 and {{1 / typical[3]:.0f}} times at λ = 10. You must measure $\sqrt{ab}$; no theory gives it.
+# Its λ must be $1/\sqrt{ab}$ times SGD's: {{1 / typical[1]:.0f}} times at λ = 1 and {{1 / typical[3]:.0f}} times at λ = 10. No theory gives $\sqrt{ab}$: measure it.
 #
-# These batches are noisy. At rest no entry exceeds $1/\lambda$, whatever the batches (first fold). *In full batches this ceiling is all that decay does* ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454)).
-# At λ = 3 no entry reaches it: noise makes the difference between {{amount[2]:.3f}} and nothing. At λ = 10 entries do (pink), and on average the two strongest directions lose more than the two weakest.
-# (Full batches have $\beta_2 = 0.9$; with it, batches of 100 still lose {{same_betas.min():.2f}} to {{same_betas.max():.2f}} at λ = 10.)
+# At rest no entry exceeds $1/\lambda$ (first fold). *In full batches this ceiling is all that decay does* ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454)).
+# At λ = 3 no entry reaches it: noise makes the difference between {{amount[2]:.3f}} and nothing. At λ = 10 entries do (pink), and the two strongest directions lose more than the two weakest, on average.
 #
 # ## 4.10 In practice
 #
-# | what is penalised | what is taken at rest | exact zeros? | λ to try |
+# |penalty|takes at rest|exact zeros?|λ to try|
 # |---|---|---|---|
-# | weights, $\frac\lambda2w^2$ (ridge) | a share | no | chapter 1 |
-# | weights, $\lambda\lvert w\rvert$ in the loss | λ | no: cut $\lvert w\rvert\le2\eta\lambda$ at the end | $\lambda_{\max}$ of (4.5), down to a thousandth of it |
-# | the same by proximal steps in full batches (Lasso) | λ | yes | the same |
-# | both (elastic net) | λ, then a share | yes | the same |
-# | two factors, under SGD | λ from each direction | approached | between the $\hat s_i$ |
-# | ReLU units, under SGD | λ from each slope along a unit | approached | below the largest such slope |
-# | an adapter, under SGD | λ, towards $W_0$ | approached | its singular values |
-# | an adapter, under AdamW | about $\lambda\sqrt{ab}$ | no | its singular values over $\sqrt{ab}$ |
+# |ridge|a share|no|chapter 1|
+# |$\lambda\sum\lvert w\rvert$ in the loss|λ|no: cut $\lvert w\rvert\le2\eta\lambda$ at the end|from $\lambda_{\max}$ of (4.5) to a thousandth of it|
+# |Lasso, or proximal steps in full batches|λ|yes|the same|
+# |decay of two factors, SGD|λ per direction|approached|between the $\hat s_i$|
+# |decay of ReLU units, SGD|λ per unit's slope|approached|below the largest slope|
+# |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|its singular values over $\sqrt{ab}$|
 #
-# - **To keep few inputs, use the Lasso**; if inputs are nearly copies, the elastic net, which keeps both, where the Lasso often keeps one (exercise 4); if all may matter, ridge (exercise 8). Standardise inputs, and choose λ
-#   (scikit-learn's `alpha`) on held-out data. In PyTorch use exercise 7's optimizer.
-# - **After a cut to zero, measure the loss again.** In §4.4, with full batches, the cut hit the Lasso's zeros and no other weight. AdamW
+# - **To keep few inputs, use the Lasso.** If inputs are nearly copies, use the elastic net, which keeps both (exercise 4); if all may matter, ridge (exercise 8). Standardise inputs, and choose λ
+#   (scikit-learn's `alpha`) on held-out data. In PyTorch use the optimizer of exercise 7.
+# - **After a cut to zero, measure the loss again.** AdamW
 #   divides L1's slope, too: apply `soft(w, ηλ)` after its step (not tested).
-# - **On an adapter, compare $1/(2\eta\lambda)$ with the steps**, too (§4.8). Under AdamW expect little.
+# - **On an adapter, compare $1/(2\eta\lambda)$ with the steps.**
 #
-# **Limits.** (4.8) and (4.10) are for whitened inputs; otherwise we only know when all vanishes (§4.7). §4.5 is one data set, §4.9 one linear model, and the network of §4.7 is small.
+# **Limits.** (4.8) and (4.10) are for whitened inputs (otherwise see §4.7). §4.5 is one data set, and the models of §4.7 and §4.9 are small.
 
 # %% tags=["hide-input"]
 z = np.array([3, -0.5, 1])
@@ -1404,7 +1395,7 @@ claims.identities()
 # <summary>Solution</summary>
 #
 # By (4.8) add λ to each that is not zero: {{0.812 + 0.1:.3f}}, {{0.344 + 0.1:.3f}} and {{0.051 + 0.1:.3f}}. Of the other two the log says only that the data wanted at most 0.1 of each, perhaps nothing.
-# (If the adapter is scaled by $c$, add λ/c to the singular values of $c\,UV^\top$.)
+# (Libraries scale the adapter: $W = W_0+c\,UV^\top$, with $c = \alpha/r$ for rank $r$. Then $UV^\top = (W-W_0)/c$, so the right side of (4.9) has λ/c for λ, which you add to the singular values of $c\,UV^\top$.)
 #
 # </details>
 #
@@ -1448,14 +1439,16 @@ class ProxSGD(torch.optim.Optimizer):
 #
 # </details>
 #
-# **8.** (Predict, then run: §4.5.) Which wins, ridge or Lasso, if 5 of the 64 inputs matter? And if all do? Make targets `X @ truth + 50 * rng.standard_normal(n)` with
-# `rng = np.random.default_rng(k)`. Before, draw `places = rng.permutation(64)[:count]` and `truth[places] = 50 / count**0.5 * rng.choice([-1, 1], count)`, other entries 0. Split with `seed=k`, choose λ and test as in §4.5, for `k` in `range(20)`.
+# **8.** (Predict, then run: §4.5.) Which wins, ridge or Lasso, if 5 of the 64 inputs matter? And if all do, with an equally strong signal? The solution has a recipe.
 #
 # <details>
 # <summary>Solution</summary>
 #
+# For `k` in `range(20)` take `rng = np.random.default_rng(k)` and `places = rng.permutation(64)[:count]`. Set `truth[places] = 50 / count**0.5 * rng.choice([-1, 1], count)`, other entries 0, and make the targets
+# `X @ truth + 50 * rng.standard_normal(n)`. Split with `seed=k`, choose λ and test as in §4.5.
+#
 # With 5 inputs the Lasso has the lower test loss on 20 of 20 splits: it removes what only adds noise. With all 64 it does on 1: there is nothing to remove, and each zero is an error.
-# In both cases the targets' signal is about equally strong. So neither penalty is better in itself.
+# So neither penalty is better in itself.
 #
 # </details>
 #

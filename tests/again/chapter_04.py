@@ -85,9 +85,9 @@ def lasso_from_two_factors() -> float:
     """The largest distance of decayed products u v from the Lasso, over its largest weight."""
     curvature, pull = quadratic()
     u, v = np.ones(64), np.zeros(64)
-    for _ in range(6000):
+    for _ in range(3000):
         slope = curvature @ (u * v) - pull
-        u, v = u - 0.002 * (slope * v + 5 * u), v - 0.002 * (slope * u + 5 * v)
+        u, v = u - 0.004 * (slope * v + 5 * u), v - 0.004 * (slope * u + 5 * v)
     return float(np.abs(u * v - lasso()).max() / np.abs(lasso()).max())
 
 
