@@ -87,7 +87,7 @@ rng, whitened, scores = np.random.default_rng(seeds(1)[0]), torch.tensor(Z), tor
 U = torch.tensor(rng.uniform(-1, 1, (10, 16)) / 4, requires_grad=True)
 V = torch.tensor(rng.uniform(-1, 1, (61, 16)) / 61**0.5, requires_grad=True)
 train([U, V], lambda: (whitened @ (V @ U.T) - scores).square().sum(1).mean() / 2,
-      lr=1, steps=1200, weight_decay=0.24)
+      lr=1, steps=800, weight_decay=0.24)
 strengths = torch.linalg.svdvals((U @ V.T).detach()).numpy()
 
 # %% [markdown]
@@ -821,7 +821,7 @@ def descend(U, V, target, decay, steps):
 
 lams = np.linspace(0.04, 0.32, 8)
 start = np.array([np.random.default_rng(seed).uniform(-0.25, 0.25, (71, 16)) for seed in seeds(5)])
-products = descend(start[:, :10], start[:, 10:] / 2, W_hat, lams[:, None, None, None], 4000)
+products = descend(start[:, :10], start[:, 10:] / 2, W_hat, lams[:, None, None, None], 2000)
 s = np.linalg.svd(products, compute_uv=False)  # (8 λ, 5 starts, 10 values)
 
 # %% [markdown]
@@ -1113,39 +1113,57 @@ wanted = torch.tensor(W_hat[order] - W_hat)
 missing = torch.tensor(Y[:, order] - Z @ W_hat.T)  # what W₀ does not explain of the new scores
 
 # %%
-def adapt(make, lr, lams, full=False, steps=1000, **options):
-    """Singular values for each of five starts and each λ, and the optimizer."""
-    rngs = [np.random.default_rng(seed) for seed in seeds(5)]
-    V = torch.tensor(np.array([[rng.uniform(-0.25, 0.25, (61, 8))] * len(lams) for rng in rngs]))
-    U, decay = torch.zeros(5, len(lams), 10, 8, dtype=V.dtype), torch.tensor(lams)[:, None, None]
-    optimizer = make([U, V], lr=lr, **options)
+class Adapters:
+    """The same five starts for each λ, and their optimizer."""
+
+    def __init__(self, make, lr, lams, **options):
+        draws = [rng.uniform(-0.25, 0.25, (61, 8)) for rng in map(np.random.default_rng, seeds(5))]
+        self.V = torch.tensor(np.array([[draw] * len(lams) for draw in draws]))
+        self.U = torch.zeros(5, len(lams), 10, 8, dtype=self.V.dtype)
+        self.lr, self.decay = lr, torch.tensor(lams)[:, None, None]
+        self.optimizer = make([self.U, self.V], lr=lr, **options)
+
+    def step(self, slopes, progress):
+        """One step from the slopes of the loss in UVᵀ; η falls linearly to 0."""
+        eta = self.optimizer.param_groups[0]["lr"] = self.lr * (1 - progress)
+        self.U.grad, self.V.grad = slopes @ self.V, slopes.mT @ self.U
+        for w in (self.U, self.V):  # decoupled decay: torch's AdamW has one λ for a tensor
+            w *= 1 - eta * self.decay
+        self.optimizer.step()
+
+# %%
+def adapt(*runs, full=False, steps=1000):
+    """Train all on the same batches of 100, other ones for each start; singular values of each."""
+    rngs = [np.random.default_rng([seed, 1]) for seed in seeds(5)]
+    counts = [len(run.decay) for run in runs]
     for step in range(steps):
-        eta = optimizer.param_groups[0]["lr"] = lr * (1 - step / steps)  # η falls linearly to 0
-        E = U @ V.mT - wanted  # the slopes in W, over all digits
-        if not full:
+        W = torch.cat([run.U @ run.V.mT for run in runs], 1)
+        if full:
+            slopes = W - wanted  # exact, as inputs are white
+        else:
             rows = np.array([rng.integers(len(Z), size=100) for rng in rngs])
-            x, each = whitened[rows], missing[rows].repeat(1, 1, len(lams))
-            errors = x @ (U @ V.mT).flatten(1, 2).mT - each
-            E = (errors.mT @ x / 100).unflatten(1, E.shape[1:3])
-        U.grad, V.grad = E @ V, E.mT @ U
-        for w in (U, V):  # decoupled decay by hand: torch's AdamW has one λ for a tensor
-            w *= 1 - eta * decay
-        optimizer.step()
-    return torch.linalg.svdvals(U @ V.mT).numpy(), optimizer
+            x, scores_left = whitened[rows], missing[rows].repeat(1, 1, sum(counts))
+            errors = x @ W.flatten(1, 2).mT - scores_left
+            slopes = (errors.mT @ x / 100).unflatten(1, W.shape[1:3])
+        for run, part in zip(runs, slopes.split(counts, 1), strict=True):
+            run.step(part, step / steps)
+    return [torch.linalg.svdvals(run.U @ run.V.mT).numpy() for run in runs]
 
 # %%
 sgd_lams, adam_lams = [0.1, 0.2, 0.3, 0.4, 0.6], [0.01, 1.0, 3.0, 10.0, 20.0, 30.0]
-by_sgd = adapt(torch.optim.SGD, 0.2, sgd_lams)[0]
-by_adamw, adam = adapt(torch.optim.Adam, 0.003, adam_lams)
 # In full batches β₂ = 0.9 lets v̂ forget the early gradients: 1,000 steps then lead to rest.
-fast = (0.9, 0.9)
-by_full, adam_full = adapt(torch.optim.Adam, 0.003, adam_lams[2:], full=True, betas=fast)
+fast = {"betas": (0.9, 0.9)}
+sgd, adam = Adapters(torch.optim.SGD, 0.2, sgd_lams), Adapters(torch.optim.Adam, 0.003, adam_lams)
+control = Adapters(torch.optim.Adam, 0.003, [10.0], **fast)
+adam_full = Adapters(torch.optim.Adam, 0.003, adam_lams[2:], **fast)
+by_sgd, by_adamw, by_control = adapt(sgd, adam, control)
+(by_full,) = adapt(adam_full, full=True)
 
 
-def typical_gradients(optimizer):
+def typical_gradients(run):
     """a and b for each seed and λ: the mean of √v̂, weighted by a factor's squared entries."""
-    beta = optimizer.param_groups[0]["betas"][1]
-    for w, state in optimizer.state.items():
+    beta = run.optimizer.param_groups[0]["betas"][1]
+    for w, state in run.optimizer.state.items():
         root, squares = (state["exp_avg_sq"] / (1 - beta ** state["step"])).sqrt(), w.square()
         yield ((root * squares).sum((-2, -1)) / squares.sum((-2, -1))).numpy()
 
@@ -1167,9 +1185,9 @@ each = amounts[..., :4].mean(0)
 each_lost = change[:4] - by_full[..., :4]  # in full batches, for each start, and λ from 3 on
 lost = each_lost.mean(0)
 reach_full = 10 * np.sqrt(np.prod(list(typical_gradients(adam_full)), axis=0))[:, 1]
-same_betas = change[:4] - adapt(torch.optim.Adam, 0.003, [10.0], betas=fast)[0][:, 0, :4].mean(0)
+same_betas = change[:4] - by_control[:, 0, :4].mean(0)
 entries = [(w.abs().amax((2, 3)) * torch.tensor(adam_lams[2:])).numpy()
-           for w in adam_full.state]  # of U and V: the largest entry, over its ceiling 1/λ
+           for w in (adam_full.U, adam_full.V)]  # of U and V: the largest entry, over its ceiling 1/λ
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, sharey=True, figsize=(5.6, 3.3))
@@ -1305,7 +1323,7 @@ w_momentum = torch.zeros(64, dtype=torch.float64, requires_grad=True)
 heavy = torch.optim.SGD([w_momentum], lr=0.02, momentum=0.9)
 
 # %% tags=["hide-input"]
-for _ in range(1000):
+for _ in range(600):
     heavy.zero_grad()
     ((inputs @ w_momentum - targets).square().mean() / 2).backward()
     heavy.step()

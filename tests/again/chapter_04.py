@@ -55,7 +55,7 @@ def sixth_singular_value() -> float:
     target = (labels - labels.mean(axis=0)).T @ z / len(levels)
     a = rng.uniform(-1 / 4, 1 / 4, (10, 16))
     b = rng.uniform(-1 / np.sqrt(61), 1 / np.sqrt(61), (16, 61))
-    for _ in range(1200):
+    for _ in range(800):
         slope = a @ b - target
         a, b = a - (slope @ b.T + 0.24 * a), b - (a.T @ slope + 0.24 * b)
     return float(np.linalg.svd(a @ b, compute_uv=False)[5])
