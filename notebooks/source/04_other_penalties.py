@@ -176,7 +176,7 @@ for ax, region in zip(axes, regions.values(), strict=True):
     draw_region(ax, *region)
 axes[0].fill(*(corner + 3 * np.array([(0, 0), (1, 1), (1, -1)])).T, color=figures.GREY,
              alpha=0.2, lw=0, label="_fan")  # to the frame: it has no end
-axes[0].annotate("", corner + [0.64, -0.19], corner,  # the slope of other data, λ(1, −0.3)
+axes[0].annotate("", np.add(corner, [0.64, -0.19]), corner,  # other data: slope λ(1, −0.3)
                  arrowprops={"arrowstyle": "->", "color": figures.GREY})
 axes[0].text(1.1, -0.2, "other data", color=figures.GREY, fontsize=9, va="center")
 axes[0].text(2.5, -0.62, "fan")
@@ -1213,7 +1213,7 @@ draw_runs(axes[1], [reach_full.mean()], by_full[:, 1:2], figures.PINK, "D", "ful
 # %% tags=["hide-input"]
 axes[0].axvline(0.01, color=figures.GREY, lw=0.8, ls="--")
 axes[0].text(0.012, 0.6, "← PyTorch's default", color=figures.GREY, fontsize=9)
-axes[0].text(0.05, 0.15, "SGD", color=figures.BLUE, ha="center")
+axes[0].text(0.08, 0.15, "SGD", color=figures.BLUE, ha="right")
 axes[0].text(38, 0.54, "AdamW", color=figures.ORANGE, ha="right")
 axes[1].text(0.26, 0.56, "lines: (4.10)", color=figures.GREY, fontsize=9)
 axes[1].text(0.26, 0.45, "AdamW, λ = 10,\nfull batches", color=figures.PINK, fontsize=9)
@@ -1221,7 +1221,7 @@ axes[0].set(xscale="log", xlabel="weight decay λ", ylim=(-0.01, 0.65))
 axes[0].set_xticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"])
 axes[1].set(xlim=(-0.02, 0.65), xlabel="λ√(ab)")
 axes[0].set_ylabel("singular value of the adapter"), axes[1].set_ylabel("singular value")
-_ = axes[0].set_title("AdamW needs a larger λ"), axes[1].set_title("At λ√(ab) they nearly agree")
+_ = axes[0].set_title("AdamW needs a larger λ"), axes[1].set_title("λ√(ab): nearly aligned")
 
 # %% tags=["hide-input"]
 left, right = (figures.drawn(ax) for ax in axes)
