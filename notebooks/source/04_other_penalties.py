@@ -184,12 +184,15 @@ for ax, (_, at, color) in zip(axes, regions.values(), strict=True):
     ax.annotate(f"w₂ = {at[1]:.2g}", at, (-0.5, 1.7), arrowprops={"arrowstyle": "-", "lw": 0.6},
                 color=color)
     ax.text(0, -0.72, "penalty ≤ t", color=color, ha="center", fontsize=9)
-axes[0].set_title("L1 is met at a corner"), axes[1].set_title("L2 has no corner")
+_ = axes[0].set_title("L1 is met at a corner"), axes[1].set_title("L2 has no corner")
+
+# %% tags=["hide-input"]
 met = [figures.drawn(ax)["_touch"] for ax in axes]
 figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around its minimum ŵ. Left, "
              "a diamond: the smallest ellipse that reaches it touches its "
              f"corner at ({met[0].x[0]:.2f}, {met[0].y[0]:.0f}), and the arrow of −∇L lies inside "
-             "the shaded fan, as does a fainter one of other data. The fan spreads from the corner to the frame between the outward "
+             "the shaded fan, as does a fainter one of other data. The fan "
+             "spreads from the corner to the frame between the outward "
              "normals of the two edges. Right, a circle "
              f"of the same size: it is touched at ({met[1].x[0]:.2f}, {met[1].y[0]:.2f}), where "
              "the arrow points straight away from 0.", number="4.2")
@@ -583,7 +586,7 @@ def fit_lasso(X, y):
     w = np.array([np.interp(-l1, -knots, line) for line in path]).T
     return w, y.mean() - w @ X.mean(0)
 
-
+# %%
 def refit(X, y, w):
     """Least squares on the inputs that each row of w keeps."""
     w, centred = w.copy(), X - X.mean(0)
@@ -1187,7 +1190,7 @@ lost = each_lost.mean(0)
 reach_full = 10 * np.sqrt(np.prod(list(typical_gradients(adam_full)), axis=0))[:, 1]
 same_betas = change[:4] - by_control[:, 0, :4].mean(0)
 entries = [(w.abs().amax((2, 3)) * torch.tensor(adam_lams[2:])).numpy()
-           for w in (adam_full.U, adam_full.V)]  # of U and V: the largest entry, over its ceiling 1/λ
+           for w in (adam_full.U, adam_full.V)]  # the largest entry, over its ceiling 1/λ
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, sharey=True, figsize=(5.6, 3.3))
