@@ -55,7 +55,7 @@ def sixth_singular_value() -> float:
     target = (labels - labels.mean(axis=0)).T @ z / len(levels)
     a = rng.uniform(-1 / 4, 1 / 4, (10, 16))
     b = rng.uniform(-1 / np.sqrt(61), 1 / np.sqrt(61), (16, 61))
-    for _ in range(1200):
+    for _ in range(800):
         slope = a @ b - target
         a, b = a - (slope @ b.T + 0.24 * a), b - (a.T @ slope + 0.24 * b)
     return float(np.linalg.svd(a @ b, compute_uv=False)[5])
@@ -85,9 +85,9 @@ def lasso_from_two_factors() -> float:
     """The largest distance of decayed products u v from the Lasso, over its largest weight."""
     curvature, pull = quadratic()
     u, v = np.ones(64), np.zeros(64)
-    for _ in range(6000):
+    for _ in range(3000):
         slope = curvature @ (u * v) - pull
-        u, v = u - 0.002 * (slope * v + 5 * u), v - 0.002 * (slope * u + 5 * v)
+        u, v = u - 0.004 * (slope * v + 5 * u), v - 0.004 * (slope * u + 5 * v)
     return float(np.abs(u * v - lasso()).max() / np.abs(lasso()).max())
 
 
