@@ -386,7 +386,7 @@ figures.show(fig, "Share of the squared norm that each of three layers has in tr
 # %% [markdown]
 # In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. Under AdamW (top right) the largest and the smallest layer stay nearer to their shares of all weights than to 1/3. The layers' RMS are similar (bottom right).
 #
-# Is it decay that makes the RMS similar? No: without decay the shares are {{below: bare[0]:.2f}}, {{below: bare[1]:.2f}} and {{below: bare[2]:.2f}}, on the whole even nearer to the dashed lines.
+# Is it decay that makes the RMS similar? No: without decay the shares are similar, {{below: bare[0]:.2f}}, {{below: bare[1]:.2f}} and {{below: bare[2]:.2f}}.
 
 # %% tags=["hide-input"]
 at_start = np.array([curves[name].at(0) for name in names])  # three layers, five runs
@@ -416,7 +416,7 @@ claim("00-control", f"Under AdamW without decay, it is {bare_ratios.min():.2f} t
       measured=bare_ratios, between=(1.2, 2.4))
 
 # %% tags=["hide-input"]
-assert abs(bare - dashed).sum() < abs(mean_share.mean(1) - dashed).sum(), "decay comes nearer"
+assert bare[0] > 0.5 and bare[2] < 0.1, "without decay the shares are not by size"
 assert min(each.train_accuracy[..., -1].min() for each in (sgd, adamw)) > 0.95, "not trained"
 
 # %% tags=["hide-input"]
