@@ -8,7 +8,7 @@
 # - say what weight decay is for, and write its training step;
 # - say when SGD gives all layers the same squared norm, and what AdamW makes equal instead.
 #
-# You need calculus, matrices, variance and some PyTorch. *Reading takes 25 minutes, the exercises as long again, the code about 20 seconds.*
+# You need calculus, matrices, variance and some PyTorch. *Reading takes 25 minutes, the exercises as long again, the code less than a minute.*
 #
 # ## 0.1 What is weight decay for?
 #
@@ -38,7 +38,7 @@ def train(w, lam, hidden, y, lr=1.0, steps=3000):
 
 # %%
 from l2lib import claims, figures
-from l2lib.claims import claim, seeds
+from l2lib.claims import claim, seeds  # seeds(n): n fixed numbers that start random draws
 
 torch.set_default_dtype(torch.float64)  # 64 bits, so that your digits match the printed ones
 torch.set_num_threads(1)  # one core is fastest for arrays as small as these
@@ -68,22 +68,23 @@ for lam in (0, 0.01):  # one network, trained from w = 0 without decay and with 
 # Their error on new examples is the mean squared distance from the true curve plus the variance of the noise, which no network can avoid.
 
 # %%
-lams = torch.tensor([0, *np.geomspace(1e-4, 1, 17)])  # λ; each has its own column of weights
+lams = torch.tensor([0, *np.geomspace(1e-4, 1, 13)])  # λ; each has its own column of weights
 drawn = [draw(seed) for seed in seeds(20)]
 targets = torch.stack([y for y, _ in drawn])
 hidden = torch.stack([outputs for _, outputs in drawn])
 trained = train(torch.zeros(20, hidden_units, len(lams)), lams, hidden[:, ::10], targets)
 
-fits = hidden @ trained  # 20 networks × 191 x × 18 λ
+fits = hidden @ trained  # 20 networks × 191 x × 14 λ
 own_errors = ((fits[:, ::10] - targets) ** 2).mean(1)
 errors = ((fits - curve) ** 2).mean(1) + sigma**2
 
 # %% tags=["hide-input"]
 assert errors.isfinite().all(), "a network diverged"
 at_examples = hidden[:, ::10]
-no_noise = train(torch.zeros(20, hidden_units, 1), 0, at_examples, curve[::10])
-longer = train(trained[..., :1], 0, at_examples, targets)
-shown = {0: 0, 0.01: 9, 1: 17}  # the columns of three λ
+starts = torch.cat([torch.zeros(20, hidden_units, 1), trained[..., :1]], 2)
+both = torch.cat([curve[::10].expand(20, -1, -1), targets], 2)  # no noise; the same targets
+no_noise, longer = train(starts, 0, at_examples, both).split(1, 2)
+shown = {0: 0, 0.01: 7, 1: 13}  # the columns of three λ
 assert np.allclose(lams[[*shown.values()]], [*shown]), "a column has another λ"
 none, little = shown[0], shown[0.01]
 typical = (errors[:, little] / errors[:, none]).argsort()[10]  # in the middle of the twenty
@@ -116,9 +117,9 @@ def label_fits(left, right):
     for words, across, up, color in (("on new examples", 4e-4, 0.4, "black"),
                                      ("on their own examples", 4.5e-4, 0.045, "black"),
                                      ("noise", 4e-5, 0.205, figures.GREY),
-                                     (f"λ = 0: {end[0]:.2f}", 4e-5, 0.46, "C1"),
-                                     (f"λ = 0.01: {end[0.01]:.2f}", 2.5e-4, 0.275, "C0"),
-                                     (f"λ = 1: {end[1]:.2f}", 0.055, 0.65, "C2")):
+                                     (f"{end[0]:.2f}", 4.2e-5, 0.41, "C1"),
+                                     (f"{end[0.01]:.2f}", 5e-3, 0.27, "C0"),
+                                     (f"{end[1]:.2f}", 0.5, 0.63, "C2")):
         right.text(across, up, words, color=color, size=10)
 
 
@@ -137,10 +138,9 @@ figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without
              number="0.1")
 
 # %% [markdown]
-# Figure 0.1 shows one typical network (left) and the mean of all (right). The smaller λ is, the better the networks fit their own examples after 3000 steps (dashed).
-# On new examples (solid) the error falls only down to about $\lambda=0.01$. For smaller λ it grows again: this is **overfitting**. With $\lambda=1$ the weights stay too small to follow even the curve.
+# Figure 0.1 shows one typical network (left) and the mean of all (right). From right to left, the error on their own examples (dashed) falls all the way. On new examples (solid) it falls until λ is about 0.01, then rises again: this is **overfitting**.
 #
-# A line with a tick ✓ is a *claim*: a sentence with a number that was measured as the chapter ran. The brackets say where it must lie (§0.7).
+# A line with a tick ✓ is a *claim*: a sentence with a number that was measured as the chapter ran. The brackets say where it must lie; otherwise it raises an error.
 
 # %% tags=["hide-input"]
 better = int((errors[:, little] < errors[:, none]).sum())
@@ -156,7 +156,7 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
 claims.identities()
 
 # %% [markdown]
-# Averaged over the networks, $\lVert w\rVert^2$ is {{(trained[..., little] ** 2).sum(1).mean():.1f}} with $\lambda=0.01$. Without decay it is {{(trained[..., none] ** 2).sum(1).mean():.0f}} (only {{(no_noise**2).sum(1).mean():.0f}} if the examples have no noise), and still grows: after twice as many steps it is {{(longer**2).sum(1).mean():.0f}}, and the error {{((hidden @ longer - curve) ** 2).mean() + sigma**2:.2f}}.
+# On average, $\lVert w\rVert^2$ is {{(trained[..., little] ** 2).sum(1).mean():.1f}} with $\lambda=0.01$. Without decay it is {{(trained[..., none] ** 2).sum(1).mean():.0f}} (only {{(no_noise**2).sum(1).mean():.0f}} if the examples have no noise), and still grows: after twice as many steps it is {{(longer**2).sum(1).mean():.0f}}, and the error {{((hidden @ longer - curve) ** 2).mean() + sigma**2:.2f}}.
 #
 # **Decay helps against noise if λ is neither too small nor too large.**
 #
@@ -177,7 +177,7 @@ claims.identities()
 # - **Coupled** decay, in `torch.optim.Adam`, adds $\lambda w$ to the gradient. So it is divided by $\sqrt v$, too: $w\leftarrow w-\eta\,(g+\lambda w)/\sqrt v$, where $v$ averages $(g+\lambda w)^2$.
 # - **Decoupled** decay, in `torch.optim.AdamW`, shrinks the weight directly: $w\leftarrow(1-\eta\lambda)\,w-\eta\,g/\sqrt v$, where $v$ averages $g^2$.
 #
-# So under coupled decay a weight with large gradients, and thus large $\sqrt v$, should hardly decay. To see it, we give 5,000 weights random gradients of mean zero; their *size* is their standard deviation. In the mean of the weights the noise cancels.
+# So under coupled decay a weight with large gradients, and thus large $\sqrt v$, should hardly decay. We give 5,000 weights random gradients of mean zero; their *size* is their standard deviation. In the mean of the weights the noise cancels.
 
 # %%
 from torch import nn
@@ -205,8 +205,9 @@ def draw_decayed(left, right):
         ax = left if optimizer is torch.optim.Adam else right
         color = colors[size] if ax is left else figures.GREY  # on the right they are one line
         ax.plot(t[1:], means_of_w, lw=2.4, color=color, label=f"{size}")
-    for ax, factor in ((left, 1 - 0.02 * 0.3 / 10), (right, 1 - 0.02 * 0.3)):
-        ax.plot(t[::25], factor ** t[::25], "o", color="black", ms=4, label="law", zorder=4)
+    for label, ax, factor in (("law 10", left, 1 - 0.02 * 0.3 / 10),
+                              ("law 1", left, 1 - 0.02 * 0.3), ("law", right, 1 - 0.02 * 0.3)):
+        ax.plot(t[::25], factor ** t[::25], "o", color="black", ms=4, label=label, zorder=4)
     left.set(title="Adam: unequal decay", xlabel="step t", ylim=(0, 1.08))
     left.set(ylabel="mean of the weights")
     right.set(title="AdamW: equal decay", xlabel="step t", ylabel=" ")
@@ -215,9 +216,12 @@ def draw_decayed(left, right):
 # %% tags=["hide-input"]
 fig, (left, right) = figures.subplots(1, 2, sharey=True, figsize=(6.8, 3.1))
 draw_decayed(left, right)
-for words, across, up, color in (("gradients of size 10", 88, 0.78, "C1"),
-                                 ("dots: (1 − ηλ/10)ᵗ", 88, 0.7, "black"),
-                                 ("size 1", 150, 0.44, "C0"), ("size 0.1", 42, 0.03, "C2")):
+for words, across, up, color in (("gradients of size 10", 88, 0.8, "C1"),
+                                 ("dots: (1 − ηλ/10)ᵗ", 88, 0.72, "black"),
+                                 ("size 1", 142, 0.57, "C0"),
+                                 ("dots: (1 − ηλ)ᵗ", 142, 0.49, "black"),
+                                 ("size 0.1: here λw", 96, 0.18, "C2"),
+                                 ("itself fills v", 96, 0.1, "C2")):
     left.text(across, up, words, color=color, size=10)
 right.text(5, 0.06, "η = 0.02, λ = 0.3", color=figures.GREY, size=10)
 right.text(100, 0.66, "gradients of size 10, 1\nand 0.1: one line", color=figures.GREY, size=10)
@@ -227,19 +231,18 @@ figures.show(fig, "Mean of 5000 weights that start at 1 and get random gradients
              "with η = 0.02 and λ = 0.3. Left: with coupled Adam it falls to "
              f"{coupled['10'].y[-1]:.2f} where gradients have size 10, to {coupled['1'].y[-1]:.2f} "
              f"where they have size 1, and to {abs(coupled['0.1'].y[-1]):.2f} where they have size "
-             f"0.1. Right: with AdamW all three fall to {decoupled['1'].y[-1]:.2f}, on one line, "
+             "0.1; dots mark (1 − ηλ/10)ᵗ and (1 − ηλ)ᵗ on the first two. "
+             f"Right: with AdamW all three fall to {decoupled['1'].y[-1]:.2f}, on one line, "
              "on which the dots (1 − ηλ)ᵗ lie.", number="0.2")
 
 # %% tags=["hide-input"]
-claim("00-factor", "After 250 steps the four means that have dots, one under Adam and three under "
-      "AdamW, are {} times what the dots show (worst of four)",
-      measured=[coupled["10"].y[-1] / coupled["law"].y[-1]]
+claim("00-factor", "After 250 steps the mean at size 10 under Adam and all three under AdamW are "
+      "where their dots are; the worst of the four is {} times as large",
+      measured=[coupled["10"].y[-1] / coupled["law 10"].y[-1]]
       + [decoupled[size].y[-1] / decoupled["law"].y[-1] for size in ("0.1", "1", "10")],
       equals=1, within=0.1)
 
 # %% [markdown]
-# Under Adam, gradients of size 10 make $\sqrt v\approx10$, which divides $\lambda w$ by 10.
-#
 # **In plain gradient descent penalty and decay are the same; in Adam they differ.**
 #
 # ## 0.3 Which layer has the largest share?
@@ -248,7 +251,7 @@ claim("00-factor", "After 250 steps the four means that have dots, one under Ada
 # [asked](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer) about two layers whether the term of the
 # big one is "effectively making the second term useless".
 #
-# Call $\lVert W_l\rVert^2/\sum_k\lVert W_k\rVert^2$ the layer's **share** of the squared norm, and so of the penalty. A first answer needs no experiment: the derivative of the penalty $\frac\lambda2\sum_l\lVert W_l\rVert^2$ with respect to $W_2$ is $\lambda W_2$, however large $W_1$ is. So every layer decays by the same factor.
+# Call $\lVert W_l\rVert^2/\sum_k\lVert W_k\rVert^2$ the layer's **share** of the squared norm, and so of the penalty. A first answer needs no experiment: the penalty's derivative with respect to $W_2$ is $\lambda W_2$, however large $W_1$ is. So every layer decays by the same factor.
 #
 # But do the shares stay unequal? PyTorch draws weights uniformly between $\pm1/\sqrt{\text{inputs}}$. Their variance is $1/(3\cdot\text{inputs})$, so $\lVert W_l\rVert^2$ starts near $\text{outputs}/3$, and the shares near {{below: 100 * widths[1] / sum(widths[1:]):.0f}}, {{below: 100 * widths[2] / sum(widths[1:]):.0f}} and {{below: 100 * widths[3] / sum(widths[1:]):.0f}} %.
 #
@@ -280,12 +283,14 @@ print((squared_norms / squared_norms.sum()).round(2))  # the layers' shares
 assert squared_norms.max() < 1.1 * squared_norms.min(), "not equal, as the text says"
 
 # %% [markdown]
-# Equal ones. The helper `sweep` takes a network, inputs, labels and settings, trains from five seeds, and records $\lVert W_l\rVert$ as `norm`. We add AdamW, with decay and without. The *root mean square* (RMS) of a layer's weights is the root of the mean of their squares.
+# They are equal.
+#
+# The helper `sweep` trains the network from five seeds and records $\lVert W_l\rVert$ as `norm`. We add AdamW, with decay and without. The *root mean square* (RMS) of a layer's weights is the root of the mean of their squares.
 
 # %%
 from itertools import pairwise
 
-from l2lib.sweep import MLP, sweep
+from l2lib.sweep import MLP, Engine, sweep
 
 widths = (64, 256, 32, 10)
 model = MLP(widths, bias=False)
@@ -293,13 +298,14 @@ sizes = np.array([a * b for a, b in pairwise(widths)])  # numbers of weights
 of_weights = sizes / sizes.sum()
 
 # %%
-options = {"loss": "cross_entropy", "seeds": seeds(5), "batch_size": 64, "record_every": 25,
-           "evaluate_every": 1500}
-sgd = sweep(model, pixels, digits.y, lr=0.5, weight_decay=0.003, steps=1500, **options)
+options = {"loss": "cross_entropy", "seeds": seeds(5), "batch_size": 64,
+           "evaluate_every": 500, "evaluate_on": 300}
+long = {"record_every": 25, "engine": Engine(dtype="float32")}  # 32 bits: half the time
+sgd = sweep(model, pixels, digits.y, lr=0.5, weight_decay=0.003, steps=1500, **options, **long)
 adamw = sweep(model, pixels, digits.y, optimizer="adamw", lr=0.01, weight_decay=[0.0, 0.6],
-              steps=1500, **options)
-squares = sgd.norm**2
-squares_adamw = adamw.norm**2
+              steps=500, **options, **long)  # ηλ is larger than SGD's: fewer steps do
+squares = sgd.norm.astype(float) ** 2
+squares_adamw = adamw.norm.astype(float) ** 2
 share = squares / squares.sum("layer")
 share_adamw = squares_adamw / squares_adamw.sum("layer")
 
@@ -316,14 +322,14 @@ def draw_shares(left, right):
         bold = {"color": f"C{layer}", "lw": 2.4, "label": f"_mean {name}"}
         left.plot(share.step, share[:, layer].T, **look)
         left.plot(share.step, share[:, layer].mean("seed"), **bold)
-        right.plot(share.step, with_decay[:, layer].T, **look)
-        right.plot(share.step, with_decay[:, layer].mean("seed"), **bold)
+        right.plot(with_decay.step, with_decay[:, layer].T, **look)
+        right.plot(with_decay.step, with_decay[:, layer].mean("seed"), **bold)
         right.axhline(of_weights[layer], color=f"C{layer}", ls="--", lw=1.2, label=f"_size {name}")
     left.axhline(1 / 3, color=figures.GREY, ls="--", lw=1.2, label="_third")
     left.set(title="SGD: equal shares", ylabel="share of the squared norm", ylim=(0, 1))
     right.set(title="AdamW: roughly by size", ylabel=" ", ylim=(0, 1))
-    for ax, words in ((left, "equal shares"), (right, "share of all weights")):
-        ax.text(1470, 0.91, f"dashed: {words}", ha="right", va="top", size=9)
+    for ax, words, at in ((left, "equal shares", 1470), (right, "share of all weights", 490)):
+        ax.text(at, 0.91, f"dashed: {words}", ha="right", va="top", size=9)
         ax.set(xlabel=" "), ax.set_yticks([0, 1 / 3, 2 / 3, 1], ["0", "1/3", "2/3", "1"])
 
 
@@ -336,8 +342,8 @@ def draw_rms(left, right):
             each = (found[:, layer] / sizes[layer]) ** 0.5
             look = {"color": f"C{layer}", "ls": ls}
             if ls == "-":
-                ax.plot(share.step, each.T, lw=0.8, alpha=0.5, label=label, **look)
-            ax.plot(share.step, each.mean("seed"), lw=2.4 if ls == "-" else 1.6,
+                ax.plot(each.step, each.T, lw=0.8, alpha=0.5, label=label, **look)
+            ax.plot(each.step, each.mean("seed"), lw=2.4 if ls == "-" else 1.6,
                     label=label if ls == ":" else f"_mean {name}", **look)
     for ax, title in ((left, "SGD: unequal RMS"), (right, "AdamW: similar RMS")):
         ax.set(title=title, yscale="log", ylim=(0.02, 0.6), ylabel=" ", xlabel="training step")
@@ -346,14 +352,14 @@ def draw_rms(left, right):
 
 
 # %% tags=["hide-input"]
-fig, ((left, right), (low, low_right)) = figures.subplots(2, 2, sharex=True, figsize=(6.8, 5.6))
+fig, ((left, right), (low, low_right)) = figures.subplots(2, 2, sharex="col", figsize=(6.8, 5.6))
 draw_shares(left, right), draw_rms(low, low_right)
-left.set(xlim=(0, 1500), xticks=(0, 500, 1000, 1500))
-low_right.text(1470, 0.03, "dotted: without decay", ha="right", size=9)
+left.set(xlim=(0, 1500), xticks=(0, 500, 1000, 1500)), right.set(xlim=(0, 500))
+low_right.text(490, 0.03, "dotted: without decay", ha="right", size=9)
 for ax, words in ((left, "η = 0.5, λ = 0.003"), (right, "η = 0.01, λ = 0.6")):
     ax.text(0.98, 0.98, words, color=figures.GREY, ha="right", va="top", transform=ax.transAxes)
 for ax, ups in ((left, (0.55, 0.185, 0.11)), (right, (0.71, 0.47, 0.06)),
-                (low, (0.17, 0.44, 0.76))):
+                (low, (0.17, 0.44, 0.76)), (low_right, (0.43, 0.33, 0.85))):
     for layer, up in enumerate(ups):
         ax.text(0.3, up, f"{sizes[layer]:,} weights", color=f"C{layer}", transform=ax.transAxes)
 
@@ -362,10 +368,10 @@ curves, right_curves = figures.drawn(left), figures.drawn(right)
 roots, right_roots = figures.drawn(low), figures.drawn(low_right)
 first_shares = [curves[name].at(0).mean() for name in names]
 far = max(abs(curves[name].y[curves[name].x >= 1000] - 1 / 3).max() for name in names)
-last_shares = np.array([right_curves[name].y[:, right_curves[name].x[0] >= 750].mean()
+last_shares = np.array([right_curves[name].y[:, right_curves[name].x[0] >= 250].mean()
                         for name in names])
 dashed = np.array([right_curves[f"_size {name}"].y[0] for name in names])
-ends = [[lines[f"{kind} {name}"].at(1500) for name in names] for lines, kind in
+ends = [[lines[f"{kind} {name}"].y[-1] for name in names] for lines, kind in
         ((roots, "_mean"), (right_roots, "_mean"), (right_roots, "_without"))]
 words = [", ".join(f"{one:.2f}" for one in some)
          for some in (first_shares, last_shares, dashed, *ends)]
@@ -380,7 +386,7 @@ figures.show(fig, "Share of the squared norm that each of three layers has in tr
 # %% [markdown]
 # In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. Under AdamW (top right) the largest and the smallest layer stay nearer to their shares of all weights than to 1/3. The layers' RMS are similar (bottom right).
 #
-# Does decay make them so? No: without decay the shares are {{below: bare[0]:.2f}}, {{below: bare[1]:.2f}} and {{below: bare[2]:.2f}}, even nearer to the dashed lines, and there are no waves.
+# Is it decay that makes the RMS similar? No: without decay the shares are similar, {{below: bare[0]:.2f}}, {{below: bare[1]:.2f}} and {{below: bare[2]:.2f}}.
 
 # %% tags=["hide-input"]
 at_start = np.array([curves[name].at(0) for name in names])  # three layers, five runs
@@ -392,22 +398,25 @@ claim("00-balance", "After training with SGD, the largest squared norm of a laye
       "smallest (worst of five seeds)", measured=at_end.max(0) / at_end.min(0), below=1.1)
 
 # %% tags=["hide-input"]
-mean_share = np.array([right_curves[name].y[:, right_curves[name].x[0] >= 750].mean(1)
+mean_share = np.array([right_curves[name].y[:, right_curves[name].x[0] >= 250].mean(1)
                        for name in names])  # three layers, five runs
 rms = (mean_share / dashed[:, None]) ** 0.5  # of a layer's weights, up to a factor
-claim("00-share", "Under AdamW, averaged over the second half of training, the RMS of the weights "
-      "of one layer is at most {} times that of another (worst of five seeds; with equal shares "
-      f"it would be {(sizes[0] / sizes[-1]) ** 0.5:.1f} times)",
-      measured=rms.max(0) / rms.min(0), between=(1.2, 2.4))
+ratios = rms.max(0) / rms.min(0)
+claim("00-share", "Under AdamW, averaged over the second half of training, the largest RMS of "
+      f"a layer's weights is {ratios.min():.2f} to {ratios.max():.2f} times the smallest "
+      f"(five seeds; with equal shares it would be {(sizes[0] / sizes[-1]) ** 0.5:.1f} times)",
+      measured=ratios, between=(1.2, 2.4))
 
 # %% tags=["hide-input"]
-bare_runs = without_decay.sel(step=slice(750, None)).mean("step").values.T  # layers, runs
+bare_runs = without_decay.sel(step=slice(250, None)).mean("step").values.T  # layers, runs
 bare, bare_rms = bare_runs.mean(1), (bare_runs / dashed[:, None]) ** 0.5
-claim("00-control", "Under AdamW without decay, it is at most {} times that of another (worst of "
-      "five seeds)", measured=bare_rms.max(0) / bare_rms.min(0), between=(1.2, 2.4))
+bare_ratios = bare_rms.max(0) / bare_rms.min(0)
+claim("00-control", f"Under AdamW without decay, it is {bare_ratios.min():.2f} to "
+      f"{bare_ratios.max():.2f} times the smallest (five seeds)",
+      measured=bare_ratios, between=(1.2, 2.4))
 
 # %% tags=["hide-input"]
-assert (abs(bare - dashed) < abs(mean_share.mean(1) - dashed)).all(), "decay comes nearer"
+assert min(bare[0] - 0.5, 0.1 - bare[2]) > 0, "without decay the shares are not by size"
 assert min(each.train_accuracy[..., -1].min() for each in (sgd, adamw)) > 0.95, "not trained"
 
 # %% tags=["hide-input"]
@@ -417,7 +426,7 @@ claim("00-sum", "The layers' shares add up to 1, and so do the dashed lines",
 claims.identities()
 
 # %% [markdown]
-# **In this network the layers' shares become equal under SGD. Under AdamW they are roughly by size, even without decay.**
+# **In this network the shares become equal under SGD, and roughly proportional to the layers' numbers of weights under AdamW, even without decay.**
 #
 # ## 0.4 Why does SGD make the layers equal?
 #
@@ -428,7 +437,7 @@ claims.identities()
 # 2. But the two squared norms in the penalty, say $S_1$ and $S_2$, become $c^2S_1$ and $S_2/c^2$. The product stays $S_1S_2$.
 # 3. Two positive numbers with a given product have the smallest sum when they are equal (right). So they are equal at every minimum of loss plus penalty.
 #
-# This holds for neighbouring layers with ReLU between them (of biases, those of the first layer take the factor $c$, too), without normalisation or skip connections, and with one λ. We try $c=2$ on the trained network:
+# This holds for neighbouring layers with ReLU between them, without biases (Exercise 7), normalisation or skip connections, and with one λ. We try $c=2$ on the trained network:
 
 # %%
 from copy import deepcopy
@@ -491,7 +500,9 @@ def draw_valley(ax):
     ax.plot([1, 1, 1], [4, 1, 5], "o", color=figures.GREY, ms=5, label="_now")
     ax.annotate("c = 1: 4 + 1", (1, 5), (0.62, 6.6), size=10, arrowprops={"arrowstyle": "->"})
     ax.annotate("2 + 2", (0.5**0.5, 4), (0.62, 5.2), size=10, arrowprops={"arrowstyle": "->"})
+    ax.axvline(0.5**0.5, ymax=4 / 7.5, color=figures.GREY, ls=":", lw=1.2, label="_lowest")
     ax.set(xlabel="factor c", ylabel="squared norm", xlim=(0.42, 1.3), ylim=(0, 7.5))
+    ax.set_xticks([0.5, 0.5**0.5, 1, 1.25], ["0.5", "1/√2", "1", "1.25"])
     ax.set_title("… is cheapest when equal")
 
 
@@ -508,7 +519,7 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
              f"{valley['first'].at(lowest):.1f} and {valley['next'].at(lowest):.1f}.", number="0.4")
 
 # %% [markdown]
-# **So at a minimum the second layer's term is as large as the first layer's.** And if each term is divided by its number of weights, as the asker proposes? With any coefficients $\lambda_1$ and $\lambda_2$, step 3 gives $\lambda_1S_1=\lambda_2S_2$: again the *terms* become equal.
+# **So at a minimum the second layer's term is as large as the first layer's.** With any coefficients $\lambda_1$ and $\lambda_2$, say one over the number of weights, as the asker proposes, step 3 gives $\lambda_1S_1=\lambda_2S_2$: again the *terms* become equal.
 #
 # **How long does it take?** Let $g_l$ be the gradient of a batch's loss with respect to $W_l$, and let $\langle W,g\rangle$ sum the products of all entries.
 #
@@ -518,7 +529,26 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
 #
 # $$D\leftarrow(1-\eta\lambda)^2D+\eta^2\left(\lVert g_1\rVert^2-\lVert g_2\rVert^2\right)\tag{0.2}$$
 #
-# The last term is small where η is. Without it $(1-\eta\lambda)^{2t}$ of the difference is left after $t$ steps: $1/e$ after about $1/(2\eta\lambda)$ steps, which are {{1 / (2 * 0.5 * 0.003):.0f}} for $\eta=0.5$ and $\lambda=0.003$ ([chapter 5](05_size_normalisation.ipynb)).
+# The last term is small where η is. Without it $(1-\eta\lambda)^{2t}$ of the difference is left after $t$ steps: $1/e$ after about $1/(2\eta\lambda)$ steps, here {{1 / (2 * 0.5 * 0.003):.0f}} ([chapter 5](05_size_normalisation.ipynb)).
+#
+# Yet in Figure 0.3 the shares come close at once. The reason is the middle term of step 2: by step 1 it is the same for every layer. We sum it over the first 50 steps:
+
+# %%
+first = sweep(model, pixels, digits.y, steps=50, lr=0.5, weight_decay=0.003, **options)
+inner = first.norm * first.gradient_norm * first.cosine  # ⟨W, g⟩ before each step
+added = (-2 * (1 - 0.5 * 0.003) * 0.5 * inner[..., :50]).sum("step")  # five seeds, three layers
+print(added.mean("seed").values.round(2))
+before = (first.norm[..., 0] ** 2).mean("seed").values
+
+# %% tags=["hide-input"]
+claim("00-same", "By the middle term, the loss adds the same to each layer's squared norm",
+      measured=added - added[:, :1], equals=0, within=1e-9)
+claims.identities()
+
+# %% tags=["hide-input"]
+claim("00-added", "In the first 50 steps of SGD, the loss adds at least {} times as much to each "
+      "layer's squared norm as the third layer starts with (smallest of five seeds)",
+      measured=added[:, 2] / first.norm[:, 2, 0] ** 2, above=3)
 
 # %% tags=["hide-input"]
 def draw_time(left, right):
@@ -532,7 +562,7 @@ def draw_time(left, right):
                label="law")
     left.set(title="Small layers grow fast …", ylabel="squared norm", ylim=(0, 105))
     right.set(title="… differences fade slowly", yscale="log", ylim=(0.008, 1.3))
-    right.set_ylabel("part of the difference left")
+    right.set_ylabel("fraction of the difference left")
     right.set_yticks([0.01, 0.1, 1], ["1 %", "10 %", "100 %"]), right.minorticks_off()
     for ax in (left, right):
         ax.set(xlabel="training step", xlim=(0, 1500), xticks=(0, 500, 1000, 1500))
@@ -566,7 +596,7 @@ claim("00-time", f"After {13 * 25} steps of SGD, {{}} of the difference between 
       measured=parts[..., 13], equals=law, within=0.02)
 
 # %% [markdown]
-# In the first 50 steps the small layers grow fast (Figure 0.5, left), and the shares come much closer, although {{100 * parts[..., 2].mean():.0f}} % of the differences is still left (right). At the end {{100 * parts[..., -1].mean():.1f}} % is left, and not {{100 * fading["law"].y[-1]:.1f}} %, because of the last term in (0.2).
+# So the loss adds {{100 * added.mean().item() / before[0]:.0f}} % of what the first layer starts with, but {{100 * added.mean().item() / before[2]:.0f}} % of what the third starts with (Figure 0.5, left). The *differences* fade slowly, by decay: after 50 steps {{100 * parts[..., 2].mean():.0f}} % is left (right), at the end {{100 * parts[..., -1].mean():.1f}} %, and not {{100 * fading["law"].y[-1]:.1f}} %, because of the last term in (0.2).
 #
 # ## 0.5 What does AdamW make equal?
 #
@@ -574,26 +604,28 @@ claim("00-time", f"After {13 * 25} steps of SGD, {{}} of the difference between 
 
 # %%
 torch.manual_seed(seeds(1)[0])
+fresh = deepcopy(net)
 for layer in (0, 2, 4):
-    net[layer].reset_parameters()
-optimizer = torch.optim.AdamW(net.parameters(), lr=0.01, weight_decay=0.6, betas=(0.0, 0.99))
-records = []  # no momentum; v remembers less than with 0.999, so the loss jumps less
+    fresh[layer].reset_parameters()
+lr, lam = 0.01, 0.6
+shrink = 1 - lr * lam
+optimizer = torch.optim.AdamW(fresh.parameters(), lr=lr, weight_decay=lam, betas=(0.0, 0.99))
+records = []  # no momentum; v remembers about 100 steps
 for _ in range(500):
     batch = torch.randint(len(images), (64,))
     optimizer.zero_grad()
-    nn.functional.cross_entropy(net(images[batch]), labels[batch]).backward()
-    old = [w.detach().clone() for w in net.parameters()]
+    nn.functional.cross_entropy(fresh(images[batch]), labels[batch]).backward()
+    old = [w.detach().clone() for w in fresh.parameters()]
     optimizer.step()
-    moved = [new.detach() - (1 - 0.01 * 0.6) * w
-             for new, w in zip(net.parameters(), old, strict=True)]
-    records.append([[(w**2).mean(), (step**2).mean(), (w * step).mean()]
+    moved = [new.detach() - shrink * w for new, w in zip(fresh.parameters(), old, strict=True)]
+    records.append([[(w**2).mean().item(), (step**2).mean().item(), (w * step).mean().item()]
                     for w, step in zip(old, moved, strict=True)])
-records = np.array(records)  # 500 steps × 3 layers × 3 means
+records = np.array(records)  # 500 steps × 3 layers × 3 means: of w², Δ² and wΔ
 w_square, step_square, product = records[250:].mean(0).T  # of the second half
 
 # %% tags=["hide-input"]
-step_rms = step_square**0.5 / 0.01  # in units of η
-claim("00-steps", "Under AdamW, in the second half of this run, the RMS of a step on the loss is "
+step_rms = step_square**0.5 / lr  # in units of η
+claim("00-steps", "Under AdamW, in the second half of this run, the RMS of the step Δ is "
       f"{{}} times as large in one layer as in another (in units of η it is {step_rms[0]:.2f}, "
       f"{step_rms[1]:.2f} and {step_rms[2]:.2f})",
       measured=step_rms.max() / step_rms.min(), below=1.6)
@@ -601,27 +633,29 @@ claim("00-steps", "Under AdamW, in the second half of this run, the RMS of a ste
 # %% [markdown]
 # Decay turns $w$ into $aw$ with $a=1-\eta\lambda$, and the step adds $\Delta$. So the mean square of many weights changes from $\overline{w^2}$ to $a^2\overline{w^2}+2a\,\overline{w\Delta}+\overline{\Delta^2}$. Suppose that gradients are only noise, symmetric about zero and independent from step to step.
 #
-# 1. A gradient divided by $\sqrt v$ then has mean square about 1, so $\overline{\Delta^2}\approx\eta^2$. Its sign is independent of $w$, so $\overline{w\Delta}=0$ on average.
+# 1. A gradient divided by $\sqrt v$ then has mean square about 1, so $\overline{\Delta^2}\approx\eta^2$. The sign of Δ is independent of $w$ and of the size of Δ, so $\overline{w\Delta}=0$ on average.
 # 2. Decay takes away $(1-a^2)\overline{w^2}\approx2\eta\lambda\,\overline{w^2}$.
 # 3. Growth and decay are equal where $\overline{w^2}=\eta/(2\lambda)$. The RMS is
 #
 # $$w_{\mathrm{rms}}\approx\sqrt{\frac{\eta}{2\lambda}}\tag{0.3}$$
 #
-# The size of the gradients does not enter. We test (0.3) on noise, with $\eta=0.01$ and $\lambda=0.6$.
+# The size of the gradients does not enter. We test (0.3) on noise.
 
 # %%
 torch.manual_seed(seeds(1)[0])
-noise = {(size, start): train_on_noise(torch.optim.AdamW, 0.01, 0.6, size, start, steps=500)
+noise = {(size, start): train_on_noise(torch.optim.AdamW, lr, lam, size, start, steps=500)
          for size, start in ((0.1, 0.2), (10, 0.0))}
 noise_rms = {size: (each**2).mean(1) ** 0.5 for (size, _), each in noise.items()}
 
 # %% tags=["hide-input"]
-expected = (0.01 / (2 * 0.6)) ** 0.5  # by (0.3)
+expected = (lr / (2 * lam)) ** 0.5  # by (0.3)
+levels = ((step_square + 2 * shrink * product) / (1 - shrink**2)) ** 0.5  # growth equals decay
 fig, (left, right) = figures.subplots(1, 2, sharey=True, figsize=(6.8, 3.3))
 for size, color in ((0.1, "C3"), (10, "C4")):
     left.plot(range(1, 501), noise_rms[size], color=color, label=f"{size}")
 for layer in range(3):
     right.plot(records[:, layer, 0] ** 0.5, color=f"C{layer}", label=f"{layer}")
+    right.plot([250, 500], [levels[layer]] * 2, color="black", ls=":", label=f"level {layer}")
 for ax, title in ((left, "Noise: an RMS of √(η/2λ)"), (right, "Network: a larger RMS")):
     ax.axhline(expected, color="black", ls="--", lw=1.2, label="law")
     ax.set(title=title, xlabel="training step", ylabel=" ", xlim=(0, 500), ylim=(0, 0.25))
@@ -631,18 +665,21 @@ for ax, title in ((left, "Noise: an RMS of √(η/2λ)"), (right, "Network: a la
 left.set_ylabel("RMS of the weights")
 left.text(95, 0.155, "gradients of size 0.1", color="C3")
 left.text(60, 0.03, "gradients of size 10", color="C4")
+right.text(480, 0.158, "dotted: with wΔ", color="black", ha="right")
 for words, across, up, color in (("first layer", 200, 0.097, "C0"),
                                  ("second layer", 70, 0.135, "C1"),
                                  ("third layer", 70, 0.212, "C2")):
     right.text(across, up, words, color=color)
 alone, layers = figures.drawn(left), figures.drawn(right)
 layer_rms = [(layers[f"{layer}"].y[250:] ** 2).mean() ** 0.5 for layer in range(3)]
+dotted = [layers[f"level {layer}"].y[0] for layer in range(3)]
 figures.show(fig, "Root mean square of weights under AdamW without momentum, η = 0.01 and λ = 0.6. "
              "The dashed line is √(η/2λ) = "
              f"{alone['law'].y[0]:.3f}. Left: with noise for gradients it ends at "
              f"{alone['0.1'].y[-1]:.3f} and {alone['10'].y[-1]:.3f}, from above and from below. "
              f"Right: the layers of the network have {layer_rms[0]:.2f}, {layer_rms[1]:.2f} and "
-             f"{layer_rms[2]:.2f} in the second half of the run.", number="0.6")
+             f"{layer_rms[2]:.2f} in the second half of the run; the balance with wΔ gives "
+             f"{dotted[0]:.2f}, {dotted[1]:.2f} and {dotted[2]:.2f} (dotted).", number="0.6")
 
 # %% tags=["hide-input"]
 claim("00-noise", "With noise for gradients, the weights end at an RMS of {} times √(η/2λ) (worst "
@@ -651,14 +688,17 @@ claim("00-noise", "With noise for gradients, the weights end at an RMS of {} tim
       equals=1, within=0.05)
 
 # %% [markdown]
-# So (0.3) holds for noise (Figure 0.6, left). The network's weights become larger (right), and the third layer's still grow. Their steps point partly along the weights, so $\overline{w\Delta}>0$ ([chapter 9](09_adaptive_optimisers.ipynb)): $\overline{\Delta^2}$ is only {{below: 100 * from_noise[0]:.0f}}, {{below: 100 * from_noise[1]:.0f}} and {{below: 100 * from_noise[2]:.0f}} % of the growth of $\overline{w^2}$ in layers 1 to 3.
+# So (0.3) holds for noise (Figure 0.6, left). The network's weights become larger (right), as their steps point partly along the weights: $\overline{w\Delta}>0$ ([chapter 9](09_adaptive_optimisers.ipynb)). In layers 1 to 3, $\overline{\Delta^2}$ gives only {{below: 100 * from_noise[0]:.0f}}, {{below: 100 * from_noise[1]:.0f}} and {{below: 100 * from_noise[2]:.0f}} % of the growth of $\overline{w^2}$. With the other term, growth and decay are equal at an RMS of $\sqrt{(\overline{\Delta^2}+2a\,\overline{w\Delta})/(1-a^2)}$ (dotted).
 
 # %% tags=["hide-input"]
-from_noise = step_square / (step_square + 2 * (1 - 0.01 * 0.6) * product)
+from_noise = step_square / (step_square + 2 * shrink * product)
 assert (product > 0).all(), "the steps do not point along the weights"
+claim("00-level", "In the second half of the network's run, a layer's RMS is {} times what the "
+      "balance with its measured steps gives (worst of three layers)",
+      measured=np.divide(layer_rms, dotted), equals=1, within=0.1)
 
 # %% [markdown]
-# **Under AdamW the weights of all layers take steps of about the same size. In our runs the layers' RMS stay within a factor of about 2. (0.3) gives their size only for noise.**
+# **Under AdamW all layers take steps of about the same RMS. In our runs the RMS of their weights stay within a factor of about 2. (0.3) is right only for noise.**
 #
 # ## 0.6 In practice
 #
@@ -666,16 +706,16 @@ assert (product > 0).all(), "the steps do not point along the weights"
 # - By convention, use one λ for all weight matrices, and none for biases and for the scales of normalisation layers ([chapter 6](06_bias_exclusion.ipynb)).
 # - Typical values of λ are 0.0001 to 0.0005 with SGD, and 0.01 (PyTorch's default) to 0.1 with AdamW. Ours are larger, so that short runs suffice.
 # - Choose λ on a validation set ([chapter 11](11_choosing_lambda.ipynb)).
-# - Compare your number of steps with $1/(\eta\lambda)$ (in PyTorch's convention; under a schedule, $\lambda\sum_t\eta_t$ with 1). In a much shorter run decay does little. PyTorch's defaults for AdamW, $\eta=0.001$ and $\lambda=0.01$, give {{1 / (0.001 * 0.01):,.0f}} steps. With momentum $\mu$, SGD needs $(1-\mu)/(\eta\lambda)$.
+# - Compare your number of steps with $1/(\eta\lambda)$ (under a schedule, $\lambda\sum_t\eta_t$ with 1; with momentum $\mu$, SGD needs $(1-\mu)/(\eta\lambda)$). In a much shorter run decay does little. PyTorch's defaults for AdamW, $\eta=0.001$ and $\lambda=0.01$, give {{1 / (0.001 * 0.01):,.0f}} steps.
 #
-# **Limits.** Equal layers need the conditions of §0.4 and a long run; with tanh they stay unequal (Exercise 3). Nothing here says which shares predict better.
+# **Limits.** Equal layers need the conditions of §0.4 and a long run; with tanh they stay unequal (Exercise 3). Nothing here says which shares predict better. Decay has another use in networks with normalisation: it sets how far a step turns the weights ([chapter 8](08_effective_learning_rate.ipynb)).
 #
 # ## 0.7 How to read and run the book
 #
 # Chapters [1](01_what_an_l2_penalty_does.ipynb) to [4](04_other_penalties.ipynb) are about the penalty, [5](05_size_normalisation.ipynb) and [6](06_bias_exclusion.ipynb) about
 # which weights decay, chapters [7](07_scale_invariance.ipynb) to [10](10_weights_of_norm_one.ipynb) about normalisation, [11](11_choosing_lambda.ipynb) about choosing λ.
 #
-# Open a chapter with `make lab` and choose *Run, Run All Cells*. Cells that only draw or claim are folded. A claim raises an error if its number lies outside the brackets. Try a belief about SGD:
+# Open a chapter with `make lab` and choose *Run, Run All Cells*. Cells that only draw or claim are folded. Try a belief about SGD that is wrong:
 
 # %%
 from l2lib.claims import ClaimError
@@ -769,7 +809,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 #
 # </details>
 #
-# **4.** The weights of §0.1 start at zero, so they also stay small if training stops early. Find the lowest error on new examples after 5, 10, …, 200 steps with $\lambda=0$. Is $\lambda=0.01$ better than this *early stopping*?
+# **4.** The weights of §0.1 start at zero, so they also stay small if training stops early. Is $\lambda=0.01$ better than the best of 5, 10, …, 200 steps with $\lambda=0$ (*early stopping*)?
 #
 # <details>
 # <summary>Solution</summary>
@@ -809,7 +849,24 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 #
 # </details>
 #
-# **7.** On your own network: predict the shares, then compute them before and after training.
+# **7.** Multiply the weights into *one* hidden unit by $c>0$, and divide those out of it by $c$. Which squared norms must be equal at a minimum? And with biases?
+#
+# <details>
+# <summary>Solution</summary>
+#
+# The function stays, so at a minimum of loss plus penalty the derivative of $c^2I_j+O_j/c^2$ at $c=1$ is zero, where $I_j$ and $O_j$ are the squared norms of the weights into unit $j$ and out of it. Thus $I_j=O_j$ for *each* unit. The sum over the units is $S_1=S_2$. Equation (0.2) holds for $I_j-O_j$, too. After training, $I_j$ and $O_j$ of the network of §0.3,
+#
+# ```python
+# into, out = (net[0].weight**2).sum(1), (net[2].weight**2).sum(0)
+# ```
+#
+# go up to 0.75, and differ by at most 0.020.
+#
+# The bias $b_j$ of the unit has to be multiplied by $c$, too. If biases are not penalised, $I_j=O_j$ stays true at a minimum, but (0.2) gains a term $2a\eta\,b_j\,\partial L/\partial b_j$, which is zero only where the gradient is. If they are penalised, $I_j+b_j^2=O_j$.
+#
+# </details>
+#
+# **8.** On your own network: predict the shares, then compute them before and after training.
 #
 # <details>
 # <summary>A start</summary>
