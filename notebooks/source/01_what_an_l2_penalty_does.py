@@ -1247,7 +1247,7 @@ def scaled(rows):
 wide_inputs, narrow_inputs = ([scaled(rows) for rows in which] for which in (
     [fit for fit, _ in splits], [fit[:100] for fit, _ in splits]))
 
-
+# %% tags=["hide-input"]
 def fitted(row, lam):
     """Test loss and objective of scikit-learn's fit."""
     (fit, held), wide = splits[row], wide_inputs[row]
@@ -1611,7 +1611,7 @@ def null_parts(changes, W, V, b, inputs):
 def square(A, B):
     return (A**2).sum() + (B**2).sum()
 
-
+# %% tags=["hide-input"]
 def taken_out(seed, k):
     """Share of the null part; losses as it is, without it, without a seen vector; J · null."""
     W, V, b, c = (torch.tensor(started[name].values[seed, k])
@@ -1632,6 +1632,8 @@ def taken_out(seed, k):
 # %% tags=["hide-input"]
 rng, count = claims.rng(), 64 * 64 + 64 * 10
 cut_out = np.array([[taken_out(seed, k) for seed in range(10)] for k in range(2)])
+
+# %% tags=["hide-input"]
 share = cut_out[..., 0].mean(1)  # of the small and of the large start
 fit_with, fit_without = cut_out[..., 1].mean(1), cut_out[..., 2].mean(1)
 null_effect, seen_effect = cut_out[..., 5] - cut_out[..., 4], cut_out[..., 6] - cut_out[..., 4]
