@@ -258,7 +258,7 @@ except ValueError as error:
 
 # %% [markdown]
 # **Answer.** A λ is a penalty or a decay, and each kind has its dictionary. But no *single* number translates
-# Adam's into AdamW's. (§3.4 gives one for each weight.) Why?
+# Adam's into AdamW's. Why?
 #
 # ## 3.3 A puzzle: the same λ in Adam and in AdamW
 #
@@ -304,9 +304,9 @@ ax.plot([2.85, 10.3], [3, 3], ",", color="white", label="_boxes")
 ax.spines[:].set_visible(False), ax.grid(visible=False)
 ax.set_title("Adam + L2 divides λw by √v̂, AdamW does not")
 figures.show(fig, "A diagram of a step: gradient of the loss, a plus sign, running means m and v, "
-             "m̂ over root v̂, the new weight. A blue arrow, Adam + L2, brings λw from the weight to "
-             "the plus, so that it is divided by root v. A grey one brings w, and an orange one, "
-             "AdamW, −ηλw straight to the new weight, not divided.", number="3.2")
+             "m̂ over root v̂, the new weight. A blue arrow, Adam + L2, brings λw from the "
+             "weight to the plus, so that it is divided by root v̂. A grey one brings w, and an "
+             "orange one, AdamW, −ηλw straight to the new weight, not divided.", number="3.2")
 
 # %% [markdown]
 # In NumPy the two rules are one function:
@@ -716,8 +716,7 @@ claims.identities()
 # </details>
 #
 # A small network with 32 hidden units learns the digits from 200 pictures, in 600 steps on minibatches of 20 with
-# $\eta=0.01$. Its `network_gradient` is in folded code; λ acts on weights only, where
-# `acts` is 1. We train with five seeds and several λ at once:
+# $\eta=0.01$. λ acts on weights only, where `acts` is 1. We train with five seeds and several λ at once:
 
 # %% tags=["hide-input"]
 digits = load("digits")
@@ -737,6 +736,7 @@ def in_layers(w):
     return [part.reshape(*w.shape[:-1], *shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
+# %% tags=["hide-input"]
 def answers(w, x):
     """Hidden units, and the probabilities of the classes; axes: seed, λ, picture, unit."""
     first, shift, second, last_shift = in_layers(w)
@@ -757,6 +757,7 @@ def network_gradient(w, x, y):
     return np.concatenate([each.reshape(*w.shape[:-1], -1) for each in slopes], axis=-1)
 
 
+# %% tags=["hide-input"]
 def tested(w):
     """The mean cross-entropy and the accuracy on the test pictures, by seed and λ."""
     found, truth = answers(w, parts.test.X)[1], parts.test.y[:, None]
@@ -789,6 +790,7 @@ def mean_root(w, root):
     return (w**2 * root) @ acts / (w**2 @ acts)
 
 
+# %%
 lam_w = np.array([0.01, 0.03, 0.1, 0.3, 1])
 ((w, root),) = network(decoupled=lam_w[:, None] * acts)
 translated = lam_w * mean_root(w, root)
@@ -800,7 +802,7 @@ print(f"first seed, λ = 0.1: mean √v̂ = {mean_root(w, root)[0, 2]:.4f}, "
 
 # %% [markdown]
 # To judge the rule, we also train by Adam + L2 with given λ, and go back from 0.001 to AdamW. Three runs
-# take 2000 steps.
+# are longer.
 
 # %%
 lam_l2 = np.array([0, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.1])
@@ -864,15 +866,19 @@ low, high = np.quantile(all_roots, [0.1, 0.9])
 
 
 # %% tags=["hide-input"]
-def draw_tests(ax, scan):
-    """Test loss minus that without a penalty, with 95 % bars; where the rule leads."""
-    def gain(axes, at, loss, **look):
-        gained = claims.interval(loss - loss_l2[:, :1])  # paired: the same seeds
-        axes.errorbar(at, gained.mean, gained.half, capsize=2, elinewidth=1, **look)
+def gain(axes, at, loss, **look):
+    """Test loss minus that without a penalty; 95 % bars of the differences seed by seed."""
+    gained = claims.interval(loss - loss_l2[:, :1])
+    axes.errorbar(at, gained.mean, gained.half, capsize=2, elinewidth=1, **look)
+    axes.set(xscale="log", ylim=(-0.06, 0.05))
 
+
+# %% tags=["hide-input"]
+def draw_tests(ax, scan):
+    """The test losses against both λ, and where the rule leads."""
     blue, orange = {"color": figures.BLUE}, {"color": figures.ORANGE}
-    gain(ax, lam_w * 0.95, loss_w, fmt="s-", label="_AdamW", **orange)
-    gain(ax, lam_w * 1.05, loss_c, fmt="o--", ms=8, mfc="white", label="_ruled", **blue)
+    gain(ax, lam_w, loss_w, fmt="s-", label="_AdamW", **orange)
+    gain(ax, lam_w * 1.1, loss_c, fmt="o--", ms=8, mfc="white", label="_ruled", **blue)
     gain(scan, lam_l2[1:6], loss_l2[:, 1:6], fmt="o-", label="_l2", **blue)
     for axes, leads, look in ((ax, back, blue), (scan, landed, orange), (scan, later, orange)):
         axes.axvspan(leads.min(), leads.max(), alpha=0.3, lw=0, **look)
@@ -883,8 +889,7 @@ def draw_tests(ax, scan):
     scan.text(1.85e-4, 0.046, "2000\nsteps", ha="right", va="top", **orange)
     scan.text(6e-4, 0.046, "600\nsteps", ha="right", va="top", **orange)
     for axes in (ax, scan):
-        axes.axhline(0, color=figures.GREY, lw=1, ls=":", label="_none")
-        axes.set(xscale="log", ylim=(-0.06, 0.05))
+        axes.axhline(0, color=figures.GREY, lw=1, ls=":")
 
 
 # %% tags=["hide-input"]
@@ -897,6 +902,7 @@ def draw_sizes(below):
     below.set(xscale="log", xlabel="λ of AdamW", ylabel="Σw²", ylim=(0, 360), xlim=(0.008, 1.3))
 
 
+# %% tags=["hide-input"]
 def draw_roots(right):
     """The mean √v̂ during the longer runs: means of five seeds."""
     times = np.arange(100, 2001, 100)
@@ -917,8 +923,9 @@ def networks_in_words(lines, scanned, sizes_of, roots_of):
             f"translated λ lies near it, at 0.1 with {lines['_ruled'].y[2]:.3f}. Adam + L2 with "
             f"given λ is lowest at 0.001 with {scanned['_l2'].y[3]:.3f}. Bands show where the rule "
             "leads from AdamW's 0.1: a little below 0.001 after 600 steps, near 0.0002 after 2000. "
-            f"Below, the sum of the squared weights: at AdamW's 0.1 {sizes_of['_AdamW'].at(0.1):.0f}"
-            f", with the translated λ {sizes_of['_ruled'].at(0.1):.0f}. The mean √v̂ falls under "
+            "Below, the sum of the squared weights: at AdamW's 0.1 "
+            f"{sizes_of['_AdamW'].at(0.1):.0f}, with the translated λ "
+            f"{sizes_of['_ruled'].at(0.1):.0f}. The mean √v̂ falls under "
             f"AdamW from {roots_of['_AdamW'].at(600):.4f} at step 600 to "
             f"{roots_of['_AdamW'].at(2000):.4f} at step 2000, under Adam + L2 from "
             f"{roots_of['_l2'].at(600):.4f} to {roots_of['_l2'].at(2000):.4f}.")
@@ -936,7 +943,7 @@ scan.minorticks_off()
 right.text(1960, 0.0125, "Adam + L2, λ = 0.001", color=figures.BLUE, ha="right")
 right.text(640, 0.0023, "AdamW, λ = 0.1", color=figures.ORANGE)
 lines, scanned = figures.drawn(ax), figures.drawn(scan)
-ax.set_title(f"AdamW: best at {lam_w[lines['_AdamW'].y.argmin()]:g}")
+ax.set_title(f"AdamW: best at {lines['_AdamW'].x[lines['_AdamW'].y.argmin()]:g}")
 scan.set_title(f"Adam + L2: best at {scanned['_l2'].x[scanned['_l2'].y.argmin()]:g}")
 below.set_title("With the translated λ\nthe weights are smaller")
 right.set_title("The mean √v̂ falls,\nfaster under AdamW")
@@ -960,6 +967,7 @@ def outside(values, low, high=np.inf):
     return np.maximum(low - np.asarray(values), 0) + np.maximum(np.asarray(values) - high, 0)
 
 
+# %% tags=["hide-input"]
 claim("03-longer", "the way back leads from 0.001 to within a factor of 3 of 0.1 after 2000 steps, "
       "too", measured=outside(back_later, 0.1 / 3, 0.3), equals=0, within=1e-9)
 claim("03-too-much", "with λ = 0.01 the test loss of Adam + L2 is higher than with the translated "
@@ -977,8 +985,8 @@ claim("03-not-at-rest", "with AdamW's λ = 0.01 the slope of each layer is more 
 claims.identities()
 
 # %% [markdown]
-# In Figure 3.6 the rule leads from AdamW's best λ, {{best_w:g}}, to {{landed.min():.4f}} to {{landed.max():.4f}}; the best of
-# Adam + L2 on our grid is {{best_l2:g}}. The way back leads from {{best_l2:g}} to {{back.min():.2f}} to {{back.max():.2f}}. So after 600 steps *the rule finds λ up to a
+# In Figure 3.6 the rule leads from AdamW's best λ, {{best_w:g}}, to {{landed.min():.4f}} to {{landed.max():.4f}}; Adam + L2 is
+# best at {{best_l2:g}}. The way back leads from {{best_l2:g}} to {{back.min():.2f}} to {{back.max():.2f}}. So after 600 steps *the rule finds λ up to a
 # factor of 3*. The test loss hardly says more, as its bars are as long as its differences. (On the way
 # there even the plain median passes: see the fold above.)
 #
@@ -1005,7 +1013,7 @@ claims.identities()
 # prove it, as the 95 % interval of the difference is {{gain_later.low:.2f}} to {{gain_later.high:.2f}}). The way back suffers less: from 0.001 to
 # {{back_later.min():.2f}} to {{back_later.max():.2f}}.
 #
-# In PyTorch this function reads the mean from an optimiser at the end of a run:
+# In PyTorch this function reads the mean from an optimiser:
 
 
 # %%
@@ -1151,14 +1159,13 @@ claims.identities()
 # %% [markdown]
 # In Figure 3.7 an independent decay drags the pulled weight to {{pulled["independent"][-1]:.2f}}, as the loss's own steps become small.
 #
-# **Answer.** Only a decay that follows the rate keeps the resting point (under AdamW if $\sqrt v$ stays, too). Tuning η
-# then tunes the decay, too. If you change η,
+# **Answer.** Only a decay that follows the rate keeps the resting point (under AdamW if $\sqrt v$ stays, too). If you
+# change η,
 #
 # - by default keep $\eta\lambda$: then AdamW averages its updates over as many steps as before
 #   ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698));
-# - in a run much longer than $1/(\eta\lambda)$ steps, without a normalisation, keep λ: weights come to rest, and (3.5)
-#   does not contain η;
-# - before a normalisation see [chapter 8](08_effective_learning_rate.ipynb).
+# - in a run much longer than $1/(\eta\lambda)$ steps, without a normalisation
+#   ([chapter 8](08_effective_learning_rate.ipynb)), keep λ: weights come to rest, and (3.5) does not contain η.
 #
 # ## 3.8 In practice
 #
@@ -1166,7 +1173,6 @@ claims.identities()
 # |---|---|---|
 # | a penalty | another program's penalty | keep $2k/c$ of (3.1) |
 # | a penalty $k\lVert w\rVert^2$ in SGD | a decay | $\delta=2k\eta$; with momentum μ about $2k\eta/(1-\mu)$ |
-# | a library's AdamW | the published form | multiply λ by $\eta_{\max}$; for the way back, divide |
 # | AdamW | Adam + L2 | multiply λ by `mean_root_of` its run (§3.6), and search, after long runs upwards |
 # | Adam + L2 | AdamW | divide λ by `mean_root_of` its own run, and search |
 #
@@ -1314,7 +1320,7 @@ claims.identities()
 # [Chapter 9](09_adaptive_optimisers.ipynb) returns to (3.4) and (3.5) in networks. AdamW, and (3.5) for a fixed $v$, are
 # from [Loshchilov and Hutter (2019)](https://arxiv.org/abs/1711.05101).
 #
-# Folded below are verdicts on three sentences of the texts that [chapter 0](00_start_here.ipynb) links.
+# Below, folded: verdicts on sentences of texts that [chapter 0](00_start_here.ipynb) links.
 #
 # <details>
 # <summary>Optional: the only penalty that takes the same fraction of every vector</summary>
