@@ -379,7 +379,8 @@ def _check_same_under_sgd(
     if dividing := [name for each, name in _DIVIDE.items() if each in used]:
         why = "so that each weight decays at its own rate"
         pair = f"a penalty inside {dividing[0]} and a decay beside it"
-        none = f"{pair} cannot be translated into each other"
+        guess = "; §3.6 of the book gives a first guess" if dividing[0] == "Adam" else ""
+        none = f"no single number makes {pair} equivalent{guess}"
         raise ValueError(
             f"{dividing[0]} divides the penalty's gradient λw by √v, {why}: {none}{own}"
         )
