@@ -10,7 +10,7 @@
 # - audit your own model with a few lines of code;
 # - choose λ, and say when the choice does not matter.
 #
-# *Reading time an hour (in a hurry: §11.8); the code runs in about 15 seconds.*
+# *Reading time an hour (in a hurry: §11.8); the code runs in about 20 seconds.*
 
 # %%
 from importlib import resources
@@ -214,7 +214,7 @@ claims.identities()
 # | RoBERTa, LoRA | fairseq's configuration; [LoRA](https://github.com/microsoft/LoRA)'s commands for E2E |
 #
 # Where a source gives images or tokens, we divided by the batch to get steps. Tokens per weight are steps times the tokens of a batch, divided by the weights: $2^{21}$ tokens a batch for Pythia and OLMo 2 1B (1.5 billion weights), $2^{22}$ for OLMo 7B;
-# 300 billion tokens in all for GPT-3, 2,000 billion for Llama 2. BERT's batches are 256 pieces, of 128 tokens in 90 % of the steps and of 512 in the rest. The $N$ of the three ResNets includes the factor $1/(1-\mu) = 10$ of momentum.
+# 300 billion tokens in all for GPT-3, 2,000 billion for Llama 2. BERT's batches are 256 pieces, of 128 tokens in 90 % of the steps and of 512 in the rest: {{bert / 340e6:.0f}} tokens per weight (large) or {{bert / 110e6:.0f}} (base), in many passes. The $N$ of the three ResNets includes the factor $1/(1-\mu) = 10$ of momentum.
 #
 # </details>
 #
@@ -223,7 +223,7 @@ claims.identities()
 #
 # **But $N$ does not turn the recipes into one number.** Among the Adam recipes alone λ spans a factor of {{wide["λ", len(with_adam)]:.0f}}, and $N$ one of {{wide["N", len(with_adam)]:.0f}}: most keep λ near 0.1,
 # whatever the length of the run. The language models lie in two clusters, {{of_language[0]:.1f}} to {{of_language[2]:.1f}} and {{of_language[3]:.0f}} to {{of_language[-1]:.0f}}. Those that read their text about once differ in tokens per weight (in brackets): at most {{max(tokens[name] for name in ("GPT-3 175B", "Pythia 12B")):.0f}} in the first cluster, at least {{min(tokens[name] for name in ("OLMo 7B", "Llama 2 7B")):.0f}} in the second.
-# BERT does not fit this: with {{bert / 340e6:.0f}} (large) or {{bert / 110e6:.0f}} (base), in many passes, it has $N$ = {{counts["BERT"]:.1f}}. The eight image models go from {{min(counts[name] for name in vision):.1f}} to {{max(counts[name] for name in vision):.0f}}, with a median of {{median:.0f}}.
+# (BERT, with many passes, does not fit this.) The eight image models go from {{min(counts[name] for name in vision):.1f}} to {{max(counts[name] for name in vision):.0f}}, with a median of {{median:.0f}}.
 #
 # **So $N$ does not make recipes agree; it says how much of its start each forgets.**
 #
@@ -331,7 +331,7 @@ figures.show(fig, "Two panels with the weight of each update in the final weight
 #
 # ## 11.3 How large the weights get, and how far they turn
 #
-# Which size do the weights reach, and how fast do they change? With the answers we have three numbers:
+# Which size do the weights reach, and how fast do they change? That makes three numbers:
 #
 # > **Three numbers.** **$N$**, the forgetting of a run, is $\sum\eta_t\lambda$. The **RMS** (root mean square) of a tensor $w$ with $d$ entries is $\lVert w\rVert/\sqrt d$, the
 # > typical size of an entry. The **turn** θ is the angle between $w$ before a step and $w$ after it.
@@ -351,15 +351,14 @@ figures.show(fig, "Two panels with the weight of each update in the final weight
 # The *ratio* η/λ sets the size, the *product* ηλ the turn.
 #
 # With momentum, Adam's update averages past gradients, which partly cancel: its RMS is only $\sqrt{(1-\beta_1)/(1+\beta_1)} = {{np.sqrt(0.1 / 1.9):.2f}}$ for $\beta_1 = 0.9$, and the turn is that much smaller. But
-# neighbouring updates now point alike, so over many steps the weights move as far as before. If $\eta\lambda\ll1-\beta_1$, their RMS is still nearly (11.4). In units of $\sqrt{\eta/2\lambda}$ the exact RMS on noise is {{below: with_momentum(0.002):.2f}} here,
-# and {{below: with_momentum(0.0375):.2f}} for the transformer of §11.6, with $\eta\lambda = 0.0375$.
+# neighbouring updates now point alike, so over many steps the weights move as far as before. If $\eta\lambda\ll1-\beta_1$, their RMS is still nearly (11.4). In units of $\sqrt{\eta/2\lambda}$ the exact RMS on noise is {{below: with_momentum(0.002):.2f}} here.
 #
 # <details>
 # <summary>The exact RMS with momentum</summary>
 #
 # With $a = \beta_1(1-\eta\lambda)$ it is $\sqrt{\eta/2\lambda}$ times
 # $\sqrt{\frac2{2-\eta\lambda}\cdot\frac{1+a}{1-a}\cdot\frac{1-\beta_1}{1+\beta_1}}$. Derivation: write $\rho = 1-\eta\lambda$. In equilibrium $w_t = -\eta\sum_{k\ge0}\rho^k u_{t-1-k}$, and updates $m$ steps apart have the covariance $\sigma^2\beta_1^m$ in each entry, with $\sigma^2 = \frac{1-\beta_1}{1+\beta_1}$. So
-# $\frac{r_*^2}{d} = \eta^2\sigma^2\sum_{k,l\ge0}\rho^{k+l}\beta_1^{|k-l|} = \frac{\eta^2\sigma^2}{1-\rho^2}\bigl(1+2\sum_{m\ge1}a^m\bigr) = \frac{\eta^2}{1-\rho^2}\,\sigma^2\,\frac{1+a}{1-a}$, and the first factor is the square of (11.4). (Adam divides by an average of squared gradients, taken as constant.)
+# $\frac{r_*^2}{d} = \eta^2\sigma^2\sum_{k,l\ge0}\rho^{k+l}\beta_1^{|k-l|} = \frac{\eta^2\sigma^2}{1-\rho^2}\bigl(1+2\sum_{m\ge1}a^m\bigr) = \frac{\eta^2}{1-\rho^2}\,\sigma^2\,\frac{1+a}{1-a}$, and the first factor is the square of (11.4). (Adam divides by an average of squared gradients, taken as constant.) For the transformer of §11.6, with $\eta\lambda = 0.0375$, it is {{below: with_momentum(0.0375):.2f}}.
 #
 # </details>
 #
@@ -447,7 +446,7 @@ claim("11-turn", "Their turn per step is {:.2f} times √(2ηλ) √((1 − β�
 # - **more data**: 250, 500 and 1,000 signals, so that each run *passes* (uses) its data {{below: 25 * lengths[0] / 250:.0f}} times;
 # - **more passes**: always 500 signals, passed {{below: 25 * lengths[0] / 500:.0f}}, {{below: 25 * lengths[1] / 500:.0f}} or {{below: 25 * lengths[2] / 500:.0f}} times.
 #
-# We try λ = 0, $N$ from 1/16 to 16 in factors of 4, and 32. This η is far below the best (§11.7), so we show the same runs at η = 0.27, too. (At $N = 64$ the first ηλ would be {{64 / np.sum(factors_of(100, linear)):.1f}}: decay alone would take a weight beyond zero.) In this section and the next only the matrices decay.
+# We try λ = 0, $N$ from 1/16 to 16 in factors of 4, and 32. This η is far below the best (§11.7), so we show η = 0.27, too. (At $N = 64$ the first ηλ would be {{64 / np.sum(factors_of(100, linear)):.1f}}: decay alone would take a weight beyond zero.) In this section and the next only the matrices decay.
 # *Predict:* in which of the two does the best λ stay? In which the best $N$?
 #
 # We train five seeds and all λ at once: every tensor has two leading axes, seed and λ. Held-out signals give the loss and the share of wrong answers (the *error*). We compare *within* seeds, as their spread is common to all λ.
@@ -624,8 +623,8 @@ for row, of_row in zip(axes, (two.values(), runs_at[0.27]), strict=True):
         lines = [line for line in ax.get_lines() if line.get_label()[1:] in ("100", "200", "400")]
         if ax in axes[0]:
             ax.legend(lines, of_runs, loc="lower left", fontsize=10)
-for ax, peak in zip(axes[:, 0], ("0.03", "0.27"), strict=True):
-    ax.set_ylabel(f"η = {peak}: loss,\nminus that at λ = 0")
+axes[0, 0].set_ylabel("η = 0.03: loss,\nminus that at λ = 0")
+axes[1, 0].set_ylabel("η = 0.27: the same,\non a finer scale")
 
 # %% tags=["hide-input"]
 axes[1, 0].set_xlabel("N"), axes[1, 1].set_xlabel("N")
@@ -749,9 +748,7 @@ claims.identities()
 # - **At a good η we cannot tell.** At η = 0.27 all five best $N$ are 4 or 16, and $N = 4$ is never more than {{near_four:.2f}} above the lowest mean. The slopes, −{{abs(tilts[0.27][0].mean):.1f}} ± {{tilts[0.27][0].half:.1f}} and {{tilts[0.27][1].mean:.1f}} ± {{tilts[0.27][1].half:.1f}}, exclude neither rule.
 # - **Across tasks one $N$ does not serve.** The $N = 4$ that is good here is far too large for the digits of §11.7, where it costs {{below: costs[5, 2]:.2f}} of loss.
 #
-# So a rule for $N$ can fail. **No rule replaces trying; $N$ gives you the scale to try on.** Choose by the measure that you will use: at η = 0.03 decay lowers the loss, which also measures how confident wrong answers are, but not the errors. (All these networks err on two signals of three.) At η = 0.27, $N = 4$ has {{abs(fast.mean):.1f}} ± {{fast.half:.1f}} points fewer errors than λ = 0.
-#
-# (The slopes lean on runs that leave the theory of §11.3, which wants $\eta\lambda\ll0.1$: in 100 steps $N = 16$ begins at ηλ = {{16 / np.sum(factors_of(100, linear)):.2f}}.)
+# **No rule replaces trying; $N$ gives you the scale to try on.** Choose by the measure that you will use: at η = 0.03 decay lowers the loss, which also measures how confident wrong answers are, but not the errors. At η = 0.27, $N = 4$ has {{abs(fast.mean):.1f}} ± {{fast.half:.1f}} points fewer errors than λ = 0.
 #
 # <details>
 # <summary>The same five runs at four η</summary>
@@ -764,14 +761,15 @@ claims.identities()
 # | 0.27 | −{{abs(tilts[0.27][0].mean):.1f}} ± {{tilts[0.27][0].half:.1f}} | {{tilts[0.27][1].mean:.1f}} ± {{tilts[0.27][1].half:.1f}} | {{lowest_n[0.27][0]}} | {{lowest_n[0.27][1]}} |
 #
 # The rules *keep N* (slope −1, more data) and *keep λ* (slope 0, more passes) are both excluded at 0.01, 0.03 and 0.09. At 0.27, the best of these η for 500 signals, neither is.
+# The slopes lean on runs that leave the theory of §11.3, which wants $\eta\lambda\ll0.1$: in 100 steps $N = 16$ begins at ηλ = {{16 / np.sum(factors_of(100, linear)):.2f}}.
 # (The chapter's functions and seeds, run once by `python -m experiments.learning_rates`, in half a minute; this cell reads its table.)
 #
 # </details>
 #
-# A likely reason, not proved: with more data a network overfits less, with more passes more.
-#
 # <details>
-# <summary>Others find other slopes</summary>
+# <summary>A likely reason, and what others find</summary>
+#
+# Not proved: with more data a network overfits less, with more passes more.
 #
 # For Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)) the best memory,
 # in passes, is about constant (slopes −1 and 0). For language models that see each token once, Bergsma et al. ([2025b](https://arxiv.org/abs/2505.13738)) find that more data mean a *larger* best $N$: it rises about as the square root of the tokens per weight.
@@ -887,7 +885,7 @@ ax.set(xlabel="width m (η ∝ 1/m)", xlim=(6, 127), ylim=(0.15, 2), ylabel="bes
 ax.set_yticks([0.2, 0.5, 1, 2], ["0.2", "0.5", "1", "2"]), ax.minorticks_off()
 fit = figures.drawn(ax)["_fit"]
 tilt = np.log(fit.y[-1] / fit.y[0]) / np.log(fit.x[-1] / fit.x[0])
-ax.set_title(f"The best λ rises with the width: slope {tilt:.1f}")
+ax.set_title(f"The best λ rises with the width: slope {tilt:.2f}")
 found = figures.drawn(ax)["_best λ"]
 figures.show(fig, "Best λ against width, both logarithmic: five seeds, means with intervals, a "
              "fitted line, and the three rules as lines through the middle. It rises "
@@ -901,7 +899,7 @@ claim("11-width", "Where η goes as 1/m, the best λ goes as the width m to the 
       measured=power.mean, between=(0, 1))
 
 # %% [markdown]
-# The power is {{power.mean:.2f}} ± {{power.half:.2f}} over five seeds, nearer to ½ than to 1. (The middle width lies above the line, so a power of $m$ describes this only roughly. With batch norm: exercise 3.) **If $\eta\propto1/m$, raise λ with the width, and try.**
+# The power is {{power.mean:.2f}} ± {{power.half:.2f}} over five seeds, nearer to ½ than to 1. (A power of $m$ fits only roughly. Batch norm: exercise 3.) **If $\eta\propto1/m$, raise λ with the width, and try.**
 #
 # <details>
 # <summary>A worked failure: a law used with the wrong η</summary>
@@ -1063,9 +1061,7 @@ verdicts_of(of_poet, "blocks.0")
 # %% [markdown]
 # ### Where each turn comes from
 #
-# Why do some tensors turn more than others under the same λ? Decay shortens $w$ along itself, which turns nothing. What the norm did not lose in the end, a sideways move made good: that is the turn. We measure it by −ln cos θ, nearly ½θ² if θ is small.
-#
-# One part is still missing: the update also moves $w$ along itself. The *push* is how far it moves $w$ towards the origin, divided by ‖w‖ (negative if outwards). Then *turn = decay + change of the norm + push* (Figure 11.7, left).
+# Why do some tensors turn more than others under the same λ? Decay shortens $w$ along itself, which turns nothing. What the norm did not lose in the end, a sideways move made good: that is the turn, which we measure by −ln cos θ, nearly ½θ². The update also moves $w$ along itself. The *push* is how far it moves $w$ towards the origin, divided by ‖w‖ (negative if outwards). Then *turn = decay + change of the norm + push* (Figure 11.7, left).
 #
 # With momentum the push is negative even on pure noise, since an update points where earlier ones have moved $w$. So we audit the same transformer on noise, too, and look at the difference.
 #
@@ -1170,7 +1166,7 @@ claims.identities()
 # %% [markdown]
 # On noise all tensors but the embedding turn by about the same, as λ is the same. The loss pushes the value inwards, so it turns more. It pushes the head outwards, so the head turns less and its norm hardly shrinks. The query, whose size the loss ignores, turns as on noise.
 #
-# **So λ sets how far tensors turn; where they are not scale-invariant, it also changes the function.** Queries and keys are scale-invariant, and end in equilibrium. The audit says which tensors are, but not which λ is best.
+# **So λ sets how far tensors turn; where they are not scale-invariant, it also changes the function.** The audit says which are, but not which λ is best.
 #
 # The third model is yours: change three lines. §11.8 has what to do about each verdict. (From two checkpoints:
 # `python -m l2lib.audit before.pt after.pt --lr 3e-4 --weight-decay 0.1 --steps 1000`.)
@@ -1345,11 +1341,11 @@ costs = np.array([mean[some] - mean.min() for mean, some in costs_of])  # by run
 few = [grid[run["loss"].mean(0).argmin()] for run in every]  # the best N at η = 0.03
 
 # %% [markdown]
-# Take the bold $N$ of your row in §11.8, on matrices only. It is a guess. We have seven runs of three tasks: the five of signals at η = 0.27, the digits and the sonnets. In loss above the best that we tried, $N = 4$, the best of ¼, 1 and 4 on the signals, costs {{costs[6, 2]:.2f}} on the sonnets and {{costs[5, 2]:.2f}} on the digits. $N = 1$ costs at most {{costs[:, 1].max():.2f}} in all seven, $N = \frac14$ at most {{costs[:, 0].max():.2f}}.
+# Take the bold $N$ of your row in §11.8, on matrices only: a guess. In our seven runs (five of signals at η = 0.27, digits, sonnets) $N = \frac14$ and $N = 1$ cost at most {{costs[:, :2].max():.2f}} of loss above the best that we tried. $N = 4$ is the best of the three on the signals, but costs {{costs[6, 2]:.2f}} on the sonnets and {{costs[5, 2]:.2f}} on the digits.
 #
 # ### If η is not settled: search both
 #
-# Both η and λ change ηλ: if η is too small, a larger λ partly makes up for it. We give the network of §11.4 (500 signals, ten passes) four η and four $N$.
+# If η is too small, a larger λ partly makes up for it. We give the network of §11.4 (500 signals, ten passes) four η and four $N$.
 
 # %%
 rates, columns = [0.03, 0.09, 0.27, 0.81], np.array([1 / 4, 1, 4, 16])
@@ -1401,7 +1397,7 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
       measured=by_rate[best_rate, best_column] - by_rate.min(), below=0.05)
 
 # %% [markdown]
-# From η = {{rates[0]}} to {{rates[2]}} the lowest mean is always at $N = {{columns[by_rate[:3].argmin(1)].mean():g}}$: there λ falls ninefold while η rises ninefold. But $N = 16$ is hardly worse: at η = {{rates[2]}} by {{wide_n.mean:.3f}} ± {{wide_n.half:.3f}}. η matters more: η = {{rates[0]}} loses {{slow_rate.mean:.2f}} ± {{slow_rate.half:.2f}} even with its best λ.
+# From η = {{rates[0]}} to {{rates[2]}} the lowest mean is always at $N = {{columns[by_rate[:3].argmin(1)].mean():g}}$, but $N = 16$ is hardly worse: at η = {{rates[2]}} by {{wide_n.mean:.3f}} ± {{wide_n.half:.3f}}. η matters more: η = {{rates[0]}} loses {{slow_rate.mean:.2f}} ± {{slow_rate.half:.2f}} even with its best λ.
 # **First settle η at the bold $N$, with λ = $N/S$ for each η, then $N$ at that η.**
 #
 # <details>
@@ -1414,7 +1410,7 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
 #
 # ### Fine-tuning
 #
-# In fine-tuning the start is the pretrained model, which you want to keep; $N = 1$ leaves {{100 * np.exp(-1):.0f}} % of its weights; updates may rebuild some. **So compute $S$, and let λ be at most $0.05/S$, or 0** (untested).
+# In fine-tuning the start is the pretrained model, which you want to keep; $N = 1$ leaves {{100 * np.exp(-1):.0f}} % of its weights. **So compute $S$, and let λ be at most $0.05/S$, or 0** (untested).
 #
 # <details>
 # <summary>Two examples, LoRA, and data that a run repeats</summary>
@@ -1435,7 +1431,7 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
 #
 # $S$ = number of steps × peak η × mean factor of the schedule (÷ $(1-\mu)$ for SGD with momentum μ).
 #
-# Steps are those of the optimiser. The mean factor is 1 if η is constant, ½ for linear or cosine to zero, {{llama[2000:].mean():.2f}} for a cosine to 0.1 of the peak, and {{factors_of(1000, stable).mean():.1f}} if only the last fifth falls to zero; a warm-up counts half.
+# The mean factor is 1 if η is constant, ½ for linear or cosine to zero, {{llama[2000:].mean():.2f}} for a cosine to 0.1 of the peak, and {{factors_of(1000, stable).mean():.1f}} if only the last fifth falls to zero; a warm-up counts half.
 # λ is in the form of PyTorch's SGD and AdamW, where decay is multiplied by η; $N$ does not describe `Adam(weight_decay=…)`. *Matrices* are tensors with two axes or more.
 #
 # | your run | try $N$ | because |
@@ -1466,7 +1462,7 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
 # print(watch.result(lambda model: loss(model, batch)))  # your loss
 # ```
 #
-# 6. **Run the three $N$ of your row**, λ = $N/S$, at full length. Best at an end? Go on by factors of 4, but not below $N = 0.05$, and only while the peak ηλ is well below 1 (at 1, one step forgets everything).
+# 6. **Run the three $N$ of your row**, λ = $N/S$, at full length. Best at an end? Go on by factors of 4, but not below $N = 0.05$, and only while the peak ηλ is well below 1.
 # 7. **Choose on validation data**, by the measure that you will use, with three seeds or more. No clear gain? Keep what you had. Test once.
 # 8. **You change the run later?** Use the table of §11.5.
 
@@ -1578,7 +1574,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S. A recipe is 
 #
 # </details>
 #
-# **3.** (Another network.) Which rule fits the width under batch norm? Predict first. Then replace `by_width(int(m))` by `by_width(int(m), norm=True)`.
+# **3.** (Another network.) Which rule fits the width under batch norm? Predict first. Replace `by_width(int(m))` by `by_width(int(m), norm=True)`.
 #
 # <details>
 # <summary>Solution</summary>
