@@ -1122,9 +1122,9 @@ ax.set_yticks(range(4), [name.removesuffix(".weight").removeprefix("blocks.0.") 
 ax.set(xlim=(0, 3), ylim=(3.6, -0.9), xlabel="turn: sum of −ln cos θ", ylabel=" ")
 ax.text(noisy.turn.sel(tensor=shown[2]).item(), 1.62, "noise", ha="center", fontsize=9)
 ax.text(states.turn.sel(tensor=shown[2]).item(), 1.62, "loss", ha="center", fontsize=9)
-axes[0].set_title("Value: the turn is a sum"), ax.set_title("Value turns more, head less")
 
 # %% tags=["hide-input"]
+axes[0].set_title("Value: the turn is a sum"), ax.set_title("Value turns more, head less")
 turned = {name.strip("_"): mark.x[0] for name, mark in figures.drawn(ax).items()
           if name.strip("_") in shown}
 calm = {name: figures.drawn(ax)[f"_noise {name}"].x[0] for name in shown}
