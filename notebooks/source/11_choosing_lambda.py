@@ -144,8 +144,7 @@ draw_recipes(axes[0], lams), draw_recipes(axes[1], counts)
 axes[0].set_yticks(range(len(names)), [f"{name} ({tokens[name]:,.0f})" if name in tokens else name
                                        for name in names])
 axes[0].text(8e-6, 10.5, "(tokens per\nweight)", color=figures.GREEN, va="center")
-axes[0].set(xlabel="λ, in PyTorch's form", ylim=(len(names) - 0.5, -0.7))
-axes[1].set_xlabel("N, by the end")
+axes[0].set(xlabel="λ, in PyTorch's form", ylim=(17.5, -0.7)), axes[1].set_xlabel("N, by the end")
 axes[1].plot([median] * 2, [-0.4, 7.4], color=figures.GREEN, lw=2.5, zorder=0, label="_images")
 for row, name in enumerate(names):
     axes[1].text(2500, row, f"{counts[name]:.2g}", fontsize=9, va="center", ha="right")
@@ -616,6 +615,8 @@ fig, axes = figures.subplots(2, 2, sharex=True, sharey="row", figsize=(7.2, 5.4)
 colors = [figures.GREEN, figures.ORANGE, figures.BLUE]
 
 # %% tags=["hide-input"]
+axes[0, 0].set_ylabel("η = 0.03: loss,\nminus that at λ = 0")
+axes[1, 0].set_ylabel("η = 0.27: the same,\non a finer scale")
 words = [f"{n:,} signals" for n in (250, 500, 1000)], [f"{n} passes" for n in (5, 10, 20)]
 for row, of_row in zip(axes, (two.values(), runs_at[0.27]), strict=True):
     for ax, runs, of_runs in zip(row, of_row, words, strict=True):
@@ -623,16 +624,14 @@ for row, of_row in zip(axes, (two.values(), runs_at[0.27]), strict=True):
         lines = [line for line in ax.get_lines() if line.get_label()[1:] in ("100", "200", "400")]
         if ax in axes[0]:
             ax.legend(lines, of_runs, loc="lower left", fontsize=10)
-axes[0, 0].set_ylabel("η = 0.03: loss,\nminus that at λ = 0")
-axes[1, 0].set_ylabel("η = 0.27: the same,\non a finer scale")
 
 # %% tags=["hide-input"]
 axes[1, 0].set_xlabel("N"), axes[1, 1].set_xlabel("N")
 axes[0, 0].set_title("More data: best N falls"), axes[0, 1].set_title("More passes: best N rises")
 axes[1, 0].set_title("At the better η: unclear"), axes[1, 1].set_title("Unclear, too")
 drawn = [[figures.drawn(ax) for ax in row] for row in axes]
-lows = [[grid[1:][each[f"_{steps}"].y.argmin()] for steps in lengths]
-        for row in drawn for each in row]
+lows = [[each[f"_{steps}"].y.argmin() for steps in lengths] for each in drawn[0] + drawn[1]]
+lows = [[grid[1:][k] for k in each] for each in lows]
 figures.show(fig, "Four panels of loss against N on a logarithmic axis, each value minus that at "
              "λ = 0 with the same seed, intervals of five seeds, and a ring where the mean is "
              "lowest. Above, at η = 0.03: left, with more data the lowest points move from "
@@ -1118,7 +1117,7 @@ for row, name in enumerate(shown):
     ax.plot([calm_turn, states.turn.sel(tensor=name).item()], [row, row], color=figures.GREY)
     ax.plot(calm_turn, row, "o", color="black", mfc="white", ms=8, label=f"_noise {name}")
     ax.plot(states.turn.sel(tensor=name).item(), row, "o", color="black", ms=8, label=f"_{name}")
-ax.set_yticks(range(4), [name.removesuffix(".weight").removeprefix("blocks.0.") for name in shown])
+ax.set_yticks(range(4), ["token", "query", "value", "head"])
 ax.set(xlim=(0, 3), ylim=(3.6, -0.9), xlabel="turn: sum of −ln cos θ", ylabel=" ")
 ax.text(noisy.turn.sel(tensor=shown[2]).item(), 1.62, "noise", ha="center", fontsize=9)
 ax.text(states.turn.sel(tensor=shown[2]).item(), 1.62, "loss", ha="center", fontsize=9)
@@ -1294,17 +1293,15 @@ for ax, values, at in zip(axes, (on_validation, of_text), (digits_n, tries), str
 # %% tags=["hide-input"]
 axes[0].set_ylabel("validation loss, minus\nthat of the default λ")
 axes[0].set_yscale("symlog", linthresh=0.03), axes[0].set_ylim(-0.045, 0.6)
-axes[0].set_yticks([-0.03, -0.01, 0.01, 0.03, 0.1, 0.3],
-                   ["−0.03", "−0.01", "0.01", "0.03", "0.1", "0.3"])
-axes[0].set_title("Digits: no try is better"), axes[1].set_title("Sonnets: N = 1 gains a little")
+at = [-0.03, -0.01, 0.01, 0.03, 0.1, 0.3]
+axes[0].set_yticks(at, [f"{y:g}".replace("-", "−") for y in at]), axes[0].minorticks_off()
+axes[0].set_title("Digits: no try is better")
 gain = interval(tested[:, 0] - tested[:, 1])
-axes[0].text(0.05, 0.15, "above the line:\nworse than\nthe default", fontsize=9, va="center",
-             color=figures.GREY)
-place = tries[chosen_text - 1] * 1.45
-axes[1].plot(place, -gain.mean, "s", ms=6, color=figures.GREEN, label="_test")
+axes[0].text(0.05, 0.15, "above the line:\nworse than\nthe default", fontsize=9, va="center")
+axes[1].set_title("Sonnets: N = 1 gains a little")
+axes[1].plot(place := tries[chosen_text - 1] * 1.45, -gain.mean, "s", ms=6, color=figures.GREEN, label="_test")
 axes[1].vlines(place, -gain.high, -gain.low, color=figures.GREEN)
 axes[1].text(place * 1.15, -gain.mean, "test", color=figures.GREEN, va="center")
-axes[0].minorticks_off()
 first, second = (figures.drawn(ax)["_all"].y for ax in axes)
 on_test = figures.drawn(axes[1])["_test"].y[0]
 figures.show(fig, "Validation loss less that of the default λ = 0.01 with the same seed: five "
@@ -1366,9 +1363,11 @@ fig, ax = figures.subplots(figsize=(5.6, 4.3))
 ax.pcolormesh(by_rate, cmap="Blues", vmin=1.55, vmax=2.2, label="_loss")
 for row, (total, means) in enumerate(zip(totals, by_rate, strict=True)):
     for column, loss in enumerate(means):
-        ax.text(column + 0.5, row + 0.5, f"loss {loss:.2f}\n{100 * wrong[row, :, column].mean():.0f} % "
+        ax.text(column + 0.5, row + 0.5,
+                f"loss {loss:.2f}\n{100 * wrong[row, :, column].mean():.0f} % "
                 f"wrong\nλ = {columns[column] / total:.2g}", ha="center", va="center",
-                weight="bold" if f"{loss:.2f}" == f"{by_rate.min():.2f}" else "normal", fontsize=9.5,
+                fontsize=9.5,
+                weight="bold" if f"{loss:.2f}" == f"{by_rate.min():.2f}" else "normal",
                 color="black" if loss < 1.9 else "white")
 ax.grid(False)
 for corner, size in (((1, 0), (1, 4)), ((0, best_rate), (4, 1))):
@@ -1377,7 +1376,8 @@ for corner, size in (((1, 0), (1, 4)), ((0, best_rate), (4, 1))):
 # %% tags=["hide-input"]
 ax.set_xticks(np.arange(4) + 0.5, ["¼", "1", "4", "16"])
 ax.set_yticks(np.arange(4) + 0.5, [str(rate) for rate in rates])
-ax.set(xlabel="N (darker = worse; bold = the lowest, to two digits)", ylabel="peak η"), ax.set_title("First η at N = 1, then N at that η")
+ax.set(xlabel="N (darker = worse; bold = the lowest, to two digits)", ylabel="peak η")
+ax.set_title("First η at N = 1, then N at that η")
 cells = figures.drawn(ax)["_loss"].x  # by η and N
 first, (row, column) = cells[:, 1], np.unravel_index(cells.argmin(), cells.shape)
 figures.show(fig, "A table of 16 cells, darker where the held-out loss is higher: four peak rates "
@@ -1529,7 +1529,8 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S. A recipe is 
              "have and audit it; if a bias or a scale decays, make "
              "two groups, so that only matrices decay, and run again. Then run the three N of "
              "your row, λ = N/S, at full length. If the best is at an end, go on by factors of 4, "
-             "while N is at least 0.05 and the peak ηλ well below 1. If the gain over several seeds is clear on validation data, "
+             "while N is at least 0.05 and the peak ηλ well below 1. If the gain "
+             "over several seeds is clear on validation data, "
              "take it and test once; else keep what you had.", number="11.10")
 
 # %% [markdown]
@@ -1619,7 +1620,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S. A recipe is 
 #
 # It keeps $N$, which is arithmetic. But at η = 0.03 the best is $N = {{few[0]:g}}$:
 #
-# | | $N$ | λ = $N/S$ |
+# | run | $N$ | λ = $N/S$ |
 # |---|---|---|
 # | the best at η = 0.01 | 1 | {{1 / forgettings(0.01, 1, factors_of(100, linear)):.1f}} |
 # | λ divided by 3, at η = 0.03 | 1 | {{1 / forgettings(0.03, 1, factors_of(100, linear)):.2f}} |
