@@ -1132,7 +1132,7 @@ in_words = [f"{name.removesuffix('.weight').removeprefix('blocks.0.')}, {turned[
 figures.show(fig, "Left, the turn of the value matrix as a sum, drawn as bars of which each begins "
              "where the last one ended: decay to the right, the norm's loss back to the left, the "
              f"push inwards to the right again; what is left is the turn, "
-             f"{states.turn.sel(tensor=shown[2]).item():.1f}. Right, the turns of four tensors, "
+             f"{turned[shown[2]]:.1f}. Right, the turns of four tensors, "
              f"filled dots under the loss and open ones on noise: {'; '.join(in_words)}.",
              number="11.7")
 
@@ -1299,7 +1299,7 @@ axes[0].set_title("Digits: no try is better")
 gain = interval(tested[:, 0] - tested[:, 1])
 axes[0].text(0.05, 0.15, "above the line:\nworse than\nthe default", fontsize=9, va="center")
 axes[1].set_title("Sonnets: N = 1 gains a little")
-axes[1].plot(place := tries[chosen_text - 1] * 1.45, -gain.mean, "s", ms=6, color=figures.GREEN, label="_test")
+ax.plot(place := tries[chosen_text - 1] * 1.45, -gain.mean, "s", c=figures.GREEN, label="_test")
 axes[1].vlines(place, -gain.high, -gain.low, color=figures.GREEN)
 axes[1].text(place * 1.15, -gain.mean, "test", color=figures.GREEN, va="center")
 first, second = (figures.drawn(ax)["_all"].y for ax in axes)
@@ -1620,7 +1620,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S. A recipe is 
 #
 # It keeps $N$, which is arithmetic. But at η = 0.03 the best is $N = {{few[0]:g}}$:
 #
-# | run | $N$ | λ = $N/S$ |
+# | run | its $N$ | its λ |
 # |---|---|---|
 # | the best at η = 0.01 | 1 | {{1 / forgettings(0.01, 1, factors_of(100, linear)):.1f}} |
 # | λ divided by 3, at η = 0.03 | 1 | {{1 / forgettings(0.03, 1, factors_of(100, linear)):.2f}} |
