@@ -21,7 +21,7 @@ CELLS = (
     "from importlib import",
     "def factors_of(",
     "shapes = {",
-    "# N = 64 would be too large",
+    "signals, grid = load(",
     "def networks(",
     "def log_shares(",
     "def train(",

@@ -167,14 +167,12 @@ def tested(n: int, steps: int) -> tuple[Array, Array]:
 
 
 def lowest(values: Array) -> float:
-    """Where on GRID the values are lowest: by a parabola, or at an end of what is above zero."""
-    i = max(1, int(values.argmin()))
-    if i in (1, len(GRID) - 1):
-        return float(GRID[i])
-    before, after = GRID[i - 1] - GRID[i], GRID[i + 1] - GRID[i]
-    rises = (values[[i - 1, i + 1]] - values[i]) / np.array([before, after])
-    bend = (rises[1] - rises[0]) / (after - before)
-    return float(GRID[i] - (rises[0] - bend * before) / (2 * bend))
+    """Where on GRID above λ = 0 a cubic, fitted by least squares, is lowest; its ends included."""
+    at = GRID[1:]
+    a, b, c, d = np.linalg.lstsq(np.vander(at, 4), values[1:], rcond=None)[0]
+    flat = np.roots([3 * a, 2 * b, c])
+    inside = [z.real for z in flat if abs(z.imag) < 1e-12 and at[0] < z.real < at[-1]]
+    return float(min([at[0], at[-1], *inside], key=lambda z: ((a * z + b) * z + c) * z + d))
 
 
 def slopes_of_best(examples: tuple[int, ...]) -> Array:
