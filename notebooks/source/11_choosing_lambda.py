@@ -1119,8 +1119,8 @@ for row, name in enumerate(shown):
     ax.plot(states.turn.sel(tensor=name).item(), row, "o", color="black", ms=8, label=f"_{name}")
 ax.set_yticks(range(4), ["token", "query", "value", "head"])
 ax.set(xlim=(0, 3), ylim=(3.6, -0.9), xlabel="turn: sum of −ln cos θ", ylabel=" ")
-ax.text(noisy.turn.sel(tensor=shown[2]).item(), 1.62, "noise", ha="center", fontsize=9)
-ax.text(states.turn.sel(tensor=shown[2]).item(), 1.62, "loss", ha="center", fontsize=9)
+for words, data in (("noise", noisy), ("loss", states)):
+    ax.text(data.turn.sel(tensor=shown[2]).item(), 1.62, words, ha="center", fontsize=9)
 
 # %% tags=["hide-input"]
 axes[0].set_title("Value: the turn is a sum"), ax.set_title("Value turns more, head less")
