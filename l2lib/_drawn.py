@@ -213,7 +213,7 @@ def _bars(bars: BarContainer) -> Mark:
 def _error_bars(whole: ErrorbarContainer) -> Mark:
     line, _, bars = whole
     along = 1 if whole.has_yerr else 0
-    ends = np.array([segment[:, along] for segment in bars[-1].get_segments()])
+    ends = np.array([path.vertices[:, along] for path in bars[-1].get_paths()])  # NaN included
     x, y = line.get_data(orig=False) if line is not None else (np.empty(0), np.empty(0))
     return Mark(_numbers(x), _numbers(y), ends.min(1), ends.max(1))
 

@@ -79,6 +79,13 @@ def test_error_bars_give_their_ends(which: str) -> None:
     assert np.allclose(centre - mark.low, [0.5, 0.25])
 
 
+def test_error_bars_without_a_number_have_none() -> None:
+    y, ends = [3, np.nan, 4], [1, 1, np.nan]
+    mark = drawn(axes(lambda ax: ax.errorbar([1, 2, np.nan], y, ends, fmt="o", label="e")))["e"]
+    nan = np.nan
+    assert np.array_equal([mark.low, mark.high], [[2, nan, nan], [4, nan, nan]], equal_nan=True)
+
+
 def test_dots_lines_across_and_maps() -> None:
     def draw(ax: Axes) -> None:
         ax.scatter([1, 2], [3, 4], label="dots")
