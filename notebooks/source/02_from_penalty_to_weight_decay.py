@@ -1121,7 +1121,7 @@ assert 0.15 * sharp_at[1] < 1, "after five steps they do not"
 # %% [markdown]
 # Without decay most of the 20 runs explode, with λ = 4 few do, **in full batches, too.** The cure is another: decay shrinks
 # the weights, on which a network's curvature depends. In full batches η times the largest curvature falls from {{0.15 * sharp_at[0]:.0f}} to
-# {{0.15 * sharp_at[1]:.1f}} within five steps (median). It costs everything: there a rescued network ends at the loss of answering
+# {{0.15 * sharp_at[1]:.1f}} within five steps (median). It costs everything: there rescued networks end at the loss of answering
 # the mean target.
 #
 # ## 2.8 Noise: why the loss hovers
