@@ -1050,7 +1050,7 @@ assert pulls.max() < 0.09 * 1.1, "a unit has a slope above λ"
 assert pulls[fade].max() < 0.09 * 0.9, "a unit that fades has nearly the slope λ"
 assert np.abs(copy[~fade]).min() > 0.95, "a unit that stays is no copy of either of two"
 assert copy[~fade].min() < 0, "the units that stay are copies of one"
-assert np.log(unit_sizes[-1] / unit_sizes[-2])[copies].min() > -0.01, "a tiny copy fades"
+assert np.log(unit_sizes[-1] / unit_sizes[-2])[copies].min(initial=0) > -0.01, "a tiny copy fades"
 
 # %% [markdown]
 # As a unit that stays grows, the loss falls at the rate λ, as for nonzero weights of the Lasso. Copies that share a size cost as much as
