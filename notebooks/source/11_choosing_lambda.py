@@ -1303,10 +1303,9 @@ axes[0].set_ylabel("validation loss, minus that of\nthe default λ (above 0.03\n
 axes[0].set_yscale("symlog", linthresh=0.03), axes[0].set_ylim(-0.045, 0.6)
 at = [-0.03, -0.01, 0.01, 0.03, 0.1, 0.3]
 axes[0].set_yticks(at, [f"{y:g}".replace("-", "−") for y in at]), axes[0].minorticks_off()
-axes[0].set_title("Digits: no try is better")
+axes[0].set_title("Digits: no try is better"), axes[1].set_title("Sonnets: N = 1 gains a little")
 gain = interval(tested[:, 0] - tested[:, 1])
 axes[0].text(0.05, 0.15, "above the line:\nworse than\nthe default", fontsize=9, va="center")
-axes[1].set_title("Sonnets: N = 1 gains a little")
 ax.plot(place := tries[chosen_text - 1] * 1.45, -gain.mean, "s", c=figures.GREEN, label="_test")
 axes[1].vlines(place, -gain.high, -gain.low, color=figures.GREEN)
 axes[1].text(place * 1.15, -gain.mean, "test", color=figures.GREEN, va="center")
@@ -1531,7 +1530,7 @@ ax.annotate("", (2, 6.38), (6, 6.38), **arrow)
 ax.plot([6, 6], [4.71, 4.38], color=figures.GREY, lw=1.4)  # on to the audit
 ax.annotate("", (2, 4.38), (6, 4.38), **arrow)
 ax.plot([6, 6], [3.71, 3], color=figures.GREY, lw=1.4)  # and on with the tries
-ax.annotate("", (3.75, 3), (6, 3), **arrow)
+last = ax.annotate("", (3.75, 3), (6, 3), **arrow)
 
 # %% tags=["hide-input"]
 ax.set(xlim=(0.1, 7.5), ylim=(-0.45, 8.45), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
