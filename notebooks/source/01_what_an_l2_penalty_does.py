@@ -727,8 +727,8 @@ def finish(fig, ax, lam):
         f"path of solutions runs from ({begin[0]:.0f}, {begin[1]:.0f}) at λ = 0 to the origin. At "
         f"λ = {lam:g} the solution ({best[0]:.0f}, {best[1]:.0f}) lies on the edge of a disc of "
         f"radius {radius:.1f}, which touches a contour; two arrows of equal length, the pulls of "
-        "loss and penalty, point out and in; their length is the same for every λ. The dashed path of gradient descent from zero begins "
-        "more steeply and ends at least squares, too.")
+        "loss and penalty, point out and in; their length is the same for every λ. "
+        "The dashed path of gradient descent from zero begins more steeply and ends at least squares, too.")
 
 # %%
 figures.interactive(draw, lam=[0.5, 0.0001, 0.003, 0.01, 0.03, 0.1, 2, 5], number="1.5")
@@ -1701,7 +1701,8 @@ claim("01-null", "Taking out the null part moves the test loss of ten networks b
 claim("01-seen", "Taking out a seen vector as long raises it by {:.2f} on average",
       measured=seen_mean[0], above=0.06)
 claim("01-no-cure", "Taking out the null part repairs less than half of what the large start "
-      "costs in test loss: {:.0%} (below 0 it adds to the cost)", measured=-null_mean[1] / larger.mean, below=0.5)
+      "costs in test loss: {:.0%} (below 0 it adds to the cost)",
+      measured=-null_mean[1] / larger.mean, below=0.5)
 claim("01-null-part-null", "J times the null part is 0", measured=cut_out[..., -1], equals=0,
       within=1e-9)
 claim("01-accuracies", "the drawn losses and accuracies are those of the sweep",
