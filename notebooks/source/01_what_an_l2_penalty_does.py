@@ -728,8 +728,8 @@ def finish(fig, ax, lam):
         f"λ = {lam:g} the solution ({best[0]:.0f}, {best[1]:.0f}) lies on the edge of a disc of "
         f"radius {radius:.1f}, which touches a contour; two arrows of equal length, the pulls of "
         "loss and penalty, point out and in; their length is the same for every λ. "
-        "The dashed path of gradient descent from zero begins more steeply and ends at least squares, "
-        "too.")
+        "The dashed path of gradient descent from zero begins more steeply and ends at "
+        "least squares, too.")
 
 # %%
 figures.interactive(draw, lam=[0.5, 0.0001, 0.003, 0.01, 0.03, 0.1, 2, 5], number="1.5")
