@@ -1694,9 +1694,8 @@ pairs = [(right[f"_seeds {k}"].y - right[f"_seeds {k - after}"].y, told)
          for k, after, told in ((1, 1, alone), (2, 2, chosen_drop), (3, 2, rest))]
 pairs.append((left["_seeds 1"].y - left["_seeds 0"].y, chosen_gain))
 claim("01-paired", "drawn losses, accuracies: mean and Student's 95 % of 20 differences as told",
-      measured=[[each.mean() - told.mean, (told.high - each.mean())
-                 / (each.std(ddof=1) / np.sqrt(20)) - 2.0930240544] for each, told in pairs],
-      equals=0, within=1e-6)
+      equals=0, within=1e-6, measured=[[each.mean() - told.mean, (told.high - each.mean())
+                 / (each.std(ddof=1) / np.sqrt(20)) - 2.0930240544] for each, told in pairs])
 claim("01-null", "Taking out the null part moves the test loss of ten networks by {:.3f} at most",
       measured=np.abs(null_effect[0]), below=0.045)
 claim("01-seen", "Taking out a seen vector as long raises it by {:.2f} on average",
