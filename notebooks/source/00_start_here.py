@@ -296,7 +296,7 @@ assert squared_norms.max() < 1.1 * squared_norms.min(), "not equal, as the text 
 # %%
 from itertools import pairwise
 
-from l2lib.sweep import MLP, Engine, sweep
+from l2lib.sweep import MLP, sweep
 
 widths = (64, 256, 32, 10)
 model = MLP(widths, bias=False)
@@ -306,12 +306,12 @@ of_weights = sizes / sizes.sum()
 # %%
 options = {"loss": "cross_entropy", "seeds": seeds(5), "batch_size": 64,
            "evaluate_every": 500, "evaluate_on": 300}
-long = {"record_every": 25, "engine": Engine(dtype="float32")}  # 32 bits: half the time
-sgd = sweep(model, pixels, digits.y, lr=0.5, weight_decay=0.003, steps=1500, **options, **long)
+sgd = sweep(model, pixels, digits.y, lr=0.5, weight_decay=0.003, steps=1500,
+            record_every=25, **options)
 adamw = sweep(model, pixels, digits.y, optimizer="adamw", lr=0.01, weight_decay=[0.0, 0.6],
-              steps=500, **options, **long)  # ηλ is larger than SGD's: fewer steps do
-squares = sgd.norm.astype(float) ** 2
-squares_adamw = adamw.norm.astype(float) ** 2
+              steps=500, record_every=25, **options)  # ηλ is larger than SGD's: fewer steps do
+squares = sgd.norm**2
+squares_adamw = adamw.norm**2
 share = squares / squares.sum("layer")
 share_adamw = squares_adamw / squares_adamw.sum("layer")
 

@@ -1495,17 +1495,15 @@ print(f"{by_torch:.0f} % of the test images are right")
 # how many points does the chosen λ gain?
 
 # %%
-from l2lib.sweep import MLP, Engine, predict, sweep
+from l2lib.sweep import MLP, predict, sweep
 
 lambdas = [0, 0.001, 0.003, 0.01]
 orders = np.array([np.random.default_rng(seed).permutation(len(digits.y)) for seed in seeds(20)])
 images = split(digits.X / 16, digits.y, train=orders[:, :100], validation=orders[:, 100:200],
                test=orders[:, 200:])
 run = sweep(MLP((64, 64, 10)), *images.train, test=images.test, loss="cross_entropy", lr=0.2,
-            momentum=0.9, weight_decay=lambdas, seeds=seeds(20), steps=300, record_every=300,
-            engine=Engine(dtype="float32"))
-accuracy, nats = (np.float64(each.values) for each in (  # seed, λ, step
-    100 * run.test_accuracy, run.test_loss))
+            momentum=0.9, weight_decay=lambdas, seeds=seeds(20), steps=300, record_every=300)
+accuracy, nats = 100 * run.test_accuracy.values, run.test_loss.values  # seed, λ, step
 
 # %%
 scores = torch.tensor(predict(run, images.validation.X).values).double()  # seed, λ, image, class

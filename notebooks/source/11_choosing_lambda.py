@@ -26,7 +26,7 @@ from l2lib import claims, figures
 from l2lib.audit import Watch
 from l2lib.claims import claim, interval, seeds
 from l2lib.datasets import load, sonnets
-from l2lib.sweep import CNN, MLP, Engine, sweep
+from l2lib.sweep import CNN, MLP, sweep
 
 # %% [markdown]
 # ## 11.1 A puzzle: everybody types another number
@@ -1220,8 +1220,7 @@ decays = [0.01, *digits_n / forgettings(rate, 1, factors_of(150, linear))]
 digits = sweep(CNN((12, 10), channels=(6, 12), norm="batch"), pixels[fitted], data.y[fitted],
                test=(pixels[validate], data.y[validate]), loss="cross_entropy", lr=rate,
                optimizer="adamw", beta2=0.98, schedule=lambda step: 1 - step / 150,
-               weight_decay=decays, steps=150, batch_size=20, seeds=seeds(5), record_every=150,
-               engine=Engine(dtype="float32"))
+               weight_decay=decays, steps=150, batch_size=20, seeds=seeds(5), record_every=150)
 on_validation = digits.test_loss.values[..., -1]  # by seed and λ
 wrong_digits = 100 * (1 - digits.test_accuracy.values[..., -1])
 
@@ -1242,9 +1241,9 @@ def train_poets(decays, seeds, steps=100, rate=0.01):
     many, drawn = [], [pages(poems["train"], steps, 8, 20, seed) for seed in seeds]
     for seed in seeds:
         torch.manual_seed(seed)
-        many += [Poet(len(letters), d=24, blocks=1, context=20)] * len(decays)
+        many += [Poet(len(letters), d=24, blocks=1, context=20).double()] * len(decays)
     weights, _ = torch.func.stack_module_state(many)
-    lam = torch.tensor(decays * len(seeds))
+    lam = torch.tensor(decays * len(seeds), dtype=torch.float64)
     optimizer = torch.optim.AdamW(weights.values(), betas=(0.9, 0.98), weight_decay=0, fused=True)
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = now = rate * (1 - step / steps)
@@ -1274,7 +1273,7 @@ def losses_on(part):
     count = (len(poems[part]) - 1) // 20
     text = [poems[part][at : at + 20 * count].view(count, 20) for at in (0, 1)]
     with torch.no_grad():
-        return poet_losses(*poets, text).view(5, -1).double().numpy()
+        return poet_losses(*poets, text).view(5, -1).numpy()
 
 
 # %%
