@@ -510,10 +510,10 @@ claims.identities()
 # of loss plus penalty, the slope along it is $(\rho+\lambda)\,\Delta$, if all parameters decay. So each step multiplies the
 # distance by $1-\eta\lambda-\eta\rho$. It shrinks if and only if
 #
-# $$|1 - \eta\lambda - \eta\rho| < 1, \quad\text{which for every direction with }\rho+\lambda>0\text{ means}\quad \eta < \frac{2}{\rho_{\max} + \lambda}.\tag{2.5}$$
+# $$|1 - \eta\lambda - \eta\rho| < 1, \quad\text{which for every direction means}\quad \eta < \frac{2}{\rho_{\max} + \lambda}.\tag{2.5}$$
 #
 # <details>
-# <summary>Flat directions, and momentum</summary>
+# <summary>Flat directions (the exception), and momentum</summary>
 #
 # Where $\rho+\lambda=0$ nothing moves: without decay in at least {{201 - 20}} of the toy problem's 201 directions, which change no error.
 #

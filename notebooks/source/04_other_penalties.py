@@ -1033,12 +1033,16 @@ for at, name, color in ((0.06, "stay", figures.BLUE), (1e-7, "fade", figures.GRE
                         (1e-9, "tiny copies", figures.PINK)):
     ax.text(1010, at, name, color=color, va="center")
 ax.set(xlabel="step", ylabel="size of a unit, ‖w‖|a|", ylim=(1e-12, 5), xlim=(0, 1000))
-at_end = np.array([line.y[-1] for line in figures.drawn(ax).values()])
-ax.set_title(f"{fade.sum()} units fade, {(~small).sum()} are copies of two")
-figures.show(fig, f"The sizes of {at_end.size} ReLU units over 1,000 steps on a logarithmic axis. "
-             f"{(at_end > 1e-6).sum()} stay above a millionth (blue), {fade.sum()} fall along "
+curves = np.array([line.y for line in figures.drawn(ax).values()])
+above, level = curves[:, -1] > 1e-6, curves[:, -1] > 0.99 * curves[:, -2]
+falling, flat = ~above & ~level, ~above & level
+ax.set_title(f"{falling.sum()} units fade, {above.sum()} are copies of two")
+figures.show(fig, f"The sizes of {len(curves)} ReLU units over 1,000 steps on a logarithmic axis. "
+             f"{above.sum()} stay above a millionth (blue), {falling.sum()} fall along "
              "nearly straight lines into the grey band below it (grey), and "
-             f"{copies.sum()} tiny copies run level in the band (pink).", number="4.8")
+             f"{flat.sum()} tiny copies run level in the band (pink).", number="4.8")
+assert (falling == fade).all(), "a unit is drawn as one that fades, or not, and is another"
+assert (flat == copies).all(), "a unit is drawn as a tiny copy, or not, and is another"
 
 # %% tags=["hide-input"]
 claim("04-units", "Weight decay brings {:.0f} of 40 ReLU units below a millionth of size",
@@ -1231,11 +1235,12 @@ draw_runs(axes[0], sgd_lams, by_sgd, figures.BLUE, "o-", "sgd")
 draw_runs(axes[0], adam_lams, by_adamw, figures.ORANGE, "s-", "adamw")
 draw_runs(axes[1], sgd_lams, by_sgd, figures.BLUE, "o", "sgd")
 draw_runs(axes[1], reach.mean(0), by_adamw, figures.ORANGE, "s", "adamw")
-for at, value, lam_run in zip(reach.mean(0)[3:], by_adamw.mean(0)[3:, 0], adam_lams[3:], strict=True):
-    axes[1].text(at + 0.012, value + 0.012, f"{lam_run:.0f}", color=figures.ORANGE, fontsize=9)
 draw_runs(axes[1], [reach_full.mean()], by_full[:, 1:2], figures.PINK, "D", "full")
 
 # %% tags=["hide-input"]
+for k in (3, 4, 5):
+    axes[1].text(reach.mean(0)[k] + 0.012, by_adamw.mean(0)[k, 0] + 0.012, f"{adam_lams[k]:.0f}",
+                 color=figures.ORANGE, fontsize=9)
 axes[0].axvline(0.01, color=figures.GREY, lw=0.8, ls="--")
 axes[0].text(0.012, 0.6, "← PyTorch's default", color=figures.GREY, fontsize=9)
 axes[0].text(0.08, 0.15, "SGD", color=figures.BLUE, ha="right")
