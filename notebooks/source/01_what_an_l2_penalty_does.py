@@ -424,7 +424,7 @@ ldl, hdl, total, age, sex = (curves["_zero of " + name].x.ravel()
                              for name in ("s2", "s3", "s1", "age", "sex"))
 free_ldl, free_total = (curves[f"_{name} at 0"].y[0] for name in ("s2", "s1"))
 turning = sum(name.startswith("_zero") for name in curves)
-assert len(ldl) == 2  # as the title says
+assert len(ldl) == 2, "LDL does not change its sign twice, as the title says"
 ax.set_title(f"As λ grows, {turning} of ten weights change their sign (white\ndots; LDL twice), "
              "all three cholesterols among them", x=-0.1)
 figures.show(fig, "Ten weights of ridge regression on the diabetes data against λ, three of them "

@@ -1124,7 +1124,7 @@ assert abs(sharp_at[1] - 2) < 0.2, "after five steps only the bias's curvature i
 # {{exploded[20][1]}}. The cure is a different one: decay shrinks
 # the weights, on which a network's curvature depends. In full batches η times the largest curvature (of the network linearised at its weights)
 # falls from {{0.15 * sharp_at[0]:.0f}} to {{0.15 * sharp_at[1]:.1f}} within five steps (median): what is left is the curvature 2 of the output
-# bias. It costs everything: rescued networks, in minibatches, too, end at the loss of answering the mean target.
+# bias. It costs everything: rescued networks, in minibatches, too, end at the loss of answering the mean target. So lower η instead.
 #
 # ## 2.8 Noise: why the loss hovers
 #
@@ -1264,7 +1264,7 @@ excess = {name: each.mean(0) for name, each in each_excess.items()}
 steepness = np.mean([np.trace(H @ C) / C.trace()
                      for H, C in zip(hessians, covariances, strict=True)])  # h, as noise weighs it
 turns_remembered = etas[-1] * steepness * 200 / size
-assert 1.7 < turns_remembered < 2.3
+assert 1.7 < turns_remembered < 2.3, "an epoch is not twice as long as a kick is remembered"
 assert 0.4 < excess["shuffled"][-1] / excess["independent"][-1] < 0.6, "shuffling halves"
 
 # %% tags=["hide-input"]

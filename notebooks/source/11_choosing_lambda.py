@@ -10,7 +10,7 @@
 # - audit your own model with a few lines of code;
 # - choose λ, and say when the choice does not matter.
 #
-# *Reading time an hour (in a hurry: §11.8); the code runs in about 20 seconds.*
+# *Reading time an hour (in a hurry: §11.8); the code runs in about 30 seconds.*
 
 # %%
 from importlib import resources
