@@ -188,8 +188,29 @@ def test_the_last_line_counts_and_only_all_caught_is_success(
     states: list[State], words: str, status: int
 ) -> None:
     mutant = Mutant("a", SOURCE, "c", "d", ("e",))
-    last = mutants.verdict([Result(mutant, state, "", 1.0) for state in states], 9.0)
-    assert last == (f"{len(states)} mutants: {words} (9 s)", status)
+    results = [Result(mutant, state, "why", 1.0) for state in states]
+    *told, last = mutants.verdict(results, 9.0).words.splitlines()
+    assert last == f"{len(states)} mutants: {words} (9 s)"
+    assert mutants.verdict(results, 9.0).status == status
+    faults = [each for each in results if each.state in (State.SURVIVED, State.BROKEN)]
+    assert told == [mutants.line(each) for each in faults]
+
+
+@pytest.mark.parametrize("second", [State.CAUGHT, State.BROKEN])
+def test_a_broken_one_is_tried_once_more_by_itself(second: State) -> None:
+    """Fails if what took too long on a busy machine counts, or if what is broken twice does not."""
+    names = [Mutant(name, SOURCE, "c", "d", ("e",)) for name in "abc"]
+    first = {"a": State.CAUGHT, "b": State.BROKEN, "c": State.SURVIVED}
+    asked: list[tuple[list[str], int]] = []
+
+    def run(root: Path, wanted: list[Mutant], workers: int, tell: object) -> list[Result]:
+        asked.append(([each.name for each in wanted], workers))
+        states = first if len(asked) == 1 else {"b": second}
+        return [Result(each, states[each.name], "", 1.0) for each in wanted]
+
+    results = mutants.try_all(run, Path(), names, 2)
+    assert [each.state for each in results] == [State.CAUGHT, second, State.SURVIVED]
+    assert asked == [(["a", "b", "c"], 2), (["b"], 1)]
 
 
 @pytest.mark.slow

@@ -4,8 +4,9 @@
 
 The list is errors.toml beside this file. A mutant that no check notices survived; one that ends in
 a mere error (a name that does not exist, a wrong type) is broken: it says nothing about the checks.
-Both make this tool fail. One that only changes an output is noticed, but nothing says that the new
-output is wrong; of the errors in chapters at most one in five may be such.
+Both make this tool fail, and are told again at the end. A broken one is first tried once more by
+itself: a busy machine may have taken too long. One that only changes an output is noticed, but
+nothing says that the new output is wrong; of the errors in chapters at most one in five may be such.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,21 +59,51 @@ def choose(root: Path, words: list[str]) -> list[Mutant]:
     return wanted
 
 
+Run = Callable[[Path, list[Mutant], int, Callable[[Result], None]], list[Result]]
+
+
+def try_all(run: Run, root: Path, wanted: list[Mutant], workers: int) -> list[Result]:
+    """Try the mutants and tell of each, then those that ended in an error once more, one by one.
+
+    Args:
+        run: ``run_forked`` or ``run_slowly``.
+        root: the project.
+        wanted: what to try.
+        workers: mutants at a time.
+
+    Returns:
+        A result for each mutant, in their order: of two, the second.
+    """
+
+    def tell(result: Result) -> None:
+        print(line(result), flush=True)
+
+    results = run(root, wanted, workers, tell)
+    broken = [result.mutant for result in results if result.state is State.BROKEN]
+    if not broken:
+        return results
+    print(f"once more, by themselves: {len(broken)}", flush=True)
+    second = {result.mutant.name: result for result in run(root, broken, 1, tell)}
+    return [second.get(result.mutant.name, result) for result in results]
+
+
 class Verdict(NamedTuple):
-    """The last line, and the exit status."""
+    """The last lines, and the exit status."""
 
     words: str
     status: int
 
 
 def verdict(results: list[Result], seconds: float) -> Verdict:
-    """The last line, and the exit status."""
+    """What was not noticed, the last line, and the exit status."""
     counts = Counter(result.state for result in results)
     summary = ", ".join(f"{counts[state]} {state.lower()}" for state in State)
     chapters = sum(is_chapter(result.mutant) for result in results)
     noticed = counts[State.CAUGHT] + counts[State.CHANGED] == len(results)
     status = 0 if noticed and counts[State.CHANGED] <= CHANGED * chapters else 1
-    return Verdict(f"{len(results)} mutants: {summary} ({seconds:.0f} s)", status)
+    last = f"{len(results)} mutants: {summary} ({seconds:.0f} s)"
+    faults = [result for result in results if result.state in (State.SURVIVED, State.BROKEN)]
+    return Verdict("\n".join([*map(line, faults), last]), status)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -97,12 +129,7 @@ def main(arguments: list[str] | None = None) -> int:
     run = run_slowly if options.slow or not forks.available() else run_forked
     try:
         wanted = choose(options.root, options.words)
-        results = run(
-            options.root.resolve(),
-            wanted,
-            options.workers,
-            lambda result: print(line(result), flush=True),
-        )
+        results = try_all(run, options.root.resolve(), wanted, options.workers)
     except (ListError, PytestError) as error:
         print(error, file=sys.stderr)
         return 2
