@@ -100,7 +100,8 @@ def _alt_text(cell: Any, place: str) -> None:
         shown["image"] = {"alt": alts[0], "width": f"{about.get('width', 720)}px"}
         if number := about.get("number"):
             name = f"figure-{number.replace('.', '-')}"
-            shown["figure"] = {"caption": f"Figure {number}", "name": name}
+            caption = ". ".join(filter(None, [f"Figure {number}", about.get("caption")]))
+            shown["figure"] = {"caption": caption, "name": name}
 
 
 def _forget_own_data(cell: Any) -> None:

@@ -94,7 +94,7 @@ def claim(
 
     A tolerance of at most 1e-6 tests an identity. What is measured then is rounding error,
     which differs from one machine to the next: nothing is shown until ``identities`` shows the
-    identities of a section in one line.
+    identities of a chapter in one line.
 
     Args:
         claim_id: a ledger id such as "S3-01", or "01-some-words" for a chapter's own claim.
@@ -143,7 +143,7 @@ def claim(
 def identities() -> None:
     """Show the identities claimed since the last call: one line, which unfolds.
 
-    Put it where a section of a chapter ends.
+    A chapter shows its identities once, after the last of them.
 
     Raises:
         ValueError: if there is none to show.
@@ -355,13 +355,14 @@ def _fields(name: str, sentence: str, measured: str | None, bound: str) -> dict[
 
 def _show_claim(claim_id: str, said: Sentence, number: str, limit: str, several: bool) -> None:
     sentence = said.filled(number)
-    shown = f"must be {limit}"
-    if said.spec is None:
-        shown = f"{'at worst ' if several else ''}{number}, {shown}"
+    measured = "" if said.spec is not None else f"{'at worst ' if several else ''}{number}"
+    shown = ", ".join(filter(None, [measured, f"must be {limit}"]))
+    line = f"{_MARK} {html.escape(sentence)}{f' ({measured})' if measured else ''}"
+    must = f"<p>Must be {html.escape(limit)}. {_aside(claim_id)}</p>"
     _show(
         _fields(claim_id, sentence, number, limit),
         plain=f"✓ {sentence}  [{shown}]  ({claim_id})",
-        rich=_paragraph(f"{_MARK} {_escaped(sentence, shown)}", claim_id),
+        rich=f'<details class="l2-claim"><summary>{line}</summary>{must}</details>',
     )
 
 
@@ -370,7 +371,7 @@ def _escaped(sentence: str, shown: str) -> str:
 
 
 def _paragraph(rich: str, name: str) -> str:
-    """A claim in HTML; its id is small and aside. The HTML book makes that a link."""
+    """An identity in HTML; its id is small and aside. The HTML book makes that a link."""
     return f'<p class="l2-claim">{rich} {_aside(name)}</p>'
 
 

@@ -59,6 +59,7 @@ _DPI = 150
 _COLOURS = 255
 _MIN_WORDS = 12
 _NUMBER = re.compile(r"\d{1,2}\.[1-9]\d?", re.ASCII)
+_CAPTION = re.compile(r"[^*_`$\\\n]*\w[^*_`$\\\n]*\.")
 
 # What is drawn reads matplotlib's settings when it is made: lines and words
 # after subplots() has returned, colours like "C1" as late as in show(). So the
@@ -195,12 +196,14 @@ def label_lines(ax: Axes, *, nudge: Mapping[str, float] | None = None) -> None:
 
 
 # ---- showing it --------------------------------------------------------------
-def show(fig: Figure, alt: str, *, number: str | None = None) -> None:
-    """Display a figure with its description in words, then close it.
+def show(fig: Figure, alt: str, *, number: str | None = None, caption: str | None = None) -> None:
+    """Display a figure with its caption and its description in words, then close it.
 
-    The description is stored as the picture's alt text and shown below it,
-    folded: JupyterLab gives pictures no alt text, and a reader who sees the
-    picture may want the words as well.
+    The caption says how to read the picture: what bands, marks and colours
+    are. The description says all that is seen. It is stored as the picture's
+    alt text and shown below it, folded behind the caption: JupyterLab gives
+    pictures no alt text, and a reader who sees the picture may want the words
+    as well.
 
     What is drawn is stored beside the picture, to a thousandth of its width, so
     that tests notice where it changes. Points that are rounding error lie
@@ -214,10 +217,13 @@ def show(fig: Figure, alt: str, *, number: str | None = None) -> None:
             two or three digits.
         number: the chapter's and the figure's own, such as "2.3", by which the
             text speaks of it. It stands below the picture.
+        caption: one or two sentences of plain text, which stand after the
+            number.
 
     Raises:
         ValueError: if fig is no figure, the description is too short, a title
-            or an axis label is missing, or the number is none.
+            or an axis label is missing, the number is none, or the caption no
+            sentence.
 
     Example:
         >>> fig, ax = subplots()
@@ -229,13 +235,16 @@ def show(fig: Figure, alt: str, *, number: str | None = None) -> None:
     _check_figure(fig)
     _check_words(alt)
     _check_number(number)
+    _check_caption(caption)
     _check_axes([ax for ax in fig.axes if ax.get_visible() and ax.axison])
     name = "Picture" if number is None else f"Figure {number}"
     picture = {**_rendered(fig), "text/plain": f"{name}: {alt}"}
     about = {"alt": alt, "width": int(fig.get_size_inches()[0] * 100)}
     about |= {} if number is None else {"number": number}
+    about |= {} if caption is None else {"caption": caption}
     display(picture, raw=True, metadata={"image/png": about})
-    display({"text/html": _folded(name, alt), "text/plain": ""}, raw=True)
+    summary = f"{name} in words" if caption is None else f"{name}. {caption}"
+    display({"text/html": _folded(summary, alt), "text/plain": ""}, raw=True)
     plt.close(fig)
     _take_off(fig)
 
@@ -256,6 +265,13 @@ def _check_number(number: object) -> None:
         return
     wanted = "give the chapter's number and the figure's, such as \"2.3\""
     raise ValueError(f"figure: number is {words_for(number)}; {wanted}")
+
+
+def _check_caption(caption: object) -> None:
+    if caption is None or (isinstance(caption, str) and _CAPTION.fullmatch(caption)):
+        return
+    wanted = "give a sentence of plain text that ends with a full stop, on how to read the picture"
+    raise ValueError(f"figure: caption is {words_for(caption)}; {wanted}")
 
 
 def _check_axes(axes: list[Axes]) -> None:
@@ -289,9 +305,9 @@ def _few_colours(png: io.BytesIO) -> bytes:
     return small.getvalue()
 
 
-def _folded(name: str, alt: str) -> str:
-    summary = f"<summary>{name} in words</summary>"
-    return f'<details class="l2-alt">{summary}<p>{html.escape(alt)}</p></details>'
+def _folded(summary: str, alt: str) -> str:
+    shown = f"<summary>{html.escape(summary)}</summary>"
+    return f'<details class="l2-alt">{shown}<p>{html.escape(alt)}</p></details>'
 
 
 # ---- dials -------------------------------------------------------------------
@@ -299,6 +315,7 @@ def interactive(
     draw: Callable[..., tuple[Figure, str]],
     *,
     number: str | None = None,
+    caption: str | None = None,
     **dials: Sequence[Any],
 ) -> None:
     """Display a picture with a slider for each of its numbers, where ``make lab`` shows it.
@@ -312,6 +329,7 @@ def interactive(
         draw: takes a value of each dial by name; returns a figure and its
             description, as for ``show``.
         number: as for ``show``; so no dial has this name.
+        caption: as for ``show``, too.
         **dials: for each argument of draw the numbers to choose from, each
             once; the first is the start.
 
@@ -337,7 +355,7 @@ def interactive(
         if not isinstance(drawn, tuple | list) or len(drawn) != 2:
             wanted = "it must return a figure and its description"
             raise ValueError(f"figure: draw returns {words_for(drawn)}; {wanted}")
-        show(*drawn, number=number)
+        show(*drawn, number=number, caption=caption)
 
     if not is_set("L2LIB_WIDGETS"):
         redraw(**{name: values[0] for name, values in choices.items()})

@@ -418,24 +418,17 @@ def _words_of(fields: Mapping[str, Any]) -> list[str]:
 
 
 def check_identities(notebook: NotebookNode) -> list[str]:
-    """Each section shows its identities at its end: a claim of one shows nothing by itself."""
-    problems, claimed = [], ""
-    numbers = iter(code_cells(notebook))
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            where, _ = next(numbers)
-            for call in _calls(cell.source):
-                if _name_of(call) == "identities":
-                    claimed = ""
-                elif _name_of(call) == "claim" and _is_identity(call):
-                    claimed = claimed or where
-        elif claimed and re.search(r"^## ", cell.source, re.MULTILINE):
-            problems.append(
-                f"{claimed}: an identity that its section does not show; end the section with identities()"
-            )
-            claimed = ""
+    """A chapter shows its identities once, at its end: a claim of one shows nothing by itself."""
+    claimed, shown = "", []
+    for where, cell in code_cells(notebook):
+        for call in _calls(cell.source):
+            if _name_of(call) == "identities":
+                claimed, shown = "", [*shown, where]
+            elif _name_of(call) == "claim" and _is_identity(call):
+                claimed = claimed or where
+    early = "shows identities that a later call could show; call identities() once, at the end"
     return [
-        *problems,
+        *(f"{where}: {early}" for where in shown[:-1]),
         *([f"{claimed}: an identity that is not shown; end with identities()"] if claimed else []),
     ]
 

@@ -291,11 +291,11 @@ def test_claim_shows_three_digits_and_its_bound(
 ) -> None:
     claim("S3-01", "a < b & c", measured=1.23456, **bound)
     assert shown[0]["text/plain"] == f"✓ a < b & c  [1.23, must be {words}]  (S3-01)"
-    mark = '<p class="l2-claim"><span aria-hidden="true">✓</span> '
+    mark = '<details class="l2-claim"><summary><span aria-hidden="true">✓</span> '
     assert shown[0]["text/html"].startswith(
-        f"{mark}a &lt; b &amp; c <em>[1.23, must be {words}]</em> <small "
+        f"{mark}a &lt; b &amp; c (1.23)</summary><p>Must be {words}. <small "
     )
-    assert shown[0]["text/html"].endswith(">S3-01</small></p>")
+    assert shown[0]["text/html"].endswith(">S3-01</small></p></details>")
     assert shown[0][MIME] == {
         "kind": "claim",
         "id": "S3-01",
@@ -320,7 +320,7 @@ def test_the_number_stands_in_its_place(
 ) -> None:
     claim("S3-01", sentence, measured=1.23456, below=2)
     assert shown[0]["text/plain"] == f"✓ {said}  [must be below 2]  (S3-01)"
-    assert f"</span> {said} <em>[must be below 2]</em>" in shown[0]["text/html"]
+    assert f"</span> {said}</summary><p>Must be below 2. <small" in shown[0]["text/html"]
     assert (shown[0][MIME]["sentence"], shown[0][MIME]["measured"]) == (said, number)
 
 

@@ -75,6 +75,21 @@ def test_show_says_the_number_of_a_figure(shown: Displayed) -> None:
     assert "<summary>Figure 2.3 in words</summary>" in shown[1][0]["text/html"]
 
 
+def test_a_caption_stands_after_the_number_and_unfolds_the_words(shown: Displayed) -> None:
+    figures.show(picture(), ALT, number="2.3", caption="Bands: n < 5 seeds.")
+    assert shown[0][0]["text/plain"] == f"Figure 2.3: {ALT}"
+    assert shown[0][1]["image/png"]["caption"] == "Bands: n < 5 seeds."
+    folded = f"<summary>Figure 2.3. Bands: n &lt; 5 seeds.</summary><p>{html.escape(ALT)}</p>"
+    assert folded in shown[1][0]["text/html"]
+
+
+@pytest.mark.parametrize("caption", ["", ".", "no stop", "of $w$.", "a *b* c.", "two\nlines.", 3])
+def test_a_caption_that_is_no_plain_sentence_is_refused(shown: Displayed, caption: object) -> None:
+    with pytest.raises(ValueError, match=r"caption is .*plain text"):
+        figures.show(picture(), ALT, caption=caption)  # type: ignore[arg-type]
+    assert shown == []
+
+
 @pytest.mark.parametrize("number", ["", "2", "2.0", "Figure 2.3", "2.3\n", 2.3])
 def test_show_refuses_what_is_no_number(shown: Displayed, number: object) -> None:
     with pytest.raises(ValueError, match=r"number is .*such as"):

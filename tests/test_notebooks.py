@@ -161,10 +161,8 @@ def forget_identities(notebook: NotebookNode) -> None:
     code(notebook, 3).source = code(notebook, 3).source.replace("identities()", "")
 
 
-def show_identities_late(notebook: NotebookNode) -> None:
-    forget_identities(notebook)
-    heading = nbformat.v4.new_markdown_cell("Done.\n\n## Another section")
-    notebook.cells[4:4] = [heading, nbformat.v4.new_code_cell("identities()")]
+def show_identities_twice(notebook: NotebookNode) -> None:
+    notebook.cells[3:3] = [nbformat.v4.new_code_cell("identities()", outputs=[])]
 
 
 def another_verdict(notebook: NotebookNode) -> None:
@@ -350,7 +348,7 @@ FAULTS: list[tuple[str, checks.Check, Callable[[NotebookNode], None]]] = [
         shows(text__html='<details class="l2-identities"></details>'),
     ),
     ("identities not shown", checks.check_identities, forget_identities),
-    ("identities shown in the next section", checks.check_identities, show_identities_late),
+    ("identities shown twice", checks.check_identities, show_identities_twice),
     ("two verdicts on a line", checks.check_verdicts, another_verdict),
     ("printed claim", checks.check_claims_agree, prints("✓ S3-01  all is well")),
     ("claim in HTML", checks.check_claims_agree, shows(text__html='<p class="l2-claim">S3-01</p>')),

@@ -142,7 +142,7 @@ figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without
 # %% [markdown]
 # Figure 0.1 shows one typical network (left) and the mean of all (right). From right to left, the error on their own examples (dashed) falls all the way. On new examples (solid) it falls until λ is about 0.01, then rises again: this is **overfitting**.
 #
-# A line with a tick ✓ is a *claim*: a sentence with a number that was measured as the chapter ran. The brackets say where it must lie; otherwise it raises an error.
+# A line with a tick ✓ is a *claim*: a sentence with a number that was measured as the chapter ran. Click on it to see where the number must lie; anywhere else the chapter stops with an error.
 
 # %% tags=["hide-input"]
 better = int((errors[:, little] < errors[:, none]).sum())
@@ -155,7 +155,6 @@ kernel = at_examples @ at_examples.mT + 20 * 0.01 * torch.eye(20)
 claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penalty together",
       measured=trained[..., [little]]
       - at_examples.mT @ torch.linalg.solve(kernel, targets), equals=0, within=1e-9)
-claims.identities()
 
 # %% [markdown]
 # On average, $\lVert w\rVert^2$ is {{(trained[..., little] ** 2).sum(1).mean():.1f}} with $\lambda=0.01$. Without decay it is {{(trained[..., none] ** 2).sum(1).mean():.0f}} (only {{(no_noise**2).sum(1).mean():.0f}} if the examples have no noise), and still grows.
@@ -430,7 +429,6 @@ assert min(each.train_accuracy[..., -1].min() for each in (sgd, adamw)) > 0.95, 
 thirds = 3 * curves["_third"].y[0]
 claim("00-sum", "The layers' shares add up to 1, and so do the dashed lines",
       measured=[*at_start.sum(0), *at_end.sum(0), dashed.sum(), thirds], equals=1, within=1e-9)
-claims.identities()
 
 # %% [markdown]
 # **In this network the shares become equal under SGD, and roughly proportional to the layers' numbers of weights under AdamW, even without decay.**
@@ -461,7 +459,6 @@ with torch.no_grad():
 with torch.no_grad():
     claim("00-scaled", "With c = 2 the network's outputs stay the same",
           measured=scaled(images) - net(images), equals=0, within=1e-9)
-claims.identities()
 
 # %% tags=["hide-input"]
 def draw_net(ax, left, first, following):

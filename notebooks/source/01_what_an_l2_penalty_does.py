@@ -169,7 +169,6 @@ claim("S0-03", "without the ½ the gradient is 2λw",
       measured=(whole - 0.2 * example).abs(), below=1e-12)
 claim("S0-09", "adding 1,000,000 to the loss changes no iterate",
       measured=steps_with(0.0) - steps_with(1e6), equals=0, within=1e-15)
-claims.identities()
 
 # %% [markdown]
 # ## 1.2 Null directions: what the data cannot see
@@ -339,7 +338,6 @@ claim("01-zero-dots", "answering zero costs the targets' mean square, 200·0.01�
       equals=0, within=1e-12)
 claim("01-starts", "each data set has a start of its own",
       measured=len({start[0] for _, _, start, _ in problems}), equals=60, within=1e-9)
-claims.identities()
 
 # %% [markdown]
 # ## 1.3 Ridge regression: the minimum in closed form
@@ -471,7 +469,6 @@ claim("01-sign", "weights change sign where the picture says: between that λ an
       equals=0, within=1e-9)
 claim("01-turned", "the signs of HDL and total cholesterol end where the picture says",
       measured=np.sign(ridge(X, y, 1e6)[0] * w_hat)[[4, 6]] + 1, equals=0, within=1e-9)
-claims.identities()
 
 # %% [markdown]
 # ## 1.4 One direction at a time
@@ -626,7 +623,6 @@ claim("01-hessian", "logistic regression: by a small λ the weights move as h/(h
       measured=-h_values * (moved_by @ h_vectors) / (free_fit @ h_vectors), equals=1, within=1e-6)
 claim("01-half-way", "a dot on the line λ = 0.1 would keep a half",
       measured=filter_factors(np.sqrt(n * bars["_0.1"].y), n, 0.1) - 0.5, equals=0, within=1e-9)
-claims.identities()
 
 # %% [markdown]
 # ## 1.5 λ is a price, not a bound
@@ -769,7 +765,6 @@ claim("01-walk", "the dashed path has the shares of (1.8), and ends at least squ
                 curves["_walk"].y[[100, -1]] - np.array(shares_100)[:, 1]], equals=0, within=1e-9)
 claim("01-pulls", "the two arrows cancel, and the path begins at least squares",
       measured=[np.add(*tips[:2]) - 2 * two, tips[2] - solved[:2]], equals=0, within=1e-9)
-claims.identities()
 
 # %% [markdown]
 # ## 1.6 When does shrinking help?
@@ -993,7 +988,6 @@ claim("01-own-best", "each direction's error is flat at its own nλ = σ²/(vᵢ
 claim("01-shares", "the bars: each direction's share of the noise of least squares",
       measured=[noises["_weights"].y - alone / alone.sum(), noises["_predictions"].y - 0.1],
       equals=0, within=1e-9)
-claims.identities()
 
 # %% tags=["hide-input"]
 for what, (bias_term, noise_term) in exact.items():
@@ -1013,7 +1007,6 @@ claim("01-circles", "the circles are what the cell above measured",
       equals=0, within=1e-9)
 claim("01-truth", "the truth is the least-squares fit to these 100 patients",
       measured=few.T @ (y[:100] - few @ truth), equals=0, within=1e-8)
-claims.identities()
 
 # %% [markdown]
 # ## 1.7 Choosing λ without the test data
@@ -1323,7 +1316,6 @@ claim("01-first-split", "the plain code chooses what `choose` chooses, with its 
       measured=[lam_chosen - lams[choices[0]], lost / chosen[0] - 1,
                 2 * on_the_50[choices[0]] / validation_loss(0, choices[0]) - 1],
       equals=0, within=1e-9)
-claims.identities()
 
 # %% tags=["hide-input"]
 claim("01-widen", "`widen` makes the inputs of scikit-learn's scalers, fitted on the given rows",
@@ -1342,7 +1334,6 @@ claim("S0-12", "F′ by finite differences agrees with ‖w_λ‖²/2 (relative 
       measured=abs(difference / slope - 1), below=1e-6)
 claim("S3-02", "in every split each larger λ raises the training loss: exceptions",
       measured=np.sum(train_loss[:, 1:] <= train_loss[:, :-1]), equals=0, within=1e-9)
-claims.identities()
 
 # %% [markdown]
 # ## 1.8 Early stopping is nearly the same filter
@@ -1465,7 +1456,6 @@ claim("01-price", "the factor of early stopping is that of the z at which the de
       measured=((1 - np.exp(-top)) * (1 + top) / top) ** 2 - cost, equals=0, within=1e-6)
 claim("S3-03", "300 steps answer as a fit filtered by (1.8) does: ratio of the test losses",
       measured=stopped_loss[:, 290] / by_filter, equals=1, within=1e-9)
-claims.identities()
 
 # %% [markdown]
 # ## 1.9 And a network?
@@ -1707,7 +1697,6 @@ claim("01-accuracies", "the drawn losses and accuracies are those of the sweep",
       measured=[right["_seeds 0"].y - nats[:, 0, -1], right["_seeds 2"].y - chosen_loss,
                 left["_seeds 1"].y - left["_seeds 0"].y - chosen_accuracy + accuracy[:, 0, -1]],
       equals=0, within=1e-6)
-claims.identities()
 
 # %% [markdown]
 # ## 1.10 What we have learnt
@@ -1838,7 +1827,6 @@ claim("S2-19", "for λ → ∞ the weights go to the centre you chose",
       measured=towards[1] - centre, equals=0, within=1e-6)
 claim("S2-19", "for λ = 0 the choice is forgotten",
       measured=towards[0] - ridge(X[newer], y[newer], 0)[0], equals=0, within=1e-8)
-claims.identities()
 
 # %% tags=["hide-input"]
 million, many = torch.full((1_000_000,), 1e-4), torch.full((10_000,), 0.5)
@@ -1853,7 +1841,6 @@ claim("S3-06", "the norm of a zero vector is 0", measured=torch.zeros(3).norm(),
       equals=0, within=1e-15)
 claim("S3-07", "the norm of a zero matrix is 0", measured=torch.zeros(3, 2).norm(),
       equals=0, within=1e-15)
-claims.identities()
 
 # %% tags=["hide-input"]
 twice_X, twice_y = np.vstack([X, X]), np.hstack([y, y])
@@ -1867,7 +1854,6 @@ claim("S3-08", "λ/(2m), that is λ/2 added to the sum: copying is the same as h
       measured=summed - halved, equals=0, within=1e-9)
 claim("S3-10", "λ/(2m): 1000 copies of each example shrink as a thousandth of λ does",
       measured=hundred - ridge(X, y, 1 / 1000)[0], equals=0, within=1e-8)
-claims.identities()
 
 # %%
 verdict("S0-03", "convention",
@@ -1934,6 +1920,7 @@ verdict("S3-10", "under conditions",
 verdict("S3-12", "under conditions",
         "Degrees of freedom of a linear model fall. No layer and no parameter goes.")
 claims.verdicts()
+claims.identities()
 
 # %% [markdown]
 # ## Where next, and sources

@@ -89,7 +89,6 @@ shrunk = np.eye(20) - 0.03 * 2 / 20 * (X @ X.T + 1)  # what a full step makes of
 errors = [np.linalg.matrix_power(shrunk, epoch) @ error for epoch in range(30)]
 claim("02-full-batch", "The full-batch run has the losses of its linear recursion",
       measured=np.mean(np.square(errors), axis=1) / runs[0, 20], equals=1, within=1e-6)
-claims.identities()
 
 # %% tags=["hide-input"]
 upward = {"minibatch, λ = 0": 1, "minibatch, λ = 3": 1, "minibatch, λ = 10": -1,
@@ -191,7 +190,6 @@ many = sweep(MLP((200, 1), init="zeros"), X, y, loss="mse", steps=100, record_ev
              lr=0.003, weight_decay=[0, 3])
 claim("02-sweep", "So does `sweep`, with which §2.8 trains many models at once",
       measured=many["weight0"].sel(weight_decay=3).values.ravel() - w, equals=0, within=1e-12)
-claims.identities()
 
 # %% [markdown]
 # So under plain SGD a penalty *is* weight decay.
@@ -240,7 +238,6 @@ claim("S0-11", "Decay, then step, is L2 with λ = 0.01/η",
       measured=np.abs(before - l2_before), below=1e-12)
 claim("S0-11", "Step, then decay, is L2 with η′ = 0.99η and λ′ = 0.01/(0.99η)",
       measured=np.abs(after - l2_after), below=1e-12)
-claims.identities()
 
 # %% tags=["hide-input"]
 claim("S0-11", "Under this schedule a literal 0.99 and L2 end {} apart, in the largest of the "
@@ -353,7 +350,6 @@ claim("02-momentum-border", "Where the complex pair begins and ends the two root
       measured=np.abs(np.diff(ends)), below=1e-6)
 claim("02-momentum-plateau", "Between, |z| = √μ: for ηλ = 0.01, 0.03, 0.3 and 3",
       measured=root_size(np.array([0.01, 0.03, 0.3, 3]), mu), equals=mu**0.5, within=1e-9)
-claims.identities()
 
 # %% tags=["hide-input"]
 settings = {"ResNet": (0.1, 0.9, 1e-4)}  # learning rate, momentum, λ
@@ -366,7 +362,6 @@ claim("02-momentum-rate", "At ηλ = 10⁻⁹ momentum 0.9 makes decay 1/(1 − 
 claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a weight",
       measured=factors_of_torch(0.1, 1e-4, 0.9)[-1] ** half_lives["ResNet"],
       equals=0.5, within=1e-6)
-claims.identities()
 
 # %% [markdown]
 # For a ResNet on ImageNet ($\eta=0.1$, $\mu=0.9$, $\lambda=0.0001$; [He et al. 2016](https://arxiv.org/abs/1512.03385))
@@ -493,7 +488,6 @@ l2 = descend(gradient, w, (0.01 / 0.05) * w / 0.99, 0.05, 0.99 * 0.9, coupled=0.
 claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η and momentum "
       f"{0.99 * 0.9:.3f}",
       measured=rule - l2, equals=0, within=1e-12)
-claims.identities()
 
 # %% [markdown]
 # So with $\mu=0.9$ and the same small λ, decoupled decay shrinks weights {{1 / (1 - 0.9):.0f}} times more slowly. As it has no floor, it is the
@@ -600,7 +594,6 @@ full = 2 / (2 / 20 * np.linalg.eigvalsh(grams)[:, -1])
 ones = np.column_stack([X, np.ones(20)])
 claim("02-full-curvature", "2/ρ of all 20 examples follows from their largest singular value",
       measured=full[0] * np.linalg.norm(ones, ord=2) ** 2, equals=20, within=1e-6)
-claims.identities()
 
 # %% tags=["hide-input"]
 claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on average",
@@ -687,7 +680,6 @@ epochs = [paths[f"λ = {decay}"].y[-1] for decay in (0, 3, 10)]
 claim("02-four-steps", "The paths end at (2.6), up to the sign",
       measured=np.abs(epochs) - [by_hand(0.03, decay) for decay in (0, 3, 10)],
       equals=0, within=1e-12)
-claims.identities()
 
 # %% [markdown]
 # This solves the puzzle, whose epochs are shuffled: **decay narrows the stable range of full batches, because it adds to the
@@ -800,7 +792,6 @@ claim("02-step", "A step of `growth` is a step of SGD with targets zero",
       measured=e - X @ moved - b, equals=0, within=1e-9)
 claim("02-step-bias", "For the bias, too",
       measured=b - (0.5 - 0.03 * 2 * np.mean(X[few] @ w + 0.5)), equals=0, within=1e-9)
-claims.identities()
 
 # %% tags=["hide-input"]
 claim("02-orthogonal", "With orthogonal inputs, no bias, λ = 0 or 10, Γ is the logarithm of (2.6)",
@@ -813,7 +804,6 @@ far_off = np.linalg.norm(ball @ narrow.T, axis=1)
 claim("02-growth-momentum", "In full batches with momentum, Γ is that of the descent of §2.4",
       measured=growth(narrow @ narrow.T, 0.008, 0, 20, epochs=80, mu=0.9)
       - np.log(far_off[80] / far_off[50]) / 30, equals=0, within=1e-9)
-claims.identities()
 
 
 # %% tags=["hide-input"]
@@ -856,7 +846,6 @@ angles = ends_of(decays, np.mean(equal, axis=0))
 each_from = [zero_of(decays, exponents) for exponents in over_decay]
 claim("02-alike", "Without their lengths, inputs have the squared length 200 and the same angles",
       measured=[np.diag(Q) for Q in alike], equals=200, within=1e-9)
-claims.identities()
 
 # %% tags=["hide-input"]
 more = [0, 3, 6, *range(8, 20), 24, 28, 32, 34, 36, 38, 40]  # λ for independent draws
@@ -1042,7 +1031,6 @@ figures.interactive(draw, lr=[0.055, 0.003, 0.01, 0.02, 0.025, 0.03, 0.04],
 claim("02-plane", "The plane has the mean exponent of η = 0.03, λ = 3 at its place",
       measured=plane[14, 3] - growth(grams[:8], 0.03, 3, seed=seeds(8), epochs=80, skip=30).mean(),
       equals=0, within=1e-9)
-claims.identities()
 
 # %% tags=["hide-input"]
 corner = {batch: growth(grams, 0.055, 15, batch, seeds(20))
@@ -1081,7 +1069,6 @@ claim("02-safe", "At the safe bound η times the largest curvature of all batche
       measured=2 / 5 * np.linalg.eigvalsh(five[0]).max() * safe[0], equals=2, within=1e-9)
 claim("02-curvature", "The curvature of a batch of 5 follows from its largest singular value",
       measured=np.linalg.eigvalsh(five[0][:400])[:, -1] / sharp, equals=1, within=1e-9)
-claims.identities()
 
 # %% [markdown]
 # **And a network?** We train one with 50 hidden ReLU units on the same 20 data sets.
@@ -1338,7 +1325,6 @@ claim("02-still", "Full batches stay at the minimum", measured=still, equals=0, 
 order = shuffled(claims.rng(), 80, 5).reshape(2, 200)
 claim("02-epochs", "Shuffled epochs have each example once",
       measured=np.sort(order) - np.arange(200), equals=0, within=1e-9)
-claims.identities()
 
 # %% tags=["hide-input"]
 slow_lr, rho, mu = 1e-6, 2.0, 0.9
@@ -1347,7 +1333,6 @@ noise = slow_lr**2 * np.outer([-1, 1], [-1, 1])  # of variance 1 in the gradient
 variance = np.linalg.solve(np.eye(4) - np.kron(step, step), noise.ravel())[0]
 claim("02-heavy-excess", "With momentum 0.9 and a small η, (2.7) holds with η/(1 − μ) for η",
       measured=rho * variance / 2 / (slow_lr / (1 - mu) / 4), equals=1, within=1e-6)
-claims.identities()
 
 # %% tags=["hide-input"]
 free = 10 * np.append(np.ones(200), 0)[:, None]  # λ of all weights and of the bias
@@ -1402,7 +1387,6 @@ slope = [2 / 20 * A.T @ (A @ v + c - z) + 10 * v
          for (A, z), (v, c) in zip(problems, exact, strict=True)]
 claim("02-exact", "At the exact minimum loss and penalty have no slope",
       measured=slope, equals=0, within=1e-9)
-claims.identities()
 
 # %% tags=["hide-input"]
 left_over = np.square(slow.weight0.sel(weight_decay=0).values[:, 0]).sum(1).mean()
@@ -1569,7 +1553,6 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 # %% tags=["hide-input"]
 claim("S2-06", "PyTorch's `.norm()` of (3, −4) is 5, the L2 norm; the L1 norm would be 7",
       measured=torch.tensor([3.0, -4.0]).norm(), equals=5, within=1e-6)
-claims.identities()
 
 # %% tags=["hide-input"]
 verdict("S0-11", "under conditions",
@@ -1613,3 +1596,4 @@ verdict("S3-13", "under conditions",
         "On average over batches. At constant η it hovers unless all batches share the minimum; "
         "the excess grows with η for independent batches, with η² for short shuffled epochs.")
 claims.verdicts()
+claims.identities()

@@ -173,7 +173,6 @@ claim("03-dots", "each dot of the picture stands at the λ of (3.1)",
       measured=[drawn[name].x[0] / x for name, x in means.items()], equals=1, within=1e-12)
 claim("03-targets", "with 3 targets and MSELoss, 0.1 means λ = 0.1 · 3/2", equals=0, within=1e-6,
       measured=three - ridge(X, y, 0.1 * 3 / 2)[0][:, None] * [1, -1, 2])
-claims.identities()
 
 # %% [markdown]
 # **Answer.** The number 0.1 has a different meaning in almost every program, and (3.1) translates exactly: the minimum
@@ -210,7 +209,6 @@ claim("03-defaults", "by default PyTorch's AdamW decays 100 times as fast as Opt
       / float(by_default["adamw(weight_decay=λ)"]), equals=100, within=1e-6)
 claim("03-paper", "AdamW's λ = 0.1 at η = 0.001 is 0.0001 in the published form", equals=1e-4,
       measured=convert(0.1, "torch_adamw", "adamw_paper", lr=1e-3), within=1e-12)
-claims.identities()
 
 # %% [markdown]
 # In the table $x$ is what you type, and *penalty x/c* means that the book's λ is $x/c$. The $c$ of (3.1) depends
@@ -374,7 +372,6 @@ claim("03-asked", "one step without gradient takes ηλ under SGD and AdamW",
       measured=[one_step["SGD"], one_step["AdamW"]], equals=0.01 * 0.1, within=1e-12)
 claim("03-asked", "… and η under Adam, whatever λ is", measured=one_step["Adam"], equals=0.01,
       within=1e-8)
-claims.identities()
 
 # %% [markdown]
 # **With noise.** As with minibatches, let a weight's gradient be its mean plus Gaussian noise
@@ -496,7 +493,6 @@ claim("03-rate", "From σ = 1 on Adam + L2 shrinks a weight as fast as (3.4) say
       measured=np.abs(speed_l2.mean(-1) / theory - 1)[noisy])
 claim("03-rate-w", "AdamW multiplies the mean of twins by 1 − ηλ at each step, whatever the noise",
       measured=0.002 * lam * speed_w + np.log(1 - 0.002 * lam), equals=0, within=1e-12)
-claims.identities()
 
 # %% [markdown]
 # **Where to?** A weight rests, apart from its jitter, where its average step is zero.
@@ -671,7 +667,6 @@ claim("03-full-brief", "With β₂ = 0.95, AdamW is {:.4f} from least squares af
       measured=distance_brief[499], below=0.01)
 claim("03-full-l2", "Adam + L2 ends at ridge regression", measured=full_l2[-1] - exact, equals=0,
       within=1e-9)
-claims.identities()
 
 # %% [markdown]
 # In Figure 3.5 AdamW first approaches the place where (3.5) holds (dotted), and then moves with it.
@@ -1056,7 +1051,6 @@ squares = weights.detach().numpy() ** 2
 claim("03-read", "the function gives the mean √v̂, weighted by w², of what is trained and decays",
       measured=mean_root_of(optimizer) - squares @ [0.5, 2, 1] / squares.sum(), equals=0,
       within=1e-9)
-claims.identities()
 
 # %% [markdown]
 # **Answer.** Translate with the mean $\sqrt{\hat v}$ weighted by $w^2$, from a run as long as yours, then search
@@ -1171,7 +1165,6 @@ claim("03-cosine", "the 200 factors of the cosine sum to 100.5",
       measured=cosine.sum(), equals=100.5, within=1e-9)
 claim("03-cosine", "the squares of the 200 factors sum to 75.5",
       measured=(cosine**2).sum(), equals=75.5, within=1e-9)
-claims.identities()
 
 # %% [markdown]
 # In Figure 3.7 an independent decay drags the pulled weight to {{pulled["independent"][-1]:.2f}}, as the loss's own steps become small.
@@ -1220,7 +1213,6 @@ def moved(dtype, rate=3e-4 * 0.1):
 # %% tags=["hide-input"]
 claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay moves none of 2000 "
       "weights in 1000 steps", measured=moved(torch.bfloat16), equals=0, within=1e-9)
-claims.identities()
 
 # %% [markdown]
 # **Limits.** (3.4) to (3.6) hold for symmetric, steady noise, small η and $\beta_2$ near 1. The rule of §3.6 was tried on one small network.
@@ -1370,7 +1362,6 @@ claim("S2-11", "the penalty |w|^p/p takes the share |w|^(p − 2), the same for 
 claim("S2-11", "‖w‖ without the square takes 0.1 of the share from a vector 10 times as long",
       measured=share_lost(torch.linalg.norm, np.array([30.0, -10.0]))
       / share_lost(torch.linalg.norm, np.array([3.0, -1.0])), equals=0.1, within=1e-12)
-claims.identities()
 
 # %% tags=["hide-input"]
 verdict("S2-11", "false",
@@ -1384,3 +1375,4 @@ verdict("S2-14", "true",
         f"In six programs 0.1 means λ from {min(means.values()):.1g} to {max(means.values()):.1g}; "
         "and some multiply by the learning rate.")
 claims.verdicts()
+claims.identities()

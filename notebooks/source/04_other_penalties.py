@@ -131,9 +131,6 @@ claim("04-entries", "no entry of W, U or V is below a billionth", equals=0, with
 claim("04-tenth", "the tenth singular value of the least-squares map is zero",
       measured=np.linalg.svd(Y.T @ Z / len(Z), compute_uv=False)[9], equals=0, within=1e-12)
 
-# %% tags=["hide-input"]
-claims.identities()
-
 # %% [markdown]
 # The penalty that should give zeros gives none. Under the other,
 # {{(strengths[:9] < 1e-6).sum()}} directions out of {{len(strengths[:9])}} vanish.
@@ -349,7 +346,6 @@ claim("04-soft", "of many weights that are tried, the best under L1 is that of (
 claim("04-soft", "under L2 with λ = 1, and under both, the best is that of (4.1) and (4.2)",
       measured=[found["L2"] - asked / 2, found["both"] - soft(asked, 0.7) / 2],
       equals=0, within=1e-9)
-claims.identities()
 
 # %% [markdown]
 # ## 4.4 Exact zeros need a threshold
@@ -515,7 +511,6 @@ claim("04-first", "just below λ_max the Lasso has one weight that is not zero",
       measured=float((proximal(H, q, 0.999 * largest) != 0).sum()), within=1e-9)
 claim("04-first", "just above λ_max all weights are zero",
       measured=proximal(H, q, 1.001 * largest), equals=0, within=1e-12)
-claims.identities()
 
 # %% [markdown]
 # ## 4.5 Lasso or ridge: does it help to select?
@@ -638,7 +633,6 @@ claim("04-relaxed", "refitted, the inputs that the Lasso keeps have no slope lef
       measured=(H @ w_free - q)[w_free != 0], equals=0, within=1e-6)
 by_refit = claims.interval(best["refit, 64"] - best["Lasso, 64"])
 by_extra = claims.interval(best["Lasso, 64"] - best["Lasso, ten"])
-claims.identities()
 
 # %% [markdown]
 # |mean test loss (half the squared error)|64 inputs: chosen|best|ten inputs: chosen|best|
@@ -719,7 +713,6 @@ claim("S2-12", "Plain weight decay on u and v brings every product within {} of 
       below=0.001)
 claim("04-balanced", "the two factors of every weight have the same size",
       measured=u.detach().abs() - v.detach().abs(), equals=0, within=1e-6)
-claims.identities()
 
 # %% [markdown]
 # Gradient descent finds the Lasso, but only approaches its zeros. With $g$ fixed, a step multiplies $u+v$ by $1-\eta(\lambda+g)$ and $u-v$
@@ -972,7 +965,6 @@ claim("04-nuclear", "other factors U and V of the same matrix have its product",
 more = [np.sum((left_any.T @ a - right_any @ b) ** 2) / 2 for a, b in factorings]
 claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 of the proof, exactly)",
       measured=costs / nuclear - np.array(more) / nuclear, equals=1, within=1e-9)
-claims.identities()
 
 # %% [markdown]
 # The puzzle is solved: {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are above 0.24 ({{min(above_300)}} to {{max(above_300)}} from 300 digits).
@@ -1309,7 +1301,6 @@ claim("04-adam-drawn", "the lines are ŝ less the level, and runs stand at λ an
                 *(change[1] - each[:, 1] - right["_adamw 1"].y),
                 *(left["_adamw 2"].high - by_adamw[..., 2].max(0))], equals=0, within=1e-9)
 assert (lost[1] > reach_full.mean()).all(), "in full batches a direction lies above its line"
-claims.identities()
 
 # %% [markdown]
 # AdamW takes nearly an amount: at λ = 10 (4.10) says {{by_rule[3]:.3f}}, and the four directions lose {{each[3].min():.3f}} to {{each[3].max():.3f}}.
@@ -1375,7 +1366,6 @@ torch.nn.init.zeros_(mlp[2].weight)
 claim("04-dead", "with one dead layer in a row the outputs of all digits are the same",
       measured=mlp(whitened).std(0), equals=0, within=1e-12)
 assert alive.min() > 0.01, "before, every output differs from digit to digit"
-claims.identities()
 
 # %% [markdown]
 # ## Exercises
@@ -1527,6 +1517,7 @@ verdict("S3-11", "under conditions",
         "After one dead layer of a network without skips the outputs no longer depend on the "
         "inputs.")
 claims.verdicts()
+claims.identities()
 
 # %% [markdown]
 # ## Where next, and sources

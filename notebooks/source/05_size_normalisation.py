@@ -57,7 +57,6 @@ claim("S0-08", "w1·x is no product, x·w1 is one: it has {} numbers, one for ea
       measured=len(hidden), equals=300)
 claim("S0-08", "smallest of ten outputs that end in a ReLU",
       measured=np.maximum(W2 @ np.maximum(hidden, 0), 0).min(), equals=0, within=1e-12)
-claims.identities()
 
 # %% [markdown]
 # Now train. The digits, three layers ($128\times64$, $16\times128$, $10\times16$), five seeds, and three penalties
@@ -78,7 +77,6 @@ claim("05-fair", "three layers' factors on λ: their geometric mean in each pena
 claim("05-fair", "… and their ratios are those of `size_factor`", equals=0, within=1e-12,
       measured=[np.diff(np.log([f[i] / size_factor((fan_out[i], fan_in[i]), name)
                                 for i in range(3)])) for name, f in factors.items()])
-claims.identities()
 
 # %%
 options = {"loss": "cross_entropy", "lr": 0.2, "momentum": 0.9, "batch_size": 32, "steps": 1000,
@@ -143,7 +141,6 @@ claim("S0-16", "divided by size, the largest term is {} times the smallest, wors
       measured=ratio["mean"], below=1.2)
 claim("S0-15", "the same ratio, worst of the three penalties",
       measured=[*ratio.values()], below=1.2)
-claims.identities()
 
 # %% [markdown]
 # At the start the sum is nearly all first layer, the mean mostly last layer. Within a few hundred steps the curves crowd
@@ -223,7 +220,6 @@ pairs = {"weight0": V1, "bias0": b1, "weight1": V2, "bias1": b2}
 claim("S0-01", "the mean, and the sum with λ/n for each layer: largest difference of a parameter",
       measured=np.concatenate([(own[name].values[0] - by_hand.detach().numpy()).ravel()
                                for name, by_hand in pairs.items()]), equals=0, within=1e-12)
-claims.identities()
 
 # %% [markdown]
 # ## 5.3 The balance theorem
@@ -266,7 +262,6 @@ claim("05-slope", "ReLU: slope of the loss along c, each of 30 units",
       measured=slope_along_c(torch.relu), equals=0, within=1e-12)
 claim("05-slope", "tanh: the same, largest of 30 units",
       measured=slope_along_c(torch.tanh).abs().max(), above=0.01)
-claims.identities()
 
 # %% [markdown]
 # The theorem speaks of stationary points. How does training get there? Let $D = \lVert W_1\rVert^2-\lVert
@@ -321,7 +316,6 @@ for lam, scale in ((lam, scale) for lam in lams for scale in scales):
           equals=0, within=1e-9)
 claim("05-imbalance", "the imbalance at the start, of double weights over that of usual ones",
       measured=D[:, :, 1, 0] / D[:, :, 0, 0], equals=4, within=1e-9)
-claims.identities()
 
 # %%
 claim("05-imbalance", "imbalance over its start, against (5.3): largest deviation of all runs",
@@ -424,7 +418,6 @@ usual, scaled_up = slopes((1, 1, 1), (0.01,) * 3), slopes(c, [0.01 / factor**2 f
 claim("05-geometric", "layers times c, λ over c²: gradients times c against the old ones",
       measured=torch.cat([(scaled_up[i] * c[i] - usual[i]).ravel() for i in range(3)]),
       equals=0, within=1e-12)
-claims.identities()
 
 # %% [markdown]
 # So dividing by size is one common λ in disguise, of another value. Does training find the twins? We learn regressions
@@ -474,7 +467,6 @@ for lam1, lam2 in ((0.15, 0.006), (0.006, 0.15)):
           measured=(np.abs(pays[0] - pays[1]).max(1) / pays[0].max(1)).mean(), below=0.05)
 claim("S0-13", "a control, 0.06 twice: change of the function, mean of five",
       measured=change(learn(50, 0.06, 0.06)[0], common).mean(), between=(0.05, 0.5))
-claims.identities()
 
 # %% [markdown]
 # ## 5.6 Width
@@ -632,7 +624,6 @@ for name, (Z, lam, same) in cases.items():
     f = Z @ ridge(Z, y, lam, intercept=False)[0]
     claim("S0-06", f"k copies of each input: {name} (largest difference)",
           measured=f - same, equals=0, within=1e-10)
-claims.identities()
 
 # %% [markdown]
 # Here the effective λ falls even under the sum, as copies of inputs are free: only inputs divided by $\sqrt k$ mend it.
@@ -770,7 +761,6 @@ for name in ("mean", "fans"):
     claim("05-generalise", "… its middle, and the difference of the two means",
           measured=gain.mean / 100 - chosen[name].mean() + chosen["sum"].mean(),
           equals=0, within=1e-12)
-claims.identities()
 
 # %% [markdown]
 # At its own best λ each scaling does about as well as the others. What we claim is that they differ by less than two
@@ -822,6 +812,7 @@ verdict("S0-20", "undecidable",
 verdict("S0-21", "opinion",
         "Over ten seeds the scalings differ by less than two points. We claim no sign.")
 claims.verdicts()
+claims.identities()
 
 # %% [markdown]
 # ## 5.11 In practice

@@ -68,7 +68,6 @@ claim("06-kelvin", "the curve in kelvin: the same with the mean in kelvin", equa
       measured=waves["fitted in kelvin"].y - shape + 273.15 - (celsius + 273.15).mean() / 1.01)
 claim("06-kelvin", "the fit in kelvin minus the fit in °C, any day: −273.15 · λ/(1 + λ) degrees",
       measured=gap, equals=-273.15 * 0.01 / 1.01, within=1e-9)
-claims.identities()
 
 # %% [markdown]
 # Same weather, same weights; and every prediction has moved by {{-gap.mean():.1f}} degrees, because somebody chose another zero.
@@ -109,7 +108,6 @@ claim("06-weights", "a penalty on b leaves the weights of centred inputs alone",
       measured=w_C - ridge(date, celsius, 0.01)[0], equals=0, within=1e-12)
 claim("06-weights", "the inputs have mean 0 and variance 1", equals=0, within=1e-12,
       measured=[date.mean(0), (date**2).mean(0) - 1])
-claims.identities()
 
 # %% [markdown]
 # ## 6.3 Free, and only free, it follows the targets
@@ -207,7 +205,6 @@ claim("06-steps", "50 steps from b + 10 on targets + 10, bias free: largest diff
       measured=(train(10, True) - train(0, True)).abs(), below=1e-9)
 claim("06-steps", "… bias decayed, as by default: largest difference",
       measured=(train(10, False) - train(0, False)).abs().max(), above=1)
-claims.identities()
 
 # %% [markdown]
 # ## 6.4 Press harder: what remains
@@ -272,7 +269,6 @@ claim("S2-18", "the slope, true value 1, with a free bias: {}, five standard err
       measured=first, equals=1, within=round(5 * error, 2))
 claim("S2-18", "… and with a crushed one, without noise 1 + 6·Σx/Σx²",
       measured=last, equals=1 + 6 * x.sum() / np.sum(x**2), within=0.07)
-claims.identities()
 
 # %% [markdown]
 # ## 6.5 When it matters: targets with an offset
@@ -302,7 +298,6 @@ claim("S2-03", "offset 100: training error, bias decayed over nothing decayed",
 claim("S2-10", "offset 100: the harm of decaying one bias over that of ten weights",
       measured=large[1] / large[0], between=(300, 3000))
 claim("S2-10", "offset 0: the same", measured=small[1] / small[0], below=0.1)
-claims.identities()
 
 # %% [markdown]
 # Does a network suffer as well? It has a choice: section 6.3 let something else carry the constant. Take a ReLU unit
@@ -416,7 +411,6 @@ claim("S2-03", "the linear model, on the same data: the same (smallest of five)"
       measured=np.array(linear[15:]) / 0.1, above=6)
 claim("06-around", "network, only the output's bias decays: missing, over λ (median of five)",
       measured=np.median(np.abs(at_8["only the output's"])) / 0.1, below=0.1)
-claims.identities()
 
 # %% [markdown]
 # At offset 8 every network misses the mean by just under λ, the linear model by {{np.mean(linear[15:]) / at_8["all biases decay"].mean():.1f}} times as much. (At smaller
@@ -511,7 +505,6 @@ claim("06-rare", "a free intercept, any λ: the same", measured=eights["_free"].
       equals=1, within=0.2)
 claim("06-rare", "… accuracy of either model minus 0.95, which never saying eight has (larger)",
       measured=np.abs(np.array(accuracy) - 0.95), below=0.005)
-claims.identities()
 
 # %% [markdown]
 # There are {{eights["_penalised"].at(0.1):.1f}} times as many eights as there should be, in probability, and the accuracy does not see it: at this λ neither model ever
@@ -560,7 +553,6 @@ claim("S2-03", "digits: the mean gain in accuracy from free biases, ten seeds",
       measured=gain.mean, between=(-0.01, 0.01))
 claim("S2-03", "… and the far end of its 95 % interval",
       measured=[gain.low, gain.high], between=(-0.01, 0.01))
-claims.identities()
 
 # %% [markdown]
 # The biases shrink, and the accuracy does not show it.
@@ -604,7 +596,6 @@ claim("06-homogeneous", "no biases: f(3x) − 3f(x), largest over all digits",
 decayed, free = (np.append(*fit(people[:, [2]], diabetes.y, lam, lam)) for lam in (0.1, 0))
 claim("06-norm", "γ and β after a norm, decayed by 0.1: share left minus 1/1.1 (larger)",
       measured=np.abs(decayed / free - 1 / 1.1), below=1e-12)
-claims.identities()
 
 # %% [markdown]
 # ## 6.9 Embeddings
@@ -694,7 +685,6 @@ claim("06-visits", "SGD: distance from the circles, and from u·a^(k − 1) befo
       below=0.001)
 claim("06-visits", "(6.5) at η = 0.0001: distance, after and before visits (largest of six)",
       measured=np.abs(np.array(settled(1e-4)) - 1 / (1 + lam * gaps)), below=0.001)
-claims.identities()
 
 # %%
 lost = [1 - path[-1, 3] for path in by_adam]
@@ -776,7 +766,6 @@ claim("S2-24", "groups: share left of each weight", equals=0.9, within=1e-6,
       measured=[by_role[name] for name, role in roles(model).items() if role == "weight"])
 claim("S2-24", "… of each bias, norm or embedding", equals=1, within=1e-6,
       measured=[by_role[name] for name, role in roles(model).items() if role != "weight"])
-claims.identities()
 
 # %% [markdown]
 # A parameter that no rule covers is an error and not a guess. You write the rule:
@@ -835,7 +824,6 @@ by_library = Ridge(alpha=len(date) * 0.01).fit(date, celsius + 273.15)
 claim("06-sklearn", "scikit-learn's Ridge in kelvin: its year minus that of a free bias (largest)",
       measured=np.abs(by_library.predict(date) - date @ w_C - celsius.mean() - 273.15),
       below=1e-9)
-claims.identities()
 
 # %% [markdown]
 # ## 6.13 The sources, line by line
@@ -866,6 +854,7 @@ verdict("S2-16", "true",
         "Every prediction goes to zero; with a free b, to the mean target.")
 verdict("S2-24", "answered", "By parameter groups, each with a λ of its own.")
 claims.verdicts()
+claims.identities()
 
 # %% [markdown]
 # ## 6.14 In practice

@@ -212,7 +212,6 @@ for norm in norms:
           measured=accuracy1d[norm][3] - guessed.mean())
 claim("07-again", "the dotted line is where the curves begin", equals=0, within=1e-9,
       measured=[curves["_as without decay"].y - curves[name].y[0] for name in names.values()])
-claims.identities()
 
 # %%
 fits = np.array([times1d[norm][:, 3] for norm in norms])  # network, seed
@@ -360,7 +359,6 @@ claim("S1-04", "weight norm: each v times a factor of its own, change of the out
 claim("S1-04", "… g times 3", measured=change(before, layer(images)), above=0.1)
 claim("S1-04", "… the outputs without bias are 3 times as large: difference", below=1e-9,
       measured=change(3 * (before - layer.bias), layer(images) - layer.bias))
-claims.identities()
 
 # %% [markdown]
 # ## 7.3 What breaks it
@@ -486,7 +484,6 @@ claim("07-slope", "(7.3), unit by unit: largest error over all ε and both sizes
       measured=[(c - t).abs().max() for rows in found.values() for c, t in rows])
 claim("07-slope", "(7.2): cosines of weights / 10 at ε = 10⁻⁵ and of weights at 10⁻³, difference",
       measured=cosine[0.1][1] - cosine[1][0], equals=0, within=1e-9)
-claims.identities()
 
 # %% [markdown]
 # ## 7.4 Two identities
@@ -617,7 +614,6 @@ tiny = 1e-6 * inner
 claim("07-plane", "steps of 10⁻⁶ along the arrows: fall of the loss over 10⁻⁶ minus length squared",
       measured=(plane_loss(w - tiny) - plane_loss(w + tiny)) / 2e-6 - inner.square().sum(1),
       equals=0, within=1e-8)
-claims.identities()
 
 # %%
 leans = []  # of the arrows where the loss is least and where it is largest, of other examples
@@ -683,7 +679,6 @@ claim("07-gamma", "ε = 10⁻³, weights times 0.1: change of the scores",
       measured=change(scores(W, eps=1e-3), scores(0.1 * W, eps=1e-3)), above=0.05)
 claim("07-gamma", "… and γ by (7.6)", below=1e-9,
       measured=change(scores(W, eps=1e-3), scores(0.1 * W, eps=1e-3, gamma=larger)))
-claims.identities()
 
 # %% [markdown]
 # ## 7.6 Is it the objective? A fair comparison
@@ -705,7 +700,6 @@ claim("07-fair", "… penalty of the hidden weights, times", equals=0.01, within
 known = scores_of(runs[None], None, 0, parts.test.X)[0]
 claim("07-fair", "… and before these were the scores of the puzzle's network: difference",
       measured=model(plain, inputs)[0].T.numpy() - known, equals=0, within=1e-9)
-claims.identities()
 
 # %% [markdown]
 # So the objective alone does not tell the two apart. What does is how the penalty acts. In the plain network every step
@@ -722,7 +716,6 @@ for layer, name, room in ((0, "hidden weights", (0.03, 0.13)), (1, "last layer",
 claim("07-fade", "… both norms are those of the weights: difference", equals=0, within=1e-9,
       measured=[lengths[0, 5, layer] - np.linalg.norm(runs[None][f"weight{layer}"].values[0, 5])
                 for layer in (0, 1)])
-claims.identities()
 
 # %% [markdown]
 # For a plain network with a true price let both layers decay. Then by (5.5) every unit pays λ times the product of its
@@ -753,7 +746,6 @@ for norm in norms[1:]:
           measured=speed[norm] * runs[norm].norm.values[:, :, 0, 1] ** 2, equals=0.1, within=1e-9)
     claim("07-faster", f"{norm} norm, at the end: it has fallen to zero", equals=0, within=1e-9,
           measured=runs[norm].effective_lr.values[:, :, 0, -1])
-claims.identities()
 
 # %% [markdown]
 # And why do they go up at the right end? At $\lambda = 3$ a step multiplies the weights by $1-\eta\lambda =
@@ -908,7 +900,6 @@ claim("07-tool", "all that the program found, factors up to 3: largest change of
       measured=said, below=1e-9)
 claim("07-tool", "tensors that it calls not invariant alone, times 10 or 0.1: least change",
       measured=kept, above=1e-4)
-claims.identities()
 
 # %%
 kinds = [kind for found in result.values() for kind in found.alone.values()]
@@ -933,6 +924,7 @@ verdict("S1-04", "under conditions",
         "α > 0 and ε = 0; batch norm per unit, with statistics of the batch, whatever the bias; "
         "layer norm for the whole layer, with its bias; weight norm in v, not in g.")
 claims.verdicts()
+claims.identities()
 
 # %% [markdown]
 # ## 7.10 In practice

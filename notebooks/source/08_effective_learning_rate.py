@@ -62,7 +62,6 @@ for eta, norms in zip((0.1, 0.3, 1), free.norm.values[:, :, 0].swapaxes(0, 1), s
           equals=1, within=1e-9)
 claim("08-forgets", "effective learning rates at the start, η = 1 over η = 0.1",
       measured=starts[2] / starts[0], equals=10, within=1e-9)
-claims.identities()
 
 # %%
 claim("08-forgets", "after 1,000 steps the largest of the three is {:.2f} times the smallest",
@@ -126,7 +125,6 @@ claim("S1-02", "3w: the tangent of the turn, over that of w, times 9", equals=1,
       measured=9 * tangent(3 * w0, gradient(3 * w0)) / tangent(w0, g))
 claim("S1-02", "3w and 9η instead of w and η: largest difference of the new directions",
       measured=(scaled / scaled.norm() - stepped / stepped.norm()).abs(), below=1e-12)
-claims.identities()
 
 # %% [markdown]
 # A penalty therefore acts in a roundabout way. It cannot change the function, but it shrinks $r$, and so it *raises*
@@ -147,7 +145,6 @@ etas = free.lr.values[:, None]
 grown = norm[..., :-1] ** 2 + (etas * slope[..., :-1]) ** 2
 claim("S1-09", "norms over 1,000 steps, 15 runs: largest relative deviation from (8.2)",
       measured=np.abs(norm[..., 1:] ** 2 / grown - 1), below=1e-11)
-claims.identities()
 
 # %%
 claim("S1-09", "growth of a norm in 1,000 steps, as a factor, smallest of 15 runs",
@@ -343,7 +340,6 @@ for start in (0.35, 2):
 r4 = norms["from 0.35, no decay"].y ** 4
 claim("08-picture", "without decay r⁴ grows by 2η² + η⁴/r⁴, as (8.3) says", equals=0, within=1e-9,
       measured=r4[1:] - r4[:-1] - 2 * 0.1**2 - 0.1**4 / r4[:-1])
-claims.identities()
 
 # %% [markdown]
 # **How fast?** Square (8.5) like (8.2), $r_{t+1}^4 = a^4r_t^4+2a^2\eta^2G^2+\eta^4G^4/r_t^4$, and differentiate with
@@ -380,7 +376,6 @@ for _ in range(2):
     r2.append(a**2 * r2[-1] + 0.1**2)  # steps of length 0.1, whatever r
 claim("08-constant-steps", "steps of constant length: differences of r² shrink by a² a step",
       measured=(r2[2] - r2[1]) / (r2[1] - r2[0]), equals=a**2, within=1e-12)
-claims.identities()
 
 # %%
 start, slow = 10.0, 0.01  # ten times too large, ηλ = 0.01
@@ -478,7 +473,6 @@ for form, pair in (("sgd", (before, w)), ("sgdw", (old, v))):
           measured=size[1] / r_star, equals=1, within=1e-10)
     claim("08-momentum", f"{name}: cosine of the step's angle minus its formula",
           measured=pair[0] @ pair[1] / size[0] / size[1] - np.cos(theta), equals=0, within=1e-10)
-claims.identities()
 
 # %% [markdown]
 # ## 8.6 A real network
@@ -562,14 +556,12 @@ claim("08-picture", "with momentum: cosines of the predicted angles, (8.9) and (
       - [1 - 0.002 / 1.9, (0.998 + 0.9) / (1 + 0.998 * 0.9)], equals=0, within=1e-12)
 claim("08-picture", "the dashed lines are the diagonals", equals=0, within=1e-12,
       measured=[shown["_as predicted"].y - shown["_as predicted"].x for shown in (turns, norms)])
-claims.identities()
 
 # %%
 settings = ratio.mean(-1)  # over seeds
 claim("08-network-angle", "… each of these ratios times arccos(1 − ηλ) is the mean measured angle",
       measured=settings[1, :4] * np.arccos([0.998, 0.994, 0.994, 0.982])
       - results[3, :4].mean(-1), equals=0, within=1e-9)
-claims.identities()
 claim("08-network-angle", "four (η, λ): measured over predicted angle, furthest from 1: {:.3f}",
       measured=settings[1, :4], equals=1, within=0.05)
 claim("08-network-norm", "… measured over predicted norm: {:.3f}",
@@ -657,7 +649,6 @@ losses = scales.train_loss  # (seed, λ, scale, step)
 gap = losses.sel(init_scale=3) - losses.sel(init_scale=1)
 claim("S1-11", "initial weights × 3 and × 1: largest difference of their losses at step 0",
       measured=np.abs(gap.sel(step=0)), below=1e-10)
-claims.identities()
 
 # %%
 undecayed = gap.sel(weight_decay=0)
@@ -759,7 +750,6 @@ for mu, name in ((0.0, "without momentum"), (0.9, "momentum 0.9, buffer correcte
     decayed, scheduled = train(0.1, 0.01, mu), train(0.1, 0.01, mu, replaced=True)
     claim("08-exponential", f"{name}: decay against schedule, largest difference of outputs",
           measured=apart(decayed, scheduled), below=1e-10)
-claims.identities()
 
 # %%
 half = (1 + 0.9 - 0.1 * 0.01) / 2  # α is the larger root of (2.3)
@@ -863,7 +853,6 @@ for name, ratio in (("(8.14), equal G", 10), ("(8.14), G after the drop", start)
     rest = (new / line.y) ** 2 - 1
     claim("08-picture", f"{name}: θ*²/θ² − 1 shrinks by e^(−4κηλ) a step", within=1e-6,
           measured=rest[1:] / rest[:-1], equals=np.exp(-4 * 0.04 * 0.025))
-claims.identities()
 
 # %%
 first = hidden.sel(step=slice(drop // 2, drop - 4))
@@ -927,6 +916,7 @@ verdict("S1-11", "true",
         "Without decay: 3 times the initial weights, or 30 hot steps, change the effective "
         "rate for the whole run. With decay both are forgotten within a few times 1/(ηλ) steps.")
 claims.verdicts()
+claims.identities()
 
 # %% [markdown]
 # ## 8.11 In practice

@@ -148,7 +148,6 @@ for name in ("trust ratio", "Polyak"):
 for name in turns:
     claim("09-steps", f"{name}: the line's slope is {powers[name]}", measured=slopes[name],
           equals=powers[name], within=1e-9)
-claims.identities()
 
 # %% [markdown]
 # ## 9.2 Count degrees
@@ -220,7 +219,6 @@ claim("09-newton", "… and is not zero: its length, over the slope's",
 claim("09-newton", "… angle at 4 w and at 16 w over that at w",
       measured=angles / angles[0], equals=1, within=1e-10)
 claim("09-newton", "Newton across the ray does turn: by {:.2f} rad", measured=angles[0], above=0.1)
-claims.identities()
 
 # %% [markdown]
 # ## 9.4 Which runs are the same run?
@@ -326,7 +324,6 @@ words = {"sgd": "SGD, momentum inside", "sgdw": "SGD, decay beside the momentum"
 for optimizer, (one, scaled) in curves.items():
     claim("09-symmetry", f"{words[optimizer]}, c = 3: {len(one)} losses over 100 steps, apart",
           measured=one - scaled, equals=0, within=1e-12)
-claims.identities()
 
 # %%
 for optimizer, name in (("adam", "Adam + L2 with λ/3"), ("adamw", "AdamW with λ/9")):
@@ -465,7 +462,6 @@ for name, (r, angle, _) in walks.items():
     claim("09-walk", f"{name}: mean squares of norms and angles are variance plus squared mean",
           measured=[rest[name][k] ** 2 - each.var(0) - each.mean(0) ** 2
                     for k, each in enumerate((r, angle))], equals=0, within=1e-9)
-claims.identities()
 
 
 # %%
@@ -606,7 +602,6 @@ claim("09-layers", "right, the bars: cosine of (9.3), and (9.5) with S, mean of 
       measured=[np.cos(bars[0]) - (0.97 + 0.9) / (1 + 0.97 * 0.9),
                 bars[1] - (np.sqrt(d / 19) * np.cbrt(2 * 0.01**2 * 0.3 / S)).mean(0)],
       equals=0, within=1e-9)
-claims.identities()
 
 # %%
 claim("09-layers", "left, dots over lines, mean of five: furthest from 1", equals=1, within=0.02,
@@ -671,7 +666,6 @@ claim("09-outwards", "last layer, first seed: the mean of Σ g_i w_i / σ_i, and
       measured=np.mean(sums) + outwards[2, 0] * 0.01 * 80 / 2, equals=0, within=1e-9)
 claim("09-lag", "AdamW, a layer's norm over (9.3), and the same by xarray, apart",
       measured=norms - of_seeds / beside(0.01, 3.0, d)[0], equals=0, within=1e-9)
-claims.identities()
 
 # %%
 claim("09-outwards", "AdamW, last layer: κ, mean of five seeds", measured=outwards[2].mean(),
@@ -835,7 +829,6 @@ figures.show(fig, "Three maps of the test loss over learning rate and weight dec
 for name, power in (("SGD", -1), ("AdamW", -1), ("Adam + L2", -2)):
     claim("09-map", f"{name}: three dashed lines of slope {power}",
           measured=drawn_slopes[name][1:], equals=power, within=1e-9)
-claims.identities()
 
 # %%
 for name, slopes in fitted.items():
@@ -947,7 +940,6 @@ claim("09-relax", "this recursion, η = 0.01: angle for G = 3 over G = 300 (100^
       measured=slow[0] / slow[1], equals=100 ** (1 / 3), within=0.2)
 claim("09-relax", "… its last angles over (9.3) and, for G = 3, over (9.5)", equals=1, within=0.05,
       measured=[relax(0.01, 0.3, None)[-1] / beside(0.01, 0.3, 1000)[1], slow[0] / small[0]])
-claims.identities()
 
 # %% [markdown]
 # ## 9.8 The sources, line by line
@@ -961,6 +953,7 @@ verdict("S1-06", "under conditions",
         "scaled to the weight's length (trust ratio, LARS), and Polyak's step from one loss and "
         "one gradient, turn by the same angle at every scale.")
 claims.verdicts()
+claims.identities()
 
 # %% [markdown]
 # ## 9.9 In practice

@@ -196,7 +196,6 @@ claim("10-map", "norm one, seed to seed: the variance is 1/4 of the five squares
 claim("10-map", "free norms, cost of λ = 0.03: twice the mean, and the sum over η = 1 and 3, apart",
       measured=2 * cost - (means["free"][2:, 0] - means["free"][2:, 3]).sum(),
       equals=0, within=1e-9)
-claims.identities()
 
 # %%
 claim("S1-08", "norm one: spread of the accuracy over λ, over its spread from seed to seed",
@@ -323,7 +322,6 @@ def off(*options):
 # %%
 claim("S1-07", "decay beside the momentum 0.9, ηλ = 0.3, 50 steps: against η/(1 − ηλ), difference",
       measured=apart(*beside), equals=0, within=1e-12)
-claims.identities()
 
 # %%
 plain = off(0.03, 0, 0.9, True)
@@ -359,7 +357,6 @@ for kind in angles:
 budget = (2 * (shrunk[:, 0, 0] + growths["free"].log().mean((0, 2, 3)))).sqrt().reshape(5, 4, 4)
 claim("10-budget", "free norms: root mean square turn of a run over its budget's, furthest from 1",
       measured=turns["free"] / budget.numpy(), equals=1, within=0.05)
-claims.identities()
 
 # %% [markdown]
 # Does the turn explain the accuracy better than η does?
@@ -522,7 +519,6 @@ figures.interactive(dials, lr=[0.1, 0.03, 0.3], weight_decay=[0.3, 0.01, 0.03, 0
 # %%
 claim("10-dials", "η = 0.1, λ = 0.3: turn of the free weight after 400 steps over its equilibrium",
       measured=settle(0.1, 0.3)[-1] / np.arccos(1 - 0.1 * 0.3), equals=1, within=1e-9)
-claims.identities()
 
 # %% [markdown]
 # ## 10.4 γ and β: when their size means nothing
@@ -645,7 +641,6 @@ claim("10-residual", "all that writes to the stream times 3: change of the score
 claim("10-residual", "branch over stream, norms of the pairs: branch decayed over none, by seed",
       measured=share[0] / share[2], below=0.5)
 claim("10-residual", "… both decayed over none", measured=share[1] / share[2], above=0.5)
-claims.identities()
 
 # %% [markdown]
 # ## 10.5 What decaying them does
@@ -713,7 +708,6 @@ claim("10-pair", "G², and the mean of the product of both squares, apart",
       measured=G2 - np.mean(norm[late] ** 2 * slope[late] ** 2), equals=0, within=1e-9)
 claim("10-pair", "cosine of the turn: the decayed norm over the new one",
       measured=np.cos(angle[..., :-1]) - kept * now / after, equals=0, within=1e-9)
-claims.identities()
 
 # %%
 budget = np.log(after / now)[late].mean() - np.log(0.99)  # of θ²/2, from the norms
@@ -826,7 +820,6 @@ students = [np.abs(gap.mean(0)) + 2.26215716 * gap.std(0, ddof=1) / 10**0.5  # t
             for gap in gaps.values()]
 claim("S1-15", "an interval's farther end: the mean's size plus Student's t times s/√10",
       measured=np.stack([effects, nats]) - students, equals=0, within=1e-6)
-claims.identities()
 
 # %%
 accuracy_change, loss_change = found["inner pair"].values()
@@ -864,7 +857,6 @@ squared = [(values**2).sum((1, 2)) for values in first]
 # %%
 claim("S1-14", "D at the start, from γ = 1 and β = 0, and from all three tensors, apart",
       measured=begun - (squared[0] + squared[1] - squared[2]), equals=0, within=1e-9)
-claims.identities()
 claim("S1-14", "last pair and head, λ = 0.05: what is left of D, over the product of (1 − ηλ)²",
       measured=imbalance(cases["last pair and head"][0]) / begun / decays, equals=1, within=0.05)
 claim("S1-14", "… last pair alone: D at the end over D at the start (V outgrows p)",
@@ -1046,13 +1038,11 @@ claim("10-gap", "the picture's vertical lines: means of its first two rows, apar
       within=1e-9, measured=points[:2].mean(1) - means)
 claim("10-gap", "parts of the gap recovered by decay, and by itself: 1, and so by ρ itself",
       measured=recovered[[0, 2]] + recovered[1], equals=1, within=1e-9)
-claims.identities()
 
 # %%
 level = losses.mean(1)
 claim("10-gap", "the parts, times the mean gap, are what the means gain on no decay", equals=0,
       measured=recovered * (level[0] - level[1]) - level + level[1], within=1e-9)
-claims.identities()
 
 # %%
 claim("10-schedule", "ρ at step 250 over that at the start, mean of twelve seeds, first layer",
@@ -1115,6 +1105,7 @@ verdict("S1-15", "under conditions",
         f"at ηλ = {0.1 * 0.05:g} on average {-both.x[0]:.1f} points, and for an inner pair at "
         f"ηλ = {0.1 * 1.0:g} even {-all_of_it.x[0]:.1f}.")
 claims.verdicts()
+claims.identities()
 
 # %% [markdown]
 # ## 10.8 In practice

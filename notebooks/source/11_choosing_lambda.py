@@ -193,7 +193,6 @@ claim("11-sgd", "The N of the three ResNets, up to {:.0f}, lie among those with 
 # %% tags=["hide-input"]
 claim("11-momentum", "Momentum of 0.9 multiplies the N of a coupled SGD by ten",
       measured=counts["ResNet-50"] / forgettings(0.1, 1e-4, old), equals=10, within=1e-9)
-claims.identities()
 
 # %% [markdown]
 # <details>
@@ -285,7 +284,6 @@ claim("11-average", "a warm-up from zero counts half",
       measured=factors_of(200, constant, warmup=100)[:101].mean(), equals=0.5, within=1e-12)
 claim("11-average", "λ times the sum of the c_i is one minus the share of the start",
       measured=0.4 * c.sum() + share, equals=1, within=1e-12)
-claims.identities()
 
 # %% [markdown]
 # Which updates does the average hold? Figure 11.2 shows $\lambda c_i$ under four schedules, and the share of the start as a bar. *Warm-up–stable–decay* falls to zero in the last fifth of the run.
@@ -743,7 +741,6 @@ claim("11-ends", "The best N of a seed is at an end only where this makes its sl
       + [ends[1] != 0 for ends in bounds.values()], equals=0, within=1e-12)
 claim("11-ends", "The slope of a straight line is its slope",
       measured=slope(-2.0 * np.arange(3)[:, None] * np.ones(5)).mean, equals=-2, within=1e-12)
-claims.identities()
 
 # %% [markdown]
 # (± is half the width of the 95-percent confidence interval over five seeds.)
@@ -844,7 +841,6 @@ claim("11-paper", "λ_paper = ηλ takes the steps of PyTorch's AdamW, under a s
       measured=pair[0] - pair[1], equals=0, within=1e-9)
 claim("11-muon", "Muon's update has RMS 0.2 after the factor 0.2 √max(m, n)",
       measured=muon.item(), equals=0.2, within=1e-9)
-claims.identities()
 
 # %% [markdown]
 # ### Where the rules disagree: width

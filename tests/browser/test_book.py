@@ -162,7 +162,7 @@ def test_search_finds_a_chapter(desktop):
 def test_the_ledger_leads_to_its_claims(desktop):
     desktop.open("ledger.html")
     desktop.page.locator(".l2-ledger td:last-child a").first.click()
-    desktop.page.locator("p.l2-claim:target").wait_for(timeout=5000)
+    desktop.page.locator(".l2-claim:target").wait_for(timeout=5000)
 
 
 def test_the_notebook_is_offered_for_download(desktop):
