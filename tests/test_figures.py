@@ -78,7 +78,7 @@ def test_show_says_the_number_of_a_figure(shown: Displayed) -> None:
 def test_a_caption_stands_after_the_number_and_unfolds_the_words(shown: Displayed) -> None:
     figures.show(picture(), ALT, number="2.3", caption="Bands: n < 5 seeds.")
     assert shown[0][0]["text/plain"] == f"Figure 2.3: {ALT}"
-    assert shown[0][1]["image/png"]["caption"] == "Bands: n < 5 seeds."
+    assert shown[0][1]["image/png"].get("caption") == "Bands: n < 5 seeds."
     folded = f"<summary>Figure 2.3. Bands: n &lt; 5 seeds.</summary><p>{html.escape(ALT)}</p>"
     assert folded in shown[1][0]["text/html"]
 
