@@ -151,7 +151,7 @@ def test_an_id_becomes_a_link_to_the_ledger_or_to_itself():
     assert [text for _, text in links] == names
     assert "<small" not in html
     assert not any("vnd.l2lib" in mime for data in outputs for mime in data)
-    anchors = re.findall(r'<(?:p|tr) class="l2-(?:claim|verdict)" id="([^"]+)"', html)
+    anchors = re.findall(r'<(?:p|details|tr) class="l2-(?:claim|verdict)" id="([^"]+)"', html)
     assert len(anchors) == len(set(anchors)) == len(names)
     for (target, name), anchor in zip(links, anchors, strict=True):
         assert anchor.split("-", 1)[1].rpartition("-")[0] == name
