@@ -111,9 +111,9 @@ curves = {ax.get_title(loc="left"): figures.drawn(ax) for ax in axes}
 first = {name: ", ".join(f"{layer.at(0).mean():.2f}" for layer in [*curve.values()][:3])
          for name, curve in curves.items()}
 ends = [abs(mark.y[..., -1] - 1 / 3).max() for curve in curves.values() for mark in curve.values()]
-figures.show(fig, "Shares of three layers in three penalties during training, five seeds each. "
-             f"They start at {first['sum']} of the sum, {first['mean']} of the mean and "
-             f"{first['fans']} of fans. All end within {max(ends):.2f} of 1/3.", number="5.1")
+figures.show(fig, f"Three layers' shares start at {first['sum']} of the sum, {first['mean']} of "
+             f"the mean, {first['fans']} of fans. All end within {max(ends):.2f} of 1/3.",
+             number="5.1", caption="One line for each of five seeds, one colour for each layer.")
 
 # %%
 drawn_at = MLP(widths).initial(seeds(1)[0])
@@ -302,7 +302,8 @@ figures.show(fig, "Difference of two layers' squared norms on a logarithmic axis
              f"It starts at {dots['_0, 1'].at(0).mean():.0f}, or "
              f"{dots['_0, 2'].at(0).mean():.0f} for double initial weights. Without decay it "
              f"stays there. With λ = {lams[1]} and {lams[2]} it falls along the straight lines of "
-             "the formula, the five seeds on top of each other.", number="5.2")
+             "the formula, the five seeds on top of each other.", number="5.2",
+             caption="Dots are five seeds; lines are formula (5.3) from their mean at the start.")
 
 # %%
 for lam, scale in ((lam, scale) for lam in lams for scale in scales):
@@ -563,7 +564,8 @@ figures.show(fig, "Learnt functions along the first input, for 50, 200 and 800 h
              "same λ. Under the sum and under fans the three curves coincide. Under the mean "
              f"the curve for 50 units lies between {low[0]} and {high[0]}, the one for 200 "
              f"between {low[1]} and {high[1]}, the one for 800 between {low[2]} and {high[2]}.",
-             number="5.3")
+             number="5.3", caption="First of five seeds. Colour and dashes tell the number of "
+             "hidden units, named in the middle panel.")
 
 # %%
 far_left, far_right = line[:, 0] < -1, line[:, 0] > 1

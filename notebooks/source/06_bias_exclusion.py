@@ -58,7 +58,9 @@ ax.set_title(f"In kelvin the same year is {colder:.1f} degrees colder")
 figures.label_lines(ax)
 figures.show(fig, "Daily temperatures over a year with two fitted waves. The one fitted in degrees "
              "Celsius runs through the middle of the dots. The one fitted in kelvin has the same "
-             f"shape and lies {colder:.1f} degrees lower all year.", number="6.1")
+             f"shape and lies {colder:.1f} degrees lower all year.", number="6.1",
+             caption="Each dot is the temperature of one day. Both fitted lines are drawn in "
+             "degrees Celsius.")
 
 # %%
 shape = date @ ridge(date, celsius, 0.01)[0]  # with a free bias, by the helper
@@ -247,7 +249,8 @@ figures.show(fig, f"{points.x.size} points with inputs from {points.x.min():.0f}
              f"{points.x.max():.0f}, and four fitted lines. With a free bias the line has slope "
              f"{first:.2f} and meets the axis at {pressed['_0'].at(0):.1f}. As the bias is "
              "penalised more the lines turn about one point among the data, until the last goes "
-             f"through the origin with slope {last:.2f}.", number="6.2")
+             f"through the origin with slope {last:.2f}.", number="6.2",
+             caption="Grey dots are the data. The ring marks the point about which the lines turn.")
 
 # %%
 for name, lam_b in (("_0", 0), ("_0.02", 0.02), ("_0.1", 0.1)):
@@ -375,7 +378,8 @@ law = missing["_(6.1)"]
 figures.show(fig, "How much is missing from the mean prediction against the offset of the targets, "
              "both axes logarithmic. For the linear model dots beside a straight line from "
              f"{law.at(1):.2f} at offset 1 to {law.at(8):.2f} at offset 8. For networks, dots that "
-             f"lie lower and end just below {missing['_at most λ'].y[0]:.1f}.", number="6.3")
+             f"lie lower and end just below {missing['_at most λ'].y[0]:.1f}.", number="6.3",
+             caption="Each dot is one data set, five at each offset; dashes are (6.1) and (6.3).")
 
 # %%
 claim("06-missing", "the line of the linear model: (6.1) with λ = 0.1",
@@ -478,7 +482,8 @@ worst = eights["_penalised"]
 figures.show(fig, "Mean predicted probability of an eight over the share of eights, on test "
              "digits, against λ, both axes logarithmic, five draws. With a free intercept it stays "
              f"near 1. With a penalised one it rises from {worst.at(0.001):.1f} at λ = 0.001 over "
-             f"{worst.at(0.1):.1f} at 0.1 to {worst.at(1):.0f} at λ = 1.", number="6.4")
+             f"{worst.at(0.1):.1f} at 0.1 to {worst.at(1):.0f} at λ = 1.", number="6.4",
+             caption="Dots are five draws of training and test digits; lines join their means.")
 
 # %%
 errors = {name: np.array(results)[:, 0] for name, results in rows.items()}
@@ -651,7 +656,8 @@ figures.show(fig, "Entries of four rows of an embedding over 600 steps. Visited 
              f"stays at {entries['_every step'].at(600):.2f}. Visited every 10 steps it saws just "
              f"below {often.at(600):.2f}; every 100 steps between {seldom.at(599):.2f} and "
              f"{seldom.at(600):.2f}. Never visited it falls to {entries['_never'].at(600):.2f}.",
-             number="6.5")
+             number="6.5", caption="Each line is one token, named by how often it is visited. "
+             "Rings are the value after a visit at which its row should settle.")
 
 # %%
 for name, gap in (("every step", 1), ("every 10 steps", 10), ("every 100 steps", 100)):

@@ -53,7 +53,8 @@ figures.show(fig, "Effective learning rate against the step, both axes logarithm
              f"five seeds. The curves start at {starts[0]:.4f}, {starts[1]:.3f} and "
              f"{starts[2]:.3f}. The higher one starts, the sooner it falls; after 1,000 steps "
              f"all three lie within a factor of {max(ends) / min(ends):.2f} of each other.",
-             number="8.1")
+             number="8.1", caption="Each curve is the geometric mean of five seeds, for the "
+             "layer that batch norm follows.")
 
 # %%
 for eta, norms in zip((0.1, 0.3, 1), free.norm.values[:, :, 0].swapaxes(0, 1), strict=True):
@@ -319,7 +320,8 @@ def describe(lr, weight_decay, plane, norms, met):
 
 # %%
 figures.interactive(draw, lr=[0.1, 0.03, 0.3, 1.0], weight_decay=[0.2, 0.02, 0.06, 0.6],
-                    number="8.2")
+                    number="8.2", caption="Left, each dot is one step, in the colours of the "
+                    "right, and the dashed circle is the equilibrium. Dotted is formula (8.8).")
 
 # %%
 fig, axes = plt.subplots(1, 2)
@@ -527,11 +529,11 @@ axes[0].legend(fontsize=8)
 turns, norms = (figures.drawn(ax) for ax in axes)
 low, high = ([end([shown[name].y for name in names]) for shown in (turns, norms)]
              for end in (np.min, np.max))
-figures.show(fig, "Measured against predicted values, five seeds for each of six settings. Left "
-             f"the angle per step, from {low[0]:.3f} to {high[0]:.2f} rad: all points of the "
-             f"normalised layer lie along the diagonal. Right the norm, from {low[1]:.1f} to "
-             f"{high[1]:.1f}: along the diagonal, too. Grey crosses of the output layer lie below "
-             "the diagonal on the left, and above it on the right.", number="8.3")
+figures.show(fig, "Measured against predicted values in six settings. Left the angle per step, "
+             f"from {low[0]:.3f} to {high[0]:.2f} rad, right the norm, from {low[1]:.1f} to "
+             f"{high[1]:.1f}: all points of the normalised layer lie along the diagonals. Grey "
+             "crosses of the output layer lie below on the left, above on the right.",
+             number="8.3", caption="Five seeds each; on the dashed line both values are equal.")
 
 # %% [markdown]
 # Is each point where its name says? We compute the four without momentum once more, from the records of their pair.
@@ -628,7 +630,8 @@ figures.show(fig, "Effective learning rate over 700 steps, on a logarithmic axis
              f"{ends[2]:.4f}. Right, with λ = 0.05, all curves meet near "
              f"{right['initial weights × 1'].y[-1]:.3f} before the end, the one from 3 times the "
              "weights last. A run with a hot start lies lower on the left, and meets the others on "
-             "the right.", number="8.4")
+             "the right.", number="8.4", caption="Each curve is the mean of five seeds. A hot "
+             "start has ten times the learning rate in the first 30 steps.")
 
 # %%
 for lam, shown in ((0, left), (0.05, right)):
@@ -816,11 +819,11 @@ ax.legend(loc="lower right")
 curves = figures.drawn(ax)
 old, new = (curves[f"_equilibrium, η = {eta}"].y[0] for eta in (0.4, 0.04))
 share = curves["_measured"].y / new
-figures.show(fig, "Angle per step on a logarithmic axis over 1,800 steps, mean of ten seeds. It "
-             f"stays at {old:.2f} until the drop at step 400, falls to {share[20]:.2f} times the "
-             f"new equilibrium {new:.3f}, and is at {share[69]:.2f} times that 1,000 steps later. "
-             "The dotted line of formula (8.14) with the G after the drop runs along it; with "
-             "equal G it starts higher.", number="8.5")
+figures.show(fig, f"Angle per step on a logarithmic axis over 1,800 steps. It stays at {old:.2f} "
+             f"until the drop at step 400, falls to {share[20]:.2f} times the new equilibrium "
+             f"{new:.3f}, and is at {share[69]:.2f} times that 1,000 steps later. The line of "
+             "(8.14) with the G after the drop runs along it; with equal G it starts higher.",
+             number="8.5", caption="Blue: root mean square of ten seeds over 20 steps at a time.")
 
 # %% [markdown]
 # Angles vary from batch to batch, so one step in four says little about the mean of 200 steps. Of the time before the

@@ -129,7 +129,8 @@ figures.show(fig, "Angle of one step against the factor on the weights, both axe
              f"Dots lie on straight lines: SGD falls with slope {said['_SGD']}, normalised SGD "
              f"with slope {said['_normalised SGD']} and Adam with slope {said['_Adam']}; trust "
              f"ratio ({said['_trust ratio']}) and Polyak's step ({said['_Polyak']}) are flat.",
-             number="9.1")
+             number="9.1", caption="Dots are measured. Each line goes through its dot at α = 1 "
+             "with the slope that is predicted.")
 
 # %%
 for name, power in (("SGD", -2), ("normalised SGD", -1), ("Adam", -1)):
@@ -306,7 +307,9 @@ axes[1].set_title(f"AdamW: λ must go to {goals[1]}")
 figures.show(fig, "Training loss over 100 steps, for Adam with L2 and for AdamW. In both panels "
              "the orange dots of the scaled run lie on the blue line of the unscaled one, with "
              f"{goals[0]} on the left and {goals[1]} on the right. The grey dashed lines with the "
-             "two exchanged leave it.", number="9.2")
+             "two exchanged leave it.", number="9.2",
+             caption="All runs have the same seed. The legends give initial weights, learning "
+             "rate and λ of each.")
 
 # %%
 for optimizer, panel in zip(wrong, panels, strict=True):
@@ -588,7 +591,9 @@ figures.show(fig, f"Angle per step. Left, random gradients, against their size G
              f"{lines['AdamW'].x[0]:g} to {lines['AdamW'].x[-1]:g}: flat under AdamW; under Adam "
              f"with L2 dots and line fall with slope −1/{-1 / fall['Adam + L2']:.0f}. Right, three "
              f"layers, predictions as bars and {len(right['_AdamW'].y)} seeds as dots: under AdamW "
-             f"{means['AdamW']} rad, under Adam with L2 {means['Adam + L2']} rad.", number="9.3")
+             f"{means['AdamW']} rad, under Adam with L2 {means['Adam + L2']} rad.", number="9.3",
+             caption="Dots are measured, five runs each. Lines on the left and level bars on the "
+             "right are predicted.")
 
 # %%
 claim("09-layers", "S of the first layer, from the run of Adam + L2, apart", equals=0, within=1e-9,
@@ -823,7 +828,9 @@ figures.show(fig, "Three maps of the test loss over learning rate and weight dec
              "logarithmic, for SGD, AdamW and Adam with L2. The loss rises from the lower left to "
              f"the upper right. White lines of equal loss run along dashed lines of slope "
              f"{said[0]}, {said[1]} and, steeper, {said[2]}. Dotted lines through the middle have "
-             "the fitted slopes, which the titles give.", number="9.4")
+             "the fitted slopes, which the titles give.", number="9.4",
+             caption="Means of five seeds. White lines have equal loss, dashed lines the "
+             "predicted slope, the dotted line the fitted one.")
 
 # %%
 for name, power in (("SGD", -1), ("AdamW", -1), ("Adam + L2", -2)):
@@ -931,7 +938,8 @@ def check_lines(lines, lr, weight_decay):
 
 # %%
 figures.interactive(draw, lr=[0.01, 0.001, 0.002, 0.005, 0.02], weight_decay=[0.3, 0.03, 0.1, 1],
-                    number="9.5")
+                    number="9.5", caption="Left, the black dot is the pair that is set. Right, "
+                    "G is the size of a layer's gradient at norm one.")
 
 # %%
 slow = np.array([relax(0.01, 0.3, G)[-1] for G in (3, 300)])

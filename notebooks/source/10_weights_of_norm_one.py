@@ -175,7 +175,8 @@ columns = ", ".join(f"{v:.0f}" for v in right.mean(0))
 figures.show(fig, "Test accuracy in per cent, mean of five seeds, over four learning rates and "
              f"four values of λ. With free norms and η = {etas[3]:g} it falls from "
              f"{left[0, 3]:.0f} at λ = {lams[0]:g} to {left[3, 3]:.0f} at λ = {lams[3]:g}. With "
-             f"norm one each column has one colour: {columns} from left to right.", number="10.1")
+             f"norm one each column has one colour: {columns} from left to right.", number="10.1",
+             caption="Numbers and colours are test accuracies in per cent, means of five seeds.")
 
 
 # %%
@@ -404,7 +405,9 @@ figures.show(fig, "Left, the turn per step on a logarithmic axis against λ for 
              "Right, test accuracy against the turn, with standard errors of at most "
              f"{worst:.1f} points: {one[:4].mean():.0f} for the smallest turns and {free[-1]:.0f} "
              f"for the largest, between them up to {one.max():.0f} at norm one and "
-             f"{free.max():.0f} free.", number="10.2")
+             f"{free.max():.0f} free.", number="10.2",
+             caption="Circles are free, squares have norm one. Dotted and solid lines are "
+             "predicted; bars are standard errors of five seeds.")
 
 # %%
 claim("10-turn", "the dotted curves have the cosine 1 − ηλ",
@@ -514,7 +517,8 @@ def dials(lr, weight_decay):
 
 # %% tags=["show-input"]
 figures.interactive(dials, lr=[0.1, 0.03, 0.3], weight_decay=[0.3, 0.01, 0.03, 0.1, 1],
-                    number="10.3")
+                    number="10.3", caption="Dotted is the equilibrium of the free weight, whose "
+                    "turns are dots on the right. Diamonds mark the λ of the left.")
 
 # %%
 claim("10-dials", "η = 0.1, λ = 0.3: turn of the free weight after 400 steps over its equilibrium",
@@ -798,7 +802,9 @@ figures.show(fig, f"Left, the norm of the inner pair over {free.shape[1] - 1} st
              f"and at {held[:, -200:].mean():.2f} with it, on average over the last "
              f"{held[:, -200:].shape[-1]}, beside a "
              f"dotted prediction that ends at {dotted[-1]:.2f}. Right, change of test accuracy in "
-             f"points when a pair decays: {said}.", number="10.4")
+             f"points when a pair decays: {said}.", number="10.4",
+             caption="Left, a line for each of five seeds, and dotted formula (8.8). Right, means "
+             "of ten paired differences with their 95 % intervals.")
 
 # %%
 recursion = [norm[0, 1, 0] ** 2]
@@ -1012,7 +1018,9 @@ figures.show(fig, f"Left, the rates ρ of {len(seen[0])} runs with decay in two 
              f"{seen[0].shape[1]} steps: they start at {at[0]} and {at[1]}, reach {at[2]} and "
              f"{at[3]} at step 250 (dotted, by prediction: {at[4]} and {at[5]}), and fall to zero "
              f"by the schedule. Right, test accuracies of {right['decay'].x.size} seeds by kind "
-             f"of run, means in per cent: {said}.", number="10.5")
+             f"of run, means in per cent: {said}.", number="10.5",
+             caption="Thin lines and dots are twelve seeds, upright bars their means. Dotted are "
+             "predictions on the left, the first two means on the right.")
 
 # %%
 points = np.stack([right[name].x for name in names])  # test accuracy by kind of run and seed
