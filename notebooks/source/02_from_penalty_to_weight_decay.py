@@ -131,8 +131,8 @@ figures.show(fig, "The size of a weight without gradient over 20 steps, on a log
              f"straight lines from 1. At ηλ = 0.02 it falls slowly, to {end['ηλ = 0.02']:.2f}, at "
              f"0.3 to {end['ηλ = 0.3']:.4f}. At 1.5 and 2.1 every second mark is open; at 1.5 the "
              f"weight shrinks, at 2.1 it grows, to {end['ηλ = 2.1']:.1f}.", number="2.2",
-             caption="The weight starts at 1 and has no gradient. Where a mark is open, it is "
-             "negative. The axis is logarithmic.")
+             caption="The weight starts at 1 and has no gradient. Where a mark is open, the weight "
+             "is negative. The axis is logarithmic.")
 
 # %% [markdown]
 # Three facts follow from (2.1).
@@ -199,8 +199,7 @@ claim("02-sweep", "So does `sweep`, with which §2.8 trains many models at once"
 #
 # ## 2.3 When is multiplying all weights by a constant an L2 penalty?
 #
-# A well-known answer says that an L2 penalty is almost the same as multiplying all weights by 0.99 in every batch. When is it exactly the same? Write
-# $a=0.99$.
+# A well-known answer says that an L2 penalty is almost the same as multiplying all weights by 0.99 in every batch. When is it exactly so? Let $a=0.99$.
 #
 # - **Decay first**, then subtract the step taken from the old weight: $aw - \eta g(w)$. Comparison with (2.1)
 #   gives $\lambda=(1-a)/\eta$.
@@ -905,12 +904,10 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # | real (single data sets: {{min(each_from):.1f}} to {{max(each_from):.1f}}) | {{stable_from:.1f}} | {{stable_to:.0f}} |
 # | real, independent draws | {{drawn_from:.0f}} | {{drawn_to:.0f}} |
 #
-# Above $\eta\lambda=1$ decay itself overshoots: $|a|$ grows again, and far above, runs explode.
-#
-# With independent draws λ = 10 is not enough: shuffling is part of the rescue.
+# With independent draws λ = 10 is not enough: shuffling is part of the rescue. Far above $\eta\lambda=1$ decay itself overshoots.
 #
 # From about λ = {{parting:.1f}} on, the slowest thing to die out is the bias, which does not decay: hence the kink and the flat branch of Figure 2.8. Were it to
-# decay, Γ would be {{thin_line[thin.index(10)]:.2f}} at λ = 10. The border itself hardly moves.
+# decay, Γ would be ${{thin_line[thin.index(10)]:.2f}}$ at λ = 10. The border itself hardly moves.
 #
 # <details>
 # <summary>Why do the real inputs need more λ than by hand?</summary>
@@ -981,7 +978,7 @@ figures.show(fig, "Growth exponent against weight decay at η = 0.03. For shuffl
              "is for shuffled epochs, too.")
 
 # %% [markdown]
-# Figure 2.9 shows where minibatches and full batches explode.
+# Figure 2.9 shows which runs explode.
 
 
 # %%
@@ -1163,8 +1160,8 @@ assert abs(sharp_at[1] - 2) < 0.2, "after five steps only the bias's curvature i
 # Without decay {{exploded[5][0]}} of 20 runs explode in minibatches and {{exploded[20][0]}} in full batches. With λ = 4 only {{exploded[5][1]}} run
 # explodes in minibatches, and {{exploded[20][1]}} in full batches. The cure is a different one: decay shrinks the weights, on which a
 # network's curvature depends. The dose is large: at $\eta=0.15$ a step keeps {{100 * (1 - 0.15 * 4):.0f}} % of each weight. And the price is
-# everything learned: with either batch size the rescued networks only predict the mean target. At $\eta=0.01$, without decay, all 20 runs in
-# minibatches are stable and fit their data. So lower η instead.
+# everything learned: with either batch size the rescued networks only predict the mean target. So lower η instead: at $\eta=0.01$, without decay,
+# all 20 runs in minibatches fit their data.
 #
 # <details>
 # <summary>How the curvature falls</summary>
@@ -1212,7 +1209,7 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
       "its mean, on average", measured=(late.std(1) / late.mean(1)).mean(), above=0.4)
 
 # %% [markdown]
-# The batches disagree about the minimum: each step kicks the weights away, and the slope pulls them back.
+# Batches disagree about the minimum: each step kicks the weights away, and the slope pulls them back.
 #
 # Let $C$ be the covariance of the single examples' gradients at the minimum of loss plus penalty: the noise. Every step
 # draws a new batch of $B$ examples independently, with replacement. If all parameters decay, the Hessian of loss plus
@@ -1254,7 +1251,7 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 #
 # </details>
 #
-# In each direction this is $\eta hk/3$ times (2.7): shuffling helps most while epochs are short.
+# In each direction (2.8) is $\eta hk/3$ times (2.7): shuffling helps most while epochs are short.
 #
 # <details>
 # <summary>How short?</summary>
@@ -1374,7 +1371,7 @@ end_ratio = at_ends / (shifts + spreads)
 off = np.abs(np.log([excess["independent"] / excess["law"],
                      excess["shuffled"] / excess["shuffled law"], end_ratio]))
 claim("02-noise", "Excess and law differ by at most a factor of {}: for (2.7) if η is at most "
-      "0.01, for (2.8) and for the two terms of exercise 6 if it is at most 0.005",
+      "0.01, for (2.8) and for shift plus spread (exercise 6) if it is at most 0.005",
       measured=np.exp([*off[0, :3], *off[1, :2], *off[2, :2]]), below=1.2)
 
 # %% tags=["hide-input"]
@@ -1420,8 +1417,7 @@ heights = [excess_at(path, curved).mean(),
            0.03**2 * 4 / 12 * np.trace(curved @ noises, axis1=1, axis2=2).mean() / 5]
 
 # %% [markdown]
-# At $\eta=0.0025$ independent batches have
-# {{excess["independent"][0] / excess["shuffled"][0]:.0f}} times the excess of shuffled ones.
+# At $\eta=0.0025$ shuffling makes the excess {{excess["independent"][0] / excess["shuffled"][0]:.0f}} times smaller.
 #
 # **In the puzzle λ itself makes the run hover.** Without λ, and at a stable η, the model fits all 20 examples exactly in
 # the end: *every* example's gradient vanishes, and $C=0$. With $\lambda=10$ errors remain at the minimum, and so $C>0$.
@@ -1533,7 +1529,7 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 # $k>2$. For $k=2$ the derivative vanishes, but $a+1/a=2+(1-a)^2/a$ is above 2 for all $a$ between 0 and 1: decay raises the
 # border, too. For $k=1$, the full batch, it is $1+a$, which is (2.5): decay lowers it. So it takes *at least two* batches.
 #
-# It is $\frac14(a-\eta\rho)^2+\frac34a^2=a^2-\frac12\eta\rho\,a+\frac14(\eta\rho)^2$. It is least at
+# The second factor is $\frac14(a-\eta\rho)^2+\frac34a^2=a^2-\frac12\eta\rho\,a+\frac14(\eta\rho)^2$. It is least at
 # $a=\frac14\eta\rho$, where it is $\frac3{16}(\eta\rho)^2$. That is below 1 for $\eta\rho\lt4/\sqrt3={{4 / 3**0.5:.2f}}$. Without decay
 # ($a=1$) it takes $\eta\rho\lt2$. So decay helps here, too, but not at $\eta\rho={{80 * 0.03:.1f}}$: with $\rho=80$ at most up to
 # $\eta={{4 / 3**0.5 / 80:.4f}}$.
