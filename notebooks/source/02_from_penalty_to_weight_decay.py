@@ -11,8 +11,8 @@
 # - tell which learning rates are stable for a linear model;
 # - predict, for a small learning rate, how far above its minimum a run hovers.
 #
-# §2.2 to §2.4 follow the decay of one weight; after them you may stop. §2.5 to §2.8 ask when a whole run is stable, and how
-# far noise keeps it from its minimum, mostly for linear models.
+# §2.2 to §2.4 follow the decay of one weight; then you may stop. The rest asks when a whole run is stable, and how far noise
+# keeps it from its minimum, mostly for linear models.
 #
 # *Reading time an hour; the code runs in about 12 seconds.*
 
@@ -509,9 +509,9 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
       measured=rule - l2, equals=0, within=1e-12)
 
 # %% [markdown]
-# So with $\mu=0.9$ and the same small λ, decoupled decay shrinks weights {{1 / (1 - 0.9):.0f}} times more slowly. Without
-# gradient its roots are $a=1-\eta\lambda$ and μ. Both are below $\sqrt\mu$ in size for $\eta\lambda$ from {{1 - 0.9**0.5:.2f}} to {{1 + 0.9**0.5:.2f}}: there it is
-# the faster one. By (2.4) it converges to a different point (dotted): the minimum of $L+(1-\mu)\frac\lambda2\lVert w\rVert^2$.
+# So with $\mu=0.9$ and the same small λ, decoupled decay shrinks weights {{1 / (1 - 0.9):.0f}} times more slowly. In place
+# of (2.3) it has the roots $a=1-\eta\lambda$ and μ. Both are below $\sqrt\mu$ in size for $\eta\lambda$ from {{1 - 0.9**0.5:.2f}} to {{1 + 0.9**0.5:.2f}}: there
+# it is the faster one. By (2.4) it converges to a different point (dotted): the minimum of $L+(1-\mu)\frac\lambda2\lVert w\rVert^2$.
 #
 # ## 2.5 Full batches: curvature limits the learning rate
 #
@@ -700,7 +700,7 @@ claim("02-four-steps", "The paths end at (2.6), up to the sign",
       equals=0, within=1e-12)
 
 # %% [markdown]
-# This solves the puzzle, whose epochs are shuffled: **decay narrows the stable range of full batches, because it adds to the
+# This solves the puzzle: **decay narrows the stable range of full batches, because it adds to the
 # overshoot. It can widen that of shuffled minibatches, because an error goes on shrinking during the other batches, whose loss
 # leaves it alone.** It takes at least two batches (exercise 2), and no direction may be too
 # steep in all of them (exercise 5).
@@ -1482,8 +1482,7 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 #
 # 1. Under plain SGD an L2 penalty multiplies each weight by $1-\eta\lambda$ per step; momentum makes small
 #    coupled decay $1/(1-\mu)$ times as fast.
-# 2. Curvature limits η: in a linear model decay narrows the stable range of full batches, and can widen that of minibatches, most of all
-#    of shuffled ones.
+# 2. In a linear model decay narrows the stable range of η in full batches, and can widen it in minibatches, most of all in shuffled ones.
 # 3. At a constant η the noise of minibatches keeps loss plus penalty above the minimum, the more the larger η is, unless every
 #    example's gradient vanishes there ($C=0$).
 #
