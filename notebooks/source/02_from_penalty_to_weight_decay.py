@@ -1473,9 +1473,9 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 # At the exact minimum for $\lambda=10$ the test error is {{gain:.0f}} % below that of answering the mean training target; hovering
 # costs about as much. With $\eta=0.01$ SGD keeps the gain ({{100 * (1 - slow_error[10].mean()):.0f}} %).
 #
-# Without decay $\eta=0.01$ is stable, too, but the test error is about {{round(slow_error[0].mean(), -3):,.0f}} times that of the
-# mean: the random start remains in directions that no example sees. A start at zero removes almost all of this
-# ({{100 * (1 - zero_error.mean()):.0f}} % below the mean); λ = 10 gains {{further.mean():.0f}} ± {{further.std() / 20**0.5:.0f}} points more (± standard error). So use a smaller
+# Without decay $\eta=0.01$ is stable, too, but the test error is about {{round(slow_error[0].mean(), -3):,.0f}} times the
+# mean's: the random start remains in directions that no example sees. A start at zero removes almost all of this
+# ({{100 * (1 - zero_error.mean()):.0f}} % below the mean's error); λ = 10 gains {{further.mean():.0f}} ± {{further.std() / 20**0.5:.0f}} points more (± standard error). So use a smaller
 # η against explosions, and λ for what the data do not pin down ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
 #
 # **The chapter in three sentences.**
