@@ -133,8 +133,7 @@ fig, (ax, bars) = figures.subplots(1, 2, figsize=(7.4, 3.3), sharey=True,
 draw_programs(ax, bars)
 ax.set(xscale="log", xlim=(6e-5, 0.9), ylim=(-0.6, 5.6), ylabel="program, given x = 0.1")
 ax.set(xlabel="the book's λ that x = 0.1 means")
-ax.set_xticks([1e-4, 1e-3, 0.01, 0.1], ["0.0001", "0.001", "0.01", "0.1"])
-ax.minorticks_off()
+ax.set_xticks([1e-4, 1e-3, 0.01, 0.1], ["0.0001", "0.001", "0.01", "0.1"]), ax.minorticks_off()
 bars.set(xlabel="‖w‖, % of least squares", xlim=(0, 100), ylabel=" ", xticks=(0, 50, 100))
 bars.tick_params(axis="y", left=False)
 drawn = figures.drawn(ax)
@@ -147,8 +146,7 @@ figures.show(fig, f"Six rows, sorted by the λ that x = 0.1 means. The summed lo
              f"{drawn['SGD, ½ MSE'].x[0]:.1g}, and x‖w‖² by hand with {largest:.1g}. At the right "
              "bars show how much is left of the length of the least-squares weights: the larger "
              "λ, the less.", number="3.1",
-             caption="Dots: the book's λ that x = 0.1 means, on a logarithmic axis. Bars: the "
-             "length of the fitted weights.")
+             caption="Dots: the λ that x = 0.1 means. Bars: the length of the fitted weights.")
 
 # %% [markdown]
 # In Figure 3.1 the same number shrinks the weight vector to between {{min(lengths.values()):.0%}} and
@@ -526,7 +524,7 @@ claim("03-rate-w", "AdamW multiplies the mean of twins by 1 − ηλ at each ste
 #
 # $$\lambda_c=\lambda_W\sqrt{v_i}. \tag{3.6}$$
 #
-# The rules agree near $\sigma=1$ because there $\sqrt{v_i}\approx1$. Now we repeat both experiments with
+# The rules agree near $\sigma=1$ because there $\sqrt{v_i}\approx1$. We repeat both experiments with
 # $\lambda_c=0.1\,\sigma$ under Adam + L2.
 
 # %%
@@ -698,7 +696,7 @@ claim("03-full-l2", "Adam + L2 ends at ridge regression", measured=full_l2[-1] -
 # In Figure 3.5 AdamW first approaches the dotted line, and then moves with it.
 # With $\beta_2=0.95$, as language models often have it, the 2000 steps are only
 # $2/(1-\beta_2)={{2 / (1 - 0.95):.0f}}$, and the penalty has faded before AdamW arrives. At step 200 its fastest weight
-# moves {{pace(brief):.2f}} η a step; with $\beta_2=0.999$ only {{pace(full_w):.2f}} η. (With noise
+# moves {{pace(brief):.2f}} η a step; with $\beta_2=0.999$, {{pace(full_w):.2f}} η. (With noise
 # of a steady size $\sqrt{v_i}$ stays near $\sigma_i$, and the penalty remains: Figure 3.3. In a network that fits its data the
 # noise shrinks, too: §3.6.)
 #
@@ -877,13 +875,13 @@ best_w, best_l2 = lam_w[loss_w.mean(0).argmin()], lam_l2[loss_l2.mean(0).argmin(
 landed = translated[:, 2]  # where the rule leads from AdamW's 0.1, by seed
 
 # %% tags=["hide-input"]
-# The jitter's part of the right side, (η/2) Σ g²/√v over λ Σ w²√v, for AdamW's λ = 0.1 at two steps.
+# The jitter's part of the right side, (η/2) Σ g²/√v over λ Σ w²√v: AdamW's λ = 0.1, two steps.
 batches, jitter = np.random.default_rng(0).permutation(200).reshape(10, 20), []
 for late in (longer[4], longer[5]):
     late_w, late_root = late[0][:, 0], late[1][:, 0] + 1e-12
     for rows in batches:
         g = network_gradient(late[0][:, :1], pictures[:, rows], labels[:, rows])[:, 0]
-        jitter.append((0.005 * g**2 / late_root) @ layers / (0.1 * (late_w**2 * late_root) @ layers))
+        jitter.append(0.005 * g**2 / late_root @ layers / (0.1 * late_w**2 * late_root @ layers))
 jitter = np.mean(jitter, axis=(0, 1))
 
 # %% tags=["hide-input"]
@@ -976,8 +974,8 @@ def draw_roots(right):
 # %% tags=["hide-input"]
 def networks_in_words(scanned, sizes_of, roots_of):
     """The description of Figure 3.6."""
-    return ("Three panels. Above, the test loss of Adam + L2 minus that without λ. After 2000 steps "
-            f"it is lowest at 0.001 with {scanned['_later'].y[2]:.3f}, and at 0.0003 "
+    return ("Three panels. Above, the test loss of Adam + L2 minus that without λ. After 2000 "
+            f"steps it is lowest at 0.001 with {scanned['_later'].y[2]:.3f}, and at 0.0003 "
             f"{scanned['_later'].y[1]:.3f}; after 600 steps it is lowest at 0.001, too, with "
             f"{scanned['_l2'].y[2]:.3f}. Bands show where the rule leads from AdamW's 0.1: a "
             "little below 0.001 after 600 steps, near 0.0002 after 2000. "
@@ -1050,7 +1048,7 @@ claim("03-shorter", "At each of the five λ Adam + L2 with the translated λ end
 # {{1 / (0.01 * 0.1):.0f}}, and the first two rows are within {{np.ceil(100 * np.abs([at_rest[2] - 1, at_rest_later - 1]).max()):.0f}} % of balance. In the first layer about {{100 * jitter[0]:.0f}} % is jitter: the weights
 # and their own noise are correlated.
 #
-# *Weights without gradient* (of pixels that are always black): AdamW leaves {{100 * kept_w.mean():.0f}} %, translated Adam + L2
+# *Weights without gradient* (of always black pixels): AdamW leaves {{100 * kept_w.mean():.0f}} %, translated Adam + L2
 # practically nothing, as in §3.3.
 
 # %% tags=["hide-input"]
