@@ -614,7 +614,7 @@ seen = full_batch(np.vstack([np.zeros(10), full_w[:-1]])) ** 2  # g² at each st
 v, at_rest_now, curvature = 0.0, [], X.T @ X / n
 for t, square in enumerate(seen, 1):
     v = 0.999 * v + 0.001 * square
-    if t % 10 == 0:  # the weights at which (3.5) would hold with the present v
+    if t % 50 == 0:  # the weights at which (3.5) would hold with the present v
         coefficient = lam * np.sqrt(v / (1 - 0.999**t))
         rest = np.linalg.solve(curvature + np.diag(coefficient), curvature @ least)
         at_rest_now.append(np.linalg.norm(rest - least))
@@ -635,7 +635,7 @@ def draw_fading(ax):
                                        (distance_w, figures.ORANGE, "-", "_w"),
                                        (distance_brief, figures.ORANGE, "--", "_brief")):
         ax.semilogy(steps, path[steps - 1], style, color=colour, label=label)
-    ax.plot(steps, at_rest_now, ":", color="black", label="_rest")
+    ax.plot(steps[4::5], at_rest_now, ":", color="black", label="_rest")
     height = 1.5 * distance_w[4599]
     ax.plot([4600, 6600, 6600, 4600], height * np.exp([0, 0, -1, 0]), color=figures.GREY, lw=1,
             label="_triangle")
@@ -1020,8 +1020,8 @@ claim("03-longer", "After 2000 steps the way back still leads from 0.001 to "
       measured=back_later, between=(0.1 / 3, 0.3))
 
 # %% [markdown]
-# In Figure 3.6 the rule leads from AdamW's best λ after 600 steps, {{best_w:g}}, close to Adam + L2's best, {{best_l2:g}}, and
-# back: *to within a factor of 3*, the spacing of our grid. The test loss cannot decide more finely: its
+# In Figure 3.6 the rule leads from AdamW's best λ after 600 steps, {{best_w:g}}, close to Adam + L2's best, {{best_l2:g}}:
+# *to within a factor of 3*, the spacing of our grid. The test loss cannot decide more finely: its
 # 95 % intervals are as wide as the differences between neighbouring λ.
 
 # %% tags=["hide-input"]
