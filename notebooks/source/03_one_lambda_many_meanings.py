@@ -1067,7 +1067,7 @@ claim("03-not-at-rest", "With AdamW's λ = 0.01 the slope of each layer is at le
 # *In a longer run* AdamW's penalty fades much as in §3.5, although the batches are small: the better the network fits,
 # the smaller are its gradients, their noise, $v$ and the penalty. Adam + L2 keeps
 # its penalty, and with it larger gradients and a larger $v$, while (3.6) assumes the same $v$. So after 2000 steps the
-# rule gives about {{np.mean(later):.4f}}, a λ {{np.mean(landed) / np.mean(later):.0f}} times smaller. On five seeds the test loss cannot tell its neighbours 0.0001 and 0.0003 from
+# rule gives about {{np.mean(later):.4f}}, a λ {{np.mean(landed) / np.mean(later):.0f}} times smaller. On five seeds the test loss cannot tell 0.0001 or 0.0003 from
 # 0.001: the differences are {{lost[0].low:.2f}} to {{lost[0].high:.2f}} and {{lost[1].low:.2f}} to {{lost[1].high:.2f}} (95 % intervals).
 #
 # This function reads the mean from a PyTorch optimiser:
