@@ -153,6 +153,7 @@ def check_metadata(notebook: NotebookNode) -> list[str]:
             "alt",
             "width",
             "number",
+            "caption",
         }
         problems += [f"{where}: stray output metadata {name!r}" for name in sorted(stray)]
     return problems
