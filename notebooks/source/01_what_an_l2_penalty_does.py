@@ -126,11 +126,11 @@ dots, changes = map(figures.drawn, axes)
 dots = {name: mark.x for name, mark in dots.items()}
 means = [errors.mean() for errors in dots.values()]
 factor, change = round(means[0] / means[1], -2), changes["_mean"].x[0]
+
+# %% tags=["hide-input"]
 axes[0].set_title(f"λ = 1.5 divides the error by about {factor:.0f} from an\n"
                   "N(0,1) start …", x=-0.35)
 axes[1].set_title(f"… and changes it by {change:.1f} % from zero".replace("-", "−"), x=-0.35)
-
-# %% tags=["hide-input"]
 figures.show(fig, f"Dots for {len(dots['always answer zero'])} data sets and five models, test "
              "error on a logarithmic axis. "
              f"Starting from N(0,1) the mean is {means[0]:.3g} without penalty and {means[1]:.3g} "
@@ -527,7 +527,7 @@ claim("01-turned", "the signs of HDL and total cholesterol end where the picture
 # $s_i^2/n$ is also the *curvature* of $L$ along $v_i$, its second derivative: where it is large, the data *pin down*
 # the direction. **So the share is curvature/(curvature + λ).** Near a minimum $\hat w$ of a smooth loss this is exact to
 # first order in λ, and beyond that as far as the Hessian $H$ changes little between $\hat w$ and $w_\lambda$, the minimum of $J$
-# near it. If $H$ has positive eigenvalues $h_i$, with eigenvectors $e_i$,
+# near it. If all eigenvalues $h_i$ of $H$ are positive, with eigenvectors $e_i$,
 #
 # $$e_i^\top w_\lambda\approx\frac{h_i}{h_i+\lambda}\;e_i^\top\hat w.$$
 #
@@ -537,8 +537,8 @@ claim("01-turned", "the signs of HDL and total cholesterol end where the picture
 # <summary>Derivation</summary>
 #
 # Near $\hat w$ the gradient of the loss is about $H\,(w-\hat w)$ with the Hessian $H$. Set it plus $\lambda w$ to zero:
-# $(H+\lambda I)\,w = H\hat w$. Multiply by $e_i^\top$. With a free intercept, $H$ is what remains after minimising over it. The
-# last cell of this section checks the first order for logistic regression.
+# $(H+\lambda I)\,w = H\hat w$. Multiply by $e_i^\top$. With a free intercept, $H$ is what remains after minimising over it. A
+# folded cell below checks the first order for logistic regression.
 #
 # </details>
 
@@ -857,7 +857,7 @@ bias2_answers = ((1 - factor) ** 2 * along**2 * s_few**2 / 100).sum(1)
 variance_answers = sigma**2 / 100 * (factor**2).sum(1)
 
 # %% [markdown]
-# For {{below: len(tried)}} λ we draw the noise {{below: len(noisy):,}} times.
+# For each of {{below: len(tried)}} λ we draw the noise {{below: len(noisy):,}} times.
 
 # %%
 rng, tried = claims.rng(), [0, 1, 7, 10, 13, 16]  # λ = 0, 0.001, 0.01, 0.03, 0.1 and 0.3
@@ -964,7 +964,7 @@ figures.show(fig, "Two panels of expected error over that of least squares again
 
 # %% [markdown]
 # Figure 1.6 shows why the gains differ. Of the weights' error {{tenth_share:.0%}} is noise in the tenth
-# direction, which shrinking removes. In predictions the noise of each
+# direction, which shrinking mostly removes. In predictions the noise of each
 # direction is $\frac{s_i^2}{n}\cdot\frac{\sigma^2}{s_i^2} = \frac{\sigma^2}{n}$. **Shrinking helps most where
 # least squares is noisy and your error measure counts that direction.**
 #
@@ -1263,8 +1263,7 @@ figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 
 # |*rival:* ten, leave-one-out|{{plain_loo.mean():.0f}}|{{more[4]:+.0f}} ± {{more_half[4]:.0f}}|
 #
 # (± as in §1.2, of paired differences, as if splits were independent.)
-# All ways are good, as the curve in Figure 1.7 is flat near its minimum (over the splits validation chooses λ from {{lams[min(choices)]:.2g}} to
-# {{lams[max(choices)]:.2g}}). Yet ten inputs are better still, even
+# All ways are good, as the curve in Figure 1.7 is flat near its minimum. Yet ten inputs are better still, even
 # without penalty. **One λ for all inputs limits the damage of {{Z.shape[1] - 10}} extra ones, but does not undo it.**
 
 # %% tags=["hide-input"]
@@ -1600,6 +1599,8 @@ begun_square = (run.norm.isel(step=0) ** 2).sum("layer").values[:, 0, 1].mean()
 kept_start = (1 - 0.2 * 0.003 / (1 - 0.9)) ** 300
 more_gained = claims.interval(np.diff(chosen_accuracy - accuracy[:, 0], axis=1)[:, 0])
 beyond_scale = claims.interval(four[..., 2] - four[..., 1])
+apart = np.abs(np.diff(four.mean(0), axis=0))[0]  # how far the two starts end from each other
+assert apart[2] < apart[:2].min() / 2, "the chosen λ does not make both starts alike"
 
 # %% tags=["hide-input"]
 clean, lit, count = run.copy(deep=True), np.empty(20), 64 * 64 + 64 * 10
@@ -1645,9 +1646,9 @@ up = [upper[f"_mean {start} 1"].y[0] - upper[f"_mean {start} 0"].y[0] for start 
 axes[0].set_title(f"The chosen λ gains {up[0]:.1f} points from PyTorch's start,\n"
                   f"and {up[1]:.1f} from one {large} times as large", x=-0.1)
 means = np.array([[lower[f"_mean {start} {k}"].y[0] for k in range(3)] for start in range(2)])
-axes[1].set_title("Only the chosen λ makes both starts alike", x=-0.1)
 
 # %% tags=["hide-input"]
+axes[1].set_title("Only the chosen λ makes both starts alike", x=-0.1)
 figures.show(fig, "A network on 100 digits, 20 seeds as dots that thin lines join, from PyTorch's "
              "start and from one with weights 8 times as large. Above, mean accuracy: "
              f"{upper['_mean 0 0'].y[0]:.1f} % at λ = 0 and {upper['_mean 0 1'].y[0]:.1f} % with "
@@ -1670,7 +1671,7 @@ figures.show(fig, "A network on 100 digits, 20 seeds as dots that thin lines joi
 # With both rescaled, the penalised network is still better by {{-rest.mean[0]:.3f}} ± {{rest.half[0]:.3f}}.
 #
 # **From the large start** the chosen λ gains {{gained.mean[1]:.1f}} ± {{gained.half[1]:.1f}} points, and then both starts do equally well. It is §1.1 once more. To
-# first order a network has null directions, too: 100 images with 10 outputs each leave at least {{count - 1000:,}} of {{count:,}}. So without penalty a large start stays: $\lVert w\rVert^2$ is {{begun_square:,.0f}} before training and
+# first order a network has null directions, too: 100 images with 10 outputs each leave at least {{count - 1000:,}} of {{count:,}}. Without penalty the large start stays: $\lVert w\rVert^2$ is {{begun_square:,.0f}} before training and
 # {{free_square[1]:,.0f}} after it. With momentum 0.9, decay multiplies what the loss does not move by about $1-\eta\lambda/(1-0.9)$ at each step
 # ([chapter 2](02_from_penalty_to_weight_decay.ipynb)), at $\lambda = 0.003$ by {{kept_start:.2f}} in all 300. So {{large}} times becomes {{large * kept_start:.1f}} times.
 #
@@ -1808,7 +1809,7 @@ claim("01-squares", "the squared norms are those of the final weights (relative 
 #
 # </details>
 #
-# **6.** *(Derive, then run.)* Descend on $J$ from zero, with a penalty, and stop after $t$ steps. Which share of least
+# **6.** *(Derive, then run.)* Descend on $J$ from zero, and stop after $t$ steps. Which share of least
 # squares is reached along $v_i$? And for $t\to\infty$, or $\lambda\to0$?
 #
 # <details>
@@ -1821,7 +1822,7 @@ claim("01-squares", "the squared norms are those of the final weights (relative 
 # $$\frac{s_i^2}{s_i^2+n\lambda}\,\Big(1-\big(1-\eta\,(s_i^2/n+\lambda)\big)^t\Big).$$
 #
 # For $t\to\infty$ it is ridge's (1.2), if $\eta(h+\lambda) < 2$, and for $\lambda\to0$ it is (1.8). Null directions stay at zero. So with
-# both, stopping sets in at the rate $h+\lambda$ in place of $h$: where the penalty is strong, it hardly matters when you stop. With
+# both, each direction settles at the rate $h+\lambda$ in place of $h$: once $\eta t\lambda\gg1$, it no longer matters when you stop. With
 # `both_ways = factors * (1 - (1 - 0.2 * (s**2 / n + 0.1)) ** 20)` the tenth direction has
 # the share 0.028 after 20 steps of $\eta = 0.2$ at $\lambda = 0.1$, and 0.079 in the end.
 #
