@@ -122,12 +122,13 @@ def draw_changes(ax):
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(2, 1, figsize=(5.4, 5.4), height_ratios=[1.9, 1])
 draw_errors(axes[0]), draw_changes(axes[1])
+assert len(from_zero) == 60, "an axis label says 60 data sets"
+
+# %% tags=["hide-input"]
 dots, changes = map(figures.drawn, axes)
 dots = {name: mark.x for name, mark in dots.items()}
 means = [errors.mean() for errors in dots.values()]
 factor, change = round(means[0] / means[1], -2), changes["_mean"].x[0]
-
-# %% tags=["hide-input"]
 axes[0].set_title(f"λ = 1.5 divides the error by about {factor:.0f} from an\n"
                   "N(0,1) start …", x=-0.35)
 axes[1].set_title(f"… and changes it by {change:.1f} % from zero".replace("-", "−"), x=-0.35)
@@ -1641,13 +1642,14 @@ draw_columns(axes[1], four[..., :3], ["λ = 0", "λ = 0,\nrescaled", "chosen\nλ
 starts = f"PyTorch's start (left), {large} times as large (right)"
 axes[0].set(ylabel="test accuracy (%)", xlabel=starts)
 axes[1].set(ylabel="test loss (nat)", xlabel=starts)
+assert large == 8, "the description says so"
+
+# %% tags=["hide-input"]
 upper, lower = map(figures.drawn, axes)
 up = [upper[f"_mean {start} 1"].y[0] - upper[f"_mean {start} 0"].y[0] for start in range(2)]
 axes[0].set_title(f"The chosen λ gains {up[0]:.1f} points from PyTorch's start,\n"
                   f"and {up[1]:.1f} from one {large} times as large", x=-0.1)
 means = np.array([[lower[f"_mean {start} {k}"].y[0] for k in range(3)] for start in range(2)])
-
-# %% tags=["hide-input"]
 axes[1].set_title("Only the chosen λ makes both starts alike", x=-0.1)
 figures.show(fig, "A network on 100 digits, 20 seeds as dots that thin lines join, from PyTorch's "
              "start and from one with weights 8 times as large. Above, mean accuracy: "
