@@ -357,6 +357,8 @@ claim("04-soft", "of many weights that are tried, the best under L1 is that of (
 claim("04-soft", "under L2 with λ = 1, and under both, the best is that of (4.1) and (4.2)",
       measured=[found["L2"] - asked / 2, found["both"] - soft(asked, 0.7) / 2],
       equals=0, within=1e-9)
+
+# %% tags=["hide-input"]
 sizes = np.linspace(0, 12, 120_001)
 taken = {(z, power): 1 - sizes[((sizes - z) ** 2 / 2 + 0.7 * sizes**power).argmin()] / z
          for z in (0.02, 1, 1.1, 1.3, 10) for power in (0.5, 1.5)}  # share of z
@@ -581,6 +583,8 @@ figures.show(fig, f"Ten weights against λ from 0.001 to 100. Left, Lasso: {zero
              f"{zeros[1]} are zero at λ = 10.", number="4.5",
              caption="Each line is one weight, trained on all patients; four are grey. The dotted "
              "line is at λ = 10; the circle is where HDL reaches zero.")
+
+# %% tags=["hide-input"]
 claim("04-path", "the Lasso's path at λ = 1 and 10 is that of proximal steps", equals=0,
       within=1e-6, measured=lasso_weights[np.searchsorted(path_lams, [0.99, 9.99])]
       - proximal(ten.T @ ten / n, ten.T @ y / n, np.array([[1.0], [10.0]])))
@@ -670,7 +674,7 @@ assert by_extra.low > 0, "with the best λ 64 inputs are as good as ten"
 # |Lasso|{{chosen["Lasso, 64"].mean():.0f}}|{{best["Lasso, 64"].mean():.0f}}|{{chosen["Lasso, ten"].mean():.0f}}|{{best["Lasso, ten"].mean():.0f}}|
 # |Lasso, refitted|{{chosen["refit, 64"].mean():.0f}}|{{best["refit, 64"].mean():.0f}}|{{chosen["refit, ten"].mean():.0f}}|{{best["refit, ten"].mean():.0f}}|
 #
-# On 64 inputs the Lasso beats ridge, with the chosen λ on {{wins[0]}} of the 20 splits. Can selection alone do this? *With the best λ it can:* the refitted Lasso's mean loss is clearly
+# On 64 inputs the Lasso beats ridge, with the chosen λ on {{wins[0]}} of the 20 splits. Can selection alone do this? *With the best λ it can:* the refitted Lasso's mean loss is
 # below ridge's, but a λ picked in the test flatters it. *With a chosen λ we cannot tell:* the interval for the refit's difference from ridge runs from −{{unsure.high:.0f}} to +{{-unsure.low:.0f}}
 # (95 %, as if splits were independent). *Selection helps, but does not undo the harm of inputs that were better left out:* the best Lasso is better with ten.
 #
@@ -854,7 +858,7 @@ products = descend(start[:, :10], start[:, 10:] / 2, W_hat, lams[:, None, None, 
 s = np.linalg.svd(products, compute_uv=False)  # (8 λ, 5 starts, 10 values)
 
 # %% [markdown]
-# In Figure 4.7 (middle and right) $\hat W$ is learned from 300 digits. Its singular values are then shrunk by (4.8), or all divided by $1+\lambda$.
+# In Figure 4.7 $\hat W$ is learned from 300 digits. Its singular values are then shrunk by (4.8), or all divided by $1+\lambda$.
 
 # %% tags=["hide-input"]
 def learn(parts):
@@ -923,7 +927,8 @@ for ax in axes:
     ax.set(xlabel="weight decay λ", xlim=(-0.01, 0.33))
     ax.axvline(0.24, color=figures.GREY, lw=0.8, ls="--")
 axes[0].set_title("Directions vanish …"), axes[1].set_title("… at a price")
-_ = axes[2].set_title("A small λ helps")
+axes[1].text(0.23, 0.06, "λ of §4.1", color=figures.GREY, ha="right", fontsize=9)
+_ = axes[2].set_title("A small λ helps both")
 
 # %% tags=["hide-input"]
 drawn, right, of_loss = (figures.drawn(ax) for ax in axes)
@@ -939,9 +944,8 @@ figures.show(fig, f"Left, {tops.size} singular values of the trained product aga
              f"{of_loss['_two'].at(0):.3f} at 0, {of_loss['_two'].at(0.04):.3f} at 0.04 and "
              f"{of_loss['_two'].at(0.24):.2f} at 0.24; one matrix stays below "
              f"{of_loss['_one'].y.max():.2f}.", number="4.7",
-             caption="Left: lines are (4.8), dots trained factors, the means of five starts. "
-             "Middle and right: means of ten splits, bands their ranges; green keeps the rank of "
-             "two factors and shrinks nothing. Upright line: the λ of §4.1.")
+             caption="Left: lines are (4.8), dots means of five starts. Middle and right: means "
+             "of ten splits, bands their ranges; green keeps the directions, but not shrunken.")
 
 # %% tags=["hide-input"]
 expected = np.maximum(s_hat - lams[:, None, None], 0)
@@ -950,6 +954,8 @@ claim("04-directions", "All {} trained singular values are those of (4.8) to a m
 claim("04-price-unseen", "At λ = 0.24, deleting directions and shrinking the others each cost at "
       "least {:.2f} of the accuracy on unseen digits (lower ends of intervals over 10 splits)",
       measured=[by_deleting.low, by_shrinking.low], above=0)
+
+# %% tags=["hide-input"]
 gains = [claims.interval(losses[name][:, 0] - losses[name][:, at]).low
          for name, at in (("two", 4), ("one", 4), ("one", 20))]  # λ = 0.04 and 0.2
 assert min(gains) > 0, "a small λ does not lower the loss on unseen digits"
@@ -1014,10 +1020,10 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 # The puzzle is solved: {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are above 0.24 ({{min(above_300)}} to {{max(above_300)}} from 300 digits).
 # The price at λ = 0.24 is an accuracy of {{at_cost.low:.2f}} to {{at_cost.high:.2f}} (interval for the mean) instead of {{unseen["two"][:, 0].mean():.2f}}:
 # deletion alone costs {{by_deleting.mean:.2f}}, and shrinking what stays another {{by_shrinking.mean:.2f}}.
-# One matrix loses hardly any because a common factor hardly changes the ranking of the scores. Two factors do because an amount changes the proportions of the directions.
+# One matrix loses hardly any accuracy because a common factor hardly changes the ranking of the scores. Two factors do because an amount changes the proportions of the directions.
 #
 # **Without whitening**, if the loss is convex, all directions vanish from $\lambda = \lVert E\rVert_2$ on, the largest singular value of the gradient $E$ at $W = 0$. In practice this matters
-# for *attention*: its scores contain the query and key matrices only as a product, whose rank decay lowers in language models ([Kobayashi, Akram and von Oswald, 2024](https://arxiv.org/abs/2410.23819)).
+# for *attention*: its scores contain the query and key matrices only as a product, and weight decay lowers its rank in language models ([Kobayashi, Akram and von Oswald, 2024](https://arxiv.org/abs/2410.23819)).
 #
 # <details>
 # <summary>Proof</summary>
@@ -1073,8 +1079,8 @@ axes[0].text(20, 1e-11, "below 10⁻⁶", color=figures.GREY)
 axes[1].text(2e-6, 0.72, "stay", color=figures.BLUE)
 axes[1].text(2e-6, -0.06, "← fade", color=figures.GREY)
 axes[0].set(xlabel="step", ylabel="size of a unit, ‖w‖|a|", ylim=(1e-12, 5), xlim=(0, 1000))
-axes[1].set(xlabel="size at the end", xlim=(1e-12, 1), ylim=(-1.1, 1.1),
-            ylabel="cosine with the largest unit")
+_ = axes[1].set(xlabel="size at the end", xlim=(1e-12, 1), ylim=(-1.1, 1.1),
+                ylabel="cosine with the largest unit")
 
 # %% tags=["hide-input"]
 curves = np.array([line.y for line in figures.drawn(axes[0]).values()])
@@ -1108,8 +1114,8 @@ assert copy[~fade].min() < 0, "the units that stay are copies of one"
 assert np.log(unit_sizes[-1] / unit_sizes[-2])[copies].min(initial=0) > -0.01, "a tiny copy fades"
 
 # %% [markdown]
-# For a unit that stays, the slope of the loss in its size is −λ, as for nonzero weights of the Lasso. Copies that share a size cost as much as
-# one unit, so copies stay: the {{(~small).sum()}} are nearly copies of two.
+# For a unit that stays, the slope of the loss in its size is −λ. Copies that share a size cost as much as
+# one unit, so copies are not removed: the {{(~small).sum()}} that stay are nearly copies of two.
 # Here λ is just below the largest slope at zero, {{at_zero:.2f}}, so that most units go. The loss falls only from {{bent.square().mean() / 2:.3f}} to {{final_loss:.3f}}.
 #
 # ## 4.8 What decay on an adapter pulls towards
@@ -1137,15 +1143,15 @@ assert np.log(unit_sizes[-1] / unit_sizes[-2])[copies].min(initial=0) > -0.01, "
 #    $\frac\lambda2(a\lVert U\rVert_F^2+b\lVert V\rVert_F^2)$ has no slope.
 # 3. By (4.7) for $\sqrt a\,U$ and $\sqrt b\,V$, the least value of this penalty is $\lambda\sqrt{ab}\,\lVert UV^\top\rVert_*$.
 #
-# So (4.8) holds with $\lambda\sqrt{ab}$ for λ. If the data want the singular values $\hat s_i$ of an adapter,
+# So by the proofs of §4.7, (4.8) holds with $\lambda\sqrt{ab}$ for λ. If the data want the singular values $\hat s_i$ of an adapter,
 #
 # $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
 #
-# *At rest AdamW has taken $\lambda\sqrt{ab}$ from each direction, where $\sqrt{ab}$ is a typical gradient.* SGD is the case $a = b = 1$.
+# *At rest, after several times $1/(2\eta\lambda)$ steps, AdamW has taken $\lambda\sqrt{ab}$ from each direction, where $\sqrt{ab}$ is a typical gradient.* SGD is the case $a = b = 1$.
 #
 # This is a balance and no prediction: $a$ and $b$ are measured in the same run, at its end. If $\sqrt{\hat v}$ differs between entries, the weighted mean of the amounts is still
 # $\lambda\sqrt{ab}$ under two conditions (second fold).
-# We test whether all directions lose about the same.
+# Do all directions lose about the same?
 #
 # <details>
 # <summary>Why no entry at rest exceeds about 1/λ (an argument)</summary>
@@ -1169,7 +1175,8 @@ assert np.log(unit_sizes[-1] / unit_sizes[-2])[copies].min(initial=0) > -0.01, "
 # </details>
 #
 # We use the digits in batches of 100, with $W_0 = \hat W$. In the new task the digits 0 to 4 exchange names in a circle, a change of rank four. The adapter has
-# rank 8; $U$ starts at zero. 
+# rank 8; $U$ starts at zero.
+
 # %%
 order = [1, 2, 3, 4, 0, 5, 6, 7, 8, 9]
 change = np.linalg.svd(W_hat[order] - W_hat, compute_uv=False)  # what the new task asks for
@@ -1178,6 +1185,7 @@ missing = torch.tensor(Y[:, order] - Z @ W_hat.T)  # what W₀ does not explain 
 
 # %%
 def adapter(weight_decay, seed, lr=0.003, steps=1000):
+    """Train one adapter with AdamW; its singular values."""
     V = np.random.default_rng(seed).uniform(-0.25, 0.25, (61, 8))
     U, V = torch.zeros(10, 8, dtype=torch.float64, requires_grad=True), torch.tensor(V)
     optimizer = torch.optim.AdamW([U, V.requires_grad_()], lr=lr, weight_decay=weight_decay)
@@ -1260,6 +1268,8 @@ typical = np.sqrt(a * b).mean(0)  # for each λ
 by_rule = np.array(adam_lams) * typical
 amounts = change - by_adamw  # what AdamW takes from each ŝ, of which six are zero
 amount = amounts[..., :4].mean((0, 2))
+
+# %% tags=["hide-input"]
 weighted = (amounts * by_adamw).sum(2) / by_adamw.sum(2)  # the mean of (4.10)
 off = weighted.mean(0) / by_rule - 1
 each = amounts[..., :4].mean(0)
@@ -1376,13 +1386,15 @@ claim("04-adam-drawn", "the lines are ŝ less the level, and runs stand at λ an
                 *(change[1] - each[:, 1] - right["_adamw 1"].y),
                 *(left["_adamw 2"].high - by_adamw[..., 2].max(0)),
                 *(left["_full 2"].y - by_full[:, :2, 2].mean(0))], equals=0, within=1e-9)
+
+# %% tags=["hide-input"]
 claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in the stack does",
       measured=one_adapter - by_adamw[0, 3], equals=0, within=1e-6)
 assert (lost[1] > reach_full.mean()).all(), "in full batches a direction lies above its line"
 
 # %% [markdown]
 # AdamW takes nearly an amount: at λ = 10, $\lambda\sqrt{ab}$ is {{by_rule[3]:.3f}}, and the four directions lose {{each[3].min():.3f}} to {{each[3].max():.3f}}.
-# Its λ must be $1/\sqrt{ab}$ times SGD's: {{1 / typical[1]:.0f}} times at λ = 1 and {{1 / typical[3]:.0f}} times at λ = 10. We know no formula for $\sqrt{ab}$: measure it.
+# Its λ must be $1/\sqrt{ab}$ times SGD's: {{1 / typical[1]:.0f}} times at λ = 1 and {{1 / typical[3]:.0f}} times at λ = 10. Measure $\sqrt{ab}$: we know no formula.
 #
 # At rest no entry exceeds about $1/\lambda$ (first fold). *In full batches this ceiling is all that decay does* ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454)).
 # At λ = 3 no entry reaches it: noise makes the difference between {{amount[2]:.3f}} and nothing.
