@@ -89,7 +89,7 @@ train([U, V], lambda: (whitened @ (V @ U.T) - scores).square().sum(1).mean() / 2
 strengths = torch.linalg.svdvals((U @ V.T).detach()).numpy()
 
 # %% [markdown]
-# In Figure 4.1, where do you expect crosses?
+# Where do you expect crosses in Figure 4.1?
 
 # %% tags=["hide-input"]
 theirs = Lasso(alpha=lam, tol=1e-12, max_iter=100_000).fit(X, y).coef_  # the minimum of loss + L1
@@ -1103,7 +1103,7 @@ assert (flat == copies).all(), "a unit is drawn as a tiny copy, or not, and is a
 # %% tags=["hide-input"]
 claim("04-units", "Weight decay brings {:.0f} of 40 ReLU units below a millionth of size",
       measured=float((unit_sizes[-1] < 1e-6).sum()), above=10)
-assert unit_sizes[0].min() > 1e-3, "a unit is as good as zero before training"
+assert unit_sizes[0].min() > 1e-6, "a unit is as good as zero before training"
 assert unbalanced < 1e-3, "a unit's two sides differ"
 assert np.abs(pulls[unit_sizes[-1] > 1e-3] / 0.09 - 1).max() < 0.1, "a living unit's slope is not λ"
 assert 0.09 < at_zero < 0.13, "λ is not just below the largest slope at zero"
@@ -1116,7 +1116,7 @@ assert np.log(unit_sizes[-1] / unit_sizes[-2])[copies].min(initial=0) > -0.01, "
 # %% [markdown]
 # For a unit that stays, the slope of the loss in its size is −λ. Copies that share a size cost as much as
 # one unit, so copies are not removed: the {{(~small).sum()}} that stay are nearly copies of two.
-# Here λ is just below the largest slope at zero, {{at_zero:.2f}}, so that most units go. The loss falls only from {{bent.square().mean() / 2:.3f}} to {{final_loss:.3f}}.
+# Here λ is just below the largest slope at zero, {{at_zero:.2f}}, so most units go. The loss falls only from {{bent.square().mean() / 2:.3f}} to {{final_loss:.3f}}.
 #
 # ## 4.8 What decay on an adapter pulls towards
 #
