@@ -5,8 +5,7 @@
 # L1 is known for making weights exactly zero, and L2 for never doing so. In ordinary code the
 # opposite can happen: L1 leaves no zero, and under L2 whole directions of a product of two matrices fade to nothing.
 #
-# *A penalty makes zeros
-# if its slope does not fade on the way to zero, so that it takes at least a fixed amount and not a share.* L1 takes an amount from every weight. L2 takes a
+# *A penalty makes zeros if its slope does not fade on the way to zero: a small weight then loses everything.* L1 takes an amount from every weight. L2 takes a
 # share of a weight, but an amount from a *product* of weights.
 #
 # By the end you will be able to
@@ -15,7 +14,7 @@
 # - predict at which λ weight decay removes a direction, if the inputs are whitened;
 # - say what decay on a LoRA adapter pulls towards, how hard and how fast.
 #
-# *Reading time: an hour. The code runs in about 15 seconds.*
+# *Reading time: one and a half hours without proofs and exercises. The code runs in about 15 seconds.*
 
 # %%
 import numpy as np
@@ -90,17 +89,22 @@ train([U, V], lambda: (whitened @ (V @ U.T) - scores).square().sum(1).mean() / 2
 strengths = torch.linalg.svdvals((U @ V.T).detach()).numpy()
 
 # %% [markdown]
-# In Figure 4.1 a cross counts as zero. Where do you expect crosses?
+# Where do you expect crosses in Figure 4.1?
 
 # %% tags=["hide-input"]
+theirs = Lasso(alpha=lam, tol=1e-12, max_iter=100_000).fit(X, y).coef_  # the minimum of loss + L1
+order = np.argsort(-np.abs(by_autograd))
+wrong = np.flatnonzero(theirs[order] == 0)  # zero at the minimum
 fig, axes = figures.subplots(1, 2, sharey=True, figsize=(5.6, 2.7))
-for ax, sizes, color, what in ((axes[0], by_autograd, figures.BLUE, "weight"),
+for ax, sizes, color, what in ((axes[0], by_autograd[order], figures.BLUE, "weight"),
                                (axes[1], strengths, figures.ORANGE, "direction")):
-    sizes = np.sort(np.abs(sizes))[::-1][:64 if ax is axes[0] else 9]
+    sizes = np.abs(sizes)[:64 if ax is axes[0] else 9]
     ax.axhspan(1e-8, 1e-6, color=figures.GREY, alpha=0.15, lw=0)
     kept = sizes >= 1e-6
     ax.semilogy(1 + np.flatnonzero(kept), sizes[kept], "o", ms=4, color=color, label="_kept")
     ax.plot(1 + np.flatnonzero(~kept), [1e-7] * (~kept).sum(), "x", color=color, label="_zero")
+    if what == "weight":
+        ax.plot(1 + wrong, sizes[wrong], "o", ms=2, color="white", label="_unwanted")
     ax.set(xlabel=f"{what}, from the largest", ylim=(1e-8, 300))
 axes[1].set_xlim(0.6, 9.6)
 _ = axes[0].set_ylabel("size"), axes[1].set_ylabel("singular value")
@@ -114,10 +118,13 @@ axes[0].set_title(f"L1: {64 - of_l1.size} of 64 are zero")
 axes[1].set_title(f"L2: {drawn[1]['_zero'].y.size} of 9 are zero")
 figures.show(fig, f"Two panels with one logarithmic axis. Left, the {of_l1.size} weights under L1 "
              f"fall from {of_l1[0]:.0f} to {of_l1[-1]:.3f}; none is in the grey band below a "
-             "millionth. "
+             f"millionth. The {drawn[0]['_unwanted'].y.size} that should be zero are rings; the "
+             f"largest is {drawn[0]['_unwanted'].y.max():.2f}. "
              f"Right, singular values of UVᵀ under L2: {of_l2.size} lie between {of_l2.min():.3f} "
              f"and {of_l2.max():.3f}, the other {drawn[1]['_zero'].y.size} are in the grey band.",
-             number="4.1")
+             number="4.1", caption="A cross counts as zero: it is below a millionth. Rings: the "
+             f"{drawn[0]['_unwanted'].y.size} weights that are zero at the minimum of loss plus "
+             "penalty. One run each.")
 
 # %% tags=["hide-input"]
 claim("04-none", "an L1 penalty added to the loss brings none of 64 weights below a millionth",
@@ -139,8 +146,8 @@ claim("04-tenth", "the tenth singular value of the least-squares map is zero",
 #
 # Why should L1 give zeros at all? Let the penalised fit $w^*$ have the penalty $t$. Then $w^*$ is also the best fit inside the region *penalty ≤ t*: a point
 # there with a lower loss would have a smaller loss plus penalty. In the plane of two weights this region is a disc under
-# L2, and a diamond with its corners on the axes under L1 (Figure 4.2). The grey curves join weights of equal loss, which is smallest at $\hat w$. Let
-# one grow from $\hat w$ until it first touches the region: there is $w^*$.
+# L2, and a diamond with its corners on the axes under L1 (Figure 4.2). Let a curve of equal loss
+# grow from the loss's minimum $\hat w$ until it first touches the region: there is $w^*$.
 
 # %% tags=["hide-input"]
 metric, w_fit = np.array([[1, -0.25], [-0.25, 1]]), np.array([1.6, 0.7])
@@ -191,13 +198,15 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
              "spreads from the corner to the frame between the outward "
              "normals of the two edges. Right, a circle "
              f"of the same size: it is touched at ({met[1].x[0]:.2f}, {met[1].y[0]:.2f}), where "
-             "the arrow points straight away from 0.", number="4.2")
+             "the arrow points straight away from 0.", number="4.2",
+             caption="Coloured: weights that the penalty allows. Grey curve: equal loss, smallest "
+             "at ŵ. Arrows: where the loss falls fastest; the fainter one is of other data.")
 
 # %% [markdown]
-# The arrow $-\nabla L$ shows where the loss falls fastest. At the best point of a circle it must point straight
+# At the best point of a circle the arrow $-\nabla L$ must point straight
 # outwards, so $w_2$ is zero only if the arrow happens to be horizontal. For a convex loss a corner is the best point if the loss falls along neither of its two
 # edges. That holds for every arrow in the shaded fan, whose sides stand at right angles to the edges.
-# *Other data may turn the arrow within the fan (the fainter one), and $w_2$ stays zero.*
+# *Other data may turn the arrow within the fan, and $w_2$ stays zero.*
 #
 # ## 4.3 One weight: a fixed amount or a fixed share
 #
@@ -227,13 +236,14 @@ def soft(z, threshold):
 #
 # The *group Lasso* ([Yuan and Lin, 2006](https://doi.org/10.1111/j.1467-9868.2005.00532.x); exercise 1) is $\kappa\lVert w\rVert$, without a square, for a group $w$ of weights. What a penalty takes follows from its pull, the slope:
 #
-# |penalty|pull near 0|takes|
+# |penalty|pull near 0|takes from a small $z$|
 # |---|---|---|
 # |L2, $\frac\lambda2w^2$|fades: $\lambda\lvert w\rvert$|a share|
 # |$\kappa\lvert w\rvert^{1.5}$|fades: $\frac32\kappa\sqrt{\lvert w\rvert}$|nearly all, never all|
-# |L1, $\kappa\lvert w\rvert$|stays: κ|an amount|
-# |group Lasso|stays|an amount of its length|
-# |$\kappa\sqrt{\lvert w\rvert}$ (not convex)|grows|more than an amount|
+# |L1, $\kappa\lvert w\rvert$; group Lasso|stays: κ|all, up to a threshold|
+# |$\kappa\sqrt{\lvert w\rvert}$ (not convex)|grows|all, up to a threshold|
+#
+# From a large $z$ the last one takes almost nothing, and its minimum jumps as it leaves zero.
 
 # %% tags=["hide-input"]
 def penalties_at(threshold, weight_decay, z):
@@ -328,7 +338,8 @@ def draw_thresholds(threshold, weight_decay, z):
 # %% tags=["hide-input"]
 dial, places = [0.7, 0.0, 0.3, 1.0, 1.5], [0.5, -1.0, 0.8, 1.2, 1.6]
 figures.interactive(draw_thresholds, threshold=dial, weight_decay=[1.0, 0.0, 0.5, 2.0], z=places,
-                    number="4.3")
+                    number="4.3", caption="Left: dots are the minima, thick strokes the slopes at "
+                    "0 of loss and penalty. Right: in the grey band L1 gives 0; dots are w = z.")
 
 # %% [markdown]
 # At 0 the L1 penalty rises faster than the loss falls. So the kink holds the minimum until $z$ passes $\kappa$.
@@ -347,11 +358,20 @@ claim("04-soft", "under L2 with λ = 1, and under both, the best is that of (4.1
       measured=[found["L2"] - asked / 2, found["both"] - soft(asked, 0.7) / 2],
       equals=0, within=1e-9)
 
+# %% tags=["hide-input"]
+sizes = np.linspace(0, 12, 120_001)
+taken = {(z, power): 1 - sizes[((sizes - z) ** 2 / 2 + 0.7 * sizes**power).argmin()] / z
+         for z in (0.02, 1, 1.1, 1.3, 10) for power in (0.5, 1.5)}  # share of z
+assert 0.9 < taken[0.02, 1.5] < 1, "|w|^1.5 takes all of a small z, or not nearly"
+assert taken[0.02, 0.5] == taken[1.1, 0.5] == 1, "√|w| leaves zero early"
+assert taken[1.3, 0.5] < 0.5, "the minimum under √|w| does not jump"
+assert taken[10, 0.5] < 0.02 < 0.2 < taken[10, 1.5], "from a large z √|w| takes much"
+
 # %% [markdown]
 # ## 4.4 Exact zeros need a threshold
 #
-# Why did the run of §4.1 make no zeros? The missing slope of $|w|$ at 0 is not the cause. PyTorch takes 0, and any number $\xi$
-# from −1 to 1, a *subgradient*, would do as well: a line through 0 with this slope is nowhere above $|w|$.
+# Why did the run of §4.1 make no zeros? The missing slope of $|w|$ at 0 is not the cause. At 0 PyTorch uses the slope 0. Any $\xi$
+# from −1 to 1 would do: the line $\xi w$ is nowhere above $|w|$. Such a $\xi$ is called a *subgradient*.
 #
 # But training hardly ever arrives at 0 exactly. Where a weight should be zero, the loss has a slope $g$ with
 # $|g|<\lambda$, as in §4.3, where $g = -z$. Gradient descent moves the weight by $-\eta(\lambda+g)$ from just right of zero, and by $+\eta(\lambda-g)$ from just
@@ -360,7 +380,7 @@ claim("04-soft", "under L2 with λ = 1, and under both, the best is that of (4.1
 #
 # $$\eta\,(\lambda+|g|) < 2\eta\lambda. \tag{4.3}$$
 #
-# In training $g$ wobbles, so this holds nearly. The remedy is not to differentiate $|w|$. A *proximal step* takes the gradient step for the loss alone,
+# The remedy is not to differentiate $|w|$. A *proximal step* takes the gradient step for the loss alone,
 # and then applies soft thresholding with $\kappa = \eta\lambda$, the amount that the penalty takes in one step:
 #
 # $$w_i\;\leftarrow\;\operatorname{soft}(w_i-\eta g_i,\;\eta\lambda). \tag{4.4}$$
@@ -434,7 +454,9 @@ ax.set_title("One rule hops around zero, the other lands on it")
 figures.show(fig, "One weight that is zero in the Lasso, over 400 steps at η = 0.02. By the "
              f"subgradient it hops between {ends[0].min():.2f} and {ends[0].max():.2f} in the "
              "last 100 steps, inside the shaded band of ±2ηλ. By proximal steps it is exactly zero "
-             "from about step 50 on.", number="4.4")
+             "from about step 50 on.", number="4.4",
+             caption="One weight in two runs with η = 0.02: L1 in the loss (orange), and proximal "
+             "steps (blue). The grey band is ±2ηλ.")
 
 # %% tags=["hide-input"]
 four = [subgradient_path(0.02, 2000, at_zero)[-1] for at_zero in (-1, 0, 0.5, 1)]
@@ -444,7 +466,6 @@ assert min(apart) > 0.01, "two choices of ξ take the same path"
 claim("S2-15", "L1 in the loss ends with no exact zero in any of five runs: four choices of ξ at "
       "η = 0.02, and one at η = 0.002",
       measured=[(w == 0).sum() for w in [*four, small_steps]], equals=0)
-theirs = Lasso(alpha=lam, tol=1e-12, max_iter=100_000).fit(X, y).coef_
 claim("S2-12", "Proximal steps end with {} of 64 weights exactly zero, as many as "
       "scikit-learn's Lasso", measured=(w_lasso == 0).sum(), equals=(theirs == 0).sum())
 
@@ -456,18 +477,21 @@ claim("S2-12", "With L1 in the loss, the furthest weight that should be zero end
       measured=furthest, between=(1, 2.2))
 
 # %%
-rng, w_batch, counts = claims.rng(4), w_lasso.copy(), []
+lrs = np.array([[0.02], [0.002]])  # two runs on the same minibatches, one in each row of w
+rng, w_batch, counts = claims.rng(4), np.array([w_lasso, w_lasso]), []
 for _ in range(4000):
     rows = rng.choice(n, 32, replace=False)
-    w_batch = soft(w_batch - 0.02 * X[rows].T @ (X[rows] @ w_batch - y[rows]) / 32, 0.02 * lam)
-    counts.append((w_batch == 0).sum())
+    w_batch = soft(w_batch - lrs * (w_batch @ X[rows].T - y[rows]) @ X[rows] / 32, lrs * lam)
+    counts.append((w_batch == 0).sum(1))
 
 # %% tags=["hide-input"]
 claim("04-batches", "In minibatches of 32, proximal steps that start at the Lasso keep {:.0f} "
-      "zeros, in the mean of the last 1,000 steps", measured=np.mean(counts[-1000:]), below=26.5)
+      "zeros or fewer, in the mean of the last 1,000 steps at η = 0.02 and 0.002",
+      measured=np.mean(counts[-1000:], 0), below=26.5)
 
 # %% [markdown]
 # So proximal steps need *full batches*, or less noise ([Poon, Liang and Schönlieb, 2018](https://arxiv.org/abs/1802.02554)): on a minibatch the slope of the loss often is not within ±λ.
+# A smaller η does not help: steps and threshold shrink together.
 
 # %% tags=["hide-input"]
 edge = torch.tensor([-1e-9, 0.0, 1e-9], dtype=torch.float64, requires_grad=True)
@@ -518,9 +542,10 @@ claim("04-first", "just above λ_max all weights are zero",
 # Figure 4.5 shows the weights of the ten measurements as λ grows.
 
 # %%
-H_10, q_10 = ten.T @ ten / n, ten.T @ y / n
-path_lams = np.geomspace(0.001, 100, 61)
-lasso_weights = proximal(H_10, q_10, path_lams[:, None], steps=6000)
+# The Lasso's weights run straight between knots, which scikit-learn finds exactly.
+knots, _, at_knots = lars_path(ten, y, method="lasso", alpha_min=0.001)
+path_lams = np.sort([*np.geomspace(0.001, 100, 121), *knots[:-1]])
+lasso_weights = np.array([np.interp(-path_lams, -knots, line) for line in at_knots]).T
 ridge_weights = ridge(ten, y, path_lams)[0]
 
 # %% tags=["hide-input"]
@@ -544,9 +569,8 @@ for ax, weights, named in ((axes[0], lasso_weights, lasso_side),
     ax.axvline(10, color=figures.GREY, lw=0.8, ls=":")
     ax.set(ylim=(-42, 36), xlim=(0.001, 100), ylabel="weight")
 axes[0].set_xlabel("λ (penalty λΣ|wᵢ|)"), axes[1].set_xlabel("λ (penalty ½λΣwᵢ²)")
-back = np.flatnonzero(np.diff(np.sign(lasso_weights[:, 6])))[0]  # where HDL passes zero
-axes[0].plot(path_lams[back], 0, "o", ms=7, mfc="none", color=figures.GREEN, label="_back")
-_ = axes[0].text(0.02, -39, "grey: four others", color=figures.GREY, fontsize=9)
+back = np.flatnonzero(lasso_weights[:, 6] <= 0)[0]  # where HDL reaches zero
+_ = axes[0].plot(path_lams[back], 0, "o", ms=7, mfc="none", color=figures.GREEN, label="_back")
 
 # %% tags=["hide-input"]
 left, right = (figures.drawn(ax) for ax in axes)
@@ -556,14 +580,21 @@ axes[1].set_title(f"Ridge at λ = 10: {zeros[1]} zeros")
 figures.show(fig, f"Ten weights against λ from 0.001 to 100. Left, Lasso: {zeros[0]} are exactly "
              "zero at λ = 10 (dotted), and a circle marks where HDL reaches zero, to come back "
              "with the other sign. Right, ridge: all are small in the end, and "
-             f"{zeros[1]} are zero at λ = 10.", number="4.5")
+             f"{zeros[1]} are zero at λ = 10.", number="4.5",
+             caption="Each line is one weight, trained on all patients; four are grey. The dotted "
+             "line is at λ = 10; the circle is where HDL reaches zero.")
+
+# %% tags=["hide-input"]
+claim("04-path", "the Lasso's path at λ = 1 and 10 is that of proximal steps", equals=0,
+      within=1e-6, measured=lasso_weights[np.searchsorted(path_lams, [0.99, 9.99])]
+      - proximal(ten.T @ ten / n, ten.T @ y / n, np.array([[1.0], [10.0]])))
 
 # %% [markdown]
-# A Lasso's zero may end as λ grows (circle).
+# As λ grows, a weight that was zero may return (circle: HDL, with the other sign).
 #
 # Does it pay to remove inputs? The Lasso does two things: it selects and it shrinks. To tell them apart we also *refit* the inputs that it keeps by
 # least squares, which undoes the shrinking (one end of the *relaxed Lasso*, [Meinshausen, 2007](https://doi.org/10.1016/j.csda.2006.12.019)). In each of 20 splits we train on 100 patients,
-# choose λ on 50, refit on all 150 and test on {{n - 150}} (inputs are standardised over all patients before). Beside it stands the test's best λ.
+# choose λ on 50, train again on all 150 and test on {{n - 150}} (inputs are standardised over all patients before). Beside it stands the test's best λ.
 
 # %%
 l1, l2 = np.geomspace(50, 0.05, 31), np.logspace(-2, 3, 60)  # l1: from about λ_max to λ_max/1000
@@ -631,8 +662,9 @@ claim("04-best", "the λ that is best in the test is nowhere worse than the chos
 w_free = refit(X, data.y, fit_lasso(X, data.y)[0])[0][10]
 claim("04-relaxed", "refitted, the inputs that the Lasso keeps have no slope left",
       measured=(H @ w_free - q)[w_free != 0], equals=0, within=1e-6)
-by_refit = claims.interval(best["refit, 64"] - best["Lasso, 64"])
 by_extra = claims.interval(best["Lasso, 64"] - best["Lasso, ten"])
+assert by_keeping.low > 0, "the best refitted Lasso's loss is not below the best ridge's"
+assert by_extra.low > 0, "with the best λ 64 inputs are as good as ten"
 
 # %% [markdown]
 # |mean test loss (half the squared error)|64 inputs: chosen|best|ten inputs: chosen|best|
@@ -642,9 +674,9 @@ by_extra = claims.interval(best["Lasso, 64"] - best["Lasso, ten"])
 # |Lasso|{{chosen["Lasso, 64"].mean():.0f}}|{{best["Lasso, 64"].mean():.0f}}|{{chosen["Lasso, ten"].mean():.0f}}|{{best["Lasso, ten"].mean():.0f}}|
 # |Lasso, refitted|{{chosen["refit, 64"].mean():.0f}}|{{best["refit, 64"].mean():.0f}}|{{chosen["refit, ten"].mean():.0f}}|{{best["refit, ten"].mean():.0f}}|
 #
-# On 64 inputs the Lasso beats ridge, with the chosen λ on {{wins[0]}} of the 20 splits. Can selection alone do this? *With the best λ it can:* the refitted Lasso's mean loss is {{by_keeping.low:.0f}} to {{by_keeping.high:.0f}} below ridge's, and lies
-# between {{-by_refit.low:.0f}} below and {{by_refit.high:.0f}} above the Lasso's (confidence intervals, as if splits were independent). A λ picked in the test flatters the refit. *With a chosen λ we cannot tell:* {{-unsure.low:.0f}} above to {{unsure.high:.0f}} below ridge's.
-# And the best Lasso is {{by_extra.low:.0f}} to {{by_extra.high:.0f}} worse with 64 inputs than with ten. *Here selection helps, but undoes only a part of the harm of inputs that were better left out.*
+# On 64 inputs the Lasso beats ridge, with the chosen λ on {{wins[0]}} of the 20 splits. Can selection alone do this? *With the best λ it can:* the refitted Lasso's mean loss is
+# below ridge's, but a λ picked in the test flatters it. *With a chosen λ we cannot tell:* the interval for the refit's difference from ridge runs from −{{unsure.high:.0f}} to +{{-unsure.low:.0f}}
+# (95 %, as if splits were independent). *Selection helps, but does not undo the harm of inputs that were better left out:* the best Lasso is better with ten.
 #
 # ## 4.6 L2 on a product of two weights is L1
 #
@@ -677,7 +709,6 @@ axes[0].set(xlabel="factor u", ylabel="factor v", aspect="equal", xlim=(-2.6, 2.
             ylim=(-2.6, 2.6))
 axes[1].set(xlabel="weight w = uv", ylabel="least cost", ylim=(0, 2.8), box_aspect=1)
 axes[1].text(0, 1.15, "two factors:\n|w|", color=figures.GREY, ha="center", fontsize=9)
-axes[0].text(2.66, -2.1, "dashed:\nequal cost", color=figures.ORANGE, fontsize=9)
 fig.get_layout_engine().set(wspace=0.1)
 axes[0].set_title("Cheapest: |u| = |v|"), axes[1].set_title("… and costs |w|")
 costs = [figures.drawn(axes[1])[f"_{at}"].y[0] for at in (-1.0, 1.0, 2.25)]
@@ -687,14 +718,22 @@ figures.show(fig, "Left, hyperbolas uv = −1, 1 and 2.25 in the plane of two fa
              "branches each. Circles around the origin touch them on the diagonals. Right, the "
              f"least cost against w: dots at {costs[0]:.2f}, {costs[1]:.2f} and {costs[2]:.2f} "
              "on a V, which is |w|; beside it the parabola ½w² of a single weight, flat at 0.",
-             number="4.6")
+             number="4.6", caption="Left: a curve joins all pairs with one product, and its dots "
+             "are the cheapest; on a dashed circle the cost is the same. Right: their cost.")
+
+# %% tags=["hide-input"]
+third = np.outer(factor, factor)
+costs_of_three = [((factor**2 + factor[:, None] ** 2 + (w / third) ** 2) / 2).min()
+                  for w in (0.125, 1.0)]
+claim("04-cheapest", "the least cost of three factors is 3/2 |w|^(2/3), to the grid's width",
+      measured=np.round(costs_of_three, 2) - [0.38, 1.5], equals=0, within=1e-9)
 
 # %% [markdown]
 # Since $(|u|-|v|)^2\ge0$,
 #
 # $$\tfrac12(u^2+v^2)\;\ge\;|uv| = |w|, \tag{4.6}$$
 #
-# with equality when $|u| = |v|$. So over $u$ and $v$ we minimise the loss plus $\lambda|w|$: with a pair for every weight, the Lasso ([Hoff, 2017](https://doi.org/10.1016/j.csda.2017.06.007); for networks [Ziyin and Wang, 2023](https://arxiv.org/abs/2210.01212)).
+# with equality when $|u| = |v|$. ($L$ factors cost at least $\frac L2|w|^{2/L}$, which for $L\ge3$ is not convex.) So over $u$ and $v$ we minimise the loss plus $\lambda|w|$: with a pair for every weight, the Lasso ([Hoff, 2017](https://doi.org/10.1016/j.csda.2017.06.007); for networks [Ziyin and Wang, 2023](https://arxiv.org/abs/2210.01212)).
 #
 # We train 64 pairs on the loss of §4.1 with PyTorch's `weight_decay`. By the chain rule a slope $g$ of
 # the loss in $w$ is a slope $gv$ in $u$ and $gu$ in $v$. From $u = v = 0$ no pair could move, so they start at $u = 1$ and $v = 0$.
@@ -723,9 +762,9 @@ claim("04-balanced", "the two factors of every weight have the same size",
 #
 # Let the loss be convex in $w$, with slopes $g_i$. Where the gradient is zero, $g_iv_i+\lambda u_i = 0$ and $g_iu_i+\lambda v_i = 0$.
 #
-# 1. If both factors are nonzero, multiplying the first by $u_i$ and the second by $v_i$ shows $u_i^2 = v_i^2$. Then $g_i = -\lambda\,\mathrm{sign}(w_i)$, as in the Lasso.
-# 2. If one factor is zero, these equations make the other zero, too. The second derivatives then form the matrix with λ
-#    on its diagonal and $g_i$ off it. It has a negative eigenvalue unless $|g_i|\le\lambda$, as in the Lasso.
+# 1. If both factors are nonzero, multiplying these by $u_i$ and $v_i$ shows $u_i^2 = v_i^2$. Then $g_i = -\lambda\,\mathrm{sign}(w_i)$, as in the Lasso.
+# 2. If one factor is zero, so is the other. The second derivatives then form the matrix with λ
+#    on its diagonal and $g_i$ off it, with a negative eigenvalue unless $|g_i|\le\lambda$, as in the Lasso.
 #
 # So every such point that is not a saddle satisfies the conditions of §4.4, and is a minimum of the Lasso.
 #
@@ -756,7 +795,7 @@ claim("04-balanced", "the two factors of every weight have the same size",
 #
 # </details>
 #
-# How much is taken? Let $U$ and $V$ have more columns than directions stay (here 16). For the whitened digits the loss is $\frac12\lVert W-\hat W\rVert_F^2$ plus a constant, where $\hat W = \frac1nY^\top Z$ is the
+# How much is taken? Let $U$ and $V$ have more columns than directions stay. For the whitened digits the loss is $\frac12\lVert W-\hat W\rVert_F^2$ plus a constant, where $\hat W = \frac1nY^\top Z$ is the
 # least-squares fit, with singular values $\hat s_i$. So each direction poses the problem of §4.3, with $z = \hat s_i$ and $\kappa = \lambda$:
 #
 # $$s_i = \max(\hat s_i-\lambda, 0). \tag{4.8}$$
@@ -794,11 +833,11 @@ claim("04-balanced", "the two factors of every weight have the same size",
 #
 # </details>
 #
-# *For whitened inputs direction $i$ vanishes at $\lambda = \hat s_i$, known before training.* As in §4.6, it is never exactly zero: near rest
-# a step multiplies both its factors by $1-\eta(\lambda-\hat s_i)$. A single matrix under
+# *For whitened inputs direction $i$ vanishes at $\lambda = \hat s_i$, known before training.* As in §4.6, it is never exactly zero: in the end
+# each step multiplies both its factors by $1-\eta(\lambda-\hat s_i)$; near the threshold this is slow. A single matrix under
 # weight decay keeps every direction: $s_i = \hat s_i/(1+\lambda)$.
 #
-# From almost every start, small enough steps avoid the saddles (proof above), and where they converge is this minimum; for η = 1 we test it. The gradient of the loss in $W$ is $E = W-\hat W$, so those in $U$ and $V$ are $EV$ and $E^\top U$.
+# From almost every start, small steps avoid the saddles (proof above): if they converge, it is to this minimum. We test η = 1, which is not small.
 
 # %%
 W_hat = Y.T @ Z / len(Z)
@@ -808,7 +847,7 @@ P, s_hat, Qt = np.linalg.svd(W_hat, full_matrices=False)
 def descend(U, V, target, decay, steps):
     """Gradient descent with η = 1 on ½‖UVᵀ − target‖² with decay; returns the product."""
     for _ in range(steps):
-        E = U @ V.mT - target  # .mT transposes each matrix of a stack
+        E = U @ V.mT - target  # the slopes in UVᵀ; .mT transposes each matrix of a stack
         U, V = U - (E @ V + decay * U), V - (E.mT @ U + decay * V)
     return U @ V.mT
 
@@ -819,8 +858,7 @@ products = descend(start[:, :10], start[:, 10:] / 2, W_hat, lams[:, None, None, 
 s = np.linalg.svd(products, compute_uv=False)  # (8 λ, 5 starts, 10 values)
 
 # %% [markdown]
-# In Figure 4.7 (right) $\hat W$ is learned from 300 digits, its singular values shrunk as two factors or one matrix would, and
-# tested on the others. The dashed line deletes the same directions, but shrinks nothing. Bands show ten splits.
+# In Figure 4.7 $\hat W$ is learned from 300 digits. Its singular values are then shrunk by (4.8), or all divided by $1+\lambda$.
 
 # %% tags=["hide-input"]
 def learn(parts):
@@ -834,16 +872,14 @@ def learn(parts):
     return (lambda inputs: (inputs - centre) @ whiten), fit, rates
 
 # %% tags=["hide-input"]
-def shares_right(parts, kept):
-    """Share of the unseen digits that maps with the singular values of kept(ŝ) get right."""
+def on_unseen(parts, kept):
+    """Accuracy and loss on the unseen digits of maps with the singular values of kept(ŝ)."""
     prepare, fit, rates = learn(parts)
     left_fit, s_fit, right_fit = np.linalg.svd(fit, full_matrices=False)
     maps = (left_fit * kept(s_fit)[:, None]) @ right_fit
-
-    def guess(inputs):
-        return (prepare(inputs) @ maps.swapaxes(1, 2) + rates).argmax(-1)
-
-    return 1 - parts.test_loss(guess, lambda a, y: a != y, each=True)
+    said, labels = prepare(parts.test.X) @ maps.swapaxes(1, 2) + rates, parts.test.y
+    squares = np.square(said - np.eye(10)[labels]).sum(-1) / 2
+    return (said.argmax(-1) == labels).mean(-1), squares.mean(-1)
 
 # %% tags=["hide-input"]
 fine = np.linspace(0, 0.32, 33)
@@ -852,8 +888,9 @@ rules = {"two": lambda s: np.maximum(s - column, 0), "one": lambda s: s / (1 + c
          "cut": lambda s: s * (s > column)}  # as many directions as "two", not shrunken
 digit_splits = [split(digits.X, digits.y, train=300, test=len(Z) - 300, seed=seed)
                 for seed in seeds(10)]
-unseen = {name: np.array([shares_right(parts, kept) for parts in digit_splits])
-          for name, kept in rules.items()}  # (split, λ) for each rule
+tested = {name: np.array([on_unseen(parts, kept) for parts in digit_splits])
+          for name, kept in rules.items()}  # (split, accuracy or loss, λ) for each rule
+unseen, losses = ({name: each[:, k] for name, each in tested.items()} for k in (0, 1))
 
 # %% tags=["hide-input"]
 at_puzzle = np.abs(fine - 0.24).argmin()
@@ -864,45 +901,51 @@ by_deleting = claims.interval(unseen["two"][:, 0] - unseen["cut"][:, at_puzzle])
 by_shrinking = claims.interval((unseen["cut"] - unseen["two"])[:, at_puzzle])
 
 # %% tags=["hide-input"]
-texts = {"one": "one matrix", "cut": "same rank,\nnot shrunken", "two": "two factors"}
-at_label = {"one": 0.3, "cut": 0.225, "two": 0.21}  # where a line leads from its name
-places = {"one": (0.14, 0.99), "cut": (0, 0.62), "two": (0.03, 0.36)}
-fig, axes = figures.subplots(1, 2, figsize=(5.6, 3))
+fig, axes = figures.subplots(1, 3, figsize=(7.2, 2.9))
 lines = np.maximum(s_hat[:9] - fine[:, None], 0)
 axes[0].plot(fine, lines, color=figures.SKY, lw=0.9, label="_formula")
 axes[0].plot(lams, s[..., :9].mean(1), ".", ms=4, color=figures.BLUE, label="_trained")
 axes[0].plot(fine, s_hat[0] / (1 + fine), ":", color=figures.ORANGE, label="_single")
-axes[0].text(0.235, 0.305, "one matrix, strongest", color=figures.ORANGE, fontsize=9, ha="right")
-axes[0].text(0, 0.01, "two factors\nlines: (4.8)\ndots: trained", color=figures.BLUE, fontsize=9)
-for name, color, dash in (("one", figures.ORANGE, ":"), ("cut", figures.GREEN, "--"),
-                          ("two", figures.BLUE, "-")):
-    spread = unseen[name].min(0), unseen[name].max(0)
-    axes[1].fill_between(fine, *spread, color=color, alpha=0.2, lw=0, label=f"_{name} splits")
-    axes[1].plot(fine, unseen[name].mean(0), dash, color=color, label=f"_{name}")
-    middle = at_label[name], np.interp(at_label[name], fine, unseen[name].mean(0))
-    axes[1].annotate(texts[name], middle, places[name], color=color, va="center",
-                     arrowprops={"arrowstyle": "-", "color": color, "lw": 0.8})
+axes[0].text(0.33, 0.305, "one matrix, strongest", color=figures.ORANGE, fontsize=9, ha="right")
+axes[0].text(0, 0.01, "two\nfactors", color=figures.BLUE, fontsize=9)
+for ax, results in ((axes[1], unseen), (axes[2], losses)):
+    for name, color, dash in (("one", figures.ORANGE, ":"), ("cut", figures.GREEN, "--"),
+                              ("two", figures.BLUE, "-")):
+        spread = results[name].min(0), results[name].max(0)
+        ax.fill_between(fine, *spread, color=color, alpha=0.2, lw=0, label=f"_{name} splits")
+        ax.plot(fine, results[name].mean(0), dash, color=color, label=f"_{name}")
+for name, place, color in (("one matrix", (0.01, 0.95), figures.ORANGE),
+                           ("same rank,\nnot shrunken", (0.01, 0.5), figures.GREEN),
+                           ("two factors", (0.01, 0.33), figures.BLUE)):
+    axes[1].text(*place, name, color=color, fontsize=9)
 
 # %% tags=["hide-input"]
 axes[0].set(ylabel="singular value of UVᵀ", ylim=(-0.01, 0.33))
 axes[1].set(ylabel="accuracy on unseen digits", ylim=(0, 1.03))
+axes[2].set(ylabel="loss on unseen digits", ylim=(0, 0.5))
 for ax in axes:
     ax.set(xlabel="weight decay λ", xlim=(-0.01, 0.33))
     ax.axvline(0.24, color=figures.GREY, lw=0.8, ls="--")
-axes[1].text(0.235, 0.06, "λ of §4.1", color=figures.GREY, ha="right")
 axes[0].set_title("Directions vanish …"), axes[1].set_title("… at a price")
-drawn, right = (figures.drawn(ax) for ax in axes)
+axes[1].text(0.23, 0.06, "λ of §4.1", color=figures.GREY, ha="right", fontsize=9)
+_ = axes[2].set_title("A small λ helps both")
+
+# %% tags=["hide-input"]
+drawn, right, of_loss = (figures.drawn(ax) for ax in axes)
 tops, dots = drawn["_formula"].at(0), drawn["_trained"]
 figures.show(fig, f"Left, {tops.size} singular values of the trained product against λ. Lines of "
              f"(4.8) fall with slope -1 from {tops.min():.2f} to {tops.max():.2f} to zero, with "
              f"dots of trained factors: {(dots.at(0.24) > 1e-3).sum()} are left at λ = 0.24, "
-             f"{(dots.at(0.32) > 1e-3).sum()} at 0.32. Right, accuracy on unseen digits: two "
+             f"{(dots.at(0.32) > 1e-3).sum()} at 0.32. Middle, accuracy on unseen digits: two "
              f"factors have {right['_two'].at(0):.2f} without a penalty, "
-             f"{right['_two'].at(0.1):.2f} at λ = 0.1, {right['_two'].at(0.24):.2f} at 0.24 and "
-             f"{right['_two'].at(0.32):.2f} at 0.32; the same rank, not shrunken, has "
-             f"{right['_cut'].at(0.24):.2f} at 0.24; one matrix stays at "
-             f"{right['_one'].at(0.32):.2f}. Bands show the range of ten splits.",
-             number="4.7")
+             f"{right['_two'].at(0.24):.2f} at λ = 0.24 and {right['_two'].at(0.32):.2f} at 0.32; "
+             f"the same rank, not shrunken, has {right['_cut'].at(0.24):.2f} at 0.24; one matrix "
+             f"stays at {right['_one'].at(0.32):.2f}. Right, the loss: two factors have "
+             f"{of_loss['_two'].at(0):.3f} at 0, {of_loss['_two'].at(0.04):.3f} at 0.04 and "
+             f"{of_loss['_two'].at(0.24):.2f} at 0.24; one matrix stays below "
+             f"{of_loss['_one'].y.max():.2f}.", number="4.7",
+             caption="Left: lines are (4.8), dots means of five starts. Middle and right: means "
+             "of ten splits, bands their ranges; green keeps the directions, but not shrunken.")
 
 # %% tags=["hide-input"]
 expected = np.maximum(s_hat - lams[:, None, None], 0)
@@ -911,6 +954,13 @@ claim("04-directions", "All {} trained singular values are those of (4.8) to a m
 claim("04-price-unseen", "At λ = 0.24, deleting directions and shrinking the others each cost at "
       "least {:.2f} of the accuracy on unseen digits (lower ends of intervals over 10 splits)",
       measured=[by_deleting.low, by_shrinking.low], above=0)
+
+# %% tags=["hide-input"]
+gains = [claims.interval(losses[name][:, 0] - losses[name][:, at]).low
+         for name, at in (("two", 4), ("one", 4), ("one", 20))]  # λ = 0.04 and 0.2
+assert min(gains) > 0, "a small λ does not lower the loss on unseen digits"
+assert (losses["one"][:, -1] < losses["two"][:, -1]).all(), "a large λ harms one matrix as much"
+assert np.ptp(unseen["one"].mean(0)) < 0.01, "dividing all scores changes the accuracy"
 claim("04-puzzle-s", "the puzzle's product has the singular values of (4.8)",
       measured=strengths - np.maximum(s_hat - 0.24, 0), equals=0, within=1e-6)
 
@@ -968,17 +1018,19 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 
 # %% [markdown]
 # The puzzle is solved: {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are above 0.24 ({{min(above_300)}} to {{max(above_300)}} from 300 digits).
-# The price at λ = 0.24 is an accuracy of {{at_cost.low:.2f}} to {{at_cost.high:.2f}} instead of {{unseen["two"][:, 0].mean():.2f}}.
-# Deletion alone costs {{by_deleting.mean:.2f}}, and shrinking what stays another {{by_shrinking.mean:.2f}}.
+# The price at λ = 0.24 is an accuracy of {{at_cost.low:.2f}} to {{at_cost.high:.2f}} (interval for the mean) instead of {{unseen["two"][:, 0].mean():.2f}}:
+# deletion alone costs {{by_deleting.mean:.2f}}, and shrinking what stays another {{by_shrinking.mean:.2f}}.
+# One matrix loses hardly any accuracy because a common factor hardly changes the ranking of the scores. Two factors do because an amount changes the proportions of the directions.
+#
+# **Without whitening**, if the loss is convex, all directions vanish from $\lambda = \lVert E\rVert_2$ on, the largest singular value of the gradient $E$ at $W = 0$. In practice this matters
+# for *attention*: its scores contain the query and key matrices only as a product, and weight decay lowers its rank in language models ([Kobayashi, Akram and von Oswald, 2024](https://arxiv.org/abs/2410.23819)).
 #
 # <details>
-# <summary>And without whitening? All directions vanish from λ = ‖E‖₂ on (proof)</summary>
+# <summary>Proof</summary>
 #
-# Let the loss be convex, and $E$ its gradient at $W = 0$, with the largest singular value $\lVert E\rVert_2$. For every $W$ the loss rises by at least
+# For every $W$ the loss rises by at least
 # $\langle E, W\rangle\ge-\lVert E\rVert_2\lVert W\rVert_*$, and the penalty by $\lambda\lVert W\rVert_*$. So $W = 0$ is a minimum if $\lambda\ge\lVert E\rVert_2$.
-# For a smaller λ a small step along $-p_1q_1^\top$, the first singular vectors of $E$, lowers the sum. This is (4.5) for matrices. ∎
-#
-# In language models weight decay lowers the rank of products in attention ([Kobayashi, Akram and von Oswald, 2024](https://arxiv.org/abs/2410.23819)).
+# For a smaller λ a small step along $-p_1q_1^\top$, the first singular vectors of $E$, lowers the sum. ∎
 #
 # </details>
 #
@@ -1013,35 +1065,48 @@ with torch.no_grad():
 small, pays = unit_sizes[-1] < 1e-6, pulls > 0.99 * 0.09  # a unit that fades does not pay
 copies, fade = small & pays, small & ~pays
 copy = units @ units[unit_sizes[-1].argmax()]  # cosines with the largest unit
+at_zero = (bent @ active / n / lengths).abs().max().item()  # the slope when all units are 0
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(4.6, 2.6))
+fig, axes = figures.subplots(1, 2, figsize=(6.4, 2.7))
+hue = np.where(copies, figures.PINK, np.where(small, figures.GREY, figures.BLUE))
 for k, line in enumerate(np.array(unit_sizes).T):
-    color = figures.PINK if copies[k] else figures.GREY if small[k] else figures.BLUE
-    ax.semilogy(range(0, 1001, 50), line, lw=0.9, color=color, label=f"_{k}")
-ax.axhspan(1e-12, 1e-6, color=figures.GREY, alpha=0.15, lw=0)
-ax.text(20, 1e-11, "below 10⁻⁶", color=figures.GREY)
-for at, name, color in ((0.06, "stay", figures.BLUE), (1e-7, "fade", figures.GREY),
-                        (1e-9, "tiny copies", figures.PINK)):
-    ax.text(1010, at, name, color=color, va="center")
-ax.set(xlabel="step", ylabel="size of a unit, ‖w‖|a|", ylim=(1e-12, 5), xlim=(0, 1000))
-curves = np.array([line.y for line in figures.drawn(ax).values()])
+    axes[0].semilogy(range(0, 1001, 50), line, lw=0.7, color=hue[k], label=f"_{k}")
+    axes[1].semilogx(line[-1], copy[k], "o", ms=4, mew=0, alpha=0.7, color=hue[k], label=f"_{k}")
+axes[0].axhspan(1e-12, 1e-6, color=figures.GREY, alpha=0.15, lw=0)
+axes[1].axvspan(1e-12, 1e-6, color=figures.GREY, alpha=0.15, lw=0)
+axes[0].text(20, 1e-11, "below 10⁻⁶", color=figures.GREY)
+axes[1].text(2e-6, 0.72, "stay", color=figures.BLUE)
+axes[1].text(2e-6, -0.06, "← fade", color=figures.GREY)
+axes[0].set(xlabel="step", ylabel="size of a unit, ‖w‖|a|", ylim=(1e-12, 5), xlim=(0, 1000))
+_ = axes[1].set(xlabel="size at the end", xlim=(1e-12, 1), ylim=(-1.1, 1.1),
+                ylabel="cosine with the largest unit")
+
+# %% tags=["hide-input"]
+curves = np.array([line.y for line in figures.drawn(axes[0]).values()])
+ends = [dot.y[0] for dot in figures.drawn(axes[1]).values()]
 above, level = curves[:, -1] > 1e-6, curves[:, -1] > 0.99 * curves[:, -2]
 falling, flat = ~above & ~level, ~above & level
-ax.set_title(f"{falling.sum()} units fade, {above.sum()} are copies of two")
-figures.show(fig, f"The sizes of {len(curves)} ReLU units over 1,000 steps on a logarithmic axis. "
-             f"{above.sum()} stay above a millionth (blue), {falling.sum()} fall along "
+axes[0].set_title(f"{falling.sum()} of {len(curves)} units fade …")
+axes[1].set_title(f"… and {above.sum()} are copies of two")
+figures.show(fig, f"Left, the sizes of {len(curves)} ReLU units over 1,000 steps on a logarithmic "
+             f"axis. {above.sum()} stay above a millionth (blue), {falling.sum()} fall along "
              "nearly straight lines into the grey band below it (grey), and "
-             f"{flat.sum()} tiny copies run level in the band (pink).", number="4.8")
+             f"{flat.sum()} tiny copies run level in the band (pink). Right, each unit's cosine "
+             f"with the largest, against its size at the end: all {above.sum()} large units are "
+             f"within {1 - np.abs(ends)[above].min():.2f} of 1 or −1.", number="4.8",
+             caption="One network; left a line, right a dot for each unit. Blue: above a millionth "
+             "at the end. Grey: fading. Pink: tiny copies. Cosines are those of ingoing weights.")
 assert (falling == fade).all(), "a unit is drawn as one that fades, or not, and is another"
 assert (flat == copies).all(), "a unit is drawn as a tiny copy, or not, and is another"
 
 # %% tags=["hide-input"]
 claim("04-units", "Weight decay brings {:.0f} of 40 ReLU units below a millionth of size",
       measured=float((unit_sizes[-1] < 1e-6).sum()), above=10)
-assert unit_sizes[0].min() > 1e-3, "a unit is as good as zero before training"
+assert unit_sizes[0].min() > 1e-6, "a unit is as good as zero before training"
 assert unbalanced < 1e-3, "a unit's two sides differ"
 assert np.abs(pulls[unit_sizes[-1] > 1e-3] / 0.09 - 1).max() < 0.1, "a living unit's slope is not λ"
+assert 0.09 < at_zero < 0.13, "λ is not just below the largest slope at zero"
 assert pulls.max() < 0.09 * 1.1, "a unit has a slope above λ"
 assert pulls[fade].max() < 0.09 * 0.9, "a unit that fades has nearly the slope λ"
 assert np.abs(copy[~fade]).min() > 0.95, "a unit that stays is no copy of either of two"
@@ -1049,9 +1114,9 @@ assert copy[~fade].min() < 0, "the units that stay are copies of one"
 assert np.log(unit_sizes[-1] / unit_sizes[-2])[copies].min(initial=0) > -0.01, "a tiny copy fades"
 
 # %% [markdown]
-# As a unit that stays grows, the loss falls at the rate λ, as for nonzero weights of the Lasso. Copies that share a size cost as much as
-# one unit, so copies are not removed: the {{(~small).sum()}} that stay are nearly copies of two. Of the {{small.sum()}} below a millionth, {{fade.sum()}} fade;
-# the other {{copies.sum()}} are tiny copies. The price is high: the loss falls from {{bent.square().mean() / 2:.3f}} to {{final_loss:.3f}}.
+# For a unit that stays, the slope of the loss in its size is −λ. Copies that share a size cost as much as
+# one unit, so copies are not removed: the {{(~small).sum()}} that stay are nearly copies of two.
+# Here λ is just below the largest slope at zero, {{at_zero:.2f}}, so most units go. The loss falls only from {{bent.square().mean() / 2:.3f}} to {{final_loss:.3f}}.
 #
 # ## 4.8 What decay on an adapter pulls towards
 #
@@ -1064,8 +1129,8 @@ assert np.log(unit_sizes[-1] / unit_sizes[-2])[copies].min(initial=0) > -0.01, "
 # *Decay pulls towards the pretrained weights.*
 #
 # This takes time. Where the loss has no slope, a step multiplies both factors by $1-\eta\lambda$, so *what
-# the data are indifferent to fades by a factor e in $1/(2\eta\lambda)$ steps*. AdamW decays as fast, but its steps turn noise into a residue. At $\eta = 0.0002$ and $\lambda = 0.01$ these are {{1 / (2 * 0.0002 * 0.01):,.0f}}: usual
-# fine-tuning ends before.
+# the data are indifferent to fades by a factor e in $1/(2\eta\lambda)$ steps*. At $\eta = 0.0002$ and $\lambda = 0.01$, $1/(2\eta\lambda)$ is {{1 / (2 * 0.0002 * 0.01):,.0f}} steps: usual
+# fine-tuning ends long before.
 #
 # ## 4.9 How little AdamW does
 #
@@ -1073,47 +1138,39 @@ assert np.log(unit_sizes[-1] / unit_sizes[-2])[copies].min(initial=0) > -0.01, "
 # squares, but does not divide the decay ([chapter 3](03_one_lambda_many_meanings.ipynb)). Suppose that $\sqrt{\hat v}$ is one
 # number $a$ for all of $U$, and another, $b$, for all of $V$.
 #
-# 1. The strength of one direction is a product, $s = uv$, of a number from each factor, and the data want $\hat s$. The loss $\frac12(uv-\hat s)^2$ has the slopes
-#    $-(\hat s-s)\,v$ in $u$ and $-(\hat s-s)\,u$ in $v$.
-# 2. Training rests where Adam's step and the decay cancel: $(\hat s-s)\,v/a = \lambda u$ and $(\hat s-s)\,u/b = \lambda v$.
-# 3. The product of both is $(\hat s-s)^2\,uv/(ab) = \lambda^2uv$. If the direction is alive, $uv\ne0$, and
+# 1. Let $E$ be the slopes of the loss in $UV^\top$. Training rests where Adam's step and the decay cancel: $EV/a = -\lambda U$ and $E^\top U/b = -\lambda V$.
+# 2. So $EV+\lambda aU = 0$ and $E^\top U+\lambda bV = 0$: the loss plus
+#    $\frac\lambda2(a\lVert U\rVert_F^2+b\lVert V\rVert_F^2)$ has no slope.
+# 3. By (4.7) for $\sqrt a\,U$ and $\sqrt b\,V$, the least value of this penalty is $\lambda\sqrt{ab}\,\lVert UV^\top\rVert_*$.
 #
-# $$\hat s-s = \lambda\sqrt{ab}. \tag{4.10}$$
+# So by the proofs of §4.7, (4.8) holds with $\lambda\sqrt{ab}$ for λ. If the data want the singular values $\hat s_i$ of an adapter,
+#
+# $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
 #
 # *At rest, after several times $1/(2\eta\lambda)$ steps, AdamW has taken $\lambda\sqrt{ab}$ from each direction, where $\sqrt{ab}$ is a typical gradient.* SGD is the case $a = b = 1$.
 #
-# This is a balance and no prediction: $a$ and $b$ are measured in the same run, at its end. If the product also keeps the directions that the data want, and its factors are the cheapest,
-# a weighted mean of the amounts must agree (second fold). In full batches at λ = 10 neither holds: it is {{below: full_over:.2f}} times (4.10).
-# We test whether all directions lose about the same, as they should if minibatch noise dominates $\hat v$ equally.
+# This is a balance and no prediction: $a$ and $b$ are measured in the same run, at its end. If $\sqrt{\hat v}$ differs between entries, the weighted mean of the amounts is still
+# $\lambda\sqrt{ab}$ under two conditions (second fold).
+# Do all directions lose about the same?
 #
 # <details>
-# <summary>At rest no entry exceeds 1/λ (proof)</summary>
+# <summary>Why no entry at rest exceeds about 1/λ (an argument)</summary>
 #
-# At rest the steps cancel: averaged over steps, $\hat m = -\lambda w\sqrt{\hat v}$. A mean is never larger than a root mean square, so
-# $\lambda|w| = |\hat m|/\sqrt{\hat v}\le1$. If $\lambda|w|\ll1$, most of $\hat v$ is noise. Without noise $|\hat m| = \sqrt{\hat v}$, so $|w| = 1/\lambda$ wherever the loss
-# has a slope, and where no entry reaches $1/\lambda$, nothing is lost. A direction adds up many entries, so its $s$ may be much larger than $1/\lambda^2$. ∎
-#
-# (The full batches below have $\beta_2 = 0.9$, which is not why they differ: with it, batches of 100 still lose {{below: same_betas.min():.2f}} to {{below: same_betas.max():.2f}} at λ = 10.)
+# At rest the steps cancel: averaged over steps, $\hat m/\sqrt{\hat v} = -\lambda w$. If $\sqrt{\hat v}$ hardly changes from step to step, this is a mean over a root mean square, which is
+# at most 1. So $|w|\le1/\lambda$. Without noise $|\hat m| = \sqrt{\hat v}$, so $|w| = 1/\lambda$ wherever the loss
+# has a slope: where no entry reaches $1/\lambda$, nothing is lost.
 #
 # </details>
 #
 # <details>
-# <summary>If √v̂ differs between entries: a weighted mean of the amounts obeys (4.10)</summary>
+# <summary>If √v̂ differs between entries: a weighted mean of the amounts is λ√(ab)</summary>
 #
-# Let $\sqrt{\hat v}$ be $A_{jk}$ for the entries of $U$ and $B_{jk}$ for those of $V$, the same in every step. Let $E$ be the slopes of the loss in $W = UV^\top$, so that
-# those in $U$ and $V$ are $EV$ and $E^\top U$. Where Adam's step and the decay cancel in every entry, $(EV)_{jk} = -\lambda A_{jk}U_{jk}$
-# and $(E^\top U)_{jk} = -\lambda B_{jk}V_{jk}$.
+# Let $a$ be the mean of $\sqrt{\hat v}$ over the entries of $U$, weighted by their squares, and $b$ that of $V$. Multiply the balance of each entry by the entry, and add up: $\langle E, UV^\top\rangle$ is
+# $-\lambda a\lVert U\rVert_F^2$ and $-\lambda b\lVert V\rVert_F^2$, hence $-\lambda\sqrt{ab}\,\lVert U\rVert_F\lVert V\rVert_F$. For whitened inputs $\langle E, UV^\top\rangle = -\sum_is_i(\hat s_i-s_i)$ if $UV^\top$ has the
+# singular vectors that the data want, and $\lVert U\rVert_F\lVert V\rVert_F = \sum_is_i$ if the factors are the cheapest up to a scale. Then the mean of $\hat s_i-s_i$, with the weights $s_i$, is $\lambda\sqrt{ab}$. ∎
 #
-# 1. Multiply the first by $U_{jk}$ and add up all entries. On the left this gives $\operatorname{tr}(U^\top EV) = \langle E, W\rangle$. On the right it gives
-#    $-\lambda a\lVert U\rVert_F^2$, if $a$ is the mean of all $A_{jk}$ with the weights $U_{jk}^2$. In the same way $\langle E, W\rangle = -\lambda b\lVert V\rVert_F^2$, if $b$ is
-#    the mean of all $B_{jk}$ with the weights $V_{jk}^2$.
-# 2. The root of the product is $-\langle E, W\rangle = \lambda\sqrt{ab}\,\lVert U\rVert_F\lVert V\rVert_F$.
-# 3. For whitened inputs $-E$ is what the data want less $W$. If both have the same singular vectors, the left side is $\sum_is_i(\hat s_i-s_i)$.
-#    If the factors are the cheapest up to a scale, $\lVert U\rVert_F\lVert V\rVert_F = \sum_is_i$. Then the mean of the amounts
-#    $\hat s_i-s_i$, with the weights $s_i$, is $\lambda\sqrt{ab}$. One direction may lose more than this, and another less. ∎
-#
-# Minibatches leave a deviation, since $\hat v$ and the factors are never quite the same from step to step. In full batches at λ = 10
-# the left side is {{below: kept_directions.mean():.2f}} times $\sum_is_i(\hat s_i-s_i)$, and $\lVert U\rVert_F\lVert V\rVert_F$ is {{below: dear.mean():.2f}} times $\sum_is_i$.
+# In full batches at λ = 10 the two left sides are {{below: kept_directions.mean():.2f}} and {{below: dear.mean():.2f}} times what these conditions say, and the mean is {{below: full_over:.2f}} times $\lambda\sqrt{ab}$.
+# If minibatch noise dominates $\hat v$, all directions should lose about the same.
 #
 # </details>
 #
@@ -1127,8 +1184,27 @@ wanted = torch.tensor(W_hat[order] - W_hat)
 missing = torch.tensor(Y[:, order] - Z @ W_hat.T)  # what W₀ does not explain of the new scores
 
 # %%
+def adapter(weight_decay, seed, lr=0.003, steps=1000):
+    """Train one adapter with AdamW; its singular values."""
+    V = np.random.default_rng(seed).uniform(-0.25, 0.25, (61, 8))
+    U, V = torch.zeros(10, 8, dtype=torch.float64, requires_grad=True), torch.tensor(V)
+    optimizer = torch.optim.AdamW([U, V.requires_grad_()], lr=lr, weight_decay=weight_decay)
+    draw = np.random.default_rng([seed, 1])
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = lr * (1 - step / steps)  # η falls linearly to 0
+        batch = draw.integers(len(Z), size=100)
+        errors = whitened[batch] @ (U @ V.T).T - missing[batch]
+        optimizer.zero_grad()
+        (errors.square().sum(1).mean() / 2).backward()
+        optimizer.step()
+    return torch.linalg.svdvals((U @ V.T).detach()).numpy()
+
+
+one_adapter = adapter(10.0, seeds(5)[0])
+
+# %% tags=["hide-input"]
 class Adapters:
-    """The same five starts for each λ, and their optimizer."""
+    """The loop above for five starts and many λ at once."""
 
     def __init__(self, make, lr, lams, **options):
         draws = [rng.uniform(-0.25, 0.25, (61, 8)) for rng in map(np.random.default_rng, seeds(5))]
@@ -1163,12 +1239,12 @@ def adapt(*runs, full=False, steps=1000):
             run.step(part, step / steps)
     return [torch.linalg.svdvals(run.U @ run.V.mT).numpy() for run in runs]
 
-# %%
+# %% tags=["hide-input"]
 sgd_lams, adam_lams = [0.1, 0.2, 0.3, 0.4, 0.6], [0.01, 1.0, 3.0, 10.0, 20.0, 30.0]
 # In full batches β₂ = 0.9 lets v̂ forget the early gradients: 1,000 steps then lead to rest.
 fast = {"betas": (0.9, 0.9)}
 sgd, adam = Adapters(torch.optim.SGD, 0.2, sgd_lams), Adapters(torch.optim.Adam, 0.003, adam_lams)
-control = Adapters(torch.optim.Adam, 0.003, [10.0], **fast)
+control = Adapters(torch.optim.Adam, 0.003, [10.0], **fast)  # minibatches with that β₂
 adam_full = Adapters(torch.optim.Adam, 0.003, adam_lams[2:], **fast)
 by_sgd, by_adamw, by_control = adapt(sgd, adam, control)
 (by_full,) = adapt(adam_full, full=True)
@@ -1182,15 +1258,18 @@ def typical_gradients(run):
         yield ((root * squares).sum((-2, -1)) / squares.sum((-2, -1))).numpy()
 
 # %% [markdown]
-# *Predict:* how much larger must AdamW's λ be than SGD's (Figure 4.9)? On the right the same runs stand at $\lambda\sqrt{ab}$.
+# *Predict:* how much larger must AdamW's λ be than SGD's (Figure 4.9)?
 
 # %% tags=["hide-input"]
 a, b = typical_gradients(adam)
+u_over_v = (adam.U.square().sum((2, 3)) / adam.V.square().sum((2, 3))).numpy()[:, 3]  # λ = 10
 reach = np.array(adam_lams) * np.sqrt(a * b)  # λ√(ab) for each start and λ
 typical = np.sqrt(a * b).mean(0)  # for each λ
 by_rule = np.array(adam_lams) * typical
 amounts = change - by_adamw  # what AdamW takes from each ŝ, of which six are zero
 amount = amounts[..., :4].mean((0, 2))
+
+# %% tags=["hide-input"]
 weighted = (amounts * by_adamw).sum(2) / by_adamw.sum(2)  # the mean of (4.10)
 off = weighted.mean(0) / by_rule - 1
 each = amounts[..., :4].mean(0)
@@ -1219,26 +1298,28 @@ def draw_runs(ax, xs, values, color, marker, name):
     """A direction's mean over five runs at each mean x, with the runs' range as a bar."""
     for k, runs in enumerate(values[..., :4].transpose(2, 1, 0)):
         ends = np.abs([runs.min(1), runs.max(1)] - runs.mean(1))
-        ax.errorbar(xs, runs.mean(1), ends, fmt=marker, ms=4, lw=0.6, elinewidth=1, color=color,
-                    label=f"_{name} {k}")
+        ax.errorbar(xs, runs.mean(1), ends, fmt=marker, ms=3, lw=0.6, elinewidth=1.2, capsize=3,
+                    color=color, label=f"_{name} {k}")
 
 
 draw_runs(axes[0], sgd_lams, by_sgd, figures.BLUE, "o-", "sgd")
 draw_runs(axes[0], adam_lams, by_adamw, figures.ORANGE, "s-", "adamw")
+draw_runs(axes[0], adam_lams[2:4], by_full[:, :2], figures.PINK, "D", "full")
 draw_runs(axes[1], sgd_lams, by_sgd, figures.BLUE, "o", "sgd")
 draw_runs(axes[1], reach.mean(0), by_adamw, figures.ORANGE, "s", "adamw")
 draw_runs(axes[1], [reach_full.mean()], by_full[:, 1:2], figures.PINK, "D", "full")
 
 # %% tags=["hide-input"]
-for k in (3, 4, 5):
-    axes[1].text(reach.mean(0)[k] + 0.012, by_adamw.mean(0)[k, 0] + 0.012, f"{adam_lams[k]:.0f}",
-                 color=figures.ORANGE, fontsize=9)
+for k, place in ((3, (0.3, 0.37)), (4, (0.47, 0.24)), (5, (0.54, 0.15))):
+    axes[1].annotate(f"λ = {adam_lams[k]:.0f}", (reach.mean(0)[k], by_adamw.mean(0)[k, 0]), place,
+                     color=figures.ORANGE, fontsize=9, va="center",
+                     arrowprops={"arrowstyle": "-", "lw": 0.6, "color": figures.ORANGE})
 axes[0].axvline(0.01, color=figures.GREY, lw=0.8, ls="--")
-axes[0].text(0.012, 0.6, "← PyTorch's default", color=figures.GREY, fontsize=9)
+axes[0].text(0.012, 0.61, "← PyTorch's default", color=figures.GREY, fontsize=9)
 axes[0].text(0.08, 0.15, "SGD", color=figures.BLUE, ha="right")
-axes[0].text(38, 0.54, "AdamW", color=figures.ORANGE, ha="right")
-axes[1].text(0.26, 0.56, "lines: (4.10)", color=figures.GREY, fontsize=9)
-axes[1].text(0.26, 0.45, "AdamW, λ = 10,\nfull batches", color=figures.PINK, fontsize=9)
+axes[0].text(0.13, 0.46, "AdamW", color=figures.ORANGE)
+axes[0].text(45, 0.57, "full batches", color=figures.PINK, ha="right", fontsize=9)
+axes[1].text(0.2, 0.47, "full batches, λ = 10", color=figures.PINK, fontsize=9)
 axes[0].set(xscale="log", xlabel="weight decay λ", ylim=(-0.01, 0.65))
 axes[0].set_xticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"])
 axes[1].set(xlim=(-0.02, 0.65), xlabel="λ√(ab)")
@@ -1255,8 +1336,10 @@ figures.show(fig, "Two panels with the four singular values of an adapter; bars 
              f"are still {at_one.min():.2f} to {at_one.max():.2f} at λ = 1, and fall to nearly "
              "zero between 10 and 30. Right, against λ√(ab): dots of SGD lie on the four lines of "
              "(4.10), which fall with slope −1 to zero, and AdamW's squares near them. In full "
-             "batches at λ = 10 all four lie a little below the lines.",
-             number="4.9")
+             "batches at λ = 10 all four lie a little below the lines. Left, in full batches at "
+             f"λ = 3 the largest is {left['_full 0'].at(3):.2f}, all that is wanted.", number="4.9",
+             caption="Marks are means of five runs, bars their ranges. Blue: SGD. Orange: AdamW "
+             "in batches of 100. Pink: AdamW in full batches. Grey lines: (4.10).")
 
 # %% tags=["hide-input"]
 claim("04-sgd-amount", "Averaged over five runs, each singular value of the adapter under SGD is "
@@ -1267,20 +1350,22 @@ claim("04-adamw-small", "At λ = 1 AdamW takes {:.4f} from an adapter's four sin
       "average over them and five seeds; SGD would take them whole",
       measured=amount[1], below=0.05)
 claim("04-adamw-amount", "Averaged over five runs in batches of 100, the amounts differ from "
-      "(4.10), with the runs' own a and b, by {:.0%} or less, each of the four at λ = 3",
+      "λ√(ab), with the runs' own a and b, by {:.0%} or less, each of the four at λ = 3",
       measured=np.abs(each[2] / by_rule[2] - 1), below=0.2)
 
 # %% tags=["hide-input"]
 claim("04-adamw-mean", "At λ = 1 to 30 the mean of the amounts, weighted by strength, differs "
-      "from (4.10) by {:.0%} or less", measured=np.abs(off[1:]), below=0.1)
+      "from λ√(ab) by {:.0%} or less", measured=np.abs(off[1:]), below=0.1)
 assert by_sgd[:, -1].max() < 0.001, "SGD at λ = 0.6 does not lead back to W₀"
 assert by_adamw[:, 1:4, 4].mean(0).min() > 1e-4, "AdamW makes clean zeros"
 claim("04-full", "In full batches at λ = 10 the two strongest directions lose {} times what the "
       "two weakest lose, averaged over five runs", above=1,
       measured=lost[1, :2].mean() / lost[1, 2:].mean())
 assert kept_directions.max() < 0.98, "full batches keep the wanted directions"
+assert np.abs(u_over_v / (b / a)[:, 3] - 1).max() < 0.2, "the factors' sizes are not as b/a"
 assert dear.min() > 1.02, "in full batches the factors are the cheapest"
-assert full_over > 1.05, "in full batches the weighted mean is that of (4.10)"
+assert full_over > 1.05, "in full batches the weighted mean is λ√(ab)"
+assert same_betas.max() < 1.3 * same_betas.min(), "full batches differ because of their β₂"
 assert np.abs(lost[0]).max() < 0.001, "in full batches something is lost at λ = 3"
 assert max(at[:, 0].max() for at in entries) < 0.9, "an entry comes near 1/λ at λ = 3"
 claim("04-ceiling", "In full batches at λ = 10 to 30 the largest entry of each factor of each run "
@@ -1299,23 +1384,27 @@ claim("04-adam-drawn", "the lines are ŝ less the level, and runs stand at λ an
       measured=[*(law.y + level - change[:4, None])[law.y > 0],
                 *(right["_sgd 0"].x - sgd_lams), *(right["_adamw 3"].x - by_rule),
                 *(change[1] - each[:, 1] - right["_adamw 1"].y),
-                *(left["_adamw 2"].high - by_adamw[..., 2].max(0))], equals=0, within=1e-9)
+                *(left["_adamw 2"].high - by_adamw[..., 2].max(0)),
+                *(left["_full 2"].y - by_full[:, :2, 2].mean(0))], equals=0, within=1e-9)
+
+# %% tags=["hide-input"]
+claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in the stack does",
+      measured=one_adapter - by_adamw[0, 3], equals=0, within=1e-6)
 assert (lost[1] > reach_full.mean()).all(), "in full batches a direction lies above its line"
 
 # %% [markdown]
-# AdamW takes nearly an amount: at λ = 10 (4.10) says {{by_rule[3]:.3f}}, and the four directions lose {{each[3].min():.3f}} to {{each[3].max():.3f}}.
-# Its λ must be $1/\sqrt{ab}$ times SGD's: {{1 / typical[1]:.0f}} times at λ = 1 and {{1 / typical[3]:.0f}} times at λ = 10. We know no formula for $\sqrt{ab}$: measure it.
-# At λ = {{adam_lams[4]:.0f}} and {{adam_lams[5]:.0f}} the strongest direction loses {{100 * (each[4, 0] / by_rule[4] - 1):.0f}} % and {{100 * (each[5, 0] / by_rule[5] - 1):.0f}} % more.
+# AdamW takes nearly an amount: at λ = 10, $\lambda\sqrt{ab}$ is {{by_rule[3]:.3f}}, and the four directions lose {{each[3].min():.3f}} to {{each[3].max():.3f}}.
+# Its λ must be $1/\sqrt{ab}$ times SGD's: {{1 / typical[1]:.0f}} times at λ = 1 and {{1 / typical[3]:.0f}} times at λ = 10. Measure $\sqrt{ab}$: we know no formula.
 #
-# At rest no entry exceeds $1/\lambda$ (first fold). *In full batches this ceiling is all that decay does* ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454)).
-# At λ = 3 no entry reaches it: noise makes the difference between {{amount[2]:.3f}} and nothing. At λ = 10 entries do (pink).
+# At rest no entry exceeds about $1/\lambda$ (first fold). *In full batches this ceiling is all that decay does* ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454)).
+# At λ = 3 no entry reaches it: noise makes the difference between {{amount[2]:.3f}} and nothing.
 #
 # ## 4.10 In practice
 #
 # |penalty|takes at rest (whitened inputs; otherwise λ is the slope)|exact zeros?|λ to try|
 # |---|---|---|---|
 # |ridge|a share|no|chapter 1|
-# |$\lambda\sum\lvert w\rvert$ in the loss|λ|no: cut $\lvert w\rvert\le2\eta\lambda$ at the end|from $\lambda_{\max}$ of (4.5) to a thousandth of it|
+# |$\lambda\sum\lvert w\rvert$ in the loss|λ|no: cut $\lvert w\rvert\le2\eta\lambda$ at the end, test again|from $\lambda_{\max}$ of (4.5) to a thousandth of it|
 # |Lasso, or proximal steps in full batches|λ|yes|the same|
 # |decay of two factors, SGD|λ per direction|approached|between the $\hat s_i$|
 # |decay of ReLU units, SGD|a slope of λ per unit|approached|below the largest slope|
@@ -1323,10 +1412,9 @@ assert (lost[1] > reach_full.mean()).all(), "in full batches a direction lies ab
 #
 # - **To keep few inputs, use the Lasso.** If inputs are nearly copies, use the elastic net, which keeps both (exercise 4); if all may matter, ridge (exercise 8). Standardise inputs, and choose λ
 #   (scikit-learn's `alpha`) on held-out data. In PyTorch use the optimizer of exercise 7.
-# - **After a cut to zero, measure the loss again.**
 # - **On an adapter, compare $1/(2\eta\lambda)$ with the steps.**
 #
-# **Limits.** (4.8) and (4.10) are for whitened inputs. §4.5 is one data set, and the models of §4.7 and §4.9 are small.
+# **Limits.** (4.8) and (4.10) need whitened inputs. Data and models are small.
 
 # %% tags=["hide-input"]
 z = np.array([3, -0.5, 1])
@@ -1375,7 +1463,7 @@ assert alive.min() > 0.01, "before, every output differs from digit to digit"
 # <details>
 # <summary>Solution</summary>
 #
-# (The penalty is `w.norm()`, which some take for L1.) For a given length $r$ of $w$ the distance to $z$ is smallest if $w$ points along $z$. That leaves
+# For a given length $r$ of $w$ the distance to $z$ is smallest if $w$ points along $z$. That leaves
 # $\frac12(r-\lVert z\rVert)^2+\kappa r$ with $r\ge0$, whose minimum is $\operatorname{soft}(\lVert z\rVert, \kappa)$. So
 #
 # $$w = \max\Big(1-\frac\kappa{\lVert z\rVert}, 0\Big)\,z, \tag{4.11}$$
@@ -1426,7 +1514,7 @@ assert alive.min() > 0.01, "before, every output differs from digit to digit"
 #
 # For `k` in `range(20)` the Lasso gives one of the two exactly nothing in 10 of 20 repetitions. The first copy has the larger weight in 8: the noise
 # decides, and with other draws the counts vary.
-# The elastic net gives both nearly the same weight, within 3.5 % every time: under a squared penalty two halves cost less than one whole.
+# The elastic net gives both nearly the same weight, within 4 % every time: under a squared penalty two halves cost less than one whole.
 #
 # </details>
 #
@@ -1441,7 +1529,7 @@ assert alive.min() > 0.01, "before, every output differs from digit to digit"
 # </details>
 #
 # **6.** (Estimate: AdamW.) After 10,000 steps of AdamW with $\eta = 0.0002$ and $\lambda = 0.1$, an adapter has $a = 0.002$ and $b = 0.008$. What would decay take at
-# rest? Was there time? Which λ takes 0.02, and how soon?
+# rest? Was there time? (η was constant.) Which λ takes 0.02, and how soon?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1480,7 +1568,7 @@ class ProxSGD(torch.optim.Optimizer):
 #
 # </details>
 #
-# **8.** (Predict, then run: §4.5.) Which wins, ridge or Lasso, if 5 of the 64 inputs matter? And if all do, with an equally strong signal?
+# **8.** (Predict, then run: §4.5.) Which wins, ridge or Lasso, if 5 of the 64 inputs matter? And if all do, with the same sum of squared weights?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1490,6 +1578,16 @@ class ProxSGD(torch.optim.Optimizer):
 #
 # With 5 inputs the Lasso has the lower test loss on 18 of 20 splits: it removes what only adds noise. With all 64 it does on 3: there is nothing to remove, and each zero is an error.
 # So neither penalty is better in itself.
+#
+# </details>
+#
+# **9.** (Proof: §4.9.) Show that $u^2/v^2 = b/a$ at AdamW's rest.
+#
+# <details>
+# <summary>Solution</summary>
+#
+# With single factors and the slope $g$ of the loss in $uv$, step 2 of §4.9 says $gv = -\lambda au$ and $gu = -\lambda bv$. Multiply the first by $u$ and the second by $v$: $-\lambda au^2 = guv = -\lambda bv^2$. So
+# the factor with the larger gradients is the smaller one. For matrices this is $a\lVert U\rVert_F^2 = b\lVert V\rVert_F^2$. In the runs at λ = 10, $\lVert U\rVert_F^2/\lVert V\rVert_F^2$ is {{u_over_v.mean():.2f}} and $b/a$ is {{(b / a)[:, 3].mean():.2f}}.
 #
 # </details>
 #
