@@ -155,6 +155,7 @@ figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without
 # A line with a tick ✓ is a *claim*: a sentence with a number that was measured as the chapter ran. Click on it to see where the number must lie; anywhere else the chapter stops with an error.
 
 # %% tags=["hide-input"]
+assert at_limit > 1.1 * end[0], "stopping does not protect"
 better = int((errors[:, little] < errors[:, none]).sum())
 claim("00-overfit", "On new examples, the error beyond the noise is {} times as large with λ = "
       f"0.01 as without decay (mean of twenty networks; it is smaller in {better} of them)",
@@ -351,7 +352,8 @@ def draw_shares(left, right):
     left.axhline(1 / 3, color=figures.GREY, ls="--", lw=1.2, label="_third")
     left.set(title="SGD: equal shares", ylabel="share of the squared norm", ylim=(0, 1))
     right.set(title="AdamW: unequal shares", ylabel=" ", ylim=(0, 1))
-    for ax in (left, right):
+    for ax, words, at in ((left, "equal shares", 1470), (right, "share of all weights", 490)):
+        ax.text(at, 0.91, f"dashed: {words}", ha="right", va="top", size=9)
         ax.set(xlabel=" "), ax.set_yticks([0, 1 / 3, 2 / 3, 1], ["0", "1/3", "2/3", "1"])
 
 
@@ -404,8 +406,7 @@ figures.show(fig, "Share of the squared norm that each of three layers has in tr
              f"are {words[1]} in the second half, on average; dashed lines mark the shares of all "
              f"weights, {words[2]}. RMS end at {words[4]}; dotted, without decay, at {words[5]}.",
              number="0.3",
-             caption="Thin lines are five seeds, bold ones their means. Dashed: equal shares "
-             "(left) and each layer's share of all weights (right). Dotted: AdamW without decay.")
+             caption="Thin lines are five seeds, bold ones their means. Dotted: AdamW without decay.")
 
 # %% [markdown]
 # In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. Under AdamW (top right) the largest and the smallest layer stay nearer to their shares of all weights than to 1/3. The layers' RMS are similar (bottom right).
@@ -557,7 +558,7 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
 #
 # Without the last term, $(1-\eta\lambda)^{2t}$ of the difference is left after $t$ steps: $1/e$ after about $1/(2\eta\lambda)$ steps, here {{1 / (2 * 0.5 * 0.003):.0f}}.
 #
-# But the last term does not average out. In the long run it keeps $D$ near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$, where both terms change $D$ equally. Here the network fits its examples, so the gradients become small and little is left. With wrong labels or small batches much more is left (Exercise 5).
+# But the last term does not average out. In the long run it keeps $D$ near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$, where the two terms balance. Here the network fits its examples, so the gradients become small and little is left. With wrong labels or small batches much more is left (Exercise 5).
 #
 # Yet in Figure 0.3 the shares go {{below: 100 * way.mean():.0f}} % of the way to 1/3 in the first 100 steps, while {{below: 100 * parts[..., 4].mean():.0f}} % of the differences is left. The reason is the middle term of step 2: by step 1 it is the same for every layer. We sum it over the first 50 steps:
 
@@ -943,7 +944,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 # squares = {name: (p.detach() ** 2).sum().item() for name, p in model.named_parameters() if p.ndim > 1}
 # ```
 #
-# After a long run of SGD they should be nearly equal where ReLU connects two layers. They need not be around normalisation layers:
+# After a long run of SGD that fits its examples they should be nearly equal where ReLU connects two layers. They need not be around normalisation layers:
 # chapter 7 says why. Under AdamW compare the layers' RMS with (0.3) only after
 # more than $1/(\eta\lambda)$ steps; in a shorter run they may be far below it. After a long run expect larger ones: the third layer of Figure 0.6 has {{layer_rms[2] / expected:.1f}} times.
 #
