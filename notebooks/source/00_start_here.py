@@ -406,7 +406,8 @@ figures.show(fig, "Share of the squared norm that each of three layers has in tr
              f"are {words[1]} in the second half, on average; dashed lines mark the shares of all "
              f"weights, {words[2]}. RMS end at {words[4]}; dotted, without decay, at {words[5]}.",
              number="0.3",
-             caption="Thin lines are five seeds, bold ones their means. Dotted: AdamW without decay.")
+             caption="Thin lines are five seeds, bold ones their means. Dotted: AdamW without "
+             "decay.")
 
 # %% [markdown]
 # In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. Under AdamW (top right) the largest and the smallest layer stay nearer to their shares of all weights than to 1/3. The layers' RMS are similar (bottom right).
