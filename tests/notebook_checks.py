@@ -133,7 +133,7 @@ def check_nbval_runs_all(notebook: NotebookNode) -> list[str]:
 
 # ---- what is stored ------------------------------------------------------------------------
 def check_metadata(notebook: NotebookNode) -> list[str]:
-    """No metadata but the kernel, tags, and pictures' alt text and width: no timings, no widgets."""
+    """No metadata but the kernel, tags, and pictures' alt text, caption and width: no timings, no widgets."""
     expected = {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}}
     problems = []
     if notebook.metadata != expected:

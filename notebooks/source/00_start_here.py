@@ -9,7 +9,7 @@
 # - say how decay in Adam differs from decay in AdamW;
 # - say when SGD gives all layers the same squared norm, and what AdamW makes equal instead.
 #
-# You need calculus, matrices, variance and some PyTorch. *Reading takes 25 minutes, the exercises as long again, the code less than a minute.*
+# You need calculus, matrices, variance and some PyTorch. *Reading takes 50 minutes, the exercises longer, the code less than a minute.*
 #
 # ## 0.1 What is weight decay for?
 #
@@ -23,7 +23,7 @@
 #
 # where $\lambda\ge0$ sets the price. A narrow bend towards one stray example costs large weights and lowers the loss little.
 #
-# This is the whole training. §0.2 derives the line with the arrow; $\eta$, in code `lr`, is the learning rate.
+# This is the whole training; $\eta$, in code `lr`, is the learning rate:
 
 # %%
 import numpy as np
@@ -31,6 +31,7 @@ import torch
 
 
 def train(w, lam, hidden, y, lr=1.0, steps=3000):
+    # hidden: examples × units, w: units × 1, y: examples × 1; all may come in stacks of networks
     for _ in range(steps):  # .mT transposes a matrix
         g = hidden.mT @ (hidden @ w - y) / y.shape[-2]  # gradient of half the mean squared error
         w = (1 - lr * lam) * w - lr * g  # <- the training step
@@ -66,7 +67,7 @@ for lam in (0, 0.01):  # one network, trained from w = 0 without decay and with 
 
 # %% [markdown]
 # The same lines train {{below: len(targets)}} such networks at once, with {{below: len(lams)}} values of λ.
-# Their error on new examples is the mean squared distance from the true curve plus the variance of the noise, which no network can avoid.
+# Their error on new examples is the mean squared distance from the true curve plus the variance of the noise.
 
 # %%
 lams = torch.tensor([0, *np.geomspace(1e-4, 1, 13)])  # λ; each has its own column of weights
@@ -82,13 +83,16 @@ errors = ((fits - curve) ** 2).mean(1) + sigma**2
 # %% tags=["hide-input"]
 assert errors.isfinite().all(), "a network diverged"
 at_examples = hidden[:, ::10]
-starts = torch.cat([torch.zeros(20, hidden_units, 1), trained[..., :1]], 2)
-both = torch.cat([curve[::10].expand(20, -1, -1), targets], 2)  # no noise; the same targets
-no_noise, longer = train(starts, 0, at_examples, both).split(1, 2)
 shown = {0: 0, 0.01: 7, 1: 13}  # the columns of three λ
-assert (longer**2).sum() > 1.1 * (trained[..., 0] ** 2).sum(), "at rest"
+kernel = (at_examples @ at_examples.mT)[:, None] + 20 * lams[:, None, None] * torch.eye(20)
+minima = at_examples.mT[:, None] @ torch.linalg.solve(kernel, targets[:, None])  # of loss + penalty
+minima = minima[..., 0].mT  # 20 networks × units × λ, as in trained; at λ = 0 the limit
+limits = ((hidden @ minima - curve) ** 2).mean(1) + sigma**2  # their errors on new examples
 assert np.allclose(lams[[*shown.values()]], [*shown]), "a column has another λ"
 none, little = shown[0], shown[0.01]
+assert abs(at_examples @ minima[..., :1] - targets).max() < 1e-6, "the limit leaves an error"
+assert (limits - errors)[:, :2].mean(0).min() > 0, "stopping does not protect"
+assert abs(limits - errors)[:, little:].max() < 1e-6, "too short for larger λ"
 typical = (errors[:, little] / errors[:, none]).argsort()[10]  # in the middle of the twenty
 
 # %% tags=["hide-input"]
@@ -100,6 +104,7 @@ def draw_fits(left, right):
         left.plot(x, fits[typical, :, shown[lam]], color=color, label=name)
         right.plot(lam or 5e-5, errors[:, shown[lam]].mean(), "o", color=color, ms=7, label=name)
     right.plot(5e-5, own_errors[:, 0].mean(), "o", color="C1", mfc="white", ms=7, label="_own")
+    right.plot(5e-5, limits[:, 0].mean(), "^", color="C1", mfc="white", ms=7, label="_limit")
     right.plot(lams[1:], errors[:, 1:].mean(0), color="black", label="new")
     right.plot(lams[1:], own_errors[:, 1:].mean(0), "--", color="black", label="own")
     right.axhline(sigma**2, color=figures.GREY, ls=":", lw=1.4, label="_floor")
@@ -120,6 +125,7 @@ def label_fits(left, right):
                                      ("on their own examples", 4.5e-4, 0.045, "black"),
                                      ("noise", 4e-5, 0.205, figures.GREY),
                                      (f"{end[0]:.2f}", 4.2e-5, 0.41, "C1"),
+                                     (f"{at_limit:.2f} without stopping", 8e-5, 0.5, "C1"),
                                      (f"{end[0.01]:.2f}", 5e-3, 0.27, "C0"),
                                      (f"{end[1]:.2f}", 0.5, 0.63, "C2")):
         right.text(across, up, words, color=color, size=10)
@@ -130,36 +136,37 @@ fig, (left, right) = figures.subplots(1, 2, figsize=(6.8, 3.6))
 draw_fits(left, right), fig.get_layout_engine().set(wspace=0.08)
 means = figures.drawn(right)
 end = {lam: means[f"λ = {lam}"].y[0] for lam in shown}
+at_limit = means["_limit"].y[0]
 label_fits(left, right)
 figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without decay the curve "
              "runs after single examples, with λ = 0.01 less so, and with λ = 1 "
              "it is nearly flat. Right: mean squared error against λ after 3000 steps, mean of "
              "twenty networks. On the networks' own examples it grows with λ. On new examples it "
              f"is {end[0]:.2f} without decay, {end[0.01]:.2f} with λ = 0.01 and {end[1]:.2f} "
-             f"with λ = 1; its unavoidable part, the noise, is {means['_floor'].y[0]:.2f}.",
-             number="0.1")
+             f"with λ = 1; its unavoidable part, the noise, is {means['_floor'].y[0]:.2f}. "
+             f"Without decay and without stopping it would be {at_limit:.2f} (triangle).",
+             number="0.1", caption="Left: one typical network with three values of λ. Right: the "
+             "mean of all twenty networks; the dashed line and the open circle are on their own "
+             "examples, the triangle is the limit of endless training.")
 
 # %% [markdown]
-# Figure 0.1 shows one typical network (left) and the mean of all (right). From right to left, the error on their own examples (dashed) falls all the way. On new examples (solid) it falls until λ is about 0.01, then rises again: this is **overfitting**.
+# As λ shrinks (Figure 0.1, right), the error on the networks' own examples keeps falling, but below λ ≈ 0.01 the error on new ones rises. This is **overfitting**. The 3000 steps are enough only for larger λ. For smaller ones stopping itself protects against noise (Exercise 4); without it the error at λ = 0 would be {{at_limit:.2f}}.
 #
 # A line with a tick ✓ is a *claim*: a sentence with a number that was measured as the chapter ran. Click on it to see where the number must lie; anywhere else the chapter stops with an error.
 
 # %% tags=["hide-input"]
+assert at_limit > 1.1 * end[0], "stopping does not protect"
 better = int((errors[:, little] < errors[:, none]).sum())
 claim("00-overfit", "On new examples, the error beyond the noise is {} times as large with λ = "
       f"0.01 as without decay (mean of twenty networks; it is smaller in {better} of them)",
       measured=(end[0.01] - sigma**2) / (end[0] - sigma**2), below=0.75)
 
 # %% tags=["hide-input"]
-kernel = at_examples @ at_examples.mT + 20 * 0.01 * torch.eye(20)
 claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penalty together",
-      measured=trained[..., [little]]
-      - at_examples.mT @ torch.linalg.solve(kernel, targets), equals=0, within=1e-9)
+      measured=trained[..., little] - minima[..., little], equals=0, within=1e-9)
 
 # %% [markdown]
-# On average, $\lVert w\rVert^2$ is {{(trained[..., little] ** 2).sum(1).mean():.1f}} with $\lambda=0.01$. Without decay it is {{(trained[..., none] ** 2).sum(1).mean():.0f}} (only {{(no_noise**2).sum(1).mean():.0f}} if the examples have no noise), and still grows.
-#
-# **Decay helps against noise if λ is neither too small nor too large.**
+# **Decay helps against noise if λ is neither too small nor too large.** In large models that see their data once there is little to overfit; there decay mainly sets how far a step moves the weights ([D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415)).
 #
 # ## 0.2 Where does λ enter the training step?
 #
@@ -171,24 +178,24 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
 #
 # $$w\leftarrow(1-\eta\lambda)\,w-\eta\,g\tag{0.1}$$
 #
-# Each step multiplies all weights by the same factor, a little below 1: hence *weight decay*. Without a gradient a weight shrinks to $1/e$ of its size in about $1/(\eta\lambda)$ steps.
+# Each step multiplies all weights by the same factor, a little below 1: hence *weight decay*. Without a gradient a weight falls to $1/e$ of its value in about $1/(\eta\lambda)$ steps.
 #
 # In Adam it matters where λ enters. For each weight, Adam keeps a running mean $v$ of squared gradients, and divides the gradient by $\sqrt v$. (We leave out momentum and smaller corrections.)
 #
 # - **Coupled** decay, in `torch.optim.Adam`, adds $\lambda w$ to the gradient. So it is divided by $\sqrt v$, too: $w\leftarrow w-\eta\,(g+\lambda w)/\sqrt v$, where $v$ averages $(g+\lambda w)^2$.
 # - **Decoupled** decay, in `torch.optim.AdamW`, shrinks the weight directly: $w\leftarrow(1-\eta\lambda)\,w-\eta\,g/\sqrt v$, where $v$ averages $g^2$.
 #
-# So under coupled decay a weight with large gradients, and thus large $\sqrt v$, should hardly decay. We give 5,000 weights random gradients of mean zero; their *size* is their standard deviation. In the mean of the weights the noise cancels.
+# So under coupled decay a weight with large gradients, and thus large $\sqrt v$, should hardly decay. We give 5,000 weights random gradients of mean zero; their *scale* is their standard deviation. In the mean of the weights the noise cancels.
 
 # %%
 from torch import nn
 
 
-def train_on_noise(optimizer, lr, lam, size, start=1.0, steps=250, momentum=0.0):
+def train_on_noise(optimizer, lr, lam, scale, start=1.0, steps=250):
     w, history = nn.Parameter(torch.full((5000,), start)), []
-    rule = optimizer([w], lr=lr, weight_decay=lam, betas=(momentum, 0.999))
+    rule = optimizer([w], lr=lr, weight_decay=lam, betas=(0.0, 0.999))  # no momentum
     for _ in range(steps):
-        w.grad = size * torch.randn(5000)
+        w.grad = scale * torch.randn(5000)
         rule.step()
         history.append(w.detach().clone())
     return torch.stack(history)  # a row for each step
@@ -196,16 +203,20 @@ def train_on_noise(optimizer, lr, lam, size, start=1.0, steps=250, momentum=0.0)
 
 # %%
 torch.manual_seed(seeds(1)[0])
-decayed = {(optimizer, size): train_on_noise(optimizer, 0.02, 0.3, size).mean(1)
-           for optimizer in (torch.optim.Adam, torch.optim.AdamW) for size in (0.1, 1, 10)}
+decayed = {(optimizer, scale): train_on_noise(optimizer, 0.02, 0.3, scale).mean(1)
+           for optimizer in (torch.optim.Adam, torch.optim.AdamW) for scale in (0.1, 1, 10)}
 
 # %% tags=["hide-input"]
+scale_colors = {0.1: "C3", 1: "C0", 10: "C5"}
+
+
 def draw_decayed(left, right):
-    colors, t = {0.1: "C3", 1: "C0", 10: "C4"}, np.arange(251)
-    for (optimizer, size), means_of_w in decayed.items():
+    t = np.arange(251)
+    for (optimizer, scale), means_of_w in decayed.items():
         ax = left if optimizer is torch.optim.Adam else right
-        color = colors[size] if ax is left else figures.GREY  # on the right they are one line
-        ax.plot(t[1:], means_of_w, lw=2.4, color=color, label=f"{size}")
+        turn = {0.1: 0, 1: 4, 10: 8}[scale]  # on the right three lines take turns
+        ax.plot(t[1:], means_of_w, lw=2.4, color=scale_colors[scale], label=f"{scale}",
+                ls="-" if ax is left else (turn, (4, 8)), dash_capstyle="butt")
     for label, ax, factor in (("law 10", left, 1 - 0.02 * 0.3 / 10),
                               ("law 1", left, 1 - 0.02 * 0.3), ("law", right, 1 - 0.02 * 0.3)):
         ax.plot(t[::25], factor ** t[::25], "o", color="black", ms=4, label=label, zorder=4)
@@ -218,35 +229,42 @@ def draw_decayed(left, right):
 # %% tags=["hide-input"]
 fig, (left, right) = figures.subplots(1, 2, sharey=True, figsize=(6.8, 3.1))
 draw_decayed(left, right)
-for words, across, up, color in (("gradients of size 10", 88, 0.8, "C4"),
+right.text(100, 0.66, "three scales on one line", color=figures.GREY, size=10)
+right.text(100, 0.58, "dots: (1 − ηλ)ᵗ", color="black", size=10)
+for words, across, up, color in (("gradients of scale 10", 88, 0.8, "C5"),
                                  ("dots: (1 − ηλ/10)ᵗ", 88, 0.72, "black"),
-                                 ("size 1", 142, 0.57, "C0"),
+                                 ("scale 1", 142, 0.57, "C0"),
                                  ("dots: (1 − ηλ)ᵗ", 142, 0.49, "black"),
-                                 ("size 0.1: here λw", 96, 0.18, "C3"),
+                                 ("scale 0.1: here λw", 96, 0.18, "C3"),
                                  ("itself fills v", 96, 0.1, "C3")):
     left.text(across, up, words, color=color, size=10)
-right.text(100, 0.66, "gradients of size 10, 1\nand 0.1: one line", color=figures.GREY, size=10)
-right.text(100, 0.58, "dots: (1 − ηλ)ᵗ", color="black", size=10)
-coupled, decoupled = figures.drawn(left), figures.drawn(right)
-all_three = np.mean([decoupled[size].y[-1] for size in ("0.1", "1", "10")])
-figures.show(fig, "Mean of 5000 weights that start at 1 and get random gradients, over 250 steps "
-             "with η = 0.02 and λ = 0.3. Left: with coupled Adam it falls to "
-             f"{coupled['10'].y[-1]:.2f} where gradients have size 10, to {coupled['1'].y[-1]:.2f} "
-             f"where they have size 1, and to {abs(coupled['0.1'].y[-1]):.2f} where they have size "
-             "0.1; dots mark (1 − ηλ/10)ᵗ and (1 − ηλ)ᵗ on the first two. "
-             f"Right: with AdamW all three fall to about {all_three:.2f}, on one line, "
-             "on which the dots (1 − ηλ)ᵗ lie.", number="0.2")
 
 # %% tags=["hide-input"]
-claim("00-factor", "After 250 steps the mean at size 10 under Adam and all three under AdamW are "
-      "where their dots are; the worst of the four is {} times as large",
+coupled, decoupled = figures.drawn(left), figures.drawn(right)
+all_three = np.mean([decoupled[scale].y[-1] for scale in ("0.1", "1", "10")])
+figures.show(fig, "Mean of 5000 weights that start at 1 and get random gradients, over 250 steps "
+             "with η = 0.02 and λ = 0.3. Left: with coupled Adam it falls to "
+             f"{coupled['10'].y[-1]:.2f} where gradients have scale 10, to "
+             f"{coupled['1'].y[-1]:.2f} where they have scale 1, and to "
+             f"{abs(coupled['0.1'].y[-1]):.2f} where they have scale 0.1; dots mark "
+             "(1 − ηλ/10)ᵗ and (1 − ηλ)ᵗ on the first two, and are a little below the line at "
+             "scale 1, as λw enters v, too. "
+             f"Right: with AdamW all three fall to about {all_three:.2f}, on one line, "
+             "on which the dots (1 − ηλ)ᵗ lie.", number="0.2",
+             caption="Each line is the mean of 5000 weights; colours are the gradients' scales. "
+             "Black dots mark decay alone. "
+             "On the right the dashes of three lines take turns.")
+
+# %% tags=["hide-input"]
+claim("00-factor", "After 250 steps the mean at scale 10 under Adam and all three under AdamW are "
+      "where their dots are; the one farthest off is at {} of its dot",
       measured=[coupled["10"].y[-1] / coupled["law 10"].y[-1]]
-      + [decoupled[size].y[-1] / decoupled["law"].y[-1] for size in ("0.1", "1", "10")],
+      + [decoupled[scale].y[-1] / decoupled["law"].y[-1] for scale in ("0.1", "1", "10")],
       equals=1, within=0.1)
 assert coupled["1"].y[-1] > coupled["law 1"].y[-1], "not above its dots"
 
 # %% [markdown]
-# In Figure 0.2 Adam's mean (left) ends at {{coupled["10"].y[-1]:.2f}} where gradients have size 10, at {{coupled["1"].y[-1]:.2f}} at size 1 and at {{abs(coupled["0.1"].y[-1]):.2f}} at size 0.1; AdamW's (right) ends near {{all_three:.2f}} at all three. At size 1 Adam ends a little above the dots, which mark pure decay, as $\lambda w$ enters $v$, too.
+# In Figure 0.2 Adam's means (left) end at {{coupled["10"].y[-1]:.2f}}, {{coupled["1"].y[-1]:.2f}} and {{abs(coupled["0.1"].y[-1]):.2f}}, all of AdamW's (right) near {{all_three:.2f}}.
 #
 # **In plain gradient descent penalty and decay are the same; in Adam they differ.**
 #
@@ -316,6 +334,7 @@ share_adamw = squares_adamw / squares_adamw.sum("layer")
 
 # %% tags=["hide-input"]
 names = [f"{b} × {a}" for a, b in pairwise(widths)]
+order = ["first layer", "second layer", "third layer"]
 
 # %% tags=["hide-input"]
 with_decay, without_decay = share_adamw.sel(weight_decay=0.6), share_adamw.sel(weight_decay=0)
@@ -332,7 +351,7 @@ def draw_shares(left, right):
         right.axhline(of_weights[layer], color=f"C{layer}", ls="--", lw=1.2, label=f"_size {name}")
     left.axhline(1 / 3, color=figures.GREY, ls="--", lw=1.2, label="_third")
     left.set(title="SGD: equal shares", ylabel="share of the squared norm", ylim=(0, 1))
-    right.set(title="AdamW: roughly by size", ylabel=" ", ylim=(0, 1))
+    right.set(title="AdamW: unequal shares", ylabel=" ", ylim=(0, 1))
     for ax, words, at in ((left, "equal shares", 1470), (right, "share of all weights", 490)):
         ax.text(at, 0.91, f"dashed: {words}", ha="right", va="top", size=9)
         ax.set(xlabel=" "), ax.set_yticks([0, 1 / 3, 2 / 3, 1], ["0", "1/3", "2/3", "1"])
@@ -360,13 +379,13 @@ def draw_rms(left, right):
 fig, ((left, right), (low, low_right)) = figures.subplots(2, 2, sharex="col", figsize=(6.8, 5.6))
 draw_shares(left, right), draw_rms(low, low_right)
 left.set(xlim=(0, 1500), xticks=(0, 500, 1000, 1500)), right.set(xlim=(0, 500))
-low_right.text(490, 0.03, "dotted: without decay", ha="right", size=9)
 for ax, words in ((left, "η = 0.5, λ = 0.003"), (right, "η = 0.01, λ = 0.6")):
     ax.text(0.98, 0.98, words, color=figures.GREY, ha="right", va="top", transform=ax.transAxes)
 for ax, ups in ((left, (0.55, 0.185, 0.11)), (right, (0.71, 0.47, 0.06)),
                 (low, (0.17, 0.44, 0.76)), (low_right, (0.43, 0.33, 0.85))):
     for layer, up in enumerate(ups):
-        ax.text(0.3, up, f"{sizes[layer]:,} weights", color=f"C{layer}", transform=ax.transAxes)
+        words = order[layer] + (f": {sizes[layer]:,} weights" if ax is left else "")
+        ax.text(0.26, up, words, size=9.5, color=f"C{layer}", transform=ax.transAxes)
 
 # %% tags=["hide-input"]
 curves, right_curves = figures.drawn(left), figures.drawn(right)
@@ -386,12 +405,14 @@ figures.show(fig, "Share of the squared norm that each of three layers has in tr
              f"{far:.2f} of it. The layers' RMS end at {words[3]}. Right: under AdamW the shares "
              f"are {words[1]} in the second half, on average; dashed lines mark the shares of all "
              f"weights, {words[2]}. RMS end at {words[4]}; dotted, without decay, at {words[5]}.",
-             number="0.3")
+             number="0.3",
+             caption="Thin lines are five seeds, bold ones their means. Dotted: AdamW without "
+             "decay.")
 
 # %% [markdown]
 # In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. Under AdamW (top right) the largest and the smallest layer stay nearer to their shares of all weights than to 1/3. The layers' RMS are similar (bottom right).
 #
-# Decay is not the reason: without it they are about as similar (dotted), and the shares are {{below: bare[0]:.2f}}, {{below: bare[1]:.2f}} and {{below: bare[2]:.2f}}.
+# Decay is not the reason: without it they are as similar (dotted), and the shares are {{below: bare[0]:.2f}}, {{below: bare[1]:.2f}} and {{below: bare[2]:.2f}}.
 
 # %% tags=["hide-input"]
 at_start = np.array([curves[name].at(0) for name in names])  # three layers, five runs
@@ -400,7 +421,7 @@ claim("00-start", "Before training, the first layer's squared norm is {} times t
       "(smallest of five seeds; PyTorch's random start gives about 256/10)",
       measured=(at_start[0] / at_start[2]).min(), equals=256 / 10, within=256 / 40)
 claim("00-balance", "After training with SGD, the largest squared norm of a layer is {} times the "
-      "smallest (worst of five seeds)", measured=at_end.max(0) / at_end.min(0), below=1.1)
+      "smallest (largest of five seeds)", measured=at_end.max(0) / at_end.min(0), below=1.1)
 
 # %% tags=["hide-input"]
 mean_share = np.array([right_curves[name].y[:, right_curves[name].x[0] >= 250].mean(1)
@@ -439,7 +460,7 @@ claim("00-sum", "The layers' shares add up to 1, and so do the dashed lines",
 #
 # 1. Multiply a layer's weights by some $c>0$, and divide the next layer's weights by $c$. Since $\operatorname{relu}(cz)=c\operatorname{relu}(z)$, this changes neither
 #    the network's function (left) nor the loss.
-# 2. But the two squared norms in the penalty, say $S_1$ and $S_2$, become $c^2S_1$ and $S_2/c^2$. The product stays $S_1S_2$.
+# 2. But the two squared norms in the penalty become $c^2\lVert W_1\rVert^2$ and $\lVert W_2\rVert^2/c^2$. Their product stays the same.
 # 3. Two positive numbers with a given product have the smallest sum when they are equal (right). So they are equal at every minimum of loss plus penalty.
 #
 # This holds for neighbouring layers with ReLU between them, without biases (Exercise 7), normalisation or skip connections, and with one λ. We try $c=2$ on the trained network:
@@ -463,11 +484,11 @@ with torch.no_grad():
 # %% tags=["hide-input"]
 def draw_net(ax, left, first, following):
     places = {"in": [(left, 1), (left, 3)], "hidden": [(left + 1.3, 1), (left + 1.3, 3)]}
-    for size, start in zip(first, places["in"], strict=True):
+    for width, start in zip(first, places["in"], strict=True):
         for tip in places["hidden"]:
-            ax.plot(*zip(start, tip, strict=True), color="C0", lw=4 * size, zorder=1)
-    for size, start in zip(following, places["hidden"], strict=True):
-        ax.plot(*zip(start, (left + 2.6, 2), strict=True), color="C1", lw=4 * size, zorder=1)
+            ax.plot(*zip(start, tip, strict=True), color="C0", lw=4 * width, zorder=1)
+    for width, start in zip(following, places["hidden"], strict=True):
+        ax.plot(*zip(start, (left + 2.6, 2), strict=True), color="C1", lw=4 * width, zorder=1)
     for place in (*places["in"], *places["hidden"], (left + 2.6, 2)):
         ax.plot(*place, "o", color="white", mec="black", ms=11, zorder=2)
 
@@ -520,31 +541,36 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
              "the second the first layer is multiplied by 0.71 and the next divided by it; their "
              "squared norms 4 and 1 become 2 and 2. Right: the squared norms against c. Their "
              f"sum is least at c = {lowest:.2f}, where they are "
-             f"{valley['first'].at(lowest):.1f} and {valley['next'].at(lowest):.1f}.", number="0.4")
+             f"{valley['first'].at(lowest):.1f} and {valley['next'].at(lowest):.1f}.", number="0.4",
+             caption="Left: lines are weights, the thicker the larger; numbers are the layers' "
+             "squared norms. Right: what becomes of them when the first layer is multiplied by c; "
+             "grey dots are the network before, the black one is the lowest sum.")
 
 # %% [markdown]
-# **So at a minimum the second layer's term is as large as the first layer's.** With a coefficient $\lambda_l$ for each layer, say one over the number of weights, as the asker proposes, again the *terms* $\lambda_lS_l$ become equal.
+# **So at a minimum the second layer's term is as large as the first layer's.**
 #
 # **How long does it take?** Let $g_l$ be the gradient of a batch's loss with respect to $W_l$, and let $\langle W,g\rangle$ sum the products of all entries.
 #
 # 1. The loss does not depend on $c$, so its derivative at $c=1$ is zero: $\langle W_1,g_1\rangle-\langle W_2,g_2\rangle=0$.
-# 2. The step (0.1) turns $S_l$ into $a^2S_l-2a\eta\langle W_l,g_l\rangle+\eta^2\lVert g_l\rVert^2$, with $a=1-\eta\lambda$.
-# 3. In the difference $D=S_1-S_2$ the middle terms cancel. So, exactly,
+# 2. The step (0.1) turns $\lVert W_l\rVert^2$ into $a^2\lVert W_l\rVert^2-2a\eta\langle W_l,g_l\rangle+\eta^2\lVert g_l\rVert^2$, with $a=1-\eta\lambda$.
+# 3. In the difference $D=\lVert W_1\rVert^2-\lVert W_2\rVert^2$ the middle terms cancel. So, exactly,
 #
 # $$D\leftarrow(1-\eta\lambda)^2D+\eta^2\left(\lVert g_1\rVert^2-\lVert g_2\rVert^2\right)\tag{0.2}$$
 #
-# The last term is small where η is. Without it $(1-\eta\lambda)^{2t}$ of the difference is left after $t$ steps: $1/e$ after about $1/(2\eta\lambda)$ steps, here {{1 / (2 * 0.5 * 0.003):.0f}} ([chapter 5](05_size_normalisation.ipynb)).
+# Without the last term, $(1-\eta\lambda)^{2t}$ of the difference is left after $t$ steps: $1/e$ after about $1/(2\eta\lambda)$ steps, here {{1 / (2 * 0.5 * 0.003):.0f}}.
+#
+# But the last term does not average out. In the long run it keeps $D$ near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$, where the two terms balance. Here the network fits its examples, so the gradients become small and little is left. With wrong labels or small batches much more is left (Exercise 5).
 #
 # Yet in Figure 0.3 the shares go {{below: 100 * way.mean():.0f}} % of the way to 1/3 in the first 100 steps, while {{below: 100 * parts[..., 4].mean():.0f}} % of the differences is left. The reason is the middle term of step 2: by step 1 it is the same for every layer. We sum it over the first 50 steps:
 
 # %%
 first = sweep(model, pixels, digits.y, steps=50, lr=0.5, weight_decay=0.003, **options)
-inner = first.norm * first.gradient_norm * first.cosine  # ⟨W, g⟩ before each step
+inner = first.norm * first.gradient_norm * first.cosine  # ⟨W, g⟩ at each step
 added = (-2 * (1 - 0.5 * 0.003) * 0.5 * inner[..., :50]).sum("step")  # five seeds, three layers
 print(added.mean("seed").values.round(2))
-before = (first.norm[..., 0] ** 2).mean("seed").values
 
 # %% tags=["hide-input"]
+before = (first.norm[..., 0] ** 2).mean("seed").values
 claim("00-same", "By the middle term, the loss adds the same to each layer's squared norm",
       measured=added - added[:, :1], equals=0, within=1e-9)
 claims.identities()
@@ -590,7 +616,9 @@ figures.show(fig, "SGD, five seeds. Left: squared norms of three layers; in the 
              "Right: differences from the first layer's, as parts of those at the "
              f"start, on a logarithmic axis: {parts[..., 20].mean():.3f} is left after 500 steps "
              f"and {parts[..., -1].mean():.3f} after 1500; the dashed law has "
-             f"{fading['law'].y[20]:.3f} and {fading['law'].y[-1]:.3f}.", number="0.5")
+             f"{fading['law'].y[20]:.3f} and {fading['law'].y[-1]:.3f}.", number="0.5",
+             caption="Lines of five seeds. Right: the first layer's squared norm minus each of the "
+             "other two, as a fraction of this difference at the start, on a logarithmic axis.")
 
 # %% tags=["hide-input"]
 way = np.array([curves[name].at(0) - curves[name].at(100) for name in names])
@@ -603,15 +631,17 @@ assert (lifted[names[0]].at(25) < lifted[names[0]].at(0)).all(), "the first laye
 law = (1 - 0.5 * 0.003) ** (2 * 325)
 claim("00-time", f"After {13 * 25} steps of SGD, {{}} of the difference between the first and "
       "another layer's squared norm is left; "
-      f"(1 − ηλ)²ᵗ is {law:.3f} (worst of two layers, five seeds)",
+      f"(1 − ηλ)²ᵗ is {law:.3f} (farthest off of two layers in five runs)",
       measured=parts[..., 13], equals=law, within=0.02)
 
 # %% [markdown]
-# So the loss adds {{100 * added.mean().item() / before[0]:.0f}} % of what the first layer starts with, but {{100 * added.mean().item() / before[2]:.0f}} % of what the third starts with (Figure 0.5, left). The first layer's norm dips at first, because decay takes most from the largest. The *differences* fade slowly, by decay (right). At the end {{100 * parts[..., -1].mean():.1f}} % is left, and not {{100 * fading["law"].y[-1]:.1f}} %, because of the last term in (0.2).
+# So the loss adds {{100 * added.mean().item() / before[0]:.0f}} % of what the first layer starts with, but {{100 * added.mean().item() / before[2]:.0f}} % of what the third starts with (Figure 0.5, left). The *differences* fade slowly, by decay (right). At the end {{100 * parts[..., -1].mean():.1f}} % is left, and not {{100 * fading["law"].y[-1]:.1f}} %, because of the last term in (0.2).
+#
+# **A long run of SGD makes neighbouring norms nearly equal if the gradients become small, or $\eta/\lambda$ is small.**
 #
 # ## 0.5 What does AdamW make equal?
 #
-# AdamW divides each gradient by its typical size $\sqrt v$. So all weights should take steps of an RMS near $\eta$. We train the network of §0.3 again, without momentum, and record the step $\Delta$ that comes from the gradient, without the decay.
+# AdamW divides each gradient by $\sqrt v$, its RMS. So all weights should take steps of an RMS near $\eta$. We train the network of §0.3 again, without momentum, and record the step $\Delta$ that comes from the gradient, without the decay.
 
 # %%
 torch.manual_seed(seeds(1)[0])
@@ -642,84 +672,97 @@ claim("00-steps", "Under AdamW, in the second half of this run, the RMS of the s
       measured=step_rms.max() / step_rms.min(), below=1.6)
 
 # %% [markdown]
-# Decay turns $w$ into $aw$ with $a=1-\eta\lambda$, and the step adds $\Delta$. So the mean square of many weights changes from $\overline{w^2}$ to $a^2\overline{w^2}+2a\,\overline{w\Delta}+\overline{\Delta^2}$. Suppose that gradients are only noise, symmetric about zero, independent and of the same distribution at every step.
+# Decay turns $w$ into $aw$, and the step adds $\Delta$. So the mean square of many weights changes from $\overline{w^2}$ to $a^2\overline{w^2}+2a\,\overline{w\Delta}+\overline{\Delta^2}$. Suppose that gradients are only noise, symmetric about zero, independent and of the same distribution at every step.
 #
-# 1. A gradient divided by $\sqrt v$ then has mean square about 1, so $\overline{\Delta^2}\approx\eta^2$. The sign of Δ is independent of $w$ and of the size of Δ, so $\overline{w\Delta}=0$ on average.
+# 1. A gradient divided by $\sqrt v$ then has mean square about 1, so $\overline{\Delta^2}\approx\eta^2$. The sign of Δ is independent of $w$ and of $|\Delta|$, so $\overline{w\Delta}=0$ on average.
 # 2. Decay takes away $(1-a^2)\overline{w^2}\approx2\eta\lambda\,\overline{w^2}$.
 # 3. Growth and decay are equal where $\overline{w^2}=\eta/(2\lambda)$. The RMS is
 #
 # $$w_{\mathrm{rms}}\approx\sqrt{\frac{\eta}{2\lambda}}\tag{0.3}$$
 #
-# The size of the gradients does not enter. In about $1/(2\eta\lambda)$ steps, here {{1 / (2 * lr * lam):.0f}}, the distance of $\overline{w^2}$ from $\eta/(2\lambda)$ falls to $1/e$. We test (0.3) on noise.
+# The scale of the gradients does not enter. Without decay nothing balances the steps: the RMS grows like $\eta\sqrt t$, again the same for every layer. So decay sets where growth stops, not how the layers compare. We test this on noise.
 
 # %%
 torch.manual_seed(seeds(1)[0])
-noise = {(size, start): train_on_noise(torch.optim.AdamW, lr, lam, size, start, steps=500)
-         for size, start in ((0.1, 0.2), (10, 0.0))}
-noise_rms = {size: (each**2).mean(1) ** 0.5 for (size, _), each in noise.items()}
+noise = {(scale, start): train_on_noise(torch.optim.AdamW, lr, lam, scale, start, steps=500)
+         for scale, start in ((0.1, 0.2), (10, 0.0))}
+noise_rms = {scale: (each**2).mean(1) ** 0.5 for (scale, _), each in noise.items()}
+free = train_on_noise(torch.optim.AdamW, lr, 0.0, 1, 0.0, steps=500)  # no decay
+print(f"without decay: {(free[-1] ** 2).mean() ** 0.5:.2f}, η√t = {lr * 500**0.5:.2f}")
 
 # %% tags=["hide-input"]
 expected = (lr / (2 * lam)) ** 0.5  # by (0.3)
-levels = ((step_square + 2 * shrink * product) / (1 - shrink**2)) ** 0.5  # growth equals decay
-fig, (left, right) = figures.subplots(1, 2, sharey=True, figsize=(6.8, 3.3))
-for size, color in ((0.1, "C3"), (10, "C4")):
-    left.plot(range(1, 501), noise_rms[size], color=color, label=f"{size}")
-for layer in range(3):
-    right.plot(records[:, layer, 0] ** 0.5, color=f"C{layer}", label=f"{layer}")
-    right.plot([250, 500], [levels[layer]] * 2, color="black", ls=":", label=f"level {layer}")
-for ax, title in ((left, "Noise: an RMS of √(η/2λ)"), (right, "Network: a larger RMS")):
-    ax.axhline(expected, color="black", ls="--", lw=1.2, label="law")
-    ax.set(title=title, xlabel="training step", ylabel=" ", xlim=(0, 500), ylim=(0, 0.25))
-    ax.text(480, 0.068, "dashed: √(η/2λ)", color="black", ha="right")
+heights = np.array([step_square, 2 * shrink * product]) / (1 - shrink**2)  # add up to the balance
+fig, (left, right) = figures.subplots(1, 2, figsize=(6.8, 3.3))
+for scale in (0.1, 10):
+    left.plot(range(1, 501), noise_rms[scale], color=scale_colors[scale], label=f"{scale}")
+left.axhline(expected, color="black", ls="--", lw=1.2, label="law")
+left.set(title="Noise: an RMS of √(η/2λ)", xlabel="training step", ylabel="RMS of the weights",
+         xlim=(0, 500), ylim=(0, 0.25))
+colors, places = ["C0", "C1", "C2"], np.arange(3)
+right.bar(places, heights[0], color=colors, width=0.6, label="_steps")
+right.bar(places, heights[1], bottom=heights[0], color=colors, alpha=0.3, width=0.6, label="_along")
+right.plot(places, w_square, "o", color="black", ms=6, label="_measured")
+right.axhline(expected**2, color="black", ls="--", lw=1.2, label="law")
+right.set(title="Network: it is larger", xlabel=" ", ylabel="mean square of the weights")
+right.set_xticks(places, [words.replace(" ", "\n") for words in order])
+right.set_xlim(-0.4, 2.9), right.grid(axis="x", visible=False)
 
 # %% tags=["hide-input"]
-left.set_ylabel("RMS of the weights")
-left.text(95, 0.155, "gradients of size 0.1", color="C3")
-left.text(60, 0.03, "gradients of size 10", color="C4")
-right.text(480, 0.158, "dotted: with wΔ", color="black", ha="right")
-for words, across, up, color in (("first layer", 200, 0.097, "C0"),
-                                 ("second layer", 70, 0.135, "C1"),
-                                 ("third layer", 70, 0.212, "C2")):
-    right.text(across, up, words, color=color)
-alone, layers = figures.drawn(left), figures.drawn(right)
-layer_rms = [(layers[f"{layer}"].y[250:] ** 2).mean() ** 0.5 for layer in range(3)]
-dotted = [layers[f"level {layer}"].y[0] for layer in range(3)]
-figures.show(fig, "Root mean square of weights under AdamW without momentum, η = 0.01 and λ = 0.6. "
-             "The dashed line is √(η/2λ) = "
-             f"{alone['law'].y[0]:.3f}. Left: with noise for gradients it ends at "
+for ax, words, across, up, color in ((left, "gradients of scale 0.1", 95, 0.155, "C3"),
+                                     (left, "gradients of scale 10", 60, 0.03, "C5"),
+                                     (left, "√(η/2λ)", 400, 0.101, "black"),
+                                     (right, "by wΔ", 1.72, 0.024, "black"),
+                                     (right, "by Δ²", 1.72, 0.002, "white"),
+                                     (right, "η/2λ", 2.4, 0.009, "black")):
+    ax.text(across, up, words, color=color)
+
+# %% tags=["hide-input"]
+alone, bars = figures.drawn(left), figures.drawn(right)
+from_noise = bars["_steps"].y / bars["_along"].y  # parts of the growth
+layer_rms, balance = bars["_measured"].y ** 0.5, bars["_along"].y ** 0.5
+figures.show(fig, "Weights under AdamW without momentum, η = 0.01 and λ = 0.6. "
+             f"Left: root mean square; the dashed line is √(η/2λ) = {alone['law'].y[0]:.3f}. "
+             "With noise for gradients the weights end at "
              f"{alone['0.1'].y[-1]:.3f} and {alone['10'].y[-1]:.3f}, from above and from below. "
-             f"Right: the layers of the network have {layer_rms[0]:.2f}, {layer_rms[1]:.2f} and "
-             f"{layer_rms[2]:.2f} in the second half of the run; the balance with wΔ gives "
-             f"{dotted[0]:.2f}, {dotted[1]:.2f} and {dotted[2]:.2f} (dotted).", number="0.6")
+             "Right: mean square of the network's three layers in the second half of the run; "
+             f"its roots are {layer_rms[0]:.2f}, {layer_rms[1]:.2f} and {layer_rms[2]:.2f}, and "
+             f"those of the bars {balance[0]:.2f}, {balance[1]:.2f} and {balance[2]:.2f}. "
+             f"The steps alone make {100 * from_noise[0]:.0f}, {100 * from_noise[1]:.0f} and "
+             f"{100 * from_noise[2]:.0f} % of the bars.", number="0.6",
+             caption="Right: dots are measured, in the second half of the run. Bars are where "
+             "growth and decay are equal, with the measured steps: dark from their squares alone, "
+             "light from their part along the weights.")
 
 # %% tags=["hide-input"]
-claim("00-noise", "With noise for gradients, the weights end at an RMS of {} times √(η/2λ) (worst "
-      "of two: small gradients and large ones)",
-      measured=[alone[size].y[400:].mean() / expected for size in ("0.1", "10")],
+assert abs((free**2).mean(1)[99::100] / (lr**2 * torch.arange(100, 501, 100)) - 1).max() < 0.1
+claim("00-noise", "With noise for gradients, the weights end at an RMS of {} times √(η/2λ) "
+      "(farthest off of two: small gradients and large ones)",
+      measured=[alone[scale].y[400:].mean() / expected for scale in ("0.1", "10")],
       equals=1, within=0.05)
 
 # %% [markdown]
-# So (0.3) holds for noise (Figure 0.6, left). The network's weights become larger (right), as their steps point partly along the weights: $\overline{w\Delta}>0$ ([chapter 9](09_adaptive_optimisers.ipynb)). Here $\overline{\Delta^2}$ gives only {{below: 100 * from_noise.min():.0f}} to {{below: 100 * from_noise.max():.0f}} % of the growth of $\overline{w^2}$. With the other term, growth and decay are equal at an RMS of $\sqrt{(\overline{\Delta^2}+2a\,\overline{w\Delta})/(1-a^2)}$ (dotted). This is bookkeeping, not a prediction: it shows only that growth and decay nearly balance in the second half.
+# So (0.3) holds for noise (Figure 0.6, left). The network's weights become larger (right), as their steps point partly along the weights: $\overline{w\Delta}>0$ ([chapter 9](09_adaptive_optimisers.ipynb)). Here $\overline{\Delta^2}$ gives only {{100 * from_noise.min():.0f}} to {{100 * from_noise.max():.0f}} % of the growth of $\overline{w^2}$. The bars are bookkeeping, not a prediction.
 
 # %% tags=["hide-input"]
-from_noise = step_square / (step_square + 2 * shrink * product)
 assert (product > 0).all(), "the steps do not point along the weights"
+factors = np.array([*ratios, layer_rms.max() / layer_rms.min()])
 claim("00-level", "In the second half of the network's run, a layer's RMS is {} times what the "
-      "balance with its measured steps gives (worst of three layers)",
-      measured=np.divide(layer_rms, dotted), equals=1, within=0.1)
+      "balance with its measured steps gives (farthest off of three layers)",
+      measured=layer_rms / balance, equals=1, within=0.1)
 
 # %% [markdown]
-# **Under AdamW all layers take steps of about the same RMS. In the second half of our runs their weights' RMS differ by a factor of at most {{max(*ratios, max(layer_rms) / min(layer_rms)):.1f}}. (0.3) is right only for noise.**
+# **Under AdamW all layers take steps of about the same RMS. Averaged over the second half of our runs with decay, their weights' RMS differ by a factor of {{factors.min():.1f}} to {{factors.max():.1f}}. (0.3) is right only for noise.**
 #
 # ## 0.6 In practice
 #
 # - Take `AdamW`, and leave the `weight_decay` of `Adam` at 0: λ then means the same for every weight.
 # - By convention, use one λ for all weight matrices, and none for biases and for the scales of normalisation layers ([chapter 6](06_bias_exclusion.ipynb)).
-# - Typical values of λ are 0.0001 to 0.0005 with SGD, and 0.01 (PyTorch's default) to 0.1 with AdamW. Ours are larger, so that short runs suffice.
+# - Typical values of λ are 0.0001 to 0.0005 with SGD, and 0.01 (PyTorch's default) to 0.1 with AdamW (PyTorch multiplies λ by the base learning rate, AdamW's paper does not). Ours are larger, so that short runs suffice.
 # - Choose λ on a validation set ([chapter 11](11_choosing_lambda.ipynb)).
 # - Compare your number of steps with $1/(\eta\lambda)$ (Exercise 6: momentum, schedules). In a much shorter run decay does little. PyTorch's defaults for AdamW, $\eta=0.001$ and $\lambda=0.01$, give {{1 / (0.001 * 0.01):,.0f}} steps.
 #
-# **Limits.** Equal layers need the conditions of §0.4 and a long run. Nothing here says which shares predict better. Decay has another use in networks with normalisation: it sets how far a step turns the weights ([chapter 8](08_effective_learning_rate.ipynb)).
+# **Limits.** Equal layers need the conditions of §0.4, a long run, and small gradients at its end (or a small $\eta/\lambda$). Nothing here says which shares predict better.
 #
 # ## 0.7 How to read and run the book
 #
@@ -785,6 +828,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 # | $q=g/\sqrt v$ | gradient after Adam's rescaling | |
 # | $\overline{w^2}$, $w_{\mathrm{rms}}$ | mean over the weights of a layer; root of the mean square | |
 # | $\gamma$, $\beta$ | scale and shift of a normalisation layer | `gamma0`, `beta0` |
+# | $D$, $\Delta$ | difference of two squared norms; step of AdamW without its decay (chapter 0) | |
 # | $\varepsilon$ | small constant under a root or in a denominator | `eps` |
 # | $c$ | a positive factor by which a layer, an input or a loss is scaled | |
 # | $r$, $\theta$ | norm of a weight matrix, angle by which a step turns it | `norm`, `angle` |
@@ -825,7 +869,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 #
 # </details>
 #
-# **4.** The weights of §0.1 start at zero, so they also stay small if training stops early. Is $\lambda=0.01$ better than the best of 5, 10, …, 200 steps with $\lambda=0$ (*early stopping*)?
+# **4.** Weights that start at zero also stay small if training stops early. Is $\lambda=0.01$ in §0.1 better than the best of 5, 10, …, 200 steps with $\lambda=0$ (*early stopping*)?
 #
 # <details>
 # <summary>Solution</summary>
@@ -836,23 +880,32 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 #     w = train(w, 0, hidden[:, ::10], targets, steps=5)
 #     early.append(((hidden @ w - curve) ** 2).mean() + sigma**2)
 # lowest = min(early)
+# print(f"early stopping: {lowest:.2f}, decay: {end[0.01]:.2f}")
 # ```
 #
 # No: the two are about equally good. Early stopping reaches 0.32, and decay ends at 0.32. [Chapter 1](01_what_an_l2_penalty_does.ipynb) says why.
 #
 # </details>
 #
-# **5.** Run the noise test of §0.5 with `momentum=0.9`. What happens to the steps, and what to (0.3)?
+# **5.** Give 30 % of the images random labels, and train with SGD for 3000 steps. Which shares do you see, and does (0.2) predict them?
 #
 # <details>
 # <summary>Solution</summary>
 #
 # ```python
-# slow = train_on_noise(torch.optim.AdamW, 0.01, 0.6, 10, 0.0, steps=500, momentum=0.9)
-# moved = slow[250:] - (1 - 0.01 * 0.6) * slow[249:-1]
+# rng = np.random.default_rng(0)
+# random = np.where(rng.random(len(labels)) < 0.3, rng.integers(10, size=len(labels)), digits.y)
+# late = []
+# for y, batch_size in ((random, 64), (digits.y, 8)):
+#     run = sweep(model, pixels, y, steps=3000, lr=0.5, weight_decay=0.003,
+#                 **options | {"seeds": seeds(1), "batch_size": batch_size}).isel(seed=0)
+#     run = run.sel(step=slice(2333, None))  # the last 1/(ηλ) steps
+#     S, G = [(x**2).mean("step").values for x in (run.norm, run.gradient_norm)]
+#     late.append((S / S.sum(), S[0] - S[1:], 0.5 / (2 * 0.003) * (G[0] - G[1:])))
+#     print(*late[-1])
 # ```
 #
-# The RMS of the steps falls to 0.23 η, as each step is a weighted mean of several gradients, and such a mean of independent numbers is smaller. But each gradient enters several steps, with weights $0.1\cdot0.9^k$ that add up to 1, so all in all it moves $w$ as far as before. (0.3) nearly stays, because momentum remembers about 10 steps and decay about $1/(\eta\lambda)={{1 / (lr * lam):.0f}}$: the RMS of the weights is 0.09.
+# The shares stay unequal, 0.42, 0.32 and 0.26 on average: the network does not fit the random labels, so its gradients stay large, those of the first layer most. The differences from the first layer are 30 and 49. (0.2) predicts 33 and 54, a little more, because the gradients still grow and $D$ follows them late. Small batches do the same: with the true labels and batches of 8 the shares are 0.39, 0.31 and 0.30, and the differences 10.4 and 12.4, where (0.2) predicts 10.2 and 12.2.
 #
 # </details>
 #
@@ -861,7 +914,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 # <details>
 # <summary>Solution</summary>
 #
-# First, which optimiser it was. With AdamW the largest layer normally has the largest squared norm, as in Figure 0.3. Then, with SGD, whether the conditions of §0.4 hold, and how many steps there were. After $3/(2\eta\lambda)$ steps (with momentum $\mu$, $3(1-\mu)/(2\eta\lambda)$; under a schedule, when $\lambda\sum_t\eta_t$ reaches 3/2), about {{100 * np.exp(-3):.0f}} % of a difference is left, if the last term in (0.2) is small. In a much shorter run the log shows the start of training, and says nothing about $\lambda$.
+# First, which optimiser it was. With AdamW the largest layer normally has the largest squared norm, as in Figure 0.3. Then, with SGD, whether the conditions of §0.4 hold, and how many steps there were. After $3/(2\eta\lambda)$ steps (with momentum $\mu$, $3(1-\mu)/(2\eta\lambda)$; under a schedule, when $\lambda\sum_t\eta_t$ reaches 3/2), about {{100 * np.exp(-3):.0f}} % of a difference is left. What stays in the long run is $\eta/(2\lambda)$ times the mean difference of the squared gradients: much, if the network does not fit its examples (Exercise 5). In a much shorter run the log shows the start of training, and says nothing about $\lambda$.
 #
 # </details>
 #
@@ -870,10 +923,11 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 # <details>
 # <summary>Solution</summary>
 #
-# The function stays, so at a minimum of loss plus penalty the derivative of $c^2I_j+O_j/c^2$ at $c=1$ is zero, where $I_j$ and $O_j$ are the squared norms of the weights into unit $j$ and out of it. Thus $I_j=O_j$ for *each* unit. The sum over the units is $S_1=S_2$. Equation (0.2) holds for $I_j-O_j$, too. After training, $I_j$ and $O_j$ of the network of §0.3,
+# The function stays, so at a minimum of loss plus penalty the derivative of $c^2I_j+O_j/c^2$ at $c=1$ is zero, where $I_j$ and $O_j$ are the squared norms of the weights into unit $j$ and out of it. Thus $I_j=O_j$ for *each* unit. The sum over the units is $\lVert W_1\rVert^2=\lVert W_2\rVert^2$. Equation (0.2) holds for $I_j-O_j$, too. After training, $I_j$ and $O_j$ of the network of §0.3,
 #
 # ```python
 # into, out = (net[0].weight**2).sum(1), (net[2].weight**2).sum(0)
+# print(into.max().item(), abs(into - out).max().item())
 # ```
 #
 # go up to 0.75, and differ by at most 0.020.
@@ -891,7 +945,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 # squares = {name: (p.detach() ** 2).sum().item() for name, p in model.named_parameters() if p.ndim > 1}
 # ```
 #
-# After a long run of SGD they should be nearly equal where ReLU connects two layers. They need not be around normalisation layers:
+# After a long run of SGD that fits its examples they should be nearly equal where ReLU connects two layers. They need not be around normalisation layers:
 # chapter 7 says why. Under AdamW compare the layers' RMS with (0.3) only after
 # more than $1/(\eta\lambda)$ steps; in a shorter run they may be far below it. After a long run expect larger ones: the third layer of Figure 0.6 has {{layer_rms[2] / expected:.1f}} times.
 #
@@ -906,6 +960,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 # [Loshchilov and Hutter (2019)](https://arxiv.org/abs/1711.05101) on AdamW,
 # [Neyshabur, Tomioka and Srebro (2015)](https://arxiv.org/abs/1412.6614) on balance at a minimum,
 # [Du, Hu and Lee (2018)](https://arxiv.org/abs/1806.00900) on balance without a penalty,
+# [Kunin et al. (2021)](https://arxiv.org/abs/2012.04728) on symmetries of a network in training with decay,
 # [Kosson et al. (2024)](https://arxiv.org/abs/2305.17212) on (0.3).
 #
 # </details>
