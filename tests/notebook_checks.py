@@ -159,6 +159,15 @@ def check_metadata(notebook: NotebookNode) -> list[str]:
     return problems
 
 
+def check_values(notebook: NotebookNode) -> list[str]:
+    """No cell shows the value of its last line: what a reader sees is printed, drawn or claimed."""
+    return [
+        f"{where}: shows a bare value, {output.data.get('text/plain', '')[:60]!r}; print it, or assign it to _"
+        for where, output in outputs(notebook)
+        if output.output_type == "execute_result"
+    ]
+
+
 def check_folding(notebook: NotebookNode) -> list[str]:
     """Cells are folded by the rule of ``book.folding``, in JupyterLab and in the HTML book."""
     ruled = folding.fold(copy.deepcopy(notebook))
@@ -477,6 +486,7 @@ CHECKS: tuple[Check, ...] = (
     check_plain_python,
     check_nbval_runs_all,
     check_metadata,
+    check_values,
     check_folding,
     check_machine,
     check_leftovers,

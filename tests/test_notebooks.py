@@ -157,6 +157,11 @@ def another_identity(notebook: NotebookNode) -> None:
     code(notebook, 3).outputs[2].data[MIME]["claims"][0]["sentence"] = "the norm is 6"
 
 
+def shows_value(notebook: NotebookNode) -> None:
+    value = nbformat.v4.new_output("execute_result", {"text/plain": "(0, 1)"}, execution_count=1)
+    code(notebook, 3).outputs.append(value)
+
+
 def forget_identities(notebook: NotebookNode) -> None:
     code(notebook, 3).source = code(notebook, 3).source.replace("identities()", "")
 
@@ -347,6 +352,7 @@ FAULTS: list[tuple[str, checks.Check, Callable[[NotebookNode], None]]] = [
         checks.check_claims_agree,
         shows(text__html='<details class="l2-identities"></details>'),
     ),
+    ("bare value", checks.check_values, shows_value),
     ("identities not shown", checks.check_identities, forget_identities),
     ("identities shown twice", checks.check_identities, show_identities_twice),
     ("two verdicts on a line", checks.check_verdicts, another_verdict),

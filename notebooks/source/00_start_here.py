@@ -7,7 +7,7 @@
 #
 # - say what weight decay is for, and write its training step;
 # - say how decay in Adam differs from decay in AdamW;
-# - say when SGD gives all layers the same squared norm, and what AdamW makes equal instead.
+# - say what SGD and AdamW each do to the layers' squared norms, and why.
 #
 # You need calculus, matrices, variance and some PyTorch. *Reading takes 50 minutes, the exercises longer, the code less than a minute.*
 #
@@ -150,9 +150,9 @@ figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without
              "examples, the triangle is the limit of endless training.")
 
 # %% [markdown]
-# As λ shrinks (Figure 0.1, right), the error on the networks' own examples keeps falling, but below λ ≈ 0.01 the error on new ones rises. This is **overfitting**. The 3000 steps are enough only for larger λ. For smaller ones stopping itself protects against noise (Exercise 4); without it the error at λ = 0 would be {{at_limit:.2f}}.
+# As λ shrinks (Figure 0.1, right), the error on the networks' own examples keeps falling, but below λ ≈ 0.01 the error on new ones rises. This is **overfitting**. For λ ≥ 0.01 training ends at the minimum. For smaller λ it stops on the way, which protects too (Exercise 4): trained to the end, λ = 0 has the error {{at_limit:.2f}}.
 #
-# A line with a tick ✓ is a *claim*: a sentence with a number that was measured as the chapter ran. Click on it to see where the number must lie; anywhere else the chapter stops with an error.
+# A line with a tick ✓ is a *claim*: a sentence with a number that was measured as the chapter ran. Click on it to see its bound; beyond it the chapter stops.
 
 # %% tags=["hide-input"]
 assert at_limit > 1.1 * end[0], "stopping does not protect"
@@ -166,7 +166,7 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
       measured=trained[..., little] - minima[..., little], equals=0, within=1e-9)
 
 # %% [markdown]
-# **Decay helps against noise if λ is neither too small nor too large.** In large models that see their data once there is little to overfit; there decay mainly sets how far a step moves the weights ([D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415)).
+# **Decay helps against noise if λ is neither too small nor too large.** In large models that see their data once there is little to overfit; there decay mainly sets how large a step is *relative to the weights* ([D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415)).
 #
 # ## 0.2 Where does λ enter the training step?
 #
@@ -452,7 +452,7 @@ claim("00-sum", "The layers' shares add up to 1, and so do the dashed lines",
       measured=[*at_start.sum(0), *at_end.sum(0), dashed.sum(), thirds], equals=1, within=1e-9)
 
 # %% [markdown]
-# **In this network the shares become equal under SGD, and roughly proportional to the layers' numbers of weights under AdamW, even without decay.**
+# **In this network the shares become equal under SGD, and stay ordered by the numbers of weights under AdamW, even without decay.**
 #
 # ## 0.4 Why does SGD make the layers equal?
 #
@@ -635,7 +635,7 @@ claim("00-time", f"After {13 * 25} steps of SGD, {{}} of the difference between 
       measured=parts[..., 13], equals=law, within=0.02)
 
 # %% [markdown]
-# So the loss adds {{100 * added.mean().item() / before[0]:.0f}} % of what the first layer starts with, but {{100 * added.mean().item() / before[2]:.0f}} % of what the third starts with (Figure 0.5, left). The *differences* fade slowly, by decay (right). At the end {{100 * parts[..., -1].mean():.1f}} % is left, and not {{100 * fading["law"].y[-1]:.1f}} %, because of the last term in (0.2).
+# So the loss adds {{100 * added.mean().item() / before[0]:.0f}} % of what the first layer starts with, but {{100 * added.mean().item() / before[2]:.0f}} % of what the third starts with (Figure 0.5, left; decay takes much of it back). The *differences* fade slowly, by decay (right). At the end {{100 * parts[..., -1].mean():.1f}} % is left, and not {{100 * fading["law"].y[-1]:.1f}} %, because of the last term in (0.2).
 #
 # **A long run of SGD makes neighbouring norms nearly equal if the gradients become small, or $\eta/\lambda$ is small.**
 #
@@ -704,9 +704,10 @@ right.bar(places, heights[0], color=colors, width=0.6, label="_steps")
 right.bar(places, heights[1], bottom=heights[0], color=colors, alpha=0.3, width=0.6, label="_along")
 right.plot(places, w_square, "o", color="black", ms=6, label="_measured")
 right.axhline(expected**2, color="black", ls="--", lw=1.2, label="law")
-right.set(title="Network: it is larger", xlabel=" ", ylabel="mean square of the weights")
+right.set(title="Network: it is larger", xlabel=" ", ylabel="mean square of the weights",
+          xlim=(-0.4, 2.9))
 right.set_xticks(places, [words.replace(" ", "\n") for words in order])
-right.set_xlim(-0.4, 2.9), right.grid(axis="x", visible=False)
+right.grid(axis="x", visible=False)
 
 # %% tags=["hide-input"]
 for ax, words, across, up, color in ((left, "gradients of scale 0.1", 95, 0.155, "C3"),
@@ -742,7 +743,7 @@ claim("00-noise", "With noise for gradients, the weights end at an RMS of {} tim
       equals=1, within=0.05)
 
 # %% [markdown]
-# So (0.3) holds for noise (Figure 0.6, left). The network's weights become larger (right), as their steps point partly along the weights: $\overline{w\Delta}>0$ ([chapter 9](09_adaptive_optimisers.ipynb)). Here $\overline{\Delta^2}$ gives only {{100 * from_noise.min():.0f}} to {{100 * from_noise.max():.0f}} % of the growth of $\overline{w^2}$. The bars are bookkeeping, not a prediction.
+# So (0.3) holds for noise (Figure 0.6, left). The network's weights become larger (right), as their steps point partly along the weights: $\overline{w\Delta}>0$ ([chapter 9](09_adaptive_optimisers.ipynb)). Here $\overline{\Delta^2}$ gives only {{100 * from_noise.min():.0f}} to {{100 * from_noise.max():.0f}} % of the growth of $\overline{w^2}$.
 
 # %% tags=["hide-input"]
 assert (product > 0).all(), "the steps do not point along the weights"
@@ -752,7 +753,7 @@ claim("00-level", "In the second half of the network's run, a layer's RMS is {} 
       measured=layer_rms / balance, equals=1, within=0.1)
 
 # %% [markdown]
-# **Under AdamW all layers take steps of about the same RMS. Averaged over the second half of our runs with decay, their weights' RMS differ by a factor of {{factors.min():.1f}} to {{factors.max():.1f}}. (0.3) is right only for noise.**
+# **Under AdamW all layers take steps of about the same RMS. Averaged over the second half of our runs with decay, their weights' RMS differ by a factor of {{factors.min():.1f}} to {{factors.max():.1f}}. (0.3) fits noise; the network's RMS are {{(layer_rms / expected)[0]:.1f}}, {{(layer_rms / expected)[1]:.1f}} and {{(layer_rms / expected)[2]:.1f}} times as large. That the steps are equal is explained here; that the RMS come out similar is measured.**
 #
 # ## 0.6 In practice
 #
@@ -760,13 +761,13 @@ claim("00-level", "In the second half of the network's run, a layer's RMS is {} 
 # - By convention, use one λ for all weight matrices, and none for biases and for the scales of normalisation layers ([chapter 6](06_bias_exclusion.ipynb)).
 # - Typical values of λ are 0.0001 to 0.0005 with SGD, and 0.01 (PyTorch's default) to 0.1 with AdamW (PyTorch multiplies λ by the base learning rate, AdamW's paper does not). Ours are larger, so that short runs suffice.
 # - Choose λ on a validation set ([chapter 11](11_choosing_lambda.ipynb)).
-# - Compare your number of steps with $1/(\eta\lambda)$ (Exercise 6: momentum, schedules). In a much shorter run decay does little. PyTorch's defaults for AdamW, $\eta=0.001$ and $\lambda=0.01$, give {{1 / (0.001 * 0.01):,.0f}} steps.
+# - Compare your number of steps with $1/(\eta\lambda)$ (Exercise 6: momentum, schedules). PyTorch's defaults for AdamW, $\eta=0.001$ and $\lambda=0.01$, give {{1 / (0.001 * 0.01):,.0f}} steps.
 #
 # **Limits.** Equal layers need the conditions of §0.4, a long run, and small gradients at its end (or a small $\eta/\lambda$). Nothing here says which shares predict better.
 #
 # ## 0.7 How to read and run the book
 #
-# Open a chapter with `make lab` and choose *Run, Run All Cells*. Cells that only draw or claim are folded. Try a belief about SGD that is wrong:
+# Open a chapter with `make lab` and choose *Run, Run All Cells*. Try a belief about SGD that is wrong:
 
 # %%
 from l2lib.claims import ClaimError
@@ -855,7 +856,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 # <details>
 # <summary>Solution</summary>
 #
-# At about the same step: differences between layers fade like $(1-\eta\lambda)^{2t}$, and $\eta\lambda$ is unchanged. But they become equal
+# Late in training at about the same step: differences between layers fade like $(1-\eta\lambda)^{2t}$, and $\eta\lambda$ is unchanged. But they become equal
 # at smaller weights, because $\lambda$ alone decides where loss plus penalty is least. Chapter 2 is about this product.
 #
 # </details>

@@ -100,7 +100,7 @@ claim("S2-05", "Within 29 epochs the loss changes by at least {} powers of ten: 
       measured=[sign * powers.get(name, np.nan) for name, sign in upward.items()], above=2)
 
 # %% [markdown]
-# A penalty adds the curvature λ in every direction, so we expect overshoot sooner. Why does more of it help?
+# A penalty makes the valley steeper, so a step should jump past its bottom *sooner*. Why does more of it help?
 #
 # ## 2.2 One step: the shrink factor
 #
@@ -141,6 +141,8 @@ figures.show(fig, "The size of a weight without gradient over 20 steps, on a log
 # 2. For $0<a<1$ a weight without gradient halves in $\ln 2/(-\ln a)$ steps, its *half-life*. For small
 #    $\eta\lambda$ this is about ${{np.log(2):.2f}}/(\eta\lambda)$.
 # 3. Decay shrinks a weight only while $|a|<1$, that is for $0<\eta\lambda<2$.
+#
+# By (2.1) each past step fades like the start does. So the half-life is also how long a weight *remembers*.
 #
 # In PyTorch, parameter groups keep the bias out of the decay. Steps by hand, with (2.1), lead to the same weights.
 
@@ -382,8 +384,8 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 # $1-\eta\lambda$ yourself, after `backward()` and before `step()`. A weight that the loss ignores is multiplied by $1-\eta\lambda$, if its
 # buffer is empty; a buffer left from earlier gradients fades by μ per step.
 #
-# At a constant η, for any loss, and after the same first step (with empty buffers: for $w_0=0$, as in Figure 2.5), coupled decay with λ′ and μ′ takes the same
-# steps as decoupled decay with λ and μ, if
+# At a constant η the two forms are one family. For any loss, coupled decay with λ′ and μ′ takes the same steps as decoupled decay with λ
+# and μ, once their first steps agree (with empty buffers: for $w_0=0$, as in Figure 2.5), if
 #
 # $$\lambda'=(1-\mu)\,\lambda,\qquad\mu'=(1-\eta\lambda)\,\mu.\tag{2.4}$$
 #
@@ -644,9 +646,8 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 # Without decay (2.6) is below 1 in size up to $\eta = 2/80 = {{2 / 80:.3f}}$.
 #
 # The real inputs of Figure 2.6 have the curvatures {{drawn_now["_the first five"]:.0f}} and
-# {{drawn_now["_all 20"]:.0f}}, since they are neither quite orthogonal nor equally long. For $n$ Gaussian inputs the largest curvature is
-# typically a little below $(1+\sqrt{n/200})^2$ times as large as by hand: a factor of {{(1 + (5 / 200) ** 0.5) ** 2:.2f}} for 5 and of
-# {{(1 + (20 / 200) ** 0.5) ** 2:.2f}} for 20.
+# {{drawn_now["_all 20"]:.0f}}, since they are neither quite orthogonal nor equally long. For all 20 the largest curvature is on average
+# {{(2 / full).mean() / 20:.2f}} times as large as by hand.
 #
 # </details>
 #
@@ -714,13 +715,12 @@ claim("02-four-steps", "The paths end at (2.6), up to the sign",
 # <details>
 # <summary>With independent draws the mean square over all draws may grow although a typical run shrinks</summary>
 #
-# By hand, an independently drawn batch of five
-# different examples contains a given one with probability ¼. So a step multiplies the mean square of its error
+# By hand, such a batch contains a given example with probability ¼. So a step multiplies the mean square of its error
 # by $\frac14(a-80\eta)^2+\frac34a^2$. At $\eta=0.03$ that is at least {{3 / 16 * (80 * 0.03) ** 2:.2f}}, whatever λ is
 # (exercise 2): rare runs grow so much that they carry the mean.
 #
-# Papers often bound this mean ([Ma, Bassily and Belkin 2018](https://arxiv.org/abs/1712.06559), [Wu, Ma and E
-# 2018](https://nips.cc/virtual/2018/poster/11792)). Their border is therefore stricter than ours.
+# Papers often bound this mean, a stricter border ([Ma, Bassily and Belkin 2018](https://arxiv.org/abs/1712.06559), [Wu, Ma and E
+# 2018](https://nips.cc/virtual/2018/poster/11792)).
 #
 # </details>
 
@@ -896,7 +896,7 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # %% [markdown]
 # The estimate by hand is too optimistic. By hand, a run without decay
 # explodes above $\eta = {{2 / 80:.3f}}$, in the simulation already above {{crossing:.3f}}. At $\eta=0.03$ the mean Γ of 20 data sets is negative
-# between two λ:
+# between two λ. (In *independent draws* each batch is five different examples, drawn anew from all 20.)
 #
 # | assumption | from λ = | to about λ = |
 # |---|---|---|
@@ -966,7 +966,7 @@ def draw_exponents(ax):
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(7.2, 3.6))
 draw_exponents(ax)
-ax.set_title("Much λ stabilises minibatches; then the bias limits the gain")
+ax.set_title("Shuffled batches are stable for many λ, independent draws for few")
 gain = figures.drawn(ax)
 low, dies = gain["shuffled"], gain["bias decays"].at(10)
 figures.show(fig, "Growth exponent against weight decay at η = 0.03. For shuffled epochs it falls "
@@ -1152,7 +1152,8 @@ assert all(each[0] >= 14 and each[1] <= 6 for each in exploded.values()), "decay
 for each in ended.values():
     kept = each < 1e3
     assert np.all(abs(each[kept] / targets[kept].var(1) - 1) < 0.01), "only the bias is left"
-assert fitted.max() < 0.01, "a lower learning rate rescues the runs, and they fit"
+assert np.median(fitted) < 0.01, "at a lower learning rate most do not fit"
+assert fitted.max() < 1, "a lower learning rate does not rescue all"
 assert 0.15 * sharp_at[0] > 4, "full batches overshoot at the start"
 assert abs(sharp_at[1] - 2) < 0.2, "after five steps only the bias's curvature is left"
 
@@ -1161,7 +1162,7 @@ assert abs(sharp_at[1] - 2) < 0.2, "after five steps only the bias's curvature i
 # explodes in minibatches, and {{exploded[20][1]}} in full batches. The cure is a different one: decay shrinks the weights, on which a
 # network's curvature depends. The dose is large: at $\eta=0.15$ a step keeps {{100 * (1 - 0.15 * 4):.0f}} % of each weight. And the price is
 # everything learned: with either batch size the rescued networks only predict the mean target. So lower η instead: at $\eta=0.01$, without decay,
-# all 20 runs in minibatches fit their data.
+# {{(fitted < 0.01).sum()}} of 20 runs in minibatches fit their data.
 #
 # <details>
 # <summary>How the curvature falls</summary>
@@ -1228,8 +1229,8 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 # $$E\approx\frac{\eta}{4}\,\frac{\operatorname{tr}C}{B}.\tag{2.7}$$
 #
 # Half the learning rate, or twice the batch, halves the excess; doubling both changes nothing. This is one reason for the
-# *linear scaling rule* ([Goyal et al. 2017](https://arxiv.org/abs/1706.02677)). With momentum put $\frac{\eta}{1-\mu}$ for η, as long as
-# this times the curvature is small.
+# *linear scaling rule* ([Goyal et al. 2017](https://arxiv.org/abs/1706.02677)). With momentum put $\frac{\eta}{1-\mu}$ for η here
+# (not in (2.8) below), as long as this times the curvature is small.
 #
 # Data loaders *shuffle*: each epoch takes every example once. At the minimum the gradients of loss plus penalty of all its batches sum to
 # zero. So the kicks of an epoch nearly cancel. While $\eta hk$ is small for $k$ batches an epoch, there remains
@@ -1256,7 +1257,7 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 # <details>
 # <summary>How short?</summary>
 #
-# Short against the $1/(\eta h)$ steps for which a kick is remembered. The gain fades slowly: where an epoch is
+# An epoch is short if it has fewer than $1/(\eta h)$ steps; for so long a kick is remembered. The gain fades slowly: where an epoch is
 # {{below: turns_remembered:.1f}} times as long (Figure 2.11, η = 0.02), shuffling still halves the excess. For much longer epochs use (2.7).
 #
 # </details>
@@ -1352,8 +1353,8 @@ figures.show(fig, "Mean excess over the minimum against the learning rate, both 
              f"{marks['independent'].y[-1]:.3f} (the law: {marks['law'].y[-1]:.3f}). Shuffled ones "
              f"rise more steeply, from {marks['shuffled'].y[0]:.5f} to "
              f"{marks['shuffled'].y[-1]:.3f} (the law: {marks['shuffled law'].y[-1]:.3f}).",
-             number="2.11", caption="Marks: measured means; thin strokes: the ten data sets; "
-             "dashes: the laws. Both axes are logarithmic.")
+             number="2.11", caption="Batches of five. Marks: measured means; thin strokes: the "
+             "ten data sets; dashes: the laws. Both axes are logarithmic.")
 
 # %% tags=["hide-input"]
 ends = {"measured": excess_at(paths["shuffled"][39::40], hessians).mean(0),
@@ -1475,7 +1476,7 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 #
 # Without decay $\eta=0.01$ is stable, too, but the test error is about {{round(slow_error[0].mean(), -3):,.0f}} times the
 # mean's: the random start remains in directions that no example sees. A start at zero removes almost all of this
-# ({{100 * (1 - zero_error.mean()):.0f}} % below the mean's error); λ = 10 gains {{further.mean():.0f}} ± {{further.std() / 20**0.5:.0f}} points more (± standard error). So use a smaller
+# ({{100 * (1 - zero_error.mean()):.0f}} % below the mean's error); whether λ = 10 gains more, 20 data sets do not decide ({{further.mean():.0f}} ± {{further.std() / 20**0.5:.0f}} points; ± standard error). So use a smaller
 # η against explosions, and λ for what the data do not pin down ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
 #
 # **The chapter in three sentences.**
@@ -1490,10 +1491,10 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 #
 # | SGD | decay per step | half-life in steps, in the long run | full batches are stable while |
 # |---|---|---|---|
-# | plain | $\eta\lambda$ | ${{np.log(2):.2f}}/(\eta\lambda)$ | $\eta\lt2/(\rho_{\max}+\lambda)$ |
+# | plain | $\eta\lambda$ | ${{np.log(2):.2f}}/(\eta\lambda)$, if $\eta\lambda$ is small | $\eta\lt2/(\rho_{\max}+\lambda)$ |
 # | momentum, coupled | $\eta\lambda/(1-\mu)$, if small | ${{np.log(2):.2f}}\,(1-\mu)/(\eta\lambda)$ | $\eta\lt2(1+\mu)/(\rho_{\max}+\lambda)$ |
 # | the same, $\eta_t$ scheduled | $\eta_t\lambda/(1-\mu)$ | until $\sum_t\eta_t\lambda/(1-\mu)={{np.log(2):.2f}}$ | the same |
-# | momentum, decoupled | $\eta\lambda$ | ${{np.log(2):.2f}}/(\eta\lambda)$ | $\eta\lt2(1+\mu)/(\rho_{\max}+(1+\mu)\lambda)$ |
+# | momentum, decoupled | $\eta\lambda$ | the same as plain, while $\eta\lambda\lt1-\mu$ | $\eta\lt2(1+\mu)/(\rho_{\max}+(1+\mu)\lambda)$ |
 #
 # - *Choose λ by a half-life.* Say weights should halve in 10 epochs of 400 batches, at a constant $\eta=0.1$ and $\mu=0.9$. Then
 #   $\lambda = {{np.log(2):.2f}}\,(1-\mu)/(10\cdot400\,\eta) = {{np.log(2) * (1 - 0.9) / (10 * 400 * 0.1):.5f}}$.
@@ -1524,9 +1525,8 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 # <details>
 # <summary>Solution</summary>
 #
-# The derivative of $a+a^{1-k}$ at $a=1$ is $1+(1-k)=2-k$. Decay lowers $a$, so a little of it raises the border for
-# $k>2$. For $k=2$ the derivative vanishes, but $a+1/a=2+(1-a)^2/a$ is above 2 for all $a$ between 0 and 1: decay raises the
-# border, too. For $k=1$, the full batch, it is $1+a$, which is (2.5): decay lowers it. So it takes *at least two* batches.
+# The derivative of $a+a^{1-k}$ is $1-(k-1)\,a^{-k}$. For all $a$ between 0 and 1 it is negative if $k\ge2$: decay lowers $a$, so it raises
+# the border. For $k=1$, the full batch, the border is $1+a$, which is (2.5): decay lowers it. So it takes *at least two* batches.
 #
 # The second factor is $\frac14(a-\eta\rho)^2+\frac34a^2=a^2-\frac12\eta\rho\,a+\frac14(\eta\rho)^2$. It is least at
 # $a=\frac14\eta\rho$, where it is $\frac3{16}(\eta\rho)^2$. That is below 1 for $\eta\rho\lt4/\sqrt3={{4 / 3**0.5:.2f}}$. Without decay
