@@ -896,7 +896,7 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # %% [markdown]
 # The estimate by hand is too optimistic. By hand, a run without decay
 # explodes above $\eta = {{2 / 80:.3f}}$, in the simulation already above {{crossing:.3f}}. At $\eta=0.03$ the mean Γ of 20 data sets is negative
-# between two λ. (In *independent draws* each batch is five different examples, drawn anew from all 20.)
+# between two λ:
 #
 # | assumption | from λ = | to about λ = |
 # |---|---|---|
@@ -975,7 +975,8 @@ figures.show(fig, "Growth exponent against weight decay at η = 0.03. For shuffl
              f"it would go on falling, to {dies:.2f} at λ = 10. For independent draws it falls "
              "later and less; by hand earlier and more.", number="2.8",
              caption="At η = 0.03, means over 20 data sets. Above zero runs explode. The thin line "
-             "is for shuffled epochs, too.")
+             "is for shuffled epochs, too. Independent draws: each batch is five different "
+             "examples, drawn anew from all 20.")
 
 # %% [markdown]
 # Figure 2.9 shows which runs explode.
@@ -1228,7 +1229,7 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 #
 # $$E\approx\frac{\eta}{4}\,\frac{\operatorname{tr}C}{B}.\tag{2.7}$$
 #
-# Half the learning rate, or twice the batch, halves the excess; doubling both changes nothing. This is one reason for the
+# Half the learning rate, or twice the batch, halves the excess; doubling both changes nothing: one reason for the
 # *linear scaling rule* ([Goyal et al. 2017](https://arxiv.org/abs/1706.02677)). With momentum put $\frac{\eta}{1-\mu}$ for η here
 # (not in (2.8) below), as long as this times the curvature is small.
 #
@@ -1471,8 +1472,7 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
       measured=(test_error(w, b) / mean_error).mean(), between=(0.85, 1.15))
 
 # %% [markdown]
-# At the exact minimum for $\lambda=10$ the test error is {{gain:.0f}} % below that of answering the mean training target; hovering
-# costs about as much. With $\eta=0.01$ SGD keeps the gain ({{100 * (1 - slow_error[10].mean()):.0f}} %).
+# At the exact minimum for $\lambda=10$ the test error is {{gain:.0f}} % below the mean target's; hovering costs about as much. With $\eta=0.01$ SGD keeps the gain ({{100 * (1 - slow_error[10].mean()):.0f}} %).
 #
 # Without decay $\eta=0.01$ is stable, too, but the test error is about {{round(slow_error[0].mean(), -3):,.0f}} times the
 # mean's: the random start remains in directions that no example sees. A start at zero removes almost all of this

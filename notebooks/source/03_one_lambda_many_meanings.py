@@ -1011,9 +1011,9 @@ claim("03-longer", "After 2000 steps the way back still leads from 0.001 to "
       measured=back_later, between=(0.1 / 3, 0.3))
 
 # %% [markdown]
-# After 600 steps AdamW's best λ of five is {{best_w:g}} (test loss {{best_gain.mean:.3f}} ± {{best_gain.half:.3f}} from that without λ). In Figure 3.6 the rule
+# After 600 steps AdamW's best λ is {{best_w:g}} (test loss {{best_gain.mean:.3f}} ± {{best_gain.half:.3f}} from that without λ). In Figure 3.6 the rule
 # leads from there close to Adam + L2's best, {{best_l2:g}}: *to within a factor of 3*, the spacing of our grid. The test loss cannot decide
-# more finely. What it does decide is that copying fails:
+# more finely. It does decide that copying fails:
 
 # %% tags=["hide-input"]
 claim("03-too-much", "With λ = 0.01, the default of PyTorch's AdamW, the test loss of Adam + L2 is "
