@@ -708,8 +708,8 @@ claim("02-four-steps", "The paths end at (2.6), up to the sign",
 #
 # ## 2.7 Minibatches: the real borders
 #
-# *This section is the hardest.* How good is the estimate for the real inputs? By step 1 we may train with all
-# targets zero. The *growth exponent* Γ (a *Lyapunov exponent*) is the average change of $\ln\lVert e\rVert$ per epoch, where $e$ holds all
+# How good is the estimate for the real inputs? By step 1 we may train with all
+# targets zero. The *growth exponent* Γ is the average change of $\ln\lVert e\rVert$ per epoch, where $e$ holds all
 # errors. The loss, a square, changes by a factor of $e^{2\Gamma}$. *Stable* means here $\Gamma<0$: a typical run shrinks.
 #
 # <details>
@@ -904,7 +904,7 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # | real (single data sets: {{min(each_from):.1f}} to {{max(each_from):.1f}}) | {{stable_from:.1f}} | {{stable_to:.0f}} |
 # | real, independent draws | {{drawn_from:.0f}} | {{drawn_to:.0f}} |
 #
-# With independent draws λ = 10 is not enough: shuffling is part of the rescue. Far above $\eta\lambda=1$ decay itself overshoots.
+# With independent draws λ = 10 is not enough: shuffling is part of the rescue.
 #
 # From about λ = {{parting:.1f}} on, the slowest thing to die out is the bias, which does not decay: hence the kink and the flat branch of Figure 2.8. Were it to
 # decay, Γ would be ${{thin_line[thin.index(10)]:.2f}}$ at λ = 10. The border itself hardly moves.
