@@ -753,10 +753,10 @@ for ax, label in zip(axes[1], ("peak η", " "), strict=True):
 axes[1, 0].set_title("Keep λ fails at 4 η, keep N at 3")
 axes[1, 1].set_title("Keep N fails at 4 η, keep λ at 3")
 axes[0, 0].set_ylabel("best λ at η = 0.03")
-
-# %% tags=["hide-input"]
 found = [figures.drawn(ax)["_best λ"].y for ax in axes[0]]
 at_rates = [[figures.drawn(ax)[f"_{peak}"].x[0] for peak in tilts] for ax in axes[1]]
+
+# %% tags=["hide-input"]
 told = [", ".join(f"{x:.1f}".replace("-", "−") for x in each) for each in at_rates]
 figures.show(fig, "Above, two panels of the best λ at η = 0.03 against the number of steps, both "
              "logarithmic: small circles for seeds, means with intervals, a fitted line with its "
