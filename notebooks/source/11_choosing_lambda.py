@@ -744,15 +744,13 @@ for which, ax in enumerate(axes[1]):
     draw_slopes(ax, which)
 
 # %% tags=["hide-input"]
-for ax, label in zip(axes[1], ("peak η", " "), strict=True):
-    ax.set_ylabel(label)
-axes[0, 0].set_ylabel("best λ at η = 0.03")
+axes[0, 0].set_ylabel("best λ at η = 0.03"), axes[1, 0].set_ylabel("peak η")
 axes[1, 0].set_title("Keep λ fails at 4 η, keep N at 3")
-axes[1, 1].set_title("Keep N fails at 4 η, keep λ at 3")
-fits = [figures.drawn(ax)["_fit"] for ax in axes[0]]
-tilt = [np.log(fit.y[-1] / fit.y[0]) / np.log(fit.x[-1] / fit.x[0]) for fit in fits]
+last = axes[1, 1].set_title("Keep N fails at 4 η, keep λ at 3")
 
 # %% tags=["hide-input"]
+fits = [figures.drawn(ax)["_fit"] for ax in axes[0]]
+tilt = [np.log(fit.y[-1] / fit.y[0]) / np.log(fit.x[-1] / fit.x[0]) for fit in fits]
 axes[0, 0].set_title(f"More data: slope −{abs(tilt[0]):.1f}")
 axes[0, 1].set_title(f"More passes: slope {tilt[1]:.1f}")
 found = [figures.drawn(ax)["_best λ"].y for ax in axes[0]]
