@@ -988,7 +988,7 @@ right.text(1960, 0.0125, "Adam + L2, λ = 0.001", color=figures.BLUE, ha="right"
 right.text(640, 0.0023, "AdamW, λ = 0.1", color=figures.ORANGE)
 scanned = figures.drawn(scan)
 best_of = {label: scanned[label].x[scanned[label].y.argmin()] for label in ("_later", "_l2")}
-scan.set_title(f"Near {best_of['_later']:g} the valley is flat; in longer runs the rule leads lower")
+scan.set_title(f"A flat valley near {best_of['_later']:g}; after 2000 steps the rule leads lower")
 below.set_title("With the translated λ\nthe weights are smaller")
 right.set_title("The mean √v̂ falls,\nfaster under AdamW")
 fig.align_ylabels()

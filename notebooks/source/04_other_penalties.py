@@ -1099,9 +1099,8 @@ assert (falling == fade).all(), "a unit is drawn as one that fades, or not, and 
 assert (flat == copies).all(), "a unit is drawn as a tiny copy, or not, and is another"
 
 # %% tags=["hide-input"]
-claim("04-units", "Weight decay brings {:.0f} of 40 ReLU units below a millionth of size: those that "
-      "fade, and tiny copies",
-      measured=float((unit_sizes[-1] < 1e-6).sum()), above=10)
+claim("04-units", "Weight decay brings {:.0f} of 40 ReLU units below a millionth of size: those "
+      "that fade, and tiny copies", measured=float((unit_sizes[-1] < 1e-6).sum()), above=10)
 assert unit_sizes[0].min() > 1e-6, "a unit is as good as zero before training"
 assert unbalanced < 1e-3, "a unit's two sides differ"
 assert np.abs(pulls[unit_sizes[-1] > 1e-3] / 0.09 - 1).max() < 0.1, "a living unit's slope is not λ"
