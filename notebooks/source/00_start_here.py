@@ -635,9 +635,9 @@ claim("00-time", f"After {13 * 25} steps of SGD, {{}} of the difference between 
       measured=parts[..., 13], equals=law, within=0.02)
 
 # %% [markdown]
-# So the loss adds {{100 * added.mean().item() / before[0]:.0f}} % of what the first layer starts with, but {{100 * added.mean().item() / before[2]:.0f}} % of what the third starts with (Figure 0.5, left; decay takes much of it back). The *differences* fade slowly, by decay (right). At the end {{100 * parts[..., -1].mean():.1f}} % is left, and not {{100 * fading["law"].y[-1]:.1f}} %, because of the last term in (0.2).
+# So the loss adds {{100 * added.mean().item() / before[0]:.0f}} % of what the first layer starts with, but {{100 * added.mean().item() / before[2]:.0f}} % of what the third starts with (Figure 0.5, left: net of decay). The *differences* fade slowly, by decay (right). At the end {{100 * parts[..., -1].mean():.1f}} % is left, and not {{100 * fading["law"].y[-1]:.1f}} %, because of the last term in (0.2).
 #
-# **A long run of SGD makes neighbouring norms nearly equal if the gradients become small, or $\eta/\lambda$ is small.**
+# **A long run of SGD makes neighbouring norms nearly equal if the gradients become small, or η is small at the same λ.**
 #
 # ## 0.5 What does AdamW make equal?
 #
@@ -743,7 +743,7 @@ claim("00-noise", "With noise for gradients, the weights end at an RMS of {} tim
       equals=1, within=0.05)
 
 # %% [markdown]
-# So (0.3) holds for noise (Figure 0.6, left). The network's weights become larger (right), as their steps point partly along the weights: $\overline{w\Delta}>0$ ([chapter 9](09_adaptive_optimisers.ipynb)). Here $\overline{\Delta^2}$ gives only {{100 * from_noise.min():.0f}} to {{100 * from_noise.max():.0f}} % of the growth of $\overline{w^2}$.
+# (0.3) holds for noise (Figure 0.6, left). The network's weights become larger (right), as their steps point partly along the weights: $\overline{w\Delta}>0$ ([chapter 9](09_adaptive_optimisers.ipynb)). Here $\overline{\Delta^2}$ gives only {{100 * from_noise.min():.0f}} to {{100 * from_noise.max():.0f}} % of the growth of $\overline{w^2}$.
 
 # %% tags=["hide-input"]
 assert (product > 0).all(), "the steps do not point along the weights"
@@ -753,7 +753,7 @@ claim("00-level", "In the second half of the network's run, a layer's RMS is {} 
       measured=layer_rms / balance, equals=1, within=0.1)
 
 # %% [markdown]
-# **Under AdamW all layers take steps of about the same RMS. Averaged over the second half of our runs with decay, their weights' RMS differ by a factor of {{factors.min():.1f}} to {{factors.max():.1f}}. (0.3) fits noise; the network's RMS are {{(layer_rms / expected)[0]:.1f}}, {{(layer_rms / expected)[1]:.1f}} and {{(layer_rms / expected)[2]:.1f}} times as large. That the steps are equal is explained here; that the RMS come out similar is measured.**
+# **Under AdamW all layers take steps of about the same RMS; noise alone would then give similar weights.** (AdamW does not minimise loss plus penalty, so §0.4 does not apply.) Averaged over the second half of our runs with decay, their weights' RMS differ by a factor of {{factors.min():.1f}} to {{factors.max():.1f}}. (0.3) fits noise; the network's RMS are {{(layer_rms / expected)[0]:.1f}}, {{(layer_rms / expected)[1]:.1f}} and {{(layer_rms / expected)[2]:.1f}} times as large.
 #
 # ## 0.6 In practice
 #
@@ -761,9 +761,9 @@ claim("00-level", "In the second half of the network's run, a layer's RMS is {} 
 # - By convention, use one λ for all weight matrices, and none for biases and for the scales of normalisation layers ([chapter 6](06_bias_exclusion.ipynb)).
 # - Typical values of λ are 0.0001 to 0.0005 with SGD, and 0.01 (PyTorch's default) to 0.1 with AdamW (PyTorch multiplies λ by the base learning rate, AdamW's paper does not). Ours are larger, so that short runs suffice.
 # - Choose λ on a validation set ([chapter 11](11_choosing_lambda.ipynb)).
-# - Compare your number of steps with $1/(\eta\lambda)$ (Exercise 6: momentum, schedules). PyTorch's defaults for AdamW, $\eta=0.001$ and $\lambda=0.01$, give {{1 / (0.001 * 0.01):,.0f}} steps.
+# - Compare your number of steps with $1/(\eta\lambda)$ (Exercise 6). PyTorch's defaults for AdamW, $\eta=0.001$ and $\lambda=0.01$, give {{1 / (0.001 * 0.01):,.0f}} steps.
 #
-# **Limits.** Equal layers need the conditions of §0.4, a long run, and small gradients at its end (or a small $\eta/\lambda$). Nothing here says which shares predict better.
+# **Limits.** Equal layers need the conditions of §0.4, a long run, and small gradients at its end (or a small η). Nothing here says which shares predict better.
 #
 # ## 0.7 How to read and run the book
 #
@@ -915,7 +915,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 # <details>
 # <summary>Solution</summary>
 #
-# First, which optimiser it was. With AdamW the largest layer normally has the largest squared norm, as in Figure 0.3. Then, with SGD, whether the conditions of §0.4 hold, and how many steps there were. After $3/(2\eta\lambda)$ steps (with momentum $\mu$, $3(1-\mu)/(2\eta\lambda)$; under a schedule, when $\lambda\sum_t\eta_t$ reaches 3/2), about {{100 * np.exp(-3):.0f}} % of a difference is left. What stays in the long run is $\eta/(2\lambda)$ times the mean difference of the squared gradients: much, if the network does not fit its examples (Exercise 5). In a much shorter run the log shows the start of training, and says nothing about $\lambda$.
+# First, which optimiser it was. With AdamW the largest layer normally has the largest squared norm, as in Figure 0.3. Then, with SGD, whether the conditions of §0.4 hold, and how many steps there were. After $3/(2\eta\lambda)$ steps (with momentum $\mu$, $3(1-\mu)/(2\eta\lambda)$; under a schedule, when $\lambda\sum_t\eta_t$ reaches 3/2), about {{100 * np.exp(-3):.0f}} % of a difference is left. What stays in the long run is $\eta/(2\lambda)$ (with momentum $\eta/(2\lambda(1-\mu))$) times the mean difference of the squared gradients: much, if the network does not fit its examples (Exercise 5). In a much shorter run the log shows the start of training, and says nothing about $\lambda$.
 #
 # </details>
 #

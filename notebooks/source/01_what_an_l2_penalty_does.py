@@ -3,7 +3,7 @@
 #
 # The *L2 penalty* adds $\frac\lambda2\sum_i w_i^2$ to the loss; with SGD, λ is PyTorch's `weight_decay`. Which weights does
 # it shrink, by how much, and when does that help? For linear models we prove: **the penalty takes the largest share where
-# the data pin the weights down least**. In a network, too, much of the gain depends on the start (§1.9).
+# the data pin the weights down least**. In a network much of the gain depends on the start (§1.9).
 #
 # **By the end you will be able to**
 #
@@ -586,7 +586,7 @@ def draw_cloud(ax):
         kept = strength / (strength + 0.1)
         ax.annotate("", tip, (0, 0), arrowprops={"arrowstyle": "-|>", "lw": 2.5, "color": colour})
         ax.plot(k, strength / (strength + 0.1), alpha=0, label=f"_kept {k + 1}")
-        words = f"v{'₁₂'[k]}: variance {strength:.2f},\n{kept:.0%} kept at λ = 0.1"
+        words = f"v{'₁₂'[k]}: variance {strength:.3g},\n{kept:.0%} kept at λ = 0.1"
         ax.text(*((0.9, -1.35), (-3, 1.3))[k], words, color=colour, va="bottom")
     ax.set(aspect="equal", anchor="W", xlim=(-3.2, 3.8), ylim=(-2.6, 3))
     ax.set(xticks=[-2, 0, 2], yticks=[-2, 0, 2])
@@ -982,6 +982,9 @@ figures.show(fig, "Two panels of expected error over that of least squares again
 #
 # <details>
 # <summary>The penalty as a prior</summary>
+#
+# (At its own best λ a direction keeps the share $c_i^2/(c_i^2+\sigma^2/s_i^2)$ of its error, with $c_i=v_i^\top w^*$: half where noise and true
+# weight are equal.)
 #
 # A *prior* is a belief about the weights before the data are seen. If noise and weights are Gaussian, ridge with (1.5)
 # finds the most probable weights. In Figure 1.6, with the mean square of the true weights for
@@ -1663,13 +1666,13 @@ figures.show(fig, "A network on 100 digits, 20 seeds as dots that thin lines joi
 # |{{large}} times as large|0|{{four[:, 1, 0].mean():.2f}}|{{four[:, 1, 1].mean():.2f}}|{{accuracy[:, 0, 1].mean():.1f}}|{{free_square[1]:,.0f}}|
 # ||chosen|{{four[:, 1, 2].mean():.2f}}|{{four[:, 1, 3].mean():.2f}}|{{chosen_accuracy[:, 1].mean():.1f}}|{{chosen_square[1]:.0f}}|
 #
-# **From PyTorch's start** the chosen λ gains {{gained.mean[0]:.1f}} ± {{gained.half[0]:.1f}} points (± as in §1.2; test images overlap). Most of what it saves in test loss is scale: rescaling alone saves {{-alone.mean[0]:.2f}} of {{-chosen_drop.mean[0]:.2f}} nat.
+# **From PyTorch's start** the chosen λ gains {{gained.mean[0]:.1f}} ± {{gained.half[0]:.1f}} points (± as in §1.2; test images overlap). Most of what it saves in test loss is scale: rescaling alone saves {{-alone.mean[0]:.3f}} of {{-chosen_drop.mean[0]:.3f}} nat.
 # With both rescaled, the penalised network is still better by {{-rest.mean[0]:.3f}} ± {{rest.half[0]:.3f}}.
 #
 # **From the large start** the chosen λ gains {{gained.mean[1]:.1f}} ± {{gained.half[1]:.1f}} points, and then both starts do equally well. It resembles §1.1, but we do not test whether the penalty only erases noise. To
 # first order a network has null directions, too: 100 images with 10 outputs each leave at least {{64 * 64 + 64 * 10 - 1000:,}} of {{64 * 64 + 64 * 10:,}}. Without penalty the large start stays: $\lVert w\rVert^2$ is {{begun_square:,.0f}} before training and
 # {{free_square[1]:,.0f}} after it. With momentum 0.9, decay multiplies what the loss does not move by about $1-\eta\lambda/(1-0.9)$ at each step
-# ([chapter 2](02_from_penalty_to_weight_decay.ipynb)), at $\lambda = 0.003$ by {{kept_start:.2f}} in all 300. So of the start's {{large}} times {{large * kept_start:.1f}} times are left.
+# ([chapter 2](02_from_penalty_to_weight_decay.ipynb)), at $\lambda = 0.003$ by {{kept_start:.2f}} in all 300. So the null part shrinks from {{large}} to {{large * kept_start:.1f}} times PyTorch's scale.
 #
 # **In this network a start {{large}} times as large raises the gain from {{gained.mean[0]:.1f}} to {{gained.mean[1]:.1f}} points. Of its test loss rescaling saves {{four[:, 1, 0].mean() - four[:, 1, 1].mean():.2f}} nat,
 # the penalty another {{four[:, 1, 1].mean() - four[:, 1, 2].mean():.2f}}.**
@@ -1677,7 +1680,7 @@ figures.show(fig, "A network on 100 digits, 20 seeds as dots that thin lines joi
 # <details>
 # <summary>Which λ were chosen</summary>
 #
-# Of the 20 seeds {{(picked[:, 0] == 1).sum()}} choose λ = 0.003 and {{(picked[:, 0] == 2).sum()}} 0.01 from PyTorch's start, {{(picked[:, 1] == 1).sum()}} and {{(picked[:, 1] == 2).sum()}} from the large one.
+# λ = 0, 0.003 and 0.01 are chosen by {{(picked[:, 0] == 0).sum()}}, {{(picked[:, 0] == 1).sum()}} and {{(picked[:, 0] == 2).sum()}} of the 20 seeds from PyTorch's start, and by {{(picked[:, 1] == 0).sum()}}, {{(picked[:, 1] == 1).sum()}} and {{(picked[:, 1] == 2).sum()}} from the large one.
 #
 # </details>
 #
@@ -1784,7 +1787,7 @@ claim("01-squares", "the squared norms are those of the final weights (relative 
 # <summary>Solution</summary>
 #
 # The sum of squares becomes $\lVert y - Xw\rVert^2 + \lVert 0 - \sqrt{n\lambda}\,w\rVert^2 = 2n\,(L + \frac\lambda2\lVert w\rVert^2)$.
-# Each new example says that one input alone, at $\sqrt{n\lambda}$, has the answer zero. It adds $n\lambda$ to each $s_i^2$
+# Each new example says that one input alone, at $\sqrt{n\lambda}$, has the answer zero. Together they add $n\lambda$ to each $s_i^2$
 # and nothing to $X^\top y$. That is (1.1): a direction that the data saw little is now seen, with the answer zero. With
 # `np.linalg.lstsq(np.vstack([X, np.sqrt(n * 0.1) * np.eye(10)]), np.append(y - y.mean(), np.zeros(10)))[0]` the weight of HDL is -9.0, as in §1.3.
 #

@@ -966,7 +966,7 @@ def draw_exponents(ax):
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(7.2, 3.6))
 draw_exponents(ax)
-ax.set_title("Shuffled batches are stable for many λ, independent draws for few")
+ax.set_title("Shuffled batches are stable for more λ than independent draws")
 gain = figures.drawn(ax)
 low, dies = gain["shuffled"], gain["bias decays"].at(10)
 figures.show(fig, "Growth exponent against weight decay at η = 0.03. For shuffled epochs it falls "
@@ -1071,7 +1071,7 @@ def draw(lr, weight_decay):
 # %%
 figures.interactive(draw, lr=[0.055, 0.003, 0.01, 0.02, 0.025, 0.03, 0.04],
                     weight_decay=[15, 0, 1, 3, 5, 7, 10, 12], number="2.9",
-                    caption="Left: borders, on average over eight data sets; tints: explosion; "
+                    caption="Left: borders, on average over eight data sets (full batches: twenty); tints: explosion; "
                     "arrows: the reader's way. Right: seven runs of each kind at the circle; "
                     "thick: medians.")
 
@@ -1160,8 +1160,8 @@ assert abs(sharp_at[1] - 2) < 0.2, "after five steps only the bias's curvature i
 
 # %% [markdown]
 # Without decay {{exploded[5][0]}} of 20 runs explode in minibatches and {{exploded[20][0]}} in full batches. With λ = 4 only {{exploded[5][1]}} run
-# explodes in minibatches, and {{exploded[20][1]}} in full batches. The cure is a different one: decay shrinks the weights, on which a
-# network's curvature depends. The dose is large: at $\eta=0.15$ a step keeps {{100 * (1 - 0.15 * 4):.0f}} % of each weight. And the price is
+# explodes in minibatches, and {{exploded[20][1]}} in full batches. In full batches the cure is a different one: decay shrinks the weights, on which a
+# network's curvature depends. At $\eta=0.15$ a step keeps {{100 * (1 - 0.15 * 4):.0f}} % of each weight. And the price is
 # everything learned: with either batch size the rescued networks only predict the mean target. So lower η instead: at $\eta=0.01$, without decay,
 # {{(fitted < 0.01).sum()}} of 20 runs in minibatches fit their data.
 #
@@ -1258,7 +1258,7 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 # <details>
 # <summary>How short?</summary>
 #
-# An epoch is short if it has fewer than $1/(\eta h)$ steps; for so long a kick is remembered. The gain fades slowly: where an epoch is
+# An epoch is short if it has fewer than $1/(\eta h)$ steps; after about so many a kick is forgotten. The gain fades slowly: where an epoch is
 # {{below: turns_remembered:.1f}} times as long (Figure 2.11, η = 0.02), shuffling still halves the excess. For much longer epochs use (2.7).
 #
 # </details>

@@ -661,6 +661,7 @@ def label_fading(ax):
 
 
 # %% tags=["hide-input"]
+assert distance_plain[-1] < 0.001, "Adam without λ does not reach least squares"
 fig, ax = figures.subplots(figsize=(5.6, 3.8))
 draw_fading(ax), label_fading(ax)
 drawn = figures.drawn(ax)
@@ -1013,7 +1014,7 @@ claim("03-longer", "After 2000 steps the way back still leads from 0.001 to "
 # %% [markdown]
 # After 600 steps AdamW's best λ is {{best_w:g}} (test loss {{best_gain.mean:.3f}} ± {{best_gain.half:.3f}} from that without λ). In Figure 3.6 the rule
 # leads from there close to Adam + L2's best, {{best_l2:g}}: *to within a factor of 3*, the spacing of our grid. The test loss cannot decide
-# more finely. It does decide that copying fails:
+# more finely. But copying fails:
 
 # %% tags=["hide-input"]
 claim("03-too-much", "With λ = 0.01, the default of PyTorch's AdamW, the test loss of Adam + L2 is "
@@ -1036,8 +1037,8 @@ claim("03-shorter", "At each of the five λ Adam + L2 with the translated λ end
 # | AdamW, $\lambda=0.01$ | {{at_rest[0, 0]:.2f}} | {{at_rest[0, 1]:.2f}} |
 #
 # With $\lambda=0.01$ the time $1/(\eta\lambda)$ is {{1 / (0.01 * 0.01):,.0f}} steps, and after 600 the weights are far from balance. With 0.1 it is
-# {{1 / (0.01 * 0.1):.0f}}, and the first two rows are within {{np.ceil(100 * np.abs([at_rest[2] - 1, at_rest_later - 1]).max()):.0f}} % of balance. (Weights
-# that the loss pulls settle sooner than that time, since its curvature helps.)
+# {{1 / (0.01 * 0.1):.0f}}, and the first two rows are within {{np.ceil(100 * np.abs([at_rest[2] - 1, at_rest_later - 1]).max()):.0f}} % of balance. (The
+# loss's curvature makes weights settle sooner.)
 #
 # *Weights without gradient* (of always black pixels): AdamW leaves {{100 * kept_w.mean():.0f}} %, translated Adam + L2
 # practically nothing, as in §3.3.
@@ -1054,7 +1055,7 @@ claim("03-not-at-rest", "With AdamW's λ = 0.01 the slope of each layer is at le
 
 # %% [markdown]
 # *In a longer run* AdamW's penalty fades much as in §3.5, although the batches are small: the better the network fits,
-# the smaller are its gradients, their noise, $v$ and the penalty. Adam + L2 keeps
+# the smaller are its gradients and their noise, and $v$ falls about as fast as $\beta_2$ lets it forget the start. Adam + L2 keeps
 # its penalty, and with it larger gradients and a larger $v$, while (3.6) assumes the same $v$. So after 2000 steps the
 # rule gives about {{np.mean(later):.4f}}, a λ {{np.mean(landed) / np.mean(later):.0f}} times smaller. On five seeds the test loss cannot tell 0.0001 or 0.0003 from
 # 0.001: the differences are {{lost[0].low:.2f}} to {{lost[0].high:.2f}} and {{lost[1].low:.2f}} to {{lost[1].high:.2f}} (95 % intervals).
@@ -1100,7 +1101,7 @@ assert "weight_decay above 0" in str(refused), "without decay there is no mean: 
 
 # %% [markdown]
 # **Answer.** Translate with the mean $\sqrt{\hat v}$ weighted by $w^2$, from a run as long as yours. If you have to
-# search, go a factor of 10 both ways; after long runs the rule tends to give too small a λ.
+# search, go a factor of 10 both ways. After 2000 steps the rule's λ is smaller; the test loss cannot tell.
 #
 # ## 3.7 Under a schedule: three ways to go on
 #
@@ -1219,7 +1220,7 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 #
 # - by default keep $\eta\lambda$: then AdamW averages its updates over as many steps as before
 #   ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698)), and decays as much in a pass through the data (with
-#   $k$ times the batch: if $\eta\lambda$ is $k$ times as large, exercise 6);
+#   $k$ times the batch, multiply $\eta\lambda$ by $k$ for that: exercise 6);
 # - in a run much longer than $1/(\eta\lambda)$ steps, without a normalisation
 #   ([chapter 8](08_effective_learning_rate.ipynb)), keep λ: weights come to rest, and (3.5) does not contain η.
 #

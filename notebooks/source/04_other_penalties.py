@@ -378,6 +378,8 @@ assert taken[10, 0.5] < 0.02 < 0.2 < taken[10, 1.5], "from a large z √|w| take
 #
 # $$\eta\,(\lambda+|g|) < 2\eta\lambda. \tag{4.3}$$
 #
+# A falling η narrows the hops, but makes no exact zero.
+#
 # The remedy is not to differentiate $|w|$. A *proximal step* takes the gradient step for the loss alone,
 # and then applies soft thresholding with $\kappa = \eta\lambda$, the amount that the penalty takes in one step:
 #
@@ -672,7 +674,7 @@ assert by_extra.low > 0, "with the best λ 64 inputs are as good as ten"
 # |Lasso|{{chosen["Lasso, 64"].mean():.0f}}|{{best["Lasso, 64"].mean():.0f}}|{{chosen["Lasso, ten"].mean():.0f}}|{{best["Lasso, ten"].mean():.0f}}|
 # |Lasso, refitted|{{chosen["refit, 64"].mean():.0f}}|{{best["refit, 64"].mean():.0f}}|{{chosen["refit, ten"].mean():.0f}}|{{best["refit, ten"].mean():.0f}}|
 #
-# On 64 inputs the Lasso beats ridge, with the chosen λ on {{wins[0]}} of the 20 splits. Is it the selection or the shrinking that helps? *With the best λ it can:* the refitted Lasso's mean loss is
+# On 64 inputs the Lasso beats ridge, with the chosen λ on {{wins[0]}} of the 20 splits. Is it the selection or the shrinking that helps? *With the best λ, selection alone beats ridge:* the refitted Lasso's mean loss is
 # below ridge's, but a λ picked in the test flatters it. *With a chosen λ we cannot tell:* the interval for the refit's difference from ridge runs from −{{unsure.high:.0f}} to +{{-unsure.low:.0f}}
 # (95 %, as if splits were independent). *Selection helps, but does not undo the harm of inputs that were better left out:* the best Lasso is better with ten.
 #
@@ -793,7 +795,7 @@ claim("04-balanced", "the two factors of every weight have the same size",
 #
 # </details>
 #
-# How much is taken? Let $U$ and $V$ have more columns than directions stay. For the whitened digits the loss is $\frac12\lVert W-\hat W\rVert_F^2$ plus a constant, where $\hat W = \frac1nY^\top Z$ is the
+# How much is taken? Let $U$ and $V$ have more columns than there are surviving directions. For the whitened digits the loss is $\frac12\lVert W-\hat W\rVert_F^2$ plus a constant, where $\hat W = \frac1nY^\top Z$ is the
 # least-squares fit, with singular values $\hat s_i$. So each direction poses the problem of §4.3, with $z = \hat s_i$ and $\kappa = \lambda$:
 #
 # $$s_i = \max(\hat s_i-\lambda, 0). \tag{4.8}$$
@@ -926,7 +928,7 @@ for ax in axes:
     ax.axvline(0.24, color=figures.GREY, lw=0.8, ls="--")
 axes[0].set_title("Directions vanish …"), axes[1].set_title("… at a price")
 axes[1].text(0.23, 0.06, "λ of §4.1", color=figures.GREY, ha="right", fontsize=9)
-_ = axes[2].set_title("A small λ lowers the loss")
+_ = axes[2].set_title("A small λ helps")
 
 # %% tags=["hide-input"]
 drawn, right, of_loss = (figures.drawn(ax) for ax in axes)
@@ -1084,6 +1086,7 @@ _ = axes[1].set(xlabel="size at the end", xlim=(1e-12, 1), ylim=(-1.1, 1.1),
 curves = np.array([line.y for line in figures.drawn(axes[0]).values()])
 ends = [dot.y[0] for dot in figures.drawn(axes[1]).values()]
 above, level = curves[:, -1] > 1e-6, curves[:, -1] > 0.99 * curves[:, -2]
+assert above.any(), "no unit stays"
 falling, flat = ~above & ~level, ~above & level
 axes[0].set_title(f"{falling.sum()} of {len(curves)} units fade …")
 axes[1].set_title(f"… and {above.sum()} are copies of two")
@@ -1322,7 +1325,7 @@ axes[0].set(xscale="log", xlabel="weight decay λ", ylim=(-0.01, 0.65))
 axes[0].set_xticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"])
 axes[1].set(xlim=(-0.02, 0.65), xlabel="λ√(ab)")
 axes[0].set_ylabel("singular value of the adapter"), axes[1].set_ylabel("singular value")
-_ = axes[0].set_title("AdamW needs a larger λ"), axes[1].set_title("λ√(ab): nearly in line")
+_ = axes[0].set_title("AdamW needs a larger λ"), axes[1].set_title("λ√(ab): minibatches fit")
 
 # %% tags=["hide-input"]
 left, right = (figures.drawn(ax) for ax in axes)
@@ -1400,7 +1403,7 @@ assert (lost[1] > reach_full.mean()).all(), "in full batches a direction lies ab
 #
 # ## 4.10 In practice
 #
-# |penalty|what it takes at rest, if inputs are whitened; if not, λ is the loss's slope where a weight or direction stays|exact zeros?|λ to try|
+# |penalty|amount taken at rest (whitened inputs)|exact zeros?|λ to try|
 # |---|---|---|---|
 # |ridge|a share|no|chapter 1|
 # |$\lambda\sum\lvert w\rvert$ in the loss|λ|no: cut $\lvert w\rvert\le2\eta\lambda$ at the end, test again|from $\lambda_{\max}$ of (4.5) to a thousandth of it|
@@ -1480,7 +1483,7 @@ assert alive.min() > 0.01, "before, every output differs from digit to digit"
 #
 # Without the ½ the nuclear norm has the coefficient $2\lambda = 0.2$, and {{(s_hat > 0.2).sum()}} of the
 # $\hat s_i$ are above it: `(s_hat > 0.2).sum()`. `weight_decay` has the ½ built in; all {{(s_hat > 0.1).sum()}} that are not zero are above 0.1.
-# For four, $2\lambda$ must lie between the fifth and the fourth $\hat s_i$: λ from {{s_hat[4] / 2:.3f}} to just below {{s_hat[3] / 2:.3f}}.
+# For four, $2\lambda$ must lie between the fifth and the fourth $\hat s_i$: λ from {{s_hat[4] / 2:.4f}} to just below {{s_hat[3] / 2:.4f}}.
 #
 # </details>
 #
@@ -1499,7 +1502,7 @@ assert alive.min() > 0.01, "before, every output differs from digit to digit"
 # The Lasso's λ is $\sqrt2\,\tau$ times ridge's: it falls like $1/\tau$, and ridge's like $1/\tau^2$. The two even have different units, as
 # one multiplies $|w_i|$ and the other $w_i^2$, so equal numbers do not mean penalties of equal strength.
 #
-# The Laplace density has a sharp peak at zero and heavier tails: most weights are tiny and a few are large.
+# The Laplace density has a sharp peak at zero and heavier tails: more weights near zero, and more very large ones.
 # But $w_i = 0$ has the probability zero, before and after the data. Only the most probable point has zeros.
 #
 # </details>

@@ -1390,7 +1390,7 @@ few = every[0]["loss"]  # 250 signals, η = 0.03
 tie, kept = (interval(few[:, k] - few[:, 4]) for k in (5, 3))  # N = 16 and N = 1, against N = 4
 
 # %% [markdown]
-# Take the bold $N$ of your row in §11.8, on matrices only. It is a guess. In our seven runs (five of signals at η = 0.27, digits, sonnets) $N = 1$ cost at most {{costs[:, 1].max():.2f}} of loss above the best that we tried, on average {{costs[:, 1].mean():.3f}}. But **λ = 0 (signals) or the default (digits, sonnets) cost as little: at most {{of_nothing.max():.2f}}, on average {{of_nothing.mean():.3f}}. At these η, λ mattered little.** $N = 4$ is the best of the three on the signals, but costs {{costs[6, 2]:.2f}} on the sonnets and {{costs[5, 2]:.2f}} on the digits.
+# Keep the default, or take the bold $N$ of your row in §11.8, on matrices only. It is a guess. In our seven runs (five of signals at η = 0.27, digits, sonnets) $N = 1$ cost at most {{costs[:, 1].max():.2f}} of loss above the best that we tried, on average {{costs[:, 1].mean():.3f}}. But **λ = 0 (signals) or the default (digits, sonnets) cost as little: at most {{of_nothing.max():.2f}}, on average {{of_nothing.mean():.3f}}. At these η, λ mattered little.** $N = 4$ is the best of the three on the signals, but costs {{costs[6, 2]:.2f}} on the sonnets and {{costs[5, 2]:.2f}} on the digits.
 #
 # ### If η is not settled: search both
 #
