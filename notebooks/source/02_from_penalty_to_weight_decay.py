@@ -1072,8 +1072,8 @@ def draw(lr, weight_decay):
 figures.interactive(draw, lr=[0.055, 0.003, 0.01, 0.02, 0.025, 0.03, 0.04],
                     weight_decay=[15, 0, 1, 3, 5, 7, 10, 12], number="2.9",
                     caption="Left: borders, on average over eight data sets (full batches: "
-                    "twenty); tints: explosion; arrows: the reader's way. Right: seven runs of each kind at the circle; "
-                    "thick: medians.")
+                    "twenty); tints: explosion; arrows: the reader's way. Right: seven runs "
+                    "of each kind at the circle; thick: medians.")
 
 # %% tags=["hide-input"]
 claim("02-plane", "The plane has the mean exponent of η = 0.03, λ = 3 at its place",
