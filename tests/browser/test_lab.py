@@ -130,7 +130,7 @@ def test_a_chapter_in_jupyterlab(lab, server):
     assert "✓" in claim.inner_text()
     words = page.locator("details.l2-alt > summary").first
     assert words.is_visible()
-    assert re.fullmatch(r"Figure \d+\.\d+ in words", words.inner_text())
+    assert re.fullmatch(r"Figure \d+\.\d+\. \w.+\.", words.inner_text())
     picture(page, "lab")
 
     # Clear the stored numbers first, so that the numbers seen at the end are this run's. The kernel is new: nothing is
