@@ -223,6 +223,10 @@ def test_a_picture_hands_on_its_words_and_one_without_is_refused():
     prepare.prepare("05_x", book, str)
     named = {"caption": "Figure 5.1", "name": "figure-5-1"}
     assert book.cells[0].metadata["mystnb"]["figure"] == named
+    book.cells[0].outputs = [picture("a line", number="5.1", caption="Bands: five seeds.")]
+    prepare.prepare("05_x", book, str)
+    shown = book.cells[0].metadata["mystnb"]["figure"]["caption"]
+    assert shown == "Figure 5.1. Bands: five seeds."
     book.cells[0].outputs = [picture(" ")]
     with pytest.raises(ValueError, match="05_x, cell 0: show one picture a cell"):
         prepare.prepare("05_x", book, str)
