@@ -1669,7 +1669,7 @@ figures.show(fig, "A network on 100 digits, 20 seeds as dots that thin lines joi
 # **From PyTorch's start** the chosen λ gains {{gained.mean[0]:.1f}} ± {{gained.half[0]:.1f}} points (± as in §1.2; test images overlap). Most of what it saves in test loss is scale: rescaling alone saves {{-alone.mean[0]:.3f}} of {{-chosen_drop.mean[0]:.3f}} nat.
 # With both rescaled, the penalised network is still better by {{-rest.mean[0]:.3f}} ± {{rest.half[0]:.3f}}.
 #
-# **From the large start** the chosen λ gains {{gained.mean[1]:.1f}} ± {{gained.half[1]:.1f}} points, and then both starts do equally well. It resembles §1.1, but we do not test whether the penalty only erases noise. To
+# **From the large start** the chosen λ gains {{gained.mean[1]:.1f}} ± {{gained.half[1]:.1f}} points, and then both reach {{chosen_accuracy[:, 0].mean():.1f}} and {{chosen_accuracy[:, 1].mean():.1f}} %. It resembles §1.1, but we do not test whether the penalty only erases noise. To
 # first order a network has null directions, too: 100 images with 10 outputs each leave at least {{64 * 64 + 64 * 10 - 1000:,}} of {{64 * 64 + 64 * 10:,}}. Without penalty the large start stays: $\lVert w\rVert^2$ is {{begun_square:,.0f}} before training and
 # {{free_square[1]:,.0f}} after it. With momentum 0.9, decay multiplies what the loss does not move by about $1-\eta\lambda/(1-0.9)$ at each step
 # ([chapter 2](02_from_penalty_to_weight_decay.ipynb)), at $\lambda = 0.003$ by {{kept_start:.2f}} in all 300. So the null part shrinks from {{large}} to {{large * kept_start:.1f}} times PyTorch's scale.

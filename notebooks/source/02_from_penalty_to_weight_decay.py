@@ -715,7 +715,7 @@ claim("02-four-steps", "The paths end at (2.6), up to the sign",
 # <details>
 # <summary>With independent draws the mean square over all draws may grow although a typical run shrinks</summary>
 #
-# By hand, such a batch contains a given example with probability ¼. So a step multiplies the mean square of its error
+# An independent draw is a batch of five different examples, drawn anew from all 20. By hand, it contains a given example with probability ¼. So a step multiplies the mean square of its error
 # by $\frac14(a-80\eta)^2+\frac34a^2$. At $\eta=0.03$ that is at least {{3 / 16 * (80 * 0.03) ** 2:.2f}}, whatever λ is
 # (exercise 2): rare runs grow so much that they carry the mean.
 #

@@ -725,8 +725,8 @@ figures.show(fig, "Left, hyperbolas uv = −1, 1 and 2.25 in the plane of two fa
 third = np.outer(factor, factor)
 costs_of_three = [((factor**2 + factor[:, None] ** 2 + (w / third) ** 2) / 2).min()
                   for w in (0.125, 1.0)]
-claim("04-cheapest", "the least cost of three factors is 3/2 |w|^(2/3), to the grid's width",
-      measured=np.round(costs_of_three, 2) - [0.38, 1.5], equals=0, within=1e-9)
+claim("04-cheapest", "the least cost of three factors is 3/2 |w|^(2/3)",
+      measured=costs_of_three - 1.5 * np.array([0.125, 1.0]) ** (2 / 3), equals=0, within=1e-9)
 
 # %% [markdown]
 # Since $(|u|-|v|)^2\ge0$,
