@@ -32,9 +32,9 @@ help:
 	@echo "make notebooks    execute the chapters that changed, and store their outputs"
 	@echo "make html         the HTML book from the stored outputs"
 	@echo "make sync         write the source twins from edited notebooks"
-	@echo "make mutants      plant errors, one at a time; each must be caught"
+	@echo "make mutants      plant errors, one at a time; each must be caught (half an hour; PART=1/4: a quarter of them)"
 	@echo "make again        compute the headline numbers again, by code that shares nothing with the book"
-	@echo "make portability  the chapters on other instruction sets, thread counts and seeds"
+	@echo "make portability  the chapters on other instruction sets, thread counts and seeds (RUNS=sse: one of them)"
 	@echo "make browser      check the built book and JupyterLab in Chromium"
 	@echo "make lowest       l2lib's tests on the oldest packages that it allows (environment of its own, 5 GB on Linux)"
 	@echo "make cluster      a sweep in the processes of a dask cluster"
@@ -136,13 +136,13 @@ sync: $(STAMP)
 	$(PY) -m book.execute --sync
 
 mutants: $(FULL)
-	$(PY) -m tests.planted $(if $(SLOW),--slow)
+	$(PY) -m tests.planted $(if $(SLOW),--slow) $(if $(PART),--part $(PART))
 
 again: $(FULL)
 	$(PY) -m tests.again
 
 portability: $(FULL)
-	$(PY) -m tests.portability
+	$(PY) -m tests.portability $(RUNS)
 
 browser: $(FULL)
 	$(INSTALL) -e ".[notebooks,book,test,browser]"

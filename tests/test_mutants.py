@@ -236,6 +236,20 @@ def test_words_choose(project: Path) -> None:
     assert len(mutants.choose(project, [])) == 3
 
 
+def test_the_parts_are_the_whole(project: Path) -> None:
+    every = mutants.choose(project, [])
+    parts = [mutants.part(f"{number}/2").taken(every) for number in (1, 2)]
+    assert [len(each) for each in parts] == [2, 1]
+    assert sorted([*parts[0], *parts[1]]) == sorted(every)
+
+
+@pytest.mark.parametrize("words", ["3/2", "0/2", "2", "1/", "1.5/2", "a/b"])
+def test_what_is_no_part_is_refused(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        mutants.main(["--part", words])
+    assert "write 2/4 for the second of four" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("row", "problem"),
     [

@@ -1,6 +1,7 @@
 """Plant errors, one at a time; each must be caught by a claim, a test or a compared output.
 
     python -m tests.planted [WORDS ...]    those whose name or file holds one of the words, or all
+    python -m tests.planted --part 2/4     the second quarter, as CI plants them in turn
 
 The list is errors.toml beside this file. A mutant that no check notices survived; one that ends in
 a mere error (a name that does not exist, a wrong type) is broken: it says nothing about the checks.
@@ -57,6 +58,25 @@ def choose(root: Path, words: list[str]) -> list[Mutant]:
     if not wanted:
         raise ListError(f"no mutant's name or file holds {' or '.join(words)}")
     return wanted
+
+
+class Part(NamedTuple):
+    """Every ``of``-th mutant, from the ``number``-th on: 1/4, 2/4, 3/4 and 4/4 are all."""
+
+    number: int
+    of: int
+
+    def taken(self, mutants: list[Mutant]) -> list[Mutant]:
+        """The mutants of this part; neighbours in the list, which are alike, go to all parts."""
+        return mutants[self.number - 1 :: self.of]
+
+
+def part(text: str) -> Part:
+    """A part as the command line has it, such as 2/4."""
+    number, slash, of = text.partition("/")
+    if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no part; write 2/4 for the second of four")
+    return Part(int(number), int(of))
 
 
 Run = Callable[[Path, list[Mutant], int, Callable[[Result], None]], list[Result]]
@@ -123,12 +143,13 @@ def main(arguments: list[str] | None = None) -> int:
         action="store_true",
         help="pytest anew for every error, as where nothing can be forked",
     )
+    parser.add_argument("--part", type=part, default=Part(1, 1), help="such as 2/4; default: all")
     parser.add_argument("--json", type=Path, help="file for the results")
     options = parser.parse_args(arguments)
     began = time.perf_counter()
     run = run_slowly if options.slow or not forks.available() else run_forked
     try:
-        wanted = choose(options.root, options.words)
+        wanted = options.part.taken(choose(options.root, options.words))
         results = try_all(run, options.root.resolve(), wanted, options.workers)
     except (ListError, PytestError) as error:
         print(error, file=sys.stderr)
