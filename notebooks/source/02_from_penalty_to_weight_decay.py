@@ -734,6 +734,7 @@ def exact_step(Q, e, b, rows, lr, a):
     return a * e + (1 - a) * b - Q[:, rows] @ pull, b - pull.sum(0)
 
 
+# %%
 def plain_growth(Q, lr, weight_decay, seed=0, epochs=200, skip=50):
     """Growth exponent Γ per epoch, in shuffled batches of 5."""
     rng, a = np.random.default_rng(seed), 1 - lr * weight_decay
@@ -1464,11 +1465,11 @@ assert zero_error.mean() < 1.05 < 1000 < slow_error[0].mean(), "a start at zero 
 further = 100 * (zero_error - slow_error[10])  # what λ gains beyond that
 claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the mean, on average",
       measured=(test_error(w, b) / mean_error).mean(), between=(0.85, 1.15))
-claim("02-kept", "With η = 0.01 in place of 0.03 it is {} times, at the upper end of a 95 % interval",
-      measured=claims.interval(slow_error[10]).high, below=1)
+claim("02-kept", "With η = 0.01 in place of 0.03 it is {} times that, at the upper end of a 95 % "
+      "interval", measured=claims.interval(slow_error[10]).high, below=1)
 
 # %% [markdown]
-# | test error, relative to the mean target's | |
+# | run | test error, relative to the mean target's |
 # |---|---|
 # | SGD, η = 0.03, λ = 10 (the reader's) | {{(test_error(w, b) / mean_error).mean():.2f}} |
 # | the exact minimum of loss plus penalty, λ = 10 | {{np.mean(minimum_error / mean_error):.2f}} |
