@@ -27,7 +27,7 @@ from l2lib.splits import split
 # %% [markdown]
 # ## 4.1 A puzzle: zeros in the wrong place
 #
-# We try both with `torch.optim.SGD` on full batches.
+# We train once with each penalty, by `torch.optim.SGD` on *full batches*: every step uses all examples.
 
 # %%
 def train(parameters, objective, lr, steps, weight_decay=0.0):
@@ -40,7 +40,7 @@ def train(parameters, objective, lr, steps, weight_decay=0.0):
 # %% [markdown]
 # **The first run has an L1 penalty.** It fits the diabetes patients of
 # [chapter 1](01_what_an_l2_penalty_does.ipynb) with {{below: X.shape[1]}} inputs: ten measurements, their squares and
-# products. PyTorch's `weight_decay` is L2, so we add $\lambda\sum_i|w_i|$ to the loss, with $\lambda = {{below: lam:.0f}}$.
+# products. PyTorch's `weight_decay` is L2, so we add $\lambda\sum_i|w_i|$ to the loss ourselves, with $\lambda = {{below: lam:.0f}}$.
 
 # %%
 data = load("diabetes")
@@ -127,8 +127,8 @@ figures.show(fig, f"Two panels with one logarithmic axis. Left, the {of_l1.size}
 # %% tags=["hide-input"]
 claim("04-none", "an L1 penalty added to the loss brings none of 64 weights below a millionth",
       measured=float((np.abs(by_autograd) < 1e-6).sum()), equals=0, within=1e-9)
-claim("04-puzzle", "Weight decay on two factors keeps six directions of the product: the sixth has "
-      "a singular value of {}", measured=strengths[:6], above=0.005)
+claim("04-puzzle", "With weight decay on two factors six of the nine directions survive: the "
+      "weakest of the six has a singular value of {}", measured=strengths[:6], above=0.005)
 claim("04-tenth", "weight decay on two factors brings three of the nine singular values below a "
       "millionth", equals=3, measured=float((strengths[:9] < 1e-6).sum()), within=1e-9)
 claim("04-entries", "no entry of W, U or V is below a billionth", equals=0, within=1e-9,
@@ -142,8 +142,8 @@ claim("04-tenth", "the tenth singular value of the least-squares map is zero",
 #
 # ## 4.2 The diamond and the circle
 #
-# Why should L1 give zeros at all? Let the penalised fit $w^*$ have the penalty $t$. Then $w^*$ is also the best fit inside the region *penalty ≤ t*: a point
-# there with a lower loss would have a smaller loss plus penalty. In the plane of two weights this region is a disc under
+# Why should L1 give zeros at all? Let $w^*$ be the weights that minimise loss plus penalty, and $t$ their penalty. Then $w^*$ is also the best fit inside the region *penalty ≤ t*: a point
+# there with a lower loss would have a smaller sum. In the plane of two weights this region is a disc under
 # L2, and a diamond with its corners on the axes under L1 (Figure 4.2). Let a curve of equal loss
 # grow from the loss's minimum $\hat w$ until it first touches the region: there is $w^*$.
 
@@ -179,7 +179,7 @@ axes[0].fill(*(corner + 3 * np.array([(0, 0), (1, 1), (1, -1)])).T, color=figure
              alpha=0.2, lw=0, label="_fan")  # to the frame: it has no end
 axes[0].annotate("", np.add(corner, [0.64, -0.19]), corner,  # other data: slope λ(1, −0.3)
                  arrowprops={"arrowstyle": "->", "color": figures.GREY})
-axes[0].text(1.1, -0.2, "other data", color=figures.GREY, fontsize=9, va="center")
+axes[0].text(1.1, -0.25, "other\ndata", color=figures.GREY, fontsize=9, va="center")
 axes[0].text(2.5, -0.62, "fan")
 for ax, (_, at, color) in zip(axes, regions.values(), strict=True):
     ax.annotate(f"w₂ = {at[1]:.2g}", at, (-0.5, 1.7), arrowprops={"arrowstyle": "-", "lw": 0.6},
@@ -380,7 +380,7 @@ assert taken[10, 0.5] < 0.02 < 0.2 < taken[10, 1.5], "from a large z √|w| take
 #
 # A falling η narrows the hops, but makes no exact zero.
 #
-# The remedy is not to differentiate $|w|$. A *proximal step* takes the gradient step for the loss alone,
+# The remedy for that is not to differentiate $|w|$. A *proximal step* takes the gradient step for the loss alone,
 # and then applies soft thresholding with $\kappa = \eta\lambda$, the amount that the penalty takes in one step:
 #
 # $$w_i\;\leftarrow\;\operatorname{soft}(w_i-\eta g_i,\;\eta\lambda). \tag{4.4}$$
@@ -404,11 +404,11 @@ assert taken[10, 0.5] < 0.02 < 0.2 < taken[10, 1.5], "from a large z √|w| take
 H, q = X.T @ X / n, X.T @ y / n
 
 
-def subgradient_path(lr, steps, at_zero=0.0):
+def subgradient_path(lr, steps, at_zero=0.0):  # lr: one number, or one for each step
     w, path = np.zeros(64), []
-    for _ in range(steps):
+    for eta in np.broadcast_to(lr, steps):
         xi = np.where(w == 0, at_zero, np.sign(w))
-        w = w - lr * (H @ w - q + lam * xi)
+        w = w - eta * (H @ w - q + lam * xi)
         path.append(w)
     return np.array(path)
 
@@ -424,57 +424,87 @@ def proximal(H, q, l1, l2=0.0, steps=3000):
 
 
 w_lasso = proximal(H, q, lam)
+falling = 0.01 * (1 + np.cos(np.pi * np.arange(2000) / 2000))  # η from 0.02 to nearly 0
+by_falling = subgradient_path(falling, 2000)[-1]
 
 # %% [markdown]
-# Figure 4.4 follows one weight that should be zero, with the slope $g = {{below: slope[hopper] / lam:.2f}}\,\lambda$.
+# Figure 4.4 follows one weight that should be zero, with the slope $g = {{below: slope[hopper] / lam:.2f}}\,\lambda$, and shows where all weights end.
 
 # %% tags=["hide-input"]
 zero = w_lasso == 0
 assert zero.any(), "the Lasso has no zeros"
 hopper = np.flatnonzero(zero)[np.abs(by_autograd[zero]).argmax()]
-hops = subgradient_path(0.02, 400)[:, hopper]
+hops = subgradient_path(0.02, 150)[:, hopper]
 w_step, lands = np.zeros(64), []
-for _ in range(400):
+for _ in range(150):
     w_step = soft(w_step - 0.02 * (H @ w_step - q), 0.02 * lam)
     lands.append(w_step[hopper])
+landed = 1 + np.flatnonzero(lands)[-1] + 1  # the first step at exactly zero
+final = {name: np.sort(np.abs(w))[::-1] for name, w in
+         (("constant", by_autograd), ("falling", by_falling), ("proximal", w_lasso))}
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(5, 2.7))
-shown = np.arange(1, 401)
-ax.axhspan(-2 * 0.02 * lam, 2 * 0.02 * lam, color=figures.GREY, alpha=0.15, lw=0)
-ax.plot(shown, hops, lw=0.7, color=figures.ORANGE, label="_hops")
-ax.plot(shown, lands, lw=1.8, color=figures.BLUE, label="_lands")
-ax.set(xlabel="step", ylabel="one weight that should be 0")
-ax.text(130, 0.24, "L1 in the loss", color=figures.ORANGE, ha="center")
-ax.text(130, -0.1, "proximal step", color=figures.BLUE, ha="center")
-ax.text(396, -0.17, "band: ±2ηλ", color=figures.GREY, ha="right")
-drawn = figures.drawn(ax)
-ends = drawn["_hops"].y[-100:], drawn["_lands"].y
-ax.set_title("One rule hops around zero, the other lands on it")
-figures.show(fig, "One weight that is zero in the Lasso, over 400 steps at η = 0.02. By the "
-             f"subgradient it hops between {ends[0].min():.2f} and {ends[0].max():.2f} in the "
-             "last 100 steps, inside the shaded band of ±2ηλ. By proximal steps it is exactly zero "
-             "from about step 50 on.", number="4.4",
-             caption="One weight in two runs with η = 0.02: L1 in the loss (orange), and proximal "
-             "steps (blue). The grey band is ±2ηλ.")
+fig, axes = figures.subplots(1, 2, figsize=(6.4, 2.9))
+shown = np.arange(1, 151)
+axes[0].axhspan(-2 * 0.02 * lam, 2 * 0.02 * lam, color=figures.GREY, alpha=0.15, lw=0)
+axes[0].plot(shown, hops, lw=0.9, color=figures.ORANGE, label="_hops")
+axes[0].plot(shown, lands, lw=1.8, color=figures.BLUE, label="_lands")
+axes[0].set(xlabel="step", ylabel="one weight that should be 0", xlim=(0, 150))
+axes[0].text(60, 0.24, "L1 in the loss", color=figures.ORANGE)
+axes[0].text(60, -0.1, "proximal step", color=figures.BLUE)
+axes[0].text(2, -0.18, "±2ηλ", color=figures.GREY)
+axes[1].axhspan(1e-11, 1e-6, color=figures.GREY, alpha=0.15, lw=0)
+for (name, sizes), color in zip(final.items(), (figures.ORANGE, figures.GREEN, figures.BLUE),
+                                strict=True):
+    kept = sizes > 0
+    axes[1].semilogy(1 + np.flatnonzero(kept), sizes[kept], "o", ms=3, color=color,
+                     label=f"_{name}")
+    axes[1].plot(1 + np.flatnonzero(~kept), [1e-10] * (~kept).sum(), "x", ms=3, color=color,
+                 label=f"_{name} zero")
+
+# %% tags=["hide-input"]
+axes[1].text(40, 0.3, "L1, constant η", color=figures.ORANGE, ha="center")
+axes[1].text(31, 1e-4, "L1, falling η", color=figures.GREEN)
+axes[1].text(1, 1e-9, "proximal: exactly 0", color=figures.BLUE)
+axes[1].text(1, 1e-7, "below 10⁻⁶", color=figures.GREY)
+axes[1].set(xlabel="weight, from the largest", ylabel="size at the end", ylim=(1e-11, 300))
+drawn, right = (figures.drawn(ax) for ax in axes)
+hop, falls = drawn["_hops"].y[-50:], right["_falling"].y
+axes[0].set_title("One hops, one lands"), axes[1].set_title("A falling η calms the hops")
+figures.show(fig, "Left, one weight that is zero in the Lasso, over 150 steps at η = 0.02. By the "
+             f"subgradient it hops between {hop.min():.2f} and {hop.max():.2f} in the last 50 "
+             "steps, inside the shaded band of ±2ηλ. By proximal steps it is exactly zero from "
+             f"step {landed} on. Right, all weights at the end, sorted: with a constant η the "
+             f"smallest is {right['_constant'].y.min():.3f}; with a falling η "
+             f"{(falls < 1e-6).sum()} of {falls.size} lie below a millionth; by proximal steps "
+             f"{right['_proximal zero'].y.size} are exactly zero.", number="4.4",
+             caption="Orange: L1 in the loss, η = 0.02. Green: the same, with η falling along half "
+             "a cosine. Blue: proximal steps; a cross is an exact zero, which a logarithmic axis "
+             "has no place for.")
 
 # %% tags=["hide-input"]
 four = [subgradient_path(0.02, 2000, at_zero)[-1] for at_zero in (-1, 0, 0.5, 1)]
 small_steps = subgradient_path(0.002, 20_000)[-1]
 apart = [np.abs(a - b).max() for k, a in enumerate(four) for b in four[:k]]
 assert min(apart) > 0.01, "two choices of ξ take the same path"
-claim("S2-15", "L1 in the loss ends with no exact zero in any of five runs: four choices of ξ at "
-      "η = 0.02, and one at η = 0.002",
+claim("S2-15", "With L1 in the loss no weight ends at exactly zero in any of five runs: four "
+      "choices of ξ at η = 0.02, and one at η = 0.002",
       measured=[(w == 0).sum() for w in [*four, small_steps]], equals=0)
-claim("S2-12", "Proximal steps end with {} of 64 weights exactly zero, as many as "
-      "scikit-learn's Lasso", measured=(w_lasso == 0).sum(), equals=(theirs == 0).sum())
+claim("S2-12", "Proximal steps make {} of the 64 weights exactly zero, as many as scikit-learn's "
+      "Lasso does", measured=(w_lasso == 0).sum(), equals=(theirs == 0).sum())
 
 # %% tags=["hide-input"]
 furthest = [np.abs(w_run[zero]).max() / (lr * lam)
             for w_run, lr in ((by_autograd, 0.02), (small_steps, 0.002))]
-claim("S2-12", "With L1 in the loss, the furthest weight that should be zero ends {} ηλ away from "
-      "it, in the worse of two runs, at η = 0.02 and 0.002",
+claim("S2-12", "With L1 in the loss, weights that should be zero keep hopping: the furthest of "
+      "them ends {} ηλ away from zero (the worse of two runs, at η = 0.02 and 0.002)",
       measured=furthest, between=(1, 2.2))
+calm = np.abs(by_falling) < 1e-6
+assert by_falling.all(), "a falling η makes an exact zero"
+claim("04-falling", "With L1 in the loss and a falling η, {} of the 64 weights end below a "
+      "millionth", measured=calm.sum(), above=32)
+claim("04-calm", "each of them is a zero of the Lasso", measured=w_lasso[calm], equals=0,
+      within=1e-9)
 
 # %%
 lrs = np.array([[0.02], [0.002]])  # two runs on the same minibatches, one in each row of w
@@ -485,12 +515,16 @@ for _ in range(4000):
     counts.append((w_batch == 0).sum(1))
 
 # %% tags=["hide-input"]
-claim("04-batches", "In minibatches of 32, proximal steps that start at the Lasso keep {:.0f} "
-      "zeros or fewer, in the mean of the last 1,000 steps at η = 0.02 and 0.002",
+claim("04-batches", "On minibatches of 32, proximal steps lose most zeros: runs that start at the "
+      f"Lasso keep {{:.0f}} of its {zero.sum()} or fewer, on average over the last 1,000 steps "
+      "(η = 0.02 and 0.002)",
       measured=np.mean(counts[-1000:], 0), below=26.5)
 
 # %% [markdown]
-# So proximal steps need *full batches*, or less noise ([Poon, Liang and Schönlieb, 2018](https://arxiv.org/abs/1802.02554)): on a minibatch the slope of the loss often is not within ±λ.
+# With a falling η (right), L1 in the loss does better than in §4.1: {{calm.sum()}} weights end below a millionth, all of them zeros of the Lasso. Its other {{(zero & ~calm).sum()}} zeros
+# come later: there $|g|$ is mostly nearer to λ, and little is left to pull the weight to 0.
+#
+# Proximal steps need *full batches*, or less noise ([Poon, Liang and Schönlieb, 2018](https://arxiv.org/abs/1802.02554)): on a minibatch the slope of the loss often is not within ±λ.
 # A smaller η does not help: steps and threshold shrink together.
 
 # %% tags=["hide-input"]
@@ -518,6 +552,8 @@ claim("04-rest", "at the end −g is λ times the sign of a weight that is not z
       measured=(slope + lam * np.sign(w_lasso))[w_lasso != 0], equals=0, within=1e-8)
 
 # %% tags=["hide-input"]
+late = np.abs(slope[zero & ~calm]), np.abs(slope[calm])
+assert np.median(late[0]) > np.median(late[1]), "late zeros have no larger slopes"
 claim("04-rest", "and |g| is at most λ where a weight is zero",
       measured=np.maximum(np.abs(slope[w_lasso == 0]) - lam, 0), equals=0, within=1e-9)
 cut_off = np.abs(by_autograd) <= 2 * 0.02 * lam
@@ -553,7 +589,7 @@ lasso_side = {1: (0.0012, -9.5, "sex"), 2: (1.2, 26.5, "BMI"), 3: (0.4, 16.8, "p
               4: (0.2, -21, "cholesterol"), 6: (1.2, -15, "HDL"), 8: (0.0012, 29, "triglycerides")}
 ridge_side = {2: (0.3, 23.2, "BMI"), 4: (0.013, -22, "cholesterol"), 6: (0.25, -13.2, "HDL"),
               8: (0.005, 31.3, "triglycerides"), 1: (0.0012, -9.5, "sex"),
-              3: (0.012, 16.5, "pressure")}
+              3: (0.011, 10.3, "pressure")}
 hues = {1: figures.PINK, 2: figures.BLUE, 3: figures.SKY, 4: figures.ORANGE, 6: figures.GREEN,
         8: figures.AMBER}
 
@@ -646,15 +682,15 @@ by_keeping, unsure = (claims.interval(each["ridge, 64"] - each["refit, 64"])
                       for each in (best, chosen))
 wins = [(chosen["Lasso, 64"] < chosen["ridge, 64"]).sum(),
         (best["refit, 64"] < best["ridge, 64"]).sum()]
-claim("04-lasso-wins", "With 64 inputs the test loss is lower than ridge's on {} of 20 splits or "
-      "more, for the Lasso with the chosen λ and for the refitted Lasso with the best",
+claim("04-lasso-wins", "With 64 inputs the Lasso with the chosen λ beats ridge on {} of 20 splits "
+      "or more, and so does the refitted Lasso with the best λ",
       measured=wins, above=14)
-claim("04-lasso-best", "The best Lasso's mean test loss on them is lower than the best ridge's by "
-      "at least {:.0f} (lower end of the interval over 20 splits)", above=0,
+claim("04-lasso-best", "With 64 inputs and the best λ for each, the Lasso's mean test loss is lower "
+      "than ridge's by at least {:.0f} (lower end of the interval over 20 splits)", above=0,
       measured=claims.interval(best["ridge, 64"] - best["Lasso, 64"]).low)
-claim("04-ten-inputs", "With the chosen λ the Lasso's mean test loss is {:.3f} times that of ten "
-      "inputs without a penalty", above=1,
-      measured=chosen["Lasso, 64"].mean() / chosen["plain, ten"].mean())
+claim("04-ten-inputs", "Even with the best λ, the Lasso's mean test loss on 64 inputs is {:.3f} "
+      "times its loss on ten", above=1,
+      measured=best["Lasso, 64"].mean() / best["Lasso, ten"].mean())
 
 # %% tags=["hide-input"]
 claim("04-best", "the λ that is best in the test is nowhere worse than the chosen one",
@@ -712,8 +748,8 @@ axes[1].text(0, 1.15, "two factors:\n|w|", color=figures.GREY, ha="center", font
 fig.get_layout_engine().set(wspace=0.1)
 axes[0].set_title("Cheapest: |u| = |v|"), axes[1].set_title("… and costs |w|")
 costs = [figures.drawn(axes[1])[f"_{at}"].y[0] for at in (-1.0, 1.0, 2.25)]
-claim("04-cheapest", "the least cost on each hyperbola is |w|, to the grid's width", equals=0,
-      measured=np.round(costs, 2) - [1, 1, 2.25], within=1e-9)
+claim("04-cheapest", "the least cost on each hyperbola is |w|", equals=0,
+      measured=np.subtract(costs, [1, 1, 2.25]), within=1e-9)
 figures.show(fig, "Left, hyperbolas uv = −1, 1 and 2.25 in the plane of two factors, with two "
              "branches each. Circles around the origin touch them on the diagonals. Right, the "
              f"least cost against w: dots at {costs[0]:.2f}, {costs[1]:.2f} and {costs[2]:.2f} "
@@ -747,9 +783,9 @@ train([u, v], lambda: (inputs @ (u * v) - targets).square().mean() / 2,
 w_product = (u * v).detach().numpy()
 
 # %% tags=["hide-input"]
-claim("S2-12", "Plain weight decay on u and v brings every product within {} of the Lasso, in "
-      "units of its largest weight", measured=np.abs(w_product - w_lasso) / np.abs(w_lasso).max(),
-      below=0.001)
+claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends further from the "
+      "Lasso's weight than {} times its largest weight",
+      measured=np.abs(w_product - w_lasso) / np.abs(w_lasso).max(), below=0.001)
 claim("04-balanced", "the two factors of every weight have the same size",
       measured=u.detach().abs() - v.detach().abs(), equals=0, within=1e-6)
 
@@ -770,16 +806,16 @@ claim("04-balanced", "the two factors of every weight have the same size",
 #
 # </details>
 #
-# ## 4.7 Matrices: a direction vanishes at a λ that you can predict
+# ## 4.7 Matrices: at which λ does a direction vanish?
 #
-# What if a *matrix* is a product, $W = UV^\top$? Directions take the place of weights. The square of the *Frobenius norm*,
+# What if a *matrix* is a product, $W = UV^\top$, as in §4.1? Directions take the place of weights. The square of the *Frobenius norm*,
 # $\lVert W\rVert_F^2 = \sum_{jk}W_{jk}^2 = \sum_is_i^2$, is weight decay, and takes a share. The *nuclear norm* $\lVert W\rVert_* = \sum_is_i$ is L1 for directions, and takes an amount.
 #
 # If $U$ and $V$ have at least as many columns as the rank of $W$, (4.6) becomes
 #
 # $$\min_{UV^\top = W}\;\tfrac12\big(\lVert U\rVert_F^2+\lVert V\rVert_F^2\big)\;=\;\lVert W\rVert_*. \tag{4.7}$$
 #
-# *So at rest, where the factors are the cheapest (proof below), weight decay is the penalty $\lambda\lVert W\rVert_*$ on their product*
+# *So when training has come to rest, with the cheapest factors (proof below), weight decay is the penalty $\lambda\lVert W\rVert_*$ on their product*
 # ([Srebro, Rennie and Jaakkola, 2004](https://proceedings.neurips.cc/paper/2004/hash/e0688d13958a19e087e123148555e4b4-Abstract.html)).
 #
 # <details>
@@ -795,7 +831,7 @@ claim("04-balanced", "the two factors of every weight have the same size",
 #
 # </details>
 #
-# How much is taken? Let $U$ and $V$ have more columns than there are surviving directions. For the whitened digits the loss is $\frac12\lVert W-\hat W\rVert_F^2$ plus a constant, where $\hat W = \frac1nY^\top Z$ is the
+# How much is taken? Let $U$ and $V$ have more columns than directions survive. For the whitened digits the loss is $\frac12\lVert W-\hat W\rVert_F^2$ plus a constant, where $\hat W = \frac1nY^\top Z$ is the
 # least-squares fit, with singular values $\hat s_i$. So each direction poses the problem of §4.3, with $z = \hat s_i$ and $\kappa = \lambda$:
 #
 # $$s_i = \max(\hat s_i-\lambda, 0). \tag{4.8}$$
@@ -837,7 +873,7 @@ claim("04-balanced", "the two factors of every weight have the same size",
 # each step multiplies both its factors by $1-\eta(\lambda-\hat s_i)$; near the threshold this is slow. A single matrix under
 # weight decay keeps every direction: $s_i = \hat s_i/(1+\lambda)$.
 #
-# From almost every start, small steps avoid the saddles (proof above): if they converge, it is to this minimum. We test η = 1, which is not small.
+# Does training find this minimum? With small steps it almost surely does, if it converges (proof above). We test η = 1, which is not small.
 
 # %%
 W_hat = Y.T @ Z / len(Z)
@@ -906,7 +942,7 @@ lines = np.maximum(s_hat[:9] - fine[:, None], 0)
 axes[0].plot(fine, lines, color=figures.SKY, lw=0.9, label="_formula")
 axes[0].plot(lams, s[..., :9].mean(1), ".", ms=4, color=figures.BLUE, label="_trained")
 axes[0].plot(fine, s_hat[0] / (1 + fine), ":", color=figures.ORANGE, label="_single")
-axes[0].text(0.33, 0.305, "one matrix, strongest", color=figures.ORANGE, fontsize=9, ha="right")
+axes[0].text(0.235, 0.307, "one matrix, strongest", color=figures.ORANGE, fontsize=9, ha="right")
 axes[0].text(0, 0.01, "two\nfactors", color=figures.BLUE, fontsize=9)
 for ax, results in ((axes[1], unseen), (axes[2], losses)):
     for name, color, dash in (("one", figures.ORANGE, ":"), ("cut", figures.GREEN, "--"),
@@ -949,10 +985,10 @@ figures.show(fig, f"Left, {tops.size} singular values of the trained product aga
 
 # %% tags=["hide-input"]
 expected = np.maximum(s_hat - lams[:, None, None], 0)
-claim("04-directions", "All {} trained singular values are those of (4.8) to a millionth (8 λ, "
-      "5 starts, 10 directions)", measured=(np.abs(s - expected) < 1e-6).sum(), equals=400)
-claim("04-price-unseen", "At λ = 0.24, deleting directions and shrinking the others each cost at "
-      "least {:.2f} of the accuracy on unseen digits (lower ends of intervals over 10 splits)",
+claim("04-directions", "All {} singular values after training (8 λ, 5 starts, 10 directions) agree "
+      "with (4.8) to a millionth", measured=(np.abs(s - expected) < 1e-6).sum(), equals=400)
+claim("04-price-unseen", "At λ = 0.24, losing directions lowers the accuracy on unseen digits by "
+      "at least {:.2f}, and so does shrinking the others (lower ends of intervals over 10 splits)",
       measured=[by_deleting.low, by_shrinking.low], above=0)
 
 # %% tags=["hide-input"]
@@ -1022,8 +1058,12 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 # deletion alone costs {{by_deleting.mean:.2f}}, and shrinking what stays another {{by_shrinking.mean:.2f}}.
 # One matrix loses hardly any accuracy because a common factor hardly changes the ranking of the scores. Two factors do because an amount changes the proportions of the directions.
 #
-# **Without whitening**, if the loss is convex, all directions vanish from $\lambda = \lVert E\rVert_2$ on, the largest singular value of the gradient $E$ at $W = 0$. In practice this matters
-# for *attention*: without rotary positions or biases its scores contain the query and key matrices only as a product, and weight decay lowers its rank in language models ([Kobayashi, Akram and von Oswald, 2024](https://arxiv.org/abs/2410.23819)).
+# So the weights at rest are known before training. But whitened inputs are rare.
+#
+# ## 4.8 Which λ removes everything, if inputs are not whitened?
+#
+# Where inputs are correlated, directions turn as they shrink, and (4.8) fails. One threshold is known all the same: *for a convex loss, all directions vanish from
+# $\lambda = \lVert E\rVert_2$ on.* Here $E$ is the gradient of the loss in $W$ at $W = 0$, and $\lVert E\rVert_2$ its largest singular value.
 #
 # <details>
 # <summary>Proof</summary>
@@ -1034,9 +1074,39 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 #
 # </details>
 #
-# **And in a network?** Multiplying the ingoing weights $w$ of a ReLU unit, its bias among them, by $c>0$ and dividing its outgoing weights $a$ by $c$ changes no output. By (4.6) the
-# cost $\frac12(\lVert w\rVert^2+\lVert a\rVert^2)$ is at least $\lVert w\rVert\lVert a\rVert$, which the best $c$ reaches. *So at rest weight decay takes an amount from $\lVert w\rVert\lVert a\rVert$, and
-# may remove it* ([Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614)). Let 40 units, with λ = 0.09, learn what a linear fit of the ten measurements leaves unexplained (Figure 4.8).
+# We try it on raw pixels, with λ a tenth below the threshold and a tenth above.
+
+# %%
+raw = torch.tensor((pixels - pixels.mean(0)) / 16)  # grey levels from 0 to 1, correlated
+threshold = torch.linalg.matrix_norm(scores.T @ raw / len(raw), 2).item()  # ‖E‖₂
+
+
+def on_raw_pixels(weight_decay):
+    rng, make = np.random.default_rng(seeds(1)[0]), torch.nn.Parameter
+    U, V = (make(torch.tensor(rng.uniform(-0.25, 0.25, (rows, 16)))) for rows in (10, 61))
+    train([U, V], lambda: (raw @ (V @ U.T) - scores).square().sum(1).mean() / 2,
+          lr=1, steps=800, weight_decay=weight_decay)
+    return torch.linalg.svdvals((U @ V.T).detach()).numpy()
+
+
+just_below, just_above = on_raw_pixels(0.9 * threshold), on_raw_pixels(1.1 * threshold)
+
+# %% tags=["hide-input"]
+assert just_above.max() < 1e-6, "a direction survives above the threshold"
+claim("04-raw", "On raw pixels the strongest direction has a singular value of {} when λ is a tenth "
+      "below ‖E‖₂, and less than a millionth when λ is a tenth above",
+      measured=just_below[0], above=0.001)
+
+# %% [markdown]
+# In practice this matters for *attention*: without rotary positions or biases its scores contain the query and key matrices only as a product, and weight decay lowers its rank in language models ([Kobayashi, Akram and von Oswald, 2024](https://arxiv.org/abs/2410.23819)).
+#
+# ## 4.9 Does weight decay remove units of a network?
+#
+# A ReLU unit, too, is a product. Multiplying its ingoing weights $w$, its bias among them, by $c>0$ and dividing its outgoing weights $a$ by $c$ changes no output. By (4.6) the
+# cost $\frac12(\lVert w\rVert^2+\lVert a\rVert^2)$ is at least $\lVert w\rVert\lVert a\rVert$, which the best $c$ reaches. Call $\lVert w\rVert\lVert a\rVert$ the unit's *size*. *At rest weight decay is L1 on the sizes of units, and
+# may remove some* ([Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614)).
+#
+# *Predict:* how many of 40 units survive λ = 0.09? They learn what a linear fit of the ten measurements leaves unexplained (Figure 4.8).
 
 # %%
 rng, affine = np.random.default_rng(seeds(1)[0]), np.column_stack([ten, np.ones(n)])
@@ -1102,8 +1172,8 @@ assert (falling == fade).all(), "a unit is drawn as one that fades, or not, and 
 assert (flat == copies).all(), "a unit is drawn as a tiny copy, or not, and is another"
 
 # %% tags=["hide-input"]
-claim("04-units", "Weight decay brings {:.0f} of 40 ReLU units below a millionth of size: those "
-      "that fade, and tiny copies", measured=float((unit_sizes[-1] < 1e-6).sum()), above=10)
+claim("04-units", "Weight decay brings the sizes of {:.0f} of 40 ReLU units below a millionth",
+      measured=float((unit_sizes[-1] < 1e-6).sum()), above=10)
 assert unit_sizes[0].min() > 1e-6, "a unit is as good as zero before training"
 assert unbalanced < 1e-3, "a unit's two sides differ"
 assert np.abs(pulls[unit_sizes[-1] > 1e-3] / 0.09 - 1).max() < 0.1, "a living unit's slope is not λ"
@@ -1115,11 +1185,10 @@ assert copy[~fade].min() < 0, "the units that stay are copies of one"
 assert np.log(unit_sizes[-1] / unit_sizes[-2])[copies].min(initial=0) > -0.01, "a tiny copy fades"
 
 # %% [markdown]
-# For a unit that stays, the slope of the loss in its size is −λ. Copies that share a size cost as much as
-# one unit, so copies are not removed: the {{(~small).sum()}} that stay are nearly copies of two.
-# Here λ is just below the largest slope at zero, {{at_zero:.2f}}, so most units go. The loss falls only from {{bent.square().mean() / 2:.3f}} to {{final_loss:.3f}}.
+# The {{(~small).sum()}} units that stay point in only two directions. Weight decay does not merge such copies, because several units that share a size cost as much as one.
+# So many go because λ is just below {{at_zero:.2f}}, the largest slope of the loss in a size when all are 0. The loss falls little: from {{bent.square().mean() / 2:.3f}} to {{final_loss:.3f}}.
 #
-# ## 4.8 What decay on an adapter pulls towards
+# ## 4.10 What decay on an adapter pulls towards
 #
 # In LoRA ([Hu et al., 2022](https://arxiv.org/abs/2106.09685)) the pretrained matrix $W_0$ is frozen, and only a
 # change of low rank, the *adapter* $UV^\top$, is trained and decayed: $W = W_0+UV^\top$. By (4.7), for a
@@ -1133,7 +1202,7 @@ assert np.log(unit_sizes[-1] / unit_sizes[-2])[copies].min(initial=0) > -0.01, "
 # the data are indifferent to fades by a factor e in $1/(2\eta\lambda)$ steps*. At $\eta = 0.0002$ and $\lambda = 0.01$, $1/(2\eta\lambda)$ is {{1 / (2 * 0.0002 * 0.01):,.0f}} steps: usual
 # fine-tuning ends long before.
 #
-# ## 4.9 How little AdamW does
+# ## 4.11 How little AdamW does
 #
 # AdamW divides a running mean $\hat m$ of an entry's gradients by $\sqrt{\hat v}$, where $\hat v$ is a running mean of their
 # squares, but does not divide the decay ([chapter 3](03_one_lambda_many_meanings.ipynb)). Suppose that $\sqrt{\hat v}$ is one
@@ -1401,7 +1470,7 @@ assert (lost[1] > reach_full.mean()).all(), "in full batches a direction lies ab
 # At rest no entry exceeds about $1/\lambda$ (first fold). *In full batches this ceiling is all that decay does* ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454)).
 # At λ = 3 no entry reaches it: noise makes the difference between {{amount[2]:.3f}} and nothing.
 #
-# ## 4.10 In practice
+# ## 4.12 In practice
 #
 # |penalty|amount taken at rest (whitened inputs)|exact zeros?|λ to try|
 # |---|---|---|---|
@@ -1583,12 +1652,12 @@ class ProxSGD(torch.optim.Optimizer):
 #
 # </details>
 #
-# **9.** (Proof: §4.9.) Show that $u^2/v^2 = b/a$ at AdamW's rest.
+# **9.** (Proof: §4.11.) Show that $u^2/v^2 = b/a$ at AdamW's rest.
 #
 # <details>
 # <summary>Solution</summary>
 #
-# With single factors and the slope $g$ of the loss in $uv$, step 2 of §4.9 says $gv = -\lambda au$ and $gu = -\lambda bv$. Multiply the first by $u$ and the second by $v$: $-\lambda au^2 = guv = -\lambda bv^2$. So
+# With single factors and the slope $g$ of the loss in $uv$, step 2 of §4.11 says $gv = -\lambda au$ and $gu = -\lambda bv$. Multiply the first by $u$ and the second by $v$: $-\lambda au^2 = guv = -\lambda bv^2$. So
 # the factor with the larger gradients is the smaller one. For matrices this is $a\lVert U\rVert_F^2 = b\lVert V\rVert_F^2$. In the runs at λ = 10, $\lVert U\rVert_F^2/\lVert V\rVert_F^2$ is {{u_over_v.mean():.2f}} and $b/a$ is {{(b / a)[:, 3].mean():.2f}}.
 #
 # </details>
