@@ -68,7 +68,7 @@ by_autograd = w_l1.detach().numpy()
 # $W = \sum_i s_i\,p_iq_i^\top$. Direction $i$ looks for the input pattern $q_i$ and answers with the output pattern $p_i$. Patterns have length 1, and
 # the *singular value* $s_i\ge0$ says how strong the direction is. At $s_i = 0$ it has vanished, though no single entry of $W$, $U$ or $V$ need be zero. A
 # score's target is 1 for the right class and 0 for the others, minus its mean over all digits. So the ten targets of a digit add up to
-# zero, and there are only nine directions to learn.
+# zero, and only nine directions are left to learn.
 
 # %%
 digits = load("digits")
@@ -373,10 +373,10 @@ assert taken[10, 0.5] < 0.02 < 0.2 < taken[10, 1.5], "from a large z √|w| take
 # %% [markdown]
 # ## 4.4 Exact zeros need a threshold
 #
-# Why did the run of §4.1 make no zeros? The missing slope of $|w|$ at 0 is not the cause. At 0 PyTorch uses the slope 0. Any $\xi$
+# Why did the run of §4.1 make no zeros? Not because $|w|$ has no slope at 0. PyTorch uses 0 there, and any $\xi$
 # from −1 to 1 would do: the line $\xi w$ is nowhere above $|w|$. Such a $\xi$ is called a *subgradient*.
 #
-# But training hardly ever arrives at 0 exactly. Where a weight should be zero, the loss has a slope $g$ with
+# The reason is that steps hardly ever land on 0. Where a weight should be zero, the loss has a slope $g$ with
 # $|g|<\lambda$, as in §4.3, where $g = -z$. Gradient descent moves the weight by $-\eta(\lambda+g)$ from just right of zero, and by $+\eta(\lambda-g)$ from just
 # left. Sooner or later a step crosses zero, and the weight hops. While $g$ stays, its distance from
 # zero is at most the longer of the two steps,
@@ -385,7 +385,7 @@ assert taken[10, 0.5] < 0.02 < 0.2 < taken[10, 1.5], "from a large z √|w| take
 #
 # A falling η narrows the hops, but makes no exact zero.
 #
-# The remedy for that is not to differentiate $|w|$. A *proximal step* takes the gradient step for the loss alone,
+# For exact zeros, do not differentiate $|w|$. A *proximal step* takes the gradient step for the loss alone,
 # and then applies soft thresholding with $\kappa = \eta\lambda$, the amount that the penalty takes in one step:
 #
 # $$w_i\;\leftarrow\;\operatorname{soft}(w_i-\eta g_i,\;\eta\lambda). \tag{4.4}$$
@@ -444,7 +444,6 @@ w_step, lands = np.zeros(64), []
 for _ in range(150):
     w_step = soft(w_step - 0.02 * (H @ w_step - q), 0.02 * lam)
     lands.append(w_step[hopper])
-landed = 1 + np.flatnonzero(lands)[-1] + 1  # the first step at exactly zero
 final = {name: np.sort(np.abs(w))[::-1] for name, w in
          (("constant", by_autograd), ("falling", by_falling), ("proximal", w_lasso))}
 
@@ -475,12 +474,13 @@ axes[1].text(1, 1e-7, "below 10⁻⁶", color=figures.GREY)
 axes[1].set(xlabel="weight, from the largest", ylabel="size at the end", ylim=(1e-11, 300))
 drawn, right = (figures.drawn(ax) for ax in axes)
 hop, falls = drawn["_hops"].y[-50:], right["_falling"].y
+at_zero = drawn["_lands"].x[drawn["_lands"].y == 0]
 axes[0].set_title("One hops, one lands"), axes[1].set_title("A falling η calms the hops")
 figures.show(fig, "Left, one weight that is zero in the Lasso, over 150 steps at η = 0.02. By the "
              f"subgradient it hops between {hop.min():.2f} and {hop.max():.2f} in the last 50 "
              "steps, inside the shaded band of ±2ηλ. By proximal steps it is exactly zero from "
-             f"step {landed} on. Right, all weights at the end, sorted: with a constant η the "
-             f"smallest is {right['_constant'].y.min():.3f}; with a falling η "
+             f"step {at_zero.min():.0f} on. Right, all weights at the end, sorted: with a "
+             f"constant η the smallest is {right['_constant'].y.min():.3f}; with a falling η "
              f"{(falls < 1e-6).sum()} of {falls.size} lie below a millionth; by proximal steps "
              f"{right['_proximal zero'].y.size} are exactly zero.", number="4.4",
              caption="Orange: L1 in the loss, η = 0.02. Green: the same, with η falling along half "
@@ -504,6 +504,8 @@ furthest = [np.abs(w_run[zero]).max() / (lr * lam)
 claim("S2-12", "With L1 in the loss, weights that should be zero keep hopping: the furthest of "
       "them ends {} ηλ away from zero (the worse of two runs, at η = 0.02 and 0.002)",
       measured=furthest, between=(1, 2.2))
+
+# %% tags=["hide-input"]
 calm = np.abs(by_falling) < 1e-6
 assert by_falling.all(), "a falling η makes an exact zero"
 claim("04-falling", "With L1 in the loss and a falling η, {} of the 64 weights end below a "
@@ -527,10 +529,10 @@ claim("04-batches", "On minibatches of 32, proximal steps lose most zeros: runs 
 
 # %% [markdown]
 # With a falling η (right), L1 in the loss does better than in §4.1: {{calm.sum()}} weights end below a millionth, all of them zeros of the Lasso. Its other {{(zero & ~calm).sum()}} zeros
-# come later: there $|g|$ is mostly nearer to λ, and little is left to pull the weight to 0.
+# come later: there $|g|$ is mostly nearer to λ, so that less pulls the weight to 0.
 #
-# Proximal steps need *full batches*, or less noise ([Poon, Liang and Schönlieb, 2018](https://arxiv.org/abs/1802.02554)): on a minibatch the slope of the loss often is not within ±λ.
-# A smaller η does not help: steps and threshold shrink together.
+# Proximal steps need *full batches*, or less noise ([Poon, Liang and Schönlieb, 2018](https://arxiv.org/abs/1802.02554)): on a minibatch $|g|$ is often above λ.
+# A smaller η does not help, as steps and threshold shrink together.
 
 # %% tags=["hide-input"]
 edge = torch.tensor([-1e-9, 0.0, 1e-9], dtype=torch.float64, requires_grad=True)
@@ -557,6 +559,8 @@ claim("04-rest", "at the end −g is λ times the sign of a weight that is not z
       measured=(slope + lam * np.sign(w_lasso))[w_lasso != 0], equals=0, within=1e-8)
 
 # %% tags=["hide-input"]
+
+# %% tags=["hide-input"]
 late = np.abs(slope[zero & ~calm]), np.abs(slope[calm])
 assert np.median(late[0]) > np.median(late[1]), "late zeros have no larger slopes"
 claim("04-rest", "and |g| is at most λ where a weight is zero",
@@ -566,7 +570,7 @@ claim("04-cut-off", "a cut-off at 2ηλ afterwards deletes the Lasso's zeros and
       measured=(cut_off != zero).astype(float), equals=0, within=1e-9)
 
 # %% [markdown]
-# From which λ on are *all* weights zero? By the conditions of a minimum at $w = 0$, with the slopes $g_i$ there,
+# From which λ on are *all* weights zero? They stay at 0 if no slope $g_i$ of the loss there exceeds λ:
 #
 # $$\lambda_{\max} = \max_i |g_i|. \tag{4.5}$$
 
@@ -631,11 +635,11 @@ claim("04-path", "the Lasso's path at λ = 1 and 10 is that of proximal steps", 
       - proximal(ten.T @ ten / n, ten.T @ y / n, np.array([[1.0], [10.0]])))
 
 # %% [markdown]
-# As λ grows, a weight that was zero may return (circle: HDL, with the other sign).
+# A weight that was zero may return (circle).
 #
-# Does it pay to remove inputs? The Lasso does two things: it selects and it shrinks. To tell them apart we also *refit* the inputs that it keeps by
+# Does it pay to remove inputs? The Lasso selects inputs, and it shrinks their weights. To tell the two apart we also *refit* the inputs that it keeps by
 # least squares, which undoes the shrinking (one end of the *relaxed Lasso*, [Meinshausen, 2007](https://doi.org/10.1016/j.csda.2006.12.019)). In each of 20 splits we train on 100 patients,
-# choose λ on 50, train again on all 150 and test on {{n - 150}} (inputs are standardised over all patients before). Beside it stands the test's best λ.
+# choose λ on 50, train again on all 150 and test on {{n - 150}} (inputs are standardised over all patients before). The columns *best* have the λ that is best in the test.
 
 # %%
 l1, l2 = np.geomspace(50, 0.05, 31), np.logspace(-2, 3, 60)  # l1: from about λ_max to λ_max/1000
@@ -690,8 +694,10 @@ wins = [(chosen["Lasso, 64"] < chosen["ridge, 64"]).sum(),
 claim("04-lasso-wins", "With 64 inputs the Lasso with the chosen λ beats ridge on {} of 20 splits "
       "or more, and so does the refitted Lasso with the best λ",
       measured=wins, above=14)
-claim("04-lasso-best", "With 64 inputs and the best λ for each, the Lasso's mean test loss is lower "
-      "than ridge's by at least {:.0f} (lower end of the interval over 20 splits)", above=0,
+
+# %% tags=["hide-input"]
+claim("04-lasso-best", "With 64 inputs and the best λ for each, the Lasso's mean test loss is "
+      "lower than ridge's by at least {:.0f} (lower end of the interval over 20 splits)", above=0,
       measured=claims.interval(best["ridge, 64"] - best["Lasso, 64"]).low)
 claim("04-ten-inputs", "Even with the best λ, the Lasso's mean test loss on 64 inputs is {:.3f} "
       "times its loss on ten", above=1,
@@ -700,6 +706,8 @@ claim("04-ten-inputs", "Even with the best λ, the Lasso's mean test loss on 64 
 # %% tags=["hide-input"]
 claim("04-best", "the λ that is best in the test is nowhere worse than the chosen one",
       measured=[np.minimum(chosen[name] - best[name], 0) for name in best], equals=0, within=1e-9)
+
+# %% tags=["hide-input"]
 w_free = refit(X, data.y, fit_lasso(X, data.y)[0])[0][10]
 claim("04-relaxed", "refitted, the inputs that the Lasso keeps have no slope left",
       measured=(H @ w_free - q)[w_free != 0], equals=0, within=1e-6)
@@ -715,9 +723,11 @@ assert by_extra.low > 0, "with the best λ 64 inputs are as good as ten"
 # |Lasso|{{chosen["Lasso, 64"].mean():.0f}}|{{best["Lasso, 64"].mean():.0f}}|{{chosen["Lasso, ten"].mean():.0f}}|{{best["Lasso, ten"].mean():.0f}}|
 # |Lasso, refitted|{{chosen["refit, 64"].mean():.0f}}|{{best["refit, 64"].mean():.0f}}|{{chosen["refit, ten"].mean():.0f}}|{{best["refit, ten"].mean():.0f}}|
 #
-# On 64 inputs the Lasso beats ridge, with the chosen λ on {{wins[0]}} of the 20 splits. Is it the selection or the shrinking that helps? *With the best λ, selection alone beats ridge:* the refitted Lasso's mean loss is
-# below ridge's, but a λ picked in the test flatters it. *With a chosen λ we cannot tell:* the interval for the refit's difference from ridge runs from −{{unsure.high:.0f}} to +{{-unsure.low:.0f}}
-# (95 %, as if splits were independent). *Selection helps, but does not undo the harm of inputs that were better left out:* the best Lasso is better with ten.
+# On 64 inputs the Lasso beats ridge, with the chosen λ on {{wins[0]}} of the 20 splits. Is it the selection or the shrinking that helps?
+#
+# - *With the best λ, selection alone beats ridge:* see the refitted Lasso. But a λ picked in the test flatters it.
+# - *With a chosen λ we cannot tell:* the interval for the refit's difference from ridge runs from −{{unsure.high:.0f}} to +{{-unsure.low:.0f}} (95 %, as if splits were independent).
+# - *Selection does not undo the harm of useless inputs:* the best Lasso is better with ten.
 #
 # ## 4.6 L2 on a product of two weights is L1
 #
@@ -774,7 +784,7 @@ claim("04-cheapest", "the least cost of three factors is 3/2 |w|^(2/3)",
 #
 # $$\tfrac12(u^2+v^2)\;\ge\;|uv| = |w|, \tag{4.6}$$
 #
-# with equality when $|u| = |v|$. ($L$ factors cost at least $\frac L2|w|^{2/L}$, which for $L\ge3$ is not convex.) So over $u$ and $v$ we minimise the loss plus $\lambda|w|$: with a pair for every weight, the Lasso ([Hoff, 2017](https://doi.org/10.1016/j.csda.2017.06.007); for networks [Ziyin and Wang, 2023](https://arxiv.org/abs/2210.01212)).
+# with equality when $|u| = |v|$. So over $u$ and $v$ we minimise the loss plus $\lambda|w|$: with a pair for every weight, the Lasso ([Hoff, 2017](https://doi.org/10.1016/j.csda.2017.06.007); for networks [Ziyin and Wang, 2023](https://arxiv.org/abs/2210.01212)).
 #
 # We train 64 pairs on the loss of §4.1 with PyTorch's `weight_decay`. By the chain rule a slope $g$ of
 # the loss in $w$ is a slope $gv$ in $u$ and $gu$ in $v$. From $u = v = 0$ no pair could move, so they start at $u = 1$ and $v = 0$.
@@ -808,6 +818,7 @@ claim("04-balanced", "the two factors of every weight have the same size",
 #    on its diagonal and $g_i$ off it, with a negative eigenvalue unless $|g_i|\le\lambda$, as in the Lasso.
 #
 # So every such point that is not a saddle satisfies the conditions of §4.4, and is a minimum of the Lasso.
+# (More than two factors differ: $L$ of them cost at least $\frac L2|w|^{2/L}$, which for $L\ge3$ is not convex.)
 #
 # </details>
 #
@@ -1060,8 +1071,8 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 
 # %% [markdown]
 # The puzzle is solved: {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are above 0.24 ({{min(above_300)}} to {{max(above_300)}} from 300 digits).
-# The price at λ = 0.24 is an accuracy of {{at_cost.low:.2f}} to {{at_cost.high:.2f}} (interval for the mean) instead of {{unseen["two"][:, 0].mean():.2f}}:
-# deletion alone costs {{by_deleting.mean:.2f}}, and shrinking what stays another {{by_shrinking.mean:.2f}}.
+# The price is an accuracy of {{at_cost.low:.2f}} to {{at_cost.high:.2f}} (interval for the mean) instead of {{unseen["two"][:, 0].mean():.2f}}:
+# losing directions costs {{by_deleting.mean:.2f}}, and shrinking the others {{by_shrinking.mean:.2f}}.
 # One matrix keeps its accuracy, because a common factor hardly changes which score is the largest.
 #
 # ## 4.8 Which λ removes everything, if inputs are not whitened?
@@ -1078,7 +1089,7 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 #
 # </details>
 #
-# We try it on raw pixels, with λ a tenth below the threshold and a tenth above.
+# We try λ just below and just above on raw pixels.
 
 # %%
 raw = torch.tensor((pixels - pixels.mean(0)) / 16)  # grey levels from 0 to 1, correlated
@@ -1097,8 +1108,8 @@ just_below, just_above = on_raw_pixels(0.9 * threshold), on_raw_pixels(1.1 * thr
 
 # %% tags=["hide-input"]
 assert just_above.max() < 1e-6, "a direction survives above the threshold"
-claim("04-raw", "On raw pixels the strongest direction has a singular value of {} when λ is a tenth "
-      "below ‖E‖₂, and less than a millionth when λ is a tenth above",
+claim("04-raw", "On raw pixels the strongest direction has a singular value of {} at "
+      "λ = 0.9 ‖E‖₂, and of less than a millionth at λ = 1.1 ‖E‖₂",
       measured=just_below[0], above=0.001)
 
 # %% [markdown]
@@ -1106,8 +1117,8 @@ claim("04-raw", "On raw pixels the strongest direction has a singular value of {
 #
 # ## 4.9 Does weight decay remove units of a network?
 #
-# A ReLU unit, too, is a product. Multiplying its ingoing weights $w$, its bias among them, by $c>0$ and dividing its outgoing weights $a$ by $c$ changes no output. By (4.6) the
-# cost $\frac12(\lVert w\rVert^2+\lVert a\rVert^2)$ is at least $\lVert w\rVert\lVert a\rVert$, which the best $c$ reaches. Call $\lVert w\rVert\lVert a\rVert$ the unit's *size*. *At rest weight decay is L1 on the sizes of units, and
+# A ReLU unit is a product, too: multiplying its ingoing weights $w$ (and bias) by $c>0$ and dividing its outgoing weights $a$ by $c$ changes no output. By (4.6) the
+# cost $\frac12(\lVert w\rVert^2+\lVert a\rVert^2)$ is at least $\lVert w\rVert\lVert a\rVert$, the unit's *size*, and the best $c$ reaches it. *At rest weight decay is L1 on the sizes of units, and
 # may remove some* ([Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614)).
 #
 # *Predict:* how many of 40 units survive λ = 0.09? They learn what a linear fit of the ten measurements leaves unexplained (Figure 4.8).
@@ -1178,6 +1189,8 @@ assert (flat == copies).all(), "a unit is drawn as a tiny copy, or not, and is a
 # %% tags=["hide-input"]
 claim("04-units", "Weight decay brings the sizes of {:.0f} of 40 ReLU units below a millionth",
       measured=float((unit_sizes[-1] < 1e-6).sum()), above=10)
+
+# %% tags=["hide-input"]
 assert unit_sizes[0].min() > 1e-6, "a unit is as good as zero before training"
 assert unbalanced < 1e-3, "a unit's two sides differ"
 assert np.abs(pulls[unit_sizes[-1] > 1e-3] / 0.09 - 1).max() < 0.1, "a living unit's slope is not λ"
@@ -1189,8 +1202,8 @@ assert copy[~fade].min() < 0, "the units that stay are copies of one"
 assert np.log(unit_sizes[-1] / unit_sizes[-2])[copies].min(initial=0) > -0.01, "a tiny copy fades"
 
 # %% [markdown]
-# The {{(~small).sum()}} units that stay point in only two directions. Weight decay does not merge such copies, because several units that share a size cost as much as one.
-# So many go because λ is just below {{at_zero:.2f}}, the largest slope of the loss in a size when all are 0. The loss falls little: from {{bent.square().mean() / 2:.3f}} to {{final_loss:.3f}}.
+# The {{(~small).sum()}} units that stay are copies of two. Weight decay does not merge copies, because units that share a size cost as much as one.
+# So many go because λ is just below {{at_zero:.2f}}, the largest slope of the loss in a size when all are 0. The loss falls only from {{bent.square().mean() / 2:.3f}} to {{final_loss:.3f}}.
 #
 # ## 4.10 What decay on an adapter pulls towards
 #
@@ -1217,7 +1230,7 @@ assert np.log(unit_sizes[-1] / unit_sizes[-2])[copies].min(initial=0) > -0.01, "
 #    $\frac\lambda2(a\lVert U\rVert_F^2+b\lVert V\rVert_F^2)$ has no slope.
 # 3. By (4.7) for $\sqrt a\,U$ and $\sqrt b\,V$, the least value of this penalty is $\lambda\sqrt{ab}\,\lVert UV^\top\rVert_*$.
 #
-# So by the proofs of §4.7, (4.8) holds with $\lambda\sqrt{ab}$ for λ. If the data want the singular values $\hat s_i$ of an adapter,
+# So (4.8) holds with $\lambda\sqrt{ab}$ for λ. If the data want the singular values $\hat s_i$ of an adapter,
 #
 # $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
 #
@@ -1277,7 +1290,7 @@ U, V, optimizer = adapter(10.0, seeds(5)[0])
 one_adapter = torch.linalg.svdvals((U @ V.T).detach()).numpy()
 
 # %% [markdown]
-# How large are $a$ and $b$? AdamW keeps the running mean of the squares as `exp_avg_sq`; divided by $1-\beta_2^t$, as in chapter 3, it is $\hat v$.
+# How large are $a$ and $b$? AdamW keeps the running mean of squares as `exp_avg_sq`; divided by $1-\beta_2^t$, it is $\hat v$.
 
 # %%
 @torch.no_grad()
@@ -1293,7 +1306,7 @@ one_amount = 10 * np.sqrt(a * b)  # λ√(ab)
 one_loss = change[:4] - one_adapter[:4]
 
 # %% [markdown]
-# Here $a$ is {{a:.3f}} and $b$ is {{b:.3f}}, so (4.10) says that λ = 10 takes {{one_amount:.3f}} from each direction. The four have lost {{one_loss.min():.3f}} to {{one_loss.max():.3f}}.
+# Here $a$ is {{a:.3f}} and $b$ is {{b:.3f}}, so $\lambda\sqrt{ab}$ is {{one_amount:.3f}}. The four directions have lost {{one_loss.min():.3f}} to {{one_loss.max():.3f}}.
 
 # %% tags=["hide-input"]
 class Adapters:
@@ -1409,9 +1422,11 @@ axes[0].text(0.012, 0.61, "← PyTorch's default", color=figures.GREY, fontsize=
 axes[0].text(0.08, 0.15, "SGD", color=figures.BLUE, ha="right")
 axes[0].text(1.1, 0.555, "AdamW", color=figures.ORANGE)
 axes[1].text(0.28, 0.47, "lines: (4.10)", color=figures.GREY, fontsize=9)
-axes[1].annotate("full batches,\nλ = 10", (reach_full.mean(), by_full[:, 1, 0].mean()), (0.2, 0.575),
-                 color=figures.PINK, fontsize=9, va="center",
+_ = axes[1].annotate("full batches,\nλ = 10", (reach_full.mean(), by_full[:, 1, 0].mean()),
+                 (0.2, 0.575), color=figures.PINK, fontsize=9, va="center",
                  arrowprops={"arrowstyle": "-", "lw": 0.6, "color": figures.PINK})
+
+# %% tags=["hide-input"]
 axes[0].set(xscale="log", xlabel="weight decay λ", ylim=(-0.01, 0.65))
 axes[0].set_xticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"])
 axes[1].set(xlim=(-0.02, 0.65), xlabel="λ√(ab), the amount to be taken")
@@ -1459,6 +1474,8 @@ assert full_over > 1.05, "in full batches the weighted mean is λ√(ab)"
 assert same_betas.max() < 1.3 * same_betas.min(), "full batches differ because of their β₂"
 assert np.abs(lost[0]).max() < 0.001, "in full batches something is lost at λ = 3"
 assert max(at[:, 0].max() for at in entries) < 0.9, "an entry comes near 1/λ at λ = 3"
+
+# %% tags=["hide-input"]
 claim("04-ceiling", "In full batches at λ = 10 to 30 the largest entry of each factor stops at "
       "{:.4f} times 1/λ in every run", measured=[each_one[:, 1:] for each_one in entries], equals=1,
       within=0.001)
@@ -1484,26 +1501,26 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 assert (lost[1] > reach_full.mean()).all(), "in full batches a direction lies above its line"
 
 # %% [markdown]
-# AdamW takes nearly the same amount from each direction, and SGD's λ must be multiplied by $1/\sqrt{ab}$: {{1 / typical[1]:.0f}} times at λ = 1 and {{1 / typical[3]:.0f}} times at λ = 10.
-# We know no formula for $\sqrt{ab}$, so measure it.
+# Against λ√(ab), both optimizers' runs lie near the same four lines. So AdamW's λ must be $1/\sqrt{ab}$ times SGD's: {{1 / typical[1]:.0f}} times at λ = 1, {{1 / typical[3]:.0f}} times at λ = 10.
+# Measure $\sqrt{ab}$: we know no formula.
 #
-# In full batches the noise is gone, and (4.10) fails (pink). Decay is then only a ceiling of $1/\lambda$ on the size of entries (first fold; [Xie and Li, 2024](https://arxiv.org/abs/2404.04454)).
-# At λ = 3 no entry reaches it: in minibatches each direction loses {{amount[2]:.3f}}, in full batches nothing.
+# In full batches (4.10) fails (pink). Without noise, decay only keeps entries from exceeding $1/\lambda$ (first fold; [Xie and Li, 2024](https://arxiv.org/abs/2404.04454)).
+# At λ = 3 none comes near: full batches lose nothing, minibatches {{amount[2]:.3f}} a direction.
 #
 # ## 4.12 In practice
 #
 # |penalty|amount taken at rest (whitened inputs)|exact zeros?|λ to try|
 # |---|---|---|---|
 # |ridge|a share|no|chapter 1|
-# |$\lambda\sum\lvert w\rvert$ in the loss|λ|no: cut $\lvert w\rvert\le2\eta\lambda$ at the end, test again|from $\lambda_{\max}$ of (4.5) to a thousandth of it|
+# |$\lambda\sum\lvert w\rvert$ in the loss|λ|no: cut $\lvert w\rvert\le2\eta\lambda$ at the end|from $\lambda_{\max}$ of (4.5) to a thousandth of it|
 # |Lasso, or proximal steps in full batches|λ|yes|the same|
 # |decay of two factors, SGD|λ per direction|approached|between the $\hat s_i$|
 # |decay of ReLU units, SGD|a slope of λ per unit|approached|below the largest slope|
-# |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|singular value over $\sqrt{ab}$; then measure $\sqrt{ab}$ again|
+# |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|the amount to take, divided by $\sqrt{ab}$|
 #
-# - **To keep few inputs, use the Lasso.** If inputs are nearly copies, use the elastic net, which keeps both (exercise 4); if all may matter, ridge (exercise 8). Standardise inputs, and choose λ
-#   (scikit-learn's `alpha`) on held-out data. In PyTorch use the optimizer of exercise 7.
-# - **On an adapter, compare $1/(2\eta\lambda)$ with the steps.**
+# - **To keep few inputs, use the Lasso.** If inputs are nearly copies, use the elastic net (exercise 4); if all may matter, ridge (exercise 8). Standardise inputs, and choose λ
+#   (scikit-learn's `alpha`) on held-out data. For PyTorch see exercise 7.
+# - **On an adapter, compare $1/(2\eta\lambda)$ with the number of steps.**
 #
 # **Limits.** (4.8) and (4.10) need whitened inputs. Data and models are small.
 
