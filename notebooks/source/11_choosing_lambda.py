@@ -1382,8 +1382,8 @@ for ax, values, at in zip(axes, (on_validation, of_text), (digits_n, tries), str
 axes[0].set_ylabel("validation loss −\nthat of the default λ")
 beyond = figures.drawn(axes[0])["_all"].y[-1]  # N = 4, cut off
 axes[0].set_ylim(-0.03, 0.12), axes[1].set_ylim(-0.08, 0.1)
-axes[0].annotate(f"{beyond:.2f}", (4, 0.12), (4, 0.085), ha="center", color=figures.BLUE,
-                 arrowprops={"arrowstyle": "->", "color": figures.BLUE})
+last = axes[0].annotate(f"{beyond:.2f}", (4, 0.12), (4, 0.085), ha="center", color=figures.BLUE,
+                        arrowprops={"arrowstyle": "->", "color": figures.BLUE})
 
 # %% tags=["hide-input"]
 axes[0].set_title("Digits: no try is better"), axes[1].set_title("Sonnets: N = 1 gains")
