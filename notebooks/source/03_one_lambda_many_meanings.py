@@ -176,8 +176,8 @@ claim("03-targets", "with 3 targets and MSELoss, 0.1 means λ = 0.1 · 3/2", equ
       measured=three - ridge(X, y, 0.1 * 3 / 2)[0][:, None] * [1, -1, 2])
 
 # %% [markdown]
-# **Answer.** The number 0.1 has a different meaning in almost every program, and (3.1) translates exactly: the minimum
-# is the same.
+# **Answer.** The number 0.1 has a different meaning in almost every program. A translation by (3.1) keeps the objective, up to
+# a factor, and with it the minimum. It does not keep the path there, because $c$ multiplies the gradients, too.
 #
 # ## 3.2 Decays, and the dictionary
 #
@@ -191,7 +191,7 @@ claim("03-targets", "with 3 targets and MSELoss, 0.1 means λ = 0.1 · 3/2", equ
 # The decoupled optimisers of PyTorch, Keras, Optax and fastai take $\delta=\eta\lambda$.
 # [As published](https://arxiv.org/abs/1711.05101), AdamW takes $\delta=s\lambda$, where $s\le1$ is the learning rate divided by
 # its peak; the peak itself does not enter. Under plain SGD a penalty is also a decay
-# ([chapter 2](02_from_penalty_to_weight_decay.ipynb)), because $w-\eta\,(g+\lambda w)$ is $(1-\eta\lambda)\,w-\eta g$
+# ([chapter 2](02_from_penalty_to_weight_decay.ipynb)), as $w-\eta\,(g+\lambda w)=(1-\eta\lambda)\,w-\eta g$
 # for each gradient $g$.
 
 
@@ -387,8 +387,7 @@ claim("03-asked", "… and η under Adam, whatever λ is", measured=one_step["Ad
 # 2. *Where to?* The mean gradient is $w-1$, so that the loss pulls each weight to 1. Here $\eta=0.02$.
 #
 # For each of five seeds there are twenty pairs of weights. A pair gets opposite noise, so that its mean shows the
-# drift. Which answer depends on σ under AdamW, and which
-# under Adam + L2?
+# drift. Predict: which answer depends on σ under AdamW, and which under Adam + L2?
 
 # %%
 lam, sigmas = 0.1, np.logspace(-1, 1, 9)
@@ -579,10 +578,13 @@ claim("03-rest", "At nine noise levels Adam + L2 rests at 1/(1 + λ), AdamW wher
 #
 # ## 3.5 Without noise AdamW's penalty fades
 #
-# What if there is no noise, as in a full batch? Let the loss be least at a single point $\hat w$, with
+# What if there is no noise, as in a full batch? Then $v_i$ is a mean of the squares of the loss's own gradient, which shrinks on the way to
+# a minimum. So the coefficient $\lambda\sqrt{v_i}$ should shrink, too.
+#
+# In detail, let the loss be least at a single point $\hat w$, with
 # $\lambda|\hat w_i|<1$ (exercise 5: the other case), and let $w$ be so near that $\lambda|w_i|<1$. Suppose
 # that AdamW has reached (3.5). There $|\bar g_i|=\lambda|w_i|\sqrt{v_i}<\sqrt{v_i}$. Each step feeds the running mean $v_i$ a square smaller
-# than $v_i$. So $v_i$ falls, and with it the coefficient $\lambda\sqrt{v_i}$ of the penalty. AdamW follows, towards $\hat w$ (here *least squares*).
+# than $v_i$. So $v_i$ falls, and AdamW follows, towards $\hat w$ (here *least squares*).
 #
 # How fast? Late in training $w\approx\hat w$, and by (3.5) $\bar g_i^2\approx\lambda^2\hat w_i^2\,v_i$. With this
 # as the $g^2$ of (3.3), $v_i$ becomes $\beta_2v_i+(1-\beta_2)\lambda^2\hat w_i^2v_i$, or
@@ -695,21 +697,20 @@ claim("03-full-l2", "Adam + L2 ends at ridge regression", measured=full_l2[-1] -
       within=1e-9)
 
 # %% [markdown]
-# In Figure 3.5 AdamW first approaches the dotted line, and then moves with it.
+# In Figure 3.5 AdamW first approaches the dotted line, on which (3.5) holds, and then moves with it. At first it is slow because $\sqrt v$
+# remembers the large gradients of the start: for a thousand steps even Adam without λ is almost as late.
 # With $\beta_2=0.95$, as language models often have it, the 2000 steps are only
-# $2/(1-\beta_2)={{2 / (1 - 0.95):.0f}}$, and the penalty has faded before AdamW arrives. At step 200 its fastest weight
-# moves {{pace(brief):.2f}} η a step; with $\beta_2=0.999$, {{pace(full_w):.2f}} η. (With
-# steady noise the penalty remains: Figure 3.3.)
+# $2/(1-\beta_2)={{2 / (1 - 0.95):.0f}}$, and the penalty has faded before AdamW arrives, at {{pace(brief):.1f}} η a step
+# (at step 200).
 #
 # **Answer.** Without noise AdamW nearly forgets its penalty: the coefficient fades within a few times $2/(1-\beta_2)$
-# steps, and the weights follow at about η a step at most. With $\beta_2=0.999$ they are much slower, because $\sqrt v$
-# remembers the large gradients of the start. For the first thousand steps Adam without λ is almost as late; afterwards AdamW waits for its
-# fading penalty. The *decay* does not fade: an ignored weight still loses the fraction $\eta\lambda$ a step.
+# steps, and the weights follow at about η a step at most. The *decay* does not fade: an ignored weight still loses the fraction
+# $\eta\lambda$ a step.
 #
 # ## 3.6 One λ for a whole network: a rule
 #
 # Which λ should a whole network get? It has one λ for all weights, but (3.6) gives each weight its own. So we need a
-# mean of the $\sqrt{v_i}$, and there are many. To find ours, multiply (3.5) by $w_i$ and add up all weights. AdamW rests where
+# mean of the $\sqrt{v_i}$, but which? Multiply (3.5) by $w_i$ and add up all weights. AdamW rests where
 #
 # $$\sum_i\bar g_iw_i=-\lambda_W\sum_iw_i^2\sqrt{v_i}.$$
 #
@@ -720,7 +721,7 @@ claim("03-full-l2", "Adam + L2 ends at ridge regression", measured=full_l2[-1] -
 #
 # The fraction is the mean of $\sqrt{v_i}$ *weighted by $w_i^2$*. So this is our rule: from AdamW to Adam + L2,
 # multiply λ by this mean of $\sqrt{\hat v}$ at the end of the AdamW run. The way back divides by the mean of the Adam + L2 run.
-# The rule keeps this one slope at the resting point, and not the path there. This function reads the mean from a PyTorch optimiser:
+# The rule keeps one slope at the resting point, not the path there. This function reads the mean from a PyTorch optimiser:
 
 
 # %%
@@ -784,12 +785,12 @@ assert "weight_decay above 0" in str(refused), "without decay there is no mean: 
 # </details>
 #
 # **Answer.** Multiply AdamW's λ by the mean $\sqrt{\hat v}$ weighted by $w^2$. *Before a normalisation layer the rule does not apply:*
-# growing such a layer in proportion leaves the loss as it is, so the left side is 0, and
-# the right side never is ([Kosson et al., 2024](https://arxiv.org/abs/2305.17212); [chapter 9](09_adaptive_optimisers.ipynb)).
+# the loss ignores the layer's size, so that the left side is 0 ([Kosson et al., 2024](https://arxiv.org/abs/2305.17212);
+# [chapter 9](09_adaptive_optimisers.ipynb)).
 #
 # ## 3.7 Is a translated λ better than a copied one?
 #
-# The rule compares both optimisers at the same weights, but each ends at weights of its own. So we must try it.
+# The rule assumes the same weights, but each optimiser ends at its own. So we try it.
 # A small network with 32 hidden units learns the digits from 200 pictures, in 600 steps on minibatches of 20 with
 # $\eta=0.01$. λ acts on weights only. Five seeds and several λ train at once:
 
@@ -934,18 +935,22 @@ def draw_copies(panels):
 
 
 # %% tags=["hide-input"]
+def dress_copies(tests, fits, masses):
+    """Ticks, titles and a key."""
+    tests.set(yscale="log", ylabel="test loss", ylim=(0.18, 4)), tests.minorticks_off()
+    fits.set(yscale="log", ylabel="training loss", ylim=(0.003, 8)), fits.minorticks_off()
+    masses.set(xlabel="λ of AdamW", ylabel="Σw²", ylim=(-12, 360))
+    tests.set_yticks([0.2, 0.5, 1, 2], ["0.2", "0.5", "1", "2"])
+    fits.set_yticks([0.01, 0.1, 1], ["0.01", "0.1", "1"])
+    tests.legend(loc=(0.535, 0.3))
+    tests.set_title("A translated λ tests like AdamW's, a copied one fails")
+    fits.set_title("The copies fit even the training pictures worse …")
+    masses.set_title("… because little is left of their weights")
+
+
+# %% tags=["hide-input"]
 fig, panels = figures.subplots(3, 1, figsize=(5.6, 7.4), sharex=True)
-draw_copies(panels)
-tests, fits, masses = panels
-tests.set(yscale="log", ylabel="test loss", ylim=(0.18, 4)), tests.minorticks_off()
-fits.set(yscale="log", ylabel="training loss", ylim=(0.003, 8)), fits.minorticks_off()
-masses.set(xlabel="λ of AdamW", ylabel="Σw²", ylim=(-12, 360))
-tests.set_yticks([0.2, 0.5, 1, 2], ["0.2", "0.5", "1", "2"])
-fits.set_yticks([0.01, 0.1, 1], ["0.01", "0.1", "1"])
-masses.legend(loc="upper right")
-tests.set_title("A translated λ tests like AdamW's, a copied one fails")
-fits.set_title("The copies cannot even fit the training pictures …")
-masses.set_title("… because hardly any weight is left")
+draw_copies(panels), dress_copies(*panels)
 fig.align_ylabels()
 seen = [figures.drawn(ax) for ax in panels]
 told_of = [[f"{drawn[name].at(0.1):.{digits}f}" for name in drawn if name != "_equal"]
@@ -971,16 +976,15 @@ claim("03-follows", "At each of the five λ the translated λ misses AdamW's tes
       measured=np.abs((loss_c - loss_w).mean(0) / (loss_copied - loss_w).mean(0)))
 claim("03-network", "AdamW's λ = 0.1, copied into Adam + L2, costs {:.0f} points of test accuracy, "
       "compared with AdamW at 0.1 (mean of five seeds)", measured=copied, above=5)
-claim("03-collapse", "The copies of 0.3 and of 1 end with a training loss of {:.2f}: no better "
-      "than ln 10 for equal probabilities, but for the shares of the classes",
+claim("03-collapse", "The copies of 0.3 and of 1 end with a training loss of {:.2f}; that of "
+      "equal probabilities for the ten classes is ln 10",
       measured=fit_copied[3:], equals=equal, within=0.06)
 claim("03-shorter", "At each of the five λ Adam + L2 with the translated λ ends with a smaller Σw² "
       "than AdamW: at least {:.0%} smaller", measured=shorter, above=0.1)
 
 # %% [markdown]
-# In Figure 3.6 the rings of the translated λ lie near AdamW's squares. A copied λ is far too large, as
-# $\sqrt{\hat v}$ is about {{np.mean(landed) / 0.1:.3f}}: it is the penalty of an AdamW with a λ {{0.1 / np.mean(landed):.0f}} times as large. So the copies have a *training* loss of
-# {{fit_copied[2]:.1f}} at 0.1, where AdamW has {{fit_w[2]:.2f}}. From 0.3 on only the biases are left, and the network gives
+# In Figure 3.6 the rings of the translated λ lie near AdamW's squares. A copied 0.1 is {{0.1 / np.mean(landed):.0f}} times the translated λ: even its *training* loss is
+# {{fit_copied[2]:.1f}}, and AdamW's {{fit_w[2]:.2f}}. From 0.3 on the copies have only their biases left, and give
 # every picture the same answer.
 #
 # <details>
@@ -1015,12 +1019,12 @@ claim("03-not-at-rest", "With AdamW's λ = 0.01 the slope of each layer is at le
       "what it is at rest", measured=at_rest[0], above=1.7)
 
 # %% [markdown]
-# **Answer.** Yes. At each λ the translated number comes much closer to AdamW's test loss than the copied one.
+# **Answer.** Yes. At each λ the translation comes much closer to AdamW's test loss than the copy.
 #
 # ## 3.8 Does the rule find the best λ, also in a longer run?
 #
-# AdamW's best λ in Figure 3.6 is {{best_w:g}}. Does the rule lead from there to the best λ of Adam + L2? And does it still
-# after more steps? We train for 2000 steps: by AdamW with 0.1, by Adam + L2 with four λ, and without λ.
+# AdamW's best λ in Figure 3.6 is {{best_w:g}}. Does the rule lead from there to the best λ of Adam + L2, and still
+# after more steps? We train 2000 steps by AdamW with 0.1, and by Adam + L2 with four λ and without.
 
 # %%
 # Every 100 steps: AdamW with 0.1, and Adam + L2 with five λ.
@@ -1037,7 +1041,6 @@ w_l2, root_l2 = (each[:, 1:] for each in longer[5])  # Adam + L2 after 600 steps
 loss_600, loss_2000 = (judged(longer[time][0])[0] for time in (5, -1))
 best_l2 = lam_long[loss_600[:, 1:].mean(0).argmin()]
 lost = [claims.interval(loss_2000[:, run] - loss_2000[:, 4]) for run in (2, 3)]  # beside 0.001
-tie = claims.interval(loss_2000[:, 0] - loss_2000[:, 4])  # AdamW beside Adam + L2 with 0.001
 fits_long = np.array([judged(each, pictures, labels)[0] for each, _ in longer])
 
 
@@ -1136,7 +1139,7 @@ draw_tests(scan), dress_tests(scan), draw_course(fits, roots)
 scanned = figures.drawn(scan)
 scan.set_title("The rule leads into a flat valley: lower after 2000 steps")
 fits.set_title("AdamW fits the training pictures ever better …")
-roots.set_title("… and so its mean √v̂ falls faster")
+roots.set_title("… and its mean √v̂ falls faster")
 fig.align_ylabels()
 figures.show(fig, longer_in_words(scanned, *map(figures.drawn, (fits, roots))), number="3.7",
              caption="Means of five seeds. Bars: 95 % intervals of the differences, seed by seed. "
@@ -1159,17 +1162,16 @@ claim("03-longer", "After 2000 steps AdamW's training loss with 0.1 is at most {
       "of Adam + L2 with 0.001", measured=fits_long[-1, :, 0] / fits_long[-1, :, 4], below=1)
 
 # %% [markdown]
-# After 600 steps the rule leads to about {{np.mean(landed):.4f}}, close to Adam + L2's best, {{best_l2:g}}: *to within a factor of 3*,
-# the spacing of our grid. After 2000 steps it leads to about {{np.mean(later):.4f}}, a λ {{np.mean(landed) / np.mean(later):.0f}} times smaller. Figure 3.7 shows why.
+# After 600 steps the rule leads to about {{np.mean(landed):.4f}}, *within a factor of 3* (the spacing of our grid) of Adam + L2's best,
+# {{best_l2:g}}. After 2000 steps it leads to about {{np.mean(later):.4f}}. Figure 3.7 shows why.
 # AdamW's penalty fades much as in §3.5, although the batches are small: the better the network fits,
-# the smaller are its gradients and their noise, and $v$ falls with them. Adam + L2 keeps
+# the smaller are its gradients and their noise, and so $v$. Adam + L2 keeps
 # its penalty, and so larger gradients and a larger $v$, while (3.6) assumes the same $v$.
 #
-# Is the smaller λ worse? Five seeds cannot tell: with 0.0001 the test loss lies {{lost[0].low:.2f}} to {{lost[0].high:.2f}} above that with 0.001, and with
-# 0.0003 {{lost[1].low:.2f}} to {{lost[1].high:.2f}} (95 % intervals). AdamW itself lies {{tie.low:.2f}} to {{tie.high:.2f}} above it.
+# Is the smaller λ worse? Five seeds cannot tell: compared with 0.001, 0.0001 changes the test loss by {{lost[0].low:.2f}} to {{lost[0].high:.2f}}, and
+# 0.0003 by {{lost[1].low:.2f}} to {{lost[1].high:.2f}} (95 % intervals).
 #
-# **Answer.** The rule finds where to begin, to about a factor of 3. Take the mean from a run as long as yours, and
-# search a factor of 10 both ways.
+# **Answer.** The rule says where to begin. Take the mean from a run as long as yours, and search a factor of 10 both ways.
 #
 # ## 3.9 Under a schedule: three ways to go on
 #
@@ -1287,19 +1289,22 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 # change η,
 #
 # - by default keep $\eta\lambda$: then AdamW averages its updates over as many steps as before
-#   ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698)), and decays as much in a pass through the data (with
-#   $k$ times the batch, multiply $\eta\lambda$ by $k$ for that: exercise 6);
+#   ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698)), and decays as much in a pass through the data
+#   (unless the batch changes: exercise 6);
 # - in a run much longer than $1/(\eta\lambda)$ steps, without a normalisation
 #   ([chapter 8](08_effective_learning_rate.ipynb)), keep λ: weights come to rest, and (3.5) does not contain η.
 #
 # ## 3.10 In practice
 #
+# A program minimises $c\,L+k\lVert w\rVert^2$: $L$ is the mean cross-entropy or half the mean squared error, $c$ is
+# what multiplies it (2 for `MSELoss`), and $k$ is half of PyTorch's `weight_decay`.
+#
 # | you have | you want | do this |
 # |---|---|---|
-# | a penalty | another program's penalty | keep $2k/c$ of (3.1) |
-# | a penalty $k\lVert w\rVert^2$ in SGD | a decay | $\delta=2k\eta$; with momentum μ about $2k\eta/(1-\mu)$ |
-# | AdamW | Adam + L2 | multiply λ by `mean_root_of` its run (§3.6), and search both ways |
-# | Adam + L2 | AdamW | divide λ by `mean_root_of` its own run, and search |
+# | a penalty | another program's penalty | choose its number so that $2k/c$ stays the same |
+# | a penalty in SGD | a decay | $\delta=2k\eta$; with momentum μ about $2k\eta/(1-\mu)$ |
+# | AdamW | Adam + L2 | multiply λ by `mean_root_of` its optimiser (§3.6), and search both ways |
+# | Adam + L2 | AdamW | divide λ by `mean_root_of` its own optimiser, and search |
 #
 # - **Write five things beside every λ:** the loss (½? mean or sum?), penalty or decay, whether the
 #   learning rate multiplies it, the optimiser, and the parameters on which λ acts.
