@@ -11,7 +11,7 @@
 # - recognise a cure that is an artefact of where training starts;
 # - choose λ without touching the test data, and translate early stopping into a λ.
 #
-# *Reading takes two hours, the exercises another; the code runs in about half a minute.*
+# *Reading takes two hours, the exercises another; the code runs in about fifteen seconds.*
 
 # %%
 import numpy as np
@@ -770,8 +770,8 @@ def finish(fig, ax, lam):
 
 # %%
 figures.interactive(draw, lam=[0.5, 0.0001, 0.003, 0.01, 0.03, 0.1, 2, 5], number="1.5",
-                    caption="The darker, the smaller the loss. Black arrows, the two pulls: "
-                    "direction only.")
+                    caption="Darker grey is a smaller loss. Black arrows show the directions of the two "
+                    "pulls, not their size.")
 
 # %% [markdown]
 # As λ grows, $R$ falls (§1.7). A small move $dw$ along the path
