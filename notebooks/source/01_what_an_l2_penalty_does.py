@@ -770,8 +770,8 @@ def finish(fig, ax, lam):
 
 # %%
 figures.interactive(draw, lam=[0.5, 0.0001, 0.003, 0.01, 0.03, 0.1, 2, 5], number="1.5",
-                    caption="Darker grey is a smaller loss. Black arrows show the directions of the two "
-                    "pulls, not their size.")
+                    caption="Darker grey is a smaller loss. Black arrows show where the two "
+                    "pulls point, not their size.")
 
 # %% [markdown]
 # As λ grows, $R$ falls (§1.7). A small move $dw$ along the path
