@@ -35,7 +35,7 @@ from l2lib.sweep import MLP, sweep
 # Can a penalty save a run that explodes? In a [forum](https://discuss.d2l.ai/t/weight-decay/99), a reader of a
 # [textbook](https://arxiv.org/abs/2106.11342) reports that it can. The textbook's toy problem has 20 examples with 200 inputs $x_j$ each, and targets $y=0.05 + 0.01\sum_j x_j$ plus a little noise. A
 # linear model is trained in minibatches of 5. It minimises the mean squared error (here always without a factor ½)
-# plus the penalty $\frac\lambda2\lVert w\rVert^2$. The reader raised the learning rate η from 0.003 to 0.03
+# plus the penalty $\frac\lambda2\lVert w\rVert^2$, which leaves out the bias. The reader raised the learning rate η from 0.003 to 0.03
 # and kept $\lambda=3$: the loss exploded. With $\lambda=10$ it stayed small.
 #
 # We train four models in plain NumPy: in minibatches with λ = 3, 10 and 0, and in full batches (each step sees all
@@ -100,7 +100,7 @@ claim("S2-05", "Within 29 epochs the loss changes by at least {} powers of ten: 
       measured=[sign * powers.get(name, np.nan) for name, sign in upward.items()], above=2)
 
 # %% [markdown]
-# A penalty makes the valley steeper, so a step should jump past its bottom *sooner*. Why does more of it help?
+# If the loss is a valley, a penalty makes it steeper. So a step should jump past its bottom *sooner*. Why does more of it help?
 #
 # ## 2.2 One step: the shrink factor
 #
@@ -111,7 +111,7 @@ claim("S2-05", "Within 29 epochs the loss changes by at least {} powers of ten: 
 #
 # So the penalty multiplies the weight by the *shrink factor* $a=1-\eta\lambda$, and the loss takes its usual step. To
 # see the factor alone, take a weight that the loss ignores, so that $g=0$, such as the embedding of a word that never
-# occurs. (PyTorch skips a weight whose `.grad` is `None`; a `.grad` of zero decays.) After $t$ steps, $a^t$ of it is left (Figure 2.2).
+# occurs. After $t$ steps, $a^t$ of it is left (Figure 2.2).
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(7.2, 3.4))
@@ -142,7 +142,7 @@ figures.show(fig, "The size of a weight without gradient over 20 steps, on a log
 #    $\eta\lambda$ this is about ${{np.log(2):.2f}}/(\eta\lambda)$.
 # 3. Decay shrinks a weight only while $|a|<1$, that is for $0<\eta\lambda<2$.
 #
-# By (2.1) each past step fades like the start does. So the half-life is also how long a weight *remembers*.
+# What a step adds to a weight fades in the same way. So the half-life also says how long a weight *remembers* a gradient.
 #
 # In PyTorch, parameter groups keep the bias out of the decay. Steps by hand, with (2.1), lead to the same weights.
 
@@ -207,7 +207,7 @@ claim("02-sweep", "So does `sweep`, with which §2.8 trains many models at once"
 #   gives $\lambda=(1-a)/\eta$.
 # - **Step first**, then decay the result: $a\,(w - \eta g(w)) = aw - a\eta\, g(w)$. The gradient is scaled as well, so
 #   it is (2.1) with the learning rate $\eta'=a\eta$ and $\lambda'=(1-a)/(a\eta)$.
-# - **Decay before the gradient is taken**, $aw-\eta g(aw)$, is *step first* for the decayed weights $v=aw$.
+# - **Decay before the gradient is taken**, $aw-\eta g(aw)$. The decayed weights $v=aw$ become $a\,(v-\eta g(v))$: *step first*.
 #
 # So for plain SGD at a constant η, the rule is exactly an L2 penalty, in every order and for any loss. A *schedule*
 # lowers η during the training. Then L2 decays by $\eta_t\lambda$ in step $t$ and fades together with the learning
@@ -295,10 +295,10 @@ figures.show(fig, "A weight without gradient, started at 1, over 20 steps; the l
 #   (Put $z=1-\zeta$ into (2.3) and drop products of small terms.)
 # - **Large decay is limited.** From $\eta\lambda=(1-\sqrt\mu)^2$ to $(1+\sqrt\mu)^2$ the roots are a complex pair, so both
 #   have size $\sqrt\mu$. The weight swings around zero; its half-life is that of the swings' height. More λ no longer shortens it.
-#   With $\mu=0.9$ this begins at $\eta\lambda = {{(1 - 0.9**0.5) ** 2:.4f}}$. A spring is like this: a stiffer one makes a mass swing
+#   With $\mu=0.9$ this begins at $\eta\lambda = {{(1 - 0.9**0.5) ** 2:.4f}}$. So a stiffer spring swings
 #   faster, but only friction, here $1-\mu$, brings it to rest.
 # - **Too much makes weights grow.** Above $(1+\sqrt\mu)^2$ the larger root moves from $-\sqrt\mu$ to $-1$, which it reaches at
-#   $\eta\lambda=2(1+\mu)$. Beyond that the weight grows.
+#   $\eta\lambda=2(1+\mu)$.
 
 
 # %%
@@ -379,13 +379,22 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 # {{np.log(0.5) / np.log(root_size(0.01 * 1e-4, 0.9)):,.0f}}.
 #
 # **Decoupled decay** [(Loshchilov and Hutter, 2019)](https://arxiv.org/abs/1711.05101) stays out of the buffer:
-# $m\leftarrow\mu m+g$ and $w\leftarrow(1-\eta\lambda)\,w-\eta m$ (Figure 2.5, left). This is PyTorch's form, as in AdamW; the paper's
-# SGDW multiplies λ by the schedule's factor, but not by the base learning rate. With `torch.optim.SGD` you multiply the weights by
-# $1-\eta\lambda$ yourself, after `backward()` and before `step()`. A weight that the loss ignores is multiplied by $1-\eta\lambda$, if its
+# $m\leftarrow\mu m+g$ and $w\leftarrow(1-\eta\lambda)\,w-\eta m$ (Figure 2.5, left). PyTorch's AdamW decays like this.
+#
+# <details>
+# <summary>How to get it with SGD; what the paper writes; what a filled buffer does</summary>
+#
+# With `torch.optim.SGD` you multiply the weights by $1-\eta\lambda$ yourself, after `backward()` and before `step()`.
+#
+# The paper's SGDW multiplies λ by the schedule's factor, but not by the base learning rate.
+#
+# A weight that the loss ignores is multiplied by $1-\eta\lambda$, if its
 # buffer is empty; a buffer left from earlier gradients fades by μ per step.
 #
+# </details>
+#
 # At a constant η the two forms are one family. For any loss, coupled decay with λ′ and μ′ takes the same steps as decoupled decay with λ
-# and μ, once their first steps agree (with empty buffers: for $w_0=0$, as in Figure 2.5), if
+# and μ, once their first steps agree (as in Figure 2.5), if
 #
 # $$\lambda'=(1-\mu)\,\lambda,\qquad\mu'=(1-\eta\lambda)\,\mu.\tag{2.4}$$
 #
@@ -400,7 +409,7 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 # 3. Compare the coefficients of $w_{t-1}$: $\mu'=a\mu$. Then compare those of $w_t$:
 #    $\eta\lambda' = 1 + a\mu - a - \mu = (1-a)(1-\mu)$.
 # 4. First steps: $aw_0-\eta g$ and $(1-\eta\lambda')\,w_0-\eta\mu' m_0-\eta g$ agree if the coupled buffer starts at
-#    $m_0=\lambda w_0/a$, which is empty only for $w_0=0$.
+#    $m_0=\lambda w_0/a$, which is empty only for $w_0=0$, as in Figure 2.5.
 #
 # </details>
 
@@ -511,9 +520,16 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
       measured=rule - l2, equals=0, within=1e-12)
 
 # %% [markdown]
-# So with $\mu=0.9$ and the same small λ, decoupled decay shrinks weights {{1 / (1 - 0.9):.0f}} times more slowly. In place
-# of (2.3) it has the roots $a=1-\eta\lambda$ and μ. Both are below $\sqrt\mu$ in size for $\eta\lambda$ from {{1 - 0.9**0.5:.2f}} to {{1 + 0.9**0.5:.2f}}: there
-# it is the faster one. By (2.4) it converges to a different point (dotted): the minimum of $L+(1-\mu)\frac\lambda2\lVert w\rVert^2$.
+# So with $\mu=0.9$ and the same small λ, decoupled decay shrinks weights {{1 / (1 - 0.9):.0f}} times more slowly. By (2.4) it also converges to a different point
+# (dotted): the minimum of $L+(1-\mu)\frac\lambda2\lVert w\rVert^2$.
+#
+# <details>
+# <summary>Large decay: decoupled is the faster one</summary>
+#
+# In place of (2.3) it has the roots $a=1-\eta\lambda$ and μ. Both are below $\sqrt\mu$ in size for $\eta\lambda$ from {{1 - 0.9**0.5:.2f}} to {{1 + 0.9**0.5:.2f}}: there
+# decoupled decay has no floor and is faster.
+#
+# </details>
 #
 # ## 2.5 Full batches: curvature limits the learning rate
 #
@@ -607,7 +623,7 @@ figures.show(fig, "Factor 1 − η(ρ + λ) against the curvature ρ at η = 0.0
 # %%
 problems = [make_regression(20, seed=seed) for seed in seeds(20)]
 data, targets = (np.stack(part) for part in zip(*problems, strict=True))
-# Of each data set the matrix Q: the products of all inputs, plus 1 for the bias.
+# Of each data set the matrix Q: the products of all inputs, plus 1 for the bias (for §2.7).
 grams = data @ data.swapaxes(1, 2) + 1
 full = 2 / (2 / 20 * np.linalg.eigvalsh(grams)[:, -1])
 
@@ -629,7 +645,7 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 #
 # 1. *The targets do not matter.* Run SGD twice from different starts with the same batches. A step takes the difference $d$
 #    of the weights to $(1-\eta\lambda)\,d-\eta H_Bd$, with $H_B$ the batch's Hessian: there are no targets in it. If $d$ dies out,
-#    the run forgets its start and hovers; if it grows, the run explodes. So take $y=0$: do the errors die out?
+#    the run forgets its start and hovers; if it grows, the run explodes. So we may take $y=0$ and ask: do the errors die out?
 # 2. *Take the inputs as orthogonal.* An input has 200 random components, so its squared length is about 200, and two
 #    inputs are nearly orthogonal. Then the loss's step for one example leaves the error on another as it is. Leave out
 #    the bias.
@@ -709,8 +725,8 @@ claim("02-four-steps", "The paths end at (2.6), up to the sign",
 #
 # ## 2.7 Minibatches: the real borders
 #
-# How good is the estimate for the real inputs, which are neither quite orthogonal nor equally long? We simulate. By step 1 of
-# §2.6 all targets may be zero. Then the errors either die out, or they explode.
+# How good is the estimate for the real inputs, which are neither quite orthogonal nor equally long? We simulate, with all targets
+# zero. Then the errors either die out, or they explode.
 #
 # One number tells which. The *growth exponent* Γ is the average change of $\ln\lVert e\rVert$ per epoch, where $e$ holds the
 # errors on all examples. If Γ is negative, the run is stable. The loss, a square, changes by a factor of $e^{2\Gamma}$ per epoch.
@@ -726,8 +742,7 @@ exponent = exponent_of(X, 0.03, 3)
 
 # %% [markdown]
 # At $\lambda=3$ this run has Γ = {{exponent:.2f}}: its loss grows {{np.exp(2 * exponent):.1f}}-fold per epoch. The folded
-# `growth(Q, lr, weight_decay, batch=5, …)` finds Γ for many settings and data sets at once. Its $Q$ holds the products of
-# all inputs, plus 1 for the bias.
+# `growth(Q, lr, weight_decay, batch=5, …)` finds Γ for many settings and data sets at once.
 
 
 # %% tags=["hide-input"]
@@ -893,17 +908,17 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 
 # %% [markdown]
 # **The estimate by hand is too optimistic.** By hand, a run without decay explodes above $\eta = {{2 / 80:.3f}}$, in the
-# simulation already above {{crossing:.3f}}. At $\eta=0.03$ the rescue also takes more λ than by hand (first two rows):
+# simulation already above {{crossing:.3f}}. The rescue takes more λ, too (first two rows):
 #
 # | at $\eta=0.03$ | stable from λ = | to about λ = |
 # |---|---|---|
 # | by hand: orthogonal, equal lengths | {{hand[0]:.1f}} | {{hand[1]:.0f}} |
-# | real (single data sets: {{min(each_from):.1f}} to {{max(each_from):.1f}}) | {{stable_from:.1f}} | {{stable_to:.0f}} |
-# | real, independent draws | {{drawn_from:.0f}} | {{drawn_to:.0f}} |
+# | real inputs, shuffled (single data sets: {{min(each_from):.1f}} to {{max(each_from):.1f}}) | {{stable_from:.1f}} | {{stable_to:.0f}} |
+# | real inputs, independent draws | {{drawn_from:.0f}} | {{drawn_to:.0f}} |
 #
-# **Shuffling is part of the rescue.** So far each epoch took every example once. With *independent draws* (last row) each
-# batch is five different examples, drawn anew from all 20. Then an example can be in two batches in a row, and overshoots
-# twice before it decays. Now λ = 10 is not enough (Figure 2.8).
+# **Shuffling is part of the rescue:** each epoch takes every example once. With *independent draws* (last row) each
+# batch is five different examples, drawn anew from all 20. An example in two batches in a row then overshoots
+# twice, and λ = 10 is not enough (Figure 2.8).
 #
 # <details>
 # <summary>Where the differences come from, and the kink of Figure 2.8</summary>
@@ -1100,11 +1115,11 @@ claim("02-bounded", "There the loss of minibatches stays at least {} times as la
       "answering the mean target, on each of 20 data sets", measured=bounded, above=1)
 
 # %% [markdown]
-# **With much decay, shuffled minibatches can be stable where full batches explode,** as at $\eta=0.055$ and $\lambda=15$ (Figure 2.9, right):
+# **With much decay, shuffled minibatches can be stable where full batches explode,** as on the right of Figure 2.9:
 # both overshoot, but in minibatches each example decays in all four steps of an epoch.
 #
-# **But stable only means bounded, not good.** At ○ the loss of minibatches hovers far above that of a model that answers the mean
-# target to every input.
+# **But stable only means bounded, not good.** At ○ the loss of minibatches hovers far above that of
+# answering the mean target.
 #
 # <details>
 # <summary>A safe bound on η that needs no run</summary>
@@ -1134,7 +1149,7 @@ claim("02-curvature", "The curvature of a batch of 5 follows from its largest si
       measured=np.linalg.eigvalsh(five[0][:400])[:, -1] / sharp, equals=1, within=1e-9)
 
 # %% [markdown]
-# **And a network?** We train one with 50 hidden ReLU units on the same data sets, at learning rates that are too large: 0.07 in
+# **And a network?** We train one with 50 hidden ReLU units on the same data sets, with η = 0.07 in
 # minibatches and 0.15 in full batches.
 
 # %% tags=["hide-input"]
@@ -1176,11 +1191,8 @@ assert 0.15 * sharp_at[0] > 4, "full batches overshoot at the start"
 assert abs(sharp_at[1] - 2) < 0.2, "after five steps only the bias's curvature is left"
 
 # %% [markdown]
-# Without decay {{exploded[5][0]}} of 20 runs explode in minibatches and {{exploded[20][0]}} in full batches. With λ = 4 only {{exploded[5][1]}} run
-# explodes in minibatches, and {{exploded[20][1]}} in full batches.
-#
-# So here decay rescues even full batches, but in a different way. A network's curvature depends on its weights, and decay shrinks them: at
-# $\eta=0.15$ a step keeps {{100 * (1 - 0.15 * 4):.0f}} % of each weight.
+# Without decay {{exploded[5][0]}} of 20 runs explode in minibatches and {{exploded[20][0]}} in full batches. With λ = 4 only {{exploded[5][1]}} and
+# {{exploded[20][1]}} do. Full batches are rescued in a different way: decay shrinks the weights, on which a network's curvature depends.
 #
 # The price is everything learned: the rescued networks only predict the mean target. So lower η instead: at $\eta=0.01$,
 # without decay, {{(fitted < 0.01).sum()}} of 20 runs in minibatches fit their data.
@@ -1188,14 +1200,14 @@ assert abs(sharp_at[1] - 2) < 0.2, "after five steps only the bias's curvature i
 # <details>
 # <summary>How the curvature falls</summary>
 #
-# In full batches η times the largest curvature (of the network linearised at its weights) falls from {{0.15 * sharp_at[0]:.0f}} to
+# At $\eta=0.15$ a step keeps {{100 * (1 - 0.15 * 4):.0f}} % of each weight. In full batches η times the largest curvature (of the network linearised at its weights) falls from {{0.15 * sharp_at[0]:.0f}} to
 # {{0.15 * sharp_at[1]:.1f}} within five steps (median). What is left is the curvature 2 of the output bias, which does not decay.
 #
 # </details>
 #
 # ## 2.8 Noise: why the loss hovers
 #
-# With λ = 10 the reader finds training "somewhat erratic". Figure 2.10 shows the loss alone, as the reader saw it. Why does it not settle?
+# With λ = 10 the reader finds training "somewhat erratic". Figure 2.10 shows the loss, without the penalty. Why does it not settle?
 
 # %%
 # `sweep` trains on data set k with the start and the batches of seed k.
@@ -1251,10 +1263,9 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 # $$E\approx\frac{\eta}{4}\,\frac{\operatorname{tr}C}{B}.\tag{2.7}$$
 #
 # Half the learning rate, or twice the batch, halves the excess; doubling both changes nothing: one reason for the
-# *linear scaling rule* ([Goyal et al. 2017](https://arxiv.org/abs/1706.02677)). With momentum put $\frac{\eta}{1-\mu}$ for η here
-# (not in (2.8) below), as long as this times the curvature is small.
+# *linear scaling rule* ([Goyal et al. 2017](https://arxiv.org/abs/1706.02677)).
 #
-# Data loaders *shuffle*: each epoch takes every example once. At the minimum the gradients of loss plus penalty of all its batches sum to
+# Data loaders *shuffle*. At the minimum the gradients of loss plus penalty of all batches of an epoch sum to
 # zero. So the kicks of an epoch nearly cancel. While $\eta hk$ is small for $k$ batches an epoch, there remains
 #
 # $$E_{\text{shuffled}}\approx\frac{\eta^2 k}{12}\,\frac{\operatorname{tr}(H_\lambda C)}{B}.\tag{2.8}$$
@@ -1274,14 +1285,16 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 # In each direction (2.8) is $\eta hk/3$ times (2.7): shuffling helps most while epochs are short.
 #
 # <details>
-# <summary>How short?</summary>
+# <summary>How short? And with momentum?</summary>
 #
 # An epoch is short if it has fewer than $1/(\eta h)$ steps; after about so many a kick is forgotten. The gain fades slowly: where an epoch is
 # {{below: turns_remembered:.1f}} times as long (Figure 2.11, η = 0.02), shuffling still halves the excess. For much longer epochs use (2.7).
 #
+# With momentum put $\frac{\eta}{1-\mu}$ for η in (2.7), as long as this times the curvature is small; in (2.8) not.
+#
 # </details>
 #
-# Figure 2.11 measures both on ten data sets of 200 examples and 20 inputs, with $\lambda=0.2$, from the minimum on.
+# Figure 2.11 measures both on ten data sets of 200 examples and 20 inputs, with $\lambda=0.2$, starting at the minimum.
 
 
 # %%
@@ -1366,7 +1379,7 @@ ax.set_xticks(etas, [f"{eta:g}" for eta in etas])
 ax.set_yticks([0.001, 0.003, 0.01, 0.03, 0.1], ["0.001", "0.003", "0.01", "0.03", "0.1"])
 ax.set_title("The excess grows like η, and in shuffled epochs nearly like η²")
 marks = figures.drawn(ax)
-figures.show(fig, "Mean excess of loss plus penalty over the minimum against the learning rate, both "
+figures.show(fig, "Mean excess of loss plus penalty against the learning rate, both "
              "logarithmic, with strokes for ten data sets. Independent batches rise from "
              f"{marks['independent'].y[0]:.4f} to "
              f"{marks['independent'].y[-1]:.3f} (the law: {marks['law'].y[-1]:.3f}). Shuffled ones "
@@ -1453,9 +1466,9 @@ claim("02-missed", "At η = 0.003 it is {} times that of (2.8)", measured=missed
 # **In the puzzle λ itself makes the run hover.** Without λ, and at a stable η, the model fits all 20 examples exactly in
 # the end: *every* example's gradient vanishes, and $C=0$. With $\lambda=10$ errors remain at the minimum, and so $C>0$.
 #
-# **Formula (2.8) explains that the puzzle's run hovers, not how high.** There the excess is {{missed[0]:.0f}} times that of (2.8), since $\eta=0.03$ is far from
-# small: a step multiplies the errors of its own batch by about ${{1 - 0.03 * (80 + 10):.1f}}$ (Figure 2.7), and so enlarges what earlier kicks
-# have left. At the reader's first $\eta=0.003$ it is {{missed[1]:.1f}} times; the rest is a shift, which matters in short epochs (exercise 6).
+# **But (2.8) does not say how high.** In the puzzle the excess is {{missed[0]:.0f}} times that of (2.8), since $\eta=0.03$ is far from
+# small: a step multiplies the errors of its own batch by ${{1 - 0.03 * (80 + 10):.1f}}$ (Figure 2.7), and so enlarges what earlier kicks
+# have left. At the first $\eta=0.003$ it is {{missed[1]:.1f}} times; the rest is a shift, which counts in short epochs (exercise 6).
 #
 # **Was it worth it?** The reader also reports a low test error.
 
@@ -1509,7 +1522,7 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 #
 # Without decay $\eta=0.01$ is stable, too, but the test error is about {{round(slow_error[0].mean(), -3):,.0f}} times the
 # mean's: the random start remains in directions that no example sees. A start at zero removes almost all of this
-# ({{100 * (1 - zero_error.mean()):.0f}} % below the mean's error); whether λ = 10 gains more, 20 data sets do not decide ({{further.mean():.0f}} ± {{further.std() / 20**0.5:.0f}} points; ± standard error). So use a smaller
+# ({{100 * (1 - zero_error.mean()):.0f}} % below the mean's error); whether λ = 10 gains more stays open ({{further.mean():.0f}} points, standard error {{further.std() / 20**0.5:.0f}}). So use a smaller
 # η against explosions, and λ for what the data do not pin down ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
 #
 # **The chapter in three sentences.**
