@@ -703,7 +703,8 @@ ax.text(0.62, 0.45, "its own batch:\novershoot", color=figures.GREY)
 ax.text(2.1, 0.45, "the other three batches:\nonly decay acts", color=figures.GREY)
 ax.set(xlim=(-0.1, 4.7), ylim=(-1.95, 1.15), xticks=range(5),
        xlabel="batches seen in the epoch", ylabel="error of one example (target 0)")
-figures.label_lines(ax)
+for decay, colour in colour_of.items():
+    ax.text(4.1, paths[f"λ = {decay}"].y[-1], f"λ = {decay}", color=colour, va="center")
 ax.set_title("λ = 10 overshoots most, and is rescued by the other three batches")
 told = "; ".join(f"{name}: {each.y[1]:.2f}, then {each.y[4]:.2f}" for name, each in paths.items())
 figures.show(fig, "The error of one example over an epoch, starting from 1: after its own batch, "
@@ -999,7 +1000,7 @@ figures.show(fig, "Growth exponent against weight decay at η = 0.03. For shuffl
              "is for shuffled epochs, too.")
 
 # %% [markdown]
-# Figure 2.9 maps the borders for all learning rates and λ.
+# Figure 2.9 maps these borders.
 
 
 # %% tags=["hide-input"]
@@ -1256,7 +1257,7 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 # 2. *In the long run* kicks and pull balance: the variance $s$ of $\Delta$ is the same before and after a step. As the new
 #    batch is independent of $\Delta$, variances add: $s=(1-\eta h)^2 s+\eta^2\sigma^2/B$. Solve for $s$:
 #    $s=\frac{\eta \sigma^2}{h\,(2-\eta h)\,B}\approx \frac{\eta \sigma^2}{2h\,B}$ for small $\eta h$.
-# 3. *The height.* At the distance $\Delta$ the objective lies $\frac12 h \Delta^2$ above its minimum, on average
+# 3. *The height.* At the distance $\Delta$ loss plus penalty lies $\frac12 h \Delta^2$ above its minimum, on average
 #    $\frac12 hs\approx \frac{\eta\,\sigma^2}{4B}$. The curvature cancels: a steep direction keeps weights closer, but rises faster.
 # 4. *Add all eigenvectors.* Their $\sigma^2$ add up to the trace of $C$, so in all
 #
