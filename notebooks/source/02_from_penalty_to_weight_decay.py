@@ -11,7 +11,7 @@
 # - tell which learning rates are stable for a linear model;
 # - predict, for a small learning rate, how far above its minimum a run hovers.
 #
-# §2.2 to §2.4 follow the decay of one weight; then you may stop. The rest asks when a whole run is stable, and how far noise
+# If you only want to set λ, read §2.2 to §2.4 and §2.9. The puzzle is solved in §2.6. The rest asks when a whole run is stable, and how far noise
 # keeps it from its minimum, mostly for linear models.
 #
 # *Reading time an hour; the code runs in about 12 seconds.*
@@ -100,7 +100,7 @@ claim("S2-05", "Within 29 epochs the loss changes by at least {} powers of ten: 
       measured=[sign * powers.get(name, np.nan) for name, sign in upward.items()], above=2)
 
 # %% [markdown]
-# If the loss is a valley, a penalty makes it steeper. So a step should jump past its bottom *sooner*. Why does more of it help?
+# If the loss is a valley, a penalty makes it steeper. So steps should jump past its bottom already at a *smaller* learning rate. Why does more of it help?
 #
 # ## 2.2 One step: the shrink factor
 #
@@ -142,7 +142,7 @@ figures.show(fig, "The size of a weight without gradient over 20 steps, on a log
 #    $\eta\lambda$ this is about ${{np.log(2):.2f}}/(\eta\lambda)$.
 # 3. Decay shrinks a weight only while $|a|<1$, that is for $0<\eta\lambda<2$.
 #
-# What a step adds to a weight fades in the same way. So the half-life also says how long a weight *remembers* a gradient.
+# What each step changes in a weight then fades at this rate, too. So the half-life also says how long a weight *remembers* a gradient.
 #
 # In PyTorch, parameter groups keep the bias out of the decay. Steps by hand, with (2.1), lead to the same weights.
 
@@ -295,8 +295,8 @@ figures.show(fig, "A weight without gradient, started at 1, over 20 steps; the l
 #   (Put $z=1-\zeta$ into (2.3) and drop products of small terms.)
 # - **Large decay is limited.** From $\eta\lambda=(1-\sqrt\mu)^2$ to $(1+\sqrt\mu)^2$ the roots are a complex pair, so both
 #   have size $\sqrt\mu$. The weight swings around zero; its half-life is that of the swings' height. More λ no longer shortens it.
-#   With $\mu=0.9$ this begins at $\eta\lambda = {{(1 - 0.9**0.5) ** 2:.4f}}$. So a stiffer spring swings
-#   faster, but only friction, here $1-\mu$, brings it to rest.
+#   With $\mu=0.9$ this begins at $\eta\lambda = {{(1 - 0.9**0.5) ** 2:.4f}}$. It is like a spring with
+#   friction: a stiffer one (more λ) swings faster, but only friction, here $1-\mu$, brings it to rest.
 # - **Too much makes weights grow.** Above $(1+\sqrt\mu)^2$ the larger root moves from $-\sqrt\mu$ to $-1$, which it reaches at
 #   $\eta\lambda=2(1+\mu)$.
 
@@ -393,7 +393,7 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 #
 # </details>
 #
-# At a constant η the two forms are one family. For any loss, coupled decay with λ′ and μ′ takes the same steps as decoupled decay with λ
+# At a constant η each form can imitate the other. For any loss, coupled decay with λ′ and μ′ takes the same steps as decoupled decay with λ
 # and μ, once their first steps agree (as in Figure 2.5), if
 #
 # $$\lambda'=(1-\mu)\,\lambda,\qquad\mu'=(1-\eta\lambda)\,\mu.\tag{2.4}$$
@@ -527,13 +527,14 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 # <summary>Large decay: decoupled is the faster one</summary>
 #
 # In place of (2.3) it has the roots $a=1-\eta\lambda$ and μ. Both are below $\sqrt\mu$ in size for $\eta\lambda$ from {{1 - 0.9**0.5:.2f}} to {{1 + 0.9**0.5:.2f}}: there
-# decoupled decay has no floor and is faster.
+# decoupled decay is faster. Its floor is μ, a half-life of {{np.log(2) / -np.log(0.9):.1f}} steps in place of {{np.log(2) / -np.log(0.9**0.5):.0f}}; with an
+# empty buffer it has none.
 #
 # </details>
 #
 # ## 2.5 Full batches: curvature limits the learning rate
 #
-# Which learning rates are *stable* when each step sees all examples? A stable run stays bounded; whether it reaches a good loss is another
+# Which learning rates are *stable* when each step sees all examples? A stable run forgets its start; whether it reaches a good loss is another
 # question (§2.8). Think of a ball in a valley: too large a step lands on
 # the opposite slope, higher than where it started (Figure 2.6, right).
 #
@@ -623,7 +624,7 @@ figures.show(fig, "Factor 1 − η(ρ + λ) against the curvature ρ at η = 0.0
 # %%
 problems = [make_regression(20, seed=seed) for seed in seeds(20)]
 data, targets = (np.stack(part) for part in zip(*problems, strict=True))
-# Of each data set the matrix Q: the products of all inputs, plus 1 for the bias (for §2.7).
+# Q = XXᵀ + 1 of each data set; the 1 is the bias's. §2.7 uses it, too.
 grams = data @ data.swapaxes(1, 2) + 1
 full = 2 / (2 / 20 * np.linalg.eigvalsh(grams)[:, -1])
 
@@ -918,8 +919,9 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # | real inputs, independent draws | {{drawn_from:.0f}} | {{drawn_to:.0f}} |
 #
 # **Shuffling is part of the rescue:** each epoch takes every example once. With *independent draws* (last row) each
-# batch is five different examples, drawn anew from all 20. An example in two batches in a row then overshoots
-# twice, and λ = 10 is not enough (Figure 2.8).
+# batch is five different examples, drawn anew from all 20. By hand this changes
+# nothing: in four steps an example is drawn once on average. But real inputs are not quite orthogonal, so the overshoot of one batch
+# spreads to other examples, and without turns the next batch may hit them again. Then λ = 10 is not enough (Figure 2.8).
 #
 # <details>
 # <summary>Where the differences come from, and the kink of Figure 2.8</summary>
@@ -988,7 +990,7 @@ def draw_exponents(ax):
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(7.2, 3.6))
 draw_exponents(ax)
-ax.set_title("Shuffled batches are stable for more λ than independent draws")
+ax.set_title("Shuffled batches are stable over a wider range of λ")
 gain = figures.drawn(ax)
 low, dies = gain["shuffled"], gain["bias decays"].at(10)
 figures.show(fig, "Growth exponent against weight decay at η = 0.03. For shuffled epochs it falls "
@@ -1117,16 +1119,16 @@ claim("02-bounded", "There the loss of minibatches stays at least {} times as la
 
 # %% [markdown]
 # **With much decay, shuffled minibatches can be stable where full batches explode,** as on the right of Figure 2.9:
-# both overshoot, but in minibatches each example decays in all four steps of an epoch.
+# a full batch overshoots in every step; in minibatches an example overshoots once an epoch, and only decays in the other three steps.
 #
-# **But stable only means bounded, not good.** At ○ the loss of minibatches hovers far above that of
+# **But a run that forgets its start need not be good.** At ○ the loss of minibatches hovers far above that of
 # answering the mean target.
 #
 # <details>
 # <summary>A safe bound on η that needs no run</summary>
 #
-# By (2.5), without decay and momentum (exercise 4), no step can increase the distance to another run on the same batches if η is below
-# $2/\rho_{\max}$ of *every* minibatch. Of all {{below: len(batches):,}} batches of 5 the sharpest makes this *safe bound*:
+# By (2.5), without decay and momentum (exercise 4), two runs on the same batches can never move apart if η is below
+# $2/\rho_{\max}$ of *every* minibatch. The batch with the largest curvature, of all {{below: len(batches):,}} batches of 5, sets this *safe bound*:
 # {{below: np.mean(safe):.3f}} on average.
 #
 # </details>
@@ -1248,7 +1250,7 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 # lift what SGD minimises, which is loss *plus penalty*? Its mean height above the minimum is the *excess* $E$.
 #
 # Let $C$ be the covariance of the single examples' gradients at the minimum of loss plus penalty: the noise. Every step
-# draws a new batch of $B$ examples independently, with replacement. If all parameters decay, the Hessian of loss plus
+# draws a new batch of $B$ examples, one by one and with replacement. If all parameters decay, the Hessian of loss plus
 # penalty is $H_\lambda=H+\lambda I$. Along one of its eigenvectors,
 # let $h=\rho+\lambda$ be the curvature, $\Delta$ the distance from the minimum, and $\sigma^2$ the variance of the noise.
 #
@@ -1279,7 +1281,7 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 # $\frac k6$ times, if $k$ is large. So
 # $s\approx\frac{\eta^2k\,\sigma^2}{6B}$, the height is $\frac12hs\approx\frac{\eta^2k\,h\sigma^2}{12B}$, and the sum over all eigenvectors is (2.8).
 # With $k=n/B$ this is $\frac n{12}(\eta/B)^2\operatorname{tr}(H_\lambda C)$: doubling η and $B$ changes nothing here,
-# either; twice the batch alone quarters the excess.
+# either; doubling only the batch quarters the excess.
 #
 # </details>
 #
@@ -1291,7 +1293,8 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 # An epoch is short if it has fewer than $1/(\eta h)$ steps; after about so many a kick is forgotten. The gain fades slowly: where an epoch is
 # {{below: turns_remembered:.1f}} times as long (Figure 2.11, η = 0.02), shuffling still halves the excess. For much longer epochs use (2.7).
 #
-# With momentum put $\frac{\eta}{1-\mu}$ for η in (2.7), as long as this times the curvature is small; in (2.8) not.
+# With momentum put $\frac{\eta}{1-\mu}$ for η in (2.7), as long as this times the curvature is small; in (2.8), too, if an epoch has
+# many more than $\frac1{1-\mu}$ batches. With fewer the excess is smaller.
 #
 # </details>
 #
@@ -1469,7 +1472,8 @@ claim("02-missed", "At η = 0.003 it is {} times that of (2.8)", measured=missed
 #
 # **But (2.8) does not say how high.** In the puzzle the excess is {{missed[0]:.0f}} times that of (2.8), since $\eta=0.03$ is far from
 # small: a step multiplies the errors of its own batch by ${{1 - 0.03 * (80 + 10):.1f}}$ (Figure 2.7), and so enlarges what earlier kicks
-# have left. At the first $\eta=0.003$ it is {{missed[1]:.1f}} times; the rest is a shift, which counts in short epochs (exercise 6).
+# have left. At the reader's first learning rate, 0.003, it is only {{missed[1]:.1f}} times. What is left comes from a shift of the weights
+# (exercise 6), which counts as an epoch has only four batches.
 #
 # **Was it worth it?** The reader also reports a low test error.
 
@@ -1528,9 +1532,9 @@ claim("02-kept", "With η = 0.01 in place of 0.03 it is {} times that, at the up
 # | SGD, η = 0.01, λ = 0, from zero | {{zero_error.mean():.2f}} |
 # | SGD, η = 0.01, λ = 0, from the random start | {{round(slow_error[0].mean(), -3):,.0f}} |
 #
-# Hovering costs what λ = 10 gains; with a smaller η SGD keeps the gain. Without decay most of the random start remains, in directions that no
-# example sees. Whether λ = 10 is better than a start at zero stays open
-# (by {{further.mean():.0f}} percent of the mean target's error, standard error {{further.std() / 20**0.5:.0f}}). So use a smaller
+# At η = 0.03 hovering costs as much test error as λ = 10 gains; with a smaller η SGD keeps the gain. Without decay most of the random start remains, in directions that no
+# example sees. λ = 10 beats a start at zero by {{further.mean():.0f}} ± {{further.std() / 20**0.5:.0f}} percent
+# of the mean target's error (± standard error), which is too little to tell. So use a smaller
 # η against explosions, and λ for what the data do not pin down ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
 #
 # **The chapter in three sentences.**
@@ -1648,7 +1652,7 @@ claim("02-kept", "With η = 0.01 in place of 0.03 it is {} times that, at the up
 # the shift, balances it at the shift $-\frac{\eta}{2B}H_\lambda^{-1}v$. It comes from drawing without replacement ([Smith et al.
 # 2021](https://arxiv.org/abs/2101.12176)).
 #
-# At $\eta=0.0025$ the excess at the end of an epoch is {{excess["shuffled"][0] / at_ends[0]:.0f}} times less than on average. The shift makes about
+# At $\eta=0.0025$ the excess at the end of an epoch is {{excess["shuffled"][0] / at_ends[0]:.0f}} times smaller than its mean over the epoch. The shift makes about
 # {{100 * shifts[0] / at_ends[0]:.0f}} % of it. The rest is a spread, as the order of each epoch is random. For smaller η the shift makes
 # more: its excess falls like $\eta^2$, that of the spread like $\eta^3$.
 #
@@ -1698,7 +1702,7 @@ verdict("S2-06", "false", "It is the L2 norm.")
 
 # %% tags=["hide-input"]
 verdict("S2-07", "under conditions",
-        "It hovers, as said, and stays bounded because the other batches' decay outweighs the "
+        "It hovers, as said, and does not explode because the other batches' decay outweighs the "
         "overshoot of nearly orthogonal inputs. In shuffled epochs λ = 10 is enough for that, "
         f"with independent draws it takes about {drawn_from:.0f}. The test error is low only "
         "beside an explosion: about that of answering the mean target.")
