@@ -166,7 +166,7 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
       measured=trained[..., little] - minima[..., little], equals=0, within=1e-9)
 
 # %% [markdown]
-# **Decay helps against noise if λ is neither too small nor too large.** In large models that see their data once there is little to overfit; there decay mainly sets how large a step is *relative to the weights* ([D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415)).
+# **Decay helps against noise if λ is neither too small nor too large.** Large models that see their data once hardly overfit; there decay mainly sets how large a step is *relative to the weights* ([D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415)).
 #
 # ## 0.2 Where does λ enter the training step?
 #
@@ -263,7 +263,7 @@ claim("00-factor", "After 250 steps the mean at scale 10 under Adam and all thre
 assert coupled["1"].y[-1] > coupled["law 1"].y[-1], "not above its dots"
 
 # %% [markdown]
-# In Figure 0.2 Adam (left) shrinks weights by about $1-\eta\lambda/\sqrt v$ a step, most where gradients are small. Its means end at {{coupled["10"].y[-1]:.2f}}, {{coupled["1"].y[-1]:.2f}} and {{abs(coupled["0.1"].y[-1]):.2f}}, all of AdamW's (right) near {{all_three:.2f}}.
+# In Figure 0.2 Adam (left) shrinks weights by about $1-\eta\lambda/\sqrt v$ a step, most where gradients are small. AdamW (right) shrinks all alike, to {{all_three:.2f}}.
 #
 # **In plain gradient descent penalty and decay are the same; in Adam they differ.**
 #
@@ -309,7 +309,7 @@ assert squared_norms.max() < 1.1 * squared_norms.min(), "not equal, as the text 
 #
 # **Predict again.** Which shares does AdamW give: as at the start, by the numbers of weights, or equal ones? Recall that it divides each weight's gradient by $\sqrt v$.
 #
-# The helper `sweep` trains from five seeds and records $\lVert W_l\rVert$ as `norm`, also under AdamW, with decay and without. The *root mean square* (RMS) of a layer's weights is the root of the mean of their squares.
+# The helper `sweep` trains from five seeds and records $\lVert W_l\rVert$ as `norm`, also under AdamW with and without decay. The *root mean square* (RMS) of a layer's weights is the root of the mean of their squares.
 
 # %%
 from itertools import pairwise
@@ -413,7 +413,7 @@ figures.show(fig, "Share of the squared norm that each of three layers has in tr
 # %% [markdown]
 # In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. Under AdamW (top right) they stay near the layers' shares of all weights: the RMS are similar (bottom right).
 #
-# AdamW's decay is not the reason: without it the RMS are as similar (dotted), and the shares are {{below: bare[0]:.2f}}, {{below: bare[1]:.2f}} and {{below: bare[2]:.2f}}.
+# AdamW's decay is not the reason: without it the RMS are as similar (dotted).
 
 # %% tags=["hide-input"]
 at_start = np.array([curves[name].at(0) for name in names])  # three layers, five runs
@@ -457,12 +457,12 @@ claim("00-sum", "The layers' shares add up to 1, and so do the dashed lines",
 #
 # ## 0.4 Why does SGD make the layers equal?
 #
-# The network can be rescaled without changing what it computes (Figure 0.4).
+# Different weights can give the same function (Figure 0.4).
 #
 # 1. Multiply a layer's weights by some $c>0$, and divide the next layer's weights by $c$. Since $\operatorname{relu}(cz)=c\operatorname{relu}(z)$, this changes neither
 #    the network's function (left) nor the loss.
 # 2. But the two squared norms in the penalty become $c^2\lVert W_1\rVert^2$ and $\lVert W_2\rVert^2/c^2$. Their product stays the same.
-# 3. Two positive numbers with a given product have the smallest sum when they are equal (right). So they are equal at every minimum of loss plus penalty.
+# 3. Two positive numbers with a given product have the smallest sum when they are equal (right). **So they are equal at every minimum of loss plus penalty.**
 #
 # This holds for neighbouring layers with ReLU between them, without biases (Exercise 7), normalisation or skip connections, and with one λ. We try $c=2$ on the trained network:
 
@@ -548,8 +548,6 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
              "grey dots are the network before, the black one is the lowest sum.")
 
 # %% [markdown]
-# **So at a minimum the second layer's term is as large as the first layer's.**
-#
 # **How long does it take?** Let $g_l$ be the gradient of a batch's loss with respect to $W_l$, and let $\langle W,g\rangle$ sum the products of all entries.
 #
 # 1. The loss does not depend on $c$, so its derivative at $c=1$ is zero: $\langle W_1,g_1\rangle-\langle W_2,g_2\rangle=0$.
@@ -560,7 +558,7 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
 #
 # Without the last term, $(1-\eta\lambda)^{2t}$ of the difference is left after $t$ steps: $1/e$ after about $1/(2\eta\lambda)$ steps, here {{1 / (2 * 0.5 * 0.003):.0f}}.
 #
-# But the last term does not average out. In the long run it keeps $D$ near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$, where the two terms balance. Here the network fits its examples, so the gradients become small and little is left. With wrong labels or small batches much more is left (Exercise 5).
+# But the last term does not average out. In the long run it keeps $D$ near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. Here the network fits its examples, so the gradients become small and little is left. With wrong labels or small batches much more is left (Exercise 5).
 #
 # Yet in Figure 0.3 the shares go {{below: 100 * way.mean():.0f}} % of the way to 1/3 in the first 100 steps, while {{below: 100 * parts[..., 4].mean():.0f}} % of the differences is left. The reason is the middle term of step 2: by step 1 it is the same for every layer. We sum it over the first 50 steps:
 
@@ -681,7 +679,7 @@ claim("00-steps", "Under AdamW, in the second half of this run, the RMS of the s
 #
 # $$w_{\mathrm{rms}}\approx\sqrt{\frac{\eta}{2\lambda}}\tag{0.3}$$
 #
-# The scale of the gradients does not enter. Without decay nothing balances the steps: the RMS grows like $\eta\sqrt t$, again the same for every layer. So decay sets where growth stops, not how the layers compare. We test this on noise.
+# The scale of the gradients does not enter. Without decay nothing balances the steps: the RMS grows like $\eta\sqrt t$, again the same for every layer. So decay sets where growth stops, not how the layers compare.
 
 # %%
 torch.manual_seed(seeds(1)[0])
@@ -744,7 +742,7 @@ claim("00-noise", "With noise for gradients, the weights end at an RMS of {} tim
       equals=1, within=0.05)
 
 # %% [markdown]
-# (0.3) holds for noise (Figure 0.6, left). The network's weights become larger (right), because $\overline{w\Delta}>0$. Why this sign? Multiply a layer by $c>1$: all outputs grow by $c$. Nearly all answers are right, so this lowers the loss. Its derivative at $c=1$ is $\langle W,g\rangle$, which is thus negative, and steps against the gradient point partly along the weights ([chapter 9](09_adaptive_optimisers.ipynb)). $\overline{\Delta^2}$ gives only {{100 * from_noise.min():.0f}} to {{100 * from_noise.max():.0f}} % of the growth of $\overline{w^2}$.
+# (0.3) holds for noise (Figure 0.6, left). The network's weights become larger (right), because $\overline{w\Delta}>0$. Why? Multiplying a layer by $c>1$ multiplies all outputs. Nearly all answers are right, so this lowers the loss. Its derivative at $c=1$, $\langle W,g\rangle$, is thus negative, and steps against the gradient point partly along the weights ([chapter 9](09_adaptive_optimisers.ipynb)). $\overline{\Delta^2}$ gives only {{100 * from_noise.min():.0f}} to {{100 * from_noise.max():.0f}} % of the growth of $\overline{w^2}$.
 
 # %% tags=["hide-input"]
 claim("00-uphill", "In the second half of the network's run, the derivative of a batch's loss "
@@ -763,7 +761,7 @@ claim("00-level", "In the second half of the network's run, growth and decay nea
 #
 # - Take `AdamW`, and leave the `weight_decay` of `Adam` at 0: λ then means the same for every weight.
 # - By convention, use one λ for all weight matrices, and none for biases and for the scales of normalisation layers ([chapter 6](06_bias_exclusion.ipynb)).
-# - Typical values of λ are 0.0001 to 0.0005 with SGD, and 0.01 (PyTorch's default) to 0.1 with AdamW (PyTorch multiplies λ by the base learning rate, AdamW's paper does not). Ours are larger, so that short runs suffice.
+# - Typical values of λ are 0.0001 to 0.0005 with SGD, and 0.01 (PyTorch's default) to 0.1 with AdamW. Ours are larger, so that short runs suffice.
 # - Choose λ on a validation set ([chapter 11](11_choosing_lambda.ipynb)).
 # - Compare your number of steps with $1/(\eta\lambda)$ (Exercise 6). PyTorch's defaults for AdamW, $\eta=0.001$ and $\lambda=0.01$, give {{1 / (0.001 * 0.01):,.0f}} steps.
 #
@@ -860,7 +858,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 # <details>
 # <summary>Solution</summary>
 #
-# At about the same step. With momentum $\mu$ a gradient acts again in each later step, by $\mu$, $\mu^2$, …: in all $1/(1-\mu)$ times, here {{1 / (1 - 0.9):.0f}} times. In PyTorch's SGD $\lambda w$ is part of the gradient. So differences fade by $2\eta\lambda/(1-\mu)$ a step, as they did with ten times the learning rate. Chapter 2 is about this product.
+# At about the same step. With momentum $\mu$ a gradient acts again in later steps, by $\mu$, $\mu^2$, …, in all $1+\mu+\mu^2+\dots=1/(1-\mu)$ times, here {{1 / (1 - 0.9):.0f}} times. In PyTorch's SGD this includes $\lambda w$. So differences fade by $2\eta\lambda/(1-\mu)$ a step, as much as before (chapter 2).
 #
 # </details>
 #
