@@ -263,7 +263,7 @@ claim("00-factor", "After 250 steps the mean at scale 10 under Adam and all thre
 assert coupled["1"].y[-1] > coupled["law 1"].y[-1], "not above its dots"
 
 # %% [markdown]
-# In Figure 0.2 Adam (left) shrinks weights by about $1-\eta\lambda/\sqrt v$ a step, most where gradients are small. AdamW (right) shrinks all alike, to {{all_three:.2f}}.
+# In Figure 0.2 Adam (left) multiplies weights by about $1-\eta\lambda/\sqrt v$ a step: small gradients mean fast decay. AdamW (right) brings all to {{all_three:.2f}}.
 #
 # **In plain gradient descent penalty and decay are the same; in Adam they differ.**
 #
@@ -411,7 +411,7 @@ figures.show(fig, "Share of the squared norm that each of three layers has in tr
              caption="Thin lines are five seeds, bold ones their means, and so are dotted ones.")
 
 # %% [markdown]
-# In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. Under AdamW (top right) they stay near the layers' shares of all weights: the RMS are similar (bottom right).
+# In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. Under AdamW (top right) they stay near the layers' shares of all weights, and the RMS are similar (bottom right).
 #
 # AdamW's decay is not the reason: without it the RMS are as similar (dotted).
 
@@ -438,7 +438,7 @@ claim("00-share", "Under AdamW, averaged over the second half of training, the l
 bare_runs = without_decay.sel(step=slice(250, None)).mean("step").values.T  # layers, runs
 bare, bare_rms = bare_runs.mean(1), (bare_runs / dashed[:, None]) ** 0.5
 bare_ratios = bare_rms.max(0) / bare_rms.min(0)
-claim("00-control", f"Under AdamW without decay, it is {bare_ratios.min():.2f} to "
+claim("00-control", f"Under AdamW without decay, the largest RMS is {bare_ratios.min():.2f} to "
       f"{bare_ratios.max():.2f} times the smallest (five seeds)",
       measured=bare_ratios, between=(1.2, 2.4))
 
@@ -742,7 +742,7 @@ claim("00-noise", "With noise for gradients, the weights end at an RMS of {} tim
       equals=1, within=0.05)
 
 # %% [markdown]
-# (0.3) holds for noise (Figure 0.6, left). The network's weights become larger (right), because $\overline{w\Delta}>0$. Why? Multiplying a layer by $c>1$ multiplies all outputs. Nearly all answers are right, so this lowers the loss. Its derivative at $c=1$, $\langle W,g\rangle$, is thus negative, and steps against the gradient point partly along the weights ([chapter 9](09_adaptive_optimisers.ipynb)). $\overline{\Delta^2}$ gives only {{100 * from_noise.min():.0f}} to {{100 * from_noise.max():.0f}} % of the growth of $\overline{w^2}$.
+# (0.3) holds for noise (Figure 0.6, left). The network's weights become larger (right), because $\overline{w\Delta}>0$. Why? Multiplying a layer by $c>1$ multiplies all outputs. Nearly all images are classified rightly, so this lowers the loss. Its derivative at $c=1$, $\langle W,g\rangle$, is thus negative, and steps against the gradient point partly along the weights ([chapter 9](09_adaptive_optimisers.ipynb)). $\overline{\Delta^2}$ gives only {{100 * from_noise.min():.0f}} to {{100 * from_noise.max():.0f}} % of the growth of $\overline{w^2}$.
 
 # %% tags=["hide-input"]
 claim("00-uphill", "In the second half of the network's run, the derivative of a batch's loss "
