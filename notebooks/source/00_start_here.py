@@ -166,7 +166,7 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
       measured=trained[..., little] - minima[..., little], equals=0, within=1e-9)
 
 # %% [markdown]
-# **Decay helps against noise if λ is neither too small nor too large.** In large models that see their data once there is little to overfit; there decay mainly sets how large a step is *relative to the weights* ([D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415)).
+# **Decay helps against noise if λ is neither too small nor too large.** Large models that see their data once hardly overfit; there decay mainly sets how large a step is *relative to the weights* ([D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415)).
 #
 # ## 0.2 Where does λ enter the training step?
 #
@@ -235,8 +235,7 @@ for words, across, up, color in (("gradients of scale 10", 88, 0.8, "C5"),
                                  ("dots: (1 − ηλ/10)ᵗ", 88, 0.72, "black"),
                                  ("scale 1", 142, 0.57, "C0"),
                                  ("dots: (1 − ηλ)ᵗ", 142, 0.49, "black"),
-                                 ("scale 0.1: here λw", 96, 0.18, "C3"),
-                                 ("itself fills v", 96, 0.1, "C3")):
+                                 ("scale 0.1: smallest √v", 96, 0.14, "C3")):
     left.text(across, up, words, color=color, size=10)
 
 # %% tags=["hide-input"]
@@ -264,7 +263,7 @@ claim("00-factor", "After 250 steps the mean at scale 10 under Adam and all thre
 assert coupled["1"].y[-1] > coupled["law 1"].y[-1], "not above its dots"
 
 # %% [markdown]
-# In Figure 0.2 Adam's means (left) end at {{coupled["10"].y[-1]:.2f}}, {{coupled["1"].y[-1]:.2f}} and {{abs(coupled["0.1"].y[-1]):.2f}}, all of AdamW's (right) near {{all_three:.2f}}.
+# In Figure 0.2 Adam (left) multiplies weights by about $1-\eta\lambda/\sqrt v$ a step: small gradients mean fast decay. AdamW (right) brings all to {{all_three:.2f}}.
 #
 # **In plain gradient descent penalty and decay are the same; in Adam they differ.**
 #
@@ -308,7 +307,9 @@ assert squared_norms.max() < 1.1 * squared_norms.min(), "not equal, as the text 
 # %% [markdown]
 # They are equal.
 #
-# The helper `sweep` trains the network from five seeds and records $\lVert W_l\rVert$ as `norm`. We add AdamW, with decay and without. The *root mean square* (RMS) of a layer's weights is the root of the mean of their squares.
+# **Predict again.** Which shares does AdamW give: as at the start, by the numbers of weights, or equal ones? Recall that it divides each weight's gradient by $\sqrt v$.
+#
+# The helper `sweep` trains from five seeds and records $\lVert W_l\rVert$ as `norm`, also under AdamW with and without decay. The *root mean square* (RMS) of a layer's weights is the root of the mean of their squares.
 
 # %%
 from itertools import pairwise
@@ -369,6 +370,7 @@ def draw_rms(left, right):
                 ax.plot(each.step, each.T, lw=0.8, alpha=0.5, label=label, **look)
             ax.plot(each.step, each.mean("seed"), lw=2.4 if ls == "-" else 1.6,
                     label=label if ls == ":" else f"_mean {name}", **look)
+    right.text(490, 0.53, "dotted: without decay", ha="right", va="top", size=9)
     for ax, title in ((left, "SGD: unequal RMS"), (right, "AdamW: similar RMS")):
         ax.set(title=title, yscale="log", ylim=(0.02, 0.6), ylabel=" ", xlabel="training step")
         ax.set_yticks([0.03, 0.1, 0.3], ["0.03", "0.1", "0.3"]), ax.minorticks_off()
@@ -381,8 +383,8 @@ draw_shares(left, right), draw_rms(low, low_right)
 left.set(xlim=(0, 1500), xticks=(0, 500, 1000, 1500)), right.set(xlim=(0, 500))
 for ax, words in ((left, "η = 0.5, λ = 0.003"), (right, "η = 0.01, λ = 0.6")):
     ax.text(0.98, 0.98, words, color=figures.GREY, ha="right", va="top", transform=ax.transAxes)
-for ax, ups in ((left, (0.55, 0.185, 0.11)), (right, (0.71, 0.47, 0.06)),
-                (low, (0.17, 0.44, 0.76)), (low_right, (0.43, 0.33, 0.85))):
+for ax, ups in ((left, (0.55, 0.185, 0.11)), (right, (0.71, 0.41, 0.06)),
+                (low, (0.17, 0.44, 0.76)), (low_right, (0.34, 0.43, 0.77))):
     for layer, up in enumerate(ups):
         words = order[layer] + (f": {sizes[layer]:,} weights" if ax is left else "")
         ax.text(0.26, up, words, size=9.5, color=f"C{layer}", transform=ax.transAxes)
@@ -406,13 +408,12 @@ figures.show(fig, "Share of the squared norm that each of three layers has in tr
              f"are {words[1]} in the second half, on average; dashed lines mark the shares of all "
              f"weights, {words[2]}. RMS end at {words[4]}; dotted, without decay, at {words[5]}.",
              number="0.3",
-             caption="Thin lines are five seeds, bold ones their means. Dotted: AdamW without "
-             "decay.")
+             caption="Thin lines are five seeds, bold ones their means, and so are dotted ones.")
 
 # %% [markdown]
-# In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. Under AdamW (top right) the largest and the smallest layer stay nearer to their shares of all weights than to 1/3. The layers' RMS are similar (bottom right).
+# In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. Under AdamW (top right) they stay near the layers' shares of all weights, and the RMS are similar (bottom right).
 #
-# Decay is not the reason: without it they are as similar (dotted), and the shares are {{below: bare[0]:.2f}}, {{below: bare[1]:.2f}} and {{below: bare[2]:.2f}}.
+# AdamW's decay is not the reason: without it the RMS are as similar (dotted).
 
 # %% tags=["hide-input"]
 at_start = np.array([curves[name].at(0) for name in names])  # three layers, five runs
@@ -437,7 +438,7 @@ claim("00-share", "Under AdamW, averaged over the second half of training, the l
 bare_runs = without_decay.sel(step=slice(250, None)).mean("step").values.T  # layers, runs
 bare, bare_rms = bare_runs.mean(1), (bare_runs / dashed[:, None]) ** 0.5
 bare_ratios = bare_rms.max(0) / bare_rms.min(0)
-claim("00-control", f"Under AdamW without decay, it is {bare_ratios.min():.2f} to "
+claim("00-control", f"Under AdamW without decay, the largest RMS is {bare_ratios.min():.2f} to "
       f"{bare_ratios.max():.2f} times the smallest (five seeds)",
       measured=bare_ratios, between=(1.2, 2.4))
 
@@ -456,12 +457,12 @@ claim("00-sum", "The layers' shares add up to 1, and so do the dashed lines",
 #
 # ## 0.4 Why does SGD make the layers equal?
 #
-# The network can be rescaled without changing what it computes (Figure 0.4).
+# Different weights can give the same function (Figure 0.4).
 #
 # 1. Multiply a layer's weights by some $c>0$, and divide the next layer's weights by $c$. Since $\operatorname{relu}(cz)=c\operatorname{relu}(z)$, this changes neither
 #    the network's function (left) nor the loss.
 # 2. But the two squared norms in the penalty become $c^2\lVert W_1\rVert^2$ and $\lVert W_2\rVert^2/c^2$. Their product stays the same.
-# 3. Two positive numbers with a given product have the smallest sum when they are equal (right). So they are equal at every minimum of loss plus penalty.
+# 3. Two positive numbers with a given product have the smallest sum when they are equal (right). **So they are equal at every minimum of loss plus penalty.**
 #
 # This holds for neighbouring layers with ReLU between them, without biases (Exercise 7), normalisation or skip connections, and with one λ. We try $c=2$ on the trained network:
 
@@ -501,7 +502,7 @@ def draw_nets(ax):
     for across, up, words, color in ((0.95, 0.1, "4", "C0"), (1.6, 0.1, "+", "black"),
                                      (2.25, 0.1, "1", "C1"), (4.75, 0.1, "2", "C0"),
                                      (5.4, 0.1, "+", "black"), (6.05, 0.1, "2", "C1"),
-                                     (5.4, 4.2, "c = 0.71", "black"),
+                                     (5.4, 4.2, "c = 1/√2", "black"),
                                      (4.6, 3.5, "× c", "C0"), (6.2, 3.5, "÷ c", "C1")):
         ax.text(across, up, words, color=color, size=11, ha="center")
     for across, up, words in ((0.3, 3.6, "inputs"), (1.6, 3.6, "ReLU"), (2.95, 2.5, "output")):
@@ -547,8 +548,6 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
              "grey dots are the network before, the black one is the lowest sum.")
 
 # %% [markdown]
-# **So at a minimum the second layer's term is as large as the first layer's.**
-#
 # **How long does it take?** Let $g_l$ be the gradient of a batch's loss with respect to $W_l$, and let $\langle W,g\rangle$ sum the products of all entries.
 #
 # 1. The loss does not depend on $c$, so its derivative at $c=1$ is zero: $\langle W_1,g_1\rangle-\langle W_2,g_2\rangle=0$.
@@ -559,7 +558,7 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
 #
 # Without the last term, $(1-\eta\lambda)^{2t}$ of the difference is left after $t$ steps: $1/e$ after about $1/(2\eta\lambda)$ steps, here {{1 / (2 * 0.5 * 0.003):.0f}}.
 #
-# But the last term does not average out. In the long run it keeps $D$ near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$, where the two terms balance. Here the network fits its examples, so the gradients become small and little is left. With wrong labels or small batches much more is left (Exercise 5).
+# But the last term does not average out. In the long run it keeps $D$ near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. Here the network fits its examples, so the gradients become small and little is left. With wrong labels or small batches much more is left (Exercise 5).
 #
 # Yet in Figure 0.3 the shares go {{below: 100 * way.mean():.0f}} % of the way to 1/3 in the first 100 steps, while {{below: 100 * parts[..., 4].mean():.0f}} % of the differences is left. The reason is the middle term of step 2: by step 1 it is the same for every layer. We sum it over the first 50 steps:
 
@@ -635,7 +634,7 @@ claim("00-time", f"After {13 * 25} steps of SGD, {{}} of the difference between 
       measured=parts[..., 13], equals=law, within=0.02)
 
 # %% [markdown]
-# So the loss adds {{100 * added.mean().item() / before[0]:.0f}} % of what the first layer starts with, but {{100 * added.mean().item() / before[2]:.0f}} % of what the third starts with (Figure 0.5, left: net of decay). The *differences* fade slowly, by decay (right). At the end {{100 * parts[..., -1].mean():.1f}} % is left, and not {{100 * fading["law"].y[-1]:.1f}} %, because of the last term in (0.2).
+# So the loss adds {{100 * added.mean().item() / before[0]:.0f}} % of what the first layer starts with, but {{100 * added.mean().item() / before[2]:.0f}} % of what the third starts with (Figure 0.5, left, after decay). The *differences* fade slowly, by decay (right). At the end {{100 * parts[..., -1].mean():.1f}} % is left, and not {{100 * fading["law"].y[-1]:.1f}} %, because of the last term in (0.2).
 #
 # **A long run of SGD makes neighbouring norms nearly equal if the gradients become small, or η is small at the same λ.**
 #
@@ -659,10 +658,10 @@ for _ in range(500):
     old = [w.detach().clone() for w in fresh.parameters()]
     optimizer.step()
     moved = [new.detach() - shrink * w for new, w in zip(fresh.parameters(), old, strict=True)]
-    records.append([[(w**2).mean().item(), (step**2).mean().item(), (w * step).mean().item()]
-                    for w, step in zip(old, moved, strict=True)])
-records = np.array(records)  # 500 steps × 3 layers × 3 means: of w², Δ² and wΔ
-w_square, step_square, product = records[250:].mean(0).T  # of the second half
+    records.append([[(w**2).mean(), (step**2).mean(), (w * step).mean(), (w * p.grad).sum()]
+                    for p, w, step in zip(fresh.parameters(), old, moved, strict=True)])
+records = torch.tensor(records).numpy()  # 500 steps × 3 layers × (means of w², Δ², wΔ; ⟨W, g⟩)
+w_square, step_square, product, uphill = records[250:].mean(0).T  # of the second half
 
 # %% tags=["hide-input"]
 step_rms = step_square**0.5 / lr  # in units of η
@@ -680,7 +679,7 @@ claim("00-steps", "Under AdamW, in the second half of this run, the RMS of the s
 #
 # $$w_{\mathrm{rms}}\approx\sqrt{\frac{\eta}{2\lambda}}\tag{0.3}$$
 #
-# The scale of the gradients does not enter. Without decay nothing balances the steps: the RMS grows like $\eta\sqrt t$, again the same for every layer. So decay sets where growth stops, not how the layers compare. We test this on noise.
+# The scale of the gradients does not enter. Without decay nothing balances the steps: the RMS grows like $\eta\sqrt t$, again the same for every layer. So decay sets where growth stops, not how the layers compare.
 
 # %%
 torch.manual_seed(seeds(1)[0])
@@ -704,7 +703,7 @@ right.bar(places, heights[0], color=colors, width=0.6, label="_steps")
 right.bar(places, heights[1], bottom=heights[0], color=colors, alpha=0.3, width=0.6, label="_along")
 right.plot(places, w_square, "o", color="black", ms=6, label="_measured")
 right.axhline(expected**2, color="black", ls="--", lw=1.2, label="law")
-right.set(title="Network: it is larger", xlabel=" ", ylabel="mean square of the weights",
+right.set(title="Network: larger weights", xlabel=" ", ylabel="mean square of the weights",
           xlim=(-0.4, 2.9))
 right.set_xticks(places, [words.replace(" ", "\n") for words in order])
 right.grid(axis="x", visible=False)
@@ -743,23 +742,26 @@ claim("00-noise", "With noise for gradients, the weights end at an RMS of {} tim
       equals=1, within=0.05)
 
 # %% [markdown]
-# (0.3) holds for noise (Figure 0.6, left). The network's weights become larger (right), as their steps point partly along the weights: $\overline{w\Delta}>0$ ([chapter 9](09_adaptive_optimisers.ipynb)). Here $\overline{\Delta^2}$ gives only {{100 * from_noise.min():.0f}} to {{100 * from_noise.max():.0f}} % of the growth of $\overline{w^2}$.
+# (0.3) holds for noise (Figure 0.6, left). The network's weights become larger (right), because $\overline{w\Delta}>0$. Why? Multiplying a layer by $c>1$ multiplies all outputs. Nearly all images are classified rightly, so this lowers the loss. Its derivative at $c=1$, $\langle W,g\rangle$, is thus negative, and steps against the gradient point partly along the weights ([chapter 9](09_adaptive_optimisers.ipynb)). $\overline{\Delta^2}$ gives only {{100 * from_noise.min():.0f}} to {{100 * from_noise.max():.0f}} % of the growth of $\overline{w^2}$.
 
 # %% tags=["hide-input"]
+claim("00-uphill", "In the second half of the network's run, the derivative of a batch's loss "
+      "with respect to a factor on one layer is {} on average (largest of three layers)",
+      measured=uphill, below=0)
 assert (product > 0).all(), "the steps do not point along the weights"
 factors = np.array([*ratios, layer_rms.max() / layer_rms.min()])
-claim("00-level", "In the second half of the network's run, a layer's RMS is {} times what the "
-      "balance with its measured steps gives (farthest off of three layers)",
+claim("00-level", "In the second half of the network's run, growth and decay nearly balance: a "
+      "layer's RMS is {} times the one at which they are equal (farthest off of three layers)",
       measured=layer_rms / balance, equals=1, within=0.1)
 
 # %% [markdown]
-# **Under AdamW all layers take steps of about the same RMS; noise alone would then give similar weights.** (AdamW does not minimise loss plus penalty, so §0.4 does not apply.) Averaged over the second half of our runs with decay, their weights' RMS differ by a factor of {{factors.min():.1f}} to {{factors.max():.1f}}. (0.3) fits noise; the network's RMS are {{(layer_rms / expected)[0]:.1f}}, {{(layer_rms / expected)[1]:.1f}} and {{(layer_rms / expected)[2]:.1f}} times as large.
+# **Under AdamW all layers take steps of about the same RMS, so their weights have similar RMS.** (AdamW does not minimise loss plus penalty, so §0.4 does not apply.) In the second half of our runs with decay the RMS differ by a factor of {{factors.min():.1f}} to {{factors.max():.1f}}. In this network they are {{(layer_rms / expected)[0]:.1f}}, {{(layer_rms / expected)[1]:.1f}} and {{(layer_rms / expected)[2]:.1f}} times what (0.3) says for noise.
 #
 # ## 0.6 In practice
 #
 # - Take `AdamW`, and leave the `weight_decay` of `Adam` at 0: λ then means the same for every weight.
 # - By convention, use one λ for all weight matrices, and none for biases and for the scales of normalisation layers ([chapter 6](06_bias_exclusion.ipynb)).
-# - Typical values of λ are 0.0001 to 0.0005 with SGD, and 0.01 (PyTorch's default) to 0.1 with AdamW (PyTorch multiplies λ by the base learning rate, AdamW's paper does not). Ours are larger, so that short runs suffice.
+# - Typical values of λ are 0.0001 to 0.0005 with SGD, and 0.01 (PyTorch's default) to 0.1 with AdamW. Ours are larger, so that short runs suffice.
 # - Choose λ on a validation set ([chapter 11](11_choosing_lambda.ipynb)).
 # - Compare your number of steps with $1/(\eta\lambda)$ (Exercise 6). PyTorch's defaults for AdamW, $\eta=0.001$ and $\lambda=0.01$, give {{1 / (0.001 * 0.01):,.0f}} steps.
 #
@@ -851,13 +853,12 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 #
 # </details>
 #
-# **2.** Double λ and halve the learning rate of SGD. Do the layers become equal earlier, later, or at the same step?
+# **2.** Give SGD `lr=0.05, momentum=0.9` in the run with `sweep`. Do the layers become equal earlier, later, or at about the same step?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# Late in training at about the same step: differences between layers fade like $(1-\eta\lambda)^{2t}$, and $\eta\lambda$ is unchanged. But they become equal
-# at smaller weights, because $\lambda$ alone decides where loss plus penalty is least. Chapter 2 is about this product.
+# At about the same step. With momentum $\mu$ a gradient acts again in later steps, by $\mu$, $\mu^2$, …, in all $1+\mu+\mu^2+\dots=1/(1-\mu)$ times, here {{1 / (1 - 0.9):.0f}} times. In PyTorch's SGD this includes $\lambda w$. So differences fade by $2\eta\lambda/(1-\mu)$ a step, as much as before (chapter 2).
 #
 # </details>
 #
