@@ -21,7 +21,7 @@
 #
 # $$L(w)+\frac\lambda2\lVert w\rVert^2,\qquad\lVert w\rVert^2=\sum_iw_i^2,$$
 #
-# where $\lambda\ge0$ sets the price. A narrow bend towards one stray example costs large weights and lowers the loss little.
+# where $\lambda\ge0$ sets the price. To bend sharply towards one stray example the network needs large weights. With the penalty this costs more than the loss saves.
 #
 # This is the whole training; $\eta$, in code `lr`, is the learning rate:
 
@@ -31,7 +31,7 @@ import torch
 
 
 def train(w, lam, hidden, y, lr=1.0, steps=3000):
-    # hidden: examples × units, w: units × 1, y: examples × 1; all may come in stacks of networks
+    # hidden: examples × units, w: units × 1, y: examples × 1 (or stacks of such)
     for _ in range(steps):  # .mT transposes a matrix
         g = hidden.mT @ (hidden @ w - y) / y.shape[-2]  # gradient of half the mean squared error
         w = (1 - lr * lam) * w - lr * g  # <- the training step
@@ -56,7 +56,7 @@ def draw(seed):  # the noisy targets, one at every tenth x; the hidden units' ou
     y = curve[::10] + sigma * torch.tensor(rng.normal(size=(20, 1)))
     slope = torch.tensor(10 * rng.normal(size=hidden_units))
     shift = torch.tensor(10 * rng.uniform(-1, 1, hidden_units))
-    return y, torch.tanh(slope * x + shift) / hidden_units**0.5  # norm below 1: lr = 1 is stable
+    return y, torch.tanh(slope * x + shift) / hidden_units**0.5  # so small that lr = 1 is stable
 
 # %%
 y, outputs = draw(seeds(1)[0])
@@ -150,9 +150,9 @@ figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without
              "examples, the triangle is the limit of endless training.")
 
 # %% [markdown]
-# As λ shrinks (Figure 0.1, right), the error on the networks' own examples keeps falling, but below λ ≈ 0.01 the error on new ones rises. This is **overfitting**. For λ ≥ 0.01 training ends at the minimum. For smaller λ it stops on the way, which protects too (Exercise 4): trained to the end, λ = 0 has the error {{at_limit:.2f}}.
+# As λ shrinks (Figure 0.1, right), the error on the networks' own examples keeps falling, but below λ ≈ 0.01 the error on new ones rises. This is **overfitting**. For λ ≥ 0.01 training ends at the minimum. For smaller λ the steps are too few to reach it, and stopping early also protects from noise (Exercise 4): trained to the end, λ = 0 has the error {{at_limit:.2f}}.
 #
-# A line with a tick ✓ is a *claim*: a sentence with a number that was measured as the chapter ran. Click on it to see its bound; beyond it the chapter stops.
+# A line with a tick ✓ is a *claim*: a sentence with a number that was measured as the chapter ran. Click on it to see its bound. If the number were outside, the notebook would stop with an error.
 
 # %% tags=["hide-input"]
 assert at_limit > 1.1 * end[0], "stopping does not protect"
@@ -263,7 +263,7 @@ claim("00-factor", "After 250 steps the mean at scale 10 under Adam and all thre
 assert coupled["1"].y[-1] > coupled["law 1"].y[-1], "not above its dots"
 
 # %% [markdown]
-# In Figure 0.2 Adam (left) multiplies weights by about $1-\eta\lambda/\sqrt v$ a step: small gradients mean fast decay. AdamW (right) brings all to {{all_three:.2f}}.
+# In Figure 0.2 Adam (left) multiplies weights by about $1-\eta\lambda/\sqrt v$ a step: small gradients mean fast decay. Under AdamW (right) all three means fall to {{all_three:.2f}}.
 #
 # **In plain gradient descent penalty and decay are the same; in Adam they differ.**
 #
@@ -273,7 +273,7 @@ assert coupled["1"].y[-1] > coupled["law 1"].y[-1], "not above its dots"
 # [asked](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer) about two layers whether the term of the
 # big one is "effectively making the second term useless".
 #
-# Call $\lVert W_l\rVert^2/\sum_k\lVert W_k\rVert^2$ the layer's **share** of the squared norm, and so of the penalty. The penalty's derivative with respect to $W_2$ is $\lambda W_2$, however large $W_1$ is: every layer decays by the same factor.
+# Call $\lVert W_l\rVert^2/\sum_k\lVert W_k\rVert^2$ the layer's **share** of the squared norm, and so of the penalty. The penalty's derivative with respect to $W_2$ is $\lambda W_2$, however large $W_1$ is. So the answer is no: every layer decays by the same factor.
 #
 # But do the shares stay unequal? PyTorch draws weights uniformly between $\pm1/\sqrt{\text{inputs}}$. Their variance is $1/(3\cdot\text{inputs})$, so $\lVert W_l\rVert^2$ starts near $\text{outputs}/3$, and the shares near {{below: 100 * widths[1] / sum(widths[1:]):.0f}}, {{below: 100 * widths[2] / sum(widths[1:]):.0f}} and {{below: 100 * widths[3] / sum(widths[1:]):.0f}} %.
 #
@@ -411,9 +411,9 @@ figures.show(fig, "Share of the squared norm that each of three layers has in tr
              caption="Thin lines are five seeds, bold ones their means, and so are dotted ones.")
 
 # %% [markdown]
-# In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. Under AdamW (top right) they stay near the layers' shares of all weights, and the RMS are similar (bottom right).
+# In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. Under AdamW (top right) they come near the layers' shares of all weights, as the RMS become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, at the end about {{below: ratios.mean():.1f}} times.
 #
-# AdamW's decay is not the reason: without it the RMS are as similar (dotted).
+# AdamW's decay is not the reason: without it the RMS become as similar (dotted), as all layers start small. (Without decay a large start would never be forgotten.)
 
 # %% tags=["hide-input"]
 at_start = np.array([curves[name].at(0) for name in names])  # three layers, five runs
@@ -429,6 +429,9 @@ mean_share = np.array([right_curves[name].y[:, right_curves[name].x[0] >= 250].m
                        for name in names])  # three layers, five runs
 rms = (mean_share / dashed[:, None]) ** 0.5  # of a layer's weights, up to a factor
 ratios = rms.max(0) / rms.min(0)
+first_rms = (at_start / dashed[:, None]) ** 0.5
+start_ratio = np.mean(first_rms.max(0) / first_rms.min(0))
+assert start_ratio > 2.4, "at the start the RMS are not less similar"
 claim("00-share", "Under AdamW, averaged over the second half of training, the largest RMS of "
       f"a layer's weights is {ratios.min():.2f} to {ratios.max():.2f} times the smallest "
       f"(five seeds; with equal shares it would be {(sizes[0] / sizes[-1]) ** 0.5:.1f} times)",
@@ -453,7 +456,7 @@ claim("00-sum", "The layers' shares add up to 1, and so do the dashed lines",
       measured=[*at_start.sum(0), *at_end.sum(0), dashed.sum(), thirds], equals=1, within=1e-9)
 
 # %% [markdown]
-# **In this network the shares become equal under SGD, and stay ordered by the numbers of weights under AdamW, even without decay.**
+# **In this network SGD makes the layers' shares equal, and AdamW makes their RMS similar, even without decay.**
 #
 # ## 0.4 Why does SGD make the layers equal?
 #
@@ -558,7 +561,7 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
 #
 # Without the last term, $(1-\eta\lambda)^{2t}$ of the difference is left after $t$ steps: $1/e$ after about $1/(2\eta\lambda)$ steps, here {{1 / (2 * 0.5 * 0.003):.0f}}.
 #
-# But the last term does not average out. In the long run it keeps $D$ near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. Here the network fits its examples, so the gradients become small and little is left. With wrong labels or small batches much more is left (Exercise 5).
+# But the last term does not average out. In the long run what decay takes from $D$ in a step, about $2\eta\lambda D$, is what this term adds. So $D$ stays near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. Here the network fits its examples, so the gradients become small and little is left. With wrong labels or small batches much more is left (Exercise 5).
 #
 # Yet in Figure 0.3 the shares go {{below: 100 * way.mean():.0f}} % of the way to 1/3 in the first 100 steps, while {{below: 100 * parts[..., 4].mean():.0f}} % of the differences is left. The reason is the middle term of step 2: by step 1 it is the same for every layer. We sum it over the first 50 steps:
 
@@ -636,11 +639,11 @@ claim("00-time", f"After {13 * 25} steps of SGD, {{}} of the difference between 
 # %% [markdown]
 # So the loss adds {{100 * added.mean().item() / before[0]:.0f}} % of what the first layer starts with, but {{100 * added.mean().item() / before[2]:.0f}} % of what the third starts with (Figure 0.5, left, after decay). The *differences* fade slowly, by decay (right). At the end {{100 * parts[..., -1].mean():.1f}} % is left, and not {{100 * fading["law"].y[-1]:.1f}} %, because of the last term in (0.2).
 #
-# **A long run of SGD makes neighbouring norms nearly equal if the gradients become small, or η is small at the same λ.**
+# **A long run of SGD makes neighbouring norms nearly equal if the gradients become small, or if η is small: what is left is proportional to η/λ.**
 #
 # ## 0.5 What does AdamW make equal?
 #
-# AdamW divides each gradient by $\sqrt v$, its RMS. So all weights should take steps of an RMS near $\eta$. We train the network of §0.3 again, without momentum, and record the step $\Delta$ that comes from the gradient, without the decay.
+# AdamW divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So all weights should take steps of an RMS near $\eta$ (with momentum less, as steps partly cancel). We train the network of §0.3 again, without momentum, and record $\Delta$, the part of the step that comes from the gradient.
 
 # %%
 torch.manual_seed(seeds(1)[0])
@@ -679,7 +682,7 @@ claim("00-steps", "Under AdamW, in the second half of this run, the RMS of the s
 #
 # $$w_{\mathrm{rms}}\approx\sqrt{\frac{\eta}{2\lambda}}\tag{0.3}$$
 #
-# The scale of the gradients does not enter. Without decay nothing balances the steps: the RMS grows like $\eta\sqrt t$, again the same for every layer. So decay sets where growth stops, not how the layers compare.
+# The scale of the gradients does not enter. Without decay nothing balances the steps: from a small start the RMS grows like $\eta\sqrt t$, again the same for every layer. So decay sets where growth stops, and that the start is forgotten.
 
 # %%
 torch.manual_seed(seeds(1)[0])
@@ -742,7 +745,7 @@ claim("00-noise", "With noise for gradients, the weights end at an RMS of {} tim
       equals=1, within=0.05)
 
 # %% [markdown]
-# (0.3) holds for noise (Figure 0.6, left). The network's weights become larger (right), because $\overline{w\Delta}>0$. Why? Multiplying a layer by $c>1$ multiplies all outputs. Nearly all images are classified rightly, so this lowers the loss. Its derivative at $c=1$, $\langle W,g\rangle$, is thus negative, and steps against the gradient point partly along the weights ([chapter 9](09_adaptive_optimisers.ipynb)). $\overline{\Delta^2}$ gives only {{100 * from_noise.min():.0f}} to {{100 * from_noise.max():.0f}} % of the growth of $\overline{w^2}$.
+# (0.3) holds for noise (Figure 0.6, left). The network's weights become larger (right), because $\overline{w\Delta}>0$. Why? Multiplying a layer by $c>1$ multiplies all outputs. Nearly all images are classified rightly, so this lowers the loss. Its derivative at $c=1$, $\langle W,g\rangle$, is thus negative, and here the steps, too, point partly along the weights ([chapter 9](09_adaptive_optimisers.ipynb)). Of the growth that balances decay, $\overline{\Delta^2}$ gives only {{100 * from_noise.min():.0f}} to {{100 * from_noise.max():.0f}} %.
 
 # %% tags=["hide-input"]
 claim("00-uphill", "In the second half of the network's run, the derivative of a batch's loss "
@@ -769,7 +772,7 @@ claim("00-level", "In the second half of the network's run, growth and decay nea
 #
 # ## 0.7 How to read and run the book
 #
-# Open a chapter with `make lab` and choose *Run, Run All Cells*. Try a belief about SGD that is wrong:
+# Open a chapter with `make lab` and choose *Run, Run All Cells*. See what happens when a claim is false:
 
 # %%
 from l2lib.claims import ClaimError
@@ -867,7 +870,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 # <details>
 # <summary>Solution</summary>
 #
-# Step 1: $\tanh(cz)$ is not $c\tanh(z)$, so rescaling changes the function. The shares are 0.29, 0.28 and 0.43 after 1500 steps: the *smallest* layer has the largest. More steps do not make them equal.
+# Step 1: $\tanh(cz)$ is not $c\tanh(z)$, so rescaling changes the function. The shares are 0.29, 0.28 and 0.43 after 1500 steps: the *smallest* layer has the largest. More steps do not make them equal. (The chapter stops there, as it holds that the shares are equal.)
 #
 # </details>
 #
