@@ -2,7 +2,7 @@
 # # 4 Other penalties
 #
 # Weight decay adds up the squares of the weights. The *L1 penalty* $\lambda\sum_i|w_i|$ adds up their sizes.
-# L1 is known for making weights exactly zero, and L2 for never doing so. In §4.1 ordinary code puts both to the test;
+# L1 is known for making weights exactly zero, and L2 for never doing so. In §4.1 ordinary code tests both;
 # the result may surprise you.
 #
 # By the end you will be able to
@@ -232,8 +232,6 @@ def soft(z, threshold):
 #
 # $$w = \frac{\operatorname{soft}(z,\kappa)}{1+\lambda}. \tag{4.2}$$
 #
-# The *group Lasso* ([Yuan and Lin, 2006](https://doi.org/10.1111/j.1467-9868.2005.00532.x); exercise 1) is $\kappa\lVert w\rVert$, without a square, for a group $w$ of weights.
-#
 # <details>
 # <summary>What a penalty takes follows from its pull, the slope</summary>
 #
@@ -244,7 +242,8 @@ def soft(z, threshold):
 # |L1, $\kappa\lvert w\rvert$; group Lasso|stays: κ|all, up to a threshold|
 # |$\kappa\sqrt{\lvert w\rvert}$ (not convex)|grows|all, up to a threshold|
 #
-# From a large $z$ the last one takes almost nothing, and its minimum jumps as it leaves zero.
+# From a large $z$ the last one takes almost nothing, and its minimum jumps as it leaves zero. The *group Lasso* ([Yuan and Lin, 2006](https://doi.org/10.1111/j.1467-9868.2005.00532.x);
+# exercise 1) is $\kappa\lVert w\rVert$, without a square, for a group $w$ of weights.
 #
 # </details>
 
@@ -345,7 +344,7 @@ figures.interactive(draw_thresholds, threshold=dial, weight_decay=[1.0, 0.0, 0.5
                     "0 of loss and penalty. Right: in the grey band L1 gives 0; dotted: w = z.")
 
 # %% [markdown]
-# At 0 the L1 penalty rises faster than the loss falls. So the kink holds the minimum until $z$ passes $\kappa$.
+# The kink holds the minimum at 0 until $z$ passes $\kappa$.
 
 # %% tags=["hide-input"]
 candidates, asked = np.linspace(-2, 2, 4001), np.linspace(-2, 2, 41)
@@ -373,7 +372,7 @@ assert taken[10, 0.5] < 0.02 < 0.2 < taken[10, 1.5], "from a large z √|w| take
 # %% [markdown]
 # ## 4.4 Exact zeros need a threshold
 #
-# Why did the run of §4.1 make no zeros? Not because $|w|$ has no slope at 0. PyTorch uses 0 there, and any $\xi$
+# Why did L1 make no zeros in §4.1? Not because $|w|$ has no slope at 0. PyTorch uses 0 there, and any $\xi$
 # from −1 to 1 would do: the line $\xi w$ is nowhere above $|w|$. Such a $\xi$ is called a *subgradient*.
 #
 # The reason is that steps hardly ever land on 0. Where a weight should be zero, the loss has a slope $g$ with
@@ -506,8 +505,7 @@ claim("S2-12", "With L1 in the loss, weights that should be zero keep hopping: t
 # %% tags=["hide-input"]
 calm = np.abs(by_falling) < 1e-6
 pull = np.abs(H @ w_lasso - q)
-typical_calm = np.median(pull[calm])
-nearer = (pull[zero & ~calm] > typical_calm).sum()
+nearer = (pull[zero & ~calm] > np.median(pull[calm])).sum()
 assert by_falling.all(), "a falling η makes an exact zero"
 claim("04-falling", "With L1 in the loss and a falling η, {} of the 64 weights end below a "
       "millionth", measured=calm.sum(), above=32)
@@ -529,8 +527,8 @@ claim("04-batches", "On minibatches of 32, proximal steps lose most zeros: runs 
       measured=np.mean(counts[-1000:], 0), below=26.5)
 
 # %% [markdown]
-# A falling η (right) narrows the hops, but makes no exact zero. Still, {{calm.sum()}} weights end below a millionth, all of them zeros of the Lasso. Its other {{(zero & ~calm).sum()}} zeros
-# come later. In {{nearer}} of these $|g|$ is above {{typical_calm / lam:.2f}} λ, the median of the {{calm.sum()}}, so that less pulls the weight to 0.
+# A falling η (right) narrows the hops, but makes no exact zero. {{calm.sum()}} weights end below a millionth, all zeros of the Lasso. Its other {{(zero & ~calm).sum()}} zeros
+# come later. In {{nearer}} of these $|g|$ is above the median of the {{calm.sum()}}, so that less pulls the weight to 0.
 #
 # Proximal steps need *full batches*, or less noise ([Poon, Liang and Schönlieb, 2018](https://arxiv.org/abs/1802.02554)): on a minibatch $|g|$ is often above λ.
 # A smaller η does not help, as steps and threshold shrink together.
@@ -637,7 +635,7 @@ claim("04-path", "the Lasso's path at λ = 1 and 10 is that of proximal steps", 
 # %% [markdown]
 # A weight that was zero may return (circle).
 #
-# Does it pay to remove inputs? The Lasso selects inputs, and it shrinks their weights. To tell the two apart we also *refit* the inputs that it keeps by
+# Does it pay to remove inputs? The Lasso selects inputs and shrinks their weights. To tell these apart we also *refit* the inputs that it keeps by
 # least squares, which undoes the shrinking (one end of the *relaxed Lasso*, [Meinshausen, 2007](https://doi.org/10.1016/j.csda.2006.12.019)). In each of 20 splits we train on 100 patients,
 # choose λ on 50, train again on all 150 and test on {{n - 150}} (inputs are standardised over all patients before). The columns *best* have the λ that is best in the test.
 
@@ -724,13 +722,11 @@ assert by_extra.low > 0, "with the best λ 64 inputs are as good as ten"
 # |Lasso|{{chosen["Lasso, 64"].mean():.0f}}|{{best["Lasso, 64"].mean():.0f}}|{{chosen["Lasso, ten"].mean():.0f}}|{{best["Lasso, ten"].mean():.0f}}|
 # |Lasso, refitted|{{chosen["refit, 64"].mean():.0f}}|{{best["refit, 64"].mean():.0f}}|{{chosen["refit, ten"].mean():.0f}}|{{best["refit, ten"].mean():.0f}}|
 #
-# On 64 inputs the Lasso beats ridge, with the chosen λ on {{wins[0]}} of the 20 splits. Is it the selection or the shrinking that helps?
+# On 64 inputs the Lasso beats ridge, with the chosen λ on {{wins[0]}} of the 20 splits.
 #
 # - *With the best λ, selection alone beats ridge:* see the refitted Lasso. But a λ picked in the test flatters it.
-# - *With a chosen λ we cannot tell:* the interval for the refit's difference from ridge runs from −{{unsure.high:.0f}} to +{{-unsure.low:.0f}} (95 %, as if splits were independent).
+# - *With a chosen λ we cannot tell:* the refit's loss less ridge's is between −{{unsure.high:.0f}} and +{{-unsure.low:.0f}} (95 %, as if splits were independent).
 # - *Selection does not undo the harm of {{X.shape[1] - 10}} more inputs:* the best Lasso is better with ten.
-#
-# Which penalty wins depends on how many inputs matter (exercise 8).
 #
 # ## 4.6 L2 on a product of two weights is L1
 #
@@ -789,8 +785,8 @@ claim("04-cheapest", "the least cost of three factors is 3/2 |w|^(2/3)",
 #
 # with equality when $|u| = |v|$. So over $u$ and $v$ we minimise the loss plus $\lambda|w|$: with a pair for every weight, the Lasso ([Hoff, 2017](https://doi.org/10.1016/j.csda.2017.06.007); for networks [Ziyin and Wang, 2023](https://arxiv.org/abs/2210.01212)).
 #
-# We train 64 pairs on the loss of §4.1 with PyTorch's `weight_decay`. By the chain rule a slope $g$ of
-# the loss in $w$ is a slope $gv$ in $u$ and $gu$ in $v$. From $u = v = 0$ no pair could move, so they start at $u = 1$ and $v = 0$.
+# We train 64 pairs on the loss of §4.1 with PyTorch's `weight_decay`. A slope $g$ in $w$ is a slope
+# $gv$ in $u$ and $gu$ in $v$. So from $u = v = 0$ no pair could move, and they start at $u = 1$ and $v = 0$.
 
 # %%
 u = torch.ones(64, dtype=torch.float64, requires_grad=True)
@@ -827,7 +823,7 @@ claim("04-balanced", "the two factors of every weight have the same size",
 #
 # ## 4.7 Matrices: at which λ does a direction vanish?
 #
-# What if a *matrix* is a product, $W = UV^\top$, as in §4.1? Directions take the place of weights. The square of the *Frobenius norm*,
+# In a *matrix* $W = UV^\top$, as in §4.1, directions take the place of weights. The square of the *Frobenius norm*,
 # $\lVert W\rVert_F^2 = \sum_{jk}W_{jk}^2 = \sum_is_i^2$, is weight decay, and takes a share. The *nuclear norm* $\lVert W\rVert_* = \sum_is_i$ is L1 for directions, and takes an amount.
 #
 # If $U$ and $V$ have at least as many columns as the rank of $W$, (4.6) becomes
@@ -851,7 +847,7 @@ claim("04-balanced", "the two factors of every weight have the same size",
 # </details>
 #
 # How much is taken? Let $U$ and $V$ have more columns than directions survive. For the whitened digits the loss is $\frac12\lVert W-\hat W\rVert_F^2$ plus a constant, where $\hat W = \frac1nY^\top Z$ is the
-# least-squares fit, with singular values $\hat s_i$. So each singular value can be found on its own, by the one-weight problem of §4.3 with $z = \hat s_i$ and $\kappa = \lambda$:
+# least-squares fit, with singular values $\hat s_i$. So each singular value solves the one-weight problem of §4.3 on its own, with $z = \hat s_i$ and $\kappa = \lambda$:
 #
 # $$s_i = \max(\hat s_i-\lambda, 0). \tag{4.8}$$
 #
@@ -889,10 +885,10 @@ claim("04-balanced", "the two factors of every weight have the same size",
 # </details>
 #
 # *For whitened inputs direction $i$ vanishes at $\lambda = \hat s_i$, known before training.* As in §4.6, it is never exactly zero: in the end
-# each step multiplies both its factors by $1-\eta(\lambda-\hat s_i)$; near the threshold this is slow. A single matrix under
+# each step multiplies both its factors by $1-\eta(\lambda-\hat s_i)$. A single matrix under
 # weight decay keeps every direction: $s_i = \hat s_i/(1+\lambda)$.
 #
-# Does training find this minimum? With small steps it almost surely does (proof above). We test η = 1, which is not small.
+# With small steps, training almost surely finds this minimum (proof above). We test η = 1, which is not small.
 
 # %%
 W_hat = Y.T @ Z / len(Z)
@@ -913,7 +909,7 @@ products = descend(start[:, :10], start[:, 10:] / 2, W_hat, lams[:, None, None, 
 s = np.linalg.svd(products, compute_uv=False)  # (8 λ, 5 starts, 10 values)
 
 # %% [markdown]
-# In Figure 4.7 $\hat W$ is learned from 300 digits. Its singular values are then shrunk by (4.8), or all divided by $1+\lambda$.
+# Right in Figure 4.7, $\hat W$ is learned from 300 digits. Its singular values are then shrunk by (4.8), or all divided by $1+\lambda$.
 
 # %% tags=["hide-input"]
 def learn(parts):
@@ -1061,14 +1057,14 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
       measured=costs / nuclear - np.array(more) / nuclear, equals=1, within=1e-9)
 
 # %% [markdown]
-# The puzzle is solved: {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are above 0.24 ({{min(above_300)}} to {{max(above_300)}} if $\hat W$ is learned from 300 digits only).
+# The puzzle is solved: {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are above 0.24 ({{min(above_300)}} to {{max(above_300)}} of those from 300 digits).
 # The price is an accuracy of {{at_cost.low:.2f}} to {{at_cost.high:.2f}} (interval for the mean) instead of {{unseen["two"][:, 0].mean():.2f}}:
 # losing directions costs {{by_deleting.mean:.2f}}, and shrinking the others {{by_shrinking.mean:.2f}}.
 # One matrix keeps its accuracy, because a common factor hardly changes which score is the largest.
 #
 # ## 4.8 Which λ removes everything, if inputs are not whitened?
 #
-# Few inputs are whitened. Where they are correlated, directions turn as they shrink, and (4.8) fails. One threshold is known all the same: *for a convex loss, all directions vanish from
+# Where inputs are correlated, directions turn as they shrink, and (4.8) fails. One threshold is known all the same: *for a convex loss, all directions vanish from
 # $\lambda = \lVert E\rVert_2$ on.* Here $E$ is the gradient of the loss in $W$ at $W = 0$, and $\lVert E\rVert_2$ its largest singular value.
 #
 # <details>
@@ -1149,7 +1145,7 @@ with torch.no_grad():
     residual = bent - active @ outgoing  # what the network leaves to explain
     slopes = (residual @ active / n / lengths * outgoing.sign()).numpy()  # falls in ‖w‖|a|
     unbalanced = (lengths - outgoing.abs()).abs().max().item()
-    units, final_loss = (ingoing / lengths[:, None]).numpy(), network_loss().item()
+    units = (ingoing / lengths[:, None]).numpy()
 plus, stay = outgoing.detach().numpy() > 0, unit_sizes[-1] > 1e-6
 copies = ~stay & (slopes > 0.99 * 0.09)  # tiny, but with the slope of a unit that stays
 copy = units @ units[unit_sizes[-1].argmax()]  # cosines with the largest unit
@@ -1176,8 +1172,8 @@ ends = [dot.y[0] for dot in figures.drawn(axes[1]).values()]
 above, level = curves[:, -1] > 1e-6, curves[:, -1] > 0.99 * curves[:, -2]
 assert above.any(), "no unit stays"
 flat, low = ~above & level & plus, ~above & ~plus
-axes[0].set_title(f"{low.sum()} of {len(curves)}, with a < 0, fade …")
-axes[1].set_title(f"… {above.sum()}, with a > 0, stay")
+axes[0].set_title(f"{low.sum()} of {len(curves)} fade: a < 0")
+axes[1].set_title(f"{above.sum()} stay: a > 0")
 figures.show(fig, f"Left, the sizes of {len(curves)} ReLU units over 1,000 steps on a logarithmic "
              f"axis. {above.sum()} stay above a millionth, all blue; {low.sum()} orange ones fall "
              f"along nearly straight lines into the grey band below it, and {flat.sum()} blue ones "
@@ -1212,11 +1208,10 @@ own = (bent @ active / n / lengths * outgoing.detach().sign()).detach().numpy()
 assert (own < np.where(plus, *at_zero) + 1e-6).all(), "the search misses a larger slope"
 
 # %% [markdown]
-# *The sign of $a$ decides.* A unit can stay only if a larger size lowers the loss with a slope of λ. When all sizes are 0, a search over
-# ingoing weights finds slopes up to {{at_zero[0]:.3f}} if $a>0$, but only {{at_zero[1]:.3f}} if $a<0$ ({{at_end[1]:.3f}} at the end).
+# *The sign of $a$ decides.* When all sizes are 0, the loss falls in a unit's size with a slope of up to {{at_zero[0]:.3f}} if $a>0$, but up to {{at_zero[1]:.3f}} if $a<0$
+# (at the end {{at_end[1]:.3f}}). That is less than λ, so all {{(~plus).sum()}} units with $a<0$ fade.
 #
-# The {{stay.sum()}} units that stay are near-copies of two, with opposite ingoing weights. Weight decay does not merge copies: two of sizes 1 and 2 cost as much as one of size 3.
-# The loss falls only from {{bent.square().mean() / 2:.3f}} to {{final_loss:.3f}}.
+# The {{stay.sum()}} that stay are near-copies of two. Weight decay does not merge copies: two of sizes 1 and 2 cost as much as one of size 3.
 #
 # ## 4.10 What decay on an adapter pulls towards
 #
@@ -1247,10 +1242,9 @@ assert (own < np.where(plus, *at_zero) + 1e-6).all(), "the search misses a large
 #
 # $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
 #
-# *At rest, after several times $1/(2\eta\lambda)$ steps, AdamW has taken $\lambda\sqrt{ab}$ from each direction, where $\sqrt{ab}$ is a typical gradient.* SGD is the case $a = b = 1$.
+# *At rest, after several times $1/(2\eta\lambda)$ steps, AdamW has taken $\lambda\sqrt{ab}$ from each direction; $\sqrt{ab}$ is a typical gradient.* SGD has $a = b = 1$.
 #
-# This does not predict the run, as $a$ and $b$ are measured at its end. If $\sqrt{\hat v}$ differs between entries, $\lambda\sqrt{ab}$ is
-# still the mean amount under two conditions (second fold).
+# This does not predict the run, as $a$ and $b$ are measured at its end; we know no formula for them. Where $\sqrt{\hat v}$ differs between entries, see the second fold.
 #
 # <details>
 # <summary>Why no entry at rest exceeds about 1/λ (an argument)</summary>
@@ -1273,7 +1267,7 @@ assert (own < np.where(plus, *at_zero) + 1e-6).all(), "the search misses a large
 #
 # </details>
 #
-# We use the digits in batches of 100, with $W_0 = \hat W$. In the new task the digits 0 to 4 exchange names in a circle, a change of rank four (five rows move, and their changes add up to zero). The adapter has
+# We use the digits in batches of 100, with $W_0 = \hat W$. In the new task the digits 0 to 4 exchange names in a circle, a change of rank four (five rows, whose changes add up to 0). The adapter has
 # rank 8; $U$ starts at zero.
 
 # %%
@@ -1514,8 +1508,7 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 assert (lost[1] > reach_full.mean()).all(), "in full batches a direction lies above its line"
 
 # %% [markdown]
-# Against λ√(ab), both optimizers' runs lie near the same four lines up to λ = 10. Beyond it the strongest direction loses somewhat more. So AdamW's λ must be $1/\sqrt{ab}$ times SGD's: {{1 / typical[1]:.0f}} times at λ = 1, {{1 / typical[3]:.0f}} times at λ = 10.
-# Measure $\sqrt{ab}$: we know no formula.
+# Against λ√(ab), both optimizers' runs lie near the same four lines. At λ = 20 and 30 the strongest direction loses somewhat more. So AdamW's λ must be $1/\sqrt{ab}$ times SGD's: {{1 / typical[1]:.0f}} times at λ = 1, {{1 / typical[3]:.0f}} times at λ = 10.
 #
 # In full batches (4.10) fails (pink): without noise, decay only keeps entries from exceeding $1/\lambda$ (first fold; [Xie and Li, 2024](https://arxiv.org/abs/2404.04454)).
 # At λ = 3 no entry comes near 1/3, so nothing is lost; in minibatches each direction loses {{amount[2]:.3f}}.
@@ -1525,9 +1518,9 @@ assert (lost[1] > reach_full.mean()).all(), "in full batches a direction lies ab
 # |penalty|amount taken at rest (whitened inputs)|exact zeros?|λ to try|
 # |---|---|---|---|
 # |ridge|a share|no|chapter 1|
-# |$\lambda\sum\lvert w\rvert$ in the loss|λ|no: cut $\lvert w\rvert\le2\eta\lambda$ at the end, in full batches, if no weight that counts is so small|from $\lambda_{\max}$ of (4.5) to a thousandth of it|
+# |$\lambda\sum\lvert w\rvert$ in the loss|λ|no; in full batches, cut $\lvert w\rvert\le2\eta\lambda$ if no weight that counts is so small|from $\lambda_{\max}$ of (4.5) to a thousandth of it|
 # |Lasso, or proximal steps in full batches|λ|yes|the same|
-# |decay of two factors, SGD|λ per direction|approached|between the $\hat s_i$; not whitened: below $\lVert E\rVert_2$ of §4.8|
+# |decay of two factors, SGD|λ per direction|approached|between the $\hat s_i$; otherwise below $\lVert E\rVert_2$ (§4.8)|
 # |decay of ReLU units, SGD|size shrinks until the loss's slope in it is λ|approached|below the largest slope|
 # |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|the amount to take, divided by $\sqrt{ab}$|
 #
@@ -1650,7 +1643,7 @@ assert alive.min() > 0.01, "before, every output differs from digit to digit"
 # </details>
 #
 # **6.** (Estimate: AdamW.) After 10,000 steps of AdamW with $\eta = 0.0002$ and $\lambda = 0.1$, an adapter has $a = 0.002$ and $b = 0.008$. What would decay take at
-# rest? Was there time? (η was constant.) Which λ takes 0.02, and how soon?
+# rest? Was there time? Which λ takes 0.02, and how soon?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1702,7 +1695,7 @@ class ProxSGD(torch.optim.Optimizer):
 #
 # </details>
 #
-# **9.** (Predict, then run: §4.9.) At λ = 0.06, still above the slope of {{at_zero[1]:.3f}}, do all units with $a<0$ go? Change `weight_decay=0.09` to 0.06 and `range(20)` to `range(60)`.
+# **9.** (Predict, then run: §4.9.) Set `weight_decay=0.06`, still above {{at_zero[1]:.3f}}, and `range(60)`. Do all units with $a<0$ fade again?
 #
 # <details>
 # <summary>Solution</summary>
