@@ -1155,8 +1155,9 @@ at_zero, at_end = ([largest_slope(sign, left) for sign in (1, -1)] for left in (
 fig, axes = figures.subplots(1, 2, figsize=(6.4, 2.9))
 for k, line in enumerate(np.array(unit_sizes).T):
     color, mark = (figures.BLUE, "o") if plus[k] else (figures.ORANGE, "s")
-    axes[0].semilogy(range(0, 1001, 50), line, lw=0.7, color=color, label=f"_{k}")
-    axes[1].semilogx(line[-1], copy[k], mark, ms=4, mew=0, alpha=0.7, color=color, label=f"_{k}")
+    name = f"_{'+' if plus[k] else '−'} {k}"
+    axes[0].semilogy(range(0, 1001, 50), line, lw=0.7, color=color, label=name)
+    axes[1].semilogx(line[-1], copy[k], mark, ms=4, mew=0, alpha=0.7, color=color, label=name)
 axes[0].axhspan(1e-12, 1e-6, color=figures.GREY, alpha=0.15, lw=0)
 axes[1].axvspan(1e-12, 1e-6, color=figures.GREY, alpha=0.15, lw=0)
 axes[0].text(20, 1e-11, "below 10⁻⁶", color=figures.GREY)
@@ -1171,7 +1172,8 @@ curves = np.array([line.y for line in figures.drawn(axes[0]).values()])
 ends = [dot.y[0] for dot in figures.drawn(axes[1]).values()]
 above, level = curves[:, -1] > 1e-6, curves[:, -1] > 0.99 * curves[:, -2]
 assert above.any(), "no unit stays"
-flat, low = ~above & level & plus, ~above & ~plus
+blue = np.array(["+" in name for name in figures.drawn(axes[0])])
+flat, low = ~above & level & blue, ~above & ~blue
 axes[0].set_title(f"{low.sum()} of {len(curves)} fade: a < 0")
 axes[1].set_title(f"{above.sum()} stay: a > 0")
 figures.show(fig, f"Left, the sizes of {len(curves)} ReLU units over 1,000 steps on a logarithmic "
