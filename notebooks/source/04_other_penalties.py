@@ -527,7 +527,7 @@ claim("04-batches", "On minibatches of 32, proximal steps lose most zeros: runs 
       measured=np.mean(counts[-1000:], 0), below=26.5)
 
 # %% [markdown]
-# A falling η (right) narrows the hops, but makes no exact zero. {{calm.sum()}} weights end below a millionth, all zeros of the Lasso. Its other {{(zero & ~calm).sum()}} zeros
+# A falling η (right) narrows the hops, but makes no exact zero. Now {{calm.sum()}} weights end below a millionth, all zeros of the Lasso. Its other {{(zero & ~calm).sum()}} zeros
 # come later. In {{nearer}} of these $|g|$ is above the median of the {{calm.sum()}}, so that less pulls the weight to 0.
 #
 # Proximal steps need *full batches*, or less noise ([Poon, Liang and Schönlieb, 2018](https://arxiv.org/abs/1802.02554)): on a minibatch $|g|$ is often above λ.
@@ -725,7 +725,7 @@ assert by_extra.low > 0, "with the best λ 64 inputs are as good as ten"
 # On 64 inputs the Lasso beats ridge, with the chosen λ on {{wins[0]}} of the 20 splits.
 #
 # - *With the best λ, selection alone beats ridge:* see the refitted Lasso. But a λ picked in the test flatters it.
-# - *With a chosen λ we cannot tell:* the refit's loss less ridge's is between −{{unsure.high:.0f}} and +{{-unsure.low:.0f}} (95 %, as if splits were independent).
+# - *With a chosen λ we cannot tell:* the refit's mean loss less ridge's is −{{unsure.high:.0f}} to +{{-unsure.low:.0f}} (95 % interval, as if splits were independent).
 # - *Selection does not undo the harm of {{X.shape[1] - 10}} more inputs:* the best Lasso is better with ten.
 #
 # ## 4.6 L2 on a product of two weights is L1
@@ -1191,12 +1191,12 @@ assert (flat == copies).all(), "a unit is drawn as a tiny copy, or not, and is a
 # %% tags=["hide-input"]
 claim("04-units", "Of 40 ReLU units {} stay above a millionth under weight decay", below=30,
       measured=stay.sum())
-claim("04-sign", "Of these, {} have a negative outgoing weight at the end", equals=0,
+claim("04-sign", "Units that stay with a negative outgoing weight at the end: {}", equals=0,
       measured=(stay & ~plus).sum())
-claim("04-slopes", "When all sizes are 0, the loss has a slope of up to {} in the size of a unit "
-      "with a positive outgoing weight, which is more than λ", measured=at_zero[0], above=0.09)
-claim("04-slopes", "With a negative outgoing weight the slope is {} or less, both when all sizes "
-      "are 0 and at the end of training", measured=[at_zero[1], at_end[1]], below=0.09)
+claim("04-slopes", "When all sizes are 0, a search finds that the loss falls in a unit's size with a "
+      "slope of up to {:.3f} if the outgoing weight is positive, which is more than λ", measured=at_zero[0], above=0.09)
+claim("04-slopes", "If the outgoing weight is negative, the slope is {:.3f} or less, both when all "
+      "sizes are 0 and at the end of training", measured=[at_zero[1], at_end[1]], below=0.09)
 
 # %% tags=["hide-input"]
 assert unit_sizes[0].min() > 1e-6, "a unit is as good as zero before training"
@@ -1210,10 +1210,10 @@ own = (bent @ active / n / lengths * outgoing.detach().sign()).detach().numpy()
 assert (own < np.where(plus, *at_zero) + 1e-6).all(), "the search misses a larger slope"
 
 # %% [markdown]
-# *The sign of $a$ decides.* When all sizes are 0, the loss falls in a unit's size with a slope of up to {{at_zero[0]:.3f}} if $a>0$, but up to {{at_zero[1]:.3f}} if $a<0$
+# *The sign of $a$ decides.* When all sizes are 0, the loss falls in a unit's size with a slope of up to {{at_zero[0]:.3f}} if $a>0$, but only up to {{at_zero[1]:.3f}} if $a<0$
 # (at the end {{at_end[1]:.3f}}). That is less than λ, so all {{(~plus).sum()}} units with $a<0$ fade.
 #
-# The {{stay.sum()}} that stay are near-copies of two. Weight decay does not merge copies: two of sizes 1 and 2 cost as much as one of size 3.
+# The {{stay.sum()}} that stay are near-copies of two opposite ones. Weight decay does not merge copies: sizes 1 and 2 cost as much as one size of 3.
 #
 # ## 4.10 What decay on an adapter pulls towards
 #
@@ -1510,7 +1510,7 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 assert (lost[1] > reach_full.mean()).all(), "in full batches a direction lies above its line"
 
 # %% [markdown]
-# Against λ√(ab), both optimizers' runs lie near the same four lines. At λ = 20 and 30 the strongest direction loses somewhat more. So AdamW's λ must be $1/\sqrt{ab}$ times SGD's: {{1 / typical[1]:.0f}} times at λ = 1, {{1 / typical[3]:.0f}} times at λ = 10.
+# Against λ√(ab), both optimizers' runs lie near four lines. At λ = 20 and 30 the strongest direction loses somewhat more. So AdamW's λ must be $1/\sqrt{ab}$ times SGD's: {{1 / typical[1]:.0f}} times at λ = 1, {{1 / typical[3]:.0f}} times at λ = 10.
 #
 # In full batches (4.10) fails (pink): without noise, decay only keeps entries from exceeding $1/\lambda$ (first fold; [Xie and Li, 2024](https://arxiv.org/abs/2404.04454)).
 # At λ = 3 no entry comes near 1/3, so nothing is lost; in minibatches each direction loses {{amount[2]:.3f}}.
