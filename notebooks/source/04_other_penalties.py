@@ -527,7 +527,7 @@ claim("04-batches", "On minibatches of 32, proximal steps lose most zeros: runs 
       measured=np.mean(counts[-1000:], 0), below=26.5)
 
 # %% [markdown]
-# A falling η (right) narrows the hops, but makes no exact zero. Now {{calm.sum()}} weights end below a millionth, all zeros of the Lasso. Its other {{(zero & ~calm).sum()}} zeros
+# A falling η (right) narrows the hops, but makes no exact zero: {{calm.sum()}} weights end below a millionth, all zeros of the Lasso. Its other {{(zero & ~calm).sum()}} zeros
 # come later. In {{nearer}} of these $|g|$ is above the median of the {{calm.sum()}}, so that less pulls the weight to 0.
 #
 # Proximal steps need *full batches*, or less noise ([Poon, Liang and Schönlieb, 2018](https://arxiv.org/abs/1802.02554)): on a minibatch $|g|$ is often above λ.
@@ -1182,7 +1182,7 @@ figures.show(fig, f"Left, the sizes of {len(curves)} ReLU units over 1,000 steps
              "run level in the band. Right, each unit's cosine with the largest, against its size "
              f"at the end: of the {above.sum()} large units all cosines are "
              f"within {1 - np.abs(ends)[above].min():.2f} of 1 or −1, of the orange ones within "
-             f"{np.abs(ends)[low].max():.2f} of 0.", number="4.8",
+             f"{np.abs(ends)[low].max(initial=0):.2f} of 0.", number="4.8",
              caption="One network; left a line, right a mark for each unit. Blue, round: outgoing "
              "weight a > 0 at the end. Orange, square: a < 0. Grey band: below a millionth, with "
              f"{flat.sum()} tiny copies of those that stay. Cosines are those of ingoing weights.")
