@@ -1186,15 +1186,16 @@ figures.show(fig, f"Left, the sizes of {len(curves)} ReLU units over 1,000 steps
              caption="One network; left a line, right a mark for each unit. Blue, round: outgoing "
              "weight a > 0 at the end. Orange, square: a < 0. Grey band: below a millionth, with "
              f"{flat.sum()} tiny copies of those that stay. Cosines are those of ingoing weights.")
-assert (flat == copies).all(), "a unit is drawn as a tiny copy, or not, and is another"
 
 # %% tags=["hide-input"]
+assert (flat == copies).all(), "a unit is drawn as a tiny copy, or not, and is another"
 claim("04-units", "Of 40 ReLU units {} stay above a millionth under weight decay", below=30,
       measured=stay.sum())
 claim("04-sign", "Units that stay with a negative outgoing weight at the end: {}", equals=0,
       measured=(stay & ~plus).sum())
 claim("04-slopes", "When all sizes are 0, a search finds that the loss falls in a unit's size with a "
-      "slope of up to {:.3f} if the outgoing weight is positive, which is more than λ", measured=at_zero[0], above=0.09)
+      "slope of up to {:.3f} if the outgoing weight is positive, which is more than λ",
+      measured=at_zero[0], above=0.09)
 claim("04-slopes", "If the outgoing weight is negative, the slope is {:.3f} or less, both when all "
       "sizes are 0 and at the end of training", measured=[at_zero[1], at_end[1]], below=0.09)
 
