@@ -1193,8 +1193,8 @@ claim("04-units", "Of 40 ReLU units {} stay above a millionth under weight decay
       measured=stay.sum())
 claim("04-sign", "Units that stay with a negative outgoing weight at the end: {}", equals=0,
       measured=(stay & ~plus).sum())
-claim("04-slopes", "When all sizes are 0, a search finds that the loss falls in a unit's size with a "
-      "slope of up to {:.3f} if the outgoing weight is positive, which is more than λ",
+claim("04-slopes", "When all sizes are 0, a search finds that the loss falls in a size with a "
+      "slope of up to {:.3f} if the unit's outgoing weight is positive, more than λ",
       measured=at_zero[0], above=0.09)
 claim("04-slopes", "If the outgoing weight is negative, the slope is {:.3f} or less, both when all "
       "sizes are 0 and at the end of training", measured=[at_zero[1], at_end[1]], below=0.09)
