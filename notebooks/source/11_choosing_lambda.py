@@ -46,25 +46,27 @@ for ax, (name, factors) in zip(axes, areas.items(), strict=True):
     ax.plot(steps_of[::50], 0.001 * factors[::50], color=figures.BLUE, label=f"_{name}")
     ax.fill_between(steps_of[::50], 0.001 * factors[::50], color=figures.BLUE, alpha=0.25, lw=0)
     area = 0.001 * factors[:-1].sum()
-    ax.text(5000, 0.00022, f"S = {area:.0f}\nλ = {1 / area:.3g}", ha="center", fontsize=11)
-    ax.set(xlabel="step", ylabel=" ", title=name, xlim=(0, 10_400), ylim=(0, 0.0012))
+    middle = 5000 if factors[5000] == 1 else 2800
+    ax.text(middle, 0.00022, f"S = {area:.0f}\nλ = {1 / area:.3g}", ha="center", fontsize=11)
+    ax.set(xlabel="step", ylabel=" ", xlim=(0, 10_400), ylim=(0, 0.0012))
     ax.set_xticks([0, 5000, 10_000], ["0", "5,000", "10,000"])
-axes[0].set_yticks([0, 0.0005, 0.001], ["0", "0.0005", "0.001"])
 
 # %% tags=["hide-input"]
+axes[0].set_yticks([0, 0.0005, 0.001], ["0", "0.0005", "0.001"])
 axes[0].set_ylabel("learning rate η")
+for ax, title in zip(axes, ("Constant", "Cosine: half of it", "A ramp counts half"), strict=True):
+    ax.set_title(title)
 drawn = [figures.drawn(ax)[f"_{name}"] for ax, name in zip(axes, areas, strict=True)]
 sizes = [np.trapezoid(curve.y, curve.x) for curve in drawn]
 claim("11-area", "The area under each of the three curves is S, to one learning rate of 0.001",
       measured=sizes - 0.001 * np.sum([*areas.values()], 1, where=steps_of < 10_000),
       equals=0, within=0.001)
-figures.show(fig, "Three schedules of 10,000 steps with the peak 0.001, the area below each shaded. "
-             f"A constant rate: area {sizes[0]:.0f}. A cosine to zero: {sizes[1]:.0f}. A rise over "
+figures.show(fig, "Three schedules of 10,000 steps with the peak 0.001, the areas below them "
+             f"shaded. A constant rate: area {sizes[0]:.0f}. A cosine to zero: {sizes[1]:.0f}. A rise over "
              f"the first fifth and a fall over the last: {sizes[2]:.0f}. So N = 1 is λ = 0.1, 0.2 "
              "and 0.125.", number="11.1",
              caption="The shaded area is the sum of all learning rates, S. The smaller it is, the "
-             "larger is the λ of the same forgetting, here N = 1. A straight rise or fall counts "
-             "half.")
+             "larger is the λ of the same N, here 1.")
 
 # %% [markdown]
 # Under this cosine the default, λ = 0.01, is only $N = {{0.01 * sizes[1]:.2f}}$, next to nothing. In code:
@@ -257,8 +259,8 @@ claim("11-sgd", "The three ResNets have N up to {:.0f}, within the range of Adam
       measured=by_sgd, between=(of_n["_GPT-3 175B"], of_n["_OLMo 2 1B"]))
 
 # %% tags=["hide-input"]
-claim("11-gap", "Among the image models SGD's η times momentum's ten makes up for its smaller λ: the "
-      "ratio is {:.2f}", measured=10 * faster / smaller, between=(1 / 3, 3))
+claim("11-gap", "Among the image models SGD's η times momentum's ten makes up for its smaller λ: "
+      "the ratio is {:.2f}", measured=10 * faster / smaller, between=(1 / 3, 3))
 claim("11-momentum", "Momentum of 0.9 multiplies the N of a coupled SGD by ten",
       measured=counts["ResNet-50"] / forgettings(0.1, 1e-4, old), equals=10, within=1e-9)
 
@@ -723,8 +725,11 @@ for row, of_row in zip(axes, (two.values(), runs_at[0.27]), strict=True):
     for ax, runs, of_runs in zip(row, of_row, words, strict=True):
         draw_differences(ax, runs)
         lines = [line for line in ax.get_lines() if line.get_label()[1:] in ("100", "200", "400")]
-        if ax in axes[0]:
-            ax.legend(lines, of_runs, loc="lower left", fontsize=10)
+        ax.legend(lines, of_runs, loc="lower left", fontsize=9)
+        bar = (0.08, 0.14) if ax in axes[0] else (3, -0.2)
+        ax.plot([bar[0]] * 2, [bar[1], bar[1] + 0.05], color="black", lw=2)
+        ax.text(bar[0] * 1.15, bar[1] + 0.025, "0.05", va="center", fontsize=9)
+axes[1, 0].set_ylim(-0.22, 0.1)
 
 # %% tags=["hide-input"]
 axes[1, 0].set_xlabel("N"), axes[1, 1].set_xlabel("N")
@@ -746,7 +751,7 @@ figures.show(fig, "Four panels of loss against N on a logarithmic axis, each val
              f"they move from {lows[2][0]:g} to {lows[2][-1]:g}, and from {lows[3][0]:g} to "
              f"{lows[3][-1]:g}, and the bands at N = 4 and 16 overlap.",
              number="11.5", caption="Left: more data. Right: more passes. Bands: 95-percent "
-             "intervals over five seeds. Ring: lowest mean. The orange run is in both columns.")
+             "intervals over five seeds. Ring: lowest mean. Black bar: 0.05, as the rows differ in scale. The orange run is in both columns.")
 
 # %% tags=["hide-input"]
 every = [*more_data, more_passes[0], more_passes[2]]  # the five runs
@@ -860,8 +865,8 @@ claim("11-ends", "The best N of a seed is at an end only where this makes its sl
       + [ends[1] != 0 for ends in bounds.values()], equals=0, within=1e-12)
 claim("11-ends", "The slope of a straight line is its slope",
       measured=slope(-2.0 * np.arange(3)[:, None] * np.ones(5)).mean, equals=-2, within=1e-12)
-claim("11-matters", "With 4,000 signals N = 4 has fewer errors than λ = 0 and than N = 16, by {:.1f} "
-      "points at least",
+claim("11-matters", "With 4,000 signals N = 4 has fewer errors than λ = 0 and than N = 16, by "
+      "{:.1f} points at least",
       measured=[to_four.low, past_four.low], above=0)
 
 # %% [markdown]
@@ -1474,8 +1479,8 @@ costs_of += [(values.mean(0), np.arange(values.shape[1]) >= values.shape[1] - 3)
              for values in (on_validation, of_text)]
 costs = np.array([mean[some] - mean.min() for mean, some in costs_of])  # by run and N = ¼, 1, 4
 of_nothing = np.array([mean[0] - mean.min() for mean, _ in costs_of])  # λ = 0, or the default
-claim("11-nothing", "In all seven runs N = ¼, N = 1 and doing nothing end within {:.2f} of the best "
-      "loss, nearer than N = 4 on the digits",
+claim("11-nothing", "In all seven runs N = ¼, N = 1 and doing nothing end within {:.2f} of the "
+      "best loss, nearer than N = 4 on the digits",
       measured=[*costs[:, :2].ravel(), *of_nothing], below=costs[5, 2])
 
 # %% tags=["hide-input"]
@@ -1587,6 +1592,7 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
 # In step 8 compare by the measure that you will use, with three seeds or more. If you change the run later, use the table of §11.5.
 
 # %% tags=["hide-input"]
+most_tried = grid[-1] / factors_of(100, linear).sum()  # the first ηλ of §11.4
 boxes = {
     "tune": (2, 8, "1  fine-tuning?", figures.GREY),
     "leave": (6, 8, "λ at most 0.05/S, or 0;\nLoRA: go on × 4 from there", figures.BLUE),
@@ -1596,11 +1602,12 @@ boxes = {
     "single": (6, 6, "matrices only;\nthe bold N: λ = N/S", figures.BLUE),
     "rate": (2, 5, "4  is η settled?", figures.GREY),
     "settle": (6, 5, "first the best η at\nthe bold N", figures.ORANGE),
-    "audit": (2, 4, "5  run your old λ (none: 0.01),\naudit: does a bias or scale decay?", figures.GREY),
+    "audit": (2, 4, "5  run your old λ (none: 0.01),\naudit: does a bias or scale decay?",
+              figures.GREY),
     "split": (6, 4, "let only matrices\ndecay; run again", figures.ORANGE),
     "try": (2, 3, "6  run the three N of your row,\neach at full length", figures.ORANGE),
     "end": (2, 2, "7  best at an end?", figures.GREY),
-    "more": (6, 2, "go on × 4 or ÷ 4 while\nN ≥ 0.05, peak ηλ < 0.7", figures.ORANGE),
+    "more": (6, 2, f"go on × 4 or ÷ 4 while\nN ≥ 0.05, peak ηλ ≤ {most_tried:.1f}", figures.ORANGE),
     "gain": (2, 1, "8  clear gain over seeds,\non validation data?", figures.GREY),
     "keep": (6, 1, "keep your\nold λ", figures.BLUE),
     "test": (2, 0, "9  take it, test once", figures.BLUE),
@@ -1646,11 +1653,13 @@ ax.plot([6, 6], [3.71, 3], color=figures.GREY, lw=1.4)  # and on with the tries
 last = ax.annotate("", (3.75, 3), (6, 3), **arrow)
 
 # %% tags=["hide-input"]
-rows_told = ("Your row: the first that fits; bold N (and N ÷ 4, N × 4)\n"
-             "published recipe: its N      images from scratch: 16      anything else: 4\n"
-             "at most 1,000 examples: 1      the same, 20 passes or more: 16\n"
-             "language, one pass, tokens per weight below 30: 1      to 250: 4      more: 16")
-ax.text(3.8, -0.95, rows_told, ha="center", va="center", fontsize=9, linespacing=1.5)
+rows_told = ("The bold N of your row, the first that fits (and N ÷ 4, N × 4):\n"
+             "at most 1,000 examples: 1;  the same, 20 passes or more: 16;\n"
+             "language, one pass, tokens per weight below 30: 1;  to 250: 4;  more: 16;\n"
+             "images from scratch: 16;  anything else: 4")
+last = ax.text(3.8, -1.05, rows_told, ha="center", va="center", fontsize=9.5, linespacing=1.5)
+
+# %% tags=["hide-input"]
 ax.set(xlim=(0.1, 7.5), ylim=(-1.6, 8.45), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
 ax.spines[:].set_visible(False), ax.set_title("From your run to λ = N/S   (S = steps × mean η)")
 figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from there on by fours with "
@@ -1660,7 +1669,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
              "λ, or 0.01, and audit it; if a bias or a scale decays, make "
              "two groups, so that only matrices decay, and run again. Then run the three N of "
              "your row, λ = N/S, at full length. If the best is at an end, go on by factors of 4, "
-             "while N is at least 0.05 and the peak ηλ below 0.7; once a limit is "
+             "while N is at least 0.05 and the peak ηλ small; once a limit is "
              "reached, go on to the gain. If the gain "
              "over several seeds is clear on validation data, "
              "take it and test once; else keep your old λ. Below, the bold N of each row.", number="11.11",
