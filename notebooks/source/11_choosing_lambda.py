@@ -54,7 +54,7 @@ for ax, (name, factors) in zip(axes, areas.items(), strict=True):
 # %% tags=["hide-input"]
 axes[0].set_yticks([0, 0.0005, 0.001], ["0", "0.0005", "0.001"])
 axes[0].set_ylabel("learning rate η")
-for ax, title in zip(axes, ("Constant", "Cosine: half of it", "A ramp counts half"), strict=True):
+for ax, title in zip(axes, ("Constant", "Cosine: half of it", "Warm-up counts half"), strict=True):
     ax.set_title(title)
 drawn = [figures.drawn(ax)[f"_{name}"] for ax, name in zip(axes, areas, strict=True)]
 sizes = [np.trapezoid(curve.y, curve.x) for curve in drawn]
@@ -62,9 +62,10 @@ claim("11-area", "The area under each of the three curves is S, to one learning 
       measured=sizes - 0.001 * np.sum([*areas.values()], 1, where=steps_of < 10_000),
       equals=0, within=0.001)
 figures.show(fig, "Three schedules of 10,000 steps with the peak 0.001, the areas below them "
-             f"shaded. A constant rate: area {sizes[0]:.0f}. A cosine to zero: {sizes[1]:.0f}. A rise over "
-             f"the first fifth and a fall over the last: {sizes[2]:.0f}. So N = 1 is λ = 0.1, 0.2 "
-             "and 0.125.", number="11.1",
+             f"shaded. A constant rate: area {sizes[0]:.0f}. A cosine to zero: "
+             f"{sizes[1]:.0f}. A rise over the first fifth and a fall over the last: "
+             f"{sizes[2]:.0f}. So N = 1 is λ = {1 / sizes[0]:.1f}, {1 / sizes[1]:.1f} and "
+             f"{1 / sizes[2]:.3f}.", number="11.1",
              caption="The shaded area is the sum of all learning rates, S. The smaller it is, the "
              "larger is the λ of the same N, here 1.")
 
@@ -84,15 +85,15 @@ figures.show(fig, "Three schedules of 10,000 steps with the peak 0.001, the area
 # | your run | try $N$ | because |
 # |---|---|---|
 # | like one with a published recipe, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | others have used it |
-# | at most about a thousand examples (text: {{below: len(poems["train"]) / 1000:.0f}} thousand letters), fewer than 20 passes | ¼, **1**, 4 | at a good η the loss was at most {{below: costs[:, :2].max():.2f}} above the best for $N = \frac14$ or 1, {{below: of_nothing.max():.2f}} for doing nothing, and {{below: costs[:, 2].max():.2f}} for $N = 4$ (§11.7); with η too small, ¼ and 1 lost more: there go on to 16 |
-# | as many examples, 20 passes or more | 4, **16**, {{4 * 16}} | one task, by its loss only: with 40 passes $N = 1$ lost {{below: cost_of_one:.2f}} (§11.4); the errors hardly moved |
+# | at most about a thousand examples (text: {{below: len(poems["train"]) / 1000:.0f}} thousand letters), fewer than 20 passes | ¼, **1**, 4 | at a good η the loss was at most {{below: costs[:, :2].max():.2f}} above the best for $N = \frac14$ or 1, {{below: of_nothing.max():.2f}} for doing nothing, and {{below: costs[:, 2].max():.2f}} for $N = 4$ (§11.7); with η too small, ¼ and 1 lost more: go on to 16 |
+# | as many examples, 20 passes or more | 4, **16**, {{4 * 16}} | one task, by its loss only: with 40 passes $N = 1$ was {{below: cost_of_one:.2f}} above the lowest (§11.4); the errors hardly moved |
 # | a language model, one pass, fewer than 30 tokens per weight | ¼, **1**, 4 | GPT-3 has {{below: counts["GPT-3 175B"]:.1f}}, Pythia {{below: counts["Pythia 12B"]:.1f}} |
 # | the same, 30 to 250 tokens per weight | 1, **4**, 16 | between its neighbours |
 # | the same, more tokens per weight | 4, **16**, {{4 * 16}} | Llama 2 and OLMo: {{below: counts["OLMo 7B"]:.0f}} to {{below: counts["OLMo 2 1B"]:.0f}} |
-# | images from scratch, as many as CIFAR-10 has, or ImageNet | 4, **16**, {{4 * 16}} | one recipe for CIFAR-10 and seven for ImageNet, {{below: min(counts[name] for name in vision):.0f}} to {{below: max(counts[name] for name in vision):.0f}}; {{4 * 16}} lies above all |
-# | anything else, such as 10,000 examples | 1, **4**, 16 | of 4,000 signals, $N = 4$ left the fewest wrong, though not clearly fewer than $N = 1$, which had the lowest loss (§11.4); else a guess |
+# | images from scratch, as on CIFAR-10 or ImageNet | 4, **16**, {{4 * 16}} | one recipe for CIFAR-10 and seven for ImageNet, {{below: min(counts[name] for name in vision):.0f}} to {{below: max(counts[name] for name in vision):.0f}}; {{4 * 16}} lies above all |
+# | anything else, such as 10,000 examples | 1, **4**, 16 | of 4,000 signals, $N = 4$ left the fewest wrong, not clearly fewer than $N = 1$, which had the lowest loss (§11.4); else a guess |
 #
-# With few examples try to do nothing, too. The rows of language and images copy habits, which need not be best; but the best $N$ of language models does rise with the tokens per weight (Bergsma et al., [2025b](https://arxiv.org/abs/2505.13738)).
+# With few examples try λ = 0, too. The rows of language and images copy habits; but the best $N$ of language models does rise with the tokens per weight (Bergsma et al., [2025b](https://arxiv.org/abs/2505.13738)).
 # λ is in the form of PyTorch's SGD and AdamW, where decay is multiplied by η; $N$ does not describe `Adam(weight_decay=…)`. Let only *matrices* decay, tensors with two axes or more (so also class tokens of shape (1, 1, d)). If you fine-tune a pretrained model, see §11.7.
 
 # %% [markdown]
@@ -729,9 +730,9 @@ for row, of_row in zip(axes, (two.values(), runs_at[0.27]), strict=True):
         bar = (0.08, 0.14) if ax in axes[0] else (3, -0.2)
         ax.plot([bar[0]] * 2, [bar[1], bar[1] + 0.05], color="black", lw=2)
         ax.text(bar[0] * 1.15, bar[1] + 0.025, "0.05", va="center", fontsize=9)
-axes[1, 0].set_ylim(-0.22, 0.1)
 
 # %% tags=["hide-input"]
+axes[1, 0].set_ylim(-0.22, 0.1)
 axes[1, 0].set_xlabel("N"), axes[1, 1].set_xlabel("N")
 axes[0, 0].set_ylabel("held-out loss −\nthat at λ = 0")
 axes[1, 0].set_ylabel("the same,\nfiner scale")
@@ -751,7 +752,8 @@ figures.show(fig, "Four panels of loss against N on a logarithmic axis, each val
              f"they move from {lows[2][0]:g} to {lows[2][-1]:g}, and from {lows[3][0]:g} to "
              f"{lows[3][-1]:g}, and the bands at N = 4 and 16 overlap.",
              number="11.5", caption="Left: more data. Right: more passes. Bands: 95-percent "
-             "intervals over five seeds. Ring: lowest mean. Black bar: 0.05, as the rows differ in scale. The orange run is in both columns.")
+             "intervals over five seeds. Ring: lowest mean. Black bar: 0.05, as the rows differ "
+             "in scale. The orange run is in both columns.")
 
 # %% tags=["hide-input"]
 every = [*more_data, more_passes[0], more_passes[2]]  # the five runs
@@ -1672,7 +1674,8 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
              "while N is at least 0.05 and the peak ηλ small; once a limit is "
              "reached, go on to the gain. If the gain "
              "over several seeds is clear on validation data, "
-             "take it and test once; else keep your old λ. Below, the bold N of each row.", number="11.11",
+             "take it and test once; else keep your old λ. Below, the bold N of each row.",
+             number="11.11",
              caption="Grey: a question. Orange: something to do. Blue: an end. Below: the rows "
              "of the recipe at the top of the chapter.")
 
