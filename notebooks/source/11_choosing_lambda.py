@@ -80,7 +80,7 @@ figures.show(fig, "Three schedules of 10,000 steps with the peak 0.001, the area
 #                                {"params": rest, "weight_decay": 0.0}], lr=peak)
 # ```
 #
-# Which $N$? Take the first row that fits, try its three values at full length, and keep the one that is best on validation data. If you can afford only one, take the bold one.
+# Which $N$? Take the first row that fits, try its three values at full length, and keep the best on validation data. For only one run take the bold one.
 #
 # | your run | try $N$ | because |
 # |---|---|---|
@@ -570,7 +570,7 @@ def losses(logs, labels):
 
 
 # %% [markdown]
-# Every tensor has two leading axes, seed and λ. AdamW treats each entry by itself, so one optimiser serves all 5 × 7 networks. (It is a usual training loop.)
+# Every tensor has two leading axes, seed and λ. AdamW treats each entry by itself, so one optimiser serves all 5 × 7 networks.
 
 # %%
 def train(decays, n, steps, sizes=(40, 32, 10), norm=True, peak=0.03, batch=25):
@@ -737,7 +737,9 @@ axes[1, 0].set_xlabel("N"), axes[1, 1].set_xlabel("N")
 axes[0, 0].set_ylabel("held-out loss −\nthat at λ = 0")
 axes[1, 0].set_ylabel("the same,\nfiner scale")
 axes[0, 0].set_title("η = 0.03, more data: best N falls")
-axes[0, 1].set_title("η = 0.03, more passes: it rises")
+last = axes[0, 1].set_title("η = 0.03, more passes: it rises")
+
+# %% tags=["hide-input"]
 drawn = [[figures.drawn(ax) for ax in row] for row in axes]
 lows = [[each[f"_{steps}"].y.argmin() for steps in lengths] for each in drawn[0] + drawn[1]]
 lows = [[grid[1:][k] for k in each] for each in lows]
@@ -872,7 +874,7 @@ claim("11-matters", "With 4,000 signals N = 4 has fewer errors than λ = 0 and t
       measured=[to_four.low, past_four.low], above=0)
 
 # %% [markdown]
-# (± is half the width of the 95-percent confidence interval over five seeds.)
+# (± is half the width of the 95-percent interval over five seeds.)
 #
 # **At η = 0.01, 0.03 and 0.09 both rules are excluded.** At η = 0.03 the best $N$ rises from 5 to 20 passes by a factor of about {{4 ** slopes["more passes", "N"].mean:.0f}} (interval: {{4 ** slopes["more passes", "N"].low:.0f}} to {{4 ** slopes["more passes", "N"].high:.0f}}).
 # At 0.27 the valleys are so flat that the intervals touch the rules of Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)): *keep N* for more data, *keep λ* for more passes. **No rule replaces trying; $N$ gives you the scale to try on.**
