@@ -145,7 +145,7 @@ figures.show(fig, f"Dots for {len(dots['always answer zero'])} data sets and fiv
 # In the first two rows of Figure 1.1 the penalty lowers the mean test error from {{n01.mean():.0f}}
 # to {{decayed.mean():.2f}}. But the third row, from zero and without penalty, is
 # {{decayed.mean() / from_zero.mean():.0f}} times better still. Even always answering
-# zero beats the second row. What, then, did the penalty repair? (In pictures blue stands for λ = 0, orange for λ > 0.)
+# zero beats the second row. What, then, did the penalty repair? (In pictures blue is λ = 0, orange λ > 0.)
 
 # %% tags=["hide-input"]
 from l2lib.penalty import l2_penalty
@@ -316,7 +316,7 @@ assert abs(1 - known[2] / known[0]) < 1e-4, "§1.6: this λ gains or loses more 
 # |zero start, λ = 0|{{table[2, 0]:.4f}}|{{table[2, 1]:.5f}}|{{table[2, 2]:.4f}}|
 # |zero start, λ = 1.5|{{table[3, 0]:.4f}}|{{table[3, 1]:.5f}}|{{table[3, 2]:.4f}}|
 #
-# (±: half of the 95 % interval.) From zero the penalty gains {{1 - both.mean() / from_zero.mean():.1%}},
+# (±: half of Student's 95 % interval.) From zero the penalty gains {{1 - both.mean() / from_zero.mean():.1%}},
 # {{(table[2, 2] - table[3, 2]) / (from_zero.mean() - both.mean()):.0%}} of this in the intercept.
 # **So the penalty repaired the start, not the fit.**
 #
@@ -1571,7 +1571,7 @@ print(f"{by_torch:.0f} % of the test images are right")
 # %% [markdown]
 # `sweep` trains with λ = 0 and {{below: len(lambdas) - 1}} others, each about {{below: lambdas[3] / lambdas[2]:.1f}} times the one before. For
 # {{below: len(picked)}} seeds it takes two starts: PyTorch's, and one with all weights {{below: large}} times as large. For each seed and start we
-# choose the λ of the smallest loss on 100 more images, and test on the others.
+# choose the λ of the smallest loss on 100 more images (in a folded cell), and test on the others.
 # Predict: how many points does the chosen λ gain from each start?
 
 # %%
@@ -1587,7 +1587,7 @@ run = sweep(MLP((64, 32, 10)), *images.train, test=images.test, loss="cross_entr
 last = run.isel(step=-1)  # seed, λ, start
 accuracy, nats = 100 * last.test_accuracy.values, last.test_loss.values
 
-# %%
+# %% tags=["hide-input"]
 scores = torch.tensor(predict(run, images.validation.X).values).double()  # …, image, class
 labels, cross_entropy = torch.tensor(images.validation.y).long(), torch.nn.functional.cross_entropy
 validation_loss = np.zeros(accuracy.shape)
@@ -1740,6 +1740,15 @@ pairs += [(upper[f"_seeds {start} 1"].y - upper[f"_seeds {start} 0"].y, gained.m
 claim("01-paired", "drawn losses, accuracies: mean and Student's 95 % of 12 differences as told",
       equals=0, within=1e-6, measured=[[each.mean() - mean, (high - each.mean())
                  / (each.std(ddof=1) / np.sqrt(12)) - 2.2009851601] for each, mean, high in pairs])
+
+# %% tags=["hide-input"]
+idle = torch.ones(1, requires_grad=True)
+sgd = torch.optim.SGD([idle], lr=0.3, momentum=0.9, weight_decay=lambdas[3])
+for _ in range(200):  # a weight that the loss does not move
+    idle.grad = torch.zeros(1)
+    sgd.step()
+claim("01-kept", "what is left of a weight without gradient is what PyTorch's SGD leaves of it",
+      measured=idle.item() / kept_start, equals=1, within=1e-4)
 claim("01-accuracies", "the drawn losses and accuracies are those of the sweep",
       measured=[[lower[f"_seeds {start} 0"].y - nats[:, 0, start],
                  lower[f"_seeds {start} 2"].y - chosen_loss[:, start],
@@ -1821,14 +1830,14 @@ claim("01-squares", "the squared norms are those of the final weights (relative 
 #
 # </details>
 #
-# **5.** *(Predict, then run.)* Halve the noise in §1.6's code: `sigma` is 27.0 in place of 54.0. What becomes of the λ of (1.5), of the
+# **5.** *(Predict, then look.)* Halve the noise in §1.6's code: `sigma` is 27.0 in place of 54.0. What becomes of the λ of (1.5), of the
 # best λ, and of the gain?
 #
 # <details>
 # <summary>Solution</summary>
 #
 # By (1.5) λ falls by a factor of {{54**2 // 27**2}}, from 0.095 to 0.024. The best λ falls, too: for the predictions from 0.105 to 0.027, and for
-# the weights from 0.110 to 0.013 (`fine_best`). That these differ from (1.5) is no error, as (1.5) is for the average over many $w^*$, and here is one. And the best λ now saves only
+# the weights from 0.110 to 0.013 (`fine_best`). That these differ from (1.5) is no error, as (1.5) is for the average over many $w^*$, and here is one. The best λ now saves only
 # 57 % of the error of the weights in place of 81 %, and 12 % of that of the predictions in place of 26 %, because least squares
 # has less noise to lose.
 #
