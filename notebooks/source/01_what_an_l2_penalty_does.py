@@ -2,8 +2,8 @@
 # # 1 What an L2 penalty does
 #
 # The *L2 penalty* adds $\frac\lambda2\sum_i w_i^2$ to the loss; with SGD, λ is PyTorch's `weight_decay`. Which weights does
-# it shrink, by how much, and when does that help? For linear models we prove: **the penalty takes the largest share where
-# the data pin the weights down least**. In a network the gain also depends on the start (§1.9).
+# it shrink, by how much, and when does that help? For linear models we prove: **the penalty shrinks most along directions in which
+# the training inputs hardly vary**. In a network the gain also depends on the start (§1.9).
 #
 # **By the end you will be able to**
 #
@@ -68,7 +68,7 @@ def test_error(w, b):
 
 # %% [markdown]
 # For such inputs `test_error` is the expected squared error on a new example.
-# On each of {{below: len(problems)}} data sets we make four runs: from the textbook's start and from zero, with
+# On each of {{below: len(problems)}} data sets we make four runs, one column per run: from the textbook's start and from zero, with
 # $\lambda = 0$ and $\lambda = 1.5$. A fifth model always answers zero.
 
 # %%
@@ -145,7 +145,7 @@ figures.show(fig, f"Dots for {len(dots['always answer zero'])} data sets and fiv
 # In the first two rows of Figure 1.1 the penalty lowers the mean test error from {{n01.mean():.0f}}
 # to {{decayed.mean():.2f}}. But the third row, from zero and without penalty, is
 # {{decayed.mean() / from_zero.mean():.0f}} times better still. Even always answering
-# zero beats the second row. What, then, did the penalty repair? (In all pictures blue is λ = 0 and orange is λ > 0.)
+# zero beats the second row. What, then, did the penalty repair? (In pictures blue is λ = 0, orange λ > 0.)
 
 # %% tags=["hide-input"]
 from l2lib.penalty import l2_penalty
@@ -270,10 +270,10 @@ figures.show(fig, "The plane of two weights with a falling line of perfect fits.
 #
 # 1. **The loss moves the weights only in directions that the data see.** Each example adds a multiple of its own
 #    $x$ to the gradient. Directions at a right angle to all training inputs are *null directions*: moving along them
-#    changes no training answer.
+#    changes no training answer. (With an intercept, append a 1 to every input.)
 # 2. **If perfect fits exist and gradient descent on the squared loss converges without penalty, it ends at the one nearest to
-#    its start** (weights and intercept together). Two perfect fits differ by a null direction, and the way from the start to the end has no null part (fact 1). So this way
-#    meets the set of perfect fits at a right angle, and by Pythagoras every other perfect fit is further away
+#    its start** (weights and intercept together). Two perfect fits differ by a null direction, and the way from the start to the end has no null part (fact 1). So the straight line from start to end
+#    is at a right angle to the set of perfect fits. By Pythagoras every other perfect fit is further from the start
 #    ([Gunasekar et al., 2018](https://arxiv.org/abs/1802.08246)).
 # 3. **A penalty erases the null part** (if $0 < \eta\lambda < 2$). The gradient of $L$ has no part there, so each step
 #    multiplies it by $1 - \eta\lambda$.
@@ -316,20 +316,17 @@ assert abs(1 - known[2] / known[0]) < 1e-4, "§1.6: this λ gains or loses more 
 # |zero start, λ = 0|{{table[2, 0]:.4f}}|{{table[2, 1]:.5f}}|{{table[2, 2]:.4f}}|
 # |zero start, λ = 1.5|{{table[3, 0]:.4f}}|{{table[3, 1]:.5f}}|{{table[3, 2]:.4f}}|
 #
-# (±: half of the 95 % interval.) From zero the penalty gains {{1 - both.mean() / from_zero.mean():.1%}},
+# (±: half of Student's 95 % interval.) From zero the penalty gains {{1 - both.mean() / from_zero.mean():.1%}},
 # {{(table[2, 2] - table[3, 2]) / (from_zero.mean() - both.mean()):.0%}} of this in the intercept.
 # **So the penalty repaired the start, not the fit.**
 #
 # <details>
 # <summary>Why the intercept gains</summary>
 #
-# In the limit $\lambda\to0$ ridge (§1.3) already has the whole gain: it minimises $\lVert w\rVert$ alone, while descent without penalty from
-# zero also keeps $b$ short.
-#
 # The weights can imitate an intercept: some short vector $u$ has $x^\top u = -1$ for each training input $x$. So
 # $(w + u, b + 1)$ gives the same training answers as $(w, b)$, and the loss cannot choose between them. The penalty charges
 # $w$ and not $b$, so with it $b$ grows further: to {{mean_b[3]:.3f}} on average, in place of {{mean_b[2]:.3f}} (the true $b$ is 0.05).
-# At the exact minimum, with a free $b$, the mean test error is {{free_b[0]:.5f}} for $\lambda\to0$ and {{free_b[1]:.5f}} at
+# Even the smallest λ has this gain: at the exact minimum the mean test error is {{free_b[0]:.5f}} for $\lambda\to0$ and {{free_b[1]:.5f}} at
 # $\lambda = 1.5$, against {{from_zero.mean():.5f}} after descent from zero without penalty.
 # In the first two rows most of the intercept's error is noise of the start along $(u, 1)$.
 #
@@ -479,9 +476,11 @@ figures.show(fig, "Ten weights of ridge regression on the diabetes data against 
 # Not all do. In Figure 1.3 the weight of HDL cholesterol goes from
 # {{w_hat[6]:.1f}} at $\lambda = 0$ to {{w_ridge[6]:.1f}} at $\lambda = 0.1$: it changed sign and grew. The inputs are
 # nearly redundant: LDL, HDL and triglycerides predict total cholesterol with
-# $R^2 = {{below: explained:.2f}}$. So large weights of opposite sign nearly cancel, and least squares picks such weights. What cannot grow is the norm of
-# the whole vector (§1.7), which falls from {{np.linalg.norm(w_hat):.0f}} to {{np.linalg.norm(w_ridge):.0f}}, and the size along certain
-# directions. Which ones?
+# $R^2 = {{below: explained:.2f}}$. So a large positive weight on LDL and a large negative one on total cholesterol nearly cancel in the answer. Least squares
+# uses them to fit a little more of the noise.
+#
+# Two things cannot grow: the norm of the whole vector, here from {{np.linalg.norm(w_hat):.0f}} to {{np.linalg.norm(w_ridge):.0f}} (§1.7), and the part
+# along each of certain directions. Which ones?
 
 # %% tags=["hide-input"]
 from sklearn.linear_model import Ridge
@@ -525,8 +524,8 @@ claim("01-turned", "the signs of HDL and total cholesterol end where the picture
 # $$v_i^\top w_\lambda=\frac{s_i^2}{s_i^2+n\lambda}\;v_i^\top\hat w.\tag{1.2}$$
 #
 # So the penalty is a *filter*. Of each direction of least squares it keeps a share, near 1 where the data vary much,
-# near 0 where they vary little, and **exactly a half at $s_i^2/n = \lambda$.** In null directions $w_\lambda$ and $\hat w$ are
-# both zero (exercise 3).
+# near 0 where they vary little, and **exactly a half at $s_i^2/n = \lambda$.** Neither $w_\lambda$ nor $\hat w$ has a
+# part in null directions (exercise 3).
 #
 # $s_i^2/n$ is also the *curvature* of $L$ along $v_i$, its second derivative: where it is large, the data *pin down*
 # the direction. **So the share is curvature/(curvature + λ).** For a small λ the same holds near a minimum of any
@@ -557,7 +556,7 @@ def draw_variances(ax):
     places = np.arange(1, 11)
     ax.plot(places, s**2 / n, "o", ms=8, color="black", label="_variances")
     below = factors < 0.5
-    ax.plot(places[below], (s**2 / n)[below], "o", ms=8, color=figures.ORANGE)
+    ax.plot(places[below], (s**2 / n)[below], "o", ms=5, color="white")
     for place, height, factor in zip(places, s**2 / n, factors, strict=True):
         above = factor > 0.5
         ax.text(place, height * (1.3 if above else 0.77), f"{factor:.0%}", ha="center",
@@ -574,7 +573,8 @@ cholesterol = X[:, [4, 5]]  # total and LDL
 
 
 def label_directions(axes):
-    axes[0].set_title("Two inputs: the penalty takes most\nwhere the data vary least", x=-0.13)
+    axes[0].set_title("Two inputs, λ = 0.1: the penalty takes\nmost where the data vary least",
+                      x=-0.13)
     axes[1].set_title("Ten inputs: a direction keeps more\nthan half if its dot is above λ", x=-0.1)
 
 
@@ -586,10 +586,14 @@ def draw_cloud(ax):
     for k, (v, strength) in enumerate(zip(V_two, s_two**2 / n, strict=True)):
         tip = 2 * np.sqrt(strength) * v * np.sign(v[1])
         kept = strength / (strength + 0.1)
-        ax.annotate("", tip, (0, 0), arrowprops={"arrowstyle": "-|>", "lw": 2.5, "color": "black"})
+        beside = 0.17 * np.array([v[1], -v[0]]) * np.sign(v[1])
+        for begin, end, colour in ((0 * v, tip, "black"),
+                                   (beside, beside + kept * tip, figures.ORANGE)):
+            ax.annotate("", end, begin, arrowprops={"arrowstyle": "-|>", "lw": 2.5, "shrinkA": 0,
+                                                    "shrinkB": 0, "color": colour})
         ax.plot(k, strength / (strength + 0.1), alpha=0, label=f"_kept {k + 1}")
-        words = f"v{'₁₂'[k]}: variance {strength:.3g},\n{kept:.0%} kept at λ = 0.1"
-        ax.text(*((0.9, -1.35), (-3, 1.3))[k], words, va="bottom")
+        words = f"v{'₁₂'[k]}: variance {strength:.3g},\n{kept:.0%} kept"
+        ax.text(*((1.75, 0.3), (-3.05, 0.6))[k], words, va="bottom")
     ax.set(aspect="equal", anchor="W", xlim=(-3.2, 3.8), ylim=(-2.6, 3))
     ax.set(xticks=[-2, 0, 2], yticks=[-2, 0, 2])
     ax.set(xlabel="total cholesterol, standardised", ylabel="LDL, standardised")
@@ -604,19 +608,20 @@ label_directions(axes)
 variances = bars["_variances"].y
 keeps = variances / (variances + bars["_0.1"].y[0])
 figures.show(fig, "Above, a narrow rising cloud of every third patient, LDL and total "
-             "cholesterol, with arrows of two standard deviations along it "
-             f"({cloud['_kept 1'].y[0]:.0%} kept), and "
-             f"across it ({cloud['_kept 2'].y[0]:.0%}). Below, dots for the "
+             "cholesterol, with arrows of two standard deviations along it and across it; orange "
+             f"arrows beside them are {cloud['_kept 1'].y[0]:.0%} and "
+             f"{cloud['_kept 2'].y[0]:.0%} as long. Below, dots for the "
              "variance of the diabetes data along ten directions, falling "
              f"from {variances[0]:.1f} to {variances[-1]:.4f}, and a line at λ = 0.1, where the "
              f"shares kept fall from {keeps[0]:.2f} to {keeps[-1]:.2f}; the last two dots are "
              "below the line.", number="1.4",
-             caption="Above, grey dots are every third patient, and arrows two standard deviations "
-             "long. Below, numbers are shares kept; orange dots: λ takes more than half.")
+             caption="Above, grey dots are every third patient, black arrows two standard "
+             "deviations long, and orange ones the share of them that is kept. Below, numbers are "
+             "shares kept; hollow: λ takes more than half.")
 
 # %% [markdown]
-# In Figure 1.4 the last of ten directions keeps only {{factors[9]:.0%}}. **The penalty takes the largest share where the data pin a
-# direction down least.**
+# In Figure 1.4 the last of ten directions keeps only {{factors[9]:.0%}}. **The penalty shrinks most along directions in which the
+# inputs hardly vary.**
 #
 # By (1.1) the fitted values are $\hat y = A_\lambda y$ with
 # $A_\lambda = X(X^\top X + n\lambda I)^{-1}X^\top$. The $i$-th diagonal entry of $A_\lambda$, plus $1/n$ for the
@@ -670,8 +675,8 @@ claim("01-half-way", "a dot on the line λ = 0.1 would keep a half",
 # %% [markdown]
 # ## 1.5 λ is a price, not a bound
 #
-# Is λ a limit on the norm? No, but the penalised fit is also the best fit within a ball: $w_\lambda$ has the smallest loss of all
-# $w$ with $\lVert w\rVert\le R$, where $R = \lVert w_\lambda\rVert$. Figure 1.5 shows it for total and LDL
+# λ is not a limit on the norm. But for each λ there is a radius $R$ for which the penalised fit is the best in the ball: $w_\lambda$ has
+# the smallest loss of all $w$ with $\lVert w\rVert\le R$, where $R = \lVert w_\lambda\rVert$. Figure 1.5 shows it for total and LDL
 # cholesterol. At the best point $-\nabla L(w) = \lambda w$: the loss pulls outwards as strongly as the penalty pulls in.
 #
 # <details>
@@ -731,7 +736,7 @@ def draw(lam):
     circle = np.linalg.norm(w) * np.stack([np.cos(turns), np.sin(turns)])
     ax.fill(*circle, color=figures.ORANGE, alpha=0.15)
     ax.plot(*circle, lw=2, color=figures.ORANGE, label="_circle")
-    ax.plot(*w, "o", color=figures.ORANGE, label="_best")
+    ax.plot(*w, "o", color=figures.ORANGE, label="_best", ms=11, mec="white", mew=1.5, zorder=6)
     pulls(ax, w, lam)
     ellipse[lam] = figures.drawn(ax), thick.levels[0]
     return finish(fig, ax, lam)
@@ -744,7 +749,7 @@ def label_ellipse(ax, begin, best, lam):
     note(ax, "solutions\nfor all λ > 0", (15.5, 0.3), (2, -23), figures.ORANGE, gap=2)
     note(ax, "gradient descent\nwith λ = 0 (§1.8)", (10.4, 5.2), (20, 14), figures.BLUE, gap=2)
     note(ax, f"λ = {lam:g}: best point of\nthe disc of radius {radius:.1f}", best, (-21, 17),
-         figures.ORANGE)
+         figures.ORANGE, gap=8)
     ax.set(xlabel="weight of total cholesterol", ylabel="weight of LDL cholesterol")
     ax.set(aspect="equal", xlim=(-22, 48), ylim=(-32, 24))
     ax.grid(False)
@@ -855,10 +860,11 @@ claim("01-pulls", "the two arrows cancel, and the path begins at least squares",
 # </details>
 #
 # So a small λ helps every direction: *some*
-# $\lambda > 0$ beats least squares. The best λ for their sum depends on $w^*$ and σ, which only an *oracle* knows.
+# $\lambda > 0$ beats least squares. The best λ for their sum depends on $w^*$ and σ, which we do not know. Someone who knew them is called an
+# *oracle*.
 #
 # We let the least-squares fit of 100 patients stand in for the truth, and add noise of standard
-# deviation {{below: sigma:.0f}}, about that of the residuals.
+# deviation {{below: sigma:.0f}}, about that of the residuals of all {{n}} patients.
 
 # %%
 few = X[:100] - X[:100].mean(0)
@@ -891,6 +897,7 @@ bias, var = ((1 - fine) * along) ** 2, (sigma * fine / s_few) ** 2
 size = {"weights": np.ones(10), "predictions": s_few**2 / 100}  # what a direction counts
 free_error = {what: np.sum(count * sigma**2 / s_few**2) for what, count in size.items()}
 terms = {"weights": (bias2, variance), "predictions": (bias2_answers, variance_answers)}
+fine_best = fine_lams[np.sum(bias + var, axis=1).argmin()]
 at_zero_lam = 10**-3.6  # where λ = 0 is drawn
 
 # %% tags=["hide-input"]
@@ -962,8 +969,8 @@ for ax, what in zip(axes[0], terms, strict=True):
 draw_shares(below)
 noises = figures.drawn(below)
 tenth_share = noises["_weights"].y[9]
-axes[0, 0].set_title(f"Weights: the best\nλ saves {1 - saved['weights']:.0%}")
-axes[0, 1].set_title(f"Predictions: it\nsaves {1 - saved['predictions']:.0%}")
+axes[0, 0].set_title(f"Weights: the\nbest λ saves {1 - saved['weights']:.0%}")
+axes[0, 1].set_title(f"Predictions: the\nbest λ saves {1 - saved['predictions']:.0%}")
 below.set_title(f"Why: the tenth direction makes {tenth_share:.0%} of the error of\n"
                 f"the weights, and {noises['_predictions'].y[9]:.0%} of that of predictions",
                 x=-0.1)
@@ -999,7 +1006,7 @@ figures.show(fig, "Two panels of expected error over that of least squares again
 #
 # A *prior* is a belief about the weights before the data are seen. If noise and weights are Gaussian, ridge with (1.5)
 # finds the most probable weights. In Figure 1.6, with the mean square of the true weights for
-# $\tau^2$, it gives {{sigma**2 / 100 / np.mean(truth**2):.3f}}; the best λ for the weights is {{best["weights"]:.2g}}.
+# $\tau^2$, it gives {{sigma**2 / 100 / np.mean(truth**2):.3f}}; the best λ for the weights is {{fine_best:.2f}}.
 #
 # 1. With Gaussian noise, minus the log-likelihood is $\frac{1}{2\sigma^2}\lVert y - Xw\rVert^2$, up to a constant. ($X$ and
 #    $y$ are centred: a flat prior on $b$ allows it.)
@@ -1227,6 +1234,8 @@ def draw_losses(ax):
     ax.plot(lams[1:], criteria[:, 0].mean(0), ":", lw=2.4, color="black", label="_LOO")
     ax.axhline(constant, color=figures.GREY, ls="--", lw=1, label="_mean target")
     ax.axhline(plain.mean(), color=figures.BLUE, ls="-.", lw=1, label="_ten inputs")
+    heights = [250 + 170 * choices[:k].count(choice) for k, choice in enumerate(choices)]
+    ax.plot(lams[choices], heights, "o", ms=4, color=figures.ORANGE, label="_chosen")
     k = test_loss.mean(0).argmin()
     ax.plot(lams[k], test_loss.mean(0)[k], "*", ms=14, color=figures.ORANGE, label="_best")
     ax.annotate("best λ", (lams[k], test_loss.mean(0)[k]), xytext=(0, 32), ha="center",
@@ -1240,6 +1249,8 @@ def label_losses(ax):
     ax.text(2e-6, 2850, "dotted:\nleave-one-out", va="top")
     ax.text(500, constant + 300, "answering the\nmean target", color=figures.GREY, ha="right",
             va="bottom")
+    ax.text(lams[max(choices)] * 2, 120, "chosen λ of\n20 splits",
+            color=figures.ORANGE, va="bottom")
     ax.text(1e-6, plain.mean() - 60, "ten inputs, λ = 0", va="top", color=figures.BLUE)
     ax.set(xscale="log", xlabel="penalty λ", ylabel="loss, or objective", ylim=(0, 6500))
     ax.set_xticks([at_left, 1e-6, 1e-4, 1e-2, 1, 100], ["0", "10⁻⁶", "10⁻⁴", "0.01", "1", "100"])
@@ -1263,10 +1274,11 @@ figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 
              "then rises to that of the mean target. Over the splits it ranges from "
              f"{edges[0][0]:.0f} to {edges[0][1]:.0f} at λ = 0, "
              f"and from {edges[1][0]:.0f} to {edges[1][1]:.0f} at the best λ. "
-             "Leave-one-out follows its mean closely. Ten inputs "
+             f"The λ that validation chooses lie from {curves['_chosen'].x.min():.1g} to "
+             f"{curves['_chosen'].x.max():.1g}. Leave-one-out follows its mean closely. Ten inputs "
              f"without penalty are at {curves['_ten inputs'].y[0]:.0f}, below the minimum.",
              number="1.7", caption="Curves are means of 20 splits; the band is the range of the "
-             "test loss over them; blue: λ = 0.")
+             "test loss over them; blue: λ = 0. Each small dot is the chosen λ of one split.")
 
 # %% [markdown]
 # |inputs, and λ by|mean test loss|compared with leave-one-out|
@@ -1275,11 +1287,11 @@ figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 
 # |{{Z.shape[1]}}, 50 validation patients|{{chosen.mean():.0f}}|{{more[1]:+.0f}} ± {{more_half[1]:.0f}}|
 # |{{Z.shape[1]}}, leave-one-out|{{by_loo.mean():.0f}}||
 # | {{Z.shape[1]}}, an oracle for each split | {{oracle.mean():.0f}} |{{more[2]:+.0f}} ± {{more_half[2]:.0f}}|
-# |*rival:* ten, no penalty|{{plain.mean():.0f}}|{{more[3]:+.0f}} ± {{more_half[3]:.0f}}|
-# |*rival:* ten, leave-one-out|{{plain_loo.mean():.0f}}|{{more[4]:+.0f}} ± {{more_half[4]:.0f}}|
+# |*for comparison:* ten, no penalty|{{plain.mean():.0f}}|{{more[3]:+.0f}} ± {{more_half[3]:.0f}}|
+# |*for comparison:* ten, leave-one-out|{{plain_loo.mean():.0f}}|{{more[4]:+.0f}} ± {{more_half[4]:.0f}}|
 #
 # (± as in §1.2, as if splits were independent.)
-# All ways are good, as the curve in Figure 1.7 is flat near its minimum. Yet ten inputs are better still, even
+# All ways of choosing come close to the oracle, because the curve in Figure 1.7 is flat near its minimum. Yet ten inputs are better still, even
 # without penalty. **One λ for all inputs limits the damage of {{Z.shape[1] - 10}} extra ones, but does not undo it.**
 
 # %% tags=["hide-input"]
@@ -1385,6 +1397,9 @@ claim("01-widen", "`widen` makes the inputs of scikit-learn's scalers, fitted on
       equals=0, within=1e-9)
 claim("01-choice", "on the 50 patients the neighbours of each chosen λ on the grid do no better",
       measured=np.minimum(lead, 0), equals=0, within=1e-9)
+claim("01-chosen", "the small dots are at the chosen λ, the first as in the code of Way 1",
+      measured=[*(curves["_chosen"].x / lams[choices]), curves["_chosen"].x[0] / lam_chosen],
+      equals=1, within=1e-9)
 claim("01-refit", "fitted again to all 150, a chosen λ has the test loss of its place on the curve",
       measured=chosen / test_loss[np.arange(20), choices], equals=1, within=1e-9)
 claim("01-plain-fits", "the two models without penalty are least squares, with an intercept",
@@ -1404,13 +1419,13 @@ claim("S3-02", "in every split each larger λ raises the training loss: exceptio
 #
 # $$1-\Big(1-\frac{\eta s_i^2}{n}\Big)^t\tag{1.8}$$
 #
-# of least squares (for $\eta s_1^2/n < 2$ it tends to 1). Stopping after $t$ steps is worth about
+# of least squares (for $\eta s_1^2/n < 2$ it tends to 1). Stopping after $t$ steps shrinks about as ridge does with
 #
 # $$\lambda=\frac{1}{\eta t}.\tag{1.9}$$
 #
 # Why? Write $z = \eta t s_i^2/n$. Early stopping misses the share $(1-z/t)^t\approx e^{-z}$ of least squares. Ridge with this λ
 # has $s_i^2/(n\lambda) = z$, and misses $1-\frac{z}{1+z} = \frac{1}{1+z}$. In weak directions, where $z$ is small, both are $1-z$
-# up to terms of order $z^2$, and no other λ does this. In strong ones both tend to 0.
+# up to terms of order $z^2$, and no other λ agrees to first order in $z$. In strong ones both tend to 0.
 
 # %%
 w_20 = np.zeros(10)
@@ -1458,10 +1473,10 @@ figures.show(fig, "Two rising curves of the share of the least-squares fit that 
 
 # %%
 z = np.linspace(0.001, 20, 20_000)
-cost = np.max((1 - np.exp(-z)) * (1 + z) / z) ** 2  # what early stopping costs at most
+cost = np.max((1 - np.exp(-z)) * (1 + z) / z) ** 2  # how much larger the error can be
 
 # %% [markdown]
-# What can the difference in Figure 1.8 cost? In the setting of (1.4), with very small steps, the expected squared
+# How much larger than ridge's can the error be? In the setting of (1.4), with very small steps, the expected squared
 # error of early stopping is at most ${{np.sqrt(cost):.2f}}^2\approx{{cost:.2f}}$ times that of ridge, for every $t$
 # ([Ali, Kolter and Tibshirani, 2019](https://arxiv.org/abs/1810.10082)).
 #
@@ -1494,8 +1509,7 @@ worth = stopped_loss.mean(0) / matched_loss.mean(0)
 
 # %% [markdown]
 # For $t$ from 10 to 1000 (λ from 10 to 0.1) the mean test loss is {{worth.min():.2f}} to {{worth.max():.2f}}
-# times that of ridge. At best (on the test curve, only to compare) early stopping has the test loss
-# {{stopped_loss.mean(0).min():.0f}}, and ridge {{test_loss.mean(0).min():.0f}}.
+# times that of ridge.
 # **Early stopping, too, misses what the data pin down least.**
 
 # %% tags=["hide-input"]
@@ -1535,7 +1549,8 @@ claim("S3-03", f"{late} steps answer as a fit filtered by (1.8) does: ratio of t
 # ## 1.9 And a network?
 #
 # Does the penalty help a network, too, and does the start matter there? We train one hidden layer on 100 handwritten
-# digits, for 200 steps of gradient descent with momentum 0.9. One seed:
+# digits, for 200 steps of gradient descent with *momentum* 0.9 (each step adds this share of the step before it).
+# One *seed*, the number that fixes all random draws:
 
 # %%
 digits = load("digits")
@@ -1556,7 +1571,7 @@ print(f"{by_torch:.0f} % of the test images are right")
 # %% [markdown]
 # `sweep` trains with λ = 0 and {{below: len(lambdas) - 1}} others, each about {{below: lambdas[3] / lambdas[2]:.1f}} times the one before. For
 # {{below: len(picked)}} seeds it takes two starts: PyTorch's, and one with all weights {{below: large}} times as large. For each seed and start we
-# choose the λ of the smallest loss on 100 more images, and test on the others.
+# choose the λ of the smallest loss on 100 more images (in a folded cell), and test on the others.
 # Predict: how many points does the chosen λ gain from each start?
 
 # %%
@@ -1572,7 +1587,7 @@ run = sweep(MLP((64, 32, 10)), *images.train, test=images.test, loss="cross_entr
 last = run.isel(step=-1)  # seed, λ, start
 accuracy, nats = 100 * last.test_accuracy.values, last.test_loss.values
 
-# %%
+# %% tags=["hide-input"]
 scores = torch.tensor(predict(run, images.validation.X).values).double()  # …, image, class
 labels, cross_entropy = torch.tensor(images.validation.y).long(), torch.nn.functional.cross_entropy
 validation_loss = np.zeros(accuracy.shape)
@@ -1588,7 +1603,8 @@ def at_picked(values):
 chosen_accuracy, chosen_loss = at_picked(accuracy), at_picked(nats)
 
 # %% [markdown]
-# The cross-entropy reaches zero only for infinite outputs. So without penalty training makes the weights ever larger, and
+# The *cross-entropy*, minus the log of the probability that a network gives the right class, is zero only for infinite outputs.
+# (With the natural log its unit is the *nat*.) So without penalty training makes the weights ever larger, and
 # the network becomes too sure. Dividing its outputs by a *temperature* $T > 1$ repairs this and changes no answer (*temperature
 # scaling*, [Guo et al., 2017](https://arxiv.org/abs/1706.04599)). So we also compare after *rescaling*, with the $T$ of the lowest validation loss.
 
@@ -1614,9 +1630,12 @@ gained = claims.interval(chosen_accuracy - accuracy[:, 0])
 
 # %% tags=["hide-input"]
 squares = (last.norm**2).sum("layer").values  # seed, λ, start: the squared norm of all weights
-free_square, chosen_square = squares[:, 0].mean(0), at_picked(squares).mean(0)
+free_square = squares[:, 0].mean(0)
 begun_square = (run.norm.isel(step=0) ** 2).sum("layer").values[:, 0, 1].mean()
-kept_start = (1 - 0.3 * lambdas[3] / (1 - 0.9)) ** 200
+kept_start, last_step = 1.0, 0.0
+for _ in range(200):  # momentum, where the loss has no gradient
+    last_step = 0.9 * last_step - 0.3 * lambdas[3] * kept_start
+    kept_start += last_step
 more_gained = claims.interval(np.diff(chosen_accuracy - accuracy[:, 0], axis=1)[:, 0])
 beyond_scale = claims.interval(four[..., 2] - four[..., 1])
 apart = np.abs(np.diff(four.mean(0), axis=0))[0]  # how far the two starts end from each other
@@ -1633,24 +1652,24 @@ def draw_columns(ax, values, names, digits):
             colour, name = figures.ORANGE if "chosen" in names[k] else figures.BLUE, f"{start} {k}"
             ax.plot(np.full(12, places[k]), each, "o", ms=3, color=colour, alpha=0.6,
                     label=f"_seeds {name}")
-            ax.plot(places[k], each.mean(), "D", ms=7, color=colour, mec="white", zorder=5,
-                    label=f"_mean {name}")
-            ax.text(places[k], 0.98, f"{each.mean():.{digits}f}", color=colour, ha="center",
+            ax.plot(places[k] + 0.16, each.mean(), "<", ms=8, color=colour, label=f"_mean {name}")
+            ax.text(places[k], 0.89, f"{each.mean():.{digits}f}", color=colour, ha="center",
                     va="top", weight="bold", transform=ax.get_xaxis_transform())
-    ax.set_xticks([*range(count), *(np.arange(count) + count + 0.4)], 2 * names)
-    ax.tick_params(axis="x", labelsize=9)
+    ax.set_xticks([*range(count), *(np.arange(count) + count + 0.4)], 2 * names, size=9)
     ax.axvline(count - 0.3, color=figures.GREY, lw=0.8)
     ax.set(xlim=(-0.5, 2 * count - 0.1))
-    ax.set_ylim(top=values.max() + 0.15 * np.ptp(values))  # room for the means
+    for middle, words in ((count / 2 - 0.5, "PyTorch's start"),
+                          (1.5 * count - 0.1, f"{large} times as large")):
+        ax.text(middle, 0.98, words, ha="center", va="top", transform=ax.get_xaxis_transform())
+    ax.set_ylim(top=values.max() + 0.3 * np.ptp(values))  # room for the means
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(2, 1, figsize=(5.4, 6.4), height_ratios=[1, 1.2])
 draw_columns(axes[0], np.stack([accuracy[:, 0], chosen_accuracy], axis=-1),
              ["λ = 0", "chosen λ"], 1)
 draw_columns(axes[1], four[..., :3], ["λ = 0", "λ = 0,\nrescaled", "chosen\nλ"], 2)
-starts = f"PyTorch's start (left), {large} times as large (right)"
-axes[0].set(ylabel="test accuracy (%)", xlabel=starts)
-axes[1].set(ylabel="test loss (nat)", xlabel=starts)
+axes[0].set(ylabel="test accuracy (%)", xlabel="penalty")
+axes[1].set(ylabel="test loss (nat)", xlabel="penalty")
 assert (large, len(picked)) == (6, 12), "the description says so"
 
 # %% tags=["hide-input"]
@@ -1667,41 +1686,30 @@ figures.show(fig, "A network on 100 digits, 12 seeds as dots that thin lines joi
              f"{upper['_mean 1 1'].y[0]:.1f} %. Below, mean test loss: {means[0, 0]:.2f} at λ = 0, "
              f"{means[0, 1]:.2f} rescaled, {means[0, 2]:.2f} with the chosen λ; from the large "
              f"start {means[1, 0]:.2f}, {means[1, 1]:.2f} and {means[1, 2]:.2f}.", number="1.9",
-             caption="Small dots are 12 seeds, and thin lines join those of one seed. Diamonds and "
-             "numbers are means.")
+             caption="Small dots are 12 seeds, and thin lines join those of one seed. Triangles "
+             "and numbers are means.")
 
 # %% [markdown]
-# |start|λ|test loss|rescaled|accuracy (%)|$\lVert w\rVert^2$ at the end|
-# |---|---|---|---|---|---|
-# |PyTorch's|0|{{four[:, 0, 0].mean():.2f}}|{{four[:, 0, 1].mean():.2f}}|{{accuracy[:, 0, 0].mean():.1f}}|{{free_square[0]:.0f}}|
-# ||chosen|{{four[:, 0, 2].mean():.2f}}|{{four[:, 0, 3].mean():.2f}}|{{chosen_accuracy[:, 0].mean():.1f}}|{{chosen_square[0]:.0f}}|
-# |{{large}} times as large|0|{{four[:, 1, 0].mean():.2f}}|{{four[:, 1, 1].mean():.2f}}|{{accuracy[:, 0, 1].mean():.1f}}|{{free_square[1]:,.0f}}|
-# ||chosen|{{four[:, 1, 2].mean():.2f}}|{{four[:, 1, 3].mean():.2f}}|{{chosen_accuracy[:, 1].mean():.1f}}|{{chosen_square[1]:.0f}}|
+# **From PyTorch's start** the chosen λ gains {{gained.mean[0]:.1f}} ± {{gained.half[0]:.1f}} points of accuracy (± as in §1.2). Most of what it saves in test loss
+# is scale: rescaling alone saves {{alone.mean[0] / chosen_drop.mean[0]:.0%}} as much.
 #
-# **From PyTorch's start** the chosen λ gains {{gained.mean[0]:.1f}} ± {{gained.half[0]:.1f}} points (± as in §1.2). Most of what it saves in test loss is scale: rescaling alone saves {{-alone.mean[0]:.2f}} of {{-chosen_drop.mean[0]:.2f}} nat.
-# With both rescaled, the penalised network is still better by {{-rest.mean[0]:.3f}} ± {{rest.half[0]:.3f}}.
+# **From the large start** the chosen λ gains {{gained.mean[1]:.1f}} ± {{gained.half[1]:.1f}} points, and ends as accurate as from PyTorch's start. Here rescaling alone
+# saves only {{alone.mean[1] / chosen_drop.mean[1]:.0%}} as much test loss as the chosen λ.
 #
-# **From the large start** it gains {{gained.mean[1]:.1f}} ± {{gained.half[1]:.1f}} points, and comes to {{chosen_accuracy[:, 1].mean():.1f}} %, as from PyTorch's start
-# ({{chosen_accuracy[:, 0].mean():.1f}} %). Of the test loss rescaling saves {{four[:, 1, 0].mean() - four[:, 1, 1].mean():.2f}} nat, the penalty another {{four[:, 1, 1].mean() - four[:, 1, 2].mean():.2f}}. It resembles the puzzle of §1.1:
-# at least {{64 * 32 + 32 * 10 - 1000:,}} of {{64 * 32 + 32 * 10:,}} directions are nearly null, as 100 images have 10 outputs each. Without penalty the
-# large start does not shrink: $\lVert w\rVert^2$ is {{begun_square:,.0f}} before training and {{free_square[1]:,.0f}} after it. With $\lambda = {{lambdas[3]}}$ what the loss does
-# not move shrinks to {{kept_start:.2f}} times its size. We do not test whether it only erases noise.
+# This resembles the puzzle of §1.1. Without penalty the large start does not shrink: $\lVert w\rVert^2$ is {{begun_square:,.0f}} before
+# training and {{free_square[1]:,.0f}} after it. With $\lambda = {{lambdas[3]}}$ a weight that the loss did not move at all would shrink to
+# {{kept_start:.2f}} times its size. But in a network null directions turn during training. So we do not know whether the penalty only
+# erases noise of the start.
 #
-# **So in this network a start {{large}} times as large raises the penalty's gain from {{gained.mean[0]:.1f}} to {{gained.mean[1]:.1f}} points.**
+# **So in this network, too, the penalty's gain depends on the start.**
 #
 # <details>
-# <summary>Which λ were chosen, and how a null part shrinks</summary>
+# <summary>Which λ were chosen</summary>
 #
 # Of the {{len(picked)}} seeds {{", ".join(str((picked[:, 0] == k).sum()) for k in range(len(lambdas)))}} choose λ = {{", ".join(f"{lam:g}" for lam in lambdas)}} from PyTorch's start, and
-# {{", ".join(str((picked[:, 1] == k).sum()) for k in range(len(lambdas)))}} from the large one. So the grid reaches far enough. (The seeds' test images overlap.)
-#
-# With momentum 0.9, decay multiplies what the loss does not move by about $1-\eta\lambda/(1-0.9)$ at each of 200 steps
-# ([chapter 2](02_from_penalty_to_weight_decay.ipynb)).
+# {{", ".join(str((picked[:, 1] == k).sum()) for k in range(len(lambdas)))}} from the large one. Neither start chooses an end of the grid often, so it is wide enough. (The seeds' test images overlap.)
 #
 # </details>
-#
-# In larger networks decay seems to work through SGD's path, not through a minimum
-# ([D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415); chapters 2 and 8).
 
 # %% tags=["hide-input"]
 loss_ratio = claims.interval(chosen_loss[:, 0] / nats[:, 0, 0])
@@ -1732,6 +1740,15 @@ pairs += [(upper[f"_seeds {start} 1"].y - upper[f"_seeds {start} 0"].y, gained.m
 claim("01-paired", "drawn losses, accuracies: mean and Student's 95 % of 12 differences as told",
       equals=0, within=1e-6, measured=[[each.mean() - mean, (high - each.mean())
                  / (each.std(ddof=1) / np.sqrt(12)) - 2.2009851601] for each, mean, high in pairs])
+
+# %% tags=["hide-input"]
+idle = torch.ones(1, requires_grad=True)
+sgd = torch.optim.SGD([idle], lr=0.3, momentum=0.9, weight_decay=lambdas[3])
+for _ in range(200):  # a weight that the loss does not move
+    idle.grad = torch.zeros(1)
+    sgd.step()
+claim("01-kept", "what is left of a weight without gradient is what PyTorch's SGD leaves of it",
+      measured=idle.item() / kept_start, equals=1, within=1e-4)
 claim("01-accuracies", "the drawn losses and accuracies are those of the sweep",
       measured=[[lower[f"_seeds {start} 0"].y - nats[:, 0, start],
                  lower[f"_seeds {start} 2"].y - chosen_loss[:, start],
@@ -1754,13 +1771,13 @@ claim("01-squares", "the squared norms are those of the final weights (relative 
 # ## 1.11 In practice
 #
 # - **Linear models.** Standardise the inputs by the training part alone, leave the intercept free, and try some thirty values of λ, evenly spaced in
-#   $\log\lambda$ from a tenth of the smallest $s_i^2/n$ to ten times the largest. scikit-learn's `RidgeCV` does leave-one-out; its `alpha` is $n\lambda$.
+#   $\log\lambda$ from 10⁻⁴ times the largest $s_i^2/n$ to ten times it. If the best one is at an end, try further. scikit-learn's `RidgeCV` does leave-one-out; its `alpha` is $n\lambda$.
 # - **Networks.** For large data sets begin with `weight_decay=1e-4` to `5e-4` for SGD, and with `0.01` to `0.1` for AdamW, whose λ means something
 #   else ([chapter 3](03_one_lambda_many_meanings.ipynb)). Search in factors of 3, and include 0.
 #
 # ## 1.12 Exercises
 #
-# **1.** *(One line.)* Each example stands twice in the training data. What becomes of $w_\lambda$, of
+# **1.** *(Think.)* Each example stands twice in the training data. What becomes of $w_\lambda$, of
 # scikit-learn's `alpha` for it, and of leave-one-out's choice?
 #
 # <details>
@@ -1779,8 +1796,8 @@ claim("01-squares", "the squared norms are those of the final weights (relative 
 # <summary>Solution</summary>
 #
 # It falls from 0.047 to 0.0023. With the shortest $u$ of §1.2, $(u, 1)$ is one more null direction, of weights and intercept
-# together. As long as the penalty does not see the intercept, it pulls slowly along this direction (its curvature is
-# $\lambda\lVert u\rVert^2/(1+\lVert u\rVert^2)$, and $u$ is short), and not towards zero: after {{100 * 20 // 5}} steps much of the start's noise is still there. Now it sees all of $(u, 1)$, so fact 3 holds in all 181 null directions. But the
+# together. Without a penalty on $b$, training shortens $w$ along this direction only slowly (the penalty's curvature is
+# $\lambda\lVert u\rVert^2/(1+\lVert u\rVert^2)$, and $u$ is short): after {{100 * 20 // 5}} steps much of the start's noise is still there. Now the penalty sees all of $(u, 1)$, so fact 3 holds in all 181 null directions. But the
 # penalty also pulls the intercept itself away from the true 0.05, to 0.003 on average. This makes almost the whole error
 # that is left: $(0.05 - 0.003)^2 \approx {{(0.05 - 0.003) ** 2:.4f}}$. In the fourth row, where there is no noise of the start to erase, the
 # penalised intercept is worse than the free one: 0.0021 against 0.0012. So leave intercepts free.
@@ -1813,16 +1830,16 @@ claim("01-squares", "the squared norms are those of the final weights (relative 
 #
 # </details>
 #
-# **5.** *(Predict, then run.)* Give HDL in a unit that makes its numbers {{10}} times as large, and do not standardise again.
-# What becomes of its weight, in the old unit, at $\lambda = 0.1$?
+# **5.** *(Predict, then look.)* Halve the noise in §1.6's code: `sigma` is 27.0 in place of 54.0. What becomes of the λ of (1.5), of the
+# best λ, and of the gain?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# With `units = np.where(np.arange(10) == 6, 10, 1)`, type `10 * ridge(X * units, y, 0.1)[0][6]`.
-# It is -12.4 in place of -9.0. The weight in the new unit is {{1 / 10:g}} times the old, so its penalty is
-# {{1 / 10**2:g}} times the old: HDL is nearly free. It does not go back to 4.8, its weight in least squares, as the other nine are
-# still shrunk. So a penalty depends on units: standardise.
+# By (1.5) λ falls by a factor of {{54**2 // 27**2}}, from 0.095 to 0.024. The best λ falls, too: for the predictions from 0.105 to 0.027, and for
+# the weights from 0.110 to 0.013 (`fine_best`). That these differ from (1.5) is no error, as (1.5) is for the average over many $w^*$, and here is one. The best λ now saves only
+# 57 % of the error of the weights in place of 81 %, and 12 % of that of the predictions in place of 26 %, because least squares
+# has less noise to lose.
 #
 # </details>
 #
