@@ -441,6 +441,7 @@ w_step, lands = np.zeros(64), []
 for _ in range(150):
     w_step = soft(w_step - 0.02 * (H @ w_step - q), 0.02 * lam)
     lands.append(w_step[hopper])
+assert 0 in lands, "by proximal steps the weight is never zero"
 final = {name: np.sort(np.abs(w))[::-1] for name, w in
          (("constant", by_autograd), ("falling", by_falling), ("proximal", w_lasso))}
 
