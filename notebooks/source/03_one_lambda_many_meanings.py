@@ -1043,7 +1043,7 @@ claim("03-not-at-rest", "With AdamW's λ = 0.01 the slope of each layer is at le
       "what it is at rest", measured=at_rest[0], above=1.7)
 
 # %% [markdown]
-# **Answer.** Yes. Where λ is large enough to matter, the translated λ comes much nearer to AdamW's training loss than 3 times more or less of it, and a copied one ruins the network.
+# **Answer.** Yes. Where λ is large enough to matter, the translated λ fits about as AdamW does, and a copied one ruins the network.
 #
 # ## 3.8 Does the rule find the best λ, also in a longer run?
 #
@@ -1165,7 +1165,7 @@ def longer_in_words(scanned, fits_of, roots_of):
 fig, (scan, fits, roots) = figures.subplots(3, 1, figsize=(5.8, 7.6))
 draw_tests(scan), dress_tests(scan), draw_course(fits, roots)
 scanned = figures.drawn(scan)
-scan.set_title(f"The rule leads to {np.mean(landed):.4f} after 600 steps, later lower")
+scan.set_title("After more steps the rule leads to a smaller λ")
 fits.set_title("AdamW fits the training pictures ever better …")
 roots.set_title("… and its mean √v̂ falls faster")
 fig.align_ylabels()
