@@ -142,7 +142,7 @@ figures.show(fig, "The size of a weight without gradient over 20 steps, on a log
 #    $\eta\lambda$ this is about ${{np.log(2):.2f}}/(\eta\lambda)$.
 # 3. Decay shrinks a weight only while $|a|<1$, that is for $0<\eta\lambda<2$.
 #
-# What each step changes in a weight then fades at this rate, too. So the half-life also says how long a weight *remembers* a gradient.
+# Where the loss is flat, the change made by one step is forgotten at this rate, too. So the half-life also says how long a weight *remembers* a gradient.
 #
 # In PyTorch, parameter groups keep the bias out of the decay. Steps by hand, with (2.1), lead to the same weights.
 
@@ -534,8 +534,8 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 #
 # ## 2.5 Full batches: curvature limits the learning rate
 #
-# Which learning rates are *stable* when each step sees all examples? A stable run forgets its start; whether it reaches a good loss is another
-# question (§2.8). Think of a ball in a valley: too large a step lands on
+# Which learning rates are *stable* when each step sees all examples? In a stable run the predictions on the training examples forget the start; whether it reaches a
+# good loss is another question (§2.8). Think of a ball in a valley: too large a step lands on
 # the opposite slope, higher than where it started (Figure 2.6, right).
 #
 # The mean squared error of a linear model is quadratic. Let $H$ be its matrix of second derivatives, the *Hessian*. An
@@ -731,7 +731,7 @@ claim("02-four-steps", "The paths end at (2.6), up to the sign",
 # zero. Then the errors either die out, or they explode.
 #
 # One number tells which. The *growth exponent* Γ is the average change of $\ln\lVert e\rVert$ per epoch, where $e$ holds the
-# errors on all examples. If Γ is negative, the run is stable. The loss, a square, changes by a factor of $e^{2\Gamma}$ per epoch.
+# errors on all examples. If Γ is negative, the run is stable. The loss, a square, changes by a factor of $\exp(2\Gamma)$ per epoch.
 
 # %%
 def exponent_of(X, lr, weight_decay):
@@ -910,7 +910,7 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 
 # %% [markdown]
 # **The estimate by hand is too optimistic.** By hand, a run without decay explodes above $\eta = {{2 / 80:.3f}}$, in the
-# simulation already above {{crossing:.3f}}. The rescue takes more λ, too (first two rows):
+# simulation already above {{crossing:.3f}}. It also takes more λ to rescue η = 0.03 (compare the first two rows):
 #
 # | at $\eta=0.03$ | stable from λ = | to about λ = |
 # |---|---|---|
@@ -921,7 +921,7 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # **Shuffling is part of the rescue:** each epoch takes every example once. With *independent draws* (last row) each
 # batch is five different examples, drawn anew from all 20. By hand this changes
 # nothing: in four steps an example is drawn once on average. But real inputs are not quite orthogonal, so the overshoot of one batch
-# spreads to other examples, and without turns the next batch may hit them again. Then λ = 10 is not enough (Figure 2.8).
+# spreads to other examples, and as examples do not take turns, the next batch may hit the same ones again. Then λ = 10 is not enough (Figure 2.8).
 #
 # <details>
 # <summary>Where the differences come from, and the kink of Figure 2.8</summary>
@@ -1269,7 +1269,7 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 # *linear scaling rule* ([Goyal et al. 2017](https://arxiv.org/abs/1706.02677)).
 #
 # Data loaders *shuffle*. At the minimum the gradients of loss plus penalty of all batches of an epoch sum to
-# zero. So the kicks of an epoch nearly cancel. While $\eta hk$ is small for $k$ batches an epoch, there remains
+# zero. So the kicks of an epoch nearly cancel. With many examples, and while $\eta hk$ is small for $k$ batches an epoch, there remains
 #
 # $$E_{\text{shuffled}}\approx\frac{\eta^2 k}{12}\,\frac{\operatorname{tr}(H_\lambda C)}{B}.\tag{2.8}$$
 #
@@ -1285,7 +1285,7 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 #
 # </details>
 #
-# In each direction (2.8) is $\eta hk/3$ times (2.7): shuffling helps most while epochs are short.
+# In each direction (2.8) is $\eta hk/3$ times (2.7): shuffling helps most while epochs are short ($k$ is the number of batches in an epoch).
 #
 # <details>
 # <summary>How short? And with momentum?</summary>
@@ -1472,8 +1472,8 @@ claim("02-missed", "At η = 0.003 it is {} times that of (2.8)", measured=missed
 #
 # **But (2.8) does not say how high.** In the puzzle the excess is {{missed[0]:.0f}} times that of (2.8), since $\eta=0.03$ is far from
 # small: a step multiplies the errors of its own batch by ${{1 - 0.03 * (80 + 10):.1f}}$ (Figure 2.7), and so enlarges what earlier kicks
-# have left. At the reader's first learning rate, 0.003, it is only {{missed[1]:.1f}} times. What is left comes from a shift of the weights
-# (exercise 6), which counts as an epoch has only four batches.
+# have left. At the reader's first learning rate, 0.003, it is only {{missed[1]:.1f}} times. The rest comes from a shift of the weights
+# (exercise 6), which counts here because there are only 20 examples.
 #
 # **Was it worth it?** The reader also reports a low test error.
 
@@ -1520,8 +1520,8 @@ assert zero_error.mean() < 1.05 < 1000 < slow_error[0].mean(), "a start at zero 
 further = 100 * (zero_error - slow_error[10])  # what λ gains beyond that
 claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the mean, on average",
       measured=(test_error(w, b) / mean_error).mean(), between=(0.85, 1.15))
-claim("02-kept", "With η = 0.01 in place of 0.03 it is {} times that, at the upper end of a 95 % "
-      "interval", measured=claims.interval(slow_error[10]).high, below=1)
+claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of the mean target "
+      "(upper end of a 95 % interval)", measured=claims.interval(slow_error[10]).high, below=1)
 
 # %% [markdown]
 # | run | test error, relative to the mean target's |
