@@ -12,7 +12,7 @@ from book.execute import SOURCE, read_source
 from book.sentences import filled, places
 from l2lib.claims import ClaimError
 from tests.needed import needed, run
-from tests.unbound import pattern
+from tests.unbound import in_one_place, pattern, words_of
 
 ROWS = tomllib.loads((Path(__file__).parent / "exercises.toml").read_text(encoding="utf-8"))
 
@@ -130,6 +130,13 @@ def missing(exercise: Exercise, values: dict[str, Any]) -> list[str]:
 def test_an_exercise_still_says_what_is_tried_here(exercise: Exercise) -> None:
     text = texts(exercise.source())[exercise.number]
     assert [words for words in exercise.says if not pattern(words).search(text)] == []
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda row: f"{row.chapter}.{row.number}")
+def test_what_an_exercise_says_stands_in_one_place(exercise: Exercise) -> None:
+    """Or its places would cover the numbers of other sentences, which nobody measures."""
+    with_places = [pattern(words) for words in exercise.says if "{{" in words]
+    assert in_one_place(with_places, [*words_of(exercise.source())]) == with_places
 
 
 def test_no_exercise_is_overlooked() -> None:

@@ -115,3 +115,11 @@ def test_a_solution_that_a_test_tries_is_passed(
     assert unbound.unbound(chapter(tmp_path, "It ends at\n0.37, not 37.")) == []
     (found,) = unbound.unbound(chapter(tmp_path, "It ends at 0.37, not 38."))[-1:]
     assert found.number == "38"
+
+
+def test_what_is_said_at_several_places_covers_none() -> None:
+    everywhere, once = (
+        unbound.pattern(f"{words}from {{{{a}}}} to {{{{b}}}}") for words in ("", "rises ")
+    )
+    texts = ["It rises from 1 to 2.", "It falls from 3 to 4."]
+    assert unbound.in_one_place([everywhere, once], texts) == [once]

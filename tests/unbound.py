@@ -245,6 +245,11 @@ def tried(chapter: int) -> list[re.Pattern[str]]:
     return patterns
 
 
+def in_one_place(patterns: list[re.Pattern[str]], texts: list[str]) -> list[re.Pattern[str]]:
+    """Those that match once in a chapter: "from {} to {}" would cover any sentence."""
+    return [each for each in patterns if sum(len(each.findall(text)) for text in texts) == 1]
+
+
 def pattern(says: str) -> re.Pattern[str]:
     """Words that are tried, with anything in their places, over line ends."""
     pieces, end = [], 0
@@ -264,7 +269,8 @@ def excepted(chapter: str) -> list[str]:
 def unbound(source: Path, excepting: bool = True) -> list[Found]:
     """The numbers in a chapter's words that nothing binds, in order; or with the exceptions."""
     settings, chapter = settings_of(source), source.stem
-    covered, phrases = tried(int(chapter[:2])), excepted(chapter) if excepting else []
+    phrases = excepted(chapter) if excepting else []
+    covered = in_one_place(tried(int(chapter[:2])), [*words_of(source)])
 
     def left(text: str) -> str:
         """A text without what is tried, and without exceptions."""
