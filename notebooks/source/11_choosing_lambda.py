@@ -829,8 +829,8 @@ for which, ax in enumerate(axes[1]):
 
 # %% tags=["hide-input"]
 axes[0, 0].set_ylabel("best λ at η = 0.03"), axes[1, 0].set_ylabel("peak η")
-axes[1, 0].set_title("More data: left of the line keep N")
-last = axes[1, 1].set_title("More passes: right of the line keep λ")
+axes[1, 0].set_title("More data: left of keep N")
+last = axes[1, 1].set_title("More passes: right of keep λ")
 
 # %% tags=["hide-input"]
 fits = [figures.drawn(ax)["_fit"] for ax in axes[0]]
