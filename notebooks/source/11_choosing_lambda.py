@@ -1187,7 +1187,7 @@ def groups(model, weight_decay):
 def new_poet():
     torch.manual_seed(seeds(1)[0])
     poet = Poet(len(letters), d=32, blocks=1, context=24).double()  # the small transformer
-    return poet, torch.optim.AdamW(groups(poet, 3.75), lr=0.01, betas=(0.9, 0.98))
+    return poet, torch.optim.AdamW(groups(poet, 3.75), lr=0.01, betas=(0.9, 0.98), eps=1e-5)
 
 
 of_pages = pages(poems["train"], 80, 8, 24, seeds(1)[0])  # 80 batches of 8 pieces of text
