@@ -58,9 +58,6 @@ for ax, title in zip(axes, ("Constant", "Cosine: half of it", "Warm-up counts ha
     ax.set_title(title)
 drawn = [figures.drawn(ax)[f"_{name}"] for ax, name in zip(axes, areas, strict=True)]
 sizes = [np.trapezoid(curve.y, curve.x) for curve in drawn]
-claim("11-area", "The area under each of the three curves is S, to one learning rate of 0.001",
-      measured=sizes - 0.001 * np.sum([*areas.values()], 1, where=steps_of < 10_000),
-      equals=0, within=0.001)
 figures.show(fig, "Three schedules of 10,000 steps with the peak 0.001, the areas below them "
              f"shaded. A constant rate: area {sizes[0]:.0f}. A cosine to zero: "
              f"{sizes[1]:.0f}. A rise over the first fifth and a fall over the last: "
@@ -68,6 +65,11 @@ figures.show(fig, "Three schedules of 10,000 steps with the peak 0.001, the area
              f"{1 / sizes[2]:.3f}.", number="11.1",
              caption="The shaded area is the sum of all learning rates, S. The smaller it is, the "
              "larger is the λ of the same N, here 1.")
+
+# %% tags=["hide-input"]
+claim("11-area", "The area under each of the three curves is S, to one learning rate of 0.001",
+      measured=sizes - 0.001 * np.sum([*areas.values()], 1, where=steps_of < 10_000),
+      equals=0, within=0.001)
 
 # %% [markdown]
 # Under this cosine the default, λ = 0.01, is only $N = {{0.01 * sizes[1]:.2f}}$, next to nothing. In code:
