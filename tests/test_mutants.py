@@ -243,6 +243,12 @@ def test_the_parts_are_the_whole(project: Path) -> None:
     assert sorted([*parts[0], *parts[1]]) == sorted(every)
 
 
+def test_an_empty_part_is_no_success(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_list(project, ("wrong factor", TOY, "x / 2", "x / 3"))
+    assert mutants.main(["--root", str(project), "--part", "2/2"]) == 2
+    assert "empty" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("words", ["3/2", "0/2", "2", "1/", "1.5/2", "a/b"])
 def test_what_is_no_part_is_refused(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):

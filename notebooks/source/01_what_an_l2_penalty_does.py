@@ -1603,8 +1603,8 @@ def at_picked(values):
 chosen_accuracy, chosen_loss = at_picked(accuracy), at_picked(nats)
 
 # %% [markdown]
-# The *cross-entropy*, minus the log of the probability that a network gives the right class, is zero only for infinite outputs.
-# (With the natural log its unit is the *nat*.) So without penalty training makes the weights ever larger, and
+# The *cross-entropy*, minus the natural log (in *nats*) of the probability that a network gives the right class, is zero only for infinite outputs.
+# So without penalty training makes the weights ever larger, and
 # the network becomes too sure. Dividing its outputs by a *temperature* $T > 1$ repairs this and changes no answer (*temperature
 # scaling*, [Guo et al., 2017](https://arxiv.org/abs/1706.04599)). So we also compare after *rescaling*, with the $T$ of the lowest validation loss.
 
@@ -1696,12 +1696,19 @@ figures.show(fig, "A network on 100 digits, 12 seeds as dots that thin lines joi
 # **From the large start** the chosen λ gains {{gained.mean[1]:.1f}} ± {{gained.half[1]:.1f}} points, and ends as accurate as from PyTorch's start. Here rescaling alone
 # saves only {{alone.mean[1] / chosen_drop.mean[1]:.0%}} as much test loss as the chosen λ.
 #
-# This resembles the puzzle of §1.1. Without penalty the large start does not shrink: $\lVert w\rVert^2$ is {{begun_square:,.0f}} before
-# training and {{free_square[1]:,.0f}} after it. With $\lambda = {{lambdas[3]}}$ a weight that the loss did not move at all would shrink to
-# {{kept_start:.2f}} times its size. But in a network null directions turn during training. So we do not know whether the penalty only
+# This resembles the puzzle of §1.1. But in a network null directions turn during training. So we do not know whether the penalty only
 # erases noise of the start.
 #
 # **So in this network, too, the penalty's gain depends on the start.**
+#
+# <details>
+# <summary>How far the large start shrinks</summary>
+#
+# Without penalty the large start does not shrink: $\lVert w\rVert^2$ is {{begun_square:,.0f}} before
+# training and {{free_square[1]:,.0f}} after it. With $\lambda = {{lambdas[3]}}$ a weight that the loss did not move at all would shrink to
+# {{kept_start:.2f}} times its size.
+#
+# </details>
 #
 # <details>
 # <summary>Which λ were chosen</summary>

@@ -728,9 +728,7 @@ claim("02-four-steps", "The paths end at (2.6), up to the sign",
 # ## 2.7 Minibatches: the real borders
 #
 # How good is the estimate for the real inputs, which are neither quite orthogonal nor equally long? We simulate, with all targets
-# zero. Then the errors either die out, or they explode.
-#
-# One number tells which. The *growth exponent* Γ is the average change of $\ln\lVert e\rVert$ per epoch, where $e$ holds the
+# zero. The *growth exponent* Γ is the average change of $\ln\lVert e\rVert$ per epoch, where $e$ holds the
 # errors on all examples. If Γ is negative, the run is stable. The loss, a square, changes by a factor of $\exp(2\Gamma)$ per epoch.
 
 # %%
@@ -910,7 +908,7 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 
 # %% [markdown]
 # **The estimate by hand is too optimistic.** By hand, a run without decay explodes above $\eta = {{2 / 80:.3f}}$, in the
-# simulation already above {{crossing:.3f}}. It also takes more λ to rescue η = 0.03 (compare the first two rows):
+# simulation already above {{crossing:.3f}}. It also takes more λ (first two rows):
 #
 # | at $\eta=0.03$ | stable from λ = | to about λ = |
 # |---|---|---|
@@ -919,9 +917,8 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # | real inputs, independent draws | {{drawn_from:.0f}} | {{drawn_to:.0f}} |
 #
 # **Shuffling is part of the rescue:** each epoch takes every example once. With *independent draws* (last row) each
-# batch is five different examples, drawn anew from all 20. By hand this changes
-# nothing: in four steps an example is drawn once on average. But real inputs are not quite orthogonal, so the overshoot of one batch
-# spreads to other examples, and as examples do not take turns, the next batch may hit the same ones again. Then λ = 10 is not enough (Figure 2.8).
+# batch is five different examples, drawn anew from all 20. Then
+# λ = 10 is not enough (Figure 2.8).
 #
 # <details>
 # <summary>Where the differences come from, and the kink of Figure 2.8</summary>
@@ -937,7 +934,8 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # computed for each data set, but once, with the mean longest input, $\lVert x\rVert^2={{longest:.0f}}$: in (2.6)
 # $\frac25\lVert x\rVert^2={{2 / 5 * longest:.0f}}$ takes the place of 80.
 #
-# *With independent draws*, an error gains by hand $\frac14\ln|a-80\eta|+\frac34\ln|a|$ per step in its logarithm, on average; in four steps
+# *With independent draws*, by hand nothing changes: in four steps an example is drawn once on average. But real inputs are not quite orthogonal, so the overshoot of one batch
+# spreads to other examples, and as examples do not take turns, the next batch may hit the same ones again. An error gains by hand $\frac14\ln|a-80\eta|+\frac34\ln|a|$ per step in its logarithm, on average; in four steps
 # that is the Γ of (2.6). Orthogonal inputs of the real lengths would need {{lengths_drawn:.1f}}, the real inputs
 # {{decaying_from:.0f}} if the bias decayed, and {{drawn_from:.0f}} as it does not. So most comes from overshoot that spreads to other examples, and a
 # little from the bias.
@@ -1195,15 +1193,14 @@ assert abs(sharp_at[1] - 2) < 0.2, "after five steps only the bias's curvature i
 
 # %% [markdown]
 # Without decay {{exploded[5][0]}} of 20 runs explode in minibatches and {{exploded[20][0]}} in full batches. With λ = 4 only {{exploded[5][1]}} and
-# {{exploded[20][1]}} do. Full batches are rescued in a different way: decay shrinks the weights, on which a network's curvature depends.
-#
-# The price is everything learned: the rescued networks only predict the mean target. So lower η instead: at $\eta=0.01$,
-# without decay, {{(fitted < 0.01).sum()}} of 20 runs in minibatches fit their data.
+# {{exploded[20][1]}} do. But the rescued networks only predict the mean target. So lower η instead.
 #
 # <details>
-# <summary>How the curvature falls</summary>
+# <summary>A lower η, and how full batches are rescued</summary>
 #
-# At $\eta=0.15$ a step keeps {{100 * (1 - 0.15 * 4):.0f}} % of each weight. In full batches η times the largest curvature (of the network linearised at its weights) falls from {{0.15 * sharp_at[0]:.0f}} to
+# At $\eta=0.01$, without decay, {{(fitted < 0.01).sum()}} of 20 runs in minibatches fit their data.
+#
+# Full batches are rescued in a different way: decay shrinks the weights, on which a network's curvature depends. At $\eta=0.15$ a step keeps {{100 * (1 - 0.15 * 4):.0f}} % of each weight. In full batches η times the largest curvature (of the network linearised at its weights) falls from {{0.15 * sharp_at[0]:.0f}} to
 # {{0.15 * sharp_at[1]:.1f}} within five steps (median). What is left is the curvature 2 of the output bias, which does not decay.
 #
 # </details>
@@ -1285,7 +1282,7 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 #
 # </details>
 #
-# In each direction (2.8) is $\eta hk/3$ times (2.7): shuffling helps most while epochs are short ($k$ is the number of batches in an epoch).
+# In each direction (2.8) is $\eta hk/3$ times (2.7): shuffling helps most while epochs are short.
 #
 # <details>
 # <summary>How short? And with momentum?</summary>
@@ -1298,7 +1295,7 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 #
 # </details>
 #
-# Figure 2.11 measures both on ten data sets of 200 examples and 20 inputs, with $\lambda=0.2$, starting at the minimum.
+# Figure 2.11 measures both on ten data sets of 200 examples and 20 inputs, with $\lambda=0.2$.
 
 
 # %%
@@ -1472,8 +1469,15 @@ claim("02-missed", "At η = 0.003 it is {} times that of (2.8)", measured=missed
 #
 # **But (2.8) does not say how high.** In the puzzle the excess is {{missed[0]:.0f}} times that of (2.8), since $\eta=0.03$ is far from
 # small: a step multiplies the errors of its own batch by ${{1 - 0.03 * (80 + 10):.1f}}$ (Figure 2.7), and so enlarges what earlier kicks
-# have left. At the reader's first learning rate, 0.003, it is only {{missed[1]:.1f}} times. The rest comes from a shift of the weights
+# have left.
+#
+# <details>
+# <summary>At a small η</summary>
+#
+# At the reader's first learning rate, 0.003, it is only {{missed[1]:.1f}} times. The rest comes from a shift of the weights
 # (exercise 6), which counts here because there are only 20 examples.
+#
+# </details>
 #
 # **Was it worth it?** The reader also reports a low test error.
 
@@ -1533,9 +1537,16 @@ claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of th
 # | SGD, η = 0.01, λ = 0, from the random start | {{round(slow_error[0].mean(), -3):,.0f}} |
 #
 # At η = 0.03 hovering costs as much test error as λ = 10 gains; with a smaller η SGD keeps the gain. Without decay most of the random start remains, in directions that no
-# example sees. λ = 10 beats a start at zero by {{further.mean():.0f}} ± {{further.std() / 20**0.5:.0f}} percent
-# of the mean target's error (± standard error), which is too little to tell. So use a smaller
+# example sees. So use a smaller
 # η against explosions, and λ for what the data do not pin down ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
+#
+# <details>
+# <summary>Decay, or a start at zero?</summary>
+#
+# λ = 10 beats a start at zero by {{further.mean():.0f}} ± {{further.std() / 20**0.5:.0f}} percent
+# of the mean target's error (± standard error), which is too little to tell.
+#
+# </details>
 #
 # **The chapter in three sentences.**
 #

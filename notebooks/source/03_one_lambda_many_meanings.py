@@ -11,7 +11,7 @@
 # - find a first λ when you change between AdamW and Adam with L2;
 # - say what a learning-rate schedule does to the decay.
 #
-# *Reading time: an hour. The code runs in about 15 seconds.*
+# *An hour to read, 15 seconds to run.*
 #
 # ## 3.1 One number, six programs
 #
@@ -191,8 +191,7 @@ claim("03-targets", "with 3 targets and MSELoss, 0.1 means λ = 0.1 · 3/2", equ
 # The decoupled optimisers of PyTorch, Keras, Optax and fastai take $\delta=\eta\lambda$.
 # [As published](https://arxiv.org/abs/1711.05101), AdamW takes $\delta=s\lambda$, where $s\le1$ is the learning rate divided by
 # its peak; the peak itself does not enter. Under plain SGD a penalty is also a decay
-# ([chapter 2](02_from_penalty_to_weight_decay.ipynb)), as $w-\eta\,(g+\lambda w)=(1-\eta\lambda)\,w-\eta g$
-# for each gradient $g$.
+# ([chapter 2](02_from_penalty_to_weight_decay.ipynb)).
 
 
 # %% tags=["hide-input"]
@@ -386,8 +385,15 @@ claim("03-asked", "… and η under Adam, whatever λ is", measured=one_step["Ad
 # 1. *How fast?* The mean gradient is zero. Weights start at 4 and take 2000 steps with $\eta=0.002$.
 # 2. *Where to?* The mean gradient is $w-1$, so that the loss pulls each weight to 1. Here $\eta=0.02$.
 #
+# <details>
+# <summary>How the drift is measured</summary>
+#
 # For each of five seeds there are twenty pairs of weights. A pair gets opposite noise, so that the noise cancels in the
-# mean of a pair, and the drift remains. Predict: which answer depends on σ under AdamW, and which under Adam + L2?
+# mean of a pair, and the drift remains.
+#
+# </details>
+#
+# Predict: which answer depends on σ under AdamW, and which under Adam + L2?
 
 # %%
 lam, sigmas = 0.1, np.logspace(-1, 1, 9)
@@ -480,8 +486,14 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
 # $$\delta_i\approx\frac{\eta\lambda}{\sqrt{\sigma_i^2 + \lambda^2 w_i^2}}\;\to\;\frac{\eta\lambda}{\sigma_i}
 # \quad\text{for } \sigma_i\gg\lambda|w_i|. \tag{3.4}$$
 #
-# *Under Adam + L2, the noisier its gradient, the more slowly a weight shrinks.* (At
-# $\sigma=0.1$ (3.4) predicts {{below: theory[0]:.1f}}, and we measure {{speed_l2[0].mean():.1f}}: $v$ still remembers the time when $w$, and so $\lambda w$, was larger.) Under AdamW the fraction is always $\eta\lambda$.
+# *Under Adam + L2, the noisier its gradient, the more slowly a weight shrinks.* Under AdamW the fraction is always $\eta\lambda$.
+#
+# <details>
+# <summary>At the smallest noise (3.4) is too large</summary>
+#
+# At $\sigma=0.1$ (3.4) predicts {{below: theory[0]:.1f}}, and we measure {{speed_l2[0].mean():.1f}}: $v$ still remembers the time when $w$, and so $\lambda w$, was larger.
+#
+# </details>
 
 # %%
 many = np.logspace(-1, 1, 97)  # levels of noise for a smooth line
@@ -699,9 +711,15 @@ claim("03-full-l2", "Adam + L2 ends at ridge regression", measured=full_l2[-1] -
 # %% [markdown]
 # In Figure 3.5 AdamW first approaches the dotted line, on which (3.5) holds, and then moves with it. At first it is slow because $\sqrt v$
 # remembers the large gradients of the start. So is Adam without λ (grey): the decay is not the reason.
+#
+# <details>
+# <summary>With a shorter memory</summary>
+#
 # With $\beta_2=0.95$, as language models often have it, the 2000 steps become
 # $2/(1-\beta_2)={{2 / (1 - 0.95):.0f}}$. Then the penalty has faded while the weights are still on their way: at step 200 the fastest of the
 # ten moves by {{pace(brief):.1f}} η a step.
+#
+# </details>
 #
 # **Answer.** Without noise AdamW nearly forgets its penalty: the coefficient fades within a few times $2/(1-\beta_2)$
 # steps, and each weight follows by about η a step at most. The *decay* does not fade: an ignored weight still loses the fraction
@@ -720,7 +738,7 @@ claim("03-full-l2", "Adam + L2 ends at ridge regression", measured=full_l2[-1] -
 # $$\lambda_c=\lambda_W\;\frac{\sum_iw_i^2\sqrt{v_i}}{\sum_iw_i^2}.$$
 #
 # The fraction is the mean of $\sqrt{v_i}$ *weighted by $w_i^2$*. So this is our rule: from AdamW to Adam + L2,
-# multiply λ by this mean of $\sqrt{\hat v}$ at the end of the AdamW run. The way back divides by the mean of the Adam + L2 run.
+# multiply λ by this mean of $\sqrt{\hat v}$ at the end of the AdamW run. The way back divides by its own mean.
 # The rule matches one number, the slope of the loss along $w$ at rest. It promises nothing about the way there. This function reads the mean from a PyTorch optimiser:
 
 
@@ -1005,11 +1023,16 @@ claim("03-shorter", "At each of the five λ Adam + L2 with the translated λ end
 # %% [markdown]
 # In Figure 3.6 the rings of the translated λ lie near AdamW's squares. But the test loss is too flat to tell: up to 0.1 no λ at all (black)
 # does nearly as well (within {{np.abs(of_none[0] - loss_w.mean(0))[:3].max():.2f}}). The *training* loss tells, from AdamW's λ = 0.1 on: with the translated λ it is {{np.exp(missed[2:].min()):.2f}} to {{np.exp(missed[2:].max()):.2f}} times AdamW's, as with a slightly smaller λ; multiplied by 3, λ would
-# give {{np.exp(missed_by[1, 2:].min()):.1f}} to {{np.exp(missed_by[1, 2:].max()):.1f}} times. With 0.01 AdamW's weights are still far from rest (see the folded table below), so this run does not test the rule.
+# give {{np.exp(missed_by[1, 2:].min()):.1f}} to {{np.exp(missed_by[1, 2:].max()):.1f}} times. (With 0.01 the run is too short: see the folded table.)
+#
+# <details>
+# <summary>What is left of the copies</summary>
 #
 # A copied 0.1 is {{0.1 / np.mean(landed):.0f}} times the translated λ: even its *training* loss is
 # {{fit_copied[2]:.1f}}, and AdamW's {{fit_w[2]:.2f}}. From 0.3 on the copies have only their biases left, and give
 # every picture the same answer.
+#
+# </details>
 #
 # <details>
 # <summary>Optional: do the layers satisfy (3.5)?</summary>
@@ -1195,15 +1218,22 @@ claim("03-longer", "After 2000 steps AdamW's training loss with 0.1 is at most {
       "of Adam + L2 with 0.001", measured=fits_long[-1, :, 0] / fits_long[-1, :, 4], below=1)
 
 # %% [markdown]
-# After 600 steps the rule leads to about {{np.mean(landed):.4f}}, *within a factor of 3* (the spacing of our grid) of Adam + L2's best,
+# After 600 steps the rule leads to about {{np.mean(landed):.4f}}, *within a factor of 3* of Adam + L2's best,
 # {{best_l2:g}}. After 2000 steps it leads to about {{np.mean(later):.4f}}. Figure 3.7 shows why.
 # AdamW's penalty fades much as in §3.5, although the batches are small: the better the network fits,
 # the smaller are its gradients and their noise, and so $v$. Adam + L2 keeps
 # its penalty, and so larger gradients and a larger $v$, while (3.6) assumes the same $v$.
 #
-# Is the smaller λ worse? Five seeds cannot tell: after 2000 steps neither of its neighbours in the grid differs clearly from 0.001 (0.0001 changes
-# the test loss by {{lost[0].low:.2f}} to {{lost[0].high:.2f}}, 0.0003 by {{lost[1].low:.2f}} to {{lost[1].high:.2f}}; 95 % intervals). But it is the right *translation*: trained for 2000 steps with it,
+# Is the smaller λ worse? Five seeds cannot tell (fold). But it is the right *translation*: trained for 2000 steps with it,
 # Adam + L2 has {{np.mean(fit_later / fits_long[-1, :, 0]):.2f}} times AdamW's training loss, with 0.001 {{np.mean(fits_long[-1, :, 4] / fits_long[-1, :, 0]):.1f}} times. AdamW's own penalty has faded, and the rule follows it.
+#
+# <details>
+# <summary>Compared with 0.001</summary>
+#
+# After 2000 steps neither of the neighbours of {{np.mean(later):.4f}} in the grid differs clearly from 0.001 (0.0001 changes
+# the test loss by {{lost[0].low:.2f}} to {{lost[0].high:.2f}}, 0.0003 by {{lost[1].low:.2f}} to {{lost[1].high:.2f}}; 95 % intervals).
+#
+# </details>
 #
 # **Answer.** The rule says where to begin. Read the mean $\sqrt{\hat v}$ at the end of a run that is as long as the one that you plan, and search
 # a factor of 10 both ways.
@@ -1221,8 +1251,8 @@ claim("03-longer", "After 2000 steps AdamW's training loss with 0.1 is at most {
 # the rate, as in TensorFlow Addons. The third is *corrected*: it multiplies by $s_t$ once more, as
 # [AdamC](https://arxiv.org/abs/2506.02285) does for layers with normalisation.
 #
-# A weight that the loss ignores is multiplied by $1-\delta_t$ in each step. And a weight that the loss pulls? Under SGD it
-# would rest, if $\eta_t$ stayed, where $-\eta_t\bar g-\delta_tw=0$, as under a penalty with the coefficient $\delta_t/\eta_t$. By (3.8)
+# A weight that the loss ignores is multiplied by $1-\delta_t$ in each step. If the loss pulls, SGD
+# would rest, at a constant $\eta_t$, where $-\eta_t\bar g-\delta_tw=0$, as under a penalty with the coefficient $\delta_t/\eta_t$. By (3.8)
 # this coefficient stays, grows as $1/\eta_t$, or falls with $\eta_t$. Predict
 # what 200 steps of a cosine from $\eta_{\max}=0.1$ to 0 do to an ignored weight, and to one with the gradient
 # $w-1$. All begin with $\delta=0.01$.
@@ -1348,9 +1378,15 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 # - **Start at common values:** with SGD and momentum $\lambda=10^{-4}$ at $\eta=0.1$
 #   ([He et al., 2016](https://arxiv.org/abs/1512.03385)), with AdamW 0.1
 #   ([LLaMA](https://arxiv.org/abs/2302.13971)). Search in factors of 3.
+#
+# <details>
+# <summary>Two things to look at</summary>
+#
 # - **Compare $1/(\eta\lambda)$ with the length of your run:** {{round(1 / (3e-4 * 0.1), -3):,.0f}} steps with
 #   $\eta=3\cdot10^{-4}$ and $\lambda=0.1$ ([chapter 11](11_choosing_lambda.ipynb)).
 # - **Keep the weights in float32:** a bfloat16 has 8 bits for its digits, so that a weight times ${{1 - 0.0003 * 0.1:.5f}}$ is rounded back to the weight.
+#
+# </details>
 
 
 # %% tags=["hide-input"]
@@ -1448,7 +1484,7 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 # </details>
 #
 # **6.** (Batch size.) With AdamW you go from batches of 32 to 512, and multiply η by $\sqrt{512/32}$, as in the
-# rule of [Malladi et al. (2022)](https://arxiv.org/abs/2205.10287), which also changes the βs and ε (here they stay). Noise dominates every gradient. Which λ keeps the resting
+# rule of [Malladi et al. (2022)](https://arxiv.org/abs/2205.10287) (here the βs and ε stay). Noise dominates every gradient. Which λ keeps the resting
 # point of (3.5)? What becomes of the decay in a step, and in a pass through the data?
 #
 # <details>
@@ -1484,7 +1520,7 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 # [Chapter 9](09_adaptive_optimisers.ipynb) returns to (3.4) and (3.5) in networks. AdamW, and (3.5) for a fixed $v$, are
 # from [Loshchilov and Hutter (2019)](https://arxiv.org/abs/1711.05101).
 #
-# Below, folded: verdicts on sentences of texts that [chapter 0](00_start_here.ipynb) links.
+# Verdicts on the texts of [chapter 0](00_start_here.ipynb):
 #
 # <details>
 # <summary>Optional: the only penalty that takes the same fraction of every vector</summary>

@@ -529,7 +529,7 @@ claim("04-batches", "On minibatches of 32, proximal steps lose most zeros: runs 
 
 # %% [markdown]
 # A falling η (right) narrows the hops, but makes no exact zero: {{calm.sum()}} weights end below a millionth, all zeros of the Lasso. Its other {{(zero & ~calm).sum()}} zeros
-# come later. In {{nearer}} of these $|g|$ is above the median of the {{calm.sum()}}, so that less pulls the weight to 0.
+# are not reached yet. In {{nearer}} of these $|g|$ is above the median of the {{calm.sum()}}, so that less pulls the weight to 0.
 #
 # Proximal steps need *full batches*, or less noise ([Poon, Liang and Schönlieb, 2018](https://arxiv.org/abs/1802.02554)): on a minibatch $|g|$ is often above λ.
 # A smaller η does not help, as steps and threshold shrink together.
@@ -567,7 +567,7 @@ claim("04-cut-off", "a cut-off at 2ηλ afterwards deletes the Lasso's zeros and
       measured=(cut_off != zero).astype(float), equals=0, within=1e-9)
 
 # %% [markdown]
-# From which λ on are *all* weights zero? They stay at 0 if no slope $g_i$ of the loss there exceeds λ:
+# From which λ on are *all* weights zero? They stay at 0 if no slope of the loss there is larger in size than λ, that is $|g_i|\le\lambda$:
 #
 # $$\lambda_{\max} = \max_i |g_i|. \tag{4.5}$$
 #
@@ -889,7 +889,7 @@ claim("04-balanced", "the two factors of every weight have the same size",
 # each step multiplies both its factors by $1-\eta(\lambda-\hat s_i)$. A single matrix under
 # weight decay keeps every direction: $s_i = \hat s_i/(1+\lambda)$.
 #
-# With small steps, training almost surely finds this minimum (proof above). We test η = 1, which is not small.
+# With small steps, if training converges, it almost surely does so to this minimum (proof above). We test η = 1, which is not small.
 
 # %%
 W_hat = Y.T @ Z / len(Z)
@@ -1148,6 +1148,9 @@ with torch.no_grad():
     unbalanced = (lengths - outgoing.abs()).abs().max().item()
     units = (ingoing / lengths[:, None]).numpy()
 plus, stay = outgoing.detach().numpy() > 0, unit_sizes[-1] > 1e-6
+rng = np.random.default_rng(seeds(1)[0])  # drawn again, as above: the signs at the start
+w_drawn, a_drawn = rng.uniform(-0.5, 0.5, (40, 11)), rng.uniform(-0.5, 0.5, 40)
+sizes_drawn, changed = np.linalg.norm(w_drawn, axis=1) * np.abs(a_drawn), (a_drawn > 0) != plus
 copies = ~stay & (slopes > 0.99 * 0.09)  # tiny, but with the slope of a unit that stays
 copy = units @ units[unit_sizes[-1].argmax()]  # cosines with the largest unit
 at_zero, at_end = ([largest_slope(sign, left) for sign in (1, -1)] for left in (bent, residual))
@@ -1201,6 +1204,7 @@ claim("04-slopes", "If the outgoing weight is negative, the slope is {:.3f} or l
       "sizes are 0 and at the end of training", measured=[at_zero[1], at_end[1]], below=0.09)
 
 # %% tags=["hide-input"]
+assert np.allclose(unit_sizes[0], sizes_drawn), "other units were drawn"
 assert unit_sizes[0].min() > 1e-6, "a unit is as good as zero before training"
 assert unbalanced < 1e-3, "a unit's two sides differ"
 assert np.abs(slopes[unit_sizes[-1] > 1e-3] / 0.09 - 1).max() < 0.1, "a living slope is not λ"
@@ -1212,8 +1216,8 @@ own = (bent @ active / n / lengths * outgoing.detach().sign()).detach().numpy()
 assert (own < np.where(plus, *at_zero) + 1e-6).all(), "the search misses a larger slope"
 
 # %% [markdown]
-# *The sign of $a$ decides.* When all sizes are 0, the loss falls in a unit's size with a slope of up to {{at_zero[0]:.3f}} if $a>0$, but only up to {{at_zero[1]:.3f}} if $a<0$
-# (at the end {{at_end[1]:.3f}}). That is less than λ, so all {{(~plus).sum()}} units with $a<0$ fade.
+# *The sign that $a$ settles at decides.* (Early on it may change: {{changed.sum()}} units end with another sign than they began with.) When all sizes are 0, the loss falls in a unit's size
+# with a slope of up to {{at_zero[0]:.3f}} if $a>0$, but only up to {{at_zero[1]:.3f}} if $a<0$. In the end it is {{at_end[1]:.3f}}, still less than λ. So all {{(~plus).sum()}} units with $a<0$ fade.
 #
 # The {{stay.sum()}} that stay are near-copies of two opposite ones. Weight decay does not merge copies: sizes 1 and 2 cost as much as one size of 3.
 #
@@ -1248,7 +1252,7 @@ assert (own < np.where(plus, *at_zero) + 1e-6).all(), "the search misses a large
 #
 # *At rest, after several times $1/(2\eta\lambda)$ steps, AdamW has taken $\lambda\sqrt{ab}$ from each direction; $\sqrt{ab}$ is a typical gradient.* SGD has $a = b = 1$.
 #
-# This does not predict the run, as $a$ and $b$ are measured at its end; we know no formula for them. Where $\sqrt{\hat v}$ differs between entries, see the second fold.
+# But $a$ and $b$ are measured at the end of the run; we know no formula for them.
 #
 # <details>
 # <summary>Why no entry at rest exceeds about 1/λ (an argument)</summary>
@@ -1271,7 +1275,7 @@ assert (own < np.where(plus, *at_zero) + 1e-6).all(), "the search misses a large
 #
 # </details>
 #
-# We use the digits in batches of 100, with $W_0 = \hat W$. In the new task the digits 0 to 4 exchange names in a circle, a change of rank four (five rows, whose changes add up to 0). The adapter has
+# We use the digits in batches of 100, with $W_0 = \hat W$. In the new task the digits 0 to 4 exchange names in a circle, a change of rank four (five changes add up to 0). The adapter has
 # rank 8; $U$ starts at zero.
 
 # %%
@@ -1317,7 +1321,7 @@ one_amount = 10 * np.sqrt(a * b)  # λ√(ab)
 one_loss = change[:4] - one_adapter[:4]
 
 # %% [markdown]
-# Here $a$ is {{a:.3f}} and $b$ is {{b:.3f}}, so $\lambda\sqrt{ab}$ is {{one_amount:.3f}}. The four directions have lost {{one_loss.min():.3f}} to {{one_loss.max():.3f}}.
+# Here $a$ is {{a:.3f}} and $b$ is {{b:.4f}}, so $\lambda\sqrt{ab}$ is {{one_amount:.3f}}. The four directions have lost {{one_loss.min():.3f}} to {{one_loss.max():.3f}}.
 
 # %% tags=["hide-input"]
 class Adapters:
@@ -1515,7 +1519,13 @@ assert (lost[1] > reach_full.mean()).all(), "in full batches a direction lies ab
 # Against λ√(ab), both optimizers' runs lie near four lines. At λ = 20 and 30 the strongest direction loses somewhat more. So AdamW's λ must be $1/\sqrt{ab}$ times SGD's: {{1 / typical[1]:.0f}} times at λ = 1, {{1 / typical[3]:.0f}} times at λ = 10.
 #
 # In full batches (4.10) fails (pink): without noise, decay only keeps entries from exceeding $1/\lambda$ (first fold; [Xie and Li, 2024](https://arxiv.org/abs/2404.04454)).
+#
+# <details>
+# <summary>At λ = 3</summary>
+#
 # At λ = 3 no entry comes near 1/3, so nothing is lost; in minibatches each direction loses {{amount[2]:.3f}}.
+#
+# </details>
 #
 # ## 4.12 In practice
 #
@@ -1526,13 +1536,13 @@ assert (lost[1] > reach_full.mean()).all(), "in full batches a direction lies ab
 # |Lasso, or proximal steps in full batches|λ|yes|the same|
 # |decay of two factors, SGD|λ per direction|approached|between the $\hat s_i$; otherwise below $\lVert E\rVert_2$ (§4.8)|
 # |decay of ReLU units, SGD|size shrinks until the loss's slope in it is λ|approached|below the largest slope|
-# |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|the amount to take, divided by $\sqrt{ab}$|
+# |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|the amount to take, divided by $\sqrt{ab}$; measure it again, as it changes with λ|
 #
 # - **To keep few inputs, use the Lasso.** If inputs are nearly copies, use the elastic net (exercise 4); if all may matter, ridge (exercise 8). Standardise inputs, and choose λ
 #   (scikit-learn's `alpha`) on held-out data. For PyTorch see exercise 7.
 # - **On an adapter, compare $1/(2\eta\lambda)$ with the number of steps.**
 #
-# **Limits.** (4.8) and (4.10) need whitened inputs. Data and models are small.
+# **Limits.** (4.8) and (4.10) need whitened inputs.
 
 # %% tags=["hide-input"]
 z = np.array([3, -0.5, 1])

@@ -75,7 +75,7 @@ claim("11-area", "The area under each of the three curves is S, to one learning 
 # Under this cosine the default, λ = 0.01, is only $N = {{0.01 * sizes[1]:.2f}}$, next to nothing. In code:
 #
 # ```python
-# S = sum(rates)  # η of every step
+# S = sum(rates)  # η of every step, from the scheduler (exercise 5)
 # decay = [p for p in model.parameters() if p.ndim >= 2]
 # rest = [p for p in model.parameters() if p.ndim < 2]
 # optimizer = torch.optim.AdamW([{"params": decay, "weight_decay": N / S},
@@ -87,8 +87,8 @@ claim("11-area", "The area under each of the three curves is S, to one learning 
 # | your run | try $N$ | because |
 # |---|---|---|
 # | like one with a published recipe, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | others have used it |
-# | at most about a thousand examples (text: {{below: len(poems["train"]) / 1000:.0f}} thousand letters), fewer than 20 passes | ¼, **1**, 4 | at a good η the loss was at most {{below: costs[:, :2].max():.2f}} above the best for $N = \frac14$ or 1, {{below: of_nothing.max():.2f}} for doing nothing, and {{below: costs[:, 2].max():.2f}} for $N = 4$ (§11.7); with η too small, ¼ and 1 lost more: go on to 16 |
-# | as many examples, 20 passes or more | 4, **16**, {{4 * 16}} | one task, by its loss only: with 40 passes $N = 1$ was {{below: cost_of_one:.2f}} above the lowest (§11.4); the errors hardly moved |
+# | at most about a thousand examples (text: {{below: len(poems["train"]) / 1000:.0f}} thousand letters), fewer than 20 passes | ¼, **1**, 4 | the loss was at most {{below: costs[fewer, :2].max():.2f}} above the best for $N = \frac14$ or 1, {{below: of_nothing[fewer].max():.2f}} for doing nothing, and {{below: costs[fewer, 2].max():.2f}} for $N = 4$ (§11.7). Settle η first: at a small η the best $N$ differs from task to task (§11.4, exercise 8) |
+# | as many examples, 20 passes or more | 4, **16**, {{4 * 16}} | one task, by its loss only: with 40 passes at η = 0.03, $N = 1$ was {{below: cost_of_one:.2f}} above the lowest (§11.4); the errors hardly moved |
 # | a language model, one pass, fewer than 30 tokens per weight | ¼, **1**, 4 | GPT-3 has {{below: counts["GPT-3 175B"]:.1f}}, Pythia {{below: counts["Pythia 12B"]:.1f}} |
 # | the same, 30 to 250 tokens per weight | 1, **4**, 16 | between its neighbours |
 # | the same, more tokens per weight | 4, **16**, {{4 * 16}} | Llama 2 and OLMo: {{below: counts["OLMo 7B"]:.0f}} to {{below: counts["OLMo 2 1B"]:.0f}} |
@@ -291,7 +291,7 @@ claim("11-momentum", "Momentum of 0.9 multiplies the N of a coupled SGD by ten",
 #
 # Among published recipes that train from scratch, λ spans a factor of {{wide["λ", len(published)]:,.0f}}; the smallest are those of SGD. Among the image models SGD's λ is {{smaller:.0f}} times smaller than Adam's, and its η times momentum's ten is {{10 * faster:.0f}} times larger (geometric means). So $N$ is about the same.
 #
-# But among the Adam recipes alone λ spans a factor of {{wide["λ", len(with_adam)]:.0f}}, and $N$ one of {{wide["N", len(with_adam)]:.0f}}: most keep λ near 0.1,
+# But among the Adam recipes alone λ spans a factor of {{wide["λ", len(with_adam)]:.0f}}, and $N$ spans one of {{wide["N", len(with_adam)]:.0f}}: most keep λ near 0.1,
 # whatever the length of the run. The language models form a low and a high group, {{of_language[0]:.1f}} to {{of_language[2]:.1f}} and {{of_language[3]:.0f}} to {{of_language[-1]:.0f}}. Of the one-pass models, those with low $N$ saw at most {{max(tokens[name] for name in ("GPT-3 175B", "Pythia 12B")):.0f}} tokens per weight, those with high $N$ at least {{min(tokens[name] for name in ("OLMo 7B", "Llama 2 7B")):.0f}}.
 # (BERT, with many passes, does not fit.)
 #
@@ -1311,7 +1311,7 @@ claim("11-audit", "The two sides of (11.6) agree for every tensor of the two mod
 claims.identities()
 
 # %% [markdown]
-# The loss pushes the value inwards, so it turns more than on noise. It pushes the head outwards, so the head turns less. The query, whose size the loss ignores, turns as on noise. (The embedding, *token*, starts {{new_poet()[0].token.weight.square().mean().item() ** 0.5 * (2 * 3.75 / 0.01) ** 0.5:.0f}} times above $\sqrt{\eta/2\lambda}$, so it hardly turns.)
+# The loss pushes the value inwards. That keeps it short, and a short weight is turned further by the same sideways step. The head is pushed outwards, so it turns less. The query, whose size the loss ignores, turns as on noise. (The embedding, *token*, starts {{new_poet()[0].token.weight.square().mean().item() ** 0.5 * (2 * 3.75 / 0.01) ** 0.5:.0f}} times above $\sqrt{\eta/2\lambda}$, so it hardly turns.)
 #
 # **λ sets the turn of scale-invariant tensors that have reached equilibrium. Of other turns it sets only a part. Where a tensor is not scale-invariant, λ also changes the function.** The audit says which are, but not which λ is best.
 #
@@ -1485,6 +1485,7 @@ costs_of += [(values.mean(0), np.arange(values.shape[1]) >= values.shape[1] - 3)
              for values in (on_validation, of_text)]
 costs = np.array([mean[some] - mean.min() for mean, some in costs_of])  # by run and N = ¼, 1, 4
 of_nothing = np.array([mean[0] - mean.min() for mean, _ in costs_of])  # λ = 0, or the default
+fewer = np.arange(7) != 4  # the fifth run has 20 passes
 claim("11-nothing", "In all seven runs N = ¼, N = 1 and doing nothing end within {:.2f} of the "
       "best loss, nearer than N = 4 on the digits",
       measured=[*costs[:, :2].ravel(), *of_nothing], below=costs[5, 2])
@@ -1498,7 +1499,7 @@ tie, kept = (interval(few[:, k] - few[:, 4]) for k in (5, 3))  # N = 16 and N = 
 #
 # ### If η is not settled: search both
 #
-# If η is too small, a larger λ makes up for part of it. We give the network of §11.4 (500 signals, ten passes) four η and four $N$.
+# Can a larger λ make up for a wrong η? We give the network of §11.4 (500 signals, ten passes) four η and four $N$.
 
 # %%
 rates, columns = [0.03, 0.09, 0.27, 0.81], np.array([1 / 4, 1, 4, 16])
@@ -1553,6 +1554,7 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
       measured=by_rate[best_rate, best_column] - by_rate.min(), below=0.05)
 
 # %% [markdown]
+# In part. With η too large (last row) the loss falls along the row from {{by_rate[3, 0]:.2f}} to {{by_rate[3].min():.2f}}. With η too small (first row) it falls only from {{by_rate[0, 0]:.2f}} to {{by_rate[0].min():.2f}}; at η = 0.01 the best $N$ of runs with ten passes is at most {{max(map(float, lowest_n[0.01][0].split(", "))):g}}, and on the digits a larger λ then harms (exercise 8).
 # From η = {{rates[0]}} to {{rates[2]}} the lowest mean is always at $N = {{columns[by_rate[:3].argmin(1)].mean():g}}$, but η matters more: even with its best λ, η = {{rates[0]}} loses {{slow_rate.mean:.2f}} ± {{slow_rate.half:.2f}} against η = {{rates[2]}}.
 # **First settle η at the bold $N$, with λ = $N/S$ for each η, then $N$ at that η.**
 #
@@ -1566,7 +1568,7 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
 #
 # ### Fine-tuning
 #
-# In fine-tuning the start is the pretrained model, which you want to keep; $N = 1$ leaves each of its weights at {{100 * np.exp(-1):.0f}} % of its size. **So compute $S$, and let λ be at most $0.05/S$, or 0** (untested). Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so begin there, and go on × 4 (untested, too).
+# In fine-tuning the start is the pretrained model, which you want to keep; $N = 1$ leaves each of its weights, if only decay acts, at {{100 * np.exp(-1):.0f}} % of its size. **So compute $S$, and let λ be at most $0.05/S$, or 0** (untested). Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so begin there, and go on × 4 (untested, too).
 #
 # <details>
 # <summary>Three examples, and data that a run repeats</summary>
@@ -1785,6 +1787,15 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 # <summary>Solution</summary>
 #
 # $\lambda c_i = \eta\lambda\,(1-\eta\lambda)^{2-i}$, so $\frac18$, $\frac14$ and $\frac12$. The sum is $\frac78$, and $1-(1-\frac12)^3 = \frac78$, too. The last step counts as much as the start and all the others together. $N = \frac32$, and $e^{-N} = {{np.exp(-1.5):.2f}}$, but $\frac18$ of the start survives: (11.3) wants a small ηλ.
+#
+# </details>
+#
+# **8.** (Predict, then run.) In §11.7 set the digits' η to 0.0125. Does a larger $N$ make up for it?
+#
+# <details>
+# <summary>Solution</summary>
+#
+# Write `0.0125` in place of `0.05` in the line of `rate`. No: the validation loss at $N = \frac14$, 1 and 4 is 1.05, 1.23 and 1.67, and 1.00 with the default.
 #
 # </details>
 #

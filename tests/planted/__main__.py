@@ -150,6 +150,8 @@ def main(arguments: list[str] | None = None) -> int:
     run = run_slowly if options.slow or not forks.available() else run_forked
     try:
         wanted = options.part.taken(choose(options.root, options.words))
+        if not wanted:
+            raise ListError("this part of what was chosen is empty: nothing would be tried")
         results = try_all(run, options.root.resolve(), wanted, options.workers)
     except (ListError, PytestError) as error:
         print(error, file=sys.stderr)
