@@ -721,7 +721,7 @@ assert by_keeping.low > 0, "the best refitted Lasso's loss is not below the best
 # |Lasso|{{chosen["Lasso, 64"].mean():.0f}}|{{best["Lasso, 64"].mean():.0f}}|{{chosen["Lasso, ten"].mean():.0f}}|{{best["Lasso, ten"].mean():.0f}}|
 # |Lasso, refitted|{{chosen["refit, 64"].mean():.0f}}|{{best["refit, 64"].mean():.0f}}|{{chosen["refit, ten"].mean():.0f}}|{{best["refit, ten"].mean():.0f}}|
 #
-# On 64 inputs the Lasso beats ridge, with the chosen λ on {{wins[0]}} of 20 splits.
+# With 64 inputs the Lasso wins, with the chosen λ on {{wins[0]}} of the 20 splits.
 #
 # - *With the best λ, selection alone beats ridge:* see the refitted Lasso. But a λ picked in the test flatters it.
 # - *With a chosen λ we cannot tell:* the refit's mean loss less ridge's is −{{unsure.high:.0f}} to +{{-unsure.low:.0f}} (95 % interval, as if splits were independent).
