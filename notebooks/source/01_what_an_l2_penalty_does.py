@@ -26,21 +26,22 @@ from l2lib.splits import split
 # %% [markdown]
 # ## 1.1 A puzzle: does the penalty cure this model?
 #
-# Does the penalty cure a model that has more weights than examples? Let $L(w, b)$ be the mean loss over $n$ training
-# examples, with weights $w$ and an intercept $b$. Unless a chapter says otherwise, we minimise
+# Does the penalty cure a model that has more weights than examples? Such a model can *overfit*: fit training examples
+# much better than new ones. The textbook [*Dive into Deep Learning*](https://arxiv.org/abs/2106.11342) shows the cure on a
+# toy problem with 200 inputs, but only 20 examples. The targets are $y = 0.05 + 0.01\sum_i x_i + \varepsilon$, with inputs
+# from $N(0, 1)$ and noise ε from $N(0, 0.01^2)$, all independent.
+#
+# Let $L(w, b)$ be the mean loss over $n$ training examples, with weights $w$ and an intercept $b$. Unless a chapter says
+# otherwise, we minimise
 #
 # $$J(w,b)=L(w,b)+\frac{\lambda}{2}\lVert w\rVert^2,\qquad\lVert w\rVert^2=\sum_i w_i^2,\qquad\lambda\ge0.$$
 #
 # The intercept is not penalised ([chapter 6](06_bias_exclusion.ipynb) says why). The gradient of the
-# penalty is $\lambda w$ (without the ½ it would be $2\lambda w$). A step of gradient descent
-# with learning rate η is therefore
+# penalty is $\lambda w$. A step of gradient descent with learning rate η is therefore
 #
 # $$w\leftarrow w-\eta\,(\nabla L(w)+\lambda w)=(1-\eta\lambda)\,w-\eta\nabla L(w).$$
 #
-# The penalty is a cure for *overfitting*, a fit much better on training examples than on new ones. The textbook
-# [*Dive into Deep Learning*](https://arxiv.org/abs/2106.11342) shows it on a toy problem: 200
-# inputs, but only 20 examples. The targets are $y = 0.05 + 0.01\sum_i x_i + \varepsilon$, with inputs from
-# $N(0, 1)$ and noise ε from $N(0, 0.01^2)$, all independent. We train a linear model by SGD on 5 examples at a time, from
+# So each step shrinks the weights, and follows the loss. We train a linear model by SGD, on 5 examples at a time, from
 # $N(0, 1)$ weights.
 #
 # <details>
@@ -68,7 +69,7 @@ def test_error(w, b):
 
 # %% [markdown]
 # For such inputs `test_error` is the expected squared error on a new example.
-# On each of {{below: len(problems)}} data sets we make four runs, one column per run: from the textbook's start and from zero, with
+# On each of {{below: len(problems)}} data sets we make four runs: from the textbook's start and from zero, each with
 # $\lambda = 0$ and $\lambda = 1.5$. A fifth model always answers zero.
 
 # %%
@@ -144,8 +145,8 @@ figures.show(fig, f"Dots for {len(dots['always answer zero'])} data sets and fiv
 # %% [markdown]
 # In the first two rows of Figure 1.1 the penalty lowers the mean test error from {{n01.mean():.0f}}
 # to {{decayed.mean():.2f}}. But the third row, from zero and without penalty, is
-# {{decayed.mean() / from_zero.mean():.0f}} times better still. Even always answering
-# zero beats the second row. What, then, did the penalty repair? (In pictures blue is λ = 0, orange λ > 0.)
+# {{decayed.mean() / from_zero.mean():.0f}} times better still. (In pictures blue is λ = 0, orange λ > 0.) Even always
+# answering zero beats the second row. **From zero there is little to cure. What, then, did the penalty repair?**
 
 # %% tags=["hide-input"]
 from l2lib.penalty import l2_penalty
@@ -194,9 +195,8 @@ claim("S0-09", "adding 1,000,000 to the loss changes no iterate",
 # %% [markdown]
 # ## 1.2 Null directions: what the data cannot see
 #
-# What does the penalty do to the start? **In the puzzle it erased noise that the experimenter had put there.** To see how,
-# take two weights, no intercept and a single example. We train from three starts without penalty, and then go on with
-# $\lambda = 0.5$.
+# What does the penalty do to the start? To see it, take two weights, no intercept and a single example. We train from
+# three starts without penalty, and then go on with $\lambda = 0.5$.
 
 # %%
 x, target = np.array([1.0, 2.0]), 2.5
@@ -269,20 +269,22 @@ figures.show(fig, "The plane of two weights with a falling line of perfect fits.
 # Figure 1.2 shows three facts about linear models.
 #
 # 1. **The loss moves the weights only in directions that the data see.** Each example adds a multiple of its own
-#    $x$ to the gradient. Directions at a right angle to all training inputs are *null directions*: moving along them
+#    $x$ to the gradient. A direction at a right angle to all training inputs is a *null direction*: moving along it
 #    changes no training answer. (With an intercept, append a 1 to every input.)
-# 2. **If perfect fits exist and gradient descent on the squared loss converges without penalty, it ends at the one nearest to
-#    its start** (weights and intercept together). Two perfect fits differ by a null direction, and the way from the start to the end has no null part (fact 1). So the straight line from start to end
-#    is at a right angle to the set of perfect fits. By Pythagoras every other perfect fit is further from the start
-#    ([Gunasekar et al., 2018](https://arxiv.org/abs/1802.08246)).
-# 3. **A penalty erases the null part** (if $0 < \eta\lambda < 2$). The gradient of $L$ has no part there, so each step
-#    multiplies it by $1 - \eta\lambda$.
+# 2. **Without penalty, gradient descent ends at the perfect fit nearest to its start.** By fact 1 the way to the end has no
+#    null part. Two perfect fits differ by a null direction. So the way meets the set of perfect fits at a right angle, which
+#    is the shortest way ([Gunasekar et al., 2018](https://arxiv.org/abs/1802.08246)). (This needs the squared loss, a
+#    perfect fit, and a descent that converges; the distance is in weights and intercept together.)
+# 3. **A penalty erases the null part.** The gradient of $L$ has no part there, so each step
+#    multiplies it by $1 - \eta\lambda$. (This shrinks it if $0 < \eta\lambda < 2$.)
 #
 # In the puzzle 20 examples span 20 of 200 directions, so {{below: null_count}} are null. In each of them a start from
-# $N(0, 1)$ adds 1 to the expected test error; without penalty this 1 stays. With $\lambda = 1.5$ each of the {{below: steps}} steps
-# multiplies the null part of $w$ by {{below: shrink:.3f}}, so ${{below: shrink:.3f}}^{2\cdot{{below: steps}}}$ of the start's
-# squared error of {{below: null_count}} is left, about {{below: null_count * shrink ** (2 * steps):.2f}}. The true weights there are never seen, which adds
-# ${{below: null_count}}\cdot 0.01^2 = {{below: null_count * 0.01**2:.3f}}$. To check this, we split the measured errors into parts.
+# $N(0, 1)$ adds 1 to the expected test error. Without penalty it stays.
+#
+# With $\lambda = 1.5$ each of the {{below: steps}} steps multiplies the null part of $w$ by {{below: shrink:.3f}}. So
+# only ${{below: shrink:.3f}}^{2\cdot{{below: steps}}}$ of its squared error
+# is left, about {{below: null_count * shrink ** (2 * steps):.2f}} in all. The true weights there are never seen, which adds
+# ${{below: null_count}}\cdot 0.01^2 = {{below: null_count * 0.01**2:.3f}}$. We check this by splitting the measured errors into parts.
 
 # %%
 null_count, steps, shrink = 200 - 20, 100 * 20 // 5, 1 - 0.006 * 1.5
@@ -318,7 +320,7 @@ assert abs(1 - known[2] / known[0]) < 1e-4, "§1.6: this λ gains or loses more 
 #
 # (±: half of Student's 95 % interval.) From zero the penalty gains {{1 - both.mean() / from_zero.mean():.1%}},
 # {{(table[2, 2] - table[3, 2]) / (from_zero.mean() - both.mean()):.0%}} of this in the intercept.
-# **So the penalty repaired the start, not the fit.**
+# **So the penalty repaired the start, not the fit: it erased noise that the experimenter had put there.**
 #
 # <details>
 # <summary>Why the intercept gains</summary>
@@ -386,8 +388,8 @@ claim("01-starts", "each data set has a start of its own",
 #
 # The rows of $X$ are the inputs, $y$ holds the targets, and $\mathbf 1$ is a vector of ones.
 #
-# 1. Set the derivative with respect to $b$ to zero: $b = \bar y - \bar x^\top w$, where bars are means. Substituting this
-#    $b$ subtracts its mean from $y$ and from each column of $X$, and $b$ is gone. From here on both are centred.
+# 1. Set the derivative with respect to $b$ to zero: $b = \bar y - \bar x^\top w$, where bars are means. Put this into $J$:
+#    it subtracts its mean from $y$ and from each column of $X$. From here on both are centred, and $b$ is gone.
 # 2. Set the gradient with respect to $w$ to zero: $-\frac1n X^\top(y - Xw) + \lambda w = 0$.
 # 3. Collect $w$, and call the solution $w_\lambda$:
 #
@@ -397,8 +399,9 @@ claim("01-starts", "each data set has a start of its own",
 # ([Hoerl and Kennard, 1970](https://doi.org/10.1080/00401706.1970.10488634)).
 #
 # We fit it to {{below: n}} patients: {{below: X.shape[1]}} measurements each, and how far their diabetes had
-# progressed a year later ([Efron et al., 2004](https://doi.org/10.1214/009053604000000067)). A weight's
-# penalty depends on the unit of its input. So we first *standardise* the inputs to mean 0 and variance 1. Predict: do all ten weights shrink as λ grows?
+# progressed a year later ([Efron et al., 2004](https://doi.org/10.1214/009053604000000067)). What a weight pays
+# depends on the unit of its input, so we first *standardise* the inputs to mean 0 and variance 1. Predict: do all ten
+# weights shrink as λ grows?
 
 # %%
 def ridge_by_hand(X, y, lam):
@@ -474,13 +477,14 @@ figures.show(fig, "Ten weights of ridge regression on the diabetes data against 
 
 # %% [markdown]
 # Not all do. In Figure 1.3 the weight of HDL cholesterol goes from
-# {{w_hat[6]:.1f}} at $\lambda = 0$ to {{w_ridge[6]:.1f}} at $\lambda = 0.1$: it changed sign and grew. The inputs are
-# nearly redundant: LDL, HDL and triglycerides predict total cholesterol with
-# $R^2 = {{below: explained:.2f}}$. So a large positive weight on LDL and a large negative one on total cholesterol nearly cancel in the answer. Least squares
-# uses them to fit a little more of the noise.
+# {{w_hat[6]:.1f}} at $\lambda = 0$ to {{w_ridge[6]:.1f}} at $\lambda = 0.1$: it changed sign and grew.
 #
-# Two things cannot grow: the norm of the whole vector, here from {{np.linalg.norm(w_hat):.0f}} to {{np.linalg.norm(w_ridge):.0f}} (§1.7), and the part
-# along each of certain directions. Which ones?
+# Why? The inputs are nearly redundant: LDL, HDL and triglycerides predict total cholesterol with
+# $R^2 = {{below: explained:.2f}}$. So a large positive weight on LDL and a large negative one on total cholesterol nearly
+# cancel in the answer. Least squares uses them to fit a little more of the noise.
+#
+# **Single weights can grow with λ. What cannot grow is the norm of the whole vector (§1.7), and its part along certain
+# directions.** Which ones?
 
 # %% tags=["hide-input"]
 from sklearn.linear_model import Ridge
@@ -514,9 +518,10 @@ claim("01-turned", "the signs of HDL and total cholesterol end where the picture
 # %% [markdown]
 # ## 1.4 One direction at a time
 #
-# Along which directions does ridge shrink, and by how much? Take the *singular value decomposition* $X = USV^\top$. The columns $u_i$ of $U$ and $v_i$ of $V$ are orthonormal, and
-# the diagonal matrix $S$ has the entries $s_1\ge s_2\ge\dots > 0$. Each $v_i$ is a direction of the weights, and
-# $s_i^2/n$ is the variance of the data along it.
+# Along which directions does ridge shrink, and by how much? The cloud of patients in Figure 1.4 is long in one direction
+# and narrow in another. The *singular value decomposition* $X = USV^\top$ finds such directions. The columns $u_i$ of $U$
+# and $v_i$ of $V$ are orthonormal, and the diagonal matrix $S$ has the entries $s_1\ge s_2\ge\dots > 0$. Each $v_i$ is a
+# direction of the weights, and $s_i^2/n$ is the variance of the data along it.
 #
 # Write $\hat w$ for *least squares*, the fit without penalty (the one of smallest norm, if there are
 # many). By (1.1) with λ = 0, $X^\top y = X^\top X\hat w$. Put $X^\top X = VS^2V^\top$ into (1.1), and multiply by $v_i^\top$:
@@ -620,15 +625,14 @@ figures.show(fig, "Above, a narrow rising cloud of every third patient, LDL and 
              "shares kept; hollow: λ takes more than half.")
 
 # %% [markdown]
-# In Figure 1.4 the last of ten directions keeps only {{factors[9]:.0%}}. **The penalty shrinks most along directions in which the
-# inputs hardly vary.**
-#
-# By (1.1) the fitted values are $\hat y = A_\lambda y$ with
-# $A_\lambda = X(X^\top X + n\lambda I)^{-1}X^\top$. The $i$-th diagonal entry of $A_\lambda$, plus $1/n$ for the
-# intercept, says how far the fit at example $i$ moves when its own target moves by one. The trace of $A_\lambda$ is called
-# the *degrees of freedom* (the intercept adds one), and is the sum of all shares:
+# In Figure 1.4 the first of ten directions keeps nearly all, and the last only {{factors[9]:.0%}}. The sum of all shares
+# counts what is left. By (1.1) the fitted values are $\hat y = A_\lambda y$ with
+# $A_\lambda = X(X^\top X + n\lambda I)^{-1}X^\top$, and the sum is the trace of this matrix. It is called
+# the *degrees of freedom* (the intercept adds one):
 #
 # $$\mathrm{df}(\lambda)=\operatorname{tr}A_\lambda=\sum_i\frac{s_i^2}{s_i^2+n\lambda}.\tag{1.3}$$
+#
+# **The penalty shrinks most along directions in which the inputs hardly vary.**
 
 # %% tags=["hide-input"]
 freedom_lams = np.array([0.01, 0.1, 1])
@@ -675,9 +679,10 @@ claim("01-half-way", "a dot on the line λ = 0.1 would keep a half",
 # %% [markdown]
 # ## 1.5 λ is a price, not a bound
 #
-# λ is not a limit on the norm. But for each λ there is a radius $R$ for which the penalised fit is the best in the ball: $w_\lambda$ has
-# the smallest loss of all $w$ with $\lVert w\rVert\le R$, where $R = \lVert w_\lambda\rVert$. Figure 1.5 shows it for total and LDL
-# cholesterol. At the best point $-\nabla L(w) = \lambda w$: the loss pulls outwards as strongly as the penalty pulls in.
+# Does λ bound the norm of the weights? Not by itself. But for each λ there is a radius $R$ for which the penalised fit is
+# the best in the ball: $w_\lambda$ has the smallest loss of all $w$ with $\lVert w\rVert\le R$, where
+# $R = \lVert w_\lambda\rVert$. Figure 1.5 shows it for total and LDL cholesterol. At the best point
+# $-\nabla L(w) = \lambda w$: the loss pulls outwards as strongly as the penalty pulls in.
 #
 # <details>
 # <summary>Proof, and the converse</summary>
@@ -817,54 +822,38 @@ claim("01-pulls", "the two arrows cancel, and the path begins at least squares",
 # %% [markdown]
 # ## 1.6 When does shrinking help?
 #
-# When is $w_\lambda$ nearer to the truth than least squares? Hold $X$ fixed, without null directions. Let the targets be
-# $y = Xw^* + \varepsilon$, with true weights $w^*$ and independent noise of mean 0 and variance $\sigma^2$. If the noise
-# could be drawn again and again, the mean squared distance from the truth would have two parts:
+# When is $w_\lambda$ nearer to the truth than least squares? To see this we need a truth. So we let the least-squares fit of
+# 100 patients play it, as $w^*$, and draw new targets $y = Xw^* + \varepsilon$ again and again. The inputs stay as they are. The noise is
+# independent, with mean 0 and standard deviation $\sigma={{below: sigma:.0f}}$, about that of the residuals of all {{n}} patients.
 #
-# $$\mathbb E\,\lVert w_\lambda-w^*\rVert^2=
-#   \underbrace{\lVert\mathbb E\,w_\lambda-w^*\rVert^2}_{\text{bias}^2}
-#   +\underbrace{\mathbb E\,\lVert w_\lambda-\mathbb E\,w_\lambda\rVert^2}_{\text{variance}}.$$
+# The mean squared distance from the truth has two parts. The squared *bias* says how far the average fit is
+# from the truth, the *variance* how much fits scatter about their average. Both add up over the directions:
 #
-# The *bias* says how far the average fit is from the truth, the *variance* how much fits scatter about their average. Shrinking
-# pays if it lowers the variance by more than it adds in squared bias. We compute both:
-#
-# 1. Least squares has $v_i^\top \hat w = u_i^\top y/s_i = v_i^\top w^* + u_i^\top\varepsilon/s_i$: the true weight, plus
-#    noise that is large where $s_i$ is small.
-# 2. Ridge multiplies both by the share of (1.2).
-# 3. The lost part of the true weight, the bias, is fixed, and the noise has mean zero. So on average their squares add up:
+# 1. Along $v_i$ least squares finds the true weight $v_i^\top w^*$, plus noise of standard deviation $\sigma/s_i$. It is
+#    large where $s_i$ is small.
+# 2. Ridge multiplies both by the share of (1.2). What is lost of the true weight is bias, and what is left of the noise is
+#    variance:
 #
 # $$\mathbb E\,\lVert w_\lambda-w^*\rVert^2=
 #   \underbrace{\sum_i\Big(\frac{n\lambda}{s_i^2+n\lambda}\Big)^2(v_i^\top w^*)^2}_{\text{bias}^2}
 #   +\underbrace{\sigma^2\sum_i\frac{s_i^2}{(s_i^2+n\lambda)^2}}_{\text{variance}}.\tag{1.4}$$
+#
+# As λ grows, the bias rises and the variance falls. Shrinking pays where the variance falls by more.
+#
+# <details>
+# <summary>Derivation, and the same for predictions</summary>
+#
+# By the singular value decomposition $v_i^\top \hat w = u_i^\top y/s_i = v_i^\top w^* + u_i^\top\varepsilon/s_i$, if there are
+# no null directions. The bias is fixed and the noise has mean zero. So on average their squares add up.
 #
 # For predictions at the same inputs each direction counts by its variance, $s_i^2/n$:
 #
 # $$\mathbb E\,\frac1n\lVert X(w_\lambda-w^*)\rVert^2=
 #   \sum_i\frac{s_i^2}{n}\cdot\frac{(n\lambda)^2(v_i^\top w^*)^2+\sigma^2 s_i^2}{(s_i^2+n\lambda)^2}.$$
 #
-# **Each direction has its own best λ:** direction $i$ has the smallest error in (1.4) at
-# $n\lambda = \sigma^2/(v_i^\top w^*)^2$, whatever its $s_i$. This also holds for predictions.
-#
-# <details>
-# <summary>Derivation</summary>
-#
-# Write $c_i = v_i^\top w^*$ and $a = n\lambda$. The error of direction $i$ in (1.4),
-# and its derivative with respect to $a$, are
-#
-# $$\frac{a^2 c_i^2 + \sigma^2 s_i^2}{(s_i^2 + a)^2}, \qquad
-#   \frac{2a c_i^2\,(s_i^2 + a) - 2\,(a^2c_i^2 + \sigma^2s_i^2)}{(s_i^2 + a)^3}
-#   = \frac{2 s_i^2\,(a c_i^2 - \sigma^2)}{(s_i^2 + a)^3} .$$
-#
-# The error falls as long as $a < \sigma^2/c_i^2$, and rises beyond.
-#
 # </details>
 #
-# So a small λ helps every direction: *some*
-# $\lambda > 0$ beats least squares. The best λ for their sum depends on $w^*$ and σ, which we do not know. Someone who knew them is called an
-# *oracle*.
-#
-# We let the least-squares fit of 100 patients stand in for the truth, and add noise of standard
-# deviation {{below: sigma:.0f}}, about that of the residuals of all {{n}} patients.
+# We compute both terms, for the weights and for the predictions.
 
 # %%
 few = X[:100] - X[:100].mean(0)
@@ -878,7 +867,7 @@ bias2_answers = ((1 - factor) ** 2 * along**2 * s_few**2 / 100).sum(1)
 variance_answers = sigma**2 / 100 * (factor**2).sum(1)
 
 # %% [markdown]
-# For each of {{below: len(tried)}} λ we draw the noise {{below: len(noisy):,}} times.
+# To check them, we draw the noise {{below: len(noisy):,}} times for each of {{below: len(tried)}} λ.
 
 # %%
 rng, tried = claims.rng(), [0, 1, 7, 10, 13, 16]  # λ = 0, 0.001, 0.01, 0.03, 0.1 and 0.3
@@ -987,22 +976,42 @@ figures.show(fig, "Two panels of expected error over that of least squares again
              f"circles are means of {len(noisy):,} draws of the noise.")
 
 # %% [markdown]
-# Figure 1.6 shows why the gains differ. Of the weights' error {{tenth_share:.0%}} is noise in the tenth
-# direction, which shrinking mostly removes. In predictions the noise of each
-# direction is $\frac{s_i^2}{n}\cdot\frac{\sigma^2}{s_i^2} = \frac{\sigma^2}{n}$. **Shrinking helps a direction most where its noise $\sigma/s_i$ exceeds
-# its true weight $|v_i^\top w^*|$, and only if your error measure counts that direction.**
+# In Figure 1.6 the best λ saves much of the error of the weights, and less of that of the predictions. Why? Of the weights'
+# error {{tenth_share:.0%}} is noise in the tenth direction, which shrinking mostly removes. In predictions a direction
+# counts by its variance, so its noise is $\frac{s_i^2}{n}\cdot\frac{\sigma^2}{s_i^2} = \frac{\sigma^2}{n}$, the same for all.
 #
-# **Which λ should one expect?** Suppose that the true weights are independent, with mean 0 and variance
-# $\tau^2$. Then $(v_i^\top w^*)^2$ is $\tau^2$ on average. So the average error of every direction is least at
+# **Which λ should one expect?** In (1.4) the error of direction $i$ is smallest at
+# $n\lambda = \sigma^2/(v_i^\top w^*)^2$, whatever its $s_i$. So *some* small λ helps every direction, and beats least squares.
+# But only an *oracle*, someone who knows $w^*$ and σ, can find the best λ of Figure 1.6. Suppose that we know only this:
+# the true weights are independent, with mean 0 and variance $\tau^2$. Then $(v_i^\top w^*)^2$ is $\tau^2$ on average,
+# and the average error of every direction is least at
 #
 # $$\lambda=\frac{\sigma^2}{n\tau^2}.\tag{1.5}$$
 #
-# Much noise, few examples or small true weights call for a large λ. For the puzzle, with $0.01^2$, the mean square of
-# its weights, for $\tau^2$, this is {{puzzle_lam:g}}. If the true intercept is given, this λ changes the error by less than
-# {{1e-4:.2%}}, and 1.5 raises it by {{known[1] / known[0] - 1:.1%}}: there was nothing to cure.
+# Much noise, few examples or small true weights call for a large λ. **Shrinking helps a direction most where its noise
+# $\sigma/s_i$ exceeds its true weight $|v_i^\top w^*|$, and only if your error measure counts that direction.**
 #
 # <details>
-# <summary>The penalty as a prior</summary>
+# <summary>Derivation: each direction has its own best λ</summary>
+#
+# Write $c_i = v_i^\top w^*$ and $a = n\lambda$. The error of direction $i$ in (1.4),
+# and its derivative with respect to $a$, are
+#
+# $$\frac{a^2 c_i^2 + \sigma^2 s_i^2}{(s_i^2 + a)^2}, \qquad
+#   \frac{2a c_i^2\,(s_i^2 + a) - 2\,(a^2c_i^2 + \sigma^2s_i^2)}{(s_i^2 + a)^3}
+#   = \frac{2 s_i^2\,(a c_i^2 - \sigma^2)}{(s_i^2 + a)^3} .$$
+#
+# The error falls as long as $a < \sigma^2/c_i^2$, and rises beyond. In predictions it only has the factor $s_i^2/n$. With $\tau^2$,
+# the average of $c_i^2$, in its place the same derivation gives (1.5).
+#
+# </details>
+#
+# <details>
+# <summary>The puzzle again, and the penalty as a prior</summary>
+#
+# For the puzzle of §1.1 take $0.01^2$, the mean square of its weights, for $\tau^2$. Then (1.5) is {{puzzle_lam:g}}. If the
+# true intercept is given, this λ changes the error by less than {{1e-4:.2%}}, and 1.5 raises it by {{known[1] / known[0] - 1:.1%}}: there was
+# nothing to cure.
 #
 # A *prior* is a belief about the weights before the data are seen. If noise and weights are Gaussian, ridge with (1.5)
 # finds the most probable weights. In Figure 1.6, with the mean square of the true weights for
@@ -1077,25 +1086,24 @@ claim("01-truth", "the truth is the least-squares fit to these 100 patients",
 # %% [markdown]
 # ## 1.7 Choosing λ without the test data
 #
-# How do you choose λ? Not by the objective on the training data, as **it is always smallest at $\lambda = 0$.** Its minimum
-# $F(\lambda) = \min_w J$ never falls with λ, and it is concave. Where $F$ is smooth, its slope is
+# How do you choose λ? Not by the objective on the training data, as **it is always smallest at $\lambda = 0$.** For one fixed
+# $w$ the objective is a straight line in λ, with the slope $\frac12\lVert w\rVert^2\ge0$. Its minimum $F(\lambda) = \min_w J$ is
+# the lowest of all these lines. So $F$ never falls, and bends downwards. Where it is smooth, it has the slope of the line that it touches:
 #
-# $$F'(\lambda)=\tfrac12\lVert w_\lambda\rVert^2\ge0.\tag{1.6}$$
+# $$F'(\lambda)=\tfrac12\lVert w_\lambda\rVert^2.\tag{1.6}$$
+#
+# So $\lVert w_\lambda\rVert$ never rises with λ, and the training loss never falls.
 #
 # <details>
-# <summary>Proof, also of what follows</summary>
+# <summary>Proof for the training loss</summary>
 #
-# For one fixed $w$ the objective is a straight line in λ with the slope $\frac12\lVert w\rVert^2\ge 0$. At each λ, $F$ is
-# the lowest of all these lines. So it never falls, it is concave, and at λ it touches the line of $w_\lambda$. Where $F$ is
-# smooth, it has the slope of this line.
-#
-# The training loss: take $\lambda_1 < \lambda_2$, with training losses $L_1, L_2$ and half squared norms $N_2\le N_1$. The second
+# Take $\lambda_1 < \lambda_2$, with training losses $L_1, L_2$ and half squared norms $N_2\le N_1$. The second
 # fit cannot beat the first at $\lambda_1$, so $L_2 + \lambda_1 N_2 \ge L_1 + \lambda_1 N_1 \ge L_1 + \lambda_1 N_2$. Hence $L_2\ge L_1$.
 #
 # </details>
 #
-# As $F$ is concave, $\lVert w_\lambda\rVert$ never rises with λ. And the training loss never falls. So we need other examples. Squares and products of the ten measurements make
-# {{below: Z.shape[1]}} inputs. In each of {{below: len(splits)}} random splits we fit on 150 patients; the other
+# We need other examples. Squares and products of the ten measurements make
+# {{below: Z.shape[1]}} inputs. In each of {{below: len(splits)}} random splits we fit on 150 patients. The other
 # {{below: len(splits[0][1])}} are for the test, and must choose neither λ nor the inputs' scale.
 
 # %%
@@ -1138,9 +1146,10 @@ lost = np.mean((Z[held] @ w + b - y[held]) ** 2) / 2
 print(f"λ = {lam_chosen:.2f} has a test loss of {lost:.0f}")
 
 # %% [markdown]
-# **Way 2: leave-one-out.** Test each example with a fit on all others. Ridge needs no refit for this. Let $h_i$ be the
-# $i$-th diagonal entry of $A_\lambda$ plus $1/n$ (§1.4). Then the error on example $i$, when it is left out, is
-# $(y_i - \hat y_i)/(1 - h_i)$, if $n\lambda$ stays as it is and the inputs are not standardised again.
+# **Way 2: leave-one-out.** Test each example with a fit on all others. Ridge needs no refit for this. Let $h_i$ say how far
+# the fit at example $i$ moves when its own target moves by one. (It is the $i$-th diagonal entry of the $A_\lambda$ of §1.4, plus
+# $1/n$ for the intercept.) Then the error on example $i$, when it is left out, is
+# $(y_i - \hat y_i)/(1 - h_i)$, if $n\lambda$ and the inputs' scale stay as they are.
 #
 # <details>
 # <summary>Why no refit is needed</summary>
@@ -1164,13 +1173,11 @@ print(f"λ = {lam_chosen:.2f} has a test loss of {lost:.0f}")
 #
 # *K-fold cross-validation* takes each of $K$ parts in turn as the check of Way 1, and adds the losses.
 #
-# *Generalised cross-validation* ([Golub, Heath and Wahba, 1979](https://doi.org/10.1080/00401706.1979.10489751))
+# *Generalised cross-validation* (GCV, [Golub, Heath and Wahba, 1979](https://doi.org/10.1080/00401706.1979.10489751))
 # replaces $h_i$ by its mean:
 #
 # $$\mathrm{LOO}(\lambda) = \frac{1}{2n}\sum_i \Big(\frac{y_i - \hat y_i}{1 - h_i}\Big)^2, \qquad
 #   \mathrm{GCV}(\lambda) = \frac{1}{2n}\sum_i \Big(\frac{y_i - \hat y_i}{1 - (\mathrm{df}(\lambda) + 1)/n}\Big)^2. \tag{1.7}$$
-#
-# Over the 20 splits its choice has a mean test loss of {{below: by_gcv.mean():.0f}}.
 #
 # </details>
 
@@ -1213,7 +1220,7 @@ for fit, held in splits:
 criteria = np.array([without_refit(fit) for fit, _ in splits])
 by_loo, by_gcv = (test_loss[np.arange(20), 1 + criteria[:, k].argmin(1)] for k in (0, 1))
 more, _, _, more_half = claims.interval(
-    np.transpose([none, chosen, oracle, plain, plain_loo]) - by_loo[:, None])
+    np.transpose([none, chosen, oracle, plain, plain_loo, by_gcv]) - by_loo[:, None])
 
 # %% tags=["hide-input"]
 losses = {"objective": objective, "test loss": test_loss}
@@ -1286,13 +1293,14 @@ figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 
 # |{{Z.shape[1]}}, no penalty|{{none.mean():.0f}}|{{more[0]:+.0f}} ± {{more_half[0]:.0f}}|
 # |{{Z.shape[1]}}, 50 validation patients|{{chosen.mean():.0f}}|{{more[1]:+.0f}} ± {{more_half[1]:.0f}}|
 # |{{Z.shape[1]}}, leave-one-out|{{by_loo.mean():.0f}}||
+# |{{Z.shape[1]}}, GCV (in the fold above)|{{by_gcv.mean():.0f}}|{{more[5]:+.0f}} ± {{more_half[5]:.0f}}|
 # | {{Z.shape[1]}}, an oracle for each split | {{oracle.mean():.0f}} |{{more[2]:+.0f}} ± {{more_half[2]:.0f}}|
 # |*for comparison:* ten, no penalty|{{plain.mean():.0f}}|{{more[3]:+.0f}} ± {{more_half[3]:.0f}}|
 # |*for comparison:* ten, leave-one-out|{{plain_loo.mean():.0f}}|{{more[4]:+.0f}} ± {{more_half[4]:.0f}}|
 #
-# (± as in §1.2, as if splits were independent.)
-# All ways of choosing come close to the oracle, because the curve in Figure 1.7 is flat near its minimum. Yet ten inputs are better still, even
-# without penalty. **One λ for all inputs limits the damage of {{Z.shape[1] - 10}} extra ones, but does not undo it.**
+# (± as in §1.2, as if splits were independent; the *oracle* takes the λ of the smallest test loss.)
+# All ways of choosing come close to the oracle, because the curve in Figure 1.7 is flat near its minimum. Yet ten inputs
+# are better still, even without penalty. **One λ for all inputs limits the damage of {{Z.shape[1] - 10}} extra ones, but does not undo it.**
 
 # %% tags=["hide-input"]
 gain = claims.interval(np.log(none / chosen), level=0.95)  # logs: a rare ratio is above ten
@@ -1419,13 +1427,14 @@ claim("S3-02", "in every split each larger λ raises the training loss: exceptio
 #
 # $$1-\Big(1-\frac{\eta s_i^2}{n}\Big)^t\tag{1.8}$$
 #
-# of least squares (for $\eta s_1^2/n < 2$ it tends to 1). Stopping after $t$ steps shrinks about as ridge does with
+# of least squares (for $\eta s_1^2/n < 2$ it tends to 1). Weak directions are slow. So stopping shrinks them most, about as
+# ridge does with
 #
 # $$\lambda=\frac{1}{\eta t}.\tag{1.9}$$
 #
-# Why? Write $z = \eta t s_i^2/n$. Early stopping misses the share $(1-z/t)^t\approx e^{-z}$ of least squares. Ridge with this λ
-# has $s_i^2/(n\lambda) = z$, and misses $1-\frac{z}{1+z} = \frac{1}{1+z}$. In weak directions, where $z$ is small, both are $1-z$
-# up to terms of order $z^2$, and no other λ agrees to first order in $z$. In strong ones both tend to 0.
+# Why this λ? Write $z = \eta t s_i^2/n$. Early stopping misses the share $(1-z/t)^t\approx e^{-z}$ of least squares. Ridge with
+# (1.9) has $s_i^2/(n\lambda) = z$, and misses $1-\frac{z}{1+z} = \frac{1}{1+z}$. In weak directions, where $z$ is small, both
+# are about $1-z$. In strong ones both tend to 0.
 
 # %%
 w_20 = np.zeros(10)
@@ -1476,8 +1485,8 @@ z = np.linspace(0.001, 20, 20_000)
 cost = np.max((1 - np.exp(-z)) * (1 + z) / z) ** 2  # how much larger the error can be
 
 # %% [markdown]
-# How much larger than ridge's can the error be? In the setting of (1.4), with very small steps, the expected squared
-# error of early stopping is at most ${{np.sqrt(cost):.2f}}^2\approx{{cost:.2f}}$ times that of ridge, for every $t$
+# How much larger than ridge's can the error be? In the setting of (1.4), with very small steps, it is at most
+# ${{np.sqrt(cost):.2f}}^2\approx{{cost:.2f}}$ times that of ridge, on average over the noise and for every $t$
 # ([Ali, Kolter and Tibshirani, 2019](https://arxiv.org/abs/1810.10082)).
 #
 # <details>
@@ -1508,8 +1517,7 @@ for row, (fit, held) in enumerate(splits):
 worth = stopped_loss.mean(0) / matched_loss.mean(0)
 
 # %% [markdown]
-# For $t$ from 10 to 1000 (λ from 10 to 0.1) the mean test loss is {{worth.min():.2f}} to {{worth.max():.2f}}
-# times that of ridge.
+# From 10 to 1000 steps the mean test loss differs from that of ridge by at most {{np.abs(worth - 1).max():.1%}}.
 # **Early stopping, too, misses what the data pin down least.**
 
 # %% tags=["hide-input"]
