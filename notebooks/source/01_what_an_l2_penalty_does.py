@@ -36,13 +36,12 @@ from l2lib.splits import split
 #
 # $$J(w,b)=L(w,b)+\frac{\lambda}{2}\lVert w\rVert^2,\qquad\lVert w\rVert^2=\sum_i w_i^2,\qquad\lambda\ge0.$$
 #
-# The intercept is not penalised ([chapter 6](06_bias_exclusion.ipynb) says why). The gradient of the
-# penalty is $\lambda w$. A step of gradient descent with learning rate η is therefore
+# The intercept is not penalised ([chapter 6](06_bias_exclusion.ipynb) says why). The penalty has the gradient
+# $\lambda w$. So a step of gradient descent with learning rate η is
 #
 # $$w\leftarrow w-\eta\,(\nabla L(w)+\lambda w)=(1-\eta\lambda)\,w-\eta\nabla L(w).$$
 #
-# So each step shrinks the weights, and follows the loss. We train a linear model by SGD, on 5 examples at a time, from
-# $N(0, 1)$ weights.
+# It shrinks the weights, and follows the loss. We train by SGD, on 5 examples at a time, from $N(0, 1)$ weights.
 #
 # <details>
 # <summary>What differs from the textbook's code</summary>
@@ -138,15 +137,14 @@ figures.show(fig, f"Dots for {len(dots['always answer zero'])} data sets and fiv
              f"with λ = 1.5. Starting from zero it is {means[2]:.3g} without penalty and "
              f"{means[3]:.3g} with λ = 1.5. Always answering zero gives {means[4]:.3g}. Below, the "
              f"change from zero in each data set, {change:.1f} % on average.", number="1.1",
-             caption="Each dot is one of 60 data sets (blue: no penalty, orange: with one); the "
-             "dotted line is the error of always answering zero. Below, diamond and bar are the "
-             "mean and its 95 % interval.")
+             caption="Dots are 60 data sets (in all pictures blue is λ = 0, orange λ > 0), the "
+             "dotted line the error of always answering zero. Below, mean and 95 % interval.")
 
 # %% [markdown]
 # In the first two rows of Figure 1.1 the penalty lowers the mean test error from {{n01.mean():.0f}}
 # to {{decayed.mean():.2f}}. But the third row, from zero and without penalty, is
-# {{decayed.mean() / from_zero.mean():.0f}} times better still. (In pictures blue is λ = 0, orange λ > 0.) Even always
-# answering zero beats the second row. **From zero there is little to cure. What, then, did the penalty repair?**
+# {{decayed.mean() / from_zero.mean():.0f}} times better still. Even always answering zero beats the second row. **From zero
+# there is little to cure. What, then, did the penalty repair?**
 
 # %% tags=["hide-input"]
 from l2lib.penalty import l2_penalty
@@ -270,21 +268,27 @@ figures.show(fig, "The plane of two weights with a falling line of perfect fits.
 #
 # 1. **The loss moves the weights only in directions that the data see.** Each example adds a multiple of its own
 #    $x$ to the gradient. A direction at a right angle to all training inputs is a *null direction*: moving along it
-#    changes no training answer. (With an intercept, append a 1 to every input.)
-# 2. **Without penalty, gradient descent ends at the perfect fit nearest to its start.** By fact 1 the way to the end has no
-#    null part. Two perfect fits differ by a null direction. So the way meets the set of perfect fits at a right angle, which
-#    is the shortest way ([Gunasekar et al., 2018](https://arxiv.org/abs/1802.08246)). (This needs the squared loss, a
-#    perfect fit, and a descent that converges; the distance is in weights and intercept together.)
+#    changes no training answer.
+# 2. **Without penalty, gradient descent ends at the perfect fit nearest to its start.** By fact 1 its way has no
+#    null part. Two perfect fits differ by a null direction. So the way meets the set of perfect fits at a right angle:
+#    it is the shortest ([Gunasekar et al., 2018](https://arxiv.org/abs/1802.08246)).
 # 3. **A penalty erases the null part.** The gradient of $L$ has no part there, so each step
-#    multiplies it by $1 - \eta\lambda$. (This shrinks it if $0 < \eta\lambda < 2$.)
+#    multiplies it by $1 - \eta\lambda$.
 #
-# In the puzzle 20 examples span 20 of 200 directions, so {{below: null_count}} are null. In each of them a start from
-# $N(0, 1)$ adds 1 to the expected test error. Without penalty it stays.
+# <details>
+# <summary>Under which conditions</summary>
 #
-# With $\lambda = 1.5$ each of the {{below: steps}} steps multiplies the null part of $w$ by {{below: shrink:.3f}}. So
-# only ${{below: shrink:.3f}}^{2\cdot{{below: steps}}}$ of its squared error
-# is left, about {{below: null_count * shrink ** (2 * steps):.2f}} in all. The true weights there are never seen, which adds
-# ${{below: null_count}}\cdot 0.01^2 = {{below: null_count * 0.01**2:.3f}}$. We check this by splitting the measured errors into parts.
+# With an intercept, append a 1 to every input, so that it is one more weight. Fact 2 needs the squared loss, a perfect fit, and a descent that converges. The
+# distance is in weights and intercept together. Fact 3 is about the null directions of the penalised weights, and needs $0 < \eta\lambda < 2$.
+#
+# </details>
+#
+# In the puzzle 20 examples span 20 of 200 directions, so {{below: null_count}} are null. In each a start from
+# $N(0, 1)$ adds 1 to the expected test error. Without penalty it stays. With $\lambda = 1.5$ each of the {{below: steps}} steps
+# multiplies the null part by {{below: shrink:.3f}}. Of its squared error
+# only ${{below: shrink:.3f}}^{2\cdot{{below: steps}}}$
+# is left, about {{below: null_count * shrink ** (2 * steps):.2f}}. From both starts the unseen true weights add
+# ${{below: null_count}}\cdot 0.01^2 = {{below: null_count * 0.01**2:.3f}}$. We check this by splitting the measured errors:
 
 # %%
 null_count, steps, shrink = 200 - 20, 100 * 20 // 5, 1 - 0.006 * 1.5
@@ -381,27 +385,24 @@ claim("01-starts", "each data set has a start of its own",
 # %% [markdown]
 # ## 1.3 Ridge regression: the minimum in closed form
 #
-# Outside the null directions the loss pulls back. Where does the penalty balance it? For a linear model and half the mean
-# squared error we can compute this:
+# Outside the null directions the loss pulls back. Where does the penalty balance it? A linear model with half the mean
+# squared error, $L(w,b)=\frac{1}{2n}\lVert y-Xw-b\mathbf 1\rVert^2$, gives the answer. The rows of $X$ are the inputs, $y$
+# holds the targets, and $\mathbf 1$ is a vector of ones.
 #
-# $$J(w,b)=\frac{1}{2n}\lVert y-Xw-b\mathbf 1\rVert^2+\frac{\lambda}{2}\lVert w\rVert^2.$$
-#
-# The rows of $X$ are the inputs, $y$ holds the targets, and $\mathbf 1$ is a vector of ones.
-#
-# 1. Set the derivative with respect to $b$ to zero: $b = \bar y - \bar x^\top w$, where bars are means. Put this into $J$:
-#    it subtracts its mean from $y$ and from each column of $X$. From here on both are centred, and $b$ is gone.
+# 1. Set the derivative with respect to $b$ to zero: $b = \bar y - \bar x^\top w$, where bars are means. So from here on
+#    $y$ and the columns of $X$ are *centred*, their means subtracted, and $b$ is gone.
 # 2. Set the gradient with respect to $w$ to zero: $-\frac1n X^\top(y - Xw) + \lambda w = 0$.
 # 3. Collect $w$, and call the solution $w_\lambda$:
 #
 # $$(X^\top X+n\lambda I)\,w_\lambda=X^\top y.\tag{1.1}$$
 #
-# For $\lambda > 0$ the matrix is positive definite, so there is exactly one minimum. This is *ridge regression*
+# For $\lambda > 0$ the matrix is positive definite, so there is one minimum. This is *ridge regression*
 # ([Hoerl and Kennard, 1970](https://doi.org/10.1080/00401706.1970.10488634)).
 #
 # We fit it to {{below: n}} patients: {{below: X.shape[1]}} measurements each, and how far their diabetes had
 # progressed a year later ([Efron et al., 2004](https://doi.org/10.1214/009053604000000067)). What a weight pays
-# depends on the unit of its input, so we first *standardise* the inputs to mean 0 and variance 1. Predict: do all ten
-# weights shrink as λ grows?
+# depends on the unit of its input. So we first *standardise* the inputs to mean 0 and variance 1. Predict: do all ten
+# weights shrink?
 
 # %%
 def ridge_by_hand(X, y, lam):
@@ -483,8 +484,7 @@ figures.show(fig, "Ten weights of ridge regression on the diabetes data against 
 # $R^2 = {{below: explained:.2f}}$. So a large positive weight on LDL and a large negative one on total cholesterol nearly
 # cancel in the answer. Least squares uses them to fit a little more of the noise.
 #
-# **Single weights can grow with λ. What cannot grow is the norm of the whole vector (§1.7), and its part along certain
-# directions.** Which ones?
+# **Single weights can grow with λ. The norm of all cannot (§1.7), nor can the part along certain directions.**
 
 # %% tags=["hide-input"]
 from sklearn.linear_model import Ridge
@@ -528,11 +528,11 @@ claim("01-turned", "the signs of HDL and total cholesterol end where the picture
 #
 # $$v_i^\top w_\lambda=\frac{s_i^2}{s_i^2+n\lambda}\;v_i^\top\hat w.\tag{1.2}$$
 #
-# So the penalty is a *filter*. Of each direction of least squares it keeps a share, near 1 where the data vary much,
+# So the penalty is a *filter*. Of least squares it keeps a share: near 1 where the data vary much,
 # near 0 where they vary little, and **exactly a half at $s_i^2/n = \lambda$.** Neither $w_\lambda$ nor $\hat w$ has a
 # part in null directions (exercise 3).
 #
-# $s_i^2/n$ is also the *curvature* of $L$ along $v_i$, its second derivative: where it is large, the data *pin down*
+# $s_i^2/n$ is also the *curvature* of $L$ along $v_i$: its second derivative. Where it is large, the data *pin down*
 # the direction. **So the share is curvature/(curvature + λ).** For a small λ the same holds near a minimum of any
 # smooth loss that curves upwards in all directions.
 #
@@ -626,9 +626,8 @@ figures.show(fig, "Above, a narrow rising cloud of every third patient, LDL and 
 
 # %% [markdown]
 # In Figure 1.4 the first of ten directions keeps nearly all, and the last only {{factors[9]:.0%}}. The sum of all shares
-# counts what is left. By (1.1) the fitted values are $\hat y = A_\lambda y$ with
-# $A_\lambda = X(X^\top X + n\lambda I)^{-1}X^\top$, and the sum is the trace of this matrix. It is called
-# the *degrees of freedom* (the intercept adds one):
+# is called the *degrees of freedom* (the intercept adds one). It is the trace of
+# $A_\lambda = X(X^\top X + n\lambda I)^{-1}X^\top$, which turns targets into fitted values, $\hat y = A_\lambda y$:
 #
 # $$\mathrm{df}(\lambda)=\operatorname{tr}A_\lambda=\sum_i\frac{s_i^2}{s_i^2+n\lambda}.\tag{1.3}$$
 #
@@ -784,8 +783,8 @@ figures.interactive(draw, lam=[0.5, 0.0001, 0.003, 0.01, 0.03, 0.1, 2, 5], numbe
                     "pulls point, not their size.")
 
 # %% [markdown]
-# As λ grows, $R$ falls (§1.7). A small move $dw$ along the path
-# changes the loss by $\nabla L^\top dw = -\lambda\,w^\top dw$, that is by $-\lambda$ times the change of $\frac12R^2$.
+# A small move $dw$ along the path changes the loss by $\nabla L^\top dw = -\lambda\,w^\top dw$: by $-\lambda$ times the
+# change of $\frac12R^2$.
 # **So λ is a price** (a *Lagrange multiplier*): how much the best loss falls per unit of $\frac12R^2$.
 
 # %% tags=["hide-input"]
@@ -822,23 +821,20 @@ claim("01-pulls", "the two arrows cancel, and the path begins at least squares",
 # %% [markdown]
 # ## 1.6 When does shrinking help?
 #
-# When is $w_\lambda$ nearer to the truth than least squares? To see this we need a truth. So we let the least-squares fit of
-# 100 patients play it, as $w^*$, and draw new targets $y = Xw^* + \varepsilon$ again and again. The inputs stay as they are. The noise is
-# independent, with mean 0 and standard deviation $\sigma={{below: sigma:.0f}}$, about that of the residuals of all {{n}} patients.
+# When is $w_\lambda$ nearer to the truth than least squares? As the truth, $w^*$, we take the least-squares fit of
+# 100 patients. We draw their targets $y = Xw^* + \varepsilon$ again and again. The noise is
+# independent, with mean 0 and standard deviation $\sigma={{below: sigma:.0f}}$, about that of all patients' residuals.
 #
-# The mean squared distance from the truth has two parts. The squared *bias* says how far the average fit is
-# from the truth, the *variance* how much fits scatter about their average. Both add up over the directions:
+# The mean squared distance from the truth has two parts. The *bias* says how far the average fit is
+# from the truth, the *variance* how much fits scatter about it. Both add up over the directions:
 #
-# 1. Along $v_i$ least squares finds the true weight $v_i^\top w^*$, plus noise of standard deviation $\sigma/s_i$. It is
-#    large where $s_i$ is small.
-# 2. Ridge multiplies both by the share of (1.2). What is lost of the true weight is bias, and what is left of the noise is
-#    variance:
+# 1. Along $v_i$ least squares finds the true weight $v_i^\top w^*$, plus noise of standard deviation $\sigma/s_i$.
+# 2. Ridge multiplies both by the share of (1.2). What it takes from the true weight is bias, and what it leaves of the noise
+#    is variance:
 #
 # $$\mathbb E\,\lVert w_\lambda-w^*\rVert^2=
 #   \underbrace{\sum_i\Big(\frac{n\lambda}{s_i^2+n\lambda}\Big)^2(v_i^\top w^*)^2}_{\text{bias}^2}
 #   +\underbrace{\sigma^2\sum_i\frac{s_i^2}{(s_i^2+n\lambda)^2}}_{\text{variance}}.\tag{1.4}$$
-#
-# As λ grows, the bias rises and the variance falls. Shrinking pays where the variance falls by more.
 #
 # <details>
 # <summary>Derivation, and the same for predictions</summary>
@@ -853,7 +849,7 @@ claim("01-pulls", "the two arrows cancel, and the path begins at least squares",
 #
 # </details>
 #
-# We compute both terms, for the weights and for the predictions.
+# We compute both, for weights and for predictions.
 
 # %%
 few = X[:100] - X[:100].mean(0)
@@ -976,19 +972,19 @@ figures.show(fig, "Two panels of expected error over that of least squares again
              f"circles are means of {len(noisy):,} draws of the noise.")
 
 # %% [markdown]
-# In Figure 1.6 the best λ saves much of the error of the weights, and less of that of the predictions. Why? Of the weights'
+# In Figure 1.6 the best λ saves more for weights than for predictions. Why? Of the weights'
 # error {{tenth_share:.0%}} is noise in the tenth direction, which shrinking mostly removes. In predictions a direction
-# counts by its variance, so its noise is $\frac{s_i^2}{n}\cdot\frac{\sigma^2}{s_i^2} = \frac{\sigma^2}{n}$, the same for all.
+# counts by its variance, so each has the noise $\frac{s_i^2}{n}\cdot\frac{\sigma^2}{s_i^2} = \frac{\sigma^2}{n}$.
 #
 # **Which λ should one expect?** In (1.4) the error of direction $i$ is smallest at
 # $n\lambda = \sigma^2/(v_i^\top w^*)^2$, whatever its $s_i$. So *some* small λ helps every direction, and beats least squares.
-# But only an *oracle*, someone who knows $w^*$ and σ, can find the best λ of Figure 1.6. Suppose that we know only this:
+# But only an *oracle*, who knows $w^*$ and σ, finds the best λ of Figure 1.6. Suppose we know that
 # the true weights are independent, with mean 0 and variance $\tau^2$. Then $(v_i^\top w^*)^2$ is $\tau^2$ on average,
-# and the average error of every direction is least at
+# and every direction's average error is least at
 #
 # $$\lambda=\frac{\sigma^2}{n\tau^2}.\tag{1.5}$$
 #
-# Much noise, few examples or small true weights call for a large λ. **Shrinking helps a direction most where its noise
+# **Shrinking helps a direction most where its noise
 # $\sigma/s_i$ exceeds its true weight $|v_i^\top w^*|$, and only if your error measure counts that direction.**
 #
 # <details>
@@ -1086,13 +1082,13 @@ claim("01-truth", "the truth is the least-squares fit to these 100 patients",
 # %% [markdown]
 # ## 1.7 Choosing λ without the test data
 #
-# How do you choose λ? Not by the objective on the training data, as **it is always smallest at $\lambda = 0$.** For one fixed
-# $w$ the objective is a straight line in λ, with the slope $\frac12\lVert w\rVert^2\ge0$. Its minimum $F(\lambda) = \min_w J$ is
-# the lowest of all these lines. So $F$ never falls, and bends downwards. Where it is smooth, it has the slope of the line that it touches:
+# How do you choose λ? Not by the objective on the training data: it is always smallest at $\lambda = 0$. For a fixed
+# $w$ it is a straight line in λ, with the slope $\frac12\lVert w\rVert^2\ge0$. Its minimum $F(\lambda) = \min_w J$ is
+# the lowest of all these lines. So $F$ never falls, and it is concave. Where it is smooth, it has the slope of the line it touches:
 #
 # $$F'(\lambda)=\tfrac12\lVert w_\lambda\rVert^2.\tag{1.6}$$
 #
-# So $\lVert w_\lambda\rVert$ never rises with λ, and the training loss never falls.
+# So $\lVert w_\lambda\rVert$ never rises with λ. And the training loss never falls.
 #
 # <details>
 # <summary>Proof for the training loss</summary>
@@ -1102,9 +1098,9 @@ claim("01-truth", "the truth is the least-squares fit to these 100 patients",
 #
 # </details>
 #
-# We need other examples. Squares and products of the ten measurements make
-# {{below: Z.shape[1]}} inputs. In each of {{below: len(splits)}} random splits we fit on 150 patients. The other
-# {{below: len(splits[0][1])}} are for the test, and must choose neither λ nor the inputs' scale.
+# So we need other examples. Squares and products of the ten measurements make
+# {{below: Z.shape[1]}} inputs. In each of {{below: len(splits)}} random splits we fit on 150 patients, and test on
+# {{below: len(splits[0][1])}}, which choose neither λ nor the inputs' scale.
 
 # %%
 sex, (left, right) = data.feature_names.index("sex"), np.triu_indices(10)
@@ -1130,8 +1126,8 @@ for row, (fit, held) in enumerate(splits):
     test_loss[row] = ((Z[held] @ w.T + b - y[held, None]) ** 2).mean(0) / 2
 
 # %% [markdown]
-# **Way 1: a validation part.** Fit on 100 of the 150, take the λ with the smallest loss on the other 50, and fit again on
-# all 150 with this λ. For the first split:
+# **Way 1: a validation part.** Fit on 100 of the 150, take the λ of the smallest loss on the other 50, and fit all
+# 150 with it. For the first split:
 
 # %%
 fit, held = splits[0]
@@ -1146,16 +1142,14 @@ lost = np.mean((Z[held] @ w + b - y[held]) ** 2) / 2
 print(f"λ = {lam_chosen:.2f} has a test loss of {lost:.0f}")
 
 # %% [markdown]
-# **Way 2: leave-one-out.** Test each example with a fit on all others. Ridge needs no refit for this. Let $h_i$ say how far
-# the fit at example $i$ moves when its own target moves by one. (It is the $i$-th diagonal entry of the $A_\lambda$ of §1.4, plus
-# $1/n$ for the intercept.) Then the error on example $i$, when it is left out, is
-# $(y_i - \hat y_i)/(1 - h_i)$, if $n\lambda$ and the inputs' scale stay as they are.
+# **Way 2: leave-one-out.** Test each example with a fit on all others. Ridge needs no refit: if the fit at example $i$
+# moves by $h_i$ when its own target moves by one, then its error, when left out, is $(y_i - \hat y_i)/(1 - h_i)$.
 #
 # <details>
 # <summary>Why no refit is needed</summary>
 #
 # With $n-1$ examples we use $\lambda n/(n-1)$, so that the matrix of (1.1) gets the same $n\lambda I$. The inputs keep the
-# scale of all $n$ examples.
+# scale of all $n$ examples. $h_i$ is the $i$-th diagonal entry of the $A_\lambda$ of §1.4, plus $1/n$ for the intercept.
 #
 # 1. The answers are linear in the targets: $\hat y = \bar y\,\mathbf 1 + A_\lambda(y - \bar y\,\mathbf 1)$, and
 #    $A_\lambda\mathbf 1 = 0$, as $X$ is centred. So a change of the target $y_i$ by $c$ moves the answer $\hat y_i$ by $h_i c$, of
@@ -1293,13 +1287,13 @@ figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 
 # |{{Z.shape[1]}}, no penalty|{{none.mean():.0f}}|{{more[0]:+.0f}} ± {{more_half[0]:.0f}}|
 # |{{Z.shape[1]}}, 50 validation patients|{{chosen.mean():.0f}}|{{more[1]:+.0f}} ± {{more_half[1]:.0f}}|
 # |{{Z.shape[1]}}, leave-one-out|{{by_loo.mean():.0f}}||
-# |{{Z.shape[1]}}, GCV (in the fold above)|{{by_gcv.mean():.0f}}|{{more[5]:+.0f}} ± {{more_half[5]:.0f}}|
+# |{{Z.shape[1]}}, GCV (fold above)|{{by_gcv.mean():.0f}}|{{more[5]:+.0f}} ± {{more_half[5]:.0f}}|
 # | {{Z.shape[1]}}, an oracle for each split | {{oracle.mean():.0f}} |{{more[2]:+.0f}} ± {{more_half[2]:.0f}}|
-# |*for comparison:* ten, no penalty|{{plain.mean():.0f}}|{{more[3]:+.0f}} ± {{more_half[3]:.0f}}|
-# |*for comparison:* ten, leave-one-out|{{plain_loo.mean():.0f}}|{{more[4]:+.0f}} ± {{more_half[4]:.0f}}|
+# |ten, no penalty|{{plain.mean():.0f}}|{{more[3]:+.0f}} ± {{more_half[3]:.0f}}|
+# |ten, leave-one-out|{{plain_loo.mean():.0f}}|{{more[4]:+.0f}} ± {{more_half[4]:.0f}}|
 #
-# (± as in §1.2, as if splits were independent; the *oracle* takes the λ of the smallest test loss.)
-# All ways of choosing come close to the oracle, because the curve in Figure 1.7 is flat near its minimum. Yet ten inputs
+# (± as in §1.2, as if splits were independent. The *oracle* takes the λ of the smallest test loss.)
+# All three ways come close to the oracle, as the curve in Figure 1.7 is flat near its minimum. Yet ten inputs
 # are better still, even without penalty. **One λ for all inputs limits the damage of {{Z.shape[1] - 10}} extra ones, but does not undo it.**
 
 # %% tags=["hide-input"]
@@ -1312,6 +1306,8 @@ claim("01-gain", "λ by validation divides the test loss by "
 # %% tags=["hide-input"]
 claim("01-validation", "The λ chosen by validation has a test loss of {} times the oracle's.",
       measured=(chosen / oracle).mean(), below=1.12)
+claim("01-criteria", "The λ of leave-one-out and of GCV have a test loss of at most {} times "
+      "the oracle's.", measured=[np.mean(each / oracle) for each in (by_loo, by_gcv)], below=1.12)
 claim("01-plain", f"Ten inputs without penalty have {{}} times the test loss of {Z.shape[1]} "
       "inputs with the oracle's λ.", measured=(plain / oracle).mean(), below=1)
 
@@ -1427,8 +1423,8 @@ claim("S3-02", "in every split each larger λ raises the training loss: exceptio
 #
 # $$1-\Big(1-\frac{\eta s_i^2}{n}\Big)^t\tag{1.8}$$
 #
-# of least squares (for $\eta s_1^2/n < 2$ it tends to 1). Weak directions are slow. So stopping shrinks them most, about as
-# ridge does with
+# of least squares. (For $\eta s_1^2/n < 2$ it tends to 1.) Weak directions are slow, so stopping shrinks them most, about as
+# ridge with
 #
 # $$\lambda=\frac{1}{\eta t}.\tag{1.9}$$
 #
@@ -1485,8 +1481,8 @@ z = np.linspace(0.001, 20, 20_000)
 cost = np.max((1 - np.exp(-z)) * (1 + z) / z) ** 2  # how much larger the error can be
 
 # %% [markdown]
-# How much larger than ridge's can the error be? In the setting of (1.4), with very small steps, it is at most
-# ${{np.sqrt(cost):.2f}}^2\approx{{cost:.2f}}$ times that of ridge, on average over the noise and for every $t$
+# How much larger than ridge's can the error be? In the setting of §1.6, with very small steps, the expected error is at most
+# ${{np.sqrt(cost):.2f}}^2\approx{{cost:.2f}}$ times ridge's, for every $t$
 # ([Ali, Kolter and Tibshirani, 2019](https://arxiv.org/abs/1810.10082)).
 #
 # <details>
@@ -1499,7 +1495,7 @@ cost = np.max((1 - np.exp(-z)) * (1 + z) / z) ** 2  # how much larger the error 
 #
 # </details>
 #
-# We try it on the {{Z.shape[1]}} inputs of §1.7, with small steps of $\eta = 0.01$, and give ridge the λ of (1.9) for each $t$.
+# We try it on the {{Z.shape[1]}} inputs of §1.7, with $\eta = 0.01$ and the λ of (1.9) for each $t$.
 
 # %%
 times = np.arange(10, 1001)
@@ -1557,8 +1553,8 @@ claim("S3-03", f"{late} steps answer as a fit filtered by (1.8) does: ratio of t
 # ## 1.9 And a network?
 #
 # Does the penalty help a network, too, and does the start matter there? We train one hidden layer on 100 handwritten
-# digits, for 200 steps of gradient descent with *momentum* 0.9 (each step adds this share of the step before it).
-# One *seed*, the number that fixes all random draws:
+# digits, for 200 steps of gradient descent with *momentum* 0.9: each step adds this share of the one before.
+# For one *seed*, which fixes all random draws:
 
 # %%
 digits = load("digits")
@@ -1577,9 +1573,9 @@ by_torch = 100 * (net(pixels[200:]).argmax(1) == labels[200:]).double().mean().i
 print(f"{by_torch:.0f} % of the test images are right")
 
 # %% [markdown]
-# `sweep` trains with λ = 0 and {{below: len(lambdas) - 1}} others, each about {{below: lambdas[3] / lambdas[2]:.1f}} times the one before. For
-# {{below: len(picked)}} seeds it takes two starts: PyTorch's, and one with all weights {{below: large}} times as large. For each seed and start we
-# choose the λ of the smallest loss on 100 more images (in a folded cell), and test on the others.
+# `sweep` trains with λ = 0 and {{below: len(lambdas) - 1}} others, for {{below: len(picked)}} seeds, and from two starts:
+# PyTorch's, and one with all weights {{below: large}} times as large. For each seed and start we
+# take the λ of the smallest loss on 100 more images, and test on the others.
 # Predict: how many points does the chosen λ gain from each start?
 
 # %%
@@ -1611,10 +1607,10 @@ def at_picked(values):
 chosen_accuracy, chosen_loss = at_picked(accuracy), at_picked(nats)
 
 # %% [markdown]
-# The *cross-entropy*, minus the natural log (in *nats*) of the probability that a network gives the right class, is zero only for infinite outputs.
-# So without penalty training makes the weights ever larger, and
-# the network becomes too sure. Dividing its outputs by a *temperature* $T > 1$ repairs this and changes no answer (*temperature
-# scaling*, [Guo et al., 2017](https://arxiv.org/abs/1706.04599)). So we also compare after *rescaling*, with the $T$ of the lowest validation loss.
+# The loss is the *cross-entropy*: minus the natural log (in *nats*) of the probability that the network gives the right class.
+# It is zero only for infinite outputs. So without penalty training makes the weights ever larger, and
+# the network too sure. Dividing its outputs by a *temperature* $T > 1$ repairs this, and changes no answer
+# ([Guo et al., 2017](https://arxiv.org/abs/1706.04599)). We also compare after this *rescaling*, with the $T$ of the lowest validation loss.
 
 # %% tags=["hide-input"]
 truths, temperatures = torch.tensor(images.test.y).long(), np.geomspace(0.5, 16, 57)
@@ -1648,6 +1644,8 @@ more_gained = claims.interval(np.diff(chosen_accuracy - accuracy[:, 0], axis=1)[
 beyond_scale = claims.interval(four[..., 2] - four[..., 1])
 apart = np.abs(np.diff(four.mean(0), axis=0))[0]  # how far the two starts end from each other
 assert apart[2] < apart[:2].min() / 2, "the chosen λ does not make both starts alike"
+uneven = [abs(np.diff(each.mean(0))[0]) for each in (accuracy[:, 0], chosen_accuracy)]
+assert uneven[1] < uneven[0] / 2, "with the chosen λ both starts are not about as accurate"
 
 # %% tags=["hide-input"]
 def draw_columns(ax, values, names, digits):
@@ -1698,16 +1696,14 @@ figures.show(fig, "A network on 100 digits, 12 seeds as dots that thin lines joi
              "and numbers are means.")
 
 # %% [markdown]
-# **From PyTorch's start** the chosen λ gains {{gained.mean[0]:.1f}} ± {{gained.half[0]:.1f}} points of accuracy (± as in §1.2). Most of what it saves in test loss
+# **From PyTorch's start** the chosen λ gains {{gained.mean[0]:.1f}} ± {{gained.half[0]:.1f}} points of accuracy. Most of what it saves in test loss
 # is scale: rescaling alone saves {{alone.mean[0] / chosen_drop.mean[0]:.0%}} as much.
 #
-# **From the large start** the chosen λ gains {{gained.mean[1]:.1f}} ± {{gained.half[1]:.1f}} points, and ends as accurate as from PyTorch's start. Here rescaling alone
-# saves only {{alone.mean[1] / chosen_drop.mean[1]:.0%}} as much test loss as the chosen λ.
+# **From the large start** it gains {{gained.mean[1]:.1f}} ± {{gained.half[1]:.1f}} points, and ends about as accurate. Here rescaling alone
+# saves only {{alone.mean[1] / chosen_drop.mean[1]:.0%}} as much.
 #
-# This resembles the puzzle of §1.1. But in a network null directions turn during training. So we do not know whether the penalty only
-# erases noise of the start.
-#
-# **So in this network, too, the penalty's gain depends on the start.**
+# This resembles the puzzle. But in a network null directions turn during training, so we do not know whether the penalty only
+# erases noise of the start. **But its gain depends on the start here, too.**
 #
 # <details>
 # <summary>How far the large start shrinks</summary>
@@ -1777,22 +1773,89 @@ claim("01-squares", "the squared norms are those of the final weights (relative 
 # %% [markdown]
 # ## 1.10 What we have learnt
 #
-# |kept of least squares|ridge|early stopping from 0, $\eta t=1/\lambda$|from $N(0,1)$ to the end, λ = 0|
-# |---|---|---|---|
-# |strong directions, $s_i^2/n\gg\lambda$|nearly all|nearly all|all|
-# |weak directions, $s_i^2/n\ll\lambda$|about $s_i^2/(n\lambda)$|about $\eta t\,s_i^2/n$|all, with its noise|
-# |null directions|0, as least squares|0|the start|
+# Where does each kind of direction end? Take three uncorrelated inputs of variance 1, 0.01 and 0. Each weight starts at
+# 0.5; least squares has 1 for the first two.
+
+# %%
+curvatures = np.array([1, 0.01, 0])  # strong, weak, null
+
+
+def three_weights(weight_decay, steps=2000, lr=0.5):
+    path = [np.full(3, 0.5)]
+    for _ in range(steps):
+        pull = curvatures * (path[-1] - 1)  # the gradient of the loss
+        path.append(path[-1] - lr * (pull + weight_decay * path[-1]))
+    return np.array(path)
+
+
+runs = {0: three_weights(0), 0.1: three_weights(0.1)}
+
+# %% tags=["hide-input"]
+def draw_direction(ax, k, kind):
+    for lam, path in runs.items():
+        ax.plot(np.arange(1, 2001), path[1:, k], color=figures.ORANGE if lam else figures.BLUE,
+                label=f"_{lam}")
+    ax.plot([20, 20], [-0.05, 1], color="black", lw=1, ls=":", label="_stop")
+    if k < 2:
+        ax.axhline(1, color=figures.GREY, lw=1, ls="--", zorder=0)
+    ax.set_title(kind)
+    ax.text(1.3, 1.19, f"s²/n = {curvatures[k]:g}", size=9)
+    ax.set(xscale="log", xlim=(1, 2000), ylim=(-0.05, 1.3), xlabel="steps")
+    ax.set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1000"], size=9)
+    ax.minorticks_off()
+
+# %% tags=["hide-input"]
+fig, axes = figures.subplots(1, 3, figsize=(5.4, 3.3), sharey=True)
+for k, (ax, kind) in enumerate(zip(axes, ("strong", "weak", "null"), strict=True)):
+    draw_direction(ax, k, kind)
+    ax.set_ylabel("weight along the direction").set_visible(k == 0)  # one axis for all three
+axes[0].text(1.3, 1.04, "least squares", color=figures.GREY, va="bottom", size=9)
+axes[1].text(1.3, 0.59, "λ = 0", color=figures.BLUE)
+axes[1].text(50, 0.14, "λ = 0.1", color=figures.ORANGE)
+axes[2].text(24, 0.95, "20 steps:\nηt = 1/λ", va="center", size=9)
+kinds = [figures.drawn(ax) for ax in axes]
+free_end, decayed_end = ([drawn[name].y[-1] for drawn in kinds] for name in ("_0", "_0.1"))
+early = [drawn["_0"].at(drawn["_stop"].x[0]) for drawn in kinds]
+figures.title(fig, "The penalty spares a strong direction, shrinks\n"
+              "a weak one, and erases a null one")
+figures.show(fig, "Three panels of a weight against the steps of gradient descent, from 0.5, for "
+             f"a strong, a weak and a null direction. With λ = 0 they end at {free_end[0]:.2f}, "
+             f"{free_end[1]:.2f} and {free_end[2]:.2f}; with λ = 0.1 at {decayed_end[0]:.2f}, "
+             f"{decayed_end[1]:.2f} and {decayed_end[2]:.2f}. A dotted line marks 20 steps, where "
+             f"λ = 0 has {early[0]:.2f}, {early[1]:.2f} and {early[2]:.2f}.", number="1.10",
+             caption="Blue is gradient descent with λ = 0, orange with λ = 0.1. Stopping the blue "
+             "run at the dotted line is the early stopping of (1.9), here from another start.")
+
+# %% [markdown]
+# Figure 1.10 is the chapter in one picture.
 #
+# - **Strong directions** ($s_i^2/n\gg\lambda$) soon settle near least squares.
+# - **Weak directions** reach it late, with all its noise. Early stopping keeps them near the start, and a penalty near
+#   zero.
+# - **Null directions** keep the start for ever, unless a penalty erases it.
+
+# %% tags=["hide-input"]
+settled = {lam: curvatures / np.maximum(curvatures + lam, 1e-300) for lam in runs}  # (1.2)
+settled[0][2] = 0.5  # nothing moves it
+claim("01-three", "the drawn weights go from 0.5 to the share of (1.2) at the rate 1 − η(h + λ)",
+      measured=[drawn[f"_{lam}"].y - settled[lam][k] - (0.5 - settled[lam][k])
+                * (1 - 0.5 * (curvatures[k] + lam)) ** np.arange(1, 2001)
+                for lam in runs for k, drawn in enumerate(kinds)], equals=0, within=1e-9)
+claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0.1",
+      measured=[1 / (0.5 * drawn["_stop"].x[0]) for drawn in kinds], equals=0.1, within=1e-9)
+
+# %% [markdown]
 # ## 1.11 In practice
 #
-# - **Linear models.** Standardise the inputs by the training part alone, leave the intercept free, and try some thirty values of λ, evenly spaced in
-#   $\log\lambda$ from 10⁻⁴ times the largest $s_i^2/n$ to ten times it. If the best one is at an end, try further. scikit-learn's `RidgeCV` does leave-one-out; its `alpha` is $n\lambda$.
+# - **Linear models.** Standardise the inputs by the training part alone, and leave the intercept free. Try some thirty λ, evenly spaced in
+#   $\log\lambda$ from 10⁻⁴ times the largest $s_i^2/n$ to ten times it, and more if the best is at an end.
+#   scikit-learn's `RidgeCV` does leave-one-out; its `alpha` is $n\lambda$.
 # - **Networks.** For large data sets begin with `weight_decay=1e-4` to `5e-4` for SGD, and with `0.01` to `0.1` for AdamW, whose λ means something
 #   else ([chapter 3](03_one_lambda_many_meanings.ipynb)). Search in factors of 3, and include 0.
 #
 # ## 1.12 Exercises
 #
-# **1.** *(Think.)* Each example stands twice in the training data. What becomes of $w_\lambda$, of
+# **1.** *(Think.)* Each training example stands twice. What becomes of $w_\lambda$, of
 # scikit-learn's `alpha` for it, and of leave-one-out's choice?
 #
 # <details>
