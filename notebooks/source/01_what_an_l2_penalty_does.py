@@ -67,8 +67,7 @@ def test_error(w, b):
     return np.sum((w - 0.01) ** 2) + (b - 0.05) ** 2 + 0.01**2
 
 # %% [markdown]
-# For such inputs `test_error` is the expected squared error on a new example.
-# On each of {{below: len(problems)}} data sets we make four runs: from the textbook's start and from zero, each with
+# Here `test_error` is the expected squared error on a new example. On each of {{below: len(problems)}} data sets we make four runs: from the textbook's start and from zero, each with
 # $\lambda = 0$ and $\lambda = 1.5$. A fifth model always answers zero.
 
 # %%
@@ -529,7 +528,7 @@ claim("01-turned", "the signs of HDL and total cholesterol end where the picture
 # $$v_i^\top w_\lambda=\frac{s_i^2}{s_i^2+n\lambda}\;v_i^\top\hat w.\tag{1.2}$$
 #
 # So the penalty is a *filter*. Of least squares it keeps a share: near 1 where the data vary much,
-# near 0 where they vary little, and **exactly a half at $s_i^2/n = \lambda$.** Neither $w_\lambda$ nor $\hat w$ has a
+# near 0 where they vary little. **It is exactly a half at $s_i^2/n = \lambda$.** Neither $w_\lambda$ nor $\hat w$ has a
 # part in null directions (exercise 3).
 #
 # $s_i^2/n$ is also the *curvature* of $L$ along $v_i$: its second derivative. Where it is large, the data *pin down*
@@ -984,7 +983,7 @@ figures.show(fig, "Two panels of expected error over that of least squares again
 #
 # $$\lambda=\frac{\sigma^2}{n\tau^2}.\tag{1.5}$$
 #
-# **Shrinking helps a direction most where its noise
+# Much noise, few examples or small weights call for a large λ. **Shrinking helps a direction most where its noise
 # $\sigma/s_i$ exceeds its true weight $|v_i^\top w^*|$, and only if your error measure counts that direction.**
 #
 # <details>
@@ -1099,8 +1098,8 @@ claim("01-truth", "the truth is the least-squares fit to these 100 patients",
 # </details>
 #
 # So we need other examples. Squares and products of the ten measurements make
-# {{below: Z.shape[1]}} inputs. In each of {{below: len(splits)}} random splits we fit on 150 patients, and test on
-# {{below: len(splits[0][1])}}, which choose neither λ nor the inputs' scale.
+# {{below: Z.shape[1]}} inputs. We split the patients at random {{below: len(splits)}} times: 150 for the fit,
+# {{below: len(splits[0][1])}} for the test. The latter choose neither λ nor the inputs' scale.
 
 # %%
 sex, (left, right) = data.feature_names.index("sex"), np.triu_indices(10)
@@ -1126,7 +1125,7 @@ for row, (fit, held) in enumerate(splits):
     test_loss[row] = ((Z[held] @ w.T + b - y[held, None]) ** 2).mean(0) / 2
 
 # %% [markdown]
-# **Way 1: a validation part.** Fit on 100 of the 150, take the λ of the smallest loss on the other 50, and fit all
+# **Way 1: a validation part.** Fit on 100 of the 150, and take the λ of the smallest loss on the other 50. Then fit all
 # 150 with it. For the first split:
 
 # %%
@@ -1293,7 +1292,7 @@ figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 
 # |ten, leave-one-out|{{plain_loo.mean():.0f}}|{{more[4]:+.0f}} ± {{more_half[4]:.0f}}|
 #
 # (± as in §1.2, as if splits were independent. The *oracle* takes the λ of the smallest test loss.)
-# All three ways come close to the oracle, as the curve in Figure 1.7 is flat near its minimum. Yet ten inputs
+# All three ways come close to it, as the curve in Figure 1.7 is flat near its minimum. Yet ten inputs
 # are better still, even without penalty. **One λ for all inputs limits the damage of {{Z.shape[1] - 10}} extra ones, but does not undo it.**
 
 # %% tags=["hide-input"]
@@ -1423,13 +1422,13 @@ claim("S3-02", "in every split each larger λ raises the training loss: exceptio
 #
 # $$1-\Big(1-\frac{\eta s_i^2}{n}\Big)^t\tag{1.8}$$
 #
-# of least squares. (For $\eta s_1^2/n < 2$ it tends to 1.) Weak directions are slow, so stopping shrinks them most, about as
+# of least squares. Weak directions are slow, so stopping shrinks them most, about as
 # ridge with
 #
 # $$\lambda=\frac{1}{\eta t}.\tag{1.9}$$
 #
 # Why this λ? Write $z = \eta t s_i^2/n$. Early stopping misses the share $(1-z/t)^t\approx e^{-z}$ of least squares. Ridge with
-# (1.9) has $s_i^2/(n\lambda) = z$, and misses $1-\frac{z}{1+z} = \frac{1}{1+z}$. In weak directions, where $z$ is small, both
+# (1.9) has $s_i^2/(n\lambda) = z$, and misses $\frac{1}{1+z}$. In weak directions, where $z$ is small, both
 # are about $1-z$. In strong ones both tend to 0.
 
 # %%
@@ -1491,7 +1490,8 @@ cost = np.max((1 - np.exp(-z)) * (1 + z) / z) ** 2  # how much larger the error 
 # Ridge keeps $z/(1+z)$, and early stopping in very small steps keeps $1-e^{-z}$. Early stopping
 # loses no more of the truth, as $e^{-z}\le 1/(1+z)$. It keeps at most {{np.sqrt(cost):.2f}} times as much noise, the maximum of
 # $(1-e^{-z})(1+z)/z$, near $z = {{z[np.argmax((1 - np.exp(-z)) * (1 + z) / z)]:.1f}}$ (in the 20 steps of Figure 1.8 it is {{widest:.2f}}). So in each direction neither the squared bias nor the variance is more than {{cost:.2f}} times ridge's.
-# (Test losses contain the targets' noise, too, which draws their ratio towards 1.)
+# (Test losses contain the targets' noise, too, which draws their ratio towards 1. Steps of any size tend to least squares
+# if $\eta s_1^2/n < 2$.)
 #
 # </details>
 #
@@ -1552,8 +1552,8 @@ claim("S3-03", f"{late} steps answer as a fit filtered by (1.8) does: ratio of t
 # %% [markdown]
 # ## 1.9 And a network?
 #
-# Does the penalty help a network, too, and does the start matter there? We train one hidden layer on 100 handwritten
-# digits, for 200 steps of gradient descent with *momentum* 0.9: each step adds this share of the one before.
+# Does the penalty help a network, too? Does the start matter there? We train one hidden layer on 100 handwritten
+# digits. Gradient descent has 200 steps and *momentum* 0.9: each step adds this share of the one before.
 # For one *seed*, which fixes all random draws:
 
 # %%
@@ -1827,7 +1827,7 @@ figures.show(fig, "Three panels of a weight against the steps of gradient descen
              "run at the dotted line is the early stopping of (1.9), here from another start.")
 
 # %% [markdown]
-# Figure 1.10 is the chapter in one picture.
+# Figure 1.10 is the chapter in one picture:
 #
 # - **Strong directions** ($s_i^2/n\gg\lambda$) soon settle near least squares.
 # - **Weak directions** reach it late, with all its noise. Early stopping keeps them near the start, and a penalty near
