@@ -67,7 +67,7 @@ def test_error(w, b):
     return np.sum((w - 0.01) ** 2) + (b - 0.05) ** 2 + 0.01**2
 
 # %% [markdown]
-# Here `test_error` is the expected squared error on a new example. On each of {{below: len(problems)}} data sets we make four runs: from the textbook's start and from zero, each with
+# `test_error` is the expected squared error on new examples. On each of {{below: len(problems)}} data sets we make four runs: from the textbook's start and from zero, each with
 # $\lambda = 0$ and $\lambda = 1.5$. A fifth model always answers zero.
 
 # %%
@@ -384,9 +384,12 @@ claim("01-starts", "each data set has a start of its own",
 # %% [markdown]
 # ## 1.3 Ridge regression: the minimum in closed form
 #
-# Outside the null directions the loss pulls back. Where does the penalty balance it? A linear model with half the mean
-# squared error, $L(w,b)=\frac{1}{2n}\lVert y-Xw-b\mathbf 1\rVert^2$, gives the answer. The rows of $X$ are the inputs, $y$
-# holds the targets, and $\mathbf 1$ is a vector of ones.
+# Outside the null directions the loss pulls back. Where does the penalty balance it? For a linear model and half the mean
+# squared error we can compute this:
+#
+# $$J(w,b)=\frac{1}{2n}\lVert y-Xw-b\mathbf 1\rVert^2+\frac{\lambda}{2}\lVert w\rVert^2.$$
+#
+# The rows of $X$ are the inputs, $y$ holds the targets, and $\mathbf 1$ is a vector of ones.
 #
 # 1. Set the derivative with respect to $b$ to zero: $b = \bar y - \bar x^\top w$, where bars are means. So from here on
 #    $y$ and the columns of $X$ are *centred*, their means subtracted, and $b$ is gone.
@@ -825,7 +828,7 @@ claim("01-pulls", "the two arrows cancel, and the path begins at least squares",
 # independent, with mean 0 and standard deviation $\sigma={{below: sigma:.0f}}$, about that of all patients' residuals.
 #
 # The mean squared distance from the truth has two parts. The *bias* says how far the average fit is
-# from the truth, the *variance* how much fits scatter about it. Both add up over the directions:
+# from the truth, the *variance* how much fits scatter about it. As squares, both add up over the directions:
 #
 # 1. Along $v_i$ least squares finds the true weight $v_i^\top w^*$, plus noise of standard deviation $\sigma/s_i$.
 # 2. Ridge multiplies both by the share of (1.2). What it takes from the true weight is bias, and what it leaves of the noise
@@ -1097,7 +1100,7 @@ claim("01-truth", "the truth is the least-squares fit to these 100 patients",
 #
 # </details>
 #
-# So we need other examples. Squares and products of the ten measurements make
+# We need other examples. Squares and products of the ten measurements make
 # {{below: Z.shape[1]}} inputs. We split the patients at random {{below: len(splits)}} times: 150 for the fit,
 # {{below: len(splits[0][1])}} for the test. The latter choose neither λ nor the inputs' scale.
 
@@ -1125,8 +1128,8 @@ for row, (fit, held) in enumerate(splits):
     test_loss[row] = ((Z[held] @ w.T + b - y[held, None]) ** 2).mean(0) / 2
 
 # %% [markdown]
-# **Way 1: a validation part.** Fit on 100 of the 150, and take the λ of the smallest loss on the other 50. Then fit all
-# 150 with it. For the first split:
+# **Way 1: a validation part.** Fit on 100 of the 150, and take the λ of the smallest loss on the other 50. Then fit all 150
+# with it. The first split:
 
 # %%
 fit, held = splits[0]
@@ -1576,7 +1579,7 @@ print(f"{by_torch:.0f} % of the test images are right")
 # `sweep` trains with λ = 0 and {{below: len(lambdas) - 1}} others, for {{below: len(picked)}} seeds, and from two starts:
 # PyTorch's, and one with all weights {{below: large}} times as large. For each seed and start we
 # take the λ of the smallest loss on 100 more images, and test on the others.
-# Predict: how many points does the chosen λ gain from each start?
+# Predict: how many points does it gain from each start?
 
 # %%
 from l2lib.sweep import MLP, predict, sweep
