@@ -776,32 +776,32 @@ for k, (name, w) in enumerate(of_copies.items()):
 ax.set(xlim=(-0.05, 1.3), ylim=(2.5, -0.5), xticks=[0, 0.25, 0.5, 0.75, 1],
        xlabel="first copy's share of the two weights", ylabel="penalty")
 ax.set_yticks(range(3), list(of_copies)), ax.grid(axis="y", visible=False)
-ax.set_title("The Lasso jumps, the elastic net shares")
+_ = ax.set_title("The Lasso jumps, the elastic net shares")
 
 # %% tags=["hide-input"]
 drawn = figures.drawn(ax)
-shares = {name: drawn[f"_{name}"].x for name in of_copies}
-alone = ((shares["Lasso"] == 0) | (shares["Lasso"] == 1)).sum()
+by_lasso, by_net, by_ridge = (drawn[f"_{name}"].x for name in ("Lasso", "elastic net", "ridge"))
+ends = by_lasso[(by_lasso == 0) | (by_lasso == 1)]
 figures.show(fig, "Three rows of 20 dots, one for each sample, along the share that the first of "
              f"two copies has of their weight. The Lasso's dots run from "
-             f"{shares['Lasso'].min():.2f} to {shares['Lasso'].max():.2f}, {alone} of them at "
-             f"either end; those of the elastic net from {shares['elastic net'].min():.2f} to "
-             f"{shares['elastic net'].max():.2f}, and ridge's from {shares['ridge'].min():.2f} to "
-             f"{shares['ridge'].max():.2f}. The Lasso has "
+             f"{by_lasso.min():.2f} to {by_lasso.max():.2f}, {ends.size} of them at "
+             f"either end; those of the elastic net from {by_net.min():.2f} to "
+             f"{by_net.max():.2f}, and ridge's from {by_ridge.min():.2f} to "
+             f"{by_ridge.max():.2f}. The Lasso has "
              "the most zeros, the elastic net fewer, and ridge none.", number="4.6",
              caption="A dot is a sample: at 1 only the first copy is used, at 0 only the second. "
              "Right: how many of the eleven weights are exactly zero, on average.")
 
 # %% tags=["hide-input"]
 claim("04-copies", "Over 20 samples, the largest and the smallest share that the Lasso gives to "
-      "the first of two near-copies are {:.2f} apart", above=0.5, measured=np.ptp(shares["Lasso"]))
+      "the first of two near-copies are {:.2f} apart", above=0.5, measured=np.ptp(by_lasso))
 claim("04-copies", "Under the elastic net the first copy's share is {:.2f} or less away from a "
       "half in every sample", below=0.25,
-      measured=np.abs(shares["elastic net"] - 0.5))
+      measured=np.abs(by_net - 0.5))
 claim("04-copies", "The elastic net makes {:.1f} of the eleven weights zero, on average over the "
       "samples", above=1, measured=(of_copies["elastic net"] == 0).sum(1).mean())
 assert (of_copies["ridge"] != 0).all(), "ridge makes a zero"
-assert np.abs(shares["ridge"] - 0.5).max() < 0.25, "ridge does not share"
+assert np.abs(by_ridge - 0.5).max() < 0.25, "ridge does not share"
 
 # %% [markdown]
 # **The Lasso's choice between near-copies jumps with the sample; the elastic net keeps both, and still makes zeros.** (Ridge makes none.) Under a squared penalty two halves cost less than one whole.
