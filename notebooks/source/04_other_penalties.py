@@ -729,7 +729,7 @@ assert by_keeping.low > 0, "the best refitted Lasso's loss is not below the best
 # |ridge|{{chosen["ridge, 64"].mean():.0f}}|{{best["ridge, 64"].mean():.0f}}|{{chosen["ridge, ten"].mean():.0f}}|{{best["ridge, ten"].mean():.0f}}|
 # |Lasso|{{chosen["Lasso, 64"].mean():.0f}}|{{best["Lasso, 64"].mean():.0f}}|{{chosen["Lasso, ten"].mean():.0f}}|{{best["Lasso, ten"].mean():.0f}}|
 #
-# **With 64 inputs the Lasso beats ridge, on {{wins[0]}} of the 20 splits, if λ is chosen. But it does not undo the harm of {{X.shape[1] - 10}} more inputs:** on average the best Lasso is better with ten.
+# **With 64 inputs and a chosen λ, the Lasso beats ridge on {{wins[0]}} of the 20 splits. But it does not undo the harm of {{X.shape[1] - 10}} more inputs:** on average the best Lasso is better with ten.
 #
 # <details>
 # <summary>Is it the selection, or the shrinking?</summary>
@@ -790,7 +790,8 @@ figures.show(fig, "Three rows of 20 dots, one for each sample, along the share t
              f"{by_ridge.max():.2f}. The Lasso has "
              "the most zeros, the elastic net fewer, and ridge none.", number="4.6",
              caption="A dot is a sample: at 1 only the first copy is used, at 0 only the second. "
-             "Right: how many of the eleven weights are exactly zero, on average.")
+             "Right: how many of the eleven weights are exactly zero, on average. The λ of the L1 "
+             "term is 5, and that of the square 0.5.")
 
 # %% tags=["hide-input"]
 claim("04-copies", "Over 20 samples, the largest and the smallest share that the Lasso gives to "
@@ -966,7 +967,7 @@ claim("04-balanced", "the two factors of every weight have the same size",
 # weight decay keeps every direction: $s_i = \hat s_i/(1+\lambda)$.
 #
 # As in §4.6, factors only approach zero: in the end
-# each step multiplies both by $1-\eta(\lambda-\hat s_i)$. For exact zeros train $W$ itself, and apply (4.8) with ηλ for λ to its singular values after each step: *singular value thresholding* ([Cai, Candès and Shen, 2010](https://doi.org/10.1137/080738970)), the proximal step of the nuclear norm.
+# each step multiplies both by $1-\eta(\lambda-\hat s_i)$. For exact zeros train $W$ itself, and after each step apply (4.8) to its singular values, with ηλ for λ. This *singular value thresholding* ([Cai, Candès and Shen, 2010](https://doi.org/10.1137/080738970)) is the nuclear norm's proximal step.
 #
 # The folded proof is for small steps. We test η = 1.
 
@@ -1155,7 +1156,7 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 #
 # </details>
 #
-# We try both sides of it on raw pixels.
+# We try both sides on raw pixels.
 
 # %%
 raw = torch.tensor((pixels - pixels.mean(0)) / 16)  # grey levels from 0 to 1, correlated
@@ -1192,7 +1193,7 @@ claim("04-raw", "On raw pixels the strongest direction has a singular value of {
 # cost $\frac12(\lVert w\rVert^2+\lVert a\rVert^2)$ is at least $\lVert w\rVert\lVert a\rVert$, the unit's *size*, and the best $c$ reaches it. At rest weight decay is L1 on the sizes of units, and
 # may remove some ([Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614)).
 #
-# We train 40 units with λ = 0.09 on what a linear fit of the ten measurements leaves unexplained. As in §4.3, a size leaves 0 only if the loss falls in it with a slope above λ. While all sizes are 0, this slope
+# We train 40 units with λ = 0.09 on what a linear fit of the ten measurements leaves unexplained. As in §4.3, a size stays above 0 only if the loss falls in it with a slope of λ. While all sizes are 0, this slope
 # is up to {{below: at_zero[0]:.3f}} if $a>0$, but only up to {{below: at_zero[1]:.3f}} if $a<0$. *Predict:* which units survive (Figure 4.9)?
 
 # %%
@@ -1337,7 +1338,7 @@ assert (own < np.where(plus, *at_zero) + 1e-6).all(), "the search misses a large
 #
 # </details>
 #
-# SGD has $a = b = 1$. For AdamW $\sqrt{ab}$ is a typical gradient, which is small. We know no formula, and measure it at the end of a run.
+# SGD has $a = b = 1$. For AdamW $\sqrt{ab}$ is a typical gradient, which is small. We know no formula for it, and measure it at a run's end.
 #
 # <details>
 # <summary>If √v̂ differs between entries: a weighted mean of the amounts is λ√(ab)</summary>
@@ -1346,7 +1347,8 @@ assert (own < np.where(plus, *at_zero) + 1e-6).all(), "the search misses a large
 # $-\lambda a\lVert U\rVert_F^2$ and $-\lambda b\lVert V\rVert_F^2$, hence $-\lambda\sqrt{ab}\,\lVert U\rVert_F\lVert V\rVert_F$. For whitened inputs $\langle E, UV^\top\rangle = -\sum_is_i(\hat s_i-s_i)$ if $UV^\top$ has the
 # singular vectors that the data want, and $\lVert U\rVert_F\lVert V\rVert_F = \sum_is_i$ if the factors are the cheapest up to a scale. Then the mean of $\hat s_i-s_i$, with the weights $s_i$, is $\lambda\sqrt{ab}$. ∎
 #
-# If minibatch noise dominates $\hat v$, all directions should lose about the same.
+# If minibatch noise dominates $\hat v$, all directions should lose about the same. At λ = 1, below, the amount is so small that noise alone
+# moves that mean by {{below: 100 * (weighted / reach - 1).std(0, ddof=1)[1]:.0f}} % (one standard deviation of single runs).
 #
 # </details>
 #
@@ -1356,7 +1358,7 @@ assert (own < np.where(plus, *at_zero) + 1e-6).all(), "the search misses a large
 # At rest the steps cancel on average: $\hat m/\sqrt{\hat v} = -\lambda w$, where $\hat m$ is the running mean of the gradients. If $\sqrt{\hat v}$ hardly changes, the left side is a mean over a root mean square, at most 1 in size,
 # so $|w|\le1/\lambda$ ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454)). Without noise it is 1 wherever the loss has a slope. So if no entry reaches $1/\lambda$, the loss has no slope, and nothing is lost.
 #
-# At λ = 3, below, no entry comes near 1/3: full batches lose nothing, and minibatches {{below: amount[2]:.3f}} in each direction. At λ = 10 the largest entries stop at 1/10, and
+# At λ = 3, below, with β₂ = 0.9 to forget the early gradients, no entry comes near 1/3: full batches lose nothing, and minibatches {{below: amount[2]:.3f}} in each direction. At λ = 10 the largest entries stop at 1/10, and
 # both conditions of the fold above fail: $-\langle E, UV^\top\rangle$ is {{below: kept_directions.mean():.2f}} times $\sum_is_i(\hat s_i-s_i)$, and $\lVert U\rVert_F\lVert V\rVert_F$ is {{below: dear.mean():.2f}} times
 # $\sum_is_i$. The weighted mean is {{below: full_over:.2f}} times $\lambda\sqrt{ab}$.
 #
