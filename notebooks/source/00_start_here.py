@@ -9,7 +9,7 @@
 # - say how decay in Adam differs from decay in AdamW;
 # - say what SGD and AdamW each do to the layers' squared norms, and why.
 #
-# You need to know what a neural network and its loss are, some calculus, matrices, variance, and a little PyTorch. *Reading takes 50 minutes, the exercises longer, the code less than a minute.*
+# You should have met neural networks and their training, calculus, matrices, variance and a little PyTorch. *Reading takes 50 minutes, the exercises longer, the code less than a minute.*
 #
 # ## 0.1 What is weight decay for?
 #
@@ -152,9 +152,14 @@ figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without
 # %% [markdown]
 # Without decay the curve bends towards single examples (Figure 0.1, left). As λ shrinks (right), the error on the networks' own examples keeps falling, but below λ ≈ 0.01 the error on new ones rises. This is **overfitting**. A large λ flattens the curve, and both errors rise.
 #
-# Stopping early protects from noise, too (Exercise 5). With λ = 0 our 3000 steps end before the minimum; in an endless training the error would reach {{at_limit:.2f}} (triangle).
+# <details>
+# <summary>Why is the triangle higher than the dot?</summary>
 #
-# A line with a tick ✓ is a *claim*: a sentence with a number that was measured as the chapter ran. Click on it to see its bound. If the number were outside, the notebook would stop with an error.
+# Stopping early protects from noise, too (Exercise 5). With λ = 0 our 3000 steps end before the minimum, where the error is {{at_limit:.2f}}. From λ = 0.01 on training reaches the minimum.
+#
+# </details>
+#
+# A line with a tick ✓ is a *claim*: its number was measured as the chapter ran. Click on it to see its bound; outside, the notebook stops with an error.
 
 # %% tags=["hide-input"]
 assert at_limit > 1.1 * end[0], "stopping does not protect"
@@ -189,7 +194,7 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
 # - **Coupled** decay, in `torch.optim.Adam`, adds $\lambda w$ to the gradient. So it is divided by $\sqrt v$, too: $w\leftarrow w-\eta\,(g+\lambda w)/\sqrt v$, where $v$ averages $(g+\lambda w)^2$.
 # - **Decoupled** decay, in `torch.optim.AdamW`, shrinks the weight directly: $w\leftarrow(1-\eta\lambda)\,w-\eta\,g/\sqrt v$, where $v$ averages $g^2$.
 #
-# So under coupled decay a weight with large gradients, and thus large $\sqrt v$, should hardly decay. To see decay alone, we give 5,000 weights random gradients of mean zero, and look at the weights' mean, where the noise cancels. The *scale* of the gradients is their standard deviation.
+# So under coupled decay a weight with large gradients, and thus large $\sqrt v$, should hardly decay. We give 5,000 weights random gradients of mean zero. The *scale* of the gradients is their standard deviation. In the mean of the weights this noise cancels, and decay alone is left.
 
 # %%
 from torch import nn
@@ -279,7 +284,14 @@ assert coupled["1"].y[-1] > coupled["law 1"].y[-1], "not above its dots"
 #
 # But how large do the layers become? Call $\lVert W_l\rVert^2/\sum_k\lVert W_k\rVert^2$ a layer's **share** of the squared norm, and so of the penalty. Our network for handwritten digits ({{below: len(pixels):,}} images of 8 × 8 pixels) has no biases, and weight matrices $W_1$, $W_2$ and $W_3$ of {{below: sizes[0]:,}}, {{below: sizes[1]:,}} and {{below: sizes[2]:,}} weights.
 #
-# PyTorch draws weights uniformly between $\pm1/\sqrt{\text{inputs}}$. Their variance is $1/(3\cdot\text{inputs})$, and there are $\text{inputs}\cdot\text{outputs}$ of them. So $\lVert W_l\rVert^2$ starts near $\text{outputs}/3$, and the shares near {{below: 100 * widths[1] / sum(widths[1:]):.0f}}, {{below: 100 * widths[2] / sum(widths[1:]):.0f}} and {{below: 100 * widths[3] / sum(widths[1:]):.0f}} %.
+# With PyTorch's random weights the shares start near {{below: 100 * widths[1] / sum(widths[1:]):.0f}}, {{below: 100 * widths[2] / sum(widths[1:]):.0f}} and {{below: 100 * widths[3] / sum(widths[1:]):.0f}} %.
+#
+# <details>
+# <summary>Why these?</summary>
+#
+# PyTorch draws weights uniformly between $\pm1/\sqrt{\text{inputs}}$. Their variance is $1/(3\cdot\text{inputs})$, and there are $\text{inputs}\cdot\text{outputs}$ of them. So $\lVert W_l\rVert^2$ starts near $\text{outputs}/3$.
+#
+# </details>
 #
 # **Predict before you read on.** Which shares do the layers have after training with SGD: as at the start, by their numbers of weights ({{below: 100 * of_weights[0]:.0f}}, {{below: 100 * of_weights[1]:.0f}} and {{below: 100 * of_weights[2]:.0f}} %), or equal ones?
 
@@ -311,7 +323,7 @@ assert squared_norms.max() < 1.1 * squared_norms.min(), "not equal, as the text 
 # %% [markdown]
 # They are equal.
 #
-# **Predict again.** Which shares does AdamW give: as at the start, by the numbers of weights, or equal ones? Recall that it divides each weight's gradient by $\sqrt v$.
+# **Predict again.** Which of the three does AdamW give? Recall that it divides each weight's gradient by $\sqrt v$.
 #
 # The helper `sweep` trains from five seeds and records $\lVert W_l\rVert$ as `norm`, also under AdamW with and without decay. The *root mean square* (RMS) of a layer's weights is the root of the mean of their squares.
 
@@ -464,7 +476,7 @@ claim("00-sum", "The layers' shares add up to 1, and so do the dashed lines",
 #
 # ## 0.4 Why does SGD make the layers equal?
 #
-# Different weights can give the same function, and the penalty tells them apart. In Figure 0.4 squared norms of 4 and 1 become 2 and 2, and their sum falls from 5 to 4.
+# Different weights can give the same function. In Figure 0.4 squared norms of 4 and 1 become 2 and 2, and their sum falls from 5 to 4.
 #
 # 1. Multiply a layer's weights by some $c>0$, and divide the next layer's weights by $c$. Since $\operatorname{relu}(cz)=c\operatorname{relu}(z)$, this changes neither
 #    the network's function (left) nor the loss.
@@ -555,7 +567,7 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
              "grey dots are the network before, the black one is the lowest sum.")
 
 # %% [markdown]
-# **How long does it take?** Let $g_l$ be the gradient of a batch's loss with respect to $W_l$. Let $\langle W,g\rangle$ multiply each weight by its entry of the gradient, and add up the products.
+# **How long does it take?** Let $g_l$ be the gradient of a batch's loss with respect to $W_l$, and $\langle W,g\rangle$ the sum of each weight times its entry of the gradient.
 #
 # 1. The loss does not depend on $c$, so its derivative at $c=1$ is zero: $\langle W_1,g_1\rangle-\langle W_2,g_2\rangle=0$.
 # 2. The step (0.1) turns $\lVert W_l\rVert^2$ into $a^2\lVert W_l\rVert^2-2a\eta\langle W_l,g_l\rangle+\eta^2\lVert g_l\rVert^2$, with $a=1-\eta\lambda$.
@@ -565,7 +577,7 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
 #
 # Decay alone would leave $(1-\eta\lambda)^{2t}$ of the difference after $t$ steps: $1/e$ after about $1/(2\eta\lambda)$ steps, here {{1 / (2 * 0.5 * 0.003):.0f}}.
 #
-# **How much stays?** The last term does not average out. In the long run it adds in each step what decay takes, about $2\eta\lambda D$. So $D$ stays near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. Here the network fits its examples: its gradients become small, and little stays. With wrong labels or small batches the gradients remain large, and so does $D$ (Exercise 6).
+# **How much stays?** The last term does not average out. In the long run it adds in each step what decay takes, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. Here the network fits its examples: its gradients become small, and so does $D$. With wrong labels or small batches both remain large (Exercise 6).
 
 # %% tags=["hide-input"]
 first = sweep(model, pixels, digits.y, steps=50, lr=0.5, weight_decay=0.003, **options)
@@ -637,25 +649,30 @@ claim("00-time", f"After {13 * 25} steps of SGD, {{}} of the difference between 
       measured=parts[..., 13], equals=law, within=0.02)
 
 # %% [markdown]
-# In Figure 0.5 the differences fade slowly, by decay (right). At the end {{100 * parts[..., -1].mean():.1f}} % is left, and not {{100 * fading["law"].y[-1]:.1f}} %, because of the last term in (0.2).
+# In Figure 0.5 (right) the differences fade slowly, by decay. At the end {{100 * parts[..., -1].mean():.1f}} % is left, and not {{100 * fading["law"].y[-1]:.1f}} %, because of the last term in (0.2).
 #
-# Yet the shares went {{100 * way.mean():.0f}} % of the way to 1/3 in the first 100 steps (Figure 0.3). This is not decay's work, but the loss's. Its middle term in step 2 adds the same to every layer, by step 1. This means most for the layers that start small (Figure 0.5, left).
+# <details>
+# <summary>Why do the small layers catch up at once (left)?</summary>
 #
-# **A long run of SGD makes neighbouring layers' norms nearly equal if the gradients become small.** (Or if η is small: what stays is proportional to η/λ.)
+# The shares went {{100 * way.mean():.0f}} % of the way to 1/3 in the first 100 steps. This is the work of the loss. The middle term of step 2 adds the same to every layer, by step 1, and that means most for layers that start small.
+#
+# </details>
+#
+# **A long run of SGD makes neighbouring layers' norms nearly equal if the gradients become small.**
 #
 # ## 0.5 What does AdamW make equal?
 #
 # AdamW divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So a weight's steps have an RMS near $\eta$, whatever its layer. (AdamW does not minimise loss plus penalty, so §0.4 does not apply.) How large do weights become by such steps?
 #
-# Suppose first that gradients are only noise, symmetric about zero, independent and of the same distribution at every step. Decay turns $w$ into $aw$, with $a=1-\eta\lambda$ as before, and the gradient adds a step $\Delta$. A bar stands for the mean over many weights. The mean square thus changes from $\overline{w^2}$ to $a^2\overline{w^2}+2a\,\overline{w\Delta}+\overline{\Delta^2}$.
+# Suppose first that gradients are only noise, symmetric about zero, independent and of the same distribution at every step. Decay turns $w$ into $aw$, with $a=1-\eta\lambda$ as before, and the gradient adds a step $\Delta$. With bars for means over many weights, the mean square changes from $\overline{w^2}$ to $a^2\overline{w^2}+2a\,\overline{w\Delta}+\overline{\Delta^2}$.
 #
-# 1. A gradient divided by $\sqrt v$ has mean square about 1, so $\overline{\Delta^2}\approx\eta^2$. The sign of Δ is independent of $w$ and of $|\Delta|$, so $\overline{w\Delta}=0$ on average.
+# 1. A gradient divided by $\sqrt v$ has mean square about 1, so $\overline{\Delta^2}\approx\eta^2$. The sign of Δ is random, whatever $w$ and $|\Delta|$ are, so $\overline{w\Delta}=0$ on average.
 # 2. Decay takes away $(1-a^2)\overline{w^2}\approx2\eta\lambda\,\overline{w^2}$.
 # 3. Growth and decay are equal where $\overline{w^2}=\eta/(2\lambda)$. The RMS is
 #
 # $$w_{\mathrm{rms}}\approx\sqrt{\frac{\eta}{2\lambda}}\tag{0.3}$$
 #
-# The scale of the gradients does not enter, so all layers get the same RMS. Nor does the start. What was there at the start shrinks to $1/e$ in $1/(\eta\lambda)$ steps, below {{below: 1 / (lr * lam):.0f}}. Without decay it stays: the mean square after $t$ steps is that of the start plus $\eta^2t$.
+# The scale of the gradients does not enter, so all layers get the same RMS. Nor does the start: it shrinks to $1/e$ in $1/(\eta\lambda)$ steps, here {{below: 1 / (lr * lam):.0f}}. Without decay it stays, and $t$ steps add $\eta^2t$ to its mean square.
 
 # %%
 lr, lam = 0.01, 0.6
@@ -666,7 +683,7 @@ noise_rms = {scale: (each**2).mean(1) ** 0.5 for (scale, _), each in noise.items
 free = train_on_noise(torch.optim.AdamW, lr, 0.0, 1, 0.2, steps=500)  # no decay
 
 # %% [markdown]
-# Now the network of §0.3. We leave out momentum, with which steps partly cancel, and record $\Delta$. Then we let the first layer start four times as large, and train with decay and without.
+# Now we train the network of §0.3, without momentum, and record $\Delta$. Then we let the first layer start {{below: large[lam][0, 0] / records[0, 0, 0] ** 0.5:.0f}} times as large, and train with decay and without.
 
 # %%
 def train_network(factor, lam):
@@ -706,7 +723,7 @@ claim("00-steps", "Under AdamW, in the second half of this run, the RMS of the s
       measured=step_rms.max() / step_rms.min(), below=1.6)
 
 # %% tags=["hide-input"]
-claim("00-large-start", "With decay, a first layer that starts four times as large ends at an RMS "
+claim("00-large-start", "With decay, a first layer that starts 4 times as large ends at an RMS "
       "of {} times that of its start", measured=large[lam][-1, 0] / large[lam][0, 0], below=0.7)
 assert large[0.0][-1, 0] > large[0.0][0, 0], "without decay a large start fades, too"
 large_ratios = [layers[-1].max() / layers[-1].min() for layers in large.values()]
@@ -733,10 +750,10 @@ right.set_xticks(places, [words.replace(" ", "\n") for words in order])
 right.grid(axis="x", visible=False)
 
 # %% tags=["hide-input"]
-for ax, words, across, up, color in ((left, "without decay", 150, 0.275, figures.GREY),
+for ax, words, across, up, color in ((left, "without decay", 105, 0.282, figures.GREY),
                                      (left, "gradients of scale 0.1", 95, 0.155, "C3"),
                                      (left, "gradients of scale 10", 60, 0.03, "C5"),
-                                     (left, "√(η/2λ), by (0.3)", 285, 0.103, "black"),
+                                     (left, "√(η/2λ), by (0.3)", 285, 0.072, "black"),
                                      (right, "dots: measured", -0.3, 0.042, "black"),
                                      (right, "light: steps along\nthe weights", -0.3, 0.0345, "black"),
                                      (right, "dark: squared steps", -0.3, 0.031, "black"),
@@ -771,9 +788,16 @@ claim("00-noise", "With noise for gradients, the weights end at an RMS of {} tim
       equals=1, within=0.05)
 
 # %% [markdown]
-# (0.3) holds for noise, from a small start and from a large one (Figure 0.6, left). In the network, too, decay forgets the large start: after 500 steps the largest RMS is {{large_ratios[0]:.1f}} times the smallest. Without decay it is {{large_ratios[1]:.1f}} times, as the large layer stays large.
+# Noise leads to (0.3) from a small start and from a large one (Figure 0.6, left). In the network, too, decay forgets the large start: after 500 steps the largest RMS is {{large_ratios[0]:.1f}} times the smallest. Without decay the large layer stays large, and it is {{large_ratios[1]:.1f}} times.
 #
-# The network's weights become larger than (0.3) says (right), because $\overline{w\Delta}>0$: the steps point partly along the weights. Why? Multiplying a layer by $c>1$ multiplies all outputs. Nearly all images are classified rightly, so this lowers the loss. Its derivative at $c=1$, $\langle W,g\rangle$, is thus negative, and here the steps follow ([chapter 9](09_adaptive_optimisers.ipynb)). Of the growth that balances decay, $\overline{\Delta^2}$ gives only {{100 * from_noise.min():.0f}} to {{100 * from_noise.max():.0f}} %.
+# The network's weights become larger than (0.3) says (right), because the steps point partly along the weights: $\overline{w\Delta}>0$.
+#
+# <details>
+# <summary>Why do they point along the weights?</summary>
+#
+# Multiplying a layer by $c>1$ multiplies all outputs. Nearly all images are classified rightly, so this lowers the loss. Its derivative at $c=1$, $\langle W,g\rangle$, is thus negative, and here the steps follow ([chapter 9](09_adaptive_optimisers.ipynb)). Of the growth that balances decay, $\overline{\Delta^2}$ gives only {{100 * from_noise.min():.0f}} to {{100 * from_noise.max():.0f}} %.
+#
+# </details>
 
 # %% tags=["hide-input"]
 claim("00-uphill", "In the second half of the network's run, the derivative of a batch's loss "
@@ -795,7 +819,7 @@ claim("00-level", "In the second half of the network's run, growth and decay nea
 # - Choose λ on a validation set ([chapter 11](11_choosing_lambda.ipynb)).
 # - Compare your number of steps with $1/(\eta\lambda)$ (Exercise 7). PyTorch's defaults for AdamW, $\eta=0.001$ and $\lambda=0.01$, give {{1 / (0.001 * 0.01):,.0f}} steps.
 #
-# **Limits.** Equal layers need the conditions of §0.4, a long run, and small gradients at its end (or a small η). Nothing here says which shares predict better.
+# **Limits.** Equal layers need the conditions of §0.4, a long run, and gradients that become small. Nothing here says which shares predict better.
 #
 # ## 0.7 How to read and run the book
 #
@@ -871,12 +895,12 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 #
 # ## 0.8 Exercises
 #
-# **1.** A weight is 2, the gradient of the loss is 0.5, and η = 0.1 and λ = 0.3. Where does the weight go in one step by (0.1)? And under AdamW and Adam, whose $v$ is at the first step the square of what it averages?
+# **1.** A weight is 2, its gradient 0.5, η = 0.1 and λ = 0.3. Where does one step of (0.1) take it, and the first step of AdamW and of Adam? (At first $v$ is the square of what it averages.)
 #
 # <details>
 # <summary>Solution</summary>
 #
-# By (0.1) to $0.97\cdot2-0.1\cdot0.5={{0.97 * 2 - 0.1 * 0.5:.2f}}$. Under AdamW the gradient divided by $\sqrt v$ is $0.5/0.5=1$, so to $0.97\cdot2-0.1={{0.97 * 2 - 0.1:.2f}}$. Adam divides $0.5+0.3\cdot2=1.1$ by $\sqrt{1.1^2}$, so to $2-0.1={{2 - 0.1:.2f}}$: at its first step λ has no effect at all. Check:
+# (0.1) takes it to $0.97\cdot2-0.1\cdot0.5={{0.97 * 2 - 0.1 * 0.5:.2f}}$. Under AdamW the gradient divided by $\sqrt v$ is $0.5/0.5=1$, so to $0.97\cdot2-0.1={{0.97 * 2 - 0.1:.2f}}$. Adam divides $0.5+0.3\cdot2=1.1$ by $\sqrt{1.1^2}$, so to $2-0.1={{2 - 0.1:.2f}}$: at its first step λ has no effect at all. Check:
 #
 # ```python
 # for rule in (torch.optim.SGD, torch.optim.AdamW, torch.optim.Adam):
