@@ -755,7 +755,8 @@ for ax, words, across, up, color in ((left, "without decay", 105, 0.282, figures
                                      (left, "gradients of scale 10", 60, 0.03, "C5"),
                                      (left, "√(η/2λ), by (0.3)", 285, 0.072, "black"),
                                      (right, "dots: measured", -0.3, 0.042, "black"),
-                                     (right, "light: steps along\nthe weights", -0.3, 0.0345, "black"),
+                                     (right, "light: steps along", -0.3, 0.0385, "black"),
+                                     (right, "the weights", -0.3, 0.035, "black"),
                                      (right, "dark: squared steps", -0.3, 0.031, "black"),
                                      (right, "η/2λ", 2.38, 0.0092, "black")):
     ax.text(across, up, words, color=color, size=10)
