@@ -672,7 +672,7 @@ claim("00-time", f"After {13 * 25} steps of SGD, {{}} of the difference between 
 #
 # $$w_{\mathrm{rms}}\approx\sqrt{\frac{\eta}{2\lambda}}\tag{0.3}$$
 #
-# The scale of the gradients does not enter, so all layers get the same RMS. Nor does the start: it shrinks to $1/e$ in $1/(\eta\lambda)$ steps, here {{below: 1 / (lr * lam):.0f}}. Without decay it stays, and $t$ steps add $\eta^2t$ to its mean square.
+# The scale of the gradients does not enter, so all layers would get the same RMS. Nor does the start: it shrinks to $1/e$ in $1/(\eta\lambda)$ steps, here {{below: 1 / (lr * lam):.0f}}. Without decay it stays, and $t$ steps add $\eta^2t$ to its mean square.
 
 # %%
 lr, lam = 0.01, 0.6
@@ -789,7 +789,7 @@ claim("00-noise", "With noise for gradients, the weights end at an RMS of {} tim
       equals=1, within=0.05)
 
 # %% [markdown]
-# Noise leads to (0.3) from a small start and from a large one (Figure 0.6, left). In the network, too, decay forgets the large start: after 500 steps the largest RMS is {{large_ratios[0]:.1f}} times the smallest. Without decay the large layer stays large, and it is {{large_ratios[1]:.1f}} times.
+# Noise leads to (0.3) from a small start and from a large one (Figure 0.6, left). In the network, too, decay forgets the large start: after 500 steps the largest RMS is {{large_ratios[0]:.1f}} times the smallest. Without decay the large layer stays large, and the factor is {{large_ratios[1]:.1f}}.
 #
 # The network's weights become larger than (0.3) says (right), because the steps point partly along the weights: $\overline{w\Delta}>0$.
 #
@@ -901,7 +901,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 # <details>
 # <summary>Solution</summary>
 #
-# (0.1) takes it to $0.97\cdot2-0.1\cdot0.5={{0.97 * 2 - 0.1 * 0.5:.2f}}$. Under AdamW the gradient divided by $\sqrt v$ is $0.5/0.5=1$, so to $0.97\cdot2-0.1={{0.97 * 2 - 0.1:.2f}}$. Adam divides $0.5+0.3\cdot2=1.1$ by $\sqrt{1.1^2}$, so to $2-0.1={{2 - 0.1:.2f}}$: at its first step λ has no effect at all. Check:
+# (0.1) takes it to $0.97\cdot2-0.1\cdot0.5={{0.97 * 2 - 0.1 * 0.5:.2f}}$. Under AdamW the gradient divided by $\sqrt v$ is $0.5/0.5=1$, so the weight goes to $0.97\cdot2-0.1={{0.97 * 2 - 0.1:.2f}}$. Adam divides $0.5+0.3\cdot2=1.1$ by $\sqrt{1.1^2}$, so it goes to $2-0.1={{2 - 0.1:.2f}}$: at its first step λ has no effect here. Check:
 #
 # ```python
 # for rule in (torch.optim.SGD, torch.optim.AdamW, torch.optim.Adam):
