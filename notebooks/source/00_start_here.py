@@ -901,7 +901,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 # <details>
 # <summary>Solution</summary>
 #
-# (0.1) takes it to $0.97\cdot2-0.1\cdot0.5={{0.97 * 2 - 0.1 * 0.5:.2f}}$. Under AdamW the gradient divided by $\sqrt v$ is $0.5/0.5=1$, so the weight goes to $0.97\cdot2-0.1={{0.97 * 2 - 0.1:.2f}}$. Adam divides $0.5+0.3\cdot2=1.1$ by $\sqrt{1.1^2}$, so it goes to $2-0.1={{2 - 0.1:.2f}}$: at its first step λ has no effect here. Check:
+# (0.1) takes it to $0.97\cdot2-0.1\cdot0.5=1.89$. Under AdamW the gradient divided by $\sqrt v$ is $0.5/0.5=1$, so the weight goes to $0.97\cdot2-0.1=1.84$. Adam divides $0.5+0.3\cdot2=1.1$ by $\sqrt{1.1^2}$, so it goes to $2-0.1=1.90$: at its first step λ has no effect here. Check:
 #
 # ```python
 # for rule in (torch.optim.SGD, torch.optim.AdamW, torch.optim.Adam):
