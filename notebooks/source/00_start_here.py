@@ -9,21 +9,21 @@
 # - say how decay in Adam differs from decay in AdamW;
 # - say what SGD and AdamW each do to the layers' squared norms, and why.
 #
-# You need calculus, matrices, variance and some PyTorch. *Reading takes 50 minutes, the exercises longer, the code less than a minute.*
+# You should have met neural networks and their training, calculus, matrices, variance and a little PyTorch. *Reading takes 50 minutes, the exercises longer, the code less than a minute.*
 #
 # ## 0.1 What is weight decay for?
 #
 # The classical answer is that it keeps a network from learning noise. Take twenty examples of a smooth curve, each shifted by noise,
-# and a small network. Its {{below: hidden_units}} hidden tanh units are random and fixed; only their output weights $w$
+# and a small network. Its {{below: hidden_units}} hidden tanh units are random and stay fixed; only their output weights $w$
 # are trained. There are more weights than examples, so the network can learn the noise, too.
 #
-# The **L2 penalty** makes large weights expensive. We minimise not the loss $L$ alone, but
+# The **L2 penalty** makes large weights expensive. We minimise not the loss $L$ alone (here half the mean squared error), but
 #
 # $$L(w)+\frac\lambda2\lVert w\rVert^2,\qquad\lVert w\rVert^2=\sum_iw_i^2,$$
 #
-# where $\lambda\ge0$ sets the price. To bend sharply towards one stray example the network needs large weights. With the penalty this costs more than the loss saves.
+# where $\lambda\ge0$ sets the price. To bend sharply towards one stray example the network needs large weights. With the penalty these cost more than the loss saves.
 #
-# This is the whole training; $\eta$, in code `lr`, is the learning rate:
+# This is the whole training. The learning rate $\eta$ is `lr` in code, and §0.2 derives the marked line:
 
 # %%
 import numpy as np
@@ -66,7 +66,7 @@ for lam in (0, 0.01):  # one network, trained from w = 0 without decay and with 
 
 
 # %% [markdown]
-# The same lines train {{below: len(targets)}} such networks at once, with {{below: len(lams)}} values of λ.
+# With decay the weights stay much smaller. Is the fit better, too? The same lines train {{below: len(targets)}} such networks at once, with {{below: len(lams)}} values of λ.
 # Their error on new examples is the mean squared distance from the true curve plus the variance of the noise.
 
 # %%
@@ -150,9 +150,16 @@ figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without
              "examples, the triangle is the limit of endless training.")
 
 # %% [markdown]
-# As λ shrinks (Figure 0.1, right), the error on the networks' own examples keeps falling, but below λ ≈ 0.01 the error on new ones rises. This is **overfitting**. For λ ≥ 0.01 training ends at the minimum. For smaller λ the steps are too few to reach it, and stopping early also protects from noise (Exercise 4): trained to the end, λ = 0 has the error {{at_limit:.2f}}.
+# Without decay the curve bends towards single examples (Figure 0.1, left). As λ shrinks (right), the error on the networks' own examples keeps falling, but below λ ≈ 0.01 the error on new ones rises. This is **overfitting**. A large λ flattens the curve, and both errors rise.
 #
-# A line with a tick ✓ is a *claim*: a sentence with a number that was measured as the chapter ran. Click on it to see its bound. If the number were outside, the notebook would stop with an error.
+# <details>
+# <summary>Why is the triangle higher than the dot?</summary>
+#
+# Stopping early protects from noise, too (Exercise 5). With λ = 0 our 3000 steps end before the minimum, where the error is {{at_limit:.2f}}. From λ = 0.01 on training reaches the minimum.
+#
+# </details>
+#
+# A line with a tick ✓ is a *claim*: its number was measured as the chapter ran. Click on it to see its bound; outside, the notebook stops with an error.
 
 # %% tags=["hide-input"]
 assert at_limit > 1.1 * end[0], "stopping does not protect"
@@ -166,7 +173,9 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
       measured=trained[..., little] - minima[..., little], equals=0, within=1e-9)
 
 # %% [markdown]
-# **Decay helps against noise if λ is neither too small nor too large.** Large models that see their data once hardly overfit; there decay mainly sets how large a step is *relative to the weights* ([D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415)).
+# Large models that see their data once hardly overfit. There decay mainly sets how large a step is *relative to the weights* ([D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415)).
+#
+# **Decay helps against noise if λ is neither too small nor too large.**
 #
 # ## 0.2 Where does λ enter the training step?
 #
@@ -178,14 +187,14 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
 #
 # $$w\leftarrow(1-\eta\lambda)\,w-\eta\,g\tag{0.1}$$
 #
-# Each step multiplies all weights by the same factor, a little below 1: hence *weight decay*. Without a gradient a weight falls to $1/e$ of its value in about $1/(\eta\lambda)$ steps.
+# Each step multiplies all weights by the same factor, a little below 1: hence *weight decay*. With η = 0.5 and λ = 0.003, say, a step takes {{100 * 0.5 * 0.003:.2f}} % off each weight. Without a gradient a weight falls to $1/e$ of its value in about $1/(\eta\lambda)$ steps, here {{1 / (0.5 * 0.003):.0f}}.
 #
-# In Adam it matters where λ enters. For each weight, Adam keeps a running mean $v$ of squared gradients, and divides the gradient by $\sqrt v$. (We leave out momentum and smaller corrections.)
+# **Adam** makes steps of similar size for all weights. For each weight it keeps a running mean $v$ of squared gradients, and divides the gradient by $\sqrt v$. (We leave out momentum and smaller corrections.) Now it matters where λ enters:
 #
 # - **Coupled** decay, in `torch.optim.Adam`, adds $\lambda w$ to the gradient. So it is divided by $\sqrt v$, too: $w\leftarrow w-\eta\,(g+\lambda w)/\sqrt v$, where $v$ averages $(g+\lambda w)^2$.
 # - **Decoupled** decay, in `torch.optim.AdamW`, shrinks the weight directly: $w\leftarrow(1-\eta\lambda)\,w-\eta\,g/\sqrt v$, where $v$ averages $g^2$.
 #
-# So under coupled decay a weight with large gradients, and thus large $\sqrt v$, should hardly decay. We give 5,000 weights random gradients of mean zero; their *scale* is their standard deviation. In the mean of the weights the noise cancels.
+# So under coupled decay a weight with large gradients, and thus large $\sqrt v$, should hardly decay. We give 5,000 weights random gradients of mean zero. The *scale* of the gradients is their standard deviation. In the mean of the weights this noise cancels, and decay alone is left.
 
 # %%
 from torch import nn
@@ -263,19 +272,26 @@ claim("00-factor", "After 250 steps the mean at scale 10 under Adam and all thre
 assert coupled["1"].y[-1] > coupled["law 1"].y[-1], "not above its dots"
 
 # %% [markdown]
-# In Figure 0.2 Adam (left) multiplies weights by about $1-\eta\lambda/\sqrt v$ a step: small gradients mean fast decay. Under AdamW (right) all three means fall to {{all_three:.2f}}.
+# In Figure 0.2 a step of Adam (left) multiplies weights by about $1-\eta\lambda/\sqrt v$: the smaller the gradients, the faster the decay. Under AdamW (right) all three means fall alike, to {{all_three:.2f}}.
 #
 # **In plain gradient descent penalty and decay are the same; in Adam they differ.**
 #
 # ## 0.3 Which layer has the largest share?
 #
-# A network for handwritten digits ({{below: len(pixels):,}} images of 8 × 8 pixels) without biases has weight matrices $W_1$, $W_2$ and $W_3$, with {{below: sizes[0]:,}}, {{below: sizes[1]:,}} and {{below: sizes[2]:,}} weights. Somebody
+# The penalty sums over all layers. Does a big layer take it all? Somebody
 # [asked](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer) about two layers whether the term of the
-# big one is "effectively making the second term useless".
+# big one is "effectively making the second term useless". The penalty's derivative with respect to $W_2$, the weights of the second, is $\lambda W_2$, however large $W_1$ is. So the answer is no: every layer decays by the same factor.
 #
-# Call $\lVert W_l\rVert^2/\sum_k\lVert W_k\rVert^2$ the layer's **share** of the squared norm, and so of the penalty. The penalty's derivative with respect to $W_2$ is $\lambda W_2$, however large $W_1$ is. So the answer is no: every layer decays by the same factor.
+# But how large do the layers become? Call $\lVert W_l\rVert^2/\sum_k\lVert W_k\rVert^2$ a layer's **share** of the squared norm, and so of the penalty. Our network for handwritten digits ({{below: len(pixels):,}} images of 8 × 8 pixels) has no biases, and weight matrices $W_1$, $W_2$ and $W_3$ of {{below: sizes[0]:,}}, {{below: sizes[1]:,}} and {{below: sizes[2]:,}} weights.
 #
-# But do the shares stay unequal? PyTorch draws weights uniformly between $\pm1/\sqrt{\text{inputs}}$. Their variance is $1/(3\cdot\text{inputs})$, so $\lVert W_l\rVert^2$ starts near $\text{outputs}/3$, and the shares near {{below: 100 * widths[1] / sum(widths[1:]):.0f}}, {{below: 100 * widths[2] / sum(widths[1:]):.0f}} and {{below: 100 * widths[3] / sum(widths[1:]):.0f}} %.
+# With PyTorch's random weights the shares start near {{below: 100 * widths[1] / sum(widths[1:]):.0f}}, {{below: 100 * widths[2] / sum(widths[1:]):.0f}} and {{below: 100 * widths[3] / sum(widths[1:]):.0f}} %.
+#
+# <details>
+# <summary>Why these?</summary>
+#
+# PyTorch draws weights uniformly between $\pm1/\sqrt{\text{inputs}}$. Their variance is $1/(3\cdot\text{inputs})$, and there are $\text{inputs}\cdot\text{outputs}$ of them. So $\lVert W_l\rVert^2$ starts near $\text{outputs}/3$.
+#
+# </details>
 #
 # **Predict before you read on.** Which shares do the layers have after training with SGD: as at the start, by their numbers of weights ({{below: 100 * of_weights[0]:.0f}}, {{below: 100 * of_weights[1]:.0f}} and {{below: 100 * of_weights[2]:.0f}} %), or equal ones?
 
@@ -307,7 +323,7 @@ assert squared_norms.max() < 1.1 * squared_norms.min(), "not equal, as the text 
 # %% [markdown]
 # They are equal.
 #
-# **Predict again.** Which shares does AdamW give: as at the start, by the numbers of weights, or equal ones? Recall that it divides each weight's gradient by $\sqrt v$.
+# **Predict again.** Which of the three does AdamW give? Recall that it divides each weight's gradient by $\sqrt v$.
 #
 # The helper `sweep` trains from five seeds and records $\lVert W_l\rVert$ as `norm`, also under AdamW with and without decay. The *root mean square* (RMS) of a layer's weights is the root of the mean of their squares.
 
@@ -411,9 +427,9 @@ figures.show(fig, "Share of the squared norm that each of three layers has in tr
              caption="Thin lines are five seeds, bold ones their means, and so are dotted ones.")
 
 # %% [markdown]
-# In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. Under AdamW (top right) they come near the layers' shares of all weights, as the RMS become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, at the end about {{below: ratios.mean():.1f}} times.
+# In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. Under AdamW (top right) they come near the layers' shares of all weights. In other words, the RMS become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, at the end about {{below: ratios.mean():.1f}} times.
 #
-# AdamW's decay is not the reason: without it the RMS become as similar (dotted), as all layers start small. (Without decay a large start would never be forgotten.)
+# AdamW's decay is not the reason: without it (dotted) the RMS become as similar, because all layers start small. §0.5 shows what decay does to a layer that starts large.
 
 # %% tags=["hide-input"]
 at_start = np.array([curves[name].at(0) for name in names])  # three layers, five runs
@@ -460,14 +476,14 @@ claim("00-sum", "The layers' shares add up to 1, and so do the dashed lines",
 #
 # ## 0.4 Why does SGD make the layers equal?
 #
-# Different weights can give the same function (Figure 0.4).
+# Different weights can give the same function. In Figure 0.4 squared norms of 4 and 1 become 2 and 2, and their sum falls from 5 to 4.
 #
 # 1. Multiply a layer's weights by some $c>0$, and divide the next layer's weights by $c$. Since $\operatorname{relu}(cz)=c\operatorname{relu}(z)$, this changes neither
 #    the network's function (left) nor the loss.
 # 2. But the two squared norms in the penalty become $c^2\lVert W_1\rVert^2$ and $\lVert W_2\rVert^2/c^2$. Their product stays the same.
 # 3. Two positive numbers with a given product have the smallest sum when they are equal (right). **So they are equal at every minimum of loss plus penalty.**
 #
-# This holds for neighbouring layers with ReLU between them, without biases (Exercise 7), normalisation or skip connections, and with one λ. We try $c=2$ on the trained network:
+# This holds for neighbouring layers with ReLU between them, without biases (Exercise 8), normalisation or skip connections, and with one λ for both. We try $c=2$ on the trained network:
 
 # %%
 from copy import deepcopy
@@ -551,7 +567,7 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
              "grey dots are the network before, the black one is the lowest sum.")
 
 # %% [markdown]
-# **How long does it take?** Let $g_l$ be the gradient of a batch's loss with respect to $W_l$, and let $\langle W,g\rangle$ sum the products of all entries.
+# **How long does it take?** Let $g_l$ be the gradient of a batch's loss with respect to $W_l$, and $\langle W,g\rangle$ the sum of each weight times its entry of the gradient.
 #
 # 1. The loss does not depend on $c$, so its derivative at $c=1$ is zero: $\langle W_1,g_1\rangle-\langle W_2,g_2\rangle=0$.
 # 2. The step (0.1) turns $\lVert W_l\rVert^2$ into $a^2\lVert W_l\rVert^2-2a\eta\langle W_l,g_l\rangle+\eta^2\lVert g_l\rVert^2$, with $a=1-\eta\lambda$.
@@ -559,20 +575,16 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
 #
 # $$D\leftarrow(1-\eta\lambda)^2D+\eta^2\left(\lVert g_1\rVert^2-\lVert g_2\rVert^2\right)\tag{0.2}$$
 #
-# Without the last term, $(1-\eta\lambda)^{2t}$ of the difference is left after $t$ steps: $1/e$ after about $1/(2\eta\lambda)$ steps, here {{1 / (2 * 0.5 * 0.003):.0f}}.
+# Decay alone would leave $(1-\eta\lambda)^{2t}$ of the difference after $t$ steps: $1/e$ after about $1/(2\eta\lambda)$ steps, here {{1 / (2 * 0.5 * 0.003):.0f}}.
 #
-# But the last term does not average out. In the long run what decay takes from $D$ in a step, about $2\eta\lambda D$, is what this term adds. So $D$ stays near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. Here the network fits its examples, so the gradients become small and little is left. With wrong labels or small batches much more is left (Exercise 5).
-#
-# Yet in Figure 0.3 the shares go {{below: 100 * way.mean():.0f}} % of the way to 1/3 in the first 100 steps, while {{below: 100 * parts[..., 4].mean():.0f}} % of the differences is left. The reason is the middle term of step 2: by step 1 it is the same for every layer. We sum it over the first 50 steps:
+# **How much stays?** The last term does not average out. In the long run it adds in each step what decay takes, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. Here the network fits its examples: its gradients become small, and so does $D$. With wrong labels or small batches both remain large (Exercise 6).
 
-# %%
+# %% tags=["hide-input"]
 first = sweep(model, pixels, digits.y, steps=50, lr=0.5, weight_decay=0.003, **options)
 inner = first.norm * first.gradient_norm * first.cosine  # ⟨W, g⟩ at each step
 added = (-2 * (1 - 0.5 * 0.003) * 0.5 * inner[..., :50]).sum("step")  # five seeds, three layers
-print(added.mean("seed").values.round(2))
 
 # %% tags=["hide-input"]
-before = (first.norm[..., 0] ** 2).mean("seed").values
 claim("00-same", "By the middle term, the loss adds the same to each layer's squared norm",
       measured=added - added[:, :1], equals=0, within=1e-9)
 claims.identities()
@@ -637,60 +649,85 @@ claim("00-time", f"After {13 * 25} steps of SGD, {{}} of the difference between 
       measured=parts[..., 13], equals=law, within=0.02)
 
 # %% [markdown]
-# So the loss adds {{100 * added.mean().item() / before[0]:.0f}} % of what the first layer starts with, but {{100 * added.mean().item() / before[2]:.0f}} % of what the third starts with (Figure 0.5, left, after decay). The *differences* fade slowly, by decay (right). At the end {{100 * parts[..., -1].mean():.1f}} % is left, and not {{100 * fading["law"].y[-1]:.1f}} %, because of the last term in (0.2).
+# In Figure 0.5 (right) the differences fade slowly, by decay. At the end {{100 * parts[..., -1].mean():.1f}} % is left, and not {{100 * fading["law"].y[-1]:.1f}} %, because of the last term in (0.2).
 #
-# **A long run of SGD makes neighbouring norms nearly equal if the gradients become small, or if η is small: what is left is proportional to η/λ.**
+# <details>
+# <summary>Why do the small layers catch up at once (left)?</summary>
+#
+# The shares went {{100 * way.mean():.0f}} % of the way to 1/3 in the first 100 steps. This is the work of the loss. The middle term of step 2 adds the same to every layer, by step 1, and that means most for layers that start small.
+#
+# </details>
+#
+# **A long run of SGD makes neighbouring layers' norms nearly equal if the gradients become small.**
 #
 # ## 0.5 What does AdamW make equal?
 #
-# AdamW divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So all weights should take steps of an RMS near $\eta$ (with momentum less, as steps partly cancel). We train the network of §0.3 again, without momentum, and record $\Delta$, the part of the step that comes from the gradient.
-
-# %%
-torch.manual_seed(seeds(1)[0])
-fresh = deepcopy(net)
-for layer in (0, 2, 4):
-    fresh[layer].reset_parameters()
-lr, lam = 0.01, 0.6
-shrink = 1 - lr * lam
-optimizer = torch.optim.AdamW(fresh.parameters(), lr=lr, weight_decay=lam, betas=(0.0, 0.99))
-records = []  # no momentum; v remembers about 100 steps
-for _ in range(500):
-    batch = torch.randint(len(images), (64,))
-    optimizer.zero_grad()
-    nn.functional.cross_entropy(fresh(images[batch]), labels[batch]).backward()
-    old = [w.detach().clone() for w in fresh.parameters()]
-    optimizer.step()
-    moved = [new.detach() - shrink * w for new, w in zip(fresh.parameters(), old, strict=True)]
-    records.append([[(w**2).mean(), (step**2).mean(), (w * step).mean(), (w * p.grad).sum()]
-                    for p, w, step in zip(fresh.parameters(), old, moved, strict=True)])
-records = torch.tensor(records).numpy()  # 500 steps × 3 layers × (means of w², Δ², wΔ; ⟨W, g⟩)
-w_square, step_square, product, uphill = records[250:].mean(0).T  # of the second half
-
-# %% tags=["hide-input"]
-step_rms = step_square**0.5 / lr  # in units of η
-claim("00-steps", "Under AdamW, in the second half of this run, the RMS of the step Δ is "
-      f"{{}} times as large in one layer as in another (in units of η it is {step_rms[0]:.2f}, "
-      f"{step_rms[1]:.2f} and {step_rms[2]:.2f})",
-      measured=step_rms.max() / step_rms.min(), below=1.6)
-
-# %% [markdown]
-# Decay turns $w$ into $aw$, and the step adds $\Delta$. So the mean square of many weights changes from $\overline{w^2}$ to $a^2\overline{w^2}+2a\,\overline{w\Delta}+\overline{\Delta^2}$. Suppose that gradients are only noise, symmetric about zero, independent and of the same distribution at every step.
+# AdamW divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So a weight's steps have an RMS near $\eta$, whatever its layer. (AdamW does not minimise loss plus penalty, so §0.4 does not apply.) How large do weights become by such steps?
 #
-# 1. A gradient divided by $\sqrt v$ then has mean square about 1, so $\overline{\Delta^2}\approx\eta^2$. The sign of Δ is independent of $w$ and of $|\Delta|$, so $\overline{w\Delta}=0$ on average.
+# Suppose first that gradients are only noise, symmetric about zero, independent and of the same distribution at every step. Decay turns $w$ into $aw$, with $a=1-\eta\lambda$ as before, and the gradient adds a step $\Delta$. With bars for means over many weights, the mean square changes from $\overline{w^2}$ to $a^2\overline{w^2}+2a\,\overline{w\Delta}+\overline{\Delta^2}$.
+#
+# 1. A gradient divided by $\sqrt v$ has mean square about 1, so $\overline{\Delta^2}\approx\eta^2$. The sign of Δ is random, whatever $w$ and $|\Delta|$ are, so $\overline{w\Delta}=0$ on average.
 # 2. Decay takes away $(1-a^2)\overline{w^2}\approx2\eta\lambda\,\overline{w^2}$.
 # 3. Growth and decay are equal where $\overline{w^2}=\eta/(2\lambda)$. The RMS is
 #
 # $$w_{\mathrm{rms}}\approx\sqrt{\frac{\eta}{2\lambda}}\tag{0.3}$$
 #
-# The scale of the gradients does not enter. Without decay nothing balances the steps: from a small start the RMS grows like $\eta\sqrt t$, again the same for every layer. So decay sets where growth stops, and that the start is forgotten.
+# The scale of the gradients does not enter, so all layers would get the same RMS. Nor does the start: it shrinks to $1/e$ in $1/(\eta\lambda)$ steps, here {{below: 1 / (lr * lam):.0f}}. Without decay it stays, and $t$ steps add $\eta^2t$ to its mean square.
 
 # %%
+lr, lam = 0.01, 0.6
 torch.manual_seed(seeds(1)[0])
 noise = {(scale, start): train_on_noise(torch.optim.AdamW, lr, lam, scale, start, steps=500)
          for scale, start in ((0.1, 0.2), (10, 0.0))}
 noise_rms = {scale: (each**2).mean(1) ** 0.5 for (scale, _), each in noise.items()}
-free = train_on_noise(torch.optim.AdamW, lr, 0.0, 1, 0.0, steps=500)  # no decay
-print(f"without decay: {(free[-1] ** 2).mean() ** 0.5:.2f}, η√t = {lr * 500**0.5:.2f}")
+free = train_on_noise(torch.optim.AdamW, lr, 0.0, 1, 0.2, steps=500)  # no decay
+
+# %% [markdown]
+# Now we train the network of §0.3, without momentum, and record $\Delta$. Then we let the first layer start {{below: large[lam][0, 0] / records[0, 0, 0] ** 0.5:.0f}} times as large, and train with decay and without.
+
+# %%
+def train_network(factor, lam):
+    torch.manual_seed(seeds(1)[0])
+    fresh = deepcopy(net)
+    for layer in (0, 2, 4):
+        fresh[layer].reset_parameters()
+    fresh[0].weight.data *= factor
+    shrink = 1 - lr * lam
+    optimizer = torch.optim.AdamW(fresh.parameters(), lr=lr, weight_decay=lam, betas=(0.0, 0.99))
+    records = []  # no momentum; v remembers about 100 steps
+    for _ in range(500):
+        batch = torch.randint(len(images), (64,))
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(fresh(images[batch]), labels[batch]).backward()
+        old = [w.detach().clone() for w in fresh.parameters()]
+        optimizer.step()
+        moved = [new.detach() - shrink * w for new, w in zip(fresh.parameters(), old, strict=True)]
+        records.append([[(w**2).mean(), (step**2).mean(), (w * step).mean(), (w * p.grad).sum()]
+                        for p, w, step in zip(fresh.parameters(), old, moved, strict=True)])
+    return torch.tensor(records).numpy()  # 500 steps × 3 layers × (means of w², Δ², wΔ; ⟨W, g⟩)
+
+
+# %%
+records = train_network(1, lam)
+large = {decay: train_network(4, decay)[:, :, 0] ** 0.5 for decay in (lam, 0.0)}  # RMS
+for decay, layers in large.items():
+    print(f"λ = {decay}: first layer {layers[0, 0]:.2f} → {layers[-1, 0]:.2f},",
+          f"at the end largest / smallest = {layers[-1].max() / layers[-1].min():.1f}")
+
+# %% tags=["hide-input"]
+w_square, step_square, product, uphill = records[250:].mean(0).T  # of the second half
+shrink = 1 - lr * lam
+step_rms = step_square**0.5 / lr  # in units of η
+claim("00-steps", "Under AdamW, in the second half of this run, the RMS of the step Δ is "
+      "{} times as large in one layer as in another",
+      measured=step_rms.max() / step_rms.min(), below=1.6)
+
+# %% tags=["hide-input"]
+claim("00-large-start", "With decay, a first layer that starts 4 times as large ends at an RMS "
+      "of {} times that of its start", measured=large[lam][-1, 0] / large[lam][0, 0], below=0.7)
+assert large[0.0][-1, 0] > large[0.0][0, 0], "without decay a large start fades, too"
+large_ratios = [layers[-1].max() / layers[-1].min() for layers in large.values()]
+assert large_ratios[0] < 0.9 * large_ratios[1], "decay does not make the RMS more similar"
 
 # %% tags=["hide-input"]
 expected = (lr / (2 * lam)) ** 0.5  # by (0.3)
@@ -698,27 +735,31 @@ heights = np.array([step_square, 2 * shrink * product]) / (1 - shrink**2)  # add
 fig, (left, right) = figures.subplots(1, 2, figsize=(6.8, 3.3))
 for scale in (0.1, 10):
     left.plot(range(1, 501), noise_rms[scale], color=scale_colors[scale], label=f"{scale}")
+left.plot(range(1, 501), (free**2).mean(1) ** 0.5, color=figures.GREY, label="_free")
 left.axhline(expected, color="black", ls="--", lw=1.2, label="law")
 left.set(title="Noise: an RMS of √(η/2λ)", xlabel="training step", ylabel="RMS of the weights",
-         xlim=(0, 500), ylim=(0, 0.25))
+         xlim=(0, 500), ylim=(0, 0.32))
 colors, places = ["C0", "C1", "C2"], np.arange(3)
 right.bar(places, heights[0], color=colors, width=0.6, label="_steps")
 right.bar(places, heights[1], bottom=heights[0], color=colors, alpha=0.3, width=0.6, label="_along")
 right.plot(places, w_square, "o", color="black", ms=6, label="_measured")
 right.axhline(expected**2, color="black", ls="--", lw=1.2, label="law")
 right.set(title="Network: larger weights", xlabel=" ", ylabel="mean square of the weights",
-          xlim=(-0.4, 2.9))
+          xlim=(-0.4, 2.9), ylim=(0, 0.046))
 right.set_xticks(places, [words.replace(" ", "\n") for words in order])
 right.grid(axis="x", visible=False)
 
 # %% tags=["hide-input"]
-for ax, words, across, up, color in ((left, "gradients of scale 0.1", 95, 0.155, "C3"),
+for ax, words, across, up, color in ((left, "without decay", 105, 0.282, figures.GREY),
+                                     (left, "gradients of scale 0.1", 95, 0.155, "C3"),
                                      (left, "gradients of scale 10", 60, 0.03, "C5"),
-                                     (left, "√(η/2λ)", 400, 0.101, "black"),
-                                     (right, "by wΔ", 1.72, 0.024, "black"),
-                                     (right, "by Δ²", 1.72, 0.002, "white"),
-                                     (right, "η/2λ", 2.4, 0.009, "black")):
-    ax.text(across, up, words, color=color)
+                                     (left, "√(η/2λ), by (0.3)", 285, 0.072, "black"),
+                                     (right, "dots: measured", -0.3, 0.042, "black"),
+                                     (right, "light: steps along", -0.3, 0.0385, "black"),
+                                     (right, "the weights", -0.3, 0.035, "black"),
+                                     (right, "dark: squared steps", -0.3, 0.031, "black"),
+                                     (right, "η/2λ", 2.38, 0.0092, "black")):
+    ax.text(across, up, words, color=color, size=10)
 
 # %% tags=["hide-input"]
 alone, bars = figures.drawn(left), figures.drawn(right)
@@ -727,38 +768,49 @@ layer_rms, balance = bars["_measured"].y ** 0.5, bars["_along"].y ** 0.5
 figures.show(fig, "Weights under AdamW without momentum, η = 0.01 and λ = 0.6. "
              f"Left: root mean square; the dashed line is √(η/2λ) = {alone['law'].y[0]:.3f}. "
              "With noise for gradients the weights end at "
-             f"{alone['0.1'].y[-1]:.3f} and {alone['10'].y[-1]:.3f}, from above and from below. "
+             f"{alone['0.1'].y[-1]:.3f} and {alone['10'].y[-1]:.3f}, from above and from below; "
+             f"without decay they grow to {alone['_free'].y[-1]:.2f}. "
              "Right: mean square of the network's three layers in the second half of the run; "
              f"its roots are {layer_rms[0]:.2f}, {layer_rms[1]:.2f} and {layer_rms[2]:.2f}, and "
              f"those of the bars {balance[0]:.2f}, {balance[1]:.2f} and {balance[2]:.2f}. "
-             f"The steps alone make {100 * from_noise[0]:.0f}, {100 * from_noise[1]:.0f} and "
+             f"The squared steps make {100 * from_noise[0]:.0f}, {100 * from_noise[1]:.0f} and "
              f"{100 * from_noise[2]:.0f} % of the bars.", number="0.6",
-             caption="Right: dots are measured, in the second half of the run. Bars are where "
-             "growth and decay are equal, with the measured steps: dark from their squares alone, "
-             "light from their part along the weights.")
+             caption="Right: dots are measured, in the second half of the run. A bar ends where "
+             "growth and decay are equal. Its dark part comes from the mean of Δ², its light part "
+             "from that of wΔ. The dark parts are below the dashed line, as rare large gradients "
+             "keep v large, so steps are smaller than η.")
 
 # %% tags=["hide-input"]
-assert abs((free**2).mean(1)[99::100] / (lr**2 * torch.arange(100, 501, 100)) - 1).max() < 0.1
+growth = lr**2 * torch.arange(100, 501, 100)
+assert abs((free**2).mean(1)[99::100] / (0.2**2 + growth) - 1).max() < 0.05, "not start plus η²t"
 claim("00-noise", "With noise for gradients, the weights end at an RMS of {} times √(η/2λ) "
       "(farthest off of two: small gradients and large ones)",
       measured=[alone[scale].y[400:].mean() / expected for scale in ("0.1", "10")],
       equals=1, within=0.05)
 
 # %% [markdown]
-# (0.3) holds for noise (Figure 0.6, left). The network's weights become larger (right), because $\overline{w\Delta}>0$. Why? Multiplying a layer by $c>1$ multiplies all outputs. Nearly all images are classified rightly, so this lowers the loss. Its derivative at $c=1$, $\langle W,g\rangle$, is thus negative, and here the steps, too, point partly along the weights ([chapter 9](09_adaptive_optimisers.ipynb)). Of the growth that balances decay, $\overline{\Delta^2}$ gives only {{100 * from_noise.min():.0f}} to {{100 * from_noise.max():.0f}} %.
+# Noise leads to (0.3) from a small start and from a large one (Figure 0.6, left). In the network, too, decay forgets the large start: after 500 steps the largest RMS is {{large_ratios[0]:.1f}} times the smallest. Without decay the large layer stays large, and the factor is {{large_ratios[1]:.1f}}.
+#
+# The network's weights become larger than (0.3) says (right), because the steps point partly along the weights: $\overline{w\Delta}>0$.
+#
+# <details>
+# <summary>Why do they point along the weights?</summary>
+#
+# Multiplying a layer by $c>1$ multiplies all outputs. Nearly all images are classified rightly, so this lowers the loss. Its derivative at $c=1$, $\langle W,g\rangle$, is thus negative, and here the steps follow ([chapter 9](09_adaptive_optimisers.ipynb)). Of the growth that balances decay, $\overline{\Delta^2}$ gives only {{100 * from_noise.min():.0f}} to {{100 * from_noise.max():.0f}} %.
+#
+# </details>
 
 # %% tags=["hide-input"]
 claim("00-uphill", "In the second half of the network's run, the derivative of a batch's loss "
       "with respect to a factor on one layer is {} on average (largest of three layers)",
       measured=uphill, below=0)
 assert (product > 0).all(), "the steps do not point along the weights"
-factors = np.array([*ratios, layer_rms.max() / layer_rms.min()])
 claim("00-level", "In the second half of the network's run, growth and decay nearly balance: a "
       "layer's RMS is {} times the one at which they are equal (farthest off of three layers)",
       measured=layer_rms / balance, equals=1, within=0.1)
 
 # %% [markdown]
-# **Under AdamW all layers take steps of about the same RMS, so their weights have similar RMS.** (AdamW does not minimise loss plus penalty, so §0.4 does not apply.) In the second half of our runs with decay the RMS differ by a factor of {{factors.min():.1f}} to {{factors.max():.1f}}. In this network they are {{(layer_rms / expected)[0]:.1f}}, {{(layer_rms / expected)[1]:.1f}} and {{(layer_rms / expected)[2]:.1f}} times what (0.3) says for noise.
+# **Under AdamW all layers take steps of about the same RMS, so their weights have similar RMS. Decay sets how large these become, and forgets the start.**
 #
 # ## 0.6 In practice
 #
@@ -766,9 +818,9 @@ claim("00-level", "In the second half of the network's run, growth and decay nea
 # - By convention, use one λ for all weight matrices, and none for biases and for the scales of normalisation layers ([chapter 6](06_bias_exclusion.ipynb)).
 # - Typical values of λ are 0.0001 to 0.0005 with SGD, and 0.01 (PyTorch's default) to 0.1 with AdamW. Ours are larger, so that short runs suffice.
 # - Choose λ on a validation set ([chapter 11](11_choosing_lambda.ipynb)).
-# - Compare your number of steps with $1/(\eta\lambda)$ (Exercise 6). PyTorch's defaults for AdamW, $\eta=0.001$ and $\lambda=0.01$, give {{1 / (0.001 * 0.01):,.0f}} steps.
+# - Compare your number of steps with $1/(\eta\lambda)$ (Exercise 7). PyTorch's defaults for AdamW, $\eta=0.001$ and $\lambda=0.01$, give {{1 / (0.001 * 0.01):,.0f}} steps.
 #
-# **Limits.** Equal layers need the conditions of §0.4, a long run, and small gradients at its end (or a small η). Nothing here says which shares predict better.
+# **Limits.** Equal layers need the conditions of §0.4, a long run, and gradients that become small. Nothing here says which shares predict better.
 #
 # ## 0.7 How to read and run the book
 #
@@ -844,7 +896,24 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 #
 # ## 0.8 Exercises
 #
-# **1.** Set `weight_decay=0.0` in the run of SGD with `sweep`. Which shares do you expect, and which do you see?
+# **1.** A weight is 2, its gradient 0.5, η = 0.1 and λ = 0.3. Where does one step of (0.1) take it, and the first step of AdamW and of Adam? (At first $v$ is the square of what it averages.)
+#
+# <details>
+# <summary>Solution</summary>
+#
+# (0.1) takes it to $0.97\cdot2-0.1\cdot0.5=1.89$. Under AdamW the gradient divided by $\sqrt v$ is $0.5/0.5=1$, so the weight goes to $0.97\cdot2-0.1=1.84$. Adam divides $0.5+0.3\cdot2=1.1$ by $\sqrt{1.1^2}$, so it goes to $2-0.1=1.90$: at its first step λ has no effect here. Check:
+#
+# ```python
+# for rule in (torch.optim.SGD, torch.optim.AdamW, torch.optim.Adam):
+#     w = nn.Parameter(torch.tensor(2.0))
+#     w.grad = torch.tensor(0.5)
+#     rule([w], lr=0.1, weight_decay=0.3).step()
+#     print(rule.__name__, round(w.item(), 2))
+# ```
+#
+# </details>
+#
+# **2.** Set `weight_decay=0.0` in the run of SGD with `sweep`. Which shares do you expect, and which do you see?
 #
 # <details>
 # <summary>Solution</summary>
@@ -856,7 +925,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 #
 # </details>
 #
-# **2.** Give SGD `lr=0.05, momentum=0.9` in the run with `sweep`. Do the layers become equal earlier, later, or at about the same step?
+# **3.** Give SGD `lr=0.05, momentum=0.9` in the run with `sweep`. Do the layers become equal earlier, later, or at about the same step?
 #
 # <details>
 # <summary>Solution</summary>
@@ -865,7 +934,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 #
 # </details>
 #
-# **3.** Replace both `nn.ReLU()` in §0.3 by `nn.Tanh()`. Which step of §0.4 fails, and which shares do you see?
+# **4.** Replace both `nn.ReLU()` in §0.3 by `nn.Tanh()`. Which step of §0.4 fails, and which shares do you see?
 #
 # <details>
 # <summary>Solution</summary>
@@ -874,7 +943,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 #
 # </details>
 #
-# **4.** Weights that start at zero also stay small if training stops early. Is $\lambda=0.01$ in §0.1 better than the best of 5, 10, …, 200 steps with $\lambda=0$ (*early stopping*)?
+# **5.** Weights that start at zero also stay small if training stops early. Is $\lambda=0.01$ in §0.1 better than the best of 5, 10, …, 200 steps with $\lambda=0$ (*early stopping*)?
 #
 # <details>
 # <summary>Solution</summary>
@@ -884,15 +953,16 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 # for _ in range(40):
 #     w = train(w, 0, hidden[:, ::10], targets, steps=5)
 #     early.append(((hidden @ w - curve) ** 2).mean() + sigma**2)
-# lowest = min(early)
-# print(f"early stopping: {lowest:.2f}, decay: {end[0.01]:.2f}")
+# w = train(torch.zeros(20, hidden_units, 1), 0.01, hidden[:, ::10], targets)
+# decay = ((hidden @ w - curve) ** 2).mean() + sigma**2
+# print(f"early stopping: {min(early):.2f}, decay: {decay:.2f}")
 # ```
 #
 # No: the two are about equally good. Early stopping reaches 0.32, and decay ends at 0.32. [Chapter 1](01_what_an_l2_penalty_does.ipynb) says why.
 #
 # </details>
 #
-# **5.** Give 30 % of the images random labels, and train with SGD for 3000 steps. Which shares do you see, and does (0.2) predict them?
+# **6.** Give 30 % of the images random labels, and train with SGD for 3000 steps. Which shares do you see, and does (0.2) predict them?
 #
 # <details>
 # <summary>Solution</summary>
@@ -914,16 +984,22 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 #
 # </details>
 #
-# **6.** In a log of $\lVert W_l\rVert^2$ one layer's is by far the largest to the end. A colleague wants to give it another $\lambda$. What do you ask?
+# **7.** In a log of $\lVert W_l\rVert^2$ one layer's is by far the largest to the end. A colleague wants to give it another $\lambda$. What do you ask?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# First, which optimiser it was. With AdamW the largest layer normally has the largest squared norm, as in Figure 0.3. Then, with SGD, whether the conditions of §0.4 hold, and how many steps there were. After $3/(2\eta\lambda)$ steps (with momentum $\mu$, $3(1-\mu)/(2\eta\lambda)$; under a schedule, when $\lambda\sum_t\eta_t$ reaches 3/2), about {{100 * np.exp(-3):.0f}} % of a difference is left. What stays in the long run is $\eta/(2\lambda)$ (with momentum $\eta/(2\lambda(1-\mu))$) times the mean difference of the squared gradients: much, if the network does not fit its examples (Exercise 5). In a much shorter run the log shows the start of training, and says nothing about $\lambda$.
+# Three questions:
+#
+# 1. *Which optimiser?* Under AdamW this is normal: the layer with the most weights has the largest squared norm (Figure 0.3).
+# 2. *How many steps?* After $3/(2\eta\lambda)$ steps of SGD about {{100 * np.exp(-3):.0f}} % of a difference is left (§0.4). With momentum $\mu$ it takes $3(1-\mu)/(2\eta\lambda)$ steps; where η changes, count until $\lambda\sum_t\eta_t$ reaches 3/2. A much shorter log shows how training started, and says nothing about λ.
+# 3. *Do the conditions of §0.4 hold, and are the gradients small?* If the network does not fit its examples, a difference stays, however long one trains (Exercise 6).
+#
+# Only if the answers explain nothing is another λ worth a try.
 #
 # </details>
 #
-# **7.** Multiply the weights into *one* hidden unit by $c>0$, and divide those out of it by $c$. Which squared norms must be equal at a minimum? And with biases?
+# **8.** Multiply the weights into *one* hidden unit by $c>0$, and divide those out of it by $c$. Which squared norms must be equal at a minimum? And with biases?
 #
 # <details>
 # <summary>Solution</summary>
@@ -941,7 +1017,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 #
 # </details>
 #
-# **8.** On your own network: predict the shares, then compute them before and after training.
+# **9.** On your own network: predict the shares, then compute them before and after training.
 #
 # <details>
 # <summary>A start</summary>
