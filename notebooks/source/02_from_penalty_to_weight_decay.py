@@ -11,8 +11,8 @@
 # - tell which learning rates are stable for a linear model;
 # - predict, for a small learning rate, how far above its minimum a run hovers.
 #
-# If you only want to set λ, read §2.2 to §2.4 and §2.9. The puzzle is solved in §2.6. The rest asks when a whole run is stable, and how far noise
-# keeps it from its minimum, mostly for linear models.
+# If you only want to set λ, read §2.2 to §2.4 and §2.10. The puzzle is solved in §2.6. The rest asks when a whole run is stable, and how far noise
+# keeps it from its minimum.
 #
 # *Reading time an hour; the code runs in about 12 seconds.*
 
@@ -100,7 +100,8 @@ claim("S2-05", "Within 29 epochs the loss changes by at least {} powers of ten: 
       measured=[sign * powers.get(name, np.nan) for name, sign in upward.items()], above=2)
 
 # %% [markdown]
-# If the loss is a valley, a penalty makes it steeper. So steps should jump past its bottom already at a *smaller* learning rate. Why does more of it help?
+# **Here more penalty stops an explosion.** That is a puzzle. If the loss is a valley, a penalty makes it steeper, so steps should jump
+# past its bottom already at a *smaller* learning rate.
 #
 # ## 2.2 One step: the shrink factor
 #
@@ -141,8 +142,6 @@ figures.show(fig, "The size of a weight without gradient over 20 steps, on a log
 # 2. For $0<a<1$ a weight without gradient halves in $\ln 2/(-\ln a)$ steps, its *half-life*. For small
 #    $\eta\lambda$ this is about ${{np.log(2):.2f}}/(\eta\lambda)$.
 # 3. Decay shrinks a weight only while $|a|<1$, that is for $0<\eta\lambda<2$.
-#
-# Where the loss is flat, the change made by one step is forgotten at this rate, too. So the half-life also says how long a weight *remembers* a gradient.
 #
 # In PyTorch, parameter groups keep the bias out of the decay. Steps by hand, with (2.1), lead to the same weights.
 
@@ -197,7 +196,7 @@ claim("02-sweep", "So does `sweep`, with which §2.8 trains many models at once"
       measured=many["weight0"].sel(weight_decay=3).values.ravel() - w, equals=0, within=1e-12)
 
 # %% [markdown]
-# So under plain SGD a penalty *is* weight decay.
+# **Under plain SGD a penalty *is* weight decay.**
 #
 # ## 2.3 When is multiplying all weights by a constant an L2 penalty?
 #
@@ -209,9 +208,9 @@ claim("02-sweep", "So does `sweep`, with which §2.8 trains many models at once"
 #   it is (2.1) with the learning rate $\eta'=a\eta$ and $\lambda'=(1-a)/(a\eta)$.
 # - **Decay before the gradient is taken**, $aw-\eta g(aw)$. The decayed weights $v=aw$ become $a\,(v-\eta g(v))$: *step first*.
 #
-# So for plain SGD at a constant η, the rule is exactly an L2 penalty, in every order and for any loss. A *schedule*
-# lowers η during the training. Then L2 decays by $\eta_t\lambda$ in step $t$ and fades together with the learning
-# rate. A literal 0.99 does not (Figure 2.3): it is a penalty whose $\lambda_t=0.01/\eta_t$ grows while $\eta_t$ falls.
+# These hold for any loss, at a constant η. But a *schedule* lowers η during the training. Then L2 decays by
+# $\eta_t\lambda$ in step $t$ and fades together with the learning rate. A literal 0.99 does not (Figure 2.3): it is a
+# penalty whose $\lambda_t=0.01/\eta_t$ grows while $\eta_t$ falls.
 
 
 # %%
@@ -269,6 +268,8 @@ figures.show(fig, "A weight without gradient, started at 1, over 20 steps; the l
              caption="A weight without gradient, started at 1. At each dotted line η halves.")
 
 # %% [markdown]
+# **For plain SGD at a constant η the rule is exactly an L2 penalty, in every order; under a schedule it is not.**
+#
 # ## 2.4 Momentum: coupled and decoupled decay
 #
 # How fast does a weight decay under momentum? SGD with momentum μ keeps a *buffer* $m$, a sum of past gradients, of which
@@ -288,17 +289,29 @@ figures.show(fig, "A weight without gradient, started at 1, over 20 steps; the l
 #    $$z^2 - (1 + \mu - \eta\lambda)\,z + \mu = 0. \tag{2.3}$$
 #
 #    In the long run the root $z$ of larger size wins, and the half-life is $\ln 2/(-\ln|z|)$ (Figure 2.4).
-# 3. *Use the product of the roots.* It is the last coefficient of (2.3), μ, whatever λ. So the larger root has at least the
-#    size $\sqrt\mu$.
+# 3. *Use the product of the roots.* It is the last coefficient of (2.3), μ. So the larger root has at least the
+#    size $\sqrt\mu$, whatever λ.
+#
+# As λ grows, the weight behaves in three ways.
 #
 # - **Small decay is multiplied.** As long as $\eta\lambda \ll (1-\sqrt\mu)^2$, the larger root is $z \approx 1 - \frac{\eta\lambda}{1-\mu}$.
-#   (Put $z=1-\zeta$ into (2.3) and drop products of small terms.)
-# - **Large decay is limited.** From $\eta\lambda=(1-\sqrt\mu)^2$ to $(1+\sqrt\mu)^2$ the roots are a complex pair, so both
-#   have size $\sqrt\mu$. The weight swings around zero; its half-life is that of the swings' height. More λ no longer shortens it.
-#   With $\mu=0.9$ this begins at $\eta\lambda = {{(1 - 0.9**0.5) ** 2:.4f}}$. It is like a spring with
-#   friction: a stiffer one (more λ) swings faster, but only friction, here $1-\mu$, brings it to rest.
-# - **Too much makes weights grow.** Above $(1+\sqrt\mu)^2$ the larger root moves from $-\sqrt\mu$ to $-1$, which it reaches at
-#   $\eta\lambda=2(1+\mu)$.
+# - **Large decay is limited.** From $\eta\lambda=(1-\sqrt\mu)^2$ on (with $\mu=0.9$ that is {{(1 - 0.9**0.5) ** 2:.4f}}) both roots
+#   have size $\sqrt\mu$, and the weight swings around zero. Think of a spring with friction: a stiffer spring (more λ) swings
+#   faster, but only friction, here $1-\mu$, brings it to rest.
+# - **Too much makes weights grow.** This begins at $\eta\lambda=2(1+\mu)$.
+#
+# <details>
+# <summary>Where the three ranges come from</summary>
+#
+# *Small decay.* Put $z=1-\zeta$ into (2.3) and drop products of small terms.
+#
+# *Large decay.* From $\eta\lambda=(1-\sqrt\mu)^2$ to $(1+\sqrt\mu)^2$ the roots are a complex pair of size $\sqrt\mu$. The half-life is that of
+# the swings' height.
+#
+# *Too much.* Above $(1+\sqrt\mu)^2$ the larger root moves from $-\sqrt\mu$ to $-1$, which it reaches at
+# $\eta\lambda=2(1+\mu)$.
+#
+# </details>
 
 
 # %%
@@ -520,8 +533,8 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
       measured=rule - l2, equals=0, within=1e-12)
 
 # %% [markdown]
-# So with $\mu=0.9$ and the same small λ, decoupled decay shrinks weights {{1 / (1 - 0.9):.0f}} times more slowly. By (2.4) it also converges to a different point
-# (dotted): the minimum of $L+(1-\mu)\frac\lambda2\lVert w\rVert^2$.
+# **With $\mu=0.9$ and the same small λ, decoupled decay shrinks weights {{1 / (1 - 0.9):.0f}} times more slowly than coupled decay.**
+# By (2.4) it also converges to a different point (dotted): the minimum of $L+(1-\mu)\frac\lambda2\lVert w\rVert^2$.
 #
 # <details>
 # <summary>Large decay: decoupled is the faster one</summary>
@@ -534,8 +547,8 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 #
 # ## 2.5 Full batches: curvature limits the learning rate
 #
-# Which learning rates are *stable* when each step sees all examples? In a stable run the predictions on the training examples forget the start; whether it reaches a
-# good loss is another question (§2.8). Think of a ball in a valley: too large a step lands on
+# Which learning rates are *stable* when each step sees all examples? In a stable run the predictions on the training examples forget the start. (Whether it
+# reaches a good loss is another question; see §2.9.) Think of a ball in a valley. Too large a step lands on
 # the opposite slope, higher than where it started (Figure 2.6, right).
 #
 # The mean squared error of a linear model is quadratic. Let $H$ be its matrix of second derivatives, the *Hessian*. An
@@ -553,7 +566,7 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 # With momentum, instability begins where a root reaches −1. In (2.3), $\lambda+\rho$ takes the place of λ, so that its
 # growth from $\eta\lambda=2(1+\mu)$ on becomes $\eta < 2(1+\mu)/(\rho_{\max}+\lambda)$ for stability. For decoupled
 # decay, $z=-1$ in $z^2 - (a+\mu-\eta\rho)\,z + a\mu = 0$ gives $(1+a)(1+\mu)=\eta\rho$, which is the last bound of
-# §2.9.
+# §2.10.
 #
 # </details>
 
@@ -638,23 +651,24 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
       measured=full.mean(), between=(0.055, 0.065))
 
 # %% [markdown]
-# So decay *narrows* the stable range of full batches. In the toy problem $2/\rho_{\max}$ is
-# about {{full.mean():.2f}} on average, and $\eta=0.03$ is safe. For a batch of 5 it is not, and λ = 10 makes the overshoot
-# worse. So why does that run not explode?
+# **So decay narrows the stable range of full batches.** In the toy problem $2/\rho_{\max}$ is
+# about {{full.mean():.2f}} on average, so full batches at $\eta=0.03$ are safe. For a batch of 5 it is too large a step, and λ = 10 makes the overshoot
+# worse. Why does that run not explode?
 #
 # ## 2.6 Minibatches: one epoch by hand
 #
+# Several batches make an epoch. What does a whole epoch do to the error of one example?
+#
 # 1. *The targets do not matter.* Run SGD twice from different starts with the same batches. A step takes the difference $d$
 #    of the weights to $(1-\eta\lambda)\,d-\eta H_Bd$, with $H_B$ the batch's Hessian: there are no targets in it. If $d$ dies out,
-#    the run forgets its start and hovers; if it grows, the run explodes. So we may take $y=0$ and ask: do the errors die out?
-# 2. *Take the inputs as orthogonal.* An input has 200 random components, so its squared length is about 200, and two
-#    inputs are nearly orthogonal. Then the loss's step for one example leaves the error on another as it is. Leave out
-#    the bias.
-# 3. *One step.* The squared error of one example has the curvature $2\lVert x\rVert^2 = {{2 * 200}}$ along its input $x$. Each example has its own direction, and the mean over a
-#    batch divides the curvature by the batch size: {{2 * 200 // 5}} for 5 examples, {{2 * 200 // 20}} for 20. Without decay, a
-#    step on 5 multiplies their errors by $1 - 80\eta$. Decay replaces the 1 by $a=1-\eta\lambda$. It also
-#    multiplies the errors on all *other* examples by $a$: with $y=0$ an error *is* a prediction, and decay shrinks all predictions.
-# 4. *One epoch* has four batches. Each example is in one of them, so over an epoch its error is multiplied by
+#    the run forgets its start; if it grows, the run explodes. So we may take $y=0$ and ask: do the errors die out?
+# 2. *Take the inputs as orthogonal.* An input has 200 random components. So its squared length is about 200, and two
+#    inputs are nearly orthogonal: the loss's step for one example leaves the error on another as it is. Leave out the bias.
+# 3. *A batch overshoots.* The squared error of one example has the curvature $2\lVert x\rVert^2 = {{2 * 200}}$ along its input $x$;
+#    the mean over 5 examples has {{2 * 200 // 5}}. So a step multiplies the errors of its own batch by $a-80\eta$, with the shrink
+#    factor $a=1-\eta\lambda$ of §2.2.
+# 4. *Decay shrinks the other errors.* With $y=0$ an error *is* a prediction, and decay multiplies all predictions by $a$.
+# 5. *One epoch* has four batches, and each example is in one of them. So an epoch multiplies its error by
 #
 # $$(a - 80\eta)\;a^3.\tag{2.6}$$
 #
@@ -669,9 +683,9 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 #
 # </details>
 #
-# At $\eta=0.03$, $80\eta$ is {{80 * 0.03:.1f}}. With λ = 10, $a$ is {{1 - 0.03 * 10:.1f}}, and an epoch multiplies the error by
-# $({{1 - 0.03 * 10:.1f}}-{{80 * 0.03:.1f}})\cdot{{1 - 0.03 * 10:.1f}}^3={{(0.7 - 80 * 0.03) * 0.7**3:.2f}}$: it shrinks. With λ = 3 the
-# factor is ${{(0.91 - 80 * 0.03) * 0.91**3:.2f}}$, without decay ${{1 - 80 * 0.03:.1f}}$: the error grows (Figure 2.7).
+# At $\eta=0.03$ and λ = 10 this is
+# $({{1 - 0.03 * 10:.1f}}-{{80 * 0.03:.1f}})\cdot{{1 - 0.03 * 10:.1f}}^3={{(0.7 - 80 * 0.03) * 0.7**3:.2f}}$: the error shrinks. With λ = 3 the
+# factor is ${{(0.91 - 80 * 0.03) * 0.91**3:.2f}}$: it grows (Figure 2.7).
 
 
 # %%
@@ -693,7 +707,7 @@ def name_factors(ax, much, little):
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots()
-ax.axhspan(-1, 1, color=figures.GREY, alpha=0.13, lw=0)
+ax.axhspan(-1, 1, color=figures.SKY, alpha=0.18, lw=0)  # as in Figure 2.6
 for decay, colour in colour_of.items():
     a = 1 - 0.03 * decay
     path = np.cumprod([1, a - 80 * 0.03, a, a, a])
@@ -702,6 +716,7 @@ paths = figures.drawn(ax)
 name_factors(ax, paths["λ = 10"].y, paths["λ = 3"].y)
 ax.text(0.62, 0.45, "its own batch:\novershoot", color=figures.GREY)
 ax.text(2.1, 0.45, "the other three batches:\nonly decay acts", color=figures.GREY)
+ax.text(2.1, -0.1, "band: no larger than at the start", color=figures.BLUE)
 ax.set(xlim=(-0.1, 4.7), ylim=(-1.95, 1.15), xticks=range(5),
        xlabel="batches seen in the epoch", ylabel="error of one example (target 0)")
 for decay, colour in colour_of.items():
@@ -711,7 +726,7 @@ told = "; ".join(f"{name}: {each.y[1]:.2f}, then {each.y[4]:.2f}" for name, each
 figures.show(fig, "The error of one example over an epoch, starting from 1: after its own batch, "
              f"and at the end. {told}. Only λ = 10 ends inside the band.", number="2.7",
              caption="By hand, at η = 0.03. The example is in the first of four batches. In the "
-             "grey band the error is not larger than at the start.")
+             "tinted band the error is not larger than at the start.")
 
 # %% tags=["hide-input"]
 epochs = [paths[f"λ = {decay}"].y[-1] for decay in (0, 3, 10)]
@@ -720,10 +735,9 @@ claim("02-four-steps", "The paths end at (2.6), up to the sign",
       equals=0, within=1e-12)
 
 # %% [markdown]
-# This solves the puzzle: **decay narrows the stable range of full batches, because it adds to the
-# overshoot. It can widen that of shuffled minibatches, because an error goes on shrinking during the other batches, whose loss
-# leaves it alone.** It takes at least two batches (exercise 2), and no direction may be too
-# steep in all of them (exercise 5).
+# This solves the puzzle. **Decay narrows the stable range of full batches, because it adds to the
+# overshoot; it can widen that of shuffled minibatches, because an error goes on shrinking during the other batches.**
+# It takes at least two batches (exercise 2), and no direction may be too steep in all of them (exercise 5).
 #
 # ## 2.7 Minibatches: the real borders
 #
