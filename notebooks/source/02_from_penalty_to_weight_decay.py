@@ -11,8 +11,7 @@
 # - tell which learning rates are stable for a linear model;
 # - predict, for a small learning rate, how far above its minimum a run hovers.
 #
-# If you only want to set λ, read §2.2 to §2.4 and §2.10. The puzzle is solved in §2.6. The rest asks when a whole run is stable, and how far noise
-# keeps it from its minimum.
+# If you only want to set λ, read §2.2 to §2.4 and §2.10. The puzzle is solved in §2.6.
 #
 # *Reading time an hour; the code runs in about 12 seconds.*
 
@@ -38,8 +37,8 @@ from l2lib.sweep import MLP, sweep
 # plus the penalty $\frac\lambda2\lVert w\rVert^2$, which leaves out the bias. The reader raised the learning rate η from 0.003 to 0.03
 # and kept $\lambda=3$: the loss exploded. With $\lambda=10$ it stayed small.
 #
-# We train four models in plain NumPy: in minibatches with λ = 3, 10 and 0, and in full batches (each step sees all
-# 20 examples) with λ = 0. Each epoch takes the examples in a new random order.
+# We train four models in plain NumPy: in minibatches with λ = 3, 10 and 0, and in full batches of all
+# 20 examples with λ = 0. Each epoch takes the examples in a new random order.
 
 
 # %%
@@ -295,8 +294,8 @@ figures.show(fig, "A weight without gradient, started at 1, over 20 steps; the l
 # As λ grows, the weight behaves in three ways.
 #
 # - **Small decay is multiplied.** As long as $\eta\lambda \ll (1-\sqrt\mu)^2$, the larger root is $z \approx 1 - \frac{\eta\lambda}{1-\mu}$.
-# - **Large decay is limited.** From $\eta\lambda=(1-\sqrt\mu)^2$ on (with $\mu=0.9$ that is {{(1 - 0.9**0.5) ** 2:.4f}}) both roots
-#   have size $\sqrt\mu$, and the weight swings around zero. Think of a spring with friction: a stiffer spring (more λ) swings
+# - **Large decay is limited.** From $\eta\lambda=(1-\sqrt\mu)^2$ on ({{(1 - 0.9**0.5) ** 2:.4f}} for $\mu=0.9$) both roots
+#   have size $\sqrt\mu$, and the weight swings around zero. It is like a spring with friction. A stiffer one (more λ) swings
 #   faster, but only friction, here $1-\mu$, brings it to rest.
 # - **Too much makes weights grow.** This begins at $\eta\lambda=2(1+\mu)$.
 #
@@ -406,8 +405,8 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 #
 # </details>
 #
-# At a constant η each form can imitate the other. For any loss, coupled decay with λ′ and μ′ takes the same steps as decoupled decay with λ
-# and μ, once their first steps agree (as in Figure 2.5), if
+# At a constant η each form can imitate the other, for any loss. Once their first steps agree, coupled decay with λ′ and μ′ takes the
+# steps of decoupled decay with λ and μ if
 #
 # $$\lambda'=(1-\mu)\,\lambda,\qquad\mu'=(1-\eta\lambda)\,\mu.\tag{2.4}$$
 #
@@ -657,11 +656,11 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 #
 # ## 2.6 Minibatches: one epoch by hand
 #
-# Several batches make an epoch. What does a whole epoch do to the error of one example?
+# What does a whole epoch do to the error of one example?
 #
 # 1. *The targets do not matter.* Run SGD twice from different starts with the same batches. A step takes the difference $d$
-#    of the weights to $(1-\eta\lambda)\,d-\eta H_Bd$, with $H_B$ the batch's Hessian: there are no targets in it. If $d$ dies out,
-#    the run forgets its start; if it grows, the run explodes. So we may take $y=0$ and ask: do the errors die out?
+#    of the weights to $(1-\eta\lambda)\,d-\eta H_Bd$, where the batch's Hessian $H_B$ holds no targets. If $d$ dies out,
+#    the run forgets its start; if it grows, the run explodes. So take $y=0$ and ask: do the errors die out?
 # 2. *Take the inputs as orthogonal.* An input has 200 random components. So its squared length is about 200, and two
 #    inputs are nearly orthogonal: the loss's step for one example leaves the error on another as it is. Leave out the bias.
 # 3. *A batch overshoots.* The squared error of one example has the curvature $2\lVert x\rVert^2 = {{2 * 200}}$ along its input $x$;
@@ -737,12 +736,12 @@ claim("02-four-steps", "The paths end at (2.6), up to the sign",
 # %% [markdown]
 # This solves the puzzle. **Decay narrows the stable range of full batches, because it adds to the
 # overshoot; it can widen that of shuffled minibatches, because an error goes on shrinking during the other batches.**
-# It takes at least two batches (exercise 2), and no direction may be too steep in all of them (exercise 5).
+# It takes two batches or more (exercise 2), and no direction may be too steep in all of them (exercise 5).
 #
 # ## 2.7 Minibatches: the real borders
 #
-# How good is this estimate? The real inputs are neither quite orthogonal nor equally long. So we train on them, with all targets
-# zero, and measure how the errors grow. Let $e$ hold the errors on all examples. The *growth exponent* Γ is the average
+# How good is this estimate? We train on the real inputs, which are neither quite orthogonal nor equally long, with all targets
+# zero. Let $e$ hold the errors on all examples. The *growth exponent* Γ is the average
 # change of $\ln\lVert e\rVert$ per epoch. If Γ is negative, the run is stable.
 
 
@@ -1027,7 +1026,8 @@ def draw_exponents(ax):
     for decay, mark in ((3, "X"), (10, "o")):  # as in Figure 2.9
         gain = thick_line[list(fine).index(decay)]
         ax.plot(decay, gain, "k" + mark, ms=8 if mark == "X" else 5, label=f"_at {decay}")
-        ax.text(decay + 0.6, gain + 0.04, f"λ = {decay}")
+        ax.text(decay - 0.8, gain - 0.11, f"λ = {decay}", ha="right" if decay == 3 else "left",
+                bbox={"fc": "white", "ec": "none", "pad": 0.5})
     ax.set(xlabel="weight decay λ", ylabel="growth exponent Γ", xlim=(0, 56), ylim=(-0.8, 0.6))
 
 
@@ -1047,7 +1047,7 @@ figures.show(fig, "Growth exponent against weight decay at η = 0.03. For shuffl
              "The marks are the reader's settings. The thin line is for shuffled epochs, too.")
 
 # %% [markdown]
-# How do these borders move with η? Figure 2.9 maps them.
+# Figure 2.9 maps these borders.
 
 
 # %% tags=["hide-input"]
@@ -1166,8 +1166,7 @@ claim("02-bounded", "There the loss of minibatches stays at least {} times as la
 # **With much decay, shuffled minibatches can be stable where full batches explode** (top right of Figure 2.9).
 # A full batch overshoots in every step. In minibatches an example overshoots once an epoch, and only decays in the other three steps.
 #
-# But a run that forgets its start need not be good. At ○ the loss of minibatches hovers far above that of
-# answering the mean target.
+# But stable is not yet good. At ○ the loss of minibatches hovers far above that of answering the mean target.
 #
 # <details>
 # <summary>A safe bound on η that needs no run</summary>
@@ -1195,9 +1194,6 @@ claim("02-safe", "At the safe bound η times the largest curvature of all batche
       measured=2 / 5 * np.linalg.eigvalsh(five[0]).max() * safe[0], equals=2, within=1e-9)
 claim("02-curvature", "The curvature of a batch of 5 follows from its largest singular value",
       measured=np.linalg.eigvalsh(five[0][:400])[:, -1] / sharp, equals=1, within=1e-9)
-
-# %% [markdown]
-# **And a network?** We train one with 50 hidden ReLU units on the same data sets.
 
 # %% tags=["hide-input"]
 exploded, ended = {}, {}
@@ -1238,8 +1234,8 @@ assert 0.15 * sharp_at[0] > 4, "full batches overshoot at the start"
 assert abs(sharp_at[1] - 2) < 0.2, "after five steps only the bias's curvature is left"
 
 # %% [markdown]
-# Here, too, λ = 4 rescues most runs that explode. But the rescued networks only predict the mean target. **Stable is not yet
-# good: against explosions lower η first.**
+# In a network with 50 hidden ReLU units λ = 4 rescues most runs that explode, too. But the rescued networks only predict the mean target.
+# **So against explosions lower η first.**
 #
 # <details>
 # <summary>In numbers; a lower η, and how full batches are rescued</summary>
@@ -1258,8 +1254,7 @@ assert abs(sharp_at[1] - 2) < 0.2, "after five steps only the bias's curvature i
 #
 # ## 2.8 Noise: how far a run hovers
 #
-# With λ = 10 the reader finds training "somewhat erratic". Figure 2.10 shows the loss, without the penalty. Why does it not settle, and how
-# far above the minimum does it stay?
+# With λ = 10 the reader finds training "somewhat erratic". Figure 2.10 shows the loss, without the penalty. Why does it not settle?
 
 # %%
 # `sweep` trains on data set k with the start and the batches of seed k.
@@ -1279,9 +1274,9 @@ ax.plot([400, 600], 2 * [y.var()], ":", color="k", label="mean target")
 ax.set(xlabel="step", ylabel="training loss (no penalty)", xlim=(400, 660), ylim=(0, None),
        xticks=range(400, 601, 50))
 ax.spines["bottom"].set_bounds(400, 600)
-level = max(late[0, :201].mean(), y.var())  # above it stands the mean, below it the other
-for height, words, colour, at in ((level, "its mean", figures.ORANGE, "bottom"),
-                                  (level - 0.002, "answering the\nmean target", "k", "top"),
+middle = np.mean([late[0, :201].mean(), y.var()])  # the words stand above and below it
+for height, words, colour, at in ((middle + 0.001, "its mean", figures.ORANGE, "bottom"),
+                                  (middle - 0.001, "mean target", "k", "top"),
                                   (left[0], "at the minimum", figures.BLUE, "center")):
     ax.text(602, height, words, color=colour, va=at)
 ax.text(516, 0.9 * late[0, :201].max(), "SGD, η = 0.03", color=figures.ORANGE)
@@ -1292,15 +1287,15 @@ figures.show(fig, "Training loss from step 400 to 600 with λ = 10. It jumps up 
              f"minimum of loss plus penalty, {hover['at the minimum']:.4f}, a dotted one that of "
              f"answering the mean target, {hover['mean target']:.3f}.", number="2.10",
              caption="One run on the first data set. Dashed: its mean, and the loss at the minimum "
-             "of loss plus penalty. Dotted: the loss of the constant answer.")
+             "of loss plus penalty. Dotted: the loss of answering the mean target.")
 
 # %% tags=["hide-input"]
 claim("S2-07", "With λ = 10 the late training loss has a standard deviation over time of {} times "
       "its mean, on average", measured=(late.std(1) / late.mean(1)).mean(), above=0.4)
 
 # %% [markdown]
-# Batches disagree about the minimum: each step kicks the weights away, and the slope pulls them back. SGD minimises loss *plus
-# penalty*. Its mean height above the minimum is the *excess* $E$.
+# Batches disagree about the minimum: each step kicks the weights away, and the slope pulls them back. The *excess* $E$ is how far
+# this lifts, on average, what SGD minimises: loss *plus penalty*.
 #
 # Let $C$ be the covariance of the single examples' gradients at the minimum of loss plus penalty: the noise. Every batch is
 # *drawn anew*: $B$ examples, here one by one and with replacement. If all parameters decay, the Hessian of loss plus
@@ -1313,19 +1308,19 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 #    batch knows nothing of $\Delta$, so variances add: $s=(1-\eta h)^2 s+\eta^2\sigma^2/B$. Solve for $s$:
 #    $s=\frac{\eta \sigma^2}{h\,(2-\eta h)\,B}\approx \frac{\eta \sigma^2}{2h\,B}$ for small $\eta h$.
 # 3. *The height.* At the distance $\Delta$ loss plus penalty lies $\frac12 h \Delta^2$ above its minimum, on average
-#    $\frac12 hs\approx \frac{\eta\,\sigma^2}{4B}$. The curvature cancels: a steep direction keeps weights closer, but rises faster.
+#    $\frac12 hs\approx \frac{\eta\,\sigma^2}{4B}$. The curvature cancels.
 # 4. *Add all eigenvectors.* Their $\sigma^2$ add up to the trace of $C$, so in all
 #
 # $$E\approx\frac{\eta}{4}\,\frac{\operatorname{tr}C}{B}.\tag{2.7}$$
 #
-# **If batches are drawn anew and η is small, half the learning rate halves the excess, and so does twice the batch.** Doubling both changes nothing: one reason
+# **If batches are drawn anew and η is small, half the learning rate or twice the batch halves the excess.** Doubling both changes nothing: one reason
 # for the *linear scaling rule* ([Goyal et al. 2017](https://arxiv.org/abs/1706.02677)).
 #
 # ## 2.9 Shuffled epochs, and what the reader's run cost
 #
-# Data loaders do not draw anew: they *shuffle*. Does a run then hover less? At the minimum the gradients of an epoch's batches,
-# with the penalty's, sum to zero. So kicks taken there cancel by the end of each epoch. We look at ten data sets of 200 examples and
-# 20 inputs, with $\lambda=0.2$ and {{200 // 5}} batches of 5 in an epoch (Figure 2.11).
+# Data loaders do not draw anew: they *shuffle*. Does a run then hover less? At the minimum the gradients of loss plus penalty of an epoch's batches
+# sum to zero. So kicks taken there cancel by the end of the epoch (Figure 2.11). We use ten data sets of 200 examples with
+# 20 inputs, $\lambda=0.2$, and {{200 // 5}} batches of 5 an epoch.
 
 
 # %%
@@ -1400,14 +1395,14 @@ spread = {name: np.sqrt(np.mean(np.square(each), axis=(0, 1, 3))) for name, each
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, figsize=(7.4, 3.1), sharey=True)
-t = np.arange(41)
+t, top = np.arange(41), 1.1 * np.abs(sums["drawn anew"][0, :6, :, 0]).max()
 widths = {"drawn anew": np.sqrt(t), "shuffled": np.sqrt(t * (1 - t / 40))}
 for ax, (name, width), colour in zip(axes, widths.items(), ("C0", "C1"), strict=True):
     ax.fill_between(t, -width, width, color=colour, alpha=0.18, lw=0)
     ax.plot(sums[name][0, :6, :, 0].T, color=colour, lw=1, label="_epochs")
     ax.plot(40 + 0 * sums[name][0, :6, -1, 0], sums[name][0, :6, -1, 0], "o", color=colour,
             label="ends")
-    ax.set(xlabel="batches seen in the epoch", xlim=(0, 41.5), ylim=(-16, 16),
+    ax.set(xlabel="batches seen in the epoch", xlim=(0, 41.5), ylim=(-top, top),
            ylabel="sum of kicks (1 = a typical kick)")
     ax.set_xticks(range(0, 41, 10)), ax.set_title(name, size=10, weight="normal")
 figures.title(fig, "Shuffled, the kicks of an epoch cancel; drawn anew, they wander away")
@@ -1437,11 +1432,10 @@ claim("02-kicks-half", "Halfway through an epoch the sum of shuffled kicks has {
 #
 # $$E_{\text{shuffled}}\approx\frac{\eta^2 k}{12}\,\frac{\operatorname{tr}(H_\lambda C)}{B}.\tag{2.8}$$
 #
-# In each direction this is $\eta hk/3$ times (2.7), so shuffling helps most while epochs are short (Figure 2.12).
+# In each direction this is $\eta hk/3$ times (2.7): shuffling helps most while epochs are short (Figure 2.12).
 #
-# **Where (2.8) is loose.** The kicks cancel exactly only if they are all taken at the minimum. Each batch meets weights that the earlier ones have moved,
-# which shifts the weights on average (exercise 6). The excess of this shift is of order $\eta^2$, too, so a smaller η does not help:
-# (2.8) leaves it out because its share falls like $1/n$ with the number $n$ of examples.
+# *Where (2.8) is loose.* Each batch meets weights that earlier ones have moved. So the kicks cancel only nearly, and the weights shift (exercise 6).
+# The excess of this shift is of order $\eta^2$, too. A smaller η does not make (2.8) better; more examples do.
 #
 # <details>
 # <summary>Derivation of (2.8)</summary>
@@ -1593,7 +1587,7 @@ claim("02-missed", "At η = 0.003 it is {} times that of (2.8)", measured=missed
 #
 # </details>
 #
-# **Was it worth it?** The reader also reports a low test error. We compare it with a constant answer, the mean target.
+# **Was it worth it?** The reader also reports a low test error.
 
 # %% tags=["hide-input"]
 w, b = decayed.weight0[:, 0].values, decayed.bias0[:, 0].values  # data set, output (one), input
@@ -1647,7 +1641,6 @@ claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of th
 # | SGD, η = 0.03, λ = 10 (the reader's) | {{(test_error(w, b) / mean_error).mean():.2f}} |
 # | the exact minimum of loss plus penalty, λ = 10 | {{np.mean(minimum_error / mean_error):.2f}} |
 # | SGD, η = 0.01, λ = 10 | {{slow_error[10].mean():.2f}} |
-# | SGD, η = 0.01, λ = 0, from zero | {{zero_error.mean():.2f}} |
 # | SGD, η = 0.01, λ = 0, from the random start | {{round(slow_error[0].mean(), -3):,.0f}} |
 #
 # **At η = 0.03 hovering costs as much test error as λ = 10 gains; with a smaller η SGD keeps the gain.** Without decay most of the random start remains, in directions that no
@@ -1656,20 +1649,20 @@ claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of th
 # <details>
 # <summary>Decay, or a start at zero?</summary>
 #
-# λ = 10 beats a start at zero by {{further.mean():.0f}} ± {{further.std() / 20**0.5:.0f}} percent
-# of the mean target's error (± standard error), which is too little to tell.
+# From a start at zero, SGD with η = 0.01 and λ = 0 has {{zero_error.mean():.2f}} times the mean target's error. λ = 10 beats that by {{further.mean():.0f}} ± {{further.std() / 20**0.5:.0f}} percent
+# of the mean target's error (± standard error). That is too little to tell.
 #
 # </details>
 #
 # ## 2.10 In practice
 #
-# **The chapter in three sentences.**
+# What do you take home?
 #
-# 1. Under plain SGD an L2 penalty multiplies each weight by $1-\eta\lambda$ per step; momentum makes small
-#    coupled decay $1/(1-\mu)$ times as fast.
-# 2. In a linear model decay narrows the stable range of η in full batches, and can widen it in minibatches, most of all in shuffled ones.
-# 3. At a constant η the noise of minibatches keeps loss plus penalty above the minimum, the more the larger η is, unless every
-#    example's gradient vanishes there ($C=0$).
+# - Under plain SGD an L2 penalty multiplies each weight by $1-\eta\lambda$ per step. Momentum makes small
+#   coupled decay $1/(1-\mu)$ times as fast.
+# - In a linear model decay narrows the stable range of full batches, and can widen that of minibatches, above all shuffled ones.
+# - At a constant η the noise of minibatches keeps loss plus penalty above the minimum, unless every
+#   example's gradient vanishes there.
 #
 # | SGD | decay per step | half-life in steps, in the long run | full batches are stable while |
 # |---|---|---|---|
