@@ -291,7 +291,7 @@ figures.show(fig, "A weight without gradient, started at 1, over 20 steps; the l
 # 3. *Use the product of the roots.* It is the last coefficient of (2.3), μ. So the larger root has at least the
 #    size $\sqrt\mu$, whatever λ.
 #
-# As λ grows, the weight behaves in three ways.
+# What does a larger λ do?
 #
 # - **Small decay is multiplied.** As long as $\eta\lambda \ll (1-\sqrt\mu)^2$, the larger root is $z \approx 1 - \frac{\eta\lambda}{1-\mu}$.
 # - **Large decay is limited.** From $\eta\lambda=(1-\sqrt\mu)^2$ on ({{(1 - 0.9**0.5) ** 2:.4f}} for $\mu=0.9$) both roots
@@ -546,8 +546,8 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 #
 # ## 2.5 Full batches: curvature limits the learning rate
 #
-# Which learning rates are *stable* when each step sees all examples? In a stable run the predictions on the training examples forget the start. (Whether it
-# reaches a good loss is another question; see §2.9.) Think of a ball in a valley. Too large a step lands on
+# Which learning rates are *stable* when each step sees all examples? In a stable run the predictions on the training examples forget the start.
+# Think of a ball in a valley. Too large a step lands on
 # the opposite slope, higher than where it started (Figure 2.6, right).
 #
 # The mean squared error of a linear model is quadratic. Let $H$ be its matrix of second derivatives, the *Hessian*. An
@@ -656,7 +656,7 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 #
 # ## 2.6 Minibatches: one epoch by hand
 #
-# What does a whole epoch do to the error of one example?
+# What does an epoch do to the error of one example?
 #
 # 1. *The targets do not matter.* Run SGD twice from different starts with the same batches. A step takes the difference $d$
 #    of the weights to $(1-\eta\lambda)\,d-\eta H_Bd$, where the batch's Hessian $H_B$ holds no targets. If $d$ dies out,
@@ -702,6 +702,9 @@ def name_factors(ax, much, little):
     ax.text(0.35, -1.45, f"× ({much[1]:.1f})".replace("-", "−"), color=figures.ORANGE,
             ha="center")
     ax.text(3.45, -1.12, f"× {little[4] / little[3]:.2f}", color=figures.GREEN, ha="center")
+    ax.text(0.62, 0.45, "its own batch:\novershoot", color=figures.GREY)
+    ax.text(2.1, 0.45, "the other three batches:\nonly decay acts", color=figures.GREY)
+    ax.text(2.1, -0.1, "in the band: no larger than at the start", color=figures.GREY)
 
 
 # %% tags=["hide-input"]
@@ -713,9 +716,6 @@ for decay, colour in colour_of.items():
     ax.plot(range(5), path, "o-", color=colour, label=f"λ = {decay}")
 paths = figures.drawn(ax)
 name_factors(ax, paths["λ = 10"].y, paths["λ = 3"].y)
-ax.text(0.62, 0.45, "its own batch:\novershoot", color=figures.GREY)
-ax.text(2.1, 0.45, "the other three batches:\nonly decay acts", color=figures.GREY)
-ax.text(2.1, -0.1, "band: no larger than at the start", color=figures.BLUE)
 ax.set(xlim=(-0.1, 4.7), ylim=(-1.95, 1.15), xticks=range(5),
        xlabel="batches seen in the epoch", ylabel="error of one example (target 0)")
 for decay, colour in colour_of.items():
@@ -939,7 +939,7 @@ assert 6 < parting < 9, "the bias makes the kink"
 assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly moves"
 
 # %% [markdown]
-# The estimate by hand is too optimistic: real inputs need more λ (first two rows).
+# The estimate by hand is too optimistic: real inputs need more λ.
 #
 # | at $\eta=0.03$ | stable from λ = | to about λ = |
 # |---|---|---|
@@ -1026,8 +1026,9 @@ def draw_exponents(ax):
     for decay, mark in ((3, "X"), (10, "o")):  # as in Figure 2.9
         gain = thick_line[list(fine).index(decay)]
         ax.plot(decay, gain, "k" + mark, ms=8 if mark == "X" else 5, label=f"_at {decay}")
-        ax.text(decay - 0.8, gain - 0.11, f"λ = {decay}", ha="right" if decay == 3 else "left",
-                bbox={"fc": "white", "ec": "none", "pad": 0.5})
+        place = (8, 0.46) if decay == 3 else (9.2, gain - 0.11)
+        ax.annotate(f"λ = {decay}", (decay, gain), place,
+                    arrowprops={"arrowstyle": "-", "lw": 0.8} if decay == 3 else None)
     ax.set(xlabel="weight decay λ", ylabel="growth exponent Γ", xlim=(0, 56), ylim=(-0.8, 0.6))
 
 
@@ -1234,7 +1235,7 @@ assert 0.15 * sharp_at[0] > 4, "full batches overshoot at the start"
 assert abs(sharp_at[1] - 2) < 0.2, "after five steps only the bias's curvature is left"
 
 # %% [markdown]
-# In a network with 50 hidden ReLU units λ = 4 rescues most runs that explode, too. But the rescued networks only predict the mean target.
+# In a network with 50 hidden ReLU units λ = 4 rescues most runs that explode, too. But these only predict the mean target.
 # **So against explosions lower η first.**
 #
 # <details>
@@ -1266,6 +1267,16 @@ exact = [ridge(*problem, 10, loss="mse") for problem in problems]  # minimum of 
 left = [np.mean((A @ v + c - z) ** 2) for (A, z), (v, c) in zip(problems, exact, strict=True)]
 
 # %% tags=["hide-input"]
+def name_levels(ax):
+    """Words at the right ends of the three levels, of which two may lie close together."""
+    middle = np.mean([late[0, :201].mean(), y.var()])
+    for height, words, colour, side in ((middle + 0.001, "its mean", figures.ORANGE, "bottom"),
+                                        (middle - 0.001, "mean target", "k", "top"),
+                                        (left[0], "at the minimum", figures.BLUE, "center")):
+        ax.text(602, height, words, color=colour, va=side)
+
+
+# %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(7.2, 3.0))
 ax.plot(range(400, 601), late[0, :201], color=figures.ORANGE, lw=1.2, label="SGD, η = 0.03")
 ax.plot([400, 600], 2 * [late[0, :201].mean()], "--", color=figures.ORANGE, label="its mean")
@@ -1274,11 +1285,7 @@ ax.plot([400, 600], 2 * [y.var()], ":", color="k", label="mean target")
 ax.set(xlabel="step", ylabel="training loss (no penalty)", xlim=(400, 660), ylim=(0, None),
        xticks=range(400, 601, 50))
 ax.spines["bottom"].set_bounds(400, 600)
-middle = np.mean([late[0, :201].mean(), y.var()])  # the words stand above and below it
-for height, words, colour, at in ((middle + 0.001, "its mean", figures.ORANGE, "bottom"),
-                                  (middle - 0.001, "mean target", "k", "top"),
-                                  (left[0], "at the minimum", figures.BLUE, "center")):
-    ax.text(602, height, words, color=colour, va=at)
+name_levels(ax)
 ax.text(516, 0.9 * late[0, :201].max(), "SGD, η = 0.03", color=figures.ORANGE)
 ax.set_title("With λ = 10 the loss of one run hovers above its value at the minimum")
 hover = {name: each.y.mean() for name, each in figures.drawn(ax).items()}
@@ -1394,24 +1401,30 @@ sums = {"drawn anew": kick_sums(anew), "shuffled": kick_sums(shuffled)}
 spread = {name: np.sqrt(np.mean(np.square(each), axis=(0, 1, 3))) for name, each in sums.items()}
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(1, 2, figsize=(7.4, 3.1), sharey=True)
-t, top = np.arange(41), 1.1 * np.abs(sums["drawn anew"][0, :6, :, 0]).max()
-widths = {"drawn anew": np.sqrt(t), "shuffled": np.sqrt(t * (1 - t / 40))}
-for ax, (name, width), colour in zip(axes, widths.items(), ("C0", "C1"), strict=True):
+def draw_kicks(ax, name, colour):
+    """Sums of the kicks of six epochs, along the first weight of the first data set."""
+    t, paths_of = np.arange(41), sums[name][0, :6, :, 0]
+    width = np.sqrt(t if name == "drawn anew" else t * (1 - t / 40))
     ax.fill_between(t, -width, width, color=colour, alpha=0.18, lw=0)
-    ax.plot(sums[name][0, :6, :, 0].T, color=colour, lw=1, label="_epochs")
-    ax.plot(40 + 0 * sums[name][0, :6, -1, 0], sums[name][0, :6, -1, 0], "o", color=colour,
-            label="ends")
-    ax.set(xlabel="batches seen in the epoch", xlim=(0, 41.5), ylim=(-top, top),
-           ylabel="sum of kicks (1 = a typical kick)")
-    ax.set_xticks(range(0, 41, 10)), ax.set_title(name, size=10, weight="normal")
+    ax.plot(t, width, color=colour, lw=0, label="band")
+    ax.plot(paths_of.T, color=colour, lw=1, label="_epochs")
+    ax.plot(np.full(6, 40), paths_of[:, -1], "o", color=colour, ms=4.5, label="ends")
+    ax.set(xlabel="batches seen in the epoch", ylabel="sum of kicks (1 = a typical kick)")
+    top = 1.1 * np.abs(sums["drawn anew"][0, :6, :, 0]).max()
+    ax.set(xlim=(0, 41.5), ylim=(-top, top), xticks=range(0, 41, 10))
+    ax.set_title(name, size=10, weight="normal")
+
+
+# %% tags=["hide-input"]
+fig, (ax, at) = figures.subplots(1, 2, figsize=(7.4, 3.1), sharey=True)
+draw_kicks(ax, "drawn anew", "C0"), draw_kicks(at, "shuffled", "C1")
+wanders, closes = figures.drawn(ax), figures.drawn(at)
 figures.title(fig, "Shuffled, the kicks of an epoch cancel; drawn anew, they wander away")
-last = {name: np.abs(figures.drawn(ax)["ends"].y).max() for name, ax in zip(sums, axes, strict=True)}
 figures.show(fig, "Sums of the kicks of six epochs of 40 batches, along one weight. Drawn anew, "
-             f"they end up to {last['drawn anew']:.0f} typical kicks away from zero, in a band "
-             f"that widens to ±{widths['drawn anew'][-1]:.1f}. Shuffled, all end at "
-             f"{last['shuffled']:.0f}, in a lens that is ±{widths['shuffled'].max():.1f} wide in "
-             "the middle.", number="2.11",
+             f"they end at up to {abs(wanders['ends'].y).max():.0f} typical kicks from zero, in a "
+             f"band that widens to ±{wanders['band'].y[-1]:.1f}. Shuffled, they end at "
+             f"{abs(closes['ends'].y).max():.0f}, in a lens that is ±{max(closes['band'].y):.1f} "
+             "wide in the middle.", number="2.11",
              caption="Six epochs on the first data set, all kicks taken at the minimum. Tinted: "
              "one standard deviation, in theory. Dots: after the last batch.")
 
@@ -1419,11 +1432,12 @@ figures.show(fig, "Sums of the kicks of six epochs of 40 batches, along one weig
 claim("02-kicks-cancel", "The kicks of a shuffled epoch sum to zero",
       measured=sums["shuffled"][:, :, -1], equals=0, within=1e-9)
 claim("02-kicks", "Drawn anew, the 40 kicks of an epoch add up to {} typical kicks, as root mean "
-      f"square (in theory √40, which is {40**0.5:.1f})", measured=spread["drawn anew"][-1], between=(5.4, 7.2))
+      f"square (in theory √40, which is {40**0.5:.1f})", measured=spread["drawn anew"][-1],
+      between=(5.4, 7.2))
 
 # %% tags=["hide-input"]
-claim("02-kicks-half", "Halfway through an epoch the sum of shuffled kicks has {} times the variance "
-      "of that of kicks drawn anew (in theory ½)",
+claim("02-kicks-half", "Halfway through an epoch the sum of shuffled kicks has {} times the "
+      "variance of that of kicks drawn anew (in theory ½)",
       measured=(spread["shuffled"][20] / spread["drawn anew"][20]) ** 2, between=(0.35, 0.65))
 
 # %% [markdown]
@@ -1574,8 +1588,8 @@ claim("02-missed", "At η = 0.003 it is {} times that of (2.8)", measured=missed
 # %% [markdown]
 # At $\eta=0.0025$ shuffling makes the excess {{excess["drawn anew"][0] / excess["shuffled"][0]:.0f}} times smaller.
 #
-# **In the puzzle λ itself makes the run hover.** Without λ, and at a stable η, the model in the end fits all 20 examples exactly.
-# Then *every* example's gradient vanishes, and the noise $C$ is zero. With $\lambda=10$ errors remain at the minimum, and so $C>0$.
+# **In the puzzle λ itself makes the run hover.** Without λ, and at a stable η, the model in the end fits all 20 examples exactly:
+# *every* example's gradient vanishes, and the noise $C$ is zero. With $\lambda=10$ errors remain, and so $C>0$.
 #
 # <details>
 # <summary>Does (2.8) say how high it hovers?</summary>
@@ -1644,7 +1658,7 @@ claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of th
 # | SGD, η = 0.01, λ = 0, from the random start | {{round(slow_error[0].mean(), -3):,.0f}} |
 #
 # **At η = 0.03 hovering costs as much test error as λ = 10 gains; with a smaller η SGD keeps the gain.** Without decay most of the random start remains, in directions that no
-# example sees. So use a smaller η against explosions, and λ for what the data do not pin down ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
+# example sees. λ is for what the data do not pin down ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
 #
 # <details>
 # <summary>Decay, or a start at zero?</summary>
@@ -1656,13 +1670,7 @@ claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of th
 #
 # ## 2.10 In practice
 #
-# What do you take home?
-#
-# - Under plain SGD an L2 penalty multiplies each weight by $1-\eta\lambda$ per step. Momentum makes small
-#   coupled decay $1/(1-\mu)$ times as fast.
-# - In a linear model decay narrows the stable range of full batches, and can widen that of minibatches, above all shuffled ones.
-# - At a constant η the noise of minibatches keeps loss plus penalty above the minimum, unless every
-#   example's gradient vanishes there.
+# Which λ should you type? What counts is the decay per step.
 #
 # | SGD | decay per step | half-life in steps, in the long run | full batches are stable while |
 # |---|---|---|---|
