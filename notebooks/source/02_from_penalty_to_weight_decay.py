@@ -11,8 +11,7 @@
 # - tell which learning rates are stable for a linear model;
 # - predict, for a small learning rate, how far above its minimum a run hovers.
 #
-# If you only want to set λ, read §2.2 to §2.4 and §2.9. The puzzle is solved in §2.6. The rest asks when a whole run is stable, and how far noise
-# keeps it from its minimum, mostly for linear models.
+# If you only want to set λ, read §2.2 to §2.4 and §2.10. The puzzle is solved in §2.6.
 #
 # *Reading time an hour; the code runs in about 12 seconds.*
 
@@ -38,8 +37,8 @@ from l2lib.sweep import MLP, sweep
 # plus the penalty $\frac\lambda2\lVert w\rVert^2$, which leaves out the bias. The reader raised the learning rate η from 0.003 to 0.03
 # and kept $\lambda=3$: the loss exploded. With $\lambda=10$ it stayed small.
 #
-# We train four models in plain NumPy: in minibatches with λ = 3, 10 and 0, and in full batches (each step sees all
-# 20 examples) with λ = 0. Each epoch takes the examples in a new random order.
+# We train four models in plain NumPy: in minibatches with λ = 3, 10 and 0, and in full batches of all
+# 20 examples with λ = 0. Each epoch takes the examples in a new random order.
 
 
 # %%
@@ -100,7 +99,8 @@ claim("S2-05", "Within 29 epochs the loss changes by at least {} powers of ten: 
       measured=[sign * powers.get(name, np.nan) for name, sign in upward.items()], above=2)
 
 # %% [markdown]
-# If the loss is a valley, a penalty makes it steeper. So steps should jump past its bottom already at a *smaller* learning rate. Why does more of it help?
+# **Here more penalty stops an explosion.** Why? A penalty makes the valley of the loss steeper, so steps should jump
+# past its bottom already at a *smaller* learning rate.
 #
 # ## 2.2 One step: the shrink factor
 #
@@ -141,8 +141,6 @@ figures.show(fig, "The size of a weight without gradient over 20 steps, on a log
 # 2. For $0<a<1$ a weight without gradient halves in $\ln 2/(-\ln a)$ steps, its *half-life*. For small
 #    $\eta\lambda$ this is about ${{np.log(2):.2f}}/(\eta\lambda)$.
 # 3. Decay shrinks a weight only while $|a|<1$, that is for $0<\eta\lambda<2$.
-#
-# Where the loss is flat, the change made by one step is forgotten at this rate, too. So the half-life also says how long a weight *remembers* a gradient.
 #
 # In PyTorch, parameter groups keep the bias out of the decay. Steps by hand, with (2.1), lead to the same weights.
 
@@ -197,7 +195,7 @@ claim("02-sweep", "So does `sweep`, with which §2.8 trains many models at once"
       measured=many["weight0"].sel(weight_decay=3).values.ravel() - w, equals=0, within=1e-12)
 
 # %% [markdown]
-# So under plain SGD a penalty *is* weight decay.
+# **Under plain SGD a penalty *is* weight decay.**
 #
 # ## 2.3 When is multiplying all weights by a constant an L2 penalty?
 #
@@ -209,9 +207,9 @@ claim("02-sweep", "So does `sweep`, with which §2.8 trains many models at once"
 #   it is (2.1) with the learning rate $\eta'=a\eta$ and $\lambda'=(1-a)/(a\eta)$.
 # - **Decay before the gradient is taken**, $aw-\eta g(aw)$. The decayed weights $v=aw$ become $a\,(v-\eta g(v))$: *step first*.
 #
-# So for plain SGD at a constant η, the rule is exactly an L2 penalty, in every order and for any loss. A *schedule*
-# lowers η during the training. Then L2 decays by $\eta_t\lambda$ in step $t$ and fades together with the learning
-# rate. A literal 0.99 does not (Figure 2.3): it is a penalty whose $\lambda_t=0.01/\eta_t$ grows while $\eta_t$ falls.
+# These hold for any loss, at a constant η. But a *schedule* lowers η during the training. Then L2 decays by
+# $\eta_t\lambda$ in step $t$ and fades together with the learning rate. A literal 0.99 does not (Figure 2.3): it is a
+# penalty whose $\lambda_t=0.01/\eta_t$ grows while $\eta_t$ falls.
 
 
 # %%
@@ -269,6 +267,8 @@ figures.show(fig, "A weight without gradient, started at 1, over 20 steps; the l
              caption="A weight without gradient, started at 1. At each dotted line η halves.")
 
 # %% [markdown]
+# **For plain SGD at a constant η the rule is exactly an L2 penalty, in every order; under a schedule it is not.**
+#
 # ## 2.4 Momentum: coupled and decoupled decay
 #
 # How fast does a weight decay under momentum? SGD with momentum μ keeps a *buffer* $m$, a sum of past gradients, of which
@@ -288,17 +288,29 @@ figures.show(fig, "A weight without gradient, started at 1, over 20 steps; the l
 #    $$z^2 - (1 + \mu - \eta\lambda)\,z + \mu = 0. \tag{2.3}$$
 #
 #    In the long run the root $z$ of larger size wins, and the half-life is $\ln 2/(-\ln|z|)$ (Figure 2.4).
-# 3. *Use the product of the roots.* It is the last coefficient of (2.3), μ, whatever λ. So the larger root has at least the
-#    size $\sqrt\mu$.
+# 3. *Use the product of the roots.* It is the last coefficient of (2.3), μ. So the larger root has at least the
+#    size $\sqrt\mu$, whatever λ.
+#
+# What does a larger λ do?
 #
 # - **Small decay is multiplied.** As long as $\eta\lambda \ll (1-\sqrt\mu)^2$, the larger root is $z \approx 1 - \frac{\eta\lambda}{1-\mu}$.
-#   (Put $z=1-\zeta$ into (2.3) and drop products of small terms.)
-# - **Large decay is limited.** From $\eta\lambda=(1-\sqrt\mu)^2$ to $(1+\sqrt\mu)^2$ the roots are a complex pair, so both
-#   have size $\sqrt\mu$. The weight swings around zero; its half-life is that of the swings' height. More λ no longer shortens it.
-#   With $\mu=0.9$ this begins at $\eta\lambda = {{(1 - 0.9**0.5) ** 2:.4f}}$. It is like a spring with
-#   friction: a stiffer one (more λ) swings faster, but only friction, here $1-\mu$, brings it to rest.
-# - **Too much makes weights grow.** Above $(1+\sqrt\mu)^2$ the larger root moves from $-\sqrt\mu$ to $-1$, which it reaches at
-#   $\eta\lambda=2(1+\mu)$.
+# - **Large decay is limited.** From $\eta\lambda=(1-\sqrt\mu)^2$ on ({{(1 - 0.9**0.5) ** 2:.4f}} for $\mu=0.9$) both roots
+#   have size $\sqrt\mu$, and the weight swings around zero. It is like a spring with friction. A stiffer one (more λ) swings
+#   faster, but only friction, here $1-\mu$, brings it to rest.
+# - **Too much makes weights grow.** This begins at $\eta\lambda=2(1+\mu)$.
+#
+# <details>
+# <summary>Where the three ranges come from</summary>
+#
+# *Small decay.* Put $z=1-\zeta$ into (2.3) and drop products of small terms.
+#
+# *Large decay.* From $\eta\lambda=(1-\sqrt\mu)^2$ to $(1+\sqrt\mu)^2$ the roots are a complex pair of size $\sqrt\mu$. The half-life is that of
+# the swings' height.
+#
+# *Too much.* Above $(1+\sqrt\mu)^2$ the larger root moves from $-\sqrt\mu$ to $-1$, which it reaches at
+# $\eta\lambda=2(1+\mu)$.
+#
+# </details>
 
 
 # %%
@@ -393,8 +405,8 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 #
 # </details>
 #
-# At a constant η each form can imitate the other. For any loss, coupled decay with λ′ and μ′ takes the same steps as decoupled decay with λ
-# and μ, once their first steps agree (as in Figure 2.5), if
+# At a constant η each form can imitate the other, for any loss. Once their first steps agree, coupled decay with λ′ and μ′ takes the
+# steps of decoupled decay with λ and μ if
 #
 # $$\lambda'=(1-\mu)\,\lambda,\qquad\mu'=(1-\eta\lambda)\,\mu.\tag{2.4}$$
 #
@@ -520,8 +532,8 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
       measured=rule - l2, equals=0, within=1e-12)
 
 # %% [markdown]
-# So with $\mu=0.9$ and the same small λ, decoupled decay shrinks weights {{1 / (1 - 0.9):.0f}} times more slowly. By (2.4) it also converges to a different point
-# (dotted): the minimum of $L+(1-\mu)\frac\lambda2\lVert w\rVert^2$.
+# **With $\mu=0.9$ and the same small λ, decoupled decay shrinks weights {{1 / (1 - 0.9):.0f}} times more slowly than coupled decay.**
+# By (2.4) it also converges to a different point (dotted): the minimum of $L+(1-\mu)\frac\lambda2\lVert w\rVert^2$.
 #
 # <details>
 # <summary>Large decay: decoupled is the faster one</summary>
@@ -534,8 +546,8 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 #
 # ## 2.5 Full batches: curvature limits the learning rate
 #
-# Which learning rates are *stable* when each step sees all examples? In a stable run the predictions on the training examples forget the start; whether it reaches a
-# good loss is another question (§2.8). Think of a ball in a valley: too large a step lands on
+# Which learning rates are *stable* when each step sees all examples? In a stable run the predictions on the training examples forget the start.
+# Think of a ball in a valley. Too large a step lands on
 # the opposite slope, higher than where it started (Figure 2.6, right).
 #
 # The mean squared error of a linear model is quadratic. Let $H$ be its matrix of second derivatives, the *Hessian*. An
@@ -553,7 +565,7 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 # With momentum, instability begins where a root reaches −1. In (2.3), $\lambda+\rho$ takes the place of λ, so that its
 # growth from $\eta\lambda=2(1+\mu)$ on becomes $\eta < 2(1+\mu)/(\rho_{\max}+\lambda)$ for stability. For decoupled
 # decay, $z=-1$ in $z^2 - (a+\mu-\eta\rho)\,z + a\mu = 0$ gives $(1+a)(1+\mu)=\eta\rho$, which is the last bound of
-# §2.9.
+# §2.10.
 #
 # </details>
 
@@ -638,23 +650,24 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
       measured=full.mean(), between=(0.055, 0.065))
 
 # %% [markdown]
-# So decay *narrows* the stable range of full batches. In the toy problem $2/\rho_{\max}$ is
-# about {{full.mean():.2f}} on average, and $\eta=0.03$ is safe. For a batch of 5 it is not, and λ = 10 makes the overshoot
-# worse. So why does that run not explode?
+# **So decay narrows the stable range of full batches.** In the toy problem $2/\rho_{\max}$ is
+# about {{full.mean():.2f}} on average, so full batches at $\eta=0.03$ are safe. For a batch of 5 it is too large a step, and λ = 10 makes the overshoot
+# worse. Why does that run not explode?
 #
 # ## 2.6 Minibatches: one epoch by hand
 #
+# What does an epoch do to the error of one example?
+#
 # 1. *The targets do not matter.* Run SGD twice from different starts with the same batches. A step takes the difference $d$
-#    of the weights to $(1-\eta\lambda)\,d-\eta H_Bd$, with $H_B$ the batch's Hessian: there are no targets in it. If $d$ dies out,
-#    the run forgets its start and hovers; if it grows, the run explodes. So we may take $y=0$ and ask: do the errors die out?
-# 2. *Take the inputs as orthogonal.* An input has 200 random components, so its squared length is about 200, and two
-#    inputs are nearly orthogonal. Then the loss's step for one example leaves the error on another as it is. Leave out
-#    the bias.
-# 3. *One step.* The squared error of one example has the curvature $2\lVert x\rVert^2 = {{2 * 200}}$ along its input $x$. Each example has its own direction, and the mean over a
-#    batch divides the curvature by the batch size: {{2 * 200 // 5}} for 5 examples, {{2 * 200 // 20}} for 20. Without decay, a
-#    step on 5 multiplies their errors by $1 - 80\eta$. Decay replaces the 1 by $a=1-\eta\lambda$. It also
-#    multiplies the errors on all *other* examples by $a$: with $y=0$ an error *is* a prediction, and decay shrinks all predictions.
-# 4. *One epoch* has four batches. Each example is in one of them, so over an epoch its error is multiplied by
+#    of the weights to $(1-\eta\lambda)\,d-\eta H_Bd$, where the batch's Hessian $H_B$ holds no targets. If $d$ dies out,
+#    the run forgets its start; if it grows, the run explodes. So take $y=0$ and ask: do the errors die out?
+# 2. *Take the inputs as orthogonal.* An input has 200 random components. So its squared length is about 200, and two
+#    inputs are nearly orthogonal: the loss's step for one example leaves the error on another as it is. Leave out the bias.
+# 3. *A batch overshoots.* The squared error of one example has the curvature $2\lVert x\rVert^2 = {{2 * 200}}$ along its input $x$;
+#    the mean over 5 examples has {{2 * 200 // 5}}. So a step multiplies the errors of its own batch by $a-80\eta$, with the shrink
+#    factor $a=1-\eta\lambda$ of §2.2.
+# 4. *Decay shrinks the other errors.* With $y=0$ an error *is* a prediction, and decay multiplies all predictions by $a$.
+# 5. *One epoch* has four batches, and each example is in one of them. So an epoch multiplies its error by
 #
 # $$(a - 80\eta)\;a^3.\tag{2.6}$$
 #
@@ -669,9 +682,9 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 #
 # </details>
 #
-# At $\eta=0.03$, $80\eta$ is {{80 * 0.03:.1f}}. With λ = 10, $a$ is {{1 - 0.03 * 10:.1f}}, and an epoch multiplies the error by
-# $({{1 - 0.03 * 10:.1f}}-{{80 * 0.03:.1f}})\cdot{{1 - 0.03 * 10:.1f}}^3={{(0.7 - 80 * 0.03) * 0.7**3:.2f}}$: it shrinks. With λ = 3 the
-# factor is ${{(0.91 - 80 * 0.03) * 0.91**3:.2f}}$, without decay ${{1 - 80 * 0.03:.1f}}$: the error grows (Figure 2.7).
+# At $\eta=0.03$ and λ = 10 this is
+# $({{1 - 0.03 * 10:.1f}}-{{80 * 0.03:.1f}})\cdot{{1 - 0.03 * 10:.1f}}^3={{(0.7 - 80 * 0.03) * 0.7**3:.2f}}$: the error shrinks. With λ = 3 the
+# factor is ${{(0.91 - 80 * 0.03) * 0.91**3:.2f}}$: it grows (Figure 2.7).
 
 
 # %%
@@ -689,19 +702,20 @@ def name_factors(ax, much, little):
     ax.text(0.35, -1.45, f"× ({much[1]:.1f})".replace("-", "−"), color=figures.ORANGE,
             ha="center")
     ax.text(3.45, -1.12, f"× {little[4] / little[3]:.2f}", color=figures.GREEN, ha="center")
+    ax.text(0.62, 0.45, "its own batch:\novershoot", color=figures.GREY)
+    ax.text(2.1, 0.45, "the other three batches:\nonly decay acts", color=figures.GREY)
+    ax.text(2.1, -0.1, "in the band: no larger than at the start", color=figures.GREY)
 
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots()
-ax.axhspan(-1, 1, color=figures.GREY, alpha=0.13, lw=0)
+ax.axhspan(-1, 1, color=figures.SKY, alpha=0.18, lw=0)  # as in Figure 2.6
 for decay, colour in colour_of.items():
     a = 1 - 0.03 * decay
     path = np.cumprod([1, a - 80 * 0.03, a, a, a])
     ax.plot(range(5), path, "o-", color=colour, label=f"λ = {decay}")
 paths = figures.drawn(ax)
 name_factors(ax, paths["λ = 10"].y, paths["λ = 3"].y)
-ax.text(0.62, 0.45, "its own batch:\novershoot", color=figures.GREY)
-ax.text(2.1, 0.45, "the other three batches:\nonly decay acts", color=figures.GREY)
 ax.set(xlim=(-0.1, 4.7), ylim=(-1.95, 1.15), xticks=range(5),
        xlabel="batches seen in the epoch", ylabel="error of one example (target 0)")
 for decay, colour in colour_of.items():
@@ -711,7 +725,7 @@ told = "; ".join(f"{name}: {each.y[1]:.2f}, then {each.y[4]:.2f}" for name, each
 figures.show(fig, "The error of one example over an epoch, starting from 1: after its own batch, "
              f"and at the end. {told}. Only λ = 10 ends inside the band.", number="2.7",
              caption="By hand, at η = 0.03. The example is in the first of four batches. In the "
-             "grey band the error is not larger than at the start.")
+             "tinted band the error is not larger than at the start.")
 
 # %% tags=["hide-input"]
 epochs = [paths[f"λ = {decay}"].y[-1] for decay in (0, 3, 10)]
@@ -720,16 +734,16 @@ claim("02-four-steps", "The paths end at (2.6), up to the sign",
       equals=0, within=1e-12)
 
 # %% [markdown]
-# This solves the puzzle: **decay narrows the stable range of full batches, because it adds to the
-# overshoot. It can widen that of shuffled minibatches, because an error goes on shrinking during the other batches, whose loss
-# leaves it alone.** It takes at least two batches (exercise 2), and no direction may be too
-# steep in all of them (exercise 5).
+# This solves the puzzle. **Decay narrows the stable range of full batches, because it adds to the
+# overshoot; it can widen that of shuffled minibatches, because an error goes on shrinking during the other batches.**
+# It takes two batches or more (exercise 2), and no direction may be too steep in all of them (exercise 5).
 #
 # ## 2.7 Minibatches: the real borders
 #
-# How good is the estimate for the real inputs, which are neither quite orthogonal nor equally long? We simulate, with all targets
-# zero. The *growth exponent* Γ is the average change of $\ln\lVert e\rVert$ per epoch, where $e$ holds the
-# errors on all examples. If Γ is negative, the run is stable. The loss, a square, changes by a factor of $\exp(2\Gamma)$ per epoch.
+# How good is this estimate? We train on the real inputs, which are neither quite orthogonal nor equally long, with all targets
+# zero. Let $e$ hold the errors on all examples. The *growth exponent* Γ is the average
+# change of $\ln\lVert e\rVert$ per epoch. If Γ is negative, the run is stable.
+
 
 # %%
 def exponent_of(X, lr, weight_decay):
@@ -741,7 +755,7 @@ def exponent_of(X, lr, weight_decay):
 exponent = exponent_of(X, 0.03, 3)
 
 # %% [markdown]
-# At $\lambda=3$ this run has Γ = {{exponent:.2f}}: its loss grows {{np.exp(2 * exponent):.1f}}-fold per epoch. The folded
+# At $\lambda=3$ this run has Γ = {{exponent:.2f}}: each epoch multiplies its errors by about {{np.exp(exponent):.1f}}. The folded
 # `growth(Q, lr, weight_decay, batch=5, …)` finds Γ for many settings and data sets at once.
 
 
@@ -877,7 +891,7 @@ claim("02-alike", "Without their lengths, inputs have the squared length 200 and
       measured=[np.diag(Q) for Q in alike], equals=200, within=1e-9)
 
 # %% tags=["hide-input"]
-more = [0, 3, 6, *range(8, 20), 24, 28, 32, 36, 38, 40, 44]  # λ for independent draws
+more = [0, 3, 6, *range(8, 20), 24, 28, 32, 36, 38, 40, 44]  # λ for batches drawn anew
 both = growth(grams, 0.03, more + more, seed=seeds(20), shuffle=False,
               bias=np.repeat([1, 0], len(more)))
 # With bias=0 the 1 in Q stays: it is an input 1 whose weight decays, as a bias that decays.
@@ -889,6 +903,24 @@ upright = growth(squares[:, :, None] * np.eye(20), 0.03, few, seed=seeds(20), ep
                  shuffle=False, bias=0)  # orthogonal inputs of the real lengths
 lengths_drawn = zero_of(few, upright.mean(0))
 assert lengths_drawn + 2 < decaying_from < drawn_from, "spreading does most, the bias a little"
+
+
+# %% tags=["hide-input"]
+def share_of_longest(Q, seed, epochs=50):
+    """Which part of the squared errors the longest input has, from epoch 10 on, at λ = 7."""
+    rng, e, shares = np.random.default_rng(seed), np.ones(20), []
+    for _ in range(epochs):
+        for rows in rng.permutation(20).reshape(-1, 5):
+            e, _ = exact_step(Q, e, 0, rows, 0.03, 1 - 0.03 * 7)
+        e = e / np.linalg.norm(e)
+        shares.append(e[np.diagonal(Q).argmax()] ** 2)
+    return np.mean(shares[10:])
+
+
+share_overlapping, share_orthogonal = np.transpose(
+    [[share_of_longest(Q - 1, k), share_of_longest(np.diag(np.diagonal(Q - 1)), k)]
+     for k, Q in enumerate(grams[:10])])
+assert 2 * np.mean(share_overlapping) < np.mean(share_orthogonal), "real inputs share errors"
 
 # %% tags=["hide-input"]
 between = [6.5, 7.5, 9, 42, 46]  # more λ for the kinks; then λ for a bias that decays
@@ -907,43 +939,52 @@ assert 6 < parting < 9, "the bias makes the kink"
 assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly moves"
 
 # %% [markdown]
-# **The estimate by hand is too optimistic.** By hand, a run without decay explodes above $\eta = {{2 / 80:.3f}}$, in the
-# simulation already above {{crossing:.3f}}. It also takes more λ (first two rows):
+# The estimate by hand is too optimistic: real inputs need more λ.
 #
 # | at $\eta=0.03$ | stable from λ = | to about λ = |
 # |---|---|---|
 # | by hand: orthogonal, equal lengths | {{hand[0]:.1f}} | {{hand[1]:.0f}} |
-# | real inputs, shuffled (single data sets: {{min(each_from):.1f}} to {{max(each_from):.1f}}) | {{stable_from:.1f}} | {{stable_to:.0f}} |
-# | real inputs, independent draws | {{drawn_from:.0f}} | {{drawn_to:.0f}} |
+# | real inputs, shuffled | {{stable_from:.1f}} | {{stable_to:.0f}} |
+# | real inputs, drawn anew | {{drawn_from:.0f}} | {{drawn_to:.0f}} |
 #
-# **Shuffling is part of the rescue:** each epoch takes every example once. With *independent draws* (last row) each
-# batch is five different examples, drawn anew from all 20. Then
-# λ = 10 is not enough (Figure 2.8).
+# Shuffling is part of the rescue. In a shuffled epoch the examples take turns. In the last row each batch is
+# *drawn anew*: five different examples of all 20, whatever the batches before. Then λ = 10 is not enough (Figure 2.8).
 #
 # <details>
-# <summary>Where the differences come from, and the kink of Figure 2.8</summary>
+# <summary>Where the differences come from</summary>
 #
-# *Shuffled*, the real inputs need more λ than by hand mostly because their lengths are unequal.
+# *Without decay* a run explodes by hand above $\eta = {{2 / 80:.3f}}$, in the simulation already above {{crossing:.3f}}. *With decay* and shuffled,
+# single data sets become stable between λ = {{min(each_from):.1f}} and {{max(each_from):.1f}}. They need more λ than by hand mostly
+# because the lengths of the inputs are unequal.
 #
 # | assumption | from λ = | to about λ = |
 # |---|---|---|
 # | real angles, equal lengths | {{angles[0]:.1f}} | {{angles[1]:.0f}} |
 # | real lengths, orthogonal | {{lengths[0]:.1f}} | {{lengths[1]:.0f}} |
 #
-# *Equal lengths*: simulated, with all squared lengths 200 and no bias. *Orthogonal*: the longest input decides. This row is not
-# computed for each data set, but once, with the mean longest input, $\lVert x\rVert^2={{longest:.0f}}$: in (2.6)
+# *Equal lengths*: simulated, with all squared lengths 200 and no bias. *Orthogonal*: the longest input decides. This row is
+# computed once, with the mean longest input, $\lVert x\rVert^2={{longest:.0f}}$: in (2.6)
 # $\frac25\lVert x\rVert^2={{2 / 5 * longest:.0f}}$ takes the place of 80.
 #
-# *With independent draws*, by hand nothing changes: in four steps an example is drawn once on average. But real inputs are not quite orthogonal, so the overshoot of one batch
-# spreads to other examples, and as examples do not take turns, the next batch may hit the same ones again. An error gains by hand $\frac14\ln|a-80\eta|+\frac34\ln|a|$ per step in its logarithm, on average; in four steps
-# that is the Γ of (2.6). Orthogonal inputs of the real lengths would need {{lengths_drawn:.1f}}, the real inputs
-# {{decaying_from:.0f}} if the bias decayed, and {{drawn_from:.0f}} as it does not. So most comes from overshoot that spreads to other examples, and a
-# little from the bias.
+# Why do the real inputs need less than the second row, {{stable_from:.1f}} in place of {{lengths[0]:.1f}}? Orthogonal, the longest input keeps its growing error to itself.
+# Real inputs overlap, so its error spreads to shorter inputs, whose batches overshoot less: at λ = 7 the longest has
+# {{100 * np.mean(share_overlapping):.0f}} % of the squared errors in place of {{100 * np.mean(share_orthogonal):.0f}} %.
+#
+# *Drawn anew*, by hand nothing changes: in four steps an example is drawn once on average. (An error gains
+# $\frac14\ln|a-80\eta|+\frac34\ln|a|$ per step in its logarithm, in four steps the Γ of (2.6).) But the overshoot of one batch
+# spreads to other examples, and the next batch may hit the same ones again. Orthogonal inputs of the real lengths would need
+# {{lengths_drawn:.1f}}. The real ones need {{decaying_from:.0f}} if the bias decays, and {{drawn_from:.0f}} as it does not. So most comes from overshoot that spreads,
+# and a little from the bias.
+#
+# </details>
+#
+# <details>
+# <summary>The kink of Figure 2.8, and the mean over all draws</summary>
 #
 # *The kink.* From about λ = {{parting:.1f}} on, the slowest thing to die out is the bias, which does not decay: hence the kink and the
 # flat branch. If it decayed (thin line), Γ would be ${{thin_line[thin.index(10)]:.2f}}$ at λ = 10. The border itself hardly moves.
 #
-# *The mean over all draws.* Γ describes a typical run. By hand, an independent draw contains a given example with
+# *The mean over all draws.* Γ describes a typical run. By hand, a batch drawn anew contains a given example with
 # probability ¼. So a step multiplies the mean square of its error
 # by $\frac14(a-80\eta)^2+\frac34a^2$. At $\eta=0.03$ that is at least {{3 / 16 * (80 * 0.03) ** 2:.2f}}, whatever λ is
 # (exercise 2): rare runs grow so much that they carry the mean. Papers often bound this mean, a stricter border
@@ -961,7 +1002,7 @@ claim("S2-07", "At η = 0.03 shuffled minibatches become stable at λ = {}, on a
       measured=stable_from, between=(5.8, 7.3))
 
 # %% tags=["hide-input"]
-claim("S2-07", "At η = 0.03 independently drawn minibatches become stable at λ = {}, on average",
+claim("S2-07", "At η = 0.03 minibatches drawn anew become stable at λ = {}, on average",
       measured=drawn_from, between=(11, 17))
 
 # %% tags=["hide-input"]
@@ -973,15 +1014,21 @@ def draw_exponents(ax):
     """Γ against λ at the learning rate 0.03."""
     for x, gains, style, width, name in ((fine, thick_line, "-", 2, "shuffled"),
                                          (thin, thin_line, "-", 0.9, "bias decays"),
-                                         (more, drawn_anew.mean(0), ":", 2, "independent")):
+                                         (more, drawn_anew.mean(0), ":", 2, "drawn anew")):
         ax.plot(x, gains, style, color=figures.ORANGE, lw=width, label=name)
     ax.plot(grid, np.log(by_hand(0.03, grid) + 1e-9), "k--", lw=1, label="by hand")
     ax.axhline(0, color=figures.GREY, lw=1)
     for x, height, words, colour in ((30, -0.31, "shuffled", figures.ORANGE),
                                      (14.7, -0.65, "if the bias decayed", figures.ORANGE),
-                                     (24, 0.12, "independent draws", figures.ORANGE),
+                                     (26, 0.12, "drawn anew", figures.ORANGE),
                                      (2.2, -0.4, "by hand", "k")):
         ax.text(x, height, words, color=colour)
+    for decay, mark in ((3, "X"), (10, "o")):  # as in Figure 2.9
+        gain = thick_line[list(fine).index(decay)]
+        ax.plot(decay, gain, "k" + mark, ms=8 if mark == "X" else 5, label=f"_at {decay}")
+        place = (8, 0.46) if decay == 3 else (9.2, gain - 0.11)
+        ax.annotate(f"λ = {decay}", (decay, gain), place,
+                    arrowprops={"arrowstyle": "-", "lw": 0.8} if decay == 3 else None)
     ax.set(xlabel="weight decay λ", ylabel="growth exponent Γ", xlim=(0, 56), ylim=(-0.8, 0.6))
 
 
@@ -994,10 +1041,11 @@ low, dies = gain["shuffled"], gain["bias decays"].at(10)
 figures.show(fig, "Growth exponent against weight decay at η = 0.03. For shuffled epochs it falls "
              f"from {low.at(0):.2f} through zero, has a kink near λ = 7.5, sinks slowly to "
              f"{min(low.y):.2f}, and rises above zero again at the far right. If the bias decayed "
-             f"it would go on falling, to {dies:.2f} at λ = 10. For independent draws it falls "
-             "later and less; by hand earlier and more.", number="2.8",
-             caption="At η = 0.03, means over 20 data sets. Above zero runs explode. The thin line "
-             "is for shuffled epochs, too.")
+             f"it would go on falling, to {dies:.2f} at λ = 10. For batches drawn anew it falls "
+             "later and less; by hand earlier and more. A cross at λ = 3 lies at "
+             f"{gain['_at 3'].y[0]:.2f}, a dot at λ = 10 at {gain['_at 10'].y[0]:.2f}.",
+             number="2.8", caption="At η = 0.03, means over 20 data sets. Above zero runs explode. "
+             "The marks are the reader's settings. The thin line is for shuffled epochs, too.")
 
 # %% [markdown]
 # Figure 2.9 maps these borders.
@@ -1038,7 +1086,7 @@ def name_regions(ax):
     for x, y, words in ((0.008, 8.2, "both\nstable"), (0.039, 0.4, "minibatches\nexplode"),
                         (0.0455, 13, "full batches\nexplode"), (0.0492, 8.1, "both explode")):
         ax.text(x, y, words, size=9.5)
-    ax.text(0.0275, 12.2, "independent\ndraws", size=9.5, ha="right", color=figures.ORANGE)
+    ax.text(0.0275, 12.2, "drawn\nanew", size=9.5, ha="right", color=figures.ORANGE)
     ax.text(0.0635, 11.1, "shuffled", size=9.5, ha="right", color=figures.ORANGE)
 
 
@@ -1082,8 +1130,8 @@ def draw(lr, weight_decay):
                  "their border leans to the right, and that of full batches to the left, until "
                  "they cross. Dots at η = 0.003, λ = 3 and η = 0.03, λ = 10 lie where both are "
                  "stable; arrows lead from one to the other over a cross at η = 0.03, λ = 3, "
-                 "where minibatches explode. A dotted border of minibatches with independent "
-                 "draws passes on the left of the second dot. "
+                 "where minibatches explode. A dotted border of minibatches drawn "
+                 "anew passes on the left of the second dot. "
                  f"At η = {lr:g}, λ = {weight_decay:g} the median loss of seven runs changes in "
                  f"29 epochs from {few.y[0]:.0f} to 10^{np.log10(few.y[-1]):.0f} in minibatches, "
                  f"and to 10^{np.log10(all_of_them.y[-1]):.0f} in full batches.")
@@ -1116,11 +1164,10 @@ claim("02-bounded", "There the loss of minibatches stays at least {} times as la
       "answering the mean target, on each of 20 data sets", measured=bounded, above=1)
 
 # %% [markdown]
-# **With much decay, shuffled minibatches can be stable where full batches explode,** as on the right of Figure 2.9:
-# a full batch overshoots in every step; in minibatches an example overshoots once an epoch, and only decays in the other three steps.
+# **With much decay, shuffled minibatches can be stable where full batches explode** (top right of Figure 2.9).
+# A full batch overshoots in every step. In minibatches an example overshoots once an epoch, and only decays in the other three steps.
 #
-# **But a run that forgets its start need not be good.** At ○ the loss of minibatches hovers far above that of
-# answering the mean target.
+# But stable is not yet good. At ○ the loss of minibatches hovers far above that of answering the mean target.
 #
 # <details>
 # <summary>A safe bound on η that needs no run</summary>
@@ -1148,10 +1195,6 @@ claim("02-safe", "At the safe bound η times the largest curvature of all batche
       measured=2 / 5 * np.linalg.eigvalsh(five[0]).max() * safe[0], equals=2, within=1e-9)
 claim("02-curvature", "The curvature of a batch of 5 follows from its largest singular value",
       measured=np.linalg.eigvalsh(five[0][:400])[:, -1] / sharp, equals=1, within=1e-9)
-
-# %% [markdown]
-# **And a network?** We train one with 50 hidden ReLU units on the same data sets, with η = 0.07 in
-# minibatches and 0.15 in full batches.
 
 # %% tags=["hide-input"]
 exploded, ended = {}, {}
@@ -1192,11 +1235,16 @@ assert 0.15 * sharp_at[0] > 4, "full batches overshoot at the start"
 assert abs(sharp_at[1] - 2) < 0.2, "after five steps only the bias's curvature is left"
 
 # %% [markdown]
-# Without decay {{exploded[5][0]}} of 20 runs explode in minibatches and {{exploded[20][0]}} in full batches. With λ = 4 only {{exploded[5][1]}} and
-# {{exploded[20][1]}} do. But the rescued networks only predict the mean target. So lower η instead.
+# In a network with 50 hidden ReLU units λ = 4 rescues most runs that explode, too. But these only predict the mean target.
+# **So against explosions lower η first.**
 #
 # <details>
-# <summary>A lower η, and how full batches are rescued</summary>
+# <summary>In numbers; a lower η, and how full batches are rescued</summary>
+#
+# | runs of 20 that explode | λ = 0 | λ = 4 |
+# |---|---|---|
+# | minibatches, $\eta=0.07$ | {{exploded[5][0]}} | {{exploded[5][1]}} |
+# | full batches, $\eta=0.15$ | {{exploded[20][0]}} | {{exploded[20][1]}} |
 #
 # At $\eta=0.01$, without decay, {{(fitted < 0.01).sum()}} of 20 runs in minibatches fit their data.
 #
@@ -1205,7 +1253,7 @@ assert abs(sharp_at[1] - 2) < 0.2, "after five steps only the bias's curvature i
 #
 # </details>
 #
-# ## 2.8 Noise: why the loss hovers
+# ## 2.8 Noise: how far a run hovers
 #
 # With λ = 10 the reader finds training "somewhat erratic". Figure 2.10 shows the loss, without the penalty. Why does it not settle?
 
@@ -1219,83 +1267,67 @@ exact = [ridge(*problem, 10, loss="mse") for problem in problems]  # minimum of 
 left = [np.mean((A @ v + c - z) ** 2) for (A, z), (v, c) in zip(problems, exact, strict=True)]
 
 # %% tags=["hide-input"]
+def name_levels(ax):
+    """Words at the right ends of the three levels, of which two may lie close together."""
+    middle = np.mean([late[0, :201].mean(), y.var()])
+    for height, words, colour, side in ((middle + 0.001, "its mean", figures.ORANGE, "bottom"),
+                                        (middle - 0.001, "mean target", "k", "top"),
+                                        (left[0], "at the minimum", figures.BLUE, "center")):
+        ax.text(602, height, words, color=colour, va=side)
+
+
+# %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(7.2, 3.0))
 ax.plot(range(400, 601), late[0, :201], color=figures.ORANGE, lw=1.2, label="SGD, η = 0.03")
 ax.plot([400, 600], 2 * [late[0, :201].mean()], "--", color=figures.ORANGE, label="its mean")
 ax.plot([400, 600], 2 * [left[0]], "--", color=figures.BLUE, label="at the minimum")
-ax.set(xlabel="step", ylabel="training loss (no penalty)", xlim=(400, 655), ylim=(0, None),
+ax.plot([400, 600], 2 * [y.var()], ":", color="k", label="mean target")
+ax.set(xlabel="step", ylabel="training loss (no penalty)", xlim=(400, 660), ylim=(0, None),
        xticks=range(400, 601, 50))
 ax.spines["bottom"].set_bounds(400, 600)
-for height, words, colour in ((late[0, :201].mean(), "its mean", figures.ORANGE),
-                              (left[0], "at the minimum", figures.BLUE)):
-    ax.text(602, height, words, color=colour, va="center")
+name_levels(ax)
 ax.text(516, 0.9 * late[0, :201].max(), "SGD, η = 0.03", color=figures.ORANGE)
 ax.set_title("With λ = 10 the loss of one run hovers above its value at the minimum")
 hover = {name: each.y.mean() for name, each in figures.drawn(ax).items()}
 figures.show(fig, "Training loss from step 400 to 600 with λ = 10. It jumps up and down, on "
              f"average at {hover['its mean']:.3f}; a dashed line marks the loss at the "
-             f"minimum of loss plus penalty, {hover['at the minimum']:.4f}.", number="2.10",
+             f"minimum of loss plus penalty, {hover['at the minimum']:.4f}, a dotted one that of "
+             f"answering the mean target, {hover['mean target']:.3f}.", number="2.10",
              caption="One run on the first data set. Dashed: its mean, and the loss at the minimum "
-             "of loss plus penalty.")
+             "of loss plus penalty. Dotted: the loss of answering the mean target.")
 
 # %% tags=["hide-input"]
 claim("S2-07", "With λ = 10 the late training loss has a standard deviation over time of {} times "
       "its mean, on average", measured=(late.std(1) / late.mean(1)).mean(), above=0.4)
 
 # %% [markdown]
-# Batches disagree about the minimum: each step kicks the weights away, and the slope pulls them back. How far does this
-# lift what SGD minimises, which is loss *plus penalty*? Its mean height above the minimum is the *excess* $E$.
+# Batches disagree about the minimum: each step kicks the weights away, and the slope pulls them back. The *excess* $E$ is how far
+# this lifts, on average, what SGD minimises: loss *plus penalty*.
 #
-# Let $C$ be the covariance of the single examples' gradients at the minimum of loss plus penalty: the noise. Every step
-# draws a new batch of $B$ examples, one by one and with replacement. If all parameters decay, the Hessian of loss plus
+# Let $C$ be the covariance of the single examples' gradients at the minimum of loss plus penalty: the noise. Every batch is
+# *drawn anew*: $B$ examples, here one by one and with replacement. If all parameters decay, the Hessian of loss plus
 # penalty is $H_\lambda=H+\lambda I$. Along one of its eigenvectors,
 # let $h=\rho+\lambda$ be the curvature, $\Delta$ the distance from the minimum, and $\sigma^2$ the variance of the noise.
 #
 # 1. *One step.* Pretend that every batch has this Hessian. Then a step is $\Delta\leftarrow(1-\eta h)\,\Delta-\eta\xi$. The
 #    kick ξ is the batch's gradient of loss plus penalty, taken at the minimum. Its mean is zero, its variance $\sigma^2/B$.
-# 2. *In the long run* kicks and pull balance: the variance $s$ of $\Delta$ is the same before and after a step. As the new
-#    batch is independent of $\Delta$, variances add: $s=(1-\eta h)^2 s+\eta^2\sigma^2/B$. Solve for $s$:
+# 2. *In the long run* kicks and pull balance: the variance $s$ of $\Delta$ is the same before and after a step. The new
+#    batch knows nothing of $\Delta$, so variances add: $s=(1-\eta h)^2 s+\eta^2\sigma^2/B$. Solve for $s$:
 #    $s=\frac{\eta \sigma^2}{h\,(2-\eta h)\,B}\approx \frac{\eta \sigma^2}{2h\,B}$ for small $\eta h$.
 # 3. *The height.* At the distance $\Delta$ loss plus penalty lies $\frac12 h \Delta^2$ above its minimum, on average
-#    $\frac12 hs\approx \frac{\eta\,\sigma^2}{4B}$. The curvature cancels: a steep direction keeps weights closer, but rises faster.
+#    $\frac12 hs\approx \frac{\eta\,\sigma^2}{4B}$. The curvature cancels.
 # 4. *Add all eigenvectors.* Their $\sigma^2$ add up to the trace of $C$, so in all
 #
 # $$E\approx\frac{\eta}{4}\,\frac{\operatorname{tr}C}{B}.\tag{2.7}$$
 #
-# Half the learning rate, or twice the batch, halves the excess; doubling both changes nothing: one reason for the
-# *linear scaling rule* ([Goyal et al. 2017](https://arxiv.org/abs/1706.02677)).
+# **If batches are drawn anew and η is small, half the learning rate or twice the batch halves the excess.** Doubling both changes nothing: one reason
+# for the *linear scaling rule* ([Goyal et al. 2017](https://arxiv.org/abs/1706.02677)).
 #
-# Data loaders *shuffle*. At the minimum the gradients of loss plus penalty of all batches of an epoch sum to
-# zero. So the kicks of an epoch nearly cancel. With many examples, and while $\eta hk$ is small for $k$ batches an epoch, there remains
+# ## 2.9 Shuffled epochs, and what the reader's run cost
 #
-# $$E_{\text{shuffled}}\approx\frac{\eta^2 k}{12}\,\frac{\operatorname{tr}(H_\lambda C)}{B}.\tag{2.8}$$
-#
-# <details>
-# <summary>Derivation of (2.8)</summary>
-#
-# If $\eta hk$ is small, the pull within an epoch can be left out. The sum of the mean gradients of $t$ of the $k$ batches, drawn
-# without replacement, has about $t\,(1-\frac tk)$ times the variance $\sigma^2/B$, if $n$ is large. On average over $t$ that is about
-# $\frac k6$ times, if $k$ is large. So
-# $s\approx\frac{\eta^2k\,\sigma^2}{6B}$, the height is $\frac12hs\approx\frac{\eta^2k\,h\sigma^2}{12B}$, and the sum over all eigenvectors is (2.8).
-# With $k=n/B$ this is $\frac n{12}(\eta/B)^2\operatorname{tr}(H_\lambda C)$: doubling η and $B$ changes nothing here,
-# either; doubling only the batch quarters the excess.
-#
-# </details>
-#
-# In each direction (2.8) is $\eta hk/3$ times (2.7): shuffling helps most while epochs are short.
-#
-# <details>
-# <summary>How short? And with momentum?</summary>
-#
-# An epoch is short if it has fewer than $1/(\eta h)$ steps; after about so many a kick is forgotten. The gain fades slowly: where an epoch is
-# {{below: turns_remembered:.1f}} times as long (Figure 2.11, η = 0.02), shuffling still halves the excess. For much longer epochs use (2.7).
-#
-# With momentum put $\frac{\eta}{1-\mu}$ for η in (2.7), as long as this times the curvature is small; in (2.8), too, if an epoch has
-# many more than $\frac1{1-\mu}$ batches. With fewer the excess is smaller.
-#
-# </details>
-#
-# Figure 2.11 measures both on ten data sets of 200 examples and 20 inputs, with $\lambda=0.2$.
+# Data loaders do not draw anew: they *shuffle*. Does a run then hover less? At the minimum the gradients of loss plus penalty of an epoch's batches
+# sum to zero. So kicks taken there cancel by the end of the epoch (Figure 2.11). We use ten data sets of 200 examples with
+# 20 inputs, $\lambda=0.2$, and {{200 // 5}} batches of 5 an epoch.
 
 
 # %%
@@ -1316,7 +1348,7 @@ def excess_at(deviations, H):  # a column for each
     return (deviations * (H @ deviations)).sum(-2) / 2
 
 
-def independent(rng, steps, size):
+def anew(rng, steps, size):
     return rng.integers(200, size=(steps, size))
 
 
@@ -1340,7 +1372,7 @@ inputs, outputs = (np.stack(part) for part in zip(*larger, strict=True))
 at_minimum = [moments(*each, 0.2) for each in larger]
 lowest, hessians, covariances = (np.stack(part) for part in zip(*at_minimum, strict=True))
 paths, each_excess = {}, {}  # step, data set, input, rate; data set, rate
-for name, draw_rows in (("independent", independent), ("shuffled", shuffled)):
+for name, draw_rows in (("drawn anew", anew), ("shuffled", shuffled)):
     rows = [draw_rows(np.random.default_rng(seed), 4000, size) for seed in seeds(10)]
     paths[name] = wander(inputs, outputs, lowest, etas, np.stack(rows, axis=1), 0.2)
     each_excess[name] = excess_at(paths[name], hessians).mean(0)
@@ -1351,20 +1383,112 @@ each_excess["shuffled law"] = np.array(
 excess = {name: each.mean(0) for name, each in each_excess.items()}
 
 # %% tags=["hide-input"]
+slopes = np.array([2 * A * (A @ v - z)[:, None] + 0.2 * v  # of each example, at the minimum
+                   for A, z, v in zip(inputs, outputs, lowest, strict=True)])
+units = slopes / slopes.std(axis=1, keepdims=True) * size**0.5  # a kick has variance 1
+
+
+def kick_sums(draw_rows, epochs=20):
+    """Sums of the kicks so far: data set, epoch, batches seen (none to all), input."""
+    sums = np.zeros((10, epochs, 41, 20))
+    for k, seed in enumerate(seeds(10)):
+        rows = draw_rows(np.random.default_rng(seed), 40 * epochs, size).reshape(epochs, 40, size)
+        sums[k, :, 1:] = np.cumsum(units[k][rows].mean(axis=2), axis=1)
+    return sums
+
+
+sums = {"drawn anew": kick_sums(anew), "shuffled": kick_sums(shuffled)}
+spread = {name: np.sqrt(np.mean(np.square(each), axis=(0, 1, 3))) for name, each in sums.items()}
+
+# %% tags=["hide-input"]
+def draw_kicks(ax, name, colour):
+    """Sums of the kicks of six epochs, along the first weight of the first data set."""
+    t, paths_of = np.arange(41), sums[name][0, :6, :, 0]
+    width = np.sqrt(t if name == "drawn anew" else t * (1 - t / 40))
+    ax.fill_between(t, -width, width, color=colour, alpha=0.18, lw=0)
+    ax.plot(t, width, color=colour, lw=0, label="band")
+    ax.plot(paths_of.T, color=colour, lw=1, label="_epochs")
+    ax.plot(np.full(6, 40), paths_of[:, -1], "o", color=colour, ms=4.5, label="ends")
+    ax.set(xlabel="batches seen in the epoch", ylabel="sum of kicks (1 = a typical kick)")
+    top = 1.1 * np.abs(sums["drawn anew"][0, :6, :, 0]).max()
+    ax.set(xlim=(0, 41.5), ylim=(-top, top), xticks=range(0, 41, 10))
+    ax.set_title(name, size=10, weight="normal")
+
+
+# %% tags=["hide-input"]
+fig, (ax, at) = figures.subplots(1, 2, figsize=(7.4, 3.1), sharey=True)
+draw_kicks(ax, "drawn anew", "C0"), draw_kicks(at, "shuffled", "C1")
+wanders, closes = figures.drawn(ax), figures.drawn(at)
+figures.title(fig, "Shuffled, the kicks of an epoch cancel; drawn anew, they wander away")
+figures.show(fig, "Sums of the kicks of six epochs of 40 batches, along one weight. Drawn anew, "
+             f"they end at up to {abs(wanders['ends'].y).max():.0f} typical kicks from zero, in a "
+             f"band that widens to ±{wanders['band'].y[-1]:.1f}. Shuffled, they end at "
+             f"{abs(closes['ends'].y).max():.0f}, in a lens that is ±{max(closes['band'].y):.1f} "
+             "wide in the middle.", number="2.11",
+             caption="Six epochs on the first data set, all kicks taken at the minimum. Tinted: "
+             "one standard deviation, in theory. Dots: after the last batch.")
+
+# %% tags=["hide-input"]
+claim("02-kicks-cancel", "The kicks of a shuffled epoch sum to zero",
+      measured=sums["shuffled"][:, :, -1], equals=0, within=1e-9)
+claim("02-kicks", "Drawn anew, the 40 kicks of an epoch add up to {} typical kicks, as root mean "
+      f"square (in theory √40, which is {40**0.5:.1f})", measured=spread["drawn anew"][-1],
+      between=(5.4, 7.2))
+
+# %% tags=["hide-input"]
+claim("02-kicks-half", "Halfway through an epoch the sum of shuffled kicks has {} times the "
+      "variance of that of kicks drawn anew (in theory ½)",
+      measured=(spread["shuffled"][20] / spread["drawn anew"][20]) ** 2, between=(0.35, 0.65))
+
+# %% [markdown]
+# **Within an epoch shuffled kicks move the weights, but at its end they have cancelled.** So the excess is smaller. With many
+# examples, and while $\eta hk$ is small for $k$ batches an epoch, it is
+#
+# $$E_{\text{shuffled}}\approx\frac{\eta^2 k}{12}\,\frac{\operatorname{tr}(H_\lambda C)}{B}.\tag{2.8}$$
+#
+# In each direction this is $\eta hk/3$ times (2.7): shuffling helps most while epochs are short (Figure 2.12).
+#
+# *Where (2.8) is loose.* Each batch meets weights that earlier ones have moved. So the kicks cancel only nearly, and the weights shift (exercise 6).
+# The excess of this shift is of order $\eta^2$, too. A smaller η does not make (2.8) better; more examples do.
+#
+# <details>
+# <summary>Derivation of (2.8)</summary>
+#
+# If $\eta hk$ is small, the pull within an epoch can be left out. The sum of the mean gradients of $t$ of the $k$ batches, drawn
+# without replacement, has about $t\,(1-\frac tk)$ times the variance $\sigma^2/B$, if $n$ is large (the lens of Figure 2.11). On average over $t$ that is about
+# $\frac k6$ times, if $k$ is large. So
+# $s\approx\frac{\eta^2k\,\sigma^2}{6B}$, the height is $\frac12hs\approx\frac{\eta^2k\,h\sigma^2}{12B}$, and the sum over all eigenvectors is (2.8).
+# With $k=n/B$ this is $\frac n{12}(\eta/B)^2\operatorname{tr}(H_\lambda C)$: doubling η and $B$ changes nothing here,
+# either; doubling only the batch quarters the excess.
+#
+# </details>
+#
+# <details>
+# <summary>How short is a short epoch? And with momentum?</summary>
+#
+# An epoch is short if it has fewer than $1/(\eta h)$ steps; after about so many a kick is forgotten. The gain fades slowly: where an epoch is
+# {{below: turns_remembered:.1f}} times as long (Figure 2.12, η = 0.02), shuffling still halves the excess. For much longer epochs use (2.7).
+#
+# With momentum put $\frac{\eta}{1-\mu}$ for η in (2.7), as long as this times the curvature is small; in (2.8), too, if an epoch has
+# many more than $\frac1{1-\mu}$ batches. With fewer the excess is smaller.
+#
+# </details>
+
+# %% tags=["hide-input"]
 steepness = np.mean([np.trace(H @ C) / C.trace()
                      for H, C in zip(hessians, covariances, strict=True)])  # h, as noise weighs it
 turns_remembered = etas[-1] * steepness * 200 / size
 assert 1.7 < turns_remembered < 2.3, "an epoch is not twice as long as a kick is remembered"
-assert 0.4 < excess["shuffled"][-1] / excess["independent"][-1] < 0.6, "shuffling halves"
+assert 0.4 < excess["shuffled"][-1] / excess["drawn anew"][-1] < 0.6, "shuffling halves"
 
 # %% tags=["hide-input"]
 def draw_excess(ax):
     """Measured means, the single data sets, and the laws."""
-    for name, colour in (("independent", "C0"), ("shuffled", "C1")):
+    for name, colour in (("drawn anew", "C0"), ("shuffled", "C1")):
         ax.loglog(etas, each_excess[name].T, "_", ms=14, color=colour, alpha=0.4, label="_each")
     for name, style in zip(excess, ("oC0", "sC1", "--C0", "--C1"), strict=True):
         ax.loglog(etas, excess[name], style, ms=6, label=name)
-    for x, y_at, words, colour in ((0.0026, 0.03, "independent batches", figures.BLUE),
+    for x, y_at, words, colour in ((0.0026, 0.03, "batches drawn anew", figures.BLUE),
                                    (0.021, 0.095, "law (2.7)", figures.BLUE),
                                    (0.021, 0.052, "law (2.8)", figures.ORANGE),
                                    (0.0062, 0.0031, "shuffled epochs", figures.ORANGE)):
@@ -1381,20 +1505,20 @@ ax.set_yticks([0.001, 0.003, 0.01, 0.03, 0.1], ["0.001", "0.003", "0.01", "0.03"
 ax.set_title("The excess grows like η, and in shuffled epochs nearly like η²")
 marks = figures.drawn(ax)
 figures.show(fig, "Mean excess of loss plus penalty against the learning rate, both "
-             "logarithmic, with strokes for ten data sets. Independent batches rise from "
-             f"{marks['independent'].y[0]:.4f} to "
-             f"{marks['independent'].y[-1]:.3f} (the law: {marks['law'].y[-1]:.3f}). Shuffled ones "
+             "logarithmic, with strokes for ten data sets. Batches drawn anew rise from "
+             f"{marks['drawn anew'].y[0]:.4f} to "
+             f"{marks['drawn anew'].y[-1]:.3f} (the law: {marks['law'].y[-1]:.3f}). Shuffled ones "
              f"rise more steeply, from {marks['shuffled'].y[0]:.5f} to "
              f"{marks['shuffled'].y[-1]:.3f} (the law: {marks['shuffled law'].y[-1]:.3f}).",
-             number="2.11", caption="Batches of five. Marks: measured means; thin strokes: the "
+             number="2.12", caption="Batches of five. Marks: measured means; thin strokes: the "
              "ten data sets; dashes: the laws. Both axes are logarithmic.")
 
 # %% tags=["hide-input"]
 ends = {"measured": excess_at(paths["shuffled"][39::40], hessians).mean(0),
         "shift": [], "spread": []}  # of shuffled epochs (exercise 6)
 for A, z, v, H, C in zip(inputs, outputs, lowest, hessians, covariances, strict=True):
-    slopes = 2 * A * (A @ v - z)[:, None] + 0.2 * v
-    moved = np.mean(2 * A * (A * slopes).sum(1)[:, None] + 0.2 * slopes, axis=0)
+    kicks = 2 * A * (A @ v - z)[:, None] + 0.2 * v
+    moved = np.mean(2 * A * (A * kicks).sum(1)[:, None] + 0.2 * kicks, axis=0)
     shift = -np.linalg.solve(H, moved)[:, None] * etas / 2 / size
     ends["shift"].append(excess_at(shift, H))
     ends["spread"].append(etas**3 * (200 / size) ** 2 / 48 * np.trace(H @ H @ C) / size)
@@ -1402,7 +1526,7 @@ for A, z, v, H, C in zip(inputs, outputs, lowest, hessians, covariances, strict=
 # %% tags=["hide-input"]
 at_ends, shifts, spreads = (np.mean(each, axis=0) for each in ends.values())
 end_ratio = at_ends / (shifts + spreads)
-off = np.abs(np.log([excess["independent"] / excess["law"],
+off = np.abs(np.log([excess["drawn anew"] / excess["law"],
                      excess["shuffled"] / excess["shuffled law"], end_ratio]))
 claim("02-noise", "Excess and law differ by at most a factor of {}: for (2.7) if η is at most "
       "0.01, for (2.8) and for shift plus spread (exercise 6) if it is at most 0.005",
@@ -1462,20 +1586,18 @@ claim("02-missed", "At η = 0.003 it is {} times that of (2.8)", measured=missed
       between=(1, 1.5))
 
 # %% [markdown]
-# At $\eta=0.0025$ shuffling makes the excess {{excess["independent"][0] / excess["shuffled"][0]:.0f}} times smaller.
+# At $\eta=0.0025$ shuffling makes the excess {{excess["drawn anew"][0] / excess["shuffled"][0]:.0f}} times smaller.
 #
-# **In the puzzle λ itself makes the run hover.** Without λ, and at a stable η, the model fits all 20 examples exactly in
-# the end: *every* example's gradient vanishes, and $C=0$. With $\lambda=10$ errors remain at the minimum, and so $C>0$.
-#
-# **But (2.8) does not say how high.** In the puzzle the excess is {{missed[0]:.0f}} times that of (2.8), since $\eta=0.03$ is far from
-# small: a step multiplies the errors of its own batch by ${{1 - 0.03 * (80 + 10):.1f}}$ (Figure 2.7), and so enlarges what earlier kicks
-# have left.
+# **In the puzzle λ itself makes the run hover.** Without λ, and at a stable η, the model in the end fits all 20 examples exactly:
+# *every* example's gradient vanishes, and the noise $C$ is zero. With $\lambda=10$ errors remain, and so $C>0$.
 #
 # <details>
-# <summary>At a small η</summary>
+# <summary>Does (2.8) say how high it hovers?</summary>
 #
-# At the reader's first learning rate, 0.003, it is only {{missed[1]:.1f}} times. The rest comes from a shift of the weights
-# (exercise 6), which counts here because there are only 20 examples.
+# No. In the puzzle the excess is {{missed[0]:.0f}} times that of (2.8), since $\eta=0.03$ is far from
+# small: a step multiplies the errors of its own batch by ${{1 - 0.03 * (80 + 10):.1f}}$ (Figure 2.7), and so enlarges what earlier kicks
+# have left. At the reader's first learning rate, 0.003, it is only {{missed[1]:.1f}} times. The rest comes from the shift, which
+# counts here because there are only 20 examples.
 #
 # </details>
 #
@@ -1533,30 +1655,22 @@ claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of th
 # | SGD, η = 0.03, λ = 10 (the reader's) | {{(test_error(w, b) / mean_error).mean():.2f}} |
 # | the exact minimum of loss plus penalty, λ = 10 | {{np.mean(minimum_error / mean_error):.2f}} |
 # | SGD, η = 0.01, λ = 10 | {{slow_error[10].mean():.2f}} |
-# | SGD, η = 0.01, λ = 0, from zero | {{zero_error.mean():.2f}} |
 # | SGD, η = 0.01, λ = 0, from the random start | {{round(slow_error[0].mean(), -3):,.0f}} |
 #
-# At η = 0.03 hovering costs as much test error as λ = 10 gains; with a smaller η SGD keeps the gain. Without decay most of the random start remains, in directions that no
-# example sees. So use a smaller
-# η against explosions, and λ for what the data do not pin down ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
+# **At η = 0.03 hovering costs as much test error as λ = 10 gains; with a smaller η SGD keeps the gain.** Without decay most of the random start remains, in directions that no
+# example sees. λ is for what the data do not pin down ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
 #
 # <details>
 # <summary>Decay, or a start at zero?</summary>
 #
-# λ = 10 beats a start at zero by {{further.mean():.0f}} ± {{further.std() / 20**0.5:.0f}} percent
-# of the mean target's error (± standard error), which is too little to tell.
+# From a start at zero, SGD with η = 0.01 and λ = 0 has {{zero_error.mean():.2f}} times the mean target's error. λ = 10 beats that by {{further.mean():.0f}} ± {{further.std() / 20**0.5:.0f}} percent
+# of the mean target's error (± standard error). That is too little to tell.
 #
 # </details>
 #
-# **The chapter in three sentences.**
+# ## 2.10 In practice
 #
-# 1. Under plain SGD an L2 penalty multiplies each weight by $1-\eta\lambda$ per step; momentum makes small
-#    coupled decay $1/(1-\mu)$ times as fast.
-# 2. In a linear model decay narrows the stable range of η in full batches, and can widen it in minibatches, most of all in shuffled ones.
-# 3. At a constant η the noise of minibatches keeps loss plus penalty above the minimum, the more the larger η is, unless every
-#    example's gradient vanishes there ($C=0$).
-#
-# ## 2.9 In practice
+# Which λ should you type? Look at the decay per step.
 #
 # | SGD | decay per step | half-life in steps, in the long run | full batches are stable while |
 # |---|---|---|---|
@@ -1588,7 +1702,7 @@ claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of th
 # </details>
 #
 # **2.** (Proof.) By hand, with $k$ batches of curvature ρ, the border is where $(a-\eta\rho)\,a^{k-1}=-1$, at $\eta\rho = a + a^{1-k}$, which is 2
-# without decay. For which $k$ does decay raise it? With independent draws a step multiplies the mean square by
+# without decay. For which $k$ does decay raise it? With batches drawn anew a step multiplies the mean square by
 # $\frac14(a-\eta\rho)^2+\frac34a^2$ (§2.7). For which $\eta\rho$ can decay make it shrink?
 #
 # <details>
@@ -1715,7 +1829,7 @@ verdict("S2-06", "false", "It is the L2 norm.")
 verdict("S2-07", "under conditions",
         "It hovers, as said, and does not explode because the other batches' decay outweighs the "
         "overshoot of nearly orthogonal inputs. In shuffled epochs λ = 10 is enough for that, "
-        f"with independent draws it takes about {drawn_from:.0f}. The test error is low only "
+        f"with batches drawn anew it takes about {drawn_from:.0f}. The test error is low only "
         "beside an explosion: about that of answering the mean target.")
 
 # %% tags=["hide-input"]
@@ -1737,6 +1851,6 @@ verdict("S3-09", "under conditions",
 # %% tags=["hide-input"]
 verdict("S3-13", "under conditions",
         "On average over batches. At constant η it hovers unless all batches share the minimum; "
-        "the excess grows with η for independent batches, with η² for short shuffled epochs.")
+        "the excess grows with η for batches drawn anew, with η² for short shuffled epochs.")
 claims.verdicts()
 claims.identities()
