@@ -89,14 +89,14 @@ programs = {
 same_number = {name: program(0.1) for name, program in programs.items()}
 
 # %% [markdown]
-# To compare them we need one common form. Let $L$ be half the mean squared error (for a classifier, the mean cross-entropy). This
+# What does $x$ mean in each? Let $L$ be half the mean squared error (for a classifier, the mean cross-entropy). This
 # book minimises $L+\frac\lambda2\lVert w\rVert^2$.
 #
-# Take `Ridge(alpha=x)` as an example. It minimises $\lVert y-Xw\rVert^2+x\lVert w\rVert^2$. The first term sums the
+# For example, `Ridge(alpha=x)` minimises $\lVert y-Xw\rVert^2+x\lVert w\rVert^2$. The first term sums the
 # squared errors of $n$ examples, so it is $2n$ times $L$. We divide by $2n$, which does not move the minimum:
 # $L+\frac x{2n}\lVert w\rVert^2$ remains. So the book's λ is $x/n$.
 #
-# In general a program minimises $c\,L+k\lVert w\rVert^2$; `Ridge` has $c=2n$ and $k=x$. Dividing by $c$ in the same way gives
+# In general a program minimises $c\,L+k\lVert w\rVert^2$; `Ridge` has $c=2n$ and $k=x$. Dividing by $c$ gives
 #
 # $$\lambda_{\text{book}} = \frac{2k}{c}. \tag{3.1}$$
 
@@ -177,7 +177,7 @@ claim("03-targets", "with 3 targets and MSELoss, 0.1 means λ = 0.1 · 3/2", equ
       measured=three - ridge(X, y, 0.1 * 3 / 2)[0][:, None] * [1, -1, 2])
 
 # %% [markdown]
-# A translation keeps the minimum. It does not keep the path there, because $c$ multiplies the gradients, too.
+# This keeps the minimum, but not the path there, because $c$ multiplies the gradients, too.
 # **The same number means a different λ in almost every program, and (3.1) translates it.**
 #
 # ## 3.2 Decays, and the dictionary
@@ -254,8 +254,8 @@ claim("03-paper", "AdamW's λ = 0.1 at η = 0.001 is 0.0001 in the published for
 #
 # </details>
 #
-# For example, `Ridge(alpha=44.2)` on our 442 patients means $\lambda=44.2/442=0.1$. For `MSELoss` $c$ is 2, so SGD needs
-# $x=2\cdot0.1=0.2$. The function `convert` does this, and refuses where no number is equivalent:
+# For example, `Ridge(alpha=44.2)` on our 442 patients means $\lambda=44.2/442=0.1$. With `MSELoss` ($c=2$) SGD needs
+# $x=0.2$. The function `convert` does this, and refuses where no number is equivalent:
 
 # %%
 print(round(convert(44.2, "sklearn_ridge", "torch_sgd", n=442, target_loss="mse"), 6))
@@ -265,12 +265,12 @@ except ValueError as error:
     print(error)
 
 # %% [markdown]
-# Why does it refuse Adam and AdamW? The next section shows it. **A λ is a penalty or a decay, and the dictionary translates within each
+# **A λ is a penalty or a decay, and the dictionary translates within each
 # kind.**
 #
 # ## 3.3 A puzzle: the same λ in Adam and in AdamW
 #
-# What does the same λ do in Adam and in AdamW? [Adam](https://arxiv.org/abs/1412.6980) keeps two running means for
+# Why does it refuse? [Adam](https://arxiv.org/abs/1412.6980) keeps two running means for
 # each weight: $m$ of its gradient $g$, and $v$ of $g^2$. Its step is the first divided by the root of the second:
 #
 # $$m\leftarrow\beta_1m+(1-\beta_1)\, g,\quad v\leftarrow\beta_2v+(1-\beta_2)\, g^2,\quad
@@ -340,8 +340,8 @@ def train(w, gradient, lr, steps, coupled=0.0, decoupled=0.0, **betas):
 
 
 # %% [markdown]
-# **Without gradient.** Take first a weight that the loss ignores: its gradient is zero. Predict what one step with
-# $\eta=0.01$ and $\lambda=0.1$ takes from a weight of 1, and ask PyTorch.
+# **Without gradient.** First let the loss ignore a weight: its gradient is zero. Predict what one step with
+# $\eta=0.01$ and $\lambda=0.1$ takes from a weight of 1.
 
 
 # %%
@@ -359,7 +359,7 @@ print(*(f"{name}: {amount:.4f}" for name, amount in one_step.items()), sep="\n")
 
 # %% [markdown]
 # SGD and AdamW take $\eta\lambda$. Adam takes η, *whatever λ is*: it divides the gradient $\lambda w$
-# by its own size. (This holds as long as $\lambda|w|$ is far above ε.)
+# by its own size (if $\lambda|w|$ is far above ε).
 
 # %% tags=["hide-input"]
 five = np.full(1, 5.0)
@@ -473,7 +473,7 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
 # Adam + L2 rests at {{rest_l2.mean():.2f}} whatever σ is, and AdamW rests lower where the noise is larger.
 #
 # Yet in *both* panels the rules agree near σ = 1. Why there?
-# **AdamW shrinks all weights at the same rate; Adam + L2 lets all rest under the same penalty; so no single λ turns one rule into the other.**
+# **AdamW shrinks all weights at the same rate, Adam + L2 lets all rest under the same penalty: no single λ turns one rule into the other.**
 #
 # ## 3.4 How fast, where to, and one translation for both
 #
@@ -524,7 +524,7 @@ claim("03-rate-w", "AdamW multiplies the mean of twins by 1 − ηλ at each ste
 # **Where to?** A weight rests, apart from its jitter, where its average step is zero.
 #
 # *Adam + L2.* If $\bar g_i+\lambda w_i=0$, Adam sees only symmetric noise, and its steps average to zero.
-# So Adam + L2 rests at the minimum of loss plus penalty, with the same λ for all weights.
+# So it rests at the minimum of loss plus penalty, with one λ for all weights.
 #
 # *AdamW.* The average step is $-\eta\,\bar g_i/\sqrt{v_i}$, and the decay adds $-\eta\lambda w_i$. The sum is zero if
 #
@@ -673,8 +673,8 @@ def label_fading(ax):
     orange = {"color": figures.ORANGE}
     ax.text(7950, 0.72, "Adam + L2: at the ridge fit", color=figures.BLUE, ha="right")
     ax.text(2100, 0.17, "AdamW, β₂ = 0.999", **orange)
-    ax.text(2950, 0.006, "without λ", color=figures.GREY)
-    ax.text(480, 0.05, "where (3.5) holds\nwith the present v", va="center")
+    ax.text(2380, 0.012, "without λ", color=figures.GREY, ha="right")
+    ax.text(3400, 0.0092, "dotted: where (3.5)\nholds with the present v", va="center")
     ax.text(7950, 0.0016, "AdamW, β₂ = 0.95 (exercise 7)", ha="right", **orange)
     ax.set(xlabel="step", ylabel="distance from least squares", xlim=(0, 8000), ylim=(1e-3, 1.3))
     ax.set_yticks([0.001, 0.01, 0.1, 1], ["0.001", "0.01", "0.1", "1"])
@@ -717,8 +717,8 @@ claim("03-full-l2", "Adam + L2 ends at ridge regression", measured=full_l2[-1] -
       within=1e-9)
 
 # %% [markdown]
-# In Figure 3.5 AdamW first approaches the dotted line, on which (3.5) holds, and then falls with it. At first it is slow because $\sqrt v$
-# remembers the large gradients of the start. Adam without λ (grey) is as slow, so the decay is not the reason.
+# In Figure 3.5 AdamW first approaches the dotted line and then falls with it. At first it is slow because $\sqrt v$
+# remembers the large gradients of the start; Adam without λ (grey) is as slow.
 #
 # <details>
 # <summary>With a shorter memory</summary>
@@ -735,8 +735,8 @@ claim("03-full-l2", "Adam + L2 ends at ridge regression", measured=full_l2[-1] -
 #
 # ## 3.6 One λ for a whole network: a rule
 #
-# Which λ should a whole network get? By (3.6) each weight needs its own. How far apart are these? We look at a small network with
-# 32 hidden units. It learns the digits from 200 pictures, in 600 steps on minibatches of 20 with
+# Which λ should a whole network get, if by (3.6) each weight needs its own? A small network with
+# 32 hidden units learns the digits from 200 pictures, in 600 steps on minibatches of 20 with
 # $\eta=0.01$. λ acts on weights only. Five seeds and several λ train at once:
 
 # %% tags=["hide-input"]
@@ -838,19 +838,19 @@ def draw_roots(ax):
     roots = np.concatenate([each for each, _ in seen_roots])
     share = np.full(len(roots), 100 / (5 * acts.sum()))
     ax.hist(roots, np.logspace(-5, -1, 33), weights=share, color=figures.GREY, alpha=0.4)
-    looks = {"harmonic": ("harmonic mean", "--", "right"), "median": ("median ", ":", "right"),
+    looks = {"harmonic": ("harmonic ", "--", "right"), "median": ("median ", ":", "right"),
              "w²": (" weighted by w²:\n the rule", "-", "left")}
     for name, (words, style, side) in looks.items():
         place = three_means[name].mean()
         ax.axvline(place, color=figures.ORANGE, ls=style, label=f"_{name}")
-        ax.text(place, 7.2 if name != "harmonic" else 5.2, words + " " * (side == "right"),
+        ax.text(place, 13.3, words + " " * (side == "right"),
                 ha=side, va="center", color=figures.ORANGE)
 
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(5.6, 3))
 draw_roots(ax)
-ax.set(xscale="log", xlim=(1e-5, 0.1), ylim=(0, 8), ylabel="% of the weights",
+ax.set(xscale="log", xlim=(1e-5, 0.1), ylim=(0, 15), ylabel="% of the weights",
        xlabel="√v̂ of a weight")
 ax.set_xticks([1e-5, 1e-4, 1e-3, 0.01, 0.1], ["0.00001", "0.0001", "0.001", "0.01", "0.1"])
 ax.minorticks_off()
@@ -871,8 +871,8 @@ claim("03-spread", "the harmonic mean of √v̂ is at most {:.2f} times the rule
       measured=three_means["harmonic"] / three_means["w²"], below=0.5)
 
 # %% [markdown]
-# In Figure 3.6 the $\sqrt{\hat v}$ differ by more than a factor of 10, even without the smallest and the largest tenth. One λ for all must be a
-# compromise. So we need a mean. But the three means in the figure differ, too. Which one?
+# In Figure 3.6 the $\sqrt{\hat v}$ differ by more than a factor of 10, even without the smallest and the largest tenth. One λ for all is a
+# compromise, so we need a mean. Which one?
 #
 # Multiply (3.5) by $w_i$ and add up all weights. AdamW rests where
 #
@@ -939,20 +939,20 @@ assert "weight_decay above 0" in str(refused), "without decay there is no mean: 
 #
 # </details>
 #
-# The rule matches one number, the slope of the loss along $w$ at rest. It promises nothing about the way there, and it has two limits.
+# The rule matches one number, the slope of the loss along $w$ at rest, and promises nothing about the way there. Two limits:
 #
-# - *A weight without gradient* has $\sqrt{v_i}=0$, and no λ translates: AdamW takes the fraction $\eta\lambda$ of it, Adam + L2 about η
+# - *A weight without gradient* has no translation: AdamW takes the fraction $\eta\lambda$ of it, Adam + L2 about η,
 #   whatever λ is (§3.3).
-# - *Before a normalisation layer the rule does not apply.* The loss ignores the layer's size, so that the left side is 0 ([Kosson et al., 2024](https://arxiv.org/abs/2305.17212);
+# - *Before a normalisation layer* the rule does not apply: the loss ignores the layer's size, so the left side is 0 ([Kosson et al., 2024](https://arxiv.org/abs/2305.17212);
 #   [chapter 9](09_adaptive_optimisers.ipynb)).
 #
 # **The rule: multiply AdamW's λ by the mean $\sqrt{\hat v}$ weighted by $w^2$.**
 #
 # ## 3.7 Is a translated λ better than a copied one?
 #
-# The rule assumes the same weights, but each optimiser ends at its own. So we try it, on the networks of §3.6. AdamW has trained them with five λ.
-# Now Adam + L2 trains twice: with each λ translated by the rule, and with the five λ copied. The rivals
-# (folded) are no λ at all, and each translated λ divided or multiplied by 3.
+# The rule assumes the same weights, but each optimiser ends at its own. So we try it. AdamW has trained the networks of §3.6 with five λ.
+# Now Adam + L2 trains them twice: with each λ translated, and with each copied. Rivals (folded) are no λ, and each translated λ
+# divided or multiplied by 3.
 
 # %%
 translated = lam_w * mean_root(w, root)
@@ -1088,8 +1088,8 @@ claim("03-shorter", "At each of the five λ Adam + L2 with the translated λ end
 # In Figure 3.7 the crosses of the copied λ are far from AdamW's squares, and the rings of the translated λ are near them. But the test loss cannot judge the
 # rule: up to 0.1 no λ at all (black) does nearly as well.
 #
-# The *training* loss can, from AdamW's λ = 0.1 on. There the shaded band shows how far a λ that is 3 times too small or too large would miss. The rings are well
-# inside it, a little below the squares.
+# The *training* loss can, from AdamW's λ = 0.1 on. The band shows how far a λ that is 3 times too small or too large would miss. The rings lie
+# inside, a little below the squares.
 #
 # <details>
 # <summary>In numbers, and what is left of the copies</summary>
@@ -1139,8 +1139,8 @@ claim("03-not-at-rest", "With AdamW's λ = 0.01 the slope of each layer is at le
 #
 # ## 3.8 Does the rule also hold in a longer run?
 #
-# From AdamW's λ = 0.1 the rule has led to about {{np.mean(landed):.4f}}. This is a good λ: of four that we try under Adam + L2, {{below: best_l2:g}} tests best after
-# 600 steps (folded below). But does the translation hold if training goes on? We train by AdamW to 2000 steps, and read the mean $\sqrt{\hat v}$ again.
+# From AdamW's λ = 0.1 the rule has led to about {{np.mean(landed):.4f}}. This is within a factor of 3 of {{below: best_l2:g}}, the best of four λ that we try under Adam + L2 (fold
+# below). Does it still translate if training goes on? We train by AdamW to 2000 steps, and read the mean $\sqrt{\hat v}$ again.
 
 # %%
 # Every 100 steps: AdamW with 0.1, and Adam + L2 with five λ.
@@ -1178,6 +1178,11 @@ def draw_course(fits, roots):
                                              colours, strict=True):
             axes.semilogy(times, line.mean(1), style, color=colour, label=name)
         axes.axvline(600, color=figures.GREY, lw=1, ls=":", label="_600")
+        for end, line in ((5, lines[0]), (19, lines[2])):
+            axes.plot(times[end], line[end].mean(), "o", ms=11, mfc="none", mew=2,
+                      color=figures.BLUE, label=f"_read {times[end]}", clip_on=False)
+            axes.plot(times[end], lines[1][end].mean(), "s", color=figures.ORANGE,
+                      label=f"_AdamW {times[end]}", clip_on=False)
         axes.set(xlim=(0, 2000))
     fits.set(ylabel="training loss", xlabel=" ", ylim=(0.002, 0.3))
     fits.set_yticks([0.01, 0.1], ["0.01", "0.1"]), fits.minorticks_off()
@@ -1191,28 +1196,31 @@ def label_course(fits, roots):
     blue, orange = ({"color": each, "ha": "right", "va": "center"}
                     for each in (figures.BLUE, figures.ORANGE))
     fits.text(1980, 0.024, "Adam + L2, λ read at step 600", **blue)
-    fits.text(1980, 0.0026, "λ read at step 2000", **blue)
-    fits.text(1980, 0.0098, "AdamW, λ = 0.1", **orange)
-    roots.text(1980, 0.0085, "Adam + L2, λ read at step 600", **blue)
-    roots.text(620, 0.0028, "λ read at step 2000", **blue | {"ha": "left"})
-    roots.text(620, 0.0045, "AdamW", **orange | {"ha": "left"})
+    fits.text(1900, 0.0026, "Adam + L2, λ read at step 2000", **blue)
+    fits.text(590, 0.04, "AdamW, λ = 0.1", **orange | {"ha": "left"})
+    roots.text(1980, 0.0095, "Adam + L2, λ read at step 600", **blue)
+    roots.text(1060, 0.0056, "… at step 2000", **blue | {"ha": "left"})
+    roots.text(620, 0.0042, "AdamW, λ = 0.1", **orange | {"ha": "left"})
 
 
 # %% tags=["hide-input"]
 fig, (fits, roots) = figures.subplots(2, 1, figsize=(5.8, 5.4), sharex=True)
 draw_course(fits, roots), label_course(fits, roots)
 fit_of, root_of_run = figures.drawn(fits), figures.drawn(roots)
-fits.set_title("In a longer run only the λ read at its end fits like AdamW")
+fits.set_title("A translated λ fits like AdamW where it was read (rings)")
 roots.set_title("AdamW's mean √v̂ falls, and its penalty with it")
 fig.align_ylabels()
-figures.show(fig, "Two panels over 2000 steps. Above, the training loss: at step 2000 it is "
+figures.show(fig, "Two panels over 2000 steps. Above, the training loss. At step 600 it is "
+             f"{fit_of['_AdamW 600'].y[0]:.4f} under AdamW and {fit_of['_read 600'].y[0]:.4f} "
+             "under Adam + L2 with the λ read there. At step 2000 it is "
              f"{fit_of['_AdamW'].at(2000):.4f} under AdamW with λ = 0.1, "
              f"{fit_of['_early'].at(2000):.4f} under Adam + L2 with the λ read at step 600, and "
              f"{fit_of['_late'].at(2000):.4f} with the λ read at step 2000, dashed. Below, the mean "
              f"√v̂ falls from step 600 to step 2000 from {root_of_run['_AdamW'].at(600):.4f} to "
              f"{root_of_run['_AdamW'].at(2000):.4f} under AdamW; under Adam + L2 with the first λ "
              f"it ends higher, at {root_of_run['_early'].at(2000):.4f}.", number="3.8",
-             caption="Means of five seeds. Dotted: step 600, where the runs of Figure 3.7 ended.")
+             caption="Means of five seeds. Compare each ring with the orange square at the same "
+             "step. Dotted: step 600, where the runs of Figure 3.7 ended.")
 
 # %% tags=["hide-input"]
 claim("03-bridge", "The rule leads from AdamW's λ = 0.1 to "
@@ -1234,11 +1242,11 @@ claim("03-longer", "After 2000 steps AdamW's training loss is at most {:.2f} tim
       "L2 with the λ read at step 600", measured=fits_long[-1, :, 0] / fits_both[-1, :, 0], below=1)
 
 # %% [markdown]
-# After 2000 steps the rule leads to about {{np.mean(later):.4f}}, a third of what it was. In Figure 3.8 (above) only this λ follows AdamW to the end. With the λ
-# read at step 600 the training loss stays {{ratio_both[0]:.1f}} times AdamW's.
+# After 2000 steps the rule leads to about {{np.mean(later):.4f}}, less than half as much. In Figure 3.8 (above) each λ fits about as AdamW does where it was
+# read. The first then lags behind: at the end its training loss is {{ratio_both[0]:.1f}} times AdamW's.
 #
 # The lower panel shows why. AdamW's penalty fades much as in §3.5, although the batches are small: the better the network fits,
-# the smaller are its gradients and their noise, and so $v$. Under Adam + L2 the penalty stays, and keeps the
+# the smaller are its gradients and their noise, and so $v$. Under Adam + L2 the penalty stays, and keeps
 # gradients larger.
 #
 # <details>
@@ -1260,13 +1268,12 @@ claim("03-longer", "After 2000 steps AdamW's training loss is at most {:.2f} tim
 #
 # </details>
 #
-# **The rule translates if you read the mean $\sqrt{\hat v}$ at the end of a run as long as yours; it is a place to start a search, a factor of 10
-# both ways.**
+# **Read the mean $\sqrt{\hat v}$ at the end of a run as long as the one that you plan, and search from there a factor of 10 both ways.**
 #
 # ## 3.9 Under a schedule: three ways to go on
 #
-# What becomes of the decay if the learning rate changes during training? Let $\eta_t$ be the rate at step $t$, and
-# $\eta_{\max}$ its peak. Libraries give the fraction $\delta_t$ that step $t$ removes three forms:
+# What becomes of the decay if the learning rate changes? Let $\eta_t$ be the rate at step $t$, and
+# $\eta_{\max}$ its peak. The fraction $\delta_t$ that step $t$ removes has three forms:
 #
 # $$\delta_t=\delta_{\max}s_t,\qquad \delta_t=\delta_{\max},\qquad \delta_t=\delta_{\max}s_t^2,
 # \qquad\text{with } s_t=\eta_t/\eta_{\max}. \tag{3.8}$$
@@ -1377,11 +1384,10 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 
 # %% [markdown]
 # In Figure 3.9 only the decay that follows the rate keeps its resting point. (Under AdamW this needs a steady $\sqrt v$, too.)
-# What if you change η itself?
+# If you change the peak η itself:
 #
 # - By default keep $\eta\lambda$: then AdamW averages its updates over as many steps as before
-#   ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698)). Decay takes the same share in each pass through the data, if
-#   the batch stays (exercise 6: if not).
+#   ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698); exercise 6: if the batch changes, too).
 # - In a run much longer than $1/(\eta\lambda)$ steps, without a normalisation
 #   ([chapter 8](08_effective_learning_rate.ipynb)), keep λ. Weights come to rest, and (3.5) contains η only through $\sqrt v$.
 #
@@ -1389,14 +1395,14 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 #
 # ## 3.10 In practice
 #
-# What do you do with a λ from elsewhere? Here $c$ multiplies the loss (2 for `MSELoss`), and $k$ is half of PyTorch's `weight_decay` (§3.1).
+# What do you do with a λ from elsewhere? By (3.1) $c$ multiplies the loss (2 for `MSELoss`), and $k$ is half of PyTorch's `weight_decay`.
 #
 # | you have | you want | do this |
 # |---|---|---|
 # | a penalty | another program's penalty | choose its number so that $2k/c$ stays the same |
 # | a penalty in SGD | a decay | $\delta=2k\eta$; with momentum μ about $2k\eta/(1-\mu)$ |
-# | AdamW | Adam + L2 | multiply λ by `mean_root_of` its optimiser (§3.6), and search both ways |
-# | Adam + L2 | AdamW | divide λ by `mean_root_of` its own optimiser, and search |
+# | AdamW | Adam + L2 | multiply λ by `mean_root_of` its optimiser (§3.6), and search |
+# | Adam + L2 | AdamW | divide λ by `mean_root_of` its optimiser, and search |
 #
 # - **Write five things beside every λ:** the loss (½? mean or sum?), penalty or decay, whether the
 #   learning rate multiplies it, the optimiser, and the parameters on which λ acts.
@@ -1480,9 +1486,8 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 #
 # </details>
 #
-# **4.** (Sum or mean?) You replace the mean of the loss over a batch of 64 by the sum, which multiplies the loss by
-# $c=64$. Which η and λ repeat the old run, step for step, with SGD, with Adam + L2, and with AdamW? What happens in
-# each if you change nothing?
+# **4.** (Sum or mean?) You replace the mean of the loss over a batch of 64 by the sum: $c=64$. Which η and λ repeat the old run,
+# step for step, with SGD, Adam + L2 and AdamW? What happens in each if you change nothing?
 #
 # <details>
 # <summary>Solution</summary>
