@@ -16,7 +16,7 @@
 # ## 3.1 One number, six programs
 #
 # What happens if you give the same number to six programs? We fit a linear model to the {{below: n}} patients of
-# [chapter 1](01_what_an_l2_penalty_does.ipynb): ten standardised measurements each, and a standardised target.
+# [chapter 1](01_what_an_l2_penalty_does.ipynb): ten measurements each, and a target, all standardised.
 
 # %%
 from itertools import pairwise
@@ -385,7 +385,7 @@ claim("03-asked", "… and η under Adam, whatever λ is", measured=one_step["Ad
       within=1e-8)
 
 # %% [markdown]
-# **With noise.** In minibatches a weight's gradient is its mean plus noise. Let the noise be Gaussian, with standard
+# **With noise.** As with minibatches, let a weight's gradient be its mean plus Gaussian noise of standard
 # deviation σ. We make two experiments with $\lambda=0.1$ and nine values of σ:
 #
 # 1. *How fast?* The mean gradient is zero. Weights start at 4 and take 2000 steps with $\eta=0.002$.
@@ -469,8 +469,8 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
              "line marks σ = 1.")
 
 # %% [markdown]
-# In Figure 3.3 (above) Adam + L2 shrinks the noisiest weight {{speed_l2[0].mean() / speed_l2[-1].mean():.0f}} times more slowly than the quietest. AdamW shrinks all alike. Below,
-# Adam + L2 rests at {{rest_l2.mean():.2f}} whatever σ is, and AdamW rests lower where the noise is larger.
+# In Figure 3.3 (above) Adam + L2 shrinks the noisiest weight {{speed_l2[0].mean() / speed_l2[-1].mean():.0f}} times more slowly than the quietest. Below,
+# it rests at {{rest_l2.mean():.2f}} whatever σ is, and AdamW rests lower where the noise is larger.
 #
 # Yet in *both* panels the rules agree near σ = 1. Why there?
 # **AdamW shrinks all weights at the same rate, Adam + L2 lets all rest under the same penalty: no single λ turns one rule into the other.**
@@ -483,8 +483,7 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
 #
 # **How fast?** Let $\bar g_i=0$, under Adam + L2.
 #
-# 1. Adam sees the gradient $\lambda w_i$ plus noise. In $m$ the noise cancels on average, and $\lambda w_i$ remains (the
-#    weight hardly moves while $m$ remembers).
+# 1. Adam sees the gradient $\lambda w_i$ plus noise. In $m$ the noise cancels on average, and $\lambda w_i$ remains.
 # 2. In $v$, a mean of squares, noise does not cancel. It averages over many steps, so it stays near
 #    $\sigma_i^2+\lambda^2w_i^2$.
 # 3. So a step takes away $\eta\,\lambda w_i/\sqrt{v}$ on average. Divided by $w_i$, this is the fraction
@@ -853,7 +852,7 @@ draw_roots(ax)
 ax.set(xscale="log", xlim=(1e-5, 0.1), ylim=(0, 15), ylabel="% of the weights",
        xlabel="√v̂ of a weight")
 ax.set_xticks([1e-5, 1e-4, 1e-3, 0.01, 0.1], ["0.00001", "0.0001", "0.001", "0.01", "0.1"])
-ax.minorticks_off()
+ax.minorticks_off(), ax.set_yticks([0, 5, 10, 15])
 ax.set_title("√v̂ differs from weight to weight, and so does\nthe λ that each weight needs")
 drawn = figures.drawn(ax)
 figures.show(fig, "A histogram of √v̂ on a logarithmic axis from 0.00001 to 0.1. It rises slowly to "
@@ -951,8 +950,7 @@ assert "weight_decay above 0" in str(refused), "without decay there is no mean: 
 # ## 3.7 Is a translated λ better than a copied one?
 #
 # The rule assumes the same weights, but each optimiser ends at its own. So we try it. AdamW has trained the networks of §3.6 with five λ.
-# Now Adam + L2 trains them twice: with each λ translated, and with each copied. Rivals (folded) are no λ, and each translated λ
-# divided or multiplied by 3.
+# Now Adam + L2 trains them twice: with each λ translated, and with each copied.
 
 # %%
 translated = lam_w * mean_root(w, root)
@@ -1199,8 +1197,7 @@ def label_course(fits, roots):
     fits.text(1900, 0.0026, "Adam + L2, λ read at step 2000", **blue)
     fits.text(590, 0.04, "AdamW, λ = 0.1", **orange | {"ha": "left"})
     roots.text(1980, 0.0095, "Adam + L2, λ read at step 600", **blue)
-    roots.text(1060, 0.0056, "… at step 2000", **blue | {"ha": "left"})
-    roots.text(620, 0.0042, "AdamW, λ = 0.1", **orange | {"ha": "left"})
+    roots.text(590, 0.0044, "AdamW, λ = 0.1", **orange)
 
 
 # %% tags=["hide-input"]
@@ -1219,8 +1216,8 @@ figures.show(fig, "Two panels over 2000 steps. Above, the training loss. At step
              f"√v̂ falls from step 600 to step 2000 from {root_of_run['_AdamW'].at(600):.4f} to "
              f"{root_of_run['_AdamW'].at(2000):.4f} under AdamW; under Adam + L2 with the first λ "
              f"it ends higher, at {root_of_run['_early'].at(2000):.4f}.", number="3.8",
-             caption="Means of five seeds. Compare each ring with the orange square at the same "
-             "step. Dotted: step 600, where the runs of Figure 3.7 ended.")
+             caption="Means of five seeds. Dashed: the λ read at step 2000. Compare each ring "
+             "with the orange square at the same step. Dotted: step 600, where the runs of Figure 3.7 ended.")
 
 # %% tags=["hide-input"]
 claim("03-bridge", "The rule leads from AdamW's λ = 0.1 to "
@@ -1278,7 +1275,7 @@ claim("03-longer", "After 2000 steps AdamW's training loss is at most {:.2f} tim
 # $$\delta_t=\delta_{\max}s_t,\qquad \delta_t=\delta_{\max},\qquad \delta_t=\delta_{\max}s_t^2,
 # \qquad\text{with } s_t=\eta_t/\eta_{\max}. \tag{3.8}$$
 #
-# - The first *follows the rate*: $\delta_t=\eta_t\lambda$, as in PyTorch, Keras and Optax, and in the published AdamW.
+# - The first *follows the rate*, as $\eta_t\lambda$ in PyTorch, Keras and Optax, and $s_t\lambda$ in the published AdamW.
 # - The second is *independent* of the rate, as in TensorFlow Addons.
 # - The third is *corrected*: it multiplies by $s_t$ once more, as
 #   [AdamC](https://arxiv.org/abs/2506.02285) does for layers with normalisation.
@@ -1383,15 +1380,19 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
       measured=(cosine**2).sum(), equals=75.5, within=1e-9)
 
 # %% [markdown]
-# In Figure 3.9 only the decay that follows the rate keeps its resting point. (Under AdamW this needs a steady $\sqrt v$, too.)
-# If you change the peak η itself:
+# <details>
+# <summary>If you change the peak η itself</summary>
 #
 # - By default keep $\eta\lambda$: then AdamW averages its updates over as many steps as before
-#   ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698); exercise 6: if the batch changes, too).
+#   ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698)). Decay takes the same share in each pass through the data, if
+#   the batch stays (exercise 6: if not).
 # - In a run much longer than $1/(\eta\lambda)$ steps, without a normalisation
 #   ([chapter 8](08_effective_learning_rate.ipynb)), keep λ. Weights come to rest, and (3.5) contains η only through $\sqrt v$.
 #
-# **Under a schedule a decay that follows the rate keeps the resting point; an independent one pulls ever harder, a corrected one ever less.**
+# </details>
+#
+# **Under a schedule only a decay that follows the rate keeps the resting point (Figure 3.9); an independent one pulls ever harder, a
+# corrected one ever less.** Under AdamW this needs a steady $\sqrt v$, too.
 #
 # ## 3.10 In practice
 #
@@ -1401,8 +1402,7 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 # |---|---|---|
 # | a penalty | another program's penalty | choose its number so that $2k/c$ stays the same |
 # | a penalty in SGD | a decay | $\delta=2k\eta$; with momentum μ about $2k\eta/(1-\mu)$ |
-# | AdamW | Adam + L2 | multiply λ by `mean_root_of` its optimiser (§3.6), and search |
-# | Adam + L2 | AdamW | divide λ by `mean_root_of` its optimiser, and search |
+# | AdamW (Adam + L2) | Adam + L2 (AdamW) | multiply (divide) λ by `mean_root_of` the optimiser that you have (§3.6), and search |
 #
 # - **Write five things beside every λ:** the loss (½? mean or sum?), penalty or decay, whether the
 #   learning rate multiplies it, the optimiser, and the parameters on which λ acts.
