@@ -607,8 +607,8 @@ claim("03-rest", "At nine noise levels Adam + L2 rests at 1/(1 + λ), AdamW wher
 #
 # </details>
 #
-# How fast? Late in training $w\approx\hat w$, and by (3.5) $\bar g_i^2\approx\lambda^2\hat w_i^2\,v_i$. Put this
-# in the place of $g^2$ in (3.3), the running mean of Adam:
+# How fast? Late in training $w\approx\hat w$, and by (3.5) $\bar g_i^2\approx\lambda^2\hat w_i^2\,v_i$. With this
+# in the place of $g^2$, the running mean of (3.3) becomes
 #
 # $$v_i\leftarrow\left(1-(1-\beta_2)\left(1-\lambda^2\hat w_i^2\right)\right)v_i. \tag{3.7}$$
 #
@@ -717,7 +717,7 @@ claim("03-full-l2", "Adam + L2 ends at ridge regression", measured=full_l2[-1] -
 
 # %% [markdown]
 # In Figure 3.5 AdamW first approaches the dotted line and then falls with it. At first it is slow because $\sqrt v$
-# remembers the large gradients of the start; Adam without λ (grey) is as slow.
+# remembers the large early gradients; Adam without λ (grey) is as slow.
 #
 # <details>
 # <summary>With a shorter memory</summary>
@@ -855,8 +855,8 @@ ax.set_xticks([1e-5, 1e-4, 1e-3, 0.01, 0.1], ["0.00001", "0.0001", "0.001", "0.0
 ax.minorticks_off(), ax.set_yticks([0, 5, 10, 15])
 ax.set_title("√v̂ differs from weight to weight, and so does\nthe λ that each weight needs")
 drawn = figures.drawn(ax)
-figures.show(fig, "A histogram of √v̂ on a logarithmic axis from 0.00001 to 0.1. It rises slowly to "
-             "a peak near 0.01 and then falls steeply. Upright lines mark the harmonic mean at "
+figures.show(fig, "A histogram of √v̂ on a logarithmic axis from 0.00001 to 0.1. It rises slowly "
+             "to a peak near 0.01 and then falls steeply. Upright lines mark the harmonic mean at "
              f"{drawn['_harmonic'].x[0]:.4f}, the median at {drawn['_median'].x[0]:.4f}, and at "
              f"{drawn['_w²'].x[0]:.4f} the mean weighted by w².", number="3.6",
              caption="AdamW with λ = 0.1 after 600 steps: the weights of five networks. Those "
@@ -1086,13 +1086,13 @@ claim("03-shorter", "At each of the five λ Adam + L2 with the translated λ end
 # In Figure 3.7 the crosses of the copied λ are far from AdamW's squares, and the rings of the translated λ are near them. But the test loss cannot judge the
 # rule: up to 0.1 no λ at all (black) does nearly as well.
 #
-# The *training* loss can, from AdamW's λ = 0.1 on. The band shows how far a λ that is 3 times too small or too large would miss. The rings lie
+# The *training* loss can, from AdamW's λ = 0.1 on. The band runs from the translated λ divided by 3 to λ multiplied by 3. The rings lie
 # inside, a little below the squares.
 #
 # <details>
 # <summary>In numbers, and what is left of the copies</summary>
 #
-# From 0.1 on the training loss with the translated λ is {{np.exp(missed[2:].min()):.2f}} to {{np.exp(missed[2:].max()):.2f}} times AdamW's. With 3 times this λ
+# From 0.1 on the training loss with the translated λ is {{np.exp(missed[2:].min()):.2f}} to {{np.exp(missed[2:].max()):.2f}} times AdamW's. With its triple
 # it would be {{np.exp(missed_by[1, 2:].min()):.1f}} to {{np.exp(missed_by[1, 2:].max()):.1f}} times. With 0.01 the run is too short: see the next fold.
 #
 # At 0.01 the copy costs little: on some sets of five seeds the interval holds 0. A copied 0.1 is {{0.1 / np.mean(landed):.0f}} times the translated λ: even its *training* loss is
@@ -1156,7 +1156,8 @@ both = network(coupled=np.stack([landed, later], axis=1)[..., None] * acts,
                ends=range(100, 2001, 100))
 
 # %% tags=["hide-input"]
-fits_long, fits_both = (np.array([judged(each, pictures, labels)[0] for each, _ in run])
+# Training losses: of longer AdamW's and those without λ.
+fits_long, fits_both = (np.array([judged(each[:, :2], pictures, labels)[0] for each, _ in run])
                         for run in (longer, both))
 roots_both = np.array([mean_root(*each) for each in both])  # axes: time, seed, run
 loss_600, loss_2000 = (judged(longer[time][0])[0] for time in (5, -1))
@@ -1212,12 +1213,13 @@ figures.show(fig, "Two panels over 2000 steps. Above, the training loss. At step
              "under Adam + L2 with the λ read there. At step 2000 it is "
              f"{fit_of['_AdamW'].at(2000):.4f} under AdamW with λ = 0.1, "
              f"{fit_of['_early'].at(2000):.4f} under Adam + L2 with the λ read at step 600, and "
-             f"{fit_of['_late'].at(2000):.4f} with the λ read at step 2000, dashed. Below, the mean "
-             f"√v̂ falls from step 600 to step 2000 from {root_of_run['_AdamW'].at(600):.4f} to "
+             f"{fit_of['_late'].at(2000):.4f} with the λ read at step 2000, dashed. Below, the "
+             f"mean √v̂ falls from step 600 to step 2000 from {root_of_run['_AdamW'].at(600):.4f} to "
              f"{root_of_run['_AdamW'].at(2000):.4f} under AdamW; under Adam + L2 with the first λ "
              f"it ends higher, at {root_of_run['_early'].at(2000):.4f}.", number="3.8",
              caption="Means of five seeds. Dashed: the λ read at step 2000. Compare each ring "
-             "with the orange square at the same step. Dotted: step 600, where the runs of Figure 3.7 ended.")
+             "with the orange square at the same step. Dotted: step 600, where the runs of "
+             "Figure 3.7 ended.")
 
 # %% tags=["hide-input"]
 claim("03-bridge", "The rule leads from AdamW's λ = 0.1 to "
