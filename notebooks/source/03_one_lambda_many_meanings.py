@@ -859,8 +859,9 @@ figures.show(fig, "A histogram of √v̂ on a logarithmic axis from 0.00001 to 0
              "to a peak near 0.01 and then falls steeply. Upright lines mark the harmonic mean at "
              f"{drawn['_harmonic'].x[0]:.4f}, the median at {drawn['_median'].x[0]:.4f}, and at "
              f"{drawn['_w²'].x[0]:.4f} the mean weighted by w².", number="3.6",
-             caption="AdamW with λ = 0.1 after 600 steps: the weights of five networks. Those "
-             "without gradient, which hang on pixels that are always black, are left out.")
+             caption="AdamW with λ = 0.1 after 600 steps: the weights of five networks, and "
+             "three means. Weights of pixels that are always black have no gradient, and are "
+             "left out.")
 
 # %% tags=["hide-input"]
 claim("03-spread", "Without the smallest and the largest tenth the largest √v̂ of AdamW's network "
@@ -1177,12 +1178,12 @@ def draw_course(fits, roots):
                                              colours, strict=True):
             axes.semilogy(times, line.mean(1), style, color=colour, label=name)
         axes.axvline(600, color=figures.GREY, lw=1, ls=":", label="_600")
-        for end, line in ((5, lines[0]), (19, lines[2])):
-            axes.plot(times[end], line[end].mean(), "o", ms=11, mfc="none", mew=2,
-                      color=figures.BLUE, label=f"_read {times[end]}", clip_on=False)
-            axes.plot(times[end], lines[1][end].mean(), "s", color=figures.ORANGE,
-                      label=f"_AdamW {times[end]}", clip_on=False)
         axes.set(xlim=(0, 2000))
+    for end, run in ((5, 0), (19, 1)):
+        fits.plot(times[end], fits_both[end, :, run].mean(), "o", ms=11, mfc="none", mew=2,
+                  color=figures.BLUE, label=f"_read {times[end]}", clip_on=False)
+        fits.plot(times[end], fits_long[end, :, 0].mean(), "s", color=figures.ORANGE,
+                  label=f"_AdamW {times[end]}", clip_on=False)
     fits.set(ylabel="training loss", xlabel=" ", ylim=(0.002, 0.3))
     fits.set_yticks([0.01, 0.1], ["0.01", "0.1"]), fits.minorticks_off()
     roots.set(xlabel="step", ylabel="mean √v̂", ylim=(0.0015, 0.03))
@@ -1196,7 +1197,7 @@ def label_course(fits, roots):
                     for each in (figures.BLUE, figures.ORANGE))
     fits.text(1980, 0.024, "Adam + L2, λ read at step 600", **blue)
     fits.text(1900, 0.0026, "Adam + L2, λ read at step 2000", **blue)
-    fits.text(590, 0.04, "AdamW, λ = 0.1", **orange | {"ha": "left"})
+    fits.text(630, 0.04, "AdamW, λ = 0.1", **orange | {"ha": "left"})
     roots.text(1980, 0.0095, "Adam + L2, λ read at step 600", **blue)
     roots.text(590, 0.0044, "AdamW, λ = 0.1", **orange)
 
@@ -1214,7 +1215,8 @@ figures.show(fig, "Two panels over 2000 steps. Above, the training loss. At step
              f"{fit_of['_AdamW'].at(2000):.4f} under AdamW with λ = 0.1, "
              f"{fit_of['_early'].at(2000):.4f} under Adam + L2 with the λ read at step 600, and "
              f"{fit_of['_late'].at(2000):.4f} with the λ read at step 2000, dashed. Below, the "
-             f"mean √v̂ falls from step 600 to step 2000 from {root_of_run['_AdamW'].at(600):.4f} to "
+             "mean √v̂ falls from step 600 to step 2000 from "
+             f"{root_of_run['_AdamW'].at(600):.4f} to "
              f"{root_of_run['_AdamW'].at(2000):.4f} under AdamW; under Adam + L2 with the first λ "
              f"it ends higher, at {root_of_run['_early'].at(2000):.4f}.", number="3.8",
              caption="Means of five seeds. Dashed: the λ read at step 2000. Compare each ring "
