@@ -65,7 +65,8 @@ MANUALS: dict[str, Manual] = {
     "sklearn_mlp": Manual(
         "scikit-learn", "λ/B", "0.0001", "-", "L + (λ/2B)‖w‖²", "1", "λ/(2B)"),
     "sklearn_sgd": _beside_mean("scikit-learn", "0.0001"),
-    "glmnet_ridge": Manual("glmnet (R)", "λ/s", "-", "-", "L + (λ/2s)‖w‖²", "1", "λ/(2s)"),
+    "glmnet_ridge": Manual(
+        "glmnet (R)", "λ/sd(y)", "-", "-", "L + λ/(2 sd(y)) ‖w‖²", "1", "λ/(2 sd(y))"),
     "glmnet_logistic": _beside_mean("glmnet (R)"),
     "statsmodels_ols": _beside_mean("statsmodels", "0.0"),
     "torch_adamw": Manual("PyTorch", "ηλ", "0.01", _ADAMW),
@@ -88,7 +89,7 @@ MANUALS: dict[str, Manual] = {
 """By the name of a convention; what is like one of these is left out.
 
 In ``means``, η is the rate of the step, max η the schedule's largest, n counts
-the examples, B those of a step, and s is the standard deviation of the targets.
+the examples, B those of a step, and sd(y) is the standard deviation of the targets.
 """
 
 RARE = frozenset({

@@ -31,7 +31,7 @@ CLASSIFIERS = ("sklearn_logistic", "glmnet_logistic")
 # What the table says, as Python says it; the rest is the same.
 PYTHON = {
     "2λ/c": "2 * λ / c", "λ/(nc)": "λ / (n * c)", "1/(nλ)": "1 / (n * λ)", "nλ": "n * λ",
-    "2n": "2 * n", "λ/(2n)": "λ / (2 * n)", "λ/(2B)": "λ / (2 * B)", "λ/(2s)": "λ / (2 * s)",
+    "2n": "2 * n", "λ/(2n)": "λ / (2 * n)", "λ/(2B)": "λ / (2 * B)", "λ/sd(y)": "λ / s", "λ/(2 sd(y))": "λ / (2 * s)",
     "ηλ": "η * λ", "λη²/max η": "λ * η**2 / top", "λη/max η": "λ * η / top",
 }  # fmt: skip
 
