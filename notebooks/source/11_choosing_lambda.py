@@ -15,11 +15,12 @@
 # %% [markdown]
 # ## The recipe
 #
-# At each step decay takes the share ηλ off every weight: the learning rate η times λ. Added up over the run, this is
+# 1. **Add up the learning rates.** $S$ is the sum of η over all steps: the area under the schedule (Figure 11.1). Under SGD with momentum μ divide it by $1-\mu$.
+# 2. **Look up $N$** in the table below.
+# 3. **Type $\lambda = N/S$**, and let only *matrices* decay: tensors with two axes or more.
+# 4. **Try** the row's other two $N$ as well, at full length. Keep the best on validation data.
 #
-# $N = \lambda S$, where $S$ is the sum of the learning rates of all steps: the area under the schedule (÷ $(1-\mu)$ for SGD with momentum μ).
-#
-# So choose $N$, and type $\lambda = N/S$. Figure 11.1 does it for $N = 1$.
+# Why? Each step of decay takes the share ηλ off every weight. Over the run these shares add up to $N = \lambda S$.
 
 # %% tags=["hide-input"]
 from importlib import resources
@@ -75,28 +76,36 @@ claim("11-area", "The area under each of the three curves is S, to one learning 
 # Under this cosine the default, λ = 0.01, is only $N = {{0.01 * sizes[1]:.2f}}$, next to nothing. In code:
 #
 # ```python
-# S = sum(rates)  # η of every step, from the scheduler (exercise 5)
+# S = sum(rates)  # one η for each call of optimizer.step() (exercise 5)
 # decay = [p for p in model.parameters() if p.ndim >= 2]
 # rest = [p for p in model.parameters() if p.ndim < 2]
 # optimizer = torch.optim.AdamW([{"params": decay, "weight_decay": N / S},
 #                                {"params": rest, "weight_decay": 0.0}], lr=peak)
 # ```
 #
-# Which $N$? Take the first row that fits, try its three values at full length, and keep the best on validation data. For only one run take the bold one.
+# If you accumulate gradients, a step is a call of `optimizer.step()`, not a small batch. If you stop early, add up to the step whose weights you keep.
+#
+# Which $N$? Take the first row that fits. The bold one comes first.
 #
 # | your run | try $N$ | because |
 # |---|---|---|
 # | like one with a published recipe, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | others have used it |
-# | at most about a thousand examples (text: {{below: len(poems["train"]) / 1000:.0f}} thousand letters), fewer than 20 passes | ¼, **1**, 4 | the loss was at most {{below: costs[fewer, :2].max():.2f}} above the best for $N = \frac14$ or 1, {{below: of_nothing[fewer].max():.2f}} for doing nothing, and {{below: costs[fewer, 2].max():.2f}} for $N = 4$ (§11.7). Settle η first: at a small η the best $N$ differs from task to task (§11.4, exercise 8) |
-# | as many examples, 20 passes or more | 4, **16**, {{4 * 16}} | one task, by its loss only: with 40 passes at η = 0.03, $N = 1$ was {{below: cost_of_one:.2f}} above the lowest (§11.4); the errors hardly moved |
+# | at most about a thousand examples (text: {{below: len(poems["train"]) / 1000:.0f}} thousand letters), fewer than 20 passes | ¼, **1**, 4, and λ = 0 | $N = 1$ cost at most {{below: costs[fewer, 1].max():.2f}} of loss, doing nothing {{below: of_nothing[fewer].max():.2f}} (§11.7) |
+# | as many examples, 20 passes or more | 4, **16**, {{4 * 16}} | one task: $N = 1$ cost {{below: cost_of_one:.2f}} of loss; the errors hardly moved (§11.4) |
 # | a language model, one pass, fewer than 30 tokens per weight | ¼, **1**, 4 | GPT-3 has {{below: counts["GPT-3 175B"]:.1f}}, Pythia {{below: counts["Pythia 12B"]:.1f}} |
 # | the same, 30 to 250 tokens per weight | 1, **4**, 16 | between its neighbours |
 # | the same, more tokens per weight | 4, **16**, {{4 * 16}} | Llama 2 and OLMo: {{below: counts["OLMo 7B"]:.0f}} to {{below: counts["OLMo 2 1B"]:.0f}} |
-# | images from scratch, as on CIFAR-10 or ImageNet | 4, **16**, {{4 * 16}} | one recipe for CIFAR-10 and seven for ImageNet, {{below: min(counts[name] for name in vision):.0f}} to {{below: max(counts[name] for name in vision):.0f}}; {{4 * 16}} lies above all |
-# | anything else, such as 10,000 examples | 1, **4**, 16 | of 4,000 signals, $N = 4$ left the fewest wrong, not clearly fewer than $N = 1$, which had the lowest loss (§11.4); else a guess |
+# | images from scratch, as on CIFAR-10 or ImageNet | 4, **16**, {{4 * 16}} | {{below: len(vision)}} recipes: {{below: min(counts[name] for name in vision):.0f}} to {{below: max(counts[name] for name in vision):.0f}} |
+# | anything else, such as 10,000 examples | 1, **4**, 16 | 4,000 signals: fewest errors, not clearly (§11.4); else a guess |
 #
-# With few examples try λ = 0, too. The rows of language and images copy habits; but the best $N$ of language models does rise with the tokens per weight (Bergsma et al., [2025b](https://arxiv.org/abs/2505.13738)).
-# λ is in the form of PyTorch's SGD and AdamW, where decay is multiplied by η; $N$ does not describe `Adam(weight_decay=…)`. Let only *matrices* decay, tensors with two axes or more (so also class tokens of shape (1, 1, d)). If you fine-tune a pretrained model, see §11.7.
+# The rows of language and images copy habits. If η is not settled, settle it first (§11.7). If you fine-tune a pretrained model, see §11.7, too.
+#
+# **Too large to try three times?** Try on a *proxy*: a smaller model with as many tokens per weight (language, one pass) or as many passes (else). Carry over its best $N$, not its λ: divide by the large run's own $S$.
+# For one-pass language models the best $N$ follows from the tokens per weight (Bergsma et al., [2025b](https://arxiv.org/abs/2505.13738)). Elsewhere this is a guess.
+#
+# **No proxy either?** Type the bold $N$. It may be wrong by a factor of 4, in our small runs by {{below: furthest:.0f}} (§11.4).
+#
+# λ is in the form of PyTorch's SGD and AdamW, where decay is multiplied by η. $N$ does not describe `Adam(weight_decay=…)`.
 
 # %% [markdown]
 # ## 11.1 A puzzle: everybody types another number
@@ -289,11 +298,10 @@ claim("11-momentum", "Momentum of 0.9 multiplies the N of a coupled SGD by ten",
 #
 # </details>
 #
-# Among published recipes that train from scratch, λ spans a factor of {{wide["λ", len(published)]:,.0f}}; the smallest are those of SGD. Among the image models SGD's λ is {{smaller:.0f}} times smaller than Adam's, and its η times momentum's ten is {{10 * faster:.0f}} times larger (geometric means). So $N$ is about the same.
+# Among published recipes that train from scratch, λ spans a factor of {{wide["λ", len(published)]:,.0f}}. Much of it is SGD against Adam. Among the image models SGD's λ is {{smaller:.0f}} times smaller, but its η times momentum's ten is {{10 * faster:.0f}} times larger (geometric means). So $N$ is about the same.
 #
-# But among the Adam recipes alone λ spans a factor of {{wide["λ", len(with_adam)]:.0f}}, and $N$ spans one of {{wide["N", len(with_adam)]:.0f}}: most keep λ near 0.1,
-# whatever the length of the run. The language models form a low and a high group, {{of_language[0]:.1f}} to {{of_language[2]:.1f}} and {{of_language[3]:.0f}} to {{of_language[-1]:.0f}}. Of the one-pass models, those with low $N$ saw at most {{max(tokens[name] for name in ("GPT-3 175B", "Pythia 12B")):.0f}} tokens per weight, those with high $N$ at least {{min(tokens[name] for name in ("OLMo 7B", "Llama 2 7B")):.0f}}.
-# (BERT, with many passes, does not fit.)
+# Among the Adam recipes alone it is the other way round: λ spans a factor of {{wide["λ", len(with_adam)]:.0f}}, and $N$ one of {{wide["N", len(with_adam)]:.0f}}. Most keep λ near 0.1,
+# whatever the length of the run. The language models form two groups. Of the one-pass models, those with low $N$ saw at most {{max(tokens[name] for name in ("GPT-3 175B", "Pythia 12B")):.0f}} tokens per weight, those with high $N$ at least {{min(tokens[name] for name in ("OLMo 7B", "Llama 2 7B")):.0f}}.
 #
 # **So $N$ does not make recipes agree; it says how much of its start each forgets.**
 #
@@ -400,9 +408,8 @@ figures.show(fig, "Two panels with the coefficient of each update in the final w
              "start's. The areas of a curve and the bar add up to one. The axes differ.")
 
 # %% [markdown]
-# These are coefficients, not sizes: at $N = \frac12$ the sum of the updates may be several times as large as what survives of the start
-# ({{below: of_updates:.0f}} times in the run of Figure 11.4 that starts too small). At $N = 8$ the start is gone, and under a constant rate so is
-# most of the run. This is the trade-off:
+# At $N = 8$ the start is gone, and under a constant rate so is most of the run. (These are coefficients, not sizes. Even at $N = \frac12$ the updates' sum can be
+# {{below: of_updates:.0f}} times as large as what survives of the start, as in the smallest start of Figure 11.4.) This is the trade-off:
 # **forget the bad beginning, but average over enough of the rest** (Bergsma et al., [2025a](https://arxiv.org/abs/2502.15938)).
 #
 # ## 11.3 How large the weights get, and how far they turn
@@ -527,10 +534,10 @@ claim("11-turn", "Their turn per step is {:.2f} times √(2ηλ) √((1 − β�
 # - **more data**: 250, 500 and 1,000 signals, so that each run *passes* (uses) its data {{below: 25 * lengths[0] / 250:.0f}} times;
 # - **more passes**: always 500 signals, passed {{below: 25 * lengths[0] / 500:.0f}}, {{below: 25 * lengths[1] / 500:.0f}} or {{below: 25 * lengths[2] / 500:.0f}} times.
 #
-# We try λ = 0, $N$ from 1/16 to 16 in factors of 4, and 32. In this section and the next only the matrices decay. As η = 0.03 is rather small for these runs (§11.7), we repeat them at 0.01, 0.09 and 0.27.
+# We try λ = 0, $N$ from 1/16 to 16 in factors of 4, and 32, all with the same five seeds. Only the matrices decay. As η = 0.03 is rather small for these runs (§11.7), we repeat them at three other η.
 # *Predict:* in which of the two does the best λ stay? In which the best $N$?
 #
-# We train five seeds and all λ at once. Held-out signals give the loss and the share of wrong answers (the *error*). We compare *within* seeds, as their spread is common to all λ.
+# Held-out signals give the loss and the share of wrong answers (the *error*). We compare *within* seeds, as their spread is common to all λ.
 
 # %%
 signals, grid = load("mnist1d"), np.array([0, 1 / 16, 1 / 4, 1, 4, 16, 32])
@@ -668,12 +675,20 @@ cost_of_one, past_one = of_40[3] - of_40.min(), interval(longer[3, :, 3, 0] - lo
 assert longer[:3, ..., 0].mean(1).min(-1).argmin() == 1, "of three η, 0.03 has the lowest loss"
 of_4000 = 100 * longer[1, ..., 1]
 to_four, to_one, past_four = (interval(of_4000[:, k] - of_4000[:, 4]) for k in (0, 3, 5))
+loss_of_none, loss_of_16 = (interval(longer[1, :, k, 0] - longer[1, :, 4, 0]) for k in (0, 5))
+errors_of_one = interval(100 * (longer[3, :, 3, 1] - longer[3, :, 5, 1]))  # against N = 16
 one_loss = interval(longer[1, :, 4, 0] - longer[1, :, 3, 0])  # N = 4 against 1, by the loss
 assert grid[longer[1, ..., 0].mean(0).argmin()] == 1, "lowest loss"
 assert grid[of_4000.mean(0).argmin()] == 4, "fewest errors"
 assert of_40.argmin() == 6, "with 40 passes the largest N has the lowest loss"
 many, many_errors = (interval(x[:, 5] - x[:, 0]) for x in (longer[3, ..., 0],
                                                            100 * longer[3, ..., 1]))
+
+
+def signed(x):
+    """A difference of errors in points, with a minus that reads as one."""
+    return f"{x:.1f}".replace("-", "−")
+
 
 # %% tags=["hide-input"]
 tilts, lowest_n, at_rate, runs_at = {}, {}, {}, {}
@@ -692,6 +707,9 @@ for peak, by_run in zip((0.01, 0.03, 0.09, 0.27), stored[..., 0], strict=True):
 sides = {peak: [ends_of(of_n, grid) for of_n, _ in pair] for peak, pair in at_rate.items()}
 ended = [bool(np.any(of_runs)) for of_runs in sides.values()]
 assert ended == [False, False, True, True], "best λ at an end of the grid, at the larger η only"
+few_passes = [float(n) for data, passes in lowest_n.values()
+              for n in data.split(", ") + passes.split(", ")[:2]]
+furthest = max(max(few_passes), 1 / min(n for n in few_passes if n))  # from the bold N = 1
 assert lowest_n[0.01][1].startswith("0, "), "5 passes at η = 0.01: the lowest loss is at λ = 0"
 for peak in (0.01, 0.03, 0.09):
     assert tilts[peak][0].high < -1, "more data: not keep N, nor keep λ"
@@ -780,8 +798,8 @@ claim("11-errors", "Averaged over the five runs, N = 16 has {:.1f} points more w
       "hundred than λ = 0", measured=more_wrong.mean(), above=0)
 
 # %% [markdown]
-# At η = 0.03 the best $N$ does not stay, nor does the best λ. Figure 11.6 (top) has the best λ of each seed: where a cubic in $\log N$, fitted to the losses at the six $N$ above 0, is lowest.
-# If the lowest point is at the smallest or largest $N$ tried, the true best may lie beyond. The rule *keep λ* has the slope 0, and
+# At η = 0.03 the best $N$ does not stay, nor does the best λ. How fast do they move? Figure 11.6 (top) has the best λ of each seed, by the loss: where a cubic in $\log N$, fitted to its losses, is lowest.
+# Below is the slope of the fitted line, at four η. The rule *keep λ* has the slope 0, and
 # *keep N* the slope −1, because at a given $N$ λ is proportional to 1/steps.
 
 # %% tags=["hide-input"]
@@ -816,7 +834,7 @@ def draw_slopes(ax, which):
     for at, rule, dash, place in ((0, "keep λ", "--", "left"), (-1, "keep N", "-.", "right")):
         ax.axvline(at, ls=dash, color=figures.GREY)
         ax.text(at - 0.1 * np.sign(at + 0.5) * -1, -0.8, rule, color=figures.GREY, ha=place)
-    ax.set(ylim=(3.5, -1.2), xlim=(-5, 4), xlabel="slope of the best λ", ylabel=" ")
+    ax.set(ylim=(3.5, -1.2), xlim=(-5, 4), xlabel="slope of the best λ, by loss", ylabel=" ")
     ax.set_yticks(range(4), [str(peak) for peak in tilts])
 
 
@@ -830,19 +848,19 @@ for which, ax in enumerate(axes[1]):
     draw_slopes(ax, which)
 
 # %% tags=["hide-input"]
-axes[0, 0].set_ylabel("best λ at η = 0.03"), axes[1, 0].set_ylabel("peak η")
+axes[0, 0].set_ylabel("best λ by loss, η = 0.03"), axes[1, 0].set_ylabel("peak η")
 axes[1, 0].set_title("More data: left of keep N")
 last = axes[1, 1].set_title("More passes: right of keep λ")
 
 # %% tags=["hide-input"]
 fits = [figures.drawn(ax)["_fit"] for ax in axes[0]]
 tilt = [np.log(fit.y[-1] / fit.y[0]) / np.log(fit.x[-1] / fit.x[0]) for fit in fits]
-axes[0, 0].set_title(f"More data: slope −{abs(tilt[0]):.1f}")
-axes[0, 1].set_title(f"More passes: slope {tilt[1]:.1f}")
+axes[0, 0].set_title(f"More data, by loss: slope −{abs(tilt[0]):.1f}")
+axes[0, 1].set_title(f"More passes, by loss: slope {tilt[1]:.1f}")
 found = [figures.drawn(ax)["_best λ"].y for ax in axes[0]]
 at_rates = [[figures.drawn(ax)[f"_{peak}"].x[0] for peak in tilts] for ax in axes[1]]
 told = [", ".join(f"{x:.1f}".replace("-", "−") for x in each) for each in at_rates]
-figures.show(fig, "Above, two panels of the best λ at η = 0.03 against the number of steps, both "
+figures.show(fig, "Above, two panels of the best λ by loss at η = 0.03 against the number of steps, both "
              "logarithmic: small circles for seeds, means with intervals, a fitted line with its "
              f"slope as the title, and two rules. With more data it falls from {found[0][0]:.1f} "
              f"to {found[0][-1]:.2f}, steeper than the rule keep N, and with more passes rises "
@@ -878,17 +896,22 @@ claim("11-matters", "With 4,000 signals N = 4 has fewer errors than λ = 0 and t
 # %% [markdown]
 # (± is half the width of the 95-percent interval over five seeds.)
 #
-# **At η = 0.01, 0.03 and 0.09 both rules are excluded.** At η = 0.03 the best $N$ rises from 5 to 20 passes by a factor of about {{4 ** slopes["more passes", "N"].mean:.0f}} (interval: {{4 ** slopes["more passes", "N"].low:.0f}} to {{4 ** slopes["more passes", "N"].high:.0f}}).
+# **At η = 0.01, 0.03 and 0.09 both rules are excluded.** At η = 0.03 the best $N$ rises from 5 to 20 passes by a factor of about {{4 ** slopes["more passes", "N"].mean:.0f}}.
 # At 0.27 the valleys are so flat that the intervals touch the rules of Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)): *keep N* for more data, *keep λ* for more passes. **No rule replaces trying; $N$ gives you the scale to try on.**
 #
 # ### Where the choice matters
 #
-# At η = 0.27 it mattered little: $N = 4$ is at most about {{near_four:.2f}} above the lowest loss of each run, and has {{abs(fast.mean):.1f}} ± {{fast.half:.1f}} points fewer errors than λ = 0, on average. In two longer runs, 800 steps at η = 0.03, it mattered:
+# At η = 0.27 it mattered little: $N = 4$ is at most about {{near_four:.2f}} above the lowest loss of each run. In two longer runs, 800 steps at η = 0.03, it mattered (the second has batches of 100, and its η is the best of three):
 #
-# - **Few data, many passes** (500 signals, 40 passes): $N = 16$ has {{abs(many.mean):.2f}} ± {{many.half:.2f}} less loss than λ = 0, and {{past_one.mean:.2f}} ± {{past_one.half:.2f}} less than $N = 1$. The lowest is at 32, the largest tried.
-# - **Many data, many passes** (4,000 signals, 20 passes in batches of 100, η the best of three): $N = 4$ has {{abs(to_four.mean):.1f}} ± {{to_four.half:.1f}} points fewer errors than λ = 0, and {{past_four.mean:.1f}} ± {{past_four.half:.1f}} fewer than $N = 16$. From $N = 1$ we cannot tell it: {{to_one.mean:.1f}} ± {{to_one.half:.1f}} points fewer errors, but {{one_loss.mean:.2f}} ± {{one_loss.half:.2f}} more loss.
+# | run | $N$ | against | less loss | fewer errors (points) |
+# |---|---|---|---|---|
+# | 500 signals, 40 passes | 16 | λ = 0 | {{-many.mean:.2f}} ± {{many.half:.2f}} | {{signed(-many_errors.mean)}} ± {{many_errors.half:.1f}} |
+# | | 16 | $N = 1$ | {{past_one.mean:.2f}} ± {{past_one.half:.2f}} | {{signed(errors_of_one.mean)}} ± {{errors_of_one.half:.1f}} |
+# | 4,000 signals, 20 passes | 4 | λ = 0 | {{loss_of_none.mean:.2f}} ± {{loss_of_none.half:.2f}} | {{signed(to_four.mean)}} ± {{to_four.half:.1f}} |
+# | | 4 | $N = 16$ | {{loss_of_16.mean:.2f}} ± {{loss_of_16.half:.2f}} | {{signed(past_four.mean)}} ± {{past_four.half:.1f}} |
+# | | 4 | $N = 1$ | −{{abs(one_loss.mean):.2f}} ± {{one_loss.half:.2f}} | {{signed(to_one.mean)}} ± {{to_one.half:.1f}} |
 #
-# Choose by the measure you will use. The loss also measures how confident wrong answers are: in the first of these runs λ changes the errors by {{abs(many_errors.mean):.1f}} ± {{many_errors.half:.1f}} points.
+# **Choose by the measure you will use.** With few data and many passes a large $N$ saves much loss, yet hardly any errors: the loss also measures how confident wrong answers are.
 #
 # <details>
 # <summary>The same five runs at four η</summary>
@@ -1207,15 +1230,12 @@ assert id(odd.token) in held[:2], "decay"
 # %% [markdown]
 # ### Where each turn comes from
 #
-# Why do some tensors turn more than others under the same λ? An update sideways turns $w$; an update along $w$ does not.
-#
-# We measure the turn by −ln cos θ, which is ½θ² for small θ. In one small step, *turn = decay + change of the norm + push*, where the *push* is how far the update moves $w$ towards the origin, divided by ‖w‖.
-#
-# **We do not measure the push; we compute it as turn − decay − change of the norm. It depends on how often we look, so compare it only with noise.** So we audit the same transformer on noise, too.
+# Why do some tensors turn more than others under the same λ? Only what an update does sideways turns $w$. What it does along $w$ is a *push*, towards the origin or away from it. To see the push of the loss itself, we train the same transformer once more on gradients of pure noise (Figure 11.8).
 #
 # <details>
-# <summary>The exact account, from step to step and from look to look</summary>
+# <summary>The exact account: turn = decay + change of the norm + push</summary>
 #
+# We measure the turn by −ln cos θ, which is ½θ² for small θ.
 # Let $p_t = \langle w_t,\eta_tu_t\rangle/r_t^2$ be the push.
 #
 # 1. The inner product of $w_t$ with $w_{t+1} = (1-\eta_t\lambda)w_t-\eta_tu_t$ is $r_t^2(1-\eta_t\lambda-p_t)$.
@@ -1223,7 +1243,8 @@ assert id(odd.token) in held[:2], "decay"
 #
 # $$-\ln\cos\theta_t = -\ln(1-\eta_t\lambda-p_t)+\ln\frac{r_{t+1}}{r_t}. \tag{11.6}$$
 #
-# The audit takes θ between two looks (calls of `watch.step()`), and its push is the rest. Figure 11.8 adds up four stretches of 20 steps. (With momentum the push is negative even on noise, because an update points in part where earlier ones have moved $w$.)
+# The audit takes θ between two looks (calls of `watch.step()`). It does not measure the push: it is what decay and the change of the norm leave of the turn. It depends on how often we look, so compare it only with noise.
+# (With momentum it is negative even on noise, because an update points in part where earlier ones have moved $w$.) In four stretches of 20 steps, added up, the loss gives the value {{below: beyond.sel(tensor="blocks.0.value.weight").item():.1f}} more push than noise, and the head {{below: abs(beyond.sel(tensor="head.weight").item()):.1f}} less.
 #
 # </details>
 
@@ -1251,37 +1272,23 @@ def draw_pair(ax, row, parts, name):
 
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(1, 2, figsize=(7.2, 3.2))
-for name, color, mark in ((shown[2], figures.BLUE, "o"), (shown[3], figures.ORANGE, "s")):
-    apart = [(states[part] - noisy[part]).sel(tensor=name).item()
-             for part in ("growth", "push", "turn")]
-    axes[0].plot(apart, range(3), mark, ms=8, color=color, label=f"_{name}")
-    axes[0].text(apart[1], 0.72, name.split(".")[-2], color=color, ha="center")
+fig, ax = figures.subplots(figsize=(5.6, 3.1))
 for row, name in enumerate(shown):
-    draw_pair(axes[1], row, (noisy.turn, states.turn), name)
-axes[0].set_yticks(range(3), ["change of\nthe norm", "+ push", "= turn"])
-axes[0].set(xlim=(-2, 2), ylim=(2.5, -0.6), xlabel="under the loss − on noise", ylabel=" ")
-axes[0].axvline(0, color=figures.GREY, lw=1)
-ax = axes[1]
+    draw_pair(ax, row, (noisy.turn, states.turn), name)
 ax.set_yticks(range(4), ["token", "query", "value", "head"])
-ax.set(xlim=(0, 3), ylim=(3.6, -0.9), xlabel="turn: sum of −ln cos θ", ylabel=" ")
+ax.set(xlim=(0, 2), ylim=(3.6, -0.6), xlabel="turn in 80 steps: sum of −ln cos θ", ylabel=" ")
 for words, data in (("noise", noisy), ("loss", states)):
-    ax.text(data.turn.sel(tensor=shown[2]).item(), 1.62, words, ha="center", fontsize=9)
-
-# %% tags=["hide-input"]
-axes[0].set_title("Value pushed in, head out"), ax.set_title("Value turns more, head less")
-marks, account = figures.drawn(ax), figures.drawn(axes[0])
+    ax.text(data.turn.sel(tensor=shown[2]).item(), 1.7, words, ha="center", fontsize=9)
+ax.set_title("Under the loss value turns more, head less")
+marks = figures.drawn(ax)
 turned = {name: marks[f"_loss {row}"].x[0] for row, name in enumerate(shown)}
 calm = {name: marks[f"_noise {row}"].x[0] for row, name in enumerate(shown)}
 in_words = [f"{name.removesuffix('.weight').removeprefix('blocks.0.')}, {turned[name]:.1f} under "
             f"the loss and {calm[name]:.1f} on noise" for name in shown]
-in_parts = ["; ".join(f"{part} {x:.1f}".replace("-", "−") for part, x in zip(
-    ("norm", "push", "turn"), account[f"_{name}"].x, strict=True)) for name in shown[2:]]
-figures.show(fig, "Left, how turn and parts under the loss differ from those on noise. Value: "
-             f"{in_parts[0]}. Head: {in_parts[1]}. Right, the turns of four tensors, "
-             f"filled dots under the loss and open ones on noise: {'; '.join(in_words)}.",
-             number="11.8", caption="Left: differences from noise; decay is the same, so it "
-             "cancels. Right: filled under the loss, open on pure noise. One run each.")
+figures.show(fig, "The turns of four tensors in a row each, filled dots under the loss and open "
+             f"ones on noise: {'; '.join(in_words)}.",
+             number="11.8", caption="Filled: trained on sonnets. Open: the same model, on "
+             "gradients of pure noise. One run each.")
 
 # %% tags=["hide-input"]
 parts = [f"blocks.0.{name}.weight" for name in ("query", "key")]
