@@ -2,15 +2,14 @@
 # # 11 Choosing λ
 #
 # You have a model, a learning rate, a number of steps, and a setting called `weight_decay`. Which number do you type?
-# This chapter leads from your run to a value that you can defend. First comes the recipe, then its reasons.
-# By the end you will be able to
+# First comes the recipe, then its reasons. By the end you will be able to
 #
 # - compare two recipes by how much of its start each run forgets;
 # - carry λ over to another run;
 # - audit your own model with a few lines of code;
 # - choose λ, and say when the choice does not matter.
 #
-# *Reading time an hour (in a hurry: the recipe below, then §11.8); the code runs in about 20 seconds.*
+# *Reading time an hour (in a hurry: the recipe, then §11.8); the code runs in about 20 seconds.*
 
 # %% [markdown]
 # ## The recipe
@@ -73,7 +72,7 @@ claim("11-area", "The area under each of the three curves is S, to one learning 
       equals=0, within=0.001)
 
 # %% [markdown]
-# Under this cosine the default, λ = 0.01, is only $N = {{0.01 * sizes[1]:.2f}}$, next to nothing. In code:
+# Under this cosine the default, λ = 0.01, is $N = {{0.01 * sizes[1]:.2f}}$, next to nothing. In code:
 #
 # ```python
 # S = sum(rates)  # one η for each call of optimizer.step() (exercise 5)
@@ -98,14 +97,14 @@ claim("11-area", "The area under each of the three curves is S, to one learning 
 # | images from scratch, as on CIFAR-10 or ImageNet | 4, **16**, {{4 * 16}} | {{below: len(vision)}} recipes: {{below: min(counts[name] for name in vision):.0f}} to {{below: max(counts[name] for name in vision):.0f}} |
 # | anything else, such as 10,000 examples | 1, **4**, 16 | 4,000 signals: fewest errors, not clearly (§11.4); else a guess |
 #
-# The rows of language and images copy habits. If η is not settled, settle it first (§11.7). If you fine-tune a pretrained model, see §11.7, too.
+# The rows of language and images copy habits. If η is not settled, or if you fine-tune, see §11.7 first.
 #
 # **Too large to try three times?** Try on a *proxy*: a smaller model with as many tokens per weight (language, one pass) or as many passes (else). Carry over its best $N$, not its λ: divide by the large run's own $S$.
 # For one-pass language models the best $N$ follows from the tokens per weight (Bergsma et al., [2025b](https://arxiv.org/abs/2505.13738)). Elsewhere this is a guess.
 #
 # **No proxy either?** Type the bold $N$. It may be wrong by a factor of 4, in our small runs by {{below: furthest:.0f}} (§11.4).
 #
-# λ is in the form of PyTorch's SGD and AdamW, where decay is multiplied by η. $N$ does not describe `Adam(weight_decay=…)`.
+# λ is in the form of PyTorch's SGD and AdamW; $N$ does not describe `Adam(weight_decay=…)`.
 
 # %% [markdown]
 # ## 11.1 A puzzle: everybody types another number
@@ -114,12 +113,12 @@ claim("11-area", "The area under each of the three curves is S, to one learning 
 # [chapter 9](09_adaptive_optimisers.ipynb) with 3. Why so different?
 #
 # Step $t$ of AdamW, or of SGD without momentum, multiplies a weight by $1-\eta_t\lambda$, where $\eta_t$ is the learning rate of
-# that step, and adds the optimiser's update. So decay itself depends on λ only through the product $\eta_t\lambda$. Add it up over the $T$ steps of the run:
+# that step, and adds the update. So decay depends on the product $\eta_t\lambda$ only. Add it up over the $T$ steps of the run:
 #
 # $$N = \sum_{t=0}^{T-1}\eta_t\lambda. \tag{11.1}$$
 #
 # Call $N$ the run's *forgetting*. If only decay acted, each step would multiply a weight by about $e^{-\eta_t\lambda}$, and the run by $e^{-N}$: $N = 1$ leaves
-# {{100 * np.exp(-1):.0f}} % of the start, $N = 4$ leaves {{100 * np.exp(-4):.0f}} %. Under SGD with momentum μ, as in PyTorch, each step of decay is carried on by the later steps, so that $N$ is $1/(1-\mu)$ times as large (chapter 2).
+# {{100 * np.exp(-1):.0f}} % of the start, $N = 4$ leaves {{100 * np.exp(-4):.0f}} %. Under SGD with momentum μ later steps carry each decay on, so $N$ is $1/(1-\mu)$ times as large (chapter 2).
 
 
 # %%
@@ -149,7 +148,7 @@ n_llama = forgettings(3e-4, 0.1, llama)
 
 # %% [markdown]
 # Llama 2 with seven billion weights took about 500,000 steps with λ = 0.1 and a cosine from a peak of $3\cdot10^{-4}$ down to 0.1
-# of the peak. So $N = {{n_llama:.1f}}$. Figure 11.2 shows λ and $N$ of recipes that we have read in a paper or in code.
+# of the peak. So $N = {{n_llama:.1f}}$. Figure 11.2 has recipes that we read in papers or in code.
 
 # %% tags=["hide-input"]
 def passes(epochs, batch):
@@ -301,14 +300,14 @@ claim("11-momentum", "Momentum of 0.9 multiplies the N of a coupled SGD by ten",
 # Among published recipes that train from scratch, λ spans a factor of {{wide["λ", len(published)]:,.0f}}. Much of it is SGD against Adam. Among the image models SGD's λ is {{smaller:.0f}} times smaller, but its η times momentum's ten is {{10 * faster:.0f}} times larger (geometric means). So $N$ is about the same.
 #
 # Among the Adam recipes alone it is the other way round: λ spans a factor of {{wide["λ", len(with_adam)]:.0f}}, and $N$ one of {{wide["N", len(with_adam)]:.0f}}. Most keep λ near 0.1,
-# whatever the length of the run. The language models form two groups. Of the one-pass models, those with low $N$ saw at most {{max(tokens[name] for name in ("GPT-3 175B", "Pythia 12B")):.0f}} tokens per weight, those with high $N$ at least {{min(tokens[name] for name in ("OLMo 7B", "Llama 2 7B")):.0f}}.
+# whatever the run's length. The language models form two groups. Of the one-pass models, those with low $N$ saw at most {{max(tokens[name] for name in ("GPT-3 175B", "Pythia 12B")):.0f}} tokens per weight, those with high $N$ at least {{min(tokens[name] for name in ("OLMo 7B", "Llama 2 7B")):.0f}}.
 #
 # **So $N$ does not make recipes agree; it says how much of its start each forgets.**
 #
 # ## 11.2 What N does: weights are an average of updates
 #
 # What does $N$ mean when updates act, too?
-# We suppose *decoupled* decay, as in AdamW, and write $w_t$ for the weights before step $t$ and $\eta_tu_t$ for the optimiser's update.
+# Suppose *decoupled* decay, as in AdamW. Write $w_t$ for the weights before step $t$ and $\eta_tu_t$ for the update.
 #
 # 1. One step is $w_{t+1} = (1-\eta_t\lambda)\,w_t-\eta_tu_t$.
 # 2. Put the same formula, one step earlier, in place of $w_t$. Now the update $\eta_{t-1}u_{t-1}$ has the factor $1-\eta_t\lambda$.
@@ -523,7 +522,7 @@ claim("11-turn", "Their turn per step is {:.2f} times √(2ηλ) √((1 − β�
       equals=1, within=0.05)
 
 # %% [markdown]
-# **On noise, the recipe alone predicts the RMS and the turn of the weights.** These laws, and the turns of §11.6, explain what λ does; they do not choose it.
+# **On noise, the recipe alone predicts the RMS and the turn of the weights.** These laws explain what λ does; they do not choose it.
 #
 # ## 11.4 Which N is best?
 #
@@ -537,7 +536,7 @@ claim("11-turn", "Their turn per step is {:.2f} times √(2ηλ) √((1 − β�
 # We try λ = 0, $N$ from 1/16 to 16 in factors of 4, and 32, all with the same five seeds. Only the matrices decay. As η = 0.03 is rather small for these runs (§11.7), we repeat them at three other η.
 # *Predict:* in which of the two does the best λ stay? In which the best $N$?
 #
-# Held-out signals give the loss and the share of wrong answers (the *error*). We compare *within* seeds, as their spread is common to all λ.
+# Held-out signals give the loss and the share of wrong answers (the *error*). We compare *within* seeds.
 
 # %%
 signals, grid = load("mnist1d"), np.array([0, 1 / 16, 1 / 4, 1, 4, 16, 32])
@@ -674,20 +673,14 @@ cost_of_one, past_one = of_40[3] - of_40.min(), interval(longer[3, :, 3, 0] - lo
 assert longer[:3, ..., 0].mean(1).min(-1).argmin() == 1, "of three η, 0.03 has the lowest loss"
 of_4000 = 100 * longer[1, ..., 1]
 to_four, to_one, past_four = (interval(of_4000[:, k] - of_4000[:, 4]) for k in (0, 3, 5))
-loss_of_none, loss_of_16 = (interval(longer[1, :, k, 0] - longer[1, :, 4, 0]) for k in (0, 5))
+loss_of_none, loss_of_one, loss_of_16 = (interval(longer[1, :, k, 0] - longer[1, :, 4, 0])
+                                         for k in (0, 3, 5))
 errors_of_one = interval(100 * (longer[3, :, 3, 1] - longer[3, :, 5, 1]))  # against N = 16
-one_loss = interval(longer[1, :, 4, 0] - longer[1, :, 3, 0])  # N = 4 against 1, by the loss
 assert grid[longer[1, ..., 0].mean(0).argmin()] == 1, "lowest loss"
 assert grid[of_4000.mean(0).argmin()] == 4, "fewest errors"
 assert of_40.argmin() == 6, "with 40 passes the largest N has the lowest loss"
-many, many_errors = (interval(x[:, 5] - x[:, 0]) for x in (longer[3, ..., 0],
+many, many_errors = (interval(x[:, 0] - x[:, 5]) for x in (longer[3, ..., 0],
                                                            100 * longer[3, ..., 1]))
-
-
-def signed(x):
-    """A difference of errors in points, with a minus that reads as one."""
-    return f"{x:.1f}".replace("-", "−")
-
 
 # %% tags=["hide-input"]
 tilts, lowest_n, at_rate, runs_at = {}, {}, {}, {}
@@ -900,16 +893,20 @@ claim("11-matters", "With 4,000 signals N = 4 has fewer errors than λ = 0 and t
 #
 # ### Where the choice matters
 #
-# At η = 0.27 it mattered little: $N = 4$ is at most about {{near_four:.2f}} above the lowest loss of each run. In two longer runs, 800 steps at η = 0.03, it mattered (the second has batches of 100, and its η is the best of three):
-#
-# | run | $N$ | against | less loss | fewer errors (points) |
-# |---|---|---|---|---|
-# | 500 signals, 40 passes | 16 | λ = 0 | {{-many.mean:.2f}} ± {{many.half:.2f}} | {{signed(-many_errors.mean)}} ± {{many_errors.half:.1f}} |
-# | | 16 | $N = 1$ | {{past_one.mean:.2f}} ± {{past_one.half:.2f}} | {{signed(errors_of_one.mean)}} ± {{errors_of_one.half:.1f}} |
-# | 4,000 signals, 20 passes | 4 | λ = 0 | {{loss_of_none.mean:.2f}} ± {{loss_of_none.half:.2f}} | {{signed(to_four.mean)}} ± {{to_four.half:.1f}} |
-# | | 4 | $N = 16$ | {{loss_of_16.mean:.2f}} ± {{loss_of_16.half:.2f}} | {{signed(past_four.mean)}} ± {{past_four.half:.1f}} |
-# | | 4 | $N = 1$ | −{{abs(one_loss.mean):.2f}} ± {{one_loss.half:.2f}} | {{signed(to_one.mean)}} ± {{to_one.half:.1f}} |
-#
+# At η = 0.27 it mattered little: $N = 4$ is at most about {{near_four:.2f}} above the lowest loss of each run. In two longer runs, 800 steps at η = 0.03, it mattered (4,000 signals in batches of 100, at the best of three η):
+
+# %% tags=["hide-input"]
+print("run                        N   against   less loss      fewer errors (points)")
+for run, n, rival, less, right in (
+        ("500 signals, 40 passes", 16, "λ = 0", many, many_errors),
+        ("500 signals, 40 passes", 16, "N = 1", past_one, errors_of_one),
+        ("4,000 signals, 20 passes", 4, "λ = 0", loss_of_none, to_four),
+        ("4,000 signals, 20 passes", 4, "N = 16", loss_of_16, past_four),
+        ("4,000 signals, 20 passes", 4, "N = 1", loss_of_one, to_one)):
+    print(f"{run:24} {n:>3}   {rival:7}  {less.mean:5.2f} ± {less.half:.2f}   "
+          f"{right.mean:8.1f} ± {right.half:.1f}".replace("-", "−"))
+
+# %% [markdown]
 # **Choose by the measure you will use.** With few data and many passes a large $N$ saves much loss, yet hardly any errors: the loss also measures how confident wrong answers are.
 #
 # <details>
@@ -942,8 +939,8 @@ claim("11-matters", "With 4,000 signals N = 4 has fewer errors than λ = 0 and t
 #
 # ## 11.5 Carrying λ over to another run
 #
-# You change the run. What should λ become? Some rules are *arithmetic*: they keep $N$, or every step, of any model, though the same $N$ need not be best again (§11.4). Others are
-# *observed*: somebody searched, and the best λ changed in this way. $c$ is any positive factor, and $S = \sum\eta_t$.
+# You change the run. What should λ become? Some rules are *arithmetic*: they keep $N$, or every step, though the same $N$ need not be best again (§11.4). Others are
+# *observed*: somebody searched. $c$ is any positive factor, and $S = \sum\eta_t$.
 #
 # | you change | new λ | kind of rule |
 # |---|---|---|
@@ -1071,7 +1068,7 @@ claim("11-width", "Where η goes as 1/m, a line through the best λ of the three
 # %% [markdown]
 # ## 11.6 The audit: what λ does, tensor by tensor
 #
-# What does λ do in *your* model? For one tensor, a few lines of torch answer. In the first model all parameters decay, as by default.
+# What does λ do in *your* model? For one tensor, a few lines of torch answer. In this first model all parameters decay.
 
 # %%
 def cross_entropy(model, batch):
@@ -1104,8 +1101,7 @@ predicted = (2 * lr * weight_decay * 0.1 / 1.9) ** 0.5  # (11.5), with momentum'
 print(f"N = {N:.1f}   RMS ratio {ratio:.2f}   last turn {turn:.3f}, on noise {predicted:.3f}")
 
 # %% [markdown]
-# *RMS ratio* is the RMS divided by its equilibrium value $\sqrt{\eta/2\lambda}$, with the η of the last step: near the {{with_momentum(0.01):.2f}} that noise gives at this ηλ = 0.01 (folded in §11.3). (Read it only while η is constant: the norm follows a falling η late.) The book's tool does the same for all tensors:
-# make a `Watch`, and call `step()` now and then.
+# *RMS ratio* is the RMS divided by its equilibrium value $\sqrt{\eta/2\lambda}$, with the η of the last step: near the {{with_momentum(0.01):.2f}} that noise gives at this ηλ = 0.01 (folded in §11.3). (Read it only while η is constant: the norm follows a falling η late.) The book's tool does this for all tensors:
 
 
 # %%
@@ -1143,10 +1139,10 @@ verdicts_of(of_mlp)
 # %% [markdown]
 # The first matrix is *scale-invariant* ([chapter 7](07_scale_invariance.ipynb)): a batch norm follows it, so the loss ignores its size.
 # Here λ only sets the turn. On the last matrix decay
-# changes the function, as a penalty does. *In equilibrium* means that $r^2$ is within 20 % of $r_*^2$, which the tool estimates from the norms in the later half of the run. The audit also warns that biases, γ and β decay, which they rarely should ([chapter 6](06_bias_exclusion.ipynb)).
+# changes the function. *In equilibrium* means that $r^2$ is within 20 % of $r_*^2$, which the tool estimates from the later norms. The audit also warns that biases, γ and β decay, which they rarely should ([chapter 6](06_bias_exclusion.ipynb)).
 #
 # The second model, a small transformer with normalised queries and keys,
-# learns to continue Shakespeare's sonnets, letter by letter: 80 steps with η = 0.01, so $S = {{0.01 * 80:.1f}}$, and λ = 3.75 for $N = 3$.
+# learns to continue Shakespeare's sonnets: 80 steps with η = 0.01, so $S = {{0.01 * 80:.1f}}$, and λ = 3.75 for $N = 3$.
 
 # %% tags=["hide-input"]
 class Block(nn.Module):
@@ -1229,7 +1225,7 @@ assert id(odd.token) in held[:2], "decay"
 # %% [markdown]
 # ### Where each turn comes from
 #
-# Why do some tensors turn more than others under the same λ? Only what an update does sideways turns $w$. What it does along $w$ is a *push*, towards the origin or away from it. To see the push of the loss itself, we train the same transformer once more on gradients of pure noise (Figure 11.8).
+# Why do some tensors turn more than others under the same λ? Only the sideways part of an update turns $w$. The part along $w$ is a *push*, towards the origin or away from it. To see the push of the loss, we train once more on gradients of pure noise (Figure 11.8).
 #
 # <details>
 # <summary>The exact account: turn = decay + change of the norm + push</summary>
@@ -1287,7 +1283,8 @@ in_words = [f"{name.removesuffix('.weight').removeprefix('blocks.0.')}, {turned[
 figures.show(fig, "The turns of four tensors in a row each, filled dots under the loss and open "
              f"ones on noise: {'; '.join(in_words)}.",
              number="11.8", caption="Filled: trained on sonnets. Open: the same model, on "
-             "gradients of pure noise. One run each.")
+             "gradients of pure noise. One run each. The embedding, token, starts far too large, "
+             "so it hardly turns.")
 
 # %% tags=["hide-input"]
 parts = [f"blocks.0.{name}.weight" for name in ("query", "key")]
@@ -1317,11 +1314,11 @@ claim("11-audit", "The two sides of (11.6) agree for every tensor of the two mod
 claims.identities()
 
 # %% [markdown]
-# The loss pushes the value inwards. That keeps it short, and a short weight is turned further by the same sideways step. The head is pushed outwards, so it turns less. The query, whose size the loss ignores, turns as on noise. (The embedding, *token*, starts {{new_poet()[0].token.weight.square().mean().item() ** 0.5 * (2 * 3.75 / 0.01) ** 0.5:.0f}} times above $\sqrt{\eta/2\lambda}$, so it hardly turns.)
+# The loss pushes the value inwards. That keeps it short, and a short weight is turned further by the same sideways step. The head is pushed outwards, so it turns less. The query, whose size the loss ignores, turns as on noise.
 #
 # **λ sets the turn of scale-invariant tensors that have reached equilibrium. Of other turns it sets only a part. Where a tensor is not scale-invariant, λ also changes the function.** The audit says which are, but not which λ is best.
 #
-# The third model is yours: change three lines. §11.8 has what to do about each verdict. (From two checkpoints:
+# The third model is yours: change three lines. §11.8 says what to do. (From two checkpoints:
 # `python -m l2lib.audit before.pt after.pt --lr 3e-4 --weight-decay 0.1 --steps 1000`.)
 
 # %%
@@ -1486,9 +1483,9 @@ claim("11-rate", "With half the η the sonnets lose {:.3f} at N = 1, more than �
 # %% [markdown]
 # **Digits** (left). By the loss no try is better than the default, and $N = 4$ is far worse. By the errors we cannot tell: $N = 1$ has {{fewer_wrong.mean:.1f}} ± {{fewer_wrong.half:.1f}} points fewer. The next $N$ would be below 0.05, so we stop, and keep the default.
 #
-# **Sonnets** (right). The default has $N = {{0.01 * S:.3f}}$. $N = {{tries[chosen_text - 1]:g}}$ has the lowest loss, is not at an end, and its gain is significant. So we take it. On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter. (The gain on validation data is too good, since we chose $N$ there. The ± covers other seeds, not other poems.)
+# **Sonnets** (right). The default has $N = {{0.01 * S:.3f}}$. $N = {{tries[chosen_text - 1]:g}}$ has the lowest loss, is not at an end, and its gain is significant. So we take it. On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter. (The ± covers other seeds, not other poems.)
 #
-# **A wrong η costs more.** With half of this η the sonnets lose {{slower.mean:.3f}} ± {{slower.half:.3f}} at $N = 1$, more than λ gains.
+# **A wrong η costs more than a wrong λ.** With half of this η the sonnets lose {{slower.mean:.3f}} ± {{slower.half:.3f}} at $N = 1$.
 #
 # ### If you can afford one run
 
@@ -1705,7 +1702,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 #
 # **A myth:** *AdamW decouples λ from η.* In PyTorch's form, half the η is half the $N$.
 #
-# **Limits.** Our networks are small, our runs short and far from good; digits and sonnets are at one η. Figures 11.5 to 11.7 and 11.10 are one task. We did not test fine-tuning.
+# **Limits.** Our networks are small, our runs short and far from good. Figures 11.5 to 11.7 and 11.10 are one task. We did not test fine-tuning or proxies.
 #
 # ## 11.9 Exercises
 #
