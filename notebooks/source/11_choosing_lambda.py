@@ -99,7 +99,7 @@ claim("11-area", "The area under each of the three curves is S, to one learning 
 #
 # The rows of language and images copy habits. If η is not settled, or if you fine-tune, see §11.7 first.
 #
-# **Too large to try three times?** Try on a *proxy*: a smaller model with as many tokens per weight (language, one pass) or as many passes (else). Carry over its best $N$, not its λ: divide by the large run's own $S$.
+# **Too large for three runs?** Try on a *proxy*: a smaller model with as many tokens per weight (language, one pass) or as many passes (else). Carry over its best $N$, not its λ: divide by the large run's own $S$.
 # For one-pass language models the best $N$ follows from the tokens per weight (Bergsma et al., [2025b](https://arxiv.org/abs/2505.13738)). Elsewhere this is a guess.
 #
 # **No proxy either?** Type the bold $N$. It may be wrong by a factor of 4, in our small runs by {{below: furthest:.0f}} (§11.4).
@@ -939,7 +939,7 @@ for run, n, rival, less, right in (
 #
 # ## 11.5 Carrying λ over to another run
 #
-# You change the run. What should λ become? Some rules are *arithmetic*: they keep $N$, or every step, though the same $N$ need not be best again (§11.4). Others are
+# When you change the run, what should λ become? Some rules are *arithmetic*: they keep $N$, or every step, though the same $N$ need not be best again (§11.4). Others are
 # *observed*: somebody searched. $c$ is any positive factor, and $S = \sum\eta_t$.
 #
 # | you change | new λ | kind of rule |
@@ -1225,7 +1225,7 @@ assert id(odd.token) in held[:2], "decay"
 # %% [markdown]
 # ### Where each turn comes from
 #
-# Why do some tensors turn more than others under the same λ? Only the sideways part of an update turns $w$. The part along $w$ is a *push*, towards the origin or away from it. To see the push of the loss, we train once more on gradients of pure noise (Figure 11.8).
+# Why do some tensors turn more than others? Only the sideways part of an update turns $w$. The part along $w$ is a *push*, towards the origin or away from it. To see the push of the loss, we train once more on gradients of pure noise (Figure 11.8).
 #
 # <details>
 # <summary>The exact account: turn = decay + change of the norm + push</summary>
@@ -1274,7 +1274,7 @@ ax.set_yticks(range(4), ["token", "query", "value", "head"])
 ax.set(xlim=(0, 2), ylim=(3.6, -0.6), xlabel="turn in 80 steps: sum of −ln cos θ", ylabel=" ")
 for words, data in (("noise", noisy), ("loss", states)):
     ax.text(data.turn.sel(tensor=shown[2]).item(), 1.7, words, ha="center", fontsize=9)
-ax.set_title("Under the loss value turns more, head less")
+ax.set_title("Under the loss, value turns more and head less")
 marks = figures.drawn(ax)
 turned = {name: marks[f"_loss {row}"].x[0] for row, name in enumerate(shown)}
 calm = {name: marks[f"_noise {row}"].x[0] for row, name in enumerate(shown)}
@@ -1318,7 +1318,7 @@ claims.identities()
 #
 # **λ sets the turn of scale-invariant tensors that have reached equilibrium. Of other turns it sets only a part. Where a tensor is not scale-invariant, λ also changes the function.** The audit says which are, but not which λ is best.
 #
-# The third model is yours: change three lines. §11.8 says what to do. (From two checkpoints:
+# The third model is yours: change three lines. §11.8 says what to do. (With two checkpoints:
 # `python -m l2lib.audit before.pt after.pt --lr 3e-4 --weight-decay 0.1 --steps 1000`.)
 
 # %%
@@ -1505,7 +1505,7 @@ few = every[0]["loss"]  # 250 signals, η = 0.03
 tie, kept = (interval(few[:, k] - few[:, 4]) for k in (5, 3))  # N = 16 and N = 1, against N = 4
 
 # %% [markdown]
-# Take the bold $N$ of your row. In our seven runs (five of signals at η = 0.27, digits, sonnets) $N = 1$ cost at most {{costs[:, 1].max():.2f}} of loss above the best that we tried. But λ = 0 (signals) or the default (digits, sonnets) cost as little: at most {{of_nothing.max():.2f}}. **So on tiny data, at these η, the default is as good.**
+# Take the bold $N$. In our seven runs (five of signals at η = 0.27, digits, sonnets) $N = 1$ cost at most {{costs[:, 1].max():.2f}} of loss above the best that we tried. But λ = 0 (signals) or the default (digits, sonnets) cost as little: at most {{of_nothing.max():.2f}}. **So on tiny data, at these η, the default is as good.**
 #
 # ### If η is not settled: search both
 #
@@ -1578,7 +1578,7 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
 #
 # ### Fine-tuning
 #
-# In fine-tuning the start is the pretrained model, which you want to keep. If only decay acts, $N = 1$ leaves each of its weights at {{100 * np.exp(-1):.0f}} % of its size. **So compute $S$, and let λ be at most $0.05/S$, or 0** (untested). Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so begin there, and go on × 4 (untested, too).
+# In fine-tuning the start is what you want to keep. If only decay acts, $N = 1$ leaves each of its weights at {{100 * np.exp(-1):.0f}} % of its size. **So compute $S$, and let λ be at most $0.05/S$, or 0** (untested). Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so begin there, and go on × 4 (untested, too).
 #
 # <details>
 # <summary>Three examples, and data that a run repeats</summary>
@@ -1618,8 +1618,8 @@ boxes = {
     "leave": (6, 8, "λ at most 0.05/S, or 0;\nLoRA: go on × 4 from there", figures.BLUE),
     "recipe": (2, 7, "2  a recipe published for\na run like yours?", figures.GREY),
     "its": (6, 7, "its N is your\nbold N", figures.ORANGE),
-    "one": (2, 6, "3  too large to try three times?", figures.GREY),
-    "single": (6, 6, "matrices only, λ = N/S: a\nproxy's best N, or the bold", figures.BLUE),
+    "one": (2, 6, "3  too large for three runs?", figures.GREY),
+    "single": (6, 6, "matrices only, λ = N/S:\na proxy's best or the bold N", figures.BLUE),
     "rate": (2, 5, "4  is η settled?", figures.GREY),
     "settle": (6, 5, "first the best η at\nthe bold N", figures.ORANGE),
     "audit": (2, 4, "5  run your old λ (none: 0.01),\naudit: does a bias or scale decay?",
@@ -1677,7 +1677,7 @@ ax.set(xlim=(0.1, 7.5), ylim=(-0.4, 8.45), xticks=[], yticks=[], xlabel=" ", yla
 ax.spines[:].set_visible(False), ax.set_title("From your run to λ = N/S   (S = steps × mean η)")
 figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from there on by fours with "
              "LoRA. A recipe is published for a run "
-             "like yours: its N is your bold N. Too large to try three times: the best N of a "
+             "like yours: its N is your bold N. Too large for three runs: the best N of a "
              "proxy, or the bold N of your row. "
              "If η is not settled, first the best η at the bold N. Then run your old "
              "λ, or 0.01, and audit it; if a bias or a scale decays, make "
