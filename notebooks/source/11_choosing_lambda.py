@@ -826,7 +826,8 @@ def draw_slopes(ax, which):
     for at, rule, dash, place in ((0, "keep λ", "--", "left"), (-1, "keep N", "-.", "right")):
         ax.axvline(at, ls=dash, color=figures.GREY)
         ax.text(at - 0.1 * np.sign(at + 0.5) * -1, -0.8, rule, color=figures.GREY, ha=place)
-    ax.set(ylim=(3.5, -1.2), xlim=(-5, 4), xlabel="slope of the best λ, by loss", ylabel=" ")
+    ax.set(ylim=(3.5, -1.2), xlim=(-5, 4), xlabel="slope of best λ, by loss",
+           ylabel=" ")
     ax.set_yticks(range(4), [str(peak) for peak in tilts])
 
 
@@ -847,13 +848,13 @@ last = axes[1, 1].set_title("More passes: right of keep λ")
 # %% tags=["hide-input"]
 fits = [figures.drawn(ax)["_fit"] for ax in axes[0]]
 tilt = [np.log(fit.y[-1] / fit.y[0]) / np.log(fit.x[-1] / fit.x[0]) for fit in fits]
-axes[0, 0].set_title(f"More data, by loss: slope −{abs(tilt[0]):.1f}")
-axes[0, 1].set_title(f"More passes, by loss: slope {tilt[1]:.1f}")
+axes[0, 0].set_title(f"More data: slope −{abs(tilt[0]):.1f}, by loss")
+axes[0, 1].set_title(f"More passes: slope {tilt[1]:.1f}, by loss")
 found = [figures.drawn(ax)["_best λ"].y for ax in axes[0]]
 at_rates = [[figures.drawn(ax)[f"_{peak}"].x[0] for peak in tilts] for ax in axes[1]]
 told = [", ".join(f"{x:.1f}".replace("-", "−") for x in each) for each in at_rates]
-figures.show(fig, "Above, two panels of the best λ by loss at η = 0.03 against the number of steps, both "
-             "logarithmic: small circles for seeds, means with intervals, a fitted line with its "
+figures.show(fig, "Above, two panels of the best λ by loss at η = 0.03 against the number of "
+             "steps, both logarithmic: small circles for seeds, means with intervals, a fitted line with its "
              f"slope as the title, and two rules. With more data it falls from {found[0][0]:.1f} "
              f"to {found[0][-1]:.2f}, steeper than the rule keep N, and with more passes rises "
              f"from {found[1][0]:.1f} to {found[1][-1]:.1f}. Below, the slopes with intervals "
@@ -1682,7 +1683,8 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
              "If η is not settled, first the best η at the bold N. Then run your old "
              "λ, or 0.01, and audit it; if a bias or a scale decays, make "
              "two groups, so that only matrices decay, and run again. Then run the three N of "
-             "your row, λ = N/S, at full length, with few examples λ = 0, too. If the best is at an end, go on by factors of 4, "
+             "your row, λ = N/S, at full length, with few examples λ = 0, too. If the best is "
+             "at an end, go on by factors of 4, "
              "while N is at least 0.05 and the peak ηλ small; once a limit is "
              "reached, go on to the gain. If the gain "
              "over several seeds is clear on validation data, "
