@@ -854,8 +854,8 @@ found = [figures.drawn(ax)["_best λ"].y for ax in axes[0]]
 at_rates = [[figures.drawn(ax)[f"_{peak}"].x[0] for peak in tilts] for ax in axes[1]]
 told = [", ".join(f"{x:.1f}".replace("-", "−") for x in each) for each in at_rates]
 figures.show(fig, "Above, two panels of the best λ by loss at η = 0.03 against the number of "
-             "steps, both logarithmic: small circles for seeds, means with intervals, a fitted line with its "
-             f"slope as the title, and two rules. With more data it falls from {found[0][0]:.1f} "
+             "steps, both logarithmic: small circles for seeds, means with intervals, a fitted line with "
+             f"its slope as the title, and two rules. With more data it falls from {found[0][0]:.1f} "
              f"to {found[0][-1]:.2f}, steeper than the rule keep N, and with more passes rises "
              f"from {found[1][0]:.1f} to {found[1][-1]:.1f}. Below, the slopes with intervals "
              f"at η = 0.01, 0.03, 0.09 and 0.27: more data {told[0]}, more passes {told[1]}. Only "
@@ -1486,7 +1486,7 @@ claim("11-rate", "With half the η the sonnets lose {:.3f} at N = 1, more than �
 #
 # **Sonnets** (right). The default has $N = {{0.01 * S:.3f}}$. $N = {{tries[chosen_text - 1]:g}}$ has the lowest loss, is not at an end, and its gain is significant. So we take it. On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter. (The ± covers other seeds, not other poems.)
 #
-# **A wrong η costs more than a wrong λ.** With half of this η the sonnets lose {{slower.mean:.3f}} ± {{slower.half:.3f}} at $N = 1$.
+# **Settling η gained more:** with half of this η the sonnets lose {{slower.mean:.3f}} ± {{slower.half:.3f}} at $N = 1$.
 #
 # ### If you can afford one run
 
