@@ -854,8 +854,9 @@ found = [figures.drawn(ax)["_best λ"].y for ax in axes[0]]
 at_rates = [[figures.drawn(ax)[f"_{peak}"].x[0] for peak in tilts] for ax in axes[1]]
 told = [", ".join(f"{x:.1f}".replace("-", "−") for x in each) for each in at_rates]
 figures.show(fig, "Above, two panels of the best λ by loss at η = 0.03 against the number of "
-             "steps, both logarithmic: small circles for seeds, means with intervals, a fitted line with "
-             f"its slope as the title, and two rules. With more data it falls from {found[0][0]:.1f} "
+             "steps, both logarithmic: small circles for seeds, means with intervals, a fitted "
+             "line whose slope is the title, and two rules. With more data it falls from "
+             f"{found[0][0]:.1f} "
              f"to {found[0][-1]:.2f}, steeper than the rule keep N, and with more passes rises "
              f"from {found[1][0]:.1f} to {found[1][-1]:.1f}. Below, the slopes with intervals "
              f"at η = 0.01, 0.03, 0.09 and 0.27: more data {told[0]}, more passes {told[1]}. Only "
