@@ -129,7 +129,8 @@ means = [errors.mean() for errors in dots.values()]
 factor, change = round(means[0] / means[1], -2), changes["_mean"].x[0]
 axes[0].set_title(f"λ = 1.5 divides the error by about {factor:.0f} from an\n"
                   "N(0,1) start …", x=-0.35)
-axes[1].set_title(f"… and changes it by {change:.1f} % from a zero start".replace("-", "−"), x=-0.35)
+axes[1].set_title(f"… and changes it by {change:.1f} % from a zero start"
+                  .replace("-", "−"), x=-0.35)
 figures.show(fig, f"Dots for {len(dots['always answer zero'])} data sets and five models, test "
              "error on a logarithmic axis. "
              f"Starting from N(0,1) the mean is {means[0]:.3g} without penalty and {means[1]:.3g} "
@@ -192,7 +193,7 @@ claim("S0-09", "adding 1,000,000 to the loss changes no iterate",
 # %% [markdown]
 # ## 1.2 Null directions: what the data cannot see
 #
-# What does the penalty do to the start? To see it, take two weights, no intercept and a single example. We train from
+# What does the penalty do to the start? Take two weights, no intercept and a single example. We train from
 # three starts without penalty, and then go on with $\lambda = 1$.
 
 # %%
@@ -441,7 +442,7 @@ def draw_paths(ax):
         ax.plot(at_0, weights[0, i], "D", ms=5 if name else 3, color=at_zero,
                 label=f"_{feature} at 0")
         ax.text(*place, name, color=colour, va="center")
-    ax.plot(0.1, ridge(X, y, 0.1)[0][6], "s", ms=6, color=figures.ORANGE, label="_HDL at 0.1")
+    ax.plot(0.1, w_ridge[6], "s", ms=6, color=figures.ORANGE, label="_HDL at 0.1")
     ax.axhline(0, color="black", lw=0.8)
     ax.text(18, 41, "grey: the other seven weights", color=figures.GREY, ha="right", va="top")
     for name, height in (("age", -2.8), ("sex", -13.5), ("triglycerides (log)", 38)):
@@ -459,6 +460,9 @@ def set_path_axes(ax):
     ax.set_xticks([at_0, 1e-3, 1e-2, 0.1, 1, 10], ["0", "0.001", "0.01", "0.1", "1", "10"])
     ax.text(10**-3.77, -42, "//", ha="center", va="center", weight="bold",
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})
+    for where, height, shift in ((at_0, w_hat[6], (16, 4)), (0.1, w_ridge[6], (0, -9))):
+        ax.annotate(f"{height:+.0f}".replace("-", "−"), (where, height), xytext=shift,
+                    textcoords="offset points", weight="bold", ha="center", va="center")
     ax.minorticks_off()
 
 
@@ -470,20 +474,17 @@ ldl, hdl, total, age, sex = (curves["_zero of " + name].x.ravel()
                              for name in ("s2", "s3", "s1", "age", "sex"))
 free_ldl, free_total = (curves[f"_{name} at 0"].y[0] for name in ("s2", "s1"))
 turning = sum(name.startswith("_zero") for name in curves)
-assert len(ldl) == 2, "LDL does not change its sign twice, as the title says"
+assert len(ldl) == 2, "LDL does not change its sign twice, as the caption says"
 ends = curves["_s3 at 0"].y[0], curves["_HDL at 0.1"].y[0]
-for where, height, shift in ((at_0, ends[0], 9), (0.1, ends[1], -9)):
-    ax.annotate(f"{height:+.0f}".replace("-", "−"), (where, height), xytext=(0, shift),
-                textcoords="offset points", weight="bold", ha="center", va="center")
 ax.set_title(f"HDL’s weight goes from {ends[0]:+.0f} at λ = 0 to {ends[1]:+.0f} at 0.1;\n"
-             .replace("-", "−") + f"{turning} of ten weights change their sign (white dots)", x=-0.1)
+             f"{turning} of ten weights change their sign (white dots)".replace("-", "−"), x=-0.1)
 figures.show(fig, "Ten weights of ridge regression on the diabetes data against λ, three of them "
              "thick, with a white dot at each change of sign. LDL falls from "
              f"{free_ldl:.0f} through zero near {ldl[0]:.2g} and comes back near {ldl[-1]:.2g}. "
-             f"HDL goes from {ends[0]:.0f} through zero near {hdl[0]:.1g} to {ends[1]:.0f} at 0.1. Total cholesterol "
-             f"rises from {free_total:.0f} through zero near {total[0]:.1g}. Two grey weights "
-             f"change their sign, too: age near {age[0]:.1g}, sex near {sex[0]:.2g}. "
-             "All weights go to zero at large λ.", number="1.3",
+             f"HDL goes from {ends[0]:.0f} through zero near {hdl[0]:.1g} to {ends[1]:.0f} at 0.1. "
+             f"Total cholesterol rises from {free_total:.0f} through zero near {total[0]:.1g}. "
+             f"Two grey weights change their sign, too: age near {age[0]:.1g}, sex near "
+             f"{sex[0]:.2g}. All weights go to zero at large λ.", number="1.3",
              caption="Each curve is one weight of the fit to all patients. Blue diamonds: the "
              "three at λ = 0. White dots: a change of sign (LDL has two).")
 
@@ -531,8 +532,8 @@ claim("01-turned", "the signs of HDL and total cholesterol end where the picture
 #
 # Along which directions does ridge shrink, and by how much? The cloud of patients in Figure 1.4 is long in one direction
 # and narrow in another. The *singular value decomposition* $X = USV^\top$ finds such directions. The columns $u_i$ of $U$
-# and $v_i$ of $V$ are orthonormal, and the diagonal matrix $S$ has the entries $s_1\ge s_2\ge\dots > 0$. Each $v_i$ is a
-# direction of the weights, and $s_i^2/n$ is the variance of the data along it.
+# and $v_i$ of $V$ are orthonormal, and the diagonal matrix $S$ has the entries $s_1\ge s_2\ge\dots > 0$. $s_i^2/n$ is
+# the variance of the data along $v_i$.
 #
 # Write $\hat w$ for *least squares*, the fit without penalty (the one of smallest norm, if there are
 # many). By (1.1) with λ = 0, $X^\top y = X^\top X\hat w$. Put $X^\top X = VS^2V^\top$ into (1.1), and multiply by $v_i^\top$:
@@ -593,7 +594,7 @@ def draw_cloud(ax):
     for k, (v, strength) in enumerate(zip(V_two, s_two**2 / n, strict=True)):
         ax.annotate("", 2 * np.sqrt(strength) * v, (0, 0), arrowprops={
             "arrowstyle": "-|>", "lw": 2.5, "shrinkA": 0, "shrinkB": 0, "color": "black"})
-        ax.text(*((-1.3, 2.1), (-2.9, 0.7))[k], f"v{'₁₂'[k]}: {strength:.2g}", va="bottom")
+        ax.text(*((0.4, -1.8), (-2.8, 0.7))[k], f"v{'₁₂'[k]}: variance\n{strength:.2g}", size=9)
     ax.set(aspect="equal", xlim=(-3, 3), ylim=(-3, 3), xticks=[-2, 0, 2], yticks=[-2, 0, 2])
     ax.set(xlabel="total cholesterol", ylabel="LDL")
     ax.grid(False)
@@ -601,19 +602,19 @@ def draw_cloud(ax):
 # %% tags=["hide-input"]
 def draw_kept(ax):
     """Least squares and ridge in the plane of two weights, along v₁ and v₂."""
-    for lam, colour, words, place in ((0, figures.BLUE, "λ = 0", (8.5, -14)),
-                                      (0.5, figures.ORANGE, "λ = 0.5", (-0.5, 8.5))):
+    for lam, colour, words, place in ((0, figures.BLUE, "λ = 0", (10, -8)),
+                                      (0.5, figures.ORANGE, "λ = 0.5", (-3.5, 9))):
         w = ridge(cholesterol, y, lam)[0]
         corner = (V_two[0] @ w) * V_two[0]
         ax.plot(*np.transpose([0 * w, corner, w]), ":", lw=1.8, color=colour, label=f"_{lam}")
         ax.annotate("", w, (0, 0), arrowprops={"arrowstyle": "-|>", "lw": 2.5, "shrinkA": 0,
                                                "shrinkB": 0, "color": colour})
-        ax.text(*place, words, color=colour, ha="right", va="center")
-    for k, place in enumerate(((6.2, 9.3), (14, 4.2))):
+        ax.text(*place, words, color=colour, va="center")
+    for k in range(2):
         kept = s_two[k] ** 2 / (s_two[k] ** 2 + n * 0.5)
         ax.plot(k, kept, alpha=0, label=f"_kept {k + 1}")
-        ax.text(*place, f"{kept:.0%} kept\nalong v{'₁₂'[k]}", size=9, va="center")
-    ax.set(aspect="equal", xlim=(-9, 26), ylim=(-20, 15), xticks=[0, 10, 20], yticks=[-10, 0, 10])
+        ax.text(26.5, 15 - 3.2 * k, f"kept along v{'₁₂'[k]}: {kept:.0%}", va="center", ha="right")
+    ax.set(aspect="equal", xlim=(-4, 27), ylim=(-14, 17), xticks=[0, 10, 20], yticks=[-10, 0, 10])
     ax.set(xlabel="weight of total chol.", ylabel="weight of LDL")
 
 # %% tags=["hide-input"]
@@ -624,13 +625,13 @@ _, s_two, V_two = np.linalg.svd(cholesterol, full_matrices=False)
 V_two *= np.sign(V_two[:, 1:])  # both point upwards
 draw_cloud(axes[0, 0])
 draw_kept(axes[0, 1])
-draw_variances(below)
-cloud, bars = map(figures.drawn, (axes[0, 1], below))
 axes[0, 0].set_title("Where the data\nvary little …", x=-0.2)
 axes[0, 1].set_title("… the penalty takes\nmost of the weights", x=-0.2)
 below.set_title("Ten inputs: a direction keeps more\nthan half if its dot is above λ", x=-0.1)
+draw_variances(below)
 
 # %% tags=["hide-input"]
+cloud, bars = map(figures.drawn, (axes[0, 1], below))
 variances = bars["_variances"].y
 keeps = variances / (variances + bars["_0.1"].y[0])
 figures.show(fig, "Above, left, a narrow rising cloud of every third patient, LDL and total "
@@ -676,7 +677,7 @@ tenth_error = np.sqrt(np.sum((y - y.mean() - X @ w_hat) ** 2) / (n - 11)) / s[9]
 fitted_weights = (y - y.mean() - X @ w_hat).std() ** 2 * n / (n - 11) * np.linalg.inv(X.T @ X)
 along_two = np.linalg.svd(cholesterol)[2] @ np.transpose(ridge(cholesterol, y, [0, 0.5])[0])
 
-
+# %% tags=["hide-input"]
 def logistic(lam):
     """Penalised logistic regression without intercept, by Newton's method; and the Hessian."""
     w, sign = np.zeros(10), np.where(y > np.median(y), 1, -1)
@@ -708,6 +709,8 @@ claim("01-cloud", "of two inputs' fit each direction keeps the share that the pi
       equals=0, within=1e-9)
 claim("01-bars", "the dots are the eigenvalues of X'X/n",
       measured=bars["_variances"].y - eigenvalues, equals=0, within=1e-9)
+
+# %% tags=["hide-input"]
 claim("01-label", "the degrees of freedom are the trace of the hat matrix",
       measured=freedom - traces, equals=0, within=1e-9)
 claim("01-hessian", "logistic regression: by a small λ the weights move as h/(h + λ) says",
@@ -724,13 +727,16 @@ claim("01-half-way", "a dot on the line λ = 0.1 would keep a half",
 # $-\nabla L(w) = \lambda w$: the loss pulls outwards as strongly as the penalty pulls in.
 #
 # <details>
-# <summary>Proof, and the converse</summary>
+# <summary>Proof, the converse, and the price</summary>
 #
 # If $\lVert w\rVert\le\lVert w_\lambda\rVert$, then
 # $L(w) = J(w) - \frac\lambda2\lVert w\rVert^2 \ge J(w_\lambda) - \frac\lambda2\lVert w_\lambda\rVert^2 = L(w_\lambda)$.
 # Conversely, let $0 < R < \lVert\hat w\rVert$. The best fit with $\lVert w\rVert\le R$ lies on the sphere, as inside it
 # the gradient is nowhere zero. No step along the sphere lowers the loss, and none inwards, so $-\nabla L(w) = \lambda w$
 # for some $\lambda > 0$: it is $w_\lambda$.
+#
+# The price: a small move $dw$ along the path changes the loss by $\nabla L^\top dw = -\lambda\,w^\top dw$: by $-\lambda$ times the
+# change of $\frac12R^2$.
 #
 # </details>
 
@@ -823,9 +829,7 @@ figures.interactive(draw, lam=[0.5, 0.0001, 0.003, 0.01, 0.03, 0.1, 2, 5], numbe
                     "pulls point, not their size.")
 
 # %% [markdown]
-# A small move $dw$ along the path changes the loss by $\nabla L^\top dw = -\lambda\,w^\top dw$: by $-\lambda$ times the
-# change of $\frac12R^2$.
-# **So λ is a price** (a *Lagrange multiplier*): if $\frac12R^2$ may grow a little, the best loss falls by λ times as much.
+# **λ is a price** (a *Lagrange multiplier*): if $\frac12R^2$ may grow a little, the best loss falls by λ times as much.
 
 # %% tags=["hide-input"]
 radius, inside = np.linalg.norm(w_ridge), np.zeros(10)
@@ -1018,9 +1022,8 @@ figures.show(fig, "Two panels of expected error over that of least squares again
 #
 # **Which λ should one expect?** In (1.4) the error of direction $i$ is smallest at
 # $n\lambda = \sigma^2/(v_i^\top w^*)^2$, whatever its $s_i$. So *some* small λ helps every direction, and beats least squares.
-# But to find the best λ of Figure 1.6 one has to know $w^*$ and σ. Suppose we know that
-# the true weights are independent, with mean 0 and variance $\tau^2$. Then $(v_i^\top w^*)^2$ is $\tau^2$ on average,
-# and every direction's average error is least at
+# But to find the best λ of Figure 1.6 one has to know $w^*$ and σ. Suppose that
+# the true weights are independent, with mean 0 and variance $\tau^2$. Then every direction's average error is least at
 #
 # $$\lambda=\frac{\sigma^2}{n\tau^2}.\tag{1.5}$$
 #
@@ -1143,8 +1146,8 @@ claim("01-truth", "the truth is the least-squares fit to these 100 patients",
 # {{below: len(splits[0][1])}} for the test. The test patients are used neither to choose λ nor to scale the inputs.
 
 # %%
-sex, (left, right) = data.feature_names.index("sex"), np.triu_indices(10)
-left, right = np.stack([left, right])[:, (left != sex) | (right != sex)]  # sex² says nothing new
+sex = data.feature_names.index("sex")  # sex² says nothing new
+left, right = np.array([(i, j) for i in range(10) for j in range(i, 10) if (i, j) != (sex, sex)]).T
 
 
 def widen(rows):
@@ -1155,8 +1158,7 @@ def widen(rows):
 
 # %%
 splits = [np.split(np.random.default_rng(seed).permutation(n), [150]) for seed in seeds(20)]
-assert not any(np.intersect1d(fit, held).size for fit, held in splits)
-lams, constant = np.append(0, np.logspace(-6, 3, 73)), y.var() / 2
+lams = np.append(0, np.logspace(-6, 3, 73))
 train_loss, objective, test_loss = np.empty((3, 20, 74))
 for row, (fit, held) in enumerate(splits):
     Z = widen(fit)
@@ -1260,6 +1262,8 @@ more, _, _, more_half = claims.interval(
 losses = {"objective": objective, "test loss": test_loss}
 colours = {"objective": "black", "test loss": figures.ORANGE}
 at_left = 10**-7.8  # where λ = 0 is drawn
+constant = y.var() / 2  # the loss of answering the mean target
+assert not any(np.intersect1d(fit, held).size for fit, held in splits)
 
 # %% tags=["hide-input"]
 def draw_losses(ax):
@@ -1276,18 +1280,17 @@ def draw_losses(ax):
     ax.axhline(constant, color=figures.GREY, ls="--", lw=1, label="_mean target")
     ax.axhline(plain.mean(), color=figures.BLUE, ls="-.", lw=1, label="_ten inputs")
     heights = [-1280 + 150 * choices[:k].count(choice) for k, choice in enumerate(choices)]
-    ax.axhline(0, color="black", lw=0.8)
     ax.plot(lams[choices], heights, "o", ms=4, color=figures.ORANGE, label="_chosen")
     k = test_loss.mean(0).argmin()
     ax.plot(lams[k], test_loss.mean(0)[k], "*", ms=14, color=figures.ORANGE, label="_best")
-    ax.annotate("best λ", (lams[k], test_loss.mean(0)[k]), xytext=(0, 32), ha="center",
+    ax.annotate("best λ", (lams[k], test_loss.mean(0)[k]), xytext=(0, 24), ha="center",
                 textcoords="offset points", color=figures.ORANGE,
                 arrowprops={"arrowstyle": "->", "color": figures.ORANGE, "shrinkB": 7})
 
 # %% tags=["hide-input"]
 def label_losses(ax):
     ax.text(4e-4, 4100, "test loss", color=figures.ORANGE, va="bottom")
-    ax.text(1e-6, 700, "minimum of the\nobjective, F(λ)", va="top")
+    ax.text(1e-6, 650, "minimum of the objective, F(λ)", va="top")
     ax.text(2e-6, 2850, "dotted:\nleave-one-out", va="top")
     ax.text(500, constant + 300, "answering the\nmean target", color=figures.GREY, ha="right",
             va="bottom")
@@ -1297,6 +1300,7 @@ def label_losses(ax):
     ax.set(xscale="log", xlabel="penalty λ", ylabel="loss, or objective", ylim=(-1450, 6500),
            yticks=range(0, 7000, 1000))
     ax.set_xticks([at_left, 1e-6, 1e-4, 1e-2, 1, 100], ["0", "10⁻⁶", "10⁻⁴", "0.01", "1", "100"])
+    ax.axhline(0, color="black", lw=0.8)
     gap = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
     ax.text(10**-6.9, -1450, "//", ha="center", va="center", weight="bold", bbox=gap)
     ax.minorticks_off()
@@ -1629,13 +1633,14 @@ lambdas, large = [0, 0.001, 0.0018, 0.0032, 0.0056, 0.01], 6
 orders = np.array([np.random.default_rng(seed).permutation(len(digits.y)) for seed in seeds(12)])
 images = split(digits.X / 16, digits.y, train=orders[:, :100], validation=orders[:, 100:200],
                test=orders[:, 200:])
+# The network above, once for each seed, λ and start:
 run = sweep(MLP((64, 32, 10)), *images.train, test=images.test, loss="cross_entropy", lr=0.3,
             momentum=0.9, weight_decay=lambdas, init_scale=[1, large], seeds=seeds(12), steps=200,
             record_every=200)
-last = run.isel(step=-1)  # seed, λ, start
+last = run.isel(step=-1)  # the last step; axes: seed, λ, start
 accuracy, nats = 100 * last.test_accuracy.values, last.test_loss.values
 
-# %% tags=["hide-input"]
+# %%
 scores = torch.tensor(predict(run, images.validation.X).values).double()  # …, image, class
 classes, cross_entropy = torch.tensor(images.validation.y).long(), torch.nn.functional.cross_entropy
 validation_loss = np.zeros(accuracy.shape)
@@ -1759,10 +1764,7 @@ figures.show(fig, "A network on 100 digits, 12 seeds as dots that thin lines joi
 # **From PyTorch's start** the chosen λ gains {{gained.mean[0]:.1f}} ± {{gained.half[0]:.1f}} points of accuracy. In test loss rescaling alone saves
 # {{alone.mean[0] / chosen_drop.mean[0]:.0%}} as much. With both networks rescaled the chosen λ is still better, by {{-rest.mean[0]:.3f}} nat.
 #
-# **From the large start** it gains {{gained.mean[1]:.1f}} ± {{gained.half[1]:.1f}} points, and ends about as accurate. Rescaling alone
-# saves {{alone.mean[1] / chosen_drop.mean[1]:.0%}} as much.
-#
-# This resembles the puzzle. Is it again noise in null directions? Each seed's images leave
+# **From the large start** it gains {{gained.mean[1]:.1f}} ± {{gained.half[1]:.1f}} points, and ends about as accurate. As in the puzzle, is it noise in null directions? Each seed's images leave
 # {{min(null_counts)}} to {{max(null_counts)}} of the 64 input directions null, where the first layer keeps its start. But test images hardly
 # use them: erasing this part changes the mean test loss from the large start by {{abs(erased):.4f}} nat. **So the gain depends on the start
 # here, too, but not through null directions of the inputs.**
@@ -1860,7 +1862,7 @@ runs = {0: three_weights(0), 0.1: three_weights(0.1)}
 
 # %% tags=["hide-input"]
 def draw_direction(ax, k, kind):
-    heights = ({0: 1.03, 0.1: 0.82}, {0: 0.53, 0.1: 0.12}, {0: 0.53, 0.1: 0.03})[k]
+    heights = ({0: 1.03, 0.1: 0.82}, {0: 0.53, 0.1: 0.12}, {0: 0.53, 0.1: 0.05})[k]
     for lam, path in runs.items():
         ax.plot(np.arange(1, 2001), path[1:, k], color=figures.ORANGE if lam else figures.BLUE,
                 label=f"_{lam}")
@@ -1891,8 +1893,9 @@ free_end, decayed_end = ([drawn[name].y[-1] for drawn in kinds] for name in ("_0
 early = [drawn["_0"].at(drawn["_stop"].x[0]) for drawn in kinds]
 figures.title(fig, "The penalty spares a strong direction, shrinks\n"
               "a weak one, and erases a null one")
-figures.show(fig, "Three panels of a weight against the steps of gradient descent, from a dot at 0.5, "
-             f"for a strong, a weak and a null direction. With λ = 0 they end at {free_end[0]:.2f}, "
+figures.show(fig, "Three panels of a weight against the steps of gradient descent, from a dot "
+             "at 0.5, for a strong, a weak and a null direction. With λ = 0 they end at "
+             f"{free_end[0]:.2f}, "
              f"{free_end[1]:.2f} and {free_end[2]:.2f}; with λ = 0.1 at {decayed_end[0]:.2f}, "
              f"{decayed_end[1]:.2f} and {decayed_end[2]:.2f}. A dotted line marks 20 steps, where "
              f"λ = 0 has {early[0]:.2f}, {early[1]:.2f} and {early[2]:.2f}.", number="1.10",
@@ -1942,7 +1945,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 #
 # **2.** *(Predict, then run.)* Penalise the intercept, too: in `train`, replace `error.mean(0)` in the step of `b` by
 # `(error.mean(0) + weight_decay * b)`. What becomes of the intercept's error in the second row of §1.2's table, and
-# why? (The fold on the intercept in §1.2 helps.)
+# why? (See §1.2's fold on the intercept.)
 #
 # <details>
 # <summary>Solution</summary>
