@@ -650,7 +650,7 @@ figures.show(fig, "Above, left, a narrow rising cloud of every third patient, LD
 
 # %% [markdown]
 # In Figure 1.4 the first of ten directions keeps nearly all, and the last only {{factors[9]:.0%}}. This last one,
-# $v_{10}$, is what nearly cancels in §1.3: total cholesterol against LDL, HDL and triglycerides. Least squares goes
+# $v_{10}$, is the combination that nearly cancels in §1.3: total cholesterol against LDL, HDL and triglycerides. Least squares goes
 # {{below: np.linalg.norm(tenth):.0f}} ± {{below: tenth_error:.0f}} (standard error) along it. That moves the answers by only {{below: (X @ tenth).std():.1f}}
 # (standard deviation), but the weight of HDL from {{below: w_hat[6] - tenth[6]:.0f}} to {{w_hat[6]:.0f}}.
 #
@@ -721,9 +721,8 @@ claim("01-half-way", "a dot on the line λ = 0.1 would keep a half",
 # %% [markdown]
 # ## 1.5 λ is a price, not a bound
 #
-# Does λ bound the norm of the weights? Not by itself. But for each λ there is a radius $R$ for which the penalised fit is
-# the best in the ball: $w_\lambda$ has the smallest loss of all $w$ with $\lVert w\rVert\le R$, where
-# $R = \lVert w_\lambda\rVert$. Figure 1.5 shows it for total and LDL cholesterol. At the best point
+# Does λ bound the norm of the weights? Not by itself. But $w_\lambda$ has the smallest loss of all $w$
+# in the ball $\lVert w\rVert\le R$, where $R = \lVert w_\lambda\rVert$. Figure 1.5 shows it for total and LDL cholesterol. At the best point
 # $-\nabla L(w) = \lambda w$: the loss pulls outwards as strongly as the penalty pulls in.
 #
 # <details>
@@ -893,7 +892,7 @@ claim("01-pulls", "the two arrows cancel, and the path begins at least squares",
 #
 # </details>
 #
-# We compute both, for weights and for predictions.
+# We compute both terms:
 
 # %%
 few = X[:100] - X[:100].mean(0)
@@ -1600,7 +1599,7 @@ claim("S3-03", f"{late} steps answer as a fit filtered by (1.8) does: ratio of t
 # %% [markdown]
 # ## 1.9 And a network?
 #
-# Does the penalty help a network, too? Does the start matter there? We train one hidden layer on 100 handwritten
+# Does the penalty help a network, and does the start matter there? We train one hidden layer on 100 handwritten
 # digits. Gradient descent has 200 steps and *momentum* 0.9: each step adds this multiple of the previous one.
 # For one *seed*, which fixes all random draws:
 
@@ -1764,9 +1763,10 @@ figures.show(fig, "A network on 100 digits, 12 seeds as dots that thin lines joi
 # **From PyTorch's start** the chosen λ gains {{gained.mean[0]:.1f}} ± {{gained.half[0]:.1f}} points of accuracy. In test loss rescaling alone saves
 # {{alone.mean[0] / chosen_drop.mean[0]:.0%}} as much. With both networks rescaled the chosen λ is still better, by {{-rest.mean[0]:.3f}} nat.
 #
-# **From the large start** it gains {{gained.mean[1]:.1f}} ± {{gained.half[1]:.1f}} points, and ends about as accurate. As in the puzzle, is it noise in null directions? Each seed's images leave
-# {{min(null_counts)}} to {{max(null_counts)}} of the 64 input directions null, where the first layer keeps its start. But test images hardly
-# use them: erasing this part changes the mean test loss from the large start by {{abs(erased):.4f}} nat. **So the gain depends on the start
+# **From the large start** it gains {{gained.mean[1]:.1f}} ± {{gained.half[1]:.1f}} points, and ends about as accurate.
+#
+# As in the puzzle, is it noise in null directions? The 100 images leave {{min(null_counts)}} to {{max(null_counts)}} of the 64 input
+# directions null. There the first layer keeps its start without penalty. But test images hardly use them: erasing this part changes the mean test loss from the large start by {{abs(erased):.4f}} nat. **So the gain depends on the start
 # here, too, but not through null directions of the inputs.**
 #
 # <details>
@@ -2017,9 +2017,21 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 #
 # </details>
 #
+# **7.** *(Think.)* Why does fact 1 of §1.2 hold for the first layer of §1.9, but not for the second?
+#
+# <details>
+# <summary>Solution</summary>
+#
+# The gradient of a unit's weights is a sum of multiples of its inputs, one for each example. The inputs of the first layer are the
+# images, which stay the same: what is null at the start is null for good. The inputs of the second layer are the outputs of the
+# hidden units. They change while the first layer learns, so a direction that is null at one step need not be null at the next.
+# Its start can be overwritten, even without a penalty.
+#
+# </details>
+#
 # ## 1.13 The sources, line by line
 #
-# Behind the click are the sentences of the four sources ([chapter 0](00_start_here.ipynb)) that this chapter judges.
+# The sentences of the four sources ([chapter 0](00_start_here.ipynb)) that this chapter judges:
 
 # %% tags=["hide-input"]
 from l2lib.claims import verdict
