@@ -3,7 +3,7 @@
 #
 # The *L2 penalty* adds $\frac\lambda2\sum_i w_i^2$ to the loss; with SGD, λ is PyTorch's `weight_decay`. Which weights does
 # it shrink, by how much, and when does that help? For linear models we prove: **the penalty shrinks most along directions in which
-# the training inputs hardly vary**. In a network the gain also depends on the start (§1.9).
+# the training inputs hardly vary**. In the puzzle below, and in a network, the gain depends on the start, too.
 #
 # **By the end you will be able to**
 #
@@ -98,7 +98,7 @@ def draw_errors(ax):
                 ha="right")
     ax.axvline(zero.mean(), color=figures.GREY, lw=1, ls=":")
     ax.text(1e4, -0.75, "mean", va="center", ha="right")
-    ax.set(xscale="log", ylim=(4.5, -1), xlim=(0.01, 1.2e4), ylabel="start, and penalty")
+    ax.set(xscale="log", ylim=(4.5, -1), xlim=(0.01, 1.2e4), ylabel="model")
     ax.set_yticks(range(5), [name.replace("start, ", "start,\n") for name in results])
     ax.set_xticks([0.01, 0.1, 1, 10, 100], ["0.01", "0.1", "1", "10", "100"])
     ax.set_xlabel("test error (expected squared error)")
@@ -129,7 +129,8 @@ means = [errors.mean() for errors in dots.values()]
 factor, change = round(means[0] / means[1], -2), changes["_mean"].x[0]
 axes[0].set_title(f"λ = 1.5 divides the error by about {factor:.0f} from an\n"
                   "N(0,1) start …", x=-0.35)
-axes[1].set_title(f"… and changes it by {change:.1f} % from zero".replace("-", "−"), x=-0.35)
+axes[1].set_title(f"… and changes it by {change:.1f} % from a zero start"
+                  .replace("-", "−"), x=-0.35)
 figures.show(fig, f"Dots for {len(dots['always answer zero'])} data sets and five models, test "
              "error on a logarithmic axis. "
              f"Starting from N(0,1) the mean is {means[0]:.3g} without penalty and {means[1]:.3g} "
@@ -192,8 +193,8 @@ claim("S0-09", "adding 1,000,000 to the loss changes no iterate",
 # %% [markdown]
 # ## 1.2 Null directions: what the data cannot see
 #
-# What does the penalty do to the start? To see it, take two weights, no intercept and a single example. We train from
-# three starts without penalty, and then go on with $\lambda = 0.5$.
+# What does the penalty do to the start? Take two weights, no intercept and a single example. We train from
+# three starts without penalty, and then go on with $\lambda = 1$.
 
 # %%
 x, target = np.array([1.0, 2.0]), 2.5
@@ -208,7 +209,7 @@ def descend(w, weight_decay, steps, lr=0.1):
 
 
 free = [descend(np.array(w), 0, steps=60) for w in ((-2.0, 0.7), (0.3, 2.9), (3.1, 1.6))]
-decaying = [descend(path[-1], 0.5, steps=600) for path in free]
+decaying = [descend(path[-1], 1, steps=600) for path in free]
 
 # %% tags=["hide-input"]
 def draw_runs(ax):
@@ -218,8 +219,11 @@ def draw_runs(ax):
         ax.plot(*path.T, color=figures.BLUE, label="_training")
         ax.plot(*path[0], "o", color=figures.BLUE)
         ax.plot(*slide.T, color=figures.ORANGE, lw=1.8, label="_decay")
+        for way, k, colour in ((path, 2, figures.BLUE), (slide, 12, figures.ORANGE)):
+            ax.annotate("", way[k], way[k - 1], arrowprops={
+                "arrowstyle": "-|>", "color": colour, "shrinkA": 0, "shrinkB": 0})
         ax.plot(*path[-1], "s", ms=6, color=figures.BLUE, label="_interpolators")
-    ax.plot(*nearest, "o", ms=7, mfc="white", color=figures.GREY, label="_nearest", zorder=6)
+    ax.plot(*nearest, "o", ms=6, mfc="white", color=figures.GREY, label="_nearest", zorder=6)
     ax.plot(*decaying[0][-1], "*", ms=11, color=figures.ORANGE, label="_minimum", zorder=5)
     ax.plot(0, 0, "+", ms=10, color="black")
 
@@ -235,7 +239,7 @@ def label_runs(ax):
         ax.annotate("start", path[0], xytext=where, textcoords="offset points", color=figures.BLUE)
     note(ax, "λ = 0 ends at the perfect\nfit nearest to its start", free[2][-1], (0.75, -1.1),
          figures.BLUE)
-    note(ax, "λ = 0.5 slides on to its\nminimum, the star", decaying[0][-1], (-2.6, -0.75),
+    note(ax, "λ = 1 slides on to its\nminimum, the star", decaying[0][-1], (-2.6, -0.75),
          figures.ORANGE, gap=11)
     note(ax, "the perfect fit\nnearest to zero", nearest, (1.0, 2.2), figures.GREY)
     ax.text(-2.5, 2.62, "all points of this\nline fit perfectly", color=figures.GREY, va="bottom")
@@ -260,7 +264,7 @@ figures.show(fig, "The plane of two weights with a falling line of perfect fits.
              f"({end[0]:.2f}, {end[1]:.2f}), a little nearer to zero than the perfect fit of "
              f"smallest norm, ({ideal[0]:.1f}, {ideal[1]:.1f}).", number="1.2",
              caption="Blue: gradient descent with λ = 0 from three starts (dots) to its ends "
-             "(squares). Orange: how each run goes on with λ = 0.5.")
+             "(squares). Orange: how each run goes on with λ = 1.")
 
 # %% [markdown]
 # Figure 1.2 shows three facts about linear models.
@@ -268,22 +272,22 @@ figures.show(fig, "The plane of two weights with a falling line of perfect fits.
 # 1. **The loss moves the weights only in directions that the data see.** Each example adds a multiple of its own
 #    $x$ to the gradient. A direction at a right angle to all training inputs is a *null direction*: moving along it
 #    changes no training answer.
-# 2. **Without penalty, gradient descent ends at the perfect fit nearest to its start.** By fact 1 its way has no
-#    null part. Two perfect fits differ by a null direction. So the way meets the set of perfect fits at a right angle:
-#    it is the shortest ([Gunasekar et al., 2018](https://arxiv.org/abs/1802.08246)).
-# 3. **A penalty erases the null part.** The gradient of $L$ has no part there, so each step
-#    multiplies it by $1 - \eta\lambda$.
+# 2. **Without penalty, gradient descent ends at the perfect fit nearest to its start.** By fact 1 its path never
+#    moves in a null direction. Two perfect fits differ by a null direction. So the step from start to end is at a right
+#    angle to the set of perfect fits: its end is the nearest one ([Gunasekar et al., 2018](https://arxiv.org/abs/1802.08246)).
+# 3. **A penalty erases the null part.** The loss does not move it, so each step multiplies the null part of $w$
+#    by $1 - \eta\lambda$.
 #
 # <details>
 # <summary>Under which conditions</summary>
 #
-# With an intercept, append a 1 to every input, so that it is one more weight. Fact 2 needs the squared loss, a perfect fit, and a descent that converges. The
-# distance is in weights and intercept together. Fact 3 is about the null directions of the penalised weights, and needs $0 < \eta\lambda < 2$.
+# With an intercept, append a 1 to every input, so that it is one more weight. Fact 2 needs the squared loss, a perfect fit, and a descent that converges. *Nearest*
+# means nearest in $(w, b)$. Fact 3 is about the null directions of the penalised weights, and needs $0 < \eta\lambda < 2$.
 #
 # </details>
 #
-# In the puzzle 20 examples span 20 of 200 directions, so {{below: null_count}} are null. In each a start from
-# $N(0, 1)$ adds 1 to the expected test error. Without penalty it stays. With $\lambda = 1.5$ each of the {{below: steps}} steps
+# In the puzzle 20 examples span 20 of 200 directions, so {{below: null_count}} are null. Along each, a start from
+# $N(0, 1)$ adds about 1 to the expected test error. Without penalty this error stays. With $\lambda = 1.5$ each of the {{below: steps}} steps
 # multiplies the null part by {{below: shrink:.3f}}. Of its squared error
 # only ${{below: shrink:.3f}}^{2\cdot{{below: steps}}}$
 # is left, about {{below: null_count * shrink ** (2 * steps):.2f}}. From both starts the unseen true weights add
@@ -333,7 +337,8 @@ assert abs(1 - known[2] / known[0]) < 1e-4, "§1.6: this λ gains or loses more 
 # $w$ and not $b$, so with it $b$ grows further: to {{mean_b[3]:.3f}} on average, in place of {{mean_b[2]:.3f}} (the true $b$ is 0.05).
 # Even the smallest λ has this gain: at the exact minimum the mean test error is {{free_b[0]:.5f}} for $\lambda\to0$ and {{free_b[1]:.5f}} at
 # $\lambda = 1.5$, against {{from_zero.mean():.5f}} after descent from zero without penalty.
-# In the first two rows most of the intercept's error is noise of the start along $(u, 1)$.
+# The gain exists only because $b$ is free: if the true $b$ is given, $\lambda = 1.5$ raises the error at the minimum
+# by {{known[1] / known[0] - 1:.1%}}. In the first two rows most of the intercept's error is noise of the start along $(u, 1)$.
 #
 # </details>
 
@@ -364,7 +369,7 @@ claim("01-nearest", "without penalty each run ends at the perfect fit nearest to
       measured=corners - (begun + ((target - begun @ x) / (x @ x))[:, None] * x),
       equals=0, within=1e-9)
 claim("01-slide", "with a penalty all three runs end at one point",
-      measured=[path[-1] - target * x / (x @ x + 0.5) for path in decaying], equals=0, within=1e-9)
+      measured=[path[-1] - target * x / (x @ x + 1) for path in decaying], equals=0, within=1e-9)
 claim("01-null-weights", "null directions: the start as it was, or (1 − ηλ)ᵗ times, or 0",
       measured=moved, equals=0, within=1e-9)
 claim("01-parts", "null part, other part, intercept and noise add up to the test error drawn",
@@ -402,8 +407,8 @@ claim("01-starts", "each data set has a start of its own",
 # ([Hoerl and Kennard, 1970](https://doi.org/10.1080/00401706.1970.10488634)).
 #
 # We fit it to {{below: n}} patients: {{below: X.shape[1]}} measurements each, and how far their diabetes had
-# progressed a year later ([Efron et al., 2004](https://doi.org/10.1214/009053604000000067)). What a weight pays
-# depends on the unit of its input. So we first *standardise* the inputs to mean 0 and variance 1. Predict: do all ten
+# progressed a year later ([Efron et al., 2004](https://doi.org/10.1214/009053604000000067)). How strongly a weight is
+# penalised depends on its input's unit. So we first *standardise* the inputs to mean 0 and variance 1. Predict: do all ten
 # weights shrink?
 
 # %%
@@ -437,6 +442,7 @@ def draw_paths(ax):
         ax.plot(at_0, weights[0, i], "D", ms=5 if name else 3, color=at_zero,
                 label=f"_{feature} at 0")
         ax.text(*place, name, color=colour, va="center")
+    ax.plot(0.1, w_ridge[6], "s", ms=6, color=figures.ORANGE, label="_HDL at 0.1")
     ax.axhline(0, color="black", lw=0.8)
     ax.text(18, 41, "grey: the other seven weights", color=figures.GREY, ha="right", va="top")
     for name, height in (("age", -2.8), ("sex", -13.5), ("triglycerides (log)", 38)):
@@ -454,6 +460,9 @@ def set_path_axes(ax):
     ax.set_xticks([at_0, 1e-3, 1e-2, 0.1, 1, 10], ["0", "0.001", "0.01", "0.1", "1", "10"])
     ax.text(10**-3.77, -42, "//", ha="center", va="center", weight="bold",
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})
+    for where, height, shift in ((at_0, w_hat[6], (16, 4)), (0.1, w_ridge[6], (0, -9))):
+        ax.annotate(f"{height:+.0f}".replace("-", "−"), (where, height), xytext=shift,
+                    textcoords="offset points", weight="bold", ha="center", va="center")
     ax.minorticks_off()
 
 
@@ -465,26 +474,27 @@ ldl, hdl, total, age, sex = (curves["_zero of " + name].x.ravel()
                              for name in ("s2", "s3", "s1", "age", "sex"))
 free_ldl, free_total = (curves[f"_{name} at 0"].y[0] for name in ("s2", "s1"))
 turning = sum(name.startswith("_zero") for name in curves)
-assert len(ldl) == 2, "LDL does not change its sign twice, as the title says"
-ax.set_title(f"As λ grows, {turning} of ten weights change their sign (white\ndots; LDL twice), "
-             "all three cholesterols among them", x=-0.1)
+assert len(ldl) == 2, "LDL does not change its sign twice, as the caption says"
+ends = curves["_s3 at 0"].y[0], curves["_HDL at 0.1"].y[0]
+ax.set_title(f"HDL’s weight goes from {ends[0]:+.0f} at λ = 0 to {ends[1]:+.0f} at 0.1;\n"
+             f"{turning} of ten weights change their sign (white dots)".replace("-", "−"), x=-0.1)
 figures.show(fig, "Ten weights of ridge regression on the diabetes data against λ, three of them "
              "thick, with a white dot at each change of sign. LDL falls from "
              f"{free_ldl:.0f} through zero near {ldl[0]:.2g} and comes back near {ldl[-1]:.2g}. "
-             f"HDL changes sign near {hdl[0]:.1g}, and then grows in size. Total cholesterol "
-             f"rises from {free_total:.0f} through zero near {total[0]:.1g}. Two grey weights "
-             f"change their sign, too: age near {age[0]:.1g}, sex near {sex[0]:.2g}. "
-             "All weights go to zero at large λ.", number="1.3",
+             f"HDL goes from {ends[0]:.0f} through zero near {hdl[0]:.1g} to {ends[1]:.0f} at 0.1. "
+             f"Total cholesterol rises from {free_total:.0f} through zero near {total[0]:.1g}. "
+             f"Two grey weights change their sign, too: age near {age[0]:.1g}, sex near "
+             f"{sex[0]:.2g}. All weights go to zero at large λ.", number="1.3",
              caption="Each curve is one weight of the fit to all patients. Blue diamonds: the "
-             "three at λ = 0. White dots: a change of sign.")
+             "three at λ = 0. White dots: a change of sign (LDL has two).")
 
 # %% [markdown]
 # Not all do. In Figure 1.3 the weight of HDL cholesterol goes from
 # {{w_hat[6]:.1f}} at $\lambda = 0$ to {{w_ridge[6]:.1f}} at $\lambda = 0.1$: it changed sign and grew.
 #
-# Why? The inputs are nearly redundant: LDL, HDL and triglycerides predict total cholesterol with
-# $R^2 = {{below: explained:.2f}}$. So a large positive weight on LDL and a large negative one on total cholesterol nearly
-# cancel in the answer. Least squares uses them to fit a little more of the noise.
+# Why? The inputs are nearly redundant: LDL, HDL and log triglycerides predict total cholesterol with
+# $R^2 = {{below: explained:.2f}}$. So large weights on these four can nearly cancel in the answer. Least squares
+# uses them to fit a little more of the noise.
 #
 # **Single weights can grow with λ. The norm of all cannot (§1.7), nor can the part along certain directions.**
 
@@ -522,26 +532,25 @@ claim("01-turned", "the signs of HDL and total cholesterol end where the picture
 #
 # Along which directions does ridge shrink, and by how much? The cloud of patients in Figure 1.4 is long in one direction
 # and narrow in another. The *singular value decomposition* $X = USV^\top$ finds such directions. The columns $u_i$ of $U$
-# and $v_i$ of $V$ are orthonormal, and the diagonal matrix $S$ has the entries $s_1\ge s_2\ge\dots > 0$. Each $v_i$ is a
-# direction of the weights, and $s_i^2/n$ is the variance of the data along it.
+# and $v_i$ of $V$ are orthonormal, and the diagonal matrix $S$ has the entries $s_1\ge s_2\ge\dots > 0$. $s_i^2/n$ is
+# the variance of the data along $v_i$.
 #
 # Write $\hat w$ for *least squares*, the fit without penalty (the one of smallest norm, if there are
 # many). By (1.1) with λ = 0, $X^\top y = X^\top X\hat w$. Put $X^\top X = VS^2V^\top$ into (1.1), and multiply by $v_i^\top$:
 #
 # $$v_i^\top w_\lambda=\frac{s_i^2}{s_i^2+n\lambda}\;v_i^\top\hat w.\tag{1.2}$$
 #
-# So the penalty is a *filter*. Of least squares it keeps a share: near 1 where the data vary much,
+# So the penalty is a *filter*. It keeps a share of each component of least squares: near 1 where the data vary much,
 # near 0 where they vary little. **It is exactly a half at $s_i^2/n = \lambda$.** Neither $w_\lambda$ nor $\hat w$ has a
 # part in null directions (exercise 3).
 #
 # $s_i^2/n$ is also the *curvature* of $L$ along $v_i$: its second derivative. Where it is large, the data *pin down*
-# the direction. **So the share is curvature/(curvature + λ).** For a small λ the same holds near a minimum of any
-# smooth loss that curves upwards in all directions.
+# the direction. **So the share is curvature/(curvature + λ).**
 #
 # <details>
-# <summary>Why, and in which sense</summary>
+# <summary>The same near a minimum of any smooth loss</summary>
 #
-# Near a minimum $\hat w$ the gradient of a smooth loss is about $H\,(w-\hat w)$, where the *Hessian* $H$ is the matrix of its second
+# For a small λ the same holds near a minimum of any smooth loss that curves upwards in all directions. Why? Near a minimum $\hat w$ the gradient of a smooth loss is about $H\,(w-\hat w)$, where the *Hessian* $H$ is the matrix of its second
 # derivatives. Set it plus $\lambda w$ to zero: $(H+\lambda I)\,w = H\hat w$. Let $H$ have the eigenvalues $h_i > 0$, its curvatures,
 # with eigenvectors $e_i$, and multiply by $e_i^\top$:
 #
@@ -579,56 +588,74 @@ def draw_variances(ax):
 cholesterol = X[:, [4, 5]]  # total and LDL
 
 
-def label_directions(axes):
-    axes[0].set_title("Two inputs, λ = 0.1: the penalty takes\nmost where the data vary least",
-                      x=-0.13)
-    axes[1].set_title("Ten inputs: a direction keeps more\nthan half if its dot is above λ", x=-0.1)
-
-
-# %% tags=["hide-input"]
 def draw_cloud(ax):
     ax.plot(*cholesterol[::3].T, "o", ms=3, mec="none", color="0.75",
             label="_a third of all patients")
-    _, s_two, V_two = np.linalg.svd(cholesterol, full_matrices=False)
     for k, (v, strength) in enumerate(zip(V_two, s_two**2 / n, strict=True)):
-        tip = 2 * np.sqrt(strength) * v * np.sign(v[1])
-        kept = strength / (strength + 0.1)
-        beside = 0.17 * np.array([v[1], -v[0]]) * np.sign(v[1])
-        for begin, end, colour in ((0 * v, tip, "black"),
-                                   (beside, beside + kept * tip, figures.ORANGE)):
-            ax.annotate("", end, begin, arrowprops={"arrowstyle": "-|>", "lw": 2.5, "shrinkA": 0,
-                                                    "shrinkB": 0, "color": colour})
-        ax.plot(k, strength / (strength + 0.1), alpha=0, label=f"_kept {k + 1}")
-        words = f"v{'₁₂'[k]}: variance {strength:.3g},\n{kept:.0%} kept"
-        ax.text(*((1.75, 0.3), (-3.05, 0.6))[k], words, va="bottom")
-    ax.set(aspect="equal", anchor="W", xlim=(-3.2, 3.8), ylim=(-2.6, 3))
-    ax.set(xticks=[-2, 0, 2], yticks=[-2, 0, 2])
-    ax.set(xlabel="total cholesterol, standardised", ylabel="LDL, standardised")
+        ax.annotate("", 2 * np.sqrt(strength) * v, (0, 0), arrowprops={
+            "arrowstyle": "-|>", "lw": 2.5, "shrinkA": 0, "shrinkB": 0, "color": "black"})
+        ax.text(*((0.4, -1.8), (-2.8, 0.7))[k], f"v{'₁₂'[k]}: variance\n{strength:.2g}", size=9)
+    ax.set(aspect="equal", xlim=(-3, 3), ylim=(-3, 3), xticks=[-2, 0, 2], yticks=[-2, 0, 2])
+    ax.set(xlabel="total cholesterol", ylabel="LDL")
     ax.grid(False)
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(2, 1, figsize=(5.4, 6.8), height_ratios=[1.3, 1])
-draw_cloud(axes[0])
-draw_variances(axes[1])
-cloud, bars = map(figures.drawn, axes)
-label_directions(axes)
+def draw_kept(ax):
+    """Least squares and ridge in the plane of two weights, along v₁ and v₂."""
+    for lam, colour, words, place in ((0, figures.BLUE, "λ = 0", (10, -8)),
+                                      (0.5, figures.ORANGE, "λ = 0.5", (-3.5, 9))):
+        w = ridge(cholesterol, y, lam)[0]
+        corner = (V_two[0] @ w) * V_two[0]
+        ax.plot(*np.transpose([0 * w, corner, w]), ":", lw=1.8, color=colour, label=f"_{lam}")
+        ax.annotate("", w, (0, 0), arrowprops={"arrowstyle": "-|>", "lw": 2.5, "shrinkA": 0,
+                                               "shrinkB": 0, "color": colour})
+        ax.text(*place, words, color=colour, va="center")
+    for k in range(2):
+        kept = s_two[k] ** 2 / (s_two[k] ** 2 + n * 0.5)
+        ax.plot(k, kept, alpha=0, label=f"_kept {k + 1}")
+        ax.text(26.5, 15 - 3.2 * k, f"kept along v{'₁₂'[k]}: {kept:.0%}", va="center", ha="right")
+    ax.set(aspect="equal", xlim=(-4, 27), ylim=(-14, 17), xticks=[0, 10, 20], yticks=[-10, 0, 10])
+    ax.set(xlabel="weight of total chol.", ylabel="weight of LDL")
+
+# %% tags=["hide-input"]
+fig, axes = figures.subplots(2, 2, figsize=(5.4, 6), height_ratios=[1.1, 1])
+[ax.remove() for ax in axes[1]]
+below = fig.add_subplot(axes[1, 0].get_gridspec()[1, :])
+_, s_two, V_two = np.linalg.svd(cholesterol, full_matrices=False)
+V_two *= np.sign(V_two[:, 1:])  # both point upwards
+draw_cloud(axes[0, 0])
+draw_kept(axes[0, 1])
+axes[0, 0].set_title("Where the data\nvary little …", x=-0.2)
+axes[0, 1].set_title("… the penalty takes\nmost of the weights", x=-0.2)
+below.set_title("Ten inputs: a direction keeps more\nthan half if its dot is above λ", x=-0.1)
+draw_variances(below)
+
+# %% tags=["hide-input"]
+cloud, bars = map(figures.drawn, (axes[0, 1], below))
 variances = bars["_variances"].y
 keeps = variances / (variances + bars["_0.1"].y[0])
-figures.show(fig, "Above, a narrow rising cloud of every third patient, LDL and total "
-             "cholesterol, with arrows of two standard deviations along it and across it; orange "
-             f"arrows beside them are {cloud['_kept 1'].y[0]:.0%} and "
-             f"{cloud['_kept 2'].y[0]:.0%} as long. Below, dots for the "
-             "variance of the diabetes data along ten directions, falling "
+figures.show(fig, "Above, left, a narrow rising cloud of every third patient, LDL and total "
+             "cholesterol, with arrows of two standard deviations along it and across it. Right, "
+             "the plane of their two weights: least squares is an arrow to "
+             f"({cloud['_0'].x[-1]:.0f}, {cloud['_0'].y[-1]:.0f}), ridge with λ = 0.5 one to "
+             f"({cloud['_0.5'].x[-1]:.0f}, {cloud['_0.5'].y[-1]:.0f}), which keeps "
+             f"{cloud['_kept 1'].y[0]:.0%} along the cloud and {cloud['_kept 2'].y[0]:.0%} across "
+             "it. Below, dots for the variance of the diabetes data along ten directions, falling "
              f"from {variances[0]:.1f} to {variances[-1]:.4f}, and a line at λ = 0.1, where the "
              f"shares kept fall from {keeps[0]:.2f} to {keeps[-1]:.2f}; the last two dots are "
              "below the line.", number="1.4",
-             caption="Above, grey dots are every third patient, black arrows two standard "
-             "deviations long, and orange ones the share of them that is kept. Below, numbers are "
-             "shares kept; hollow: λ takes more than half.")
+             caption="Left: every third patient, and the variances along two directions. Right: "
+             "the fitted weights as arrows, dotted their parts along these directions. Below, "
+             "numbers are shares kept; hollow: λ takes more than half.")
 
 # %% [markdown]
-# In Figure 1.4 the first of ten directions keeps nearly all, and the last only {{factors[9]:.0%}}. The sum of all shares
-# is called the *degrees of freedom* (the intercept adds one). It is the trace of
+# In Figure 1.4 the first of ten directions keeps nearly all, and the last only {{factors[9]:.0%}}. This last one,
+# $v_{10}$, is the combination that nearly cancels in §1.3: total cholesterol against LDL, HDL and triglycerides. Least squares goes
+# {{below: np.linalg.norm(tenth):.0f}} ± {{below: tenth_error:.0f}} (standard error) along it. That moves the answers by only {{below: (X @ tenth).std():.1f}}
+# (standard deviation), but the weight of HDL from {{below: w_hat[6] - tenth[6]:.0f}} to {{w_hat[6]:.0f}}.
+#
+# The sum of all shares
+# is called the *degrees of freedom*. It is the trace of
 # $A_\lambda = X(X^\top X + n\lambda I)^{-1}X^\top$, which turns targets into fitted values, $\hat y = A_\lambda y$:
 #
 # $$\mathrm{df}(\lambda)=\operatorname{tr}A_\lambda=\sum_i\frac{s_i^2}{s_i^2+n\lambda}.\tag{1.3}$$
@@ -645,9 +672,12 @@ claim("S3-12", "At λ = 1, {} degrees of freedom of 10 are left.", measured=free
 eigenvalues = np.linalg.eigvalsh(X.T @ X / n)[::-1]
 traces = [np.trace(X @ np.linalg.solve(X.T @ X + n * lam * np.eye(10), X.T))
           for lam in freedom_lams]
-along_two = np.linalg.svd(cholesterol)[2] @ np.transpose(ridge(cholesterol, y, [0, 0.1])[0])
+tenth = (Vt[9] @ w_hat) * Vt[9]  # the part of least squares along the tenth direction
+tenth_error = np.sqrt(np.sum((y - y.mean() - X @ w_hat) ** 2) / (n - 11)) / s[9]
+fitted_weights = (y - y.mean() - X @ w_hat).std() ** 2 * n / (n - 11) * np.linalg.inv(X.T @ X)
+along_two = np.linalg.svd(cholesterol)[2] @ np.transpose(ridge(cholesterol, y, [0, 0.5])[0])
 
-
+# %% tags=["hide-input"]
 def logistic(lam):
     """Penalised logistic regression without intercept, by Newton's method; and the Hessian."""
     w, sign = np.zeros(10), np.where(y > np.median(y), 1, -1)
@@ -665,11 +695,22 @@ h_values, h_vectors = np.linalg.eigh(hessian)
 # %% tags=["hide-input"]
 claim("01-filter", "(1.2) gives the ridge solution direction by direction",
       measured=filtered - Vt @ w_ridge, equals=0, within=1e-9)
+claim("01-tenth", "the weight of HDL without its part along the tenth direction, as with λ = 0.1, "
+      "is below zero", measured=[w_hat[6] - tenth[6], w_ridge[6]], below=0)
+claim("01-tenth-error", "the standard error along the tenth direction is that of least squares",
+      measured=[Vt[9] @ fitted_weights @ Vt[9] / tenth_error**2 - 1,
+                (X @ tenth).std() - np.linalg.norm(tenth) * s[9] / np.sqrt(n)],
+      equals=0, within=1e-9)
 claim("01-cloud", "of two inputs' fit each direction keeps the share that the picture says",
-      measured=along_two[:, 1] / along_two[:, 0] - [cloud[f"_kept {k}"].y[0] for k in (1, 2)],
+      measured=[along_two[:, 1] / along_two[:, 0] - [cloud[f"_kept {k}"].y[0] for k in (1, 2)],
+                *(ridge(cholesterol, y, [0, 0.5])[0].T
+                  - [[cloud[name].x[-1] for name in ("_0", "_0.5")],
+                     [cloud[name].y[-1] for name in ("_0", "_0.5")]])],
       equals=0, within=1e-9)
 claim("01-bars", "the dots are the eigenvalues of X'X/n",
       measured=bars["_variances"].y - eigenvalues, equals=0, within=1e-9)
+
+# %% tags=["hide-input"]
 claim("01-label", "the degrees of freedom are the trace of the hat matrix",
       measured=freedom - traces, equals=0, within=1e-9)
 claim("01-hessian", "logistic regression: by a small λ the weights move as h/(h + λ) says",
@@ -680,19 +721,21 @@ claim("01-half-way", "a dot on the line λ = 0.1 would keep a half",
 # %% [markdown]
 # ## 1.5 λ is a price, not a bound
 #
-# Does λ bound the norm of the weights? Not by itself. But for each λ there is a radius $R$ for which the penalised fit is
-# the best in the ball: $w_\lambda$ has the smallest loss of all $w$ with $\lVert w\rVert\le R$, where
-# $R = \lVert w_\lambda\rVert$. Figure 1.5 shows it for total and LDL cholesterol. At the best point
+# Does λ bound the norm of the weights? Not by itself. But $w_\lambda$ has the smallest loss of all $w$
+# in the ball $\lVert w\rVert\le R$, where $R = \lVert w_\lambda\rVert$. Figure 1.5 shows it for total and LDL cholesterol. At the best point
 # $-\nabla L(w) = \lambda w$: the loss pulls outwards as strongly as the penalty pulls in.
 #
 # <details>
-# <summary>Proof, and the converse</summary>
+# <summary>Proof, the converse, and the price</summary>
 #
 # If $\lVert w\rVert\le\lVert w_\lambda\rVert$, then
 # $L(w) = J(w) - \frac\lambda2\lVert w\rVert^2 \ge J(w_\lambda) - \frac\lambda2\lVert w_\lambda\rVert^2 = L(w_\lambda)$.
 # Conversely, let $0 < R < \lVert\hat w\rVert$. The best fit with $\lVert w\rVert\le R$ lies on the sphere, as inside it
 # the gradient is nowhere zero. No step along the sphere lowers the loss, and none inwards, so $-\nabla L(w) = \lambda w$
 # for some $\lambda > 0$: it is $w_\lambda$.
+#
+# The price: a small move $dw$ along the path changes the loss by $\nabla L^\top dw = -\lambda\,w^\top dw$: by $-\lambda$ times the
+# change of $\frac12R^2$.
 #
 # </details>
 
@@ -785,9 +828,7 @@ figures.interactive(draw, lam=[0.5, 0.0001, 0.003, 0.01, 0.03, 0.1, 2, 5], numbe
                     "pulls point, not their size.")
 
 # %% [markdown]
-# A small move $dw$ along the path changes the loss by $\nabla L^\top dw = -\lambda\,w^\top dw$: by $-\lambda$ times the
-# change of $\frac12R^2$.
-# **So λ is a price** (a *Lagrange multiplier*): how much the best loss falls per unit of $\frac12R^2$.
+# **λ is a price** (a *Lagrange multiplier*): if $\frac12R^2$ may grow a little, the best loss falls by λ times as much.
 
 # %% tags=["hide-input"]
 radius, inside = np.linalg.norm(w_ridge), np.zeros(10)
@@ -851,7 +892,7 @@ claim("01-pulls", "the two arrows cancel, and the path begins at least squares",
 #
 # </details>
 #
-# We compute both, for weights and for predictions.
+# We compute both terms:
 
 # %%
 few = X[:100] - X[:100].mean(0)
@@ -895,10 +936,10 @@ def draw_terms(ax, what):
     ax.semilogx(fine_lams, fine_var, ":", color="black", lw=1.6, label="variance")
     ax.semilogx(fine_lams, fine_bias + fine_var, color=figures.ORANGE, label="sum")
     ax.axhline(1, color=figures.BLUE, lw=1.2, ls=(0, (1, 2)), label="_least squares")
-    total = sum(terms[what])[1:] / unit
+    total = fine_bias + fine_var
     k = total.argmin()
-    ax.plot(some_lams[1:][k], total[k], "o", ms=15, mew=2, mfc="none", color=figures.ORANGE,
-            label="_oracle", zorder=4)
+    ax.plot(fine_lams[k], total[k], "o", ms=15, mew=2, mfc="none", color=figures.ORANGE,
+            label="_best", zorder=4)
     ax.text(10**-3.25, 0, "//", ha="center", va="center", weight="bold",
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})
     points, places = np.array(simulated[what]) / unit, [at_zero_lam, *some_lams[tried[1:]]]
@@ -949,7 +990,7 @@ for ax, what in zip(axes[0], terms, strict=True):
     draw_terms(ax, what)
     label_terms(ax, what)
     marks[what] = figures.drawn(ax)
-    best[what], lowest = marks[what]["_oracle"].x[0], marks[what]["_oracle"].y[0]
+    best[what], lowest = marks[what]["_best"].x[0], marks[what]["_best"].y[0]
     saved[what] = lowest / marks[what]["_least squares"].y[0]
 
 # %% tags=["hide-input"]
@@ -980,14 +1021,13 @@ figures.show(fig, "Two panels of expected error over that of least squares again
 #
 # **Which λ should one expect?** In (1.4) the error of direction $i$ is smallest at
 # $n\lambda = \sigma^2/(v_i^\top w^*)^2$, whatever its $s_i$. So *some* small λ helps every direction, and beats least squares.
-# But only an *oracle*, who knows $w^*$ and σ, finds the best λ of Figure 1.6. Suppose we know that
-# the true weights are independent, with mean 0 and variance $\tau^2$. Then $(v_i^\top w^*)^2$ is $\tau^2$ on average,
-# and every direction's average error is least at
+# But to find the best λ of Figure 1.6 one has to know $w^*$ and σ. Suppose that
+# the true weights are independent, with mean 0 and variance $\tau^2$. Then every direction's average error is least at
 #
 # $$\lambda=\frac{\sigma^2}{n\tau^2}.\tag{1.5}$$
 #
-# Much noise, few examples or small weights call for a large λ. **Shrinking helps a direction most where its noise
-# $\sigma/s_i$ exceeds its true weight $|v_i^\top w^*|$, and only if your error measure counts that direction.**
+# Much noise, few examples or small weights call for a large λ. **Shrinking can divide a direction's error by most where its noise
+# $\sigma/s_i$ exceeds its true weight $|v_i^\top w^*|$. It pays only if your error measure counts that direction.**
 #
 # <details>
 # <summary>Derivation: each direction has its own best λ</summary>
@@ -1100,13 +1140,13 @@ claim("01-truth", "the truth is the least-squares fit to these 100 patients",
 #
 # </details>
 #
-# We need other examples. Squares and products of the ten measurements make
+# We need other examples. The ten measurements, their squares and their products make
 # {{below: Z.shape[1]}} inputs. We split the patients at random {{below: len(splits)}} times: 150 for the fit,
-# {{below: len(splits[0][1])}} for the test. The latter choose neither λ nor the inputs' scale.
+# {{below: len(splits[0][1])}} for the test. The test patients are used neither to choose λ nor to scale the inputs.
 
 # %%
-sex, (left, right) = data.feature_names.index("sex"), np.triu_indices(10)
-left, right = np.stack([left, right])[:, (left != sex) | (right != sex)]  # sex² says nothing new
+sex = data.feature_names.index("sex")  # sex² says nothing new
+left, right = np.array([(i, j) for i in range(10) for j in range(i, 10) if (i, j) != (sex, sex)]).T
 
 
 def widen(rows):
@@ -1117,8 +1157,7 @@ def widen(rows):
 
 # %%
 splits = [np.split(np.random.default_rng(seed).permutation(n), [150]) for seed in seeds(20)]
-assert not any(np.intersect1d(fit, held).size for fit, held in splits)
-lams, constant = np.append(0, np.logspace(-6, 3, 73)), y.var() / 2
+lams = np.append(0, np.logspace(-6, 3, 73))
 train_loss, objective, test_loss = np.empty((3, 20, 74))
 for row, (fit, held) in enumerate(splits):
     Z = widen(fit)
@@ -1144,8 +1183,8 @@ lost = np.mean((Z[held] @ w + b - y[held]) ** 2) / 2
 print(f"λ = {lam_chosen:.2f} has a test loss of {lost:.0f}")
 
 # %% [markdown]
-# **Way 2: leave-one-out.** Test each example with a fit on all others. Ridge needs no refit: if the fit at example $i$
-# moves by $h_i$ when its own target moves by one, then its error, when left out, is $(y_i - \hat y_i)/(1 - h_i)$.
+# **Way 2: leave-one-out.** Test each example with a fit on all others. Ridge needs no refit: if raising
+# the target $y_i$ by 1 raises the fitted value $\hat y_i$ by $h_i$, then the error of example $i$, when left out, is $(y_i - \hat y_i)/(1 - h_i)$.
 #
 # <details>
 # <summary>Why no refit is needed</summary>
@@ -1170,7 +1209,7 @@ print(f"λ = {lam_chosen:.2f} has a test loss of {lost:.0f}")
 # *K-fold cross-validation* takes each of $K$ parts in turn as the check of Way 1, and adds the losses.
 #
 # *Generalised cross-validation* (GCV, [Golub, Heath and Wahba, 1979](https://doi.org/10.1080/00401706.1979.10489751))
-# replaces $h_i$ by its mean:
+# replaces $h_i$ by its mean (on the splits below its λ has a mean test loss of {{below: by_gcv.mean():.0f}}):
 #
 # $$\mathrm{LOO}(\lambda) = \frac{1}{2n}\sum_i \Big(\frac{y_i - \hat y_i}{1 - h_i}\Big)^2, \qquad
 #   \mathrm{GCV}(\lambda) = \frac{1}{2n}\sum_i \Big(\frac{y_i - \hat y_i}{1 - (\mathrm{df}(\lambda) + 1)/n}\Big)^2. \tag{1.7}$$
@@ -1216,12 +1255,14 @@ for fit, held in splits:
 criteria = np.array([without_refit(fit) for fit, _ in splits])
 by_loo, by_gcv = (test_loss[np.arange(20), 1 + criteria[:, k].argmin(1)] for k in (0, 1))
 more, _, _, more_half = claims.interval(
-    np.transpose([none, chosen, oracle, plain, plain_loo, by_gcv]) - by_loo[:, None])
+    np.transpose([none, chosen, oracle, plain, plain_loo]) - by_loo[:, None])
 
 # %% tags=["hide-input"]
 losses = {"objective": objective, "test loss": test_loss}
 colours = {"objective": "black", "test loss": figures.ORANGE}
 at_left = 10**-7.8  # where λ = 0 is drawn
+constant = y.var() / 2  # the loss of answering the mean target
+assert not any(np.intersect1d(fit, held).size for fit, held in splits)
 
 # %% tags=["hide-input"]
 def draw_losses(ax):
@@ -1237,28 +1278,30 @@ def draw_losses(ax):
     ax.plot(lams[1:], criteria[:, 0].mean(0), ":", lw=2.4, color="black", label="_LOO")
     ax.axhline(constant, color=figures.GREY, ls="--", lw=1, label="_mean target")
     ax.axhline(plain.mean(), color=figures.BLUE, ls="-.", lw=1, label="_ten inputs")
-    heights = [250 + 170 * choices[:k].count(choice) for k, choice in enumerate(choices)]
+    heights = [-1280 + 150 * choices[:k].count(choice) for k, choice in enumerate(choices)]
     ax.plot(lams[choices], heights, "o", ms=4, color=figures.ORANGE, label="_chosen")
     k = test_loss.mean(0).argmin()
     ax.plot(lams[k], test_loss.mean(0)[k], "*", ms=14, color=figures.ORANGE, label="_best")
-    ax.annotate("best λ", (lams[k], test_loss.mean(0)[k]), xytext=(0, 32), ha="center",
+    ax.annotate("best λ", (lams[k], test_loss.mean(0)[k]), xytext=(0, 24), ha="center",
                 textcoords="offset points", color=figures.ORANGE,
                 arrowprops={"arrowstyle": "->", "color": figures.ORANGE, "shrinkB": 7})
 
 # %% tags=["hide-input"]
 def label_losses(ax):
     ax.text(4e-4, 4100, "test loss", color=figures.ORANGE, va="bottom")
-    ax.text(1e-6, 700, "minimum of the\nobjective, F(λ)", va="top")
+    ax.text(1e-6, 650, "minimum of the objective, F(λ)", va="top")
     ax.text(2e-6, 2850, "dotted:\nleave-one-out", va="top")
     ax.text(500, constant + 300, "answering the\nmean target", color=figures.GREY, ha="right",
             va="bottom")
-    ax.text(lams[max(choices)] * 2, 120, "chosen λ of\n20 splits",
-            color=figures.ORANGE, va="bottom")
+    ax.text(1e-6, -700, "λ that validation chooses\nin each of 20 splits", color=figures.ORANGE,
+            va="center")
     ax.text(1e-6, plain.mean() - 60, "ten inputs, λ = 0", va="top", color=figures.BLUE)
-    ax.set(xscale="log", xlabel="penalty λ", ylabel="loss, or objective", ylim=(0, 6500))
+    ax.set(xscale="log", xlabel="penalty λ", ylabel="loss, or objective", ylim=(-1450, 6500),
+           yticks=range(0, 7000, 1000))
     ax.set_xticks([at_left, 1e-6, 1e-4, 1e-2, 1, 100], ["0", "10⁻⁶", "10⁻⁴", "0.01", "1", "100"])
+    ax.axhline(0, color="black", lw=0.8)
     gap = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
-    ax.text(10**-6.9, 0, "//", ha="center", va="center", weight="bold", bbox=gap)
+    ax.text(10**-6.9, -1450, "//", ha="center", va="center", weight="bold", bbox=gap)
     ax.minorticks_off()
 
 # %% tags=["hide-input"]
@@ -1269,8 +1312,8 @@ curves = figures.drawn(ax)
 at_zero, star = curves["_test loss at 0"].y[0], curves["_best"]
 edges = [[curves["_band at 0"].y.min(), curves["_band at 0"].y.max()],
          [curves[name].at(star.x[0]) for name in ("_lowest", "_highest")]]
-ax.set_title(f"Test loss: {at_zero:.0f} at λ = 0, {star.y[0]:.0f} at λ = {star.x[0]:.1g};\n"
-             "the objective only rises", x=-0.1)
+ax.set_title(f"The test loss falls from {at_zero:.0f} to {star.y[0]:.0f} at λ = {star.x[0]:.1g};\n"
+             "the objective is blind to that, and only rises", x=-0.1)
 figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 20 splits. The "
              "minimum of the objective rises. The test loss is "
              f"{at_zero:.0f} at λ = 0, lowest with {star.y[0]:.0f} near λ = {star.x[0]:.1g}, and "
@@ -1281,7 +1324,7 @@ figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 
              f"{curves['_chosen'].x.max():.1g}. Leave-one-out follows its mean closely. Ten inputs "
              f"without penalty are at {curves['_ten inputs'].y[0]:.0f}, below the minimum.",
              number="1.7", caption="Curves are means of 20 splits; the band is the range of the "
-             "test loss over them; blue: λ = 0. Each small dot is the chosen λ of one split.")
+             "test loss over them; blue: λ = 0. The small dots below only say which λ was chosen.")
 
 # %% [markdown]
 # |inputs, and λ by|mean test loss|compared with leave-one-out|
@@ -1289,13 +1332,12 @@ figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 
 # |{{Z.shape[1]}}, no penalty|{{none.mean():.0f}}|{{more[0]:+.0f}} ± {{more_half[0]:.0f}}|
 # |{{Z.shape[1]}}, 50 validation patients|{{chosen.mean():.0f}}|{{more[1]:+.0f}} ± {{more_half[1]:.0f}}|
 # |{{Z.shape[1]}}, leave-one-out|{{by_loo.mean():.0f}}||
-# |{{Z.shape[1]}}, GCV (fold above)|{{by_gcv.mean():.0f}}|{{more[5]:+.0f}} ± {{more_half[5]:.0f}}|
 # | {{Z.shape[1]}}, an oracle for each split | {{oracle.mean():.0f}} |{{more[2]:+.0f}} ± {{more_half[2]:.0f}}|
 # |ten, no penalty|{{plain.mean():.0f}}|{{more[3]:+.0f}} ± {{more_half[3]:.0f}}|
 # |ten, leave-one-out|{{plain_loo.mean():.0f}}|{{more[4]:+.0f}} ± {{more_half[4]:.0f}}|
 #
 # (± as in §1.2, as if splits were independent. The *oracle* takes the λ of the smallest test loss.)
-# All three ways come close to it, as the curve in Figure 1.7 is flat near its minimum. Yet ten inputs
+# Both ways come close to it, as the curve in Figure 1.7 is flat near its minimum. Yet ten inputs
 # are better still, even without penalty. **One λ for all inputs limits the damage of {{Z.shape[1] - 10}} extra ones, but does not undo it.**
 
 # %% tags=["hide-input"]
@@ -1420,7 +1462,7 @@ claim("S3-02", "in every split each larger λ raises the training loss: exceptio
 # %% [markdown]
 # ## 1.8 Early stopping is nearly the same filter
 #
-# Stopping after $t$ steps acts like which λ? Run gradient descent from zero, without penalty. Along $v_i$ each step
+# To which λ does stopping after $t$ steps correspond? Run gradient descent from zero, without penalty. Along $v_i$ each step
 # multiplies the distance to $\hat w$ by $1 - \eta s_i^2/n$. So after $t$ steps the fit has reached the share
 #
 # $$1-\Big(1-\frac{\eta s_i^2}{n}\Big)^t\tag{1.8}$$
@@ -1493,7 +1535,8 @@ cost = np.max((1 - np.exp(-z)) * (1 + z) / z) ** 2  # how much larger the error 
 # Ridge keeps $z/(1+z)$, and early stopping in very small steps keeps $1-e^{-z}$. Early stopping
 # loses no more of the truth, as $e^{-z}\le 1/(1+z)$. It keeps at most {{np.sqrt(cost):.2f}} times as much noise, the maximum of
 # $(1-e^{-z})(1+z)/z$, near $z = {{z[np.argmax((1 - np.exp(-z)) * (1 + z) / z)]:.1f}}$ (in the 20 steps of Figure 1.8 it is {{widest:.2f}}). So in each direction neither the squared bias nor the variance is more than {{cost:.2f}} times ridge's.
-# (Test losses contain the targets' noise, too, which draws their ratio towards 1. Steps of any size tend to least squares
+# (Test losses contain the targets' noise, too, which draws their ratio towards 1: on the {{Z.shape[1]}} inputs they differ by at most
+# {{below: np.abs(worth - 1).max():.1%}} from 10 to 1000 steps. Steps of any size tend to least squares
 # if $\eta s_1^2/n < 2$.)
 #
 # </details>
@@ -1516,7 +1559,8 @@ for row, (fit, held) in enumerate(splits):
 worth = stopped_loss.mean(0) / matched_loss.mean(0)
 
 # %% [markdown]
-# From 10 to 1000 steps the mean test loss differs from that of ridge by at most {{np.abs(worth - 1).max():.1%}}.
+# The best number of steps has a mean test loss of {{stopped_loss.mean(0).min():.0f}}, and the best λ of (1.9) one of
+# {{matched_loss.mean(0).min():.0f}}.
 # **Early stopping, too, misses what the data pin down least.**
 
 # %% tags=["hide-input"]
@@ -1555,8 +1599,8 @@ claim("S3-03", f"{late} steps answer as a fit filtered by (1.8) does: ratio of t
 # %% [markdown]
 # ## 1.9 And a network?
 #
-# Does the penalty help a network, too? Does the start matter there? We train one hidden layer on 100 handwritten
-# digits. Gradient descent has 200 steps and *momentum* 0.9: each step adds this share of the one before.
+# Does the penalty help a network, and does the start matter there? We train one hidden layer on 100 handwritten
+# digits. Gradient descent has 200 steps and *momentum* 0.9: each step adds this multiple of the previous one.
 # For one *seed*, which fixes all random draws:
 
 # %%
@@ -1588,18 +1632,19 @@ lambdas, large = [0, 0.001, 0.0018, 0.0032, 0.0056, 0.01], 6
 orders = np.array([np.random.default_rng(seed).permutation(len(digits.y)) for seed in seeds(12)])
 images = split(digits.X / 16, digits.y, train=orders[:, :100], validation=orders[:, 100:200],
                test=orders[:, 200:])
+# The network above, once for each seed, λ and start:
 run = sweep(MLP((64, 32, 10)), *images.train, test=images.test, loss="cross_entropy", lr=0.3,
             momentum=0.9, weight_decay=lambdas, init_scale=[1, large], seeds=seeds(12), steps=200,
             record_every=200)
-last = run.isel(step=-1)  # seed, λ, start
+last = run.isel(step=-1)  # the last step; axes: seed, λ, start
 accuracy, nats = 100 * last.test_accuracy.values, last.test_loss.values
 
-# %% tags=["hide-input"]
+# %%
 scores = torch.tensor(predict(run, images.validation.X).values).double()  # …, image, class
-labels, cross_entropy = torch.tensor(images.validation.y).long(), torch.nn.functional.cross_entropy
+classes, cross_entropy = torch.tensor(images.validation.y).long(), torch.nn.functional.cross_entropy
 validation_loss = np.zeros(accuracy.shape)
 for seed, k, start in np.ndindex(accuracy.shape):
-    validation_loss[seed, k, start] = cross_entropy(scores[seed, k, start], labels[seed])
+    validation_loss[seed, k, start] = cross_entropy(scores[seed, k, start], classes[seed])
 picked = validation_loss.argmin(1)  # a λ for each seed and start
 
 
@@ -1611,8 +1656,8 @@ chosen_accuracy, chosen_loss = at_picked(accuracy), at_picked(nats)
 
 # %% [markdown]
 # The loss is the *cross-entropy*: minus the natural log (in *nats*) of the probability that the network gives the right class.
-# It is zero only for infinite outputs. So without penalty training makes the weights ever larger, and
-# the network too sure. Dividing its outputs by a *temperature* $T > 1$ repairs this, and changes no answer
+# It is zero only for infinitely large differences of outputs. So once all training images are right, training without
+# penalty makes the weights ever larger, and the network too sure. Dividing its outputs by a *temperature* $T > 1$ repairs this, and changes no answer
 # ([Guo et al., 2017](https://arxiv.org/abs/1706.04599)). We also compare after this *rescaling*, with the $T$ of the lowest validation loss.
 
 # %% tags=["hide-input"]
@@ -1622,7 +1667,7 @@ outputs = torch.tensor(predict(run, images.test.X).values).double()
 
 def rescale(seed, k, start):
     """Test loss of a network after rescaling."""
-    on_validation = [cross_entropy(scores[seed, k, start] / T, labels[seed]) for T in temperatures]
+    on_validation = [cross_entropy(scores[seed, k, start] / T, classes[seed]) for T in temperatures]
     best_T = temperatures[np.argmin(on_validation)]
     return cross_entropy(outputs[seed, k, start] / best_T, truths[seed]).item()
 
@@ -1634,6 +1679,22 @@ four = np.stack([nats[:, 0], rescaled[..., 0], chosen_loss, rescaled[..., 1]], a
 alone, chosen_drop, rest = (claims.interval(four[..., k] - four[..., k - after])
                             for k, after in ((1, 1), (2, 2), (3, 2)))
 gained = claims.interval(chosen_accuracy - accuracy[:, 0])
+
+# %% tags=["hide-input"]
+null_counts, erased_loss, left_over = [], [], []
+for seed in range(12):  # the large start at λ = 0, without the null part of its first layer
+    rows = images.train.X[seed]
+    kernel = np.linalg.svd(rows)[2][np.linalg.matrix_rank(rows) :]
+    null_counts.append(len(kernel))
+    first, second, one, two = (run[name].values[seed, :, 1] for name in
+                               ("weight0", "weight1", "bias0", "bias1"))
+    seen_part = first[0] - first[0] @ kernel.T @ kernel
+    hidden = np.maximum(images.test.X[seed] @ seen_part.T + one[0].ravel(), 0)
+    answers = torch.tensor(hidden @ second[0].T + two[0].ravel())
+    erased_loss.append(cross_entropy(answers, truths[seed]).item())
+    left_over.append(np.linalg.norm(first[3] @ kernel.T) / np.linalg.norm(first[0] @ kernel.T))
+erased = np.mean(erased_loss) - nats[:, 0, 1].mean()
+assert last.train_accuracy.values[:, 0].min() == 1, "a training image is wrong at λ = 0"
 
 # %% tags=["hide-input"]
 squares = (last.norm**2).sum("layer").values  # seed, λ, start: the squared norm of all weights
@@ -1661,7 +1722,7 @@ def draw_columns(ax, values, names, digits):
             colour, name = figures.ORANGE if "chosen" in names[k] else figures.BLUE, f"{start} {k}"
             ax.plot(np.full(12, places[k]), each, "o", ms=3, color=colour, alpha=0.6,
                     label=f"_seeds {name}")
-            ax.plot(places[k] + 0.16, each.mean(), "<", ms=8, color=colour, label=f"_mean {name}")
+            ax.plot(places[k], each.mean(), "_", ms=26, mew=3, color=colour, label=f"_mean {name}")
             ax.text(places[k], 0.89, f"{each.mean():.{digits}f}", color=colour, ha="center",
                     va="top", weight="bold", transform=ax.get_xaxis_transform())
     ax.set_xticks([*range(count), *(np.arange(count) + count + 0.4)], 2 * names, size=9)
@@ -1695,18 +1756,18 @@ figures.show(fig, "A network on 100 digits, 12 seeds as dots that thin lines joi
              f"{upper['_mean 1 1'].y[0]:.1f} %. Below, mean test loss: {means[0, 0]:.2f} at λ = 0, "
              f"{means[0, 1]:.2f} rescaled, {means[0, 2]:.2f} with the chosen λ; from the large "
              f"start {means[1, 0]:.2f}, {means[1, 1]:.2f} and {means[1, 2]:.2f}.", number="1.9",
-             caption="Small dots are 12 seeds, and thin lines join those of one seed. Triangles "
+             caption="Small dots are 12 seeds, and thin lines join those of one seed. Bars "
              "and numbers are means.")
 
 # %% [markdown]
-# **From PyTorch's start** the chosen λ gains {{gained.mean[0]:.1f}} ± {{gained.half[0]:.1f}} points of accuracy. Most of what it saves in test loss
-# is scale: rescaling alone saves {{alone.mean[0] / chosen_drop.mean[0]:.0%}} as much.
+# **From PyTorch's start** the chosen λ gains {{gained.mean[0]:.1f}} ± {{gained.half[0]:.1f}} points of accuracy. In test loss rescaling alone saves
+# {{alone.mean[0] / chosen_drop.mean[0]:.0%}} as much. With both networks rescaled the chosen λ is still better, by {{-rest.mean[0]:.3f}} nat.
 #
-# **From the large start** it gains {{gained.mean[1]:.1f}} ± {{gained.half[1]:.1f}} points, and ends about as accurate. Here rescaling alone
-# saves only {{alone.mean[1] / chosen_drop.mean[1]:.0%}} as much.
+# **From the large start** it gains {{gained.mean[1]:.1f}} ± {{gained.half[1]:.1f}} points, and ends about as accurate.
 #
-# This resembles the puzzle. But in a network null directions turn during training, so we do not know whether the penalty only
-# erases noise of the start. **But its gain depends on the start here, too.**
+# As in the puzzle, is it noise in null directions? The 100 images leave {{min(null_counts)}} to {{max(null_counts)}} of the 64 input
+# directions null. There the first layer keeps its start without penalty. But test images hardly use them: erasing this part changes the mean test loss from the large start by {{abs(erased):.4f}} nat. **So the gain depends on the start
+# here, too, but not through null directions of the inputs.**
 #
 # <details>
 # <summary>How far the large start shrinks</summary>
@@ -1756,6 +1817,12 @@ claim("01-paired", "drawn losses, accuracies: mean and Student's 95 % of 12 diff
                  / (each.std(ddof=1) / np.sqrt(12)) - 2.2009851601] for each, mean, high in pairs])
 
 # %% tags=["hide-input"]
+claim("01-erased", "Erasing the null part of the large start changes the mean test loss by {} of "
+      "what the chosen λ saves.", measured=abs(erased / chosen_drop.mean[1]), below=0.05)
+claim("01-null-layer", "in null directions of the images the first layer keeps (1 − ηλ)ᵗ, with "
+      "momentum, of its start", measured=np.array(left_over) / kept_start, equals=1, within=1e-3)
+
+# %% tags=["hide-input"]
 idle = torch.ones(1, requires_grad=True)
 sgd = torch.optim.SGD([idle], lr=0.3, momentum=0.9, weight_decay=lambdas[3])
 for _ in range(200):  # a weight that the loss does not move
@@ -1795,16 +1862,22 @@ runs = {0: three_weights(0), 0.1: three_weights(0.1)}
 
 # %% tags=["hide-input"]
 def draw_direction(ax, k, kind):
+    heights = ({0: 1.03, 0.1: 0.82}, {0: 0.53, 0.1: 0.12}, {0: 0.53, 0.1: 0.05})[k]
     for lam, path in runs.items():
         ax.plot(np.arange(1, 2001), path[1:, k], color=figures.ORANGE if lam else figures.BLUE,
                 label=f"_{lam}")
+    ax.plot(0.4, 0.5, "o", ms=6, color="black", clip_on=False, label="_start")  # step 0
+    ax.text(0.75, -0.05, "//", ha="center", va="center", weight="bold", size=8,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.3})
     ax.plot([20, 20], [-0.05, 1], color="black", lw=1, ls=":", label="_stop")
     if k < 2:
         ax.axhline(1, color=figures.GREY, lw=1, ls="--", zorder=0)
     ax.set_title(kind)
-    ax.text(1.3, 1.19, f"s²/n = {curvatures[k]:g}", size=9)
-    ax.set(xscale="log", xlim=(1, 2000), ylim=(-0.05, 1.3), xlabel="steps")
-    ax.set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1000"], size=9)
+    ax.text(0.4, 1.19, f"s²/n = {curvatures[k]:g}", size=9)
+    for lam, height in heights.items():
+        ax.text(60, height, f"λ = {lam}", color=figures.ORANGE if lam else figures.BLUE, size=9)
+    ax.set(xscale="log", xlim=(0.28, 2000), ylim=(-0.05, 1.3), xlabel="steps")
+    ax.set_xticks([0.4, 1, 10, 100, 1000], ["0", "1", "10", "100", "1000"], size=8)
     ax.minorticks_off()
 
 # %% tags=["hide-input"]
@@ -1812,17 +1885,17 @@ fig, axes = figures.subplots(1, 3, figsize=(5.4, 3.3), sharey=True)
 for k, (ax, kind) in enumerate(zip(axes, ("strong", "weak", "null"), strict=True)):
     draw_direction(ax, k, kind)
     ax.set_ylabel("weight along the direction").set_visible(k == 0)  # one axis for all three
-axes[0].text(1.3, 1.04, "least squares", color=figures.GREY, va="bottom", size=9)
-axes[1].text(1.3, 0.59, "λ = 0", color=figures.BLUE)
-axes[1].text(50, 0.14, "λ = 0.1", color=figures.ORANGE)
+axes[1].text(0.4, 1.02, "least squares", color=figures.GREY, va="bottom", size=9)
+axes[0].text(0.55, 0.46, "start", size=9, va="center")
 axes[2].text(24, 0.95, "20 steps:\nηt = 1/λ", va="center", size=9)
 kinds = [figures.drawn(ax) for ax in axes]
 free_end, decayed_end = ([drawn[name].y[-1] for drawn in kinds] for name in ("_0", "_0.1"))
 early = [drawn["_0"].at(drawn["_stop"].x[0]) for drawn in kinds]
 figures.title(fig, "The penalty spares a strong direction, shrinks\n"
               "a weak one, and erases a null one")
-figures.show(fig, "Three panels of a weight against the steps of gradient descent, from 0.5, for "
-             f"a strong, a weak and a null direction. With λ = 0 they end at {free_end[0]:.2f}, "
+figures.show(fig, "Three panels of a weight against the steps of gradient descent, from a dot "
+             "at 0.5, for a strong, a weak and a null direction. With λ = 0 they end at "
+             f"{free_end[0]:.2f}, "
              f"{free_end[1]:.2f} and {free_end[2]:.2f}; with λ = 0.1 at {decayed_end[0]:.2f}, "
              f"{decayed_end[1]:.2f} and {decayed_end[2]:.2f}. A dotted line marks 20 steps, where "
              f"λ = 0 has {early[0]:.2f}, {early[1]:.2f} and {early[2]:.2f}.", number="1.10",
@@ -1871,7 +1944,8 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 # </details>
 #
 # **2.** *(Predict, then run.)* Penalise the intercept, too: in `train`, replace `error.mean(0)` in the step of `b` by
-# `(error.mean(0) + weight_decay * b)`. What becomes of the intercept's error in the second row of §1.2's table, and why?
+# `(error.mean(0) + weight_decay * b)`. What becomes of the intercept's error in the second row of §1.2's table, and
+# why? (See §1.2's fold on the intercept.)
 #
 # <details>
 # <summary>Solution</summary>
@@ -1893,7 +1967,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 # By (1.1) $w_\lambda = X^\top(y - Xw_\lambda)/(n\lambda)$: a sum of multiples of the training inputs. So it is at a right angle to all null
 # directions, and the $v_i$ of §1.4 span all the others. By (1.2) $v_i^\top w_\lambda\to v_i^\top\hat w$ for each of them, and $\hat w$ has
 # no null part either, since such a part would only make it longer. If perfect fits exist, $\hat w$ is the one of smallest norm: the
-# white dot. The star is $w_\lambda = 2.5\,x/(\lVert x\rVert^2 + \lambda)$ with $\lambda = 0.5$. For smaller λ it moves along $x$ to the white dot,
+# white dot. The star is $w_\lambda = 2.5\,x/(\lVert x\rVert^2 + \lambda)$ with $\lambda = 1$. For smaller λ it moves along $x$ to the white dot,
 # which is $2.5\,x/\lVert x\rVert^2$.
 #
 # </details>
@@ -1912,15 +1986,15 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 # </details>
 #
 # **5.** *(Predict, then look.)* Halve the noise in §1.6's code: `sigma` is 27.0 in place of 54.0. What becomes of the λ of (1.5), of the
-# best λ, and of the gain?
+# best λ, and of the gain, and why?
 #
 # <details>
 # <summary>Solution</summary>
 #
 # By (1.5) λ falls by a factor of {{54**2 // 27**2}}, from 0.095 to 0.024. The best λ falls, too: for the predictions from 0.105 to 0.027, and for
-# the weights from 0.110 to 0.013 (`fine_best`). That these differ from (1.5) is no error, as (1.5) is for the average over many $w^*$, and here is one. The best λ now saves only
-# 57 % of the error of the weights in place of 81 %, and 12 % of that of the predictions in place of 26 %, because least squares
-# has less noise to lose.
+# the weights from 0.110 to 0.013 (on a grid finer than `some_lams`). That these differ from (1.5) is no error, as (1.5) is for the average over many $w^*$, and here is one. The best λ now saves only
+# 57 % of the error of the weights in place of 81 %, and 12 % of that of the predictions in place of 26 %. The lesson: a penalty
+# can only take noise away, and least squares has less of it now.
 #
 # </details>
 #
@@ -1930,7 +2004,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 # <details>
 # <summary>Solution</summary>
 #
-# Write $h = s_i^2/n$. Along $v_i$ each step makes $c$ to $c + \eta\,(h\,(\hat c - c) - \lambda c)$, where $\hat c = v_i^\top\hat w$. It stands
+# Write $h = s_i^2/n$. Along $v_i$ each step replaces $c$ by $c + \eta\,(h\,(\hat c - c) - \lambda c)$, where $\hat c = v_i^\top\hat w$. It stands
 # still at $c = \frac{h}{h+\lambda}\,\hat c$, and each step multiplies the distance to there by $1 - \eta(h+\lambda)$. So after $t$ steps from
 # zero the share is
 #
@@ -1943,9 +2017,21 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 #
 # </details>
 #
+# **7.** *(Think.)* Why does fact 1 of §1.2 hold for the first layer of §1.9, but not for the second?
+#
+# <details>
+# <summary>Solution</summary>
+#
+# The gradient of a unit's weights is a sum of multiples of its inputs, one for each example. The inputs of the first layer are the
+# images, which stay the same: what is null at the start is null for good. The inputs of the second layer are the outputs of the
+# hidden units. They change while the first layer learns, so a direction that is null at one step need not be null at the next.
+# Its start can be overwritten, even without a penalty.
+#
+# </details>
+#
 # ## 1.13 The sources, line by line
 #
-# Behind the click are the sentences of the four sources ([chapter 0](00_start_here.ipynb)) that this chapter judges.
+# The sentences of the four sources ([chapter 0](00_start_here.ipynb)) that this chapter judges:
 
 # %% tags=["hide-input"]
 from l2lib.claims import verdict

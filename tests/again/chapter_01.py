@@ -134,7 +134,7 @@ def best_over_least_squares(seen: Array) -> float:
         spread = seen @ inverse @ gram @ inverse @ seen.T
         return float(bias @ bias + 54**2 * np.trace(spread))
 
-    return min(map(expected_error, np.logspace(-3, 1, 25))) / expected_error(0.0)
+    return min(map(expected_error, np.logspace(-3, 1, 193))) / expected_error(0.0)
 
 
 @number("S3-01-best")
