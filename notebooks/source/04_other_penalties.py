@@ -68,7 +68,7 @@ by_autograd = w_l1.detach().numpy()
 # the *singular value* $s_i\ge0$ says how strong the direction is. At $s_i = 0$ it has vanished, though no single entry of $W$, $U$ or $V$ need be zero.
 #
 # A score's target is 1 for the right class and 0 for the others, minus its mean over all digits. So a digit's ten targets add up to
-# zero, and only nine directions are left to learn. *Predict:* how many of the 64 weights end below a millionth, and how many of the nine directions?
+# zero, and only nine directions are left to learn. *Predict:* how many of the 64 weights, and of the nine directions, end below a millionth?
 
 # %%
 digits = load("digits")
@@ -428,7 +428,7 @@ falling = 0.01 * (1 + np.cos(np.pi * np.arange(2000) / 2000))  # η from 0.02 to
 by_falling = subgradient_path(falling, 2000)[-1]
 
 # %% [markdown]
-# Figure 4.4 follows one weight that should be zero, with the slope $g = {{below: slope[hopper] / lam:.2f}}\,\lambda$, and shows where all weights end.
+# Figure 4.4 follows one weight that should be zero, and shows where all weights end.
 
 # %% tags=["hide-input"]
 zero = w_lasso == 0
@@ -457,8 +457,9 @@ axes[1].axhspan(1e-11, 1e-6, color=figures.GREY, alpha=0.15, lw=0)
 for (name, sizes), color in zip(final.items(), (figures.ORANGE, figures.GREEN, figures.BLUE),
                                 strict=True):
     kept = sizes > 0
-    axes[1].semilogy(1 + np.flatnonzero(kept), sizes[kept], "o", ms=3, color=color,
-                     label=f"_{name}")
+    big = name == "proximal"  # drawn below the others, as a ring around them
+    axes[1].semilogy(1 + np.flatnonzero(kept), sizes[kept], "o", ms=7 if big else 3,
+                     mfc="none" if big else color, color=color, label=f"_{name}")
     axes[1].plot(1 + np.flatnonzero(~kept), [1e-10] * (~kept).sum(), "x", ms=3, color=color,
                  label=f"_{name} zero")
 
@@ -471,7 +472,7 @@ axes[1].set(xlabel="weight, from the largest", ylabel="size at the end", ylim=(1
 drawn, right = (figures.drawn(ax) for ax in axes)
 hop, falls = drawn["_hops"].y[-50:], right["_falling"].y
 at_zero = drawn["_lands"].x[drawn["_lands"].y == 0]
-axes[0].set_title("One hops, one lands"), axes[1].set_title("A falling η calms the hops")
+axes[0].set_title("One hops, one lands"), axes[1].set_title("Only proximal steps reach 0")
 figures.show(fig, "Left, one weight that is zero in the Lasso, over 150 steps at η = 0.02. By the "
              f"subgradient it hops between {hop.min():.2f} and {hop.max():.2f} in the last 50 "
              "steps, inside the shaded band of ±2ηλ. By proximal steps it is exactly zero from "
@@ -480,7 +481,7 @@ figures.show(fig, "Left, one weight that is zero in the Lasso, over 150 steps at
              f"{(falls < 1e-6).sum()} of {falls.size} lie below a millionth; by proximal steps "
              f"{right['_proximal zero'].y.size} are exactly zero.", number="4.4",
              caption="Orange: L1 in the loss, η = 0.02. Green: the same, with η falling along half "
-             "a cosine. Blue: proximal steps; a cross is an exact zero, which a logarithmic axis "
+             "a cosine. Blue: proximal steps (rings); a cross is an exact zero, which a logarithmic axis "
              "has no place for.")
 
 # %% tags=["hide-input"]
@@ -527,7 +528,7 @@ claim("04-batches", "On minibatches of 32, proximal steps lose most zeros: runs 
       measured=kept_zeros, below=26.5)
 
 # %% [markdown]
-# With a falling η (right), {{calm.sum()}} weights end below a millionth, but none at exactly zero. Proximal steps make exact zeros, on *full batches*.
+# With a falling η (right), {{calm.sum()}} weights end below a millionth, but only proximal steps make exact zeros.
 #
 # On minibatches of 32, runs that start at the Lasso keep at most {{kept_zeros.max():.0f}} of its {{zero.sum()}} zeros: $|g|$ is often above λ. A smaller η does not help, as steps and threshold shrink together ([Poon, Liang and Schönlieb, 2018](https://arxiv.org/abs/1802.02554), reduce the noise).
 #
@@ -643,7 +644,7 @@ claim("04-path", "the Lasso's path at λ = 1 and 10 is that of proximal steps", 
       - proximal(ten.T @ ten / n, ten.T @ y / n, np.array([[1.0], [10.0]])))
 
 # %% [markdown]
-# As λ grows, a weight may reach zero and come back (circle).
+# A weight may reach zero and come back (circle).
 #
 # In each of 20 splits we train on 100 patients,
 # choose λ on 50, train again on all 150 and test on {{n - 150}}. The columns *best* have the λ that is best in the test.
@@ -712,7 +713,7 @@ assert without < 1.03 * min(shrunk), "with ten inputs a chosen penalty beats non
 #
 # **With 64 inputs and a chosen λ, the Lasso beats ridge on {{wins}} of the 20 splits. But it does not undo the harm of {{X.shape[1] - 10}} more inputs:** the best Lasso's mean loss is lower with ten, by {{harm.mean:.0f}} (95 % interval {{harm.low:.0f}} to {{harm.high:.0f}}, as if splits were independent).
 #
-# With ten inputs, no penalty does as well: a choice of λ on 50 patients costs about what the best λ gains.
+# With ten inputs, no penalty does as well: a choice of λ on 50 patients costs what the best λ gains.
 #
 # *Which of two near-copies does the Lasso keep?* Let two noisy copies of BMI take its place. *Predict* how each penalty shares the weight between them, in 20 samples of 200 patients (Figure 4.6).
 
@@ -773,7 +774,7 @@ assert (of_copies["ridge"] != 0).all(), "ridge makes a zero"
 assert np.abs(by_ridge - 0.5).max() < 0.25, "ridge does not share"
 
 # %% [markdown]
-# **The Lasso's choice between near-copies jumps with the sample; the elastic net keeps both, and still makes zeros.** (Ridge makes none.) Under a squared penalty two halves cost less than one whole.
+# **The Lasso's choice between near-copies jumps with the sample; the elastic net keeps both, and still makes zeros.** Under a squared penalty two halves cost less than one whole.
 #
 # ## 4.6 L2 on a product of two weights is L1
 #
@@ -942,7 +943,7 @@ claim("04-balanced", "the two factors of every weight have the same size",
 #
 # </details>
 #
-# The folded proof is for small steps. We test η = 1.
+# The folded proof is for small steps. Figure 4.8 tests η = 1.
 
 # %%
 W_hat = Y.T @ Z / len(Z)
@@ -961,9 +962,6 @@ lams = np.linspace(0.04, 0.32, 8)
 start = np.array([np.random.default_rng(seed).uniform(-0.25, 0.25, (71, 16)) for seed in seeds(5)])
 products = descend(start[:, :10], start[:, 10:] / 2, W_hat, lams[:, None, None, None], 2000)
 s = np.linalg.svd(products, compute_uv=False)  # (8 λ, 5 starts, 10 values)
-
-# %% [markdown]
-# Right in Figure 4.8, $\hat W$ is learned from 300 digits, and its singular values are shrunk by (4.8), or all divided by $1+\lambda$.
 
 # %% tags=["hide-input"]
 def learn(parts):
@@ -1012,7 +1010,7 @@ axes[0].text(0, 0.01, "two\nfactors", color=figures.BLUE, fontsize=9)
 for name, color, dash in (("one", figures.ORANGE, ":"), ("cut", figures.GREEN, "--"),
                           ("two", figures.BLUE, "-")):
     spread = unseen[name].min(0), unseen[name].max(0)
-    axes[1].fill_between(fine, *spread, color=color, alpha=0.2, lw=0, label=f"_{name} splits")
+    axes[1].fill_between(fine, *spread, color=color, alpha=0.2, lw=1, label=f"_{name} splits")
     axes[1].plot(fine, unseen[name].mean(0), dash, color=color, label=f"_{name}")
 for name, place, color in (("one matrix", (0.01, 0.95), figures.ORANGE),
                            ("same rank,\nnot shrunken", (0.01, 0.5), figures.GREEN),
@@ -1040,8 +1038,9 @@ figures.show(fig, f"Left, {tops.size} singular values of the trained product aga
              f"the same rank, not shrunken, has {right['_cut'].at(0.24):.2f} at 0.24; one matrix "
              f"stays at {right['_one'].at(0.32):.2f}.", number="4.8",
              caption="Left: lines are (4.8), dots means of five starts; dotted is the strongest "
-             "direction of one matrix. Right: lines are means of ten splits, bands their ranges; "
-             "green keeps the directions, but not shrunken.")
+             "direction of one matrix. Right, computed: least-squares maps of 300 digits, their "
+             "singular values shrunk by (4.8), all divided by 1 + λ, or cut (as many left as "
+             "in blue, not shrunken); means of ten splits, bands their ranges.")
 
 # %% tags=["hide-input"]
 expected = np.maximum(s_hat - lams[:, None, None], 0)
@@ -1113,7 +1112,7 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 #
 # The price is accuracy: at λ = 0.24 it falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}}.
 # **Losing directions costs {{by_deleting.mean:.2f}}, and shrinking the others {{by_shrinking.mean:.2f}}.**
-# One matrix keeps its accuracy, because a common factor hardly changes which score is the largest.
+# One matrix keeps its accuracy: a common factor hardly changes which score is largest.
 #
 # ## 4.8 Which λ removes everything, if inputs are not whitened?
 #
@@ -1252,7 +1251,8 @@ figures.show(fig, f"Left, the sizes of {len(curves)} ReLU units over 1,000 steps
              f"{np.abs(ends)[low].max(initial=0):.2f} of 0.", number="4.9",
              caption="One network; left a line, right a mark for each unit. Blue, round: outgoing "
              "weight v > 0 at the end. Orange, square: v < 0. Grey band: below a millionth, with "
-             f"{flat.sum()} tiny copies of those that stay. Cosines are those of ingoing weights.")
+             f"{flat.sum()} tiny copies of those that stay. Dips: in {changed.sum()} units v changes "
+             "its sign. Cosines are those of ingoing weights.")
 
 # %% tags=["hide-input"]
 assert (flat == copies).all(), "a unit is drawn as a tiny copy, or not, and is another"
@@ -1279,7 +1279,7 @@ own = (bent @ active / n / lengths * outgoing.detach().sign()).detach().numpy()
 assert (own < np.where(plus, *at_zero) + 1e-6).all(), "the search misses a larger slope"
 
 # %% [markdown]
-# **The sign that $v$ settles at decides:** all {{(~plus).sum()}} units with $v<0$ fade. Even at the end a larger size would lower the loss at a rate of at most {{at_end[1]:.3f}}, less than λ. (In {{changed.sum()}} units the sign changed early: the dips.)
+# **The sign that $v$ settles at decides:** all {{(~plus).sum()}} units with $v<0$ fade. Even at the end their rate is at most {{at_end[1]:.3f}}, less than λ.
 #
 # Of the {{plus.sum()}} with $v>0$, {{stay.sum()}} stay. All are near-copies of two opposite units; the others are such copies, too, but tiny. Weight decay does not merge copies: sizes 1 and 2 cost as much as one size of 3.
 #
@@ -1294,7 +1294,7 @@ assert (own < np.where(plus, *at_zero) + 1e-6).all(), "the search misses a large
 # **Decay pulls towards the pretrained weights.**
 #
 # This takes time. Where the loss has no slope, a step multiplies both factors by $1-\eta\lambda$, and their product by about $1-2\eta\lambda$. So *what
-# does not matter to the loss fades by a factor e in $1/(2\eta\lambda)$ steps*: {{100 * np.exp(-1):.0f}} % of it is left, and {{100 * np.exp(-2):.0f}} % after twice that time.
+# does not matter to the loss fades by a factor e in $1/(2\eta\lambda)$ steps*.
 #
 # At $\eta = 0.0002$ and $\lambda = 0.01$, $1/(2\eta\lambda)$ is {{1 / (2 * 0.0002 * 0.01):,.0f}} steps. A fine-tuning of 10,000 steps removes {{100 * (1 - np.exp(-2 * 0.0002 * 0.01 * 10_000)):.0f}} %.
 #
@@ -1317,7 +1317,7 @@ assert (own < np.where(plus, *at_zero) + 1e-6).all(), "the search misses a large
 #
 # </details>
 #
-# SGD is the case $a = b = 1$. Under AdamW $\sqrt{ab}$ is the size of a typical gradient entry, here about {{below: typical.min():.2f}} to {{below: typical.max():.2f}}. We know no formula for it, and measure it at a run's end.
+# SGD is the case $a = b = 1$. Under AdamW $\sqrt{ab}$ is the size of a typical gradient entry, here about {{below: typical.min():.2f}} to {{below: typical.max():.2f}}. We know no formula, and measure it at a run's end.
 #
 # <details>
 # <summary>If √v̂ differs between entries: a weighted mean of the amounts is λ√(ab)</summary>
@@ -1370,15 +1370,12 @@ def adapter(weight_decay, seed, lr=0.003, steps=1000):
 U, V, optimizer = adapter(10.0, seeds(5)[0])
 one_adapter = torch.linalg.svdvals((U @ V.T).detach()).numpy()
 
-# %% [markdown]
-# AdamW keeps the running mean of squares as `exp_avg_sq`; divided by $1-\beta_2^t$, it is $\hat v$.
-
 # %%
 @torch.no_grad()
 def typical_gradient(w, optimizer):
     """The mean of √v̂ over the entries of a factor, weighted by their squares."""
     state, beta = optimizer.state[w], optimizer.param_groups[0]["betas"][1]
-    v_hat = state["exp_avg_sq"] / (1 - beta ** state["step"])
+    v_hat = state["exp_avg_sq"] / (1 - beta ** state["step"])  # from the running mean of squares
     return ((v_hat.sqrt() * w**2).sum((-2, -1)) / (w**2).sum((-2, -1))).numpy()
 
 
@@ -1492,15 +1489,15 @@ draw_runs(axes[1], reach.mean(0), by_adamw, figures.ORANGE, "s", "adamw")
 
 # %% tags=["hide-input"]
 top = by_adamw.mean(0)[:, 0]
-for k, place in ((3, (0.28, 0.37)), (4, (0.46, 0.24)), (5, (0.53, 0.15))):
-    axes[1].annotate(f"λ = {adam_lams[k]:.0f}", (reach.mean(0)[k], top[k]), place,
+for k, place in enumerate([(0.06, 0.61), (0.14, 0.54), (0.26, 0.4), (0.33, 0.29), (0.39, 0.21)], 1):
+    axes[1].annotate(f"λ = {adam_lams[k]:.0f} ({1 / typical[k]:.0f}×)", (reach.mean(0)[k], top[k]), place,
                      color=figures.ORANGE, fontsize=9, va="center",
                      arrowprops={"arrowstyle": "-", "lw": 0.6, "color": figures.ORANGE})
 axes[0].axvline(0.01, color=figures.GREY, lw=0.8, ls="--")
 axes[0].text(0.012, 0.61, "← PyTorch's default", color=figures.GREY, fontsize=9)
 axes[0].text(0.08, 0.15, "SGD", color=figures.BLUE, ha="right")
 axes[0].text(1.1, 0.555, "AdamW", color=figures.ORANGE)
-_ = axes[1].text(0.2, 0.5, "lines: (4.10)", color=figures.GREY, fontsize=9)
+_ = axes[1].text(0, 0.04, "lines:\n(4.10)", color=figures.GREY, fontsize=9)
 
 # %% tags=["hide-input"]
 axes[0].set(xscale="log", xlabel="weight decay λ", ylim=(-0.01, 0.65))
@@ -1522,7 +1519,7 @@ figures.show(fig, "Two panels with the four singular values of an adapter; bars 
              number="4.10",
              caption="Each curve or line is one of four directions; marks are means of five runs, "
              "bars their ranges. Blue: SGD. Orange: AdamW. Both in batches of 100. Right, the same "
-             "runs, but AdamW's marks stand at λ√(ab) instead of λ.")
+             "runs, but AdamW's marks stand at λ√(ab) instead of λ; in brackets 1/√(ab).")
 
 # %% tags=["hide-input"]
 claim("04-sgd-amount", "Under SGD each singular value of the adapter, averaged over five runs, is "
@@ -1573,9 +1570,9 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 assert (lost[1] > reach_full.mean()).all(), "in full batches a direction lies above its line"
 
 # %% [markdown]
-# Against λ√(ab), both optimizers' runs lie near four lines. (At λ = 20 and 30 the strongest direction loses somewhat more.) As $a$ and $b$ are measured after a run, this does not test a forecast, but that all directions lose the same.
+# Against λ√(ab), both optimizers' runs lie near four lines. (At λ = 20 and 30 the strongest direction loses somewhat more.) As $a$ and $b$ are measured after a run, this tests that all four lose the same, and is no forecast.
 #
-# **To take as much as SGD, AdamW needs $1/\sqrt{ab}$ times its λ:** {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times in these runs. The factor neither rises nor falls steadily with λ: it is {{1 / typical[1]:.0f}} times at λ = 1, least at λ = {{adam_lams[typical.argmax()]:.0f}}.
+# **To take as much as SGD, AdamW needs $1/\sqrt{ab}$ times its λ:** {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times in these runs, and fewest at λ = {{adam_lams[typical.argmax()]:.0f}}.
 #
 # ## 4.12 In practice
 #
@@ -1591,9 +1588,9 @@ assert (lost[1] > reach_full.mean()).all(), "in full batches a direction lies ab
 # - **To keep few inputs, use the Lasso** (in PyTorch: exercise 7); among near-copies, the elastic net; if all may matter, ridge (exercise 8). Standardise inputs, and choose λ
 #   on held-out data.
 # - **On an adapter, compare $1/(2\eta\lambda)$ with the number of steps.**
-# - Deep networks train on minibatches. There exact zeros usually come from *pruning*: after training, the smallest weights are set to zero.
+# - On minibatches, get exact zeros by *pruning*: set the smallest weights to zero after training.
 #
-# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. What remains is the penalty: $\lambda\lVert W-W_0\rVert_*$ under SGD, times $\sqrt{ab}$ under AdamW if $\sqrt{\hat v}$ is even, and with it the threshold of §4.8.
+# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. What remains is the penalty of (4.9), under AdamW times $\sqrt{ab}$ if $\sqrt{\hat v}$ is even, and so the threshold of §4.8.
 
 # %% tags=["hide-input"]
 z = np.array([3, -0.5, 1])
@@ -1745,14 +1742,22 @@ class ProxSGD(torch.optim.Optimizer):
 #
 # </details>
 #
-# **8.** (Predict, then run: §4.5.) Does ridge or the Lasso win if 5 of the 64 inputs matter? And if all do, with the same sum of squared weights?
-# For `k` in `range(20)` take `rng = np.random.default_rng(k)` and `places = rng.permutation(64)[:count]`. Set `truth[places] = 50 / count**0.5 * rng.choice([-1, 1], count)`, other entries 0, and make the targets
-# `X @ truth + 50 * rng.standard_normal(n)`. Split with `seed=k`, choose λ and test as in §4.5.
+# **8.** (Predict, then run: §4.5.) Does ridge or the Lasso win if 5 of the 64 inputs matter? And if all do?
+# For `k` in `range(20)` make
+#
+# ```python
+# rng, truth = np.random.default_rng(k), np.zeros(64)
+# places = rng.permutation(64)[:count]  # of the inputs that matter
+# truth[places] = 50 / count**0.5 * rng.choice([-1, 1], count)
+# targets = X @ truth + 50 * rng.standard_normal(n)
+# ```
+#
+# Split with `seed=k`, choose λ and test as in §4.5.
 #
 # <details>
 # <summary>Solution</summary>
 #
-# With 5 inputs the Lasso has the lower test loss on 18 of 20 splits: it removes what only adds noise. With all 64 it does on 3: there is nothing to remove, and each zero is an error.
+# With 5 inputs the Lasso has the lower test loss on 18 of 20 splits: it removes what only adds noise. With all 64, and the same sum of squared weights, it does on 3: there is nothing to remove, and each zero is an error.
 # So neither penalty is better in itself.
 #
 # </details>
