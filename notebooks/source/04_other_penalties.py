@@ -481,8 +481,8 @@ figures.show(fig, "Left, one weight that is zero in the Lasso, over 150 steps at
              f"{(falls < 1e-6).sum()} of {falls.size} lie below a millionth; by proximal steps "
              f"{right['_proximal zero'].y.size} are exactly zero.", number="4.4",
              caption="Orange: L1 in the loss, η = 0.02. Green: the same, with η falling along half "
-             "a cosine. Blue: proximal steps (rings); a cross is an exact zero, which a logarithmic axis "
-             "has no place for.")
+             "a cosine. Blue rings: proximal steps; a cross is an exact zero, which a "
+             "logarithmic axis has no place for.")
 
 # %% tags=["hide-input"]
 four = [subgradient_path(0.02, 2000, at_zero)[-1] for at_zero in (-1, 0, 0.5, 1)]
@@ -1039,8 +1039,8 @@ figures.show(fig, f"Left, {tops.size} singular values of the trained product aga
              f"stays at {right['_one'].at(0.32):.2f}.", number="4.8",
              caption="Left: lines are (4.8), dots means of five starts; dotted is the strongest "
              "direction of one matrix. Right, computed: least-squares maps of 300 digits, their "
-             "singular values shrunk by (4.8), all divided by 1 + λ, or cut (as many left as "
-             "in blue, not shrunken); means of ten splits, bands their ranges.")
+             "singular values shrunk by (4.8), all divided by 1 + λ, or cut (as many left "
+             "as in blue, not shrunken); means of ten splits, bands their ranges.")
 
 # %% tags=["hide-input"]
 expected = np.maximum(s_hat - lams[:, None, None], 0)
@@ -1128,7 +1128,7 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 #
 # </details>
 #
-# We try both sides on raw pixels.
+# We try both on raw pixels.
 
 # %%
 raw = torch.tensor((pixels - pixels.mean(0)) / 16)  # grey levels from 0 to 1, correlated
@@ -1251,8 +1251,8 @@ figures.show(fig, f"Left, the sizes of {len(curves)} ReLU units over 1,000 steps
              f"{np.abs(ends)[low].max(initial=0):.2f} of 0.", number="4.9",
              caption="One network; left a line, right a mark for each unit. Blue, round: outgoing "
              "weight v > 0 at the end. Orange, square: v < 0. Grey band: below a millionth, with "
-             f"{flat.sum()} tiny copies of those that stay. Dips: in {changed.sum()} units v changes "
-             "its sign. Cosines are those of ingoing weights.")
+             f"{flat.sum()} tiny copies of those that stay. Dips: in {changed.sum()} units v "
+             "changes its sign. Cosines are those of ingoing weights.")
 
 # %% tags=["hide-input"]
 assert (flat == copies).all(), "a unit is drawn as a tiny copy, or not, and is another"
@@ -1293,10 +1293,45 @@ assert (own < np.where(plus, *at_zero) + 1e-6).all(), "the search misses a large
 #
 # **Decay pulls towards the pretrained weights.**
 #
-# This takes time. Where the loss has no slope, a step multiplies both factors by $1-\eta\lambda$, and their product by about $1-2\eta\lambda$. So *what
-# does not matter to the loss fades by a factor e in $1/(2\eta\lambda)$ steps*.
-#
-# At $\eta = 0.0002$ and $\lambda = 0.01$, $1/(2\eta\lambda)$ is {{1 / (2 * 0.0002 * 0.01):,.0f}} steps. A fine-tuning of 10,000 steps removes {{100 * (1 - np.exp(-2 * 0.0002 * 0.01 * 10_000)):.0f}} %.
+# This takes time. Where the loss has no slope, a step multiplies both factors by $1-\eta\lambda$, and their product by about $1-2\eta\lambda$. *What
+# does not matter to the loss fades by a factor e in $1/(2\eta\lambda)$ steps* (Figure 4.10).
+
+# %% tags=["hide-input"]
+at_steps = np.unique([*np.geomspace(100, 4e6, 300), 2500, 10_000, 25_000, 250_000])
+fig, ax = figures.subplots(figsize=(5.6, 2.4))
+for weight_decay, color in ((1.0, figures.GREEN), (0.1, figures.BLUE), (0.01, figures.ORANGE)):
+    left_over = (1 - 0.0002 * weight_decay) ** (2.0 * at_steps)  # of the product of both factors
+    time = round(1 / (2 * 0.0002 * weight_decay))
+    ax.semilogx(at_steps, left_over, color=color, label=f"_{weight_decay}")
+    ax.plot(time, left_over[at_steps == time], "o", color=color, label=f"_e {weight_decay}")
+    ax.text(1.2 * time, 0.4, f"λ = {weight_decay:g}", color=color)
+ax.axvline(10_000, color=figures.GREY, lw=0.8, ls="--")
+ax.text(11_000, 1.07, "a fine-tuning ends", color=figures.GREY, fontsize=9)
+ax.set(xlabel="step", ylabel="share that is left", ylim=(0, 1.2), xlim=(100, 4e6))
+_ = ax.set_title("10,000 steps are too few at λ = 0.01")
+
+# %% tags=["hide-input"]
+drawn = figures.drawn(ax)
+pair = [torch.ones(1, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+train(pair, lambda: 0 * (pair[0] + pair[1]).sum(), lr=0.0002, steps=2500, weight_decay=1.0)
+claim("04-fade", "decay without a slope leaves of two factors what is drawn after as many steps",
+      measured=(pair[0] * pair[1]).item() - drawn["_1.0"].at(2500), equals=0, within=1e-9)
+claim("04-fade", "about 1/e is left after 1/(2ηλ) steps", equals=0, within=1e-3,
+      measured=[drawn[f"_e {at}"].y[0] - np.exp(-1) for at in (0.01, 0.1, 1.0)])
+
+# %% tags=["hide-input"]
+figures.show(fig, "Three falling curves against the step on a logarithmic axis, from 1 to 0: what "
+             "decay leaves of a product of two factors. After 10,000 steps, dashed, "
+             f"{drawn['_1.0'].at(10_000):.2f} is left at λ = 1, {drawn['_0.1'].at(10_000):.2f} "
+             f"at λ = 0.1 and {drawn['_0.01'].at(10_000):.2f} at λ = 0.01. "
+             f"A dot on each curve, at a height of {drawn['_e 1.0'].y[0]:.2f}, is at "
+             f"{drawn['_e 1.0'].x[0]:,.0f}, {drawn['_e 0.1'].x[0]:,.0f} and "
+             f"{drawn['_e 0.01'].x[0]:,.0f} steps.", number="4.10",
+             caption="Computed for η = 0.0002, without a slope of the loss. Each dot stands at "
+             "1/(2ηλ), where a share of 1/e is left. Dashed: 10,000 steps.")
+
+# %% [markdown]
+# At $\eta = 0.0002$ and $\lambda = 0.01$, $1/(2\eta\lambda)$ is {{1 / (2 * 0.0002 * 0.01):,.0f}} steps. **A fine-tuning of 10,000 steps removes {{100 * (1 - np.exp(-2 * 0.0002 * 0.01 * 10_000)):.0f}} %.**
 #
 # ## 4.11 How little AdamW takes
 #
@@ -1439,7 +1474,7 @@ def typical_gradients(run):
     return [typical_gradient(w, run.optimizer) for w in (run.U, run.V)]
 
 # %% [markdown]
-# *Predict:* how much larger must AdamW's λ be than SGD's, to take as much (Figure 4.10)?
+# *Predict:* how much larger must AdamW's λ be than SGD's, to take as much (Figure 4.11)?
 
 # %% tags=["hide-input"]
 a, b = typical_gradients(adam)
@@ -1469,7 +1504,7 @@ entries = [(w.abs().amax((2, 3)) * torch.tensor(adam_lams[2:])).numpy()
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, sharey=True, figsize=(5.6, 3.3))
-levels = np.linspace(0, 0.65, 66)
+levels = np.linspace(0, 0.68, 69)
 axes[1].plot(levels, np.maximum(change[:4] - levels[:, None], 0), lw=0.8, color=figures.GREY,
              label="_law", zorder=1)
 
@@ -1489,9 +1524,10 @@ draw_runs(axes[1], reach.mean(0), by_adamw, figures.ORANGE, "s", "adamw")
 
 # %% tags=["hide-input"]
 top = by_adamw.mean(0)[:, 0]
-for k, place in enumerate([(0.06, 0.61), (0.14, 0.54), (0.26, 0.4), (0.33, 0.29), (0.39, 0.21)], 1):
-    axes[1].annotate(f"λ = {adam_lams[k]:.0f} ({1 / typical[k]:.0f}×)", (reach.mean(0)[k], top[k]), place,
-                     color=figures.ORANGE, fontsize=9, va="center",
+spots = (0.06, 0.61), (0.14, 0.54), (0.26, 0.4), (0.33, 0.3), (0.43, 0.22)
+for k, place in enumerate(spots, 1):
+    axes[1].annotate(f"λ = {adam_lams[k]:.0f} ({1 / typical[k]:.0f}×)", (reach.mean(0)[k], top[k]),
+                     place, color=figures.ORANGE, fontsize=9, va="center",
                      arrowprops={"arrowstyle": "-", "lw": 0.6, "color": figures.ORANGE})
 axes[0].axvline(0.01, color=figures.GREY, lw=0.8, ls="--")
 axes[0].text(0.012, 0.61, "← PyTorch's default", color=figures.GREY, fontsize=9)
@@ -1502,7 +1538,7 @@ _ = axes[1].text(0, 0.04, "lines:\n(4.10)", color=figures.GREY, fontsize=9)
 # %% tags=["hide-input"]
 axes[0].set(xscale="log", xlabel="weight decay λ", ylim=(-0.01, 0.65))
 axes[0].set_xticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"])
-axes[1].set(xlim=(-0.02, 0.65), xlabel="λ√(ab), the amount to be taken")
+axes[1].set(xlim=(-0.02, 0.68), xlabel="λ√(ab), the amount to be taken")
 axes[0].set_ylabel("singular values of the adapter"), axes[1].set_ylabel("singular values")
 _ = axes[0].set_title("AdamW needs a larger λ"), axes[1].set_title("Each loses about λ√(ab)")
 
@@ -1516,7 +1552,7 @@ figures.show(fig, "Two panels with the four singular values of an adapter; bars 
              f"are still {at_one.min():.2f} to {at_one.max():.2f} at λ = 1, and fall to nearly "
              "zero between 10 and 30. Right, against λ√(ab): dots of SGD lie on the four lines of "
              "(4.10), which fall with slope −1 to zero, and AdamW's squares near them.",
-             number="4.10",
+             number="4.11",
              caption="Each curve or line is one of four directions; marks are means of five runs, "
              "bars their ranges. Blue: SGD. Orange: AdamW. Both in batches of 100. Right, the same "
              "runs, but AdamW's marks stand at λ√(ab) instead of λ; in brackets 1/√(ab).")
