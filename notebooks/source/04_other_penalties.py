@@ -701,6 +701,9 @@ claim("04-ten-inputs", "Even with the best λ, the Lasso's mean test loss on 64 
 # %% tags=["hide-input"]
 claim("04-best", "the λ that is best in the test is nowhere worse than the chosen one",
       measured=[np.minimum(chosen[name] - best[name], 0) for name in best], equals=0, within=1e-9)
+w_100, b_100 = fit_lasso(X[:100], data.y[:100])
+claim("04-intercept", "the Lasso's residuals have the mean 0 where it is fitted", equals=0,
+      measured=(data.y[:100] - linear(w_100, b_100)(X[:100])).mean(1), within=1e-9)
 without, *shrunk = (chosen[f"{name}, ten"].mean() for name in ("plain", "ridge", "Lasso"))
 assert without < 1.03 * min(shrunk), "with ten inputs a chosen penalty beats none"
 
