@@ -297,7 +297,7 @@ figures.show(fig, "A weight without gradient, started at 1, over 20 steps; the l
 # - **Large decay is limited.** From $\eta\lambda=(1-\sqrt\mu)^2$ on ({{(1 - 0.9**0.5) ** 2:.4f}} for $\mu=0.9$) both roots
 #   have size $\sqrt\mu$, and the weight swings around zero. It is like a spring with friction. A stiffer one (more λ) swings
 #   faster, but only friction, here $1-\mu$, brings it to rest.
-# - **Too much makes weights grow.** This begins at $\eta\lambda=2(1+\mu)$.
+# - **Too much makes weights grow**, from $\eta\lambda=2(1+\mu)$ on.
 #
 # <details>
 # <summary>Where the three ranges come from</summary>
@@ -391,12 +391,12 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 # {{round(np.log(0.5) / np.log(root_size(0.01 * 1e-4, 0.9)), -3):,.0f}}.
 #
 # **Decoupled decay** [(Loshchilov and Hutter, 2019)](https://arxiv.org/abs/1711.05101) stays out of the buffer:
-# $m\leftarrow\mu m+g$ and $w\leftarrow(1-\eta\lambda)\,w-\eta m$ (Figure 2.5, left). PyTorch's AdamW decays like this.
+# $m\leftarrow\mu m+g$ and $w\leftarrow(1-\eta\lambda)\,w-\eta m$ (Figure 2.5, left).
 #
 # <details>
 # <summary>How to get it with SGD; what the paper writes; what a filled buffer does</summary>
 #
-# With `torch.optim.SGD` you multiply the weights by $1-\eta\lambda$ yourself, after `backward()` and before `step()`.
+# PyTorch's AdamW decays like this. With `torch.optim.SGD` you multiply the weights by $1-\eta\lambda$ yourself, after `backward()` and before `step()`.
 #
 # The paper's SGDW multiplies λ by the schedule's factor, but not by the base learning rate.
 #
@@ -426,7 +426,8 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 #    $m_0=\lambda w_0/a$, which is empty only for $w_0=0$, as in Figure 2.5.
 #
 # *The reverse.* Given λ′ and μ′, step 3 asks for numbers $a$ and μ with the product $\mu'$ and the sum $1+\mu'-\eta\lambda'$.
-# They are the roots of (2.3), with λ′ and μ′. In the range of the swings these are complex, and above it negative: no decoupled decay has them.
+# They are the roots of (2.3), with λ′ and μ′. In the range of the swings these are complex, and above it
+# negative; no momentum is.
 #
 # </details>
 
@@ -750,7 +751,7 @@ claim("02-four-steps", "The paths end at (2.6), up to the sign",
 #
 # ## 2.7 Minibatches: the real borders
 #
-# How good is this estimate? We train on the real inputs, which are neither quite orthogonal nor equally long, with all targets
+# How good is this estimate? We train on the real inputs, neither quite orthogonal nor equally long, with all targets
 # zero. Let $e$ hold the errors on all examples. The *growth exponent* Γ is the average
 # change of $\ln\lVert e\rVert$ per epoch. If Γ is negative, the run is stable.
 
@@ -1130,7 +1131,7 @@ figures.interactive(draw, lr=[0.055, 0.003, 0.01, 0.02, 0.025, 0.03, 0.04],
                     weight_decay=[15, 0, 1, 3, 5, 7, 10, 12], number="2.9",
                     caption="Left: borders, on average over eight data sets (full batches: "
                     "twenty); tints: explosion; arrows: the reader's way. Right: seven runs "
-                    "of each kind at the circle; thick: medians; dotted: answering the mean target.")
+                    "of each kind at the circle; thick: medians; dotted: the mean target's loss.")
 
 # %% tags=["hide-input"]
 claim("02-plane", "The plane has the mean exponent of η = 0.03, λ = 3 at its place",
@@ -1282,8 +1283,8 @@ figures.show(fig, "Training loss from step 400 to 600 with λ = 10. It jumps up 
              f"average at {hover['its mean']:.3f}; a dashed line marks the loss at the "
              f"minimum of loss plus penalty, {hover['at the minimum']:.4f}, a dotted one that of "
              f"answering the mean target, {hover['mean target']:.3f}.", number="2.10",
-             caption="One run on the first data set. Orange dashes: its mean. Blue dashes: the loss at "
-             "the minimum of loss plus penalty. Dotted: the loss of answering the mean target.")
+             caption="One run on the first data set. Orange dashes: its mean. Blue dashes: the "
+             "loss at the minimum of loss plus penalty. Dotted: that of answering the mean target.")
 
 # %% tags=["hide-input"]
 claim("S2-07", "With λ = 10 the late training loss has a standard deviation over time of {} times "
@@ -1333,7 +1334,7 @@ def draw_cloud(ax, eta, colour):
     ax.plot(x, x**2 / 2, color=figures.GREY, lw=1.2, label="valley")
     ax.plot(runs, runs**2 / 2, "o", color=colour, ms=4.5, alpha=0.4, mew=0, label="runs")
     ax.plot([-1.1, 1.1], [height, height], "--", color=colour, lw=1.5, label="height")
-    ax.text(-1.08, height - 0.012, f"mean height {height:.3f}", color=colour, va="top")
+    ax.text(-1.08, -0.02, f"mean height {height:.3f}", color=colour, va="top")
     at, low = 0.8, 0.8**2 / 2
     ax.plot(at, low, "ko", ms=5, label="_one")
     for side, up, words in ((-eta * at, 0.045, "pull"), (-eta, -0.045, "kick"), (eta, -0.045, "")):
@@ -1357,8 +1358,8 @@ figures.show(fig, "Two valleys with the runs as dots on their slopes. At η = 0.
              "a black dot one arrow, the pull, points to the middle; two arrows, the kicks, point "
              "to both sides.", number="2.11",
              caption="Each coloured dot is one of 150 runs after 200 steps along an eigenvector "
-             "with h = 1 and kicks of variance 1; the bars below count 10,000 runs. Height: of loss "
-             "plus penalty. Arrows: pull and kick of one step, to scale.")
+             "with h = 1 and kicks of variance 1; the bars below count 10,000 runs. Height: of "
+             "loss plus penalty. Arrows: pull and kick of one step, to scale.")
 
 # %% tags=["hide-input"]
 claim("02-cloud", "In Figure 2.11 the runs' mean height is that of step 3; ratio",
@@ -1420,20 +1421,6 @@ inputs, outputs = (np.stack(part) for part in zip(*larger, strict=True))
 at_minimum = [moments(*each, 0.2) for each in larger]
 lowest, hessians, covariances = (np.stack(part) for part in zip(*at_minimum, strict=True))
 
-# %%
-paths, each_excess = {}, {}  # step, data set, input, rate; data set, rate
-for name, draw_rows in (("drawn anew", anew), ("shuffled", shuffled)):
-    rows = [draw_rows(np.random.default_rng(seed), 4000, size) for seed in seeds(10)]
-    paths[name] = wander(inputs, outputs, lowest, etas, np.stack(rows, axis=1), 0.2)
-    each_excess[name] = excess_at(paths[name], hessians).mean(0)
-each_excess["law"] = np.array([etas / 4 * C.trace() / size for C in covariances])
-each_excess["shuffled law"] = np.array(
-    [etas**2 * (200 / size) / 12 * np.trace(H @ C) / size
-     for H, C in zip(hessians, covariances, strict=True)])
-
-# %% tags=["hide-input"]
-excess = {name: each.mean(0) for name, each in each_excess.items()}
-
 # %% tags=["hide-input"]
 slopes = np.array([2 * A * (A @ v - z)[:, None] + 0.2 * v  # of each example, at the minimum
                    for A, z, v in zip(inputs, outputs, lowest, strict=True)])
@@ -1474,7 +1461,7 @@ wanders, closes = figures.drawn(ax), figures.drawn(at)
 figures.title(fig, "Shuffled, the kicks of an epoch cancel; drawn anew, they wander away")
 figures.show(fig, "Sums of the kicks of 20 epochs of 40 batches, along one weight. Drawn anew, "
              f"they end at up to {abs(wanders['ends'].y).max():.0f} times one kick's size from "
-             f"zero, beside a band that widens to ±{wanders['band'].y[-1]:.1f}. Shuffled, they end at "
+             f"zero; the band widens to ±{wanders['band'].y[-1]:.1f}. Shuffled, they end at "
              f"{abs(closes['ends'].y).max():.0f}, in a lens that is ±{max(closes['band'].y):.1f} "
              "wide in the middle.", number="2.12",
              caption="Each line is one of 20 epochs on the first data set, all kicks taken at the "
@@ -1496,8 +1483,7 @@ claim("02-kicks-half", "Halfway through an epoch the sum of shuffled kicks has {
 # %% [markdown]
 # **Within an epoch shuffled kicks move the weights, but at its end they have cancelled.**
 #
-# So the excess is smaller. With many
-# examples, and while $\eta hk$ is small for $k$ batches an epoch, it is
+# So the excess is smaller. With many examples and small $\eta hk$, for $k$ batches an epoch, it is
 #
 # $$E_{\text{shuffled}}\approx\frac{\eta^2 k}{12}\,\frac{\operatorname{tr}(H_\lambda C)}{B}.\tag{2.8}$$
 #
@@ -1534,6 +1520,21 @@ claim("02-kicks-half", "Halfway through an epoch the sum of shuffled kicks has {
 # many more than $\frac1{1-\mu}$ batches. With fewer the excess is smaller.
 #
 # </details>
+
+# %%
+# `wander` runs SGD from the minimum, and returns how far away it is at every step.
+paths, each_excess = {}, {}  # step, data set, input, rate; data set, rate
+for name, draw_rows in (("drawn anew", anew), ("shuffled", shuffled)):
+    rows = [draw_rows(np.random.default_rng(seed), 4000, size) for seed in seeds(10)]
+    paths[name] = wander(inputs, outputs, lowest, etas, np.stack(rows, axis=1), 0.2)
+    each_excess[name] = excess_at(paths[name], hessians).mean(0)
+each_excess["law"] = np.array([etas / 4 * C.trace() / size for C in covariances])
+each_excess["shuffled law"] = np.array(
+    [etas**2 * (200 / size) / 12 * np.trace(H @ C) / size
+     for H, C in zip(hessians, covariances, strict=True)])
+
+# %% tags=["hide-input"]
+excess = {name: each.mean(0) for name, each in each_excess.items()}
 
 # %% tags=["hide-input"]
 steepness = np.mean([np.trace(H @ C) / C.trace()
@@ -1745,7 +1746,7 @@ claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of th
 #
 # - *Choose λ by a half-life.* Say a weight without gradient should halve in 10 epochs of 400 batches, at a constant $\eta=0.1$ and $\mu=0.9$. Then
 #   $\lambda = {{np.log(2):.2f}}\,(1-\mu)/(10\cdot400\,\eta) = {{np.log(2) * (1 - 0.9) / (10 * 400 * 0.1):.5f}}$.
-#   The ResNet of §2.4 begins with {{half_lives["ResNet"] * 256 / 1.28e6:.1f}} epochs (of {{1_280_000 // 256:,}} batches).
+#   For the ResNet of §2.4 it is at first {{half_lives["ResNet"] * 256 / 1.28e6:.1f}} epochs (of {{1_280_000 // 256:,}} batches).
 # - *If the loss hovers*, lower η at the end, or enlarge the batch.
 #
 # **Limits.** Only one tiny network was tried. Adam ([chapter 3](03_one_lambda_many_meanings.ipynb)) and
@@ -1819,7 +1820,7 @@ claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of th
 #
 # `X + m` takes the place of `X`:
 # `[np.mean([growth((A + m) @ (A + m).T + 1, 0.03, 10, epochs=100) for A in data]) for m in (0, 0.2, 0.4)]` is $-0.1$, $-0.1$ and $1.2$.
-# (After 200 epochs some errors are too large for the computer.) With 0.4 the run explodes in spite of $\lambda=10$. With `0, 20` in place of `10`, which means full batches without
+# (We stop after 100 epochs, because by 200 some errors are too large for the computer.) With 0.4 the run explodes in spite of $\lambda=10$. With `0, 20` in place of `10`, which means full batches without
 # decay, the three numbers are $-0.4$, $-0.4$ and $0.5$: with 0.4 even full batches explode. All inputs now share a
 # direction, and it is so steep that every batch overshoots along it. So no batch is left that only shrinks the error there,
 # and decay adds to the overshoot. Decay can cure the overshoot of single batches, not one that all batches share. Without decay
