@@ -1350,7 +1350,7 @@ def draw_cloud(ax, eta, colour):
 fig, (ax, at) = figures.subplots(1, 2, figsize=(7.4, 3.1), sharey=True)
 draw_cloud(ax, 0.2, figures.ORANGE), draw_cloud(at, 0.1, figures.BLUE)
 high, lower = (figures.drawn(each) for each in (ax, at))
-figures.title(fig, "Kicks scatter the runs, the slope pulls them back: half of η, half the height")
+figures.title(fig, "Kicks scatter the runs, the slope pulls back; half of η, about half the height")
 figures.show(fig, "Two valleys with the runs as dots on their slopes. At η = 0.2 the dots reach "
              f"distances up to {abs(high['runs'].x).max():.1f}, and a dashed line marks their mean "
              f"height, {high['height'].y[0]:.3f}. At η = 0.1 they crowd within "
