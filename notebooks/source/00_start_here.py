@@ -159,7 +159,7 @@ figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without
 #
 # </details>
 #
-# A line with a tick ✓ is a *claim*: its number was measured as the chapter ran. Click on it to see its bound. If the number lies outside the bound, the notebook stops with an error.
+# A line with a tick ✓ is a *claim*: its number was measured as the chapter ran. Click on it to see its bound. If the number lies outside it, the notebook stops with an error.
 
 # %% tags=["hide-input"]
 assert at_limit > 1.1 * end[0], "stopping does not protect"
@@ -173,7 +173,7 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
       measured=trained[..., little] - minima[..., little], equals=0, within=1e-9)
 
 # %% [markdown]
-# Large models that see their data once hardly overfit. There decay helps training itself ([D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415)). For example, it sets how large a step is *relative to the weights* ([Kosson et al., 2024](https://arxiv.org/abs/2305.17212)).
+# Large models that see their data once hardly overfit. There decay helps training itself ([D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415)): it sets, for example, how large a step is *relative to the weights* ([Kosson et al., 2024](https://arxiv.org/abs/2305.17212)).
 #
 # **Decay helps against noise if λ is neither too small nor too large.**
 #
@@ -272,7 +272,7 @@ claim("00-factor", "After 250 steps the mean at scale 10 under Adam and all thre
 assert coupled["1"].y[-1] > coupled["law 1"].y[-1], "not above its dots"
 
 # %% [markdown]
-# In Figure 0.2 a step of Adam (left) multiplies weights by about $1-\eta\lambda/\sqrt v$: the smaller the gradients, the faster the decay. As $v$ contains $\lambda w$, too, the line of scale 1 lies a little above its dots, and scale 0.1 has no simple law. Under AdamW (right) all three means fall alike, to {{all_three:.2f}}.
+# In Figure 0.2 a step of Adam (left) multiplies weights by about $1-\eta\lambda/\sqrt v$: the smaller the gradients, the faster the decay. (As $v$ contains $\lambda w$, too, the line of scale 1 lies a little above its dots, and scale 0.1 has none.) Under AdamW (right) all three means fall alike, to {{all_three:.2f}}.
 #
 # **In plain gradient descent penalty and decay are the same; in Adam they differ.**
 #
@@ -303,9 +303,13 @@ pixels = digits.scaled(16, centre=True)
 images, labels = torch.tensor(pixels), torch.tensor(digits.y)
 
 # %%
+def new_network():
+    return nn.Sequential(nn.Linear(64, 256, bias=False), nn.ReLU(),
+                         nn.Linear(256, 32, bias=False), nn.ReLU(), nn.Linear(32, 10, bias=False))
+
+
 torch.manual_seed(seeds(1)[0])
-net = nn.Sequential(nn.Linear(64, 256, bias=False), nn.ReLU(),
-                    nn.Linear(256, 32, bias=False), nn.ReLU(), nn.Linear(32, 10, bias=False))
+net = new_network()
 optimizer = torch.optim.SGD(net.parameters(), lr=0.5, weight_decay=0.003)
 
 # %%
@@ -325,7 +329,7 @@ assert squared_norms.max() < 1.1 * squared_norms.min(), "not equal, as the text 
 #
 # **Predict again.** Which of the three does AdamW give? Recall that it divides each weight's gradient by $\sqrt v$.
 #
-# The helper `sweep` trains from five seeds and records $\lVert W_l\rVert$ as `norm`. We use it for SGD, and for AdamW with and without decay (and with PyTorch's usual momentum, 0.9). The *root mean square* (RMS) of a layer's weights is the root of the mean of their squares.
+# The helper `sweep` trains from five seeds and records $\lVert W_l\rVert$ as `norm`. We use it also for AdamW, with and without decay, and with PyTorch's usual momentum of 0.9. The *root mean square* (RMS) of a layer's weights is the root of the mean of their squares.
 
 # %%
 from itertools import pairwise
@@ -430,7 +434,7 @@ figures.show(fig, "Share of the squared norm that each of three layers has in tr
 # %% [markdown]
 # In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. AdamW's shares (top right) are nearly those of the numbers of weights. In other words, the RMS become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half about {{below: ratios.mean():.1f}} times.
 #
-# AdamW's decay is not the reason: without it (dotted) the RMS become as similar, because all layers start small. §0.5 shows what decay does to a layer that starts large.
+# Decay is not the reason: without it (dotted) the RMS become as similar, because all layers start small. §0.5 lets one start large.
 
 # %% tags=["hide-input"]
 at_start = np.array([curves[name].at(0) for name in names])  # three layers, five runs
@@ -577,7 +581,7 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
 #
 # Decay alone would leave $(1-\eta\lambda)^{2t}$ of the difference after $t$ steps: $1/e$ after about $1/(2\eta\lambda)$ steps, here {{1 / (2 * 0.5 * 0.003):.0f}}.
 #
-# **How much stays?** The last term is not noise around zero: if one layer's gradients are larger on average, it keeps adding to $D$. In the long run the two balance: it adds in each step what decay takes, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. Here the network fits its examples: its gradients become small, and so does $D$. With wrong labels or small batches the gradients and $D$ remain large (Exercise 6).
+# **How much stays?** The last term is not noise around zero: if one layer's gradients are larger on average, it keeps adding to $D$. In the long run this balances what decay takes in a step, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. Here the network fits its examples: its gradients become small, and so does $D$. With wrong labels or small batches the gradients and $D$ remain large (Exercise 6).
 
 # %% tags=["hide-input"]
 first = sweep(model, pixels, digits.y, steps=50, lr=0.5, weight_decay=0.003, **options)
@@ -686,14 +690,17 @@ free = train_on_noise(torch.optim.AdamW, lr, 0.0, 1, 0.2, steps=500)  # no decay
 # Now we train the network of §0.3, without momentum, and record $\Delta$. Then we let the first layer start {{below: large[lam][0, 0] / records[0, 0, 0] ** 0.5:.0f}} times as large, and train with decay and without.
 
 # %%
-def train_network(factor, lam):
+def four_means(w, old, decay):  # w after a step, old before it
+    step = w.detach() - (1 - lr * decay) * old  # Δ
+    return (old**2).mean(), (step**2).mean(), (old * step).mean(), (old * w.grad).sum()
+
+
+# %%
+def train_network(factor, decay):
     torch.manual_seed(seeds(1)[0])
-    fresh = deepcopy(net)
-    for layer in (0, 2, 4):
-        fresh[layer].reset_parameters()
+    fresh = new_network()
     fresh[0].weight.data *= factor
-    shrink = 1 - lr * lam
-    optimizer = torch.optim.AdamW(fresh.parameters(), lr=lr, weight_decay=lam, betas=(0.0, 0.99))
+    optimizer = torch.optim.AdamW(fresh.parameters(), lr=lr, weight_decay=decay, betas=(0.0, 0.99))
     records = []  # no momentum; v remembers about 100 steps
     for _ in range(500):
         batch = torch.randint(len(images), (64,))
@@ -701,18 +708,16 @@ def train_network(factor, lam):
         nn.functional.cross_entropy(fresh(images[batch]), labels[batch]).backward()
         old = [w.detach().clone() for w in fresh.parameters()]
         optimizer.step()
-        moved = [new.detach() - shrink * w for new, w in zip(fresh.parameters(), old, strict=True)]
-        records.append([[(w**2).mean(), (step**2).mean(), (w * step).mean(), (w * p.grad).sum()]
-                        for p, w, step in zip(fresh.parameters(), old, moved, strict=True)])
+        pairs = zip(fresh.parameters(), old, strict=True)
+        records.append([four_means(w, before, decay) for w, before in pairs])
     return torch.tensor(records).numpy()  # 500 steps × 3 layers × (means of w², Δ², wΔ; ⟨W, g⟩)
 
 
 # %%
 records = train_network(1, lam)
-large = {decay: train_network(4, decay)[:, :, 0] ** 0.5 for decay in (lam, 0.0)}  # RMS
-for decay, layers in large.items():
-    print(f"λ = {decay}: first layer {layers[0, 0]:.2f} → {layers[-1, 0]:.2f},",
-          f"at the end largest / smallest = {layers[-1].max() / layers[-1].min():.1f}")
+large = {decay: train_network(4, decay)[:, :, 0] ** 0.5 for decay in (lam, 0.0)}  # only the RMS
+for decay, each in large.items():
+    print(f"λ = {decay}: first layer {each[0, 0]:.2f} → {each[-1, 0]:.2f}")
 
 # %% tags=["hide-input"]
 w_square, step_square, product, uphill = records[250:].mean(0).T  # of the second half
@@ -726,59 +731,83 @@ claim("00-steps", "Under AdamW, in the second half of this run, the RMS of the s
 claim("00-large-start", "With decay, a first layer that starts 4 times as large ends at an RMS "
       "of {} times that of its start", measured=large[lam][-1, 0] / large[lam][0, 0], below=0.7)
 assert large[0.0][-1, 0] > large[0.0][0, 0], "without decay a large start fades, too"
-large_ratios = [layers[-1].max() / layers[-1].min() for layers in large.values()]
+ends = [records[-1, :, 0] ** 0.5, *(each[-1] for each in large.values())]
+usual_ratio, *large_ratios = [each.max() / each.min() for each in ends]
+first_ratio = large[lam][0].max() / large[lam][0].min()
 assert large_ratios[0] < 0.9 * large_ratios[1], "decay does not make the RMS more similar"
+assert abs(np.log(large_ratios[0] / usual_ratio)) < 0.3, "decay does not forget the start"
+
+# %% tags=["hide-input"]
+def draw_starts(left, right):
+    for scale in (0.1, 10):
+        left.plot(range(1, 501), noise_rms[scale], color=scale_colors[scale], label=f"{scale}")
+    left.plot(range(1, 501), (free**2).mean(1) ** 0.5, ":", color=figures.GREY, label="_free")
+    for decay, each in large.items():
+        for layer, name in enumerate(order):
+            right.plot(range(500), each[:, layer], ls="-" if decay else ":", color=f"C{layer}",
+                       label=name if decay else f"_without {name}")
+    for ax in (left, right):
+        ax.axhline(expected, color="black", ls="--", lw=1.2, label="law")
+        ax.set(xlabel="training step", xlim=(0, 500), ylim=(0, 0.4))
+    left.set(title="Noise: the start is forgotten", ylabel="RMS of the weights")
+    right.set(title="Network: so is a large start", ylabel=" ")
+
+
+# %% tags=["hide-input"]
+def draw_growth(ax):
+    colors, places = ["C0", "C1", "C2"], np.arange(3)
+    ax.barh(places, heights[0], color=colors, height=0.6, label="_steps", zorder=2)
+    ax.barh(places, heights[1], left=heights[0], height=0.6, facecolor="white", edgecolor=colors,
+            hatch="////", label="_along", zorder=2)
+    ax.plot(w_square, places, "o", color="black", ms=6, label="_measured", zorder=4)
+    ax.axvline(expected**2, color="black", ls="--", lw=1.2, label="law", zorder=3)
+    ax.set(title="Network: steps along the weights make them larger than by (0.3)",
+           xlabel="mean square of the weights", ylabel=" ", xlim=(0, 0.046), ylim=(2.5, -0.9))
+    ax.set_yticks(places, order), ax.grid(axis="y", visible=False)
+
 
 # %% tags=["hide-input"]
 expected = (lr / (2 * lam)) ** 0.5  # by (0.3)
 heights = np.array([step_square, 2 * shrink * product]) / (1 - shrink**2)  # add up to the balance
-fig, (left, right) = figures.subplots(1, 2, figsize=(6.8, 3.3))
-for scale in (0.1, 10):
-    left.plot(range(1, 501), noise_rms[scale], color=scale_colors[scale], label=f"{scale}")
-left.plot(range(1, 501), (free**2).mean(1) ** 0.5, color=figures.GREY, label="_free")
-left.axhline(expected, color="black", ls="--", lw=1.2, label="law")
-left.set(title="Noise: an RMS of √(η/2λ)", xlabel="training step", ylabel="RMS of the weights",
-         xlim=(0, 500), ylim=(0, 0.32))
-colors, places = ["C0", "C1", "C2"], np.arange(3)
-right.bar(places, heights[0], color=colors, width=0.6, label="_steps")
-right.bar(places, heights[1], bottom=heights[0], color=colors, alpha=0.3, width=0.6, label="_along")
-right.plot(places, w_square, "o", color="black", ms=6, label="_measured")
-right.axhline(expected**2, color="black", ls="--", lw=1.2, label="law")
-right.set(title="Network: larger weights", xlabel=" ", ylabel="mean square of the weights",
-          xlim=(-0.4, 2.9), ylim=(0, 0.046))
-right.set_xticks(places, [words.replace(" ", "\n") for words in order])
-right.grid(axis="x", visible=False)
-
+fig, axes = figures.subplots(2, 2, figsize=(6.8, 5.6), height_ratios=(1.2, 1))
+(left, right), (low, spare) = axes
+low.set_subplotspec(axes[1, 0].get_gridspec()[1, :]), spare.remove()
+draw_starts(left, right), draw_growth(low)
 # %% tags=["hide-input"]
-for ax, words, across, up, color in ((left, "without decay", 105, 0.282, figures.GREY),
+for ax, words, across, up, color in ((left, "without decay", 60, 0.29, figures.GREY),
                                      (left, "gradients of scale 0.1", 95, 0.155, "C3"),
                                      (left, "gradients of scale 10", 60, 0.03, "C5"),
-                                     (left, "√(η/2λ), by (0.3)", 285, 0.072, "black"),
-                                     (right, "dots: measured", -0.3, 0.042, "black"),
-                                     (right, "light: steps along", -0.3, 0.0385, "black"),
-                                     (right, "the weights", -0.3, 0.035, "black"),
-                                     (right, "dark: squared steps", -0.3, 0.031, "black"),
-                                     (right, "η/2λ", 2.38, 0.0092, "black")):
+                                     (left, "√(η/2λ), by (0.3)", 285, 0.105, "black"),
+                                     (right, "dotted: without decay", 130, 0.375, "black"),
+                                     (right, "first layer", 190, 0.285, "C0"),
+                                     (right, "third", 340, 0.175, "C2"),
+                                     (right, "second", 340, 0.045, "C1"),
+                                     (low, "η/2λ, by (0.3)", 0.0087, -0.55, "black"),
+                                     (low, "full: squared steps", 0.0265, -0.3, "black"),
+                                     (low, "hatched: steps along the weights", 0.0265, 0.2, "black"),
+                                     (low, "dots: measured", 0.0265, 0.7, "black")):
     ax.text(across, up, words, color=color, size=10)
 
 # %% tags=["hide-input"]
-alone, bars = figures.drawn(left), figures.drawn(right)
-from_noise = bars["_steps"].y / bars["_along"].y  # parts of the growth
-layer_rms, balance = bars["_measured"].y ** 0.5, bars["_along"].y ** 0.5
+alone, starts, bars = figures.drawn(left), figures.drawn(right), figures.drawn(low)
+from_noise = bars["_steps"].x / bars["_along"].x  # parts of the growth
+layer_rms, balance = bars["_measured"].x ** 0.5, bars["_along"].x ** 0.5
+kept = [starts[f"{kind}first layer"].y for kind in ("", "_without ")]
 figures.show(fig, "Weights under AdamW without momentum, η = 0.01 and λ = 0.6. "
-             f"Left: root mean square; the dashed line is √(η/2λ) = {alone['law'].y[0]:.3f}. "
-             "With noise for gradients the weights end at "
+             f"Top: root mean square (RMS); dashed is √(η/2λ) = {alone['law'].y[0]:.3f}. "
+             "Left: with noise for gradients the weights end at "
              f"{alone['0.1'].y[-1]:.3f} and {alone['10'].y[-1]:.3f}, from above and from below; "
              f"without decay they grow to {alone['_free'].y[-1]:.2f}. "
-             "Right: mean square of the network's three layers in the second half of the run; "
-             f"its roots are {layer_rms[0]:.2f}, {layer_rms[1]:.2f} and {layer_rms[2]:.2f}, and "
-             f"those of the bars {balance[0]:.2f}, {balance[1]:.2f} and {balance[2]:.2f}. "
+             f"Right: the network's first layer goes from {kept[0][0]:.2f} to {kept[0][-1]:.2f} "
+             f"with decay and to {kept[1][-1]:.2f} without. "
+             "Bottom: mean square of the three layers from the usual start, in the second half; "
+             f"its roots are {layer_rms[0]:.2f}, {layer_rms[1]:.2f} and {layer_rms[2]:.2f}. "
              f"The squared steps make {100 * from_noise[0]:.0f}, {100 * from_noise[1]:.0f} and "
              f"{100 * from_noise[2]:.0f} % of the bars.", number="0.6",
-             caption="Right: dots are measured, in the second half of the run. A bar ends where "
-             "growth and decay are equal. Its dark part comes from the mean of Δ², its light part "
-             "from that of wΔ. The dark parts are below the dashed line, as rare large gradients "
-             "keep v large, so steps are smaller than η.")
+             caption="Top: the same law, dashed, as below, but for the RMS. Bottom: a bar ends at "
+             "(mean Δ² + 2a mean wΔ)/(1 − a²), where growth and decay are equal; its full part "
+             "comes from Δ². This part is below the law, as v remembers large gradients, which are "
+             "rare or past.")
 
 # %% tags=["hide-input"]
 growth = lr**2 * torch.arange(100, 501, 100)
@@ -789,9 +818,9 @@ claim("00-noise", "With noise for gradients, the weights end at an RMS of {} tim
       equals=1, within=0.05)
 
 # %% [markdown]
-# Noise leads to (0.3) from a small start and from a large one (Figure 0.6, left). In the network, too, decay forgets the large start: after 500 steps the largest RMS is {{large_ratios[0]:.1f}} times the smallest. Without decay the large layer stays large, and the factor is {{large_ratios[1]:.1f}}.
+# Noise leads to (0.3) from a small start and from a large one (Figure 0.6, top left). In the network, too, decay forgets the large start (top right). At first the largest RMS is {{first_ratio:.1f}} times the smallest. With decay it ends at {{large_ratios[0]:.1f}} times, about as from the usual start ({{usual_ratio:.1f}}); without decay, at {{large_ratios[1]:.1f}}.
 #
-# The network's weights become larger than (0.3) says (right), because the steps point partly along the weights: $\overline{w\Delta}>0$.
+# The network's weights become larger than (0.3) says (bottom), because the steps point partly along the weights: $\overline{w\Delta}>0$. This differs between the layers, so their RMS are only similar.
 #
 # <details>
 # <summary>Why do they point along the weights?</summary>
@@ -810,7 +839,7 @@ claim("00-level", "In the second half of the network's run, growth and decay nea
       measured=layer_rms / balance, equals=1, within=0.1)
 
 # %% [markdown]
-# **Under AdamW all layers take steps of about the same RMS, so their weights have similar RMS. Decay sets how large these become, and forgets the start.**
+# **Under AdamW all layers take steps of about the same RMS. Noise alone would make the RMS of their weights equal; in the network they become similar. Decay limits them, and forgets the start.**
 #
 # ## 0.6 In practice
 #
@@ -841,7 +870,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 claims.identities()
 
 # %% [markdown]
-# Claims that hold exactly, up to rounding, are folded into one line at the end of a chapter: here it is above.
+# Claims that hold up to rounding share one line, above.
 #
 # `L2LIB_SEED=7` in the environment runs a chapter on other random numbers.
 #
