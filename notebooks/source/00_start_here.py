@@ -187,7 +187,7 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
 #
 # $$w\leftarrow(1-\eta\lambda)\,w-\eta\,g\tag{0.1}$$
 #
-# Each step multiplies all weights by the same factor, a little below 1: hence *weight decay*. With η = 0.5 and λ = 0.003, say, a step takes {{100 * 0.5 * 0.003:.2f}} % off each weight. Without a gradient a weight falls to $1/e$ of its value in about $1/(\eta\lambda)$ steps, here {{1 / (0.5 * 0.003):.0f}}.
+# Each step multiplies all weights by the same factor, a little below 1: hence *weight decay*. With η = 0.5 and λ = 0.003 a step takes {{100 * 0.5 * 0.003:.2f}} % off each weight. Without a gradient a weight falls to $1/e$ of its value in about $1/(\eta\lambda)$ steps, here {{1 / (0.5 * 0.003):.0f}}.
 #
 # **Adam** makes steps of similar size for all weights. For each weight it keeps a running mean $v$ of squared gradients, and divides the gradient by $\sqrt v$. (We leave out momentum and smaller corrections.) Now it matters where λ enters:
 #
@@ -260,7 +260,8 @@ figures.show(fig, "Mean of 5000 weights that start at 1 and get random gradients
              f"Right: with AdamW all three fall to about {all_three:.2f}, on one line, "
              "on which the dots (1 − ηλ)ᵗ lie.", number="0.2",
              caption="Each line is the mean of 5000 weights; colours are the gradients' scales. "
-             "Black dots mark decay alone. "
+             "Black dots mark the decay if √v is the gradients' scale alone. As v contains λw, "
+             "too, the line of scale 1 is a little above its dots, and scale 0.1 has none. "
              "On the right the dashes of three lines take turns.")
 
 # %% tags=["hide-input"]
@@ -272,15 +273,15 @@ claim("00-factor", "After 250 steps the mean at scale 10 under Adam and all thre
 assert coupled["1"].y[-1] > coupled["law 1"].y[-1], "not above its dots"
 
 # %% [markdown]
-# In Figure 0.2 a step of Adam (left) multiplies weights by about $1-\eta\lambda/\sqrt v$: the smaller the gradients, the faster the decay. (As $v$ contains $\lambda w$, too, the line of scale 1 lies a little above its dots, and scale 0.1 has none.) Under AdamW (right) all three means fall alike, to {{all_three:.2f}}.
+# In Figure 0.2 a step of Adam (left) multiplies weights by about $1-\eta\lambda/\sqrt v$: the smaller the gradients, the faster the decay. Under AdamW (right) all three means fall alike, to {{all_three:.2f}}.
 #
 # **In plain gradient descent penalty and decay are the same; in Adam they differ.**
 #
 # ## 0.3 Which layer has the largest share?
 #
-# The penalty adds up all layers. Does a big layer leave the small ones without decay? Somebody
+# The penalty adds up all layers. Somebody
 # [asked](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer) about two layers whether the term of the
-# big one is "effectively making the second term useless". The penalty's derivative with respect to $W_2$, the weights of the second, is $\lambda W_2$, however large $W_1$ is. So the answer is no: every layer decays by the same factor.
+# big one is "effectively making the second term useless". The penalty's derivative with respect to $W_2$, the weights of the second, is $\lambda W_2$, however large $W_1$ is. So no: every layer decays by the same factor.
 #
 # But how large do the layers become? Call $\lVert W_l\rVert^2/\sum_k\lVert W_k\rVert^2$ a layer's **share** of the squared norm, and so of the penalty. Our network for handwritten digits ({{below: len(pixels):,}} images of 8 × 8 pixels) has no biases, and weight matrices $W_1$, $W_2$ and $W_3$ of {{below: sizes[0]:,}}, {{below: sizes[1]:,}} and {{below: sizes[2]:,}} weights.
 #
@@ -329,7 +330,7 @@ assert squared_norms.max() < 1.1 * squared_norms.min(), "not equal, as the text 
 #
 # **Predict again.** Which of the three does AdamW give? Recall that it divides each weight's gradient by $\sqrt v$.
 #
-# The helper `sweep` trains from five seeds and records $\lVert W_l\rVert$ as `norm`. We use it also for AdamW, with and without decay, and with PyTorch's usual momentum of 0.9. The *root mean square* (RMS) of a layer's weights is the root of the mean of their squares.
+# The helper `sweep` trains from five seeds and records $\lVert W_l\rVert$ as `norm`. It trains with AdamW, too, with and without decay. The *root mean square* (RMS) of a layer's weights is the root of the mean of their squares.
 
 # %%
 from itertools import pairwise
@@ -346,8 +347,9 @@ options = {"loss": "cross_entropy", "seeds": seeds(5), "batch_size": 64,
            "evaluate_every": 500, "evaluate_on": 300}
 sgd = sweep(model, pixels, digits.y, lr=0.5, weight_decay=0.003, steps=1500,
             record_every=25, **options)
+# AdamW has PyTorch's usual momentum here, 0.9; ηλ is larger than SGD's, so fewer steps do
 adamw = sweep(model, pixels, digits.y, optimizer="adamw", lr=0.01, weight_decay=[0.0, 0.6],
-              steps=500, record_every=25, **options)  # ηλ is larger than SGD's: fewer steps do
+              steps=500, record_every=25, **options)
 squares = sgd.norm**2
 squares_adamw = adamw.norm**2
 share = squares / squares.sum("layer")
@@ -371,8 +373,8 @@ def draw_shares(left, right):
         right.plot(with_decay.step, with_decay[:, layer].mean("seed"), **bold)
         right.axhline(of_weights[layer], color=f"C{layer}", ls="--", lw=1.2, label=f"_size {name}")
     left.axhline(1 / 3, color=figures.GREY, ls="--", lw=1.2, label="_third")
-    left.set(title="SGD: equal shares", ylabel="share of the squared norm", ylim=(0, 1))
-    right.set(title="AdamW: unequal shares", ylabel=" ", ylim=(0, 1))
+    left.set(title="SGD: equal shares", ylabel="share of the squared norm", ylim=(-0.03, 1))
+    right.set(title="AdamW: unequal shares", ylabel=" ", ylim=(-0.03, 1))
     for ax, words, at in ((left, "equal shares", 1470), (right, "share of all weights", 490)):
         ax.text(at, 0.91, f"dashed: {words}", ha="right", va="top", size=9)
         ax.set(xlabel=" "), ax.set_yticks([0, 1 / 3, 2 / 3, 1], ["0", "1/3", "2/3", "1"])
@@ -403,7 +405,7 @@ draw_shares(left, right), draw_rms(low, low_right)
 left.set(xlim=(0, 1500), xticks=(0, 500, 1000, 1500)), right.set(xlim=(0, 500))
 for ax, words in ((left, "η = 0.5, λ = 0.003"), (right, "η = 0.01, λ = 0.6")):
     ax.text(0.98, 0.98, words, color=figures.GREY, ha="right", va="top", transform=ax.transAxes)
-for ax, ups in ((left, (0.55, 0.185, 0.11)), (right, (0.71, 0.41, 0.06)),
+for ax, ups in ((left, (0.55, 0.185, 0.11)), (right, (0.71, 0.41, 0.085)),
                 (low, (0.17, 0.44, 0.76)), (low_right, (0.34, 0.43, 0.77))):
     for layer, up in enumerate(ups):
         words = order[layer] + (f": {sizes[layer]:,} weights" if ax is left else "")
@@ -432,7 +434,7 @@ figures.show(fig, "Share of the squared norm that each of three layers has in tr
              "means. Dotted lines are means, too.")
 
 # %% [markdown]
-# In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. AdamW's shares (top right) are nearly those of the numbers of weights. In other words, the RMS become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half about {{below: ratios.mean():.1f}} times.
+# In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. AdamW's shares (top right) come near those of the numbers of weights. So the RMS become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half about {{below: ratios.mean():.1f}} times.
 #
 # Decay is not the reason: without it (dotted) the RMS become as similar, because all layers start small. §0.5 lets one start large.
 
@@ -525,7 +527,7 @@ def draw_nets(ax):
     for across, up, words, color in ((0.95, 0.1, "4", "C0"), (1.6, 0.1, "+", "black"),
                                      (2.25, 0.1, "1", "C1"), (4.75, 0.1, "2", "C0"),
                                      (5.4, 0.1, "+", "black"), (6.05, 0.1, "2", "C1"),
-                                     (5.4, 4.2, "c = 1/√2", "black"),
+                                     (5.4, 4.05, "with c = 1/√2", "black"),
                                      (4.6, 3.5, "× c", "C0"), (6.2, 3.5, "÷ c", "C1")):
         ax.text(across, up, words, color=color, size=11, ha="center")
     for across, up, words in ((0.3, 3.6, "inputs"), (1.6, 3.6, "ReLU"), (2.95, 2.5, "output")):
@@ -581,7 +583,7 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
 #
 # Decay alone would leave $(1-\eta\lambda)^{2t}$ of the difference after $t$ steps: $1/e$ after about $1/(2\eta\lambda)$ steps, here {{1 / (2 * 0.5 * 0.003):.0f}}.
 #
-# **How much stays?** The last term is not noise around zero: if one layer's gradients are larger on average, it keeps adding to $D$. In the long run this balances what decay takes in a step, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. Here the network fits its examples: its gradients become small, and so does $D$. With wrong labels or small batches the gradients and $D$ remain large (Exercise 6).
+# **How much stays?** The last term is not noise around zero: if one layer's gradients are larger on average, it keeps adding to $D$. In the long run this balances what decay takes in a step, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. Here the network fits its examples, so the gradients and $D$ become small. With wrong labels or small batches both remain large (Exercise 6).
 
 # %% tags=["hide-input"]
 first = sweep(model, pixels, digits.y, steps=50, lr=0.5, weight_decay=0.003, **options)
@@ -687,7 +689,7 @@ noise_rms = {scale: (each**2).mean(1) ** 0.5 for (scale, _), each in noise.items
 free = train_on_noise(torch.optim.AdamW, lr, 0.0, 1, 0.2, steps=500)  # no decay
 
 # %% [markdown]
-# Now we train the network of §0.3, without momentum, and record $\Delta$. Then we let the first layer start {{below: large[lam][0, 0] / records[0, 0, 0] ** 0.5:.0f}} times as large, and train with decay and without.
+# Now we train the network of §0.3, without momentum, and record $\Delta$. Then we let the first layer start {{below: large[lam][0, 0] / records[0, 0, 0] ** 0.5:.0f}} times as large, with decay and without.
 
 # %%
 def four_means(w, old, decay):  # w after a step, old before it
@@ -761,9 +763,9 @@ def draw_growth(ax):
             hatch="////", label="_along", zorder=2)
     ax.plot(w_square, places, "o", color="black", ms=6, label="_measured", zorder=4)
     ax.axvline(expected**2, color="black", ls="--", lw=1.2, label="law", zorder=3)
-    ax.set(title="Network: steps along the weights make them larger than by (0.3)",
-           xlabel="mean square of the weights", ylabel=" ", xlim=(0, 0.046), ylim=(2.5, -0.9))
-    ax.set_yticks(places, order), ax.grid(axis="y", visible=False)
+    ax.set(title="Network: weights larger than by noise alone",
+           xlabel="mean square of the weights", ylabel="layer", xlim=(0, 0.046), ylim=(2.5, -0.9))
+    ax.set_yticks(places, ["first", "second", "third"]), ax.grid(axis="y", visible=False)
 
 
 # %% tags=["hide-input"]
@@ -777,11 +779,11 @@ draw_starts(left, right), draw_growth(low)
 for ax, words, across, up, color in ((left, "without decay", 60, 0.29, figures.GREY),
                                      (left, "gradients of scale 0.1", 95, 0.155, "C3"),
                                      (left, "gradients of scale 10", 60, 0.03, "C5"),
-                                     (left, "√(η/2λ), by (0.3)", 285, 0.105, "black"),
+                                     (left, "√(η/2λ), by (0.3)", 245, 0.113, "black"),
                                      (right, "dotted: without decay", 130, 0.375, "black"),
                                      (right, "first layer", 190, 0.285, "C0"),
-                                     (right, "third", 340, 0.175, "C2"),
-                                     (right, "second", 340, 0.045, "C1"),
+                                     (right, "third", 400, 0.253, "C2"),
+                                     (right, "second", 300, 0.06, "C1"),
                                      (low, "η/2λ, by (0.3)", 0.0087, -0.55, "black"),
                                      (low, "full: squared steps", 0.0265, -0.3, "black"),
                                      (low, "hatched: steps along the weights", 0.0265, 0.2, "black"),
@@ -870,7 +872,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 claims.identities()
 
 # %% [markdown]
-# Claims that hold up to rounding share one line, above.
+# Claims that hold up to rounding share one line.
 #
 # `L2LIB_SEED=7` in the environment runs a chapter on other random numbers.
 #
