@@ -774,7 +774,8 @@ heights = np.array([step_square, 2 * shrink * product]) / (1 - shrink**2)  # add
 fig, axes = figures.subplots(2, 2, figsize=(6.8, 5.6), height_ratios=(1.2, 1))
 (left, right), (low, spare) = axes
 low.set_subplotspec(axes[1, 0].get_gridspec()[1, :]), spare.remove()
-draw_starts(left, right), draw_growth(low)
+draw_starts(left, right)
+draw_growth(low)
 # %% tags=["hide-input"]
 for ax, words, across, up, color in ((left, "without decay", 60, 0.29, figures.GREY),
                                      (left, "gradients of scale 0.1", 95, 0.155, "C3"),
@@ -785,9 +786,9 @@ for ax, words, across, up, color in ((left, "without decay", 60, 0.29, figures.G
                                      (right, "third", 400, 0.253, "C2"),
                                      (right, "second", 300, 0.06, "C1"),
                                      (low, "η/2λ, by (0.3)", 0.0087, -0.55, "black"),
-                                     (low, "full: squared steps", 0.0265, -0.3, "black"),
-                                     (low, "hatched: steps along the weights", 0.0265, 0.2, "black"),
-                                     (low, "dots: measured", 0.0265, 0.7, "black")):
+                                     (low, "full: squared steps", 0.026, -0.3, "black"),
+                                     (low, "hatched: steps along the weights", 0.026, 0.2, "black"),
+                                     (low, "dots: measured", 0.026, 0.7, "black")):
     ax.text(across, up, words, color=color, size=10)
 
 # %% tags=["hide-input"]
