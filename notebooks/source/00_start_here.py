@@ -683,9 +683,10 @@ claim("00-added", "In the first 50 steps of SGD, the loss adds at least {} times
 # %%
 lr, lam = 0.01, 0.6
 torch.manual_seed(seeds(1)[0])
-noise = {(scale, start): train_on_noise(torch.optim.AdamW, lr, lam, scale, start, steps=500)
-         for scale, start in ((0.1, 0.2), (10, 0.0))}
-noise_rms = {scale: (each**2).mean(1) ** 0.5 for (scale, _), each in noise.items()}
+noise_rms = {}
+for scale, start in ((0.1, 0.2), (10, 0.0)):
+    each = train_on_noise(torch.optim.AdamW, lr, lam, scale, start, steps=500)
+    noise_rms[scale] = (each**2).mean(1) ** 0.5
 free = train_on_noise(torch.optim.AdamW, lr, 0.0, 1, 0.2, steps=500)  # no decay
 
 # %% [markdown]
@@ -807,7 +808,7 @@ figures.show(fig, "Weights under AdamW without momentum, η = 0.01 and λ = 0.6.
              f"its roots are {layer_rms[0]:.2f}, {layer_rms[1]:.2f} and {layer_rms[2]:.2f}. "
              f"The squared steps make {100 * from_noise[0]:.0f}, {100 * from_noise[1]:.0f} and "
              f"{100 * from_noise[2]:.0f} % of the bars.", number="0.6",
-             caption="Top: the same law, dashed, as below, but for the RMS. Bottom: a bar ends at "
+             caption="Dashed: the law (0.3), at the top for the RMS, below for its square. A bar ends at "
              "(mean Δ² + 2a mean wΔ)/(1 − a²), where growth and decay are equal; its full part "
              "comes from Δ². This part is below the law, as v remembers large gradients, which are "
              "rare or past.")
