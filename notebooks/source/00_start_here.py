@@ -810,8 +810,8 @@ figures.show(fig, "Weights under AdamW without momentum, η = 0.01 and λ = 0.6.
              f"{100 * from_noise[2]:.0f} % of the bars.", number="0.6",
              caption="Dashed: the law (0.3), at the top for the RMS, below for its square. A bar "
              "ends at (mean Δ² + 2a mean wΔ)/(1 − a²), where growth and decay are equal; its full "
-             "part comes from Δ². This part is below the law, as v remembers large gradients, which "
-             "are rare or past.")
+             "part comes from Δ². This part is below the law, as v remembers large gradients "
+             "that are rare or past.")
 
 # %% tags=["hide-input"]
 growth = lr**2 * torch.arange(100, 501, 100)
