@@ -1211,8 +1211,8 @@ roots.set_title("AdamW's mean √v̂ falls, and its penalty with it")
 fig.align_ylabels()
 figures.show(fig, "Two panels over 2000 steps, with medians. Above, the training loss. At step "
              f"600 it is {fit_of['_AdamW 600'].y[0]:.4f} under AdamW and "
-             f"{fit_of['_read 600'].y[0]:.4f} under Adam + L2 with the λ read there. At step 2000 it is "
-             f"{fit_of['_AdamW'].at(2000):.4f} under AdamW with λ = 0.1, "
+             f"{fit_of['_read 600'].y[0]:.4f} under Adam + L2 with the λ read there. At step 2000 "
+             f"it is {fit_of['_AdamW'].at(2000):.4f} under AdamW with λ = 0.1, "
              f"{fit_of['_early'].at(2000):.4f} under Adam + L2 with the λ read at step 600, and "
              f"{fit_of['_late'].at(2000):.4f} with the λ read at step 2000, dashed. Below, the "
              "mean √v̂ falls from step 600 to step 2000 from "
