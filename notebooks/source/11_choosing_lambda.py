@@ -204,13 +204,13 @@ lams = {name: recipe[1] for name, recipe in recipes.items()}
 counts = {name: forgettings(*recipe) for name, recipe in recipes.items()}
 
 # %% tags=["hide-input"]
-names = [*short] + sorted(vision, key=lambda name: (lams[name], counts[name]))
+names = [*short, *sorted(vision, key=lambda name: (lams[name], counts[name]))]
 names += [name for name in recipes if name not in names]
 names[10:18] = sorted(names[10:18], key=counts.get)  # the language models by N
 tokens = {"GPT-3 175B": 300 / 175, "Pythia 12B": 143_000 * 2**21 / 12e9,  # per weight
           "Llama 65B": 1400 / 65, "Llama 2 70B": 2000 / 70, "Llama 2 7B": 2000 / 7,
           "OLMo 7B": 476_837 * 2**22 / 7e9, "OLMo 2 1B": 1_907_348 * 2**21 / 1.5e9}
-of_root = np.array([counts[name] / k**0.5 for name, k in tokens.items()])  # N ÷ √(tokens per weight)
+of_root = np.array([counts[name] / k**0.5 for name, k in tokens.items()])  # N ÷ √k
 scatter = np.exp(np.abs(np.log(of_root / 0.5)).max())
 median = np.median([counts[name] for name in vision])
 
@@ -283,11 +283,11 @@ axes[0].fill_between(of_line, of_line**0.5 / 8, 2 * of_line**0.5, color=figures.
 axes[0].text(2.2, 14, "½√k, and its\ntwo neighbours", color=figures.GREEN)
 
 # %% tags=["hide-input"]
-for name, x, y_at in (("GPT-3 175B", 1.15, 1.0), ("Pythia 12B", 0.6, 0.62), ("Llama 65B", 0.33, 1.5),
-                      ("OLMo 2 1B", 0.07, 0.9)):
-    axes[0].text(tokens[name] * x, counts[name] * y_at, name.split()[0], fontsize=9, va="center")
-for name, x, y_at in (("airbench94", 1.0, 0.6), ("cifar10-fast", 0.75, 0.6)):
-    axes[1].text(epochs[name] * x, counts[name] * y_at, name, fontsize=9, va="center")
+for ax, at, name, x, y_at in (
+        (axes[0], tokens, "GPT-3 175B", 1.4, 1), (axes[0], tokens, "Pythia 12B", 1.4, 1),
+        (axes[0], tokens, "Llama 65B", 0.13, 1.35), (axes[0], tokens, "OLMo 2 1B", 0.065, 1.05),
+        (axes[1], epochs, "airbench94", 0.9, 1.6), (axes[1], epochs, "cifar10-fast", 0.7, 0.6)):
+    ax.text(at[name] * x, counts[name] * y_at, name, fontsize=9, va="center")
 axes[0].set_xlabel("k, tokens per weight"), axes[1].set_xlabel("passes over the images")
 axes[0].set_ylabel("N"), axes[0].set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1,000"])
 axes[1].set(xlim=(7, 1200)), axes[1].set_xticks([10, 100, 1000], ["10", "100", "1,000"])
@@ -788,45 +788,56 @@ def draw_differences(ax, runs):
 
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(2, 2, sharex=True, sharey="row", figsize=(7.2, 5.4))
+def draw_four(ax, part, unit):
+    """N = 4 minus λ = 0 (filled) and minus N = 1 (open) at η = 0.27, by run; below, all runs."""
+    for k, fill, shift in ((0, figures.BLUE, -0.15), (3, "white", 0.15)):
+        apart = unit * (stored[3, :, :, 4, part] - stored[3, :, :, k, part])  # by run and seed
+        for row, values in enumerate([*apart, apart.mean(0)]):
+            mean, low, high, _ = interval(values)
+            ax.plot([low, high], [row + shift] * 2, color=figures.BLUE, lw=1.2 + (row == 5))
+            ax.plot(mean, row + shift, "o", ms=6, mfc=fill, color=figures.BLUE,
+                    label=f"_{row} {k}")
+    ax.axvline(0, color=figures.GREY, ls="--", lw=1), ax.axhline(4.5, color=figures.GREY, lw=0.8)
+    ax.set(ylim=(5.5, -0.5), ylabel=" ")
+    ax.set_yticks(range(6), ["250 signals", "500 signals", "1,000 signals", "5 passes",
+                             "20 passes", "all five"])
+
+
+# %% tags=["hide-input"]
+fig, axes = figures.subplots(2, 2, sharey="row", figsize=(7.2, 5.8))
 colors = [figures.GREEN, figures.ORANGE, figures.BLUE]
-
-# %% tags=["hide-input"]
 words = [f"{n:,} signals" for n in (250, 500, 1000)], [f"{n} passes" for n in (5, 10, 20)]
-for row, of_row in zip(axes, (two.values(), runs_at[0.27]), strict=True):
-    for ax, runs, of_runs in zip(row, of_row, words, strict=True):
-        draw_differences(ax, runs)
-        lines = [line for line in ax.get_lines() if line.get_label()[1:] in ("100", "200", "400")]
-        ax.legend(lines, of_runs, loc="lower left", fontsize=9)
-        bar = (0.08, 0.14) if ax in axes[0] else (3, -0.2)
-        ax.plot([bar[0]] * 2, [bar[1], bar[1] + 0.05], color="black", lw=2)
-        ax.text(bar[0] * 1.15, bar[1] + 0.025, "0.05", va="center", fontsize=9)
-
-# %% tags=["hide-input"]
-axes[1, 0].set_ylim(-0.22, 0.1)
-axes[1, 0].set_xlabel("N"), axes[1, 1].set_xlabel("N")
-axes[0, 0].set_ylabel("held-out loss −\nthat at λ = 0")
-axes[1, 0].set_ylabel("the same,\nfiner scale")
+for ax, runs, of_runs in zip(axes[0], two.values(), words, strict=True):
+    draw_differences(ax, runs)
+    lines = [line for line in ax.get_lines() if line.get_label()[1:] in ("100", "200", "400")]
+    ax.legend(lines, of_runs, loc="lower left", fontsize=9)
+    ax.set_xlabel("N")
+draw_four(axes[1, 0], 0, 1), draw_four(axes[1, 1], 1, 100)
+axes[1, 0].set_xlabel("loss at N = 4 − that of another"), axes[0, 0].set_ylabel(
+    "held-out loss −\nthat at λ = 0")
+axes[1, 1].set_xlabel("the same of errors, points")
 axes[0, 0].set_title("η = 0.03, more data: best N falls")
-last = axes[0, 1].set_title("η = 0.03, more passes: it rises")
+axes[0, 1].set_title("η = 0.03, more passes: it rises")
+axes[1, 0].set_title("η = 0.27: N = 4 has less loss")
+last = axes[1, 1].set_title("… and fewer errors")
 
 # %% tags=["hide-input"]
 drawn = [[figures.drawn(ax) for ax in row] for row in axes]
-lows = [[each[f"_{steps}"].y.argmin() for steps in lengths] for each in drawn[0] + drawn[1]]
+lows = [[each[f"_{steps}"].y.argmin() for steps in lengths] for each in drawn[0]]
 lows = [[grid[1:][k] for k in each] for each in lows]
-for ax, each in zip(axes[1], lows[2:], strict=True):
-    ax.set_title(f"η = 0.27: best N is {min(each):g} or {max(each):g}")
-figures.show(fig, "Four panels of loss against N on a logarithmic axis, each value minus that at "
-             "λ = 0 with the same seed, bands of five seeds, and a ring where the mean is "
-             "lowest. Above, at η = 0.03: left, with more data the lowest points move from "
+against = [[each[f"_5 {k}"].x[0] for k in (0, 3)] for each in drawn[1]]
+figures.show(fig, "Four panels. Above, at η = 0.03, loss against N on a logarithmic axis, each "
+             "value minus that at λ = 0 with the same seed, bands of five seeds, and a ring where "
+             "the mean is lowest: left, with more data the lowest points move from "
              f"N = {lows[0][0]:g} at 100 steps to {lows[0][-1]:g} at 400; right, with more passes "
              f"from N = {lows[1][0]:g} to {lows[1][-1]:g}, where it is "
-             f"{abs(drawn[0][1]['_400'].y.min()):.2f} below that at λ = 0. Below, at η = 0.27: "
-             f"they move from {lows[2][0]:g} to {lows[2][-1]:g}, and from {lows[3][0]:g} to "
-             f"{lows[3][-1]:g}, and the bands at N = 4 and 16 overlap.",
-             number="11.6", caption="Left: more data. Right: more passes. Bands: 95-percent "
-             "intervals over five seeds. Ring: lowest mean. Black bar: 0.05, as the rows differ "
-             "in scale. The orange run is in both columns.")
+             f"{abs(drawn[0][1]['_400'].y.min()):.2f} below that at λ = 0. Below, at η = 0.27, "
+             "N = 4 against λ = 0 and against N = 1 in five runs and on average: its loss is "
+             f"{abs(against[0][0]):.3f} and {abs(against[0][1]):.3f} lower, its errors "
+             f"{abs(against[1][0]):.1f} and {abs(against[1][1]):.1f} points fewer.",
+             number="11.6", caption="Above: bands are 95-percent intervals over five seeds, a ring "
+             "is the lowest mean, and the orange run is in both columns. Below: N = 4 minus λ = 0 "
+             "(filled) and minus N = 1 (open), left of the dashed line where N = 4 is better.")
 
 # %% tags=["hide-input"]
 every = [*more_data, more_passes[0], more_passes[2]]  # the five runs
@@ -901,8 +912,8 @@ for which, ax in enumerate(axes[1]):
 
 # %% tags=["hide-input"]
 axes[0, 0].set_ylabel("best λ by loss, η = 0.03"), axes[1, 0].set_ylabel("peak η")
-axes[1, 0].set_title("More data: left of keep N")
-last = axes[1, 1].set_title("More passes: right of keep λ")
+axes[1, 0].set_title("More data: steeper than keep N")
+last = axes[1, 1].set_title("More passes: λ rises")
 
 # %% tags=["hide-input"]
 fits = [figures.drawn(ax)["_fit"] for ax in axes[0]]
@@ -954,7 +965,7 @@ claim("11-matters", "With 4,000 signals N = 4 has fewer errors than λ = 0 and t
 #
 # ### Where the choice matters
 #
-# At η = 0.27 it mattered little: $N = 4$ is at most about {{near_four:.2f}} above the lowest loss of each run. In two longer runs, 800 steps at η = 0.03, it mattered. (One has 4,000 signals in batches of 100; for it η = 0.03 is the best of three. The other tried only this η.)
+# At η = 0.27 $N = 4$ was a little better than λ = 0 and $N = 1$ in all five runs, by loss and errors (Figure 11.6, below), and at most about {{near_four:.2f}} above the lowest loss. In two longer runs, 800 steps at η = 0.03, it mattered. (One has 4,000 signals in batches of 100; for it η = 0.03 is the best of three. The other tried only this η.)
 
 # %% tags=["hide-input"]
 print("run                        N   against   less loss      fewer errors (points)")
@@ -1608,7 +1619,7 @@ for row, (total, means) in enumerate(zip(totals, by_rate, strict=True)):
                 f"loss {loss:.2f}\n{100 * wrong[row, :, column].mean():.0f} % "
                 f"wrong\nλ = {columns[column] / total:.2g}", ha="center", va="center",
                 fontsize=9.5,
-                weight="bold" if f"{loss:.2f}" == f"{by_rate.min():.2f}" else "normal",
+                weight="bold" if loss == by_rate.min() else "normal",
                 color="black" if loss < 1.9 else "white")
 ax.grid(False)
 for corner, size in (((1, 0), (1, 4)), ((0, best_rate), (4, 1))):
@@ -1681,9 +1692,9 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
 # print(watch.result(lambda model: loss(model, batch)))  # your loss
 # ```
 #
-# - **Your old λ** (steps 5 and 8) is the number that you type now, with the η of step 4. It is what the tries must beat, whatever its $N$.
-# - **Step 7's limits.** Below $N = 0.05$ decay does next to nothing (§11.4). At ηλ = 1 a single step erases a weight; we tried up to {{below: most_tried:.1f}}.
-# - **Step 8.** Compare by the measure that you will use, with three seeds or more.
+# - **Your old λ** (steps 5 and 8) is one that has served you, with the η of step 3. The tries must beat it. If you have none, the bold $N$ takes its place.
+# - **Step 7's limits.** Below $N = 0.05$ decay does next to nothing (§11.4). At ηλ = 1 a single step erases a weight; we tried up to {{below: most_tried:.1f}}. So $N = {{4 * 16}}$ needs about {{below: 2 * 4 * 16 / most_tried:.0f}} steps, if η falls linearly to zero.
+# - **Step 8.** Compare by the measure that you will use, with three seeds or more. Only one seed? Run the bold $N$ with a second seed. Leave it only for a gain larger than these two runs differ by.
 
 # %% tags=["hide-input"]
 most_tried = grid[-1] / factors_of(100, linear).sum()  # the first ηλ of §11.4
@@ -1692,26 +1703,26 @@ boxes = {
     "leave": (6, 8, "λ at most 0.05/S, or 0;\nLoRA: go on × 4 from there", figures.BLUE),
     "recipe": (2, 7, "2  a recipe published for\na run like yours?", figures.GREY),
     "its": (6, 7, "its N is your\nbold N", figures.ORANGE),
-    "one": (2, 6, "3  too large for three runs?", figures.GREY),
-    "single": (6, 6, "matrices only, λ = N/S:\na proxy's best or the bold N", figures.BLUE),
-    "rate": (2, 5, "4  is η settled?", figures.GREY),
-    "settle": (6, 5, "first the best η at\nthe bold N", figures.ORANGE),
-    "audit": (2, 4, "5  run your old λ (none: 0.01),\naudit: does a bias or scale decay?",
+    "rate": (2, 6, "3  is η settled?", figures.GREY),
+    "settle": (6, 6, "first the best η at the bold N\n(too large: on a proxy)", figures.ORANGE),
+    "one": (2, 5, "4  too large for three runs?", figures.GREY),
+    "single": (6, 5, "matrices only, λ = N/S:\na proxy's best or the bold N", figures.BLUE),
+    "audit": (2, 4, "5  run your old λ (none: the bold N),\naudit: does a bias or scale decay?",
               figures.GREY),
     "split": (6, 4, "let only matrices\ndecay; run again", figures.ORANGE),
-    "try": (2, 3, "6  run the three N of your row\n(few examples: λ = 0, too)", figures.ORANGE),
+    "try": (2, 3, "6  run the three N of your row\n(≤ 1,000 examples: λ = 0, too)", figures.ORANGE),
     "end": (2, 2, "7  best at an end?", figures.GREY),
     "more": (6, 2, f"go on × 4 or ÷ 4 while\nN ≥ 0.05, peak ηλ ≤ {most_tried:.1f}", figures.ORANGE),
     "gain": (2, 1, "8  clear gain over seeds,\non validation data?", figures.GREY),
-    "keep": (6, 1, "keep your\nold λ", figures.BLUE),
+    "keep": (6, 1, "keep your old λ\n(none: the bold N)", figures.BLUE),
     "test": (2, 0, "9  take it, test once", figures.BLUE),
 }
 
 # %% tags=["hide-input"]
 ways = [("tune", "leave", "yes"), ("tune", "recipe", "no"), ("recipe", "its", "yes"),
-        ("recipe", "one", "no"), ("one", "single", "yes"),
-        ("one", "rate", "no"), ("rate", "settle", "no"),
-        ("rate", "audit", "yes"), ("audit", "split", "yes"), ("audit", "try", "no"),
+        ("recipe", "rate", "no"), ("rate", "settle", "no"),
+        ("rate", "one", "yes"), ("one", "single", "yes"),
+        ("one", "audit", "no"), ("audit", "split", "yes"), ("audit", "try", "no"),
         ("try", "end", ""), ("end", "more", "yes"), ("end", "gain", "no"),
         ("gain", "keep", "no"), ("gain", "test", "yes")]
 
@@ -1741,8 +1752,8 @@ ax.annotate("", (2, 1.38), (6, 1.38), **arrow)
 ax.text(4.9, 1.41, "limit reached", fontsize=9, ha="center", va="bottom")
 ax.plot([6, 6], [6.71, 6.38], color=figures.GREY, lw=1.4)  # on to the next question
 ax.annotate("", (2, 6.38), (6, 6.38), **arrow)
-ax.plot([6, 6], [4.71, 4.38], color=figures.GREY, lw=1.4)  # on to the audit
-ax.annotate("", (2, 4.38), (6, 4.38), **arrow)
+ax.plot([6, 6], [5.71, 5.38], color=figures.GREY, lw=1.4)  # on to the size of the run
+ax.annotate("", (2, 5.38), (6, 5.38), **arrow)
 ax.plot([6, 6], [3.71, 3], color=figures.GREY, lw=1.4)  # and on with the tries
 last = ax.annotate("", (3.75, 3), (6, 3), **arrow)
 
@@ -1751,17 +1762,17 @@ ax.set(xlim=(0.1, 7.5), ylim=(-0.4, 8.45), xticks=[], yticks=[], xlabel=" ", yla
 ax.spines[:].set_visible(False), ax.set_title("From your run to λ = N/S   (S = steps × mean η)")
 figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from there on by fours with "
              "LoRA. A recipe is published for a run "
-             "like yours: its N is your bold N. Too large for three runs: the best N of a "
-             "proxy, or the bold N of your row. "
-             "If η is not settled, first the best η at the bold N. Then run your old "
-             "λ, or 0.01, and audit it; if a bias or a scale decays, make "
+             "like yours: its N is your bold N. "
+             "If η is not settled, first the best η at the bold N. Too large for three runs: the "
+             "best N of a proxy, or the bold N of your row. Then run your old "
+             "λ, or the bold N, and audit it; if a bias or a scale decays, make "
              "two groups, so that only matrices decay, and run again. Then run the three N of "
-             "your row, λ = N/S, at full length, with few examples λ = 0, too. If the best is "
+             "your row, λ = N/S, at full length, with at most 1,000 examples λ = 0, too. If the best is "
              "at an end, go on by factors of 4, "
              "while N is at least 0.05 and the peak ηλ small; once a limit is "
              "reached, go on to the gain. If the gain "
              "over several seeds is clear on validation data, "
-             "take it and test once; else keep your old λ.",
+             "take it and test once; else keep your old λ, or the bold N if there is none.",
              number="11.12",
              caption="Grey: a question. Orange: something to do. Blue: an end. The rows are "
              "those of the table at the top of the chapter.")
@@ -1772,6 +1783,9 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 # | in equilibrium | ηλ sets the turn (§11.3) | step 6 |
 # | falling, or rising, needs $n$ steps | the start still sets the turn | nothing; or a larger $N$ |
 # | λ does nothing in this run | $N$ is below 0.05 | leave it; or step 6 |
+# | the gradient norm rises at the end | as η falls, weights shrink with (11.4); before a norm the gradient goes as 1 ÷ their RMS | nothing, while the loss falls |
+# | the loss dips after a drop of η | the turn is small until the weights have shrunk, too ([chapter 8](08_effective_learning_rate.ipynb)) | compare at the end, not in the dip |
+# | the embedding grows | it starts below its equilibrium, or does not decay | nothing; or look at its group |
 # | not invariant, here λ is a penalty | λ changes the function, too | step 6 |
 # | decays though its role is … | a bias or a scale decays | two parameter groups (§11.6) |
 #
@@ -1841,7 +1855,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 #     cycle.step()
 # ```
 #
-# $S = 5.06$: about half of $1{,}000\cdot0.01$, as both the rise and the fall are half cosines. The bold $N$ is 1, so λ = {{1 / 5.06:.2f}}.
+# $S = 5.06$: about half of $1{,}000\cdot0.01$, as both the rise and the fall are half cosines. The bold $N$ is $\frac12\sqrt{20} = {{0.5 * 20**0.5:.1f}}$, so λ = {{0.5 * 20**0.5 / 5.06:.2f}}. (The other two, {{20**0.5 / 8 / 5.06:.2f}} and {{2 * 20**0.5 / 5.06:.1f}}, you cannot try; a smaller model with 20 tokens per weight could.)
 #
 # </details>
 #
@@ -1877,6 +1891,17 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 # <summary>Solution</summary>
 #
 # Write `0.0125` in place of `0.05` in the line of `rate`. No: the validation loss at $N = \frac14$, 1 and 4 is 1.05, 1.23 and 1.67, and 1.00 with the default.
+#
+# </details>
+#
+# **9.** (A recipe, then a proxy.) A paper trains a vision transformer for 90 passes over 1.28 million images in batches of 1,024, by AdamW with a cosine from η = 0.001 to zero and λ = 0.1. Which $N$ is this?
+# You want 300 passes of a model four times as large, with a peak of 0.0005. A small proxy has its lowest loss at $N = 16$. Which λ do you type, and what must the proxy share with the large run?
+#
+# <details>
+# <summary>Solution</summary>
+#
+# {{90 * 1.28e6 / 1024:,.0f}} steps of mean η 0.0005, so $S = {{90 * 1.28e6 / 1024 * 0.0005:.0f}}$ and $N = {{0.1 * 90 * 1.28e6 / 1024 * 0.0005:.1f}}$. The large run has $S = {{300 * 1.28e6 / 1024 * 0.00025:.0f}}$ (the same batch and schedule), so λ = 16/S = {{16 / (300 * 1.28e6 / 1024 * 0.00025):.2f}}.
+# The proxy must make 300 passes, too: $N$ is carried over at equal passes. That it carries over is a guess here.
 #
 # </details>
 #
