@@ -89,8 +89,8 @@ claim("11-area", "The area under each of the three curves is S, to one learning 
 # | your run | try $N$ | because |
 # |---|---|---|
 # | like one with a published recipe, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | others have used it |
-# | at most about a thousand examples (text: {{below: len(poems["train"]) / 1000:.0f}} thousand letters), fewer than 20 passes | ¼, **1**, 4, and λ = 0 | at settled η, $N = 1$ cost at most {{below: costs[fewer, 1].max():.2f}} of loss, doing nothing {{below: of_nothing[fewer].max():.2f}}; at smaller η up to {{below: at_smaller[3]:.2f}} and {{below: at_smaller[0]:.2f}} (§11.7) |
-# | at most about a thousand examples, 20 passes or more | 4, **16**, {{4 * 16}} | $N = 1$ cost {{below: costs[4, 1]:.2f}} of loss in 20 passes at η = 0.27, and {{below: cost_of_one:.2f}} in 40 at η = 0.03, though hardly any errors (§11.4) |
+# | at most about a thousand examples (text: {{below: len(poems["train"]) / 1000:.0f}} thousand letters), fewer than 20 passes | ¼, **1**, 4, and λ = 0 | $N = 1$ cost at most {{below: costs[fewer, 1].max():.2f}} of loss, doing nothing {{below: of_nothing[fewer].max():.2f}} (signals, η = 0.27; digits; sonnets); at η = 0.03 and 0.09 up to {{below: at_smaller[3]:.2f}} and {{below: at_smaller[0]:.2f}} (§11.7) |
+# | as few examples, 20 passes or more | 4, **16**, {{4 * 16}} | $N = 1$ cost {{below: costs[4, 1]:.2f}} of loss in 20 passes at η = 0.27, and {{below: cost_of_one:.2f}} in 40 at η = 0.03, though hardly any errors (§11.4) |
 # | a language model, one pass, $k$ tokens per weight | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{below: len(tokens)}} recipes lie within a factor of {{below: scatter:.1f}} (Figure 11.3) |
 # | images from scratch, 10 to 30 passes | 1, **4**, 16 | two recipes: {{below: counts["cifar10-fast"]:.1f}} and {{below: counts["airbench94"]:.1f}} |
 # | the same, 90 passes or more | 4, **16**, {{4 * 16}} | {{below: len(vision)}} recipes: {{below: min(counts[name] for name in vision):.0f}} to {{below: max(counts[name] for name in vision):.0f}} |
@@ -98,10 +98,9 @@ claim("11-area", "The area under each of the three curves is S, to one learning 
 #
 # The rows of language and images copy what others typed. If η is not settled, or if you fine-tune, see §11.7 first.
 #
-# **Too large for three runs?** Try on a *proxy*: a smaller model with as many tokens per weight (language, one pass) or as many passes (else). Carry over its best $N$, not its λ: divide by the large run's own $S$.
-# For one-pass language models the best $N$ follows from the tokens per weight (§11.1). Elsewhere this is a guess.
+# **Too large for three runs?** Try on a *proxy*: a smaller model with as many tokens per weight (language, one pass) or as many passes (else). Carry over its best $N$, not its λ: divide by the large run's own $S$. (Except for one-pass language models this is a guess.)
 #
-# **No proxy either?** Type the bold $N$. The best $N$ may be 4 times larger or smaller; in our small runs it was up to {{below: furthest:.0f}} times larger (§11.4).
+# **No proxy either?** Type the bold $N$. The best may be larger or smaller by a factor of 4; in our small runs it was up to {{below: furthest:.0f}} times larger (§11.4).
 #
 # λ is in the form of PyTorch's SGD and AdamW; $N$ does not describe `Adam(weight_decay=…)`.
 
@@ -212,6 +211,8 @@ tokens = {"GPT-3 175B": 300 / 175, "Pythia 12B": 143_000 * 2**21 / 12e9,  # per 
           "OLMo 7B": 476_837 * 2**22 / 7e9, "OLMo 2 1B": 1_907_348 * 2**21 / 1.5e9}
 of_root = np.array([counts[name] / k**0.5 for name, k in tokens.items()])  # N ÷ √k
 scatter = np.exp(np.abs(np.log(of_root / 0.5)).max())
+
+# %% tags=["hide-input"]
 median = np.median([counts[name] for name in vision])
 
 
@@ -269,18 +270,17 @@ figures.show(fig, "Two columns of marks on logarithmic axes, a row for each reci
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, figsize=(7.2, 3.3))
-for ax, lengths_of, color in zip(axes, (tokens, epochs), (figures.BLUE, figures.BLUE), strict=True):
+for ax, lengths_of in zip(axes, (tokens, epochs), strict=True):
     for name, length in lengths_of.items():
-        sgd = name in by_momentum
-        ax.loglog(length, counts[name], "s" if sgd else "o", ms=6, label=f"_{name}",
-                  color=figures.ORANGE if sgd else color)
+        mark, paint = ("s", figures.ORANGE) if name in by_momentum else ("o", figures.BLUE)
+        ax.loglog(length, counts[name], mark, ms=6, label=f"_{name}", color=paint)
     ax.set(ylim=(0.1, 100), ylabel=" "), ax.minorticks_off()
     ax.set_yticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
 of_line = np.array([1, 4000])
 axes[0].plot(of_line, 0.5 * of_line**0.5, color=figures.GREEN, zorder=0, label="_rule")
 axes[0].fill_between(of_line, of_line**0.5 / 8, 2 * of_line**0.5, color=figures.GREEN, alpha=0.15,
                      lw=0)
-axes[0].text(2.2, 14, "½√k, and its\ntwo neighbours", color=figures.GREEN)
+last = axes[0].text(2.2, 14, "½√k, and its\ntwo neighbours", color=figures.GREEN)
 
 # %% tags=["hide-input"]
 for ax, at, name, x, y_at in (
@@ -289,18 +289,23 @@ for ax, at, name, x, y_at in (
         (axes[1], epochs, "airbench94", 0.9, 1.6), (axes[1], epochs, "cifar10-fast", 0.7, 0.6)):
     ax.text(at[name] * x, counts[name] * y_at, name, fontsize=9, va="center")
 axes[0].set_xlabel("k, tokens per weight"), axes[1].set_xlabel("passes over the images")
+
+# %% tags=["hide-input"]
 axes[0].set_ylabel("N"), axes[0].set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1,000"])
 axes[1].set(xlim=(7, 1200)), axes[1].set_xticks([10, 100, 1000], ["10", "100", "1,000"])
 axes[0].set_title("Language: N grows as about √k")
 axes[1].set_title("Images: long runs have more")
-at_k, at_pass = ({name: mark.y[0] for name, mark in figures.drawn(ax).items()} for ax in axes)
+at_k, at_pass = (figures.drawn(ax) for ax in axes)
+least, most = at_k["_GPT-3 175B"], at_k["_OLMo 2 1B"]
+fast, faster = at_pass["_cifar10-fast"], at_pass["_airbench94"]
+low, high = at_pass["_ViT-S, big_vision"], at_pass["_MAE"]
 figures.show(fig, "N against the length of the run, both logarithmic. Left, seven language models "
-             f"of one pass: N rises from {at_k['_GPT-3 175B']:.2f} at 1.7 tokens per weight over "
-             f"{at_k['_Llama 65B']:.1f} (Llama 65B) to {at_k['_OLMo 2 1B']:.0f} at 2,667; all lie "
+             f"of one pass: N rises from {least.y[0]:.2f} at {least.x[0]:.1f} tokens per weight "
+             f"(GPT-3) to {most.y[0]:.0f} at {most.x[0]:,.0f} (OLMo 2 1B); all lie "
              "in a band about a line of slope one half. Right, ten image recipes: "
-             f"{at_pass['_airbench94']:.1f} and {at_pass['_cifar10-fast']:.1f} in at most 24 "
-             f"passes, the others between {at_pass['_ViT-S, big_vision']:.1f} and "
-             f"{at_pass['_ViT']:.0f} in 89 to 800.", number="11.3",
+             f"{faster.y[0]:.1f} and {fast.y[0]:.1f} in {faster.x[0]:.1f} and {fast.x[0]:.0f} "
+             f"passes, the others between {low.y[0]:.1f} and {at_pass['_ViT'].y[0]:.0f} in "
+             f"{low.x[0]:.0f} to {high.x[0]:.0f}.", number="11.3",
              caption="Dots: Adam. Squares: SGD. Band: the three N that the recipe tries for "
              "language, from the lowest to the highest.")
 
@@ -310,7 +315,7 @@ by_sgd = [counts[name] for name in published if name not in with_adam]
 of_images = [[recipes[name][:2] for name in vision if ("ResNet" in name) == sgd]
              for sgd in (True, False)]  # η and λ, by optimiser
 with_sgd, by_adam = (np.exp(np.log(some).mean(0)) for some in of_images)
-faster, smaller = with_sgd[0] / by_adam[0], by_adam[1] / with_sgd[1]
+larger, smaller = with_sgd[0] / by_adam[0], by_adam[1] / with_sgd[1]
 claim("11-span", "The N of the published recipes that train from scratch spans a factor of {:.0f}, "
       "from that of GPT-3 to that of OLMo 2 1B",
       measured=wide["N", len(published)], between=(180, 182))
@@ -318,14 +323,14 @@ claim("11-span", "The N of the published recipes that train from scratch spans a
 # %% tags=["hide-input"]
 claim("11-sgd", "The five recipes by SGD have N up to {:.0f}, within the range of Adam",
       measured=by_sgd, between=(of_n["_GPT-3 175B"], of_n["_OLMo 2 1B"]))
-claim("11-tokens", "The N of each language model of one pass is between a quarter of ½√k and four "
-      "times it, for k tokens per weight", measured=of_root, between=(0.5 / 4, 0.5 * 4))
+claim("11-tokens", "The N of each language model of one pass is among those that the recipe tries, "
+      "from ⅛√k to 2√k for k tokens per weight", measured=of_root, between=(1 / 8, 2))
 claim("11-short", "The two short image recipes have N of at most {:.1f}, below all longer ones",
       measured=[counts[name] for name in short], below=min(counts[name] for name in vision))
 
 # %% tags=["hide-input"]
 claim("11-gap", "Among the image models SGD's η times momentum's ten makes up for its smaller λ: "
-      "the ratio is {:.2f}", measured=10 * faster / smaller, between=(1 / 3, 3))
+      "the ratio is {:.2f}", measured=10 * larger / smaller, between=(1 / 3, 3))
 claim("11-momentum", "Momentum of 0.9 multiplies the N of a coupled SGD by ten",
       measured=counts["ResNet-50"] / forgettings(0.1, 1e-4, old), equals=10, within=1e-9)
 
@@ -352,12 +357,12 @@ claim("11-momentum", "Momentum of 0.9 multiplies the N of a coupled SGD by ten",
 #
 # </details>
 #
-# Among published recipes that train from scratch, λ spans a factor of {{wide["λ", len(published)]:,.0f}}. Much of it is SGD against Adam. Among the image models SGD's λ is {{smaller:.0f}} times smaller, but its η times momentum's ten is {{10 * faster:.0f}} times larger (geometric means). So $N$ is about the same.
+# Among published recipes that train from scratch, λ spans a factor of {{wide["λ", len(published)]:,.0f}}. Much of it is SGD against Adam. Among the image models SGD's λ is {{smaller:.0f}} times smaller, but its η times momentum's ten is {{10 * larger:.0f}} times larger (geometric means). So $N$ is about the same.
 #
 # Among the Adam recipes alone it is the other way round: λ spans a factor of {{wide["λ", len(with_adam)]:.0f}}, and $N$ one of {{wide["N", len(with_adam)]:.0f}}. Most keep λ near 0.1,
 # whatever the run's length. So longer runs have a larger $N$ (Figure 11.3).
 #
-# For language there is a law, too. Bergsma et al. ([2025b](https://arxiv.org/abs/2505.13738)) tuned λ for models that see each token once. The best memory (§11.2), as a share of the run, is a power of the tokens per weight $k$. In our words the best $N$ rises about as $\sqrt k$.
+# For language there is a law, too: where λ was tuned for models of one pass, the best $N$ rises about as $\sqrt k$, with $k$ tokens per weight (Bergsma et al., [2025b](https://arxiv.org/abs/2505.13738)).
 # Figure 11.3 draws $N = \frac12\sqrt k$. The ½ is ours, from the recipes: their $N/\sqrt k$ has the geometric mean {{np.exp(np.log(of_root).mean()):.2f}}.
 #
 # **So $N$ does not make recipes agree; it says how much of its start each forgets, and that is more in longer runs.**
@@ -465,9 +470,15 @@ figures.show(fig, "Two panels with the coefficient of each update in the final w
              "start's. The areas of a curve and the bar add up to one. The axes differ.")
 
 # %% [markdown]
-# At $N = 8$ the start is gone, and under a constant rate so is most of the run. (These are coefficients, not sizes. Even at $N = \frac12$ the updates' sum can be
-# {{below: of_updates:.0f}} times as large as what survives of the start, as in the smallest start of Figure 11.5.) This is the trade-off:
+# At $N = 8$ the start is gone, and under a constant rate so is most of the run. This is the trade-off:
 # **forget the bad beginning, but average over enough of the rest** (Bergsma et al., [2025a](https://arxiv.org/abs/2502.15938)).
+#
+# <details>
+# <summary>Coefficients are not sizes</summary>
+#
+# Even at $N = \frac12$ the updates' sum can be {{below: of_updates:.0f}} times as large as what survives of the start, as in the smallest start of Figure 11.5.
+#
+# </details>
 #
 # ## 11.3 How large the weights get, and how far they turn
 #
@@ -994,6 +1005,9 @@ for run, n, rival, less, right in (
 # Some of these runs are outside the theory of §11.3, which wants $\eta\lambda\ll0.1$: in 100 steps $N = 16$ begins at ηλ = {{16 / np.sum(factors_of(100, linear)):.2f}}.
 # (Run once by `python -m experiments.learning_rates`.)
 #
+# Below $N = 0.05$ decay takes less than {{100 * (1 - np.exp(-0.05)):.0f}} % of a weight: in
+# our five runs the mean losses at λ = 0 and at $N = 1/16$ differ by at most {{abs(stored[..., 0, 0].mean(2) - stored[..., 1, 0].mean(2)).max():.2f}} at any of the four η.
+#
 # </details>
 #
 # <details>
@@ -1002,12 +1016,9 @@ for run, n, rival, less, right in (
 # Probably because a network overfits less with more data, and more with more passes. We have not shown this.
 #
 # Wang and Aitchison call the memory the *timescale*, so $1/N$ is their timescale divided by the run's length. They find that the best one,
-# in passes, is about constant (slopes −1 and 0). For language models of one pass, Bergsma et al. find that more data mean a *larger* best $N$ (§11.1). They write $\tau = B/(\eta\lambda D)$ for $D$ tokens in batches of $B$, with the peak η: at a constant η that is $1/N$.
+# in passes, is about constant (slopes −1 and 0). For language models of one pass, Bergsma et al. find that more data mean a *larger* best $N$ (§11.1). They write it as a power law of the timescale $\tau = B/(\eta\lambda D)$, for $D$ tokens in batches of $B$. At a constant η that is $1/N$.
 #
 # </details>
-#
-# Below $N = 0.05$ decay takes less than {{100 * (1 - np.exp(-0.05)):.0f}} % of a weight: in
-# our five runs the mean losses at λ = 0 and at $N = 1/16$ differ by at most {{abs(stored[..., 0, 0].mean(2) - stored[..., 1, 0].mean(2)).max():.2f}} at any of the four η.
 #
 # ## 11.5 Carrying λ over to another run
 #
@@ -1074,7 +1085,8 @@ claim("11-muon", "Muon's update has RMS 0.2 after the factor 0.2 √max(m, n)",
 # %% [markdown]
 # ### Where the rules disagree: width
 #
-# For hidden layers of width $m$, the rule [μP](https://arxiv.org/abs/2203.03466) sets $\eta\propto1/m$ under Adam. Three answers are in print for λ: it stays; it goes as $\sqrt m$ (Fan et al., [2025](https://arxiv.org/abs/2510.15262)); it goes as $m$ (Kosson et al., [2025](https://arxiv.org/abs/2510.19093)).
+# For hidden layers of width $m$, the rule [μP](https://arxiv.org/abs/2203.03466) sets $\eta\propto1/m$ under Adam. In print, λ then stays, goes as $\sqrt m$ (Fan et al., [2025](https://arxiv.org/abs/2510.15262)) or as $m$ (Kosson et al., [2025](https://arxiv.org/abs/2510.19093)).
+# Which fits two hidden layers of 8, 20 and 50 units, without normalisation?
 #
 # <details>
 # <summary>What each of the three keeps</summary>
@@ -1084,10 +1096,9 @@ claim("11-muon", "Muon's update has RMS 0.2 after the factor 0.2 √max(m, n)",
 #   as $\sqrt{\eta/\lambda}\,m^{3/4}$; this rule keeps it.
 # - **$\lambda\propto m$.** Then ηλ is constant, and so are $N$ and θ. That λ should rise with size under μP is already in Wang and Aitchison (2025).
 #
-# </details>
+# Our set-up is that of none of the three: 800 signals, 160 steps of 50, one base η, and $\eta\propto1/m$ in *all* tensors.
 #
-# Which fits two hidden layers of 8, 20 and 50
-# units, without normalisation, on 800 signals in 160 steps of 50, with $\eta\propto1/m$ in *all* tensors? (One base η; a set-up of none of the three.)
+# </details>
 
 # %%
 widths, n_tried = np.array([8, 20, 50]), np.geomspace(0.125, 8, 5)
@@ -1128,7 +1139,7 @@ claim("11-width", "Where η goes as 1/m, a line through the best λ of the three
       "slope {:.2f}", measured=power.mean, between=(0, 1))
 
 # %% [markdown]
-# The line through the best λ has the slope {{power.mean:.2f}} ± {{power.half:.2f}}: near the ½ of $\sqrt m$, between the two other rules. (On other seeds the interval may reach one of them.) **If width is multiplied by $c$ and $\eta\propto1/m$, try λ, $\sqrt c\,\lambda$ and $c\,\lambda$.** With batch norm $c\,\lambda$ fits best, though not clearly (exercise 3).
+# The line through the best λ has the slope {{power.mean:.2f}} ± {{power.half:.2f}}: near the ½ of $\sqrt m$. With batch norm it is larger (exercise 3). **So for $c$ times the width, with $\eta\propto1/m$, try λ, $\sqrt c\,\lambda$ and $c\,\lambda$.**
 #
 # <details>
 # <summary>A worked failure: a law used with the wrong η</summary>
@@ -1387,7 +1398,7 @@ claim("11-audit", "The two sides of (11.6) agree for every tensor of the two mod
 claims.identities()
 
 # %% [markdown]
-# The loss pushes the value inwards. That keeps it short, and a short weight is turned further by the same sideways step. The head is pushed outwards, so it turns less. The query, whose size the loss ignores, turns as on noise.
+# The loss pushes the value inwards and keeps it short, so the same step turns it further. It pushes the head outwards, so that turns less. The query, whose size the loss ignores, turns as on noise.
 #
 # **λ sets the turn of scale-invariant tensors that have reached equilibrium. Of other turns it sets only a part. Where a tensor is not scale-invariant, λ also changes the function.** The audit says which are, but not which λ is best.
 #
@@ -1588,9 +1599,9 @@ few = every[0]["loss"]  # 250 signals, η = 0.03
 tie, kept = (interval(few[:, k] - few[:, 4]) for k in (5, 3))  # N = 16 and N = 1, against N = 4
 
 # %% [markdown]
-# Take the bold $N$. In our seven runs (five of signals at η = 0.27, digits, sonnets) $N = 1$ cost at most {{costs[:, 1].max():.2f}} of loss above the best that we tried ({{costs[fewer, 1].max():.2f}} without the run of 20 passes). λ = 0 (signals) or the default (digits, sonnets) cost as little: at most {{of_nothing.max():.2f}}.
+# Take the bold $N$. In our seven runs (five of signals at η = 0.27, digits, sonnets) $N = 1$ cost at most {{costs[:, 1].max():.2f}} of loss above the best that we tried ({{costs[fewer, 1].max():.2f}} without the run of 20 passes). λ = 0 (signals) or the default (digits, sonnets) cost at most {{of_nothing.max():.2f}}.
 #
-# But on the signals $N = 4$ was better than both. Averaged over the five runs it had {{four_errors[0].mean:.1f}} ± {{four_errors[0].half:.1f}} points fewer errors than λ = 0, and {{four_errors[1].mean:.1f}} ± {{four_errors[1].half:.1f}} fewer than $N = 1$. On the digits it was far worse. **So with one run $N = 1$ is safe, not best; if you can, try $N = 4$, too.** This holds at a settled η only: at 0.03 and 0.09 the signals lost up to {{at_smaller[3]:.2f}} at $N = 1$.
+# But on the signals $N = 4$ was better than both (Figure 11.6): on average it had {{four_errors[0].mean:.1f}} ± {{four_errors[0].half:.1f}} points fewer errors than λ = 0, and {{four_errors[1].mean:.1f}} ± {{four_errors[1].half:.1f}} fewer than $N = 1$. On the digits it was far worse. **So with one run $N = 1$ is safe, not best.** And settle η first: at η = 0.03 and 0.09 the signals lost up to {{at_smaller[3]:.2f}} at $N = 1$.
 #
 # ### If η is not settled: search both
 #
@@ -1637,7 +1648,7 @@ figures.show(fig, "A table of 16 cells, darker where the held-out loss is higher
              "column N = 1, whose "
              f"loss goes {first[0]:.2f}, {first[1]:.2f}, {first[2]:.2f}, {first[3]:.2f} as η "
              "rises, and another the row of its lowest. The lowest of all cells, "
-             f"{cells[row, column]:.2f}, is at η = {rates[row]} and N = {columns[column]:g}.",
+             f"{cells[row, column]:.2f}, is in row {row + 1} from below and column {column + 1}.",
              number="11.11", caption="Means of five seeds on held-out signals; darker is worse, "
              "bold the lowest loss. To the right λ rises by fours. Frames: what the search tries.")
 
@@ -1663,7 +1674,7 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
 #
 # ### Fine-tuning
 #
-# In fine-tuning the start is what you want to keep. If only decay acts, $N = 1$ leaves each of its weights at {{100 * np.exp(-1):.0f}} % of its size. **So compute $S$, and let λ be at most $0.05/S$, or 0** (untested). Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so start at $\lambda = 0.05/S$ and try 4 times as much next (untested, too).
+# In fine-tuning the start is what you want to keep. If only decay acts, $N = 1$ leaves each of its weights at {{100 * np.exp(-1):.0f}} % of its size. **So compute $S$, and let λ be at most $0.05/S$, or 0** (untested). Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so start at $\lambda = 0.05/S$ and try $0.2/S$ next (untested, too).
 #
 # <details>
 # <summary>Three examples, and data that a run repeats</summary>
@@ -1693,14 +1704,14 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
 # ```
 #
 # - **Your old λ** (steps 5 and 8) is one that has served you, with the η of step 3. The tries must beat it. If you have none, the bold $N$ takes its place.
-# - **Step 7's limits.** Below $N = 0.05$ decay does next to nothing (§11.4). At ηλ = 1 a single step erases a weight; we tried up to {{below: most_tried:.1f}}. So $N = {{4 * 16}}$ needs about {{below: 2 * 4 * 16 / most_tried:.0f}} steps, if η falls linearly to zero.
-# - **Step 8.** Compare by the measure that you will use, with three seeds or more. Only one seed? Run the bold $N$ with a second seed. Leave it only for a gain larger than these two runs differ by.
+# - **Step 7's limits.** Below $N = 0.05$ decay does next to nothing (§11.4). At ηλ = 1 a single step erases a weight; we tried up to {{below: most_tried:.1f}}: under linear-to-zero $N = {{4 * 16}}$ needs {{below: 2 * 4 * 16 / most_tried:.0f}} steps.
+# - **Step 8.** Compare by the measure that you will use, with three seeds or more. With one seed, run the bold $N$ a second time, with another seed. Leave it only for a gain larger than these two runs differ by.
 
 # %% tags=["hide-input"]
 most_tried = grid[-1] / factors_of(100, linear).sum()  # the first ηλ of §11.4
 boxes = {
     "tune": (2, 8, "1  fine-tuning?", figures.GREY),
-    "leave": (6, 8, "λ at most 0.05/S, or 0;\nLoRA: go on × 4 from there", figures.BLUE),
+    "leave": (6, 8, "λ at most 0.05/S, or 0;\nLoRA: from 0.05/S to 0.2/S", figures.BLUE),
     "recipe": (2, 7, "2  a recipe published for\na run like yours?", figures.GREY),
     "its": (6, 7, "its N is your\nbold N", figures.ORANGE),
     "rate": (2, 6, "3  is η settled?", figures.GREY),
@@ -1760,7 +1771,7 @@ last = ax.annotate("", (3.75, 3), (6, 3), **arrow)
 # %% tags=["hide-input"]
 ax.set(xlim=(0.1, 7.5), ylim=(-0.4, 8.45), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
 ax.spines[:].set_visible(False), ax.set_title("From your run to λ = N/S   (S = steps × mean η)")
-figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from there on by fours with "
+figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from there to 0.2/S with "
              "LoRA. A recipe is published for a run "
              "like yours: its N is your bold N. "
              "If η is not settled, first the best η at the bold N. Too large for three runs: the "
@@ -1783,7 +1794,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 # | in equilibrium | ηλ sets the turn (§11.3) | step 6 |
 # | falling, or rising, needs $n$ steps | the start still sets the turn | nothing; or a larger $N$ |
 # | λ does nothing in this run | $N$ is below 0.05 | leave it; or step 6 |
-# | the gradient norm rises at the end | as η falls, weights shrink with (11.4); before a norm the gradient goes as 1 ÷ their RMS | nothing, while the loss falls |
+# | the gradient norm rises at the end | as η falls, weights shrink by (11.4); before a norm the gradient goes as 1 ÷ RMS | nothing, while the loss falls |
 # | the loss dips after a drop of η | the turn is small until the weights have shrunk, too ([chapter 8](08_effective_learning_rate.ipynb)) | compare at the end, not in the dip |
 # | the embedding grows | it starts below its equilibrium, or does not decay | nothing; or look at its group |
 # | not invariant, here λ is a penalty | λ changes the function, too | step 6 |
@@ -1894,14 +1905,14 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 #
 # </details>
 #
-# **9.** (A recipe, then a proxy.) A paper trains a vision transformer for 90 passes over 1.28 million images in batches of 1,024, by AdamW with a cosine from η = 0.001 to zero and λ = 0.1. Which $N$ is this?
-# You want 300 passes of a model four times as large, with a peak of 0.0005. A small proxy has its lowest loss at $N = 16$. Which λ do you type, and what must the proxy share with the large run?
+# **9.** (A recipe, then a proxy.) A paper makes 112,500 steps of AdamW with λ = 0.1 and a cosine from η = 0.001 to zero: 90 passes over ImageNet. Which $N$ is this?
+# You make 300 passes with a larger model, the same batch and half the η. A small proxy was best at $N = 16$. Which λ do you type? What must the proxy share with your run?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# {{90 * 1.28e6 / 1024:,.0f}} steps of mean η 0.0005, so $S = {{90 * 1.28e6 / 1024 * 0.0005:.0f}}$ and $N = {{0.1 * 90 * 1.28e6 / 1024 * 0.0005:.1f}}$. The large run has $S = {{300 * 1.28e6 / 1024 * 0.00025:.0f}}$ (the same batch and schedule), so λ = 16/S = {{16 / (300 * 1.28e6 / 1024 * 0.00025):.2f}}.
-# The proxy must make 300 passes, too: $N$ is carried over at equal passes. That it carries over is a guess here.
+# The mean η is 0.0005, so $S = {{112_500 * 0.0005:.0f}}$ and $N = {{0.1 * 112_500 * 0.0005:.1f}}$. You make {{112_500 * 300 / 90:,.0f}} steps of mean η 0.00025, so your $S$ is {{375_000 * 0.00025:.0f}} and λ = 16/S = {{16 / (375_000 * 0.00025):.2f}}. The proxy's own λ does not matter.
+# The proxy must make as many passes, 300. That its best $N$ carries over is a guess.
 #
 # </details>
 #
