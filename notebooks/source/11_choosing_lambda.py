@@ -82,7 +82,7 @@ claim("11-area", "The area under each of the three curves is S, to one learning 
 #                                {"params": rest, "weight_decay": 0.0}], lr=peak)
 # ```
 #
-# If you accumulate gradients, a step is a call of `optimizer.step()`, not a small batch. If you stop early, add up to the step whose weights you keep.
+# If you accumulate gradients, count calls of `optimizer.step()`. If you stop early, add up to the step whose weights you keep.
 #
 # Which $N$? Take the first row that fits your run. Try its bold $N$ first.
 #
@@ -94,7 +94,7 @@ claim("11-area", "The area under each of the three curves is S, to one learning 
 # | a language model, one pass, $k$ tokens per weight | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{below: len(tokens)}} recipes lie within a factor of {{below: scatter:.1f}} (Figure 11.3) |
 # | images from scratch, 10 to 30 passes | 1, **4**, 16 | two recipes: {{below: counts["cifar10-fast"]:.1f}} and {{below: counts["airbench94"]:.1f}} |
 # | the same, 90 passes or more | 4, **16**, {{4 * 16}} | {{below: len(vision)}} recipes: {{below: min(counts[name] for name in vision):.0f}} to {{below: max(counts[name] for name in vision):.0f}} |
-# | anything else, such as 10,000 examples | 1, **4**, 16 | a guess: in our one run with 4,000 examples $N = 4$ made the fewest errors, but not clearly fewer than $N = 1$ |
+# | anything else, such as 10,000 examples | 1, **4**, 16 | a guess: on 4,000 signals $N = 4$ made the fewest errors, but not clearly fewer than $N = 1$ |
 #
 # The rows of language and images copy what others typed. If η is not settled, or if you fine-tune, see §11.7 first.
 #
@@ -173,6 +173,8 @@ short = {
     "cifar10-fast": (0.4, 5e-4, np.interp(of_24, [0, 5, 24], [0, 1, 0]), 0.9),
     "airbench94": (1.5, 0.0153 / 11.5, np.interp(of_10, [0, 0.23, 1], [0.2, 1, 0.07]), 0.85),
 }
+
+# %% tags=["hide-input"]
 epochs = {"ResNet-50": 90, "ResNet-50, 2021": 600, "ResNet, CIFAR": 200, "DeiT": 300,
           "ConvNeXt-T": 300, "MAE": 800, "ViT-S, big_vision": 89.1, "ViT": 300,
           "cifar10-fast": 24, "airbench94": 9.9}
@@ -206,6 +208,8 @@ counts = {name: forgettings(*recipe) for name, recipe in recipes.items()}
 names = [*short, *sorted(vision, key=lambda name: (lams[name], counts[name]))]
 names += [name for name in recipes if name not in names]
 names[10:18] = sorted(names[10:18], key=counts.get)  # the language models by N
+
+# %% tags=["hide-input"]
 tokens = {"GPT-3 175B": 300 / 175, "Pythia 12B": 143_000 * 2**21 / 12e9,  # per weight
           "Llama 65B": 1400 / 65, "Llama 2 70B": 2000 / 70, "Llama 2 7B": 2000 / 7,
           "OLMo 7B": 476_837 * 2**22 / 7e9, "OLMo 2 1B": 1_907_348 * 2**21 / 1.5e9}
@@ -288,7 +292,8 @@ for ax, at, name, x, y_at in (
         (axes[0], tokens, "Llama 65B", 0.13, 1.35), (axes[0], tokens, "OLMo 2 1B", 0.065, 1.05),
         (axes[1], epochs, "airbench94", 0.9, 1.6), (axes[1], epochs, "cifar10-fast", 0.7, 0.6)):
     ax.text(at[name] * x, counts[name] * y_at, name, fontsize=9, va="center")
-axes[0].set_xlabel("k, tokens per weight"), axes[1].set_xlabel("passes over the images")
+axes[0].set_xlabel("k, tokens per weight")
+last = axes[1].set_xlabel("passes over the images")
 
 # %% tags=["hide-input"]
 axes[0].set_ylabel("N"), axes[0].set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1,000"])
@@ -501,13 +506,12 @@ figures.show(fig, "Two panels with the coefficient of each update in the final w
 #
 # The *ratio* η/λ sets the size, the *product* ηλ the turn.
 #
-# With momentum, Adam's update averages past gradients, which partly cancel: its RMS is only $\sqrt{(1-\beta_1)/(1+\beta_1)} = {{np.sqrt(0.1 / 1.9):.2f}}$ for $\beta_1 = 0.9$, and the turn is that much smaller. If $\eta\lambda\ll1-\beta_1$, the RMS of the weights is still nearly (11.4), as
-# neighbouring updates point alike.
+# With momentum, Adam's update averages past gradients, which partly cancel: its RMS is only $\sqrt{(1-\beta_1)/(1+\beta_1)} = {{np.sqrt(0.1 / 1.9):.2f}}$ for $\beta_1 = 0.9$, and the turn is that much smaller. The RMS of the weights is still nearly (11.4).
 #
 # <details>
 # <summary>The exact RMS with momentum</summary>
 #
-# For the check below, where $\eta\lambda = 0.002$, it is {{below: with_momentum(0.002):.2f}} times $\sqrt{\eta/2\lambda}$; at 0.0375, as for the transformer of §11.6, {{below: with_momentum(0.0375):.2f}}. With $a = \beta_1(1-\eta\lambda)$ it is $\sqrt{\eta/2\lambda}$ times
+# Neighbouring updates point alike, so the RMS is nearly (11.4) if $\eta\lambda\ll1-\beta_1$. For the check below, where $\eta\lambda = 0.002$, it is {{below: with_momentum(0.002):.2f}} times $\sqrt{\eta/2\lambda}$; at 0.0375, as for the transformer of §11.6, {{below: with_momentum(0.0375):.2f}}. With $a = \beta_1(1-\eta\lambda)$ it is $\sqrt{\eta/2\lambda}$ times
 # $\sqrt{\frac2{2-\eta\lambda}\cdot\frac{1+a}{1-a}\cdot\frac{1-\beta_1}{1+\beta_1}}$. Derivation: write $\rho = 1-\eta\lambda$. In equilibrium $w_t = -\eta\sum_{k\ge0}\rho^k u_{t-1-k}$, and updates $m$ steps apart have the covariance $\sigma^2\beta_1^m$ in each entry, with $\sigma^2 = \frac{1-\beta_1}{1+\beta_1}$. So
 # $\frac{r_*^2}{d} = \eta^2\sigma^2\sum_{k,l\ge0}\rho^{k+l}\beta_1^{|k-l|} = \frac{\eta^2\sigma^2}{1-\rho^2}\bigl(1+2\sum_{m\ge1}a^m\bigr) = \frac{\eta^2}{1-\rho^2}\,\sigma^2\,\frac{1+a}{1-a}$, and the first factor is the square of (11.4). (Adam divides by an average of squared gradients, taken as constant.)
 #
@@ -817,12 +821,16 @@ def draw_four(ax, part, unit):
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(2, 2, sharey="row", figsize=(7.2, 5.8))
 colors = [figures.GREEN, figures.ORANGE, figures.BLUE]
+
+# %% tags=["hide-input"]
 words = [f"{n:,} signals" for n in (250, 500, 1000)], [f"{n} passes" for n in (5, 10, 20)]
 for ax, runs, of_runs in zip(axes[0], two.values(), words, strict=True):
     draw_differences(ax, runs)
     lines = [line for line in ax.get_lines() if line.get_label()[1:] in ("100", "200", "400")]
     ax.legend(lines, of_runs, loc="lower left", fontsize=9)
     ax.set_xlabel("N")
+
+# %% tags=["hide-input"]
 draw_four(axes[1, 0], 0, 1), draw_four(axes[1, 1], 1, 100)
 axes[1, 0].set_xlabel("loss at N = 4 − that of another"), axes[0, 0].set_ylabel(
     "held-out loss −\nthat at λ = 0")
@@ -971,7 +979,7 @@ claim("11-matters", "With 4,000 signals N = 4 has fewer errors than λ = 0 and t
 # %% [markdown]
 # (± is half the width of the 95-percent interval over five seeds.)
 #
-# **At η = 0.01, 0.03 and 0.09 both rules are excluded.** At η = 0.03 the best $N$ rises from 5 to 20 passes by a factor of about {{4 ** slopes["more passes", "N"].mean:.0f}}.
+# **At η = 0.01, 0.03 and 0.09 both rules are excluded.**
 # At 0.27 the valleys are so flat that the intervals touch the rules of Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)): *keep N* for more data, *keep λ* for more passes. **No rule replaces trying; $N$ gives you the scale to try on.**
 #
 # ### Where the choice matters
@@ -1402,8 +1410,7 @@ claims.identities()
 #
 # **λ sets the turn of scale-invariant tensors that have reached equilibrium. Of other turns it sets only a part. Where a tensor is not scale-invariant, λ also changes the function.** The audit says which are, but not which λ is best.
 #
-# The third model is yours: change three lines. §11.8 says what to do. (With two checkpoints:
-# `python -m l2lib.audit before.pt after.pt --lr 3e-4 --weight-decay 0.1 --steps 1000`.)
+# The third model is yours: change three lines. §11.8 says what to do.
 
 # %%
 your_model = nn.Linear(40, 10).double()
@@ -1440,7 +1447,7 @@ of_cnn = audited(cnn, adamw, cross_entropy, batches, to_zero)
 verdicts_of(of_cnn, ("0.weight", "4.weight", "10.weight"))
 
 # %% [markdown]
-# The default does nothing to the digits: $S$, the sum of η, is only {{forgettings(rate, 1, factors_of(100, linear)):.2f}}, and $N = \lambda S$. (As η ends near zero, the RMS ratios say nothing.)
+# The default does nothing to the digits: $S$, the sum of η, is only {{forgettings(rate, 1, factors_of(100, linear)):.2f}}, and $N = \lambda S$.
 #
 # **Then run the three tries** at full length, with five seeds. Of the three, $N = \frac14$ had the lowest loss. It is at an end, so we add $\frac1{16}$:
 
@@ -1599,7 +1606,7 @@ few = every[0]["loss"]  # 250 signals, η = 0.03
 tie, kept = (interval(few[:, k] - few[:, 4]) for k in (5, 3))  # N = 16 and N = 1, against N = 4
 
 # %% [markdown]
-# Take the bold $N$. In our seven runs (five of signals at η = 0.27, digits, sonnets) $N = 1$ cost at most {{costs[:, 1].max():.2f}} of loss above the best that we tried ({{costs[fewer, 1].max():.2f}} without the run of 20 passes). λ = 0 (signals) or the default (digits, sonnets) cost at most {{of_nothing.max():.2f}}.
+# Take the bold $N$. In our seven runs (five of signals at η = 0.27, digits, sonnets) $N = 1$ cost at most {{costs[:, 1].max():.2f}} of loss above the best that we tried ({{costs[fewer, 1].max():.2f}} without the run of 20 passes). Doing nothing (λ = 0, or the default) cost at most {{of_nothing.max():.2f}}.
 #
 # But on the signals $N = 4$ was better than both (Figure 11.6): on average it had {{four_errors[0].mean:.1f}} ± {{four_errors[0].half:.1f}} points fewer errors than λ = 0, and {{four_errors[1].mean:.1f}} ± {{four_errors[1].half:.1f}} fewer than $N = 1$. On the digits it was far worse. **So with one run $N = 1$ is safe, not best.** And settle η first: at η = 0.03 and 0.09 the signals lost up to {{at_smaller[3]:.2f}} at $N = 1$.
 #
@@ -1690,7 +1697,7 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
 #
 # ## 11.8 In practice: a page to tear out
 #
-# Figure 11.12 leads from your run to λ; its $N$ are those of the recipe's table at the top. Step 5 in code (`pip install .` in the book's folder installs `l2lib`):
+# Figure 11.12 leads from your run to λ. Step 5 in code (`pip install .` in the book's folder installs `l2lib`):
 #
 # ```python
 # from l2lib.audit import Watch
@@ -1703,9 +1710,17 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
 # print(watch.result(lambda model: loss(model, batch)))  # your loss
 # ```
 #
-# - **Your old λ** (steps 5 and 8) is one that has served you, with the η of step 3. The tries must beat it. If you have none, the bold $N$ takes its place.
-# - **Step 7's limits.** Below $N = 0.05$ decay does next to nothing (§11.4). At ηλ = 1 a single step erases a weight; we tried up to {{below: most_tried:.1f}}: under linear-to-zero $N = {{4 * 16}}$ needs {{below: 2 * 4 * 16 / most_tried:.0f}} steps.
+# - **Your old λ** (steps 5 and 8) is one that has served you, at the η of step 3. The tries must beat it.
 # - **Step 8.** Compare by the measure that you will use, with three seeds or more. With one seed, run the bold $N$ a second time, with another seed. Leave it only for a gain larger than these two runs differ by.
+#
+# <details>
+# <summary>Why the limits of step 7, and an audit of two checkpoints</summary>
+#
+# Below $N = 0.05$ decay does next to nothing (§11.4). At ηλ = 1 a single step erases a weight; we tried up to {{below: most_tried:.1f}}: under linear-to-zero $N = {{4 * 16}}$ needs {{below: 2 * 4 * 16 / most_tried:.0f}} steps.
+#
+# With two checkpoints: `python -m l2lib.audit before.pt after.pt --lr 3e-4 --weight-decay 0.1 --steps 1000`.
+#
+# </details>
 
 # %% tags=["hide-input"]
 most_tried = grid[-1] / factors_of(100, linear).sum()  # the first ηλ of §11.4
@@ -1778,8 +1793,8 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
              "best N of a proxy, or the bold N of your row. Then run your old "
              "λ, or the bold N, and audit it; if a bias or a scale decays, make "
              "two groups, so that only matrices decay, and run again. Then run the three N of "
-             "your row, λ = N/S, at full length, with at most 1,000 examples λ = 0, too. If the best is "
-             "at an end, go on by factors of 4, "
+             "your row, λ = N/S, at full length, with at most 1,000 examples λ = 0, too. If the "
+             "best is at an end, go on by factors of 4, "
              "while N is at least 0.05 and the peak ηλ small; once a limit is "
              "reached, go on to the gain. If the gain "
              "over several seeds is clear on validation data, "
@@ -1799,8 +1814,6 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 # | the embedding grows | it starts below its equilibrium, or does not decay | nothing; or look at its group |
 # | not invariant, here λ is a penalty | λ changes the function, too | step 6 |
 # | decays though its role is … | a bias or a scale decays | two parameter groups (§11.6) |
-#
-# **A myth:** *AdamW decouples λ from η.* In PyTorch's form, half the η is half the $N$.
 #
 # **Limits.** Our networks are small, our runs short and far from good. Figures 11.6 to 11.8 and 11.11 are one task. We did not test fine-tuning or proxies.
 #
