@@ -89,9 +89,9 @@ claim("11-area", "The area under each of the three curves is S, to one learning 
 # | your run | try $N$ | because |
 # |---|---|---|
 # | like one with a published recipe, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | others have used it |
-# | at most about a thousand examples (text: {{below: len(poems["train"]) / 1000:.0f}} thousand letters), fewer than 20 passes | ¼, **1**, 4, and λ = 0 | $N = 1$ cost at most {{below: costs[fewer, 1].max():.2f}} of loss, doing nothing {{below: of_nothing[fewer].max():.2f}} (signals, η = 0.27; digits; sonnets); at η = 0.03 and 0.09 up to {{below: at_smaller[3]:.2f}} and {{below: at_smaller[0]:.2f}} (§11.7) |
-# | as few examples, 20 passes or more | 4, **16**, {{4 * 16}} | $N = 1$ cost {{below: costs[4, 1]:.2f}} of loss in 20 passes at η = 0.27, and {{below: cost_of_one:.2f}} in 40 at η = 0.03, though hardly any errors (§11.4) |
-# | a language model, one pass, $k$ tokens per weight | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{below: len(tokens)}} recipes lie within a factor of {{below: scatter:.1f}} (Figure 11.3) |
+# | at most about a thousand examples (text: {{below: len(poems["train"]) / 1000:.0f}} thousand letters), fewer than 20 passes | ¼, **1**, 4, and λ = 0 | $N = 1$ cost at most {{below: costs[fewer, 1].max():.2f}} of loss, doing nothing {{below: of_nothing[fewer].max():.2f}} (signals, η = 0.27; digits; sonnets); at η = 0.03 and 0.09 {{below: at_smaller[3]:.2f}} and {{below: at_smaller[0]:.2f}} (§11.7) |
+# | as few examples, 20 passes or more | 4, **16**, {{4 * 16}} | $N = 1$ cost {{below: costs[4, 1]:.2f}} of loss in 20 passes at η = 0.27, and {{below: cost_of_one:.2f}} in 40 at η = 0.03, though hardly any errors (§11.4); {{4 * 16}} needs {{below: 2 * 4 * 16 / most_tried:.0f}} steps |
+# | a language model, one pass, $k$ tokens per weight | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{below: len(tokens)}} recipes are within a factor of {{below: scatter:.1f}} of the bold $N$ (Figure 11.3) |
 # | images from scratch, 10 to 30 passes | 1, **4**, 16 | two recipes: {{below: counts["cifar10-fast"]:.1f}} and {{below: counts["airbench94"]:.1f}} |
 # | the same, 90 passes or more | 4, **16**, {{4 * 16}} | {{below: len(vision)}} recipes: {{below: min(counts[name] for name in vision):.0f}} to {{below: max(counts[name] for name in vision):.0f}} |
 # | anything else, such as 10,000 examples | 1, **4**, 16 | a guess: on 4,000 signals $N = 4$ made the fewest errors, but not clearly fewer than $N = 1$ |
@@ -146,7 +146,7 @@ n_llama = forgettings(3e-4, 0.1, llama)
 
 # %% [markdown]
 # Llama 2 with seven billion weights took about 500,000 steps with λ = 0.1 and a cosine from a peak of $3\cdot10^{-4}$ down to 0.1
-# of the peak. So $N = {{n_llama:.1f}}$. Figure 11.2 has recipes that we read in papers or in code.
+# of the peak. So $N = {{n_llama:.1f}}$. Figure 11.2 has more recipes.
 
 # %% tags=["hide-input"]
 def passes(epochs, batch):
@@ -289,7 +289,8 @@ last = axes[0].text(2.2, 14, "½√k, and its\ntwo neighbours", color=figures.GR
 # %% tags=["hide-input"]
 for ax, at, name, x, y_at in (
         (axes[0], tokens, "GPT-3 175B", 1.4, 1), (axes[0], tokens, "Pythia 12B", 1.4, 1),
-        (axes[0], tokens, "Llama 65B", 0.13, 1.35), (axes[0], tokens, "OLMo 2 1B", 0.065, 1.05),
+        (axes[0], tokens, "Llama 65B", 0.095, 1), (axes[0], tokens, "OLMo 2 1B", 0.065, 1.05),
+        (axes[0], tokens, "Llama 2 70B", 0.075, 1.4), (axes[0], tokens, "Llama 2 7B", 1.3, 0.7),
         (axes[1], epochs, "airbench94", 0.9, 1.6), (axes[1], epochs, "cifar10-fast", 0.7, 0.6)):
     ax.text(at[name] * x, counts[name] * y_at, name, fontsize=9, va="center")
 axes[0].set_xlabel("k, tokens per weight")
@@ -299,7 +300,7 @@ last = axes[1].set_xlabel("passes over the images")
 axes[0].set_ylabel("N"), axes[0].set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1,000"])
 axes[1].set(xlim=(7, 1200)), axes[1].set_xticks([10, 100, 1000], ["10", "100", "1,000"])
 axes[0].set_title("Language: N grows as about √k")
-axes[1].set_title("Images: long runs have more")
+axes[1].set_title("Images: longer runs have more")
 at_k, at_pass = (figures.drawn(ax) for ax in axes)
 least, most = at_k["_GPT-3 175B"], at_k["_OLMo 2 1B"]
 fast, faster = at_pass["_cifar10-fast"], at_pass["_airbench94"]
@@ -326,7 +327,7 @@ claim("11-span", "The N of the published recipes that train from scratch spans a
       measured=wide["N", len(published)], between=(180, 182))
 
 # %% tags=["hide-input"]
-claim("11-sgd", "The five recipes by SGD have N up to {:.0f}, within the range of Adam",
+claim("11-sgd", "The N of the five recipes by SGD is within the range of Adam",
       measured=by_sgd, between=(of_n["_GPT-3 175B"], of_n["_OLMo 2 1B"]))
 claim("11-tokens", "The N of each language model of one pass is among those that the recipe tries, "
       "from ⅛√k to 2√k for k tokens per weight", measured=of_root, between=(1 / 8, 2))
@@ -362,7 +363,7 @@ claim("11-momentum", "Momentum of 0.9 multiplies the N of a coupled SGD by ten",
 #
 # </details>
 #
-# Among published recipes that train from scratch, λ spans a factor of {{wide["λ", len(published)]:,.0f}}. Much of it is SGD against Adam. Among the image models SGD's λ is {{smaller:.0f}} times smaller, but its η times momentum's ten is {{10 * larger:.0f}} times larger (geometric means). So $N$ is about the same.
+# Among published recipes that train from scratch, λ spans a factor of {{wide["λ", len(published)]:,.0f}}. Among the longer image runs SGD's λ is {{smaller:.0f}} times smaller, but its η times momentum's ten is {{10 * larger:.0f}} times larger. So $N$ is about the same.
 #
 # Among the Adam recipes alone it is the other way round: λ spans a factor of {{wide["λ", len(with_adam)]:.0f}}, and $N$ one of {{wide["N", len(with_adam)]:.0f}}. Most keep λ near 0.1,
 # whatever the run's length. So longer runs have a larger $N$ (Figure 11.3).
@@ -1574,7 +1575,7 @@ claim("11-rate", "With half the η the sonnets lose {:.3f} at N = 1, more than �
 # %% [markdown]
 # **Digits** (left). By the loss no try is better than the default, and $N = 4$ is far worse. By the errors we cannot tell: $N = 1$ has {{fewer_wrong.mean:.1f}} ± {{fewer_wrong.half:.1f}} points fewer. The next $N$ would be below 0.05, so we stop, and keep the default.
 #
-# **Sonnets** (right). The default has $N = {{0.01 * S:.3f}}$. $N = {{tries[chosen_text - 1]:g}}$ has the lowest loss, is not at an end, and its interval excludes zero. So we take it. (It is the best of three tries, so this test is too easy; the test data check it.) On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter. (The ± covers other seeds, not other poems.)
+# **Sonnets** (right). The default has $N = {{0.01 * S:.3f}}$. $N = {{tries[chosen_text - 1]:g}}$ has the lowest loss, is not at an end, and its interval excludes zero. So we take it. (It is the best of three tries, so this test is too easy; the test data check it.) On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter.
 #
 # **Settling η gained more:** with half of this η the sonnets lose {{slower.mean:.3f}} ± {{slower.half:.3f}} at $N = 1$.
 #
