@@ -607,7 +607,7 @@ claim("11-turn", "Their turn per step is {:.2f} times √(2ηλ) √((1 − β�
 # - **more data**: 250, 500 and 1,000 signals, so that each run *passes* (uses) its data {{below: 25 * lengths[0] / 250:.0f}} times;
 # - **more passes**: always 500 signals, passed {{below: 25 * lengths[0] / 500:.0f}}, {{below: 25 * lengths[1] / 500:.0f}} or {{below: 25 * lengths[2] / 500:.0f}} times.
 #
-# We try λ = 0, $N$ from 1/16 to 16 in factors of 4, and 32, all with the same five seeds. Only the matrices decay. As η = 0.03 is rather small for these runs (§11.7), we repeat them at three other η.
+# We try λ = 0, $N$ from 1/16 to 16 in factors of 4, and 32, all with the same five seeds. Only the matrices decay. As η = 0.03 is rather small (§11.7), we repeat them at three other η.
 # *Predict:* in which of the two does the best λ stay? In which the best $N$?
 #
 # Held-out signals give the loss and the share of wrong answers (the *error*). We compare *within* seeds.
@@ -652,7 +652,7 @@ def losses(logs, labels):
 
 
 # %% [markdown]
-# AdamW treats each entry by itself, so one optimiser serves all 5 × 7 networks. Every tensor has two leading axes, seed and λ.
+# AdamW treats each entry by itself, so one optimiser serves all 5 × 7 networks.
 
 # %%
 def train(decays, n, steps, sizes=(40, 32, 10), norm=True, peak=0.03, batch=25):
@@ -993,7 +993,7 @@ claim("11-each", "At η = 0.27 N = 4 has a lower mean loss and fewer errors than
 #
 # ### Where the choice matters
 #
-# At η = 0.27 $N = 4$ was a little better than λ = 0 and $N = 1$ in all five runs, by loss and errors (Figure 11.6, below), and at most about {{near_four:.2f}} above the lowest loss. In two longer runs, 800 steps at η = 0.03, it mattered. (One has 4,000 signals in batches of 100; for it η = 0.03 is the best of three. The other tried only this η.)
+# At η = 0.27 $N = 4$ was a little better than λ = 0 and $N = 1$ in all five runs (Figure 11.6, below), and at most about {{near_four:.2f}} above the lowest loss. In two longer runs, 800 steps at η = 0.03, it mattered. (With 4,000 signals, in batches of 100, this η is the best of three. The other run tried no other.)
 
 # %% tags=["hide-input"]
 print("run                        N   against   less loss      fewer errors (points)")
