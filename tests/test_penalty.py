@@ -152,6 +152,12 @@ def test_a_weak_direction_is_fitted_all_the_same(seed, digits):
     assert np.allclose(b, offset, rtol=1e-6)
 
 
+@pytest.mark.parametrize(("weak", "fitted"), [(1e-9, 1e9), (1e-14, 0.0)])
+def test_a_direction_counts_as_none_only_below_rounding(weak, fitted):
+    w, _ = ridge([[1.0, 0.0], [0.0, weak]], [1.0, 1.0], 0.0, intercept=False)
+    np.testing.assert_allclose(w, [1.0, fitted], rtol=1e-9)
+
+
 @given(data=regressions(), decay=decays)
 def test_filter_factors_sums_to_the_trace_of_the_hat_matrix(data, decay):
     X, _ = data

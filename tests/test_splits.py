@@ -296,6 +296,11 @@ def test_a_diverged_candidate_is_never_chosen():
     nothing = lambda inputs: np.full((2, len(inputs)), np.nan)  # noqa: E731
     with pytest.raises(ValueError, match="every candidate's loss is nan; find out why"):
         parts.choose(nothing, squared)
+    some = np.array([[0, 1, 2], [3, 4, 5]])
+    two = split(X, Y, train=some, validation=some + 6, test=[[9, 10], [0, 1]])
+    of_one = lambda inputs: inputs[..., None, :, 0] * [[[1.0], [2.0]], [[np.nan]] * 2]  # noqa: E731
+    with pytest.raises(ValueError, match="every candidate's loss is nan; find out why"):
+        two.choose(of_one, squared)
 
 
 @pytest.mark.parametrize(

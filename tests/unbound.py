@@ -12,6 +12,10 @@ there as a literal must be something else:
 - part of a formula, which ``tests/test_formulas.py`` looks after;
 - in a solution that ``tests/exercises.toml`` tries, part of what is tried;
 - or an exception, with its reason, in ``tests/unbound.toml``.
+
+A chapter's code sets many numbers, so a wrong one is often another's. In the chapters ``NEAR`` a
+setting must therefore be set by the code beside the words, up to the next words before and after;
+η and λ by that name, where the code beside names them, and "five seeds" by ``seeds(5)``.
 """
 
 import argparse
@@ -20,10 +24,10 @@ import math
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from book.execute import SOURCE, read_source
 from book.running import terminal
@@ -229,6 +233,104 @@ def value_of(number: str) -> float:
     return float(mantissa) * math.pow(10, float(exponent or 0))
 
 
+# ---- what is set beside the words --------------------------------------------------------------------
+NEAR = ("05", "06", "07", "08", "09", "10")
+_EXERCISES = re.compile(r"(?m)^## [\d.]+ Exercises")
+_CALLED = {"η": {"lr", "eta", "etas"}, "λ": {"weight_decay", "lam", "lams"}}
+_SPELT_OUT = dict(zip(_COUNTS.split("|"), range(2, 20), strict=False))
+_NAMED = {
+    "η": re.compile(r"(?<![\w}])\\eta\s*=\s*(\d+(?:\.\d+)?)|\bη = (\d+(?:\.\d+)?)"),
+    "λ": re.compile(r"(?<!\\eta)\\lambda\s*=\s*(\d+(?:\.\d+)?)|(?<!η)λ = (\d+(?:\.\d+)?)"),
+    "seeds": re.compile(rf"(?i)\b(\d+|{_COUNTS}) seeds\b"),
+}
+
+
+def far(source: Path, left: Callable[[str], str]) -> Iterator[tuple[str, str]]:
+    """Numbers in Markdown before the exercises that nothing beside sets, each with what stands around it.
+
+    Args:
+        source: of a chapter.
+        left: takes what is not looked at out of a text.
+    """
+    cells = read_source(source).cells
+    for i, cell in enumerate(cells):
+        if cell.cell_type == "markdown":
+            beside = [*_run(cells[i + 1 :]), *_run(cells[:i][::-1])]
+            trees = [ast.parse(code) for code in beside]
+            shown = [ast.parse(place.code) for place in places(cell.source)]
+            found = {value for tree in (*trees, *shown) for value in _values(tree)}
+            text = left(_EXERCISES.split(cell.source)[0])
+            settings = {_spelt(sign * value) for value in found for sign in (1, -1)}
+            for number, context in numbers_in(text):
+                if not number[-1].isalpha() and not _set(number, settings):
+                    yield number, context
+            yield from _misnamed(text, trees)
+        if cell.cell_type == "markdown" and _EXERCISES.search(cell.source):
+            return
+
+
+def _run(cells: list[Any]) -> Iterator[str]:
+    """The code before the next words."""
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            return
+        yield cell.source
+
+
+def _misnamed(text: str, trees: list[ast.Module]) -> Iterator[tuple[str, str]]:
+    """Values of η and λ, and numbers of seeds, of which the code beside sets others only."""
+    text = re.sub(r"`[^`]*`|\{\{.*?\}\}", lambda match: " " * len(match[0]), text, flags=re.DOTALL)
+    bound: dict[str, set[str]] = {}
+    for tree in trees:
+        for name, node in _bindings(tree):
+            bound.setdefault(name, set()).update(map(_spelt, _values(node)))
+    for kind, words in _NAMED.items():
+        known = set[str]().union(*(bound.get(name, set()) for name in _CALLED.get(kind, {kind})))
+        for match in words.finditer(text):
+            number = next(filter(None, match.groups()))
+            value = _SPELT_OUT.get(number.lower()) or value_of(number)
+            if known and value and _spelt(value) not in known:
+                yield number, _around(text, match)
+
+
+def _bindings(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """Names that code gives values: of variables, arguments, keys and loops; and ``seeds(n)``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            yield from _unpacked(node.targets[0], node.value)
+        elif isinstance(node, ast.For | ast.comprehension):
+            rows = node.iter.elts if isinstance(node.iter, ast.Tuple | ast.List) else [node.iter]
+            for row in rows:
+                yield from _unpacked(node.target, row)
+        else:
+            yield from _given(node)
+
+
+def _given(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """What a call, a dictionary or a function's defaults give by name."""
+    if isinstance(node, ast.keyword):
+        yield str(node.arg), node.value
+    elif isinstance(node, ast.Dict):
+        keys = [key.value if isinstance(key, ast.Constant) else None for key in node.keys]
+        yield from ((str(key), value) for key, value in zip(keys, node.values, strict=True))
+    elif isinstance(node, ast.arguments):
+        named = [*node.posonlyargs, *node.args]
+        last = named[len(named) - len(node.defaults) :]
+        yield from ((each.arg, value) for each, value in zip(last, node.defaults, strict=True))
+    elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "seeds":
+        yield "seeds", node.args[0]
+
+
+def _unpacked(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.AST]]:
+    """The names of an assignment with what each gets, as far as it is written there."""
+    several = ast.Tuple | ast.List
+    if isinstance(target, ast.Name):
+        yield target.id, value
+    elif isinstance(target, several) and isinstance(value, several):
+        for one, other in zip(target.elts, value.elts, strict=False):
+            yield from _unpacked(one, other)
+
+
 # ---- a chapter -------------------------------------------------------------------------------------
 @cache
 def _table(name: str) -> dict[str, object]:
@@ -287,6 +389,8 @@ def unbound(source: Path, excepting: bool = True) -> list[Found]:
                 found.append(Found(chapter, number, context))
     ratios = [each for text in map(left, prose_of(source)) for each in ratios_in(text)]
     found += [Found(chapter, *each) for each in ratios]
+    if chapter[:2] in NEAR:
+        found += [Found(chapter, *each) for each in far(source, left)]
     return list(dict.fromkeys(found))
 
 

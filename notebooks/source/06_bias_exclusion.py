@@ -72,7 +72,7 @@ claim("06-kelvin", "the fit in kelvin minus the fit in °C, any day: −273.15 �
       measured=gap, equals=-273.15 * 0.01 / 1.01, within=1e-9)
 
 # %% [markdown]
-# Same weather, same weights; and every prediction has moved by {{-gap.mean():.1f}} degrees, because somebody chose another zero.
+# Same weather, same weights; and every prediction has fallen by {{-gap.mean():.1f}} degrees, because somebody chose another zero.
 #
 # ## 6.2 What b² does
 #
@@ -268,6 +268,9 @@ claim("06-lines", "the dot, and at its place every line: Σxy/Σx", equals=0, wi
 # %%
 claim("S2-18", "λ = 10⁹ on the bias: f(0)", measured=pressed["_10⁹"].at(0), equals=0, within=1e-6)
 error = 0.5 / np.sqrt(np.sum((x - x.mean()) ** 2))  # the slope's standard error
+Z = np.column_stack([x, np.ones(30)])
+claim("S2-18", "its square: σ² times the slope's entry in the inverse of ZᵀZ", equals=0,
+      measured=error**2 - 0.5**2 * np.linalg.inv(Z.T @ Z)[0, 0], within=1e-9)
 claim("S2-18", "the slope, true value 1, with a free bias: {}, five standard errors allowed",
       measured=first, equals=1, within=round(5 * error, 2))
 claim("S2-18", "… and with a crushed one, without noise 1 + 6·Σx/Σx²",

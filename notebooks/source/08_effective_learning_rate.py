@@ -25,7 +25,7 @@ from l2lib.sweep import MLP, sweep
 # We train a network with batch norm on handwritten digits, without weight decay, at the learning rates 0.1, 0.3 and 1.
 # A matrix with norm $\lVert w\rVert$ that moves by $\eta\lVert g\rVert$ changes its *direction* in proportion to
 # $\eta/\lVert w\rVert^2$, as section 8.2 shows. That is its *effective learning rate*. At the start they are in the
-# proportion 1 to 3 to 10, as asked. What do you expect after 1,000 steps?
+# proportion 1 to {{below: free.lr.values[1] / free.lr.values[0]:.0f}} to {{below: free.lr.values[2] / free.lr.values[0]:.0f}}, as asked. What do you expect after 1,000 steps?
 
 # %%
 digits = load("digits")
@@ -483,7 +483,7 @@ for form, pair in (("sgd", (before, w)), ("sgdw", (old, v))):
 # the formulas hold? Average (8.5) over a long time in which the norm neither grows nor shrinks:
 # $(1-a^2)\,\overline{r^2}=\eta^2\,\overline{\lVert g\rVert^2}$, whatever the fluctuations. The square of (8.5) averages
 # likewise: for small $\eta\lambda$ the mean of $G^2$ gives the mean of $r^4$. So these are what we compare, and the
-# angle's root mean square. Four pairs (η, λ) without momentum, one with it in both forms, five seeds, batches of 16.
+# angle's root mean square. Four pairs (η, λ) without momentum, one with it in both forms, five seeds, batches of {{common["batch_size"]}}.
 # Two pairs have the same product, two the same quotient. All run for at least
 # {{500 * 4 * 0.1 * 0.02:.0f}} times $1/(4\eta\lambda)$ before we look.
 
@@ -828,6 +828,12 @@ figures.show(fig, f"Angle per step on a logarithmic axis over 1,800 steps. It st
 # %% [markdown]
 # Angles vary from batch to batch, so one step in four says little about the mean of 200 steps. Of the time before the
 # drop we record every step.
+
+# %%
+claim("08-picture", "each level's name stands at its line, or a little above: over the level",
+      measured=[word.get_position()[1] / level for word, level in zip(ax.texts, (old, new),
+                                                                      strict=True)],
+      between=(0.99, 1.1))
 
 # %%
 each_step = sweep(net, X, y, lr=0.4, weight_decay=0.025, loss="cross_entropy", batch_size=16,

@@ -383,8 +383,8 @@ for optimizer, name in (("adam", "Adam + L2 with λ/3"), ("adamw", "AdamW with �
 # back through the norm.
 #
 # Before the network, the bare assumption: random gradients, perpendicular to $w$, of size $G/r$; Adam written out; five
-# seeds. AdamW starts from $\eta=0.01$, $\lambda=1$, $G=1$, Adam with L2 from $\lambda=0.1$. We vary η, λ and $G$
-# one at a time. In one more setting $\eta\lambda=0.3$ for AdamW, too large for any approximation. In the last two, alike
+# seeds. AdamW starts from $\eta=0.01$, $\lambda={{below: weight_decay[0]:g}}$, $G=1$, Adam with L2 from $\lambda={{below: 0.1 * weight_decay[0]:g}}$. We vary η, λ and $G$
+# one at a time. In one more setting $\eta\lambda={{below: lr[7] * weight_decay[7]:g}}$ for AdamW, too large for any approximation. In the last two, alike
 # but for their draws, the entries' sizes spread over two decades.
 
 # %%
@@ -603,6 +603,10 @@ claim("09-layers", "left, the lines: cosine of (9.3), and (9.5)", equals=0, with
       measured=[np.cos(lines["AdamW"].y) - (0.99 + 0.9) / (1 + 0.99 * 0.9),
                 lines["Adam + L2"].y - np.cbrt(2 * 0.01**2 * 0.1 * 200 / sizes) / 19**0.5])
 bars = [right[f"_{name}, predicted"].y for name in lines]
+by_name = {word.get_text(): word.get_position()[1] for word in axes[1].texts}
+claim("09-layers", "right, each name: how far from the last bar of its own, less from the other's",
+      measured=[abs(by_name[name] - bars[k][2]) - abs(by_name[name] - bars[1 - k][2])
+                for k, name in enumerate(lines)], below=0)
 claim("09-layers", "right, the bars: cosine of (9.3), and (9.5) with S, mean of the seeds",
       measured=[np.cos(bars[0]) - (0.97 + 0.9) / (1 + 0.97 * 0.9),
                 bars[1] - (np.sqrt(d / 19) * np.cbrt(2 * 0.01**2 * 0.3 / S)).mean(0)],
@@ -694,7 +698,7 @@ claim("09-lag", "… correlation of the gradients' entries four steps apart, lar
 # ## 9.7 The map
 #
 # Now the plane of η and λ as a whole, for SGD, AdamW and Adam with L2. One sweep each: a grid of 5 × 5 pairs, five
-# seeds, 240 steps of 50 examples of MNIST-1D, and the loss on the {{len(y_test):,}} test signals. (The share of wrong
+# seeds, 240 steps of {{common["batch_size"]}} examples of MNIST-1D, and the loss on the {{len(y_test):,}} test signals. (The share of wrong
 # answers is a coarser measure.) At a constant rate it trembles from step to step. So we test every 30 steps from step
 # 120 on, and take the mean. By section 9.4, pairs with equal $\eta\lambda$, or $\eta^2\lambda$, should do equally well:
 # in a plot of $\log\lambda$ against $\log\eta$ the lines of equal loss have slope −1, −1 and −2.
@@ -786,6 +790,9 @@ z = (np.log(weight_decay) + 1.5 * np.log(lr)[:, None])[None]
 slope, misfit = iso_slopes(2 + z - 0.1 * z**2 + 0.03 * z**3, lr, weight_decay)
 claim("09-map", "a made-up map, a cubic of log λ + 1.5 log η: the fit finds the slope, no misfit",
       measured=[slope + 1.5, misfit], equals=0, within=1e-6)
+z = (np.log(weight_decay) + 4 * np.log(lr)[:, None])[None]
+claim("09-map", "… and of log λ + 4 log η: the search reaches so far", equals=-4, within=1e-6,
+      measured=iso_slopes(2 + z - 0.1 * z**2 + 0.01 * z**3, lr, weight_decay)[0])
 
 # %% tags=["hide-input"]
 def draw_map(ax, name):
@@ -862,7 +869,10 @@ claim("09-map", "… half its width, squared: t²/5 times both variances less tw
 changes = []
 for name, (_, lr, weight_decay) in plane.items():
     e, all5, less = maps[name], slice(None), (slice(1, 5), slice(4))
-    others = [iso_slopes(e, lr, weight_decay, degree)[0] for degree in (1, 2, 4, 5)]
+    by_degree = [iso_slopes(e, lr, weight_decay, degree) for degree in (1, 2, 4, 5)]
+    others = [slopes for slopes, _ in by_degree]
+    claim("09-map", f"{name}: from degree to degree, seed by seed, less is left: {{}} times of 15",
+          measured=(np.diff([misfit for _, misfit in by_degree], axis=0) < 0).sum(), equals=15)
     for i, j in [(part, all5) for part in less] + [(all5, part) for part in less]:
         others.append(iso_slopes(e[:, i, j], lr[i], weight_decay[j])[0])
     changes += [other.mean() - fitted[name].mean() for other in others]
@@ -881,7 +891,7 @@ claim("09-map", "what the best cubic leaves over what the best straight line lea
 #
 # So the two knobs are one knob, in the long run. Whoever divides η by ten must multiply λ by ten under SGD and AdamW
 # to stay on the line, and by a hundred under Adam with L2. Along the line only the *waiting time* differs, and the
-# norm. The map says nothing about the best pair: with 240 steps at a constant rate all these networks are still poor.
+# norm. The map says nothing about the best pair: with so few steps at a constant rate all these networks are still poor.
 #
 # In the next picture turn the dials. On the left are the lines through your pair. On the right three layers with 1,000
 # weights each, whose gradients have size 3, 30 and 300, start at norm 1 and go towards their rest.
