@@ -595,8 +595,7 @@ def draw_cloud(ax):
     for k, (v, strength) in enumerate(zip(V_two, s_two**2 / n, strict=True)):
         ax.annotate("", 2 * np.sqrt(strength) * v, (0, 0), arrowprops={
             "arrowstyle": "-|>", "lw": 2.5, "shrinkA": 0, "shrinkB": 0, "color": "black"})
-        ax.text(*((2.05, 1.6), (-0.5, 0.5))[k], f"v{'₁₂'[k]}", weight="bold",
-                ha=("left", "right")[k])
+        ax.text(*((1.45, 1.85), (-0.5, 0.5))[k], f"v{'₁₂'[k]}", weight="bold", ha="right")
         ax.text(2.9, -1.9 - 0.6 * k, f"variance along v{'₁₂'[k]}: {strength:.2g}", size=9,
                 ha="right")
     ax.set(aspect="equal", xlim=(-3, 3), ylim=(-3, 3), xticks=[-2, 0, 2], yticks=[-2, 0, 2])
@@ -946,7 +945,7 @@ def draw_terms(ax, what):
     ax.axhline(1, color=figures.BLUE, lw=1.2, ls=(0, (1, 2)), label="_least squares")
     total = fine_bias + fine_var
     k = total.argmin()
-    ax.plot(fine_lams[k], total[k], "*", ms=14, color=figures.ORANGE, label="_best", zorder=4)
+    ax.plot(fine_lams[k], total[k], "*", ms=16, color=figures.ORANGE, label="_best", zorder=2.5)
     ax.text(10**-3.25, 0, "//", ha="center", va="center", weight="bold",
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})
     points, places = np.array(simulated[what]) / unit, [at_zero_lam, *some_lams[tried[1:]]]
@@ -1752,7 +1751,7 @@ def draw_columns(ax, values, names, digits):
 fig, axes = figures.subplots(2, 1, figsize=(5.4, 6.4), height_ratios=[1, 1.2])
 draw_columns(axes[0], np.stack([accuracy[:, 0], chosen_accuracy], axis=-1),
              ["λ = 0", "chosen λ"], 1)
-draw_columns(axes[1], four[..., :3], ["λ = 0", "λ = 0,\nrescaled", "chosen\nλ"], 2)
+draw_columns(axes[1], four, ["λ = 0", "λ = 0,\nrescaled", "chosen\nλ", "chosen,\nrescaled"], 2)
 axes[0].set(ylabel="test accuracy (%)", xlabel="penalty")
 axes[1].set(ylabel="test loss (nat)", xlabel="penalty")
 assert (large, len(picked)) == (6, 12), "the description says so"
@@ -1762,15 +1761,17 @@ upper, lower = map(figures.drawn, axes)
 up = [upper[f"_mean {start} 1"].y[0] - upper[f"_mean {start} 0"].y[0] for start in range(2)]
 axes[0].set_title(f"The chosen λ gains {up[0]:.1f} points from PyTorch's start,\n"
                   f"and {up[1]:.1f} from one {large} times as large", x=-0.1)
-means = np.array([[lower[f"_mean {start} {k}"].y[0] for k in range(3)] for start in range(2)])
+means = np.array([[lower[f"_mean {start} {k}"].y[0] for k in range(4)] for start in range(2)])
 axes[1].set_title("Only the chosen λ makes both starts alike", x=-0.1)
 figures.show(fig, "A network on 100 digits, 12 seeds as dots that thin lines join, from PyTorch's "
              "start and from one with weights 6 times as large. Above, mean accuracy: "
              f"{upper['_mean 0 0'].y[0]:.1f} % at λ = 0 and {upper['_mean 0 1'].y[0]:.1f} % with "
              f"the chosen λ; from the large start {upper['_mean 1 0'].y[0]:.1f} % and "
              f"{upper['_mean 1 1'].y[0]:.1f} %. Below, mean test loss: {means[0, 0]:.2f} at λ = 0, "
-             f"{means[0, 1]:.2f} rescaled, {means[0, 2]:.2f} with the chosen λ; from the large "
-             f"start {means[1, 0]:.2f}, {means[1, 1]:.2f} and {means[1, 2]:.2f}.", number="1.9",
+             f"{means[0, 1]:.2f} rescaled, {means[0, 2]:.2f} with the chosen λ, and "
+             f"{means[0, 3]:.2f} when this is rescaled, too; from the large start "
+             f"{means[1, 0]:.2f}, {means[1, 1]:.2f}, {means[1, 2]:.2f} and {means[1, 3]:.2f}.",
+             number="1.9",
              caption="Small dots are 12 seeds, and thin lines join those of one seed. Bars "
              "and numbers are means.")
 
@@ -1824,7 +1825,8 @@ claim("01-large-loss", "From that start the chosen λ changes the test loss by "
 # %% tags=["hide-input"]
 pairs = [(lower[f"_seeds {start} {k}"].y - lower[f"_seeds {start} {k - after}"].y,
           told.mean[start], told.high[start]) for start in range(2)
-         for k, after, told in ((1, 1, alone), (2, 2, chosen_drop), (2, 1, beyond_scale))]
+         for k, after, told in ((1, 1, alone), (2, 2, chosen_drop), (2, 1, beyond_scale),
+                                (3, 2, rest))]
 pairs += [(upper[f"_seeds {start} 1"].y - upper[f"_seeds {start} 0"].y, gained.mean[start],
            gained.high[start]) for start in range(2)]
 claim("01-paired", "drawn losses, accuracies: mean and Student's 95 % of 12 differences as told",
@@ -1886,12 +1888,10 @@ runs = {0: three_weights(0), 0.1: three_weights(0.1)}
 def draw_direction(ax, k, kind):
     heights = ({0: 1.03, 0.1: 0.82}, {0: 0.53, 0.1: 0.12}, {0: 0.53, 0.1: 0.05})[k]
     for lam, path in runs.items():
-        ax.plot(np.arange(1, 2001), path[1:, k], color=figures.ORANGE if lam else figures.BLUE,
-                label=f"_{lam}")
+        colour = figures.ORANGE if lam else figures.BLUE
+        ax.plot(np.arange(1, 2001), path[1:, k], color=colour, label=f"_{lam}")
+        ax.plot([0.4, 1], path[:2, k], ":", lw=1.2, color=colour, label=f"_first {lam}", zorder=1)
     ax.plot(0.4, 0.5, "o", ms=6, color="black", clip_on=False, label="_start")  # step 0
-    for lam, path in runs.items():
-        ax.plot([0.4, 1], path[:2, k], ":", lw=1.2, label=f"_first {lam}",
-                color=figures.ORANGE if lam else figures.BLUE, zorder=1)
     ax.text(0.75, -0.05, "//", ha="center", va="center", weight="bold", size=8,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.3})
     ax.plot([20, 20], [-0.05, 1], color="black", lw=1, ls=":", label="_stop")
