@@ -1834,6 +1834,25 @@ claim("01-paired", "drawn losses, accuracies: mean and Student's 95 % of 12 diff
                  / (each.std(ddof=1) / np.sqrt(12)) - 2.2009851601] for each, mean, high in pairs])
 
 # %% tags=["hide-input"]
+def by_last_layer(k, start):
+    """The first seed's test loss with the last layer divided by its best T, without PyTorch."""
+    first, second, one, two = (run[name].values[0, k, start].astype(float) for name in
+                               ("weight0", "weight1", "bias0", "bias1"))
+
+    def loss(part, T):
+        scores = np.maximum(part.X[0] @ first.T + one.ravel(), 0) @ second.T / T + two.ravel() / T
+        right = scores[np.arange(len(scores)), part.y[0]]
+        return np.mean(np.logaddexp.reduce(scores, axis=1) - right)
+
+    return loss(images.test, min(temperatures, key=lambda T: loss(images.validation, T)))
+
+# %% tags=["hide-input"]
+claim("01-rescaled", "rescaled, the first seed's networks are those with a last layer over T",
+      measured=[by_last_layer(k, start) - lower[f"_seeds {start} {column}"].y[0]
+                for start in range(2) for column, k in ((1, 0), (3, picked[0, start]))],
+      equals=0, within=1e-6)
+
+# %% tags=["hide-input"]
 claim("01-erased", "Erasing the null part of the large start changes the mean test loss by {} of "
       "what the chosen λ saves.", measured=abs(erased / chosen_drop.mean[1]), below=0.05)
 claim("01-null-layer", "in null directions of the images the first layer keeps (1 − ηλ)ᵗ, with "
