@@ -1046,7 +1046,7 @@ figures.show(fig, "Two panels of expected error over that of least squares again
 #   \frac{2a c_i^2\,(s_i^2 + a) - 2\,(a^2c_i^2 + \sigma^2s_i^2)}{(s_i^2 + a)^3}
 #   = \frac{2 s_i^2\,(a c_i^2 - \sigma^2)}{(s_i^2 + a)^3} .$$
 #
-# The error falls as long as $a < \sigma^2/c_i^2$, and rises beyond. There it is $\sigma^2/(s_i^2+\sigma^2/c_i^2)$, which is the
+# The error falls as long as $a < \sigma^2/c_i^2$, and rises beyond. At $a = \sigma^2/c_i^2$ it is $\sigma^2/(s_i^2+\sigma^2/c_i^2)$, which is the
 # $\sigma^2/s_i^2$ of least squares divided by $1+\sigma^2/(s_ic_i)^2$. In predictions it only has the factor $s_i^2/n$. With $\tau^2$,
 # the average of $c_i^2$, in its place the same derivation gives (1.5).
 #
