@@ -42,7 +42,7 @@ from l2lib.splits import split
 #
 # $$w\leftarrow w-\eta\,(\nabla L(w)+\lambda w)=(1-\eta\lambda)\,w-\eta\nabla L(w).$$
 #
-# It shrinks, and follows the loss. We train by SGD, on 5 examples at a time, from $N(0, 1)$ weights.
+# Each step first multiplies the weights by $1-\eta\lambda$, and then goes down the loss. We train by SGD, on 5 examples at a time, from $N(0, 1)$ weights.
 #
 # <details>
 # <summary>What differs from the textbook's code</summary>
@@ -68,7 +68,7 @@ def test_error(w, b):
     return np.sum((w - 0.01) ** 2) + (b - 0.05) ** 2 + 0.01**2
 
 # %% [markdown]
-# `test_error` is the expected squared error on new examples (the *test loss* of §1.7 is half of it). On each of {{below: len(problems)}} data sets we make four runs: from the textbook's start and from zero, each with
+# `test_error` is the expected squared error on new examples (the *test loss* of §1.7 is half such an error, averaged over test patients). On each of {{below: len(problems)}} data sets we make four runs: from the textbook's start and from zero, each with
 # $\lambda = 0$ and $\lambda = 1.5$. A fifth model always answers zero.
 
 # %%
@@ -283,7 +283,7 @@ figures.show(fig, "The plane of two weights with a falling line of perfect fits.
 # <summary>Under which conditions</summary>
 #
 # With an intercept, append a 1 to every input, so that it is one more weight. Fact 2 needs the squared loss, a perfect fit, and a descent that converges. *Nearest*
-# means nearest in $(w, b)$. In fact 3 a null direction has no part in $b$, and $0 < \eta\lambda < 2$.
+# means nearest in $(w, b)$. Fact 3 is for null directions of the weights alone, without the intercept, and $0 < \eta\lambda < 2$.
 #
 # </details>
 #
@@ -291,8 +291,8 @@ figures.show(fig, "The plane of two weights with a falling line of perfect fits.
 # $N(0, 1)$ adds about 1 to the expected test error. Without penalty this error stays. With $\lambda = 1.5$ each of the {{below: steps}} steps
 # multiplies the null part by {{below: shrink:.3f}}. Of its squared error, about {{below: null_count}}, only the share
 # ${{below: shrink:.3f}}^{2\cdot{{below: steps}}} = {{below: shrink ** (2 * steps):.4f}}$
-# is left: {{below: null_count * shrink ** (2 * steps):.2f}}. From both starts the unseen true weights add
-# ${{below: null_count}}\cdot 0.01^2 = {{below: null_count * 0.01**2:.3f}}$. The measured errors, split:
+# is left: {{below: null_count * shrink ** (2 * steps):.2f}}. To this add the true weights that no run can see, from both starts
+# ${{below: null_count}}\cdot 0.01^2 = {{below: null_count * 0.01**2:.3f}}$. We split each measured error into its parts:
 
 # %%
 null_count, steps, shrink = 200 - 20, 100 * 20 // 5, 1 - 0.006 * 1.5
@@ -657,12 +657,12 @@ figures.show(fig, "Above, left, a narrow rising cloud of every third patient, LD
 
 # %% [markdown]
 # In Figure 1.4 the first of ten directions keeps nearly all, and the last only {{factors[9]:.0%}}. This last one,
-# $v_{10}$, is the combination that nearly cancels in §1.3: total cholesterol against LDL, HDL and triglycerides. Least squares goes
-# {{below: np.linalg.norm(tenth):.0f}} ± {{below: tenth_error:.0f}} (standard error) along it. That moves the answers by only {{below: (X @ tenth).std():.1f}}
-# (standard deviation), but the weight of HDL from {{below: w_hat[6] - tenth[6]:.0f}} to {{w_hat[6]:.0f}}.
+# $v_{10}$, is the combination that nearly cancels in §1.3: total cholesterol against LDL, HDL and triglycerides. Least squares has the component
+# {{below: np.linalg.norm(tenth):.0f}} ± {{below: tenth_error:.0f}} (standard error) along it. This moves the answers by only {{below: (X @ tenth).std():.1f}}
+# (standard deviation), but the weight of HDL from {{below: w_hat[6] - tenth[6]:.0f}} to {{w_hat[6]:.0f}}. Ridge keeps {{factors[9]:.0%}} of the component. So HDL goes back
+# below zero, which answers the question of §1.3.
 #
-# The sum of all shares
-# is called the *degrees of freedom*. It is the trace of
+# The sum of all shares counts how many directions are in use. It is called the *degrees of freedom*, and it is the trace of
 # $A_\lambda = X(X^\top X + n\lambda I)^{-1}X^\top$, which turns targets into fitted values, $\hat y = A_\lambda y$:
 #
 # $$\mathrm{df}(\lambda)=\operatorname{tr}A_\lambda=\sum_i\frac{s_i^2}{s_i^2+n\lambda}.\tag{1.3}$$
@@ -826,7 +826,7 @@ def finish(fig, ax, lam):
         f"λ = {lam:g} the solution ({best[0]:.0f}, {best[1]:.0f}) lies on the edge of a disc of "
         f"radius {radius:.1f}, which touches a contour; two arrows of equal length, the pulls of "
         "loss and penalty, point out and in; their length is the same for every λ. "
-        "The dashed path of gradient descent from zero begins more steeply and ends at "
+        "The dashed path of gradient descent from zero leaves zero in the same direction, then runs above, and ends at "
         "least squares, too.")
 
 # %%
@@ -1139,7 +1139,7 @@ claim("01-truth", "the truth is the least-squares fit to these 100 patients",
 # ## 1.7 Choosing λ without the test data
 #
 # How do you choose λ? Not by the objective on the training data: it is always smallest at $\lambda = 0$. For a fixed
-# $w$ it is a straight line in λ, with the slope $\frac12\lVert w\rVert^2\ge0$. Its minimum $F(\lambda) = \min_w J$ is
+# $w$, $J$ is a straight line in λ, with the slope $\frac12\lVert w\rVert^2\ge0$. Its minimum $F(\lambda) = \min_w J$ is
 # the lowest of all these lines. So $F$ never falls, and it is concave. Where it is smooth, it has the slope of the line it touches, that of $w_\lambda$:
 #
 # $$F'(\lambda)=\tfrac12\lVert w_\lambda\rVert^2.\tag{1.6}$$
@@ -1539,7 +1539,7 @@ z = np.linspace(0.001, 20, 20_000)
 cost = np.max((1 - np.exp(-z)) * (1 + z) / z) ** 2  # how much larger the error can be
 
 # %% [markdown]
-# How much larger than ridge's can the error be? In the setting of §1.6, with very small steps, the expected error is at most
+# How much worse than ridge can early stopping be? In the setting of §1.6, with very small steps, the expected error is at most
 # ${{np.sqrt(cost):.2f}}^2\approx{{cost:.2f}}$ times ridge's, for every $t$
 # ([Ali, Kolter and Tibshirani, 2019](https://arxiv.org/abs/1810.10082)).
 #
@@ -1573,9 +1573,9 @@ for row, (fit, held) in enumerate(splits):
 worth = stopped_loss.mean(0) / matched_loss.mean(0)
 
 # %% [markdown]
-# The best number of steps has a mean test loss of {{stopped_loss.mean(0).min():.0f}}, and the best λ of (1.9) one of
+# In hindsight, the best number of steps has a mean test loss of {{stopped_loss.mean(0).min():.0f}}, and the best λ of (1.9) one of
 # {{matched_loss.mean(0).min():.0f}}.
-# **Early stopping, too, misses what the data pin down least.**
+# **Early stopping, too, shrinks most what the data pin down least.**
 
 # %% tags=["hide-input"]
 late = 300
@@ -1614,7 +1614,7 @@ claim("S3-03", f"{late} steps answer as a fit filtered by (1.8) does: ratio of t
 # ## 1.9 And a network?
 #
 # Does the penalty help a network, and does the start matter there? We train one hidden layer on 100 handwritten
-# digits. Gradient descent has 200 steps and *momentum* 0.9: each step adds this multiple of the previous one.
+# digits. Gradient descent has 200 steps and *momentum* 0.9: each step adds that share of the previous step.
 # For one *seed*, which fixes all random draws:
 
 # %%
@@ -1783,7 +1783,8 @@ figures.show(fig, "A network on 100 digits, 12 seeds as dots that thin lines joi
 #
 # As in the puzzle, is it noise in null directions? The 100 images leave {{min(null_counts)}} to {{max(null_counts)}} of the 64 input
 # directions null. There the first layer keeps its start without penalty. But test images hardly use them: erasing this part changes the mean test loss from the large start by {{abs(erased):.4f}} nat. **So the gain depends on the start
-# here, too, but not through null directions of the inputs: the penalty brings both starts to nearly one norm.**
+# here, too, but not through null directions of the inputs.** With the penalty both starts end at nearly one norm (fold). Which part of the large start
+# does the harm, we have not tested.
 #
 # <details>
 # <summary>The norms, before and after</summary>
@@ -2037,8 +2038,8 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 # <details>
 # <summary>Solution</summary>
 #
-# By (1.5) λ falls by a factor of {{54**2 // 27**2}}, from 0.095 to 0.024. The best λ falls, too: for the predictions from 0.105 to 0.027, and for
-# the weights from 0.110 to 0.013 (on a grid finer than `some_lams`). That these differ from (1.5) is no error, as (1.5) is for the average over many $w^*$, and here is one. The best λ now saves only
+# By (1.5) λ falls by a factor of {{54**2 // 27**2}}, from 0.095 to 0.024. The best λ falls, too: for the predictions from 0.11 to 0.03, and for
+# the weights from 0.11 to 0.01 (on a grid finer than `some_lams`). That these differ from (1.5) is no error, as (1.5) is for the average over many $w^*$, and here is one. The best λ now saves only
 # 57 % of the error of the weights in place of 81 %, and 12 % of that of the predictions in place of 26 %. The lesson: a penalty
 # can only take noise away, and least squares has less of it now.
 #
