@@ -644,16 +644,16 @@ figures.show(fig, "Factor 1 − η(ρ + λ) against the curvature ρ at η = 0.0
              "valley: with a factor of −0.6 it changes sides and comes nearer to the bottom, with "
              "−1.2 it climbs.", number="2.6",
              caption="Left: a dot where the factor is −1, dashed lines at the largest curvature "
-             "of all 20 examples and of five. Right: four steps from the open circle.")
+             "of all 20 examples and of the first five. Right: four steps from the open circle.")
 
 # %%
 problems = [make_regression(20, seed=seed) for seed in seeds(20)]
 data, targets = (np.stack(part) for part in zip(*problems, strict=True))
 # Q = XXᵀ + 1 of each data set; the 1 is the bias's. §2.7 uses it, too.
 grams = data @ data.swapaxes(1, 2) + 1
-full = 2 / (2 / 20 * np.linalg.eigvalsh(grams)[:, -1])
 
 # %% tags=["hide-input"]
+full = 2 / (2 / 20 * np.linalg.eigvalsh(grams)[:, -1])
 ones = np.column_stack([X, np.ones(20)])
 claim("02-full-curvature", "2/ρ of all 20 examples follows from their largest singular value",
       measured=full[0] * np.linalg.norm(ones, ord=2) ** 2, equals=20, within=1e-6)
@@ -937,14 +937,14 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # | real inputs, drawn anew | {{drawn_from:.0f}} | {{drawn_to:.0f}} |
 #
 # Shuffling is part of the rescue, because the examples of a shuffled epoch take turns. If each batch is *drawn anew* from all examples (last row), λ = 10 is not
-# enough (Figure 2.8). Here the five examples of a batch differ; in §2.8 one may come twice, which makes the formulas simpler.
+# enough (Figure 2.8). (The five examples of a batch differ; in §2.8 one may come twice.)
 #
 # <details>
 # <summary>Where the differences come from</summary>
 #
 # *Without decay* a run explodes by hand above $\eta = {{2 / 80:.3f}}$, in the simulation already above {{crossing:.3f}}. *With decay* and shuffled,
-# single data sets become stable between λ = {{min(each_from):.1f}} and {{max(each_from):.1f}}. They need more λ than by hand.
-# Unequal lengths raise the border from {{angles[0]:.1f}} to {{lengths[0]:.1f}}; overlap lowers it again to {{stable_from:.1f}}.
+# single data sets become stable between λ = {{min(each_from):.1f}} and {{max(each_from):.1f}}. They need more λ than by hand:
+# unequal lengths raise the border from {{hand[0]:.1f}} to {{lengths[0]:.1f}}; overlap lowers it again to {{stable_from:.1f}}.
 #
 # | assumption | from λ = | to about λ = |
 # |---|---|---|
@@ -972,22 +972,6 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # </details>
 
 # %% tags=["hide-input"]
-claim("S2-08", "Without momentum or decay, SGD in minibatches of 5 explodes above a learning rate "
-      "of {}, on average", measured=crossing, between=(0.020, 0.025))
-
-# %% tags=["hide-input"]
-claim("S2-07", "At η = 0.03 shuffled minibatches become stable at λ = {}, on average",
-      measured=stable_from, between=(5.8, 7.3))
-
-# %% tags=["hide-input"]
-claim("S2-07", "At η = 0.03 minibatches drawn anew become stable at λ = {}, on average",
-      measured=drawn_from, between=(11, 17))
-
-# %% tags=["hide-input"]
-claim("02-too-much", "Far too much λ makes them explode again: at η = 0.03, shuffled, above "
-      "λ = {}, on average", measured=stable_to, between=(44, 52))
-
-# %% tags=["hide-input"]
 def draw_exponents(ax):
     """Γ against λ at the learning rate 0.03."""
     for x, gains, style, width, name in ((fine, thick_line, "-", 2, "shuffled"),
@@ -1004,8 +988,9 @@ def draw_exponents(ax):
     for decay, mark in ((3, "X"), (10, "o")):  # as in Figure 2.9
         gain = thick_line[list(fine).index(decay)]
         ax.plot(decay, gain, "k" + mark, ms=8 if mark == "X" else 5, label=f"_at {decay}")
-        place = (8, 0.46) if decay == 3 else (9.2, gain - 0.11)
-        ax.annotate(f"λ = {decay}", (decay, gain), place,
+        words = f"λ = {decay}: {'explodes' if decay == 3 else 'stable'}"
+        place = (8, 0.46) if decay == 3 else (9.6, gain - 0.12)
+        ax.annotate(words, (decay, gain), place,
                     arrowprops={"arrowstyle": "-", "lw": 0.8} if decay == 3 else None)
     ax.set(xlabel="weight decay λ", ylabel="growth exponent Γ", xlim=(0, 56), ylim=(-0.8, 0.6))
 
@@ -1025,8 +1010,25 @@ figures.show(fig, "Growth exponent against weight decay at η = 0.03. For shuffl
              number="2.8", caption="At η = 0.03, means over 20 data sets. Above zero runs explode. "
              "The marks are the reader's settings. The thin line is for shuffled epochs, too.")
 
+# %% tags=["hide-input"]
+claim("S2-08", "Without momentum or decay, SGD in minibatches of 5 explodes above a learning rate "
+      "of {}, on average", measured=crossing, between=(0.020, 0.025))
+
+# %% tags=["hide-input"]
+claim("S2-07", "At η = 0.03 shuffled minibatches become stable at λ = {}, on average",
+      measured=stable_from, between=(5.8, 7.3))
+
+# %% tags=["hide-input"]
+claim("S2-07", "At η = 0.03 minibatches drawn anew become stable at λ = {}, on average",
+      measured=drawn_from, between=(11, 17))
+
+# %% tags=["hide-input"]
+claim("02-too-much", "Far too much λ makes them explode again: at η = 0.03, shuffled, above "
+      "λ = {}, on average", measured=stable_to, between=(44, 52))
+
 # %% [markdown]
-# Figure 2.9 maps these borders. Its right panel compares runs with *answering the mean target*: a model that predicts the mean of the training targets for every input.
+# Figure 2.9 maps these borders. On the right it compares runs with *answering the mean target*: predicting the mean of the training targets
+# for every input.
 
 
 # %% tags=["hide-input"]
@@ -1124,8 +1126,9 @@ def draw(lr, weight_decay):
 figures.interactive(draw, lr=[0.055, 0.003, 0.01, 0.02, 0.025, 0.03, 0.04],
                     weight_decay=[15, 0, 1, 3, 5, 7, 10, 12], number="2.9",
                     caption="Left: borders, on average over eight data sets (full batches: "
-                    "twenty); tints: explosion; arrows: the reader's way. Right: seven runs "
-                    "of each kind at the circle; thick: medians; dotted: the mean target's loss.")
+                    "twenty); solid orange: shuffled, dotted: drawn anew; tints: explosion; "
+                    "arrows: the reader's way. Right: seven runs of each kind at the circle; "
+                    "thick: medians; dotted: the mean target's loss.")
 
 # %% tags=["hide-input"]
 claim("02-plane", "The plane has the mean exponent of η = 0.03, λ = 3 at its place",
@@ -1148,7 +1151,7 @@ claim("02-bounded", "There the loss of minibatches stays at least {} times as la
 
 # %% [markdown]
 # **With much decay, shuffled minibatches can be stable where full batches explode** (top right of Figure 2.9).
-# For a full batch overshoots in every step, but in minibatches an example overshoots once an epoch, and decays in the other three steps.
+# A full batch overshoots in every step, but in minibatches an example overshoots once an epoch and decays in the other three steps.
 #
 # But stable is not yet good: at ○ the loss hovers far above that of answering the mean target.
 #
@@ -1213,9 +1216,16 @@ assert 0.15 * sharp_at[0] > 4, "full batches overshoot at the start"
 assert abs(sharp_at[1] - 2) < 0.2, "after five steps only the bias's curvature is left"
 
 # %% [markdown]
-# In a network with 50 hidden ReLU units λ = 4 rescues most runs that explode, too, in minibatches and in full batches (there because decay shrinks the weights, on which a
-# network's curvature depends). But the rescued networks have learnt nothing: they answer the mean target.
+# In a network with 50 hidden ReLU units λ = 4 rescues most runs that explode, too. But the rescued networks have learnt nothing: they answer the mean target.
 # **So against explosions lower η first.**
+#
+# <details>
+# <summary>Are full batches rescued, too?</summary>
+#
+# Yes, most, but in a different way: decay shrinks the weights, on which a network's curvature depends. At $\eta=0.15$ η times the largest curvature (of
+# the network linearised at its weights) falls from {{0.15 * sharp_at[0]:.0f}} to {{0.15 * sharp_at[1]:.1f}} within five steps (median).
+#
+# </details>
 #
 # ## 2.8 Noise: how far a run hovers
 #
@@ -1223,7 +1233,9 @@ assert abs(sharp_at[1] - 2) < 0.2, "after five steps only the bias's curvature i
 # it is {{below: (late.mean(1) / targets.var(1)).mean():.1f}} times as large as if the model always answered the mean target. Why does it not settle?
 
 # %%
-# `sweep` trains on data set k with the start and the batches of seed k.
+# `sweep` trains on data set k with the start and the batches of seed k. A net of the
+# sizes (200, 1) is a linear model; init="normal": the start of §2.1; evaluate_every=1:
+# the loss on all examples after every step; record_every=800: only the last weights.
 decayed = sweep(MLP((200, 1), init="normal"), data, targets, loss="mse", batch_size=5,
                 seeds=seeds(20), lr=0.03, weight_decay=10, steps=800, record_every=800,
                 evaluate_every=1)
@@ -1232,34 +1244,25 @@ exact = [ridge(*problem, 10, loss="mse") for problem in problems]  # minimum of 
 left = [np.mean((A @ v + c - z) ** 2) for (A, z), (v, c) in zip(problems, exact, strict=True)]
 
 # %% tags=["hide-input"]
-def name_levels(ax):
-    """Words at the right ends of the three levels, of which two may lie close together."""
-    middle = np.mean([late[0, :201].mean(), y.var()])
-    for height, words, colour, side in ((middle + 0.001, "its mean", figures.ORANGE, "bottom"),
-                                        (middle - 0.001, "mean target", "k", "top"),
-                                        (left[0], "at the minimum", figures.BLUE, "center")):
-        ax.text(602, height, words, color=colour, va=side)
-
-
-# %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(7.2, 3.0))
 ax.plot(range(400, 601), late[0, :201], color=figures.ORANGE, lw=1.2, label="SGD, η = 0.03")
-ax.plot([400, 600], 2 * [late[0, :201].mean()], "--", color=figures.ORANGE, label="its mean")
 ax.plot([400, 600], 2 * [left[0]], "--", color=figures.BLUE, label="at the minimum")
-ax.plot([400, 600], 2 * [y.var()], ":", color="k", label="mean target")
+ax.plot([400, 600], 2 * [y.var()], "k--", label="mean target")
 ax.set(xlabel="step", ylabel="training loss (no penalty)", xlim=(400, 660), ylim=(0, None),
        xticks=range(400, 601, 50))
 ax.spines["bottom"].set_bounds(400, 600)
-name_levels(ax)
+ax.text(602, y.var(), "mean target", va="center")
+ax.text(602, left[0], "at the minimum", color=figures.BLUE, va="center")
 ax.text(516, 0.9 * late[0, :201].max(), "SGD, η = 0.03", color=figures.ORANGE)
 ax.set_title("With λ = 10 the loss of one run hovers above its value at the minimum")
 hover = {name: each.y.mean() for name, each in figures.drawn(ax).items()}
 figures.show(fig, "Training loss from step 400 to 600 with λ = 10. It jumps up and down, on "
-             f"average at {hover['its mean']:.3f}; a dashed line marks the loss at the "
-             f"minimum of loss plus penalty, {hover['at the minimum']:.4f}, a dotted one that of "
+             f"average at {hover['SGD, η = 0.03']:.3f}; a dashed line marks the loss at the "
+             f"minimum of loss plus penalty, {hover['at the minimum']:.4f}, a second one that of "
              f"answering the mean target, {hover['mean target']:.3f}.", number="2.10",
-             caption="One run on the first data set. Orange dashes: its mean. Blue dashes: the "
-             "loss at the minimum of loss plus penalty. Dotted: that of answering the mean target.")
+             caption="One run on the first data set. Blue dashes: the loss at the minimum of loss "
+             "plus penalty. Black dashes: that of answering the mean target; the run's mean, "
+             f"{hover['SGD, η = 0.03']:.3f}, is about as high.")
 
 # %% tags=["hide-input"]
 claim("S2-07", "With λ = 10 the late training loss has a standard deviation over time of {} times "
@@ -1316,7 +1319,9 @@ def draw_cloud(ax, eta, colour):
         ax.annotate("", (at + side, low + up), (at, low + up),
                     arrowprops={"arrowstyle": "-|>", "lw": 1.6, "shrinkA": 0, "shrinkB": 0})
         ax.text(at - eta - 0.04, low + up, words, ha="right", va="center")
-    ax.set(xlabel="distance Δ from the minimum", ylabel="height above the minimum")
+    ax.axhline(-0.08, color=figures.GREY, lw=0.8)  # below it, how often
+    ax.set(xlabel="distance Δ from the minimum")
+    ax.set_ylabel("height above the minimum", y=0.62)
     ax.set(xlim=(-1.12, 1.12), ylim=(-0.16, 0.56), yticks=[0, 0.2, 0.4])
     ax.set_title(f"η = {eta:g}", size=10, weight="normal")
 
@@ -1351,10 +1356,10 @@ claim("02-cloud", "In Figure 2.11 the runs' mean height is that of step 3; ratio
 # sum to zero, so kicks taken there cancel by the end of the epoch (Figure 2.12).
 #
 # We use ten data sets of 200 examples with
-# 20 inputs, $\lambda=0.2$, and {{200 // 5}} batches of 5 an epoch.
+# 20 inputs, $\lambda=0.2$, and {{200 // 5}} batches of 5 an epoch. `wander` trains on all at once, with four learning rates.
 
 
-# %% tags=["hide-input"]
+# %%
 def wander(X, y, start, lrs, batches, weight_decay):
     """How far SGD on the mean squared error is from its start, at every step."""
     w = np.stack([start] * len(lrs), axis=-1)  # data set, input, learning rate
@@ -1424,8 +1429,11 @@ def draw_kicks(ax, name, colour):
     ax.plot(paths_of.T, color=colour, lw=0.6, alpha=0.7, label="_epochs")
     ax.plot(np.full(20, 40), paths_of[:, -1], "o", color=colour, ms=3.5, label="ends")
     ax.set(xlabel="batches seen in the epoch", ylabel="sum of kicks (1 = one kick's size)")
-    top = 1.1 * np.abs(sums["drawn anew"][0, :, :, 0]).max()
-    ax.set(xlim=(0, 41.5), ylim=(-top, top), xticks=range(0, 41, 10))
+    lines = sums["drawn anew"][0, :, :, 0]
+    ax.set(xlim=(0, 41.5), ylim=(lines.min() - 2, lines.max() + 1), xticks=range(0, 41, 10))
+    at = 40 if name == "drawn anew" else 20
+    ax.text(at - 0.5, -width[at] - 0.3, f"band: ±{width[at]:.1f}", va="top",
+            ha="right" if at == 40 else "center", bbox={"fc": "white", "ec": "none", "pad": 1})
     ax.set_title(name, size=10, weight="normal")
 
 
@@ -1496,8 +1504,7 @@ claim("02-kicks-half", "Halfway through an epoch the sum of shuffled kicks has {
 #
 # </details>
 
-# %%
-# `wander` runs SGD from the minimum, and returns how far away it is at every step.
+# %% tags=["hide-input"]
 paths, each_excess = {}, {}  # step, data set, input, rate; data set, rate
 for name, draw_rows in (("drawn anew", anew), ("shuffled", shuffled)):
     rows = [draw_rows(np.random.default_rng(seed), 4000, size) for seed in seeds(10)]
@@ -1723,7 +1730,6 @@ claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of th
 #
 # - *Choose λ by a half-life.* Say a weight without gradient should halve in 10 epochs of 400 batches, at a constant $\eta=0.1$ and $\mu=0.9$. Then
 #   $\lambda = {{np.log(2):.2f}}\,(1-\mu)/(10\cdot400\,\eta) = {{np.log(2) * (1 - 0.9) / (10 * 400 * 0.1):.5f}}$.
-#   For the ResNet of §2.4 it is at first {{half_lives["ResNet"] * 256 / 1.28e6:.1f}} epochs (of {{1_280_000 // 256:,}} batches).
 # - *If the loss hovers*, lower η at the end, or enlarge the batch.
 #
 # **Limits.** Only one tiny network was tried. Adam ([chapter 3](03_one_lambda_many_meanings.ipynb)) and
@@ -1745,8 +1751,8 @@ claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of th
 # </details>
 #
 # **2.** (Proof.) By hand, with $k$ batches of curvature ρ, the border is where $(a-\eta\rho)\,a^{k-1}=-1$, at $\eta\rho = a + a^{1-k}$, which is 2
-# without decay. Let $0<a<1$. For which $k$ does decay raise the border? A batch drawn anew contains a given example with
-# probability ¼. So a step multiplies the mean square of its error, over all draws, by $\frac14(a-\eta\rho)^2+\frac34a^2$. For which $\eta\rho$ can decay make it shrink?
+# without decay. For which $k$ does decay, with $0<a<1$, raise it? A batch drawn anew holds a given example with
+# probability ¼, so a step multiplies the mean square of its error by $\frac14(a-\eta\rho)^2+\frac34a^2$. For which $\eta\rho$ can decay make it shrink?
 #
 # <details>
 # <summary>Solution</summary>
