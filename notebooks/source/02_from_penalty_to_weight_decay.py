@@ -37,7 +37,7 @@ from l2lib.sweep import MLP, sweep
 # plus the penalty $\frac\lambda2\lVert w\rVert^2$. The penalty acts on the weights, not on the bias. The reader raised the learning rate η from 0.003 to 0.03
 # and kept $\lambda=3$: the loss exploded. With $\lambda=10$ it stayed small.
 #
-# We train four models in plain NumPy: in minibatches with λ = 3, 10 and 0, and in full batches of all
+# We train four models: in minibatches with λ = 3, 10 and 0, and in full batches of all
 # 20 examples with λ = 0. Each epoch takes the examples in a new random order.
 
 
@@ -105,7 +105,7 @@ claim("S2-05", "Within 29 epochs the loss changes by at least {} powers of ten: 
 #
 # ## 2.2 One step: the shrink factor
 #
-# What does a penalty do in one step? Let $g=\nabla L(w)$ be the gradient of the loss $L$ without the penalty. The
+# Let $g=\nabla L(w)$ be the gradient of the loss $L$ without the penalty. The
 # penalty's gradient is $\lambda w$. One step of gradient descent on both is
 #
 # $$w - \eta\,(g+\lambda w)\;=\;(1 - \eta\lambda)\,w-\eta\,g.\tag{2.1}$$
@@ -200,7 +200,7 @@ claim("02-sweep", "So does `sweep`, with which §2.8 trains many models at once"
 #
 # ## 2.3 When is multiplying all weights by a constant an L2 penalty?
 #
-# An [answer in a forum](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer) says that an L2 penalty is almost the same as multiplying all weights by 0.99 in every batch. When is it exactly so? Let $a=0.99$.
+# An [answer in a forum](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer) says that an L2 penalty is almost the same as multiplying all weights by 0.99 in every batch. Let $a=0.99$.
 #
 # - **Decay first**, then subtract the step taken from the old weight: $aw - \eta g(w)$. Comparison with (2.1)
 #   gives $\lambda=(1-a)/\eta$.
@@ -268,7 +268,7 @@ figures.show(fig, "A weight without gradient, started at 1, over 20 steps; the l
              caption="A weight without gradient, started at 1. At each dotted line η halves.")
 
 # %% [markdown]
-# **For plain SGD at a constant η the rule is exactly an L2 penalty, whichever order you choose; in the third order the penalised run is that of $v=aw$. Under a schedule it is not.**
+# **For plain SGD at a constant η the rule is exactly an L2 penalty, whichever order you choose (in the third, for $v=aw$). Under a schedule it is not.**
 #
 # ## 2.4 Momentum: coupled and decoupled decay
 #
@@ -280,7 +280,7 @@ figures.show(fig, "A weight without gradient, started at 1, over 20 steps; the l
 # **Intuition.** While $g + \lambda w$ hardly changes, the buffer sums $1+\mu+\mu^2+\dots=\frac1{1-\mu}$ copies of it.
 # So momentum 0.9 multiplies both the loss's step and the decay by {{1 / (1 - 0.9):.0f}}.
 #
-# **Exactly**, the decay follows in three steps.
+# **Exactly**, in three steps:
 #
 # 1. *Eliminate the buffer.* Put $-\eta m_t=w_t-w_{t-1}$ into the next step:
 #    $w_{t+1}=w_t-\eta(\mu m_t+g_t+\lambda w_t)=(1+\mu-\eta\lambda)\,w_t-\mu\,w_{t-1}-\eta g_t$.
@@ -675,7 +675,7 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 #    of the weights to $(1-\eta\lambda)\,d-\eta H_Bd$, where the batch's Hessian $H_B$ holds no targets. If $d$ dies out,
 #    the run forgets its start; if it grows, the run explodes. So take $y=0$ and ask: do the errors die out?
 # 2. *Take the inputs as orthogonal.* An input has 200 random components. So its squared length is about 200, and two
-#    inputs are nearly orthogonal: the loss's step for one example leaves the error on another as it is. Leave out the bias.
+#    inputs are nearly orthogonal: the loss's step for one example leaves the error on another as it is (Figure 2.7, left). Leave out the bias.
 # 3. *A batch overshoots.* The squared error of one example has the curvature $2\lVert x\rVert^2 = {{2 * 200}}$ along its input $x$;
 #    the mean over 5 examples has {{2 * 200 // 5}}. So a step multiplies the errors of its own batch by $a-80\eta$, with the shrink
 #    factor $a=1-\eta\lambda$ of §2.2.
@@ -717,28 +717,59 @@ def name_factors(ax, much, little):
     ax.text(3.45, -1.12, f"× {little[4] / little[3]:.2f}", color=figures.GREEN, ha="center")
     ax.text(0.62, 0.45, "its own batch:\novershoot", color=figures.GREY)
     ax.text(2.1, 0.45, "the other three batches:\nonly decay acts", color=figures.GREY)
-    ax.text(2.1, -0.1, "in the band: no larger than at the start", color=figures.GREY)
+    ax.text(2.1, -0.2, "in the band: no larger\nthan at the start", color=figures.GREY)
 
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots()
-ax.axhspan(-1, 1, color=figures.SKY, alpha=0.18, lw=0)  # as in Figure 2.6
-for decay, colour in colour_of.items():
-    a = 1 - 0.03 * decay
-    path = np.cumprod([1, a - 80 * 0.03, a, a, a])
-    ax.plot(range(5), path, "o-", color=colour, label=f"λ = {decay}")
+def draw_step(at):
+    """A step of a batch with example 1 but not 2: the loss's part, then that of decay."""
+    corners = np.cumsum([[1, 1], [-80 * 0.03, 0], [-0.03 * 10, -0.03 * 10]], axis=0)
+    at.plot(0, 0, "+", color=figures.GREY, ms=10, label="_no error")
+    at.plot(*corners.T, "o", color=figures.ORANGE, ms=5, label="_corners")
+    for start, end in itertools.pairwise(corners):
+        at.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "lw": 1.6, "shrinkA": 0,
+                                                "shrinkB": 0, "color": figures.ORANGE})
+    for x, y, words in ((-0.15, 1.06, "the loss's step:\nonly error 1 changes"),
+                        (-1.45, 0.72, "decay's part:\nboth change")):
+        at.text(x, y, words, color=figures.GREY, size=9.5, ha="left" if y < 1 else "center",
+                va="top" if y < 1 else "bottom")
+    at.text(0.1, 0, "no error", color=figures.GREY, size=9.5, va="center")
+    at.set(xlim=(-2, 1.4), ylim=(-0.3, 1.5), xlabel="error of example 1",
+           ylabel="error of example 2", xticks=[-1, 0, 1], yticks=[0, 1])
+    at.set_title("orthogonal inputs, λ = 10", size=10, weight="normal")
+
+
+# %% tags=["hide-input"]
+def draw_epoch(ax):
+    """The error of one example, batch by batch, for three λ."""
+    ax.axhspan(-1, 1, color=figures.SKY, alpha=0.18, lw=0)  # as in Figure 2.6
+    for decay, colour in colour_of.items():
+        a = 1 - 0.03 * decay
+        path = np.cumprod([1, a - 80 * 0.03, a, a, a])
+        ax.plot(range(5), path, "o-", color=colour, label=f"λ = {decay}")
+        ax.text(4.1, path[-1], f"λ = {decay}", color=colour, va="center")
+    ax.set(xlim=(-0.1, 4.7), ylim=(-1.95, 1.15), xticks=range(5),
+           xlabel="batches seen in the epoch", ylabel="error of one example (target 0)")
+    ax.set_title("one epoch", size=10, weight="normal")
+
+
+# %% tags=["hide-input"]
+fig, (left_of, ax) = figures.subplots(1, 2, figsize=(7.8, 3.8), width_ratios=(1, 1.9))
+draw_step(left_of)
+corners = figures.drawn(left_of)["_corners"]
+draw_epoch(ax)
 paths = figures.drawn(ax)
 name_factors(ax, paths["λ = 10"].y, paths["λ = 3"].y)
-ax.set(xlim=(-0.1, 4.7), ylim=(-1.95, 1.15), xticks=range(5),
-       xlabel="batches seen in the epoch", ylabel="error of one example (target 0)")
-for decay, colour in colour_of.items():
-    ax.text(4.1, paths[f"λ = {decay}"].y[-1], f"λ = {decay}", color=colour, va="center")
-ax.set_title("λ = 10 overshoots most, and is rescued by the other three batches")
+figures.title(fig, "λ = 10 overshoots most, and is rescued by the other three batches")
 told = "; ".join(f"{name}: {each.y[1]:.2f}, then {each.y[4]:.2f}" for name, each in paths.items())
-figures.show(fig, "The error of one example over an epoch, starting from 1: after its own batch, "
+figures.show(fig, "Left, a plane of the errors of two examples: from 1 and 1 one arrow leads "
+             f"straight to the left, to {corners.x[1]:.1f} and {corners.y[1]:.0f}; a second, "
+             f"decay, to {corners.x[2]:.1f} and {corners.y[2]:.1f}. "
+             "Right, the error of one example over an epoch, starting from 1: after its own batch, "
              f"and at the end. {told}. Only λ = 10 ends inside the band.", number="2.7",
-             caption="By hand, at η = 0.03. The example is in the first of four batches. In the "
-             "tinted band the error is not larger than at the start.")
+             caption="By hand, at η = 0.03. Left: one step of a batch that holds example 1 but "
+             "not 2. Right: the example is in the first of four batches; in the tinted band its "
+             "error is not larger than at the start.")
 
 # %% tags=["hide-input"]
 epochs = [paths[f"λ = {decay}"].y[-1] for decay in (0, 3, 10)]
@@ -853,6 +884,12 @@ claim("02-step", "A step of `growth` is a step of SGD with targets zero",
       measured=e - X @ moved - b, equals=0, within=1e-9)
 claim("02-step-bias", "For the bias, too",
       measured=b - (0.5 - 0.03 * 2 * np.mean(X[few] @ w + 0.5)), equals=0, within=1e-9)
+
+# %% tags=["hide-input"]
+claim("02-sketch", "The corners of Figure 2.7, left, are those of a step with orthogonal inputs",
+      measured=[exact_step(40 * np.eye(2), np.ones(2), 0, [0], 0.03, a)[0] - [x, y_at]
+                for a, x, y_at in zip((1, 0.7), corners.x[1:], corners.y[1:], strict=True)],
+      equals=0, within=1e-9)
 
 # %% tags=["hide-input"]
 claim("02-orthogonal", "With orthogonal inputs, no bias, λ = 0 or 10, Γ is the logarithm of (2.6)",
@@ -1308,7 +1345,7 @@ def draw_cloud(ax, eta, colour):
     x, runs = np.linspace(-1.1, 1.1, 80), clouds[eta][:150]
     height = np.mean(clouds[eta] ** 2) / 2
     often, edges = np.histogram(clouds[eta], bins=np.linspace(-1.1, 1.1, 45))
-    ax.stairs(-0.16 + often / 1e4, edges, baseline=-0.16, fill=True, color=colour, alpha=0.35)
+    ax.stairs(-0.16 + often / 1.3e4, edges, baseline=-0.16, fill=True, color=colour, alpha=0.35)
     ax.plot(x, x**2 / 2, color=figures.GREY, lw=1.2, label="valley")
     ax.plot(runs, runs**2 / 2, "o", color=colour, ms=4.5, alpha=0.4, mew=0, label="runs")
     ax.plot([-1.1, 1.1], [height, height], "--", color=colour, lw=1.5, label="height")
@@ -1356,7 +1393,7 @@ claim("02-cloud", "In Figure 2.11 the runs' mean height is that of step 3; ratio
 # sum to zero, so kicks taken there cancel by the end of the epoch (Figure 2.12).
 #
 # We use ten data sets of 200 examples with
-# 20 inputs, $\lambda=0.2$, and {{200 // 5}} batches of 5 an epoch. `wander` trains on all at once, with four learning rates.
+# 20 inputs, $\lambda=0.2$, and {{200 // 5}} batches of 5 an epoch. `wander` trains on all at once.
 
 
 # %%
@@ -1431,9 +1468,8 @@ def draw_kicks(ax, name, colour):
     ax.set(xlabel="batches seen in the epoch", ylabel="sum of kicks (1 = one kick's size)")
     lines = sums["drawn anew"][0, :, :, 0]
     ax.set(xlim=(0, 41.5), ylim=(lines.min() - 2, lines.max() + 1), xticks=range(0, 41, 10))
-    at = 40 if name == "drawn anew" else 20
-    ax.text(at - 0.5, -width[at] - 0.3, f"band: ±{width[at]:.1f}", va="top",
-            ha="right" if at == 40 else "center", bbox={"fc": "white", "ec": "none", "pad": 1})
+    place = "at the end" if name == "drawn anew" else "in the middle"
+    ax.text(1, lines.max() - 1, f"band {place}: ±{width.max():.1f}", va="top", color=colour)
     ax.set_title(name, size=10, weight="normal")
 
 
