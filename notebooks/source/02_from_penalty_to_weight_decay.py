@@ -1025,9 +1025,8 @@ def draw_exponents(ax):
     for decay, mark in ((3, "X"), (10, "o")):  # as in Figure 2.9
         gain = thick_line[list(fine).index(decay)]
         ax.plot(decay, gain, "k" + mark, ms=8 if mark == "X" else 5, label=f"_at {decay}")
-        words = f"λ = {decay}: {'explodes' if decay == 3 else 'stable'}"
         place = (8, 0.46) if decay == 3 else (9.6, gain - 0.12)
-        ax.annotate(words, (decay, gain), place,
+        ax.annotate(f"λ = {decay}: {'explodes' if gain > 0 else 'stable'}", (decay, gain), place,
                     arrowprops={"arrowstyle": "-", "lw": 0.8} if decay == 3 else None)
     ax.set(xlabel="weight decay λ", ylabel="growth exponent Γ", xlim=(0, 56), ylim=(-0.8, 0.6))
 
@@ -1357,9 +1356,8 @@ def draw_cloud(ax, eta, colour):
                     arrowprops={"arrowstyle": "-|>", "lw": 1.6, "shrinkA": 0, "shrinkB": 0})
         ax.text(at - eta - 0.04, low + up, words, ha="right", va="center")
     ax.axhline(-0.08, color=figures.GREY, lw=0.8)  # below it, how often
-    ax.set(xlabel="distance Δ from the minimum")
-    ax.set_ylabel("height above the minimum", y=0.62)
-    ax.set(xlim=(-1.12, 1.12), ylim=(-0.16, 0.56), yticks=[0, 0.2, 0.4])
+    ax.set(xlabel="distance Δ from the minimum", xlim=(-1.12, 1.12), ylim=(-0.16, 0.56))
+    ax.set_ylabel("height above the minimum", y=0.62), ax.set_yticks([0, 0.2, 0.4])
     ax.set_title(f"η = {eta:g}", size=10, weight="normal")
 
 
@@ -1904,8 +1902,8 @@ claim("S2-06", "PyTorch's `.norm()` of (3, −4) is 5, the L2 norm; the L1 norm 
 verdict("S0-11", "under conditions",
         "Exactly L2 for SGD at a constant η: λ = 0.01/η (decay, then step), or λ′ = 0.01/η′ with "
         "η′ = 0.99η (step, then decay). With momentum μ, too, if 0.99 multiplies the weights and "
-        "not the buffer: then λ is (1 − μ) times as large, the momentum 0.99μ, and the buffer starts "
-        "at 0.01/(0.99η) times the weights. Not under a schedule.")
+        "not the buffer: then λ is (1 − μ) times as large, the momentum 0.99μ, and the buffer "
+        "starts at 0.01/(0.99η) times the weights. Not under a schedule.")
 
 # %% tags=["hide-input"]
 verdict("S2-05", "true",
