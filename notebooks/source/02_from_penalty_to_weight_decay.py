@@ -1297,8 +1297,8 @@ figures.show(fig, "Training loss from step 400 to 600 with λ = 10. It jumps up 
              f"minimum of loss plus penalty, {hover['at the minimum']:.4f}, a second one that of "
              f"answering the mean target, {hover['mean target']:.3f}.", number="2.10",
              caption="One run on the first data set. Blue dashes: the loss at the minimum of loss "
-             "plus penalty. Black dashes: that of answering the mean target; the run's mean, "
-             f"{hover['SGD, η = 0.03']:.3f}, is about as high.")
+             "plus penalty. Black dashes: that of answering the mean target, "
+             f"{hover['mean target']:.3f}; the run's mean is {hover['SGD, η = 0.03']:.3f}.")
 
 # %% tags=["hide-input"]
 claim("S2-07", "With λ = 10 the late training loss has a standard deviation over time of {} times "
