@@ -34,10 +34,10 @@ from l2lib.sweep import MLP, sweep
 # Can a penalty save a run that explodes? In a [forum](https://discuss.d2l.ai/t/weight-decay/99), a reader of a
 # [textbook](https://arxiv.org/abs/2106.11342) reports that it can. The textbook's toy problem has 20 examples with 200 inputs $x_j$ each, and targets $y=0.05 + 0.01\sum_j x_j$ plus a little noise. A
 # linear model is trained in minibatches of 5. It minimises the mean squared error (here always without a factor ½)
-# plus the penalty $\frac\lambda2\lVert w\rVert^2$, which leaves out the bias. The reader raised the learning rate η from 0.003 to 0.03
+# plus the penalty $\frac\lambda2\lVert w\rVert^2$. The penalty acts on the weights, not on the bias. The reader raised the learning rate η from 0.003 to 0.03
 # and kept $\lambda=3$: the loss exploded. With $\lambda=10$ it stayed small.
 #
-# We train four models in plain NumPy: in minibatches with λ = 3, 10 and 0, and in full batches of all
+# We train four models: in minibatches with λ = 3, 10 and 0, and in full batches of all
 # 20 examples with λ = 0. Each epoch takes the examples in a new random order.
 
 
@@ -105,7 +105,7 @@ claim("S2-05", "Within 29 epochs the loss changes by at least {} powers of ten: 
 #
 # ## 2.2 One step: the shrink factor
 #
-# What does a penalty do in one step? Let $g=\nabla L(w)$ be the gradient of the loss $L$ without the penalty. The
+# Let $g=\nabla L(w)$ be the gradient of the loss $L$ without the penalty. The
 # penalty's gradient is $\lambda w$. One step of gradient descent on both is
 #
 # $$w - \eta\,(g+\lambda w)\;=\;(1 - \eta\lambda)\,w-\eta\,g.\tag{2.1}$$
@@ -200,7 +200,7 @@ claim("02-sweep", "So does `sweep`, with which §2.8 trains many models at once"
 #
 # ## 2.3 When is multiplying all weights by a constant an L2 penalty?
 #
-# An [answer in a forum](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer) says that an L2 penalty is almost the same as multiplying all weights by 0.99 in every batch. When is it exactly so? Let $a=0.99$.
+# An [answer in a forum](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer) says that an L2 penalty is almost the same as multiplying all weights by 0.99 in every batch. Let $a=0.99$.
 #
 # - **Decay first**, then subtract the step taken from the old weight: $aw - \eta g(w)$. Comparison with (2.1)
 #   gives $\lambda=(1-a)/\eta$.
@@ -208,7 +208,7 @@ claim("02-sweep", "So does `sweep`, with which §2.8 trains many models at once"
 #   it is (2.1) with the learning rate $\eta'=a\eta$ and $\lambda'=(1-a)/(a\eta)$.
 # - **Decay before the gradient is taken**, $aw-\eta g(aw)$. The decayed weights $v=aw$ become $a\,(v-\eta g(v))$: *step first*.
 #
-# These hold for any loss, at a constant η. But a *schedule* lowers η during the training. Then L2 decays by
+# All three identities hold for any loss, as long as η is constant. But a *schedule* lowers η during the training. Then L2 decays by
 # $\eta_t\lambda$ in step $t$ and fades together with the learning rate. A literal 0.99 does not (Figure 2.3): it is a
 # penalty whose $\lambda_t=0.01/\eta_t$ grows while $\eta_t$ falls.
 
@@ -227,10 +227,10 @@ def final(rule, w=(0.3, -1.2, 2.0), steps=20):
 
 # %% tags=["hide-input"]
 lr, a = 0.05, 0.99
-# 20 steps with three weights; η halves every five.
+# 20 steps of a weight without gradient; η halves every five.
 schedule = [lr * 0.5 ** (t // 5) for t in range(20)]
-literal = final(lambda w, t: a * w - schedule[t] * gradient(w))
-penalty = final(lambda w, t: w - schedule[t] * (gradient(w) + (1 - a) / lr * w))
+literal = final(lambda w, t: a * w, [1.0])
+penalty = final(lambda w, t: w - schedule[t] * (1 - a) / lr * w, [1.0])
 
 # %% tags=["hide-input"]
 before = final(lambda w, t: a * w - lr * gradient(w))
@@ -246,8 +246,9 @@ claim("S0-11", "Step, then decay, is L2 with η′ = 0.99η and λ′ = 0.01/(0.
       measured=np.abs(after - l2_after), below=1e-12)
 
 # %% tags=["hide-input"]
-claim("S0-11", "Under this schedule a literal 0.99 and L2 end {} apart, in the largest of the "
-      "three weights", measured=np.abs(literal - penalty).max(), above=0.05)
+claim("S0-11", "Under this schedule a literal 0.99 and L2 leave a weight without gradient {} "
+      "apart", measured=(penalty - literal)[0],
+      equals=np.exp(-0.01 * 5 * (1 + 1 / 2 + 1 / 4 + 1 / 8)) - 0.99**20, within=0.001)
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(7.2, 2.8))
@@ -267,19 +268,19 @@ figures.show(fig, "A weight without gradient, started at 1, over 20 steps; the l
              caption="A weight without gradient, started at 1. At each dotted line η halves.")
 
 # %% [markdown]
-# **For plain SGD at a constant η the rule is exactly an L2 penalty, in every order (in the third, for the decayed weights). Under a schedule it is not.**
+# **For plain SGD at a constant η the rule is exactly an L2 penalty, whichever order you choose (in the third, for $v=aw$). Under a schedule it is not.**
 #
 # ## 2.4 Momentum: coupled and decoupled decay
 #
-# How fast does a weight decay under momentum? SGD with momentum μ keeps a *buffer* $m$, a sum of past gradients, of which
-# each step keeps the share μ. In PyTorch the penalty's gradient goes through the buffer, too. This is *coupled* decay:
+# How fast does a weight decay under momentum? SGD with momentum μ keeps a *buffer* $m$: each
+# step multiplies it by μ and adds the new gradient. In PyTorch the penalty's gradient goes through the buffer, too. This is *coupled* decay:
 #
 # $$m \leftarrow \mu m + g + \lambda w, \qquad w \leftarrow w - \eta m. \tag{2.2}$$
 #
 # **Intuition.** While $g + \lambda w$ hardly changes, the buffer sums $1+\mu+\mu^2+\dots=\frac1{1-\mu}$ copies of it.
 # So momentum 0.9 multiplies both the loss's step and the decay by {{1 / (1 - 0.9):.0f}}.
 #
-# **Exactly**, the decay follows in three steps.
+# **Exactly**, in three steps:
 #
 # 1. *Eliminate the buffer.* Put $-\eta m_t=w_t-w_{t-1}$ into the next step:
 #    $w_{t+1}=w_t-\eta(\mu m_t+g_t+\lambda w_t)=(1+\mu-\eta\lambda)\,w_t-\mu\,w_{t-1}-\eta g_t$.
@@ -294,7 +295,7 @@ figures.show(fig, "A weight without gradient, started at 1, over 20 steps; the l
 # What does a larger λ do?
 #
 # - **Small decay is multiplied.** As long as $\eta\lambda \ll (1-\sqrt\mu)^2$, the larger root is $z \approx 1 - \frac{\eta\lambda}{1-\mu}$.
-# - **Large decay is limited.** From $\eta\lambda=(1-\sqrt\mu)^2$ on ({{(1 - 0.9**0.5) ** 2:.4f}} for $\mu=0.9$) both roots
+# - **Large decay is limited.** From $\eta\lambda=(1-\sqrt\mu)^2$ ({{(1 - 0.9**0.5) ** 2:.4f}} for $\mu=0.9$) to $(1+\sqrt\mu)^2$ both roots
 #   have size $\sqrt\mu$, and the weight swings around zero. It is like a spring with friction. A stiffer one (more λ) swings
 #   faster, but only friction, here $1-\mu$, brings it to rest.
 # - **Too much makes weights grow**, from $\eta\lambda=2(1+\mu)$ on.
@@ -410,7 +411,7 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 #
 # $$\lambda'=(1-\mu)\,\lambda,\qquad\mu'=(1-\eta\lambda)\,\mu.\tag{2.4}$$
 #
-# The reverse works only while $\eta\lambda'\le(1-\sqrt{\mu'})^2$: decoupled decay has no swings like those of a spring.
+# The reverse works only while $\eta\lambda'\le(1-\sqrt{\mu'})^2$; beyond it coupled decay swings around zero, which decoupled decay cannot do.
 #
 # <details>
 # <summary>Derivation of (2.4)</summary>
@@ -548,7 +549,7 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 # <details>
 # <summary>Large decay: decoupled is the faster one</summary>
 #
-# In place of (2.3) it has the roots $a=1-\eta\lambda$ and μ. Both are below $\sqrt\mu$ in size for $\eta\lambda$ from {{1 - 0.9**0.5:.2f}} to {{1 + 0.9**0.5:.2f}}: there
+# Without gradient, decoupled decay has the roots $a=1-\eta\lambda$ (the weight) and μ (the left-over buffer). Both are below $\sqrt\mu$ in size for $\eta\lambda$ from {{1 - 0.9**0.5:.2f}} to {{1 + 0.9**0.5:.2f}}: there
 # decoupled decay is faster. A left-over buffer fades by μ per step, which halves it in {{np.log(2) / -np.log(0.9):.1f}} steps; coupled
 # decay's floor is {{np.log(2) / -np.log(0.9**0.5):.0f}}. With an empty buffer decoupled decay has no floor.
 #
@@ -571,7 +572,8 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 # <details>
 # <summary>Flat directions (the exception), and momentum</summary>
 #
-# Where $\rho+\lambda=0$ nothing moves: without decay in at least {{201 - 20}} of the toy problem's 201 directions, which change no error.
+# Without decay nothing moves where $\rho=0$. In the toy problem these are at least {{201 - 20}} of 201 directions; moving along them changes no prediction on the
+# training examples.
 #
 # With momentum, instability begins where a root reaches −1. In (2.3), $\lambda+\rho$ takes the place of λ, so that its
 # growth from $\eta\lambda=2(1+\mu)$ on becomes $\eta < 2(1+\mu)/(\rho_{\max}+\lambda)$ for stability. For decoupled
@@ -642,16 +644,16 @@ figures.show(fig, "Factor 1 − η(ρ + λ) against the curvature ρ at η = 0.0
              "valley: with a factor of −0.6 it changes sides and comes nearer to the bottom, with "
              "−1.2 it climbs.", number="2.6",
              caption="Left: a dot where the factor is −1, dashed lines at the largest curvature "
-             "of all 20 examples and of five. Right: four steps from the open circle.")
+             "of all 20 examples and of the first five. Right: four steps from the open circle.")
 
 # %%
 problems = [make_regression(20, seed=seed) for seed in seeds(20)]
 data, targets = (np.stack(part) for part in zip(*problems, strict=True))
 # Q = XXᵀ + 1 of each data set; the 1 is the bias's. §2.7 uses it, too.
 grams = data @ data.swapaxes(1, 2) + 1
-full = 2 / (2 / 20 * np.linalg.eigvalsh(grams)[:, -1])
 
 # %% tags=["hide-input"]
+full = 2 / (2 / 20 * np.linalg.eigvalsh(grams)[:, -1])
 ones = np.column_stack([X, np.ones(20)])
 claim("02-full-curvature", "2/ρ of all 20 examples follows from their largest singular value",
       measured=full[0] * np.linalg.norm(ones, ord=2) ** 2, equals=20, within=1e-6)
@@ -673,7 +675,7 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 #    of the weights to $(1-\eta\lambda)\,d-\eta H_Bd$, where the batch's Hessian $H_B$ holds no targets. If $d$ dies out,
 #    the run forgets its start; if it grows, the run explodes. So take $y=0$ and ask: do the errors die out?
 # 2. *Take the inputs as orthogonal.* An input has 200 random components. So its squared length is about 200, and two
-#    inputs are nearly orthogonal: the loss's step for one example leaves the error on another as it is. Leave out the bias.
+#    inputs are nearly orthogonal: the loss's step for one example leaves the error on another as it is (Figure 2.7, left). Leave out the bias.
 # 3. *A batch overshoots.* The squared error of one example has the curvature $2\lVert x\rVert^2 = {{2 * 200}}$ along its input $x$;
 #    the mean over 5 examples has {{2 * 200 // 5}}. So a step multiplies the errors of its own batch by $a-80\eta$, with the shrink
 #    factor $a=1-\eta\lambda$ of §2.2.
@@ -715,28 +717,59 @@ def name_factors(ax, much, little):
     ax.text(3.45, -1.12, f"× {little[4] / little[3]:.2f}", color=figures.GREEN, ha="center")
     ax.text(0.62, 0.45, "its own batch:\novershoot", color=figures.GREY)
     ax.text(2.1, 0.45, "the other three batches:\nonly decay acts", color=figures.GREY)
-    ax.text(2.1, -0.1, "in the band: no larger than at the start", color=figures.GREY)
+    ax.text(2.1, -0.2, "in the band: no larger\nthan at the start", color=figures.GREY)
 
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots()
-ax.axhspan(-1, 1, color=figures.SKY, alpha=0.18, lw=0)  # as in Figure 2.6
-for decay, colour in colour_of.items():
-    a = 1 - 0.03 * decay
-    path = np.cumprod([1, a - 80 * 0.03, a, a, a])
-    ax.plot(range(5), path, "o-", color=colour, label=f"λ = {decay}")
+def draw_step(at):
+    """A step of a batch with example 1 but not 2: the loss's part, then that of decay."""
+    corners = np.cumsum([[1, 1], [-80 * 0.03, 0], [-0.03 * 10, -0.03 * 10]], axis=0)
+    at.plot(0, 0, "+", color=figures.GREY, ms=10, label="_no error")
+    at.plot(*corners.T, "o", color=figures.ORANGE, ms=5, label="_corners")
+    for start, end in itertools.pairwise(corners):
+        at.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "lw": 1.6, "shrinkA": 0,
+                                                "shrinkB": 0, "color": figures.ORANGE})
+    for x, y, words in ((-0.15, 1.06, "the loss's step:\nonly error 1 changes"),
+                        (-1.45, 0.72, "decay's part:\nboth change")):
+        at.text(x, y, words, color=figures.GREY, size=9.5, ha="left" if y < 1 else "center",
+                va="top" if y < 1 else "bottom")
+    at.text(0.1, 0, "no error", color=figures.GREY, size=9.5, va="center")
+    at.set(xlim=(-2, 1.4), ylim=(-0.3, 1.5), xlabel="error of example 1",
+           ylabel="error of example 2", xticks=[-1, 0, 1], yticks=[0, 1])
+    at.set_title("orthogonal inputs, λ = 10", size=10, weight="normal")
+
+
+# %% tags=["hide-input"]
+def draw_epoch(ax):
+    """The error of one example, batch by batch, for three λ."""
+    ax.axhspan(-1, 1, color=figures.SKY, alpha=0.18, lw=0)  # as in Figure 2.6
+    for decay, colour in colour_of.items():
+        a = 1 - 0.03 * decay
+        path = np.cumprod([1, a - 80 * 0.03, a, a, a])
+        ax.plot(range(5), path, "o-", color=colour, label=f"λ = {decay}")
+        ax.text(4.1, path[-1], f"λ = {decay}", color=colour, va="center")
+    ax.set(xlim=(-0.1, 4.7), ylim=(-1.95, 1.15), xticks=range(5),
+           xlabel="batches seen in the epoch", ylabel="error of one example (target 0)")
+    ax.set_title("one epoch", size=10, weight="normal")
+
+
+# %% tags=["hide-input"]
+fig, (left_of, ax) = figures.subplots(1, 2, figsize=(7.8, 3.8), width_ratios=(1, 1.9))
+draw_step(left_of)
+corners = figures.drawn(left_of)["_corners"]
+draw_epoch(ax)
 paths = figures.drawn(ax)
 name_factors(ax, paths["λ = 10"].y, paths["λ = 3"].y)
-ax.set(xlim=(-0.1, 4.7), ylim=(-1.95, 1.15), xticks=range(5),
-       xlabel="batches seen in the epoch", ylabel="error of one example (target 0)")
-for decay, colour in colour_of.items():
-    ax.text(4.1, paths[f"λ = {decay}"].y[-1], f"λ = {decay}", color=colour, va="center")
-ax.set_title("λ = 10 overshoots most, and is rescued by the other three batches")
+figures.title(fig, "λ = 10 overshoots most, and is rescued by the other three batches")
 told = "; ".join(f"{name}: {each.y[1]:.2f}, then {each.y[4]:.2f}" for name, each in paths.items())
-figures.show(fig, "The error of one example over an epoch, starting from 1: after its own batch, "
+figures.show(fig, "Left, a plane of the errors of two examples: from 1 and 1 one arrow leads "
+             f"straight to the left, to {corners.x[1]:.1f} and {corners.y[1]:.0f}; a second, "
+             f"decay, to {corners.x[2]:.1f} and {corners.y[2]:.1f}. "
+             "Right, the error of one example over an epoch, starting from 1: after its own batch, "
              f"and at the end. {told}. Only λ = 10 ends inside the band.", number="2.7",
-             caption="By hand, at η = 0.03. The example is in the first of four batches. In the "
-             "tinted band the error is not larger than at the start.")
+             caption="By hand, at η = 0.03. Left: one step of a batch that holds example 1 but "
+             "not 2. Right: the example is in the first of four batches; in the tinted band its "
+             "error is not larger than at the start.")
 
 # %% tags=["hide-input"]
 epochs = [paths[f"λ = {decay}"].y[-1] for decay in (0, 3, 10)]
@@ -844,13 +877,19 @@ claim("02-plain", "`growth` finds what `plain_growth` finds",
       equals=0, within=1e-9)
 shrunk = np.linspace(0.1, 1, 10)  # a; one of four batches takes its step of curvature 80
 squares = [exact_step(40 * np.eye(4), np.ones(4), 0, [0], 0.03, a)[0] ** 2 for a in shrunk]
-claim("02-mean-square", "The mean square of §2.7 is 3(80η)²/16, plus the square of a - 20η",
+claim("02-mean-square", "The mean square of exercise 2 is 3(80η)²/16, plus the square of a - 20η",
       measured=np.mean(squares, axis=1) - 3 / 16 * (80 * 0.03) ** 2 - (shrunk - 20 * 0.03) ** 2,
       equals=0, within=1e-9)
 claim("02-step", "A step of `growth` is a step of SGD with targets zero",
       measured=e - X @ moved - b, equals=0, within=1e-9)
 claim("02-step-bias", "For the bias, too",
       measured=b - (0.5 - 0.03 * 2 * np.mean(X[few] @ w + 0.5)), equals=0, within=1e-9)
+
+# %% tags=["hide-input"]
+claim("02-sketch", "The corners of Figure 2.7, left, are those of a step with orthogonal inputs",
+      measured=[exact_step(40 * np.eye(2), np.ones(2), 0, [0], 0.03, a)[0] - [x, y_at]
+                for a, x, y_at in zip((1, 0.7), corners.x[1:], corners.y[1:], strict=True)],
+      equals=0, within=1e-9)
 
 # %% tags=["hide-input"]
 claim("02-orthogonal", "With orthogonal inputs, no bias, λ = 0 or 10, Γ is the logarithm of (2.6)",
@@ -934,16 +973,15 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # | real inputs, shuffled | {{stable_from:.1f}} | {{stable_to:.0f}} |
 # | real inputs, drawn anew | {{drawn_from:.0f}} | {{drawn_to:.0f}} |
 #
-# Shuffling is part of the rescue: in a shuffled epoch the examples take turns.
-#
-# In the last row each batch is *drawn anew*: five different examples of all 20. Then λ = 10 is not enough (Figure 2.8).
+# Shuffling is part of the rescue, because the examples of a shuffled epoch take turns. If each batch is *drawn anew* from all examples (last row), λ = 10 is not
+# enough (Figure 2.8). (The five examples of a batch differ; in §2.8 one may come twice.)
 #
 # <details>
 # <summary>Where the differences come from</summary>
 #
 # *Without decay* a run explodes by hand above $\eta = {{2 / 80:.3f}}$, in the simulation already above {{crossing:.3f}}. *With decay* and shuffled,
-# single data sets become stable between λ = {{min(each_from):.1f}} and {{max(each_from):.1f}}. They need more λ than by hand mostly
-# because the lengths of the inputs are unequal.
+# single data sets become stable between λ = {{min(each_from):.1f}} and {{max(each_from):.1f}}. They need more λ than by hand:
+# unequal lengths raise the border from {{hand[0]:.1f}} to {{lengths[0]:.1f}}; overlap lowers it again to {{stable_from:.1f}}.
 #
 # | assumption | from λ = | to about λ = |
 # |---|---|---|
@@ -954,7 +992,7 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # computed once, with the mean longest input: in (2.6)
 # $\frac25\lVert x\rVert^2={{2 / 5 * longest:.0f}}$ takes the place of 80.
 #
-# The real inputs need less than the second row. If inputs are orthogonal, the error on the longest one stays there and grows.
+# Why does overlap lower the border? If inputs are orthogonal, the error on the longest one stays there and grows.
 # Real inputs overlap, so its error spreads to shorter inputs, whose batches overshoot less.
 #
 # By hand, *drawing anew* does not change Γ: in four steps each example is drawn once on average, so the logarithms add up to that of (2.6).
@@ -963,35 +1001,12 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # </details>
 #
 # <details>
-# <summary>The kink of Figure 2.8, and the mean over all draws</summary>
+# <summary>The kink of Figure 2.8</summary>
 #
-# *The kink.* From about λ = {{parting:.1f}} on, the slowest thing to die out is the bias, which does not decay: hence the kink and the
+# From about λ = {{parting:.1f}} on, the slowest thing to die out is the bias, which does not decay: hence the kink and the
 # flat branch. If it decayed (thin line), Γ would be ${{thin_line[thin.index(10)]:.2f}}$ at λ = 10. The border itself hardly moves.
 #
-# *The mean over all draws.* Γ describes a typical run. By hand, a batch drawn anew contains a given example with
-# probability ¼. So a step multiplies the mean square of its error
-# by $\frac14(a-80\eta)^2+\frac34a^2$. At $\eta=0.03$ that is at least {{3 / 16 * (80 * 0.03) ** 2:.2f}}, whatever λ is
-# (exercise 2): rare runs grow so much that they carry the mean. Papers often bound this mean, a stricter border
-# ([Ma, Bassily and Belkin 2018](https://arxiv.org/abs/1712.06559), [Wu, Ma and E
-# 2018](https://nips.cc/virtual/2018/poster/11792)).
-#
 # </details>
-
-# %% tags=["hide-input"]
-claim("S2-08", "Without momentum or decay, SGD in minibatches of 5 explodes above a learning rate "
-      "of {}, on average", measured=crossing, between=(0.020, 0.025))
-
-# %% tags=["hide-input"]
-claim("S2-07", "At η = 0.03 shuffled minibatches become stable at λ = {}, on average",
-      measured=stable_from, between=(5.8, 7.3))
-
-# %% tags=["hide-input"]
-claim("S2-07", "At η = 0.03 minibatches drawn anew become stable at λ = {}, on average",
-      measured=drawn_from, between=(11, 17))
-
-# %% tags=["hide-input"]
-claim("02-too-much", "Far too much λ makes them explode again: at η = 0.03, shuffled, above "
-      "λ = {}, on average", measured=stable_to, between=(44, 52))
 
 # %% tags=["hide-input"]
 def draw_exponents(ax):
@@ -1010,8 +1025,8 @@ def draw_exponents(ax):
     for decay, mark in ((3, "X"), (10, "o")):  # as in Figure 2.9
         gain = thick_line[list(fine).index(decay)]
         ax.plot(decay, gain, "k" + mark, ms=8 if mark == "X" else 5, label=f"_at {decay}")
-        place = (8, 0.46) if decay == 3 else (9.2, gain - 0.11)
-        ax.annotate(f"λ = {decay}", (decay, gain), place,
+        place = (8, 0.46) if decay == 3 else (9.6, gain - 0.12)
+        ax.annotate(f"λ = {decay}: {'explodes' if gain > 0 else 'stable'}", (decay, gain), place,
                     arrowprops={"arrowstyle": "-", "lw": 0.8} if decay == 3 else None)
     ax.set(xlabel="weight decay λ", ylabel="growth exponent Γ", xlim=(0, 56), ylim=(-0.8, 0.6))
 
@@ -1031,8 +1046,25 @@ figures.show(fig, "Growth exponent against weight decay at η = 0.03. For shuffl
              number="2.8", caption="At η = 0.03, means over 20 data sets. Above zero runs explode. "
              "The marks are the reader's settings. The thin line is for shuffled epochs, too.")
 
+# %% tags=["hide-input"]
+claim("S2-08", "Without momentum or decay, SGD in minibatches of 5 explodes above a learning rate "
+      "of {}, on average", measured=crossing, between=(0.020, 0.025))
+
+# %% tags=["hide-input"]
+claim("S2-07", "At η = 0.03 shuffled minibatches become stable at λ = {}, on average",
+      measured=stable_from, between=(5.8, 7.3))
+
+# %% tags=["hide-input"]
+claim("S2-07", "At η = 0.03 minibatches drawn anew become stable at λ = {}, on average",
+      measured=drawn_from, between=(11, 17))
+
+# %% tags=["hide-input"]
+claim("02-too-much", "Far too much λ makes them explode again: at η = 0.03, shuffled, above "
+      "λ = {}, on average", measured=stable_to, between=(44, 52))
+
 # %% [markdown]
-# Figure 2.9 maps these borders.
+# Figure 2.9 maps these borders. On the right it compares runs with *answering the mean target*: predicting the mean of the training targets
+# for every input.
 
 
 # %% tags=["hide-input"]
@@ -1130,8 +1162,9 @@ def draw(lr, weight_decay):
 figures.interactive(draw, lr=[0.055, 0.003, 0.01, 0.02, 0.025, 0.03, 0.04],
                     weight_decay=[15, 0, 1, 3, 5, 7, 10, 12], number="2.9",
                     caption="Left: borders, on average over eight data sets (full batches: "
-                    "twenty); tints: explosion; arrows: the reader's way. Right: seven runs "
-                    "of each kind at the circle; thick: medians; dotted: the mean target's loss.")
+                    "twenty); solid orange: shuffled, dotted: drawn anew; tints: explosion; "
+                    "arrows: the reader's way. Right: seven runs of each kind at the circle; "
+                    "thick: medians; dotted: the mean target's loss.")
 
 # %% tags=["hide-input"]
 claim("02-plane", "The plane has the mean exponent of η = 0.03, λ = 3 at its place",
@@ -1154,7 +1187,7 @@ claim("02-bounded", "There the loss of minibatches stays at least {} times as la
 
 # %% [markdown]
 # **With much decay, shuffled minibatches can be stable where full batches explode** (top right of Figure 2.9).
-# A full batch overshoots in every step. In minibatches an example overshoots once an epoch, and decays in the other three steps.
+# A full batch overshoots in every step, but in minibatches an example overshoots once an epoch and decays in the other three steps.
 #
 # But stable is not yet good: at ○ the loss hovers far above that of answering the mean target.
 #
@@ -1192,9 +1225,6 @@ for batch, rate in ((5, 0.07), (20, 0.15)):
                 seeds=seeds(20), lr=rate, weight_decay=[0, 4], steps=60, record_every=60)
     losses = net.train_loss.values[:, :, -1]  # data set, λ; of the last step
     exploded[batch], ended[batch] = (~(losses < 1e3)).sum(0), losses[:, 1]
-calm = sweep(MLP((200, 50, 1), init="he"), data, targets, loss="mse", batch_size=5,
-             seeds=seeds(20), lr=0.01, steps=60, record_every=60)
-fitted = calm.train_loss.values[:, -1] / targets.var(1)  # relative to answering the mean
 
 
 # %% tags=["hide-input"]
@@ -1218,8 +1248,6 @@ assert all(each[0] >= 14 and each[1] <= 6 for each in exploded.values()), "decay
 for each in ended.values():
     kept = each < 1e3
     assert np.all(abs(each[kept] / targets[kept].var(1) - 1) < 0.01), "only the bias is left"
-assert np.median(fitted) < 0.01, "at a lower learning rate most do not fit"
-assert fitted.max() < 1, "a lower learning rate does not rescue all"
 assert 0.15 * sharp_at[0] > 4, "full batches overshoot at the start"
 assert abs(sharp_at[1] - 2) < 0.2, "after five steps only the bias's curvature is left"
 
@@ -1228,27 +1256,22 @@ assert abs(sharp_at[1] - 2) < 0.2, "after five steps only the bias's curvature i
 # **So against explosions lower η first.**
 #
 # <details>
-# <summary>In numbers; a lower η, and how full batches are rescued</summary>
+# <summary>Are full batches rescued, too?</summary>
 #
-# | runs of 20 that explode | λ = 0 | λ = 4 |
-# |---|---|---|
-# | minibatches, $\eta=0.07$ | {{exploded[5][0]}} | {{exploded[5][1]}} |
-# | full batches, $\eta=0.15$ | {{exploded[20][0]}} | {{exploded[20][1]}} |
-#
-# At $\eta=0.01$, without decay, {{(fitted < 0.01).sum()}} of 20 runs in minibatches fit their data.
-#
-# Full batches are rescued in a different way: decay shrinks the weights, on which a network's curvature depends. At $\eta=0.15$ a step keeps {{100 * (1 - 0.15 * 4):.0f}} % of each weight. In full batches η times the largest curvature (of the network linearised at its weights) falls from {{0.15 * sharp_at[0]:.0f}} to
-# {{0.15 * sharp_at[1]:.1f}} within five steps (median). What is left is the curvature 2 of the output bias, which does not decay.
+# Yes, most, but in a different way: decay shrinks the weights, on which a network's curvature depends. At $\eta=0.15$ η times the largest curvature (of
+# the network linearised at its weights) falls from {{0.15 * sharp_at[0]:.0f}} to {{0.15 * sharp_at[1]:.1f}} within five steps (median).
 #
 # </details>
 #
 # ## 2.8 Noise: how far a run hovers
 #
 # With λ = 10 the reader finds training "somewhat erratic". Figure 2.10 shows the loss, without the penalty. On average over 20 data sets
-# it is {{below: (late.mean(1) / targets.var(1)).mean():.1f}} times that of answering the mean target. Why does it not settle?
+# it is {{below: (late.mean(1) / targets.var(1)).mean():.1f}} times as large as if the model always answered the mean target. Why does it not settle?
 
 # %%
-# `sweep` trains on data set k with the start and the batches of seed k.
+# `sweep` trains on data set k with the start and the batches of seed k. A net of the
+# sizes (200, 1) is a linear model; init="normal": the start of §2.1; evaluate_every=1:
+# the loss on all examples after every step; record_every=800: only the last weights.
 decayed = sweep(MLP((200, 1), init="normal"), data, targets, loss="mse", batch_size=5,
                 seeds=seeds(20), lr=0.03, weight_decay=10, steps=800, record_every=800,
                 evaluate_every=1)
@@ -1257,52 +1280,43 @@ exact = [ridge(*problem, 10, loss="mse") for problem in problems]  # minimum of 
 left = [np.mean((A @ v + c - z) ** 2) for (A, z), (v, c) in zip(problems, exact, strict=True)]
 
 # %% tags=["hide-input"]
-def name_levels(ax):
-    """Words at the right ends of the three levels, of which two may lie close together."""
-    middle = np.mean([late[0, :201].mean(), y.var()])
-    for height, words, colour, side in ((middle + 0.001, "its mean", figures.ORANGE, "bottom"),
-                                        (middle - 0.001, "mean target", "k", "top"),
-                                        (left[0], "at the minimum", figures.BLUE, "center")):
-        ax.text(602, height, words, color=colour, va=side)
-
-
-# %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(7.2, 3.0))
 ax.plot(range(400, 601), late[0, :201], color=figures.ORANGE, lw=1.2, label="SGD, η = 0.03")
-ax.plot([400, 600], 2 * [late[0, :201].mean()], "--", color=figures.ORANGE, label="its mean")
 ax.plot([400, 600], 2 * [left[0]], "--", color=figures.BLUE, label="at the minimum")
-ax.plot([400, 600], 2 * [y.var()], ":", color="k", label="mean target")
+ax.plot([400, 600], 2 * [y.var()], "k--", label="mean target")
 ax.set(xlabel="step", ylabel="training loss (no penalty)", xlim=(400, 660), ylim=(0, None),
        xticks=range(400, 601, 50))
 ax.spines["bottom"].set_bounds(400, 600)
-name_levels(ax)
+ax.text(602, y.var(), "mean target", va="center")
+ax.text(602, left[0], "at the minimum", color=figures.BLUE, va="center")
 ax.text(516, 0.9 * late[0, :201].max(), "SGD, η = 0.03", color=figures.ORANGE)
 ax.set_title("With λ = 10 the loss of one run hovers above its value at the minimum")
 hover = {name: each.y.mean() for name, each in figures.drawn(ax).items()}
 figures.show(fig, "Training loss from step 400 to 600 with λ = 10. It jumps up and down, on "
-             f"average at {hover['its mean']:.3f}; a dashed line marks the loss at the "
-             f"minimum of loss plus penalty, {hover['at the minimum']:.4f}, a dotted one that of "
+             f"average at {hover['SGD, η = 0.03']:.3f}; a dashed line marks the loss at the "
+             f"minimum of loss plus penalty, {hover['at the minimum']:.4f}, a second one that of "
              f"answering the mean target, {hover['mean target']:.3f}.", number="2.10",
-             caption="One run on the first data set. Orange dashes: its mean. Blue dashes: the "
-             "loss at the minimum of loss plus penalty. Dotted: that of answering the mean target.")
+             caption="One run on the first data set. Blue dashes: the loss at the minimum of loss "
+             "plus penalty. Black dashes: that of answering the mean target, "
+             f"{hover['mean target']:.3f}; the run's mean is {hover['SGD, η = 0.03']:.3f}.")
 
 # %% tags=["hide-input"]
 claim("S2-07", "With λ = 10 the late training loss has a standard deviation over time of {} times "
       "its mean, on average", measured=(late.std(1) / late.mean(1)).mean(), above=0.4)
 
 # %% [markdown]
-# Batches disagree about the minimum: each step kicks the weights away, and the slope pulls them back. The *excess* $E$ is how far
-# this lifts, on average, what SGD minimises: loss *plus penalty*.
+# Batches disagree about the minimum: each step kicks the weights away, and the slope pulls them back. The *excess* $E$ is the
+# mean height of loss *plus penalty* above its minimum, over a long run.
 #
-# Let $C$ be the covariance of the single examples' gradients at the minimum of loss plus penalty: the noise. Every batch is
-# *drawn anew*: $B$ examples, here one by one and with replacement.
+# Let $C$ be the covariance of the single examples' gradients at the minimum of loss plus penalty: the noise. Every batch of
+# $B$ examples is drawn anew.
 #
 # If all parameters decay, the Hessian of loss plus
 # penalty is $H_\lambda=H+\lambda I$. Along one of its eigenvectors,
 # let $h=\rho+\lambda$ be the curvature, $\Delta$ the distance from the minimum, and $\sigma^2$ the variance of the noise.
 #
-# 1. *One step.* Pretend that every batch has this Hessian. Then a step is $\Delta\leftarrow(1-\eta h)\,\Delta-\eta\xi$. The
-#    kick ξ is the batch's gradient of loss plus penalty, taken at the minimum. Its mean is zero, its variance $\sigma^2/B$.
+# 1. *One step.* The kick ξ is the batch's gradient of loss plus penalty, taken at the minimum. Its mean is zero, its variance
+#    $\sigma^2/B$. Pretend that every batch has this Hessian. Then a step is $\Delta\leftarrow(1-\eta h)\,\Delta-\eta\xi$.
 # 2. *In the long run* kicks and pull balance (Figure 2.11): the variance $s$ of $\Delta$ is the same before and after a step. The new
 #    batch knows nothing of $\Delta$, so variances add: $s=(1-\eta h)^2 s+\eta^2\sigma^2/B$. Solve for $s$:
 #    $s=\frac{\eta \sigma^2}{h\,(2-\eta h)\,B}\approx \frac{\eta \sigma^2}{2h\,B}$ for small $\eta h$.
@@ -1330,7 +1344,7 @@ def draw_cloud(ax, eta, colour):
     x, runs = np.linspace(-1.1, 1.1, 80), clouds[eta][:150]
     height = np.mean(clouds[eta] ** 2) / 2
     often, edges = np.histogram(clouds[eta], bins=np.linspace(-1.1, 1.1, 45))
-    ax.stairs(-0.16 + often / 1e4, edges, baseline=-0.16, fill=True, color=colour, alpha=0.35)
+    ax.stairs(-0.16 + often / 1.3e4, edges, baseline=-0.16, fill=True, color=colour, alpha=0.35)
     ax.plot(x, x**2 / 2, color=figures.GREY, lw=1.2, label="valley")
     ax.plot(runs, runs**2 / 2, "o", color=colour, ms=4.5, alpha=0.4, mew=0, label="runs")
     ax.plot([-1.1, 1.1], [height, height], "--", color=colour, lw=1.5, label="height")
@@ -1341,8 +1355,9 @@ def draw_cloud(ax, eta, colour):
         ax.annotate("", (at + side, low + up), (at, low + up),
                     arrowprops={"arrowstyle": "-|>", "lw": 1.6, "shrinkA": 0, "shrinkB": 0})
         ax.text(at - eta - 0.04, low + up, words, ha="right", va="center")
-    ax.set(xlabel="distance Δ from the minimum", ylabel="height above the minimum")
-    ax.set(xlim=(-1.12, 1.12), ylim=(-0.16, 0.56), yticks=[0, 0.2, 0.4])
+    ax.axhline(-0.08, color=figures.GREY, lw=0.8)  # below it, how often
+    ax.set(xlabel="distance Δ from the minimum", xlim=(-1.12, 1.12), ylim=(-0.16, 0.56))
+    ax.set_ylabel("height above the minimum", y=0.62), ax.set_yticks([0, 0.2, 0.4])
     ax.set_title(f"η = {eta:g}", size=10, weight="normal")
 
 
@@ -1373,13 +1388,13 @@ claim("02-cloud", "In Figure 2.11 the runs' mean height is that of step 3; ratio
 # ## 2.9 Shuffled epochs, and what the reader's run cost
 #
 # Data loaders do not draw anew: they *shuffle*. Does a run then hover less? At the minimum the gradients of loss plus penalty of an epoch's batches
-# sum to zero. So kicks taken there cancel by the end of the epoch (Figure 2.12).
+# sum to zero, so kicks taken there cancel by the end of the epoch (Figure 2.12).
 #
 # We use ten data sets of 200 examples with
-# 20 inputs, $\lambda=0.2$, and {{200 // 5}} batches of 5 an epoch.
+# 20 inputs, $\lambda=0.2$, and {{200 // 5}} batches of 5 an epoch. `wander` trains on all at once.
 
 
-# %% tags=["hide-input"]
+# %%
 def wander(X, y, start, lrs, batches, weight_decay):
     """How far SGD on the mean squared error is from its start, at every step."""
     w = np.stack([start] * len(lrs), axis=-1)  # data set, input, learning rate
@@ -1449,8 +1464,10 @@ def draw_kicks(ax, name, colour):
     ax.plot(paths_of.T, color=colour, lw=0.6, alpha=0.7, label="_epochs")
     ax.plot(np.full(20, 40), paths_of[:, -1], "o", color=colour, ms=3.5, label="ends")
     ax.set(xlabel="batches seen in the epoch", ylabel="sum of kicks (1 = one kick's size)")
-    top = 1.1 * np.abs(sums["drawn anew"][0, :, :, 0]).max()
-    ax.set(xlim=(0, 41.5), ylim=(-top, top), xticks=range(0, 41, 10))
+    lines = sums["drawn anew"][0, :, :, 0]
+    ax.set(xlim=(0, 41.5), ylim=(lines.min() - 2, lines.max() + 1), xticks=range(0, 41, 10))
+    place = "at the end" if name == "drawn anew" else "in the middle"
+    ax.text(1, lines.max() - 1, f"band {place}: ±{width.max():.1f}", va="top", color=colour)
     ax.set_title(name, size=10, weight="normal")
 
 
@@ -1483,7 +1500,7 @@ claim("02-kicks-half", "Halfway through an epoch the sum of shuffled kicks has {
 # %% [markdown]
 # **Within an epoch shuffled kicks move the weights, but at its end they have cancelled.**
 #
-# So the excess is smaller. With many examples and small $\eta hk$, for $k$ batches an epoch, it is
+# So the excess, averaged over all steps of an epoch, is smaller. If batches are small ($B\ll n$), their number $k$ an epoch is large, and $\eta hk$ is small, it is
 #
 # $$E_{\text{shuffled}}\approx\frac{\eta^2 k}{12}\,\frac{\operatorname{tr}(H_\lambda C)}{B}.\tag{2.8}$$
 #
@@ -1521,8 +1538,7 @@ claim("02-kicks-half", "Halfway through an epoch the sum of shuffled kicks has {
 #
 # </details>
 
-# %%
-# `wander` runs SGD from the minimum, and returns how far away it is at every step.
+# %% tags=["hide-input"]
 paths, each_excess = {}, {}  # step, data set, input, rate; data set, rate
 for name, draw_rows in (("drawn anew", anew), ("shuffled", shuffled)):
     rows = [draw_rows(np.random.default_rng(seed), 4000, size) for seed in seeds(10)]
@@ -1596,6 +1612,8 @@ claim("02-noise", "Excess and law differ by at most a factor of {}, for (2.7) at
       "and for (2.8) at η up to 0.005",
       measured=np.exp([*off[0, :3], *off[1, :2]]), below=1.2)
 assert np.all(np.exp(off[2, :2]) < 1.2), "at the end of an epoch: shift plus spread (exercise 6)"
+assert 9 < excess["shuffled"][0] / at_ends[0] < 14, "about eleven times smaller"
+assert 0.17 < shifts[0] / at_ends[0] < 0.28, "the shift's share is a fifth to a quarter"
 
 # %% tags=["hide-input"]
 claim("S3-13", "In shuffled epochs twice the learning rate (0.01 for 0.005) gives {} times the "
@@ -1651,7 +1669,7 @@ claim("02-missed", "At η = 0.003 it is {} times that of (2.8)", measured=missed
       between=(1, 1.5))
 
 # %% [markdown]
-# **In the puzzle λ itself makes the run hover.** Without λ, and at a stable η, the model in the end fits all 20 examples exactly:
+# **In the puzzle λ itself makes the run hover.** Without λ, and at a stable η, the model in the end fits all 20 examples exactly, so
 # *every* example's gradient vanishes, and the noise $C$ is zero. With $\lambda=10$ errors remain, and so $C>0$.
 #
 # <details>
@@ -1664,7 +1682,7 @@ claim("02-missed", "At η = 0.003 it is {} times that of (2.8)", measured=missed
 #
 # </details>
 #
-# **Was λ = 10 worth it?** The reader reports a low test error. We compare four models on fresh examples.
+# **Was λ = 10 worth it?** The reader reports a low test error, so we compare four models on fresh examples.
 
 # %% tags=["hide-input"]
 w, b = decayed.weight0[:, 0].values, decayed.bias0[:, 0].values  # data set, output (one), input
@@ -1720,10 +1738,10 @@ claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of th
 # | SGD, η = 0.01, λ = 10 | {{slow_error[10].mean():.2f}} |
 # | SGD, η = 0.01, λ = 0, from the random start | thousands |
 #
-# **At η = 0.03 hovering costs as much test error as λ = 10 gains; with a smaller η SGD keeps the gain.**
+# **At η = 0.03 hovering costs about as much test error as λ = 10 gains; with a smaller η SGD keeps the gain.**
 #
-# Without decay most of the random start remains, in directions that no
-# example sees. λ is for what the data do not pin down ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
+# Without decay most of the random start remains, because no
+# example sees its directions. λ is for what the data do not pin down ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
 #
 # <details>
 # <summary>Decay, or a start at zero?</summary>
@@ -1740,13 +1758,12 @@ claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of th
 # | SGD | decay per step | half-life in steps (no gradient, in the long run) | stable while (linear model, full batches, all parameters decay) |
 # |---|---|---|---|
 # | plain | $\eta\lambda$ | ${{np.log(2):.2f}}/(\eta\lambda)$, if $\eta\lambda$ is small | $\eta\lt2/(\rho_{\max}+\lambda)$ |
-# | momentum, coupled | $\eta\lambda/(1-\mu)$, if small | ${{np.log(2):.2f}}\,(1-\mu)/(\eta\lambda)$ | $\eta\lt2(1+\mu)/(\rho_{\max}+\lambda)$ |
+# | momentum, coupled | $\eta\lambda/(1-\mu)$, if $\eta\lambda\ll(1-\sqrt\mu)^2$ ({{(1 - np.sqrt(0.9)) ** 2:.4f}} at $\mu=0.9$) | ${{np.log(2):.2f}}\,(1-\mu)/(\eta\lambda)$ | $\eta\lt2(1+\mu)/(\rho_{\max}+\lambda)$ |
 # | the same, $\eta_t$ scheduled | $\eta_t\lambda/(1-\mu)$ | until $\sum_t\eta_t\lambda/(1-\mu)={{np.log(2):.2f}}$ | the same |
 # | momentum, decoupled | $\eta\lambda$ | the same as plain, while $\eta\lambda\lt1-\mu$ | $\eta\lt2(1+\mu)/(\rho_{\max}+(1+\mu)\lambda)$ |
 #
 # - *Choose λ by a half-life.* Say a weight without gradient should halve in 10 epochs of 400 batches, at a constant $\eta=0.1$ and $\mu=0.9$. Then
 #   $\lambda = {{np.log(2):.2f}}\,(1-\mu)/(10\cdot400\,\eta) = {{np.log(2) * (1 - 0.9) / (10 * 400 * 0.1):.5f}}$.
-#   For the ResNet of §2.4 it is at first {{half_lives["ResNet"] * 256 / 1.28e6:.1f}} epochs (of {{1_280_000 // 256:,}} batches).
 # - *If the loss hovers*, lower η at the end, or enlarge the batch.
 #
 # **Limits.** Only one tiny network was tried. Adam ([chapter 3](03_one_lambda_many_meanings.ipynb)) and
@@ -1768,19 +1785,21 @@ claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of th
 # </details>
 #
 # **2.** (Proof.) By hand, with $k$ batches of curvature ρ, the border is where $(a-\eta\rho)\,a^{k-1}=-1$, at $\eta\rho = a + a^{1-k}$, which is 2
-# without decay. For which $k$ does decay with $a>0$ raise it? With batches drawn anew a step multiplies the mean square by
-# $\frac14(a-\eta\rho)^2+\frac34a^2$ (§2.7). For which $\eta\rho$ can decay make it shrink?
+# without decay. For which $k$ does decay, with $0<a<1$, raise it? A batch drawn anew holds a given example with
+# probability ¼, so a step multiplies the mean square of its error by $\frac14(a-\eta\rho)^2+\frac34a^2$. For which $\eta\rho$ can decay make it shrink?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# The derivative of $a+a^{1-k}$ is $1-(k-1)\,a^{-k}$. For all $a$ between 0 and 1 it is negative if $k\ge2$: decay lowers $a$, so it raises
+# The derivative of $a+a^{1-k}$ is $1-(k-1)\,a^{-k}$. For $0<a<1$ it is negative if $k\ge2$: decay lowers $a$, so it raises
 # the border. For $k=1$, the full batch, the border is $1+a$, which is (2.5): decay lowers it. So it takes *at least two* batches.
 #
 # The second factor is $\frac14(a-\eta\rho)^2+\frac34a^2=a^2-\frac12\eta\rho\,a+\frac14(\eta\rho)^2$. It is least at
 # $a=\frac14\eta\rho$, where it is $\frac3{16}(\eta\rho)^2$. That is below 1 for $\eta\rho\lt4/\sqrt3={{4 / 3**0.5:.2f}}$. Without decay
 # ($a=1$) it takes $\eta\rho\lt2$. So decay helps here, too, but not at $\eta\rho={{80 * 0.03:.1f}}$: with $\rho=80$ at most up to
-# $\eta={{4 / 3**0.5 / 80:.4f}}$.
+# $\eta={{4 / 3**0.5 / 80:.4f}}$. Beyond that rare runs grow so much that they carry the mean, though a typical run, which Γ describes, may shrink.
+# Papers often bound this mean ([Ma, Bassily and Belkin 2018](https://arxiv.org/abs/1712.06559), [Wu, Ma and E
+# 2018](https://nips.cc/virtual/2018/poster/11792)).
 #
 # </details>
 #
@@ -1823,8 +1842,9 @@ claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of th
 # (We stop after 100 epochs, because by 200 some errors are too large for the computer.) With 0.4 the run explodes in spite of $\lambda=10$. With `0, 20` in place of `10`, which means full batches without
 # decay, the three numbers are $-0.4$, $-0.4$ and $0.5$: with 0.4 even full batches explode. All inputs now share a
 # direction, and it is so steep that every batch overshoots along it. So no batch is left that only shrinks the error there,
-# and decay adds to the overshoot. Decay can cure the overshoot of single batches, not one that all batches share. Without decay
-# and momentum an η below the safe bound of §2.7 is stable, whatever the inputs; with decay put $\rho_{\max}+\lambda$ for $\rho_{\max}$.
+# and decay adds to the overshoot. Decay can cure the overshoot of single batches, not one that all batches share.
+#
+# Without decay and momentum an η below the safe bound of §2.7 is stable, whatever the inputs; with decay put $\rho_{\max}+\lambda$ for $\rho_{\max}$.
 #
 # </details>
 #
@@ -1844,8 +1864,8 @@ claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of th
 # the shift, balances it at the shift $-\frac{\eta}{2B}H_\lambda^{-1}v$. It comes from drawing without replacement ([Smith et al.
 # 2021](https://arxiv.org/abs/2101.12176)).
 #
-# At $\eta=0.0025$ the excess at the end of an epoch is {{excess["shuffled"][0] / at_ends[0]:.0f}} times smaller than its mean over the epoch. The shift makes about
-# {{100 * shifts[0] / at_ends[0]:.0f}} % of it. The rest is a spread, as the order of each epoch is random. For smaller η the shift makes
+# At $\eta=0.0025$ the excess at the end of an epoch is about eleven times smaller than its mean over the epoch. The shift makes between a fifth
+# and a quarter of it. The rest is a spread, as the order of each epoch is random. For smaller η the shift makes
 # more: its excess falls like $\eta^2$, that of the spread like $\eta^3$.
 #
 # </details>
@@ -1859,7 +1879,7 @@ claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of th
 # Power iteration needs only Hessian-vector products. With `loss` of one batch and `params` a list of its parameters,
 # and `v` a list of random tensors of their shapes: `g = torch.autograd.grad(loss, params, create_graph=True)` once,
 # then repeatedly `Hv = torch.autograd.grad(g, params, v, retain_graph=True)`, and `v` is `Hv` divided by its norm. The
-# norm tends to the largest curvature in size. Add λ for parameters that decay. With momentum 0.9 an η below
+# norm tends to the largest curvature in size, which may be a negative one. Add λ for parameters that decay. With momentum 0.9 an η below
 # $2/\rho_{\max}$ may still explode (exercise 4). Do not be alarmed by an η somewhat above $2/\rho_{\max}$: training with
 # full batches often drives the curvature up to $2/\eta$ and goes on there ([Cohen et al.
 # 2021](https://arxiv.org/abs/2103.00065)).
@@ -1881,8 +1901,9 @@ claim("S2-06", "PyTorch's `.norm()` of (3, −4) is 5, the L2 norm; the L1 norm 
 # %% tags=["hide-input"]
 verdict("S0-11", "under conditions",
         "Exactly L2 for SGD at a constant η: λ = 0.01/η (decay, then step), or λ′ = 0.01/η′ with "
-        "η′ = 0.99η (step, then decay). With momentum μ, too: then λ is (1 − μ) times as large, "
-        "the momentum 0.99μ. Not under a schedule.")
+        "η′ = 0.99η (step, then decay). With momentum μ, too, if 0.99 multiplies the weights and "
+        "not the buffer: then λ is (1 − μ) times as large, the momentum 0.99μ, and the buffer "
+        "starts at 0.01/(0.99η) times the weights. Not under a schedule.")
 
 # %% tags=["hide-input"]
 verdict("S2-05", "true",
@@ -1897,7 +1918,7 @@ verdict("S2-07", "under conditions",
         "It hovers, as said, and does not explode because the other batches' decay outweighs the "
         "overshoot of nearly orthogonal inputs. In shuffled epochs λ = 10 is enough for that, "
         f"with batches drawn anew it takes about {drawn_from:.0f}. The test error is low only "
-        "beside an explosion: about that of answering the mean target.")
+        "compared with an explosion; it is about that of always answering the mean target.")
 
 # %% tags=["hide-input"]
 verdict("S2-08", "true",
@@ -1912,8 +1933,8 @@ verdict("S2-09", "under conditions",
 
 # %% tags=["hide-input"]
 verdict("S3-09", "under conditions",
-        f"True of the minimum. SGD follows only if it is stable, for which 0 < ηλ < 2 is "
-        f"necessary: at ηλ = {0.1 * 21:g} it grows as 1.1ᵗ.")
+        "True of the minimum. SGD follows only if it is stable. Plain SGD needs 0 < ηλ < 2:"
+        f" at ηλ = {0.1 * 21:g} it grows as 1.1ᵗ.")
 
 # %% tags=["hide-input"]
 verdict("S3-13", "under conditions",

@@ -84,17 +84,12 @@ def mean_squares(x: Array, y: Array, w: Array, b: Array) -> Array:
 
 @number("S0-11")
 def two_rules_apart() -> float:
-    """The largest difference between a fixed shrinkage and an L2 penalty, with a schedule."""
-    shrunk = penalised = np.array([0.3, -1.2, 2.0])
-
-    def gradient(w: Array) -> Array:
-        return w**3 - np.roll(w, 1) - np.roll(w, -1) + 0.5
-
+    """What a fixed shrinkage and an L2 penalty leave of a weight, with a schedule; difference."""
+    shrunk = penalised = 1.0
     for step in range(20):
-        rate = 0.05 * 0.5 ** (step // 5)
-        shrunk = 0.99 * shrunk - rate * gradient(shrunk)
-        penalised = penalised - rate * (gradient(penalised) + 0.01 / 0.05 * penalised)
-    return float(np.abs(shrunk - penalised).max())
+        shrunk *= 0.99
+        penalised -= 0.05 * 0.5 ** (step // 5) * 0.01 / 0.05 * penalised
+    return penalised - shrunk
 
 
 @number("S2-08")
