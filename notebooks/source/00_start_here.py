@@ -375,8 +375,9 @@ def draw_shares(left, right):
     left.axhline(1 / 3, color=figures.GREY, ls="--", lw=1.2, label="_third")
     left.set(title="SGD: equal shares", ylabel="share of the squared norm", ylim=(-0.03, 1))
     right.set(title="AdamW: unequal shares", ylabel=" ", ylim=(-0.03, 1))
-    for ax, words, at in ((left, "equal shares", 1470), (right, "part of the number of weights", 490)):
-        ax.text(at, 0.91, f"dashed: {words}", ha="right", va="top", size=9, color=figures.GREY)
+    for ax, words, at in ((left, "equal shares", 1470),
+                          (right, "part of the number of weights", 490)):
+        ax.text(at, 0.91, f"dashed: {words}", ha="right", va="top", size=9, c=figures.GREY)
         ax.set(xlabel=" "), ax.set_yticks([0, 1 / 3, 2 / 3, 1], ["0", "1/3", "2/3", "1"])
 
 
@@ -428,14 +429,14 @@ figures.show(fig, "Share of the squared norm that each of three layers has in tr
              f"RMS of its weights (bottom); 5 seeds, bold means. All shares start at {words[0]}. "
              f"Left: under SGD all run to {curves['_third'].y[0]:.2f}, from step 1000 on within "
              f"{far:.2f} of it. The layers' RMS end at {words[3]}. Right: under AdamW the shares "
-             f"are {words[1]} in the second half, on average; dashed lines mark the layers' parts "
-             f"of the number of weights, {words[2]}. RMS end at {words[4]}; dotted, without decay, at {words[5]}.",
+             f"are {words[1]} in the second half, on average; dashed are the layers' parts of the "
+             f"number of weights, {words[2]}. RMS end at {words[4]}, without decay at {words[5]}.",
              number="0.3",
              caption="Thin lines are single seeds, nearly all hidden by the bold lines, their "
              "means. Dotted lines are means, too.")
 
 # %% [markdown]
-# In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. AdamW's shares (top right) come near the layers' parts of the number of weights, although the third has {{last_shares[2] / dashed[2]:.1f}} times its part. Equal RMS would give exactly these parts. Indeed the RMS become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half about {{below: ratios.mean():.1f}} times.
+# In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. AdamW's shares (top right) come near the layers' parts of the number of weights, although the third has {{last_shares[2] / dashed[2]:.1f}} times its part. Equal RMS would give exactly these parts; indeed they become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half about {{below: ratios.mean():.1f}} times.
 #
 # Decay is not the reason: without it (dotted) the RMS become as similar, because all layers start small against what the steps add. §0.5 lets one start large.
 
@@ -669,7 +670,7 @@ claim("00-added", "In the first 50 steps of SGD, the loss adds at least {} times
 #
 # ## 0.5 What does AdamW make equal?
 #
-# AdamW divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So a weight's steps have an RMS near $\eta$, whatever its layer. (AdamW does not minimise loss plus penalty, so §0.4 does not apply.) How large do weights become by such steps?
+# AdamW divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So a weight's steps have an RMS near $\eta$, whatever its layer. (AdamW does not minimise loss plus penalty, so §0.4 does not apply.) How large do weights become?
 #
 # Suppose first that gradients are only noise, symmetric about zero, independent and of the same distribution at every step. Decay turns $w$ into $aw$, with $a=1-\eta\lambda$ as before, and the gradient adds a step $\Delta$. With bars for means over many weights, the mean square changes from $\overline{w^2}$ to $a^2\overline{w^2}+2a\,\overline{w\Delta}+\overline{\Delta^2}$.
 #
@@ -691,7 +692,7 @@ for scale, start in ((0.1, 0.2), (10, 0.0)):
 free = train_on_noise(torch.optim.AdamW, lr, 0.0, 1, 0.2, steps=500)  # no decay
 
 # %% [markdown]
-# Now we train the network of §0.3 without momentum, with decay and without. Its first layer starts much larger than usual.
+# Now the network of §0.3, with a large first layer, without momentum, with decay and without:
 
 # %%
 def train_network(lr, decay):  # gives the layers' weights before each step, and at the end
@@ -720,7 +721,8 @@ for decay, each in large.items():
 # %% tags=["hide-input"]
 shrink = 1 - lr * lam
 second_half = pairwise(history[250:])
-steps = [[(old, new - shrink * old) for old, new in zip(*pair, strict=True)] for pair in second_half]
+steps = [[(old, new - shrink * old) for old, new in zip(*pair, strict=True)]
+         for pair in second_half]  # w and Δ of the layers
 means = [[(delta**2).mean(), (old * delta).mean()] for pair in steps for old, delta in pair]
 step_square, product = torch.tensor(means).reshape(-1, 3, 2).mean(0).T.numpy()
 grown = np.diff(large[lam][250:] ** 2, axis=0).mean(0)  # what the mean square gains in a step
@@ -836,7 +838,7 @@ claim("00-noise", "With noise for gradients, the weights end at an RMS of {} tim
       equals=1, within=0.05)
 
 # %% [markdown]
-# With noise for gradients the RMS reaches (0.3), whether it starts small or large (Figure 0.6, top left). In the network, too, decay forgets the large start (top right). At first the largest RMS is {{first_ratio:.1f}} times the smallest. With decay it ends at {{large_ratio:.1f}} times, without at {{free_ratio:.1f}}.
+# With noise for gradients the RMS reaches (0.3), whether it starts small or large (Figure 0.6, top left). In the network, too, decay forgets the large start (top right). The largest RMS, at first {{first_ratio:.1f}} times the smallest, ends at {{large_ratio:.1f}} times, without decay at {{free_ratio:.1f}}.
 #
 # But all solid lines end above (0.3). A step of noise goes across the weights, $\overline{w\Delta}=0$, and hardly lengthens them (bottom left). The network's go partly along them, $\overline{w\Delta}>0$, most in the third layer (bottom right). So the RMS are only similar.
 #
@@ -853,8 +855,8 @@ claim("00-noise", "With noise for gradients, the weights end at an RMS of {} tim
 #
 # ## 0.6 In practice
 #
-# - Use `AdamW`, where λ means the same for every weight. If you use `Adam`, leave its `weight_decay` at 0.
-# - By convention, use one λ for all weight matrices, and none for biases and for the scales of normalisation layers ([chapter 6](06_bias_exclusion.ipynb)).
+# - Use `AdamW`, where λ means the same for every weight. In `Adam`, leave `weight_decay` at 0.
+# - By convention, use one λ for all weight matrices, and none for biases and the scales of normalisation layers ([chapter 6](06_bias_exclusion.ipynb)).
 # - Typical values of λ are 0.0001 to 0.0005 with SGD, and 0.01 (PyTorch's default) to 0.1 with AdamW. Ours are larger, so that short runs suffice.
 # - Choose λ on a validation set ([chapter 11](11_choosing_lambda.ipynb)).
 # - Compare your number of steps with $1/(\eta\lambda)$ (Exercise 7): in a much shorter run decay hardly acts. PyTorch's defaults, $\eta=0.001$ and $\lambda=0.01$, need {{1 / (0.001 * 0.01):,.0f}} steps.
