@@ -436,7 +436,7 @@ figures.show(fig, "Share of the squared norm that each of three layers has in tr
              "means. Dotted lines are means, too.")
 
 # %% [markdown]
-# In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. AdamW's shares (top right) come near the layers' parts of the number of weights, although the third has {{last_shares[2] / dashed[2]:.1f}} times its part. Equal RMS would give exactly these parts; indeed they become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half about {{below: ratios.mean():.1f}} times.
+# In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. AdamW's shares (top right) come near the layers' parts of the number of weights, except that the third has {{last_shares[2] / dashed[2]:.1f}} times its part. Equal RMS would give exactly these parts; indeed they become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half about {{below: ratios.mean():.1f}} times.
 #
 # Decay is not the reason: without it (dotted) the RMS become as similar, because all layers start small against what the steps add. §0.5 lets one start large.
 
@@ -815,6 +815,7 @@ kept = [starts[f"{kind}first layer"].y for kind in ("", "_without ")]
 lengths = [np.hypot(*(figures.drawn(ax)["sum"].x[1], figures.drawn(ax)["sum"].y[1]))
            for ax in (across, along)]
 solid = [starts[name].y[-1] for name in order]
+assert lengths[0] < 4.4 < 5 < lengths[1], "the sketch shows other steps"
 figures.show(fig, "Weights under AdamW without momentum, η = 0.01 and λ = 0.6. "
              f"Top: root mean square (RMS); dashed is √(η/2λ) = {alone['law'].y[0]:.3f}. "
              "Left: with noise for gradients the weights end at "
@@ -869,6 +870,16 @@ matrices = [p for p in your_network.parameters() if p.ndim > 1]
 others = [p for p in your_network.parameters() if p.ndim < 2]  # biases and scales
 optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": 0.1},
                                {"params": others, "weight_decay": 0.0}], lr=0.001)
+
+# %% tags=["hide-input"]
+untouched = [p.detach().clone() for p in your_network.parameters()]
+for p in your_network.parameters():
+    p.grad = torch.zeros_like(p)  # so that the step is decay alone
+optimizer.step()
+claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ and nothing else",
+      measured=[(p.detach() - (1 - 0.001 * 0.1 * (p.ndim > 1)) * old).abs().max()
+                for p, old in zip(your_network.parameters(), untouched, strict=True)],
+      equals=0, within=1e-12)
 
 # %% [markdown]
 # **Limits.** Equal layers need the conditions of §0.4, a long run, and gradients that become small. Nothing here says which shares predict better.
