@@ -9,7 +9,7 @@
 # - say how decay in Adam differs from decay in AdamW;
 # - say what SGD and AdamW each do to the layers' squared norms, and why.
 #
-# You should have met neural networks and their training, calculus, matrices, variance and a little PyTorch. *Reading takes 50 minutes, the exercises longer, the code less than a minute.*
+# You should have met neural networks and their training, calculus, matrices, variance and a little PyTorch. *Reading takes 50 minutes, the code less than one.*
 #
 # ## 0.1 What is weight decay for?
 #
@@ -155,7 +155,7 @@ figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without
 # <details>
 # <summary>Why is the triangle higher than the dot?</summary>
 #
-# Stopping early protects from noise, too (Exercise 5). With λ = 0 our 3000 steps end before the minimum, where the error is {{at_limit:.2f}}. From λ = 0.01 on training reaches the minimum.
+# Stopping early protects from noise, too (Exercise 5). With λ = 0 the training loss is still falling after 3000 steps. At its minimum the error on new examples would be {{at_limit:.2f}}. From λ = 0.01 on training reaches the minimum.
 #
 # </details>
 #
@@ -262,11 +262,11 @@ figures.show(fig, "Mean of 5000 weights that start at 1 and get random gradients
              caption="Each line is the mean of 5000 weights; colours are the gradients' scales. "
              "Black dots mark the decay if √v is the gradients' scale alone. As v contains λw, "
              "too, the line of scale 1 is a little above its dots, and scale 0.1 has none. "
-             "On the right the dashes of three lines take turns.")
+             "On the right three lines coincide; each is drawn as dashes so that all colours show.")
 
 # %% tags=["hide-input"]
 claim("00-factor", "After 250 steps the mean at scale 10 under Adam and all three under AdamW are "
-      "where their dots are; the one farthest off is at {} of its dot",
+      "in agreement with their dots; the largest deviation is a factor of {}",
       measured=[coupled["10"].y[-1] / coupled["law 10"].y[-1]]
       + [decoupled[scale].y[-1] / decoupled["law"].y[-1] for scale in ("0.1", "1", "10")],
       equals=1, within=0.1)
@@ -279,7 +279,7 @@ assert coupled["1"].y[-1] > coupled["law 1"].y[-1], "not above its dots"
 #
 # ## 0.3 Which layer has the largest share?
 #
-# The penalty adds up all layers. Somebody
+# The penalty is a sum over all layers. Somebody
 # [asked](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer) about two layers whether the term of the
 # big one is "effectively making the second term useless". The penalty's derivative with respect to $W_2$, the weights of the second, is $\lambda W_2$, however large $W_1$ is. So no: every layer decays by the same factor.
 #
@@ -347,7 +347,7 @@ options = {"loss": "cross_entropy", "seeds": seeds(5), "batch_size": 64,
            "evaluate_every": 500, "evaluate_on": 300}
 sgd = sweep(model, pixels, digits.y, lr=0.5, weight_decay=0.003, steps=1500,
             record_every=25, **options)
-# AdamW has PyTorch's usual momentum here, 0.9; ηλ is larger than SGD's, so fewer steps do
+# AdamW has PyTorch's usual momentum here, 0.9; ηλ is larger than SGD's, so fewer steps suffice
 adamw = sweep(model, pixels, digits.y, optimizer="adamw", lr=0.01, weight_decay=[0.0, 0.6],
               steps=500, record_every=25, **options)
 squares = sgd.norm**2
@@ -375,8 +375,9 @@ def draw_shares(left, right):
     left.axhline(1 / 3, color=figures.GREY, ls="--", lw=1.2, label="_third")
     left.set(title="SGD: equal shares", ylabel="share of the squared norm", ylim=(-0.03, 1))
     right.set(title="AdamW: unequal shares", ylabel=" ", ylim=(-0.03, 1))
-    for ax, words, at in ((left, "equal shares", 1470), (right, "share of all weights", 490)):
-        ax.text(at, 0.91, f"dashed: {words}", ha="right", va="top", size=9)
+    for ax, words, at in ((left, "equal shares", 1470),
+                          (right, "part of the number of weights", 490)):
+        ax.text(at, 0.91, f"dashed: {words}", ha="right", va="top", size=9, c=figures.GREY)
         ax.set(xlabel=" "), ax.set_yticks([0, 1 / 3, 2 / 3, 1], ["0", "1/3", "2/3", "1"])
 
 
@@ -392,7 +393,8 @@ def draw_rms(left, right):
                 ax.plot(each.step, each.T, lw=0.8, alpha=0.5, label=label, **look)
             ax.plot(each.step, each.mean("seed"), lw=2.4 if ls == "-" else 1.6,
                     label=label if ls == ":" else f"_mean {name}", **look)
-    right.text(490, 0.53, "dotted: without decay", ha="right", va="top", size=9)
+    right.text(490, 0.53, "dotted: without decay", ha="right", va="top", size=9,
+               color=figures.GREY)
     for ax, title in ((left, "SGD: unequal RMS"), (right, "AdamW: similar RMS")):
         ax.set(title=title, yscale="log", ylim=(0.02, 0.6), ylabel=" ", xlabel="training step")
         ax.set_yticks([0.03, 0.1, 0.3], ["0.03", "0.1", "0.3"]), ax.minorticks_off()
@@ -427,16 +429,16 @@ figures.show(fig, "Share of the squared norm that each of three layers has in tr
              f"RMS of its weights (bottom); 5 seeds, bold means. All shares start at {words[0]}. "
              f"Left: under SGD all run to {curves['_third'].y[0]:.2f}, from step 1000 on within "
              f"{far:.2f} of it. The layers' RMS end at {words[3]}. Right: under AdamW the shares "
-             f"are {words[1]} in the second half, on average; dashed lines mark the shares of all "
-             f"weights, {words[2]}. RMS end at {words[4]}; dotted, without decay, at {words[5]}.",
+             f"are {words[1]} in the second half, on average; dashed are the layers' parts of the "
+             f"number of weights, {words[2]}. RMS end at {words[4]}, without decay at {words[5]}.",
              number="0.3",
              caption="Thin lines are single seeds, nearly all hidden by the bold lines, their "
              "means. Dotted lines are means, too.")
 
 # %% [markdown]
-# In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. AdamW's shares (top right) come near those of the numbers of weights. So the RMS become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half about {{below: ratios.mean():.1f}} times.
+# In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. AdamW's shares (top right) come near the layers' parts of the number of weights, except that the third has {{last_shares[2] / dashed[2]:.1f}} times its part. Equal RMS would give exactly these parts; indeed they become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half about {{below: ratios.mean():.1f}} times.
 #
-# Decay is not the reason: without it (dotted) the RMS become as similar, because all layers start small. §0.5 lets one start large.
+# Decay is not the reason: without it (dotted) the RMS become as similar, because all layers start small against what the steps add. §0.5 lets one start large.
 
 # %% tags=["hide-input"]
 at_start = np.array([curves[name].at(0) for name in names])  # three layers, five runs
@@ -482,14 +484,14 @@ claim("00-sum", "The layers' shares add up to 1, and so do the dashed lines",
 #
 # ## 0.4 Why does SGD make the layers equal?
 #
-# Different weights can give the same function. In Figure 0.4 squared norms of 4 and 1 become 2 and 2, and their sum falls from 5 to 4.
+# Different weights can give the same function. In Figure 0.4 squared norms of 4 and 1 become 2 and 2.
 #
 # 1. Multiply a layer's weights by some $c>0$, and divide the next layer's weights by $c$. Since $\operatorname{relu}(cz)=c\operatorname{relu}(z)$, this changes neither
 #    the network's function (left) nor the loss.
 # 2. But the two squared norms in the penalty become $c^2\lVert W_1\rVert^2$ and $\lVert W_2\rVert^2/c^2$. Their product stays the same.
 # 3. Two positive numbers with a given product have the smallest sum when they are equal (right). **So they are equal at every minimum of loss plus penalty.**
 #
-# This holds for neighbouring layers with ReLU between them, without biases (Exercise 8), normalisation or skip connections, and with one λ for both. We try $c=2$ on the trained network:
+# This holds for neighbouring layers with ReLU between them, without penalised biases (Exercise 8), normalisation or skip connections, and with one λ for both. We try $c=2$ on the trained network:
 
 # %%
 from copy import deepcopy
@@ -554,7 +556,7 @@ def draw_valley(ax):
     ax.axvline(0.5**0.5, ymax=4 / 7.5, color=figures.GREY, ls=":", lw=1.2, label="_lowest")
     ax.set(xlabel="factor c", ylabel="squared norm", xlim=(0.42, 1.3), ylim=(0, 7.5))
     ax.set_xticks([0.5, 0.5**0.5, 1, 1.25], ["0.5", "1/√2", "1", "1.25"])
-    ax.set_title("… is cheapest when equal")
+    ax.set_title("… costs least at equal norms")
 
 
 # %% tags=["hide-input"]
@@ -577,13 +579,13 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
 #
 # 1. The loss does not depend on $c$, so its derivative at $c=1$ is zero: $\langle W_1,g_1\rangle-\langle W_2,g_2\rangle=0$.
 # 2. The step (0.1) turns $\lVert W_l\rVert^2$ into $a^2\lVert W_l\rVert^2-2a\eta\langle W_l,g_l\rangle+\eta^2\lVert g_l\rVert^2$, with $a=1-\eta\lambda$.
-# 3. In the difference $D=\lVert W_1\rVert^2-\lVert W_2\rVert^2$ the middle terms cancel. So, exactly,
+# 3. In the difference $D=\lVert W_1\rVert^2-\lVert W_2\rVert^2$ the middle terms cancel. So, exactly, if there are no biases,
 #
 # $$D\leftarrow(1-\eta\lambda)^2D+\eta^2\left(\lVert g_1\rVert^2-\lVert g_2\rVert^2\right)\tag{0.2}$$
 #
 # Decay alone would leave $(1-\eta\lambda)^{2t}$ of the difference after $t$ steps: $1/e$ after about $1/(2\eta\lambda)$ steps, here {{1 / (2 * 0.5 * 0.003):.0f}}.
 #
-# **How much stays?** The last term is not noise around zero: if one layer's gradients are larger on average, it keeps adding to $D$. In the long run this balances what decay takes in a step, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. Here the network fits its examples, so the gradients and $D$ become small. With wrong labels or small batches both remain large (Exercise 6).
+# **How much stays?** The last term is not noise around zero: if one layer's $\lVert g\rVert^2$ is larger on average, it keeps adding to $D$. In the long run this balances what decay takes in a step, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. Here the network fits its examples, so the gradients and $D$ become small. With wrong labels or small batches both remain large (Exercise 6).
 
 # %% tags=["hide-input"]
 first = sweep(model, pixels, digits.y, steps=50, lr=0.5, weight_decay=0.003, **options)
@@ -654,7 +656,7 @@ claim("00-time", f"After {13 * 25} steps of SGD, {{}} of the difference between 
 # <details>
 # <summary>Why do the small layers catch up at once (left)?</summary>
 #
-# The shares went {{100 * way.mean():.0f}} % of the way to 1/3 in the first 100 steps. The loss does this: its middle term (step 2) adds the same amount to every layer (step 1), which matters most for layers that start small.
+# The shares went {{100 * way.mean():.0f}} % of the way to 1/3 in the first 100 steps. The middle term in step 2, $-2a\eta\langle W,g\rangle$, does this. By step 1 it is the same for every layer, which matters most for layers that start small.
 #
 # </details>
 
@@ -668,7 +670,7 @@ claim("00-added", "In the first 50 steps of SGD, the loss adds at least {} times
 #
 # ## 0.5 What does AdamW make equal?
 #
-# AdamW divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So a weight's steps have an RMS near $\eta$, whatever its layer. (AdamW does not minimise loss plus penalty, so §0.4 does not apply.) How large do weights become by such steps?
+# AdamW divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So a weight's steps have an RMS near $\eta$, whatever its layer. (AdamW does not minimise loss plus penalty, so §0.4 does not apply.) How large do weights become?
 #
 # Suppose first that gradients are only noise, symmetric about zero, independent and of the same distribution at every step. Decay turns $w$ into $aw$, with $a=1-\eta\lambda$ as before, and the gradient adds a step $\Delta$. With bars for means over many weights, the mean square changes from $\overline{w^2}$ to $a^2\overline{w^2}+2a\,\overline{w\Delta}+\overline{\Delta^2}$.
 #
@@ -678,7 +680,7 @@ claim("00-added", "In the first 50 steps of SGD, the loss adds at least {} times
 #
 # $$w_{\mathrm{rms}}\approx\sqrt{\frac{\eta}{2\lambda}}\tag{0.3}$$
 #
-# Neither the scale of the gradients nor the start enters, so all layers would get the same RMS. What is left of the start falls to $1/e$ in $1/(\eta\lambda)$ steps, here {{below: 1 / (lr * lam):.0f}}. Without decay the start stays, and $t$ steps add $\eta^2t$ to the mean square.
+# Neither the scale of the gradients nor the start enters, so all layers would get the same RMS. In each weight the start fades to $1/e$ in $1/(\eta\lambda)$ steps, here {{below: 1 / (lr * lam):.0f}}. Without decay the start stays, and $t$ steps add $\eta^2t$ to the mean square.
 
 # %%
 lr, lam = 0.01, 0.6
@@ -690,55 +692,70 @@ for scale, start in ((0.1, 0.2), (10, 0.0)):
 free = train_on_noise(torch.optim.AdamW, lr, 0.0, 1, 0.2, steps=500)  # no decay
 
 # %% [markdown]
-# Now we train the network of §0.3, without momentum, and record $\Delta$. Then we let the first layer start {{below: large[lam][0, 0] / records[0, 0, 0] ** 0.5:.0f}} times as large, with decay and without.
+# Now the network of §0.3, with a large first layer, without momentum, with decay and without:
 
 # %%
-def four_means(w, old, decay):  # w after a step, old before it
-    step = w.detach() - (1 - lr * decay) * old  # Δ
-    return (old**2).mean(), (step**2).mean(), (old * step).mean(), (old * w.grad).sum()
-
-
-# %%
-def train_network(factor, decay):
+def train_network(lr, decay):  # gives the layers' weights before each step, and at the end
     torch.manual_seed(seeds(1)[0])
     fresh = new_network()
-    fresh[0].weight.data *= factor
+    fresh[0].weight.data *= 4  # the large start
     optimizer = torch.optim.AdamW(fresh.parameters(), lr=lr, weight_decay=decay, betas=(0.0, 0.99))
-    records = []  # no momentum; v remembers about 100 steps
-    for _ in range(500):
+    for _ in range(501):  # no momentum; v remembers about 100 steps
+        yield [w.detach().clone() for w in fresh.parameters()]
         batch = torch.randint(len(images), (64,))
         optimizer.zero_grad()
         nn.functional.cross_entropy(fresh(images[batch]), labels[batch]).backward()
-        old = [w.detach().clone() for w in fresh.parameters()]
         optimizer.step()
-        pairs = zip(fresh.parameters(), old, strict=True)
-        records.append([four_means(w, before, decay) for w, before in pairs])
-    return torch.tensor(records).numpy()  # 500 steps × 3 layers × (means of w², Δ², wΔ; ⟨W, g⟩)
 
 
 # %%
-records = train_network(1, lam)
-large = {decay: train_network(4, decay)[:, :, 0] ** 0.5 for decay in (lam, 0.0)}  # only the RMS
+def rms_of(run):  # steps × layers
+    return np.array([[(w**2).mean().item() ** 0.5 for w in layers] for layers in run])
+
+
+history = list(train_network(lr, lam))
+large = {lam: rms_of(history), 0.0: rms_of(train_network(lr, 0.0))}
 for decay, each in large.items():
     print(f"λ = {decay}: first layer {each[0, 0]:.2f} → {each[-1, 0]:.2f}")
 
 # %% tags=["hide-input"]
-w_square, step_square, product, uphill = records[250:].mean(0).T  # of the second half
 shrink = 1 - lr * lam
+second_half = pairwise(history[250:])
+steps = [[(old, new - shrink * old) for old, new in zip(*pair, strict=True)]
+         for pair in second_half]  # w and Δ of the layers
+means = [[(delta**2).mean(), (old * delta).mean()] for pair in steps for old, delta in pair]
+step_square, product = torch.tensor(means).reshape(-1, 3, 2).mean(0).T.numpy()
+grown = np.diff(large[lam][250:] ** 2, axis=0).mean(0)  # what the mean square gains in a step
+growth = grown + (1 - shrink**2) * (large[lam][250:-1] ** 2).mean(0)  # and what decay took
+from_noise = step_square / growth
+
+# %% tags=["hide-input"]
+claim("00-growth", "The mean square grows by the mean of Δ² and 2a times that of wΔ",
+      measured=step_square + 2 * shrink * product - growth, equals=0, within=1e-9)
 step_rms = step_square**0.5 / lr  # in units of η
 claim("00-steps", "Under AdamW, in the second half of this run, the RMS of the step Δ is "
       "{} times as large in one layer as in another",
       measured=step_rms.max() / step_rms.min(), below=1.6)
+assert product[2] > 2 * product[:2].max() > 0, "the third layer is not pushed most"
+assert product.min() > 0, "the steps do not point along the weights"
+
+# %% tags=["hide-input"]
+last = [w.clone().requires_grad_() for w in history[-1]]
+outputs = (((images @ last[0].T).relu() @ last[1].T).relu()) @ last[2].T
+nn.functional.cross_entropy(outputs, labels).backward()
+uphill = torch.stack([(w.detach() * w.grad).sum() for w in last])  # ⟨W, g⟩ of the layers
+assert abs(uphill - uphill[0]).max() < 1e-9, "not the same for all layers"
+assert uphill.max() < 0, "a larger factor does not lower the loss"
+assert (outputs.argmax(1) == labels).double().mean() > 0.95, "not nearly all are right"
 
 # %% tags=["hide-input"]
 claim("00-large-start", "With decay, a first layer that starts 4 times as large ends at an RMS "
       "of {} times that of its start", measured=large[lam][-1, 0] / large[lam][0, 0], below=0.7)
 assert large[0.0][-1, 0] > large[0.0][0, 0], "without decay a large start fades, too"
-ends = [records[-1, :, 0] ** 0.5, *(each[-1] for each in large.values())]
-usual_ratio, *large_ratios = [each.max() / each.min() for each in ends]
-first_ratio = large[lam][0].max() / large[lam][0].min()
-assert large_ratios[0] < 0.9 * large_ratios[1], "decay does not make the RMS more similar"
-assert abs(np.log(large_ratios[0] / usual_ratio)) < 0.3, "decay does not forget the start"
+first_ratio, large_ratio = [each.max() / each.min() for each in large[lam][[0, -1]]]
+free_ratio = large[0.0][-1].max() / large[0.0][-1].min()
+assert large_ratio < 0.9 * free_ratio, "decay does not make the RMS more similar"
+assert large[lam][-1].min() > (lr / (2 * lam)) ** 0.5, "a layer ends below (0.3)"
 
 # %% tags=["hide-input"]
 def draw_starts(left, right):
@@ -747,7 +764,7 @@ def draw_starts(left, right):
     left.plot(range(1, 501), (free**2).mean(1) ** 0.5, ":", color=figures.GREY, label="_free")
     for decay, each in large.items():
         for layer, name in enumerate(order):
-            right.plot(range(500), each[:, layer], ls="-" if decay else ":", color=f"C{layer}",
+            right.plot(range(501), each[:, layer], ls="-" if decay else ":", color=f"C{layer}",
                        label=name if decay else f"_without {name}")
     for ax in (left, right):
         ax.axhline(expected, color="black", ls="--", lw=1.2, label="law")
@@ -757,61 +774,61 @@ def draw_starts(left, right):
 
 
 # %% tags=["hide-input"]
-def draw_growth(ax):
-    colors, places = ["C0", "C1", "C2"], np.arange(3)
-    ax.barh(places, heights[0], color=colors, height=0.6, label="_steps", zorder=2)
-    ax.barh(places, heights[1], left=heights[0], height=0.6, facecolor="white", edgecolor=colors,
-            hatch="////", label="_along", zorder=2)
-    ax.plot(w_square, places, "o", color="black", ms=6, label="_measured", zorder=4)
-    ax.axvline(expected**2, color="black", ls="--", lw=1.2, label="law", zorder=3)
-    ax.set(title="Network: weights larger than by noise alone",
-           xlabel="mean square of the weights", ylabel="layer", xlim=(0, 0.046), ylim=(2.5, -0.9))
-    ax.set_yticks(places, ["first", "second", "third"]), ax.grid(axis="y", visible=False)
+def draw_step(ax, angle, title):
+    weights, tip = np.array([4.0, 0]), np.array([4 + 1.5 * np.cos(angle), 1.5 * np.sin(angle)])
+    arc = np.linspace(-0.16, 0.5, 50)
+    ax.plot(4 * np.cos(arc), 4 * np.sin(arc), ":", color=figures.GREY, lw=1.4, label="_as long")
+    ax.plot(*zip((0, 0), tip, strict=True), alpha=0, label="sum")
+    for start, end, color in (((0, 0), weights, "black"), (weights, tip, figures.GREY),
+                              ((0, 0), tip, "black")):
+        ax.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": color, "lw": 1.8,
+                                                "shrinkA": 0, "shrinkB": 0})
+    middle = (weights + tip) / 2
+    ax.text(2.2, -0.42, "w", size=11)
+    ax.text(middle[0] + 0.2, middle[1] - 0.25, "Δ", color=figures.GREY, size=11)
+    ax.text(2.2, 0.2 + 2.2 * tip[1] / tip[0], "w + Δ", ha="right", size=11)
+    ax.set(title=title, xlim=(-0.1, 6.4), ylim=(-0.6, 1.9), xticks=[], yticks=[], aspect="equal")
+    ax.set(xlabel=f"length 4.0 → {np.hypot(*tip):.1f}", ylabel=" ")
+    ax.grid(False), ax.spines[:].set_visible(False)
 
 
 # %% tags=["hide-input"]
 expected = (lr / (2 * lam)) ** 0.5  # by (0.3)
-heights = np.array([step_square, 2 * shrink * product]) / (1 - shrink**2)  # add up to the balance
-fig, axes = figures.subplots(2, 2, figsize=(6.8, 5.6), height_ratios=(1.2, 1))
-(left, right), (low, spare) = axes
-low.set_subplotspec(axes[1, 0].get_gridspec()[1, :]), spare.remove()
+fig, ((left, right), (across, along)) = figures.subplots(2, 2, figsize=(6.8, 5.2),
+                                                         height_ratios=(1.8, 1))
 draw_starts(left, right)
-draw_growth(low)
-# %% tags=["hide-input"]
-for ax, words, across, up, color in ((left, "without decay", 60, 0.29, figures.GREY),
-                                     (left, "gradients of scale 0.1", 95, 0.155, "C3"),
-                                     (left, "gradients of scale 10", 60, 0.03, "C5"),
-                                     (left, "√(η/2λ), by (0.3)", 245, 0.113, "black"),
-                                     (right, "dotted: without decay", 130, 0.375, "black"),
-                                     (right, "first layer", 190, 0.285, "C0"),
-                                     (right, "third", 400, 0.253, "C2"),
-                                     (right, "second", 300, 0.06, "C1"),
-                                     (low, "η/2λ, by (0.3)", 0.0087, -0.55, "black"),
-                                     (low, "full: squared steps", 0.026, -0.3, "black"),
-                                     (low, "hatched: steps along the weights", 0.026, 0.2, "black"),
-                                     (low, "dots: measured", 0.026, 0.7, "black")):
-    ax.text(across, up, words, color=color, size=10)
+draw_step(across, np.pi / 2, "Step across: hardly longer")
+draw_step(along, np.pi / 5, "Step partly along: longer")
+for ax, words, at, up, color in ((left, "without decay", 60, 0.29, figures.GREY),
+                                 (left, "gradients of scale 0.1", 95, 0.155, "C3"),
+                                 (left, "gradients of scale 10", 60, 0.03, "C5"),
+                                 (left, "√(η/2λ), by (0.3)", 245, 0.113, "black"),
+                                 (right, "dotted: without decay", 130, 0.375, "black"),
+                                 (right, "first layer", 55, 0.262, "C0"),
+                                 (right, "third", 400, 0.253, "C2"),
+                                 (right, "second", 300, 0.06, "C1")):
+    ax.text(at, up, words, color=color, size=10)
 
 # %% tags=["hide-input"]
-alone, starts, bars = figures.drawn(left), figures.drawn(right), figures.drawn(low)
-from_noise = bars["_steps"].x / bars["_along"].x  # parts of the growth
-layer_rms, balance = bars["_measured"].x ** 0.5, bars["_along"].x ** 0.5
+alone, starts = figures.drawn(left), figures.drawn(right)
 kept = [starts[f"{kind}first layer"].y for kind in ("", "_without ")]
+lengths = [np.hypot(*(figures.drawn(ax)["sum"].x[1], figures.drawn(ax)["sum"].y[1]))
+           for ax in (across, along)]
+solid = [starts[name].y[-1] for name in order]
+assert lengths[0] < 4.4 < 5 < lengths[1], "the sketch shows other steps"
 figures.show(fig, "Weights under AdamW without momentum, η = 0.01 and λ = 0.6. "
              f"Top: root mean square (RMS); dashed is √(η/2λ) = {alone['law'].y[0]:.3f}. "
              "Left: with noise for gradients the weights end at "
              f"{alone['0.1'].y[-1]:.3f} and {alone['10'].y[-1]:.3f}, from above and from below; "
              f"without decay they grow to {alone['_free'].y[-1]:.2f}. "
              f"Right: the network's first layer goes from {kept[0][0]:.2f} to {kept[0][-1]:.2f} "
-             f"with decay and to {kept[1][-1]:.2f} without. "
-             "Bottom: mean square of the three layers from the usual start, in the second half; "
-             f"its roots are {layer_rms[0]:.2f}, {layer_rms[1]:.2f} and {layer_rms[2]:.2f}. "
-             f"The squared steps make {100 * from_noise[0]:.0f}, {100 * from_noise[1]:.0f} and "
-             f"{100 * from_noise[2]:.0f} % of the bars.", number="0.6",
-             caption="Dashed: the law (0.3), at the top for the RMS, below for its square. A bar "
-             "ends at (mean Δ² + 2a mean wΔ)/(1 − a²), where growth and decay are equal; its full "
-             "part comes from Δ². This part is below the law, as v remembers large gradients "
-             "that are rare or past.")
+             f"with decay and to {kept[1][-1]:.2f} without; the other two end at {solid[1]:.2f} "
+             f"and {solid[2]:.2f} with decay. Bottom: a step at a right angle to an arrow of "
+             f"length 4 makes it {lengths[0]:.1f} long, the same step partly along it "
+             f"{lengths[1]:.1f}.", number="0.6",
+             caption="Top: dashed is the law (0.3). Bottom: an arrow stands for all weights of a "
+             "layer, its length for the root of their squared norm; dotted is where arrows are as "
+             "long as before the step.")
 
 # %% tags=["hide-input"]
 growth = lr**2 * torch.arange(100, 501, 100)
@@ -822,37 +839,49 @@ claim("00-noise", "With noise for gradients, the weights end at an RMS of {} tim
       equals=1, within=0.05)
 
 # %% [markdown]
-# Noise leads to (0.3) from a small start and from a large one (Figure 0.6, top left). In the network, too, decay forgets the large start (top right). At first the largest RMS is {{first_ratio:.1f}} times the smallest. With decay it ends at {{large_ratios[0]:.1f}} times, about as from the usual start ({{usual_ratio:.1f}}); without decay, at {{large_ratios[1]:.1f}}.
+# With noise for gradients the RMS reaches (0.3), whether it starts small or large (Figure 0.6, top left). In the network, too, decay forgets the large start (top right). The largest RMS, at first {{first_ratio:.1f}} times the smallest, ends at {{large_ratio:.1f}} times, without decay at {{free_ratio:.1f}}.
 #
-# The network's weights become larger than (0.3) says (bottom), because the steps point partly along the weights: $\overline{w\Delta}>0$. This differs between the layers, so their RMS are only similar.
+# But all solid lines end above (0.3). A step of noise goes across the weights, $\overline{w\Delta}=0$, and hardly lengthens them (bottom left). The network's go partly along them, $\overline{w\Delta}>0$, most in the third layer (bottom right). So the RMS are only similar.
 #
 # <details>
-# <summary>Why do they point along the weights?</summary>
+# <summary>Why do they point along the weights, and most in the third layer?</summary>
 #
-# Multiplying a layer by $c>1$ multiplies all outputs. Nearly all images are classified rightly, so this lowers the loss. Its derivative at $c=1$, $\langle W,g\rangle$, is thus negative. Here the steps, which go against $g/\sqrt v$, also point along $W$ ([chapter 9](09_adaptive_optimisers.ipynb)). Of the growth that balances decay, $\overline{\Delta^2}$ gives only {{100 * from_noise.min():.0f}} to {{100 * from_noise.max():.0f}} %.
+# Multiplying a layer by $c>1$ multiplies all outputs. Nearly all images are classified rightly, so this lowers the loss. Its derivative at $c=1$, $\langle W,g\rangle$, is thus negative, {{uphill[0]:.2f}} at the end of the run with decay, and the same for all three layers (§0.4, step 1). So gradient descent pushes each weight most where there are fewest: in the third layer. Here this stays true of AdamW's steps, which go against $g/\sqrt v$ ([chapter 9](09_adaptive_optimisers.ipynb)).
+#
+# The squared steps give {{100 * from_noise[0]:.0f}}, {{100 * from_noise[1]:.0f}} and {{100 * from_noise[2]:.0f}} % of the three layers' growth; the rest is the push along $W$.
 #
 # </details>
-
-# %% tags=["hide-input"]
-claim("00-uphill", "In the second half of the network's run, the derivative of a batch's loss "
-      "with respect to a factor on one layer is {} on average (largest of three layers)",
-      measured=uphill, below=0)
-assert (product > 0).all(), "the steps do not point along the weights"
-claim("00-level", "In the second half of the network's run, growth and decay nearly balance: a "
-      "layer's RMS is {} times the one at which they are equal (farthest off of three layers)",
-      measured=layer_rms / balance, equals=1, within=0.1)
-
-# %% [markdown]
-# **Under AdamW all layers take steps of about the same RMS. Noise alone would make the RMS of their weights equal; in the network they become similar. Decay limits them, and forgets the start.**
+#
+# **Under AdamW all layers take steps of about the same RMS, so the RMS of their weights become similar. Decay limits them, and forgets the start.**
 #
 # ## 0.6 In practice
 #
-# - Use `AdamW`, where λ means the same for every weight. If you use `Adam`, leave its `weight_decay` at 0.
-# - By convention, use one λ for all weight matrices, and none for biases and for the scales of normalisation layers ([chapter 6](06_bias_exclusion.ipynb)).
+# - Use `AdamW`, where λ means the same for every weight. In `Adam`, leave `weight_decay` at 0.
+# - By convention, use one λ for all weight matrices, and none for biases and the scales of normalisation layers ([chapter 6](06_bias_exclusion.ipynb)).
 # - Typical values of λ are 0.0001 to 0.0005 with SGD, and 0.01 (PyTorch's default) to 0.1 with AdamW. Ours are larger, so that short runs suffice.
 # - Choose λ on a validation set ([chapter 11](11_choosing_lambda.ipynb)).
-# - Compare your number of steps with $1/(\eta\lambda)$ (Exercise 7). PyTorch's defaults for AdamW, $\eta=0.001$ and $\lambda=0.01$, give {{1 / (0.001 * 0.01):,.0f}} steps.
+# - Compare your number of steps with $1/(\eta\lambda)$ (Exercise 7): in a much shorter run decay hardly acts. PyTorch's defaults, $\eta=0.001$ and $\lambda=0.01$, need {{1 / (0.001 * 0.01):,.0f}} steps.
 #
+# PyTorch decays all parameters. Two groups leave biases and scales out:
+
+# %%
+your_network = nn.Sequential(nn.Linear(64, 32), nn.LayerNorm(32), nn.ReLU(), nn.Linear(32, 10))
+matrices = [p for p in your_network.parameters() if p.ndim > 1]
+others = [p for p in your_network.parameters() if p.ndim < 2]  # biases and scales
+optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": 0.1},
+                               {"params": others, "weight_decay": 0.0}], lr=0.001)
+
+# %% tags=["hide-input"]
+untouched = [p.detach().clone() for p in your_network.parameters()]
+for p in your_network.parameters():
+    p.grad = torch.zeros_like(p)  # so that the step is decay alone
+optimizer.step()
+claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ and nothing else",
+      measured=[(p.detach() - (1 - 0.001 * 0.1 * (p.ndim > 1)) * old).abs().max()
+                for p, old in zip(your_network.parameters(), untouched, strict=True)],
+      equals=0, within=1e-12)
+
+# %% [markdown]
 # **Limits.** Equal layers need the conditions of §0.4, a long run, and gradients that become small. Nothing here says which shares predict better.
 #
 # ## 0.7 How to read and run the book
@@ -876,7 +905,12 @@ claims.identities()
 # %% [markdown]
 # Claims that hold up to rounding share one line.
 #
+# <details>
+# <summary>Other random numbers</summary>
+#
 # `L2LIB_SEED=7` in the environment runs a chapter on other random numbers.
+#
+# </details>
 #
 # <details>
 # <summary>What is in which chapter</summary>
@@ -975,7 +1009,7 @@ claims.identities()
 # <details>
 # <summary>Solution</summary>
 #
-# Step 1: $\tanh(cz)$ is not $c\tanh(z)$, so rescaling changes the function. The shares are 0.29, 0.28 and 0.43 after 1500 steps: the *smallest* layer has the largest. More steps do not make them equal. (The notebook then stops, as it checks that the shares are equal.)
+# Step 1: $\tanh(cz)$ is not $c\tanh(z)$, so rescaling changes the function. The shares are 0.29, 0.28 and 0.43 after 1500 steps: the *smallest* layer has the largest. As tanh flattens, larger weights before it change the outputs less than larger weights in the last layer, so the loss pushes that one most. More steps do not make them equal. (The notebook then stops, as it checks that the shares are equal.)
 #
 # </details>
 #
@@ -985,12 +1019,12 @@ claims.identities()
 # <summary>Solution</summary>
 #
 # ```python
-# w, early = torch.zeros(20, hidden_units, 1), []
+# weights, early = torch.zeros(20, hidden_units, 1), []
 # for _ in range(40):
-#     w = train(w, 0, hidden[:, ::10], targets, steps=5)
-#     early.append(((hidden @ w - curve) ** 2).mean() + sigma**2)
-# w = train(torch.zeros(20, hidden_units, 1), 0.01, hidden[:, ::10], targets)
-# decay = ((hidden @ w - curve) ** 2).mean() + sigma**2
+#     weights = train(weights, 0, hidden[:, ::10], targets, steps=5)
+#     early.append(((hidden @ weights - curve) ** 2).mean() + sigma**2)
+# weights = train(torch.zeros(20, hidden_units, 1), 0.01, hidden[:, ::10], targets)
+# decay = ((hidden @ weights - curve) ** 2).mean() + sigma**2
 # print(f"early stopping: {min(early):.2f}, decay: {decay:.2f}")
 # ```
 #
@@ -1005,12 +1039,12 @@ claims.identities()
 #
 # ```python
 # rng = np.random.default_rng(0)
-# random = np.where(rng.random(len(labels)) < 0.3, rng.integers(10, size=len(labels)), digits.y)
+# mixed = np.where(rng.random(len(labels)) < 0.3, rng.integers(10, size=len(labels)), digits.y)
 # late = []
-# for y, batch_size in ((random, 64), (digits.y, 8)):
+# for classes, batch_size in ((mixed, 64), (digits.y, 8)):
 #     changed = {**options, "seeds": seeds(1), "batch_size": batch_size}
-#     run = sweep(model, pixels, y, steps=3000, lr=0.5, weight_decay=0.003, **changed).isel(seed=0)
-#     run = run.sel(step=slice(2333, None))  # the last 1/(ηλ) steps
+#     run = sweep(model, pixels, classes, steps=3000, lr=0.5, weight_decay=0.003, **changed)
+#     run = run.isel(seed=0).sel(step=slice(2333, None))  # the last 1/(ηλ) steps
 #     S, G = [(x**2).mean("step").values for x in (run.norm, run.gradient_norm)]
 #     late.append((S / S.sum(), S[0] - S[1:], 0.5 / (2 * 0.003) * (G[0] - G[1:])))
 #     print(*late[-1])
@@ -1049,7 +1083,7 @@ claims.identities()
 #
 # go up to 0.75, and differ by at most 0.020.
 #
-# The bias $b_j$ of the unit has to be multiplied by $c$, too. If biases are not penalised, $I_j=O_j$ stays true at a minimum, but (0.2) gains a term $2a\eta\,b_j\,\partial L/\partial b_j$, which is zero at a minimum, but in general not on the way there. If they are penalised, $I_j+b_j^2=O_j$.
+# The bias $b_j$ of the unit has to be multiplied by $c$, too. If biases are not penalised, $I_j=O_j$ stays true at a minimum, but (0.2) gains a term $2a\eta\,b_j\,\partial L/\partial b_j$, whose mean over all batches is zero at a minimum, but in general not on the way there. If they are penalised, $I_j+b_j^2=O_j$.
 #
 # </details>
 #
@@ -1059,12 +1093,12 @@ claims.identities()
 # <summary>A start</summary>
 #
 # ```python
-# squares = {name: (p.detach() ** 2).sum().item() for name, p in model.named_parameters() if p.ndim > 1}
+# squares = {name: (p.detach() ** 2).sum().item() for name, p in your_network.named_parameters() if p.ndim > 1}
 # ```
 #
 # After a long run of SGD that fits its examples they should be nearly equal where ReLU connects two layers. They need not be around normalisation layers:
 # chapter 7 says why. Under AdamW compare the layers' RMS with (0.3) only after
-# more than $1/(\eta\lambda)$ steps; in a shorter run they may be far below it. After a long run expect larger ones: the third layer of Figure 0.6 has {{layer_rms[2] / expected:.1f}} times.
+# more than $1/(\eta\lambda)$ steps; in a shorter run they may be far below it. After a long run expect larger ones: the third layer of Figure 0.6 has {{large[lam][-1, 2] / expected:.1f}} times.
 #
 # </details>
 #
