@@ -140,7 +140,7 @@ claim("04-tenth", "the tenth singular value of the least-squares map is zero",
 # ## 4.2 The diamond and the circle
 #
 # Why should L1 give zeros at all? Let $w^*$ be the weights that minimise loss plus penalty, and $t$ their penalty. Then $w^*$ is also the best fit inside the region *penalty ≤ t*: a point
-# there with a lower loss, and a penalty of at most $t$, would have a smaller sum than $w^*$, which is impossible.
+# with a lower loss and no larger penalty would have a smaller sum.
 #
 # In the plane of two weights this region is a disc under
 # L2, and under L1 a diamond with corners on the axes (Figure 4.2). Let a curve of equal loss
@@ -197,7 +197,8 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
              f"of the same size: it is touched at ({met[1].x[0]:.2f}, {met[1].y[0]:.2f}), where "
              "the arrow points straight away from 0.", number="4.2",
              caption="Coloured: weights that the penalty allows. Grey curve: equal loss, smallest "
-             "at ŵ. Arrows: where the loss falls fastest; the fainter one is of other data.")
+             "at ŵ. Arrows: where the loss falls fastest; the fainter one is of other data. "
+             "Grey fan: every direction of the arrow for which the corner is best.")
 
 # %% [markdown]
 # At the best point of a circle the arrow $-\nabla L$ points straight
@@ -428,7 +429,7 @@ falling = 0.01 * (1 + np.cos(np.pi * np.arange(2000) / 2000))  # η from 0.02 to
 by_falling = subgradient_path(falling, 2000)[-1]
 
 # %% [markdown]
-# Figure 4.4 follows one weight that should be zero, and shows where all weights end.
+# Figure 4.4 follows one weight that should be zero, then all.
 
 # %% tags=["hide-input"]
 zero = w_lasso == 0
@@ -471,8 +472,9 @@ axes[1].text(1, 1e-7, "below 10⁻⁶", color=figures.GREY)
 axes[1].set(xlabel="weight, from the largest", ylabel="size at the end", ylim=(1e-11, 300))
 drawn, right = (figures.drawn(ax) for ax in axes)
 hop, falls = drawn["_hops"].y[-50:], right["_falling"].y
+g_hop = (H @ w_lasso - q)[hopper]
 at_zero = drawn["_lands"].x[drawn["_lands"].y == 0]
-axes[0].set_title("One hops, one lands"), axes[1].set_title("Only proximal steps reach 0")
+axes[0].set_title("One hops, one lands"), axes[1].set_title("Proximal steps reach 0")
 figures.show(fig, "Left, one weight that is zero in the Lasso, over 150 steps at η = 0.02. By the "
              f"subgradient it hops between {hop.min():.2f} and {hop.max():.2f} in the last 50 "
              "steps, inside the shaded band of ±2ηλ. By proximal steps it is exactly zero from "
@@ -480,8 +482,9 @@ figures.show(fig, "Left, one weight that is zero in the Lasso, over 150 steps at
              f"constant η the smallest is {right['_constant'].y.min():.3f}; with a falling η "
              f"{(falls < 1e-6).sum()} of {falls.size} lie below a millionth; by proximal steps "
              f"{right['_proximal zero'].y.size} are exactly zero.", number="4.4",
-             caption="Orange: L1 in the loss, η = 0.02. Green: the same, with η falling along half "
-             "a cosine. Blue rings: proximal steps; a cross is an exact zero, which a "
+             caption=f"Orange: L1 in the loss, η = 0.02. Here g = {g_hop:.1f}".replace("-", "−")
+             + ", so the steps up, η(λ − g), are longer than those down, η(λ + g). "
+             "Green: η falls along half a cosine. Blue rings: proximal steps; a cross is an exact zero, which a "
              "logarithmic axis has no place for.")
 
 # %% tags=["hide-input"]
@@ -528,8 +531,6 @@ claim("04-batches", "On minibatches of 32, proximal steps lose most zeros: runs 
       measured=kept_zeros, below=26.5)
 
 # %% [markdown]
-# With a falling η (right), {{calm.sum()}} weights end below a millionth, but only proximal steps make exact zeros.
-#
 # On minibatches of 32, runs that start at the Lasso keep at most {{kept_zeros.max():.0f}} of its {{zero.sum()}} zeros: $|g|$ is often above λ. A smaller η does not help, as steps and threshold shrink together ([Poon, Liang and Schönlieb, 2018](https://arxiv.org/abs/1802.02554), reduce the noise).
 #
 # **For exact zeros, threshold after each step, on full batches.**
@@ -575,7 +576,7 @@ claim("04-rest", "and |g| is at most λ where a weight is zero",
 #
 # $$\lambda_{\max} = \max_i |g_i|. \tag{4.5}$$
 #
-# In code: start at zero weights, call `backward()` on the loss without its penalty, and take `w.grad.abs().max()`. For the diabetes data this is {{below: largest:.1f}}.
+# In code: at zero weights, call `backward()` on the loss alone, then `w.grad.abs().max()`. For the diabetes data this is {{below: largest:.1f}}.
 
 # %% tags=["hide-input"]
 largest = np.abs(q).max()  # at w = 0 the gradient is -q
@@ -639,8 +640,6 @@ claim("04-path", "the Lasso's path at λ = 1 and 10 is that of proximal steps", 
       - proximal(ten.T @ ten / n, ten.T @ y / n, np.array([[1.0], [10.0]])))
 
 # %% [markdown]
-# A weight may reach zero and come back (circle).
-#
 # In each of 20 splits we train on 100 patients,
 # choose λ on 50, train again on all 150 and test on {{n - 150}}. The columns *best* have the λ that is best in the test.
 
@@ -717,7 +716,7 @@ claim("04-choice", "the cost of choosing λ, less what the best λ gains, is the
 #
 # With ten inputs, training without a penalty is as good: the best λ of ridge would gain {{gain:.0f}}, but choosing it on 50 patients costs {{cost:.0f}}.
 #
-# *Which of two near-copies does the Lasso keep?* Let two noisy copies of BMI take its place. *Predict* how each penalty shares the weight between them, in 20 samples of 200 patients (Figure 4.6).
+# *Which of two near-copies does the Lasso keep?* Let two noisy copies of BMI take its place. *Predict* how each penalty shares the weight between them (Figure 4.6).
 
 # %%
 def near_copies(seed):
@@ -760,7 +759,7 @@ figures.show(fig, "Three rows of 20 dots, one for each sample, along the share t
              f"{by_net.max():.2f}, and ridge's from {by_ridge.min():.2f} to "
              f"{by_ridge.max():.2f}. The Lasso has "
              "the most zeros, the elastic net fewer, and ridge none.", number="4.6",
-             caption="A dot is a sample: at 1 only the first copy is used, at 0 only the second. "
+             caption="A dot is a sample of 200 patients: at 1 only the first copy is used, at 0 only the second. "
              "Right: how many of the eleven weights are exactly zero, on average. The λ of the L1 "
              "term is 5, and that of the square 0.5.")
 
@@ -945,7 +944,7 @@ claim("04-balanced", "the two factors of every weight have the same size",
 #
 # </details>
 #
-# The proof needs small steps; Figure 4.8 shows that η = 1 works here.
+# The proof needs small steps; η = 1 works here, too (Figure 4.8).
 
 # %%
 W_hat = Y.T @ Z / len(Z)
@@ -1014,18 +1013,19 @@ axes[0].text(0, 0.01, "two\nfactors", color=figures.BLUE, fontsize=9)
 for name, color, dash in (("one", figures.ORANGE, ":"), ("cut", figures.GREEN, "--"),
                           ("two", figures.BLUE, "-")):
     spread = unseen[name].min(0), unseen[name].max(0)
-    axes[1].fill_between(fine, *spread, color=color, alpha=0.2, lw=1, label=f"_{name} splits")
+    axes[1].fill_between(fine, *spread, color=color, alpha=0.13, lw=0, label=f"_{name} splits")
     axes[1].plot(fine, unseen[name].mean(0), dash, color=color, label=f"_{name}")
 for name, place, color in (("one matrix", (0.01, 0.95), figures.ORANGE),
-                           ("same rank,\nnot shrunken", (0.01, 0.5), figures.GREEN),
-                           ("two factors", (0.01, 0.33), figures.BLUE)):
+                           ("same\nrank", (0.285, 0.66), figures.GREEN),
+                           ("two factors", (0.075, 0.66), figures.BLUE),
+                           ("maps of 300 digits", (0, 0.2), figures.GREY)):
     axes[1].text(*place, name, color=color, fontsize=9)
 
 # %% tags=["hide-input"]
 axes[0].set(ylabel="singular value of UVᵀ", ylim=(-0.01, 0.33))
 axes[1].set(ylabel="accuracy on unseen digits", ylim=(0, 1.03))
 for ax in axes:
-    ax.set(xlabel="weight decay λ", xlim=(-0.01, 0.33))
+    ax.set(xlabel="weight decay λ", xlim=(-0.01, 0.33 if ax is axes[0] else 0.36))
     ax.axvline(0.24, color=figures.GREY, lw=0.8, ls="--")
 axes[0].set_title("Directions vanish …"), axes[1].set_title("… at a price")
 _ = axes[1].text(0.23, 0.06, "λ of §4.1", color=figures.GREY, ha="right", fontsize=9)
@@ -1114,7 +1114,7 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 # %% [markdown]
 # The puzzle is solved: {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are above 0.24.
 #
-# The price is accuracy. We take it from maps of 300 digits, of which {{alive.min()}} or {{alive.max()}} directions are left at λ = 0.24: it falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}}.
+# The price is accuracy. For maps of 300 digits it falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}} at λ = 0.24, where {{alive.min()}} to {{alive.max()}} of their directions are left.
 # **Losing directions costs {{by_deleting.mean:.2f}}, and shrinking the others {{by_shrinking.mean:.2f}}.**
 # One matrix keeps its accuracy: a common factor hardly changes which score is largest.
 #
@@ -1167,7 +1167,9 @@ claim("04-raw", "On raw pixels the strongest direction has a singular value of {
 # cost $\frac12(\lVert w\rVert^2+\lVert v\rVert^2)$ is at least $\lVert w\rVert\lVert v\rVert$, the unit's *size*, and the best $c$ reaches it. So at rest weight decay is L1 on the sizes of units, and
 # may remove some ([Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614)).
 #
-# We train 40 units with one output and λ = 0.09 on what a linear fit of the ten measurements leaves unexplained, scaled to variance 1. At rest a unit stays only if the loss falls at the rate λ as its size grows. When all sizes are 0, the loss falls at a rate of up to {{below: at_zero[0]:.3f}} for $v>0$,
+# We train 40 units with one output and λ = 0.09 on what a linear fit of the ten measurements leaves unexplained, scaled to variance 1.
+#
+# At rest a unit stays only if the loss falls at the rate λ as its size grows. When all sizes are 0, the loss falls at a rate of up to {{below: at_zero[0]:.3f}} for $v>0$,
 # but only up to {{below: at_zero[1]:.3f}} for $v<0$. *Predict:* which units survive (Figure 4.9)?
 
 # %%
@@ -1215,41 +1217,38 @@ copy = units @ units[unit_sizes[-1].argmax()]  # cosines with the largest unit
 at_zero, at_end = ([largest_slope(sign, left) for sign in (1, -1)] for left in (bent, residual))
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(1, 2, figsize=(6.4, 2.9))
+fig, ax = figures.subplots(figsize=(5.6, 2.9))
 for k, line in enumerate(np.array(unit_sizes).T):
-    color, mark = (figures.BLUE, "o") if plus[k] else (figures.ORANGE, "s")
-    name = f"_{'+' if plus[k] else '−'} {k}"
-    axes[0].semilogy(range(0, 1001, 10), line, lw=0.7, color=color, label=name)
-    axes[1].semilogx(line[-1], copy[k], mark, ms=4, mew=0, alpha=0.7, color=color, label=name)
-axes[0].axhspan(1e-12, 1e-6, color=figures.GREY, alpha=0.15, lw=0)
-axes[1].axvspan(1e-12, 1e-6, color=figures.GREY, alpha=0.15, lw=0)
-axes[0].text(20, 1e-11, "below 10⁻⁶", color=figures.GREY)
-axes[1].text(1e-3, 0.72, "v > 0", color=figures.BLUE, ha="center")
-axes[1].text(1e-9, 0.2, "v < 0", color=figures.ORANGE, ha="center")
-axes[0].set(xlabel="step", ylabel="size of a unit, ‖w‖|v|", ylim=(1e-12, 5), xlim=(0, 1000))
-_ = axes[1].set(xlabel="size at the end", xlim=(1e-12, 1), ylim=(-1.1, 1.1),
-                ylabel="cosine with the largest unit")
+    color = figures.BLUE if plus[k] else figures.ORANGE
+    ax.semilogy(range(0, 1001, 10), line, "-" if plus[k] else "--", lw=0.8, color=color,
+                label=f"_{'+' if plus[k] else '−'} {k}")
+ax.axhspan(1e-12, 1e-6, color=figures.GREY, alpha=0.15, lw=0)
+ax.text(20, 3e-12, "below 10⁻⁶", color=figures.GREY)
+for value, name, color in ((unit_sizes[-1][stay].max(), "v > 0", figures.BLUE),
+                           (unit_sizes[-1][~plus].max(initial=1e-12), "v < 0", figures.ORANGE)):
+    ax.text(1015, value, name, color=color, va="center")
+if copies.any():
+    ax.text(1015, unit_sizes[-1][copies].min(), "tiny\ncopies", color=figures.BLUE, va="center")
+ax.set(xlabel="step", ylabel="size of a unit, ‖w‖|v|", ylim=(1e-12, 5), xlim=(0, 1170))
+_ = ax.set_xticks(range(0, 1001, 200))
 
 # %% tags=["hide-input"]
-curves = np.array([line.y for line in figures.drawn(axes[0]).values()])
-ends = [dot.y[0] for dot in figures.drawn(axes[1]).values()]
+drawn = figures.drawn(ax)
+curves = np.array([line.y for line in drawn.values()])
 above, level = curves[:, -1] > 1e-6, curves[:, -1] > 0.99 * curves[:, -6]
 assert above.any(), "no unit stays"
-blue = np.array(["+" in name for name in figures.drawn(axes[0])])
+blue = np.array(["+" in name for name in drawn])
 flat, low = ~above & level & blue, ~above & ~blue
-axes[0].set_title(f"{low.sum()} of {len(curves)} fade: v < 0")
-axes[1].set_title(f"{above.sum()} stay: v > 0")
-figures.show(fig, f"Left, the sizes of {len(curves)} ReLU units over 1,000 steps on a logarithmic "
-             f"axis. {above.sum()} stay above a millionth, all blue; {low.sum()} orange ones fall "
-             f"along nearly straight lines into the grey band below it, and {flat.sum()} blue ones "
-             "run level in the band. Right, each unit's cosine with the largest, against its size "
-             f"at the end: of the {above.sum()} large units all cosines are "
-             f"within {1 - np.abs(ends)[above].min():.2f} of 1 or −1, of the orange ones within "
-             f"{np.abs(ends)[low].max(initial=0):.2f} of 0.", number="4.9",
-             caption="One network; left a line, right a mark for each unit. Blue, round: outgoing "
-             "weight v > 0 at the end. Orange, square: v < 0. Grey band: below a millionth, with "
-             f"{flat.sum()} tiny copies of those that stay. Dips: in {changed.sum()} units v "
-             "changes its sign. Cosines are those of ingoing weights.")
+ax.set_title(f"All {low.sum()} units with v < 0 fade")
+figures.show(fig, f"The sizes of {len(curves)} ReLU units over 1,000 steps on a logarithmic axis. "
+             f"{above.sum()} stay above a millionth, all blue, at {curves[above, -1].min():.0e} to "
+             f"{curves[above, -1].max():.0e}; {low.sum()} orange ones fall along nearly straight "
+             f"lines into the grey band below it, and {flat.sum()} blue ones run level in it.",
+             number="4.9",
+             caption="A line is a unit of one network. Blue: outgoing weight v > 0 at the end. "
+             "Orange, dashed: v < 0. In the grey band a size is below a millionth; "
+             f"level lines there are tiny copies of units that stay. Dips: in {changed.sum()} "
+             "units v changes its sign.")
 
 # %% tags=["hide-input"]
 assert (flat == copies).all(), "a unit is drawn as a tiny copy, or not, and is another"
@@ -1278,7 +1277,7 @@ assert (own < np.where(plus, *at_zero) + 1e-6).all(), "the search misses a large
 # %% [markdown]
 # **Only with $v>0$ does the loss fall fast enough:** all {{(~plus).sum()}} units with $v<0$ fade. Even at the end their rate is at most {{at_end[1]:.3f}}, less than λ.
 #
-# Of the {{plus.sum()}} with $v>0$, {{stay.sum()}} stay above a millionth. All {{plus.sum()}} are near-copies of two opposite units. Weight decay does not merge copies: sizes 1 and 2 cost as much as one size of 3.
+# Of the {{plus.sum()}} with $v>0$, {{stay.sum()}} stay above a millionth; the others are tiny copies of these. Decay does not merge copies: sizes 1 and 2 cost as much as 3.
 #
 # ## 4.10 What decay on an adapter pulls towards
 #
@@ -1335,12 +1334,12 @@ figures.show(fig, "Three falling curves against the step on a logarithmic axis, 
              "1/(2ηλ), where a share of 1/e is left. Dashed: 10,000 steps.")
 
 # %% [markdown]
-# At $\eta = 0.0002$ and $\lambda = 0.01$, $1/(2\eta\lambda)$ is {{1 / (2 * 0.0002 * 0.01):,.0f}} steps. **With constant η, a fine-tuning of 10,000 steps removes {{100 * (1 - np.exp(-2 * 0.0002 * 0.01 * 10_000)):.0f}} %.** (If η falls, its mean counts.)
+# At $\eta = 0.0002$ (constant, or its mean) and $\lambda = 0.01$, $1/(2\eta\lambda)$ is {{1 / (2 * 0.0002 * 0.01):,.0f}} steps. **A fine-tuning of 10,000 steps removes {{100 * (1 - np.exp(-2 * 0.0002 * 0.01 * 10_000)):.0f}} %.**
 #
 # ## 4.11 How little AdamW takes
 #
 # Does (4.8) hold under AdamW? AdamW divides each entry's gradient by $\sqrt{\hat v}$, the root of a running mean of its
-# squares, but does not divide the decay ([chapter 3](03_one_lambda_many_meanings.ipynb)). Suppose that $\sqrt{\hat v}$ is one
+# squares, but not the decay ([chapter 3](03_one_lambda_many_meanings.ipynb)). Suppose that $\sqrt{\hat v}$ is one
 # number $a$ for all of $U$, and another, $b$, for all of $V$. Then $\lambda\sqrt{ab}$ takes the place of λ. If without decay training would reach the singular values $\hat s_i$,
 #
 # $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
@@ -1356,7 +1355,8 @@ figures.show(fig, "Three falling curves against the step on a logarithmic axis, 
 #
 # </details>
 #
-# SGD is the case $a = b = 1$. Under AdamW $\sqrt{ab}$ is the size of a typical gradient entry, here about {{below: typical.min():.2f}} to {{below: typical.max():.2f}}. We know no formula, and measure it at a run's end.
+# SGD is the case $a = b = 1$. Under AdamW $\sqrt{ab}$ is the size of a typical gradient entry, here about {{below: typical.min():.2f}} to {{below: typical.max():.2f}}.
+# It is measured after a run: what follows is a test, and no forecast.
 #
 # <details>
 # <summary>If √v̂ differs between entries: a weighted mean of the amounts is λ√(ab)</summary>
@@ -1495,11 +1495,10 @@ draw_runs(axes[1], reach.mean(0), by_adamw, figures.ORANGE, "s", "adamw")
 
 # %% tags=["hide-input"]
 top = by_adamw.mean(0)[:, 0]
-spots = (0.06, 0.61), (0.14, 0.54), (0.26, 0.4), (0.33, 0.3), (0.43, 0.22)
-for k, place in enumerate(spots, 1):
-    axes[1].annotate(f"λ = {adam_lams[k]:.0f} ({1 / typical[k]:.0f}×)", (reach.mean(0)[k], top[k]),
-                     place, color=figures.ORANGE, fontsize=9, va="center",
-                     arrowprops={"arrowstyle": "-", "lw": 0.6, "color": figures.ORANGE})
+for k in (2, 3, 4, 5):
+    axes[1].text(reach.mean(0)[k] + 0.025, top[k] + 0.045,
+                 f"λ = {adam_lams[k]:.0f}: {1 / typical[k]:.0f}×", color=figures.ORANGE, fontsize=9)
+axes[1].text(0.66, 0.61, "×: 1/√(ab)", color=figures.ORANGE, fontsize=9, ha="right")
 axes[0].axvline(0.01, color=figures.GREY, lw=0.8, ls="--")
 axes[0].text(0.012, 0.61, "← PyTorch's default", color=figures.GREY, fontsize=9)
 axes[0].text(0.08, 0.15, "SGD", color=figures.BLUE, ha="right")
@@ -1511,7 +1510,7 @@ axes[0].set(xscale="log", xlabel="weight decay λ", ylim=(-0.01, 0.65))
 axes[0].set_xticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"])
 axes[1].set(xlim=(-0.02, 0.68), xlabel="λ√(ab), the amount to be taken")
 axes[0].set_ylabel("singular values of the adapter"), axes[1].set_ylabel("singular values")
-_ = axes[0].set_title("AdamW needs a larger λ"), axes[1].set_title("Each loses about λ√(ab)")
+_ = axes[0].set_title("AdamW needs a larger λ"), axes[1].set_title("On the lines up to λ = 10")
 
 # %% tags=["hide-input"]
 left, right = (figures.drawn(ax) for ax in axes)
@@ -1526,7 +1525,7 @@ figures.show(fig, "Two panels with the four singular values of an adapter; bars 
              number="4.11",
              caption="Each curve or line is one of four directions; marks are means of five runs, "
              "bars their ranges. Blue: SGD. Orange: AdamW. Both in batches of 100. Right, the same "
-             "runs, but AdamW's marks stand at λ√(ab) instead of λ; in brackets 1/√(ab).")
+             "runs, but AdamW's marks stand at λ√(ab) instead of λ.")
 
 # %% tags=["hide-input"]
 claim("04-sgd-amount", "Under SGD each singular value of the adapter, averaged over five runs, is "
@@ -1567,9 +1566,9 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
       measured=[*(one_adapter - by_adamw[0, 3]), one_amount - reach[0, 3]], equals=0, within=1e-6)
 
 # %% [markdown]
-# Up to λ = 10, AdamW's runs lie near the lines of (4.10). At λ = 20 and 30 the rule is only approximate: the strongest direction loses more. As $a$ and $b$ are measured after a run, this is a test and no forecast.
+# Up to λ = 10, AdamW's runs lie near the lines of (4.10). At λ = 20 and 30 the strongest direction loses more.
 #
-# **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times its λ:** {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times in these runs, and least at λ = {{adam_lams[typical.argmax()]:.0f}}.
+# **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times its λ:** {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times in these runs.
 #
 # ## 4.12 In practice
 #
@@ -1579,7 +1578,6 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # |$\lambda\sum\lvert w\rvert$ in the loss|λ|no|from $\lambda_{\max}$ of (4.5) to a thousandth of it|
 # |Lasso; proximal steps, full batches|λ|yes|the same|
 # |decay of two factors, SGD|λ per direction|approached|between the $\hat s_i$ (inputs not whitened: below $\lVert E\rVert_2$)|
-# |decay of ReLU units, SGD|until the loss's slope in a size is λ|approached|below the largest slope|
 # |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|the amount to take, divided by $\sqrt{ab}$ (which changes with λ)|
 #
 # - **To keep few inputs, use the Lasso** (in PyTorch: exercise 7); among near-copies, the elastic net; if all may matter, ridge (exercise 8). Standardise inputs, and choose λ
@@ -1587,7 +1585,7 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # - **On an adapter, compare $1/(2\eta\lambda)$ with the number of steps.**
 # - On minibatches, get exact zeros by *pruning*: set the smallest weights to zero after training.
 #
-# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. For other inputs two things remain: decay is the nuclear-norm penalty (4.9), and for a convex loss it removes everything from $\lambda = \lVert E\rVert_2$ on. Under AdamW read $\lambda\sqrt{ab}$ for λ, if $\sqrt{\hat v}$ is about the same in all entries.
+# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. What remains: decay is the nuclear-norm penalty (4.9), and for a convex loss it removes everything from $\lambda = \lVert E\rVert_2$ on. Under AdamW read $\lambda\sqrt{ab}$ for λ, if $\sqrt{\hat v}$ is about the same in all entries.
 
 # %% tags=["hide-input"]
 z = np.array([3, -0.5, 1])
