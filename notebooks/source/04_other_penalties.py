@@ -470,11 +470,14 @@ axes[1].text(31, 1e-4, "L1, falling η", color=figures.GREEN)
 axes[1].text(1, 1e-9, "proximal: exactly 0", color=figures.BLUE)
 axes[1].text(1, 1e-7, "below 10⁻⁶", color=figures.GREY)
 axes[1].set(xlabel="weight, from the largest", ylabel="size at the end", ylim=(1e-11, 300))
-drawn, right = (figures.drawn(ax) for ax in axes)
-hop, falls = drawn["_hops"].y[-50:], right["_falling"].y
-g_hop = (H @ w_lasso - q)[hopper]
-at_zero = drawn["_lands"].x[drawn["_lands"].y == 0]
 axes[0].set_title("One hops, one lands"), axes[1].set_title("Proximal steps reach 0")
+drawn, right = (figures.drawn(ax) for ax in axes)
+g_hop = (H @ w_lasso - q)[hopper]
+assert g_hop < 0, "steps up are not the longer ones"
+
+# %% tags=["hide-input"]
+hop, falls = drawn["_hops"].y[-50:], right["_falling"].y
+at_zero = drawn["_lands"].x[drawn["_lands"].y == 0]
 figures.show(fig, "Left, one weight that is zero in the Lasso, over 150 steps at η = 0.02. By the "
              f"subgradient it hops between {hop.min():.2f} and {hop.max():.2f} in the last 50 "
              "steps, inside the shaded band of ±2ηλ. By proximal steps it is exactly zero from "
@@ -482,10 +485,10 @@ figures.show(fig, "Left, one weight that is zero in the Lasso, over 150 steps at
              f"constant η the smallest is {right['_constant'].y.min():.3f}; with a falling η "
              f"{(falls < 1e-6).sum()} of {falls.size} lie below a millionth; by proximal steps "
              f"{right['_proximal zero'].y.size} are exactly zero.", number="4.4",
-             caption=f"Orange: L1 in the loss, η = 0.02. Here g = {g_hop:.1f}".replace("-", "−")
-             + ", so the steps up, η(λ − g), are longer than those down, η(λ + g). "
-             "Green: η falls along half a cosine. Blue rings: proximal steps; a cross is an exact zero, which a "
-             "logarithmic axis has no place for.")
+             caption=f"Orange: L1 in the loss, η = 0.02. Here g = −{-g_hop:.1f}, so the steps up, "
+             "η(λ − g), are longer than those down, η(λ + g). Green: η falls along half a cosine. "
+             "Blue rings: proximal steps; a cross is an exact zero, which a logarithmic axis has "
+             "no place for.")
 
 # %% tags=["hide-input"]
 four = [subgradient_path(0.02, 2000, at_zero)[-1] for at_zero in (-1, 0, 0.5, 1)]
@@ -702,7 +705,7 @@ without, *shrunk = (chosen[f"{name}, ten"].mean() for name in ("plain", "ridge",
 assert without < 1.03 * min(shrunk), "with ten inputs a chosen penalty beats none"
 gain = (best["plain, ten"] - best["ridge, ten"]).mean()
 cost = (chosen["ridge, ten"] - best["ridge, ten"]).mean()
-claim("04-choice", "the cost of choosing λ, less what the best λ gains, is the loss over no penalty",
+claim("04-choice", "the cost of choosing λ, less the best λ's gain, is the loss over no penalty",
       measured=cost - gain - (shrunk[0] - without), equals=0, within=1e-9)
 
 # %% [markdown]
@@ -759,8 +762,8 @@ figures.show(fig, "Three rows of 20 dots, one for each sample, along the share t
              f"{by_net.max():.2f}, and ridge's from {by_ridge.min():.2f} to "
              f"{by_ridge.max():.2f}. The Lasso has "
              "the most zeros, the elastic net fewer, and ridge none.", number="4.6",
-             caption="A dot is a sample of 200 patients: at 1 only the first copy is used, at 0 only the second. "
-             "Right: how many of the eleven weights are exactly zero, on average. The λ of the L1 "
+             caption="A dot is a sample of 200 patients: at 1 only the first copy is used, at 0 only "
+             "the second. Right: how many of the eleven weights are exactly zero, on average. The λ of the L1 "
              "term is 5, and that of the square 0.5.")
 
 # %% tags=["hide-input"]
@@ -779,7 +782,7 @@ assert np.abs(by_ridge - 0.5).max() < 0.25, "ridge does not share"
 #
 # ## 4.6 L2 on a product of two weights is L1
 #
-# How could weight decay make zeros in §4.1? We go from one weight to a matrix, a unit and an adapter. Let a weight be a product $w = uv$, and let weight decay act on $u$ and
+# How could weight decay make zeros in §4.1? We go from one weight to matrices, units and adapters. Let a weight be a product $w = uv$, and let weight decay act on $u$ and
 # $v$. All pairs with the same product form a hyperbola (Figure 4.7) and give the same loss, so the penalty decides.
 # The penalty grows with the distance from the origin. So the cheapest pair is where the smallest
 # circle touches the hyperbola: $|u| = |v| = \sqrt{|w|}$.
@@ -1132,7 +1135,7 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 #
 # </details>
 #
-# We train just below and just above this λ, on raw pixels.
+# We train just below and above this λ, on raw pixels.
 
 # %%
 raw = torch.tensor((pixels - pixels.mean(0)) / 16)  # grey levels from 0 to 1, correlated
@@ -1296,7 +1299,7 @@ assert (own < np.where(plus, *at_zero) + 1e-6).all(), "the search misses a large
 #
 # </details>
 #
-# This takes time. Where the loss has no slope, a step multiplies both factors by $1-\eta\lambda$, and their product by about $1-2\eta\lambda$. *What
+# This takes time. Where the loss has no slope, a step multiplies both factors by $1-\eta\lambda$, their product by about $1-2\eta\lambda$. *What
 # does not matter to the loss fades by a factor e in $1/(2\eta\lambda)$ steps* (Figure 4.10).
 
 # %% tags=["hide-input"]
@@ -1585,7 +1588,7 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # - **On an adapter, compare $1/(2\eta\lambda)$ with the number of steps.**
 # - On minibatches, get exact zeros by *pruning*: set the smallest weights to zero after training.
 #
-# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. What remains: decay is the nuclear-norm penalty (4.9), and for a convex loss it removes everything from $\lambda = \lVert E\rVert_2$ on. Under AdamW read $\lambda\sqrt{ab}$ for λ, if $\sqrt{\hat v}$ is about the same in all entries.
+# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. What remains: decay is the penalty (4.9), and for a convex loss removes everything from $\lambda = \lVert E\rVert_2$ on. Under AdamW read $\lambda\sqrt{ab}$ for λ, if $\sqrt{\hat v}$ is about the same in all entries.
 
 # %% tags=["hide-input"]
 z = np.array([3, -0.5, 1])
@@ -1629,7 +1632,7 @@ assert differ.min() > 0.01, "before, every output differs from digit to digit"
 # %% tags=["hide-input"]
 ingoing, outgoing = (torch.tensor(w, requires_grad=True) for w in (w_drawn, np.abs(a_drawn)))
 for _ in range(50):  # exercise 9, with v > 0 only
-    train([ingoing, outgoing], network_loss, lr=0.2, steps=10, weight_decay=0.06)
+    train((ingoing, outgoing), network_loss, lr=0.2, steps=10, weight_decay=0.06)
     with torch.no_grad():
         outgoing.clamp_(min=0)
 with torch.no_grad():
