@@ -471,11 +471,11 @@ axes[1].text(1, 1e-9, "proximal: exactly 0", color=figures.BLUE)
 axes[1].text(1, 1e-7, "below 10⁻⁶", color=figures.GREY)
 axes[1].set(xlabel="weight, from the largest", ylabel="size at the end", ylim=(1e-11, 300))
 axes[0].set_title("One hops, one lands"), axes[1].set_title("Proximal steps reach 0")
-drawn, right = (figures.drawn(ax) for ax in axes)
 g_hop = (H @ w_lasso - q)[hopper]
 assert g_hop < 0, "steps up are not the longer ones"
 
 # %% tags=["hide-input"]
+drawn, right = (figures.drawn(ax) for ax in axes)
 hop, falls = drawn["_hops"].y[-50:], right["_falling"].y
 at_zero = drawn["_lands"].x[drawn["_lands"].y == 0]
 figures.show(fig, "Left, one weight that is zero in the Lasso, over 150 steps at η = 0.02. By the "
@@ -763,8 +763,8 @@ figures.show(fig, "Three rows of 20 dots, one for each sample, along the share t
              f"{by_ridge.max():.2f}. The Lasso has "
              "the most zeros, the elastic net fewer, and ridge none.", number="4.6",
              caption="A dot is a sample of 200 patients: at 1 only the first copy is used, at 0 only "
-             "the second. Right: how many of the eleven weights are exactly zero, on average. The λ of the L1 "
-             "term is 5, and that of the square 0.5.")
+             "the second. Right: how many of the eleven weights are exactly zero, on average. "
+             "The λ of the L1 term is 5, and that of the square 0.5.")
 
 # %% tags=["hide-input"]
 claim("04-copies", "Over 20 samples, the largest and the smallest share that the Lasso gives to "
