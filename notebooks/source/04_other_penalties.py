@@ -762,8 +762,8 @@ figures.show(fig, "Three rows of 20 dots, one for each sample, along the share t
              f"{by_net.max():.2f}, and ridge's from {by_ridge.min():.2f} to "
              f"{by_ridge.max():.2f}. The Lasso has "
              "the most zeros, the elastic net fewer, and ridge none.", number="4.6",
-             caption="A dot is a sample of 200 patients: at 1 only the first copy is used, at 0 only "
-             "the second. Right: how many of the eleven weights are exactly zero, on average. "
+             caption="A dot is a sample of 200 patients: at 1 only the first copy is used, at 0 "
+             "only the second. Right: how many of the eleven weights are exactly zero, on average. "
              "The λ of the L1 term is 5, and that of the square 0.5.")
 
 # %% tags=["hide-input"]
