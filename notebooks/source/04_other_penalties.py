@@ -1630,13 +1630,14 @@ claim("04-dead", "with one dead layer in a row the outputs of all digits are the
 assert differ.min() > 0.01, "before, every output differs from digit to digit"
 
 # %% tags=["hide-input"]
-ingoing, outgoing = (torch.tensor(w, requires_grad=True) for w in (w_drawn, np.abs(a_drawn)))
+w, v = (torch.tensor(each, requires_grad=True) for each in (w_drawn, np.abs(a_drawn)))
 for _ in range(50):  # exercise 9, with v > 0 only
-    train((ingoing, outgoing), network_loss, lr=0.2, steps=10, weight_decay=0.06)
+    train([w, v], lambda: (torch.relu(patients @ w.T) @ v - bent).square().mean() / 2,
+          lr=0.2, steps=10, weight_decay=0.06)
     with torch.no_grad():
-        outgoing.clamp_(min=0)
+        v.clamp_(min=0)
 with torch.no_grad():
-    raised = largest_slope(-1, bent - torch.relu(patients @ ingoing.T) @ outgoing)
+    raised = largest_slope(-1, bent - torch.relu(patients @ w.T) @ v)
 assert raised > 1.1 * 0.06, "without units of v < 0 their slope stays below λ"
 
 # %% [markdown]
