@@ -57,7 +57,7 @@ def fit(loss, weight_decay, lr, extra=0.0):
 # %% [markdown]
 # Four of the programs are PyTorch's SGD. Three differ in the loss: half the mean squared error (½ MSE), `MSELoss` (without the
 # half), and the sum of the squared errors. In the fourth the penalty is written into the loss by hand. The last two
-# are models of scikit-learn. Each gets the same number, $x=0.1$.
+# are models of scikit-learn.
 
 
 # %%
@@ -89,7 +89,7 @@ programs = {
 same_number = {name: program(0.1) for name, program in programs.items()}
 
 # %% [markdown]
-# What does $x$ mean in each? Let $L$ be half the mean squared error (for a classifier, the mean cross-entropy). This
+# What does the same $x=0.1$ mean in each? Let $L$ be half the mean squared error (for a classifier, the mean cross-entropy). This
 # book minimises $L+\frac\lambda2\lVert w\rVert^2$.
 #
 # For example, `Ridge(alpha=x)` minimises $\lVert y-Xw\rVert^2+x\lVert w\rVert^2$. The first term sums the
@@ -179,7 +179,6 @@ claim("03-targets", "with 3 targets and MSELoss, 0.1 means λ = 0.1 · 3/2", equ
       measured=W.grad + 0.1 * W.detach())
 
 # %% [markdown]
-# This keeps the minimum, but not the path there, because $c$ multiplies the gradients, too.
 # **The same number means a different λ in almost every program, and (3.1) translates it.**
 #
 # ## 3.2 Decays, and the dictionary
@@ -224,8 +223,7 @@ claim("03-paper", "AdamW's λ = 0.1 at η = 0.001 is 0.0001 in the published for
       measured=convert(0.1, "torch_adamw", "adamw_paper", lr=1e-3), within=1e-12)
 
 # %% [markdown]
-# In the table $x$ is what you type, and *penalty x/c* means that the book's λ is $x/c$. The $c$ of (3.1) depends
-# on your loss. It is 1 for ½ MSE or the mean cross-entropy, and 2 for `MSELoss`. If the loss sums
+# In the table *penalty x/c* means that the book's λ is $x/c$. The $c$ of (3.1) is 1 for ½ MSE or the mean cross-entropy, and 2 for `MSELoss`. If the loss sums
 # over $B$ examples, $c$ is $B$ times as large ($2B$ for summed squared errors).
 #
 # | you type | it means | default |
@@ -392,14 +390,13 @@ claim("03-asked", "… and η under Adam, whatever λ is", measured=one_step["Ad
 # deviation σ. We make two experiments with $\lambda=0.1$ and nine values of σ:
 #
 # 1. *How fast?* The mean gradient is zero. Weights start at 4 and take 2000 steps with $\eta=0.002$.
-# 2. *Where to?* The mean gradient is $w-1$, so that the loss pulls each weight to 1. Here $\eta=0.02$, and
-#    we average the later half of 3000 steps.
+# 2. *Where to?* The mean gradient is $w-1$, so that the loss pulls each weight to 1.
 #
 # <details>
 # <summary>How the drift is measured</summary>
 #
 # For each of five seeds there are twenty pairs of weights. A pair gets opposite noise, so that the noise cancels in the
-# mean of a pair, and the drift remains.
+# mean of a pair, and the drift remains. The second experiment has $\eta=0.02$, and we average the later half of 3000 steps.
 #
 # </details>
 #
@@ -443,7 +440,7 @@ def two_panels(l2, w, style="-", alpha=1.0):
         axes.set(xlabel=" ", xlim=(0.08, 13))
         axes.set_xticks([0.1, 1, 10], ["0.1", "1", "10"])
     ax, other = panels
-    ax.set(yscale="log", ylabel="shrinkage, in units of ηλ", ylim=(0.08, 6.5))
+    ax.set(yscale="log", ylabel="shrinkage, relative to AdamW", ylim=(0.08, 6.5))
     ax.set_yticks([0.1, 0.3, 1, 3], ["0.1", "0.3", "1", "3"])
     other.set(xlabel="noise σ of the gradient", ylabel="where the weight rests", ylim=(0.4, 1.1))
     ax.minorticks_off(), other.minorticks_off()
@@ -463,7 +460,7 @@ ax.set_title("How fast? The same for all under AdamW")
 other.set_title("Where to? The same for all under Adam + L2")
 fast, settled = figures.drawn(ax), figures.drawn(other)
 figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 to 10, with the "
-             f"same λ. Above, what a step takes, in units of ηλ: AdamW is flat at "
+             f"same λ. Above, what a step takes, relative to AdamW: AdamW is flat at "
              f"{fast['_w'].y[0]:.0f}, Adam "
              f"with L2 falls from {fast['_l2'].y[0]:.1f} to {fast['_l2'].y[-1]:.2f}. Below, where "
              f"the weight rests: Adam with L2 is flat at {settled['_l2'].y[0]:.2f}, AdamW falls "
@@ -497,13 +494,6 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
 #
 # *Under Adam + L2, the noisier its gradient, the more slowly a weight shrinks.* Under AdamW the fraction is always $\eta\lambda$.
 #
-# <details>
-# <summary>At the smallest noise (3.4) is too large</summary>
-#
-# At $\sigma=0.1$ (3.4) predicts {{below: theory[0]:.1f}}, and we measure {{speed_l2[0].mean():.1f}}: $v$ still remembers the time when $w$, and so $\lambda w$, was larger.
-#
-# </details>
-
 # %%
 many = np.logspace(-1, 1, 97)  # levels of noise for a smooth line
 w = np.full(97, 4.0)
@@ -562,7 +552,7 @@ def draw_theory(ax, other):
     keys = [(axes.lines[0], "Adam + L2, λ = 0.1"), (axes.lines[1], "AdamW, λ = 0.1"),
             (axes.lines[-1], "Adam + L2, λ = 0.1 σ")]
     ax.legend(*zip(*keys, strict=True), loc="lower left")
-    ax.text(0.6, 1.9, "(3.4), step by step", **blue)
+    ax.text(0.6, 1.9, "theory (3.4)", **blue)
     other.text(10, 0.925, "1/(1 + λ)", ha="right", **blue)
     other.text(3.6, 0.68, "1/(1 + λσ)", ha="right", **orange)
 
@@ -578,9 +568,10 @@ figures.show(fig, "The two panels of the puzzle, with blue rings for Adam + L2 w
              "dots lie on their lines, but at noise 0.1, above, the line (3.4) is at "
              f"{above['_theory'].y[0]:.1f}. The rings lie on "
              "AdamW's squares: above, at "
-             f"{rings[0].y.min():.2f} ηλ for all nine levels of noise; below, at resting points "
+             f"{rings[0].y.min():.2f} of AdamW for all nine levels of noise; below, at resting points "
              f"that fall from {rings[1].y[0]:.2f} to {rings[1].y[-1]:.2f}.", number="3.4",
-             caption="Pale dots, squares and rings: means of five seeds. Thin lines: theory.")
+             caption="Pale dots, squares and rings: means of five seeds. Thin lines: theory. "
+             "Dots under the line: v still remembers larger weights.")
 
 # %% tags=["hide-input"]
 claim("03-one", "With λ = 0.1 σ Adam + L2 shrinks a weight at {} of AdamW's rate; the lower limit "
@@ -671,14 +662,14 @@ def label_fading(ax):
     orange = {"color": figures.ORANGE}
     ax.text(7950, 0.72, "Adam + L2: at the ridge fit", color=figures.BLUE, ha="right")
     ax.text(2100, 0.17, "AdamW, β₂ = 0.999", **orange)
-    ax.text(2380, 0.012, "without λ", color=figures.GREY, ha="right")
-    ax.text(3400, 0.0092, "dotted: where (3.5)\nholds with the present v", va="center")
+    ax.text(2380, 0.012, "Adam without λ", color=figures.GREY, ha="right")
+    ax.text(3400, 0.0092, "dotted: resting point\nfor the present v", va="center")
     ax.text(7950, 0.0016, "AdamW, β₂ = 0.95 (exercise 7)", ha="right", **orange)
     ax.set(xlabel="step", ylabel="distance from least squares", xlim=(0, 8000), ylim=(1e-3, 1.3))
     ax.set_yticks([0.001, 0.01, 0.1, 1], ["0.001", "0.01", "0.1", "1"])
     ax.set_xticks(range(0, 8001, 2000))
     ax.minorticks_off()
-    ax.set_title("With full batches Adam + L2 keeps its penalty,\nand AdamW's fades")
+    ax.set_title("With full batches Adam + L2 keeps its penalty,\nand AdamW's effective penalty fades")
 
 
 # %% tags=["hide-input"]
@@ -689,7 +680,7 @@ drawn = figures.drawn(ax)
 figures.show(fig, "Distance from least squares on a logarithmic axis against 8000 steps, both "
              f"rules with λ = 0.1. Adam + L2 soon stays at {drawn['_l2'].y[-1]:.2f}, where ridge "
              f"regression is. AdamW falls to {drawn['_w'].at(4000):.3f} at step 4000 and to "
-             f"{drawn['_w'].y[-1]:.4f} at the end. A dotted line, where (3.5) holds with the "
+             f"{drawn['_w'].y[-1]:.4f} at the end. A dotted line, the resting point for the "
              f"present v, is at {drawn['_rest'].at(1000):.2f} at step 1000 and then joins it. "
              "A triangle shows its slope at the end, a factor e in 2000 steps. With β₂ = 0.95, "
              "dashed, AdamW falls at once, and from step 500 it "
@@ -719,8 +710,7 @@ claim("03-full-l2", "Adam + L2 ends at ridge regression", measured=full_l2[-1] -
 # falls with it. At first it is slow because $\sqrt v$ remembers the large early gradients; Adam without λ (grey) is as slow.
 # With $\beta_2=0.95$, as language models often have it (dashed), the 2000 steps become {{2 / (1 - 0.95):.0f}}.
 #
-# The *decay* does not fade: an ignored weight still loses the fraction
-# $\eta\lambda$ a step. **Without noise AdamW's effective penalty nearly vanishes within a few times $2/(1-\beta_2)$ steps (if
+# The *decay* $\eta\lambda$ stays. **Without noise AdamW's effective penalty nearly vanishes within a few times $2/(1-\beta_2)$ steps (if
 # $\lambda|\hat w_i|<1$), and AdamW ends near least squares.**
 #
 # ## 3.6 One λ for a whole network: a rule
@@ -820,25 +810,28 @@ def draw_roots(ax):
     share = np.full(len(roots), 100 / (5 * acts.sum()))
     ax.hist(roots, np.logspace(-5, -1, 33), weights=share, color=figures.GREY, alpha=0.4)
     for place, words, style, side in ((middle, "median ", ":", "right"),
-                                      (ours, " weighted by w²:\n the rule", "-", "left")):
+                                      (ours, " mean weighted\n by w²: the rule", "-", "left")):
         ax.axvline(place, color=figures.ORANGE, ls=style, label=f"_{side}")
         ax.text(place, 13.3, words + " " * (side == "right"),
                 ha=side, va="center", color=figures.ORANGE)
 
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(5.6, 3))
+fig, ax = figures.subplots(figsize=(5.6, 3.5))
 draw_roots(ax)
 ax.set(xscale="log", xlim=(1e-5, 0.1), ylim=(0, 15), ylabel="% of the weights",
        xlabel="√v̂ of a weight")
 ax.set_xticks([1e-5, 1e-4, 1e-3, 0.01, 0.1], ["0.00001", "0.0001", "0.001", "0.01", "0.1"])
 ax.minorticks_off(), ax.set_yticks([0, 5, 10, 15])
+top = ax.secondary_xaxis("top", functions=(lambda r: 0.1 * r, lambda needed: needed / 0.1))
+top.set_xticks([1e-5, 1e-4, 1e-3, 0.01], ["0.00001", "0.0001", "0.001", "0.01"])
+top.minorticks_off(), top.set_xlabel("λ of Adam + L2 that the weight needs: 0.1 √v̂")
 ax.set_title("√v̂ differs from weight to weight, and so does\nthe λ that each weight needs")
 drawn = figures.drawn(ax)
 figures.show(fig, "A histogram of √v̂ on a logarithmic axis from 0.00001 to 0.1. It rises slowly "
              "to a peak near 0.01 and then falls steeply. Upright lines mark the median at "
              f"{drawn['_right'].x[0]:.4f}, and at {drawn['_left'].x[0]:.4f} the mean weighted by "
-             "w².", number="3.6",
+             "w². An axis above gives 0.1 times √v̂.", number="3.6",
              caption="AdamW with λ = 0.1 after 600 steps: the weights of five networks. Left out: "
              f"the {100 * left_out:.0f} % of the weights with √v̂ below 0.00001, mostly of black "
              "pixels or of dead hidden units, which never fire. Dotted: the median of the weights "
@@ -850,8 +843,8 @@ claim("03-spread", "Of the weights drawn, without the smallest and the largest t
       measured=high / low, above=10)
 
 # %% [markdown]
-# In Figure 3.6 the $\sqrt{\hat v}$ differ by more than a factor of 10, even without the smallest and the largest tenth. So one λ for all is a
-# compromise. One number can match only one property; we match the total pull on the length of $w$.
+# In Figure 3.6 the $\sqrt{\hat v}$ differ by more than a factor of 10. So one λ
+# can match only one property; we match the total pull on the length of $w$.
 #
 # Multiply (3.5) by $w_i$ and sum over all weights. AdamW rests where
 #
@@ -863,8 +856,8 @@ claim("03-spread", "Of the weights drawn, without the smallest and the largest t
 # $$\lambda_A=\lambda_W\;\frac{\sum_iw_i^2\sqrt{v_i}}{\sum_iw_i^2}.$$
 #
 # The fraction is the mean of $\sqrt{v_i}$ *weighted by $w_i^2$*, which we read at the end of the AdamW run. From Adam + L2 to AdamW,
-# divide by the mean read in the Adam + L2 run. Our 600 steps are fewer than the $1/(1-\beta_2)=1000$ that $v$ remembers: it is not steady, but nearly
-# the mean of $g^2$ over the run. So what we read depends on $\beta_2$ and on the run's length. In code:
+# divide by the mean of the Adam + L2 run. In 600 steps, fewer than the $1/(1-\beta_2)=1000$ that $v$ remembers, $v$ is not steady
+# but roughly the mean of $g^2$ over the run. So it depends on $\beta_2$ and on the run's length. In code:
 
 
 # %%
@@ -908,7 +901,7 @@ assert "weight_decay above 0" in str(refused), "without decay there is no mean: 
 # %% [markdown]
 # Two limits:
 #
-# - *A weight without gradient* (of a black pixel or a dead hidden unit) has no translation: AdamW subtracts $\eta\lambda w$, Adam + L2 about η,
+# - *A weight without gradient* has no translation: AdamW subtracts $\eta\lambda w$, Adam + L2 about η,
 #   whatever λ is (§3.3).
 # - *Before a normalisation layer* the rule does not apply: the loss ignores the layer's size, so the left side is 0 ([Kosson et al., 2024](https://arxiv.org/abs/2305.17212);
 #   [chapter 9](09_adaptive_optimisers.ipynb)).
@@ -918,7 +911,7 @@ assert "weight_decay above 0" in str(refused), "without decay there is no mean: 
 # ## 3.7 Is a translated λ better than a copied one?
 #
 # The rule assumes the same weights, but each optimiser ends at its own. So we try it: Adam + L2 trains
-# the networks of §3.6 twice, with each of AdamW's five λ translated, and with each copied.
+# the networks of §3.6 with AdamW's five λ, once translated and once copied.
 
 # %%
 translated = lam_w * mean_root(w, root)
@@ -1012,8 +1005,9 @@ def dress_copies(tests, fits, masses):
     fits.text(0.095, 0.045, "band: translated λ ÷ 3 to × 3", color=figures.BLUE, ha="right")
     tests.legend(loc=(0.535, 0.27), fontsize=9)
     tests.set_title("A copied λ fails; a translated one does not")
-    fits.set_title("From 0.1 on it also fits nearly as AdamW does")
-    masses.set_title("Little is left of the copies' weights")
+    factor = np.ceil(10 * np.exp(np.abs(missed).max())) / 10
+    fits.set_title(f"From 0.1 on its fit is within a factor of {factor:.1f}")
+    masses.set_title("Adam + L2 ends shorter, and the copies far shorter")
 
 
 # %% tags=["hide-input"]
@@ -1056,11 +1050,11 @@ assert (np.abs(fit_copied[3:] - equal) < 0.06).all(), "a copied 0.3 or 1 tells c
 assert (shorter > 0.1).all(), "with the translated λ Σw² is not smaller than under AdamW"
 
 # %% [markdown]
-# In Figure 3.7 the crosses of the copied λ are far from AdamW's squares, and the rings of the translated λ are near them. But the test loss cannot tell
-# whether the rule is right: up to $\lambda=0.1$, training without any penalty (black) does nearly as well.
+# In Figure 3.7 the crosses of the copied λ are far from AdamW's squares, and the rings of the translated λ are near them. But the test loss cannot
+# judge the rule: up to $\lambda=0.1$, training without penalty (black) does nearly as well.
 #
-# The *training* loss can, because it rises clearly with λ from 0.1 on. The band runs from the translated λ divided by 3 to its triple. The rings lie
-# inside, at {{np.exp(missed.min()):.2f}} to {{np.exp(missed.max()):.2f}} times AdamW's loss.
+# The *training* loss can, because it rises clearly with λ from 0.1 on. The rings lie inside the
+# band, at {{np.exp(missed.min()):.2f}} to {{np.exp(missed.max()):.2f}} times AdamW's loss.
 #
 # All miss to the same side: Adam + L2 has less training loss, and also {{100 * shorter.min():.0f}} to {{100 * shorter.max():.0f}} % less $\sum_iw_i^2$. One reason is
 # that it minimises $L+\frac{\lambda_A}2\sum_iw_i^2$, which AdamW does not. So it can end with less of both.
@@ -1113,7 +1107,7 @@ claim("03-black", "AdamW leaves (1 − ηλ)^600 of them", equals=0, within=1e-1
 # ## 3.8 Does the rule also hold in a longer run?
 #
 # From AdamW's λ = 0.1 the rule has led to about {{np.mean(landed):.4f}}. This is within a factor of 3 of {{below: best_l2:g}}, which tests best of 0, 0.0003, 0.001 and
-# 0.003. Now we train with AdamW to 2000 steps, and read the mean $\sqrt{\hat v}$ again.
+# 0.003. Now we train to 2000 steps, and read the mean $\sqrt{\hat v}$ again.
 
 # %%
 # Every 100 steps: AdamW with 0.1, and Adam + L2 with four λ.
@@ -1154,9 +1148,9 @@ def draw_course(fits, roots):
     """The training loss and the mean √v̂ during the longer runs: medians, lowest to highest."""
     times, colours = np.arange(100, 2001, 100), (figures.BLUE, figures.ORANGE, figures.BLUE)
     for axes, long, two in ((fits, fits_long, fits_both), (roots, mean_roots, roots_both)):
-        lines = two[:, :, 0], long[:, :, 0], two[:, :, 1]
+        lines = [two[:, :, 0], long[:, :, 0]] + [two[:, :, 1]] * (axes is fits)
         for line, name, style, colour in zip(lines, ("_early", "_AdamW", "_late"), ("-", "-", "--"),
-                                             colours, strict=True):
+                                             colours, strict=False):
             axes.fill_between(times, line.min(1), line.max(1), color=colour, alpha=0.15, lw=0)
             axes.semilogy(times, np.median(line, 1), style, color=colour, label=name)
         axes.axvline(600, color=figures.GREY, lw=1, ls=":", label="_600")
@@ -1180,7 +1174,7 @@ def label_course(fits, roots):
     fits.text(1980, 0.024, "Adam + L2, λ read at step 600", **blue)
     fits.text(1900, 0.0026, "Adam + L2, λ read at step 2000", **blue)
     fits.text(630, 0.04, "AdamW, λ = 0.1", **orange | {"ha": "left"})
-    roots.text(1980, 0.0115, "Adam + L2, λ read at step 600\n(dashed: at step 2000)", **blue)
+    roots.text(1980, 0.0115, "Adam + L2, λ read at step 600", **blue)
     roots.text(590, 0.0044, "AdamW, λ = 0.1", **orange)
 
 
@@ -1189,7 +1183,7 @@ fig, (fits, roots) = figures.subplots(2, 1, figsize=(5.8, 5.4), sharex=True)
 draw_course(fits, roots), label_course(fits, roots)
 fit_of, root_of_run = figures.drawn(fits), figures.drawn(roots)
 fits.set_title("Where λ was read (rings), the fit is near AdamW's")
-roots.set_title("AdamW's mean √v̂ falls, and its penalty with it")
+roots.set_title("Both mean √v̂ fall; only AdamW's penalty falls with it")
 fig.align_ylabels()
 figures.show(fig, "Two panels over 2000 steps, with medians. Above, the training loss. At step "
              f"600 it is {fit_of['_AdamW 600'].y[0]:.4f} under AdamW and "
@@ -1201,8 +1195,8 @@ figures.show(fig, "Two panels over 2000 steps, with medians. Above, the training
              f"{root_of_run['_AdamW'].at(600):.4f} to "
              f"{root_of_run['_AdamW'].at(2000):.4f} under AdamW; under Adam + L2 with the first λ "
              f"it ends higher, at {root_of_run['_early'].at(2000):.4f}.", number="3.8",
-             caption="Medians of five seeds; bands from the lowest to the highest. Dashed: the λ "
-             "read at step 2000. Compare each ring with the orange square at the same step. "
+             caption="Medians of five seeds; bands from the lowest to the highest. A spike of a band "
+             "is one seed's. Compare each ring with the orange square at the same step. "
              "Dotted: step 600, where the runs of Figure 3.7 ended.")
 
 # %% tags=["hide-input"]
@@ -1224,14 +1218,14 @@ for way in (back, back_later):
 assert (fits_long[-1, :, 0] < fits_both[-1, :, 0]).all(), "the λ read at 600 fits best at 2000"
 
 # %% [markdown]
-# After 2000 steps the rule leads to about {{np.mean(later):.4f}}, less than half as much. In Figure 3.8 (above) each λ comes near AdamW's fit where it was
+# After 2000 steps the rule leads to about {{np.mean(later):.4f}}. In Figure 3.8 (above) each λ comes near AdamW's fit where it was
 # read, with {{ratio_read[0]:.2f}} and {{ratio_end[1]:.2f}} times its training loss. With the λ read at step 600 the loss at step 2000 is {{ratio_end[0]:.1f}} times AdamW's.
 #
 # The lower panel shows why. Gradients soon become small, so $v$ mostly forgets the large early ones. Without any gradient
-# after step 600 each $\sqrt{\hat v}$ would keep {{memory:.2f}} of its value. The mean falls to {{np.median(later / landed):.2f}}, since $w^2$ also moves to
-# weights with small $\sqrt{\hat v}$. So AdamW's effective penalty fades as in §3.5. The penalty of Adam + L2 stays.
+# after step 600 each $\sqrt{\hat v}$ would keep {{memory:.2f}} of its value; the mean falls to {{np.median(later / landed):.2f}}, since $w^2$
+# moves, too. So AdamW's effective penalty fades as in §3.5. The penalty of Adam + L2 stays.
 #
-# By test loss five seeds cannot tell the λ read at step 2000 from 0.001 (95 %: {{lost.low:.2f}} to {{lost.high:.2f}}).
+# By test loss five seeds cannot tell this λ from 0.001 (95 %: {{lost.low:.2f}} to {{lost.high:.2f}}).
 #
 # **For the fit the rule still roughly holds, if you read the mean $\sqrt{\hat v}$ anew.** So read it at the end of a run
 # of the planned length, and search a factor of 10 both ways.
@@ -1350,23 +1344,23 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
       measured=(cosine**2).sum(), equals=75.5, within=1e-9)
 
 # %% [markdown]
-# *If you change the peak η itself,* keep $\eta\lambda$: then AdamW averages its updates over as many steps as before
-# ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698)). The exception is a run much longer than $1/(\eta\lambda)$ steps without a normalisation
-# ([chapter 8](08_effective_learning_rate.ipynb)). There weights come to rest, and (3.5) contains η only through $\sqrt v$: keep λ.
+# *If you change the peak η itself,* keep $\eta\lambda$: then AdamW averages as many updates as before
+# ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698)). Keep λ only without a normalisation ([chapter 8](08_effective_learning_rate.ipynb)) and in a run much longer
+# than $1/(\eta\lambda)$ steps: there weights come to rest, and (3.5) contains η only through $\sqrt v$.
 #
 # **Under a schedule only a decay that follows the rate keeps the resting point (Figure 3.9); an independent one moves it
 # ever nearer to 0, a corrected one ever nearer to the loss's minimum.** Under AdamW the resting point also moves if $\sqrt v$ changes.
 #
 # ## 3.10 In practice
 #
-# What do you do with a λ from elsewhere? The $k$ of (3.1) is half of PyTorch's `weight_decay`.
+# What do you do with a λ from elsewhere?
 #
 # | you have | you want | do this |
 # |---|---|---|
-# | a penalty | another program's penalty | choose its number so that $2k/c$ stays the same |
+# | a penalty | another program's penalty | keep $2k/c$ |
 # | a penalty in SGD | a decay | $\delta=2k\eta$ ($=\eta x$ for `weight_decay=x`); with momentum μ about $2k\eta/(1-\mu)$ |
-# | AdamW | Adam + L2 | $\lambda_A=\lambda_W\cdot$ `mean_root_of(optimizer)` of the AdamW run (§3.6); search |
-# | Adam + L2 | AdamW | $\lambda_W=\lambda_A\,/$ `mean_root_of(optimizer)` of the Adam + L2 run; search |
+# | AdamW | Adam + L2 | $\lambda_A=\lambda_W\cdot$ `mean_root_of` the AdamW run (§3.6); search |
+# | Adam + L2 | AdamW | $\lambda_W=\lambda_A\,/$ `mean_root_of` the Adam + L2 run; search |
 #
 # - **Write five things beside every λ:** the loss (½? mean or sum?), penalty or decay, whether the
 #   learning rate multiplies it, the optimiser, and the parameters on which λ acts.
@@ -1404,7 +1398,7 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 
 # %% [markdown]
 # **Limits.** (3.4) to (3.6) hold for symmetric, steady noise, small η and $\beta_2$ near 1. The rule of §3.6 was
-# tried on one small network, while $v$ still fell, and never with the $\beta_2=0.95$ of language models.
+# tried on one small network, and never with $\beta_2=0.95$.
 #
 # ## 3.11 Exercises
 #
