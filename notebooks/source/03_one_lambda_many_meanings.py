@@ -319,7 +319,7 @@ figures.show(fig, "A diagram of a step: gradient of the loss, a plus sign, runni
              caption="Grey: both rules. Blue: Adam + L2 only. Orange: AdamW only.")
 
 # %% [markdown]
-# In NumPy the two rules are one function:
+# In NumPy:
 
 
 # %%
@@ -341,7 +341,7 @@ def train(w, gradient, lr, steps, coupled=0.0, decoupled=0.0, **betas):
 
 
 # %% [markdown]
-# **Without gradient.** First let the loss ignore a weight: its gradient is zero. Predict what one step with
+# **Without gradient.** First let the loss ignore a weight. Predict what one step with
 # $\eta=0.01$ and $\lambda=0.1$ takes from a weight of 1.
 
 
@@ -386,7 +386,7 @@ claim("03-asked", "… and η under Adam, whatever λ is", measured=one_step["Ad
       within=1e-8)
 
 # %% [markdown]
-# **With noise.** As with minibatches, let a weight's gradient be its mean plus Gaussian noise of standard
+# **With noise.** Let a weight's gradient be its mean plus Gaussian noise of standard
 # deviation σ. We make two experiments with $\lambda=0.1$ and nine values of σ:
 #
 # 1. *How fast?* The mean gradient is zero. Weights start at 4 and take 2000 steps with $\eta=0.002$.
@@ -663,7 +663,7 @@ def label_fading(ax):
     ax.text(7950, 0.72, "Adam + L2: at the ridge fit", color=figures.BLUE, ha="right")
     ax.text(2100, 0.17, "AdamW, β₂ = 0.999", **orange)
     ax.text(2380, 0.012, "Adam without λ", color=figures.GREY, ha="right")
-    ax.text(3400, 0.0092, "dotted: resting point\nfor the present v", va="center")
+    ax.text(3050, 0.0084, "dotted: resting point\nfor the present v", va="center")
     ax.text(7950, 0.0016, "AdamW, β₂ = 0.95 (exercise 7)", ha="right", **orange)
     ax.set(xlabel="step", ylabel="distance from least squares", xlim=(0, 8000), ylim=(1e-3, 1.3))
     ax.set_yticks([0.001, 0.01, 0.1, 1], ["0.001", "0.01", "0.1", "1"])
@@ -1053,7 +1053,7 @@ assert (shorter > 0.1).all(), "with the translated λ Σw² is not smaller than 
 # In Figure 3.7 the crosses of the copied λ are far from AdamW's squares, and the rings of the translated λ are near them. But the test loss cannot
 # judge the rule: up to $\lambda=0.1$, training without penalty (black) does nearly as well.
 #
-# The *training* loss can, because it rises clearly with λ from 0.1 on. The rings lie inside the
+# The *training* loss can, because it rises with λ from 0.1 on. The rings lie inside the
 # band, at {{np.exp(missed.min()):.2f}} to {{np.exp(missed.max()):.2f}} times AdamW's loss.
 #
 # All miss to the same side: Adam + L2 has less training loss, and also {{100 * shorter.min():.0f}} to {{100 * shorter.max():.0f}} % less $\sum_iw_i^2$. One reason is
@@ -1240,7 +1240,7 @@ assert (fits_long[-1, :, 0] < fits_both[-1, :, 0]).all(), "the λ read at 600 fi
 #
 # - The first *follows the rate*, as $\eta_t\lambda$ in PyTorch, Keras and Optax, and $s_t\lambda$ in the published AdamW.
 # - The second is *independent* of the rate, as in TensorFlow Addons.
-# - The third is *corrected*: it multiplies by $s_t$ once more, as
+# - The third is *corrected*, as
 #   [AdamC](https://arxiv.org/abs/2506.02285) does for layers with normalisation.
 #
 # A weight that the loss ignores is multiplied by $1-\delta_t$ in each step. If the loss pulls, SGD
