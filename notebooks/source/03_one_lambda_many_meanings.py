@@ -568,8 +568,8 @@ figures.show(fig, "The two panels of the puzzle, with blue rings for Adam + L2 w
              "dots lie on their lines, but at noise 0.1, above, the line (3.4) is at "
              f"{above['_theory'].y[0]:.1f}. The rings lie on "
              "AdamW's squares: above, at "
-             f"{rings[0].y.min():.2f} of AdamW for all nine levels of noise; below, at resting points "
-             f"that fall from {rings[1].y[0]:.2f} to {rings[1].y[-1]:.2f}.", number="3.4",
+             f"{rings[0].y.min():.2f} of AdamW for all nine levels of noise; below, at resting "
+             f"points that fall from {rings[1].y[0]:.2f} to {rings[1].y[-1]:.2f}.", number="3.4",
              caption="Pale dots, squares and rings: means of five seeds. Thin lines: theory. "
              "Dots under the line: v still remembers larger weights.")
 
@@ -669,7 +669,8 @@ def label_fading(ax):
     ax.set_yticks([0.001, 0.01, 0.1, 1], ["0.001", "0.01", "0.1", "1"])
     ax.set_xticks(range(0, 8001, 2000))
     ax.minorticks_off()
-    ax.set_title("With full batches Adam + L2 keeps its penalty,\nand AdamW's effective penalty fades")
+    ax.set_title("With full batches Adam + L2 keeps its penalty,\n"
+                 "and AdamW's effective penalty fades")
 
 
 # %% tags=["hide-input"]
@@ -934,8 +935,6 @@ fit_w, fit_c, fit_copied = (judged(each, pictures, labels)[0].mean(0)
                             for each in (w, w_c, w_copied))  # the loss on the training pictures
 fit_third, fit_triple = (judged(each, pictures, labels)[0].mean(0)
                          for each in (w_third, w_triple))
-total_w, total_c = (  # loss plus the penalty of Adam + L2, by seed and λ
-    judged(each, pictures, labels)[0] + translated / 2 * (each**2 @ acts) for each in (w, w_c))
 of_none = (judged(w_none)[0].mean(), judged(w_none, pictures, labels)[0].mean(),
            (w_none**2 @ acts).mean())  # test loss, training loss, Σw² without λ
 # From λ = 0.1 on, in logs: how far the translated λ, its third and its triple are from AdamW.
@@ -943,6 +942,10 @@ missed = np.log(fit_c / fit_w)[2:]
 missed_by = np.log([fit_third / fit_w[2:], fit_triple / fit_w[2:]])
 size_w, size_c, size_copied = (  # Σw², by λ
     (each**2 @ acts).mean(0) for each in (w, w_c, w_copied))
+
+# %% tags=["hide-input"]
+total_w, total_c = (  # loss plus the penalty of Adam + L2, by seed and λ
+    judged(each, pictures, labels)[0] + translated / 2 * (each**2 @ acts) for each in (w, w_c))
 
 # %% tags=["hide-input"]
 shorter = 1 - size_c / size_w
@@ -1005,16 +1008,16 @@ def dress_copies(tests, fits, masses):
     fits.text(0.095, 0.045, "band: translated λ ÷ 3 to × 3", color=figures.BLUE, ha="right")
     tests.legend(loc=(0.535, 0.27), fontsize=9)
     tests.set_title("A copied λ fails; a translated one does not")
-    factor = np.ceil(10 * np.exp(np.abs(missed).max())) / 10
-    fits.set_title(f"From 0.1 on its fit is within a factor of {factor:.1f}")
     masses.set_title("Adam + L2 ends shorter, and the copies far shorter")
 
 
 # %% tags=["hide-input"]
 fig, panels = figures.subplots(3, 1, figsize=(5.6, 7.4), sharex=True)
-draw_copies(panels), dress_copies(*panels)
-fig.align_ylabels()
+draw_copies(panels), dress_copies(*panels), fig.align_ylabels()
 seen = [figures.drawn(ax) for ax in panels]
+apart = seen[1]["AdamW"].y[2:] / seen[1]["Adam + L2, translated λ"].y[2:]
+panels[1].set_title("From 0.1 on its fit is within a factor of "
+                    f"{np.ceil(10 * np.exp(np.abs(np.log(apart)).max())) / 10:.1f}")
 told_of = [[f"{drawn[name].at(0.1):.{digits}f}" for name in drawn if drawn[name].y.size == 5]
            for drawn, digits in zip(seen, (2, 3, 0), strict=True)]
 flat = [drawn["Adam without λ"].y[0] for drawn in seen]
@@ -1037,13 +1040,15 @@ claim("03-too-much", "From λ = 0.03 on the test loss of Adam + L2 is larger wit
 claim("03-follows", "From AdamW's λ = 0.1 on the translated λ comes closer to AdamW's training "
       "loss than its third or its triple do: at most {:.2f} of their distance (in logs)",
       measured=np.abs(missed) / np.abs(missed_by), below=1)
-claim("03-less", "From AdamW's λ = 0.1 on, Adam + L2 with the translated λ ends with a smaller loss "
-      "plus penalty than AdamW: {:.2f} times at most (each of five seeds)",
-      measured=(total_c / total_w)[:, 2:], below=1)
 claim("03-flat", "Adam without λ ends within {:.2f} of AdamW's test loss at its λ = 0.01 to 0.1",
       measured=np.abs(of_none[0] - loss_w.mean(0))[:3], below=0.1)
 claim("03-network", "AdamW's λ = 0.1, copied into Adam + L2, costs {:.0f} points of test accuracy, "
       "compared with AdamW at 0.1 (mean of five seeds)", measured=copied, above=5)
+
+# %% tags=["hide-input"]
+claim("03-less", "From AdamW's λ = 0.1 on, Adam + L2 with the translated λ ends with a smaller "
+      "loss plus penalty than AdamW: {:.2f} times at most (each of five seeds)",
+      measured=(total_c / total_w)[:, 2:], below=1)
 
 # %% tags=["hide-input"]
 assert (np.abs(fit_copied[3:] - equal) < 0.06).all(), "a copied 0.3 or 1 tells classes apart"
@@ -1136,11 +1141,13 @@ best_l2 = lam_long[loss_600[:, 1:5].mean(0).argmin()]
 lost = claims.interval(loss_2000[:, 5] - loss_2000[:, 3])  # the translated λ, beside 0.001
 ratio_read, ratio_end = ((fits_both[time] / fits_long[time, :, :1]).mean(0)  # to AdamW's
                          for time in (5, -1))
+back, back_later = (0.001 / mean_roots[time, :, 3] for time in (5, -1))  # for AdamW, by seed
+
+# %% tags=["hide-input"]
 # What √v̂ keeps from step 600 to 2000 if no gradient comes, and what share of v at 2000 that is:
 memory = np.sqrt(0.999**1400 * (1 - 0.999**600) / (1 - 0.999**2000))
 remembered = np.array([np.median((memory * early[kept] / late[kept]) ** 2) for early, late, kept
                        in zip(longer[5][1][:, 0], longer[-1][1][:, 0], keep, strict=True)])
-back, back_later = (0.001 / mean_roots[time, :, 3] for time in (5, -1))  # for AdamW, by seed
 
 
 # %% tags=["hide-input"]
@@ -1195,8 +1202,8 @@ figures.show(fig, "Two panels over 2000 steps, with medians. Above, the training
              f"{root_of_run['_AdamW'].at(600):.4f} to "
              f"{root_of_run['_AdamW'].at(2000):.4f} under AdamW; under Adam + L2 with the first λ "
              f"it ends higher, at {root_of_run['_early'].at(2000):.4f}.", number="3.8",
-             caption="Medians of five seeds; bands from the lowest to the highest. A spike of a band "
-             "is one seed's. Compare each ring with the orange square at the same step. "
+             caption="Medians of five seeds; bands from the lowest to the highest. A spike of a "
+             "band is one seed's. Compare each ring with the orange square at the same step. "
              "Dotted: step 600, where the runs of Figure 3.7 ended.")
 
 # %% tags=["hide-input"]
@@ -1205,8 +1212,8 @@ claim("03-bridge", "The rule leads from AdamW's λ = 0.1 to "
       "0.001", measured=landed, between=(0.001 / 3, 0.003))
 claim("03-longer", "From step 600 to step 2000 the λ to which the rule leads from AdamW's 0.1 "
       "falls to at most {:.2f} times what it was", measured=later / landed, below=0.5)
-claim("03-forgets", "At step 2000 at least {:.2f} of the median weight's v is memory of the first 600 "
-      "steps (AdamW, each of five seeds)", measured=remembered, above=0.5)
+claim("03-forgets", "At step 2000 at least {:.2f} of the median weight's v is memory of the first "
+      "600 steps (AdamW, each of five seeds)", measured=remembered, above=0.5)
 farther, nearer = np.abs(np.log(fits_both[-1] / fits_long[-1, :, :1])).mean(0)
 claim("03-longer", "After 2000 steps the λ read then comes closer to AdamW's training loss than "
       "the λ read at step 600: {:.2f} of the distance (in logs, means of five seeds)",
