@@ -378,7 +378,7 @@ def _check_same_under_sgd(
     own = "; the decays of SGD are sgdw, sgdw_paper, tfa, keras_optimizer" if said == "sgd" else ""
     if dividing := [name for each, name in _DIVIDE.items() if each in used]:
         why = "so that each weight decays at its own rate"
-        pair = f"a penalty inside {dividing[0]} and a decay beside it"
+        pair = f"a penalty inside {dividing[0]} and a decay outside it"
         guess = "; §3.6 of the book gives a first guess" if dividing[0] == "Adam" else ""
         none = f"no single number makes {pair} equivalent{guess}"
         raise ValueError(

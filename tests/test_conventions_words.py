@@ -106,7 +106,7 @@ GROW = "which must lie above -1 and be at most 1, or the weights grow"
             (1, "torch_adamw", "keras_l2"),
             {"lr": 1, "optimizer": "Lion"},
             "Adam divides the penalty's gradient λw by √v, so that each weight decays at its own "
-            "rate: no single number makes a penalty inside Adam and a decay beside it equivalent; "
+            "rate: no single number makes a penalty inside Adam and a decay outside it equivalent; "
             "§3.6 of the book gives a first guess",
         ),
         (
@@ -213,7 +213,7 @@ def test_an_optimiser_is_known_in_small_letters_and_in_its_own(name):
     for optimizer in (name, name.lower(), name.upper()):
         words = refusal(lambda o=optimizer: convert(1, "mxnet", "fastai", lr=0.1, optimizer=o))
         assert words.startswith(f"{name} divides the penalty's gradient λw by √v")
-        assert f"a penalty inside {name} and a decay beside it" in words
+        assert f"a penalty inside {name} and a decay outside it" in words
     for sgd in ("SGD", "Sgd"):
         assert (
             refusal(lambda o=sgd: convert(1, "mxnet", "fastai", lr=1, momentum=0, optimizer=o))
