@@ -17,7 +17,7 @@
 # 1. **Add up the learning rates.** $S$ is the sum of η over all steps: the area under the schedule (Figure 11.1). Under SGD with momentum μ divide it by $1-\mu$.
 # 2. **Look up $N$** in the table below.
 # 3. **Type $\lambda = N/S$**, and let only *matrices* decay: tensors with two axes or more. (Many recipes also spare class tokens and tables of positions.)
-# 4. **Try** the row's other two $N$ as well, at full length. Keep the best on validation data. With one seed a small gain is no evidence (§11.8): then keep the bold $N$.
+# 4. **Try** the row's others as well, at full length. Keep the best on validation data. With one seed a small gain is no evidence (§11.8): then keep the bold $N$.
 #
 # Why? Each step of decay takes the share ηλ off every weight. Over the run these shares add up to $N = \lambda S$.
 
@@ -1625,7 +1625,7 @@ for ax, runs in zip(axes, (of_short, of_more), strict=True):
     draw_costs(ax, runs)
 axes[0].set_ylabel("loss above the lowest")
 axes[0].set_title("Few passes: flat up to N = 1")
-axes[1].set_title("20 passes or more: up to 4")
+axes[1].set_title("20 passes or more: N = 4 is safe")
 short_ones, long_ones = (figures.drawn(ax) for ax in axes)
 upto_one = max(line.y[line.x <= 1].max() for line in short_ones.values() if len(line.x) > 2)
 upto_four = max(long_ones[name].y[long_ones[name].x <= 4].max() for name in in_long)
@@ -1765,6 +1765,8 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
 
 # %% tags=["hide-input"]
 most_tried = grid[-1] / factors_of(100, linear).sum()  # the first ηλ of §11.4
+
+# %% tags=["hide-input"]
 boxes = {
     "tune": (2, 8, "1  fine-tuning?", figures.GREY),
     "leave": (6, 8, "λ at most 0.05/S, or 0;\nLoRA: from 0.05/S to 0.2/S", figures.BLUE),
