@@ -994,8 +994,8 @@ of_twenty = interval(100 * (stored[3, 4, :, 3, 1] - stored[3, 4, :, 5, 1]))
 claim("11-twenty", "With 20 passes at η = 0.27 N = 16 has {:.1f} points fewer errors than N = 1",
       measured=of_twenty.mean, above=0)
 claim("11-long", "In four runs of 20 passes or more, at a settled η, N = 4 ends within {:.2f} of "
-      "the lowest loss, nearer than N = 16 on the digits", measured=of_long[:, 4],
-      below=of_long[2:, 5].min())
+      "the lowest loss, in the grey band of Figure 11.10 and nearer than N = 16 on the digits",
+      measured=of_long[:, 4], below=min(0.1, of_long[2:, 5].min()))
 better = stored[3][..., [0, 3], :].mean(1) - stored[3][..., [4], :].mean(1)
 claim("11-each", "At η = 0.27 N = 4 has a lower mean loss and fewer errors than λ = 0 and than "
       "N = 1 in each of the five runs", measured=better.ravel(), above=0)
