@@ -205,7 +205,7 @@ claim("02-sweep", "So does `sweep`, with which §2.8 trains many models at once"
 # - **Decay first**, then subtract the step taken from the old weight: $aw - \eta g(w)$. Comparison with (2.1)
 #   gives $\lambda=(1-a)/\eta$.
 # - **Step first**, then decay the result: $a\,(w - \eta g(w)) = aw - a\eta\, g(w)$. The gradient is scaled as well, so
-#   it is (2.1) with the learning rate $\eta'=a\eta$ and $\lambda'=(1-a)/(a\eta)$.
+#   both η and λ change: it is (2.1) with the learning rate $\eta'=a\eta$ and $\lambda'=(1-a)/(a\eta)$.
 # - **Decay before the gradient is taken**, $aw-\eta g(aw)$. The decayed weights $v=aw$ become $a\,(v-\eta g(v))$: *step first*.
 #
 # All three identities hold for any loss, as long as η is constant. But a *schedule* lowers η during the training. Then L2 decays by
@@ -268,7 +268,7 @@ figures.show(fig, "A weight without gradient, started at 1, over 20 steps; the l
              caption="A weight without gradient, started at 1. At each dotted line η halves.")
 
 # %% [markdown]
-# **For plain SGD at a constant η the rule is exactly an L2 penalty, whichever order you choose (in the third, for $v=aw$). Under a schedule it is not.**
+# **For plain SGD at a constant η the rule is exactly an L2 penalty, in all three orders. Under a schedule it is not.**
 #
 # ## 2.4 Momentum: coupled and decoupled decay
 #
@@ -393,17 +393,7 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 # **Decoupled decay** [(Loshchilov and Hutter, 2019)](https://arxiv.org/abs/1711.05101) stays out of the buffer:
 # $m\leftarrow\mu m+g$ and $w\leftarrow(1-\eta\lambda)\,w-\eta m$ (Figure 2.5, left).
 #
-# <details>
-# <summary>How to get it with SGD; what the paper writes; what a filled buffer does</summary>
-#
-# PyTorch's AdamW decays like this. With `torch.optim.SGD` you multiply the weights by $1-\eta\lambda$ yourself, after `backward()` and before `step()`.
-#
-# The paper's SGDW multiplies λ by the schedule's factor, but not by the base learning rate.
-#
-# A weight that the loss ignores is multiplied by $1-\eta\lambda$, if its
-# buffer is empty; a buffer left from earlier gradients fades by μ per step.
-#
-# </details>
+# PyTorch's AdamW decays like this. With `torch.optim.SGD`, multiply the weights by $1-\eta\lambda$ between `backward()` and `step()`.
 #
 # At a constant η coupled decay can imitate decoupled decay, for any loss. From the same start and with the same first step, both
 # take the same steps forever if the coupled λ′ and μ′ are
@@ -781,9 +771,9 @@ claim("02-four-steps", "The paths end at (2.6), up to the sign",
       equals=0, within=1e-12)
 
 # %% [markdown]
-# This solves the puzzle. **Decay narrows the stable range of full batches, because it adds to the
-# overshoot; it can widen that of shuffled minibatches, because an error goes on shrinking during the other batches.**
-# It takes two batches or more (exercise 2), and no direction may be too steep in all of them (exercise 5).
+# This solves the puzzle. **For full batches decay narrows the stable range: it adds to the overshoot. For shuffled minibatches
+# it can widen it: an error goes on shrinking during the other batches.**
+# The rescue needs at least two batches an epoch (exercise 2), and fails if one direction is too steep in every batch (exercise 5).
 #
 # ## 2.7 Minibatches: the real borders
 #
@@ -804,8 +794,9 @@ exponent = exponent_of(X, 0.03, 3)
 # %% [markdown]
 # At $\lambda=3$ this run has Γ = {{exponent:.2f}}: each epoch multiplies its errors by about {{np.exp(exponent):.1f}}. The mean Γ of 20 data sets is {{below: over_decay[:, 3].mean():.2f}}.
 #
-# `plain_growth` finds Γ from the errors and the matrix $Q=XX^{\top}+1$ alone. The folded
-# `growth(Q, lr, weight_decay, batch=5, …)` does so for many settings and data sets at once.
+# `exact_step` needs only the errors and the matrix $Q=XX^{\top}+1$. The folded
+# `growth(Q, lr, weight_decay, batch=5, mu=0, …)` repeats it to find Γ for many settings at once: `over_lr`
+# without decay, `over_decay` at $\eta=0.03$.
 
 
 # %%
@@ -816,7 +807,7 @@ def exact_step(Q, e, b, rows, lr, a):
     return a * e + (1 - a) * b - Q[:, rows] @ pull, b - pull.sum(0)
 
 
-# %%
+# %% tags=["hide-input"]
 def plain_growth(Q, lr, weight_decay, seed=0, epochs=200, skip=50):
     """Growth exponent Γ per epoch, in shuffled batches of 5."""
     rng, a = np.random.default_rng(seed), 1 - lr * weight_decay
@@ -977,7 +968,7 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # | real inputs, drawn anew | {{drawn_from:.0f}} | {{drawn_to:.0f}} |
 #
 # Shuffling is part of the rescue, because the examples of a shuffled epoch take turns. If each batch is *drawn anew* from all examples (last row), λ = 10 is not
-# enough (Figure 2.8). (The five examples of a batch differ; in §2.8 one may come twice.)
+# enough (Figure 2.8).
 #
 # <details>
 # <summary>Where the differences come from</summary>
@@ -991,7 +982,7 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # *Overlap* alone, with equal lengths, would raise it to {{angles[0]:.1f}} (simulated without a bias). But it helps the longest input: its
 # error spreads to shorter inputs, whose batches overshoot less. So with both the border is {{stable_from:.1f}}.
 #
-# By hand, *drawing anew* does not change Γ: in four steps each example is drawn once on average, so the logarithms add up to that of (2.6).
+# The five examples of a batch *drawn anew* differ; in §2.8 one may come twice. By hand, drawing anew does not change Γ: in four steps each example is drawn once on average, so the logarithms add up to that of (2.6).
 # But real inputs overlap: the overshoot of one batch spreads to other examples, and the next batch may hit the same ones again.
 #
 # </details>
@@ -1024,13 +1015,13 @@ def draw_exponents(ax):
         place = (8, 0.46) if decay == 3 else (9.6, gain - 0.12)
         ax.annotate(f"λ = {decay}: {'explodes' if gain > 0 else 'stable'}", (decay, gain), place,
                     arrowprops={"arrowstyle": "-", "lw": 0.8} if decay == 3 else None)
-    ax.set(xlabel="weight decay λ", ylabel="growth exponent Γ", xlim=(0, 56), ylim=(-0.8, 0.6))
+    ax.set(xlabel="weight decay λ", ylabel="growth exponent Γ per epoch", xlim=(0, 56), ylim=(-0.8, 0.6))
 
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(7.2, 3.6))
 draw_exponents(ax)
-ax.set_title("Shuffled batches are stable over a wider range of λ")
+ax.set_title("Shuffled batches are stable for more values of λ than batches drawn anew")
 gain = figures.drawn(ax)
 low, dies = gain["shuffled"], gain["bias decays"].at(10)
 figures.show(fig, "Growth exponent against weight decay at η = 0.03. For shuffled epochs it falls "
@@ -1095,7 +1086,7 @@ def draw_plane(ax):
 # %% tags=["hide-input"]
 def name_regions(ax):
     """The words in the plane."""
-    for x, y, words in ((0.008, 8.2, "both\nstable"), (0.039, 0.4, "minibatches\nexplode"),
+    for x, y, words in ((0.008, 8.2, "both\nstable"), (0.039, 0.4, "shuffled mini-\nbatches explode"),
                         (0.0455, 13, "full batches\nexplode"), (0.0492, 8.1, "both explode")):
         ax.text(x, y, words, size=9.5)
     ax.text(0.0275, 12.2, "drawn\nanew", size=9.5, ha="right", color=figures.ORANGE)
@@ -1157,10 +1148,11 @@ def draw(lr, weight_decay):
 # %%
 figures.interactive(draw, lr=[0.055, 0.003, 0.01, 0.02, 0.025, 0.03, 0.04],
                     weight_decay=[15, 0, 1, 3, 5, 7, 10, 12], number="2.9",
-                    caption="Left: borders, on average over eight data sets (full batches: "
-                    "twenty); solid orange: shuffled, dotted: drawn anew; tints: explosion; "
-                    "arrows: the reader's way. Right: seven runs of each kind at the circle; "
-                    "thick: medians; dotted: the mean target's loss.")
+                    caption="Left: lines are borders, means of eight data sets (twenty for full "
+                    "batches); beyond them, in the tints, runs explode. The solid orange border "
+                    "is that of shuffled minibatches, and the arrows are the reader's way. Right: "
+                    "thin lines are seven runs of each kind at the circle, thick ones their "
+                    "medians.")
 
 # %% tags=["hide-input"]
 claim("02-plane", "The plane has the mean exponent of η = 0.03, λ = 3 at its place",
@@ -1185,7 +1177,7 @@ claim("02-bounded", "There the loss of minibatches stays at least {} times as la
 # **With much decay, shuffled minibatches can be stable where full batches explode** (top right of Figure 2.9).
 # A full batch overshoots in every step, but in minibatches an example overshoots once an epoch and decays in the other three steps.
 #
-# But stable is not yet good: at ○ the loss hovers far above that of answering the mean target.
+# But stable is not yet good: at the circle (η = 0.055, λ = 15) the loss hovers far above that of answering the mean target.
 #
 # <details>
 # <summary>A safe bound on η that needs no run</summary>
@@ -1248,23 +1240,23 @@ assert 0.15 * sharp_at[0] > 4, "full batches overshoot at the start"
 assert abs(sharp_at[1] - 2) < 0.2, "after five steps only the bias's curvature is left"
 
 # %% [markdown]
-# In a network with 50 hidden ReLU units λ = 4 rescues most runs, too: in minibatches at η = 0.07 {{exploded[5][0]}} of 20 explode without
-# decay, {{exploded[5][1]}} with it. But the rescued networks have learnt nothing: they answer the mean target.
+# In a network with 50 hidden ReLU units λ = 4 rescues most runs: in minibatches at η = 0.07, {{exploded[5][0]}} of 20 explode without
+# decay and {{exploded[5][1]}} with it. But the rescued networks have learnt nothing: they answer the mean target.
 # **So against explosions lower η first.**
 #
 # <details>
 # <summary>Are full batches rescued, too?</summary>
 #
-# Yes: at η = 0.15 {{exploded[20][0]}} of 20 explode without decay, {{exploded[20][1]}} with λ = 4. But the way is
-# another: decay shrinks the weights, on which a network's curvature depends. η times the largest curvature (of
+# Yes: at η = 0.15 {{exploded[20][0]}} of 20 explode without decay, {{exploded[20][1]}} with λ = 4. But in a different
+# way: decay shrinks the weights, on which a network's curvature depends. η times the largest curvature (of
 # the network linearised at its weights) falls from {{0.15 * sharp_at[0]:.0f}} to {{0.15 * sharp_at[1]:.1f}} within five steps (median).
 #
 # </details>
 #
 # ## 2.8 Noise: how far a run hovers
 #
-# With λ = 10 the reader finds training "somewhat erratic". Figure 2.10 shows the loss, without the penalty. On average over 20 data sets
-# it is {{below: (late.mean(1) / targets.var(1)).mean():.1f}} times as large as if the model always answered the mean target. Why does it not settle?
+# With λ = 10 the reader finds training "somewhat erratic". Figure 2.10 shows the loss without penalty. On average over 20 data sets
+# it is about that of answering the mean target. Why does it not settle?
 
 # %%
 # `sweep` trains on data set k with the start and the batches of seed k. A net of the
@@ -1299,6 +1291,7 @@ figures.show(fig, "Training loss from step 400 to 600 with λ = 10. It jumps up 
              f"{hover['mean target']:.3f}; the run's mean is {hover['SGD, η = 0.03']:.3f}.")
 
 # %% tags=["hide-input"]
+assert 0.8 < (late.mean(1) / targets.var(1)).mean() < 1.25, "about that of the mean target"
 claim("S2-07", "With λ = 10 the late training loss has a standard deviation over time of {} times "
       "its mean, on average", measured=(late.std(1) / late.mean(1)).mean(), above=0.4)
 
@@ -1498,7 +1491,7 @@ claim("02-kicks-half", "Halfway through an epoch the sum of shuffled kicks has {
 # %% [markdown]
 # **Within an epoch shuffled kicks move the weights, but at its end they have cancelled.**
 #
-# So the excess, averaged over all steps of an epoch, is smaller. If batches are small ($B\ll n$), their number $k$ an epoch is large, and $\eta hk$ is small, it is
+# So the excess, averaged over an epoch, is smaller. If batches are small ($B\ll n$), their number $k$ an epoch is large, and $\eta hk$ is small, it is
 #
 # $$E_{\text{shuffled}}\approx\frac{\eta^2 k}{12}\,\frac{\operatorname{tr}(H_\lambda C)}{B}.\tag{2.8}$$
 #
@@ -1663,14 +1656,6 @@ missed = excess_at(path, curved).mean((0, 1)) / law
 shifted = excess_at(path.mean(0), curved).mean(0) / law
 assert 0.8 < missed[1] - shifted[1] < 1.2, "beside the shift (2.8) is right"
 
-# %% tags=["hide-input"]
-claim("02-missed", "In the puzzle, at η = 0.03, the excess is {} times that of (2.8)",
-      measured=missed[0], above=2)
-
-# %% tags=["hide-input"]
-claim("02-missed", "At η = 0.003 it is {} times that of (2.8)", measured=missed[1],
-      between=(1, 1.5))
-
 # %% [markdown]
 # **In the puzzle λ itself makes the run hover.** Without λ, and at a stable η, the model in the end fits all 20 examples exactly, so
 # *every* example's gradient vanishes, and the noise $C$ is zero. With $\lambda=10$ errors remain, and so $C>0$.
@@ -1680,11 +1665,20 @@ claim("02-missed", "At η = 0.003 it is {} times that of (2.8)", measured=missed
 #
 # No. In the puzzle the excess is {{missed[0]:.0f}} times that of (2.8), since $\eta=0.03$ is far from
 # small: a step multiplies the errors of its own batch by ${{1 - 0.03 * (80 + 10):.1f}}$ (Figure 2.7), and so enlarges what earlier kicks
-# have left. At the reader's first learning rate, 0.003, it is only {{missed[1]:.1f}} times. The rest comes from the shift, which
+# have left. At the reader's first learning rate, 0.003, it is only {{missed[1]:.1f}} times. The rest comes from the shift (exercise 6), which
 # counts here because there are only 20 examples.
 #
 # </details>
-#
+
+# %% tags=["hide-input"]
+claim("02-missed", "In the puzzle, at η = 0.03, the excess is {} times that of (2.8)",
+      measured=missed[0], above=2)
+
+# %% tags=["hide-input"]
+claim("02-missed", "At η = 0.003 it is {} times that of (2.8)", measured=missed[1],
+      between=(1, 1.5))
+
+# %% [markdown]
 # **Was λ = 10 worth it?** The reader reports a low test error, so we compare four models on fresh examples.
 
 # %% tags=["hide-input"]
@@ -1787,17 +1781,18 @@ claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of th
 #
 # </details>
 #
-# **2.** (Proof.) By hand, with $k$ batches of curvature ρ, the border is where $(a-\eta\rho)\,a^{k-1}=-1$, at $\eta\rho = a + a^{1-k}$, which is 2
-# without decay. For which $k$ does decay, with $0<a<1$, raise it? A batch drawn anew holds a given example with
+# **2.** (Proof.) (a) By hand, with $k$ batches of curvature ρ, the border is where $(a-\eta\rho)\,a^{k-1}=-1$, at $\eta\rho = a + a^{1-k}$, which is 2
+# without decay. For which $k$ does decay, with $0<a<1$, raise it?
+# (b) Take orthogonal inputs. A batch drawn anew holds a given example with
 # probability ¼, so a step multiplies the mean square of its error by $\frac14(a-\eta\rho)^2+\frac34a^2$. For which $\eta\rho$ can decay make it shrink?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# The derivative of $a+a^{1-k}$ is $1-(k-1)\,a^{-k}$. For $0<a<1$ it is negative if $k\ge2$: decay lowers $a$, so it raises
+# (a) The derivative of $a+a^{1-k}$ is $1-(k-1)\,a^{-k}$. For $0<a<1$ it is negative if $k\ge2$: decay lowers $a$, so it raises
 # the border. For $k=1$, the full batch, the border is $1+a$, which is (2.5): decay lowers it. So it takes *at least two* batches.
 #
-# The second factor is $\frac14(a-\eta\rho)^2+\frac34a^2=a^2-\frac12\eta\rho\,a+\frac14(\eta\rho)^2$. It is least at
+# (b) The factor is $\frac14(a-\eta\rho)^2+\frac34a^2=a^2-\frac12\eta\rho\,a+\frac14(\eta\rho)^2$. It is least at
 # $a=\frac14\eta\rho$, where it is $\frac3{16}(\eta\rho)^2$. That is below 1 for $\eta\rho\lt4/\sqrt3={{4 / 3**0.5:.2f}}$. Without decay
 # ($a=1$) it takes $\eta\rho\lt2$. So decay helps here, too, but not at $\eta\rho={{80 * 0.03:.1f}}$: with $\rho=80$ at most up to
 # $\eta={{4 / 3**0.5 / 80:.4f}}$. Beyond that rare runs grow so much that they carry the mean, though a typical run, which Γ describes, may shrink.
@@ -1813,7 +1808,7 @@ claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of th
 # <details>
 # <summary>Solution</summary>
 #
-# From the first entry on each 1000 steps multiply by $e^{-0.05}={{np.exp(-0.05):.3f}}$. (Before it a little less is lost, as the buffer
+# From the second entry on each 1000 steps multiply by $e^{-0.05}={{np.exp(-0.05):.3f}}$. (The first 1000 lose a little less, as the buffer
 # has to fill.) So the rate is $5\cdot10^{-5}$ per step, which is
 # {{5e-5 / (0.05 * 1e-4):.0f}} times $\eta\lambda = {{0.05 * 1e-4:.0e}}$. So $1/(1-\mu) = 10$ and $\mu=0.9$.
 # Decoupled, each 1000 steps would multiply by $e^{-0.005}$, whatever the momentum: 1.000, {{np.exp(-0.005):.3f}}, {{np.exp(-0.01):.3f}},
@@ -1821,7 +1816,7 @@ claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of th
 #
 # </details>
 #
-# **4.** (Predict, then run.) With momentum 0.9, minibatches of 5 explode at $\eta=0.008$, below the safe bound of §2.7.
+# **4.** (Guess, then run.) With momentum 0.9, minibatches of 5 explode at $\eta=0.008$, below the safe bound of §2.7.
 # Which λ rescues them? Use `growth(…, mu=0.9)`.
 #
 # <details>
@@ -1881,7 +1876,7 @@ claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of th
 # Power iteration needs only Hessian-vector products. With `loss` of one batch and `params` a list of its parameters,
 # and `v` a list of random tensors of their shapes: `g = torch.autograd.grad(loss, params, create_graph=True)` once,
 # then repeatedly `Hv = torch.autograd.grad(g, params, v, retain_graph=True)`, and `v` is `Hv` divided by its norm. The
-# norm tends to the largest curvature in size, which may be a negative one. Add λ for parameters that decay. With momentum 0.9 an η below
+# norm tends to the largest curvature in size, which may be a negative one. Add λ: that is exact if all parameters decay, and otherwise an upper bound. With momentum 0.9 an η below
 # $2/\rho_{\max}$ may still explode (exercise 4). Do not be alarmed by an η somewhat above $2/\rho_{\max}$: training with
 # full batches often drives the curvature up to $2/\eta$ and goes on there ([Cohen et al.
 # 2021](https://arxiv.org/abs/2103.00065)).
