@@ -1015,13 +1015,14 @@ def draw_exponents(ax):
         place = (8, 0.46) if decay == 3 else (9.6, gain - 0.12)
         ax.annotate(f"λ = {decay}: {'explodes' if gain > 0 else 'stable'}", (decay, gain), place,
                     arrowprops={"arrowstyle": "-", "lw": 0.8} if decay == 3 else None)
-    ax.set(xlabel="weight decay λ", ylabel="growth exponent Γ per epoch", xlim=(0, 56), ylim=(-0.8, 0.6))
+    ax.set(xlabel="weight decay λ", ylabel="growth exponent Γ per epoch")
+    ax.set(xlim=(0, 56), ylim=(-0.8, 0.6))
 
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(7.2, 3.6))
 draw_exponents(ax)
-ax.set_title("Shuffled batches are stable for more values of λ than batches drawn anew")
+ax.set_title("Shuffled batches are stable for more values of λ than those drawn anew")
 gain = figures.drawn(ax)
 low, dies = gain["shuffled"], gain["bias decays"].at(10)
 figures.show(fig, "Growth exponent against weight decay at η = 0.03. For shuffled epochs it falls "
@@ -1149,8 +1150,8 @@ def draw(lr, weight_decay):
 figures.interactive(draw, lr=[0.055, 0.003, 0.01, 0.02, 0.025, 0.03, 0.04],
                     weight_decay=[15, 0, 1, 3, 5, 7, 10, 12], number="2.9",
                     caption="Left: lines are borders, means of eight data sets (twenty for full "
-                    "batches); beyond them, in the tints, runs explode. The solid orange border "
-                    "is that of shuffled minibatches, and the arrows are the reader's way. Right: "
+                    "batches); beyond the solid ones, in the tints, runs explode. The solid "
+                    "orange border is that of shuffled minibatches. The arrows are the reader's way. Right: "
                     "thin lines are seven runs of each kind at the circle, thick ones their "
                     "medians.")
 
