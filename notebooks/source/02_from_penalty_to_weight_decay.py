@@ -1151,9 +1151,9 @@ figures.interactive(draw, lr=[0.055, 0.003, 0.01, 0.02, 0.025, 0.03, 0.04],
                     weight_decay=[15, 0, 1, 3, 5, 7, 10, 12], number="2.9",
                     caption="Left: lines are borders, means of eight data sets (twenty for full "
                     "batches); beyond the solid ones, in the tints, runs explode. The solid "
-                    "orange border is that of shuffled minibatches. The arrows are the reader's way. Right: "
-                    "thin lines are seven runs of each kind at the circle, thick ones their "
-                    "medians.")
+                    "orange border is that of shuffled minibatches. The arrows are the reader's "
+                    "way. Right: thin lines are seven runs of each kind at the circle, thick ones "
+                    "their medians.")
 
 # %% tags=["hide-input"]
 claim("02-plane", "The plane has the mean exponent of η = 0.03, λ = 3 at its place",
