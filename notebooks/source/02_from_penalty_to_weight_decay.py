@@ -1016,12 +1016,12 @@ def draw_exponents(ax):
         ax.annotate(f"λ = {decay}: {'explodes' if gain > 0 else 'stable'}", (decay, gain), place,
                     arrowprops={"arrowstyle": "-", "lw": 0.8} if decay == 3 else None)
     ax.set(xlabel="weight decay λ", ylabel="growth exponent Γ per epoch")
-    ax.set(xlim=(0, 56), ylim=(-0.8, 0.6))
 
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(7.2, 3.6))
 draw_exponents(ax)
+ax.set(xlim=(0, 56), ylim=(-0.8, 0.6))
 ax.set_title("Shuffled batches are stable for more values of λ than those drawn anew")
 gain = figures.drawn(ax)
 low, dies = gain["shuffled"], gain["bias decays"].at(10)
@@ -1087,7 +1087,8 @@ def draw_plane(ax):
 # %% tags=["hide-input"]
 def name_regions(ax):
     """The words in the plane."""
-    for x, y, words in ((0.008, 8.2, "both\nstable"), (0.039, 0.4, "shuffled mini-\nbatches explode"),
+    for x, y, words in ((0.008, 8.2, "both\nstable"),
+                        (0.039, 0.4, "shuffled mini-\nbatches explode"),
                         (0.0455, 13, "full batches\nexplode"), (0.0492, 8.1, "both explode")):
         ax.text(x, y, words, size=9.5)
     ax.text(0.0275, 12.2, "drawn\nanew", size=9.5, ha="right", color=figures.ORANGE)
