@@ -826,7 +826,8 @@ def finish(fig, ax, lam):
         f"λ = {lam:g} the solution ({best[0]:.0f}, {best[1]:.0f}) lies on the edge of a disc of "
         f"radius {radius:.1f}, which touches a contour; two arrows of equal length, the pulls of "
         "loss and penalty, point out and in; their length is the same for every λ. "
-        "The dashed path of gradient descent from zero leaves zero in the same direction, then runs above, and ends at "
+        "The dashed path of gradient descent from zero leaves zero in the same direction, then "
+        "runs above, and ends at "
         "least squares, too.")
 
 # %%
@@ -2038,7 +2039,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 # <details>
 # <summary>Solution</summary>
 #
-# By (1.5) λ falls by a factor of {{54**2 // 27**2}}, from 0.095 to 0.024. The best λ falls, too: for the predictions from 0.11 to 0.03, and for
+# By (1.5) λ falls by a factor of {{54**2 // 27**2}}, from 0.095 to 0.024. The best λ falls, too: for the predictions from 0.10 to 0.03, and for
 # the weights from 0.11 to 0.01 (on a grid finer than `some_lams`). That these differ from (1.5) is no error, as (1.5) is for the average over many $w^*$, and here is one. The best λ now saves only
 # 57 % of the error of the weights in place of 81 %, and 12 % of that of the predictions in place of 26 %. The lesson: a penalty
 # can only take noise away, and least squares has less of it now.
