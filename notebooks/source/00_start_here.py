@@ -297,9 +297,9 @@ assert coupled["1"].y[-1] > coupled["law 1"].y[-1], "not above its dots"
 #
 # **Predict before you read on.** Which shares do the layers have after training with SGD?
 #
-# (a) As at the start<br>
-# (b) By their numbers of weights: {{below: 100 * of_weights[0]:.0f}}, {{below: 100 * of_weights[1]:.0f}} and {{below: 100 * of_weights[2]:.0f}} %<br>
-# (c) Equal ones
+# - As at the start.
+# - By their numbers of weights: {{below: 100 * of_weights[0]:.0f}}, {{below: 100 * of_weights[1]:.0f}} and {{below: 100 * of_weights[2]:.0f}} %.
+# - Equal ones.
 
 # %%
 from l2lib.datasets import load
@@ -331,7 +331,7 @@ print((squared_norms / squared_norms.sum()).round(2))  # the layers' shares
 assert squared_norms.max() < 1.1 * squared_norms.min(), "not equal, as the text says"
 
 # %% [markdown]
-# They are equal (c).
+# They are equal.
 #
 # **Predict again.** Which of the three does AdamW give, as it divides gradients by $\sqrt v$?
 #
@@ -893,7 +893,7 @@ claim("00-noise", "With noise for gradients, the weights end at an RMS of {} tim
 #
 # - Use `AdamW`, where λ means the same for every weight. In `Adam`, leave `weight_decay` at 0.
 # - By convention, use one λ for all weight matrices, and none for biases and the scales of normalisation layers ([chapter 6](06_bias_exclusion.ipynb)).
-# - Typical values of λ are 0.0001 to 0.0005 with SGD, and 0.01 (PyTorch's default) to 0.1 with AdamW. Ours are larger, so that short runs suffice.
+# - Typical values of λ are 0.0001 to 0.0005 with SGD, and 0.01 (PyTorch's default) to 0.1 with AdamW. Ours are larger, so short runs suffice.
 # - Choose λ on a validation set ([chapter 11](11_choosing_lambda.ipynb)).
 # - Compare your number of steps with $1/(\eta\lambda)$ (Exercise 7): in a much shorter run decay hardly acts. PyTorch's defaults, $\eta=0.001$ and $\lambda=0.01$, need {{1 / (0.001 * 0.01):,.0f}} steps.
 #
@@ -1065,7 +1065,7 @@ claims.identities()
 #
 # </details>
 #
-# **6.** (*Hard*.) Give 30 % of the images random labels, and train with SGD for 3000 steps. Which shares do you see, and does (0.2) predict them?
+# **6.** (Hard.) Give 30 % of the images random labels, and train with SGD for 3000 steps. Which shares do you see, and does (0.2) predict them?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1102,7 +1102,7 @@ claims.identities()
 #
 # </details>
 #
-# **8.** (*Hard*.) Multiply the weights into *one* hidden unit by $c>0$, and divide those out of it by $c$. Which squared norms must be equal at a minimum? And with biases?
+# **8.** (Hard.) Multiply the weights into *one* hidden unit by $c>0$, and divide those out of it by $c$. Which squared norms must be equal at a minimum? And with biases?
 #
 # <details>
 # <summary>Solution</summary>
