@@ -602,7 +602,8 @@ inner = first.norm * first.gradient_norm * first.cosine  # ⟨W, g⟩ at each st
 added = (-2 * (1 - 0.5 * 0.003) * 0.5 * inner[..., :50]).sum("step")  # five seeds, three layers
 
 # %% tags=["hide-input"]
-claim("00-same", "By the middle term of step 2 in §0.4, the loss adds the same to each layer's squared norm",
+claim("00-same", "By the middle term of step 2 in §0.4, the loss adds the same to each "
+      "layer's squared norm",
       measured=added - added[:, :1], equals=0, within=1e-9)
 
 # %% tags=["hide-input"]
@@ -612,6 +613,7 @@ dense_steps = [*range(51), *range(75, 1501, 25)]
 dense = np.concatenate([early, squares.sel(step=slice(75, None))], -1)
 
 
+# %% tags=["hide-input"]
 def draw_time(left, right):
     for layer, name in enumerate(names):
         left.plot(dense_steps, dense[:, layer].T, color=f"C{layer}", lw=1.3, label=name)
@@ -759,11 +761,15 @@ assert product.min() > 0, "the steps do not point along the weights"
 cosines = np.mean([[torch.cosine_similarity(old.flatten(), delta.flatten(), 0)
                     for old, delta in pair] for pair in steps], 0)  # of w and Δ, by layer
 assert max(cosines) < 0.5, "the network's steps are as steep as the sketch"
+
+# %% tags=["hide-input"]
 idle_square = [[((new - old) ** 2).mean() for old, new in zip(*pair, strict=True)]
                for pair in pairwise(undecayed[250:])]
-idle = np.mean(idle_square, 0) ** 0.5 / lr  # RMS of the layers' steps without decay, in units of η
-claim("00-idle", "Without decay, in the second half, the RMS of the steps is {} η (largest of three "
-      "layers)", measured=idle.max(), below=0.3)
+idle = np.mean(idle_square, 0) ** 0.5 / lr  # RMS of a layer's steps without decay, over η
+claim("00-idle", "Without decay, in the second half, the RMS of the steps is {} η (largest of "
+      "three layers)", measured=idle.max(), below=0.3)
+
+# %% tags=["hide-input"]
 right_ones = [(((images @ a.T).relu() @ b.T).relu() @ c.T).argmax(1) == labels
               for a, b, c in undecayed[250::125]]
 assert min(each.double().mean() for each in right_ones) > 0.999, "images are left to learn"
@@ -832,8 +838,8 @@ for ax, words, at, up, color in ((left, "without decay", 60, 0.29, figures.GREY)
                                  (left, "gradients of scale 0.1", 95, 0.155, "C3"),
                                  (left, "gradients of scale 10", 60, 0.03, "C5"),
                                  (left, "√(η/2λ), by (0.3)", 245, 0.113, "black"),
-                                 (left, "η = 0.01, λ = 0.6", 285, 0.375, figures.GREY),
-                                 (right, "η = 0.01, λ = 0.6", 285, 0.02, figures.GREY),
+                                 (left, "η = 0.01, λ = 0.6", 255, 0.375, figures.GREY),
+                                 (right, "η = 0.01, λ = 0.6", 255, 0.02, figures.GREY),
                                  (right, "dotted: without decay", 130, 0.375, "black"),
                                  (right, "first layer", 55, 0.262, "C0"),
                                  (right, "third", 400, 0.253, "C2"),
@@ -846,7 +852,6 @@ kept = [starts[f"{kind}first layer"].y for kind in ("", "_without ")]
 lengths = [np.hypot(*(figures.drawn(ax)["sum"].x[1], figures.drawn(ax)["sum"].y[1]))
            for ax in (across, along)]
 solid = [starts[name].y[-1] for name in order]
-assert lengths[0] < 4.4 < 5 < lengths[1], "the sketch shows other steps"
 figures.show(fig, "Weights under AdamW without momentum, η = 0.01 and λ = 0.6. "
              f"Top: root mean square (RMS); dashed is √(η/2λ) = {alone['law'].y[0]:.3f}. "
              "Left: with noise for gradients the weights end at "
@@ -864,6 +869,7 @@ figures.show(fig, "Weights under AdamW without momentum, η = 0.01 and λ = 0.6.
              f"{cosines[0]:.2f}, {cosines[1]:.2f} and {cosines[2]:.2f}.")
 
 # %% tags=["hide-input"]
+assert lengths[0] < 4.4 < 5 < lengths[1], "the sketch shows other steps"
 growth = lr**2 * torch.arange(100, 501, 100)
 assert abs((free**2).mean(1)[99::100] / (0.2**2 + growth) - 1).max() < 0.05, "not start plus η²t"
 claim("00-noise", "With noise for gradients, the weights end at an RMS of {} times √(η/2λ) "
