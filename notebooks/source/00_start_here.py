@@ -9,7 +9,7 @@
 # - say how decay in Adam differs from decay in AdamW;
 # - say what SGD and AdamW each do to the layers' squared norms, and why.
 #
-# You should have met neural networks and their training, calculus, matrices, variance and a little PyTorch. *Reading takes 50 minutes, the code less than one.*
+# You should have met neural networks, calculus, matrices, variance and a little PyTorch. *Reading takes 50 minutes, the code less than one.*
 #
 # ## 0.1 What is weight decay for?
 #
@@ -21,7 +21,7 @@
 #
 # $$L(w)+\frac\lambda2\lVert w\rVert^2,\qquad\lVert w\rVert^2=\sum_iw_i^2,$$
 #
-# where $\lambda\ge0$ sets the price. To bend sharply towards one stray example the network needs large weights. With the penalty these cost more than the loss saves.
+# where $\lambda\ge0$ sets the price. To bend sharply towards one stray example the network needs large weights. With the penalty, they cost more than they save in the loss.
 #
 # This is the whole training. The learning rate $\eta$ is `lr` in code, and §0.2 derives the marked line:
 
@@ -155,7 +155,7 @@ figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without
 # <details>
 # <summary>Why is the triangle higher than the dot?</summary>
 #
-# Stopping early protects from noise, too (Exercise 5). With λ = 0 the training loss is still falling after 3000 steps. At its minimum the error on new examples would be {{at_limit:.2f}}. From λ = 0.01 on training reaches the minimum.
+# Stopping early protects from noise, too (Exercise 5). With λ = 0 the training loss is still falling after 3000 steps. At its minimum the error on new examples would be {{at_limit:.2f}}. With λ = 0.01 or more, 3000 steps are enough to reach the minimum.
 #
 # </details>
 #
@@ -164,8 +164,9 @@ figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without
 # %% tags=["hide-input"]
 assert at_limit > 1.1 * end[0], "stopping does not protect"
 better = int((errors[:, little] < errors[:, none]).sum())
+where = "every one" if better == len(targets) else f"{better} of them"
 claim("00-overfit", "On new examples, the error beyond the noise is {} times as large with λ = "
-      f"0.01 as without decay (mean of twenty networks; it is smaller in {better} of them)",
+      f"0.01 as without decay (mean of twenty networks; it is smaller in {where})",
       measured=(end[0.01] - sigma**2) / (end[0] - sigma**2), below=0.75)
 
 # %% tags=["hide-input"]
@@ -189,12 +190,12 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
 #
 # Each step multiplies all weights by the same factor, a little below 1: hence *weight decay*. With η = 0.5 and λ = 0.003 a step takes {{100 * 0.5 * 0.003:.2f}} % off each weight. Without a gradient a weight falls to $1/e$ of its value in about $1/(\eta\lambda)$ steps, here {{1 / (0.5 * 0.003):.0f}}.
 #
-# **Adam** makes steps of similar size for all weights. For each weight it keeps a running mean $v$ of squared gradients, and divides the gradient by $\sqrt v$. (We leave out momentum and smaller corrections.) Now it matters where λ enters:
+# **Adam** makes steps of similar size for all weights. For each weight it keeps a running mean $v$ of squared gradients, and divides the gradient by $\sqrt v$. (We leave out momentum and smaller corrections.) With this division it matters where λ enters:
 #
 # - **Coupled** decay, in `torch.optim.Adam`, adds $\lambda w$ to the gradient. So it is divided by $\sqrt v$, too: $w\leftarrow w-\eta\,(g+\lambda w)/\sqrt v$, where $v$ averages $(g+\lambda w)^2$.
 # - **Decoupled** decay, in `torch.optim.AdamW`, shrinks the weight directly: $w\leftarrow(1-\eta\lambda)\,w-\eta\,g/\sqrt v$, where $v$ averages $g^2$.
 #
-# So under coupled decay a weight with large gradients, and thus large $\sqrt v$, should hardly decay. We give 5,000 weights random gradients of mean zero. The *scale* of the gradients is their standard deviation. In the mean over all weights this noise cancels, so the mean shows the decay alone.
+# So under coupled decay a weight with large gradients, and thus large $\sqrt v$, should hardly decay. We give 5,000 weights random gradients of mean zero. The *scale* of the gradients is their standard deviation. This noise cancels in the mean over all weights, which shows the decay alone.
 
 # %%
 from torch import nn
@@ -294,7 +295,11 @@ assert coupled["1"].y[-1] > coupled["law 1"].y[-1], "not above its dots"
 #
 # </details>
 #
-# **Predict before you read on.** Which shares do the layers have after training with SGD: as at the start, by their numbers of weights ({{below: 100 * of_weights[0]:.0f}}, {{below: 100 * of_weights[1]:.0f}} and {{below: 100 * of_weights[2]:.0f}} %), or equal ones?
+# **Predict before you read on.** Which shares do the layers have after training with SGD?
+#
+# - As at the start.
+# - By their numbers of weights: {{below: 100 * of_weights[0]:.0f}}, {{below: 100 * of_weights[1]:.0f}} and {{below: 100 * of_weights[2]:.0f}} %.
+# - Equal ones.
 
 # %%
 from l2lib.datasets import load
@@ -328,7 +333,7 @@ assert squared_norms.max() < 1.1 * squared_norms.min(), "not equal, as the text 
 # %% [markdown]
 # They are equal.
 #
-# **Predict again.** Which of the three does AdamW give? Recall that it divides each weight's gradient by $\sqrt v$.
+# **Predict again.** Which of the three does AdamW give, as it divides gradients by $\sqrt v$?
 #
 # The helper `sweep` trains from five seeds and records $\lVert W_l\rVert$ as `norm`. It trains with AdamW, too, with and without decay. The *root mean square* (RMS) of a layer's weights is the root of the mean of their squares.
 
@@ -408,10 +413,11 @@ left.set(xlim=(0, 1500), xticks=(0, 500, 1000, 1500)), right.set(xlim=(0, 500))
 for ax, words in ((left, "η = 0.5, λ = 0.003"), (right, "η = 0.01, λ = 0.6")):
     ax.text(0.98, 0.98, words, color=figures.GREY, ha="right", va="top", transform=ax.transAxes)
 for ax, ups in ((left, (0.55, 0.185, 0.11)), (right, (0.71, 0.41, 0.085)),
-                (low, (0.17, 0.44, 0.76)), (low_right, (0.34, 0.43, 0.77))):
+                (low, (0.17, 0.44, 0.76)), (low_right, (0.42, 0.36, 0.77))):
     for layer, up in enumerate(ups):
         words = order[layer] + (f": {sizes[layer]:,} weights" if ax is left else "")
-        ax.text(0.26, up, words, size=9.5, color=f"C{layer}", transform=ax.transAxes)
+        at = (0.66, 0.08, 0.26)[layer] if ax is low_right else 0.26
+        ax.text(at, up, words, size=9.5, color=f"C{layer}", transform=ax.transAxes)
 
 # %% tags=["hide-input"]
 curves, right_curves = figures.drawn(left), figures.drawn(right)
@@ -436,9 +442,9 @@ figures.show(fig, "Share of the squared norm that each of three layers has in tr
              "means. Dotted lines are means, too.")
 
 # %% [markdown]
-# In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. AdamW's shares (top right) come near the layers' parts of the number of weights, except that the third has {{last_shares[2] / dashed[2]:.1f}} times its part. Equal RMS would give exactly these parts; indeed they become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half about {{below: ratios.mean():.1f}} times.
+# In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. AdamW's shares (top right) come near the layers' parts of the number of weights, except that the third has {{last_shares[2] / dashed[2]:.1f}} times its part. Equal RMS would give exactly these parts; indeed they become similar (bottom right): the largest RMS is {{below: start_ratio:.1f}} times the smallest at the start, and about {{below: ratios.mean():.1f}} times in the second half.
 #
-# Decay is not the reason: without it (dotted) the RMS become as similar, because all layers start small against what the steps add. §0.5 lets one start large.
+# Decay is not the reason: without it (dotted) the RMS become as similar, because the steps add more than the layers started with. §0.5 lets one start large.
 
 # %% tags=["hide-input"]
 at_start = np.array([curves[name].at(0) for name in names])  # three layers, five runs
@@ -470,6 +476,9 @@ claim("00-control", "Under AdamW without decay, the largest RMS is {} times the 
       "(largest of five seeds)", measured=bare_ratios.max(), between=(1.2, 2.4))
 
 # %% tags=["hide-input"]
+gained = squares_adamw.sel(weight_decay=0).mean("seed").isel(step=-1) / (
+    squares_adamw.sel(weight_decay=0).mean("seed").isel(step=0))
+assert gained.min() > 2, "the steps add less than the start"
 assert min(bare[0] - 0.5, 0.1 - bare[2]) > 0, "without decay the shares are not by size"
 assert abs(bare_ratios.mean() / ratios.mean() - 1) < 0.25, "without decay less similar, or more"
 assert min(each.train_accuracy[..., -1].min() for each in (sgd, adamw)) > 0.95, "not trained"
@@ -489,9 +498,9 @@ claim("00-sum", "The layers' shares add up to 1, and so do the dashed lines",
 # 1. Multiply a layer's weights by some $c>0$, and divide the next layer's weights by $c$. Since $\operatorname{relu}(cz)=c\operatorname{relu}(z)$, this changes neither
 #    the network's function (left) nor the loss.
 # 2. But the two squared norms in the penalty become $c^2\lVert W_1\rVert^2$ and $\lVert W_2\rVert^2/c^2$. Their product stays the same.
-# 3. Two positive numbers with a given product have the smallest sum when they are equal (right). **So they are equal at every minimum of loss plus penalty.**
+# 3. Two positive numbers with a given product have the smallest sum when they are equal (right). **So neighbours are equal at every minimum of loss plus penalty**, and so on along the chain.
 #
-# This holds for neighbouring layers with ReLU between them, without penalised biases (Exercise 8), normalisation or skip connections, and with one λ for both. We try $c=2$ on the trained network:
+# This needs four things: ReLU between the two layers; one λ for both; no penalty on biases (Exercise 8); no normalisation or skip connection in between. We try $c=2$ on the trained network:
 
 # %%
 from copy import deepcopy
@@ -585,7 +594,7 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
 #
 # Decay alone would leave $(1-\eta\lambda)^{2t}$ of the difference after $t$ steps: $1/e$ after about $1/(2\eta\lambda)$ steps, here {{1 / (2 * 0.5 * 0.003):.0f}}.
 #
-# **How much stays?** The last term is not noise around zero: if one layer's $\lVert g\rVert^2$ is larger on average, it keeps adding to $D$. In the long run this balances what decay takes in a step, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. Here the network fits its examples, so the gradients and $D$ become small. With wrong labels or small batches both remain large (Exercise 6).
+# **How much stays?** The last term need not cancel over the steps: if one layer's $\lVert g\rVert^2$ is larger on average, it keeps adding to $D$. In the long run this balances what decay takes in a step, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. Here the network fits its examples, so the gradients and $D$ become small. With wrong labels or small batches both remain large (Exercise 6).
 
 # %% tags=["hide-input"]
 first = sweep(model, pixels, digits.y, steps=50, lr=0.5, weight_decay=0.003, **options)
@@ -593,13 +602,21 @@ inner = first.norm * first.gradient_norm * first.cosine  # ⟨W, g⟩ at each st
 added = (-2 * (1 - 0.5 * 0.003) * 0.5 * inner[..., :50]).sum("step")  # five seeds, three layers
 
 # %% tags=["hide-input"]
-claim("00-same", "By the middle term, the loss adds the same to each layer's squared norm",
+claim("00-same", "By the middle term of step 2 in §0.4, the loss adds the same to each "
+      "layer's squared norm",
       measured=added - added[:, :1], equals=0, within=1e-9)
+
+# %% tags=["hide-input"]
+early = first.norm**2  # the same runs, each of their first 50 steps
+assert abs(early - squares).max() < 1e-9, "other runs"
+dense_steps = [*range(51), *range(75, 1501, 25)]
+dense = np.concatenate([early, squares.sel(step=slice(75, None))], -1)
+
 
 # %% tags=["hide-input"]
 def draw_time(left, right):
     for layer, name in enumerate(names):
-        left.plot(squares.step, squares[:, layer].T, color=f"C{layer}", lw=1.3, label=name)
+        left.plot(dense_steps, dense[:, layer].T, color=f"C{layer}", lw=1.3, label=name)
     for other in (1, 2):
         gap = (squares[:, 0] - squares[:, other]).values  # five runs, recorded steps
         right.plot(squares.step, (gap / gap[:, :1]).T, color=figures.GREY, lw=2.4,
@@ -647,7 +664,7 @@ assert (lifted[names[0]].at(25) < lifted[names[0]].at(0)).all(), "the first laye
 law = (1 - 0.5 * 0.003) ** (2 * 325)
 claim("00-time", f"After {13 * 25} steps of SGD, {{}} of the difference between the first and "
       "another layer's squared norm is left; "
-      f"(1 − ηλ)²ᵗ is {law:.3f} (farthest off of two layers in five runs)",
+      f"(1 − ηλ)²ᵗ is {law:.3f} (the worst of 2 layers × 5 runs)",
       measured=parts[..., 13], equals=law, within=0.02)
 
 # %% [markdown]
@@ -661,18 +678,18 @@ claim("00-time", f"After {13 * 25} steps of SGD, {{}} of the difference between 
 # </details>
 
 # %% tags=["hide-input"]
-claim("00-added", "In the first 50 steps of SGD, the loss adds at least {} times as much to each "
-      "layer's squared norm as the third layer starts with (smallest of five seeds)",
+claim("00-added", "In the first 50 steps of SGD, the loss adds the same to every layer's squared "
+      "norm: at least {} times the third layer's start (smallest of five seeds)",
       measured=added[:, 2] / first.norm[:, 2, 0] ** 2, above=3)
 
 # %% [markdown]
-# **A long run of SGD makes neighbouring layers' norms nearly equal if the gradients become small.**
+# **A long run of SGD makes neighbouring layers' norms nearly equal, for instance if the gradients become small.**
 #
 # ## 0.5 What does AdamW make equal?
 #
-# AdamW divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So a weight's steps have an RMS near $\eta$, whatever its layer. (AdamW does not minimise loss plus penalty, so §0.4 does not apply.) How large do weights become?
+# AdamW divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So all layers' steps have about the same RMS, near $\eta$ while gradients stay as large as $v$ remembers them. (AdamW does not minimise loss plus penalty, so §0.4 does not apply.) How large do weights become?
 #
-# Suppose first that gradients are only noise, symmetric about zero, independent and of the same distribution at every step. Decay turns $w$ into $aw$, with $a=1-\eta\lambda$ as before, and the gradient adds a step $\Delta$. With bars for means over many weights, the mean square changes from $\overline{w^2}$ to $a^2\overline{w^2}+2a\,\overline{w\Delta}+\overline{\Delta^2}$.
+# Suppose first that gradients are only noise, symmetric about zero, independent and of the same distribution at every step. Decay turns $w$ into $aw$, with $a=1-\eta\lambda$, and the gradient adds a step $\Delta$. With bars for means over many weights, the mean square changes from $\overline{w^2}$ to $a^2\overline{w^2}+2a\,\overline{w\Delta}+\overline{\Delta^2}$.
 #
 # 1. A gradient divided by $\sqrt v$ has mean square about 1, so $\overline{\Delta^2}\approx\eta^2$. The sign of Δ is random, whatever $w$ and $|\Delta|$ are, so $\overline{w\Delta}=0$ on average.
 # 2. Decay takes away $(1-a^2)\overline{w^2}\approx2\eta\lambda\,\overline{w^2}$.
@@ -692,7 +709,7 @@ for scale, start in ((0.1, 0.2), (10, 0.0)):
 free = train_on_noise(torch.optim.AdamW, lr, 0.0, 1, 0.2, steps=500)  # no decay
 
 # %% [markdown]
-# Now the network of §0.3, with a large first layer, without momentum, with decay and without:
+# Now the network of §0.3, with a large first layer, for simplicity without momentum:
 
 # %%
 def train_network(lr, decay):  # gives the layers' weights before each step, and at the end
@@ -714,7 +731,8 @@ def rms_of(run):  # steps × layers
 
 
 history = list(train_network(lr, lam))
-large = {lam: rms_of(history), 0.0: rms_of(train_network(lr, 0.0))}
+undecayed = list(train_network(lr, 0.0))
+large = {lam: rms_of(history), 0.0: rms_of(undecayed)}
 for decay, each in large.items():
     print(f"λ = {decay}: first layer {each[0, 0]:.2f} → {each[-1, 0]:.2f}")
 
@@ -738,6 +756,23 @@ claim("00-steps", "Under AdamW, in the second half of this run, the RMS of the s
       measured=step_rms.max() / step_rms.min(), below=1.6)
 assert product[2] > 2 * product[:2].max() > 0, "the third layer is not pushed most"
 assert product.min() > 0, "the steps do not point along the weights"
+
+# %% tags=["hide-input"]
+cosines = np.mean([[torch.cosine_similarity(old.flatten(), delta.flatten(), 0)
+                    for old, delta in pair] for pair in steps], 0)  # of w and Δ, by layer
+assert max(cosines) < 0.5, "the network's steps are as steep as the sketch"
+
+# %% tags=["hide-input"]
+idle_square = [[((new - old) ** 2).mean() for old, new in zip(*pair, strict=True)]
+               for pair in pairwise(undecayed[250:])]
+idle = np.median(idle_square, 0) ** 0.5 / lr  # RMS of a layer's median step, over η
+claim("00-idle", "Without decay, the RMS of the median step of the second half is {} η (largest "
+      "of three layers)", measured=idle.max(), below=0.3)
+
+# %% tags=["hide-input"]
+a, b, c = undecayed[-1]
+right_ones = (((images @ a.T).relu() @ b.T).relu() @ c.T).argmax(1) == labels
+assert right_ones.double().mean() > 0.99, "images are left to learn"
 
 # %% tags=["hide-input"]
 last = [w.clone().requires_grad_() for w in history[-1]]
@@ -803,6 +838,8 @@ for ax, words, at, up, color in ((left, "without decay", 60, 0.29, figures.GREY)
                                  (left, "gradients of scale 0.1", 95, 0.155, "C3"),
                                  (left, "gradients of scale 10", 60, 0.03, "C5"),
                                  (left, "√(η/2λ), by (0.3)", 245, 0.113, "black"),
+                                 (left, "η = 0.01, λ = 0.6", 255, 0.375, figures.GREY),
+                                 (right, "η = 0.01, λ = 0.6", 255, 0.02, figures.GREY),
                                  (right, "dotted: without decay", 130, 0.375, "black"),
                                  (right, "first layer", 55, 0.262, "C0"),
                                  (right, "third", 400, 0.253, "C2"),
@@ -815,7 +852,6 @@ kept = [starts[f"{kind}first layer"].y for kind in ("", "_without ")]
 lengths = [np.hypot(*(figures.drawn(ax)["sum"].x[1], figures.drawn(ax)["sum"].y[1]))
            for ax in (across, along)]
 solid = [starts[name].y[-1] for name in order]
-assert lengths[0] < 4.4 < 5 < lengths[1], "the sketch shows other steps"
 figures.show(fig, "Weights under AdamW without momentum, η = 0.01 and λ = 0.6. "
              f"Top: root mean square (RMS); dashed is √(η/2λ) = {alone['law'].y[0]:.3f}. "
              "Left: with noise for gradients the weights end at "
@@ -828,20 +864,25 @@ figures.show(fig, "Weights under AdamW without momentum, η = 0.01 and λ = 0.6.
              f"{lengths[1]:.1f}.", number="0.6",
              caption="Top: dashed is the law (0.3). Bottom: an arrow stands for all weights of a "
              "layer, its length for the root of their squared norm; dotted is where arrows are as "
-             "long as before the step.")
+             "long as before the step. The steps are drawn too large, without decay and, on the "
+             "right, too far along: the network's have a mean cosine with the weights of only "
+             f"{cosines[0]:.2f}, {cosines[1]:.2f} and {cosines[2]:.2f}.")
 
 # %% tags=["hide-input"]
+assert lengths[0] < 4.4 < 5 < lengths[1], "the sketch shows other steps"
 growth = lr**2 * torch.arange(100, 501, 100)
 assert abs((free**2).mean(1)[99::100] / (0.2**2 + growth) - 1).max() < 0.05, "not start plus η²t"
 claim("00-noise", "With noise for gradients, the weights end at an RMS of {} times √(η/2λ) "
-      "(farthest off of two: small gradients and large ones)",
+      "(the worst of two: small gradients and large ones)",
       measured=[alone[scale].y[400:].mean() / expected for scale in ("0.1", "10")],
       equals=1, within=0.05)
 
 # %% [markdown]
-# With noise for gradients the RMS reaches (0.3), whether it starts small or large (Figure 0.6, top left). In the network, too, decay forgets the large start (top right). The largest RMS, at first {{first_ratio:.1f}} times the smallest, ends at {{large_ratio:.1f}} times, without decay at {{free_ratio:.1f}}.
+# With noise for gradients the RMS reaches (0.3), whether it starts small or large (Figure 0.6, top left). In the network, too, decay forgets the large start (top right). At the start the largest RMS is {{first_ratio:.1f}} times the smallest, at the end {{large_ratio:.1f}} times with decay and {{free_ratio:.1f}} times without.
 #
-# But all solid lines end above (0.3). A step of noise goes across the weights, $\overline{w\Delta}=0$, and hardly lengthens them (bottom left). The network's go partly along them, $\overline{w\Delta}>0$, most in the third layer (bottom right). So the RMS are only similar.
+# Without decay the network fits nearly all images. Its gradients nearly vanish, while $\sqrt v$ remembers larger ones: in the second half the median step's RMS is about {{idle.max():.2f}} $\eta$ (flat dotted lines).
+#
+# But all solid lines end above (0.3). A step of noise is at a right angle to the weights, $\overline{w\Delta}=0$, and so hardly lengthens them (bottom left). The network's go partly along them, $\overline{w\Delta}>0$, most in the third layer (bottom right). So the RMS are only similar.
 #
 # <details>
 # <summary>Why do they point along the weights, and most in the third layer?</summary>
@@ -858,7 +899,7 @@ claim("00-noise", "With noise for gradients, the weights end at an RMS of {} tim
 #
 # - Use `AdamW`, where λ means the same for every weight. In `Adam`, leave `weight_decay` at 0.
 # - By convention, use one λ for all weight matrices, and none for biases and the scales of normalisation layers ([chapter 6](06_bias_exclusion.ipynb)).
-# - Typical values of λ are 0.0001 to 0.0005 with SGD, and 0.01 (PyTorch's default) to 0.1 with AdamW. Ours are larger, so that short runs suffice.
+# - Typical values of λ are 0.0001 to 0.0005 with SGD, and 0.01 (PyTorch's default) to 0.1 with AdamW. Ours are larger, so short runs suffice.
 # - Choose λ on a validation set ([chapter 11](11_choosing_lambda.ipynb)).
 # - Compare your number of steps with $1/(\eta\lambda)$ (Exercise 7): in a much shorter run decay hardly acts. PyTorch's defaults, $\eta=0.001$ and $\lambda=0.01$, need {{1 / (0.001 * 0.01):,.0f}} steps.
 #
@@ -882,7 +923,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
       equals=0, within=1e-12)
 
 # %% [markdown]
-# **Limits.** Equal layers need the conditions of §0.4, a long run, and gradients that become small. Nothing here says which shares predict better.
+# **Limits.** Equal layers need the conditions of §0.4, a long run and, for instance, small gradients. Nothing here says which shares predict better.
 #
 # ## 0.7 How to read and run the book
 #
@@ -903,8 +944,6 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 claims.identities()
 
 # %% [markdown]
-# Claims that hold up to rounding share one line.
-#
 # <details>
 # <summary>Other random numbers</summary>
 #
@@ -1004,7 +1043,7 @@ claims.identities()
 #
 # </details>
 #
-# **4.** Replace both `nn.ReLU()` in §0.3 by `nn.Tanh()`. Which step of §0.4 fails, and which shares do you see?
+# **4.** Replace both `nn.ReLU()` in §0.3 by `nn.Tanh()`. Which step of §0.4 fails, and why? Which shares do you see?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1032,7 +1071,7 @@ claims.identities()
 #
 # </details>
 #
-# **6.** Give 30 % of the images random labels, and train with SGD for 3000 steps. Which shares do you see, and does (0.2) predict them?
+# **6.** (Hard.) Give 30 % of the images random labels, and train with SGD for 3000 steps. Which shares do you see, and does (0.2) predict them?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1054,7 +1093,7 @@ claims.identities()
 #
 # </details>
 #
-# **7.** In a log of $\lVert W_l\rVert^2$ one layer's is by far the largest to the end. A colleague wants to give it another $\lambda$. What do you ask?
+# **7.** A training log shows one layer's $\lVert W_l\rVert^2$ far above the others from start to end. A colleague wants to give it another $\lambda$. What do you ask?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1069,7 +1108,7 @@ claims.identities()
 #
 # </details>
 #
-# **8.** Multiply the weights into *one* hidden unit by $c>0$, and divide those out of it by $c$. Which squared norms must be equal at a minimum? And with biases?
+# **8.** (Hard.) Multiply the weights into *one* hidden unit by $c>0$, and divide those out of it by $c$. Which squared norms must be equal at a minimum? And with biases?
 #
 # <details>
 # <summary>Solution</summary>
