@@ -775,11 +775,14 @@ right_ones = (((images @ a.T).relu() @ b.T).relu() @ c.T).argmax(1) == labels
 assert right_ones.double().mean() > 0.99, "images are left to learn"
 
 # %% tags=["hide-input"]
-last = [w.clone().requires_grad_() for w in history[-1]]
-outputs = (((images @ last[0].T).relu() @ last[1].T).relu()) @ last[2].T
-nn.functional.cross_entropy(outputs, labels).backward()
-uphill = torch.stack([(w.detach() * w.grad).sum() for w in last])  # ⟨W, g⟩ of the layers
-assert abs(uphill - uphill[0]).max() < 1e-9, "not the same for all layers"
+uphill = []  # ⟨W, g⟩ of the layers, at every 25th step of the second half
+for layers in history[250::25]:
+    first, second, third = (w.clone().requires_grad_() for w in layers)
+    outputs = ((images @ first.T).relu() @ second.T).relu() @ third.T
+    nn.functional.cross_entropy(outputs, labels).backward()
+    uphill.append([(w.detach() * w.grad).sum().item() for w in (first, second, third)])
+uphill = np.mean(uphill, axis=0)
+assert np.ptp(uphill) < 1e-6, "not the same for all layers"
 assert uphill.max() < 0, "a larger factor does not lower the loss"
 assert (outputs.argmax(1) == labels).double().mean() > 0.95, "not nearly all are right"
 
@@ -887,7 +890,7 @@ claim("00-noise", "With noise for gradients, the weights end at an RMS of {} tim
 # <details>
 # <summary>Why do they point along the weights, and most in the third layer?</summary>
 #
-# Multiplying a layer by $c>1$ multiplies all outputs. Nearly all images are classified rightly, so this lowers the loss. Its derivative at $c=1$, $\langle W,g\rangle$, is thus negative, {{uphill[0]:.2f}} at the end of the run with decay, and the same for all three layers (§0.4, step 1). So gradient descent pushes each weight most where there are fewest: in the third layer. Here this stays true of AdamW's steps, which go against $g/\sqrt v$ ([chapter 9](09_adaptive_optimisers.ipynb)).
+# Multiplying a layer by $c>1$ multiplies all outputs. Nearly all images are classified rightly, so this lowers the loss. Its derivative at $c=1$, $\langle W,g\rangle$, is thus negative, {{uphill[0]:.2f}} on average over the second half of the run with decay, and the same for all three layers (§0.4, step 1). So gradient descent pushes each weight most where there are fewest: in the third layer. Here this stays true of AdamW's steps, which go against $g/\sqrt v$ ([chapter 9](09_adaptive_optimisers.ipynb)).
 #
 # The squared steps give {{100 * from_noise[0]:.0f}}, {{100 * from_noise[1]:.0f}} and {{100 * from_noise[2]:.0f}} % of the three layers' growth; the rest is the push along $W$.
 #
