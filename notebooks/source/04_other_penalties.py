@@ -141,7 +141,7 @@ claim("04-tenth", "the tenth singular value of the least-squares map is zero",
 # ## 4.2 The diamond and the circle
 #
 # Why should L1 give zeros at all? Let $w^*$ be the weights that minimise loss plus penalty, and $t$ their penalty. Then $w^*$ is also the best fit inside the region *penalty ≤ t*. If another point
-# of the region had a lower loss, its loss plus penalty would be smaller than at $w^*$, which cannot be.
+# of the region had a lower loss, its loss plus penalty would be smaller than at $w^*$.
 #
 # In the plane of two weights this region is a disc under
 # L2, and under L1 a diamond with corners on the axes (Figure 4.2). Let a curve of equal loss
@@ -372,7 +372,7 @@ assert taken[10] < 0.02, "from a large z √|w| takes much"
 # from −1 to 1 would do.
 #
 # The reason is that steps hardly ever land on 0. Let a weight be zero at the minimum, with a slope $g$ of the loss there, which we hold fixed. As in §4.3, where $g = -z$,
-# let $|g|<\lambda$ (equality is a boundary case). A step moves the weight by $-\eta(\lambda+g)$ from just right of zero, and by $+\eta(\lambda-g)$ from just
+# let $|g|<\lambda$. A step moves the weight by $-\eta(\lambda+g)$ from just right of zero, and by $+\eta(\lambda-g)$ from just
 # left. Both point towards zero, but sooner or later one overshoots. Then the weight hops back and forth, and is never further from
 # zero than the longer of the two steps,
 #
@@ -398,7 +398,7 @@ assert taken[10] < 0.02, "from a large z √|w| takes much"
 #
 # </details>
 #
-# In code, for the diabetes data:
+# In code:
 
 # %%
 H, q = X.T @ X / n, X.T @ y / n  # the gradient of the loss is Hw - q
@@ -428,7 +428,7 @@ falling = 0.01 * (1 + np.cos(np.pi * np.arange(2000) / 2000))  # η from 0.02 to
 by_falling = subgradient_path(falling, 2000)[-1]
 
 # %% [markdown]
-# Figure 4.4 follows one weight that should be zero, then all.
+# Figure 4.4 follows one weight, then all.
 
 # %% tags=["hide-input"]
 zero = w_lasso == 0
@@ -643,7 +643,7 @@ claim("04-path", "the Lasso's path at λ = 1 and 10 is that of proximal steps", 
 
 # %% [markdown]
 # In each of 20 splits we train on 100 patients,
-# choose λ on 50, train again on all 150 and test on {{n - 150}}. *Best* is for comparison only: it uses the λ with the lowest test loss, which nobody knows beforehand.
+# choose λ on 50, train again on all 150 and test on {{n - 150}}. *Best*, for comparison, uses the λ with the lowest test loss, unknown beforehand.
 
 # %%
 l1, l2 = np.geomspace(50, 0.05, 31), np.logspace(-2, 3, 60)  # l1: from about λ_max to λ_max/1000
@@ -716,7 +716,7 @@ claim("04-choice", "the cost of choosing λ, less the best λ's gain, is the los
 #
 # **With 64 inputs and a chosen λ, the Lasso beats ridge on {{wins}} of the 20 splits. But it does not undo the harm of {{X.shape[1] - 10}} more inputs:** the best Lasso's mean loss is lower with ten, by {{harm.mean:.0f}} (95 % interval {{harm.low:.0f}} to {{harm.high:.0f}}, as if splits were independent).
 #
-# With ten inputs, training without a penalty does slightly better than with a chosen one: the best λ of ridge would gain {{gain:.0f}}, but choosing it on 50 patients costs {{cost:.0f}}.
+# With ten inputs, training without a penalty is slightly better than with a chosen one: the best λ of ridge would gain {{gain:.0f}}, but choosing it on 50 patients costs {{cost:.0f}}.
 #
 # *Which of two near-copies does the Lasso keep?* Let two noisy copies of BMI take its place. *Predict* how each penalty shares the weight between them (Figure 4.6).
 
@@ -781,9 +781,9 @@ assert np.abs(by_ridge - 0.5).max() < 0.25, "ridge does not share"
 #
 # ## 4.6 L2 on a product of two weights is L1
 #
-# How could weight decay make zeros in §4.1? We go from one weight to matrices, units and adapters. Let a weight be a product $w = uv$, and let weight decay act on $u$ and
+# How could weight decay make zeros in §4.1? Let a weight be a product $w = uv$, and let weight decay act on $u$ and
 # $v$. All pairs with the same product form a hyperbola (Figure 4.7) and give the same loss, so the penalty decides.
-# The penalty grows with the distance from the origin. So the cheapest pair is where the smallest
+# It grows with the distance from the origin: the cheapest pair is where the smallest
 # circle touches the hyperbola: $|u| = |v| = \sqrt{|w|}$.
 
 # %% tags=["hide-input"]
@@ -857,8 +857,8 @@ claim("04-balanced", "the two factors of every weight have the same size",
       measured=u.detach().abs() - v.detach().abs(), equals=0, within=1e-6)
 
 # %% [markdown]
-# Gradient descent finds the Lasso, but only approaches its zeros. Even so, {{pairs_below}} of the Lasso's {{zero.sum()}} end below a millionth, and with L1 in the loss none did (§4.1). With $g$ fixed, a step multiplies $u+v$ by $1-\eta(\lambda+g)$ and $u-v$
-# by $1-\eta(\lambda-g)$. If $|g|<\lambda$, both lose a share and never all. **At the minimum, decay of both factors equals L1 on the product: from a single weight it subtracts λ.**
+# Gradient descent finds the Lasso, but only approaches its zeros: {{pairs_below}} of the {{zero.sum()}} end below a millionth; with L1 in the loss none did (§4.1). With $g$ fixed, a step multiplies $u+v$ by $1-\eta(\lambda+g)$ and $u-v$
+# by $1-\eta(\lambda-g)$. If $|g|<\lambda$, both lose a share and never all. **At the minimum, decay of both factors equals L1 on the product.**
 #
 # <details>
 # <summary>Why there are no bad valleys, though the objective is not convex</summary>
@@ -948,7 +948,7 @@ claim("04-balanced", "the two factors of every weight have the same size",
 #
 # </details>
 #
-# The proof needs small steps; η = 1 works here, too (Figure 4.8).
+# Figure 4.8 shows three directions, and tests (4.8) at η = 1.
 
 # %%
 W_hat = Y.T @ Z / len(Z)
@@ -1044,7 +1044,7 @@ for name, color, dash in (("one", figures.ORANGE, ":"), ("cut", figures.GREEN, "
     axes[1].fill_between(fine, *spread, color=color, alpha=0.13, lw=0, label=f"_{name} splits")
     axes[1].plot(fine, unseen[name].mean(0), dash, color=color, label=f"_{name}")
 for name, place, color in (("one matrix", (0.01, 0.95), figures.ORANGE),
-                           ("cut, not\nshrunken", (0.25, 0.7), figures.GREEN),
+                           ("cut, not\nshrunken", (0.31, 0.6), figures.GREEN),
                            ("two factors", (0.075, 0.66), figures.BLUE),
                            ("maps of 300 digits", (0, 0.2), figures.GREY)):
     axes[1].text(*place, name, color=color, fontsize=9)
@@ -1053,7 +1053,7 @@ for name, place, color in (("one matrix", (0.01, 0.95), figures.ORANGE),
 axes[0].set(ylabel="singular value of UVᵀ", ylim=(-0.01, 0.33))
 axes[1].set(ylabel="accuracy on unseen digits", ylim=(0, 1.03))
 for ax in axes:
-    ax.set(xlabel="weight decay λ", xlim=(-0.01, 0.33 if ax is axes[0] else 0.36))
+    ax.set(xlabel="weight decay λ", xlim=(-0.01, 0.33 if ax is axes[0] else 0.43))
     ax.axvline(0.24, color=figures.GREY, lw=0.8, ls="--")
 axes[0].set_title("Directions vanish …"), axes[1].set_title("… at a price")
 _ = axes[1].text(0.23, 0.06, "λ of §4.1", color=figures.GREY, ha="right", fontsize=9)
@@ -1148,7 +1148,7 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 #
 # The price is accuracy. For maps of 300 digits it falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}} at λ = 0.24, where {{alive.min()}} to {{alive.max()}} of their directions are left.
 # **Losing directions costs {{by_deleting.mean:.2f}}, and shrinking the others {{by_shrinking.mean:.2f}}.**
-# One matrix keeps its accuracy: a common factor hardly changes which score is largest.
+# One matrix keeps its accuracy: a common factor changes hardly any answer.
 #
 # ## 4.8 Which λ removes everything, if inputs are not whitened?
 #
@@ -1257,11 +1257,11 @@ for k, line in enumerate(np.array(unit_sizes).T):
                 label=f"_{'+' if plus[k] else '−'} {k}")
 ax.axhspan(1e-12, 1e-6, color=figures.GREY, alpha=0.15, lw=0)
 ax.text(20, 3e-12, "below 10⁻⁶", color=figures.GREY)
-for value, name, color in ((unit_sizes[-1][stay].max(), "v > 0", figures.BLUE),
+for value, name, color in ((unit_sizes[-1][stay].max(), "v > 0", figures.GREY),
                            (unit_sizes[-1][~plus].max(initial=1e-12), "v < 0", figures.ORANGE)):
     ax.text(1015, value, name, color=color, va="center")
 if copies.any():
-    ax.text(1015, unit_sizes[-1][copies].min(), "tiny\ncopies", color=figures.BLUE, va="center")
+    ax.text(1015, unit_sizes[-1][copies].min(), "tiny\ncopies", color=figures.GREY, va="center")
 ax.set(xlabel="step", ylabel="size of a unit, ‖w‖|v|", ylim=(1e-12, 5), xlim=(0, 1170))
 _ = ax.set_xticks(range(0, 1001, 200))
 
@@ -1306,10 +1306,10 @@ own = (bent @ active / n / lengths * outgoing.detach().sign()).detach().numpy()
 assert (own < np.where(plus, *at_zero) + 1e-6).all(), "the search misses a larger slope"
 
 # %% [markdown]
-# **Only with $v>0$ does the loss fall fast enough:** all {{(~plus).sum()}} units with $v<0$ fade. Even at the end their rate is at most {{at_end[1]:.3f}}, less than λ.
+# **Only with $v>0$ does the loss fall fast enough:** all {{(~plus).sum()}} units with $v<0$ fade.
 #
-# Of the {{plus.sum()}} with $v>0$, {{stay.sum()}} stay above a millionth. **But they are of two kinds:** the ingoing weights of each point nearly along one pattern or against it (|cosine| {{np.abs(copy[stay]).min():.2f}} or more).
-# So these {{stay.sum()}} units draw almost only two different functions. Decay does not merge copies: sizes 1 and 2 cost as much as 3.
+# Of the {{plus.sum()}} with $v>0$, {{stay.sum()}} stay above a millionth. **But they are of two kinds:** their ingoing weights point nearly along one pattern or against it (|cosine| {{np.abs(copy[stay]).min():.2f}} or more), so
+# that they draw almost only two functions. Decay does not merge copies: sizes 1 and 2 cost as much as 3.
 #
 # ## 4.10 What decay on an adapter pulls towards
 #
@@ -1371,8 +1371,8 @@ figures.show(fig, "Three falling curves against the step on a logarithmic axis, 
 # ## 4.11 How little AdamW takes
 #
 # Does (4.8) hold under AdamW? AdamW divides each entry's gradient by $\sqrt{\hat v}$, the root of a running mean of its
-# squares (no relative of the weights $v$ above), but not the decay ([chapter 3](03_one_lambda_many_meanings.ipynb)). Suppose that $\sqrt{\hat v}$ is one
-# number $a$ for all of $U$, and another, $b$, for all of $V$. Then $\lambda\sqrt{ab}$ takes the place of λ. For whitened inputs, and more columns in $U$ and $V$ than directions survive, training that would reach the singular values $\hat s_i$ without decay ends at
+# squares (not the weights $v$ above), but not the decay ([chapter 3](03_one_lambda_many_meanings.ipynb)). Suppose that $\sqrt{\hat v}$ is one
+# number $a$ for all of $U$, and another, $b$, for all of $V$. Then $\lambda\sqrt{ab}$ takes the place of λ. Under the conditions of (4.8) (whitened inputs, enough columns), training that would reach the singular values $\hat s_i$ without decay ends at
 #
 # $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
 #
@@ -1388,7 +1388,7 @@ figures.show(fig, "Three falling curves against the step on a logarithmic axis, 
 # </details>
 #
 # SGD is the case $a = b = 1$. Under AdamW $\sqrt{ab}$ is the size of a typical gradient entry, here about {{below: typical.min():.2f}} to {{below: typical.max():.2f}}.
-# We can measure $a$ and $b$ only after a run, so we can test (4.10), but not predict by it.
+# It is known only after a run, so (4.10) can be tested, but does not predict.
 #
 # <details>
 # <summary>If √v̂ differs between entries: a weighted mean of the amounts is λ√(ab)</summary>
@@ -1396,6 +1396,8 @@ figures.show(fig, "Three falling curves against the step on a logarithmic axis, 
 # Let $a$ be the mean of $\sqrt{\hat v}$ over the entries of $U$, weighted by the squared entries of $U$, and $b$ the same for $V$. At rest $(EV)_{jk} = -\lambda\sqrt{\hat v_{jk}}\,U_{jk}$. Multiply by $U_{jk}$ and add up: $\langle E, UV^\top\rangle$ is
 # $-\lambda a\lVert U\rVert_F^2$. From $V$ it is, in the same way, $-\lambda b\lVert V\rVert_F^2$. As it is both, it is $-\lambda\sqrt{ab}\,\lVert U\rVert_F\lVert V\rVert_F$. For whitened inputs $\langle E, UV^\top\rangle = -\sum_is_i(\hat s_i-s_i)$ if $UV^\top$ has the
 # singular vectors of the run without decay, and $\lVert U\rVert_F\lVert V\rVert_F = \sum_is_i$ if the factors are the cheapest up to a scale. Then the mean of $\hat s_i-s_i$, with the weights $s_i$, is $\lambda\sqrt{ab}$. ∎
+#
+# The single amounts may differ: at λ = 20 the standard deviation of $\sqrt{\hat v}$ over $U$ is {{below: uneven[4]:.1f}} times its mean, against {{below: uneven[2]:.1f}} at λ = 3.
 #
 # </details>
 #
@@ -1450,7 +1452,7 @@ one_amount = 10 * np.sqrt(a * b)  # λ√(ab)
 one_loss = change[:4] - one_adapter[:4]
 
 # %% [markdown]
-# At λ = 10 (4.10) says that each direction loses $\lambda\sqrt{ab} = {{one_amount:.3f}}$. The four have lost {{one_loss.min():.3f}} to {{one_loss.max():.3f}}.
+# At λ = 10 (4.10) takes $\lambda\sqrt{ab} = {{one_amount:.3f}}$ from each direction. The four have lost {{one_loss.min():.3f}} to {{one_loss.max():.3f}}.
 
 # %% tags=["hide-input"]
 class Adapters:
@@ -1533,10 +1535,9 @@ draw_runs(axes[1], sgd_lams, by_sgd, figures.BLUE, "o", "sgd")
 draw_runs(axes[1], reach.mean(0), by_adamw, figures.ORANGE, "s", "adamw")
 
 # %% tags=["hide-input"]
-top = by_adamw.mean(0)[:, 0]
-for k, ha in ((2, "left"), (3, "center"), (4, "right"), (5, "left")):
-    axes[1].text(reach.mean(0)[k], top[k] + 0.045, f"λ = {adam_lams[k]:.0f}", ha=ha,
-                 color=figures.ORANGE, fontsize=9)
+for at, adam_lam in list(zip(reach.mean(0), adam_lams, strict=True))[2:]:  # above the first line
+    axes[1].text(at + 0.012, change[0] - at + 0.022, f"λ = {adam_lam:.0f}", color=figures.ORANGE,
+                 fontsize=9)
 axes[0].axvline(0.01, color=figures.GREY, lw=0.8, ls="--")
 axes[0].text(0.012, 0.61, "← PyTorch's default", color=figures.GREY, fontsize=9)
 axes[0].text(0.08, 0.15, "SGD", color=figures.BLUE, ha="right")
@@ -1604,7 +1605,7 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
       measured=[*(one_adapter - by_adamw[0, 3]), one_amount - reach[0, 3]], equals=0, within=1e-6)
 
 # %% [markdown]
-# Up to λ = 10, AdamW's runs lie near the lines of (4.10). At λ = 20 and 30 the strongest direction loses more. We have no proof why, but there $\sqrt{\hat v}$ is far from one number: its standard deviation in $U$ is {{uneven[4]:.1f}} times its mean, against {{uneven[2]:.1f}} at λ = 3.
+# Up to λ = 10, AdamW's runs lie near the lines of (4.10). At 20 and 30 the strongest direction loses more, probably because $\sqrt{\hat v}$ is then far from one number.
 #
 # **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD:** {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times in these runs.
 #
@@ -1616,14 +1617,14 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # |$\lambda\sum\lvert w\rvert$ in the loss|λ|no|from $\lambda_{\max}$ of (4.5) to a thousandth of it|
 # |Lasso; proximal steps, full batches|λ|yes|the same|
 # |decay of two factors, SGD|λ per direction|approached|between the $\hat s_i$ (inputs not whitened: below $\lVert E\rVert_2$)|
-# |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|the amount to take, divided by $\sqrt{ab}$ (which changes with λ)|
+# |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|the amount to take, divided by $\sqrt{ab}$|
 #
 # - **To keep few inputs, use the Lasso** (in PyTorch: exercise 7); among near-copies, the elastic net; if all may matter, ridge (exercise 8). Standardise inputs, and choose λ
 #   on held-out data.
 # - **On an adapter, compare $1/(2\eta\lambda)$ with the number of steps.**
 # - On minibatches, get exact zeros by *pruning*: set the smallest weights to zero after training.
 #
-# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. What remains: decay is the penalty (4.9), and for a convex loss removes everything from $\lambda = \lVert E\rVert_2$ on. Under AdamW read $\lambda\sqrt{ab}$ for λ, if $\sqrt{\hat v}$ is about the same in all entries.
+# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. What remains: decay is the penalty (4.9), and for a convex loss removes everything from $\lambda = \lVert E\rVert_2$ on.
 
 # %% tags=["hide-input"]
 z = np.array([3, -0.5, 1])
@@ -1811,7 +1812,7 @@ class ProxSGD(torch.optim.Optimizer):
 # <summary>Solution</summary>
 #
 # No, 7 of them stay above a millionth. The slope of {{at_zero[1]:.3f}} holds while all sizes are 0. The units with $v>0$ grow first, and change what is left to explain.
-# If only they are trained, the slope for $v<0$ rises to {{raised:.3f}} in 500 steps, above 0.06, so units with $v<0$ stay. At λ = 0.09 it rises only to {{at_end[1]:.3f}}.
+# If only they are trained, the slope for $v<0$ rises to about {{raised:.2f}}, above 0.06, so units with $v<0$ stay. At λ = 0.09 it rises only to {{at_end[1]:.3f}}.
 #
 # </details>
 #
