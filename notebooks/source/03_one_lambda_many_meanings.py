@@ -474,7 +474,7 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
 # Adam + L2 rests at {{rest_l2.mean():.2f}} for every σ, and AdamW lower where the noise is larger.
 #
 # Yet in *both* panels the rules agree near σ = 1. Why there?
-# **Under AdamW all weights shrink at the same rate. Under Adam + L2 all rest under the same penalty. So no single λ turns one
+# **Under AdamW all weights shrink at the same rate. Under Adam + L2 all rest under the same penalty. No single λ turns one
 # rule into the other.**
 #
 # ## 3.4 How fast, where to, and one translation for both
@@ -710,7 +710,7 @@ claim("03-full-l2", "Adam + L2 ends at ridge regression", measured=full_l2[-1] -
 # %% [markdown]
 # In Figure 3.5 the dotted line shows where the present $v$ would let the weights rest. AdamW first approaches it and then
 # falls with it. At first it is slow because $\sqrt v$ remembers the large early gradients; for the first 1000 steps Adam
-# without λ (grey) is nearly as slow. With $\beta_2=0.95$, as language models often have it (dashed), the 2000 steps
+# without λ (grey) is nearly as slow. With $\beta_2=0.95$ (dashed), as in language models, the 2000 steps
 # become {{2 / (1 - 0.95):.0f}}. The dashed line stops at {{distance_brief[-1]:.4f}}, because Adam's steps overshoot when $\sqrt v$ is tiny (exercise 7).
 #
 # The *decay* $\eta\lambda$ stays. **Without noise AdamW's effective penalty nearly vanishes within a few times $2/(1-\beta_2)$ steps (if
@@ -1221,7 +1221,7 @@ assert (fits_long[-1, :, 0] < fits_both[-1, :, 0]).all(), "the λ read at 600 fi
 # After 2000 steps the rule leads to about {{np.median(later):.4f}}. In Figure 3.8 (above) each λ comes near AdamW's fit where it was
 # read: the medians are {{ratio_read[0]:.2f}} and {{ratio_end[1]:.2f}} times AdamW's. With the first λ the median at step 2000 is {{ratio_end[0]:.1f}} times AdamW's.
 #
-# The lower panel shows why. Gradients soon become so small that they add almost nothing to $v$, and so $v$ decays. AdamW's
+# The lower panel shows why. Gradients soon become so small that they add almost nothing to $v$, and it decays. So AdamW's
 # effective penalty fades as in §3.5. The penalty of Adam + L2 stays.
 #
 # **In a longer run the rule still roughly matches the training loss, if you read the mean $\sqrt v$ at the end of that run.**
@@ -1342,9 +1342,9 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 
 # %% [markdown]
 # *If you change the peak η itself,* a good first guess is to keep $\eta\lambda$: then the weights are an average over about the
-# last $1/(\eta\lambda)$ updates, as before ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698)). There is one exception. If no normalisation
-# follows ([chapter 8](08_effective_learning_rate.ipynb)) and the run is much longer than $1/(\eta\lambda)$ steps, the weights come to rest, and by (3.5) η
-# hardly matters for where. Then keep λ.
+# last $1/(\eta\lambda)$ updates, as before ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698)). One exception: if no normalisation
+# follows ([chapter 8](08_effective_learning_rate.ipynb)) and the run is much longer than $1/(\eta\lambda)$ steps, the weights come to rest. Where they rest hardly
+# depends on η (3.5): keep λ.
 #
 # **Under a schedule only a decay that follows the rate keeps the resting point (Figure 3.9); an independent one moves it
 # ever nearer to 0, a corrected one ever nearer to the loss's minimum.** Under AdamW the resting point also moves if $\sqrt v$ changes.
