@@ -576,7 +576,7 @@ figures.show(fig, "The two panels of the puzzle, with blue rings for Adam + L2 w
 
 # %% tags=["hide-input"]
 claim("03-one", "With λ = 0.1 σ Adam + L2 shrinks a weight at {} of AdamW's rate; "
-      f"(3.4) predicts at least 1/√1.16 = {1 / np.hypot(1, 4 * lam):.3f}",
+      f"(3.4) predicts at least 1/√{1 + (4 * lam) ** 2:.2f} = {1 / np.hypot(1, 4 * lam):.3f}",
       measured=speed_c.mean(-1) / speed_w.mean(-1), between=(1 / np.hypot(1, 4 * lam), 1))
 claim("03-rest", "At nine noise levels Adam + L2 rests at 1/(1 + λ), AdamW where (3.5) says, and "
       "Adam + L2 with λ = 0.1 σ there, too: the largest error is {:.4f}", below=0.01,
@@ -1169,14 +1169,14 @@ def draw_course(fits, roots):
 # %% tags=["hide-input"]
 def label_course(fits, roots):
     """Ticks, and which line is which."""
-    fits.set(ylabel="training loss", xlabel=" ", ylim=(0.002, 0.3))
+    fits.set(ylabel="training loss", xlabel=" ", ylim=(0.0015, 0.3))
     fits.set_yticks([0.003, 0.01, 0.03, 0.1], ["0.003", "0.01", "0.03", "0.1"]), fits.minorticks_off()
     roots.set(xlabel="step", ylabel="mean √v", ylim=(0.0015, 0.03))
     roots.set_yticks([0.003, 0.005, 0.01, 0.02], ["0.003", "0.005", "0.01", "0.02"]), roots.minorticks_off()
     blue, orange = ({"color": each, "ha": "right", "va": "center"}
                     for each in (figures.BLUE, figures.ORANGE))
     fits.text(1980, 0.024, "Adam + L2, λ read at step 600", **blue)
-    fits.text(1900, 0.0026, "Adam + L2, λ read at step 2000", **blue)
+    fits.text(1900, 0.002, "Adam + L2, λ read at step 2000", **blue)
     fits.text(630, 0.04, "AdamW, λ = 0.1", **orange | {"ha": "left"})
     roots.text(1980, 0.0115, "Adam + L2, λ read at step 600", **blue)
     roots.text(590, 0.0044, "AdamW, λ = 0.1", **orange)
