@@ -686,8 +686,8 @@ figures.show(fig, "Distance from least squares on a logarithmic axis against 800
              f"present v, is at {drawn['_rest'].at(1000):.2f} at step 1000 and then joins it. "
              "A triangle shows its slope at the end, a factor e in 2000 steps. With β₂ = 0.95, "
              "dashed, AdamW falls at once, and from step 500 it "
-             f"stays at {drawn['_brief'].at(500):.4f}. Adam without λ, grey, is at first nearly as late: "
-             f"at {drawn['_plain'].at(1000):.2f} at step 1000, where AdamW is at "
+             f"stays at {drawn['_brief'].at(500):.4f}. Adam without λ, grey, is at first nearly "
+             f"as late: at {drawn['_plain'].at(1000):.2f} at step 1000, where AdamW is at "
              f"{drawn['_w'].at(1000):.2f}.", number="3.5",
              caption="Single runs from zero, with λ = 0.1; grey: without λ, and it falls on below "
              "the frame. Dashed: AdamW with a short memory of v.")
@@ -1033,8 +1033,7 @@ figures.show(fig, "Three panels against AdamW's λ from 0.01 to 1. At 0.1 the te
              f"{flat[1]:.3f} and {flat[2]:.0f}.", number="3.7",
              caption="Means of five seeds after 600 steps. Crosses: the same number typed into the "
              "other optimiser. Shaded: Adam with L2, from the translated λ divided by 3 to its "
-             "triple, drawn where a penalty changes the training loss. Dotted line: a network "
-             "that gives every digit the same probability.")
+             "triple, drawn where a penalty changes the training loss.")
 
 # %% tags=["hide-input"]
 claim("03-too-much", "From λ = 0.03 on the test loss of Adam + L2 is larger with the copied λ than "
@@ -1170,9 +1169,10 @@ def draw_course(fits, roots):
 def label_course(fits, roots):
     """Ticks, and which line is which."""
     fits.set(ylabel="training loss", xlabel=" ", ylim=(0.0015, 0.3))
-    fits.set_yticks([0.003, 0.01, 0.03, 0.1], ["0.003", "0.01", "0.03", "0.1"]), fits.minorticks_off()
+    fits.set_yticks([0.003, 0.01, 0.03, 0.1], ["0.003", "0.01", "0.03", "0.1"])
     roots.set(xlabel="step", ylabel="mean √v", ylim=(0.0015, 0.03))
-    roots.set_yticks([0.003, 0.005, 0.01, 0.02], ["0.003", "0.005", "0.01", "0.02"]), roots.minorticks_off()
+    roots.set_yticks([0.003, 0.005, 0.01, 0.02], ["0.003", "0.005", "0.01", "0.02"])
+    fits.minorticks_off(), roots.minorticks_off()
     blue, orange = ({"color": each, "ha": "right", "va": "center"}
                     for each in (figures.BLUE, figures.ORANGE))
     fits.text(1980, 0.024, "Adam + L2, λ read at step 600", **blue)
