@@ -709,8 +709,8 @@ claim("03-full-l2", "Adam + L2 ends at ridge regression", measured=full_l2[-1] -
 
 # %% [markdown]
 # In Figure 3.5 the dotted line shows where the present $v$ would let the weights rest. AdamW first approaches it and then
-# falls with it. At first it is slow because $\sqrt v$ remembers the large early gradients; for the first 1000 steps Adam
-# without λ (grey) is nearly as slow. With $\beta_2=0.95$ (dashed), as in language models, the 2000 steps
+# falls with it. At first it is slow because $\sqrt v$ remembers the large early gradients; for 1000 steps Adam
+# without λ (grey) is nearly as slow. With $\beta_2=0.95$ (dashed), as often in language models, the 2000 steps
 # become {{2 / (1 - 0.95):.0f}}. The dashed line stops at {{distance_brief[-1]:.4f}}, because Adam's steps overshoot when $\sqrt v$ is tiny (exercise 7).
 #
 # The *decay* $\eta\lambda$ stays. **Without noise AdamW's effective penalty nearly vanishes within a few times $2/(1-\beta_2)$ steps (if
