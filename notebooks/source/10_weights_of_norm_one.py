@@ -1044,7 +1044,7 @@ claim("10-transplant", "free norms without decay at ρ‖v‖²: losses apart, 5
 words = {word.get_text(): word.get_position() for word in axes[0].texts}
 misses = [[abs(rate.mean(0)[t] - y) for rate in seen]
           for t, y in (words["layer 1"], words["layer 2"])]
-claim("10-gap", "left, each layer's name: how far from its own rates, less from the other's",
+claim("10-gap-names", "left, each layer's name: how far from its own rates, less from the other's",
       measured=[misses[0][0] - misses[0][1], misses[1][1] - misses[1][0]], below=0)
 claim("10-gap", "the picture's rows stand at the names of their ticks", equals=0, within=1e-9,
       measured=np.array(named) + np.arange(7))
