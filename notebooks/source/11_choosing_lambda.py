@@ -2,7 +2,7 @@
 # # 11 Choosing λ
 #
 # You have a model, a learning rate, a number of steps, and a setting called `weight_decay`. Which number do you type?
-# On small data, at a settled η, any $N$ (below) from 0 to 1 cost us at most {{below: up(max(upto_one, of_long[:, :4].max())):.2f}} of loss; the danger is a larger one. First comes the recipe, then its reasons. By the end you will be able to
+# On small data, at a settled η, any $N$ (below) from 0 to 1 cost us at most {{below: up(max(upto_one, of_long[:, :4].max())):.2f}} of loss; the danger is a larger $N$. First comes the recipe, then its reasons. By the end you will be able to
 #
 # - compare two recipes by how much of the initial weights each one forgets;
 # - carry λ over to another run;
@@ -15,8 +15,8 @@
 # ## The recipe
 #
 # 1. **Add up the learning rates.** $S$ is the sum of η over all steps, the area under the schedule (Figure 11.1): steps × peak if η is constant, about half of it under a cosine or a line to zero. Under SGD with momentum μ divide it by $1-\mu$.
-# 2. **Look up $N$** in the table below.
-# 3. **Type $\lambda = N/S$**, and let only *matrices* decay (in short runs λ may be above 1, as in exercise 1): tensors with two axes or more.
+# 2. **Look up the bold $N$** in the table below.
+# 3. **Type $\lambda = N/S$**, and let only *matrices* decay: tensors with two axes or more. In a short run λ may be above 1.
 # 4. Then **run the other values of $N$ in that row**, at full length. Take the best if its gain on validation data is clear over several seeds. With one seed keep your old λ, or without one the bold $N$ (§11.8). Too much? See below the table.
 #
 # Why? Each step of decay takes the share ηλ off every weight. Over the run these shares add up to $N = \lambda S$.
@@ -75,22 +75,20 @@ claim("11-area", "The area under each of the three curves is S, to one learning 
 # Under this cosine the default, λ = 0.01, is $N = {{0.01 * sizes[1]:.2f}}$, next to nothing. In code:
 #
 # ```python
-# S = sum(rates)  # one η for each call of optimizer.step() (exercise 5)
+# S = sum(rates)  # one η for each optimizer.step(), up to the weights you keep (exercise 5)
 # decay = [p for p in model.parameters() if p.ndim >= 2]
 # rest = [p for p in model.parameters() if p.ndim < 2]
 # optimizer = torch.optim.AdamW([{"params": decay, "weight_decay": N / S},
 #                                {"params": rest, "weight_decay": 0.0}], lr=peak)
 # ```
 #
-# If you stop early, add up to the step whose weights you keep.
-#
-# Which $N$? Take the first row that fits your run. Try its bold $N$ first.
+# Which $N$? Take the first row that fits your run.
 #
 # | your run | try $N$ | because |
 # |---|---|---|
 # | like one with a published recipe, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | it worked in a run like yours |
 # | at most about a thousand examples, fewer than 20 passes | ¼, **1**, 4, and λ = 0 | at a settled η neither $N = 1$ nor doing nothing was more than {{below: up(max(costs[fewer, 1].max(), of_nothing[fewer].max())):.2f}} above the lowest loss (Figure 11.10). At a smaller η $N = 1$ was up to {{below: up(at_smaller[3]):.2f}} above it, λ = 0 up to {{below: up(at_smaller[0]):.2f}} |
-# | as few examples, 20 passes or more | 1, **4**, 16, and λ = 0 | at a settled η $N = 4$ was at most {{below: up(of_long[:, 4].max()):.2f}} above the lowest loss, $N = 1$ and doing nothing {{below: up(of_long[:, [0, 3]].max()):.2f}}, $N = 16$ up to {{below: up(of_long[:, 5].max()):.2f}} (Figure 11.10). At a smaller η $N = 4$ was up to {{below: up(long_smaller[4]):.2f}} above it, λ = 0 up to {{below: up(long_smaller[0]):.2f}} |
+# | as few examples, 20 passes or more | 1, **4**, 16, and λ = 0 | at a settled η $N = 4$ was at most {{below: up(of_long[:, 4].max()):.2f}} above the lowest loss, $N = 1$ and doing nothing {{below: up(of_long[:, [0, 3]].max()):.2f}}, $N = 16$ up to {{below: up(of_long[:, 5].max()):.2f}}. At a smaller η $N = 4$ was up to {{below: up(long_smaller[4]):.2f}} above it, λ = 0 up to {{below: up(long_smaller[0]):.2f}} |
 # | a language model, one pass, $k$ tokens per weight | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{below: len(tokens)}} recipes are within a factor of {{below: scatter:.1f}} of the bold $N$ (Figure 11.3) |
 # | images from scratch, 10 to 30 passes | 1, **4**, 16 | two recipes: {{below: counts["cifar10-fast"]:.1f}} and {{below: counts["airbench94"]:.1f}} |
 # | the same, 90 passes or more | 4, **16**, {{4 * 16}} | {{below: len(vision)}} recipes: {{below: min(counts[name] for name in vision):.0f}} to {{below: max(counts[name] for name in vision):.0f}} |
@@ -298,10 +296,10 @@ axes[0].set_xlabel("k, tokens per weight")
 last = axes[1].set_xlabel("passes over the images")
 
 # %% tags=["hide-input"]
-for name, x, y_at in (("ResNet-50", 0.32, 1), ("ViT-S, big_vision", 0.93, 0.65),
+for name, x, y_at in (("ResNet-50", 0.28, 1), ("ViT-S, big_vision", 0.93, 0.65),
                       ("ResNet, CIFAR", 0.55, 0.68), ("DeiT", 1.13, 0.97),
-                      ("ConvNeXt-T", 0.93, 0.62), ("ViT", 0.68, 1),
-                      ("ResNet-50, 2021", 0.3, 1.5), ("MAE", 0.6, 1)):
+                      ("ConvNeXt-T", 0.93, 0.62), ("ViT", 0.64, 1),
+                      ("ResNet-50, 2021", 0.38, 0.68), ("MAE", 0.75, 0.66)):
     axes[1].text(epochs[name] * x, counts[name] * y_at, name, fontsize=9, va="center")
 
 # %% tags=["hide-input"]
@@ -374,7 +372,7 @@ claim("11-momentum", "Momentum of 0.9 multiplies the N of a coupled SGD by ten",
 # Among published recipes that train from scratch, λ spans a factor of {{wide["λ", len(published)]:,.0f}}. Among the longer image runs, in geometric mean, SGD's λ is {{smaller:.0f}} times smaller, but its η times momentum's ten is {{10 * larger:.0f}} times larger. So $N$ is about the same.
 #
 # Among the Adam recipes alone it is the other way round: λ spans a factor of {{wide["λ", len(with_adam)]:.0f}}, and $N$ one of {{wide["N", len(with_adam)]:.0f}}. Most keep λ near 0.1,
-# whatever the run's length. So longer runs have a larger $N$ (Figure 11.3). All seven language models there type 0.1: they show lengths, not tuning.
+# whatever the run's length. So longer runs have a larger $N$. (The language models of Figure 11.3 all type 0.1: it shows lengths, not tuning.)
 #
 # For language there is a law, too: where λ was tuned for models of one pass, the best $N$ rises about as $\sqrt k$, with $k$ tokens per weight (Bergsma et al., [2025b](https://arxiv.org/abs/2505.13738); [a review](https://www.themoonlight.io/fr/review/power-lines-scaling-laws-for-weight-decay-and-batch-size-in-llm-pre-training) gives their exponent as 0.53).
 # Figure 11.3 draws $N = \frac12\sqrt k$. The ½ we read off the recipes: their $N/\sqrt k$ has the geometric mean {{np.exp(np.log(of_root).mean()):.2f}}.
@@ -383,7 +381,6 @@ claim("11-momentum", "Momentum of 0.9 multiplies the N of a coupled SGD by ten",
 #
 # ## 11.2 What N does: weights are an average of updates
 #
-# What does $N$ mean when updates act, too?
 # Suppose *decoupled* decay, as in AdamW. Write $w_t$ for the weights before step $t$ and $\eta_tu_t$ for the update.
 #
 # 1. One step is $w_{t+1} = (1-\eta_t\lambda)\,w_t-\eta_tu_t$.
@@ -495,8 +492,6 @@ figures.show(fig, "Two panels with the coefficient of each update in the final w
 # </details>
 #
 # ## 11.3 How large the weights get, and how far they turn
-#
-# Which size do the weights reach, and how fast do they change?
 #
 # > **Two more numbers.** The **RMS** (root mean square) of a tensor $w$ with $d$ entries is $\lVert w\rVert/\sqrt d$, the
 # > typical size of an entry. The **turn** θ is the angle between $w$ before a step and $w$ after it.
@@ -1635,7 +1630,7 @@ def draw_costs(ax, runs):
 # %% tags=["hide-input"]
 of_short = {name: (grid, stored[3, k, ..., 0].mean(0), figures.BLUE, dash) for k, name, dash in (
     (0, "250 signals", "o-"), (1, "500 signals", "o--"), (2, "1,000 signals", "o:"),
-    (3, "500 signals, 5 passes", "o-."))}
+    (3, "5 passes", "o-."))}
 of_short["200 digits"] = ([0, *digits_n], on_validation.mean(0), figures.ORANGE, "s-")
 of_short["sonnets"] = ([0, *tries], of_text.mean(0), figures.GREEN, "^-")
 kinds = ((figures.BLUE, "o-"), (figures.BLUE, "o--"), (figures.ORANGE, "s-"),
@@ -1649,12 +1644,13 @@ of_more = {name: (grid, run[..., 0].mean(0), *kind)
 fig, axes = figures.subplots(1, 2, sharey=True, figsize=(7.2, 3.7))
 for ax, runs in zip(axes, (of_short, of_more), strict=True):
     draw_costs(ax, runs)
-axes[0].set_ylabel("loss above the lowest"), axes[1].legend(fontsize=9, loc="upper left")
+axes[0].set_ylabel("loss above the lowest"), axes[1].legend(
+    fontsize=9, loc="upper left", handlelength=1.5, borderaxespad=0)
 figures.label_lines(axes[0], nudge={
-    "250 signals": 2, "500 signals": 12, "1,000 signals": -6, "500 signals, 5 passes": 3,
+    "250 signals": 2, "500 signals": 12, "1,000 signals": -6, "5 passes": 3,
     "sonnets": 24})
 axes[0].set_title("Few passes: flat up to N = 1")
-axes[1].set_title("20 passes or more: flat up to N = 4")
+axes[1].set_title("From 20 passes: flat up to N = 4")
 short_ones, long_ones = (figures.drawn(ax) for ax in axes)
 upto_one = max(line.y[line.x <= 1].max() for line in short_ones.values() if len(line.x) > 2)
 upto_four = max(long_ones[name].y[long_ones[name].x <= 4].max() for name in in_long)
@@ -1665,8 +1661,8 @@ figures.show(fig, "Loss above the lowest of its run against N, with λ = 0 at th
              f"{long_ones[in_long[2]].y[5]:.2f} above in 20 passes and "
              f"{long_ones[in_long[3]].y[5]:.2f} in 40.", number="11.10",
              caption="Lines are means of five seeds, each run at its settled learning rate. Grey: "
-             "less than 0.1 above the lowest. Signals and digits on the left: 10 passes unless a "
-             "number stands there; for digits and sonnets λ = 0 is the default there.")
+             "less than 0.1 above the lowest. Signals and digits on the left: 10 passes; line 5 "
+             "passes: 500 signals. For digits and sonnets λ = 0 is the default there.")
 
 # %% tags=["hide-input"]
 few = every[0]["loss"]  # 250 signals, η = 0.03
@@ -1743,7 +1739,7 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
 #
 # ### Fine-tuning
 #
-# In fine-tuning the start is what you want to keep. If only decay acts, $N = 1$ leaves each of its weights at {{100 * np.exp(-1):.0f}} % of its size. **So compute $S$, and let λ be at most $0.05/S$, or 0** (untested). Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so start at $\lambda = 0.05/S$ and try $0.2/S$ next (untested, too).
+# In fine-tuning the start is what you want to keep, and $N = 1$ leaves only {{100 * np.exp(-1):.0f}} % of it. **So compute $S$, and let λ be at most $0.05/S$, or 0** (untested). Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so start at $\lambda = 0.05/S$ and try $0.2/S$ next (untested, too).
 #
 # <details>
 # <summary>Three examples, and data that a run repeats</summary>
@@ -1799,7 +1795,7 @@ boxes = {
     "rate": (2, 6, "3  is η settled?", figures.GREY),
     "settle": (6, 6, "first the best η at the bold N\n(too large: on a proxy)", figures.ORANGE),
     "one": (2, 5, "4  too large for three runs?", figures.GREY),
-    "single": (6, 5, "matrices only: a proxy's best N,\nelse your old λ, else the bold N", figures.BLUE),
+    "single": (6, 5, "matrices only: proxy's best N,\nelse old λ, else the bold N", figures.BLUE),
     "audit": (2, 4, "5  run your old λ (none: the bold N),\naudit: does a bias or scale decay?",
               figures.GREY),
     "split": (6, 4, "let only matrices\ndecay; run again", figures.ORANGE),
