@@ -967,7 +967,8 @@ figures.show(fig, "Above, two panels of the best λ by loss at η = 0.03 against
              f"at η = 0.01, 0.03, 0.09 and 0.27: more data {told[0]}, more passes {told[1]}. Only "
              "at 0.27 does an interval touch a rule.", number="11.7",
              caption="Small circles: seeds. Dots: means of five seeds, 95-percent intervals. Open "
-             "dots: for some seed the best λ lies at an end of what we tried. Grey and orange: two rules, below in orange "
+             "dots: for some seed the best λ lies at an end of what we tried. Grey and "
+             "orange: two rules, below in orange "
              "what Wang and Aitchison predict. For 5 passes at η = 0.01 λ = 0 "
              "is best; we took the best λ above 0, so this slope is too flat.")
 
@@ -1467,8 +1468,8 @@ chosen = decide(on_validation)
 luck = claims.rng(3).standard_normal((5, 10_000, 4))  # losses of the default and of three tries
 lucky = interval(luck[..., :1] - luck).low[np.arange(10_000), luck.mean(0).argmin(-1)] > 0
 by_chance = lucky.mean()  # how often decide() takes one of them
-claim("11-luck", "If λ does nothing, the best of three tries is taken in {:.3f} of cases, more "
-      "often than one try and less than three times as often",
+claim("11-luck", "If λ does nothing, the best of three tries is taken in {:.3f} of cases: more "
+      "often than one try would be, but no more than three in all",
       measured=by_chance, between=(0.025, 3 * 0.025))
 
 
@@ -1655,7 +1656,7 @@ figures.label_lines(axes[0], nudge={
     "250 signals": 2, "500 signals": 12, "1,000 signals": -6, "5 passes": 3,
     "sonnets": 24})
 axes[0].set_title("Few passes: flat up to N = 1")
-axes[1].set_title("20+ passes: flat up to N = 4")
+last = axes[1].set_title("20+ passes: flat up to N = 4")
 
 # %% tags=["hide-input"]
 short_ones, long_ones = (figures.drawn(ax) for ax in axes)
