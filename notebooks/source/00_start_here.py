@@ -905,7 +905,7 @@ claim("00-noise", "With noise for gradients, the weights end at an RMS of {} tim
 # - By convention, use one λ for all weight matrices, and none for biases and the scales of normalisation layers ([chapter 6](06_bias_exclusion.ipynb)).
 # - Typical values of λ are 0.0001 to 0.0005 with SGD, and 0.01 (PyTorch's default) to 0.1 with AdamW. Ours are larger, so short runs suffice.
 # - Choose λ on a validation set ([chapter 11](11_choosing_lambda.ipynb)).
-# - Compare your number of steps with $1/(\eta\lambda)$ (Exercise 7): in a much shorter run decay hardly acts. PyTorch's defaults, $\eta=0.001$ and $\lambda=0.01$, need {{1 / (0.001 * 0.01):,.0f}} steps.
+# - Compare your number of steps with $1/(\eta\lambda)$, with SGD's momentum μ $(1-\mu)/(\eta\lambda)$ (Exercise 7): in a much shorter run decay hardly acts. PyTorch's defaults, $\eta=0.001$ and $\lambda=0.01$, need {{1 / (0.001 * 0.01):,.0f}} steps.
 #
 # PyTorch decays all parameters. Two groups leave biases and scales out:
 
@@ -1105,7 +1105,7 @@ claims.identities()
 # Three questions:
 #
 # 1. *Which optimiser?* Under AdamW this is normal: the layer with the most weights has the largest squared norm (Figure 0.3).
-# 2. *How many steps?* After $3/(2\eta\lambda)$ steps of SGD about {{100 * np.exp(-3):.0f}} % of a difference is left (§0.4). With momentum $\mu$ it takes $3(1-\mu)/(2\eta\lambda)$ steps; where η changes, count until $\lambda\sum_t\eta_t$ reaches 3/2. A much shorter log shows how training started, and says nothing about λ.
+# 2. *How many steps?* After $3/(2\eta\lambda)$ steps of SGD about {{100 * np.exp(-3):.0f}} % of a difference is left (§0.4). With momentum $\mu$ it takes $3(1-\mu)/(2\eta\lambda)$ steps; where η changes, count until $\lambda\sum_t\eta_t$ reaches 3/2, or $3(1-\mu)/2$. A much shorter log shows how training started, and says nothing about λ.
 # 3. *Do the conditions of §0.4 hold, and are the gradients small?* If the network does not fit its examples, a difference stays, however long one trains (Exercise 6).
 #
 # Only if the answers explain nothing is another λ worth a try.

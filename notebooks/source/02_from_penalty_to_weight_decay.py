@@ -268,7 +268,7 @@ figures.show(fig, "A weight without gradient, started at 1, over 20 steps; the l
              caption="A weight without gradient, started at 1. At each dotted line η halves.")
 
 # %% [markdown]
-# **For plain SGD at a constant η the rule is exactly an L2 penalty, in all three orders. Under a schedule it is not.**
+# **For plain SGD at a constant η the rule is exactly an L2 penalty, in all three orders (in the third for $v=aw$). Under a schedule it is not.**
 #
 # ## 2.4 Momentum: coupled and decoupled decay
 #
@@ -393,7 +393,7 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 # **Decoupled decay** [(Loshchilov and Hutter, 2019)](https://arxiv.org/abs/1711.05101) stays out of the buffer:
 # $m\leftarrow\mu m+g$ and $w\leftarrow(1-\eta\lambda)\,w-\eta m$ (Figure 2.5, left).
 #
-# PyTorch's AdamW decays like this. With `torch.optim.SGD`, multiply the weights by $1-\eta\lambda$ between `backward()` and `step()`.
+# PyTorch's AdamW decays like this. With `torch.optim.SGD`, set `weight_decay=0` and multiply the weights (not the biases) by $1-\eta\lambda$ between `backward()` and `step()`, under `torch.no_grad()`.
 #
 # At a constant η coupled decay can imitate decoupled decay, for any loss. From the same start and with the same first step, both
 # take the same steps forever if the coupled λ′ and μ′ are
@@ -794,7 +794,7 @@ exponent = exponent_of(X, 0.03, 3)
 # %% [markdown]
 # At $\lambda=3$ this run has Γ = {{exponent:.2f}}: each epoch multiplies its errors by about {{np.exp(exponent):.1f}}. The mean Γ of 20 data sets is {{below: over_decay[:, 3].mean():.2f}}.
 #
-# `exact_step` needs only the errors and the matrix $Q=XX^{\top}+1$. The folded
+# `exact_step` needs only the errors, the bias and the matrix $Q=XX^{\top}+1$. The folded
 # `growth(Q, lr, weight_decay, batch=5, mu=0, …)` repeats it to find Γ for many settings at once: `over_lr`
 # without decay, `over_decay` at $\eta=0.03$.
 
@@ -1384,7 +1384,7 @@ claim("02-cloud", "In Figure 2.11 the runs' mean height is that of step 3; ratio
 # sum to zero, so kicks taken there cancel by the end of the epoch (Figure 2.12).
 #
 # We use ten data sets of 200 examples with
-# 20 inputs, $\lambda=0.2$, and {{200 // 5}} batches of 5 an epoch. `wander` trains on all at once.
+# 20 inputs, $\lambda=0.2$, true weights and noise of size 1 in place of 0.01, and {{200 // 5}} batches of 5 an epoch. `wander` trains on all at once.
 
 
 # %%

@@ -578,7 +578,7 @@ claim("04-rest", "and |g| is at most λ where a weight is zero",
 #
 # $$\lambda_{\max} = \max_i |g_i|. \tag{4.5}$$
 #
-# Below it, the weight with the steepest slope leaves 0. In code: at zero weights, call `backward()` on the loss alone, then `w.grad.abs().max()`. For the diabetes data this is {{below: largest:.1f}}.
+# Just below it only the weight with the steepest slope has left 0. In code: at zero weights, call `backward()` on the loss alone, then `w.grad.abs().max()`. For the diabetes data this is {{below: largest:.1f}}.
 
 # %% tags=["hide-input"]
 largest = np.abs(q).max()  # at w = 0 the gradient is -q
@@ -1148,7 +1148,7 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 #
 # The price is accuracy. For maps of 300 digits it falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}} at λ = 0.24, where {{alive.min()}} to {{alive.max()}} of their directions are left.
 # **Losing directions costs {{by_deleting.mean:.2f}}, and shrinking the others {{by_shrinking.mean:.2f}}.**
-# One matrix keeps its accuracy: a common factor changes hardly any answer.
+# One matrix keeps its accuracy: a common factor changes hardly any answer (only the class means, which are not shrunk, count for more).
 #
 # ## 4.8 Which λ removes everything, if inputs are not whitened?
 #
@@ -1575,7 +1575,7 @@ claim("04-adamw-small", "At λ = 1 AdamW takes only {:.4f} from each of an adapt
       "values, averaged over them and five runs; SGD would take them whole",
       measured=amount[1], below=0.05)
 claim("04-adamw-amount", "At λ = 3 and 10 the amount that AdamW takes from each of the four "
-      "directions differs from λ√(ab) by {:.0%} or less, averaged over five runs",
+      "directions differs from λ√(ab) by {:.1%} or less, averaged over five runs",
       measured=np.abs(each[2:4] / by_rule[2:4, None] - 1), below=0.2)
 
 # %% tags=["hide-input"]
@@ -1624,7 +1624,7 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # - **On an adapter, compare $1/(2\eta\lambda)$ with the number of steps.**
 # - On minibatches, get exact zeros by *pruning*: set the smallest weights to zero after training.
 #
-# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. What remains: decay is the penalty (4.9), and for a convex loss removes everything from $\lambda = \lVert E\rVert_2$ on.
+# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. Under SGD this remains: decay is the penalty (4.9), and for a convex loss it removes everything from $\lambda = \lVert E\rVert_2$ on, with $E$ taken at $W_0$. Under AdamW $\lambda\sqrt{ab}$ takes the place of λ, but only roughly.
 
 # %% tags=["hide-input"]
 z = np.array([3, -0.5, 1])
