@@ -604,8 +604,8 @@ claim("09-layers", "left, the lines: cosine of (9.3), and (9.5)", equals=0, with
                 lines["Adam + L2"].y - np.cbrt(2 * 0.01**2 * 0.1 * 200 / sizes) / 19**0.5])
 bars = [right[f"_{name}, predicted"].y for name in lines]
 by_name = {word.get_text(): word.get_position()[1] for word in axes[1].texts}
-claim("09-layers-names", "right, each name: how far from the last bar of its own, less from the other's",
-      measured=[abs(by_name[name] - bars[k][2]) - abs(by_name[name] - bars[1 - k][2])
+claim("09-layers-names", "right, each name: how far from the last bar of its own, less from "
+      "the other's", measured=[abs(by_name[name] - bars[k][2]) - abs(by_name[name] - bars[1 - k][2])
                 for k, name in enumerate(lines)], below=0)
 claim("09-layers", "right, the bars: cosine of (9.3), and (9.5) with S, mean of the seeds",
       measured=[np.cos(bars[0]) - (0.97 + 0.9) / (1 + 0.97 * 0.9),
