@@ -605,8 +605,9 @@ claim("09-layers", "left, the lines: cosine of (9.3), and (9.5)", equals=0, with
 bars = [right[f"_{name}, predicted"].y for name in lines]
 by_name = {word.get_text(): word.get_position()[1] for word in axes[1].texts}
 claim("09-layers-names", "right, each name: how far from the last bar of its own, less from "
-      "the other's", measured=[abs(by_name[name] - bars[k][2]) - abs(by_name[name] - bars[1 - k][2])
-                for k, name in enumerate(lines)], below=0)
+      "the other's", below=0,
+      measured=[abs(by_name[name] - bars[k][2]) - abs(by_name[name] - bars[1 - k][2])
+                for k, name in enumerate(lines)])
 claim("09-layers", "right, the bars: cosine of (9.3), and (9.5) with S, mean of the seeds",
       measured=[np.cos(bars[0]) - (0.97 + 0.9) / (1 + 0.97 * 0.9),
                 bars[1] - (np.sqrt(d / 19) * np.cbrt(2 * 0.01**2 * 0.3 / S)).mean(0)],
