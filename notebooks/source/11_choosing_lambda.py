@@ -1417,7 +1417,7 @@ verdicts_of(audited(your_model, your_optimizer, cross_entropy, your_batches))
 # %% [markdown]
 # ## 11.7 From the default to a decision
 #
-# We go the whole way twice, from the default λ = 0.01: a convolutional network on 200 handwritten digits, and a smaller transformer on the sonnets. Their η, 0.05 and 0.04, were settled before, at $N = 1$.
+# We go the whole way twice, from the default λ = 0.01: a convolutional network on 200 handwritten digits, and a smaller transformer on the sonnets. Their η are 0.05, settled before at $N = 1$, and 0.02, half of the best that we tried (why: below).
 
 # %%
 data, rate, tries = load("digits"), 0.05, np.array([1 / 4, 1, 4])
@@ -1474,7 +1474,7 @@ claim("11-luck", "If λ does nothing, the best of three tries is taken in {:.3f}
 
 
 # %% tags=["hide-input"]
-def train_poets(decays, seeds, steps=60, rate=0.04):
+def train_poets(decays, seeds, steps=60, rate=0.02):
     """A poet for each seed and λ, all at once; AdamW works entry by entry, so it may be shared."""
     many, drawn = [], [pages(poems["train"], steps, 8, 20, seed) for seed in seeds]
     for seed in seeds:
@@ -1515,12 +1515,12 @@ def losses_on(part, poets):
 
 
 # %%
-S = forgettings(0.04, 1, factors_of(60, linear))
+S = forgettings(0.02, 1, factors_of(60, linear))
 poets = train_poets([0.01, *(tries / S).tolist()], seeds(5))  # one for each seed and λ, together
 of_text = losses_on("validation", poets)
 chosen_text = decide(of_text)
 tested = losses_on("test", poets)[:, [0, chosen_text]]
-halved = losses_on("validation", train_poets([2 / S], seeds(5), rate=0.02))  # N = 1, half the η
+doubled = losses_on("validation", train_poets([0.5 / S], seeds(5), rate=0.04))  # N = 1
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, figsize=(7.2, 3.4))
@@ -1564,7 +1564,7 @@ figures.show(fig, "Validation loss less that of the default λ = 0.01 with the s
 # %% tags=["hide-input"]
 right = 100 * digits.test_accuracy.values[..., -1]  # by seed and λ
 fewer_wrong = interval(right[:, 3] - right[:, 0])  # N = 1 against the default
-slower = interval(halved[:, 0] - of_text[:, 2])  # at N = 1, half the η against η
+slower = interval(of_text[:, 2] - doubled[:, 0])  # at N = 1, η against twice the η
 on_text = interval(of_text[:, 0] - of_text[:, 2])
 claim("11-much", "On the validation digits N = 4 has {:.2f} more loss than the default",
       measured=(on_validation[:, 4] - on_validation[:, 0]).mean(), above=0)
@@ -1573,15 +1573,15 @@ claim("11-wrong", "On the digits the λ that is N = 1 at η = 0.0125, and N = 4 
       "η = 0.05 with {:.2f} more loss than N = 1", measured=of_wrong.mean, above=0)
 claim("11-text", "On the validation sonnets N = 1 has {:.3f} less loss than the default",
       measured=on_text.mean, above=0)
-claim("11-rate", "With half the η the sonnets have {:.3f} more loss at N = 1, more than λ gains",
-      measured=slower.mean, above=on_text.mean)
+claim("11-rate", "With twice the η the sonnets have less loss at N = 1: by {:.2f} more than λ "
+      "gains", measured=slower.mean - on_text.mean, above=0)
 
 # %% [markdown]
 # **Digits** (left). By the loss no try is better than the default, and $N = 4$ is far worse. By the errors we cannot tell: $N = 1$ has {{fewer_wrong.mean:.1f}} ± {{fewer_wrong.half:.1f}} points fewer. The next $N$ would be below 0.05, so we stop, and keep the default.
 #
-# **Sonnets** (right). The run reads {{60 * 8 * 20 / 1000:.1f}} thousand letters, about {{60 * 8 * 20 / sum(p.numel() for p in poets[0].parameters()):.1f}} per weight, so by the language row the bold $N$ is about ½. As η was settled at $N = 1$, we tried ¼, 1 and 4 instead. The default has $N = {{0.01 * S:.3f}}$. $N = {{tries[chosen_text - 1]:g}}$ has the lowest loss, is not at an end, and its interval excludes zero. So we take it. (If λ did nothing, the best of three tries would still pass in about {{100 * by_chance:.0f}} % of cases; hence the test.) On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter.
+# **Sonnets** (right). The run reads {{60 * 8 * 20 / 1000:.1f}} thousand letters, about {{60 * 8 * 20 / sum(p.numel() for p in poets[0].parameters()):.1f}} per weight, so by the language row the bold $N$ is about ½. As we compared η at $N = 1$, we tried ¼, 1 and 4 instead. The default has $N = {{0.01 * S:.3f}}$. $N = {{tries[chosen_text - 1]:g}}$ has the lowest loss, is not at an end, and its interval excludes zero. So we take it. (If λ did nothing, the best of three tries would still pass in about {{100 * by_chance:.0f}} % of cases; hence the test.) On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter.
 #
-# **Settling η gained more:** with half of this η the sonnets have {{slower.mean:.3f}} ± {{slower.half:.3f}} more loss at $N = 1$.
+# **Settling η would gain more:** with twice this η the sonnets have {{slower.mean:.2f}} less loss at $N = 1$. We stay at 0.02 for one reason: at 0.04 rounding grows so much within the run that the last digits differ from machine to machine.
 #
 # ### If you can afford one run
 
@@ -1670,7 +1670,7 @@ figures.show(fig, "Loss above the lowest of its run against N, with λ = 0 at th
              f"of 20 or 40 passes: up to N = 4 at most {upto_four:.2f}; at N = 16 the digits are "
              f"{long_ones[in_long[2]].y[5]:.2f} above in 20 passes and "
              f"{long_ones[in_long[3]].y[5]:.2f} in 40.", number="11.10",
-             caption="Lines are means of five seeds, each run at its settled learning rate. Grey: "
+             caption="Lines are means of five seeds, each run at its settled learning rate (sonnets: at half of it). Grey: "
              "less than 0.1 above the lowest. Signals and digits on the left: 10 passes; line 5 "
              "passes: 500 signals. For digits and sonnets λ = 0 is the default there.")
 
