@@ -1670,7 +1670,8 @@ figures.show(fig, "Loss above the lowest of its run against N, with λ = 0 at th
              f"of 20 or 40 passes: up to N = 4 at most {upto_four:.2f}; at N = 16 the digits are "
              f"{long_ones[in_long[2]].y[5]:.2f} above in 20 passes and "
              f"{long_ones[in_long[3]].y[5]:.2f} in 40.", number="11.10",
-             caption="Lines are means of five seeds, each run at its settled learning rate (sonnets: at half of it). Grey: "
+             caption="Lines are means of five seeds, each run at its settled learning rate "
+             "(sonnets: at half of it). Grey: "
              "less than 0.1 above the lowest. Signals and digits on the left: 10 passes; line 5 "
              "passes: 500 signals. For digits and sonnets λ = 0 is the default there.")
 
