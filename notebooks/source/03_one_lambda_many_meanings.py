@@ -594,7 +594,7 @@ claim("03-rest", "At nine noise levels Adam + L2 rests at 1/(1 + λ), AdamW wher
 # the loss's minimum $\hat w$ (here *least squares*). So the effective penalty $\lambda\sqrt{v_i}$ should shrink, too.
 #
 # <details>
-# <summary>In detail: why $v$ falls</summary>
+# <summary>In detail: why v falls</summary>
 #
 # Let $\hat w$ be the only minimum, with
 # $\lambda|\hat w_i|<1$ (exercise 5: the other case), and let $w$ have come so near to it that $\lambda|w_i|<1$, too. Suppose
