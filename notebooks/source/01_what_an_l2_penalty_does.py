@@ -291,7 +291,7 @@ figures.show(fig, "The plane of two weights with a falling line of perfect fits.
 # $N(0, 1)$ adds about 1 to the expected test error. Without penalty this error stays. With $\lambda = 1.5$ each of the {{below: steps}} steps
 # multiplies the null part by {{below: shrink:.3f}}. Of its squared error, about {{below: null_count}}, only the share
 # ${{below: shrink:.3f}}^{2\cdot{{below: steps}}} = {{below: shrink ** (2 * steps):.4f}}$
-# is left: {{below: null_count * shrink ** (2 * steps):.2f}}. To this add the true weights that no run can see, from both starts
+# is left: {{below: null_count * shrink ** (2 * steps):.2f}}. From both starts the true weights in null directions, which no run can see, add
 # ${{below: null_count}}\cdot 0.01^2 = {{below: null_count * 0.01**2:.3f}}$. We split each measured error into its parts:
 
 # %%

@@ -1654,7 +1654,7 @@ axes[0].set_ylabel("loss above the lowest"), axes[1].legend(
     fontsize=9, loc="upper left", handlelength=1.5, borderaxespad=0)
 figures.label_lines(axes[0], nudge={
     "250 signals": 2, "500 signals": 12, "1,000 signals": -6, "5 passes": 3,
-    "sonnets": 24})
+    "sonnets": 3})
 axes[0].set_title("Few passes: flat up to N = 1")
 last = axes[1].set_title("20+ passes: flat up to N = 4")
 
@@ -1683,7 +1683,7 @@ assert ten[2].low > 0 > ten[3].low, "N = 1 is a clear gain, N = 4 is none"
 tie, kept = (interval(few[:, k] - few[:, 4]) for k in (5, 3))  # N = 16 and N = 1, against N = 4
 
 # %% [markdown]
-# Take the bold $N$. Figure 11.10 has our runs at a settled η. In fewer than 20 passes the loss is nearly flat up to $N = 1$: there λ hardly matters. Above, it is a risk: on the digits $N = 4$ was far worse. On the signals, though, it made {{four_errors[1].mean:.1f}} ± {{four_errors[1].half:.1f}} points fewer errors than $N = 1$, on average over five runs, four of them short (Figure 11.6). **So in a short run $N = 1$ is safe, not best.**
+# Take the bold $N$. Figure 11.10 has our runs at a settled η (the sonnets at half of it). In fewer than 20 passes the loss is nearly flat up to $N = 1$: there λ hardly matters. Above, it is a risk: on the digits $N = 4$ was far worse. On the signals, though, it made {{four_errors[1].mean:.1f}} ± {{four_errors[1].half:.1f}} points fewer errors than $N = 1$, on average over five runs, four of them short (Figure 11.6). **So in a short run $N = 1$ is safe, not best.**
 #
 # In 20 passes or more the loss is nearly flat up to $N = 4$, which is hardly better than 1 or 0. On the digits in 20 passes it has {{digits_four.mean:.2f}} ± {{digits_four.half:.2f}} more loss than $N = 1$.
 #
