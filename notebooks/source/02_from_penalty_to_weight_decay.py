@@ -1350,8 +1350,8 @@ def draw_cloud(ax, eta, colour):
         ax.text(at - eta - 0.04, low + up, words, ha="right", va="center")
     ax.axhline(-0.08, color=figures.GREY, lw=0.8)  # below it, how often
     ax.set(xlabel="distance Δ from the minimum", xlim=(-1.12, 1.12), ylim=(-0.16, 0.56))
-    ax.set_ylabel("height above the minimum", y=0.62), ax.set_yticks([0, 0.2, 0.4])
-    ax.set_title(f"η = {eta:g}", size=10, weight="normal")
+    ax.set_ylabel("height above the minimum" if eta == 0.2 else " ", y=0.62)
+    ax.set_yticks([0, 0.2, 0.4]), ax.set_title(f"η = {eta:g}", size=10, weight="normal")
 
 
 # %% tags=["hide-input"]
@@ -1456,7 +1456,9 @@ def draw_kicks(ax, name, colour):
     ax.plot(t, width, color=colour, lw=0, label="band")
     ax.plot(paths_of.T, color=colour, lw=0.6, alpha=0.7, label="_epochs")
     ax.plot(np.full(20, 40), paths_of[:, -1], "o", color=colour, ms=3.5, label="ends")
-    ax.set(xlabel="batches seen in the epoch", ylabel="sum of kicks (1 = one kick's size)")
+    ax.set(xlabel="batches seen in the epoch", ylabel=" ")
+    if name == "drawn anew":
+        ax.set_ylabel("sum of kicks (1 = one kick's size)")
     lines = sums["drawn anew"][0, :, :, 0]
     ax.set(xlim=(0, 41.5), ylim=(lines.min() - 2, lines.max() + 1), xticks=range(0, 41, 10))
     place = "at the end" if name == "drawn anew" else "in the middle"
