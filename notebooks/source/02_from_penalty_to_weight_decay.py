@@ -214,12 +214,12 @@ claim("02-sweep", "So does `sweep`, with which §2.8 trains many models at once"
 
 
 # %% tags=["hide-input"]
-def gradient(w):  # of the sum of w_j⁴/4 - w_j w_{j-1} + w_j/2
-    return w**3 - np.roll(w, 1) - np.roll(w, -1) + 0.5
+# A loss with coupled weights that is not quadratic.
+gradient = torch.func.grad(lambda w: (w**4 / 4 - w * w.roll(1) + w / 2).sum())
 
 
 def final(rule, w=(0.3, -1.2, 2.0), steps=20):
-    w = np.array(w)
+    w = torch.tensor(w, dtype=torch.float64)
     for t in range(steps):
         w = rule(w, t)
     return w
@@ -238,12 +238,12 @@ after = final(lambda w, t: a * (w - lr * gradient(w)))
 l2_before = final(lambda w, t: w - lr * (gradient(w) + (1 - a) / lr * w))
 l2_after = final(lambda w, t: w - a * lr * (gradient(w) + (1 - a) / (a * lr) * w))
 claim("S0-11", "Decay, then step, is L2 with λ = 0.01/η",
-      measured=np.abs(before - l2_before), below=1e-12)
+      measured=(before - l2_before).abs(), below=1e-12)
 early = final(lambda w, t: a * w - lr * gradient(a * w))
-late_start = final(lambda v, t: a * (v - lr * gradient(v)), a * np.array((0.3, -1.2, 2.0)))
+late_start = final(lambda v, t: a * (v - lr * gradient(v)), (a * 0.3, a * -1.2, a * 2.0))
 assert np.allclose(a * early, late_start, rtol=0, atol=1e-12), "v = aw takes its step first"
 claim("S0-11", "Step, then decay, is L2 with η′ = 0.99η and λ′ = 0.01/(0.99η)",
-      measured=np.abs(after - l2_after), below=1e-12)
+      measured=(after - l2_after).abs(), below=1e-12)
 
 # %% tags=["hide-input"]
 claim("S0-11", "Under this schedule a literal 0.99 and L2 leave a weight without gradient {} "
@@ -527,7 +527,7 @@ filled = descend(lambda w: 0 * w, 1.0, 5.0, 0.1, mu, decoupled=5)  # a buffer th
 assert abs(filled[60] / filled[59] - mu) < 1e-9, "what a buffer leaves fades by μ per step"
 
 # %% tags=["hide-input"]
-w = np.array([0.3, -1.2, 2.0])  # the loss of §2.3, 0.99 a step, momentum 0.9; buffers start alike
+w = torch.tensor([0.3, -1.2, 2.0], dtype=torch.float64)  # §2.3; the buffers start alike
 rule = descend(gradient, w, 0 * w, 0.05, 0.9, decoupled=0.01 / 0.05, steps=20)
 l2 = descend(gradient, w, (0.01 / 0.05) * w / 0.99, 0.05, 0.99 * 0.9, coupled=0.1 * 0.01 / 0.05,
              steps=20)
