@@ -13,8 +13,8 @@ there as a literal must be something else:
 - in a solution that ``tests/exercises.toml`` tries, part of what is tried;
 - or an exception, with its reason, in ``tests/unbound.toml``.
 
-A chapter's code sets many numbers, so a wrong one is often another's. In the chapters ``NEAR`` a
-setting must therefore be set by the code beside the words, up to the next words before and after;
+A chapter's code sets many numbers, so a wrong one is often another's. A setting must therefore be
+set by the code beside the words, up to the next words before and after;
 η and λ by that name, where the code beside names them, and "five seeds" by ``seeds(5)``.
 """
 
@@ -234,7 +234,6 @@ def value_of(number: str) -> float:
 
 
 # ---- what is set beside the words --------------------------------------------------------------------
-NEAR = ("05", "06", "07", "08", "09", "10")
 _EXERCISES = re.compile(r"(?m)^## [\d.]+ Exercises")
 _CALLED = {"η": {"lr", "eta", "etas"}, "λ": {"weight_decay", "lam", "lams"}}
 _SPELT_OUT = dict(zip(_COUNTS.split("|"), range(2, 20), strict=False))
@@ -389,8 +388,7 @@ def unbound(source: Path, excepting: bool = True) -> list[Found]:
                 found.append(Found(chapter, number, context))
     ratios = [each for text in map(left, prose_of(source)) for each in ratios_in(text)]
     found += [Found(chapter, *each) for each in ratios]
-    if chapter[:2] in NEAR:
-        found += [Found(chapter, *each) for each in far(source, left)]
+    found += [Found(chapter, *each) for each in far(source, left)]
     return list(dict.fromkeys(found))
 
 
