@@ -140,8 +140,6 @@ bars.tick_params(axis="y", left=False)
 drawn = figures.drawn(ax)
 smallest, largest = drawn["SGD, summed loss"].x[0], drawn["½ MSE + x‖w‖²"].x[0]
 ax.set_title(f"In six programs x = 0.1 means\nλ from {smallest:.1g} to {largest:.1g}")
-shrunk = [lengths[name] for name in sorted(means, key=means.get)]
-assert (np.diff(shrunk) < 1e-3).all(), "a larger λ leaves longer weights"
 bars.set_title("The larger λ,\nthe shorter w")
 figures.show(fig, f"Six rows, sorted by the λ that x = 0.1 means. The summed loss is lowest "
              f"with {smallest:.2g}, then Ridge and MLPRegressor with {drawn['Ridge'].x[0]:.2g}, "
@@ -171,6 +169,8 @@ claim("03-translated", "Given translated numbers, all six programs fit the weigh
       measured=list(off.values()), below=1e-3)
 
 # %% tags=["hide-input"]
+shrunk = [lengths[name] for name in sorted(means, key=means.get)]
+assert (np.diff(shrunk) < 1e-3).all(), "a larger λ leaves longer weights"
 off.pop("MLPRegressor")
 one_to_three = np.array([1, -1, 2])  # three targets: y, −y and 2y
 W = torch.tensor(ridge(X, y, 0.1 * 3 / 2)[0][:, None] * one_to_three, requires_grad=True)
@@ -187,7 +187,7 @@ claim("03-targets", "with 3 targets and MSELoss, 0.1 means λ = 0.1 · 3/2", equ
 #
 # ## 3.2 Decays, and the dictionary
 #
-# Is every λ a penalty? No: a λ can enter an optimiser in two ways.
+# Is every λ a penalty? No, it can enter in two ways.
 #
 # - A *coupled* λ is a penalty: the optimiser sees its gradient $\lambda w$ added to the loss's.
 # - A *decoupled* λ is a *decay*: the optimiser sees the gradient of the loss alone, and the program shrinks
@@ -630,24 +630,28 @@ claim("03-rest", "At nine noise levels Adam + L2 rests at 1/(1 + λ), AdamW wher
 # What if there is no noise, as in a full batch? Then $v_i$ is a mean of the squares of the loss's own gradient. This gradient shrinks on the way to
 # the loss's minimum $\hat w$, here *least squares*. So the effective penalty $\lambda\sqrt{v_i}$ of §3.4 should shrink, too.
 #
+# How fast? When the new squares are too small to count, $v_i$ loses the fraction $1-\beta_2$ in each step, and its root half of that. So
+# $\sqrt{v_i}$ falls by a factor $e$ in $2/(1-\beta_2)=2000$ steps. A small penalty moves the minimum in proportion to its
+# coefficient, so the distance from $\hat w$ falls as fast.
+#
 # <details>
-# <summary>In detail: why v falls</summary>
+# <summary>In detail: why v falls, and the small squares</summary>
 #
 # Let $\hat w$ be the only minimum, with
 # $\lambda|\hat w_i|<1$ (exercise 5: the other case), and let $w$ have come so near to it that $\lambda|w_i|<1$, too. Suppose
 # that AdamW has reached (3.5). There $|\bar g_i|=\lambda|w_i|\sqrt{v_i}<\sqrt{v_i}$. Each step feeds the running mean $v_i$ a square smaller
 # than $v_i$. So $v_i$ falls, and AdamW follows, towards $\hat w$.
 #
-# </details>
-#
-# How fast? Late in training $w\approx\hat w$, and by (3.5) $\bar g_i^2\approx\lambda^2\hat w_i^2\,v_i$. With this
+# Late in training $w\approx\hat w$, and by (3.5) $\bar g_i^2\approx\lambda^2\hat w_i^2\,v_i$. With this
 # in the place of $g^2$, the running mean of (3.3) becomes
 #
 # $$v_i\leftarrow\left(1-(1-\beta_2)\left(1-\lambda^2\hat w_i^2\right)\right)v_i. \tag{3.7}$$
 #
-# If $\lambda|\hat w_i|$ is small, $v_i$ loses the fraction $1-\beta_2$ in each step, and its root half of that. So
-# $\sqrt{v_i}$ falls by a factor $e$ in $2/(1-\beta_2)=2000$ steps. A small penalty moves the minimum in proportion to its
-# coefficient, so the distance from $\hat w$ falls as fast. We train on all patients at once, with $\lambda=0.1$:
+# If $\lambda|\hat w_i|$ is small, a step takes the fraction $1-\beta_2$ of $v_i$.
+#
+# </details>
+#
+# We train on all patients at once, with $\lambda=0.1$:
 
 
 # %%
@@ -901,8 +905,7 @@ claim("03-spread", "Without its smallest and its largest tenth, what is drawn of
 # $$\lambda_A=\lambda_W\;\frac{\sum_iw_i^2\sqrt{v_i}}{\sum_iw_i^2}.$$
 #
 # The fraction is the mean of $\sqrt{v_i}$ *weighted by $w_i^2$*. We read it at the end of the AdamW run. From Adam + L2 to AdamW,
-# divide by the mean of the Adam + L2 run. In a run as short as ours $v$ is roughly the mean of $g^2$ so far. So the
-# fraction depends on the run's length (§3.8). In code:
+# divide by the mean of the Adam + L2 run. In code:
 
 
 # %%
@@ -945,12 +948,13 @@ assert "weight_decay above 0" in str(refused), "without decay there is no mean: 
 
 # %% [markdown]
 # <details>
-# <summary>Two kinds of weights to which the rule does not apply</summary>
+# <summary>Where the rule does not apply, and what it depends on</summary>
 #
 # - *A weight without gradient* has no translation: AdamW subtracts $\eta\lambda w$, Adam + L2 about η,
 #   whatever λ is (§3.3).
 # - *Before a normalisation layer* the loss ignores the weights' size, so the left side is 0 ([Kosson et al., 2024](https://arxiv.org/abs/2305.17212);
 #   [chapter 9](09_adaptive_optimisers.ipynb)).
+# - *In a run as short as ours* $v$ is roughly the mean of $g^2$ so far. So the rule depends on $\beta_2$ and on the run's length (§3.8).
 #
 # </details>
 #
@@ -1224,7 +1228,7 @@ def label_course(fits, penalties):
     blue, orange = ({"color": each, "ha": "right", "va": "center"}
                     for each in (figures.BLUE, figures.ORANGE))
     fits.text(1980, 0.07, f"λ read at step 600:\nends at {ratio_end[0]:.1f} × AdamW's loss", **blue)
-    fits.text(1900, 0.0021, f"λ read at step 2000: ends at {ratio_end[1]:.1f} × it", **blue)
+    fits.text(1985, 0.0021, f"λ read at step 2000: ends at {ratio_end[1]:.1f} × AdamW's", **blue)
     fits.text(320, 0.06, "AdamW", **orange | {"ha": "left"})
     penalties.text(1980, 0.00092, "Adam + L2, λ read at step 600: stays", **blue)
     penalties.text(640, 0.00016, "Adam + L2, λ read at step 2000: stays", **blue | {"ha": "left"})
@@ -1248,7 +1252,8 @@ figures.show(fig, "Two panels over 2000 steps, with medians. Above, the training
              f"600 to {penalty_of['_AdamW'].at(2000):.5f} at step 2000. The two λ of Adam + L2 are "
              "level lines, which it meets there.", number="3.8",
              caption="Blue: Adam + L2. Thin: five seeds. Thick: their medians. Compare each ring "
-             "with the orange square at the same step. Dotted: step 600, where the runs of Figure 3.7 ended.")
+             "with the orange square at the same step. Dotted: step 600, where the runs of "
+             "Figure 3.7 ended.")
 
 # %% tags=["hide-input"]
 claim("03-longer", "From step 600 to step 2000 the λ to which the rule leads from AdamW's 0.1 "
@@ -1437,7 +1442,7 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 #
 # - **Compare $1/(\eta\lambda)$ with the length of your run:** {{round(1 / (0.0003 * 0.1), -3):,.0f}} steps with
 #   $\eta=0.0003$ and $\lambda=0.1$ ([chapter 11](11_choosing_lambda.ipynb)).
-# - **Keep the weights, or a master copy, in float32:** a bfloat16 has 8 bits for its digits, so that a weight times ${{1 - 0.0003 * 0.1:.5f}}$ is rounded back to the weight.
+# - **Keep the weights, or a master copy, in float32:** a bfloat16 has 8 bits for its digits. A weight times ${{1 - 0.0003 * 0.1:.5f}}$ is rounded back to the weight.
 #
 # </details>
 
