@@ -9,7 +9,7 @@
 # - say how decay in Adam differs from decay in AdamW;
 # - say what SGD and AdamW each do to the layers' squared norms, and why.
 #
-# You should have met neural networks, calculus, matrices, variance and a little PyTorch. *Reading takes 50 minutes, the code less than one.*
+# You should have met neural networks, calculus, matrices, variance and a little PyTorch. *Reading time: 50 minutes. The code takes less than one.*
 #
 # ## 0.1 What is weight decay for?
 #
@@ -155,7 +155,7 @@ figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without
 # <details>
 # <summary>Why is the triangle higher than the dot?</summary>
 #
-# Stopping early protects from noise, too (Exercise 5). With λ = 0 the training loss is still falling after 3000 steps. At its minimum the error on new examples would be {{at_limit:.2f}}. With λ = 0.01 or more, 3000 steps are enough to reach the minimum.
+# Stopping early protects from noise, too (Exercise 5). With λ = 0 the training loss is still falling when training stops. At its minimum the error on new examples would be {{at_limit:.2f}}. With λ = {{lams[little]:g}} or more, training reaches the minimum.
 #
 # </details>
 #
@@ -166,7 +166,7 @@ assert at_limit > 1.1 * end[0], "stopping does not protect"
 better = int((errors[:, little] < errors[:, none]).sum())
 where = "every one" if better == len(targets) else f"{better} of them"
 claim("00-overfit", "On new examples, the error beyond the noise is {} times as large with λ = "
-      f"0.01 as without decay (mean of twenty networks; it is smaller in {where})",
+      f"0.01 as without decay, on average over twenty networks, and smaller in {where}",
       measured=(end[0.01] - sigma**2) / (end[0] - sigma**2), below=0.75)
 
 # %% tags=["hide-input"]
@@ -176,7 +176,7 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
 # %% [markdown]
 # Large models that see their data once hardly overfit. There decay helps training itself ([D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415)): it sets, for example, how large a step is *relative to the weights* ([Kosson et al., 2024](https://arxiv.org/abs/2305.17212)).
 #
-# **Decay helps against noise if λ is neither too small nor too large.**
+# **Decay keeps a network from learning noise, if λ is neither too small nor too large.**
 #
 # ## 0.2 Where does λ enter the training step?
 #
@@ -266,8 +266,8 @@ figures.show(fig, "Mean of 5000 weights that start at 1 and get random gradients
              "On the right three lines coincide; each is drawn as dashes so that all colours show.")
 
 # %% tags=["hide-input"]
-claim("00-factor", "After 250 steps the mean at scale 10 under Adam and all three under AdamW are "
-      "in agreement with their dots; the largest deviation is a factor of {}",
+claim("00-factor", "After 250 steps Adam's line of scale 10 and AdamW's three lines lie on their "
+      "dots; the one that is furthest off is {} times as high",
       measured=[coupled["10"].y[-1] / coupled["law 10"].y[-1]]
       + [decoupled[scale].y[-1] / decoupled["law"].y[-1] for scale in ("0.1", "1", "10")],
       equals=1, within=0.1)
@@ -442,18 +442,20 @@ figures.show(fig, "Share of the squared norm that each of three layers has in tr
              "means. Dotted lines are means, too.")
 
 # %% [markdown]
-# In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. AdamW's shares (top right) come near the layers' parts of the number of weights, except that the third has {{last_shares[2] / dashed[2]:.1f}} times its part. Equal RMS would give exactly these parts; indeed they become similar (bottom right): the largest RMS is {{below: start_ratio:.1f}} times the smallest at the start, and about {{below: ratios.mean():.1f}} times in the second half.
+# In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. AdamW's shares (top right) come near the layers' parts of the number of weights. Only the third has {{last_shares[2] / dashed[2]:.1f}} times its part.
 #
-# Decay is not the reason: without it (dotted) the RMS become as similar, because the steps add more than the layers started with. §0.5 lets one start large.
+# Equal RMS would give exactly these parts, and indeed the RMS become similar (bottom right). At the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half of training about {{below: ratios.mean():.1f}} times.
+#
+# Decay is not the reason: without it (dotted) the RMS become as similar, because the steps add more than the layers started with. §0.5 lets a layer start large.
 
 # %% tags=["hide-input"]
 at_start = np.array([curves[name].at(0) for name in names])  # three layers, five runs
 at_end = np.array([curves[name].at(1500) for name in names])
-claim("00-start", "Before training, the first layer's squared norm is {} times the last one's "
-      "(smallest of five seeds; PyTorch's random start gives about 256/10)",
+claim("00-start", "Before training, the first layer's squared norm is at least {} times the last "
+      "one's, in each of five seeds; PyTorch's random start gives about 256/10",
       measured=(at_start[0] / at_start[2]).min(), equals=256 / 10, within=256 / 40)
-claim("00-balance", "After training with SGD, the largest squared norm of a layer is {} times the "
-      "smallest (largest of five seeds)", measured=at_end.max(0) / at_end.min(0), below=1.1)
+claim("00-balance", "After training with SGD, the largest squared norm of a layer is at most {} "
+      "times the smallest, in each of five seeds", measured=at_end.max(0) / at_end.min(0), below=1.1)
 
 # %% tags=["hide-input"]
 mean_share = np.array([right_curves[name].y[:, right_curves[name].x[0] >= 250].mean(1)
@@ -463,17 +465,17 @@ ratios = rms.max(0) / rms.min(0)
 first_rms = (at_start / dashed[:, None]) ** 0.5
 start_ratio = np.mean(first_rms.max(0) / first_rms.min(0))
 assert start_ratio > 2.4, "at the start the RMS are not less similar"
-claim("00-share", "Under AdamW, averaged over the second half of training, the largest RMS of "
-      "a layer's weights is {} times the smallest (largest of five seeds; with equal shares it "
-      f"would be {(sizes[0] / sizes[-1]) ** 0.5:.1f} times)",
+claim("00-share", "Under AdamW, in the second half of training, the largest RMS of a layer's "
+      "weights is at most {} times the smallest, in each of five seeds; with equal shares it "
+      f"would be {(sizes[0] / sizes[-1]) ** 0.5:.1f} times",
       measured=ratios.max(), between=(1.2, 2.4))
 
 # %% tags=["hide-input"]
 bare_runs = without_decay.sel(step=slice(250, None)).mean("step").values.T  # layers, runs
 bare, bare_rms = bare_runs.mean(1), (bare_runs / dashed[:, None]) ** 0.5
 bare_ratios = bare_rms.max(0) / bare_rms.min(0)
-claim("00-control", "Under AdamW without decay, the largest RMS is {} times the smallest "
-      "(largest of five seeds)", measured=bare_ratios.max(), between=(1.2, 2.4))
+claim("00-control", "Under AdamW without decay, the largest RMS is at most {} times the smallest, "
+      "in each of five seeds", measured=bare_ratios.max(), between=(1.2, 2.4))
 
 # %% tags=["hide-input"]
 gained = squares_adamw.sel(weight_decay=0).mean("seed").isel(step=-1) / (
@@ -594,7 +596,14 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
 #
 # Decay alone would leave $(1-\eta\lambda)^{2t}$ of the difference after $t$ steps: $1/e$ after about $1/(2\eta\lambda)$ steps, here {{1 / (2 * 0.5 * 0.003):.0f}}.
 #
-# **How much stays?** The last term need not cancel over the steps: if one layer's $\lVert g\rVert^2$ is larger on average, it keeps adding to $D$. In the long run this balances what decay takes in a step, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. Here the network fits its examples, so the gradients and $D$ become small. With wrong labels or small batches both remain large (Exercise 6).
+# **How much stays?** The last term of (0.2) keeps adding to $D$ as long as the first layer's gradient is the larger one. Here the network fits its examples, so the gradients become small, and so does $D$. With wrong labels or small batches both remain large (Exercise 6).
+#
+# <details>
+# <summary>Where does the difference end?</summary>
+#
+# In the long run the last term adds as much as decay takes in a step, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$.
+#
+# </details>
 
 # %% tags=["hide-input"]
 first = sweep(model, pixels, digits.y, steps=50, lr=0.5, weight_decay=0.003, **options)
@@ -663,12 +672,11 @@ assert (lifted[names[0]].at(25) < lifted[names[0]].at(0)).all(), "the first laye
 # %% tags=["hide-input"]
 law = (1 - 0.5 * 0.003) ** (2 * 325)
 claim("00-time", f"After {13 * 25} steps of SGD, {{}} of the difference between the first and "
-      "another layer's squared norm is left; "
-      f"(1 − ηλ)²ᵗ is {law:.3f} (the worst of 2 layers × 5 runs)",
+      f"another layer's squared norm is left where it is furthest from (1 − ηλ)²ᵗ = {law:.3f}",
       measured=parts[..., 13], equals=law, within=0.02)
 
 # %% [markdown]
-# In Figure 0.5 (right) the differences fade slowly, by decay. At the end {{100 * parts[..., -1].mean():.1f}} % is left, and not {{100 * fading["law"].y[-1]:.1f}} %, because of the last term in (0.2).
+# In Figure 0.5 (right) the differences fade slowly, by decay. At the end {{100 * parts[..., -1].mean():.1f}} % is left. Decay alone would leave {{100 * fading["law"].y[-1]:.1f}} %; the rest is from the last term of (0.2).
 #
 # <details>
 # <summary>Why do the small layers catch up at once (left)?</summary>
@@ -679,11 +687,11 @@ claim("00-time", f"After {13 * 25} steps of SGD, {{}} of the difference between 
 
 # %% tags=["hide-input"]
 claim("00-added", "In the first 50 steps of SGD, the loss adds the same to every layer's squared "
-      "norm: at least {} times the third layer's start (smallest of five seeds)",
+      "norm, and that is at least {} times the third layer's start, in each seed",
       measured=added[:, 2] / first.norm[:, 2, 0] ** 2, above=3)
 
 # %% [markdown]
-# **A long run of SGD makes neighbouring layers' norms nearly equal, for instance if the gradients become small.**
+# **If the gradients become small, a long run of SGD makes neighbouring layers' norms nearly equal.**
 #
 # ## 0.5 What does AdamW make equal?
 #
@@ -751,8 +759,8 @@ from_noise = step_square / growth
 claim("00-growth", "The mean square grows by the mean of Δ² and 2a times that of wΔ",
       measured=step_square + 2 * shrink * product - growth, equals=0, within=1e-9)
 step_rms = step_square**0.5 / lr  # in units of η
-claim("00-steps", "With decay, the RMS of Δ in the second half of training is {} η (the worst "
-      "of three layers)", measured=step_rms, equals=1, within=0.3)
+claim("00-steps", "With decay, the RMS of Δ in the second half of training is {} η in the layer "
+      "where it is furthest from η", measured=step_rms, equals=1, within=0.3)
 assert product[2] > 2 * product[:2].max() > 0, "the third layer is not pushed most"
 assert product.min() > 0, "the steps do not point along the weights"
 
@@ -765,8 +773,8 @@ assert max(cosines) < 0.5, "the network's steps are as steep as the sketch"
 idle_square = [[((new - old) ** 2).mean() for old, new in zip(*pair, strict=True)]
                for pair in pairwise(undecayed[500:])]
 idle = np.mean(idle_square, 0) ** 0.5 / lr  # RMS of a layer's steps, over η
-claim("00-idle", "Without decay, the RMS of Δ in the second half of training is {} η (the "
-      "largest of three layers)", measured=idle.max(), below=0.3)
+claim("00-idle", "Without decay, the RMS of Δ in the second half of training is at most {} η "
+      "in three layers", measured=idle.max(), below=0.3)
 
 # %% tags=["hide-input"]
 a, b, c = undecayed[-1]
@@ -875,8 +883,8 @@ figures.show(fig, "Weights under AdamW without momentum, η = 0.01 and λ = 0.6.
 assert lengths[0] < 4.4 < 5 < lengths[1], "the sketch shows other steps"
 growth = lr**2 * torch.arange(100, 1001, 100)
 assert abs((free**2).mean(1)[99::100] / (0.2**2 + growth) - 1).max() < 0.05, "not start plus η²t"
-claim("00-noise", "With noise for gradients, the weights end at an RMS of {} times √(η/2λ) "
-      "(the worst of two: small gradients and large ones)",
+claim("00-noise", "With noise for gradients, small ones or large, the weights' RMS ends near "
+      "√(η/2λ), at {} times it where it is furthest off",
       measured=[alone[scale].y[900:].mean() / expected for scale in ("0.1", "10")],
       equals=1, within=0.05)
 
@@ -909,9 +917,9 @@ claim("00-noise", "With noise for gradients, the weights end at an RMS of {} tim
 #
 # - Use `AdamW`, where λ means the same for every weight. In `Adam`, leave `weight_decay` at 0.
 # - By convention, use one λ for all weight matrices, and none for biases and the scales of normalisation layers ([chapter 6](06_bias_exclusion.ipynb)).
-# - Typical values of λ are 0.0001 to 0.0005 with SGD, and 0.01 (PyTorch's default) to 0.1 with AdamW. Ours are larger, so short runs suffice.
+# - Typical values of λ are 0.0001 to 0.0005 with SGD, and {{below: optimizer.defaults["weight_decay"]}} (PyTorch's default) to 0.1 with AdamW. Ours are larger, so short runs suffice.
 # - Choose λ on a validation set ([chapter 11](11_choosing_lambda.ipynb)).
-# - Compare your number of steps with $1/(\eta\lambda)$, with SGD's momentum μ $(1-\mu)/(\eta\lambda)$ (Exercise 7): in a much shorter run decay hardly acts. PyTorch's defaults, $\eta=0.001$ and $\lambda=0.01$, need {{1 / (0.001 * 0.01):,.0f}} steps.
+# - Compare your number of steps with $1/(\eta\lambda)$: in a much shorter run decay hardly acts. With AdamW's defaults in PyTorch this is {{below: 1 / (optimizer.defaults["lr"] * optimizer.defaults["weight_decay"]):,.0f}} steps. With SGD's momentum μ it is $(1-\mu)/(\eta\lambda)$ (Exercise 7).
 #
 # PyTorch decays all parameters. Two groups leave biases and scales out:
 
@@ -933,7 +941,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
       equals=0, within=1e-12)
 
 # %% [markdown]
-# **Limits.** Equal layers need the conditions of §0.4, a long run and, for instance, small gradients. Nothing here says which shares predict better.
+# **Limits.** Equal layers need the conditions of §0.4 and a long run, and small gradients help. Nothing here says which shares predict better.
 #
 # ## 0.7 How to read and run the book
 #
@@ -969,6 +977,8 @@ claims.identities()
 #
 # </details>
 #
+# The symbols of all chapters stand in a table at the end of this one.
+#
 # <details>
 # <summary>The four texts that the book began with</summary>
 #
@@ -976,40 +986,6 @@ claims.identities()
 # a [question and its answer](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer) (S0),
 # [van Laarhoven's paper (2017)](https://arxiv.org/abs/1706.05350) (S1), a [forum thread](https://discuss.d2l.ai/t/weight-decay/99) (S2)
 # and a beginner's [lesson](https://deeplizard.com/learn/video/iuJgyiS7BKM) (S3). The verdicts stand at the chapters' ends.
-#
-# </details>
-#
-# <details>
-# <summary>Notation: the symbols of all chapters, to look up when you need one</summary>
-#
-# Losses are means, and the squared error has a factor ½ which `torch.nn.MSELoss` lacks. Biases are not penalised unless a chapter says so.
-# Sections are cited as §0.3 and equations as (0.1).
-#
-# | symbol | meaning | in code |
-# |---|---|---|
-# | $n$, $d$, $B$ | numbers of training examples, of inputs, of examples in a batch | `batch_size` for $B$ |
-# | $X$, $y$ | inputs ($n\times d$), targets | `X`, `y` |
-# | $w$, $W_l$, $b$ | weights, weight matrix of layer $l$, intercept or biases | `w`, `weight0`, `bias0` |
-# | $\hat w$, $w_\lambda$ | least-squares fit, ridge fit with penalty $\lambda$ | |
-# | $w^{(0)}$, $w^*$ | weights at the start of training, true weights of a simulation | |
-# | $L$, $g$ | mean loss of the examples or of a batch; its gradient with respect to $w$ | `loss` |
-# | $H$, $\rho$ | Hessian of $L$; one of its eigenvalues, a curvature | |
-# | $\lambda$ | coefficient of the penalty $\frac\lambda2\lVert w\rVert^2$ | `weight_decay` |
-# | $\eta$, $\mu$ | learning rate, momentum | `lr`, `momentum` |
-# | $\delta=\eta\lambda$, $a=1-\eta\lambda$ | decay of one step, shrink factor of one step | |
-# | $\eta_t$, $\eta_{\max}$ | learning rate at step $t$ under a schedule, its peak | `schedule` |
-# | $t$, $T$ | a step, the last step | `step`, `steps` |
-# | $s_i$, $v_i$, $u_i$ | singular values of $X$, their directions among inputs and among examples | `s`, `Vt` |
-# | $\sigma$, $\tau$ | standard deviation of noise, of a prior on weights | `noise` |
-# | $m_t$, $v_t$; $\beta_1$, $\beta_2$ | Adam's running means of $g$ and of $g^2$ (the index $t$ tells $v_t$ from $v_i$); their memories | `betas` |
-# | $q=g/\sqrt v$ | gradient after Adam's rescaling | |
-# | $\overline{w^2}$, $w_{\mathrm{rms}}$ | mean over the weights of a layer; root of the mean square | |
-# | $\gamma$, $\beta$ | scale and shift of a normalisation layer | `gamma0`, `beta0` |
-# | $D$, $\Delta$ | difference of two squared norms; step of AdamW without its decay (chapter 0) | |
-# | $\varepsilon$ | small constant under a root or in a denominator | `eps` |
-# | $c$ | a positive factor by which a layer, an input or a loss is scaled | |
-# | $r$, $\theta$ | norm of a weight matrix, angle by which a step turns it | `norm`, `angle` |
-# | $G$ | norm of the gradient where the weights have norm 1 (from chapter 8 on) | |
 #
 # </details>
 #
@@ -1152,6 +1128,40 @@ claims.identities()
 # </details>
 #
 # **Next:** [chapter 1](01_what_an_l2_penalty_does.ipynb), the simplest model with a penalty.
+#
+# <details>
+# <summary>Notation: the symbols of all chapters, to look up when you need one</summary>
+#
+# Losses are means, and the squared error has a factor ½ which `torch.nn.MSELoss` lacks. Biases are not penalised unless a chapter says so.
+# Sections are cited as §0.3 and equations as (0.1).
+#
+# | symbol | meaning | in code |
+# |---|---|---|
+# | $n$, $d$, $B$ | numbers of training examples, of inputs, of examples in a batch | `batch_size` for $B$ |
+# | $X$, $y$ | inputs ($n\times d$), targets | `X`, `y` |
+# | $w$, $W_l$, $b$ | weights, weight matrix of layer $l$, intercept or biases | `w`, `weight0`, `bias0` |
+# | $\hat w$, $w_\lambda$ | least-squares fit, ridge fit with penalty $\lambda$ | |
+# | $w^{(0)}$, $w^*$ | weights at the start of training, true weights of a simulation | |
+# | $L$, $g$ | mean loss of the examples or of a batch; its gradient with respect to $w$ | `loss` |
+# | $H$, $\rho$ | Hessian of $L$; one of its eigenvalues, a curvature | |
+# | $\lambda$ | coefficient of the penalty $\frac\lambda2\lVert w\rVert^2$ | `weight_decay` |
+# | $\eta$, $\mu$ | learning rate, momentum | `lr`, `momentum` |
+# | $\delta=\eta\lambda$, $a=1-\eta\lambda$ | decay of one step, shrink factor of one step | |
+# | $\eta_t$, $\eta_{\max}$ | learning rate at step $t$ under a schedule, its peak | `schedule` |
+# | $t$, $T$ | a step, the last step | `step`, `steps` |
+# | $s_i$, $v_i$, $u_i$ | singular values of $X$, their directions among inputs and among examples | `s`, `Vt` |
+# | $\sigma$, $\tau$ | standard deviation of noise, of a prior on weights | `noise` |
+# | $m_t$, $v_t$; $\beta_1$, $\beta_2$ | Adam's running means of $g$ and of $g^2$ (the index $t$ tells $v_t$ from $v_i$); their memories | `betas` |
+# | $q=g/\sqrt v$ | gradient after Adam's rescaling | |
+# | $\overline{w^2}$, $w_{\mathrm{rms}}$ | mean over the weights of a layer; root of the mean square | |
+# | $\gamma$, $\beta$ | scale and shift of a normalisation layer | `gamma0`, `beta0` |
+# | $D$, $\Delta$ | difference of two squared norms; step of AdamW without its decay (chapter 0) | |
+# | $\varepsilon$ | small constant under a root or in a denominator | `eps` |
+# | $c$ | a positive factor by which a layer, an input or a loss is scaled | |
+# | $r$, $\theta$ | norm of a weight matrix, angle by which a step turns it | `norm`, `angle` |
+# | $G$ | norm of the gradient where the weights have norm 1 (from chapter 8 on) | |
+#
+# </details>
 #
 # <details>
 # <summary>Sources</summary>
