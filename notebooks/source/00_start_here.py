@@ -284,7 +284,7 @@ assert coupled["1"].y[-1] > coupled["law 1"].y[-1], "not above its dots"
 # [asked](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer) about two layers whether the term of the
 # big one is "effectively making the second term useless". The penalty's derivative with respect to $W_2$, the weights of the second, is $\lambda W_2$, however large $W_1$ is. So no: every layer decays by the same factor.
 #
-# But how large do the layers become? Call $\lVert W_l\rVert^2/\sum_k\lVert W_k\rVert^2$ a layer's **share** of the squared norm, and so of the penalty. Our network for handwritten digits ({{below: len(pixels):,}} images of 8 × 8 pixels) has no biases, and weight matrices $W_1$, $W_2$ and $W_3$ of {{below: sizes[0]:,}}, {{below: sizes[1]:,}} and {{below: sizes[2]:,}} weights.
+# But how large do the layers become? Call $\lVert W_l\rVert^2/\sum_k\lVert W_k\rVert^2$ a layer's **share** of the squared norm, and so of the penalty. Our network learns {{below: len(pixels):,}} images of handwritten digits, of 8 × 8 pixels each. It has no biases. Its matrices $W_1$, $W_2$ and $W_3$ have {{below: sizes[0]:,}}, {{below: sizes[1]:,}} and {{below: sizes[2]:,}} weights.
 #
 # With PyTorch's random weights the shares start near {{below: 100 * widths[1] / sum(widths[1:]):.0f}}, {{below: 100 * widths[2] / sum(widths[1:]):.0f}} and {{below: 100 * widths[3] / sum(widths[1:]):.0f}} %.
 #
@@ -586,7 +586,7 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
              "grey dots are the network before, the black one is the lowest sum.")
 
 # %% [markdown]
-# **How long does it take?** Let $g_l$ be the gradient of a batch's loss with respect to $W_l$, and $\langle W,g\rangle$ the sum of each weight times its entry of the gradient.
+# **How long does it take?** Let $g_l$ be the gradient of a batch's loss with respect to $W_l$. Write $\langle W,g\rangle$ for the sum of each weight times its entry of the gradient.
 #
 # 4. The loss does not depend on $c$, so its derivative at $c=1$ is zero: $\langle W_1,g_1\rangle-\langle W_2,g_2\rangle=0$.
 # 5. The step (0.1) turns $\lVert W_l\rVert^2$ into $a^2\lVert W_l\rVert^2-2a\eta\langle W_l,g_l\rangle+\eta^2\lVert g_l\rVert^2$, with $a=1-\eta\lambda$.
@@ -695,7 +695,7 @@ claim("00-added", "In the first 50 steps of SGD, the loss adds the same to every
 #
 # ## 0.5 What does AdamW make equal?
 #
-# AdamW divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So the steps of all layers have about the same RMS, near $\eta$, however large the gradients are. What does this do to the weights?
+# AdamW does not minimise loss plus penalty, so §0.4 says nothing about it. It divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So the steps of all layers have about the same RMS, near $\eta$, however large the gradients are. What does this do to the weights?
 #
 # We begin with gradients that are only noise: independent at every step, always of the same distribution, and symmetric about zero. Let $\overline{w^2}$ be the mean square of many such weights, and Δ the part of a step that the gradients make.
 #
@@ -891,14 +891,14 @@ claim("00-noise", "With noise for gradients, small ones or large, the weights' R
 # %% [markdown]
 # With noise for gradients the RMS reaches (0.3), from above and from below (Figure 0.6, top left). Without decay it keeps growing.
 #
-# The network's steps are as expected: in the second half of training with decay their RMS is {{step_rms.min():.2f}} to {{step_rms.max():.2f}} $\eta$ in the three layers. And its large start is forgotten, too (top right). The first layer begins with {{ahead[lam][0]:.1f}} times the RMS of the second. It ends with {{ahead[lam][-1]:.1f}} times with decay, and still {{ahead[0.0][-1]:.1f}} times without.
+# The network's steps are as expected. With decay their RMS is {{step_rms.min():.2f}} to {{step_rms.max():.2f}} $\eta$ in the three layers, in the second half of training. The large start is forgotten, too (top right). The first layer begins with {{ahead[lam][0]:.1f}} times the RMS of the second. It ends with {{ahead[lam][-1]:.1f}} times with decay, and still {{ahead[0.0][-1]:.1f}} times without.
 #
-# But all solid lines end above (0.3), the third layer's most. A step of noise is at a right angle to the weights, $\overline{w\Delta}=0$, and so hardly lengthens them (bottom left). The network's steps go partly along the weights, $\overline{w\Delta}>0$, most in the third layer (bottom right). So the RMS are only similar.
+# But all solid lines end above (0.3), the third layer's highest. A step of noise is at a right angle to the weights, $\overline{w\Delta}=0$, and so hardly lengthens them (bottom left). The network's steps go partly along the weights, $\overline{w\Delta}>0$, most in the third layer (bottom right). So the RMS are only similar.
 #
 # <details>
 # <summary>Why do they point along the weights, and most in the third layer?</summary>
 #
-# Multiplying a layer by $c>1$ multiplies all outputs. Nearly all images are classified rightly, so this lowers the loss. Its derivative at $c=1$, $\langle W,g\rangle$, is thus negative, {{uphill[0]:.2f}} on average over the second half of the run with decay, and the same for all three layers (§0.4, step 4). So gradient descent pushes each weight most where there are fewest: in the third layer. Here this stays true of AdamW's steps, which go against $g/\sqrt v$ ([chapter 9](09_adaptive_optimisers.ipynb)).
+# Multiplying a layer by $c>1$ multiplies all outputs. Nearly all images are classified rightly, so this lowers the loss. So its derivative at $c=1$, $\langle W,g\rangle$, is negative: {{uphill[0]:.2f}} on average over the second half of the run with decay. It is the same for all three layers (§0.4, step 4). So gradient descent pushes each weight most where there are fewest: in the third layer. Here this stays true of AdamW's steps, which go against $g/\sqrt v$ ([chapter 9](09_adaptive_optimisers.ipynb)).
 #
 # The squared steps give {{100 * from_noise[0]:.0f}}, {{100 * from_noise[1]:.0f}} and {{100 * from_noise[2]:.0f}} % of the three layers' growth; the rest is the push along $W$.
 #
