@@ -9,7 +9,7 @@
 # - say how decay in Adam differs from decay in AdamW;
 # - say what SGD and AdamW each do to the layers' squared norms, and why.
 #
-# You should have met neural networks, calculus, matrices, variance and a little PyTorch. *Reading time: 50 minutes. The code takes less than one.*
+# You should have met neural networks, calculus, matrices, variance and a little PyTorch. *Reading time: 50 minutes; the code: one.*
 #
 # ## 0.1 What is weight decay for?
 #
@@ -163,10 +163,8 @@ figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without
 
 # %% tags=["hide-input"]
 assert at_limit > 1.1 * end[0], "stopping does not protect"
-better = int((errors[:, little] < errors[:, none]).sum())
-where = "every one" if better == len(targets) else f"{better} of them"
 claim("00-overfit", "On new examples, the error beyond the noise is {} times as large with λ = "
-      f"0.01 as without decay, on average over twenty networks, and smaller in {where}",
+      "0.01 as without decay, on average over twenty networks",
       measured=(end[0.01] - sigma**2) / (end[0] - sigma**2), below=0.75)
 
 # %% tags=["hide-input"]
@@ -335,7 +333,7 @@ assert squared_norms.max() < 1.1 * squared_norms.min(), "not equal, as the text 
 #
 # **Predict again.** Which of the three does AdamW give, as it divides gradients by $\sqrt v$?
 #
-# The helper `sweep` trains from five seeds and records $\lVert W_l\rVert$ as `norm`. It trains with AdamW, too, with and without decay. The *root mean square* (RMS) of a layer's weights is the root of the mean of their squares.
+# The helper `sweep` trains from five seeds and records $\lVert W_l\rVert$ as `norm`, with SGD and with AdamW. The *root mean square* (RMS) of a layer's weights is the root of the mean of their squares.
 
 # %%
 from itertools import pairwise
@@ -452,7 +450,7 @@ figures.show(fig, "Share of the squared norm that each of three layers has in tr
 at_start = np.array([curves[name].at(0) for name in names])  # three layers, five runs
 at_end = np.array([curves[name].at(1500) for name in names])
 claim("00-start", "Before training, the first layer's squared norm is at least {} times the last "
-      "one's, in each of five seeds; PyTorch's random start gives about 256/10",
+      "one's, in each of five seeds; PyTorch's start gives about 256/10",
       measured=(at_start[0] / at_start[2]).min(), equals=256 / 10, within=256 / 40)
 claim("00-balance", "After training with SGD, the largest squared norm of a layer is at most {} "
       "times the smallest, in each of five seeds", measured=at_end.max(0) / at_end.min(0), below=1.1)
@@ -466,8 +464,7 @@ first_rms = (at_start / dashed[:, None]) ** 0.5
 start_ratio = np.mean(first_rms.max(0) / first_rms.min(0))
 assert start_ratio > 2.4, "at the start the RMS are not less similar"
 claim("00-share", "Under AdamW, in the second half of training, the largest RMS of a layer's "
-      "weights is at most {} times the smallest, in each of five seeds; with equal shares it "
-      f"would be {(sizes[0] / sizes[-1]) ** 0.5:.1f} times",
+      "weights is at most {} times the smallest, in each of five seeds",
       measured=ratios.max(), between=(1.2, 2.4))
 
 # %% tags=["hide-input"]
@@ -500,7 +497,7 @@ claim("00-sum", "The layers' shares add up to 1, and so do the dashed lines",
 # 1. Multiply a layer's weights by some $c>0$, and divide the next layer's weights by $c$. Since $\operatorname{relu}(cz)=c\operatorname{relu}(z)$, this changes neither
 #    the network's function (left) nor the loss.
 # 2. But the two squared norms in the penalty become $c^2\lVert W_1\rVert^2$ and $\lVert W_2\rVert^2/c^2$. Their product stays the same.
-# 3. Two positive numbers with a given product have the smallest sum when they are equal (right). **So neighbours are equal at every minimum of loss plus penalty**, and so on along the chain.
+# 3. Two positive numbers with a given product have the smallest sum when they are equal (right). **So neighbours are equal at every minimum of loss plus penalty**, all along the chain.
 #
 # This needs four things: ReLU between the two layers; one λ for both; no penalty on biases (Exercise 8); no normalisation or skip connection in between. We try $c=2$ on the trained network:
 
@@ -595,15 +592,6 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
 # $$D\leftarrow(1-\eta\lambda)^2D+\eta^2\left(\lVert g_1\rVert^2-\lVert g_2\rVert^2\right)\tag{0.2}$$
 #
 # Decay alone would leave $(1-\eta\lambda)^{2t}$ of the difference after $t$ steps: $1/e$ after about $1/(2\eta\lambda)$ steps, here {{1 / (2 * 0.5 * 0.003):.0f}}.
-#
-# **How much stays?** The last term of (0.2) keeps adding to $D$ as long as the first layer's gradient is the larger one. Here the network fits its examples, so the gradients become small, and so does $D$. With wrong labels or small batches both remain large (Exercise 6).
-#
-# <details>
-# <summary>Where does the difference end?</summary>
-#
-# In the long run the last term adds as much as decay takes in a step, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$.
-#
-# </details>
 
 # %% tags=["hide-input"]
 first = sweep(model, pixels, digits.y, steps=50, lr=0.5, weight_decay=0.003, **options)
@@ -676,7 +664,16 @@ claim("00-time", f"After {13 * 25} steps of SGD, {{}} of the difference between 
       measured=parts[..., 13], equals=law, within=0.02)
 
 # %% [markdown]
-# In Figure 0.5 (right) the differences fade slowly, by decay. At the end {{100 * parts[..., -1].mean():.1f}} % is left. Decay alone would leave {{100 * fading["law"].y[-1]:.1f}} %; the rest is from the last term of (0.2).
+# In Figure 0.5 (right) the differences fade slowly, by decay. At the end {{100 * parts[..., -1].mean():.1f}} % is left; decay alone would leave {{100 * fading["law"].y[-1]:.1f}} %.
+#
+# The rest is from the last term of (0.2). It adds to $D$ as long as the first layer's gradient is the larger one. Here the network fits its examples, so the gradients become small, and so does $D$. With wrong labels or small batches both remain large (Exercise 6).
+#
+# <details>
+# <summary>Where does the difference end?</summary>
+#
+# In the long run the last term adds as much as decay takes in a step, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$.
+#
+# </details>
 #
 # <details>
 # <summary>Why do the small layers catch up at once (left)?</summary>
@@ -695,7 +692,7 @@ claim("00-added", "In the first 50 steps of SGD, the loss adds the same to every
 #
 # ## 0.5 What does AdamW make equal?
 #
-# AdamW does not minimise loss plus penalty, so §0.4 says nothing about it. It divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So the steps of all layers have about the same RMS, near $\eta$, however large the gradients are. What does this do to the weights?
+# AdamW does not minimise loss plus penalty, so §0.4 does not apply. It divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So the steps of all layers have about the same RMS: near $\eta$, as long as gradients stay as large as $v$ remembers. What does this do to the weights?
 #
 # We begin with gradients that are only noise: independent at every step, always of the same distribution, and symmetric about zero. Let $\overline{w^2}$ be the mean square of many such weights, and Δ the part of a step that the gradients make.
 #
@@ -717,7 +714,7 @@ for scale, start in ((0.1, 0.2), (10, 0.0)):
 free = train_on_noise(torch.optim.AdamW, lr, 0.0, 1, 0.2, steps=1000)  # no decay
 
 # %% [markdown]
-# Now the network of §0.3. Its first layer starts large, and for simplicity there is no momentum:
+# Now the network of §0.3, with a large first layer and no momentum:
 
 # %%
 def train_network(lr, decay):  # gives the layers' weights before each step, and at the end
@@ -756,25 +753,9 @@ growth = grown + (1 - shrink**2) * (large[lam][500:-1] ** 2).mean(0)  # and what
 from_noise = step_square / growth
 
 # %% tags=["hide-input"]
-claim("00-growth", "The mean square grows by the mean of Δ² and 2a times that of wΔ",
-      measured=step_square + 2 * shrink * product - growth, equals=0, within=1e-9)
-step_rms = step_square**0.5 / lr  # in units of η
-claim("00-steps", "With decay, the RMS of Δ in the second half of training is {} η in the layer "
-      "where it is furthest from η", measured=step_rms, equals=1, within=0.3)
-assert product[2] > 2 * product[:2].max() > 0, "the third layer is not pushed most"
-assert product.min() > 0, "the steps do not point along the weights"
-
-# %% tags=["hide-input"]
 cosines = np.mean([[torch.cosine_similarity(old.flatten(), delta.flatten(), 0)
                     for old, delta in pair] for pair in steps], 0)  # of w and Δ, by layer
 assert max(cosines) < 0.5, "the network's steps are as steep as the sketch"
-
-# %% tags=["hide-input"]
-idle_square = [[((new - old) ** 2).mean() for old, new in zip(*pair, strict=True)]
-               for pair in pairwise(undecayed[500:])]
-idle = np.mean(idle_square, 0) ** 0.5 / lr  # RMS of a layer's steps, over η
-claim("00-idle", "Without decay, the RMS of Δ in the second half of training is at most {} η "
-      "in three layers", measured=idle.max(), below=0.3)
 
 # %% tags=["hide-input"]
 a, b, c = undecayed[-1]
@@ -793,15 +774,6 @@ uphill = np.mean(uphill, axis=0)
 assert np.ptp(uphill) < 1e-6, "not the same for all layers"
 assert uphill.max() < 0, "a larger factor does not lower the loss"
 assert np.mean(right) > 0.95, "not nearly all are right"
-
-# %% tags=["hide-input"]
-ahead = {decay: each[:, 0] / each[:, 1] for decay, each in large.items()}  # of the second layer
-claim("00-large-start", f"The RMS of the first layer is {ahead[lam][0]:.1f} times that of the "
-      "second at the start, and {} times at the end, with decay",
-      measured=ahead[lam][-1], equals=1, within=0.4)
-assert ahead[0.0][-1] > 1.5, "without decay a large start fades, too"
-assert large[0.0][-1, 0] > large[0.0][0, 0], "without decay the first layer shrinks"
-assert large[lam][-1].min() > (lr / (2 * lam)) ** 0.5, "a layer ends below (0.3)"
 
 # %% tags=["hide-input"]
 def draw_starts(left, right):
@@ -880,6 +852,31 @@ figures.show(fig, "Weights under AdamW without momentum, η = 0.01 and λ = 0.6.
              f"{cosines[0]:.2f}, {cosines[1]:.2f} and {cosines[2]:.2f}.")
 
 # %% tags=["hide-input"]
+claim("00-growth", "The mean square grows by the mean of Δ² and 2a times that of wΔ",
+      measured=step_square + 2 * shrink * product - growth, equals=0, within=1e-9)
+step_rms = step_square**0.5 / lr  # in units of η
+claim("00-steps", "With decay, the RMS of Δ in the second half of training is {} η in the layer "
+      "where it is furthest from η", measured=step_rms, equals=1, within=0.3)
+assert product[2] > 2 * product[:2].max() > 0, "the third layer is not pushed most"
+assert product.min() > 0, "the steps do not point along the weights"
+
+# %% tags=["hide-input"]
+idle_square = [[((new - old) ** 2).mean() for old, new in zip(*pair, strict=True)]
+               for pair in pairwise(undecayed[500:])]
+idle = np.mean(idle_square, 0) ** 0.5 / lr  # RMS of a layer's steps, over η
+claim("00-idle", "Without decay, the RMS of Δ in the second half of training is at most {} η "
+      "in three layers", measured=idle.max(), below=0.3)
+
+# %% tags=["hide-input"]
+ahead = {decay: each[:, 0] / each[:, 1] for decay, each in large.items()}  # of the second layer
+claim("00-large-start", f"The RMS of the first layer is {ahead[lam][0]:.1f} times that of the "
+      "second at the start, and {} times at the end, with decay",
+      measured=ahead[lam][-1], equals=1, within=0.4)
+assert ahead[0.0][-1] > 1.5, "without decay a large start fades, too"
+assert large[0.0][-1, 0] > large[0.0][0, 0], "without decay the first layer shrinks"
+assert large[lam][-1].min() > (lr / (2 * lam)) ** 0.5, "a layer ends below (0.3)"
+
+# %% tags=["hide-input"]
 assert lengths[0] < 4.4 < 5 < lengths[1], "the sketch shows other steps"
 growth = lr**2 * torch.arange(100, 1001, 100)
 assert abs((free**2).mean(1)[99::100] / (0.2**2 + growth) - 1).max() < 0.05, "not start plus η²t"
@@ -891,14 +888,14 @@ claim("00-noise", "With noise for gradients, small ones or large, the weights' R
 # %% [markdown]
 # With noise for gradients the RMS reaches (0.3), from above and from below (Figure 0.6, top left). Without decay it keeps growing.
 #
-# The network's steps are as expected. With decay their RMS is {{step_rms.min():.2f}} to {{step_rms.max():.2f}} $\eta$ in the three layers, in the second half of training. The large start is forgotten, too (top right). The first layer begins with {{ahead[lam][0]:.1f}} times the RMS of the second. It ends with {{ahead[lam][-1]:.1f}} times with decay, and still {{ahead[0.0][-1]:.1f}} times without.
+# The network's steps with decay have an RMS of {{step_rms.min():.2f}} to {{step_rms.max():.2f}} $\eta$ in the three layers, in the second half of training. And its large start is forgotten, too (top right). The first layer begins with {{ahead[lam][0]:.1f}} times the RMS of the second. It ends with {{ahead[lam][-1]:.1f}} times with decay, and still {{ahead[0.0][-1]:.1f}} times without.
 #
 # But all solid lines end above (0.3), the third layer's highest. A step of noise is at a right angle to the weights, $\overline{w\Delta}=0$, and so hardly lengthens them (bottom left). The network's steps go partly along the weights, $\overline{w\Delta}>0$, most in the third layer (bottom right). So the RMS are only similar.
 #
 # <details>
 # <summary>Why do they point along the weights, and most in the third layer?</summary>
 #
-# Multiplying a layer by $c>1$ multiplies all outputs. Nearly all images are classified rightly, so this lowers the loss. So its derivative at $c=1$, $\langle W,g\rangle$, is negative: {{uphill[0]:.2f}} on average over the second half of the run with decay. It is the same for all three layers (§0.4, step 4). So gradient descent pushes each weight most where there are fewest: in the third layer. Here this stays true of AdamW's steps, which go against $g/\sqrt v$ ([chapter 9](09_adaptive_optimisers.ipynb)).
+# Multiplying a layer by $c>1$ multiplies all outputs. Nearly all images are classified rightly, so this lowers the loss. Its derivative at $c=1$, $\langle W,g\rangle$, is thus negative: {{uphill[0]:.2f}} on average over the second half of the run with decay. It is the same for all three layers (§0.4, step 4). So gradient descent pushes each weight most where there are fewest: in the third layer. Here this stays true of AdamW's steps, which go against $g/\sqrt v$ ([chapter 9](09_adaptive_optimisers.ipynb)).
 #
 # The squared steps give {{100 * from_noise[0]:.0f}}, {{100 * from_noise[1]:.0f}} and {{100 * from_noise[2]:.0f}} % of the three layers' growth; the rest is the push along $W$.
 #
@@ -945,7 +942,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 #
 # ## 0.7 How to read and run the book
 #
-# Open a chapter with `make lab` and choose *Run, Run All Cells*. See what happens when a claim is false:
+# Open a chapter with `make lab` and choose *Run, Run All Cells*. This happens when a claim is false:
 
 # %%
 from l2lib.claims import ClaimError
@@ -977,7 +974,7 @@ claims.identities()
 #
 # </details>
 #
-# The symbols of all chapters stand in a table at the end of this one.
+# A table of all symbols ends this chapter.
 #
 # <details>
 # <summary>The four texts that the book began with</summary>
