@@ -453,7 +453,8 @@ claim("00-start", "Before training, the first layer's squared norm is at least {
       "one's, in each of five seeds; PyTorch's start gives about 256/10",
       measured=(at_start[0] / at_start[2]).min(), equals=256 / 10, within=256 / 40)
 claim("00-balance", "After training with SGD, the largest squared norm of a layer is at most {} "
-      "times the smallest, in each of five seeds", measured=at_end.max(0) / at_end.min(0), below=1.1)
+      "times the smallest, in each of five seeds",
+      measured=at_end.max(0) / at_end.min(0), below=1.1)
 
 # %% tags=["hide-input"]
 mean_share = np.array([right_curves[name].y[:, right_curves[name].x[0] >= 250].mean(1)
@@ -820,7 +821,7 @@ draw_step(along, np.pi / 5, "Step partly along: longer")
 for ax, words, at, up, color in ((left, "without decay", 330, 0.225, figures.GREY),
                                  (left, "gradients of scale 0.1", 160, 0.15, "C3"),
                                  (left, "gradients of scale 10", 120, 0.03, "C5"),
-                                 (left, "√(η/2λ), by (0.3)", 490, 0.108, "black"),
+                                 (left, "√(η/2λ), by (0.3)", 490, 0.113, "black"),
                                  (left, "η = 0.01, λ = 0.6", 30, 0.375, figures.GREY),
                                  (right, "η = 0.01, λ = 0.6", 510, 0.02, figures.GREY),
                                  (right, "dotted: without decay", 260, 0.375, "black"),
