@@ -9,7 +9,7 @@
 # - say how decay in Adam differs from decay in AdamW;
 # - say what SGD and AdamW each do to the layers' squared norms, and why.
 #
-# You should have met neural networks, calculus, matrices, variance and a little PyTorch. *Reading takes 50 minutes, the code less than one.*
+# You should have met neural networks, calculus, matrices, variance and a little PyTorch. *Reading time: 50 minutes; the code: one.*
 #
 # ## 0.1 What is weight decay for?
 #
@@ -155,7 +155,7 @@ figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without
 # <details>
 # <summary>Why is the triangle higher than the dot?</summary>
 #
-# Stopping early protects from noise, too (Exercise 5). With λ = 0 the training loss is still falling after 3000 steps. At its minimum the error on new examples would be {{at_limit:.2f}}. With λ = 0.01 or more, 3000 steps are enough to reach the minimum.
+# Stopping early protects from noise, too (Exercise 5). With λ = 0 the training loss is still falling when training stops. At its minimum the error on new examples would be {{at_limit:.2f}}. With λ = {{lams[little]:g}} or more, training reaches the minimum.
 #
 # </details>
 #
@@ -163,10 +163,8 @@ figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without
 
 # %% tags=["hide-input"]
 assert at_limit > 1.1 * end[0], "stopping does not protect"
-better = int((errors[:, little] < errors[:, none]).sum())
-where = "every one" if better == len(targets) else f"{better} of them"
 claim("00-overfit", "On new examples, the error beyond the noise is {} times as large with λ = "
-      f"0.01 as without decay (mean of twenty networks; it is smaller in {where})",
+      "0.01 as without decay, on average over twenty networks",
       measured=(end[0.01] - sigma**2) / (end[0] - sigma**2), below=0.75)
 
 # %% tags=["hide-input"]
@@ -176,7 +174,7 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
 # %% [markdown]
 # Large models that see their data once hardly overfit. There decay helps training itself ([D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415)): it sets, for example, how large a step is *relative to the weights* ([Kosson et al., 2024](https://arxiv.org/abs/2305.17212)).
 #
-# **Decay helps against noise if λ is neither too small nor too large.**
+# **Decay keeps a network from learning noise, if λ is neither too small nor too large.**
 #
 # ## 0.2 Where does λ enter the training step?
 #
@@ -266,8 +264,8 @@ figures.show(fig, "Mean of 5000 weights that start at 1 and get random gradients
              "On the right three lines coincide; each is drawn as dashes so that all colours show.")
 
 # %% tags=["hide-input"]
-claim("00-factor", "After 250 steps the mean at scale 10 under Adam and all three under AdamW are "
-      "in agreement with their dots; the largest deviation is a factor of {}",
+claim("00-factor", "After 250 steps Adam's line of scale 10 and AdamW's three lines lie on their "
+      "dots; the one that is furthest off is {} times as high",
       measured=[coupled["10"].y[-1] / coupled["law 10"].y[-1]]
       + [decoupled[scale].y[-1] / decoupled["law"].y[-1] for scale in ("0.1", "1", "10")],
       equals=1, within=0.1)
@@ -284,7 +282,7 @@ assert coupled["1"].y[-1] > coupled["law 1"].y[-1], "not above its dots"
 # [asked](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer) about two layers whether the term of the
 # big one is "effectively making the second term useless". The penalty's derivative with respect to $W_2$, the weights of the second, is $\lambda W_2$, however large $W_1$ is. So no: every layer decays by the same factor.
 #
-# But how large do the layers become? Call $\lVert W_l\rVert^2/\sum_k\lVert W_k\rVert^2$ a layer's **share** of the squared norm, and so of the penalty. Our network for handwritten digits ({{below: len(pixels):,}} images of 8 × 8 pixels) has no biases, and weight matrices $W_1$, $W_2$ and $W_3$ of {{below: sizes[0]:,}}, {{below: sizes[1]:,}} and {{below: sizes[2]:,}} weights.
+# But how large do the layers become? Call $\lVert W_l\rVert^2/\sum_k\lVert W_k\rVert^2$ a layer's **share** of the squared norm, and so of the penalty. Our network learns {{below: len(pixels):,}} images of handwritten digits, of 8 × 8 pixels each. It has no biases. Its matrices $W_1$, $W_2$ and $W_3$ have {{below: sizes[0]:,}}, {{below: sizes[1]:,}} and {{below: sizes[2]:,}} weights.
 #
 # With PyTorch's random weights the shares start near {{below: 100 * widths[1] / sum(widths[1:]):.0f}}, {{below: 100 * widths[2] / sum(widths[1:]):.0f}} and {{below: 100 * widths[3] / sum(widths[1:]):.0f}} %.
 #
@@ -335,7 +333,7 @@ assert squared_norms.max() < 1.1 * squared_norms.min(), "not equal, as the text 
 #
 # **Predict again.** Which of the three does AdamW give, as it divides gradients by $\sqrt v$?
 #
-# The helper `sweep` trains from five seeds and records $\lVert W_l\rVert$ as `norm`. It trains with AdamW, too, with and without decay. The *root mean square* (RMS) of a layer's weights is the root of the mean of their squares.
+# The helper `sweep` trains from five seeds and records $\lVert W_l\rVert$ as `norm`, with SGD and with AdamW. The *root mean square* (RMS) of a layer's weights is the root of the mean of their squares.
 
 # %%
 from itertools import pairwise
@@ -442,18 +440,21 @@ figures.show(fig, "Share of the squared norm that each of three layers has in tr
              "means. Dotted lines are means, too.")
 
 # %% [markdown]
-# In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. AdamW's shares (top right) come near the layers' parts of the number of weights, except that the third has {{last_shares[2] / dashed[2]:.1f}} times its part. Equal RMS would give exactly these parts; indeed they become similar (bottom right): the largest RMS is {{below: start_ratio:.1f}} times the smallest at the start, and about {{below: ratios.mean():.1f}} times in the second half.
+# In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. AdamW's shares (top right) come near the layers' parts of the number of weights. Only the third has {{last_shares[2] / dashed[2]:.1f}} times its part.
 #
-# Decay is not the reason: without it (dotted) the RMS become as similar, because the steps add more than the layers started with. §0.5 lets one start large.
+# Equal RMS would give exactly these parts, and indeed the RMS become similar (bottom right). At the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half of training about {{below: ratios.mean():.1f}} times.
+#
+# Decay is not the reason: without it (dotted) the RMS become as similar, because the steps add more than the layers started with. §0.5 lets a layer start large.
 
 # %% tags=["hide-input"]
 at_start = np.array([curves[name].at(0) for name in names])  # three layers, five runs
 at_end = np.array([curves[name].at(1500) for name in names])
-claim("00-start", "Before training, the first layer's squared norm is {} times the last one's "
-      "(smallest of five seeds; PyTorch's random start gives about 256/10)",
+claim("00-start", "Before training, the first layer's squared norm is at least {} times the last "
+      "one's, in each of five seeds; PyTorch's start gives about 256/10",
       measured=(at_start[0] / at_start[2]).min(), equals=256 / 10, within=256 / 40)
-claim("00-balance", "After training with SGD, the largest squared norm of a layer is {} times the "
-      "smallest (largest of five seeds)", measured=at_end.max(0) / at_end.min(0), below=1.1)
+claim("00-balance", "After training with SGD, the largest squared norm of a layer is at most {} "
+      "times the smallest, in each of five seeds",
+      measured=at_end.max(0) / at_end.min(0), below=1.1)
 
 # %% tags=["hide-input"]
 mean_share = np.array([right_curves[name].y[:, right_curves[name].x[0] >= 250].mean(1)
@@ -463,17 +464,16 @@ ratios = rms.max(0) / rms.min(0)
 first_rms = (at_start / dashed[:, None]) ** 0.5
 start_ratio = np.mean(first_rms.max(0) / first_rms.min(0))
 assert start_ratio > 2.4, "at the start the RMS are not less similar"
-claim("00-share", "Under AdamW, averaged over the second half of training, the largest RMS of "
-      "a layer's weights is {} times the smallest (largest of five seeds; with equal shares it "
-      f"would be {(sizes[0] / sizes[-1]) ** 0.5:.1f} times)",
+claim("00-share", "Under AdamW, in the second half of training, the largest RMS of a layer's "
+      "weights is at most {} times the smallest, in each of five seeds",
       measured=ratios.max(), between=(1.2, 2.4))
 
 # %% tags=["hide-input"]
 bare_runs = without_decay.sel(step=slice(250, None)).mean("step").values.T  # layers, runs
 bare, bare_rms = bare_runs.mean(1), (bare_runs / dashed[:, None]) ** 0.5
 bare_ratios = bare_rms.max(0) / bare_rms.min(0)
-claim("00-control", "Under AdamW without decay, the largest RMS is {} times the smallest "
-      "(largest of five seeds)", measured=bare_ratios.max(), between=(1.2, 2.4))
+claim("00-control", "Under AdamW without decay, the largest RMS is at most {} times the smallest, "
+      "in each of five seeds", measured=bare_ratios.max(), between=(1.2, 2.4))
 
 # %% tags=["hide-input"]
 gained = squares_adamw.sel(weight_decay=0).mean("seed").isel(step=-1) / (
@@ -498,7 +498,7 @@ claim("00-sum", "The layers' shares add up to 1, and so do the dashed lines",
 # 1. Multiply a layer's weights by some $c>0$, and divide the next layer's weights by $c$. Since $\operatorname{relu}(cz)=c\operatorname{relu}(z)$, this changes neither
 #    the network's function (left) nor the loss.
 # 2. But the two squared norms in the penalty become $c^2\lVert W_1\rVert^2$ and $\lVert W_2\rVert^2/c^2$. Their product stays the same.
-# 3. Two positive numbers with a given product have the smallest sum when they are equal (right). **So neighbours are equal at every minimum of loss plus penalty**, and so on along the chain.
+# 3. Two positive numbers with a given product have the smallest sum when they are equal (right). **So neighbours are equal at every minimum of loss plus penalty**, all along the chain.
 #
 # This needs four things: ReLU between the two layers; one λ for both; no penalty on biases (Exercise 8); no normalisation or skip connection in between. We try $c=2$ on the trained network:
 
@@ -584,17 +584,15 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
              "grey dots are the network before, the black one is the lowest sum.")
 
 # %% [markdown]
-# **How long does it take?** Let $g_l$ be the gradient of a batch's loss with respect to $W_l$, and $\langle W,g\rangle$ the sum of each weight times its entry of the gradient.
+# **How long does it take?** Let $g_l$ be the gradient of a batch's loss with respect to $W_l$. Write $\langle W,g\rangle$ for the sum of each weight times its entry of the gradient.
 #
-# 1. The loss does not depend on $c$, so its derivative at $c=1$ is zero: $\langle W_1,g_1\rangle-\langle W_2,g_2\rangle=0$.
-# 2. The step (0.1) turns $\lVert W_l\rVert^2$ into $a^2\lVert W_l\rVert^2-2a\eta\langle W_l,g_l\rangle+\eta^2\lVert g_l\rVert^2$, with $a=1-\eta\lambda$.
-# 3. In the difference $D=\lVert W_1\rVert^2-\lVert W_2\rVert^2$ the middle terms cancel. So, exactly, if there are no biases,
+# 4. The loss does not depend on $c$, so its derivative at $c=1$ is zero: $\langle W_1,g_1\rangle-\langle W_2,g_2\rangle=0$.
+# 5. The step (0.1) turns $\lVert W_l\rVert^2$ into $a^2\lVert W_l\rVert^2-2a\eta\langle W_l,g_l\rangle+\eta^2\lVert g_l\rVert^2$, with $a=1-\eta\lambda$.
+# 6. In the difference $D=\lVert W_1\rVert^2-\lVert W_2\rVert^2$ the middle terms cancel. So, exactly, if there are no biases,
 #
 # $$D\leftarrow(1-\eta\lambda)^2D+\eta^2\left(\lVert g_1\rVert^2-\lVert g_2\rVert^2\right)\tag{0.2}$$
 #
 # Decay alone would leave $(1-\eta\lambda)^{2t}$ of the difference after $t$ steps: $1/e$ after about $1/(2\eta\lambda)$ steps, here {{1 / (2 * 0.5 * 0.003):.0f}}.
-#
-# **How much stays?** The last term need not cancel over the steps: if one layer's $\lVert g\rVert^2$ is larger on average, it keeps adding to $D$. In the long run this balances what decay takes in a step, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. Here the network fits its examples, so the gradients and $D$ become small. With wrong labels or small batches both remain large (Exercise 6).
 
 # %% tags=["hide-input"]
 first = sweep(model, pixels, digits.y, steps=50, lr=0.5, weight_decay=0.003, **options)
@@ -602,7 +600,7 @@ inner = first.norm * first.gradient_norm * first.cosine  # ⟨W, g⟩ at each st
 added = (-2 * (1 - 0.5 * 0.003) * 0.5 * inner[..., :50]).sum("step")  # five seeds, three layers
 
 # %% tags=["hide-input"]
-claim("00-same", "By the middle term of step 2 in §0.4, the loss adds the same to each "
+claim("00-same", "By the middle term of step 5 in §0.4, the loss adds the same to each "
       "layer's squared norm",
       measured=added - added[:, :1], equals=0, within=1e-9)
 
@@ -663,37 +661,45 @@ assert (lifted[names[0]].at(25) < lifted[names[0]].at(0)).all(), "the first laye
 # %% tags=["hide-input"]
 law = (1 - 0.5 * 0.003) ** (2 * 325)
 claim("00-time", f"After {13 * 25} steps of SGD, {{}} of the difference between the first and "
-      "another layer's squared norm is left; "
-      f"(1 − ηλ)²ᵗ is {law:.3f} (the worst of 2 layers × 5 runs)",
+      f"another layer's squared norm is left where it is furthest from (1 − ηλ)²ᵗ = {law:.3f}",
       measured=parts[..., 13], equals=law, within=0.02)
 
 # %% [markdown]
-# In Figure 0.5 (right) the differences fade slowly, by decay. At the end {{100 * parts[..., -1].mean():.1f}} % is left, and not {{100 * fading["law"].y[-1]:.1f}} %, because of the last term in (0.2).
+# In Figure 0.5 (right) the differences fade slowly, by decay. At the end {{100 * parts[..., -1].mean():.1f}} % is left; decay alone would leave {{100 * fading["law"].y[-1]:.1f}} %.
+#
+# The rest is from the last term of (0.2). It adds to $D$ as long as the first layer's gradient is the larger one. Here the network fits its examples, so the gradients become small, and so does $D$. With wrong labels or small batches both remain large (Exercise 6).
+#
+# <details>
+# <summary>Where does the difference end?</summary>
+#
+# In the long run the last term adds as much as decay takes in a step, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$.
+#
+# </details>
 #
 # <details>
 # <summary>Why do the small layers catch up at once (left)?</summary>
 #
-# The shares went {{100 * way.mean():.0f}} % of the way to 1/3 in the first 100 steps. The middle term in step 2, $-2a\eta\langle W,g\rangle$, does this. By step 1 it is the same for every layer, which matters most for layers that start small.
+# The shares went {{100 * way.mean():.0f}} % of the way to 1/3 in the first {{squares.step[4].item()}} steps. The middle term in step 5, $-2a\eta\langle W,g\rangle$, does this. By step 4 it is the same for every layer, which matters most for layers that start small.
 #
 # </details>
 
 # %% tags=["hide-input"]
 claim("00-added", "In the first 50 steps of SGD, the loss adds the same to every layer's squared "
-      "norm: at least {} times the third layer's start (smallest of five seeds)",
+      "norm, and that is at least {} times the third layer's start, in each seed",
       measured=added[:, 2] / first.norm[:, 2, 0] ** 2, above=3)
 
 # %% [markdown]
-# **A long run of SGD makes neighbouring layers' norms nearly equal, for instance if the gradients become small.**
+# **If the gradients become small, a long run of SGD makes neighbouring layers' norms nearly equal.**
 #
 # ## 0.5 What does AdamW make equal?
 #
-# AdamW divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So all layers' steps have about the same RMS, near $\eta$ while gradients stay as large as $v$ remembers them. (AdamW does not minimise loss plus penalty, so §0.4 does not apply.) How large do weights become?
+# AdamW does not minimise loss plus penalty, so §0.4 does not apply. It divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So the steps of all layers have about the same RMS: near $\eta$, as long as gradients stay as large as $v$ remembers. What does this do to the weights?
 #
-# Suppose first that gradients are only noise, symmetric about zero, independent and of the same distribution at every step. Decay turns $w$ into $aw$, with $a=1-\eta\lambda$, and the gradient adds a step $\Delta$. With bars for means over many weights, the mean square changes from $\overline{w^2}$ to $a^2\overline{w^2}+2a\,\overline{w\Delta}+\overline{\Delta^2}$.
+# We begin with gradients that are only noise: independent at every step, always of the same distribution, and symmetric about zero. Let $\overline{w^2}$ be the mean square of many such weights, and Δ the part of a step that the gradients make.
 #
-# 1. A gradient divided by $\sqrt v$ has mean square about 1, so $\overline{\Delta^2}\approx\eta^2$. The sign of Δ is random, whatever $w$ and $|\Delta|$ are, so $\overline{w\Delta}=0$ on average.
-# 2. Decay takes away $(1-a^2)\overline{w^2}\approx2\eta\lambda\,\overline{w^2}$.
-# 3. Growth and decay are equal where $\overline{w^2}=\eta/(2\lambda)$. The RMS is
+# 1. *Decay takes.* It turns $w$ into $aw$ with $a=1-\eta\lambda$, and so takes about $2\eta\lambda\,\overline{w^2}$ from the mean square: much where the weights are large.
+# 2. *The gradients add.* The mean square of $aw+\Delta$ is $a^2\overline{w^2}+2a\,\overline{w\Delta}+\overline{\Delta^2}$. The sign of Δ is random, whatever $w$ and $|\Delta|$ are, so $\overline{w\Delta}=0$ on average. What is added is $\overline{\Delta^2}\approx\eta^2$, the same in every layer.
+# 3. *The two balance* where $2\eta\lambda\,\overline{w^2}=\eta^2$. There the RMS of the weights is
 #
 # $$w_{\mathrm{rms}}\approx\sqrt{\frac{\eta}{2\lambda}}\tag{0.3}$$
 #
@@ -704,12 +710,12 @@ lr, lam = 0.01, 0.6
 torch.manual_seed(seeds(1)[0])
 noise_rms = {}
 for scale, start in ((0.1, 0.2), (10, 0.0)):
-    each = train_on_noise(torch.optim.AdamW, lr, lam, scale, start, steps=500)
+    each = train_on_noise(torch.optim.AdamW, lr, lam, scale, start, steps=1000)
     noise_rms[scale] = (each**2).mean(1) ** 0.5
-free = train_on_noise(torch.optim.AdamW, lr, 0.0, 1, 0.2, steps=500)  # no decay
+free = train_on_noise(torch.optim.AdamW, lr, 0.0, 1, 0.2, steps=1000)  # no decay
 
 # %% [markdown]
-# Now the network of §0.3, with a large first layer, for simplicity without momentum:
+# Now the network of §0.3, with a large first layer and no momentum:
 
 # %%
 def train_network(lr, decay):  # gives the layers' weights before each step, and at the end
@@ -717,7 +723,7 @@ def train_network(lr, decay):  # gives the layers' weights before each step, and
     fresh = new_network()
     fresh[0].weight.data *= 4  # the large start
     optimizer = torch.optim.AdamW(fresh.parameters(), lr=lr, weight_decay=decay, betas=(0.0, 0.99))
-    for _ in range(501):  # no momentum; v remembers about 100 steps
+    for _ in range(1001):  # no momentum; v remembers about 100 steps
         yield [w.detach().clone() for w in fresh.parameters()]
         batch = torch.randint(len(images), (64,))
         optimizer.zero_grad()
@@ -738,36 +744,19 @@ for decay, each in large.items():
 
 # %% tags=["hide-input"]
 shrink = 1 - lr * lam
-second_half = pairwise(history[250:])
+second_half = pairwise(history[500:])
 steps = [[(old, new - shrink * old) for old, new in zip(*pair, strict=True)]
          for pair in second_half]  # w and Δ of the layers
 means = [[(delta**2).mean(), (old * delta).mean()] for pair in steps for old, delta in pair]
 step_square, product = torch.tensor(means).reshape(-1, 3, 2).mean(0).T.numpy()
-grown = np.diff(large[lam][250:] ** 2, axis=0).mean(0)  # what the mean square gains in a step
-growth = grown + (1 - shrink**2) * (large[lam][250:-1] ** 2).mean(0)  # and what decay took
+grown = np.diff(large[lam][500:] ** 2, axis=0).mean(0)  # what the mean square gains in a step
+growth = grown + (1 - shrink**2) * (large[lam][500:-1] ** 2).mean(0)  # and what decay took
 from_noise = step_square / growth
-
-# %% tags=["hide-input"]
-claim("00-growth", "The mean square grows by the mean of Δ² and 2a times that of wΔ",
-      measured=step_square + 2 * shrink * product - growth, equals=0, within=1e-9)
-step_rms = step_square**0.5 / lr  # in units of η
-claim("00-steps", "Under AdamW, in the second half of this run, the RMS of the step Δ is "
-      "{} times as large in one layer as in another",
-      measured=step_rms.max() / step_rms.min(), below=1.6)
-assert product[2] > 2 * product[:2].max() > 0, "the third layer is not pushed most"
-assert product.min() > 0, "the steps do not point along the weights"
 
 # %% tags=["hide-input"]
 cosines = np.mean([[torch.cosine_similarity(old.flatten(), delta.flatten(), 0)
                     for old, delta in pair] for pair in steps], 0)  # of w and Δ, by layer
 assert max(cosines) < 0.5, "the network's steps are as steep as the sketch"
-
-# %% tags=["hide-input"]
-idle_square = [[((new - old) ** 2).mean() for old, new in zip(*pair, strict=True)]
-               for pair in pairwise(undecayed[250:])]
-idle = np.median(idle_square, 0) ** 0.5 / lr  # RMS of a layer's median step, over η
-claim("00-idle", "Without decay, the RMS of the median step of the second half is {} η (largest "
-      "of three layers)", measured=idle.max(), below=0.3)
 
 # %% tags=["hide-input"]
 a, b, c = undecayed[-1]
@@ -776,7 +765,7 @@ assert right_ones.double().mean() > 0.99, "images are left to learn"
 
 # %% tags=["hide-input"]
 uphill, right = [], []  # ⟨W, g⟩ of the layers, at every 25th step of the second half
-for layers in history[250::25]:
+for layers in history[500::25]:
     first, second, third = (w.clone().requires_grad_() for w in layers)
     outputs = ((images @ first.T).relu() @ second.T).relu() @ third.T
     nn.functional.cross_entropy(outputs, labels).backward()
@@ -788,26 +777,17 @@ assert uphill.max() < 0, "a larger factor does not lower the loss"
 assert np.mean(right) > 0.95, "not nearly all are right"
 
 # %% tags=["hide-input"]
-claim("00-large-start", "With decay, a first layer that starts 4 times as large ends at an RMS "
-      "of {} times that of its start", measured=large[lam][-1, 0] / large[lam][0, 0], below=0.7)
-assert large[0.0][-1, 0] > large[0.0][0, 0], "without decay a large start fades, too"
-first_ratio, large_ratio = [each.max() / each.min() for each in large[lam][[0, -1]]]
-free_ratio = large[0.0][-1].max() / large[0.0][-1].min()
-assert large_ratio < 0.9 * free_ratio, "decay does not make the RMS more similar"
-assert large[lam][-1].min() > (lr / (2 * lam)) ** 0.5, "a layer ends below (0.3)"
-
-# %% tags=["hide-input"]
 def draw_starts(left, right):
     for scale in (0.1, 10):
-        left.plot(range(1, 501), noise_rms[scale], color=scale_colors[scale], label=f"{scale}")
-    left.plot(range(1, 501), (free**2).mean(1) ** 0.5, ":", color=figures.GREY, label="_free")
+        left.plot(range(1, 1001), noise_rms[scale], color=scale_colors[scale], label=f"{scale}")
+    left.plot(range(1, 1001), (free**2).mean(1) ** 0.5, ":", color=figures.GREY, label="_free")
     for decay, each in large.items():
         for layer, name in enumerate(order):
-            right.plot(range(501), each[:, layer], ls="-" if decay else ":", color=f"C{layer}",
+            right.plot(range(1001), each[:, layer], ls="-" if decay else ":", color=f"C{layer}",
                        label=name if decay else f"_without {name}")
     for ax in (left, right):
         ax.axhline(expected, color="black", ls="--", lw=1.2, label="law")
-        ax.set(xlabel="training step", xlim=(0, 500), ylim=(0, 0.4))
+        ax.set(xlabel="training step", xlim=(0, 1000), ylim=(0, 0.4))
     left.set(title="Noise: the start is forgotten", ylabel="RMS of the weights")
     right.set(title="Network: so is a large start", ylabel=" ")
 
@@ -838,16 +818,16 @@ fig, ((left, right), (across, along)) = figures.subplots(2, 2, figsize=(6.8, 5.2
 draw_starts(left, right)
 draw_step(across, np.pi / 2, "Step across: hardly longer")
 draw_step(along, np.pi / 5, "Step partly along: longer")
-for ax, words, at, up, color in ((left, "without decay", 60, 0.29, figures.GREY),
-                                 (left, "gradients of scale 0.1", 95, 0.155, "C3"),
-                                 (left, "gradients of scale 10", 60, 0.03, "C5"),
-                                 (left, "√(η/2λ), by (0.3)", 245, 0.113, "black"),
-                                 (left, "η = 0.01, λ = 0.6", 255, 0.375, figures.GREY),
-                                 (right, "η = 0.01, λ = 0.6", 255, 0.02, figures.GREY),
-                                 (right, "dotted: without decay", 130, 0.375, "black"),
-                                 (right, "first layer", 55, 0.262, "C0"),
-                                 (right, "third", 400, 0.253, "C2"),
-                                 (right, "second", 300, 0.06, "C1")):
+for ax, words, at, up, color in ((left, "without decay", 330, 0.225, figures.GREY),
+                                 (left, "gradients of scale 0.1", 160, 0.15, "C3"),
+                                 (left, "gradients of scale 10", 120, 0.03, "C5"),
+                                 (left, "√(η/2λ), by (0.3)", 490, 0.113, "black"),
+                                 (left, "η = 0.01, λ = 0.6", 30, 0.375, figures.GREY),
+                                 (right, "η = 0.01, λ = 0.6", 510, 0.02, figures.GREY),
+                                 (right, "dotted: without decay", 260, 0.375, "black"),
+                                 (right, "first layer", 110, 0.255, "C0"),
+                                 (right, "third", 620, 0.168, "C2"),
+                                 (right, "second", 560, 0.06, "C1")):
     ax.text(at, up, words, color=color, size=10)
 
 # %% tags=["hide-input"]
@@ -873,39 +853,71 @@ figures.show(fig, "Weights under AdamW without momentum, η = 0.01 and λ = 0.6.
              f"{cosines[0]:.2f}, {cosines[1]:.2f} and {cosines[2]:.2f}.")
 
 # %% tags=["hide-input"]
+claim("00-growth", "The mean square grows by the mean of Δ² and 2a times that of wΔ",
+      measured=step_square + 2 * shrink * product - growth, equals=0, within=1e-9)
+step_rms = step_square**0.5 / lr  # in units of η
+claim("00-steps", "With decay, the RMS of Δ in the second half of training is {} η in the layer "
+      "where it is furthest from η", measured=step_rms, equals=1, within=0.3)
+assert product[2] > 2 * product[:2].max() > 0, "the third layer is not pushed most"
+assert product.min() > 0, "the steps do not point along the weights"
+
+# %% tags=["hide-input"]
+idle_square = [[((new - old) ** 2).mean() for old, new in zip(*pair, strict=True)]
+               for pair in pairwise(undecayed[500:])]
+idle = np.mean(idle_square, 0) ** 0.5 / lr  # RMS of a layer's steps, over η
+claim("00-idle", "Without decay, the RMS of Δ in the second half of training is at most {} η "
+      "in three layers", measured=idle.max(), below=0.3)
+
+# %% tags=["hide-input"]
+ahead = {decay: each[:, 0] / each[:, 1] for decay, each in large.items()}  # of the second layer
+claim("00-large-start", f"The RMS of the first layer is {ahead[lam][0]:.1f} times that of the "
+      "second at the start, and {} times at the end, with decay",
+      measured=ahead[lam][-1], equals=1, within=0.4)
+assert ahead[0.0][-1] > 1.5, "without decay a large start fades, too"
+assert large[0.0][-1, 0] > large[0.0][0, 0], "without decay the first layer shrinks"
+assert large[lam][-1].min() > (lr / (2 * lam)) ** 0.5, "a layer ends below (0.3)"
+
+# %% tags=["hide-input"]
 assert lengths[0] < 4.4 < 5 < lengths[1], "the sketch shows other steps"
-growth = lr**2 * torch.arange(100, 501, 100)
+growth = lr**2 * torch.arange(100, 1001, 100)
 assert abs((free**2).mean(1)[99::100] / (0.2**2 + growth) - 1).max() < 0.05, "not start plus η²t"
-claim("00-noise", "With noise for gradients, the weights end at an RMS of {} times √(η/2λ) "
-      "(the worst of two: small gradients and large ones)",
-      measured=[alone[scale].y[400:].mean() / expected for scale in ("0.1", "10")],
+claim("00-noise", "With noise for gradients, small ones or large, the weights' RMS ends near "
+      "√(η/2λ), at {} times it where it is furthest off",
+      measured=[alone[scale].y[900:].mean() / expected for scale in ("0.1", "10")],
       equals=1, within=0.05)
 
 # %% [markdown]
-# With noise for gradients the RMS reaches (0.3), whether it starts small or large (Figure 0.6, top left). In the network, too, decay forgets the large start (top right). At the start the largest RMS is {{first_ratio:.1f}} times the smallest, at the end {{large_ratio:.1f}} times with decay and {{free_ratio:.1f}} times without.
+# With noise for gradients the RMS reaches (0.3), from above and from below (Figure 0.6, top left). Without decay it keeps growing.
 #
-# Without decay the network fits nearly all images. Its gradients nearly vanish, while $\sqrt v$ remembers larger ones: in the second half the median step's RMS is about {{idle.max():.2f}} $\eta$ (flat dotted lines).
+# The network's steps with decay have an RMS of {{step_rms.min():.2f}} to {{step_rms.max():.2f}} $\eta$ in the three layers, in the second half of training. And its large start is forgotten, too (top right). The first layer begins with {{ahead[lam][0]:.1f}} times the RMS of the second. It ends with {{ahead[lam][-1]:.1f}} times with decay, and still {{ahead[0.0][-1]:.1f}} times without.
 #
-# But all solid lines end above (0.3). A step of noise is at a right angle to the weights, $\overline{w\Delta}=0$, and so hardly lengthens them (bottom left). The network's go partly along them, $\overline{w\Delta}>0$, most in the third layer (bottom right). So the RMS are only similar.
+# But all solid lines end above (0.3), the third layer's highest. A step of noise is at a right angle to the weights, $\overline{w\Delta}=0$, and so hardly lengthens them (bottom left). The network's steps go partly along the weights, $\overline{w\Delta}>0$, most in the third layer (bottom right). So the RMS are only similar.
 #
 # <details>
 # <summary>Why do they point along the weights, and most in the third layer?</summary>
 #
-# Multiplying a layer by $c>1$ multiplies all outputs. Nearly all images are classified rightly, so this lowers the loss. Its derivative at $c=1$, $\langle W,g\rangle$, is thus negative, {{uphill[0]:.2f}} on average over the second half of the run with decay, and the same for all three layers (§0.4, step 1). So gradient descent pushes each weight most where there are fewest: in the third layer. Here this stays true of AdamW's steps, which go against $g/\sqrt v$ ([chapter 9](09_adaptive_optimisers.ipynb)).
+# Multiplying a layer by $c>1$ multiplies all outputs. Nearly all images are classified rightly, so this lowers the loss. Its derivative at $c=1$, $\langle W,g\rangle$, is thus negative: {{uphill[0]:.2f}} on average over the second half of the run with decay. It is the same for all three layers (§0.4, step 4). So gradient descent pushes each weight most where there are fewest: in the third layer. Here this stays true of AdamW's steps, which go against $g/\sqrt v$ ([chapter 9](09_adaptive_optimisers.ipynb)).
 #
 # The squared steps give {{100 * from_noise[0]:.0f}}, {{100 * from_noise[1]:.0f}} and {{100 * from_noise[2]:.0f}} % of the three layers' growth; the rest is the push along $W$.
 #
 # </details>
 #
-# **Under AdamW all layers take steps of about the same RMS, so the RMS of their weights become similar. Decay limits them, and forgets the start.**
+# <details>
+# <summary>Why do the network's dotted lines become flat?</summary>
+#
+# Without decay the network fits nearly all images. Its gradients nearly vanish, while $\sqrt v$ remembers larger ones. So the RMS of its steps is far below $\eta$: at most {{idle.max():.2f}} $\eta$ in the second half of training.
+#
+# </details>
+#
+# **AdamW's steps have about the same RMS in all layers. So with decay the RMS of the layers' weights become similar, whatever the start.**
 #
 # ## 0.6 In practice
 #
 # - Use `AdamW`, where λ means the same for every weight. In `Adam`, leave `weight_decay` at 0.
 # - By convention, use one λ for all weight matrices, and none for biases and the scales of normalisation layers ([chapter 6](06_bias_exclusion.ipynb)).
-# - Typical values of λ are 0.0001 to 0.0005 with SGD, and 0.01 (PyTorch's default) to 0.1 with AdamW. Ours are larger, so short runs suffice.
+# - Typical values of λ are 0.0001 to 0.0005 with SGD, and {{below: optimizer.defaults["weight_decay"]}} (PyTorch's default) to 0.1 with AdamW. Ours are larger, so short runs suffice.
 # - Choose λ on a validation set ([chapter 11](11_choosing_lambda.ipynb)).
-# - Compare your number of steps with $1/(\eta\lambda)$, with SGD's momentum μ $(1-\mu)/(\eta\lambda)$ (Exercise 7): in a much shorter run decay hardly acts. PyTorch's defaults, $\eta=0.001$ and $\lambda=0.01$, need {{1 / (0.001 * 0.01):,.0f}} steps.
+# - Compare your number of steps with $1/(\eta\lambda)$: in a much shorter run decay hardly acts. With AdamW's defaults in PyTorch this is {{below: 1 / (optimizer.defaults["lr"] * optimizer.defaults["weight_decay"]):,.0f}} steps. With SGD's momentum μ it is $(1-\mu)/(\eta\lambda)$ (Exercise 7).
 #
 # PyTorch decays all parameters. Two groups leave biases and scales out:
 
@@ -927,11 +939,11 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
       equals=0, within=1e-12)
 
 # %% [markdown]
-# **Limits.** Equal layers need the conditions of §0.4, a long run and, for instance, small gradients. Nothing here says which shares predict better.
+# **Limits.** Equal layers need the conditions of §0.4 and a long run, and small gradients help. Nothing here says which shares predict better.
 #
 # ## 0.7 How to read and run the book
 #
-# Open a chapter with `make lab` and choose *Run, Run All Cells*. See what happens when a claim is false:
+# Open a chapter with `make lab` and choose *Run, Run All Cells*. This happens when a claim is false:
 
 # %%
 from l2lib.claims import ClaimError
@@ -963,6 +975,8 @@ claims.identities()
 #
 # </details>
 #
+# A table of all symbols ends this chapter.
+#
 # <details>
 # <summary>The four texts that the book began with</summary>
 #
@@ -970,40 +984,6 @@ claims.identities()
 # a [question and its answer](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer) (S0),
 # [van Laarhoven's paper (2017)](https://arxiv.org/abs/1706.05350) (S1), a [forum thread](https://discuss.d2l.ai/t/weight-decay/99) (S2)
 # and a beginner's [lesson](https://deeplizard.com/learn/video/iuJgyiS7BKM) (S3). The verdicts stand at the chapters' ends.
-#
-# </details>
-#
-# <details>
-# <summary>Notation: the symbols of all chapters, to look up when you need one</summary>
-#
-# Losses are means, and the squared error has a factor ½ which `torch.nn.MSELoss` lacks. Biases are not penalised unless a chapter says so.
-# Sections are cited as §0.3 and equations as (0.1).
-#
-# | symbol | meaning | in code |
-# |---|---|---|
-# | $n$, $d$, $B$ | numbers of training examples, of inputs, of examples in a batch | `batch_size` for $B$ |
-# | $X$, $y$ | inputs ($n\times d$), targets | `X`, `y` |
-# | $w$, $W_l$, $b$ | weights, weight matrix of layer $l$, intercept or biases | `w`, `weight0`, `bias0` |
-# | $\hat w$, $w_\lambda$ | least-squares fit, ridge fit with penalty $\lambda$ | |
-# | $w^{(0)}$, $w^*$ | weights at the start of training, true weights of a simulation | |
-# | $L$, $g$ | mean loss of the examples or of a batch; its gradient with respect to $w$ | `loss` |
-# | $H$, $\rho$ | Hessian of $L$; one of its eigenvalues, a curvature | |
-# | $\lambda$ | coefficient of the penalty $\frac\lambda2\lVert w\rVert^2$ | `weight_decay` |
-# | $\eta$, $\mu$ | learning rate, momentum | `lr`, `momentum` |
-# | $\delta=\eta\lambda$, $a=1-\eta\lambda$ | decay of one step, shrink factor of one step | |
-# | $\eta_t$, $\eta_{\max}$ | learning rate at step $t$ under a schedule, its peak | `schedule` |
-# | $t$, $T$ | a step, the last step | `step`, `steps` |
-# | $s_i$, $v_i$, $u_i$ | singular values of $X$, their directions among inputs and among examples | `s`, `Vt` |
-# | $\sigma$, $\tau$ | standard deviation of noise, of a prior on weights | `noise` |
-# | $m_t$, $v_t$; $\beta_1$, $\beta_2$ | Adam's running means of $g$ and of $g^2$ (the index $t$ tells $v_t$ from $v_i$); their memories | `betas` |
-# | $q=g/\sqrt v$ | gradient after Adam's rescaling | |
-# | $\overline{w^2}$, $w_{\mathrm{rms}}$ | mean over the weights of a layer; root of the mean square | |
-# | $\gamma$, $\beta$ | scale and shift of a normalisation layer | `gamma0`, `beta0` |
-# | $D$, $\Delta$ | difference of two squared norms; step of AdamW without its decay (chapter 0) | |
-# | $\varepsilon$ | small constant under a root or in a denominator | `eps` |
-# | $c$ | a positive factor by which a layer, an input or a loss is scaled | |
-# | $r$, $\theta$ | norm of a weight matrix, angle by which a step turns it | `norm`, `angle` |
-# | $G$ | norm of the gradient where the weights have norm 1 (from chapter 8 on) | |
 #
 # </details>
 #
@@ -1146,6 +1126,40 @@ claims.identities()
 # </details>
 #
 # **Next:** [chapter 1](01_what_an_l2_penalty_does.ipynb), the simplest model with a penalty.
+#
+# <details>
+# <summary>Notation: the symbols of all chapters, to look up when you need one</summary>
+#
+# Losses are means, and the squared error has a factor ½ which `torch.nn.MSELoss` lacks. Biases are not penalised unless a chapter says so.
+# Sections are cited as §0.3 and equations as (0.1).
+#
+# | symbol | meaning | in code |
+# |---|---|---|
+# | $n$, $d$, $B$ | numbers of training examples, of inputs, of examples in a batch | `batch_size` for $B$ |
+# | $X$, $y$ | inputs ($n\times d$), targets | `X`, `y` |
+# | $w$, $W_l$, $b$ | weights, weight matrix of layer $l$, intercept or biases | `w`, `weight0`, `bias0` |
+# | $\hat w$, $w_\lambda$ | least-squares fit, ridge fit with penalty $\lambda$ | |
+# | $w^{(0)}$, $w^*$ | weights at the start of training, true weights of a simulation | |
+# | $L$, $g$ | mean loss of the examples or of a batch; its gradient with respect to $w$ | `loss` |
+# | $H$, $\rho$ | Hessian of $L$; one of its eigenvalues, a curvature | |
+# | $\lambda$ | coefficient of the penalty $\frac\lambda2\lVert w\rVert^2$ | `weight_decay` |
+# | $\eta$, $\mu$ | learning rate, momentum | `lr`, `momentum` |
+# | $\delta=\eta\lambda$, $a=1-\eta\lambda$ | decay of one step, shrink factor of one step | |
+# | $\eta_t$, $\eta_{\max}$ | learning rate at step $t$ under a schedule, its peak | `schedule` |
+# | $t$, $T$ | a step, the last step | `step`, `steps` |
+# | $s_i$, $v_i$, $u_i$ | singular values of $X$, their directions among inputs and among examples | `s`, `Vt` |
+# | $\sigma$, $\tau$ | standard deviation of noise, of a prior on weights | `noise` |
+# | $m_t$, $v_t$; $\beta_1$, $\beta_2$ | Adam's running means of $g$ and of $g^2$ (the index $t$ tells $v_t$ from $v_i$); their memories | `betas` |
+# | $q=g/\sqrt v$ | gradient after Adam's rescaling | |
+# | $\overline{w^2}$, $w_{\mathrm{rms}}$ | mean over the weights of a layer; root of the mean square | |
+# | $\gamma$, $\beta$ | scale and shift of a normalisation layer | `gamma0`, `beta0` |
+# | $D$, $\Delta$ | difference of two squared norms; step of AdamW without its decay (chapter 0) | |
+# | $\varepsilon$ | small constant under a root or in a denominator | `eps` |
+# | $c$ | a positive factor by which a layer, an input or a loss is scaled | |
+# | $r$, $\theta$ | norm of a weight matrix, angle by which a step turns it | `norm`, `angle` |
+# | $G$ | norm of the gradient where the weights have norm 1 (from chapter 8 on) | |
+#
+# </details>
 #
 # <details>
 # <summary>Sources</summary>
