@@ -10,6 +10,7 @@ import pytest
 from book.execute import SOURCE, read_source
 from book.names import Names
 from tests.needed import needed, run
+from tests.unbound import words_in, words_of
 
 ROWS = tomllib.loads((Path(__file__).parent / "directions.toml").read_text(encoding="utf-8"))
 
@@ -39,9 +40,8 @@ def checked(chapter: int) -> list[str]:
         if cell.cell_type == "code":
             cells.append(cell.source)
             bound |= Names(cell.source).gives
-        else:
-            text = joined(cell.source)
-            met |= {row for row in waiting if joined(row.says) in text}
+        text = joined(" ".join(words_in(cell)))
+        met |= {row for row in waiting if joined(row.says) in text}
         for row in [row for row in waiting if row in met and Names(row.check).takes <= bound]:
             cells.append(f"_held[{row.says!r}] = {row.check}")
             waiting.remove(row)
@@ -50,9 +50,8 @@ def checked(chapter: int) -> list[str]:
 
 @pytest.mark.parametrize("row", DIRECTIONS, ids=lambda row: f"{row.chapter}: {row.says[:40]}")
 def test_the_sentence_stands_there_once(row: Direction) -> None:
-    cells = read_source(next(SOURCE.glob(f"{row.chapter:02d}_*.py"))).cells
-    prose = [joined(cell.source) for cell in cells if cell.cell_type == "markdown"]
-    assert sum(text.count(joined(row.says)) for text in prose) == 1
+    texts = map(joined, words_of(next(SOURCE.glob(f"{row.chapter:02d}_*.py"))))
+    assert sum(text.count(joined(row.says)) for text in texts) == 1
 
 
 @pytest.mark.slow

@@ -141,10 +141,15 @@ def prose_of(source: Path) -> Iterator[str]:
 def words_of(source: Path) -> Iterator[str]:
     """The texts that a chapter shows: Markdown, and literal parts of what its code says."""
     for cell in read_source(source).cells:
-        if cell.cell_type == "markdown":
-            yield cell.source
-        else:
-            yield from _said(ast.parse(cell.source))
+        yield from words_in(cell)
+
+
+def words_in(cell: Any) -> Iterator[str]:
+    """The texts that a cell shows, as ``words_of``."""
+    if cell.cell_type == "markdown":
+        yield cell.source
+    else:
+        yield from _said(ast.parse(cell.source))
 
 
 def _said(tree: ast.AST) -> Iterator[str]:
@@ -158,7 +163,7 @@ def _said(tree: ast.AST) -> Iterator[str]:
             if place is not None and len(node.args) > place:
                 yield from _literal(node.args[place])
             for word in node.keywords:
-                if word.arg == "title":
+                if word.arg in ("title", "caption"):
                     yield from _literal(word.value)
 
 
