@@ -898,8 +898,8 @@ claim("01-pulls", "the two arrows cancel, and the path begins at least squares",
 # 100 patients. We draw their targets $y = Xw^* + \varepsilon$ again and again. The noise is
 # independent, with mean 0 and standard deviation $\sigma={{below: sigma:.0f}}$, about that of all patients' residuals.
 #
-# The mean squared distance from the truth is the squared *bias*, how far the average fit is from the truth, plus the *variance*, how
-# much fits scatter about their average. Both are sums over the directions:
+# The mean squared distance from the truth has two parts. The squared *bias* is that of the average fit. The *variance*
+# says how much the fits scatter about their average. Both are sums over the directions:
 #
 # 1. Along $v_i$ least squares finds the true weight $v_i^\top w^*$, plus noise of standard deviation $\sigma/s_i$.
 # 2. Ridge multiplies both by the share of (1.2). What it takes from the true weight is bias, and what it leaves of the noise
@@ -1229,12 +1229,11 @@ lost = np.mean((Z[held] @ w + b - y[held]) ** 2) / 2
 print(f"λ = {lam_chosen:.2f} has a test loss of {lost:.0f}")
 
 # %% [markdown]
-# By (1.5) it is $n\lambda$ that should stay when $n$ grows, as λ multiplies a penalty beside the *mean* loss. So
-# $\lambda\cdot{{len(learn)}}/{{len(fit)}}$ would suit all {{len(fit)}} patients better. We keep λ: over all splits the other choice moves the mean
-# test loss by only {{below: abs(carried.mean):.0f}} ± {{below: carried.half:.0f}}.
+# By (1.5) the best λ is proportional to $1/n$, as our loss is a mean: so for the last fit $\lambda\cdot{{len(learn)}}/{{len(fit)}}$
+# should be better. Here it hardly matters: the mean test loss moves by {{below: abs(carried.mean):.0f}} ± {{below: carried.half:.0f}}.
 #
-# **Way 2: leave-one-out.** Test each example with a fit on all others. Ridge needs no refit: if raising
-# the target $y_i$ by 1 raises the fitted value $\hat y_i$ by $h_i$, then the error of example $i$, when left out, is $(y_i - \hat y_i)/(1 - h_i)$.
+# **Way 2: leave-one-out.** Test each example with a fit on all others. Ridge needs no refit. Let $h_i$ say
+# by how much the fitted value $\hat y_i$ rises if its target $y_i$ is raised by 1. Then the error of example $i$, when left out, is $(y_i - \hat y_i)/(1 - h_i)$.
 #
 # <details>
 # <summary>Why no refit is needed</summary>
@@ -1582,14 +1581,11 @@ z = np.linspace(0.001, 20, 20_000)
 cost = np.max((1 - np.exp(-z)) * (1 + z) / z) ** 2  # how much larger the error can be
 
 # %% [markdown]
-# How much worse than ridge can early stopping be? In the setting of §1.6, with very small steps, its expected error is at most
-# {{cost:.2f}} times ridge's, for every $t$
-# ([Ali, Kolter and Tibshirani, 2019](https://arxiv.org/abs/1810.10082)).
-#
 # <details>
-# <summary>Proof</summary>
+# <summary>How much worse than ridge can early stopping be?</summary>
 #
-# Ridge keeps $z/(1+z)$, and early stopping in very small steps keeps $1-e^{-z}$. Early stopping
+# In the setting of §1.6, with very small steps, its expected error is at most {{cost:.2f}} times ridge's, for every $t$
+# ([Ali, Kolter and Tibshirani, 2019](https://arxiv.org/abs/1810.10082)). Proof: ridge keeps $z/(1+z)$, and early stopping in very small steps keeps $1-e^{-z}$. Early stopping
 # loses no more of the truth, as $e^{-z}\le 1/(1+z)$. It keeps at most {{np.sqrt(cost):.2f}} times as much noise, the maximum of
 # $(1-e^{-z})(1+z)/z$, near $z = {{z[np.argmax((1 - np.exp(-z)) * (1 + z) / z)]:.1f}}$. In the 20 steps of Figure 1.8 it is {{widest:.2f}}. So in each direction neither
 # the squared bias nor the variance is more than ${{np.sqrt(cost):.2f}}^2\approx{{cost:.2f}}$ times ridge's.
@@ -1867,7 +1863,7 @@ claim("01-large-gain", f"From a start {large} times as large the chosen λ gains
       "paired 95 % interval begins at {:.1f}.", measured=more_gained.low, above=0)
 claim("01-large-loss", "From that start the test loss with the chosen λ is "
       f"{-beyond_scale.mean[1]:.2f} nat below where rescaling alone brings it. The paired 95 % "
-      "interval of this change ends at {:.2f}.", measured=beyond_scale.high[1], below=0)
+      "interval begins at {:.2f}.", measured=-beyond_scale.high[1], above=0)
 
 # %% tags=["hide-input"]
 pairs = [(lower[f"_seeds {start} {k}"].y - lower[f"_seeds {start} {k - after}"].y,
@@ -1953,7 +1949,8 @@ to_stop = three_weights(0, start=0)
 
 # %% tags=["hide-input"]
 def draw_direction(ax, k, kind):
-    heights = ({0: 1.03, 0.1: 0.82}, {0: 0.53, 0.1: 0.12}, {0: 0.53, 0.1: 0.05})[k]
+    heights = ({0: 1.03, 0.1: 0.82}, {0: 0.56, 0.1: 0.12}, {0: 0.53, 0.1: 0.05})[k]
+    places = {0: 2 if k == 1 else 60, 0.1: 60}
     for lam, path in runs.items():
         colour = figures.ORANGE if lam else figures.BLUE
         ax.plot(np.arange(1, 2001), path[1:, k], color=colour, label=f"_{lam}")
@@ -1971,7 +1968,7 @@ def draw_direction(ax, k, kind):
     ax.set_title(kind)
     ax.text(0.4, 1.19, f"s²/n = {curvatures[k]:g}", size=9)
     for lam, height in heights.items():
-        ax.text(60, height, f"λ = {lam}", color=figures.ORANGE if lam else figures.BLUE, size=9)
+        ax.text(places[lam], height, f"λ = {lam}", color=figures.ORANGE if lam else figures.BLUE, size=9)
     ax.set(xscale="log", xlim=(0.28, 2000), ylim=(-0.05, 1.3), xlabel="steps")
     ax.set_xticks([0.4, 1, 10, 100, 1000], ["0", "1", "10", "100", "1000"], size=8)
     ax.minorticks_off()
@@ -1984,26 +1981,28 @@ for k, (ax, kind) in enumerate(zip(axes, ("strong", "weak", "null"), strict=True
 axes[1].text(0.4, 1.02, "least squares", color=figures.GREY, va="bottom", size=9)
 axes[0].text(0.55, 0.46, "start", size=9, va="center")
 axes[2].text(24, 0.95, "20 steps:\nηt = 1/λ", va="center", size=9)
+axes[1].text(1.1, 0.14, "from\nzero", color=figures.BLUE, va="center", size=9)
 kinds = [figures.drawn(ax) for ax in axes]
 free_end, decayed_end = ([drawn[name].y[-1] for drawn in kinds] for name in ("_0", "_0.1"))
-early = [drawn["_0"].at(drawn["_stop"].x[0]) for drawn in kinds]
+rings, squares_at = ([drawn[name].y[0] for drawn in kinds] for name in ("_stopped", "_end"))
 figures.title(fig, "The penalty spares strong, shrinks weak and erases null\n"
               "directions (squares); stopping from zero ends near (rings)")
 figures.show(fig, "Three panels of a weight against the steps of gradient descent, from a dot "
              "at 0.5, for a strong, a weak and a null direction. With λ = 0 they end at "
              f"{free_end[0]:.2f}, "
              f"{free_end[1]:.2f} and {free_end[2]:.2f}; with λ = 0.1 at {decayed_end[0]:.2f}, "
-             f"{decayed_end[1]:.2f} and {decayed_end[2]:.2f}. A dotted line marks 20 steps, where "
-             f"λ = 0 has {early[0]:.2f}, {early[1]:.2f} and {early[2]:.2f}.", number="1.10",
-             caption="Blue is gradient descent with λ = 0, orange with λ = 0.1. Stopping the blue "
-             "run at the dotted line is the early stopping of (1.9), here from another start.")
+             f"{decayed_end[1]:.2f} and {decayed_end[2]:.2f}. A dashed run from zero "
+             f"with λ = 0 is stopped at 20 steps, where it has {rings[0]:.2f}, {rings[1]:.2f} and "
+             f"{rings[2]:.2f}.", number="1.10",
+             caption="Blue is gradient descent with λ = 0, orange with λ = 0.1. The dashed run "
+             "from zero is stopped at the dotted line, by (1.9). Compare ring and square.")
 
 # %% [markdown]
 # Figure 1.10 is the chapter in one picture:
 #
 # - **Strong directions** ($s_i^2/n\gg\lambda$) soon settle near least squares.
-# - **Weak directions** reach least squares late, and then have all its noise. Early stopping keeps them near the start, and a penalty near
-#   zero.
+# - **Weak directions** reach least squares late, and then have all its noise. A penalty keeps them near zero, here at
+#   {{squares_at[1]:.3f}}. So does stopping from zero after $1/(\eta\lambda)$ steps, at {{rings[1]:.3f}}.
 # - **Null directions** keep the start for ever, unless a penalty erases it.
 
 # %% tags=["hide-input"]
@@ -2013,6 +2012,9 @@ claim("01-three", "the drawn weights go from 0.5 to the share of (1.2) at the ra
       measured=[drawn[f"_{lam}"].y - settled[lam][k] - (0.5 - settled[lam][k])
                 * (1 - 0.5 * (curvatures[k] + lam)) ** np.arange(1, 2001)
                 for lam in runs for k, drawn in enumerate(kinds)], equals=0, within=1e-9)
+claim("01-rings", "the rings have the shares of (1.8), the squares those of (1.2)",
+      measured=[*(rings - (1 - (1 - 0.5 * curvatures) ** 20)),
+                *(squares_at - curvatures / (curvatures + 0.1))], equals=0, within=1e-9)
 claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0.1",
       measured=[1 / (0.5 * drawn["_stop"].x[0]) for drawn in kinds], equals=0.1, within=1e-9)
 
