@@ -412,7 +412,7 @@ claim("01-starts", "each data set has a start of its own",
 #
 # $$(X^\top X+n\lambda I)\,w_\lambda=X^\top y.\tag{1.1}$$
 #
-# For $\lambda > 0$ the matrix is positive definite, so there is one minimum. This is *ridge regression*
+# For $\lambda > 0$ the matrix is positive definite, so the minimum is unique. This is *ridge regression*
 # ([Hoerl and Kennard, 1970](https://doi.org/10.1080/00401706.1970.10488634)).
 #
 # We fit it to {{below: n}} patients: {{below: X.shape[1]}} measurements each, and how far their diabetes had
@@ -667,8 +667,8 @@ figures.show(fig, "Above, left, a narrow rising cloud of every third patient, LD
 # %% [markdown]
 # In Figure 1.4 the first of ten directions keeps nearly all, and the last only {{factors[9]:.0%}}. This last one,
 # $v_{10}$, is the combination that nearly cancels in §1.3: total cholesterol against LDL, HDL and triglycerides. It
-# explains why HDL changes its sign. Along $v_{10}$ least squares alone moves the weight of HDL from
-# {{below: w_hat[6] - tenth[6]:.0f}} to {{w_hat[6]:.0f}}. Ridge takes nearly all of this back, and HDL is below zero again.
+# explains why HDL changes its sign. Least squares gives HDL the weight {{w_hat[6]:.0f}}, but without the part along $v_{10}$
+# it would be {{below: w_hat[6] - tenth[6]:.0f}}. Ridge takes nearly all of this part away, so HDL falls below zero.
 #
 # <details>
 # <summary>Is the part along the tenth direction noise?</summary>
@@ -692,8 +692,8 @@ figures.show(fig, "Above, left, a narrow rising cloud of every third patient, LD
 # %% tags=["hide-input"]
 freedom_lams = np.array([0.01, 0.1, 1])
 freedom = filter_factors(s, n, freedom_lams).sum(-1)
-claim("S3-12", "At λ = 1 the shares of ten directions add up to {} degrees of freedom.", measured=freedom[2],
-      between=(3, 5))
+claim("S3-12", "At λ = 1 the shares of ten directions add up to {} degrees of freedom.",
+      measured=freedom[2], between=(3, 5))
 
 # %% tags=["hide-input"]
 eigenvalues = np.linalg.eigvalsh(X.T @ X / n)[::-1]
@@ -722,7 +722,8 @@ h_values, h_vectors = np.linalg.eigh(hessian)
 # %% tags=["hide-input"]
 claim("01-filter", "(1.2) gives the ridge solution direction by direction",
       measured=filtered - Vt @ w_ridge, equals=0, within=1e-9)
-claim("01-tenth", "Without the tenth direction, as with λ = 0.1, the weight of HDL is at most {:.0f}.",
+claim("01-tenth", "Without the tenth direction, as with λ = 0.1, the weight of HDL is at most "
+      "{:.0f}.",
       measured=max(w_hat[6] - tenth[6], w_ridge[6]), below=0)
 claim("01-tenth-error", "the standard error along the tenth direction is that of least squares",
       measured=[Vt[9] @ fitted_weights @ Vt[9] / tenth_error**2 - 1,
@@ -1047,7 +1048,7 @@ figures.show(fig, "Two panels of expected error over that of least squares again
 # %% [markdown]
 # In Figure 1.6 the best λ saves more for weights than for predictions. Why? Of the weights'
 # error {{tenth_share:.0%}} is noise in the tenth direction, which shrinking mostly removes. In predictions a direction
-# counts by its variance, so each has the noise $\frac{s_i^2}{n}\cdot\frac{\sigma^2}{s_i^2} = \frac{\sigma^2}{n}$.
+# counts by its variance, so all have the same noise: $\frac{s_i^2}{n}\cdot\frac{\sigma^2}{s_i^2} = \frac{\sigma^2}{n}$.
 #
 # **Which λ should one expect?** In (1.4) the error of direction $i$ is smallest at
 # $n\lambda = \sigma^2/(v_i^\top w^*)^2$, whatever its $s_i$. So *some* small λ helps every direction, and beats least squares.
@@ -1214,7 +1215,7 @@ for row, (fit, held) in enumerate(splits):
 
 # %% [markdown]
 # **Way 1: a validation part.** Fit on {{below: len(learn)}} of the {{below: len(fit)}}, and take the λ of the smallest loss
-# on the other {{below: len(check)}}. Then fit all with it. The first split:
+# on the other {{below: len(check)}}. Then fit all {{below: len(fit)}} with it. The first split:
 
 # %%
 fit, held = splits[0]
@@ -1229,8 +1230,8 @@ lost = np.mean((Z[held] @ w + b - y[held]) ** 2) / 2
 print(f"λ = {lam_chosen:.2f} has a test loss of {lost:.0f}")
 
 # %% [markdown]
-# By (1.5) the best λ is proportional to $1/n$, as our loss is a mean: so for the last fit $\lambda\cdot{{len(learn)}}/{{len(fit)}}$
-# should be better. Here it hardly matters: the mean test loss moves by {{below: abs(carried.mean):.0f}} ± {{below: carried.half:.0f}}.
+# As our loss is a mean, by (1.5) the best λ is proportional to $1/n$: for the last fit $\lambda\cdot{{len(learn)}}/{{len(fit)}}$ should be better.
+# Here this hardly matters: over the splits it moves the mean test loss by {{below: abs(carried.mean):.0f}} ± {{below: carried.half:.0f}}.
 #
 # **Way 2: leave-one-out.** Test each example with a fit on all others. Ridge needs no refit. Let $h_i$ say
 # by how much the fitted value $\hat y_i$ rises if its target $y_i$ is raised by 1. Then the error of example $i$, when left out, is $(y_i - \hat y_i)/(1 - h_i)$.
@@ -1303,14 +1304,16 @@ for fit, held in splits:
 (none, chosen, plain, plain_loo), oracle = np.array(rows).T, test_loss.min(1)
 criteria = np.array([without_refit(fit) for fit, _ in splits])
 by_loo, by_gcv = (test_loss[np.arange(20), 1 + criteria[:, k].argmin(1)] for k in (0, 1))
+more, _, _, more_half = claims.interval(
+    np.transpose([none, chosen, oracle, plain, plain_loo]) - by_loo[:, None])
+
+# %% tags=["hide-input"]
 scaled_down = []  # two thirds of the λ that validation chose, on all 150
 for (fit, held), choice in zip(splits, choices, strict=True):
     Z = widen(fit)
     w, b = ridge(Z[fit], y[fit], lams[choice] * len(learn) / len(fit))
     scaled_down.append(half_square(Z[held] @ w + b, y[held]).mean())
 carried = claims.interval(scaled_down - chosen)
-more, _, _, more_half = claims.interval(
-    np.transpose([none, chosen, oracle, plain, plain_loo]) - by_loo[:, None])
 
 # %% tags=["hide-input"]
 losses = {"objective": objective, "test loss": test_loss}
@@ -1528,9 +1531,8 @@ claim("S3-02", "in every split each larger λ raises the training loss: exceptio
 #
 # $$\lambda=\frac{1}{\eta t}.\tag{1.9}$$
 #
-# Why this λ? Write $z = \eta t s_i^2/n$. Early stopping misses the share $(1-z/t)^t\approx e^{-z}$ of least squares. Ridge with
-# (1.9) has $s_i^2/(n\lambda) = z$, and misses $\frac{1}{1+z}$. In weak directions, where $z$ is small, both
-# are about $1-z$. In strong ones both tend to 0.
+# Why this λ? In a weak direction (1.8) is about $\eta t\,s_i^2/n$, and ridge's share is about $s_i^2/(n\lambda)$. With (1.9) both are
+# the same. In strong directions both shares tend to 1.
 
 # %%
 w_20 = np.zeros(10)
@@ -1585,7 +1587,8 @@ cost = np.max((1 - np.exp(-z)) * (1 + z) / z) ** 2  # how much larger the error 
 # <summary>How much worse than ridge can early stopping be?</summary>
 #
 # In the setting of §1.6, with very small steps, its expected error is at most {{cost:.2f}} times ridge's, for every $t$
-# ([Ali, Kolter and Tibshirani, 2019](https://arxiv.org/abs/1810.10082)). Proof: ridge keeps $z/(1+z)$, and early stopping in very small steps keeps $1-e^{-z}$. Early stopping
+# ([Ali, Kolter and Tibshirani, 2019](https://arxiv.org/abs/1810.10082)). Proof: write $z = \eta t s_i^2/n$. Ridge with
+# (1.9) keeps $z/(1+z)$, and early stopping in very small steps keeps $1-e^{-z}$. Early stopping
 # loses no more of the truth, as $e^{-z}\le 1/(1+z)$. It keeps at most {{np.sqrt(cost):.2f}} times as much noise, the maximum of
 # $(1-e^{-z})(1+z)/z$, near $z = {{z[np.argmax((1 - np.exp(-z)) * (1 + z) / z)]:.1f}}$. In the 20 steps of Figure 1.8 it is {{widest:.2f}}. So in each direction neither
 # the squared bias nor the variance is more than ${{np.sqrt(cost):.2f}}^2\approx{{cost:.2f}}$ times ridge's.
@@ -1613,8 +1616,8 @@ for row, (fit, held) in enumerate(splits):
 worth = stopped_loss.mean(0) / matched_loss.mean(0)
 
 # %% [markdown]
-# In hindsight, the best number of steps has a mean test loss of {{stopped_loss.mean(0).min():.0f}}, and the best λ of (1.9) one of
-# {{matched_loss.mean(0).min():.0f}}.
+# In hindsight, the best number of steps has a mean test loss of {{stopped_loss.mean(0).min():.0f}}, and the best λ of (1.9)
+# has {{matched_loss.mean(0).min():.0f}}.
 #
 # **Early stopping, too, shrinks most what the data pin down least.**
 
@@ -1710,7 +1713,7 @@ def at_picked(values):
 chosen_accuracy, chosen_loss = at_picked(accuracy), at_picked(nats)
 
 # %% [markdown]
-# The loss is the *cross-entropy*: minus the natural log (in *nats*) of the probability that the network gives the right class.
+# The test loss is the *cross-entropy*: minus the natural log (in *nats*) of the probability that the network gives the right class.
 # Once all training images are right, training without penalty still makes the weights larger, and the network too sure.
 # This can also be cured afterwards: dividing its outputs by a *temperature* $T > 1$ makes it less sure, and changes no answer
 # ([Guo et al., 2017](https://arxiv.org/abs/1706.04599)). So we also compare after this *rescaling*, with the $T$ of the lowest validation loss.
@@ -1854,6 +1857,8 @@ inside = validation_loss.mean(0)[2:-1].min(0)
 claim("01-grid", "At both ends of the grid the mean validation loss is at least {} nat above the "
       "lowest between them.", measured=validation_loss.mean(0)[[1, -1]] - inside,
       above=0)
+
+# %% tags=["hide-input"]
 claim("01-cooled", "With both networks rescaled the chosen λ changes the mean test loss by {} nat.",
       measured=rest.mean[0], below=0)
 
@@ -1861,6 +1866,8 @@ claim("01-cooled", "With both networks rescaled the chosen λ changes the mean t
 claim("01-large-gain", f"From a start {large} times as large the chosen λ gains "
       f"{more_gained.mean:.1f} points more than from PyTorch's, on the mean of 12 seeds. The "
       "paired 95 % interval begins at {:.1f}.", measured=more_gained.low, above=0)
+
+# %% tags=["hide-input"]
 claim("01-large-loss", "From that start the test loss with the chosen λ is "
       f"{-beyond_scale.mean[1]:.2f} nat below where rescaling alone brings it. The paired 95 % "
       "interval begins at {:.2f}.", measured=-beyond_scale.high[1], above=0)
@@ -1899,7 +1906,8 @@ claim("01-rescaled", "rescaled, the first seed's networks are those with a last 
 claim("01-erased", "Erasing the null part of the large start changes the mean test loss by {} of "
       "what the chosen λ saves.", measured=abs(erased / chosen_drop.mean[1]), below=0.05)
 claim("01-null-layer", "In null directions of the images the first layer keeps {:.4f} times what "
-      "decay with momentum leaves of its start.", measured=np.array(left_over) / kept_start, equals=1, within=1e-3)
+      "decay with momentum leaves of its start.",
+      measured=np.array(left_over) / kept_start, equals=1, within=1e-3)
 
 # %% tags=["hide-input"]
 idle = torch.ones(1, requires_grad=True)
@@ -1914,7 +1922,8 @@ claim("01-one-norm", "From the large start the squared norm ends {} times as lar
       measured=norms[1] / norms[0], between=(2 / 3, 3 / 2))
 
 # %% tags=["hide-input"]
-claim("01-kept", "PyTorch's SGD leaves {:.4f} times as much of a weight without gradient.",
+claim("01-kept", "PyTorch's SGD leaves {:.4f} times what our recursion leaves of a weight without "
+      "gradient.",
       measured=idle.item() / kept_start, equals=1, within=1e-4)
 claim("01-accuracies", "the drawn losses and accuracies are those of the sweep",
       measured=[[lower[f"_seeds {start} 0"].y - nats[:, 0, start],
@@ -1930,7 +1939,7 @@ claim("01-squares", "the squared norms are those of the final weights (relative 
 # ## 1.10 What we have learnt
 #
 # Where does each kind of direction end? Take three uncorrelated inputs of variance 1, 0.01 and 0. Least squares has the
-# weight 1 for the first two. Each weight starts at 0.5. One more run, which we shall stop early, starts at 0.
+# weight 1 for the first two. Each weight starts at 0.5. A third run starts at 0, to be stopped early.
 
 # %%
 curvatures = np.array([1, 0.01, 0])  # strong, weak, null
@@ -1948,40 +1957,44 @@ runs = {0: three_weights(0), 0.1: three_weights(0.1)}
 to_stop = three_weights(0, start=0)
 
 # %% tags=["hide-input"]
-def draw_direction(ax, k, kind):
-    heights = ({0: 1.03, 0.1: 0.82}, {0: 0.56, 0.1: 0.12}, {0: 0.53, 0.1: 0.05})[k]
-    places = {0: 2 if k == 1 else 60, 0.1: 60}
+def draw_direction(ax, k):
     for lam, path in runs.items():
         colour = figures.ORANGE if lam else figures.BLUE
         ax.plot(np.arange(1, 2001), path[1:, k], color=colour, label=f"_{lam}")
         ax.plot([0.4, 1], path[:2, k], ":", lw=1.2, color=colour, label=f"_first {lam}", zorder=1)
     ax.plot(np.arange(1, 2001), to_stop[1:, k], "--", lw=1.2, color=figures.BLUE, label="_zero")
+    ax.plot([20, 20], [-0.05, 1], color="black", lw=1, ls=":", label="_stop")
     ax.plot(0.4, 0.5, "o", ms=6, color="black", clip_on=False, label="_start")  # step 0
     ax.plot(20, to_stop[20, k], "o", ms=7, mfc="white", mew=1.6, color=figures.BLUE,
             label="_stopped", zorder=5)
     ax.plot(2000, runs[0.1][-1, k], "s", ms=7, color=figures.ORANGE, clip_on=False, label="_end")
-    ax.text(0.75, -0.05, "//", ha="center", va="center", weight="bold", size=8,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.3})
-    ax.plot([20, 20], [-0.05, 1], color="black", lw=1, ls=":", label="_stop")
     if k < 2:
         ax.axhline(1, color=figures.GREY, lw=1, ls="--", zorder=0)
-    ax.set_title(kind)
+
+# %% tags=["hide-input"]
+def label_direction(ax, k):
+    ax.text(0.75, -0.05, "//", ha="center", va="center", weight="bold", size=8,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.3})
     ax.text(0.4, 1.19, f"s²/n = {curvatures[k]:g}", size=9)
-    for lam, height in heights.items():
-        ax.text(places[lam], height, f"λ = {lam}", color=figures.ORANGE if lam else figures.BLUE, size=9)
+    at, beside = ((60, 1.03), (2, 0.56), (60, 0.53))[k], (60, (0.82, 0.12, 0.05)[k])
+    ax.text(*at, "λ = 0", color=figures.BLUE, size=9)
+    ax.text(*beside, "λ = 0.1", color=figures.ORANGE, size=9)
     ax.set(xscale="log", xlim=(0.28, 2000), ylim=(-0.05, 1.3), xlabel="steps")
     ax.set_xticks([0.4, 1, 10, 100, 1000], ["0", "1", "10", "100", "1000"], size=8)
     ax.minorticks_off()
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 3, figsize=(5.4, 3.3), sharey=True)
-for k, (ax, kind) in enumerate(zip(axes, ("strong", "weak", "null"), strict=True)):
-    draw_direction(ax, k, kind)
-    ax.set_ylabel("weight along the direction").set_visible(k == 0)  # one axis for all three
 axes[1].text(0.4, 1.02, "least squares", color=figures.GREY, va="bottom", size=9)
 axes[0].text(0.55, 0.46, "start", size=9, va="center")
-axes[2].text(24, 0.95, "20 steps:\nηt = 1/λ", va="center", size=9)
 axes[1].text(1.1, 0.14, "from\nzero", color=figures.BLUE, va="center", size=9)
+axes[2].text(24, 0.95, "20 steps:\nηt = 1/λ", va="center", size=9)
+for k, (ax, kind) in enumerate(zip(axes, ("strong", "weak", "null"), strict=True)):
+    draw_direction(ax, k), label_direction(ax, k)
+    ax.set_title(kind)
+    ax.set_ylabel("weight along the direction").set_visible(k == 0)  # one axis for all three
+
+# %% tags=["hide-input"]
 kinds = [figures.drawn(ax) for ax in axes]
 free_end, decayed_end = ([drawn[name].y[-1] for drawn in kinds] for name in ("_0", "_0.1"))
 rings, squares_at = ([drawn[name].y[0] for drawn in kinds] for name in ("_stopped", "_end"))
@@ -2015,6 +2028,8 @@ claim("01-three", "the drawn weights go from 0.5 to the share of (1.2) at the ra
 claim("01-rings", "the rings have the shares of (1.8), the squares those of (1.2)",
       measured=[*(rings - (1 - (1 - 0.5 * curvatures) ** 20)),
                 *(squares_at - curvatures / (curvatures + 0.1))], equals=0, within=1e-9)
+
+# %% tags=["hide-input"]
 claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0.1",
       measured=[1 / (0.5 * drawn["_stop"].x[0]) for drawn in kinds], equals=0.1, within=1e-9)
 
