@@ -415,8 +415,8 @@ claim("01-starts", "each data set has a start of its own",
 # For $\lambda > 0$ the matrix is positive definite, so the minimum is unique. This is *ridge regression*
 # ([Hoerl and Kennard, 1970](https://doi.org/10.1080/00401706.1970.10488634)).
 #
-# We fit it to {{below: n}} patients: {{below: X.shape[1]}} measurements each, and how far their diabetes had
-# progressed a year later ([Efron et al., 2004](https://doi.org/10.1214/009053604000000067)). An input
+# We fit it to {{below: n}} patients: {{below: X.shape[1]}} measurements each, and the progress of their diabetes
+# a year later ([Efron et al., 2004](https://doi.org/10.1214/009053604000000067)). An input
 # multiplied by $c$ has its weight divided by $c$, and its penalty by $c^2$. So we first *standardise* the inputs to mean 0 and variance 1.
 #
 # Predict: do all ten weights shrink?
@@ -499,7 +499,7 @@ figures.show(fig, "Ten weights of ridge regression on the diabetes data against 
              "three at λ = 0. White dots: a change of sign (LDL has two).")
 
 # %% [markdown]
-# Not all do. In Figure 1.3 the weight of HDL cholesterol goes from
+# No. In Figure 1.3 the weight of HDL cholesterol goes from
 # {{w_hat[6]:.1f}} at $\lambda = 0$ to {{w_ridge[6]:.1f}} at $\lambda = 0.1$: it changed sign and grew.
 #
 # Why? The inputs are nearly redundant: LDL, HDL and log triglycerides predict total cholesterol with
@@ -665,7 +665,7 @@ figures.show(fig, "Above, left, a narrow rising cloud of every third patient, LD
              "numbers are shares kept; hollow: λ takes more than half.")
 
 # %% [markdown]
-# In Figure 1.4 the first of ten directions keeps nearly all, and the last only {{factors[9]:.0%}}. This last one,
+# In Figure 1.4 the first of ten directions keeps nearly all, the last only {{factors[9]:.0%}}. This last one,
 # $v_{10}$, is the combination that nearly cancels in §1.3: total cholesterol against LDL, HDL and triglycerides. It
 # explains why HDL changes its sign. Least squares gives HDL the weight {{w_hat[6]:.0f}}, but without the part along $v_{10}$
 # it would be {{below: w_hat[6] - tenth[6]:.0f}}. Ridge takes nearly all of this part away, so HDL falls below zero.
@@ -1130,7 +1130,7 @@ each = ((1 - kept) * torch.tensor(along)) ** 2 + (sigma * kept / torch.tensor(s_
 
 # %% tags=["hide-input"]
 claim("01-simulated", f"In {len(noisy):,} draws for each of {len(tried)} λ, bias² and variance "
-      "differ from (1.4), or its form for predictions, by at most {:.1%} of their sum.",
+      "differ from the theory by at most {:.1%} of their sum.",
       measured=np.max(shares), below=0.05)
 
 # %% tags=["hide-input"]
@@ -1714,9 +1714,17 @@ chosen_accuracy, chosen_loss = at_picked(accuracy), at_picked(nats)
 
 # %% [markdown]
 # The test loss is the *cross-entropy*: minus the natural log (in *nats*) of the probability that the network gives the right class.
-# Once all training images are right, training without penalty still makes the weights larger, and the network too sure.
-# This can also be cured afterwards: dividing its outputs by a *temperature* $T > 1$ makes it less sure, and changes no answer
+# Training without penalty makes the network too sure. This can also be cured afterwards:
+# dividing its outputs by a *temperature* $T > 1$ makes it less sure, and changes no answer
 # ([Guo et al., 2017](https://arxiv.org/abs/1706.04599)). So we also compare after this *rescaling*, with the $T$ of the lowest validation loss.
+#
+# <details>
+# <summary>Why too sure?</summary>
+#
+# The cross-entropy is zero only for infinitely large differences of outputs. So even when all training images are right,
+# longer training makes the weights larger.
+#
+# </details>
 
 # %% tags=["hide-input"]
 truths, temperatures = torch.tensor(images.test.y).long(), np.geomspace(0.5, 16, 57)
@@ -1844,7 +1852,7 @@ figures.show(fig, "A network on 100 digits, 12 seeds as dots that thin lines joi
 # <details>
 # <summary>Which λ were chosen</summary>
 #
-# λ = {{", ".join(f"{lam:g}" for lam in lambdas)}} was chosen by {{", ".join(str((picked[:, 0] == k).sum()) for k in range(len(lambdas)))}} of {{len(picked)}} seeds from PyTorch's start, and by {{", ".join(str((picked[:, 1] == k).sum()) for k in range(len(lambdas)))}} from the large one.
+# The candidates were λ = {{", ".join(f"{lam:g}" for lam in lambdas)}}. In this order they were chosen by {{", ".join(str((picked[:, 0] == k).sum()) for k in range(len(lambdas)))}} of {{len(picked)}} seeds from PyTorch's start. From the large one they were chosen by {{", ".join(str((picked[:, 1] == k).sum()) for k in range(len(lambdas)))}}.
 #
 # </details>
 
@@ -2110,7 +2118,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 #
 # By (1.5) λ falls by a factor of {{54**2 // 27**2}}, from 0.095 to 0.024. The best λ falls, too: for the predictions from 0.10 to 0.03, and for
 # the weights from 0.11 to 0.01 (on a grid finer than `some_lams`). That these differ from (1.5) is no error, as (1.5) is for the average over many $w^*$, and here is one. The best λ now saves only
-# 57 % of the error of the weights in place of 81 %, and 12 % of that of the predictions in place of 26 %. The lesson: a penalty
+# 57 % of the error of the weights in place of 81 %. Of that of the predictions it saves 12 % in place of 26 %. The lesson: a penalty
 # can only take noise away, and least squares has less of it now.
 #
 # </details>
