@@ -1231,7 +1231,7 @@ print(f"λ = {lam_chosen:.2f} has a test loss of {lost:.0f}")
 
 # %% [markdown]
 # As our loss is a mean, by (1.5) the best λ is proportional to $1/n$: for the last fit $\lambda\cdot{{len(learn)}}/{{len(fit)}}$ should be better.
-# Here this hardly matters: over the splits it moves the mean test loss by {{below: abs(carried.mean):.0f}} ± {{below: carried.half:.0f}}.
+# Here this hardly matters: over the splits it changes the mean test loss by {{below: carried.mean:.0f}} ± {{below: carried.half:.0f}}.
 #
 # **Way 2: leave-one-out.** Test each example with a fit on all others. Ridge needs no refit. Let $h_i$ say
 # by how much the fitted value $\hat y_i$ rises if its target $y_i$ is raised by 1. Then the error of example $i$, when left out, is $(y_i - \hat y_i)/(1 - h_i)$.
