@@ -673,8 +673,8 @@ figures.show(fig, "Above, left, a narrow rising cloud of every third patient, LD
 # <details>
 # <summary>Is the part along the tenth direction noise?</summary>
 #
-# Least squares has the component {{below: np.linalg.norm(tenth):.0f}} along $v_{10}$, with a standard error of
-# {{below: tenth_error:.0f}}. It moves the answers by only {{below: (X @ tenth).std():.1f}}
+# Least squares has the component {{below: np.linalg.norm(tenth):.0f}} along $v_{10}$, with a
+# standard error of {{below: tenth_error:.0f}}. It moves the answers by only {{below: (X @ tenth).std():.1f}}
 # (standard deviation over the patients). So the data hardly tell it from zero.
 #
 # </details>
