@@ -29,7 +29,7 @@ from l2lib.splits import split
 #
 # Does the penalty cure a model that has more weights than examples? Such a model can *overfit*: fit training examples
 # much better than new ones. The textbook [*Dive into Deep Learning*](https://arxiv.org/abs/2106.11342) shows the cure on a
-# toy problem with 200 inputs, but only 20 examples. The targets are $y = 0.05 + 0.01\sum_i x_i + \varepsilon$, with inputs
+# toy problem with {{below: X_toy.shape[1]}} inputs, but only {{below: len(X_toy)}} examples. The targets are $y = 0.05 + 0.01\sum_i x_i + \varepsilon$, with inputs
 # from $N(0, 1)$ and noise ε from $N(0, 0.01^2)$, all independent.
 #
 # Let $L(w, b)$ be the mean loss over $n$ training examples, with weights $w$ and an intercept $b$. Unless a chapter says
@@ -47,10 +47,9 @@ from l2lib.splits import split
 # <details>
 # <summary>What differs from the textbook's code</summary>
 #
-# We follow the concise PyTorch version of its 2020 edition, which has the full mean squared error, λ = 3 and the learning
-# rate 0.003. This book has half the error, for which λ = 1.5 and the rate 0.006 give the same run. Our intercept starts
-# at 0, theirs is drawn. The textbook's current edition starts from $N(0, 0.01^2)$, with which you would see little of
-# what follows.
+# We follow the concise PyTorch version of its 2020 edition. Its loss is the full mean squared error, ours is half of it. So
+# half its λ and twice its learning rate give the same run. Our intercept starts at zero, theirs is drawn. The textbook's
+# current edition starts from $N(0, 0.01^2)$: with it you would see little of what follows.
 #
 # </details>
 
@@ -68,7 +67,7 @@ def test_error(w, b):
     return np.sum((w - 0.01) ** 2) + (b - 0.05) ** 2 + 0.01**2
 
 # %% [markdown]
-# `test_error` is the expected squared error on new examples (the *test loss* of §1.7 is half such an error, averaged over test patients). On each of {{below: len(problems)}} data sets we make four runs: from the textbook's start and from zero, each with
+# `test_error` is the expected squared error on new examples. On each of {{below: len(problems)}} data sets we make four runs: from the textbook's start and from zero, each with
 # $\lambda = 0$ and $\lambda = 1.5$. A fifth model always answers zero.
 
 # %%
@@ -195,7 +194,7 @@ claim("S0-09", "adding 1,000,000 to the loss changes no iterate",
 # ## 1.2 Null directions: what the data cannot see
 #
 # What does the penalty do to the start? Take two weights, no intercept and a single example. We train from
-# three starts without penalty, and then go on with $\lambda = 1$.
+# three starts without penalty, and then go on with $\lambda = 1$:
 
 # %%
 x, target = np.array([1.0, 2.0]), 2.5
@@ -210,7 +209,7 @@ def descend(w, weight_decay, steps, lr=0.1):
 
 
 free = [descend(np.array(w), 0, steps=60) for w in ((-2.0, 0.7), (0.3, 2.9), (3.1, 1.6))]
-decaying = [descend(path[-1], 1, steps=600) for path in free]
+decaying = [descend(path[-1], weight_decay=1, steps=600) for path in free]
 
 # %% tags=["hide-input"]
 def draw_runs(ax):
@@ -288,11 +287,20 @@ figures.show(fig, "The plane of two weights with a falling line of perfect fits.
 # </details>
 #
 # In the puzzle 20 examples span 20 of 200 directions, so {{below: null_count}} are null. Along each, a start from
-# $N(0, 1)$ adds about 1 to the expected test error. Without penalty this error stays. With $\lambda = 1.5$ each of the {{below: steps}} steps
-# multiplies the null part by {{below: shrink:.3f}}. Of its squared error, about {{below: null_count}}, only the share
-# ${{below: shrink:.3f}}^{2\cdot{{below: steps}}} = {{below: shrink ** (2 * steps):.4f}}$
-# is left: {{below: null_count * shrink ** (2 * steps):.2f}}. From both starts the true weights in null directions, which no run can see, add
-# ${{below: null_count}}\cdot 0.01^2 = {{below: null_count * 0.01**2:.3f}}$. We split each measured error into its parts:
+# $N(0, 1)$ adds about 1 to the expected test error. Without penalty this error stays. With $\lambda = 1.5$ each step
+# multiplies the null part by {{below: shrink:.3f}}. After {{below: steps}} steps little of the error
+# is left: {{below: null_count * shrink ** (2 * steps):.2f}}.
+#
+# <details>
+# <summary>These numbers, step by step</summary>
+#
+# The squared error is multiplied by ${{below: shrink:.3f}}^{2\cdot{{below: steps}}} = {{below: shrink ** (2 * steps):.4f}}$ in all. At the
+# start it is about {{below: null_count}}. No run can see the true weights in null directions. From both starts they add
+# ${{below: null_count}}\cdot 0.01^2 = {{below: null_count * 0.01**2:.3f}}$.
+#
+# </details>
+#
+# We split each measured error into its parts:
 
 # %%
 null_count, steps, shrink = 200 - 20, 100 * 20 // 5, 1 - 0.006 * 1.5
@@ -306,7 +314,7 @@ for k, (X_toy, y_toy, start, fits) in enumerate(problems):
         parts[k, run] = unseen @ unseen, seen @ seen, (b - 0.05) ** 2
 
 # %% tags=["hide-input"]
-table, _, _, half_width = claims.interval(parts)  # 95 % intervals
+table, _, _, half_width = claims.interval(parts, level=0.95)
 mean_b = np.mean([[b for _, b in fits] for *_, fits in problems], axis=0)
 puzzle_lam = 0.01**2 / (20 * 0.01**2)  # by (1.5)
 
@@ -326,7 +334,7 @@ assert abs(1 - known[2] / known[0]) < 1e-4, "§1.6: this λ gains or loses more 
 # |zero start, λ = 0|{{table[2, 0]:.4f}}|{{table[2, 1]:.5f}}|{{table[2, 2]:.4f}}|
 # |zero start, λ = 1.5|{{table[3, 0]:.4f}}|{{table[3, 1]:.5f}}|{{table[3, 2]:.4f}}|
 #
-# (±: half of Student's 95 % interval.) From zero the penalty gains {{1 - both.mean() / from_zero.mean():.1%}},
+# The ± is half of Student's 95 % interval. From zero the penalty gains {{1 - both.mean() / from_zero.mean():.1%}},
 # {{(table[2, 2] - table[3, 2]) / (from_zero.mean() - both.mean()):.0%}} of this in the intercept.
 # **So the penalty repaired the start, not the fit: it erased noise that the experimenter had put there.**
 #
@@ -354,7 +362,7 @@ claim("S2-25", "Started from zero without a penalty, the model's error is {} tim
       "N(0,1) start with λ = 1.5.", measured=dots["zero start, λ = 0"].mean() / decayed.mean(),
       below=0.3)
 claim("S2-25", "From zero, λ = 1.5 lowers the test error by "
-      f"{small_gain.mean:.1%} on the mean of {len(both)} data sets; Student's 95 % interval "
+      f"{small_gain.mean:.1%} on the mean of {len(both)} data sets. Its 95 % interval "
       "begins at {:.1%}.", measured=small_gain.low, above=0)
 
 # %% tags=["hide-input"]
@@ -404,13 +412,14 @@ claim("01-starts", "each data set has a start of its own",
 #
 # $$(X^\top X+n\lambda I)\,w_\lambda=X^\top y.\tag{1.1}$$
 #
-# For $\lambda > 0$ the matrix is positive definite, so there is one minimum. This is *ridge regression*
+# For $\lambda > 0$ the matrix is positive definite, so the minimum is unique. This is *ridge regression*
 # ([Hoerl and Kennard, 1970](https://doi.org/10.1080/00401706.1970.10488634)).
 #
-# We fit it to {{below: n}} patients: {{below: X.shape[1]}} measurements each, and how far their diabetes had
-# progressed a year later ([Efron et al., 2004](https://doi.org/10.1214/009053604000000067)). An input
-# multiplied by $c$ has its weight divided by $c$, and its penalty by $c^2$. So we first *standardise* the inputs to mean 0 and variance 1. Predict: do all ten
-# weights shrink?
+# We fit it to {{below: n}} patients: {{below: X.shape[1]}} measurements each, and the progress of their diabetes
+# a year later ([Efron et al., 2004](https://doi.org/10.1214/009053604000000067)). An input
+# multiplied by $c$ has its weight divided by $c$, and its penalty by $c^2$. So we first *standardise* the inputs to mean 0 and variance 1.
+#
+# Predict: do all ten weights shrink?
 
 # %%
 def ridge_by_hand(X, y, lam):
@@ -490,7 +499,7 @@ figures.show(fig, "Ten weights of ridge regression on the diabetes data against 
              "three at λ = 0. White dots: a change of sign (LDL has two).")
 
 # %% [markdown]
-# Not all do. In Figure 1.3 the weight of HDL cholesterol goes from
+# No. In Figure 1.3 the weight of HDL cholesterol goes from
 # {{w_hat[6]:.1f}} at $\lambda = 0$ to {{w_ridge[6]:.1f}} at $\lambda = 0.1$: it changed sign and grew.
 #
 # Why? The inputs are nearly redundant: LDL, HDL and log triglycerides predict total cholesterol with
@@ -533,11 +542,11 @@ claim("01-turned", "the signs of HDL and total cholesterol end where the picture
 #
 # Along which directions does ridge shrink, and by how much? The cloud of patients in Figure 1.4 is long in one direction
 # and narrow in another. The *singular value decomposition* $X = USV^\top$ finds such directions. The columns $u_i$ of $U$
-# and $v_i$ of $V$ are orthonormal, and the diagonal matrix $S$ has the entries $s_1\ge s_2\ge\dots > 0$. $s_i^2/n$ is
-# the variance of the data along $v_i$.
+# and $v_i$ of $V$ are orthonormal, and the diagonal matrix $S$ has the entries $s_1\ge s_2\ge\dots > 0$. The variance
+# of the data along $v_i$ is $s_i^2/n$.
 #
-# Write $\hat w$ for *least squares*, the fit without penalty (the one of smallest norm, if there are
-# many). By (1.1) with λ = 0, $X^\top y = X^\top X\hat w$. Put $X^\top X = VS^2V^\top$ into (1.1), and multiply by $v_i^\top$:
+# Write $\hat w$ for *least squares*, the fit without penalty. If there are many, we mean the one of smallest norm.
+# By (1.1) with λ = 0, $X^\top y = X^\top X\hat w$. Put $X^\top X = VS^2V^\top$ into (1.1), and multiply by $v_i^\top$:
 #
 # $$v_i^\top w_\lambda=\frac{s_i^2}{s_i^2+n\lambda}\;v_i^\top\hat w.\tag{1.2}$$
 #
@@ -545,8 +554,8 @@ claim("01-turned", "the signs of HDL and total cholesterol end where the picture
 # near 0 where they vary little**, and exactly a half at $s_i^2/n = \lambda$. Neither $w_\lambda$ nor $\hat w$ has a
 # part in null directions (exercise 3).
 #
-# $s_i^2/n$ is also the *curvature* of $L$ along $v_i$: its second derivative. Where it is large, the data *pin down*
-# the direction. **So the share is curvature/(curvature + λ).**
+# The variance $s_i^2/n$ is also the *curvature* of $L$ along $v_i$: its second derivative. Where it is large, the data *pin down*
+# the direction. So the share is curvature/(curvature + λ).
 #
 # <details>
 # <summary>The same near a minimum of any smooth loss</summary>
@@ -633,7 +642,7 @@ V_two *= np.sign(V_two[:, 1:])  # both point upwards
 draw_cloud(axes[0, 0])
 draw_kept(axes[0, 1])
 axes[0, 0].set_title("Where the data\nvary little …", x=-0.2)
-axes[0, 1].set_title("… the penalty takes\nmost of the weights", x=-0.2)
+axes[0, 1].set_title("… the penalty takes\nthe largest share", x=-0.2)
 below.set_title("Ten inputs: a direction keeps more\nthan half if its dot is above λ", x=-0.1)
 draw_variances(below)
 
@@ -656,22 +665,35 @@ figures.show(fig, "Above, left, a narrow rising cloud of every third patient, LD
              "numbers are shares kept; hollow: λ takes more than half.")
 
 # %% [markdown]
-# In Figure 1.4 the first of ten directions keeps nearly all, and the last only {{factors[9]:.0%}}. This last one,
-# $v_{10}$, is the combination that nearly cancels in §1.3: total cholesterol against LDL, HDL and triglycerides. Least squares has the component
-# {{below: np.linalg.norm(tenth):.0f}} ± {{below: tenth_error:.0f}} (standard error) along it. This moves the answers by only {{below: (X @ tenth).std():.1f}}
-# (standard deviation), but the weight of HDL from {{below: w_hat[6] - tenth[6]:.0f}} to {{w_hat[6]:.0f}}. Ridge keeps {{factors[9]:.0%}} of the component. So HDL goes back
-# below zero, which answers the question of §1.3.
+# In Figure 1.4 the first of ten directions keeps nearly all, the last only {{factors[9]:.0%}}. This last one,
+# $v_{10}$, is the combination that nearly cancels in §1.3: total cholesterol against LDL, HDL and triglycerides. It
+# explains why HDL changes its sign. Least squares gives HDL the weight {{w_hat[6]:.0f}}, but without the part along $v_{10}$
+# it would be {{below: w_hat[6] - tenth[6]:.0f}}. Ridge takes nearly all of this part away, so HDL falls below zero.
 #
-# The sum of all shares counts how many directions are in use. It is called the *degrees of freedom*, and it is the trace of
-# $A_\lambda = X(X^\top X + n\lambda I)^{-1}X^\top$, which turns targets into fitted values, $\hat y = A_\lambda y$:
+# <details>
+# <summary>Is the part along the tenth direction noise?</summary>
+#
+# Least squares has the component {{below: np.linalg.norm(tenth):.0f}} along $v_{10}$, with a
+# standard error of {{below: tenth_error:.0f}}. It moves the answers by only {{below: (X @ tenth).std():.1f}}
+# (standard deviation over the patients). So the data hardly tell it from zero.
+#
+# </details>
+#
+# <details>
+# <summary>Degrees of freedom: how many directions are in use</summary>
+#
+# The sum of all shares is called the *degrees of freedom*. It is the trace of $A_\lambda = X(X^\top X + n\lambda I)^{-1}X^\top$.
+# This matrix turns targets into fitted values, $\hat y = A_\lambda y$:
 #
 # $$\mathrm{df}(\lambda)=\operatorname{tr}A_\lambda=\sum_i\frac{s_i^2}{s_i^2+n\lambda}.\tag{1.3}$$
+#
+# </details>
 
 # %% tags=["hide-input"]
 freedom_lams = np.array([0.01, 0.1, 1])
 freedom = filter_factors(s, n, freedom_lams).sum(-1)
-claim("S3-12", "At λ = 1, {} degrees of freedom of 10 are left.", measured=freedom[2],
-      between=(3, 5))
+claim("S3-12", "At λ = 1 the shares of ten directions add up to {} degrees of freedom.",
+      measured=freedom[2], between=(3, 5))
 
 # %% tags=["hide-input"]
 eigenvalues = np.linalg.eigvalsh(X.T @ X / n)[::-1]
@@ -700,8 +722,9 @@ h_values, h_vectors = np.linalg.eigh(hessian)
 # %% tags=["hide-input"]
 claim("01-filter", "(1.2) gives the ridge solution direction by direction",
       measured=filtered - Vt @ w_ridge, equals=0, within=1e-9)
-claim("01-tenth", "the weight of HDL without its part along the tenth direction, as with λ = 0.1, "
-      "is below zero", measured=[w_hat[6] - tenth[6], w_ridge[6]], below=0)
+claim("01-tenth", "Without the tenth direction, as with λ = 0.1, the weight of HDL is at most "
+      "{:.0f}.",
+      measured=max(w_hat[6] - tenth[6], w_ridge[6]), below=0)
 claim("01-tenth-error", "the standard error along the tenth direction is that of least squares",
       measured=[Vt[9] @ fitted_weights @ Vt[9] / tenth_error**2 - 1,
                 (X @ tenth).std() - np.linalg.norm(tenth) * s[9] / np.sqrt(n)],
@@ -876,8 +899,8 @@ claim("01-pulls", "the two arrows cancel, and the path begins at least squares",
 # 100 patients. We draw their targets $y = Xw^* + \varepsilon$ again and again. The noise is
 # independent, with mean 0 and standard deviation $\sigma={{below: sigma:.0f}}$, about that of all patients' residuals.
 #
-# The mean squared distance from the truth is the squared *bias*, how far the average fit is from the truth, plus the *variance*, how
-# much fits scatter about their average. Both are sums over the directions:
+# The mean squared distance from the truth has two parts. The squared *bias* is that of the average fit. The *variance*
+# says how much the fits scatter about their average. Both are sums over the directions:
 #
 # 1. Along $v_i$ least squares finds the true weight $v_i^\top w^*$, plus noise of standard deviation $\sigma/s_i$.
 # 2. Ridge multiplies both by the share of (1.2). What it takes from the true weight is bias, and what it leaves of the noise
@@ -1025,7 +1048,7 @@ figures.show(fig, "Two panels of expected error over that of least squares again
 # %% [markdown]
 # In Figure 1.6 the best λ saves more for weights than for predictions. Why? Of the weights'
 # error {{tenth_share:.0%}} is noise in the tenth direction, which shrinking mostly removes. In predictions a direction
-# counts by its variance, so each has the noise $\frac{s_i^2}{n}\cdot\frac{\sigma^2}{s_i^2} = \frac{\sigma^2}{n}$.
+# counts by its variance, so all have the same noise: $\frac{s_i^2}{n}\cdot\frac{\sigma^2}{s_i^2} = \frac{\sigma^2}{n}$.
 #
 # **Which λ should one expect?** In (1.4) the error of direction $i$ is smallest at
 # $n\lambda = \sigma^2/(v_i^\top w^*)^2$, whatever its $s_i$. So *some* small λ helps every direction, and beats least squares.
@@ -1034,8 +1057,8 @@ figures.show(fig, "Two panels of expected error over that of least squares again
 #
 # $$\lambda=\frac{\sigma^2}{n\tau^2}.\tag{1.5}$$
 #
-# Much noise, few examples or small weights call for a large λ. **At its own best λ a direction's error is divided
-# by $1+r^2$, where $r$ is the ratio of its noise $\sigma/s_i$ to its true weight $|v_i^\top w^*|$. This pays only if your error measure counts that direction.**
+# Much noise, few examples or small weights call for a large λ. **Shrinking helps most in directions whose noise
+# $\sigma/s_i$ is larger than their true weight. This pays only if your error measure counts such directions.**
 #
 # <details>
 # <summary>Derivation: each direction has its own best λ</summary>
@@ -1047,22 +1070,28 @@ figures.show(fig, "Two panels of expected error over that of least squares again
 #   \frac{2a c_i^2\,(s_i^2 + a) - 2\,(a^2c_i^2 + \sigma^2s_i^2)}{(s_i^2 + a)^3}
 #   = \frac{2 s_i^2\,(a c_i^2 - \sigma^2)}{(s_i^2 + a)^3} .$$
 #
-# The error falls as long as $a < \sigma^2/c_i^2$, and rises beyond. At $a = \sigma^2/c_i^2$ it is $\sigma^2/(s_i^2+\sigma^2/c_i^2)$, which is the
-# $\sigma^2/s_i^2$ of least squares divided by $1+\sigma^2/(s_ic_i)^2$. In predictions it only has the factor $s_i^2/n$. With $\tau^2$,
-# the average of $c_i^2$, in its place the same derivation gives (1.5).
+# The error falls as long as $a < \sigma^2/c_i^2$, and rises beyond. At $a = \sigma^2/c_i^2$ it is $\sigma^2/(s_i^2+\sigma^2/c_i^2)$. That is the
+# $\sigma^2/s_i^2$ of least squares divided by $1+r^2$, where $r = \sigma/(s_i|c_i|)$ is the ratio of the noise $\sigma/s_i$ to the true weight.
+# In predictions the error only has the factor $s_i^2/n$. With $\tau^2$, the average of $c_i^2$, in its place the same derivation gives (1.5).
 #
 # </details>
 #
 # <details>
-# <summary>The puzzle again, and the penalty as a prior</summary>
+# <summary>(1.5) tried: in Figure 1.6, and in the puzzle</summary>
 #
-# For the puzzle of §1.1 take $0.01^2$, the mean square of its weights, for $\tau^2$. Then (1.5) is {{puzzle_lam:g}}. If the
-# true intercept is given, this λ changes the error by less than {{1e-4:.2%}}, and 1.5 raises it by {{known[1] / known[0] - 1:.1%}}: there was
-# nothing to cure.
+# For $\tau^2$ take the mean square of the true weights. In Figure 1.6, (1.5) then gives {{sigma**2 / 100 / np.mean(truth**2):.3f}}, and
+# the best λ for the weights is {{fine_best:.2f}}.
+#
+# In the puzzle of §1.1 (1.5) gives {{puzzle_lam:g}}. If the true intercept is given, this λ changes the error by less than
+# {{1e-4:.2%}}, and the λ of the puzzle raises it by {{known[1] / known[0] - 1:.1%}}. So there was nothing to cure.
+#
+# </details>
+#
+# <details>
+# <summary>The penalty as a prior</summary>
 #
 # A *prior* is a belief about the weights before the data are seen. If noise and weights are Gaussian, ridge with (1.5)
-# finds the most probable weights. In Figure 1.6, with the mean square of the true weights for
-# $\tau^2$, it gives {{sigma**2 / 100 / np.mean(truth**2):.3f}}; the best λ for the weights is {{fine_best:.2f}}.
+# finds the most probable weights:
 #
 # 1. With Gaussian noise, minus the log-likelihood is $\frac{1}{2\sigma^2}\lVert y - Xw\rVert^2$, up to a constant. ($X$ and
 #    $y$ are centred: a flat prior on $b$ allows it.)
@@ -1101,7 +1130,7 @@ each = ((1 - kept) * torch.tensor(along)) ** 2 + (sigma * kept / torch.tensor(s_
 
 # %% tags=["hide-input"]
 claim("01-simulated", f"In {len(noisy):,} draws for each of {len(tried)} λ, bias² and variance "
-      "differ from (1.4), or its form for predictions, by at most {:.1%} of their sum.",
+      "differ from the theory by at most {:.1%} of their sum.",
       measured=np.max(shares), below=0.05)
 
 # %% tags=["hide-input"]
@@ -1141,23 +1170,26 @@ claim("01-truth", "the truth is the least-squares fit to these 100 patients",
 #
 # How do you choose λ? Not by the objective on the training data: it is always smallest at $\lambda = 0$. For a fixed
 # $w$, $J$ is a straight line in λ, with the slope $\frac12\lVert w\rVert^2\ge0$. Its minimum $F(\lambda) = \min_w J$ is
-# the lowest of all these lines. So $F$ never falls, and it is concave. Where it is smooth, it has the slope of the line it touches, that of $w_\lambda$:
+# the lowest of all these lines. So $F$ never falls with λ. Nor does the training loss, and $\lVert w_\lambda\rVert$ never rises.
+#
+# <details>
+# <summary>Proofs: the slope of the minimum, the norm and the training loss</summary>
+#
+# As the lowest of straight lines $F$ is concave. Where it is smooth, it has the slope of the line it touches, that of $w_\lambda$:
 #
 # $$F'(\lambda)=\tfrac12\lVert w_\lambda\rVert^2.\tag{1.6}$$
 #
-# So $\lVert w_\lambda\rVert$ never rises with λ. And the training loss never falls.
+# The slope of a concave function never rises, so $\lVert w_\lambda\rVert$ never rises.
 #
-# <details>
-# <summary>Proof for the training loss</summary>
-#
-# Take $\lambda_1 < \lambda_2$, with training losses $L_1, L_2$ and half squared norms $N_2\le N_1$. The second
+# For the training loss take $\lambda_1 < \lambda_2$, with training losses $L_1, L_2$ and half squared norms $N_2\le N_1$. The second
 # fit cannot beat the first at $\lambda_1$, so $L_2 + \lambda_1 N_2 \ge L_1 + \lambda_1 N_1 \ge L_1 + \lambda_1 N_2$. Hence $L_2\ge L_1$.
 #
 # </details>
 #
 # We need other examples. The ten measurements, their squares and their products make
 # {{below: Z.shape[1]}} inputs. We split the patients at random {{below: len(splits)}} times: 150 for the fit,
-# {{below: len(splits[0][1])}} for the test. The test patients are used neither to choose λ nor to scale the inputs.
+# {{below: len(splits[0][1])}} for the test. The *test loss* is half the mean squared error on the latter. They are used
+# neither to choose λ nor to scale the inputs.
 
 # %%
 sex = data.feature_names.index("sex")  # sex² says nothing new
@@ -1182,8 +1214,8 @@ for row, (fit, held) in enumerate(splits):
     test_loss[row] = ((Z[held] @ w.T + b - y[held, None]) ** 2).mean(0) / 2
 
 # %% [markdown]
-# **Way 1: a validation part.** Fit on 100 of the 150, and take the λ of the smallest loss on the other 50. Then fit all 150
-# with it. The first split:
+# **Way 1: a validation part.** Fit on {{below: len(learn)}} of the {{below: len(fit)}}, and take the λ of the smallest loss
+# on the other {{below: len(check)}}. Then fit all {{below: len(fit)}} with it. The first split:
 
 # %%
 fit, held = splits[0]
@@ -1198,8 +1230,11 @@ lost = np.mean((Z[held] @ w + b - y[held]) ** 2) / 2
 print(f"λ = {lam_chosen:.2f} has a test loss of {lost:.0f}")
 
 # %% [markdown]
-# **Way 2: leave-one-out.** Test each example with a fit on all others. Ridge needs no refit: if raising
-# the target $y_i$ by 1 raises the fitted value $\hat y_i$ by $h_i$, then the error of example $i$, when left out, is $(y_i - \hat y_i)/(1 - h_i)$.
+# As our loss is a mean, by (1.5) the best λ is proportional to $1/n$: for the last fit $\lambda\cdot{{len(learn)}}/{{len(fit)}}$ should be better.
+# Here this hardly matters: over the splits it changes the mean test loss by {{below: carried.mean:.0f}} ± {{below: carried.half:.0f}}.
+#
+# **Way 2: leave-one-out.** Test each example with a fit on all others. Ridge needs no refit. Let $h_i$ say
+# by how much the fitted value $\hat y_i$ rises if its target $y_i$ is raised by 1. Then the error of example $i$, when left out, is $(y_i - \hat y_i)/(1 - h_i)$.
 #
 # <details>
 # <summary>Why no refit is needed</summary>
@@ -1271,6 +1306,14 @@ criteria = np.array([without_refit(fit) for fit, _ in splits])
 by_loo, by_gcv = (test_loss[np.arange(20), 1 + criteria[:, k].argmin(1)] for k in (0, 1))
 more, _, _, more_half = claims.interval(
     np.transpose([none, chosen, oracle, plain, plain_loo]) - by_loo[:, None])
+
+# %% tags=["hide-input"]
+scaled_down = []  # two thirds of the λ that validation chose, on all 150
+for (fit, held), choice in zip(splits, choices, strict=True):
+    Z = widen(fit)
+    w, b = ridge(Z[fit], y[fit], lams[choice] * len(learn) / len(fit))
+    scaled_down.append(half_square(Z[held] @ w + b, y[held]).mean())
+carried = claims.interval(scaled_down - chosen)
 
 # %% tags=["hide-input"]
 losses = {"objective": objective, "test loss": test_loss}
@@ -1345,21 +1388,22 @@ figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 
 # |inputs, and λ by|mean test loss|compared with leave-one-out|
 # |---|---|---|
 # |{{Z.shape[1]}}, no penalty|{{none.mean():.0f}}|{{more[0]:+.0f}} ± {{more_half[0]:.0f}}|
-# |{{Z.shape[1]}}, 50 validation patients|{{chosen.mean():.0f}}|{{more[1]:+.0f}} ± {{more_half[1]:.0f}}|
+# |{{Z.shape[1]}}, {{len(check)}} validation patients|{{chosen.mean():.0f}}|{{more[1]:+.0f}} ± {{more_half[1]:.0f}}|
 # |{{Z.shape[1]}}, leave-one-out|{{by_loo.mean():.0f}}||
 # | {{Z.shape[1]}}, an oracle for each split | {{oracle.mean():.0f}} |{{more[2]:+.0f}} ± {{more_half[2]:.0f}}|
 # |ten, no penalty|{{plain.mean():.0f}}|{{more[3]:+.0f}} ± {{more_half[3]:.0f}}|
 # |ten, leave-one-out|{{plain_loo.mean():.0f}}|{{more[4]:+.0f}} ± {{more_half[4]:.0f}}|
 #
-# (± as in §1.2, as if splits were independent. The *oracle* takes the λ of the smallest test loss.)
-# Both ways come close to the oracle, as the curve in Figure 1.7 is flat near its minimum. Yet ten inputs
-# are better still, even without penalty. **One λ for all inputs limits the damage of {{Z.shape[1] - 10}} extra ones, but does not undo it.**
+# The *oracle* takes the λ of the smallest test loss. Both ways come close to it, as the curve in Figure 1.7 is flat
+# near its minimum. Yet ten inputs are better still, even without penalty. (The ± is as in §1.2, as if splits were independent.)
+#
+# **One λ for all inputs limits the damage of {{Z.shape[1] - 10}} extra ones, but does not undo it.**
 
 # %% tags=["hide-input"]
 gain = claims.interval(np.log(none / chosen), level=0.95)  # logs: a rare ratio is above ten
 claim("01-gain", "λ by validation divides the test loss by "
-      f"{np.exp(gain.mean):.2f} (geometric mean of 20 splits, which overlap); Student's 95 % "
-      "interval, as if they were independent, begins at {:.2f}.",
+      f"{np.exp(gain.mean):.2f}, the geometric mean of 20 splits. The 95 % interval begins at "
+      "{:.2f}, as if the splits did not overlap.",
       measured=np.exp(gain.low), above=1.3)
 
 # %% tags=["hide-input"]
@@ -1487,9 +1531,8 @@ claim("S3-02", "in every split each larger λ raises the training loss: exceptio
 #
 # $$\lambda=\frac{1}{\eta t}.\tag{1.9}$$
 #
-# Why this λ? Write $z = \eta t s_i^2/n$. Early stopping misses the share $(1-z/t)^t\approx e^{-z}$ of least squares. Ridge with
-# (1.9) has $s_i^2/(n\lambda) = z$, and misses $\frac{1}{1+z}$. In weak directions, where $z$ is small, both
-# are about $1-z$. In strong ones both tend to 0.
+# Why this λ? In a weak direction (1.8) is about $\eta t\,s_i^2/n$, and ridge's share is about $s_i^2/(n\lambda)$. With (1.9) both are
+# the same. In strong directions both shares tend to 1.
 
 # %%
 w_20 = np.zeros(10)
@@ -1540,23 +1583,22 @@ z = np.linspace(0.001, 20, 20_000)
 cost = np.max((1 - np.exp(-z)) * (1 + z) / z) ** 2  # how much larger the error can be
 
 # %% [markdown]
-# How much worse than ridge can early stopping be? In the setting of §1.6, with very small steps, the expected error is at most
-# ${{np.sqrt(cost):.2f}}^2\approx{{cost:.2f}}$ times ridge's, for every $t$
-# ([Ali, Kolter and Tibshirani, 2019](https://arxiv.org/abs/1810.10082)).
-#
 # <details>
-# <summary>Proof</summary>
+# <summary>How much worse than ridge can early stopping be?</summary>
 #
-# Ridge keeps $z/(1+z)$, and early stopping in very small steps keeps $1-e^{-z}$. Early stopping
+# In the setting of §1.6, with very small steps, its expected error is at most {{cost:.2f}} times ridge's, for every $t$
+# ([Ali, Kolter and Tibshirani, 2019](https://arxiv.org/abs/1810.10082)). Proof: write $z = \eta t s_i^2/n$. Ridge with
+# (1.9) keeps $z/(1+z)$, and early stopping in very small steps keeps $1-e^{-z}$. Early stopping
 # loses no more of the truth, as $e^{-z}\le 1/(1+z)$. It keeps at most {{np.sqrt(cost):.2f}} times as much noise, the maximum of
-# $(1-e^{-z})(1+z)/z$, near $z = {{z[np.argmax((1 - np.exp(-z)) * (1 + z) / z)]:.1f}}$ (in the 20 steps of Figure 1.8 it is {{widest:.2f}}). So in each direction neither the squared bias nor the variance is more than {{cost:.2f}} times ridge's.
-# (Test losses contain the targets' noise, too, which draws their ratio towards 1: on the {{Z.shape[1]}} inputs they differ by at most
-# {{below: np.abs(worth - 1).max():.1%}} from 10 to 1000 steps. Steps of any size tend to least squares
-# if $\eta s_1^2/n < 2$.)
+# $(1-e^{-z})(1+z)/z$, near $z = {{z[np.argmax((1 - np.exp(-z)) * (1 + z) / z)]:.1f}}$. In the 20 steps of Figure 1.8 it is {{widest:.2f}}. So in each direction neither
+# the squared bias nor the variance is more than ${{np.sqrt(cost):.2f}}^2\approx{{cost:.2f}}$ times ridge's.
+#
+# Test losses contain the targets' noise, too. It draws their ratio towards 1: on the {{Z.shape[1]}} inputs they differ by at most
+# {{below: np.abs(worth - 1).max():.1%}} from 10 to 1000 steps. Steps of any size tend to least squares if $\eta s_1^2/n < 2$.
 #
 # </details>
 #
-# We try it on the {{Z.shape[1]}} inputs of §1.7, with $\eta = 0.01$ and the λ of (1.9) for each $t$.
+# We try both on the {{Z.shape[1]}} inputs of §1.7, with $\eta = 0.01$, and with the λ of (1.9) for each number of steps $t$.
 
 # %%
 times = np.arange(10, 1001)
@@ -1574,8 +1616,9 @@ for row, (fit, held) in enumerate(splits):
 worth = stopped_loss.mean(0) / matched_loss.mean(0)
 
 # %% [markdown]
-# In hindsight, the best number of steps has a mean test loss of {{stopped_loss.mean(0).min():.0f}}, and the best λ of (1.9) one of
-# {{matched_loss.mean(0).min():.0f}}.
+# In hindsight, the best number of steps has a mean test loss of {{stopped_loss.mean(0).min():.0f}}, and the best λ of (1.9)
+# has {{matched_loss.mean(0).min():.0f}}.
+#
 # **Early stopping, too, shrinks most what the data pin down least.**
 
 # %% tags=["hide-input"]
@@ -1637,7 +1680,7 @@ print(f"{by_torch:.0f} % of the test images are right")
 # %% [markdown]
 # `sweep` trains with λ = 0 and {{below: len(lambdas) - 1}} others, for {{below: len(picked)}} seeds, and from two starts:
 # PyTorch's, and one with all weights {{below: large}} times as large. For each seed and start we
-# take the λ of the smallest loss on 100 more images, and test on the others.
+# take the λ of the smallest loss on {{below: images.validation.X.shape[1]}} more images, and test on the others.
 # Predict: how many points of accuracy does the chosen λ gain from each start?
 
 # %%
@@ -1670,10 +1713,18 @@ def at_picked(values):
 chosen_accuracy, chosen_loss = at_picked(accuracy), at_picked(nats)
 
 # %% [markdown]
-# The loss is the *cross-entropy*: minus the natural log (in *nats*) of the probability that the network gives the right class.
-# It is zero only for infinitely large differences of outputs. So once all training images are right, training without
-# penalty makes the weights ever larger, and the network too sure. Dividing its outputs by a *temperature* $T > 1$ makes it less sure, and changes no answer
-# ([Guo et al., 2017](https://arxiv.org/abs/1706.04599)). We also compare after this *rescaling*, with the $T$ (also below 1) of the lowest validation loss.
+# The test loss is the *cross-entropy*: minus the natural log (in *nats*) of the probability that the network gives the right class.
+# Training without penalty makes the network too sure. This can also be cured afterwards:
+# dividing its outputs by a *temperature* $T > 1$ makes it less sure, and changes no answer
+# ([Guo et al., 2017](https://arxiv.org/abs/1706.04599)). So we also compare after this *rescaling*, with the $T$ of the lowest validation loss.
+#
+# <details>
+# <summary>Why too sure?</summary>
+#
+# The cross-entropy is zero only for infinitely large differences of outputs. So even when all training images are right,
+# longer training makes the weights larger.
+#
+# </details>
 
 # %% tags=["hide-input"]
 truths, temperatures = torch.tensor(images.test.y).long(), np.geomspace(0.5, 16, 57)
@@ -1778,17 +1829,18 @@ figures.show(fig, "A network on 100 digits, 12 seeds as dots that thin lines joi
 
 # %% [markdown]
 # **From PyTorch's start** the chosen λ gains {{gained.mean[0]:.1f}} ± {{gained.half[0]:.1f}} points of accuracy. In test loss, rescaling the network without
-# penalty already brings {{alone.mean[0] / chosen_drop.mean[0]:.0%}} of what the chosen λ brings. With both rescaled the chosen λ is better, by {{-rest.mean[0]:.3f}} nat.
+# penalty already brings {{alone.mean[0] / chosen_drop.mean[0]:.0%}} of what the chosen λ brings. With both rescaled the chosen λ is still better, by {{-rest.mean[0]:.3f}} nat.
 #
 # **From the large start** it gains {{gained.mean[1]:.1f}} ± {{gained.half[1]:.1f}} points: the network ends about as accurate as from PyTorch's.
 #
-# As in the puzzle, is it noise in null directions? The 100 images leave {{min(null_counts)}} to {{max(null_counts)}} of the 64 input
-# directions null. There the first layer keeps its start without penalty. But test images hardly use them: erasing this part changes the mean test loss from the large start by {{abs(erased):.4f}} nat. **So the gain depends on the start
-# here, too, but not through null directions of the inputs.** With the penalty both starts end at nearly one norm (fold). Which part of the large start
-# does the harm, we have not tested.
+# As in the puzzle, is it noise in null directions? The {{images.train.X.shape[1]}} images leave {{min(null_counts)}} to {{max(null_counts)}} of the {{images.train.X.shape[2]}} input
+# directions null. There the first layer keeps its start without penalty. But test images hardly use them: erasing this part
+# changes the mean test loss from the large start by {{abs(erased):.4f}} nat. Which other part of the start does the harm, we have not tested.
+#
+# **So the gain depends on the start here, too, but not through null directions of the inputs.**
 #
 # <details>
-# <summary>The norms, before and after</summary>
+# <summary>The norms: with the chosen λ both starts end at nearly one</summary>
 #
 # Without penalty the large start does not shrink: $\lVert w\rVert^2$ is {{begun_square:,.0f}} before
 # training and {{free_square[1]:,.0f}} after it, in place of {{free_square[0]:,.0f}} from PyTorch's start. With the chosen λ it ends at
@@ -1800,29 +1852,33 @@ figures.show(fig, "A network on 100 digits, 12 seeds as dots that thin lines joi
 # <details>
 # <summary>Which λ were chosen</summary>
 #
-# λ = {{", ".join(f"{lam:g}" for lam in lambdas)}} was chosen by {{", ".join(str((picked[:, 0] == k).sum()) for k in range(len(lambdas)))}} of {{len(picked)}} seeds from PyTorch's start, and by {{", ".join(str((picked[:, 1] == k).sum()) for k in range(len(lambdas)))}} from the large one.
+# The candidates were λ = {{", ".join(f"{lam:g}" for lam in lambdas)}}. In this order they were chosen by {{", ".join(str((picked[:, 0] == k).sum()) for k in range(len(lambdas)))}} of {{len(picked)}} seeds from PyTorch's start. From the large one they were chosen by {{", ".join(str((picked[:, 1] == k).sum()) for k in range(len(lambdas)))}}.
 #
 # </details>
 
 # %% tags=["hide-input"]
 loss_ratio = claims.interval(chosen_loss[:, 0] / nats[:, 0, 0])
 claim("01-network-loss", "With λ chosen on other images the network's test loss is "
-      f"{loss_ratio.mean:.3f} times that of λ = 0, on the mean of 12 seeds; the 95 % interval "
+      f"{loss_ratio.mean:.3f} times that of λ = 0, on the mean of 12 seeds. The 95 % interval "
       "ends at {}.", measured=loss_ratio.high, below=1)
 inside = validation_loss.mean(0)[2:-1].min(0)
-claim("01-grid", "The mean validation loss at the grid's ends, λ = 0.001 and 0.01, is {} nat or "
-      "more above the lowest between them.", measured=validation_loss.mean(0)[[1, -1]] - inside,
+claim("01-grid", "At both ends of the grid the mean validation loss is at least {} nat above the "
+      "lowest between them.", measured=validation_loss.mean(0)[[1, -1]] - inside,
       above=0)
-claim("01-cooled", "With both networks rescaled the chosen λ changes the mean test loss by {}.",
+
+# %% tags=["hide-input"]
+claim("01-cooled", "With both networks rescaled the chosen λ changes the mean test loss by {} nat.",
       measured=rest.mean[0], below=0)
 
 # %% tags=["hide-input"]
 claim("01-large-gain", f"From a start {large} times as large the chosen λ gains "
-      f"{more_gained.mean:.1f} points more than from PyTorch's (mean of 12 seeds; the paired 95 % "
-      "interval begins at {:.1f}).", measured=more_gained.low, above=0)
-claim("01-large-loss", "From that start the chosen λ changes the test loss by "
-      f"{beyond_scale.mean[1]:.2f} nat from where rescaling alone brings it; the paired 95 % "
-      "interval ends at {:.2f}.", measured=beyond_scale.high[1], below=0)
+      f"{more_gained.mean:.1f} points more than from PyTorch's, on the mean of 12 seeds. The "
+      "paired 95 % interval begins at {:.1f}.", measured=more_gained.low, above=0)
+
+# %% tags=["hide-input"]
+claim("01-large-loss", "From that start the test loss with the chosen λ is "
+      f"{-beyond_scale.mean[1]:.2f} nat below where rescaling alone brings it. The paired 95 % "
+      "interval begins at {:.2f}.", measured=-beyond_scale.high[1], above=0)
 
 # %% tags=["hide-input"]
 pairs = [(lower[f"_seeds {start} {k}"].y - lower[f"_seeds {start} {k - after}"].y,
@@ -1857,8 +1913,9 @@ claim("01-rescaled", "rescaled, the first seed's networks are those with a last 
 # %% tags=["hide-input"]
 claim("01-erased", "Erasing the null part of the large start changes the mean test loss by {} of "
       "what the chosen λ saves.", measured=abs(erased / chosen_drop.mean[1]), below=0.05)
-claim("01-null-layer", "in null directions of the images the first layer keeps (1 − ηλ)ᵗ, with "
-      "momentum, of its start", measured=np.array(left_over) / kept_start, equals=1, within=1e-3)
+claim("01-null-layer", "In null directions of the images the first layer keeps {:.4f} times what "
+      "decay with momentum leaves of its start.",
+      measured=np.array(left_over) / kept_start, equals=1, within=1e-3)
 
 # %% tags=["hide-input"]
 idle = torch.ones(1, requires_grad=True)
@@ -1873,7 +1930,8 @@ claim("01-one-norm", "From the large start the squared norm ends {} times as lar
       measured=norms[1] / norms[0], between=(2 / 3, 3 / 2))
 
 # %% tags=["hide-input"]
-claim("01-kept", "what is left of a weight without gradient is what PyTorch's SGD leaves of it",
+claim("01-kept", "PyTorch's SGD leaves {:.4f} times what our recursion leaves of a weight without "
+      "gradient.",
       measured=idle.item() / kept_start, equals=1, within=1e-4)
 claim("01-accuracies", "the drawn losses and accuracies are those of the sweep",
       measured=[[lower[f"_seeds {start} 0"].y - nats[:, 0, start],
@@ -1888,15 +1946,15 @@ claim("01-squares", "the squared norms are those of the final weights (relative 
 # %% [markdown]
 # ## 1.10 What we have learnt
 #
-# Where does each kind of direction end? Take three uncorrelated inputs of variance 1, 0.01 and 0. Each weight starts at
-# 0.5; least squares has 1 for the first two.
+# Where does each kind of direction end? Take three uncorrelated inputs of variance 1, 0.01 and 0. Least squares has the
+# weight 1 for the first two. Each weight starts at 0.5. A third run starts at 0, to be stopped early.
 
 # %%
 curvatures = np.array([1, 0.01, 0])  # strong, weak, null
 
 
-def three_weights(weight_decay, steps=2000, lr=0.5):
-    path = [np.full(3, 0.5)]
+def three_weights(weight_decay, start=0.5, steps=2000, lr=0.5):
+    path = [np.full(3, start)]
     for _ in range(steps):
         pull = curvatures * (path[-1] - 1)  # the gradient of the loss
         path.append(path[-1] - lr * (pull + weight_decay * path[-1]))
@@ -1904,56 +1962,68 @@ def three_weights(weight_decay, steps=2000, lr=0.5):
 
 
 runs = {0: three_weights(0), 0.1: three_weights(0.1)}
+to_stop = three_weights(0, start=0)
 
 # %% tags=["hide-input"]
-def draw_direction(ax, k, kind):
-    heights = ({0: 1.03, 0.1: 0.82}, {0: 0.53, 0.1: 0.12}, {0: 0.53, 0.1: 0.05})[k]
+def draw_direction(ax, k):
     for lam, path in runs.items():
         colour = figures.ORANGE if lam else figures.BLUE
         ax.plot(np.arange(1, 2001), path[1:, k], color=colour, label=f"_{lam}")
         ax.plot([0.4, 1], path[:2, k], ":", lw=1.2, color=colour, label=f"_first {lam}", zorder=1)
-    ax.plot(0.4, 0.5, "o", ms=6, color="black", clip_on=False, label="_start")  # step 0
-    ax.text(0.75, -0.05, "//", ha="center", va="center", weight="bold", size=8,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.3})
+    ax.plot(np.arange(1, 2001), to_stop[1:, k], "--", lw=1.2, color=figures.BLUE, label="_zero")
     ax.plot([20, 20], [-0.05, 1], color="black", lw=1, ls=":", label="_stop")
+    ax.plot(0.4, 0.5, "o", ms=6, color="black", clip_on=False, label="_start")  # step 0
+    ax.plot(20, to_stop[20, k], "o", ms=7, mfc="white", mew=1.6, color=figures.BLUE,
+            label="_stopped", zorder=5)
+    ax.plot(2000, runs[0.1][-1, k], "s", ms=7, color=figures.ORANGE, clip_on=False, label="_end")
     if k < 2:
         ax.axhline(1, color=figures.GREY, lw=1, ls="--", zorder=0)
-    ax.set_title(kind)
+
+# %% tags=["hide-input"]
+def label_direction(ax, k):
+    ax.text(0.75, -0.05, "//", ha="center", va="center", weight="bold", size=8,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.3})
     ax.text(0.4, 1.19, f"s²/n = {curvatures[k]:g}", size=9)
-    for lam, height in heights.items():
-        ax.text(60, height, f"λ = {lam}", color=figures.ORANGE if lam else figures.BLUE, size=9)
+    at, beside = ((60, 1.03), (2, 0.56), (60, 0.53))[k], (60, (0.82, 0.12, 0.05)[k])
+    ax.text(*at, "λ = 0", color=figures.BLUE, size=9)
+    ax.text(*beside, "λ = 0.1", color=figures.ORANGE, size=9)
     ax.set(xscale="log", xlim=(0.28, 2000), ylim=(-0.05, 1.3), xlabel="steps")
     ax.set_xticks([0.4, 1, 10, 100, 1000], ["0", "1", "10", "100", "1000"], size=8)
     ax.minorticks_off()
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 3, figsize=(5.4, 3.3), sharey=True)
-for k, (ax, kind) in enumerate(zip(axes, ("strong", "weak", "null"), strict=True)):
-    draw_direction(ax, k, kind)
-    ax.set_ylabel("weight along the direction").set_visible(k == 0)  # one axis for all three
 axes[1].text(0.4, 1.02, "least squares", color=figures.GREY, va="bottom", size=9)
 axes[0].text(0.55, 0.46, "start", size=9, va="center")
+axes[1].text(1.1, 0.14, "from\nzero", color=figures.BLUE, va="center", size=9)
 axes[2].text(24, 0.95, "20 steps:\nηt = 1/λ", va="center", size=9)
+for k, (ax, kind) in enumerate(zip(axes, ("strong", "weak", "null"), strict=True)):
+    draw_direction(ax, k), label_direction(ax, k)
+    ax.set_title(kind)
+    ax.set_ylabel("weight along the direction").set_visible(k == 0)  # one axis for all three
+
+# %% tags=["hide-input"]
 kinds = [figures.drawn(ax) for ax in axes]
 free_end, decayed_end = ([drawn[name].y[-1] for drawn in kinds] for name in ("_0", "_0.1"))
-early = [drawn["_0"].at(drawn["_stop"].x[0]) for drawn in kinds]
-figures.title(fig, "The penalty spares a strong direction, shrinks\n"
-              "a weak one, and erases a null one")
+rings, squares_at = ([drawn[name].y[0] for drawn in kinds] for name in ("_stopped", "_end"))
+figures.title(fig, "The penalty spares strong, shrinks weak and erases null\n"
+              "directions (squares); stopping from zero ends near (rings)")
 figures.show(fig, "Three panels of a weight against the steps of gradient descent, from a dot "
              "at 0.5, for a strong, a weak and a null direction. With λ = 0 they end at "
              f"{free_end[0]:.2f}, "
              f"{free_end[1]:.2f} and {free_end[2]:.2f}; with λ = 0.1 at {decayed_end[0]:.2f}, "
-             f"{decayed_end[1]:.2f} and {decayed_end[2]:.2f}. A dotted line marks 20 steps, where "
-             f"λ = 0 has {early[0]:.2f}, {early[1]:.2f} and {early[2]:.2f}.", number="1.10",
-             caption="Blue is gradient descent with λ = 0, orange with λ = 0.1. Stopping the blue "
-             "run at the dotted line is the early stopping of (1.9), here from another start.")
+             f"{decayed_end[1]:.2f} and {decayed_end[2]:.2f}. A dashed run from zero "
+             f"with λ = 0 is stopped at 20 steps, where it has {rings[0]:.2f}, {rings[1]:.2f} and "
+             f"{rings[2]:.2f}.", number="1.10",
+             caption="Blue is gradient descent with λ = 0, orange with λ = 0.1. The dashed run "
+             "from zero is stopped at the dotted line, by (1.9). Compare ring and square.")
 
 # %% [markdown]
 # Figure 1.10 is the chapter in one picture:
 #
 # - **Strong directions** ($s_i^2/n\gg\lambda$) soon settle near least squares.
-# - **Weak directions** reach least squares late, and then have all its noise. Early stopping keeps them near the start, and a penalty near
-#   zero.
+# - **Weak directions** reach least squares late, and then have all its noise. A penalty keeps them near zero, here at
+#   {{squares_at[1]:.3f}}. So does stopping from zero after $1/(\eta\lambda)$ steps, at {{rings[1]:.3f}}.
 # - **Null directions** keep the start for ever, unless a penalty erases it.
 
 # %% tags=["hide-input"]
@@ -1963,6 +2033,11 @@ claim("01-three", "the drawn weights go from 0.5 to the share of (1.2) at the ra
       measured=[drawn[f"_{lam}"].y - settled[lam][k] - (0.5 - settled[lam][k])
                 * (1 - 0.5 * (curvatures[k] + lam)) ** np.arange(1, 2001)
                 for lam in runs for k, drawn in enumerate(kinds)], equals=0, within=1e-9)
+claim("01-rings", "the rings have the shares of (1.8), the squares those of (1.2)",
+      measured=[*(rings - (1 - (1 - 0.5 * curvatures) ** 20)),
+                *(squares_at - curvatures / (curvatures + 0.1))], equals=0, within=1e-9)
+
+# %% tags=["hide-input"]
 claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0.1",
       measured=[1 / (0.5 * drawn["_stop"].x[0]) for drawn in kinds], equals=0.1, within=1e-9)
 
@@ -1977,7 +2052,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 #
 # ## 1.12 Exercises
 #
-# **1.** *(Think.)* Each training example stands twice. What becomes of $w_\lambda$, of
+# **1.** *(Think, then run.)* Each training example stands twice. What becomes of $w_\lambda$, of
 # scikit-learn's `alpha` for it, and of leave-one-out's choice?
 #
 # <details>
@@ -1985,7 +2060,9 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 #
 # In (1.1) $X^\top X$, $n$ and $X^\top y$ all double, so $w_\lambda$ stays as it is. For the same fit `alpha`, which is $n\lambda$, has to
 # double. Leave-one-out is deceived: the twin of the example that is left out is still in the fit, so its errors are too
-# small, most of all for flexible fits. It tends to choose too small a λ.
+# small, most of all for flexible fits. It chooses too small a λ. On the splits of §1.7
+# `[lams[1 + without_refit(np.tile(fit, 2))[0].argmin()] for fit, _ in splits]` has the median 0.0013, where the
+# examples that stand once have 0.56.
 #
 # </details>
 #
@@ -2041,7 +2118,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 #
 # By (1.5) λ falls by a factor of {{54**2 // 27**2}}, from 0.095 to 0.024. The best λ falls, too: for the predictions from 0.10 to 0.03, and for
 # the weights from 0.11 to 0.01 (on a grid finer than `some_lams`). That these differ from (1.5) is no error, as (1.5) is for the average over many $w^*$, and here is one. The best λ now saves only
-# 57 % of the error of the weights in place of 81 %, and 12 % of that of the predictions in place of 26 %. The lesson: a penalty
+# 57 % of the error of the weights in place of 81 %. Of that of the predictions it saves 12 % in place of 26 %. The lesson: a penalty
 # can only take noise away, and least squares has less of it now.
 #
 # </details>
