@@ -308,9 +308,9 @@ figures.show(fig, "A weight without gradient, started at 1, over 20 steps; the l
 # What does a larger λ do (Figure 2.4)?
 #
 # - **Small decay is multiplied.** As long as $\eta\lambda \ll (1-\sqrt\mu)^2$, the larger root is $z \approx 1 - \frac{\eta\lambda}{1-\mu}$.
-# - **Large decay is limited.** From $\eta\lambda=(1-\sqrt\mu)^2$ on both roots have size $\sqrt\mu$, and the weight swings around zero.
-#   For $\mu=0.9$ this begins at {{(1 - 0.9**0.5) ** 2:.4f}}. It is like a spring with friction. More λ makes the spring stiffer: it swings
-#   faster. But only friction, here $1-\mu$, brings it to rest.
+# - **Large decay is limited.** From $\eta\lambda=(1-\sqrt\mu)^2$ to $(1+\sqrt\mu)^2$ both roots have size $\sqrt\mu$. The weight swings around zero,
+#   like a spring with friction. More λ makes the spring stiffer: it swings
+#   faster. But only friction, here $1-\mu$, brings it to rest. For $\mu=0.9$ this begins at $\eta\lambda={{(1 - 0.9**0.5) ** 2:.4f}}$.
 # - **Too much makes weights grow**, from $\eta\lambda=2(1+\mu)$ on.
 #
 # <details>
@@ -348,22 +348,22 @@ def draw_half_lives(ax):
     resnet = np.log(2) / -np.log(root_size(0.1 * 1e-4, 0.9))  # with η = 0.1, λ = 0.0001, μ = 0.9
     ax.plot(0.1 * 1e-4, resnet, "o", color=figures.GREEN, label="_ResNet")
     for words, tip, place, colour in (
-            ("a ResNet: η = 0.1,\nλ = 0.0001", (0.95e-5, 0.8 * resnet), (2e-7, 30), figures.GREEN),
-            ("floor for μ = 0.9:\nmore λ does not help", (0.03, 13.2), (3.5e-5, 0.9), figures.GREY),
-            ("beyond 2(1 + μ)\nthe weight grows", (3.9, 3e3), (0.012, 2e4), figures.GREY)):
+            ("a ResNet: η = 0.1,\nλ = 0.0001", (0.95e-5, 0.8 * resnet), (3e-8, 30), figures.GREEN),
+            ("floor for μ = 0.9:\nmore λ does not help", (0.03, 13.2), (2e-6, 0.9), figures.GREY),
+            ("beyond 2(1 + μ)\nthe weight grows", (3.9, 3e3), (0.0012, 1e5), figures.GREY)):
         ax.annotate(words, tip, place, color=colour,
                     arrowprops={"arrowstyle": "->", "color": colour})
-    ax.text(0.022, 0.62, "μ = 0: no floor", color=figures.BLUE)
+    ax.text(0.45, 0.62, "μ = 0: no floor", color=figures.BLUE, ha="right")
 
 
 # %% tags=["hide-input"]
 def draw_two_weights(at):
     """A weight without gradient, coupled decay and momentum 0.9: below the floor's λ, and above."""
-    for x, colour, words, place in ((0.001, figures.GREEN, "decays", (22, 0.87)),
-                                    (0.03, figures.AMBER, "swings", (22, -0.45))):
+    for x, style, words, place in ((0.001, "-", "decays", (36, 0.87)),
+                                   (0.03, "--", "swings", (24, -0.4))):
         path = np.cumprod([1, *factors_of_torch(0.1, x / 0.1, 0.9, steps=80)])
-        at.plot(path, color=colour, label=f"ηλ = {x:g}")
-        at.text(*place, f"ηλ = {x:g}:\n{words}", color=colour, va="center")
+        at.plot(path, style, color=figures.GREEN, label=f"ηλ = {x:g}")
+        at.text(*place, f"ηλ = {x:g}:\n{words}", color=figures.GREEN, va="center")
     at.axhline(0, color=figures.GREY, lw=1)
     at.set(xlabel="step", ylabel="weight", xlim=(0, 80), ylim=(-0.6, 1.05))
     at.set_title("two weights, μ = 0.9", size=10, weight="normal")
@@ -372,8 +372,8 @@ def draw_two_weights(at):
 # %% tags=["hide-input"]
 fig, (ax, at) = figures.subplots(1, 2, figsize=(7.8, 4.2), width_ratios=(2.5, 1))
 draw_half_lives(ax), draw_two_weights(at)
-ax.set(xlim=(1e-7, 10), ylim=(0.5, 2e6), xlabel="ηλ", ylabel="half-life in the long run (steps)")
-ax.minorticks_off()
+ax.set(xlim=(1e-8, 10), ylim=(0.5, 2e6), xlabel="ηλ", ylabel="half-life in the long run (steps)")
+ax.set_xticks(10.0 ** np.arange(-8, 2, 2)), ax.minorticks_off()
 figures.title(fig, "While decay is small, momentum shortens the half-life; then it sets a floor")
 marks, two = figures.drawn(ax), figures.drawn(at)
 flat = {name: np.median(marks[name].y[marks[name].x > 0.1]) for name in ("μ = 0.9", "μ = 0.99")}
@@ -426,11 +426,9 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 # $m\leftarrow\mu m+g$ and $w\leftarrow(1-\eta\lambda)\,w-\eta m$ (Figure 2.5, left).
 #
 # At a constant η coupled decay can imitate decoupled decay, for any loss. From the same start and with the same first step, both
-# take the same steps forever if the coupled λ′ and μ′ are
+# take the same steps forever (Figure 2.5, right) if the coupled λ′ and μ′ are
 #
 # $$\lambda'=(1-\mu)\,\lambda,\qquad\mu'=(1-\eta\lambda)\,\mu.\tag{2.4}$$
-#
-# So with $\mu=0.9$ a decoupled λ acts like a coupled one of $\lambda/{{1 / (1 - 0.9):.0f}}$ (Figure 2.5, right).
 #
 # <details>
 # <summary>Decoupled decay with `torch.optim.SGD`</summary>
@@ -575,7 +573,7 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 
 # %% [markdown]
 # **With $\mu=0.9$ and the same small λ, decoupled decay shrinks weights {{1 / (1 - 0.9):.0f}} times more slowly than coupled decay.**
-# By (2.4) it also converges to a different point, dotted in the figure: the minimum of $L+(1-\mu)\frac\lambda2\lVert w\rVert^2$.
+# By (2.4) it also converges to another point, the minimum of $L+(1-\mu)\frac\lambda2\lVert w\rVert^2$ (dotted).
 #
 # <details>
 # <summary>Large decay: decoupled is the faster one</summary>
@@ -727,7 +725,7 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 #
 # </details>
 #
-# At $\eta=0.03$ and λ = 10 this is
+# At $\eta=0.03$ and λ = 10, (2.6) is
 # $({{1 - 0.03 * 10:.1f}}-{{80 * 0.03:.1f}})\cdot{{1 - 0.03 * 10:.1f}}^3={{(0.7 - 80 * 0.03) * 0.7**3:.2f}}$: the error shrinks. With λ = 3 the
 # factor is ${{(0.91 - 80 * 0.03) * 0.91**3:.2f}}$: it grows (Figure 2.7).
 
@@ -812,7 +810,7 @@ claim("02-four-steps", "The paths end at (2.6), up to the sign",
 # %% [markdown]
 # This solves the puzzle. **For full batches decay narrows the stable range: it adds to the overshoot. For shuffled minibatches
 # it can widen it: an error goes on shrinking during the other batches.**
-# The rescue needs at least two batches an epoch (exercise 2), and fails if one direction is too steep in every batch (exercise 5).
+# The rescue needs at least two batches an epoch (exercise 2). It fails if one direction is too steep in every batch (exercise 5).
 #
 # ## 2.8 Minibatches: the real borders
 #
@@ -832,15 +830,14 @@ def exponent_of(X, lr, weight_decay):
 exponent = exponent_of(X, 0.03, 3)
 
 # %% [markdown]
-# At $\lambda=3$ this run has Γ = {{exponent:.2f}}: each epoch multiplies its errors by about {{np.exp(exponent):.1f}}. The mean Γ of 20 data sets is {{below: over_decay[:, 3].mean():.2f}}.
-#
+# At $\lambda=3$ this run has Γ = {{exponent:.2f}}: each epoch multiplies its errors by about {{np.exp(exponent):.1f}}.
 # The folded function `growth` finds Γ for many settings at once: `over_lr` without decay, `over_decay` at $\eta=0.03$.
 #
 # <details>
 # <summary>How it works</summary>
 #
 # With targets zero a step needs only the errors, the bias and the matrix $Q=XX^{\top}+1$: see `exact_step`.
-# `growth(Q, lr, weight_decay, batch=5, mu=0, …)` repeats it.
+# `growth(Q, lr, weight_decay, batch=5, mu=0, …)` repeats it. At λ = 3 the mean Γ of 20 data sets is {{below: over_decay[:, 3].mean():.2f}}.
 #
 # </details>
 
@@ -1005,7 +1002,7 @@ assert 6 < parting < 9, "the bias makes the kink"
 assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly moves"
 
 # %% [markdown]
-# The estimate by hand is too optimistic: real inputs need more λ.
+# Where Γ changes its sign, stability begins or ends:
 #
 # | at $\eta=0.03$ | stable from λ = | to about λ = |
 # |---|---|---|
@@ -1042,7 +1039,7 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # </details>
 
 # %% tags=["hide-input"]
-colour_of_batches = {"-": figures.ORANGE, ":": figures.PINK}  # shuffled; drawn anew; also below
+ANEW = "#A8407F"  # a darker pink: batches drawn anew, here and below
 
 
 def draw_exponents(ax):
@@ -1050,12 +1047,13 @@ def draw_exponents(ax):
     for x, gains, style, width, name in ((fine, thick_line, "-", 2, "shuffled"),
                                          (thin, thin_line, "-", 0.9, "bias decays"),
                                          (more, drawn_anew.mean(0), ":", 2, "drawn anew")):
-        ax.plot(x, gains, style, color=colour_of_batches[style], lw=width, label=name)
+        colour = ANEW if name == "drawn anew" else figures.ORANGE
+        ax.plot(x, gains, style, color=colour, lw=width, label=name)
     ax.plot(grid, np.log(by_hand(0.03, grid) + 1e-9), "k--", lw=1, label="by hand")
     ax.axhline(0, color=figures.GREY, lw=1)
     for x, height, words, colour in ((30, -0.31, "shuffled", figures.ORANGE),
                                      (14.7, -0.65, "if the bias decayed", figures.ORANGE),
-                                     (26, 0.12, "drawn anew", figures.PINK),
+                                     (26, 0.12, "drawn anew", ANEW),
                                      (2.2, -0.4, "by hand", "k")):
         ax.text(x, height, words, color=colour)
     for decay, mark in ((3, "X"), (10, "o")):  # as in Figure 2.9
@@ -1128,9 +1126,8 @@ def draw_plane(ax):
     edge = 2 / (2 / full.mean() + lams)
     ax.contourf(lrs, lams, plane.T, [0, 9], colors=[figures.ORANGE], alpha=0.25)
     ax.fill_betweenx(lams, edge, 0.064, color=figures.SKY, alpha=0.3, lw=0)
-    for exponents, style in ((plane, "-"), (drawn_plane, ":")):
-        ax.contour(lrs, lams, exponents.T, [0], colors=colour_of_batches[style], linestyles=style,
-                   linewidths=2)
+    for exponents, colour, style in ((plane, figures.ORANGE, "-"), (drawn_plane, ANEW, ":")):
+        ax.contour(lrs, lams, exponents.T, [0], colors=colour, linestyles=style, linewidths=2)
     ax.plot(edge, lams, lw=2, color=figures.BLUE, label="_full")
     ax.set(xlabel="learning rate η", ylabel="weight decay λ", xlim=(0, 0.064), ylim=(0, 16),
            xticks=[0, 0.02, 0.04, 0.06])
@@ -1144,7 +1141,7 @@ def name_regions(ax):
                         (0.039, 0.4, "shuffled mini-\nbatches explode"),
                         (0.0455, 13, "full batches\nexplode"), (0.0492, 8.1, "both explode")):
         ax.text(x, y, words, size=9.5)
-    ax.text(0.0275, 12.2, "drawn\nanew", size=9.5, ha="right", color=figures.PINK)
+    ax.text(0.0275, 12.2, "drawn\nanew", size=9.5, ha="right", color=ANEW)
     ax.text(0.0635, 11.1, "shuffled", size=9.5, ha="right", color=figures.ORANGE)
 
 
@@ -1295,7 +1292,8 @@ assert 0.15 * sharp_at[0] > 4, "full batches overshoot at the start"
 assert abs(sharp_at[1] - 2) < 0.2, "after five steps only the bias's curvature is left"
 
 # %% [markdown]
-# A small network fares alike: with λ most runs do not explode, but they learn nothing. **So against explosions lower η first.**
+# A small network fares alike: with λ most runs do not explode, but they learn nothing.
+# **So against explosions lower η first.**
 #
 # <details>
 # <summary>The small network</summary>
@@ -1356,7 +1354,7 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 # Batches disagree about the minimum: each step kicks the weights away, and the slope pulls them back. The *excess* $E$ is the
 # mean height of loss *plus penalty* above its minimum, over a long run.
 #
-# Every batch of $B$ examples is drawn anew. At the minimum of loss plus penalty, let $C$ be the covariance of the single examples' gradients: the noise.
+# Every batch of $B$ examples is drawn anew. The noise is measured by $C$, the covariance of the single examples' gradients at the minimum of loss plus penalty.
 #
 # Let all parameters decay. Then the Hessian of loss plus
 # penalty is $H_\lambda=H+\lambda I$. Along one of its eigenvectors,
@@ -1410,7 +1408,7 @@ def draw_cloud(ax, eta, colour):
 
 # %% tags=["hide-input"]
 fig, (ax, at) = figures.subplots(1, 2, figsize=(7.4, 3.1), sharey=True)
-draw_cloud(ax, 0.2, figures.PINK), draw_cloud(at, 0.1, figures.PINK)
+draw_cloud(ax, 0.2, ANEW), draw_cloud(at, 0.1, ANEW)
 high, lower = (figures.drawn(each) for each in (ax, at))
 figures.title(fig, "Kicks scatter the runs, the slope pulls back; half of η, about half the height")
 figures.show(fig, "Two valleys with the runs as dots on their slopes. At η = 0.2 the dots reach "
@@ -1440,8 +1438,13 @@ claim("02-cloud", "In Figure 2.11 the runs' mean height is that of step 3; ratio
 # Data loaders do not draw anew: they *shuffle*. Does a run then hover less? At the minimum the gradients of loss plus penalty of an epoch's batches
 # sum to zero. So kicks taken there cancel by the end of the epoch (Figure 2.12).
 #
-# We use ten data sets of 200 examples with
-# 20 inputs, $\lambda=0.2$, and true weights and noise of size 1. An epoch has {{below: 200 // size}} batches of {{below: size}}.
+# <details>
+# <summary>The runs</summary>
+#
+# Ten data sets have 200 examples with 20 inputs each, and true weights and noise of size 1. We set $\lambda=0.2$.
+# An epoch has {{below: 200 // size}} batches of {{below: size}}.
+#
+# </details>
 
 
 # %%
@@ -1526,7 +1529,7 @@ def draw_kicks(ax, name, colour):
 
 # %% tags=["hide-input"]
 fig, (ax, at) = figures.subplots(1, 2, figsize=(7.4, 3.1), sharey=True)
-draw_kicks(ax, "drawn anew", figures.PINK), draw_kicks(at, "shuffled", figures.ORANGE)
+draw_kicks(ax, "drawn anew", ANEW), draw_kicks(at, "shuffled", figures.ORANGE)
 wanders, closes = figures.drawn(ax), figures.drawn(at)
 figures.title(fig, "Shuffled, the kicks of an epoch cancel; drawn anew, they wander away")
 figures.show(fig, "Sums of the kicks of 20 epochs of 40 batches, along one weight. Drawn anew, "
@@ -1553,11 +1556,12 @@ claim("02-kicks-half", "Halfway through an epoch the sum of shuffled kicks has {
 # %% [markdown]
 # **Within an epoch shuffled kicks move the weights, but at its end they have cancelled.**
 #
-# So the excess $E$, averaged over an epoch, is smaller. Let an epoch have $k$ batches. If $B\ll n$, $k$ is large, and $\eta hk$ is small, it is
+# So the excess $E$, averaged over an epoch, is smaller. Let an epoch of $n$ examples have $k$ batches of $B$. If $B\ll n$, $k$ is large, and $\eta hk$ is small, it is
 #
 # $$E_{\text{shuffled}}\approx\frac{\eta^2 k}{12}\,\frac{\operatorname{tr}(H_\lambda C)}{B}.\tag{2.8}$$
 #
-# In each direction this is $\eta hk/3$ times (2.7): shuffling helps most while epochs are short (Figure 2.13).
+# Here $H_\lambda$ is the Hessian and $C$ the covariance of the noise, as in §2.10. In each direction, with the curvature $h$, this is $\eta hk/3$ times (2.7). So
+# shuffling helps most while epochs are short (Figure 2.13).
 #
 # <details>
 # <summary>Derivation of (2.8)</summary>
@@ -1618,12 +1622,13 @@ assert np.all(np.diff(misses[1:]) > 0), "a smaller η brings (2.8) closer"
 # %% tags=["hide-input"]
 def draw_excess(ax):
     """Measured means, the single data sets, and the laws."""
-    for name, colour in (("drawn anew", "C3"), ("shuffled", "C1")):
-        ax.loglog(etas, each_excess[name].T, "_", ms=14, color=colour, alpha=0.4, label="_each")
-    for name, style in zip(excess, ("oC3", "sC1", ":C3", "-C1"), strict=True):
-        ax.loglog(etas, excess[name], style, ms=6, label=name)
-    for x, y_at, words, colour in ((0.0026, 0.03, "batches drawn anew", figures.PINK),
-                                   (0.021, 0.095, "law (2.7)", figures.PINK),
+    colours = (ANEW, figures.ORANGE, ANEW, figures.ORANGE)
+    for name, colour, style in zip(excess, colours, "os:-", strict=True):
+        ax.loglog(etas, excess[name], style, color=colour, ms=6, lw=2, label=name)
+        if style in "os":
+            ax.loglog(etas, each_excess[name].T, "_", ms=14, color=colour, alpha=0.4, label="_each")
+    for x, y_at, words, colour in ((0.0026, 0.03, "batches drawn anew", ANEW),
+                                   (0.021, 0.095, "law (2.7)", ANEW),
                                    (0.021, 0.052, "law (2.8)", figures.ORANGE),
                                    (0.0062, 0.0031, "shuffled epochs", figures.ORANGE)):
         ax.text(x, y_at, words, color=colour)
@@ -1720,7 +1725,7 @@ shifted = excess_at(path.mean(0), curved).mean(0) / law
 assert 0.8 < missed[1] - shifted[1] < 1.2, "beside the shift (2.8) is right"
 
 # %% [markdown]
-# **In short shuffled epochs the excess falls like $\eta^2$, in batches drawn anew only like η.**
+# **With η the excess falls like $\eta^2$ in short shuffled epochs, and only like η in batches drawn anew.**
 #
 # <details>
 # <summary>Does (2.8) say how high it hovers?</summary>
@@ -1793,14 +1798,12 @@ claim("02-kept", "With 95 % confidence SGD's test error at η = 0.01 is at most 
       "the mean target", measured=claims.interval(slow_error[10]).high, below=1)
 
 # %% [markdown]
-# | run | test error, relative to the mean target's |
+# | run | test error, relative to the mean target's (20 data sets, ± standard error) |
 # |---|---|
 # | SGD, η = {{used[0]:g}}, λ = 10 (the reader's) | {{reader_error.mean():.2f}} ± {{reader_error.std() / 20**0.5:.2f}} |
 # | the exact minimum of loss plus penalty, λ = 10 | {{np.mean(minimum_error / mean_error):.2f}} ± {{np.std(minimum_error / mean_error) / 20**0.5:.2f}} |
 # | SGD, η = 0.01, λ = 10 | {{slow_error[10].mean():.2f}} ± {{slow_error[10].std() / 20**0.5:.2f}} |
 # | SGD, η = 0.01, λ = 0, from the random start | {{slow_error[0].mean():,.0f}} ± {{slow_error[0].std() / 20**0.5:,.0f}} |
-#
-# The table shows means of 20 data sets ± standard error.
 #
 # **At the reader's η hovering uses up what the exact minimum gains over answering the mean. At η = 0.01 SGD keeps the gain.**
 #
@@ -1823,12 +1826,19 @@ claim("02-kept", "With 95 % confidence SGD's test error at η = 0.01 is at most 
 # |---|---|---|---|
 # | plain | $\eta\lambda$ | ${{np.log(2):.2f}}/(\eta\lambda)$, if $\eta\lambda$ is small | $\eta\lt2/(\rho_{\max}+\lambda)$ |
 # | momentum, coupled | $\eta\lambda/(1-\mu)$, if $\eta\lambda\ll(1-\sqrt\mu)^2$ ({{(1 - np.sqrt(0.9)) ** 2:.4f}} at $\mu=0.9$) | ${{np.log(2):.2f}}\,(1-\mu)/(\eta\lambda)$ | $\eta\lt2(1+\mu)/(\rho_{\max}+\lambda)$ |
-# | the same, $\eta_t$ scheduled | $\eta_t\lambda/(1-\mu)$ | until $\sum_t\eta_t\lambda/(1-\mu)={{np.log(2):.2f}}$ | the same, for the largest $\eta_t$ |
 # | momentum, decoupled | $\eta\lambda$ | the same as plain, while $\eta\lambda\lt1-\mu$ | $\eta\lt2(1+\mu)/(\rho_{\max}+(1+\mu)\lambda)$ |
 #
 # - *Choose λ by a half-life.* Say a weight without gradient should halve in 10 epochs of 400 batches, at a constant $\eta=0.1$ and $\mu=0.9$. Then
 #   $\lambda = {{np.log(2):.2f}}\,(1-\mu)/(10\cdot400\,\eta) = {{np.log(2) * (1 - 0.9) / (10 * 400 * 0.1):.5f}}$.
 # - *If the loss hovers*, lower η at the end, or enlarge the batch.
+#
+# <details>
+# <summary>Under a schedule</summary>
+#
+# With momentum and coupled decay, step $t$ decays by $\eta_t\lambda/(1-\mu)$. A weight has halved when
+# these add up to {{np.log(2):.2f}}. The largest $\eta_t$ must be stable.
+#
+# </details>
 #
 # **Limits.** Only one tiny network was tried. Adam ([chapter 3](03_one_lambda_many_meanings.ipynb)) and
 # batch norm ([chapter 8](08_effective_learning_rate.ipynb)) change what decay does.
@@ -1848,18 +1858,17 @@ claim("02-kept", "With 95 % confidence SGD's test error at η = 0.01 is at most 
 #
 # </details>
 #
-# **2.** (Proof.) (a) By hand, with $k$ batches of curvature ρ, the border is where $(a-\eta\rho)\,a^{k-1}=-1$, at $\eta\rho = a + a^{1-k}$, which is 2
+# **2.** (Proof.) By hand, with $k$ batches of curvature ρ, the border is where $(a-\eta\rho)\,a^{k-1}=-1$, at $\eta\rho = a + a^{1-k}$, which is 2
 # without decay. For which $k$ does decay, with $0<a<1$, raise it?
-# (b) Take orthogonal inputs. A batch drawn anew holds a given example with
-# probability ¼, so a step multiplies the mean square of its error by $\frac14(a-\eta\rho)^2+\frac34a^2$. For which $\eta\rho$ can decay make it shrink?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# (a) The derivative of $a+a^{1-k}$ is $1-(k-1)\,a^{-k}$. For $0<a<1$ it is negative if $k\ge2$: decay lowers $a$, so it raises
+# The derivative of $a+a^{1-k}$ is $1-(k-1)\,a^{-k}$. For $0<a<1$ it is negative if $k\ge2$: decay lowers $a$, so it raises
 # the border. For $k=1$, the full batch, the border is $1+a$, which is (2.5): decay lowers it. So it takes *at least two* batches.
 #
-# (b) The factor is $\frac14(a-\eta\rho)^2+\frac34a^2=a^2-\frac12\eta\rho\,a+\frac14(\eta\rho)^2$. It is least at
+# *And drawn anew?* Then a batch holds a given example with probability ¼. So a step multiplies the mean square of its error
+# by $\frac14(a-\eta\rho)^2+\frac34a^2=a^2-\frac12\eta\rho\,a+\frac14(\eta\rho)^2$. It is least at
 # $a=\frac14\eta\rho$, where it is $\frac3{16}(\eta\rho)^2$. That is below 1 for $\eta\rho\lt4/\sqrt3={{4 / 3**0.5:.2f}}$. Without decay
 # ($a=1$) it takes $\eta\rho\lt2$. So decay helps here, too, but not at $\eta\rho={{80 * 0.03:.1f}}$: with $\rho=80$ at most up to
 # $\eta={{4 / 3**0.5 / 80:.4f}}$. Beyond that rare runs grow so much that they carry the mean, though a typical run, which Γ describes, may shrink.
@@ -1890,12 +1899,12 @@ claim("02-kept", "With 95 % confidence SGD's test error at η = 0.01 is at most 
 # <summary>Solution</summary>
 #
 # `[np.mean([growth(Q, 0.008, decay, mu=0.9) for Q in grams]) for decay in (0, 10, 40, 100)]` is $0.21$, $0.18$, $0.13$ and $-0.05$.
-# λ = 10 does not help, nor does λ = 40, which has about the $\eta\lambda$ of §2.1; λ = 100 does.
+# λ = 10 is not enough, nor is λ = 40, which has about the $\eta\lambda$ of §2.1; λ = 100 is.
 #
 # </details>
 #
-# **5.** (A forum.) Is more weight decay a general cure for explosions? Add the same
-# number, 0.2 or 0.4, to all inputs of §2.1. Does $\lambda=10$ still make $\eta=0.03$ stable? Are full batches without decay stable? Use `growth`.
+# **5.** (A forum.) Is more decay a general cure for explosions? Add the same
+# number, 0.2 or 0.4, to all inputs of §2.1. Is $\eta=0.03$ still stable with $\lambda=10$? Are full batches without decay? Use `growth`.
 #
 # <details>
 # <summary>Solution</summary>
@@ -1911,8 +1920,8 @@ claim("02-kept", "With 95 % confidence SGD's test error at η = 0.01 is at most 
 #
 # </details>
 #
-# **6.** (Two lines.) With batches of 20 drawn anew and $\eta=0.02$ a run hovers 0.04 above its minimum. It should hover at 0.01.
-# To what must you change η? Or the batch? And what would momentum 0.9 do to the first run?
+# **6.** (Two lines.) With batches of 20 drawn anew and $\eta=0.02$ a run hovers 0.04 above its minimum. Which η, or which batch, makes it 0.01?
+# What does momentum 0.9 make of the 0.04?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1922,8 +1931,8 @@ claim("02-kept", "With 95 % confidence SGD's test error at η = 0.01 is at most 
 #
 # </details>
 #
-# **7.** (★, hard: the end of an epoch.) Why are the weights not at the minimum, though the kicks of the epoch have cancelled?
-# Hint: each batch meets weights that the earlier batches of its epoch have moved.
+# **7.** (★, hard.) At the end of an epoch its kicks have cancelled. Why are the weights not at the minimum?
+# Hint: each batch meets weights that earlier batches have moved.
 #
 # <details>
 # <summary>Solution</summary>
@@ -1944,7 +1953,7 @@ claim("02-kept", "With 95 % confidence SGD's test error at η = 0.01 is at most 
 #
 # </details>
 #
-# **8.** (Your own network.) Compute $2/\rho_{\max}$ of one minibatch, of the size you train with, for a network of yours, before
+# **8.** (Your own network.) Compute $2/\rho_{\max}$ of one of your minibatches, before
 # training and after an epoch. Is your learning rate below it?
 #
 # <details>
