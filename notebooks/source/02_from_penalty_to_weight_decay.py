@@ -403,6 +403,11 @@ claim("02-momentum-plateau", "Between, |z| = √μ: for ηλ = 0.01, 0.03, 0.3 a
       measured=root_size(np.array([0.01, 0.03, 0.3, 3]), mu), equals=mu**0.5, within=1e-9)
 
 # %% tags=["hide-input"]
+claim("02-swings", "In Figure 2.4, right, one weight falls below zero, to {}, and the other does not",
+      measured=min(two["ηλ = 0.03"].y), between=(-0.6, -0.2))
+assert min(two["ηλ = 0.001"].y) > 0.4, "the other decays without a swing"
+
+# %% tags=["hide-input"]
 settings = {"ResNet": (0.1, 0.9, 1e-4)}  # learning rate, momentum, λ
 half_lives = {name: np.log(0.5) / np.log(root_size(lr * weight_decay, mu))
               for name, (lr, mu, weight_decay) in settings.items()}
