@@ -38,7 +38,7 @@ from l2lib.sweep import MLP, sweep
 # linear model is trained in minibatches of 5. It minimises the mean squared error, in this chapter always without a factor ½,
 # plus the penalty $\frac\lambda2\lVert w\rVert^2$. The penalty acts on the weights, not on the bias.
 #
-# At the learning rate $\eta=0.03$ and with $\lambda=3$ the reader's loss exploded. With $\lambda=10$ it stayed small.
+# The reader raised the learning rate η from {{below: used[1]:g}} to {{below: used[0]:g}} and kept $\lambda=3$: the loss exploded. With $\lambda=10$ it stayed small.
 #
 # We train four models: in minibatches with λ = 3, 10 and 0, and in full batches of all
 # 20 examples with λ = 0. Each epoch takes the examples in a new random order.
@@ -403,7 +403,7 @@ claim("02-momentum-plateau", "Between, |z| = √μ: for ηλ = 0.01, 0.03, 0.3 a
       measured=root_size(np.array([0.01, 0.03, 0.3, 3]), mu), equals=mu**0.5, within=1e-9)
 
 # %% tags=["hide-input"]
-claim("02-swings", "In Figure 2.4, right, one weight falls below zero, to {}, and the other does not",
+claim("02-swings", "In Figure 2.4 the weight with ηλ = 0.03 swings through zero, to {}",
       measured=min(two["ηλ = 0.03"].y), between=(-0.6, -0.2))
 assert min(two["ηλ = 0.001"].y) > 0.4, "the other decays without a swing"
 
@@ -988,6 +988,7 @@ claim("02-alike", "Without their lengths, inputs have the squared length 200 and
 more = [0, 3, 6, *range(8, 20), 24, 28, 32, 36, 38, 40, 44]  # λ for batches drawn anew
 drawn_anew = growth(grams, 0.03, more, seed=seeds(20), shuffle=False)
 drawn_from, drawn_to = ends_of(more, np.mean(drawn_anew, axis=0))
+ANEW = "#A8407F"  # a darker pink: the colour of batches drawn anew, also below
 
 # %% tags=["hide-input"]
 between = [6.5, 7.5, 9, 42, 46]  # more λ for the kinks; then λ for a bias that decays
@@ -1044,18 +1045,14 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # </details>
 
 # %% tags=["hide-input"]
-ANEW = "#A8407F"  # a darker pink: batches drawn anew, here and below
-
-
 def draw_exponents(ax):
     """Γ against λ at the learning rate 0.03."""
     for x, gains, style, width, name in ((fine, thick_line, "-", 2, "shuffled"),
                                          (thin, thin_line, "-", 0.9, "bias decays"),
                                          (more, drawn_anew.mean(0), ":", 2, "drawn anew")):
-        colour = ANEW if name == "drawn anew" else figures.ORANGE
-        ax.plot(x, gains, style, color=colour, lw=width, label=name)
+        ax.plot(x, gains, style, color=ANEW if style == ":" else figures.ORANGE, lw=width,
+                label=name)
     ax.plot(grid, np.log(by_hand(0.03, grid) + 1e-9), "k--", lw=1, label="by hand")
-    ax.axhline(0, color=figures.GREY, lw=1)
     for x, height, words, colour in ((30, -0.31, "shuffled", figures.ORANGE),
                                      (14.7, -0.65, "if the bias decayed", figures.ORANGE),
                                      (26, 0.12, "drawn anew", ANEW),
@@ -1072,7 +1069,7 @@ def draw_exponents(ax):
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(7.2, 3.6))
-draw_exponents(ax)
+draw_exponents(ax), ax.axhline(0, color=figures.GREY, lw=1)
 ax.set(xlim=(0, 56), ylim=(-0.8, 0.6))
 ax.set_title("Shuffled batches are stable for more values of λ than those drawn anew")
 gain = figures.drawn(ax)
@@ -1397,7 +1394,7 @@ def draw_cloud(ax, eta, colour):
     ax.stairs(-0.16 + often / 1.3e4, edges, baseline=-0.16, fill=True, color=colour, alpha=0.35)
     ax.plot(x, x**2 / 2, color=figures.GREY, lw=1.2, label="valley")
     ax.plot(runs, runs**2 / 2, "o", color=colour, ms=4.5, alpha=0.4, mew=0, label="runs")
-    ax.plot([-1.1, 1.1], [height, height], "--", color=colour, lw=1.5, label="height")
+    ax.plot([-1.1, 1.1], [height, height], ":", color=colour, lw=2, label="height")
     ax.text(-1.08, -0.02, f"mean height {height:.3f}", color=colour, va="top")
     at, low = 0.8, 0.8**2 / 2
     ax.plot(at, low, "ko", ms=5, label="_one")
@@ -1417,7 +1414,7 @@ draw_cloud(ax, 0.2, ANEW), draw_cloud(at, 0.1, ANEW)
 high, lower = (figures.drawn(each) for each in (ax, at))
 figures.title(fig, "Kicks scatter the runs, the slope pulls back; half of η, about half the height")
 figures.show(fig, "Two valleys with the runs as dots on their slopes. At η = 0.2 the dots reach "
-             f"distances up to {abs(high['runs'].x).max():.1f}, and a dashed line marks their mean "
+             f"distances up to {abs(high['runs'].x).max():.1f}, and a dotted line marks their mean "
              f"height, {high['height'].y[0]:.3f}. At η = 0.1 they crowd within "
              f"{abs(lower['runs'].x).max():.1f}, and the line is at {lower['height'].y[0]:.3f}. At "
              "a black dot one arrow, the pull, points to the middle; two arrows, the kicks, point "
@@ -1733,7 +1730,7 @@ assert 0.8 < missed[1] - shifted[1] < 1.2, "beside the shift (2.8) is right"
 # **With η the excess falls like $\eta^2$ in short shuffled epochs, and only like η in batches drawn anew.**
 #
 # <details>
-# <summary>Does (2.8) say how high it hovers?</summary>
+# <summary>Does (2.8) say how high the puzzle's run hovers?</summary>
 #
 # No. In the puzzle the excess is {{missed[0]:.0f}} times that of (2.8), since $\eta=0.03$ is far from
 # small: a step multiplies the errors of its own batch by ${{1 - 0.03 * (80 + 10):.1f}}$ (Figure 2.7), and so enlarges what earlier kicks
@@ -1825,7 +1822,7 @@ claim("02-kept", "With 95 % confidence SGD's test error at η = 0.01 is at most 
 #
 # ## 2.13 In practice
 #
-# Which λ should you type? Look at the decay per step.
+# Which λ should you type? Look at how much a weight decays per step.
 #
 # | SGD | decay per step | half-life in steps (no gradient, in the long run) | stable while (linear model, full batches, all parameters decay) |
 # |---|---|---|---|
