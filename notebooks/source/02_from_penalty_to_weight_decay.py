@@ -909,8 +909,8 @@ def growth(Q, lr, weight_decay, batch=5, seed=0, epochs=200, mu=0.0, shuffle=Tru
 w, few = np.linspace(-1, 1, 200), [3, 1, 4, 15, 9]
 moved = (1 - 0.03 * 10) * w - 0.03 * 2 / 5 * X[few].T @ (X[few] @ w + 0.5)
 e, b = exact_step(grams[0], X @ w + 0.5, 0.5, few, 0.03, 1 - 0.03 * 10)
-claim("02-train", "At η = 0.03, λ = 3 the training of §2.1 and `growth` find the same mean Γ of "
-      "20 data sets; difference",
+claim("02-train", "At η = 0.03, λ = 3 the mean Γ of 20 data sets by the training of §2.1 and by "
+      "`growth` differ by {}",
       measured=np.mean([exponent_of(A, 0.03, 3) for A in data])
       - growth(grams, 0.03, 3, seed=seeds(20)).mean(), equals=0, within=0.05)
 claim("02-plain", "`growth` finds what `plain_growth` finds",
@@ -1424,7 +1424,7 @@ figures.show(fig, "Two valleys with the runs as dots on their slopes. At η = 0.
              "loss plus penalty. Arrows: pull and kick of one step, to scale.")
 
 # %% tags=["hide-input"]
-claim("02-cloud", "In Figure 2.11 the runs' mean height is that of step 3; ratio",
+claim("02-cloud", "In Figure 2.11 the runs' mean height is {} times that of step 3",
       measured=[np.mean(runs**2) / 2 / (eta / (2 - eta) / 2) for eta, runs in clouds.items()],
       between=(0.9, 1.1))
 
