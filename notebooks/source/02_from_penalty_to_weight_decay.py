@@ -6,12 +6,12 @@
 #
 # By the end you will be able to
 #
-# - turn "multiply all weights by 0.99 every batch" into a λ, and back;
+# - turn a rule that multiplies all weights by a constant into a λ, and back;
 # - say how many steps a weight needs to halve, with and without momentum;
 # - tell which learning rates are stable for a linear model;
 # - predict, for a small learning rate, how far above its minimum a run hovers.
 #
-# If you only want to set λ, read §2.2 to §2.4 and §2.10. The puzzle is solved in §2.6.
+# If you only want to set λ, read §2.2 to §2.5 and §2.13. The puzzle is solved in §2.7.
 #
 # *Reading time an hour; the code runs in about 12 seconds.*
 
@@ -32,10 +32,13 @@ from l2lib.sweep import MLP, sweep
 # ## 2.1 A puzzle: more penalty cures an explosion
 #
 # Can a penalty save a run that explodes? In a [forum](https://discuss.d2l.ai/t/weight-decay/99), a reader of a
-# [textbook](https://arxiv.org/abs/2106.11342) reports that it can. The textbook's toy problem has 20 examples with 200 inputs $x_j$ each, and targets $y=0.05 + 0.01\sum_j x_j$ plus a little noise. A
-# linear model is trained in minibatches of 5. It minimises the mean squared error (here always without a factor ½)
-# plus the penalty $\frac\lambda2\lVert w\rVert^2$. The penalty acts on the weights, not on the bias. The reader raised the learning rate η from 0.003 to 0.03
-# and kept $\lambda=3$: the loss exploded. With $\lambda=10$ it stayed small.
+# [textbook](https://arxiv.org/abs/2106.11342) reports that it can.
+#
+# The textbook's toy problem has 20 examples with 200 inputs $x_j$ each. Its targets are $y=0.05 + 0.01\sum_j x_j$ plus a little noise. A
+# linear model is trained in minibatches of 5. It minimises the mean squared error, in this chapter always without a factor ½,
+# plus the penalty $\frac\lambda2\lVert w\rVert^2$. The penalty acts on the weights, not on the bias.
+#
+# The reader raised the learning rate η from {{below: used[1]:g}} to {{below: used[0]:g}} and kept $\lambda=3$: the loss exploded. With $\lambda=10$ it stayed small.
 #
 # We train four models: in minibatches with λ = 3, 10 and 0, and in full batches of all
 # 20 examples with λ = 0. Each epoch takes the examples in a new random order.
@@ -95,8 +98,8 @@ claim("02-full-batch", "The full-batch run has the losses of its linear recursio
 # %% tags=["hide-input"]
 upward = {"minibatch, λ = 0": 1, "minibatch, λ = 3": 1, "minibatch, λ = 10": -1,
           "full batch, λ = 0": -1}
-claim("S2-05", "Within 29 epochs the loss changes by at least {} powers of ten: it grows in "
-      "minibatches with λ = 0 and 3, and falls with λ = 10 and in full batches",
+claim("S2-05", "In minibatches with λ = 0 and 3 the loss grows; with λ = 10 and in full batches "
+      "it falls. In 29 epochs it changes by at least {} powers of ten",
       measured=[sign * powers.get(name, np.nan) for name, sign in upward.items()], above=2)
 
 # %% [markdown]
@@ -105,13 +108,14 @@ claim("S2-05", "Within 29 epochs the loss changes by at least {} powers of ten: 
 #
 # ## 2.2 One step: the shrink factor
 #
-# Let $g=\nabla L(w)$ be the gradient of the loss $L$ without the penalty. The
+# What does a penalty do to a weight in one step? Let $g=\nabla L(w)$ be the gradient of the loss $L$ without the penalty. The
 # penalty's gradient is $\lambda w$. One step of gradient descent on both is
 #
 # $$w - \eta\,(g+\lambda w)\;=\;(1 - \eta\lambda)\,w-\eta\,g.\tag{2.1}$$
 #
-# So the penalty multiplies the weight by the *shrink factor* $a=1-\eta\lambda$, and the loss takes its usual step. To
-# see the factor alone, take a weight that the loss ignores, so that $g=0$, such as the embedding of a word that never
+# So the penalty multiplies the weight by the *shrink factor* $a=1-\eta\lambda$, and the loss takes its usual step.
+#
+# To see the factor alone, take a weight that the loss ignores: $g=0$. An example is the embedding of a word that never
 # occurs. After $t$ steps, $a^t$ of it is left (Figure 2.2).
 
 # %% tags=["hide-input"]
@@ -192,7 +196,7 @@ claim("02-torch", "torch.optim.SGD takes the same 100 steps as (2.1) by hand",
       measured=np.abs(layer.weight.detach().numpy()[0] - w), below=1e-12)
 many = sweep(MLP((200, 1), init="zeros"), X, y, loss="mse", steps=100, record_every=100,
              lr=0.003, weight_decay=[0, 3])
-claim("02-sweep", "So does `sweep`, with which §2.8 trains many models at once",
+claim("02-sweep", "So does `sweep`, with which §2.10 trains many models at once",
       measured=many["weight0"].sel(weight_decay=3).values.ravel() - w, equals=0, within=1e-12)
 
 # %% [markdown]
@@ -200,17 +204,26 @@ claim("02-sweep", "So does `sweep`, with which §2.8 trains many models at once"
 #
 # ## 2.3 When is multiplying all weights by a constant an L2 penalty?
 #
-# An [answer in a forum](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer) says that an L2 penalty is almost the same as multiplying all weights by 0.99 in every batch. Let $a=0.99$.
+# An [answer in a forum](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer) says that an L2 penalty is almost the same as multiplying all weights by 0.99 in every batch. Let $a=0.99$. The order matters:
 #
 # - **Decay first**, then subtract the step taken from the old weight: $aw - \eta g(w)$. Comparison with (2.1)
 #   gives $\lambda=(1-a)/\eta$.
 # - **Step first**, then decay the result: $a\,(w - \eta g(w)) = aw - a\eta\, g(w)$. The gradient is scaled as well, so
 #   both η and λ change: it is (2.1) with the learning rate $\eta'=a\eta$ and $\lambda'=(1-a)/(a\eta)$.
-# - **Decay before the gradient is taken**, $aw-\eta g(aw)$. The decayed weights $v=aw$ become $a\,(v-\eta g(v))$: *step first*.
 #
-# All three identities hold for any loss, as long as η is constant. But a *schedule* lowers η during the training. Then L2 decays by
-# $\eta_t\lambda$ in step $t$ and fades together with the learning rate. A literal 0.99 does not (Figure 2.3): it is a
-# penalty whose $\lambda_t=0.01/\eta_t$ grows while $\eta_t$ falls.
+# Both identities hold for any loss, as long as η is constant.
+#
+# But a *schedule* lowers η during the training. Then L2 decays by
+# $\eta_t\lambda$ in step $t$, and fades together with the learning rate. A literal 0.99 does not (Figure 2.3).
+#
+# <details>
+# <summary>A third order, and what 0.99 is under a schedule</summary>
+#
+# *Decay before the gradient is taken:* $aw-\eta g(aw)$. The decayed weights $v=aw$ become $a\,(v-\eta g(v))$, which is *step first*.
+#
+# Under a schedule a literal 0.99 is a penalty whose $\lambda_t=0.01/\eta_t$ grows while $\eta_t$ falls.
+#
+# </details>
 
 
 # %% tags=["hide-input"]
@@ -268,11 +281,11 @@ figures.show(fig, "A weight without gradient, started at 1, over 20 steps; the l
              caption="A weight without gradient, started at 1. At each dotted line η halves.")
 
 # %% [markdown]
-# **For plain SGD at a constant η the rule is exactly an L2 penalty, in all three orders (in the third for $v=aw$). Under a schedule it is not.**
+# **For plain SGD at a constant η the rule is exactly an L2 penalty. Under a schedule it is not.**
 #
-# ## 2.4 Momentum: coupled and decoupled decay
+# ## 2.4 Momentum multiplies small decay
 #
-# How fast does a weight decay under momentum? SGD with momentum μ keeps a *buffer* $m$: each
+# How fast does a weight decay under momentum? SGD with momentum μ keeps a *buffer* $m$. Each
 # step multiplies it by μ and adds the new gradient. In PyTorch the penalty's gradient goes through the buffer, too. This is *coupled* decay:
 #
 # $$m \leftarrow \mu m + g + \lambda w, \qquad w \leftarrow w - \eta m. \tag{2.2}$$
@@ -288,16 +301,16 @@ figures.show(fig, "A weight without gradient, started at 1, over 20 steps; the l
 #
 #    $$z^2 - (1 + \mu - \eta\lambda)\,z + \mu = 0. \tag{2.3}$$
 #
-#    In the long run the root $z$ of larger size wins, and the half-life is $\ln 2/(-\ln|z|)$ (Figure 2.4).
+#    In the long run the root $z$ of larger size wins, and the half-life is $\ln 2/(-\ln|z|)$.
 # 3. *Use the product of the roots.* It is the last coefficient of (2.3), μ. So the larger root has at least the
 #    size $\sqrt\mu$, whatever λ.
 #
-# What does a larger λ do?
+# What does a larger λ do (Figure 2.4)?
 #
 # - **Small decay is multiplied.** As long as $\eta\lambda \ll (1-\sqrt\mu)^2$, the larger root is $z \approx 1 - \frac{\eta\lambda}{1-\mu}$.
-# - **Large decay is limited.** From $\eta\lambda=(1-\sqrt\mu)^2$ ({{(1 - 0.9**0.5) ** 2:.4f}} for $\mu=0.9$) to $(1+\sqrt\mu)^2$ both roots
-#   have size $\sqrt\mu$, and the weight swings around zero. It is like a spring with friction. A stiffer one (more λ) swings
-#   faster, but only friction, here $1-\mu$, brings it to rest.
+# - **Large decay is limited.** From $\eta\lambda=(1-\sqrt\mu)^2$ to $(1+\sqrt\mu)^2$ both roots have size $\sqrt\mu$. The weight swings around zero,
+#   like a spring with friction. More λ makes the spring stiffer: it swings
+#   faster. But only friction, here $1-\mu$, brings it to rest. For $\mu=0.9$ this begins at $\eta\lambda={{(1 - 0.9**0.5) ** 2:.4f}}$.
 # - **Too much makes weights grow**, from $\eta\lambda=2(1+\mu)$ on.
 #
 # <details>
@@ -325,7 +338,7 @@ def root_size(x, mu):
 # %% tags=["hide-input"]
 def draw_half_lives(ax):
     """Half-life against ηλ for four momenta; a dot for a ResNet."""
-    colours = {0: figures.BLUE, 0.7: figures.PINK, 0.9: figures.GREEN, 0.99: figures.AMBER}
+    colours = {0: figures.BLUE, 0.7: figures.SKY, 0.9: figures.GREEN, 0.99: figures.AMBER}
     for mu, colour in colours.items():
         end = 2 * (1 + mu) - np.geomspace(1e-9, 1 + 2 * mu, 300)[::-1]
         x = np.append(np.geomspace(1e-6, 0.999, 1000), end[1:])
@@ -335,30 +348,45 @@ def draw_half_lives(ax):
     resnet = np.log(2) / -np.log(root_size(0.1 * 1e-4, 0.9))  # with η = 0.1, λ = 0.0001, μ = 0.9
     ax.plot(0.1 * 1e-4, resnet, "o", color=figures.GREEN, label="_ResNet")
     for words, tip, place, colour in (
-            ("a ResNet: η = 0.1,\nλ = 0.0001", (0.95e-5, 0.8 * resnet), (2e-7, 30), figures.GREEN),
-            ("floor for μ = 0.9:\nmore λ does not help", (0.03, 13.2), (3.5e-5, 0.9), figures.GREY),
-            ("beyond 2(1 + μ)\nthe weight grows", (3.9, 3e3), (0.012, 2e4), figures.GREY)):
+            ("a ResNet: η = 0.1,\nλ = 0.0001", (0.95e-5, 0.8 * resnet), (3e-8, 30), figures.GREEN),
+            ("floor for μ = 0.9:\nmore λ does not help", (0.03, 13.2), (2e-6, 0.9), figures.GREY),
+            ("beyond 2(1 + μ)\nthe weight grows", (3.9, 3e3), (0.0012, 1e5), figures.GREY)):
         ax.annotate(words, tip, place, color=colour,
                     arrowprops={"arrowstyle": "->", "color": colour})
-    ax.text(0.022, 0.62, "μ = 0: no floor", color=figures.BLUE)
+    ax.text(0.45, 0.62, "μ = 0: no floor", color=figures.BLUE, ha="right")
 
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(7.2, 4.2))
-draw_half_lives(ax)
-ax.set(xlim=(1e-7, 10), ylim=(0.5, 2e6), xlabel="ηλ", ylabel="half-life in the long run (steps)")
-ax.minorticks_off()
-ax.set_title("While decay is small, momentum shortens the half-life; then it sets a floor")
-marks = figures.drawn(ax)
+def draw_two_weights(at):
+    """A weight without gradient, coupled decay and momentum 0.9: below the floor's λ, and above."""
+    for x, style, words, place in ((0.001, "-", "decays", (36, 0.87)),
+                                   (0.03, "--", "swings", (24, -0.4))):
+        path = np.cumprod([1, *factors_of_torch(0.1, x / 0.1, 0.9, steps=80)])
+        at.plot(path, style, color=figures.GREEN, label=f"ηλ = {x:g}")
+        at.text(*place, f"ηλ = {x:g}:\n{words}", color=figures.GREEN, va="center")
+    at.axhline(0, color=figures.GREY, lw=1)
+    at.set(xlabel="step", ylabel="weight", xlim=(0, 80), ylim=(-0.6, 1.05))
+    at.set_title("two weights, μ = 0.9", size=10, weight="normal")
+
+
+# %% tags=["hide-input"]
+fig, (ax, at) = figures.subplots(1, 2, figsize=(7.8, 4.2), width_ratios=(2.5, 1))
+draw_half_lives(ax), draw_two_weights(at)
+ax.set(xlim=(1e-8, 10), ylim=(0.5, 2e6), xlabel="ηλ", ylabel="half-life in the long run (steps)")
+ax.set_xticks(10.0 ** np.arange(-8, 2, 2)), ax.minorticks_off()
+figures.title(fig, "While decay is small, momentum shortens the half-life; then it sets a floor")
+marks, two = figures.drawn(ax), figures.drawn(at)
 flat = {name: np.median(marks[name].y[marks[name].x > 0.1]) for name in ("μ = 0.9", "μ = 0.99")}
 figures.show(fig, "Half-life of a weight without gradient against ηλ, both logarithmic, for "
              "momentum 0, 0.7, 0.9 and 0.99. Each curve falls like one over ηλ, lower for more "
              f"momentum; then it is flat, at {flat['μ = 0.9']:.0f} steps for 0.9 and "
              f"{flat['μ = 0.99']:.0f} for 0.99. Near 2(1 + μ) it rises steeply. "
              f"A dot on the curve for 0.9 marks a ResNet, at {marks['_ResNet'].y[0]:,.0f} steps. "
-             "Without momentum there is no floor: at ηλ = 1 one step leads to zero.", number="2.4",
-             caption="From the larger root of (2.3), for a weight without gradient. Each curve is "
-             "one momentum μ; both axes are logarithmic.")
+             "Without momentum there is no floor: at ηλ = 1 one step leads to zero. Right, two "
+             f"weights over 80 steps: one falls to {two['ηλ = 0.001'].y[-1]:.2f}, the other swings "
+             f"through zero to {min(two['ηλ = 0.03'].y):.2f} and comes to rest.", number="2.4",
+             caption="Weights without gradient. Left: from the larger root of (2.3); each curve is "
+             "one momentum μ, and both axes are logarithmic. Right: two runs from 1.")
 
 # %% tags=["hide-input"]
 lr, weight_decay, mu = 0.1, 0.01, 0.9
@@ -375,6 +403,11 @@ claim("02-momentum-plateau", "Between, |z| = √μ: for ηλ = 0.01, 0.03, 0.3 a
       measured=root_size(np.array([0.01, 0.03, 0.3, 3]), mu), equals=mu**0.5, within=1e-9)
 
 # %% tags=["hide-input"]
+claim("02-swings", "In Figure 2.4 the weight with ηλ = 0.03 swings through zero, to {}",
+      measured=min(two["ηλ = 0.03"].y), between=(-0.6, -0.2))
+assert min(two["ηλ = 0.001"].y) > 0.4, "the other decays without a swing"
+
+# %% tags=["hide-input"]
 settings = {"ResNet": (0.1, 0.9, 1e-4)}  # learning rate, momentum, λ
 half_lives = {name: np.log(0.5) / np.log(root_size(lr * weight_decay, mu))
               for name, (lr, mu, weight_decay) in settings.items()}
@@ -386,24 +419,31 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
       equals=0.5, within=1e-6)
 
 # %% [markdown]
-# For a ResNet on ImageNet ($\eta=0.1$, $\mu=0.9$, $\lambda=0.0001$; [He et al. 2016](https://arxiv.org/abs/1512.03385))
-# the half-life is about {{round(half_lives["ResNet"], -2):,.0f}} steps at first. When η drops to 0.01, it becomes about
+# A ResNet on ImageNet is trained with $\eta=0.1$, $\mu=0.9$ and $\lambda={{settings["ResNet"][2]:g}}$ ([He et al. 2016](https://arxiv.org/abs/1512.03385)).
+# Its half-life is about {{round(half_lives["ResNet"], -2):,.0f}} steps at first. When η drops to 0.01, it becomes about
 # {{round(np.log(0.5) / np.log(root_size(0.01 * 1e-4, 0.9)), -3):,.0f}}.
 #
-# **Decoupled decay** [(Loshchilov and Hutter, 2019)](https://arxiv.org/abs/1711.05101) stays out of the buffer:
+# **Momentum 0.9 makes small decay {{1 / (1 - 0.9):.0f}} times as fast, and sets a floor for large decay.**
+#
+# ## 2.5 Decoupled decay stays out of the buffer
+#
+# Must decay go through the buffer? *Decoupled* decay [(Loshchilov and Hutter, 2019)](https://arxiv.org/abs/1711.05101), as in PyTorch's AdamW, does not:
 # $m\leftarrow\mu m+g$ and $w\leftarrow(1-\eta\lambda)\,w-\eta m$ (Figure 2.5, left).
 #
-# PyTorch's AdamW decays like this. With `torch.optim.SGD`, set `weight_decay=0` and multiply the weights (not the biases) by $1-\eta\lambda$ between `backward()` and `step()`, under `torch.no_grad()`.
-#
 # At a constant η coupled decay can imitate decoupled decay, for any loss. From the same start and with the same first step, both
-# take the same steps forever if the coupled λ′ and μ′ are
+# take the same steps forever (Figure 2.5, right) if the coupled λ′ and μ′ are
 #
 # $$\lambda'=(1-\mu)\,\lambda,\qquad\mu'=(1-\eta\lambda)\,\mu.\tag{2.4}$$
 #
-# The reverse works only while $\eta\lambda'\le(1-\sqrt{\mu'})^2$. Beyond it coupled decay swings around zero; decoupled decay at most flips the sign at every step.
+# <details>
+# <summary>Decoupled decay with `torch.optim.SGD`</summary>
+#
+# Set `weight_decay=0` and multiply the weights (not the biases) by $1-\eta\lambda$ between `backward()` and `step()`, under `torch.no_grad()`.
+#
+# </details>
 #
 # <details>
-# <summary>Derivation of (2.4)</summary>
+# <summary>Derivation of (2.4), and the reverse</summary>
 #
 # Write $a=1-\eta\lambda$.
 #
@@ -417,7 +457,8 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 #
 # For $\eta\lambda>1$ the momentum μ′ is negative, and PyTorch refuses it.
 #
-# *The reverse.* Given λ′ and μ′, step 3 asks for numbers $a$ and μ with the product $\mu'$ and the sum $1+\mu'-\eta\lambda'$.
+# *The reverse* works only while $\eta\lambda'\le(1-\sqrt{\mu'})^2$. Beyond it coupled decay swings around zero; decoupled decay at most flips the sign at every step.
+# For given λ′ and μ′, step 3 asks for numbers $a$ and μ with the product $\mu'$ and the sum $1+\mu'-\eta\lambda'$.
 # They are the roots of (2.3), with λ′ and μ′. In the range of the swings these are complex, and above it
 # negative; no momentum is.
 #
@@ -537,7 +578,7 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 
 # %% [markdown]
 # **With $\mu=0.9$ and the same small λ, decoupled decay shrinks weights {{1 / (1 - 0.9):.0f}} times more slowly than coupled decay.**
-# By (2.4) it also converges to a different point (dotted): the minimum of $L+(1-\mu)\frac\lambda2\lVert w\rVert^2$.
+# By (2.4) it also converges to another point, the minimum of $L+(1-\mu)\frac\lambda2\lVert w\rVert^2$ (dotted).
 #
 # <details>
 # <summary>Large decay: decoupled is the faster one</summary>
@@ -548,17 +589,18 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 #
 # </details>
 #
-# ## 2.5 Full batches: curvature limits the learning rate
+# ## 2.6 Full batches: curvature limits the learning rate
 #
-# Which learning rates are *stable* when each step sees all examples? A run is stable if its predictions on the training examples forget the start:
-# two runs with the same batches end alike.
-# Think of a ball in a valley. Too large a step lands on
-# the opposite slope, higher than where it started (Figure 2.6, right).
+# Which learning rates are stable when each step sees all examples? Think of a ball in a valley. Too large a step lands on
+# the opposite slope, higher than where it started (Figure 2.6, right). A run is *stable* if its predictions on the training
+# examples forget the start.
 #
 # The mean squared error of a linear model is quadratic. Let $H$ be its matrix of second derivatives, the *Hessian*. An
-# eigenvalue $\rho$ of $H$ is the curvature along one direction, its eigenvector. At the distance $\Delta$ from the minimum
-# of loss plus penalty, the slope along it is $(\rho+\lambda)\,\Delta$, if all parameters decay. So each step multiplies the
-# distance by $1-\eta\lambda-\eta\rho$ (Figure 2.6). The distance shrinks if and only if
+# eigenvalue $\rho$ of $H$ is the curvature along one direction, its eigenvector.
+#
+# Let all parameters decay. At the distance $\Delta$ from the minimum
+# of loss plus penalty, the slope along the eigenvector is $(\rho+\lambda)\,\Delta$. So each step multiplies the
+# distance by $1-\eta\lambda-\eta\rho$ (Figure 2.6, left). The distance shrinks if and only if
 #
 # $$|1 - \eta\lambda - \eta\rho| < 1, \quad\text{which for every direction means}\quad \eta < \frac{2}{\rho_{\max} + \lambda}.\tag{2.5}$$
 #
@@ -571,7 +613,7 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 # With momentum, instability begins where a root reaches −1. In (2.3), $\lambda+\rho$ takes the place of λ, so that its
 # growth from $\eta\lambda=2(1+\mu)$ on becomes $\eta < 2(1+\mu)/(\rho_{\max}+\lambda)$ for stability. For decoupled
 # decay, $z=-1$ in $z^2 - (a+\mu-\eta\rho)\,z + a\mu = 0$ gives $(1+a)(1+\mu)=\eta\rho$, which is the last bound of
-# §2.10.
+# §2.13.
 #
 # </details>
 
@@ -621,7 +663,7 @@ def three_axes(**options):
 fig, ax, inside, outside = three_axes(figsize=(7.6, 4.2), width_ratios=(3.4, 1))
 draw_factor(ax)
 draw_valley(inside, -0.6, figures.GREY, "factor −0.6:\nnearer the bottom")
-draw_valley(outside, -1.2, figures.PINK, "factor −1.2:\nhigher and higher")
+draw_valley(outside, -1.2, figures.AMBER, "factor −1.2:\nhigher and higher")
 drawn_now = {name: each.x[0] for name, each in figures.drawn(ax).items()}
 ax.text(41, 0.25, "in the band distances shrink", color=figures.GREY)
 ax.text(97, -1.5, "outside the band\ndistances grow", color=figures.GREY)
@@ -642,7 +684,7 @@ figures.show(fig, "Factor 1 − η(ρ + λ) against the curvature ρ at η = 0.0
 # %%
 problems = [make_regression(20, seed=seed) for seed in seeds(20)]
 data, targets = (np.stack(part) for part in zip(*problems, strict=True))
-# Q = XXᵀ + 1 of each data set; the 1 is the bias's. §2.7 uses it, too.
+# Q = XXᵀ + 1 of each data set; the 1 is the bias's. §2.8 uses it, too.
 grams = data @ data.swapaxes(1, 2) + 1
 
 # %% tags=["hide-input"]
@@ -657,18 +699,18 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 
 # %% [markdown]
 # **So decay narrows the stable range of full batches.** In the toy problem $2/\rho_{\max}$ is
-# about {{full.mean():.2f}} on average, so full batches at $\eta=0.03$ are safe. For a batch of 5, $\eta=0.03$ is too large, and λ = 10 makes the overshoot
+# about {{full.mean():.2f}} on average, so full batches at $\eta=0.03$ are safe. For a batch of 5 this η is too large, and λ = 10 makes the overshoot
 # worse. Why does that run not explode?
 #
-# ## 2.6 Minibatches: one epoch by hand
+# ## 2.7 Minibatches: one epoch by hand
 #
 # What does an epoch do to the error of one example?
 #
-# 1. *The targets do not matter.* Run SGD twice from different starts with the same batches. A step takes the difference $d$
-#    of the weights to $(1-\eta\lambda)\,d-\eta H_Bd$, where the batch's Hessian $H_B$ holds no targets. If $d$ dies out,
+# 1. *Leave out the bias. Then the targets do not matter.* Run SGD twice from different starts with the same batches. A step takes the difference $d$
+#    of their weights to $(1-\eta\lambda)\,d-\eta H_Bd$. The batch's Hessian $H_B$ holds no targets. If $d$ dies out,
 #    the run forgets its start; if it grows, the run explodes. So take $y=0$ and ask: do the errors die out?
 # 2. *Take the inputs as orthogonal.* An input has 200 random components. So its squared length is about 200, and two
-#    inputs are nearly orthogonal: the loss's step for one example leaves the error on another as it is (Figure 2.7, left). Leave out the bias.
+#    inputs are nearly orthogonal. Then the loss's step for one example leaves the error on another as it is (Figure 2.7, left).
 # 3. *A batch overshoots.* The squared error of one example has the curvature $2\lVert x\rVert^2 = {{2 * 200}}$ along its input $x$;
 #    the mean over 5 examples has {{2 * 200 // 5}}. So a step multiplies the errors of its own batch by $a-80\eta$, with the shrink
 #    factor $a=1-\eta\lambda$ of §2.2.
@@ -688,7 +730,7 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 #
 # </details>
 #
-# At $\eta=0.03$ and λ = 10 this is
+# At $\eta=0.03$ and λ = 10, (2.6) is
 # $({{1 - 0.03 * 10:.1f}}-{{80 * 0.03:.1f}})\cdot{{1 - 0.03 * 10:.1f}}^3={{(0.7 - 80 * 0.03) * 0.7**3:.2f}}$: the error shrinks. With λ = 3 the
 # factor is ${{(0.91 - 80 * 0.03) * 0.91**3:.2f}}$: it grows (Figure 2.7).
 
@@ -773,12 +815,13 @@ claim("02-four-steps", "The paths end at (2.6), up to the sign",
 # %% [markdown]
 # This solves the puzzle. **For full batches decay narrows the stable range: it adds to the overshoot. For shuffled minibatches
 # it can widen it: an error goes on shrinking during the other batches.**
-# The rescue needs at least two batches an epoch (exercise 2), and fails if one direction is too steep in every batch (exercise 5).
+# The rescue needs at least two batches an epoch (exercise 2). It fails if one direction is too steep in every batch (exercise 5).
 #
-# ## 2.7 Minibatches: the real borders
+# ## 2.8 Minibatches: the real borders
 #
-# How good is this estimate? We train on the real inputs, neither quite orthogonal nor equally long, with all targets
-# zero. Let $e$ hold the errors on all examples. The *growth exponent* Γ is the average
+# How good is this estimate? We train on the real inputs, with all targets zero. These inputs are neither quite orthogonal nor equally long.
+#
+# Let $e$ hold the errors on all examples. The *growth exponent* Γ is the average
 # change of $\ln\lVert e\rVert$ per epoch. If Γ is negative, the run is stable.
 
 
@@ -792,14 +835,19 @@ def exponent_of(X, lr, weight_decay):
 exponent = exponent_of(X, 0.03, 3)
 
 # %% [markdown]
-# At $\lambda=3$ this run has Γ = {{exponent:.2f}}: each epoch multiplies its errors by about {{np.exp(exponent):.1f}}. The mean Γ of 20 data sets is {{below: over_decay[:, 3].mean():.2f}}.
+# At $\lambda=3$ this run has Γ = {{exponent:.2f}}: each epoch multiplies its errors by about {{np.exp(exponent):.1f}}.
+# The folded function `growth` finds Γ for many settings at once: `over_lr` without decay, `over_decay` at $\eta=0.03$.
 #
-# `exact_step` needs only the errors, the bias and the matrix $Q=XX^{\top}+1$. The folded
-# `growth(Q, lr, weight_decay, batch=5, mu=0, …)` repeats it to find Γ for many settings at once: `over_lr`
-# without decay, `over_decay` at $\eta=0.03$.
+# <details>
+# <summary>How it works</summary>
+#
+# With targets zero a step needs only the errors, the bias and the matrix $Q=XX^{\top}+1$: see `exact_step`.
+# `growth(Q, lr, weight_decay, batch=5, mu=0, …)` repeats it. At λ = 3 the mean Γ of 20 data sets is {{below: over_decay[:, 3].mean():.2f}}.
+#
+# </details>
 
 
-# %%
+# %% tags=["hide-input"]
 def exact_step(Q, e, b, rows, lr, a):
     """One step with the batch `rows` and targets zero, of all errors e and of the bias b."""
     # The step moves w along the batch's inputs, so it changes e by columns of Q.
@@ -861,8 +909,8 @@ def growth(Q, lr, weight_decay, batch=5, seed=0, epochs=200, mu=0.0, shuffle=Tru
 w, few = np.linspace(-1, 1, 200), [3, 1, 4, 15, 9]
 moved = (1 - 0.03 * 10) * w - 0.03 * 2 / 5 * X[few].T @ (X[few] @ w + 0.5)
 e, b = exact_step(grams[0], X @ w + 0.5, 0.5, few, 0.03, 1 - 0.03 * 10)
-claim("02-train", "At η = 0.03, λ = 3 the training of §2.1 and `growth` find the same mean Γ of "
-      "20 data sets; difference",
+claim("02-train", "At η = 0.03, λ = 3 the mean Γ of 20 data sets by the training of §2.1 and by "
+      "`growth` differ by {}",
       measured=np.mean([exponent_of(A, 0.03, 3) for A in data])
       - growth(grams, 0.03, 3, seed=seeds(20)).mean(), equals=0, within=0.05)
 claim("02-plain", "`growth` finds what `plain_growth` finds",
@@ -893,7 +941,7 @@ narrow = np.column_stack([X, np.ones(20)]) / 8  # small inputs, which momentum f
 begin = np.linalg.pinv(narrow) @ np.random.default_rng(0).standard_normal(20)
 ball = descend(lambda v: 2 / 20 * narrow.T @ (narrow @ v), begin, 0, 0.008, 0.9, steps=80)
 far_off = np.linalg.norm(ball @ narrow.T, axis=1)
-claim("02-growth-momentum", "In full batches with momentum, Γ is that of the descent of §2.4",
+claim("02-growth-momentum", "In full batches with momentum, Γ is that of the descent of §2.5",
       measured=growth(narrow @ narrow.T, 0.008, 0, 20, epochs=80, mu=0.9)
       - np.log(far_off[80] / far_off[50]) / 30, equals=0, within=1e-9)
 
@@ -940,6 +988,7 @@ claim("02-alike", "Without their lengths, inputs have the squared length 200 and
 more = [0, 3, 6, *range(8, 20), 24, 28, 32, 36, 38, 40, 44]  # λ for batches drawn anew
 drawn_anew = growth(grams, 0.03, more, seed=seeds(20), shuffle=False)
 drawn_from, drawn_to = ends_of(more, np.mean(drawn_anew, axis=0))
+ANEW = "#A8407F"  # a darker pink: the colour of batches drawn anew, also below
 
 # %% tags=["hide-input"]
 between = [6.5, 7.5, 9, 42, 46]  # more λ for the kinks; then λ for a bias that decays
@@ -959,7 +1008,7 @@ assert 6 < parting < 9, "the bias makes the kink"
 assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly moves"
 
 # %% [markdown]
-# The estimate by hand is too optimistic: real inputs need more λ.
+# Where Γ changes its sign, stability begins or ends:
 #
 # | at $\eta=0.03$ | stable from λ = | to about λ = |
 # |---|---|---|
@@ -967,7 +1016,7 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # | real inputs, shuffled | {{stable_from:.1f}} | {{stable_to:.0f}} |
 # | real inputs, drawn anew | {{drawn_from:.0f}} | {{drawn_to:.0f}} |
 #
-# Shuffling is part of the rescue, because the examples of a shuffled epoch take turns. If each batch is *drawn anew* from all examples (last row), λ = 10 is not
+# Shuffling is part of the rescue, because the examples of a shuffled epoch take turns. In the last row each batch is *drawn anew* from all examples. Then λ = 10 is not
 # enough (Figure 2.8).
 #
 # <details>
@@ -982,7 +1031,7 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # *Overlap* alone, with equal lengths, would raise it to {{angles[0]:.1f}} (simulated without a bias). But it helps the longest input: its
 # error spreads to shorter inputs, whose batches overshoot less. So with both the border is {{stable_from:.1f}}.
 #
-# The five examples of a batch *drawn anew* differ; in §2.8 one may come twice. By hand, drawing anew does not change Γ: in four steps each example is drawn once on average, so the logarithms add up to that of (2.6).
+# The five examples of a batch *drawn anew* differ; in §2.11 one may come twice. By hand, drawing anew does not change Γ: in four steps each example is drawn once on average, so the logarithms add up to that of (2.6).
 # But real inputs overlap: the overshoot of one batch spreads to other examples, and the next batch may hit the same ones again.
 #
 # </details>
@@ -1001,12 +1050,12 @@ def draw_exponents(ax):
     for x, gains, style, width, name in ((fine, thick_line, "-", 2, "shuffled"),
                                          (thin, thin_line, "-", 0.9, "bias decays"),
                                          (more, drawn_anew.mean(0), ":", 2, "drawn anew")):
-        ax.plot(x, gains, style, color=figures.ORANGE, lw=width, label=name)
+        ax.plot(x, gains, style, color=ANEW if style == ":" else figures.ORANGE, lw=width,
+                label=name)
     ax.plot(grid, np.log(by_hand(0.03, grid) + 1e-9), "k--", lw=1, label="by hand")
-    ax.axhline(0, color=figures.GREY, lw=1)
     for x, height, words, colour in ((30, -0.31, "shuffled", figures.ORANGE),
                                      (14.7, -0.65, "if the bias decayed", figures.ORANGE),
-                                     (26, 0.12, "drawn anew", figures.ORANGE),
+                                     (26, 0.12, "drawn anew", ANEW),
                                      (2.2, -0.4, "by hand", "k")):
         ax.text(x, height, words, color=colour)
     for decay, mark in ((3, "X"), (10, "o")):  # as in Figure 2.9
@@ -1020,7 +1069,7 @@ def draw_exponents(ax):
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(7.2, 3.6))
-draw_exponents(ax)
+draw_exponents(ax), ax.axhline(0, color=figures.GREY, lw=1)
 ax.set(xlim=(0, 56), ylim=(-0.8, 0.6))
 ax.set_title("Shuffled batches are stable for more values of λ than those drawn anew")
 gain = figures.drawn(ax)
@@ -1051,7 +1100,11 @@ claim("02-too-much", "Far too much λ makes them explode again: at η = 0.03, sh
       "λ = {}, on average", measured=stable_to, between=(44, 52))
 
 # %% [markdown]
-# Figure 2.9 maps these borders. On the right it compares runs with *answering the mean target*: predicting the mean of the training targets
+# **At η = 0.03 real inputs need more λ than by hand, and batches drawn anew need still more.**
+#
+# ## 2.9 The map: which learning rate with which λ
+#
+# Where does decay help, and where does it hurt? Figure 2.9 maps the borders. On the right it compares runs with *answering the mean target*: predicting the mean of the training targets
 # for every input.
 
 
@@ -1075,9 +1128,8 @@ def draw_plane(ax):
     edge = 2 / (2 / full.mean() + lams)
     ax.contourf(lrs, lams, plane.T, [0, 9], colors=[figures.ORANGE], alpha=0.25)
     ax.fill_betweenx(lams, edge, 0.064, color=figures.SKY, alpha=0.3, lw=0)
-    for exponents, style, width in ((plane, "-", 2), (drawn_plane, ":", 1.5)):
-        ax.contour(lrs, lams, exponents.T, [0], colors=figures.ORANGE, linestyles=style,
-                   linewidths=width)
+    for exponents, colour, style in ((plane, figures.ORANGE, "-"), (drawn_plane, ANEW, ":")):
+        ax.contour(lrs, lams, exponents.T, [0], colors=colour, linestyles=style, linewidths=2)
     ax.plot(edge, lams, lw=2, color=figures.BLUE, label="_full")
     ax.set(xlabel="learning rate η", ylabel="weight decay λ", xlim=(0, 0.064), ylim=(0, 16),
            xticks=[0, 0.02, 0.04, 0.06])
@@ -1091,7 +1143,7 @@ def name_regions(ax):
                         (0.039, 0.4, "shuffled mini-\nbatches explode"),
                         (0.0455, 13, "full batches\nexplode"), (0.0492, 8.1, "both explode")):
         ax.text(x, y, words, size=9.5)
-    ax.text(0.0275, 12.2, "drawn\nanew", size=9.5, ha="right", color=figures.ORANGE)
+    ax.text(0.0275, 12.2, "drawn\nanew", size=9.5, ha="right", color=ANEW)
     ax.text(0.0635, 11.1, "shuffled", size=9.5, ha="right", color=figures.ORANGE)
 
 
@@ -1177,9 +1229,9 @@ claim("02-bounded", "There the loss of minibatches stays at least {} times as la
 
 # %% [markdown]
 # **With much decay, shuffled minibatches can be stable where full batches explode** (top right of Figure 2.9).
-# A full batch overshoots in every step, but in minibatches an example overshoots once an epoch and decays in the other three steps.
+# A full batch overshoots in every step. In minibatches an example overshoots once an epoch and decays in the other three steps.
 #
-# But stable is not yet good: at the circle (η = 0.055, λ = 15) the loss hovers far above that of answering the mean target.
+# But stable is not yet good. At the circle the loss hovers far above that of answering the mean target.
 #
 # <details>
 # <summary>A safe bound on η that needs no run</summary>
@@ -1210,9 +1262,9 @@ claim("02-curvature", "The curvature of a batch of 5 follows from its largest si
 
 # %% tags=["hide-input"]
 exploded, ended = {}, {}
-for batch, rate in ((5, 0.07), (20, 0.15)):
+for batch, lr in ((5, 0.07), (20, 0.15)):
     net = sweep(MLP((200, 50, 1), init="he"), data, targets, loss="mse", batch_size=batch,
-                seeds=seeds(20), lr=rate, weight_decay=[0, 4], steps=60, record_every=60)
+                seeds=seeds(20), lr=lr, weight_decay=[0, 4], steps=60, record_every=60)
     losses = net.train_loss.values[:, :, -1]  # data set, λ; of the last step
     exploded[batch], ended[batch] = (~(losses < 1e3)).sum(0), losses[:, 1]
 
@@ -1242,23 +1294,26 @@ assert 0.15 * sharp_at[0] > 4, "full batches overshoot at the start"
 assert abs(sharp_at[1] - 2) < 0.2, "after five steps only the bias's curvature is left"
 
 # %% [markdown]
-# In a network with 50 hidden ReLU units λ = 4 rescues most runs: in minibatches at η = 0.07, {{exploded[5][0]}} of 20 explode without
-# decay and {{exploded[5][1]}} with it. But the rescued networks have learnt nothing: they answer the mean target.
+# A small network fares alike: with λ most runs do not explode, but they learn nothing.
 # **So against explosions lower η first.**
 #
 # <details>
-# <summary>Are full batches rescued, too?</summary>
+# <summary>The small network</summary>
 #
-# Yes: at η = 0.15 {{exploded[20][0]}} of 20 explode without decay, {{exploded[20][1]}} with λ = 4. But in a different
+# It has 50 hidden ReLU units. In minibatches at η = 0.07, {{exploded[5][0]}} of 20 runs explode without
+# decay and {{exploded[5][1]}} with λ = 4. The rescued networks answer the mean target.
+#
+# In full batches, at η = 0.15, {{exploded[20][0]}} of 20 explode without decay, {{exploded[20][1]}} with λ = 4. But in a different
 # way: decay shrinks the weights, on which a network's curvature depends. η times the largest curvature (of
 # the network linearised at its weights) falls from {{0.15 * sharp_at[0]:.0f}} to {{0.15 * sharp_at[1]:.1f}} within five steps (median).
 #
 # </details>
 #
-# ## 2.8 Noise: how far a run hovers
+# ## 2.10 Noise: how far a run hovers
 #
-# With λ = 10 the reader finds training "somewhat erratic". Figure 2.10 shows the loss without penalty. On average over 20 data sets
-# it is about that of answering the mean target. Why does it not settle?
+# A second question remains: why does the run that is saved not settle? With λ = 10 the reader finds training "somewhat erratic".
+# Figure 2.10 shows the loss without penalty. On average over 20 data sets
+# it is about that of answering the mean target.
 
 # %%
 # `sweep` trains on data set k with the start and the batches of seed k. A net of the
@@ -1301,10 +1356,9 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 # Batches disagree about the minimum: each step kicks the weights away, and the slope pulls them back. The *excess* $E$ is the
 # mean height of loss *plus penalty* above its minimum, over a long run.
 #
-# Let $C$ be the covariance of the single examples' gradients at the minimum of loss plus penalty: the noise. Every batch of
-# $B$ examples is drawn anew.
+# Every batch of $B$ examples is drawn anew. The noise is measured by $C$, the covariance of the single examples' gradients at the minimum of loss plus penalty.
 #
-# If all parameters decay, the Hessian of loss plus
+# Let all parameters decay. Then the Hessian of loss plus
 # penalty is $H_\lambda=H+\lambda I$. Along one of its eigenvectors,
 # let $h=\rho+\lambda$ be the curvature, $\Delta$ the distance from the minimum, and $\sigma^2$ the variance of the noise.
 #
@@ -1340,7 +1394,7 @@ def draw_cloud(ax, eta, colour):
     ax.stairs(-0.16 + often / 1.3e4, edges, baseline=-0.16, fill=True, color=colour, alpha=0.35)
     ax.plot(x, x**2 / 2, color=figures.GREY, lw=1.2, label="valley")
     ax.plot(runs, runs**2 / 2, "o", color=colour, ms=4.5, alpha=0.4, mew=0, label="runs")
-    ax.plot([-1.1, 1.1], [height, height], "--", color=colour, lw=1.5, label="height")
+    ax.plot([-1.1, 1.1], [height, height], ":", color=colour, lw=2, label="height")
     ax.text(-1.08, -0.02, f"mean height {height:.3f}", color=colour, va="top")
     at, low = 0.8, 0.8**2 / 2
     ax.plot(at, low, "ko", ms=5, label="_one")
@@ -1356,11 +1410,11 @@ def draw_cloud(ax, eta, colour):
 
 # %% tags=["hide-input"]
 fig, (ax, at) = figures.subplots(1, 2, figsize=(7.4, 3.1), sharey=True)
-draw_cloud(ax, 0.2, figures.ORANGE), draw_cloud(at, 0.1, figures.BLUE)
+draw_cloud(ax, 0.2, ANEW), draw_cloud(at, 0.1, ANEW)
 high, lower = (figures.drawn(each) for each in (ax, at))
 figures.title(fig, "Kicks scatter the runs, the slope pulls back; half of η, about half the height")
 figures.show(fig, "Two valleys with the runs as dots on their slopes. At η = 0.2 the dots reach "
-             f"distances up to {abs(high['runs'].x).max():.1f}, and a dashed line marks their mean "
+             f"distances up to {abs(high['runs'].x).max():.1f}, and a dotted line marks their mean "
              f"height, {high['height'].y[0]:.3f}. At η = 0.1 they crowd within "
              f"{abs(lower['runs'].x).max():.1f}, and the line is at {lower['height'].y[0]:.3f}. At "
              "a black dot one arrow, the pull, points to the middle; two arrows, the kicks, point "
@@ -1370,7 +1424,7 @@ figures.show(fig, "Two valleys with the runs as dots on their slopes. At η = 0.
              "loss plus penalty. Arrows: pull and kick of one step, to scale.")
 
 # %% tags=["hide-input"]
-claim("02-cloud", "In Figure 2.11 the runs' mean height is that of step 3; ratio",
+claim("02-cloud", "In Figure 2.11 the runs' mean height is {} times that of step 3",
       measured=[np.mean(runs**2) / 2 / (eta / (2 - eta) / 2) for eta, runs in clouds.items()],
       between=(0.9, 1.1))
 
@@ -1378,13 +1432,21 @@ claim("02-cloud", "In Figure 2.11 the runs' mean height is that of step 3; ratio
 # **If batches are drawn anew and η is small, half the learning rate or twice the batch halves the excess.** So $E$ depends on $\eta/B$ only: doubling both changes nothing. This is one reason
 # for the *linear scaling rule* ([Goyal et al. 2017](https://arxiv.org/abs/1706.02677)).
 #
-# ## 2.9 Shuffled epochs, and what the reader's run cost
+# In the puzzle λ itself makes the noise. Without λ, and at a stable η, the model in the end fits all 20 examples exactly. Then
+# *every* example's gradient vanishes, and $C=0$. With $\lambda=10$ errors remain, and so does the noise.
+#
+# ## 2.11 Shuffled epochs: the kicks cancel
 #
 # Data loaders do not draw anew: they *shuffle*. Does a run then hover less? At the minimum the gradients of loss plus penalty of an epoch's batches
-# sum to zero, so kicks taken there cancel by the end of the epoch (Figure 2.12).
+# sum to zero. So kicks taken there cancel by the end of the epoch (Figure 2.12).
 #
-# We use ten data sets of 200 examples with
-# 20 inputs, $\lambda=0.2$, true weights and noise of size 1 in place of 0.01, and {{200 // 5}} batches of 5 an epoch. `wander` trains on all at once.
+# <details>
+# <summary>The runs</summary>
+#
+# Ten data sets have 200 examples with 20 inputs each, and true weights and noise of size 1. We set $\lambda=0.2$.
+# An epoch has {{below: 200 // size}} batches of {{below: size}}.
+#
+# </details>
 
 
 # %%
@@ -1451,10 +1513,11 @@ spread = {name: np.sqrt(np.mean(np.square(each), axis=(0, 1, 3))) for name, each
 def draw_kicks(ax, name, colour):
     """Sums of the kicks of 20 epochs, along the first weight of the first data set."""
     t, paths_of = np.arange(41), sums[name][0, :, :, 0]
+    style = ":" if name == "drawn anew" else "-"
     width = np.sqrt(t if name == "drawn anew" else t * (1 - t / 40))
     ax.fill_between(t, -width, width, color=colour, alpha=0.18, lw=0)
     ax.plot(t, width, color=colour, lw=0, label="band")
-    ax.plot(paths_of.T, color=colour, lw=0.6, alpha=0.7, label="_epochs")
+    ax.plot(paths_of.T, style, color=colour, lw=0.8, alpha=0.8, label="_epochs")
     ax.plot(np.full(20, 40), paths_of[:, -1], "o", color=colour, ms=3.5, label="ends")
     ax.set(xlabel="batches seen in the epoch", ylabel=" ")
     if name == "drawn anew":
@@ -1468,7 +1531,7 @@ def draw_kicks(ax, name, colour):
 
 # %% tags=["hide-input"]
 fig, (ax, at) = figures.subplots(1, 2, figsize=(7.4, 3.1), sharey=True)
-draw_kicks(ax, "drawn anew", "C0"), draw_kicks(at, "shuffled", "C1")
+draw_kicks(ax, "drawn anew", ANEW), draw_kicks(at, "shuffled", figures.ORANGE)
 wanders, closes = figures.drawn(ax), figures.drawn(at)
 figures.title(fig, "Shuffled, the kicks of an epoch cancel; drawn anew, they wander away")
 figures.show(fig, "Sums of the kicks of 20 epochs of 40 batches, along one weight. Drawn anew, "
@@ -1483,23 +1546,24 @@ figures.show(fig, "Sums of the kicks of 20 epochs of 40 batches, along one weigh
 # %% tags=["hide-input"]
 claim("02-kicks-cancel", "The kicks of a shuffled epoch sum to zero",
       measured=sums["shuffled"][:, :, -1], equals=0, within=1e-9)
-claim("02-kicks", "Drawn anew, the 40 kicks of an epoch add up to {} times one kick, as root mean "
-      f"square (in theory √40, which is {40**0.5:.1f})", measured=spread["drawn anew"][-1],
+claim("02-kicks", "Drawn anew, the 40 kicks of an epoch sum to {} times one kick, as root mean "
+      f"square; in theory to √40, which is {40**0.5:.1f}", measured=spread["drawn anew"][-1],
       between=(5.4, 7.2))
 
 # %% tags=["hide-input"]
 claim("02-kicks-half", "Halfway through an epoch the sum of shuffled kicks has {} times the "
-      "variance of that of kicks drawn anew (in theory ½)",
+      "variance of that of kicks drawn anew; in theory half",
       measured=(spread["shuffled"][20] / spread["drawn anew"][20]) ** 2, between=(0.35, 0.65))
 
 # %% [markdown]
 # **Within an epoch shuffled kicks move the weights, but at its end they have cancelled.**
 #
-# So the excess, averaged over an epoch, is smaller. If batches are small ($B\ll n$), their number $k$ an epoch is large, and $\eta hk$ is small, it is
+# So the excess $E$, averaged over an epoch, is smaller. Let an epoch of $n$ examples have $k$ batches of $B$. If $B\ll n$, $k$ is large, and $\eta hk$ is small, it is
 #
 # $$E_{\text{shuffled}}\approx\frac{\eta^2 k}{12}\,\frac{\operatorname{tr}(H_\lambda C)}{B}.\tag{2.8}$$
 #
-# In each direction this is $\eta hk/3$ times (2.7): shuffling helps most while epochs are short (Figure 2.13).
+# Here $H_\lambda$ is the Hessian and $C$ the covariance of the noise, as in §2.10. In each direction, with the curvature $h$, this is $\eta hk/3$ times (2.7). So
+# shuffling helps most while epochs are short (Figure 2.13).
 #
 # <details>
 # <summary>Derivation of (2.8)</summary>
@@ -1516,7 +1580,7 @@ claim("02-kicks-half", "Halfway through an epoch the sum of shuffled kicks has {
 # <details>
 # <summary>Where (2.8) is loose</summary>
 #
-# Each batch meets weights that earlier ones have moved. So the kicks cancel only nearly, and the weights shift (exercise 6).
+# Each batch meets weights that earlier ones have moved. So the kicks cancel only nearly, and the weights shift (exercise 7).
 # The excess of this shift is of order $\eta^2$, too. So a smaller η brings (2.8) closer, but not all the way. The shift's share
 # falls only with more examples.
 #
@@ -1525,7 +1589,8 @@ claim("02-kicks-half", "Halfway through an epoch the sum of shuffled kicks has {
 # <details>
 # <summary>How short is a short epoch? And with momentum?</summary>
 #
-# An epoch is short if it has fewer than $1/(\eta h)$ steps; after about so many a kick is forgotten. The gain fades slowly: at η = 0.02 in Figure 2.13
+# An epoch is short if it has fewer than $1/(\eta h)$ steps. After about so many a kick is forgotten. The gain fades slowly. Take for $h$ the mean
+# curvature, weighted with the noise: $\operatorname{tr}(H_\lambda C)/\operatorname{tr}C$. Then at η = 0.02 in Figure 2.13
 # an epoch has {{below: turns_remembered:.1f}} times as many steps, and shuffling still halves the excess. For much longer epochs use (2.7).
 #
 # With momentum put $\frac{\eta}{1-\mu}$ for η in (2.7), as long as $\eta h\ll2(1+\mu)$; in (2.8), too, if $\frac{\eta}{1-\mu}hk$ is small
@@ -1559,12 +1624,13 @@ assert np.all(np.diff(misses[1:]) > 0), "a smaller η brings (2.8) closer"
 # %% tags=["hide-input"]
 def draw_excess(ax):
     """Measured means, the single data sets, and the laws."""
-    for name, colour in (("drawn anew", "C0"), ("shuffled", "C1")):
-        ax.loglog(etas, each_excess[name].T, "_", ms=14, color=colour, alpha=0.4, label="_each")
-    for name, style in zip(excess, ("oC0", "sC1", "--C0", "--C1"), strict=True):
-        ax.loglog(etas, excess[name], style, ms=6, label=name)
-    for x, y_at, words, colour in ((0.0026, 0.03, "batches drawn anew", figures.BLUE),
-                                   (0.021, 0.095, "law (2.7)", figures.BLUE),
+    colours = (ANEW, figures.ORANGE, ANEW, figures.ORANGE)
+    for name, colour, style in zip(excess, colours, "os:-", strict=True):
+        ax.loglog(etas, excess[name], style, color=colour, ms=6, lw=2, label=name)
+        if style in "os":
+            ax.loglog(etas, each_excess[name].T, "_", ms=14, color=colour, alpha=0.4, label="_each")
+    for x, y_at, words, colour in ((0.0026, 0.03, "batches drawn anew", ANEW),
+                                   (0.021, 0.095, "law (2.7)", ANEW),
                                    (0.021, 0.052, "law (2.8)", figures.ORANGE),
                                    (0.0062, 0.0031, "shuffled epochs", figures.ORANGE)):
         ax.text(x, y_at, words, color=colour)
@@ -1586,11 +1652,11 @@ figures.show(fig, "Mean excess of loss plus penalty against the learning rate, b
              f"rise more steeply, from {marks['shuffled'].y[0]:.5f} to "
              f"{marks['shuffled'].y[-1]:.3f} (the law: {marks['shuffled law'].y[-1]:.3f}).",
              number="2.13", caption="Batches of five. Marks: measured means; thin strokes: the "
-             "ten data sets; dashes: the laws. Both axes are logarithmic.")
+             "ten data sets; lines: the laws. Both axes are logarithmic.")
 
 # %% tags=["hide-input"]
 ends = {"measured": excess_at(paths["shuffled"][39::40], hessians).mean(0),
-        "shift": [], "spread": []}  # of shuffled epochs (exercise 6)
+        "shift": [], "spread": []}  # of shuffled epochs (exercise 7)
 for A, z, v, H, C in zip(inputs, outputs, lowest, hessians, covariances, strict=True):
     kicks = 2 * A * (A @ v - z)[:, None] + 0.2 * v
     moved = np.mean(2 * A * (A * kicks).sum(1)[:, None] + 0.2 * kicks, axis=0)
@@ -1606,13 +1672,13 @@ off = np.abs(np.log([excess["drawn anew"] / excess["law"],
 claim("02-noise", "Excess and law differ by at most a factor of {}, for (2.7) at η up to 0.01 "
       "and for (2.8) at η up to 0.005",
       measured=np.exp([*off[0, :3], *off[1, :2]]), below=1.2)
-assert np.all(np.exp(off[2, :2]) < 1.2), "at the end of an epoch: shift plus spread (exercise 6)"
+assert np.all(np.exp(off[2, :2]) < 1.2), "at the end of an epoch: shift plus spread (exercise 7)"
 assert 9 < excess["shuffled"][0] / at_ends[0] < 14, "about eleven times smaller"
 assert 0.17 < shifts[0] / at_ends[0] < 0.28, "the shift's share is a fifth to a quarter"
 
 # %% tags=["hide-input"]
-claim("S3-13", "In shuffled epochs twice the learning rate (0.01 for 0.005) gives {} times the "
-      "excess", measured=excess["shuffled"][2] / excess["shuffled"][1], between=(3, 4.2))
+claim("S3-13", "In shuffled epochs η = 0.01 gives {} times the excess of η = 0.005",
+      measured=excess["shuffled"][2] / excess["shuffled"][1], between=(3, 4.2))
 
 
 # %% tags=["hide-input"]
@@ -1661,15 +1727,14 @@ shifted = excess_at(path.mean(0), curved).mean(0) / law
 assert 0.8 < missed[1] - shifted[1] < 1.2, "beside the shift (2.8) is right"
 
 # %% [markdown]
-# **In the puzzle λ itself makes the run hover.** Without λ, and at a stable η, the model in the end fits all 20 examples exactly, so
-# *every* example's gradient vanishes, and the noise $C$ is zero. With $\lambda=10$ errors remain, and so $C>0$.
+# **With η the excess falls like $\eta^2$ in short shuffled epochs, and only like η in batches drawn anew.**
 #
 # <details>
-# <summary>Does (2.8) say how high it hovers?</summary>
+# <summary>Does (2.8) say how high the puzzle's run hovers?</summary>
 #
 # No. In the puzzle the excess is {{missed[0]:.0f}} times that of (2.8), since $\eta=0.03$ is far from
 # small: a step multiplies the errors of its own batch by ${{1 - 0.03 * (80 + 10):.1f}}$ (Figure 2.7), and so enlarges what earlier kicks
-# have left. At the reader's first learning rate, 0.003, it is only {{missed[1]:.1f}} times. The rest comes from the shift (exercise 6), which
+# have left. At the reader's first learning rate, 0.003, it is only {{missed[1]:.1f}} times. The rest comes from the shift (exercise 7), which
 # counts here because there are only 20 examples.
 #
 # </details>
@@ -1683,7 +1748,9 @@ claim("02-missed", "At η = 0.003 it is {} times that of (2.8)", measured=missed
       between=(1, 1.5))
 
 # %% [markdown]
-# **Was λ = 10 worth it?** The reader reports a low test error, so we compare four models on fresh examples.
+# ## 2.12 Was λ = 10 worth it?
+#
+# Does the saved run predict well? The reader reports a low test error. We compare four models on fresh examples.
 
 # %% tags=["hide-input"]
 w, b = decayed.weight0[:, 0].values, decayed.bias0[:, 0].values  # data set, output (one), input
@@ -1726,22 +1793,23 @@ left_over = np.square(slow.weight0.sel(weight_decay=0).values[:, 0]).sum(1).mean
 assert 160 < left_over < 200, "about 180 of the start's squared norm should stay"
 assert zero_error.mean() < 1.05 < 1000 < slow_error[0].mean(), "a start at zero does most"
 further = 100 * (zero_error - slow_error[10])  # what λ gains beyond that
+reader_error = test_error(w, b) / mean_error
 claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the mean, on average",
-      measured=(test_error(w, b) / mean_error).mean(), between=(0.85, 1.15))
-claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of the mean target "
-      "(upper end of a 95 % interval)", measured=claims.interval(slow_error[10]).high, below=1)
+      measured=reader_error.mean(), between=(0.85, 1.15))
+claim("02-kept", "With 95 % confidence SGD's test error at η = 0.01 is at most {} times that of "
+      "the mean target", measured=claims.interval(slow_error[10]).high, below=1)
 
 # %% [markdown]
-# | run | test error, relative to the mean target's |
+# | run | test error, relative to the mean target's (20 data sets, ± standard error) |
 # |---|---|
-# | SGD, η = 0.03, λ = 10 (the reader's) | {{(test_error(w, b) / mean_error).mean():.2f}} |
-# | the exact minimum of loss plus penalty, λ = 10 | {{np.mean(minimum_error / mean_error):.2f}} |
-# | SGD, η = 0.01, λ = 10 | {{slow_error[10].mean():.2f}} |
-# | SGD, η = 0.01, λ = 0, from the random start | thousands |
+# | SGD, η = {{used[0]:g}}, λ = 10 (the reader's) | {{reader_error.mean():.2f}} ± {{reader_error.std() / 20**0.5:.2f}} |
+# | the exact minimum of loss plus penalty, λ = 10 | {{np.mean(minimum_error / mean_error):.2f}} ± {{np.std(minimum_error / mean_error) / 20**0.5:.2f}} |
+# | SGD, η = 0.01, λ = 10 | {{slow_error[10].mean():.2f}} ± {{slow_error[10].std() / 20**0.5:.2f}} |
+# | SGD, η = 0.01, λ = 0, from the random start | {{slow_error[0].mean():,.0f}} ± {{slow_error[0].std() / 20**0.5:,.0f}} |
 #
-# **At η = 0.03 hovering uses up about what the exact minimum gains over answering the mean; at η = 0.01 SGD keeps the gain.**
+# **At the reader's η hovering uses up what the exact minimum gains over answering the mean. At η = 0.01 SGD keeps the gain.**
 #
-# Without decay most of the random start remains, because no
+# Without decay most of the random start remains: no
 # example sees its directions. λ is for what the data do not pin down ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
 #
 # <details>
@@ -1752,25 +1820,32 @@ claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of th
 #
 # </details>
 #
-# ## 2.10 In practice
+# ## 2.13 In practice
 #
-# Which λ should you type? Look at the decay per step.
+# Which λ should you type? Look at how much a weight decays per step.
 #
 # | SGD | decay per step | half-life in steps (no gradient, in the long run) | stable while (linear model, full batches, all parameters decay) |
 # |---|---|---|---|
 # | plain | $\eta\lambda$ | ${{np.log(2):.2f}}/(\eta\lambda)$, if $\eta\lambda$ is small | $\eta\lt2/(\rho_{\max}+\lambda)$ |
 # | momentum, coupled | $\eta\lambda/(1-\mu)$, if $\eta\lambda\ll(1-\sqrt\mu)^2$ ({{(1 - np.sqrt(0.9)) ** 2:.4f}} at $\mu=0.9$) | ${{np.log(2):.2f}}\,(1-\mu)/(\eta\lambda)$ | $\eta\lt2(1+\mu)/(\rho_{\max}+\lambda)$ |
-# | the same, $\eta_t$ scheduled | $\eta_t\lambda/(1-\mu)$ | until $\sum_t\eta_t\lambda/(1-\mu)={{np.log(2):.2f}}$ | the same, for the largest $\eta_t$ |
 # | momentum, decoupled | $\eta\lambda$ | the same as plain, while $\eta\lambda\lt1-\mu$ | $\eta\lt2(1+\mu)/(\rho_{\max}+(1+\mu)\lambda)$ |
 #
 # - *Choose λ by a half-life.* Say a weight without gradient should halve in 10 epochs of 400 batches, at a constant $\eta=0.1$ and $\mu=0.9$. Then
 #   $\lambda = {{np.log(2):.2f}}\,(1-\mu)/(10\cdot400\,\eta) = {{np.log(2) * (1 - 0.9) / (10 * 400 * 0.1):.5f}}$.
 # - *If the loss hovers*, lower η at the end, or enlarge the batch.
 #
+# <details>
+# <summary>Under a schedule</summary>
+#
+# With momentum and coupled decay, step $t$ decays by $\eta_t\lambda/(1-\mu)$. A weight has halved when
+# these add up to {{np.log(2):.2f}}. The largest $\eta_t$ must be stable.
+#
+# </details>
+#
 # **Limits.** Only one tiny network was tried. Adam ([chapter 3](03_one_lambda_many_meanings.ipynb)) and
 # batch norm ([chapter 8](08_effective_learning_rate.ipynb)) change what decay does.
 #
-# ## Exercises
+# ## 2.14 Exercises
 #
 # **1.** (One line.) Your run has $\eta=0.01$, momentum 0.9, `weight_decay=1e-4` in `torch.optim.SGD`, and 50,000
 # steps. What share of a weight that the loss ignores is left at the end? What if a cosine lowers η from 0.01 to zero?
@@ -1785,18 +1860,17 @@ claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of th
 #
 # </details>
 #
-# **2.** (Proof.) (a) By hand, with $k$ batches of curvature ρ, the border is where $(a-\eta\rho)\,a^{k-1}=-1$, at $\eta\rho = a + a^{1-k}$, which is 2
+# **2.** (Proof.) By hand, with $k$ batches of curvature ρ, the border is where $(a-\eta\rho)\,a^{k-1}=-1$, at $\eta\rho = a + a^{1-k}$, which is 2
 # without decay. For which $k$ does decay, with $0<a<1$, raise it?
-# (b) Take orthogonal inputs. A batch drawn anew holds a given example with
-# probability ¼, so a step multiplies the mean square of its error by $\frac14(a-\eta\rho)^2+\frac34a^2$. For which $\eta\rho$ can decay make it shrink?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# (a) The derivative of $a+a^{1-k}$ is $1-(k-1)\,a^{-k}$. For $0<a<1$ it is negative if $k\ge2$: decay lowers $a$, so it raises
+# The derivative of $a+a^{1-k}$ is $1-(k-1)\,a^{-k}$. For $0<a<1$ it is negative if $k\ge2$: decay lowers $a$, so it raises
 # the border. For $k=1$, the full batch, the border is $1+a$, which is (2.5): decay lowers it. So it takes *at least two* batches.
 #
-# (b) The factor is $\frac14(a-\eta\rho)^2+\frac34a^2=a^2-\frac12\eta\rho\,a+\frac14(\eta\rho)^2$. It is least at
+# *And drawn anew?* Then a batch holds a given example with probability ¼. So a step multiplies the mean square of its error
+# by $\frac14(a-\eta\rho)^2+\frac34a^2=a^2-\frac12\eta\rho\,a+\frac14(\eta\rho)^2$. It is least at
 # $a=\frac14\eta\rho$, where it is $\frac3{16}(\eta\rho)^2$. That is below 1 for $\eta\rho\lt4/\sqrt3={{4 / 3**0.5:.2f}}$. Without decay
 # ($a=1$) it takes $\eta\rho\lt2$. So decay helps here, too, but not at $\eta\rho={{80 * 0.03:.1f}}$: with $\rho=80$ at most up to
 # $\eta={{4 / 3**0.5 / 80:.4f}}$. Beyond that rare runs grow so much that they carry the mean, though a typical run, which Γ describes, may shrink.
@@ -1820,20 +1894,19 @@ claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of th
 #
 # </details>
 #
-# **4.** (Guess, then run.) With momentum 0.9, minibatches of 5 explode at $\eta=0.008$, below the safe bound of §2.7.
+# **4.** (Guess, then run.) With momentum 0.9, minibatches of 5 explode at $\eta=0.008$, below the safe bound of §2.9.
 # Which λ rescues them? Use `growth(…, mu=0.9)`.
 #
 # <details>
 # <summary>Solution</summary>
 #
 # `[np.mean([growth(Q, 0.008, decay, mu=0.9) for Q in grams]) for decay in (0, 10, 40, 100)]` is $0.21$, $0.18$, $0.13$ and $-0.05$.
-# λ = 10 does not help, nor does λ = 40, which has about the $\eta\lambda$ of §2.1; λ = 100 does. The buffer carries the
-# overshoot into the batches that should shrink it.
+# λ = 10 is not enough, nor is λ = 40, which has about the $\eta\lambda$ of §2.1; λ = 100 is.
 #
 # </details>
 #
-# **5.** (A forum.) Is more weight decay a general cure for explosions? Add the same
-# number, 0.2 or 0.4, to all inputs of §2.1. Does $\lambda=10$ still make $\eta=0.03$ stable? Are full batches without decay stable? Use `growth`.
+# **5.** (A forum.) Is more decay a general cure for explosions? Add the same
+# number, 0.2 or 0.4, to all inputs of §2.1. Is $\eta=0.03$ still stable with $\lambda=10$? Are full batches without decay? Use `growth`.
 #
 # <details>
 # <summary>Solution</summary>
@@ -1845,12 +1918,23 @@ claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of th
 # direction, and it is so steep that every batch overshoots along it. So no batch is left that only shrinks the error there,
 # and decay adds to the overshoot. Decay can cure the overshoot of single batches, not one that all batches share.
 #
-# Without decay and momentum an η below the safe bound of §2.7 is stable, whatever the inputs; with decay put $\rho_{\max}+\lambda$ for $\rho_{\max}$.
+# Without decay and momentum an η below the safe bound of §2.9 is stable, whatever the inputs; with decay put $\rho_{\max}+\lambda$ for $\rho_{\max}$.
 #
 # </details>
 #
-# **6.** (★, hard: the end of an epoch.) Why are the weights not at the minimum, though the kicks of the epoch have cancelled?
-# Hint: each batch meets weights that the earlier batches of its epoch have moved.
+# **6.** (Two lines.) With batches of 20 drawn anew and $\eta=0.02$ a run hovers 0.04 above its minimum. Which η, or which batch, makes it 0.01?
+# What does momentum 0.9 make of the 0.04?
+#
+# <details>
+# <summary>Solution</summary>
+#
+# By (2.7) the excess is proportional to $\eta/B$. A quarter of it needs $\eta = 0.02\cdot\frac14={{0.02 * 0.01 / 0.04:g}}$, or batches of {{20 * 0.04 / 0.01:.0f}}. Momentum 0.9 puts
+# $\frac{\eta}{1-\mu}$ in place of η (§2.11). The excess rises to about {{0.04 / (1 - 0.9):.1f}}, if $\eta h$ is still small.
+#
+# </details>
+#
+# **7.** (★, hard.) At the end of an epoch its kicks have cancelled. Why are the weights not at the minimum?
+# Hint: each batch meets weights that earlier batches have moved.
 #
 # <details>
 # <summary>Solution</summary>
@@ -1871,7 +1955,7 @@ claim("02-kept", "With η = 0.01 SGD's test error is at most {} times that of th
 #
 # </details>
 #
-# **7.** (Your own network.) Compute $2/\rho_{\max}$ of one minibatch, of the size you train with, for a network of yours, before
+# **8.** (Your own network.) Compute $2/\rho_{\max}$ of one of your minibatches, before
 # training and after an epoch. Is your learning rate below it?
 #
 # <details>
