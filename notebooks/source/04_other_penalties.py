@@ -60,7 +60,7 @@ by_autograd = w_l1.detach().numpy()
 
 # %% [markdown]
 # **The second run has nothing but weight decay**, with $\lambda = 0.24$. A matrix $W$ takes the pixels of a handwritten
-# digit to ten scores, one for each class. It is trained as a product, $W = UV^\top$. To keep the theory simple, the pixels are
+# digit to ten scores, one for each class. It is trained as a product, $W = UV^\top$. The pixels are
 # *whitened*: mixed linearly until they are uncorrelated and have variance 1.
 #
 # When has a matrix lost something? Write it as a sum of *directions* (its singular value decomposition),
@@ -495,9 +495,9 @@ four = [subgradient_path(0.02, 2000, at_zero)[-1] for at_zero in (-1, 0, 0.5, 1)
 small_steps = subgradient_path(0.002, 20_000)[-1]
 apart = [np.abs(a - b).max() for k, a in enumerate(four) for b in four[:k]]
 assert min(apart) > 0.01, "two choices of ξ take the same path"
-claim("S2-15", "With L1 in the loss, {:.0f} weights end at exactly zero in the worst of five runs: "
-      "four choices of ξ at η = 0.02, and one at η = 0.002",
-      measured=max((w == 0).sum() for w in [*four, small_steps]), equals=0)
+claim("S2-15", "In five runs with L1 in the loss, four with different ξ and one with a smaller η, "
+      "{:.0f} weights end at exactly zero",
+      measured=sum((w == 0).sum() for w in [*four, small_steps]), equals=0)
 claim("S2-12", "Proximal steps make {} of the 64 weights exactly zero, as many as scikit-learn's "
       "Lasso does", measured=(w_lasso == 0).sum(), equals=(theirs == 0).sum())
 
@@ -532,12 +532,14 @@ claim("04-batches", "On minibatches of 32, proximal steps that start at the Lass
       measured=kept_zeros, below=26.5)
 
 # %% [markdown]
-# On minibatches of 32, $|g|$ is often above λ. Runs that start at the Lasso then keep at most {{kept_zeros.max():.0f}} of its {{zero.sum()}} zeros. A smaller η does not help, as steps and threshold shrink together. Less noise does ([Poon, Liang and Schönlieb, 2018](https://arxiv.org/abs/1802.02554)).
+# On minibatches of 32, $|g|$ is often above λ. Runs that start at the Lasso then keep at most {{kept_zeros.max():.0f}} of its {{zero.sum()}} zeros.
 #
 # **For exact zeros, threshold after each step, on full batches.**
 #
 # <details>
-# <summary>Which zeros a falling η has not reached</summary>
+# <summary>What helps on minibatches, and which zeros a falling η has not reached</summary>
+#
+# On minibatches a smaller η does not help, as steps and threshold shrink together. Less noise does ([Poon, Liang and Schönlieb, 2018](https://arxiv.org/abs/1802.02554)).
 #
 # With a falling η, the {{calm.sum()}} weights below a millionth are zeros of the Lasso. Its other {{(zero & ~calm).sum()}} zeros are not reached yet. {{"All" if nearer == (zero & ~calm).sum() else "Most"}} of these have a larger $|g|$ than the median of the {{calm.sum()}}, so the pull towards zero, $\lambda-|g|$, is weaker.
 #
@@ -575,11 +577,11 @@ claim("04-rest", "and |g| is at most λ where a weight is zero",
 # %% [markdown]
 # ## 4.5 Lasso or ridge: does it help to select?
 #
-# L1 selects, L2 only shrinks: which predicts better? First, which λ should we try? At $w = 0$ *all* weights stay if every slope of the loss there has $|g_i|\le\lambda$. So they are zero from
+# L1 selects, L2 only shrinks: which predicts better? First, which λ should we try? *All* weights stay at 0 if every slope of the loss there has $|g_i|\le\lambda$. The smallest such λ is
 #
-# $$\lambda_{\max} = \max_i |g_i| \tag{4.5}$$
+# $$\lambda_{\max} = \max_i |g_i|. \tag{4.5}$$
 #
-# on. Just below it, only the weight with the steepest slope has left 0. In code: at zero weights, call `backward()` on the loss alone, then `w.grad.abs().max()`. For the diabetes data this is {{below: largest:.1f}}.
+# In code: at zero weights, call `backward()` on the loss alone, then `w.grad.abs().max()`. For the diabetes data this is {{below: largest:.1f}}.
 
 # %% tags=["hide-input"]
 largest = np.abs(q).max()  # at w = 0 the gradient is -q
@@ -1040,11 +1042,12 @@ by_shrinking = claims.interval((unseen["cut"] - unseen["two"])[:, at_puzzle])
 
 # %% tags=["hide-input"]
 fig, grid = figures.subplots(2, 2, figsize=(6.0, 4.1), height_ratios=[1, 2.7])
-axes, places = grid[1], grid[0, 0].get_gridspec()[0, :].subgridspec(1, 3, wspace=0.25)
+axes, top = grid[1], grid[0, 0].get_gridspec()[0, :]
 for ax in grid[0]:
     ax.remove()
-for k, place in zip((0, 5, 8), places, strict=True):
-    draw_direction(*(fig.add_subplot(half) for half in place.subgridspec(1, 2, wspace=0)), k)
+row = top.subgridspec(1, 8, width_ratios=[1, 1, 0.5, 1, 1, 0.5, 1, 1])
+for k, at in zip((0, 5, 8), (0, 3, 6), strict=True):
+    draw_direction(*(fig.add_subplot(row[place]) for place in (at, at + 1)), k)
 
 # %% tags=["hide-input"]
 lines = np.maximum(s_hat[:9] - fine[:, None], 0)
@@ -1091,7 +1094,8 @@ figures.show(fig, "Above, directions 1, 6 and 9 of the fit, each as an "
              "Left: lines are (4.8), dots means of five starts; dotted is the strongest "
              "direction of one matrix. Right, computed: least-squares maps of 300 digits, their "
              "singular values shrunk by (4.8), all divided by 1 + λ, or cut (as many left "
-             "as in blue, not shrunken); means of ten splits, bands their ranges.")
+             "as in blue, not shrunken); means of ten splits, bands their ranges. At λ = 0.24, "
+             f"{alive.min()} to {alive.max()} of their nine directions are left.")
 
 # %% tags=["hide-input"]
 expected = np.maximum(s_hat - lams[:, None, None], 0)
@@ -1161,7 +1165,7 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 # %% [markdown]
 # The puzzle is solved: {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are above 0.24.
 #
-# The price is accuracy. At λ = 0.24, that of maps of 300 digits falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}}; {{alive.min()}} to {{alive.max()}} of their directions are left.
+# The price is accuracy. At λ = 0.24, that of maps of 300 digits falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}}.
 # **Losing directions costs {{by_deleting.mean:.2f}}, and shrinking the others {{by_shrinking.mean:.2f}}.**
 # One matrix keeps its accuracy, as a common factor changes hardly any answer.
 #
@@ -1214,7 +1218,7 @@ claim("04-raw", "On raw pixels the strongest direction has a singular value of {
 # cost $\frac12(\lVert w\rVert^2+\lVert v\rVert^2)$ is at least $\lVert w\rVert\lVert v\rVert$, the unit's *size*, and the best $c$ reaches it. So at rest weight decay is L1 on the sizes of units, and
 # may remove some ([Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614)).
 #
-# Our task is to explain what a linear fit of the ten measurements leaves unexplained, scaled to variance 1.
+# Let a network predict what a linear fit of the ten measurements leaves unexplained, scaled to variance 1.
 
 # %%
 affine = np.column_stack([ten, np.ones(n)])
@@ -1394,9 +1398,9 @@ figures.show(fig, "Three falling curves against the step on a logarithmic axis, 
 # ## 4.11 How little AdamW takes
 #
 # Under SGD, decay takes λ from each direction, by (4.8). What does AdamW take? It divides each entry's gradient by $\sqrt{\hat v}$, the root of a running mean of its
-# squares ([chapter 3](03_one_lambda_many_meanings.ipynb)). It does not divide the decay. (This $\hat v$ has nothing to do with the weights $v$ above.)
+# squares ([chapter 3](03_one_lambda_many_meanings.ipynb)). It does not divide the decay. (The hat tells $\hat v$ from the weights $v$.)
 #
-# Suppose that $\sqrt{\hat v}$ is one number $a$ for all of $U$, and one number $b$ for all of $V$. Then $\lambda\sqrt{ab}$ takes the place of λ. Let inputs be whitened, and columns enough, as in (4.8). If training would reach the singular values $\hat s_i$ without decay, it ends at
+# Suppose that $\sqrt{\hat v}$ is one number $a$ for all of $U$, and one number $b$ for all of $V$. Then $\lambda\sqrt{ab}$ takes the place of λ. Let inputs be whitened and columns be enough, as for (4.8). If training would reach the singular values $\hat s_i$ without decay, it ends at
 #
 # $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
 #
@@ -1419,9 +1423,7 @@ figures.show(fig, "Three falling curves against the step on a logarithmic axis, 
 #
 # Let $a$ be the mean of $\sqrt{\hat v}$ over the entries of $U$, weighted by the squared entries of $U$, and $b$ the same for $V$. At rest $(EV)_{jk} = -\lambda\sqrt{\hat v_{jk}}\,U_{jk}$. Multiply by $U_{jk}$ and add up: $\langle E, UV^\top\rangle$ is
 # $-\lambda a\lVert U\rVert_F^2$. From $V$ it is, in the same way, $-\lambda b\lVert V\rVert_F^2$. As it is both, it is $-\lambda\sqrt{ab}\,\lVert U\rVert_F\lVert V\rVert_F$. For whitened inputs $\langle E, UV^\top\rangle = -\sum_is_i(\hat s_i-s_i)$ if $UV^\top$ has the
-# singular vectors of the run without decay, and $\lVert U\rVert_F\lVert V\rVert_F = \sum_is_i$ if the factors are the cheapest up to a scale. Then the mean of $\hat s_i-s_i$, with the weights $s_i$, is $\lambda\sqrt{ab}$. ∎
-#
-# The single amounts may differ.
+# singular vectors of the run without decay, and $\lVert U\rVert_F\lVert V\rVert_F = \sum_is_i$ if the factors are the cheapest up to a scale. Then the mean of $\hat s_i-s_i$, with the weights $s_i$, is $\lambda\sqrt{ab}$. ∎ Single amounts may differ.
 #
 # </details>
 #
@@ -1654,7 +1656,7 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
       measured=[*(one_adapter - by_adamw[0, 3]), one_amount - reach[0, 3]], equals=0, within=1e-6)
 
 # %% [markdown]
-# Up to λ = {{adam_lams[3]:.0f}}, AdamW's runs lie near the lines of (4.10). At larger λ the strongest direction loses more. The gap comes from $\sqrt{\hat v}$ that differs between entries: with one for each factor (green), all means lie within {{off_lines:.3f}} of the lines.
+# Up to λ = {{adam_lams[3]:.0f}}, AdamW's runs lie near the lines of (4.10). At larger λ the strongest direction loses more. The gap comes from $\sqrt{\hat v}$, which differs between entries. With a single $\sqrt{\hat v}$ for each factor, in green, all means lie within {{off_lines:.3f}} of the lines.
 #
 # **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD.** In these runs that is {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times, depending on λ.
 #
@@ -1670,7 +1672,7 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 #
 # - **To keep few inputs, use the Lasso** (in PyTorch: exercise 7); among near-copies, the elastic net; if all may matter, ridge (exercise 8). Standardise inputs, and choose λ
 #   on held-out data.
-# - **On an adapter, compare $1/(2\eta\lambda)$ with the number of steps.** Under AdamW measure $\sqrt{ab}$ again whenever you change λ: in §4.11 it more than doubles, and falls again.
+# - **On an adapter, compare $1/(2\eta\lambda)$ with the number of steps.** Under AdamW measure $\sqrt{ab}$ at each λ that you try, as it depends on λ.
 # - On minibatches, get exact zeros by *pruning*: set the smallest weights to zero after training.
 #
 # **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. Under SGD this remains: decay is the penalty (4.9), and for a convex loss it removes everything from $\lambda = \lVert E\rVert_2$ on, with $E$ taken at $W_0$. Under AdamW $\lambda\sqrt{ab}$ takes the place of λ, but only roughly.
