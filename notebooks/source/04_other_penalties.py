@@ -184,7 +184,7 @@ for ax, (_, at, color) in zip(axes, regions.values(), strict=True):
     ax.annotate(f"w₂ = {at[1]:.2g}", at, (-0.5, 1.7), arrowprops={"arrowstyle": "-", "lw": 0.6},
                 color=color)
     ax.text(0, -0.72, "penalty ≤ t", color=color, ha="center", fontsize=9)
-_ = axes[0].set_title("Corner touched: w₂ = 0"), axes[1].set_title("No corner: w₂ > 0")
+_ = axes[0].set_title("At a corner, w₂ = 0"), axes[1].set_title("On a circle, w₂ > 0")
 
 # %% tags=["hide-input"]
 met = [figures.drawn(ax)["_touch"] for ax in axes]
@@ -1165,7 +1165,7 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 # %% [markdown]
 # The puzzle is solved: {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are above 0.24.
 #
-# The price is accuracy. At λ = 0.24, that of maps of 300 digits falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}}.
+# The price is accuracy. For maps of 300 digits it falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}} at λ = 0.24.
 # **Losing directions costs {{by_deleting.mean:.2f}}, and shrinking the others {{by_shrinking.mean:.2f}}.**
 # One matrix keeps its accuracy, as a common factor changes hardly any answer.
 #
@@ -1647,7 +1647,8 @@ law, level = right["_law"], right["_law"].x[0]
 claim("04-adam-drawn", "the lines are ŝ less the level, and runs stand at λ and at λ√(ab)",
       measured=[*(law.y + level - change[:4, None])[law.y > 0],
                 *(left["_sgd 0"].x - sgd_lams), *(right["_adamw 3"].x - by_rule),
-                *(right["_one 0"].x - reach_one.mean(0)), *(left["_sgd 1"].y - by_sgd[..., 1].mean(0)),
+                *(right["_one 0"].x - reach_one.mean(0)),
+                *(left["_sgd 1"].y - by_sgd[..., 1].mean(0)),
                 *(change[1] - each[:, 1] - right["_adamw 1"].y),
                 *(left["_adamw 2"].high - by_adamw[..., 2].max(0))], equals=0, within=1e-9)
 
