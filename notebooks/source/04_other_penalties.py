@@ -26,7 +26,7 @@ from l2lib.splits import split
 # %% [markdown]
 # ## 4.1 A puzzle: zeros in the wrong place
 #
-# We train once with each penalty, by `torch.optim.SGD` on *full batches*: every step uses all examples.
+# Which penalty makes zeros? We train once with each, by `torch.optim.SGD` on *full batches*: every step uses all examples.
 
 # %%
 def train(parameters, objective, lr, steps, weight_decay=0.0):
@@ -60,15 +60,15 @@ by_autograd = w_l1.detach().numpy()
 
 # %% [markdown]
 # **The second run has nothing but weight decay**, with $\lambda = 0.24$. A matrix $W$ takes the pixels of a handwritten
-# digit to ten scores, one for each class. It is trained as a product, $W = UV^\top$. To keep the theory simple, the pixels are
+# digit to ten scores, one for each class. It is trained as a product, $W = UV^\top$. The pixels are
 # *whitened*: mixed linearly until they are uncorrelated and have variance 1.
 #
 # When has a matrix lost something? Write it as a sum of *directions* (its singular value decomposition),
 # $W = \sum_i s_i\,p_iq_i^\top$. Direction $i$ looks for the input pattern $q_i$ and answers with the output pattern $p_i$. Patterns have length 1;
 # the *singular value* $s_i\ge0$ says how strong the direction is. At $s_i = 0$ it has vanished, though no single entry of $W$, $U$ or $V$ need be zero.
 #
-# A score's target is 1 for the right class and 0 for the others, minus its mean over all digits. So a digit's ten targets add up to
-# zero, and only nine directions are left to learn. *Predict:* how many of the 64 weights, and of the nine directions, end below a millionth?
+# A score's target is 1 for the right class and 0 for the others, minus its mean over all digits. A digit's ten targets then add up to
+# zero, so only nine directions are left to learn. *Predict:* how many of the 64 weights, and of the nine directions, end below a millionth?
 
 # %%
 digits = load("digits")
@@ -143,9 +143,8 @@ claim("04-tenth", "the tenth singular value of the least-squares map is zero",
 # Why should L1 give zeros at all? Let $w^*$ be the weights that minimise loss plus penalty, and $t$ their penalty. Then $w^*$ is also the best fit inside the region *penalty ≤ t*. If another point
 # of the region had a lower loss, its loss plus penalty would be smaller than at $w^*$.
 #
-# In the plane of two weights this region is a disc under
-# L2, and under L1 a diamond with corners on the axes (Figure 4.2). Let a curve of equal loss
-# grow from the loss's minimum $\hat w$ until it first touches the region: there is $w^*$.
+# For two weights this region is a disc under L2, and under L1 a diamond with corners on the axes (Figure 4.2).
+# Let a curve of equal loss grow from the loss's minimum $\hat w$ until it first touches the region: there is $w^*$.
 
 # %% tags=["hide-input"]
 metric, w_fit = np.array([[1, -0.25], [-0.25, 1]]), np.array([1.6, 0.7])
@@ -185,7 +184,7 @@ for ax, (_, at, color) in zip(axes, regions.values(), strict=True):
     ax.annotate(f"w₂ = {at[1]:.2g}", at, (-0.5, 1.7), arrowprops={"arrowstyle": "-", "lw": 0.6},
                 color=color)
     ax.text(0, -0.72, "penalty ≤ t", color=color, ha="center", fontsize=9)
-_ = axes[0].set_title("L1 is met at a corner"), axes[1].set_title("L2 has no corner")
+_ = axes[0].set_title("At a corner, w₂ = 0"), axes[1].set_title("On a circle, w₂ > 0")
 
 # %% tags=["hide-input"]
 met = [figures.drawn(ax)["_touch"] for ax in axes]
@@ -210,10 +209,10 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
 # ## 4.3 One weight: a fixed amount or a fixed share
 #
 # How much does a penalty take? A single weight has the loss $\frac12(w-z)^2$, which is smallest at $z$. With an L1 penalty we
-# minimise $\frac12(w-z)^2 + \kappa|w|$. *Predict:* where is the minimum if $z = 0.5$ and $\kappa = 0.7$?
+# minimise $\frac12(w-z)^2 + \kappa|w|$. *Predict:* where is the minimum if $0<z<\kappa$?
 #
 # 1. This convex function has the slope $-z+\kappa$ just right of 0, and $-z-\kappa$ just left of it. Zero is the minimum if the curve
-#    falls to neither side, so if the first is not negative and the second not positive: $|z|\le\kappa$.
+#    falls to neither side: the first is not negative, and the second not positive. Both hold if $|z|\le\kappa$.
 # 2. Otherwise $w$ has the sign of $z$, and $w-z+\kappa\,\mathrm{sign}(z) = 0$ gives $w = z - \kappa\,\mathrm{sign}(z)$.
 #
 # This is *soft thresholding*. For comparison, under L2 the minimum of $\frac12(w-z)^2+\frac\lambda2w^2$:
@@ -371,21 +370,23 @@ assert taken[10] < 0.02, "from a large z √|w| takes much"
 # Why did L1 make no zeros in §4.1? Not because $|w|$ has no slope at 0: PyTorch uses 0 there, and any *subgradient* $\xi$
 # from −1 to 1 would do.
 #
-# The reason is that steps hardly ever land on 0. Let a weight be zero at the minimum, with a slope $g$ of the loss there, which we hold fixed. As in §4.3, where $g = -z$,
-# let $|g|<\lambda$. A step moves the weight by $-\eta(\lambda+g)$ from just right of zero, and by $+\eta(\lambda-g)$ from just
-# left. Both point towards zero, but sooner or later one overshoots. Then the weight hops back and forth, and is never further from
+# The reason is that steps hardly ever land on 0. Take a weight that is zero at the minimum. Let the loss have a fixed slope $g$ there, with $|g|<\lambda$ (in §4.3, $g = -z$).
+# A step moves the weight by $-\eta(\lambda+g)$ from just right of zero, and by $+\eta(\lambda-g)$ from just
+# left. Both point towards zero, but sooner or later one overshoots. From then on the weight hops back and forth. It is never further from
 # zero than the longer of the two steps,
 #
 # $$\eta\,(\lambda+|g|) < 2\eta\lambda. \tag{4.3}$$
 #
-# For exact zeros, do not differentiate $|w|$. A *proximal step* takes the gradient step for the loss alone,
-# and then applies soft thresholding, with the amount $\kappa = \eta\lambda$ that the penalty takes in one step:
+# For exact zeros, do not differentiate $|w|$. A *proximal step* takes the gradient step for the loss alone.
+# Then it applies soft thresholding, with the amount $\kappa = \eta\lambda$ that the penalty takes in one step:
 #
 # $$w_i\;\leftarrow\;\operatorname{soft}(w_i-\eta g_i,\;\eta\lambda). \tag{4.4}$$
 #
 # These steps make *exact* zeros because a whole interval
-# leads there: where $|g_i|<\lambda$, every $w_i$ with $|w_i|\le\eta(\lambda-|g_i|)$ goes to 0. For a convex loss, and η at most one over its largest curvature, they lead to the minimum of loss plus $\lambda\sum_i|w_i|$
-# ([Beck and Teboulle, 2009](https://doi.org/10.1137/080716542)), the *Lasso* ([Tibshirani, 1996](https://doi.org/10.1111/j.2517-6161.1996.tb02080.x)).
+# leads there: where $|g_i|<\lambda$, every $w_i$ with $|w_i|\le\eta(\lambda-|g_i|)$ goes to 0.
+#
+# The minimum of loss plus $\lambda\sum_i|w_i|$ is called the *Lasso* ([Tibshirani, 1996](https://doi.org/10.1111/j.2517-6161.1996.tb02080.x)). For a convex loss, proximal steps lead there if η is at most one over the largest curvature
+# ([Beck and Teboulle, 2009](https://doi.org/10.1137/080716542)).
 #
 # <details>
 # <summary>Subgradients, and the conditions of the minimum</summary>
@@ -494,18 +495,17 @@ four = [subgradient_path(0.02, 2000, at_zero)[-1] for at_zero in (-1, 0, 0.5, 1)
 small_steps = subgradient_path(0.002, 20_000)[-1]
 apart = [np.abs(a - b).max() for k, a in enumerate(four) for b in four[:k]]
 assert min(apart) > 0.01, "two choices of ξ take the same path"
-claim("S2-15", "With L1 in the loss no weight ends at exactly zero in any of five runs: four "
-      "choices of ξ at η = 0.02, and one at η = 0.002",
-      measured=[(w == 0).sum() for w in [*four, small_steps]], equals=0)
+claim("S2-15", "In five runs with L1 in the loss, four with different ξ and one with a smaller η, "
+      "{:.0f} weights end at exactly zero",
+      measured=sum((w == 0).sum() for w in [*four, small_steps]), equals=0)
 claim("S2-12", "Proximal steps make {} of the 64 weights exactly zero, as many as scikit-learn's "
       "Lasso does", measured=(w_lasso == 0).sum(), equals=(theirs == 0).sum())
 
 # %% tags=["hide-input"]
 furthest = [np.abs(w_run[zero]).max() / (lr * lam)
             for w_run, lr in ((by_autograd, 0.02), (small_steps, 0.002))]
-claim("S2-12", "With L1 in the loss, weights that should be zero keep hopping: the furthest of "
-      "them ends {} ηλ away from zero (the worse of two runs, at η = 0.02 and 0.002)",
-      measured=furthest, between=(1, 2.2))
+claim("S2-12", "With L1 in the loss, the furthest weight that should be zero ends up to {} ηλ away "
+      "from it, at η = 0.02 and at 0.002", measured=furthest, between=(1, 2.2))
 
 # %% tags=["hide-input"]
 calm = np.abs(by_falling) < 1e-6
@@ -527,20 +527,21 @@ for _ in range(4000):
 
 # %% tags=["hide-input"]
 kept_zeros = np.mean(counts[-1000:], 0)
-claim("04-batches", "On minibatches of 32, proximal steps lose most zeros: runs that start at the "
-      f"Lasso keep {{:.0f}} of its {zero.sum()} or fewer, on average over the last 1,000 steps "
-      "(η = 0.02 and 0.002)",
+claim("04-batches", "On minibatches of 32, proximal steps that start at the Lasso keep {:.0f} of "
+      f"its {zero.sum()} zeros or fewer, averaged over the last 1,000 steps",
       measured=kept_zeros, below=26.5)
 
 # %% [markdown]
-# On minibatches of 32, runs that start at the Lasso keep at most {{kept_zeros.max():.0f}} of its {{zero.sum()}} zeros: $|g|$ is often above λ. A smaller η does not help, as steps and threshold shrink together ([Poon, Liang and Schönlieb, 2018](https://arxiv.org/abs/1802.02554), reduce the noise).
+# On minibatches of 32, $|g|$ is often above λ. Runs that start at the Lasso then keep at most {{kept_zeros.max():.0f}} of its {{zero.sum()}} zeros.
 #
 # **For exact zeros, threshold after each step, on full batches.**
 #
 # <details>
-# <summary>Which zeros a falling η has not reached</summary>
+# <summary>What helps on minibatches, and which zeros a falling η has not reached</summary>
 #
-# With a falling η, the {{calm.sum()}} weights below a millionth are zeros of the Lasso. Its other {{(zero & ~calm).sum()}} zeros are not reached yet. Of these, {{nearer}} have a $|g|$ above the median of the other {{calm.sum()}}, so the pull towards zero, $\lambda-|g|$, is weaker.
+# On minibatches a smaller η does not help, as steps and threshold shrink together. Less noise does ([Poon, Liang and Schönlieb, 2018](https://arxiv.org/abs/1802.02554)).
+#
+# With a falling η, the {{calm.sum()}} weights below a millionth are zeros of the Lasso. Its other {{(zero & ~calm).sum()}} zeros are not reached yet. {{"All" if nearer == (zero & ~calm).sum() else "Most"}} of these have a larger $|g|$ than the median of the {{calm.sum()}}, so the pull towards zero, $\lambda-|g|$, is weaker.
 #
 # </details>
 
@@ -574,11 +575,13 @@ claim("04-rest", "and |g| is at most λ where a weight is zero",
       measured=np.maximum(np.abs(slope[w_lasso == 0]) - lam, 0), equals=0, within=1e-9)
 
 # %% [markdown]
-# From which λ on are *all* weights zero? They stay at 0 if every slope of the loss there has $|g_i|\le\lambda$:
+# ## 4.5 Lasso or ridge: does it help to select?
+#
+# L1 selects, L2 only shrinks: which predicts better? First, which λ should we try? *All* weights stay at 0 if every slope of the loss there has $|g_i|\le\lambda$. The smallest such λ is
 #
 # $$\lambda_{\max} = \max_i |g_i|. \tag{4.5}$$
 #
-# Just below it only the weight with the steepest slope has left 0. In code: at zero weights, call `backward()` on the loss alone, then `w.grad.abs().max()`. For the diabetes data this is {{below: largest:.1f}}.
+# In code: at zero weights, call `backward()` on the loss alone, then `w.grad.abs().max()`. For the diabetes data this is {{below: largest:.1f}}.
 
 # %% tags=["hide-input"]
 largest = np.abs(q).max()  # at w = 0 the gradient is -q
@@ -588,9 +591,7 @@ claim("04-first", "just above λ_max all weights are zero",
       measured=proximal(H, q, 1.001 * largest), equals=0, within=1e-12)
 
 # %% [markdown]
-# ## 4.5 Lasso or ridge: does it help to select?
-#
-# L1 selects, L2 only shrinks: which predicts better? Figure 4.5 shows the ten measurements' weights as λ grows.
+# Figure 4.5 shows the ten measurements' weights as λ grows.
 
 # %%
 # The Lasso's weights run straight between knots, which scikit-learn finds exactly.
@@ -688,7 +689,7 @@ claim("04-lasso-wins", "With 64 inputs and the chosen λ, the Lasso beats ridge 
 
 # %% tags=["hide-input"]
 claim("04-lasso-best", "With 64 inputs and the best λ for each, the Lasso's mean test loss is "
-      "lower than ridge's by at least {:.0f} (lower end of the interval over 20 splits)", above=0,
+      "lower than ridge's: the 95 % interval of the difference begins at {:.0f}", above=0,
       measured=claims.interval(best["ridge, 64"] - best["Lasso, 64"]).low)
 claim("04-ten-inputs", "Even with the best λ, the Lasso's mean test loss on 64 inputs is {:.3f} "
       "times its loss on ten", above=1,
@@ -708,15 +709,22 @@ claim("04-choice", "the cost of choosing λ, less the best λ's gain, is the los
       measured=cost - gain - (shrunk[0] - without), equals=0, within=1e-9)
 
 # %% [markdown]
-# |mean test loss (half the squared error)|64 inputs: chosen|best|ten inputs: chosen|best|
+# |mean test loss (half the squared error)|{{X.shape[1]}} inputs: chosen|best|ten inputs: chosen|best|
 # |---|---|---|---|---|
 # |no penalty|{{chosen["plain, 64"].mean():.0f}}|{{best["plain, 64"].mean():.0f}}|{{chosen["plain, ten"].mean():.0f}}|{{best["plain, ten"].mean():.0f}}|
 # |ridge|{{chosen["ridge, 64"].mean():.0f}}|{{best["ridge, 64"].mean():.0f}}|{{chosen["ridge, ten"].mean():.0f}}|{{best["ridge, ten"].mean():.0f}}|
 # |Lasso|{{chosen["Lasso, 64"].mean():.0f}}|{{best["Lasso, 64"].mean():.0f}}|{{chosen["Lasso, ten"].mean():.0f}}|{{best["Lasso, ten"].mean():.0f}}|
 #
-# **With 64 inputs and a chosen λ, the Lasso beats ridge on {{wins}} of the 20 splits. But it does not undo the harm of {{X.shape[1] - 10}} more inputs:** the best Lasso's mean loss is lower with ten, by {{harm.mean:.0f}} (95 % interval {{harm.low:.0f}} to {{harm.high:.0f}}, as if splits were independent).
+# **With {{X.shape[1]}} inputs and a chosen λ, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But it does not undo the harm of {{X.shape[1] - 10}} more inputs:** even with its best λ, its mean loss is {{harm.mean:.0f}} lower with ten.
 #
-# With ten inputs, training without a penalty is slightly better than with a chosen one: the best λ of ridge would gain {{gain:.0f}}, but choosing it on 50 patients costs {{cost:.0f}}.
+# <details>
+# <summary>How sure that is, and why with ten inputs no penalty is slightly better</summary>
+#
+# The interval of that difference, as if splits were independent, runs from {{harm.low:.0f}} to {{harm.high:.0f}}.
+#
+# With ten inputs, training without a penalty beats both chosen penalties. The best λ of ridge would gain {{gain:.0f}}, but choosing it on 50 patients costs {{cost:.0f}}.
+#
+# </details>
 #
 # *Which of two near-copies does the Lasso keep?* Let two noisy copies of BMI take its place. *Predict* how each penalty shares the weight between them (Figure 4.6).
 
@@ -782,8 +790,8 @@ assert np.abs(by_ridge - 0.5).max() < 0.25, "ridge does not share"
 # ## 4.6 L2 on a product of two weights is L1
 #
 # How could weight decay make zeros in §4.1? Let a weight be a product $w = uv$, and let weight decay act on $u$ and
-# $v$. All pairs with the same product form a hyperbola (Figure 4.7) and give the same loss, so the penalty decides.
-# It grows with the distance from the origin: the cheapest pair is where the smallest
+# $v$. All pairs with the same product give the same loss, so the penalty decides between them. They form a hyperbola (Figure 4.7).
+# The penalty grows with the distance from the origin. So the cheapest pair is where the smallest
 # circle touches the hyperbola: $|u| = |v| = \sqrt{|w|}$.
 
 # %% tags=["hide-input"]
@@ -857,8 +865,17 @@ claim("04-balanced", "the two factors of every weight have the same size",
       measured=u.detach().abs() - v.detach().abs(), equals=0, within=1e-6)
 
 # %% [markdown]
-# Gradient descent finds the Lasso, but only approaches its zeros: {{pairs_below}} of the {{zero.sum()}} end below a millionth; with L1 in the loss none did (§4.1). With $g$ fixed, a step multiplies $u+v$ by $1-\eta(\lambda+g)$ and $u-v$
-# by $1-\eta(\lambda-g)$. If $|g|<\lambda$, both lose a share and never all. **At the minimum, decay of both factors equals L1 on the product.**
+# Gradient descent finds the Lasso: {{pairs_below}} of its {{zero.sum()}} zeros end below a millionth. With L1 in the loss none did (§4.1).
+#
+# **At the minimum, decay of both factors equals L1 on the product.**
+#
+# <details>
+# <summary>Why zeros are only approached</summary>
+#
+# With $g$ fixed, a step multiplies $u+v$ by $1-\eta(\lambda+g)$ and $u-v$
+# by $1-\eta(\lambda-g)$. If $|g|<\lambda$, both lose a share and never all.
+#
+# </details>
 #
 # <details>
 # <summary>Why there are no bad valleys, though the objective is not convex</summary>
@@ -899,8 +916,8 @@ claim("04-balanced", "the two factors of every weight have the same size",
 #
 # </details>
 #
-# How much is taken? For the whitened digits the loss is $\frac12\lVert W-\hat W\rVert_F^2$ plus a constant, where $\hat W = \frac1nY^\top Z$ is the
-# least-squares fit, with singular values $\hat s_i$. Let $U$ and $V$ have more columns than directions survive. Then each singular value solves the one-weight problem of §4.3 on its own, with $z = \hat s_i$ and $\kappa = \lambda$:
+# How much is taken? For the whitened digits the loss is $\frac12\lVert W-\hat W\rVert_F^2$ plus a constant. Here $\hat W = \frac1nY^\top Z$ is the
+# least-squares fit, with singular values $\hat s_i$. Let $U$ and $V$ have more columns than directions survive. Then each singular value solves the one-weight problem of §4.3, with $z = \hat s_i$ and $\kappa = \lambda$:
 #
 # $$s_i = \max(\hat s_i-\lambda, 0). \tag{4.8}$$
 #
@@ -948,7 +965,7 @@ claim("04-balanced", "the two factors of every weight have the same size",
 #
 # </details>
 #
-# Figure 4.8 shows three directions, and tests (4.8) at η = 1.
+# Figure 4.8 shows three directions, and tests (4.8).
 
 # %%
 W_hat = Y.T @ Z / len(Z)
@@ -1024,12 +1041,13 @@ by_deleting = claims.interval(unseen["two"][:, 0] - unseen["cut"][:, at_puzzle])
 by_shrinking = claims.interval((unseen["cut"] - unseen["two"])[:, at_puzzle])
 
 # %% tags=["hide-input"]
-fig, grid = figures.subplots(2, 6, figsize=(6.0, 4.1), height_ratios=[1, 2.7])
-axes = [fig.add_subplot(grid[0, 0].get_gridspec()[1, k : k + 3]) for k in (0, 3)]
-for ax in grid[1]:
+fig, grid = figures.subplots(2, 2, figsize=(6.0, 4.1), height_ratios=[1, 2.7])
+axes, top = grid[1], grid[0, 0].get_gridspec()[0, :]
+for ax in grid[0]:
     ax.remove()
-for k, (ax, bars) in zip((0, 5, 8), grid[0].reshape(3, 2), strict=True):
-    draw_direction(ax, bars, k)
+row = top.subgridspec(1, 8, width_ratios=[1, 1, 0.5, 1, 1, 0.5, 1, 1])
+for k, at in zip((0, 5, 8), (0, 3, 6), strict=True):
+    draw_direction(*(fig.add_subplot(row[place]) for place in (at, at + 1)), k)
 
 # %% tags=["hide-input"]
 lines = np.maximum(s_hat[:9] - fine[:, None], 0)
@@ -1076,14 +1094,15 @@ figures.show(fig, "Above, directions 1, 6 and 9 of the fit, each as an "
              "Left: lines are (4.8), dots means of five starts; dotted is the strongest "
              "direction of one matrix. Right, computed: least-squares maps of 300 digits, their "
              "singular values shrunk by (4.8), all divided by 1 + λ, or cut (as many left "
-             "as in blue, not shrunken); means of ten splits, bands their ranges.")
+             "as in blue, not shrunken); means of ten splits, bands their ranges. At λ = 0.24, "
+             f"{alive.min()} to {alive.max()} of their nine directions are left.")
 
 # %% tags=["hide-input"]
 expected = np.maximum(s_hat - lams[:, None, None], 0)
-claim("04-directions", "All {} singular values after training (8 λ, 5 starts, 10 directions) agree "
-      "with (4.8) to a millionth", measured=(np.abs(s - expected) < 1e-6).sum(), equals=400)
-claim("04-price-unseen", "At λ = 0.24, losing directions lowers the accuracy on unseen digits by "
-      "at least {:.2f}, and so does shrinking the others (lower ends of intervals over 10 splits)",
+claim("04-directions", "All {} singular values, of ten directions at 8 λ from 5 starts, agree with "
+      "(4.8) to a millionth", measured=(np.abs(s - expected) < 1e-6).sum(), equals=400)
+claim("04-price-unseen", "At λ = 0.24, losing directions lowers the accuracy on unseen digits, and "
+      "so does shrinking the others: both 95 % intervals begin at {:.2f} or above",
       measured=[by_deleting.low, by_shrinking.low], above=0)
 
 # %% tags=["hide-input"]
@@ -1146,13 +1165,13 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 # %% [markdown]
 # The puzzle is solved: {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are above 0.24.
 #
-# The price is accuracy. For maps of 300 digits it falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}} at λ = 0.24, where {{alive.min()}} to {{alive.max()}} of their directions are left.
+# The price is accuracy. For maps of 300 digits it falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}} at λ = 0.24.
 # **Losing directions costs {{by_deleting.mean:.2f}}, and shrinking the others {{by_shrinking.mean:.2f}}.**
-# One matrix keeps its accuracy: a common factor changes hardly any answer (only the class means, which are not shrunk, count for more).
+# One matrix keeps its accuracy, as a common factor changes hardly any answer.
 #
 # ## 4.8 Which λ removes everything, if inputs are not whitened?
 #
-# Where inputs are correlated, directions turn as they shrink, and (4.8) fails. But the λ at which everything vanishes is still known. Let $E$ be the gradient of the loss in $W$ at $W = 0$, and $\lVert E\rVert_2$ its largest singular value. **For a convex loss, all directions vanish from
+# Where inputs are correlated, directions turn as they shrink, and (4.8) fails. But one λ is still known. Let $E$ be the gradient of the loss in $W$ at $W = 0$, and $\lVert E\rVert_2$ its largest singular value. **For a convex loss, all directions vanish from
 # $\lambda = \lVert E\rVert_2$ on.**
 #
 # <details>
@@ -1191,7 +1210,7 @@ claim("04-raw", "On raw pixels the strongest direction has a singular value of {
       measured=just_below[0], above=0.001)
 
 # %% [markdown]
-# At $0.9\,\lVert E\rVert_2 = {{0.9 * threshold:.2f}}$ a direction is left, at $1.1\,\lVert E\rVert_2$ none. (4.8) would wrongly keep all nine: even the weakest singular value without a penalty, {{weakest:.2f}}, is larger.
+# At $0.9\,\lVert E\rVert_2 = {{0.9 * threshold:.2f}}$ a direction is left, at $1.1\,\lVert E\rVert_2$ none. (4.8) would wrongly keep all nine: without a penalty even the weakest singular value is {{weakest:.2f}}.
 #
 # ## 4.9 Does weight decay remove units of a network?
 #
@@ -1199,15 +1218,33 @@ claim("04-raw", "On raw pixels the strongest direction has a singular value of {
 # cost $\frac12(\lVert w\rVert^2+\lVert v\rVert^2)$ is at least $\lVert w\rVert\lVert v\rVert$, the unit's *size*, and the best $c$ reaches it. So at rest weight decay is L1 on the sizes of units, and
 # may remove some ([Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614)).
 #
-# We train 40 units with one output and λ = 0.09 on what a linear fit of the ten measurements leaves unexplained, scaled to variance 1.
-#
-# A unit can stay at rest only where loss and penalty balance: as its size grows, the loss falls at the rate λ. When all sizes are 0, the loss falls at a rate of up to {{below: at_zero[0]:.3f}} for $v>0$,
-# but only up to {{below: at_zero[1]:.3f}} for $v<0$. *Predict:* which units survive (Figure 4.9)?
+# Let a network predict what a linear fit of the ten measurements leaves unexplained, scaled to variance 1.
 
 # %%
-rng, affine = np.random.default_rng(seeds(1)[0]), np.column_stack([ten, np.ones(n)])
+affine = np.column_stack([ten, np.ones(n)])
 unexplained = y - affine @ np.linalg.lstsq(affine, y, rcond=None)[0]
 patients, bent = torch.tensor(affine), torch.tensor(unexplained / unexplained.std())
+
+# %% tags=["hide-input"]
+def largest_slope(sign, residual, steps=200):
+    """The largest slope of the loss in the size of a unit, by a search from 40 random units."""
+    w = torch.tensor(np.random.default_rng(seeds(1)[0]).standard_normal((40, 11)))
+    for step in range(steps):
+        w = torch.nn.functional.normalize(w)
+        rise = sign * (residual[:, None] * (patients @ w.T > 0)).T @ patients / n
+        w = w + (1 - step / steps) / 2 * torch.nn.functional.normalize(rise)
+    active = torch.relu(patients @ torch.nn.functional.normalize(w).T)
+    return (sign * residual @ active / n).max().item()
+
+
+at_zero = [largest_slope(sign, bent) for sign in (1, -1)]
+
+# %% [markdown]
+# A unit can stay at rest only where loss and penalty balance: as its size grows, the loss falls at the rate λ. When all sizes are 0, it falls at a rate of up to {{at_zero[0]:.3f}} for $v>0$,
+# but only up to {{at_zero[1]:.3f}} for $v<0$. We train 40 units with λ = 0.09, between the two. *Predict:* which units survive (Figure 4.9)?
+
+# %%
+rng = np.random.default_rng(seeds(1)[0])
 ingoing = torch.tensor(rng.uniform(-0.5, 0.5, (40, 11)), requires_grad=True)
 outgoing = torch.tensor(rng.uniform(-0.5, 0.5, 40), requires_grad=True)
 
@@ -1223,17 +1260,6 @@ for _ in range(100):
 unit_sizes.append((ingoing.norm(dim=1) * outgoing.abs()).detach().numpy())
 
 # %% tags=["hide-input"]
-def largest_slope(sign, residual, steps=200):
-    """The largest slope of the loss in the size of a unit, by a search from 40 random units."""
-    w = torch.tensor(np.random.default_rng(seeds(1)[0]).standard_normal((40, 11)))
-    for step in range(steps):
-        w = torch.nn.functional.normalize(w)
-        rise = sign * (residual[:, None] * (patients @ w.T > 0)).T @ patients / n
-        w = w + (1 - step / steps) / 2 * torch.nn.functional.normalize(rise)
-    active = torch.relu(patients @ torch.nn.functional.normalize(w).T)
-    return (sign * residual @ active / n).max().item()
-
-# %% tags=["hide-input"]
 with torch.no_grad():
     lengths, active = ingoing.norm(dim=1), torch.relu(patients @ ingoing.T)
     residual = bent - active @ outgoing  # what the network leaves to explain
@@ -1246,7 +1272,7 @@ w_drawn, a_drawn = rng.uniform(-0.5, 0.5, (40, 11)), rng.uniform(-0.5, 0.5, 40)
 sizes_drawn, changed = np.linalg.norm(w_drawn, axis=1) * np.abs(a_drawn), (a_drawn > 0) != plus
 copies = ~stay & (slopes > 0.99 * 0.09)  # tiny, but with the slope of a unit that stays
 copy = units @ units[unit_sizes[-1].argmax()]  # cosines with the largest unit
-at_zero, at_end = ([largest_slope(sign, left) for sign in (1, -1)] for left in (bent, residual))
+at_end = [largest_slope(sign, residual) for sign in (1, -1)]
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(5.6, 2.9))
@@ -1257,9 +1283,11 @@ for k, line in enumerate(np.array(unit_sizes).T):
                 label=f"_{'+' if plus[k] else '−'} {k}")
 ax.axhspan(1e-12, 1e-6, color=figures.GREY, alpha=0.15, lw=0)
 ax.text(20, 3e-12, "below 10⁻⁶", color=figures.GREY)
-for value, name, color in ((unit_sizes[-1][stay].max(), "v > 0", figures.GREY),
-                           (unit_sizes[-1][~plus].max(initial=1e-12), "v < 0", figures.ORANGE)):
-    ax.text(1015, value, name, color=color, va="center")
+for place, name, color in (((400, 0.5), "v > 0, w along one pattern", figures.BLUE),
+                           ((400, 0.05), "v > 0, w against it", figures.GREEN),
+                           ((1015, unit_sizes[-1][~plus].max(initial=1e-12)), "v < 0",
+                            figures.ORANGE)):
+    ax.text(*place, name, color=color, va="center")
 if copies.any():
     ax.text(1015, unit_sizes[-1][copies].min(), "tiny\ncopies", color=figures.GREY, va="center")
 ax.set(xlabel="step", ylabel="size of a unit, ‖w‖|v|", ylim=(1e-12, 5), xlim=(0, 1170))
@@ -1279,17 +1307,16 @@ figures.show(fig, f"The sizes of {len(curves)} ReLU units over 1,000 steps on a 
              f"{curves[above, -1].max():.0e}; {low.sum()} orange ones fall along nearly straight "
              f"lines into the grey band below it, and {flat.sum()} others run level in it.",
              number="4.9",
-             caption="A line is a unit of one network. Blue: v > 0 at the end, and w along one "
-             "pattern; green: v > 0, w against it. "
-             "Orange, dashed: v < 0. In the grey band a size is below a millionth; "
+             caption="A line is a unit of one network, coloured by v and w at the end. "
+             "Dashed: v < 0. In the grey band a size is below a millionth; "
              f"level lines there are tiny copies of units that stay. Dips: in {changed.sum()} "
              "units v changes its sign.")
 
 # %% tags=["hide-input"]
 assert (flat == copies).all(), "a unit is drawn as a tiny copy, or not, and is another"
 assert stay.sum() < 30, "most units stay"
-claim("04-sign", "Units that stay with a negative outgoing weight at the end: {}", equals=0,
-      measured=(stay & ~plus).sum())
+claim("04-sign", "At the end {} units with a negative outgoing weight are above a millionth",
+      equals=0, measured=(stay & ~plus).sum())
 assert at_zero[0] > 0.09 > at_zero[1], "not only units with v > 0 can leave zero"
 assert at_end[1] < 0.09, "at the end units with v < 0 could grow"
 
@@ -1308,12 +1335,12 @@ assert (own < np.where(plus, *at_zero) + 1e-6).all(), "the search misses a large
 # %% [markdown]
 # **Only with $v>0$ does the loss fall fast enough:** all {{(~plus).sum()}} units with $v<0$ fade.
 #
-# Of the {{plus.sum()}} with $v>0$, {{stay.sum()}} stay above a millionth. **But they are of two kinds:** their ingoing weights point nearly along one pattern or against it (|cosine| {{np.abs(copy[stay]).min():.2f}} or more), so
-# that they draw almost only two functions. Decay does not merge copies: sizes 1 and 2 cost as much as 3.
+# Of the {{plus.sum()}} with $v>0$, {{stay.sum()}} stay above a millionth. **But they are near-copies of two units.** Their ingoing weights point along one pattern or against it, with a |cosine| of {{np.abs(copy[stay]).min():.2f}} or more.
+# Decay does not merge copies: several cost as much as one unit that has the sum of their sizes.
 #
 # ## 4.10 What decay on an adapter pulls towards
 #
-# Does decay make a pretrained network forget? Not if it acts on an adapter. In LoRA ([Hu et al., 2022](https://arxiv.org/abs/2106.09685)) the pretrained matrix $W_0$ is frozen, and only a
+# Does decay make a pretrained network forget? Not if it acts on an adapter. In LoRA ([Hu et al., 2022](https://arxiv.org/abs/2106.09685)) the pretrained matrix $W_0$ is frozen. Only a
 # change of low rank, the *adapter* $UV^\top$, is trained and decayed: $W = W_0+UV^\top$. By (4.7), for a
 # change whose rank the adapter allows,
 #
@@ -1351,8 +1378,8 @@ pair = [torch.ones(1, dtype=torch.float64, requires_grad=True) for _ in range(2)
 train(pair, lambda: 0 * (pair[0] + pair[1]).sum(), lr=0.0002, steps=2500, weight_decay=1.0)
 claim("04-fade", "decay without a slope leaves of two factors what is drawn after as many steps",
       measured=(pair[0] * pair[1]).item() - drawn["_1.0"].at(2500), equals=0, within=1e-9)
-claim("04-fade", "about 1/e is left after 1/(2ηλ) steps", equals=0, within=1e-3,
-      measured=[drawn[f"_e {at}"].y[0] - np.exp(-1) for at in (0.01, 0.1, 1.0)])
+claim("04-fade", "After 1/(2ηλ) steps decay leaves a share of 1/e, to within {:.5f}", below=1e-3,
+      measured=[abs(drawn[f"_e {at}"].y[0] - np.exp(-1)) for at in (0.01, 0.1, 1.0)])
 
 # %% tags=["hide-input"]
 figures.show(fig, "Three falling curves against the step on a logarithmic axis, from 1 to 0: what "
@@ -1366,13 +1393,14 @@ figures.show(fig, "Three falling curves against the step on a logarithmic axis, 
              "1/(2ηλ), where a share of 1/e is left. Dashed: 10,000 steps.")
 
 # %% [markdown]
-# At a learning rate of 0.0002 (if it falls, take its mean) and $\lambda = 0.01$, $1/(2\eta\lambda)$ is {{1 / (2 * 0.0002 * 0.01):,.0f}} steps. **A fine-tuning of 10,000 steps removes {{100 * (1 - np.exp(-2 * 0.0002 * 0.01 * 10_000)):.0f}} %.**
+# At a learning rate of 0.0002 and $\lambda = 0.01$, $1/(2\eta\lambda)$ is {{1 / (2 * 0.0002 * 0.01):,.0f}} steps. If η falls, take its mean. **A fine-tuning of 10,000 steps removes {{100 * (1 - np.exp(-2 * 0.0002 * 0.01 * 10_000)):.0f}} %.**
 #
 # ## 4.11 How little AdamW takes
 #
-# Does (4.8) hold under AdamW? AdamW divides each entry's gradient by $\sqrt{\hat v}$, the root of a running mean of its
-# squares (not the weights $v$ above), but not the decay ([chapter 3](03_one_lambda_many_meanings.ipynb)). Suppose that $\sqrt{\hat v}$ is one
-# number $a$ for all of $U$, and another, $b$, for all of $V$. Then $\lambda\sqrt{ab}$ takes the place of λ. Under the conditions of (4.8) (whitened inputs, enough columns), training that would reach the singular values $\hat s_i$ without decay ends at
+# Under SGD, decay takes λ from each direction, by (4.8). What does AdamW take? It divides each entry's gradient by $\sqrt{\hat v}$, the root of a running mean of its
+# squares ([chapter 3](03_one_lambda_many_meanings.ipynb)). It does not divide the decay. (The hat tells $\hat v$ from the weights $v$.)
+#
+# Suppose that $\sqrt{\hat v}$ is one number $a$ for all of $U$, and one number $b$ for all of $V$. Then $\lambda\sqrt{ab}$ takes the place of λ. Let inputs be whitened and columns be enough, as for (4.8). If training would reach the singular values $\hat s_i$ without decay, it ends at
 #
 # $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
 #
@@ -1388,16 +1416,14 @@ figures.show(fig, "Three falling curves against the step on a logarithmic axis, 
 # </details>
 #
 # SGD is the case $a = b = 1$. Under AdamW $\sqrt{ab}$ is the size of a typical gradient entry, here about {{below: typical.min():.2f}} to {{below: typical.max():.2f}}.
-# It is known only after a run, so (4.10) can be tested, but does not predict.
+# It depends on λ, and is known only after a run. So (4.10) can be tested, but does not predict.
 #
 # <details>
 # <summary>If √v̂ differs between entries: a weighted mean of the amounts is λ√(ab)</summary>
 #
 # Let $a$ be the mean of $\sqrt{\hat v}$ over the entries of $U$, weighted by the squared entries of $U$, and $b$ the same for $V$. At rest $(EV)_{jk} = -\lambda\sqrt{\hat v_{jk}}\,U_{jk}$. Multiply by $U_{jk}$ and add up: $\langle E, UV^\top\rangle$ is
 # $-\lambda a\lVert U\rVert_F^2$. From $V$ it is, in the same way, $-\lambda b\lVert V\rVert_F^2$. As it is both, it is $-\lambda\sqrt{ab}\,\lVert U\rVert_F\lVert V\rVert_F$. For whitened inputs $\langle E, UV^\top\rangle = -\sum_is_i(\hat s_i-s_i)$ if $UV^\top$ has the
-# singular vectors of the run without decay, and $\lVert U\rVert_F\lVert V\rVert_F = \sum_is_i$ if the factors are the cheapest up to a scale. Then the mean of $\hat s_i-s_i$, with the weights $s_i$, is $\lambda\sqrt{ab}$. ∎
-#
-# The single amounts may differ: at λ = 20 the standard deviation of $\sqrt{\hat v}$ over $U$ is {{below: uneven[4]:.1f}} times its mean, against {{below: uneven[2]:.1f}} at λ = 3.
+# singular vectors of the run without decay, and $\lVert U\rVert_F\lVert V\rVert_F = \sum_is_i$ if the factors are the cheapest up to a scale. Then the mean of $\hat s_i-s_i$, with the weights $s_i$, is $\lambda\sqrt{ab}$. ∎ Single amounts may differ.
 #
 # </details>
 #
@@ -1452,7 +1478,7 @@ one_amount = 10 * np.sqrt(a * b)  # λ√(ab)
 one_loss = change[:4] - one_adapter[:4]
 
 # %% [markdown]
-# At λ = 10 (4.10) takes $\lambda\sqrt{ab} = {{one_amount:.3f}}$ from each direction. The four have lost {{one_loss.min():.3f}} to {{one_loss.max():.3f}}.
+# At λ = 10, (4.10) takes $\lambda\sqrt{ab} = {{one_amount:.3f}}$ from each direction. The four have lost {{one_loss.min():.3f}} to {{one_loss.max():.3f}}.
 
 # %% tags=["hide-input"]
 class Adapters:
@@ -1489,9 +1515,27 @@ def adapt(*runs, steps=1000):
     return [torch.linalg.svdvals(run.U @ run.V.mT).numpy() for run in runs]
 
 # %% tags=["hide-input"]
+class OneRoot(torch.optim.Adam):
+    """Adam with one v̂ for all entries of a factor: the mean over them."""
+
+    @torch.no_grad()
+    def step(self):
+        for w in self.param_groups[0]["params"]:
+            state = self.state[w] or {"step": 0, "exp_avg": 0 * w, "exp_avg_sq": 0 * w}
+            (beta1, beta2), state["step"] = self.defaults["betas"], state["step"] + 1
+            mean_square = w.grad.square().mean((-2, -1), keepdim=True).expand_as(w)
+            state["exp_avg"].lerp_(w.grad, 1 - beta1)
+            state["exp_avg_sq"].lerp_(mean_square, 1 - beta2)
+            m, v_hat = (state[name] / (1 - beta ** state["step"]) for name, beta in
+                        (("exp_avg", beta1), ("exp_avg_sq", beta2)))
+            w -= self.param_groups[0]["lr"] * m / (v_hat.sqrt() + self.defaults["eps"])
+            self.state[w] = state
+
+# %% tags=["hide-input"]
 sgd_lams, adam_lams = [0.1, 0.2, 0.3, 0.4, 0.6], [0.01, 1.0, 3.0, 10.0, 20.0, 30.0]
 sgd, adam = Adapters(torch.optim.SGD, 0.2, sgd_lams), Adapters(torch.optim.Adam, 0.003, adam_lams)
-by_sgd, by_adamw = adapt(sgd, adam)
+one_root = Adapters(OneRoot, 0.003, adam_lams)
+by_sgd, by_adamw, by_one_root = adapt(sgd, adam, one_root)
 
 # %% [markdown]
 # *Predict:* how much larger must AdamW's λ be than SGD's, to take as much (Figure 4.11)?
@@ -1500,6 +1544,8 @@ by_sgd, by_adamw = adapt(sgd, adam)
 a, b = (typical_gradient(w, adam.optimizer) for w in (adam.U, adam.V))
 reach = np.array(adam_lams) * np.sqrt(a * b)  # λ√(ab) for each start and λ
 typical = np.sqrt(a * b).mean(0)  # for each λ
+a, b = (typical_gradient(w, one_root.optimizer) for w in (one_root.U, one_root.V))
+reach_one = np.array(adam_lams) * np.sqrt(a * b)
 by_rule = np.array(adam_lams) * typical
 amounts = change - by_adamw  # what AdamW takes from each ŝ, of which six are zero
 amount = amounts[..., :4].mean((0, 2))
@@ -1510,9 +1556,6 @@ off = weighted.mean(0) / by_rule - 1
 each = amounts[..., :4].mean(0)
 furthest_out = max(float((w.abs() * adam.decay).max()) for w in (adam.U, adam.V))  # times 1/λ
 assert furthest_out > 1, "no entry ends beyond 1/λ"
-root = adam.optimizer.state[adam.U]["exp_avg_sq"].sqrt().flatten(2)  # √v̂, up to a factor
-uneven = (root.std(2) / root.mean(2)).mean(0).numpy()  # for each λ
-assert uneven[4:].min() > uneven[2], "at λ = 20 and 30 √v̂ is as even as at 3"
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, sharey=True, figsize=(5.6, 3.3))
@@ -1531,25 +1574,27 @@ def draw_runs(ax, xs, values, color, marker, name):
 
 draw_runs(axes[0], sgd_lams, by_sgd, figures.BLUE, "o-", "sgd")
 draw_runs(axes[0], adam_lams, by_adamw, figures.ORANGE, "s-", "adamw")
-draw_runs(axes[1], sgd_lams, by_sgd, figures.BLUE, "o", "sgd")
+draw_runs(axes[1], reach_one.mean(0), by_one_root, figures.GREEN, "o", "one")
 draw_runs(axes[1], reach.mean(0), by_adamw, figures.ORANGE, "s", "adamw")
 
 # %% tags=["hide-input"]
-for at, adam_lam in list(zip(reach.mean(0), adam_lams, strict=True))[2:]:  # above the first line
-    axes[1].text(at + 0.012, change[0] - at + 0.022, f"λ = {adam_lam:.0f}", color=figures.ORANGE,
-                 fontsize=9)
+for k, height in ((2, 0.57), (3, 0.42), (4, 0.27), (5, 0.17)):  # above the first line
+    axes[1].annotate(f"λ = {adam_lams[k]:.0f}", (by_rule[k], change[0] - each[k, 0] + 0.01),
+                     (by_rule[k] + 0.07, height), color=figures.ORANGE, fontsize=9,
+                     arrowprops={"arrowstyle": "-", "lw": 0.6, "color": figures.ORANGE})
 axes[0].axvline(0.01, color=figures.GREY, lw=0.8, ls="--")
 axes[0].text(0.012, 0.61, "← PyTorch's default", color=figures.GREY, fontsize=9)
 axes[0].text(0.08, 0.15, "SGD", color=figures.BLUE, ha="right")
 axes[0].text(1.1, 0.555, "AdamW", color=figures.ORANGE)
-_ = axes[1].text(0, 0.04, "lines:\n(4.10)", color=figures.GREY, fontsize=9)
+axes[1].text(0, 0.04, "lines:\n(4.10)", color=figures.GREY, fontsize=9)
+_ = axes[1].text(0.66, 0.6, "one √v̂\nper factor", color=figures.GREEN, ha="right", va="center")
 
 # %% tags=["hide-input"]
 axes[0].set(xscale="log", xlabel="weight decay λ", ylim=(-0.01, 0.65))
 axes[0].set_xticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"])
 axes[1].set(xlim=(-0.02, 0.68), xlabel="λ√(ab), the amount to be taken")
 axes[0].set_ylabel("singular values of the adapter"), axes[1].set_ylabel("singular values")
-_ = axes[0].set_title("AdamW needs a larger λ"), axes[1].set_title("On the lines up to λ = 10")
+_ = axes[0].set_title("AdamW needs a larger λ"), axes[1].set_title("With one √v̂: on the lines")
 
 # %% tags=["hide-input"]
 left, right = (figures.drawn(ax) for ax in axes)
@@ -1559,21 +1604,22 @@ figures.show(fig, "Two panels with the four singular values of an adapter; bars 
              "five runs. Left, against λ on a logarithmic axis. Under SGD they fall to zero "
              f"between λ = 0.2 and 0.6, where the largest is {sgd_end:.2f}. Under AdamW they "
              f"are still {at_one.min():.2f} to {at_one.max():.2f} at λ = 1, and fall to nearly "
-             "zero between 10 and 30. Right, against λ√(ab): dots of SGD lie on the four lines of "
-             "(4.10), which fall with slope −1 to zero, and AdamW's squares near them.",
+             "zero between 10 and 30. Right, against λ√(ab): AdamW's squares lie near the four "
+             "lines of (4.10), which fall with slope −1 to zero, but at 20 and 30 the first is "
+             "below its line. Dots of runs with one √v̂ for each factor lie on the lines.",
              number="4.11",
              caption="Each curve or line is one of four directions; marks are means of five runs, "
-             "bars their ranges. Blue: SGD. Orange: AdamW. Both in batches of 100. Right, the same "
-             "runs, but AdamW's marks stand at λ√(ab) instead of λ.")
+             "bars their ranges, all in batches of 100. Right: marks stand at λ√(ab) of their "
+             "runs. Orange: AdamW. Green: AdamW with the same λ, but with one √v̂ for all entries "
+             "of a factor, from the mean of their squares.")
 
 # %% tags=["hide-input"]
 claim("04-sgd-amount", "Under SGD each singular value of the adapter, averaged over five runs, is "
       "within {:.3f} of what (4.8) says",
       measured=np.abs(by_sgd.mean(0) - np.maximum(change - np.array(sgd_lams)[:, None], 0)),
       below=0.03)
-claim("04-adamw-small", "At λ = 1 AdamW takes only {:.4f} from each of an adapter's four singular "
-      "values, averaged over them and five runs; SGD would take them whole",
-      measured=amount[1], below=0.05)
+claim("04-adamw-small", "At λ = 1 AdamW takes only {:.4f} from each singular value of the adapter, "
+      "on average; SGD would take them whole", measured=amount[1], below=0.05)
 claim("04-adamw-amount", "At λ = 3 and 10 the amount that AdamW takes from each of the four "
       "directions differs from λ√(ab) by {:.1%} or less, averaged over five runs",
       measured=np.abs(each[2:4] / by_rule[2:4, None] - 1), below=0.2)
@@ -1583,8 +1629,12 @@ assert np.abs(off[2:]).max() < 0.1, "the mean weighted by the singular values is
 assert abs(off[1]) < 0.2, "at λ = 1 the mean of five runs is far from λ√(ab), noise or not"
 assert by_sgd[:, -1].max() < 0.001, "SGD at λ = 0.6 does not lead back to W₀"
 assert by_adamw[:, 1:4, 4].mean(0).min() > 1e-4, "AdamW makes clean zeros"
-claim("04-beyond", "At λ = 20 and 30 the strongest direction loses more than λ√(ab), by {:.3f} or "
-      "more, averaged over five runs", measured=each[4:, 0] - by_rule[4:], above=0)
+claim("04-beyond", "At λ = 20 and 30 the strongest direction loses {:.3f} or more beyond λ√(ab), "
+      "averaged over five runs", measured=each[4:, 0] - by_rule[4:], above=0)
+on_lines = np.maximum(change[:4] - reach_one[..., None], 0)
+off_lines = np.abs((by_one_root[..., :4] - on_lines).mean(0)).max()
+claim("04-one-root", "With one √v̂ for all entries of a factor, each singular value at each λ is "
+      "within {:.3f} of (4.10), averaged over five runs", measured=off_lines, below=0.01)
 
 # %% tags=["hide-input"]
 claim("04-rank", "the change that the new task asks for has rank four",
@@ -1596,7 +1646,9 @@ claim("04-residue", "the fifth singular value is zero under SGD from λ = 0.1 on
 law, level = right["_law"], right["_law"].x[0]
 claim("04-adam-drawn", "the lines are ŝ less the level, and runs stand at λ and at λ√(ab)",
       measured=[*(law.y + level - change[:4, None])[law.y > 0],
-                *(right["_sgd 0"].x - sgd_lams), *(right["_adamw 3"].x - by_rule),
+                *(left["_sgd 0"].x - sgd_lams), *(right["_adamw 3"].x - by_rule),
+                *(right["_one 0"].x - reach_one.mean(0)),
+                *(left["_sgd 1"].y - by_sgd[..., 1].mean(0)),
                 *(change[1] - each[:, 1] - right["_adamw 1"].y),
                 *(left["_adamw 2"].high - by_adamw[..., 2].max(0))], equals=0, within=1e-9)
 
@@ -1605,9 +1657,9 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
       measured=[*(one_adapter - by_adamw[0, 3]), one_amount - reach[0, 3]], equals=0, within=1e-6)
 
 # %% [markdown]
-# Up to λ = 10, AdamW's runs lie near the lines of (4.10). At 20 and 30 the strongest direction loses more, probably because $\sqrt{\hat v}$ is then far from one number.
+# Up to λ = {{adam_lams[3]:.0f}}, AdamW's runs lie near the lines of (4.10). At larger λ the strongest direction loses more. The gap comes from $\sqrt{\hat v}$, which differs between entries. With a single $\sqrt{\hat v}$ for each factor, in green, all means lie within {{off_lines:.3f}} of the lines.
 #
-# **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD:** {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times in these runs.
+# **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD.** In these runs that is {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times, depending on λ.
 #
 # ## 4.12 In practice
 #
@@ -1617,11 +1669,11 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # |$\lambda\sum\lvert w\rvert$ in the loss|λ|no|from $\lambda_{\max}$ of (4.5) to a thousandth of it|
 # |Lasso; proximal steps, full batches|λ|yes|the same|
 # |decay of two factors, SGD|λ per direction|approached|between the $\hat s_i$ (inputs not whitened: below $\lVert E\rVert_2$)|
-# |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|the amount to take, divided by $\sqrt{ab}$|
+# |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|the amount to take, divided by $\sqrt{ab}$ at that λ|
 #
 # - **To keep few inputs, use the Lasso** (in PyTorch: exercise 7); among near-copies, the elastic net; if all may matter, ridge (exercise 8). Standardise inputs, and choose λ
 #   on held-out data.
-# - **On an adapter, compare $1/(2\eta\lambda)$ with the number of steps.**
+# - **On an adapter, compare $1/(2\eta\lambda)$ with the number of steps.** Under AdamW measure $\sqrt{ab}$ at each λ that you try, as it depends on λ.
 # - On minibatches, get exact zeros by *pruning*: set the smallest weights to zero after training.
 #
 # **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. Under SGD this remains: decay is the penalty (4.9), and for a convex loss it removes everything from $\lambda = \lVert E\rVert_2$ on, with $E$ taken at $W_0$. Under AdamW $\lambda\sqrt{ab}$ takes the place of λ, but only roughly.
@@ -1677,7 +1729,7 @@ with torch.no_grad():
 assert raised > 1.1 * 0.06, "without units of v < 0 their slope stays below λ"
 
 # %% [markdown]
-# ## Exercises
+# ## 4.13 Exercises
 #
 # **1.** (Proof: the group Lasso of §4.3.) Minimise $\frac12\lVert w-z\rVert^2+\kappa\lVert w\rVert$ over vectors $w$, and compute the minimum for $z = (3, -0.5, 1)$ and $\kappa = 1$.
 #
@@ -1816,7 +1868,7 @@ class ProxSGD(torch.optim.Optimizer):
 #
 # </details>
 #
-# ## The sources, line by line
+# ## 4.14 The sources, line by line
 #
 # Verdicts on four sentences ([chapter 0](00_start_here.ipynb)).
 
