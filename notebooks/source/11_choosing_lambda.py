@@ -18,7 +18,7 @@
 # 2. **Look up the bold $N$** in the table below.
 # 3. **Type $\lambda = N/S$**, and let only *matrices* decay: tensors with two axes or more. In a short run λ may be above 1.
 # 4. **Run the other values of $N$ in that row**, too, at full length and with several seeds. Take the best if its gain on validation data is clear.
-# 5. **In every other case type the fallback:** your old λ, or without one the λ of the bold $N$. That is the rule for a single run, for a single seed, and for no clear gain.
+# 5. **In every other case type the fallback:** your old λ, or without one the λ of the bold $N$. One run, one seed, no clear gain: the rule is the same.
 #
 # Why? Each step of decay takes the share ηλ off every weight. Over the run these shares add up to $N = \lambda S$.
 
@@ -114,7 +114,7 @@ claim("11-area", "The area under each of the three curves is S, to one learning 
 #
 # </details>
 #
-# **Too large for three runs?** Try on a *proxy*, a smaller model. Give it as many passes, or in one-pass language as many tokens per weight. Carry over its best $N$, not its λ: divide by the large run's own $S$. Outside one-pass language this is a guess. No proxy? Type the fallback.
+# **Too large for three runs?** Try on a *proxy*, a smaller model with as many passes, or in one-pass language with as many tokens per weight. Carry over its best $N$, not its λ. Outside one-pass language this is a guess. No proxy? Type the fallback.
 #
 # λ is in the form of PyTorch's SGD and AdamW; $N$ does not describe `Adam(weight_decay=…)`.
 
@@ -390,9 +390,9 @@ claim("11-momentum", "Momentum of 0.9 multiplies the N of a coupled SGD by ten",
 # **SGD against Adam.** Among the longer image runs, in geometric mean, SGD's λ is {{smaller:.0f}} times smaller. But its η times momentum's ten is {{10 * larger:.0f}} times larger. So $N$ is about the same.
 #
 # **Adam alone.** Here it is the other way round: λ spans a factor of {{wide["λ", len(with_adam)]:.0f}}, and $N$ one of {{wide["N", len(with_adam)]:.0f}}. Most keep λ near 0.1,
-# whatever the run's length. So longer runs have a larger $N$. The language models of Figure 11.3 all type 0.1: it shows lengths, not tuning.
+# whatever the run's length. So longer runs have a larger $N$. The language models of Figure 11.3 all type 0.1: they show lengths, not tuning.
 #
-# For language there is a law, too. Where λ was tuned for models of one pass, the best $N$ rises about as $\sqrt k$, with $k$ tokens per weight (Bergsma et al., [2025b](https://arxiv.org/abs/2505.13738)).
+# For language there is a law, too. With λ tuned, in one pass, the best $N$ rises about as $\sqrt k$, with $k$ tokens per weight (Bergsma et al., [2025b](https://arxiv.org/abs/2505.13738)).
 # Figure 11.3 draws $N = \frac12\sqrt k$; the ½ we read off the recipes.
 #
 # **$N$ differs between recipes, too. It says how much of its initial weights a run forgets: longer runs forget more.**
@@ -418,7 +418,7 @@ claim("11-momentum", "Momentum of 0.9 multiplies the N of a coupled SGD by ten",
 #
 # $$w_T\approx e^{-N}\,w_0+(1-e^{-N})\cdot\bigl(\text{average of the }-u_i/\lambda\bigr).$$
 #
-# The updates themselves still depend on the start: $N$ counts only its direct share. At a constant η an update fades
+# At a constant η an update fades
 # to $1/e$ in $1/(\eta\lambda)$ steps. Call this the *memory*; $N$ is the length of the run divided by the memory.
 
 
@@ -505,7 +505,7 @@ figures.show(fig, "Two panels with the coefficient of each update in the final w
 # <details>
 # <summary>Coefficients are not sizes</summary>
 #
-# Even at $N = \frac12$ the updates' sum can be {{below: of_updates:.0f}} times as large as what survives of the start, as in the smallest start of Figure 11.5.
+# The updates themselves still depend on the start: $N$ counts only its direct share. And even at $N = \frac12$ the updates' sum can be {{below: of_updates:.0f}} times as large as what survives of the start, as in the smallest start of Figure 11.5.
 #
 # </details>
 #
@@ -628,7 +628,7 @@ claim("11-turn", "Their turn per step is {:.2f} times √(2ηλ) √((1 − β�
 # - **more passes**: always {{below: amounts[1]}} signals, passed {{below: 25 * lengths[0] / amounts[1]:.0f}}, {{below: 25 * lengths[1] / amounts[1]:.0f}} or {{below: 25 * lengths[2] / amounts[1]:.0f}} times.
 #
 # In both, the runs have {{below: lengths[0]}}, {{below: lengths[1]}} and {{below: lengths[2]}} steps. We try λ = 0 and six $N$, always with the same five seeds. Only the matrices decay.
-# The peak η is {{below: low_eta}}. This is small: of four η {{below: good_eta}} is best (§11.7). We call the two the *small* and the *good* η.
+# The peak η is {{below: low_eta}}, our *small* η. The best of four is {{below: good_eta}} (§11.7), our *good* η.
 # *Predict:* in which of the two ways does the best λ stay? In which the best $N$?
 #
 # Held-out signals give the loss and the share of wrong answers (the *error*). We compare *within* seeds; ± is half the width of the 95-percent interval over five.
@@ -944,21 +944,6 @@ claim("11-ends", "The best N of a seed is at an end only where this makes its sl
       + [ends[1] != 0 for ends in bounds.values()], equals=0, within=1e-12)
 claim("11-ends", "The slope of a straight line is its slope",
       measured=slope(-2.0 * np.arange(3)[:, None] * np.ones(5)).mean, equals=-2, within=1e-12)
-claim("11-matters", "In the stored runs, of one set of five seeds, with 4,000 signals N = 4 has "
-      "fewer errors than λ = 0 and than N = 16, by {:.1f} points at least",
-      measured=[to_four.low, past_four.low], above=0)
-
-# %% tags=["hide-input"]
-of_twenty = interval(100 * (stored[3, 4, :, 3, 1] - stored[3, 4, :, 5, 1]))
-claim("11-twenty", "In the stored runs, with 20 passes at η = 0.27 N = 16 has {:.1f} points fewer "
-      "errors than N = 1",
-      measured=of_twenty.mean, above=0)
-claim("11-long", "In four runs of 20 passes or more, at a settled η, N = 4 ends within {:.2f} of "
-      "the lowest loss, in the grey band of Figure 11.10 and nearer than N = 16 on the digits",
-      measured=of_long[:, 4], below=min(0.1, of_long[2:, 5].min()))
-better = stored[3][..., [0, 3], :].mean(1) - stored[3][..., [4], :].mean(1)
-claim("11-each", "At η = 0.27 N = 4 has a lower mean loss and fewer errors than λ = 0 and than "
-      "N = 1 in each of the five runs", measured=better.ravel(), above=0)
 
 # %% [markdown]
 # At the good η the valleys are so flat that the intervals touch the rules of Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)): *keep N* for more data, *keep λ* for more passes.
@@ -966,7 +951,7 @@ claim("11-each", "At η = 0.27 N = 4 has a lower mean loss and fewer errors than
 #
 # ### Where the choice matters
 #
-# So far only the best λ counted. But how much worse is another? The table compares pairs of $N$ in our runs at the good η and in two longer ones at the small η. **These are stored runs of one set of five seeds:** `python -m experiments.learning_rates` made them once, and this notebook only reads them.
+# How much worse than the best λ is another? The table compares pairs of $N$, at the good η and in two longer runs at the small η. **These runs are stored, from one set of five seeds.** `python -m experiments.learning_rates` made them once.
 
 # %% tags=["hide-input"]
 four = [interval((stored[3, :, :, k] - stored[3, :, :, 4]).mean(0)[:, 0]) for k in (0, 3)]
@@ -986,13 +971,30 @@ for run, n, rival, less, right in (
     print(f"{run:25} {n:>3}   {rival:7}  {less.mean:5.2f} ± {less.half:.2f}   "
           f"{right.mean:8.1f} ± {right.half:.1f}".replace("-", "−"))
 
+# %% tags=["hide-input"]
+claim("11-matters", "In the stored runs, of one set of five seeds, with 4,000 signals N = 4 has "
+      "fewer errors than λ = 0 and than N = 16, by {:.1f} points at least",
+      measured=[to_four.low, past_four.low], above=0)
+
+# %% tags=["hide-input"]
+of_twenty = interval(100 * (stored[3, 4, :, 3, 1] - stored[3, 4, :, 5, 1]))
+claim("11-twenty", "In the stored runs, with 20 passes at η = 0.27 N = 16 has {:.1f} points fewer "
+      "errors than N = 1",
+      measured=of_twenty.mean, above=0)
+claim("11-long", "In four runs of 20 passes or more, at a settled η, N = 4 ends within {:.2f} of "
+      "the lowest loss, in the grey band of Figure 11.10 and nearer than N = 16 on the digits",
+      measured=of_long[:, 4], below=min(0.1, of_long[2:, 5].min()))
+better = stored[3][..., [0, 3], :].mean(1) - stored[3][..., [4], :].mean(1)
+claim("11-each", "At η = 0.27 N = 4 has a lower mean loss and fewer errors than λ = 0 and than "
+      "N = 1 in each of the five runs", measured=better.ravel(), above=0)
+
 # %% [markdown]
-# **Good η.** $N = 4$ was a little better than λ = 0 and $N = 1$ in all five runs, and at most about {{near_four:.2f}} above the lowest loss. We picked $N = 4$ on these same runs, which flatters it.
+# **Good η.** $N = 4$ was a little better than λ = 0 and $N = 1$ in all five runs. We picked it on these same runs, which flatters it.
 #
 # **Longer runs.** With 40 passes $N = 16$ saves much loss. But there the small η is too small: at the good η the same $N$ saves only {{of_40_settled.mean:.2f}} ± {{of_40_settled.half:.2f}}. **λ made up for a wrong η.**
-# With {{pool:,}} signals the small η is the best of three. There the loss of $N = 4$, 1 and 0 is about the same, but $N = 4$ makes fewer errors than 0.
+# With {{pool:,}} signals the small η is the best of three. There $N = 4$, 1 and 0 have about the same loss, but $N = 4$ makes fewer errors than 0.
 #
-# **Choose by the measure you will use.** At the small η, on average over the five runs, $N = 16$ has less loss than λ = 0, yet more errors. The network is more often wrong, but less sure of it.
+# **Choose by the measure you will use.** At the small η, on average over the five runs, $N = 16$ has less loss than λ = 0, yet more errors. It is more often wrong, but less sure.
 #
 # <details>
 # <summary>The same five runs at four η</summary>
@@ -1003,6 +1005,8 @@ for run, n, rival, less, right in (
 # | {{[*tilts][1]}} | −{{abs(tilts[0.03][0].mean):.1f}} ± {{tilts[0.03][0].half:.1f}} | {{tilts[0.03][1].mean:.1f}} ± {{tilts[0.03][1].half:.1f}} | {{lowest_n[0.03][0]}} | {{lowest_n[0.03][1]}} |
 # | {{[*tilts][2]}} | −{{abs(tilts[0.09][0].mean):.1f}} ± {{tilts[0.09][0].half:.1f}} | {{tilts[0.09][1].mean:.1f}} ± {{tilts[0.09][1].half:.1f}} | {{lowest_n[0.09][0]}} | {{lowest_n[0.09][1]}} |
 # | {{[*tilts][3]}} | −{{abs(tilts[0.27][0].mean):.1f}} ± {{tilts[0.27][0].half:.1f}} | {{tilts[0.27][1].mean:.1f}} ± {{tilts[0.27][1].half:.1f}} | {{lowest_n[0.27][0]}} | {{lowest_n[0.27][1]}} |
+#
+# At the good η $N = 4$ was at most about {{near_four:.2f}} above the lowest loss of the five runs.
 #
 # Some of these runs are outside the theory of §11.3, which wants $\eta\lambda\ll0.1$: in 100 steps $N = 16$ begins at ηλ = {{16 / np.sum(factors_of(100, linear)):.2f}}.
 # With the most passes at the good η, $N = 16$ had {{of_twenty.mean:.1f}} ± {{of_twenty.half:.1f}} points fewer errors than $N = 1$.
@@ -1024,7 +1028,7 @@ for run, n, rival, less, right in (
 #
 # ## 11.5 Carrying λ over to another run
 #
-# When you change the run, what should λ become? Some rules are *arithmetic*: they keep $N$, or every step, though the same $N$ need not be best again (§11.4). Others are
+# When you change the run, what should λ become? Some rules are *arithmetic*: they keep $N$, or every step. The same $N$ need not be best again (§11.4). Others are
 # *observed*: somebody searched. $c$ is any positive factor, and $S = \sum\eta_t$.
 #
 # | you change | new λ | kind of rule |
@@ -1091,7 +1095,7 @@ claim("11-muon", "Muon's update has RMS 0.2 after the factor 0.2 √max(m, n)",
       measured=muon.item(), equals=0.2, within=1e-9)
 
 # %% [markdown]
-# > **A worked failure.** One published rule keeps the *time scale* τ, the memory $1/(\eta\lambda)$ counted in passes (Wang and Aitchison, 2025). With the peak η and $m$ steps a pass it says $\lambda = 1/(\eta m\tau)$.
+# > **A worked failure.** One published rule keeps the *time scale* τ, the memory $1/(\eta\lambda)$ counted in passes (Wang and Aitchison, 2025). With the peak η and $m$ steps a pass it is $\lambda = 1/(\eta m\tau)$.
 # >
 # > An earlier run on the digits of §11.7 had η = {{below: earlier}} and τ = {{below: tau}} passes of $m = {{below: of_pass}}$ steps. So its λ was {{below: wrong_lam:.1f}}. The new run takes as many passes, so we type the same λ. But its η is {{below: rate}}:
 # >
@@ -1201,7 +1205,7 @@ predicted = (2 * lr * weight_decay * 0.1 / 1.9) ** 0.5  # (11.5), with momentum'
 print(f"N = {N:.1f}   RMS ratio {ratio:.2f}   last turn {turn:.3f}, on noise {predicted:.3f}")
 
 # %% [markdown]
-# *RMS ratio* is the RMS divided by its equilibrium value $\sqrt{\eta/2\lambda}$, with the η of the last step: near the {{with_momentum(0.01):.2f}} that noise gives at this ηλ = 0.01 (folded in §11.3). (Read it only while η is constant: the norm follows a falling η late.) The book's tool does this for all tensors:
+# *RMS ratio* is the RMS divided by its equilibrium value $\sqrt{\eta/2\lambda}$, with the η of the last step: near the {{with_momentum(0.01):.2f}} that noise gives at this ηλ = 0.01. Read it only while η is constant: the norm follows a falling η late. The book's tool does this for all tensors:
 
 
 # %%
@@ -1395,7 +1399,7 @@ verdicts_of(audited(your_model, your_optimizer, cross_entropy, your_batches))
 # %% [markdown]
 # ## 11.7 From the default to a decision
 #
-# We go the whole way twice, from PyTorch's default λ: a convolutional network on {{below: fitted.shape[1]}} handwritten digits, and a smaller transformer on the sonnets. The digits' η, {{below: rate}}, was settled before at $N = 1$. **The sonnets use only half of their best η.**
+# We go the whole way twice, from PyTorch's default λ: a convolutional network on {{below: fitted.shape[1]}} handwritten digits, and a smaller transformer on the sonnets. The digits' η is settled, at $N = 1$. **The sonnets run at half of their best η.**
 
 # %%
 data, rate, tries = load("digits"), 0.05, np.array([1 / 4, 1, 4])
@@ -1565,9 +1569,9 @@ claim("11-rate", "With twice the η the sonnets have less loss at N = 1: by {:.2
 #
 # **Sonnets** (right). The default has $N = {{0.01 * S:.3f}}$. $N = {{tries[chosen_text - 1]:g}}$ has the lowest loss, is not at an end, and its interval excludes zero. So we take it. On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter.
 #
-# **Why a test?** If λ did nothing, the best of three tries would still pass in about {{100 * by_chance:.0f}} % of cases.
+# Why a test? If λ did nothing, the best of three tries would still pass in about {{100 * by_chance:.0f}} % of cases.
 #
-# **A better η would gain more.** The sonnets run at half of the best η that we tried. With twice this η they have {{slower.mean:.2f}} less loss at $N = 1$, more than λ gains. Whether λ helps there, too, we have not tried.
+# **A better η would gain more.** With twice this η, the best that we tried, the sonnets have {{slower.mean:.2f}} less loss at $N = 1$. Whether λ helps there, too, we do not know.
 #
 # <details>
 # <summary>Why half of the best η, and why these three N</summary>
@@ -1776,13 +1780,15 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
 # ```
 #
 # - **The fallback** (steps 4, 5 and 8) is your old λ, one that has served you at the η of step 3. Without one it is the λ of the bold $N$.
-# - **A clear gain** (step 8): over the fallback, by the measure that you will use, in three seeds or more. One seed shows no gain. If three $N$ are equally good, chance makes one of the two others the best in two of three cases.
+# - **A clear gain** (step 8): over the fallback, by the measure that you will use, in three seeds or more. One seed shows no gain.
 #
 # <details>
 # <summary>How many seeds, why the limits of step 7, and an audit of two checkpoints</summary>
 #
 # If the differences within seeds have the standard deviation $s$, to see a mean difference δ takes about
 # $8\,(s/\delta)^2$ seeds (for a power of 80 % at the level of 5 %), plus two or three.
+#
+# One seed is not enough: if three $N$ are equally good, chance makes one of the two others the best in two of three cases.
 #
 # Below $N = 0.05$ decay does next to nothing (§11.4). At ηλ = 1 a single step erases a weight; we tried up to {{below: most_tried:.1f}}: so under linear-to-zero $N = {{4 * 16}}$ needs a run of {{below: 2 * 4 * 16 / most_tried:.0f}} steps or more.
 #
@@ -1998,7 +2004,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 # </details>
 #
 # **9.** (A recipe, then a proxy.) A paper makes 112,500 steps of AdamW with λ = 0.1 and a cosine from η = 0.001 to zero: 90 passes over ImageNet. Which $N$ is this?
-# You make 300 passes with a larger model, the same batch and half the η. A small proxy was best at $N = 16$. Which λ do you type? What must the proxy share with your run?
+# You make 300 passes with a larger model and half the η. A small proxy was best at $N = 16$. Which λ do you type? What must the proxy share with your run?
 #
 # <details>
 # <summary>Solution</summary>
@@ -2026,7 +2032,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 #
 # </details>
 #
-# **11.** (More data.) You train on 10,000 examples: 12 passes of 100 steps each, AdamW, a cosine from η = 0.002 to zero. Until now you typed λ = 0.01. Which $N$ is this? Which row applies, and which λ do you try? What do you type if you can afford one run only?
+# **11.** (More data.) You train on 10,000 examples: 12 passes of 100 steps, AdamW, a cosine from η = 0.002 to zero. Your old λ is 0.01. Which $N$ is this? Which row applies, and which λ do you try? Which do you type for a single run?
 #
 # <details>
 # <summary>Solution</summary>
