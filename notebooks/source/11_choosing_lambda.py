@@ -14,7 +14,7 @@
 # %% [markdown]
 # ## The recipe
 #
-# 1. **Add up the learning rates.** $S$ is the sum of η over all steps, the area under the schedule (Figure 11.1): steps × peak if η is constant, about half of it under a cosine or a line to zero. Under SGD with momentum μ divide it by $1-\mu$.
+# 1. **Add up the learning rates.** $S$ is the sum of η over all steps, the area under the schedule (Figure 11.1). It is steps × peak if η is constant, and about half of it under a cosine or a line to zero. Under SGD with momentum μ divide it by $1-\mu$.
 # 2. **Look up the bold $N$** in the table below.
 # 3. **Type $\lambda = N/S$**, and let only *matrices* decay: tensors with two axes or more. In a short run λ may be above 1.
 # 4. **Run the other values of $N$ in that row**, too, at full length and with several seeds. Take the best if its gain on validation data is clear.
@@ -124,8 +124,8 @@ claim("11-area", "The area under each of the three curves is S, to one learning 
 # A ResNet is trained with $\lambda = 10^{-4}$, a language model with {{below: lams["GPT-3 175B"]}}, a vision transformer with {{below: lams["ViT"]}}, and the network of
 # [chapter 9](09_adaptive_optimisers.ipynb) with {{below: lams["our chapter 9"]:.0f}}. Why so different?
 #
-# Step $t$ of AdamW, or of SGD without momentum, multiplies a weight by $1-\eta_t\lambda$, where $\eta_t$ is the learning rate of
-# that step, and adds the update. So decay depends on the product $\eta_t\lambda$ only. Add it up over the $T$ steps of the run:
+# Step $t$ of AdamW, or of SGD without momentum, multiplies a weight by $1-\eta_t\lambda$ and adds the update. Here $\eta_t$ is the learning rate of
+# that step. So decay depends on the product $\eta_t\lambda$ only. Add it up over the $T$ steps of the run:
 #
 # $$N = \sum_{t=0}^{T-1}\eta_t\lambda. \tag{11.1}$$
 #
@@ -159,7 +159,7 @@ llama = factors_of(500_000, cosine, warmup=2000, end=0.1)
 n_llama = forgettings(3e-4, 0.1, llama)
 
 # %% [markdown]
-# Llama 2 with seven billion weights took about 500,000 steps with λ = 0.1 and a cosine from a peak of $3\cdot10^{-4}$ down to 0.1
+# Llama 2 with seven billion weights took about 500,000 steps with λ = 0.1. Its cosine falls from a peak of $3\cdot10^{-4}$ to 0.1
 # of the peak. So $N = {{n_llama:.1f}}$. Figure 11.2 has more recipes.
 
 # %% tags=["hide-input"]
@@ -399,7 +399,7 @@ claim("11-momentum", "Momentum of 0.9 multiplies the N of a coupled SGD by ten",
 #
 # ## 11.2 What N does: weights are an average of updates
 #
-# Suppose *decoupled* decay, as in AdamW. Write $w_t$ for the weights before step $t$ and $\eta_tu_t$ for the update.
+# What is left of the start, and of each update? Suppose *decoupled* decay, as in AdamW. Write $w_t$ for the weights before step $t$ and $\eta_tu_t$ for the update.
 #
 # 1. One step is $w_{t+1} = (1-\eta_t\lambda)\,w_t-\eta_tu_t$.
 # 2. Put the same formula, one step earlier, in place of $w_t$. Now the update $\eta_{t-1}u_{t-1}$ has the factor $1-\eta_t\lambda$.
@@ -528,7 +528,7 @@ figures.show(fig, "Two panels with the coefficient of each update in the final w
 #
 # The *ratio* η/λ sets the size, the *product* ηλ the turn.
 #
-# With momentum, Adam's update averages past gradients, which partly cancel: its RMS is only $\sqrt{(1-\beta_1)/(1+\beta_1)} = {{np.sqrt(0.1 / 1.9):.2f}}$ for $\beta_1 = 0.9$, and the turn is that much smaller. The RMS of the weights is still nearly (11.4).
+# With momentum, Adam's update averages past gradients, which partly cancel. For $\beta_1 = 0.9$ its RMS is only $\sqrt{(1-\beta_1)/(1+\beta_1)} = {{np.sqrt(0.1 / 1.9):.2f}}$, and the turn is that much smaller. The RMS of the weights is still nearly (11.4).
 #
 # <details>
 # <summary>The exact RMS with momentum</summary>
@@ -864,7 +864,7 @@ claim("11-errors", "Averaged over the five runs, N = 16 has {:.1f} points more w
 # %% [markdown]
 # At the small η neither the best $N$ stays, nor the best λ. How fast does the best λ move, and at other η?
 #
-# Each seed's best λ is where a cubic in $\log N$, fitted to its losses, is lowest. Figure 11.7 has the slope of the best λ against the number of steps, both in logarithms.
+# Figure 11.7 has the slope of the best λ against the number of steps, both in logarithms.
 # The rule *keep λ* has the slope 0. The rule *keep N* has the slope −1, because at a given $N$ λ is proportional to 1/steps.
 
 # %% tags=["hide-input"]
@@ -921,7 +921,8 @@ figures.show(fig, "The slope of the best λ by loss against the number of steps,
              f"at η = 0.01, 0.03, 0.09 and 0.27. Left, more data: {told[0]}. Right, more passes: "
              f"{told[1]}. Two vertical lines mark the rules keep N at −1 and keep λ at 0; only at "
              "0.27 does an interval touch one.", number="11.7",
-             caption="Dots: means of five seeds, 95-percent intervals. Open "
+             caption="Best λ of a seed: where a cubic in log N, fitted to its losses, is "
+             "lowest. Dots: means of five seeds, 95-percent intervals. Open "
              "dots: for some seed the best λ lies at an end of what we tried. Lines: two rules, in "
              "orange what Wang and Aitchison predict. For 5 passes at η = 0.01 λ = 0 "
              "is best; we took the best λ above 0, so this slope is too flat.")
@@ -1205,7 +1206,7 @@ predicted = (2 * lr * weight_decay * 0.1 / 1.9) ** 0.5  # (11.5), with momentum'
 print(f"N = {N:.1f}   RMS ratio {ratio:.2f}   last turn {turn:.3f}, on noise {predicted:.3f}")
 
 # %% [markdown]
-# *RMS ratio* is the RMS divided by its equilibrium value $\sqrt{\eta/2\lambda}$, with the η of the last step: near the {{with_momentum(0.01):.2f}} that noise gives at this ηλ = 0.01. Read it only while η is constant: the norm follows a falling η late. The book's tool does this for all tensors:
+# *RMS ratio* is the RMS divided by its equilibrium value $\sqrt{\eta/2\lambda}$, with the η of the last step. It is near the {{with_momentum(0.01):.2f}} that noise gives at this ηλ = 0.01. Read it only while η is constant: the norm follows a falling η late. The book's tool does this for all tensors:
 
 
 # %%
@@ -1245,8 +1246,8 @@ verdicts_of(of_mlp)
 # Here λ only sets the turn. On the last matrix decay
 # changes the function. *In equilibrium* means that $r^2$ is within 20 % of $r_*^2$, which the tool estimates from the later norms. The audit also warns that biases, γ and β decay, which they rarely should ([chapter 6](06_bias_exclusion.ipynb)).
 #
-# The second model, a small transformer with normalised queries and keys,
-# learns to continue Shakespeare's sonnets: 80 steps with η = 0.01, so $S = {{0.01 * 80:.1f}}$, and λ = 3.75 for $N = 3$.
+# The second model is a small transformer with normalised queries and keys. It
+# learns to continue Shakespeare's sonnets in 80 steps with η = 0.01. So $S = {{0.01 * 80:.1f}}$, and λ = 3.75 for $N = 3$.
 
 # %% tags=["hide-input"]
 class Block(nn.Module):
