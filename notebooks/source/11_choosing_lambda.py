@@ -862,7 +862,7 @@ claim("11-errors", "Averaged over the five runs, N = 16 has {:.1f} points more w
       "hundred than λ = 0", measured=more_wrong.mean(), above=0)
 
 # %% [markdown]
-# At the small η neither the best $N$ stays, nor the best λ. How fast does the best λ move, and at other η?
+# In Figure 11.6 neither the best $N$ stays, nor the best λ. How fast does the best λ move, and at other η?
 #
 # Figure 11.7 has the slope of the best λ against the number of steps, both in logarithms.
 # The rule *keep λ* has the slope 0. The rule *keep N* has the slope −1, because at a given $N$ λ is proportional to 1/steps.
