@@ -528,12 +528,12 @@ figures.show(fig, "Two panels with the coefficient of each update in the final w
 #
 # The *ratio* η/λ sets the size, the *product* ηλ the turn.
 #
-# With momentum, Adam's update averages past gradients, which partly cancel. For $\beta_1 = 0.9$ its RMS is only $\sqrt{(1-\beta_1)/(1+\beta_1)} = {{np.sqrt(0.1 / 1.9):.2f}}$, and the turn is that much smaller. The RMS of the weights is still nearly (11.4).
+# Momentum makes the turn smaller, by $\sqrt{(1-\beta_1)/(1+\beta_1)} = {{np.sqrt(0.1 / 1.9):.2f}}$ for $\beta_1 = 0.9$. The RMS of the weights is still nearly (11.4).
 #
 # <details>
-# <summary>The exact RMS with momentum</summary>
+# <summary>Why, and the exact RMS with momentum</summary>
 #
-# Neighbouring updates point alike, so the RMS is nearly (11.4) if $\eta\lambda\ll1-\beta_1$. For the check below, where $\eta\lambda = 0.002$, it is {{below: with_momentum(0.002):.2f}} times $\sqrt{\eta/2\lambda}$; at 0.0375, as for the transformer of §11.6, {{below: with_momentum(0.0375):.2f}}. With $a = \beta_1(1-\eta\lambda)$ it is $\sqrt{\eta/2\lambda}$ times
+# With momentum, Adam's update averages past gradients, which partly cancel. So its RMS is smaller by that factor, and the turn, too. But neighbouring updates point alike, so the RMS is nearly (11.4) if $\eta\lambda\ll1-\beta_1$. For the check below, where $\eta\lambda = 0.002$, it is {{below: with_momentum(0.002):.2f}} times $\sqrt{\eta/2\lambda}$; at 0.0375, as for the transformer of §11.6, {{below: with_momentum(0.0375):.2f}}. With $a = \beta_1(1-\eta\lambda)$ it is $\sqrt{\eta/2\lambda}$ times
 # $\sqrt{\frac2{2-\eta\lambda}\cdot\frac{1+a}{1-a}\cdot\frac{1-\beta_1}{1+\beta_1}}$. Derivation: write $\rho = 1-\eta\lambda$. In equilibrium $w_t = -\eta\sum_{k\ge0}\rho^k u_{t-1-k}$, and updates $m$ steps apart have the covariance $\sigma^2\beta_1^m$ in each entry, with $\sigma^2 = \frac{1-\beta_1}{1+\beta_1}$. So
 # $\frac{r_*^2}{d} = \eta^2\sigma^2\sum_{k,l\ge0}\rho^{k+l}\beta_1^{|k-l|} = \frac{\eta^2\sigma^2}{1-\rho^2}\bigl(1+2\sum_{m\ge1}a^m\bigr) = \frac{\eta^2}{1-\rho^2}\,\sigma^2\,\frac{1+a}{1-a}$, and the first factor is the square of (11.4). (Adam divides by an average of squared gradients, taken as constant.)
 #
@@ -1780,8 +1780,8 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
 # print(watch.result(lambda model: loss(model, batch)))  # your loss
 # ```
 #
-# - **The fallback** (steps 4, 5 and 8) is your old λ, one that has served you at the η of step 3. Without one it is the λ of the bold $N$.
-# - **A clear gain** (step 8): over the fallback, by the measure that you will use, in three seeds or more. One seed shows no gain.
+# - **The fallback** (steps 4, 5 and 8) is your old λ, if it has served you at the η of step 3. Else it is the λ of the bold $N$.
+# - **A clear gain** (step 8) is one over the fallback, by the measure that you will use, in three seeds or more.
 #
 # <details>
 # <summary>How many seeds, why the limits of step 7, and an audit of two checkpoints</summary>
