@@ -9,6 +9,8 @@ there as a literal must be something else:
 - a value that is set: the same number stands in the chapter's code, as a setting or a bound; but a
   ratio ("3 times", "12 %") in prose, and a number in a heading, are never taken for that;
 - a name or an address: chapter 5, section 1.8, (1.2), exercise 3, 2017, float32, L2;
+- in a place, computed: one made of numbers alone is the author's formula typed again, so a row of
+  ``tests/directions.toml`` or ``tests/exercises.toml`` must hold it;
 - part of a formula, which ``tests/test_formulas.py`` looks after;
 - in a solution that ``tests/exercises.toml`` tries, part of what is tried;
 - or an exception, with its reason, in ``tests/unbound.toml``.
@@ -36,6 +38,8 @@ from book.sentences import places
 HERE = Path(__file__).parent
 SAYS = {"claim": 1, "verdict": 2, "show": 1, "set_title": 0, "title": 1, "suptitle": 0}
 """Functions that show words, and which argument they are."""
+ARITHMETIC = {"np", "math", "round", "sum", "range", "abs", "max", "min", "len"}
+"""Names that tell nothing of a chapter."""
 DRAWS = {"plot", "text", "annotate", "set", "subplots", "axhline", "axvline", "legend", "linspace"}
 DRAWS |= {"contour", "contourf", "fill_between", "fill_betweenx", "hlines", "vlines", "scatter"}
 DRAWS |= {"bar", "barh", "errorbar", "step", "imshow", "pcolormesh", "tick_params", "margins"}
@@ -206,6 +210,27 @@ def _set(number: str, settings: set[str]) -> bool:
 def _spelt(value: float) -> str:
     """One spelling for values that rounding alone tells apart."""
     return f"{value:.10g}"
+
+
+def by_hand(source: Path) -> Iterator[tuple[str, str]]:
+    """Places made of numbers alone that no row holds, each with what stands around it."""
+    chapter = int(source.stem[:2])
+    rows = [("directions.toml", "direction"), ("exercises.toml", "exercise")]
+    held = [
+        " ".join(says.split())
+        for file, kind in rows
+        for row in _table(file)[kind]  # type: ignore[attr-defined]
+        if row["chapter"] == chapter
+        for says in ([row["says"]] if isinstance(row["says"], str) else row["says"])
+    ]
+    for text in prose_of(source):
+        for place in places(text):
+            names = {
+                node.id for node in ast.walk(ast.parse(place.code)) if isinstance(node, ast.Name)
+            }
+            raw = " ".join(text[place.start : place.end].split())
+            if names <= ARITHMETIC and not any(raw in says for says in held):
+                yield raw, " ".join(text[max(place.start - 40, 0) : place.end + 30].split())
 
 
 def _values(node: ast.AST) -> Iterator[float]:
@@ -393,7 +418,7 @@ def unbound(source: Path, excepting: bool = True) -> list[Found]:
                 found.append(Found(chapter, number, context))
     ratios = [each for text in map(left, prose_of(source)) for each in ratios_in(text)]
     found += [Found(chapter, *each) for each in ratios]
-    found += [Found(chapter, *each) for each in far(source, left)]
+    found += [Found(chapter, *each) for each in (*far(source, left), *by_hand(source))]
     return list(dict.fromkeys(found))
 
 

@@ -550,7 +550,7 @@ figures.show(fig, "Left, two diagrams: the gradient g feeds the buffer, which ke
              f"{last['coupled, λ = 1']:.2f}, where dotted lines mark the minima. Circles of a run "
              "with coupled λ = 0.1, set by (2.4), lie on the first curve.", number="2.5",
              caption="Left: where decay enters. Right: lines are runs; circles show every 40th "
-             "step of a third run, and dotted lines the minima.")
+             "step of another run, and dotted lines the minima.")
 
 # %% tags=["hide-input"]
 claim("02-decoupled", "The circles, coupled by (2.4), lie on the decoupled run",

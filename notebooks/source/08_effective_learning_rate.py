@@ -631,7 +631,7 @@ figures.show(fig, "Effective learning rate over 700 steps, on a logarithmic axis
              f"{right['initial weights × 1'].y[-1]:.3f} before the end, the one from 3 times the "
              "weights last. A run with a hot start lies lower on the left, and meets the others on "
              "the right.", number="8.4", caption="Each curve is the mean of five seeds. A hot "
-             "start has ten times the learning rate in the first 30 steps.")
+             "start has 10 times the learning rate in the first 30 steps.")
 
 # %%
 for lam, shown in ((0, left), (0.05, right)):
