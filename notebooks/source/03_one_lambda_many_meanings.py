@@ -405,8 +405,8 @@ def draw_ignored(panels):
     """A weight that the loss ignores, under both rules, with three λ."""
     for ax, rule, colour in zip(panels, ("decoupled", "coupled"), (figures.ORANGE, figures.BLUE),
                                 strict=True):
-        for each, width, place in ((1, 8, (110, 1.9)), (0.1, 4.5, (320, 3.85)),
-                                   (1e-4, 1.8, (320, 5.2))):
+        for each, width, place in ((1, 8, (115, 1.9)), (0.1, 4.5, (255, 4.1)),
+                                   (1e-4, 1.8, (250, 5.2))):
             path = train(five, np.zeros_like, 0.01, 500, **{rule: each})[:, 0]
             looks = {"color": colour, "alpha": 1 if each < 0.1 else 0.35 if each > 0.1 else 0.6}
             looks |= {"lw": width} if rule == "coupled" else {"lw": 1.8, "alpha": 1}
@@ -417,12 +417,12 @@ def draw_ignored(panels):
 
 
 # %% tags=["hide-input"]
-fig, panels = figures.subplots(1, 2, figsize=(7.4, 2.9), sharey=True)
+fig, panels = figures.subplots(1, 2, figsize=(5.6, 3.1), sharey=True)
 draw_ignored(panels)
 panels[0].set(ylabel="the ignored weight")
-panels[0].set_title("AdamW: λ sets the pace")
-panels[1].set_title("Adam + L2: every λ gives the same")
-panels[1].text(200, 3.7, "λ = 1, 0.1 and 0.0001:\nthree lines in one", color=figures.BLUE)
+panels[0].set_title("AdamW:\nλ sets the pace")
+panels[1].set_title("Adam + L2:\nevery λ gives the same")
+panels[1].text(160, 4.1, "λ = 1, 0.1, 0.0001:\nthree lines in one", color=figures.BLUE)
 kept, walked = ([figures.drawn(ax)[f"_{each:g}"].y[-1] for each in (1, 0.1, 1e-4)]
                 for ax in panels)
 assert np.ptp(walked) < 0.001, "under Adam + L2 the path of an ignored weight depends on λ"
@@ -763,7 +763,8 @@ figures.show(fig, "Distance from least squares on a logarithmic axis against 800
              f"present v, is at {drawn['_rest'].at(1000):.2f} at step 1000 and then joins it. "
              "A triangle shows its slope at the end, a factor e in 2000 steps. With β₂ = 0.95, "
              f"dashed, AdamW is still at {drawn['_brief'].at(160):.2f} at step 160, then falls "
-             f"steeply, and from step 500 it stays at {drawn['_brief'].at(500):.4f}. Adam without λ, grey, is at first nearly "
+             f"steeply, and from step 500 it stays at {drawn['_brief'].at(500):.4f}. Adam "
+             "without λ, grey, is at first nearly "
              f"as late: at {drawn['_plain'].at(1000):.2f} at step 1000, where AdamW is at "
              f"{drawn['_w'].at(1000):.2f}.", number="3.6",
              caption="Single runs from zero, with λ = 0.1; grey: without λ, and it falls on below "
@@ -1292,7 +1293,7 @@ figures.show(fig, "Two panels over 2000 steps, with medians. Above, the training
              "level lines, which it meets there.", number="3.9",
              caption="Blue: Adam + L2. Thin: five seeds. Thick: their medians. Compare each ring "
              "with the orange square at the same step. Dotted: step 600, where the runs of "
-             "Figure 3.8 ended. One seed jumps late and recovers; its median does not show it.")
+             "Figure 3.8 ended. One seed jumps late and recovers; the median does not show it.")
 
 # %% [markdown]
 # After 2000 steps the rule leads to about {{np.median(later):.4f}}. Figure 3.9 (below) shows why. Gradients soon become so small that they add
