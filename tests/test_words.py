@@ -111,10 +111,19 @@ def test_a_solution_that_a_test_tries_is_passed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = {"chapter": 99, "number": 1, "says": ["ends at {{after:.2f}}, not 37"]}
-    monkeypatch.setattr(unbound, "_table", lambda name: {"exercise": [row]})
+    monkeypatch.setattr(unbound, "_table", lambda name: {"exercise": [row], "direction": []})
     assert unbound.unbound(chapter(tmp_path, "It ends at\n0.37, not 37.")) == []
     (found,) = unbound.unbound(chapter(tmp_path, "It ends at 0.37, not 38."))[-1:]
     assert found.number == "38"
+
+
+def test_a_formula_typed_again_needs_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: dict[str, list[dict[str, object]]] = {"exercise": [], "direction": []}
+    monkeypatch.setattr(unbound, "_table", lambda name: rows if "unbound" not in name else {})
+    path = chapter(tmp_path, "It is {{last:.2f}}, or\n{{1 / (2 * 400):.4f}} at most.")
+    assert [found.number for found in unbound.unbound(path)] == ["{{1 / (2 * 400):.4f}}"]
+    rows["direction"] = [{"chapter": 99, "says": "or {{1 / (2 * 400):.4f}} at most", "check": "…"}]
+    assert unbound.unbound(path) == []
 
 
 NEAR = """
