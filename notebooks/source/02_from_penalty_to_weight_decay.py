@@ -419,6 +419,8 @@ settings = {"ResNet": (0.1, 0.9, 1e-4)}  # learning rate, momentum, λ
 half_lives = {name: np.log(2) / rate_of(lr, weight_decay, mu)
               for name, (lr, mu, weight_decay) in settings.items()}
 later = np.log(2) / rate_of(0.01, 1e-4, 0.9)  # when η has dropped
+
+# %% tags=["hide-input"]
 rate = -np.log(factors_of_torch(0.1, 1e-8, mu)[-1])
 claim("02-momentum-rate", "At ηλ = 10⁻⁹ momentum 0.9 makes decay 1/(1 − μ) times as fast",
       measured=rate / 1e-9 * (1 - mu), equals=1, within=1e-6)
@@ -936,7 +938,7 @@ claim("02-plain", "`growth` finds what `plain_growth` finds",
       equals=0, within=1e-9)
 shrunk = np.linspace(0.1, 1, 10)  # a; one of four batches takes its step of curvature 80
 squares = [exact_step(40 * np.eye(4), np.ones(4), 0, [0], 0.03, a)[0] ** 2 for a in shrunk]
-claim("02-mean-square", "By hand, drawn anew, the mean square is 3(80η)²/16, plus the square of a - 20η",
+claim("02-mean-square", "By hand, drawn anew, the mean square is 3(80η)²/16 + (a - 20η)²",
       measured=np.mean(squares, axis=1) - 3 / 16 * (80 * 0.03) ** 2 - (shrunk - 20 * 0.03) ** 2,
       equals=0, within=1e-9)
 claim("02-step", "A step of `growth` is a step of SGD with targets zero",
@@ -1001,7 +1003,7 @@ claim("02-alike", "Without their lengths, inputs have the squared length 200 and
       measured=[np.diag(Q) for Q in alike], equals=200, within=1e-9)
 
 # %% tags=["hide-input"]
-more = [0, 3, 6, 8, 10, *range(12, 17), 18, 21, 24, 28, 31, *range(33, 37), 38, 40, 44]  # λ for batches drawn anew
+more = [0, 3, 6, 8, 10, *range(12, 17), 18, 21, 24, 28, 31, *range(33, 37), 38, 40, 44]  # λ
 drawn_anew = growth(grams, 0.03, more, seed=seeds(20), shuffle=False)
 drawn_from, drawn_to = ends_of(more, np.mean(drawn_anew, axis=0))
 ANEW = "#A8407F"  # a darker pink: the colour of batches drawn anew, also below
@@ -1408,6 +1410,7 @@ def cloud(eta, runs=10_000, steps=200):
 
 
 clouds = {eta: cloud(eta) for eta in (0.2, 0.1)}
+SMALL_HEAD = {"arrowstyle": "-|>", "lw": 1.4, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 6}
 
 
 # %% tags=["hide-input"]
@@ -1425,8 +1428,7 @@ def draw_cloud(ax, eta, colour):
     ax.plot(at, low, "ko", ms=5, label="_one")
     for side, up, words in ((-eta * at, 0.045, "pull"), (-eta, -0.045, "kick"), (eta, -0.045, "")):
         ax.annotate("", (at + side, low + up), (at, low + up),
-                    arrowprops={"arrowstyle": "-|>", "lw": 1.4, "shrinkA": 0, "shrinkB": 0,
-                                "mutation_scale": 6})
+                    arrowprops=SMALL_HEAD)
         ax.text(at - eta - 0.04, low + up, words, ha="right", va="center")
     ax.axhline(-0.08, color=figures.GREY, lw=0.8)  # below it, how often
     ax.set(xlabel="distance Δ from the minimum", xlim=(-1.12, 1.12), ylim=(-0.16, 0.56))
@@ -1547,17 +1549,17 @@ def draw_kicks(ax, name, colour):
     t, paths_of = np.arange(41), sums[name][:, :4, :, 0].reshape(40, 41)
     style = ":" if name == "drawn anew" else "-"
     width = np.sqrt(t if name == "drawn anew" else t * (1 - t / 40))
-    ax.fill_between(t, -width, width, color=colour, alpha=0.18, lw=0)
+    ax.fill_between(t, -width, width, color=colour, alpha=0.25, lw=0)
     ax.plot(t, width, color=colour, lw=0, label="band")
-    ax.plot(paths_of.T, style, color=colour, lw=0.6, alpha=0.7, label="_epochs")
+    ax.plot(paths_of.T, style, color=colour, lw=0.6, alpha=0.6, label="_epochs")
     ax.plot(np.full(40, 40), paths_of[:, -1], "o", color=colour, ms=3, label="ends")
     ax.set(xlabel="batches seen in the epoch", ylabel=" ")
     if name == "drawn anew":
         ax.set_ylabel("sum of kicks (1 = one kick's size)")
     lines = sums["drawn anew"][:, :4, :, 0]
-    ax.set(xlim=(0, 41.5), ylim=(lines.min() - 2, lines.max() + 1), xticks=range(0, 41, 10))
+    ax.set(xlim=(0, 41.5), ylim=(lines.min() - 2, lines.max() + 5), xticks=range(0, 41, 10))
     place = "at the end" if name == "drawn anew" else "in the middle"
-    ax.text(1, lines.max() - 1, f"band {place}: ±{width.max():.1f}", va="top", color=colour)
+    ax.text(1, lines.max() + 4, f"band {place}: ±{width.max():.1f}", va="top", color=colour)
     ax.set_title(name, size=10, weight="normal")
 
 
@@ -1586,6 +1588,8 @@ claim("02-kicks", "Drawn anew, the 40 kicks of an epoch sum to {} times one kick
 
 # %% tags=["hide-input"]
 assert 0.6 < inside < 0.76, "about two thirds of the sums end inside the band"
+
+# %% tags=["hide-input"]
 claim("02-kicks-half", "Halfway through an epoch the sum of shuffled kicks has {} times the "
       "variance of that of kicks drawn anew; in theory half",
       measured=(spread["shuffled"][20] / spread["drawn anew"][20]) ** 2, between=(0.35, 0.65))
@@ -1821,11 +1825,15 @@ claim("02-exact", "At the exact minimum loss and penalty have no slope",
 # %% tags=["hide-input"]
 left_over = np.square(slow.weight0.sel(weight_decay=0).values[:, 0]).sum(1).mean()
 assert 160 < left_over < 200, "about 180 of the start's squared norm should stay"
+
+# %% tags=["hide-input"]
 images, batch = 1.28e6, 256  # of the ResNet's training set, and of a step
 in_epochs = [steps / (images / batch) for steps in (half_lives["ResNet"], later)]
 chosen = halving * (1 - 0.9) / (10 * 400 * 0.1)  # the λ of §2.13
 left_after = np.prod(factors_of_torch(0.1, chosen, 0.9, steps=4000))
 assert abs(left_after - 0.5) < 0.005, "half of a weight after ten epochs of 400 batches"
+
+# %% tags=["hide-input"]
 reader_error = test_error(w, b) / mean_error
 claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the mean, on average",
       measured=reader_error.mean(), between=(0.85, 1.15))
