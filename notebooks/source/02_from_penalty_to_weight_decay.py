@@ -1545,18 +1545,18 @@ spread = {name: np.sqrt(np.mean(np.square(each), axis=(0, 1, 3))) for name, each
 
 # %% tags=["hide-input"]
 def draw_kicks(ax, name, colour):
-    """Sums of the kicks of 40 epochs, four on each data set, along the first weight."""
-    t, paths_of = np.arange(41), sums[name][:, :4, :, 0].reshape(40, 41)
+    """Sums of the kicks of all epochs, 20 on each data set, along the first weight."""
+    t, paths_of = np.arange(41), sums[name][:, :, :, 0].reshape(200, 41)
     style = ":" if name == "drawn anew" else "-"
     width = np.sqrt(t if name == "drawn anew" else t * (1 - t / 40))
     ax.fill_between(t, -width, width, color=colour, alpha=0.25, lw=0)
     ax.plot(t, width, color=colour, lw=0, label="band")
-    ax.plot(paths_of.T, style, color=colour, lw=0.6, alpha=0.6, label="_epochs")
-    ax.plot(np.full(40, 40), paths_of[:, -1], "o", color=colour, ms=3, label="ends")
+    ax.plot(paths_of.T, style, color=colour, lw=0.4, alpha=0.35, label="_epochs")
+    ax.plot(np.full(200, 40), paths_of[:, -1], "o", color=colour, ms=3, label="ends")
     ax.set(xlabel="batches seen in the epoch", ylabel=" ")
     if name == "drawn anew":
         ax.set_ylabel("sum of kicks (1 = one kick's size)")
-    lines = sums["drawn anew"][:, :4, :, 0]
+    lines = sums["drawn anew"][:, :, :, 0]
     ax.set(xlim=(0, 41.5), ylim=(lines.min() - 2, lines.max() + 5), xticks=range(0, 41, 10))
     place = "at the end" if name == "drawn anew" else "in the middle"
     ax.text(1, lines.max() + 4, f"band {place}: ±{width.max():.1f}", va="top", color=colour)
@@ -1569,12 +1569,12 @@ draw_kicks(ax, "drawn anew", ANEW), draw_kicks(at, "shuffled", figures.ORANGE)
 wanders, closes = figures.drawn(ax), figures.drawn(at)
 inside = np.mean(abs(sums["drawn anew"][:, :, -1]) < 40**0.5)  # of all epochs, all weights
 figures.title(fig, "Shuffled, the kicks of an epoch cancel; drawn anew, they wander away")
-figures.show(fig, "Sums of the kicks of 40 epochs of 40 batches, along one weight. Drawn anew, "
+figures.show(fig, "Sums of the kicks of 200 epochs of 40 batches, along one weight. Drawn anew, "
              f"they end at up to {abs(wanders['ends'].y).max():.0f} times one kick's size from "
              f"zero; the band widens to ±{wanders['band'].y[-1]:.1f}. Shuffled, they end at "
              f"{abs(closes['ends'].y).max():.0f}, in a lens that is ±{max(closes['band'].y):.1f} "
              "wide in the middle.", number="2.12",
-             caption="Each line is one of 40 epochs, four on each data set, all kicks taken at the "
+             caption="Each line is one of 200 epochs, 20 on each data set, all kicks taken at the "
              "minimum. The size of a kick is its root mean square. Tinted: one standard "
              f"deviation, in theory; of all sums drawn anew, {100 * inside:.0f} % end inside. "
              "Dots: after the last batch.")
