@@ -630,13 +630,17 @@ def draw_kept(ax):
             ax.text(*(0.4 * corner + 0.6 * w + [0.8, 0.8]), "along v₂", size=9)
         else:
             note(ax, "", w, (13, 6), colour, gap=3)
+    ax.set(xlabel="weight of total cholesterol", ylabel="weight of LDL")
+
+
+# %% tags=["hide-input"]
+def label_kept(ax):
     for k in range(2):
         kept = s_two[k] ** 2 / (s_two[k] ** 2 + n * 0.5)
         ax.plot(k, kept, alpha=0, label=f"_kept {k + 1}")
         ax.text(26.5, 15 - 3.2 * k, f"kept along v{'₁₂'[k]}: {kept:.0%}", va="center", ha="right",
                 color=figures.ORANGE)
     ax.set(aspect="equal", xlim=(-4, 27), ylim=(-14, 17), xticks=[0, 10, 20], yticks=[-10, 0, 10])
-    ax.set(xlabel="weight of total cholesterol", ylabel="weight of LDL")
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(2, 2, figsize=(5.4, 6), height_ratios=[1.1, 1])
@@ -645,7 +649,7 @@ below = fig.add_subplot(axes[1, 0].get_gridspec()[1, :])
 _, s_two, V_two = np.linalg.svd(cholesterol, full_matrices=False)
 V_two *= np.sign(V_two[:, 1:])  # both point upwards
 draw_cloud(axes[0, 0])
-draw_kept(axes[0, 1])
+draw_kept(axes[0, 1]), label_kept(axes[0, 1])
 axes[0, 0].set_title("Where the data\nvary little …", x=-0.2)
 axes[0, 1].set_title("… the penalty takes\nthe largest share", x=-0.2)
 below.set_title("Ten inputs: a direction keeps more\nthan half if its dot is above λ", x=-0.1)
@@ -666,8 +670,8 @@ figures.show(fig, "Above, left, a narrow rising cloud of every third patient, LD
              f"shares kept fall from {keeps[0]:.2f} to {keeps[-1]:.2f}; the last two dots are "
              "below the line.", number="1.4",
              caption="Left: every third patient; the arrows are two standard deviations long. "
-             "Right: the fitted weights as arrows; dotted, in the same colour, the parts of each along v₁ and v₂. Below, "
-             "numbers are shares kept; hollow: λ takes more than half.")
+             "Right: the fitted weights as arrows; dotted, in the same colour, the parts of each "
+             "along v₁ and v₂. Below, numbers are shares kept; hollow: λ takes more than half.")
 
 # %% [markdown]
 # In Figure 1.4 the first of ten directions keeps nearly all, the last only {{factors[9]:.0%}}. This last one,
@@ -990,7 +994,7 @@ def draw_terms(ax, what):
 # %% tags=["hide-input"]
 def label_terms(ax, what):
     weights = what == "weights"
-    ax.set(ylim=(0, 1.25), xlim=(10**-3.7, 0.4), xlabel="penalty λ")
+    ax.set(ylim=(0, 1.25), xlim=(10**-3.7, 0.38), xlabel="penalty λ")
     ax.set_ylabel(f"squared error of {what}\n(least squares: 1)")
     ax.set_xticks([at_zero_lam, 0.001, 0.01, 0.1], ["0", "0.001", "0.01", "0.1"])
     ax.minorticks_off()
@@ -1035,7 +1039,7 @@ draw_shares(below)
 noises = figures.drawn(below)
 tenth_share = noises["_weights"].y[9]
 axes[0, 0].set_title(f"Weights: the\nbest λ saves {1 - saved['weights']:.0%}")
-axes[0, 1].set_title(f"Predictions at the same\ninputs: it saves {1 - saved['predictions']:.0%}")
+axes[0, 1].set_title(f"Predictions, same\ninputs: it saves {1 - saved['predictions']:.0%}")
 below.set_title(f"Why: the tenth direction makes {tenth_share:.0%} of the error of\n"
                 f"the weights, and {noises['_predictions'].y[9]:.0%} of that of predictions",
                 x=-0.1)
@@ -1055,9 +1059,7 @@ figures.show(fig, "Two panels of expected error over that of least squares again
 # %% [markdown]
 # In Figure 1.6 the best λ saves more for weights than for predictions. Why? Of the weights'
 # error {{tenth_share:.0%}} is noise in the tenth direction, which shrinking mostly removes. In predictions at the same inputs a direction
-# counts by its variance, so all have the same noise: $\frac{s_i^2}{n}\cdot\frac{\sigma^2}{s_i^2} = \frac{\sigma^2}{n}$. New inputs can
-# count weak directions more (§1.7). Our truth is a choice, too: with the fit to all patients in its place
-# the best λ saves {{below: other_saved["weights"]:.0%}} for weights, and {{below: other_saved["predictions"]:.0%}} for predictions.
+# counts by its variance, so all have the same noise: $\frac{s_i^2}{n}\cdot\frac{\sigma^2}{s_i^2} = \frac{\sigma^2}{n}$.
 #
 # **Which λ should one expect?** In (1.4) the error of direction $i$ is smallest at
 # $n\lambda = \sigma^2/(v_i^\top w^*)^2$, whatever its $s_i$. So *some* small λ helps every direction, and beats least squares.
@@ -1067,7 +1069,7 @@ figures.show(fig, "Two panels of expected error over that of least squares again
 # $$\lambda=\frac{\sigma^2}{n\tau^2}.\tag{1.5}$$
 #
 # Much noise, few examples or small weights call for a large λ. **Shrinking helps most in directions whose noise
-# $\sigma/s_i$ is larger than their true weight. This pays only if your error measure counts such directions, as new inputs may more than the training inputs do.**
+# $\sigma/s_i$ is larger than their true weight. This pays only if your error measure counts such directions; new inputs may do so more than the training inputs (§1.7).**
 #
 # <details>
 # <summary>Derivation: each direction has its own best λ</summary>
@@ -1086,7 +1088,10 @@ figures.show(fig, "Two panels of expected error over that of least squares again
 # </details>
 #
 # <details>
-# <summary>(1.5) tried: in Figure 1.6, and in the puzzle</summary>
+# <summary>Another truth; and (1.5) tried, in Figure 1.6 and in the puzzle</summary>
+#
+# The fit to 100 patients is not the truth: part of it is noise, too. With the fit to all patients as $w^*$ and everything else as it is,
+# the best λ saves {{below: other_saved["weights"]:.0%}} of the error of the weights, and {{below: other_saved["predictions"]:.0%}} of that of the predictions.
 #
 # For $\tau^2$ take the mean square of the true weights. In Figure 1.6, (1.5) then gives {{sigma**2 / 100 / np.mean(truth**2):.3f}}, and
 # the best λ for the weights is {{fine_best:.2f}}.
@@ -1180,14 +1185,14 @@ claim("01-truth", "the truth is the least-squares fit to these 100 patients",
 # %% [markdown]
 # ## 1.7 Choosing λ without the test data
 #
-# How do you choose λ? Not by the objective on the training data: it is always smallest at $\lambda = 0$. For a fixed
-# $w$, $J$ is a straight line in λ, with the slope $\frac12\lVert w\rVert^2\ge0$. Its minimum $F(\lambda) = \min_w J$ is
-# the lowest of all these lines. So $F$ never falls with λ. Nor does the training loss, and $\lVert w_\lambda\rVert$ never rises.
+# How do you choose λ? Not by the objective on the training data: its minimum $F(\lambda) = \min_w J$
+# never falls with λ, so $\lambda=0$ always looks best. Nor does the training loss fall, and $\lVert w_\lambda\rVert$ never rises.
 #
 # <details>
 # <summary>Proofs: the slope of the minimum, the norm and the training loss</summary>
 #
-# As the lowest of straight lines $F$ is concave. Where it is smooth, it has the slope of the line it touches, that of $w_\lambda$:
+# For a fixed $w$, $J$ is a straight line in λ, with the slope $\frac12\lVert w\rVert^2\ge0$. $F$ is the lowest of all these lines,
+# so it never falls, and it is concave. Where it is smooth, it has the slope of the line it touches, that of $w_\lambda$:
 #
 # $$F'(\lambda)=\tfrac12\lVert w_\lambda\rVert^2.\tag{1.6}$$
 #
@@ -1243,7 +1248,7 @@ print(f"λ = {lam_chosen:.2f} has a test loss of {lost:.0f}")
 
 # %% [markdown]
 # <details>
-# <summary>From 100 patients to 150</summary>
+# <summary>Should λ change when all are fitted again?</summary>
 #
 # As our loss is a mean, by (1.5) the best λ is proportional to $1/n$: for the last fit $\lambda\cdot{{len(learn)}}/{{len(all_150)}}$ should be better.
 # Here this hardly matters: over the splits it changes the mean test loss by {{below: carried.mean:.0f}} ± {{below: carried.half:.0f}}.
@@ -1380,7 +1385,7 @@ def label_losses(ax):
     ax.text(1e-6, plain.mean() - 60, "ten inputs, λ = 0", va="top", color=figures.BLUE)
     ax.set(xscale="log", xlim=(5e-9, 4e3), ylabel="loss, or objective", ylim=(0, 6500))
     ax.set_xlabel("penalty λ").set_visible(False)  # it stands below the strip
-    ax.tick_params(labelbottom=False)
+    ax.set_xticks([at_left, 1e-6, 1e-4, 1e-2, 1, 100], [""] * 6)
 
 
 # %% tags=["hide-input"]
@@ -1404,7 +1409,7 @@ def draw_spread(ax):
     ax.plot(places, spread.T, "o", ms=2, mec="none", color="0.75", zorder=1, label="_splits")
     ax.plot(places, np.median(spread, 0), "o", ms=4, color="black", label="_medians")
     ax.axhline(1, color=figures.SKY, lw=1.6, label="_alike")
-    ax.text(63, 0.75, "as much: §1.6", color=figures.BLUE, ha="right", va="top")
+    ax.text(63, 0.75, "just as much (§1.6)", color=figures.BLUE, ha="right", va="top")
     ax.set(yscale="log", ylim=(0.3, 300), xlim=(0, 65), xticks=[1, 10, 20, 30, 40, 50, 60])
     ax.set_yticks([1, 10, 100], ["1", "10", "100"])
     ax.set(xlabel="direction of the 64 inputs, strongest first")
@@ -1414,33 +1419,34 @@ def draw_spread(ax):
 fig, axes = figures.subplots(3, 1, figsize=(5.4, 7.4), height_ratios=[4, 0.9, 2])
 draw_losses(axes[0]), label_losses(axes[0]), draw_choices(axes[1]), draw_spread(axes[2])
 [ax.minorticks_off() for ax in axes]
-curves, strip, wider = map(figures.drawn, axes)
+assert spread.shape == (20, 64), "axis labels and captions say so"
+curves, _, wider = map(figures.drawn, axes)
 at_zero, star = curves["_test loss at 0"].y[0], curves["_best"]
-edges = [[curves["_band at 0"].y.min(), curves["_band at 0"].y.max()],
-         [curves[name].at(star.x[0]) for name in ("_lowest", "_highest")]]
-medians = wider["_medians"].y
-axes[0].set_title(f"The test loss falls from {at_zero:.0f} to {star.y[0]:.0f} at λ = {star.x[0]:.1g};\n"
-                  "the objective is blind to that, and only rises", x=-0.1)
+last_ten = np.median(wider["_medians"].y[-10:])
+axes[0].set_title(f"The test loss falls from {at_zero:.0f} to {star.y[0]:.0f} at "
+                  f"λ = {star.x[0]:.1g};\nthe objective is blind to that, and only rises", x=-0.1)
 axes[2].set_title("Why so far? Along the ten weakest directions new\n"
-                  f"patients vary {np.median(medians[-10:]):.0f} times as much as the 150", x=-0.1)
-assert len(medians) == 64, "an axis label says 64 inputs"
+                  f"patients vary {last_ten:.0f} times as much as the 150", x=-0.1)
 
 # %% tags=["hide-input"]
+curves, strip, wider = map(figures.drawn, axes)
+at_zero, star, medians = curves["_test loss at 0"].y[0], curves["_best"], wider["_medians"].y
+edges = [[curves["_band at 0"].y.min(), curves["_band at 0"].y.max()],
+         [curves[name].at(star.x[0]) for name in ("_lowest", "_highest")]]
 figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 20 splits. The "
-             "minimum of the objective rises. The test loss is "
-             f"{at_zero:.0f} at λ = 0, lowest with {star.y[0]:.0f} near λ = {star.x[0]:.1g}, and "
-             "then rises to that of the mean target. Over the splits it ranges from "
-             f"{edges[0][0]:.0f} to {edges[0][1]:.0f} at λ = 0, "
-             f"and from {edges[1][0]:.0f} to {edges[1][1]:.0f} at the best λ. "
-             f"The λ that validation chooses lie from {strip['_chosen'].x.min():.1g} to "
-             f"{strip['_chosen'].x.max():.1g}. Leave-one-out follows its mean closely. Ten inputs "
-             f"without penalty are at {curves['_ten inputs'].y[0]:.0f}, below the minimum. A panel below "
-             "has, for 64 directions, how much new patients vary over how much the patients of the "
-             f"fit do: a median of {medians[0]:.2f} for the first, {medians[49]:.1f} for the 50th, and "
+             f"minimum of the objective rises. The test loss is {at_zero:.0f} at λ = 0, lowest with "
+             f"{star.y[0]:.0f} near λ = {star.x[0]:.1g}, and then rises to that of the mean target. "
+             f"Over the splits it ranges from {edges[0][0]:.0f} to {edges[0][1]:.0f} at λ = 0, "
+             f"and from {edges[1][0]:.0f} to {edges[1][1]:.0f} at the best λ. Validation chooses λ "
+             f"from {strip['_chosen'].x.min():.1g} to {strip['_chosen'].x.max():.1g}. "
+             "Leave-one-out follows its mean closely. Ten inputs without penalty are at "
+             f"{curves['_ten inputs'].y[0]:.0f}, below the minimum. At the bottom, the variance of "
+             "new patients over that of the fitted ones, along 64 directions: a median of "
+             f"{medians[0]:.2f} for the first, {medians[49]:.1f} for the 50th, and "
              f"{np.median(medians[-10:]):.0f} for the last ten.",
              number="1.7", caption="Curves are means of 20 splits; the band is the range of the "
              "test loss over them; blue: λ = 0. At the bottom, grey dots are splits, and black ones "
-             "their medians.")
+             "their medians. Along the last direction all patients hardly vary.")
 
 # %% [markdown]
 # |inputs, and λ by|mean test loss|compared with leave-one-out|
@@ -1456,10 +1462,10 @@ figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 
 # near its minimum. (The ± is as in §1.2, as if splits were independent.)
 #
 # Why does λ save more here than for the predictions of §1.6? There the test inputs were the training inputs. Along the directions
-# in which the 150 patients hardly vary, new patients vary several times as much (Figure 1.7, bottom), so the noise there counts
-# several times as much. Weighted so, noise should add {{new_noise:.0f}} to the test loss of least squares, in place of {{64 * same_noise:.0f}} at the same
-# inputs. We measure {{measured_excess:.0f}}: the {{none.mean():.0f}} of the table without the noise of the test targets, $\sigma^2/2$. The puzzle's null directions are the extreme:
-# there the examples do not vary at all.
+# in which these 150 patients hardly vary, new patients vary several times as much (Figure 1.7, bottom), so the noise there counts
+# more. Weighted so, noise should add {{new_noise:.0f}} to the test loss of least squares, where at the same inputs it would add
+# {{64 * same_noise:.0f}}. We measure {{measured_excess:.0f}}, without the $\sigma^2/2$ of the test targets' own noise. The puzzle is the
+# extreme: in null directions the examples do not vary at all.
 #
 # Yet ten inputs are better still, even without penalty.
 #
@@ -1573,6 +1579,12 @@ claim("01-first-split", "the plain code chooses what `choose` chooses, with its 
       equals=0, within=1e-9)
 
 # %% tags=["hide-input"]
+claim("01-new-noise", "the weighted noise is σ²/2 times the mean of zᵀ(Z'Z)⁻¹z over new patients",
+      measured=[new_noise / (sigma**2 / 2 * np.mean(per_answer)), spread[0, 63] / new_over_old,
+                *(medians / np.median(spread, axis=0))],
+      equals=1, within=1e-6)
+
+# %% tags=["hide-input"]
 claim("01-widen", "`widen` makes the inputs of scikit-learn's scalers, fitted on the given rows",
       measured=[[widen(fit) - wide, widen(fit[:100]) - narrow] for (fit, _), wide, narrow
                 in zip(splits, wide_inputs, narrow_inputs, strict=True)],
@@ -1584,10 +1596,6 @@ claim("01-chosen", "the small dots are at the chosen λ, the first as in the cod
       equals=1, within=1e-9)
 claim("01-refit", "fitted again to all 150, a chosen λ has the test loss of its place on the curve",
       measured=chosen / test_loss[np.arange(20), choices], equals=1, within=1e-9)
-claim("01-new-noise", "the weighted noise is σ²/2 times the mean of zᵀ(Z'Z)⁻¹z over new patients",
-      measured=[new_noise / (sigma**2 / 2 * np.mean(per_answer)), spread[0, 63] / new_over_old,
-                *(medians / np.median(spread, axis=0))],
-      equals=1, within=1e-6)
 claim("01-plain-fits", "the two models without penalty are least squares, with an intercept",
       measured=[none / least_squares(wide_inputs), plain / least_squares(20 * [X]),
                 20 * [at_zero / none.mean()]],
@@ -1623,11 +1631,13 @@ print(f"tenth direction: {Vt[9] @ w_20 / (Vt[9] @ w_hat):.4f} of least squares a
       f"{stopped[9]:.4f} by (1.8), {filter_factors(s, n, equivalent)[9]:.4f} for ridge")
 
 # %% tags=["hide-input"]
+strength = np.logspace(-2.3, 0.7, 200)
+
+
 def draw_filters(ax):
-    strength = np.logspace(-2.3, 0.7, 200)
     ax.semilogx(strength, strength / (strength + equivalent), color=figures.ORANGE, label="_ridge")
     ax.semilogx(strength, 1 - (1 - 0.2 * strength) ** 20, color=figures.BLUE, label="_stopped")
-    ax.semilogx(s**2 / n, (Vt @ w_20) / (Vt @ w_hat), "o", ms=8, color=figures.BLUE,
+    ax.semilogx(s**2 / n, (Vt @ w_20) / (Vt @ w_hat), "o", ms=7, color=figures.BLUE,
                 label="_measured")
     ax.semilogx(s**2 / n, (Vt @ ridge(X, y, equivalent)[0]) / (Vt @ w_hat), "o", ms=4,
                 color=figures.ORANGE, label="_fitted")
@@ -1640,15 +1650,15 @@ def draw_filters(ax):
     ends = strength[k] / (strength[k] + equivalent), 1 - (1 - 0.2 * strength[k]) ** 20
     ax.plot([strength[k]] * 2, ends, color="black", lw=1.2, label="_widest", zorder=1)
     ax.plot([strength[k]] * 2, [0, ends[0]], color="black", lw=1, ls=":", zorder=1)
-    ax.text(strength[k] * 0.95, 0.04, f"largest ratio of the curves:\n{ends[1] / ends[0]:.2f}, at "
-            f"s²/n = {strength[k]:.2f}", ha="right", va="bottom")
+    ax.text(strength[k] * 1.07, 0.01, f"largest ratio of\nthe curves: {ends[1] / ends[0]:.2f},\n"
+            f"at s²/n = {strength[k]:.2f}")
     ax.set(xlabel="variance of the data along the direction, s²/n", xlim=(0.005, 5.2))
-    ax.set_xticks([0.01, 0.1, 1], ["0.01", "0.1", "1"])
     ax.set(ylabel="share of least squares kept")
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(5.4, 3.4))
 draw_filters(ax)
+ax.set_xticks([0.01, 0.1, 1], ["0.01", "0.1", "1"])
 filters = figures.drawn(ax)
 widest = filters["_widest"].y.max() / filters["_widest"].y.min()
 ax.set_title("20 steps filter like λ = 1/(20 η) in weak directions,\n"
@@ -1741,7 +1751,7 @@ claim("S3-03", f"{late} steps answer as a fit filtered by (1.8) does: ratio of t
 # ## 1.9 And a network?
 #
 # Does the penalty help a network, and does the start matter there? We train one hidden layer on 100 handwritten
-# digits. Gradient descent has 200 steps and *momentum* 0.9: each step adds 0.9 times the previous step.
+# digits. Gradient descent has 200 steps and *momentum* 0.9: each step adds 0.9 of the previous step.
 # For one *seed*, which fixes all random draws:
 
 # %%
@@ -1920,12 +1930,20 @@ figures.show(fig, "A network on 100 digits, 12 seeds as dots that thin lines joi
 #
 # **From the large start** it gains {{gained.mean[1]:.1f}} ± {{gained.half[1]:.1f}} points: the network ends about as accurate as from PyTorch's.
 #
-# As in the puzzle, is it noise in null directions? The {{images.train.X.shape[1]}} images leave {{min(null_counts)}} to {{max(null_counts)}} of the {{images.train.X.shape[2]}} input
-# directions null. There the first layer keeps its start without penalty. But test images hardly use them: erasing this part
-# changes the mean test loss from the large start by {{abs(erased):.4f}} nat. Which other part of the start does the harm, we have not tested.
+# Unlike in the puzzle, the harm of the large start is not in null directions of the inputs. In which other part it is, we have not
+# tested.
 #
 # **So a large start needs a penalty that has time to erase it: at $\lambda = {{lambdas[3]}}$ the {{run.step.values[-1]}} steps leave {{kept_start:.2f}} of a weight that the
 # loss does not move.**
+#
+# <details>
+# <summary>Null directions of the images</summary>
+#
+# The {{images.train.X.shape[1]}} images leave {{min(null_counts)}} to {{max(null_counts)}} of the {{images.train.X.shape[2]}} input
+# directions null. There the first layer keeps its start without penalty. But test images hardly use them: erasing this part
+# changes the mean test loss from the large start by {{abs(erased):.4f}} nat.
+#
+# </details>
 #
 # <details>
 # <summary>The norms: with the chosen λ both starts end at nearly one</summary>
@@ -2085,7 +2103,7 @@ kinds = [figures.drawn(ax) for ax in axes]
 free_end, decayed_end = ([drawn[name].y[-1] for drawn in kinds] for name in ("_0", "_0.1"))
 rings, squares_at = ([drawn[name].y[0] for drawn in kinds] for name in ("_stopped", "_end"))
 figures.title(fig, "The penalty spares strong, shrinks weak and erases null\n"
-              "directions (squares); stopping from zero ends close to it (rings)")
+              "directions (squares); stopping ends close to this (rings)")
 figures.show(fig, "Three panels of a weight against the steps of gradient descent, from a dot "
              "at 0.5, for a strong, a weak and a null direction. With λ = 0 they end at "
              f"{free_end[0]:.2f}, "
@@ -2125,7 +2143,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 # - **Linear models.** Standardise the inputs by the training part alone, and leave the intercept free. Try some thirty λ, evenly spaced in
 #   $\log\lambda$ from 10⁻⁴ times the largest $s_i^2/n$ to ten times it, and more if the best is at an end.
 #   scikit-learn's `RidgeCV` does leave-one-out; its `alpha` is $n\lambda$.
-# - **Networks.** For large data sets begin with `weight_decay=1e-4` for SGD, as [He et al. (2016)](https://arxiv.org/abs/1512.03385) do, and for AdamW, whose λ means something
+# - **Networks.** For large data sets begin with `weight_decay=1e-4` for SGD ([He et al., 2016](https://arxiv.org/abs/1512.03385)), and for AdamW, whose λ means something
 #   else ([chapter 3](03_one_lambda_many_meanings.ipynb)), with `0.01` (PyTorch's default) to `0.1` ([Touvron et al., 2023](https://arxiv.org/abs/2302.13971)). Search in factors of 3, and include 0.
 #
 # ## 1.12 Exercises
@@ -2146,7 +2164,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 #
 # **2.** *(Predict, then run.)* Penalise the intercept, too: in `train`, replace `error.mean(0)` in the step of `b` by
 # `(error.mean(0) + weight_decay * b)`. What becomes of the intercept's error in the second row of §1.2's table, and
-# why? (Some short $u$ has $x^\top u = -1$ for each training input $x$: §1.2's second fold.)
+# why? (By §1.2's fold, some short $u$ has $x^\top u = -1$ for each training input $x$.)
 #
 # <details>
 # <summary>Solution</summary>
@@ -2233,8 +2251,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 #
 # </details>
 #
-# **8.** *(Derive.)* In Figure 1.7 new inputs vary $r_i$ times as much along $v_i$ as the training inputs do. What becomes of the two formulas for
-# predictions in §1.6 (the fold, and the noise $\sigma^2/n$), and of (1.5)?
+# **8.** *(Derive.)* Let new inputs vary $r_i$ times as much along $v_i$ as the training inputs. What becomes of the noise $\sigma^2/n$ in §1.6, and of (1.5)?
 #
 # <details>
 # <summary>Solution</summary>
