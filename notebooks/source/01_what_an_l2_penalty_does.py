@@ -288,8 +288,8 @@ figures.show(fig, "The plane of two weights with a falling line of perfect fits.
 # </details>
 #
 # In the puzzle 20 examples span 20 of 200 directions, so {{below: null_count}} are null. Along each, a start from
-# $N(0, 1)$ adds about 1 to the expected test error. Without penalty this error stays. With $\lambda = 1.5$ each step
-# multiplies the null part by {{below: shrink:.3f}}. After {{below: steps}} steps little of the error
+# $N(0, 1)$ adds about 1 to the expected test error. Without penalty this error stays. But with $\lambda = 1.5$ each step
+# multiplies the null part by {{below: shrink:.3f}}, so after {{below: steps}} steps little of the error
 # is left: {{below: null_count * shrink ** (2 * steps):.2f}}.
 #
 # <details>
@@ -505,7 +505,7 @@ figures.show(fig, "Ten weights of ridge regression on the diabetes data against 
 # {{w_hat[6]:.1f}} at $\lambda = 0$ to {{w_ridge[6]:.1f}} at $\lambda = 0.1$: it changed sign and grew.
 #
 # Why? The inputs are nearly redundant: LDL, HDL and log triglycerides predict total cholesterol with
-# $R^2 = {{below: explained:.2f}}$. So large weights on these four can nearly cancel in the answer. The
+# $R^2 = {{below: explained:.2f}}$. So large weights on these four can nearly cancel in the answer, which means that the
 # data hardly say how large they are, and least squares may use them to fit noise.
 #
 # **Single weights can grow with λ. The norm of all cannot (§1.7), nor can the part along each direction $v_i$ of §1.4.**
@@ -1434,9 +1434,9 @@ at_zero, star, medians = curves["_test loss at 0"].y[0], curves["_best"], wider[
 edges = [[curves["_band at 0"].y.min(), curves["_band at 0"].y.max()],
          [curves[name].at(star.x[0]) for name in ("_lowest", "_highest")]]
 figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 20 splits. The "
-             f"minimum of the objective rises. The test loss is {at_zero:.0f} at λ = 0, lowest with "
-             f"{star.y[0]:.0f} near λ = {star.x[0]:.1g}, and then rises to that of the mean target. "
-             f"Over the splits it ranges from {edges[0][0]:.0f} to {edges[0][1]:.0f} at λ = 0, "
+             f"minimum of the objective rises. The test loss is {at_zero:.0f} at λ = 0, "
+             f"{star.y[0]:.0f} at its lowest near λ = {star.x[0]:.1g}, then rises to that of the "
+             f"mean target. Over the splits it is {edges[0][0]:.0f} to {edges[0][1]:.0f} at λ = 0, "
              f"and from {edges[1][0]:.0f} to {edges[1][1]:.0f} at the best λ. Validation chooses λ "
              f"from {strip['_chosen'].x.min():.1g} to {strip['_chosen'].x.max():.1g}. "
              "Leave-one-out follows its mean closely. Ten inputs without penalty are at "
@@ -1643,6 +1643,12 @@ def draw_filters(ax):
                 color=figures.ORANGE, label="_fitted")
     ax.fill_between(strength, strength / (strength + equivalent), 1 - (1 - 0.2 * strength) ** 20,
                     color=figures.BLUE, alpha=0.12, lw=0)
+    ax.set(xlabel="variance of the data along the direction, s²/n", xlim=(0.005, 5.2))
+    ax.set(ylabel="share of least squares kept")
+
+
+# %% tags=["hide-input"]
+def label_filters(ax):
     ax.text(0.62, 0.42, f"ridge,\nλ = 1/(ηt) = {equivalent:g}", color=figures.ORANGE, va="center")
     ax.text(0.26, 0.93, "early stopping, λ = 0:\n20 steps of η = 0.2", color=figures.BLUE,
             ha="right", va="center")
@@ -1652,13 +1658,11 @@ def draw_filters(ax):
     ax.plot([strength[k]] * 2, [0, ends[0]], color="black", lw=1, ls=":", zorder=1)
     ax.text(strength[k] * 1.07, 0.01, f"largest ratio of\nthe curves: {ends[1] / ends[0]:.2f},\n"
             f"at s²/n = {strength[k]:.2f}")
-    ax.set(xlabel="variance of the data along the direction, s²/n", xlim=(0.005, 5.2))
-    ax.set(ylabel="share of least squares kept")
+    ax.set_xticks([0.01, 0.1, 1], ["0.01", "0.1", "1"])
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(5.4, 3.4))
-draw_filters(ax)
-ax.set_xticks([0.01, 0.1, 1], ["0.01", "0.1", "1"])
+draw_filters(ax), label_filters(ax)
 filters = figures.drawn(ax)
 widest = filters["_widest"].y.max() / filters["_widest"].y.min()
 ax.set_title("20 steps filter like λ = 1/(20 η) in weak directions,\n"
@@ -1668,8 +1672,8 @@ figures.show(fig, "Two rising curves of the share of the least-squares fit that 
              "and ridge agree for weak directions; for stronger ones early stopping keeps "
              f"more, at most {widest:.2f} times as much, near {filters['_widest'].x[0]:.2f}.",
              number="1.8",
-             caption="Dots are the ten directions of the diabetes data. Black: where early "
-             "stopping keeps the largest multiple of what ridge keeps.")
+             caption="Dots are the ten directions of the diabetes data, large for early "
+             "stopping. The black bar is a place on the curves, not one of the directions.")
 
 # %% tags=["hide-input"]
 z = np.linspace(0.001, 20, 20_000)
@@ -2042,8 +2046,8 @@ claim("01-squares", "the squared norms are those of the final weights (relative 
 # %% [markdown]
 # ## 1.10 What we have learnt
 #
-# Where does each kind of direction end? Take three uncorrelated inputs of variance 1, 0.01 and 0. Least squares has the
-# weight 1 for the first two. Each weight starts at 0.5. A third run starts at 0, to be stopped early.
+# Where does each kind of direction end? Take three uncorrelated inputs of variance 1, 0.01 and 0, where least squares has the
+# weight 1 for the first two. Two runs start at 0.5, with and without penalty, and a third at 0, to be stopped early.
 
 # %%
 curvatures = np.array([1, 0.01, 0])  # strong, weak, null
