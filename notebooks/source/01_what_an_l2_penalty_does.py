@@ -760,7 +760,7 @@ claim("01-half-way", "a dot on the line λ = 0.1 would keep a half",
 # %% [markdown]
 # ## 1.5 λ is a price, not a bound
 #
-# λ names no radius that the weights must keep to. But for each λ there is one: $w_\lambda$ has the smallest loss of all $w$
+# λ names no radius. But for each λ there is one: $w_\lambda$ has the smallest loss of all $w$
 # in the ball $\lVert w\rVert\le R$ with $R = \lVert w_\lambda\rVert$. Figure 1.5 shows it for total and LDL cholesterol. At the best point
 # $-\nabla L(w) = \lambda w$: the loss pulls outwards as strongly as the penalty pulls in.
 #
@@ -1436,8 +1436,8 @@ edges = [[curves["_band at 0"].y.min(), curves["_band at 0"].y.max()],
 figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 20 splits. The "
              f"minimum of the objective rises. The test loss is {at_zero:.0f} at λ = 0, "
              f"{star.y[0]:.0f} at its lowest near λ = {star.x[0]:.1g}, then rises to that of the "
-             f"mean target. Over the splits it is {edges[0][0]:.0f} to {edges[0][1]:.0f} at λ = 0, "
-             f"and from {edges[1][0]:.0f} to {edges[1][1]:.0f} at the best λ. Validation chooses λ "
+             f"mean target. Over splits it is {edges[0][0]:.0f} to {edges[0][1]:.0f} at λ = 0, "
+             f"and {edges[1][0]:.0f} to {edges[1][1]:.0f} at the best λ. Validation chooses λ "
              f"from {strip['_chosen'].x.min():.1g} to {strip['_chosen'].x.max():.1g}. "
              "Leave-one-out follows its mean closely. Ten inputs without penalty are at "
              f"{curves['_ten inputs'].y[0]:.0f}, below the minimum. At the bottom, the variance of "
@@ -1463,8 +1463,8 @@ figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 
 #
 # Why does λ save more here than for the predictions of §1.6? There the test inputs were the training inputs. Along the directions
 # in which these 150 patients hardly vary, new patients vary several times as much (Figure 1.7, bottom), so the noise there counts
-# more. Weighted so, noise should add {{new_noise:.0f}} to the test loss of least squares, where at the same inputs it would add
-# {{64 * same_noise:.0f}}. We measure {{measured_excess:.0f}}, without the $\sigma^2/2$ of the test targets' own noise. The puzzle is the
+# more. Weighted so, noise with the σ of §1.6 should add {{new_noise:.0f}} to the test loss of least squares, where at the same inputs it would add
+# {{64 * same_noise:.0f}}. We measure {{measured_excess:.0f}}, without the $\sigma^2/2$ of the test targets. The puzzle is the
 # extreme: in null directions the examples do not vary at all.
 #
 # Yet ten inputs are better still, even without penalty.
@@ -1934,7 +1934,7 @@ figures.show(fig, "A network on 100 digits, 12 seeds as dots that thin lines joi
 #
 # **From the large start** it gains {{gained.mean[1]:.1f}} ± {{gained.half[1]:.1f}} points: the network ends about as accurate as from PyTorch's.
 #
-# Unlike in the puzzle, the harm of the large start is not in null directions of the inputs. In which other part it is, we have not
+# Unlike in the puzzle, the harm of the large start is not in null directions of the inputs (fold). In which other part it is, we have not
 # tested.
 #
 # **So a large start needs a penalty that has time to erase it: at $\lambda = {{lambdas[3]}}$ the {{run.step.values[-1]}} steps leave {{kept_start:.2f}} of a weight that the
@@ -2047,7 +2047,7 @@ claim("01-squares", "the squared norms are those of the final weights (relative 
 # ## 1.10 What we have learnt
 #
 # Where does each kind of direction end? Take three uncorrelated inputs of variance 1, 0.01 and 0, where least squares has the
-# weight 1 for the first two. Two runs start at 0.5, with and without penalty, and a third at 0, to be stopped early.
+# weight 1 for the first two. Two runs start at 0.5, with and without penalty, and one at 0, to be stopped early.
 
 # %%
 curvatures = np.array([1, 0.01, 0])  # strong, weak, null
