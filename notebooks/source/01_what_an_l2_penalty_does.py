@@ -1445,7 +1445,7 @@ figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 
              f"{medians[0]:.2f} for the first, {medians[49]:.1f} for the 50th, and "
              f"{np.median(medians[-10:]):.0f} for the last ten.",
              number="1.7", caption="Curves are means of 20 splits; the band is the range of the "
-             "test loss over them; blue: λ = 0. At the bottom, grey dots are splits, and black ones "
+             "test loss over them; blue: λ = 0. At the bottom, grey dots are splits, black ones "
              "their medians. Along the last direction all patients hardly vary.")
 
 # %% [markdown]
