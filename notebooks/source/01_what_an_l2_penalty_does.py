@@ -1419,7 +1419,6 @@ def draw_spread(ax):
 fig, axes = figures.subplots(3, 1, figsize=(5.4, 7.4), height_ratios=[4, 0.9, 2])
 draw_losses(axes[0]), label_losses(axes[0]), draw_choices(axes[1]), draw_spread(axes[2])
 [ax.minorticks_off() for ax in axes]
-assert spread.shape == (20, 64), "axis labels and captions say so"
 curves, _, wider = map(figures.drawn, axes)
 at_zero, star = curves["_test loss at 0"].y[0], curves["_best"]
 last_ten = np.median(wider["_medians"].y[-10:])
@@ -1427,6 +1426,7 @@ axes[0].set_title(f"The test loss falls from {at_zero:.0f} to {star.y[0]:.0f} at
                   f"λ = {star.x[0]:.1g};\nthe objective is blind to that, and only rises", x=-0.1)
 axes[2].set_title("Why so far? Along the ten weakest directions new\n"
                   f"patients vary {last_ten:.0f} times as much as the 150", x=-0.1)
+assert spread.shape == (20, 64), "axis labels and captions say so"
 
 # %% tags=["hide-input"]
 curves, strip, wider = map(figures.drawn, axes)
