@@ -685,7 +685,7 @@ claim("S1-02", "λ = 0.05 over none, standard start: effective rate after 700 st
       measured=rates[1, 1, -1] / rates[0, 1, -1], between=(5.6, 6.9))
 
 # %% [markdown]
-# Forgetting takes its time. At $\eta\lambda={{0.1 * 0.05:g}}$ the norm from the largest weights is still
+# Forgetting takes its time. At $\eta\lambda={{short["lr"] * short["weight_decay"][1]:g}}$ the norm from the largest weights is still
 # {{float(sizes.sel(step=200)):.1f}} times its last value after 200 steps, and {{float(sizes.sel(step=400)):.1f}} times
 # after 400. For much of that time the loss lags behind, with decay too.
 #
@@ -826,8 +826,7 @@ figures.show(fig, f"Angle per step on a logarithmic axis over 1,800 steps. It st
              number="8.5", caption="Blue: root mean square of ten seeds over 20 steps at a time.")
 
 # %% [markdown]
-# Angles vary from batch to batch, so one step in four says little about the mean of 200 steps. Of the time before the
-# drop we record every step.
+# Angles vary from batch to batch. So we record every step of the time before the drop.
 
 # %%
 claim("08-picture", "each level's name stands at its line, or a little above: over the level",

@@ -891,8 +891,9 @@ claim("09-map", "what the best cubic leaves over what the best straight line lea
 # {{maps["Adam + L2"][:, -1, -1].mean():.2f}}.
 #
 # So the two knobs are one knob, in the long run. Whoever divides η by ten must multiply λ by ten under SGD and AdamW
-# to stay on the line, and by a hundred under Adam with L2. Along the line only the *waiting time* differs, and the
-# norm. The map says nothing about the best pair: with so few steps at a constant rate all these networks are still poor.
+# to stay on the line, and by a hundred under Adam with L2. Along the line only the norm differs, and with it the
+# *waiting time* from a given start. The map says nothing about the best pair: with so few steps at a constant rate all
+# these networks are still poor.
 #
 # In the next picture turn the dials. On the left are the lines through your pair. On the right three layers with 1,000
 # weights each, whose gradients have size 3, 30 and 300, start at norm 1 and go towards their rest.
@@ -987,7 +988,7 @@ claims.identities()
 # upright. Adam's ε breaks the symmetry once it is not far below $\sqrt v$, and Adam with a tiny ε amplifies rounding
 # in entries whose gradient is zero. (9.3) and (9.5) assume that gradients of successive batches are uncorrelated, and
 # (9.3) that $\hat g$ is perpendicular to $w$ on average. Section 9.6 shows both fail a little, on one small network;
-# elsewhere they may fail by more. In the maps the loss only rises: their best pairs lie outside.
+# elsewhere they may fail by more. In the maps the loss is lowest at an edge: the best pairs may lie outside.
 #
 # ## 9.10 Exercises
 #
