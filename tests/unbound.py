@@ -37,6 +37,7 @@ from book.sentences import places
 
 HERE = Path(__file__).parent
 SAYS = {"claim": 1, "verdict": 2, "show": 1, "set_title": 0, "title": 1, "suptitle": 0}
+SAYS |= {"text": 2, "annotate": 0}
 """Functions that show words, and which argument they are."""
 ARITHMETIC = {"np", "math", "round", "sum", "range", "abs", "max", "min", "len"}
 """Names that tell nothing of a chapter."""
@@ -157,17 +158,18 @@ def words_in(cell: Any) -> Iterator[str]:
 
 
 def _said(tree: ast.AST) -> Iterator[str]:
-    """Words in code: those of claims, verdicts, titles and descriptions."""
+    """Words in code: those of claims, verdicts, titles, captions, labels and descriptions."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
-            yield from _literal(node.value.elts[-1])  # of a function for figures.interactive
+        if isinstance(node, ast.Return) and node.value is not None:  # in figures.interactive
+            last = node.value.elts[-1] if isinstance(node.value, ast.Tuple) else node.value
+            yield from _literal(last)
         if isinstance(node, ast.Call):
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))
             place = SAYS.get(name)
             if place is not None and len(node.args) > place:
                 yield from _literal(node.args[place])
             for word in node.keywords:
-                if word.arg in ("title", "caption"):
+                if word.arg in ("title", "caption", "label", "xlabel", "ylabel"):
                     yield from _literal(word.value)
 
 

@@ -280,7 +280,7 @@ def draw_walks(axes, lr, weight_decay):
     paths = {"from 0.35": walk(0.35, lr, weight_decay), "from 2": walk(2.0, lr, weight_decay),
              "from 0.35, no decay": walk(0.35, lr, 0.0)}
     for i, (name, path) in enumerate(paths.items()):
-        axes[0].plot(path.real[:70], path.imag[:70], ".-", ms=3, lw=0.8, color=f"C{i}",
+        axes[0].plot(path.real[:71], path.imag[:71], ".-", ms=3, lw=0.8, color=f"C{i}",
                      label=f"_{name}")
         axes[1].semilogy(np.abs(path), color=f"C{i}", label=name)
     for start in (0.35, 2.0):
@@ -309,7 +309,7 @@ def describe(lr, weight_decay, plane, norms, met):
     radius = plane["_circle"].x.max()
     small, large = (f"at step {n}" if n else "not within 150 steps" for n in met)
     return (f"η = {lr:g}, λ = {weight_decay:g}. "
-            "Left, 70 steps in the plane of two weights: with decay, "
+            f"Left, {plane['_from 2'].x.size - 1} steps in the plane of two weights: with decay, "
             f"from norm 0.35 and from 2, towards the circle of radius {radius:.2f}, where a "
             f"step turns by {np.arccos(1 - lr * weight_decay):.2f} rad; without decay on and on "
             "outwards. Right, the norms over 150 steps. They first come within 5 % of the "
