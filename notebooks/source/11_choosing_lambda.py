@@ -331,7 +331,7 @@ for name, x, y_at in (("ResNet-50", 0.28, 1), ("ViT-S, big_vision", 0.93, 0.65),
 # %% tags=["hide-input"]
 axes[0].set_ylabel("N"), axes[0].set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1,000"])
 axes[1].set(xlim=(7, 1200)), axes[1].set_xticks([10, 100, 1000], ["10", "100", "1,000"])
-axes[0].set_title("Language: N grows as about √k")
+axes[0].set_title("Language: N grows with k")
 axes[1].set_title("Images: the short ones have less")
 at_k, at_pass = (figures.drawn(ax) for ax in axes)
 least, most = at_k["_GPT-3 175B"], at_k["_OLMo 2 1B"]
@@ -358,6 +358,7 @@ assert 1 / 3 < 10 * larger / smaller < 3, "SGD's η times momentum's ten makes u
 assert of_n["_GPT-3 175B"] < min(by_sgd) <= max(by_sgd) < of_n["_OLMo 2 1B"], "within Adam's"
 by_kind = [np.exp(np.mean(np.log([counts[name] for name in vision if ("ResNet" in name) == sgd])))
            for sgd in (True, False)]  # geometric means of N, SGD and Adam
+steep = np.polyfit(*np.log([[each[name] for name in tokens] for each in (tokens, counts)]), 1)[0]
 weak = np.corrcoef(*np.log([[each[name] for name in vision] for each in (epochs, counts)]))[0, 1]
 
 # %% [markdown]
@@ -391,7 +392,7 @@ weak = np.corrcoef(*np.log([[each[name] for name in vision] for each in (epochs,
 # their $N$ differ because of length; we do not know that anybody tuned it.
 #
 # For language there is a law, too. With λ tuned, in one pass, $N$ follows a power law in $k$, the tokens per weight (Bergsma et al., [2025b](https://arxiv.org/abs/2505.13738)).
-# The line of Figure 11.3, $N = \frac12\sqrt k$, we read off the recipes.
+# The line of Figure 11.3, $N = \frac12\sqrt k$, is rough: the recipes' own slope is {{steep:.1f}}.
 #
 # **$N$ differs between recipes, too. From $N = 5$ on nothing is left of the start. There $N$ says how recent the updates are that the weights hold: at a constant η, about those of the last $1/N$ of the run.**
 
@@ -467,7 +468,7 @@ claim("11-average", "λ times the sum of the c_i is one minus the share of the s
       measured=0.4 * c.sum() + share, equals=1, within=1e-12)
 
 # %% [markdown]
-# Yes: rebuilt from the twin's updates, the weights agree to $10^{-9}$.
+# Rebuilt from the twin's updates, the weights agree to $10^{-9}$.
 #
 # Which updates does the average hold? Figure 11.4 shows $\lambda c_i$ under four schedules. *Warm-up–stable–decay* falls to zero in the last fifth of the run.
 
@@ -637,7 +638,7 @@ claim("11-turn", "Their turn per step is {:.2f} times √(2ηλ) √((1 − β�
 # - **more data**: {{below: amounts[0]}}, {{below: amounts[1]}} or {{below: amounts[2]:,}} signals, each *passed* (used) {{below: 25 * lengths[0] / amounts[0]:.0f}} times;
 # - **more passes**: always {{below: amounts[1]}} signals, passed {{below: 25 * lengths[0] / amounts[1]:.0f}}, {{below: 25 * lengths[1] / amounts[1]:.0f}} or {{below: 25 * lengths[2] / amounts[1]:.0f}} times.
 #
-# In both, the runs have {{below: lengths[0]}}, {{below: lengths[1]}} and {{below: lengths[2]}} steps. We try λ = 0 and six $N$, always with the same five seeds. Only the matrices decay.
+# In both, the runs have {{below: lengths[0]}}, {{below: lengths[1]}} and {{below: lengths[2]}} steps. We try λ = 0 and six $N$, with the same five seeds; only the matrices decay.
 # The peak η is {{below: low_eta}}, our *small* η. The best of four is {{below: good_eta}} (§11.7), our *good* η.
 # *Predict:* in which of the two ways does the best λ stay? In which the best $N$?
 #
@@ -951,13 +952,13 @@ figures.show(fig, "The slope of the best λ by loss against the number of steps,
 # **By loss, at the three smaller η, neither rule lies in the interval, for more data or for more passes. No rule replaces trying; $N$ gives you the scale to try on.**
 
 # %% tags=["hide-input"]
-claim("11-data", "At η = 0.03 the best λ by loss falls with more data: as the number of steps to the "
-      "power {:.2f}, below the −1 of keeping N", measured=slopes["more data", "λ"].mean,
+claim("11-data", "At η = 0.03 the best λ by loss falls with more data: as the number of steps "
+      "to the power {:.2f}, below the −1 of keeping N", measured=slopes["more data", "λ"].mean,
       between=(-1 - 10 / 2, -1))
 
 # %% tags=["hide-input"]
-claim("11-passes", "At η = 0.03 the best λ by loss rises with more passes: as the number of steps to the "
-      "power {:.2f}", measured=slopes["more passes", "λ"].mean, above=0)
+claim("11-passes", "At η = 0.03 the best λ by loss rises with more passes: as the number of steps "
+      "to the power {:.2f}", measured=slopes["more passes", "λ"].mean, above=0)
 
 # %% tags=["hide-input"]
 claim("11-ends", "The best N of a seed is at an end only where this makes its slope too flat",
@@ -1181,8 +1182,9 @@ figures.show(fig, "Best λ against width, both logarithmic: five seeds, means wi
              f"fitted line of slope {tilt:.2f}, and three rules as lines of slope 0, ½ and 1 "
              "through the middle. The means are "
              f"{found.y[0]:.2f}, {found.y[1]:.2f} and {found.y[2]:.2f}.",
-             number="11.8", caption="Small circles: seeds, spread sideways only to be seen. Dots: means of five seeds with "
-             "95-percent intervals, and a line fitted to them. Grey: three rules.")
+             number="11.8", caption="Small circles: seeds, spread sideways only to be seen. "
+             "Dots: means of five seeds with 95-percent intervals, and a line fitted "
+             "to them. Grey: three rules.")
 
 # %% [markdown]
 # The slope is {{power.mean:.2f}} ± {{power.half:.2f}}, near the ½ of $\sqrt m$; with batch norm it is larger (exercise 3).
@@ -1196,7 +1198,7 @@ claim("11-width", "Where η goes as 1/m, a line through the best λ of the three
 # %% [markdown]
 # ## 11.6 The audit: what λ does, tensor by tensor
 #
-# What does λ do in *your* model? For one tensor, a few lines of torch answer. In this first model all parameters decay.
+# What does λ do in *your* model? For one tensor a few lines of torch answer. In this first model everything decays.
 
 # %%
 def cross_entropy(model, batch):
@@ -1561,8 +1563,9 @@ figures.show(fig, "Validation loss less that of the default λ = 0.01 with the s
              f"{first[0]:.2f}, {first[1]:.2f}, {first[2]:.2f}, {first[3]:.2f}. Sonnets, for N = ¼, "
              f"1 and 4: {second[0]:.3f}, {second[1]:.3f}, {second[2]:.3f}. "
              f"A square, on the test: {on_test:.3f}. N = 4 of the digits lies above its panel.",
-             number="11.9", caption="Small circles: five seeds, spread sideways only to be seen. Dots: means with 95-percent "
-             "intervals. The arrow leads to N = 4, whose mean is beyond the panel. Square: test. "
+             number="11.9", caption="Small circles: five seeds, spread sideways only to be "
+             "seen. Dots: means with 95-percent intervals. The arrow leads to N = 4, "
+             "whose mean is beyond the panel. Square: test. "
              "The axes differ.")
 
 # %% tags=["hide-input"]
@@ -1577,19 +1580,20 @@ assert np.allclose(decays[3:], [right_lam, wrong_lam], rtol=0.02), "N = 1 and N 
 of_wrong = interval(on_validation[:, 4] - on_validation[:, 3])  # the λ of a smaller η
 
 # %% [markdown]
-# **Digits** (left). By the loss no try is better than the default, and $N = 4$ is far worse. By the errors we cannot tell: $N = 1$ has {{fewer_wrong.mean:.1f}} ± {{fewer_wrong.half:.1f}} points fewer. A smaller $N$ would do next to nothing. So we stop, and keep the default.
+# **Digits** (left). By the loss no try is better than the default, and $N = 4$ is far worse. By the errors we cannot tell: $N = 1$ has {{fewer_wrong.mean:.1f}} ± {{fewer_wrong.half:.1f}} points fewer. A smaller $N$ would do next to nothing, so we keep the default.
 #
 # **Sonnets** (right). The default has $N = {{0.01 * S:.3f}}$. $N = {{tries[chosen_text - 1]:g}}$ has the lowest loss, is not at an end, and its interval excludes zero. So we take it. On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter.
 #
 # Why a test? If λ did nothing, the best of three tries would still pass in about {{100 * by_chance:.0f}} % of cases.
 #
-# **A better η would gain more.** With twice this η, the best that we tried, the sonnets have {{slower.mean:.2f}} less loss at $N = 1$.
+# **A better η would gain more.** With twice this η, the best we tried, the sonnets have {{slower.mean:.2f}} less loss at $N = 1$.
 
 # %% tags=["hide-input"]
 claim("11-much", "On the validation digits N = 4 has {:.2f} more loss than the default",
       measured=(on_validation[:, 4] - on_validation[:, 0]).mean(), above=0)
 claim("11-wrong", f"On the digits λ = {wrong_lam:.1f}, the rule with the wrong η, ends with "
-      f"{{:.2f}} more loss than λ = {right_lam:.1f}, the rule with the right one", measured=of_wrong.mean, above=0)
+      f"{{:.2f}} more loss than λ = {right_lam:.1f}, the rule with the right one",
+      measured=of_wrong.mean, above=0)
 claim("11-text", "On the validation sonnets N = 1 has {:.3f} less loss than the default",
       measured=on_text.mean, above=0)
 claim("11-rate", "With twice the η the sonnets have less loss at N = 1: by {:.2f} more than λ "
@@ -1651,7 +1655,8 @@ of_short["sonnets"] = ([0, *tries], of_text.mean(0), figures.GREY, "^-")
 kinds = ((figures.ORANGE, "o-"), (figures.ORANGE, "o--"), (figures.PINK, "s-"),
          (figures.PINK, "s--"), (figures.AMBER, "D-"))
 seen = [stored[3, ..., 0], np.stack([*long, longer[1]])[..., 0]]  # losses by run, seed and N
-blur = np.median([interval((each - each[..., [4]])[..., k].T).half for each in seen for k in (0, 3)])
+blur = np.median([interval((each - each[..., [4]])[..., k].T).half
+                  for each in seen for k in (0, 3)])  # of λ = 0 and N = 1 less N = 4
 many_passes = 20  # from here on the recipe's second row of small data
 in_long = ("500 signals, 20 passes", "500 signals, 40 passes", "200 digits, 20 passes",
            "200 digits, 40 passes", "4,000 signals, 20 passes")
@@ -1662,7 +1667,7 @@ of_more = {name: (grid, run[..., 0].mean(0), *kind)
 fig, axes = figures.subplots(1, 2, sharey=True, figsize=(7.2, 3.7))
 for ax, runs in zip(axes, (of_short, of_more), strict=True):
     draw_costs(ax, runs)
-    ax.legend(fontsize=9, loc="upper left", handlelength=1.8, borderaxespad=0)
+    ax.legend(fontsize=9, loc="upper left", handlelength=2.8, borderaxespad=0)
 axes[0].set_ylabel("loss above the lowest")
 axes[0].set_title("Few passes: flat up to N = 1")
 last = axes[1].set_title(f"{many_passes}+ passes: flat up to N = 4")
@@ -1683,7 +1688,7 @@ figures.show(fig, "Loss above the lowest of its run against N, with λ = 0 at th
              "(sonnets: at half of it). Grey: "
              "less than 0.1 above the lowest. Signals and digits on the left: 10 passes, unless "
              "it says 5. For digits and sonnets λ = 0 is the default there. "
-             f"The signals' differences are known to about ± {blur:.2f} (the median).")
+             f"Differences to N = 4 are known to about ± {blur:.2f} (the median).")
 
 # %% tags=["hide-input"]
 few = every[0]["loss"]  # 250 signals, η = 0.03
@@ -1767,7 +1772,7 @@ figures.show(fig, "A table of 16 cells, darker where the held-out loss is higher
 at_slow, at_best = by_rate[0].argmin(), by_rate[2].argmin()
 slow_rate = interval(all_seeds[0, :, at_slow] - all_seeds[2, :, at_best])
 slow_errors, third_errors = (interval(100 * (wrong[row, :, column] - wrong[2, :, at_best]))
-                             for row, column in ((0, at_slow), (1, 1)))
+                             for row, column in ((0, wrong[0].mean(0).argmin()), (1, 1)))
 # %% tags=["hide-input"]
 claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, ends {:.3f} above "
       "the lowest loss of the sixteen",
@@ -1776,13 +1781,13 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
 # %% [markdown]
 # Only in part. With η too large (top row) the loss falls along the row from {{by_rate[3, 0]:.2f}} to {{by_rate[3].min():.2f}}. With η too small (bottom row) it falls only from {{by_rate[0, 0]:.2f}} to {{by_rate[0].min():.2f}}, and on the digits a larger λ then harms (exercise 8).
 # By loss η matters more: even with its best λ, η = {{rates[0]}} has {{slow_rate.mean:.2f}} ± {{slow_rate.half:.2f}} more loss than η = {{rates[2]}}.
-# By error that is not clear: these differ by {{slow_errors.mean:.1f}} ± {{slow_errors.half:.1f}} points, and η = {{rates[1]}} at $N = 1$ by {{third_errors.mean:.1f}} ± {{third_errors.half:.1f}}. So whether η is settled depends on the measure, too.
+# By error that is not clear: with its fewest errors η = {{rates[0]}} has {{slow_errors.mean:.1f}} ± {{slow_errors.half:.1f}} points more, and η = {{rates[1]}} at $N = 1$ {{third_errors.mean:.1f}} ± {{third_errors.half:.1f}}. So whether η is settled depends on the measure, too.
 #
 # **First settle η at the bold $N$, with λ = $N/S$ for each η, then $N$ at that η.**
 #
 # ### Fine-tuning
 #
-# In fine-tuning the start is what you want to keep, and $N = 1$ leaves only {{100 * np.exp(-1):.0f}} % of it. **So compute $S$, and let λ be at most $0.05/S$, or 0** (untested). Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so start at $\lambda = 0.05/S$ and try $0.2/S$ next (untested, too).
+# In fine-tuning the start is what you want to keep, and $N = 1$ leaves only {{100 * np.exp(-1):.0f}} % of it. **So compute $S$, and let λ be at most $0.05/S$, or 0.** Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so start at $\lambda = 0.05/S$ and try $0.2/S$ next (both untested).
 #
 # <details>
 # <summary>Three examples</summary>
@@ -1818,7 +1823,8 @@ boxes = {
     "try": (2, 3, "6  run the other N of your row\n(and λ = 0, if it stands there)",
             figures.ORANGE),
     "end": (2, 2, "7  best at an end?", figures.GREY),
-    "more": (6, 2, f"go on × 4 or ÷ 4, if you have runs,\nN ≥ {least_n}, peak ηλ ≤ {most_tried}", figures.ORANGE),
+    "more": (6, 2, f"go on × 4 or ÷ 4 if runs are\nleft, N ≥ {least_n}, ηλ ≤ {most_tried}",
+             figures.ORANGE),
     "gain": (2, 1, "8  clear gain over the fallback,\non validation data?", figures.GREY),
     "keep": (6, 1, "type the fallback", figures.BLUE),
     "test": (2, 0, "9  take it (even λ = 0), test once", figures.BLUE),
@@ -1911,7 +1917,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 #
 # </details>
 #
-# | the audit, or the run, says | why | what to do |
+# | the audit says | why | what to do |
 # |---|---|---|
 # | in equilibrium | ηλ sets the turn (§11.3) | step 6 |
 # | falling, or rising, needs $n$ steps | the start still sets the turn | nothing; or a larger $N$ |
@@ -2044,7 +2050,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 #
 # </details>
 #
-# **10.** (Nine runs.) CIFAR from scratch, 20 passes, a settled η, no earlier runs at it. You can afford nine: 1, 4 and 16 with three seeds. Validation losses:
+# **10.** (Nine runs.) CIFAR from scratch, 20 passes, a settled η, no earlier runs at it. You afford nine: 1, 4 and 16 with three seeds. Validation losses:
 #
 # ```text
 # seed   N = 1   N = 4   N = 16
@@ -2053,7 +2059,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 #    2    0.96    0.98     1.01
 # ```
 #
-# What do you type? And if you can afford three more, or had run seed 1 only?
+# What do you type? With three more runs? With seed 1 only?
 #
 # <details>
 # <summary>Solution</summary>
