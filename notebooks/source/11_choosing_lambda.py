@@ -392,7 +392,7 @@ weak = np.corrcoef(*np.log([[each[name] for name in vision] for each in (epochs,
 # their $N$ differ because of length; we do not know that anybody tuned it.
 #
 # For language there is a law, too. With λ tuned, in one pass, $N$ follows a power law in $k$, the tokens per weight (Bergsma et al., [2025b](https://arxiv.org/abs/2505.13738)).
-# The line of Figure 11.3, $N = \frac12\sqrt k$, is rough: the recipes' own slope is {{steep:.1f}}.
+# The line of Figure 11.3, $N = \frac12\sqrt k$, we read off the recipes. It is rough: their own slope is {{steep:.1f}}.
 #
 # **$N$ differs between recipes, too. From $N = 5$ on nothing is left of the start. There $N$ says how recent the updates are that the weights hold: at a constant η, about those of the last $1/N$ of the run.**
 
@@ -1413,7 +1413,7 @@ claim("11-noise", "Against noise, the loss pushes the values inwards and the hea
                 -beyond.sel(tensor="head.weight").item()], above=0)
 
 # %% [markdown]
-# The third model is yours: change three lines. §11.8 says what to do.
+# The third model is yours: change three lines.
 
 # %%
 your_model = nn.Linear(40, 10).double()
@@ -1805,6 +1805,7 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
 
 # %% tags=["hide-input"]
 most_tried, least_n = 0.6, 0.05  # of the first ηλ; below, decay does next to nothing
+go_on = f"go on × 4 or ÷ 4 if runs are\nleft, N ≥ {least_n}, ηλ ≤ {most_tried}"
 assert most_tried < grid[-1] / factors_of(100, linear).sum() < 0.65, "§11.4 tried a little more"
 
 # %% tags=["hide-input"]
@@ -1823,8 +1824,7 @@ boxes = {
     "try": (2, 3, "6  run the other N of your row\n(and λ = 0, if it stands there)",
             figures.ORANGE),
     "end": (2, 2, "7  best at an end?", figures.GREY),
-    "more": (6, 2, f"go on × 4 or ÷ 4 if runs are\nleft, N ≥ {least_n}, ηλ ≤ {most_tried}",
-             figures.ORANGE),
+    "more": (6, 2, go_on, figures.ORANGE),
     "gain": (2, 1, "8  clear gain over the fallback,\non validation data?", figures.GREY),
     "keep": (6, 1, "type the fallback", figures.BLUE),
     "test": (2, 0, "9  take it (even λ = 0), test once", figures.BLUE),
