@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 4 Other penalties
 #
-# Weight decay costs λ times *half* the sum of the squared weights. The *L1 penalty* costs λ times the sum of their sizes, $\lambda\sum_i|w_i|$.
+# Weight decay costs λ times *half* the sum of the squared weights. The *L1 penalty* $\lambda\sum_i|w_i|$ adds up their sizes.
 # L1 is known for making weights exactly zero, and L2 for never doing so. §4.1 tests both.
 #
 # By the end you will be able to
@@ -15,6 +15,7 @@
 # %%
 import numpy as np
 import torch
+from matplotlib.ticker import MultipleLocator
 from sklearn.linear_model import ElasticNet, Lasso, lars_path
 
 from l2lib import claims, figures
@@ -142,8 +143,8 @@ claim("04-tenth", "the tenth singular value of the least-squares map is zero",
 # %% [markdown]
 # ## 4.2 The diamond and the circle
 #
-# Why should L1 give zeros at all? Let $w^*$ be the weights that minimise loss plus penalty, and $t$ their penalty. Then $w^*$ is also the best fit inside the region *penalty ≤ t*. If another point
-# of the region had a lower loss, its loss plus penalty would be smaller than at $w^*$.
+# Why should L1 give zeros at all? Let $w^*$ be the weights that minimise loss plus penalty, and $t$ their penalty. Then $w^*$ is also the best fit inside the region *penalty ≤ t*: a point
+# there with a lower loss would have a lower sum, too.
 #
 # For two weights this region is a disc under L2, and under L1 a diamond with corners on the axes (Figure 4.2).
 # Let a curve of equal loss grow from the loss's minimum $\hat w$ until it first touches the region: there is $w^*$.
@@ -214,7 +215,7 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
 # minimise $\frac12(w-z)^2 + \kappa|w|$. *Predict:* where is the minimum if $0<z<\kappa$?
 #
 # 1. This convex function has the slope $-z+\kappa$ just right of 0, and $-z-\kappa$ just left of it. Zero is the minimum if the curve
-#    falls to neither side: the first is not negative, and the second not positive. Both hold if $|z|\le\kappa$.
+#    falls to neither side, so if $-z+\kappa\ge0\ge-z-\kappa$, which means $|z|\le\kappa$.
 # 2. Otherwise $w$ has the sign of $z$, and $w-z+\kappa\,\mathrm{sign}(z) = 0$ gives $w = z - \kappa\,\mathrm{sign}(z)$.
 #
 # This is *soft thresholding*. For comparison, under L2 the minimum of $\frac12(w-z)^2+\frac\lambda2w^2$:
@@ -374,7 +375,7 @@ assert taken[10] < 0.02, "from a large z √|w| takes much"
 #
 # The reason is that steps hardly ever land on 0, and that a weight which lands there leaves at once: its next step is $-\eta g\ne0$, as PyTorch has $\xi = 0$. Take a weight that is zero at the minimum. Let the loss have a fixed slope $g$ there, with $|g|<\lambda$ (in §4.3, $g = -z$).
 # A step moves the weight by $-\eta(\lambda+g)$ from just right of zero, and by $+\eta(\lambda-g)$ from just
-# left. Both point towards zero, but sooner or later one overshoots. From then on the weight hops back and forth. It is never further from
+# left. Both point towards zero, but sooner or later one overshoots, and from then on the weight hops back and forth. It is never further from
 # zero than the longer of the two steps,
 #
 # $$\eta\,(\lambda+|g|) < 2\eta\lambda. \tag{4.3}$$
@@ -686,7 +687,7 @@ assert wins > 14, "the Lasso hardly beats ridge"
 assert best["Lasso, 64"].mean() > best["Lasso, ten"].mean(), "54 more inputs do no harm"
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(1, 2, figsize=(5.6, 3))
+fig, axes = figures.subplots(1, 2, figsize=(5.6, 2.8))
 for ax, x, other, color, words in (
         (axes[0], chosen["ridge, 64"], chosen["Lasso, 64"], figures.BLUE,
          ("ridge, 64 inputs", "Lasso, 64 inputs")),
@@ -696,7 +697,9 @@ for ax, x, other, color, words in (
     ax.plot(ends, ends, color=figures.GREY, lw=0.8, label="_equal")
     ax.plot(x, other, "o", ms=4, alpha=0.7, mew=0, color=color, label="_split")
     ax.set(xlabel=words[0], ylabel=words[1], xlim=ends, ylim=ends, aspect="equal")
-axes[0].set_title("The Lasso beats ridge …"), axes[1].set_title("… but ten inputs beat 64")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MultipleLocator(100))
+axes[0].set_title("The Lasso beats ridge …"), axes[1].set_title("… ten inputs beat it")
 dots = [figures.drawn(ax)["_split"] for ax in axes]
 figures.show(fig, "Two panels of 20 dots, one for each split, and a diagonal where both test "
              f"losses are equal. Left, the Lasso's loss against ridge's: {(dots[0].y < dots[0].x).sum()} "
@@ -1015,8 +1018,8 @@ def draw_direction(ax, bars, k):
     bars.set(ylim=(-1, 0.8))
     for digit in range(10):
         bars.text(digit, -0.95, digit, ha="center", color=figures.GREY, fontsize=9)
-    ax.text(-0.6, 3.5, "input\npattern q₁", ha="right", va="center", fontsize=9)
-    bars.text(-0.8, 0, "output\npattern p₁", ha="right", va="center", fontsize=9)
+    ax.text(-1.2, 3.5, "input\npattern q₁", ha="right", va="center", fontsize=9)
+    bars.text(-1.4, 0, "output\npattern p₁", ha="right", va="center", fontsize=9)
 
 # %% tags=["hide-input"]
 def learn(parts):
@@ -1051,8 +1054,6 @@ unseen = {name: np.array([on_unseen(parts, kept) for parts in digit_splits])
 # %% tags=["hide-input"]
 at_puzzle = np.abs(fine - 0.24).argmin()
 at_cost = claims.interval(unseen["two"][:, at_puzzle])
-alive = np.array([(np.linalg.svd(learn(parts)[1], compute_uv=False) > 0.24).sum()
-                  for parts in digit_splits])  # directions left, split by split
 by_deleting = claims.interval(unseen["two"][:, 0] - unseen["cut"][:, at_puzzle])
 by_shrinking = claims.interval((unseen["cut"] - unseen["two"])[:, at_puzzle])
 
@@ -1061,7 +1062,7 @@ fig, grid = figures.subplots(2, 2, figsize=(6.0, 4.1), height_ratios=[1, 2.7])
 axes, top = grid[1], grid[0, 0].get_gridspec()[0, :]
 for ax in grid[0]:
     ax.remove()
-row = top.subgridspec(1, 4, width_ratios=[0.9, 1, 1.3, 2.8])
+row = top.subgridspec(1, 4, width_ratios=[0.9, 1, 1.5, 2.8])
 draw_direction(fig.add_subplot(row[1]), fig.add_subplot(row[3]), 0)
 
 # %% tags=["hide-input"]
@@ -1113,9 +1114,9 @@ figures.show(fig, "Above, the strongest direction of the fit: an image of 8 by 8
 # %% [markdown]
 # The puzzle is solved: {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are above 0.24.
 #
-# The price is accuracy. For maps of 300 digits, which keep {{alive.min()}} to {{alive.max()}} directions at λ = 0.24, it falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}}.
+# The price is accuracy. For maps of 300 digits it falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}} at λ = 0.24.
 # **Losing directions costs {{by_deleting.mean:.2f}}, and shrinking the others then {{by_shrinking.mean:.2f}}.**
-# One matrix keeps its accuracy: a common factor can change an answer only through the class means, which are added to the scores unshrunken.
+# One matrix keeps its accuracy, as a common factor changes an answer only through the class means, which the scores add unshrunken.
 
 # %% tags=["hide-input"]
 expected = np.maximum(s_hat - lams[:, None, None], 0)
@@ -1203,15 +1204,15 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 raw = (pixels - pixels.mean(0)) / 16  # grey levels from 0 to 1, correlated
 E_at_zero, covariance = -Y.T @ raw / len(raw), raw.T @ raw / len(raw)
 threshold = np.linalg.norm(E_at_zero, 2)
-shares = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1])  # of ‖E‖₂
+shares = np.arange(2, 23) / 20  # λ as a share of ‖E‖₂, from 0.1 to 1.1
 raw_lams = (shares * threshold)[:, None, None]
-on_raw = descend(start[0, :10], start[0, 10:], lambda W: W @ covariance + E_at_zero, raw_lams, 2000)
-s_raw = np.linalg.svd(on_raw, compute_uv=False)  # (11 λ, 10 values)
+on_raw = descend(start[0, :10], start[0, 10:], lambda W: W @ covariance + E_at_zero, raw_lams, 1000)
+s_raw = np.linalg.svd(on_raw, compute_uv=False)  # (21 λ, 10 values)
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(5.6, 2.5))
 for k in range(9):
-    ax.plot(shares, s_raw[:, k], "o-", ms=3.5, lw=0.9, label=f"_{k}",
+    ax.plot(shares, s_raw[:, k], "o-", ms=3, lw=0.9, label=f"_{k}",
             color=figures.BLUE if k == 0 else figures.SKY)
 ax.axvline(1, color=figures.GREY, lw=0.8, ls="--")
 ax.text(1.01, 0.4, "λ = ‖E‖₂", color=figures.GREY)
@@ -1248,7 +1249,7 @@ assert s_raw[shares == 1.1].max() < 1e-6, "a direction survives above the thresh
 # %% [markdown]
 # ## 4.9 Does weight decay remove units of a network?
 #
-# A ReLU unit is a product, too: multiplying its ingoing weights $w$ by $c>0$ and dividing its outgoing weights $v$ by $c$ changes no output. (The bias is one of the $w$, so it decays, too.) By (4.6) the
+# A ReLU unit is a product, too: multiplying its ingoing weights $w$ (with the bias, which decays, too) by $c>0$ and dividing its outgoing weights $v$ by $c$ changes no output. By (4.6) the
 # cost $\frac12(\lVert w\rVert^2+\lVert v\rVert^2)$ is at least $\lVert w\rVert\lVert v\rVert$, the unit's *size*, and the best $c$ reaches it. So at rest weight decay is L1 on the sizes of units, and
 # may remove some ([Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614)).
 #
@@ -1348,11 +1349,17 @@ figures.show(fig, f"The sizes of {len(curves)} ReLU units over 1,000 steps on a 
              "units v changes its sign.")
 
 # %% [markdown]
-# All {{(~plus).sum()}} units with $v<0$ fade. **Their rate stays below λ:** when the others have grown, it is at most {{at_end[1]:.3f}}. (That would be enough at λ = 0.06, where some stay: exercise 9.)
+# All {{(~plus).sum()}} units with $v<0$ fade. **Their rate stays below λ:** when the others have grown, it is at most {{at_end[1]:.3f}}. (At λ = 0.06 some stay: exercise 9.)
 #
 # Of the {{plus.sum()}} with $v>0$, {{stay.sum()}} stay above a millionth. **But they are near-copies of two units:** their $w$ point along that of the largest unit or against it, with a |cosine| of {{np.abs(copy[stay]).min():.2f}} or more.
-# At first $w$ and $-w$ have the same rate, because the residual is orthogonal to linear functions, and $\mathrm{ReLU}(z)-\mathrm{ReLU}(-z) = z$.
-# Decay does not merge copies: several cost as much as one unit that has the sum of their sizes.
+#
+# <details>
+# <summary>Why both orientations stay, and several copies of each</summary>
+#
+# When all sizes are 0, $w$ and $-w$ have the same rate, because the residual is orthogonal to linear functions, and $\mathrm{ReLU}(z)-\mathrm{ReLU}(-z) = z$.
+# And decay does not merge copies: several cost as much as one unit that has the sum of their sizes.
+#
+# </details>
 
 # %% tags=["hide-input"]
 assert (flat == copies).all(), "a unit is drawn as a tiny copy, or not, and is another"
@@ -1437,7 +1444,7 @@ assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)],
 # </details>
 #
 # SGD is the case $a = b = 1$. Under AdamW $\sqrt{ab}$ is the size of a typical gradient entry, here about {{below: typical.min():.2f}} to {{below: typical.max():.2f}}.
-# It depends on λ, and is known only after a run. So (4.10) can be checked after a run, but does not tell the result beforehand.
+# It depends on λ. So (4.10) can be checked after a run, but does not tell the result beforehand.
 #
 # <details>
 # <summary>Why (4.10) needs the noise of minibatches, and entries stay near 1/λ</summary>
@@ -1590,13 +1597,13 @@ draw_runs(axes[1], reach_one.mean(0), by_one_root, figures.GREEN, "", "one")
 draw_runs(axes[1], reach.mean(0), by_adamw, figures.ORANGE, "", "adamw")
 
 # %% tags=["hide-input"]
-for k, height in ((2, 0.57), (3, 0.42), (4, 0.27), (5, 0.17)):  # above the first line
+for k, height in ((2, 0.57), (3, 0.42), (4, 0.3), (5, 0.16)):  # above the first line
     axes[1].annotate(f"λ = {adam_lams[k]:.0f}", (by_rule[k], change[0] - each[k, 0] + 0.01),
                      (by_rule[k] + 0.07, height), color=figures.ORANGE, fontsize=9,
                      arrowprops={"arrowstyle": "-", "lw": 0.6, "color": figures.ORANGE})
-for k in (3, 4, 5):  # left of the first line's green dots
-    axes[1].text(reach_one[:, k].mean() - 0.01, by_one_root[:, k, 0].mean() - 0.012,
-                 f"{adam_lams[k]:.0f}", color=figures.GREEN, fontsize=9, ha="right", va="top")
+for k in (3, 4, 5):  # beside the first line's green dots
+    axes[1].text(reach_one[:, k].mean() + 0.012, by_one_root[:, k, 0].mean() + 0.004,
+                 f"{adam_lams[k]:.0f}", color=figures.GREEN, fontsize=9)
 axes[0].axvline(0.01, color=figures.GREY, lw=0.8, ls="--")
 axes[0].text(0.012, 0.61, "← PyTorch's default", color=figures.GREY, fontsize=9)
 axes[0].text(0.08, 0.15, "SGD", color=figures.BLUE, ha="right")
@@ -1635,7 +1642,7 @@ assert off_lines < 0.01, "with one √v̂ for each factor singular values are of
 assert (each[4:, 0] > by_rule[4:]).all(), "at large λ the strongest loses no more"
 
 # %% [markdown]
-# Up to λ = {{adam_lams[3]:.0f}}, AdamW's runs lie near the lines of (4.10). At larger λ the strongest direction loses more. The gap comes from $\sqrt{\hat v}$, which differs between entries. With a single $\sqrt{\hat v}$ for each factor, in green, all means lie within {{off_lines:.3f}} of the lines.
+# Up to λ = {{adam_lams[3]:.0f}}, AdamW's runs lie near the lines of (4.10). At larger λ the strongest direction loses more, because $\sqrt{\hat v}$ differs between entries: with a single one for each factor, in green, all means lie within {{off_lines:.3f}} of the lines.
 #
 # **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD.** In these runs that is {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times, depending on λ.
 
