@@ -15,7 +15,6 @@
 # %%
 import numpy as np
 import torch
-from matplotlib.ticker import MultipleLocator
 from sklearn.linear_model import ElasticNet, Lasso, lars_path
 
 from l2lib import claims, figures
@@ -373,7 +372,7 @@ assert taken[10] < 0.02, "from a large z √|w| takes much"
 # Why did L1 make no zeros in §4.1? Not because $|w|$ has no slope at 0: PyTorch uses 0 there, and any *subgradient* $\xi$
 # from −1 to 1 would do.
 #
-# The reason is that steps hardly ever land on 0, and that a weight which lands there leaves at once: its next step is $-\eta g\ne0$, as PyTorch has $\xi = 0$. Take a weight that is zero at the minimum. Let the loss have a fixed slope $g$ there, with $|g|<\lambda$ (in §4.3, $g = -z$).
+# The reason is that steps hardly ever land on 0, and that a weight which lands there leaves at once: its next step is $-\eta g\ne0$, as PyTorch has $\xi = 0$. Take a weight that is zero at the minimum. Let the loss have a fixed slope $g$ there, with $|g|<\lambda$.
 # A step moves the weight by $-\eta(\lambda+g)$ from just right of zero, and by $+\eta(\lambda-g)$ from just
 # left. Both point towards zero, but sooner or later one overshoots, and from then on the weight hops back and forth. It is never further from
 # zero than the longer of the two steps,
@@ -528,11 +527,12 @@ for _ in range(4000):
     counts.append((w_batch == 0)[:, zero].sum(1))  # of the Lasso's zeros
 
 # %% tags=["hide-input"]
-kept_zeros = np.mean(counts[-1000:], 0)
+late = 1000
+kept_zeros = np.mean(counts[-late:], 0)
 assert kept_zeros.max() < zero.sum() / 2, "on minibatches most zeros of the Lasso are kept"
 
 # %% [markdown]
-# On minibatches of 32, $|g|$ is often above λ. Runs that start at the Lasso keep about {{kept_zeros.mean():.0f}} of its {{zero.sum()}} zeros, on average over the last 1,000 steps.
+# On minibatches of 32, $|g|$ is often above λ. Runs that start at the Lasso keep about {{kept_zeros.mean():.0f}} of its {{zero.sum()}} zeros, on average over the last {{late:,}} steps.
 #
 # **For exact zeros, threshold after each step, on full batches.**
 #
@@ -642,7 +642,7 @@ claim("04-path", "the Lasso's path at λ = 1 and 10 is that of proximal steps", 
 
 # %% [markdown]
 # In each of 20 splits we train on 100 patients,
-# choose λ on 50, train again on all 150 and test on {{n - 150}}. (The columns were standardised on all patients, a small leak.) *Best*, for comparison, uses the λ with the lowest test loss, unknown beforehand.
+# choose λ on 50, train again on all 150 and test on {{n - 150}}. (The columns were standardised on all patients, a small leak.)
 
 # %%
 l1, l2 = np.geomspace(50, 0.05, 31), np.logspace(-2, 3, 60)  # l1: from about λ_max to λ_max/1000
@@ -680,7 +680,8 @@ for count, columns in (("64", X), ("ten", ten)):
 
 # %% tags=["hide-input"]
 chosen, best = ({name: np.array(each[name]) for name in each} for each in (chosen, best))
-harm = claims.interval(best["Lasso, 64"] - best["Lasso, ten"])
+level = 0.95
+harm = claims.interval(best["Lasso, 64"] - best["Lasso, ten"], level)
 wins = (chosen["Lasso, 64"] < chosen["ridge, 64"]).sum()
 more = (best["Lasso, 64"] > best["Lasso, ten"]).sum()
 assert wins > 14, "the Lasso hardly beats ridge"
@@ -696,9 +697,9 @@ for ax, x, other, color, words in (
     ends = np.array([min(x.min(), other.min()) - 30, max(x.max(), other.max()) + 30])
     ax.plot(ends, ends, color=figures.GREY, lw=0.8, label="_equal")
     ax.plot(x, other, "o", ms=4, alpha=0.7, mew=0, color=color, label="_split")
-    ax.set(xlabel=words[0], ylabel=words[1], xlim=ends, ylim=ends, aspect="equal")
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(MultipleLocator(100))
+    ticks = np.arange(200 * np.ceil(ends[0] / 200), ends[1], 200)
+    ax.set(xlabel=words[0], ylabel=words[1], xlim=ends, ylim=ends, aspect="equal", xticks=ticks,
+           yticks=ticks)
 axes[0].set_title("The Lasso beats ridge …"), axes[1].set_title("… ten inputs beat it")
 dots = [figures.drawn(ax)["_split"] for ax in axes]
 figures.show(fig, "Two panels of 20 dots, one for each split, and a diagonal where both test "
@@ -727,18 +728,18 @@ claim("04-choice", "the cost of choosing λ, less the best λ's gain, is the los
       measured=cost - gain - (shrunk[0] - without), equals=0, within=1e-9)
 
 # %% [markdown]
-# **With {{X.shape[1]}} inputs and a chosen λ, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But it does not undo the harm of {{X.shape[1] - 10}} more inputs** (Figure 4.6): even with its best λ, its mean loss is {{harm.mean:.0f}} lower with ten.
+# **With {{X.shape[1]}} inputs and a chosen λ, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But it does not undo the harm of {{X.shape[1] - 10}} more inputs** (Figure 4.6): even with the λ that is best in the test, its mean loss is {{harm.mean:.0f}} lower with ten.
 #
 # <details>
 # <summary>All means, and why with ten inputs no penalty is slightly better</summary>
 #
-# |mean test loss (half the squared error)|{{X.shape[1]}} inputs: chosen|best|ten inputs: chosen|best|
+# |mean test loss (half the squared error)|{{X.shape[1]}} inputs: chosen λ|best in the test|ten inputs: chosen|best|
 # |---|---|---|---|---|
 # |no penalty|{{chosen["plain, 64"].mean():.0f}}|{{best["plain, 64"].mean():.0f}}|{{chosen["plain, ten"].mean():.0f}}|{{best["plain, ten"].mean():.0f}}|
 # |ridge|{{chosen["ridge, 64"].mean():.0f}}|{{best["ridge, 64"].mean():.0f}}|{{chosen["ridge, ten"].mean():.0f}}|{{best["ridge, ten"].mean():.0f}}|
 # |Lasso|{{chosen["Lasso, 64"].mean():.0f}}|{{best["Lasso, 64"].mean():.0f}}|{{chosen["Lasso, ten"].mean():.0f}}|{{best["Lasso, ten"].mean():.0f}}|
 #
-# The 95 % interval of the Lasso's difference, if the splits counted as independent, runs from {{harm.low:.0f}} to {{harm.high:.0f}}.
+# The {{100 * level:.0f}} % interval of the Lasso's difference, if the splits counted as independent, runs from {{harm.low:.0f}} to {{harm.high:.0f}}.
 #
 # With ten inputs, training without a penalty beats both chosen penalties. The best λ of ridge would gain {{gain:.0f}}, but choosing it on 50 patients costs {{cost:.0f}}.
 #
@@ -905,7 +906,7 @@ claim("04-balanced", "the two factors of every weight have the same size",
 #    on its diagonal and $g_i$ off it, with a negative eigenvalue unless $|g_i|\le\lambda$, as in the Lasso.
 #
 # So every such point that is not a saddle satisfies the conditions of §4.4, and is a minimum of the Lasso.
-# (More than two factors differ: $L$ of them cost at least $\frac L2|w|^{2/L}$, which for $L\ge3$ is not convex.)
+# (More than two factors differ: $L$ of them cost at least $\frac L2|w|^{2/L}$, which for $L>2$ is not convex.)
 #
 # </details>
 #
@@ -1198,7 +1199,7 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 #
 # </details>
 #
-# We train on raw pixels, with λ from a tenth of $\lVert E\rVert_2$ upwards (Figure 4.10).
+# We train on raw pixels (Figure 4.10).
 
 # %%
 raw = (pixels - pixels.mean(0)) / 16  # grey levels from 0 to 1, correlated
@@ -1349,7 +1350,7 @@ figures.show(fig, f"The sizes of {len(curves)} ReLU units over 1,000 steps on a 
              "units v changes its sign.")
 
 # %% [markdown]
-# All {{(~plus).sum()}} units with $v<0$ fade. **Their rate stays below λ:** when the others have grown, it is at most {{at_end[1]:.3f}}. (At λ = 0.06 some stay: exercise 9.)
+# All {{(~plus).sum()}} units with $v<0$ fade. **Their rate stays below λ:** when the others have grown, it is at most {{at_end[1]:.3f}}. (At a smaller λ some stay: exercise 9.)
 #
 # Of the {{plus.sum()}} with $v>0$, {{stay.sum()}} stay above a millionth. **But they are near-copies of two units:** their $w$ point along that of the largest unit or against it, with a |cosine| of {{np.abs(copy[stay]).min():.2f}} or more.
 #
@@ -1418,7 +1419,7 @@ assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)],
 
 # %% [markdown]
 # This takes time. Where the loss has no slope, a step multiplies both factors by $1-\eta\lambda$, so their product by about $1-2\eta\lambda$. *What
-# does not matter to the loss fades by a factor e in $1/(2\eta\lambda)$ steps.* At a learning rate of 0.0002 and $\lambda = 0.01$ that is {{1 / (2 * eta * weak):,.0f}} steps; if η falls, take its mean. **A fine-tuning of {{taken_steps:,}} steps removes {{100 * (1 - left_over(weak, taken_steps)):.0f}} %.**
+# does not matter to the loss fades by a factor e in $1/(2\eta\lambda)$ steps.* At $\eta = {{eta}}$ and $\lambda = {{weak}}$ that is {{1 / (2 * eta * weak):,.0f}} steps; if η falls, take its mean. **A fine-tuning of {{taken_steps:,}} steps removes {{100 * (1 - left_over(weak, taken_steps)):.0f}} %.**
 #
 # ## 4.11 How little AdamW takes
 #
@@ -1497,7 +1498,7 @@ one_amount = 10 * np.sqrt(a * b)  # λ√(ab)
 one_loss = change[:4] - one_adapter[:4]
 
 # %% [markdown]
-# At λ = 10, (4.10) takes $\lambda\sqrt{ab} = {{one_amount:.3f}}$ from each direction. The four have lost {{one_loss.min():.3f}} to {{one_loss.max():.3f}}.
+# At λ = 10, (4.10) takes $\lambda\sqrt{ab} = {{one_amount:.3f}}$ from each direction; the four have lost {{one_loss.min():.3f}} to {{one_loss.max():.3f}}.
 
 # %% tags=["hide-input"]
 class Adapters:
@@ -1644,7 +1645,7 @@ assert (each[4:, 0] > by_rule[4:]).all(), "at large λ the strongest loses no mo
 # %% [markdown]
 # Up to λ = {{adam_lams[3]:.0f}}, AdamW's runs lie near the lines of (4.10). At larger λ the strongest direction loses more, because $\sqrt{\hat v}$ differs between entries: with a single one for each factor, in green, all means lie within {{off_lines:.3f}} of the lines.
 #
-# **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD.** In these runs that is {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times, depending on λ.
+# **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD,** here {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times.
 
 # %% tags=["hide-input"]
 claim("04-sgd-amount", "Under SGD each singular value of the adapter, averaged over five runs, is "
@@ -1812,7 +1813,7 @@ assert raised > 1.1 * 0.06, "without units of v < 0 their slope stays below λ"
 #
 # </details>
 #
-# **5.** (Read a log.) An adapter of rank 5, trained to rest by SGD with `weight_decay=0.1` on whitened inputs, has the singular values 0.812, 0.344, 0.051, 0.000 and 0.000. What did the data want? And if the library uses $W = W_0+\frac12UV^\top$ (see §4.10)?
+# **5.** (Read a log.) An adapter of rank 5, trained to rest by SGD with `weight_decay=0.1` on whitened inputs, has the singular values 0.812, 0.344, 0.051, 0.000 and 0.000. What did the data want? And if the library uses $W = W_0+\frac12UV^\top$?
 #
 # <details>
 # <summary>Solution</summary>
