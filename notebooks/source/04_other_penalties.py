@@ -703,8 +703,9 @@ for ax, x, other, color, words in (
 axes[0].set_title("The Lasso beats ridge …"), axes[1].set_title("… ten inputs beat it")
 dots = [figures.drawn(ax)["_split"] for ax in axes]
 figures.show(fig, "Two panels of 20 dots, one for each split, and a diagonal where both test "
-             f"losses are equal. Left, the Lasso's loss against ridge's: {(dots[0].y < dots[0].x).sum()} "
-             "dots lie below the diagonal. Right, the Lasso's loss with 64 inputs against its loss "
+             "losses are equal. Left, the Lasso's loss against ridge's: "
+             f"{(dots[0].y < dots[0].x).sum()} dots lie below the diagonal. Right, the "
+             "Lasso's loss with 64 inputs against its loss "
              f"with ten: {(dots[1].y > dots[1].x).sum()} lie above it.", number="4.6",
              caption="A dot is a split; both axes show the loss on its test patients. Left: at the "
              "chosen λ. Right: at the λ that is best in the test.")
@@ -1151,11 +1152,11 @@ single = np.linalg.svd(one_matrix, compute_uv=False)
 claim("S3-11", "one matrix at λ = 0.32 keeps every direction, times 1/1.32",
       measured=[*(single[:9] / s_hat[:9] - 1 / 1.32), drawn["_single"].at(0.32) - single[0]],
       equals=0, within=1e-9)
+
+# %% tags=["hide-input"]
 prepare, fit, rates = learn(digit_splits[0])
 held = digit_splits[0].test
 guesses = (prepare(held.X) @ fit.T + rates).argmax(1)
-
-# %% tags=["hide-input"]
 claim("04-accuracy", "the accuracy without penalty is that of the least-squares map",
       measured=np.mean(guesses == held.y) - unseen["two"][0, 0], equals=0, within=1e-9)
 W = torch.tensor(claims.rng().standard_normal((300, 100)), requires_grad=True)
@@ -1222,10 +1223,10 @@ ax.set(xlabel="weight decay, λ/‖E‖₂", ylabel="singular value of UVᵀ", x
        ylim=(-0.015, 0.56))
 _ = ax.set_title("At λ = ‖E‖₂ the last direction goes")
 drawn = figures.drawn(ax)
-lasting = [int((s_raw[shares == at] > 1e-3).sum()) for at in (0.3, 0.6, 0.9)]
+lasting = [sum(line.at(at) > 1e-3 for line in drawn.values()) for at in (0.3, 0.6, 0.9)]
 figures.show(fig, "Nine singular values against λ as a share of ‖E‖₂. All fall along bent "
-             f"lines: the strongest from {drawn['_0'].at(0.1):.2f} at 0.1 to {drawn['_0'].at(0.9):.3f} at 0.9 "
-             f"and zero from 1 on. At 0.3, 0.6 and 0.9 of ‖E‖₂ {lasting[0]}, {lasting[1]} and "
+             f"lines: the strongest from {drawn['_0'].at(0.1):.2f} at 0.1 to "
+             f"{drawn['_0'].at(0.9):.3f} at 0.9 and zero from 1 on. At 0.3, 0.6 and 0.9 of ‖E‖₂ {lasting[0]}, {lasting[1]} and "
              f"{lasting[2]} are left.", number="4.10",
              caption="Each line is a singular value, from the strongest to the weakest; a dot is a "
              "training run. Raw pixels, one start.")
