@@ -700,7 +700,9 @@ for ax, x, other, color, words in (
     ticks = np.arange(200 * np.ceil(ends[0] / 200), ends[1], 200)
     ax.set(xlabel=words[0], ylabel=words[1], xlim=ends, ylim=ends, aspect="equal", xticks=ticks,
            yticks=ticks)
-axes[0].set_title("The Lasso beats ridge …"), axes[1].set_title("… ten inputs beat it")
+_ = axes[0].set_title("The Lasso beats ridge …"), axes[1].set_title("… ten inputs beat it")
+
+# %% tags=["hide-input"]
 dots = [figures.drawn(ax)["_split"] for ax in axes]
 figures.show(fig, "Two panels of 20 dots, one for each split, and a diagonal where both test "
              "losses are equal. Left, the Lasso's loss against ridge's: "
@@ -1222,12 +1224,14 @@ ax.text(0.32, 0.29, "strongest direction", color=figures.BLUE)
 ax.set(xlabel="weight decay, λ/‖E‖₂", ylabel="singular value of UVᵀ", xlim=(0.07, 1.2),
        ylim=(-0.015, 0.56))
 _ = ax.set_title("At λ = ‖E‖₂ the last direction goes")
+
+# %% tags=["hide-input"]
 drawn = figures.drawn(ax)
 lasting = [sum(line.at(at) > 1e-3 for line in drawn.values()) for at in (0.3, 0.6, 0.9)]
 figures.show(fig, "Nine singular values against λ as a share of ‖E‖₂. All fall along bent "
              f"lines: the strongest from {drawn['_0'].at(0.1):.2f} at 0.1 to "
-             f"{drawn['_0'].at(0.9):.3f} at 0.9 and zero from 1 on. At 0.3, 0.6 and 0.9 of ‖E‖₂ {lasting[0]}, {lasting[1]} and "
-             f"{lasting[2]} are left.", number="4.10",
+             f"{drawn['_0'].at(0.9):.3f} at 0.9 and zero from 1 on. At 0.3, 0.6 and 0.9 "
+             f"of ‖E‖₂ {lasting[0]}, {lasting[1]} and {lasting[2]} are left.", number="4.10",
              caption="Each line is a singular value, from the strongest to the weakest; a dot is a "
              "training run. Raw pixels, one start.")
 
@@ -1831,9 +1835,9 @@ assert raised > 1.1 * 0.06, "without units of v < 0 their slope stays below λ"
 # <details>
 # <summary>Solution</summary>
 #
-# $\sqrt{ab} = {{(0.002 * 0.008) ** 0.5:.3f}}$, so by (4.10) $\lambda = 0.1$ takes {{0.1 * (0.002 * 0.008) ** 0.5:.4f}} of each direction at rest, which is nothing. Nor was there time: $1/(2\eta\lambda)$ is {{1 / (2 * 0.0002 * 0.1):,.0f}} steps, so that
-# even a useless direction kept $e^{-{{2 * 0.0002 * 0.1 * 10_000:.1f}}} = {{np.exp(-2 * 0.0002 * 0.1 * 10_000):.2f}}$ of its strength. To take 0.02, λ must be {{0.02 / (0.002 * 0.008) ** 0.5:.0f}}, if $a$ and $b$ stay the same; then $1/(2\eta\lambda) = {{1 / (2 * 0.0002 * 5):.0f}}$ steps. Entries should then hardly
-# exceed $1/\lambda = {{1 / 5:.1f}}$.
+# $\sqrt{ab} = 0.004$, so by (4.10) $\lambda = 0.1$ takes 0.0004 of each direction at rest, which is nothing. Nor was there time: $1/(2\eta\lambda)$ is 25,000 steps, so that
+# even a useless direction kept $e^{-0.4} = 0.67$ of its strength. To take 0.02, λ must be 5, if $a$ and $b$ stay the same; then $1/(2\eta\lambda) = 500$ steps. Entries should then hardly
+# exceed $1/\lambda = 0.2$.
 #
 # </details>
 #
