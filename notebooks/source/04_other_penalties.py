@@ -683,7 +683,6 @@ chosen, best = ({name: np.array(each[name]) for name in each} for each in (chose
 level = 0.95
 harm = claims.interval(best["Lasso, 64"] - best["Lasso, ten"], level)
 wins = (chosen["Lasso, 64"] < chosen["ridge, 64"]).sum()
-more = (best["Lasso, 64"] > best["Lasso, ten"]).sum()
 assert wins > 14, "the Lasso hardly beats ridge"
 assert best["Lasso, 64"].mean() > best["Lasso, ten"].mean(), "54 more inputs do no harm"
 
@@ -704,6 +703,7 @@ _ = axes[0].set_title("The Lasso beats ridge …"), axes[1].set_title("… ten i
 
 # %% tags=["hide-input"]
 dots = [figures.drawn(ax)["_split"] for ax in axes]
+assert (dots[0].y < dots[0].x).sum() == wins, "the axes are exchanged"
 figures.show(fig, "Two panels of 20 dots, one for each split, and a diagonal where both test "
              "losses are equal. Left, the Lasso's loss against ridge's: "
              f"{(dots[0].y < dots[0].x).sum()} dots lie below the diagonal. Right, the "
@@ -1210,7 +1210,7 @@ E_at_zero, covariance = -Y.T @ raw / len(raw), raw.T @ raw / len(raw)
 threshold = np.linalg.norm(E_at_zero, 2)
 shares = np.arange(2, 23) / 20  # λ as a share of ‖E‖₂, from 0.1 to 1.1
 raw_lams = (shares * threshold)[:, None, None]
-on_raw = descend(start[0, :10], start[0, 10:], lambda W: W @ covariance + E_at_zero, raw_lams, 1000)
+on_raw = descend(start[0, :10], start[0, 10:], lambda W: W @ covariance + E_at_zero, raw_lams, 2000)
 s_raw = np.linalg.svd(on_raw, compute_uv=False)  # (21 λ, 10 values)
 
 # %% tags=["hide-input"]
