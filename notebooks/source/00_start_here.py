@@ -150,7 +150,7 @@ figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without
              "examples, the triangle is the limit of endless training.")
 
 # %% [markdown]
-# Without decay the curve bends towards single examples (Figure 0.1, left). As λ shrinks (right), the error on the networks' own examples keeps falling, but below λ ≈ 0.01 the error on new ones rises. This is **overfitting**. A large λ flattens the curve, and both errors rise. Even λ = 0.01 flattens the trough a little, but this costs less than the noise that it keeps out.
+# Without decay the curve bends towards single examples (Figure 0.1, left). As λ shrinks (right), the error on the networks' own examples keeps falling, but below λ ≈ 0.01 the error on new ones rises. This is **overfitting**. A large λ flattens the curve, and both errors rise. Even λ = {{lams[little]:g}} flattens the trough a little, but this costs less than the noise that it keeps out.
 #
 # <details>
 # <summary>Why is the triangle higher than the dot?</summary>
@@ -159,7 +159,7 @@ figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without
 #
 # </details>
 #
-# A line with a tick ✓ is a *claim*: its number was measured as the chapter ran. Click on it to see its bound. If the number lies outside it, the notebook stops with an error.
+# A line with a tick ✓ is a *claim*: its number was measured as the chapter ran. Click on it to see its bound: outside it, the notebook would stop with an error.
 
 # %% tags=["hide-input"]
 assert at_limit > 1.1 * end[0], "stopping does not protect"
@@ -193,7 +193,7 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
 # - **Coupled** decay, in `torch.optim.Adam`, adds $\lambda w$ to the gradient. So it is divided by $\sqrt v$, too: $w\leftarrow w-\eta\,(g+\lambda w)/\sqrt v$, where $v$ averages $(g+\lambda w)^2$.
 # - **Decoupled** decay, in `torch.optim.AdamW`, shrinks the weight directly: $w\leftarrow(1-\eta\lambda)\,w-\eta\,g/\sqrt v$, where $v$ averages $g^2$.
 #
-# So under coupled decay a weight with large gradients, and thus large $\sqrt v$, should hardly decay. We give 5,000 weights random gradients of mean zero. The *scale* of the gradients is their standard deviation. This noise cancels in the mean over all weights, which shows the decay alone.
+# So under coupled decay a weight with large gradients, and thus large $\sqrt v$, should hardly decay. We give 5,000 weights random gradients of mean zero; their *scale* is the standard deviation. This noise cancels in the mean over all weights, which shows the decay alone.
 
 # %%
 from torch import nn
@@ -651,20 +651,13 @@ assert (lifted[names[0]].at(25) < lifted[names[0]].at(0)).all(), "the first laye
 
 # %% [markdown]
 # In Figure 0.5 (right) the differences fade slowly, by decay. At the end {{100 * parts[..., -1].mean():.1f}} % is left; decay alone would leave {{100 * fading["law"].y[-1]:.1f}} %.
-
-# %% tags=["hide-input"]
-law = (1 - 0.5 * 0.003) ** (2 * 325)
-claim("00-time", f"After {13 * 25} steps of SGD, {{}} of the difference between the first and "
-      f"another layer's squared norm is left where it is furthest from (1 − ηλ)²ᵗ = {law:.3f}",
-      measured=parts[..., 13], equals=law, within=0.02)
-
-# %% [markdown]
-# The rest is from the last term of (0.2). While the first layer's gradient is the larger one, this term adds to $D$. Our network comes to fit its examples, so its gradients shrink, and $D$ shrinks with them. With wrong labels or small batches both remain large (Exercise 6).
+#
+# The rest is from the last term of (0.2), which adds to $D$ while the first layer's gradient is the larger one. Our network comes to fit its examples, so its gradients shrink, and $D$ shrinks with them.
 #
 # <details>
 # <summary>Where does the difference end?</summary>
 #
-# In the long run the last term adds as much as decay takes in a step, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$.
+# In the long run the last term adds as much as decay takes in a step, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. With wrong labels or small batches the gradients remain large, and so does $D$ (Exercise 6).
 #
 # </details>
 #
@@ -675,22 +668,28 @@ claim("00-time", f"After {13 * 25} steps of SGD, {{}} of the difference between 
 #
 # </details>
 
+# %% tags=["hide-input"]
+law = (1 - 0.5 * 0.003) ** (2 * 325)
+claim("00-time", f"After {13 * 25} steps of SGD, {{}} of the difference between the first and "
+      f"another layer's squared norm is left where it is furthest from (1 − ηλ)²ᵗ = {law:.3f}",
+      measured=parts[..., 13], equals=law, within=0.02)
+
 # %% [markdown]
 # **If the gradients become small, a long run of SGD makes neighbouring layers' norms nearly equal.**
 #
 # ## 0.5 What does AdamW make equal?
 #
-# AdamW does not minimise loss plus penalty, so §0.4 does not apply. It divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So the steps of all layers have about the same RMS: near $\eta$, unless the gradients have become much smaller than they were in the steps that $v$ averages. What does this do to the weights?
+# AdamW does not minimise loss plus penalty, so §0.4 does not apply. It divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So the steps of all layers have about the same RMS: near $\eta$, unless the gradients have become much smaller than they were in the steps that $v$ averages.
 #
 # **First, noise.** Let gradients be only noise: independent at every step, always of the same distribution, and symmetric about zero. Let $\overline{w^2}$ be the mean square of many such weights, and Δ the part of a step that the gradients make.
 #
-# 1. *Decay takes.* It turns $w$ into $aw$ with $a=1-\eta\lambda$, and so takes about $2\eta\lambda\,\overline{w^2}$ from the mean square: much where the weights are large.
+# 1. *Decay takes.* It turns $w$ into $aw$ with $a=1-\eta\lambda$, and so takes about $2\eta\lambda\,\overline{w^2}$ from the mean square.
 # 2. *The gradients add.* The mean square of $aw+\Delta$ is $a^2\overline{w^2}+2a\,\overline{w\Delta}+\overline{\Delta^2}$. The sign of Δ is random, whatever $w$ and $|\Delta|$ are, so $\overline{w\Delta}=0$ on average. What is added is $\overline{\Delta^2}\approx\eta^2$, the same in every layer.
 # 3. *The two balance* where $2\eta\lambda\,\overline{w^2}=\eta^2$. There the RMS of the weights is
 #
 # $$w_{\mathrm{rms}}\approx\sqrt{\frac{\eta}{2\lambda}}\tag{0.3}$$
 #
-# Neither the scale of the gradients nor the start enters, so all layers would get the same RMS. The start fades to $1/e$ in $1/(\eta\lambda)$ steps, here {{below: 1 / (lr * lam):.0f}}. Without decay it stays, and $t$ steps add $\eta^2t$ to the mean square. With momentum a gradient acts on several steps, but in all as much, so (0.3) still holds (Exercise 9).
+# Neither the scale of the gradients nor the start enters, so all layers would get the same RMS. The start fades to $1/e$ in $1/(\eta\lambda)$ steps, here {{below: 1 / (lr * lam):.0f}}. Without decay it stays, and $t$ steps add $\eta^2t$. With momentum a gradient acts on several steps, but in all as much, so (0.3) still holds (Exercise 9).
 
 # %%
 lr, lam = 0.01, 0.6
@@ -742,8 +741,8 @@ for ax, words, at, up, color in ((left, "without decay", 330, 0.225, figures.GRE
                                  (left, "η = 0.01, λ = 0.6", 20, 0.37, figures.GREY),
                                  (right, "decay takes\n2ηλ times the\nmean square", 0.008, 1.9, "black"),
                                  (right, "gradients add η²", 0.115, 0.6, figures.GREY),
-                                 (right, "weights grow →", 0.012, 3.65, "C0"),
-                                 (right, "← shrink", 0.096, 3.65, "C0")):
+                                 (right, "weights grow →", 0.004, 3.65, "C0"),
+                                 (right, "← shrink", 0.099, 3.65, "C0")):
     ax.text(at, up, words, color=color, size=10)
 
 # %% tags=["hide-input"]
@@ -768,6 +767,8 @@ figures.show(fig, "Weights with noise for gradients, under AdamW without momentu
 growth = lr**2 * torch.arange(100, 701, 100)
 assert abs((free**2).mean(1)[99::100] / (0.2**2 + growth) - 1).max() < 0.05, "not start plus η²t"
 assert abs(level.mean() - 1) < 0.05, "the gradients add another amount"
+taken = np.interp(expected, balance["decay"].x, balance["decay"].y)  # at (0.3)
+assert abs(taken - 1) < 0.01, "the lines cross elsewhere"
 claim("00-noise", "With noise for gradients, small ones or large, the weights' RMS ends near "
       "√(η/2λ), at {} times it where it is furthest off",
       measured=[alone[scale].y[600:].mean() / expected for scale in ("0.1", "10")],
@@ -845,7 +846,7 @@ def draw_network(left, right):
                       label=name if decay else f"_without {name}")
     left.axhline(expected, color="black", ls="--", lw=1.2, label="law")
     left.set(title="Network: so is a large start", xlabel="training step", xlim=(0, 890))
-    left.set(ylabel="RMS of the weights", ylim=(0, 0.4))
+    left.set(ylabel="RMS of the weights", ylim=(0, 0.4), xticks=(0, 200, 400, 600))
     squared, push = step_square / lr**2, 2 * shrink * product / lr**2
     right.bar(range(3), squared, 0.6, color=["C0", "C1", "C2"])
     right.bar(range(3), push, 0.6, squared, color=["C0", "C1", "C2"], alpha=0.4)
@@ -865,7 +866,7 @@ for ax, words, at, up, color in ((left, "η = 0.01, λ = 0.6", 500, 0.02, figure
                                  (left, "dotted: without decay", 190, 0.375, "black"),
                                  (left, "first", 712, 0.104, "C0"), (left, "third", 712, 0.2, "C2"),
                                  (left, "second", 712, 0.131, "C1"),
-                                 (left, "(0.3)", 712, 0.076, "black"),
+                                 (left, "(0.3)", 712, 0.066, "black"),
                                  (right, "pale: push along\nthe weights", -0.4, 5.1, figures.GREY),
                                  (right, "dark: squared steps", -0.4, 4.3, figures.GREY),
                                  (right, "dashed: noise", -0.4, 3.5, "black")):
@@ -893,9 +894,7 @@ ahead = {decay: each[:, 0] / each[:, 1] for decay, each in large.items()}  # of 
 # %% [markdown]
 # The network, too, forgets its large first layer (Figure 0.7, left). From {{ahead[lam][0]:.1f}} times the RMS of the second it goes to {{ahead[lam][-1]:.1f}} times with decay, and only to {{ahead[0.0][-1]:.1f}} times without.
 #
-# With decay the steps have an RMS of {{step_rms.min():.2f}} to {{step_rms.max():.2f}} $\eta$ in the three layers, in the second half of training. A typical step has only about {{typical_step.mean():.1f}} $\eta$: there are bursts, which also make the saw-teeth.
-#
-# But all solid lines end above (0.3), the third layer's highest. A step of noise has a random sign, so $\overline{w\Delta}=0$. The network's steps push the weights outwards, $\overline{w\Delta}>0$ (right). In the third layer they add {{bars["all"].y[2]:.0f}} $\eta^2$ in all, so decay balances them at about {{bars["all"].y[2] ** 0.5:.1f}} times (0.3).
+# But all solid lines end above (0.3), the third layer's highest. For the network's steps push the weights outwards: $\overline{w\Delta}>0$ (right). In the third layer they add {{bars["all"].y[2]:.0f}} $\eta^2$ in all, so decay balances them at about {{bars["all"].y[2] ** 0.5:.1f}} times (0.3).
 #
 # So the RMS are only similar, and (0.3) is rough where a network fits its data. With smaller η and λ and in a longer run all layers end further above it (Exercise 9).
 
@@ -906,6 +905,7 @@ claim("00-steps", "With decay, the RMS of Δ in the second half of training is {
       "where it is furthest from η", measured=step_rms, equals=1, within=0.3)
 assert product[2] > 2 * product[:2].max() > 0, "the third layer is not pushed most"
 assert product.min() > 0, "the steps do not point along the weights"
+assert abs(bars["all"].y * lr**2 - growth).max() < 1e-9, "the bars are not what is added"
 
 # %% tags=["hide-input"]
 claim("00-large-start", f"The RMS of the first layer is {ahead[lam][0]:.1f} times that of the "
@@ -922,6 +922,13 @@ idle = np.mean(idle_square, 0) ** 0.5 / lr  # RMS of a layer's steps, over η
 assert idle.max() < 0.3, "without decay the steps do not idle"
 
 # %% [markdown]
+# <details>
+# <summary>How large are the steps?</summary>
+#
+# With decay they have an RMS of {{step_rms.min():.2f}} to {{step_rms.max():.2f}} $\eta$ in the three layers, in the second half of training. A typical step has only about {{typical_step.mean():.1f}} $\eta$: there are bursts, which also make the saw-teeth.
+#
+# </details>
+#
 # <details>
 # <summary>Why do they push outwards, and most in the third layer?</summary>
 #
@@ -944,7 +951,7 @@ assert idle.max() < 0.3, "without decay the steps do not idle"
 #
 # - Use `AdamW`, where λ means the same for every weight. In `Adam`, leave `weight_decay` at 0.
 # - By convention, use one λ for all weight matrices, and none for biases and the scales of normalisation layers ([chapter 6](06_bias_exclusion.ipynb)).
-# - Typical values of λ are 0.0001 to 0.0005 with SGD, and {{below: optimizer.defaults["weight_decay"]}} (PyTorch's default) to 0.1 with AdamW. Ours are larger, so that short runs suffice.
+# - Typical values of λ are 0.0001 to 0.0005 with SGD, and {{below: optimizer.defaults["weight_decay"]}} (PyTorch's default) to 0.1 with AdamW. Ours are larger, to keep runs short.
 # - Choose λ on a validation set ([chapter 11](11_choosing_lambda.ipynb)).
 # - Compare your number of steps with $1/(\eta\lambda)$: in a much shorter run decay hardly acts. With AdamW's defaults in PyTorch this is {{below: 1 / (optimizer.defaults["lr"] * optimizer.defaults["weight_decay"]):,.0f}} steps. With SGD's momentum μ it is $(1-\mu)/(\eta\lambda)$ (Exercise 3).
 #
@@ -970,12 +977,12 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 # %% [markdown]
 # **What becomes equal?**
 #
-# | | what becomes equal | why | differences fade to $1/e$ in |
+# | | what becomes equal | why | $1/e$ is left after |
 # |---|---|---|---|
 # | SGD | squared norms | there the penalty is least | $1/(2\eta\lambda)$ steps |
 # | AdamW | RMS, roughly | steps are equally large | $1/(\eta\lambda)$ steps |
 #
-# **Limits.** SGD makes layers equal only if the conditions of §0.4 hold, the run is long and the gradients become small. Nothing here says which shares predict better.
+# **Limits.** Under SGD this needs the conditions of §0.4, too, and gradients that become small. Nothing here says which shares predict better.
 #
 # ## 0.7 How to read and run the book
 #
@@ -1135,7 +1142,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 #
 # </details>
 #
-# **9.** Does (0.3) hold with `betas=(0.9, 0.999)` in `train_on_noise`? And with usual values, η = 0.001 and λ = 0.1, in the network of §0.3?
+# **9.** Does (0.3) hold for noise with momentum 0.9? And for the network of §0.3 with η = 0.001 and λ = 0.1?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1149,7 +1156,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 # print((run.angle.T * layers).median("step").values / 0.001)  # RMS of a typical step, over η
 # ```
 #
-# For noise it holds: the RMS ends at 0.089, and (0.3) says 0.091. A gradient acts on several steps, but its parts add up to what it did at once. For the network, (0.3) is wrong by far: the RMS are 0.15, 0.18 and 0.31, where it says 0.071, and still grow. The network has long fitted the images, so a typical step is only 0.01 η; (0.3) supposes η. Yet the RMS are similar: the largest is 2.1 times the smallest.
+# With `betas=(0.9, 0.999)` in `train_on_noise` it holds: the RMS ends at 0.089, and (0.3) says 0.091. A gradient acts on several steps, but its parts add up to what it did at once. For the network, whose η and λ are now usual ones, (0.3) is wrong by far: the RMS are 0.15, 0.18 and 0.31, where it says 0.071, and still grow. The network has long fitted the images, so a typical step is only 0.01 η; (0.3) supposes η. Yet the RMS are similar: the largest is 2.1 times the smallest.
 #
 # </details>
 #
