@@ -775,7 +775,7 @@ claim("00-noise", "With noise for gradients, small ones or large, the weights' R
       equals=1, within=0.05)
 
 # %% [markdown]
-# **Now a network.** We train that of §0.3, with a large first layer and no momentum:
+# **Now the network** of §0.3, with a large first layer and no momentum:
 
 # %%
 def train_network(lr, decay):  # gives the layers' weights before each step, and at the end
@@ -982,7 +982,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 # | SGD | squared norms | there the penalty is least | $1/(2\eta\lambda)$ steps |
 # | AdamW | RMS, roughly | steps are equally large | $1/(\eta\lambda)$ steps |
 #
-# **Limits.** Under SGD this needs the conditions of §0.4, too, and gradients that become small. Nothing here says which shares predict better.
+# **Limits.** For SGD the conditions of §0.4 must hold, and gradients become small. Nothing here says which shares predict better.
 #
 # ## 0.7 How to read and run the book
 #
@@ -1156,7 +1156,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 # print((run.angle.T * layers).median("step").values / 0.001)  # RMS of a typical step, over η
 # ```
 #
-# With `betas=(0.9, 0.999)` in `train_on_noise` it holds: the RMS ends at 0.089, and (0.3) says 0.091. A gradient acts on several steps, but its parts add up to what it did at once. For the network, whose η and λ are now usual ones, (0.3) is wrong by far: the RMS are 0.15, 0.18 and 0.31, where it says 0.071, and still grow. The network has long fitted the images, so a typical step is only 0.01 η; (0.3) supposes η. Yet the RMS are similar: the largest is 2.1 times the smallest.
+# With `betas=(0.9, 0.999)` in `train_on_noise` it holds: the RMS ends at 0.088, and (0.3) says 0.091. A gradient acts on several steps, but its parts add up to what it did at once. For the network, whose η and λ are now usual ones, (0.3) is wrong by far: the RMS are 0.15, 0.18 and 0.31, where it says 0.071. All are further above it than in Figure 0.7, and still grow. The network has long fitted the images, so a typical step is only 0.02 η; (0.3) supposes η. Yet the RMS are similar: the largest is 2.1 times the smallest.
 #
 # </details>
 #
