@@ -261,7 +261,8 @@ figures.show(fig, "Mean of 5000 weights that start at 1 and get random gradients
              caption="Colours are the gradients' scales. "
              "Black dots mark the decay if √v is the gradients' scale alone. But v also contains "
              "λw. This slows the decay a little at scale 1. At scale 0.1 it slows it so much that "
-             "the simple formula fails, so we draw no dots. On the right three lines coincide; each is drawn as dashes so that all colours show.")
+             "the simple formula fails, so we draw no dots. On the right three "
+             "lines coincide; each is drawn as dashes so that all colours show.")
 
 # %% [markdown]
 # In Figure 0.2 a step of Adam (left) multiplies weights by about $1-\eta\lambda/\sqrt v$: the smaller the gradients, the faster the decay. Under AdamW (right) all three means fall alike, to about {{all_three:.2f}}.
@@ -457,6 +458,8 @@ ratios = rms.max(0) / rms.min(0)
 first_rms = (at_start / marked[:, None]) ** 0.5
 start_ratio = np.mean(first_rms.max(0) / first_rms.min(0))
 assert start_ratio > 2.4, "at the start the RMS are not less similar"
+
+# %% tags=["hide-input"]
 claim("00-share", "Under AdamW, in the second half of training, the largest RMS of a layer's "
       "weights is at most {} times the smallest, in each of five seeds",
       measured=ratios.max(), between=(1.2, 2.4))
@@ -466,6 +469,8 @@ bare_runs = without_decay.sel(step=slice(200, None)).mean("step").values.T  # la
 bare, bare_rms = bare_runs.mean(1), (bare_runs / marked[:, None]) ** 0.5
 bare_ratios = bare_rms.max(0) / bare_rms.min(0)
 assert 1.2 < bare_ratios.min() <= bare_ratios.max() < 2.4, "without decay RMS are not similar"
+
+# %% tags=["hide-input"]
 gained = squares_adamw.sel(weight_decay=0).mean("seed").isel(step=-1) / (
     squares_adamw.sel(weight_decay=0).mean("seed").isel(step=0))
 assert gained.min() > 2, "the steps add less than the start"
@@ -739,7 +744,7 @@ for ax, words, at, up, color in ((left, "without decay", 330, 0.225, figures.GRE
                                  (left, "gradients of scale 10", 120, 0.03, "C5"),
                                  (left, "√(η/2λ), by (0.3)", 350, 0.105, "black"),
                                  (left, "η = 0.01, λ = 0.6", 20, 0.37, figures.GREY),
-                                 (right, "decay takes\n2ηλ times the\nmean square", 0.008, 1.9, "black"),
+                                 (right, "decay takes\n2ηλ times the\nmean square", 0.01, 1.9, "k"),
                                  (right, "gradients add η²", 0.115, 0.6, figures.GREY),
                                  (right, "weights grow →", 0.004, 3.65, "C0"),
                                  (right, "← shrink", 0.099, 3.65, "C0")):
@@ -750,7 +755,7 @@ alone, balance = figures.drawn(left), figures.drawn(right)
 level = np.concatenate([balance[scale].y for scale in ("0.1", "10")])
 figures.show(fig, "Weights with noise for gradients, under AdamW without momentum, η = 0.01 and "
              "λ = 0.6. Left: root mean square (RMS) over the steps; it ends at "
-             f"{alone['0.1'].y[-1]:.3f} and {alone['10'].y[-1]:.3f}, from above and from below, and "
+             f"{alone['0.1'].y[-1]:.3f} and {alone['10'].y[-1]:.3f}, from above and below, and "
              f"√(η/2λ) is {alone['law'].y[0]:.3f}; without decay it grows to "
              f"{alone['_free'].y[-1]:.2f}. Right: what a step changes in the mean square, against "
              "the RMS. What decay takes rises from 0 to "
@@ -769,6 +774,8 @@ assert abs((free**2).mean(1)[99::100] / (0.2**2 + growth) - 1).max() < 0.05, "no
 assert abs(level.mean() - 1) < 0.05, "the gradients add another amount"
 taken = np.interp(expected, balance["decay"].x, balance["decay"].y)  # at (0.3)
 assert abs(taken - 1) < 0.01, "the lines cross elsewhere"
+
+# %% tags=["hide-input"]
 claim("00-noise", "With noise for gradients, small ones or large, the weights' RMS ends near "
       "√(η/2λ), at {} times it where it is furthest off",
       measured=[alone[scale].y[600:].mean() / expected for scale in ("0.1", "10")],
@@ -809,6 +816,8 @@ steps = [[(old, new - shrink * old) for old, new in zip(*pair, strict=True)]
 means = torch.tensor([[(delta**2).mean(), (old * delta).mean()]
                       for pair in steps for old, delta in pair]).reshape(-1, 3, 2).numpy()
 step_square, product = means.mean(0).T
+
+# %% tags=["hide-input"]
 typical_step = np.median(means[..., 0], 0) ** 0.5 / lr  # in units of η
 grown = np.diff(large[lam][350:] ** 2, axis=0).mean(0)  # what the mean square gains in a step
 growth = grown + (1 - shrink**2) * (large[lam][350:-1] ** 2).mean(0)  # and what decay took
@@ -901,6 +910,8 @@ ahead = {decay: each[:, 0] / each[:, 1] for decay, each in large.items()}  # of 
 # %% tags=["hide-input"]
 claim("00-growth", "The mean square grows by the mean of Δ² and 2a times that of wΔ",
       measured=step_square + 2 * shrink * product - growth, equals=0, within=1e-9)
+
+# %% tags=["hide-input"]
 claim("00-steps", "With decay, the RMS of Δ in the second half of training is {} η in the layer "
       "where it is furthest from η", measured=step_rms, equals=1, within=0.3)
 assert product[2] > 2 * product[:2].max() > 0, "the third layer is not pushed most"
@@ -977,7 +988,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 # %% [markdown]
 # **What becomes equal?**
 #
-# | | what becomes equal | why | $1/e$ is left after |
+# | with | becomes equal | why | $1/e$ is left after |
 # |---|---|---|---|
 # | SGD | squared norms | there the penalty is least | $1/(2\eta\lambda)$ steps |
 # | AdamW | RMS, roughly | steps are equally large | $1/(\eta\lambda)$ steps |
@@ -1160,7 +1171,7 @@ assert abs(biggest - 1 / 3).max() < 0.05, "the belief was tested on something el
 #
 # </details>
 #
-# **10.** On your own network: predict the shares, then compute them before and after training.
+# **10.** On your own network: predict the shares after training, then compute them.
 #
 # <details>
 # <summary>A start</summary>
