@@ -468,6 +468,7 @@ claim("00-share", "Under AdamW, in the second half of training, the largest RMS 
 bare_runs = without_decay.sel(step=slice(200, None)).mean("step").values.T  # layers, runs
 bare, bare_rms = bare_runs.mean(1), (bare_runs / marked[:, None]) ** 0.5
 bare_ratios = bare_rms.max(0) / bare_rms.min(0)
+assert without_decay.weight_decay == 0 < with_decay.weight_decay, "the control decays, too"
 assert 1.2 < bare_ratios.min() <= bare_ratios.max() < 2.4, "without decay RMS are not similar"
 
 # %% tags=["hide-input"]
@@ -897,6 +898,8 @@ figures.show(fig, "The network under AdamW without momentum, η = 0.01 and λ = 
              "run with decay. Pale is twice the mean product of weights and steps.")
 
 # %% tags=["hide-input"]
+assert product[2] > 2 * product[:2].max() > 0, "the third layer is not pushed most"
+assert product.min() > 0, "the steps do not point along the weights"
 step_rms = step_square**0.5 / lr  # in units of η
 ahead = {decay: each[:, 0] / each[:, 1] for decay, each in large.items()}  # of the second layer
 
@@ -914,8 +917,6 @@ claim("00-growth", "The mean square grows by the mean of Δ² and 2a times that 
 # %% tags=["hide-input"]
 claim("00-steps", "With decay, the RMS of Δ in the second half of training is {} η in the layer "
       "where it is furthest from η", measured=step_rms, equals=1, within=0.3)
-assert product[2] > 2 * product[:2].max() > 0, "the third layer is not pushed most"
-assert product.min() > 0, "the steps do not point along the weights"
 assert abs(bars["all"].y * lr**2 - growth).max() < 1e-9, "the bars are not what is added"
 
 # %% tags=["hide-input"]
