@@ -68,7 +68,7 @@ def test_error(w, b):
     return np.sum((w - 0.01) ** 2) + (b - 0.05) ** 2 + 0.01**2
 
 # %% [markdown]
-# `test_error` is the expected squared error on new examples (for $N(0,1)$ inputs squared distances in weights add up; the last term is the noise). On each of {{below: len(problems)}} data sets we make four runs: from the textbook's start and from zero, each with
+# `test_error` is the expected squared error on new examples (for $N(0,1)$ inputs squared distances in weights add up; the last term is noise). On each of {{below: len(problems)}} data sets we make four runs: from the textbook's start and from zero, each with
 # $\lambda = 0$ and $\lambda = 1.5$. A fifth model always answers zero.
 
 # %%
@@ -760,7 +760,7 @@ claim("01-half-way", "a dot on the line λ = 0.1 would keep a half",
 # %% [markdown]
 # ## 1.5 λ is a price, not a bound
 #
-# λ itself is not a bound on $\lVert w\rVert$. But every λ has a ball that would give the same answer: $w_\lambda$ has the smallest loss of all $w$
+# λ itself is not a bound on $\lVert w\rVert$. But every λ has a ball that gives the same answer: $w_\lambda$ has the smallest loss of all $w$
 # with $\lVert w\rVert\le R$, where $R = \lVert w_\lambda\rVert$. Figure 1.5 shows it for total and LDL cholesterol. At the best point
 # $-\nabla L(w) = \lambda w$: the loss pulls outwards as strongly as the penalty pulls in.
 #
@@ -994,7 +994,7 @@ def draw_terms(ax, what):
 # %% tags=["hide-input"]
 def label_terms(ax, what):
     weights = what == "weights"
-    ax.set(ylim=(0, 1.25), xlim=(10**-3.7, 0.38), xlabel="penalty λ")
+    ax.set(ylim=(0, 1.4), xlim=(10**-3.7, 0.38), xlabel="penalty λ")
     ax.set_ylabel(f"squared error of {what}\n(least squares: 1)")
     ax.set_xticks([at_zero_lam, 0.001, 0.01, 0.1], ["0", "0.001", "0.01", "0.1"])
     ax.minorticks_off()
@@ -1378,8 +1378,8 @@ def draw_losses(ax):
 # %% tags=["hide-input"]
 def label_losses(ax):
     ax.text(4e-4, 4100, "test loss", color=figures.ORANGE, va="bottom")
-    ax.text(1e-6, 650, "minimum of the objective, F(λ)", va="top")
-    ax.text(at_left * 2, constant / 6, "objective\nat λ = 0", color=figures.BLUE, va="center", size=9)
+    ax.text(6e-6, 650, "minimum of the objective, F(λ)", va="top")
+    ax.text(at_left * 2, 650, "objective\nat λ = 0", color=figures.BLUE, va="top", size=9)
     ax.text(2e-6, 2850, "dotted:\nleave-one-out", va="top")
     ax.text(500, constant + 300, "answering the\nmean target", color=figures.GREY, ha="right",
             va="bottom")
@@ -1462,7 +1462,7 @@ figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 
 # The *oracle* takes the λ of each split's smallest test loss. Both ways come close to it, as the curve in Figure 1.7 is flat
 # near its minimum. (± is again half a 95 % interval, too narrow, as the splits share patients.)
 #
-# **Why does λ save so much here?** For the predictions of §1.6 it saved less, but there the test inputs were the training inputs. Along the directions
+# **Why does λ save so much here?** In §1.6 the test inputs were the training inputs. Along the directions
 # in which these 150 patients hardly vary, new patients vary several times as much (Figure 1.7, bottom), so the noise there counts
 # more: theory says least squares pays {{new_noise:.0f}}, where on the training inputs it would pay {{64 * same_noise:.0f}}. The measured excess is roughly that: {{measured_excess:.0f}}.
 #
