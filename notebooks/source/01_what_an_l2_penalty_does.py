@@ -987,14 +987,14 @@ def draw_terms(ax, what):
     for name, values, colour in (("bias²", points[:, 0], "black"),
                                  ("variance", points[:, 1], "black"),
                                  ("sum", points.sum(1), figures.ORANGE)):
-        ax.plot(places, values, "o", ms=5, mfc="white", color=colour, zorder=3,
+        ax.plot(places, values, "o", ms=5, mfc="white", color=colour, zorder=3, clip_on=False,
                 label=f"_simulated {name}")
     ax.plot(at_zero_lam, points[0].sum(), "o", ms=5, color=figures.BLUE, zorder=4, label="_λ = 0")
 
 # %% tags=["hide-input"]
 def label_terms(ax, what):
     weights = what == "weights"
-    ax.set(ylim=(0, 1.4), xlim=(10**-3.7, 0.38), xlabel="penalty λ")
+    ax.set(ylim=(0, 1.25), xlim=(10**-3.7, some_lams[tried[-1]]), xlabel="penalty λ")
     ax.set_ylabel(f"squared error of {what}\n(least squares: 1)")
     ax.set_xticks([at_zero_lam, 0.001, 0.01, 0.1], ["0", "0.001", "0.01", "0.1"])
     ax.minorticks_off()
