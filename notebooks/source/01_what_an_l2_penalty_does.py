@@ -27,8 +27,8 @@ from l2lib.splits import split
 # %% [markdown]
 # ## 1.1 A puzzle: does the penalty cure this model?
 #
-# Does the penalty cure a model that has more weights than examples? Such a model can *overfit*: fit training examples
-# much better than new ones. The textbook [*Dive into Deep Learning*](https://arxiv.org/abs/2106.11342) shows the cure on a
+# A model that has more weights than examples can *overfit*: fit training examples much better than new ones. Does the
+# penalty cure it? The textbook [*Dive into Deep Learning*](https://arxiv.org/abs/2106.11342) shows the cure on a
 # toy problem with {{below: X_toy.shape[1]}} inputs, but only {{below: len(X_toy)}} examples. The targets are $y = 0.05 + 0.01\sum_i x_i + \varepsilon$, with inputs
 # from $N(0, 1)$ and noise ε from $N(0, 0.01^2)$, all independent.
 #
@@ -42,7 +42,7 @@ from l2lib.splits import split
 #
 # $$w\leftarrow w-\eta\,(\nabla L(w)+\lambda w)=(1-\eta\lambda)\,w-\eta\nabla L(w).$$
 #
-# Each step first multiplies the weights by $1-\eta\lambda$, and then goes down the loss. We train by SGD, on 5 examples at a time, from $N(0, 1)$ weights.
+# Each step first multiplies the weights by $1-\eta\lambda$, and then goes down the loss (its gradient at the old weights). We train by SGD, on 5 examples at a time, from $N(0, 1)$ weights.
 #
 # <details>
 # <summary>What differs from the textbook's code</summary>
@@ -68,7 +68,7 @@ def test_error(w, b):
     return np.sum((w - 0.01) ** 2) + (b - 0.05) ** 2 + 0.01**2
 
 # %% [markdown]
-# `test_error` is the expected squared error on new examples. On each of {{below: len(problems)}} data sets we make four runs: from the textbook's start and from zero, each with
+# `test_error` is the expected squared error on new examples (for $N(0,1)$ inputs squared distances in weights add up; the last term is noise). On each of {{below: len(problems)}} data sets we make four runs: from the textbook's start and from zero, each with
 # $\lambda = 0$ and $\lambda = 1.5$. A fifth model always answers zero.
 
 # %%
@@ -99,7 +99,8 @@ def draw_errors(ax):
                 ha="right")
     ax.axvline(zero.mean(), color=figures.GREY, lw=1, ls=":")
     ax.text(1e4, -0.75, "mean", va="center", ha="right")
-    ax.set(xscale="log", ylim=(4.5, -1), xlim=(0.01, 1.2e4), ylabel="start, and penalty")
+    ax.set(xscale="log", ylim=(4.5, -1), xlim=(0.01, 1.2e4))
+    ax.set_ylabel("start, and penalty").set_visible(False)  # the rows say it
     ax.set_yticks(range(5), [name.replace("start, ", "start,\n") for name in results])
     ax.set_xticks([0.01, 0.1, 1, 10, 100], ["0.01", "0.1", "1", "10", "100"])
     ax.set_xlabel("test error (expected squared error)")
@@ -274,7 +275,7 @@ figures.show(fig, "The plane of two weights with a falling line of perfect fits.
 #    $x$ to the gradient. A direction at a right angle to all training inputs is a *null direction*: moving along it
 #    changes no training answer.
 # 2. **Without penalty, gradient descent ends at the perfect fit nearest to its start.** By fact 1 its path never
-#    moves in a null direction. Two perfect fits differ by a null direction. So the step from start to end is at a right
+#    moves in a null direction, and perfect fits differ by one. So the step from start to end is at a right
 #    angle to the set of perfect fits: its end is the nearest one ([Gunasekar et al., 2018](https://arxiv.org/abs/1802.08246)).
 # 3. **A penalty erases the null part.** The loss does not move it, so each step multiplies the null part of $w$
 #    by $1 - \eta\lambda$.
@@ -345,7 +346,7 @@ assert abs(1 - known[2] / known[0]) < hardly, "§1.6: this λ gains or loses mor
 #
 # The weights can imitate an intercept: some short vector $u$ has $x^\top u = -1$ for each training input $x$. So
 # $(w + u, b + 1)$ gives the same training answers as $(w, b)$, and the loss cannot choose between them. The penalty charges
-# $w$ and not $b$, so with it $b$ grows further: to {{mean_b[3]:.3f}} on average, in place of {{mean_b[2]:.3f}} (the true $b$ is 0.05).
+# $w$ and not $b$, so it shrinks the imitation $u$, and $b$ takes over: it grows to {{mean_b[3]:.3f}} on average, in place of {{mean_b[2]:.3f}} (the true $b$ is 0.05).
 # Even the smallest λ has this gain: at the exact minimum the mean test error is {{free_b[0]:.5f}} for $\lambda\to0$ and {{free_b[1]:.5f}} at
 # $\lambda = 1.5$, against {{from_zero.mean():.5f}} after descent from zero without penalty.
 # The gain exists only because $b$ is free: if the true $b$ is given, $\lambda = 1.5$ raises the error at the minimum
@@ -472,7 +473,7 @@ def set_path_axes(ax):
     ax.set_xticks([at_0, 1e-3, 1e-2, 0.1, 1, 10], ["0", "0.001", "0.01", "0.1", "1", "10"])
     ax.text(10**-3.77, -42, "//", ha="center", va="center", weight="bold",
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})
-    for where, height, shift in ((at_0, w_hat[6], (16, 4)), (0.1, w_ridge[6], (0, -9))):
+    for where, height, shift in ((at_0, w_hat[6], (13, 0)), (0.1, w_ridge[6], (0, -9))):
         ax.annotate(f"{height:+.0f}".replace("-", "−"), (where, height), xytext=shift,
                     textcoords="offset points", weight="bold", ha="center", va="center")
     ax.minorticks_off()
@@ -505,10 +506,10 @@ figures.show(fig, "Ten weights of ridge regression on the diabetes data against 
 # {{w_hat[6]:.1f}} at $\lambda = 0$ to {{w_ridge[6]:.1f}} at $\lambda = 0.1$: it changed sign and grew.
 #
 # Why? The inputs are nearly redundant: LDL, HDL and log triglycerides predict total cholesterol with
-# $R^2 = {{below: explained:.2f}}$. So large weights on these four can nearly cancel in the answer, which means that the
-# data hardly say how large they are, and least squares may use them to fit noise.
+# $R^2 = {{below: explained:.2f}}$. So large weights on these four can nearly cancel in the answer. So the
+# data hardly say how large they are, and least squares can use them to fit noise.
 #
-# **Single weights can grow with λ. The norm of all cannot (§1.7), nor can the part along each direction $v_i$ of §1.4.**
+# **Single weights can grow with λ. The norm of all cannot (§1.7), nor can the part along any of the directions that the next section finds.**
 
 # %% tags=["hide-input"]
 from sklearn.linear_model import Ridge
@@ -547,12 +548,12 @@ claim("01-turned", "the signs of HDL and total cholesterol end where the picture
 # and $v_i$ of $V$ are orthonormal, and the diagonal matrix $S$ has the entries $s_1\ge s_2\ge\dots > 0$. The variance
 # of the data along $v_i$ is $s_i^2/n$.
 #
-# Write $\hat w$ for *least squares*, the fit without penalty. If there are many, we mean the one of smallest norm.
+# Write $\hat w$ for the *least-squares* weights, the fit without penalty. If there are many, we mean the one of smallest norm.
 # By (1.1) with λ = 0, $X^\top y = X^\top X\hat w$. Put $X^\top X = VS^2V^\top$ into (1.1), and multiply by $v_i^\top$:
 #
 # $$v_i^\top w_\lambda=\frac{s_i^2}{s_i^2+n\lambda}\;v_i^\top\hat w.\tag{1.2}$$
 #
-# So the penalty is a *filter*. **It keeps a share of each component of least squares: near 1 where the data vary much,
+# So the penalty is a *filter*. **It keeps a share of each least-squares component: near 1 where the data vary much,
 # near 0 where they vary little**, and exactly a half at $s_i^2/n = \lambda$. Neither $w_\lambda$ nor $\hat w$ has a
 # part in null directions (exercise 3).
 #
@@ -562,14 +563,12 @@ claim("01-turned", "the signs of HDL and total cholesterol end where the picture
 # <details>
 # <summary>The same near a minimum of any smooth loss</summary>
 #
-# For a small λ the same holds near a minimum of any smooth loss that curves upwards in all directions. Why? Near a minimum $\hat w$ the gradient of a smooth loss is about $H\,(w-\hat w)$, where the *Hessian* $H$ is the matrix of its second
-# derivatives. Set it plus $\lambda w$ to zero: $(H+\lambda I)\,w = H\hat w$. Let $H$ have the eigenvalues $h_i > 0$, its curvatures,
-# with eigenvectors $e_i$, and multiply by $e_i^\top$:
+# Near a minimum $\hat w$ the gradient of a smooth loss is about $H\,(w-\hat w)$, where the *Hessian* $H$ is the matrix of its second
+# derivatives. Set it plus $\lambda w$ to zero, and multiply by an eigenvector $e_i$ of $H$ with eigenvalue $h_i > 0$, the curvature along it:
 #
 # $$e_i^\top w_\lambda\approx\frac{h_i}{h_i+\lambda}\;e_i^\top\hat w.$$
 #
-# This is exact to first order in λ, and beyond that as far as $H$ changes little between $\hat w$ and $w_\lambda$. With a free
-# intercept, $H$ is what remains after minimising over it. A folded cell below checks the first order for logistic regression. Along
+# This is exact to first order in λ if all $h_i > 0$ (a folded cell below checks it for logistic regression). Along
 # directions with $h_i = 0$, as large networks have, even a tiny λ can move the minimum far.
 #
 # </details>
@@ -587,8 +586,8 @@ def draw_variances(ax):
     ax.plot(places[below], (s**2 / n)[below], "o", ms=5, color="white")
     for place, height, factor in zip(places, s**2 / n, factors, strict=True):
         above = factor > 0.5
-        ax.text(place, height * (1.3 if above else 0.77), f"{factor:.0%}", ha="center",
-                va="bottom" if above else "top", fontsize=9)
+        ax.text(place, height * (1.3 if above else 0.65), f"{factor:.0%}",
+                ha="center", va="bottom" if above else "top", fontsize=9)
     ax.axhline(0.1, color=figures.ORANGE, lw=1.6, label="_0.1")
     ax.text(0.4, 0.09, "λ = 0.1", va="top", color=figures.ORANGE)
     ax.set(yscale="log", ylim=(0.003, 14), xlim=(0.3, 10.7), xticks=range(1, 11))
@@ -627,7 +626,8 @@ def draw_kept(ax):
         if not lam:
             ax.text(*(0.55 * corner + [-1, 1]), "along v₁", size=9, ha="right", rotation=45,
                     rotation_mode="anchor")
-            ax.text(*(0.4 * corner + 0.6 * w + [0.8, 0.8]), "along v₂", size=9)
+            ax.text(*(0.4 * corner + 0.6 * w + [0.8, 0.8]), "along v₂", size=9,
+                    rotation=-45, ha="center", va="center", rotation_mode="anchor")
         else:
             note(ax, "", w, (13, 6), colour, gap=3)
     ax.set(xlabel="weight of total cholesterol", ylabel="weight of LDL")
@@ -675,8 +675,8 @@ figures.show(fig, "Above, left, a narrow rising cloud of every third patient, LD
 
 # %% [markdown]
 # In Figure 1.4 the first of ten directions keeps nearly all, the last only {{factors[9]:.0%}}. This last one,
-# $v_{10}$, is the combination that nearly cancels in §1.3: total cholesterol against LDL, HDL and triglycerides. It
-# explains why HDL changes its sign. Least squares gives HDL the weight {{w_hat[6]:.0f}}, but without the part along $v_{10}$
+# $v_{10}$, is the combination that nearly cancels in §1.3: total cholesterol against LDL, HDL and triglycerides.
+# Least squares gives HDL the weight {{w_hat[6]:.0f}}, but without the part along $v_{10}$
 # it would be {{below: w_hat[6] - tenth[6]:.0f}}. Ridge takes nearly all of this part away, so HDL falls below zero.
 #
 # <details>
@@ -760,8 +760,8 @@ claim("01-half-way", "a dot on the line λ = 0.1 would keep a half",
 # %% [markdown]
 # ## 1.5 λ is a price, not a bound
 #
-# λ names no radius. But for each λ there is one: $w_\lambda$ has the smallest loss of all $w$
-# in the ball $\lVert w\rVert\le R$ with $R = \lVert w_\lambda\rVert$. Figure 1.5 shows it for total and LDL cholesterol. At the best point
+# λ itself is not a bound on $\lVert w\rVert$. But every λ has a ball that gives the same answer: $w_\lambda$ has the smallest loss of all $w$
+# with $\lVert w\rVert\le R$, where $R = \lVert w_\lambda\rVert$. Figure 1.5 shows it for total and LDL cholesterol. At the best point
 # $-\nabla L(w) = \lambda w$: the loss pulls outwards as strongly as the penalty pulls in.
 #
 # <details>
@@ -987,14 +987,14 @@ def draw_terms(ax, what):
     for name, values, colour in (("bias²", points[:, 0], "black"),
                                  ("variance", points[:, 1], "black"),
                                  ("sum", points.sum(1), figures.ORANGE)):
-        ax.plot(places, values, "o", ms=5, mfc="white", color=colour, zorder=3,
+        ax.plot(places, values, "o", ms=5, mfc="white", color=colour, zorder=3, clip_on=False,
                 label=f"_simulated {name}")
     ax.plot(at_zero_lam, points[0].sum(), "o", ms=5, color=figures.BLUE, zorder=4, label="_λ = 0")
 
 # %% tags=["hide-input"]
 def label_terms(ax, what):
     weights = what == "weights"
-    ax.set(ylim=(0, 1.25), xlim=(10**-3.7, 0.38), xlabel="penalty λ")
+    ax.set(ylim=(0, 1.25), xlim=(10**-3.7, some_lams[tried[-1]]), xlabel="penalty λ")
     ax.set_ylabel(f"squared error of {what}\n(least squares: 1)")
     ax.set_xticks([at_zero_lam, 0.001, 0.01, 0.1], ["0", "0.001", "0.01", "0.1"])
     ax.minorticks_off()
@@ -1094,7 +1094,9 @@ figures.show(fig, "Two panels of expected error over that of least squares again
 # the best λ saves {{below: other_saved["weights"]:.0%}} of the error of the weights, and {{below: other_saved["predictions"]:.0%}} of that of the predictions.
 #
 # For $\tau^2$ take the mean square of the true weights. In Figure 1.6, (1.5) then gives {{sigma**2 / 100 / np.mean(truth**2):.3f}}, and
-# the best λ for the weights is {{fine_best:.2f}}.
+# the best λ for the weights is {{fine_best:.2f}}. With the other truth (1.5) gives {{below: other_lam:.3f}}, but the best λ is {{below: other_best["weights"]:.3f}} for
+# the weights and {{below: other_best["predictions"]:.3f}} for the predictions. Yet with (1.5) the penalty still saves {{below: other_kept["weights"]:.0%}} and {{below: other_kept["predictions"]:.0%}}.
+# So λ can be off by a factor of {{below: other_lam / other_best["weights"]:.0f}}, and little is lost.
 #
 # In the puzzle of §1.1 (1.5) gives {{puzzle_lam:g}}. If the true intercept is given, this λ changes the error by less than
 # {{hardly:.2%}}, and the λ of the puzzle raises it by {{known[1] / known[0] - 1:.1%}}. So there was nothing to cure.
@@ -1135,8 +1137,13 @@ for lam in some_lams:
                         [np.mean((few @ bias_vector) ** 2), np.sum((few @ noise_map) ** 2) / 100]])
 exact = dict(zip(terms, np.moveaxis(matrix_form, 0, 2), strict=True))
 elsewhere = ((1 - fine) * (Vt_few @ w_hat)) ** 2  # bias² with another truth: the fit to all
-other_saved = {what: 1 - np.min((elsewhere + var) @ count) / free_error[what]
-               for what, count in size.items()}
+other_errors = {what: (elsewhere + var) @ count / free_error[what] for what, count in size.items()}
+other_saved = {what: 1 - each.min() for what, each in other_errors.items()}
+other_best = {what: fine_lams[each.argmin()] for what, each in other_errors.items()}
+other_lam = sigma**2 / 100 / np.mean(w_hat**2)  # by (1.5)
+at_other = filter_factors(s_few, 100, other_lam)
+other_kept = {what: 1 - (((1 - at_other) * (Vt_few @ w_hat)) ** 2 + (sigma * at_other / s_few) ** 2)
+              @ count / free_error[what] for what, count in size.items()}
 
 # %% tags=["hide-input"]
 alone = np.diag(Vt_few @ np.linalg.inv(few.T @ few) @ Vt_few.T)  # noise of the weights / σ²
@@ -1186,7 +1193,7 @@ claim("01-truth", "the truth is the least-squares fit to these 100 patients",
 # ## 1.7 Choosing λ without the test data
 #
 # How do you choose λ? Not by the objective on the training data: its minimum $F(\lambda) = \min_w J$
-# never falls with λ, so $\lambda=0$ always looks best. Nor does the training loss fall, and $\lVert w_\lambda\rVert$ never rises.
+# never falls with λ, so $\lambda=0$ always looks best. The training loss never falls either, when λ grows, and $\lVert w_\lambda\rVert$ never rises.
 #
 # <details>
 # <summary>Proofs: the slope of the minimum, the norm and the training loss</summary>
@@ -1232,7 +1239,8 @@ for row, (fit, held) in enumerate(splits):
 
 # %% [markdown]
 # **Way 1: a validation part.** Fit on {{below: len(learn)}} of the {{below: len(all_150)}}, and take the λ of the smallest loss
-# on the other {{below: len(check)}}. Then fit all {{below: len(all_150)}} with it. The first split:
+# on the other {{below: len(check)}}. Then fit all {{below: len(all_150)}} with it ((1.5) would suggest
+# $\lambda\cdot{{below: len(learn)}}/{{below: len(all_150)}}$, which changes hardly anything). The first split:
 
 # %%
 all_150, tested = splits[0]
@@ -1247,14 +1255,6 @@ lost = np.mean((inputs[tested] @ w_again + b_again - y[tested]) ** 2) / 2
 print(f"λ = {lam_chosen:.2f} has a test loss of {lost:.0f}")
 
 # %% [markdown]
-# <details>
-# <summary>Should λ change when all are fitted again?</summary>
-#
-# As our loss is a mean, by (1.5) the best λ is proportional to $1/n$: for the last fit $\lambda\cdot{{len(learn)}}/{{len(all_150)}}$ should be better.
-# Here this hardly matters: over the splits it changes the mean test loss by {{below: carried.mean:.0f}} ± {{below: carried.half:.0f}}.
-#
-# </details>
-#
 # **Way 2: leave-one-out.** Test each example with a fit on all others. Ridge needs no refit. Let $h_i$ be the rise of $\hat y_i$ when
 # its own target $y_i$ rises by 1. Then the error of example $i$, when left out, is $(y_i - \hat y_i)/(1 - h_i)$.
 #
@@ -1365,7 +1365,7 @@ def draw_losses(ax):
     for name, values in losses.items():
         ax.plot(lams[1:], values.mean(0)[1:], color=colours[name], label=name)
         ax.plot(at_left, values.mean(0)[0], "D", color=figures.BLUE, label=f"_{name} at 0")
-    ax.plot(lams[1:], criteria[:, 0].mean(0), ":", lw=2.4, color="black", label="_LOO")
+    ax.plot(lams[1:], criteria[:, 0].mean(0), ":", lw=1.8, color="black", label="_LOO", zorder=4)
     ax.axhline(constant, color=figures.GREY, ls="--", lw=1, label="_mean target")
     ax.axhline(plain.mean(), color=figures.BLUE, ls="-.", lw=1, label="_ten inputs")
     k = test_loss.mean(0).argmin()
@@ -1378,7 +1378,8 @@ def draw_losses(ax):
 # %% tags=["hide-input"]
 def label_losses(ax):
     ax.text(4e-4, 4100, "test loss", color=figures.ORANGE, va="bottom")
-    ax.text(1e-6, 650, "minimum of the objective, F(λ)", va="top")
+    ax.text(6e-6, 650, "minimum of the objective, F(λ)", va="top")
+    ax.text(at_left * 2, 650, "objective\nat λ = 0", color=figures.BLUE, va="top", size=9)
     ax.text(2e-6, 2850, "dotted:\nleave-one-out", va="top")
     ax.text(500, constant + 300, "answering the\nmean target", color=figures.GREY, ha="right",
             va="bottom")
@@ -1424,8 +1425,8 @@ at_zero, star = curves["_test loss at 0"].y[0], curves["_best"]
 last_ten = np.median(wider["_medians"].y[-10:])
 axes[0].set_title(f"The test loss falls from {at_zero:.0f} to {star.y[0]:.0f} at "
                   f"λ = {star.x[0]:.1g};\nthe objective is blind to that, and only rises", x=-0.1)
-axes[2].set_title("Why so far? Along the ten weakest directions new\n"
-                  f"patients vary {last_ten:.0f} times as much as the 150", x=-0.1)
+axes[2].set_title("Why does λ save so much here? Along the ten weakest\n"
+                  f"directions new patients vary {last_ten:.0f} times as much", x=-0.1)
 assert spread.shape == (20, 64), "axis labels and captions say so"
 
 # %% tags=["hide-input"]
@@ -1459,13 +1460,21 @@ figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 
 # |ten, leave-one-out|{{plain_loo.mean():.0f}}|{{more[4]:+.0f}} ± {{more_half[4]:.0f}}|
 #
 # The *oracle* takes the λ of the smallest test loss. Both ways come close to it, as the curve in Figure 1.7 is flat
-# near its minimum. (The ± is as in §1.2, as if splits were independent.)
+# near its minimum. (± is again half a 95 % interval, too narrow, as the splits share patients.)
 #
-# Why does λ save more here than for the predictions of §1.6? There the test inputs were the training inputs. Along the directions
+# **Why does λ save so much here?** In §1.6 the test inputs were the training inputs. Along the directions
 # in which these 150 patients hardly vary, new patients vary several times as much (Figure 1.7, bottom), so the noise there counts
-# more. Weighted so, noise with the σ of §1.6 should add {{new_noise:.0f}} to the test loss of least squares, where at the same inputs it would add
-# {{64 * same_noise:.0f}}. We measure {{measured_excess:.0f}}, without the $\sigma^2/2$ of the test targets. The puzzle is the
-# extreme: in null directions the examples do not vary at all.
+# more: theory says least squares pays {{new_noise:.0f}}, where on the training inputs it would pay {{64 * same_noise:.0f}}. The measured excess is roughly that: {{measured_excess:.0f}}.
+#
+# <details>
+# <summary>What theory and measurement contain</summary>
+#
+# Theory weights the noise of each direction by how much new patients vary there. The measured excess is the test loss minus $\sigma^2/2$, which no fit avoids.
+# It also contains the misfit of a linear model in {{Z.shape[1]}} inputs, and the $\sigma$ of §1.6 is that of ten inputs. So the two need not agree better.
+#
+# The puzzle is the extreme: in null directions the examples do not vary at all.
+#
+# </details>
 #
 # Yet ten inputs are better still, even without penalty.
 #
@@ -1613,13 +1622,13 @@ claim("S3-02", "in every split each larger λ raises the training loss: exceptio
 #
 # $$1-\Big(1-\frac{\eta s_i^2}{n}\Big)^t\tag{1.8}$$
 #
-# of least squares. Weak directions are slow, so stopping shrinks them most, about as
+# of the least-squares component. Weak directions are slow, so stopping shrinks them most, about as
 # ridge with
 #
 # $$\lambda=\frac{1}{\eta t}.\tag{1.9}$$
 #
 # Why this λ? In a weak direction (1.8) is about $\eta t\,s_i^2/n$, and ridge's share is about $s_i^2/(n\lambda)$. With (1.9) both are
-# the same. In strong directions both shares tend to 1.
+# the same. In strong directions both shares tend to 1, if $\eta s_1^2/n < 2$.
 
 # %%
 w_20 = np.zeros(10)
@@ -1691,7 +1700,7 @@ cost = np.max((1 - np.exp(-z)) * (1 + z) / z) ** 2  # how much larger the error 
 # the squared bias nor the variance is more than ${{np.sqrt(cost):.2f}}^2\approx{{cost:.2f}}$ times ridge's.
 #
 # Test losses contain the targets' noise, too. It draws their ratio towards 1: on the {{Z.shape[1]}} inputs they differ by at most
-# {{below: np.abs(worth - 1).max():.1%}} from 10 to 1000 steps. Steps of any size tend to least squares if $\eta s_1^2/n < 2$.
+# {{below: np.abs(worth - 1).max():.1%}} from 10 to 1000 steps.
 #
 # </details>
 #
@@ -1713,7 +1722,7 @@ for row, (fit, held) in enumerate(splits):
 worth = stopped_loss.mean(0) / matched_loss.mean(0)
 
 # %% [markdown]
-# In hindsight, the best number of steps has a mean test loss of {{stopped_loss.mean(0).min():.0f}}, and the best λ among the $1/(\eta t)$
+# In hindsight, the best $t$ has a mean test loss of {{stopped_loss.mean(0).min():.0f}}, and the best of these λ
 # has {{matched_loss.mean(0).min():.0f}}.
 #
 # **Early stopping, too, shrinks most what the data pin down least.**
@@ -1780,7 +1789,7 @@ print(f"{by_torch:.0f} % of the test images are right")
 # take the λ of the smallest loss on {{below: images.validation.X.shape[1]}} more images, and test on the others.
 # Predict: how many points of accuracy does the chosen λ gain from each start?
 
-# %% tags=["hide-input"]
+# %%
 orders = np.array([np.random.default_rng(seed).permutation(len(digits.y)) for seed in seeds(12)])
 images = split(digits.X / 16, digits.y, train=orders[:, :100], validation=orders[:, 100:200],
                test=orders[:, 200:])
@@ -1789,10 +1798,10 @@ images = split(digits.X / 16, digits.y, train=orders[:, :100], validation=orders
 from l2lib.sweep import MLP, predict, sweep
 
 lambdas, large = [0, 0.001, 0.0018, 0.0032, 0.0056, 0.01], 6
-# The network above, once for each seed, λ and start:
+# The architecture above, for each seed, λ and start (the starts are drawn anew):
 run = sweep(MLP((64, 32, 10)), *images.train, test=images.test, loss="cross_entropy", lr=0.3,
             momentum=0.9, weight_decay=lambdas, init_scale=[1, large], seeds=seeds(12), steps=200,
-            record_every=200)
+            record_every=50)
 
 # %% tags=["hide-input"]
 last = run.isel(step=-1)  # the last step; axes: seed, λ, start
@@ -1814,13 +1823,16 @@ def at_picked(values):
 chosen_accuracy, chosen_loss = at_picked(accuracy), at_picked(nats)
 
 # %% [markdown]
-# The test loss is the *cross-entropy*: minus the natural log (in *nats*) of the probability that the network gives the right class.
-# Training without penalty makes the network too sure. This can also be cured afterwards:
-# dividing its outputs by a *temperature* $T > 1$ makes it less sure, and changes no answer
-# ([Guo et al., 2017](https://arxiv.org/abs/1706.04599)). So we also compare after this *rescaling*, with the $T$ of the lowest validation loss.
+# We also compare the test loss, which is the *cross-entropy* (in *nats*), before and after *rescaling*: dividing the network's outputs by one number, which
+# changes no answer, to lower the validation loss.
 #
 # <details>
-# <summary>Why too sure?</summary>
+# <summary>Cross-entropy, and why a network becomes too sure</summary>
+#
+# The cross-entropy is minus the natural log of the probability that the network gives the right class.
+# Training without penalty makes the network too sure. This can also be cured afterwards:
+# dividing its outputs by a *temperature* $T > 1$ makes it less sure, and changes no answer
+# ([Guo et al., 2017](https://arxiv.org/abs/1706.04599)). We take the $T$ of the lowest validation loss.
 #
 # The cross-entropy is zero only for infinitely large differences of outputs. So even when all training images are right,
 # longer training makes the weights larger.
@@ -1867,10 +1879,12 @@ assert last.train_accuracy.values[:, 0].min() == 1, "a training image is wrong a
 squares = (last.norm**2).sum("layer").values  # seed, λ, start: the squared norm of all weights
 free_square, norms = squares[:, 0].mean(0), at_picked(squares).mean(0)
 begun_square = (run.norm.isel(step=0) ** 2).sum("layer").values[:, 0, 1].mean()
-kept_start, last_step = 1.0, 0.0
+kept_start, last_step, left_of_start = 1.0, 0.0, [1.0]
 for _ in range(200):  # momentum, where the loss has no gradient
     last_step = 0.9 * last_step - 0.3 * lambdas[3] * kept_start
     kept_start += last_step
+    left_of_start.append(kept_start)
+behind = -100 * run.test_accuracy.diff("init_scale").values[:, :, 0]  # seed, λ, step
 more_gained = claims.interval(np.diff(chosen_accuracy - accuracy[:, 0], axis=1)[:, 0])
 beyond_scale = claims.interval(four[..., 2] - four[..., 1])
 apart = np.abs(np.diff(four.mean(0), axis=0))[0]  # how far the two starts end from each other
@@ -1934,11 +1948,11 @@ figures.show(fig, "A network on 100 digits, 12 seeds as dots that thin lines joi
 #
 # **From the large start** it gains {{gained.mean[1]:.1f}} ± {{gained.half[1]:.1f}} points: the network ends about as accurate as from PyTorch's.
 #
-# Unlike in the puzzle, the harm of the large start is not in null directions of the inputs (fold). In which other part it is, we have not
-# tested.
+# Unlike in the puzzle, the harm of the large start is not in null directions of the inputs (fold). Where else it is, we have not
+# tested. But erasing it takes time: at $\lambda = {{lambdas[3]}}$ the large start is {{behind[:, 3, 1].mean():.1f}} points behind PyTorch's after {{run.step.values[1]}} steps, and {{behind[:, 3, -1].mean():.1f}} after {{run.step.values[-1]}}
+# (without penalty {{behind[:, 0, -1].mean():.1f}}).
 #
-# **So a large start needs a penalty that has time to erase it: at $\lambda = {{lambdas[3]}}$ the {{run.step.values[-1]}} steps leave {{kept_start:.2f}} of a weight that the
-# loss does not move.**
+# **So a large start needs a penalty that has time to erase it.**
 #
 # <details>
 # <summary>Null directions of the images</summary>
@@ -1950,18 +1964,13 @@ figures.show(fig, "A network on 100 digits, 12 seeds as dots that thin lines joi
 # </details>
 #
 # <details>
-# <summary>The norms: with the chosen λ both starts end at nearly one</summary>
+# <summary>What is left of a start, and the norms: with the chosen λ both starts end at nearly one</summary>
+#
+# At $\lambda = {{lambdas[3]}}$ the first {{run.step.values[1]}} steps leave {{left_of_start[run.step.values[1]]:.2f}} of a weight that the loss does not move, and all {{run.step.values[-1]}} leave {{kept_start:.2f}}.
 #
 # Without penalty the large start does not shrink: $\lVert w\rVert^2$ is {{begun_square:,.0f}} before
 # training and {{free_square[1]:,.0f}} after it, in place of {{free_square[0]:,.0f}} from PyTorch's start. With the chosen λ it ends at
-# {{norms[1]:,.0f}}, and at {{norms[0]:,.0f}} from PyTorch's start.
-#
-# </details>
-#
-# <details>
-# <summary>Which λ were chosen</summary>
-#
-# The candidates were λ = {{", ".join(f"{lam:g}" for lam in lambdas)}}. In this order they were chosen by {{", ".join(str((picked[:, 0] == k).sum()) for k in range(len(lambdas)))}} of {{len(picked)}} seeds from PyTorch's start. From the large one they were chosen by {{", ".join(str((picked[:, 1] == k).sum()) for k in range(len(lambdas)))}}.
+# {{norms[1]:,.0f}}, and at {{norms[0]:,.0f}} from PyTorch's start. (The chosen λ is {{np.median(np.array(lambdas)[picked[:, 1]]):g}} in the median, and {{np.median(np.array(lambdas)[picked[:, 0]]):g}} from PyTorch's start.)
 #
 # </details>
 
@@ -2122,7 +2131,7 @@ figures.show(fig, "Three panels of a weight against the steps of gradient descen
 # Figure 1.10 is the chapter in one picture:
 #
 # - **Strong directions** ($s_i^2/n\gg\lambda$) soon settle near least squares.
-# - **Weak directions** reach least squares late, and then (in real data) have all its noise. A penalty keeps them near zero, here at
+# - **Weak directions** reach least squares late, and by then carry all its noise (this toy has none). A penalty keeps them near zero, here at
 #   {{squares_at[1]:.3f}}. So does stopping from zero after $1/(\eta\lambda)$ steps, at {{rings[1]:.3f}}.
 # - **Null directions** keep the start for ever, unless a penalty erases it.
 
@@ -2145,14 +2154,14 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 # ## 1.11 In practice
 #
 # - **Linear models.** Standardise the inputs by the training part alone, and leave the intercept free. Try some thirty λ, evenly spaced in
-#   $\log\lambda$ from 10⁻⁴ times the largest $s_i^2/n$ to ten times it, and more if the best is at an end.
+#   $\log\lambda$ from 10⁻⁴ times the largest $s_i^2/n$ to ten times it. If the best λ is the smallest or largest tried, extend the range.
 #   scikit-learn's `RidgeCV` does leave-one-out; its `alpha` is $n\lambda$.
 # - **Networks.** For large data sets begin with `weight_decay=1e-4` for SGD ([He et al., 2016](https://arxiv.org/abs/1512.03385)), and for AdamW, whose λ means something
 #   else ([chapter 3](03_one_lambda_many_meanings.ipynb)), with `0.01` (PyTorch's default) to `0.1` ([Touvron et al., 2023](https://arxiv.org/abs/2302.13971)). Search in factors of 3, and include 0.
 #
 # ## 1.12 Exercises
 #
-# **1.** *(Think, then run.)* Each training example stands twice. What becomes of $w_\lambda$, of
+# **1.** *(Think, then run.)* Every training example is listed twice. What becomes of $w_\lambda$, of
 # scikit-learn's `alpha` for it, and of leave-one-out's choice?
 #
 # <details>
@@ -2168,7 +2177,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 #
 # **2.** *(Predict, then run.)* Penalise the intercept, too: in `train`, replace `error.mean(0)` in the step of `b` by
 # `(error.mean(0) + weight_decay * b)`. What becomes of the intercept's error in the second row of §1.2's table, and
-# why? (By §1.2's fold, some short $u$ has $x^\top u = -1$ for each training input $x$.)
+# why? (A fold of §1.2 helps.)
 #
 # <details>
 # <summary>Solution</summary>
@@ -2197,15 +2206,14 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 # </details>
 #
 # **4.** *(Derive.)* Show that ridge on centred data is least squares with more examples: the rows of
-# $\sqrt{n\lambda}\,I$, all with the target 0. What does each new example claim about the weights? Draw it for one input.
+# $\sqrt{n\lambda}\,I$, all with the target 0. What does each new example claim about the weights?
 #
 # <details>
 # <summary>Solution</summary>
 #
 # The sum of squares becomes $\lVert y - Xw\rVert^2 + \lVert 0 - \sqrt{n\lambda}\,w\rVert^2 = 2n\,(L + \frac\lambda2\lVert w\rVert^2)$.
 # Each new example says that one input alone, at $\sqrt{n\lambda}$, has the answer zero. Together they add $n\lambda$ to each $s_i^2$
-# and nothing to $X^\top y$. That is (1.1): a direction that the data saw little is now seen, with the answer zero. For one input the drawing has one more
-# point, on the axis at $\sqrt{n\lambda}$, which makes the line through the origin flatter. With
+# and nothing to $X^\top y$. That is (1.1): a direction that the data saw little is now seen, with the answer zero. With
 # `np.linalg.lstsq(np.vstack([X, np.sqrt(n * 0.1) * np.eye(10)]), np.append(y - y.mean(), np.zeros(10)))[0]` the weight of HDL is -9.0, as in §1.3.
 #
 # </details>
@@ -2218,14 +2226,14 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 #
 # By (1.5) λ falls by a factor of 4, from 0.095 to 0.024. The best λ falls, too: for the predictions from 0.10 to 0.03, and for
 # the weights from 0.110 to 0.013, by a factor of about 8 (on a grid finer than `some_lams`). Why not 4? (1.5) is for the average over many $w^*$, and here is one. One direction makes
-# 86 % of the error, so the smaller the noise, the nearer comes the best λ to this direction's own $\sigma^2/(nc_{10}^2)$, where $c_{10} = v_{10}^\top w^*$: this falls from 0.048 to 0.012. The best λ now saves only
+# 86 % of the error, so the smaller the noise, the closer the best λ is to the one that is best for this direction alone, $\sigma^2/(nc_{10}^2)$, where $c_{10} = v_{10}^\top w^*$: this falls from 0.048 to 0.012. The best λ now saves only
 # 57 % of the error of the weights in place of 81 %. Of that of the predictions it saves 12 % in place of 26 %. The lesson: a penalty
 # can only take noise away, and least squares has less of it now.
 #
 # </details>
 #
-# **6.** *(Derive, then run.)* Descend on $J$ from zero, and stop after $t$ steps. Which share of least
-# squares is reached along $v_i$? And for $t\to\infty$, or $\lambda\to0$?
+# **6.** *(Derive, then run.)* Descend on $J$ from zero, and stop after $t$ steps. Which share of the least-squares
+# component is reached along $v_i$? And for $t\to\infty$, or $\lambda\to0$?
 #
 # <details>
 # <summary>Solution</summary>
@@ -2265,7 +2273,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 # the squares are left on average, and $(x^\top v_i)^2$ is on average $r_i s_i^2/n$. So the noise of direction $i$ is multiplied by $r_i$: without
 # penalty it is $r_i\,\sigma^2/n$, and all together $\frac{\sigma^2}{n}\sum_i r_i$ (half of it in our loss). For one $w^*$ the bias also has products of different directions, if new
 # inputs are correlated along them. For the independent true weights of (1.5) these products vanish on average, too. Then each
-# direction's error is only multiplied by $r_i$, which moves no minimum: (1.5) stays, but the gain grows, since the weak directions count more.
+# direction's error is only multiplied by $r_i$, which moves no minimum: (1.5) stays. If, as in Figure 1.7, $r_i$ is largest in weak directions, these count more, and the gain grows.
 #
 # </details>
 #
