@@ -1205,7 +1205,7 @@ def draw(lr, weight_decay):
                  "they cross. Dots at η = 0.003, λ = 3 and η = 0.03, λ = 10 lie where both are "
                  "stable; arrows lead from one to the other over a cross at η = 0.03, λ = 3, "
                  "where minibatches explode. A dotted border of minibatches drawn "
-                 "anew passes on the left of the second dot. "
+                 "anew passes on the left of the second dot; the strip up to the other borders is hatched. "
                  f"At η = {lr:g}, λ = {weight_decay:g} the median loss of seven runs changes in "
                  f"29 epochs from {few.y[0]:.0f} to 10^{np.log10(few.y[-1]):.0f} in minibatches, "
                  f"and to 10^{np.log10(all_of_them.y[-1]):.0f} in full batches. A dotted line "
@@ -1844,7 +1844,7 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
       measured=reader_error.mean(), between=(0.85, 1.15))
 claim("02-kept", "Of what the exact minimum gains over the mean target SGD keeps, at η = 0.03, {}",
       measured=gains[1] / gains[0], below=0.5)
-claim("02-kept", "At η = 0.01 it keeps {}", measured=gains[2] / gains[0], above=0.5)
+claim("02-kept", "At η = 0.01 it keeps {}", measured=gains[2] / gains[0], above=0.8)
 assert abs(over_time[..., 0].mean() - np.mean(test_error(w, b) / mean_error)) < 0.15, "as `sweep`"
 assert abs(kept_error.mean() - last_error.mean()) < 0.05, "at η = 0.01, too"
 
