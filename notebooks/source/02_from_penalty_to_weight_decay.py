@@ -1783,7 +1783,7 @@ claim("02-missed", "At η = 0.003 it is {} times that of (2.8)", measured=missed
 # <summary>The exact test error</summary>
 #
 # As the inputs are standard normal, it is $\lVert w-w^*\rVert^2+(b-b^*)^2$ plus the noise's variance, where $w^*$ and $b^*$ are the true values.
-# With λ = 10 it is averaged over the ends of {{below: len(over_time[3::4])}} late epochs. Over all their steps it is {{below: over_time[..., 0].mean():.3f}} for the reader's run.
+# For SGD with λ = 10 it is averaged over the ends of {{below: len(over_time[3::4])}} late epochs. Over all their steps it is {{below: over_time[..., 0].mean():.3f}} for the reader's run.
 #
 # </details>
 
