@@ -646,7 +646,7 @@ figures.show(fig, "The two panels of the puzzle, with blue rings for Adam + L2 w
              caption="Pale dots, squares and rings: means of five seeds. Thin lines: theory.")
 
 # %% [markdown]
-# In Figure 3.5 the rings lie on AdamW's squares. Above they are at {{(speed_c / speed_w).mean():.2f}} of AdamW's rate, because
+# In Figure 3.5 the rings lie on AdamW's squares. Above they are slightly lower, at {{(speed_c / speed_w).mean():.2f}} of AdamW's rate, because
 # we used $0.1\,\sigma$, and the penalty makes $\sqrt v$ larger than σ. Where noise is small, the pale dots lie under the line,
 # because $v$ still remembers larger weights.
 
@@ -948,8 +948,8 @@ assert (high / low > 10).all(), "the √v of a network's weights hardly differ"
 # > 1. Read this mean at the end of an AdamW run of the planned length.
 # > 2. $\beta_2$ must be near 1. With $\beta_2=0.95$, usual for language models, the rule can miss AdamW's training loss by a factor of 5 or more.
 #
-# Here the mean $\sqrt v$ is about {{ours:.3f}}, so Adam + L2 needs a λ about {{round(1 / ours, -1):.0f}} times smaller. The rule
-# serves who has a tuned AdamW run, and wants to compare Adam + L2 fairly.
+# For λ = {{lam_w[2]}} it is {{ours:.3f}}, so Adam + L2 needs a λ about {{round(1 / ours, -1):.0f}} times smaller. The rule
+# serves those who want to compare Adam + L2 with a tuned AdamW run.
 #
 # <details>
 # <summary>Why: the slope of the loss along w</summary>
@@ -1461,7 +1461,7 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 # |---|---|---|
 # | a penalty | another program's penalty | keep $2k/c$ |
 # | a penalty in SGD | a decay | $\delta=2k\eta$ ($=\eta x$ for `weight_decay=x`); with momentum μ about $2k\eta/(1-\mu)$ |
-# | AdamW | Adam + L2 | $\lambda_A=\lambda_W\cdot$ `mean_root_of` the AdamW run (3.7); search upwards first. With a smaller $\beta_2$ it can fail (§3.6) |
+# | AdamW | Adam + L2 | $\lambda_A=\lambda_W\cdot$ `mean_root_of` the AdamW run (3.7); search upwards first. With $\beta_2=0.95$ it can miss by a factor of 5 |
 # | Adam + L2 | AdamW | $\lambda_W=\lambda_A\,/$ `mean_root_of` the Adam + L2 run; search both ways |
 #
 # When η changes, there are two cases:
