@@ -148,9 +148,6 @@ figures.show(fig, f"Six rows, sorted by the λ that x = 0.1 means. The summed lo
              caption="Dots: the λ that x = 0.1 means. Bars: the length of the fitted weights.")
 
 # %% [markdown]
-# In Figure 3.1 the same number shrinks the weight vector to between {{min(lengths.values()):.0%}} and
-# {{max(lengths.values()):.0%}} of its length without penalty.
-#
 # To translate, choose the new $x$ so that $2k/c$ stays the same. For $\lambda=0.1$:
 
 # %%
@@ -196,14 +193,14 @@ claim("03-targets", "with 3 targets and MSELoss, 0.1 means λ = 0.1 · 3/2", equ
 # $$w\leftarrow(1-\delta)\,w-\eta u, \tag{3.2}$$
 #
 # where δ is the fraction of the weight that a step removes. The decoupled optimisers of PyTorch, Keras, Optax and fastai take $\delta=\eta\lambda$.
-# Under plain SGD the squared penalty is a decay, too ([chapter 2](02_from_penalty_to_weight_decay.ipynb)): no other penalty takes the
-# same fraction of every weight vector.
+# Under plain SGD the squared penalty is a decay, too ([chapter 2](02_from_penalty_to_weight_decay.ipynb)), and it is the only penalty that
+# takes the same fraction of every weight vector.
 #
 # <details>
 # <summary>Optional: the only penalty that takes the same fraction of every vector</summary>
 #
 # Weight decay, says one of the texts of [chapter 0](00_start_here.ipynb), "is a generic term for any regularization that involves adding some kind of
-# norm of W (regardless of which norm) to the loss". Suppose that a step on a penalty
+# norm of W (regardless of which norm) to the loss". Is that right? Not in our sense. Suppose that a step on a penalty
 # $R$ must multiply every $w$, however long, by the same number: $w-\eta\nabla R(w) = (1-\eta\lambda)\,w$. Then
 #
 # $$\nabla R(w) = \lambda w,\qquad R(w) = R(0) + \int_0^1 \nabla R(tw)\cdot w\;dt
@@ -217,7 +214,7 @@ claim("03-targets", "with 3 targets and MSELoss, 0.1 means λ = 0.1 · 3/2", equ
 
 # %% tags=["hide-input"]
 def share_lost(penalty, w):
-    """The share of each weight that a step of size one takes away."""
+    """The fraction of each weight that a step of size one takes away."""
     point = torch.tensor(w, dtype=torch.float64, requires_grad=True)
     (gradient,) = torch.autograd.grad(penalty(point), point)
     return (gradient / point).detach().numpy()
@@ -225,9 +222,9 @@ def share_lost(penalty, w):
 
 sizes = np.logspace(-1.5, 1.5, 13)
 powers = {p: share_lost(lambda w, p=p: w.abs().pow(p).sum() / p, sizes) for p in (1, 1.5, 2, 3)}
-claim("S2-11", "the penalty |w|^p/p takes the share |w|^(p − 2), the same for all weights if p = 2",
+claim("S2-11", "the penalty |w|^p/p takes the fraction |w|^(p − 2), the same for all if p = 2",
       measured=[powers[p] / sizes ** (p - 2) for p in powers], equals=1, within=1e-12)
-claim("S2-11", "‖w‖ without the square takes 0.1 of the share from a vector 10 times as long",
+claim("S2-11", "‖w‖ without the square takes 0.1 of the fraction from a vector 10 times as long",
       measured=share_lost(torch.linalg.norm, np.array([30.0, -10.0]))
       / share_lost(torch.linalg.norm, np.array([3.0, -1.0])), equals=0.1, within=1e-12)
 
@@ -394,7 +391,7 @@ print(*(f"{name}: {amount:.4f}" for name, amount in one_step.items()), sep="\n")
 
 # %% [markdown]
 # SGD and AdamW take $\eta\lambda$. Adam takes η, *whatever λ is*: it divides the gradient $\lambda w$
-# by its own size. (Only if $\lambda|w|$ is as small as ε, it takes less.)
+# by its own size. (It takes less only if $\lambda|w|$ is not much larger than ε.)
 
 # %% tags=["hide-input"]
 five = np.full(1, 5.0)
@@ -421,7 +418,7 @@ fig, panels = figures.subplots(1, 2, figsize=(5.6, 3.1), sharey=True)
 draw_ignored(panels)
 panels[0].set(ylabel="the ignored weight")
 panels[0].set_title("AdamW:\nλ sets the pace")
-panels[1].set_title("Adam + L2:\nevery λ gives the same")
+panels[1].set_title("Adam + L2: every λ\ngives the same path")
 panels[1].text(160, 4.1, "λ = 1, 0.1, 0.0001:\nthree lines in one", color=figures.BLUE)
 kept, walked = ([figures.drawn(ax)[f"_{each:g}"].y[-1] for each in (1, 0.1, 1e-4)]
                 for ax in panels)
@@ -434,7 +431,7 @@ figures.show(fig, "A weight of 5 without gradient, over 500 steps with η = 0.01
              "remembers that the weight was larger.")
 
 # %% [markdown]
-# In Figure 3.3 AdamW shrinks the weight exponentially, faster for a larger λ. Adam + L2 goes the same way for every λ.
+# In Figure 3.3 AdamW shrinks the weight exponentially, faster for a larger λ.
 
 # %% tags=["hide-input"]
 claim("S2-13", "Adam + L2 with η = 0.01 brings an ignored weight from 5 to {} in 100 steps, "
@@ -481,9 +478,9 @@ lam, sigmas = 0.1, np.logspace(-1, 1, 9)
 def noise(sigma, steps):
     """A function that draws noise; axes: σ, five seeds, forty weights in 20 pairs ±."""
     rngs = [np.random.default_rng(seed) for seed in seeds(5)]
-    half = np.stack([rng.standard_normal((steps, 20)) for rng in rngs], axis=1)
-    draws = iter(np.concatenate([half, -half], axis=-1))
-    return lambda: sigma[:, None, None] * next(draws)
+    half = np.stack([rng.standard_normal((steps, 20)) for rng in rngs], axis=1)  # (steps, 5, 20)
+    draws = iter(np.concatenate([half, -half], axis=-1))  # of each step: (5, 40)
+    return lambda: sigma[:, None, None] * next(draws)  # (9, 5, 40)
 
 
 # %%
@@ -545,7 +542,7 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
 # In Figure 3.4 (above) Adam + L2 shrinks the noisiest weight {{speed_l2[0].mean() / speed_l2[-1].mean():.0f}} times more slowly than the quietest. Below,
 # Adam + L2 rests at {{rest_l2.mean():.2f}} for every σ, and AdamW lower where the noise is larger.
 #
-# Yet in *both* panels the rules agree near σ = 1. Section 3.4 says why there.
+# Yet in *both* panels the rules agree near σ = 1 (§3.4 says why).
 #
 # **Under AdamW all weights shrink at the same rate. Under Adam + L2 all rest under the same penalty. No single λ turns one
 # rule into the other.**
@@ -566,7 +563,7 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
 # $$\delta_i\approx\frac{\eta\lambda}{\sqrt{\sigma_i^2 + \lambda^2 w_i^2}}\;\to\;\frac{\eta\lambda}{\sigma_i}
 # \quad\text{for } \sigma_i\gg\lambda|w_i|. \tag{3.4}$$
 #
-# *Under Adam + L2, the noisier its gradient, the more slowly a weight shrinks.* Under AdamW the fraction is always $\eta\lambda$.
+# *Under Adam + L2, the noisier its gradient, the more slowly a weight shrinks.*
 #
 # %%
 many = np.logspace(-1, 1, 97)  # levels of noise for a smooth line
@@ -639,16 +636,19 @@ other.set_title("… and rests where AdamW does")
 above, rings = figures.drawn(ax), (figures.drawn(ax)["_c"], figures.drawn(other)["_c"])
 figures.show(fig, "The two panels of the puzzle, with blue rings for Adam + L2 whose λ is 0.1 "
              "times the noise, pale dots for Adam + L2 with λ = 0.1, and thin lines of theory. The "
-             "dots lie on their lines, but at noise 0.1, above, the line (3.4) is at "
-             f"{above['_theory'].y[0]:.1f}. The rings lie on "
+             "dots lie on their lines, but above the first three are under the line (3.4), at "
+             f"{above['_l2'].y[0]:.1f}, {above['_l2'].y[1]:.1f} and {above['_l2'].y[2]:.1f} "
+             f"instead of {above['_theory'].y[0]:.1f}, {above['_theory'].y[12]:.1f} and "
+             f"{above['_theory'].y[24]:.1f}. The rings lie on "
              "AdamW's squares: above, at "
              f"{rings[0].y.min():.2f} of AdamW for all nine levels of noise; below, at resting "
              f"points that fall from {rings[1].y[0]:.2f} to {rings[1].y[-1]:.2f}.", number="3.5",
-             caption="Pale dots, squares and rings: means of five seeds. Thin lines: theory. "
-             "Dots under the line: v still remembers larger weights.")
+             caption="Pale dots, squares and rings: means of five seeds. Thin lines: theory.")
 
 # %% [markdown]
-# In Figure 3.5 the rings lie on AdamW's squares. Above they are slightly lower, because the penalty enlarges $v$.
+# In Figure 3.5 the rings lie on AdamW's squares. Above they are slightly lower, at {{(speed_c / speed_w).mean():.2f}} of AdamW's rate, because
+# we used $0.1\,\sigma$, and the penalty makes $\sqrt v$ larger than σ. Where noise is small, the pale dots lie under the line,
+# because $v$ still remembers larger weights.
 
 # %% tags=["hide-input"]
 claim("03-one", "With λ = 0.1 σ Adam + L2 shrinks a weight at {} of AdamW's rate; "
@@ -660,7 +660,14 @@ claim("03-rest", "At nine noise levels Adam + L2 rests at 1/(1 + λ), AdamW wher
                        rest_c.mean(-1) - 1 / (1 + lam * sigmas)]))
 
 # %% [markdown]
-# **With $\lambda_A=\lambda_W\sqrt{v_i}$ a weight shrinks as fast and rests in the same place under both rules: each
+# In four cells:
+#
+# | rule | fraction that a step takes | effective penalty |
+# |---|---|---|
+# | AdamW | $\eta\lambda$ | $\lambda\sqrt{v_i}$ |
+# | Adam + L2 | $\eta\lambda/\sqrt{v_i}$ | $\lambda$ |
+#
+# **With $\lambda_A=\lambda_W\sqrt{v_i}$ a weight shrinks about as fast and rests in the same place under both rules: each
 # weight needs a λ of its own.**
 #
 # ## 3.5 Without noise AdamW's effective penalty fades
@@ -681,9 +688,9 @@ claim("03-rest", "At nine noise levels Adam + L2 rests at 1/(1 + λ), AdamW wher
 # than $v_i$. So $v_i$ falls, and AdamW follows, towards $\hat w$.
 #
 # Late in training $w\approx\hat w$, and by (3.5) $\bar g_i^2\approx\lambda^2\hat w_i^2\,v_i$. With this
-# in the place of $g^2$, the running mean of (3.3) becomes
+# in the place of $g^2$ (and late, when the correction is 1), the running mean of (3.3) becomes
 #
-# $$v_i\leftarrow\left(1-(1-\beta_2)\left(1-\lambda^2\hat w_i^2\right)\right)v_i. \tag{3.7}$$
+# $$v_i\leftarrow\left(1-(1-\beta_2)\left(1-\lambda^2\hat w_i^2\right)\right)v_i.$$
 #
 # If $\lambda|\hat w_i|$ is small, a step takes the fraction $1-\beta_2$ of $v_i$.
 #
@@ -718,7 +725,7 @@ for t, square in enumerate(seen, 1):
 
 # %% tags=["hide-input"]
 def draw_fading(ax):
-    """Distances from least squares, where (3.5) holds, and a triangle with the slope of (3.7)."""
+    """Distances from least squares, where (3.5) holds, and a triangle: a factor e in 2000 steps."""
     steps = np.arange(10, 8001, 10)
     early = steps[: (distance_plain[9::10] > 0.001).argmin()]  # later it is rounding error
     ax.semilogy(early, distance_plain[early - 1], color=figures.GREY, lw=1, label="_plain")
@@ -730,7 +737,7 @@ def draw_fading(ax):
     height = 1.5 * distance_w[4599]
     ax.plot([4600, 6600, 6600, 4600], height * np.exp([0, 0, -1, 0]), color="black", lw=1,
             label="_triangle")
-    ax.text(4600, 1.2 * height, "(3.7): 2000 steps")
+    ax.text(4600, 1.2 * height, "2/(1 − β₂) = 2000 steps")
     ax.text(6680, 0.55 * height, "factor e")
 
 
@@ -767,21 +774,21 @@ figures.show(fig, "Distance from least squares on a logarithmic axis against 800
              "without λ, grey, is at first nearly "
              f"as late: at {drawn['_plain'].at(1000):.2f} at step 1000, where AdamW is at "
              f"{drawn['_w'].at(1000):.2f}.", number="3.6",
-             caption="Single runs from zero, with λ = 0.1; grey: without λ, and it falls on below "
-             "the frame. Dashed: AdamW with a short memory of v, which overshoots below the frame "
-             "and comes back.")
+             caption="Single runs from zero. Grey: Adam without λ, which falls on below the frame. "
+             "Dashed: AdamW with a short memory of v comes close to least squares at first, then "
+             f"settles at {drawn['_brief'].y[-1]:.4f}, because its steps overshoot.")
 
 # %% [markdown]
 # In Figure 3.6 Adam + L2 stays at the ridge fit. The dotted line shows where the present $v$ would let AdamW's weights rest. AdamW
 # approaches this line, and then falls with it. Only the effective penalty fades: the *decay* $\eta\lambda$ stays.
 
 # %% tags=["hide-input"]
-rate = 0.0005 * (1 - (lam * np.abs(least).max()) ** 2)  # of √v, half of (3.7)'s: slowest weight
+rate = 0.0005 * (1 - (lam * np.abs(least).max()) ** 2)  # of √v, half of v's: slowest weight
 claim("03-full-beside", "After 4000 full batches with λ = 0.1 AdamW is {} times as far "
       "from least squares as ridge regression is", between=(0.01, 0.1),
       measured=distance_w[3999] / np.linalg.norm(exact - least))
-claim("03-full-rate", "From step 7000 to 8000 AdamW's distance from least squares falls at the "
-      "rate of (3.7), with a relative error of {:.3f}", below=0.05,
+claim("03-full-rate", "From step 7000 to 8000 AdamW's distance from least squares falls as fast "
+      "as √v does where (3.5) holds, with a relative error of {:.3f}", below=0.05,
       measured=np.abs(np.log(distance_w[6999] / distance_w[7999]) / 1000 / rate - 1))
 claim("03-full-l2", "Adam + L2 ends at ridge regression", measured=full_l2[-1] - exact, equals=0,
       within=1e-9)
@@ -794,20 +801,20 @@ assert distance_brief[499] < 0.01 < 0.5 < distance_brief[159], "with β₂ = 0.9
 #
 # At first AdamW is slow because $\sqrt v$ remembers the large early gradients. For 1000 steps Adam without λ (grey) is nearly as slow.
 #
-# With $\beta_2=0.95$ (dashed), as often in language models, the 2000 steps become {{2 / (1 - 0.95):.0f}}. But they, too, count only
-# from when the gradients are small: at step 160 the distance is still {{distance_brief[159]:.2f}}. The dashed line stops
+# With $\beta_2=0.95$ (dashed), as often in language models, the 2000 steps become {{2 / (1 - 0.95):.0f}}. This count, too, starts
+# only when the gradients have become small: at step 160 the distance is still {{distance_brief[159]:.2f}}. The dashed line stops
 # at {{distance_brief[-1]:.4f}}, because Adam's steps overshoot when $\sqrt v$ is tiny (exercise 7).
 #
 # </details>
 #
 # **Without noise AdamW's effective penalty fades. Once the gradients are small, it falls by a factor $e$ in about $2/(1-\beta_2)$
-# steps, and AdamW ends near least squares.** (A weight must be able to get there: $\lambda|\hat w_i|<1$, exercise 5.)
+# steps, and AdamW ends near least squares.**
 #
 # ## 3.6 One λ for a whole network: a rule
 #
 # Which λ should a whole network get, if by (3.6) each weight needs its own, $\lambda_A=\lambda_W\sqrt{v_i}$? A small network with
 # 32 hidden units learns the digits from 200 pictures, in 600 steps on minibatches of 20 with
-# $\eta=0.01$. λ acts on weights only. Five seeds and several λ train at once:
+# $\eta=0.01$. λ acts on weights only:
 
 # %% tags=["hide-input"]
 digits = load("digits")
@@ -862,12 +869,12 @@ def judged(w, x=parts.test.X, y=parts.test.y):
 def network(coupled=0.0, decoupled=0.0, ends=(600,), batch=20, beta_2=0.999):
     """Train networks, for several λ at once; a list of their w and √v after the steps in ends."""
     rngs, each = [np.random.default_rng(seed) for seed in seeds(5)], np.arange(5)[:, None]
-    w = np.stack([spread * rng.standard_normal((1, len(spread))) for rng in rngs])
+    w = np.stack([spread * rng.standard_normal((1, len(spread))) for rng in rngs])  # (5, 1, 2410)
     m, v, found = 0.0, 0.0, []
     for t in range(1, ends[-1] + 1):
-        rows = np.stack([rng.permutation(200)[:batch] for rng in rngs])  # a minibatch for each seed
-        g = network_gradient(w, pictures[each, rows], labels[each, rows])
-        m, v, step = adam_step(m, v, g + coupled * w, t, beta_2=beta_2)
+        rows = np.stack([rng.permutation(200)[:batch] for rng in rngs])  # minibatches: (5, 20)
+        g = network_gradient(w, pictures[each, rows], labels[each, rows])  # as w
+        m, v, step = adam_step(m, v, g + coupled * w, t, beta_2=beta_2)  # (5, λ, 2410)
         w = (1 - 0.01 * decoupled) * w - 0.01 * step
         if t in ends:
             found.append((w, np.sqrt(v / (1 - beta_2**t))))
@@ -934,9 +941,15 @@ assert (high / low > 10).all(), "the √v of a network's weights hardly differ"
 # In Figure 3.7 the $\sqrt v$ of one network span, between the 10th and the 90th percentile, a factor of at least {{(high / low).min():.0f}}. So one λ
 # can match only one property of the network. We match how strongly the two rules pull all weights together towards zero:
 #
-# $$\lambda_A=\lambda_W\;\frac{\sum_iw_i^2\sqrt{v_i}}{\sum_iw_i^2}.$$
+# > **The rule.** Multiply AdamW's λ by the mean of $\sqrt{v_i}$, *weighted by $w_i^2$*:
+# >
+# > $$\lambda_A=\lambda_W\;\frac{\sum_iw_i^2\sqrt{v_i}}{\sum_iw_i^2}. \tag{3.7}$$
+# >
+# > 1. Read this mean at the end of an AdamW run of the planned length.
+# > 2. $\beta_2$ must be near 1. With $\beta_2=0.95$, usual for language models, the rule can miss AdamW's training loss by a factor of 5 or more.
 #
-# The fraction is the mean of $\sqrt{v_i}$ *weighted by $w_i^2$*.
+# For λ = {{lam_w[2]}} it is {{ours:.3f}}, so Adam + L2 needs a λ about {{round(1 / ours, -1):.0f}} times smaller. The rule
+# serves those who want to compare Adam + L2 with a tuned AdamW run.
 #
 # <details>
 # <summary>Why: the slope of the loss along w</summary>
@@ -947,8 +960,7 @@ assert (high / low > 10).all(), "the √v of a network's weights hardly differ"
 #
 # </details>
 #
-# We read this mean at the end of the AdamW run. From Adam + L2 to AdamW,
-# divide by the mean of the Adam + L2 run. In PyTorch (for our arrays: `mean_root`):
+# From Adam + L2 to AdamW, divide by the mean of the Adam + L2 run. In PyTorch (for our arrays: `mean_root`):
 
 
 # %%
@@ -995,13 +1007,13 @@ assert "weight_decay above 0" in str(refused), "without decay there is no mean: 
 #
 # - *A weight without gradient* has no translation: AdamW subtracts $\eta\lambda w$, Adam + L2 about η,
 #   whatever λ is (§3.3).
-# - *Before a normalisation layer* the loss ignores the weights' size, so the left side is 0 ([Kosson et al., 2024](https://arxiv.org/abs/2305.17212);
+# - *Before a normalisation layer* the loss ignores the weights' size, so the slope of the loss along $w$ is 0, and there is nothing to match ([Kosson et al., 2024](https://arxiv.org/abs/2305.17212);
 #   [chapter 9](09_adaptive_optimisers.ipynb)).
-# - *In a run as short as ours* $v$ is roughly the mean of $g^2$ so far. So the rule depends on $\beta_2$ and on the run's length (§3.8).
+# - *In a run as short as ours* $v$ is roughly the mean of $g^2$ so far. So what the rule gives depends on the run's length (§3.8).
 #
 # </details>
 #
-# **The rule: multiply AdamW's λ by the mean $\sqrt v$ weighted by $w^2$.**
+# **One λ cannot serve every weight. The rule (3.7) matches their common pull.**
 #
 # ## 3.7 Is a translated λ better than a copied one?
 #
@@ -1082,7 +1094,7 @@ def draw_copies(panels):
         ax.plot(lam_w, three[0], "s-", color=figures.ORANGE, label="_AdamW")
         ax.plot(lam_w, three[1], "o--", ms=11, mfc="none", mew=2, color=figures.BLUE,
                 label="_translated")
-        ax.plot(lam_w, three[2], "X:", ms=8, color=figures.BLUE, label="_copied")
+        ax.plot(lam_w, three[2], "X:", ms=8, color=figures.GREEN, label="_copied")
         ax.set(xscale="log", yscale="log", xlabel=" ", xlim=(0.008, 1.25))
         ax.set_xticks(lam_w, ["0.01", "0.03", "0.1", "0.3", "1"]), ax.minorticks_off()
 
@@ -1099,11 +1111,11 @@ def dress_copies(tests, fits):
                                     (fits, 0.8, (0.42, 0.12), 0.0125, 0.0022)):
         ax.minorticks_off()
         ax.text(0.0085, 1.12 * equal, "all classes equally likely", color=figures.GREY)
-        ax.text(0.047, copy, "Adam + L2, copied λ", color=figures.BLUE, ha="right")
+        ax.text(0.047, copy, "Adam + L2, copied λ", color=figures.GREEN, ha="right")
         ax.text(*w, "AdamW", color=figures.ORANGE, ha="right")
         ax.text(1.2, ring, "Adam + L2,\ntranslated λ", color=figures.BLUE, ha="right")
         ax.text(0.0085, none, "Adam without λ")
-    tests.set_title("A copied λ fails; a translated one does not")
+    tests.set_title("Copied: test loss well above AdamW's")
 
 
 # %% tags=["hide-input"]
@@ -1130,8 +1142,7 @@ figures.show(fig, "Two panels against AdamW's λ from 0.01 to 1. At 0.1 the test
 # In Figure 3.8 the crosses of the copied λ are far from AdamW's squares, and the rings of the translated λ are near. But the test loss cannot
 # judge the rule: up to $\lambda=${{lam_w[3]}}, training without penalty (black) does about as well, and $\lambda=1$ only does harm.
 #
-# The *training* loss can, because it rises with λ: at {{lam_w[1]}} it is already {{fit_w[1] / of_none[1]:.1f}} times the loss without λ. From there on AdamW's
-# squares lie inside the band. So some λ of Adam + L2 within a factor of 3 of the translated one fits as AdamW does.
+# The *training* loss can, because it rises with λ: at {{lam_w[1]}} it is already {{fit_w[1] / of_none[1]:.1f}} times the loss without λ.
 #
 # The rule errs to one side. The rings lie below the squares, from {{lam_w[1]}} on at {{np.exp(missed.min()):.2f}} to {{np.exp(missed.max()):.2f}} times AdamW's training loss. So
 # *search upwards first*: by interpolation, {{upwards.min():.1f}} to {{upwards.max():.1f}} times the translated λ fits as AdamW does.
@@ -1140,9 +1151,9 @@ figures.show(fig, "Two panels against AdamW's λ from 0.01 to 1. At 0.1 the test
 claim("03-too-much", "From λ = 0.03 on the test loss of Adam + L2 is larger with the copied λ than "
       "with the translated one, by at least {:.2f} at 95 % confidence",
       measured=[claims.interval(each).low for each in (loss_copied - loss_c).T[1:]], above=0)
-claim("03-follows", "From AdamW's λ = 0.03 on the translated λ comes closer to AdamW's training "
-      "loss than its third or its triple: measured by the logarithm of the training loss, it "
-      "misses by at most {:.2f} times as much as they do",
+claim("03-follows", "From AdamW's λ = 0.03 on the training loss with the translated λ is nearer "
+      "to AdamW's, on a log scale, than that with its third or its triple: at most {:.2f} of "
+      "their distance away",
       measured=np.abs(missed) / np.abs(missed_by), below=1)
 
 # %% tags=["hide-input"]
@@ -1154,19 +1165,16 @@ assert (shorter > 0.1).all(), "with the translated λ Σw² is not smaller than 
 
 # %% [markdown]
 # <details>
-# <summary>In numbers: how far upwards, how long the weights are, and what is left of the copies</summary>
+# <summary>Why upwards, and how much larger a copied λ is</summary>
 #
-# From {{lam_w[1]}} on the triple of the translated λ gives {{np.exp(missed_by[1].min()):.1f}} to {{np.exp(missed_by[1].max()):.1f}} times AdamW's training loss, which is too
-# much. With 0.01 the run is too short: see the next fold.
+# From {{lam_w[1]}} on AdamW's squares lie inside the band. So some λ of Adam + L2 inside the band fits as AdamW does.
 #
 # With the translated λ the weights are smaller, too: $\sum_iw_i^2$ is {{100 * shorter.min():.0f}} to {{100 * shorter.max():.0f}} % less than AdamW's. One reason is
 # that Adam + L2 minimises $L+\frac{\lambda_A}2\sum_iw_i^2$, which AdamW does not. So it can end with less of both, and
 # from 0.1 on it does for each seed.
 #
-# At 0.01 the copy does less harm: test loss {{loss_copied.mean(0)[0]:.2f}} against AdamW's {{loss_w.mean(0)[0]:.2f}}. But its training loss is {{fit_copied[0]:.2f}}, and
-# AdamW's {{fit_w[0]:.3f}}. A copied 0.1 is {{0.1 / np.mean(landed):.0f}} times the translated λ: even its *training* loss is
-# {{fit_copied[2]:.1f}}, and AdamW's {{fit_w[2]:.2f}}, and the copy costs {{copied:.0f}} points of test accuracy. From {{lam_w[3]}} on the copies have only their biases left, and give
-# every picture the same answer.
+# A copied 0.1 is {{0.1 / np.mean(landed):.0f}} times the translated λ, and costs {{copied:.0f}} points of test accuracy. From {{lam_w[3]}} on the copies
+# give every picture the same answer.
 #
 # The other way round, from Adam + L2 to AdamW, a copied λ does next to nothing (exercise 3).
 #
@@ -1203,7 +1211,7 @@ claim("03-black", "AdamW leaves (1 − ηλ)^600 of them", equals=0, within=1e-1
       measured=kept_w - (1 - 0.01 * 0.1) ** 600)
 
 # %% [markdown]
-# **Where λ is large enough to matter, the translated λ comes near AdamW's fit, and a copied one ruins the network.**
+# **Where λ is large enough to matter, the translated λ comes near AdamW's fit. A copied one does harm, and from 0.1 on it ruins the network.**
 #
 # ## 3.8 Does the rule also hold in a longer run?
 #
@@ -1247,7 +1255,8 @@ def draw_course(fits, penalties):
         for run, name, style, colour in ((two[..., 0], "early", "-", blue),
                                          (two[..., 1], "late", "--", blue),
                                          (w[..., 0], "AdamW", "-", figures.ORANGE)):
-            axes.semilogy(times, run, style, color=colour, lw=0.7, alpha=0.35, label="_seeds")
+            axes.semilogy(times, run, style, color=colour, lw=0.7, label="_seeds",
+                          alpha=0.15 if style == "--" else 0.35)
             axes.semilogy(times, np.median(run, 1), style, color=colour, label=f"_{name}")
         axes.axvline(600, color=figures.GREY, lw=1, ls=":", label="_600")
         for end, run in ((5, 0), (19, 1)):
@@ -1297,18 +1306,17 @@ figures.show(fig, "Two panels over 2000 steps, with medians. Above, the training
 
 # %% [markdown]
 # After 2000 steps the rule leads to about {{np.median(later):.4f}}. Figure 3.9 (below) shows why. Gradients soon become so small that they add
-# almost nothing to $v$, and it decays. So AdamW's effective penalty fades as in §3.5, and the penalty of Adam + L2 stays.
+# little to $v$ (those after step 600 make up {{100 * (1 - remembered.mean()):.0f}} % of it at the end), and it decays. So AdamW's effective penalty fades as in §3.5, and the penalty of Adam + L2 stays.
 #
-# Above, each λ fits closer to AdamW where it was read: the medians are {{ratio_read[0]:.2f}} and {{ratio_end[1]:.2f}} times AdamW's. With the
-# λ read at step 600 the median at step 2000 is {{ratio_end[0]:.1f}} times AdamW's.
+# Above, each λ fits closer to AdamW where it was read: the medians are {{ratio_read[0]:.2f}} and {{ratio_end[1]:.2f}} times AdamW's.
 
 # %% tags=["hide-input"]
 claim("03-longer", "From step 600 to step 2000 the λ to which the rule leads from AdamW's 0.1 "
-      "falls to at most {:.2f} times what it was", measured=later / landed, below=0.5)
+      "falls to less than half: at most {:.2f} of it is left", measured=later / landed, below=0.5)
 farther, nearer = np.abs(np.log(fits_both[-1] / fits_long[-1, :, :1])).mean(0)
 claim("03-longer", "After 2000 steps the λ read then comes closer to AdamW's training loss than "
-      "the λ read at step 600: measured by the logarithm of the training loss, it misses by "
-      "{:.2f} times as much", measured=nearer / farther, below=1)
+      "the λ read at step 600: on a log scale it is {:.2f} of that distance away",
+      measured=nearer / farther, below=1)
 
 # %% tags=["hide-input"]
 assert 0.5 < remembered.mean() < 1, "late gradients add much to v"
@@ -1327,7 +1335,7 @@ for time, run in ((5, 0), (-1, 1)):
 #
 # </details>
 #
-# **In a longer run the rule still roughly matches the training loss, if you read the mean $\sqrt v$ at the end of a run of the planned length.**
+# **In a longer run the rule still roughly matches the training loss, if $\sqrt v$ is read at the end of that run.**
 #
 # ## 3.9 What a learning-rate schedule does to the decay
 #
@@ -1337,13 +1345,13 @@ for time, run in ((5, 0), (-1, 1)):
 # $$\delta_t=\delta_{\max}s_t,\qquad \delta_t=\delta_{\max},\qquad \delta_t=\delta_{\max}s_t^2,
 # \qquad\text{with } s_t=\eta_t/\eta_{\max}. \tag{3.8}$$
 #
-# - The first *follows the rate*, as $\eta_t\lambda$ in PyTorch, Keras and Optax, and $s_t\lambda$ in the published AdamW.
-# - The second is *independent* of the rate, as in TensorFlow Addons.
+# - The first *follows the rate*, as $\eta_t\lambda$ in PyTorch, Keras and Optax, and $s_t\lambda$ in the published AdamW. A larger peak decays faster.
+# - The second is *independent* of the rate, as in TensorFlow Addons (Wortsman's "independent" form is the first).
 # - The third is *corrected*, as
 #   [AdamC](https://arxiv.org/abs/2506.02285) does for layers with normalisation, whose gradients otherwise grow near the end of training.
 #
-# A weight that the loss ignores is multiplied by $1-\delta_t$ in each step. A weight that the loss pulls rests, under SGD with a constant
-# $\eta_t$, where $-\eta_t\bar g-\delta_tw=0$. That is the minimum under a penalty with the coefficient $\delta_t/\eta_t$. In the
+# A weight that the loss ignores is multiplied by $1-\delta_t$ in each step. Suppose the schedule stopped at $\eta_t$. Then under SGD
+# a weight that the loss pulls would rest where $-\eta_t\bar g-\delta_tw=0$. That is the minimum under a penalty with the coefficient $\delta_t/\eta_t$. In the
 # first form this coefficient stays. In the second it grows as $1/\eta_t$, and in the third it falls with $\eta_t$.
 #
 # Predict what 200 steps of a cosine from $\eta_{\max}=0.1$ to 0 do to an ignored weight, and to one with the gradient
@@ -1433,8 +1441,8 @@ claim("03-pulled", "After half of the cosine each pulled weight is within {:.3f}
       "penalty with the coefficient δ_t/η_t has its minimum",
       measured=[pulled[name][100] - 1 / (1 + delta_max * factors[name][100] / (0.1 * cosine[100]))
                 for name in factors], equals=0, within=0.03)
-claim("03-coupled", "Ten times the learning rate at the same λ makes the logarithm of what "
-      "PyTorch's AdamW leaves of an ignored weight {} times as large",
+claim("03-coupled", "With 10 times the learning rate and the same λ PyTorch's AdamW decays an "
+      "ignored weight {} times as fast",
       measured=np.log(in_torch(0.1, 0.01)) / np.log(in_torch(0.1, 0.001)), equals=10, within=0.01)
 claim("03-cosine", "the 200 factors of the cosine sum to 100.5",
       measured=cosine.sum(), equals=100.5, within=1e-9)
@@ -1442,8 +1450,6 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
       measured=(cosine**2).sum(), equals=75.5, within=1e-9)
 
 # %% [markdown]
-# Under AdamW the resting point also moves if $\sqrt v$ changes.
-#
 # **Under SGD with a schedule, only a decay that follows the rate keeps the resting point (Figure 3.10). An independent one moves it
 # ever nearer to 0, a corrected one ever nearer to the loss's minimum.**
 #
@@ -1455,17 +1461,15 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 # |---|---|---|
 # | a penalty | another program's penalty | keep $2k/c$ |
 # | a penalty in SGD | a decay | $\delta=2k\eta$ ($=\eta x$ for `weight_decay=x`); with momentum μ about $2k\eta/(1-\mu)$ |
-# | AdamW | Adam + L2 | $\lambda_A=\lambda_W\cdot$ `mean_root_of` the AdamW run (§3.6); search upwards first |
+# | AdamW | Adam + L2 | $\lambda_A=\lambda_W\cdot$ `mean_root_of` the AdamW run (3.7); search upwards first. With $\beta_2=0.95$ it can miss by a factor of 5 |
 # | Adam + L2 | AdamW | $\lambda_W=\lambda_A\,/$ `mean_root_of` the Adam + L2 run; search both ways |
 #
-# When η changes:
+# When η changes, there are two cases:
 #
-# - *Keep $\eta\lambda$* as a good first guess: the weights stay an average over about the
+# - *The run ends long before the weights come to rest: keep $\eta\lambda$*, as a first guess. The weights stay an average over about the
 #   last $1/(\eta\lambda)$ updates ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698)).
-# - *Keep λ* in a run in which the weights come to rest at the minimum: where they rest hardly depends on η (3.5). A few times
+# - *They come to rest at the minimum: keep λ*, because where they rest hardly depends on η (3.5). A few times
 #   $1/(\eta\lambda)$ steps are enough, and curvature makes it fewer. No normalisation may follow ([chapter 8](08_effective_learning_rate.ipynb)).
-# - *Under a schedule that follows the rate* λ keeps the resting point, but an ignored weight decays only by the mean of $s_t$
-#   as fast (a cosine: {{cosine.mean():.1f}}).
 #
 # In every run:
 #
@@ -1475,11 +1479,13 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 #   if you need the minimum of a stated objective.
 #
 # <details>
-# <summary>Where to start, and two things to look at</summary>
+# <summary>Where to start, schedules, and two things to look at</summary>
 #
 # - **Start at common values:** with SGD and momentum $\lambda=10^{-4}$ at $\eta=0.1$
 #   ([He et al., 2016](https://arxiv.org/abs/1512.03385)), with AdamW 0.1
 #   ([LLaMA](https://arxiv.org/abs/2302.13971)). Search in factors of 3.
+# - **Under a schedule** that follows the rate, λ keeps the resting point, but over the whole run an ignored weight decays more slowly, by
+#   the mean of $s_t$ ({{cosine.mean():.1f}} under a cosine).
 # - **Compare $1/(\eta\lambda)$ with the length of your run:** {{round(1 / (0.0003 * 0.1), -3):,.0f}} steps with
 #   $\eta=0.0003$ and $\lambda=0.1$ ([chapter 11](11_choosing_lambda.ipynb)).
 # - **Keep the weights, or a master copy, in float32:** a bfloat16 keeps {{np.log2(2 / torch.finfo(torch.bfloat16).eps):.0f}} significant bits, so changes below
@@ -1506,7 +1512,7 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 
 # %% [markdown]
 # **Limits.** (3.4) to (3.6) hold for symmetric, steady noise, small η and $\beta_2$ near 1. The rule of §3.6 was
-# tried on one small network. With a short memory of $v$ (§3.5) it once missed AdamW's training loss by more than a factor of 5.
+# tried on one small network.
 #
 # ## 3.11 Exercises
 #
@@ -1531,7 +1537,7 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 # <details>
 # <summary>Solution</summary>
 #
-# In A every thousand steps multiply by {{(1 - 1e-4) ** 1000:.3f}}, so that each step takes the share
+# In A every thousand steps multiply by {{(1 - 1e-4) ** 1000:.3f}}, so that each step takes the fraction
 # $\delta = -\ln({{(1 - 1e-4) ** 1000:.3f}})/1000 = 10^{-4}$. This is plain SGD, AdamW or another
 # optimiser with a decoupled decay, with $\lambda = \delta/\eta = {{1e-4 / 1e-3:.1f}}$. In B the first
 # thousand steps subtract nearly $1000\,\eta = 1$, and later ones less, since $\sqrt v$ remembers larger weights: Adam +
@@ -1563,19 +1569,19 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 #
 # $$\eta' = \eta/c,\qquad x' = c\,x. \tag{3.9}$$
 #
-# This is also true with momentum. The book's λ, here $x/c$, stays. Adam divides by the size of its gradient, up to ε, so that η stays. Adam + L2 needs $cx$, so that the penalty's
-# share of the gradient stays. AdamW needs no change at all. If you change nothing, the penalties of SGD and of
+# This is also true with momentum. The book's λ stays: before it is $x$, afterwards $x'/c=x$. Adam divides by the size of its gradient, up to ε, so that η stays. Adam + L2 needs $cx$, so that the penalty's
+# fraction of the gradient stays. AdamW needs no change at all. If you change nothing, the penalties of SGD and of
 # Adam + L2 are $c$ times too weak. SGD also takes much larger steps and may diverge. AdamW does what it did.
 #
 # </details>
 #
 # **5.** (Out of reach.) Without noise $\sqrt{v_i}$ is $|\bar g_i|$ at rest. By (3.5), where can a weight with $\bar g_i\ne0$ rest
-# under AdamW? What if the loss is least outside of $|w_i|\le1/\lambda$?
+# under AdamW? What if the minimum of the loss lies outside $|w_i|\le1/\lambda$?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# The left side of (3.5) is then $\pm1$, so that $|w_i| = 1/\lambda$. If the loss is least outside, it pulls outward all
+# The left side of (3.5) is then $\pm1$, so that $|w_i| = 1/\lambda$. If the minimum lies outside, the loss pulls outward all
 # the way to $1/\lambda$. There a step of size η just balances the decay $\eta\lambda|w_i|$, and further out the decay wins: AdamW
 # stops at $1/\lambda$. Inside it rests only where $\bar g_i = 0$, as without a penalty. So
 # without noise AdamW's decay is a bound on the largest weight ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454)).
