@@ -1836,6 +1836,7 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
 
 # %% tags=["hide-input"]
 most_tried, least_n = 0.6, 0.05  # of the first ηλ; below, decay does next to nothing
+afford = f"4  one run, or too large for\nthe {fewest_runs} to {most_runs} runs of your row?"
 go_on = f"go on × 4 or ÷ 4 if runs are\nleft, N ≥ {least_n}, ηλ ≤ {most_tried}"
 assert most_tried < grid[-1] / factors_of(100, linear).sum() < 0.65, "§11.4 tried a little more"
 
@@ -1847,8 +1848,7 @@ boxes = {
     "its": (6, 7, "its N is your\nbold N", figures.ORANGE),
     "rate": (2, 6, "3  is η settled?\n(one run: go to 4)", figures.GREY),
     "settle": (6, 6, "first the best η at the bold N\n(too large: on a proxy)", figures.ORANGE),
-    "one": (2, 5, "4  one run, or too large for\n"
-            f"the {fewest_runs} to {most_runs} of your row?", figures.GREY),
+    "one": (2, 5, afford, figures.GREY),
     "single": (6, 5, "a proxy's best N, or the\nfallback; only matrices decay", figures.BLUE),
     "audit": (2, 4, "5  run the fallback, and audit:\ndoes a bias or a scale decay?",
               figures.GREY),
