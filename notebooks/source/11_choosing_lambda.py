@@ -1808,7 +1808,7 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
 # By loss η matters more: even with its best λ, η = {{rates[0]}} has {{slow_rate.mean:.2f}} ± {{slow_rate.half:.2f}} more loss than η = {{rates[2]}}. By error that is not clear.
 #
 # <details>
-# <summary>How unclear</summary>
+# <summary>The errors at the smaller η</summary>
 #
 # With its fewest errors η = {{rates[0]}} has {{slow_errors.mean:.1f}} ± {{slow_errors.half:.1f}} points more, and η = {{rates[1]}} at $N = 1$ {{third_errors.mean:.1f}} ± {{third_errors.half:.1f}}. So whether η is settled depends on the measure, too.
 #
