@@ -2,7 +2,7 @@
 # # 11 Choosing λ
 #
 # You have a model, a learning rate, a number of steps, and a setting called `weight_decay`. Which number do you type?
-# On our small data too small a λ cost little; too large a λ sometimes cost much. By the end you will be able to
+# At a settled learning rate, too small a λ cost little on our small data; too large a λ sometimes cost much. By the end you will be able to
 #
 # - compare two recipes by how fast each one forgets;
 # - carry λ over to another run;
@@ -15,10 +15,9 @@
 # ## The recipe
 #
 # 1. **Add up the learning rates.** $S$ is the sum of η over all steps, the area under the schedule (Figure 11.1). It is steps × peak if η is constant, and about half of it under a cosine or a line to zero. Under SGD with momentum μ divide it by $1-\mu$.
-# 2. **Look up the bold $N$** in the table below.
-# 3. **Type $\lambda = N/S$**, and let only *matrices* decay: tensors with two axes or more. In a short run λ may be above 1.
-# 4. **Run the other values of $N$ in that row**, too, at full length and with three seeds or more. Take the best if it *clearly* gains over the fallback on validation data: if the mean gain within seeds is above ${{below: bars[3]:.1f}}\,s$ with three seeds, ${{below: bars[5]:.2f}}\,s$ with five ($s$: standard deviation of the gains).
-# 5. **With one run, one seed or no clear gain, type the *fallback*:** the λ of your earlier runs at this η, even a default that nobody chose; without such runs, the λ of the bold $N$.
+# 2. **Look up $N$** in the table below. Each $N$ means $\lambda = N/S$, and only *matrices* decay: tensors with two axes or more. In a short run λ may be above 1.
+# 3. **Name the *fallback*:** the λ of your earlier runs of the same model, data, η and length, even a default that nobody chose. Without such runs (shorter trials do not count) it is the λ of the bold $N$. With one run or one seed type it, and stop here.
+# 4. **Else run the fallback and each $N$ in that row**, at full length and with three seeds or more. Take the best if it *clearly* gains on validation data: subtract its loss from the fallback's, seed by seed. The mean of these gains must exceed ${{below: bars[3]:.1f}}\,s$ with three seeds, ${{below: bars[5]:.2f}}\,s$ with five, where $s$ is their standard deviation. Otherwise type the fallback. (Three seeds see a true gain of $2\,s$ in {{below: 100 * seen_in[3]:.0f}} % of cases, five in {{below: 100 * seen_in[5]:.0f}} %.)
 #
 # Each step of decay takes the share ηλ off every weight, and over the run these shares add up to $N = \lambda S$.
 
@@ -39,6 +38,8 @@ from l2lib.datasets import load, sonnets
 from l2lib.sweep import CNN, MLP, sweep
 
 bars = {n: interval(range(n)).half / np.std(range(n), ddof=1) for n in (3, 5)}  # t/√n
+true = {n: 2 + claims.rng(4).standard_normal((n, 100_000)) for n in bars}  # true gains of 2 s
+seen_in = {n: np.mean(x.mean(0) > bars[n] * x.std(0, ddof=1)) for n, x in true.items()}
 
 # %% tags=["hide-input"]
 steps_of = np.arange(10_001)
@@ -75,8 +76,11 @@ claim("11-area", "The area under each of the three curves is S, to one learning 
       equals=0, within=0.001)
 
 # %% tags=["hide-input"]
-rows = {"language": (1 / 8, 1 / 2, 2), "images": (1, 4, 16), "images, long": (4, 16, 64),
-        "few passes": (1 / 4, 1, 4), "more passes": (1, 4, 16)}  # the N of the table; times √k
+rows = {"language": (1 / 8, 1 / 2, 2), "language, passes": (1 / 8, 1 / 2, 2, 8),  # times √k
+        "images": (1, 4, 16), "images, long": (4, 16, 64),
+        "few passes": (1 / 4, 1, 4), "more passes": (1, 4, 16)}  # the last two have λ = 0, too
+fewest_runs = 3 * min(map(len, rows.values()))  # three seeds
+most_runs = 3 * (max(map(len, rows.values())) + 1)  # a fallback that is none of them
 assert all(4 * a == b for tried in rows.values() for a, b in pairwise(tried)), "by fours"
 
 # %% [markdown]
@@ -90,21 +94,21 @@ assert all(4 * a == b for tried in rows.values() for a, b in pairwise(tried)), "
 #                                {"params": rest, "weight_decay": 0.0}], lr=peak)
 # ```
 #
-# If you keep an earlier checkpoint, stop the sum there.
+# If you stop early and keep a checkpoint, add up η only to that step.
 #
 # Which $N$? Take the first row that fits your run.
 #
 # | your run | try $N$ | because |
 # |---|---|---|
-# | like one with a published recipe, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | read $N$ in Figure 11.2, or sum its ηλ |
+# | like one with a published recipe, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | find its $N$ in Figure 11.2, or add up its η and multiply by its λ |
 # | a language model, one pass, $k$ tokens per weight | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{below: len(tokens)}} recipes lie near it (Figure 11.3) |
-# | a language model, many passes, which all count in $k$ | $\frac12\sqrt k$, **2**$\sqrt k$, $8\sqrt k$ | a guess: the best λ was once about 30 times the usual one ([Kim et al., 2025](https://arxiv.org/abs/2509.14786)) |
-# | images from scratch (CIFAR or larger), 10 to 30 passes | 1, **4**, 16 | two recipes lie near it |
-# | images from scratch (CIFAR or larger), {{below: epochs["ResNet-50"]}} passes or more | 4, **16**, 64 | {{below: len(vision)}} recipes lie around it |
+# | a language model, many passes (in $k$ count a token once for each pass) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | a guess: BERT has less ($N = {{below: counts["BERT"]:.1f}}$ at $k$ = {{below: bert / 340e6:.0f}} to {{below: bert / 110e6:.0f}}), but the best λ was once about 30 times the usual one ([Kim et al., 2025](https://arxiv.org/abs/2509.14786)) |
+# | 50,000 images (CIFAR) or more, from scratch, 10 to 89 passes | 1, **4**, 16 | two recipes of {{below: epochs["airbench94"]:.0f}} and {{below: epochs["cifar10-fast"]}} passes lie near it; beyond, a guess |
+# | the same images, {{below: epochs["ResNet-50"]}} passes or more | 4, **16**, 64 | {{below: len(vision)}} recipes lie around it |
 # | anything else, fewer than {{below: many_passes}} passes | ¼, **1**, 4, and λ = 0 | up to 1 it cost at most {{below: upto_one:.2f}} of loss, 4 once {{below: up(costs[5, 2]):.2f}} (Figure 11.10); above a thousand examples a guess |
 # | anything else, {{below: many_passes}} passes or more | 1, **4**, 16, and λ = 0 | up to 4 it cost at most {{below: upto_four:.2f}}, 16 once {{below: up(of_long[:, 5].max()):.2f}} (Figure 11.10) |
 #
-# η is *settled* if at the bold $N$ both 3 times less and 3 times more are worse, by the measure that you will use. If yours is not, or if you fine-tune, see §11.7 first.
+# η is *settled* if at the bold $N$ both 3 times less and 3 times more are worse, by the measure that you will use (loss and error can disagree). If yours is not, or if you fine-tune, see §11.7 first.
 #
 # <details>
 # <summary>The numbers behind the rows</summary>
@@ -125,12 +129,12 @@ assert all(4 * a == b for tried in rows.values() for a, b in pairwise(tried)), "
 #
 # </details>
 #
-# **Too large for nine runs** (three $N$, three seeds)**?** Settle η at the bold $N$; then type the fallback, or the best $N$ of a *proxy*: a smaller model with as many passes, or in one-pass language with as many tokens per weight. Carry over its $N$, not its λ (outside one-pass language a guess).
+# **Too large for the {{fewest_runs}} to {{most_runs}} runs of your row** (three seeds of each $N$, and of a fallback that is none of them)**?** Settle η at the bold $N$; then type the fallback, or the best $N$ of a *proxy*: a smaller model with as many passes, or in one-pass language with as many tokens per weight. Carry over its $N$, not its λ (outside one-pass language a guess).
 #
 # λ is in PyTorch's form, which Optax's and Keras' AdamW share ([chapter 3](03_one_lambda_many_meanings.ipynb)); $N$ does not describe `Adam(weight_decay=…)`.
 
 # %% [markdown]
-# ## 11.1 A puzzle: everybody types another number
+# ## 11.1 A puzzle: everybody types a different number
 #
 # A ResNet is trained with $\lambda = 10^{-4}$, a language model with {{below: lams["GPT-3 175B"]}}, a vision transformer with {{below: lams["ViT"]}}, and the network of
 # [chapter 9](09_adaptive_optimisers.ipynb) with {{below: lams["our chapter 9"]:.0f}}. Why so different?
@@ -140,7 +144,7 @@ assert all(4 * a == b for tried in rows.values() for a, b in pairwise(tried)), "
 # $$N = \sum_{t=0}^{T-1}\eta_t\lambda. \tag{11.1}$$
 #
 # Call $N$ the run's *forgetting*. If only decay acted, each step would multiply a weight by about $e^{-\eta_t\lambda}$, and the run by $e^{-N}$: $N = 1$ leaves
-# {{100 * np.exp(-1):.0f}} % of the start, $N = 4$ leaves {{100 * np.exp(-4):.0f}} %. Momentum μ repeats each decay in later steps, in all $1/(1-\mu)$ times, so under SGD $N$ is larger by that factor (chapter 2).
+# {{100 * np.exp(-1):.0f}} % of the start, $N = 4$ leaves {{100 * np.exp(-4):.0f}} %. With momentum μ a step of decay acts again in later steps; together they count $1/(1-\mu)$ times, so under SGD $N$ is larger by that factor (chapter 2).
 
 
 # %%
@@ -281,8 +285,9 @@ of_lam, of_n = ({name: mark.x[0] for name, mark in figures.drawn(ax).items()
                  if name[1:] in recipes} for ax in axes)
 wide = {(what, len(some)): np.divide(*np.sort([of[f"_{name}"] for name in some])[[-1, 0]])
         for what, of in (("λ", of_lam), ("N", of_n)) for some in (published, with_adam)}
-middle = figures.drawn(axes[1])["_images"].x[0]
-axes[0].set_title("λ: far smaller for SGD"), axes[1].set_title("N: no gap, still wide")
+middle, span = figures.drawn(axes[1])["_images"].x[0], wide["N", len(published)]
+axes[0].set_title("λ: far smaller\nfor SGD")
+axes[1].set_title(f"N: they overlap, but\nit spans {span:.0f}-fold")
 figures.show(fig, "Two columns of marks on logarithmic axes, a row for each recipe; squares are "
              "trained by SGD, dots by Adam. Left, λ from "
              f"{of_lam['_ResNet-50, 2021']:.5f} to {of_lam['_our chapter 9']:g}. Right, N: recipes "
@@ -317,16 +322,18 @@ for ax, at, name, x, y_at in (
         (axes[0], tokens, "Llama 2 70B", 0.075, 1.4), (axes[0], tokens, "Llama 2 7B", 1.3, 0.7),
         (axes[0], tokens, "OLMo 7B", 1.3, 0.45),
         (axes[1], epochs, "airbench94", 0.9, 1.6), (axes[1], epochs, "cifar10-fast", 0.7, 0.6)):
-    ax.text(at[name] * x, counts[name] * y_at, name, fontsize=9, va="center")
+    words = name.replace("2 7B", "2 7B and")
+    ax.text(at[name] * x, counts[name] * y_at, words, fontsize=9, va="center")
 axes[0].set_xlabel("k, tokens per weight")
 last = axes[1].set_xlabel("passes over the images")
 
 # %% tags=["hide-input"]
 for name, x, y_at in (("ResNet-50", 0.28, 1), ("ViT-S, big_vision", 0.93, 0.65),
-                      ("ResNet, CIFAR", 0.55, 0.68), ("DeiT", 1.13, 0.97),
-                      ("ConvNeXt-T", 0.93, 0.62), ("ViT", 0.64, 1),
-                      ("ResNet-50, 2021", 0.33, 0.68), ("MAE", 0.8, 0.63)):
-    axes[1].text(epochs[name] * x, counts[name] * y_at, name, fontsize=9, va="center")
+                      ("ResNet, CIFAR", 0.2, 1.4),
+                      ("DeiT, ConvNeXt-T", 0.6, 0.62), ("ViT", 1.13, 1),
+                      ("ResNet-50, 2021", 0.33, 1.6), ("MAE", 0.8, 1.5)):
+    at = name.split(", Conv")[0]
+    axes[1].text(epochs[at] * x, counts[at] * y_at, name, fontsize=9, va="center")
 
 # %% tags=["hide-input"]
 axes[0].set_ylabel("N"), axes[0].set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1,000"])
@@ -394,7 +401,7 @@ weak = np.corrcoef(*np.log([[each[name] for name in vision] for each in (epochs,
 # For language there is a law, too. With λ tuned, in one pass, $N$ follows a power law in $k$, the tokens per weight (Bergsma et al., [2025b](https://arxiv.org/abs/2505.13738)).
 # The line of Figure 11.3, $N = \frac12\sqrt k$, we read off the recipes. It is rough: their own slope is {{steep:.1f}}.
 #
-# **$N$ differs between recipes, too. From $N = 5$ on nothing is left of the start. There $N$ says how recent the updates are that the weights hold: at a constant η, about those of the last $1/N$ of the run.**
+# **$N$ differs between recipes, too. At $N = 5$ only {{100 * np.exp(-5):.1f}} % of the start is left. From there on $N$ says how recent the updates are that the weights hold: at a constant η, about those of the last $1/N$ of the run.**
 
 # %% tags=["hide-input"]
 claim("11-span", "The N of the published recipes that train from scratch spans a factor of {:.0f}, "
@@ -835,9 +842,10 @@ def draw_differences(ax, runs, what):
         ax.semilogx(grid[1:], mean[1:], "o-", ms=4, color=color, label=f"_{steps}")
         ax.fill_between(grid[1:], low[1:], high[1:], color=color, alpha=0.15, lw=0)
         ring = mean[1:].argmin()
-        ax.plot(grid[1:][ring], mean[1:][ring], "o", ms=11, mfc="none", color=color)
+        ax.plot(grid[1:][ring], mean[1:][ring], "o", ms=11, mfc="none", color=color,
+                clip_on=False)
     ax.axhline(0, color=figures.GREY, ls="--", lw=1)
-    ax.set(xlim=(0.055, 36), xlabel=" ", ylabel=" ")
+    ax.set(xlim=(0.052, 36), xlabel=" ", ylabel=" ")
     ax.set_xticks(grid[1:], ["1/16", "¼", "1", "4", "16", "  32"]), ax.minorticks_off()
 
 
@@ -875,17 +883,16 @@ figures.show(fig, "Four panels, at η = 0.03, against N on a logarithmic axis: a
              f"{abs(drawn[1]['_400'].y.min()):.2f} below that at λ = 0. By error all means up to "
              f"N = 4 are within {flat:.1f} points of λ = 0.",
              number="11.6", caption="Bands are 95-percent intervals over five seeds, a ring "
-             "is the lowest mean above λ = 0, and the orange run is on both sides.")
+             "marks the lowest mean among N > 0, and the orange run is on both sides.")
 
 # %% tags=["hide-input"]
 every = [*more_data, more_passes[0], more_passes[2]]  # the five runs
 # %% tags=["hide-input"]
 more_wrong = 100 * np.mean([run["error"][:, 5] - run["error"][:, 0] for run in every], 0)
-best_errors = [grid[run["error"].mean(0).argmin()] for run in more_data]
 by_error = [interval(100 * (run["error"][:, 4] - run["error"][:, 0])) for run in more_data]
 
 # %% [markdown]
-# At the small η of Figure 11.6 neither the best $N$ by loss stays, nor the best λ. By error nothing is clear below $N = 16$: with more data the best $N$ is {{best_errors[0]:g}}, {{best_errors[1]:g}} and {{best_errors[2]:g}}, but $N = 4$ less λ = 0 is {{by_error[0].mean:.1f}} ± {{by_error[0].half:.1f}}, {{by_error[1].mean:.1f}} ± {{by_error[1].half:.1f}} and −{{abs(by_error[2].mean):.1f}} ± {{by_error[2].half:.1f}} points.
+# At the small η of Figure 11.6 neither the best $N$ by loss stays, nor the best λ. By error nothing is clear below $N = 16$: with more data the error at $N = 4$ minus that at λ = 0 is {{by_error[0].mean:.1f}} ± {{by_error[0].half:.1f}}, {{by_error[1].mean:.1f}} ± {{by_error[1].half:.1f}} and −{{abs(by_error[2].mean):.1f}} ± {{by_error[2].half:.1f}} points.
 #
 # How fast does the best λ by loss move, and at other η? Figure 11.7 has its slope against the number of steps, both in logarithms.
 # The rule *keep λ* has the slope 0. The rule *keep N* has the slope −1, because at a given $N$ λ is proportional to 1/steps.
@@ -943,12 +950,12 @@ told = [", ".join(f"{x:.1f}".replace("-", "−") for x in each) for each in at_r
 figures.show(fig, "The slope of the best λ by loss against the number of steps, with intervals, "
              f"at η = 0.01, 0.03, 0.09 and 0.27. Left, more data: {told[0]}. Right, more passes: "
              f"{told[1]}. Two vertical lines mark the rules keep N at −1 and keep λ at 0; only at "
-             "0.27 does an interval touch one.", number="11.7",
+             "0.27 does an interval contain one.", number="11.7",
              caption="Dots: means of five seeds, with 95-percent intervals; open where some best "
              "λ is only a bound. Lines: two rules, in orange what Wang and Aitchison predict.")
 
 # %% [markdown]
-# At the good η the valleys are so flat that the intervals touch the rules of Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)): *keep N* for more data, *keep λ* for more passes.
+# At the good η the valleys are so flat that the intervals contain the slopes that Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)) predict: *keep N* for more data, *keep λ* for more passes.
 # **By loss, at the three smaller η, neither rule lies in the interval, for more data or for more passes. No rule replaces trying; $N$ gives you the scale to try on.**
 
 # %% tags=["hide-input"]
@@ -1003,7 +1010,7 @@ better = stored[3][..., [0, 3], :].mean(1) - stored[3][..., [4], :].mean(1)
 #
 # **Longer runs.** With 40 passes $N = 16$ saves much loss. But there the small η is too small: at the good η the same $N$ saves only {{of_40_settled.mean:.2f}} ± {{of_40_settled.half:.2f}}. **λ made up for a wrong η.**
 #
-# **Choose by the measure you will use.** At the small η, on average over the five runs, $N = 16$ has less loss than λ = 0, yet more errors: it is more often wrong, but less sure.
+# **Choose by the measure you will use.** At the small η, on average over the five runs, $N = 16$ has less loss than λ = 0, yet more errors: probably its loss is less because it is less sure.
 #
 # <details>
 # <summary>The same five runs at four η</summary>
@@ -1071,9 +1078,9 @@ claim("11-errors", "Averaged over the five runs, N = 16 has {:.1f} points more w
 # - *Even with the right η this rule can fail.* At the small η of §11.4 it carries $N = {{below: grid[best_of_few]:.0f}}$, the best for {{amounts[0]}} signals, to {{amounts[2]:,}} signals. There $N = 1$ has {{below: carried.mean:.2f}} ± {{below: carried.half:.2f}} less loss.
 # - *Batch × $c$, same passes, η × $\sqrt c$:* $\sqrt c\,\lambda$ keeps $N$.
 # - *Data and passes:* Wang and Aitchison (2025) keep the memory, counted in passes; one pass: §11.1. Ours: §11.4.
-# - *PyTorch's AdamW → the AdamW paper's:* $\eta\lambda$, with the peak η, keeps every step. The paper's form multiplies decay by the schedule's factor $s_t$ alone, and $s_t\,\eta\lambda = \eta_t\lambda$ (chapter 3).
+# - *PyTorch's AdamW → the AdamW paper's:* $\eta\lambda$, with the peak η, keeps every step. See chapter 3.
 # - *AdamW → SGD with momentum μ:* $\lambda\,\eta\,(1-\mu)/\eta_\text{SGD}$ keeps $N$, only a scale to try on. The updates of the two optimisers differ, so the best λ may, too.
-# - *AdamW → Muon:* λ stays, once the updates are as large. Muon's update of an $m\times n$ matrix has orthonormal columns or rows, so the RMS $1/\sqrt{\max(m, n)}$. Multiply it by $0.2\sqrt{\max(m, n)}$: Adam's RMS is about 0.2 (§11.3; [Moonlight](https://arxiv.org/abs/2502.16982)).
+# - *AdamW → Muon:* λ stays, once Muon's update of an $m\times n$ matrix is multiplied by $0.2\sqrt{\max(m, n)}$, which makes its RMS about Adam's, 0.2 ([Moonlight](https://arxiv.org/abs/2502.16982)).
 #
 # </details>
 #
@@ -1116,17 +1123,24 @@ claim("11-muon", "Muon's update has RMS 0.2 after the factor 0.2 √max(m, n)",
       measured=muon.item(), equals=0.2, within=1e-9)
 
 # %% [markdown]
-# > **A worked failure.** One published rule keeps the *time scale* τ, the memory $1/(\eta\lambda)$ in passes (Wang and Aitchison, 2025): with $m$ steps a pass, $\lambda = 1/(\eta m\tau)$.
-# >
-# > An earlier run on the digits of §11.7 had η = {{below: earlier}} and τ = {{below: tau}} passes of $m = {{below: of_pass}}$ steps. So its λ was {{below: wrong_lam:.1f}}. The new run takes as many passes, so we type the same λ. But its η is {{below: rate}}:
-# >
-# > | η put into the rule | λ | $N$ of the new run | validation loss |
-# > |---|---|---|---|
-# > | right, {{below: rate}} | {{below: right_lam:.1f}} | {{below: of_lams[0]:.0f}} | {{below: on_validation[:, 3].mean():.2f}} |
-# > | wrong, {{below: earlier}} | {{below: wrong_lam:.1f}} | {{below: of_lams[1]:.0f}} | {{below: on_validation[:, 4].mean():.2f}} |
-# > | none: PyTorch's default λ | {{below: decays[0]}} | {{below: forgettings(rate, decays[0], factors_of(100, linear)):.3f}} | {{below: on_validation[:, 0].mean():.2f}} |
-# >
-# > The wrong η costs {{below: of_wrong.mean:.2f}} ± {{below: of_wrong.half:.2f}} of loss. The right one does little harm, but the default has less loss still. **Put the peak η of the run that you will make into a rule.**
+# **Put the peak η of the run that you will make into a rule.** On the digits of §11.7 the wrong one cost {{below: of_wrong.mean:.2f}} of loss.
+#
+# <details>
+# <summary>A worked failure: a rule with the wrong η</summary>
+#
+# One published rule keeps the *time scale* τ, the memory $1/(\eta\lambda)$ in passes (Wang and Aitchison, 2025): with $m$ steps a pass, $\lambda = 1/(\eta m\tau)$.
+#
+# An earlier run on the digits of §11.7 had η = {{below: earlier}} and τ = {{below: tau}} passes of $m = {{below: of_pass}}$ steps. So its λ was {{below: wrong_lam:.1f}}. The new run takes as many passes, so we type the same λ. But its η is {{below: rate}}:
+#
+# | η put into the rule | λ | $N$ of the new run | validation loss |
+# |---|---|---|---|
+# | right, {{below: rate}} | {{below: right_lam:.1f}} | {{below: of_lams[0]:.0f}} | {{below: on_validation[:, 3].mean():.2f}} |
+# | wrong, {{below: earlier}} | {{below: wrong_lam:.1f}} | {{below: of_lams[1]:.0f}} | {{below: on_validation[:, 4].mean():.2f}} |
+# | none: PyTorch's default λ | {{below: decays[0]}} | {{below: forgettings(rate, decays[0], factors_of(100, linear)):.3f}} | {{below: on_validation[:, 0].mean():.2f}} |
+#
+# The wrong η costs {{below: of_wrong.mean:.2f}} ± {{below: of_wrong.half:.2f}} of loss. The right one does little harm, but the default has less loss still.
+#
+# </details>
 
 # %% tags=["hide-input"]
 claim("11-carried", "The best N of the grid for 250 signals, carried over to 1,000 signals, has "
@@ -1269,7 +1283,7 @@ verdicts_of(of_mlp)
 # %% [markdown]
 # The first matrix is *scale-invariant* ([chapter 7](07_scale_invariance.ipynb)): a batch norm follows it, so the loss ignores its size.
 # Here λ only sets the turn. On the last matrix decay
-# changes the function. *In equilibrium* means that $r^2$ is within 20 % of $r_*^2$, by the later norms. The audit also warns that biases, γ and β decay, which they rarely should ([chapter 6](06_bias_exclusion.ipynb)).
+# changes the function. *In equilibrium* means that $r^2$ is within 20 % of $r_*^2$, judged by how the norm changed in the later half of the looks (calls of `watch.step()`). The audit also warns that biases, γ and β decay, which they rarely should ([chapter 6](06_bias_exclusion.ipynb)).
 #
 # The second model is a small transformer with normalised queries and keys. It
 # learns to continue Shakespeare's sonnets in 80 steps with η = 0.01. So $S = {{below: states.N_end.sel(tensor="head.weight").item() / 3.75:.1f}}$, and λ = 3.75 for $N = 3$.
@@ -1365,7 +1379,7 @@ assert id(odd.token) in held[:2], "decay"
 #
 # $$-\ln\cos\theta_t = -\ln(1-\eta_t\lambda-p_t)+\ln\frac{r_{t+1}}{r_t}. \tag{11.6}$$
 #
-# The audit takes θ between two looks (calls of `watch.step()`). The push is not measured; it is the turn minus the shares of decay and of the change in norm. It depends on how often we look, so compare it only with noise.
+# The audit takes θ between two looks. The push is not measured; it is the turn minus the shares of decay and of the change in norm. It depends on how often we look, so compare it only with noise.
 # (With momentum it is negative even on noise, because an update points in part where earlier ones have moved $w$.) Added up over the run, the loss gives the value {{below: beyond.sel(tensor="blocks.0.value.weight").item():.1f}} more push than noise, and the head {{below: abs(beyond.sel(tensor="head.weight").item()):.1f}} less.
 # It pushes the value inwards and keeps it short, so the same step turns it further. It pushes the head outwards; a longer weight turns less. The query, whose size the loss ignores, turns as on noise.
 #
@@ -1402,7 +1416,7 @@ claim("11-audit", "The two sides of (11.6) agree for every tensor of the two mod
 claims.identities()
 
 # %% [markdown]
-# **λ sets the turn of scale-invariant tensors that have reached equilibrium. Elsewhere it sets only part of the turn. Where a tensor is not scale-invariant, λ also changes the function.** The audit says which are, but not which λ is best.
+# **λ sets the turn of scale-invariant tensors that have reached equilibrium. Elsewhere it sets only part of the turn. Where a tensor is not scale-invariant, λ also changes the function.**
 
 # %% tags=["hide-input"]
 claim("11-qk", "Of the two matrices of queries and keys {} end in equilibrium",
@@ -1545,8 +1559,9 @@ for ax, values, at in zip(axes, (on_validation, of_text), (digits_n, tries), str
 axes[0].set_ylabel("validation loss −\nthat of the default λ")
 beyond = figures.drawn(axes[0])["_all"].y[-1]  # N = 4, cut off
 axes[0].set_ylim(-0.03, 0.12), axes[1].set_ylim(-0.08, 0.1)
-last = axes[0].annotate(f"{beyond:.2f}", (4, 0.12), (4, 0.085), ha="center", color=figures.BLUE,
-                        arrowprops={"arrowstyle": "->", "color": figures.BLUE})
+axes[0].text(3.4, 0.114, f"{beyond:.2f}", ha="right", color=figures.BLUE)
+last = axes[0].annotate("", (4, 0.12), (4, 0.095), arrowprops={"arrowstyle": "->",
+                                                               "color": figures.BLUE})
 
 # %% tags=["hide-input"]
 axes[0].set_title("Digits: no try has less loss")
@@ -1617,6 +1632,9 @@ costs_of += [(values.mean(0), np.arange(values.shape[1]) >= values.shape[1] - 3)
              for values in (on_validation, of_text)]
 costs = np.array([mean[some] - mean.min() for mean, some in costs_of])  # by run and N = ¼, 1, 4
 of_nothing = np.array([mean[0] - mean.min() for mean, _ in costs_of])  # λ = 0, or the default
+lows_of = np.array([mean.min() for mean, _ in costs_of])  # five runs of signals, digits, sonnets
+shaded = 0.1 / np.array([lows_of[5], lows_of[:5].mean(), lows_of[6]])  # the grey of Figure 11.10
+digits_one = interval(on_validation[:, 3] - on_validation[:, 0])  # N = 1 against the default
 fewer = [0, 1, 2, 3, 5]  # few examples, fewer than 20 passes
 
 
@@ -1641,7 +1659,10 @@ def draw_costs(ax, runs):
         at = np.where(np.arange(len(at)) == 0, 1 / 64, at)
         ax.semilogx(at, loss - loss.min(), dash, ms=4, color=color, label=name)
     ax.axhspan(0, 0.1, color=figures.GREY, alpha=0.12, lw=0)
-    ax.set(xlabel="N", ylabel=" ", ylim=(-0.015, 0.5), xlim=(0.012, 40))
+    ax.errorbar(1 / 110, 0.05, blur, color=figures.GREY, capsize=3)  # a typical interval
+    ax.set_yscale("symlog", linthresh=0.1, linscale=1.5)
+    ax.set_yticks([0, 0.05, 0.1, 0.2, 0.5], ["0", "0.05", "0.1", "0.2", "0.5"])
+    ax.set(xlabel="N", ylabel=" ", ylim=(-0.008, 0.6), xlim=(0.007, 40))
     ax.set_xticks([1 / 64, *grid[1:]], ["λ = 0", "1/16", "¼", "1", "4", "16", "  32"])
     ax.minorticks_off()
 
@@ -1664,13 +1685,13 @@ of_more = {name: (grid, run[..., 0].mean(0), *kind)
            for name, run, kind in zip(in_long, [*long, longer[1]], kinds, strict=True)}
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(1, 2, sharey=True, figsize=(7.2, 3.7))
+fig, axes = figures.subplots(1, 2, sharey=True, figsize=(7.2, 4.9))
 for ax, runs in zip(axes, (of_short, of_more), strict=True):
     draw_costs(ax, runs)
-    ax.legend(fontsize=9, loc="upper left", handlelength=2.8, borderaxespad=0)
+    ax.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.2), handlelength=2.8)
 axes[0].set_ylabel("loss above the lowest")
-axes[0].set_title("Few passes: flat up to N = 1")
-last = axes[1].set_title(f"{many_passes}+ passes: flat up to N = 4")
+axes[0].set_title("Few passes: low up to N = 1")
+last = axes[1].set_title(f"{many_passes}+ passes: low at N = 4")
 
 # %% tags=["hide-input"]
 short_ones, long_ones = (figures.drawn(ax) for ax in axes)
@@ -1686,9 +1707,11 @@ figures.show(fig, "Loss above the lowest of its run against N, with λ = 0 at th
              f"{long_ones[in_long[3]].y[5]:.2f} in 40.", number="11.10",
              caption="Lines are means of five seeds, each run at its settled learning rate "
              "(sonnets: at half of it). Grey: "
-             "less than 0.1 above the lowest. Signals and digits on the left: 10 passes, unless "
+             "less than 0.1 above the lowest; above it the axis is logarithmic. "
+             "Signals and digits on the left: 10 passes, unless "
              "it says 5. For digits and sonnets λ = 0 is the default there. "
-             f"Differences to N = 4 are known to about ± {blur:.2f} (the median).")
+             "Bar at the left: how well differences to N = 4 are known, "
+             f"± {blur:.2f} (the median).")
 
 # %% tags=["hide-input"]
 few = every[0]["loss"]  # 250 signals, η = 0.03
@@ -1701,11 +1724,13 @@ of_twelve = forgettings(0.002, 1, factors_of(1200, cosine))  # S of exercise 11
 tie, kept = (interval(few[:, k] - few[:, 4]) for k in (5, 3))  # N = 16 and N = 1, against N = 4
 
 # %% [markdown]
-# If you can afford one run, type the fallback. If that is the bold $N$, what does it risk? Figure 11.10 has our runs at a settled η, except for the sonnets.
+# If you can afford one run, type the fallback. Figure 11.10 shows what the bold $N$ risks at a settled η (the sonnets at half of it).
 #
-# In fewer than {{many_passes}} passes the loss is nearly flat up to $N = 1$: there λ hardly matters. Above, it is a risk: on the digits $N = 4$ was far worse. On the signals, though, $N = 4$ was a little better than 1 (§11.4). **So in a short run $N = 1$ is safe, not best.**
+# Its grey band, 0.1, is {{100 * shaded[0]:.0f}} % of the digits' lowest loss, {{100 * shaded[1]:.0f}} % of the signals' and {{100 * shaded[2]:.0f}} % of the sonnets', for which all $N$ that we tried lie in it.
 #
-# In {{many_passes}} passes or more the loss is nearly flat up to $N = 4$. **There $N = 4$ is safe, but hardly better than 1 or 0.**
+# In fewer than {{many_passes}} passes all losses up to $N = 1$ are in the band. Still, on the digits $N = 1$ is worse than the default by {{digits_one.mean:.3f}} ± {{digits_one.half:.3f}}, a tenth of its loss, and on the digits $N = 4$ was far worse. On the signals, though, $N = 4$ was a little better than 1 (§11.4). **So in a short run $N = 1$ risks about a tenth of the loss, and need not be best.**
+#
+# In {{many_passes}} passes or more $N = 4$ is in the band, at most {{up(of_long[:, 4].max()):.2f}} above the lowest. **There $N = 4$ is hardly better than 1 or 0.** But on the digits in 20 passes it is worse than 1 (by {{digits_four.mean:.2f}} ± {{digits_four.half:.2f}}).
 
 # %% tags=["hide-input"]
 claim("11-nothing", "In the five runs of signals at η = 0.27, on the digits of §11.7 and on the "
@@ -1780,8 +1805,14 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
 
 # %% [markdown]
 # Only in part. With η too large (top row) the loss falls along the row from {{by_rate[3, 0]:.2f}} to {{by_rate[3].min():.2f}}. With η too small (bottom row) it falls only from {{by_rate[0, 0]:.2f}} to {{by_rate[0].min():.2f}}, and on the digits a larger λ then harms (exercise 8).
-# By loss η matters more: even with its best λ, η = {{rates[0]}} has {{slow_rate.mean:.2f}} ± {{slow_rate.half:.2f}} more loss than η = {{rates[2]}}.
-# By error that is not clear: with its fewest errors η = {{rates[0]}} has {{slow_errors.mean:.1f}} ± {{slow_errors.half:.1f}} points more, and η = {{rates[1]}} at $N = 1$ {{third_errors.mean:.1f}} ± {{third_errors.half:.1f}}. So whether η is settled depends on the measure, too.
+# By loss η matters more: even with its best λ, η = {{rates[0]}} has {{slow_rate.mean:.2f}} ± {{slow_rate.half:.2f}} more loss than η = {{rates[2]}}. By error that is not clear.
+#
+# <details>
+# <summary>The errors at the smaller η</summary>
+#
+# With its fewest errors η = {{rates[0]}} has {{slow_errors.mean:.1f}} ± {{slow_errors.half:.1f}} points more, and η = {{rates[1]}} at $N = 1$ {{third_errors.mean:.1f}} ± {{third_errors.half:.1f}}. So whether η is settled depends on the measure, too.
+#
+# </details>
 #
 # **First settle η at the bold $N$, with λ = $N/S$ for each η, then $N$ at that η.**
 #
@@ -1805,6 +1836,7 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
 
 # %% tags=["hide-input"]
 most_tried, least_n = 0.6, 0.05  # of the first ηλ; below, decay does next to nothing
+afford = f"4  one run, or too large for\nthe {fewest_runs} to {most_runs} runs of your row?"
 go_on = f"go on × 4 or ÷ 4 if runs are\nleft, N ≥ {least_n}, ηλ ≤ {most_tried}"
 assert most_tried < grid[-1] / factors_of(100, linear).sum() < 0.65, "§11.4 tried a little more"
 
@@ -1814,16 +1846,16 @@ boxes = {
     "leave": (6, 8, "λ at most 0.05/S, or 0;\nLoRA: from 0.05/S to 0.2/S", figures.BLUE),
     "recipe": (2, 7, "2  a recipe published for\na run like yours?", figures.GREY),
     "its": (6, 7, "its N is your\nbold N", figures.ORANGE),
-    "rate": (2, 6, "3  is η settled?", figures.GREY),
+    "rate": (2, 6, "3  is η settled?\n(one run: go to 4)", figures.GREY),
     "settle": (6, 6, "first the best η at the bold N\n(too large: on a proxy)", figures.ORANGE),
-    "one": (2, 5, "4  too large for nine runs?", figures.GREY),
+    "one": (2, 5, afford, figures.GREY),
     "single": (6, 5, "a proxy's best N, or the\nfallback; only matrices decay", figures.BLUE),
     "audit": (2, 4, "5  run the fallback, and audit:\ndoes a bias or a scale decay?",
               figures.GREY),
     "split": (6, 4, "let only matrices\ndecay; run again", figures.ORANGE),
     "try": (2, 3, "6  run the other N of your row\n(and λ = 0, if it stands there)",
             figures.ORANGE),
-    "end": (2, 2, "7  best at an end?", figures.GREY),
+    "end": (2, 2, "7  best at an end?\n(if λ = 0 is best, go to 8)", figures.GREY),
     "more": (6, 2, go_on, figures.ORANGE),
     "gain": (2, 1, "8  clear gain over the fallback,\non validation data?", figures.GREY),
     "keep": (6, 1, "type the fallback", figures.BLUE),
@@ -1875,12 +1907,14 @@ ax.spines[:].set_visible(False), ax.set_title("From your run to λ = N/S   (S = 
 figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from there to 0.2/S with "
              "LoRA. A recipe is published for a run "
              "like yours: its N is your bold N. "
-             "If η is not settled, first the best η at the bold N. Too large for nine runs: the "
-             "best N of a proxy, or the fallback. Then run the fallback "
+             "If η is not settled, first the best η at the bold N. With one run "
+             "this is left out. One run, or too large for the runs of a row: the best N of a "
+             "proxy, or the fallback. Then run the fallback "
              "and audit it; if a bias or a scale decays, make "
              "two groups, so that only matrices decay, and run again. Then run the N of "
              "your row that are not yet run, at full length, and λ = 0, if it stands there. "
-             "If the best is at an end, go on by factors of 4, while you have runs, "
+             "If the best N is at an end, but not if λ = 0 is best, go on by "
+             "factors of 4, while you have runs, "
              "N is at least 0.05 and the peak ηλ small; once a limit is "
              "reached, go on to the gain. If the gain "
              "over the fallback is clear on validation data, "
@@ -1890,7 +1924,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
              "at the top of the chapter. Its recipe says what is a clear gain, and the fallback.")
 
 # %% [markdown]
-# Step 5 in code (`pip install .` in the book's folder installs `l2lib`):
+# Box 5 of Figure 11.12 in code (`pip install .` in the book's folder installs `l2lib`):
 #
 # ```python
 # from l2lib.audit import Watch
@@ -1904,7 +1938,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 # ```
 #
 # <details>
-# <summary>How many seeds, why the limits of step 7, and an audit of two checkpoints</summary>
+# <summary>How many seeds, why the limits of box 7, and an audit of two checkpoints</summary>
 #
 # If the differences within seeds have the standard deviation $s$, to see a mean difference δ takes about
 # $8\,(s/\delta)^2$ seeds (for a power of 80 % at the level of 5 %), plus two or three.
@@ -1919,10 +1953,10 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 #
 # | the audit says | why | what to do |
 # |---|---|---|
-# | in equilibrium | ηλ sets the turn (§11.3) | step 6 |
+# | in equilibrium | ηλ sets the turn (§11.3) | box 6 |
 # | falling, or rising, needs $n$ steps | the start still sets the turn | nothing; or a larger $N$ |
-# | λ does nothing in this run | $N$ is next to zero | leave it; or step 6 |
-# | not invariant, here λ is a penalty | λ changes the function, too | step 6 |
+# | λ does nothing in this run | $N$ is next to zero | leave it; or box 6 |
+# | not invariant, here λ is a penalty | λ changes the function, too | box 6 |
 # | decays though its role is … | a bias or a scale decays | two parameter groups (§11.6) |
 #
 # <details>
@@ -1936,7 +1970,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 #
 # </details>
 #
-# **Limits.** Our networks are small, our runs short and far from good. Figures 11.6 to 11.8 and 11.11 are one task. We did not test fine-tuning or proxies. The last two rows rest on AdamW alone, and on stored runs of one set of five seeds.
+# **Limits.** Our networks are small, our runs short. Figures 11.6 to 11.8 and 11.11 are one task. We did not test fine-tuning or proxies. The last two rows rest on AdamW alone, and on stored runs of one set of five seeds.
 #
 # ## 11.9 Exercises
 #
@@ -1950,13 +1984,15 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 #
 # </details>
 #
-# **2.** (Read this log.) What do you do about each line? A batch norm follows the encoder. The run has 2,000 steps of AdamW with η = 0.001 and λ = 0.1; this is after 100, and `N` is that by the end.
+# **2.** (Read this log.) What do you do about each line? A batch norm follows the encoder. The run has 2,000 steps of AdamW with η = 0.001 and λ = 0.1; the log is from step 100.
 #
 # ```text
 # encoder.weight   N = 0.2   RMS ratio  0.31   rising, needs {{np.ceil(np.log((1 - 0.31**2) / 0.2) / 2e-4):,.0f}} steps and has 1,900
 # encoder.bias     N = 0.2   RMS ratio  0.02   decays though its role is bias
 # head.weight      N = 0.2   RMS ratio  0.11   not invariant, here λ is a penalty
 # ```
+#
+# `N` is that by the end.
 #
 # <details>
 # <summary>Solution</summary>
@@ -1985,7 +2021,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 #
 # </details>
 #
-# **5.** (Ask the scheduler.) A language model with 20 tokens per weight takes 1,000 steps of AdamW under `torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.01, total_steps=1000)`. Sum its η. Which λ do you type for your only run?
+# **5.** (Ask the scheduler.) A language model with 20 tokens per weight, in one pass, takes 1,000 steps of AdamW under `torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.01, total_steps=1000)`. Sum its η. Which λ do you type for your only run?
 #
 # <details>
 # <summary>Solution</summary>
@@ -2000,7 +2036,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 #     cycle.step()
 # ```
 #
-# $S = 5.06$: about half of $1{,}000\cdot0.01$, as both the rise and the fall are half cosines. The bold $N$ is $\frac12\sqrt{20} = {{0.5 * 20**0.5:.1f}}$, so λ = {{0.5 * 20**0.5 / 5.06:.2f}}. (The other two, {{20**0.5 / 8 / 5.06:.2f}} and {{2 * 20**0.5 / 5.06:.1f}}, you cannot try; a smaller model with 20 tokens per weight could.)
+# $S = 5.06$: about half of $1{,}000\cdot0.01$, as both the rise and the fall are half cosines. The one-pass row gives the bold $N$: $\frac12\sqrt{20} = {{0.5 * 20**0.5:.1f}}$, so λ = {{0.5 * 20**0.5 / 5.06:.2f}}. (The other two, {{20**0.5 / 8 / 5.06:.2f}} and {{2 * 20**0.5 / 5.06:.1f}}, you cannot try; a smaller model with 20 tokens per weight could.)
 #
 # </details>
 #
@@ -2017,7 +2053,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 # | λ divided by 3, at η = 0.03 | 1 | {{1 / forgettings(0.03, 1, factors_of(100, linear)):.2f}} |
 # | a better one at η = 0.03 | 4 | {{4 / forgettings(0.03, 1, factors_of(100, linear)):.1f}} |
 #
-# So settle η first, then try $N$ anew: of ¼, 1, 4 the best is 4, an end; go on to 16. Its loss differs from that of $N = 4$ by {{tie.mean:.2f}} ± {{tie.half:.2f}}, so we cannot tell which is better. There step 7 stops: at $N = 64$ the first ηλ is above 1. (The errors of $N = 4$ and 16 hardly differ, either: {{100 * every[0]['error'][:, 4].mean():.0f}} and {{100 * every[0]['error'][:, 5].mean():.0f}} %.)
+# So settle η first, then try $N$ anew: of ¼, 1, 4 the best is 4, an end; go on to 16. Its loss differs from that of $N = 4$ by {{tie.mean:.2f}} ± {{tie.half:.2f}}, so we cannot tell which is better. There box 7 of Figure 11.12 stops: at $N = 64$ the first ηλ is above 1. (The errors of $N = 4$ and 16 hardly differ, either: {{100 * every[0]['error'][:, 4].mean():.0f}} and {{100 * every[0]['error'][:, 5].mean():.0f}} %.)
 #
 # </details>
 #
@@ -2035,7 +2071,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 # <details>
 # <summary>Solution</summary>
 #
-# Write `0.0125` in place of `0.05` in the line of `rate`. No: the validation loss at $N = \frac14$, 1 and 4 is 1.05, 1.23 and 1.67, and 1.00 with the default.
+# Write `0.0125` in place of `0.05` in the line of `rate`. No: the validation loss is 1.00 with the default (the first column), and at $N = \frac1{16}$, $\frac14$, 1 and 4 (the others) 1.01, 1.05, 1.23 and 1.67.
 #
 # </details>
 #
@@ -2050,7 +2086,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 #
 # </details>
 #
-# **10.** (Nine runs.) CIFAR from scratch, 20 passes, a settled η, no earlier runs at it. You afford nine: 1, 4 and 16 with three seeds. Validation losses:
+# **10.** (Nine runs.) CIFAR from scratch, 20 passes, a settled η, no earlier runs like it. You afford nine: 1, 4 and 16 with three seeds. Validation losses:
 #
 # ```text
 # seed   N = 1   N = 4   N = 16
@@ -2069,7 +2105,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 #
 # </details>
 #
-# **11.** (More data.) You train on 10,000 examples: 12 passes of 100 steps, AdamW, a cosine from η = 0.002 to zero. Your earlier runs at this η had the default, λ = 0.01. Which $N$ is this? Which row applies, and which λ do you try? Which do you type for a single run, with and without those earlier runs?
+# **11.** (More data.) You train on 10,000 examples: 12 passes of 100 steps, AdamW, a cosine from η = 0.002 to zero. Earlier runs of the same model, data, η and length had the default, λ = 0.01. Which $N$ is this? Which λ do you try? Which do you type for a single run, and which without those earlier ones?
 #
 # <details>
 # <summary>Solution</summary>
