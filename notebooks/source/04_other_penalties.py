@@ -742,7 +742,7 @@ claim("04-choice", "the cost of choosing λ, less the best λ's gain, is the los
 # |ridge|{{chosen["ridge, 64"].mean():.0f}}|{{best["ridge, 64"].mean():.0f}}|{{chosen["ridge, ten"].mean():.0f}}|{{best["ridge, ten"].mean():.0f}}|
 # |Lasso|{{chosen["Lasso, 64"].mean():.0f}}|{{best["Lasso, 64"].mean():.0f}}|{{chosen["Lasso, ten"].mean():.0f}}|{{best["Lasso, ten"].mean():.0f}}|
 #
-# The {{100 * level:.0f}} % interval of the Lasso's difference, if the splits counted as independent, runs from {{harm.low:.0f}} to {{harm.high:.0f}}.
+# The {{100 * level:.0f}} % interval of the {{harm.mean:.0f}} by which ten inputs are better at the best λ of the Lasso, if the splits counted as independent, runs from {{harm.low:.0f}} to {{harm.high:.0f}}.
 #
 # With ten inputs, training without a penalty beats both chosen penalties. The best λ of ridge would gain {{gain:.0f}}, but choosing it on 50 patients costs {{cost:.0f}}.
 #
@@ -1244,7 +1244,7 @@ assert np.allclose(at_rest, np.minimum(raw_lams[:, 0, 0], threshold), rtol=0.01)
 assert 9 > lasting[0] > lasting[1] > lasting[2] > 0, "directions do not go one by one"
 
 # %% [markdown]
-# The directions vanish one after another, the strongest at $\lVert E\rVert_2 = {{threshold:.2f}}$. (4.8) would wrongly keep all nine: without a penalty even the weakest singular value is {{weakest:.2f}}.
+# The directions vanish one after another, the strongest at $\lVert E\rVert_2 = {{threshold:.3f}}$. (4.8) would wrongly keep all nine: without a penalty even the weakest singular value is {{weakest:.2f}}.
 
 # %% tags=["hide-input"]
 claim("04-raw", "On raw pixels the strongest direction has a singular value of {} at λ = 0.9 ‖E‖₂, "
@@ -1351,11 +1351,11 @@ figures.show(fig, f"The sizes of {len(curves)} ReLU units over 1,000 steps on a 
              number="4.11",
              caption="A line is a unit of one network, coloured by v and w at the end. "
              "Dashed: v < 0. In the grey band a size is below a millionth; "
-             f"level lines there are tiny copies of units that stay. Dips: in {changed.sum()} "
-             "units v changes its sign.")
+             f"level lines there are tiny copies of units that stay. Dips: v changes its "
+             f"sign; in {changed.sum()} units the last sign is not the first.")
 
 # %% [markdown]
-# All {{(~plus).sum()}} units with $v<0$ fade. **Their rate stays below λ:** when the others have grown, it is at most {{at_end[1]:.3f}}. (At a smaller λ some stay: exercise 9.)
+# All {{(~plus).sum()}} units with $v<0$ fade. **Once the first steps are over, their rate is below λ;** at the end it is at most {{at_end[1]:.3f}}. (At a smaller λ some stay: exercise 9.)
 #
 # Of the {{plus.sum()}} with $v>0$, {{stay.sum()}} stay above a millionth. **But they are near-copies of two units:** their $w$ point along that of the largest unit or against it, with a |cosine| of {{np.abs(copy[stay]).min():.2f}} or more.
 #
@@ -1392,7 +1392,7 @@ assert np.abs(mirrored.numpy() - own).max() < 1e-9, "w and −w do not gain equa
 # %% [markdown]
 # ## 4.10 What decay on an adapter pulls towards
 #
-# Decay of an adapter does not pull the network away from what it learned. In LoRA ([Hu et al., 2022](https://arxiv.org/abs/2106.09685)) the pretrained matrix $W_0$ is frozen, and only a
+# Decay of an adapter does not pull the network away from what it learned in pretraining. In LoRA ([Hu et al., 2022](https://arxiv.org/abs/2106.09685)) the pretrained matrix $W_0$ is frozen, and only a
 # change of low rank, the *adapter* $UV^\top$, is trained and decayed: $W = W_0+UV^\top$. By (4.7), for a
 # change whose rank the adapter allows,
 #
@@ -1450,15 +1450,16 @@ assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)],
 # </details>
 #
 # SGD is the case $a = b = 1$. Under AdamW $\sqrt{ab}$ is the size of a typical gradient entry, here about {{below: typical.min():.2f}} to {{below: typical.max():.2f}}.
-# It depends on λ. So (4.10) can be checked after a run, but does not tell the result beforehand.
+# It depends on λ, because decay itself makes a part of the gradients that are left at rest. So (4.10) is a balance, which can be checked after a run, but it does not tell the result beforehand.
 #
 # <details>
-# <summary>Why (4.10) needs the noise of minibatches, and entries stay near 1/λ</summary>
+# <summary>What full batches lose, and why entries stay near 1/λ</summary>
 #
 # At rest the steps cancel on average: $\hat m/\sqrt{\hat v} = -\lambda w$, where $\hat m$ is the running mean of the gradients. If $\sqrt{\hat v}$ hardly changes, the left side is a mean over a root mean square, at most 1 in size,
 # so $|w|\le1/\lambda$ ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454)). In our runs $\sqrt{\hat v}$ still changes, and the largest entry ends at up to {{below: furthest_out:.1f}} times $1/\lambda$.
 #
-# In full batches the gradient at rest is constant, so the left side is 1 in size wherever the loss has a slope. So an entry below $1/\lambda$ rests only where the loss has no slope, and nothing is lost.
+# On full batches the gradient at rest is constant, so the left side is 1 in size wherever the loss has a slope. An entry below $1/\lambda$ then rests only where the loss has no slope, so if all entries end below $1/\lambda$, nothing is lost: at λ = {{below: full_lams[0]:.0f}}, where hardly any entry reaches it, each direction loses at most {{below: full_loss[:, 0].max():.3f}}.
+# At λ = {{below: full_lams[1]:.0f}} many entries reach $1/\lambda$. They keep a slope, which enters $\sqrt{\hat v}$, and full batches lose {{below: full_loss[:, 1].mean():.2f}} on average, with $\lambda\sqrt{ab} = {{below: full_amount[:, 1].mean():.2f}}$. So more than half of what minibatches lose there is lost without their noise, too.
 #
 # </details>
 #
@@ -1561,6 +1562,17 @@ sgd_lams, adam_lams = [0.1, 0.2, 0.3, 0.4, 0.6], [0.01, 1.0, 3.0, 10.0, 20.0, 30
 sgd, adam = Adapters(torch.optim.SGD, 0.2, sgd_lams), Adapters(torch.optim.Adam, 0.003, adam_lams)
 one_root = Adapters(OneRoot, 0.003, adam_lams)
 by_sgd, by_adamw, by_one_root = adapt(sgd, adam, one_root)
+
+# %% tags=["hide-input"]
+full_lams = [3.0, 10.0]  # on full batches: the loss's slopes in UVᵀ are UVᵀ less what is asked
+full = Adapters(torch.optim.Adam, 0.003, full_lams)
+asked_of_full = torch.tensor(W_hat[order] - W_hat)
+for step in range(1000):
+    full.step(full.U @ full.V.mT - asked_of_full, step / 1000)
+full_loss = change[:4] - torch.linalg.svdvals(full.U @ full.V.mT).numpy()[..., :4]
+a, b = (typical_gradient(w, full.optimizer) for w in (full.U, full.V))
+full_amount = np.array(full_lams) * np.sqrt(a * b)
+reached = torch.stack([(w.abs() * full.decay > 1).sum((0, 2, 3)) for w in (full.U, full.V)]).sum(0)
 
 # %% [markdown]
 # *Predict:* how much larger must AdamW's λ be than SGD's, to take as much (Figure 4.12)?
@@ -1695,14 +1707,14 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # |penalty|amount taken at rest (whitened inputs)|exact zeros?|λ to try|
 # |---|---|---|---|
 # |ridge|a share|no|chapter 1|
-# |$\lambda\sum\lvert w\rvert$ in the loss|λ|no|from $\lambda_{\max}$ of (4.5) to a thousandth of it|
+# |$\lambda\sum\lvert w\rvert$ in the loss|λ, on average|no|from $\lambda_{\max}$ of (4.5) to a thousandth of it|
 # |Lasso; proximal steps, full batches|λ|yes|the same|
 # |decay of two factors, SGD|λ per direction|approached|between the $\hat s_i$ (inputs not whitened: below $\lVert E\rVert_2$)|
-# |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|the amount to take, divided by $\sqrt{ab}$ at that λ|
+# |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|the amount to take over $\sqrt{ab}$ without decay; then measure $\sqrt{ab}$ again and correct|
 #
 # - **To keep few inputs, use the Lasso** (in PyTorch: exercise 7); among near-copies, the elastic net; if all may matter, ridge (exercise 8). Standardise inputs, and choose λ
 #   on held-out data.
-# - **On an adapter, compare $1/(2\eta\lambda)$ with the number of steps.** Under AdamW measure $\sqrt{ab}$ at each λ that you try, as it depends on λ.
+# - **On an adapter, compare $1/(2\eta\lambda)$ with the number of steps.**
 # - On minibatches, get exact zeros by *pruning*: set the smallest weights to zero after training.
 #
 # **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. Under SGD this remains: decay is the penalty (4.9), and for a convex loss it removes everything from $\lambda = \lVert E\rVert_2$ on, with $E$ taken at $W_0$. Under AdamW $\lambda\sqrt{ab}$ takes the place of λ, but only roughly.
