@@ -23,6 +23,8 @@ from l2lib.datasets import load
 from l2lib.penalty import ridge
 from l2lib.splits import split
 
+OF_L1, OF_L2, OF_FACTORS = figures.ORANGE, figures.BLUE, figures.GREEN  # colours in all figures
+
 # %% [markdown]
 # ## 4.1 A puzzle: zeros in the wrong place
 #
@@ -91,8 +93,8 @@ theirs = Lasso(alpha=lam, tol=1e-12, max_iter=100_000).fit(X, y).coef_  # the mi
 order = np.argsort(-np.abs(by_autograd))
 wrong = np.flatnonzero(theirs[order] == 0)  # zero at the minimum
 fig, axes = figures.subplots(1, 2, sharey=True, figsize=(5.6, 2.7))
-for ax, sizes, color, what in ((axes[0], by_autograd[order], figures.BLUE, "weight"),
-                               (axes[1], strengths, figures.ORANGE, "direction")):
+for ax, sizes, color, what in ((axes[0], by_autograd[order], OF_L1, "weight"),
+                               (axes[1], strengths, OF_FACTORS, "direction")):
     sizes = np.abs(sizes)[:64 if ax is axes[0] else 9]
     ax.axhspan(1e-8, 1e-6, color=figures.GREY, alpha=0.15, lw=0)
     kept = sizes >= 1e-6
@@ -154,8 +156,8 @@ corner = np.array([w_fit @ metric[0] - 1, 0.0])  # the minimum under L1 at λ = 
 fits = [np.linalg.solve(metric + at * np.eye(2), metric @ w_fit) for at in np.linspace(0, 3, 3001)]
 smooth = min(fits, key=lambda w: abs(np.linalg.norm(w) - corner[0]))  # ridge of the same size
 turns = np.linspace(0, 2 * np.pi, 73)
-regions = {"L1": (np.array([(1, 0), (0, 1), (-1, 0), (0, -1), (1, 0)]), corner, figures.BLUE),
-           "L2": (np.stack([np.cos(turns), np.sin(turns)], 1), smooth, figures.ORANGE)}
+regions = {"L1": (np.array([(1, 0), (0, 1), (-1, 0), (0, -1), (1, 0)]), corner, OF_L1),
+           "L2": (np.stack([np.cos(turns), np.sin(turns)], 1), smooth, OF_L2)}
 grid = np.stack(np.meshgrid(np.linspace(-0.6, 3, 181), np.linspace(-0.8, 2.1, 146)), -1)
 
 # %% tags=["hide-input"]
@@ -255,9 +257,9 @@ def penalties_at(threshold, weight_decay, z):
     w = np.linspace(-1.5, 2.5, 401)
     l1, l2 = threshold * np.abs(w), weight_decay / 2 * w**2
     return w, {
-        "L1": (l1, lambda z: soft(z, threshold), figures.BLUE, "-"),
-        "L2": (l2, lambda z: z / (1 + weight_decay), figures.ORANGE, "-"),
-        "both": (l1 + l2, lambda z: soft(z, threshold) / (1 + weight_decay), figures.GREEN, "--"),
+        "L1": (l1, lambda z: soft(z, threshold), OF_L1, "-"),
+        "L2": (l2, lambda z: z / (1 + weight_decay), OF_L2, "-"),
+        "both": (l1 + l2, lambda z: soft(z, threshold) / (1 + weight_decay), figures.PINK, "--"),
     }
 
 # %% tags=["hide-input"]
@@ -274,11 +276,11 @@ def draw_slopes(ax, threshold, z):
     """At w = 0 and to its right: how the loss falls, and how the penalty rises."""
     run = np.array([0, 0.25])
     ax.plot(run, z**2 / 2 - z * run, color=figures.GREY, lw=3.5, label="_falls", zorder=4)
-    ax.plot(run, z**2 / 2 + threshold * run, color=figures.PINK, lw=3.5, label="_rises")
+    ax.plot(run, z**2 / 2 + threshold * run, color=figures.AMBER, lw=3.5, label="_rises")
     ax.text(0.02, 0.03, f"loss falls:\nslope {z:g}", color=figures.GREY, fontsize=9,
             ha="right", transform=ax.get_xaxis_transform())
     ax.text(0.17, z**2 / 2 + threshold / 4 + 0.07, f"penalty rises:\nslope {threshold:g}",
-            color=figures.PINK, fontsize=9, ha="center", clip_on=True)
+            color=figures.AMBER, fontsize=9, ha="center", clip_on=True)
 
 # %% tags=["hide-input"]
 def mark_threshold(ax, threshold, weight_decay):
@@ -448,15 +450,15 @@ final = {name: np.sort(np.abs(w))[::-1] for name, w in
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, figsize=(6.4, 2.9))
 shown = np.arange(1, 151)
-axes[0].axhspan(-2 * 0.02 * lam, 2 * 0.02 * lam, color=figures.ORANGE, alpha=0.12, lw=0)
-axes[0].plot(shown, hops, lw=0.9, color=figures.ORANGE, label="_hops")
-axes[0].plot(shown, lands, lw=1.8, color=figures.BLUE, label="_lands")
+axes[0].axhspan(-2 * 0.02 * lam, 2 * 0.02 * lam, color=OF_L1, alpha=0.12, lw=0)
+axes[0].plot(shown, hops, lw=0.9, color=OF_L1, label="_hops")
+axes[0].plot(shown, lands, lw=1.8, color=figures.PINK, label="_lands")
 axes[0].set(xlabel="step", ylabel="one weight that should be 0", xlim=(0, 150))
-axes[0].text(60, 0.24, "L1 in the loss", color=figures.ORANGE)
-axes[0].text(60, -0.1, "proximal step", color=figures.BLUE)
-axes[0].text(2, -0.18, "±2ηλ", color=figures.ORANGE)
+axes[0].text(60, 0.24, "L1 in the loss", color=OF_L1)
+axes[0].text(60, -0.1, "proximal step", color=figures.PINK)
+axes[0].text(2, -0.18, "±2ηλ", color=OF_L1)
 axes[1].axhspan(1e-11, 1e-6, color=figures.GREY, alpha=0.15, lw=0)
-for (name, sizes), color in zip(final.items(), (figures.ORANGE, figures.GREEN, figures.BLUE),
+for (name, sizes), color in zip(final.items(), (OF_L1, figures.AMBER, figures.PINK),
                                 strict=True):
     kept = sizes > 0
     big = name == "proximal"  # drawn below the others, as a ring around them
@@ -466,9 +468,9 @@ for (name, sizes), color in zip(final.items(), (figures.ORANGE, figures.GREEN, f
                  label=f"_{name} zero")
 
 # %% tags=["hide-input"]
-axes[1].text(40, 0.3, "L1, constant η", color=figures.ORANGE, ha="center")
-axes[1].text(31, 1e-4, "L1, falling η", color=figures.GREEN)
-axes[1].text(1, 1e-9, "proximal: exactly 0", color=figures.BLUE)
+axes[1].text(40, 0.3, "L1, constant η", color=OF_L1, ha="center")
+axes[1].text(31, 1e-4, "L1, falling η", color=figures.AMBER)
+axes[1].text(1, 1e-9, "proximal: exactly 0", color=figures.PINK)
 axes[1].text(1, 1e-7, "below 10⁻⁶", color=figures.GREY)
 axes[1].set(xlabel="weight, from the largest", ylabel="size at the end", ylim=(1e-11, 300))
 axes[0].set_title("One hops, one lands"), axes[1].set_title("Proximal steps reach 0")
@@ -487,8 +489,8 @@ figures.show(fig, "Left, one weight that is zero in the Lasso, over 150 steps at
              f"{(falls < 1e-6).sum()} of {falls.size} lie below a millionth; by proximal steps "
              f"{right['_proximal zero'].y.size} are exactly zero.", number="4.4",
              caption=f"Orange: L1 in the loss, η = 0.02. Here g = −{-g_hop:.1f}, so the steps up, "
-             "η(λ − g), are longer than those down, η(λ + g). Green: η falls along half a cosine. "
-             "Blue rings: proximal steps; a cross is an exact zero, which a logarithmic axis has "
+             "η(λ − g), are longer than those down, η(λ + g). Amber: η falls along half a cosine. "
+             "Pink rings: proximal steps; a cross is an exact zero, which a logarithmic axis has "
              "no place for.")
 
 # %% tags=["hide-input"]
@@ -688,9 +690,9 @@ assert best["Lasso, 64"].mean() > best["Lasso, ten"].mean(), "54 more inputs do 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, figsize=(5.6, 2.8))
 for ax, x, other, color, words in (
-        (axes[0], chosen["ridge, 64"], chosen["Lasso, 64"], figures.BLUE,
+        (axes[0], chosen["ridge, 64"], chosen["Lasso, 64"], OF_L1,
          ("ridge, 64 inputs", "Lasso, 64 inputs")),
-        (axes[1], best["Lasso, ten"], best["Lasso, 64"], figures.GREEN,
+        (axes[1], best["Lasso, ten"], best["Lasso, 64"], OF_L1,
          ("Lasso, ten inputs, best λ", "Lasso, 64 inputs, best λ"))):
     ends = np.array([min(x.min(), other.min()) - 30, max(x.max(), other.max()) + 30])
     ax.plot(ends, ends, color=figures.GREY, lw=0.8, label="_equal")
@@ -770,7 +772,7 @@ of_copies = {name: np.array([fit(*near_copies(seed)) for seed in seeds(20)]) for
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(5.6, 2.1))
 for k, (name, w) in enumerate(of_copies.items()):
-    color = (figures.BLUE, figures.GREEN, figures.ORANGE)[k]
+    color = (OF_L1, figures.PINK, OF_L2)[k]
     ax.plot(w[:, 0] / w[:, :2].sum(1), k + np.linspace(-0.28, 0.28, 20), "o", ms=4, alpha=0.7,
             mew=0, color=color, label=f"_{name}")
     ax.text(1.07, k, f"{(w == 0).sum(1).mean():.1f} zeros" if k < 2 else "no zeros", va="center",
@@ -817,9 +819,9 @@ assert np.abs(by_ridge - 0.5).max() < 0.25, "ridge does not share"
 # %% tags=["hide-input"]
 factor, turn = np.linspace(0.05, 3, 296), np.linspace(0, 2 * np.pi, 121)
 fig, axes = figures.subplots(1, 2, figsize=(5.6, 2.8))
-for weight, color in ((-1.0, figures.SKY), (1.0, figures.BLUE), (2.25, figures.GREEN)):
+for weight, color in ((-1.0, figures.SKY), (1.0, figures.PINK), (2.25, figures.AMBER)):
     radius = (2 * abs(weight)) ** 0.5
-    axes[0].plot(radius * np.cos(turn), radius * np.sin(turn), "--", lw=1, color=figures.ORANGE)
+    axes[0].plot(radius * np.cos(turn), radius * np.sin(turn), "--", lw=1, color=OF_FACTORS)
     for side in (-1, 1):
         axes[0].plot(side * factor, side * weight / factor, color=color)
         axes[0].plot(side * abs(weight) ** 0.5, side * weight / abs(weight) ** 0.5, "o",
@@ -830,14 +832,14 @@ for weight, color in ((-1.0, figures.SKY), (1.0, figures.BLUE), (2.25, figures.G
     axes[1].plot(weight, cost, "o", color=color, label=f"_{weight}")
 
 # %% tags=["hide-input"]
-axes[1].plot([-2.6, 0, 2.6], [2.6, 0, 2.6], color=figures.GREY, label="_V", zorder=1)
+axes[1].plot([-2.6, 0, 2.6], [2.6, 0, 2.6], color=OF_FACTORS, label="_V", zorder=1)
 single = np.linspace(-2.6, 2.6, 105)
-axes[1].plot(single, single**2 / 2, ":", color=figures.PINK, label="_square", zorder=1)
-axes[1].text(0, 2.5, "one weight: ½w²", color=figures.PINK, ha="center", fontsize=9)
+axes[1].plot(single, single**2 / 2, ":", color=OF_L2, label="_square", zorder=1)
+axes[1].text(0, 2.5, "one weight: ½w²", color=OF_L2, ha="center", fontsize=9)
 axes[0].set(xlabel="factor u", ylabel="factor v", aspect="equal", xlim=(-2.6, 2.6),
             ylim=(-2.6, 2.6))
 axes[1].set(xlabel="weight w = uv", ylabel="least cost", ylim=(0, 2.8), box_aspect=1)
-axes[1].text(0, 1.15, "two factors:\n|w|", color=figures.GREY, ha="center", fontsize=9)
+axes[1].text(0, 1.15, "two factors:\n|w|", color=OF_FACTORS, ha="center", fontsize=9)
 fig.get_layout_engine().set(wspace=0.1)
 axes[0].set_title("Cheapest: |u| = |v|"), axes[1].set_title("… and costs |w|")
 costs = [figures.drawn(axes[1])[f"_{at}"].y[0] for at in (-1.0, 1.0, 2.25)]
@@ -1069,27 +1071,27 @@ draw_direction(fig.add_subplot(row[1]), fig.add_subplot(row[3]), 0)
 
 # %% tags=["hide-input"]
 lines = np.maximum(s_hat[:9] - fine[:, None], 0)
-axes[0].plot(fine, lines, color=figures.SKY, lw=0.9, label="_formula")
-axes[0].plot(lams, s[..., :9].mean(1), ".", ms=4, color=figures.BLUE, label="_trained")
-axes[0].plot(fine, s_hat[0] / (1 + fine), ":", color=figures.ORANGE, label="_single")
-axes[0].text(0.09, 0.29, "one matrix", color=figures.ORANGE, fontsize=9)
-axes[0].text(0, 0.01, "two\nfactors", color=figures.BLUE, fontsize=9)
-for name, color, dash in (("one", figures.ORANGE, ":"), ("cut", figures.GREEN, "--"),
-                          ("two", figures.BLUE, "-")):
+axes[0].plot(fine, lines, color=OF_FACTORS, alpha=0.6, lw=0.9, label="_formula")
+axes[0].plot(lams, s[..., :9].mean(1), ".", ms=4, color=OF_FACTORS, label="_trained")
+axes[0].plot(fine, s_hat[0] / (1 + fine), ":", color=OF_L2, label="_single")
+axes[0].text(0.09, 0.29, "one matrix", color=OF_L2, fontsize=9)
+axes[0].text(0, 0.01, "two\nfactors", color=OF_FACTORS, fontsize=9)
+for name, color, dash in (("one", OF_L2, ":"), ("cut", figures.PINK, "--"),
+                          ("two", OF_FACTORS, "-")):
     spread = unseen[name].min(0), unseen[name].max(0)
     axes[1].fill_between(fine, *spread, color=color, alpha=0.13, lw=0, label=f"_{name} splits")
     axes[1].plot(fine, unseen[name].mean(0), dash, color=color, label=f"_{name}")
-for name, place, color in (("one matrix", (0.01, 0.95), figures.ORANGE),
-                           ("cut, not\nshrunken", (0.31, 0.6), figures.GREEN),
-                           ("two factors", (0.075, 0.66), figures.BLUE),
-                           ("maps fitted to 300 images", (0, 0.2), figures.GREY)):
+for name, place, color in (("one matrix", (0.01, 0.95), OF_L2),
+                           ("cut, not\nshrunken", (0.275, 0.72), figures.PINK),
+                           ("two factors", (0.085, 0.71), OF_FACTORS),
+                           ("maps fitted to\n300 images", (0, 0.2), figures.GREY)):
     axes[1].text(*place, name, color=color, fontsize=9)
 
 # %% tags=["hide-input"]
 axes[0].set(ylabel="singular value of UVᵀ", ylim=(-0.01, 0.33))
 axes[1].set(ylabel="accuracy on unseen images", ylim=(0, 1.03))
 for ax in axes:
-    ax.set(xlabel="weight decay λ", xlim=(-0.01, 0.33 if ax is axes[0] else 0.43))
+    ax.set(xlabel="weight decay λ", xlim=(-0.01, 0.33 if ax is axes[0] else 0.37))
     ax.axvline(0.24, color=figures.GREY, lw=0.8, ls="--")
 axes[0].set_title("Directions vanish …"), axes[1].set_title("… at a price")
 _ = axes[1].text(0.23, 0.06, "λ of §4.1", color=figures.GREY, ha="right", fontsize=9)
@@ -1109,8 +1111,8 @@ figures.show(fig, "Above, the strongest direction of the fit: an image of 8 by 8
              f"stays at {right['_one'].at(0.32):.2f}.", number="4.9",
              caption="Above: red pixels raise the scores of digits whose bar points up. Left: "
              "lines are (4.8), dots trained factors, means of five starts; dotted: the strongest "
-             "direction of one matrix. Right: maps fitted to 300 images. Blue: singular values "
-             "shrunk by (4.8). Orange: all divided by 1 + λ. Green: the directions that blue "
+             "direction of one matrix. Right: maps fitted to 300 images. Green: singular values "
+             "shrunk by (4.8). Blue: all divided by 1 + λ. Pink: the directions that green "
              "keeps, at full strength. Means of ten splits; bands are their ranges.")
 
 # %% [markdown]
@@ -1215,10 +1217,10 @@ s_raw = np.linalg.svd(on_raw, compute_uv=False)  # (21 λ, 10 values)
 fig, ax = figures.subplots(figsize=(5.6, 2.5))
 for k in range(9):
     ax.plot(shares, s_raw[:, k], "o-", ms=3, lw=0.9, label=f"_{k}",
-            color=figures.BLUE if k == 0 else figures.SKY)
+            color=OF_FACTORS, alpha=1 if k == 0 else 0.5)
 ax.axvline(1, color=figures.GREY, lw=0.8, ls="--")
 ax.text(1.01, 0.4, "λ = ‖E‖₂", color=figures.GREY)
-ax.text(0.32, 0.29, "strongest direction", color=figures.BLUE)
+ax.text(0.32, 0.29, "strongest direction", color=OF_FACTORS)
 ax.set(xlabel="weight decay, λ/‖E‖₂", ylabel="singular value of UVᵀ", xlim=(0.07, 1.2),
        ylim=(-0.015, 0.56))
 _ = ax.set_title("At λ = ‖E‖₂ the last direction goes")
@@ -1598,36 +1600,37 @@ def draw_runs(ax, xs, values, color, line, name):
     """A direction's mean over five runs at each mean x, with the runs' range as a bar."""
     for k, runs in enumerate(values[..., :4].transpose(2, 1, 0)):
         ends = np.abs([runs.min(1), runs.max(1)] - runs.mean(1))
-        ax.errorbar(xs, runs.mean(1), ends, fmt="osD^"[k] + line, ms=4, lw=0.6, elinewidth=1,
+        ax.errorbar(xs, runs.mean(1), ends, fmt="osD^"[k] + line, ms=5.5, lw=0.6, elinewidth=1,
                     color=color, label=f"_{name} {k}")
 
 
-draw_runs(axes[0], sgd_lams, by_sgd, figures.BLUE, "-", "sgd")
-draw_runs(axes[0], adam_lams, by_adamw, figures.ORANGE, "-", "adamw")
-draw_runs(axes[1], reach_one.mean(0), by_one_root, figures.GREEN, "", "one")
-draw_runs(axes[1], reach.mean(0), by_adamw, figures.ORANGE, "", "adamw")
+draw_runs(axes[0], sgd_lams, by_sgd, OF_FACTORS, "-", "sgd")
+draw_runs(axes[0], adam_lams, by_adamw, figures.PINK, "-", "adamw")
+draw_runs(axes[1], reach_one.mean(0), by_one_root, figures.SKY, "", "one")
+draw_runs(axes[1], reach.mean(0), by_adamw, figures.PINK, "", "adamw")
 
 # %% tags=["hide-input"]
-for k, height in ((2, 0.57), (3, 0.42), (4, 0.3), (5, 0.16)):  # above the first line
-    axes[1].annotate(f"λ = {adam_lams[k]:.0f}", (by_rule[k], change[0] - each[k, 0] + 0.01),
-                     (by_rule[k] + 0.07, height), color=figures.ORANGE, fontsize=9,
-                     arrowprops={"arrowstyle": "-", "lw": 0.6, "color": figures.ORANGE})
-for k in (3, 4, 5):  # beside the first line's green dots
+for k, height in ((1, 0.62), (2, 0.56), (3, 0.42), (4, 0.3), (5, 0.16)):  # above the first line
+    and_first = f"{adam_lams[0]:g} and " if k == 1 else ""  # their marks touch
+    axes[1].annotate(f"λ = {and_first}{adam_lams[k]:.0f}", (by_rule[k], change[0] - each[k, 0] + 0.01),
+                     (by_rule[k] + 0.07, height), color=figures.PINK, fontsize=9,
+                     arrowprops={"arrowstyle": "-", "lw": 0.6, "color": figures.PINK})
+for k in (3, 4, 5):  # beside the first line's dots
     axes[1].text(reach_one[:, k].mean() + 0.012, by_one_root[:, k, 0].mean() + 0.004,
-                 f"{adam_lams[k]:.0f}", color=figures.GREEN, fontsize=9)
+                 f"{adam_lams[k]:.0f}", color=figures.SKY, fontsize=9)
 axes[0].axvline(0.01, color=figures.GREY, lw=0.8, ls="--")
 axes[0].text(0.012, 0.61, "← PyTorch's default", color=figures.GREY, fontsize=9)
-axes[0].text(0.08, 0.15, "SGD", color=figures.BLUE, ha="right")
-axes[0].text(1.1, 0.555, "AdamW", color=figures.ORANGE)
+axes[0].text(0.08, 0.15, "SGD", color=OF_FACTORS, ha="right")
+axes[0].text(1.1, 0.555, "AdamW", color=figures.PINK)
 axes[1].text(0, 0.04, "lines:\n(4.10)", color=figures.GREY, fontsize=9)
-_ = axes[1].text(0.66, 0.6, "one √v̂\nper factor", color=figures.GREEN, ha="right", va="center")
+_ = axes[1].text(0.66, 0.6, "one √v̂\nper factor", color=figures.SKY, ha="right", va="center")
 
 # %% tags=["hide-input"]
 axes[0].set(xscale="log", xlabel="weight decay λ", ylim=(-0.01, 0.65))
 axes[0].set_xticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"])
-axes[1].set(xlim=(-0.02, 0.68), xlabel="λ√(ab), the amount to be taken")
+axes[1].set(xlim=(-0.02, 0.68), xlabel="λ√(ab), predicted by (4.10)")
 axes[0].set_ylabel("singular values of the adapter"), axes[1].set_ylabel("singular values")
-_ = axes[0].set_title("AdamW needs a larger λ"), axes[1].set_title("With one √v̂: on the lines")
+_ = axes[0].set_title("AdamW needs a larger λ …"), axes[1].set_title("… as it takes λ√(ab)")
 
 # %% tags=["hide-input"]
 left, right = (figures.drawn(ax) for ax in axes)
@@ -1639,11 +1642,11 @@ figures.show(fig, "Two panels with the four singular values of an adapter; bars 
              f"are still {at_one.min():.2f} to {at_one.max():.2f} at λ = 1, and fall to nearly "
              "zero between 10 and 30. Right, against λ√(ab): AdamW's marks lie near the four "
              "lines of (4.10), which fall with slope −1 to zero, but at 20 and 30 the first is "
-             "below its line. Green marks of runs with one √v̂ for each factor lie on the lines.",
+             "below its line. Light blue marks of runs with one √v̂ for each factor lie on the lines.",
              number="4.12",
              caption="Each shape of mark is one of four directions; marks are means of five runs, "
              "bars their ranges. Right: marks stand at λ√(ab) of their "
-             "runs, with λ written beside the first direction. Orange: AdamW. Green: AdamW with "
+             "runs, with λ written beside the first direction. Pink: AdamW. Light blue: AdamW with "
              "one √v̂ for all entries of a factor, from the mean of their squares.")
 
 # %% tags=["hide-input"]
@@ -1653,7 +1656,7 @@ assert off_lines < 0.01, "with one √v̂ for each factor singular values are of
 assert (each[4:, 0] > by_rule[4:]).all(), "at large λ the strongest loses no more"
 
 # %% [markdown]
-# Up to λ = {{adam_lams[3]:.0f}}, AdamW's runs lie near the lines of (4.10). At larger λ the strongest direction loses more, because $\sqrt{\hat v}$ differs between entries: with a single one for each factor, in green, all means lie within {{off_lines:.3f}} of the lines.
+# Up to λ = {{adam_lams[3]:.0f}}, AdamW's runs lie near the lines of (4.10). At larger λ the strongest direction loses more, because $\sqrt{\hat v}$ differs between entries: with a single one for each factor, in light blue, all means lie within {{off_lines:.3f}} of the lines.
 #
 # **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD,** here {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times.
 
