@@ -23,7 +23,7 @@ from l2lib.datasets import load
 from l2lib.penalty import ridge
 from l2lib.splits import split
 
-OF_L1, OF_L2, OF_FACTORS = figures.ORANGE, figures.BLUE, figures.GREEN  # colours in all figures
+OF_L1, OF_L2, OF_FACTORS = figures.ORANGE, figures.BLUE, figures.GREEN  # colours
 
 # %% [markdown]
 # ## 4.1 A puzzle: zeros in the wrong place
@@ -1120,7 +1120,7 @@ figures.show(fig, "Above, the strongest direction of the fit: an image of 8 by 8
 #
 # The price is accuracy. For maps fitted to 300 images it falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}} at λ = 0.24.
 # **Of the {{unseen["two"][:, 0].mean() - at_cost.mean:.2f}} that is lost, {{by_deleting.mean:.2f}} comes from losing directions and {{by_shrinking.mean:.2f}} from shrinking the rest.**
-# In one matrix all singular values shrink by the same factor, so the order of the ten scores hardly changes: only the class means, which are added unshrunken, can change it.
+# In one matrix all singular values shrink by the same factor, so the order of the ten scores hardly changes: only the class means, added unshrunken, can change it.
 
 # %% tags=["hide-input"]
 expected = np.maximum(s_hat - lams[:, None, None], 0)
@@ -1612,7 +1612,8 @@ draw_runs(axes[1], reach.mean(0), by_adamw, figures.PINK, "", "adamw")
 # %% tags=["hide-input"]
 for k, height in ((1, 0.62), (2, 0.56), (3, 0.42), (4, 0.3), (5, 0.16)):  # above the first line
     and_first = f"{adam_lams[0]:g} and " if k == 1 else ""  # their marks touch
-    axes[1].annotate(f"λ = {and_first}{adam_lams[k]:.0f}", (by_rule[k], change[0] - each[k, 0] + 0.01),
+    axes[1].annotate(f"λ = {and_first}{adam_lams[k]:.0f}",
+                     (by_rule[k], change[0] - each[k, 0] + 0.01),
                      (by_rule[k] + 0.07, height), color=figures.PINK, fontsize=9,
                      arrowprops={"arrowstyle": "-", "lw": 0.6, "color": figures.PINK})
 for k in (3, 4, 5):  # beside the first line's dots
@@ -1642,7 +1643,7 @@ figures.show(fig, "Two panels with the four singular values of an adapter; bars 
              f"are still {at_one.min():.2f} to {at_one.max():.2f} at λ = 1, and fall to nearly "
              "zero between 10 and 30. Right, against λ√(ab): AdamW's marks lie near the four "
              "lines of (4.10), which fall with slope −1 to zero, but at 20 and 30 the first is "
-             "below its line. Light blue marks of runs with one √v̂ for each factor lie on the lines.",
+             "below its line. Light blue marks of runs with one √v̂ per factor lie on the lines.",
              number="4.12",
              caption="Each shape of mark is one of four directions; marks are means of five runs, "
              "bars their ranges. Right: marks stand at λ√(ab) of their "
