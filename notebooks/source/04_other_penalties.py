@@ -1568,6 +1568,8 @@ full_loss = change[:4] - torch.linalg.svdvals(full.U @ full.V.mT).numpy()[..., :
 a, b = (typical_gradient(w, full.optimizer) for w in (full.U, full.V))
 full_amount = np.array(full_lams) * np.sqrt(a * b)
 reached = torch.stack([(w.abs() * full.decay > 1).sum((0, 2, 3)) for w in (full.U, full.V)]).sum(0)
+assert full_loss[:, 0].max() < 0.02, "full batches lose much at λ = 3"
+assert np.abs(full_loss[:, 1].mean(1) / full_amount[:, 1] - 1).max() < 0.1, "not (4.10) at λ = 10"
 
 # %% [markdown]
 # *Predict:* how much larger must AdamW's λ be than SGD's, to take as much (Figure 4.12)?
