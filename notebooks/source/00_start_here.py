@@ -579,7 +579,8 @@ valley = figures.drawn(right)
 lowest = valley["sum"].x[valley["sum"].y.argmin()]
 right.plot(lowest, valley["sum"].at(lowest), "o", color="black", label="_dot")
 figures.show(fig, "Left: two drawings of one network, with lines as thick as weights are large. In "
-             "the second the first layer is multiplied by 0.71 and the next divided by it; their "
+             f"the second the first layer is multiplied by {lowest:.2f} and the next divided by "
+             "it; their "
              "squared norms 4 and 1 become 2 and 2. Right: the squared norms against c. Their "
              f"sum is least at c = {lowest:.2f}, where they are "
              f"{valley['first'].at(lowest):.1f} and {valley['next'].at(lowest):.1f}.", number="0.4",
@@ -658,8 +659,9 @@ figures.show(fig, "SGD, five seeds. Left: squared norms of three layers; in the 
              f"they grow by {rises[0]:.0f}, {rises[1]:.0f} and {rises[2]:.0f} (the first one dips "
              "before, as decay takes most from the largest), later they approach each other. "
              "Right: differences from the first layer's, as parts of those at the "
-             f"start, on a logarithmic axis: {parts[..., 20].mean():.3f} is left after 500 steps "
-             f"and {parts[..., -1].mean():.3f} after 1500; the dashed law has "
+             f"start, on a logarithmic axis: {parts[..., 20].mean():.3f} is left after "
+             f"{fading['law'].x[20]:.0f} steps and {parts[..., -1].mean():.3f} at the end; the "
+             "dashed law has "
              f"{fading['law'].y[20]:.3f} and {fading['law'].y[-1]:.3f}.", number="0.5",
              caption="Lines of five seeds. Right: the first layer's squared norm minus each of the "
              "other two, as a fraction of this difference at the start, on a logarithmic axis.")
