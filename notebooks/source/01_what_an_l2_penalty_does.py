@@ -684,7 +684,7 @@ figures.show(fig, "Above, left, a narrow rising cloud of every third patient, LD
 #
 # Least squares has the component {{below: np.linalg.norm(tenth):.0f}} along $v_{10}$, with a
 # standard error of {{below: tenth_error:.0f}}. It moves the answers by only {{below: (X @ tenth).std():.1f}}
-# (standard deviation over the patients). So the data hardly tell it from zero.
+# (standard deviation over the patients). At less than two standard errors the data hardly tell it from zero.
 #
 # </details>
 #
@@ -1096,7 +1096,7 @@ figures.show(fig, "Two panels of expected error over that of least squares again
 # For $\tau^2$ take the mean square of the true weights. In Figure 1.6, (1.5) then gives {{sigma**2 / 100 / np.mean(truth**2):.3f}}, and
 # the best λ for the weights is {{fine_best:.2f}}. With the other truth (1.5) gives {{below: other_lam:.3f}}, but the best λ is {{below: other_best["weights"]:.3f}} for
 # the weights and {{below: other_best["predictions"]:.3f}} for the predictions. Yet with (1.5) the penalty still saves {{below: other_kept["weights"]:.0%}} and {{below: other_kept["predictions"]:.0%}}.
-# So λ can be off by a factor of {{below: other_lam / other_best["weights"]:.0f}}, and little is lost.
+# In this case λ is off by a factor of {{below: other_lam / other_best["weights"]:.0f}}, and little is lost.
 #
 # In the puzzle of §1.1 (1.5) gives {{puzzle_lam:g}}. If the true intercept is given, this λ changes the error by less than
 # {{hardly:.2%}}, and the λ of the puzzle raises it by {{known[1] / known[0] - 1:.1%}}. So there was nothing to cure.

@@ -1244,7 +1244,7 @@ claim("02-bounded", "There the mean loss of minibatches, from epoch 15 on, is at
 
 # %% [markdown]
 # **With much decay, shuffled minibatches can be stable where full batches explode** (top right of Figure 2.9). The
-# reason: in full batches each error overshoots in every step; in minibatches only in one step of four.
+# reason: in full batches each error overshoots in every step; in minibatches only in one step of four. And as real inputs overlap, the curvature is larger than by hand.
 #
 # But stable is not yet good: at the circle the loss stays far above the mean target's.
 #

@@ -1345,7 +1345,7 @@ for time, run in ((5, 0), (-1, 1)):
 # $$\delta_t=\delta_{\max}s_t,\qquad \delta_t=\delta_{\max},\qquad \delta_t=\delta_{\max}s_t^2,
 # \qquad\text{with } s_t=\eta_t/\eta_{\max}. \tag{3.8}$$
 #
-# - The first *follows the rate*, as $\eta_t\lambda$ in PyTorch, Keras and Optax, and $s_t\lambda$ in the published AdamW. A larger peak decays faster.
+# - The first *follows the rate*, as $\eta_t\lambda$ in PyTorch, Keras and Optax, and $s_t\lambda$ in the published AdamW. In PyTorch's form a larger peak decays faster; in the published form the peak does not matter.
 # - The second is *independent* of the rate, as in TensorFlow Addons (Wortsman's "independent" form is the first).
 # - The third is *corrected*, as
 #   [AdamC](https://arxiv.org/abs/2506.02285) does for layers with normalisation, whose gradients otherwise grow near the end of training.

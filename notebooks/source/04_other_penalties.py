@@ -1231,7 +1231,7 @@ drawn = figures.drawn(ax)
 lasting = [sum(line.at(at) > 1e-3 for line in drawn.values()) for at in (0.3, 0.6, 0.9)]
 figures.show(fig, "Nine singular values against λ as a share of ‖E‖₂. All fall along bent "
              f"lines: the strongest from {drawn['_0'].at(0.1):.2f} at 0.1 to "
-             f"{drawn['_0'].at(0.9):.3f} at 0.9 and zero from 1 on. At 0.3, 0.6 and 0.9 "
+             f"{drawn['_0'].at(0.9):.3f} at 0.9 and zero beyond 1. At 0.3, 0.6 and 0.9 "
              f"of ‖E‖₂ {lasting[0]}, {lasting[1]} and {lasting[2]} are left.", number="4.10",
              caption="Each line is a singular value, from the strongest to the weakest; a dot is a "
              "training run. Raw pixels, one start.")
@@ -1425,7 +1425,7 @@ assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)],
 
 # %% [markdown]
 # This takes time. Where the loss has no slope, a step multiplies both factors by $1-\eta\lambda$, so their product by about $1-2\eta\lambda$. *What
-# does not matter to the loss fades by a factor e in $1/(2\eta\lambda)$ steps.* At $\eta = {{eta}}$ and $\lambda = {{weak}}$ that is {{1 / (2 * eta * weak):,.0f}} steps; if η falls, use its mean over the steps. **A fine-tuning of {{taken_steps:,}} steps removes {{100 * (1 - left_over(weak, taken_steps)):.0f}} %.**
+# does not matter to the loss fades by a factor e in $1/(2\eta\lambda)$ steps.* At $\eta = {{eta}}$ and $\lambda = {{weak}}$ that is {{1 / (2 * eta * weak):,.0f}} steps; if η falls, use its mean over the steps. **At these values a fine-tuning of {{taken_steps:,}} steps removes {{100 * (1 - left_over(weak, taken_steps)):.0f}} %.**
 #
 # ## 4.11 How little AdamW takes
 #
@@ -1632,7 +1632,7 @@ _ = axes[1].text(0.66, 0.6, "one √v̂\nper factor", color=figures.SKY, ha="rig
 # %% tags=["hide-input"]
 axes[0].set(xscale="log", xlabel="weight decay λ", ylim=(-0.01, 0.65))
 axes[0].set_xticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"])
-axes[1].set(xlim=(-0.02, 0.68), xlabel="λ√(ab), predicted by (4.10)")
+axes[1].set(xlim=(-0.02, 0.68), xlabel="λ√(ab) by (4.10), a and b of the run")
 axes[0].set_ylabel("singular values of the adapter"), axes[1].set_ylabel("singular values")
 _ = axes[0].set_title("AdamW needs a larger λ …"), axes[1].set_title("… as it takes λ√(ab)")
 

@@ -399,7 +399,7 @@ weak = np.corrcoef(*np.log([[each[name] for name in vision] for each in (epochs,
 # their $N$ differ because of length; we do not know that anybody tuned it.
 #
 # For language there is a law, too. With λ tuned, in one pass, $N$ follows a power law in $k$, the tokens per weight (Bergsma et al., [2025b](https://arxiv.org/abs/2505.13738)).
-# The line of Figure 11.3, $N = \frac12\sqrt k$, we read off the recipes. It is rough: their own slope is {{steep:.1f}}.
+# The line of Figure 11.3, $N = \frac12\sqrt k$, we read off the recipes. It is rough: the recipes' own slope is {{steep:.1f}}.
 #
 # **$N$ differs between recipes, too. At $N = 5$ only {{100 * np.exp(-5):.1f}} % of the start is left. From there on $N$ says how recent the updates are that the weights hold: at a constant η, about those of the last $1/N$ of the run.**
 
@@ -1008,7 +1008,7 @@ better = stored[3][..., [0, 3], :].mean(1) - stored[3][..., [4], :].mean(1)
 # %% [markdown]
 # **Good η.** $N = 4$ was a little better than λ = 0 and $N = 1$ in all five runs. We picked it on these same runs, which flatters it.
 #
-# **Longer runs.** With 40 passes $N = 16$ saves much loss. But there the small η is too small: at the good η the same $N$ saves only {{of_40_settled.mean:.2f}} ± {{of_40_settled.half:.2f}}. **λ made up for a wrong η.**
+# **Longer runs.** With 40 passes $N = 16$ saves much loss. But there the small η is too small: at the good η the same $N$ saves only {{of_40_settled.mean:.2f}} ± {{of_40_settled.half:.2f}}. **There λ made up in part for a wrong η.**
 #
 # **Choose by the measure you will use.** At the small η, on average over the five runs, $N = 16$ has less loss than λ = 0, yet more errors: probably its loss is less because it is less sure.
 #
