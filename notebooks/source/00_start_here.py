@@ -975,7 +975,7 @@ assert idle.max() < 0.3, "without decay the steps do not idle"
 #
 # ## 0.6 In practice
 #
-# - Use `AdamW`, where λ means the same for every weight. In `Adam`, leave `weight_decay` at 0.
+# - Use `AdamW`, where λ means the same for every weight. In `Adam`, leave `weight_decay` at 0 (or set `decoupled_weight_decay=True`, which makes it `AdamW`).
 # - By convention, use one λ for all weight matrices, and none for biases and the scales of normalisation layers ([chapter 6](06_bias_exclusion.ipynb)).
 # - Typical values of λ are 0.0001 to 0.0005 with SGD, and {{below: optimizer.defaults["weight_decay"]}} (PyTorch's default) to 0.1 with AdamW. Ours are larger, to keep runs short.
 # - Choose λ on a validation set ([chapter 11](11_choosing_lambda.ipynb)).
