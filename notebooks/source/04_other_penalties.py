@@ -1632,7 +1632,7 @@ _ = axes[1].text(0.66, 0.6, "one √v̂\nper factor", color=figures.SKY, ha="rig
 # %% tags=["hide-input"]
 axes[0].set(xscale="log", xlabel="weight decay λ", ylim=(-0.01, 0.65))
 axes[0].set_xticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"])
-axes[1].set(xlim=(-0.02, 0.68), xlabel="λ√(ab) by (4.10), a and b of the run")
+axes[1].set(xlim=(-0.02, 0.68), xlabel="λ√(ab), a and b of the run")
 axes[0].set_ylabel("singular values of the adapter"), axes[1].set_ylabel("singular values")
 _ = axes[0].set_title("AdamW needs a larger λ …"), axes[1].set_title("… as it takes λ√(ab)")
 
