@@ -126,10 +126,17 @@ def missing(exercise: Exercise, values: dict[str, Any]) -> list[str]:
     return [words for words in said if words not in text]
 
 
-@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda row: f"{row.chapter}.{row.number}")
-def test_an_exercise_still_says_what_is_tried_here(exercise: Exercise) -> None:
-    text = texts(exercise.source())[exercise.number]
-    assert [words for words in exercise.says if not pattern(words).search(text)] == []
+@pytest.mark.parametrize("chapter", sorted({row.chapter for row in EXERCISES}))
+def test_the_exercises_still_say_what_is_tried_here(chapter: int) -> None:
+    rows = [row for row in EXERCISES if row.chapter == chapter]
+    said = texts(rows[0].source())
+    gone = [
+        f"{row.number}: {words}"
+        for row in rows
+        for words in row.says
+        if not pattern(words).search(said[row.number])
+    ]
+    assert gone == []
 
 
 @pytest.mark.parametrize("exercise", EXERCISES, ids=lambda row: f"{row.chapter}.{row.number}")

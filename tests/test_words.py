@@ -159,6 +159,48 @@ def test_a_setting_of_another_section_is_found(right: str, wrong: str, tmp_path:
         assert len(unbound.unbound(path)) == found
 
 
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("It uses five seeds in two or three runs.", []),
+        ("Nine levels and five seeds.", ["Nine"]),
+        ('In `seven` runs, and as "eight" say.', []),
+        ("In twelve runs.", []),
+        ("In twelve ways.", ["twelve"]),
+        ("We print {{max(9, 3)}}, the largest of nine.", []),
+    ],
+)
+def test_a_count_in_letters_is_set_beside_or_held(
+    words: str, found: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = {"exercise": [], "direction": [{"chapter": 7, "says": "twelve runs", "check": "…"}]}
+    monkeypatch.setattr(unbound, "_table", lambda name: rows if "unbound" not in name else {})
+    monkeypatch.setattr(unbound, "by_hand", lambda _: [])
+    path = tmp_path / "07_sample.py"
+    path.write_text(NEAR.replace("WORDS", words), encoding="utf-8")
+    assert [each.number for each in unbound.unbound(path)] == found
+
+
+@pytest.mark.parametrize(
+    ("solution", "found"),
+    [
+        ("Both 400 and 0.1, twice.", []),
+        ("At 0.2, for 800 steps.", ["0.2", "800"]),
+        ("It ends at 3 of 5.", []),
+    ],
+)
+def test_a_number_in_a_solution_is_given_or_held(
+    solution: str, found: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = {"exercise": [], "direction": [{"chapter": 7, "says": "ends at 3 of 5", "check": "…"}]}
+    monkeypatch.setattr(unbound, "_table", lambda name: rows if "unbound" not in name else {})
+    path = tmp_path / "07_sample.py"
+    asked = "# %% [markdown]\n# ## 7.9 Exercises\n#\n# **1.** Train for 400 steps at 0.1.\n#\n"
+    solved = f"# <details>\n# <summary>Solution</summary>\n#\n# {solution}\n#\n# </details>\n"
+    path.write_text(NEAR.replace("WORDS", "Words.") + "\n" + asked + solved, encoding="utf-8")
+    assert [each.number for each in unbound.unbound(path)] == found
+
+
 def test_what_is_said_at_several_places_covers_none() -> None:
     everywhere, once = (
         unbound.pattern(f"{words}from {{{{a}}}} to {{{{b}}}}") for words in ("", "rises ")

@@ -12,7 +12,9 @@ there as a literal must be something else:
 - in a place, computed: one made of numbers alone is the author's formula typed again, so a row of
   ``tests/directions.toml`` or ``tests/exercises.toml`` must hold it;
 - part of a formula, which ``tests/test_formulas.py`` looks after;
-- in a solution that ``tests/exercises.toml`` tries, part of what is tried;
+- in a solution, what the exercise gives, or part of what ``tests/exercises.toml`` tries;
+- spelt out, from four on ("nine levels of noise"), set by the code beside the words, or held by a
+  row of either list;
 - or an exception, with its reason, in ``tests/unbound.toml``.
 
 A chapter's code sets many numbers, so a wrong one is often another's. A setting must therefore be
@@ -217,13 +219,9 @@ def _spelt(value: float) -> str:
 def by_hand(source: Path) -> Iterator[tuple[str, str]]:
     """Places made of numbers alone that no row holds, each with what stands around it."""
     chapter = int(source.stem[:2])
-    rows = [("directions.toml", "direction"), ("exercises.toml", "exercise")]
     held = [
-        " ".join(says.split())
-        for file, kind in rows
-        for row in _table(file)[kind]  # type: ignore[attr-defined]
-        if row["chapter"] == chapter
-        for says in ([row["says"]] if isinstance(row["says"], str) else row["says"])
+        " ".join(words.split())
+        for words in [*said("direction", chapter), *said("exercise", chapter)]
     ]
     for text in prose_of(source):
         for place in places(text):
@@ -268,7 +266,9 @@ def value_of(number: str) -> float:
 # ---- what is set beside the words --------------------------------------------------------------------
 _EXERCISES = re.compile(r"(?m)^## [\d.]+ Exercises")
 _CALLED = {"η": {"lr", "eta", "etas"}, "λ": {"weight_decay", "lam", "lams"}}
-_SPELT_OUT = dict(zip(_COUNTS.split("|"), range(2, 20), strict=False))
+_SPELT_OUT = dict(zip(_COUNTS.split("|"), [*range(2, 20), *range(20, 100, 10)], strict=False))
+_COUNT = re.compile(rf"\b(?:{'|'.join([*_SPELT_OUT][2:])})\b", re.IGNORECASE)
+_DIGITS = re.compile(r"\d+(?:\.\d+)?")
 _NAMED = {
     "η": re.compile(r"(?<![\w}])\\eta\s*=\s*(\d+(?:\.\d+)?)|\bη = (\d+(?:\.\d+)?)"),
     "λ": re.compile(r"(?<!\\eta)\\lambda\s*=\s*(\d+(?:\.\d+)?)|(?<!η)λ = (\d+(?:\.\d+)?)"),
@@ -298,6 +298,40 @@ def far(source: Path, left: Callable[[str], str]) -> Iterator[tuple[str, str]]:
             yield from _misnamed(text, trees)
         if cell.cell_type == "markdown" and _EXERCISES.search(cell.source):
             return
+
+
+def spelt(source: Path, left: Callable[[str], str]) -> Iterator[tuple[str, str]]:
+    """Counts in letters, from four on, that nothing beside sets and no row holds; as ``far``."""
+    held = [pattern(words) for words in said("direction", int(source.stem[:2]))]
+    cells = read_source(source).cells
+    for i, cell in enumerate(cells):
+        own = [cell.source] if cell.cell_type == "code" else []
+        own += [place.code for place in places(cell.source)] if not own else []
+        beside = [*own, *_run(cells[i + 1 :]), *_run(cells[:i][::-1])]
+        settings = {_spelt(value) for code in beside for value in _values(ast.parse(code))}
+        for text in map(left, words_in(cell)):
+            for words in held:
+                text = words.sub(lambda match: re.sub(r"\w", " ", match[0]), text)
+            for name in (*_NAMES, _QUOTED):
+                text = re.sub(name, lambda match: " " * len(match[0]), text, flags=re.DOTALL)
+            for match in _COUNT.finditer(text):
+                if _spelt(_SPELT_OUT[match[0].lower()]) not in settings:
+                    yield match[0], _around(text, match)
+
+
+def in_solutions(source: Path, left: Callable[[str], str]) -> Iterator[tuple[str, str]]:
+    """Numbers in solutions that their exercise does not give and no row holds; as ``far``."""
+    held = [pattern(words) for words in said("direction", int(source.stem[:2]))]
+    _, _, end = "\n".join(prose_of(source)).partition("Exercises\n")
+    for exercise in re.split(r"\*\*\d+\.\*\*", end.partition("\n## ")[0])[1:]:
+        asked, _, solution = exercise.partition("<details>")
+        given = {_spelt(abs(value_of(number))) for number in _DIGITS.findall(asked)}
+        for words in held:
+            solution = words.sub(lambda match: re.sub(r"\d", " ", match[0]), solution)
+        for number, context in numbers_in(left(solution)):
+            value = 0 if number[-1].isalpha() else abs(value_of(number))
+            if value not in (0, 1, 2) and _spelt(value) not in given:
+                yield number, context
 
 
 def _run(cells: list[Any]) -> Iterator[str]:
@@ -368,14 +402,16 @@ def _table(name: str) -> dict[str, object]:
     return tomllib.loads((HERE / name).read_text(encoding="utf-8"))
 
 
+def said(kind: str, chapter: int) -> list[str]:
+    """What the rows of a list say of a chapter: ``"direction"`` or ``"exercise"``."""
+    rows: list[dict[str, Any]] = _table(f"{kind}s.toml")[kind]  # type: ignore[assignment]
+    own = [row["says"] for row in rows if row["chapter"] == chapter]
+    return [words for says in own for words in ([says] if isinstance(says, str) else says)]
+
+
 def tried(chapter: int) -> list[re.Pattern[str]]:
     """What exercises.toml says of a chapter's solutions, their numbers filled in by a test."""
-    patterns = []
-    for row in _table("exercises.toml")["exercise"]:  # type: ignore[attr-defined]
-        if row["chapter"] == chapter:
-            for says in row["says"]:
-                patterns.append(pattern(says))
-    return patterns
+    return [pattern(words) for words in said("exercise", chapter)]
 
 
 def in_one_place(patterns: list[re.Pattern[str]], texts: list[str]) -> list[re.Pattern[str]]:
@@ -420,8 +456,16 @@ def unbound(source: Path, excepting: bool = True) -> list[Found]:
                 found.append(Found(chapter, number, context))
     ratios = [each for text in map(left, prose_of(source)) for each in ratios_in(text)]
     found += [Found(chapter, *each) for each in ratios]
-    found += [Found(chapter, *each) for each in (*far(source, left), *by_hand(source))]
+    found += [Found(chapter, *each) for each in _more(source, left)]
     return list(dict.fromkeys(found))
+
+
+def _more(source: Path, left: Callable[[str], str]) -> Iterator[tuple[str, str]]:
+    """What the rules find that look at more than a number and its chapter's settings."""
+    yield from far(source, left)
+    yield from spelt(source, left)
+    yield from in_solutions(source, left)
+    yield from by_hand(source)
 
 
 def main() -> int:

@@ -13,6 +13,7 @@ LIST = "tests/planted/errors.toml"
 WORDS = (
     "tests/test_words.py::test_every_number_in_words_is_bound[{}]",
     "tests/test_directions.py::test_the_sentence_stands_there_once[{}]",
+    "tests/test_exercises.py::test_the_exercises_still_say_what_is_tried_here[{}]",
 )
 
 
@@ -116,7 +117,8 @@ def default_checks(root: Path, file: str, find: str) -> tuple[str, ...]:
     if path.parent.name == "source":
         in_words = is_in_words(root / file, find)
         if in_words:
-            return (WORDS[0].format(path.stem), WORDS[1].format(int(path.stem[:2])))
+            number = int(path.stem[:2])
+            return (WORDS[0].format(path.stem), *(check.format(number) for check in WORDS[1:]))
         return (f"notebooks/{path.stem}.ipynb",)
     tests = [f"tests/test_{name}.py" for name in (path.stem, path.parent.name)]
     return tuple(test for test in tests if (root / test).exists())[:1]
