@@ -268,6 +268,7 @@ _EXERCISES = re.compile(r"(?m)^## [\d.]+ Exercises")
 _CALLED = {"η": {"lr", "eta", "etas"}, "λ": {"weight_decay", "lam", "lams"}}
 _SPELT_OUT = dict(zip(_COUNTS.split("|"), [*range(2, 20), *range(20, 100, 10)], strict=False))
 _COUNT = re.compile(rf"\b(?:{'|'.join([*_SPELT_OUT][2:])})\b", re.IGNORECASE)
+_SEEDS = re.compile(r"\bseeds\((\d+)\)")
 _DIGITS = re.compile(r"\d+(?:\.\d+)?")
 _NAMED = {
     "η": re.compile(r"(?<![\w}])\\eta\s*=\s*(\d+(?:\.\d+)?)|\bη = (\d+(?:\.\d+)?)"),
@@ -301,14 +302,18 @@ def far(source: Path, left: Callable[[str], str]) -> Iterator[tuple[str, str]]:
 
 
 def spelt(source: Path, left: Callable[[str], str]) -> Iterator[tuple[str, str]]:
-    """Counts in letters, from four on, that nothing beside sets and no row holds; as ``far``."""
-    held = [pattern(words) for words in said("direction", int(source.stem[:2]))]
+    """Counts in letters, from four on, that nothing beside sets and no row holds; as ``far``.
+
+    How many seeds there are is set once, and "the worst of five" stands far from it.
+    """
+    held = [literal(words) for words in said("direction", int(source.stem[:2]))]
     cells = read_source(source).cells
+    runs = {_spelt(float(number)) for cell in cells for number in _SEEDS.findall(cell.source)}
     for i, cell in enumerate(cells):
         own = [cell.source] if cell.cell_type == "code" else []
         own += [place.code for place in places(cell.source)] if not own else []
         beside = [*own, *_run(cells[i + 1 :]), *_run(cells[:i][::-1])]
-        settings = {_spelt(value) for code in beside for value in _values(ast.parse(code))}
+        settings = {_spelt(value) for code in beside for value in _values(ast.parse(code))} | runs
         for text in map(left, words_in(cell)):
             for words in held:
                 text = words.sub(lambda match: re.sub(r"\w", " ", match[0]), text)
@@ -321,7 +326,7 @@ def spelt(source: Path, left: Callable[[str], str]) -> Iterator[tuple[str, str]]
 
 def in_solutions(source: Path, left: Callable[[str], str]) -> Iterator[tuple[str, str]]:
     """Numbers in solutions that their exercise does not give and no row holds; as ``far``."""
-    held = [pattern(words) for words in said("direction", int(source.stem[:2]))]
+    held = [literal(words) for words in said("direction", int(source.stem[:2]))]
     _, _, end = "\n".join(prose_of(source)).partition("Exercises\n")
     for exercise in re.split(r"\*\*\d+\.\*\*", end.partition("\n## ")[0])[1:]:
         asked, _, solution = exercise.partition("<details>")
@@ -427,6 +432,11 @@ def pattern(says: str) -> re.Pattern[str]:
         end = place.end
     pieces.append(re.escape(says[end:]))
     return re.compile("".join(pieces).replace(r"\ ", r"\s+"))
+
+
+def literal(says: str) -> re.Pattern[str]:
+    """Words as a source has them, over line ends."""
+    return re.compile(re.escape(says).replace(r"\ ", r"\s+"))
 
 
 def excepted(chapter: str) -> list[str]:
