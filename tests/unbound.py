@@ -267,7 +267,7 @@ def value_of(number: str) -> float:
 _EXERCISES = re.compile(r"(?m)^## [\d.]+ Exercises")
 _CALLED = {"η": {"lr", "eta", "etas"}, "λ": {"weight_decay", "lam", "lams"}}
 _SPELT_OUT = dict(zip(_COUNTS.split("|"), [*range(2, 20), *range(20, 100, 10)], strict=False))
-_COUNT = re.compile(rf"\b(?:{'|'.join([*_SPELT_OUT][2:])})\b", re.IGNORECASE)
+_COUNT = re.compile(rf"(?<!\ban )\b(?:{'|'.join([*_SPELT_OUT][2:])})\b", re.IGNORECASE)
 _SEEDS = re.compile(r"\bseeds\((\d+)\)")
 _DIGITS = re.compile(r"\d+(?:\.\d+)?")
 _NAMED = {
