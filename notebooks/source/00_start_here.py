@@ -154,7 +154,7 @@ figures.show(fig, f"Left: {shown_fits['examples'].x.size} noisy examples of a si
              "without decay would reach if it never stopped.")
 
 # %% [markdown]
-# Without decay the curve bends towards single examples (Figure 0.1, left). As λ shrinks (right), the error on the networks' own examples keeps falling, but below λ ≈ 0.01 the error on new ones rises. This is **overfitting**. A large λ flattens the curve, and both errors rise. Even λ = {{lams[little]:g}} makes the trough on the left {{100 * (1 - depths[1] / depths[0]):.0f}} % shallower, but this costs less than the noise that it keeps out. We know with hindsight, from the true curve, that this λ is best; §0.6 says how to choose one.
+# Without decay the curve bends towards single examples (Figure 0.1, left). As λ shrinks (right), the error on the networks' own examples keeps falling, but below λ ≈ 0.01 the error on new ones rises. This is **overfitting**. A large λ flattens the curve, and both errors rise. Even λ = {{lams[little]:g}} makes the trough on the left {{100 * (1 - depths[1] / depths[0]):.0f}} % shallower, but this costs less than the noise that it keeps out. We know with hindsight, from the true curve, that this λ is best.
 #
 # <details>
 # <summary>Why is the triangle higher than the dot?</summary>
@@ -706,7 +706,7 @@ claim("00-time", f"Decay alone would leave {law:.3f} of the difference between t
 #
 # ## 0.5 What does AdamW make equal?
 #
-# AdamW does not minimise loss plus penalty, so §0.4 does not apply. It divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So the steps of all layers have about the same RMS: near $\eta$, unless the gradients have become much smaller than they were in the steps that $v$ averages. Does this make the weights' RMS equal, too?
+# AdamW does not minimise loss plus penalty, so §0.4 does not apply. It divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So the steps of all layers have about the same RMS: near $\eta$, as long as the gradients do not become much smaller. Does this make the weights' RMS equal, too?
 #
 # **First, noise.** Let gradients be only noise: independent at every step, always of the same distribution, and symmetric about zero. Let $\overline{w^2}$ be the mean square of many such weights, and Δ the part of a step that the gradients make.
 #
@@ -898,7 +898,7 @@ def draw_network(left, right):
 
 
 # %% tags=["hide-input"]
-def draw_step(ax, along, across, title):  # w from 0 to 3, then a step; the arc is the length of w
+def draw_step(ax, along, across):  # w from 0 to 3, then a step; the arc is the length of w
     turn = np.linspace(-0.08, 0.42, 26)
     ax.plot(3 * np.cos(turn), 3 * np.sin(turn), ":", color=figures.GREY, lw=1.2)
     for tip, tail, color in (((3, 0), (0, 0), "black"), ((3 + along, across), (3, 0), "C2")):
@@ -906,9 +906,9 @@ def draw_step(ax, along, across, title):  # w from 0 to 3, then a step; the arc 
                                                "shrinkA": 0, "shrinkB": 0})
     ax.plot([0, 3 + along], [0, across], "--", color="black", lw=1)
     ax.text(1.5, -0.33, "weights w", size=10, ha="center")
-    ax.text(3.12 + 0.7 * along, 0.4, "step Δ", size=10, color="C2")
+    ax.text(3.15 + 0.9 * along, 0.35, "step Δ", size=10, color="C2")
     ax.text(0.8, 0.68, "w + Δ", size=10)
-    ax.set(title=title, xlim=(-0.1, 4.9), ylim=(-0.5, 1.3), xticks=[], yticks=[], ylabel=" ")
+    ax.set(xlim=(-0.1, 4.9), ylim=(-0.5, 1.3), xticks=[], yticks=[], ylabel=" ")
     ax.set_aspect("equal"), ax.grid(False), ax.spines[:].set_visible(False)
 
 
@@ -916,9 +916,9 @@ def draw_step(ax, along, across, title):  # w from 0 to 3, then a step; the arc 
 fig, ((left, right), (low, low_right)) = figures.subplots(
     2, 2, figsize=(6.8, 5.2), height_ratios=(3.4, 1.4))
 draw_network(left, right), fig.get_layout_engine().set(wspace=0.08)
-draw_step(low, 0, 1, "Noise: at a right angle")
-draw_step(low_right, 0.6, 0.8, "Network: partly along w")
-low.set_xlabel("adds Δ² only"), low_right.set_xlabel("adds Δ² and 2wΔ, the push")
+draw_step(low, 0, 1), draw_step(low_right, 0.6, 0.8)
+low.set(title="Noise: at a right angle", xlabel="adds Δ² only")
+low_right.set(title="Network: partly along w", xlabel="adds Δ² and 2wΔ, the push")
 for ax, words, at, up, color in ((left, "η = 0.01, λ = 0.6", 330, 0.02, figures.GREY),
                                  (left, "dotted: without decay", 250, 0.375, "black"),
                                  (left, "first", 75, 0.25, "C0"), (left, "third", 400, 0.256, "C2"),
@@ -1002,7 +1002,7 @@ assert idle.max() < 0.3, "without decay the steps do not idle"
 #
 # </details>
 #
-# **AdamW's steps have about the same RMS in all layers. With noise alone, equal steps would give equal RMS. In this network a push along the weights adds to them, by unequal amounts, so the RMS differ by a factor of about 2, even from a large start.**
+# **AdamW's steps have about the same RMS in all layers. With noise alone, equal steps would give equal RMS. In this network a push along the weights adds to them, by unequal amounts, so the RMS become similar only to a factor of about 2.**
 #
 # ## 0.6 In practice
 #
@@ -1059,8 +1059,6 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 # which weights decay, chapters [7](07_scale_invariance.ipynb) to [10](10_weights_of_norm_one.ipynb) about normalisation, [11](11_choosing_lambda.ipynb) about choosing λ.
 #
 # </details>
-#
-# A table of all symbols ends this chapter.
 #
 # ## 0.8 Exercises
 #
