@@ -143,18 +143,18 @@ at_limit = means["_limit"].y[0]
 label_fits(left, right)
 depths = [-shown_fits[name].y.min() for name in ("truth", "λ = 0.01")]  # of the trough
 figures.show(fig, f"Left: {shown_fits['examples'].x.size} noisy examples of a sine and three "
-             "fits. Without decay the curve runs after single examples, with λ = 0.01 less so, and with λ = 1 "
-             "it is nearly flat. Right: mean squared error against λ after 3000 steps, mean of "
-             "twenty networks. On the networks' own examples it grows with λ. On new examples it "
-             f"is {end[0]:.2f} without decay, {end[0.01]:.2f} with λ = 0.01 and {end[1]:.2f} "
-             f"with λ = 1; its unavoidable part, the noise, is {means['_floor'].y[0]:.2f}. "
+             "fits. Without decay the curve runs after single examples, with λ = 0.01 less so, and "
+             "with λ = 1 it is nearly flat. Right: mean squared error against λ after 3000 steps, "
+             "mean of twenty networks. On the networks' own examples it grows with λ. On new "
+             f"examples it is {end[0]:.2f} without decay, {end[0.01]:.2f} with λ = 0.01 and "
+             f"{end[1]:.2f} with λ = 1; its unavoidable part, the noise, is {means['_floor'].y[0]:.2f}. "
              f"Without decay and without stopping it would be {at_limit:.2f} (triangle).",
              number="0.1", caption="Left: one typical network with three values of λ. Right: the "
              "mean of all twenty networks after 3000 steps. The triangle is what training "
              "without decay would reach if it never stopped.")
 
 # %% [markdown]
-# Without decay the curve bends towards single examples (Figure 0.1, left). As λ shrinks (right), the error on the networks' own examples keeps falling, but below λ ≈ 0.01 the error on new ones rises. This is **overfitting**. A large λ flattens the curve, and both errors rise. Even λ = {{lams[little]:g}} makes the trough on the left {{100 * (1 - depths[1] / depths[0]):.0f}} % shallower, but this costs less than the noise that it keeps out. We know with hindsight, from the true curve, that this λ is best.
+# Without decay the curve bends towards single examples (Figure 0.1, left). As λ shrinks (right), the error on the networks' own examples keeps falling, but below λ ≈ 0.01 the error on new ones rises. This is **overfitting**. A large λ flattens the curve, and both errors rise. Even λ = {{lams[little]:g}} makes the trough of the curve {{100 * (1 - depths[1] / depths[0]):.0f}} % shallower, but this costs less than the noise that it keeps out. We know with hindsight, from the true curve, that this λ is best.
 #
 # <details>
 # <summary>Why is the triangle higher than the dot?</summary>
@@ -190,7 +190,7 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
 #
 # $$w\leftarrow(1-\eta\lambda)\,w-\eta\,g\tag{0.1}$$
 #
-# Each step multiplies all weights by the same factor, a little below 1: hence *weight decay*. With η = 0.5 and λ = 0.003 a step takes {{100 * 0.5 * 0.003:.2f}} % off each weight. Without a gradient a weight falls to $1/e$ of its value in about $1/(\eta\lambda)$ steps, here {{1 / (0.5 * 0.003):.0f}}.
+# Each step multiplies all weights by the same factor, a little below 1: hence *weight decay*. Without a gradient a weight falls to $1/e$ of its value in about $1/(\eta\lambda)$ steps: with η = 0.5 and λ = 0.003 in {{1 / (0.5 * 0.003):.0f}}.
 #
 # **Adam** makes steps of similar size for all weights: for each weight it keeps a running mean $v$ of the squared gradients, and divides the gradient by $\sqrt v$. (We leave out momentum and smaller corrections.) Because of this division it matters where λ enters:
 #
@@ -269,7 +269,7 @@ figures.show(fig, "Mean of 5000 weights that start at 1 and get random gradients
              "lines coincide; each is drawn as dashes so that all colours show.")
 
 # %% [markdown]
-# In Figure 0.2 a step of Adam (left) multiplies the mean weight by about $1-\eta\lambda/\sqrt v$: the smaller the gradients, the faster the decay. Under AdamW (right) all three means fall alike, to about {{all_three:.2f}}.
+# In Figure 0.2 a step of Adam (left) multiplies the mean weight by about $1-\eta\lambda/\sqrt v$: the smaller the gradients, the faster the decay. Under AdamW (right) all three means fall alike.
 
 # %% tags=["hide-input"]
 claim("00-factor", "After 250 steps Adam's line of scale 10 and AdamW's three lines lie on their "
@@ -811,7 +811,7 @@ claim("00-noise", "With noise for gradients, small ones or large, the weights' R
 #
 # </details>
 #
-# **Now the network** of §0.3. Its first layer starts four times as large as there, and AdamW has no momentum:
+# **Now the network** of §0.3. Its first layer now starts large, and AdamW has no momentum:
 
 # %%
 def train_network(lr, decay):  # gives the layers' weights before each step, and at the end
@@ -935,19 +935,19 @@ kept = [starts[f"{kind}first layer"].y for kind in ("", "_without ")]
 solid = [starts[name].y[-1] for name in order]
 parts = [", ".join(f"{one:.1f}" for one in bars[name].y) for name in ("squared steps", "all")]
 angles = ", ".join(f"{one:.2f}" for one in cosines)
-figures.show(fig, "The network under AdamW without momentum, η = 0.01 and λ = 0.6. Top left: RMS of "
-             f"its layers' weights; the first goes from {kept[0][0]:.2f} to {kept[0][-1]:.2f} "
+figures.show(fig, "The network under AdamW without momentum, η = 0.01 and λ = 0.6. Top left: RMS "
+             f"of its layers' weights; the first goes from {kept[0][0]:.2f} to {kept[0][-1]:.2f} "
              f"with decay and to {kept[1][-1]:.2f} without; the other two end at {solid[1]:.2f} "
              f"and {solid[2]:.2f} with decay, and the law (0.3) is {starts['law'].y[0]:.2f}. "
              "Top right: what a step adds to a layer's mean square in the second half of the run "
              f"with decay, {parts[1]} η² in the three layers, of which squared steps are "
              f"{parts[0]} η²; noise would add {bars['noise'].y[0]:.0f} η². "
-             "Bottom: arrows for the weights w and a step Δ, at a right angle and at a smaller one; "
-             "in the second case the sum is clearly longer than w.", number="0.7",
-             caption="Solid lines and bars are the run with decay, bars its second half. A pale part "
-             "is twice the mean product of weights and steps. The arrows are not to scale: in the "
-             f"network the cosine between w and Δ is {angles} in the three layers. A dotted arc "
-             "marks the length of w.")
+             "Bottom: arrows for the weights w and a step Δ, at a right angle and at a smaller "
+             "one: in the second case the sum is clearly longer than w.", number="0.7",
+             caption="Solid lines and bars are the run with decay, the bars its second half. A "
+             "pale part is twice the mean product of weights and steps. The arrows are not to "
+             f"scale: in the network the cosine between w and Δ is {angles} in the three layers. "
+             "A dotted arc marks the length of w.")
 
 # %% tags=["hide-input"]
 assert product[2] > 2 * product[:2].max() > 0, "the third layer is not pushed most"
@@ -958,7 +958,7 @@ ahead = {decay: each[:, 0] / each[:, 1] for decay, each in large.items()}  # of 
 # %% [markdown]
 # The network, too, forgets its large first layer with decay, but not without (Figure 0.7, top left).
 #
-# But all solid lines end above (0.3), the third layer's highest. A step of noise is at a right angle to the weights (bottom left), so it adds only its own square. The network's steps point partly along the weights (bottom right), so $\overline{w\Delta}>0$. In the third layer this push makes {{100 * (1 - bars["squared steps"].y[2] / bars["all"].y[2]):.0f}} % of the {{bars["all"].y[2]:.0f}} $\eta^2$ that a step adds (top right), so decay balances the steps at about {{bars["all"].y[2] ** 0.5:.1f}} times (0.3).
+# But all solid lines end above (0.3), the third layer's highest, although the steps have about the same RMS in all layers. A step of noise is at a right angle to the weights (bottom left), so it adds only its own square. The network's steps point partly along the weights (bottom right), so $\overline{w\Delta}>0$. In the third layer this push makes {{100 * (1 - bars["squared steps"].y[2] / bars["all"].y[2]):.0f}} % of the {{bars["all"].y[2]:.0f}} $\eta^2$ that a step adds (top right), so decay balances the steps at √{{bars["all"].y[2]:.0f}} ≈ {{bars["all"].y[2] ** 0.5:.1f}} times (0.3).
 
 # %% tags=["hide-input"]
 claim("00-growth", "The mean square grows by the mean of Δ² and 2a times that of wΔ",
@@ -1002,7 +1002,7 @@ assert idle.max() < 0.3, "without decay the steps do not idle"
 #
 # </details>
 #
-# **AdamW's steps have about the same RMS in all layers. With noise alone, equal steps would give equal RMS. In this network a push along the weights adds to them, by unequal amounts, so the RMS become similar only to a factor of about 2.**
+# **AdamW's steps have about the same RMS in all layers. With noise alone, equal steps would give equal RMS. In this network a push along the weights adds to the steps, by unequal amounts, so the RMS become similar only to within a factor of about 2.**
 #
 # ## 0.6 In practice
 #
