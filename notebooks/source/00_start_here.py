@@ -147,9 +147,10 @@ figures.show(fig, f"Left: {shown_fits['examples'].x.size} noisy examples of a si
              "with λ = 1 it is nearly flat. Right: mean squared error against λ after 3000 steps, "
              "mean of twenty networks. On the networks' own examples it grows with λ. On new "
              f"examples it is {end[0]:.2f} without decay, {end[0.01]:.2f} with λ = 0.01 and "
-             f"{end[1]:.2f} with λ = 1; its unavoidable part, the noise, is {means['_floor'].y[0]:.2f}. "
-             f"Without decay and without stopping it would be {at_limit:.2f} (triangle).",
-             number="0.1", caption="Left: one typical network with three values of λ. Right: the "
+             f"{end[1]:.2f} with λ = 1; its unavoidable part, the noise, is "
+             f"{means['_floor'].y[0]:.2f}. Without decay and without stopping it would be "
+             f"{at_limit:.2f} (triangle).", number="0.1",
+             caption="Left: one typical network with three values of λ. Right: the "
              "mean of all twenty networks after 3000 steps. The triangle is what training "
              "without decay would reach if it never stopped.")
 
@@ -458,7 +459,7 @@ claim("00-balance", "After training with SGD, the largest squared norm of a laye
       measured=at_end.max(0) / at_end.min(0), below=1.1)
 
 # %% [markdown]
-# AdamW's shares (top right) come near the layers' fractions of all weights. Equal RMS would give exactly these fractions, and indeed the RMS become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half of training about {{below: ratios.mean():.2f}} times. This is no end state yet, because the third layer's RMS still grows.
+# AdamW's shares (top right) come near the layers' fractions of all weights. Equal RMS would give exactly these fractions, and the RMS become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half of training about {{below: ratios.mean():.2f}} times. This is no end state yet, because the third layer's RMS still grows.
 #
 # Decay is not the reason here: without it (dotted) the largest RMS even comes down to {{below: bare_ratios.mean():.2f}} times the smallest, because AdamW's steps soon outweigh this small start. So §0.5 lets one layer start large.
 
@@ -716,7 +717,7 @@ claim("00-time", f"Decay alone would leave {law:.3f} of the difference between t
 #
 # $$w_{\mathrm{rms}}\approx\sqrt{\frac{\eta}{2\lambda}}\tag{0.3}$$
 #
-# Neither the scale of the gradients nor the start enters, so all layers would get the same RMS.
+# Neither the scale of the gradients nor the start enters, so all layers get the same RMS.
 
 # %%
 lr, lam = 0.01, 0.6
@@ -958,7 +959,7 @@ ahead = {decay: each[:, 0] / each[:, 1] for decay, each in large.items()}  # of 
 # %% [markdown]
 # The network, too, forgets its large first layer with decay, but not without (Figure 0.7, top left).
 #
-# But all solid lines end above (0.3), the third layer's highest, although the steps have about the same RMS in all layers. A step of noise is at a right angle to the weights (bottom left), so it adds only its own square. The network's steps point partly along the weights (bottom right), so $\overline{w\Delta}>0$. In the third layer this push makes {{100 * (1 - bars["squared steps"].y[2] / bars["all"].y[2]):.0f}} % of the {{bars["all"].y[2]:.0f}} $\eta^2$ that a step adds (top right), so decay balances the steps at √{{bars["all"].y[2]:.0f}} ≈ {{bars["all"].y[2] ** 0.5:.1f}} times (0.3).
+# But all solid lines end above (0.3), the third layer's highest, although the steps have about the same RMS in all layers. A step of noise is on average at a right angle to the weights (bottom left), so it adds only its own square. The network's steps point partly along the weights (bottom right), so $\overline{w\Delta}>0$. In the third layer this push makes {{100 * (1 - bars["squared steps"].y[2] / bars["all"].y[2]):.0f}} % of the {{bars["all"].y[2]:.0f}} $\eta^2$ that a step adds (top right), so decay balances the steps at √{{bars["all"].y[2]:.0f}} ≈ {{bars["all"].y[2] ** 0.5:.1f}} times (0.3).
 
 # %% tags=["hide-input"]
 claim("00-growth", "The mean square grows by the mean of Δ² and 2a times that of wΔ",
