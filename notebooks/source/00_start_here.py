@@ -93,7 +93,9 @@ none, little = shown[0], shown[0.01]
 assert abs(at_examples @ minima[..., :1] - targets).max() < 1e-6, "the limit leaves an error"
 assert (limits - errors)[:, :2].mean(0).min() > 0, "stopping does not protect"
 assert abs(limits - errors)[:, little:].max() < 1e-6, "too short for larger λ"
-typical = (errors[:, little] / errors[:, none]).argsort()[10]  # in the middle of the twenty
+gain = errors[:, little] / errors[:, none]
+typical = gain.argsort()[10]  # in the middle of the twenty
+assert (gain < gain[typical]).sum() == (gain > gain[typical]).sum() + 1, "not in the middle"
 
 # %% tags=["hide-input"]
 def draw_fits(left, right):
@@ -135,23 +137,25 @@ def label_fits(left, right):
 # %% tags=["hide-input"]
 fig, (left, right) = figures.subplots(1, 2, figsize=(6.8, 3.6))
 draw_fits(left, right), fig.get_layout_engine().set(wspace=0.08)
-means = figures.drawn(right)
+means, shown_fits = figures.drawn(right), figures.drawn(left)
 end = {lam: means[f"λ = {lam}"].y[0] for lam in shown}
 at_limit = means["_limit"].y[0]
 label_fits(left, right)
-figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without decay the curve "
-             "runs after single examples, with λ = 0.01 less so, and with λ = 1 "
-             "it is nearly flat. Right: mean squared error against λ after 3000 steps, mean of "
-             "twenty networks. On the networks' own examples it grows with λ. On new examples it "
-             f"is {end[0]:.2f} without decay, {end[0.01]:.2f} with λ = 0.01 and {end[1]:.2f} "
-             f"with λ = 1; its unavoidable part, the noise, is {means['_floor'].y[0]:.2f}. "
-             f"Without decay and without stopping it would be {at_limit:.2f} (triangle).",
-             number="0.1", caption="Left: one typical network with three values of λ. Right: the "
-             "mean of all twenty networks; the dashed line and the open circle are on their own "
-             "examples, the triangle is the limit of endless training.")
+depths = [-shown_fits[name].y.min() for name in ("truth", "λ = 0.01")]  # of the trough
+figures.show(fig, f"Left: {shown_fits['examples'].x.size} noisy examples of a sine and three "
+             "fits. Without decay the curve runs after single examples, with λ = 0.01 less so, and "
+             "with λ = 1 it is nearly flat. Right: mean squared error against λ after 3000 steps, "
+             "mean of twenty networks. On the networks' own examples it grows with λ. On new "
+             f"examples it is {end[0]:.2f} without decay, {end[0.01]:.2f} with λ = 0.01 and "
+             f"{end[1]:.2f} with λ = 1; its unavoidable part, the noise, is "
+             f"{means['_floor'].y[0]:.2f}. Without decay and without stopping it would be "
+             f"{at_limit:.2f} (triangle).", number="0.1",
+             caption="Left: one typical network with three values of λ. Right: the "
+             "mean of all twenty networks after 3000 steps. The triangle is what training "
+             "without decay would reach if it never stopped.")
 
 # %% [markdown]
-# Without decay the curve bends towards single examples (Figure 0.1, left). As λ shrinks (right), the error on the networks' own examples keeps falling, but below λ ≈ 0.01 the error on new ones rises. This is **overfitting**. A large λ flattens the curve, and both errors rise. Even λ = {{lams[little]:g}} flattens the trough a little, but this costs less than the noise that it keeps out.
+# Without decay the curve bends towards single examples (Figure 0.1, left). As λ shrinks (right), the error on the networks' own examples keeps falling, but below λ ≈ 0.01 the error on new ones rises. This is **overfitting**. A large λ flattens the curve, and both errors rise. Even λ = {{lams[little]:g}} makes the trough of the curve {{100 * (1 - depths[1] / depths[0]):.0f}} % shallower, but this costs less than the noise that it keeps out. We know with hindsight, from the true curve, that this λ is best.
 #
 # <details>
 # <summary>Why is the triangle higher than the dot?</summary>
@@ -164,8 +168,8 @@ figures.show(fig, "Left: twenty noisy examples of a sine and three fits. Without
 
 # %% tags=["hide-input"]
 assert at_limit > 1.1 * end[0], "stopping does not protect"
-claim("00-overfit", "On new examples, the error beyond the noise is {} times as large with λ = "
-      "0.01 as without decay, on average over twenty networks",
+claim("00-overfit", "Without decay, the error on new examples exceeds the noise by "
+      f"{end[0] - sigma**2:.2f}, on average over twenty networks; with λ = 0.01 by {{}} times this",
       measured=(end[0.01] - sigma**2) / (end[0] - sigma**2), below=0.75)
 
 # %% tags=["hide-input"]
@@ -173,7 +177,7 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
       measured=trained[..., little] - minima[..., little], equals=0, within=1e-9)
 
 # %% [markdown]
-# Large models that see their data once hardly overfit. There decay helps training itself ([D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415)), as it sets the size of a step *relative to the weights* ([Kosson et al., 2024](https://arxiv.org/abs/2305.17212)).
+# Large models that see their data once hardly overfit. For them decay helps training itself ([D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415)), because it sets the size of a step *relative to the weights* ([Kosson et al., 2024](https://arxiv.org/abs/2305.17212)).
 #
 # **A little decay keeps a network from learning noise; too much also keeps it from learning the curve.**
 #
@@ -187,14 +191,14 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
 #
 # $$w\leftarrow(1-\eta\lambda)\,w-\eta\,g\tag{0.1}$$
 #
-# Each step multiplies all weights by the same factor, a little below 1: hence *weight decay*. With η = 0.5 and λ = 0.003 a step takes {{100 * 0.5 * 0.003:.2f}} % off each weight. Without a gradient a weight falls to $1/e$ of its value in about $1/(\eta\lambda)$ steps, here {{1 / (0.5 * 0.003):.0f}}.
+# Each step multiplies all weights by the same factor, a little below 1: hence *weight decay*. Without a gradient a weight falls to $1/e$ of its value in about $1/(\eta\lambda)$ steps: with η = 0.5 and λ = 0.003 in {{1 / (0.5 * 0.003):.0f}}.
 #
-# **Adam** makes steps of similar size for all weights. For each weight it keeps a running mean $v$ of squared gradients, and divides the gradient by $\sqrt v$. (We leave out momentum and smaller corrections.) With this division it matters where λ enters:
+# **Adam** makes steps of similar size for all weights: for each weight it keeps a running mean $v$ of the squared gradients, and divides the gradient by $\sqrt v$. (We leave out momentum and smaller corrections.) Because of this division it matters where λ enters:
 #
-# - **Coupled** decay, in `torch.optim.Adam`, adds $\lambda w$ to the gradient. So it is divided by $\sqrt v$, too: $w\leftarrow w-\eta\,(g+\lambda w)/\sqrt v$, where $v$ averages $(g+\lambda w)^2$.
+# - **Coupled** decay, in `torch.optim.Adam`, adds $\lambda w$ to the gradient, so the decay is divided by $\sqrt v$, too: $w\leftarrow w-\eta\,(g+\lambda w)/\sqrt v$, where $v$ averages $(g+\lambda w)^2$.
 # - **Decoupled** decay, in `torch.optim.AdamW`, shrinks the weight directly: $w\leftarrow(1-\eta\lambda)\,w-\eta\,g/\sqrt v$, where $v$ averages $g^2$.
 #
-# So under coupled decay a weight with large gradients, and thus large $\sqrt v$, should hardly decay. We give 5,000 weights random gradients of mean zero; their *scale* is the standard deviation. This noise cancels in the mean over all weights, which shows the decay alone.
+# So under coupled decay a weight with large gradients, and thus large $\sqrt v$, should hardly decay. We give 5,000 weights random gradients of mean zero and call their standard deviation the *scale*. The mean over all weights shows the decay alone, because the noise cancels in it.
 
 # %%
 from torch import nn
@@ -266,7 +270,7 @@ figures.show(fig, "Mean of 5000 weights that start at 1 and get random gradients
              "lines coincide; each is drawn as dashes so that all colours show.")
 
 # %% [markdown]
-# In Figure 0.2 a step of Adam (left) multiplies weights by about $1-\eta\lambda/\sqrt v$: the smaller the gradients, the faster the decay. Under AdamW (right) all three means fall alike, to about {{all_three:.2f}}.
+# In Figure 0.2 a step of Adam (left) multiplies the mean weight by about $1-\eta\lambda/\sqrt v$: the smaller the gradients, the faster the decay. Under AdamW (right) all three means fall alike.
 
 # %% tags=["hide-input"]
 claim("00-factor", "After 250 steps Adam's line of scale 10 and AdamW's three lines lie on their "
@@ -277,7 +281,7 @@ claim("00-factor", "After 250 steps Adam's line of scale 10 and AdamW's three li
 assert coupled["1"].y[-1] > coupled["law 1"].y[-1], "not above its dots"
 
 # %% [markdown]
-# **In plain gradient descent penalty and decay are the same; in Adam they differ.**
+# **In plain gradient descent penalty and decay are the same. In Adam they differ.**
 #
 # ## 0.3 Which layer has the largest share?
 #
@@ -442,11 +446,7 @@ figures.show(fig, "Share of the squared norm that each of three layers has in tr
              "and at the end. Dotted lines are AdamW without decay.")
 
 # %% [markdown]
-# In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}. AdamW's shares (top right) come near the layers' fractions of all weights. The third layer is the exception: its share is {{last_shares[2] / marked[2]:.1f}} times its fraction.
-#
-# Equal RMS would give exactly these fractions, and indeed the RMS become similar (bottom right): the largest goes from {{below: start_ratio:.1f}} to about {{below: ratios.mean():.2f}} times the smallest.
-#
-# Decay is not the reason here: without it (dotted) the largest RMS even comes down to {{below: bare_ratios.mean():.2f}} times the smallest, because AdamW's steps soon outweigh this small start. So §0.5 lets one layer start large.
+# In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}.
 
 # %% tags=["hide-input"]
 at_start = np.array([curves[name].at(0) for name in names])  # three layers, five runs
@@ -457,6 +457,11 @@ claim("00-start", "Before training, the first layer's squared norm is at least {
 claim("00-balance", "After training with SGD, the largest squared norm of a layer is at most {} "
       "times the smallest, in each of five seeds",
       measured=at_end.max(0) / at_end.min(0), below=1.1)
+
+# %% [markdown]
+# AdamW's shares (top right) come near the layers' fractions of all weights. Equal RMS would give exactly these fractions, and the RMS become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half of training about {{below: ratios.mean():.2f}} times. This is no end state yet, because the third layer's RMS still grows.
+#
+# Decay is not the reason here: without it (dotted) the largest RMS even comes down to {{below: bare_ratios.mean():.2f}} times the smallest, because AdamW's steps soon outweigh this small start. So §0.5 lets one layer start large.
 
 # %% tags=["hide-input"]
 mean_share = np.array([right_curves[name].y[:, right_curves[name].x[0] >= 200].mean(1)
@@ -497,7 +502,7 @@ claim("00-sum", "The layers' shares add up to 1, and so do the marked fractions"
 #
 # ## 0.4 Why does SGD make the layers equal?
 #
-# Figure 0.4 shows two networks that compute the same; their layers' squared norms are 4 and 1, and 2 and 2.
+# Because the penalty is then least. Figure 0.4 shows two networks that compute the same, though their layers' squared norms are 4 and 1, and 2 and 2.
 #
 # 1. Multiply a layer's weights (and biases, if it has any) by some $c>0$, and divide the next layer's weights by $c$. Since $\operatorname{relu}(cz)=c\operatorname{relu}(z)$, this changes neither
 #    the network's function (left) nor the loss.
@@ -591,9 +596,9 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
 # %% [markdown]
 # **How long does it take?** Let $g_l$ be the gradient of a batch's loss with respect to $W_l$. Write $\langle W,g\rangle$ for the sum of each weight times its entry of the gradient.
 #
-# 4. The loss does not depend on $c$, so its derivative at $c=1$ is zero: $\langle W_1,g_1\rangle-\langle W_2,g_2\rangle=0$.
+# 4. Let the weights be $cW_1$ and $W_2/c$. The loss does not depend on $c$, so its derivative at $c=1$ is zero. By the chain rule this says $\langle W_1,g_1\rangle=\langle W_2,g_2\rangle$.
 # 5. The step (0.1) turns $\lVert W_l\rVert^2$ into $a^2\lVert W_l\rVert^2-2a\eta\langle W_l,g_l\rangle+\eta^2\lVert g_l\rVert^2$, with $a=1-\eta\lambda$.
-# 6. In the difference $D=\lVert W_1\rVert^2-\lVert W_2\rVert^2$ the middle terms cancel. So, exactly, if there are no biases,
+# 6. In the difference $D=\lVert W_1\rVert^2-\lVert W_2\rVert^2$ the middle terms cancel. So decay shrinks the difference, and only the gradients' norms add to it. Without biases this is exact:
 #
 # $$D\leftarrow(1-\eta\lambda)^2D+\eta^2\left(\lVert g_1\rVert^2-\lVert g_2\rVert^2\right)\tag{0.2}$$
 #
@@ -674,9 +679,7 @@ assert squares.step[4] == 100, "another step's differences"
 assert (lifted[names[0]].at(25) < lifted[names[0]].at(0)).all(), "the first layer does not dip"
 
 # %% [markdown]
-# In Figure 0.5 (right) the differences fade slowly, by decay. At the end {{100 * parts[..., -1].mean():.1f}} % is left; decay alone would leave {{100 * fading["law"].y[-1]:.1f}} %.
-#
-# The other {{100 * (parts[..., -1].mean() - fading["law"].y[-1]):.1f}} % comes from the last term of (0.2), which adds to $D$ while the first layer's gradient is the larger one. Our network comes to fit its examples, so its gradients shrink, and $D$ shrinks with them.
+# In Figure 0.5 (right) the differences fade slowly, by decay. At the end {{100 * parts[..., -1].mean():.1f}} % is left, although decay alone would leave {{100 * fading["law"].y[-1]:.1f}} %. The rest comes from the last term of (0.2): the first layer's gradient is the larger one on average, so this term adds to $D$. As our network comes to fit its examples, its gradients shrink, and $D$ shrinks with them.
 #
 # <details>
 # <summary>Where does the difference end?</summary>
@@ -704,17 +707,17 @@ claim("00-time", f"Decay alone would leave {law:.3f} of the difference between t
 #
 # ## 0.5 What does AdamW make equal?
 #
-# AdamW does not minimise loss plus penalty, so §0.4 does not apply. It divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So the steps of all layers have about the same RMS: near $\eta$, unless the gradients have become much smaller than they were in the steps that $v$ averages.
+# AdamW does not minimise loss plus penalty, so §0.4 does not apply. It divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So the steps of all layers have about the same RMS: near $\eta$, as long as the gradients do not become much smaller. Does this make the weights' RMS equal, too?
 #
 # **First, noise.** Let gradients be only noise: independent at every step, always of the same distribution, and symmetric about zero. Let $\overline{w^2}$ be the mean square of many such weights, and Δ the part of a step that the gradients make.
 #
 # 1. *Decay takes.* It turns $w$ into $aw$ with $a=1-\eta\lambda$, and so takes about $2\eta\lambda\,\overline{w^2}$ from the mean square.
 # 2. *The gradients add.* The mean square of $aw+\Delta$ is $a^2\overline{w^2}+2a\,\overline{w\Delta}+\overline{\Delta^2}$. The sign of Δ is random, whatever $w$ and $|\Delta|$ are, so $\overline{w\Delta}=0$ on average. What is added is $\overline{\Delta^2}\approx\eta^2$, the same in every layer.
-# 3. *The two balance* where $2\eta\lambda\,\overline{w^2}=\eta^2$. There the RMS of the weights is
+# 3. *The two balance* where $2\eta\lambda\,\overline{w^2}=\eta^2$. There the RMS of the weights depends on η and λ alone:
 #
 # $$w_{\mathrm{rms}}\approx\sqrt{\frac{\eta}{2\lambda}}\tag{0.3}$$
 #
-# Neither the scale of the gradients nor the start enters, so all layers would get the same RMS. The distance of $\overline{w^2}$ from its limit shrinks by $(1-\eta\lambda)^2$ a step, to $1/e$ in $1/(2\eta\lambda)$ steps, here {{below: 1 / (2 * lr * lam):.0f}}, as in §0.4. Without decay the start stays, and $t$ steps add $\eta^2t$. With momentum (0.3) still holds (Exercise 9).
+# Neither the scale of the gradients nor the start enters, so all layers get the same RMS.
 
 # %%
 lr, lam = 0.01, 0.6
@@ -802,7 +805,14 @@ claim("00-noise", "With noise for gradients, small ones or large, the weights' R
       equals=1, within=0.05)
 
 # %% [markdown]
-# **Now the network** of §0.3, with a large first layer and no momentum:
+# <details>
+# <summary>How long does it take, and what happens without decay or with momentum?</summary>
+#
+# A step multiplies the distance of $\overline{w^2}$ from its limit by $(1-\eta\lambda)^2$, so it falls to $1/e$ in $1/(2\eta\lambda)$ steps, here {{1 / (2 * lr * lam):.0f}}, as in §0.4. Without decay the start stays, and $t$ steps add $\eta^2t$ (dotted). With momentum (0.3) still holds (Exercise 9).
+#
+# </details>
+#
+# **Now the network** of §0.3. Its first layer now starts large, and AdamW has no momentum:
 
 # %%
 def train_network(lr, decay):  # gives the layers' weights before each step, and at the end
@@ -889,8 +899,27 @@ def draw_network(left, right):
 
 
 # %% tags=["hide-input"]
-fig, (left, right) = figures.subplots(1, 2, figsize=(6.8, 3.6))
+def draw_step(ax, along, across):  # w from 0 to 3, then a step; the arc is the length of w
+    turn = np.linspace(-0.08, 0.42, 26)
+    ax.plot(3 * np.cos(turn), 3 * np.sin(turn), ":", color=figures.GREY, lw=1.2)
+    for tip, tail, color in (((3, 0), (0, 0), "black"), ((3 + along, across), (3, 0), "C2")):
+        ax.annotate("", tip, tail, arrowprops={"arrowstyle": "->", "lw": 2.4, "color": color,
+                                               "shrinkA": 0, "shrinkB": 0})
+    ax.plot([0, 3 + along], [0, across], "--", color="black", lw=1)
+    ax.text(1.5, -0.33, "weights w", size=10, ha="center")
+    ax.text(3.15 + 0.9 * along, 0.35, "step Δ", size=10, color="C2")
+    ax.text(0.8, 0.68, "w + Δ", size=10)
+    ax.set(xlim=(-0.1, 4.9), ylim=(-0.5, 1.3), xticks=[], yticks=[], ylabel=" ")
+    ax.set_aspect("equal"), ax.grid(False), ax.spines[:].set_visible(False)
+
+
+# %% tags=["hide-input"]
+fig, ((left, right), (low, low_right)) = figures.subplots(
+    2, 2, figsize=(6.8, 5.2), height_ratios=(3.4, 1.4))
 draw_network(left, right), fig.get_layout_engine().set(wspace=0.08)
+draw_step(low, 0, 1), draw_step(low_right, 0.6, 0.8)
+low.set(title="Noise: at a right angle", xlabel="adds Δ² only")
+low_right.set(title="Network: partly along w", xlabel="adds Δ² and 2wΔ, the push")
 for ax, words, at, up, color in ((left, "η = 0.01, λ = 0.6", 330, 0.02, figures.GREY),
                                  (left, "dotted: without decay", 250, 0.375, "black"),
                                  (left, "first", 75, 0.25, "C0"), (left, "third", 400, 0.256, "C2"),
@@ -906,15 +935,20 @@ starts, bars = figures.drawn(left), figures.drawn(right)
 kept = [starts[f"{kind}first layer"].y for kind in ("", "_without ")]
 solid = [starts[name].y[-1] for name in order]
 parts = [", ".join(f"{one:.1f}" for one in bars[name].y) for name in ("squared steps", "all")]
-figures.show(fig, "The network under AdamW without momentum, η = 0.01 and λ = 0.6. Left: RMS of "
-             f"its layers' weights; the first goes from {kept[0][0]:.2f} to {kept[0][-1]:.2f} "
+angles = ", ".join(f"{one:.2f}" for one in cosines)
+figures.show(fig, "The network under AdamW without momentum, η = 0.01 and λ = 0.6. Top left: RMS "
+             f"of its layers' weights; the first goes from {kept[0][0]:.2f} to {kept[0][-1]:.2f} "
              f"with decay and to {kept[1][-1]:.2f} without; the other two end at {solid[1]:.2f} "
              f"and {solid[2]:.2f} with decay, and the law (0.3) is {starts['law'].y[0]:.2f}. "
-             "Right: what a step adds to the mean square of a layer in the second half of the run "
+             "Top right: what a step adds to a layer's mean square in the second half of the run "
              f"with decay, {parts[1]} η² in the three layers, of which squared steps are "
-             f"{parts[0]} η²; noise would add {bars['noise'].y[0]:.0f} η².", number="0.7",
-             caption="Left: solid lines are with decay. Right: means over the second half of the "
-             "run with decay. The pale part is twice the mean product of weights and steps.")
+             f"{parts[0]} η²; noise would add {bars['noise'].y[0]:.0f} η². "
+             "Bottom: arrows for the weights w and a step Δ, at a right angle and at a smaller "
+             "one: in the second case the sum is clearly longer than w.", number="0.7",
+             caption="Solid lines and bars are the run with decay, the bars its second half. A "
+             "pale part is twice the mean product of weights and steps. The arrows are not to "
+             f"scale: in the network the cosine between w and Δ is {angles} in the three layers. "
+             "A dotted arc marks the length of w.")
 
 # %% tags=["hide-input"]
 assert product[2] > 2 * product[:2].max() > 0, "the third layer is not pushed most"
@@ -923,11 +957,9 @@ step_rms = step_square**0.5 / lr  # in units of η
 ahead = {decay: each[:, 0] / each[:, 1] for decay, each in large.items()}  # of the second layer
 
 # %% [markdown]
-# The network, too, forgets its large first layer (Figure 0.7, left). From {{ahead[lam][0]:.1f}} times the RMS of the second it goes to {{ahead[lam][-1]:.1f}} times with decay, and only to {{ahead[0.0][-1]:.1f}} times without.
+# The network, too, forgets its large first layer with decay, but not without (Figure 0.7, top left).
 #
-# But all solid lines end above (0.3), the third layer's highest. The reason: the network's steps do not point at random but partly along the weights, so they make them larger: $\overline{w\Delta}>0$ (right). In the third layer they add {{bars["all"].y[2]:.0f}} $\eta^2$ in all, so decay balances them at about {{bars["all"].y[2] ** 0.5:.1f}} times (0.3).
-#
-# So the RMS are only similar, and (0.3) is rough where a network fits its data.
+# But all solid lines end above (0.3), the third layer's highest, although the steps have about the same RMS in all layers. A step of noise is on average at a right angle to the weights (bottom left), so it adds only its own square. The network's steps point partly along the weights (bottom right), so $\overline{w\Delta}>0$. In the third layer this push makes {{100 * (1 - bars["squared steps"].y[2] / bars["all"].y[2]):.0f}} % of the {{bars["all"].y[2]:.0f}} $\eta^2$ that a step adds (top right), so decay balances the steps at √{{bars["all"].y[2]:.0f}} ≈ {{bars["all"].y[2] ** 0.5:.1f}} times (0.3).
 
 # %% tags=["hide-input"]
 claim("00-growth", "The mean square grows by the mean of Δ² and 2a times that of wΔ",
@@ -960,7 +992,7 @@ assert idle.max() < 0.3, "without decay the steps do not idle"
 #
 # Multiplying a layer by $c>1$ multiplies all outputs. Nearly all images are classified rightly, so this lowers the loss. Its derivative at $c=1$, $\langle W,g\rangle$, is thus negative: {{uphill[0]:.2f}} on average over the second half of the run with decay. It is the same for all three layers (§0.4, step 4). The third layer has the fewest weights, and the same total is spread over them, so each of its weights is pushed most.
 #
-# This argument is for gradient descent. AdamW's steps go against $g/\sqrt v$ ([chapter 9](09_adaptive_optimisers.ipynb)); for AdamW we have no argument, only the measurement. Their cosine with the weights, the mean of $w\Delta$ over the two RMS, looks small: {{cosines[0]:.2f}}, {{cosines[1]:.2f}} and {{cosines[2]:.2f}}. But the weights are much longer than a step, so even a small part along them adds much.
+# This argument is for gradient descent. AdamW's steps go against $g/\sqrt v$ ([chapter 9](09_adaptive_optimisers.ipynb)); for AdamW we have no argument, only the measurement. The cosines between weights and steps look small, {{cosines.min():.2f}} to {{cosines.max():.2f}}. But the weights are much longer than a step, so even a small part along them adds much.
 #
 # </details>
 #
@@ -971,7 +1003,7 @@ assert idle.max() < 0.3, "without decay the steps do not idle"
 #
 # </details>
 #
-# **AdamW's steps have about the same RMS in all layers. So with decay the RMS of the layers' weights become similar, in this network within a factor of about 2, even from a large start.**
+# **AdamW's steps have about the same RMS in all layers. With noise alone, equal steps would give equal RMS. In this network a push along the weights adds to the steps, by unequal amounts, so the RMS become similar only to within a factor of about 2.**
 #
 # ## 0.6 In practice
 #
@@ -1006,13 +1038,13 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 # | with | becomes equal | why |
 # |---|---|---|
 # | SGD | squared norms | there the penalty is least |
-# | AdamW | RMS, roughly | steps are equally large |
+# | AdamW | RMS, roughly | steps are equally large; a push adds to them |
 #
 # **Limits.** For SGD the conditions of §0.4 must hold, and gradients become small. Nothing here says which shares predict better.
 #
 # ## 0.7 How to read and run the book
 #
-# Open a chapter with `make lab` and choose *Run, Run All Cells*. A false claim stops the run with an error.
+# Open a chapter with `make lab` and choose *Run, Run All Cells*.
 #
 # <details>
 # <summary>Other random numbers</summary>
@@ -1028,8 +1060,6 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 # which weights decay, chapters [7](07_scale_invariance.ipynb) to [10](10_weights_of_norm_one.ipynb) about normalisation, [11](11_choosing_lambda.ipynb) about choosing λ.
 #
 # </details>
-#
-# A table of all symbols ends this chapter.
 #
 # ## 0.8 Exercises
 #
@@ -1107,17 +1137,16 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 # ```python
 # rng = np.random.default_rng(0)
 # mixed = np.where(rng.random(len(labels)) < 0.3, rng.integers(10, size=len(labels)), digits.y)
-# late = []
+# runs = []
 # for classes, batch_size in ((mixed, 64), (digits.y, 8)):
 #     changed = {**options, "seeds": seeds(1), "batch_size": batch_size}
 #     run = sweep(model, pixels, classes, steps=3000, lr=0.5, weight_decay=0.003, **changed)
-#     run = run.isel(seed=0).sel(step=slice(2333, None))  # the last 1/(ηλ) steps
-#     S, G = [(x**2).mean("step").values for x in (run.norm, run.gradient_norm)]
-#     late.append((S / S.sum(), S[0] - S[1:], 0.5 / (2 * 0.003) * (G[0] - G[1:])))
-#     print(*late[-1])
+#     runs.append(run.isel(seed=0).sel(step=slice(2333, None)))  # the last 1/(ηλ) steps
+#     S, G = [(x**2).mean("step").values for x in (runs[-1].norm, runs[-1].gradient_norm)]
+#     print(S / S.sum(), S[0] - S[1:], 0.5 / (2 * 0.003) * (G[0] - G[1:]))
 # ```
 #
-# The shares stay unequal, 0.42, 0.32 and 0.26 on average: the network does not fit the random labels, so its gradients stay large, those of the first layer most. The differences from the first layer are 30 and 49. (0.2) predicts 33 and 54, a little more, because the gradients still grow and $D$ follows them late. Small batches do the same: with the true labels and batches of 8 the shares are 0.39, 0.31 and 0.30, and the differences 10.4 and 12.4, where (0.2) predicts 10.2 and 12.2, a little less by chance.
+# The shares stay unequal, 0.42, 0.32 and 0.26 on average: the network does not fit the random labels, so its gradients stay large, those of the first layer most. The differences from the first layer are 30 and 49. (0.2) predicts 33 and 54, a little more, because the gradients still grow, the first layer's most, and $D$ follows them late. Small batches do the same: with the true labels and batches of 8 the shares are 0.39, 0.31 and 0.30, and the differences 10.4 and 12.4, where (0.2) predicts 10.2 and 12.2, a little less by chance.
 #
 # </details>
 #
@@ -1129,7 +1158,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 # Three questions:
 #
 # 1. *Which optimiser?* Under AdamW this is normal: the layer with the most weights has the largest squared norm (Figure 0.3).
-# 2. *How many steps?* After $3/(2\eta\lambda)$ steps decay leaves about {{100 * np.exp(-3):.0f}} % of a difference in squares, under SGD (§0.4) as under AdamW (§0.5). With momentum $\mu$ SGD takes $3(1-\mu)/(2\eta\lambda)$ steps; where η changes, count until $\lambda\sum_t\eta_t$ reaches 3/2, or $3(1-\mu)/2$. A much shorter log shows how training started, and says nothing about λ.
+# 2. *How many steps?* After $3/(2\eta\lambda)$ steps decay leaves about {{100 * np.exp(-3):.0f}} % of a difference in squares, under SGD (§0.4) as under AdamW (§0.5, for noise). With momentum $\mu$ SGD takes $3(1-\mu)/(2\eta\lambda)$ steps; where η changes, count until $\lambda\sum_t\eta_t$ reaches 3/2, or $3(1-\mu)/2$. A much shorter log shows how training started, and says nothing about λ.
 # 3. *Do the conditions of §0.4 hold, and are the gradients small?* If the network does not fit its examples, a difference stays, however long one trains (Exercise 6).
 #
 # Only if the answers explain nothing is another λ worth a try.
@@ -1154,7 +1183,16 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 #
 # </details>
 #
-# **9.** Does (0.3) hold for noise with momentum 0.9? And for the network of §0.3 with η = 0.001 and λ = 0.1?
+# **9.** Does (0.3) hold for noise with momentum 0.9?
+#
+# <details>
+# <summary>Solution</summary>
+#
+# With `betas=(0.9, 0.999)` in `train_on_noise` it holds: the RMS ends at 0.088, and (0.3) says 0.091. A gradient is spread over several steps, but its parts have the same sum.
+#
+# </details>
+#
+# **10.** And for the network of §0.3 with the usual values η = 0.001 and λ = 0.1?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1168,11 +1206,11 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 # print((run.angle.T * layers).median("step").values / 0.001)  # RMS of a typical step, over η
 # ```
 #
-# With `betas=(0.9, 0.999)` in `train_on_noise` it holds: the RMS ends at 0.088, and (0.3) says 0.091. A gradient is spread over several steps, but its parts have the same sum. For the network, whose η and λ are now usual ones, (0.3) is wrong by far: the RMS are 0.15, 0.18 and 0.31, where it says 0.071. All are further above it than in Figure 0.7, and the second and third still grow. The network has long fitted the images, so a typical step is only 0.02 η; (0.3) supposes η. Yet the RMS are similar: the largest is 2.1 times the smallest.
+# No, (0.3) is wrong by far: the RMS are 0.15, 0.18 and 0.31, where it says 0.071. All are further above it than in Figure 0.7, and the second and third still grow. The network has long fitted the images, so a typical step is only 0.02 η, while (0.3) supposes η. Yet the RMS are similar: the largest is 2.1 times the smallest.
 #
 # </details>
 #
-# **10.** On your own network: predict the shares after training, then compute them.
+# **11.** On your own network: predict the shares after training, then compute them.
 #
 # <details>
 # <summary>A start</summary>
