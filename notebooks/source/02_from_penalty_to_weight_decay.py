@@ -35,13 +35,13 @@ from l2lib.sweep import MLP, sweep
 # [textbook](https://arxiv.org/abs/2106.11342) reports that it can.
 #
 # The textbook's toy problem has 20 examples with 200 inputs $x_j$ each, drawn from a standard normal. Its targets are $y=0.05 + 0.01\sum_j x_j$ plus a little noise. A
-# linear model is trained in minibatches of 5. It minimises the mean squared error, here always without a factor ½,
-# plus the penalty $\frac\lambda2\lVert w\rVert^2$. The penalty acts on the weights, not on the bias.
+# linear model is trained in minibatches of 5. Training minimises the mean squared error, here always without a factor ½,
+# plus the penalty $\frac\lambda2\lVert w\rVert^2$, which acts on the weights, not on the bias.
 #
 # The reader raised the learning rate η from {{below: used[1]:g}} to {{below: used[0]:g}} and kept $\lambda=3$: the loss exploded. With $\lambda=10$ it stayed small.
 #
-# We train four models, each epoch in a new random order: in minibatches with λ = 3, 10 and 0, and in full batches of all
-# 20 examples with λ = 0.
+# We train four models: in minibatches with λ = 3, 10 and 0, and in full batches of all
+# 20 examples with λ = 0. Each epoch has a new random order.
 
 
 # %%
@@ -288,7 +288,7 @@ figures.show(fig, "A weight without gradient, started at 1, over 20 steps; the l
 #
 # $$z^2 - (1 + \mu - \eta\lambda)\,z + \mu = 0. \tag{2.3}$$
 #
-# So its half-life is $\ln 2/(-\ln|z|)$. The product of the roots is the last coefficient, μ. So the larger root has at least the
+# Its half-life is $\ln 2/(-\ln|z|)$. As the product of the roots is the last coefficient, μ, the larger root has at least the
 # size $\sqrt\mu$, whatever λ.
 #
 # What does a larger λ do (Figure 2.4)?
@@ -434,8 +434,8 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 #
 # $$\lambda'=(1-\mu)\,\lambda,\qquad\mu'=(1-\eta\lambda)\,\mu.\tag{2.4}$$
 #
-# If both start at the same weights and their first steps agree (they do for $w_0=0$; otherwise see the fold on (2.4)), all later steps agree
-# (Figure 2.5, right).
+# From $w_0=0$ both then take the same steps (Figure 2.5, right). From other weights the coupled buffer must not start empty (see the
+# derivation).
 #
 # <details>
 # <summary>Decoupled decay with `torch.optim.SGD`</summary>
@@ -546,8 +546,8 @@ figures.show(fig, "Left, two diagrams: the gradient g feeds the buffer, which ke
              f"decoupled λ = 1 leads to {last['decoupled, λ = 1']:.2f}, coupled λ = 1 to "
              f"{last['coupled, λ = 1']:.2f}, where dotted lines mark the minima. Circles of a run "
              "with coupled λ = 0.1, set by (2.4), lie on the first curve.", number="2.5",
-             caption="Left: the way of the decay is coloured. Right: lines are runs; circles show every "
-             "40th step of another run, and dotted lines are the minima.")
+             caption="Left: the way of the decay is coloured. Right: lines are runs; circles show "
+             "every 40th step of another run, and dotted lines are the minima.")
 
 # %% tags=["hide-input"]
 claim("02-decoupled", "The circles, coupled by (2.4), lie on the decoupled run",
@@ -567,7 +567,7 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 
 # %% [markdown]
 # **With $\mu=0.9$ and the same small λ, decoupled decay shrinks weights {{1 / (1 - 0.9):.0f}} times more slowly than coupled decay.**
-# By (2.4) it also converges to another point than coupled decay, the minimum of $L+(1-\mu)\frac\lambda2\lVert w\rVert^2$ (dotted).
+# By (2.4) it also converges elsewhere, to the minimum of $L+(1-\mu)\frac\lambda2\lVert w\rVert^2$ (dotted).
 #
 # ## 2.6 Full batches: curvature limits the learning rate
 #
@@ -658,9 +658,8 @@ figures.show(fig, "Factor 1 − η(ρ + λ) against the curvature ρ at η = 0.0
              "there λ = 10 is further outside the band than λ = 0. Two sketches of a ball in a "
              "valley: with a factor of −0.6 it changes sides and comes nearer to the bottom, with "
              "−1.2 it climbs.", number="2.6",
-             caption="Left: a dot marks where the factor is −1; the dashed lines are at the largest "
-             "curvature of all 20 examples and of the first five. Right: each ball takes four "
-             "steps from the open circle.")
+             caption="Left: dots mark the factor −1, dashed lines the largest curvature of all 20 "
+             "examples and of the first five. Right: four steps from the open circle.")
 
 # %%
 problems = [make_regression(20, seed=seed) for seed in seeds(20)]
@@ -689,7 +688,7 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 #
 # 1. *Targets do not matter.* Two runs of a model without bias, from different starts with the same batches, differ by weights $d$. A step makes of them
 #    $(1-\eta\lambda)\,d-\eta H_Bd$, where the batch's Hessian $H_B$ holds no targets. If the predictions of $d$ on the training examples
-#    die out, the runs are stable; if they grow, the runs explode. A run with all targets zero takes exactly these steps, with $w$ in
+#    die out, the runs are stable; if they grow, at least one explodes. A run with all targets zero takes exactly these steps, with $w$ in
 #    place of $d$. So take $y=0$ and ask: do the errors die out?
 # 2. *Take the inputs as orthogonal.* An input has 200 random components, so its squared length is about 200, and two
 #    inputs are nearly orthogonal. Then the loss's step for one example leaves the error on another as it is (Figure 2.7, left).
@@ -697,9 +696,9 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 #    the mean over 5 examples has {{below: steep:.0f}}. So a step multiplies the errors of its own batch by $a-80\eta$, with the shrink
 #    factor $a=1-\eta\lambda$ of §2.2. Decay takes its share of the *old* error. As the loss's step has already crossed zero, this pushes the error further
 #    out: at $\eta=0.03$ and λ = 10, ${{below: corners.x[1]:.1f}}$ becomes ${{below: corners.x[2]:.1f}}$.
-# 4. *Decay shrinks the other errors.* With $y=0$ an error *is* a prediction, and decay multiplies all predictions by $a$
-#    (hence no bias: it does not decay).
-# 5. *One epoch* has four batches, and each example is in one of them. So an epoch multiplies its error by
+# 4. *Decay shrinks the other errors.* With $y=0$ an error *is* a prediction, and decay multiplies all predictions by $a$,
+#    as there is no bias.
+# 5. *One epoch* has four batches, and each example is in one of them. So the epoch multiplies an error by
 #
 # $$(a - 80\eta)\;a^3.\tag{2.6}$$
 #
@@ -1047,9 +1046,9 @@ figures.show(fig, "Growth exponent against weight decay at η = 0.03. For shuffl
              f"it would go on falling, to {dies:.2f} at λ = 10. For batches drawn anew it falls "
              "later and less; by hand earlier and more. A cross at λ = 3 lies at "
              f"{gain['_at 3'].y[0]:.2f}, a dot at λ = 10 at {gain['_at 10'].y[0]:.2f}.",
-             number="2.8", caption="All lines are for η = 0.03, those of real inputs means over 20 data "
-             "sets. Above zero runs explode. The cross and the dot are the reader's settings. The "
-             "thin line is for shuffled epochs, too.")
+             number="2.8", caption="All lines are for η = 0.03, those of real inputs means over "
+             "20 data sets. Above zero runs explode. The cross and the dot are the reader's "
+             "settings. The thin line is for shuffled epochs, too.")
 
 # %% tags=["hide-input"]
 claim("S2-08", "Without momentum or decay, SGD in minibatches of 5 explodes above a learning rate "
@@ -1060,8 +1059,7 @@ claim("S2-07", "At η = 0.03 shuffled minibatches become stable at λ = {}, on a
       measured=stable_from, between=(5.8, 7.3))
 
 # %% tags=["hide-input"]
-claim("S2-07", "At η = 0.03 minibatches drawn anew become stable at λ = {}, on average",
-      measured=drawn_from, between=(11, 17))
+assert 11 < drawn_from < 17, "batches drawn anew need more λ than shuffled ones"
 assert 44 < stable_to < 52, "far too much λ makes them explode again"
 
 # %% [markdown]
@@ -1069,8 +1067,8 @@ assert 44 < stable_to < 52, "far too much λ makes them explode again"
 #
 # ## 2.9 The map: which learning rate with which λ
 #
-# Where does decay help, and where does it hurt? Figure 2.9 maps the borders. Its right panel also shows the loss of a simple rival,
-# which answers every input with the mean of the training targets.
+# Where does decay help, and where does it hurt? Figure 2.9 is a map. Its right panel also shows the loss of a simple rival, which
+# gives every input the same answer, the mean of the training targets (*mean target*).
 
 
 # %% tags=["hide-input"]
@@ -1282,7 +1280,7 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 #
 # $$E\approx\frac{\eta}{4}\,\frac{\operatorname{tr}C}{B}.\tag{2.7}$$
 #
-# The Hessian is missing, because a steeper slope holds the runs nearer to the minimum, but lifts them more at the same distance; the two effects cancel.
+# No curvature appears, because a steeper slope holds the runs nearer to the minimum, but lifts them more at the same distance.
 #
 # <details>
 # <summary>Derivation of (2.7)</summary>
@@ -1477,15 +1475,16 @@ figures.show(fig, "Sums of the kicks of 60 epochs of 40 batches, along one weigh
              f"zero; the band widens to ±{wanders['band'].y[-1]:.1f}. Shuffled, they end at "
              f"{abs(closes['ends'].y).max():.0f}, in a lens that is ±{max(closes['band'].y):.1f} "
              "wide in the middle.", number="2.12",
-             caption="Each line is one of 60 epochs, six on each data set, with all kicks taken at the "
-             "minimum. The size of a kick is its root mean square. The tint is one standard "
-             "deviation, in theory. The dots show where each epoch ends.")
+             caption="Each line is one of 60 epochs, six on each data set, with all kicks taken at "
+             "the minimum. The size of a kick is its root mean square. The tint is one standard "
+             "deviation, in theory. The dots show where the epochs end.")
 
 # %% tags=["hide-input"]
 claim("02-kicks-cancel", "The kicks of a shuffled epoch sum to zero",
       measured=sums["shuffled"][:, :, -1], equals=0, within=1e-9)
 for name, at_band in (("drawn anew", wanders["band"].y), ("shuffled", closes["band"].y)):
-    assert np.all(abs(at_band / spread[name] - 1)[10:40:10] < 0.15), "one standard deviation"
+    off = at_band[10:40:10] / spread[name][10:40:10] - 1
+    assert np.all(abs(off) < 0.15), "the band is one standard deviation of the sums"
 
 # %% tags=["hide-input"]
 claim("02-kicks-half", "Halfway through an epoch the sum of shuffled kicks has {} times the "
@@ -1496,7 +1495,7 @@ claim("02-kicks-half", "Halfway through an epoch the sum of shuffled kicks has {
 # **Within an epoch shuffled kicks move the weights, but at its end they have cancelled.**
 #
 # So the excess $E$, averaged over an epoch, is smaller. Let an epoch of $n$ examples have $k$ batches of $B$. If $n$ and $k$
-# are large and the epoch is *short*, which means that $\eta hk$ is small for the curvature $h$ along every eigenvector of $H_\lambda$, it is
+# are large and the epoch is *short*, which means that $\eta hk$ is small for the curvature $h$ along every eigenvector of $H_\lambda$, then
 #
 # $$E_{\text{shuffled}}\approx\frac{\eta^2 k}{12}\,\frac{\operatorname{tr}(H_\lambda C)}{B}.\tag{2.8}$$
 #
@@ -1563,9 +1562,9 @@ figures.show(fig, "Mean excess of loss plus penalty against the learning rate, b
              f"{marks['drawn anew'].y[-1]:.3f} (the law: {marks['law'].y[-1]:.3f}). Shuffled ones "
              f"rise more steeply, from {marks['shuffled'].y[0]:.5f} to "
              f"{marks['shuffled'].y[-1]:.3f} (the law: {marks['shuffled law'].y[-1]:.3f}).",
-             number="2.13", caption="For batches of five. The marks are measured means over ten data sets, which "
-             "the thin strokes show one by one; the lines are the laws. Both axes are "
-             "logarithmic.")
+             number="2.13", caption="For batches of five. The marks are means over ten data "
+             "sets, which the thin strokes show one by one; the lines are the laws. Both axes "
+             "are logarithmic.")
 
 # %% tags=["hide-input"]
 off = np.abs(np.log([excess["drawn anew"] / excess["law"],
@@ -1636,7 +1635,7 @@ assert 1 < missed[1] < 1.5, "at a tenth of it, by the shift alone"
 # %% [markdown]
 # ## 2.12 Was λ = 10 worth it?
 #
-# Does the saved run predict well, as the reader reports? We compare five models by their exact test error.
+# Does the saved run predict well, as the reader reports? We compare exact test errors.
 #
 # <details>
 # <summary>The exact test error</summary>
@@ -1662,8 +1661,8 @@ slow = sweep(MLP((200, 1), init="normal"), data, targets, loss="mse", batch_size
 zeros = sweep(MLP((200, 1), init="zeros"), data, targets, loss="mse", batch_size=5,
               seeds=seeds(20), lr=0.01, weight_decay=0, steps=800, record_every=800)
 last = [*(slow.sel(weight_decay=decay) for decay in (0, 10)), zeros]
-started_error, last_error, zero_error = [test_error(each.weight0.values[:, 0], each.bias0.values.ravel())
-                             / mean_error for each in last]
+started_error, last_error, zero_error = [
+    test_error(each.weight0.values[:, 0], each.bias0.values.ravel()) / mean_error for each in last]
 gains = 1 - np.array([minimum_error / mean_error, reader_error, kept_error]).mean(1)
 
 # %% tags=["hide-input"]
@@ -1719,8 +1718,8 @@ assert abs(kept_error.mean() - last_error.mean()) < 0.05, "at η = 0.01, too"
 #
 # **At the reader's η hovering uses up most of what the exact minimum gains over answering the mean. At η = 0.01 SGD keeps the gain.**
 #
-# Without decay most of the random start remains, because it lies in directions in which no training input has a component. A start
-# at zero leaves nothing there, and comes close to the exact minimum without λ. So this is what the penalty did here: it removed the part of
+# Without decay most of the random start remains, because it lies in directions in which no training input has a component. SGD
+# that starts at zero has nothing there, and even without λ it comes close to the exact minimum. So the penalty mainly removed the part of
 # the weights that the data leave open ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
 #
 # ## 2.13 In practice
@@ -1749,7 +1748,7 @@ assert abs(kept_error.mean() - last_error.mean()) < 0.05, "at η = 0.01, too"
 #
 # </details>
 #
-# **Limits.** All runs here are of linear models; in a network the curvature changes as it trains. Adam ([chapter 3](03_one_lambda_many_meanings.ipynb)) and
+# **Limits.** All models here are linear; a network's curvature changes as it trains. Adam ([chapter 3](03_one_lambda_many_meanings.ipynb)) and
 # batch norm ([chapter 8](08_effective_learning_rate.ipynb)) change what decay does.
 #
 # ## 2.14 Exercises
@@ -1822,16 +1821,7 @@ assert abs(kept_error.mean() - last_error.mean()) < 0.05, "at η = 0.01, too"
 #
 # </details>
 #
-# **6.** (One line.) With batches of 20 drawn anew and $\eta=0.02$ a run hovers 0.04 above its minimum. Which η, or which batch, makes it 0.01?
-#
-# <details>
-# <summary>Solution</summary>
-#
-# By (2.7) the excess is proportional to $\eta/B$. A quarter of it needs $\eta = 0.02\cdot\frac14={{0.02 * 0.01 / 0.04:g}}$, or batches of {{20 * 0.04 / 0.01:.0f}}. 
-#
-# </details>
-#
-# **7.** (Your own network.) Compute $2/\rho_{\max}$ of one of your minibatches, before
+# **6.** (Your own network.) Compute $2/\rho_{\max}$ of one of your minibatches, before
 # training and after an epoch. Is your learning rate below it?
 #
 # <details>
