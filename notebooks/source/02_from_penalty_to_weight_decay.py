@@ -308,7 +308,7 @@ figures.show(fig, "A weight without gradient, started at 1, over 20 steps; the l
 #
 # *Small decay.* Put $z=1-\zeta$ into (2.3) and drop products of small terms.
 #
-# *Large decay.* From $\eta\lambda=(1-\sqrt\mu)^2$ to $(1+\sqrt\mu)^2$ the roots are a complex pair of size $\sqrt\mu$. The half-life then says
+# *Large decay.* In this range the roots are a complex pair of size $\sqrt\mu$, and the half-life says
 # how fast the height of the swings halves.
 #
 # *Too much.* Above $(1+\sqrt\mu)^2$ the larger root moves from $-\sqrt\mu$ to $-1$, which it reaches at
@@ -1234,7 +1234,7 @@ claim("02-curvature", "The curvature of a batch of 5 follows from its largest si
 #
 # ## 2.10 Noise: how far a run hovers
 #
-# A second question remains: why does the run that is saved not settle? With λ = 10 the reader finds training "somewhat erratic"
+# A second question remains: why does the saved run not settle? With λ = 10 the reader finds training "somewhat erratic"
 # (Figure 2.10).
 
 # %%
