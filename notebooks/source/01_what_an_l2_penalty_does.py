@@ -527,6 +527,8 @@ error = torch.tensor(y) - torch.tensor(X) @ point - y.mean()
 theirs = Ridge(alpha=n * 0.1).fit(X, y)
 others = X[:, [5, 6, 8]]  # LDL, HDL, triglycerides
 explained = 1 - np.mean((X[:, 4] - others @ ridge(others, X[:, 4], 0)[0]) ** 2)
+
+# %% tags=["hide-input"]
 some = X[:50], y[:50]  # 50 patients: their inputs are not centred
 
 # %% tags=["hide-input"]
@@ -1321,6 +1323,8 @@ for fit, held in splits:
 
 # %% tags=["hide-input"]
 (none, chosen, plain), oracle = np.array(rows).T, test_loss.min(1)
+
+# %% tags=["hide-input"]
 criteria = np.array([without_refit(fit) for fit, _ in splits])
 by_loo, by_gcv = (test_loss[np.arange(20), 1 + criteria[:, k].argmin(1)] for k in (0, 1))
 fewer = claims.interval(oracle - plain)
@@ -1868,6 +1872,8 @@ more_gained = claims.interval(np.diff(chosen_accuracy - accuracy[:, 0], axis=1)[
 beyond_scale = claims.interval(four[..., 2] - four[..., 1])
 apart = np.abs(np.diff(four.mean(0), axis=0))[0]  # how far the two starts end from each other
 assert apart[2] < apart[:2].min() / 2, "the chosen λ does not make both starts alike"
+
+# %% tags=["hide-input"]
 uneven = [abs(np.diff(each.mean(0))[0]) for each in (accuracy[:, 0], chosen_accuracy)]
 assert uneven[1] < uneven[0] / 2, "with the chosen λ both starts are not about as accurate"
 
@@ -1983,6 +1989,8 @@ figures.show(fig, "A network on 100 digits, 12 seeds as dots that thin lines joi
 # %% tags=["hide-input"]
 loss_ratio = claims.interval(chosen_loss[:, 0] / nats[:, 0, 0])
 assert loss_ratio.high < 1, "the chosen λ does not lower the test loss"
+
+# %% tags=["hide-input"]
 inside = validation_loss.mean(0)[2:-1].min(0)
 assert (validation_loss.mean(0)[[1, -1]] > inside).all(), "the best λ is at an end of the grid"
 assert rest.mean[0] < 0, "rescaling alone does as well as the chosen λ and rescaling"
@@ -1998,6 +2006,8 @@ pairs = [(four[:, start, k] - four[:, start, k - after], told.mean[start],
           told.high[start]) for start in range(2)
          for k, after, told in ((1, 1, alone), (2, 2, chosen_drop), (2, 1, beyond_scale),
                                 (3, 2, rest))]
+
+# %% tags=["hide-input"]
 pairs += [(upper[f"_seeds {start} 1"].y - upper[f"_seeds {start} 0"].y, gained.mean[start],
            gained.high[start]) for start in range(2)]
 claim("01-paired", "losses, drawn accuracies: mean and Student's 95 % of 12 differences as told",
@@ -2291,6 +2301,8 @@ from l2lib.claims import verdict
 crushed, b_crushed = ridge(X, y, 1e12)
 Z, penalties = np.column_stack([X, np.ones(n)]), np.diag([0.1] * 10 + [1e12])
 b_penalised = np.linalg.solve(Z.T @ Z + n * penalties, Z.T @ y)[-1]
+
+# %% tags=["hide-input"]
 older, newer = np.split(np.arange(n), [221])
 assert not np.intersect1d(older, newer).size
 centre = ridge(X[older], y[older], 0)[0]
