@@ -556,7 +556,7 @@ claim("01-turned", "the signs of HDL and total cholesterol end where the picture
 # and $v_i$ of $V$ are orthonormal, and the diagonal matrix $S$ has the entries $s_1\ge s_2\ge\dots > 0$. The variance
 # of the data along $v_i$ is $s_i^2/n$.
 #
-# Write $\hat w$ for the *least-squares* weights, the fit without penalty. If there are many, we mean the one of smallest norm.
+# Write $\hat w$ for the *least-squares* weights, the fit without penalty (of smallest norm, if there are many).
 # By (1.1) with λ = 0, $X^\top y = X^\top X\hat w$. Put $X^\top X = VS^2V^\top$ into (1.1), and multiply by $v_i^\top$. Then each component of $w_\lambda$ is a share of that of $\hat w$:
 #
 # $$v_i^\top w_\lambda=\frac{s_i^2}{s_i^2+n\lambda}\;v_i^\top\hat w.\tag{1.2}$$
