@@ -1951,7 +1951,7 @@ figures.show(fig, "A network on 100 digits, 12 seeds as dots that thin lines joi
 #
 # As test loss we take the *cross-entropy*, in *nats*: minus the natural log of the probability that the network gives the right class.
 # It is zero only for infinitely large differences of outputs. So even when all training images are right,
-# longer training makes the weights larger, and the network too sure of its answers. This can also be cured afterwards:
+# longer training makes the weights larger, and the network too sure of its answers. There is also a cure afterwards:
 # dividing its outputs by a *temperature* $T > 1$ makes it less sure, and changes no answer
 # ([Guo et al., 2017](https://arxiv.org/abs/1706.04599)). We *rescale* by the $T$ of the lowest validation loss.
 #
@@ -1976,13 +1976,13 @@ figures.show(fig, "A network on 100 digits, 12 seeds as dots that thin lines joi
 # </details>
 #
 # <details>
-# <summary>What is left of a start, and the norms: with the chosen λ both starts end at nearly one</summary>
+# <summary>How much of a start is left: with the chosen λ both end with nearly the same norm</summary>
 #
 # At $\lambda = {{lambdas[3]}}$ the first {{told_steps[0]}} steps leave {{left_of_start[told_steps[0]]:.2f}} of a weight that the loss does not move, and all {{told_steps[1]}} leave {{kept_start:.2f}}.
 #
 # Without penalty the large start does not shrink: $\lVert w\rVert^2$ is {{begun_square:,.0f}} before
 # training and {{free_square[1]:,.0f}} after it, in place of {{free_square[0]:,.0f}} from PyTorch's start. With the chosen λ it ends at
-# {{norms[1]:,.0f}}, and at {{norms[0]:,.0f}} from PyTorch's start. (The chosen λ is {{np.median(np.array(lambdas)[picked[:, 1]]):g}} in the median, and {{np.median(np.array(lambdas)[picked[:, 0]]):g}} from PyTorch's start.)
+# {{norms[1]:,.0f}}, and at {{norms[0]:,.0f}} from PyTorch's start.
 #
 # </details>
 
