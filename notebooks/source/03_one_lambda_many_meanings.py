@@ -145,7 +145,8 @@ figures.show(fig, f"Six rows, sorted by the λ that x = 0.1 means. The summed lo
              f"{drawn['SGD, ½ MSE'].x[0]:.1g}, and x‖w‖² by hand with {largest:.1g}. At the right "
              "bars show how much is left of the length of the least-squares weights: the larger "
              "λ, the less.", number="3.1",
-             caption="Dots: the λ that x = 0.1 means. Bars: the length of the fitted weights.")
+             caption="The dots show the λ that x = 0.1 means, the bars the length of the fitted "
+             "weights.")
 
 # %% [markdown]
 # To translate, choose the new $x$ so that $2k/c$ stays the same. For $\lambda=0.1$:
@@ -196,7 +197,7 @@ claim("03-targets", "with 3 targets and MSELoss, 0.1 means λ = 0.1 · 3/2", equ
 # Under plain SGD the squared penalty is a decay, too ([chapter 2](02_from_penalty_to_weight_decay.ipynb)).
 #
 # <details>
-# <summary>Optional: it is the only penalty that takes the same fraction of every weight vector</summary>
+# <summary>Optional: no other penalty takes the same fraction of every weight vector</summary>
 #
 # Weight decay, says one of the texts of [chapter 0](00_start_here.ipynb), "is a generic term for any regularization that involves adding some kind of
 # norm of W (regardless of which norm) to the loss". Is that right? Not in our sense. Suppose that a step on a penalty
@@ -344,7 +345,8 @@ figures.show(fig, "A diagram of a step: gradient of the loss, a plus sign, runni
              "m̂ over root v̂, the new weight. A blue arrow, Adam + L2, brings λw from the "
              "weight to the plus, so that it is divided by root v̂. A grey one brings w, and an "
              "orange one, AdamW, −ηλw straight to the new weight, not divided.", number="3.2",
-             caption="Grey: both rules. Blue: Adam + L2 only. Orange: AdamW only.")
+             caption="The grey arrows belong to both rules, the blue one to Adam + L2, and the "
+             "orange one to AdamW.")
 
 # %% [markdown]
 # In NumPy, with the usual constants $\beta_1=0.9$, $\beta_2=0.999$ and $\epsilon=10^{-8}$:
@@ -425,8 +427,8 @@ figures.show(fig, "A weight of 5 without gradient, over 500 steps with η = 0.01
              f"λ = 1 it falls exponentially to {kept[0]:.2f}, with 0.1 to {kept[1]:.1f}, and "
              f"with 0.0001 it stays at {kept[2]:.1f}. Right, Adam + L2: the three λ give one path, "
              f"straight at first, which ends at {walked[0]:.2f}.", number="3.3",
-             caption="Right: lines of three widths, one on the other. They bend because √v "
-             "remembers that the weight was larger.")
+             caption="At the right, lines of three widths lie one on the other. They bend because "
+             "√v remembers that the weight was larger.")
 
 # %% [markdown]
 # In Figure 3.3 AdamW shrinks the weight exponentially, faster for a larger λ.
@@ -534,7 +536,7 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
              f"the weight rests: Adam with L2 is flat at {settled['_l2'].y[0]:.2f}, AdamW falls "
              f"from {settled['_w'].y[0]:.2f} to {settled['_w'].y[-1]:.2f}. In both panels the "
              "lines cross near σ = 1.", number="3.4",
-             caption="Dots and squares: means of five seeds with forty weights each. The dotted "
+             caption="Dots and squares are means of five seeds with forty weights each. The dotted "
              "line marks σ = 1.")
 
 # %% [markdown]
@@ -640,7 +642,7 @@ figures.show(fig, "The two panels of the puzzle, with blue rings for Adam + L2 w
              "AdamW's squares: above, at "
              f"{rings[0].y.min():.2f} of AdamW for all nine levels of noise; below, at resting "
              f"points that fall from {rings[1].y[0]:.2f} to {rings[1].y[-1]:.2f}.", number="3.5",
-             caption="Pale dots, squares and rings: means of five seeds. Thin lines: theory. "
+             caption="Pale dots, squares and rings are means of five seeds, thin lines theory. "
              "Above, the rings are slightly lower than the squares, because the penalty makes √v "
              "slightly larger than σ. At the left, pale dots lie under the line, because v still "
              "remembers larger weights.")
@@ -772,9 +774,10 @@ figures.show(fig, "Distance from least squares on a logarithmic axis against 800
              "without λ, grey, is at first nearly "
              f"as late: at {drawn['_plain'].at(1000):.2f} at step 1000, where AdamW is at "
              f"{drawn['_w'].at(1000):.2f}.", number="3.6",
-             caption="Single runs from zero. Grey: Adam without λ, which falls on below the frame. "
-             "Dashed: AdamW with a short memory of v comes close to least squares at first, then "
-             f"settles at {drawn['_brief'].y[-1]:.4f}, because its steps overshoot.")
+             caption="All lines are single runs from zero. The grey one, Adam without λ, falls on "
+             "below the frame. The dashed one, AdamW with a short memory of v, comes close to "
+             f"least squares at first, then settles at {drawn['_brief'].y[-1]:.4f}, because its "
+             "steps overshoot.")
 
 # %% [markdown]
 # In Figure 3.6 Adam + L2 stays at the ridge fit. The dotted line shows where the present $v$ would let AdamW's weights rest. AdamW
@@ -1127,7 +1130,6 @@ figures.show(fig, "Two panels against AdamW's λ from 0.01 to 1. At 0.1 the test
 # %% [markdown]
 # In Figure 3.8 the crosses of the copied λ are far from AdamW's squares, and the rings of the translated λ are near. But the test loss cannot
 # judge the rule: up to $\lambda=${{lam_w[3]}}, training without penalty (black) does about as well, and $\lambda=1$ only does harm.
-#
 # The *training* loss can, because it rises with λ.
 #
 # The rule errs to one side: the rings lie below the squares, from {{lam_w[1]}} on at {{np.exp(missed.min()):.2f}} to {{np.exp(missed.max()):.2f}} times AdamW's training loss. So
@@ -1255,9 +1257,10 @@ figures.show(fig, "Two panels over 2000 steps, with medians. Above, the training
              f"AdamW's effective penalty falls from {penalty_of['_AdamW'].at(600):.5f} at step "
              f"600 to {penalty_of['_AdamW'].at(2000):.5f} at step 2000. The two λ of Adam + L2 are "
              "level lines, which it meets there.", number="3.9",
-             caption="Blue: Adam + L2. Thin: five seeds. Thick: their medians. Compare each ring "
-             "with the orange square at the same step. Dotted: step 600, where the runs of "
-             "Figure 3.8 ended. One seed jumps late and recovers; the median does not show it.")
+             caption="Blue lines are Adam + L2, orange ones AdamW. Thin lines are five seeds, "
+             "thick ones their medians. Compare each ring with the orange square at the same "
+             "step. The dotted line marks step 600, where the runs of Figure 3.8 ended. One seed "
+             "jumps late and recovers; the median does not show it.")
 
 # %% [markdown]
 # After 2000 steps the rule leads to about {{np.median(later):.4f}}, and Figure 3.9 (below) shows why. The network soon fits its pictures so well that
@@ -1397,9 +1400,9 @@ other.set_title("Pulled to 1: only following the rate keeps "
                 f"{ends[1]['follows the rate']:.2f}")
 fig.align_ylabels()
 figures.show(fig, schedules_in_words(figures.drawn(strip), ends), number="3.10",
-             caption="Black, green and pink: three decays that begin with the same δ. Numbers: "
-             "the weight at the end. Thin dotted lines, below: the resting points for the rate of "
-             "each step. Green and pink lag behind theirs, which move to 0 and to 1.")
+             caption="The three decays begin with the same δ. The numbers give the weight at the "
+             "end. Thin dotted lines, below, are the resting points for the rate of each step. "
+             "Green and pink lag behind theirs, which move to 0 and to 1.")
 
 # %% tags=["hide-input"]
 claim("03-schedule", "PyTorch's AdamW leaves the product of 1 − η_t λ: the difference is zero",
@@ -1437,8 +1440,8 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 #
 # - *It is not many times longer: keep $\eta\lambda$*, as a first guess. Then the weights stay an average over about the
 #   last $1/(\eta\lambda)$ updates ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698)).
-# - *It is many times longer, and no normalisation follows* ([chapter 8](08_effective_learning_rate.ipynb))*: keep λ.* Then the weights come to rest, where
-#   η hardly matters (3.5).
+# - *It is many times longer: keep λ*, if no normalisation follows ([chapter 8](08_effective_learning_rate.ipynb)). Then the weights come to rest, and η
+#   hardly changes where (3.5).
 #
 # In every run:
 #
