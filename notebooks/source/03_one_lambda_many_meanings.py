@@ -145,8 +145,7 @@ figures.show(fig, f"Six rows, sorted by the λ that x = 0.1 means. The summed lo
              f"{drawn['SGD, ½ MSE'].x[0]:.1g}, and x‖w‖² by hand with {largest:.1g}. At the right "
              "bars show how much is left of the length of the least-squares weights: the larger "
              "λ, the less.", number="3.1",
-             caption="The dots show the λ that x = 0.1 means, the bars the length of the fitted "
-             "weights.")
+             caption="Dots show the λ that x = 0.1 means, bars the length of the weights.")
 
 # %% [markdown]
 # To translate, choose the new $x$ so that $2k/c$ stays the same. For $\lambda=0.1$:
