@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 3 One λ, many meanings
 #
-# `weight_decay=0.1` is one number, but it does not mean one thing. On {{below: n}} examples it is hundreds of
+# `weight_decay=0.1` is one number with many meanings. On {{below: n}} examples the same number is a penalty hundreds of
 # times weaker in scikit-learn's `Ridge` than in PyTorch's `SGD` on a mean loss. In `AdamW` it is no penalty at all, but a *decay*.
 #
 # By the end of this chapter you will be able to
@@ -53,9 +53,8 @@ def fit(loss, weight_decay, lr, extra=0.0):
 
 
 # %% [markdown]
-# Four of the programs are PyTorch's SGD. Three differ in the loss: half the mean squared error (½ MSE), `MSELoss` (without the
-# half), and the sum of the squared errors. In the fourth the penalty is written into the loss by hand. The last two
-# are models of scikit-learn.
+# Four of the programs use PyTorch's SGD. Three differ in the loss: half the mean squared error (½ MSE), `MSELoss` (without the
+# half), and the sum of the squared errors. The fourth writes the penalty into the loss by hand. The last two are scikit-learn's.
 
 
 # %%
@@ -88,13 +87,14 @@ same_number = {name: program(0.1) for name, program in programs.items()}
 
 # %% [markdown]
 # What does the same $x=0.1$ mean in each? Let $L$ be half the mean squared error, or for a classifier the mean cross-entropy. This
-# book minimises $L+\frac\lambda2\lVert w\rVert^2$.
+# book minimises $L+\frac\lambda2\lVert w\rVert^2$, so we look for the λ that gives a program's minimum: *the book's λ*.
 #
 # For example, `Ridge(alpha=x)` minimises $\lVert y-Xw\rVert^2+x\lVert w\rVert^2$. The first term sums the
 # squared errors of $n$ examples, so it is $2n$ times $L$. We divide by $2n$, which does not move the minimum:
 # $L+\frac x{2n}\lVert w\rVert^2$ remains. So the book's λ is $x/n$.
 #
-# In general a program minimises $c\,L+k\lVert w\rVert^2$, where $c$ says how many times $L$ its loss is. Dividing by $c$ gives
+# In general a program minimises $c\,L+k\lVert w\rVert^2$, where $c$ says how many times $L$ its loss is. We divide by $c$, and compare
+# $k/c$ with $\lambda/2$:
 #
 # $$\lambda_{\text{book}} = \frac{2k}{c}. \tag{3.1}$$
 
@@ -145,7 +145,7 @@ figures.show(fig, f"Six rows, sorted by the λ that x = 0.1 means. The summed lo
              f"{drawn['SGD, ½ MSE'].x[0]:.1g}, and x‖w‖² by hand with {largest:.1g}. At the right "
              "bars show how much is left of the length of the least-squares weights: the larger "
              "λ, the less.", number="3.1",
-             caption="Dots: the λ that x = 0.1 means. Bars: the length of the fitted weights.")
+             caption="Dots show the λ that x = 0.1 means, bars the length of the weights.")
 
 # %% [markdown]
 # To translate, choose the new $x$ so that $2k/c$ stays the same. For $\lambda=0.1$:
@@ -193,11 +193,10 @@ claim("03-targets", "with 3 targets and MSELoss, 0.1 means λ = 0.1 · 3/2", equ
 # $$w\leftarrow(1-\delta)\,w-\eta u, \tag{3.2}$$
 #
 # where δ is the fraction of the weight that a step removes. The decoupled optimisers of PyTorch, Keras, Optax and fastai take $\delta=\eta\lambda$.
-# Under plain SGD the squared penalty is a decay, too ([chapter 2](02_from_penalty_to_weight_decay.ipynb)), and it is the only penalty that
-# takes the same fraction of every weight vector.
+# Under plain SGD the squared penalty is a decay, too ([chapter 2](02_from_penalty_to_weight_decay.ipynb)).
 #
 # <details>
-# <summary>Optional: the only penalty that takes the same fraction of every vector</summary>
+# <summary>Optional: no other penalty takes the same fraction of every weight vector</summary>
 #
 # Weight decay, says one of the texts of [chapter 0](00_start_here.ipynb), "is a generic term for any regularization that involves adding some kind of
 # norm of W (regardless of which norm) to the loss". Is that right? Not in our sense. Suppose that a step on a penalty
@@ -286,8 +285,7 @@ claim("03-paper", "AdamW's λ = 0.1 at η = 0.001 is 0.0001 in the published for
 #
 # </details>
 #
-# For example, `Ridge(alpha=44.2)` on our {{n}} patients means $\lambda=44.2/{{n}}={{44.2 / n:.1f}}$. With `MSELoss` SGD needs twice that number.
-# The function `convert` does this, and refuses where no number is equivalent:
+# `convert` translates a number, here from `Ridge` to SGD with `MSELoss`, and refuses where no number is equivalent:
 
 # %%
 print(round(convert(44.2, "sklearn_ridge", "torch_sgd", n=442, target_loss="mse"), 6))
@@ -309,7 +307,7 @@ except ValueError as error:
 # w\leftarrow w-\eta\,\frac{\hat m}{\sqrt{\hat v}+\epsilon}. \tag{3.3}$$
 #
 # The hats mark means that are corrected for their start at zero. We call `torch.optim.Adam` with a
-# `weight_decay` *Adam + L2*. From here on the program's loss is $L$ itself, so λ is what you type. Figure 3.2 shows where it enters.
+# `weight_decay` *Adam + L2*. From here on the program's loss is $L$ itself, so λ is what you type. Figure 3.2 shows where λ enters.
 
 # %% tags=["hide-input"]
 def draw_step(ax):
@@ -346,7 +344,8 @@ figures.show(fig, "A diagram of a step: gradient of the loss, a plus sign, runni
              "m̂ over root v̂, the new weight. A blue arrow, Adam + L2, brings λw from the "
              "weight to the plus, so that it is divided by root v̂. A grey one brings w, and an "
              "orange one, AdamW, −ηλw straight to the new weight, not divided.", number="3.2",
-             caption="Grey: both rules. Blue: Adam + L2 only. Orange: AdamW only.")
+             caption="The grey arrows belong to both rules, the blue one to Adam + L2, and the "
+             "orange one to AdamW.")
 
 # %% [markdown]
 # In NumPy, with the usual constants $\beta_1=0.9$, $\beta_2=0.999$ and $\epsilon=10^{-8}$:
@@ -390,8 +389,8 @@ one_step = {name: taken(getattr(torch.optim, name)) for name in ("SGD", "AdamW",
 print(*(f"{name}: {amount:.4f}" for name, amount in one_step.items()), sep="\n")
 
 # %% [markdown]
-# SGD and AdamW take $\eta\lambda$. Adam takes η, *whatever λ is*: it divides the gradient $\lambda w$
-# by its own size. (It takes less only if $\lambda|w|$ is not much larger than ε.)
+# SGD and AdamW take $\eta\lambda$. Adam takes η, *whatever λ is*, because it divides the gradient $\lambda w$
+# by its own size (if $\lambda|w|$ is much larger than ε).
 
 # %% tags=["hide-input"]
 five = np.full(1, 5.0)
@@ -427,8 +426,8 @@ figures.show(fig, "A weight of 5 without gradient, over 500 steps with η = 0.01
              f"λ = 1 it falls exponentially to {kept[0]:.2f}, with 0.1 to {kept[1]:.1f}, and "
              f"with 0.0001 it stays at {kept[2]:.1f}. Right, Adam + L2: the three λ give one path, "
              f"straight at first, which ends at {walked[0]:.2f}.", number="3.3",
-             caption="Right: lines of three widths, one on the other. They bend because √v "
-             "remembers that the weight was larger.")
+             caption="At the right, lines of three widths lie one on the other. They bend because "
+             "√v remembers that the weight was larger.")
 
 # %% [markdown]
 # In Figure 3.3 AdamW shrinks the weight exponentially, faster for a larger λ.
@@ -458,14 +457,15 @@ claim("03-asked", "… and η under Adam, whatever λ is", measured=one_step["Ad
 # **With noise.** Let a weight's gradient be its mean plus Gaussian noise of standard
 # deviation σ. We make two experiments with $\lambda=0.1$ and nine values of σ:
 #
-# 1. *How fast?* The mean gradient is zero. Weights start at 4 and take 2000 steps with $\eta=0.002$.
-# 2. *Where to?* The mean gradient is $w-1$, so that the loss pulls each weight to 1.
+# 1. *How fast?* The mean gradient is zero, so that only λ moves a weight on average.
+# 2. *Where to?* The mean gradient is $w-1$, so that the loss pulls each weight to its minimum at 1.
 #
 # <details>
-# <summary>How the drift is measured</summary>
+# <summary>How we measure</summary>
 #
 # For each of five seeds there are twenty pairs of weights. A pair gets opposite noise, so that the noise cancels in the
-# mean of a pair, and the drift remains. The second experiment has $\eta=0.02$, and we average the later half of 3000 steps.
+# mean of a pair, and the drift remains. In the first experiment weights start at 4 and take 2000 steps with $\eta=0.002$. The second has
+# $\eta=0.02$, and we average the later half of 3000 steps.
 #
 # </details>
 #
@@ -535,14 +535,12 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
              f"the weight rests: Adam with L2 is flat at {settled['_l2'].y[0]:.2f}, AdamW falls "
              f"from {settled['_w'].y[0]:.2f} to {settled['_w'].y[-1]:.2f}. In both panels the "
              "lines cross near σ = 1.", number="3.4",
-             caption="Dots and squares: means of five seeds with forty weights each. The dotted "
+             caption="Dots and squares are means of five seeds with forty weights each. The dotted "
              "line marks σ = 1.")
 
 # %% [markdown]
 # In Figure 3.4 (above) Adam + L2 shrinks the noisiest weight {{speed_l2[0].mean() / speed_l2[-1].mean():.0f}} times more slowly than the quietest. Below,
 # Adam + L2 rests at {{rest_l2.mean():.2f}} for every σ, and AdamW lower where the noise is larger.
-#
-# Yet in *both* panels the rules agree near σ = 1 (§3.4 says why).
 #
 # **Under AdamW all weights shrink at the same rate. Under Adam + L2 all rest under the same penalty. No single λ turns one
 # rule into the other.**
@@ -556,7 +554,7 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
 # **How fast?** Let $\bar g_i=0$, under Adam + L2.
 #
 # 1. Adam sees the gradient $\lambda w_i$ plus noise. In $m$ the noise cancels on average, and $\lambda w_i$ remains.
-# 2. In $v$, a mean of squares, noise does not cancel. It averages over many steps, so it stays near
+# 2. In $v$, a mean of squares, noise does not cancel. As $v$ averages over many steps, it stays near
 #    $\sigma_i^2+\lambda^2w_i^2$.
 # 3. So a step takes away $\eta\,\lambda w_i/\sqrt{v}$ on average. Divided by $w_i$, this is the fraction
 #
@@ -596,8 +594,8 @@ claim("03-rate-w", "AdamW multiplies the mean of twins by 1 − ηλ at each ste
 # \bar g_i=-\big(\lambda\sqrt{v_i}\big)\,w_i. \tag{3.5}$$
 #
 # The minimum with a penalty has $\bar g_i=-\lambda w_i$. So *AdamW rests where a penalty with the coefficient
-# $\lambda\sqrt{v_i}$ would*. This is its *effective penalty*: larger for a noisier weight. In our experiment $\bar g=w-1$ and $\sqrt v$ is close to σ. So Adam + L2
-# should rest at $1/(1+\lambda)$, and AdamW at $1/(1+\lambda\sigma)$.
+# $\lambda\sqrt{v_i}$ would*. We call this coefficient its *effective penalty*. It is larger for a noisier weight. In our experiment $\bar g=w-1$ and $\sqrt v$ is close to σ. Solved for $w$,
+# this gives $1/(1+\lambda)$ for Adam + L2, and $1/(1+\lambda\sigma)$ for AdamW.
 #
 # **One translation for both.** Let $v_i$ be constant, and equal under both rules. Write $\lambda_A$ for the λ of Adam + L2, and
 # $\lambda_W$ for AdamW's. The average step of Adam + L2 is $-\eta\,(\bar g_i+\lambda_Aw_i)/\sqrt{v_i}$, that of AdamW
@@ -605,7 +603,7 @@ claim("03-rate-w", "AdamW multiplies the mean of twins by 1 − ηλ at each ste
 #
 # $$\lambda_A=\lambda_W\sqrt{v_i}. \tag{3.6}$$
 #
-# The rules agree near $\sigma=1$ because there $\sqrt{v_i}\approx1$. We repeat both experiments with
+# In both panels of Figure 3.4 the rules agree near $\sigma=1$, because there $\sqrt{v_i}\approx1$. Now we repeat both experiments with
 # $\lambda_A=0.1\,\sigma$ under Adam + L2.
 
 # %%
@@ -643,12 +641,13 @@ figures.show(fig, "The two panels of the puzzle, with blue rings for Adam + L2 w
              "AdamW's squares: above, at "
              f"{rings[0].y.min():.2f} of AdamW for all nine levels of noise; below, at resting "
              f"points that fall from {rings[1].y[0]:.2f} to {rings[1].y[-1]:.2f}.", number="3.5",
-             caption="Pale dots, squares and rings: means of five seeds. Thin lines: theory.")
+             caption="Pale dots, squares and rings are means of five seeds, thin lines theory. "
+             "Above, the rings are slightly lower than the squares, because the penalty makes √v "
+             "slightly larger than σ. At the left, pale dots lie under the line, because v still "
+             "remembers larger weights.")
 
 # %% [markdown]
-# In Figure 3.5 the rings lie on AdamW's squares. Above they are slightly lower, at {{(speed_c / speed_w).mean():.2f}} of AdamW's rate, because
-# we used $0.1\,\sigma$, and the penalty makes $\sqrt v$ larger than σ. Where noise is small, the pale dots lie under the line,
-# because $v$ still remembers larger weights.
+# In Figure 3.5 the rings, Adam + L2 with $\lambda_A=0.1\,\sigma$, lie on AdamW's squares.
 
 # %% tags=["hide-input"]
 claim("03-one", "With λ = 0.1 σ Adam + L2 shrinks a weight at {} of AdamW's rate; "
@@ -660,7 +659,7 @@ claim("03-rest", "At nine noise levels Adam + L2 rests at 1/(1 + λ), AdamW wher
                        rest_c.mean(-1) - 1 / (1 + lam * sigmas)]))
 
 # %% [markdown]
-# In four cells:
+# In one table:
 #
 # | rule | fraction that a step takes | effective penalty |
 # |---|---|---|
@@ -749,7 +748,7 @@ def label_fading(ax):
     ax.text(2100, 0.17, "AdamW, β₂ = 0.999", **orange)
     ax.text(2380, 0.012, "Adam without λ", color=figures.GREY, ha="right")
     ax.text(3050, 0.0084, "dotted: resting point\nfor the present v", va="center")
-    ax.text(7950, 0.0016, "AdamW, β₂ = 0.95 (exercise 7)", ha="right", **orange)
+    ax.text(7950, 0.0016, "AdamW, β₂ = 0.95 (exercise 6)", ha="right", **orange)
     ax.set(xlabel="step", ylabel="distance from least squares", xlim=(0, 8000), ylim=(1e-3, 1.3))
     ax.set_yticks([0.001, 0.01, 0.1, 1], ["0.001", "0.01", "0.1", "1"])
     ax.set_xticks(range(0, 8001, 2000))
@@ -774,9 +773,10 @@ figures.show(fig, "Distance from least squares on a logarithmic axis against 800
              "without λ, grey, is at first nearly "
              f"as late: at {drawn['_plain'].at(1000):.2f} at step 1000, where AdamW is at "
              f"{drawn['_w'].at(1000):.2f}.", number="3.6",
-             caption="Single runs from zero. Grey: Adam without λ, which falls on below the frame. "
-             "Dashed: AdamW with a short memory of v comes close to least squares at first, then "
-             f"settles at {drawn['_brief'].y[-1]:.4f}, because its steps overshoot.")
+             caption="All lines are single runs from zero. The grey one, Adam without λ, falls on "
+             "below the frame. The dashed one, AdamW with a short memory of v, comes close to "
+             f"least squares at first, then settles at {drawn['_brief'].y[-1]:.4f}, because its "
+             "steps overshoot.")
 
 # %% [markdown]
 # In Figure 3.6 Adam + L2 stays at the ridge fit. The dotted line shows where the present $v$ would let AdamW's weights rest. AdamW
@@ -803,7 +803,7 @@ assert distance_brief[499] < 0.01 < 0.5 < distance_brief[159], "with β₂ = 0.9
 #
 # With $\beta_2=0.95$ (dashed), as often in language models, the 2000 steps become {{2 / (1 - 0.95):.0f}}. This count, too, starts
 # only when the gradients have become small: at step 160 the distance is still {{distance_brief[159]:.2f}}. The dashed line stops
-# at {{distance_brief[-1]:.4f}}, because Adam's steps overshoot when $\sqrt v$ is tiny (exercise 7).
+# at {{distance_brief[-1]:.4f}}, because Adam's steps overshoot when $\sqrt v$ is tiny (exercise 6).
 #
 # </details>
 #
@@ -812,7 +812,7 @@ assert distance_brief[499] < 0.01 < 0.5 < distance_brief[159], "with β₂ = 0.9
 #
 # ## 3.6 One λ for a whole network: a rule
 #
-# Which λ should a whole network get, if by (3.6) each weight needs its own, $\lambda_A=\lambda_W\sqrt{v_i}$? A small network with
+# Which λ should a whole network get, if by (3.6) each weight needs its own? A small network with
 # 32 hidden units learns the digits from 200 pictures, in 600 steps on minibatches of 20 with
 # $\eta=0.01$. λ acts on weights only:
 
@@ -929,38 +929,39 @@ figures.show(fig, "A histogram of √v on a logarithmic axis from 0.00001 to 0.1
              "to a peak near 0.01 and then falls steeply. Upright lines mark the median at "
              f"{drawn['_right'].x[0]:.4f}, and at {drawn['_left'].x[0]:.4f} the mean weighted by "
              "w². An axis above gives 0.1 times √v.", number="3.7",
-             caption="AdamW with λ = 0.1 after 600 steps: the weights of five networks. Left out: "
-             f"the {100 * left_out:.0f} % of the weights with √v below 0.00001, mostly of black "
-             "pixels or of dead hidden units, which never fire. Dotted: the median of the weights "
-             "drawn.")
+             caption="The bars show the weights of five networks after 600 steps of AdamW with "
+             f"λ = 0.1. They leave out the {100 * left_out:.0f} % of the weights with √v below "
+             "0.00001, mostly of black pixels or of dead hidden units, which never fire. The "
+             "dotted line is the median of the others.")
 
 # %% tags=["hide-input"]
 assert (high / low > 10).all(), "the √v of a network's weights hardly differ"
 
 # %% [markdown]
 # In Figure 3.7 the $\sqrt v$ of one network span, between the 10th and the 90th percentile, a factor of at least {{(high / low).min():.0f}}. So one λ
-# can match only one property of the network. We match how strongly the two rules pull all weights together towards zero:
+# can match only one property of the network. We match the *common pull* of all weights towards zero: what a penalty adds to each gradient, times the weight,
+# summed over the network. Adam + L2 adds $\lambda_Aw_i$, and so has the pull $\lambda_A\sum_iw_i^2$. AdamW's effective penalty $\lambda_W\sqrt{v_i}$ has
+# the pull $\lambda_W\sum_iw_i^2\sqrt{v_i}$. Both are equal under this rule:
 #
 # > **The rule.** Multiply AdamW's λ by the mean of $\sqrt{v_i}$, *weighted by $w_i^2$*:
 # >
 # > $$\lambda_A=\lambda_W\;\frac{\sum_iw_i^2\sqrt{v_i}}{\sum_iw_i^2}. \tag{3.7}$$
 # >
 # > 1. Read this mean at the end of an AdamW run of the planned length.
-# > 2. $\beta_2$ must be near 1. With $\beta_2=0.95$, usual for language models, the rule can miss AdamW's training loss by a factor of 5 or more.
+# > 2. With $\beta_2=0.95$ the rule can miss AdamW's training loss by a factor of 5 or more, but only where this loss is almost zero.
 #
-# For λ = {{lam_w[2]}} it is {{ours:.3f}}, so Adam + L2 needs a λ about {{round(1 / ours, -1):.0f}} times smaller. The rule
-# serves those who want to compare Adam + L2 with a tuned AdamW run.
+# The rule serves to compare Adam + L2 with a tuned AdamW run.
 #
 # <details>
-# <summary>Why: the slope of the loss along w</summary>
+# <summary>Why this sum: the slope of the loss along w</summary>
 #
 # 1. Multiply (3.5) by $w_i$ and sum over all weights. AdamW rests where $\sum_i\bar g_iw_i=-\lambda_W\sum_iw_i^2\sqrt{v_i}$.
 # 2. The left side is $\frac{d}{dr}L(rw)$ at $r=1$: the slope of the loss if all weights grow in proportion.
-# 3. Where Adam + L2 rests, this slope is $-\lambda_A\sum_iw_i^2$. At the same weights both agree if the formula holds.
+# 3. Where Adam + L2 rests, this slope is $-\lambda_A\sum_iw_i^2$. So at the same weights, equal pulls mean equal slopes.
 #
 # </details>
 #
-# From Adam + L2 to AdamW, divide by the mean of the Adam + L2 run. In PyTorch (for our arrays: `mean_root`):
+# In PyTorch this function reads the mean:
 
 
 # %%
@@ -992,9 +993,11 @@ for _ in range(5):  # constant gradients, so that √v is their size
     spared.grad, weights.grad = torch.full((2,), 9.0), torch.tensor([0.5, -2, 1]).double()
     optimizer.step()
 squares = weights.detach().numpy() ** 2
-claim("03-read", "the function gives the mean √v, weighted by w², of what is trained and decays",
-      measured=mean_root_of(optimizer) - squares @ [0.5, 2, 1] / squares.sum(), equals=0,
-      within=1e-9)
+arrays = np.zeros((2, 1, 1, len(acts)))  # w and √v, as mean_root takes them
+arrays[..., :3] = np.array([weights.tolist(), [0.5, 2, 1]])[:, None, None]
+claim("03-read", "both functions give the mean √v, weighted by w², of what is trained and decays",
+      measured=np.array([mean_root_of(optimizer), mean_root(*arrays).item()])
+      - squares @ [0.5, 2, 1] / squares.sum(), equals=0, within=1e-9)
 try:
     refused = mean_root_of(torch.optim.AdamW([spared], weight_decay=0))
 except ValueError as error:
@@ -1017,8 +1020,8 @@ assert "weight_decay above 0" in str(refused), "without decay there is no mean: 
 #
 # ## 3.7 Is a translated λ better than a copied one?
 #
-# The rule assumes the same weights, but each optimiser ends at its own. So we try it: Adam + L2 trains
-# these networks with AdamW's five λ, translated and copied.
+# The rule compares both optimisers at the same weights, but each ends at its own. So we try it: Adam + L2 trains
+# these networks with AdamW's five λ, once translated and once copied.
 
 # %%
 translated = lam_w * mean_root(w, root)
@@ -1026,7 +1029,7 @@ landed = translated[:, 2]  # where the rule leads from AdamW's 0.1, by seed
 print(f"first seed, λ = 0.1: mean √v = {mean_root(w, root)[0, 2]:.4f}, so try {landed[0]:.5f}")
 
 # %%
-w_c, root_c = network(coupled=translated[..., None] * acts)[0]
+w_c = network(coupled=translated[..., None] * acts)[0][0]
 w_copied = network(coupled=lam_w[:, None] * acts)[0][0]
 
 # %% tags=["hide-input"]
@@ -1058,21 +1061,6 @@ copied = 100 * (told_w - told_copied)[:, 2].mean()
 equal = np.log(10)  # equal probabilities for 10 classes
 
 # %% tags=["hide-input"]
-in_first = np.arange(len(acts)) < counts[0]
-layers = np.stack([acts * in_first, acts * ~in_first], axis=1)  # which weights are in which layer
-slope, slope_c = (network_gradient(each, pictures, labels) * each for each in (w, w_c))
-at_rest = (-slope @ layers / (lam_w[:, None] * ((w**2 * root) @ layers))).mean(0)  # λ, layer
-at_rest_c = (-slope_c @ layers / (translated[..., None] * (w_c**2 @ layers))).mean(0)
-
-# %% tags=["hide-input"]
-# The weights of pixels that are black in all 200 pictures: what is left of each.
-first_w = np.stack([spread * np.random.default_rng(seed).standard_normal(len(spread))
-                    for seed in seeds(5)])
-black = np.zeros(first_w.shape, bool)
-black[:, :counts[0]] = np.repeat(pictures.max(1) == 0, 32, axis=1)
-kept_w, kept_c = (np.abs(each[:, 2][black] / first_w[black]) for each in (w, w_c))
-
-# %% tags=["hide-input"]
 point = torch.tensor(w, requires_grad=True)
 first, shift, second, last_shift = (
     part.unflatten(-1, shape) for part, shape in zip(point.split(counts, -1), shapes, strict=True))
@@ -1080,7 +1068,7 @@ scores = (torch.tensor(pictures)[:, None] @ first + shift).relu() @ second + las
 truth = torch.tensor(labels)[:, None].expand(scores.shape[:-1])
 (functional.cross_entropy(scores.movedim(-1, 1), truth, reduction="sum") / 200).backward()
 claim("03-chain-rule", "our gradient of the networks' loss is PyTorch's", equals=0, within=1e-9,
-      measured=slope - point.grad.numpy() * w)
+      measured=network_gradient(w, pictures, labels) - point.grad.numpy())
 
 
 # %% tags=["hide-input"]
@@ -1134,17 +1122,16 @@ figures.show(fig, "Two panels against AdamW's λ from 0.01 to 1. At 0.1 the test
              f"{', '.join(told_of[1])}. With λ = 1 the copies have a training loss of "
              f"{seen[1]['_copied'].y[-1]:.2f}. Without λ the test loss is {flat[0]:.2f} and the "
              f"training loss {flat[1]:.3f}.", number="3.8",
-             caption="Means of five seeds after 600 steps. Crosses: the same number typed into the "
-             "other optimiser. Shaded: Adam with L2, from the translated λ divided by 3 to its "
-             "triple, drawn where λ raises AdamW's training loss clearly.")
+             caption="Means of five seeds after 600 steps. The crosses show AdamW's number typed "
+             "into the other optimiser. The band goes from the translated λ divided by 3 to "
+             "its triple, and is drawn where λ raises AdamW's training loss clearly.")
 
 # %% [markdown]
 # In Figure 3.8 the crosses of the copied λ are far from AdamW's squares, and the rings of the translated λ are near. But the test loss cannot
 # judge the rule: up to $\lambda=${{lam_w[3]}}, training without penalty (black) does about as well, and $\lambda=1$ only does harm.
+# The *training* loss can, because it rises with λ.
 #
-# The *training* loss can, because it rises with λ: at {{lam_w[1]}} it is already {{fit_w[1] / of_none[1]:.1f}} times the loss without λ.
-#
-# The rule errs to one side. The rings lie below the squares, from {{lam_w[1]}} on at {{np.exp(missed.min()):.2f}} to {{np.exp(missed.max()):.2f}} times AdamW's training loss. So
+# The rule errs to one side: the rings lie below the squares, from {{lam_w[1]}} on at {{np.exp(missed.min()):.2f}} to {{np.exp(missed.max()):.2f}} times AdamW's training loss. So
 # *search upwards first*: by interpolation, {{upwards.min():.1f}} to {{upwards.max():.1f}} times the translated λ fits as AdamW does.
 
 # %% tags=["hide-input"]
@@ -1180,37 +1167,6 @@ assert (shorter > 0.1).all(), "with the translated λ Σw² is not smaller than 
 #
 # </details>
 #
-# <details>
-# <summary>Optional: do the layers satisfy (3.5)?</summary>
-#
-# If they do, this ratio is 1 for each layer: its slope $\sum_i\bar g_iw_i$, divided by
-# $-\lambda_W\sum_iw_i^2\sqrt{v_i}$ (under Adam + L2, by $-\lambda_A\sum_iw_i^2$). Means of five seeds, after the last step:
-#
-# | rule | first layer | second layer |
-# |---|---|---|
-# | AdamW, $\lambda=0.1$ | {{at_rest[2, 0]:.2f}} | {{at_rest[2, 1]:.2f}} |
-# | Adam + L2, translated λ | {{at_rest_c[2, 0]:.2f}} | {{at_rest_c[2, 1]:.2f}} |
-# | AdamW, $\lambda=0.01$ | {{at_rest[0, 0]:.2f}} | {{at_rest[0, 1]:.2f}} |
-#
-# With $\lambda=0.01$ the time $1/(\eta\lambda)$ is {{1 / (0.01 * 0.01):,.0f}} steps, and our weights are far from balance. With 0.1 it is
-# {{1 / (0.01 * 0.1):.0f}}, and AdamW is within {{np.ceil(100 * np.abs(at_rest[2] - 1).max()):.0f}} % of balance. (The
-# loss's curvature makes weights settle sooner.)
-#
-# *Weights without gradient* (of always black pixels): AdamW leaves {{100 * kept_w.mean():.0f}} %, translated Adam + L2
-# practically nothing, as in §3.3.
-#
-# </details>
-
-# %% tags=["hide-input"]
-balance = np.array([at_rest[2], at_rest_c[2]])
-assert (balance > 1 / 1.5).all(), "with λ = 0.1 a layer's slope is far below that of rest"
-assert (balance < 1.5).all(), "with λ = 0.1 a layer's slope is far above that of rest"
-assert (at_rest[0] > 1.7).all(), "with λ = 0.01 a layer is at rest"
-assert np.median(kept_c) < 1e-9, "Adam + L2 leaves weights without gradient"
-claim("03-black", "AdamW leaves (1 − ηλ)^600 of them", equals=0, within=1e-12,
-      measured=kept_w - (1 - 0.01 * 0.1) ** 600)
-
-# %% [markdown]
 # **Where λ is large enough to matter, the translated λ comes near AdamW's fit. A copied one does harm, and from 0.1 on it ruins the network.**
 #
 # ## 3.8 Does the rule also hold in a longer run?
@@ -1300,13 +1256,15 @@ figures.show(fig, "Two panels over 2000 steps, with medians. Above, the training
              f"AdamW's effective penalty falls from {penalty_of['_AdamW'].at(600):.5f} at step "
              f"600 to {penalty_of['_AdamW'].at(2000):.5f} at step 2000. The two λ of Adam + L2 are "
              "level lines, which it meets there.", number="3.9",
-             caption="Blue: Adam + L2. Thin: five seeds. Thick: their medians. Compare each ring "
-             "with the orange square at the same step. Dotted: step 600, where the runs of "
-             "Figure 3.8 ended. One seed jumps late and recovers; the median does not show it.")
+             caption="Blue lines are Adam + L2, orange ones AdamW. Thin lines are five seeds, "
+             "thick ones their medians. Compare each ring with the orange square at the same "
+             "step. The dotted line marks step 600, where the runs of Figure 3.8 ended. One seed "
+             "jumps late and recovers; the median does not show it.")
 
 # %% [markdown]
-# After 2000 steps the rule leads to about {{np.median(later):.4f}}. Figure 3.9 (below) shows why. Gradients soon become so small that they add
-# little to $v$ (those after step 600 make up {{100 * (1 - remembered.mean()):.0f}} % of it at the end), and it decays. So AdamW's effective penalty fades as in §3.5, and the penalty of Adam + L2 stays.
+# After 2000 steps the rule leads to about {{np.median(later):.4f}}, and Figure 3.9 (below) shows why. The network soon fits its pictures so well that
+# later gradients add little to $v$, which decays. In addition, $w^2$ moves to weights with a smaller $\sqrt v$.
+# So AdamW's effective penalty fades as in §3.5, and the penalty of Adam + L2 stays.
 #
 # Above, each λ fits closer to AdamW where it was read: the medians are {{ratio_read[0]:.2f}} and {{ratio_end[1]:.2f}} times AdamW's.
 
@@ -1345,14 +1303,14 @@ for time, run in ((5, 0), (-1, 1)):
 # $$\delta_t=\delta_{\max}s_t,\qquad \delta_t=\delta_{\max},\qquad \delta_t=\delta_{\max}s_t^2,
 # \qquad\text{with } s_t=\eta_t/\eta_{\max}. \tag{3.8}$$
 #
-# - The first *follows the rate*, as $\eta_t\lambda$ in PyTorch, Keras and Optax, and $s_t\lambda$ in the published AdamW. In PyTorch's form a larger peak decays faster; in the published form the peak does not matter.
-# - The second is *independent* of the rate, as in TensorFlow Addons (Wortsman's "independent" form is the first).
-# - The third is *corrected*, as
-#   [AdamC](https://arxiv.org/abs/2506.02285) does for layers with normalisation, whose gradients otherwise grow near the end of training.
+# - The first *follows the rate*. PyTorch, Keras and Optax take $\eta_t\lambda$, so that a larger peak decays faster.
+# - The second is *independent* of the rate, as in TensorFlow Addons.
+# - The third is *corrected*, as in [AdamC](https://arxiv.org/abs/2506.02285) for layers with normalisation.
 #
-# A weight that the loss ignores is multiplied by $1-\delta_t$ in each step. Suppose the schedule stopped at $\eta_t$. Then under SGD
-# a weight that the loss pulls would rest where $-\eta_t\bar g-\delta_tw=0$. That is the minimum under a penalty with the coefficient $\delta_t/\eta_t$. In the
-# first form this coefficient stays. In the second it grows as $1/\eta_t$, and in the third it falls with $\eta_t$.
+# A weight that the loss ignores is multiplied by $1-\delta_t$ in each step. Where would a weight rest that the loss pulls, if the schedule
+# stopped at $\eta_t$? Under SGD it would rest where $-\eta_t\bar g-\delta_tw=0$, at the minimum under a penalty with the coefficient $\delta_t/\eta_t$. In the
+# first form this coefficient stays. In the second it grows as $1/\eta_t$, and in the third it falls with $\eta_t$. (Under AdamW, (3.5)
+# gives the coefficient $\sqrt v\,\delta_t/\eta_t$.)
 #
 # Predict what 200 steps of a cosine from $\eta_{\max}=0.1$ to 0 do to an ignored weight, and to one with the gradient
 # $w-1$.
@@ -1387,20 +1345,31 @@ def in_torch(weight_decay, lr, steps=200):
 # %% tags=["hide-input"]
 def draw_schedules(strip, ax, other):
     """Three decays under a cosine: the coefficient, an ignored weight, a pulled weight."""
-    for name, colour in zip(factors, ("black", figures.GREEN, figures.PINK), strict=True):
-        strip.semilogy(delta_max * factors[name] / (0.1 * cosine), color=colour, label=f"_{name}")
-        for axes, curve in ((ax, np.append(1, left[name])), (other, pulled[name])):
-            axes.plot(curve, color=colour, label=f"_{name}")
-    for axes, places in ((strip, (0.1, 2, 0.005)), (ax, (0.36, 0.13, 0.47)),
-                         (other, (0.9, 0.5, 0.98))):
-        for line, (name, place) in zip(axes.lines, zip(factors, places, strict=True), strict=True):
-            end = "" if axes is strip else f" {line.get_ydata()[-1]:.2f}"
-            axes.text(203, place, name + end, color=line.get_color(), va="center")
+    for name, colour in colours.items():
+        coefficient = delta_max * factors[name] / (0.1 * cosine)
+        strip.semilogy(coefficient, color=colour, label=f"_{name}")
+        ax.plot(np.append(1, left[name]), color=colour, label=f"_{name}")
+        other.plot(pulled[name], color=colour, label=f"_{name}")
+        other.plot(1 / (1 + coefficient), ":", lw=1, color=colour, label=f"_rest, {name}")
     strip.set(xlabel=" ", ylabel=r"$\delta_t\,/\,\eta_t$", ylim=(0.003, 3))
     strip.set_yticks([0.01, 0.1, 1], ["0.01", "0.1", "1"])
     strip.minorticks_off()
     ax.set(xlabel=" ", ylabel="the weight", ylim=(0, 1.05), xlim=(0, 200))
     other.set(xlabel="step of the cosine", ylabel="the weight", ylim=(0.4, 1.08))
+
+
+colours = dict(zip(factors, ("black", figures.GREEN, figures.PINK), strict=True))
+
+
+# %% tags=["hide-input"]
+def label_schedules(strip, ax, other):
+    """Which line is which, and where each ends."""
+    for axes, places in ((strip, (0.1, 2, 0.005)), (ax, (0.36, 0.13, 0.47)),
+                         (other, (0.9, 0.5, 0.98))):
+        lines = figures.drawn(axes)
+        for (name, colour), place in zip(colours.items(), places, strict=True):
+            end = "" if axes is strip else f" {lines[f'_{name}'].y[-1]:.2f}"
+            axes.text(203, place, name + end, color=colour, va="center")
 
 
 # %% tags=["hide-input"]
@@ -1416,13 +1385,13 @@ def schedules_in_words(first, ends):
             f"{ignored['corrected']:.2f} if it is corrected. In the third the loss pulls it to 1, "
             f"and it ends at {kept['follows the rate']:.2f} if the decay follows the rate, "
             f"{kept['independent']:.2f} if it is independent, {kept['corrected']:.2f} if it is "
-            "corrected.")
+            "corrected. Thin dotted lines show where it would rest at the rate of each step.")
 
 
 # %% tags=["hide-input"]
 fig, (strip, ax, other) = figures.subplots(3, 1, figsize=(6.4, 6.6), sharex=True,
                                            gridspec_kw={"height_ratios": [0.8, 1, 1]})
-draw_schedules(strip, ax, other)
+draw_schedules(strip, ax, other), label_schedules(strip, ax, other)
 ends = [{name: figures.drawn(axes)[f"_{name}"].y[-1] for name in factors} for axes in (ax, other)]
 strip.set_title("Under SGD the penalty's coefficient stays, grows or falls")
 ax.set_title("Ignored by the loss: independent decay takes most")
@@ -1430,9 +1399,9 @@ other.set_title("Pulled to 1: only following the rate keeps "
                 f"{ends[1]['follows the rate']:.2f}")
 fig.align_ylabels()
 figures.show(fig, schedules_in_words(figures.drawn(strip), ends), number="3.10",
-             caption="Black, green and pink: three decays that begin with the same δ. Numbers: "
-             "the weight at the end. Below, green and pink lag behind their resting points, which "
-             "move to 0 and to 1.")
+             caption="The three decays begin with the same δ. The numbers give the weight at the "
+             "end. Thin dotted lines, below, are the resting points for the rate of each step. "
+             "Green and pink lag behind theirs, which move to 0 and to 1.")
 
 # %% tags=["hide-input"]
 claim("03-schedule", "PyTorch's AdamW leaves the product of 1 − η_t λ: the difference is zero",
@@ -1461,15 +1430,17 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 # |---|---|---|
 # | a penalty | another program's penalty | keep $2k/c$ |
 # | a penalty in SGD | a decay | $\delta=2k\eta$ ($=\eta x$ for `weight_decay=x`); with momentum μ about $2k\eta/(1-\mu)$ |
-# | AdamW | Adam + L2 | $\lambda_A=\lambda_W\cdot$ `mean_root_of` the AdamW run (3.7); search upwards first. With $\beta_2=0.95$ it can miss by a factor of 5 |
+# | AdamW | Adam + L2 | $\lambda_A=\lambda_W\cdot$ `mean_root_of` the AdamW run (3.7); search upwards first |
 # | Adam + L2 | AdamW | $\lambda_W=\lambda_A\,/$ `mean_root_of` the Adam + L2 run; search both ways |
 #
-# When η changes, there are two cases:
+# For example, our AdamW run with λ = {{lam_w[2]}} had a mean $\sqrt v$ of {{ours:.3f}}, so try {{lam_w[2]}} · {{ours:.3f}} = {{lam_w[2] * round(ours, 3):.4f}} in Adam + L2.
 #
-# - *The run ends long before the weights come to rest: keep $\eta\lambda$*, as a first guess. The weights stay an average over about the
+# When η changes, compare the run with $1/(\eta\lambda)$ steps:
+#
+# - *It is not many times longer: keep $\eta\lambda$*, as a first guess. Then the weights stay an average over about the
 #   last $1/(\eta\lambda)$ updates ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698)).
-# - *They come to rest at the minimum: keep λ*, because where they rest hardly depends on η (3.5). A few times
-#   $1/(\eta\lambda)$ steps are enough, and curvature makes it fewer. No normalisation may follow ([chapter 8](08_effective_learning_rate.ipynb)).
+# - *It is many times longer: keep λ*, if no normalisation follows ([chapter 8](08_effective_learning_rate.ipynb)). Then the weights come to rest, and η
+#   hardly changes where (3.5).
 #
 # In every run:
 #
@@ -1512,7 +1483,7 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 
 # %% [markdown]
 # **Limits.** (3.4) to (3.6) hold for symmetric, steady noise, small η and $\beta_2$ near 1. The rule of §3.6 was
-# tried on one small network.
+# tried on one small network. In §3.8 $v$ fades because this network fits its pictures almost perfectly.
 #
 # ## 3.11 Exercises
 #
@@ -1588,23 +1559,7 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 #
 # </details>
 #
-# **6.** (Batch size.) With AdamW you go from batches of 32 to 512, and multiply η by $\sqrt{512/32}$, as in the
-# rule of [Malladi et al. (2022)](https://arxiv.org/abs/2205.10287) (here the βs and ε stay). Noise dominates every gradient. Which λ keeps the resting
-# point of (3.5)? What becomes of the decay in a step, and in a pass through the data?
-#
-# <details>
-# <summary>Solution</summary>
-#
-# The noise of a batch falls as $1/\sqrt B$, and so do $\sqrt{v_i}$ and the coefficient $\lambda\sqrt{v_i}$: it is
-# multiplied by $\sqrt{32/512} = {{np.sqrt(32 / 512):.2f}}$. With {{np.sqrt(512 / 32):.0f}} times the λ the coefficient
-# and the resting point are what they were, for η does not enter (3.5). The decay $\eta\lambda$ of a step is then
-# $4\cdot4 = {{512 // 32}}$ times as large. As a pass through the
-# data has {{512 // 32}} times fewer steps, the decay in a pass stays the same. So both aims agree here. To keep $\eta\lambda$, as §3.10 advises
-# for an unchanged batch, would make the decay in a pass {{512 // 32}} times weaker.
-#
-# </details>
-#
-# **7.** (Predict, then run.) Does the fading of §3.5 go on for ever? Run
+# **6.** (Predict, then run.) Does the fading of §3.5 go on for ever? Run
 # `long = train(np.zeros(10), full_batch, 0.003, 20000, decoupled=0.1)` and look at
 # `np.linalg.norm(long[15000:].mean(0) - least)` (a mean, since the weights swing). Then repeat it with $\eta = 0.001$.
 #
@@ -1623,7 +1578,7 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 #
 # </details>
 #
-# **8.** (Another schedule.) The rate falls in a straight line from its peak to 0 in $T$ steps, and $\delta_{\max}=1/T$. What is left of a weight
+# **7.** (Another schedule.) The rate falls in a straight line from its peak to 0 in $T$ steps, and $\delta_{\max}=1/T$. What is left of a weight
 # that the loss ignores, under each form of (3.8)? Where does, under SGD, the resting point of a weight with the gradient $w-1$ go?
 #
 # <details>
