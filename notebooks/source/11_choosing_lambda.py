@@ -137,7 +137,7 @@ assert all(4 * a == b for tried in rows.values() for a, b in pairwise(tried)), "
 #
 # $$N = \sum_{t=0}^{T-1}\eta_t\lambda. \tag{11.1}$$
 #
-# Call $N$ the run's *forgetting*. If only decay acted, the run would multiply a weight by about $e^{-N}$: $N = 1$ leaves
+# Call $N$ the run's *forgetting*. Decay alone would multiply a weight by about $e^{-N}$: $N = 1$ leaves
 # {{100 * np.exp(-1):.0f}} % of the start, $N = 4$ leaves {{100 * np.exp(-4):.0f}} %. With momentum μ a step of decay acts again in later steps, so under SGD $N$ is larger by the factor $1/(1-\mu)$ (chapter 2).
 
 
@@ -297,9 +297,9 @@ figures.show(fig, "Two columns of marks on logarithmic axes, a row for each reci
              "N stands at the right of each row. "
              f"A green line marks the median of eight image recipes, {middle:.2g}; two short ones "
              "have less. Beside language models stand their tokens per weight, k.",
-             number="11.2", caption="Each row is a recipe, with its N at the right; k counts the tokens "
-             "per weight of language models. The green line is the median of the longer image "
-             f"runs, {middle:.2g}.")
+             number="11.2", caption="Each row is a recipe, with its N at the right; k counts the "
+             "tokens per weight of language models. The green line is the median of the longer "
+             f"image runs, {middle:.2g}.")
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, figsize=(7.2, 3.3))
@@ -398,7 +398,7 @@ weak = np.corrcoef(*np.log([[each[name] for name in vision] for each in (epochs,
 # Among the longer image runs SGD's λ is {{smaller:.0f}} times smaller than Adam's, in geometric mean. But its η, times ten for momentum, is {{10 * larger:.0f}} times larger. So in the product, $N$, the two nearly cancel: {{by_kind[0]:.0f}} for SGD, {{by_kind[1]:.0f}} for Adam.
 #
 # The language models all type 0.1, so
-# their $N$ differ because their lengths do. We read the line $N = \frac12\sqrt k$ off them, and it is rough, as their own slope is {{steep:.1f}}. Where λ was tuned, $N$ follows a power law in $k$, too (Bergsma et al., [2025b](https://arxiv.org/abs/2505.13738)).
+# their $N$ differ as their lengths do. We read the line $N = \frac12\sqrt k$ off them, and it is rough, as their own slope is {{steep:.1f}}. Where λ was tuned, $N$ follows a power law in $k$, too (Bergsma et al., [2025b](https://arxiv.org/abs/2505.13738)).
 #
 # **$N$ differs between recipes, too, but it says how much a run forgets: at $N = 5$ only {{100 * np.exp(-5):.1f}} % of the start is left. From there on $N$ says how recent the updates are that the weights hold: at a constant η, about those of the last $1/N$ of the run.**
 
@@ -634,10 +634,10 @@ claim("11-turn", "Their turn per step is {:.2f} times √(2ηλ) √((1 − β�
 # - **more passes**: always {{below: amounts[1]}} signals, passed {{below: 25 * lengths[0] / amounts[1]:.0f}}, {{below: 25 * lengths[1] / amounts[1]:.0f}} or {{below: 25 * lengths[2] / amounts[1]:.0f}} times.
 #
 # Both have {{below: lengths[0]}}, {{below: lengths[1]}} and {{below: lengths[2]}} steps. We try λ = 0 and six $N$, with the same five seeds.
-# The peak η is {{below: low_eta}}, our *small* η; the best of four is {{below: good_eta}} (§11.7), our *good* η.
+# The peak η is {{below: low_eta}} (*small*); the best of four is {{below: good_eta}} (*good*, §11.7).
 # *Predict:* in which of the two ways does the best λ stay? In which the best $N$?
 #
-# Held-out signals give the loss and the share of wrong answers (the *error*). We compare *within* seeds; ± is half the 95-percent interval over five.
+# Held-out signals give the loss and the share of wrong answers (the *error*). We compare *within* seeds; ± is half the 95-percent interval.
 
 # %%
 signals, grid = load("mnist1d"), np.array([0, 1 / 16, 1 / 4, 1, 4, 16, 32])
@@ -949,7 +949,7 @@ claim("11-ends", "The slope of a straight line is its slope",
 # %% [markdown]
 # ### Where the choice matters
 #
-# How much is lost with another λ? The table compares pairs of $N$, at the good η and in two longer runs at the small η, all stored runs of one set of five seeds.
+# How much is lost with another λ? The table compares pairs of $N$ in stored runs of one set of five seeds: at the good η, and in two longer runs at the small η.
 
 # %% tags=["hide-input"]
 four = [interval((stored[3, :, :, k] - stored[3, :, :, 4]).mean(0)[:, 0]) for k in (0, 3)]
@@ -1186,7 +1186,7 @@ predicted = (2 * lr * weight_decay * 0.1 / 1.9) ** 0.5  # (11.5), with momentum'
 print(f"N = {N:.1f}   RMS ratio {ratio:.2f}   last turn {turn:.3f}, on noise {predicted:.3f}")
 
 # %% [markdown]
-# *RMS ratio* is the RMS divided by its equilibrium value $\sqrt{\eta/2\lambda}$, with the η of the last step. It is near the {{with_momentum(0.01):.2f}} that noise gives at this ηλ = 0.01. Read it only while η is constant: when η falls, the norm lags behind. The book's tool does this for all tensors:
+# *RMS ratio* is the RMS divided by $\sqrt{\eta/2\lambda}$, with the η of the last step. It is near the {{with_momentum(0.01):.2f}} that noise gives at this ηλ = 0.01. Read it only while η is constant: when η falls, the norm lags behind. The book's tool does this for all tensors:
 
 
 # %%
@@ -1225,7 +1225,7 @@ verdicts_of(of_mlp)
 # The first matrix is *scale-invariant* ([chapter 7](07_scale_invariance.ipynb)): a batch norm follows it, so the loss ignores its size.
 # Here λ only sets the turn. On the last matrix it changes the function, too.
 #
-# *In equilibrium* means that $r^2$ is within 20 % of $r_*^2$. The audit does not take this $r_*$ from (11.4), which holds for noise only, but estimates it from the tensor's own norms at half of the looks (calls of `watch.step()`) and at the end. So the RMS ratio need not be 1. The audit also warns that biases, γ and β decay, which they rarely should ([chapter 6](06_bias_exclusion.ipynb)).
+# *In equilibrium* means that $r^2$ is within 20 % of $r_*^2$. The audit does not take this $r_*$ from (11.4), which holds for noise only, but from two norms of the tensor, at half of the looks (calls of `watch.step()`) and at the end. So the RMS ratio need not be 1. The audit also warns that biases, γ and β decay, which they rarely should ([chapter 6](06_bias_exclusion.ipynb)).
 #
 # The second model, a small transformer with normalised queries and keys,
 # learns to continue Shakespeare's sonnets in 80 steps with η = 0.01. So $S = {{below: states.N_end.sel(tensor="head.weight").item() / 3.75:.1f}}$, and λ = 3.75 for $N = 3$.
@@ -1536,11 +1536,9 @@ assert np.allclose(decays[3:], [right_lam, wrong_lam], rtol=0.02), "N = 1 and N 
 of_wrong = interval(on_validation[:, 4] - on_validation[:, 3])  # the λ of a smaller η
 
 # %% [markdown]
-# **Digits** (left). By the loss no try is better than the default, and $N = 4$ is far worse; by the errors we cannot tell: $N = 1$ has {{fewer_wrong.mean:.1f}} ± {{fewer_wrong.half:.1f}} points fewer. A smaller $N$ would do next to nothing, so we keep the default.
+# **Digits** (left). By the loss no try is better than the default, and $N = 4$ is far worse; by the errors we cannot tell: $N = 1$ has {{fewer_wrong.mean:.1f}} ± {{fewer_wrong.half:.1f}} points fewer. So we keep the default.
 #
 # **Sonnets** (right). The default has $N = {{0.01 * S:.3f}}$. $N = {{tries[chosen_text - 1]:g}}$ has the lowest loss, is not at an end, and its interval excludes zero. We take it. On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter.
-#
-# Why a test? If λ did nothing, the best of three tries would still pass in {{100 * by_chance:.0f}} % of cases.
 #
 # **A better η would gain more.** With twice this η, the best we tried, the sonnets have {{slower.mean:.2f}} less loss at $N = 1$.
 
@@ -1557,7 +1555,9 @@ claim("11-rate", "With twice the η the sonnets have less loss at N = 1: by {:.2
 
 # %% [markdown]
 # <details>
-# <summary>Why half of the best η, and why these three N</summary>
+# <summary>Why half of the best η, why these three N, and why a test</summary>
+#
+# If λ did nothing, the best of three tries would still pass in {{100 * by_chance:.0f}} % of cases; so we test it once.
 #
 # At the better η rounding grows so much within the run that the last digits differ from machine to machine. Whether λ helps there, too, we do not know.
 #
@@ -1566,6 +1566,8 @@ claim("11-rate", "With twice the η the sonnets have less loss at N = 1: by {:.2
 # </details>
 #
 # ### If you can afford one run
+#
+# What does the bold $N$ risk, if it is all that you run? Figure 11.9 shows it at a settled η (the sonnets at half of it).
 
 # %% tags=["hide-input"]
 costs_of = [(loss.mean(0), np.isin(grid, tries)) for loss in stored[3, ..., 0]]  # at η = 0.27
@@ -1664,13 +1666,11 @@ assert ten[0].low > 0 > ten[2].low, "N = 1 is a clear gain, N = 16 is none"
 assert ten[0].mean > bars[3] * decided_s, "the recipe's words for it"
 
 # %% [markdown]
-# What does the bold $N$ risk, if it is all that you run? Figure 11.9 shows it at a settled η (the sonnets at half of it).
-#
 # **Fewer than {{many_passes}} passes.** All losses up to $N = 1$ are in the grey band, less than 0.1 above the lowest. On the digits $N = 1$ is worse than the default by {{digits_one.mean:.3f}} ± {{digits_one.half:.3f}}, a tenth of its loss, and $N = 4$ was far worse. On the signals, though, $N = 4$ was a little better than 1 (§11.4). **So in a short run $N = 1$ risks about a tenth of the loss, and need not be best.**
 #
-# **{{many_passes}} passes or more.** $N = 4$ is in the band, at most {{up(of_long[:, 4].max()):.2f}} above the lowest, but hardly better than 1 or 0. On the digits in 20 passes it is worse than 1 (by {{digits_four.mean:.2f}} ± {{digits_four.half:.2f}}).
+# **{{many_passes}} passes or more.** $N = 4$ is in the band, at most {{up(of_long[:, 4].max()):.2f}} above the lowest, but hardly better than 1 or 0. On the digits in 20 passes it is worse than 1.
 #
-# If η is too small, more is at stake, and doing nothing is worst: λ = 0 cost up to {{up(at_smaller[0]):.2f}} in few passes and {{up(long_smaller[0]):.2f}} in more, the bold $N$ up to {{up(at_smaller[3]):.2f}} and {{up(long_smaller[4]):.2f}}.
+# If η is too small, more is at stake, and doing nothing costs more than the bold $N$: λ = 0 up to {{up(at_smaller[0]):.2f}} in few passes and {{up(long_smaller[0]):.2f}} in more, the bold $N$ up to {{up(at_smaller[3]):.2f}} and {{up(long_smaller[4]):.2f}}.
 #
 # **So why rather an earlier λ?** You know how it ended. The bold $N$ may end above or below it, and one run will not tell: even five seeds show such differences only to about ± {{blur:.2f}}.
 
@@ -1688,7 +1688,7 @@ claim("11-long", "In four runs of 20 passes or more, at a settled η, N = 4 ends
 # %% [markdown]
 # ### If η is not settled: search both
 #
-# Can a larger λ make up for a wrong η? We give the network of §11.4 (500 signals, ten passes) four η and four $N$.
+# Can a larger λ make up for a wrong η? The network of §11.4 (500 signals, ten passes) gets four η and four $N$.
 
 # %%
 rates, columns = [0.03, 0.09, 0.27, 0.81], np.array([1 / 4, 1, 4, 16])
@@ -1732,8 +1732,8 @@ figures.show(fig, "A table of 16 cells, darker where the held-out loss is higher
              f"loss goes {first[0]:.2f}, {first[1]:.2f}, {first[2]:.2f}, {first[3]:.2f} as η "
              "rises, and another the row of its lowest. The lowest of all cells, "
              f"{cells[row, column]:.2f}, is in row {row + 1} from below and column {column + 1}.",
-             number="11.10", caption="Each cell is the mean of five seeds on held-out signals; darker is worse, "
-             "and the lowest loss is bold. The frames hold what the search tries.")
+             number="11.10", caption="Each cell is the mean of five seeds on held-out signals; "
+             "darker is worse, and the lowest loss is bold. The frames hold what the search tries.")
 
 # %% tags=["hide-input"]
 at_slow, at_best = by_rate[0].argmin(), by_rate[2].argmin()
@@ -1746,20 +1746,20 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
       measured=by_rate[best_rate, best_column] - by_rate.min(), below=0.05)
 
 # %% [markdown]
-# Only in part. With η too large (top row) the loss falls along the row from {{by_rate[3, 0]:.2f}} to {{by_rate[3].min():.2f}}, but with η too small (bottom row) only from {{by_rate[0, 0]:.2f}} to {{by_rate[0].min():.2f}}, and on the digits a larger λ then harms (exercise 7).
+# In part. With η too large (top row) the loss falls along the row from {{by_rate[3, 0]:.2f}} to {{by_rate[3].min():.2f}}, but with η too small (bottom row) only from {{by_rate[0, 0]:.2f}} to {{by_rate[0].min():.2f}}, and on the digits a larger λ then harms (exercise 7).
 # By loss η matters more: even with its best λ, η = {{rates[0]}} has {{slow_rate.mean:.2f}} ± {{slow_rate.half:.2f}} more loss than η = {{rates[2]}}. By error that is not clear: {{slow_errors.mean:.1f}} ± {{slow_errors.half:.1f}} points.
 #
 # **So first settle η at the bold $N$, then $N$ at that η.**
 #
 # ### Fine-tuning
 #
-# In fine-tuning you want to keep the start, and $N = 1$ leaves only {{100 * np.exp(-1):.0f}} % of it. **So type λ = $0.05/S$ or less.** Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so start at $\lambda = 0.05/S$ and try $0.2/S$ next (both untested).
+# Fine-tuning wants to keep the start, and $N = 1$ leaves only {{100 * np.exp(-1):.0f}} % of it. **So type λ = $0.05/S$ or less.** Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so start at $\lambda = 0.05/S$ and try $0.2/S$ next (both untested).
 #
 # In 938 steps, linear to zero from $\eta = 2\cdot10^{-5}$, this is {{0.05 / forgettings(2e-5, 1, factors_of(938, linear)):.0f}}, so every usual λ does next to nothing.
 #
 # ## 11.8 In practice: a page to tear out
 #
-# Figure 11.11 is the recipe as a tree, from your run to λ.
+# Figure 11.11 is the recipe as a tree.
 
 # %% tags=["hide-input"]
 most_tried, least_n = 0.6, 0.05  # of the first ηλ; below, decay does next to nothing
@@ -1779,6 +1779,10 @@ boxes = {
     "settle": (6, 6, "move η by factors of 3\nat the bold N, until it is", figures.ORANGE),
     "few": (2, 5, afford, figures.GREY),
     "proxy": (6, 5, "type the fallback, or the\nbest N of a proxy", figures.BLUE),
+}
+
+# %% tags=["hide-input"]
+boxes |= {
     "audit": (2, 4, "6  run the fallback, and audit:\ndoes a bias or a scale decay?",
               figures.GREY),
     "split": (6, 4, "let only matrices\ndecay; run again", figures.ORANGE),
@@ -1852,7 +1856,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, then 0.2/S w
              "a clear gain are explained.")
 
 # %% [markdown]
-# Box 6 of Figure 11.11 in code (`pip install .` in the book's folder):
+# Box 6 in code (`pip install .` in the book's folder):
 #
 # ```python
 # from l2lib.audit import Watch
