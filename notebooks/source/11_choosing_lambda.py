@@ -2,24 +2,55 @@
 # # 11 Choosing λ
 #
 # You have a model, a learning rate, a number of steps, and a setting called `weight_decay`. Which number do you type?
-# At a settled learning rate, too small a λ cost little on our small data; too large a λ sometimes cost much. By the end you will be able to
+# On our small data, once the learning rate was well chosen, too small a λ cost little, but too large a λ sometimes cost much. By the end you will be able to
 #
-# - compare two recipes by how fast each one forgets;
-# - carry λ over to another run;
-# - audit your own model with a few lines of code;
+# - compare two recipes by how much of its initial weights each one forgets;
+# - carry λ over to another run, and audit your own model;
 # - choose λ, and say when the choice does not matter.
 #
-# *Reading time an hour (in a hurry: the recipe, then §11.8); the code runs in about 20 seconds.*
+# *Reading time an hour (in a hurry: the recipe and Figure 11.11); the code runs in about 20 seconds.*
 
 # %% [markdown]
 # ## The recipe
 #
-# 1. **Add up the learning rates.** $S$ is the sum of η over all steps, the area under the schedule (Figure 11.1). It is steps × peak if η is constant, and about half of it under a cosine or a line to zero. Under SGD with momentum μ divide it by $1-\mu$.
+# 1. **Add up the learning rates.** $S$ is the sum of η over all steps, the area under the schedule (Figure 11.1): steps × peak if η is constant, and about half of it under a cosine or a line to zero. Under SGD with momentum μ divide it by $1-\mu$.
 # 2. **Look up $N$** in the table below. Each $N$ means $\lambda = N/S$, and only *matrices* decay: tensors with two axes or more. In a short run λ may be above 1.
-# 3. **Name the *fallback*:** the λ of your earlier runs of the same model, data, η and length, even a default that nobody chose. Without such runs (shorter trials do not count) it is the λ of the bold $N$. With one run or one seed type it, and stop here.
-# 4. **Else run the fallback and each $N$ in that row**, at full length and with three seeds or more. Take the best if it *clearly* gains on validation data: subtract its loss from the fallback's, seed by seed. The mean of these gains must exceed ${{below: bars[3]:.1f}}\,s$ with three seeds, ${{below: bars[5]:.2f}}\,s$ with five, where $s$ is their standard deviation. Otherwise type the fallback. (Three seeds see a true gain of $2\,s$ in {{below: 100 * seen_in[3]:.0f}} % of cases, five in {{below: 100 * seen_in[5]:.0f}} %.)
+# 3. **Name the *fallback*.** If you have earlier runs of the same model, data, η and length, it is their λ, even a default that nobody chose. Otherwise it is the λ of the bold $N$. **With one run type the fallback, and stop here.**
+# 4. **With more runs, first settle η.** Move it by factors of 3, each time with the λ of the bold $N$, until both 3 times less and 3 times more are worse by the measure that you will use. Such an η is *settled*. (After a change of η earlier runs no longer count.)
+# 5. **Then try $N$,** if you can afford the {{below: fewest_runs}} to {{below: most_runs}} runs of your row: the fallback and each $N$, at full length, with three seeds or more. If the best is at an end, go on by factors of 4. Type it if its gain on validation data is *clear* (below the table). **If not, or with fewer runs, type the fallback.**
 #
-# Each step of decay takes the share ηλ off every weight, and over the run these shares add up to $N = \lambda S$.
+# **Which $N$?** Take the first row that fits your run.
+#
+# | your run | try $N$ | because |
+# |---|---|---|
+# | fine-tuning | **{{below: least_n}}** or less, and stop here; with LoRA then try 0.2 | you want to keep the start (§11.7) |
+# | like one with a published recipe, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | find its $N$ in Figure 11.2, or add up its η and multiply by its λ |
+# | a language model, one pass, $k$ tokens per weight | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{below: len(tokens)}} recipes lie near it (Figure 11.3) |
+# | a language model, many passes (each counts in $k$) | none can be recommended from print or our runs; try $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | BERT has less ($N = {{below: counts["BERT"]:.1f}}$ at $k$ = {{below: bert / 340e6:.0f}} to {{below: bert / 110e6:.0f}}), but the best λ was once about 30 times the usual one ([Kim et al., 2025](https://arxiv.org/abs/2509.14786)) |
+# | 50,000 images (CIFAR) or more, from scratch, 10 to 89 passes | 1, **4**, 16 | two recipes of {{below: epochs["airbench94"]:.0f}} and {{below: epochs["cifar10-fast"]}} passes lie near it; beyond, a guess |
+# | the same images, {{below: epochs["ResNet-50"]}} passes or more | 4, **16**, 64 | {{below: len(vision)}} recipes lie around it |
+# | anything else, fewer than {{below: many_passes}} passes | ¼, **1**, 4, and λ = 0 | up to 1 it cost at most {{below: upto_one:.2f}} of loss, 4 once {{below: up(costs[5, 2]):.2f}} (Figure 11.9); above a thousand examples a guess |
+# | anything else, {{below: many_passes}} passes or more | 1, **4**, 16, and λ = 0 | up to 4 it cost at most {{below: upto_four:.2f}}, 16 once {{below: up(of_long[:, 5].max()):.2f}} (Figure 11.9) |
+#
+# **A gain is clear** if its mean exceeds ${{below: bars[3]:.1f}}\,s$ with three seeds, ${{below: bars[5]:.2f}}\,s$ with five. A gain is the fallback's loss minus that of an $N$ with the same seed, and $s$ is the gains' standard deviation.
+#
+# **Too large for so many runs?** Take a *proxy* through steps 4 and 5: a smaller model with as many passes (in one-pass language, tokens per weight), and carry over its $N$, not its λ. Outside one-pass language this is a guess.
+#
+# <details>
+# <summary>How far the bold N can miss</summary>
+#
+# The last two rows rest on at most {{below: amounts[-1]:,}} examples. With more, there is one run: on {{below: pool:,}} signals in {{below: many_passes}} passes $N = 4$ made the fewest errors, but not clearly fewer than $N = 1$.
+#
+# The rows of language and images copy what others typed. The language models are within a factor of {{below: scatter:.1f}} of the bold $N$. The short image recipes have {{below: counts["cifar10-fast"]:.1f}} and {{below: counts["airbench94"]:.1f}}, the longer ones {{below: min(counts[name] for name in vision):.0f}} to {{below: max(counts[name] for name in vision):.0f}}.
+# On repeated data Lovelace et al. ([2026](https://arxiv.org/abs/2605.01640)) find a best λ an order of magnitude above the usual one.
+#
+# How far can the bold $N$ miss? In our small runs the best was up to {{below: furthest:.0f}} times larger (§11.4), and on the digits {{below: 1 / forgettings(rate, 0.01, factors_of(100, linear)):.0f}} times smaller (§11.7). In one run it was λ = 0.
+#
+# </details>
+#
+# λ is that of AdamW in PyTorch, Optax or Keras ([chapter 3](03_one_lambda_many_meanings.ipynb)), not of `Adam(weight_decay=…)`.
+#
+# Each step of decay takes the share ηλ off every weight, and over the run these shares add up to $N = \lambda S$ (§11.1). Why an earlier λ before the bold $N$? You know how it ended, and one run cannot show that another is better (§11.7).
 
 # %% tags=["hide-input"]
 from importlib import resources
@@ -84,7 +115,7 @@ most_runs = 3 * (max(map(len, rows.values())) + 1)  # a fallback that is none of
 assert all(4 * a == b for tried in rows.values() for a, b in pairwise(tried)), "by fours"
 
 # %% [markdown]
-# Under this cosine the default, λ = 0.01, is $N = {{0.01 * sizes[1]:.2f}}$, next to nothing. In code:
+# Under this cosine the default λ = 0.01 is $N = {{0.01 * sizes[1]:.2f}}$, next to nothing. In code:
 #
 # ```python
 # S = sum(rates)  # one η for each optimizer.step() (exercise 5)
@@ -94,44 +125,7 @@ assert all(4 * a == b for tried in rows.values() for a, b in pairwise(tried)), "
 #                                {"params": rest, "weight_decay": 0.0}], lr=peak)
 # ```
 #
-# If you stop early and keep a checkpoint, add up η only to that step.
-#
-# Which $N$? Take the first row that fits your run.
-#
-# | your run | try $N$ | because |
-# |---|---|---|
-# | like one with a published recipe, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | find its $N$ in Figure 11.2, or add up its η and multiply by its λ |
-# | a language model, one pass, $k$ tokens per weight | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{below: len(tokens)}} recipes lie near it (Figure 11.3) |
-# | a language model, many passes (in $k$ count a token once for each pass) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | a guess: BERT has less ($N = {{below: counts["BERT"]:.1f}}$ at $k$ = {{below: bert / 340e6:.0f}} to {{below: bert / 110e6:.0f}}), but the best λ was once about 30 times the usual one ([Kim et al., 2025](https://arxiv.org/abs/2509.14786)) |
-# | 50,000 images (CIFAR) or more, from scratch, 10 to 89 passes | 1, **4**, 16 | two recipes of {{below: epochs["airbench94"]:.0f}} and {{below: epochs["cifar10-fast"]}} passes lie near it; beyond, a guess |
-# | the same images, {{below: epochs["ResNet-50"]}} passes or more | 4, **16**, 64 | {{below: len(vision)}} recipes lie around it |
-# | anything else, fewer than {{below: many_passes}} passes | ¼, **1**, 4, and λ = 0 | up to 1 it cost at most {{below: upto_one:.2f}} of loss, 4 once {{below: up(costs[5, 2]):.2f}} (Figure 11.10); above a thousand examples a guess |
-# | anything else, {{below: many_passes}} passes or more | 1, **4**, 16, and λ = 0 | up to 4 it cost at most {{below: upto_four:.2f}}, 16 once {{below: up(of_long[:, 5].max()):.2f}} (Figure 11.10) |
-#
-# η is *settled* if at the bold $N$ both 3 times less and 3 times more are worse, by the measure that you will use (loss and error can disagree). If yours is not, or if you fine-tune, see §11.7 first.
-#
-# <details>
-# <summary>The numbers behind the rows</summary>
-#
-# "Above" means: above the lowest loss of the same run.
-#
-# | row | at a settled η | at a smaller η |
-# |---|---|---|
-# | fewer than {{below: many_passes}} passes | $N = 1$ or λ = 0: at most {{below: up(max(costs[fewer, 1].max(), of_nothing[fewer].max())):.2f}} above | $N = 1$: up to {{below: up(at_smaller[3]):.2f}}; λ = 0: up to {{below: up(at_smaller[0]):.2f}} |
-# | {{below: many_passes}} passes or more | $N = 4$: at most {{below: up(of_long[:, 4].max()):.2f}} above; $N = 1$ or λ = 0: {{below: up(of_long[:, [0, 3]].max()):.2f}}; $N = 16$: {{below: up(of_long[:, 5].max()):.2f}} | $N = 4$: up to {{below: up(long_smaller[4]):.2f}}; λ = 0: up to {{below: up(long_smaller[0]):.2f}} |
-#
-# These are the last two rows, on at most {{below: amounts[-1]:,}} examples. With more, they rest on one run: on {{below: pool:,}} signals in {{below: many_passes}} passes $N = 4$ made the fewest errors, but not clearly fewer than $N = 1$.
-#
-# The rows of language and images copy what others typed. The language models are within a factor of {{below: scatter:.1f}} of the bold $N$. The short image recipes have {{below: counts["cifar10-fast"]:.1f}} and {{below: counts["airbench94"]:.1f}}, the longer ones {{below: min(counts[name] for name in vision):.0f}} to {{below: max(counts[name] for name in vision):.0f}}.
-# On repeated data Lovelace et al. ([2026](https://arxiv.org/abs/2605.01640)) find a best λ an order of magnitude above the usual one.
-#
-# How far can the bold $N$ miss? In our small runs the best was up to {{below: furthest:.0f}} times larger (§11.4), and on the digits {{below: 1 / forgettings(rate, 0.01, factors_of(100, linear)):.0f}} times smaller (§11.7). In one run it was λ = 0.
-#
-# </details>
-#
-# **Too large for the {{fewest_runs}} to {{most_runs}} runs of your row** (three seeds of each $N$, and of a fallback that is none of them)**?** Settle η at the bold $N$; then type the fallback, or the best $N$ of a *proxy*: a smaller model with as many passes, or in one-pass language with as many tokens per weight. Carry over its $N$, not its λ (outside one-pass language a guess).
-#
-# λ is in PyTorch's form, which Optax's and Keras' AdamW share ([chapter 3](03_one_lambda_many_meanings.ipynb)); $N$ does not describe `Adam(weight_decay=…)`.
+# If you stop early, add up η only to that step.
 
 # %% [markdown]
 # ## 11.1 A puzzle: everybody types a different number
@@ -143,8 +137,8 @@ assert all(4 * a == b for tried in rows.values() for a, b in pairwise(tried)), "
 #
 # $$N = \sum_{t=0}^{T-1}\eta_t\lambda. \tag{11.1}$$
 #
-# Call $N$ the run's *forgetting*. If only decay acted, each step would multiply a weight by about $e^{-\eta_t\lambda}$, and the run by $e^{-N}$: $N = 1$ leaves
-# {{100 * np.exp(-1):.0f}} % of the start, $N = 4$ leaves {{100 * np.exp(-4):.0f}} %. With momentum μ a step of decay acts again in later steps; together they count $1/(1-\mu)$ times, so under SGD $N$ is larger by that factor (chapter 2).
+# Call $N$ the run's *forgetting*. Decay alone would multiply a weight by about $e^{-N}$: $N = 1$ leaves
+# {{100 * np.exp(-1):.0f}} % of the start, $N = 4$ leaves {{100 * np.exp(-4):.0f}} %. With momentum μ a step of decay acts again in later steps, so under SGD $N$ is larger by the factor $1/(1-\mu)$ (chapter 2).
 
 
 # %%
@@ -173,8 +167,8 @@ llama = factors_of(500_000, cosine, warmup=2000, end=0.1)
 n_llama = forgettings(3e-4, 0.1, llama)
 
 # %% [markdown]
-# Llama 2 with seven billion weights took about 500,000 steps with λ = 0.1. Its cosine falls from a peak of $3\cdot10^{-4}$ to 0.1
-# of the peak. So $N = {{n_llama:.1f}}$. Figure 11.2 has more recipes.
+# Llama 2 with seven billion weights took about 500,000 steps with λ = 0.1, under a cosine from a peak of $3\cdot10^{-4}$ to 0.1
+# of it. So $N = {{n_llama:.1f}}$. Figure 11.2 has more recipes.
 
 # %% tags=["hide-input"]
 def passes(epochs, batch):
@@ -247,6 +241,7 @@ scatter = np.exp(np.abs(np.log(of_root / 0.5)).max())
 
 # %% tags=["hide-input"]
 median = np.median([counts[name] for name in vision])
+assert sum(counts[name] < median for name in vision) == len(vision) / 2, "half lie below it"
 
 
 def draw_recipes(ax, values):
@@ -256,24 +251,28 @@ def draw_recipes(ax, values):
         color = figures.ORANGE if sgd else figures.BLUE
         ax.semilogx(values[name], row, "s" if sgd else "o", ms=6, color=color, label=f"_{name}",
                     mfc=color if name in scratch else "none")
-    ax.set(xlim=(5e-6, 4000), xticks=[1e-5, 1e-3, 1e-1, 10], ylabel=" ")
+    ax.set(ylabel=" ")
     ax.grid(axis="y", lw=0.4)
     for border in (1.5, 9.5, 17.5, 19.5):
         ax.axhline(border, color=figures.GREY, lw=0.8)
 
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(1, 2, sharey=True, figsize=(5.8, 5.6))
+fig, axes = figures.subplots(1, 2, sharey=True, figsize=(6.4, 5.6))
 draw_recipes(axes[0], lams), draw_recipes(axes[1], counts)
 axes[0].set_yticks(range(len(names)), [f"{name}, k = {tokens[name]:,.0f}" if name in tokens
                                        else name for name in names])
-axes[0].set(xlabel="λ, in PyTorch's form", ylim=(21.5, -0.7)), axes[1].set_xlabel("N, by the end")
+axes[0].set(xlabel="λ, in PyTorch's form", ylim=(21.5, -0.7), xlim=(5e-6, 4000))
+axes[0].set_xticks([1e-4, 1e-2, 1], ["0.0001", "0.01", "1"])
+axes[1].set(xlabel="N, by the end", xlim=(0.012, 900))
+axes[1].set_xticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
+axes[0].minorticks_off(), axes[1].minorticks_off()
 axes[1].plot([median] * 2, [1.6, 9.4], color=figures.GREEN, lw=2.5, zorder=0, label="_images")
 for row, name in enumerate(names):
-    axes[1].text(2500, row, f"{counts[name]:.2g}", fontsize=9, va="center", ha="right")
-for row, text in ((0.5, "images,\nshort"), (4, f"images:\nmedian {median:.2g}"),
-                  (12, "language"), (18.5, "others"), (20.5, "fine-\ntuning")):
-    axes[1].text(8e-6, row, text, color=figures.GREEN, va="center")
+    axes[1].text(750, row, f"{counts[name]:.2g}", fontsize=9, va="center", ha="right")
+for row, text in ((0.5, "images,\nshort"), (4, "images,\nlonger"), (13.5, "language"),
+                  (18.5, "others"), (20.5, "fine-\ntuning")):
+    axes[0].text(3000, row, text, color=figures.GREEN, va="center", ha="right")
 marks = [axes[0].plot([], [], mark, color=color, ms=6, mfc=fill)[0] for mark, color, fill in (
     ("s", figures.ORANGE, figures.ORANGE), ("o", figures.BLUE, figures.BLUE),
     ("o", figures.BLUE, "none"))]
@@ -285,9 +284,9 @@ of_lam, of_n = ({name: mark.x[0] for name, mark in figures.drawn(ax).items()
                  if name[1:] in recipes} for ax in axes)
 wide = {(what, len(some)): np.divide(*np.sort([of[f"_{name}"] for name in some])[[-1, 0]])
         for what, of in (("λ", of_lam), ("N", of_n)) for some in (published, with_adam)}
-middle, span = figures.drawn(axes[1])["_images"].x[0], wide["N", len(published)]
-axes[0].set_title("λ: far smaller\nfor SGD")
-axes[1].set_title(f"N: they overlap, but\nit spans {span:.0f}-fold")
+middle = figures.drawn(axes[1])["_images"].x[0]
+axes[0].set_title("λ: far smaller for SGD")
+axes[1].set_title("N: not smaller for SGD")
 figures.show(fig, "Two columns of marks on logarithmic axes, a row for each recipe; squares are "
              "trained by SGD, dots by Adam. Left, λ from "
              f"{of_lam['_ResNet-50, 2021']:.5f} to {of_lam['_our chapter 9']:g}. Right, N: recipes "
@@ -298,8 +297,9 @@ figures.show(fig, "Two columns of marks on logarithmic axes, a row for each reci
              "N stands at the right of each row. "
              f"A green line marks the median of eight image recipes, {middle:.2g}; two short ones "
              "have less. Beside language models stand their tokens per weight, k.",
-             number="11.2", caption="A row is a recipe; its N stands at the right. k: "
-             "tokens per weight of language models. Green line: median of the longer image runs.")
+             number="11.2", caption="Each row is a recipe, with its N at the right; k counts the "
+             "tokens per weight of language models. The green line is the median of the longer "
+             f"image runs, {middle:.2g}.")
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, figsize=(7.2, 3.3))
@@ -351,8 +351,8 @@ figures.show(fig, "N against the length of the run, both logarithmic. Left, seve
              f"{faster.y[0]:.1f} and {fast.y[0]:.1f} in {faster.x[0]:.1f} and {fast.x[0]:.0f} "
              f"passes, the others between {low.y[0]:.1f} and {at_pass['_ViT'].y[0]:.0f} in "
              f"{low.x[0]:.0f} to {high.x[0]:.0f}.", number="11.3",
-             caption="Dots: Adam. Squares: SGD. Band: the three N that the recipe tries for "
-             "language, from the lowest to the highest.")
+             caption="Dots are trained by Adam, squares by SGD. The band goes from the lowest to "
+             "the highest N that the recipe tries for language.")
 
 # %% tags=["hide-input"]
 images = [counts[name] for name in ("DeiT", "ConvNeXt-T", "MAE", "ViT-S, big_vision")]
@@ -386,6 +386,8 @@ weak = np.corrcoef(*np.log([[each[name] for name in vision] for each in (epochs,
 # | Pythia, OLMo | [Pythia](https://github.com/EleutherAI/pythia)'s and [OLMo](https://github.com/allenai/OLMo)'s configurations; that Pythia's Adam is decoupled is its library's default |
 # | RoBERTa, LoRA | fairseq's configuration; [LoRA](https://github.com/microsoft/LoRA)'s commands for E2E |
 #
+# Under Adam alone it is the other way round: λ spans a factor of {{wide["λ", len(with_adam)]:.0f}}, and $N$ one of {{wide["N", len(with_adam)]:.0f}}.
+#
 # The ½ of $\frac12\sqrt k$: the recipes' $N/\sqrt k$ has the geometric mean {{np.exp(np.log(of_root).mean()):.2f}}. Among the longer image runs length says less (the logarithms correlate by {{weak:.1f}}).
 #
 # Where a source gives images or tokens, we divided by the batch to get steps. Tokens per weight are steps times the tokens of a batch, divided by the weights: $2^{21}$ tokens a batch for Pythia and OLMo 2 1B (1.5 billion weights), $2^{22}$ for OLMo 7B;
@@ -393,15 +395,12 @@ weak = np.corrcoef(*np.log([[each[name] for name in vision] for each in (epochs,
 #
 # </details>
 #
-# **SGD against Adam.** Among the longer image runs SGD's λ is {{smaller:.0f}} times smaller. But its η times momentum's ten is {{10 * larger:.0f}} times larger, so its $N$ is not smaller: {{by_kind[0]:.0f}} against {{by_kind[1]:.0f}} (geometric means).
+# Among the longer image runs SGD's λ is {{smaller:.0f}} times smaller than Adam's, in geometric mean. But its η, times ten for momentum, is {{10 * larger:.0f}} times larger. So in the product, $N$, the two nearly cancel: {{by_kind[0]:.0f}} for SGD, {{by_kind[1]:.0f}} for Adam.
 #
-# **Adam alone.** Here it is the other way round: λ spans a factor of {{wide["λ", len(with_adam)]:.0f}}, and $N$ one of {{wide["N", len(with_adam)]:.0f}}. The language models of Figure 11.3 all type 0.1, so
-# their $N$ differ because of length; we do not know that anybody tuned it.
+# The language models all type 0.1, so
+# their $N$ differ as their lengths do. We read the line $N = \frac12\sqrt k$ off them, and it is rough, as their own slope is {{steep:.1f}}. Where λ was tuned, $N$ follows a power law in $k$, too (Bergsma et al., [2025b](https://arxiv.org/abs/2505.13738)).
 #
-# For language there is a law, too. With λ tuned, in one pass, $N$ follows a power law in $k$, the tokens per weight (Bergsma et al., [2025b](https://arxiv.org/abs/2505.13738)).
-# The line of Figure 11.3, $N = \frac12\sqrt k$, we read off the recipes. It is rough: the recipes' own slope is {{steep:.1f}}.
-#
-# **$N$ differs between recipes, too. At $N = 5$ only {{100 * np.exp(-5):.1f}} % of the start is left. From there on $N$ says how recent the updates are that the weights hold: at a constant η, about those of the last $1/N$ of the run.**
+# **$N$ differs between recipes, too, but it says how much a run forgets: at $N = 5$ only {{100 * np.exp(-5):.1f}} % of the start is left. From there on $N$ says how recent the updates are that the weights hold: at a constant η, about those of the last $1/N$ of the run.**
 
 # %% tags=["hide-input"]
 claim("11-span", "The N of the published recipes that train from scratch spans a factor of {:.0f}, "
@@ -449,7 +448,7 @@ def average(lr, weight_decay, factors):
 
 
 # %% [markdown]
-# Does `torch.optim.AdamW` do this? To get the $u_t$, we train a copy, the twin, on the same gradients without decay.
+# Does `torch.optim.AdamW` do this? For the $u_t$ we train a twin on the same gradients without decay.
 
 # %%
 rng, factors, updates = claims.rng(), factors_of(200, linear), []
@@ -476,8 +475,7 @@ claim("11-average", "λ times the sum of the c_i is one minus the share of the s
 
 # %% [markdown]
 # Rebuilt from the twin's updates, the weights agree to $10^{-9}$.
-#
-# Which updates does the average hold? Figure 11.4 shows $\lambda c_i$ under four schedules. *Warm-up–stable–decay* falls to zero in the last fifth of the run.
+# Which updates does the average hold? Figure 11.4 shows $\lambda c_i$ under four schedules; *warm-up–stable–decay* falls to zero in the last fifth of the run.
 
 # %% tags=["hide-input"]
 def draw_average(ax, n, steps=1000):
@@ -513,19 +511,12 @@ figures.show(fig, "Two panels with the coefficient of each update in the final w
              f"N = 8 the bar is gone, a constant rate rises to {curves[1]['constant'].y[-1]:.1f} "
              "and gives the first half next to none; linear-to-zero is highest at "
              f"{peak:.2f} of the run.", number="11.4",
-             caption="Curves: the updates' coefficients under four schedules. Bar: the "
-             "start's. The areas of a curve and the bar add up to one. The axes differ.")
+             caption="A curve shows the coefficients of the updates under one schedule, "
+             "the bar that of the start; together their area is one. The axes differ.")
 
 # %% [markdown]
 # At $N = 8$ the start is gone, and under a constant rate so is most of the run. This is the trade-off:
 # **forget the bad beginning, but average over enough of the rest** (Bergsma et al., [2025a](https://arxiv.org/abs/2502.15938)).
-#
-# <details>
-# <summary>Coefficients are not sizes</summary>
-#
-# The updates themselves still depend on the start: $N$ counts only its direct share. And even at $N = \frac12$ the updates' sum can be {{below: of_updates:.0f}} times as large as what survives of the start, as in the smallest start of Figure 11.5.
-#
-# </details>
 #
 # ## 11.3 How large the weights get, and how far they turn
 #
@@ -557,7 +548,7 @@ figures.show(fig, "Two panels with the coefficient of each update in the final w
 #
 # </details>
 #
-# We check AdamW on pure noise.
+# We check this on pure noise.
 
 # %%
 def with_momentum(lr_decay, beta=0.9):
@@ -577,9 +568,6 @@ for _ in range(2000):
 path = torch.stack(path).numpy()
 
 # %% tags=["hide-input"]
-survives = (1 - lr * weight_decay) ** 250 * path[0, 0]  # of the small start, where N = ½
-of_updates = np.linalg.norm(path[250, 0] - survives) / np.linalg.norm(survives)
-assert of_updates > 3, "at N = ½ the updates are several times as large as the start's part"
 rms = np.sqrt((path**2).mean(-1)) / np.sqrt(lr / 2 / weight_decay)
 norms = np.linalg.norm(path, axis=-1)
 cosines = (path[:-1] * path[1:]).sum(-1) / norms[:-1] / norms[1:]
@@ -622,8 +610,8 @@ figures.show(fig, "Left, a drawing: the weight w shrinks along itself by the dec
              "Right, the RMS of weights under AdamW, divided by √(η/2λ), over 2,000 steps from "
              f"three starts, the smallest at 0.1, the largest at 5: they end at {ends[0]:.2f}, "
              f"{ends[1]:.2f} and {ends[2]:.2f}.", number="11.5",
-             caption="Left: a drawing, not to scale. Right: AdamW on pure noise, one run from each "
-             "of three starts. Dotted: the equilibrium without momentum.")
+             caption="The left is not to scale. On the right AdamW runs on pure noise from three "
+             "starts; the dotted line is the equilibrium without momentum.")
 
 # %% tags=["hide-input"]
 claim("11-rms", "Under AdamW and noise, weights end at {:.2f} times the RMS √(η/2λ)",
@@ -635,7 +623,7 @@ claim("11-turn", "Their turn per step is {:.2f} times √(2ηλ) √((1 − β�
       equals=1, within=0.05)
 
 # %% [markdown]
-# **On noise, the recipe alone predicts the RMS and the turn of the weights.** These laws explain what λ does; they do not choose it.
+# **On noise, η and λ alone predict the RMS and the turn of the weights.** This explains what λ does, but does not choose it.
 #
 # ## 11.4 Which N is best?
 #
@@ -645,11 +633,11 @@ claim("11-turn", "Their turn per step is {:.2f} times √(2ηλ) √((1 − β�
 # - **more data**: {{below: amounts[0]}}, {{below: amounts[1]}} or {{below: amounts[2]:,}} signals, each *passed* (used) {{below: 25 * lengths[0] / amounts[0]:.0f}} times;
 # - **more passes**: always {{below: amounts[1]}} signals, passed {{below: 25 * lengths[0] / amounts[1]:.0f}}, {{below: 25 * lengths[1] / amounts[1]:.0f}} or {{below: 25 * lengths[2] / amounts[1]:.0f}} times.
 #
-# In both, the runs have {{below: lengths[0]}}, {{below: lengths[1]}} and {{below: lengths[2]}} steps. We try λ = 0 and six $N$, with the same five seeds; only the matrices decay.
-# The peak η is {{below: low_eta}}, our *small* η. The best of four is {{below: good_eta}} (§11.7), our *good* η.
+# Both have {{below: lengths[0]}}, {{below: lengths[1]}} and {{below: lengths[2]}} steps. We try λ = 0 and six $N$, with the same five seeds.
+# The peak η is {{below: low_eta}} (*small*); the best of four is {{below: good_eta}} (*good*, §11.7).
 # *Predict:* in which of the two ways does the best λ stay? In which the best $N$?
 #
-# Held-out signals give the loss and the share of wrong answers (the *error*). We compare *within* seeds; ± is half the width of the 95-percent interval over five.
+# Held-out signals give the loss and the share of wrong answers (the *error*). We compare *within* seeds; ± is half the 95-percent interval.
 
 # %%
 signals, grid = load("mnist1d"), np.array([0, 1 / 16, 1 / 4, 1, 4, 16, 32])
@@ -778,7 +766,9 @@ with (resources.files("l2lib") / "data/learning_rates.txt").open() as file:
     table = np.loadtxt(file)[:, -2:].reshape(-1, 5, 7, 2)  # run, seed, N; loss and error
 stored, longer = table[:20].reshape(4, 5, 5, 7, 2), table[20:27]  # the first four by η
 of_digits = table[27:].reshape(2, 3, 5, 7, 2)  # 20 and 40 passes; η = 0.025, 0.05, 0.1
-near_four = (stored[3, ..., 4, 0].mean(1) - stored[3, ..., 0].mean(1).min(-1)).max()
+lowest_of = stored[3, ..., 0].mean(1).min(-1)  # of the five runs at η = 0.27
+near_four = (stored[3, ..., 4, 0].mean(1) - lowest_of).max()
+assert np.all(stored[3, ..., 4, 0].mean(1) < lowest_of + near_four + 1e-9), "at most"
 of_40 = longer[3, ..., 0].mean(0)  # 40 passes, by N
 past_one = interval(longer[3, :, 3, 0] - longer[3, :, 5, 0])
 of_40_settled = interval(longer[5, :, 0, 0] - longer[5, :, 5, 0])  # η = 0.27: λ = 0 less N = 16
@@ -892,32 +882,10 @@ more_wrong = 100 * np.mean([run["error"][:, 5] - run["error"][:, 0] for run in e
 by_error = [interval(100 * (run["error"][:, 4] - run["error"][:, 0])) for run in more_data]
 
 # %% [markdown]
-# At the small η of Figure 11.6 neither the best $N$ by loss stays, nor the best λ. By error nothing is clear below $N = 16$: with more data the error at $N = 4$ minus that at λ = 0 is {{by_error[0].mean:.1f}} ± {{by_error[0].half:.1f}}, {{by_error[1].mean:.1f}} ± {{by_error[1].half:.1f}} and −{{abs(by_error[2].mean):.1f}} ± {{by_error[2].half:.1f}} points.
+# At the small η of Figure 11.6 neither the best $N$ by loss stays, nor the best λ. By error nothing is clear below $N = 16$.
 #
-# How fast does the best λ by loss move, and at other η? Figure 11.7 has its slope against the number of steps, both in logarithms.
-# The rule *keep λ* has the slope 0. The rule *keep N* has the slope −1, because at a given $N$ λ is proportional to 1/steps.
-
-# %% tags=["hide-input"]
-def draw_best(ax, at, by_seed, bounds, rules):
-    """Each seed's best λ, means with intervals, a fitted line, and rules through its middle."""
-    for k, (values, ends) in enumerate(zip(by_seed.T, bounds.T, strict=True)):
-        for end, mark in ((-1, "v"), (0, "o"), (1, "^")):
-            ax.plot(np.array(at)[ends == end] * 1.045 ** (k - 2), 2 ** values[ends == end], mark,
-                    ms=4 if end == 0 else 7, mfc="none", color=figures.ORANGE)
-    mean, low, high, _ = interval(by_seed.T)
-    power = np.polyfit(np.log2(at), mean, 1)[0]
-    ax.vlines(at, 2**low, 2**high, color=figures.BLUE)
-    ax.loglog(at, 2**mean, "o", ms=6, color=figures.BLUE, label="_best λ")
-    for k in np.flatnonzero(bounds.any(1)):  # a mean with a bound in it is open
-        ax.plot(at[k], 2 ** mean[k], "o", ms=6, mfc="white", color=figures.BLUE, zorder=3)
-    steep, middle = [*rules.items(), ("_fit", power)], np.exp(np.log(at).mean())
-    wide, dashes = at[[0, -1]] * [0.85, 1.3], [*("--", "-.", ":")[: len(rules)], "-"]
-    for (rule, slant), dash in zip(steep, dashes, strict=False):
-        color = figures.BLUE if rule == "_fit" else figures.GREY
-        ax.plot(wide, 2 ** mean.mean() * (wide / middle) ** slant, dash, color=color, label=rule)
-    ax.set_ylabel(" "), ax.set_xticks(at, [f"{value:,}" for value in at])
-    ax.minorticks_off(), figures.label_lines(ax)
-
+# How fast does the best λ by loss move, at this η and at others? Figure 11.7 has its slope against the number of steps, both in logarithms.
+# The rule *keep λ* has the slope 0, and *keep N* −1, because at a given $N$ λ is proportional to 1/steps.
 
 # %% tags=["hide-input"]
 def draw_slopes(ax, which):
@@ -951,8 +919,9 @@ figures.show(fig, "The slope of the best λ by loss against the number of steps,
              f"at η = 0.01, 0.03, 0.09 and 0.27. Left, more data: {told[0]}. Right, more passes: "
              f"{told[1]}. Two vertical lines mark the rules keep N at −1 and keep λ at 0; only at "
              "0.27 does an interval contain one.", number="11.7",
-             caption="Dots: means of five seeds, with 95-percent intervals; open where some best "
-             "λ is only a bound. Lines: two rules, in orange what Wang and Aitchison predict.")
+             caption="A dot is the mean of five seeds, with its 95-percent interval; it is open "
+             "where some best λ is only a bound. The vertical lines are two rules, in orange the "
+             "one that Wang and Aitchison predict.")
 
 # %% [markdown]
 # At the good η the valleys are so flat that the intervals contain the slopes that Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)) predict: *keep N* for more data, *keep λ* for more passes.
@@ -980,7 +949,7 @@ claim("11-ends", "The slope of a straight line is its slope",
 # %% [markdown]
 # ### Where the choice matters
 #
-# How much worse than the best λ is another? The table compares pairs of $N$, at the good η and in two longer runs at the small η. **These runs are stored, from one set of five seeds.**
+# How much is lost with another λ? The table compares pairs of $N$ in stored runs of one set of five seeds: at the good η, and in two longer runs at the small η.
 
 # %% tags=["hide-input"]
 four = [interval((stored[3, :, :, k] - stored[3, :, :, 4]).mean(0)[:, 0]) for k in (0, 3)]
@@ -1006,14 +975,14 @@ assert of_twenty.mean > 0, "20 passes at η = 0.27: fewer errors at N = 16 than 
 better = stored[3][..., [0, 3], :].mean(1) - stored[3][..., [4], :].mean(1)
 
 # %% [markdown]
-# **Good η.** $N = 4$ was a little better than λ = 0 and $N = 1$ in all five runs. We picked it on these same runs, which flatters it.
+# **Good η.** $N = 4$ was a little better than λ = 0 and $N = 1$ in all five runs, but we picked it on these same runs.
 #
-# **Longer runs.** With 40 passes $N = 16$ saves much loss. But there the small η is too small: at the good η the same $N$ saves only {{of_40_settled.mean:.2f}} ± {{of_40_settled.half:.2f}}. **There λ made up in part for a wrong η.**
+# **Longer runs.** With 40 passes $N = 16$ saves much loss. But there the small η is too small, and at the good η the same $N$ saves only {{of_40_settled.mean:.2f}} ± {{of_40_settled.half:.2f}}. **So λ made up in part for a wrong η.**
 #
-# **Choose by the measure you will use.** At the small η, on average over the five runs, $N = 16$ has less loss than λ = 0, yet more errors: probably its loss is less because it is less sure.
+# **Choose by the measure you will use.** At the small η, on average over the five runs, $N = 16$ has less loss than λ = 0, yet more errors, probably because it is less sure.
 #
 # <details>
-# <summary>The same five runs at four η</summary>
+# <summary>The same five runs at four η, a likely reason, and what others find</summary>
 #
 # | peak η | more data: slope of the best λ | more passes: slope | best $N$, more data | best $N$, more passes |
 # |---|---|---|---|---|
@@ -1034,12 +1003,7 @@ better = stored[3][..., [0, 3], :].mean(1) - stored[3][..., [4], :].mean(1)
 # Below $N = 0.05$ decay takes less than {{100 * (1 - np.exp(-0.05)):.0f}} % of a weight: in
 # our five runs the mean losses at λ = 0 and at $N = 1/16$ differ by at most {{abs(stored[..., 0, 0].mean(2) - stored[..., 1, 0].mean(2)).max():.2f}} at any of the four η.
 #
-# </details>
-#
-# <details>
-# <summary>A likely reason, and what others find</summary>
-#
-# Probably because a network overfits less with more data, and more with more passes. We have not shown this.
+# Why does the best λ move? Probably because a network overfits less with more data, and more with more passes. We have not shown this.
 #
 # Wang and Aitchison call the memory the *timescale*, so $1/N$ is their timescale divided by the run's length. They find that the best one,
 # in passes, is about constant (slopes −1 and 0). For language models of one pass, Bergsma et al. find that more data mean a *larger* best $N$ (§11.1). They write it as a power law of the timescale $\tau = B/(\eta\lambda D)$, for $D$ tokens in batches of $B$. At a constant η that is $1/N$; under linear-to-zero, with the peak η, $1/(2N)$.
@@ -1058,7 +1022,7 @@ claim("11-errors", "Averaged over the five runs, N = 16 has {:.1f} points more w
 # %% [markdown]
 # ## 11.5 Carrying λ over to another run
 #
-# When you change the run, what should λ become? Some rules are *arithmetic*: they keep $N$, or every step. The same $N$ need not be best again (§11.4). Others are
+# When you change the run, what should λ become? Some rules are *arithmetic*: they keep $N$, although the same $N$ need not be best again (§11.4). Others are
 # *observed*: somebody searched. $c$ is any positive factor.
 #
 # | you change | new λ | kind of rule |
@@ -1138,7 +1102,7 @@ claim("11-muon", "Muon's update has RMS 0.2 after the factor 0.2 √max(m, n)",
 # | wrong, {{below: earlier}} | {{below: wrong_lam:.1f}} | {{below: of_lams[1]:.0f}} | {{below: on_validation[:, 4].mean():.2f}} |
 # | none: PyTorch's default λ | {{below: decays[0]}} | {{below: forgettings(rate, decays[0], factors_of(100, linear)):.3f}} | {{below: on_validation[:, 0].mean():.2f}} |
 #
-# The wrong η costs {{below: of_wrong.mean:.2f}} ± {{below: of_wrong.half:.2f}} of loss. The right one does little harm, but the default has less loss still.
+# Against the right η the wrong one costs {{below: of_wrong.mean:.2f}} ± {{below: of_wrong.half:.2f}} of loss. But the default has less loss still, by {{below: digits_one.mean:.2f}} (§11.7).
 #
 # </details>
 
@@ -1149,7 +1113,8 @@ claim("11-carried", "The best N of the grid for 250 signals, carried over to 1,0
 # %% [markdown]
 # ### Where the rules disagree: width
 #
-# For hidden layers of width $m$ with $\eta\propto1/m$, three rules are in print. Which fits 8, 20 and 50 units?
+# For hidden layers of width $m$ with $\eta\propto1/m$, three rules are in print: λ stays, $\lambda\propto\sqrt m$, or $\lambda\propto m$. In our network of 8, 20 or 50 units the best λ goes as $m$ to the power {{below: power.mean:.2f}} ± {{below: power.half:.2f}}, near the ½ of $\sqrt m$, but with batch norm to a higher one (exercise 3).
+# **So which rule fits depends on the network: try all three.**
 #
 # <details>
 # <summary>The three rules, what each keeps, and our set-up</summary>
@@ -1161,7 +1126,7 @@ claim("11-carried", "The best N of the grid for 250 signals, carried over to 1,0
 #   as $\sqrt{\eta/\lambda}\,m^{3/4}$; this rule keeps it.
 # - **$\lambda\propto m$.** Then ηλ is constant, and so are $N$ and θ. That λ should rise with size under μP is already in Wang and Aitchison (2025).
 #
-# Our set-up is that of none of the three: two hidden layers without normalisation, 800 signals, 160 steps of 50, one base η, and $\eta\propto1/m$ in *all* tensors.
+# Our set-up is that of none of the three: two hidden layers without normalisation, 800 signals, 160 steps of 50, one base η, and $\eta\propto1/m$ in *all* tensors. The best λ is {{below: 2 ** by_seed[0].mean():.2f}}, {{below: 2 ** by_seed[1].mean():.2f}} and {{below: 2 ** by_seed[2].mean():.2f}} (geometric means of five seeds).
 #
 # </details>
 
@@ -1179,31 +1144,7 @@ def by_width(width, norm=False, lr=0.54):
 
 # %% tags=["hide-input"]
 by_seed = np.array([by_width(int(m)) for m in widths])
-sums = [forgettings(0.54 / m, 1, factors_of(160, linear)) for m in widths]
-at_ends = ends_of(by_seed + np.log2(sums)[:, None], n_tried)  # by width and seed
 power = slope(by_seed / np.log2(2.5))  # neighbouring widths differ by a factor of 2.5
-
-# %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(5.2, 3.5))
-draw_best(ax, widths, by_seed, at_ends, {"keep λ": 0, "λ ∝ √m": 0.5, "λ ∝ m": 1})
-ax.set(xlabel="width m (η ∝ 1/m)", xlim=(6, 127), ylim=(0.15, 3), ylabel="best λ")
-ax.set_yticks([0.2, 0.5, 1, 2], ["0.2", "0.5", "1", "2"]), ax.minorticks_off()
-found = figures.drawn(ax)["_best λ"]
-fit = figures.drawn(ax)["_fit"]
-tilt = np.log(fit.y[-1] / fit.y[0]) / np.log(fit.x[-1] / fit.x[0])
-ax.set_title(f"Best λ rises with width: slope {tilt:.2f}")
-figures.show(fig, "Best λ against width, both logarithmic: five seeds, means with intervals, a "
-             f"fitted line of slope {tilt:.2f}, and three rules as lines of slope 0, ½ and 1 "
-             "through the middle. The means are "
-             f"{found.y[0]:.2f}, {found.y[1]:.2f} and {found.y[2]:.2f}.",
-             number="11.8", caption="Small circles: seeds, spread sideways only to be seen. "
-             "Dots: means of five seeds with 95-percent intervals, and a line fitted "
-             "to them. Grey: three rules.")
-
-# %% [markdown]
-# The slope is {{power.mean:.2f}} ± {{power.half:.2f}}, near the ½ of $\sqrt m$; with batch norm it is larger (exercise 3).
-#
-# **So for $c$ times the width, with $\eta\propto1/m$, try λ, $\sqrt c\,\lambda$ and $c\,\lambda$.**
 
 # %% tags=["hide-input"]
 claim("11-width", "Where η goes as 1/m, a line through the best λ of the three widths m has the "
@@ -1212,7 +1153,7 @@ claim("11-width", "Where η goes as 1/m, a line through the best λ of the three
 # %% [markdown]
 # ## 11.6 The audit: what λ does, tensor by tensor
 #
-# What does λ do in *your* model? For one tensor a few lines of torch answer. In this first model everything decays.
+# What does λ do in *your* model? For one tensor a few lines of torch answer. In this model everything decays.
 
 # %%
 def cross_entropy(model, batch):
@@ -1245,7 +1186,7 @@ predicted = (2 * lr * weight_decay * 0.1 / 1.9) ** 0.5  # (11.5), with momentum'
 print(f"N = {N:.1f}   RMS ratio {ratio:.2f}   last turn {turn:.3f}, on noise {predicted:.3f}")
 
 # %% [markdown]
-# *RMS ratio* is the RMS divided by its equilibrium value $\sqrt{\eta/2\lambda}$, with the η of the last step. It is near the {{with_momentum(0.01):.2f}} that noise gives at this ηλ = 0.01. Read it only while η is constant: when η falls, the norm lags behind. The book's tool does this for all tensors:
+# *RMS ratio* is the RMS divided by $\sqrt{\eta/2\lambda}$, with the η of the last step. It is near the {{with_momentum(0.01):.2f}} that noise gives at this ηλ = 0.01. Read it only while η is constant: when η falls, the norm lags behind. The book's tool does this for all tensors:
 
 
 # %%
@@ -1282,10 +1223,11 @@ verdicts_of(of_mlp)
 
 # %% [markdown]
 # The first matrix is *scale-invariant* ([chapter 7](07_scale_invariance.ipynb)): a batch norm follows it, so the loss ignores its size.
-# Here λ only sets the turn. On the last matrix decay
-# changes the function. *In equilibrium* means that $r^2$ is within 20 % of $r_*^2$, judged by how the norm changed in the later half of the looks (calls of `watch.step()`). The audit also warns that biases, γ and β decay, which they rarely should ([chapter 6](06_bias_exclusion.ipynb)).
+# Here λ only sets the turn. On the last matrix it changes the function, too.
 #
-# The second model is a small transformer with normalised queries and keys. It
+# *In equilibrium* means that $r^2$ is within 20 % of $r_*^2$. The audit does not take this $r_*$ from (11.4), which holds for noise only, but from two norms of the tensor, at half of the looks (calls of `watch.step()`) and at the end. So the RMS ratio need not be 1. The audit also warns that biases, γ and β decay, which they rarely should ([chapter 6](06_bias_exclusion.ipynb)).
+#
+# The second model, a small transformer with normalised queries and keys,
 # learns to continue Shakespeare's sonnets in 80 steps with η = 0.01. So $S = {{below: states.N_end.sel(tensor="head.weight").item() / 3.75:.1f}}$, and λ = 3.75 for $N = 3$.
 
 # %% tags=["hide-input"]
@@ -1416,7 +1358,7 @@ claim("11-audit", "The two sides of (11.6) agree for every tensor of the two mod
 claims.identities()
 
 # %% [markdown]
-# **λ sets the turn of scale-invariant tensors that have reached equilibrium. Elsewhere it sets only part of the turn. Where a tensor is not scale-invariant, λ also changes the function.**
+# **λ sets the turn of scale-invariant tensors that have reached equilibrium, elsewhere only part of it. Where a tensor is not scale-invariant, λ also changes the function.**
 
 # %% tags=["hide-input"]
 claim("11-qk", "Of the two matrices of queries and keys {} end in equilibrium",
@@ -1440,7 +1382,7 @@ verdicts_of(audited(your_model, your_optimizer, cross_entropy, your_batches))
 # %% [markdown]
 # ## 11.7 From the default to a decision
 #
-# We go the whole way twice, from PyTorch's default λ: a convolutional network on {{below: fitted.shape[1]}} handwritten digits, and a smaller transformer on the sonnets. The digits' η is settled, at $N = 1$. **The sonnets run at half of their best η.**
+# We go the whole way twice, from PyTorch's default λ as the fallback: a convolutional network on {{below: fitted.shape[1]}} handwritten digits, whose η is settled, and a smaller transformer on the sonnets, **at half of their best η**.
 
 # %%
 data, rate, tries = load("digits"), 0.05, np.array([1 / 4, 1, 4])
@@ -1464,7 +1406,7 @@ of_cnn = audited(cnn, adamw, cross_entropy, batches, to_zero)
 verdicts_of(of_cnn, ("0.weight", "4.weight", "10.weight"))
 
 # %% [markdown]
-# The default does nothing to the digits: $S$, the sum of η, is only {{forgettings(rate, 1, factors_of(100, linear)):.2f}}, and $N = \lambda S$.
+# The default does nothing to the digits, because $S$ is only {{forgettings(rate, 1, factors_of(100, linear)):.2f}}, so $N = \lambda S$ is next to zero.
 #
 # **Then run the three tries** at full length, with five seeds. Of the three, $N = \frac14$ had the lowest loss. It is at an end, so we add $\frac1{16}$:
 
@@ -1578,10 +1520,9 @@ figures.show(fig, "Validation loss less that of the default λ = 0.01 with the s
              f"{first[0]:.2f}, {first[1]:.2f}, {first[2]:.2f}, {first[3]:.2f}. Sonnets, for N = ¼, "
              f"1 and 4: {second[0]:.3f}, {second[1]:.3f}, {second[2]:.3f}. "
              f"A square, on the test: {on_test:.3f}. N = 4 of the digits lies above its panel.",
-             number="11.9", caption="Small circles: five seeds, spread sideways only to be "
-             "seen. Dots: means with 95-percent intervals. The arrow leads to N = 4, "
-             "whose mean is beyond the panel. Square: test. "
-             "The axes differ.")
+             number="11.8", caption="Small circles are five seeds, spread sideways only to be "
+             "seen, and dots their means with 95-percent intervals. The arrow leads to N = 4, "
+             "whose mean is beyond the panel. The square is the test. The axes differ.")
 
 # %% tags=["hide-input"]
 right = 100 * digits.test_accuracy.values[..., -1]  # by seed and λ
@@ -1595,11 +1536,9 @@ assert np.allclose(decays[3:], [right_lam, wrong_lam], rtol=0.02), "N = 1 and N 
 of_wrong = interval(on_validation[:, 4] - on_validation[:, 3])  # the λ of a smaller η
 
 # %% [markdown]
-# **Digits** (left). By the loss no try is better than the default, and $N = 4$ is far worse. By the errors we cannot tell: $N = 1$ has {{fewer_wrong.mean:.1f}} ± {{fewer_wrong.half:.1f}} points fewer. A smaller $N$ would do next to nothing, so we keep the default.
+# **Digits** (left). By the loss no try is better than the default, and $N = 4$ is far worse; by the errors we cannot tell: $N = 1$ has {{fewer_wrong.mean:.1f}} ± {{fewer_wrong.half:.1f}} points fewer. So we keep the default.
 #
-# **Sonnets** (right). The default has $N = {{0.01 * S:.3f}}$. $N = {{tries[chosen_text - 1]:g}}$ has the lowest loss, is not at an end, and its interval excludes zero. So we take it. On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter.
-#
-# Why a test? If λ did nothing, the best of three tries would still pass in about {{100 * by_chance:.0f}} % of cases.
+# **Sonnets** (right). The default has $N = {{0.01 * S:.3f}}$. $N = {{tries[chosen_text - 1]:g}}$ has the lowest loss, is not at an end, and its interval excludes zero. We take it. On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter.
 #
 # **A better η would gain more.** With twice this η, the best we tried, the sonnets have {{slower.mean:.2f}} less loss at $N = 1$.
 
@@ -1616,7 +1555,9 @@ claim("11-rate", "With twice the η the sonnets have less loss at N = 1: by {:.2
 
 # %% [markdown]
 # <details>
-# <summary>Why half of the best η, and why these three N</summary>
+# <summary>Why half of the best η, why these three N, and why a test</summary>
+#
+# If λ did nothing, the best of three tries would still pass in {{100 * by_chance:.0f}} % of cases; so we test it once.
 #
 # At the better η rounding grows so much within the run that the last digits differ from machine to machine. Whether λ helps there, too, we do not know.
 #
@@ -1625,6 +1566,8 @@ claim("11-rate", "With twice the η the sonnets have less loss at N = 1: by {:.2
 # </details>
 #
 # ### If you can afford one run
+#
+# What does the bold $N$ risk, if it is all that you run? Figure 11.9 shows it at a settled η (the sonnets at half of it).
 
 # %% tags=["hide-input"]
 costs_of = [(loss.mean(0), np.isin(grid, tries)) for loss in stored[3, ..., 0]]  # at η = 0.27
@@ -1632,8 +1575,6 @@ costs_of += [(values.mean(0), np.arange(values.shape[1]) >= values.shape[1] - 3)
              for values in (on_validation, of_text)]
 costs = np.array([mean[some] - mean.min() for mean, some in costs_of])  # by run and N = ¼, 1, 4
 of_nothing = np.array([mean[0] - mean.min() for mean, _ in costs_of])  # λ = 0, or the default
-lows_of = np.array([mean.min() for mean, _ in costs_of])  # five runs of signals, digits, sonnets
-shaded = 0.1 / np.array([lows_of[5], lows_of[:5].mean(), lows_of[6]])  # the grey of Figure 11.10
 digits_one = interval(on_validation[:, 3] - on_validation[:, 0])  # N = 1 against the default
 fewer = [0, 1, 2, 3, 5]  # few examples, fewer than 20 passes
 
@@ -1655,24 +1596,25 @@ assert min(each.low for each in four + four_errors) > 0, "N = 4 against λ = 0 a
 # %% tags=["hide-input"]
 def draw_costs(ax, runs):
     """Loss above the lowest of each run against N; the first mark is λ = 0 or the default."""
-    for name, (at, loss, color, dash) in runs.items():
-        at = np.where(np.arange(len(at)) == 0, 1 / 64, at)
-        ax.semilogx(at, loss - loss.min(), dash, ms=4, color=color, label=name)
+    for k, (name, (at, losses, color, dash)) in enumerate(runs.items()):
+        at, mean = np.where(np.arange(len(at)) == 0, 1 / 64, at), losses.mean(0)
+        apart = interval(losses - losses[:, [mean.argmin()]])  # within seeds
+        ax.vlines(at * 1.05 ** (k - 2), apart.low, apart.high, color=color, lw=0.8, alpha=0.6)
+        ax.semilogx(at, mean - mean.min(), dash, ms=4, color=color, label=name)
     ax.axhspan(0, 0.1, color=figures.GREY, alpha=0.12, lw=0)
-    ax.errorbar(1 / 110, 0.05, blur, color=figures.GREY, capsize=3)  # a typical interval
     ax.set_yscale("symlog", linthresh=0.1, linscale=1.5)
-    ax.set_yticks([0, 0.05, 0.1, 0.2, 0.5], ["0", "0.05", "0.1", "0.2", "0.5"])
-    ax.set(xlabel="N", ylabel=" ", ylim=(-0.008, 0.6), xlim=(0.007, 40))
+    ax.set_yticks([0, 0.05, 0.1, 0.2, 0.5, 1], ["0", "0.05", "0.1", "0.2", "0.5", "1"])
+    ax.set(ylabel="loss above the lowest", xlabel=" ", ylim=(-0.05, 1.2), xlim=(0.013, 37))
     ax.set_xticks([1 / 64, *grid[1:]], ["λ = 0", "1/16", "¼", "1", "4", "16", "  32"])
     ax.minorticks_off()
 
 
 # %% tags=["hide-input"]
-of_short = {name: (grid, stored[3, k, ..., 0].mean(0), color, dash) for k, name, color, dash in (
+of_short = {name: (grid, stored[3, k, ..., 0], color, dash) for k, name, color, dash in (
     (0, "250 signals", figures.GREEN, "o-"), (1, "500 signals", figures.ORANGE, "o-"),
     (2, "1,000 signals", figures.BLUE, "o-"), (3, "500 signals, 5 passes", figures.ORANGE, "o--"))}
-of_short["200 digits"] = ([0, *digits_n], on_validation.mean(0), figures.PINK, "s-")
-of_short["sonnets"] = ([0, *tries], of_text.mean(0), figures.GREY, "^-")
+of_short["200 digits"] = ([0, *digits_n], on_validation, figures.PINK, "s-")
+of_short["sonnets"] = ([0, *tries], of_text, figures.GREY, "^-")
 kinds = ((figures.ORANGE, "o-"), (figures.ORANGE, "o--"), (figures.PINK, "s-"),
          (figures.PINK, "s--"), (figures.AMBER, "D-"))
 seen = [stored[3, ..., 0], np.stack([*long, longer[1]])[..., 0]]  # losses by run, seed and N
@@ -1681,15 +1623,18 @@ blur = np.median([interval((each - each[..., [4]])[..., k].T).half
 many_passes = 20  # from here on the recipe's second row of small data
 in_long = ("500 signals, 20 passes", "500 signals, 40 passes", "200 digits, 20 passes",
            "200 digits, 40 passes", "4,000 signals, 20 passes")
-of_more = {name: (grid, run[..., 0].mean(0), *kind)
+of_more = {name: (grid, run[..., 0], *kind)
            for name, run, kind in zip(in_long, [*long, longer[1]], kinds, strict=True)}
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(1, 2, sharey=True, figsize=(7.2, 4.9))
-for ax, runs in zip(axes, (of_short, of_more), strict=True):
+fig, axes = figures.subplots(2, 1, sharex=True, figsize=(7, 7.4))
+nudges = ({"500 signals, 5 passes": 3, "500 signals": 9, "250 signals": 0, "1,000 signals": -9},
+          {"500 signals, 20 passes": 5, "500 signals, 40 passes": -5,
+           "4,000 signals, 20 passes": 5, "200 digits, 40 passes": -5})
+for ax, runs, nudge in zip(axes, (of_short, of_more), nudges, strict=True):
     draw_costs(ax, runs)
-    ax.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.2), handlelength=2.8)
-axes[0].set_ylabel("loss above the lowest")
+    figures.label_lines(ax, nudge=nudge)
+axes[1].set_xlabel("N")
 axes[0].set_title("Few passes: low up to N = 1")
 last = axes[1].set_title(f"{many_passes}+ passes: low at N = 4")
 
@@ -1699,38 +1644,35 @@ upto_one = max(line.y[line.x <= 1].max() for line in short_ones.values() if len(
 upto_one = np.ceil(100 * upto_one) / 100  # rounded up
 upto_four = max(long_ones[name].y[long_ones[name].x <= 4].max() for name in in_long)
 upto_four = np.ceil(100 * upto_four) / 100
-figures.show(fig, "Loss above the lowest of its run against N, with λ = 0 at the left. Left, six "
+figures.show(fig, "Loss above the lowest of its run against N, with λ = 0 at the left. Above, six "
              f"runs of fewer than 20 passes: up to N = 1 none is over {upto_one:.2f} above; at "
-             f"N = 4 the digits are {short_ones['200 digits'].y[-1]:.2f} above. Right, five runs "
+             f"N = 4 the digits are {short_ones['200 digits'].y[-1]:.2f} above. Below, five runs "
              f"of 20 or 40 passes: up to N = 4 at most {upto_four:.2f}; at N = 16 the digits are "
              f"{long_ones[in_long[2]].y[5]:.2f} above in 20 passes and "
-             f"{long_ones[in_long[3]].y[5]:.2f} in 40.", number="11.10",
-             caption="Lines are means of five seeds, each run at its settled learning rate "
-             "(sonnets: at half of it). Grey: "
+             f"{long_ones[in_long[3]].y[5]:.2f} in 40.", number="11.9",
+             caption="A line is the mean of five seeds of a run at its settled learning rate "
+             "(sonnets: at half of it), and thin bars are 95-percent intervals of the difference "
+             "to its lowest point. Grey: "
              "less than 0.1 above the lowest; above it the axis is logarithmic. "
-             "Signals and digits on the left: 10 passes, unless "
-             "it says 5. For digits and sonnets λ = 0 is the default there. "
-             "Bar at the left: how well differences to N = 4 are known, "
-             f"± {blur:.2f} (the median).")
+             "In the upper panel signals and digits have "
+             f"{25 * lengths[0] // amounts[0]} passes, unless "
+             "it says 5, and for digits and sonnets λ = 0 stands for the default.")
 
 # %% tags=["hide-input"]
-few = every[0]["loss"]  # 250 signals, η = 0.03
 decided = np.array([[0.97, 1.00, 0.99], [1.00, 1.04, 0.96], [0.96, 0.98, 1.01]])
-ten = [interval(decided[:, 1] - decided[:, k]) for k in range(3)]  # exercise 10
+ten = [interval(decided[:, 1] - decided[:, k]) for k in range(3)]  # exercise 6
 decided_s = np.std(decided[:, 1] - decided[:, 0], ddof=1)
 assert ten[0].low > 0 > ten[2].low, "N = 1 is a clear gain, N = 16 is none"
 assert ten[0].mean > bars[3] * decided_s, "the recipe's words for it"
-of_twelve = forgettings(0.002, 1, factors_of(1200, cosine))  # S of exercise 11
-tie, kept = (interval(few[:, k] - few[:, 4]) for k in (5, 3))  # N = 16 and N = 1, against N = 4
 
 # %% [markdown]
-# If you can afford one run, type the fallback. Figure 11.10 shows what the bold $N$ risks at a settled η (the sonnets at half of it).
+# **Fewer than {{many_passes}} passes.** All losses up to $N = 1$ are in the grey band, less than 0.1 above the lowest. On the digits $N = 1$ is worse than the default by {{digits_one.mean:.3f}} ± {{digits_one.half:.3f}}, a tenth of its loss, and $N = 4$ was far worse. On the signals, though, $N = 4$ was a little better than 1 (§11.4). **So in a short run $N = 1$ risks about a tenth of the loss, and need not be best.**
 #
-# Its grey band, 0.1, is {{100 * shaded[0]:.0f}} % of the digits' lowest loss, {{100 * shaded[1]:.0f}} % of the signals' and {{100 * shaded[2]:.0f}} % of the sonnets', for which all $N$ that we tried lie in it.
+# **{{many_passes}} passes or more.** $N = 4$ is in the band, at most {{up(of_long[:, 4].max()):.2f}} above the lowest, but hardly better than 1 or 0. On the digits in 20 passes it is worse than 1.
 #
-# In fewer than {{many_passes}} passes all losses up to $N = 1$ are in the band. Still, on the digits $N = 1$ is worse than the default by {{digits_one.mean:.3f}} ± {{digits_one.half:.3f}}, a tenth of its loss, and on the digits $N = 4$ was far worse. On the signals, though, $N = 4$ was a little better than 1 (§11.4). **So in a short run $N = 1$ risks about a tenth of the loss, and need not be best.**
+# If η is too small, more is at stake, and doing nothing costs more than the bold $N$: λ = 0 up to {{up(at_smaller[0]):.2f}} in few passes and {{up(long_smaller[0]):.2f}} in more, the bold $N$ up to {{up(at_smaller[3]):.2f}} and {{up(long_smaller[4]):.2f}}.
 #
-# In {{many_passes}} passes or more $N = 4$ is in the band, at most {{up(of_long[:, 4].max()):.2f}} above the lowest. **There $N = 4$ is hardly better than 1 or 0.** But on the digits in 20 passes it is worse than 1 (by {{digits_four.mean:.2f}} ± {{digits_four.half:.2f}}).
+# **So why rather an earlier λ?** You know how it ended. The bold $N$ may end above or below it, and one run will not tell: even five seeds show such differences only to about ± {{blur:.2f}}.
 
 # %% tags=["hide-input"]
 claim("11-nothing", "In the five runs of signals at η = 0.27, on the digits of §11.7 and on the "
@@ -1740,13 +1682,13 @@ claim("11-nothing", "In the five runs of signals at η = 0.27, on the digits of 
 claim("11-digits", "On the digits in 20 passes, at the settled η, N = 4 has {:.2f} more loss than "
       "N = 1", measured=digits_four.mean, above=0)
 claim("11-long", "In four runs of 20 passes or more, at a settled η, N = 4 ends within {:.2f} of "
-      "the lowest loss, in the grey band of Figure 11.10 and nearer than N = 16 on the digits",
+      "the lowest loss, in the grey band of Figure 11.9 and nearer than N = 16 on the digits",
       measured=of_long[:, 4], below=min(0.1, of_long[2:, 5].min()))
 
 # %% [markdown]
 # ### If η is not settled: search both
 #
-# Can a larger λ make up for a wrong η? We give the network of §11.4 (500 signals, ten passes) four η and four $N$.
+# Can a larger λ make up for a wrong η? The network of §11.4 (500 signals, ten passes) gets four η and four $N$.
 
 # %%
 rates, columns = [0.03, 0.09, 0.27, 0.81], np.array([1 / 4, 1, 4, 16])
@@ -1790,88 +1732,79 @@ figures.show(fig, "A table of 16 cells, darker where the held-out loss is higher
              f"loss goes {first[0]:.2f}, {first[1]:.2f}, {first[2]:.2f}, {first[3]:.2f} as η "
              "rises, and another the row of its lowest. The lowest of all cells, "
              f"{cells[row, column]:.2f}, is in row {row + 1} from below and column {column + 1}.",
-             number="11.11", caption="Means of five seeds on held-out signals; darker is worse, "
-             "bold the lowest loss. To the right λ rises by fours. Frames: what the search tries.")
+             number="11.10", caption="Each cell is the mean of five seeds on held-out signals; "
+             "darker is worse, and the lowest loss is bold. The frames hold what the search tries.")
 
 # %% tags=["hide-input"]
 at_slow, at_best = by_rate[0].argmin(), by_rate[2].argmin()
 slow_rate = interval(all_seeds[0, :, at_slow] - all_seeds[2, :, at_best])
-slow_errors, third_errors = (interval(100 * (wrong[row, :, column] - wrong[2, :, at_best]))
-                             for row, column in ((0, wrong[0].mean(0).argmin()), (1, 1)))
+fewest = wrong[0].mean(0).argmin()
+slow_errors = interval(100 * (wrong[0, :, fewest] - wrong[2, :, at_best]))
 # %% tags=["hide-input"]
 claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, ends {:.3f} above "
       "the lowest loss of the sixteen",
       measured=by_rate[best_rate, best_column] - by_rate.min(), below=0.05)
 
 # %% [markdown]
-# Only in part. With η too large (top row) the loss falls along the row from {{by_rate[3, 0]:.2f}} to {{by_rate[3].min():.2f}}. With η too small (bottom row) it falls only from {{by_rate[0, 0]:.2f}} to {{by_rate[0].min():.2f}}, and on the digits a larger λ then harms (exercise 8).
-# By loss η matters more: even with its best λ, η = {{rates[0]}} has {{slow_rate.mean:.2f}} ± {{slow_rate.half:.2f}} more loss than η = {{rates[2]}}. By error that is not clear.
+# In part. With η too large (top row) the loss falls along the row from {{by_rate[3, 0]:.2f}} to {{by_rate[3].min():.2f}}, but with η too small (bottom row) only from {{by_rate[0, 0]:.2f}} to {{by_rate[0].min():.2f}}, and on the digits a larger λ then harms (exercise 7).
+# By loss η matters more: even with its best λ, η = {{rates[0]}} has {{slow_rate.mean:.2f}} ± {{slow_rate.half:.2f}} more loss than η = {{rates[2]}}. By error that is not clear: {{slow_errors.mean:.1f}} ± {{slow_errors.half:.1f}} points.
 #
-# <details>
-# <summary>The errors at the smaller η</summary>
-#
-# With its fewest errors η = {{rates[0]}} has {{slow_errors.mean:.1f}} ± {{slow_errors.half:.1f}} points more, and η = {{rates[1]}} at $N = 1$ {{third_errors.mean:.1f}} ± {{third_errors.half:.1f}}. So whether η is settled depends on the measure, too.
-#
-# </details>
-#
-# **First settle η at the bold $N$, with λ = $N/S$ for each η, then $N$ at that η.**
+# **So first settle η at the bold $N$, then $N$ at that η.**
 #
 # ### Fine-tuning
 #
-# In fine-tuning the start is what you want to keep, and $N = 1$ leaves only {{100 * np.exp(-1):.0f}} % of it. **So compute $S$, and let λ be at most $0.05/S$, or 0.** Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so start at $\lambda = 0.05/S$ and try $0.2/S$ next (both untested).
+# Fine-tuning wants to keep the start, and $N = 1$ leaves only {{100 * np.exp(-1):.0f}} % of it. **So type λ = $0.05/S$ or less.** Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so start at $\lambda = 0.05/S$ and try $0.2/S$ next (both untested).
 #
-# <details>
-# <summary>Three examples</summary>
-#
-# - A short run of 938 steps, linear to zero from $\eta = 2\cdot10^{-5}$: $S = {{forgettings(2e-5, 1, factors_of(938, linear)):.4f}}$, and the bound is {{0.05 / forgettings(2e-5, 1, factors_of(938, linear)):.0f}}. Every usual λ does next to nothing.
-# - RoBERTa on MNLI, with far more steps: $S = {{counts["RoBERTa on MNLI"] / 0.1:.2f}}$, and the bound is {{0.05 / (counts["RoBERTa on MNLI"] / 0.1):.2f}}. The published 0.1 lies a little above.
-#
-# - **LoRA, GPT-2 on E2E**: $S = {{counts["LoRA, GPT-2 on E2E"] / 0.01:.1f}}$, and the bound is {{0.05 / (counts["LoRA, GPT-2 on E2E"] / 0.01):.3f}}. The published 0.01 lies below.
-#
-# </details>
+# In 938 steps, linear to zero from $\eta = 2\cdot10^{-5}$, this is {{0.05 / forgettings(2e-5, 1, factors_of(938, linear)):.0f}}, so every usual λ does next to nothing.
 #
 # ## 11.8 In practice: a page to tear out
 #
-# Figure 11.12 leads from your run to λ.
+# Figure 11.11 is the recipe as a tree.
 
 # %% tags=["hide-input"]
 most_tried, least_n = 0.6, 0.05  # of the first ηλ; below, decay does next to nothing
-afford = f"4  one run, or too large for\nthe {fewest_runs} to {most_runs} runs of your row?"
+afford = f"5  fewer than the {fewest_runs} to {most_runs} runs\nof your row (three seeds each)?"
 go_on = f"go on × 4 or ÷ 4 if runs are\nleft, N ≥ {least_n}, ηλ ≤ {most_tried}"
 assert most_tried < grid[-1] / factors_of(100, linear).sum() < 0.65, "§11.4 tried a little more"
 
 # %% tags=["hide-input"]
 boxes = {
-    "tune": (2, 8, "1  fine-tuning?", figures.GREY),
-    "leave": (6, 8, "λ at most 0.05/S, or 0;\nLoRA: from 0.05/S to 0.2/S", figures.BLUE),
-    "recipe": (2, 7, "2  a recipe published for\na run like yours?", figures.GREY),
-    "its": (6, 7, "its N is your\nbold N", figures.ORANGE),
-    "rate": (2, 6, "3  is η settled?\n(one run: go to 4)", figures.GREY),
-    "settle": (6, 6, "first the best η at the bold N\n(too large: on a proxy)", figures.ORANGE),
-    "one": (2, 5, afford, figures.GREY),
-    "single": (6, 5, "a proxy's best N, or the\nfallback; only matrices decay", figures.BLUE),
-    "audit": (2, 4, "5  run the fallback, and audit:\ndoes a bias or a scale decay?",
+    "tune": (2, 9, "1  fine-tuning?", figures.GREY),
+    "leave": (6, 9, "λ = 0.05/S or less;\nLoRA: then try 0.2/S", figures.BLUE),
+    "recipe": (2, 8, "2  a recipe published for\na run like yours?", figures.GREY),
+    "its": (6, 8, "its N is your\nbold N", figures.ORANGE),
+    "one": (2, 7, "3  only one run?", figures.GREY),
+    "single": (6, 7, "type the fallback;\nonly matrices decay", figures.BLUE),
+    "rate": (2, 6, "4  is η settled?", figures.GREY),
+    "settle": (6, 6, "move η by factors of 3\nat the bold N, until it is", figures.ORANGE),
+    "few": (2, 5, afford, figures.GREY),
+    "proxy": (6, 5, "type the fallback, or the\nbest N of a proxy", figures.BLUE),
+}
+
+# %% tags=["hide-input"]
+boxes |= {
+    "audit": (2, 4, "6  run the fallback, and audit:\ndoes a bias or a scale decay?",
               figures.GREY),
     "split": (6, 4, "let only matrices\ndecay; run again", figures.ORANGE),
-    "try": (2, 3, "6  run the other N of your row\n(and λ = 0, if it stands there)",
+    "try": (2, 3, "7  run the other N of your row\n(and λ = 0, if it stands there)",
             figures.ORANGE),
-    "end": (2, 2, "7  best at an end?\n(if λ = 0 is best, go to 8)", figures.GREY),
+    "end": (2, 2, "8  best at an end?\n(if λ = 0 is best, go to 9)", figures.GREY),
     "more": (6, 2, go_on, figures.ORANGE),
-    "gain": (2, 1, "8  clear gain over the fallback,\non validation data?", figures.GREY),
+    "gain": (2, 1, "9  clear gain over the fallback,\non validation data?", figures.GREY),
     "keep": (6, 1, "type the fallback", figures.BLUE),
-    "test": (2, 0, "9  take it (even λ = 0), test once", figures.BLUE),
+    "test": (2, 0, "10  take it (even λ = 0), test once", figures.BLUE),
 }
 
 # %% tags=["hide-input"]
 ways = [("tune", "leave", "yes"), ("tune", "recipe", "no"), ("recipe", "its", "yes"),
-        ("recipe", "rate", "no"), ("rate", "settle", "no"),
-        ("rate", "one", "yes"), ("one", "single", "yes"),
-        ("one", "audit", "no"), ("audit", "split", "yes"), ("audit", "try", "no"),
+        ("recipe", "one", "no"), ("one", "single", "yes"), ("one", "rate", "no"),
+        ("rate", "settle", "no"), ("rate", "few", "yes"), ("few", "proxy", "yes"),
+        ("few", "audit", "no"), ("audit", "split", "yes"), ("audit", "try", "no"),
         ("try", "end", ""), ("end", "more", "yes"), ("end", "gain", "no"),
         ("gain", "keep", "no"), ("gain", "test", "yes")]
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(6, 6.3))
+fig, ax = figures.subplots(figsize=(6, 7))
 arrow = {"arrowprops": {"arrowstyle": "->", "color": figures.GREY, "lw": 1.4, "shrinkA": 0,
                         "shrinkB": 0}}
 for x, y_at, text, color in boxes.values():
@@ -1894,23 +1827,21 @@ ax.annotate("", (2, 2.5), (6, 2.5), **arrow)
 ax.plot([6, 6], [1.71, 1.38], color=figures.GREY, lw=1.4)  # no further: on to the gain
 ax.annotate("", (2, 1.38), (6, 1.38), **arrow)
 ax.text(4.9, 1.41, "limit reached", fontsize=9, ha="center", va="bottom")
-ax.plot([6, 6], [6.71, 6.38], color=figures.GREY, lw=1.4)  # on to the next question
-ax.annotate("", (2, 6.38), (6, 6.38), **arrow)
+ax.plot([6, 6], [7.71, 7.38], color=figures.GREY, lw=1.4)  # on to the next question
+ax.annotate("", (2, 7.38), (6, 7.38), **arrow)
 ax.plot([6, 6], [5.71, 5.38], color=figures.GREY, lw=1.4)  # on to the size of the run
 ax.annotate("", (2, 5.38), (6, 5.38), **arrow)
 ax.plot([6, 6], [3.71, 3], color=figures.GREY, lw=1.4)  # and on with the tries
 last = ax.annotate("", (3.75, 3), (6, 3), **arrow)
 
 # %% tags=["hide-input"]
-ax.set(xlim=(0.1, 7.5), ylim=(-0.4, 8.45), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
+ax.set(xlim=(0.1, 7.5), ylim=(-0.4, 9.45), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
 ax.spines[:].set_visible(False), ax.set_title("From your run to λ = N/S   (S = steps × mean η)")
-figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from there to 0.2/S with "
-             "LoRA. A recipe is published for a run "
-             "like yours: its N is your bold N. "
-             "If η is not settled, first the best η at the bold N. With one run "
-             "this is left out. One run, or too large for the runs of a row: the best N of a "
-             "proxy, or the fallback. Then run the fallback "
-             "and audit it; if a bias or a scale decays, make "
+figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, then 0.2/S with LoRA. "
+             "A recipe is published for a run like yours: its N is your bold N. "
+             "With only one run: the fallback. If η is not settled, move it by factors of 3 at the "
+             "bold N, until it is. Fewer runs than your row needs: the fallback, or the best N of "
+             "a proxy. Else run the fallback and audit it; if a bias or a scale decays, make "
              "two groups, so that only matrices decay, and run again. Then run the N of "
              "your row that are not yet run, at full length, and λ = 0, if it stands there. "
              "If the best N is at an end, but not if λ = 0 is best, go on by "
@@ -1919,12 +1850,13 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
              "reached, go on to the gain. If the gain "
              "over the fallback is clear on validation data, "
              "take it, even if it is λ = 0, and test once; else type the fallback.",
-             number="11.12",
-             caption="Grey: a question. Orange: something to do. Blue: an end. Rows: the table "
-             "at the top of the chapter. Its recipe says what is a clear gain, and the fallback.")
+             number="11.11",
+             caption="Grey boxes ask, orange ones say what to do, and blue ones end. The rows are "
+             "those of the table at the top of the chapter, where the fallback, a settled η and "
+             "a clear gain are explained.")
 
 # %% [markdown]
-# Box 5 of Figure 11.12 in code (`pip install .` in the book's folder installs `l2lib`):
+# Box 6 in code (`pip install .` in the book's folder):
 #
 # ```python
 # from l2lib.audit import Watch
@@ -1938,12 +1870,12 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 # ```
 #
 # <details>
-# <summary>How many seeds, why the limits of box 7, and an audit of two checkpoints</summary>
+# <summary>How many seeds, why the limits of box 8, and an audit of two checkpoints</summary>
 #
 # If the differences within seeds have the standard deviation $s$, to see a mean difference δ takes about
 # $8\,(s/\delta)^2$ seeds (for a power of 80 % at the level of 5 %), plus two or three.
 #
-# One seed is not enough: if three $N$ are equally good, chance makes one of the two others the best in two of three cases.
+# Three seeds see a true gain of $2\,s$ as clear in {{100 * seen_in[3]:.0f}} % of cases, five in {{100 * seen_in[5]:.0f}} %. One seed is not enough: if three $N$ are equally good, chance makes one of the two others the best in two of three cases.
 #
 # Below $N = {{least_n}}$ decay does next to nothing (§11.4). At ηλ = 1 a single step erases a weight; we tried up to {{most_tried}}, so under linear-to-zero $N = 64$ needs a run of {{2 * 64 / most_tried:.0f}} steps or more.
 #
@@ -1953,10 +1885,10 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 #
 # | the audit says | why | what to do |
 # |---|---|---|
-# | in equilibrium | ηλ sets the turn (§11.3) | box 6 |
+# | in equilibrium | ηλ sets the turn (§11.3) | box 7 |
 # | falling, or rising, needs $n$ steps | the start still sets the turn | nothing; or a larger $N$ |
-# | λ does nothing in this run | $N$ is next to zero | leave it; or box 6 |
-# | not invariant, here λ is a penalty | λ changes the function, too | box 6 |
+# | λ does nothing in this run | $N$ is next to zero | leave it; or box 7 |
+# | not invariant, here λ is a penalty | λ changes the function, too | box 7 |
 # | decays though its role is … | a bias or a scale decays | two parameter groups (§11.6) |
 #
 # <details>
@@ -1970,29 +1902,28 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 #
 # </details>
 #
-# **Limits.** Our networks are small, our runs short. Figures 11.6 to 11.8 and 11.11 are one task. We did not test fine-tuning or proxies. The last two rows rest on AdamW alone, and on stored runs of one set of five seeds.
+# **Limits.** Our networks are small, our runs short, and Figures 11.6, 11.7 and 11.10 are one task. We did not test fine-tuning or proxies. The last two rows rest on AdamW alone, and on stored runs of one set of five seeds.
 #
 # ## 11.9 Exercises
 #
-# **1.** (Choose λ.) Your run on 1,000 examples has 300 steps of AdamW in batches of 32, linear to zero from $\eta = 0.01$. Which λ do you try? Which, if it is SGD with momentum 0.9 and η = 0.1?
+# **1.** (Choose λ.) Your run on 1,000 examples has 300 steps of AdamW in batches of 32, linear to zero from $\eta = 0.01$. Earlier runs like it had the default, λ = 0.01. Which λ do you try? Which do you type for a single run, with and without those earlier ones? And under SGD with momentum 0.9 and η = 0.1?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# These are fewer than 20 passes, so the row is the last but one: $N = \frac14$, 1, 4, and λ = 0. $S = 300\cdot0.01/2 = 1.5$, so λ = $N/S$ is {{0.25 / 1.5:.2f}}, {{1 / 1.5:.2f}} and {{4 / 1.5:.1f}}: all above the usual 0.1, which here is $N = {{forgettings(0.01, 0.1, factors_of(300, linear)):.2f}}$. For SGD
+# These are fewer than 20 passes, so the row is the last but one: $N = \frac14$, 1, 4, and λ = 0. $S = 300\cdot0.01/2 = 1.5$, so λ = $N/S$ is {{0.25 / 1.5:.2f}}, {{1 / 1.5:.2f}} and {{4 / 1.5:.1f}}: all above the usual 0.1, which here is $N = {{forgettings(0.01, 0.1, factors_of(300, linear)):.2f}}$.
+# With one run type the fallback: the old 0.01, though nobody chose it and its $N$ is only {{forgettings(0.01, 0.01, factors_of(300, linear)):.3f}}. Without earlier runs it is the bold $N = 1$, λ = {{1 / 1.5:.2f}}. For SGD
 # $S = 300\cdot0.1/2\,/\,(1-0.9) = 150$, so {{0.25 / 150:.4f}}, {{1 / 150:.4f}} and {{4 / 150:.3f}}, and λ = 0. The row rests on AdamW alone, so under SGD these are only a scale to try on.
 #
 # </details>
 #
-# **2.** (Read this log.) What do you do about each line? A batch norm follows the encoder. The run has 2,000 steps of AdamW with η = 0.001 and λ = 0.1; the log is from step 100.
+# **2.** (Read this log.) What do you do about each line? A batch norm follows the encoder. The run has 2,000 steps of AdamW with η = 0.001 and λ = 0.1; the log is from step 100, with `N` by the end.
 #
 # ```text
 # encoder.weight   N = 0.2   RMS ratio  0.31   rising, needs {{np.ceil(np.log((1 - 0.31**2) / 0.2) / 2e-4):,.0f}} steps and has 1,900
 # encoder.bias     N = 0.2   RMS ratio  0.02   decays though its role is bias
 # head.weight      N = 0.2   RMS ratio  0.11   not invariant, here λ is a penalty
 # ```
-#
-# `N` is that by the end.
 #
 # <details>
 # <summary>Solution</summary>
@@ -2040,53 +1971,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 #
 # </details>
 #
-# **6.** (η changes the best $N$.) For the 250 signals of §11.4 and η = 0.01, $N = {{lowest_n[0.01][0][0]}}$ is the best on the grid. You triple η and divide λ by 3. What does this keep, and what does Figure 11.6 say about it?
-#
-# <details>
-# <summary>Solution</summary>
-#
-# It keeps $N$, which is arithmetic. But at η = 0.03 $N = 1$ has {{kept.mean:.2f}} ± {{kept.half:.2f}} more loss than $N = 4$:
-#
-# | run | its $N$ | its λ |
-# |---|---|---|
-# | the best at η = 0.01 | 1 | {{1 / forgettings(0.01, 1, factors_of(100, linear)):.1f}} |
-# | λ divided by 3, at η = 0.03 | 1 | {{1 / forgettings(0.03, 1, factors_of(100, linear)):.2f}} |
-# | a better one at η = 0.03 | 4 | {{4 / forgettings(0.03, 1, factors_of(100, linear)):.1f}} |
-#
-# So settle η first, then try $N$ anew: of ¼, 1, 4 the best is 4, an end; go on to 16. Its loss differs from that of $N = 4$ by {{tie.mean:.2f}} ± {{tie.half:.2f}}, so we cannot tell which is better. There box 7 of Figure 11.12 stops: at $N = 64$ the first ηλ is above 1. (The errors of $N = 4$ and 16 hardly differ, either: {{100 * every[0]['error'][:, 4].mean():.0f}} and {{100 * every[0]['error'][:, 5].mean():.0f}} %.)
-#
-# </details>
-#
-# **7.** (By hand.) Three steps have a constant η and $\eta\lambda = \frac12$. Compute the three $\lambda c_i$ of (11.2) and check the sum in (11.3). How good is $e^{-N}$?
-#
-# <details>
-# <summary>Solution</summary>
-#
-# $\lambda c_i = \eta\lambda\,(1-\eta\lambda)^{2-i}$, so $\frac18$, $\frac14$ and $\frac12$. The sum is $\frac78$, and $1-(1-\frac12)^3 = \frac78$, too. The last step counts as much as the start and all the others together. $N = \frac32$, and $e^{-N} = {{np.exp(-1.5):.2f}}$, but $\frac18$ of the start survives: (11.3) wants a small ηλ.
-#
-# </details>
-#
-# **8.** (Predict, then run.) In §11.7 set the digits' η to 0.0125, and print `on_validation.mean(0)`. Does a larger $N$ make up for it?
-#
-# <details>
-# <summary>Solution</summary>
-#
-# Write `0.0125` in place of `0.05` in the line of `rate`. No: the validation loss is 1.00 with the default (the first column), and at $N = \frac1{16}$, $\frac14$, 1 and 4 (the others) 1.01, 1.05, 1.23 and 1.67.
-#
-# </details>
-#
-# **9.** (A recipe, then a proxy.) A paper makes 112,500 steps of AdamW with λ = 0.1 and a cosine from η = 0.001 to zero: 90 passes over ImageNet. Which $N$ is this?
-# You make 300 passes with a larger model and half the η. A small proxy was best at $N = 16$. Which λ do you type? What must the proxy share with your run?
-#
-# <details>
-# <summary>Solution</summary>
-#
-# The mean η is 0.0005, so $S = {{forgettings(0.001, 1, factors_of(112_500, cosine)):.0f}}$ and $N = {{forgettings(0.001, 0.1, factors_of(112_500, cosine)):.1f}}$. You make {{112_500 * 300 / 90:,.0f}} steps of mean η {{forgettings(0.0005, 1, factors_of(375_000, cosine)) / 375_000:.5f}}, so your $S$ is {{forgettings(0.0005, 1, factors_of(375_000, cosine)):.0f}} and λ = 16/S = {{16 / forgettings(0.0005, 1, factors_of(375_000, cosine)):.2f}}. The proxy's own λ does not matter.
-# The proxy must make as many passes, 300. That its best $N$ carries over is a guess.
-#
-# </details>
-#
-# **10.** (Nine runs.) CIFAR from scratch, 20 passes, a settled η, no earlier runs like it. You afford nine: 1, 4 and 16 with three seeds. Validation losses:
+# **6.** (Nine runs.) CIFAR from scratch, 20 passes, a settled η, no earlier runs like it. You afford nine: 1, 4 and 16 with three seeds. Validation losses:
 #
 # ```text
 # seed   N = 1   N = 4   N = 16
@@ -2105,13 +1990,12 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, or from ther
 #
 # </details>
 #
-# **11.** (More data.) You train on 10,000 examples: 12 passes of 100 steps, AdamW, a cosine from η = 0.002 to zero. Earlier runs of the same model, data, η and length had the default, λ = 0.01. Which $N$ is this? Which λ do you try? Which do you type for a single run, and which without those earlier ones?
+# **7.** (Predict, then run.) In §11.7 set the digits' η to 0.0125, and print `on_validation.mean(0)`. Does a larger $N$ make up for it?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# $S = 12\cdot100\cdot0.002/2 = {{of_twelve:.1f}}$, so the old $N$ is {{0.01 * of_twelve:.3f}}: next to nothing. The row is the last but one, a guess for so many examples: $N = \frac14$, 1, 4, and λ = 0. So λ = $N/S$ is {{0.25 / of_twelve:.2f}}, {{1 / of_twelve:.2f}} and {{4 / of_twelve:.1f}}. The last is above 1, and still ηλ is at most {{0.002 * 4 / of_twelve:.3f}}.
-# With one run type the fallback: the old 0.01, though nobody chose it. Without earlier runs it is the bold $N = 1$, λ = {{1 / of_twelve:.2f}}.
+# Write `0.0125` in place of `0.05` in the line of `rate`. No: the validation loss is 1.00 with the default (the first column), and at $N = \frac1{16}$, $\frac14$, 1 and 4 (the others) 1.01, 1.05, 1.23 and 1.67.
 #
 # </details>
 #
