@@ -122,8 +122,8 @@ figures.show(fig, f"Two panels with one logarithmic axis. Left, the {of_l1.size}
              number="4.1", caption="Crosses mark what is below a millionth, which we count as zero; "
              "their height means nothing. Rings are the "
              f"{drawn[0]['_unwanted'].y.size} weights that are zero at the minimum of loss plus "
-             f"penalty, and dots the other {of_l1.size - drawn[0]['_unwanted'].y.size}. "
-             "One run each.")
+             "penalty, and dots the other "
+             f"{of_l1.size - drawn[0]['_unwanted'].y.size}. One run each.")
 
 # %% [markdown]
 # **The penalty that should give zeros gives none. Under the other,
@@ -523,7 +523,7 @@ kept_zeros = np.mean(counts[-late:], 0)
 assert kept_zeros.max() < zero.sum() / 2, "on minibatches most zeros of the Lasso are kept"
 
 # %% [markdown]
-# On batches of 32, with η = 0.02 and even with 0.002, {{kept_zeros.min():.0f}} to {{kept_zeros.max():.0f}} of its {{zero.sum()}} zeros are left, on average over the last {{late:,}} steps.
+# On batches of 32, with η = 0.02 and even with 0.002, {{kept_zeros.min():.0f}} to {{kept_zeros.max():.0f}} of the Lasso's {{zero.sum()}} zeros are left, on average over the last {{late:,}} steps.
 #
 # **For exact zeros, threshold after each step, on full batches.**
 
@@ -572,7 +572,7 @@ claim("04-first", "just above λ_max all weights are zero",
       measured=proximal(H, q, 1.001 * largest), equals=0, within=1e-12)
 
 # %% [markdown]
-# As λ grows, the Lasso's weights reach zero one by one, while ridge's only shrink (Figure 4.5).
+# As λ grows, the Lasso sets one weight after another to zero, while ridge sets none (Figure 4.5).
 
 # %%
 # The Lasso's weights run straight between knots, which scikit-learn finds exactly. Its λ fall;
@@ -735,7 +735,7 @@ claim("04-choice", "the cost of choosing λ, less the best λ's gain, is the los
 #
 # </details>
 #
-# *Which of two near-copies does the Lasso keep?* Let two noisy copies of BMI take its place. *Predict* how each penalty shares the weight between them (Figure 4.7).
+# *Which of two near-copies is kept?* Let two noisy copies of BMI take its place, and *predict* how each penalty shares the weight (Figure 4.7).
 
 # %%
 def near_copies(seed):
@@ -857,7 +857,7 @@ claim("04-cheapest", "the least cost of three factors is 3/2 |w|^(2/3)",
 # %%
 u = torch.ones(64, dtype=torch.float64, requires_grad=True)
 v = torch.zeros(64, dtype=torch.float64, requires_grad=True)
-# A step of v moves w = uv by u², times η and the slope; u grows beyond 1, so η is smaller here.
+# A step of v moves w = uv by ηu² times the slope of w. As u grows beyond 1, η must be small.
 train([u, v], lambda: (inputs @ (u * v) - targets).square().mean() / 2,
       lr=0.004, steps=3000, weight_decay=lam)
 w_product = (u * v).detach().numpy()
@@ -872,7 +872,7 @@ claim("04-balanced", "the two factors of every weight have the same size",
       measured=u.detach().abs() - v.detach().abs(), equals=0, within=1e-6)
 
 # %% [markdown]
-# Plain gradient descent finds the Lasso: {{pairs_below}} of its {{zero.sum()}} zeros end below a millionth. With L1 in the loss none did (§4.1).
+# Gradient descent finds the Lasso: {{pairs_below}} of its {{zero.sum()}} zeros end below a millionth. With L1 in the loss none did (§4.1).
 #
 # **At the minimum, decay of both factors equals L1 on the product.**
 #
@@ -1223,15 +1223,12 @@ figures.show(fig, "Nine singular values against λ as a share of ‖E‖₂. All
              "training run. Raw pixels, one start.")
 
 # %% tags=["hide-input"]
-raw_fit = np.linalg.lstsq(raw, Y, rcond=None)[0]  # without a penalty
-weakest = np.linalg.svd(raw_fit, compute_uv=False)[8]
-assert weakest > 2 * threshold, "(4.8) would remove a direction of the raw pixels, too"
 at_rest = [np.linalg.norm((raw @ W.T - Y).T @ raw / len(raw), 2) for W in on_raw]
 assert np.allclose(at_rest, np.minimum(raw_lams[:, 0, 0], threshold), rtol=0.01), "not at rest"
 assert 9 > lasting[0] > lasting[1] > lasting[2] > 0, "directions do not go one by one"
 
 # %% [markdown]
-# The directions vanish one after another, the strongest at $\lVert E\rVert_2 = {{threshold:.3f}}$. (4.8) would wrongly keep all nine, as without a penalty even the weakest is {{weakest:.2f}}.
+# The directions vanish one after another, the strongest at $\lVert E\rVert_2 = {{threshold:.3f}}$.
 
 # %% tags=["hide-input"]
 claim("04-raw", "On raw pixels the strongest direction has a singular value of {} at λ = 0.9 ‖E‖₂, "
@@ -1384,8 +1381,50 @@ assert np.abs(mirrored.numpy() - own).max() < 1e-9, "w and −w do not gain equa
 #
 # $$\min_{W_0+UV^\top = W}\;\tfrac\lambda2\big(\lVert U\rVert_F^2+\lVert V\rVert_F^2\big)\;=\;\lambda\,\lVert W-W_0\rVert_*. \tag{4.9}$$
 #
-# **Decay pulls towards the pretrained weights.**
-#
+# **Decay pulls towards the pretrained weights,** and not to zero (Figure 4.12).
+
+# %% tags=["hide-input"]
+pretrained, wanted = np.diag([1.0, 0.0]), np.diag([1.0, 0.6])
+pulls = np.linspace(0, 0.6, 4)[:, None, None]
+by_adapter = pretrained + descend(0.5 * np.eye(2), 0.5 * np.eye(2),
+                                  lambda change: pretrained + change - wanted, pulls, 1000)
+whole = wanted / (1 + pulls)  # decay of the single matrix W
+
+# %% tags=["hide-input"]
+fig, ax = figures.subplots(figsize=(5.6, 2.5))
+ax.plot([1, 0], [0.6, 0], lw=0.9, color=OF_L2)
+ax.plot([1, 1], [0.6, 0], lw=0.9, color=OF_FACTORS)
+for name, path, color in (("whole", whole, OF_L2), ("adapter", by_adapter, OF_FACTORS)):
+    ax.plot(path[1:, 0, 0], path[1:, 1, 1], "o", ms=5, color=color, label=f"_{name}")
+ax.plot([0, 1, 1], [0, 0, 0.6], "s", ms=7, mfc="none", color=figures.GREY)
+for x, y_text, name in ((0.03, -0.1, "0"), (0.93, -0.1, "W₀, pretrained"),
+                        (0.95, 0.67, "best for the new task")):
+    ax.text(x, y_text, name, color=figures.GREY, fontsize=9)
+ax.text(1.35, 0.24, "adapter\ndecays", color=OF_FACTORS)
+ax.text(0.42, 0.36, "W decays", color=OF_L2, ha="right")
+for at, (x, height) in ((1, (0.8, 0.41)), (2, (0.69, 0.34)), (3, (0.6, 0.28))):
+    ax.text(x + 0.05, height, f"{pulls[at, 0, 0]:.1f}", color=OF_L2, fontsize=9)
+for at in (1, 2):
+    ax.text(1.04, by_adapter[at, 1, 1] - 0.03, f"λ = {pulls[at, 0, 0]:.1f}", color=OF_FACTORS,
+            fontsize=9)
+ax.set(xlabel="weight that was learned before", ylabel="new weight", aspect="equal",
+       xlim=(-0.1, 1.75), ylim=(-0.15, 0.8), xticks=[0, 0.5, 1], yticks=[0, 0.2, 0.4, 0.6])
+_ = ax.set_title("Decay of an adapter ends at W₀")
+
+# %% tags=["hide-input"]
+ends = figures.drawn(ax)
+assert np.abs(ends["_adapter"].y - np.maximum(0.6 - pulls[1:, 0, 0], 0)).max() < 0.01, "not (4.8)"
+assert np.abs(ends["_adapter"].x - 1).max() < 0.01, "the old weight moves under an adapter"
+figures.show(fig, "A plane of two weights, with squares at 0, at the pretrained weights W₀ and at "
+             "the best weights for a new task. From there two lines lead away: one straight "
+             f"towards 0, with dots as far as ({ends['_whole'].x[-1]:.2f}, "
+             f"{ends['_whole'].y[-1]:.2f}), and one down to W₀, with its last dot at height "
+             f"{ends['_adapter'].y[-1]:.2f}.", number="4.12",
+             caption="Dots are the minima at λ = 0.2, 0.4 and 0.6. If the whole matrix decays "
+             "(blue), the weight that was learned before shrinks, too. If an adapter decays "
+             "(green, trained factors), only the new weight does.")
+
+# %% [markdown]
 # <details>
 # <summary>If a library scales the adapter</summary>
 #
@@ -1410,7 +1449,7 @@ assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)],
 
 # %% [markdown]
 # The pull takes time. Where the loss has no slope, a step multiplies both factors by $1-\eta\lambda$, so their product by about $1-2\eta\lambda$. *What
-# does not matter to the loss fades by a factor e in $1/(2\eta\lambda)$ steps,* with the mean of η if it falls. At $\eta = {{eta}}$ and $\lambda = {{weak}}$ these are {{1 / (2 * eta * weak):,.0f}} steps, so **a fine-tuning of {{taken_steps:,}} steps removes only {{100 * (1 - left_over(weak, taken_steps)):.0f}} %.**
+# does not matter to the loss fades by a factor e in $1/(2\eta\lambda)$ steps,* with the mean of η if it falls. At $\eta = {{eta}}$ and $\lambda = {{weak}}$ these are {{1 / (2 * eta * weak):,.0f}} steps, so **a fine-tuning of {{taken_steps:,}} steps removes only {{100 * (1 - left_over(weak, taken_steps)):.0f}} % of it.**
 #
 # ## 4.11 How little AdamW takes
 #
@@ -1542,7 +1581,7 @@ one_root = Adapters(OneRoot, 0.003, adam_lams)
 by_sgd, by_adamw, by_one_root = adapt(sgd, adam, one_root)
 
 # %% [markdown]
-# *Predict:* how much larger must AdamW's λ be than SGD's, to take as much (Figure 4.12)?
+# *Predict:* how much larger must AdamW's λ be than SGD's, to take as much (Figure 4.13)?
 
 # %% tags=["hide-input"]
 a, b = (typical_gradient(w, adam.optimizer) for w in (adam.U, adam.V))
@@ -1616,7 +1655,7 @@ figures.show(fig, "Two panels with the four singular values of an adapter; bars 
              "zero between 10 and 30. Right, against λ√(ab): AdamW's marks lie near the four "
              "lines of (4.10), which fall with slope −1 to zero, but at 20 and 30 the first is "
              "below its line. Light blue marks of runs with one √v̂ per factor lie on the lines.",
-             number="4.12",
+             number="4.13",
              caption="Each shape of mark is one of four directions; marks are means of five runs, "
              "bars their ranges. On the right, marks stand at λ√(ab) of their runs, with λ written "
              "beside the first direction. Light blue marks are of AdamW with one √v̂ for all "
@@ -1676,7 +1715,7 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # |ridge|a share|no|chapter 1|
 # |$\lambda\sum\lvert w\rvert$ in the loss|λ, on average|no|from $\lambda_{\max}$ of (4.5) to a thousandth of it|
 # |Lasso; proximal steps, full batches|λ|yes|the same|
-# |decay of two factors, SGD|λ per direction|approached|between the $\hat s_i$ (else below $\lVert E\rVert_2$)|
+# |decay of two factors, SGD|λ per direction|approached|between the $\hat s_i$ (for other inputs below $\lVert E\rVert_2$)|
 # |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|half the amount over the $\sqrt{ab}$ of a run without decay, as decay raises it; measure again, correct|
 #
 # - **To keep few inputs, use the Lasso** (in PyTorch: exercise 5); among near-copies, the elastic net; if all may matter, ridge (exercise 6). Standardise inputs, and choose λ
@@ -1684,7 +1723,7 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # - **On an adapter, compare $1/(2\eta\lambda)$ with the number of steps.**
 # - On minibatches, get exact zeros by *pruning*: set the smallest weights to zero after training.
 #
-# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. Under SGD (4.9) remains, and for a convex loss decay removes everything from $\lambda = \lVert E\rVert_2$ on, with $E$ taken at $W_0$. Under AdamW $\lambda\sqrt{ab}$ takes the place of λ only roughly.
+# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. Under SGD (4.9) still holds, and for a convex loss decay removes everything from $\lambda = \lVert E\rVert_2$ on, with $E$ taken at $W_0$.
 
 # %% tags=["hide-input"]
 z = np.array([3, -0.5, 1])
