@@ -119,8 +119,8 @@ figures.show(fig, f"Two panels with one logarithmic axis. Left, the {of_l1.size}
              f"largest is {drawn[0]['_unwanted'].y.max():.2f}. "
              f"Right, singular values of UVᵀ under L2: {of_l2.size} lie between {of_l2.min():.3f} "
              f"and {of_l2.max():.3f}, the other {drawn[1]['_zero'].y.size} are in the grey band.",
-             number="4.1", caption="Crosses mark what is below a millionth, which we count as zero; "
-             "their height means nothing. Rings are the "
+             number="4.1", caption="Crosses mark what is below a millionth, which we count as "
+             "zero; their height means nothing. Rings are the "
              f"{drawn[0]['_unwanted'].y.size} weights that are zero at the minimum of loss plus "
              "penalty, and dots the other "
              f"{of_l1.size - drawn[0]['_unwanted'].y.size}. One run each.")
