@@ -416,7 +416,7 @@ falling = 0.01 * (1 + np.cos(np.pi * np.arange(2000) / 2000))  # η from 0.02 to
 by_falling = subgradient_path(falling, 2000)[-1]
 
 # %% [markdown]
-# Figure 4.4 follows one weight, then all. As the others hop, too, $g$ still moves a little, and (4.3) holds only roughly.
+# In Figure 4.4 all weights hop, so $g$ still moves a little, and (4.3) holds only roughly.
 
 # %% tags=["hide-input"]
 assert zero.any(), "the Lasso has no zeros"
@@ -562,7 +562,7 @@ claim("04-rest", "and |g| is at most λ where a weight is zero",
 #
 # $$\lambda_{\max} = \max_i |g_i|. \tag{4.5}$$
 #
-# In code this is `w.grad.abs().max()` at zero weights, if targets are centred. The diabetes data give {{below: largest:.1f}}.
+# In code this is `w.grad.abs().max()` at zero weights, if targets are centred.
 
 # %% tags=["hide-input"]
 largest = np.abs(q).max()  # at w = 0 the gradient is -q
@@ -699,11 +699,6 @@ figures.show(fig, "Two panels of 20 dots, one for each split, and a diagonal whe
              "left λ is chosen; on the right it is the one that is best in the test.")
 
 # %% tags=["hide-input"]
-claim("04-lasso-best", "With 64 inputs and the best λ for each, the Lasso's mean test loss is "
-      "lower than ridge's: the 95 % interval of the difference begins at {:.0f}", above=0,
-      measured=claims.interval(best["ridge, 64"] - best["Lasso, 64"]).low)
-
-# %% tags=["hide-input"]
 claim("04-best", "the λ that is best in the test is nowhere worse than the chosen one",
       measured=[np.minimum(chosen[name] - best[name], 0) for name in best], equals=0, within=1e-9)
 w_100, b_100 = fit_lasso(X[:100], data.y[:100])
@@ -718,7 +713,13 @@ claim("04-choice", "the cost of choosing λ, less the best λ's gain, is the los
 
 # %% [markdown]
 # **With {{X.shape[1]}} inputs and a chosen λ, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But it does not undo the harm of {{X.shape[1] - 10}} more inputs** (Figure 4.6): even with the λ that is best in the test, its mean loss is {{harm.mean:.0f}} lower with ten.
-#
+
+# %% tags=["hide-input"]
+claim("04-lasso-best", "With 64 inputs and the best λ for each, the Lasso's mean test loss is "
+      "lower than ridge's: the 95 % interval of the difference begins at {:.0f}", above=0,
+      measured=claims.interval(best["ridge, 64"] - best["Lasso, 64"]).low)
+
+# %% [markdown]
 # <details>
 # <summary>All means, and why with ten inputs no penalty is slightly better</summary>
 #
@@ -864,18 +865,19 @@ w_product = (u * v).detach().numpy()
 pairs_below = (np.abs(w_product[zero]) < 1e-6).sum()
 
 # %% tags=["hide-input"]
-claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends further from the "
-      "Lasso's weight than {} times its largest weight",
-      measured=np.abs(w_product - w_lasso) / np.abs(w_lasso).max(), below=0.001)
 assert pairs_below > zero.sum() / 2, "most zeros of the Lasso are not reached by pairs"
 claim("04-balanced", "the two factors of every weight have the same size",
       measured=u.detach().abs() - v.detach().abs(), equals=0, within=1e-6)
 
 # %% [markdown]
-# Gradient descent finds the Lasso: {{pairs_below}} of its {{zero.sum()}} zeros end below a millionth. With L1 in the loss none did (§4.1).
-#
-# **At the minimum, decay of both factors equals L1 on the product.**
-#
+# Gradient descent finds the Lasso: {{pairs_below}} of its {{zero.sum()}} zeros end below a millionth. With L1 in the loss none did (§4.1). **At the minimum, decay of both factors equals L1 on the product.**
+
+# %% tags=["hide-input"]
+claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends further from the "
+      "Lasso's weight than {} times its largest weight",
+      measured=np.abs(w_product - w_lasso) / np.abs(w_lasso).max(), below=0.001)
+
+# %% [markdown]
 # <details>
 # <summary>Why zeros are only approached</summary>
 #
@@ -1718,8 +1720,7 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # |decay of two factors, SGD|λ per direction|approached|between the $\hat s_i$ (for other inputs below $\lVert E\rVert_2$)|
 # |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|half the amount over the $\sqrt{ab}$ of a run without decay, as decay raises it; measure again, correct|
 #
-# - **To keep few inputs, use the Lasso** (in PyTorch: exercise 5); among near-copies, the elastic net; if all may matter, ridge (exercise 6). Standardise inputs, and choose λ
-#   on held-out data. The Lasso also shrinks what it keeps: refit that without a penalty.
+# - **To keep few inputs, use the Lasso** (in PyTorch: exercise 5); among near-copies, the elastic net; if all may matter, ridge (exercise 6). The Lasso also shrinks what it keeps: refit that without a penalty.
 # - **On an adapter, compare $1/(2\eta\lambda)$ with the number of steps.**
 # - On minibatches, get exact zeros by *pruning*: set the smallest weights to zero after training.
 #
