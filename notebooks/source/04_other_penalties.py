@@ -732,7 +732,7 @@ claim("04-lasso-best", "With 64 inputs and the best λ for each, the Lasso's mea
 # The {{100 * level:.0f}} % interval of the {{harm.mean:.0f}} by which ten inputs are better at the best λ of the Lasso, if the splits counted as independent, runs from {{harm.low:.0f}} to {{harm.high:.0f}}.
 # (The columns were standardised on all patients, a small leak.)
 #
-# With ten inputs, training without a penalty beats both chosen penalties. The best λ of ridge would gain {{gain:.0f}}, but choosing it on 50 patients costs {{cost:.0f}}.
+# With ten inputs, training without a penalty beats both chosen penalties. The best λ of ridge would gain {{gain:.0f}}, but choosing it on {{len(parts.validation.X)}} patients costs {{cost:.0f}}.
 #
 # </details>
 #
