@@ -81,7 +81,7 @@ _NAMES = (
     r"<[/!]?[a-zA-Z-][^>]*>",
     r"(?m)^#+ (?:\d+(?:\.\d+)? )?",
     r"(?m)^\s*(?:\*\*)?\d+\.(?:\*\*)?\s",
-    r"\*Reading time.*?\*",
+    r"\*Reading .*?\*",
     r"(?i)(?:\b(?:chapters?|sections?|exercises?|equations?|figures?|step|set|NIPS|part)|§§?)\s*"
     r"(?:\[?\d+(?:\.\d+)*\]?(?:,? (?:and|to|or) |, |–)?)+",
     r"\((?:\d+\.\d+[a-z]?(?:(?:,? (?:and|to|or) |, |–))?)+\)",
@@ -269,7 +269,7 @@ _CALLED = {"η": {"lr", "eta", "etas"}, "λ": {"weight_decay", "lam", "lams"}}
 _SPELT_OUT = dict(zip(_COUNTS.split("|"), [*range(2, 20), *range(20, 100, 10)], strict=False))
 _COUNT = re.compile(rf"(?<!\ban )\b(?:{'|'.join([*_SPELT_OUT][2:])})\b", re.IGNORECASE)
 _SEEDS = re.compile(r"\bseeds\((\d+)\)")
-_DIGITS = re.compile(r"\d+(?:\.\d+)?")
+_DIGITS = re.compile(r"\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?")
 _NAMED = {
     "η": re.compile(r"(?<![\w}])\\eta\s*=\s*(\d+(?:\.\d+)?)|\bη = (\d+(?:\.\d+)?)"),
     "λ": re.compile(r"(?<!\\eta)\\lambda\s*=\s*(\d+(?:\.\d+)?)|(?<!η)λ = (\d+(?:\.\d+)?)"),
