@@ -152,8 +152,8 @@ figures.show(fig, f"Six rows, sorted by the λ that x = 0.1 means. The summed lo
 
 # %%
 target = 0.1  # the book's λ that you want
-translated = {name: programs[name](x * target / mean) for name, mean in means.items()}
-off = {name: np.linalg.norm(w - exact) / np.linalg.norm(exact) for name, w in translated.items()}
+matched = {name: programs[name](x * target / mean) for name, mean in means.items()}
+off = {name: np.linalg.norm(w - exact) / np.linalg.norm(exact) for name, w in matched.items()}
 
 # %% tags=["hide-input"]
 claim("S2-14", "Given the same 0.1, six programs fit weight vectors of very different lengths: the "
@@ -565,10 +565,10 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
 #
 # %%
 many = np.logspace(-1, 1, 97)  # levels of noise for a smooth line
-w = np.full(97, 4.0)
-for _ in range(2000):
-    w = w - 0.002 * lam * w / np.sqrt(many**2 + (lam * w) ** 2)  # (3.4)
-predicted = -np.log(w / 4) / (2000 * 0.002 * lam)
+shrinking = np.full(97, 4.0)
+for _ in range(2000):  # (3.4)
+    shrinking -= 0.002 * lam * shrinking / np.sqrt(many**2 + (lam * shrinking) ** 2)
+predicted = -np.log(shrinking / 4) / (2000 * 0.002 * lam)
 theory = predicted[::12]  # at our nine levels
 
 # %% tags=["hide-input"]
@@ -1325,8 +1325,8 @@ left = {name: np.cumprod(1 - delta_max * factor) for name, factor in factors.ite
 pulled = {name: [1.0] for name in factors}
 for name, factor in factors.items():
     for eta, delta in zip(0.1 * cosine, delta_max * factor, strict=True):
-        w = pulled[name][-1]
-        pulled[name].append((1 - delta) * w - eta * (w - 1))
+        weight = pulled[name][-1]
+        pulled[name].append((1 - delta) * weight - eta * (weight - 1))
 
 
 # %% tags=["hide-input"]
