@@ -1140,8 +1140,8 @@ figures.show(fig, "Two panels against AdamW's λ from 0.01 to 1. Above, the gain
              f"{drawn['_copied'].y[-1]:.2f}. Without λ it is {drawn['_none'].y[0]:.3f}.",
              number="3.8",
              caption="Means of five seeds after 600 steps; pale points are seeds. The crosses "
-             "show AdamW's number typed into the other optimiser. The band goes from a third of "
-             "the translated λ to its triple, drawn where λ raises AdamW's training loss clearly.")
+             "show AdamW's number typed into the other optimiser. The band goes from the "
+             "translated λ / 3 to 3 times it, drawn where λ raises AdamW's training loss clearly.")
 
 # %% [markdown]
 # Has AdamW come to rest, as the rule assumes? Then its pull equals the *gain*: how fast the loss falls if all weights grow in
