@@ -600,7 +600,7 @@ claim("03-rate-w", "AdamW multiplies the mean of twins by 1 − ηλ at each ste
 # The minimum with a penalty has $\bar g_i=-\lambda w_i$. So *AdamW rests at the minimum with a penalty whose coefficient is
 # $\lambda\sqrt{v_i}$*. We call it AdamW's *effective penalty*. It is larger for a noisier weight.
 #
-# In our experiment $\bar g=w-1$ and $\sqrt v$ is close to σ. Solved for $w$, this gives $1/(1+\lambda)$ for Adam + L2, and
+# In our experiment $\bar g=w-1$ and $\sqrt v$ is close to σ. Solved for $w$, the two conditions give $1/(1+\lambda)$ for Adam + L2, and
 # $1/(1+\lambda\sigma)$ for AdamW. For example, λ = {{lam}} and σ = {{sigmas[-1]:.0f}} make AdamW's effective penalty {{lam * sigmas[-1]:.0f}}, so the weight rests at {{1 / (1 + lam * sigmas[-1]):.1f}}.
 #
 # **One translation for both.** Let $v_i$ be constant, and equal under both rules. Write $\lambda_A$ for the λ of Adam + L2, and
@@ -609,7 +609,7 @@ claim("03-rate-w", "AdamW multiplies the mean of twins by 1 − ηλ at each ste
 #
 # $$\lambda_A=\lambda_W\sqrt{v_i}. \tag{3.6}$$
 #
-# In Figure 3.4 the rules agree near $\sigma=1$, where $\sqrt{v_i}\approx1$. Now we repeat both experiments with
+# In Figure 3.4 the rules agree near $\sigma=1$, where $\sqrt{v_i}\approx1$. We repeat both experiments with
 # $\lambda_A=0.1\,\sigma$ under Adam + L2.
 
 # %%
@@ -665,8 +665,6 @@ claim("03-rest", "At nine noise levels Adam + L2 rests at 1/(1 + λ), AdamW wher
                        rest_c.mean(-1) - 1 / (1 + lam * sigmas)]))
 
 # %% [markdown]
-# In one table:
-#
 # | rule | fraction that a step takes | effective penalty |
 # |---|---|---|
 # | AdamW | $\eta\lambda$ | $\lambda\sqrt{v_i}$ |
@@ -820,7 +818,7 @@ assert distance_brief[499] < 0.01 < 0.5 < distance_brief[159], "with β₂ = 0.9
 #
 # Which λ should a whole network get, if by (3.6) each weight needs its own? A small network with
 # 32 hidden units learns the digits from 200 pictures, in 600 steps on minibatches of 20 with
-# $\eta=0.01$. λ acts on weights only:
+# $\eta=0.01$. AdamW trains it, and λ acts on weights only:
 
 # %% tags=["hide-input"]
 digits = load("digits")
@@ -1144,8 +1142,8 @@ figures.show(fig, "Two panels against AdamW's λ from 0.01 to 1. Above, the gain
              "translated λ / 3 to 3 times it, drawn where λ raises AdamW's training loss clearly.")
 
 # %% [markdown]
-# Has AdamW come to rest, as the rule assumes? Then its pull equals the *gain*: how fast the loss falls if all weights grow in
-# proportion. In Figure 3.8 (above) the two agree from λ = {{lam_w[2]}} on. At {{lam_w[0]}} the weights still grow, because the run is short
+# Has AdamW come to rest, as (3.5) assumes? If so, its pull equals the *gain* (fold in §3.6): how fast the loss falls if all weights
+# grow in proportion. In Figure 3.8 (above) the two agree from λ = {{lam_w[2]}} on. At {{lam_w[0]}} the weights still grow, because the run is short
 # beside $1/(\eta\lambda)=${{1 / (0.01 * lam_w[0]):,.0f}} steps.
 
 # %% tags=["hide-input"]
@@ -1154,9 +1152,9 @@ claim("03-balance", "From λ = 0.1 on the gain equals AdamW's pull on each netwo
       measured=np.abs(gain / pull - 1)[:, 2:])
 
 # %% [markdown]
-# Below, the crosses of the copied λ are far from AdamW's squares, and the rings of the translated λ are near. But the rings
+# In the lower panel the crosses of the copied λ are far from AdamW's squares, and the rings of the translated λ are near. But the rings
 # lie below the squares, from {{lam_w[1]}} on at {{np.exp(missed.min()):.2f}} to {{np.exp(missed.max()):.2f}} times AdamW's training loss. So *search upwards first*. We
-# compare training losses because they rise with λ: on the test pictures, training without λ does about as well up to $\lambda=${{lam_w[3]}}.
+# compare training losses, because they rise with λ. The test loss hardly depends on AdamW's λ up to {{lam_w[3]}}.
 
 # %% tags=["hide-input"]
 claim("03-too-much", "From λ = 0.03 on the test loss of Adam + L2 is larger with the copied λ than "
@@ -1195,7 +1193,7 @@ assert (shorter > 0.1).all(), "with the translated λ Σw² is not smaller than 
 #
 # ## 3.8 Does the rule also hold in a longer run?
 #
-# The mean $\sqrt v$ changes as training goes on. For AdamW's λ = 0.1 the rule gave
+# The mean $\sqrt v$ changes during training. For AdamW's λ = 0.1 the rule gave
 # about {{np.median(landed):.4f}} after 600 steps. Now we train to 2000, and read $\sqrt v$ again.
 
 # %%
@@ -1292,7 +1290,7 @@ figures.show(fig, "Two panels over 2000 steps, with medians. Above, the training
 # later gradients add little to $v$, which decays.
 # So AdamW's effective penalty fades as in §3.5, and the penalty of Adam + L2 stays.
 #
-# Above, at each of the two steps the λ read there is the closer of the two: its median loss is {{ratio_read[0]:.2f}} times AdamW's at step 600,
+# Above, at each of the two steps the λ read there fits AdamW more closely than the other: its median loss is {{ratio_read[0]:.2f}} times AdamW's at step 600,
 # and {{ratio_end[1]:.2f}} times at step 2000.
 
 # %% tags=["hide-input"]
@@ -1333,10 +1331,10 @@ for time, run in ((5, 0), (-1, 1)):
 #
 # - The first *follows the rate*. PyTorch, Keras and Optax take $\eta_t\lambda$, so that a larger peak decays faster.
 # - The second is *independent* of the rate, as in TensorFlow Addons.
-# - The third is *corrected* ([AdamC](https://arxiv.org/abs/2506.02285)): before normalisation, gradients then do not grow late in training.
+# - The third is *corrected* in [AdamC](https://arxiv.org/abs/2506.02285), so that before normalisation gradients do not grow late in training.
 #
 # A weight that the loss ignores is multiplied by $1-\delta_t$ in each step. Now take a weight that the loss pulls. Where would it rest if
-# the rate stayed at $\eta_t$ from now on? Under SGD where $-\eta_t\bar g-\delta_tw=0$, at the minimum under a penalty with the coefficient $\delta_t/\eta_t$. In the
+# the rate stayed at $\eta_t$ from now on? Under SGD it would rest where $-\eta_t\bar g-\delta_tw=0$, at the minimum under a penalty with the coefficient $\delta_t/\eta_t$. In the
 # first form this coefficient stays. In the second it grows as $1/\eta_t$, and in the third it falls with $\eta_t$. (Under AdamW, (3.5)
 # gives the coefficient $\sqrt v\,\delta_t/\eta_t$.)
 #
@@ -1456,16 +1454,12 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 #
 # ## 3.10 In practice
 #
-# What do you do with a λ from elsewhere?
-#
 # | you have | you want | do this |
 # |---|---|---|
 # | a penalty | another program's penalty | keep $2k/c$ |
 # | a penalty in SGD | a decay | $\delta=2k\eta$ ($=\eta x$ for `weight_decay=x`); with momentum μ about $2k\eta/(1-\mu)$ |
 # | AdamW | Adam + L2 | $\lambda_A=\lambda_W\cdot$ `mean_root_of` the AdamW run (3.7); search upwards first |
 # | Adam + L2 | AdamW | $\lambda_W=\lambda_A\,/$ `mean_root_of` the Adam + L2 run; search both ways |
-#
-# In every run:
 #
 # - **Write five things beside every λ:** the loss (½? mean or sum?), penalty or decay, whether the
 #   learning rate multiplies it, the optimiser, and the parameters on which λ acts.
@@ -1512,7 +1506,7 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 
 # %% [markdown]
 # **Limits.** (3.4) to (3.6) hold for symmetric, steady noise, small η and $\beta_2$ near 1, and (3.5) and (3.7) for weights
-# at rest. The rule of §3.6 was tried on one small network, which no λ helped much. With harder data, $v$ need not fade as in §3.8.
+# at rest. The rule of §3.6 was tried on one small network, whose test loss no λ improved much. With harder data, $v$ need not fade as in §3.8.
 #
 # ## 3.11 Exercises
 #
