@@ -83,7 +83,7 @@ identities()
 # %%
 fig, ax = figures.subplots(figsize=(2, 2))
 ax.plot(w, label="weight")
-ax.set(title="The second weight is larger", xlabel="index", ylabel="weight")
+ax.set(title="It is larger", xlabel="index", ylabel="weight")
 line = figures.drawn(ax)["weight"]
 figures.show(fig, f"A line that rises from a weight of {line.y[0]:g} at index 0 to "
              f"{line.at(1):g} at index 1.", number="9.1")
@@ -318,7 +318,7 @@ FAULTS: list[tuple[str, checks.Check, Callable[[NotebookNode], None]]] = [
         "a title of something else",
         checks.check_descriptions,
         lambda n: n.cells[-1].update(
-            source=n.cells[-1].source.replace('title="The second', 'title=f"The {w[1]}')
+            source=n.cells[-1].source.replace('title="It is larger', 'title=f"It is {w[1]}')
         ),
     ),
     ("SVG", checks.check_figures, shows(**{"image__svg+xml": "<svg/>"})),
