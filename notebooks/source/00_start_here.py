@@ -155,7 +155,7 @@ figures.show(fig, f"Left: {shown_fits['examples'].x.size} noisy examples of a si
              "without decay would reach if it never stopped.")
 
 # %% [markdown]
-# Without decay the curve bends towards single examples (Figure 0.1, left). As λ shrinks (right), the training error keeps falling, but below λ ≈ 0.01 the test error rises. This is **overfitting**. A large λ flattens the curve, and both errors rise. Even λ = {{lams[little]:g}} makes the troughs of fits to noise-free examples {{100 * (1 - clean_depth / depth):.0f}} % too shallow. But this costs less than the noise that it keeps out. That this λ is best we know only from the true curve.
+# Without decay the curve bends towards single examples (Figure 0.1, left). As λ shrinks (right), the training error keeps falling, but below λ ≈ 0.01 the test error rises. This is **overfitting**. A large λ flattens the curve, and both errors rise. Even with λ = {{lams[little]:g}}, fits to noise-free examples have troughs {{100 * (1 - clean_depth / depth):.0f}} % too shallow. But this costs less than the noise that decay keeps out. We know only from the true curve that this λ is best.
 #
 # <details>
 # <summary>Why is the triangle higher than the dot?</summary>
@@ -164,12 +164,12 @@ figures.show(fig, f"Left: {shown_fits['examples'].x.size} noisy examples of a si
 #
 # </details>
 #
-# A line with a tick ✓ is a *claim*. Click on it for its bound; outside it, the notebook would have stopped with an error.
+# A line with a tick ✓ is a *claim*, measured as the chapter ran. Had its number been outside its bound (click to see it), the notebook would have stopped.
 
 # %% tags=["hide-input"]
 assert at_limit > 1.1 * end[0], "stopping does not protect"
 claim("00-overfit", f"Without decay, the test error exceeds the noise by {end[0] - sigma**2:.2f}, "
-      "on average over twenty networks; with λ = 0.01 it exceeds it by only {} times as much",
+      "on average over twenty networks; with λ = 0.01 the excess is only {} times as large",
       measured=(end[0.01] - sigma**2) / (end[0] - sigma**2), below=0.75)
 
 # %% tags=["hide-input"]
@@ -177,7 +177,7 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
       measured=trained[..., little] - minima[..., little], equals=0, within=1e-9)
 
 # %% [markdown]
-# Large models that see their data once hardly overfit. Decay helps their training itself ([D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415)), perhaps because it sets the size of a step *relative to the weights* ([Kosson et al., 2024](https://arxiv.org/abs/2305.17212)).
+# Large models that see their data once hardly overfit. For them decay helps training itself ([D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415)), perhaps because it sets the size of a step *relative to the weights* ([Kosson et al., 2024](https://arxiv.org/abs/2305.17212)).
 #
 # **A little decay keeps a network from learning noise; too much also keeps it from learning the curve.**
 #
@@ -290,7 +290,7 @@ assert coupled["1"].y[-1] > coupled["law 1"].y[-1], "not above its dots"
 #
 # The penalty is a sum over all layers. In a forum somebody
 # [asked](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer): if one layer is much bigger than another,
-# does its term make the other's useless? The penalty's derivative with respect to $W_2$, the weights of the second layer, is $\lambda W_2$, however large $W_1$ is. So no: under SGD and AdamW every layer decays by the same factor.
+# does its term make the other's useless? The penalty's derivative with respect to the second layer's weights $W_2$ is $\lambda W_2$, however large $W_1$ is. So no: under SGD and AdamW every layer decays by the same factor.
 #
 # But how large do the layers become? Call $\lVert W_l\rVert^2/\sum_k\lVert W_k\rVert^2$ a layer's **share** of the squared norm, and so of the penalty. Our network learns {{below: len(pixels):,}} images of handwritten digits, of 8 × 8 pixels each. It has no biases. Its matrices $W_1$, $W_2$ and $W_3$ have {{below: sizes[0]:,}}, {{below: sizes[1]:,}} and {{below: sizes[2]:,}} weights.
 #
@@ -343,7 +343,7 @@ assert squared_norms.max() < 1.1 * squared_norms.min(), "not equal, as the text 
 #
 # **Predict again.** Which of the three does AdamW give? Hint: its steps are about equally large for all weights.
 #
-# The helper `sweep` trains from five seeds and records $\lVert W_l\rVert$ as `norm`, an array with named axes, for SGD and for AdamW. The *root mean square* (RMS) of a layer's weights is the root of the mean of their squares.
+# The helper `sweep` trains with SGD and with AdamW, from five seeds each, and records $\lVert W_l\rVert$ as `norm`. The *root mean square* (RMS) of a layer's weights is the root of the mean of their squares.
 
 # %%
 from itertools import pairwise
@@ -363,7 +363,7 @@ sgd = sweep(model, pixels, digits.y, lr=0.5, weight_decay=0.003, steps=1500,
 # AdamW has PyTorch's usual momentum here, 0.9; ηλ is larger than SGD's, so fewer steps suffice
 adamw = sweep(model, pixels, digits.y, optimizer="adamw", lr=0.01, weight_decay=[0.0, 0.6],
               steps=400, record_every=5, **options)
-squares = sgd.norm**2
+squares = sgd.norm**2  # an array whose axes have names: seed, layer, step
 squares_adamw = adamw.norm**2
 share = squares / squares.sum("layer")
 share_adamw = squares_adamw / squares_adamw.sum("layer")
@@ -426,8 +426,8 @@ for ax, ups in ((left, (0.55, 0.185, 0.11)), (right, (0.53, 0.41, 0.085)),
     for layer, up in enumerate(ups):
         words = order[layer] + (f": {sizes[layer]:,} weights" if ax is left else "")
         if ax is right and layer == 2:
-            end = with_decay[..., layer, -1].mean().item()
-            words += f": {100 * end:.0f} % (◂ {100 * of_weights[layer]:.0f} %)"
+            stays = with_decay[..., layer, -1].mean().item()
+            words += f": {100 * stays:.0f} % (◂ {100 * of_weights[layer]:.0f} %)"
         at = (0.66, 0.1, 0.26)[layer] if ax is low_right else 0.26
         ax.text(at, up, words, size=9.5, color=f"C{layer}", transform=ax.transAxes)
 
@@ -467,9 +467,9 @@ claim("00-balance", "After training with SGD, the largest squared norm of a laye
       measured=at_end.max(0) / at_end.min(0), below=1.1)
 
 # %% [markdown]
-# Under AdamW (top right) the two large layers' shares come near their fractions of all weights; the third's stays near {{100 * last_shares[2]:.0f}} %, though its fraction is {{100 * of_weights[2]:.0f}} %. Equal RMS would give exactly these fractions, and the RMS become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half of training about {{below: ratios.mean():.2f}} times. This is no end state: with usual values, after a long run, it is about twice (Exercise 10).
+# Under AdamW (top right) the two large layers' shares come near their fractions of all weights; the third's stays near {{100 * last_shares[2]:.0f}} %, though its fraction is {{100 * of_weights[2]:.0f}} %. Equal RMS would give exactly these fractions, and the RMS become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half of training about {{below: ratios.mean():.2f}} times. This is no end state: with usual values it is about twice as large after a long run (Exercise 10).
 #
-# Decay is not the reason here: without it (dotted) the ratio falls even further, to {{below: bare_ratios.mean():.2f}}. The start is so small that AdamW's equal steps soon make up most of every layer. So §0.5 starts one layer large.
+# Decay is not what makes the RMS similar: without it (dotted) the ratio falls even further, to {{below: bare_ratios.mean():.2f}}. The start is so small that AdamW's equal steps soon make up most of every layer. So §0.5 starts one layer large.
 
 # %% tags=["hide-input"]
 mean_share = np.array([right_curves[name].y[:, right_curves[name].x[0] >= 200].mean(1)
@@ -515,7 +515,7 @@ claim("00-sum", "The layers' shares add up to 1, and so do the marked fractions"
 # 1. Multiply a layer's weights by some $c>0$, and divide the next layer's weights by $c$. Since $\operatorname{relu}(cz)=c\operatorname{relu}(z)$, this changes neither
 #    the network's function (left) nor the loss.
 # 2. But the two squared norms in the penalty become $c^2\lVert W_1\rVert^2$ and $\lVert W_2\rVert^2/c^2$. Their product stays the same.
-# 3. Two positive numbers with a given product have the smallest sum when they are equal (right). **So neighbouring layers have equal squared norms at every minimum of loss plus penalty**, all along the chain.
+# 3. Two positive numbers with a given product have the smallest sum when they are equal (right). **So neighbouring layers have equal squared norms at every minimum of loss plus penalty.**
 #
 # This needs ReLU between the two layers, the same λ for both, no penalty on biases (Exercise 8), and no normalisation or skip connection in between. We try $c=2$ on the trained network:
 
@@ -676,9 +676,10 @@ figures.show(fig, "SGD, five seeds. Left: squared norms of three layers; in the 
              f"{fading['law'].x[20]:.0f} steps and {parts[..., -1].mean():.3f} at the end; the "
              "dashed law has "
              f"{fading['law'].y[20]:.3f} and {fading['law'].y[-1]:.3f}.", number="0.5",
-             caption="Lines of five seeds. Left: the first layer dips, as decay takes most from the "
-             "largest layer, and then rises, as the loss adds to all. Right: the first layer's "
-             "squared norm minus each of the other two, as a fraction of this difference at the start, on a logarithmic axis.")
+             caption="Lines of five seeds. Left: the first layer dips, as decay takes most from "
+             "the largest layer, and then rises, as the loss adds to all. Right: the first layer's "
+             "squared norm minus each of the other two, as a fraction of this difference at the "
+             "start, on a logarithmic axis.")
 
 # %% tags=["hide-input"]
 way = np.array([curves[name].at(0) - curves[name].at(100) for name in names])
@@ -817,7 +818,7 @@ claim("00-noise", "With noise for gradients, small ones or large, the weights' R
 # <details>
 # <summary>How long does it take, and what happens without decay or with momentum?</summary>
 #
-# A step multiplies the distance of $\overline{w^2}$ from its limit by $(1-\eta\lambda)^2$, so it falls to $1/e$ in $1/(2\eta\lambda)$ steps, here {{1 / (2 * lr * lam):.0f}}, as in §0.4. Without decay the start stays, and $t$ steps add $\eta^2t$ (dotted). With momentum (0.3) still holds (Exercise 9).
+# A step multiplies the distance of $\overline{w^2}$ from its limit by $(1-\eta\lambda)^2$, so it falls to $1/e$ in $1/(2\eta\lambda)$ steps, here {{1 / (2 * lr * lam):.0f}}, as in §0.4. Without decay the start stays, and $t$ steps add $\eta^2t$ (dotted). With momentum (0.3) nearly holds (Exercise 9).
 #
 # </details>
 #
