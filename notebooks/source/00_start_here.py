@@ -9,7 +9,7 @@
 # - say how decay in Adam differs from decay in AdamW;
 # - say what SGD and AdamW each do to the layers' squared norms, and why.
 #
-# You should have met neural networks, calculus, matrices, variance and a little PyTorch. *Reading time: 50 minutes; the code: one.*
+# You should have met neural networks, calculus, matrices, variance and a little PyTorch. *Reading takes about 50 minutes, running the code one.*
 #
 # ## 0.1 What is weight decay for?
 #
@@ -21,9 +21,9 @@
 #
 # $$L(w)+\frac\lambda2\lVert w\rVert^2,\qquad\lVert w\rVert^2=\sum_iw_i^2,$$
 #
-# where $\lambda\ge0$ sets the price. To bend sharply towards one stray example the network needs large weights. With the penalty, they cost more than they save in the loss.
+# where $\lambda\ge0$ sets the price. To bend sharply towards one stray example the network needs large weights. If λ is large enough, they cost more than they save in the loss.
 #
-# This is the whole training. The learning rate $\eta$ is `lr` in code, and §0.2 derives the marked line:
+# This is the whole training, with the learning rate $\eta$ as `lr`; §0.2 derives the marked line:
 
 # %%
 import numpy as np
@@ -67,7 +67,7 @@ for lam in (0, 0.01):  # one network, trained from w = 0 without decay and with 
 
 # %% [markdown]
 # With decay the weights stay much smaller. Is the fit better, too? The same lines train {{below: len(targets)}} such networks at once, with {{below: len(lams)}} values of λ.
-# Their error on new examples is the mean squared distance from the true curve plus the variance of the noise.
+# A network's *training error* is the mean squared error on its own examples; its *test error*, on new ones, is the mean squared distance from the true curve plus the variance of the noise.
 
 # %%
 lams = torch.tensor([0, *np.geomspace(1e-4, 1, 13)])  # λ; each has its own column of weights
@@ -93,6 +93,8 @@ none, little = shown[0], shown[0.01]
 assert abs(at_examples @ minima[..., :1] - targets).max() < 1e-6, "the limit leaves an error"
 assert (limits - errors)[:, :2].mean(0).min() > 0, "stopping does not protect"
 assert abs(limits - errors)[:, little:].max() < 1e-6, "too short for larger λ"
+clean = at_examples.mT @ torch.linalg.solve(kernel[:, little], curve[::10].expand(20, 20, 1))
+depth, clean_depth = -curve.min(), -(hidden @ clean)[..., 0].amin(1).mean()  # fits without noise
 gain = errors[:, little] / errors[:, none]
 typical = gain.argsort()[10]  # in the middle of the twenty
 assert (gain < gain[typical]).sum() == (gain > gain[typical]).sum() + 1, "not in the middle"
@@ -123,10 +125,9 @@ def label_fits(left, right):
     right.minorticks_off()
     right.text(7.1e-5, 0, "//", ha="center", va="center",
                bbox={"fc": "white", "ec": "none", "pad": 1})
-    for words, across, up, color in (("on new examples", 4e-4, 0.4, "black"),
-                                     ("on their own examples", 4.5e-4, 0.045, "black"),
+    for words, across, up, color in (("test error", 4e-4, 0.4, "black"),
+                                     ("training error", 4.5e-4, 0.045, "black"),
                                      ("noise", 4e-5, 0.205, figures.GREY),
-                                     ("own", 4.2e-5, 0.105, "C1"),
                                      (f"{end[0]:.2f}", 4.2e-5, 0.41, "C1"),
                                      (f"{at_limit:.2f} without stopping", 8e-5, 0.5, "C1"),
                                      (f"{end[0.01]:.2f}", 5e-3, 0.27, "C0"),
@@ -141,12 +142,11 @@ means, shown_fits = figures.drawn(right), figures.drawn(left)
 end = {lam: means[f"λ = {lam}"].y[0] for lam in shown}
 at_limit = means["_limit"].y[0]
 label_fits(left, right)
-depths = [-shown_fits[name].y.min() for name in ("truth", "λ = 0.01")]  # of the trough
 figures.show(fig, f"Left: {shown_fits['examples'].x.size} noisy examples of a sine and three "
              "fits. Without decay the curve runs after single examples, with λ = 0.01 less so, and "
              "with λ = 1 it is nearly flat. Right: mean squared error against λ after 3000 steps, "
-             "mean of twenty networks. On the networks' own examples it grows with λ. On new "
-             f"examples it is {end[0]:.2f} without decay, {end[0.01]:.2f} with λ = 0.01 and "
+             "mean of twenty networks. The training error grows with λ. The test "
+             f"error is {end[0]:.2f} without decay, {end[0.01]:.2f} with λ = 0.01 and "
              f"{end[1]:.2f} with λ = 1; its unavoidable part, the noise, is "
              f"{means['_floor'].y[0]:.2f}. Without decay and without stopping it would be "
              f"{at_limit:.2f} (triangle).", number="0.1",
@@ -155,21 +155,21 @@ figures.show(fig, f"Left: {shown_fits['examples'].x.size} noisy examples of a si
              "without decay would reach if it never stopped.")
 
 # %% [markdown]
-# Without decay the curve bends towards single examples (Figure 0.1, left). As λ shrinks (right), the error on the networks' own examples keeps falling, but below λ ≈ 0.01 the error on new ones rises. This is **overfitting**. A large λ flattens the curve, and both errors rise. Even λ = {{lams[little]:g}} makes the trough of the curve {{100 * (1 - depths[1] / depths[0]):.0f}} % shallower, but this costs less than the noise that it keeps out. We know with hindsight, from the true curve, that this λ is best.
+# Without decay the curve bends towards single examples (Figure 0.1, left). As λ shrinks (right), the training error keeps falling, but below λ ≈ 0.01 the test error rises. This is **overfitting**. A large λ flattens the curve, and both errors rise. Even with λ = {{lams[little]:g}}, fits to noise-free examples have troughs {{100 * (1 - clean_depth / depth):.0f}} % too shallow. But this costs less than the noise that decay keeps out. We know only from the true curve that this λ is best.
 #
 # <details>
 # <summary>Why is the triangle higher than the dot?</summary>
 #
-# Stopping early protects from noise, too (Exercise 5). With λ = 0 the training loss is still falling when training stops. At its minimum the error on new examples would be {{at_limit:.2f}}. With λ = {{lams[little]:g}} or more, training reaches the minimum.
+# Stopping early protects from noise, too (Exercise 5). With λ = 0 the training loss is still falling when training stops. At its minimum the test error would be {{at_limit:.2f}}. With λ = {{lams[little]:g}} or more, training reaches the minimum of loss plus penalty, so stopping changes nothing.
 #
 # </details>
 #
-# A line with a tick ✓ is a *claim*: its number was measured as the chapter ran. Click on it to see its bound: outside it, the notebook would stop with an error.
+# A line with a tick ✓ is a *claim*, measured as the chapter ran. Had its number been outside its bound (click to see it), the notebook would have stopped.
 
 # %% tags=["hide-input"]
 assert at_limit > 1.1 * end[0], "stopping does not protect"
-claim("00-overfit", "Without decay, the error on new examples exceeds the noise by "
-      f"{end[0] - sigma**2:.2f}, on average over twenty networks; with λ = 0.01 by {{}} times this",
+claim("00-overfit", f"Without decay, the test error exceeds the noise by {end[0] - sigma**2:.2f}, "
+      "on average over twenty networks; with λ = 0.01 the excess is only {} times as large",
       measured=(end[0.01] - sigma**2) / (end[0] - sigma**2), below=0.75)
 
 # %% tags=["hide-input"]
@@ -177,7 +177,7 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
       measured=trained[..., little] - minima[..., little], equals=0, within=1e-9)
 
 # %% [markdown]
-# Large models that see their data once hardly overfit. For them decay helps training itself ([D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415)), because it sets the size of a step *relative to the weights* ([Kosson et al., 2024](https://arxiv.org/abs/2305.17212)).
+# Large models that see their data once hardly overfit. For them decay helps training itself ([D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415)), perhaps because it sets the size of a step *relative to the weights* ([Kosson et al., 2024](https://arxiv.org/abs/2305.17212)).
 #
 # **A little decay keeps a network from learning noise; too much also keeps it from learning the curve.**
 #
@@ -191,14 +191,14 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
 #
 # $$w\leftarrow(1-\eta\lambda)\,w-\eta\,g\tag{0.1}$$
 #
-# Each step multiplies all weights by the same factor, a little below 1: hence *weight decay*. Without a gradient a weight falls to $1/e$ of its value in about $1/(\eta\lambda)$ steps: with η = 0.5 and λ = 0.003 in {{1 / (0.5 * 0.003):.0f}}.
+# Each step multiplies all weights by the same factor, a little below 1: hence *weight decay*. Without a gradient a weight falls to $1/e$ of its value in about $1/(\eta\lambda)$ steps: {{1 / (0.5 * 0.003):.0f}} for the η = 0.5 and λ = 0.003 of §0.3.
 #
-# **Adam** makes steps of similar size for all weights: for each weight it keeps a running mean $v$ of the squared gradients, and divides the gradient by $\sqrt v$. (We leave out momentum and smaller corrections.) Because of this division it matters where λ enters:
+# **Adam** makes steps of similar size for all weights: for each it keeps a running mean $v$ of the squared gradients, and divides the gradient by $\sqrt v$. (We leave out smaller corrections and *momentum*, which lets a gradient act in later steps, too.) Because of this division it matters where λ enters:
 #
 # - **Coupled** decay, in `torch.optim.Adam`, adds $\lambda w$ to the gradient, so the decay is divided by $\sqrt v$, too: $w\leftarrow w-\eta\,(g+\lambda w)/\sqrt v$, where $v$ averages $(g+\lambda w)^2$.
 # - **Decoupled** decay, in `torch.optim.AdamW`, shrinks the weight directly: $w\leftarrow(1-\eta\lambda)\,w-\eta\,g/\sqrt v$, where $v$ averages $g^2$.
 #
-# So under coupled decay a weight with large gradients, and thus large $\sqrt v$, should hardly decay. We give 5,000 weights random gradients of mean zero and call their standard deviation the *scale*. The mean over all weights shows the decay alone, because the noise cancels in it.
+# So under coupled decay a weight with large gradients, and thus large $\sqrt v$, should decay more slowly. We give 5,000 weights random gradients of mean zero and call their standard deviation the *scale*. The mean over all weights shows the decay alone, because the noise cancels.
 
 # %%
 from torch import nn
@@ -206,7 +206,8 @@ from torch import nn
 
 def train_on_noise(optimizer, lr, lam, scale, start=1.0, steps=250):
     w, history = nn.Parameter(torch.full((5000,), start)), []
-    rule = optimizer([w], lr=lr, weight_decay=lam, betas=(0.0, 0.999))  # no momentum
+    # betas: no momentum, and a v that remembers about 1000 steps
+    rule = optimizer([w], lr=lr, weight_decay=lam, betas=(0.0, 0.999))
     for _ in range(steps):
         w.grad = scale * torch.randn(5000)
         rule.step()
@@ -232,7 +233,8 @@ def draw_decayed(left, right):
                 ls="-" if ax is left else (turn, (4, 8)), dash_capstyle="butt")
     for label, ax, factor in (("law 10", left, 1 - 0.02 * 0.3 / 10),
                               ("law 1", left, 1 - 0.02 * 0.3), ("law", right, 1 - 0.02 * 0.3)):
-        ax.plot(t[::25], factor ** t[::25], "o", color="black", ms=4, label=label, zorder=4)
+        at = t[:: 25 if ax is left else 50]  # on the right the colours must show
+        ax.plot(at, factor**at, "o", color="black", ms=4, label=label, zorder=4)
     left.set(title="Adam: unequal decay", xlabel="training step t", ylim=(0, 1.08))
     left.set(ylabel="mean of the weights")
     right.set(title="AdamW: equal decay", xlabel="training step t", ylabel=" ")
@@ -248,7 +250,7 @@ for words, across, up, color in (("gradients of scale 10", 88, 0.8, "C5"),
                                  ("dots: (1 − ηλ/10)ᵗ", 88, 0.72, "black"),
                                  ("scale 1", 142, 0.57, "C0"),
                                  ("dots: (1 − ηλ)ᵗ", 142, 0.49, "black"),
-                                 ("scale 0.1: smallest √v", 96, 0.14, "C3")):
+                                 ("scale 0.1", 96, 0.14, "C3")):
     left.text(across, up, words, color=color, size=10)
 
 # %% tags=["hide-input"]
@@ -265,16 +267,17 @@ figures.show(fig, "Mean of 5000 weights that start at 1 and get random gradients
              "on which the dots (1 − ηλ)ᵗ lie.", number="0.2",
              caption="Colours are the gradients' scales. "
              "Black dots mark the decay if √v is the gradients' scale alone. But v also contains "
-             "λw. This slows the decay a little at scale 1. At scale 0.1 it slows it so much that "
-             "the simple formula fails, so we draw no dots. On the right three "
-             "lines coincide; each is drawn as dashes so that all colours show.")
+             "λw. At scale 1 this makes √v a little larger and the decay a little slower. At scale "
+             "0.1 λw is larger than the gradients at first, so the formula does not apply and no "
+             "dots are drawn. On the right three lines coincide; their dashes alternate, so that "
+             "all three colours can be seen.")
 
 # %% [markdown]
 # In Figure 0.2 a step of Adam (left) multiplies the mean weight by about $1-\eta\lambda/\sqrt v$: the smaller the gradients, the faster the decay. Under AdamW (right) all three means fall alike.
 
 # %% tags=["hide-input"]
 claim("00-factor", "After 250 steps Adam's line of scale 10 and AdamW's three lines lie on their "
-      "dots; the one that is furthest off is {} times as high",
+      "dots: the worst ratio of line to dots is {}",
       measured=[coupled["10"].y[-1] / coupled["law 10"].y[-1]]
       + [decoupled[scale].y[-1] / decoupled["law"].y[-1] for scale in ("0.1", "1", "10")],
       equals=1, within=0.1)
@@ -287,7 +290,7 @@ assert coupled["1"].y[-1] > coupled["law 1"].y[-1], "not above its dots"
 #
 # The penalty is a sum over all layers. In a forum somebody
 # [asked](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer): if one layer is much bigger than another,
-# does its term make the other's useless? The penalty's derivative with respect to $W_2$, the weights of the second layer, is $\lambda W_2$, however large $W_1$ is. So no: every layer decays by the same factor.
+# does its term make the other's useless? The penalty's derivative with respect to the second layer's weights $W_2$ is $\lambda W_2$, however large $W_1$ is. So no: under SGD and AdamW every layer decays by the same factor.
 #
 # But how large do the layers become? Call $\lVert W_l\rVert^2/\sum_k\lVert W_k\rVert^2$ a layer's **share** of the squared norm, and so of the penalty. Our network learns {{below: len(pixels):,}} images of handwritten digits, of 8 × 8 pixels each. It has no biases. Its matrices $W_1$, $W_2$ and $W_3$ have {{below: sizes[0]:,}}, {{below: sizes[1]:,}} and {{below: sizes[2]:,}} weights.
 #
@@ -336,11 +339,11 @@ print((squared_norms / squared_norms.sum()).round(2))  # the layers' shares
 assert squared_norms.max() < 1.1 * squared_norms.min(), "not equal, as the text says"
 
 # %% [markdown]
-# They are nearly equal.
+# The shares are nearly equal.
 #
-# **Predict again.** Which of the three does AdamW give? Hint: its steps are about as large for every weight.
+# **Predict again.** Which of the three does AdamW give? Hint: its steps are about equally large for all weights.
 #
-# The helper `sweep` trains from five seeds and records $\lVert W_l\rVert$ as `norm`, with SGD and with AdamW. The *root mean square* (RMS) of a layer's weights is the root of the mean of their squares.
+# The helper `sweep` trains with SGD and with AdamW, from five seeds each, and records $\lVert W_l\rVert$ as `norm`. The *root mean square* (RMS) of a layer's weights is the root of the mean of their squares.
 
 # %%
 from itertools import pairwise
@@ -359,8 +362,8 @@ sgd = sweep(model, pixels, digits.y, lr=0.5, weight_decay=0.003, steps=1500,
             record_every=25, **options)  # norms at every 25th step
 # AdamW has PyTorch's usual momentum here, 0.9; ηλ is larger than SGD's, so fewer steps suffice
 adamw = sweep(model, pixels, digits.y, optimizer="adamw", lr=0.01, weight_decay=[0.0, 0.6],
-              steps=400, record_every=25, **options)
-squares = sgd.norm**2
+              steps=400, record_every=5, **options)
+squares = sgd.norm**2  # an array whose axes have names: seed, layer, step
 squares_adamw = adamw.norm**2
 share = squares / squares.sum("layer")
 share_adamw = squares_adamw / squares_adamw.sum("layer")
@@ -385,7 +388,9 @@ def draw_shares(left, right):
     left.plot(1530, 1 / 3, "<", color=figures.GREY, ms=7, clip_on=False, label="_third")
     left.set(title="SGD: equal shares", ylabel="share of the squared norm", ylim=(-0.03, 1))
     right.set(title="AdamW: unequal shares", ylabel=" ", ylim=(-0.03, 1))
-    right.text(392, 0.9, "◂ fraction of all weights", ha="right", va="top", size=10, color="black")
+    keys = "◂ equal shares", "◂ fraction of all weights\n⋯ without decay"
+    for ax, words in zip((left, right), keys, strict=True):
+        ax.text(0.98, 0.88, words, ha="right", va="top", transform=ax.transAxes, color="black")
     for ax in (left, right):
         ax.set(xlabel=" "), ax.set_yticks([0, 1 / 3, 2 / 3, 1], ["0", "1/3", "2/3", "1"])
 
@@ -416,10 +421,13 @@ draw_shares(left, right), draw_rms(low, low_right)
 left.set(xlim=(0, 1500), xticks=(0, 500, 1000, 1500)), right.set(xlim=(0, 400))
 for ax, words in ((left, "η = 0.5, λ = 0.003"), (right, "η = 0.01, λ = 0.6")):
     ax.text(0.98, 0.98, words, color=figures.GREY, ha="right", va="top", transform=ax.transAxes)
-for ax, ups in ((left, (0.55, 0.185, 0.11)), (right, (0.745, 0.41, 0.085)),
+for ax, ups in ((left, (0.55, 0.185, 0.11)), (right, (0.53, 0.41, 0.085)),
                 (low, (0.17, 0.4, 0.68)), (low_right, (0.37, 0.3, 0.7))):
     for layer, up in enumerate(ups):
         words = order[layer] + (f": {sizes[layer]:,} weights" if ax is left else "")
+        if ax is right and layer == 2:
+            stays = with_decay[..., layer, -1].mean().item()
+            words += f": {100 * stays:.0f} % (◂ {100 * of_weights[layer]:.0f} %)"
         at = (0.66, 0.1, 0.26)[layer] if ax is low_right else 0.26
         ax.text(at, up, words, size=9.5, color=f"C{layer}", transform=ax.transAxes)
 
@@ -459,9 +467,9 @@ claim("00-balance", "After training with SGD, the largest squared norm of a laye
       measured=at_end.max(0) / at_end.min(0), below=1.1)
 
 # %% [markdown]
-# AdamW's shares (top right) come near the layers' fractions of all weights. Equal RMS would give exactly these fractions, and the RMS become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half of training about {{below: ratios.mean():.2f}} times. This is no end state yet, because the third layer's RMS still grows.
+# Under AdamW (top right) the two large layers' shares come near their fractions of all weights; the third's stays near {{100 * last_shares[2]:.0f}} %, though its fraction is {{100 * of_weights[2]:.0f}} %. Equal RMS would give exactly these fractions, and the RMS become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half of training about {{below: ratios.mean():.2f}} times. This is no end state: with usual values it is about twice as large after a long run (Exercise 10).
 #
-# Decay is not the reason here: without it (dotted) the largest RMS even comes down to {{below: bare_ratios.mean():.2f}} times the smallest, because AdamW's steps soon outweigh this small start. So §0.5 lets one layer start large.
+# Decay is not what makes the RMS similar: without it (dotted) the ratio falls even further, to {{below: bare_ratios.mean():.2f}}. The start is so small that AdamW's equal steps soon make up most of every layer. So §0.5 starts one layer large.
 
 # %% tags=["hide-input"]
 mean_share = np.array([right_curves[name].y[:, right_curves[name].x[0] >= 200].mean(1)
@@ -473,8 +481,8 @@ start_ratio = np.mean(first_rms.max(0) / first_rms.min(0))
 assert start_ratio > 2.4, "at the start the RMS are not less similar"
 
 # %% tags=["hide-input"]
-claim("00-share", "Under AdamW, in the second half of training, the largest RMS of a layer's "
-      "weights is at most {} times the smallest, in each of five seeds",
+claim("00-share", "Under AdamW, on average over the second half of training, the largest RMS of a "
+      "layer's weights is at most {} times the smallest, in each of five seeds",
       measured=ratios.max(), between=(1.2, 2.4))
 
 # %% tags=["hide-input"]
@@ -502,14 +510,14 @@ claim("00-sum", "The layers' shares add up to 1, and so do the marked fractions"
 #
 # ## 0.4 Why does SGD make the layers equal?
 #
-# Because the penalty is then least. Figure 0.4 shows two networks that compute the same, though their layers' squared norms are 4 and 1, and 2 and 2.
+# Because among networks that compute the same, the penalty is least where the layers' squared norms are equal: in Figure 0.4 at 2 and 2, not at 4 and 1.
 #
-# 1. Multiply a layer's weights (and biases, if it has any) by some $c>0$, and divide the next layer's weights by $c$. Since $\operatorname{relu}(cz)=c\operatorname{relu}(z)$, this changes neither
+# 1. Multiply a layer's weights by some $c>0$, and divide the next layer's weights by $c$. Since $\operatorname{relu}(cz)=c\operatorname{relu}(z)$, this changes neither
 #    the network's function (left) nor the loss.
 # 2. But the two squared norms in the penalty become $c^2\lVert W_1\rVert^2$ and $\lVert W_2\rVert^2/c^2$. Their product stays the same.
-# 3. Two positive numbers with a given product have the smallest sum when they are equal (right). **So neighbouring layers have equal squared norms at every minimum of loss plus penalty**, all along the chain.
+# 3. Two positive numbers with a given product have the smallest sum when they are equal (right). **So neighbouring layers have equal squared norms at every minimum of loss plus penalty.**
 #
-# It is enough that there is ReLU between the two layers, one λ for both, no penalty on biases (Exercise 8), and no normalisation or skip connection in between. We try $c=2$ on the trained network:
+# This needs ReLU between the two layers, the same λ for both, no penalty on biases (Exercise 8), and no normalisation or skip connection in between. We try $c=2$ on the trained network:
 
 # %%
 from copy import deepcopy
@@ -594,11 +602,11 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
              "grey dots are the network before, the black one is the lowest sum.")
 
 # %% [markdown]
-# **How long does it take?** Let $g_l$ be the gradient of a batch's loss with respect to $W_l$. Write $\langle W,g\rangle$ for the sum of each weight times its entry of the gradient.
+# **How long does it take?** Let $g_l$ be the gradient of a batch's loss with respect to $W_l$. Write $\langle W,g\rangle$ for the sum of all weights, each times its entry of the gradient.
 #
-# 4. Let the weights be $cW_1$ and $W_2/c$. The loss does not depend on $c$, so its derivative at $c=1$ is zero. By the chain rule this says $\langle W_1,g_1\rangle=\langle W_2,g_2\rangle$.
+# 4. Let the weights be $cW_1$ and $W_2/c$. The loss does not depend on $c$, so its derivative by $c$ at $c=1$ is zero. By the chain rule this says $\langle W_1,g_1\rangle=\langle W_2,g_2\rangle$.
 # 5. The step (0.1) turns $\lVert W_l\rVert^2$ into $a^2\lVert W_l\rVert^2-2a\eta\langle W_l,g_l\rangle+\eta^2\lVert g_l\rVert^2$, with $a=1-\eta\lambda$.
-# 6. In the difference $D=\lVert W_1\rVert^2-\lVert W_2\rVert^2$ the middle terms cancel. So decay shrinks the difference, and only the gradients' norms add to it. Without biases this is exact:
+# 6. In the difference $D=\lVert W_1\rVert^2-\lVert W_2\rVert^2$ the middle terms cancel. So decay shrinks the difference, and only the gradients' norms change it otherwise. Without biases this is exact:
 #
 # $$D\leftarrow(1-\eta\lambda)^2D+\eta^2\left(\lVert g_1\rVert^2-\lVert g_2\rVert^2\right)\tag{0.2}$$
 #
@@ -668,8 +676,10 @@ figures.show(fig, "SGD, five seeds. Left: squared norms of three layers; in the 
              f"{fading['law'].x[20]:.0f} steps and {parts[..., -1].mean():.3f} at the end; the "
              "dashed law has "
              f"{fading['law'].y[20]:.3f} and {fading['law'].y[-1]:.3f}.", number="0.5",
-             caption="Lines of five seeds. Right: the first layer's squared norm minus each of the "
-             "other two, as a fraction of this difference at the start, on a logarithmic axis.")
+             caption="Lines of five seeds. Left: the first layer dips, as decay takes most from "
+             "the largest layer, and then rises, as the loss adds to all. Right: the first layer's "
+             "squared norm minus each of the other two, as a fraction of this difference at the "
+             "start, on a logarithmic axis.")
 
 # %% tags=["hide-input"]
 way = np.array([curves[name].at(0) - curves[name].at(100) for name in names])
@@ -679,7 +689,7 @@ assert squares.step[4] == 100, "another step's differences"
 assert (lifted[names[0]].at(25) < lifted[names[0]].at(0)).all(), "the first layer does not dip"
 
 # %% [markdown]
-# In Figure 0.5 (right) the differences fade slowly, by decay. At the end {{100 * parts[..., -1].mean():.1f}} % is left, although decay alone would leave {{100 * fading["law"].y[-1]:.1f}} %. The rest comes from the last term of (0.2): the first layer's gradient is the larger one on average, so this term adds to $D$. As our network comes to fit its examples, its gradients shrink, and $D$ shrinks with them.
+# In Figure 0.5 (right) the differences fade slowly, by decay. At the end {{100 * parts[..., -1].mean():.1f}} % is left, although decay alone would leave {{100 * fading["law"].y[-1]:.1f}} %. The rest comes from the last term of (0.2): the first layer's gradient is the larger one on average, so this term adds to $D$. As our network fits its examples, its gradients shrink, and $D$ with them.
 #
 # <details>
 # <summary>Where does the difference end?</summary>
@@ -698,7 +708,7 @@ assert (lifted[names[0]].at(25) < lifted[names[0]].at(0)).all(), "the first laye
 # %% tags=["hide-input"]
 law = (1 - 0.5 * 0.003) ** (2 * 325)
 claim("00-time", f"Decay alone would leave {law:.3f} of the difference between the first and "
-      f"another layer's squared norm after {13 * 25} steps of SGD; where a run is furthest from "
+      f"another layer's squared norm after {13 * 25} steps of SGD; in the run furthest from "
       "this, {} is left",
       measured=parts[..., 13], equals=law, within=0.02)
 
@@ -707,7 +717,7 @@ claim("00-time", f"Decay alone would leave {law:.3f} of the difference between t
 #
 # ## 0.5 What does AdamW make equal?
 #
-# AdamW does not minimise loss plus penalty, so §0.4 does not apply. It divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So the steps of all layers have about the same RMS: near $\eta$, as long as the gradients do not become much smaller. Does this make the weights' RMS equal, too?
+# AdamW does not minimise loss plus penalty, so §0.4 does not apply. It divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So, leaving decay aside, the steps of all layers have about the same RMS: near $\eta$, unless the gradients become much smaller. Does this make the weights' RMS equal, too?
 #
 # **First, noise.** Let gradients be only noise: independent at every step, always of the same distribution, and symmetric about zero. Let $\overline{w^2}$ be the mean square of many such weights, and Δ the part of a step that the gradients make.
 #
@@ -717,7 +727,7 @@ claim("00-time", f"Decay alone would leave {law:.3f} of the difference between t
 #
 # $$w_{\mathrm{rms}}\approx\sqrt{\frac{\eta}{2\lambda}}\tag{0.3}$$
 #
-# Neither the scale of the gradients nor the start enters, so all layers get the same RMS.
+# Neither the scale of the gradients nor the start enters, so with such gradients all layers would get the same RMS.
 
 # %%
 lr, lam = 0.01, 0.6
@@ -755,7 +765,7 @@ def draw_balance(ax):
     ax.axhline(1, color=figures.GREY, label="gradients")
     ax.axvline(expected, color="black", ls="--", lw=1.2, label="_law")
     ax.set(title="Decay balances the gradients", xlabel="RMS of the weights", xlim=(0, 0.21))
-    ax.set(ylabel="change of the mean square in a step", ylim=(0, 4))
+    ax.set(ylabel="change in mean square a step", ylim=(0, 4))
     ax.set_yticks(range(5), ["0", "η²", "2η²", "3η²", "4η²"])
 
 
@@ -769,8 +779,8 @@ for ax, words, at, up, color in ((left, "without decay", 330, 0.225, figures.GRE
                                  (left, "η = 0.01, λ = 0.6", 20, 0.37, figures.GREY),
                                  (right, "decay takes\n2ηλ times the\nmean square", 0.01, 1.9, "k"),
                                  (right, "gradients add η²", 0.115, 0.6, figures.GREY),
-                                 (right, "weights grow →", 0.004, 3.65, "C0"),
-                                 (right, "← weights\n    shrink", 0.099, 3.3, "C0")):
+                                 (right, "weights grow →", 0.004, 3.65, "k"),
+                                 (right, "← weights\n    shrink", 0.099, 3.3, "k")):
     ax.text(at, up, words, color=color, size=10)
 
 # %% tags=["hide-input"]
@@ -782,7 +792,7 @@ figures.show(fig, "Weights with noise for gradients, under AdamW without momentu
              f"√(η/2λ) is {alone['law'].y[0]:.3f}; without decay it grows to "
              f"{alone['_free'].y[-1]:.2f}. Right: what a step changes in the mean square, against "
              "the RMS. What decay takes rises from 0 to "
-             f"{balance['decay'].at(0.2):.1f} η² at an RMS of 0.2; what gradients add stays near "
+             f"{balance['decay'].at(0.18):.1f} η² at an RMS of 0.18; what gradients add stays near "
              f"η², measured from {level.min():.1f} to {level.max():.1f} η². The lines cross at "
              f"{balance['_law'].x[0]:.3f}.", number="0.6",
              caption="Right: dots are what the gradients added to the mean square, measured over "
@@ -800,7 +810,7 @@ assert abs(taken - 1) < 0.01, "the lines cross elsewhere"
 
 # %% tags=["hide-input"]
 claim("00-noise", "With noise for gradients, small ones or large, the weights' RMS ends near "
-      "√(η/2λ), at {} times it where it is furthest off",
+      "√(η/2λ): the worst ratio of the two is {}",
       measured=[alone[scale].y[600:].mean() / expected for scale in ("0.1", "10")],
       equals=1, within=0.05)
 
@@ -808,11 +818,11 @@ claim("00-noise", "With noise for gradients, small ones or large, the weights' R
 # <details>
 # <summary>How long does it take, and what happens without decay or with momentum?</summary>
 #
-# A step multiplies the distance of $\overline{w^2}$ from its limit by $(1-\eta\lambda)^2$, so it falls to $1/e$ in $1/(2\eta\lambda)$ steps, here {{1 / (2 * lr * lam):.0f}}, as in §0.4. Without decay the start stays, and $t$ steps add $\eta^2t$ (dotted). With momentum (0.3) still holds (Exercise 9).
+# A step multiplies the distance of $\overline{w^2}$ from its limit by $(1-\eta\lambda)^2$, so it falls to $1/e$ in $1/(2\eta\lambda)$ steps, here {{1 / (2 * lr * lam):.0f}}, as in §0.4. Without decay the start stays, and $t$ steps add $\eta^2t$ (dotted). With momentum (0.3) nearly holds (Exercise 9).
 #
 # </details>
 #
-# **Now the network** of §0.3. Its first layer now starts large, and AdamW has no momentum:
+# **Now the network** of §0.3. Its first layer starts large, and AdamW has no momentum:
 
 # %%
 def train_network(lr, decay):  # gives the layers' weights before each step, and at the end
@@ -851,7 +861,7 @@ step_square, product = means.mean(0).T
 typical_step = np.median(means[..., 0], 0) ** 0.5 / lr  # in units of η
 grown = np.diff(large[lam][350:] ** 2, axis=0).mean(0)  # what the mean square gains in a step
 growth = grown + (1 - shrink**2) * (large[lam][350:-1] ** 2).mean(0)  # and what decay took
-cosines = product / (step_square * (large[lam][350:-1] ** 2).mean(0)) ** 0.5  # of w and Δ
+cosines = (means[..., 1] / (means[..., 0] ** 0.5 * large[lam][350:-1])).mean(0)  # of w and Δ
 
 # %% tags=["hide-input"]
 jumps = np.diff(large[lam][350:, 0] ** 2)  # of the first layer's mean square
@@ -892,7 +902,7 @@ def draw_network(left, right):
     right.plot(range(3), squared, ls="none", label="squared steps")
     right.plot(range(3), squared + push, ls="none", label="all")
     right.axhline(1, color="black", ls="--", lw=1.2, label="noise")
-    right.set(title="A push adds to the steps", xlabel="layer", xlim=(-0.5, 2.5), ylim=(0, 6.2))
+    right.set(title="A push adds to the steps", xlabel="layer", xlim=(-0.5, 3.3), ylim=(0, 6.2))
     right.set(ylabel="added to the mean square in a step")
     right.set_xticks(range(3), [name.split()[0] for name in order]), right.grid(False)
     right.set_yticks(range(0, 7, 2), ["0", "2η²", "4η²", "6η²"])
@@ -902,12 +912,13 @@ def draw_network(left, right):
 def draw_step(ax, along, across):  # w from 0 to 3, then a step; the arc is the length of w
     turn = np.linspace(-0.08, 0.42, 26)
     ax.plot(3 * np.cos(turn), 3 * np.sin(turn), ":", color=figures.GREY, lw=1.2)
-    for tip, tail, color in (((3, 0), (0, 0), "black"), ((3 + along, across), (3, 0), "C2")):
+    arrows = ((3, 0), (0, 0), "black"), ((3 + along, across), (3, 0), figures.GREY)
+    for tip, tail, color in arrows:
         ax.annotate("", tip, tail, arrowprops={"arrowstyle": "->", "lw": 2.4, "color": color,
                                                "shrinkA": 0, "shrinkB": 0})
     ax.plot([0, 3 + along], [0, across], "--", color="black", lw=1)
     ax.text(1.5, -0.33, "weights w", size=10, ha="center")
-    ax.text(3.15 + 0.9 * along, 0.35, "step Δ", size=10, color="C2")
+    ax.text(3.15 + 0.9 * along, 0.35, "step Δ", size=10, color=figures.GREY)
     ax.text(0.8, 0.68, "w + Δ", size=10)
     ax.set(xlim=(-0.1, 4.9), ylim=(-0.5, 1.3), xticks=[], yticks=[], ylabel=" ")
     ax.set_aspect("equal"), ax.grid(False), ax.spines[:].set_visible(False)
@@ -918,16 +929,18 @@ fig, ((left, right), (low, low_right)) = figures.subplots(
     2, 2, figsize=(6.8, 5.2), height_ratios=(3.4, 1.4))
 draw_network(left, right), fig.get_layout_engine().set(wspace=0.08)
 draw_step(low, 0, 1), draw_step(low_right, 0.6, 0.8)
-low.set(title="Noise: at a right angle", xlabel="adds Δ² only")
-low_right.set(title="Network: partly along w", xlabel="adds Δ² and 2wΔ, the push")
+low.set(title="Noise: at a right angle")
+low_right.set(title="Network: partly along w")
+low.set_xlabel("adds Δ² on average", loc="left")
+low_right.set_xlabel("adds Δ² + 2wΔ, on average", loc="left")
 for ax, words, at, up, color in ((left, "η = 0.01, λ = 0.6", 330, 0.02, figures.GREY),
                                  (left, "dotted: without decay", 250, 0.375, "black"),
                                  (left, "first", 75, 0.25, "C0"), (left, "third", 400, 0.256, "C2"),
                                  (left, "second", 50, 0.04, "C1"),
                                  (left, "(0.3)", 600, 0.068, "black"),
-                                 (right, "push along\nthe weights →", 0.05, 3.2, "black"),
-                                 (right, "squared\nsteps", 1.63, 0.15, "white"),
-                                 (right, "dashed: noise", -0.45, 5.6, "black")):
+                                 (right, "pale: push along\nthe weights", -0.4, 4.7, "black"),
+                                 (right, "full: squared steps", -0.4, 4.15, "black"),
+                                 (right, "noise\nadds η²", 2.45, 1.15, "black")):
     ax.text(at, up, words, color=color, size=10)
 
 # %% tags=["hide-input"]
@@ -946,8 +959,9 @@ figures.show(fig, "The network under AdamW without momentum, η = 0.01 and λ = 
              "Bottom: arrows for the weights w and a step Δ, at a right angle and at a smaller "
              "one: in the second case the sum is clearly longer than w.", number="0.7",
              caption="Solid lines and bars are the run with decay, the bars its second half. A "
-             "pale part is twice the mean product of weights and steps. The arrows are not to "
-             f"scale: in the network the cosine between w and Δ is {angles} in the three layers. "
+             "pale part, the push, is twice the mean product of weights and steps. The arrows are "
+             f"not to scale: the mean cosine between w and a step Δ is {angles} in the three "
+             "layers of the network. "
              "A dotted arc marks the length of w.")
 
 # %% tags=["hide-input"]
@@ -959,20 +973,20 @@ ahead = {decay: each[:, 0] / each[:, 1] for decay, each in large.items()}  # of 
 # %% [markdown]
 # The network, too, forgets its large first layer with decay, but not without (Figure 0.7, top left).
 #
-# But all solid lines end above (0.3), the third layer's highest, although the steps have about the same RMS in all layers. A step of noise is on average at a right angle to the weights (bottom left), so it adds only its own square. The network's steps point partly along the weights (bottom right), so $\overline{w\Delta}>0$. In the third layer this push makes {{100 * (1 - bars["squared steps"].y[2] / bars["all"].y[2]):.0f}} % of the {{bars["all"].y[2]:.0f}} $\eta^2$ that a step adds (top right), so decay balances the steps at √{{bars["all"].y[2]:.0f}} ≈ {{bars["all"].y[2] ** 0.5:.1f}} times (0.3).
+# But all solid lines end above (0.3), the third layer's highest, although the steps have about the same RMS in all layers. A step of noise is on average at a right angle to the weights (bottom left), so it adds only its own square. The network's steps point partly along the weights (bottom right), so $\overline{w\Delta}>0$, and this *push* adds, too. In the third layer a step adds {{bars["all"].y[2]:.0f}} $\eta^2$ instead of $\eta^2$, and {{100 * (1 - bars["squared steps"].y[2] / bars["all"].y[2]):.0f}} % of this is push (top right). By step 3 the balance then lies at √{{bars["all"].y[2]:.0f}} ≈ {{bars["all"].y[2] ** 0.5:.1f}} times (0.3).
 
 # %% tags=["hide-input"]
 claim("00-growth", "The mean square grows by the mean of Δ² and 2a times that of wΔ",
       measured=step_square + 2 * shrink * product - growth, equals=0, within=1e-9)
 
 # %% tags=["hide-input"]
-claim("00-steps", "With decay, the RMS of Δ in the second half of training is {} η in the layer "
-      "where it is furthest from η", measured=step_rms, equals=1, within=0.3)
+claim("00-steps", "With decay, the RMS of Δ in the second half of training is near η; in the layer "
+      "furthest from this it is {} η", measured=step_rms, equals=1, within=0.3)
 assert abs(bars["all"].y * lr**2 - growth).max() < 1e-9, "the bars are not what is added"
 
 # %% tags=["hide-input"]
-claim("00-large-start", f"The RMS of the first layer is {ahead[lam][0]:.1f} times that of the "
-      "second at the start, and {} times at the end, with decay",
+claim("00-large-start", f"With decay, the RMS of the first layer is {ahead[lam][0]:.1f} times "
+      "that of the second at the start, and {} times at the end",
       measured=ahead[lam][-1], equals=1, within=0.4)
 assert ahead[0.0][-1] > 1.5, "without decay a large start fades, too"
 assert large[0.0][-1, 0] > large[0.0][0, 0], "without decay the first layer shrinks"
@@ -988,11 +1002,11 @@ assert idle.max() < 0.3, "without decay the steps do not idle"
 # <details>
 # <summary>How large are the steps, and why do they push most in the third layer?</summary>
 #
-# With decay they have an RMS of {{step_rms.min():.2f}} to {{step_rms.max():.2f}} $\eta$ in the three layers, in the second half of training. A typical step has only about {{typical_step.mean():.1f}} $\eta$: there are bursts, which also make the saw-teeth.
+# With decay they have an RMS of {{step_rms.min():.2f}} to {{step_rms.max():.2f}} $\eta$ in the three layers, in the second half of training. A typical step has only about {{typical_step.mean():.1f}} $\eta$, but now and then a few steps are much larger; they make the jumps of the solid lines in Figure 0.7.
 #
-# Multiplying a layer by $c>1$ multiplies all outputs. Nearly all images are classified rightly, so this lowers the loss. Its derivative at $c=1$, $\langle W,g\rangle$, is thus negative: {{uphill[0]:.2f}} on average over the second half of the run with decay. It is the same for all three layers (§0.4, step 4). The third layer has the fewest weights, and the same total is spread over them, so each of its weights is pushed most.
+# Multiplying a layer by $c>1$ multiplies all outputs. Nearly all images are classified rightly, so this lowers the loss. Its derivative at $c=1$, $\langle W,g\rangle$, is thus negative: for the loss of all images −{{-uphill[0]:.2f}}, on average over every 25th step of the second half of the run with decay. It is the same for all three layers (§0.4, step 4). The third layer has the fewest weights, and the same total is spread over them, so each of its weights is pushed most.
 #
-# This argument is for gradient descent. AdamW's steps go against $g/\sqrt v$ ([chapter 9](09_adaptive_optimisers.ipynb)); for AdamW we have no argument, only the measurement. The cosines between weights and steps look small, {{cosines.min():.2f}} to {{cosines.max():.2f}}. But the weights are much longer than a step, so even a small part along them adds much.
+# This argument is for gradient descent. AdamW's steps go against $g/\sqrt v$ ([chapter 9](09_adaptive_optimisers.ipynb)); for AdamW we have no argument, only the measurement. The cosines between weights and steps look small, {{cosines.min():.2f}} to {{cosines.max():.2f}}. But the weights are much longer than a step, so even a small part of it along them adds much.
 #
 # </details>
 #
@@ -1003,17 +1017,17 @@ assert idle.max() < 0.3, "without decay the steps do not idle"
 #
 # </details>
 #
-# **AdamW's steps have about the same RMS in all layers. With noise alone, equal steps would give equal RMS. In this network a push along the weights adds to the steps, by unequal amounts, so the RMS become similar only to within a factor of about 2.**
+# **AdamW's steps have about the same RMS in all layers. With noise alone the weights' RMS would become equal, too. In this network an unequal push along the weights leaves a factor of about 2 between them.**
 #
 # ## 0.6 In practice
 #
-# - Use `AdamW`, where λ means the same for every weight. In `Adam`, leave `weight_decay` at 0 (or set `decoupled_weight_decay=True`, which makes it `AdamW`).
+# - Use `AdamW`, where λ means the same for every weight. In `Adam`, leave `weight_decay` at 0.
 # - By convention, use one λ for all weight matrices, and none for biases and the scales of normalisation layers ([chapter 6](06_bias_exclusion.ipynb)).
 # - Typical values of λ are 0.0001 to 0.0005 with SGD, and {{below: optimizer.defaults["weight_decay"]}} (PyTorch's default) to 0.1 with AdamW. Ours are larger, to keep runs short.
 # - Choose λ on a validation set ([chapter 11](11_choosing_lambda.ipynb)).
-# - Compare your number of steps with $1/(\eta\lambda)$: in a much shorter run decay hardly acts. With AdamW's defaults in PyTorch this is {{below: 1 / (optimizer.defaults["lr"] * optimizer.defaults["weight_decay"]):,.0f}} steps. With SGD's momentum μ it is $(1-\mu)/(\eta\lambda)$ (Exercise 3).
+# - Compare your number of steps with $1/(\eta\lambda)$: in a much shorter run decay hardly acts. With AdamW's defaults in PyTorch this is {{below: 1 / (optimizer.defaults["lr"] * optimizer.defaults["weight_decay"]):,.0f}} steps.
 #
-# PyTorch decays all parameters. Two groups leave biases and scales out:
+# PyTorch decays all parameters. Leave biases and scales out with two groups:
 
 # %%
 your_network = nn.Sequential(nn.Linear(64, 32), nn.LayerNorm(32), nn.ReLU(), nn.Linear(32, 10))
@@ -1033,23 +1047,14 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
       equals=0, within=1e-12)
 
 # %% [markdown]
-# **What becomes equal?**
+# **Limits.** For SGD the conditions of §0.4 must hold, and the gradients must become small. (0.3) is a law for noise: networks that fit their examples end well above it (Exercise 10). Nothing here says which shares predict better.
 #
-# | with | becomes equal | why |
-# |---|---|---|
-# | SGD | squared norms | there the penalty is least |
-# | AdamW | RMS, roughly | steps are equally large; a push adds to them |
-#
-# **Limits.** For SGD the conditions of §0.4 must hold, and gradients become small. Nothing here says which shares predict better.
-#
-# ## 0.7 How to read and run the book
-#
-# Open a chapter with `make lab` and choose *Run, Run All Cells*.
+# ## 0.7 Running a chapter
 #
 # <details>
-# <summary>Other random numbers</summary>
+# <summary>How to run it</summary>
 #
-# `L2LIB_SEED=7` in the environment runs a chapter on other random numbers.
+# Open it with `make lab` and choose *Run, Run All Cells*. `L2LIB_SEED=7` in the environment runs a chapter on other random numbers.
 #
 # </details>
 #
@@ -1080,15 +1085,13 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 #
 # </details>
 #
-# **2.** Set `weight_decay=0.0` in the run of SGD with `sweep`. Which shares do you expect, and which do you see?
+# **2.** Set `weight_decay=0.0` in the run of SGD with `sweep`. Which shares do you expect, and which do you see? (The claim `00-balance` will stop the notebook.)
 #
 # <details>
 # <summary>Solution</summary>
 #
-# The shares move towards each other while the weights grow, and have slowed down near 0.50, 0.26 and 0.24 at
-# step 1500. Without decay, small steps nearly conserve the *differences*
-# of the layers' squared norms (§0.4): that of the first two goes from 74.6 to 75.1 (mean of five seeds). So the differences become less important as the norms grow, but they do not fade. The claim `00-balance`
-# fails, as it should.
+# The shares move towards each other while the weights grow, but ever more slowly: at step 1500 they are 0.50, 0.26 and 0.24. Without decay, small steps nearly conserve the *differences*
+# of the layers' squared norms (§0.4): that of the first two goes from 74.6 to 75.1 (mean of five seeds). So the differences become less important as the norms grow, but they do not fade.
 #
 # </details>
 #
@@ -1097,16 +1100,16 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 # <details>
 # <summary>Solution</summary>
 #
-# At about the same step. With momentum $\mu$ a gradient acts again in later steps, by $\mu$, $\mu^2$, …, in all $1+\mu+\mu^2+\dots=1/(1-\mu)$ times, here {{1 / (1 - 0.9):.0f}} times. In PyTorch's SGD this includes $\lambda w$. So differences fade by $2\eta\lambda/(1-\mu)$ a step, as much as before (chapter 2).
+# At about the same step. With momentum $\mu$ a gradient acts again in later steps, by $\mu$, $\mu^2$, …, in all $1+\mu+\mu^2+\dots=1/(1-\mu)$ times, here {{1 / (1 - 0.9):.0f}} times. In PyTorch's SGD this includes $\lambda w$. So a fraction $2\eta\lambda/(1-\mu)$ of a difference fades in a step, as much as before (chapter 2).
 #
 # </details>
 #
-# **4.** Replace both `nn.ReLU()` in §0.3 by `nn.Tanh()`. Which step of §0.4 fails, and why? Which shares do you see?
+# **4.** Replace both `nn.ReLU()` in §0.3 by `nn.Tanh()`. Which step of §0.4 fails, and why? Which shares do you see? (The notebook will stop, too.)
 #
 # <details>
 # <summary>Solution</summary>
 #
-# Step 1: $\tanh(cz)$ is not $c\tanh(z)$, so rescaling changes the function. The shares are 0.29, 0.28 and 0.43 after 1500 steps: the *smallest* layer has the largest. The cause is probably this, though we do not show it: as tanh flattens, larger weights before it change the outputs less than larger weights in the last layer, so the loss pushes that one most. More steps do not make them equal. (The notebook then stops, as it checks that the shares are equal.)
+# Step 1: $\tanh(cz)$ is not $c\tanh(z)$, so rescaling changes the function. The shares are 0.29, 0.28 and 0.43 after 1500 steps: the *smallest* layer has the largest. The cause is probably this, though we do not show it: as tanh flattens, larger weights before it change the outputs less than larger weights in the last layer, so the loss pushes that one most. More steps do not make them equal.
 #
 # </details>
 #
@@ -1146,7 +1149,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 #     print(S / S.sum(), S[0] - S[1:], 0.5 / (2 * 0.003) * (G[0] - G[1:]))
 # ```
 #
-# The shares stay unequal, 0.42, 0.32 and 0.26 on average: the network does not fit the random labels, so its gradients stay large, those of the first layer most. The differences from the first layer are 30 and 49. (0.2) predicts 33 and 54, a little more, because the gradients still grow, the first layer's most, and $D$ follows them late. Small batches do the same: with the true labels and batches of 8 the shares are 0.39, 0.31 and 0.30, and the differences 10.4 and 12.4, where (0.2) predicts 10.2 and 12.2, a little less by chance.
+# The shares stay unequal, 0.42, 0.32 and 0.26 on average: the network does not fit the random labels, so its gradients stay large, those of the first layer most. The differences from the first layer are 30 and 49. (0.2) predicts 33 and 54. Small batches do the same: with the true labels and batches of 8 the shares are 0.39, 0.31 and 0.30, and the differences 10.4 and 12.4, where (0.2) predicts 10.2 and 12.2. A prediction exceeds the mean by half of what $D$ gained in these steps, as the sum of (0.2) over $1/(\eta\lambda)$ steps says: $D$ still grew in the first run, and fell a little in the second.
 #
 # </details>
 #
@@ -1188,7 +1191,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 # <details>
 # <summary>Solution</summary>
 #
-# With `betas=(0.9, 0.999)` in `train_on_noise` it holds: the RMS ends at 0.088, and (0.3) says 0.091. A gradient is spread over several steps, but its parts have the same sum.
+# With `betas=(0.9, 0.999)` in `train_on_noise` it nearly holds: the RMS ends at 0.088, and (0.3) says 0.091. A gradient is spread over several steps, but its parts have the same sum. The RMS is a little lower because parts of the latest gradients are still to come.
 #
 # </details>
 #
@@ -1203,10 +1206,9 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 #             steps=20000, record_every=1000, **usual).isel(seed=0)
 # layers = (run.norm.T**2 / sizes) ** 0.5  # RMS of the weights
 # print(layers.isel(step=-1).values, (0.001 / (2 * 0.1)) ** 0.5)
-# print((run.angle.T * layers).median("step").values / 0.001)  # RMS of a typical step, over η
 # ```
 #
-# No, (0.3) is wrong by far: the RMS are 0.15, 0.18 and 0.31, where it says 0.071. All are further above it than in Figure 0.7, and the second and third still grow. The network has long fitted the images, so a typical step is only 0.02 η, while (0.3) supposes η. Yet the RMS are similar: the largest is 2.1 times the smallest.
+# No, (0.3) is wrong by far: the RMS are 0.15, 0.18 and 0.31, where it says 0.071. All are further above it than in Figure 0.7, and the second and third still grow. The network has long fitted the images, so its steps are far smaller than the η that (0.3) supposes. Yet the RMS are similar: the largest is 2.1 times the smallest.
 #
 # </details>
 #
