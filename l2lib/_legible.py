@@ -24,24 +24,26 @@ class _Words(NamedTuple):
     box: Bbox
 
 
-def check_legible(fig: Figure) -> None:
-    """Look for words that the edge of a figure cuts off, or that lie on others.
+def illegible(fig: Figure) -> list[str]:
+    """What cannot be read: words that the edge of a figure cuts off, and words on others.
 
     Args:
         fig: a figure that has just been drawn, at its own resolution.
 
-    Raises:
-        ValueError: if there are such words; it names the first.
+    Returns:
+        For each, what is wrong and what to do.
     """
     renderer = RendererAgg(fig.bbox.width, fig.bbox.height, fig.dpi)  # type: ignore[no-untyped-call]
     words = [*_level(fig, renderer)]
-    for each in words:
-        if _reach(fig.bbox, each.box) > _PIXEL:
-            todo = "shorten it, break the line, or move it"
-            raise ValueError(f"figure: the picture's edge cuts off {each.what}; {todo}")
-    for one, other in [*combinations(words, 2), *product(words, _ticks(fig, renderer))]:
-        if _covered(one.box, other.box) > _COVERED:
-            raise ValueError(f"figure: {one.what} lies on {other.what}; move one of them")
+    todo = "shorten it, break the line, or move it"
+    found = [
+        f"the picture's edge cuts off {each.what}; {todo}"
+        for each in words
+        if _reach(fig.bbox, each.box) > _PIXEL
+    ]
+    pairs = [*combinations(words, 2), *product(words, _ticks(fig, renderer))]
+    on = [each for each in pairs if _covered(each[0].box, each[1].box) > _COVERED]
+    return found + [f"{one.what} lies on {other.what}; move one of them" for one, other in on]
 
 
 def _level(fig: Figure, renderer: RendererBase) -> Iterator[_Words]:

@@ -3,6 +3,7 @@
 import html
 import io
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from typing import Any
@@ -26,7 +27,7 @@ from l2lib._checks import (
 )
 from l2lib._checks import shown as words_for
 from l2lib._drawn import MIME, Drawn, Mark, check_axes, digest, drawn
-from l2lib._legible import check_legible
+from l2lib._legible import illegible
 
 __all__ = [
     "AMBER",
@@ -212,8 +213,7 @@ def show(fig: Figure, alt: str, *, number: str | None = None, caption: str | Non
 
     Args:
         fig: a figure whose every visible axes has axis labels, and at least one
-            of them a title, and whose words can be read: none is cut off by
-            the picture's edge or lies on another.
+            of them a title.
         alt: what is seen, with its numbers, at least 12 words. Numbers from the
             data must not differ from one machine to the next: format them with
             two or three digits.
@@ -224,8 +224,12 @@ def show(fig: Figure, alt: str, *, number: str | None = None, caption: str | Non
 
     Raises:
         ValueError: if fig is no figure, the description is too short, a title
-            or an axis label is missing, words cannot be read, the number is
-            none, or the caption no sentence.
+            or an axis label is missing, the number is none, or the caption no
+            sentence.
+
+    Warns:
+        UserWarning: if the picture's edge cuts words off, or words lie on
+            others.
 
     Example:
         >>> fig, ax = subplots()
@@ -295,8 +299,9 @@ def _rendered(fig: Figure) -> dict[str, Any]:
     with mpl.rc_context(_style()):
         fig.set_dpi(_DPI)
         fig.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
-        check_legible(fig)
         drawn_as = digest(fig)  # its limits are final now
+        for problem in illegible(fig):
+            warnings.warn(f"figure: {problem}", stacklevel=3)
     return {"image/png": _few_colours(buffer), MIME: drawn_as}
 
 
