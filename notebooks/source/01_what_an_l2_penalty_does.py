@@ -27,7 +27,7 @@ from l2lib.splits import split
 # %% [markdown]
 # ## 1.1 A puzzle: does the penalty cure this model?
 #
-# A model that has more weights than examples can *overfit*: it fits training examples much better than new ones. Does the
+# A model with more weights than examples can *overfit*: it fits training examples much better than new ones. Does the
 # penalty cure it? The textbook [*Dive into Deep Learning*](https://arxiv.org/abs/2106.11342) shows the cure on a
 # toy problem with {{below: X_toy.shape[1]}} inputs, but only {{below: len(X_toy)}} examples. The targets are $y = 0.05 + 0.01\sum_i x_i + \varepsilon$, with inputs
 # from $N(0, 1)$ and noise ε from $N(0, 0.01^2)$, all independent.
@@ -42,15 +42,15 @@ from l2lib.splits import split
 #
 # $$w\leftarrow w-\eta\,(\nabla L(w)+\lambda w)=(1-\eta\lambda)\,w-\eta\nabla L(w).$$
 #
-# So besides going down the loss, it multiplies the weights by $1-\eta\lambda$. The textbook trains by SGD, on
-# {{below: train.__defaults__[2]}} examples at a time, and draws the first weights from $N(0, 1)$.
+# So it also multiplies the weights by $1-\eta\lambda$. Like the textbook, we train by SGD, on
+# {{below: train.__defaults__[2]}} examples at a time, from $N(0, 1)$ weights.
 #
 # <details>
 # <summary>What differs from the textbook's code</summary>
 #
 # We follow the concise PyTorch version of its 2020 edition. Its loss is the full mean squared error, ours is half of it. So
 # half its λ and twice its learning rate give the same run. Our intercept starts at zero, theirs is drawn. The textbook's
-# current edition starts from $N(0, 0.01^2)$. From that start $\lambda = 1.5$ still halves the test error, from
+# current edition starts from $N(0, 0.01^2)$. From that start the penalty still halves the test error, from
 # {{below: small[:, 0].mean():.3f}} to {{below: small[:, 1].mean():.3f}}, for the reason that §1.2 finds.
 #
 # </details>
@@ -281,10 +281,10 @@ figures.show(fig, "The plane of two weights with a falling line of perfect fits.
 # Figure 1.2 shows three facts about linear models.
 #
 # 1. **The loss moves the weights only in directions that the data see.** Each example adds a multiple of its own
-#    $x$ to the gradient, so the loss moves nothing at a right angle to all training inputs. Such a direction is a
-#    *null direction*: moving along it changes no training answer.
+#    $x$ to the gradient, so nothing moves in a *null direction*, at a right angle to all training inputs. Moving along it would change
+#    no training answer.
 # 2. **Without penalty, gradient descent ends at the perfect fit nearest to its start.** By fact 1 its path never
-#    moves in a null direction, and any two perfect fits differ only by a move in a null direction. So the step from start to end
+#    moves in a null direction, and any two perfect fits differ only by such a move. So the step from start to end
 #    is at a right angle to the set of perfect fits, and ends at the nearest ([Gunasekar et al., 2018](https://arxiv.org/abs/1802.08246)).
 # 3. **A penalty erases the null part of $w$.** The loss does not move this part, so each step multiplies it by
 #    $1 - \eta\lambda$.
@@ -342,17 +342,6 @@ free_b = np.mean([[test_error(*ridge(X_toy, y_toy, lam)) for lam in (1e-6, 1.5)]
 hardly = 1e-4
 assert abs(1 - known[2] / known[0]) < hardly, "§1.6: this λ gains or loses more than 0.01 %"
 
-# %% [markdown]
-# |start, and λ (means of {{len(parts)}} data sets)|null directions|other directions|intercept|
-# |---|---|---|---|
-# |$N(0,1)$, λ = 0|{{table[0, 0]:.0f}}|{{table[0, 1]:.2g}}|{{table[0, 2]:.3f}}|
-# |$N(0,1)$, λ = 1.5|{{table[1, 0]:.2f}}|{{table[1, 1]:.2g}}|{{table[1, 2]:.3f}}|
-# |zero, λ = 0|{{table[2, 0]:.4f}}|{{table[2, 1]:.5f}}|{{table[2, 2]:.4f}}|
-# |zero, λ = 1.5|{{table[3, 0]:.4f}}|{{table[3, 1]:.5f}}|{{table[3, 2]:.4f}}|
-#
-# From zero the penalty lowers the error by only {{1 - both.mean() / from_zero.mean():.1%}}, and
-# {{(table[2, 2] - table[3, 2]) / (from_zero.mean() - both.mean()):.0%}} of this gain is in the intercept.
-
 # %% tags=["hide-input"]
 small_gain = claims.interval((from_zero - both) / from_zero.mean())
 assert free_b[0] < free_b[1] < from_zero.mean(), "the gain is not there for λ → 0"
@@ -366,6 +355,15 @@ claim("S2-25", "From zero, λ = 1.5 lowers the test error by "
       "begins at {:.1%}.", measured=small_gain.low, above=0)
 
 # %% [markdown]
+# |start, and λ (means of {{len(parts)}} data sets)|null directions|other directions|intercept|
+# |---|---|---|---|
+# |$N(0,1)$, λ = 0|{{table[0, 0]:.0f}}|{{table[0, 1]:.2g}}|{{table[0, 2]:.3f}}|
+# |$N(0,1)$, λ = 1.5|{{table[1, 0]:.2f}}|{{table[1, 1]:.2g}}|{{table[1, 2]:.3f}}|
+# |zero, λ = 0|{{table[2, 0]:.4f}}|{{table[2, 1]:.5f}}|{{table[2, 2]:.4f}}|
+# |zero, λ = 1.5|{{table[3, 0]:.4f}}|{{table[3, 1]:.5f}}|{{table[3, 2]:.4f}}|
+#
+# From zero the penalty lowers the error by only {{1 - both.mean() / from_zero.mean():.1%}}, and
+# {{(table[2, 2] - table[3, 2]) / (from_zero.mean() - both.mean()):.0%}} of this gain is in the intercept.
 # **So the penalty repaired the start, not the fit: it erased noise that the experimenter had put there.**
 #
 # <details>
@@ -418,8 +416,8 @@ claim("01-starts", "each data set has a start of its own",
 # %% [markdown]
 # ## 1.3 Ridge regression: the minimum in closed form
 #
-# In all other directions the loss resists the penalty. Where do the two balance? For a linear model we can compute this.
-# With half the mean squared error as the loss, the objective is
+# In all other directions the loss resists the penalty. Where do the two balance? For a linear model we can compute this,
+# with half the mean squared error as the loss:
 #
 # $$J(w,b)=\frac{1}{2n}\lVert y-Xw-b\mathbf 1\rVert^2+\frac{\lambda}{2}\lVert w\rVert^2.$$
 #
@@ -575,7 +573,7 @@ claim("01-turned", "the signs of HDL and total cholesterol end where the picture
 #
 # So the penalty is a *filter*. **It keeps a share of each least-squares component: near 1 where the data vary much,
 # near 0 where they vary little**, and exactly a half at $s_i^2/n = \lambda$. Neither $w_\lambda$ nor $\hat w$ has a
-# part in null directions, which from here on are those of the centred inputs (exercise 3).
+# part in null directions, from here on those of the centred inputs (exercise 3).
 #
 # <details>
 # <summary>The same near a minimum of any smooth loss</summary>
@@ -692,8 +690,8 @@ figures.show(fig, "Above, left, a narrow rising cloud of every third patient, LD
              "along v₁ and v₂. Below, numbers are shares kept; hollow: λ takes more than half.")
 
 # %% [markdown]
-# In Figure 1.4 ridge keeps nearly all along the first of ten directions, and only {{factors[9]:.0%}} along the last. This last one,
-# $v_{10}$, is the combination that nearly cancels in §1.3: total cholesterol against LDL, HDL and triglycerides.
+# In Figure 1.4 ridge keeps nearly all along the first of ten directions, and only {{factors[9]:.0%}} along the last,
+# $v_{10}$. This is the combination that nearly cancels in §1.3: total cholesterol against LDL, HDL and triglycerides.
 # Least squares gives HDL the weight {{w_hat[6]:.0f}}, but without the part along $v_{10}$
 # it would be {{below: w_hat[6] - tenth[6]:.0f}}. Ridge takes nearly all of this part away, so the weight of HDL falls below zero.
 #
@@ -778,8 +776,8 @@ claim("01-half-way", "a dot on the line λ = 0.1 would keep a half",
 # %% [markdown]
 # ## 1.5 λ is a price, not a bound
 #
-# λ is not a bound on $\lVert w\rVert$. But for each λ there is a radius $R$ such that the bound $\lVert w\rVert\le R$ gives the same weights:
-# with $R = \lVert w_\lambda\rVert$, no $w$ within the bound has a smaller loss than $w_\lambda$. Figure 1.5 shows this for total and LDL cholesterol. At
+# λ is not a bound on $\lVert w\rVert$. But each λ has a bound that gives the same weights: of all $w$ with $\lVert w\rVert\le R$, where
+# $R=\lVert w_\lambda\rVert$, $w_\lambda$ has the smallest loss. Figure 1.5 shows this for total and LDL cholesterol. At
 # the best point $-\nabla L(w) = \lambda w$: the loss pulls outwards as strongly as the penalty pulls in.
 #
 # <details>
@@ -928,8 +926,8 @@ claim("01-pulls", "the two arrows cancel, and the path begins at least squares",
 # {{below: len(few)}} patients, and draw these patients' targets, $y = Xw^* + \varepsilon$, again and again. The noise is
 # independent, with mean 0 and standard deviation $\sigma={{below: sigma:.0f}}$, about that of all patients' residuals.
 #
-# The mean squared distance from the truth has two parts. The squared *bias* is the squared distance of the average fit from the truth. The *variance*
-# says how much the fits scatter about their average. Both are sums over the directions, if none is null:
+# The mean squared distance from the truth has two parts. The squared *bias* is the squared distance of the average fit; the *variance*
+# says how much the fits scatter about it. Both are sums over the directions, if none is null:
 #
 # 1. Along $v_i$ least squares finds the true weight $v_i^\top w^*$, plus noise of standard deviation $\sigma/s_i$.
 # 2. Ridge multiplies both by the share of (1.2). The part of the true weight that it takes away is bias; the mean square of the
@@ -952,7 +950,7 @@ claim("01-pulls", "the two arrows cancel, and the path begins at least squares",
 #
 # </details>
 #
-# We compute both terms, and check them by drawing the noise:
+# We compute both, and check them by drawing the noise:
 
 # %%
 few = X[:100] - X[:100].mean(0)
@@ -996,15 +994,11 @@ def draw_terms(ax, what):
     total = fine_bias + fine_var
     k = total.argmin()
     ax.plot(fine_lams[k], total[k], alpha=0, label="_best")
-    ax.annotate("best λ", (fine_lams[k], total[k]), xytext=(0, 26), ha="center",
-                textcoords="offset points", color=figures.ORANGE,
-                arrowprops={"arrowstyle": "->", "color": figures.ORANGE, "shrinkB": 6})
     ax.text(10**-3.25, 0, "//", ha="center", va="center", weight="bold",
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})
     points, places = np.array(simulated[what]) / unit, [at_zero_lam, *some_lams[tried[1:]]]
-    for name, values, colour in (("bias²", points[:, 0], "black"),
-                                 ("variance", points[:, 1], "black"),
-                                 ("sum", points.sum(1), figures.ORANGE)):
+    for name, values, colour in zip(("bias²", "variance", "sum"), (*points.T, points.sum(1)),
+                                    ("black", "black", figures.ORANGE), strict=True):
         ax.plot(places, values, "o", ms=5, mfc="white", color=colour, zorder=3, clip_on=False,
                 label=f"_simulated {name}")
     ax.plot(at_zero_lam, points[0].sum(), "o", ms=5, color=figures.BLUE, zorder=4, label="_λ = 0")
@@ -1019,6 +1013,8 @@ def label_terms(ax, what):
     ax.text(*((0.0013, 0.04) if weights else (0.016, 0.09)), "bias²")
     ax.text(*((0.00062, 0.2) if weights else (0.0035, 0.64)), "variance")
     ax.text(*((0.004, 0.62) if weights else (0.0012, 0.85)), "sum", color=figures.ORANGE)
+    best = figures.drawn(ax)["_best"]
+    note(ax, "best λ", (best.x[0], best.y[0]), (best.x[0] / 1.9, best.y[0] + 0.14), figures.ORANGE)
 
 # %% tags=["hide-input"]
 def draw_shares(ax):
@@ -1073,8 +1069,7 @@ figures.show(fig, "Two panels of expected error over that of least squares again
              f"where {saved['predictions']:.2f} times is left. Circles of simulated fits lie on "
              "the curves. A third panel has bars for ten directions: the tenth makes "
              f"{tenth_share:.0%} of the weights' error, each {noises['_predictions'].y[9]:.0%} of "
-             "the predictions'. Directions 8 to 10, where the noise exceeds the true weight, are "
-             "shaded.", number="1.6",
+             "the predictions'. Directions 8 to 10 are shaded.", number="1.6",
              caption="Above, lines are the two terms of the error and their sum: by (1.4) on the "
              "left, by its form for predictions on the right (blue: λ = 0). "
              f"Circles are means of {len(noisy):,} draws of the noise.")
@@ -1098,7 +1093,7 @@ claim("01-predictions", "The best λ cuts the expected squared error of the pred
 # $$\lambda=\frac{\sigma^2}{n\tau^2}.\tag{1.5}$$
 #
 # Much noise, few examples or small weights call for a large λ. **Shrinking helps most in directions whose noise
-# $\sigma/s_i$ is larger than their true weight. This lowers your error only if it depends on such directions.** Errors on new inputs can depend on them
+# $\sigma/s_i$ is larger than their true weight. Your error falls only if it depends on such directions**, as errors on new inputs can do
 # more than errors on training inputs (§1.7).
 #
 # <details>
@@ -1232,7 +1227,7 @@ claim("01-truth", "the truth is the least-squares fit to these 100 patients",
 #
 # </details>
 #
-# So we need examples that were not fitted. As inputs we take the ten measurements, their squares and their products,
+# We need other examples. As inputs we take the ten measurements, their squares and their products,
 # {{below: Z.shape[1]}} in all. We split the patients at random {{below: len(splits)}} times: {{below: len(splits[0][0])}} for the fit,
 # {{below: len(splits[0][1])}} for the test. The *test loss* is half the mean squared error on the test patients, who are used
 # neither to choose λ nor to scale the inputs.
@@ -1439,14 +1434,14 @@ figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 
 # |{{Z.shape[1]}}, {{len(check)}} validation patients|{{chosen.mean():.0f}}|
 # |{{Z.shape[1]}}, leave-one-out|{{by_loo.mean():.0f}}|
 # | {{Z.shape[1]}}, an oracle for each split | {{oracle.mean():.0f}} |
-# |the ten original inputs, no penalty|{{plain.mean():.0f}}|
-# |the ten original inputs, leave-one-out|{{np.mean(ten_loo):.0f}}|
+# |the ten original, no penalty|{{plain.mean():.0f}}|
+# |the ten original, leave-one-out|{{np.mean(ten_loo):.0f}}|
 #
-# The *oracle* takes the λ of the smallest test loss in each split. Both ways come close to it, as the curve in Figure 1.7 is flat
+# The *oracle* takes the λ of the smallest test loss. Both ways come close to it, as the curve in Figure 1.7 is flat
 # near its minimum.
 #
-# **Why does λ save so much here?** In §1.6 the test inputs were the training inputs; here they are new patients'. How much do
-# new inputs vary along each direction?
+# **Why does λ save so much here?** In §1.6 the test inputs were the training inputs; here they are new. How much do
+# they vary along each direction?
 
 # %% tags=["hide-input"]
 spread = np.empty((20, 64))  # how much new patients vary, over how much the 150 do
@@ -1465,8 +1460,8 @@ def draw_spread(ax):
     ax.plot(places, spread.T, "o", ms=2, mec="none", color="0.75", zorder=1, label="_splits")
     ax.plot(places, np.median(spread, 0), "o", ms=4, color="black", label="_medians")
     ax.axhline(1, color=figures.GREY, lw=1.6, label="_alike")
-    ax.text(30, 0.75, "just as much (§1.6)", color=figures.GREY, ha="center", va="top")
-    note(ax, "nearly an\nequation", (64, np.median(spread[:, 63])), (53, 0.38), "black")
+    ax.text(28, 0.75, "just as much (§1.6)", color=figures.GREY, ha="center", va="top")
+    note(ax, "nearly an equation", (64, np.median(spread[:, 63])), (44, 0.4), "black")
     ax.set(yscale="log", ylim=(0.3, 300), xlim=(0, 65), xticks=[1, 10, 20, 30, 40, 50, 60])
     ax.set_yticks([1, 10, 100], ["1", "10", "100"])
     ax.set(xlabel="direction of the 64 inputs, strongest first")
@@ -1491,9 +1486,8 @@ figures.show(fig, "The variance of new patients over that of the fitted ones, al
              "cholesterol, LDL, HDL and triglycerides, so along it all patients hardly vary.")
 
 # %% [markdown]
-# Along the directions in which the 150 patients
-# hardly vary, new patients vary several times as much, so noise in the weights along these directions moves their predictions
-# more.
+# Along the directions in which the patients of the fit
+# hardly vary, new patients vary several times as much, so there the weights' noise counts more.
 #
 # <details>
 # <summary>How much more, in theory and measured</summary>
@@ -1505,7 +1499,7 @@ figures.show(fig, "The variance of new patients over that of the fitted ones, al
 # </details>
 #
 # Yet the ten original inputs alone, even without a penalty, have a test loss {{fewer.mean:.0f}} ± {{fewer.half:.0f}} lower than the oracle's
-# on {{Z.shape[1]}}. (± is half a 95 % interval. It is too narrow, because the splits share patients.)
+# on {{Z.shape[1]}}. (± is half a 95 % interval, too narrow because the splits share patients.)
 
 # %% tags=["hide-input"]
 gain = claims.interval(np.log(none / chosen), level=0.95)  # logs: a rare ratio is above ten
@@ -1729,7 +1723,7 @@ cost = np.max((1 - np.exp(-z)) * (1 + z) / z) ** 2  # how much larger the error 
 #
 # </details>
 #
-# We try both on the {{Z.shape[1]}} inputs of §1.7, with $\eta = 0.01$, and with the λ of (1.9) for each number of steps $t$.
+# We try both on the {{Z.shape[1]}} inputs of §1.7, with $\eta = 0.01$, and for each $t$ with the λ of (1.9).
 
 # %%
 times = np.arange(10, 1001)
@@ -1973,12 +1967,12 @@ claim("01-large-gain", f"From a start {large} times as large the chosen λ gains
 
 # %% [markdown]
 # **From PyTorch's start** the chosen λ gains {{gained.mean[0]:.1f}} ± {{gained.half[0]:.1f}} points of accuracy. **From the large start** it gains
-# {{gained.mean[1]:.1f}} ± {{gained.half[1]:.1f}}: the network ends about as accurate as from PyTorch's. (± is too narrow, as in §1.7: the seeds
+# {{gained.mean[1]:.1f}} ± {{gained.half[1]:.1f}}: the network ends about as accurate as from PyTorch's. (± is too narrow, as in §1.7: seeds
 # share images.)
 #
-# Unlike in the puzzle, the harm of the large start is not in null directions of the inputs (fold). Where it is, we have not
-# tested; large starts can also make training *lazy* ([Chizat et al., 2019](https://arxiv.org/abs/1812.07956)). The penalty needs time to undo the harm: at $\lambda = {{lambdas[3]}}$ the large start is {{lag.mean[3, 2]:.1f}} points behind PyTorch's after {{told_steps[0]}} steps, and
-# {{lag.mean[3, -1]:.1f}} after {{told_steps[1]}}. Without penalty it is {{lag.mean[0, 2]:.1f}} behind, and then still {{lag.mean[0, -1]:.1f}}.
+# Unlike in the puzzle, the harm of the large start is not in null directions of the inputs (fold); where it is, we have not
+# tested. The penalty needs time to undo it: at $\lambda = {{lambdas[3]}}$ the large start is {{lag.mean[3, 2]:.1f}} points behind PyTorch's after {{told_steps[0]}} steps, and
+# {{lag.mean[3, -1]:.1f}} after {{told_steps[1]}} (without penalty {{lag.mean[0, 2]:.1f}}, and then still {{lag.mean[0, -1]:.1f}}).
 #
 # **So in this network, too, the penalty repairs a bad start, if it gets the time.**
 #
@@ -2008,6 +2002,8 @@ claim("01-large-gain", f"From a start {large} times as large the chosen λ gains
 # The {{images.train.X.shape[1]}} images leave {{min(null_counts)}} to {{max(null_counts)}} of the {{images.train.X.shape[2]}} input
 # directions null. There the first layer keeps its start without penalty. But test images hardly use them: erasing this part
 # changes the mean test loss from the large start by {{abs(erased):.4f}} nat, and the accuracy by {{abs(erased_points):.2f}} points.
+# Large starts can do another kind of harm, *lazy training*, in which the network hardly departs from a linear model
+# ([Chizat et al., 2019](https://arxiv.org/abs/1812.07956)). Whether they do so here, we have not tested.
 #
 # </details>
 #
@@ -2094,7 +2090,7 @@ claim("01-squares", "the squared norms are those of the final weights (relative 
 # ## 1.10 What we have learnt
 #
 # Where does each kind of direction end? Take three uncorrelated inputs of variance {{below: curvatures[0]:g}}, {{below: curvatures[1]:g}} and {{below: curvatures[2]:g}}, where least squares has the
-# weight 1 for the first two. Two runs of gradient descent start at 0.5, with and without penalty, and one at 0, to be stopped early.
+# weight 1 for the first two. Two runs start at 0.5, with and without penalty, and one at 0, to be stopped early.
 
 # %%
 curvatures = np.array([1, 0.01, 0])  # strong, weak, null
@@ -2193,7 +2189,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 # ## 1.11 In practice
 #
 # - **Linear models.** Standardise the inputs by the training part alone, and leave the intercept free. Try thirty λ, evenly spaced in
-#   $\log\lambda$ from 10⁻⁴ times the largest $s_i^2/n$ to ten times it. If the best λ is the smallest or largest tried, extend the range.
+#   $\log\lambda$ from 10⁻⁴ times the largest $s_i^2/n$ to ten times it. Extend the range if the best λ is at its end.
 #   scikit-learn's `RidgeCV` does leave-one-out; its `alpha` is $n\lambda$.
 # - **Networks.** For large data sets begin with `weight_decay=1e-4` for SGD ([He et al., 2016](https://arxiv.org/abs/1512.03385)), and for AdamW, whose λ means something
 #   else ([chapter 3](03_one_lambda_many_meanings.ipynb)), with `0.01` (PyTorch's default) to `0.1` ([Touvron et al., 2023](https://arxiv.org/abs/2302.13971)). Try 0 and values a factor of 3 apart; then search more finely near the best (§1.9).
@@ -2216,12 +2212,12 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 #
 # **2.** *(Predict, then run.)* Penalise the intercept, too: in `train`, replace `error.mean(0)` in the step of `b` by
 # `(error.mean(0) + weight_decay * b)`. What becomes of the intercept's error in the second row of §1.2's table, and
-# why? (A fold of §1.2 helps.)
+# why?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# It falls from 0.047 to 0.0023. The fold's $(u, 1)$ is one more null direction, of weights and intercept
+# It falls from 0.047 to 0.0023. The $(u, 1)$ of the last fold of §1.2 is one more null direction, of weights and intercept
 # together. A penalty on $w$ alone pulls only weakly along it, because $u$ is short. So after {{steps}} steps much of the start's noise is
 # still there. A penalty on $b$, too, sees all of $(u, 1)$, so fact 3 now holds in all 181 null directions. But the
 # penalty also pulls the intercept itself away from the true 0.05, to 0.003 on average. This makes almost the whole error
@@ -2231,7 +2227,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 #
 # </details>
 #
-# **3.** *(Proof.)* Show that $w_\lambda$ has no part in null directions, and tends to $\hat w$ as $\lambda\to 0$. Where is this in Figure 1.2?
+# **3.** *(Proof.)* Show that $w_\lambda$ has no part in null directions, and tends to $\hat w$ as $\lambda\to 0$.
 #
 # <details>
 # <summary>Solution</summary>
@@ -2239,7 +2235,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 # By (1.1) (which without an intercept holds uncentred, too) $w_\lambda = X^\top(y - Xw_\lambda)/(n\lambda)$: a sum of multiples of the training inputs. So it is at a right angle to all null
 # directions, and the $v_i$ of §1.4 span all the others. By (1.2) $v_i^\top w_\lambda\to v_i^\top\hat w$ for each of them, and $\hat w$ has
 # no null part either, since such a part would only make it longer. If perfect fits exist, $\hat w$ is the one of smallest norm: the
-# white dot. The star is $w_\lambda = 2.5\,x/(\lVert x\rVert^2 + \lambda)$ with $\lambda = 1$. For smaller λ it moves along $x$ to the white dot,
+# white dot of Figure 1.2. The star there is $w_\lambda = 2.5\,x/(\lVert x\rVert^2 + \lambda)$ with $\lambda = 1$. For smaller λ it moves along $x$ to the white dot,
 # which is $2.5\,x/\lVert x\rVert^2$.
 #
 # </details>
@@ -2271,16 +2267,13 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 #
 # </details>
 #
-# **6.** *(Derive, then run.)* You stopped a run from zero after 300 steps of $\eta = 0.01$, without penalty. Which λ does nearly the
-# same? Now descend on $J$ from zero, and stop after $t$ steps. Which share of the least-squares
+# **6.** *(Derive, then run.)* Descend on $J$ from zero, and stop after $t$ steps. Which share of the least-squares
 # component is reached along $v_i$? And for $t\to\infty$, or $\lambda\to0$?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# By (1.9) the λ is $1/(0.01\cdot 300) \approx 0.33$.
-#
-# For the share on $J$, write $h = s_i^2/n$. Along $v_i$ each step replaces $c$ by $c + \eta\,(h\,(\hat c - c) - \lambda c)$, where $\hat c = v_i^\top\hat w$. It stands
+# Write $h = s_i^2/n$. Along $v_i$ each step replaces $c$ by $c + \eta\,(h\,(\hat c - c) - \lambda c)$, where $\hat c = v_i^\top\hat w$. It stands
 # still at $c = \frac{h}{h+\lambda}\,\hat c$, and each step multiplies the distance to there by $1 - \eta(h+\lambda)$. So after $t$ steps from
 # zero the share is
 #
@@ -2293,15 +2286,14 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 #
 # </details>
 #
-# **7.** *(Think.)* Why does fact 1 of §1.2 hold for the first layer of §1.9, but not for the second?
+# **7.** *(Apply.)* You stopped gradient descent from zero after 300 steps of $\eta = 0.01$. Which λ does nearly the same? Along which
+# directions do they differ?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# The gradient of a unit's weights is a sum of multiples of its inputs, one for each example. The inputs of the first layer are the
-# images, which stay the same: what is null at the start is null for good. The inputs of the second layer are the outputs of the
-# hidden units. They change while the first layer learns, so a direction that is null at one step need not be null at the next.
-# Its start can be overwritten, even without a penalty.
+# By (1.9) the λ is $1/(0.01\cdot 300) \approx 0.33$. In weak directions, $s_i^2/n\ll 0.33$, and in strong ones, $s_i^2/n\gg 0.33$, both
+# keep nearly the same share. Between them early stopping keeps more, at most 1.30 times as much.
 #
 # </details>
 #
@@ -2391,8 +2383,9 @@ claim("S3-10", "λ/(2m): 1000 copies of each example shrink as a thousandth of �
 verdict("S0-03", "convention",
         "Without the ½ the same λ shrinks twice as fast; intercepts are left out here too.")
 verdict("S0-09", "true", "Gradient descent sees the gradient only: a constant changes no iterate.")
-verdict("S0-10", "true", "Early stopping is one: it adds no term. In small steps, and where curvatures differ, no λ "
-        "gives its filter.")
+verdict("S0-10", "true",
+        "Early stopping is one: it adds no term. In small steps, and where curvatures differ, no λ gives "
+        "its filter.")
 
 # %%
 verdict("S0-12", "true",
