@@ -362,7 +362,7 @@ claim("S2-25", "From zero, λ = 1.5 lowers the test error by "
 # |zero, λ = 0|{{table[2, 0]:.4f}}|{{table[2, 1]:.5f}}|{{table[2, 2]:.4f}}|
 # |zero, λ = 1.5|{{table[3, 0]:.4f}}|{{table[3, 1]:.5f}}|{{table[3, 2]:.4f}}|
 #
-# From zero the penalty lowers the error by only {{1 - both.mean() / from_zero.mean():.1%}}, and
+# From zero the penalty lowers the error by {{1 - both.mean() / from_zero.mean():.1%}}, and
 # {{(table[2, 2] - table[3, 2]) / (from_zero.mean() - both.mean()):.0%}} of this gain is in the intercept.
 # **So the penalty repaired the start, not the fit: it erased noise that the experimenter had put there.**
 #
@@ -1014,7 +1014,7 @@ def label_terms(ax, what):
     ax.text(*((0.00062, 0.2) if weights else (0.0035, 0.64)), "variance")
     ax.text(*((0.004, 0.62) if weights else (0.0012, 0.85)), "sum", color=figures.ORANGE)
     best = figures.drawn(ax)["_best"]
-    note(ax, "best λ", (best.x[0], best.y[0]), (best.x[0] / 1.9, best.y[0] + 0.14), figures.ORANGE)
+    note(ax, "best λ", (best.x[0], best.y[0]), (best.x[0] / 3.3, best.y[0] + 0.16), figures.ORANGE)
 
 # %% tags=["hide-input"]
 def draw_shares(ax):
@@ -1085,7 +1085,7 @@ claim("01-predictions", "The best λ cuts the expected squared error of the pred
 # error {{tenth_share:.0%}} is noise in the tenth direction, which shrinking mostly removes. In predictions at the same inputs each direction
 # counts by its variance, so all have the same noise: $\frac{s_i^2}{n}\cdot\frac{\sigma^2}{s_i^2} = \frac{\sigma^2}{n}$.
 #
-# **Which λ should one expect?** In (1.4) the error of direction $i$ falls up to
+# **Which λ should one expect?** In (1.4) the error of direction $i$ falls with λ up to
 # $n\lambda = \sigma^2/(v_i^\top w^*)^2$, whatever its $s_i$, and rises beyond. So a small enough λ helps every direction, and beats least squares.
 # But the best λ depends on the unknown $w^*$. Suppose that
 # its weights are independent, with mean 0 and variance $\tau^2$. Averaged over such $w^*$, all directions have their smallest error at the same λ:
@@ -1093,8 +1093,8 @@ claim("01-predictions", "The best λ cuts the expected squared error of the pred
 # $$\lambda=\frac{\sigma^2}{n\tau^2}.\tag{1.5}$$
 #
 # Much noise, few examples or small weights call for a large λ. **Shrinking helps most in directions whose noise
-# $\sigma/s_i$ is larger than their true weight. Your error falls only if it depends on such directions**, as errors on new inputs can do
-# more than errors on training inputs (§1.7).
+# $\sigma/s_i$ is larger than their true weight, and so most if your error depends on these.** Errors on new inputs can do so more than errors on
+# training inputs (§1.7).
 #
 # <details>
 # <summary>Derivation: each direction has its own best λ</summary>
@@ -1741,7 +1741,7 @@ for row, (fit, held) in enumerate(splits):
 worth = stopped_loss.mean(0) / matched_loss.mean(0)
 
 # %% [markdown]
-# Chosen in hindsight, the best $t$ has a mean test loss of {{stopped_loss.mean(0).min():.0f}}, and the best λ one of
+# In hindsight, the best $t$ has a mean test loss of {{stopped_loss.mean(0).min():.0f}}, and the best λ
 # {{matched_loss.mean(0).min():.0f}}.
 
 # %% tags=["hide-input"]
@@ -2286,8 +2286,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 #
 # </details>
 #
-# **7.** *(Apply.)* You stopped gradient descent from zero after 300 steps of $\eta = 0.01$. Which λ does nearly the same? Along which
-# directions do they differ?
+# **7.** *(Apply.)* You stopped gradient descent from zero after 300 steps of $\eta = 0.01$. Which λ does nearly the same?
 #
 # <details>
 # <summary>Solution</summary>
@@ -2384,8 +2383,8 @@ verdict("S0-03", "convention",
         "Without the ½ the same λ shrinks twice as fast; intercepts are left out here too.")
 verdict("S0-09", "true", "Gradient descent sees the gradient only: a constant changes no iterate.")
 verdict("S0-10", "true",
-        "Early stopping is one: it adds no term. In small steps, and where curvatures differ, no λ gives "
-        "its filter.")
+        "Early stopping is one: it adds no term. In small steps, and where curvatures differ, no λ "
+        "gives its filter.")
 
 # %%
 verdict("S0-12", "true",
