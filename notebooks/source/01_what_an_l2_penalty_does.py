@@ -281,7 +281,7 @@ figures.show(fig, "The plane of two weights with a falling line of perfect fits.
 # Figure 1.2 shows three facts about linear models.
 #
 # 1. **The loss moves the weights only in directions that the data see.** Each example adds a multiple of its own
-#    $x$ to the gradient, so nothing moves in a *null direction*, at a right angle to all training inputs. Moving along it would change
+#    $x$ to the gradient, so nothing moves in a *null direction*, one at a right angle to all training inputs. Moving along it would change
 #    no training answer.
 # 2. **Without penalty, gradient descent ends at the perfect fit nearest to its start.** By fact 1 its path never
 #    moves in a null direction, and any two perfect fits differ only by such a move. So the step from start to end
