@@ -15,8 +15,8 @@
 #
 # 1. **Add up the learning rates.** $S$ is the sum of η over all steps, the area under the schedule (Figure 11.1): steps × peak if η is constant, and about half of it under a cosine or a line to zero. Under SGD with momentum μ divide it by $1-\mu$.
 # 2. **Look up $N$** in the table below. Each step of decay takes the share ηλ off a weight; over the run these shares add up to $N = \lambda S$ (§11.1). So type $\lambda = N/S$, which in a short run may be above 1. Let only *matrices* decay: tensors with two axes or more.
-# 3. **Name the *fallback*.** If you have earlier runs of the same model, data, η and length, it is their λ, even a default that nobody chose (§11.7 says why). Otherwise it is λ = $N/S$ with the bold $N$ of your row. **With one run type the fallback, and stop here.**
-# 4. **With more runs, first settle η.** Move it by factors of 3, each time with the λ of the bold $N$, until both 3 times less and 3 times more are worse by the measure that you will use. Then η is *settled*. This takes three runs at least, and more seeds where two η end close together. (If η has changed, your fallback is now the λ of the bold $N$.)
+# 3. **Name the *fallback*.** If you have earlier runs of the same model, data, η and length, it is their λ, even a default that nobody chose (§11.7). Otherwise it is λ = $N/S$ with the bold $N$ of your row. **With one run type the fallback, and stop here.**
+# 4. **With more runs, first settle η.** Move it by factors of 3, each time with the λ of the bold $N$, until both 3 times less and 3 times more are worse by the measure that you will use. Then η is *settled*. This takes three runs or more; add seeds where two η are close. (If η has changed, your fallback is now the λ of the bold $N$.)
 # 5. **Then try $N$,** if you can afford the {{below: fewest_runs}} to {{below: most_runs}} runs of your row: the fallback and each $N$, at full length, with three seeds or more. If the best $N$ is the largest or smallest you tried, try 4 times more or less. Type the best one if its gain on validation data is *clear* (below the table). **If not, or with fewer runs, type the fallback.**
 #
 # **Which $N$?** Take the first row that fits your run.
@@ -26,13 +26,13 @@
 # | fine-tuning | **{{below: least_n}}** or less, and stop here; with LoRA then try 0.2 | You want to keep the start (§11.7). |
 # | like one with a published recipe, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | Find its $N$ in Figure 11.2, or add up its η and multiply by its λ. |
 # | a language model, one pass, $k$ tokens per weight | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{below: len(tokens)}} recipes lie near the bold $N$ (Figure 11.3). |
-# | a language model, many passes (each counts in $k$) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | No $N$ is well supported: BERT has less ($N = {{below: counts["BERT"]:.1f}}$ at $k$ = {{below: bert / 340e6:.0f}} to {{below: bert / 110e6:.0f}}), but the best λ was once about 30 times the usual one ([Kim et al., 2025](https://arxiv.org/abs/2509.14786)). |
-# | 50,000 images (CIFAR) or more, from scratch, 10 to 89 passes | 1, **4**, 16 | Two recipes of {{below: epochs["airbench94"]:.0f}} and {{below: epochs["cifar10-fast"]}} passes lie near the bold $N$; for more than {{below: epochs["cifar10-fast"]}} passes this is a guess. |
+# | a language model, many passes (each counts in $k$) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | No $N$ is well supported; the fold below says why. |
+# | 50,000 images (CIFAR) or more, from scratch, 10 to 89 passes | 1, **4**, 16 | Two recipes of {{below: epochs["airbench94"]:.0f}} and {{below: epochs["cifar10-fast"]}} passes lie near the bold $N$; with more passes this is a guess. |
 # | the same images, more passes | 4, **16**, 64 | {{below: len(vision)}} recipes lie around the bold $N$. |
 # | anything else, fewer than {{below: many_passes}} passes | ¼, **1**, 4, and λ = 0 | Up to $N = 1$ decay cost at most {{below: upto_one:.2f}} of loss, but $N = 4$ once {{below: up(costs[5, 2]):.2f}} (Figure 11.9). With more than {{below: amounts[-1]:,}} examples this is a guess. |
 # | anything else, {{below: many_passes}} passes or more | 1, **4**, 16, and λ = 0 | Up to $N = 4$ decay cost at most {{below: upto_four:.2f}}, but $N = 16$ once {{below: up(of_long[:, 5].max()):.2f}} (Figure 11.9). |
 #
-# **When is a gain clear?** With each seed subtract the loss of an $N$ from the fallback's. The mean of these gains must exceed half of its 95-percent interval: ${{below: bars[3]:.1f}}\,s$ with three seeds, ${{below: bars[4]:.1f}}\,s$ with four, ${{below: bars[5]:.2f}}\,s$ with five, where $s$ is their standard deviation.
+# **When is a gain clear?** With each seed subtract the loss of an $N$ from the fallback's. The mean of these gains must exceed half the width of its 95-percent interval: ${{below: bars[3]:.1f}}\,s$ with three seeds, ${{below: bars[4]:.1f}}\,s$ with four, ${{below: bars[5]:.2f}}\,s$ with five, where $s$ is their standard deviation.
 #
 # **Too large for so many runs?** Take steps 4 and 5 with a *proxy*: a smaller model with as many passes or, in one-pass language, as many tokens per weight. Carry over its $N$, not its λ. Outside one-pass language this is a guess.
 #
@@ -42,7 +42,7 @@
 # The last two rows rest on at most {{below: amounts[-1]:,}} examples, but for {{below: pool:,}} signals in {{below: many_passes}} passes, at three η. At the best of these $N = 4$ made the fewest errors, but not clearly fewer than $N = 1$.
 #
 # The rows of language and images copy what others typed. The language models are within a factor of {{below: scatter:.1f}} of the bold $N$. The short image recipes have {{below: counts["cifar10-fast"]:.1f}} and {{below: counts["airbench94"]:.1f}}, the longer ones {{below: min(counts[name] for name in vision):.0f}} to {{below: max(counts[name] for name in vision):.0f}}.
-# On repeated data Lovelace et al. ([2026](https://arxiv.org/abs/2605.01640)) find a best λ an order of magnitude above the usual one.
+# With many passes BERT has less ($N = {{below: counts["BERT"]:.1f}}$ at $k$ = {{below: bert / 340e6:.0f}} to {{below: bert / 110e6:.0f}}), but the best λ was once about 30 times the usual one ([Kim et al., 2025](https://arxiv.org/abs/2509.14786)), and Lovelace et al. ([2026](https://arxiv.org/abs/2605.01640)) find a best λ an order of magnitude above the usual one.
 #
 # In our small runs, at whatever η, the $N$ of the lowest loss was up to {{below: furthest:.0f}} times larger than the bold one (§11.4) and up to {{below: 1 / nearest:.0f}} times smaller, though there all $N$ up to 1 end within {{below: of_slow[:4].max() - of_slow.min():.3f}} of each other. In one run it was λ = 0.
 #
@@ -113,17 +113,15 @@ most_runs = 3 * (max(map(len, rows.values())) + 1)  # a fallback that is none of
 assert all(4 * a == b for tried in rows.values() for a, b in pairwise(tried)), "by fours"
 
 # %% [markdown]
-# Under this cosine PyTorch's default, λ = 0.01, is only $N = {{0.01 * sizes[1]:.2f}}$. The recipe's first two steps in code:
+# The recipe's first two steps in code:
 #
 # ```python
-# S = sum(rates)  # one η for each optimizer.step() (exercise 5)
+# S = sum(rates)  # one η for each optimizer.step() until you stop (exercise 5)
 # decay = [p for p in model.parameters() if p.ndim >= 2]
 # rest = [p for p in model.parameters() if p.ndim < 2]
 # optimizer = torch.optim.AdamW([{"params": decay, "weight_decay": N / S},
 #                                {"params": rest, "weight_decay": 0.0}], lr=peak)
 # ```
-#
-# If you stop a run early, add up its η only to that step.
 
 # %% [markdown]
 # ## 11.1 A puzzle: everybody types a different number
@@ -394,7 +392,7 @@ weak = np.corrcoef(*np.log([[each[name] for name in vision] for each in (epochs,
 # The language models all type 0.1, so their $N$ differ as their $S$ do. We read the line $N = \frac12\sqrt k$ off them.
 # It is rough: as far as we know nobody tuned these λ, and their own slope is {{steep:.1f}}. Where λ was tuned, $N$ follows a power law in $k$, too (Bergsma et al., [2025b](https://arxiv.org/abs/2505.13738)).
 #
-# **$N$ is not the same in all recipes. But unlike λ it has a meaning: how much of the start a run forgets. At $N = 5$ only {{100 * np.exp(-5):.1f}} % of the start is left. Beyond that $N$ says which updates the weights hold: at a constant η, about those of the last $1/N$ of the run.**
+# **$N$ differs between recipes, too. But unlike λ it has a meaning: how much of the start a run forgets. At $N = 5$ only {{100 * np.exp(-5):.1f}} % of the start is left. Beyond that $N$ says which updates the weights hold: at a constant η, about those of the last $1/N$ of the run.**
 
 # %% tags=["hide-input"]
 claim("11-span", "The N of the published recipes that train from scratch spans a factor of {:.0f}, "
@@ -468,7 +466,7 @@ claim("11-average", "λ times the sum of the c_i is one minus the share of the s
       measured=0.4 * c.sum() + share, equals=1, within=1e-12)
 
 # %% [markdown]
-# Rebuilt from the twin's updates, the weights agree to $10^{-9}$.
+# Rebuilt from these, the weights agree to $10^{-9}$.
 # Which updates count most in the average? Figure 11.4 shows $\lambda c_i$ under four schedules; *warm-up–stable–decay* falls to zero in the last fifth of the run.
 
 # %% tags=["hide-input"]
@@ -622,7 +620,7 @@ claim("11-turn", "Their turn per step is {:.2f} times √(2ηλ) √((1 − β�
       equals=1, within=0.05)
 
 # %% [markdown]
-# **On noise, η and λ alone predict the RMS and the turn of the weights.** This says what λ does to the weights, but not which λ is best.
+# **On noise, η and λ alone predict the RMS and the turn of the weights.** But this does not say which λ is best.
 #
 # ## 11.4 Which N is best?
 #
@@ -633,8 +631,8 @@ claim("11-turn", "Their turn per step is {:.2f} times √(2ηλ) √((1 − β�
 # - **more passes**: always {{below: amounts[1]}} signals, passed {{below: 25 * lengths[0] / amounts[1]:.0f}}, {{below: 25 * lengths[1] / amounts[1]:.0f}} or {{below: 25 * lengths[2] / amounts[1]:.0f}} times.
 #
 # Either way the runs have {{below: lengths[0]}}, {{below: lengths[1]}} and {{below: lengths[2]}} steps. We try λ = 0 and six $N$, with the same five seeds.
-# The peak η is {{below: low_eta}}; call it *small*. Of four η the one with the lowest loss is {{below: good_eta}}, except for 1,000 signals, where it is {{below: (0.01, low_eta, 0.09, good_eta)[best_eta[2]]}}; call {{below: good_eta}} *good*.
-# *Predict:* in which of the two ways does the best λ stay the same? In which does the best $N$?
+# The peak η is {{below: low_eta}} (*small*). Of four η that we tried {{below: good_eta}} (*good*) has the lowest loss, except with 1,000 signals, where {{below: (0.01, low_eta, 0.09, good_eta)[best_eta[2]]}} has.
+# *Predict:* in which way does the best λ stay the same, and in which the best $N$?
 #
 # Held-out signals give the loss and the share of wrong answers (the *error*). We compare runs of the same seed; ± is half the 95-percent interval of their differences.
 
@@ -887,7 +885,7 @@ by_error = [interval(100 * (run["error"][:, 4] - run["error"][:, 0])) for run in
 # %% [markdown]
 # At the small η of Figure 11.6 neither the best $N$ by loss stays the same, nor the best λ. By error every $N$ below 16 is within {{flat:.1f}} points of λ = 0.
 #
-# How fast does the best λ by loss move, at this η and at others? Figure 11.7 has its slope against the number of steps, both in logarithms.
+# How fast does the best λ by loss move? Figure 11.7 has its slope against the number of steps, both in logarithms, at the four η.
 # The rule *keep λ* has the slope 0, and *keep N* −1, because at a given $N$ λ is proportional to 1/steps.
 
 # %% tags=["hide-input"]
@@ -928,7 +926,7 @@ figures.show(fig, "The slope of the best λ by loss against the number of steps,
 
 # %% [markdown]
 # At the good η the loss hardly depends on $N$, so the intervals are wide. They contain the slopes that Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)) predict: *keep N* for more data, *keep λ* for more passes.
-# **By loss, at the three smaller η, neither rule lies in the interval, for more data or for more passes. No rule replaces trying; $N$ gives you the scale to try on.**
+# **At the three smaller η neither rule lies in the interval, for more data or for more passes. No rule replaces trying; $N$ gives you the scale to try on.**
 
 # %% tags=["hide-input"]
 claim("11-data", "At η = 0.03 the best λ by loss falls with more data: as the number of steps "
@@ -952,7 +950,7 @@ claim("11-ends", "The slope of a straight line is its slope",
 # %% [markdown]
 # ### Where the choice matters
 #
-# How much is lost with another λ? The table compares pairs of $N$ in stored runs of one set of five seeds: at the good η, and in two longer runs at the small η.
+# How much is lost with another λ? The table compares pairs of $N$ in stored runs: at the good η, and in two longer runs at the small η.
 
 # %% tags=["hide-input"]
 four = [interval((stored[3, :, :, k] - stored[3, :, :, 4]).mean(0)[:, 0]) for k in (0, 3)]
@@ -980,7 +978,7 @@ better = stored[3][..., [0, 3], :].mean(1) - stored[3][..., [4], :].mean(1)
 #
 # **Longer runs.** With 40 passes at the small η $N = 16$ saves {{many.mean:.2f}}. But that η is too small; at the good one the same $N$ saves only {{of_40_settled.mean:.2f}} ± {{of_40_settled.half:.2f}}. **So λ made up in part for a wrong η.**
 #
-# **Choose by the measure you will use.** At the small η, on average over the five runs, $N = 16$ has less loss than λ = 0, yet more errors, probably because its networks are less sure of what they answer.
+# **Choose by the measure you will use.** At the small η, on average over the five runs, $N = 16$ has less loss than λ = 0, yet more errors, probably because its networks are less sure.
 #
 # <details>
 # <summary>The same five runs at four η, how a best λ was found, and what others find</summary>
@@ -1015,8 +1013,8 @@ claim("11-errors", "Averaged over the five runs, N = 16 has {:.1f} points more w
 # %% [markdown]
 # ## 11.5 Carrying λ over to another run
 #
-# When you change the run, what should λ become? Some rules are *arithmetic*: they keep $N$, although the same $N$ need not be best again (§11.4). Others are
-# *observed*: somebody tried many λ and looked. In the table $c$ is any positive factor.
+# When you change the run, what should λ become? Some rules are *arithmetic*: they keep $N$, though it need not be best again (§11.4). Others are
+# *observed*: somebody tried many λ and looked. $c$ is a positive factor.
 #
 # | you change | new λ | kind of rule |
 # |---|---|---|
@@ -1098,13 +1096,13 @@ claim("11-carried", "The best N of the grid for 250 signals, carried over to 1,0
 # %% [markdown]
 # ### Where the rules disagree: width
 #
-# For hidden layers of width $m$ with $\eta\propto1/m$, three rules are in print: λ stays, $\lambda\propto\sqrt m$, or $\lambda\propto m$. In our network of 8, 20 or 50 units the best λ goes as $m$ to the power {{below: power.mean:.2f}} ± {{below: power.half:.2f}}, near the ½ of $\sqrt m$; with batch norm the power is higher (exercise 3).
+# The table's last row has three rules. In our network of 8, 20 or 50 units the best λ goes as the width $m$ to the power {{below: power.mean:.2f}} ± {{below: power.half:.2f}}, near the ½ of $\sqrt m$; with batch norm the power is higher (exercise 3).
 # **So which rule fits depends on the network: try all three.**
 #
 # <details>
 # <summary>The three rules, what each keeps, and our set-up</summary>
 #
-# The rule [μP](https://arxiv.org/abs/2203.03466) sets $\eta\propto1/m$ under Adam. In print, λ then stays, goes as $\sqrt m$ (Fan et al., [2025](https://arxiv.org/abs/2510.15262)) or as $m$ (Kosson et al., [2025](https://arxiv.org/abs/2510.19093)).
+# All three are for hidden layers. The rule [μP](https://arxiv.org/abs/2203.03466) sets $\eta\propto1/m$ under Adam. In print, λ then stays, goes as $\sqrt m$ (Fan et al., [2025](https://arxiv.org/abs/2510.15262)) or as $m$ (Kosson et al., [2025](https://arxiv.org/abs/2510.19093)).
 #
 # - **λ stays.** By (11.4) the RMS then goes as $1/\sqrt m$, as at the start, but $N$ falls as $1/m$.
 # - **$\lambda\propto\sqrt m$.** Fan et al. measure that the largest singular value goes
@@ -1307,7 +1305,7 @@ claim("11-audit", "The tool finds the RMS ratio of the plain lines, and N",
 claims.identities()
 
 # %% [markdown]
-# **Where a scale-invariant tensor has reached equilibrium, λ sets its turn. Before that the start has a part in it. Where a tensor is not scale-invariant, λ also changes the function.**
+# **In equilibrium λ sets the turn of a scale-invariant tensor; before that, the start has a part in it. In other tensors λ also changes the function.**
 
 # %% tags=["hide-input"]
 claim("11-qk", "Of the two matrices of queries and keys {} end in equilibrium",
@@ -1353,7 +1351,7 @@ verdicts_of(of_cnn, ("0.weight", "4.weight", "10.weight"))
 # %% [markdown]
 # The default does nothing here, because $S$ is only {{forgettings(rate, 1, factors_of(100, linear)):.2f}}, so $N = \lambda S$ is next to zero.
 #
-# **Then run the three tries** at full length, with five seeds. (Here the default, $N = {{forgettings(rate, 0.01, factors_of(100, linear)):.3f}}$, stands in for λ = 0.) Of the three, $N = \frac14$ had the lowest loss. As it is the smallest, we add $\frac1{16}$:
+# **Then run the three tries,** with five seeds. (Here the default, $N = {{forgettings(rate, 0.01, factors_of(100, linear)):.3f}}$, stands in for λ = 0.) Of the three, $N = \frac14$ had the lowest loss. As it is the smallest, we add $\frac1{16}$:
 
 # %%
 digits_n = np.array([1 / 16, *tries])
@@ -1483,7 +1481,7 @@ of_wrong = interval(on_validation[:, 4] - on_validation[:, 3])  # the λ of a sm
 # %% [markdown]
 # **Digits** (left). By the loss no try is better than the default, and $N = 4$ is far worse; by the errors we cannot tell: $N = 1$ has {{fewer_wrong.mean:.1f}} ± {{fewer_wrong.half:.1f}} points fewer. So we keep the default.
 #
-# **Sonnets** (right). The default has $N = {{0.01 * S:.3f}}$. $N = {{tries[chosen_text - 1]:g}}$ has the lowest loss and is not at an end, and the interval of its gain excludes zero, so we take it. On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter.
+# **Sonnets** (right). $N = {{tries[chosen_text - 1]:g}}$ has the lowest loss and is not at an end, and the interval of its gain excludes zero, so we take it. On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter.
 #
 # **A better η would gain more.** With twice this η, the best we tried, the sonnets have {{slower.mean:.2f}} less loss at $N = 1$.
 
@@ -1512,7 +1510,7 @@ claim("11-rate", "With twice the η the sonnets have less loss at N = 1: by {:.2
 #
 # ### If you can afford one run
 #
-# What does the bold $N$ risk, if it is all that you run? Figure 11.9 shows it, for each run at the best η that we tried (for the sonnets at half of it).
+# What does the bold $N$ risk? Figure 11.9 shows each run at the best η that we tried (the sonnets at half of it).
 
 # %% tags=["hide-input"]
 costs_of = [(loss.mean(0), np.isin(grid, tries)) for loss in settled]  # at the best η tried
@@ -1617,7 +1615,7 @@ assert ten[0].low > 0 > ten[2].low, "N = 1 is a clear gain, N = 16 is none"
 assert ten[0].mean > bars[3] * decided_s, "the recipe's words for it"
 
 # %% [markdown]
-# **Fewer than {{many_passes}} passes.** All losses up to $N = 1$ are in the grey band, less than 0.1 above the lowest. On the digits $N = 1$ is worse than the default by {{digits_one.mean:.3f}} ± {{digits_one.half:.3f}}, a tenth of its loss, and $N = 4$ was far worse. On the signals, though, $N = 4$ was a little better than 1 (§11.4). **So in a short run $N = 1$ risks about a tenth of the loss, and need not be best.**
+# **Fewer than {{many_passes}} passes.** All losses up to $N = 1$ are in the grey band, less than 0.1 above the lowest. On the digits $N = 1$ is worse than the default by {{digits_one.mean:.3f}} ± {{digits_one.half:.3f}}, a tenth of its loss, and $N = 4$ was far worse. On the signals, though, $N = 4$ was a little better than 1 (§11.4).
 #
 # **{{many_passes}} passes or more.** $N = 4$ is in the band, at most {{up(of_long[:, 4].max()):.2f}} above the lowest; but then λ = 0 and $N = 1$ are at most {{up(of_long[:, [0, 3]].max()):.2f}} above it, and on the digits in 20 passes $N = 4$ is worse than 1.
 #
@@ -1700,15 +1698,13 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
 
 # %% [markdown]
 # Only in part. With η too large (top row) the loss falls along the row from {{by_rate[3, 0]:.2f}} to {{by_rate[3].min():.2f}}, but with η too small (bottom row) only from {{by_rate[0, 0]:.2f}} to {{by_rate[0].min():.2f}}, and on the digits a larger λ then harms (exercise 7).
-# By loss η matters more: even with its best λ, η = {{rates[0]}} has {{slow_rate.mean:.2f}} ± {{slow_rate.half:.2f}} more loss than η = {{rates[2]}}. By error that is not clear: {{slow_errors.mean:.1f}} ± {{slow_errors.half:.1f}} points. The search itself would take η = {{rates[wrong.mean(1)[:, 1].argmin()]}} if it went by errors: choose by the measure that you will use.
+# By loss η matters more: even with its best λ, η = {{rates[0]}} has {{slow_rate.mean:.2f}} ± {{slow_rate.half:.2f}} more loss than η = {{rates[2]}}. By error that is not clear ({{slow_errors.mean:.1f}} ± {{slow_errors.half:.1f}} points), and the search would settle on η = {{rates[wrong.mean(1)[:, 1].argmin()]}}.
 #
-# **So first settle η at the bold $N$, then $N$ at that η.**
+# **So settle η at the bold $N$, by your own measure, then $N$ at that η.**
 #
 # ### Fine-tuning
 #
-# Fine-tuning wants to keep the start, and $N = 1$ leaves only {{100 * np.exp(-1):.0f}} % of it. **So leave λ at its default if that is below $0.05/S$, and else type $0.05/S$.** Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so start at $\lambda = 0.05/S$ and try $0.2/S$ next (both untested).
-#
-# In 938 steps, linear to zero from $\eta = 2\cdot10^{-5}$, $0.05/S$ is {{0.05 / forgettings(2e-5, 1, factors_of(938, linear)):.0f}}, so every usual λ is far below it.
+# Fine-tuning wants to keep the start, and $N = 1$ leaves only {{100 * np.exp(-1):.0f}} % of it. **So leave λ at its default if that is below $0.05/S$, and else type $0.05/S$.** (In 938 steps, linear to zero from $\eta = 2\cdot10^{-5}$, this is {{0.05 / forgettings(2e-5, 1, factors_of(938, linear)):.0f}}, far above every usual λ.) Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so start at $\lambda = 0.05/S$ and try $0.2/S$ next. We tested neither, nor proxies.
 #
 # ## 11.8 In practice: a page to tear out
 #
@@ -1844,7 +1840,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, then 0.2/S w
 # | not invariant, here λ is a penalty | λ changes the function, too | box 7 |
 # | decays though its role is … | a bias or a scale decays | two parameter groups (§11.6) |
 #
-# **Limits.** Our networks are small, our runs short, and Figures 11.6, 11.7 and 11.10 show one task. We did not test fine-tuning or proxies. The table's last two rows rest on AdamW alone, and on stored runs of one set of five seeds.
+# **Limits.** Our networks are small, our runs short, and Figures 11.6, 11.7 and 11.10 show one task. The table's last two rows rest on AdamW alone, and on stored runs of one set of five seeds.
 #
 # ## 11.9 Exercises
 #
@@ -1894,7 +1890,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, then 0.2/S w
 #
 # </details>
 #
-# **5.** (Ask the scheduler.) A language model with 20 tokens per weight, in one pass, takes 1,000 steps of AdamW under `torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.01, total_steps=1000)`. Sum its η. Which λ do you type for your only run?
+# **5.** (Ask the scheduler.) A language model with 20 tokens per weight, in one pass, takes 1,000 steps of AdamW under `torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.01, total_steps=1000)`. Sum its η. Which λ do you type for your only run? Which with batch × 4 and η × 2, same tokens? Which with tokens × 10?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1910,6 +1906,8 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, then 0.2/S w
 # ```
 #
 # $S = 5.06$: about half of $1{,}000\cdot0.01$, as both the rise and the fall are half cosines. The one-pass row gives the bold $N$: $\frac12\sqrt{20} = {{0.5 * 20**0.5:.1f}}$, so λ = {{0.5 * 20**0.5 / 5.06:.2f}}. (The other two, {{20**0.5 / 8 / 5.06:.2f}} and {{2 * 20**0.5 / 5.06:.1f}}, you cannot try; a smaller model with 20 tokens per weight could.)
+#
+# Batch × 4 leaves 250 steps, and with η × 2 $S$ is half of what it was. $k$ and the bold $N$ stay, so λ doubles: {{2 * 0.5 * 20**0.5 / 5.06:.2f}}, as §11.5 says for η × $\sqrt c$. Tokens × 10 makes $10\,S$, but $k = 200$ and $N = \frac12\sqrt{200} = {{0.5 * 200**0.5:.1f}}$. So λ = {{0.5 * 200**0.5 / 50.6:.2f}}: divided by $\sqrt{10}$, not by 10.
 #
 # </details>
 #
