@@ -508,7 +508,7 @@ figures.show(fig, "Two panels with the coefficient of each update in the final w
              "and gives the first half next to none; linear-to-zero is highest at "
              f"{peak:.2f} of the run.", number="11.4",
              caption="A curve shows the coefficients of the updates under one schedule, "
-             "and the area of the bar is the share of the start, whose width has no meaning in time. "
+             "and the area of the bar is the share of the start; its width is no time. "
              "With the bar the area below each curve is one. The axes differ.")
 
 # %% [markdown]
@@ -807,6 +807,8 @@ ended = [bool(np.any(of_runs)) for of_runs in sides.values()]
 assert ended == [False, False, True, True], "best λ at an end of the grid, at the larger η only"
 few_passes = [float(n) for data, passes in lowest_n.values()
               for n in data.split(", ") + passes.split(", ")[:2]]
+
+# %% tags=["hide-input"]
 of_slow = longer[0, ..., 0].mean(0)  # 4,000 signals at η = 0.01, by N
 many_runs = np.concatenate([stored[:, 4], longer, of_digits.reshape(6, 5, 7, 2)])[..., 0]
 times_bold = [*few_passes, *grid[many_runs.mean(1).argmin(-1)] / 4]  # best N ÷ the bold N
@@ -1533,7 +1535,8 @@ at_smaller = (smaller_rates - smaller_rates.min(-1, keepdims=True)).max((0, 1)) 
 slow = np.stack([*stored[1:3, 4], longer[0], *longer[3:5], *of_digits[:, 0]])[..., 0].mean(1)
 long_smaller = slow - slow.min(-1, keepdims=True)  # 20 passes or more; costs by run and N
 slow_digits, slow_signals = long_smaller[5:], np.vstack([at_smaller, *long_smaller[:5]])
-bold_costs = [max(at_smaller[3], long_smaller[:5, 4].max()), slow_digits[:, 4].max()]  # the bold N's
+# of the bold N: on signals and on digits
+bold_costs = [max(at_smaller[3], long_smaller[:5, 4].max()), slow_digits[:, 4].max()]
 digits_four = interval(of_digits[0, 1, :, 4, 0] - of_digits[0, 1, :, 3, 0])  # 20 passes
 assert min(each.low for each in four + four_errors) > 0, "N = 4 against λ = 0 and N = 1"
 
@@ -1625,8 +1628,8 @@ assert ten[0].mean > bars[3] * decided_s, "the recipe's words for it"
 
 # %% tags=["hide-input"]
 claim("11-nothing", "In the five runs of signals, each at the best η tried, on the digits of "
-      "§11.7 and on the sonnets N = ¼, N = 1 and doing nothing end within {:.3f} of the best loss, nearer than "
-      "N = 4 on the digits",
+      "§11.7 and on the sonnets N = ¼, N = 1 and doing nothing end within {:.3f} of the best "
+      "loss, nearer than N = 4 on the digits",
       measured=[*costs[:, :2].ravel(), *of_nothing], below=costs[5, 2])
 claim("11-digits", "On the digits in 20 passes, at the settled η, N = 4 has {:.2f} more loss than "
       "N = 1", measured=digits_four.mean, above=0)
