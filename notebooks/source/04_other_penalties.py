@@ -211,7 +211,7 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
 #
 # ## 4.3 One weight: a fixed amount or a fixed share
 #
-# How much does a penalty take? A single weight has the loss $\frac12(w-z)^2$, which is smallest at $z$. With an L1 penalty of strength κ (here λ is L2's) we
+# How much does a penalty take? Let a single weight have the loss $\frac12(w-z)^2$, smallest at $z$. With an L1 penalty of strength κ (here λ is L2's) we
 # minimise $\frac12(w-z)^2 + \kappa|w|$. *Predict:* where is the minimum if $0<z<\kappa$?
 #
 # 1. This convex function has the slope $-z+\kappa$ just right of 0, and $-z-\kappa$ just left of it. Zero is the minimum if the curve
@@ -382,7 +382,7 @@ claim("04-soft", "under L2 with λ = 1, and under both, the best is that of (4.1
 #
 # If a proximal step changes nothing, then $g_i = -\lambda\,\mathrm{sign}(w_i)$ where $w_i\ne0$, and
 # $|g_i|\le\lambda$ where $w_i = 0$. For a convex loss these are the conditions of the minimum, by the steps of §4.3 for each weight. They say that loss plus penalty falls
-# along no single weight; for a convex loss plus a sum of convex functions of single weights, it then falls in no direction at all. Proximal steps lead there if η is at most one over the largest curvature
+# along no single weight. As the loss is convex and smooth, and the penalty a sum of convex functions of single weights, the sum then falls in no direction at all. Proximal steps lead there if η is at most one over the largest curvature
 # ([Beck and Teboulle, 2009](https://doi.org/10.1137/080716542)).
 #
 # </details>
@@ -893,7 +893,7 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 # <summary>Why zeros are only approached</summary>
 #
 # With $g$ fixed, a step multiplies $u+v$ by $1-\eta(\lambda+g)$ and $u-v$
-# by $1-\eta(\lambda-g)$. If $|g|<\lambda$, both lose a share and never all.
+# by $1-\eta(\lambda-g)$. If $|g|<\lambda$, both lose a share with each step, and never all.
 #
 # </details>
 #
@@ -902,7 +902,7 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 #
 # Let the loss be convex in $w$, with slopes $g_i$. Where the gradient is zero, $g_iv_i+\lambda u_i = 0$ and $g_iu_i+\lambda v_i = 0$.
 #
-# 1. If both factors are nonzero, multiplying these by $u_i$ and $v_i$ shows $u_i^2 = v_i^2$. Then $g_i = -\lambda\,\mathrm{sign}(w_i)$, as in the Lasso.
+# 1. If both factors are nonzero, multiplying these equations by $u_i$ and $v_i$ shows $u_i^2 = v_i^2$. Then $g_i = -\lambda\,\mathrm{sign}(w_i)$, as in the Lasso.
 # 2. If one factor is zero, so is the other. The second derivatives then form the matrix with λ
 #    on its diagonal and $g_i$ off it, with a negative eigenvalue unless $|g_i|\le\lambda$, as in the Lasso.
 #
@@ -982,7 +982,7 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 # <summary>Exact zeros: singular value thresholding</summary>
 #
 # As in §4.6, factors only approach zero: in the end
-# each step multiplies both by $1-\eta(\lambda-\hat s_i)$. For exact zeros train $W$ itself, and after each step apply (4.8) to its singular values, with ηλ for λ, as in (4.4): a step takes η times what the minimum asks for. This *singular value thresholding* ([Cai, Candès and Shen, 2010](https://doi.org/10.1137/080738970)) is soft thresholding for the nuclear norm.
+# each step multiplies both by $1-\eta(\lambda-\hat s_i)$. For exact zeros train $W$ itself, and after each step apply (4.8) to its singular values, with ηλ for λ: as in (4.4), a step takes η times the penalty's slope λ. This *singular value thresholding* ([Cai, Candès and Shen, 2010](https://doi.org/10.1137/080738970)) is soft thresholding for the nuclear norm.
 #
 # </details>
 
@@ -1282,7 +1282,7 @@ def largest_slope(sign, residual, steps=200):
 at_zero = [largest_slope(sign, bent) for sign in (1, -1)]
 
 # %% [markdown]
-# A unit stays only if loss and penalty balance: as its size grows, the loss must fall at the rate λ. While all sizes are 0, the largest rate that we find is {{at_zero[0]:.3f}} for $v>0$, but only {{at_zero[1]:.3f}} for $v<0$. We train 40 units with λ = 0.09, between the two. *Predict:* which units survive (Figure 4.11)?
+# A unit stays only if loss and penalty balance: as its size grows, the loss must fall at the rate λ. While all sizes are 0, the largest rate that a search finds is {{at_zero[0]:.3f}} for $v>0$, but only {{at_zero[1]:.3f}} for $v<0$. We train 40 units with λ = 0.09, between the two. *Predict:* which units survive (Figure 4.11)?
 
 # %%
 rng = np.random.default_rng(seeds(1)[0])
@@ -1356,7 +1356,7 @@ figures.show(fig, f"The sizes of {len(curves)} ReLU units over 1,000 steps on a 
              f"its sign; in {changed.sum()} units the last sign is not the first.")
 
 # %% [markdown]
-# **All {{(~plus).sum()}} units with $v<0$ fade, because after the first steps their rate is below λ:** at the end the largest that we find is {{at_end[1]:.3f}}.
+# **All {{(~plus).sum()}} units with $v<0$ fade, because after the first steps their rate is below λ:** at the end the largest that it finds is {{at_end[1]:.3f}}.
 #
 # Of the {{plus.sum()}} with $v>0$, {{stay.sum()}} stay above a millionth. **But they are near-copies of two units:** each $w$ points nearly along the largest unit's, or opposite to it (|cosine| ≥ {{np.abs(copy[stay]).min():.2f}} after {{10 * (len(unit_sizes) - 1):,}} steps).
 #
@@ -1428,7 +1428,7 @@ for name, path, color in (("whole", whole, OF_L2), ("adapter", by_adapter, OF_FA
     ax.plot(path[1:, 0, 0], path[1:, 1, 1], "o", ms=5, color=color, label=f"_{name}")
 ax.plot([0, 1, 1], [0, 0, 0.6], "s", ms=7, mfc="none", color=figures.GREY)
 for x, y_text, name in ((0.03, -0.1, "0"), (0.93, -0.1, "W₀, pretrained"),
-                        (0.95, 0.67, "best for the new task")):
+                        (0.78, 0.67, "best for the new task")):
     ax.text(x, y_text, name, color=figures.GREY, fontsize=9)
 ax.text(1.28, 0.3, "adapter\ndecays", color=OF_FACTORS, va="center")
 ax.text(0.45, 0.36, "W decays", color=OF_L2, ha="right")
@@ -1439,16 +1439,16 @@ for at in (1, 2):
             fontsize=9)
 ax.set(xlabel="weight that was learned before", ylabel="new weight",
        xlim=(-0.1, 1.75), ylim=(-0.15, 0.8), xticks=[0, 0.5, 1], yticks=[0, 0.2, 0.4, 0.6])
-_ = ax.set_title("Decay ends at W₀ …")
+_ = ax.set_title("An adapter ends at W₀ …")
 
 # %% tags=["hide-input"]
 fading = np.linspace(0, 500_000, 101)
 later.plot(fading / 1000, left_over(weak, fading), color=OF_FACTORS, label="_fade")
-for steps, note in ((taken_steps, ""), (1 / (2 * eta * weak), ":\n1/e is left")):
+for steps, note in ((taken_steps, ": {:.0%} left"), (1 / (2 * eta * weak), ":\n1/e left")):
     share = left_over(weak, steps)
     later.plot(steps / 1000, share, "o", color=figures.PINK, label=f"_{steps:.0f}")
-    later.text(steps / 1000 + 16, share + 0.01, f"{steps:,.0f} steps{note}", color=figures.PINK,
-               fontsize=9)
+    later.text(steps / 1000 + 16, share + 0.01, f"{steps:,.0f} steps{note.format(share)}",
+               color=figures.PINK, fontsize=9)
 later.set(xlabel="steps (thousands)", ylabel="share that is left", ylim=(0, 1.08), xlim=(-15, 500))
 _ = later.set_title("… but slowly")
 
@@ -1484,7 +1484,7 @@ claim("04-fade", "decay without a slope leaves of two factors what the formula s
 assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)], np.exp(-1), 1e-3)
 
 # %% [markdown]
-# The pull takes time (right). Where the loss has no slope, a step multiplies both factors by $1-\eta\lambda$, so their product by about $1-2\eta\lambda$. *What
+# The pull takes time (Figure 4.12, right). Where the loss has no slope, a step multiplies both factors by $1-\eta\lambda$, so their product by about $1-2\eta\lambda$. *What
 # does not matter to the loss fades by a factor e in $1/(2\eta\lambda)$ steps;* if η falls, take its mean. At $\eta = {{eta}}$ and $\lambda = {{weak}}$ this takes {{1 / (2 * eta * weak):,.0f}} steps. **A fine-tuning of {{taken_steps:,}} steps removes only {{100 * (1 - left_over(weak, taken_steps)):.0f}} % of it.**
 #
 # ## 4.11 How little AdamW takes
@@ -1499,7 +1499,7 @@ assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)],
 #
 # SGD is the case $a = b = 1$. Under AdamW $\sqrt{ab}$ is the size of a typical gradient entry, here about {{below: typical.min():.2f}} to {{below: typical.max():.2f}}.
 #
-# It depends on λ, so (4.10) can be checked after a run, but does not predict it. From λ = {{below: adam_lams[1]:.0f}} to {{below: adam_lams[3]:.0f}} it grows by a factor of {{below: typical[3] / typical[1]:.1f}}, and falls again when little is left of the adapter.
+# $\sqrt{ab}$ depends on λ, so (4.10) can be checked after a run, but does not predict it. From λ = {{below: adam_lams[1]:.0f}} to {{below: adam_lams[3]:.0f}} it grows by a factor of {{below: typical[3] / typical[1]:.1f}}, and falls again when little is left of the adapter.
 #
 # <details>
 # <summary>Proof, why √(ab) depends on λ, and why entries stay near 1/λ</summary>
@@ -1705,7 +1705,7 @@ assert off_lines < 0.01, "with one √v̂ for each factor singular values are of
 assert (each[4:, 0] > by_rule[4:]).all(), "at large λ the strongest loses no more"
 
 # %% [markdown]
-# Up to λ = {{adam_lams[3]:.0f}}, AdamW's runs lie near the lines of (4.10) (Figure 4.13). At larger λ the strongest direction loses more, because $\sqrt{\hat v}$ differs between entries: with one for each factor (light blue), all means lie within {{off_lines:.3f}} of the lines.
+# Up to λ = {{adam_lams[3]:.0f}}, AdamW's runs lie near the lines of (4.10) (Figure 4.13). At larger λ the strongest direction loses more, because $\sqrt{\hat v}$ differs between entries: with one for each factor (right), all means lie within {{off_lines:.3f}} of the lines.
 #
 # **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD,** here {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times.
 
@@ -1752,7 +1752,7 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # |ridge|a share|no|chapter 1|
 # |$\lambda\sum\lvert w\rvert$ in the loss|λ, on average|no|from $\lambda_{\max}$ of (4.5) to a thousandth of it|
 # |Lasso; proximal steps, full batches|λ|yes|the same|
-# |elastic net, likewise|κ, then a share|yes|κ as for the Lasso, λ as for ridge|
+# |elastic net; the same steps|κ, then a share|yes|κ as for the Lasso, λ as for ridge|
 # |decay of two factors, SGD|λ per direction|approached|between the $\hat s_i$ (for other inputs below $\lVert E\rVert_2$)|
 # |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|amount$/(2\sqrt{ab})$, with $\sqrt{ab}$ of a run without decay; then measure $\sqrt{ab}$ again and correct|
 #
