@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 4 Other penalties
 #
-# Weight decay, the L2 penalty, costs λ times *half* the sum of the squared weights. The *L1 penalty* $\lambda\sum_i|w_i|$ adds up their sizes.
+# Weight decay, the L2 penalty, costs λ times *half* the sum of the squared weights. The *L1 penalty* $\lambda\sum_i|w_i|$ adds up the weights' sizes.
 # L1 is known for making weights exactly zero, and L2 for never doing so. §4.1 tests both.
 #
 # By the end you will be able to
@@ -61,13 +61,13 @@ train([w_l1], lambda: (inputs @ w_l1 - targets).square().mean() / 2 + lam * w_l1
 by_autograd = w_l1.detach().numpy()
 
 # %% [markdown]
-# **The second run has nothing but weight decay**, with $\lambda = 0.24$ on two factors $U$ and $V$. Their product $W = UV^\top$ is a matrix
+# **The second run has only weight decay**, with $\lambda = 0.24$ on two factors $U$ and $V$. Their product $W = UV^\top$ is a matrix
 # that takes the pixels of a handwritten digit's image to ten scores, one for each class. The pixels are
 # *whitened*: mixed linearly until they are uncorrelated and have variance 1.
 #
-# When has a matrix lost something? Write it as a sum of *directions* (its singular value decomposition),
+# What can vanish in a matrix? Write it as a sum of *directions* (its singular value decomposition),
 # $W = \sum_i s_i\,p_iq_i^\top$. Direction $i$ looks for the input pattern $q_i$ and answers with the output pattern $p_i$. Patterns have length 1;
-# the *singular value* $s_i\ge0$ says how strong the direction is. At $s_i = 0$ it has vanished.
+# the *singular value* $s_i\ge0$ says how strong the direction is, and at $s_i = 0$ it has vanished.
 #
 # A score's target is 1 for the right class and 0 for the others, minus its mean over all images. An image's ten targets then add up to
 # zero, so only nine directions are left to learn. *Predict:* how many of the 64 weights, and of the nine directions, end below a millionth?
@@ -205,17 +205,17 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
 
 # %% [markdown]
 # At the best point of a circle the arrow $-\nabla L$ points straight
-# outwards, so $w_2$ is zero only if the arrow is horizontal. For a convex loss, a corner is best if the loss falls along neither
-# edge, so for every arrow in the shaded fan, whose sides stand at right angles to the edges.
+# outwards, so $w_2$ is zero only if the arrow is horizontal. On a diamond, the loss falls along an edge if the arrow makes an acute angle with it. In the
+# shaded fan the arrow does so with neither edge, and for a convex loss the corner is best.
 # **Other data may turn the arrow within the fan, and $w_2$ stays zero.**
 #
 # ## 4.3 One weight: a fixed amount or a fixed share
 #
-# How much does a penalty take? A single weight has the loss $\frac12(w-z)^2$, which is smallest at $z$. With an L1 penalty of strength κ (λ is L2's here) we
+# How much does a penalty take? Let a single weight have the loss $\frac12(w-z)^2$, smallest at $z$. With an L1 penalty of strength κ (here λ is L2's) we
 # minimise $\frac12(w-z)^2 + \kappa|w|$. *Predict:* where is the minimum if $0<z<\kappa$?
 #
 # 1. This convex function has the slope $-z+\kappa$ just right of 0, and $-z-\kappa$ just left of it. Zero is the minimum if the curve
-#    falls to neither side, so if $-z+\kappa\ge0\ge-z-\kappa$, which means $|z|\le\kappa$.
+#    falls to neither side: $-z+\kappa\ge0\ge-z-\kappa$, which means $|z|\le\kappa$.
 # 2. Otherwise $w$ has the sign of $z$, and $w-z+\kappa\,\mathrm{sign}(z) = 0$ gives $w = z - \kappa\,\mathrm{sign}(z)$.
 #
 # This is *soft thresholding*. For comparison, L2 has its minimum where $w-z+\lambda w = 0$:
@@ -356,13 +356,13 @@ claim("04-soft", "under L2 with λ = 1, and under both, the best is that of (4.1
 # %% [markdown]
 # ## 4.4 Exact zeros need a threshold
 #
-# Why did L1 make no zeros in §4.1? Not because $|w|$ has no slope at 0: PyTorch takes slope 0 there, and any other *subgradient* $\xi$
-# from −1 to 1 is as valid.
+# Why did L1 make no zeros in §4.1? That $|w|$ has no slope at 0 is not the reason. PyTorch takes 0 for it; any other *subgradient* $\xi$
+# from −1 to 1 is as valid, and none that we try makes zeros.
 #
 # The reason is that steps hardly ever land on 0. Take a weight that is zero at the minimum, and let the loss have a fixed slope $g$ there, with $|g|<\lambda$.
 # A step moves the weight by $-\eta(\lambda+g)$ from just right of zero, and by $+\eta(\lambda-g)$ from just
-# left. Both point towards zero, but sooner or later one overshoots, and from then on the weight hops back and forth.
-# It is never further from zero than the longer of the two steps,
+# left. Both point towards zero, but sooner or later one overshoots. From then on the weight hops back and forth,
+# never further from zero than the longer of the two steps,
 #
 # $$\eta\,(\lambda+|g|) < 2\eta\lambda. \tag{4.3}$$
 #
@@ -371,9 +371,9 @@ claim("04-soft", "under L2 with λ = 1, and under both, the best is that of (4.1
 #
 # $$w_i\;\leftarrow\;\operatorname{soft}(w_i-\eta g_i,\;\eta\lambda). \tag{4.4}$$
 #
-# A whole interval goes to *exactly* 0: where $|g_i|<\lambda$, every $w_i$ with $|w_i|\le\eta(\lambda-|g_i|)$.
+# Where $|g_i|<\lambda$, a whole interval goes to *exactly* 0: every $w_i$ with $|w_i|\le\eta(\lambda-|g_i|)$.
 #
-# The minimum of loss plus $\lambda\sum_i|w_i|$ is called the *Lasso* ([Tibshirani, 1996](https://doi.org/10.1111/j.2517-6161.1996.tb02080.x)). Proximal steps lead there, under the conditions below.
+# For the squared loss, the minimum of loss plus $\lambda\sum_i|w_i|$ is called the *Lasso* ([Tibshirani, 1996](https://doi.org/10.1111/j.2517-6161.1996.tb02080.x)). Proximal steps lead there (conditions below).
 #
 # <details>
 # <summary>Subgradients, and when proximal steps lead to the minimum</summary>
@@ -381,8 +381,8 @@ claim("04-soft", "under L2 with λ = 1, and under both, the best is that of (4.1
 # A subgradient ξ of $|w|$ at 0 is the slope of a line $\xi w$ that is nowhere above $|w|$. As PyTorch has $\xi = 0$, a weight that does land on 0 leaves at once: its next step is $-\eta g\ne0$.
 #
 # If a proximal step changes nothing, then $g_i = -\lambda\,\mathrm{sign}(w_i)$ where $w_i\ne0$, and
-# $|g_i|\le\lambda$ where $w_i = 0$. For a convex loss these are the conditions of the minimum, by the steps of §4.3 for each weight: along no weight does loss plus penalty
-# fall, and a convex loss plus a sum of convex functions of single weights then falls nowhere. Proximal steps lead there if η is at most one over the largest curvature
+# $|g_i|\le\lambda$ where $w_i = 0$. For a convex loss these are the conditions of the minimum, by the steps of §4.3 for each weight. They say that loss plus penalty falls
+# along no single weight. As the loss is convex and smooth, and the penalty a sum of convex functions of single weights, the sum then falls in no direction at all. Proximal steps lead there if η is at most one over the largest curvature
 # ([Beck and Teboulle, 2009](https://doi.org/10.1137/080716542)).
 #
 # </details>
@@ -414,9 +414,6 @@ w_lasso = proximal(H, q, lam)
 zero = w_lasso == 0
 falling = 0.01 * (1 + np.cos(np.pi * np.arange(2000) / 2000))  # η from 0.02 to nearly 0
 by_falling = subgradient_path(falling, 2000)[-1]
-
-# %% [markdown]
-# In Figure 4.4 all weights hop, so $g$ still moves a little, and (4.3) holds only roughly.
 
 # %% tags=["hide-input"]
 assert zero.any(), "the Lasso has no zeros"
@@ -473,7 +470,8 @@ figures.show(fig, "Left, one weight that is zero in the Lasso, over 150 steps at
              f"{right['_proximal zero'].y.size} are exactly zero.", number="4.4",
              caption="Orange weights have L1 in the loss and η = 0.02. On the left "
              f"g = −{-g_hop:.1f}, so that steps up, η(λ − g), are longer than steps down, "
-             "η(λ + g). For amber weights η falls along half a cosine. Pink rings and crosses are "
+             "η(λ + g). All weights hop, so g still moves a little, and (4.3) holds only roughly. "
+             "For amber weights η falls along half a cosine. Pink rings and crosses are "
              "of proximal steps; a cross is an exact zero, for which a logarithmic axis has no "
              "place.")
 
@@ -492,7 +490,7 @@ claim("S2-12", "With L1 in the loss, the furthest weight that should be zero end
       "from it, at η = 0.02 and at 0.002", measured=furthest, between=(1, 2.2))
 
 # %% [markdown]
-# **Proximal steps end at the Lasso, with all of its zeros.**
+# **Proximal steps end at the Lasso, with all of its zeros** (Figure 4.4). A falling η (amber) only comes near them.
 
 # %% tags=["hide-input"]
 claim("S2-12", "Proximal steps make {} of the 64 weights exactly zero, as many as scikit-learn's "
@@ -506,10 +504,10 @@ claim("04-calm", "with a falling η, each weight below a millionth is a zero of 
       measured=w_lasso[calm], equals=0, within=1e-9)
 
 # %% [markdown]
-# On minibatches most zeros do not last, because $|g|$ is often above λ there. We start at the Lasso.
+# On minibatches most zeros do not last, because the slope of a small batch is noisy, and its size is often above λ.
 
 # %%
-lrs = np.array([[0.02], [0.002]])  # two runs on the same minibatches, one in each row of w
+lrs = np.array([[0.02], [0.002]])  # two runs from the Lasso, one in each row of w
 rng, w_batch, counts = claims.rng(4), np.array([w_lasso, w_lasso]), []
 for _ in range(4000):
     rows = rng.choice(n, 32, replace=False)
@@ -521,9 +519,14 @@ for _ in range(4000):
 late = 1000
 kept_zeros = np.mean(counts[-late:], 0)
 assert kept_zeros.max() < zero.sum() / 2, "on minibatches most zeros of the Lasso are kept"
+few, late_w = (~zero).sum(), w_batch[1]  # pruned to as many weights as the Lasso keeps
+pruned = np.where(np.abs(late_w) >= np.sort(np.abs(late_w))[-few], late_w, 0)
+before, after = (np.square(X @ w - y).mean() for w in (late_w, pruned))
+by_pruning = after / before - 1
+assert 0 < by_pruning < 0.01, "pruning raises the loss by much, or not at all"
 
 # %% [markdown]
-# On batches of 32, with η = 0.02 and even with 0.002, {{kept_zeros.min():.0f}} to {{kept_zeros.max():.0f}} of the Lasso's {{zero.sum()}} zeros are left, on average over the last {{late:,}} steps.
+# On batches of 32, with η = 0.02 and even with 0.002, about {{kept_zeros.mean():.0f}} of the Lasso's {{zero.sum()}} zeros are left, on average over the last {{late:,}} steps.
 #
 # **For exact zeros, threshold after each step, on full batches.**
 
@@ -562,7 +565,7 @@ claim("04-rest", "and |g| is at most λ where a weight is zero",
 #
 # $$\lambda_{\max} = \max_i |g_i|. \tag{4.5}$$
 #
-# In code this is `w.grad.abs().max()` at zero weights, if targets are centred.
+# In code: `w.grad.abs().max()` after a `backward()` at zero weights, with centred targets.
 
 # %% tags=["hide-input"]
 largest = np.abs(q).max()  # at w = 0 the gradient is -q
@@ -575,8 +578,6 @@ claim("04-first", "just above λ_max all weights are zero",
 # As λ grows, the Lasso sets one weight after another to zero, while ridge sets none (Figure 4.5).
 
 # %%
-# The Lasso's weights run straight between knots, which scikit-learn finds exactly. Its λ fall;
-# np.interp wants rising numbers, so it gets -λ.
 knots, _, at_knots = lars_path(ten, y, method="lasso", alpha_min=0.001)
 path_lams = np.sort([*np.geomspace(0.001, 100, 121), *knots[:-1]])
 lasso_weights = np.array([np.interp(-path_lams, -knots, line) for line in at_knots]).T
@@ -674,12 +675,17 @@ assert best["Lasso, 64"].mean() > best["Lasso, ten"].mean(), "54 more inputs do 
 fig, axes = figures.subplots(1, 2, figsize=(5.6, 2.8))
 for ax, x, other, color, words in (
         (axes[0], chosen["ridge, 64"], chosen["Lasso, 64"], OF_L1,
-         ("ridge, 64 inputs", "Lasso, 64 inputs")),
+         ("ridge, 64 inputs, chosen λ", "Lasso, 64 inputs, chosen λ")),
         (axes[1], best["Lasso, ten"], best["Lasso, 64"], OF_L1,
          ("Lasso, ten inputs, best λ", "Lasso, 64 inputs, best λ"))):
     ends = np.array([min(x.min(), other.min()) - 30, max(x.max(), other.max()) + 30])
     ax.plot(ends, ends, color=figures.GREY, lw=0.8, label="_equal")
     ax.plot(x, other, "o", ms=4, alpha=0.7, mew=0, color=color, label="_split")
+    middle = x.mean(), other.mean()
+    ax.plot([middle[0], middle[0]], middle, color=figures.PINK, lw=2, label="_gap")
+    ax.plot(*middle, "D", ms=6, color=figures.PINK, label="_mean")
+    ax.text(0.97, 0.05, f"means: {abs(middle[1] - middle[0]):.0f}\napart", ha="right",
+            color=figures.PINK, transform=ax.transAxes, fontsize=9)
     ticks = np.arange(200 * np.ceil(ends[0] / 200), ends[1], 200)
     ax.set(xlabel=words[0], ylabel=words[1], xlim=ends, ylim=ends, aspect="equal", xticks=ticks,
            yticks=ticks)
@@ -687,6 +693,8 @@ _ = axes[0].set_title("The Lasso beats ridge …"), axes[1].set_title("… ten i
 
 # %% tags=["hide-input"]
 dots = [figures.drawn(ax)["_split"] for ax in axes]
+apart = [np.ptp(figures.drawn(ax)["_gap"].y) * sign for ax, sign in zip(axes, (-1, 1), strict=True)]
+assert abs(apart[1] - harm.mean) < 1e-9, "the bar is not the harm"
 assert (dots[0].y < dots[0].x).sum() == wins, "the axes are exchanged"
 assert abs((dots[1].y - dots[1].x).mean() - harm.mean) < 1e-9, "the harm is not that of the dots"
 figures.show(fig, "Two panels of 20 dots, one for each split, and a diagonal where both test "
@@ -694,9 +702,11 @@ figures.show(fig, "Two panels of 20 dots, one for each split, and a diagonal whe
              f"{(dots[0].y < dots[0].x).sum()} dots lie below the diagonal. Right, the "
              "Lasso's loss with 64 inputs against its loss "
              f"with ten: {(dots[1].y - dots[1].x > 0.01).sum()} lie above it, and "
-             f"{np.isclose(dots[1].y, dots[1].x, rtol=1e-6).sum()} on it.", number="4.6",
+             f"{np.isclose(dots[1].y, dots[1].x, rtol=1e-6).sum()} on it. Diamonds at the means "
+             f"lie {-apart[0]:.0f} below the diagonal, and {apart[1]:.0f} above it.", number="4.6",
              caption="A dot is a split, and both axes show the loss on its test patients. On the "
-             "left λ is chosen; on the right it is the one that is best in the test.")
+             "left λ is chosen; on the right it is the one that is best in the test. A diamond is "
+             "the mean of the dots, and its bar the distance to the diagonal.")
 
 # %% tags=["hide-input"]
 claim("04-best", "the λ that is best in the test is nowhere worse than the chosen one",
@@ -712,11 +722,12 @@ claim("04-choice", "the cost of choosing λ, less the best λ's gain, is the los
       measured=cost - gain - (shrunk[0] - without), equals=0, within=1e-9)
 
 # %% [markdown]
-# **With {{X.shape[1]}} inputs and a chosen λ, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But it does not undo the harm of {{X.shape[1] - 10}} more inputs** (Figure 4.6): even with the λ that is best in the test, its mean loss is {{harm.mean:.0f}} lower with ten.
+# **With {{X.shape[1]}} inputs and a chosen λ, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But it does not undo the harm of {{X.shape[1] - 10}} more inputs** (Figure 4.6): even with the best λ for each, the Lasso's mean test loss with {{X.shape[1]}} inputs is {{harm.mean:.0f}} above that with ten.
 
 # %% tags=["hide-input"]
 claim("04-lasso-best", "With 64 inputs and the best λ for each, the Lasso's mean test loss is "
-      "lower than ridge's: the 95 % interval of the difference begins at {:.0f}", above=0,
+      "lower than ridge's: the 95 % interval of the difference begins at {:.0f} (if the splits, "
+      "which overlap, counted as independent)", above=0,
       measured=claims.interval(best["ridge, 64"] - best["Lasso, 64"]).low)
 
 # %% [markdown]
@@ -764,7 +775,7 @@ for k, (name, w) in enumerate(of_copies.items()):
     ax.text(1.07, k, f"{(w == 0).sum(1).mean():.1f} zeros" if k < 2 else "no zeros", va="center",
             color=color, fontsize=9)
 ax.set(xlim=(-0.05, 1.3), ylim=(2.5, -0.5), xticks=[0, 0.25, 0.5, 0.75, 1],
-       xlabel="first copy's share of the two weights", ylabel="20 samples each")
+       xlabel="first copy's share of the two weights", ylabel="penalty")
 ax.set_yticks(range(3), list(of_copies)), ax.grid(axis="y", visible=False)
 _ = ax.set_title("The Lasso jumps, the elastic net shares")
 
@@ -779,12 +790,12 @@ figures.show(fig, "Three rows of 20 dots, one for each sample, along the share t
              f"{by_net.max():.2f}, and ridge's from {by_ridge.min():.2f} to "
              f"{by_ridge.max():.2f}. The Lasso has "
              "the most zeros, the elastic net fewer, and ridge none.", number="4.7",
-             caption="A dot is a sample of 200 patients: at 1 only the first copy is used, at 0 "
-             "only the second. Right: how many of the eleven weights are exactly zero, on average. "
-             "The λ of the L1 term is 5, and that of the square 0.5.")
+             caption="A dot is one of 20 samples of 200 patients: at 1 only the first copy is "
+             "used, at 0 only the second. Right: how many of the eleven weights are exactly zero, "
+             "on average. The λ of the L1 term is 5, and that of the square 0.5.")
 
 # %% [markdown]
-# **The Lasso's choice between near-copies jumps with the sample; the elastic net keeps both, and still makes zeros.** Under a squared penalty two halves cost less than one whole: $(\frac12)^2+(\frac12)^2 = \frac12<1$.
+# **The Lasso's choice between near-copies jumps with the sample; the elastic net keeps both, and still makes zeros.** It shares because a squared penalty makes two halves cheaper than one whole: $(\frac12)^2+(\frac12)^2 = \frac12<1$.
 
 # %% tags=["hide-input"]
 claim("04-copies", "Over 20 samples, the largest and the smallest share that the Lasso gives to "
@@ -800,7 +811,7 @@ assert np.abs(by_ridge - 0.5).max() < 0.25, "ridge does not share"
 # How could weight decay make zeros in §4.1? Let a weight be a product $w = uv$, and let weight decay act on $u$ and
 # $v$. All pairs with the same product give the same loss, so the penalty decides between them. These pairs form a hyperbola (Figure 4.8), and
 # the penalty grows with their distance from the origin. So the cheapest pair is where the smallest
-# circle touches the hyperbola: $|u| = |v| = \sqrt{|w|}$.
+# circle that reaches the hyperbola touches it: $|u| = |v| = \sqrt{|w|}$.
 
 # %% tags=["hide-input"]
 factor, turn = np.linspace(0.05, 3, 296), np.linspace(0, 2 * np.pi, 121)
@@ -852,10 +863,10 @@ claim("04-cheapest", "the least cost of three factors is 3/2 |w|^(2/3)",
 #
 # with equality when $|u| = |v|$. So decay of $u$ and $v$, at its cheapest, is the penalty $\lambda|w|$. If every weight is such a product, decay of all the factors gives the Lasso ([Hoff, 2017](https://doi.org/10.1016/j.csda.2017.06.007); for networks [Ziyin and Wang, 2023](https://arxiv.org/abs/2210.01212)).
 #
-# We train 64 pairs on the loss of §4.1 with `weight_decay`. As a slope $g$ in $w$ is a slope
-# $gv$ in $u$ and $gu$ in $v$, no pair could leave $u = v = 0$, and we start at $u = 1$, $v = 0$.
+# We train 64 pairs on the loss of §4.1 with `weight_decay`.
 
 # %%
+# Where w has the slope g, u has gv and v has gu. So no pair could leave u = v = 0.
 u = torch.ones(64, dtype=torch.float64, requires_grad=True)
 v = torch.zeros(64, dtype=torch.float64, requires_grad=True)
 # A step of v moves w = uv by ηu² times the slope of w. As u grows beyond 1, η must be small.
@@ -882,7 +893,7 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 # <summary>Why zeros are only approached</summary>
 #
 # With $g$ fixed, a step multiplies $u+v$ by $1-\eta(\lambda+g)$ and $u-v$
-# by $1-\eta(\lambda-g)$. If $|g|<\lambda$, both lose a share and never all.
+# by $1-\eta(\lambda-g)$. If $|g|<\lambda$, both lose a share with each step, and never all.
 #
 # </details>
 #
@@ -891,7 +902,7 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 #
 # Let the loss be convex in $w$, with slopes $g_i$. Where the gradient is zero, $g_iv_i+\lambda u_i = 0$ and $g_iu_i+\lambda v_i = 0$.
 #
-# 1. If both factors are nonzero, multiplying these by $u_i$ and $v_i$ shows $u_i^2 = v_i^2$. Then $g_i = -\lambda\,\mathrm{sign}(w_i)$, as in the Lasso.
+# 1. If both factors are nonzero, multiplying these equations by $u_i$ and $v_i$ shows $u_i^2 = v_i^2$. Then $g_i = -\lambda\,\mathrm{sign}(w_i)$, as in the Lasso.
 # 2. If one factor is zero, so is the other. The second derivatives then form the matrix with λ
 #    on its diagonal and $g_i$ off it, with a negative eigenvalue unless $|g_i|\le\lambda$, as in the Lasso.
 #
@@ -910,7 +921,7 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 #
 # $$\min_{UV^\top = W}\;\tfrac12\big(\lVert U\rVert_F^2+\lVert V\rVert_F^2\big)\;=\;\lVert W\rVert_*. \tag{4.7}$$
 #
-# At rest the factors are the cheapest ones (proved below), so weight decay then costs $\lambda\lVert W\rVert_*$
+# At rest, where gradient and decay cancel, the factors are the cheapest ones (proved below), so weight decay costs $\lambda\lVert W\rVert_*$
 # ([Srebro, Rennie and Jaakkola, 2004](https://proceedings.neurips.cc/paper/2004/hash/e0688d13958a19e087e123148555e4b4-Abstract.html)).
 #
 # <details>
@@ -927,7 +938,7 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 # </details>
 #
 # How much is taken? For the whitened digits the loss is $\frac12\lVert W-\hat W\rVert_F^2$ plus a constant, where $\hat W = \frac1nY^\top Z$ is the
-# least-squares fit, with singular values $\hat s_i$. Let $U$ and $V$ have more columns than directions survive. Then each singular value solves the one-weight problem of §4.3, with $z = \hat s_i$ and $\kappa = \lambda$ (in (4.4) κ is ηλ, as a step goes only a part η of the way):
+# least-squares fit, with singular values $\hat s_i$. Let $U$ and $V$ have more columns than directions survive. Then each singular value solves the one-weight problem of §4.3, with $z = \hat s_i$ and $\kappa = \lambda$:
 #
 # $$s_i = \max(\hat s_i-\lambda, 0). \tag{4.8}$$
 #
@@ -959,8 +970,8 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 #    $\langle E, W\rangle = \operatorname{tr}(V^\top E^\top U) = -\lambda\lVert V\rVert_F^2 = -\lambda\lVert W\rVert_*$. A convex loss rises from $W$ to $W'$ by at least
 #    $\langle E, W'-W\rangle\ge\lambda\lVert W\rVert_*-\lambda\lVert W'\rVert_*$. So no $W'$ has a lower loss plus penalty.
 #
-# So every point of rest that is no saddle is a minimum, and the saddles curve downwards along step 2. If training converges, small enough steps of gradient descent avoid such saddles from almost every
-# start ([Lee et al., 2016](https://arxiv.org/abs/1602.04915); [Panageas and Piliouras, 2017](https://arxiv.org/abs/1605.00405), if they are not isolated). ∎
+# So every point of rest that is no saddle is a minimum. Step 2 leads down from the saddles, and if training converges, small enough steps of gradient descent avoid such saddles from almost every
+# start ([Panageas and Piliouras, 2017](https://arxiv.org/abs/1605.00405)). ∎
 #
 # </details>
 #
@@ -971,7 +982,7 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 # <summary>Exact zeros: singular value thresholding</summary>
 #
 # As in §4.6, factors only approach zero: in the end
-# each step multiplies both by $1-\eta(\lambda-\hat s_i)$. For exact zeros train $W$ itself, and after each step apply (4.8) to its singular values, with ηλ for λ. This *singular value thresholding* ([Cai, Candès and Shen, 2010](https://doi.org/10.1137/080738970)) is soft thresholding for the nuclear norm.
+# each step multiplies both by $1-\eta(\lambda-\hat s_i)$. For exact zeros train $W$ itself, and after each step apply (4.8) to its singular values, with ηλ for λ: as in (4.4), a step takes η times the penalty's slope λ. This *singular value thresholding* ([Cai, Candès and Shen, 2010](https://doi.org/10.1137/080738970)) is soft thresholding for the nuclear norm.
 #
 # </details>
 
@@ -989,6 +1000,7 @@ def descend(U, V, slopes, decay, steps):
 
 
 lams = np.linspace(0.04, 0.32, 8)
+# V, with more rows, begins at half the size (start[:, 10:] / 2).
 start = np.array([np.random.default_rng(seed).uniform(-0.25, 0.25, (71, 16)) for seed in seeds(5)])
 products = descend(start[:, :10], start[:, 10:] / 2, lambda W: W - W_hat,
                    lams[:, None, None, None], steps=2000)
@@ -1099,13 +1111,13 @@ figures.show(fig, "Above, the strongest direction of the fit: an image of 8 by 8
              f"stays at {right['_one'].at(0.32):.2f}.", number="4.9",
              caption="Above: red pixels raise the scores of digits whose bar points up. Left: "
              "lines are (4.8), dots are trained factors, in the mean of five starts, and the "
-             "dotted line is the strongest direction of one matrix. Right: green maps have "
-             "singular values shrunk by (4.8), blue ones have all divided by 1 + λ, and pink ones "
-             "keep the directions of green at full strength. Lines are means of ten splits, bands "
-             "their ranges.")
+             "dotted line is the strongest direction of one matrix. Right: nothing is trained. "
+             "Maps fitted to 300 images, with other ŝ than on the left, are shrunk by (4.8) "
+             "(green), or divided by 1 + λ (blue), or keep the directions of green at full "
+             "strength (pink). Lines are means of ten splits, bands their ranges.")
 
 # %% [markdown]
-# The puzzle is solved: {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are above 0.24.
+# The puzzle is solved: {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are above 0.24, and these stay.
 #
 # The price is accuracy. For maps fitted to 300 images it falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}} at λ = 0.24.
 # **Of the {{lost:.2f}} that is lost, {{by_deleting.mean:.2f}} comes from losing directions and {{by_shrinking.mean:.2f}} from shrinking the rest.**
@@ -1116,7 +1128,8 @@ expected = np.maximum(s_hat - lams[:, None, None], 0)
 claim("04-directions", "All {} singular values, of ten directions at 8 λ from 5 starts, agree with "
       "(4.8) to a millionth", measured=(np.abs(s - expected) < 1e-6).sum(), equals=400)
 claim("04-price-unseen", "At λ = 0.24, losing directions lowers the accuracy on unseen images, and "
-      "so does shrinking the others: both 95 % intervals begin at {:.2f} or above",
+      "so does shrinking the others: both 95 % intervals begin at {:.2f} or above (if the "
+      "splits, which overlap, counted as independent)",
       measured=[by_deleting.low, by_shrinking.low], above=0)
 
 # %% tags=["hide-input"]
@@ -1179,7 +1192,7 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 # %% [markdown]
 # ## 4.8 Which λ removes everything, if inputs are not whitened?
 #
-# Where inputs are correlated, directions turn as they shrink, and (4.8) fails. But one λ is still known. Let $E$ be the gradient of the loss in $W$ at $W = 0$, and $\lVert E\rVert_2$ its largest singular value. **For a convex loss, all directions vanish from
+# Where inputs are correlated, directions turn as they shrink, and (4.8) fails, but one λ is still known. Let $E$ be the gradient of the loss in $W$ at $W = 0$, and $\lVert E\rVert_2$ its largest singular value. **For a convex loss, all directions vanish from
 # $\lambda = \lVert E\rVert_2$ on.**
 #
 # <details>
@@ -1188,6 +1201,8 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 # For every $W$ the loss rises by at least
 # $\langle E, W\rangle\ge-\lVert E\rVert_2\lVert W\rVert_*$, and the penalty by $\lambda\lVert W\rVert_*$. So $W = 0$ is a minimum if $\lambda\ge\lVert E\rVert_2$.
 # For a smaller λ a small step along $-p_1q_1^\top$, the first singular vectors of $E$, lowers the sum. ∎
+#
+# Whitened inputs have $E = -\hat W$. So there $\lVert E\rVert_2 = \hat s_1$, as in (4.8).
 #
 # </details>
 #
@@ -1230,7 +1245,7 @@ assert np.allclose(at_rest, np.minimum(raw_lams[:, 0, 0], threshold), rtol=0.01)
 assert 9 > lasting[0] > lasting[1] > lasting[2] > 0, "directions do not go one by one"
 
 # %% [markdown]
-# The directions vanish one after another, the strongest at $\lVert E\rVert_2 = {{threshold:.3f}}$.
+# The directions vanish one after another, the strongest at $\lVert E\rVert_2 = {{threshold:.3f}}$ (by chance near §4.1's λ).
 
 # %% tags=["hide-input"]
 claim("04-raw", "On raw pixels the strongest direction has a singular value of {} at λ = 0.9 ‖E‖₂, "
@@ -1241,11 +1256,11 @@ assert s_raw[shares == 1.1].max() < 1e-6, "a direction survives above the thresh
 # %% [markdown]
 # ## 4.9 Does weight decay remove units of a network?
 #
-# A ReLU unit is a product, too: multiplying its ingoing weights $w$ (bias included) by $c>0$ and dividing its outgoing weights $v$ by $c$ changes no output. By (4.6) the
-# cost $\frac12(\lVert w\rVert^2+\lVert v\rVert^2)$ is at least $\lVert w\rVert\lVert v\rVert$, the unit's *size*, and the best $c$ reaches it. So at rest weight decay is L1 on the sizes of units, and
+# A ReLU unit is a product, too. Multiply its ingoing weights $w$ (bias included) by $c>0$ and divide its outgoing weights $v$ by $c$: no output changes. By (4.6) the
+# cost $\frac12(\lVert w\rVert^2+\lVert v\rVert^2)$ is at least $\lVert w\rVert\lVert v\rVert$, the unit's *size*, and the best $c$ reaches it. So at rest weight decay is L1 on sizes of units, and
 # may remove some ([Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614)).
 #
-# Let a network with one output, so that $v$ is a number, predict what a linear fit of the ten measurements leaves unexplained.
+# Our network has one output, so $v$ is a number. It predicts what a linear fit of the ten measurements leaves unexplained.
 
 # %%
 affine = np.column_stack([ten, np.ones(n)])
@@ -1267,8 +1282,7 @@ def largest_slope(sign, residual, steps=200):
 at_zero = [largest_slope(sign, bent) for sign in (1, -1)]
 
 # %% [markdown]
-# A unit can stay only where loss and penalty balance: as its size grows, the loss must fall at the rate λ. For $v>0$ this rate is the mean of *residual × ReLU(w·x)* at $\lVert w\rVert = 1$, for $v<0$ minus that mean. (The residual is target minus output.)
-# When all sizes are 0, the largest rate is {{at_zero[0]:.3f}} for $v>0$, but only {{at_zero[1]:.3f}} for $v<0$. We train 40 units with λ = 0.09, between the two. *Predict:* which units survive (Figure 4.11)?
+# A unit stays only if loss and penalty balance: as its size grows, the loss must fall at the rate λ. While all sizes are 0, the largest rate that a search finds is {{at_zero[0]:.3f}} for $v>0$, but only {{at_zero[1]:.3f}} for $v<0$. We train 40 units with λ = 0.09, between the two. *Predict:* which units survive (Figure 4.11)?
 
 # %%
 rng = np.random.default_rng(seeds(1)[0])
@@ -1290,6 +1304,7 @@ unit_sizes.append((ingoing.norm(dim=1) * outgoing.abs()).detach().numpy())
 with torch.no_grad():
     lengths, active = ingoing.norm(dim=1), torch.relu(patients @ ingoing.T)
     residual = bent - active @ outgoing  # what the network leaves to explain
+    explained = 1 - (residual.square().mean() / bent.square().mean()).item()
     slopes = (residual @ active / n / lengths * outgoing.sign()).numpy()  # falls in ‖w‖|v|
     unbalanced = (lengths - outgoing.abs()).abs().max().item()
     units = (ingoing / lengths[:, None]).numpy()
@@ -1304,20 +1319,25 @@ at_end = [largest_slope(sign, residual) for sign in (1, -1)]
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(5.6, 2.9))
 for k, line in enumerate(np.array(unit_sizes).T):
-    kind = figures.BLUE if copy[k] > 0 else figures.GREEN  # along one pattern, or against it
+    kind = figures.BLUE if copy[k] > 0 else figures.GREEN  # one way, or opposite
     color = kind if plus[k] else figures.ORANGE
-    sign, dash, width, alpha = ("+", "-", 0.9, 1) if plus[k] else ("−", "--", 0.5, 0.6)
+    sign, dash, width, alpha = ("+", "-", 1.5, 1) if plus[k] else ("−", "--", 0.9, 0.6)
     ax.semilogy(range(0, 1001, 10), line, dash, lw=width, alpha=alpha, color=color,
                 label=f"_{sign} {k}")
+
+# %% tags=["hide-input"]
 ax.axhspan(1e-12, 1e-6, color=figures.GREY, alpha=0.15, lw=0)
 ax.text(20, 3e-12, "below 10⁻⁶", color=figures.GREY)
-for place, name, color in (((400, 0.5), "v > 0, w along one pattern", figures.BLUE),
-                           ((400, 0.05), "v > 0, w against it", figures.GREEN),
-                           ((1015, unit_sizes[-1][~plus].max(initial=1e-12)), "v < 0",
-                            figures.ORANGE)):
+fading_at = unit_sizes[-1][~plus].max(initial=1e-12)
+for place, name, color in (((480, 0.35), "v > 0, w one way", figures.BLUE),
+                           ((480, 0.04), "v > 0, w opposite", figures.GREEN),
+                           ((1015, fading_at), "v < 0", figures.ORANGE)):
     ax.text(*place, name, color=color, va="center")
 if copies.any():
-    ax.text(1015, unit_sizes[-1][copies].min(), "tiny\ncopies", color=figures.GREY, va="center")
+    low = unit_sizes[-1][copies].min()
+    if abs(np.log10(low / fading_at)) < 2.5:  # on other seeds: its words would lie on "v < 0"
+        low = fading_at * 10 ** (2.5 if fading_at < 1e-8 else -2.5)
+    ax.text(1015, low, "tiny\ncopies", color=figures.GREY, va="center")
 ax.set(xlabel="step", ylabel="size of a unit, ‖w‖|v|", ylim=(1e-12, 5), xlim=(0, 1170))
 _ = ax.set_xticks(range(0, 1001, 200))
 
@@ -1341,14 +1361,18 @@ figures.show(fig, f"The sizes of {len(curves)} ReLU units over 1,000 steps on a 
              f"its sign; in {changed.sum()} units the last sign is not the first.")
 
 # %% [markdown]
-# **All {{(~plus).sum()}} units with $v<0$ fade, because after the first steps their rate is below λ:** at the end it is at most {{at_end[1]:.3f}}.
+# **All {{(~plus).sum()}} units with $v<0$ fade, because after the first steps their rate is below λ:** at the end the largest that it finds is {{at_end[1]:.3f}}.
 #
-# Of the {{plus.sum()}} with $v>0$, {{stay.sum()}} stay above a millionth. **But they are near-copies of two units:** their $w$ point along that of the largest unit or against it, with a |cosine| of {{np.abs(copy[stay]).min():.2f}} or more.
+# Of the {{plus.sum()}} with $v>0$, {{stay.sum()}} stay above a millionth. **But they are near-copies of two units:** each $w$ points nearly along the largest unit's, or opposite to it (|cosine| ≥ {{np.abs(copy[stay]).min():.2f}} after {{10 * (len(unit_sizes) - 1):,}} steps).
+#
+# Together they explain only {{100 * explained:.1f}} % of the target's variance: this λ sorts units.
 #
 # <details>
-# <summary>Why both orientations stay, and several copies of each</summary>
+# <summary>The rate, and why both orientations stay, with several copies of each</summary>
 #
-# When all sizes are 0, $w$ and $-w$ have the same rate, because the residual is orthogonal to linear functions, and $\mathrm{ReLU}(z)-\mathrm{ReLU}(-z) = z$.
+# For $v>0$ the rate is the mean of *(target − output) × ReLU(w·x)* at $\lVert w\rVert = 1$, and for $v<0$ minus that mean.
+#
+# While all sizes are 0, $w$ and $-w$ have the same rate, because the target is orthogonal to linear functions, and $\mathrm{ReLU}(z)-\mathrm{ReLU}(-z) = z$.
 # And decay does not merge copies: several cost as much as one unit that has the sum of their sizes.
 #
 # </details>
@@ -1364,6 +1388,7 @@ assert at_zero[0] > 0.09 > at_zero[1], "not only units with v > 0 can leave zero
 # %% tags=["hide-input"]
 assert np.allclose(unit_sizes[0], sizes_drawn), "other units were drawn"
 assert unit_sizes[0].min() > 1e-6, "a unit is as good as zero before training"
+assert 0 < explained < 0.05, "what is left of the network is of use"
 assert unbalanced < 1e-3, "a unit's two sides differ"
 assert np.abs(slopes[unit_sizes[-1] > 1e-3] / 0.09 - 1).max() < 0.1, "a living slope is not λ"
 assert max(slopes.max(), at_end[0]) < 0.09 * 1.1, "a unit has a slope above λ"
@@ -1393,38 +1418,60 @@ by_adapter = pretrained + descend(0.5 * np.eye(2), 0.5 * np.eye(2),
 whole = wanted / (1 + pulls)  # decay of the single matrix W
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(5.6, 2.5))
+eta, weak, taken_steps = 0.0002, 0.01, 10_000
+
+
+def left_over(weight_decay, steps):
+    """The share of a product of two factors that decay alone leaves."""
+    return (1 - eta * weight_decay) ** (2 * steps)
+
+# %% tags=["hide-input"]
+fig, (ax, later) = figures.subplots(1, 2, figsize=(6.2, 2.7), width_ratios=[1.15, 1])
 ax.plot([1, 0], [0.6, 0], lw=0.9, color=OF_L2)
 ax.plot([1, 1], [0.6, 0], lw=0.9, color=OF_FACTORS)
 for name, path, color in (("whole", whole, OF_L2), ("adapter", by_adapter, OF_FACTORS)):
     ax.plot(path[1:, 0, 0], path[1:, 1, 1], "o", ms=5, color=color, label=f"_{name}")
 ax.plot([0, 1, 1], [0, 0, 0.6], "s", ms=7, mfc="none", color=figures.GREY)
 for x, y_text, name in ((0.03, -0.1, "0"), (0.93, -0.1, "W₀, pretrained"),
-                        (0.95, 0.67, "best for the new task")):
+                        (0.78, 0.67, "best for the new task")):
     ax.text(x, y_text, name, color=figures.GREY, fontsize=9)
-ax.text(1.35, 0.24, "adapter\ndecays", color=OF_FACTORS)
-ax.text(0.42, 0.36, "W decays", color=OF_L2, ha="right")
-for at, (x, height) in ((1, (0.8, 0.41)), (2, (0.69, 0.34)), (3, (0.6, 0.28))):
-    ax.text(x + 0.05, height, f"{pulls[at, 0, 0]:.1f}", color=OF_L2, fontsize=9)
+ax.text(1.28, 0.3, "adapter\ndecays", color=OF_FACTORS, va="center")
+ax.text(0.45, 0.36, "W decays", color=OF_L2, ha="right")
+for at, (x, height) in ((1, (0.83, 0.41)), (2, (0.73, 0.34)), (3, (0.63, 0.28))):
+    ax.text(x, height, f"{pulls[at, 0, 0]:.1f}", color=OF_L2, fontsize=9)
 for at in (1, 2):
-    ax.text(1.04, by_adapter[at, 1, 1] - 0.03, f"λ = {pulls[at, 0, 0]:.1f}", color=OF_FACTORS,
+    ax.text(1.05, by_adapter[at, 1, 1] - 0.02, f"{pulls[at, 0, 0]:.1f}", color=OF_FACTORS,
             fontsize=9)
-ax.set(xlabel="weight that was learned before", ylabel="new weight", aspect="equal",
+ax.set(xlabel="weight that was learned before", ylabel="new weight",
        xlim=(-0.1, 1.75), ylim=(-0.15, 0.8), xticks=[0, 0.5, 1], yticks=[0, 0.2, 0.4, 0.6])
-_ = ax.set_title("Decay of an adapter ends at W₀")
+_ = ax.set_title("An adapter ends at W₀ …")
 
 # %% tags=["hide-input"]
-ends = figures.drawn(ax)
+fading = np.linspace(0, 500_000, 101)
+later.plot(fading / 1000, left_over(weak, fading), color=OF_FACTORS, label="_fade")
+for steps, note in ((taken_steps, ": {:.0%} left"), (1 / (2 * eta * weak), ":\n1/e left")):
+    share = left_over(weak, steps)
+    later.plot(steps / 1000, share, "o", color=figures.PINK, label=f"_{steps:.0f}")
+    later.text(steps / 1000 + 16, share + 0.01, f"{steps:,.0f} steps{note.format(share)}",
+               color=figures.PINK, fontsize=9)
+later.set(xlabel="steps (thousands)", ylabel="share that is left", ylim=(0, 1.08), xlim=(-15, 500))
+_ = later.set_title("… but slowly")
+
+# %% tags=["hide-input"]
+ends, faded = figures.drawn(ax), figures.drawn(later)
 assert np.abs(ends["_adapter"].y - np.maximum(0.6 - pulls[1:, 0, 0], 0)).max() < 0.01, "not (4.8)"
 assert np.abs(ends["_adapter"].x - 1).max() < 0.01, "the old weight moves under an adapter"
-figures.show(fig, "A plane of two weights, with squares at 0, at the pretrained weights W₀ and at "
-             "the best weights for a new task. From there two lines lead away: one straight "
+figures.show(fig, "Left, a plane of two weights, with squares at 0, at the pretrained weights W₀ "
+             "and at the best weights for a new task. From there two lines lead away: one straight "
              f"towards 0, with dots as far as ({ends['_whole'].x[-1]:.2f}, "
              f"{ends['_whole'].y[-1]:.2f}), and one down to W₀, with its last dot at height "
-             f"{ends['_adapter'].y[-1]:.2f}.", number="4.12",
-             caption="Dots are the minima at λ = 0.2, 0.4 and 0.6. If the whole matrix decays "
-             "(blue), the weight that was learned before shrinks, too. If an adapter decays "
-             "(green, trained factors), only the new weight does.")
+             f"{ends['_adapter'].y[-1]:.2f}. Right, a share that falls with the steps: it is "
+             f"{faded['_10000'].y[0]:.2f} after the first dot, {faded['_250000'].y[0]:.2f} after "
+             f"the second, and {faded['_fade'].y[-1]:.2f} at the end.", number="4.12",
+             caption="Left, dots are the minima at λ = 0.2, 0.4 and 0.6. If the whole matrix "
+             "decays (blue), the weight that was learned before shrinks, too. If an adapter decays "
+             "(green, trained factors), only the new weight does. Right, what decay leaves of an "
+             f"adapter if the loss has no slope, at η = {eta:g} and λ = {weak:g}.")
 
 # %% [markdown]
 # <details>
@@ -1435,14 +1482,6 @@ figures.show(fig, "A plane of two weights, with squares at 0, at the pretrained 
 # </details>
 
 # %% tags=["hide-input"]
-eta, weak, taken_steps = 0.0002, 0.01, 10_000
-
-
-def left_over(weight_decay, steps):
-    """The share of a product of two factors that decay alone leaves."""
-    return (1 - eta * weight_decay) ** (2 * steps)
-
-
 pair = [torch.ones(1, dtype=torch.float64, requires_grad=True) for _ in range(2)]
 train(pair, lambda: 0 * (pair[0] + pair[1]).sum(), lr=0.0002, steps=2500, weight_decay=1.0)
 claim("04-fade", "decay without a slope leaves of two factors what the formula says", equals=0,
@@ -1450,23 +1489,25 @@ claim("04-fade", "decay without a slope leaves of two factors what the formula s
 assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)], np.exp(-1), 1e-3)
 
 # %% [markdown]
-# The pull takes time. Where the loss has no slope, a step multiplies both factors by $1-\eta\lambda$, so their product by about $1-2\eta\lambda$. *What
-# does not matter to the loss fades by a factor e in $1/(2\eta\lambda)$ steps,* with the mean of η if it falls. At $\eta = {{eta}}$ and $\lambda = {{weak}}$ these are {{1 / (2 * eta * weak):,.0f}} steps, so **a fine-tuning of {{taken_steps:,}} steps removes only {{100 * (1 - left_over(weak, taken_steps)):.0f}} % of it.**
+# The pull takes time (Figure 4.12, right). Where the loss has no slope, a step multiplies both factors by $1-\eta\lambda$, so their product by about $1-2\eta\lambda$. *What
+# does not matter to the loss fades by a factor e in $1/(2\eta\lambda)$ steps;* if η falls, take its mean. At $\eta = {{eta}}$ and $\lambda = {{weak}}$ this takes {{1 / (2 * eta * weak):,.0f}} steps. **A fine-tuning of {{taken_steps:,}} steps removes only {{100 * (1 - left_over(weak, taken_steps)):.0f}} % of it.**
 #
 # ## 4.11 How little AdamW takes
 #
-# How much does decay take from an adapter? Under SGD it is λ from each direction, by (4.8). AdamW divides each entry's gradient, but not the decay, by $\sqrt{\hat v}$,
-# where $\hat v$ (no factor) is a running mean of the squared gradient ([chapter 3](03_one_lambda_many_meanings.ipynb)).
+# How much does decay take from an adapter? For whitened inputs (4.8) holds with the change $UV^\top$ for $W$. The $\hat s_i$ are then singular values of the change that the data want: the new task's $\hat W$ minus $W_0$. So SGD takes λ from each.
 #
-# Suppose that $\sqrt{\hat v}$ is one number $a$ for all of $U$, and one number $b$ for all of $V$. Then for whitened inputs and enough columns, as for (4.8), $\lambda\sqrt{ab}$ takes the place of λ:
+# AdamW divides each entry's gradient, but not the decay, by $\sqrt{\hat v}$. Here $\hat v$ (not the factor $V$) is a running mean of the squared gradient ([chapter 3](03_one_lambda_many_meanings.ipynb)). *Predict:* how much larger must AdamW's λ be, to take as much as SGD?
+#
+# Suppose that $\sqrt{\hat v}$ is one number $a$ for all of $U$, and one number $b$ for all of $V$. Then, with enough columns as for (4.8), $\lambda\sqrt{ab}$ takes the place of λ:
 #
 # $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
 #
 # SGD is the case $a = b = 1$. Under AdamW $\sqrt{ab}$ is the size of a typical gradient entry, here about {{below: typical.min():.2f}} to {{below: typical.max():.2f}}.
-# It depends on λ, as decay leaves slopes at rest: from λ = {{below: adam_lams[1]:.0f}} to {{below: adam_lams[3]:.0f}} it grows by a factor of {{below: typical[3] / typical[1]:.1f}}. So (4.10) can be checked after a run, but does not predict it.
+#
+# $\sqrt{ab}$ depends on λ, so (4.10) can be checked after a run, but does not predict it. From λ = {{below: adam_lams[1]:.0f}} to {{below: adam_lams[3]:.0f}} it grows by a factor of {{below: typical[3] / typical[1]:.1f}}, and falls again when little is left of the adapter.
 #
 # <details>
-# <summary>Proof, and why entries stay near 1/λ</summary>
+# <summary>Proof, why √(ab) depends on λ, and why entries stay near 1/λ</summary>
 #
 # 1. Let $E$ be the slopes of the loss in $UV^\top$. Training rests where Adam's step and the decay cancel: $EV/a = -\lambda U$ and $E^\top U/b = -\lambda V$.
 # 2. So $EV+\lambda aU = 0$ and $E^\top U+\lambda bV = 0$: the loss plus
@@ -1474,15 +1515,17 @@ assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)],
 # 3. By (4.7) for $\sqrt a\,U$ and $\sqrt b\,V$, the least value of this penalty is $\lambda\sqrt{ab}\,\lVert UV^\top\rVert_*$. By the proofs
 #    in §4.7, a point of rest that is no saddle then solves (4.8) with $\lambda\sqrt{ab}$ for λ. ∎
 #
-# If $\sqrt{\hat v}$ differs between entries, we let $a$ be its mean over those of $U$, weighted by the squared entries of $U$, and $b$ the same for $V$. Then only the sum of steps 1 and 2 is left:
-# $\langle E, UV^\top\rangle = -\lambda a\lVert U\rVert_F^2 = -\lambda b\lVert V\rVert_F^2$, and single amounts may differ.
+# Decay stops the weights short of the loss's minimum, and the further from it, the larger $E$. So $\sqrt{ab}$ grows with λ at first. But the gradients are $EV$ and $E^\top U$: when little is left of the factors, they are small.
+#
+# If $\sqrt{\hat v}$ differs between entries, we let $a$ be its mean over those of $U$, weighted by the squared entries of $U$, and $b$ the same for $V$. Then steps 1 and 2 hold only in a sum over entries:
+# $\langle E, UV^\top\rangle = -\lambda a\lVert U\rVert_F^2 = -\lambda b\lVert V\rVert_F^2$. What single directions lose may differ.
 #
 # At rest the steps cancel on average: $\hat m/\sqrt{\hat v} = -\lambda w$, where $\hat m$ is the running mean of the gradients. If $\sqrt{\hat v}$ hardly changes, the left side is a mean over a root mean square, at most 1 in size,
 # so $|w|\le1/\lambda$ ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454)). In our runs $\sqrt{\hat v}$ still changes, and the largest entry ends at up to {{below: furthest_out:.1f}} times $1/\lambda$.
 #
 # </details>
 #
-# We test (4.10) on the digits in batches of 100, with $W_0 = \hat W$ and an adapter of rank 8. In the new task the digits 0 to 4 exchange names in a circle, a change of rank four.
+# We test (4.10) on the digits in batches of 100, with the $\hat W$ of §4.7 as $W_0$ and an adapter of rank 8. In the new task each of the digits 0 to 4 takes a neighbour's name, in a circle: a change of rank four.
 
 # %%
 order = [1, 2, 3, 4, 0, 5, 6, 7, 8, 9]
@@ -1582,9 +1625,6 @@ sgd, adam = Adapters(torch.optim.SGD, 0.2, sgd_lams), Adapters(torch.optim.Adam,
 one_root = Adapters(OneRoot, 0.003, adam_lams)
 by_sgd, by_adamw, by_one_root = adapt(sgd, adam, one_root)
 
-# %% [markdown]
-# *Predict:* how much larger must AdamW's λ be than SGD's, to take as much (Figure 4.13)?
-
 # %% tags=["hide-input"]
 a, b = (typical_gradient(w, adam.optimizer) for w in (adam.U, adam.V))
 reach = np.array(adam_lams) * np.sqrt(a * b)  # λ√(ab) for each start and λ
@@ -1603,64 +1643,64 @@ furthest_out = max(float((w.abs() * adam.decay).max()) for w in (adam.U, adam.V)
 assert furthest_out > 1, "no entry ends beyond 1/λ"
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(1, 2, sharey=True, figsize=(5.6, 3.3))
+fig, axes = figures.subplots(1, 3, sharey=True, figsize=(6.4, 3.3), width_ratios=[1.2, 1, 1])
 levels = np.linspace(0, 0.68, 69)
-axes[1].plot(levels, np.maximum(change[:4] - levels[:, None], 0), lw=0.8, color=figures.GREY,
-             label="_law", zorder=1)
+for ax in axes[1:]:
+    ax.plot(levels, np.maximum(change[:4] - levels[:, None], 0), lw=0.8, color=figures.GREY,
+            label="_law", zorder=1)
 
 
 def draw_runs(ax, xs, values, color, line, name):
     """A direction's mean over five runs at each mean x, with the runs' range as a bar."""
     for k, runs in enumerate(values[..., :4].transpose(2, 1, 0)):
         ends = np.abs([runs.min(1), runs.max(1)] - runs.mean(1))
-        ax.errorbar(xs, runs.mean(1), ends, fmt="osD^"[k] + line, ms=5.5, lw=0.6, elinewidth=1,
+        ax.errorbar(xs, runs.mean(1), ends, fmt="osD^"[k] + line, ms=5, lw=0.6, elinewidth=1,
                     color=color, label=f"_{name} {k}")
 
 
 draw_runs(axes[0], sgd_lams, by_sgd, OF_FACTORS, "-", "sgd")
 draw_runs(axes[0], adam_lams, by_adamw, figures.PINK, "-", "adamw")
-draw_runs(axes[1], reach_one.mean(0), by_one_root, figures.SKY, "", "one")
 draw_runs(axes[1], reach.mean(0), by_adamw, figures.PINK, "", "adamw")
+draw_runs(axes[2], reach_one.mean(0), by_one_root, figures.SKY, "", "one")
 
 # %% tags=["hide-input"]
-for k, height in ((1, 0.62), (2, 0.56), (3, 0.42), (4, 0.3), (5, 0.16)):  # above the first line
-    and_first = f"{adam_lams[0]:g} and " if k == 1 else ""  # their marks touch
-    axes[1].annotate(f"λ = {and_first}{adam_lams[k]:.0f}",
-                     (by_rule[k], change[0] - each[k, 0] + 0.01),
-                     (by_rule[k] + 0.07, height), color=figures.PINK, fontsize=9,
-                     arrowprops={"arrowstyle": "-", "lw": 0.6, "color": figures.PINK})
-for k in (3, 4, 5):  # beside the first line's dots
-    axes[1].text(reach_one[:, k].mean() + 0.012, by_one_root[:, k, 0].mean() + 0.004,
-                 f"{adam_lams[k]:.0f}", color=figures.SKY, fontsize=9)
+for ax, xs, color in ((axes[1], by_rule, figures.PINK), (axes[2], reach_one.mean(0), figures.SKY)):
+    for k in (3, 4, 5):  # above the first line
+        ax.text(xs[k] + 0.01, change[0] - xs[k] + 0.03, f"{adam_lams[k]:.0f}", color=color,
+                fontsize=9)
 axes[0].axvline(0.01, color=figures.GREY, lw=0.8, ls="--")
 axes[0].text(0.012, 0.61, "← PyTorch's default", color=figures.GREY, fontsize=9)
 axes[0].text(0.08, 0.15, "SGD", color=OF_FACTORS, ha="right")
 axes[0].text(1.1, 0.555, "AdamW", color=figures.PINK)
 axes[1].text(0, 0.04, "lines:\n(4.10)", color=figures.GREY, fontsize=9)
-_ = axes[1].text(0.66, 0.6, "one √v̂\nper factor", color=figures.SKY, ha="right", va="center")
+axes[1].text(0.66, 0.6, "AdamW", color=figures.PINK, ha="right")
+_ = axes[2].text(0.66, 0.6, "one √v̂\nper factor", color=figures.SKY, ha="right", va="center")
 
 # %% tags=["hide-input"]
 axes[0].set(xscale="log", xlabel="weight decay λ", ylim=(-0.01, 0.65))
 axes[0].set_xticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"])
-axes[1].set(xlim=(-0.02, 0.68), xlabel="λ√(ab), a and b of the run")
-axes[0].set_ylabel("singular values of the adapter"), axes[1].set_ylabel("singular values")
-_ = axes[0].set_title("AdamW needs a larger λ …"), axes[1].set_title("… as it takes λ√(ab)")
+for ax in axes[1:]:
+    ax.set(xlim=(-0.03, 0.68), xlabel="λ√(ab),\nmeasured in each run", xticks=[0, 0.2, 0.4, 0.6])
+axes[0].set_ylabel("singular values of the adapter")
+axes[1].set_ylabel("singular values"), axes[2].set_ylabel("singular values")
+axes[0].set_title("AdamW needs more λ"), axes[1].set_title("It takes λ√(ab) …")
+_ = axes[2].set_title("… with one √v̂")
 
 # %% tags=["hide-input"]
-left, right = (figures.drawn(ax) for ax in axes)
+left, right, one = (figures.drawn(ax) for ax in axes)
 at_one = np.array([left[f"_adamw {k}"].at(1) for k in range(4)])
 sgd_end = max(left[f"_sgd {k}"].at(0.6) for k in range(4))
-figures.show(fig, "Two panels with the four singular values of an adapter; bars are the ranges of "
-             "five runs. Left, against λ on a logarithmic axis. Under SGD they fall to zero "
+figures.show(fig, "Three panels with the four singular values of an adapter; bars are the ranges "
+             "of five runs. Left, against λ on a logarithmic axis. Under SGD they fall to zero "
              f"between λ = 0.2 and 0.6, where the largest is {sgd_end:.2f}. Under AdamW they "
              f"are still {at_one.min():.2f} to {at_one.max():.2f} at λ = 1, and fall to nearly "
-             "zero between 10 and 30. Right, against λ√(ab): AdamW's marks lie near the four "
+             "zero between 10 and 30. Middle, against λ√(ab): AdamW's marks lie near the four "
              "lines of (4.10), which fall with slope −1 to zero, but at 20 and 30 the first is "
-             "below its line. Light blue marks of runs with one √v̂ per factor lie on the lines.",
+             "below its line. Right, marks of runs with one √v̂ per factor lie on the lines.",
              number="4.13",
              caption="Each shape of mark is one of four directions; marks are means of five runs, "
-             "bars their ranges. On the right, marks stand at λ√(ab) of their runs, with λ written "
-             "beside the first direction. Light blue marks are of AdamW with one √v̂ for all "
+             "bars their ranges. Middle and right, marks stand at λ√(ab) of their runs; numbers "
+             "above the first line are λ. Light blue marks are of AdamW with one √v̂ for all "
              "entries of a factor, from the mean of their squares.")
 
 # %% tags=["hide-input"]
@@ -1670,7 +1710,7 @@ assert off_lines < 0.01, "with one √v̂ for each factor singular values are of
 assert (each[4:, 0] > by_rule[4:]).all(), "at large λ the strongest loses no more"
 
 # %% [markdown]
-# Up to λ = {{adam_lams[3]:.0f}}, AdamW's runs lie near the lines of (4.10). At larger λ the strongest direction loses more, because $\sqrt{\hat v}$ differs between entries: with one for each factor (light blue), all means lie within {{off_lines:.3f}} of the lines.
+# Up to λ = {{adam_lams[3]:.0f}}, AdamW's runs lie near the lines of (4.10) (Figure 4.13). At larger λ the strongest direction loses more, because $\sqrt{\hat v}$ differs between entries: with one for each factor (right), all means lie within {{off_lines:.3f}} of the lines.
 #
 # **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD,** here {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times.
 
@@ -1700,7 +1740,7 @@ law, level = right["_law"], right["_law"].x[0]
 claim("04-adam-drawn", "the lines are ŝ less the level, and runs stand at λ and at λ√(ab)",
       measured=[*(law.y + level - change[:4, None])[law.y > 0],
                 *(left["_sgd 0"].x - sgd_lams), *(right["_adamw 3"].x - by_rule),
-                *(right["_one 0"].x - reach_one.mean(0)),
+                *(one["_one 0"].x - reach_one.mean(0)),
                 *(left["_sgd 1"].y - by_sgd[..., 1].mean(0)),
                 *(change[1] - each[:, 1] - right["_adamw 1"].y),
                 *(left["_adamw 2"].high - by_adamw[..., 2].max(0))], equals=0, within=1e-9)
@@ -1717,14 +1757,15 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # |ridge|a share|no|chapter 1|
 # |$\lambda\sum\lvert w\rvert$ in the loss|λ, on average|no|from $\lambda_{\max}$ of (4.5) to a thousandth of it|
 # |Lasso; proximal steps, full batches|λ|yes|the same|
+# |elastic net; the same steps|κ, then a share|yes|κ as for the Lasso, λ as for ridge|
 # |decay of two factors, SGD|λ per direction|approached|between the $\hat s_i$ (for other inputs below $\lVert E\rVert_2$)|
-# |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|half the amount over the $\sqrt{ab}$ of a run without decay, as decay raises it; measure again, correct|
+# |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|amount$/(2\sqrt{ab})$, with $\sqrt{ab}$ of a run without decay; then measure $\sqrt{ab}$ again and correct|
 #
-# - **To keep few inputs, use the Lasso** (in PyTorch: exercise 5); among near-copies, the elastic net; if all may matter, ridge (exercise 6). The Lasso also shrinks what it keeps: refit that without a penalty.
-# - **On an adapter, compare $1/(2\eta\lambda)$ with the number of steps.**
-# - On minibatches, get exact zeros by *pruning*: set the smallest weights to zero after training.
+# - **To keep few inputs, use the Lasso** (in PyTorch: exercise 5); among near-copies, the elastic net; if all may matter, ridge (exercise 6). The Lasso also shrinks what it keeps, so refit that without a penalty.
+# - **On an adapter, compare $1/(2\eta\lambda)$ with the number of steps:** if it is much larger, decay does little.
+# - On minibatches, get exact zeros by *pruning*: set the smallest weights to zero after training, and check the loss. (In §4.4 at η = {{lrs[1, 0]}}, keeping {{few}} adds {{100 * by_pruning:.1f}} %.)
 #
-# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. Under SGD (4.9) still holds, and for a convex loss decay removes everything from $\lambda = \lVert E\rVert_2$ on, with $E$ taken at $W_0$.
+# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. Under SGD the pull of (4.9) towards $W_0$ remains, and for a convex loss decay removes everything from $\lambda = \lVert E\rVert_2$ on, with $E$ taken at $W_0$.
 
 # %% tags=["hide-input"]
 z = np.array([3, -0.5, 1])
@@ -1803,7 +1844,7 @@ assert differ.min() > 0.01, "before, every output differs from digit to digit"
 #
 # </details>
 #
-# **3.** (Read a log.) An adapter of rank 5, trained to rest by SGD with `weight_decay=0.1` on whitened inputs, has the singular values 0.812, 0.344, 0.051, 0.000 and 0.000. What did the data want? And if the library uses $W = W_0+\frac12UV^\top$?
+# **3.** (Read a log.) An adapter of rank 5 was trained to rest by SGD with `weight_decay=0.1` on whitened inputs. The log shows singular values of $UV^\top$: 0.812, 0.344, 0.051, 0.000 and 0.000. What did the data want? And if the library uses $W = W_0+\frac12UV^\top$?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1821,8 +1862,8 @@ assert differ.min() > 0.01, "before, every output differs from digit to digit"
 # <summary>Solution</summary>
 #
 # $\sqrt{ab} = 0.004$, so by (4.10) $\lambda = 0.1$ takes 0.0004 of each direction at rest, which is nothing. Nor was there time: $1/(2\eta\lambda)$ is 25,000 steps, so that
-# even a useless direction kept $e^{-0.4} = 0.67$ of its strength. To take 0.02, λ must be 5, if $a$ and $b$ stay the same; then $1/(2\eta\lambda) = 500$ steps. Entries should then hardly
-# exceed $1/\lambda = 0.2$. But decay raises $\sqrt{ab}$, in §4.11 up to {{typical.max() / typical[0]:.1f}} times, so 5 may take too much: start with half, and measure again.
+# even a useless direction kept $e^{-0.4} = 0.67$ of its strength. To take 0.02, λ must be 5, if $a$ and $b$ stay the same; then $1/(2\eta\lambda) = 500$ steps. Entries should then stay
+# near $1/\lambda = 0.2$, in §4.11 up to {{furthest_out:.1f}} times that. But decay raises $\sqrt{ab}$, in §4.11 up to {{typical.max() / typical[0]:.1f}} times, so 5 may take too much: start with half, and measure again.
 #
 # </details>
 #
@@ -1855,17 +1896,18 @@ class ProxSGD(torch.optim.Optimizer):
 # </details>
 #
 # **6.** (Predict, then run: §4.5.) Does ridge or the Lasso win if 5 of the 64 inputs matter? And if all do?
-# For `count` 5, then 64, and `k` in `range(20)` make
-#
-# ```python
-# rng, truth = np.random.default_rng(k), np.zeros(64)
-# places = rng.permutation(64)[:count]  # of the inputs that matter
-# truth[places] = 50 / count**0.5 * rng.choice([-1, 1], count)
-# targets = X @ truth + 50 * rng.standard_normal(n)
-# ```
-#
-# Split with `seed=k`, choose λ and test as in §4.5.
-#
+# Choose λ and test as in §4.5, on the splits `made_up(5, k)` and `made_up(64, k)` for `k` in `range(20)`.
+
+# %%
+def made_up(count, k):
+    """Split k of patients with new targets, for which `count` of the 64 inputs matter."""
+    rng, truth = np.random.default_rng(k), np.zeros(64)
+    places = rng.permutation(64)[:count]
+    truth[places] = 50 / count**0.5 * rng.choice([-1, 1], count)
+    new = X @ truth + 50 * rng.standard_normal(n)
+    return split(X, new, train=100, validation=50, test=n - 150, seed=k)
+
+# %% [markdown]
 # <details>
 # <summary>Solution</summary>
 #
