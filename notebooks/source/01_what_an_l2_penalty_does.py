@@ -1345,8 +1345,9 @@ criteria = np.array([without_refit(fit) for fit, _ in splits])
 by_loo, by_gcv = (test_loss[np.arange(20), 1 + criteria[:, k].argmin(1)] for k in (0, 1))
 ten_loo = []  # the ten inputs, with the λ of their own leave-one-out
 for fit, held in splits:
-    Z, lam = widen(fit)[:, :10], lams[1 + without_refit(fit, inputs=10)[0].argmin()]
-    ten_loo.append(half_square(linear(*ridge(Z[fit], y[fit], lam))(Z[held]), y[held]).mean())
+    first, lam = widen(fit)[:, :10], lams[1 + without_refit(fit, inputs=10)[0].argmin()]
+    fitted = linear(*ridge(first[fit], y[fit], lam))
+    ten_loo.append(half_square(fitted(first[held]), y[held]).mean())
 fewer = claims.interval(oracle - plain)
 
 # %% tags=["hide-input"]
