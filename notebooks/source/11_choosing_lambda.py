@@ -13,13 +13,13 @@
 # %% [markdown]
 # ## The recipe
 #
-# 1. **Add up the learning rates.** $S$ is the sum of η over all steps, the area under the schedule (Figure 11.1): steps × peak if η is constant, and about half of it under a cosine or a line to zero. Under SGD with momentum μ divide it by $1-\mu$.
-# 2. **Look up $N$** in the table below. Each step of decay takes the share ηλ off a weight; over the run these shares add up to $N = \lambda S$ (§11.1). So type $\lambda = N/S$, which in a short run may be above 1. Let only *matrices* decay: tensors with two axes or more.
-# 3. **Name the *fallback*.** If you have earlier runs of the same model, data, η and length, it is their λ, even a default that nobody chose (§11.7). Otherwise it is λ = $N/S$ with the bold $N$ of your row. **With one run type the fallback, and stop here.**
-# 4. **With more runs, first settle η.** Move it by factors of 3, each time with the λ of the bold $N$, until both 3 times less and 3 times more are worse by the measure that you will use. Then η is *settled*. This takes three runs or more; add seeds where two η are close. (If η has changed, your fallback is now the λ of the bold $N$.)
-# 5. **Then try $N$,** if you can afford the {{below: fewest_runs}} to {{below: most_runs}} runs of your row: the fallback and each $N$, at full length, with three seeds or more. If the best $N$ is the largest or smallest you tried, try 4 times more or less. Type the best one if its gain on validation data is *clear* (below the table). **If not, or with fewer runs, type the fallback.**
+# Each step of decay takes the share ηλ off a weight. Added up over the run, these shares are $N$. At $N = 1$ decay alone would leave {{below: 100 * np.exp(-1):.0f}} % of the initial weights, at $N = 4$ only {{below: 100 * np.exp(-4):.0f}} % (§11.1). So choose $N$ first; then λ follows.
 #
-# **Which $N$?** Take the first row that fits your run.
+# 1. **Add up the learning rates.** $S$ is the sum of η over all steps, the area under the schedule (Figure 11.1): steps × peak if η is constant, and about half of it under a cosine or a line to zero. Under SGD with momentum μ divide it by $1-\mu$.
+# 2. **Look up $N$** in the table below. As $N = \lambda S$, type $\lambda = N/S$, which in a short run may be above 1. Let only *matrices* decay: tensors with two axes or more.
+# 3. **Name the *fallback*.** If you have earlier runs of the same model, data, η and length, it is their λ, even a default that nobody chose (§11.7). Otherwise it is λ = $N/S$ with the bold $N$ of your row. **With one run type the fallback, and stop here.**
+#
+# **Which $N$?** Take the first row that fits your run; the bold $N$ is for one run.
 #
 # | your run | try $N$ | because |
 # |---|---|---|
@@ -29,22 +29,27 @@
 # | a language model, many passes (each counts in $k$) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | No $N$ is well supported; the fold below says why. |
 # | 50,000 images (CIFAR) or more, from scratch, 10 to 89 passes | 1, **4**, 16 | Two recipes of {{below: epochs["airbench94"]:.0f}} and {{below: epochs["cifar10-fast"]}} passes lie near the bold $N$; with more passes this is a guess. |
 # | the same images, more passes | 4, **16**, 64 | {{below: len(vision)}} recipes lie around the bold $N$. |
-# | anything else, fewer than {{below: many_passes}} passes | ¼, **1**, 4, and λ = 0 | Up to $N = 1$ decay cost at most {{below: upto_one:.2f}} of loss, but $N = 4$ once {{below: up(costs[5, 2]):.2f}} (Figure 11.9). With more than {{below: amounts[-1]:,}} examples this is a guess. |
-# | anything else, {{below: many_passes}} passes or more | 1, **4**, 16, and λ = 0 | Up to $N = 4$ decay cost at most {{below: upto_four:.2f}}, but $N = 16$ once {{below: up(of_long[:, 5].max()):.2f}} (Figure 11.9). |
+# | anything else, fewer than {{below: many_passes}} passes | ¼, **1**, 4, and λ = 0 | No $N$ up to 1 ended more than {{below: upto_one:.2f}} above the lowest loss, but $N = 4$ once {{below: up(costs[5, 2]):.2f}} (Figure 11.9). With more than {{below: amounts[-1]:,}} examples this is a guess. |
+# | anything else, {{below: many_passes}} passes or more | 1, **4**, 16, and λ = 0 | No $N$ up to 4 ended more than {{below: upto_four:.2f}} above the lowest loss, but $N = 16$ once {{below: up(of_long[:, 5].max()):.2f}} (Figure 11.9). |
 #
-# **When is a gain clear?** With each seed subtract the loss of an $N$ from the fallback's. The mean of these gains must exceed half the width of its 95-percent interval: ${{below: bars[3]:.1f}}\,s$ with three seeds, ${{below: bars[4]:.1f}}\,s$ with four, ${{below: bars[5]:.2f}}\,s$ with five, where $s$ is their standard deviation.
+# ### With more runs
+#
+# 4. **First settle η.** Move it by factors of 3, each time with the λ of the bold $N$, until both 3 times less and 3 times more are worse by the measure that you will use. Then η is *settled*. This takes three runs or more; add seeds where two η are close. (If η has changed, your fallback is now the λ of the bold $N$.)
+# 5. **Then try $N$,** if you can afford the {{below: fewest_runs}} to {{below: most_runs}} runs of your row: the fallback and each $N$, at full length, with three seeds or more. If the best $N$ is the largest or smallest you tried, and λ = 0 is not better still, try 4 times more or less. Type the best one if its gain on validation data is *clear* (below). **If not, or with fewer runs, type the fallback.**
+#
+# **When is a gain clear?** For each seed, take the fallback's loss minus that of the $N$ you try; this is its gain. The mean of these gains must exceed half the width of its 95-percent interval: ${{below: bars[3]:.1f}}\,s$ with three seeds, ${{below: bars[4]:.1f}}\,s$ with four, ${{below: bars[5]:.2f}}\,s$ with five, where $s$ is their standard deviation. Even if no $N$ helped, the best of three would pass in {{below: 100 * by_chance:.0f}} % of cases (five seeds), so test it once on new data.
 #
 # **Too large for so many runs?** Take steps 4 and 5 with a *proxy*: a smaller model with as many passes or, in one-pass language, as many tokens per weight. Carry over its $N$, not its λ. Outside one-pass language this is a guess.
 #
 # <details>
 # <summary>How far the bold N can miss</summary>
 #
-# The last two rows rest on at most {{below: amounts[-1]:,}} examples, but for {{below: pool:,}} signals in {{below: many_passes}} passes, at three η. At the best of these $N = 4$ made the fewest errors, but not clearly fewer than $N = 1$.
+# The last two rows rest on at most {{below: amounts[-1]:,}} examples, except one run of {{below: pool:,}} signals in {{below: many_passes}} passes, at three η. At the best of these $N = 4$ made the fewest errors, but not clearly fewer than $N = 1$.
 #
 # The rows of language and images copy what others typed. The language models are within a factor of {{below: scatter:.1f}} of the bold $N$. The short image recipes have {{below: counts["cifar10-fast"]:.1f}} and {{below: counts["airbench94"]:.1f}}, the longer ones {{below: min(counts[name] for name in vision):.0f}} to {{below: max(counts[name] for name in vision):.0f}}.
 # With many passes BERT has less ($N = {{below: counts["BERT"]:.1f}}$ at $k$ = {{below: bert / 340e6:.0f}} to {{below: bert / 110e6:.0f}}), but the best λ was once about 30 times the usual one ([Kim et al., 2025](https://arxiv.org/abs/2509.14786)), and Lovelace et al. ([2026](https://arxiv.org/abs/2605.01640)) find a best λ an order of magnitude above the usual one.
 #
-# In our small runs, at whatever η, the $N$ of the lowest loss was up to {{below: furthest:.0f}} times larger than the bold one (§11.4) and up to {{below: 1 / nearest:.0f}} times smaller, though there all $N$ up to 1 end within {{below: of_slow[:4].max() - of_slow.min():.3f}} of each other. In one run it was λ = 0.
+# In our small runs, at whatever η, the $N$ of the lowest loss was up to {{below: furthest:.0f}} times larger than the bold one (§11.4) and up to {{below: 1 / nearest:.0f}} times smaller. In that last run all $N$ up to 1 were equally good, within {{below: of_slow[:4].max() - of_slow.min():.3f}}. In one other run it was λ = 0.
 #
 # </details>
 #
@@ -133,8 +138,7 @@ assert all(4 * a == b for tried in rows.values() for a, b in pairwise(tried)), "
 #
 # $$N = \sum_{t=0}^{T-1}\eta_t\lambda. \tag{11.1}$$
 #
-# Call $N$ the run's *forgetting*. Decay alone would multiply a weight by about $e^{-N}$: $N = 1$ leaves
-# {{100 * np.exp(-1):.0f}} % of the start, $N = 4$ leaves {{100 * np.exp(-4):.0f}} %. With momentum μ a step of decay acts again in later steps, so under SGD $N$ is larger by the factor $1/(1-\mu)$ (chapter 2).
+# Call $N$ the run's *forgetting*. Decay alone would multiply a weight by about $e^{-N}$. With momentum μ a step of decay acts again in later steps, so under SGD $N$ is larger by the factor $1/(1-\mu)$ (chapter 2).
 
 
 # %%
@@ -392,7 +396,7 @@ weak = np.corrcoef(*np.log([[each[name] for name in vision] for each in (epochs,
 # The language models all type 0.1, so their $N$ differ as their $S$ do. We read the line $N = \frac12\sqrt k$ off them.
 # It is rough: as far as we know nobody tuned these λ, and their own slope is {{steep:.1f}}. Where λ was tuned, $N$ follows a power law in $k$, too (Bergsma et al., [2025b](https://arxiv.org/abs/2505.13738)).
 #
-# **$N$ differs between recipes, too. But unlike λ it has a meaning: how much of the start a run forgets. At $N = 5$ only {{100 * np.exp(-5):.1f}} % of the start is left. Beyond that $N$ says which updates the weights hold: at a constant η, about those of the last $1/N$ of the run.**
+# **$N$ differs between recipes, too. But unlike λ it has a meaning: how much of the start a run forgets. At $N = 5$ only {{100 * np.exp(-5):.1f}} % of the start is left. For larger $N$, what $N$ tells you is which updates the weights still hold: at a constant η, about those of the last $1/N$ of the run.**
 
 # %% tags=["hide-input"]
 claim("11-span", "The N of the published recipes that train from scratch spans a factor of {:.0f}, "
@@ -520,7 +524,7 @@ figures.show(fig, "Two panels with the coefficient of each update in the final w
 # > **Two more numbers.** The **RMS** (root mean square) of a tensor $w$ with $d$ entries is $\lVert w\rVert/\sqrt d$, the
 # > typical size of an entry. The **turn** θ is the angle between $w$ before a step and $w$ after it.
 #
-# Suppose that η is constant, and that each update $u$ has RMS one and a random direction, independent of those before it. Adam's updates are such if gradients are pure noise and $\beta_1 = 0$ (no momentum). Write $r_t$ for the norm $\lVert w_t\rVert$.
+# Suppose that η is constant, and that each update $u$ has RMS one and a random direction, independent of those before it. Adam's updates have these properties if gradients are pure noise and $\beta_1 = 0$ (no momentum). Write $r_t$ for the norm $\lVert w_t\rVert$.
 #
 # 1. Decay takes $w$ to $(1-\eta\lambda)\,w$. The update has the length $\eta\sqrt d$ and stands, on average, at a right angle to $w$ (Figure 11.5, left). By Pythagoras
 #    $r_{t+1}^2 = (1-\eta\lambda)^2r_t^2+\eta^2d$.
@@ -770,7 +774,7 @@ settled = stored[best_eta, np.arange(5), ..., 0]  # losses at these η, by run, 
 of_40 = longer[3, ..., 0].mean(0)  # 40 passes, by N
 past_one = interval(longer[3, :, 3, 0] - longer[3, :, 5, 0])
 of_40_settled = interval(longer[5, :, 0, 0] - longer[5, :, 5, 0])  # η = 0.27: λ = 0 less N = 16
-long = [stored[3, 4], longer[5], *of_digits[:, 1]]  # 20 passes or more, each at its settled η
+long = [stored[3, 4], longer[5], *of_digits[:, 1]]  # 20 passes or more, each at the best η tried
 of_long = np.array([run[..., 0].mean(0) - run[..., 0].mean(0).min() for run in long])  # by N
 
 # %% tags=["hide-input"]
@@ -784,7 +788,7 @@ assert grid[longer[1, ..., 0].mean(0).argmin()] == 1, "lowest loss"
 assert grid[of_4000.mean(0).argmin()] == 4, "fewest errors"
 assert of_40.argmin() == 6, "with 40 passes the largest N has the lowest loss"
 by_eta = longer[3:7, :, 3, 0].mean(1), *of_digits[:, :, :, 3, 0].mean(2)  # losses at N = 1
-assert [losses.argmin() for losses in by_eta] == [2, 1, 1], "settled: 0.27 and, for digits, 0.05"
+assert [losses.argmin() for losses in by_eta] == [2, 1, 1], "best: 0.27 and, for digits, 0.05"
 many, many_errors = (interval(x[:, 0] - x[:, 5]) for x in (longer[3, ..., 0],
                                                            100 * longer[3, ..., 1]))
 
@@ -828,15 +832,15 @@ assert -1 < by_passes.low < 0 < by_passes.high, "more passes: not keep λ, or ke
 
 # %% tags=["hide-input"]
 def draw_differences(ax, runs, what):
-    """A run's loss or error at each N minus that at λ = 0; a ring where its mean is lowest."""
+    """A run's loss or error at each N minus that at λ = 0; a ring at the lowest mean loss."""
     for run, steps, color in zip(runs, lengths, colors, strict=True):
         each = run[what] * (100 if what == "error" else 1)  # errors in points
         mean, low, high, _ = interval(each - each[:, :1])
         ax.semilogx(grid[1:], mean[1:], "o-", ms=4, color=color, label=f"_{steps}")
         ax.fill_between(grid[1:], low[1:], high[1:], color=color, alpha=0.15, lw=0)
-        ring = mean[1:].argmin()
-        ax.plot(grid[1:][ring], mean[1:][ring], "o", ms=11, mfc="none", color=color,
-                clip_on=False)
+        if what == "loss":
+            ring = mean[1:].argmin()
+            ax.plot(grid[1:][ring], mean[1:][ring], "o", ms=11, mfc="none", color=color)
     ax.axhline(0, color=figures.GREY, ls="--", lw=1)
     ax.set(xlim=(0.052, 36), xlabel=" ", ylabel=" ")
     ax.set_xticks(grid[1:], ["1/16", "¼", "1", "4", "16", "  32"]), ax.minorticks_off()
@@ -870,13 +874,13 @@ lows = [[each[f"_{steps}"].x[each[f"_{steps}"].y.argmin()] for steps in lengths]
 flat = max(abs(each[f"_{steps}"].y[:4]).max() for each in drawn[2:] for steps in lengths)
 figures.show(fig, "Four panels, at η = 0.03, against N on a logarithmic axis: above the held-out "
              "loss, below the error, each minus that at λ = 0 with the same seed, bands of five "
-             "seeds, and a ring where the mean is lowest. By loss the lowest points move with more "
+             "seeds; above, a ring where the mean is lowest. By loss the lowest points move with more "
              f"data from N = {lows[0][0]:g} at 100 steps to {lows[0][-1]:g} at 400, and with more "
              f"passes from N = {lows[1][0]:g} to {lows[1][-1]:g}, where it is "
              f"{abs(drawn[1]['_400'].y.min()):.2f} below that at λ = 0. By error all means up to "
              f"N = 4 are within {flat:.1f} points of λ = 0.",
              number="11.6", caption="Bands are 95-percent intervals over five seeds, a ring "
-             "marks the lowest mean among N > 0, and the orange run is on both sides.")
+             "marks the lowest mean loss among N > 0, and the orange run is on both sides.")
 
 # %% tags=["hide-input"]
 every = [*more_data, more_passes[0], more_passes[2]]  # the five runs
@@ -976,7 +980,7 @@ for run, n, rival, less, right in (
 better = stored[3][..., [0, 3], :].mean(1) - stored[3][..., [4], :].mean(1)
 
 # %% [markdown]
-# **Good η.** $N = 4$ was a little better than λ = 0 and $N = 1$ in all five runs, but we picked it after seeing these same runs.
+# **Good η.** $N = 4$ was a little better than λ = 0 and $N = 1$ in all five runs, but we picked it after seeing these same runs, so expect less on new ones.
 #
 # **Longer runs.** With 40 passes at the small η $N = 16$ saves {{many.mean:.2f}}. But that η is too small; at the good one the same $N$ saves only {{of_40_settled.mean:.2f}} ± {{of_40_settled.half:.2f}}. **So λ made up in part for a wrong η.**
 #
@@ -985,12 +989,12 @@ better = stored[3][..., [0, 3], :].mean(1) - stored[3][..., [4], :].mean(1)
 # <details>
 # <summary>The same five runs at four η, how a best λ was found, and what others find</summary>
 #
-# | peak η | more data: slope of the best λ | more passes: slope | best $N$, more data | best $N$, more passes |
-# |---|---|---|---|---|
-# | {{[*tilts][0]}} | −{{abs(tilts[0.01][0].mean):.1f}} ± {{tilts[0.01][0].half:.1f}} | {{tilts[0.01][1].mean:.1f}} ± {{tilts[0.01][1].half:.1f}} | {{lowest_n[0.01][0]}} | {{lowest_n[0.01][1]}} |
-# | {{[*tilts][1]}} | −{{abs(tilts[0.03][0].mean):.1f}} ± {{tilts[0.03][0].half:.1f}} | {{tilts[0.03][1].mean:.1f}} ± {{tilts[0.03][1].half:.1f}} | {{lowest_n[0.03][0]}} | {{lowest_n[0.03][1]}} |
-# | {{[*tilts][2]}} | −{{abs(tilts[0.09][0].mean):.1f}} ± {{tilts[0.09][0].half:.1f}} | {{tilts[0.09][1].mean:.1f}} ± {{tilts[0.09][1].half:.1f}} | {{lowest_n[0.09][0]}} | {{lowest_n[0.09][1]}} |
-# | {{[*tilts][3]}} | −{{abs(tilts[0.27][0].mean):.1f}} ± {{tilts[0.27][0].half:.1f}} | {{tilts[0.27][1].mean:.1f}} ± {{tilts[0.27][1].half:.1f}} | {{lowest_n[0.27][0]}} | {{lowest_n[0.27][1]}} |
+# | peak η | best $N$, more data | best $N$, more passes |
+# |---|---|---|
+# | {{[*tilts][0]}} | {{lowest_n[0.01][0]}} | {{lowest_n[0.01][1]}} |
+# | {{[*tilts][1]}} | {{lowest_n[0.03][0]}} | {{lowest_n[0.03][1]}} |
+# | {{[*tilts][2]}} | {{lowest_n[0.09][0]}} | {{lowest_n[0.09][1]}} |
+# | {{[*tilts][3]}} | {{lowest_n[0.27][0]}} | {{lowest_n[0.27][1]}} |
 #
 # The best λ of a seed is where a cubic in $\log N$, fitted to its losses, is lowest. An open dot in Figure 11.7: for some seed this is an end of what we tried. For {{25 * lengths[0] // amounts[1]}} passes at η = {{[*tilts][0]}} λ = 0 is best; we took the best λ above 0, so that slope is too flat.
 #
@@ -1022,9 +1026,9 @@ claim("11-errors", "Averaged over the five runs, N = 16 has {:.1f} points more w
 # |---|---|---|
 # | η, or the schedule | λ × old $S$ ÷ new $S$ | arithmetic, keeps $N$ |
 # | batch × $c$, same passes and η | $c\,\lambda$ | arithmetic, keeps $N$; observed |
-# | data × $c$, same passes | $\lambda/c$; ours fell faster at three η of four | observed, keeps $N$ |
+# | data × $c$, same passes | $\lambda/c$; in our runs the best λ fell faster, at three η of four | observed, keeps $N$ |
 # | data × $c$, one pass; same model, batch, η | about $\lambda/\sqrt c$ | read off recipes (§11.1) |
-# | passes × $c$, same data | λ; ours rose at three η of four | observed |
+# | passes × $c$, same data | λ; in our runs the best λ rose, at three η of four | observed |
 # | width × $c$, with $\eta/c$ | try λ, $\sqrt c\,\lambda$ and $c\,\lambda$ | observed; sources disagree |
 #
 # <details>
@@ -1072,7 +1076,7 @@ claim("11-paper", "λ_paper = ηλ takes the steps of PyTorch's AdamW, under a s
       measured=pair[0] - pair[1], equals=0, within=1e-9)
 
 # %% [markdown]
-# **In such a rule use the η of the new run, not of the old one.** On the digits of §11.7 the wrong one cost {{below: of_wrong.mean:.2f}} of loss.
+# **In such a rule use the η of the new run, not of the old one.** For a small network on handwritten digits (§11.7) the wrong one cost {{below: of_wrong.mean:.2f}} of loss.
 #
 # <details>
 # <summary>A worked failure: a rule with the wrong η</summary>
@@ -1327,7 +1331,7 @@ verdicts_of(audited(your_model, your_optimizer, cross_entropy, your_batches))
 # %% [markdown]
 # ## 11.7 From the default to a decision
 #
-# We go the whole way twice, with PyTorch's default λ as the fallback: for a convolutional network on {{below: fitted.shape[1]}} handwritten digits, at a settled η, and for a smaller transformer on the sonnets, **at half of its best η**.
+# We go the whole way twice, with PyTorch's default λ as the fallback: for a convolutional network on {{below: fitted.shape[1]}} handwritten digits, at the best η that we tried, and for a smaller transformer on the sonnets, **at half of it**.
 
 # %%
 data, rate, tries = load("digits"), 0.05, np.array([1 / 4, 1, 4])
@@ -1353,7 +1357,7 @@ verdicts_of(of_cnn, ("0.weight", "4.weight", "10.weight"))
 # %% [markdown]
 # The default does nothing here, because $S$ is only {{forgettings(rate, 1, factors_of(100, linear)):.2f}}, so $N = \lambda S$ is next to zero.
 #
-# **Then run the three tries,** with five seeds. (Here the default, $N = {{forgettings(rate, 0.01, factors_of(100, linear)):.3f}}$, stands in for λ = 0.) Of the three, $N = \frac14$ had the lowest loss. As it is the smallest, we add $\frac1{16}$:
+# **Then run the three tries,** with five seeds. (Here the default, $N = {{forgettings(rate, 0.01, factors_of(100, linear)):.3f}}$, stands in for λ = 0.) Of the three, $N = \frac14$ had the lowest loss. The default has less still, so the tree (Figure 11.11) ends the search; for the picture we add $\frac1{16}$:
 
 # %%
 digits_n = np.array([1 / 16, *tries])
@@ -1500,9 +1504,7 @@ claim("11-rate", "With twice the η the sonnets have less loss at N = 1: by {:.2
 
 # %% [markdown]
 # <details>
-# <summary>Why half of the best η, why these three N, and why a test</summary>
-#
-# If λ did nothing, the best of three tries would still pass in {{100 * by_chance:.0f}} % of cases. So we test it once, on sonnets not yet used.
+# <summary>Why half of the best η, and why these three N</summary>
 #
 # At the best η rounding errors grow so much within the run that the last digits differ from machine to machine. Whether λ helps there, too, we do not know.
 #
@@ -1512,12 +1514,11 @@ claim("11-rate", "With twice the η the sonnets have less loss at N = 1: by {:.2
 #
 # ### If you can afford one run
 #
-# What does the bold $N$ risk? Figure 11.9 shows each run at the best η that we tried (the sonnets at half of it).
+# What does the bold $N$ risk? Figure 11.9 shows each run at the best η that we tried.
 
 # %% tags=["hide-input"]
 costs_of = [(loss.mean(0), np.isin(grid, tries)) for loss in settled]  # at the best η tried
-costs_of += [(values.mean(0), np.arange(values.shape[1]) >= values.shape[1] - 3)
-             for values in (on_validation, of_text)]
+costs_of.append((on_validation.mean(0), np.isin([0, *digits_n], tries)))
 costs = np.array([mean[some] - mean.min() for mean, some in costs_of])  # by run and N = ¼, 1, 4
 of_nothing = np.array([mean[0] - mean.min() for mean, _ in costs_of])  # λ = 0, or the default
 digits_one = interval(on_validation[:, 3] - on_validation[:, 0])  # N = 1 against the default
@@ -1560,11 +1561,10 @@ def draw_costs(ax, runs, bold):
 # %% tags=["hide-input"]
 of_short = {name: (grid, settled[k], color, dash) for k, name, color, dash in (
     (0, "250 signals", figures.GREEN, "o-"), (1, "500 signals", figures.ORANGE, "o-"),
-    (2, "1,000 signals", figures.BLUE, "o-"), (3, "500 signals, 5 passes", figures.ORANGE, "o--"))}
+    (2, "1,000 signals", figures.BLUE, "o-"), (3, "500 signals, 5 passes", figures.AMBER, "D-"))}
 of_short["200 digits"] = ([0, *digits_n], on_validation, figures.PINK, "s-")
-of_short["sonnets"] = ([0, *tries], of_text, figures.GREY, "^-")
-kinds = ((figures.ORANGE, "o-"), (figures.ORANGE, "o--"), (figures.PINK, "s-"),
-         (figures.PINK, "s--"), (figures.AMBER, "D-"))
+kinds = ((figures.ORANGE, "o-"), (figures.BLUE, "o-"), (figures.PINK, "s-"),
+         (figures.GREEN, "s-"), (figures.AMBER, "D-"))
 seen = [stored[3, ..., 0], np.stack([*long, longer[1]])[..., 0]]  # losses by run, seed and N
 blur = np.median([interval((each - each[..., [4]])[..., k].T).half
                   for each in seen for k in (0, 3)])  # of λ = 0 and N = 1 less N = 4
@@ -1588,7 +1588,7 @@ axes[1].text(3.6, 0.28, f"200 digits, 20 passes:\n{leaves[5] - leaves.min():.2f}
              color=figures.PINK, ha="right")
 axes[1].set_xlabel("N")
 axes[0].set_title("Few passes: low up to N = 1")
-last = axes[1].set_title(f"{many_passes}+ passes: little to gain up to N = 4, much to lose at 16")
+last = axes[1].set_title(f"{many_passes}+ passes: N = 4 is near the lowest, N = 16 lowest or far off")
 
 # %% tags=["hide-input"]
 short_ones, long_ones = (figures.drawn(ax) for ax in axes)
@@ -1596,19 +1596,19 @@ upto_one = max(line.y[line.x <= 1].max() for line in short_ones.values() if len(
 upto_one = np.ceil(100 * upto_one) / 100  # rounded up
 upto_four = max(line.y[line.x <= 4].max() for line in long_ones.values() if len(line.x) > 2)
 upto_four = np.ceil(100 * upto_four) / 100
-figures.show(fig, "Loss above the lowest of its run against N, with λ = 0 at the left. Above, six "
+figures.show(fig, "Loss above the lowest of its run against N, with λ = 0 at the left. Above, five "
              f"runs of fewer than 20 passes: up to N = 1 none is over {upto_one:.2f} above; at "
              f"N = 4 the digits are {short_ones['200 digits'].y[-1]:.2f} above. Below, five runs "
              f"of 20 or 40 passes: up to N = 4 at most {upto_four:.2f}; at N = 16 the digits are "
              f"{long_ones['_digits'].y[5]:.2f} above in 20 passes and "
              f"{long_ones[in_long[3]].y[5]:.2f} in 40.", number="11.9",
-             caption="A line is the mean of five seeds of a run at the best learning rate tried "
-             "(sonnets: at half of it). The dotted line is the bold N; thin bars beside it are "
+             caption="A line is the mean of five seeds of a run at the best learning rate tried. "
+             "The dotted line is the bold N; thin bars beside it, in the colour of their line, are "
              "95-percent intervals of the difference to the run's lowest point. Grey: less than "
              "0.1 above the lowest. "
              "In the upper panel signals and digits have "
              f"{25 * lengths[0] // amounts[0]} passes, unless "
-             "it says 5, and for digits and sonnets λ = 0 stands for the default.")
+             "it says 5, and for digits λ = 0 stands for the default.")
 
 # %% tags=["hide-input"]
 decided = np.array([[0.97, 1.00, 0.99], [1.00, 1.04, 0.96], [0.96, 0.98, 1.01]])
@@ -1622,19 +1622,19 @@ assert ten[0].mean > bars[3] * decided_s, "the recipe's words for it"
 #
 # **{{many_passes}} passes or more.** $N = 4$ is in the band, at most {{up(of_long[:, 4].max()):.2f}} above the lowest; but then λ = 0 and $N = 1$ are at most {{up(of_long[:, [0, 3]].max()):.2f}} above it, and on the digits in 20 passes $N = 4$ is worse than 1.
 #
-# **If η is too small,** more is at stake either way: on the signals doing nothing costs up to {{up(slow_signals[:, 0].max()):.2f}} and the bold $N$ up to {{up(bold_costs[0]):.2f}}; on the digits the bold $N$ costs up to {{up(bold_costs[1]):.2f}} and doing nothing next to none.
+# **If η is too small,** more is at stake either way: on the signals λ = 0 costs up to {{up(slow_signals[:, 0].max()):.2f}} and the bold $N$ up to {{up(bold_costs[0]):.2f}}; on the digits the bold $N$ costs up to {{up(bold_costs[1]):.2f}} and λ = 0 next to nothing.
 #
 # **Why then prefer an earlier λ?** You know how its runs ended. The bold $N$ may end above or below them, and one run cannot tell: even five seeds show such differences only to about ± {{blur:.2f}}.
 
 # %% tags=["hide-input"]
-claim("11-nothing", "In the five runs of signals, each at the best η tried, on the digits of "
-      "§11.7 and on the sonnets N = ¼, N = 1 and doing nothing end within {:.3f} of the best "
+claim("11-nothing", "In the five runs of signals, each at the best η tried, and on the digits "
+      "of §11.7 N = ¼, N = 1 and λ = 0 (for digits the default) end within {:.3f} of the best "
       "loss, nearer than N = 4 on the digits",
       measured=[*costs[:, :2].ravel(), *of_nothing], below=costs[5, 2])
-claim("11-digits", "On the digits in 20 passes, at the settled η, N = 4 has {:.2f} more loss than "
+claim("11-digits", "On the digits in 20 passes, at the best η tried, N = 4 has {:.2f} more loss than "
       "N = 1", measured=digits_four.mean, above=0)
-claim("11-long", "In four runs of 20 passes or more, at a settled η, N = 4 ends within {:.2f} of "
-      "the lowest loss, in the grey band of Figure 11.9 and nearer than N = 16 on the digits",
+claim("11-long", "On 500 signals and on 200 digits, in 20 and in 40 passes, each at the best η "
+      "tried, N = 4 ends within {:.2f} of the lowest loss, in the grey band of Figure 11.9 and nearer than N = 16 on the digits",
       measured=of_long[:, 4], below=min(0.1, of_long[2:, 5].min()))
 
 # %% [markdown]
@@ -1720,6 +1720,20 @@ go_on = f"go on × 4 or ÷ 4 if runs are\nleft, N ≥ {least_n}, ηλ ≤ {most_
 assert most_tried < grid[-1] / factors_of(100, linear).sum() < 0.65, "§11.4 tried a little more"
 
 # %% tags=["hide-input"]
+signs = {1 / 8: "⅛", 1 / 4: "¼", 1 / 2: "½"}
+terms = {name: [signs.get(n, f"{n}") + "√k" * ("language" in name) for n in tried]
+         for name, tried in rows.items()}  # the table's N in small print
+small_print = f"""S = steps × mean η, under SGD ÷ (1 − μ).   Fallback: the λ of earlier runs like this,
+else the bold N.   Settled: η ÷ 3 and η × 3 are worse.   Clear: over n seeds the mean
+gain is above {bars[3]:.1f} s (n = 3), {bars[4]:.1f} s (4) or {bars[5]:.2f} s (5).
+The N of your row; the second is the bold one (k: tokens per weight):
+language, one pass: {", ".join(terms["language"])};  many passes: also {terms["language, passes"][-1]}
+50,000 images or more, 10 to 89 passes: {", ".join(terms["images"])};  more: \
+{", ".join(terms["images, long"])}
+anything else, fewer than {many_passes} passes: {", ".join(terms["few passes"])} and λ = 0;  more: \
+{", ".join(terms["more passes"])} and λ = 0"""
+
+# %% tags=["hide-input"]
 boxes = {
     "tune": (2, 9, "1  fine-tuning?", figures.GREY),
     "leave": (6, 9, "λ = 0.05/S or less;\nLoRA: then try 0.2/S", figures.BLUE),
@@ -1756,7 +1770,7 @@ ways = [("tune", "leave", "yes"), ("tune", "recipe", "no"), ("recipe", "its", "y
         ("gain", "keep", "no"), ("gain", "test", "yes")]
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(6, 7))
+fig, ax = figures.subplots(figsize=(6, 8.4))
 arrow = {"arrowprops": {"arrowstyle": "->", "color": figures.GREY, "lw": 1.4, "shrinkA": 0,
                         "shrinkB": 0}}
 for x, y_at, text, color in boxes.values():
@@ -1787,8 +1801,9 @@ ax.plot([6, 6], [3.71, 3], color=figures.GREY, lw=1.4)  # and on with the tries
 last = ax.annotate("", (3.75, 3), (6, 3), **arrow)
 
 # %% tags=["hide-input"]
-ax.set(xlim=(0.1, 7.5), ylim=(-0.4, 9.45), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
-ax.spines[:].set_visible(False), ax.set_title("From your run to λ = N/S   (S = steps × mean η)")
+ax.text(0.25, -0.55, small_print, fontsize=9, va="top", linespacing=1.4)
+ax.set(xlim=(0.1, 7.5), ylim=(-2.45, 9.45), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
+ax.spines[:].set_visible(False), ax.set_title("From your run to λ = N/S")
 figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, then 0.2/S with LoRA. "
              "A recipe is published for a run like yours: its N is your bold N. "
              "With only one run: the fallback. If η is not settled, move it by factors of 3 at the "
@@ -1801,11 +1816,11 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, then 0.2/S w
              "N is at least 0.05 and the peak ηλ small; once a limit is "
              "reached, go on to the gain. If the gain "
              "over the fallback is clear on validation data, "
-             "take it, even if it is λ = 0, and test once; else type the fallback.",
+             "take it, even if it is λ = 0, and test once; else type the fallback. Small print "
+             "below repeats S, the terms and the N of each row.",
              number="11.11",
-             caption="Grey boxes ask, orange ones say what to do, and blue ones end. The rows are "
-             "those of the table at the top of the chapter, where the fallback, a settled η and "
-             "a clear gain are explained.")
+             caption="Grey boxes ask, orange ones say what to do, and blue ones end. The rows and "
+             "the terms of the small print are explained at the top of the chapter.")
 
 # %% [markdown]
 # Box 6 in code (`pip install .` in the book's folder):
@@ -1827,7 +1842,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, then 0.2/S w
 # If the differences within seeds have the standard deviation $s$, to see a mean difference δ takes about
 # $8\,(s/\delta)^2$ seeds (for a power of 80 % at the level of 5 %), plus two or three.
 #
-# Three seeds see a true gain of $2\,s$ as clear in {{100 * seen_in[3]:.0f}} % of cases, five in {{100 * seen_in[5]:.0f}} %. One seed is not enough: if three $N$ are equally good, chance makes one of the two others the best in two of three cases.
+# Three seeds see a true gain of $2\,s$ as clear in {{100 * seen_in[3]:.0f}} % of cases, five in {{100 * seen_in[5]:.0f}} %. One seed is not enough: if three $N$ are equally good, in two of three cases chance alone makes another $N$ look better than the fallback.
 #
 # Below $N = 0.05$ decay takes less than {{100 * (1 - np.exp(-0.05)):.0f}} % of a weight. At ηλ = 1 a single step erases a weight; we tried up to {{most_tried}}, so under linear-to-zero $N = 64$ needs a run of {{2 * 64 / most_tried:.0f}} steps or more.
 #
@@ -1871,11 +1886,11 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, then 0.2/S w
 #
 # $N = \eta\lambda\cdot2{,}000 = {{forgettings(0.001, 0.1, np.ones(2000)):.1f}}$, so {{100 * np.exp(-0.2):.0f}} % of the start survives. The encoder stays below its equilibrium, so its start sets its turn. Leave it, or try a larger $N$. (Where the number comes from: if $r_*$ is that of (11.4), $r^2/r_*^2-1$ is $0.31^2-1 = -{{1 - 0.31**2:.3f}}$ and shrinks as $e^{-2\eta\lambda t}$;
 # to come within 0.2 takes $\ln({{1 - 0.31**2:.3f}}/0.2)/(2\eta\lambda)$ steps.) The batch norm subtracts the encoder's bias again: drop it (`bias=False`).
-# For the head choose λ on validation data.
+# Bias and head get no verdict on equilibrium, as neither is scale-invariant. For the head choose λ on validation data.
 #
 # </details>
 #
-# **3.** (Another network.) Which rule fits the width under batch norm? Predict first. Replace `by_width(int(m))` by `by_width(int(m), norm=True)`, and look at `power`.
+# **3.** (Another network.) Which rule fits the width under batch norm? Predict first. In the folded code of §11.5 replace `by_width(int(m))` by `by_width(int(m), norm=True)`, and look at `power`. (The check below it then fails, as it should.)
 #
 # <details>
 # <summary>Solution</summary>
