@@ -13,7 +13,7 @@
 # %% [markdown]
 # ## The recipe
 #
-# Each step of decay takes the share ηλ off a weight. Added up over the run, these shares are $N$. At $N = 1$ decay alone would leave {{below: 100 * np.exp(-1):.0f}} % of the initial weights, at $N = 4$ only {{below: 100 * np.exp(-4):.0f}} % (§11.1). So choose $N$ first; then λ follows.
+# Each step of decay takes the share ηλ off a weight. Added up over the run, these shares are $N$. At $N = 1$ decay alone would leave {{below: 100 * np.exp(-1):.0f}} % of the initial weights, at $N = 4$ only {{below: 100 * np.exp(-4):.0f}} % (§11.1).
 #
 # 1. **Add up the learning rates.** $S$ is the sum of η over all steps, the area under the schedule (Figure 11.1): steps × peak if η is constant, and about half of it under a cosine or a line to zero. Under SGD with momentum μ divide it by $1-\mu$.
 # 2. **Look up $N$** in the table below. As $N = \lambda S$, type $\lambda = N/S$, which in a short run may be above 1. Let only *matrices* decay: tensors with two axes or more.
@@ -26,7 +26,7 @@
 # | fine-tuning | **{{below: least_n}}** or less, and stop here; with LoRA then try 0.2 | You want to keep the start (§11.7). |
 # | like one with a published recipe, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | Find its $N$ in Figure 11.2, or add up its η and multiply by its λ. |
 # | a language model, one pass, $k$ tokens per weight | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{below: len(tokens)}} recipes lie near the bold $N$ (Figure 11.3). |
-# | a language model, many passes (each counts in $k$) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | No $N$ is well supported; the fold below says why. |
+# | a language model, many passes (each counts in $k$) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | No $N$ is well supported (fold below). |
 # | 50,000 images (CIFAR) or more, from scratch, 10 to 89 passes | 1, **4**, 16 | Two recipes of {{below: epochs["airbench94"]:.0f}} and {{below: epochs["cifar10-fast"]}} passes lie near the bold $N$; with more passes this is a guess. |
 # | the same images, more passes | 4, **16**, 64 | {{below: len(vision)}} recipes lie around the bold $N$. |
 # | anything else, fewer than {{below: many_passes}} passes | ¼, **1**, 4, and λ = 0 | No $N$ up to 1 ended more than {{below: upto_one:.2f}} above the lowest loss, but $N = 4$ once {{below: up(costs[5, 2]):.2f}} (Figure 11.9). With more than {{below: amounts[-1]:,}} examples this is a guess. |
@@ -39,7 +39,12 @@
 #
 # **When is a gain clear?** For each seed, take the fallback's loss minus that of the $N$ you try; this is its gain. The mean of these gains must exceed half the width of its 95-percent interval: ${{below: bars[3]:.1f}}\,s$ with three seeds, ${{below: bars[4]:.1f}}\,s$ with four, ${{below: bars[5]:.2f}}\,s$ with five, where $s$ is their standard deviation. Even if no $N$ helped, the best of three would pass in {{below: 100 * by_chance:.0f}} % of cases (five seeds), so test it once on new data.
 #
-# **Too large for so many runs?** Take steps 4 and 5 with a *proxy*: a smaller model with as many passes or, in one-pass language, as many tokens per weight. Carry over its $N$, not its λ. Outside one-pass language this is a guess.
+# <details>
+# <summary>Too large for so many runs? A proxy</summary>
+#
+# Take steps 4 and 5 with a *proxy*: a smaller model with as many passes or, in one-pass language, as many tokens per weight. Carry over its $N$, not its λ. Outside one-pass language this is a guess.
+#
+# </details>
 #
 # <details>
 # <summary>How far the bold N can miss</summary>
@@ -73,7 +78,15 @@ from l2lib.sweep import CNN, MLP, sweep
 
 bars = {n: interval(range(n)).half / np.std(range(n), ddof=1) for n in (3, 4, 5)}  # t/√n
 true = {n: 2 + claims.rng(4).standard_normal((n, 100_000)) for n in bars}  # true gains of 2 s
-seen_in = {n: np.mean(x.mean(0) > bars[n] * x.std(0, ddof=1)) for n, x in true.items()}
+
+
+def clear(gains):
+    """Whether the mean gain is clear, by the recipe's words; a row for each seed."""
+    return gains.mean(0) > bars[len(gains)] * gains.std(0, ddof=1)
+
+
+seen_in = {n: clear(x).mean() for n, x in true.items()}
+assert all(abs(clear(x - 2).mean() - 0.025) < 0.004 for x in true.values()), "5 %, one side"
 
 # %% tags=["hide-input"]
 steps_of = np.arange(10_001)
@@ -134,7 +147,7 @@ assert all(4 * a == b for tried in rows.values() for a, b in pairwise(tried)), "
 # A ResNet is trained with $\lambda = 10^{-4}$, a language model with {{below: lams["GPT-3 175B"]}}, a vision transformer with {{below: lams["ViT"]}}, and the network of
 # [chapter 9](09_adaptive_optimisers.ipynb) with {{below: lams["our chapter 9"]:.0f}}. Why so different?
 #
-# Step $t$ of AdamW, or of SGD without momentum, at the learning rate $\eta_t$, multiplies a weight by $1-\eta_t\lambda$ and adds the update. So decay depends on the product $\eta_t\lambda$ only. Add it up over the $T$ steps of the run:
+# Step $t$ of AdamW, or of SGD without momentum, at the learning rate $\eta_t$, multiplies a weight by $1-\eta_t\lambda$ and adds the update. Add up the products $\eta_t\lambda$ over the $T$ steps of the run:
 #
 # $$N = \sum_{t=0}^{T-1}\eta_t\lambda. \tag{11.1}$$
 #
@@ -396,7 +409,7 @@ weak = np.corrcoef(*np.log([[each[name] for name in vision] for each in (epochs,
 # The language models all type 0.1, so their $N$ differ as their $S$ do. We read the line $N = \frac12\sqrt k$ off them.
 # It is rough: as far as we know nobody tuned these λ, and their own slope is {{steep:.1f}}. Where λ was tuned, $N$ follows a power law in $k$, too (Bergsma et al., [2025b](https://arxiv.org/abs/2505.13738)).
 #
-# **$N$ differs between recipes, too. But unlike λ it has a meaning: how much of the start a run forgets. At $N = 5$ only {{100 * np.exp(-5):.1f}} % of the start is left. For larger $N$, what $N$ tells you is which updates the weights still hold: at a constant η, about those of the last $1/N$ of the run.**
+# **$N$ differs between recipes, too. But unlike λ it has a meaning: how much of the start a run forgets. At $N = 5$ only {{100 * np.exp(-5):.1f}} % of the start is left. For larger $N$ it tells you which updates the weights still hold: at a constant η, about those of the last $1/N$ of the run.**
 
 # %% tags=["hide-input"]
 claim("11-span", "The N of the published recipes that train from scratch spans a factor of {:.0f}, "
@@ -956,7 +969,7 @@ claim("11-ends", "The slope of a straight line is its slope",
 # %% [markdown]
 # ### Where the choice matters
 #
-# How much is lost with another λ? The table compares pairs of $N$ in stored runs: at the good η, and in two longer runs at the small η.
+# The table compares pairs of $N$ in stored runs: at the good η, and in two longer runs at the small η.
 
 # %% tags=["hide-input"]
 four = [interval((stored[3, :, :, k] - stored[3, :, :, 4]).mean(0)[:, 0]) for k in (0, 3)]
@@ -984,7 +997,7 @@ better = stored[3][..., [0, 3], :].mean(1) - stored[3][..., [4], :].mean(1)
 #
 # **Longer runs.** With 40 passes at the small η $N = 16$ saves {{many.mean:.2f}}. But that η is too small; at the good one the same $N$ saves only {{of_40_settled.mean:.2f}} ± {{of_40_settled.half:.2f}}. **So λ made up in part for a wrong η.**
 #
-# **Choose by the measure you will use.** At the small η, on average over the five runs, $N = 16$ has less loss than λ = 0, yet more errors, probably because its networks are less sure.
+# **Choose by the measure you will use.** At the small η, on average over the five runs, $N = 16$ has less loss than λ = 0, yet more errors.
 #
 # <details>
 # <summary>The same five runs at four η, how a best λ was found, and what others find</summary>
@@ -1103,7 +1116,7 @@ claim("11-carried", "The best N of the grid for 250 signals, carried over to 1,0
 # ### Where the rules disagree: width
 #
 # The table's last row has three rules. In our network of 8, 20 or 50 units the best λ goes as the width $m$ to the power {{below: power.mean:.2f}} ± {{below: power.half:.2f}}, near the ½ of $\sqrt m$; with batch norm the power is higher (exercise 3).
-# **So which rule fits depends on the network: try all three.**
+# **So try all three.**
 #
 # <details>
 # <summary>The three rules, what each keeps, and our set-up</summary>
@@ -1212,7 +1225,7 @@ verdicts_of(of_mlp)
 # The first matrix is *scale-invariant* ([chapter 7](07_scale_invariance.ipynb)): a batch norm follows it, so the loss ignores its size.
 # Here λ only sets the turn. On the last matrix it changes the function, too.
 #
-# *In equilibrium* means that $r^2$ is within 20 % of $r_*^2$. As (11.4) holds for noise only, the audit estimates $r_*$ from the tensor's own norm, halfway through the run and at its end. So the RMS ratio need not be 1. The audit also warns that biases and the norm's γ and β decay, which they rarely should ([chapter 6](06_bias_exclusion.ipynb)).
+# *In equilibrium* means that $r^2$ is within 20 % of $r_*^2$. As (11.4) holds for noise only, the audit estimates $r_*$ from the tensor's own norm, halfway and at the end. So the RMS ratio need not be 1. The audit also warns that biases and the norm's γ and β decay, which they rarely should ([chapter 6](06_bias_exclusion.ipynb)).
 #
 # The second model, a small transformer with normalised queries and keys,
 # learns to continue Shakespeare's sonnets in 80 steps with η = 0.01. So $S = {{below: states.N_end.sel(tensor="head.weight").item() / 3.75:.1f}}$, and we type λ = 3.75 to get $N = 3$.
@@ -1357,7 +1370,7 @@ verdicts_of(of_cnn, ("0.weight", "4.weight", "10.weight"))
 # %% [markdown]
 # The default does nothing here, because $S$ is only {{forgettings(rate, 1, factors_of(100, linear)):.2f}}, so $N = \lambda S$ is next to zero.
 #
-# **Then run the three tries,** with five seeds. (Here the default, $N = {{forgettings(rate, 0.01, factors_of(100, linear)):.3f}}$, stands in for λ = 0.) Of the three, $N = \frac14$ had the lowest loss. The default has less still, so the tree (Figure 11.11) ends the search; for the picture we add $\frac1{16}$:
+# **Then run the three tries,** with five seeds. (Here the default, $N = {{forgettings(rate, 0.01, factors_of(100, linear)):.3f}}$, stands in for λ = 0.) Of the three, $N = \frac14$ had the lowest loss. The default has less still, so the search ends (box 8 of Figure 11.11); for the picture we add $\frac1{16}$:
 
 # %%
 digits_n = np.array([1 / 16, *tries])
@@ -1487,7 +1500,7 @@ of_wrong = interval(on_validation[:, 4] - on_validation[:, 3])  # the λ of a sm
 # %% [markdown]
 # **Digits** (left). By the loss no try is better than the default, and $N = 4$ is far worse; by the errors we cannot tell: $N = 1$ has {{fewer_wrong.mean:.1f}} ± {{fewer_wrong.half:.1f}} points fewer. So we keep the default.
 #
-# **Sonnets** (right). $N = {{tries[chosen_text - 1]:g}}$ has the lowest loss and is not at an end, and the interval of its gain excludes zero, so we take it. On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter.
+# **Sonnets** (right). $N = {{tries[chosen_text - 1]:g}}$ has the lowest loss and is not at an end, and its gain is clear, so we take it. On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter.
 #
 # **A better η would gain more.** With twice this η, the best we tried, the sonnets have {{slower.mean:.2f}} less loss at $N = 1$.
 
@@ -1588,7 +1601,7 @@ axes[1].text(3.6, 0.28, f"200 digits, 20 passes:\n{leaves[5] - leaves.min():.2f}
              color=figures.PINK, ha="right")
 axes[1].set_xlabel("N")
 axes[0].set_title("Few passes: low up to N = 1")
-last = axes[1].set_title(f"{many_passes}+ passes: N = 4 is near the lowest, N = 16 lowest or far off")
+last = axes[1].set_title(f"{many_passes}+ passes: N = 4 ends near the lowest, N = 16 not always")
 
 # %% tags=["hide-input"]
 short_ones, long_ones = (figures.drawn(ax) for ax in axes)
@@ -1620,7 +1633,7 @@ assert ten[0].mean > bars[3] * decided_s, "the recipe's words for it"
 # %% [markdown]
 # **Fewer than {{many_passes}} passes.** All losses up to $N = 1$ are in the grey band, less than 0.1 above the lowest. On the digits $N = 1$ is worse than the default by {{digits_one.mean:.3f}} ± {{digits_one.half:.3f}}, a tenth of its loss, and $N = 4$ was far worse. On the signals, though, $N = 4$ was a little better than 1 (§11.4).
 #
-# **{{many_passes}} passes or more.** $N = 4$ is in the band, at most {{up(of_long[:, 4].max()):.2f}} above the lowest; but then λ = 0 and $N = 1$ are at most {{up(of_long[:, [0, 3]].max()):.2f}} above it, and on the digits in 20 passes $N = 4$ is worse than 1.
+# **{{many_passes}} passes or more.** $N = 4$ is in the band, at most {{up(of_long[:, 4].max()):.2f}} above the lowest (for {{amounts[1]}} signals at $N = {{grid[of_long[0].argmin()]:.0f}}$ or {{grid[of_long[1].argmin()]:.0f}}); but then λ = 0 and $N = 1$ are at most {{up(of_long[:, [0, 3]].max()):.2f}} above it, and on the digits in 20 passes $N = 4$ is worse than 1.
 #
 # **If η is too small,** more is at stake either way: on the signals λ = 0 costs up to {{up(slow_signals[:, 0].max()):.2f}} and the bold $N$ up to {{up(bold_costs[0]):.2f}}; on the digits the bold $N$ costs up to {{up(bold_costs[1]):.2f}} and λ = 0 next to nothing.
 #
@@ -1634,7 +1647,8 @@ claim("11-nothing", "In the five runs of signals, each at the best η tried, and
 claim("11-digits", "On the digits in 20 passes, at the best η tried, N = 4 has {:.2f} more loss than "
       "N = 1", measured=digits_four.mean, above=0)
 claim("11-long", "On 500 signals and on 200 digits, in 20 and in 40 passes, each at the best η "
-      "tried, N = 4 ends within {:.2f} of the lowest loss, in the grey band of Figure 11.9 and nearer than N = 16 on the digits",
+      "tried, N = 4 ends within {:.2f} of the lowest loss, in the grey band of Figure 11.9 and "
+      "nearer than N = 16 on the digits",
       measured=of_long[:, 4], below=min(0.1, of_long[2:, 5].min()))
 
 # %% [markdown]
@@ -1723,10 +1737,12 @@ assert most_tried < grid[-1] / factors_of(100, linear).sum() < 0.65, "§11.4 tri
 signs = {1 / 8: "⅛", 1 / 4: "¼", 1 / 2: "½"}
 terms = {name: [signs.get(n, f"{n}") + "√k" * ("language" in name) for n in tried]
          for name, tried in rows.items()}  # the table's N in small print
-small_print = f"""S = steps × mean η, under SGD ÷ (1 − μ).   Fallback: the λ of earlier runs like this,
-else the bold N.   Settled: η ÷ 3 and η × 3 are worse.   Clear: over n seeds the mean
-gain is above {bars[3]:.1f} s (n = 3), {bars[4]:.1f} s (4) or {bars[5]:.2f} s (5).
-The N of your row; the second is the bold one (k: tokens per weight):
+small_print = f"""S = steps × mean η, under SGD ÷ (1 − μ).
+Fallback: the λ of earlier runs like yours, else λ = N/S with the bold N.
+Settled: both η ÷ 3 and η × 3 are worse.
+Clear: the mean gain of 3, 4 or 5 seeds is above {bars[3]:.1f}, {bars[4]:.1f} or {bars[5]:.2f} \
+standard deviations.
+N of your row, the second is the bold one (k: tokens per weight):
 language, one pass: {", ".join(terms["language"])};  many passes: also {terms["language, passes"][-1]}
 50,000 images or more, 10 to 89 passes: {", ".join(terms["images"])};  more: \
 {", ".join(terms["images, long"])}
@@ -1770,7 +1786,21 @@ ways = [("tune", "leave", "yes"), ("tune", "recipe", "no"), ("recipe", "its", "y
         ("gain", "keep", "no"), ("gain", "test", "yes")]
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(6, 8.4))
+def walk(**answers):
+    """Where a way through the tree ends; what is not answered is answered as in §11.7."""
+    box, turns = "tune", {(a, word): b for a, b, word in ways}
+    as_there = dict.fromkeys(("tune", "recipe", "one", "few", "audit", "end"), "no")
+    while box in {a for a, *_ in ways}:
+        box = turns[box, (as_there | {"rate": "yes", "try": ""} | answers)[box]]
+    return box
+
+
+for column in (chosen, chosen_text):  # the digits, then the sonnets
+    assert walk(gain="yes" if column else "no") == ("test" if column else "keep"), "as decided"
+assert [walk(tune="yes"), walk(one="yes")] == ["leave", "single"], "step 3 of the recipe"
+
+# %% tags=["hide-input"]
+fig, ax = figures.subplots(figsize=(6, 8.6))
 arrow = {"arrowprops": {"arrowstyle": "->", "color": figures.GREY, "lw": 1.4, "shrinkA": 0,
                         "shrinkB": 0}}
 for x, y_at, text, color in boxes.values():
@@ -1801,8 +1831,8 @@ ax.plot([6, 6], [3.71, 3], color=figures.GREY, lw=1.4)  # and on with the tries
 last = ax.annotate("", (3.75, 3), (6, 3), **arrow)
 
 # %% tags=["hide-input"]
-ax.text(0.25, -0.55, small_print, fontsize=9, va="top", linespacing=1.4)
-ax.set(xlim=(0.1, 7.5), ylim=(-2.45, 9.45), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
+ax.text(0.25, -0.55, small_print, fontsize=9, va="top", linespacing=1.4).set_in_layout(False)
+ax.set(xlim=(0.1, 7.5), ylim=(-2.7, 9.45), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
 ax.spines[:].set_visible(False), ax.set_title("From your run to λ = N/S")
 figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, then 0.2/S with LoRA. "
              "A recipe is published for a run like yours: its N is your bold N. "
