@@ -19,7 +19,7 @@
 # 2. **Look up $N$** in the table below. As $N = \lambda S$, type $\lambda = N/S$, which in a short run may be above 1. Let only *matrices* decay: tensors with two axes or more.
 # 3. **Name the *fallback*.** If you have earlier runs of the same model, data, η and length, it is their λ, even a default that nobody chose (§11.7). Otherwise it is λ = $N/S$ with the bold $N$ of your row. **With one run type the fallback, and stop here.**
 #
-# **Which $N$?** Take the first row that fits your run; the bold $N$ is for one run.
+# **Which $N$?** Take the first row that fits; the bold $N$ is for one run.
 #
 # | your run | try $N$ | because |
 # |---|---|---|
@@ -76,6 +76,7 @@ from l2lib.claims import claim, interval, seeds
 from l2lib.datasets import load, sonnets
 from l2lib.sweep import CNN, MLP, sweep
 
+# %% tags=["hide-input"]
 bars = {n: interval(range(n)).half / np.std(range(n), ddof=1) for n in (3, 4, 5)}  # t/√n
 true = {n: 2 + claims.rng(4).standard_normal((n, 100_000)) for n in bars}  # true gains of 2 s
 
@@ -887,8 +888,8 @@ lows = [[each[f"_{steps}"].x[each[f"_{steps}"].y.argmin()] for steps in lengths]
 flat = max(abs(each[f"_{steps}"].y[:4]).max() for each in drawn[2:] for steps in lengths)
 figures.show(fig, "Four panels, at η = 0.03, against N on a logarithmic axis: above the held-out "
              "loss, below the error, each minus that at λ = 0 with the same seed, bands of five "
-             "seeds; above, a ring where the mean is lowest. By loss the lowest points move with more "
-             f"data from N = {lows[0][0]:g} at 100 steps to {lows[0][-1]:g} at 400, and with more "
+             "seeds; above, a ring where the mean is lowest. By loss the lowest points move with "
+             f"more data from N = {lows[0][0]:g} at 100 steps to {lows[0][-1]:g} at 400, and with more "
              f"passes from N = {lows[1][0]:g} to {lows[1][-1]:g}, where it is "
              f"{abs(drawn[1]['_400'].y.min()):.2f} below that at λ = 0. By error all means up to "
              f"N = 4 are within {flat:.1f} points of λ = 0.",
@@ -1640,9 +1641,9 @@ assert ten[0].mean > bars[3] * decided_s, "the recipe's words for it"
 # **Why then prefer an earlier λ?** You know how its runs ended. The bold $N$ may end above or below them, and one run cannot tell: even five seeds show such differences only to about ± {{blur:.2f}}.
 
 # %% tags=["hide-input"]
-claim("11-nothing", "In the five runs of signals, each at the best η tried, and on the digits "
-      "of §11.7 N = ¼, N = 1 and λ = 0 (for digits the default) end within {:.3f} of the best "
-      "loss, nearer than N = 4 on the digits",
+claim("11-nothing", "In the five runs of signals, each at the best η tried, and on the digits of "
+      "§11.7 N = ¼, N = 1 and λ = 0 (for digits the default) end within {:.3f} of the best loss, "
+      "nearer than N = 4 on the digits",
       measured=[*costs[:, :2].ravel(), *of_nothing], below=costs[5, 2])
 claim("11-digits", "On the digits in 20 passes, at the best η tried, N = 4 has {:.2f} more loss than "
       "N = 1", measured=digits_four.mean, above=0)
@@ -1735,7 +1736,7 @@ assert most_tried < grid[-1] / factors_of(100, linear).sum() < 0.65, "§11.4 tri
 
 # %% tags=["hide-input"]
 signs = {1 / 8: "⅛", 1 / 4: "¼", 1 / 2: "½"}
-terms = {name: [signs.get(n, f"{n}") + "√k" * ("language" in name) for n in tried]
+terms = {name: ", ".join(signs.get(n, f"{n}") + "√k" * ("language" in name) for n in tried)
          for name, tried in rows.items()}  # the table's N in small print
 small_print = f"""S = steps × mean η, under SGD ÷ (1 − μ).
 Fallback: the λ of earlier runs like yours, else λ = N/S with the bold N.
@@ -1743,11 +1744,10 @@ Settled: both η ÷ 3 and η × 3 are worse.
 Clear: the mean gain of 3, 4 or 5 seeds is above {bars[3]:.1f}, {bars[4]:.1f} or {bars[5]:.2f} \
 standard deviations.
 N of your row, the second is the bold one (k: tokens per weight):
-language, one pass: {", ".join(terms["language"])};  many passes: also {terms["language, passes"][-1]}
-50,000 images or more, 10 to 89 passes: {", ".join(terms["images"])};  more: \
-{", ".join(terms["images, long"])}
-anything else, fewer than {many_passes} passes: {", ".join(terms["few passes"])} and λ = 0;  more: \
-{", ".join(terms["more passes"])} and λ = 0"""
+language, one pass: {terms["language"]};  many: {terms["language, passes"]}
+50,000 images or more, 10 to 89 passes: {terms["images"]};  more: {terms["images, long"]}
+anything else, fewer than {many_passes} passes: {terms["few passes"]} and λ = 0;  \
+more: {terms["more passes"]} and λ = 0"""
 
 # %% tags=["hide-input"]
 boxes = {
@@ -1832,7 +1832,7 @@ last = ax.annotate("", (3.75, 3), (6, 3), **arrow)
 
 # %% tags=["hide-input"]
 ax.text(0.25, -0.55, small_print, fontsize=9, va="top", linespacing=1.4).set_in_layout(False)
-ax.set(xlim=(0.1, 7.5), ylim=(-2.7, 9.45), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
+ax.set(xlim=(0.1, 7.5), ylim=(-2.6, 9.45), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
 ax.spines[:].set_visible(False), ax.set_title("From your run to λ = N/S")
 figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, then 0.2/S with LoRA. "
              "A recipe is published for a run like yours: its N is your bold N. "
