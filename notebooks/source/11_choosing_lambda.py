@@ -889,8 +889,8 @@ flat = max(abs(each[f"_{steps}"].y[:4]).max() for each in drawn[2:] for steps in
 figures.show(fig, "Four panels, at η = 0.03, against N on a logarithmic axis: above the held-out "
              "loss, below the error, each minus that at λ = 0 with the same seed, bands of five "
              "seeds; above, a ring where the mean is lowest. By loss the lowest points move with "
-             f"more data from N = {lows[0][0]:g} at 100 steps to {lows[0][-1]:g} at 400, and with more "
-             f"passes from N = {lows[1][0]:g} to {lows[1][-1]:g}, where it is "
+             f"more data from N = {lows[0][0]:g} at 100 steps to {lows[0][-1]:g} at 400, and with "
+             f"more passes from N = {lows[1][0]:g} to {lows[1][-1]:g}, where it is "
              f"{abs(drawn[1]['_400'].y.min()):.2f} below that at λ = 0. By error all means up to "
              f"N = 4 are within {flat:.1f} points of λ = 0.",
              number="11.6", caption="Bands are 95-percent intervals over five seeds, a ring "
@@ -1645,8 +1645,8 @@ claim("11-nothing", "In the five runs of signals, each at the best η tried, and
       "§11.7 N = ¼, N = 1 and λ = 0 (for digits the default) end within {:.3f} of the best loss, "
       "nearer than N = 4 on the digits",
       measured=[*costs[:, :2].ravel(), *of_nothing], below=costs[5, 2])
-claim("11-digits", "On the digits in 20 passes, at the best η tried, N = 4 has {:.2f} more loss than "
-      "N = 1", measured=digits_four.mean, above=0)
+claim("11-digits", "On the digits in 20 passes, at the best η tried, N = 4 has {:.2f} more loss "
+      "than N = 1", measured=digits_four.mean, above=0)
 claim("11-long", "On 500 signals and on 200 digits, in 20 and in 40 passes, each at the best η "
       "tried, N = 4 ends within {:.2f} of the lowest loss, in the grey band of Figure 11.9 and "
       "nearer than N = 16 on the digits",
