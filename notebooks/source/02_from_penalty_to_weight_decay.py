@@ -60,10 +60,8 @@ def train(X, y, lr, weight_decay, batch, rng, epochs=30):
 
 # %%
 X, y = make_regression(20, seed=seeds(1)[0])
-runs = {
-    (weight_decay, batch): train(X, y, 0.03, weight_decay, batch, np.random.default_rng(1))
-    for weight_decay, batch in ((0, 5), (3, 5), (10, 5), (0, 20))
-}
+runs = {(weight_decay, batch): train(X, y, 0.03, weight_decay, batch, np.random.default_rng(1))
+        for weight_decay, batch in ((0, 5), (3, 5), (10, 5), (0, 20))}
 
 # %% tags=["hide-input"]
 colour_of = {0: figures.BLUE, 3: figures.GREEN, 10: figures.ORANGE}  # of each λ, also below
@@ -79,55 +77,33 @@ ax.set_title("At learning rate 0.03, λ = 10 rescues what λ = 3 cannot")
 figures.label_lines(ax)
 curves = figures.drawn(ax)
 ends = [curve.y[-1] for curve in curves.values()]
-figures.show(
-    fig,
-    "Training loss on a logarithmic axis over 30 epochs at learning rate 0.03. "
-    "Minibatch runs with λ = 0 and 3 grow along straight lines, to "
-    f"10^{np.log10(ends[0]):.0f} and 10^{np.log10(ends[1]):.0f}. The "
-    "minibatch run with λ = 10 and the full-batch run fall.",
-    number="2.1",
-    caption="Each line is one run; all have the same start and the same random orders. "
-    "Colours give λ, and the dashed line is trained in full batches: one step an epoch "
-    "in place of four.",
-)
+figures.show(fig, "Training loss on a logarithmic axis over 30 epochs at learning rate 0.03. "
+             "Minibatch runs with λ = 0 and 3 grow along straight lines, to "
+             f"10^{np.log10(ends[0]):.0f} and 10^{np.log10(ends[1]):.0f}. The "
+             "minibatch run with λ = 10 and the full-batch run fall.", number="2.1",
+             caption="Each line is one run; all have the same start and the same random orders. "
+             "Colours give λ, and the dashed line is trained in full batches: one step an epoch "
+             "in place of four.")
 
 # %% tags=["hide-input"]
 powers = {name: np.log10(curve.at(29) / curve.at(0)) for name, curve in curves.items()}
-claim(
-    "02-powers",
-    "The exponents of the growth are those of the runs",
-    measured=[
-        power - np.log10(losses[29] / losses[0])
-        for power, losses in zip(powers.values(), runs.values(), strict=True)
-    ],
-    equals=0,
-    within=1e-9,
-)
+claim("02-powers", "The exponents of the growth are those of the runs",
+      measured=[power - np.log10(losses[29] / losses[0])
+                for power, losses in zip(powers.values(), runs.values(), strict=True)],
+      equals=0, within=1e-9)
 error = X @ np.random.default_rng(1).standard_normal(200) - y  # of the start
 shrunk = np.eye(20) - 0.03 * 2 / 20 * (X @ X.T + 1)  # what a full step makes of errors
 errors = [np.linalg.matrix_power(shrunk, epoch) @ error for epoch in range(30)]
-claim(
-    "02-full-batch",
-    "The full-batch run has the losses of its linear recursion",
-    measured=np.mean(np.square(errors), axis=1) / runs[0, 20],
-    equals=1,
-    within=1e-6,
-)
+claim("02-full-batch", "The full-batch run has the losses of its linear recursion",
+      measured=np.mean(np.square(errors), axis=1) / runs[0, 20], equals=1, within=1e-6)
 
 # %% tags=["hide-input"]
-upward = {
-    "minibatch, λ = 0": 1,
-    "minibatch, λ = 3": 1,
-    "minibatch, λ = 10": -1,
-    "full batch, λ = 0": -1,
-}
-claim(
-    "S2-05",
-    "In minibatches with λ = 0 and 3 the loss grows; with λ = 10 and in full batches "
-    "it falls. In 29 epochs each loss changes by a factor of at least {:,.0f}",
-    measured=[10 ** (sign * powers.get(name, np.nan)) for name, sign in upward.items()],
-    above=100,
-)
+upward = {"minibatch, λ = 0": 1, "minibatch, λ = 3": 1, "minibatch, λ = 10": -1,
+          "full batch, λ = 0": -1}
+claim("S2-05", "In minibatches with λ = 0 and 3 the loss grows; with λ = 10 and in full batches "
+      "it falls. In 29 epochs each loss changes by a factor of at least {:,.0f}",
+      measured=[10 ** (sign * powers.get(name, np.nan)) for name, sign in upward.items()],
+      above=100)
 
 # %% [markdown]
 # **Here more penalty stops an explosion.** Why? A penalty makes the valley of the loss steeper, and in a steeper valley steps overshoot
@@ -150,16 +126,9 @@ fig, ax = figures.subplots(figsize=(7.2, 3.4))
 t = np.arange(0, 21)
 for rate in (0.02, 0.3, 1.5, 2.1):
     weight = (1 - rate) ** t
-    (line,) = ax.semilogy(t, abs(weight), "o-", ms=4, label=f"ηλ = {rate:g}")
-    ax.plot(
-        t[weight < 0],
-        abs(weight[weight < 0]),
-        "o",
-        ms=4,
-        color=line.get_color(),
-        mfc="white",
-        label=f"_negative {rate}",
-    )
+    line, = ax.semilogy(t, abs(weight), "o-", ms=4, label=f"ηλ = {rate:g}")
+    ax.plot(t[weight < 0], abs(weight[weight < 0]), "o", ms=4, color=line.get_color(),
+            mfc="white", label=f"_negative {rate}")
 ax.set(xlabel="step", ylabel="size of the weight", xlim=(0, 24), ylim=(3e-7, 30))
 ax.set_xticks(range(0, 21, 5)), ax.set_yticks([1e-6, 1e-4, 1e-2, 1]), ax.minorticks_off()
 ax.spines["bottom"].set_bounds(0, 20)
@@ -167,16 +136,12 @@ figures.label_lines(ax)
 ax.set_title("Below ηλ = 2 a weight shrinks; above it, decay makes it grow")
 end = {name: curve.y[-1] for name, curve in figures.drawn(ax).items() if name[0] != "_"}
 halving = 1e-9 * half_life(1, 1e-9)  # a half-life times ηλ, for small ηλ
-figures.show(
-    fig,
-    "The size of a weight without gradient over 20 steps, on a logarithmic axis: "
-    f"straight lines from 1. At ηλ = 0.02 it falls slowly, to {end['ηλ = 0.02']:.2f}, at "
-    f"0.3 to {end['ηλ = 0.3']:.4f}. At 1.5 and 2.1 every second mark is open; at 1.5 the "
-    f"weight shrinks, at 2.1 it grows, to {end['ηλ = 2.1']:.1f}.",
-    number="2.2",
-    caption="The weight starts at 1 and has no gradient. Where a mark is open, the weight "
-    "is negative. The axis is logarithmic.",
-)
+figures.show(fig, "The size of a weight without gradient over 20 steps, on a logarithmic axis: "
+             f"straight lines from 1. At ηλ = 0.02 it falls slowly, to {end['ηλ = 0.02']:.2f}, at "
+             f"0.3 to {end['ηλ = 0.3']:.4f}. At 1.5 and 2.1 every second mark is open; at 1.5 the "
+             f"weight shrinks, at 2.1 it grows, to {end['ηλ = 2.1']:.1f}.", number="2.2",
+             caption="The weight starts at 1 and has no gradient. Where a mark is open, the weight "
+             "is negative. The axis is logarithmic.")
 
 # %% [markdown]
 # Three facts follow from (2.1).
@@ -199,10 +164,8 @@ for _ in range(100):
 layer = torch.nn.Linear(200, 1, dtype=torch.float64)
 torch.nn.init.zeros_(layer.weight)
 torch.nn.init.zeros_(layer.bias)
-optimizer = torch.optim.SGD(
-    [{"params": [layer.weight], "weight_decay": 3}, {"params": [layer.bias], "weight_decay": 0}],
-    lr=0.003,
-)
+optimizer = torch.optim.SGD([{"params": [layer.weight], "weight_decay": 3},
+                             {"params": [layer.bias], "weight_decay": 0}], lr=0.003)
 features, labels = torch.tensor(X), torch.tensor(y)
 for _ in range(100):
     optimizer.zero_grad()
@@ -228,51 +191,20 @@ def factors_of_torch(lr, weight_decay, momentum=0.0, steps=400):
 
 # %% tags=["hide-input"]
 weights, _ = ridge(X, y, [1, 1e9])
-claim(
-    "S3-09",
-    "At ηλ = 2.1 PyTorch's SGD makes a weight 1.1 times as large at every step",
-    measured=np.abs(factors_of_torch(0.1, 21)),
-    equals=1.1,
-    within=1e-9,
-)
-claim(
-    "S3-09",
-    "Yet the minimum goes to zero: its norm at λ = 10⁹, relative to λ = 1",
-    measured=np.linalg.norm(weights[1]) / np.linalg.norm(weights[0]),
-    below=1e-6,
-)
+claim("S3-09", "At ηλ = 2.1 PyTorch's SGD makes a weight 1.1 times as large at every step",
+      measured=np.abs(factors_of_torch(0.1, 21)), equals=1.1, within=1e-9)
+claim("S3-09", "Yet the minimum goes to zero: its norm at λ = 10⁹, relative to λ = 1",
+      measured=np.linalg.norm(weights[1]) / np.linalg.norm(weights[0]), below=1e-6)
 
 # %% tags=["hide-input"]
-claim(
-    "02-half-life",
-    "After one half-life of steps a weight is halved",
-    measured=factors_of_torch(0.1, 0.02)[0] ** half_life(0.1, 0.02),
-    equals=0.5,
-    within=1e-9,
-)
-claim(
-    "02-torch",
-    "torch.optim.SGD takes the same 100 steps as (2.1) by hand",
-    measured=np.abs(layer.weight.detach().numpy()[0] - w),
-    below=1e-12,
-)
-many = sweep(
-    MLP((200, 1), init="zeros"),
-    X,
-    y,
-    loss="mse",
-    steps=100,
-    record_every=100,
-    lr=0.003,
-    weight_decay=[0, 3],
-)
-claim(
-    "02-sweep",
-    "So does `sweep`, with which §2.10 trains many models at once",
-    measured=many["weight0"].sel(weight_decay=3).values.ravel() - w,
-    equals=0,
-    within=1e-12,
-)
+claim("02-half-life", "After one half-life of steps a weight is halved",
+      measured=factors_of_torch(0.1, 0.02)[0] ** half_life(0.1, 0.02), equals=0.5, within=1e-9)
+claim("02-torch", "torch.optim.SGD takes the same 100 steps as (2.1) by hand",
+      measured=np.abs(layer.weight.detach().numpy()[0] - w), below=1e-12)
+many = sweep(MLP((200, 1), init="zeros"), X, y, loss="mse", steps=100, record_every=100,
+             lr=0.003, weight_decay=[0, 3])
+claim("02-sweep", "So does `sweep`, with which §2.10 trains many models at once",
+      measured=many["weight0"].sel(weight_decay=3).values.ravel() - w, equals=0, within=1e-12)
 
 # %% [markdown]
 # **Under plain SGD a penalty *is* weight decay.**
@@ -286,7 +218,7 @@ claim(
 # - **Step first**, then decay the result: $a\,(w - \eta g(w)) = aw - a\eta\, g(w)$. The gradient is scaled as well, so
 #   both η and λ change: it is (2.1) with the learning rate $\eta'=a\eta$ and $\lambda'=(1-a)/(a\eta)$.
 #
-# Both hold at a constant η. Under a *schedule*, which lowers η during the training, L2 decays by
+# Both hold at a constant η. Under a *schedule*, which lowers η during training, L2 decays by
 # $\eta_t\lambda$ in step $t$, and fades together with the learning rate. A literal factor 0.99 stays as strong as it was (Figure 2.3).
 
 
@@ -314,50 +246,33 @@ before = final(lambda w, t: a * w - lr * gradient(w))
 after = final(lambda w, t: a * (w - lr * gradient(w)))
 l2_before = final(lambda w, t: w - lr * (gradient(w) + (1 - a) / lr * w))
 l2_after = final(lambda w, t: w - a * lr * (gradient(w) + (1 - a) / (a * lr) * w))
-claim(
-    "S0-11",
-    "Decay, then step, is L2 with λ = 0.01/η",
-    measured=(before - l2_before).abs(),
-    below=1e-12,
-)
-claim(
-    "S0-11",
-    "Step, then decay, is L2 with η′ = 0.99η and λ′ = 0.01/(0.99η)",
-    measured=(after - l2_after).abs(),
-    below=1e-12,
-)
+claim("S0-11", "Decay, then step, is L2 with λ = 0.01/η",
+      measured=(before - l2_before).abs(), below=1e-12)
+claim("S0-11", "Step, then decay, is L2 with η′ = 0.99η and λ′ = 0.01/(0.99η)",
+      measured=(after - l2_after).abs(), below=1e-12)
 
 # %% tags=["hide-input"]
-claim(
-    "S0-11",
-    "Under this schedule a literal 0.99 and L2 leave a weight without gradient {} apart",
-    measured=(penalty - literal)[0],
-    equals=(0.99 * 0.995 * 0.9975 * 0.99875) ** 5 - 0.99**20,
-    within=0.001,
-)
+claim("S0-11", "Under this schedule a literal 0.99 and L2 leave a weight without gradient {} "
+      "apart", measured=(penalty - literal)[0],
+      equals=(0.99 * 0.995 * 0.9975 * 0.99875) ** 5 - 0.99**20, within=0.001)
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(7.2, 2.8))
 left_by = {"literal 0.99": np.full(20, a), "L2": 1 - np.array(schedule) * (1 - a) / lr}
 for name, factors in left_by.items():
     ax.plot(range(21), np.cumprod([1, *factors]), "o-", ms=3, label=name)
-ax.vlines(
-    np.flatnonzero(np.diff(schedule)) + 1, 0.8, 1.01, color=figures.GREY, linestyles=":", lw=0.8
-)
+halved = np.flatnonzero(np.diff(schedule)) + 1
+ax.vlines(halved, 0.8, 1.01, color=figures.GREY, linestyles=":", lw=0.8)
 ax.set(xlabel="step", ylabel="weight without gradient", xlim=(0, 24), ylim=(0.8, 1.01))
 ax.set_xticks(range(0, 21, 5))
 ax.spines["bottom"].set_bounds(0, 20)
 figures.label_lines(ax)
 ax.set_title("Under a schedule L2 fades, and a literal 0.99 does not")
 end = {name: each.y[-1] for name, each in figures.drawn(ax).items()}
-figures.show(
-    fig,
-    "A weight without gradient, started at 1, over 20 steps; the learning rate "
-    f"halves every 5. Under the literal 0.99 it falls to "
-    f"{end['literal 0.99']:.2f}, under L2 it levels off at {end['L2']:.2f}.",
-    number="2.3",
-    caption="A weight without gradient, started at 1. At each dotted line η halves.",
-)
+figures.show(fig, "A weight without gradient, started at 1, over 20 steps; the learning rate "
+             f"halves every 5. Under the literal 0.99 it falls to "
+             f"{end['literal 0.99']:.2f}, under L2 it levels off at {end['L2']:.2f}.", number="2.3",
+             caption="A weight without gradient, started at 1. At each dotted line η halves.")
 
 # %% [markdown]
 # **For plain SGD and any loss, at a constant η the rule is exactly an L2 penalty. Under a schedule it is not.**
@@ -421,19 +336,16 @@ def draw_half_lives(ax):
         end = 2 * (1 + mu) - np.geomspace(1e-9, 1 + 2 * mu, 300)[::-1]
         x = np.append(np.geomspace(1e-6, 0.999, 1000), end[1:])
         ax.loglog(x, np.log(2) / -np.log(root_size(x, mu)), color=colour, label=f"μ = {mu:g}")
-        ax.text(
-            8e-7, np.log(2) * (1 - mu) / 1e-6, f"μ = {mu:g}", color=colour, ha="right", va="center"
-        )
+        ax.text(8e-7, np.log(2) * (1 - mu) / 1e-6, f"μ = {mu:g}", color=colour, ha="right",
+                va="center")
     resnet = np.log(2) / -np.log(root_size(0.1 * 1e-4, 0.9))  # with η = 0.1, λ = 0.0001, μ = 0.9
     ax.plot(0.1 * 1e-4, resnet, "o", color=figures.GREEN, label="_ResNet")
     for words, tip, place, colour in (
-        ("a ResNet: η = 0.1,\nλ = 0.0001", (0.95e-5, 0.8 * resnet), (7e-8, 30), figures.GREEN),
-        ("floor for μ = 0.9:\nmore λ does not help", (0.03, 13.2), (2e-6, 0.9), figures.GREY),
-        ("beyond 2(1 + μ)\nthe weight grows", (3.9, 3e3), (0.0012, 1e5), figures.GREY),
-    ):
-        ax.annotate(
-            words, tip, place, color=colour, arrowprops={"arrowstyle": "->", "color": colour}
-        )
+            ("a ResNet: η = 0.1,\nλ = 0.0001", (0.95e-5, 0.8 * resnet), (7e-8, 30), figures.GREEN),
+            ("floor for μ = 0.9:\nmore λ does not help", (0.03, 13.2), (2e-6, 0.9), figures.GREY),
+            ("beyond 2(1 + μ)\nthe weight grows", (3.9, 3e3), (0.0012, 1e5), figures.GREY)):
+        ax.annotate(words, tip, place, color=colour,
+                    arrowprops={"arrowstyle": "->", "color": colour})
     ax.text(0.45, 0.62, "μ = 0: no floor", color=figures.BLUE, ha="right")
     ax.text(1.6, 1.5e3, "μ = 0: grows\nbeyond 2", color=figures.BLUE, ha="right")
 
@@ -441,10 +353,8 @@ def draw_half_lives(ax):
 # %% tags=["hide-input"]
 def draw_two_weights(at):
     """A weight without gradient, coupled decay and momentum 0.9: below the floor's λ, and above."""
-    for x, style, words, place in (
-        (0.001, "-", "decays", (36, 0.87)),
-        (0.03, "--", "swings", (24, -0.4)),
-    ):
+    for x, style, words, place in ((0.001, "-", "decays", (36, 0.87)),
+                                   (0.03, "--", "swings", (24, -0.4))):
         path = np.cumprod([1, *factors_of_torch(0.1, x / 0.1, 0.9, steps=80)])
         at.plot(path, style, color=figures.GREEN, label=f"ηλ = {x:g}")
         at.text(*place, f"ηλ = {x:g}:\n{words}", color=figures.GREEN, va="center")
@@ -462,59 +372,36 @@ figures.title(fig, "While decay is small, momentum shortens the half-life; then 
 marks, two = figures.drawn(ax), figures.drawn(at)
 mus = [name for name in marks if name[0] == "μ"]
 flat = {name: np.median(marks[name].y[marks[name].x > 0.1]) for name in ("μ = 0.9", "μ = 0.99")}
-figures.show(
-    fig,
-    "Half-life of a weight without gradient against ηλ, both logarithmic, for "
-    f"{mus[0]}, {mus[1]} and {mus[2]}. Each curve falls like one over ηλ, lower for more "
-    f"momentum; then it is flat, at {flat['μ = 0.9']:.0f} steps for 0.9 and "
-    f"{flat['μ = 0.99']:.0f} for 0.99. Near 2(1 + μ) it rises steeply. "
-    f"A dot on the curve for 0.9 marks a ResNet, at {marks['_ResNet'].y[0]:,.0f} steps. "
-    "Without momentum there is no floor: at ηλ = 1 one step leads to zero. Right, two "
-    f"weights over 80 steps: one falls to {two['ηλ = 0.001'].y[-1]:.2f}, the other swings "
-    f"through zero to {min(two['ηλ = 0.03'].y):.2f} and comes to rest.",
-    number="2.4",
-    caption="The weights have no gradient. Left: each curve belongs to one momentum μ and "
-    "follows from the larger root of (2.3); both axes are logarithmic. Right: two runs, "
-    "which start at 1.",
-)
+figures.show(fig, "Half-life of a weight without gradient against ηλ, both logarithmic, for "
+             f"{mus[0]}, {mus[1]} and {mus[2]}. Each curve falls like one over ηλ, lower for more "
+             f"momentum; then it is flat, at {flat['μ = 0.9']:.0f} steps for 0.9 and "
+             f"{flat['μ = 0.99']:.0f} for 0.99. Near 2(1 + μ) it rises steeply. "
+             f"A dot on the curve for 0.9 marks a ResNet, at {marks['_ResNet'].y[0]:,.0f} steps. "
+             "Without momentum there is no floor: at ηλ = 1 one step leads to zero. Right, two "
+             f"weights over 80 steps: one falls to {two['ηλ = 0.001'].y[-1]:.2f}, the other swings "
+             f"through zero to {min(two['ηλ = 0.03'].y):.2f} and comes to rest.", number="2.4",
+             caption="The weights have no gradient. Left: each curve belongs to one momentum μ and "
+             "follows from the larger root of (2.3); both axes are logarithmic. Right: two runs, "
+             "which start at 1.")
 
 # %% tags=["hide-input"]
 lr, weight_decay, mu = 0.1, 0.01, 0.9
 steady = factors_of_torch(lr, weight_decay, mu)[-1]
-claim(
-    "02-momentum-root",
-    "PyTorch's factor with momentum 0.9 is the larger root of (2.3)",
-    measured=steady - root_size(lr * weight_decay, mu),
-    equals=0,
-    within=1e-6,
-)
-claim(
-    "02-momentum-blow-up",
-    "Also beyond 2(1 + μ), where the weight grows: ηλ = 3.81 and 3.9",
-    measured=[abs(factors_of_torch(1, x, mu)[-1]) - root_size(x, mu) for x in (3.81, 3.9)],
-    equals=0,
-    within=1e-6,
-)
+claim("02-momentum-root", "PyTorch's factor with momentum 0.9 is the larger root of (2.3)",
+      measured=steady - root_size(lr * weight_decay, mu), equals=0, within=1e-6)
+claim("02-momentum-blow-up", "Also beyond 2(1 + μ), where the weight grows: ηλ = 3.81 and 3.9",
+      measured=[abs(factors_of_torch(1, x, mu)[-1]) - root_size(x, mu) for x in (3.81, 3.9)],
+      equals=0, within=1e-6)
 swinging = (1 - mu**0.5) ** 2, (1 + mu**0.5) ** 2  # between these ηλ a weight swings
 ends = [np.roots([1, x - 1 - mu, mu]) for x in swinging]
-claim(
-    "02-momentum-border",
-    "Where the complex pair begins and ends the two roots meet",
-    measured=np.abs(np.diff(ends)),
-    below=1e-6,
-)
-claim(
-    "02-momentum-plateau",
-    "Between, |z| = √μ: for ηλ = 0.01, 0.03, 0.3 and 3",
-    measured=root_size(np.array([0.01, 0.03, 0.3, 3]), mu),
-    equals=mu**0.5,
-    within=1e-9,
-)
+claim("02-momentum-border", "Where the complex pair begins and ends the two roots meet",
+      measured=np.abs(np.diff(ends)), below=1e-6)
+claim("02-momentum-plateau", "Between, |z| = √μ: for ηλ = 0.01, 0.03, 0.3 and 3",
+      measured=root_size(np.array([0.01, 0.03, 0.3, 3]), mu), equals=mu**0.5, within=1e-9)
 
 # %% tags=["hide-input"]
 assert -0.6 < min(two["ηλ = 0.03"].y) < -0.2, "this weight swings through zero"
 assert min(two["ηλ = 0.001"].y) > 0.4, "the other decays without a swing"
-
 
 # %% tags=["hide-input"]
 def rate_of(lr, weight_decay, mu=0.0):
@@ -523,31 +410,18 @@ def rate_of(lr, weight_decay, mu=0.0):
 
 
 settings = {"ResNet": (0.1, 0.9, 1e-4)}  # learning rate, momentum, λ
-half_lives = {
-    name: np.log(2) / rate_of(lr, weight_decay, mu)
-    for name, (lr, mu, weight_decay) in settings.items()
-}
+half_lives = {name: np.log(2) / rate_of(lr, weight_decay, mu)
+              for name, (lr, mu, weight_decay) in settings.items()}
 later = np.log(2) / rate_of(0.01, 1e-4, 0.9)  # when η has dropped
 
 # %% tags=["hide-input"]
 rate = -np.log(factors_of_torch(0.1, 1e-8, mu)[-1])
-claim(
-    "02-momentum-rate",
-    "At ηλ = 10⁻⁹ momentum 0.9 makes decay 1/(1 − μ) times as fast",
-    measured=rate / 1e-9 * (1 - mu),
-    equals=1,
-    within=1e-6,
-)
-claim(
-    "02-half-lives",
-    "In its half-life PyTorch's SGD with momentum halves a weight",
-    measured=[
-        factors_of_torch(0.1, 1e-4, 0.9)[-1] ** half_lives["ResNet"],
-        factors_of_torch(0.01, 1e-4, 0.9)[-1] ** later,
-    ],
-    equals=0.5,
-    within=1e-6,
-)
+claim("02-momentum-rate", "At ηλ = 10⁻⁹ momentum 0.9 makes decay 1/(1 − μ) times as fast",
+      measured=rate / 1e-9 * (1 - mu), equals=1, within=1e-6)
+claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a weight",
+      measured=[factors_of_torch(0.1, 1e-4, 0.9)[-1] ** half_lives["ResNet"],
+                factors_of_torch(0.01, 1e-4, 0.9)[-1] ** later],
+      equals=0.5, within=1e-6)
 
 # %% [markdown]
 # **In the long run momentum 0.9 makes small decay {{1 / (1 - 0.9):.0f}} times as fast, but for no λ does the height of the swings halve in fewer than {{flat["μ = 0.9"]:.0f}} steps.**
@@ -605,10 +479,8 @@ def pull(w):
 
 # %%
 lr, mu = 0.001, 0.9
-forms = {
-    "decoupled, λ = 1": descend(pull, 0, 0, lr, mu, decoupled=1, steps=600),
-    "coupled, λ = 1": descend(pull, 0, 0, lr, mu, coupled=1, steps=600),
-}
+forms = {"decoupled, λ = 1": descend(pull, 0, 0, lr, mu, decoupled=1, steps=600),
+         "coupled, λ = 1": descend(pull, 0, 0, lr, mu, coupled=1, steps=600)}
 twin = descend(pull, 0, 0, lr, (1 - lr * 1) * mu, coupled=(1 - mu) * 1, steps=600)  # by (2.4)
 
 
@@ -616,12 +488,8 @@ twin = descend(pull, 0, 0, lr, (1 - lr * 1) * mu, coupled=(1 - mu) * 1, steps=60
 def draw_decay(ax, row, place, colour, decay):
     """The path of the decay, from w back to where it is added."""
     ax.plot([3.75, 3.75, place], [row - 0.18, row - 0.48, row - 0.48], lw=1.4, color=colour)
-    ax.annotate(
-        "",
-        (place, row - 0.13),
-        (place, row - 0.5),
-        arrowprops={"arrowstyle": "-|>", "lw": 1.4, "color": colour},
-    )
+    ax.annotate("", (place, row - 0.13), (place, row - 0.5),
+                arrowprops={"arrowstyle": "-|>", "lw": 1.4, "color": colour})
     ax.text((place + 3.75) / 2, row - 0.55, decay, color=colour, ha="center", va="top")
 
 
@@ -630,10 +498,8 @@ def draw_forms(ax):
     """Two rows of boxes: decay enters before the buffer (coupled), or after it (decoupled)."""
     box = {"boxstyle": "round,pad=0.35", "fc": "white", "ec": figures.GREY}
     line = {"arrowstyle": "-|>", "lw": 1.4, "color": figures.GREY}
-    for row, colour, name, place, decay in (
-        (1.1, figures.BLUE, "coupled", 0.95, "× λ"),
-        (-0.6, figures.ORANGE, "decoupled", 3.13, "× −ηλ"),
-    ):
+    for row, colour, name, place, decay in ((1.1, figures.BLUE, "coupled", 0.95, "× λ"),
+                                            (-0.6, figures.ORANGE, "decoupled", 3.13, "× −ηλ")):
         for x, words in ((0.12, "g"), (place, "+"), (1.8, "buffer m"), (3.75, "w")):
             ax.text(x, row, words, ha="center", va="center", bbox=box)
         draw_decay(ax, row, place, colour, decay)
@@ -641,12 +507,8 @@ def draw_forms(ax):
         for start, end in zip(ends[::2], ends[1::2], strict=True):
             ax.annotate("", (end, row), (start, row), arrowprops=line)
         for x, width, rad in ((1.8, 0.3, -1.3), (3.75, 0.1, -3.9)):
-            ax.annotate(
-                "",
-                (x + width, row + 0.14),
-                (x - width, row + 0.14),
-                arrowprops={**line, "connectionstyle": f"arc3,rad={rad}"},
-            )
+            ax.annotate("", (x + width, row + 0.14), (x - width, row + 0.14),
+                        arrowprops={**line, "connectionstyle": f"arc3,rad={rad}"})
         for x, y, words in ((1.8, 0.68, "× μ"), (3.75, 0.68, "× 1"), (2.57, 0.1, "× −η")):
             ax.text(x, row + y, words, color=figures.GREY, ha="center")
         ax.text(-0.1, row + 0.4, name, color=colour, weight="bold")
@@ -660,11 +522,9 @@ def draw_forms_run(ax):
     for (name, each), style in zip(forms.items(), ("C1-", "C0-"), strict=True):
         ax.plot(each, style, label=name)
     ax.plot(range(0, 601, 40), twin[::40], "o", ms=5, mfc="white", color="C0", label="_twin")
-    for x, height, words, colour in (
-        (120, 1.05, "decoupled, λ = 1", "C1"),
-        (120, 0.96, "○ coupled, λ = 0.1, μ = 0.899", "C0"),
-        (250, 0.39, "coupled, λ = 1", "C0"),
-    ):
+    for x, height, words, colour in ((120, 1.05, "decoupled, λ = 1", "C1"),
+                                     (120, 0.96, "○ coupled, λ = 0.1, μ = 0.899", "C0"),
+                                     (250, 0.39, "coupled, λ = 1", "C0")):
         ax.text(x, height, words, color=colour)
     for lam in (0.1, 1):  # minima of ½(w - 1)² + ½λw²
         ax.axhline(1 / (1 + lam), color=figures.GREY, lw=0.8, ls=":", label=f"_limit {lam}")
@@ -680,27 +540,18 @@ draw_forms_run(ax)
 figures.title(fig, "With momentum 0.9, a decoupled λ acts like a coupled one of λ/10")
 drawn = figures.drawn(ax)
 last = {name: each.y[-1] for name, each in drawn.items()}
-figures.show(
-    fig,
-    "Left, two diagrams: the gradient g feeds the buffer, which keeps μ of itself, "
-    "and −η of the buffer is added to w. Coupled, λw is added before the buffer; "
-    "decoupled, −ηλw is added behind it. Right, a weight over 600 steps, with η = 0.001: "
-    f"decoupled λ = 1 leads to {last['decoupled, λ = 1']:.2f}, coupled λ = 1 to "
-    f"{last['coupled, λ = 1']:.2f}, where dotted lines mark the minima. Circles of a run "
-    "with coupled λ = 0.1, set by (2.4), lie on the first curve.",
-    number="2.5",
-    caption="Left: the path that decay takes is in colour. Right: lines are runs; circles "
-    "show every 40th step of another run, and dotted lines are the minima.",
-)
+figures.show(fig, "Left, two diagrams: the gradient g feeds the buffer, which keeps μ of itself, "
+             "and −η of the buffer is added to w. Coupled, λw is added before the buffer; "
+             "decoupled, −ηλw is added behind it. Right, a weight over 600 steps, with η = 0.001: "
+             f"decoupled λ = 1 leads to {last['decoupled, λ = 1']:.2f}, coupled λ = 1 to "
+             f"{last['coupled, λ = 1']:.2f}, where dotted lines mark the minima. Circles of a run "
+             "with coupled λ = 0.1, set by (2.4), lie on the first curve.", number="2.5",
+             caption="Left: the path that decay takes is in colour. Right: lines are runs; circles "
+             "show every 40th step of another run, and dotted lines are the minima.")
 
 # %% tags=["hide-input"]
-claim(
-    "02-decoupled",
-    "The circles, coupled by (2.4), lie on the decoupled run",
-    measured=drawn["_twin"].y - drawn["decoupled, λ = 1"].y[::40],
-    equals=0,
-    within=1e-9,
-)
+claim("02-decoupled", "The circles, coupled by (2.4), lie on the decoupled run",
+      measured=drawn["_twin"].y - drawn["decoupled, λ = 1"].y[::40], equals=0, within=1e-9)
 logged = descend(lambda w: 0 * w, 1.0, 0.0, 0.05, mu, coupled=1e-4, steps=3000)[1000::1000]
 log_2 = descend(lambda w: 0 * w, 1.0, 0.0, 0.05, mu, decoupled=1e-4, steps=3000)[1000::1000]
 assert np.allclose(logged[1:] / logged[:-1], np.exp(-0.05), rtol=2e-4), "the log of exercise 3"
@@ -708,16 +559,11 @@ assert np.allclose(logged[1:] / logged[:-1], np.exp(-0.05), rtol=2e-4), "the log
 # %% tags=["hide-input"]
 w = torch.tensor([0.3, -1.2, 2.0], dtype=torch.float64)  # §2.3; the buffers start alike
 rule = descend(gradient, w, 0 * w, 0.05, 0.9, decoupled=0.01 / 0.05, steps=20)
-l2 = descend(
-    gradient, w, (0.01 / 0.05) * w / 0.99, 0.05, 0.99 * 0.9, coupled=0.1 * 0.01 / 0.05, steps=20
-)
-claim(
-    "S0-11",
-    f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η and momentum {0.99 * 0.9:.3f}",
-    measured=rule - l2,
-    equals=0,
-    within=1e-12,
-)
+l2 = descend(gradient, w, (0.01 / 0.05) * w / 0.99, 0.05, 0.99 * 0.9, coupled=0.1 * 0.01 / 0.05,
+             steps=20)
+claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η and momentum "
+      f"{0.99 * 0.9:.3f}",
+      measured=rule - l2, equals=0, within=1e-12)
 
 # %% [markdown]
 # Decoupled decay also ends somewhere else: by (2.4), at the minimum of $L+(1-\mu)\frac\lambda2\lVert w\rVert^2$ (upper dotted line).
@@ -752,41 +598,25 @@ claim(
 #
 # </details>
 
-
 # %% tags=["hide-input"]
 def draw_factor(ax):
     """The factor of (2.5) against the curvature for two λ, and two curvatures of the puzzle."""
     ax.axhspan(-1, 1, color=figures.SKY, alpha=0.18, lw=0)
     for decay, colour in ((0, colour_of[0]), (10, colour_of[10])):
-        ax.plot(
-            [0, 115],
-            [1 - 0.03 * (rho + decay) for rho in (0, 115)],
-            color=colour,
-            label=f"λ = {decay}",
-        )
+        ax.plot([0, 115], [1 - 0.03 * (rho + decay) for rho in (0, 115)], color=colour,
+                label=f"λ = {decay}")
         ax.plot(2 / 0.03 - decay, -1, "o", color=colour, label=f"_edge {decay}")
-        ax.text(
-            2 / 0.03 - decay,
-            -1.3 if decay else -0.85,
-            f"ρ = {2 / 0.03 - decay:.0f}",
-            size=9.5,
-            color=colour,
-            ha="right" if decay else "left",
-        )
+        ax.text(2 / 0.03 - decay, -1.3 if decay else -0.85, f"ρ = {2 / 0.03 - decay:.0f}", size=9.5,
+                color=colour, ha="right" if decay else "left")
     for name, n in (("all 20", 20), ("the first five", 5)):
         rho = 2 / n * np.linalg.eigvalsh(X[:n] @ X[:n].T + 1)[-1]
-        ax.axvline(rho, 0.42 if n == 20 else 0, color=figures.GREY, ls="--", lw=1, label=f"_{name}")
+        ax.axvline(rho, 0.42 if n == 20 else 0, color=figures.GREY, ls="--", lw=1,
+                   label=f"_{name}")
         ax.text(rho + 1, 0.93, f"ρ = {rho:.0f}\nof {name}", color=figures.GREY, va="top")
         for decay, shift, up, side in ((0, 0.6, 0.02, "left"), (10, -0.6, -0.3, "right")):
             factor = 1 - 0.03 * (rho + decay)
-            ax.text(
-                rho + shift,
-                factor + up,
-                f"{factor:.2f}".replace("-", "−"),
-                size=9.5,
-                ha=side,
-                color=figures.ORANGE if decay else figures.BLUE,
-            )
+            ax.text(rho + shift, factor + up, f"{factor:.2f}".replace("-", "−"), size=9.5, ha=side,
+                    color=figures.ORANGE if decay else figures.BLUE)
 
 
 # %% tags=["hide-input"]
@@ -821,20 +651,16 @@ ax.text(97, -1.5, "outside the band\ndistances grow", color=figures.GREY)
 ax.set(xlabel="curvature ρ", ylabel="factor of the distance per step", xlim=(0, 133))
 figures.label_lines(ax)
 ax.set_title("At η = 0.03 the full batch is stable, a batch of 5 is not")
-figures.show(
-    fig,
-    "Factor 1 − η(ρ + λ) against the curvature ρ at η = 0.03: falling lines for "
-    "λ = 0 and 10. The band from −1 to 1, where distances shrink, is left at "
-    f"ρ = {drawn_now['_edge 0']:.0f} and {drawn_now['_edge 10']:.0f}. All 20 examples "
-    f"have ρ = {drawn_now['_all 20']:.0f}, a batch of 5 has "
-    f"{drawn_now['_the first five']:.0f}; "
-    "there λ = 10 is further outside the band than λ = 0. Two sketches of a ball in a "
-    "valley: with a factor of −0.6 it changes sides and comes nearer to the bottom, with "
-    "−1.2 it climbs.",
-    number="2.6",
-    caption="Left: dots mark the factor −1, dashed lines the largest curvature of all 20 "
-    "examples and of the first five. Right: steps from the open circle.",
-)
+figures.show(fig, "Factor 1 − η(ρ + λ) against the curvature ρ at η = 0.03: falling lines for "
+             "λ = 0 and 10. The band from −1 to 1, where distances shrink, is left at "
+             f"ρ = {drawn_now['_edge 0']:.0f} and {drawn_now['_edge 10']:.0f}. All 20 examples "
+             f"have ρ = {drawn_now['_all 20']:.0f}, a batch of 5 has "
+             f"{drawn_now['_the first five']:.0f}; "
+             "there λ = 10 is further outside the band than λ = 0. Two sketches of a ball in a "
+             "valley: with a factor of −0.6 it changes sides and comes nearer to the bottom, with "
+             "−1.2 it climbs.", number="2.6",
+             caption="Left: dots mark the factor −1, dashed lines the largest curvature of all 20 "
+             "examples and of the first five. Right: steps from the open circle.")
 
 # %%
 problems = [make_regression(20, seed=seed) for seed in seeds(20)]
@@ -845,21 +671,12 @@ grams = data @ data.swapaxes(1, 2) + 1
 # %% tags=["hide-input"]
 full = 2 / (2 / 20 * np.linalg.eigvalsh(grams)[:, -1])
 ones = np.column_stack([X, np.ones(20)])
-claim(
-    "02-full-curvature",
-    "2/ρ of all 20 examples follows from their largest singular value",
-    measured=full[0] * np.linalg.norm(ones, ord=2) ** 2,
-    equals=20,
-    within=1e-6,
-)
+claim("02-full-curvature", "2/ρ of all 20 examples follows from their largest singular value",
+      measured=full[0] * np.linalg.norm(ones, ord=2) ** 2, equals=20, within=1e-6)
 
 # %% tags=["hide-input"]
-claim(
-    "S2-05",
-    "Without decay, full batches tolerate learning rates up to {}, on average",
-    measured=full.mean(),
-    between=(0.055, 0.065),
-)
+claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on average",
+      measured=full.mean(), between=(0.055, 0.065))
 
 # %% [markdown]
 # **So decay narrows the stable range of full batches.** In the toy problem $2/\rho_{\max}$ is
@@ -916,13 +733,10 @@ def by_hand(lr, weight_decay, rho=steep):
 def name_factors(ax, much, little):
     """By what each step multiplies the error, with much decay and with little."""
     for step in (2, 3, 4):
-        ax.text(
-            step - 0.35,
-            much[step] + 0.1,
-            f"× {much[step] / much[step - 1]:.1f}",
-            color=figures.ORANGE,
-        )
-    ax.text(0.35, -1.45, f"× ({much[1]:.1f})".replace("-", "−"), color=figures.ORANGE, ha="center")
+        ax.text(step - 0.35, much[step] + 0.1, f"× {much[step] / much[step - 1]:.1f}",
+                color=figures.ORANGE)
+    ax.text(0.35, -1.45, f"× ({much[1]:.1f})".replace("-", "−"), color=figures.ORANGE,
+            ha="center")
     ax.text(3.45, -1.12, f"× {little[4] / little[3]:.2f}", color=figures.GREEN, ha="center")
     ax.text(0.62, 0.45, "its own batch:\novershoot", color=figures.GREY)
     ax.text(2.1, 0.45, "the other three batches:\nonly decay acts", color=figures.GREY)
@@ -936,41 +750,15 @@ def draw_step(at):
     at.plot(0, 0, "+", color=figures.GREY, ms=10, label="_no error")
     at.plot(*corners.T, "o", color=figures.ORANGE, ms=5, label="_corners")
     for start, end in itertools.pairwise(corners):
-        at.annotate(
-            "",
-            end,
-            start,
-            arrowprops={
-                "arrowstyle": "-|>",
-                "lw": 1.6,
-                "shrinkA": 0,
-                "shrinkB": 0,
-                "color": figures.ORANGE,
-            },
-        )
-    for x, y, words in (
-        (-0.15, 1.1, "the loss's step:\nonly error 1 changes"),
-        (-1.6, 0.55, "decay: −0.3 of the old\nerror, for both"),
-    ):
-        at.text(
-            x,
-            y,
-            words,
-            color=figures.GREY,
-            size=9.5,
-            ha="left" if y < 1 else "center",
-            va="top" if y < 1 else "bottom",
-        )
+        at.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "lw": 1.6, "shrinkA": 0,
+                                                "shrinkB": 0, "color": figures.ORANGE})
+    for x, y, words in ((-0.15, 1.1, "the loss's step:\nonly error 1 changes"),
+                        (-1.6, 0.55, "decay: −0.3 of the old\nerror, for both")):
+        at.text(x, y, words, color=figures.GREY, size=9.5, ha="left" if y < 1 else "center",
+                va="top" if y < 1 else "bottom")
     at.text(0.1, 0, "no error", color=figures.GREY, size=9.5, va="center")
-    at.set(
-        xlim=(-2, 1.4),
-        ylim=(-0.4, 2),
-        aspect="equal",
-        xlabel="error of example 1",
-        ylabel="error of example 2",
-        xticks=[-1, 0, 1],
-        yticks=[0, 1],
-    )
+    at.set(xlim=(-2, 1.4), ylim=(-0.4, 2), aspect="equal", xlabel="error of example 1",
+           ylabel="error of example 2", xticks=[-1, 0, 1], yticks=[0, 1])
     at.set_title("orthogonal inputs, λ = 10", size=10, weight="normal")
 
 
@@ -983,13 +771,8 @@ def draw_epoch(ax):
         path = np.cumprod([1, a - 80 * 0.03, a, a, a])
         ax.plot(range(5), path, "o-", color=colour, label=f"λ = {decay}")
         ax.text(4.1, path[-1], f"λ = {decay}", color=colour, va="center")
-    ax.set(
-        xlim=(-0.1, 4.7),
-        ylim=(-1.95, 1.15),
-        xticks=range(5),
-        xlabel="batches seen in the epoch",
-        ylabel="error of one example (target 0)",
-    )
+    ax.set(xlim=(-0.1, 4.7), ylim=(-1.95, 1.15), xticks=range(5),
+           xlabel="batches seen in the epoch", ylabel="error of one example (target 0)")
     ax.set_title("one epoch", size=10, weight="normal")
 
 
@@ -1002,28 +785,20 @@ paths = figures.drawn(ax)
 name_factors(ax, paths["λ = 10"].y, paths["λ = 3"].y)
 figures.title(fig, "λ = 10 overshoots most, and is rescued by the other three batches")
 told = "; ".join(f"{name}: {each.y[1]:.2f}, then {each.y[4]:.2f}" for name, each in paths.items())
-figures.show(
-    fig,
-    "Left, a plane of the errors of two examples: from 1 and 1 one arrow leads "
-    f"straight to the left, to {corners.x[1]:.1f} and {corners.y[1]:.0f}; a second, "
-    f"decay, to {corners.x[2]:.1f} and {corners.y[2]:.1f}. "
-    "Right, the error of one example over an epoch, starting from 1: after its own batch, "
-    f"and at the end. {told}. Only λ = 10 ends inside the band.",
-    number="2.7",
-    caption="By hand, at η = 0.03. Left: one step of a batch that holds example 1 but "
-    "not 2. Right: the example is in the first of four batches; in the tinted band its "
-    "error is not larger than at the start.",
-)
+figures.show(fig, "Left, a plane of the errors of two examples: from 1 and 1 one arrow leads "
+             f"straight to the left, to {corners.x[1]:.1f} and {corners.y[1]:.0f}; a second, "
+             f"decay, to {corners.x[2]:.1f} and {corners.y[2]:.1f}. "
+             "Right, the error of one example over an epoch, starting from 1: after its own batch, "
+             f"and at the end. {told}. Only λ = 10 ends inside the band.", number="2.7",
+             caption="By hand, at η = 0.03. Left: one step of a batch that holds example 1 but "
+             "not 2. Right: the example is in the first of four batches; in the tinted band its "
+             "error is not larger than at the start.")
 
 # %% tags=["hide-input"]
 epochs = [paths[f"λ = {decay}"].y[-1] for decay in (0, 3, 10)]
-claim(
-    "02-four-steps",
-    "The paths end at (2.6), up to the sign",
-    measured=np.abs(epochs) - [by_hand(0.03, decay) for decay in (0, 3, 10)],
-    equals=0,
-    within=1e-12,
-)
+claim("02-four-steps", "The paths end at (2.6), up to the sign",
+      measured=np.abs(epochs) - [by_hand(0.03, decay) for decay in (0, 3, 10)],
+      equals=0, within=1e-12)
 assert abs((keep - jump) * keep**3 - epochs[2]) < 1e-12, "the example of the text"
 
 # %% [markdown]
@@ -1124,64 +899,32 @@ e, b = exact_step(grams[0], X @ w + 0.5, 0.5, few, 0.03, 1 - 0.03 * 10)
 by_training = np.mean([exponent_of(A, 0.03, 3) for A in data])
 by_growth = growth(grams, 0.03, 3, seed=seeds(20)).mean()
 assert abs(by_training - by_growth) < 0.05, "Γ by the training of §2.1 and by `growth`"
-claim(
-    "02-plain",
-    "`growth` finds what `plain_growth` finds",
-    measured=growth(grams[:2], 0.03, [0, 3], seed=[4, 0], epochs=60)[:, 1]
-    - [plain_growth(grams[0], 0.03, 3, 4, 60), plain_growth(grams[1], 0.03, 3, 0, 60)],
-    equals=0,
-    within=1e-9,
-)
-claim(
-    "02-step",
-    "A step of `growth` is a step of SGD with targets zero",
-    measured=e - X @ moved - b,
-    equals=0,
-    within=1e-9,
-)
-claim(
-    "02-step-bias",
-    "For the bias, too",
-    measured=b - (0.5 - 0.03 * 2 * np.mean(X[few] @ w + 0.5)),
-    equals=0,
-    within=1e-9,
-)
+claim("02-plain", "`growth` finds what `plain_growth` finds",
+      measured=growth(grams[:2], 0.03, [0, 3], seed=[4, 0], epochs=60)[:, 1]
+      - [plain_growth(grams[0], 0.03, 3, 4, 60), plain_growth(grams[1], 0.03, 3, 0, 60)],
+      equals=0, within=1e-9)
+claim("02-step", "A step of `growth` is a step of SGD with targets zero",
+      measured=e - X @ moved - b, equals=0, within=1e-9)
+claim("02-step-bias", "For the bias, too",
+      measured=b - (0.5 - 0.03 * 2 * np.mean(X[few] @ w + 0.5)), equals=0, within=1e-9)
 
 # %% tags=["hide-input"]
-claim(
-    "02-sketch",
-    "The corners of Figure 2.7, left, are those of a step with orthogonal inputs",
-    measured=[
-        exact_step(40 * np.eye(2), np.ones(2), 0, [0], 0.03, a)[0] - [x, y_at]
-        for a, x, y_at in zip((1, 0.7), corners.x[1:], corners.y[1:], strict=True)
-    ],
-    equals=0,
-    within=1e-9,
-)
+claim("02-sketch", "The corners of Figure 2.7, left, are those of a step with orthogonal inputs",
+      measured=[exact_step(40 * np.eye(2), np.ones(2), 0, [0], 0.03, a)[0] - [x, y_at]
+                for a, x, y_at in zip((1, 0.7), corners.x[1:], corners.y[1:], strict=True)],
+      equals=0, within=1e-9)
 
 # %% tags=["hide-input"]
-claim(
-    "02-orthogonal",
-    "With orthogonal inputs, no bias, λ = 0 or 10, Γ is the logarithm of (2.6)",
-    measured=[
-        growth(200 * np.eye(20), 0.03, decay, epochs=60, bias=0) - np.log(by_hand(0.03, decay))
-        for decay in (0, 10)
-    ],
-    equals=0,
-    within=1e-9,
-)
+claim("02-orthogonal", "With orthogonal inputs, no bias, λ = 0 or 10, Γ is the logarithm of (2.6)",
+      measured=[growth(200 * np.eye(20), 0.03, decay, epochs=60, bias=0)
+                - np.log(by_hand(0.03, decay)) for decay in (0, 10)], equals=0, within=1e-9)
 narrow = np.column_stack([X, np.ones(20)]) / 8  # small inputs, which momentum follows slowly
 begin = np.linalg.pinv(narrow) @ np.random.default_rng(0).standard_normal(20)
 ball = descend(lambda v: 2 / 20 * narrow.T @ (narrow @ v), begin, 0, 0.008, 0.9, steps=80)
 far_off = np.linalg.norm(ball @ narrow.T, axis=1)
-claim(
-    "02-growth-momentum",
-    "In full batches with momentum, Γ is that of the descent of §2.5",
-    measured=growth(narrow @ narrow.T, 0.008, 0, 20, epochs=80, mu=0.9)
-    - np.log(far_off[80] / far_off[50]) / 30,
-    equals=0,
-    within=1e-9,
-)
+claim("02-growth-momentum", "In full batches with momentum, Γ is that of the descent of §2.5",
+      measured=growth(narrow @ narrow.T, 0.008, 0, 20, epochs=80, mu=0.9)
+      - np.log(far_off[80] / far_off[50]) / 30, equals=0, within=1e-9)
 
 
 # %% tags=["hide-input"]
@@ -1202,7 +945,6 @@ over_lr = growth(grams, rates, 0, seed=seeds(20))  # data set, learning rate
 crossing, stable_from = zero_of(rates, over_lr.mean(0)), zero_of(decays, over_decay.mean(0))
 stable_to = zero_of(decays[::-1], over_decay.mean(0)[::-1])
 
-
 # %% tags=["hide-input"]
 def ends_of(x, y):
     """The first and the last zero: between them runs are stable."""
@@ -1222,9 +964,8 @@ ANEW = "#A8407F"  # a darker pink: the colour of batches drawn anew, also below
 # %% tags=["hide-input"]
 between = [6.5, 7.5, 9, 42, 45, 46, 47]  # more λ for the kinks; then λ for a bias that decays
 thin = [0, 3, 5, 6, 6.5, 7, 7.5, 8, 9, 10, 12, 16, 20, 40, 44, 46, 48, 52]
-beside = growth(
-    grams, 0.03, between + thin, seed=seeds(20), bias=np.repeat([1, 0], [len(between), len(thin)])
-).mean(0)
+beside = growth(grams, 0.03, between + thin, seed=seeds(20),
+                bias=np.repeat([1, 0], [len(between), len(thin)])).mean(0)
 # With bias=0 the 1 in Q stays: it is an input 1 whose weight decays, as a bias that decays.
 added, thin_line = np.split(beside, [len(between)])
 order = np.argsort(decays + between)
@@ -1236,7 +977,6 @@ gap = np.interp(thin, fine, thick_line) - thin_line
 parting = thin[int(np.argmax(gap > 0.01))]  # from here on the bias is the slowest
 assert 6 < parting < 9, "the bias makes the kink"
 assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly moves"
-
 
 # %% [markdown]
 # Where Γ changes its sign, stability begins or ends:
@@ -1263,33 +1003,23 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # %% tags=["hide-input"]
 def draw_exponents(ax):
     """Γ against λ at the learning rate 0.03."""
-    for x, gains, style, width, name in (
-        (fine, thick_line, "-", 2, "shuffled"),
-        (thin, thin_line, "-", 0.9, "bias decays"),
-        (more, drawn_anew.mean(0), ":", 2, "drawn anew"),
-    ):
-        ax.plot(
-            x, gains, style, color=ANEW if style == ":" else figures.ORANGE, lw=width, label=name
-        )
+    for x, gains, style, width, name in ((fine, thick_line, "-", 2, "shuffled"),
+                                         (thin, thin_line, "-", 0.9, "bias decays"),
+                                         (more, drawn_anew.mean(0), ":", 2, "drawn anew")):
+        ax.plot(x, gains, style, color=ANEW if style == ":" else figures.ORANGE, lw=width,
+                label=name)
     ax.plot(grid, np.log(by_hand(0.03, grid) + 1e-9), "k--", lw=1, label="by hand")
-    for x, height, words, colour in (
-        (30, -0.31, "shuffled", figures.ORANGE),
-        (14.7, -0.65, "if the bias decayed", figures.ORANGE),
-        (26, 0.12, "drawn anew", ANEW),
-        (2.2, -0.4, "by hand", "k"),
-        (45.5, -0.72, "by hand", "k"),
-    ):
+    for x, height, words, colour in ((30, -0.31, "shuffled", figures.ORANGE),
+                                     (14.7, -0.65, "if the bias decayed", figures.ORANGE),
+                                     (26, 0.12, "drawn anew", ANEW),
+                                     (2.2, -0.4, "by hand", "k"), (45.5, -0.72, "by hand", "k")):
         ax.text(x, height, words, color=colour)
     for decay, mark in ((3, "X"), (10, "o")):  # as in Figure 2.9
         gain = thick_line[list(fine).index(decay)]
         ax.plot(decay, gain, "k" + mark, ms=8 if mark == "X" else 5, label=f"_at {decay}")
         place = (8, 0.46) if decay == 3 else (9.6, gain - 0.12)
-        ax.annotate(
-            f"λ = {decay}: {'explodes' if gain > 0 else 'stable'}",
-            (decay, gain),
-            place,
-            arrowprops={"arrowstyle": "-", "lw": 0.8} if decay == 3 else None,
-        )
+        ax.annotate(f"λ = {decay}: {'explodes' if gain > 0 else 'stable'}", (decay, gain), place,
+                    arrowprops={"arrowstyle": "-", "lw": 0.8} if decay == 3 else None)
     ax.set(xlabel="weight decay λ", ylabel="growth exponent Γ per epoch")
 
 
@@ -1300,37 +1030,24 @@ ax.set(xlim=(0, 56), ylim=(-0.8, 0.6))
 ax.set_title("Shuffled batches are stable for more values of λ than those drawn anew")
 gain = figures.drawn(ax)
 low, dies = gain["shuffled"], gain["bias decays"].at(10)
-figures.show(
-    fig,
-    "Growth exponent against weight decay at η = 0.03. For shuffled epochs it falls "
-    f"from {low.at(0):.2f} through zero, has a kink near λ = 7.5, sinks slowly to "
-    f"{min(low.y):.2f}, and rises above zero again at the far right. If the bias decayed "
-    f"it would go on falling, to {dies:.2f} at λ = 10. For batches drawn anew it falls "
-    "later and less; by hand earlier and more. A cross at λ = 3 lies at "
-    f"{gain['_at 3'].y[0]:.2f}, a dot at λ = 10 at {gain['_at 10'].y[0]:.2f}.",
-    number="2.8",
-    caption="All lines are for η = 0.03, those of real inputs means over "
-    "20 data sets. Above zero runs explode. The cross and the dot are the questioner's "
-    "settings. Between the kinks the slowest thing to die out is the bias, because it "
-    "does not decay; the thin line, also shuffled, is for a bias that does.",
-)
+figures.show(fig, "Growth exponent against weight decay at η = 0.03. For shuffled epochs it falls "
+             f"from {low.at(0):.2f} through zero, has a kink near λ = 7.5, sinks slowly to "
+             f"{min(low.y):.2f}, and rises above zero again at the far right. If the bias decayed "
+             f"it would go on falling, to {dies:.2f} at λ = 10. For batches drawn anew it falls "
+             "later and less; by hand earlier and more. A cross at λ = 3 lies at "
+             f"{gain['_at 3'].y[0]:.2f}, a dot at λ = 10 at {gain['_at 10'].y[0]:.2f}.",
+             number="2.8", caption="All lines are for η = 0.03, those of real inputs means over "
+             "20 data sets. Above zero runs explode. The cross and the dot are the questioner's "
+             "settings. Between the kinks the slowest thing to die out is the bias, because it "
+             "does not decay; the thin line, also shuffled, is for a bias that does.")
 
 # %% tags=["hide-input"]
-claim(
-    "S2-08",
-    "Without momentum or decay, SGD in minibatches of 5 explodes above a learning rate "
-    "of {}, on average",
-    measured=crossing,
-    between=(0.020, 0.025),
-)
+claim("S2-08", "Without momentum or decay, SGD in minibatches of 5 explodes above a learning rate "
+      "of {}, on average", measured=crossing, between=(0.020, 0.025))
 
 # %% tags=["hide-input"]
-claim(
-    "S2-07",
-    "At η = 0.03 shuffled minibatches become stable at λ = {}, on average",
-    measured=stable_from,
-    between=(5.8, 7.3),
-)
+claim("S2-07", "At η = 0.03 shuffled minibatches become stable at λ = {}, on average",
+      measured=stable_from, between=(5.8, 7.3))
 
 # %% tags=["hide-input"]
 assert 11 < drawn_from < 17, "batches drawn anew need more λ than shuffled ones"
@@ -1351,10 +1068,8 @@ pairs = np.array(list(itertools.product(lrs, lams))).T  # all learning rates wit
 
 
 def mean_exponents(shuffle):
-    eight = [
-        growth(Q, *pairs, seed=seed, epochs=80, skip=30, shuffle=shuffle)
-        for Q, seed in zip(grams[:8], seeds(8), strict=True)
-    ]
+    eight = [growth(Q, *pairs, seed=seed, epochs=80, skip=30, shuffle=shuffle)
+             for Q, seed in zip(grams[:8], seeds(8), strict=True)]
     return np.mean(eight, axis=0).reshape(len(lrs), len(lams))
 
 
@@ -1371,63 +1086,35 @@ def draw_plane(ax):
         ax.contour(lrs, lams, exponents.T, [0], colors=colour, linestyles=style, linewidths=2)
     ax.plot(full_edge, lams, lw=2, color=figures.BLUE, label="_full")
     own, anew_too = ([zero_of(lrs, each) for each in of.T] for of in (plane, drawn_plane))
-    ax.fill_betweenx(
-        lams,
-        anew_too,
-        (least := np.fmin(own, full_edge)),
-        where=anew_too < least,
-        fc="none",
-        ec=ANEW,
-        hatch="//",
-        alpha=0.22,
-        lw=0,
-    )
-    ax.set(
-        xlabel="learning rate η",
-        ylabel="weight decay λ",
-        xlim=(0, 0.064),
-        ylim=(0, 16),
-        xticks=[0, 0.02, 0.04, 0.06],
-    )
+    least = np.fmin(own, full_edge)
+    ax.fill_betweenx(lams, anew_too, least, where=anew_too < least,
+                     fc="none", ec=ANEW, hatch="//", alpha=0.22, lw=0)
+    ax.set(xlabel="learning rate η", ylabel="weight decay λ", xlim=(0, 0.064), ylim=(0, 16),
+           xticks=[0, 0.02, 0.04, 0.06])
     ax.set_title("which runs explode", size=10, weight="normal")
 
 
 # %% tags=["hide-input"]
 def name_regions(ax):
     """The words in the plane."""
-    for x, y, words in (
-        (0.006, 8.1, "all stable"),
-        (0.039, 0.4, "shuffled mini-\nbatches explode"),
-        (0.0455, 13, "full batches\nexplode"),
-        (0.0505, 8.1, "all explode"),
-    ):
+    for x, y, words in ((0.006, 8.1, "all stable"),
+                        (0.039, 0.4, "shuffled mini-\nbatches explode"),
+                        (0.0455, 13, "full batches\nexplode"), (0.0505, 8.1, "all explode")):
         ax.text(x, y, words, size=9.5)
-    ax.text(
-        0.0328,
-        12.2,
-        "drawn\nanew\nexplode",
-        size=9.5,
-        color=ANEW,
-        bbox={"fc": "white", "ec": "none", "pad": 1},
-    )
+    ax.text(0.0328, 12.2, "drawn\nanew\nexplode", size=9.5, color=ANEW,
+            bbox={"fc": "white", "ec": "none", "pad": 1})
     ax.text(0.0635, 11.1, "shuffled", size=9.5, ha="right", color=figures.ORANGE)
 
 
 # %% tags=["hide-input"]
 def draw_settings(ax, lr, weight_decay):
     """The questioner's path through three settings, and a circle at a chosen one."""
-    for x, decay, mark, words, at in (
-        (0.003, 3, "o", "η = 0.003,\nλ = 3", (0.0015, 3.6)),
-        (0.03, 3, "X", "η = 0.03, λ = 3", (0.032, 2.8)),
-        (0.03, 10, "o", "η = 0.03,\nλ = 10", (0.0315, 9.9)),
-    ):
+    for x, decay, mark, words, at in ((0.003, 3, "o", "η = 0.003,\nλ = 3", (0.0015, 3.6)),
+                                      (0.03, 3, "X", "η = 0.03, λ = 3", (0.032, 2.8)),
+                                      (0.03, 10, "o", "η = 0.03,\nλ = 10", (0.0315, 9.9))):
         ax.plot(x, decay, "k" + mark, ms=8 if mark == "X" else 5, label=f"_{words}")
-        ax.text(
-            *at,
-            words,
-            size=9.5,
-            bbox={"fc": "white" if decay == 10 else "none", "ec": "none", "pad": 1},
-        )
+        ax.text(*at, words, size=9.5,
+                bbox={"fc": "white" if decay == 10 else "none", "ec": "none", "pad": 1})
     for start, end in (((0.0045, 3), (0.0285, 3)), ((0.03, 3.6), (0.03, 9.6))):
         ax.annotate("", end, start, arrowprops={"arrowstyle": "->", "lw": 1.3})
     ax.plot(lr, weight_decay, "ko", mfc="white", ms=8, label="_run")
@@ -1437,9 +1124,8 @@ def draw_settings(ax, lr, weight_decay):
 def draw_runs(at, lr, weight_decay):
     """Seven runs in minibatches, seven in full batches, and their medians."""
     for batch, name, colour in ((20, "full batch", figures.BLUE), (5, "minibatch", figures.ORANGE)):
-        losses = [
-            train(X, y, lr, weight_decay, batch, np.random.default_rng(k)) for k in range(1, 8)
-        ]
+        losses = [train(X, y, lr, weight_decay, batch, np.random.default_rng(k))
+                  for k in range(1, 8)]
         at.semilogy(np.transpose(losses), color=colour, lw=0.5, alpha=0.5, label="_each")
         at.semilogy(np.median(losses, axis=0), color=colour, lw=2, label=name)
     at.plot([0, 30], 2 * [y.var()], "k:", lw=1.2, label="_mean target")
@@ -1456,85 +1142,58 @@ def draw(lr, weight_decay):
     fig, (ax, at) = figures.subplots(1, 2, figsize=(7.8, 4.2), width_ratios=(3, 2))
     draw_plane(ax), name_regions(ax), draw_settings(ax, lr, weight_decay)
     draw_runs(at, lr, weight_decay)
-    figures.title(
-        fig, "Decay can widen the stable range of minibatches, and narrows that of full batches"
-    )
+    figures.title(fig, "Decay can widen the stable range of minibatches, and narrows that of "
+                  "full batches")
     runs = figures.drawn(at)
     few, all_of_them = runs["minibatch"], runs["full batch"]
     level = runs["_mean target"].y[0]
-    return fig, (
-        "The plane of learning rate and weight decay: minibatches explode on the right; "
-        "their border leans to the right, and that of full batches to the left, until "
-        "they cross. Dots at η = 0.003, λ = 3 and η = 0.03, λ = 10 lie where both are "
-        "stable; arrows lead from one to the other over a cross at η = 0.03, λ = 3, "
-        "where minibatches explode. A dotted border of minibatches drawn "
-        "anew passes on the left of the second dot; the strip from there to the "
-        "other borders is hatched. "
-        f"At η = {lr:g}, λ = {weight_decay:g} the median loss of seven runs changes in "
-        f"29 epochs from {few.y[0]:.0f} to 10^{np.log10(few.y[-1]):.0f} in minibatches, "
-        f"and to 10^{np.log10(all_of_them.y[-1]):.0f} in full batches. A dotted line "
-        f"marks the loss of the mean target, at {level:.3f}."
-    )
+    return fig, ("The plane of learning rate and weight decay: minibatches explode on the right; "
+                 "their border leans to the right, and that of full batches to the left, until "
+                 "they cross. Dots at η = 0.003, λ = 3 and η = 0.03, λ = 10 lie where both are "
+                 "stable; arrows lead from one to the other over a cross at η = 0.03, λ = 3, "
+                 "where minibatches explode. A dotted border of minibatches drawn "
+                 "anew passes on the left of the second dot; the strip from there to the "
+                 "other borders is hatched. "
+                 f"At η = {lr:g}, λ = {weight_decay:g} the median loss of seven runs changes in "
+                 f"29 epochs from {few.y[0]:.0f} to 10^{np.log10(few.y[-1]):.0f} in minibatches, "
+                 f"and to 10^{np.log10(all_of_them.y[-1]):.0f} in full batches. A dotted line "
+                 f"marks the loss of the mean target, at {level:.3f}.")
 
 
 # %%
-figures.interactive(
-    draw,
-    lr=[0.055, 0.003, 0.01, 0.02, 0.025, 0.03, 0.04],
-    weight_decay=[15, 0, 1, 3, 5, 7, 10, 12],
-    number="2.9",
-    caption="Left: the borders of minibatches are simulated, as means over eight "
-    "data sets; the blue one, of full batches, is (2.5) with the mean ρ of "
-    "twenty, as if the bias decayed, too. Orange: shuffled minibatches explode. "
-    "Blue: full batches explode. Right of the dotted line batches drawn anew "
-    "explode; hatched: only these. The arrows show the two changes that the "
-    "questioner made. Right: thin lines are seven runs of each kind at the "
-    "circle, thick ones their medians.",
-)
+figures.interactive(draw, lr=[0.055, 0.003, 0.01, 0.02, 0.025, 0.03, 0.04],
+                    weight_decay=[15, 0, 1, 3, 5, 7, 10, 12], number="2.9",
+                    caption="Left: the borders of minibatches are simulated, as means over eight "
+                    "data sets; the blue one, of full batches, is (2.5) with the mean ρ of "
+                    "twenty, as if the bias decayed, too. Orange: shuffled minibatches explode. "
+                    "Blue: full batches explode. Right of the dotted line batches drawn anew "
+                    "explode; hatched: only these. The arrows show the two changes that the "
+                    "questioner made. Right: thin lines are seven runs of each kind at the "
+                    "circle, thick ones their medians.")
 
 # %% tags=["hide-input"]
-claim(
-    "02-edge",
-    "At the blue border a full batch's largest factor is −1, for every λ",
-    measured=1 - full_edge * (2 / full.mean()) - full_edge * lams,
-    equals=-1,
-    within=1e-9,
-)
-claim(
-    "02-plane",
-    "The plane has the mean exponent of η = 0.03, λ = 3 at its place",
-    measured=plane[7, 3] - growth(grams[:8], 0.03, 3, seed=seeds(8), epochs=80, skip=30).mean(),
-    equals=0,
-    within=1e-9,
-)
+claim("02-edge", "At the blue border a full batch's largest factor is −1, for every λ",
+      measured=1 - full_edge * (2 / full.mean()) - full_edge * lams, equals=-1, within=1e-9)
+claim("02-plane", "The plane has the mean exponent of η = 0.03, λ = 3 at its place",
+      measured=plane[7, 3] - growth(grams[:8], 0.03, 3, seed=seeds(8), epochs=80, skip=30).mean(),
+      equals=0, within=1e-9)
 
 # %% tags=["hide-input"]
-corner = {
-    batch: growth(grams, 0.055, 15, batch, seeds(20)) for batch in (5, 20)
-}  # the exponents at η = 0.055, λ = 15
-claim(
-    "02-turned",
-    "At η = 0.055, λ = 15 minibatches are stable and full batches explode on {} of 20 data sets",
-    measured=np.sum((corner[5] < 0) & (corner[20] > 0)),
-    equals=20,
-)
+corner = {batch: growth(grams, 0.055, 15, batch, seeds(20))
+          for batch in (5, 20)}  # the exponents at η = 0.055, λ = 15
+claim("02-turned", "At η = 0.055, λ = 15 minibatches are stable and full batches explode on {} of "
+      "20 data sets", measured=np.sum((corner[5] < 0) & (corner[20] > 0)), equals=20)
 
 # %% tags=["hide-input"]
 at_circle = 1 - 0.055 * 15  # the shrink factor there
-later_losses = [
-    train(A, z, 0.055, 15, 5, np.random.default_rng(1))[15:] / z.var() for A, z in problems
-]  # relative to the mean target's
+later_losses = [train(A, z, 0.055, 15, 5, np.random.default_rng(1))[15:] / z.var()
+                for A, z in problems]  # relative to the mean target's
 bounded, highest = np.mean(later_losses, axis=1), np.max(later_losses, axis=1)
 
 # %% tags=["hide-input"]
 assert len(bounded) == len(highest) == 20, "over the epochs, for each data set"
-claim(
-    "02-bounded",
-    "There the mean loss of minibatches, from epoch 15 on, is at least {} times "
-    "that of answering the mean target, on each of 20 data sets",
-    measured=bounded,
-    above=1,
-)
+claim("02-bounded", "There the mean loss of minibatches, from epoch 15 on, is at least {} times "
+      "that of answering the mean target, on each of 20 data sets", measured=bounded, above=1)
 
 # %% [markdown]
 # **With much decay, shuffled minibatches can be stable where full batches explode** (the circle). In full batches
@@ -1564,33 +1223,16 @@ safe = [2 / each.max() for each in sharpest]
 
 # %% tags=["hide-input"]
 sharp = np.linalg.norm(ones[batches[:400]], ord=2, axis=(1, 2)) ** 2
-crossings = [
-    zero_of(rates, exponents) / bound  # of the data sets that have a bound
-    for exponents, bound in zip(over_lr, safe, strict=False)
-]
-claim(
-    "S2-09",
-    "The learning rate at which runs begin to explode is at least {} times the safe "
-    "bound, on each of five data sets",
-    measured=crossings,
-    above=1,
-)
+crossings = [zero_of(rates, exponents) / bound  # of the data sets that have a bound
+             for exponents, bound in zip(over_lr, safe, strict=False)]
+claim("S2-09", "The learning rate at which runs begin to explode is at least {} times the safe "
+      "bound, on each of five data sets", measured=crossings, above=1)
 
 # %% tags=["hide-input"]
-claim(
-    "02-safe",
-    "At the safe bound η times the largest curvature of all batches is 2",
-    measured=2 / 5 * np.linalg.eigvalsh(five[0]).max() * safe[0],
-    equals=2,
-    within=1e-9,
-)
-claim(
-    "02-curvature",
-    "The curvature of a batch of 5 follows from its largest singular value",
-    measured=np.linalg.eigvalsh(five[0][:400])[:, -1] / sharp,
-    equals=1,
-    within=1e-9,
-)
+claim("02-safe", "At the safe bound η times the largest curvature of all batches is 2",
+      measured=2 / 5 * np.linalg.eigvalsh(five[0]).max() * safe[0], equals=2, within=1e-9)
+claim("02-curvature", "The curvature of a batch of 5 follows from its largest singular value",
+      measured=np.linalg.eigvalsh(five[0][:400])[:, -1] / sharp, equals=1, within=1e-9)
 
 # %% [markdown]
 # **So against explosions lower η first: without momentum a small enough η is always stable, while no λ is stable at every η.**
@@ -1604,69 +1246,50 @@ claim(
 # `sweep` trains on data set k with the start and the batches of seed k. A net of the
 # sizes (200, 1) is a linear model; init="normal": the start of §2.1; evaluate_every=1:
 # the loss on all examples after every step; record_every=800: only the last weights.
-decayed = sweep(
-    MLP((200, 1), init="normal"),
-    data,
-    targets,
-    loss="mse",
-    batch_size=5,
-    seeds=seeds(20),
-    lr=0.03,
-    weight_decay=10,
-    steps=800,
-    record_every=800,
-    evaluate_every=1,
-)
+decayed = sweep(MLP((200, 1), init="normal"), data, targets, loss="mse", batch_size=5,
+                seeds=seeds(20), lr=0.03, weight_decay=10, steps=800, record_every=800,
+                evaluate_every=1)
 late = decayed.train_loss.values[:, 400:]
 exact = [ridge(*problem, 10, loss="mse") for problem in problems]  # minimum of loss plus penalty
 left = [np.mean((A @ v + c - z) ** 2) for (A, z), (v, c) in zip(problems, exact, strict=True)]
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(7.2, 3.0))
-ax.plot(range(400, 601), late[0, :201], color=figures.ORANGE, lw=1.2, label="SGD, η = 0.03")
-middle = late[0, :201].mean()
-ax.plot([400, 600], 2 * [middle], color=figures.ORANGE, lw=2, alpha=0.6, label="mean of SGD")
-ax.plot([400, 600], 2 * [left[0]], "--", color=figures.BLUE, label="at the minimum")
-ax.plot([400, 600], 2 * [y.var()], "k:", lw=1.5, label="mean target")
-ax.set(
-    xlabel="step",
-    ylabel="training loss (no penalty)",
-    xlim=(400, 660),
-    ylim=(0, None),
-    xticks=range(400, 601, 50),
-)
-ax.spines["bottom"].set_bounds(400, 600)
-ax.text(602, left[0], "at the minimum", color=figures.BLUE, va="center")
-above, below = (0.003, -0.003) if middle > y.var() else (-0.003, 0.003)  # for the words
-ax.text(602, y.var() + below, "mean target", va="center")
-ax.text(602, middle + above, "mean of SGD", color=figures.ORANGE, va="center")
-ax.text(516, 0.9 * late[0, :201].max(), "SGD, η = 0.03", color=figures.ORANGE)
-ax.set_title("With λ = 10 the loss hovers near the mean target's")
+def draw_hover(ax):
+    """One run, its mean, and the losses of the minimum and of the mean target."""
+    run, around = late[0, :201], y.var()
+    up = 0.003 if run.mean() > around else -0.003  # for the words at lines that lie close
+    ax.plot(range(400, 601), run, color=figures.ORANGE, lw=1.2, label="SGD, η = 0.03")
+    for height, shift, words, style, colour in (
+            (run.mean(), up, "mean of SGD", "-", figures.ORANGE),
+            (left[0], 0, "at the minimum", "--", figures.BLUE),
+            (around, -up, "mean target", ":", "k")):
+        ax.plot([400, 600], [height, height], style, color=colour, label=words,
+                lw=2 if words == "at the minimum" else 1.5)
+        ax.text(602, height + shift, words, color=colour, va="center")
+    ax.text(516, 0.9 * run.max(), "SGD, η = 0.03", color=figures.ORANGE)
+
 
 # %% tags=["hide-input"]
+fig, ax = figures.subplots(figsize=(7.2, 3.0))
+draw_hover(ax)
+ax.set(xlabel="step", ylabel="training loss (no penalty)", xlim=(400, 660), ylim=(0, None),
+       xticks=range(400, 601, 50))
+ax.spines["bottom"].set_bounds(400, 600)
+ax.set_title("With λ = 10 the loss hovers near the mean target's")
 hover = {name: each.y.mean() for name, each in figures.drawn(ax).items()}
-figures.show(
-    fig,
-    "Training loss from step 400 to 600 with λ = 10. It jumps up and down, on "
-    f"average at {hover['mean of SGD']:.3f}; a dotted line marks the loss of the mean "
-    f"target, {hover['mean target']:.3f}, and a dashed one the loss at the "
-    f"minimum of loss plus penalty, {hover['at the minimum']:.4f}.",
-    number="2.10",
-    caption="The solid line is one run on the first data set, with its mean. The dashed line is the "
-    "training loss at the minimum of loss plus penalty, the dotted one that of always "
-    "answering the mean target.",
-)
+figures.show(fig, "Training loss from step 400 to 600 with λ = 10. It jumps up and down, on "
+             f"average at {hover['mean of SGD']:.3f}; a dotted line marks the loss of the mean "
+             f"target, {hover['mean target']:.3f}, and a dashed one the loss at the "
+             f"minimum of loss plus penalty, {hover['at the minimum']:.4f}.", number="2.10",
+             caption="The solid line is one run on the first data set, with its mean. The "
+             "dashed line is the training loss at the minimum of loss plus penalty, the dotted one "
+             "that of always answering the mean target.")
 
 # %% tags=["hide-input"]
 erratic = late.std(1) / late.mean(1)
 assert len(erratic) == 20, "over time, for each data set"
-claim(
-    "S2-07",
-    "With λ = 10 the late training loss has a standard deviation over time of {} times "
-    "its mean, on average",
-    measured=erratic.mean(),
-    above=0.4,
-)
+claim("S2-07", "With λ = 10 the late training loss has a standard deviation over time of {} times "
+      "its mean, on average", measured=erratic.mean(), above=0.4)
 
 # %% [markdown]
 # The noise comes from λ itself. Without λ, and at a stable η, the model in the end fits all 20 examples exactly, and then
@@ -1700,7 +1323,6 @@ claim(
 #
 # </details>
 
-
 # %% tags=["hide-input"]
 def cloud(eta, runs=10_000, steps=200):
     """Distances of many runs from the minimum: curvature 1, kicks of variance 1."""
@@ -1728,7 +1350,8 @@ def draw_cloud(ax, eta, colour):
     at, low = 0.8, 0.8**2 / 2
     ax.plot(at, low, "ko", ms=5, label="_one")
     for side, up, words in ((-eta * at, 0.045, "pull"), (-eta, -0.045, "kick"), (eta, -0.045, "")):
-        ax.annotate("", (at + side, low + up), (at, low + up), arrowprops=SMALL_HEAD)
+        ax.annotate("", (at + side, low + up), (at, low + up),
+                    arrowprops=SMALL_HEAD)
         ax.text(at - eta - 0.04, low + up, words, ha="right", va="center")
     ax.axhline(-0.08, color=figures.GREY, lw=0.8)  # below it, how often
     ax.set(xlabel="distance Δ from the minimum", xlim=(-1.12, 1.12), ylim=(-0.16, 0.56))
@@ -1741,19 +1364,15 @@ fig, (ax, at) = figures.subplots(1, 2, figsize=(7.4, 3.1), sharey=True)
 draw_cloud(ax, 0.2, ANEW), draw_cloud(at, 0.1, ANEW)
 high, lower = (figures.drawn(each) for each in (ax, at))
 figures.title(fig, "Half the learning rate, about half the height")
-figures.show(
-    fig,
-    "Two valleys with the runs as dots on their slopes. At η = 0.2 the dots reach "
-    f"distances up to {abs(high['runs'].x).max():.1f}, and a dotted line marks their mean "
-    f"height, {high['height'].y[0]:.3f}. At η = 0.1 they crowd within "
-    f"{abs(lower['runs'].x).max():.1f}, and the line is at {lower['height'].y[0]:.3f}. At "
-    "a black dot one arrow, the pull, points to the middle; two arrows, the kicks, point "
-    "to both sides. Below, a histogram of the runs is wider at η = 0.2.",
-    number="2.11",
-    caption="Each coloured dot is one of 150 runs after 200 steps along an eigenvector of "
-    "curvature 1, with kicks of variance 1. The bars below count 10,000 runs; the dotted "
-    "line is their mean height. The arrows show pull and kick of one step, to scale.",
-)
+figures.show(fig, "Two valleys with the runs as dots on their slopes. At η = 0.2 the dots reach "
+             f"distances up to {abs(high['runs'].x).max():.1f}, and a dotted line marks their mean "
+             f"height, {high['height'].y[0]:.3f}. At η = 0.1 they crowd within "
+             f"{abs(lower['runs'].x).max():.1f}, and the line is at {lower['height'].y[0]:.3f}. At "
+             "a black dot one arrow, the pull, points to the middle; two arrows, the kicks, point "
+             "to both sides. Below, a histogram of the runs is wider at η = 0.2.", number="2.11",
+             caption="Each coloured dot is one of 150 runs after 200 steps along an eigenvector of "
+             "curvature 1, with kicks of variance 1. The bars below count 10,000 runs; the dotted "
+             "line is their mean height. The arrows show pull and kick of one step, to scale.")
 
 # %% tags=["hide-input"]
 for eta, each in ((0.2, high), (0.1, lower)):  # step 3 of the derivation of (2.7)
@@ -1828,12 +1447,8 @@ at_minimum = [moments(*each, 0.2) for each in larger]
 lowest, hessians, covariances = (np.stack(part) for part in zip(*at_minimum, strict=True))
 
 # %% tags=["hide-input"]
-slopes = np.array(
-    [
-        2 * A * (A @ v - z)[:, None] + 0.2 * v  # of each example, at the minimum
-        for A, z, v in zip(inputs, outputs, lowest, strict=True)
-    ]
-)
+slopes = np.array([2 * A * (A @ v - z)[:, None] + 0.2 * v  # of each example, at the minimum
+                   for A, z, v in zip(inputs, outputs, lowest, strict=True)])
 units = slopes / slopes.std(axis=1, keepdims=True) * size**0.5  # a kick has variance 1
 
 
@@ -1848,7 +1463,6 @@ def kick_sums(draw_rows, epochs=20):
 
 sums = {"drawn anew": kick_sums(anew), "shuffled": kick_sums(shuffled)}
 spread = {name: np.sqrt(np.mean(np.square(each), axis=(0, 1, 3))) for name, each in sums.items()}
-
 
 # %% tags=["hide-input"]
 def draw_kicks(ax, name, colour):
@@ -1875,39 +1489,26 @@ fig, (ax, at) = figures.subplots(1, 2, figsize=(7.4, 3.1), sharey=True)
 draw_kicks(ax, "drawn anew", ANEW), draw_kicks(at, "shuffled", figures.ORANGE)
 wanders, closes = figures.drawn(ax), figures.drawn(at)
 figures.title(fig, "Shuffled, the kicks of an epoch cancel; drawn anew, they wander away")
-figures.show(
-    fig,
-    "Sums of the kicks of 30 epochs of 40 batches, along one weight. Drawn anew, "
-    f"they end at up to {abs(wanders['ends'].y).max():.0f} times one kick's size from "
-    f"zero; the band widens to ±{wanders['band'].y[-1]:.1f}. Shuffled, they end at "
-    f"{abs(closes['ends'].y).max():.0f}, in a lens that is ±{max(closes['band'].y):.1f} "
-    "wide in the middle.",
-    number="2.12",
-    caption="Each line is one of 30 epochs, three on each data set, with all kicks taken "
-    "at the minimum. The size of a kick is its root mean square. The black lines are one "
-    "standard deviation, in theory. The dots show where the epochs end.",
-)
+figures.show(fig, "Sums of the kicks of 30 epochs of 40 batches, along one weight. Drawn anew, "
+             f"they end at up to {abs(wanders['ends'].y).max():.0f} times one kick's size from "
+             f"zero; the band widens to ±{wanders['band'].y[-1]:.1f}. Shuffled, they end at "
+             f"{abs(closes['ends'].y).max():.0f}, in a lens that is ±{max(closes['band'].y):.1f} "
+             "wide in the middle.", number="2.12",
+             caption="Each line is one of 30 epochs, three on each data set, with all kicks taken "
+             "at the minimum. The size of a kick is its root mean square. The black lines are one "
+             "standard deviation, in theory. The dots show where the epochs end.")
 
 # %% tags=["hide-input"]
-claim(
-    "02-kicks-cancel",
-    "The kicks of a shuffled epoch sum to zero",
-    measured=sums["shuffled"][:, :, -1],
-    equals=0,
-    within=1e-9,
-)
+claim("02-kicks-cancel", "The kicks of a shuffled epoch sum to zero",
+      measured=sums["shuffled"][:, :, -1], equals=0, within=1e-9)
 for name, at_band in (("drawn anew", wanders["band"].y), ("shuffled", closes["band"].y)):
     off = at_band[10:40:10] / spread[name][10:40:10] - 1
     assert np.all(abs(off) < 0.15), "the band is one standard deviation of the sums"
 
 # %% tags=["hide-input"]
-claim(
-    "02-kicks-half",
-    "Halfway through an epoch the sum of shuffled kicks has {} times the "
-    "variance of that of kicks drawn anew; in theory half",
-    measured=(spread["shuffled"][20] / spread["drawn anew"][20]) ** 2,
-    between=(0.35, 0.65),
-)
+claim("02-kicks-half", "Halfway through an epoch the sum of shuffled kicks has {} times the "
+      "variance of that of kicks drawn anew; in theory half",
+      measured=(spread["shuffled"][20] / spread["drawn anew"][20]) ** 2, between=(0.35, 0.65))
 
 # %% [markdown]
 # **Within an epoch shuffled kicks move the weights, but at its end they have cancelled.**
@@ -1940,11 +1541,8 @@ for name, draw_rows in (("drawn anew", anew), ("shuffled", shuffled)):
     each_excess[name] = excess_at(paths[name], hessians).mean(0)
 each_excess["law"] = np.array([etas / 4 * C.trace() / size for C in covariances])
 each_excess["shuffled law"] = np.array(
-    [
-        etas**2 * (200 / size) / 12 * np.trace(H @ C) / size
-        for H, C in zip(hessians, covariances, strict=True)
-    ]
-)
+    [etas**2 * (200 / size) / 12 * np.trace(H @ C) / size
+     for H, C in zip(hessians, covariances, strict=True)])
 
 # %% tags=["hide-input"]
 excess = {name: each.mean(0) for name, each in each_excess.items()}
@@ -1954,7 +1552,6 @@ misses = abs(np.log(excess["shuffled"] / excess["shuffled law"]))
 assert etas[-1] * np.linalg.eigvalsh(hessians).max() * 200 / size > 1, "epochs not short"
 assert np.all(np.diff(misses[1:]) > 0), "a smaller η brings (2.8) closer"
 
-
 # %% tags=["hide-input"]
 def draw_excess(ax):
     """Measured means, the single data sets, and the laws."""
@@ -1963,13 +1560,11 @@ def draw_excess(ax):
         ax.loglog(etas, excess[name], style, color=colour, ms=6, lw=2, label=name)
         if style in "os":
             ax.loglog(etas, each_excess[name].T, "_", ms=14, color=colour, alpha=0.4, label="_each")
-    for x, y_at, words, colour in (
-        (0.0026, 0.03, "batches drawn anew", ANEW),
-        (0.021, 0.095, "law (2.7)", ANEW),
-        (0.021, 0.052, "law (2.8)", figures.ORANGE),
-        (0.0062, 0.0031, "shuffled epochs", figures.ORANGE),
-        (0.0165, 0.019, "epochs no\nlonger short", figures.ORANGE),
-    ):
+    for x, y_at, words, colour in ((0.0026, 0.03, "batches drawn anew", ANEW),
+                                   (0.021, 0.095, "law (2.7)", ANEW),
+                                   (0.021, 0.052, "law (2.8)", figures.ORANGE),
+                                   (0.0062, 0.0031, "shuffled epochs", figures.ORANGE),
+                                   (0.0165, 0.019, "epochs no\nlonger short", figures.ORANGE)):
         ax.text(x, y_at, words, color=colour)
 
 
@@ -1982,39 +1577,26 @@ ax.set_xticks(etas, [f"{eta:g}" for eta in etas])
 ax.set_yticks([0.001, 0.003, 0.01, 0.03, 0.1], ["0.001", "0.003", "0.01", "0.03", "0.1"])
 ax.set_title("Drawn anew, the excess grows like η; shuffled, nearly like η²")
 marks = figures.drawn(ax)
-figures.show(
-    fig,
-    "Mean excess of loss plus penalty against the learning rate, both "
-    "logarithmic, with strokes for ten data sets. Batches drawn anew rise from "
-    f"{marks['drawn anew'].y[0]:.4f} to "
-    f"{marks['drawn anew'].y[-1]:.3f} (the law: {marks['law'].y[-1]:.3f}). Shuffled ones "
-    f"rise more steeply, from {marks['shuffled'].y[0]:.5f} to "
-    f"{marks['shuffled'].y[-1]:.3f} (the law: {marks['shuffled law'].y[-1]:.3f}).",
-    number="2.13",
-    caption="For batches of five. The marks are means over ten data "
-    "sets, which the thin strokes show one by one; the lines are the laws. Both axes "
-    "are logarithmic.",
-)
+figures.show(fig, "Mean excess of loss plus penalty against the learning rate, both "
+             "logarithmic, with strokes for ten data sets. Batches drawn anew rise from "
+             f"{marks['drawn anew'].y[0]:.4f} to "
+             f"{marks['drawn anew'].y[-1]:.3f} (the law: {marks['law'].y[-1]:.3f}). Shuffled ones "
+             f"rise more steeply, from {marks['shuffled'].y[0]:.5f} to "
+             f"{marks['shuffled'].y[-1]:.3f} (the law: {marks['shuffled law'].y[-1]:.3f}).",
+             number="2.13", caption="For batches of five. The marks are means over ten data "
+             "sets, which the thin strokes show one by one; the lines are the laws. Both axes "
+             "are logarithmic.")
 
 # %% tags=["hide-input"]
-off = np.abs(
-    np.log([excess["drawn anew"] / excess["law"], excess["shuffled"] / excess["shuffled law"]])
-)
-claim(
-    "02-noise",
-    "Excess and law differ by at most a factor of {}, for (2.7) at η up to 0.01 "
-    "and for (2.8) at η up to 0.005",
-    measured=np.exp([*off[0, :3], *off[1, :2]]),
-    below=1.2,
-)
+off = np.abs(np.log([excess["drawn anew"] / excess["law"],
+                     excess["shuffled"] / excess["shuffled law"]]))
+claim("02-noise", "Excess and law differ by at most a factor of {}, for (2.7) at η up to 0.01 "
+      "and for (2.8) at η up to 0.005",
+      measured=np.exp([*off[0, :3], *off[1, :2]]), below=1.2)
 
 # %% tags=["hide-input"]
-claim(
-    "S3-13",
-    "In shuffled epochs η = 0.01 gives {} times the excess of η = 0.005",
-    measured=excess["shuffled"][2] / excess["shuffled"][1],
-    between=(3, 4.2),
-)
+claim("S3-13", "In shuffled epochs η = 0.01 gives {} times the excess of η = 0.005",
+      measured=excess["shuffled"][2] / excess["shuffled"][1], between=(3, 4.2))
 
 
 # %% tags=["hide-input"]
@@ -2023,43 +1605,27 @@ def objective(w):
 
 
 away = paths["shuffled"][-1, 0, :, :1]  # of the first data set, at the smallest learning rate
-claim(
-    "02-excess",
-    "The excess is what loss plus penalty have risen by",
-    measured=excess_at(away, hessians[0])[0]
-    - objective(away[:, 0] + lowest[0])
-    + objective(lowest[0]),
-    equals=0,
-    within=1e-9,
-)
+claim("02-excess", "The excess is what loss plus penalty have risen by",
+      measured=excess_at(away, hessians[0])[0] - objective(away[:, 0] + lowest[0])
+      + objective(lowest[0]), equals=0, within=1e-9)
 still = wander(inputs, outputs, lowest, [0.01], np.tile(np.arange(200), (5, 10, 1)), 0.2)
 claim("02-still", "Full batches stay at the minimum", measured=still, equals=0, within=1e-12)
 order = shuffled(claims.rng(), 80, 5).reshape(2, 200)
-claim(
-    "02-epochs",
-    "Shuffled epochs have each example once",
-    measured=np.sort(order) - np.arange(200),
-    equals=0,
-    within=1e-9,
-)
+claim("02-epochs", "Shuffled epochs have each example once",
+      measured=np.sort(order) - np.arange(200), equals=0, within=1e-9)
 
 # %% tags=["hide-input"]
 free = 10 * np.append(np.ones(200), 0)[:, None]  # λ of all weights and of the bias
 ones_too = np.concatenate([data, np.ones((20, 20, 1))], axis=2)
 bottom = np.array([np.append(v, c) for v, c in exact])
-noises = [
-    np.cov(2 * (A * (A @ v - z)[:, None]).T, bias=True)
-    for A, z, v in zip(ones_too, targets, bottom, strict=True)
-]
-orders = [
-    np.random.default_rng(seed).permuted(np.tile(np.arange(20), (200, 1)), axis=1)
-    for seed in seeds(20)
-]
+noises = [np.cov(2 * (A * (A @ v - z)[:, None]).T, bias=True)
+          for A, z, v in zip(ones_too, targets, bottom, strict=True)]
+orders = [np.random.default_rng(seed).permuted(np.tile(np.arange(20), (200, 1)), axis=1)
+          for seed in seeds(20)]
 used = np.array([0.03, 0.003])  # the questioner's learning rates
 tried = np.append(used, 0.01)
-path = wander(
-    ones_too, targets, bottom, tried, np.reshape(orders, (20, 800, 5)).swapaxes(0, 1), free
-)[400:]
+path = wander(ones_too, targets, bottom, tried,
+              np.reshape(orders, (20, 800, 5)).swapaxes(0, 1), free)[400:]
 curved = 2 / 20 * ones_too.swapaxes(1, 2) @ ones_too + np.diag(free[:, 0])
 noise = np.trace(curved @ noises, axis1=1, axis2=2).mean() / 5
 law = tried**2 * 4 / 12 * noise  # (2.8)
@@ -2103,7 +1669,6 @@ assert 1 < missed[1] < 1.5, "at a tenth of it, by the shift alone"
 #
 # </details>
 
-
 # %% tags=["hide-input"]
 def test_error(w, b):
     """The mean squared error on new examples, exactly: their inputs are standard normal."""
@@ -2116,34 +1681,13 @@ visited = (bottom[:, :, None] + path).swapaxes(2, 3)  # step, data set, learning
 over_time = test_error(visited[..., :-1], visited[..., -1]) / mean_error[:, None]
 at_rate = dict(zip(tried, over_time.mean(0).T, strict=True))
 reader_error, kept_error = at_rate[0.03], at_rate[0.01]
-slow = sweep(
-    MLP((200, 1), init="normal"),
-    data,
-    targets,
-    loss="mse",
-    batch_size=5,
-    seeds=seeds(20),
-    lr=0.01,
-    weight_decay=[0, 10],
-    steps=800,
-    record_every=800,
-)
-zeros = sweep(
-    MLP((200, 1), init="zeros"),
-    data,
-    targets,
-    loss="mse",
-    batch_size=5,
-    seeds=seeds(20),
-    lr=0.01,
-    weight_decay=0,
-    steps=800,
-    record_every=800,
-)
+slow = sweep(MLP((200, 1), init="normal"), data, targets, loss="mse", batch_size=5,
+             seeds=seeds(20), lr=0.01, weight_decay=[0, 10], steps=800, record_every=800)
+zeros = sweep(MLP((200, 1), init="zeros"), data, targets, loss="mse", batch_size=5,
+              seeds=seeds(20), lr=0.01, weight_decay=0, steps=800, record_every=800)
 last = [*(slow.sel(weight_decay=decay) for decay in (0, 10)), zeros]
 started_error, last_error, zero_error = [
-    test_error(each.weight0.values[:, 0], each.bias0.values.ravel()) / mean_error for each in last
-]
+    test_error(each.weight0.values[:, 0], each.bias0.values.ravel()) / mean_error for each in last]
 gains = 1 - np.array([minimum_error / mean_error, reader_error, kept_error]).mean(1)
 
 # %% tags=["hide-input"]
@@ -2152,37 +1696,22 @@ fresh = [make_regression(500, seed=seed + 500) for seed in seeds(20)]
 # `split_of` marks the fresh examples as a test set: no sweep would train on them.
 test = split_of((data, targets), [np.stack(part) for part in zip(*fresh, strict=True)]).test
 models = [[(w[k], b[k]), exact[k], (0 * w[k], targets[k].mean())] for k in range(20)]
-drawn_errors = [
-    [np.mean((A @ v + c - z) ** 2) for v, c in three]
-    for A, z, three in zip(test.X, test.y, models, strict=True)
-]
+drawn_errors = [[np.mean((A @ v + c - z) ** 2) for v, c in three]
+                for A, z, three in zip(test.X, test.y, models, strict=True)]
 exact_errors = np.stack([test_error(w, b), minimum_error, mean_error], axis=1)
 drawn_ratio = np.mean(drawn_errors, axis=0) / exact_errors.mean(0)
 assert np.all(abs(drawn_ratio - 1) < 0.08), "500 fresh examples of each agree with the formula"
 
 # %% tags=["hide-input"]
 axes = 200**0.5 * np.vstack([np.eye(200), -np.eye(200)])  # of mean 0 and covariance 1
-claim(
-    "02-test-formula",
-    "With 400 inputs that have the mean 0 and the covariance 1 exactly, and "
-    "targets without noise, the errors are smaller by the noise's variance",
-    measured=[
-        [np.mean((axes @ (v - 0.01) + c - 0.05) ** 2) + 1e-4 for v, c in three] for three in models
-    ]
-    - exact_errors,
-    equals=0,
-    within=1e-12,
-)
-slope = [
-    2 / 20 * A.T @ (A @ v + c - z) + 10 * v for (A, z), (v, c) in zip(problems, exact, strict=True)
-]
-claim(
-    "02-exact",
-    "At the exact minimum loss and penalty have no slope",
-    measured=slope,
-    equals=0,
-    within=1e-9,
-)
+claim("02-test-formula", "With 400 inputs that have the mean 0 and the covariance 1 exactly, and "
+      "targets without noise, the errors are smaller by the noise's variance",
+      measured=[[np.mean((axes @ (v - 0.01) + c - 0.05) ** 2) + 1e-4 for v, c in three]
+                for three in models] - exact_errors, equals=0, within=1e-12)
+slope = [2 / 20 * A.T @ (A @ v + c - z) + 10 * v
+         for (A, z), (v, c) in zip(problems, exact, strict=True)]
+claim("02-exact", "At the exact minimum loss and penalty have no slope",
+      measured=slope, equals=0, within=1e-9)
 
 # %% tags=["hide-input"]
 left_over = np.square(last[0].weight0.values[:, 0]).sum(1).mean()
@@ -2196,12 +1725,8 @@ left_after = np.prod(factors_of_torch(0.1, chosen, 0.9, steps=4000))
 assert abs(left_after - 0.5) < 0.005, "half of a weight after ten epochs of 400 batches"
 
 # %% tags=["hide-input"]
-claim(
-    "S2-07",
-    "SGD's test error at λ = 10 is {} times that of answering the mean, on average",
-    measured=reader_error.mean(),
-    between=(0.85, 1.15),
-)
+claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the mean, on average",
+      measured=reader_error.mean(), between=(0.85, 1.15))
 assert 2 * gains[1] < gains[0], "hovering uses up most of the gain"
 assert gains[2] > 0.8 * gains[0], "at η = 0.01 it stays"
 assert abs(1 - zero_error.mean() - gains[0]) < 0.12, "a start at zero comes near it without λ"
@@ -2350,75 +1875,50 @@ assert abs(kept_error.mean() - last_error.mean()) < 0.05, "at η = 0.01, too"
 # **The sources, line by line.** The verdicts on 8 sentences of the book's sources ([chapter 0](00_start_here.ipynb)).
 
 # %% tags=["hide-input"]
-claim(
-    "S2-06",
-    "PyTorch's `.norm()` of (3, −4) is 5, the L2 norm; the L1 norm would be 7",
-    measured=torch.tensor([3.0, -4.0]).norm(),
-    equals=5,
-    within=1e-6,
-)
+claim("S2-06", "PyTorch's `.norm()` of (3, −4) is 5, the L2 norm; the L1 norm would be 7",
+      measured=torch.tensor([3.0, -4.0]).norm(), equals=5, within=1e-6)
 
 # %% tags=["hide-input"]
-verdict(
-    "S0-11",
-    "under conditions",
-    "Exactly L2 for SGD at a constant η: λ = 0.01/η (decay, then step), or λ′ = 0.01/η′ with "
-    "η′ = 0.99η (step, then decay). With momentum μ, too, if 0.99 multiplies the weights and "
-    "not the buffer: then λ is (1 − μ) times as large, the momentum 0.99μ, and the buffer "
-    "starts at 0.01/(0.99η) times the weights. Not under a schedule.",
-)
+verdict("S0-11", "under conditions",
+        "Exactly L2 for SGD at a constant η: λ = 0.01/η (decay, then step), or λ′ = 0.01/η′ with "
+        "η′ = 0.99η (step, then decay). With momentum μ, too, if 0.99 multiplies the weights and "
+        "not the buffer: then λ is (1 − μ) times as large, the momentum 0.99μ, and the buffer "
+        "starts at 0.01/(0.99η) times the weights. Not under a schedule.")
 
 # %% tags=["hide-input"]
-verdict(
-    "S2-05",
-    "true",
-    f"Minibatches of 5 explode above η ≈ {crossing:.3f}. Full batches tolerate {full.mean():.2f}.",
-)
+verdict("S2-05", "true",
+        f"Minibatches of 5 explode above η ≈ {crossing:.3f}. Full batches tolerate "
+        f"{full.mean():.2f}.")
 
 # %% tags=["hide-input"]
 verdict("S2-06", "false", "It is the L2 norm.")
 
 # %% tags=["hide-input"]
-verdict(
-    "S2-07",
-    "under conditions",
-    "It hovers, as said, and does not explode because the other batches' decay outweighs the "
-    "overshoot of nearly orthogonal inputs. In shuffled epochs λ = 10 is enough for that, "
-    f"with batches drawn anew it takes about {drawn_from:.0f}. The test error is low only "
-    "compared with an explosion; it is about that of always answering the mean target.",
-)
+verdict("S2-07", "under conditions",
+        "It hovers, as said, and does not explode because the other batches' decay outweighs the "
+        "overshoot of nearly orthogonal inputs. In shuffled epochs λ = 10 is enough for that, "
+        f"with batches drawn anew it takes about {drawn_from:.0f}. The test error is low only "
+        "compared with an explosion; it is about that of always answering the mean target.")
 
 # %% tags=["hide-input"]
-verdict(
-    "S2-08",
-    "true",
-    "0.03 in place of 0.003 crosses the threshold, which at λ = 3 is about "
-    f"{zero_of(lrs, plane[:, 3]):.3f}, whatever the targets.",
-)
+verdict("S2-08", "true",
+        "0.03 in place of 0.003 crosses the threshold, which at λ = 3 is about "
+        f"{zero_of(lrs, plane[:, 3]):.3f}, whatever the targets.")
 
 # %% tags=["hide-input"]
-verdict(
-    "S2-09",
-    "under conditions",
-    "For a linear model and SGD without momentum, 2/ρ of the minibatches is a safe bound "
-    "before training, and a run with targets zero finds the threshold. In a network both "
-    "change as it trains.",
-)
+verdict("S2-09", "under conditions",
+        "For a linear model and SGD without momentum, 2/ρ of the minibatches is a safe bound "
+        "before training, and a run with targets zero finds the threshold. In a network both "
+        "change as it trains.")
 
 # %% tags=["hide-input"]
-verdict(
-    "S3-09",
-    "under conditions",
-    "True of the minimum. SGD follows only if it is stable. Plain SGD needs 0 < ηλ < 2:"
-    f" at ηλ = {0.1 * 21:g} it grows as 1.1ᵗ.",
-)
+verdict("S3-09", "under conditions",
+        "True of the minimum. SGD follows only if it is stable. Plain SGD needs 0 < ηλ < 2:"
+        f" at ηλ = {0.1 * 21:g} it grows as 1.1ᵗ.")
 
 # %% tags=["hide-input"]
-verdict(
-    "S3-13",
-    "under conditions",
-    "On average over batches. At constant η it hovers unless all batches share the minimum; "
-    "the excess grows with η for batches drawn anew, with η² for short shuffled epochs.",
-)
+verdict("S3-13", "under conditions",
+        "On average over batches. At constant η it hovers unless all batches share the minimum; "
+        "the excess grows with η for batches drawn anew, with η² for short shuffled epochs.")
 claims.verdicts()
 claims.identities()
