@@ -2176,8 +2176,8 @@ free_end, decayed_end = ([drawn[name].y[-1] for drawn in kinds] for name in ("_0
 rings, squares_at = ([drawn[name].y[0] for drawn in kinds] for name in ("_stopped", "_end"))
 figures.title(fig, "The penalty spares strong, shrinks weak and erases null\n"
               "directions (squares); stopping ends close to this (rings)")
-figures.show(fig, "Three panels of a weight against the steps of gradient descent, from a black dot "
-             "at 0.5, for a strong, a weak and a null direction. With λ = 0 they end at "
+figures.show(fig, "Three panels of a weight against the steps of gradient descent, from a "
+             "black dot at 0.5, for a strong, a weak and a null direction. With λ = 0 they end at "
              f"{free_end[0]:.2f}, "
              f"{free_end[1]:.2f} and {free_end[2]:.2f}; with λ = 0.1 at {decayed_end[0]:.2f}, "
              f"{decayed_end[1]:.2f} and {decayed_end[2]:.2f}. A dashed run from zero "
