@@ -1534,6 +1534,7 @@ claim("01-plain", f"Ten inputs without penalty have {{}} times the test loss of 
 # **One λ for all inputs limits the damage of {{inputs_in_all - 10}} extra ones, but does not undo it.**
 
 # %% tags=["hide-input"]
+from sklearn.linear_model import RidgeCV
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 # %% tags=["hide-input"]
@@ -1577,6 +1578,13 @@ def least_squares(inputs):
     return np.array(found)
 
 # %% tags=["hide-input"]
+def by_their_loo(row, count):
+    """Test loss with the λ that scikit-learn's leave-one-out takes, on the first inputs."""
+    (fit, held), some = splits[row], wide_inputs[row][:, :count]
+    model = RidgeCV(alphas=len(fit) * lams[1:]).fit(some[fit], y[fit])
+    return np.mean((y[held] - model.predict(some[held])) ** 2) / 2
+
+# %% tags=["hide-input"]
 def validation_loss(row, choice):
     learn, check, wide = splits[row][0][:100], splits[row][0][100:], narrow_inputs[row]
     model = Ridge(alpha=100 * lams[choice]).fit(wide[learn], y[learn])
@@ -1609,12 +1617,16 @@ claim("01-losses", f"scikit-learn's fits at λ = {lams[middle]:g} have the losse
       measured=[curves["test loss"].at(lams[middle]) / theirs[0],
                 curves["objective"].at(lams[middle]) / theirs[1],
                 curves["_mean target"].y[0] / half_square(y.mean(), y).mean(),
+                curves["_LOO"].at(lams[middle]) / criteria[:, 0, middle - 1].mean(),
                 curves["_band at 0"].y.min() / none.min(),
                 curves["_band at 0"].y.max() / none.max()],
       equals=1, within=1e-6)
 claim("01-loo", "(1.7) is the loss on patients left out one by one, by scikit-learn",
       measured=criteria[0, 0, middle - 1] / left_out(splits[0][0], lams[middle]), equals=1,
       within=1e-9)
+claim("01-loo-choice", "leave-one-out chooses as scikit-learn's RidgeCV: ratio of test losses",
+      measured=[[by_loo[row] / by_their_loo(row, 64), ten_loo[row] / by_their_loo(row, 10)]
+                for row in range(3)], equals=1, within=1e-6)
 claim("01-gcv-curve", "GCV is half the mean squared error over (1 − (df + 1)/n)²",
       measured=criteria[:, 1, middle - 1] * (1 - (np.array(traces) + 1) / 150) ** 2
       / train_loss[:, middle], equals=1, within=1e-9)
@@ -2094,6 +2106,9 @@ for _ in range(200):  # a weight that the loss does not move
     sgd.step()
 
 # %% tags=["hide-input"]
+at_start = large**2 * (32 + 10) / 3  # PyTorch draws from ±1/√m for m inputs: variance 1/(3m)
+assert abs(begun_square / at_start - 1) < 0.1, "the large start has another norm"
+assert abs(erased_points) < 0.5, "erasing the null part changes the accuracy"
 assert 2 / 3 < norms[1] / norms[0] < 3 / 2, "both starts do not end at nearly one norm"
 assert np.isclose(idle.item(), kept_start, rtol=1e-4), "PyTorch's SGD leaves something else"
 claim("01-accuracies", "the drawn accuracies, and the losses, are those of the sweep",
