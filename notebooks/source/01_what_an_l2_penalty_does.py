@@ -1627,6 +1627,8 @@ claim("01-loo", "(1.7) is the loss on patients left out one by one, by scikit-le
 claim("01-loo-choice", "leave-one-out chooses as scikit-learn's RidgeCV: ratio of test losses",
       measured=[[by_loo[row] / by_their_loo(row, 64), ten_loo[row] / by_their_loo(row, 10)]
                 for row in range(3)], equals=1, within=1e-6)
+
+# %% tags=["hide-input"]
 claim("01-gcv-curve", "GCV is half the mean squared error over (1 − (df + 1)/n)²",
       measured=criteria[:, 1, middle - 1] * (1 - (np.array(traces) + 1) / 150) ** 2
       / train_loss[:, middle], equals=1, within=1e-9)
