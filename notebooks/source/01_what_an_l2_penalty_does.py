@@ -3,8 +3,7 @@
 #
 # The *L2 penalty* adds $\frac\lambda2\sum_i w_i^2$ to the loss; with SGD, λ is PyTorch's `weight_decay`. Which weights does
 # it shrink, by how much, and when does that help? For linear models we prove: **the penalty takes away the largest share of the
-# weights' component along directions in which the training inputs hardly vary**. The gain can also depend on where training starts,
-# as a puzzle and a network show.
+# least-squares weights' component along directions in which the training inputs hardly vary**. The gain can also depend on where training starts.
 #
 # **By the end you will be able to**
 #
@@ -32,7 +31,7 @@ from l2lib.splits import split
 # toy problem with {{below: X_toy.shape[1]}} inputs, but only {{below: len(X_toy)}} examples. The targets are $y = 0.05 + 0.01\sum_i x_i + \varepsilon$, with inputs
 # from $N(0, 1)$ and noise ε from $N(0, 0.01^2)$, all independent.
 #
-# Let $L(w, b)$ be the mean loss over $n$ training examples, with weights $w$ and an intercept $b$. Unless a chapter says
+# Let $L(w, b)$ be the mean loss (here half the squared error) over $n$ training examples, with weights $w$ and an intercept $b$. Unless a chapter says
 # otherwise, we minimise
 #
 # $$J(w,b)=L(w,b)+\frac{\lambda}{2}\lVert w\rVert^2,\qquad\lVert w\rVert^2=\sum_i w_i^2,\qquad\lambda\ge0.$$
@@ -140,8 +139,7 @@ means = [errors.mean() for errors in dots.values()]
 factor, change = round(means[0] / means[1], -2), changes["_mean"].x[0]
 axes[0].set_title(f"λ = 1.5 divides the error by about {factor:.0f} from an\n"
                   "N(0,1) start …", x=-0.35)
-axes[1].set_title(f"… and changes it by {change:.1f} % from a zero start"
-                  .replace("-", "−"), x=-0.35)
+axes[1].set_title(f"… and lowers it by {-change:.1f} % on average from a zero start", x=-0.35)
 figures.show(fig, f"Dots for {len(dots['always answer zero'])} data sets and five models, test "
              "error on a logarithmic axis. "
              f"Starting from N(0,1) the mean is {means[0]:.3g} without penalty and {means[1]:.3g} "
@@ -355,7 +353,7 @@ claim("S2-25", "From zero, λ = 1.5 lowers the test error by "
       "begins at {:.1%}.", measured=small_gain.low, above=0)
 
 # %% [markdown]
-# |start, and λ (means of {{len(parts)}} data sets)|null directions|other directions|intercept|
+# |start, and λ (means of {{len(parts)}} data sets)|null directions|directions that the data see|intercept|
 # |---|---|---|---|
 # |$N(0,1)$, λ = 0|{{table[0, 0]:.0f}}|{{table[0, 1]:.2g}}|{{table[0, 2]:.3f}}|
 # |$N(0,1)$, λ = 1.5|{{table[1, 0]:.2f}}|{{table[1, 1]:.2g}}|{{table[1, 2]:.3f}}|
@@ -399,7 +397,7 @@ claim("01-slide", "with a penalty all three runs end at one point",
       measured=[path[-1] - target * x / (x @ x + 1) for path in decaying], equals=0, within=1e-9)
 claim("01-null-weights", "null directions: the start as it was, or (1 − ηλ)ᵗ times, or 0",
       measured=moved, equals=0, within=1e-9)
-claim("01-parts", "null part, other part, intercept and noise add up to the test error drawn",
+claim("01-parts", "null part, seen part, intercept and noise add up to the test error drawn",
       measured=[parts[:, run].sum(1) + 0.01**2 - dots[name] for run, name in enumerate(names[:4])],
       equals=0, within=1e-9)
 claim("01-changes", "the drawn changes and their mean are those of the two runs",
@@ -562,7 +560,8 @@ claim("01-turned", "the signs of HDL and total cholesterol end where the picture
 # ## 1.4 One direction at a time
 #
 # Along which directions does ridge shrink, and by how much? The cloud of patients in Figure 1.4 is long in one direction
-# and narrow in another. The *singular value decomposition* $X = USV^\top$ finds such directions. The columns $u_i$ of $U$
+# and narrow in another. The *singular value decomposition* $X = USV^\top$ finds such directions: $v_1$ is the one in
+# which the centred data vary most, $v_2$ the one at a right angle to $v_1$ in which they vary most, and so on. The columns $u_i$ of $U$
 # and $v_i$ of $V$ are orthonormal, and the diagonal matrix $S$ has the entries $s_1\ge s_2\ge\dots > 0$. The variance
 # of the data along $v_i$ is $s_i^2/n$.
 #
@@ -572,8 +571,8 @@ claim("01-turned", "the signs of HDL and total cholesterol end where the picture
 # $$v_i^\top w_\lambda=\frac{s_i^2}{s_i^2+n\lambda}\;v_i^\top\hat w.\tag{1.2}$$
 #
 # So the penalty is a *filter*. **It keeps a share of each least-squares component: near 1 where the data vary much,
-# near 0 where they vary little**, and exactly a half at $s_i^2/n = \lambda$. Neither $w_\lambda$ nor $\hat w$ has a
-# part in null directions, from here on those of the centred inputs (exercise 3).
+# near 0 where they vary little**, and exactly a half at $s_i^2/n = \lambda$. From here on
+# a null direction is one at a right angle to all centred inputs. Neither $w_\lambda$ nor $\hat w$ has a part in one (exercise 3).
 #
 # <details>
 # <summary>The same near a minimum of any smooth loss</summary>
@@ -776,8 +775,8 @@ claim("01-half-way", "a dot on the line λ = 0.1 would keep a half",
 # %% [markdown]
 # ## 1.5 λ is a price, not a bound
 #
-# λ is not a bound on $\lVert w\rVert$. But each λ has a bound that gives the same weights: of all $w$ with $\lVert w\rVert\le R$, where
-# $R=\lVert w_\lambda\rVert$, $w_\lambda$ has the smallest loss. Figure 1.5 shows this for total and LDL cholesterol. At
+# You may also read the penalty as a bound on $\lVert w\rVert$: for each λ there is a radius $R$, namely $\lVert w_\lambda\rVert$,
+# such that $w_\lambda$ has the smallest loss of all $w$ with $\lVert w\rVert\le R$. Figure 1.5 shows this for total and LDL cholesterol. At
 # the best point $-\nabla L(w) = \lambda w$: the loss pulls outwards as strongly as the penalty pulls in.
 #
 # <details>
@@ -964,7 +963,7 @@ bias2_answers = ((1 - factor) ** 2 * along**2 * s_few**2 / 100).sum(1)
 variance_answers = sigma**2 / 100 * (factor**2).sum(1)
 
 # %% tags=["hide-input"]
-rng, tried = claims.rng(), [0, 1, 7, 10, 13, 16]  # λ = 0, 0.001, 0.01, 0.03, 0.1 and 0.3
+rng, tried = claims.rng(), [0, 1, 7, 10, 13, 16, 19]  # 0, 0.001, 0.01, 0.03, 0.1, 0.3, 1
 simulated = {"weights": [], "predictions": []}  # bias² and variance, for each λ
 for k in tried:
     noisy = few @ truth + rng.normal(0, sigma, (20_000, 100))
@@ -982,6 +981,7 @@ free_error = {what: np.sum(count * sigma**2 / s_few**2) for what, count in size.
 terms = {"weights": (bias2, variance), "predictions": (bias2_answers, variance_answers)}
 fine_best = fine_lams[np.sum(bias + var, axis=1).argmin()]
 at_zero_lam = 10**-3.6  # where λ = 0 is drawn
+told = {"weights": tried, "predictions": tried[:-1]}  # at λ = 1 these lie above the picture
 
 # %% tags=["hide-input"]
 def draw_terms(ax, what):
@@ -996,7 +996,8 @@ def draw_terms(ax, what):
     ax.plot(fine_lams[k], total[k], alpha=0, label="_best")
     ax.text(10**-3.25, 0, "//", ha="center", va="center", weight="bold",
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})
-    points, places = np.array(simulated[what]) / unit, [at_zero_lam, *some_lams[tried[1:]]]
+    points = np.array(simulated[what])[: len(told[what])] / unit
+    places = [at_zero_lam, *some_lams[told[what][1:]]]
     for name, values, colour in zip(("bias²", "variance", "sum"), (*points.T, points.sum(1)),
                                     ("black", "black", figures.ORANGE), strict=True):
         ax.plot(places, values, "o", ms=5, mfc="white", color=colour, zorder=3, clip_on=False,
@@ -1006,9 +1007,10 @@ def draw_terms(ax, what):
 # %% tags=["hide-input"]
 def label_terms(ax, what):
     weights = what == "weights"
-    ax.set(ylim=(0, 1.25), xlim=(10**-3.7, some_lams[tried[-1]]), xlabel="penalty λ")
+    ax.set(ylim=(0, 1.25), xlim=(10**-3.7, some_lams[told[what][-1]]), xlabel="penalty λ")
     ax.set_ylabel(f"squared error of {what}\n(least squares: 1)")
-    ax.set_xticks([at_zero_lam, 0.001, 0.01, 0.1], ["0", "0.001", "0.01", "0.1"])
+    ax.set_xticks([at_zero_lam, 0.001, 0.01, 0.1, *[1] * weights],
+                  ["0", "0.001", "0.01", "0.1", *["1"] * weights])
     ax.minorticks_off()
     ax.text(*((0.0013, 0.04) if weights else (0.016, 0.09)), "bias²")
     ax.text(*((0.00062, 0.2) if weights else (0.0035, 0.64)), "variance")
@@ -1093,8 +1095,8 @@ claim("01-predictions", "The best λ cuts the expected squared error of the pred
 # $$\lambda=\frac{\sigma^2}{n\tau^2}.\tag{1.5}$$
 #
 # Much noise, few examples or small weights call for a large λ. **Shrinking helps most in directions whose noise
-# $\sigma/s_i$ is larger than their true weight, and so most if your error depends on these.** Errors on new inputs can do so more than errors on
-# training inputs (§1.7).
+# $\sigma/s_i$ is larger than their true weight, and so most if your error depends on these.** Errors on new inputs can depend on these
+# directions more than errors on the training inputs do (§1.7).
 #
 # <details>
 # <summary>Derivation: each direction has its own best λ</summary>
@@ -1119,8 +1121,10 @@ claim("01-predictions", "The best λ cuts the expected squared error of the pred
 # the best λ for the weights is {{fine_best:.2f}}.
 #
 # This truth, a fit to 100 patients, is partly noise itself. With the fit to all patients as $w^*$ the best λ saves
-# {{below: other_saved["weights"]:.0%}} of the error of the weights, and {{below: other_saved["predictions"]:.0%}} of that of the predictions. Here (1.5) gives {{below: other_lam:.3f}}, which for
-# the weights is off by a factor of {{below: other_lam / other_best["weights"]:.0f}}, but little is lost: it saves {{below: other_kept["weights"]:.0%}} and {{below: other_kept["predictions"]:.0%}}.
+# {{below: other_saved["weights"]:.0%}} of the error of the weights, and {{below: other_saved["predictions"]:.0%}} of that of the predictions. Here (1.5) gives {{below: other_lam:.3f}}, for
+# the weights {{below: other_lam / other_best["weights"]:.0f}} times the best λ. It still saves {{below: other_kept["weights"]:.0%}} and {{below: other_kept["predictions"]:.0%}}.
+# But with half the noise it gives {{below: calm_lam:.3f}} in place of {{below: calm_best:.4f}}, and makes the error of the weights {{below: calm_loss:.0%}} larger than that of
+# least squares. So (1.5) is a guide on average over $w^*$, not a guarantee.
 #
 # In the puzzle of §1.1 (1.5) gives {{puzzle_lam:g}}. If the true intercept is given, this λ changes the error by less than
 # {{hardly:.2%}}, and the λ of the puzzle raises it by {{known[1] / known[0] - 1:.1%}}. So there was nothing to cure.
@@ -1164,6 +1168,14 @@ other_kept = {what: 1 - (((1 - at_other) * (Vt_few @ w_hat)) ** 2 + (sigma * at_
               @ count / free_error[what] for what, count in size.items()}
 
 # %% tags=["hide-input"]
+calm = elsewhere.sum(1) + var.sum(1) / 4  # that truth, with half the noise: weights, for each λ
+calm_best, calm_lam = fine_lams[calm.argmin()], (sigma / 2) ** 2 / 100 / np.mean(w_hat**2)
+calm_fit, _ = ridge(few, few @ w_hat, calm_lam)
+calm_noise = np.linalg.solve(few.T @ few + 100 * calm_lam * np.eye(10), few.T) * sigma / 2
+calm_error = np.sum((calm_fit - w_hat) ** 2) + np.sum(calm_noise**2)
+calm_loss = calm_error / (free_error["weights"] / 4) - 1
+
+# %% tags=["hide-input"]
 alone = np.diag(Vt_few @ np.linalg.inv(few.T @ few) @ Vt_few.T)  # noise of the weights / σ²
 own = torch.tensor(sigma**2 / along**2, requires_grad=True)  # nλ, by direction
 kept = torch.tensor(s_few**2) / (torch.tensor(s_few**2) + own)
@@ -1198,10 +1210,10 @@ for what, (bias_term, noise_term) in exact.items():
 claim("01-draw", "the last of the simulated fits is that of `ridge`",
       measured=ridge(few, noisy[-1], some_lams[tried[-1]])[0] - found[-1], equals=0, within=1e-9)
 claim("01-circles", "the circles are what the cell above measured",
-      measured=[[marks[what]["_simulated " + name].y * free_error[what]
-                 - np.array(simulated[what])[:, k]
-                 for k, name in enumerate(("bias²", "variance"))] for what in terms],
-      equals=0, within=1e-9)
+      measured=np.concatenate([marks[what]["_simulated " + name].y * free_error[what]
+                               - np.array(simulated[what])[: len(told[what]), k]
+                               for k, name in enumerate(("bias²", "variance"))
+                               for what in terms]), equals=0, within=1e-9)
 claim("01-truth", "the truth is the least-squares fit to these 100 patients",
       measured=few.T @ (y[:100] - few @ truth), equals=0, within=1e-8)
 
@@ -1228,7 +1240,7 @@ claim("01-truth", "the truth is the least-squares fit to these 100 patients",
 # </details>
 #
 # We need other examples. As inputs we take the ten measurements, their squares and their products,
-# {{below: Z.shape[1]}} in all. We split the patients at random {{below: len(splits)}} times: {{below: len(splits[0][0])}} for the fit,
+# {{below: inputs_in_all}} in all. We split the patients at random {{below: len(splits)}} times: {{below: len(splits[0][0])}} for the fit,
 # {{below: len(splits[0][1])}} for the test. The *test loss* is half the mean squared error on the test patients, who are used
 # neither to choose λ nor to scale the inputs.
 
@@ -1253,6 +1265,9 @@ for row, (fit, held) in enumerate(splits):
     train_loss[row] = ((Z[fit] @ w.T + b - y[fit, None]) ** 2).mean(0) / 2
     objective[row] = train_loss[row] + lams / 2 * (w**2).sum(1)
     test_loss[row] = ((Z[held] @ w.T + b - y[held, None]) ** 2).mean(0) / 2
+
+# %% tags=["hide-input"]
+inputs_in_all = widen(splits[0][0]).shape[1]  # a name of its own: many cells call their inputs Z
 
 # %% [markdown]
 # **Way 1: a validation part.** Fit on {{below: len(learn)}} of the {{below: len(all_150)}}, and take the λ of the smallest loss
@@ -1431,10 +1446,10 @@ figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 
 # %% [markdown]
 # |inputs, and λ by|mean test loss|
 # |---|---|
-# |{{Z.shape[1]}}, no penalty|{{none.mean():.0f}}|
-# |{{Z.shape[1]}}, {{len(check)}} validation patients|{{chosen.mean():.0f}}|
-# |{{Z.shape[1]}}, leave-one-out|{{by_loo.mean():.0f}}|
-# | {{Z.shape[1]}}, an oracle for each split | {{oracle.mean():.0f}} |
+# |{{inputs_in_all}}, no penalty|{{none.mean():.0f}}|
+# |{{inputs_in_all}}, {{len(check)}} validation patients|{{chosen.mean():.0f}}|
+# |{{inputs_in_all}}, leave-one-out|{{by_loo.mean():.0f}}|
+# | {{inputs_in_all}}, an oracle for each split | {{oracle.mean():.0f}} |
 # |the ten original, no penalty|{{plain.mean():.0f}}|
 # |the ten original, leave-one-out|{{np.mean(ten_loo):.0f}}|
 #
@@ -1476,7 +1491,7 @@ wider = figures.drawn(ax)
 medians = wider["_medians"].y
 last_ten = np.median(medians[-10:])
 ax.set_title("Along the ten weakest directions new patients\n"
-             f"vary {last_ten:.0f} times as much as those of the fit", x=-0.1)
+             f"vary about {last_ten:.0f} times (median) as much as those of the fit", x=-0.1)
 assert spread.shape == (20, 64), "axis labels and captions say so"
 figures.show(fig, "The variance of new patients over that of the fitted ones, along 64 directions "
              "of the inputs, a dot for each of 20 splits and one for their median. The median is "
@@ -1488,19 +1503,20 @@ figures.show(fig, "The variance of new patients over that of the fitted ones, al
 
 # %% [markdown]
 # Along the directions in which the patients of the fit
-# hardly vary, new patients vary several times as much, so there the weights' noise counts more.
+# hardly vary, new patients vary several times as much, so there the weights' noise counts more. Why? The weakest $v_i$ were picked because
+# these {{len(fit)}} patients vary little along them. With {{inputs_in_all}} inputs this is partly chance, which new patients do not repeat.
 #
 # <details>
 # <summary>How much more, in theory and measured</summary>
 #
 # Theory weights the noise of each direction by how much new patients vary there (exercise 8): in test loss, least squares then pays {{new_noise:.0f}} for noise,
 # where on the training inputs it would pay {{64 * same_noise:.0f}}. We measure {{measured_excess:.0f}}, the test loss minus the $\sigma^2/2$ that no fit avoids.
-# This also contains what a linear model in {{Z.shape[1]}} inputs cannot fit, so we can expect only rough agreement.
+# This also contains what a linear model in {{inputs_in_all}} inputs cannot fit, so we can expect only rough agreement.
 #
 # </details>
 #
 # Yet the ten original inputs alone, even without a penalty, have a test loss {{fewer.mean:.0f}} ± {{fewer.half:.0f}} lower than the oracle's
-# on {{Z.shape[1]}}. (± is half a 95 % interval, too narrow because the splits share patients.)
+# on {{inputs_in_all}}. (± is half a 95 % interval, too narrow because the splits share patients.)
 
 # %% tags=["hide-input"]
 gain = claims.interval(np.log(none / chosen), level=0.95)  # logs: a rare ratio is above ten
@@ -1511,13 +1527,14 @@ assert 0.5 < new_noise / measured_excess < 2, "the noise does not explain the ex
 claim("01-validation", "The λ chosen by validation has a test loss of {} times the oracle's.",
       measured=(chosen / oracle).mean(), below=1.12)
 assert max(np.mean(each / oracle) for each in (by_loo, by_gcv)) < 1.12, "LOO or GCV choose badly"
-claim("01-plain", f"Ten inputs without penalty have {{}} times the test loss of {Z.shape[1]} "
+claim("01-plain", f"Ten inputs without penalty have {{}} times the test loss of {inputs_in_all} "
       "inputs with the oracle's λ.", measured=(plain / oracle).mean(), below=1)
 
 # %% [markdown]
-# **One λ for all inputs limits the damage of {{Z.shape[1] - 10}} extra ones, but does not undo it.**
+# **One λ for all inputs limits the damage of {{inputs_in_all - 10}} extra ones, but does not undo it.**
 
 # %% tags=["hide-input"]
+from sklearn.linear_model import RidgeCV
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 # %% tags=["hide-input"]
@@ -1561,6 +1578,13 @@ def least_squares(inputs):
     return np.array(found)
 
 # %% tags=["hide-input"]
+def by_their_loo(row, count):
+    """Test loss with the λ that scikit-learn's leave-one-out takes, on the first inputs."""
+    (fit, held), some = splits[row], wide_inputs[row][:, :count]
+    model = RidgeCV(alphas=len(fit) * lams[1:]).fit(some[fit], y[fit])
+    return np.mean((y[held] - model.predict(some[held])) ** 2) / 2
+
+# %% tags=["hide-input"]
 def validation_loss(row, choice):
     learn, check, wide = splits[row][0][:100], splits[row][0][100:], narrow_inputs[row]
     model = Ridge(alpha=100 * lams[choice]).fit(wide[learn], y[learn])
@@ -1593,12 +1617,18 @@ claim("01-losses", f"scikit-learn's fits at λ = {lams[middle]:g} have the losse
       measured=[curves["test loss"].at(lams[middle]) / theirs[0],
                 curves["objective"].at(lams[middle]) / theirs[1],
                 curves["_mean target"].y[0] / half_square(y.mean(), y).mean(),
+                curves["_LOO"].at(lams[middle]) / criteria[:, 0, middle - 1].mean(),
                 curves["_band at 0"].y.min() / none.min(),
                 curves["_band at 0"].y.max() / none.max()],
       equals=1, within=1e-6)
 claim("01-loo", "(1.7) is the loss on patients left out one by one, by scikit-learn",
       measured=criteria[0, 0, middle - 1] / left_out(splits[0][0], lams[middle]), equals=1,
       within=1e-9)
+claim("01-loo-choice", "leave-one-out chooses as scikit-learn's RidgeCV: ratio of test losses",
+      measured=[[by_loo[row] / by_their_loo(row, 64), ten_loo[row] / by_their_loo(row, 10)]
+                for row in range(3)], equals=1, within=1e-6)
+
+# %% tags=["hide-input"]
 claim("01-gcv-curve", "GCV is half the mean squared error over (1 − (df + 1)/n)²",
       measured=criteria[:, 1, middle - 1] * (1 - (np.array(traces) + 1) / 150) ** 2
       / train_loss[:, middle], equals=1, within=1e-9)
@@ -1647,8 +1677,13 @@ claim("S3-02", "in every split each larger λ raises the training loss: exceptio
 #
 # $$\lambda=\frac{1}{\eta t}.\tag{1.9}$$
 #
-# Why this λ? In a weak direction (1.8) is about $\eta t\,s_i^2/n$, and ridge's share is about $s_i^2/(n\lambda)$. With (1.9) both are
+# <details>
+# <summary>Why this λ?</summary>
+#
+# In a weak direction (1.8) is about $\eta t\,s_i^2/n$, and ridge's share is about $s_i^2/(n\lambda)$. With (1.9) both are
 # the same. In strong directions both shares tend to 1, if $\eta s_1^2/n < 2$.
+#
+# </details>
 
 # %%
 w_20 = np.zeros(10)
@@ -1719,12 +1754,12 @@ cost = np.max((1 - np.exp(-z)) * (1 + z) / z) ** 2  # how much larger the error 
 # $(1-e^{-z})(1+z)/z$, near $z = {{z[np.argmax((1 - np.exp(-z)) * (1 + z) / z)]:.1f}}$. In the 20 steps of Figure 1.9 it is {{widest:.2f}}. So in each direction neither
 # the squared bias nor the variance is more than ${{np.sqrt(cost):.2f}}^2\approx{{cost:.2f}}$ times ridge's.
 #
-# Test losses contain the targets' noise, too. It draws their ratio towards 1: on the {{Z.shape[1]}} inputs they differ by at most
+# Test losses contain the targets' noise, too. It draws their ratio towards 1: on the {{inputs_in_all}} inputs they differ by at most
 # {{below: np.abs(worth - 1).max():.1%}} from 10 to 1000 steps.
 #
 # </details>
 #
-# We try both on the {{Z.shape[1]}} inputs of §1.7, with $\eta = 0.01$, and for each $t$ with the λ of (1.9).
+# We try both on the {{inputs_in_all}} inputs of §1.7, with $\eta = 0.01$, and for each $t$ with the λ of (1.9).
 
 # %%
 times = np.arange(10, 1001)
@@ -1971,8 +2006,8 @@ claim("01-large-gain", f"From a start {large} times as large the chosen λ gains
 # {{gained.mean[1]:.1f}} ± {{gained.half[1]:.1f}}: the network ends about as accurate as from PyTorch's. (± is too narrow, as in §1.7: seeds
 # share images.)
 #
-# Unlike in the puzzle, the harm of the large start is not in null directions of the inputs (fold); where it is, we have not
-# tested. The penalty needs time to undo it: at $\lambda = {{lambdas[3]}}$ the large start is {{lag.mean[3, 2]:.1f}} points behind PyTorch's after {{told_steps[0]}} steps, and
+# Unlike in the puzzle, the harm of the large start is not in null directions of the inputs (fold).
+# The penalty needs time to undo it: at $\lambda = {{lambdas[3]}}$, chosen most often, the large start is {{lag.mean[3, 2]:.1f}} points behind PyTorch's after {{told_steps[0]}} steps, and
 # {{lag.mean[3, -1]:.1f}} after {{told_steps[1]}} (without penalty {{lag.mean[0, 2]:.1f}}, and then still {{lag.mean[0, -1]:.1f}}).
 #
 # **So in this network, too, the penalty repairs a bad start, if it gets the time.**
@@ -2073,6 +2108,9 @@ for _ in range(200):  # a weight that the loss does not move
     sgd.step()
 
 # %% tags=["hide-input"]
+at_start = large**2 * (32 + 10) / 3  # PyTorch draws from ±1/√m for m inputs: variance 1/(3m)
+assert abs(begun_square / at_start - 1) < 0.1, "the large start has another norm"
+assert abs(erased_points) < 0.5, "erasing the null part changes the accuracy"
 assert 2 / 3 < norms[1] / norms[0] < 3 / 2, "both starts do not end at nearly one norm"
 assert np.isclose(idle.item(), kept_start, rtol=1e-4), "PyTorch's SGD leaves something else"
 claim("01-accuracies", "the drawn accuracies, and the losses, are those of the sweep",
@@ -2117,6 +2155,8 @@ def draw_direction(ax, k):
     ax.plot(np.arange(1, 2001), to_stop[1:, k], "--", lw=1.2, color=figures.BLUE, label="_zero")
     ax.plot([20, 20], [-0.05, 1], color="black", lw=1, ls=":", label="_stop")
     ax.plot(0.4, 0.5, "o", ms=6, color="black", clip_on=False, label="_start")  # step 0
+    ax.plot(0.4, to_stop[0, k], "o", ms=6, color=figures.BLUE, clip_on=False, label="_from")
+    ax.plot([0.4, 1], to_stop[:2, k], ":", lw=1.2, color=figures.BLUE, label="_first", zorder=1)
     ax.plot(20, to_stop[20, k], "o", ms=7, mfc="white", mew=1.6, color=figures.BLUE,
             label="_stopped", zorder=5)
     ax.plot(2000, runs[0.1][-1, k], "s", ms=7, color=figures.ORANGE, clip_on=False, label="_end")
@@ -2153,21 +2193,22 @@ free_end, decayed_end = ([drawn[name].y[-1] for drawn in kinds] for name in ("_0
 rings, squares_at = ([drawn[name].y[0] for drawn in kinds] for name in ("_stopped", "_end"))
 figures.title(fig, "The penalty spares strong, shrinks weak and erases null\n"
               "directions (squares); stopping ends close to this (rings)")
-figures.show(fig, "Three panels of a weight against the steps of gradient descent, from a dot "
-             "at 0.5, for a strong, a weak and a null direction. With λ = 0 they end at "
+figures.show(fig, "Three panels of a weight against the steps of gradient descent, from a "
+             "black dot at 0.5, for a strong, a weak and a null direction. With λ = 0 they end at "
              f"{free_end[0]:.2f}, "
              f"{free_end[1]:.2f} and {free_end[2]:.2f}; with λ = 0.1 at {decayed_end[0]:.2f}, "
              f"{decayed_end[1]:.2f} and {decayed_end[2]:.2f}. A dashed run from zero "
              f"with λ = 0 is stopped at 20 steps, where it has {rings[0]:.2f}, {rings[1]:.2f} and "
              f"{rings[2]:.2f}.", number="1.11",
              caption="Blue is gradient descent with λ = 0, orange with λ = 0.1. The dashed run "
-             "from zero is stopped at the dotted line, by (1.9). Compare ring and square.")
+             "from zero (blue dot) is stopped at the dotted line, by (1.9). Compare ring and "
+             "square.")
 
 # %% [markdown]
 # Figure 1.11 is the chapter in one picture:
 #
 # - **Strong directions** ($s_i^2/n\gg\lambda$) soon settle near least squares.
-# - **Weak directions** reach least squares late, and by then carry all its noise (this toy has none). A penalty keeps them near zero, here at
+# - **Weak directions** reach least squares late, and by then carry all its noise (this toy has none). A penalty brings them near zero, here at
 #   {{squares_at[1]:.3f}}. So does stopping a run from zero after $1/(\eta\lambda)$ steps, here at {{rings[1]:.3f}}.
 # - **Null directions** keep the start for ever, unless a penalty erases it.
 
@@ -2193,7 +2234,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 #   $\log\lambda$ from 10⁻⁴ times the largest $s_i^2/n$ to ten times it. Extend the range if the best λ is at its end.
 #   scikit-learn's `RidgeCV` does leave-one-out; its `alpha` is $n\lambda$.
 # - **Networks.** For large data sets begin with `weight_decay=1e-4` for SGD ([He et al., 2016](https://arxiv.org/abs/1512.03385)), and for AdamW, whose λ means something
-#   else ([chapter 3](03_one_lambda_many_meanings.ipynb)), with `0.01` (PyTorch's default) to `0.1` ([Touvron et al., 2023](https://arxiv.org/abs/2302.13971)). Try 0 and values a factor of 3 apart; then search more finely near the best (§1.9).
+#   else ([chapter 3](03_one_lambda_many_meanings.ipynb)), with `0.01` to `0.1` ([Touvron et al., 2023](https://arxiv.org/abs/2302.13971)). Try 0 and values a factor of 3 apart; then search more finely near the best (§1.9).
 #
 # ## 1.12 Exercises
 #
@@ -2297,7 +2338,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 #
 # </details>
 #
-# **8.** *(Derive.)* Let new inputs vary $r_i$ times as much along $v_i$ as the training inputs. What becomes of the noise $\sigma^2/n$ in §1.6, and of (1.5)?
+# **8.** *(Derive.)* Let new inputs have $r_i$ times the variance of the training inputs along $v_i$. What becomes of the noise $\sigma^2/n$ in §1.6, and of (1.5)?
 #
 # <details>
 # <summary>Hint</summary>
@@ -2309,7 +2350,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 # <details>
 # <summary>Solution</summary>
 #
-# Let new inputs $x$ have mean zero, like the centred training inputs, and square the sum. The noise of different directions is independent, so of its products only
+# Let new inputs $x$ have mean zero, like the centred training inputs, and square the sum. The noise of different directions is uncorrelated, so of its products only
 # the squares are left on average, and $(x^\top v_i)^2$ is on average $r_i s_i^2/n$. So the noise of direction $i$ is multiplied by $r_i$: without
 # penalty it is $r_i\,\sigma^2/n$, and all together $\frac{\sigma^2}{n}\sum_i r_i$ (half of it in our loss). For one $w^*$ the bias also has products of different directions, if new
 # inputs are correlated along them. For the independent true weights of (1.5) these products vanish on average, too. Then each
