@@ -443,13 +443,7 @@ far = max(abs(curves[name].y[:, curves[name].x[0] >= 1000] - 1 / 3).max() for na
 last_shares = np.array([right_curves[name].y[:, right_curves[name].x[0] >= 200].mean()
                         for name in names])
 marked = np.array([right_curves[f"_size {name}"].y[0] for name in names])
-strayed = max(abs(line.y[:, line.x[0] >= 100] - goal).max() for line, goal in zip(
-    [right_curves[name] for name in names[:2]], marked, strict=False))
 ends = [[lines[name].y[:, -1].mean() for name in names] for lines in (roots, right_roots)]
-heads = np.square(ends) * sizes  # squared norms, from the RMS
-heads = heads / heads.sum(1)[:, None]
-for each, lines in zip(heads, (curves, right_curves), strict=True):
-    assert abs(each - [lines[name].y[:, -1].mean() for name in names]).max() < 0.01, "other RMS"
 words = [", ".join(f"{one:.2f}" for one in some)
          for some in (first_shares, last_shares, marked, *ends)]
 figures.show(fig, "Share of the squared norm that each of three layers has in training (top), and "
@@ -466,6 +460,14 @@ figures.show(fig, "Share of the squared norm that each of three layers has in tr
 
 # %% [markdown]
 # In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}.
+
+# %% tags=["hide-input"]
+strayed = max(abs(right_curves[name].y[:, right_curves[name].x[0] >= 100] - goal).max()
+              for name, goal in zip(names[:2], marked[:2], strict=True))
+by_rms = np.square(ends) * sizes  # the squared norms
+for each, lines in zip(by_rms, (curves, right_curves), strict=True):
+    last = [lines[name].y[:, -1].mean() for name in names]
+    assert abs(each / each.sum() - last).max() < 0.01, "not the RMS of these shares"
 
 # %% tags=["hide-input"]
 at_start = np.array([curves[name].at(0) for name in names])  # three layers, five runs
@@ -716,7 +718,7 @@ assert (lifted[names[0]].at(25) < lifted[names[0]].at(0)).all(), "the first laye
 # <details>
 # <summary>Why do the small layers catch up at once (left)?</summary>
 #
-# The shares went {{100 * way.mean():.0f}} % of the way to 1/3 in the first {{squares.step[4].item()}} steps. The middle term in point 5, $-2a\eta\langle W,g\rangle$, does most of this. By point 4 it adds the same amount to every layer, about {{added.mean():.0f}} in {{inner[..., :50].step.size}} steps. That is much for the third layer, which starts at {{squares[:, 2, 0].mean():.0f}}, and little for the first, which starts at {{squares[:, 0, 0].mean():.0f}}.
+# The shares went {{100 * way.mean():.0f}} % of the way to 1/3 in the first {{squares.step[4].item()}} steps. The middle term in the fifth point, $-2a\eta\langle W,g\rangle$, does most of this. By the fourth point it adds the same amount to every layer, about {{added.mean():.0f}} in {{inner[..., :50].step.size}} steps. That is much for the third layer, which starts at {{squares[:, 2, 0].mean():.0f}}, and little for the first, which starts at {{squares[:, 0, 0].mean():.0f}}.
 #
 # </details>
 
