@@ -449,14 +449,13 @@ words = [", ".join(f"{one:.2f}" for one in some)
 figures.show(fig, "Share of the squared norm that each of three layers has in training (top), and "
              f"RMS of its weights (bottom); 5 seeds. All shares start at {words[0]}. "
              f"Left: under SGD all run to {curves['_third'].y[0]:.2f}, from step 1000 on within "
-             f"{np.ceil(100 * far) / 100:.2f} of it. The layers' RMS end at {words[3]}. Right: under AdamW the shares "
-             f"are {words[1]} in the second half, on average; triangles mark the layers' fractions "
+             f"{far + 0.005:.2f} of it. The layers' RMS end at {words[3]}. Right: under AdamW the "
+             f"shares are {words[1]} in the second half, on average; triangles mark the layers' fractions "
              f"of all weights, {words[2]}. RMS end at {words[4]}.", number="0.3",
              caption="Lines of five seeds, which nearly coincide. Triangles mark equal shares "
              "(left) and the layers' fractions of all weights (right). The numbers in the lower "
-             "panels, whose upright axes are logarithmic, are the largest RMS of a layer as a "
-             "multiple of the smallest, at the start and at the end. Dotted lines are AdamW "
-             "without decay.")
+             "panels, with logarithmic axes, are the largest RMS of a layer over the smallest, "
+             "at the start and at the end. Dotted lines are AdamW without decay.")
 
 # %% [markdown]
 # In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}.
@@ -1217,7 +1216,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 # print(layers.isel(step=-1).values, (0.001 / (2 * 0.1)) ** 0.5)
 # ```
 #
-# (This takes about a minute.) No, (0.3) is wrong by far: the RMS are 0.15, 0.18 and 0.31, where it says 0.071. All are further above it than in Figure 0.7, and the second and third still grow. The network has long fitted the images, so its steps are far smaller than the η that (0.3) supposes. Yet the RMS are similar: the largest is 2.1 times the smallest.
+# (This takes half a minute or more.) No, (0.3) is wrong by far: the RMS are 0.15, 0.18 and 0.31, where it says 0.071. All are further above it than in Figure 0.7, and the second and third still grow. The network has long fitted the images, so its steps are far smaller than the η that (0.3) supposes. Yet the RMS are similar: the largest is 2.1 times the smallest.
 #
 # </details>
 #
