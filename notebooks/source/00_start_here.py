@@ -450,8 +450,8 @@ figures.show(fig, "Share of the squared norm that each of three layers has in tr
              f"RMS of its weights (bottom); 5 seeds. All shares start at {words[0]}. "
              f"Left: under SGD all run to {curves['_third'].y[0]:.2f}, from step 1000 on within "
              f"{far + 0.005:.2f} of it. The layers' RMS end at {words[3]}. Right: under AdamW the "
-             f"shares are {words[1]} in the second half, on average; triangles mark the layers' fractions "
-             f"of all weights, {words[2]}. RMS end at {words[4]}.", number="0.3",
+             f"shares are {words[1]} in the second half, on average; triangles mark the layers' "
+             f"fractions of all weights, {words[2]}. RMS end at {words[4]}.", number="0.3",
              caption="Lines of five seeds, which nearly coincide. Triangles mark equal shares "
              "(left) and the layers' fractions of all weights (right). The numbers in the lower "
              "panels, with logarithmic axes, are the largest RMS of a layer over the smallest, "
