@@ -1145,8 +1145,9 @@ figures.show(fig, "Two panels against AdamW's λ from 0.01 to 1. Above, the gain
 # beside $1/(\eta\lambda)=${{1 / (0.01 * lam_w[0]):,.0f}} steps.
 
 # %% tags=["hide-input"]
+astray = 100 * np.abs(gain / pull - 1)[:, 2:]  # each network, with each λ from 0.1 on
 claim("03-balance", "From λ = 0.1 on each network's gain agrees with AdamW's pull, as (3.5) says, "
-      "to within {:.0f} %", below=30, measured=100 * np.abs(gain / pull - 1)[:, 2:])
+      "to within {:.0f} %", below=30, measured=astray)
 
 # %% [markdown]
 # Below, the crosses of the copied λ are far from AdamW's squares, and the rings of the translated λ are near. But the rings
@@ -1167,6 +1168,7 @@ assert (np.abs(of_none[0] - loss_w.mean(0))[:4] < 0.1).all(), "up to 0.3 λ move
 assert copied > 5, "a copied 0.1 costs less than 5 points of test accuracy"
 assert (total_c < total_w)[:, 2:].all(), "AdamW's loss plus penalty is smaller than Adam + L2's"
 assert (np.abs(fit_copied[3:] - equal) < 0.06).all(), "a copied 0.3 or 1 tells classes apart"
+assert ((upwards > 1) & (upwards < 3)).all(), "AdamW's fit is not between that of λ and of 3 λ"
 assert (shorter > 0.1).all(), "with the translated λ Σw² is not smaller than under AdamW"
 
 # %% [markdown]
@@ -1277,12 +1279,11 @@ figures.show(fig, "Two panels over 2000 steps, with medians. Above, the training
              f"AdamW's effective penalty falls from {penalty_of['_AdamW'].at(600):.5f} at step "
              f"600 to {penalty_of['_AdamW'].at(2000):.5f} at step 2000. The two λ of Adam + L2 are "
              "level lines, which it meets there.", number="3.9",
-             caption="Blue lines are Adam + L2, orange ones AdamW. Thick lines are "
-             "medians of five seeds, thin ones the seeds (of the solid lines). Compare each ring "
-             "with the orange square at the same step. The dotted line marks step 600, where the "
-             "runs of Figure 3.8 ended. The solid lines above cross near step 1000, because "
-             "AdamW's penalty is the weaker one after step 600. One seed jumps late and recovers; "
-             "the median does not show it.")
+             caption="Blue lines are Adam + L2, orange ones AdamW. Thick lines are medians of five"
+             " seeds, thin ones single seeds. Compare each ring with the orange square at the same"
+             " step. The dotted line marks step 600, where the runs of Figure 3.8 ended. The solid"
+             " lines above cross near step 1000, because AdamW's penalty is the weaker one after "
+             "step 600. One seed jumps late and recovers; the median does not show it.")
 
 # %% [markdown]
 # After 2000 steps the rule gives only about {{np.median(later):.4f}}, and Figure 3.9 (below) shows why. The network soon fits its pictures so well that
