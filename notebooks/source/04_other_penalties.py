@@ -219,7 +219,7 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
 #    falls to neither side: $-z+\kappa\ge0\ge-z-\kappa$, which means $|z|\le\kappa$.
 # 2. Otherwise $w$ has the sign of $z$, and $w-z+\kappa\,\mathrm{sign}(z) = 0$ gives $w = z - \kappa\,\mathrm{sign}(z)$.
 #
-# This is *soft thresholding*. For comparison, L2 has its minimum where $w-z+\lambda w = 0$:
+# This is *soft thresholding*. L2 has its minimum where $w-z+\lambda w = 0$:
 #
 # $$\text{L1: } \operatorname{soft}(z, \kappa) = \mathrm{sign}(z)\,\max(|z|-\kappa, 0), \qquad
 #   \text{L2: } \frac{z}{1+\lambda}. \tag{4.1}$$
@@ -231,7 +231,7 @@ def soft(z, threshold):
     return np.sign(z) * np.maximum(np.abs(z) - threshold, 0)
 
 # %% [markdown]
-# The *elastic net* ([Zou and Hastie, 2005](https://doi.org/10.1111/j.1467-9868.2005.00503.x)) adds both penalties. Its minimum first subtracts and then divides (their final version multiplies by $1+\lambda$ again):
+# The *elastic net* ([Zou and Hastie, 2005](https://doi.org/10.1111/j.1467-9868.2005.00503.x)) adds both penalties. Its minimum first subtracts and then divides:
 #
 # $$w = \frac{\operatorname{soft}(z,\kappa)}{1+\lambda}. \tag{4.2}$$
 
@@ -517,9 +517,11 @@ pruned = np.where(np.abs(late_w) >= np.sort(np.abs(late_w))[-few], late_w, 0)
 before, after = (np.square(X @ w - y).mean() for w in (late_w, pruned))
 by_pruning = after / before - 1
 assert 0 < by_pruning < 0.01, "pruning raises the loss by much, or not at all"
+rise = (pruned - late_w) @ (H @ (pruned + late_w) - 2 * q)  # of the mean square, by its slopes
+assert abs(rise / before - by_pruning) < 1e-9, "the rise is not that of the loss"
 
 # %% [markdown]
-# On batches of 32, with η = 0.02 and even with 0.002, about {{kept_zeros.mean():.0f}} of the Lasso's {{zero.sum()}} zeros are left, on average over the last {{late:,}} steps.
+# On batches of 32, with η = 0.02 and even with 0.002, about {{kept_zeros.mean():.0f}} of the Lasso's {{zero.sum()}} zeros are left (mean of the last {{late:,}} steps).
 #
 # **For exact zeros, threshold after each step, on full batches.**
 
@@ -554,7 +556,7 @@ claim("04-rest", "and |g| is at most λ where a weight is zero",
 # %% [markdown]
 # ## 4.5 Lasso or ridge: does it help to select?
 #
-# L1 selects, L2 only shrinks: which predicts better? First, which λ should we try? *All* weights stay at 0 if every slope of the loss there has $|g_i|\le\lambda$. The smallest such λ is
+# L1 selects, L2 only shrinks: which predicts better, and at which λ? *All* weights stay at 0 if every slope of the loss there has $|g_i|\le\lambda$. The smallest such λ is
 #
 # $$\lambda_{\max} = \max_i |g_i|. \tag{4.5}$$
 #
@@ -715,10 +717,12 @@ claim("04-choice", "the cost of choosing λ, less the best λ's gain, is the los
 # **With {{X.shape[1]}} inputs and a chosen λ, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But it does not undo the harm of {{X.shape[1] - 10}} more inputs** (Figure 4.6): even with the best λ for each, the Lasso's mean test loss with {{X.shape[1]}} inputs is {{harm.mean:.0f}} above that with ten.
 
 # %% tags=["hide-input"]
+lead = claims.interval(chosen["ridge, 64"] - chosen["Lasso, 64"])
+assert abs(lead.mean + apart[0]) < 1e-9, "the lead is not that of the dots in the figure"
 claim("04-lasso-chosen", "With 64 inputs and a chosen λ, the Lasso's mean test loss is lower than "
       "ridge's: the 95 % interval of the difference begins at {:.0f} (if the splits, which "
       "overlap, counted as independent)", above=0,
-      measured=claims.interval(chosen["ridge, 64"] - chosen["Lasso, 64"]).low)
+      measured=lead.low)
 
 # %% [markdown]
 # <details>
@@ -790,6 +794,11 @@ figures.show(fig, "Three rows of 20 dots, one for each sample, along the share t
 # %% tags=["hide-input"]
 claim("04-copies", "Over 20 samples, the largest and the smallest share that the Lasso gives to "
       "the first of two near-copies are {:.2f} apart", above=0.5, measured=np.ptp(by_lasso))
+X_one, y_one = near_copies(seeds(20)[0])
+for name, l1_one, l2_one in (("Lasso", 5, 0), ("elastic net", 5, 0.5), ("ridge", 0, 0.5)):
+    w = of_copies[name][0]
+    slope_one = X_one.T @ (X_one @ w - y_one) / 200 + l2_one * w + l1_one * np.sign(w)
+    assert np.abs(slope_one[w != 0]).max() < 1e-3, f"{name}: not the minimum at the λ told"
 assert np.abs(by_net - 0.5).max() < 0.25, "the elastic net does not share"
 assert (of_copies["elastic net"] == 0).sum(1).mean() > 1, "the elastic net makes no zeros"
 assert (of_copies["ridge"] != 0).all(), "ridge makes a zero"
@@ -799,8 +808,8 @@ assert np.abs(by_ridge - 0.5).max() < 0.25, "ridge does not share"
 # ## 4.6 L2 on a product of two weights is L1
 #
 # How could weight decay make zeros in §4.1? Let a weight be a product $w = uv$, and let weight decay act on $u$ and
-# $v$. All pairs with the same product give the same loss, so the penalty decides between them. These pairs form a hyperbola (Figure 4.8), and
-# the penalty grows with their distance from the origin. So the cheapest pair is where the smallest
+# $v$. All pairs with the same product form a hyperbola (Figure 4.8) and give the same loss, so the penalty decides between them. It grows with the
+# distance from the origin. So the cheapest pair is where the smallest
 # circle that reaches the hyperbola touches it: $|u| = |v| = \sqrt{|w|}$.
 
 # %% tags=["hide-input"]
@@ -903,7 +912,7 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 #
 # ## 4.7 Matrices: at which λ does a direction vanish?
 #
-# What does decay of two factors do to a *matrix* $W = UV^\top$, as in §4.1 or in attention's $W_QW_K^\top$? Directions take the place of weights.
+# What does decay of two factors do to a *matrix* $W = UV^\top$, as in §4.1 or attention's $W_QW_K^\top$? Directions take the place of weights.
 # Weight decay on $W$ itself costs $\frac\lambda2$ times the square of the *Frobenius norm*,
 # $\lVert W\rVert_F^2 = \sum_{jk}W_{jk}^2 = \sum_is_i^2$. The *nuclear norm* $\lVert W\rVert_* = \sum_is_i$ is the L1 penalty of the singular values: it subtracts the same amount from each.
 #
@@ -1109,17 +1118,17 @@ figures.show(fig, "Above, the strongest direction of the fit: an image of 8 by 8
 # %% [markdown]
 # The puzzle is solved: {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are above 0.24, and these stay.
 #
-# The price is *accuracy*: how often the right class has the highest score. For maps fitted to 300 images it falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}} at λ = 0.24.
+# The price is accuracy. For maps fitted to 300 images it falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}} at λ = 0.24.
 # **Cutting alone costs {{by_deleting.mean:.2f}}; shrinking what is left, all by the same amount, costs another {{by_shrinking.mean:.2f}}.**
-# One matrix loses none: a common factor leaves the order of the scores as it is.
+# One matrix loses none, as a common factor keeps the scores' order.
 
 # %% tags=["hide-input"]
 expected = np.maximum(s_hat - lams[:, None, None], 0)
 claim("04-directions", "All {} singular values, of ten directions at 8 λ from 5 starts, agree with "
       "(4.8) to a millionth", measured=(np.abs(s - expected) < 1e-6).sum(), equals=400)
-claim("04-price-unseen", "At λ = 0.24, cutting directions lowers the accuracy on unseen images, and "
-      "shrinking the others lowers it again: both 95 % intervals begin at {:.2f} or above (if the "
-      "splits, which overlap, counted as independent)",
+claim("04-price-unseen", "At λ = 0.24, cutting directions lowers the accuracy on unseen images, "
+      "and shrinking the others lowers it again: both 95 % intervals begin at {:.2f} or above "
+      "(if the splits, which overlap, counted as independent)",
       measured=[by_deleting.low, by_shrinking.low], above=0)
 
 # %% tags=["hide-input"]
@@ -1149,10 +1158,15 @@ claim("S3-11", "one matrix at λ = 0.32 keeps every direction, times 1/1.32",
 
 # %% tags=["hide-input"]
 prepare, fit = learn(digit_splits[0])
-held = digit_splits[0].test
-guesses = (prepare(held.X) @ fit.T).argmax(1)
-claim("04-accuracy", "the accuracy without penalty is that of the least-squares map",
-      measured=np.mean(guesses == held.y) - unseen["two"][0, 0], equals=0, within=1e-9)
+held, seen_X, seen_y = digit_splits[0].test, *digit_splits[0].train  # 300 images are seen
+targets_seen = np.eye(10)[seen_y] - np.eye(10)[seen_y].mean(0)
+by_lstsq = np.linalg.lstsq(seen_X - seen_X.mean(0), targets_seen, rcond=1e-9)[0]
+guessed = (held.X - seen_X.mean(0)) @ by_lstsq
+claim("04-accuracy", "without penalty, scores and accuracy are least squares' on 300 images",
+      measured=[*(prepare(held.X) @ fit.T - guessed).ravel(), len(seen_X) - 300,
+                np.mean(guessed.argmax(1) == held.y) - unseen["two"][0, 0]], equals=0, within=1e-9)
+
+# %% tags=["hide-input"]
 W = torch.tensor(claims.rng().standard_normal((300, 100)), requires_grad=True)
 s_W = torch.linalg.svdvals(W).detach()
 flat, top = W.norm(2).item(), torch.linalg.norm(W, 2).item()
@@ -1250,7 +1264,7 @@ assert s_raw[shares == 1.1].max() < 1e-6, "a direction survives above the thresh
 # cost $\frac12(\lVert w\rVert^2+\lVert v\rVert^2)$ is at least $\lVert w\rVert\lVert v\rVert$, the unit's *size*, and the best $c$ reaches it. So at rest weight decay is L1 on sizes of units, and
 # may remove some ([Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614)).
 #
-# Our network has one output, so $v$ is a number. It predicts what a linear fit of the ten measurements leaves unexplained.
+# Our network has one output ($v$ is a number) and predicts what a linear fit of the ten measurements leaves unexplained.
 
 # %%
 affine = np.column_stack([ten, np.ones(n)])
@@ -1272,7 +1286,7 @@ def largest_slope(sign, residual, steps=200):
 at_zero = [largest_slope(sign, bent) for sign in (1, -1)]
 
 # %% [markdown]
-# Growing a unit a little lowers the loss at some *rate*. For $v>0$ the rate is the mean of *(target − output) × ReLU(w·x)* at $\lVert w\rVert = 1$, and for $v<0$ minus that mean. A unit survives only if its rate reaches λ.
+# The *rate* at which growing a unit lowers the loss is, for $v>0$, the mean of *(target − output) × ReLU(w·x)* at $\lVert w\rVert = 1$, and for $v<0$ minus that mean. A unit survives only if its rate reaches λ.
 #
 # In an empty network the best unit with $v>0$ has the rate {{at_zero[0]:.3f}}, and with $v<0$ only {{at_zero[1]:.3f}} (by a search). We train 40 units with λ = 0.09, between the two. *Predict:* which units survive (Figure 4.11)?
 
@@ -1341,8 +1355,8 @@ assert above.any(), "no unit stays"
 blue = np.array(["+" in name for name in drawn])
 flat, low = ~above & level & blue, ~above & ~blue
 ax.set_title(f"All {low.sum()} units with v < 0 fade")
-figures.show(fig, f"The sizes of {len(curves)} ReLU units from step 50 to 1,000, on a logarithmic axis. "
-             f"{above.sum()} stay above a millionth, blue or green, at "
+figures.show(fig, f"The sizes of {len(curves)} ReLU units from step 50 to 1,000, on a "
+             f"logarithmic axis. {above.sum()} stay above a millionth, blue or green, at "
              f"{curves[above, -1].min():.0e} to "
              f"{curves[above, -1].max():.0e}; {low.sum()} orange ones fall along nearly straight "
              f"lines into the grey band below it, and {flat.sum()} others run level in it.",
@@ -1353,14 +1367,16 @@ figures.show(fig, f"The sizes of {len(curves)} ReLU units from step 50 to 1,000,
              f"its sign; in {changed.sum()} units the last sign is not the first.")
 
 # %% [markdown]
-# **All {{(~plus).sum()}} units with $v<0$ fade.** At rest the best rate for $v>0$ is λ ({{at_end[0]:.3f}}), but for $v<0$ only {{at_end[1]:.3f}}, so no unit with $v<0$ can hold.
+# **All {{(~plus).sum()}} units with $v<0$ fade.** At rest the best rate for $v>0$ is λ ({{at_end[0]:.3f}}), but for $v<0$ only {{at_end[1]:.3f}}, so none of these can hold.
 #
-# Of the {{plus.sum()}} with $v>0$, {{stay.sum()}} stay above a millionth. **But they are near-copies of two units:** each $w$ points nearly along the largest unit's, or opposite to it (|cosine| ≥ {{np.abs(copy[stay]).min():.2f}} after {{10 * (len(unit_sizes) - 1):,}} steps).
+# Of the {{plus.sum()}} with $v>0$, {{stay.sum()}} stay above a millionth, **but as near-copies of two units.**
 #
-# This λ is far too large for prediction ({{100 * explained:.1f}} % of the variance). We chose it to separate the two signs.
+# This λ is far too large for prediction ({{100 * explained:.1f}} % of the variance): we chose it to separate the signs.
 #
 # <details>
 # <summary>Why both orientations stay, with several copies of each</summary>
+#
+# After {{10 * (len(unit_sizes) - 1):,}} steps each $w$ points nearly along the largest unit's, or opposite to it (|cosine| ≥ {{np.abs(copy[stay]).min():.2f}}).
 #
 # In an empty network $w$ and $-w$ have the same rate, because the target is orthogonal to linear functions, and $\mathrm{ReLU}(z)-\mathrm{ReLU}(-z) = z$.
 # And decay does not merge copies: several cost as much as one unit that has the sum of their sizes.
@@ -1379,6 +1395,7 @@ assert at_zero[0] > 0.09 > at_zero[1], "not only units with v > 0 can leave zero
 assert np.allclose(unit_sizes[0], sizes_drawn), "other units were drawn"
 assert unit_sizes[0].min() > 1e-6, "a unit is as good as zero before training"
 assert 0 < explained < 0.05, "what is left of the network is of use"
+assert abs(1 - 2 * network_loss().item() - explained) < 1e-9, "not a share of the variance, 1"
 assert unbalanced < 1e-3, "a unit's two sides differ"
 assert np.abs(slopes[unit_sizes[-1] > 1e-3] / 0.09 - 1).max() < 0.1, "a living slope is not λ"
 assert max(slopes.max(), at_end[0]) < 0.09 * 1.1, "a unit has a slope above λ"
@@ -1427,10 +1444,10 @@ for x, y_text, name in ((0.03, -0.1, "0"), (0.93, -0.1, "W₀, pretrained"),
     ax.text(x, y_text, name, color=figures.GREY, fontsize=9)
 ax.text(1.28, 0.3, "adapter\ndecays", color=OF_FACTORS, va="center")
 ax.text(0.45, 0.36, "W decays", color=OF_L2, ha="right")
-for at, (x, height) in ((1, (0.83, 0.41)), (2, (0.73, 0.34)), (3, (0.63, 0.28))):
-    ax.text(x, height, f"{pulls[at, 0, 0]:.1f}", color=OF_L2, fontsize=9)
 for at in (1, 2, 3):
-    ax.text(1.05, by_adapter[at, 1, 1] - 0.02, f"{pulls[at, 0, 0]:.1f}", color=OF_FACTORS,
+    ax.text(whole[at, 0, 0] + 0.01, whole[at, 1, 1] - 0.09, f"{pulls[at, 0, 0]:.1f}", color=OF_L2,
+            fontsize=9)
+    ax.text(1.08, by_adapter[at, 1, 1] - 0.02, f"{pulls[at, 0, 0]:.1f}", color=OF_FACTORS,
             fontsize=9)
 ax.set(xlabel="weight that was learned before", ylabel="new weight",
        xlim=(-0.1, 1.75), ylim=(-0.15, 0.8), xticks=[0, 0.5, 1], yticks=[0, 0.2, 0.4, 0.6])
@@ -1484,19 +1501,19 @@ assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)],
 #
 # ## 4.11 How little AdamW takes
 #
-# How much does decay take from an adapter? For whitened inputs (4.8) holds again, with the change $UV^\top$ in the place of $W$. The $\hat s_i$ are then singular values of the change that the data want: the new task's $\hat W$ minus $W_0$. So SGD takes λ from each.
+# For whitened inputs (4.8) holds again, with the change $UV^\top$ in the place of $W$. The $\hat s_i$ are then singular values of the change that the data want: the new task's $\hat W$ minus $W_0$. So SGD takes λ from each.
 #
 # AdamW divides each entry's gradient, but not the decay, by $\sqrt{\hat v}$. Here $\hat v$ (not the factor $V$) is a running mean of the squared gradient ([chapter 3](03_one_lambda_many_meanings.ipynb)). *Predict:* how much larger must AdamW's λ be, to take as much as SGD?
 #
-# *An example.* Let $\sqrt{\hat v}$ be 0.02 everywhere. AdamW's gradient steps are then 50 times SGD's, and its decay is not. So λ = 0.1 balances a slope of the loss of only {{0.1 * 0.02:.3f}}, and takes that much from a direction, not 0.1.
+# *For example,* if $\sqrt{\hat v}$ is 0.02 everywhere, gradient steps are {{1 / 0.02:.0f}} times as long, but not decay: it takes 0.02 λ from a direction, not λ.
 #
 # Suppose that $\sqrt{\hat v}$ is one number $a$ for all of $U$, and one number $b$ for all of $V$. Then, with enough columns as for (4.8), $\lambda\sqrt{ab}$ takes the place of λ:
 #
 # $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
 #
-# With $a = b = 1$, (4.10) is (4.8), SGD's law. Under AdamW $\sqrt{ab}$ is the size of a typical gradient entry, here about {{below: typical.min():.2f}} to {{below: typical.max():.2f}}.
+# With $a = b = 1$ it is SGD's (4.8). Under AdamW $\sqrt{ab}$ is a typical gradient entry's size, here about {{below: typical.min():.2f}} to {{below: typical.max():.2f}}.
 #
-# $\sqrt{ab}$ depends on λ, so (4.10) can be checked after a run, but does not predict it. From λ = {{below: adam_lams[1]:.0f}} to {{below: adam_lams[3]:.0f}} it grows by a factor of {{below: typical[3] / typical[1]:.1f}}, and falls again when little is left of the adapter.
+# $\sqrt{ab}$ depends on λ, so (4.10) can be checked after a run, but does not predict it.
 #
 # <details>
 # <summary>Proof, why √(ab) depends on λ, and why entries stay near 1/λ</summary>
@@ -1507,6 +1524,7 @@ assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)],
 # 3. By (4.7) for $\sqrt a\,U$ and $\sqrt b\,V$, the least value of this penalty is $\lambda\sqrt{ab}\,\lVert UV^\top\rVert_*$. By the proofs
 #    in §4.7, a point of rest that is no saddle then solves (4.8) with $\lambda\sqrt{ab}$ for λ. ∎
 #
+# From λ = {{below: adam_lams[1]:.0f}} to {{below: adam_lams[3]:.0f}} $\sqrt{ab}$ grows by a factor of {{below: typical[3] / typical[1]:.1f}}, and falls again when little is left of the adapter.
 # Decay stops the weights short of the loss's minimum, and the further from it, the larger $E$. So $\sqrt{ab}$ grows with λ at first. But the gradients are $EV$ and $E^\top U$: when little is left of the factors, they are small.
 #
 # If $\sqrt{\hat v}$ differs between entries, we let $a$ be its mean over those of $U$, weighted by the squared entries of $U$, and $b$ the same for $V$. Then steps 1 and 2 hold only in a sum over entries:
@@ -1711,9 +1729,11 @@ assert (each[4:, 0] > by_rule[4:]).all(), "at large λ the strongest loses no mo
 # %% tags=["hide-input"]
 claim("04-adamw-small", "At λ = 1 AdamW takes only {:.4f} from each singular value of the adapter, "
       "on average; SGD would take them whole", measured=amount[1], below=0.05)
+misses = np.abs(each[2:4] / by_rule[2:4, None] - 1)
+assert misses.shape == (2, 4), "not each direction at each λ"
 claim("04-adamw-amount", "At λ = 3 and 10 the amount that AdamW takes from each of the four "
       "directions differs from λ√(ab) by {:.1%} or less, averaged over five runs",
-      measured=np.abs(each[2:4] / by_rule[2:4, None] - 1), below=0.2)
+      measured=misses, below=0.2)
 
 # %% tags=["hide-input"]
 by_law = np.maximum(change - np.array(sgd_lams)[:, None], 0)
@@ -1753,13 +1773,13 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # |Lasso; proximal steps, full batches|λ|yes|the same|
 # |elastic net; the same steps|κ, then a share|yes|κ as for the Lasso, λ as for ridge|
 # |decay of two factors, SGD|λ per direction|approached|between the $\hat s_i$ of the last direction to keep and the first to drop (for other inputs below $\lVert E\rVert_2$)|
-# |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|amount$/(2\sqrt{ab})$, with $\sqrt{ab}$ of a run without decay; then measure $\sqrt{ab}$ again and correct|
+# |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|amount$/(2\sqrt{ab})$, with $\sqrt{ab}$ of a run without decay; measure again and correct|
 #
 # - **To keep few inputs, use the Lasso** (in PyTorch: exercise 5); among near-copies, the elastic net; if all may matter, ridge (exercise 6). The Lasso also shrinks what it keeps, so refit that without a penalty.
 # - **On an adapter, compare $1/(2\eta\lambda)$ with the number of steps:** if it is much larger, decay does little.
-# - On minibatches, get exact zeros by *pruning*: set the smallest weights to zero after training, and check the loss. (In the minibatch run of §4.4 with η = {{lrs[1, 0]}}, keeping {{few}} adds {{100 * by_pruning:.1f}} % to the loss on all patients.)
+# - On minibatches, get exact zeros by *pruning*: set the smallest weights to zero after training, and check the loss. (In §4.4's run with η = {{lrs[1, 0]}}, keeping {{few}} adds {{100 * by_pruning:.1f}} % to the loss on all patients.)
 #
-# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. Under SGD the pull of (4.9) towards $W_0$ remains, and for a convex loss decay removes everything above $\lambda = \lVert E\rVert_2$, with $E$ taken at $W_0$.
+# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. Under SGD the pull towards $W_0$ remains, and for a convex loss decay removes everything above $\lambda = \lVert E\rVert_2$, with $E$ taken at $W_0$.
 
 # %% tags=["hide-input"]
 z = np.array([3, -0.5, 1])
@@ -1803,7 +1823,7 @@ assert differ.min() > 0.01, "before, every output differs from digit to digit"
 # %% [markdown]
 # ## 4.13 Exercises
 #
-# **1.** (Proof: the *group Lasso*, [Yuan and Lin, 2006](https://doi.org/10.1111/j.1467-9868.2005.00532.x).) Minimise $\frac12\lVert w-z\rVert^2+\kappa\lVert w\rVert$ over vectors $w$ (the second norm is not squared), and compute the minimum for $z = (3, -0.5, 1)$ and $\kappa = 1$.
+# **1.** (Proof: the *group Lasso*, [Yuan and Lin, 2006](https://doi.org/10.1111/j.1467-9868.2005.00532.x).) Minimise $\frac12\lVert w-z\rVert^2+\kappa\lVert w\rVert$ over vectors $w$, and compute the minimum for $z = (3, -0.5, 1)$ and $\kappa = 1$.
 #
 # <details>
 # <summary>Solution</summary>
