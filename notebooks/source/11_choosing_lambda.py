@@ -1310,6 +1310,23 @@ assert sorted(held) == sorted(map(id, odd.parameters())), "every parameter is in
 assert held[-1] == id(odd.logit_scale), "no decay"
 assert id(odd.token) in held[:2], "decay"
 
+# %% [markdown]
+# <details>
+# <summary>Why some tensors turn more than others: turn = decay + change of the norm + push</summary>
+#
+# Only the sideways part of an update turns $w$. The part along $w$ is a *push*, towards the origin or away from it. We measure the turn by −ln cos θ, which is ½θ² for small θ.
+# Let $p_t = \langle w_t,\eta_tu_t\rangle/r_t^2$ be the push.
+#
+# 1. The inner product of $w_t$ with $w_{t+1} = (1-\eta_t\lambda)w_t-\eta_tu_t$ is $r_t^2(1-\eta_t\lambda-p_t)$.
+# 2. Divide by $r_tr_{t+1}$ to get $\cos\theta_t$, and take the logarithm:
+#
+# $$-\ln\cos\theta_t = -\ln(1-\eta_t\lambda-p_t)+\ln\frac{r_{t+1}}{r_t}. \tag{11.6}$$
+#
+# The audit takes θ between two looks. It does not measure the push: that is the turn minus the shares of decay and of the change in norm. So it depends on how often we look.
+# A loss that pushes a tensor inwards keeps it short, so the same step turns it further. A longer tensor turns less.
+#
+# </details>
+
 # %% tags=["hide-input"]
 states = of_poet.data
 parts = [f"blocks.0.{name}.weight" for name in ("query", "key")]
@@ -1322,6 +1339,8 @@ claim("11-audit", "No scale of a norm decays in the transformer",
 claim("11-audit", "The tool finds the RMS ratio of the plain lines, and N",
       measured=[of_mlp.data.rms_ratio.values[0] - ratio.item(), of_mlp.data.N.values[0] - N],
       equals=0, within=1e-9)
+claim("11-audit", "The two sides of (11.6) agree for every tensor of the two models",
+      measured=[*states.residual.values, *of_mlp.data.residual.values], equals=0, within=1e-9)
 claims.identities()
 
 # %% [markdown]
