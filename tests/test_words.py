@@ -159,6 +159,12 @@ def test_a_setting_of_another_section_is_found(right: str, wrong: str, tmp_path:
         assert len(unbound.unbound(path)) == found
 
 
+def hold(monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    """Let one row hold these words of chapter 7, in place of all rows and exceptions."""
+    rows = {"exercise": [], "direction": [{"chapter": 7, "says": words, "check": "…"}]}
+    monkeypatch.setattr(unbound, "_table", lambda name: rows if "unbound" not in name else {})
+
+
 @pytest.mark.parametrize(
     ("words", "found"),
     [
@@ -173,8 +179,7 @@ def test_a_setting_of_another_section_is_found(right: str, wrong: str, tmp_path:
 def test_a_count_in_letters_is_set_beside_or_held(
     words: str, found: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = {"exercise": [], "direction": [{"chapter": 7, "says": "twelve runs", "check": "…"}]}
-    monkeypatch.setattr(unbound, "_table", lambda name: rows if "unbound" not in name else {})
+    hold(monkeypatch, "twelve runs")
     monkeypatch.setattr(unbound, "by_hand", lambda _: [])
     path = tmp_path / "07_sample.py"
     path.write_text(NEAR.replace("WORDS", words), encoding="utf-8")
@@ -192,8 +197,7 @@ def test_a_count_in_letters_is_set_beside_or_held(
 def test_a_number_in_a_solution_is_given_or_held(
     solution: str, found: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = {"exercise": [], "direction": [{"chapter": 7, "says": "ends at 3 of 5", "check": "…"}]}
-    monkeypatch.setattr(unbound, "_table", lambda name: rows if "unbound" not in name else {})
+    hold(monkeypatch, "ends at 3 of 5")
     path = tmp_path / "07_sample.py"
     asked = "# %% [markdown]\n# ## 7.9 Exercises\n#\n# **1.** Train for 400 steps at 0.1.\n#\n"
     solved = f"# <details>\n# <summary>Solution</summary>\n#\n# {solution}\n#\n# </details>\n"

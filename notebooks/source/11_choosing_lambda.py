@@ -1336,6 +1336,8 @@ settled_qk = [states.verdict.sel(tensor=name).item() == "in equilibrium" for nam
 claim("11-audit", "No scale of a norm decays in the transformer",
       measured=[states.decay.sel(tensor=name).item() for name in states.tensor.values
                 if "norm" in name], equals=0, within=1e-12)
+
+# %% tags=["hide-input"]
 claim("11-audit", "The tool finds the RMS ratio of the plain lines, and N",
       measured=[of_mlp.data.rms_ratio.values[0] - ratio.item(), of_mlp.data.N.values[0] - N],
       equals=0, within=1e-9)
