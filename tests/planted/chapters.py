@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +29,8 @@ from book.running import forks, terminal
 from book.running.cells import Ran, Session, code_cells, finished, read
 from tests.again import contradictions
 from tests.planted.compare import failure_of
-from tests.planted.outcomes import Failure, Kind, failures_in
+from tests.planted.outcomes import Failure, Kind, failures_in, shorten
+from tests.rows import Row, helpers, placed
 
 PLANT_SECONDS = 180  # an error that needs longer has probably made a loop endless
 CHAPTER_SECONDS = 1800
@@ -253,10 +255,12 @@ def first_failure(
     """Run a chapter from a planted error on, to the first claim, assertion or error that it meets.
 
     A changed output alone does not stop it: had the error been there when outputs were stored, it
-    would have been stored as the truth. At the end the outputs are held against what was computed
-    again; that something changed is said where nothing else comes.
+    would have been stored as the truth. After a cell its words' rows must hold, and at the end the
+    outputs are held against what was computed again; that something changed is said where nothing
+    else comes.
     """
     changed, outputs = None, stored.outputs[: plant.cell]
+    words = placed(int(chapter[:2])) if chapter[:2].isdigit() else ()
     for number in range(plant.cell, len(cells)):
         code = cells[number].source
         if number == plant.cell:
@@ -267,11 +271,23 @@ def first_failure(
         if failure and failure.kind is not Kind.OUTPUT:
             return failure
         changed = changed or failure
+        for row in words[number].rows if words else ():
+            if not holds(row, session):
+                return Failure(f"{chapter}::words", Kind.ASSERTION, shorten(row.says))
     if changed and chapter[:2].isdigit():
         every = [output for cell in outputs for output in cell]
-        for words in contradictions(int(chapter[:2]), every):
-            return Failure(f"{chapter}::again", Kind.ASSERTION, words)
+        for said in contradictions(int(chapter[:2]), every):
+            return Failure(f"{chapter}::again", Kind.ASSERTION, said)
     return changed
+
+
+def holds(row: Row, session: Session) -> bool:
+    """Whether a row holds in a chapter that has run so far; one that cannot be evaluated says nothing."""
+    with redirect_stdout(None), redirect_stderr(None):
+        try:
+            return bool(eval(row.check, {**session.shell.user_ns, **helpers(row.chapter)}))
+        except Exception:
+            return True
 
 
 # ---- from the command line: one setting of the environment, such as an instruction set -----------
