@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from nbformat import NotebookNode
 
 from book import sentences
-from book.execute import NOTEBOOKS, write
+from book.execute import NOTEBOOKS, SOURCE, write
 from book.running import forks, terminal
 from book.running.cells import Ran, Session, code_cells, finished, read
 from tests.again import contradictions
@@ -260,7 +260,7 @@ def first_failure(
     else comes.
     """
     changed, outputs = None, stored.outputs[: plant.cell]
-    words = placed(int(chapter[:2])) if chapter[:2].isdigit() else ()
+    words = placed(int(chapter[:2])) if (SOURCE / f"{chapter}.py").exists() else ()
     for number in range(plant.cell, len(cells)):
         code = cells[number].source
         if number == plant.cell:
