@@ -7,11 +7,11 @@
 # After this chapter you can
 #
 # - carry a λ from one library to another;
-# - say how fast a weight shrinks under Adam with L2 and under AdamW, and where it comes to rest;
+# - say how fast a weight shrinks under Adam with L2 and AdamW, and where it rests;
 # - find a first λ when you change between AdamW and Adam with L2;
 # - say what a learning-rate schedule does to the decay.
 #
-# *Reading time an hour; the code runs in about 15 seconds.*
+# *Reading time an hour; the code runs in about 10 seconds.*
 #
 # ## 3.1 One number, six programs
 #
@@ -98,8 +98,8 @@ same_number = {name: program(0.1) for name, program in programs.items()}
 #
 # $$\lambda_{\text{book}} = \frac{2k}{c}. \tag{3.1}$$
 #
-# For example, chapter 2 minimises the mean squared error without the half, plus $\frac\lambda2\lVert w\rVert^2$. There $c=2$ and $k=\lambda/2$, so
-# its λ = 3 is the book's {{2 * (3 / 2) / 2}}.
+# Chapter 2, for example, minimises the mean squared error without the half, plus $\frac\lambda2\lVert w\rVert^2$. There $c=2$ and $k=\lambda/2$, so its
+# λ = 3 is the book's {{2 * (3 / 2) / 2}}.
 
 # %%
 x = 0.1  # what you type
@@ -291,8 +291,8 @@ claim("03-paper", "AdamW's λ = 0.1 at η = 0.001 is 0.0001 in the published for
 #
 # </details>
 #
-# The book's λ = 0.1 is `alpha` = 44.2 in `Ridge`, because there are 442 examples. `convert` says what to type for it in SGD with `MSELoss`. It
-# refuses where no number is equivalent:
+# `convert` translates a number, here the book's λ = 0.1, which is `alpha` = 44.2 in `Ridge` on 442 examples, to SGD with `MSELoss`. It refuses where
+# no number is equivalent:
 
 # %%
 print(round(convert(44.2, "sklearn_ridge", "torch_sgd", n=442, target_loss="mse"), 6))
@@ -462,7 +462,7 @@ claim("03-asked", "… and η under Adam, whatever λ is", measured=one_step["Ad
       within=1e-8)
 
 # %% [markdown]
-# **With noise.** In a network gradients are noisy, because every minibatch is another. So let a weight's gradient be its mean plus
+# **With noise.** In a network minibatches make gradients noisy. So let a weight's gradient be its mean plus
 # Gaussian noise of standard deviation σ. We make two experiments with $\lambda=0.1$ and nine values of σ:
 #
 # 1. *How fast?* The mean gradient is zero, so that only λ moves a weight on average.
@@ -557,8 +557,8 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
              "line marks σ = 1.")
 
 # %% [markdown]
-# In Figure 3.4 (above) AdamW shrinks all weights at one rate, but Adam + L2 shrinks the noisiest weight {{speed_l2[0].mean() / speed_l2[-1].mean():.0f}} times more slowly than the quietest. Below,
-# Adam + L2 rests at {{rest_l2.mean():.2f}} for every σ, but AdamW rests lower where the noise is larger.
+# In Figure 3.4 (above) Adam + L2 shrinks the noisiest weight {{speed_l2[0].mean() / speed_l2[-1].mean():.0f}} times more slowly than the quietest. Below,
+# it rests at {{rest_l2.mean():.2f}} for every σ, but AdamW rests lower where the noise is larger.
 #
 # **Under AdamW all weights shrink at the same rate. Under Adam + L2 all come to rest where the same
 # penalty puts them. No single λ turns one rule into the other.**
@@ -617,7 +617,7 @@ claim("03-rate-w", "AdamW multiplies the mean of twins by 1 − ηλ at each ste
 # $\lambda\sqrt{v_i}$*. We call it AdamW's *effective penalty*. It is larger for a noisier weight.
 #
 # In our experiment $\bar g=w-1$ and $\sqrt v$ is close to σ. Solved for $w$, the two conditions give $1/(1+\lambda)$ for Adam + L2, and
-# $1/(1+\lambda\sigma)$ for AdamW. For example, λ = {{lam}} and σ = {{sigmas[-1]:.0f}} make AdamW's effective penalty {{lam * sigmas[-1]:.0f}}, so the weight rests at {{1 / (1 + lam * sigmas[-1]):.1f}}.
+# $1/(1+\lambda\sigma)$ for AdamW.
 #
 # **One translation for both.** Let $v_i$ be constant, and equal under both rules. Write $\lambda_A$ for the λ of Adam + L2, and
 # $\lambda_W$ for AdamW's. The average step of Adam + L2 is $-\eta\,(\bar g_i+\lambda_Aw_i)/\sqrt{v_i}$, that of AdamW
@@ -787,13 +787,13 @@ figures.show(fig, "Distance from least squares on a logarithmic axis against 800
              "without λ, grey, is at first nearly "
              f"as late: at {drawn['_plain'].at(1000):.2f} at step 1000, where AdamW is at "
              f"{drawn['_w'].at(1000):.2f}.", number="3.6",
-             caption="All lines are single runs from zero. The grey one, Adam without λ, falls on "
-             "below the frame.")
+             caption="All lines are single runs from zero. For 1000 steps Adam without λ (grey) is "
+             "nearly as slow as AdamW, because √v remembers the large early gradients. Later it "
+             "falls on below the frame.")
 
 # %% [markdown]
 # In Figure 3.6 Adam + L2 stays at the ridge fit. The dotted line shows where AdamW would rest if $v$ stayed as it is then. AdamW
-# approaches this line, and then falls with it. It approaches slowly because $\sqrt v$ remembers the large early gradients.
-# For 1000 steps Adam without λ (grey) is nearly as slow.
+# approaches this line, and then falls with it.
 #
 # Only the effective penalty fades: the *decay* $\eta\lambda$ stays.
 
@@ -815,7 +815,7 @@ assert 0.8 < distance_plain[999] / distance_w[999] < 1, "Adam without λ is much
 #
 # ## 3.6 One λ for a whole network: a rule
 #
-# Which λ should a whole network get, if by (3.6) each weight needs its own? First we look how far apart these λ are. A small network with
+# Which λ should a whole network get, if by (3.6) each weight needs its own? First, how far apart are these λ? A small network with
 # 32 hidden units learns the digits from 200 pictures, in 600 steps on minibatches of 20 with
 # $\eta=0.01$. AdamW trains it, and λ acts on weights only:
 
@@ -944,9 +944,9 @@ assert (high / low > 10).all(), "the √v of a network's weights hardly differ"
 # In Figure 3.7 the $\sqrt v$ of one network (without those below 0.00001) span a factor of at least {{(high / low).min():.0f}} between the
 # 10th and the 90th percentile. So one λ can match only one property of the whole network.
 #
-# Which one? At rest the penalty must balance the loss: if all weights grew a little, the loss would fall by as much as the
-# penalty would grow. So we match how fast the penalty grows if all weights grow in proportion. We call this its *pull*. It is a sum
-# over all weights: each weight times what the penalty adds to its gradient.
+# Which one? At rest the penalty must balance the loss: if all weights grew by the same small fraction, the loss would fall by as much as the
+# penalty would grow. So we match how fast the penalty grows then, its *pull*. To find it, multiply each weight by what the penalty adds to its
+# gradient, and sum.
 #
 # Adam + L2 adds $\lambda_Aw_i$, and so has the pull $\lambda_A\sum_iw_i^2$. AdamW's effective penalty $\lambda_W\sqrt{v_i}$ has the pull $\lambda_W\sum_iw_i^2\sqrt{v_i}$.
 # The two are equal under this rule:
@@ -1155,10 +1155,9 @@ claim("03-balance", "From λ = 0.1 on each network's gain agrees with AdamW's pu
 
 # %% [markdown]
 # Below, we compare training losses, because they rise with λ. The crosses of the copied λ are far from AdamW's squares, and the
-# rings of the translated λ are near. But the rings
-# lie below the squares, from {{lam_w[1]}} on at {{np.exp(missed.min()):.2f}} to {{np.exp(missed.max()):.2f}} times AdamW's training loss. So *search upwards first*.
+# rings of the translated λ are near. But the rings lie below the squares, from {{lam_w[1]}} on at {{np.exp(missed.min()):.2f}} to {{np.exp(missed.max()):.2f}} times AdamW's training loss. So *search upwards first*.
 #
-# The test loss hardly depends on AdamW's λ up to {{lam_w[3]}}. At {{lam_w[4]}} it is {{loss_w.mean(0)[4]:.2f}}, and with the translated λ {{loss_c.mean(0)[4]:.2f}}.
+# The test loss hardly depends on AdamW's λ up to {{lam_w[3]}}.
 
 # %% tags=["hide-input"]
 claim("03-too-much", "From λ = 0.03 on the test loss of Adam + L2 is larger with the copied λ than "
@@ -1186,6 +1185,8 @@ assert (shorter > 0.1).all(), "with the translated λ Σw² is not smaller than 
 # With the translated λ the weights are smaller, too: $\sum_iw_i^2$ is {{100 * shorter.min():.0f}} to {{100 * shorter.max():.0f}} % less than AdamW's. One reason is
 # that Adam + L2 minimises $L+\frac{\lambda_A}2\sum_iw_i^2$, and AdamW does not: with the same $\lambda_A$ AdamW's weights cannot beat the
 # minimum of this sum. This leaves room for both the loss and $\sum_iw_i^2$ to be smaller, and from λ = 0.1 on they are, for every seed.
+#
+# The test loss, too, is smaller where λ matters: for AdamW's λ = {{lam_w[4]:g}} it is {{loss_c.mean(0)[4]:.2f}} with the translated λ, and {{loss_w.mean(0)[4]:.2f}} under AdamW.
 #
 # A copied 0.1 is {{0.1 / np.mean(landed):.0f}} times the translated λ, and costs {{copied:.0f}} points of test accuracy. From {{lam_w[3]}} on the copies
 # give every picture the same answer.
@@ -1295,8 +1296,7 @@ figures.show(fig, "Two panels over 2000 steps, with medians. Above, the training
 # later gradients add little to $v$, which decays.
 # So AdamW's effective penalty fades as in §3.5, and the penalty of Adam + L2 stays.
 #
-# The upper panel shows what follows. From step 600 on AdamW's penalty is the weaker one, so that its loss falls below that of Adam + L2 with
-# the λ read there.
+# From step 600 on it is weaker than the λ read there, so AdamW's loss (above) falls below that of Adam + L2.
 
 # %% tags=["hide-input"]
 claim("03-longer", "From step 600 to 2000 the translation of AdamW's 0.1 shrinks to at most {:.2f} "
@@ -1325,11 +1325,12 @@ for time, run in ((5, 0), (-1, 1)):
 # | the Adam + L2 run | {{np.median(back):.2f}} | {{np.median(back_later):.2f}} |
 # | AdamW's own run, with 0.1 | {{np.median(0.0001 / landed):.2f}} | {{np.median(0.0001 / later):.2f}} |
 #
-# So the way back is no exact inverse. One network is little evidence: search a factor of 10 both ways.
+# So the way back is no exact inverse. One network is little evidence, and with harder data $v$ need not fade like this: search a factor of 10
+# both ways.
 #
 # </details>
 #
-# **In a longer run, too, the rule comes near AdamW, if $\sqrt v$ is read at the end of that run: the training loss is then {{100 * (1 - ratio_end[1]):.0f}} % below
+# **In a longer run, too, the rule comes near AdamW, if $\sqrt v$ is read at its end: the training loss is then {{100 * (1 - ratio_end[1]):.0f}} % below
 # AdamW's. With the λ read early it is {{100 * (ratio_end[0] - 1):.0f}} % above.**
 #
 # ## 3.9 What a learning-rate schedule does to the decay
@@ -1341,14 +1342,12 @@ for time, run in ((5, 0), (-1, 1)):
 # \qquad\text{with } s_t=\eta_t/\eta_{\max}. \tag{3.8}$$
 #
 # - The first *follows the rate*. PyTorch, Keras and Optax take $\eta_t\lambda$, so that a larger peak decays faster.
-# - The second is *independent* of the rate, as in TensorFlow Addons. (The published
-#   AdamW, sometimes called independent, too, follows the rate.)
+# - The second is *independent* of the rate, as in TensorFlow Addons.
 # - The third is *corrected* in [AdamC](https://arxiv.org/abs/2506.02285), so that the gradients of layers followed by a normalisation do not grow late in training.
 #
 # A weight that the loss ignores is multiplied by $1-\delta_t$ in each step. Now take a weight that the loss pulls. Where would it rest if
 # the rate stayed at $\eta_t$ from now on? Under SGD it would rest where $-\eta_t\bar g-\delta_tw=0$, at the minimum under a penalty with the coefficient $\delta_t/\eta_t$. In the
-# first form this coefficient stays. In the second it grows as $1/\eta_t$, and in the third it falls with $\eta_t$. (Under AdamW, (3.5)
-# gives the coefficient $\sqrt v\,\delta_t/\eta_t$.)
+# first form this coefficient stays. In the second it grows as $1/\eta_t$, and in the third it falls with $\eta_t$.
 #
 # Predict what 200 steps of a cosine from $\eta_{\max}=0.1$ to 0 do to an ignored weight, and to one with the gradient
 # $w-1$.
@@ -1469,7 +1468,6 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 # | you have | you want | do this |
 # |---|---|---|
 # | a penalty | another program's penalty | keep $2k/c$ |
-# | a penalty $k\lVert w\rVert^2$ in SGD | a decay | $\delta=2k\eta$ ($=\eta x$ for `weight_decay=x`); with momentum μ about $2k\eta/(1-\mu)$ |
 # | AdamW | Adam + L2 | $\lambda_A=\lambda_W\cdot$ `mean_root_of` the AdamW run (3.7); search upwards first |
 # | Adam + L2 | AdamW | $\lambda_W=\lambda_A\,/$ `mean_root_of` the Adam + L2 run; search both ways |
 #
@@ -1517,7 +1515,7 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 
 # %% [markdown]
 # **Limits.** (3.4) to (3.6) hold for symmetric, steady noise, small η and $\beta_2$ near 1, and (3.5) and (3.7) for weights
-# at rest. The rule of §3.6 was tried on one small network, whose test loss no λ improved much. With harder data, $v$ need not fade as in §3.8.
+# at rest. The rule of §3.6 was tried on one small network, whose test loss no λ improved much.
 #
 # ## 3.11 Exercises
 #
@@ -1620,13 +1618,13 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 #
 # </details>
 #
-# **7.** (A network of your own.) Train one with AdamW, `mean_root_of` it, and translate its λ to Adam + L2. Does the training loss come near? Or repeat
-# §3.6 in PyTorch: `pictures[0]`, `labels[0]`, λ = 0.1 on all parameters.
+# **7.** (A network of your own.) Train it with AdamW, translate its λ with `mean_root_of`, and try this λ in Adam. Does the training loss come near?
+# (If you have none, build that of §3.6 in PyTorch, with `pictures[0]` and `labels[0]`.)
 #
 # <details>
 # <summary>Solution</summary>
 #
-# A run of §3.6, with another start and other minibatches:
+# The network of §3.6, with another start and other minibatches, and for simplicity with λ = 0.1 on all parameters:
 #
 # ```python
 # def trained(rule, decay):
