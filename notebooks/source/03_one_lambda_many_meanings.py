@@ -1624,7 +1624,7 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 # <details>
 # <summary>Solution</summary>
 #
-# The network of §3.6, with another start and other minibatches, and for simplicity with λ = 0.1 on all parameters:
+# The network of §3.6, with another start and other minibatches, and for simplicity with λ on all parameters:
 #
 # ```python
 # def trained(rule, decay):
