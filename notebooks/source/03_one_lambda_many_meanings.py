@@ -945,8 +945,8 @@ assert (high / low > 10).all(), "the √v of a network's weights hardly differ"
 # 10th and the 90th percentile. So one λ can match only one property of the whole network.
 #
 # Which one? At rest the penalty must balance the loss: if all weights grew by the same small fraction, the loss would fall by as much as the
-# penalty would grow. So we match how fast the penalty grows then, its *pull*. To find it, multiply each weight by what the penalty adds to its
-# gradient, and sum.
+# penalty would grow. So we match how fast the penalty then grows, its *pull*: multiply each weight by what the penalty adds to its gradient, and
+# sum.
 #
 # Adam + L2 adds $\lambda_Aw_i$, and so has the pull $\lambda_A\sum_iw_i^2$. AdamW's effective penalty $\lambda_W\sqrt{v_i}$ has the pull $\lambda_W\sum_iw_i^2\sqrt{v_i}$.
 # The two are equal under this rule:
@@ -1296,7 +1296,7 @@ figures.show(fig, "Two panels over 2000 steps, with medians. Above, the training
 # later gradients add little to $v$, which decays.
 # So AdamW's effective penalty fades as in §3.5, and the penalty of Adam + L2 stays.
 #
-# From step 600 on it is weaker than the λ read there, so AdamW's loss (above) falls below that of Adam + L2.
+# From step 600 on AdamW's penalty is weaker than the λ read there. So its loss (above) ends below that of Adam + L2 with this λ.
 
 # %% tags=["hide-input"]
 claim("03-longer", "From step 600 to 2000 the translation of AdamW's 0.1 shrinks to at most {:.2f} "
