@@ -673,7 +673,7 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 #
 # Why do minibatches with λ = 10 still not explode? We follow the error of one example through an epoch.
 #
-# 1. *Targets do not matter* for whether a run explodes. So take $y=0$ and ask: do the errors die out?
+# 1. *Targets do not matter* for whether a run explodes. So take $y=0$: do the errors die out?
 # 2. *Leave out the bias, and take the inputs as orthogonal and equally long.* An input has 200 random components, so its squared length is about 200, while
 #    the product of two inputs is typically only $\pm\sqrt{200}\approx\pm{{X.shape[1]**0.5:.0f}}$. If it is zero, the loss's step for one example leaves the error on another as it is (Figure 2.6, left).
 # 3. *A batch overshoots.* The squared error of one example has the curvature $2\lVert x\rVert^2 = {{below: single}}$ along its input $x$.
@@ -795,7 +795,7 @@ assert abs((keep - jump) * keep**3 - epochs[2]) < 1e-12, "the example of the tex
 #
 # ## 2.8 Minibatches: the real borders
 #
-# How good is this estimate? Real inputs are neither quite orthogonal nor equally long, so we train on them, with targets zero.
+# How good is this estimate? Real inputs are neither orthogonal nor equally long, so we train on them, with targets zero.
 #
 # Let $e$ hold the errors on all examples. The *growth exponent* Γ is the average
 # change of $\ln\lVert e\rVert$ per epoch. If it is negative, the run is stable.
@@ -975,7 +975,7 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 #
 # | at $\eta=0.03$ | stable from λ = | to about λ = |
 # |---|---|---|
-# | by hand: orthogonal, equal lengths | {{hand[0]:.1f}} | {{hand[1]:.0f}} |
+# | by hand, shuffled or drawn anew | {{hand[0]:.1f}} | {{hand[1]:.0f}} |
 # | real inputs, shuffled | {{stable_from:.1f}} | {{stable_to:.0f}} |
 # | real inputs, drawn anew | {{drawn_from:.0f}} | {{drawn_to:.0f}} |
 #
@@ -1161,9 +1161,8 @@ def draw(lr, weight_decay):
 figures.interactive(draw, lr=[0.055, 0.003, 0.01, 0.02, 0.025, 0.03, 0.04],
                     weight_decay=[15, 0, 1, 3, 5, 7, 10, 12], number="2.8",
                     caption="Left: the borders of minibatches are simulated, as means over eight "
-                    "data sets; the blue one, of full batches, is (2.5) with the mean ρ of "
-                    "twenty, as if the bias decayed, too. Orange: shuffled minibatches explode. "
-                    "Blue: full batches explode. Right of the dotted line batches drawn anew "
+                    "data sets; that of full batches is (2.5) with the mean ρ of twenty, as "
+                    "if the bias decayed, too. Right of the dotted line batches drawn anew "
                     "explode; hatched: only these. The arrows show the two changes that the "
                     "questioner made. Right: thin lines are seven runs of each kind at the "
                     "circle, thick ones their medians.")
@@ -1193,7 +1192,7 @@ assert len(highest) == 20, "over the epochs, for each data set"
 # the steepest direction overshoots in *every* step; no step in between only shrinks the error.
 #
 # But stable is not yet good. From epoch {{settled}} on, long after the start, the loss of minibatches at the circle is typically {{usual:.0f}} times the mean target's. From time to time it
-# jumps up: within {{len(later_losses[0])}} epochs to {{np.median(highest):.0f}} times on the median data set.
+# jumps up: within {{len(later_losses[0])}} epochs to {{np.median(highest):.0f}} times, on the median data set.
 #
 # Without decay and momentum, no run explodes while η is below $2/\rho_{\max}$ of *every* minibatch, the *safe bound*: here
 # {{below: np.mean(safe):.3f}} on average.
@@ -1394,7 +1393,7 @@ for eta, each in ((0.2, high), (0.1, lower)):  # step 3 of the derivation of (2.
 #
 # ## 2.11 Shuffled epochs: the kicks cancel
 #
-# Most data loaders *shuffle* instead. Does a run then hover less? At the minimum the gradients of loss plus penalty sum to zero over all examples, so kicks taken there cancel by the end of a shuffled epoch (Figure 2.11).
+# Most data loaders *shuffle*. Does a run then hover less? At the minimum the gradients of loss plus penalty sum to zero over all examples, so kicks taken there cancel by the end of a shuffled epoch (Figure 2.11).
 #
 # <details>
 # <summary>The runs</summary>
@@ -1751,10 +1750,10 @@ assert abs(kept_error.mean() - last_error.mean()) < 0.05, "at η = 0.01, too"
 # | SGD, η = 0.01, λ = 0, from zero | {{zero_error.mean():.3f}} ± {{zero_error.std() / 20**0.5:.3f}} |
 #
 # **No: the questioner's run predicts hardly better than always answering the mean.** The minimum for λ = 10 would be {{gains[0]:.0%}} better, but hovering costs nearly all of that. At η = 0.01 SGD keeps this gain.
-# Nor does it need λ = 10: the minimum for λ → 0 has it, too, because it is the intercept's ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
+# Nor is λ = 10 needed for it: the minimum for λ → 0 does as well, because the gain is the intercept's ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
 #
 # Without decay most of the random start remains, because it lies in directions in which no training input has a component.
-# SGD from zero has no such part. Even without λ it has no huge error, and about half of the minimum's gain. **So
+# SGD from zero has no such part. Even without λ it has no huge error, and a part of the gain. **So
 # most of what λ = 10 repaired was the random start.**
 #
 # ## 2.13 In practice
@@ -1831,13 +1830,14 @@ assert abs(kept_error.mean() - last_error.mean()) < 0.05, "at η = 0.01, too"
 # </details>
 #
 # **4.** (Set η.) The first data set of §2.11 has $\operatorname{tr}C={{np.trace(covariances[0]):.0f}}$, $\operatorname{tr}(H_\lambda C)={{np.trace(hessians[0] @ covariances[0]):.0f}}$, and at the minimum loss plus penalty {{objective(lowest[0]):.1f}}.
-# With $B=5$, at which η is the excess a hundredth of that, drawn anew and shuffled?
+# With $B=5$, at which η is the excess {{100 * wanted / objective(lowest[0]):.0f}} % of that, drawn anew and shuffled?
 #
 # <details>
 # <summary>Solution</summary>
 #
 # The excess is to be $E=0.01\cdot{{objective(lowest[0]):.1f}}={{0.01 * objective(lowest[0]):.3f}}$. Drawn anew, (2.7) gives $\eta=4BE/\operatorname{tr}C={{eta_anew:.4f}}$. Shuffled, an epoch has $k={{200 // size}}$ batches, and (2.8) gives
-# $\eta=\sqrt{12\,BE/(k\operatorname{tr}(H_\lambda C))}={{eta_shuffled:.4f}}$, which is {{eta_shuffled / eta_anew:.0f}} times as large. The runs of Figure 2.12 agree (see its marks).
+# $\eta=\sqrt{12\,BE/(k\operatorname{tr}(H_\lambda C))}={{eta_shuffled:.4f}}$, which is {{eta_shuffled / eta_anew:.1f}} times as large. At this η
+# epochs are no longer quite short (Figure 2.12), so that the excess of the run is even a little lower.
 #
 # </details>
 #
@@ -1855,7 +1855,7 @@ assert abs(kept_error.mean() - last_error.mean()) < 0.05, "at η = 0.01, too"
 #
 # </details>
 #
-# **6.** (A forum.) Is more decay a general cure for explosions? Add 0.2 or 0.4
+# **6.** (A forum.) Is more decay a general cure? Add 0.2 or 0.4
 # to all inputs of §2.1. Is $\eta=0.03$ still stable with $\lambda=10$? And full batches at λ = 0? Use `growth`.
 #
 # <details>
@@ -1869,7 +1869,7 @@ assert abs(kept_error.mean() - last_error.mean()) < 0.05, "at η = 0.01, too"
 # direction. It adds a curvature of about $2\cdot200\cdot0.4^2={{2 * X.shape[1] * 0.4**2:.0f}}$ to every batch, so that every batch overshoots along it. So no batch is left that only shrinks the error there,
 # and decay adds to the overshoot. Decay can cure the overshoot of single batches, not one that all batches share.
 #
-# Without decay and momentum an η below the safe bound of §2.9 is stable, whatever the inputs; with decay put $\rho_{\max}+\lambda$ for $\rho_{\max}$.
+# Without decay and momentum an η below the safe bound of §2.9 is stable, whatever the inputs; with decay, if it acts on all parameters, put $\rho_{\max}+\lambda$ for $\rho_{\max}$.
 #
 # </details>
 #
@@ -1884,7 +1884,7 @@ assert abs(kept_error.mean() - last_error.mean()) < 0.05, "at η = 0.01, too"
 # then repeatedly `Hv = torch.autograd.grad(g, params, v, retain_graph=True)`, and `v` is `Hv` divided by its norm. The
 # norm tends to the largest curvature in size, which may be a negative one. Add λ: that is exact if all parameters decay, and otherwise an upper bound. With momentum 0.9 an η below
 # $2/\rho_{\max}$ may still explode (exercise 5). Do not be alarmed by an η somewhat above $2/\rho_{\max}$: training with
-# full batches often drives the curvature up to $2/\eta$ and goes on there ([Cohen et al.
+# full batches often drives the full batch's curvature up to $2/\eta$ and goes on there ([Cohen et al.
 # 2021](https://arxiv.org/abs/2103.00065)).
 #
 # </details>
