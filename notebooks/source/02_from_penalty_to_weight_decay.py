@@ -312,8 +312,8 @@ def root_size(x, mu):
 
 # %% tags=["hide-input"]
 def draw_half_lives(ax):
-    """Half-life against ηλ for three momenta; a dot for a ResNet."""
-    colours = {0: figures.BLUE, 0.9: figures.GREEN, 0.99: figures.AMBER}
+    """Half-life against ηλ for four momenta; a dot for a ResNet."""
+    colours = {0: figures.BLUE, 0.5: figures.PINK, 0.9: figures.GREEN, 0.99: figures.AMBER}
     for mu, colour in colours.items():
         end = 2 * (1 + mu) - np.geomspace(1e-9, 1 + 2 * mu, 300)[::-1]
         x = np.append(np.geomspace(1e-6, 0.999, 1000), end[1:])
@@ -355,7 +355,7 @@ marks, two = figures.drawn(ax), figures.drawn(at)
 mus = [name for name in marks if name[0] == "μ"]
 flat = {name: np.median(marks[name].y[marks[name].x > 0.1]) for name in ("μ = 0.9", "μ = 0.99")}
 figures.show(fig, "Half-life of a weight without gradient against ηλ, both logarithmic, for "
-             f"{mus[0]}, {mus[1]} and {mus[2]}. Each curve falls like one over ηλ, lower for more "
+             f"{', '.join(mus)}. Each curve falls like one over ηλ, lower for more "
              f"momentum; then it is flat, at {flat['μ = 0.9']:.0f} steps for 0.9 and "
              f"{flat['μ = 0.99']:.0f} for 0.99. Near 2(1 + μ) it rises steeply. "
              f"A dot on the curve for 0.9 marks a ResNet, at {marks['_ResNet'].y[0]:,.0f} steps. "
@@ -1288,7 +1288,7 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 # The noise comes from λ itself. Without λ, and at a stable η, the model in the end fits all 20 examples exactly. Then
 # *every* example's gradient vanishes, and the weights rest. With $\lambda=10$ errors remain even at the minimum, so the batches disagree about it: each step kicks the weights away, and the slope pulls them back (Figure 2.10).
 #
-# How far away do they stay? The *excess* $E$ is the
+# How much does this cost? The *excess* $E$ is the
 # mean height of loss *plus penalty* above its minimum, over a long run. Assume that
 #
 # - every batch is drawn anew, now *with replacement*, as $B$ independent examples;
@@ -1372,8 +1372,8 @@ figures.show(fig, "Two valleys with the runs as dots on their slopes. At η = 0.
              "to both sides. Below, a histogram of the runs is wider at η = 0.2.", number="2.10",
              caption="Each coloured dot is one of 150 runs after 200 steps along an eigenvector of "
              "curvature 1, with kicks of variance 1. The bars below count 10,000 runs; the dotted "
-             "line is their mean height. The arrows show pull and kick of one step, to scale; the kick is one "
-             "standard deviation.")
+             "line is their mean height. The arrows show pull and kick of one step, to scale; the "
+             "kick is one standard deviation.")
 
 # %% tags=["hide-input"]
 for eta, each in ((0.2, high), (0.1, lower)):  # step 3 of the derivation of (2.7)
