@@ -1185,7 +1185,8 @@ settled = 100  # the epoch by which the start has died out
 later_losses = [train(A, z, 0.055, 15, 5, np.random.default_rng(1), epochs=200)[settled:] / z.var()
                 for A, z in problems]  # relative to the mean target's
 usual, highest = np.median(later_losses), np.max(later_losses, axis=1)
-assert len(highest) == 20, "over the epochs, for each data set"
+assert np.shape(later_losses) == (20, 100), "the second hundred epochs of each data set"
+assert np.median(highest) > 3 * usual, "a stable run jumps up now and then"
 
 # %% [markdown]
 # **With much decay, shuffled minibatches can be stable where full batches explode** (the circle). In full batches
@@ -1656,6 +1657,8 @@ assert 0.8 < missed[1] - shifted[1] < 1.2, "beside the shift (2.8) is right"
 wanted = 0.01 * objective(lowest[0])  # the excess of exercise 4
 eta_anew = 4 * size * wanted / np.trace(covariances[0])
 eta_shuffled = (12 * size * wanted / 40 / np.trace(hessians[0] @ covariances[0])) ** 0.5
+reached = np.interp(eta_anew, etas, each_excess["drawn anew"][0])  # by the runs of Figure 2.12
+assert 0.75 < reached / wanted < 1.3, "the runs have about the excess that exercise 4 wants"
 
 # %% tags=["hide-input"]
 assert missed[0] > 2, "at the questioner's rate (2.8) misses"
