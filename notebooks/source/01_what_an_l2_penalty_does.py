@@ -2,9 +2,9 @@
 # # 1 What an L2 penalty does
 #
 # The *L2 penalty* adds $\frac\lambda2\sum_i w_i^2$ to the loss; with SGD, λ is PyTorch's `weight_decay`. Which weights does
-# it shrink, by how much, and when does that help? For linear models we prove the answer. Split the least-squares weights into
-# components, one along each direction of the inputs. Then **the penalty takes away the largest share of the components along directions
-# in which the training inputs hardly vary**. The gain can also depend on where training starts.
+# it shrink, by how much, and when does that help? For linear models we prove it: split the least-squares weights into
+# components, one along each direction of the inputs, and **the penalty takes away the largest share of the components along directions
+# in which the training inputs hardly vary**.
 #
 # **By the end you will be able to**
 #
@@ -204,7 +204,7 @@ claim("S0-09", "adding 1,000,000 to the loss changes no iterate",
 # %% [markdown]
 # ## 1.2 Null directions: what the data cannot see
 #
-# In the puzzle the start made the difference. What does the penalty do to it? Take two weights, no intercept and a single example. We train from
+# What does the penalty do to the start? Take two weights, no intercept and a single example. We train from
 # three starts without penalty, and then go on with $\lambda = 1$:
 
 # %%
@@ -283,9 +283,9 @@ figures.show(fig, "The plane of two weights with a falling line of perfect fits.
 # 1. **The loss moves the weights only in directions that the data see.** Each example adds a multiple of its own
 #    $x$ to the gradient. So nothing moves in a *null direction*, one at a right angle to all training inputs. Moving along it would change
 #    no training answer.
-# 2. **Without penalty, gradient descent ends at the perfect fit nearest to its start.** By fact 1 its path never
-#    moves in a null direction, and any two perfect fits differ only by such a move. So the way from start to end
-#    is at a right angle to the set of perfect fits (*interpolators*). This is the shortest way ([Gunasekar et al., 2018](https://arxiv.org/abs/1802.08246)).
+# 2. **Without penalty, gradient descent ends at the perfect fit nearest to its start.** Perfect fits (*interpolators*) differ only
+#    by moves in null directions, and by fact 1 training makes no such move. So it goes to them at a right angle, which is the shortest
+#    way ([Gunasekar et al., 2018](https://arxiv.org/abs/1802.08246)).
 # 3. **A penalty erases the null part of $w$.** The loss does not move this part, so each step multiplies it by
 #    $1 - \eta\lambda$.
 #
@@ -300,8 +300,7 @@ figures.show(fig, "The plane of two weights with a falling line of perfect fits.
 # In the puzzle 20 examples span 20 of 200 directions, so {{below: null_count}} are null. Along each, a start from
 # $N(0, 1)$ adds about 1 to the expected test error. Without penalty this error stays. But with $\lambda = 1.5$ each step
 # multiplies the null part by {{below: shrink:.3f}}. After {{below: steps}} steps only {{below: null_count * shrink ** (2 * steps):.2f}} of the
-# error of {{below: null_count}} is left. The true weights have a part in null directions, too, which no run can learn. It adds
-# {{below: null_count * 0.01**2:.3f}}.
+# {{below: null_count}} is left.
 #
 # We split each measured error into its parts:
 
@@ -350,13 +349,14 @@ claim("S2-25", "From zero, λ = 1.5 lowers the test error by "
 # |zero, λ = 0|{{table[2, 0]:.4f}}|{{table[2, 1]:.5f}}|{{table[2, 2]:.4f}}|
 # |zero, λ = 1.5|{{table[3, 0]:.4f}}|{{table[3, 1]:.5f}}|{{table[3, 2]:.4f}}|
 #
-# In the first two rows nearly all of the gain is in null directions (bold).
-# **So the penalty repaired the start, not the fit: it erased noise that the experimenter had put there.** A start at zero has no such noise.
-# From zero the penalty lowers the error by {{1 - both.mean() / from_zero.mean():.1%}} only, and
+# In the first two rows nearly all of the gain is in null directions. **So the penalty repaired the start, not the fit: it erased noise that the experimenter had put there.**
+# From zero the penalty lowers the error by only {{1 - both.mean() / from_zero.mean():.1%}}, and
 # {{(table[2, 2] - table[3, 2]) / (from_zero.mean() - both.mean()):.0%}} of this gain is in the intercept.
 #
 # <details>
-# <summary>Why the intercept gains</summary>
+# <summary>What no run can learn, and why the intercept gains</summary>
+#
+# The errors in null directions also contain {{null_count * 0.01**2:.3f}}, from the null part of the true weights. No run can learn it.
 #
 # The weights can imitate an intercept: some short vector $u$ has $x^\top u = -1$ for each training input $x$. So
 # $(w + u, b + 1)$ gives the same training answers as $(w, b)$, and the loss cannot choose between them. The penalty charges
@@ -415,8 +415,7 @@ claim("01-starts", "each data set has a start of its own",
 # 1. Set the derivative with respect to $b$ to zero: $b = \bar y - \bar x^\top w$, where bars are means. So from here on
 #    $y$ and the columns of $X$ are *centred*, their means subtracted, and $b$ is gone. A null direction is now one at a
 #    right angle to all centred inputs.
-# 2. Set the gradient with respect to $w$ to zero: $-\frac1n X^\top(y - Xw) + \lambda w = 0$.
-# 3. Collect $w$, and call the solution $w_\lambda$:
+# 2. Set the gradient with respect to $w$ to zero: $-\frac1n X^\top(y - Xw) + \lambda w = 0$. Call the solution $w_\lambda$:
 #
 # $$(X^\top X+n\lambda I)\,w_\lambda=X^\top y.\tag{1.1}$$
 #
@@ -681,9 +680,9 @@ figures.show(fig, "Above, left, a narrow rising cloud of every third patient, LD
              "Below, λ = 0.1: numbers are shares kept; hollow if less than half.")
 
 # %% [markdown]
-# The upper panels of Figure 1.4 have two inputs only. Ridge keeps {{cloud["_kept 1"].y[0]:.0%}} of the weights' part along $v_1$, where the data
-# vary much, and {{cloud["_kept 2"].y[0]:.0%}} along $v_2$. With all ten inputs, below, it keeps nearly all along the first direction, and only
-# {{factors[9]:.0%}} along the last, $v_{10}$. This is the combination that nearly cancels in §1.3: total cholesterol against LDL, HDL and triglycerides.
+# In the upper panels of Figure 1.4 ridge keeps {{cloud["_kept 1"].y[0]:.0%}} along $v_1$, where the two inputs vary much, but only
+# {{cloud["_kept 2"].y[0]:.0%}} along $v_2$. Below, with ten inputs, it keeps only {{factors[9]:.0%}} along the last direction, $v_{10}$.
+# This is the combination that nearly cancels in §1.3.
 # Least squares gives HDL the weight {{w_hat[6]:.0f}}, but without the part along $v_{10}$
 # it would be {{below: w_hat[6] - tenth[6]:.0f}}. Ridge takes nearly all of this part away, so the weight of HDL falls below zero.
 #
@@ -858,8 +857,8 @@ figures.interactive(draw, lam=[0.5, 0.0001, 0.003, 0.01, 0.03, 0.1, 2, 5], numbe
                     "point. Black arrows show where the two pulls point, not their size.")
 
 # %% [markdown]
-# So every λ is a bound for some $R$. But which $R$ depends on the data. **λ is a price** (a *Lagrange multiplier*): let $\frac12R^2$ grow by a small δ, and the
-# smallest loss in the disc falls by λδ.
+# Which $R$ goes with a λ depends on the data. **λ is a price** (a *Lagrange multiplier*): if $\frac12R^2$ grows by a small
+# δ, the smallest loss in the disc falls by λδ.
 
 # %% tags=["hide-input"]
 radius, inside = np.linalg.norm(w_ridge), np.zeros(10)
@@ -896,15 +895,14 @@ claim("01-pulls", "the two arrows cancel, and the path begins at least squares",
 # ## 1.6 When does shrinking help?
 #
 # When is $w_\lambda$ nearer to the truth than least squares? As the truth, $w^*$, we choose the least-squares fit of
-# {{below: len(few)}} patients, and draw these patients' targets, $y = Xw^* + \varepsilon$, again and again. The noise is
+# {{below: len(few)}} patients, and draw their targets, $y = Xw^* + \varepsilon$, again and again. The noise is
 # independent, with mean 0 and standard deviation $\sigma={{below: sigma:.0f}}$, about that of all patients' residuals.
 #
-# The mean squared distance from the truth has two parts. The squared *bias* is the squared distance of the average fit; the *variance*
+# The mean squared distance from the truth has two parts. The squared *bias* is that of the average fit; the *variance*
 # says how much the fits scatter about it. Both are sums over the directions, if none is null:
-#
 # 1. Along $v_i$ least squares finds the true weight $v_i^\top w^*$, plus noise of standard deviation $\sigma/s_i$.
-# 2. Ridge multiplies both by the share of (1.2). The part of the true weight that it takes away is bias; the mean square of the
-#    noise that it leaves is variance:
+# 2. Ridge multiplies both by the share of (1.2). What it takes away of the true weight is bias; what it leaves of the noise makes the
+#    variance:
 #
 # $$\mathbb E\,\lVert w_\lambda-w^*\rVert^2=
 #   \underbrace{\sum_i\Big(\frac{n\lambda}{s_i^2+n\lambda}\Big)^2(v_i^\top w^*)^2}_{\text{bias}^2}
@@ -1063,14 +1061,14 @@ claim("01-predictions", "The best λ cuts the expected squared error of the pred
 #
 # **Which λ should one expect?** In (1.4) the error of direction $i$ falls with λ up to
 # $n\lambda = \sigma^2/(v_i^\top w^*)^2$, whatever its $s_i$, and rises beyond. So a small enough λ helps every direction, and beats least squares.
-# But the best λ depends on the unknown $w^*$. Suppose that
-# its weights are independent, with mean 0 and variance $\tau^2$. Averaged over such $w^*$, all directions have their smallest error at the same λ:
+# But the best λ depends on the unknown $w^*$. Suppose that its weights are independent, with mean 0 and variance $\tau^2$. On average over
+# such $w^*$, every direction has its smallest error at the same λ:
 #
 # $$\lambda=\frac{\sigma^2}{n\tau^2}.\tag{1.5}$$
 #
 # Much noise, few examples or small weights call for a large λ. **Shrinking helps most in directions whose noise
-# $\sigma/s_i$ is larger than their true weight, and so most if your error depends on these.** New inputs may vary more along these
-# directions; then λ helps more (§1.7).
+# $\sigma/s_i$ is larger than their true weight, and so most if your error depends on these.** New inputs may vary more along them;
+# then λ helps more (§1.7).
 #
 # <details>
 # <summary>Derivation: each direction has its own best λ</summary>
@@ -1234,8 +1232,8 @@ inputs_in_all = widen(splits[0][0]).shape[1]  # a name of its own: many cells ca
 
 # %% [markdown]
 # **Way 1: a validation part.** Fit on {{below: len(learn)}} of the {{below: len(all_150)}}, and take the λ of the smallest loss
-# on the other {{below: len(check)}}. Then fit all {{below: len(all_150)}} with it. (By (1.5) more examples need a smaller λ, here two thirds of it.
-# That changes little so near the best λ.) The first split:
+# on the other {{below: len(check)}}. Then fit all {{below: len(all_150)}} with it. (By (1.5) more examples need a smaller λ; near the best λ this
+# changes little.) The first split:
 
 # %%
 all_150, tested = splits[0]
@@ -1250,7 +1248,7 @@ lost = np.mean((inputs[tested] @ w_again + b_again - y[tested]) ** 2) / 2
 print(f"λ = {lam_chosen:.2f} has a test loss of {lost:.0f}")
 
 # %% [markdown]
-# **Way 2: leave-one-out.** Test each example with a fit on all others. For ridge this needs no refit. Let $h_i$ be the rise of
+# **Way 2: leave-one-out.** Test each example with a fit on all others. Ridge needs no refit for this. Let $h_i$ be the rise of
 # the answer $\hat y_i$ when its own target $y_i$ rises by 1. Then the fit without example $i$ has the error $(y_i - \hat y_i)/(1 - h_i)$ on it.
 #
 # <details>
@@ -1284,9 +1282,9 @@ print(f"λ = {lam_chosen:.2f} has a test loss of {lost:.0f}")
 # </details>
 
 # %%
-def without_refit(fit, inputs=64):
-    """LOO and GCV of (1.7) on some patients and their first inputs, for every λ > 0."""
-    U, s, _ = np.linalg.svd(widen(fit)[fit, :inputs], full_matrices=False)
+def without_refit(fit):
+    """LOO and GCV of (1.7) on some patients, for every λ > 0."""
+    U, s, _ = np.linalg.svd(widen(fit)[fit], full_matrices=False)
     factors, targets = filter_factors(s, len(fit), lams[1:]), y[fit] - y[fit].mean()
     residuals = targets - (factors * (U.T @ targets)) @ U.T
     h = factors @ (U**2).T + 1 / len(fit)
@@ -1322,11 +1320,6 @@ for fit, held in splits:
 # %% tags=["hide-input"]
 criteria = np.array([without_refit(fit) for fit, _ in splits])
 by_loo, by_gcv = (test_loss[np.arange(20), 1 + criteria[:, k].argmin(1)] for k in (0, 1))
-ten_loo = []  # the ten inputs, with the λ of their own leave-one-out
-for fit, held in splits:
-    first, lam = widen(fit)[:, :10], lams[1 + without_refit(fit, inputs=10)[0].argmin()]
-    fitted = linear(*ridge(first[fit], y[fit], lam))
-    ten_loo.append(half_square(fitted(first[held]), y[held]).mean())
 fewer = claims.interval(oracle - plain)
 
 # %% tags=["hide-input"]
@@ -1415,7 +1408,6 @@ figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 
 # |{{inputs_in_all}}, leave-one-out|{{by_loo.mean():.0f}}|
 # | {{inputs_in_all}}, an oracle for each split | {{oracle.mean():.0f}} |
 # |the ten original, no penalty|{{plain.mean():.0f}}|
-# |the ten original, leave-one-out|{{np.mean(ten_loo):.0f}}|
 #
 # The *oracle* takes the λ of the smallest test loss. Both ways come close to it, as the curve in Figure 1.7 is flat
 # near its minimum.
@@ -1466,7 +1458,7 @@ figures.show(fig, "The variance of new patients over that of the fitted ones, al
 
 # %% [markdown]
 # Along the directions in which the patients of the fit hardly vary, new patients vary several times as much. So there the weights' noise
-# counts more (exercise 8). Why? The weakest $v_i$ were picked because
+# counts more (exercise 7). Why? The weakest $v_i$ were picked because
 # these {{len(fit)}} patients vary little along them. With {{inputs_in_all}} inputs this is partly chance, which new patients do not repeat.
 #
 # Yet the ten original inputs alone, even without a penalty, have a test loss {{fewer.mean:.0f}} ± {{fewer.half:.0f}} lower than the oracle's
@@ -1531,9 +1523,9 @@ def least_squares(inputs):
     return np.array(found)
 
 # %% tags=["hide-input"]
-def by_their_loo(row, count):
-    """Test loss with the λ that scikit-learn's leave-one-out takes, on the first inputs."""
-    (fit, held), some = splits[row], wide_inputs[row][:, :count]
+def by_their_loo(row):
+    """Test loss with the λ that scikit-learn's leave-one-out takes."""
+    (fit, held), some = splits[row], wide_inputs[row]
     model = RidgeCV(alphas=len(fit) * lams[1:]).fit(some[fit], y[fit])
     return np.mean((y[held] - model.predict(some[held])) ** 2) / 2
 
@@ -1578,8 +1570,7 @@ claim("01-loo", "(1.7) is the loss on patients left out one by one, by scikit-le
       measured=criteria[0, 0, middle - 1] / left_out(splits[0][0], lams[middle]), equals=1,
       within=1e-9)
 claim("01-loo-choice", "leave-one-out chooses as scikit-learn's RidgeCV: ratio of test losses",
-      measured=[[by_loo[row] / by_their_loo(row, 64), ten_loo[row] / by_their_loo(row, 10)]
-                for row in range(3)], equals=1, within=1e-6)
+      measured=[by_loo[row] / by_their_loo(row) for row in range(3)], equals=1, within=1e-6)
 
 # %% tags=["hide-input"]
 claim("01-gcv-curve", "GCV is half the mean squared error over (1 − (df + 1)/n)²",
@@ -1620,7 +1611,7 @@ claim("S3-02", "in every split each larger λ raises the training loss: exceptio
 # %% [markdown]
 # ## 1.8 Early stopping is nearly the same filter
 #
-# Training that stops early leaves weights small, too. Which ones? Consider gradient descent from zero, without penalty. Along $v_i$ each step
+# Training that stops early leaves weights small, too. Which? Consider gradient descent from zero, without penalty. Along $v_i$ each step
 # multiplies the distance to $\hat w$ by $1 - \eta s_i^2/n$. So after $t$ steps the fit has reached the share
 #
 # $$1-\Big(1-\frac{\eta s_i^2}{n}\Big)^t\tag{1.8}$$
@@ -1706,7 +1697,7 @@ cost = np.max((1 - np.exp(-z)) * (1 + z) / z) ** 2  # how much larger the error 
 #
 # </details>
 #
-# We try both on the {{inputs_in_all}} inputs of §1.7, with $\eta = 0.01$, and for each $t$ with the λ of (1.9).
+# We try both on the {{inputs_in_all}} inputs of §1.7, with $\eta = 0.01$ and, for each $t$, the λ of (1.9).
 
 # %%
 times = np.arange(10, 1001)
@@ -1724,8 +1715,7 @@ for row, (fit, held) in enumerate(splits):
 worth = stopped_loss.mean(0) / matched_loss.mean(0)
 
 # %% [markdown]
-# In hindsight, the best $t$ has a mean test loss of {{stopped_loss.mean(0).min():.0f}}, and the best λ
-# {{matched_loss.mean(0).min():.0f}}.
+# In hindsight the best $t$ has a mean test loss of {{stopped_loss.mean(0).min():.0f}}, and the best λ {{matched_loss.mean(0).min():.0f}}.
 
 # %% tags=["hide-input"]
 late = 300
@@ -1933,8 +1923,8 @@ figures.show(fig, "A network on 100 digits, 12 seeds as dots that thin lines joi
              f"{free_line[-1]:.1f}; with a penalty {decayed_line[0]:.1f}, then "
              f"{decayed_line[-1]:.1f}.", number="1.10",
              caption="Above, small dots are 12 seeds, joined by thin lines; bars and numbers are "
-             "means. Below, mean differences of accuracy with 95 % intervals; orange is the λ "
-             "chosen most often.")
+             "means. Below, mean differences of accuracy with 95 % intervals (too narrow: seeds "
+             "share images); orange is the λ chosen most often.")
 
 # %% tags=["hide-input"]
 claim("01-large-gain", f"From a start {large} times as large the chosen λ gains "
@@ -1943,12 +1933,10 @@ claim("01-large-gain", f"From a start {large} times as large the chosen λ gains
 
 # %% [markdown]
 # **From PyTorch's start** the chosen λ gains {{gained.mean[0]:.1f}} ± {{gained.half[0]:.1f}} points of accuracy. **From the large start** it gains
-# {{gained.mean[1]:.1f}} ± {{gained.half[1]:.1f}}: the network ends about as accurate as from PyTorch's. (± is too narrow, as in §1.7: seeds
-# share images.)
+# {{gained.mean[1]:.1f}} ± {{gained.half[1]:.1f}}: the network ends about as accurate as from PyTorch's.
 #
-# Unlike in the puzzle, the harm of the large start is not in null directions of the inputs (second fold below).
-# The penalty needs time to undo it. At $\lambda = {{lambdas[3]}}$, chosen most often, the large start is {{lag.mean[3, 2]:.1f}} points behind PyTorch's after {{told_steps[0]}} steps, and
-# {{lag.mean[3, -1]:.1f}} after {{told_steps[1]}}. Without penalty it is {{lag.mean[0, 2]:.1f}} points behind after {{told_steps[0]}} steps, and still {{lag.mean[0, -1]:.1f}} after {{told_steps[1]}}.
+# The penalty needs time to undo the harm of the large start. At $\lambda = {{lambdas[3]}}$, chosen most often, the large start is {{lag.mean[3, 2]:.1f}} points behind PyTorch's after {{told_steps[0]}} steps, and
+# {{lag.mean[3, -1]:.1f}} after {{told_steps[1]}}. Without penalty these are {{lag.mean[0, 2]:.1f}} and still {{lag.mean[0, -1]:.1f}}.
 #
 # **So in this network the penalty helps from a good start, too. It also repairs a bad one, if it gets the time.**
 #
@@ -1973,9 +1961,9 @@ claim("01-large-gain", f"From a start {large} times as large the chosen λ gains
 # </details>
 #
 # <details>
-# <summary>Null directions of the images</summary>
+# <summary>Is the harm of the large start in null directions of the images?</summary>
 #
-# The {{images.train.X.shape[1]}} images leave {{min(null_counts)}} to {{max(null_counts)}} of the {{images.train.X.shape[2]}} input
+# Unlike in the puzzle, it is not. The {{images.train.X.shape[1]}} images leave {{min(null_counts)}} to {{max(null_counts)}} of the {{images.train.X.shape[2]}} input
 # directions null. There the first layer keeps its start without penalty. But test images hardly use them: erasing this part
 # changes the mean test loss from the large start by {{abs(erased):.4f}} nat, and the accuracy by {{abs(erased_points):.2f}} points.
 #
@@ -2117,11 +2105,9 @@ figures.show(fig, "Three panels of a weight against the steps of gradient descen
              "square.")
 
 # %% [markdown]
-# Figure 1.11 is the chapter in one picture:
-#
 # - **Strong directions** ($s_i^2/n\gg\lambda$) soon settle near least squares.
-# - **Weak directions** reach least squares late, and by then carry all its noise (this toy has none). A penalty brings them near zero, here at
-#   {{squares_at[1]:.3f}}. So does stopping a run from zero after $1/(\eta\lambda)$ steps, here at {{rings[1]:.3f}}.
+# - **Weak directions** reach least squares late, and by then carry all its noise (this toy has none). A penalty brings them near zero.
+#   So does stopping a run from zero after $1/(\eta\lambda)$ steps.
 # - **Null directions** keep the start for ever, unless a penalty erases it.
 
 # %% tags=["hide-input"]
@@ -2143,10 +2129,10 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 # ## 1.11 In practice
 #
 # - **Linear models.** Standardise the inputs by the training part alone, and leave the intercept free. Try thirty λ, evenly spaced in
-#   $\log\lambda$ from 10⁻⁴ times the largest $s_i^2/n$ to ten times it. Extend the range if the best λ is at its end.
+#   $\log\lambda$ from 10⁻⁴ times the largest $s_i^2/n$ to ten times it.
 #   scikit-learn's `RidgeCV` does leave-one-out; its `alpha` is $n\lambda$.
-# - **Networks.** Begin with the common values of [chapter 3](03_one_lambda_many_meanings.ipynb); AdamW's λ means something
-#   else than SGD's. Try 0 and values a factor of 3 apart; then search more finely near the best (§1.9).
+# - **Networks.** Begin with the common values of [chapter 3](03_one_lambda_many_meanings.ipynb). Try 0 and values a factor of 3 apart;
+#   then search more finely near the best (§1.9).
 #
 # ## 1.12 Exercises
 #
@@ -2165,9 +2151,8 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 # </details>
 #
 # **2.** *(Predict, then run.)* Penalise the intercept, too: in `train`, replace `error.mean(0)` in the step of `b` by
-# `(error.mean(0) + weight_decay * b)`. What becomes of the intercept's error in the second and fourth row of §1.2's table, and
-# why? (The claim `01-train` will stop the notebook, as PyTorch's run leaves `b` free. Go on with the cell below it, up to the one that
-# makes `parts`. Then print `parts[:, :, 2].mean(0)`, the four rows.)
+# `(error.mean(0) + weight_decay * b)`. What becomes of the intercept's error in the rows of §1.2's table? (The claim `01-train` will stop
+# the notebook. Go on below it, up to the cell that makes `parts`, and print `parts[:, :, 2].mean(0)`.)
 #
 # <details>
 # <summary>Solution</summary>
@@ -2209,8 +2194,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 # </details>
 #
 # **5.** *(Predict, then look.)* Halve the noise in §1.6's code: `sigma` is 27.0 in place of 54.0. What becomes of the λ of (1.5), of the
-# best λ, and of the gain, and why? Below Figure 1.6 print
-# `sigma**2 / 100 / np.mean(truth**2), best, remaining`: the λ of (1.5), the best λ, and the share of the error that it leaves.
+# best λ, and of the share of the error that it leaves? (Below Figure 1.6 print `sigma**2 / 100 / np.mean(truth**2), best, remaining`.)
 #
 # <details>
 # <summary>Solution</summary>
@@ -2242,17 +2226,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 #
 # </details>
 #
-# **7.** *(Apply.)* You stopped gradient descent from zero after 300 steps of $\eta = 0.01$. Which λ does nearly the same?
-#
-# <details>
-# <summary>Solution</summary>
-#
-# By (1.9) the λ is $1/(0.01\cdot 300) \approx 0.33$. In weak directions, $s_i^2/n\ll 0.33$, and in strong ones, $s_i^2/n\gg 0.33$, both
-# keep nearly the same share. Between them early stopping keeps more, at most 1.30 times as much.
-#
-# </details>
-#
-# **8.** *(Derive.)* Let new inputs have $r_i$ times the variance of the training inputs along $v_i$. What becomes of the noise $\sigma^2/n$ in §1.6, and of (1.5)?
+# **7.** *(Derive.)* Let new inputs have $r_i$ times the variance of the training inputs along $v_i$. What becomes of the noise $\sigma^2/n$ in §1.6, and of (1.5)?
 #
 # <details>
 # <summary>Hint</summary>
