@@ -173,7 +173,7 @@ for _ in range(3):
     loss.backward()
     optimizer.step()
 three = train(*problems[0][:2], np.ones(200), 1.5, claims.rng(), batch=20, epochs=3)
-theirs = [model.weight.detach().numpy()[0] - three[0], model.bias.detach().numpy() - three[1]]
+off_torch = [model.weight.detach().numpy()[0] - three[0], model.bias.detach().numpy() - three[1]]
 
 # %% tags=["hide-input"]
 def gradient_of(penalty, point):
@@ -193,7 +193,7 @@ example = torch.tensor([3.0, -4.0], dtype=torch.float64)
 half, whole = (gradient_of(lambda w, half=half: l2_penalty([w], 0.1, half=half), example.tolist())
                for half in (True, False))
 claim("01-train", "three steps of `train` are those of torch.optim.SGD, weights and intercept",
-      measured=np.concatenate(theirs), equals=0, within=1e-12)
+      measured=np.concatenate(off_torch), equals=0, within=1e-12)
 claim("01-gradient", "the gradient of (λ/2)‖w‖² is λw",
       measured=(half - 0.1 * example).abs(), below=1e-12)
 claim("S0-03", "without the ½ the gradient is 2λw",
@@ -410,7 +410,7 @@ claim("01-starts", "each data set has a start of its own",
 #
 # $$J(w,b)=\frac{1}{2n}\lVert y-Xw-b\mathbf 1\rVert^2+\frac{\lambda}{2}\lVert w\rVert^2.$$
 #
-# The rows of $X$ are the inputs, $y$ holds the targets, and $\mathbf 1$ is a vector of ones.
+# The rows of $X$ are the inputs, $y$ holds the targets, and $\mathbf 1$ only ones.
 #
 # 1. Set the derivative with respect to $b$ to zero: $b = \bar y - \bar x^\top w$, where bars are means. So from here on
 #    $y$ and the columns of $X$ are *centred*, their means subtracted, and $b$ is gone. A null direction is now one at a
@@ -1038,10 +1038,10 @@ below.set_title(f"Why: the tenth direction makes {tenth_share:.0%} of the error 
 figures.show(fig, "Two panels of expected error over that of least squares against λ: bias squared "
              "rises, variance falls, and their sum has a minimum, near "
              f"λ = {best['weights']:.2g} for weights, where {remaining['weights']:.2f} times the "
-             "error "
-             f"of least squares is left, and near λ = {best['predictions']:.2g} for predictions, "
-             f"where {remaining['predictions']:.2f} times is left. Circles of simulated fits lie on "
-             "the curves. A third panel has bars for ten directions: the tenth makes "
+             f"error of least squares is left, and near λ = {best['predictions']:.2g} for "
+             f"predictions, where {remaining['predictions']:.2f} times is left. Circles of "
+             "simulated fits lie on the curves. A third panel has bars for ten directions: the "
+             "tenth makes "
              f"{tenth_share:.0%} of the weights' error, each {noises['_predictions'].y[9]:.0%} of "
              "the predictions'. Directions 8 to 10 are shaded.", number="1.6",
              caption="Above, lines are the two terms of the error and their sum: by (1.4) on the "
@@ -1055,7 +1055,7 @@ claim("01-predictions", "The best λ cuts the expected squared error of the pred
       "times that of least squares.", measured=remaining["predictions"], between=(0.5, 1))
 
 # %% [markdown]
-# In Figure 1.6 the best λ saves more for weights than for predictions. Why? Of the weights'
+# In Figure 1.6 too large a λ is worse for predictions than none, and the best λ saves more for weights than for predictions. Why? Of the weights'
 # error {{tenth_share:.0%}} is noise in the tenth direction, which shrinking mostly removes. In predictions at the same inputs each direction
 # counts by its variance, so all have the same noise: $\frac{s_i^2}{n}\cdot\frac{\sigma^2}{s_i^2} = \frac{\sigma^2}{n}$.
 #
@@ -1067,8 +1067,7 @@ claim("01-predictions", "The best λ cuts the expected squared error of the pred
 # $$\lambda=\frac{\sigma^2}{n\tau^2}.\tag{1.5}$$
 #
 # Much noise, few examples or small weights call for a large λ. **Shrinking helps most in directions whose noise
-# $\sigma/s_i$ is larger than their true weight, and so most if your error depends on these.** New inputs may vary more along them;
-# then λ helps more (§1.7).
+# $\sigma/s_i$ is larger than their true weight, and so most if your error depends on these.** §1.7 shows such a case.
 #
 # <details>
 # <summary>Derivation: each direction has its own best λ</summary>
@@ -1149,7 +1148,7 @@ assert np.max(shares) < 0.05, "the simulated bias² and variance are not those o
 # %% tags=["hide-input"]
 claim("01-own-best", "each direction's error is flat at its own nλ = σ²/(vᵢᵀw*)²: relative slope",
       measured=at_own * own / each, equals=0, within=1e-9)
-claim("01-own-gain", "at its own best λ a direction has the error of least squares over 1 + σ²/(sc)²",
+claim("01-own-gain", "at its own best λ a direction has least squares' error over 1 + σ²/(sc)²",
       measured=each.detach().numpy() * (1 + sigma**2 * alone / along**2) / (sigma**2 * alone),
       equals=1, within=1e-9)
 claim("01-shares", "the bars: each direction's share of the noise of least squares",
@@ -1232,8 +1231,8 @@ inputs_in_all = widen(splits[0][0]).shape[1]  # a name of its own: many cells ca
 
 # %% [markdown]
 # **Way 1: a validation part.** Fit on {{below: len(learn)}} of the {{below: len(all_150)}}, and take the λ of the smallest loss
-# on the other {{below: len(check)}}. Then fit all {{below: len(all_150)}} with it. (By (1.5) more examples need a smaller λ; near the best λ this
-# changes little.) The first split:
+# on the other {{below: len(check)}}. Then fit all {{below: len(all_150)}} with it. (By (1.5) they need a smaller λ; here that changes little.)
+# The first split:
 
 # %%
 all_150, tested = splits[0]
@@ -1406,7 +1405,7 @@ figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 
 # |{{inputs_in_all}}, no penalty|{{none.mean():.0f}}|
 # |{{inputs_in_all}}, {{len(check)}} validation patients|{{chosen.mean():.0f}}|
 # |{{inputs_in_all}}, leave-one-out|{{by_loo.mean():.0f}}|
-# | {{inputs_in_all}}, an oracle for each split | {{oracle.mean():.0f}} |
+# |{{inputs_in_all}}, an oracle for each split|{{oracle.mean():.0f}}|
 # |the ten original, no penalty|{{plain.mean():.0f}}|
 #
 # The *oracle* takes the λ of the smallest test loss. Both ways come close to it, as the curve in Figure 1.7 is flat
