@@ -2,8 +2,8 @@
 # # 1 What an L2 penalty does
 #
 # The *L2 penalty* adds $\frac\lambda2\sum_i w_i^2$ to the loss; with SGD, λ is PyTorch's `weight_decay`. Which weights does
-# it shrink, by how much, and when does that help? For linear models we prove it: split the least-squares weights into
-# components, one along each direction of the inputs, and **the penalty takes away the largest share of the components along directions
+# it shrink, by how much, and when does that help? For linear models we prove this: split the least-squares weights into
+# components, one along each direction of the inputs; **the penalty takes away the largest share of the components along directions
 # in which the training inputs hardly vary**.
 #
 # **By the end you will be able to**
@@ -299,7 +299,7 @@ figures.show(fig, "The plane of two weights with a falling line of perfect fits.
 #
 # In the puzzle 20 examples span 20 of 200 directions, so {{below: null_count}} are null. Along each, a start from
 # $N(0, 1)$ adds about 1 to the expected test error. Without penalty this error stays. But with $\lambda = 1.5$ each step
-# multiplies the null part by {{below: shrink:.3f}}. After {{below: steps}} steps only {{below: null_count * shrink ** (2 * steps):.2f}} of the
+# multiplies the null part by {{below: shrink:.3f}}, and its squared error by {{below: shrink**2:.3f}}. After {{below: steps}} steps only {{below: null_count * shrink ** (2 * steps):.2f}} of the
 # {{below: null_count}} is left.
 #
 # We split each measured error into its parts:
@@ -356,14 +356,18 @@ claim("S2-25", "From zero, λ = 1.5 lowers the test error by "
 # <details>
 # <summary>What no run can learn, and why the intercept gains</summary>
 #
-# The errors in null directions also contain {{null_count * 0.01**2:.3f}}, from the null part of the true weights. No run can learn it.
+# No run can learn the null part of the true weights. This adds {{null_count * 0.01**2:.3f}} to each error in null directions, so that
+# the second is {{table[1, 0]:.2f}}.
 #
 # The weights can imitate an intercept: some short vector $u$ has $x^\top u = -1$ for each training input $x$. So
 # $(w + u, b + 1)$ gives the same training answers as $(w, b)$, and the loss cannot choose between them. The penalty charges
-# $w$ and not $b$, so it shrinks the imitation $u$, and $b$ takes over: it grows to {{mean_b[3]:.3f}} on average, in place of {{mean_b[2]:.3f}} (the true $b$ is 0.05).
+# $w$ and not $b$, so it shrinks the imitation $u$, and $b$ takes over: it grows to {{mean_b[3]:.3f}} on average, in place of {{mean_b[2]:.3f}}.
+# The true $b$ is 0.05.
+#
 # Even the smallest λ has this gain. Descent from zero without penalty ends at a mean test error of {{from_zero.mean():.5f}}. At the
 # exact minimum it is {{free_b[0]:.5f}} for $\lambda\to0$, and {{free_b[1]:.5f}} at $\lambda = 1.5$.
-# The gain exists only because $b$ is free: if the true $b$ is given, $\lambda = 1.5$ raises the error at the minimum
+#
+# The gain exists only because $b$ is free. If the true $b$ is given, $\lambda = 1.5$ raises the error at the minimum
 # by {{known[1] / known[0] - 1:.1%}}. In the first two rows most of the intercept's error is noise of the start along $(u, 1)$.
 #
 # </details>
@@ -898,7 +902,7 @@ claim("01-pulls", "the two arrows cancel, and the path begins at least squares",
 # {{below: len(few)}} patients, and draw their targets, $y = Xw^* + \varepsilon$, again and again. The noise is
 # independent, with mean 0 and standard deviation $\sigma={{below: sigma:.0f}}$, about that of all patients' residuals.
 #
-# The mean squared distance from the truth has two parts. The squared *bias* is that of the average fit; the *variance*
+# The mean squared distance from the truth has two parts. The squared *bias* is the squared distance of the average fit; the *variance*
 # says how much the fits scatter about it. Both are sums over the directions, if none is null:
 # 1. Along $v_i$ least squares finds the true weight $v_i^\top w^*$, plus noise of standard deviation $\sigma/s_i$.
 # 2. Ridge multiplies both by the share of (1.2). What it takes away of the true weight is bias; what it leaves of the noise makes the
@@ -1055,7 +1059,7 @@ claim("01-predictions", "The best λ cuts the expected squared error of the pred
       "times that of least squares.", measured=remaining["predictions"], between=(0.5, 1))
 
 # %% [markdown]
-# In Figure 1.6 too large a λ is worse for predictions than none, and the best λ saves more for weights than for predictions. Why? Of the weights'
+# In Figure 1.6 too large a λ is worse for predictions than none. The best λ saves more for weights than for predictions. Why? Of the weights'
 # error {{tenth_share:.0%}} is noise in the tenth direction, which shrinking mostly removes. In predictions at the same inputs each direction
 # counts by its variance, so all have the same noise: $\frac{s_i^2}{n}\cdot\frac{\sigma^2}{s_i^2} = \frac{\sigma^2}{n}$.
 #
@@ -1405,14 +1409,14 @@ figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 
 # |{{inputs_in_all}}, no penalty|{{none.mean():.0f}}|
 # |{{inputs_in_all}}, {{len(check)}} validation patients|{{chosen.mean():.0f}}|
 # |{{inputs_in_all}}, leave-one-out|{{by_loo.mean():.0f}}|
+# |{{inputs_in_all}}, GCV (last fold)|{{by_gcv.mean():.0f}}|
 # |{{inputs_in_all}}, an oracle for each split|{{oracle.mean():.0f}}|
 # |the ten original, no penalty|{{plain.mean():.0f}}|
 #
-# The *oracle* takes the λ of the smallest test loss. Both ways come close to it, as the curve in Figure 1.7 is flat
+# The *oracle* takes the λ of the smallest test loss. All three come close to it, as the curve in Figure 1.7 is flat
 # near its minimum.
 #
-# **Why does λ save so much here?** In §1.6 the test inputs were the training inputs; here they are new. How much do
-# they vary along each direction?
+# **Why does λ save so much here?** In §1.6 the test inputs were the training inputs; here they are new.
 
 # %% tags=["hide-input"]
 spread = np.empty((20, 64))  # how much new patients vary, over how much the 150 do
@@ -1615,7 +1619,7 @@ claim("S3-02", "in every split each larger λ raises the training loss: exceptio
 #
 # $$1-\Big(1-\frac{\eta s_i^2}{n}\Big)^t\tag{1.8}$$
 #
-# of the least-squares component. If $\eta s_1^2/n\le1$, weak directions are the slowest, so stopping early shrinks them most. In a weak direction (1.8) is about $\eta t\,s_i^2/n$, and ridge's share is about $s_i^2/(n\lambda)$. Both
+# of the least-squares component. If $\eta s_1^2/n\le1$, **weak directions are the slowest, so stopping early shrinks them most.** In a weak direction (1.8) is about $\eta t\,s_i^2/n$, and ridge's share is about $s_i^2/(n\lambda)$. Both
 # are the same with
 #
 # $$\lambda=\frac{1}{\eta t}.\tag{1.9}$$
@@ -1721,9 +1725,6 @@ late = 300
 claim("S3-03", f"Early stopping after {late} small steps, without any penalty, has {{}} times the "
       "test loss of least squares.", measured=stopped_loss[:, times == late].mean() / none.mean(),
       below=0.7)
-
-# %% [markdown]
-# **Early stopping, too, takes the largest share where the training inputs hardly vary.**
 
 # %% tags=["hide-input"]
 by_filter, low, high = [], 1.0, 3.0
@@ -1935,7 +1936,7 @@ claim("01-large-gain", f"From a start {large} times as large the chosen λ gains
 # {{gained.mean[1]:.1f}} ± {{gained.half[1]:.1f}}: the network ends about as accurate as from PyTorch's.
 #
 # The penalty needs time to undo the harm of the large start. At $\lambda = {{lambdas[3]}}$, chosen most often, the large start is {{lag.mean[3, 2]:.1f}} points behind PyTorch's after {{told_steps[0]}} steps, and
-# {{lag.mean[3, -1]:.1f}} after {{told_steps[1]}}. Without penalty these are {{lag.mean[0, 2]:.1f}} and still {{lag.mean[0, -1]:.1f}}.
+# {{lag.mean[3, -1]:.1f}} after {{told_steps[1]}}. Without penalty it is {{lag.mean[0, 2]:.1f}} points behind, and then still {{lag.mean[0, -1]:.1f}}.
 #
 # **So in this network the penalty helps from a good start, too. It also repairs a bad one, if it gets the time.**
 #
