@@ -61,16 +61,16 @@ train([w_l1], lambda: (inputs @ w_l1 - targets).square().mean() / 2 + lam * w_l1
 by_autograd = w_l1.detach().numpy()
 
 # %% [markdown]
-# **The second run has only weight decay**, with $\lambda = 0.24$ on two factors $U$ and $V$. Their product $W = UV^\top$ is a matrix
-# that takes the pixels of a handwritten digit's image to ten scores, one for each class. The pixels are
+# **The second run has only weight decay**, with $\lambda = 0.24$ on two factors $U$ and $V$. Their product $W = UV^\top$
+# takes the pixels of a handwritten digit's image to ten scores, one for each class. The pixels are
 # *whitened*: mixed linearly until they are uncorrelated and have variance 1.
 #
 # What can vanish in a matrix? Write it as a sum of *directions* (its singular value decomposition),
-# $W = \sum_i s_i\,p_iq_i^\top$. Direction $i$ looks for the input pattern $q_i$ and answers with the output pattern $p_i$ (chapter 1 wrote $v_i$ and $u_i$; here $U$ and $V$ are the factors). Patterns have length 1.
-# The *singular value* $s_i\ge0$ says how strong the direction is. At $s_i = 0$ it has vanished.
+# $W = \sum_i s_i\,p_iq_i^\top$. Direction $i$ looks for the input pattern $q_i$ and answers with the output pattern $p_i$ (chapter 1's $v_i$ and $u_i$). Patterns have length 1.
+# The *singular value* $s_i\ge0$ says how strong the direction is; at $s_i = 0$ it has vanished.
 #
 # A score's target is 1 for the right class and 0 for the others, minus its mean over all images. An image's ten targets then add up to
-# zero, and so does every output pattern that the data ask for, so only nine directions are left to learn. *Predict:* how many of the 64 weights, and of the nine directions, end below a millionth?
+# zero, and so does every output pattern that fits them, so only nine directions are left to learn. *Predict:* how many of the 64 weights, and of the nine directions, end below a millionth?
 
 # %%
 digits = load("digits")
@@ -213,7 +213,7 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
 #
 # ## 4.3 One weight: a fixed amount or a fixed share
 #
-# How much does a penalty take? Let a single weight have the loss $\frac12(w-z)^2$, smallest at $z$. Here L1's strength is κ and L2's is λ, as (4.2) uses both penalties. First L1: we
+# How much does a penalty take? Let a single weight have the loss $\frac12(w-z)^2$, smallest at $z$. Here L1's strength is κ and L2's is λ, as (4.2) uses both penalties. We
 # minimise $\frac12(w-z)^2 + \kappa|w|$. *Predict:* where is the minimum if $0<z<\kappa$?
 #
 # 1. This convex function has the slope $-z+\kappa$ just right of 0, and $-z-\kappa$ just left of it. Zero is the minimum if the curve
@@ -499,7 +499,7 @@ claim("04-calm", "with a falling η, each weight below a millionth is a zero of 
       measured=w_lasso[calm], equals=0, within=1e-9)
 
 # %% [markdown]
-# On minibatches most zeros do not last. The slope of a small batch is noisy, and where its size exceeds λ, a weight leaves 0.
+# On minibatches most zeros do not last. A small batch has a noisy slope, and where its size exceeds λ, a weight leaves 0.
 
 # %%
 lrs = np.array([[0.02], [0.002]])  # two runs from the Lasso, one in each row of w
@@ -514,13 +514,6 @@ for _ in range(4000):
 late = 1000
 kept_zeros = np.mean(counts[-late:], 0)
 assert kept_zeros.max() < zero.sum() / 2, "on minibatches most zeros of the Lasso are kept"
-few, late_w = (~zero).sum(), w_batch[1]  # pruned to as many weights as the Lasso keeps
-pruned = np.where(np.abs(late_w) >= np.sort(np.abs(late_w))[-few], late_w, 0)
-before, after = (np.square(X @ w - y).mean() for w in (late_w, pruned))
-by_pruning = after / before - 1
-assert 0 < by_pruning < 0.01, "pruning raises the loss by much, or not at all"
-rise = (pruned - late_w) @ (H @ (pruned + late_w) - 2 * q)  # of the mean square, by its slopes
-assert abs(rise / before - by_pruning) < 1e-9, "the rise is not that of the loss"
 
 # %% [markdown]
 # On batches of 32, with η = 0.02 and even with 0.002, about {{kept_zeros.mean():.0f}} of the Lasso's {{zero.sum()}} zeros are left (mean of the last {{late:,}} steps).
@@ -572,7 +565,7 @@ claim("04-first", "just above λ_max all weights are zero",
       measured=proximal(H, q, 1.001 * largest), equals=0, within=1e-12)
 
 # %% [markdown]
-# As λ grows, the Lasso sets one weight after another to zero, while ridge sets none (Figure 4.5). Only HDL's weight leaves zero again, with the other sign.
+# As λ grows, the Lasso sets one weight after another to zero, while ridge sets none (Figure 4.5).
 
 # %%
 knots, _, at_knots = lars_path(ten, y, method="lasso", alpha_min=0.001)
@@ -610,8 +603,8 @@ axes[1].set_title(f"Ridge at λ = 10: {zeros[1]} zeros")
 figures.show(fig, f"Ten weights against λ from 0.001 to 100. Left, Lasso: {zeros[0]} are exactly "
              "zero at λ = 10 (dotted). Right, ridge: all are small in the end, and "
              f"{zeros[1]} are zero at λ = 10.", number="4.5",
-             caption="Each line is one weight, trained on all patients; four are grey. The dotted "
-             "line is at λ = 10, which is not equally strong in both (exercise 2).")
+             caption="Each line is one weight, trained on all patients; four are grey. Only the "
+             "Lasso's weight of HDL leaves zero again, with the other sign. The dotted line is at λ = 10, which is not equally strong in both (exercise 2).")
 
 # %% tags=["hide-input"]
 claim("04-path", "the Lasso's path at λ = 1 and 10 is that of proximal steps", equals=0,
@@ -619,7 +612,7 @@ claim("04-path", "the Lasso's path at λ = 1 and 10 is that of proximal steps", 
       - proximal(ten.T @ ten / n, ten.T @ y / n, np.array([[1.0], [10.0]])))
 
 # %% [markdown]
-# Now the comparison. In each of 20 splits we train on 100 patients,
+# In each of 20 splits we train on 100 patients,
 # choose λ on 50, train again on all 150 and test on {{n - 150}}.
 
 # %%
@@ -924,7 +917,7 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 #
 # ## 4.7 Matrices: at which λ does a direction vanish?
 #
-# So far factors made single weights. What does decay of two factors do to a *matrix* $W = UV^\top$, as in §4.1 or attention's $W_QW_K^\top$? Directions take the place of weights, and we can tell before training which of them vanish.
+# What does decay of two factors do to a *matrix* $W = UV^\top$, as in §4.1? Directions take the place of weights, and before training we can tell which of them vanish.
 #
 # Weight decay on $W$ itself costs $\frac\lambda2$ times the square of the *Frobenius norm*,
 # $\lVert W\rVert_F^2 = \sum_{jk}W_{jk}^2 = \sum_is_i^2$. The *nuclear norm* $\lVert W\rVert_* = \sum_is_i$ is the L1 penalty of the singular values: it subtracts the same amount from each.
@@ -1212,7 +1205,7 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 # %% [markdown]
 # ## 4.8 Which λ removes everything, if inputs are not whitened?
 #
-# Real inputs are correlated. Then directions turn as they shrink, and (4.8) fails. But the λ that removes everything is still known before training, like $\lambda_{\max}$ of the Lasso (4.5).
+# Real inputs are correlated. Then directions turn as they shrink, and (4.8) fails. But one λ is still known before training, as in (4.5): the one that removes everything.
 #
 # Let $E$ be the gradient of the loss in $W$ at $W = 0$, and $\lVert E\rVert_2$ its largest singular value. **For a convex loss, all directions vanish above
 # $\lambda = \lVert E\rVert_2$.**
@@ -1228,7 +1221,7 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 #
 # </details>
 #
-# To see this, we train two factors on raw pixels (Figure 4.10).
+# We train two factors on raw pixels (Figure 4.10).
 
 # %%
 raw = (pixels - pixels.mean(0)) / 16  # grey levels from 0 to 1, correlated
@@ -1278,11 +1271,11 @@ assert s_raw[shares == 1.1].max() < 1e-6, "a direction survives above the thresh
 # %% [markdown]
 # ## 4.9 Does weight decay remove units of a network?
 #
-# A ReLU unit has two factors as well: its ingoing weights $w$ (bias included) and its outgoing weights $v$. If we multiply $w$ by $c>0$ and divide $v$ by $c$, no output changes. By (4.6) the
-# cost $\frac12(\lVert w\rVert^2+\lVert v\rVert^2)$ is at least $\lVert w\rVert\lVert v\rVert$, which we call the unit's *size*, and the best $c$ reaches it. So at rest weight decay is an L1 penalty on the sizes of units, and
-# may remove units ([Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614)). Which ones?
+# A ReLU unit has two factors, too: its ingoing weights $w$ (bias included) and its outgoing weights $v$. Multiply $w$ by $c>0$ and divide $v$ by $c$: no output changes. By (4.6) the
+# cost $\frac12(\lVert w\rVert^2+\lVert v\rVert^2)$ is at least $\lVert w\rVert\lVert v\rVert$, the unit's *size*, and the best $c$ reaches it. So at rest weight decay is an L1 penalty on sizes of units, and
+# may remove some ([Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614)).
 #
-# We test this on a network with one output, so that $v$ is a number. Its targets are what a linear fit of the ten measurements leaves unexplained.
+# Which ones? Our network has one output, so $v$ is a number. It predicts what a linear fit of the ten measurements leaves unexplained.
 
 # %%
 affine = np.column_stack([ten, np.ones(n)])
@@ -1304,10 +1297,9 @@ def largest_slope(sign, residual, steps=200):
 at_zero = [largest_slope(sign, bent) for sign in (1, -1)]
 
 # %% [markdown]
-# Let a unit's size grow by a little, δ, which costs a penalty of λδ. If $v>0$, the outputs grow by $\delta\,\mathrm{ReLU}(w\cdot x)$ with $\lVert w\rVert = 1$, so the loss falls by δ times the unit's *rate*, the mean of *(target − output) × ReLU(w·x)*; for $v<0$ the rate is minus that mean.
-# **So a unit survives only if its rate reaches λ.**
+# Let a unit's size grow by a little, δ, which costs λδ. If $v>0$, the outputs grow by $\delta\,\mathrm{ReLU}(w\cdot x)$ with $\lVert w\rVert = 1$, so the loss falls by δ times the unit's *rate*: the mean of *(target − output) × ReLU(w·x)*. If $v<0$, the rate is minus that mean. **So a unit survives only if its rate reaches λ.**
 #
-# While all sizes are 0, the best unit with $v>0$ has the rate {{at_zero[0]:.3f}}, and the best with $v<0$ only {{at_zero[1]:.3f}} (found by a search). We train 40 units with λ = 0.09, between the two. *Predict:* which units survive (Figure 4.11)?
+# While all sizes are 0, the best unit with $v>0$ has the rate {{at_zero[0]:.3f}}, and the best with $v<0$ only {{at_zero[1]:.3f}} (found by a search). We train 40 units with λ = 0.09, between the two. *Predict:* which survive (Figure 4.11)?
 
 # %%
 rng = np.random.default_rng(seeds(1)[0])
@@ -1342,16 +1334,15 @@ copy = units @ units[unit_sizes[-1].argmax()]  # cosines with the largest unit
 at_end = [largest_slope(sign, residual) for sign in (1, -1)]
 
 # %% tags=["hide-input"]
-fade_too, ours = [], (ingoing, outgoing)  # the largest unit with v < 0, from four other starts
-for seed in seeds(5)[1:]:
-    rng = np.random.default_rng(seed)
-    ingoing = torch.tensor(rng.uniform(-0.5, 0.5, (40, 11)), requires_grad=True)
-    outgoing = torch.tensor(rng.uniform(-0.5, 0.5, 40), requires_grad=True)
-    train([ingoing, outgoing], network_loss, lr=0.2, steps=1000, weight_decay=0.09)
-    ended = (ingoing.norm(dim=1) * outgoing.abs()).detach()
-    fade_too.append(ended[outgoing < 0].max().item())
-    assert ended.max() > 1e-3, "no unit stays"
-ingoing, outgoing = ours
+rngs = [np.random.default_rng(seed) for seed in seeds(5)[1:]]  # four other starts at once
+w_four, v_four = (torch.tensor(np.array([rng.uniform(-0.5, 0.5, shape) for rng in rngs]),
+                               requires_grad=True) for shape in ((40, 11), (40, 1)))
+train([w_four, v_four], lambda: ((torch.relu(patients @ w_four.mT) @ v_four)[..., 0]
+                                 - bent).square().mean(1).sum() / 2,
+      lr=0.2, steps=1000, weight_decay=0.09)
+sizes_four = (w_four.norm(dim=2) * v_four[..., 0].abs()).detach().numpy()
+fade_too = [each[v < 0].max() for each, v in zip(sizes_four, v_four[..., 0], strict=True)]
+assert sizes_four.max(1).min() > 1e-3, "from another start no unit stays"
 assert max(fade_too) < 1e-6, "a unit with v < 0 stays"
 
 # %% tags=["hide-input"]
@@ -1401,14 +1392,16 @@ figures.show(fig, f"The sizes of {len(curves)} ReLU units from step 50 to 1,000,
 # %% [markdown]
 # **All {{(~plus).sum()}} units with $v<0$ fade,** here and from four other starts. At rest the best rate for $v>0$ is λ ({{at_end[0]:.3f}}), but for $v<0$ only {{at_end[1]:.3f}}, so none of these can hold.
 #
-# Of the {{plus.sum()}} units with $v>0$, {{stay.sum()}} stay above a millionth. But they are near-copies of only two: their $w$ point nearly along the largest unit's, or opposite to it (in this run all |cosines| are at least {{np.abs(copy[stay]).min():.2f}}).
+# Of the {{plus.sum()}} with $v>0$, {{stay.sum()}} stay above a millionth, but as near-copies of two, whose $w$ point in nearly opposite directions.
 #
-# **So weight decay removes units whose rate stays below λ, but it does not merge copies:** several cost as much as one unit that has the sum of their sizes. (This λ is far too large for prediction. The network explains only {{100 * explained:.1f}} % of the variance; we chose λ to separate the signs.)
+# **So weight decay removes units whose rate stays below λ, but it does not merge copies:** several cost as much as one unit that has the sum of their sizes.
 #
 # <details>
-# <summary>Why both orientations stay</summary>
+# <summary>Why both orientations stay, and why λ is so large here</summary>
 #
 # While all sizes are 0, $w$ and $-w$ have the same rate, because the target is orthogonal to linear functions, and $\mathrm{ReLU}(z)-\mathrm{ReLU}(-z) = z$.
+#
+# This λ is far too large for prediction: the network explains only {{100 * explained:.1f}} % of the variance. We chose it to separate the signs.
 #
 # </details>
 
@@ -1439,7 +1432,7 @@ assert np.abs(mirrored.numpy() - own).max() < 1e-9, "w and −w do not gain equa
 # ## 4.10 What decay on an adapter pulls towards
 #
 # Does decay in fine-tuning pull a network away from what it learned before? Not if only an adapter decays. In LoRA ([Hu et al., 2022](https://arxiv.org/abs/2106.09685)) the pretrained matrix $W_0$ is frozen. Only a
-# change of low rank, the *adapter* $UV^\top$, is trained and decayed: $W = W_0+UV^\top$. It starts with $U = 0$, so that at first nothing has changed. By (4.7), for a
+# change of low rank, the *adapter* $UV^\top$, is trained and decayed: $W = W_0+UV^\top$. It starts from $U = 0$, that is, from $W_0$. By (4.7), for a
 # change whose rank the adapter allows,
 #
 # $$\min_{W_0+UV^\top = W}\;\tfrac\lambda2\big(\lVert U\rVert_F^2+\lVert V\rVert_F^2\big)\;=\;\lambda\,\lVert W-W_0\rVert_*. \tag{4.9}$$
@@ -1527,21 +1520,21 @@ assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)],
 # %% [markdown]
 # The pull takes time (Figure 4.12, right). Where the loss has no slope, a step multiplies both factors by $1-\eta\lambda$, so their product by about $1-2\eta\lambda$. *What
 # does not matter to the loss fades by a factor e in $1/(2\eta\lambda)$ steps;* if η changes during training, put its mean for η. At $\eta = {{eta}}$ and $\lambda = {{weak}}$ this takes {{1 / (2 * eta * weak):,.0f}} steps. **A fine-tuning of {{taken_steps:,}} steps removes only {{100 * (1 - left_over(weak, taken_steps)):.0f}} % of it.**
-# Under AdamW only the mean fades like this: noise of the batches keeps entries near $\sqrt{\eta/(2\lambda)}$ in size, by (0.3) of [chapter 0](00_start_here.ipynb).
+# (Under AdamW only the mean fades; batch noise keeps entries near $\sqrt{\eta/(2\lambda)}$: [chapter 0](00_start_here.ipynb).)
 #
 # ## 4.11 How little AdamW takes
 #
-# How much does decay take from an adapter, if there is time enough? For whitened inputs (4.8) holds again, with the change $UV^\top$ in the place of $W$. The $\hat s_i$ are then singular values of the change that the data want: the new task's $\hat W$ minus $W_0$. So SGD takes λ from each.
+# How much does decay take, if there is time enough? For whitened inputs (4.8) holds again, with the change $UV^\top$ in the place of $W$. The $\hat s_i$ are then singular values of the change that the data want: the new task's $\hat W$ minus $W_0$. So SGD takes λ from each.
 #
-# AdamW divides each entry's gradient by $\sqrt{\hat v}$, but not the decay. Here $\hat v$ (not the factor $V$) is a running mean of the squared gradient ([chapter 3](03_one_lambda_many_meanings.ipynb)). *Predict:* how much larger must AdamW's λ be, to take as much as SGD?
+# AdamW divides each entry's gradient, but not the decay, by $\sqrt{\hat v}$, the root of a running mean of its square ([chapter 3](03_one_lambda_many_meanings.ipynb); not the factor $V$). *Predict:* how much larger must AdamW's λ be, to take as much as SGD?
 #
 # *For example,* let $\sqrt{\hat v}$ be 0.02 everywhere. Gradient steps become {{1 / 0.02:.0f}} times as long, and decay stays as it was. The two then cancel where the loss's slope is {{0.02:g}} λ instead of λ. So a direction loses only 0.02 λ.
 #
-# In general, let $\sqrt{\hat v}$ be one number $a$ for all of $U$, and one number $b$ for all of $V$. Then, with enough columns as for (4.8), $\lambda\sqrt{ab}$ takes the place of λ:
+# More generally, let $\sqrt{\hat v}$ be $a$ everywhere in $U$, and $b$ everywhere in $V$. Then, with enough columns as for (4.8), $\lambda\sqrt{ab}$ takes the place of λ:
 #
 # $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
 #
-# SGD has $a = b = 1$. Under AdamW $\sqrt{ab}$ is a typical gradient entry's size, here about {{below: typical.min():.2f}} to {{below: typical.max():.2f}}. It depends on λ, so it is measured after a run: (4.10) can be checked, but does not predict.
+# SGD has $a = b = 1$. Under AdamW $\sqrt{ab}$ is a typical gradient entry's size, here about {{below: typical.min():.2f}} to {{below: typical.max():.2f}}. As it depends on λ, (4.10) can be checked after a run, but does not predict it.
 #
 # <details>
 # <summary>Proof, and why √(ab) depends on λ</summary>
@@ -1746,9 +1739,9 @@ assert off_lines < 0.01, "with one √v̂ for each factor singular values are of
 assert (each[4:, 0] > by_rule[4:]).all(), "at large λ the strongest loses no more"
 
 # %% [markdown]
-# Up to λ = {{adam_lams[3]:.0f}}, AdamW's runs lie near the lines of (4.10) (Figure 4.13). At larger λ the strongest direction loses more, because $\sqrt{\hat v}$ differs between entries. If we give each factor a single $\sqrt{\hat v}$ (right), all means lie within {{off_lines:.3f}} of the lines.
+# Up to λ = {{adam_lams[3]:.0f}}, AdamW's runs lie near the lines of (4.10) (Figure 4.13). At larger λ the strongest direction loses more, because $\sqrt{\hat v}$ differs between entries. With a single one for each factor (right), all means lie within {{off_lines:.3f}} of the lines.
 #
-# AdamW leaves a residue: the fifth singular value, for which the task does not ask, is still {{residue[1:4].min():.3f}} to {{residue[1:4].max():.3f}} at λ = 1 to 10. Under SGD it is zero.
+# AdamW leaves a residue: at λ = 1 to 10 the fifth singular value, for which the task does not ask, is still {{residue[1:4].min():.3f}} to {{residue[1:4].max():.3f}}. Under SGD it is zero.
 #
 # **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD,** here {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times.
 
@@ -1802,11 +1795,11 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|amount$/(2\sqrt{ab})$, with $\sqrt{ab}$ of a run without decay; measure again and correct|
 #
 # - **To keep few inputs, use the Lasso** (in PyTorch: exercise 5); among near-copies, the elastic net; if all may matter, ridge (exercise 6).
-# - The Lasso also shrinks what it keeps. Training that again without a penalty removes the shrinkage, but may predict worse (in §4.5 with {{X.shape[1]}} inputs by {{100 * refit:.0f}} %). Compare the two on the validation part.
+# - The Lasso also shrinks what it keeps. Training that again without a penalty may predict worse (in §4.5 by {{100 * refit:.0f}} %): compare both on the validation part.
 # - **On an adapter, compare $1/(2\eta\lambda)$ with the number of steps:** if it is much larger, decay does little.
-# - On minibatches, get exact zeros by *pruning*: set the smallest weights to zero after training, and check the loss. In §4.4's run with η = {{lrs[1, 0]}}, keeping {{few}} adds less than 1 % to the loss on all patients.
+# - On minibatches, get exact zeros by *pruning*: set the smallest weights to zero after training, and check the loss.
 #
-# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. Without them two results remain for SGD: the pull towards $W_0$, and for a convex loss the λ that removes everything, $\lVert E\rVert_2$ with $E$ taken at $W_0$.
+# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. Under SGD, the pull towards $W_0$ needs none, nor does the λ that removes everything: $\lVert E\rVert_2$, with $E$ taken at $W_0$ (for a convex loss).
 
 # %% tags=["hide-input"]
 z = np.array([3, -0.5, 1])
