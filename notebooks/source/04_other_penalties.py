@@ -2,7 +2,7 @@
 # # 4 Other penalties
 #
 # Weight decay, the L2 penalty, costs λ times *half* the sum of the squared weights. The *L1 penalty* $\lambda\sum_i|w_i|$ adds up the weights' sizes.
-# L1 is known for making weights exactly zero, and L2 for never doing so. §4.1 tests both.
+# L1 is known for making weights exactly zero, and L2 for never doing so. Is that so?
 #
 # By the end you will be able to
 #
@@ -145,7 +145,7 @@ claim("04-tenth", "the tenth singular value of the least-squares map is zero",
 # ## 4.2 The diamond and the circle
 #
 # Why should L1 give zeros at all? Let $w^*$ minimise loss plus penalty, and let $t$ be its penalty. Then $w^*$ has the lowest loss in the region *penalty ≤ t*: a point
-# there with a lower loss would have a lower sum, too.
+# there with a lower loss would have a lower sum.
 #
 # For two weights this region is a disc under L2, and under L1 a diamond with corners on the axes (Figure 4.2).
 # Let a curve of equal loss grow from the loss's minimum $\hat w$. The point where it first touches the region is $w^*$.
@@ -213,7 +213,7 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
 #
 # ## 4.3 One weight: a fixed amount or a fixed share
 #
-# How much does a penalty take? Let a single weight have the loss $\frac12(w-z)^2$, smallest at $z$. Here L1's strength is κ and L2's is λ, as (4.2) uses both penalties. We
+# How much does a penalty take? Let a single weight have the loss $\frac12(w-z)^2$, smallest at $z$. With L1's strength κ (L2 keeps λ) we
 # minimise $\frac12(w-z)^2 + \kappa|w|$. *Predict:* where is the minimum if $0<z<\kappa$?
 #
 # 1. This convex function has the slope $-z+\kappa$ just right of 0, and $-z-\kappa$ just left of it. Zero is the minimum if the curve
@@ -367,7 +367,7 @@ claim("04-soft", "under L2 with λ = 1, and under both, the best is that of (4.1
 #
 # Where $|g_i|<\lambda$, a whole interval goes to *exactly* 0: every $w_i$ with $|w_i|\le\eta(\lambda-|g_i|)$.
 #
-# For the squared loss, the minimum of loss plus $\lambda\sum_i|w_i|$ is called the *Lasso* ([Tibshirani, 1996](https://doi.org/10.1111/j.2517-6161.1996.tb02080.x)). Proximal steps lead there (conditions below).
+# For the squared loss, the minimum of loss plus $\lambda\sum_i|w_i|$ is called the *Lasso* ([Tibshirani, 1996](https://doi.org/10.1111/j.2517-6161.1996.tb02080.x)).
 #
 # <details>
 # <summary>Subgradients, and when proximal steps lead to the minimum</summary>
@@ -499,7 +499,7 @@ claim("04-calm", "with a falling η, each weight below a millionth is a zero of 
       measured=w_lasso[calm], equals=0, within=1e-9)
 
 # %% [markdown]
-# On minibatches most zeros do not last. A small batch has a noisy slope, and where its size exceeds λ, a weight leaves 0.
+# What if steps use minibatches? A small batch has a noisy slope, and where its size exceeds λ, a weight leaves 0.
 
 # %%
 lrs = np.array([[0.02], [0.002]])  # two runs from the Lasso, one in each row of w
@@ -516,7 +516,7 @@ kept_zeros = np.mean(counts[-late:], 0)
 assert kept_zeros.max() < zero.sum() / 2, "on minibatches most zeros of the Lasso are kept"
 
 # %% [markdown]
-# On batches of 32, with η = 0.02 and even with 0.002, about {{kept_zeros.mean():.0f}} of the Lasso's {{zero.sum()}} zeros are left (mean of the last {{late:,}} steps).
+# On batches of 32, with η = 0.02 and even with 0.002, about {{kept_zeros.mean():.0f}} of the Lasso's {{zero.sum()}} zeros are left, on average.
 #
 # **For exact zeros, threshold after each step, on full batches.**
 
@@ -551,12 +551,10 @@ claim("04-rest", "and |g| is at most λ where a weight is zero",
 # %% [markdown]
 # ## 4.5 Lasso or ridge: does it help to select?
 #
-# L1 selects, L2 only shrinks: which predicts better? First we need to know which λ to try. *All* weights stay at 0 if every slope of the loss there has $|g_i|\le\lambda$. The smallest such λ is
+# L1 selects, L2 only shrinks: which predicts better? And at which λ? *All* weights stay at 0 if every slope of the loss there has $|g_i|\le\lambda$. The smallest such λ is
 #
 # $$\lambda_{\max} = \max_i |g_i|. \tag{4.5}$$
 #
-# To compute it, set all weights to zero, centre the targets, call `backward()`, and take `w.grad.abs().max()`.
-
 # %% tags=["hide-input"]
 largest = np.abs(q).max()  # at w = 0 the gradient is -q
 claim("04-first", "just below λ_max the Lasso has one weight that is not zero", equals=1,
@@ -867,7 +865,7 @@ claim("04-cheapest", "the least cost of three factors is 3/2 |w|^(2/3)",
 #
 # with equality when $|u| = |v|$. So decay of $u$ and $v$, at its cheapest, is the penalty $\lambda|w|$. If every weight is such a product, decay of all the factors gives the Lasso ([Hoff, 2017](https://doi.org/10.1016/j.csda.2017.06.007); for networks [Ziyin and Wang, 2023](https://arxiv.org/abs/2210.01212)).
 #
-# We train 64 pairs on the loss of §4.1 with `weight_decay`.
+# We train 64 pairs on §4.1's loss with `weight_decay`.
 
 # %%
 # Where w has the slope g, u has gv and v has gu. So no pair could leave u = v = 0.
@@ -885,7 +883,7 @@ claim("04-balanced", "the two factors of every weight have the same size",
       measured=u.detach().abs() - v.detach().abs(), equals=0, within=1e-6)
 
 # %% [markdown]
-# Gradient descent finds the Lasso: {{pairs_below}} of its {{zero.sum()}} zeros end below a millionth. With L1 in the loss none did (§4.1). **At the minimum, decay of both factors equals L1 on the product.**
+# Gradient descent finds the Lasso: {{pairs_below}} of its {{zero.sum()}} zeros end below a millionth. **At the minimum, decay of both factors equals L1 on the product.**
 
 # %% tags=["hide-input"]
 claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends further from the "
@@ -917,7 +915,7 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 #
 # ## 4.7 Matrices: at which λ does a direction vanish?
 #
-# What does decay of two factors do to a *matrix* $W = UV^\top$, as in §4.1? Directions take the place of weights, and before training we can tell which of them vanish.
+# What does decay of two factors do to a *matrix* $W = UV^\top$, as in §4.1? Directions take the place of weights.
 #
 # Weight decay on $W$ itself costs $\frac\lambda2$ times the square of the *Frobenius norm*,
 # $\lVert W\rVert_F^2 = \sum_{jk}W_{jk}^2 = \sum_is_i^2$. The *nuclear norm* $\lVert W\rVert_* = \sum_is_i$ is the L1 penalty of the singular values: it subtracts the same amount from each.
@@ -1129,7 +1127,7 @@ figures.show(fig, "Above, the strongest direction of the fit: an image of 8 by 8
 #
 # The price is accuracy. For maps fitted to 300 images it falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}} at λ = 0.24.
 # **Cutting alone costs {{by_deleting.mean:.2f}}; shrinking what is left, all by the same amount, costs another {{by_shrinking.mean:.2f}}.**
-# One matrix loses almost nothing, because it shrinks all directions by the same factor.
+# One matrix loses almost nothing.
 
 # %% tags=["hide-input"]
 expected = np.maximum(s_hat - lams[:, None, None], 0)
@@ -1205,9 +1203,7 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 # %% [markdown]
 # ## 4.8 Which λ removes everything, if inputs are not whitened?
 #
-# Real inputs are correlated. Then directions turn as they shrink, and (4.8) fails. But one λ is still known before training, as in (4.5): the one that removes everything.
-#
-# Let $E$ be the gradient of the loss in $W$ at $W = 0$, and $\lVert E\rVert_2$ its largest singular value. **For a convex loss, all directions vanish above
+# Where inputs are correlated, directions turn as they shrink, and (4.8) fails. But let $E$ be the gradient of the loss in $W$ at $W = 0$, and $\lVert E\rVert_2$ its largest singular value. **For a convex loss, all directions vanish above
 # $\lambda = \lVert E\rVert_2$.**
 #
 # <details>
@@ -1271,11 +1267,11 @@ assert s_raw[shares == 1.1].max() < 1e-6, "a direction survives above the thresh
 # %% [markdown]
 # ## 4.9 Does weight decay remove units of a network?
 #
-# A ReLU unit has two factors, too: its ingoing weights $w$ (bias included) and its outgoing weights $v$. Multiply $w$ by $c>0$ and divide $v$ by $c$: no output changes. By (4.6) the
+# A ReLU unit has two factors, too: its ingoing weights $w$, with the bias, and its outgoing weights $v$. Multiply $w$ by $c>0$ and divide $v$ by $c$: no output changes. By (4.6) the
 # cost $\frac12(\lVert w\rVert^2+\lVert v\rVert^2)$ is at least $\lVert w\rVert\lVert v\rVert$, the unit's *size*, and the best $c$ reaches it. So at rest weight decay is an L1 penalty on sizes of units, and
 # may remove some ([Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614)).
 #
-# Which ones? Our network has one output, so $v$ is a number. It predicts what a linear fit of the ten measurements leaves unexplained.
+# Our network has one output, so $v$ is a number. It predicts what a linear fit of the ten measurements leaves unexplained.
 
 # %%
 affine = np.column_stack([ten, np.ones(n)])
@@ -1299,7 +1295,7 @@ at_zero = [largest_slope(sign, bent) for sign in (1, -1)]
 # %% [markdown]
 # Let a unit's size grow by a little, δ, which costs λδ. If $v>0$, the outputs grow by $\delta\,\mathrm{ReLU}(w\cdot x)$ with $\lVert w\rVert = 1$, so the loss falls by δ times the unit's *rate*: the mean of *(target − output) × ReLU(w·x)*. If $v<0$, the rate is minus that mean. **So a unit survives only if its rate reaches λ.**
 #
-# While all sizes are 0, the best unit with $v>0$ has the rate {{at_zero[0]:.3f}}, and the best with $v<0$ only {{at_zero[1]:.3f}} (found by a search). We train 40 units with λ = 0.09, between the two. *Predict:* which survive (Figure 4.11)?
+# While all sizes are 0, the best unit with $v>0$ has the rate {{at_zero[0]:.3f}}, and the best with $v<0$ only {{at_zero[1]:.3f}} (by a search). We train 40 units with λ = 0.09, between the two. *Predict:* which survive (Figure 4.11)?
 
 # %%
 rng = np.random.default_rng(seeds(1)[0])
@@ -1390,11 +1386,11 @@ figures.show(fig, f"The sizes of {len(curves)} ReLU units from step 50 to 1,000,
              f"its sign; in {changed.sum()} units the last sign is not the first.")
 
 # %% [markdown]
-# **All {{(~plus).sum()}} units with $v<0$ fade,** here and from four other starts. At rest the best rate for $v>0$ is λ ({{at_end[0]:.3f}}), but for $v<0$ only {{at_end[1]:.3f}}, so none of these can hold.
+# **All {{(~plus).sum()}} units with $v<0$ fade,** here and from four other starts. At rest the best rate for $v<0$ is only {{at_end[1]:.3f}}, so none of these can hold.
 #
 # Of the {{plus.sum()}} with $v>0$, {{stay.sum()}} stay above a millionth, but as near-copies of two, whose $w$ point in nearly opposite directions.
 #
-# **So weight decay removes units whose rate stays below λ, but it does not merge copies:** several cost as much as one unit that has the sum of their sizes.
+# **So weight decay removes units whose rate stays below λ, but it does not merge copies:** several cost as much as one with the sum of their sizes.
 #
 # <details>
 # <summary>Why both orientations stay, and why λ is so large here</summary>
@@ -1432,7 +1428,7 @@ assert np.abs(mirrored.numpy() - own).max() < 1e-9, "w and −w do not gain equa
 # ## 4.10 What decay on an adapter pulls towards
 #
 # Does decay in fine-tuning pull a network away from what it learned before? Not if only an adapter decays. In LoRA ([Hu et al., 2022](https://arxiv.org/abs/2106.09685)) the pretrained matrix $W_0$ is frozen. Only a
-# change of low rank, the *adapter* $UV^\top$, is trained and decayed: $W = W_0+UV^\top$. It starts from $U = 0$, that is, from $W_0$. By (4.7), for a
+# change of low rank, the *adapter* $UV^\top$, is trained and decayed: $W = W_0+UV^\top$, which starts from $U = 0$. By (4.7), for a
 # change whose rank the adapter allows,
 #
 # $$\min_{W_0+UV^\top = W}\;\tfrac\lambda2\big(\lVert U\rVert_F^2+\lVert V\rVert_F^2\big)\;=\;\lambda\,\lVert W-W_0\rVert_*. \tag{4.9}$$
@@ -1520,11 +1516,11 @@ assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)],
 # %% [markdown]
 # The pull takes time (Figure 4.12, right). Where the loss has no slope, a step multiplies both factors by $1-\eta\lambda$, so their product by about $1-2\eta\lambda$. *What
 # does not matter to the loss fades by a factor e in $1/(2\eta\lambda)$ steps;* if η changes during training, put its mean for η. At $\eta = {{eta}}$ and $\lambda = {{weak}}$ this takes {{1 / (2 * eta * weak):,.0f}} steps. **A fine-tuning of {{taken_steps:,}} steps removes only {{100 * (1 - left_over(weak, taken_steps)):.0f}} % of it.**
-# (Under AdamW only the mean fades; batch noise keeps entries near $\sqrt{\eta/(2\lambda)}$: [chapter 0](00_start_here.ipynb).)
+# (Under AdamW only the mean fades: batch noise keeps entries near $\sqrt{\eta/(2\lambda)}$, [chapter 0](00_start_here.ipynb).)
 #
 # ## 4.11 How little AdamW takes
 #
-# How much does decay take, if there is time enough? For whitened inputs (4.8) holds again, with the change $UV^\top$ in the place of $W$. The $\hat s_i$ are then singular values of the change that the data want: the new task's $\hat W$ minus $W_0$. So SGD takes λ from each.
+# How much does decay take, given time? For whitened inputs (4.8) holds again, for the change $UV^\top$. The $\hat s_i$ are then singular values of the change that the data want: the new task's $\hat W$ minus $W_0$. So SGD takes λ from each.
 #
 # AdamW divides each entry's gradient, but not the decay, by $\sqrt{\hat v}$, the root of a running mean of its square ([chapter 3](03_one_lambda_many_meanings.ipynb); not the factor $V$). *Predict:* how much larger must AdamW's λ be, to take as much as SGD?
 #
@@ -1534,7 +1530,7 @@ assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)],
 #
 # $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
 #
-# SGD has $a = b = 1$. Under AdamW $\sqrt{ab}$ is a typical gradient entry's size, here about {{below: typical.min():.2f}} to {{below: typical.max():.2f}}. As it depends on λ, (4.10) can be checked after a run, but does not predict it.
+# SGD has $a = b = 1$. AdamW's $\sqrt{ab}$ is a typical gradient entry's size, here about {{below: typical.min():.2f}} to {{below: typical.max():.2f}}. It depends on λ, so (4.10) can be checked, but does not predict.
 #
 # <details>
 # <summary>Proof, and why √(ab) depends on λ</summary>
@@ -1580,7 +1576,7 @@ def adapter(weight_decay, seed, lr=0.003, steps=1000):
 U, V, optimizer = adapter(10.0, seeds(5)[0])
 one_adapter = torch.linalg.svdvals((U @ V.T).detach()).numpy()
 
-# %%
+# %% tags=["hide-input"]
 @torch.no_grad()
 def typical_gradient(w, optimizer):
     """The mean of √v̂ over a factor's entries, weighted by the squared entries of the factor."""
@@ -1588,13 +1584,6 @@ def typical_gradient(w, optimizer):
     v_hat = state["exp_avg_sq"] / (1 - beta ** state["step"])  # from the running mean of squares
     return ((v_hat.sqrt() * w**2).sum((-2, -1)) / (w**2).sum((-2, -1))).numpy()
 
-
-a, b = typical_gradient(U, optimizer), typical_gradient(V, optimizer)
-one_amount = 10 * np.sqrt(a * b)  # λ√(ab)
-one_loss = change[:4] - one_adapter[:4]
-
-# %% [markdown]
-# At λ = 10, (4.10) says that each direction loses $\lambda\sqrt{ab} = {{one_amount:.3f}}$; the four have lost {{one_loss.min():.3f}} to {{one_loss.max():.3f}}.
 
 # %% tags=["hide-input"]
 class Adapters:
@@ -1728,7 +1717,9 @@ figures.show(fig, "Three panels with the four singular values of an adapter; bar
              "below its line. Right, marks of runs with one √v̂ per factor lie on the lines.",
              number="4.13",
              caption="Each shape of mark is one of four directions; marks are means of five runs, "
-             "bars their ranges. Middle and right, marks stand at λ√(ab) of their runs; numbers "
+             "bars their ranges. A fifth value, for which the task does not ask, ends at "
+             f"{residue[1:4].min():.3f} to {residue[1:4].max():.3f} under AdamW at λ = 1 to 10, "
+             "and at zero under SGD. Middle and right, marks stand at λ√(ab) of their runs; numbers "
              "tell λ. Light blue: AdamW with one √v̂ per factor, the root of the mean of its "
              "entries' v̂.")
 
@@ -1740,8 +1731,6 @@ assert (each[4:, 0] > by_rule[4:]).all(), "at large λ the strongest loses no mo
 
 # %% [markdown]
 # Up to λ = {{adam_lams[3]:.0f}}, AdamW's runs lie near the lines of (4.10) (Figure 4.13). At larger λ the strongest direction loses more, because $\sqrt{\hat v}$ differs between entries. With a single one for each factor (right), all means lie within {{off_lines:.3f}} of the lines.
-#
-# AdamW leaves a residue: at λ = 1 to 10 the fifth singular value, for which the task does not ask, is still {{residue[1:4].min():.3f}} to {{residue[1:4].max():.3f}}. Under SGD it is zero.
 #
 # **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD,** here {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times.
 
@@ -1779,6 +1768,8 @@ claim("04-adam-drawn", "the lines are ŝ less the level, and runs stand at λ an
                 *(left["_adamw 2"].high - by_adamw[..., 2].max(0))], equals=0, within=1e-9)
 
 # %% tags=["hide-input"]
+a, b = typical_gradient(U, optimizer), typical_gradient(V, optimizer)
+one_amount = 10 * np.sqrt(a * b)  # λ√(ab)
 claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in the stack does",
       measured=[*(one_adapter - by_adamw[0, 3]), one_amount - reach[0, 3]], equals=0, within=1e-6)
 
@@ -1791,15 +1782,15 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # |$\lambda\sum\lvert w\rvert$ in the loss|λ, on average|no|from $\lambda_{\max}$ of (4.5) to a thousandth of it|
 # |Lasso; proximal steps, full batches|λ|yes|the same|
 # |elastic net; the same steps|κ, then a share|yes|κ as for the Lasso, λ as for ridge|
-# |decay of two factors, SGD|λ per direction|approached|below the $\hat s_i$ of the weakest direction to keep, above that of the next; if inputs are not whitened, try values below $\lVert E\rVert_2$|
-# |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|amount$/(2\sqrt{ab})$, with $\sqrt{ab}$ of a run without decay; measure again and correct|
+# |decay of two factors, SGD|λ per direction|approached|below the $\hat s_i$ of the weakest direction to keep, above that of the next; for other inputs try values below $\lVert E\rVert_2$|
+# |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|amount$/(2\sqrt{ab})$, with $\sqrt{ab}$ of a run without decay; then correct|
 #
 # - **To keep few inputs, use the Lasso** (in PyTorch: exercise 5); among near-copies, the elastic net; if all may matter, ridge (exercise 6).
-# - The Lasso also shrinks what it keeps. Training that again without a penalty may predict worse (in §4.5 by {{100 * refit:.0f}} %): compare both on the validation part.
+# - The Lasso also shrinks what it keeps. A refit of that without a penalty may predict worse (in §4.5 by {{100 * refit:.0f}} %): compare both on the validation part.
 # - **On an adapter, compare $1/(2\eta\lambda)$ with the number of steps:** if it is much larger, decay does little.
-# - On minibatches, get exact zeros by *pruning*: set the smallest weights to zero after training, and check the loss.
+# - On minibatches, *prune* for exact zeros: set the smallest weights to zero after training, and check the loss.
 #
-# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. Under SGD, the pull towards $W_0$ needs none, nor does the λ that removes everything: $\lVert E\rVert_2$, with $E$ taken at $W_0$ (for a convex loss).
+# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. The pull towards $W_0$ does not, nor does $\lVert E\rVert_2$ (both under SGD, with $E$ taken at $W_0$).
 
 # %% tags=["hide-input"]
 z = np.array([3, -0.5, 1])
@@ -1843,7 +1834,7 @@ assert differ.min() > 0.01, "before, every output differs from digit to digit"
 # %% [markdown]
 # ## 4.13 Exercises
 #
-# **1.** (Proof: the *group Lasso*, [Yuan and Lin, 2006](https://doi.org/10.1111/j.1467-9868.2005.00532.x).) Minimise $\frac12\lVert w-z\rVert^2+\kappa\lVert w\rVert$ over vectors $w$, and compute the minimum for $z = (3, -0.5, 1)$ and $\kappa = 1$. (A group is, for example, the ingoing weights of a unit.)
+# **1.** (Proof: the *group Lasso*, [Yuan and Lin, 2006](https://doi.org/10.1111/j.1467-9868.2005.00532.x).) Minimise $\frac12\lVert w-z\rVert^2+\kappa\lVert w\rVert$ over vectors $w$, and compute the minimum for $z = (3, -0.5, 1)$ and $\kappa = 1$.
 #
 # <details>
 # <summary>Solution</summary>
@@ -1853,13 +1844,13 @@ assert differ.min() > 0.01, "before, every output differs from digit to digit"
 #
 # $$w = \max\Big(1-\frac\kappa{\lVert z\rVert}, 0\Big)\,z, \tag{4.11}$$
 #
-# and all entries vanish together when $\lVert z\rVert\le\kappa$. Here
+# and all entries vanish together when $\lVert z\rVert\le\kappa$. (In §4.9 the ingoing weights of a unit are such a group.) Here
 # $\lVert z\rVert = {{length:.2f}}$ and $w = {{1 - 1 / length:.3f}}\,z = ({{w_one[0]:.2f}}, {{w_one[1]:.2f}}, {{w_one[2]:.2f}})$.
 #
 # </details>
 #
 # **2.** (Proof: which prior belongs to the Lasso?) Chapter 1 derives ridge from a Gaussian prior with standard deviation τ and noise of variance
-# $\sigma^2$. Take a *Laplace* prior with the same τ: a density proportional to $e^{-\sqrt2|w_i|/\tau}$. Which λ of the Lasso belongs to it? Does this prior believe in zeros?
+# $\sigma^2$. Take a *Laplace* prior with the same τ: a density proportional to $e^{-\sqrt2|w_i|/\tau}$. Which λ of the Lasso belongs to it? Does it believe in zeros?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1925,7 +1916,7 @@ class ProxSGD(torch.optim.Optimizer):
 # ```
 #
 # With `lr=0.02` and `l1=5`, 1,000 steps on the loss without its penalty make 53 of the 64 exactly zero, as in the Lasso. Weights that are to stay free, such as
-# biases, go into a group with `l1` 0. (With momentum μ the buffer is $g/(1-\mu)$ when nothing changes, so the threshold must be $\eta\lambda/(1-\mu)$.)
+# biases, go into a group with `l1` 0. To find (4.5), centre the targets, set all weights to zero, call `backward()`, and take `w.grad.abs().max()`. (With momentum μ the buffer is $g/(1-\mu)$ when nothing changes, so the threshold must be $\eta\lambda/(1-\mu)$.)
 #
 # </details>
 #
