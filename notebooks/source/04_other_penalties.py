@@ -499,7 +499,7 @@ claim("04-calm", "with a falling η, each weight below a millionth is a zero of 
       measured=w_lasso[calm], equals=0, within=1e-9)
 
 # %% [markdown]
-# What if steps use minibatches? A small batch has a noisy slope, and where its size exceeds λ, a weight leaves 0.
+# And on minibatches? A small batch has a noisy slope, and where its size exceeds λ, a weight leaves 0.
 
 # %%
 lrs = np.array([[0.02], [0.002]])  # two runs from the Lasso, one in each row of w
@@ -602,7 +602,8 @@ figures.show(fig, f"Ten weights against λ from 0.001 to 100. Left, Lasso: {zero
              "zero at λ = 10 (dotted). Right, ridge: all are small in the end, and "
              f"{zeros[1]} are zero at λ = 10.", number="4.5",
              caption="Each line is one weight, trained on all patients; four are grey. Only the "
-             "Lasso's weight of HDL leaves zero again, with the other sign. The dotted line is at λ = 10, which is not equally strong in both (exercise 2).")
+             "Lasso's weight of HDL leaves zero again, with the other sign. The dotted "
+             "line is at λ = 10, which is not equally strong in both (exercise 2).")
 
 # %% tags=["hide-input"]
 claim("04-path", "the Lasso's path at λ = 1 and 10 is that of proximal steps", equals=0,
@@ -1020,7 +1021,7 @@ def draw_direction(ax, bars, k):
     bars.bar(range(10), sign * P[:, k], color=figures.GREY)
     bars.axhline(0, color=figures.GREY, lw=0.8)
     ax.set_axis_off(), bars.set_axis_off()
-    ax.set_title(f"The strongest direction (ŝ₁ = {s_hat[0]:.2f})")
+    ax.set_title("The strongest direction of the fit")
     bars.set(ylim=(-1, 0.8))
     for digit in range(10):
         bars.text(digit, -0.95, digit, ha="center", color=figures.GREY, fontsize=9)
@@ -1203,7 +1204,7 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 # %% [markdown]
 # ## 4.8 Which λ removes everything, if inputs are not whitened?
 #
-# Where inputs are correlated, directions turn as they shrink, and (4.8) fails. But let $E$ be the gradient of the loss in $W$ at $W = 0$, and $\lVert E\rVert_2$ its largest singular value. **For a convex loss, all directions vanish above
+# Where inputs are correlated, directions turn as they shrink, and (4.8) fails. Yet one λ is known. Let $E$ be the gradient of the loss in $W$ at $W = 0$, and $\lVert E\rVert_2$ its largest singular value. **For a convex loss, all directions vanish above
 # $\lambda = \lVert E\rVert_2$.**
 #
 # <details>
@@ -1337,9 +1338,10 @@ train([w_four, v_four], lambda: ((torch.relu(patients @ w_four.mT) @ v_four)[...
                                  - bent).square().mean(1).sum() / 2,
       lr=0.2, steps=1000, weight_decay=0.09)
 sizes_four = (w_four.norm(dim=2) * v_four[..., 0].abs()).detach().numpy()
-fade_too = [each[v < 0].max() for each, v in zip(sizes_four, v_four[..., 0], strict=True)]
+fade_too = [each[v < 0].max() / each.max()
+            for each, v in zip(sizes_four, v_four[..., 0], strict=True)]
 assert sizes_four.max(1).min() > 1e-3, "from another start no unit stays"
-assert max(fade_too) < 1e-6, "a unit with v < 0 stays"
+assert max(fade_too) < 1e-3, "from another start a unit with v < 0 stays"
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(5.6, 2.9))
@@ -1522,7 +1524,7 @@ assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)],
 #
 # How much does decay take, given time? For whitened inputs (4.8) holds again, for the change $UV^\top$. The $\hat s_i$ are then singular values of the change that the data want: the new task's $\hat W$ minus $W_0$. So SGD takes λ from each.
 #
-# AdamW divides each entry's gradient, but not the decay, by $\sqrt{\hat v}$, the root of a running mean of its square ([chapter 3](03_one_lambda_many_meanings.ipynb); not the factor $V$). *Predict:* how much larger must AdamW's λ be, to take as much as SGD?
+# AdamW divides each entry's gradient by $\sqrt{\hat v}$, its recent size ([chapter 3](03_one_lambda_many_meanings.ipynb); $\hat v$ is not the factor $V$). Decay is not divided. *Predict:* how much larger must AdamW's λ be, to take as much as SGD?
 #
 # *For example,* let $\sqrt{\hat v}$ be 0.02 everywhere. Gradient steps become {{1 / 0.02:.0f}} times as long, and decay stays as it was. The two then cancel where the loss's slope is {{0.02:g}} λ instead of λ. So a direction loses only 0.02 λ.
 #
