@@ -660,8 +660,10 @@ assert best["Lasso, 64"].mean() > best["Lasso, ten"].mean(), "54 more inputs do 
 # %% tags=["hide-input"]
 freed = []  # what the Lasso keeps, trained again without a penalty: test losses
 for w, seed in zip(weights["Lasso, 64"], seeds(20), strict=True):
-    parts = split(X[:, w != 0], data.y, train=100, validation=50, test=n - 150, seed=seed)
-    freed.append(parts.test_loss(linear(*ridge(*parts.refit, [0.0])), half_square, each=True)[0])
+    parts = split(X, data.y, train=100, validation=50, test=n - 150, seed=seed)
+    (x_seen, y_seen), keeps, w_free = parts.refit, w != 0, np.zeros((1, 64))
+    w_free[:, keeps], b_free = ridge(x_seen[:, keeps], y_seen, [0.0])
+    freed.append(parts.test_loss(linear(w_free, b_free), half_square, each=True)[0])
 refit = np.mean(freed) / chosen["Lasso, 64"].mean() - 1
 assert refit > 0, "a refit without a penalty predicts better"
 assert np.mean(freed) < chosen["plain, 64"].mean(), "a refit is as bad as no selection"
@@ -1115,9 +1117,9 @@ figures.show(fig, "Above, the strongest direction of the fit: an image of 8 by 8
              f"{right['_two'].at(0.24):.2f} at λ = 0.24 and {right['_two'].at(0.32):.2f} at 0.32; "
              f"the same rank, not shrunken, has {right['_cut'].at(0.24):.2f} at 0.24; one matrix "
              f"stays at {right['_one'].at(0.32):.2f}.", number="4.9",
-             caption="Above: red (whitened) pixels raise the scores of digits whose bar points up. Left: "
-             "lines are (4.8), dots are trained factors, in the mean of five starts, and the "
-             "dotted line is the strongest direction of one matrix. Right: nothing is trained. "
+             caption="Above: red (whitened) pixels raise the scores of digits whose bar points "
+             "up. Left: lines are (4.8), dots are trained factors, in the mean of five starts, "
+             "and the dotted line is the strongest direction of one matrix. Right: nothing is trained. "
              "Maps fitted to 300 images, with other ŝ than on the left, are shrunk by (4.8) "
              "(green), or divided by 1 + λ (blue), or keep the directions of green at full "
              "strength (pink). The class means are added to their scores, and the largest "
@@ -1721,8 +1723,8 @@ figures.show(fig, "Three panels with the four singular values of an adapter; bar
              caption="Each shape of mark is one of four directions; marks are means of five runs, "
              "bars their ranges. A fifth value, for which the task does not ask, ends at "
              f"{residue[1:4].min():.3f} to {residue[1:4].max():.3f} under AdamW at λ = 1 to 10, "
-             "and at zero under SGD. Middle and right, marks stand at λ√(ab) of their runs; numbers "
-             "tell λ. Light blue: AdamW with one √v̂ per factor, the root of the mean of its "
+             "and at zero under SGD. Middle and right, marks stand at λ√(ab) of their runs; "
+             "numbers tell λ. Light blue: AdamW with one √v̂ per factor, the root of the mean of its "
              "entries' v̂.")
 
 # %% tags=["hide-input"]
