@@ -1119,8 +1119,8 @@ figures.show(fig, "Above, the strongest direction of the fit: an image of 8 by 8
              f"stays at {right['_one'].at(0.32):.2f}.", number="4.9",
              caption="Above: red (whitened) pixels raise the scores of digits whose bar points "
              "up. Left: lines are (4.8), dots are trained factors, in the mean of five starts, "
-             "and the dotted line is the strongest direction of one matrix. Right: nothing is trained. "
-             "Maps fitted to 300 images, with other ŝ than on the left, are shrunk by (4.8) "
+             "and the dotted line is the strongest direction of one matrix. Right: nothing is "
+             "trained. Maps fitted to 300 images, with other ŝ than on the left, are shrunk by (4.8) "
              "(green), or divided by 1 + λ (blue), or keep the directions of green at full "
              "strength (pink). The class means are added to their scores, and the largest "
              "counts. Lines are means of ten splits, bands their ranges.")
@@ -1724,8 +1724,8 @@ figures.show(fig, "Three panels with the four singular values of an adapter; bar
              "bars their ranges. A fifth value, for which the task does not ask, ends at "
              f"{residue[1:4].min():.3f} to {residue[1:4].max():.3f} under AdamW at λ = 1 to 10, "
              "and at zero under SGD. Middle and right, marks stand at λ√(ab) of their runs; "
-             "numbers tell λ. Light blue: AdamW with one √v̂ per factor, the root of the mean of its "
-             "entries' v̂.")
+             "numbers tell λ. Light blue: AdamW with one √v̂ per factor, the root of the mean of "
+             "its entries' v̂.")
 
 # %% tags=["hide-input"]
 on_lines = np.maximum(change[:4] - reach_one[..., None], 0)
