@@ -1120,7 +1120,7 @@ figures.show(fig, "Above, the strongest direction of the fit: an image of 8 by 8
              caption="Above: red (whitened) pixels raise the scores of digits whose bar points "
              "up. Left: lines are (4.8), dots are trained factors, in the mean of five starts, "
              "and the dotted line is the strongest direction of one matrix. Right: nothing is "
-             "trained. Maps fitted to 300 images, with other ŝ than on the left, are shrunk by (4.8) "
+             "trained. Maps fitted to 300 images, whose ŝ are others, are shrunk by (4.8) "
              "(green), or divided by 1 + λ (blue), or keep the directions of green at full "
              "strength (pink). The class means are added to their scores, and the largest "
              "counts. Lines are means of ten splits, bands their ranges.")
