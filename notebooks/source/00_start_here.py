@@ -178,7 +178,7 @@ figures.show(fig, f"Left: {shown_fits['examples'].x.size} noisy examples of a si
 # %% tags=["hide-input"]
 assert at_limit > 1.1 * end[0], "stopping does not protect"
 claim("00-overfit", f"Without decay, the test error exceeds the noise by {end[0] - sigma**2:.2f}, "
-      "on average over twenty networks; λ = 0.01 brings this excess down to {} of itself",
+      "on average over twenty networks; with λ = 0.01 only {} of this excess is left",
       measured=(end[0.01] - sigma**2) / (end[0] - sigma**2), below=0.75)
 
 # %% tags=["hide-input"]
@@ -372,8 +372,8 @@ sgd = sweep(model, pixels, digits.y, lr=0.5, weight_decay=0.003, steps=1500,
 # AdamW has PyTorch's usual momentum here, 0.9; ηλ is larger than SGD's, so fewer steps suffice
 adamw = sweep(model, pixels, digits.y, optimizer="adamw", lr=0.01, weight_decay=[0.0, 0.6],
               steps=400, record_every=5, **options)
-for run in (sgd, adamw):
-    print(f"accuracy at the end: {run.train_accuracy[..., -1].mean().item():.2f}")
+for kind, run in (("SGD", sgd), ("AdamW", adamw)):
+    print(f"accuracy with {kind}: {run.train_accuracy[..., -1].mean().item():.2f}")
 squares = sgd.norm**2  # an array whose axes have names: seed, layer, step
 squares_adamw = adamw.norm**2
 share = squares / squares.sum("layer")
@@ -462,10 +462,9 @@ figures.show(fig, "Share of the squared norm that each of three layers has in tr
              f"shares are {words[1]} in the second half, on average; triangles mark the layers' "
              f"fractions of all weights, {words[2]}. RMS end at {words[4]}.", number="0.3",
              caption="Lines of five seeds, which nearly coincide. Triangles mark equal shares "
-             "(left) and the layers' fractions of all weights (right). The lower panels "
-             "have logarithmic axes; the grey bands reach from the smallest RMS of a layer to the "
-             "largest, and the numbers are the ratio of the two, at the start and at the end. "
-             "Dotted lines are AdamW without decay.")
+             "(left) and the layers' fractions of all weights (right). Bottom, on "
+             "logarithmic axes: grey bands reach from the smallest RMS of a layer to the largest; "
+             "numbers are their ratio at the start and the end. Dotted: AdamW without decay.")
 
 # %% [markdown]
 # In Figure 0.3 all shares become 1/3 under SGD (top left), although the numbers of weights differ by a factor of {{sizes[0] / sizes[-1]:.0f}}.
@@ -487,11 +486,11 @@ claim("00-balance", "After training with SGD, the largest squared norm of a laye
       measured=at_end.max(0) / at_end.min(0), below=1.1)
 
 # %% [markdown]
-# Under AdamW (top right) the second answer comes closest, shares by number of weights: in the second half of training they are {{below: 100 * mean_share[0].mean():.0f}}, {{below: 100 * mean_share[1].mean():.0f}} and {{below: 100 * mean_share[2].mean():.0f}} % instead of {{100 * of_weights[0]:.0f}}, {{100 * of_weights[1]:.0f}} and {{100 * of_weights[2]:.0f}} %. Equal RMS would give exactly these fractions. And the RMS do become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half of training about {{below: ratios.mean():.2f}} times. They need not stay similar in a far longer run (Exercise 10).
+# Under AdamW (top right) the second answer comes closest, shares by number of weights: in the second half of training they are {{below: 100 * mean_share[0].mean():.0f}}, {{below: 100 * mean_share[1].mean():.0f}} and {{below: 100 * mean_share[2].mean():.0f}} % instead of {{100 * of_weights[0]:.0f}}, {{100 * of_weights[1]:.0f}} and {{100 * of_weights[2]:.0f}} %. Equal RMS would give exactly these fractions. And the RMS do become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half of training about {{below: ratios.mean():.2f}} times. In a far longer run they part (Exercise 10).
 #
 # Decay is not what makes them similar. Without it (dotted) the ratio falls even further, to {{below: bare_ratios.mean():.2f}}: the starting weights are so small that after a few dozen steps most of each layer's squared norm comes from training. To see what decay does, §0.5 starts one layer large.
 #
-# So the log does not say that λ is wrong: the largest layer has the largest squared norm under AdamW, and early in training under SGD, too.
+# So such a log does not say that λ is wrong: the largest layer has the largest squared norm under AdamW, and early in training under SGD, too.
 
 # %% tags=["hide-input"]
 mean_share = np.array([right_curves[name].y[:, right_curves[name].x[0] >= 200].mean(1)
@@ -733,7 +732,9 @@ assert (lifted[names[0]].at(25) < lifted[names[0]].at(0)).all(), "the first laye
 
 # %% tags=["hide-input"]
 law = (1 - 0.5 * 0.003) ** (2 * 325)
-claim("00-time", f"After {13 * 25} steps of SGD (recorded nearest to {round(1 / (2 * 0.5 * 0.003))}) decay alone "
+nearest = round(1 / (2 * 0.5 * 0.003) / 25) * 25  # to this step, among those recorded
+assert nearest == 13 * 25, "another step is nearer"
+claim("00-time", f"After {nearest} steps of SGD decay alone "
       f"would leave {law:.3f} of the difference between the first layer's squared norm and "
       "another's; in the run furthest from this, {} is left",
       measured=parts[..., 13], equals=law, within=0.02)
@@ -955,7 +956,7 @@ low_right.set(title="Network: partly along w")
 low.set_xlabel("adds Δ² on average", loc="left")
 low_right.set_xlabel("adds Δ² + 2wΔ, on average", loc="left")
 for ax, words, at, up, color in ((left, "η = 0.01, λ = 0.6", 330, 0.02, figures.GREY),
-                                 (left, "solid: with decay, dotted: without", 90, 0.375, "black"),
+                                 (left, "solid: with decay, dotted: without", 40, 0.375, "black"),
                                  (left, "first", 75, 0.25, "C0"), (left, "third", 400, 0.256, "C2"),
                                  (left, "second", 50, 0.04, "C1"),
                                  (left, "(0.3)", 600, 0.068, "black"),
@@ -991,9 +992,7 @@ step_rms = step_square**0.5 / lr  # in units of η
 ahead = {decay: each[:, 0] / each[:, 1] for decay, each in net_rms.items()}  # of the second layer
 
 # %% [markdown]
-# In the network, too, the large first layer shrinks with decay, to the size of the second. Without decay it stays large (Figure 0.7, top left).
-#
-# But all solid lines end above (0.3), the third layer's highest, although the steps have about the same RMS in all layers.
+# In the network, too, the large first layer shrinks with decay, to the size of the second. Without decay it stays large (Figure 0.7, top left). But all solid lines end above (0.3), the third layer's highest, although the steps have about the same RMS in all layers.
 #
 # The reason is the direction of the steps. A step of noise is on average at a right angle to the weights (bottom left), so it adds only its own square. The network's steps point partly along the weights (bottom right), so $\overline{w\Delta}>0$, and this *push* adds, too. In the third layer a step adds {{bars["all"].y[2]:.0f}} $\eta^2$ instead of $\eta^2$, and {{100 * (1 - bars["squared steps"].y[2] / bars["all"].y[2]):.0f}} % of this is push (top right). With {{bars["all"].y[2]:.0f}} $\eta^2$ in place of $\eta^2$ in point 3, the RMS is √{{bars["all"].y[2]:.0f}} ≈ {{bars["all"].y[2] ** 0.5:.1f}} times (0.3).
 
@@ -1220,7 +1219,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 #
 # </details>
 #
-# **10.** And for the network of §0.3 with the usual values η = 0.001 and λ = 0.1, after 10,000 steps, and after 40,000? What has ε to do with it?
+# **10.** And for the network of §0.3 with the usual values η = 0.001 and λ = 0.1, after 10,000 steps, and after 40,000? What has the ε of §0.5 to do with it?
 #
 # <details>
 # <summary>Solution</summary>
