@@ -1242,7 +1242,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 #
 # (This takes two minutes or more.) After 10,000 steps the RMS are 0.15, 0.16 and 0.27, and (0.3) says 0.071. It is a law for noise, and this network fits its examples. But the RMS are still similar: the largest is 1.8 times the smallest.
 #
-# After 40,000 steps the largest RMS is 6.0 times the smallest, and now the *shares* approach each other: 0.37, 0.37 and 0.26. The cause is ε. The gradients have become so small that $\sqrt v$ is below $10^{-8}$: its median is at most $2.9\cdot10^{-9}$ in a layer. So AdamW divides all gradients by nearly the same number, ε, and its step becomes $w\leftarrow(1-\eta\lambda)w-(\eta/\varepsilon)\,g$. This is SGD, and by §0.4 it makes the layers equal.
+# After 40,000 steps the largest RMS is 6 times the smallest, and now the *shares* approach each other: 0.37, 0.37 and 0.26. The cause is ε. The gradients have become so small that $\sqrt v$ is below $10^{-8}$: its median is at most $2.9\cdot10^{-9}$ in a layer. So AdamW divides all gradients by nearly the same number, ε, and its step becomes $w\leftarrow(1-\eta\lambda)w-(\eta/\varepsilon)\,g$. This is SGD, and by §0.4 it makes the layers equal.
 #
 # The control has a far smaller ε, $10^{-20}$: with it the largest RMS is only 2.1 times the smallest after 40,000 steps.
 #
