@@ -4,9 +4,9 @@
 # You have a model, a learning rate, a number of steps, and a setting called `weight_decay`. Which number do you type?
 # On our small data, once the learning rate was well chosen, too small a λ cost little, but too large a λ sometimes cost much. By the end you will be able to
 #
-# - compare two recipes by how much of its initial weights each one forgets;
+# - compare recipes by how much of the initial weights each one forgets;
 # - carry λ over to another run, and audit your own model;
-# - choose λ, and say when the choice does not matter.
+# - choose λ, or say why it does not matter.
 #
 # *Reading time an hour (in a hurry: the recipe and Figure 11.11); the code runs in about 20 seconds.*
 
@@ -23,7 +23,7 @@
 #
 # | your run | try $N$ | because |
 # |---|---|---|
-# | fine-tuning | **{{below: least_n}}**, or the default λ if that is less; stop here | You want to keep the start (§11.7, also on LoRA). |
+# | fine-tuning | **{{below: least_n}}**, but keep the default λ if it is below {{below: least_n}}/$S$; stop here | You want to keep the start (§11.7, also on LoRA). |
 # | like a published one, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | Find its $N$ in Figure 11.2, or add up its η and multiply by its λ. |
 # | a language model, one pass, $k$ tokens per weight (embeddings count) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{below: len(tokens)}} recipes lie near the bold $N$ (Figure 11.3). |
 # | a language model, many passes (each counts in $k$) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | No $N$ is well supported (fold below). |
@@ -59,7 +59,7 @@
 # The rows of language and images copy what others typed. The language models are within a factor of {{below: scatter:.1f}} of the bold $N$. The short image recipes have {{below: counts["cifar10-fast"]:.1f}} and {{below: counts["airbench94"]:.1f}}, the longer ones {{below: min(counts[name] for name in vision):.0f}} to {{below: max(counts[name] for name in vision):.0f}}.
 # With many passes BERT has less ($N = {{below: counts["BERT"]:.1f}}$ at $k$ = {{below: bert / 340e6:.0f}} to {{below: bert / 110e6:.0f}}), but the best λ was once about 30 times the usual one ([Kim et al., 2025](https://arxiv.org/abs/2509.14786)), and Lovelace et al. ([2026](https://arxiv.org/abs/2605.01640)) find a best λ an order of magnitude above the usual one.
 #
-# In our stored small runs, at whatever η, the $N$ of the lowest loss was up to {{below: furthest:.0f}} times larger than the bold one (§11.4) and up to {{below: 1 / nearest:.0f}} times smaller. In that last run all $N$ up to 1 were equally good, within {{below: of_slow[:4].max() - of_slow.min():.3f}}. In one other of these runs, and on the digits of §11.7, it was λ = 0.
+# In our stored small runs, at whatever η, the $N$ of the lowest loss was up to {{below: furthest:.0f}} times larger than the bold one (§11.4) and up to {{below: 1 / nearest:.0f}} times smaller. In that last run all $N$ up to 1 were equally good, within {{below: of_slow[:4].max() - of_slow.min():.3f}}. In one other of these runs, and on the digits of §11.7, the lowest loss was at λ = 0.
 #
 # </details>
 #
@@ -117,7 +117,7 @@ four_n = np.array([1 / 2, 1, 4, 16])
 of_start.bar(range(4), 100 * np.exp(-four_n), color=figures.ORANGE, label="_left")
 for at, n in enumerate(four_n):
     left = np.exp(-n)
-    of_start.text(at, 100 * left + 2, f"{100 * left:.{0 if n < 16 else 5}f} %", ha="center")
+    of_start.text(at, 100 * left + 2, f"{100 * left:.0f} %", ha="center")
 of_start.set_xticks(range(4), ["½", "1", "4", "16"])
 of_start.set(xlabel="N", ylabel="start left, in %", ylim=(0, 100))
 last = of_start.set_title("Large N: the start is gone")
@@ -427,7 +427,7 @@ weak = np.corrcoef(*np.log([[each[name] for name in vision] for each in (epochs,
 #
 # Does $N$ explain why SGD's λ is small? Among the longer image runs it is {{smaller:.0f}} times smaller than Adam's, in geometric mean. But SGD's η, times ten for momentum, is {{10 * larger:.0f}} times larger. So ηλ is the same within {{100 * abs(smaller / (10 * larger) - 1):.0f}} %. $N$, which also counts the steps, is {{by_kind[0]:.0f}} for SGD and {{by_kind[1]:.0f}} for Adam.
 #
-# We read the line $N = \frac12\sqrt k$ off the language models. It is rough: all of them type λ = 0.1, as far as we know nobody tuned it, and their own slope is {{steep:.1f}}.
+# We read the line $N = \frac12\sqrt k$ off the language models. It is rough: all of them type λ = 0.1, which as far as we know nobody tuned, and their own slope is {{steep:.1f}}.
 #
 # **$N$ differs between recipes, too, by a factor of {{wide["N", len(published)]:.0f}}. But unlike λ it has a meaning: how much of the start a run forgets. At $N = 5$ only {{100 * np.exp(-5):.1f}} % of the start is left.**
 
@@ -503,8 +503,7 @@ claim("11-average", "λ times the sum of the c_i is one minus the share of the s
       measured=0.4 * c.sum() + share, equals=1, within=1e-12)
 
 # %% [markdown]
-# Rebuilt from these, the weights agree to $10^{-9}$.
-# Which updates count most in the average? Figure 11.4 shows $\lambda c_i$ under four schedules; *warm-up–stable–decay* falls to zero in the last fifth of the run.
+# It does, to $10^{-9}$. Which updates count most in the average? Figure 11.4 shows $\lambda c_i$ under four schedules; *warm-up–stable–decay* falls to zero in the last fifth of the run.
 
 # %% tags=["hide-input"]
 def draw_average(ax, n, steps=1000):
@@ -584,7 +583,7 @@ figures.show(fig, "Two panels with the coefficient of each update in the final w
 #
 # </details>
 #
-# We check this on pure noise.
+# We check both on pure noise.
 
 # %%
 def with_momentum(lr_decay, beta=0.9):
@@ -664,13 +663,13 @@ claim("11-turn", "Their turn per step is {:.2f} times √(2ηλ) √((1 − β�
 # ## 11.4 Which N is best?
 #
 # If $N$ told the whole story, one good $N$ would serve every run. Does it? A small network with batch norm learns MNIST-1D, short
-# signals in ten classes, by AdamW under linear-to-zero. There are two ways to make a run longer:
+# signals in ten classes, by AdamW, while η falls linearly to zero. There are two ways to make a run longer:
 #
 # - **more data**: {{below: amounts[0]}}, {{below: amounts[1]}} or {{below: amounts[2]:,}} signals, each *passed* (used) {{below: 25 * lengths[0] / amounts[0]:.0f}} times;
 # - **more passes**: always {{below: amounts[1]}} signals, passed {{below: 25 * lengths[0] / amounts[1]:.0f}}, {{below: 25 * lengths[1] / amounts[1]:.0f}} or {{below: 25 * lengths[2] / amounts[1]:.0f}} times.
 #
 # Either way the runs have {{below: lengths[0]}}, {{below: lengths[1]}} and {{below: lengths[2]}} steps. We try λ = 0 and six $N$, with the same five seeds.
-# The peak η is {{below: low_eta}} (*small*). Of four η tried, {{below: good_eta}} (*good*) has the lowest loss, except with 1,000 signals, where {{below: (0.01, low_eta, 0.09, good_eta)[best_eta[2]]}} has.
+# The peak η is {{below: low_eta}} (*small*). Of four η tried, {{below: good_eta}} (*good*) has the lowest loss in all runs but one.
 # *Predict:* when a run gets longer in the first way, does the best λ stay, or the best $N$? And in the second way?
 #
 # Held-out signals give the loss and the share of wrong answers (the *error*). We compare runs of the same seed; ± is half the 95-percent interval of their differences.
@@ -1068,10 +1067,10 @@ claim("11-errors", "Averaged over the five runs, N = 16 has {:.1f} points more w
 # <details>
 # <summary>Conditions, sources, and why</summary>
 #
-# - *η → cη, λ → λ/c:* if in addition the loss ignores the size of $w$, the start is scaled by $c$ and Adam's ε is 0, then all directions stay: write $w = c\,\tilde w$ in the step of AdamW, whose update does not notice the scale of the gradient; both sides divide by $c$.
-# - *Batch:* there are $1/c$ times as many steps, so λ must be $c$ times as large for the same sum. Bergsma et al. (2025b) measured that this is best.
+# - *η → cη, λ → λ/c:* this keeps every ηλ, so it keeps $N$. Under three conditions AdamW then even goes in the same directions: the loss ignores the size of $w$, the start is scaled by $c$, and Adam's ε is 0. For write $w = c\,\tilde w$ in its step. The update does not notice the scale of the gradient, so both sides divide by $c$.
+# - *Batch:* there are $1/c$ times as many steps. So for the same sum λ must be $c$ times as large. Bergsma et al. (2025b) measured that this is best.
 # - *Batch × $c$, same passes, η × $\sqrt c$:* $\sqrt c\,\lambda$ keeps $N$.
-# - *Data and passes:* Wang and Aitchison (2025) keep the memory, counted in passes; one pass: §11.1. Ours: §11.4.
+# - *Data and passes:* with $m$ steps a pass the memory is $1/(\eta\lambda m)$ passes. Wang and Aitchison (2025) find that the best one stays. More data multiply $m$ by $c$, so $\lambda/c$ keeps it; more passes leave $m$, so λ keeps it. The row of one pass is read off the recipes of §11.1. Our own runs are those of §11.4.
 # - *Keeping $N$ for more data can fail, even with the right η in it.* At the small η of §11.4 it carries $N = {{below: grid[best_of_few]:.0f}}$, the best for {{amounts[0]}} signals, to {{amounts[2]:,}} signals. There $N = 1$ has {{below: carried.mean:.2f}} ± {{below: carried.half:.2f}} less loss.
 # - *PyTorch's AdamW → the AdamW paper's:* $\eta\lambda$, with the peak η, keeps every step. See chapter 3.
 # - *AdamW → SGD with momentum μ:* $\lambda\,\eta\,(1-\mu)/\eta_\text{SGD}$ keeps $N$, only a scale to try on. The updates of the two optimisers differ, so the best λ may, too.
@@ -1176,7 +1175,7 @@ claim("11-width", "Where η goes as 1/m, a line through the best λ of the three
 # %% [markdown]
 # ## 11.6 The audit: what λ does, tensor by tensor
 #
-# What does λ do in *your* model, to each of its tensors? For one tensor a few lines of torch tell. Our first model is small, and everything in it decays.
+# What does λ do in *your* model, to each tensor? For one tensor a few lines of torch tell. In our first, small model everything decays.
 
 # %%
 def cross_entropy(model, batch):
@@ -1391,7 +1390,7 @@ verdicts_of(audited(your_model, your_optimizer, cross_entropy, your_batches))
 # %% [markdown]
 # ## 11.7 From the default to a decision
 #
-# What does the recipe look like in practice? We go the whole way for a convolutional network on {{below: fitted.shape[1]}} handwritten digits, at the best η that we tried. Then we go part of it for a smaller transformer on the sonnets, **at half of its best η**. The fallback is PyTorch's default λ.
+# What does the recipe look like in practice? We go the whole way for a convolutional network on {{below: fitted.shape[1]}} handwritten digits, at the best η that we tried. Then we go part of the way for a smaller transformer on the sonnets, **at half of its best η**. Each time the fallback is PyTorch's default λ.
 
 # %%
 data, rate, tries = load("digits"), 0.05, np.array([1 / 4, 1, 4])
@@ -1678,11 +1677,11 @@ assert ten[0].low > 0 > ten[2].low, "N = 1 is a clear gain, N = 16 is none"
 assert ten[0].mean > bars[3] * decided_s, "the recipe's words for it"
 
 # %% [markdown]
-# **Fewer than {{many_passes}} passes.** All losses up to $N = 1$ are in the grey band, less than 0.1 above the lowest. On the digits $N = 1$ is worse than the default by {{digits_one.mean:.3f}} ± {{digits_one.half:.3f}}, a tenth of the default's loss, and $N = 4$ was far worse. On the signals, though, $N = 4$ was a little better than 1 (§11.4).
+# **Fewer than {{many_passes}} passes.** All losses up to $N = 1$ are in the grey band, less than 0.1 above the lowest. On the digits $N = 1$ is worse than the default by {{digits_one.mean:.3f}} ± {{digits_one.half:.3f}}, a tenth of the default's loss, and $N = 4$ was far worse.
 #
 # **{{many_passes}} passes or more.** $N = 4$ is in the band, too, at most {{up(of_long[:, 4].max()):.2f}} above the lowest loss; λ = 0 and $N = 1$ are at most {{up(of_long[:, [0, 3]].max()):.2f}} above. The best $N$ depends on the task: for {{amounts[1]}} signals it is {{grid[of_long[0].argmin()]:.0f}} or {{grid[of_long[1].argmin()]:.0f}}, but on the digits in 20 passes $N = 4$ is worse than 1.
 #
-# **If η is too small,** both choices can cost more: on the signals λ = 0 costs up to {{up(slow_signals[:, 0].max()):.2f}} and the bold $N$ up to {{up(bold_costs[0]):.2f}}; on the digits the bold $N$ costs up to {{up(bold_costs[1]):.2f}} and λ = 0 next to nothing.
+# **If η is too small,** both λ = 0 and the bold $N$ can cost more. On the signals λ = 0 costs up to {{up(slow_signals[:, 0].max()):.2f}} and the bold $N$ up to {{up(bold_costs[0]):.2f}}; on the digits the bold $N$ costs up to {{up(bold_costs[1]):.2f}} and λ = 0 next to nothing.
 #
 # **Why then prefer an earlier λ?** You know how its runs ended. One run cannot tell whether the bold $N$ is better: even five seeds show such differences only to about ± {{blur:.2f}}.
 
@@ -1762,13 +1761,13 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
 
 # %% [markdown]
 # A larger λ makes up for a wrong η only in part. With η too large (top row) the loss falls along the row from {{by_rate[3, 0]:.2f}} to {{by_rate[3].min():.2f}}, but with η too small (bottom row) only from {{by_rate[0, 0]:.2f}} to {{by_rate[0].min():.2f}}.
-# By loss η matters more: even with its best λ, η = {{rates[0]}} has {{slow_rate.mean:.2f}} ± {{slow_rate.half:.2f}} more loss than η = {{rates[2]}}. By error that is not clear ({{slow_errors.mean:.1f}} ± {{slow_errors.half:.1f}} points).
+# By loss η matters more: even with its best λ, η = {{rates[0]}} has {{slow_rate.mean:.2f}} ± {{slow_rate.half:.2f}} more loss than η = {{rates[2]}}. By error that is not clear.
 #
 # **So settle η at the bold $N$, by your own measure, then $N$ at that η.**
 #
 # ### Fine-tuning
 #
-# Fine-tuning wants to keep the start, but $N = 1$ would leave only {{100 * np.exp(-1):.0f}} % of it. **So leave λ at its default if that is below $0.05/S$, else type $0.05/S$.** Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so try $\lambda = 0.2/S$, too. We tested none of this, nor proxies.
+# Fine-tuning wants to keep the start; $N = 1$ would leave {{100 * np.exp(-1):.0f}} % of it. **So leave λ at its default if that is below $0.05/S$, else type $0.05/S$.** Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so try $\lambda = 0.2/S$, too. We tested none of this, nor proxies.
 #
 # ## 11.8 In practice: a page to tear out
 #
@@ -1935,7 +1934,7 @@ figures.show(fig, "A decision tree. Fine-tuning: the default λ, at most 0.05/S;
 # | not invariant, here λ is a penalty | λ changes the function, too | box 7 |
 # | decays though its role is … | a bias or a scale decays | two parameter groups (§11.6) |
 #
-# **Limits.** Our networks are small and our runs short; Figures 11.6, 11.7 and 11.10 show one task. The recipe's last two rows rest on AdamW and on one set of five seeds.
+# **Limits.** Our networks are small and our runs short, and Figures 11.6, 11.7 and 11.10 show one task. The recipe's last two rows rest on AdamW and on one set of five seeds.
 #
 # ## 11.9 Exercises
 #
@@ -2006,7 +2005,7 @@ figures.show(fig, "A decision tree. Fine-tuning: the default λ, at most 0.05/S;
 #
 # </details>
 #
-# **6.** (Nine runs.) CIFAR from scratch, 20 passes, a settled η, no earlier runs like it. You afford nine: 1, 4 and 16 with three seeds. Validation losses:
+# **6.** (Nine runs.) CIFAR from scratch, 20 passes, a settled η, no earlier runs like it. You can afford nine runs: $N = 1$, 4 and 16 with three seeds each. Validation losses:
 #
 # ```text
 # seed   N = 1   N = 4   N = 16
