@@ -24,17 +24,17 @@
 # | your run | try $N$ | because |
 # |---|---|---|
 # | fine-tuning | **{{below: least_n}}**, but keep the default λ if it is below {{below: least_n}}/$S$; stop here | You want to keep the start (§11.7, also on LoRA). |
-# | like a published one, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | Find its $N$ in Figure 11.2, or add up its η and multiply by its λ. |
+# | like a published one, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | See Figure 11.2, or take its λ times its $S$. |
 # | a language model, one pass, $k$ tokens per weight (embeddings count) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{below: len(tokens)}} recipes lie near the bold $N$ (Figure 11.3). |
 # | a language model, many passes (each counts in $k$) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | No $N$ is well supported (fold below). |
-# | images from scratch, 50,000 (CIFAR) or more, 10 to 89 passes | 1, **4**, 16 | Two recipes of {{below: epochs["airbench94"]:.0f}} and {{below: epochs["cifar10-fast"]}} passes lie near the bold $N$. With 25 or more this is a guess. |
+# | images from scratch, 50,000 (CIFAR) or more, 10 to 89 passes | 1, **4**, 16 | Two recipes of {{below: epochs["airbench94"]:.0f}} and {{below: epochs["cifar10-fast"]}} passes lie near the bold $N$. With 25 or more it is a guess. |
 # | the same, 90 passes or more | 4, **16**, 64 | {{below: len(vision)}} recipes lie around the bold $N$. |
 # | anything else, fewer than {{below: many_passes}} passes | ¼, **1**, 4, and λ = 0 | At the best η tried, $N\le1$ ended at most {{below: upto_one:.2f}} above the lowest loss, $N = 4$ once {{below: up(costs[5, 2]):.2f}} (Figure 11.9). With more than {{below: amounts[-1]:,}} examples this is a guess. |
 # | anything else, {{below: many_passes}} passes or more | 1, **4**, 16, and λ = 0 | At the best η tried, $N\le4$ ended at most {{below: upto_four:.2f}} above the lowest loss, $N = 16$ once {{below: up(of_long[:, 5].max()):.2f}} (Figure 11.9). |
 #
 # ### With more runs
 #
-# 4. **First settle η.** Multiply or divide it by 3. Each time compute $S$ again, and type λ = $N/S$ for the bold $N$. Go on until both 3 times less and 3 times more are worse by the measure that you will use: then η is *settled*. This takes three runs or more; add seeds where two η are close. (If η has changed, the fallback is the λ of the bold $N$.)
+# 4. **First settle η.** Multiply or divide it by 3. Each time compute $S$ again, and type λ = $N/S$ for the bold $N$. Go on until both 3 times less and 3 times more are worse by the measure that you will use: then η is *settled*. (If η has changed, the fallback is now λ = $N/S$ with the bold $N$.)
 # 5. **Then try $N$,** if you can afford the {{below: fewest_runs}} to {{below: most_runs}} runs of your row: the fallback and each $N$, at full length, with three seeds or more. If the best $N$ is the largest you tried, try 4 times more. If it is the smallest, and better than λ = 0, try 4 times less. Type the best one if its gain on validation data is *clear* (below). **If not, or with fewer runs, type the fallback.**
 #
 # <details>
@@ -59,7 +59,7 @@
 # The rows of language and images copy what others typed. The language models are within a factor of {{below: scatter:.1f}} of the bold $N$. The short image recipes have {{below: counts["cifar10-fast"]:.1f}} and {{below: counts["airbench94"]:.1f}}, the longer ones {{below: min(counts[name] for name in vision):.0f}} to {{below: max(counts[name] for name in vision):.0f}}.
 # With many passes BERT has less ($N = {{below: counts["BERT"]:.1f}}$ at $k$ = {{below: bert / 340e6:.0f}} to {{below: bert / 110e6:.0f}}), but the best λ was once about 30 times the usual one ([Kim et al., 2025](https://arxiv.org/abs/2509.14786)), and Lovelace et al. ([2026](https://arxiv.org/abs/2605.01640)) find a best λ an order of magnitude above the usual one.
 #
-# In our stored small runs, at whatever η, the $N$ of the lowest loss was up to {{below: furthest:.0f}} times larger than the bold one (§11.4) and up to {{below: 1 / nearest:.0f}} times smaller. In that last run all $N$ up to 1 were equally good, within {{below: of_slow[:4].max() - of_slow.min():.3f}}. In one other of these runs, and on the digits of §11.7, the lowest loss was at λ = 0.
+# In our stored small runs, at whatever η, the $N$ of the lowest loss was up to {{below: furthest:.0f}} times larger than the bold one (§11.4) and up to {{below: 1 / nearest:.0f}} times smaller, but there all $N$ up to 1 were equally good, within {{below: of_slow[:4].max() - of_slow.min():.3f}}. In one other of these runs, and on the digits of §11.7, the lowest loss was at λ = 0.
 #
 # </details>
 #
@@ -128,6 +128,7 @@ for ax, title in zip(axes, ("Constant", "Cosine: half of it", "Warm-up counts ha
 drawn = [figures.drawn(ax)[f"_{name}"] for ax, name in zip(axes, areas, strict=True)]
 sizes = [np.trapezoid(curve.y, curve.x) for curve in drawn]
 lefts = figures.drawn(of_start)["_left"].y
+assert np.allclose(lefts[:2], [60.7, 36.8], atol=0.1), "what decay alone leaves"
 figures.show(fig, "Three schedules of 10,000 steps with the peak 0.001, the areas below them "
              f"shaded. A constant rate: area {sizes[0]:.0f}. A cosine to zero: "
              f"{sizes[1]:.0f}. A rise over the first fifth and a fall over the last: "
@@ -670,7 +671,7 @@ claim("11-turn", "Their turn per step is {:.2f} times √(2ηλ) √((1 − β�
 #
 # Either way the runs have {{below: lengths[0]}}, {{below: lengths[1]}} and {{below: lengths[2]}} steps. We try λ = 0 and six $N$, with the same five seeds.
 # The peak η is {{below: low_eta}} (*small*). Of four η tried, {{below: good_eta}} (*good*) has the lowest loss in all runs but one.
-# *Predict:* when a run gets longer in the first way, does the best λ stay, or the best $N$? And in the second way?
+# *Predict:* when a run gets longer in the first way, does the best λ stay, or the best $N$? And in the second?
 #
 # Held-out signals give the loss and the share of wrong answers (the *error*). We compare runs of the same seed; ± is half the 95-percent interval of their differences.
 
@@ -965,7 +966,7 @@ figures.show(fig, "The slope of the best λ by loss against the number of steps,
              "one that Wang and Aitchison predict.")
 
 # %% [markdown]
-# Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)) predict *keep N* for more data, *keep λ* for more passes. At the good η these slopes lie in our intervals, but the intervals are wide, because the loss hardly depends on $N$ there.
+# Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)) predict *keep N* for more data, *keep λ* for more passes. At the good η our intervals contain these slopes, but they are wide, as the loss hardly depends on $N$ there.
 # **At the three smaller η neither rule lies in the interval, for more data or for more passes. No rule replaces trying; $N$ gives you the scale to try on.**
 
 # %% tags=["hide-input"]
@@ -1014,11 +1015,11 @@ for run, n, rival, less, right in (
 better = stored[3][..., [0, 3], :].mean(1) - stored[3][..., [4], :].mean(1)
 
 # %% [markdown]
-# **At the good η little is at stake.** $N = 4$ was a little better than λ = 0 and $N = 1$ in all five runs, but we picked it after seeing them, so on new runs its gain will probably be smaller.
+# **At the good η little is at stake up to $N = 4$.** $N = 4$ was a little better than λ = 0 and $N = 1$ in all five runs, but we picked it after seeing them, so on new runs its gain will probably be smaller. A larger $N$ can cost more: with 4,000 signals $N = 16$ has {{loss_of_16.mean:.2f}} ± {{loss_of_16.half:.2f}} more loss than $N = 4$.
 #
-# **At too small an η it can be much,** because λ makes up in part for the wrong η. With 500 signals in 40 passes, at the small η, $N = 16$ has {{many.mean:.2f}} less loss than λ = 0. At the good η the same $N$ saves only {{of_40_settled.mean:.2f}} ± {{of_40_settled.half:.2f}}.
+# **At too small an η more is,** because λ makes up in part for the wrong η. With 500 signals in 40 passes, at the small η, $N = 16$ has {{many.mean:.2f}} less loss than λ = 0. At the good η the same $N$ saves only {{of_40_settled.mean:.2f}} ± {{of_40_settled.half:.2f}}.
 #
-# **Choose by the measure you will use.** At the small η, on average over the five runs, $N = 16$ has less loss than λ = 0, yet more errors.
+# **Choose by the measure you will use.** At the small η, on average, $N = 16$ has less loss than λ = 0, yet more errors.
 #
 # <details>
 # <summary>The same five runs at four η, how a best λ was found, and what others find</summary>
@@ -1377,7 +1378,7 @@ claim("11-qk", "Of the two matrices of queries and keys {} end in equilibrium",
       measured=sum(settled_qk), equals=2)
 
 # %% [markdown]
-# The third model is yours: put it into these three lines.
+# The third model is yours: change these three lines.
 
 # %%
 your_model = nn.Linear(40, 10).double()
@@ -1546,7 +1547,7 @@ of_wrong = interval(on_validation[:, 4] - on_validation[:, 3])  # the λ of a sm
 # %% [markdown]
 # **Digits** (left). By loss no try is better than the default, and $N = 4$ is far worse. By error we cannot tell: $N = 1$ has {{fewer_wrong.mean:.1f}} ± {{fewer_wrong.half:.1f}} points fewer. So we keep the default.
 #
-# **Sonnets** (right). $N = {{tries[chosen_text - 1]:g}}$ has the lowest loss and is not at the edge of what we tried. Its gain is clear, so we take it. On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter.
+# **Sonnets** (right). $N = {{tries[chosen_text - 1]:g}}$ has the lowest loss, is not at the edge, and its gain is clear. So we take it. On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter.
 #
 # **A better η would gain more.** With twice this η, the best we tried, the sonnets have {{slower.mean:.2f}} less loss at $N = 1$.
 
@@ -1934,7 +1935,7 @@ figures.show(fig, "A decision tree. Fine-tuning: the default λ, at most 0.05/S;
 # | not invariant, here λ is a penalty | λ changes the function, too | box 7 |
 # | decays though its role is … | a bias or a scale decays | two parameter groups (§11.6) |
 #
-# **Limits.** Our networks are small and our runs short, and Figures 11.6, 11.7 and 11.10 show one task. The recipe's last two rows rest on AdamW and on one set of five seeds.
+# **Limits.** Our networks are small and our runs short. The stored runs have AdamW and one set of five seeds, and Figures 11.6, 11.7 and 11.10 show one task.
 #
 # ## 11.9 Exercises
 #
@@ -1961,7 +1962,7 @@ figures.show(fig, "A decision tree. Fine-tuning: the default λ, at most 0.05/S;
 # <summary>Solution</summary>
 #
 # $N = \eta\lambda\cdot2{,}000 = {{forgettings(0.001, 0.1, np.ones(2000)):.1f}}$, so {{100 * np.exp(-0.2):.0f}} % of the start survives. The encoder stays below its equilibrium, so its start sets its turn. Leave it, or try a larger $N$. (Where the number comes from: if $r_*$ is that of (11.4), $r^2/r_*^2-1$ is $0.31^2-1 = -{{1 - 0.31**2:.3f}}$ and shrinks as $e^{-2\eta\lambda t}$;
-# to come within 0.2 takes $\ln({{1 - 0.31**2:.3f}}/0.2)/(2\eta\lambda)$ steps.) The batch norm subtracts the encoder's bias again: drop it (`bias=False`).
+# to come within 0.2 takes $\ln({{1 - 0.31**2:.3f}}/0.2)/(2\eta\lambda)$ steps. So $2N$ must reach {{np.log((1 - 0.31**2) / 0.2):.1f}}, and here it is {{2 * forgettings(0.001, 0.1, np.ones(2000)):.1f}}.) The batch norm subtracts the encoder's bias again: drop it (`bias=False`).
 # Bias and head get no verdict on equilibrium, as neither is scale-invariant. For the head choose λ on validation data.
 #
 # </details>
@@ -2001,7 +2002,7 @@ figures.show(fig, "A decision tree. Fine-tuning: the default λ, at most 0.05/S;
 #
 # $S = 5.06$: about half of $1{,}000\cdot0.01$, as both the rise and the fall are half cosines. The one-pass row gives the bold $N$: $\frac12\sqrt{20} = {{0.5 * 20**0.5:.1f}}$, so λ = {{0.5 * 20**0.5 / 5.06:.2f}}. (The other two, {{20**0.5 / 8 / 5.06:.2f}} and {{2 * 20**0.5 / 5.06:.1f}}, you cannot try; a smaller model with 20 tokens per weight could.)
 #
-# Batch × 4 leaves 250 steps, and with η × 2 $S$ is half of what it was. $k$ and the bold $N$ stay, so λ doubles: {{2 * 0.5 * 20**0.5 / 5.06:.2f}}, as §11.5 says for η × $\sqrt c$. Tokens × 10 makes $10\,S$, but $k = 200$ and $N = \frac12\sqrt{200} = {{0.5 * 200**0.5:.1f}}$. So λ = {{0.5 * 200**0.5 / 50.6:.2f}}: divided by $\sqrt{10}$, not by 10.
+# Batch × 4 leaves 250 steps, and with η × 2 $S$ is about half of what it was. $k$ and the bold $N$ stay, so λ doubles: {{2 * 0.5 * 20**0.5 / 5.06:.2f}}, as §11.5 says for η × $\sqrt c$. Tokens × 10 makes $10\,S$, but $k = 200$ and $N = \frac12\sqrt{200} = {{0.5 * 200**0.5:.1f}}$. So λ = {{0.5 * 200**0.5 / 50.6:.2f}}: divided by $\sqrt{10}$, not by 10.
 #
 # </details>
 #
