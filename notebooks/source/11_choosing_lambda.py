@@ -991,7 +991,7 @@ claim("11-ends", "The slope of a straight line is its slope",
 # %% [markdown]
 # ### Where the choice matters
 #
-# How much can the choice of $N$ cost? We compare pairs of $N$ in stored runs: five at the good η, and two longer ones at {{low_eta}}. That is too small for 500 signals, but for 4,000 the best of three that we tried.
+# How much can the choice of $N$ cost? We compare pairs of $N$ in stored runs: five at the good η, and two longer ones at {{low_eta}}. That is too small for {{amounts[1]}} signals, but for {{pool:,}} the best of three that we tried.
 
 # %% tags=["hide-input"]
 four = [interval((stored[3, :, :, k] - stored[3, :, :, 4]).mean(0)[:, 0]) for k in (0, 3)]
@@ -1015,9 +1015,9 @@ for run, n, rival, less, right in (
 better = stored[3][..., [0, 3], :].mean(1) - stored[3][..., [4], :].mean(1)
 
 # %% [markdown]
-# **At the good η little is at stake up to $N = 4$.** $N = 4$ was a little better than λ = 0 and $N = 1$ in all five runs, but we picked it after seeing them, so on new runs its gain will probably be smaller. A larger $N$ can cost more: with 4,000 signals $N = 16$ has {{loss_of_16.mean:.2f}} ± {{loss_of_16.half:.2f}} more loss than $N = 4$.
+# **At the good η little is at stake up to $N = 4$.** $N = 4$ was a little better than λ = 0 and $N = 1$ in all five runs, but we picked it after seeing them, so on new runs its gain will probably be smaller. A larger $N$ can cost more: with {{pool:,}} signals $N = 16$ has {{loss_of_16.mean:.2f}} ± {{loss_of_16.half:.2f}} more loss than $N = 4$.
 #
-# **At too small an η more is,** because λ makes up in part for the wrong η. With 500 signals in 40 passes, at the small η, $N = 16$ has {{many.mean:.2f}} less loss than λ = 0. At the good η the same $N$ saves only {{of_40_settled.mean:.2f}} ± {{of_40_settled.half:.2f}}.
+# **At too small an η more is,** because λ makes up in part for the wrong η. With {{amounts[1]}} signals in {{25 * 800 // amounts[1]}} passes, at the small η, $N = 16$ has {{many.mean:.2f}} less loss than λ = 0. At the good η the same $N$ saves only {{of_40_settled.mean:.2f}} ± {{of_40_settled.half:.2f}}.
 #
 # **Choose by the measure you will use.** At the small η, on average, $N = 16$ has less loss than λ = 0, yet more errors.
 #
