@@ -4,40 +4,45 @@
 # You have a model, a learning rate, a number of steps, and a setting called `weight_decay`. Which number do you type?
 # On our small data, once the learning rate was well chosen, too small a λ cost little, but too large a λ sometimes cost much. By the end you will be able to
 #
-# - compare two recipes by how much of its initial weights each one forgets;
+# - compare recipes by how much of the initial weights each one forgets;
 # - carry λ over to another run, and audit your own model;
-# - choose λ, and say when the choice does not matter.
+# - choose λ, or say why it does not matter.
 #
 # *Reading time an hour (in a hurry: the recipe and Figure 11.11); the code runs in about 20 seconds.*
 
 # %% [markdown]
 # ## The recipe
 #
-# Each step of decay takes the share ηλ off a weight. Added up over the run, these shares are $N$. At $N = 1$ decay alone would leave {{below: 100 * np.exp(-1):.0f}} % of the initial weights, at $N = 4$ only {{below: 100 * np.exp(-4):.0f}} % (§11.1).
+# In each step, decay takes the share ηλ off a weight. Added up over the run, these shares are $N$ (§11.1). At $N = 1$ decay alone would leave {{below: 100 * np.exp(-1):.0f}} % of the initial weights, at $N = 4$ only {{below: 100 * np.exp(-4):.0f}} % (Figure 11.1).
 #
-# 1. **Add up the learning rates.** $S$ is the sum of η over all steps, the area under the schedule (Figure 11.1): steps × peak if η is constant, and about half of it under a cosine or a line to zero. Under SGD with momentum μ divide it by $1-\mu$.
-# 2. **Look up $N$** in the table below. As $N = \lambda S$, type $\lambda = N/S$, which in a short run may be above 1. Let only *matrices* decay: tensors with two axes or more.
-# 3. **Name the *fallback*.** If you have earlier runs of the same model, data, η and length, it is their λ, even a default that nobody chose (§11.7). Otherwise it is λ = $N/S$ with the bold $N$ of your row. **With one run type the fallback, and stop here.**
+# 1. **Add up the learning rates.** $S$ is the sum of η over all steps, the area under the schedule (Figure 11.1). It is steps × peak if η is constant, and about half of it under a cosine or a line to zero. Under SGD with momentum μ divide it by $1-\mu$.
+# 2. **Look up $N$** below. As $N = \lambda S$, type $\lambda = N/S$. In a short run this can be far above the usual 0.1. That alone breaks nothing: one step takes off only the share ηλ. Let only *matrices* decay: tensors with two axes or more, embeddings included.
+# 3. **Name the *fallback*,** the λ that you type unless another one proves better. If you have earlier runs of the same model, data, η and length, it is their λ, even a default that nobody chose (§11.7). Otherwise it is λ = $N/S$ with the bold $N$ of your row. **With one run type the fallback, and stop here.** (If your η is too small, the bold $N$ can end {{below: up(max(bold_costs)):.1f}} above the lowest loss, §11.7.)
 #
 # **Which $N$?** Take the first row that fits; the bold $N$ is for one run.
 #
 # | your run | try $N$ | because |
 # |---|---|---|
-# | fine-tuning | **{{below: least_n}}** or less, and stop here; with LoRA then try 0.2 | You want to keep the start (§11.7). |
-# | like one with a published recipe, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | Find its $N$ in Figure 11.2, or add up its η and multiply by its λ. |
-# | a language model, one pass, $k$ tokens per weight | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{below: len(tokens)}} recipes lie near the bold $N$ (Figure 11.3). |
+# | fine-tuning | **{{below: least_n}}**, but keep the default λ if it is below {{below: least_n}}/$S$; stop here | You want to keep the start (§11.7, also on LoRA). |
+# | like a published one, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | See Figure 11.2, or take its λ times its $S$. |
+# | a language model, one pass, $k$ tokens per weight (embeddings count) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{below: len(tokens)}} recipes lie near the bold $N$ (Figure 11.3). |
 # | a language model, many passes (each counts in $k$) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | No $N$ is well supported (fold below). |
-# | 50,000 images (CIFAR) or more, from scratch, 10 to 89 passes | 1, **4**, 16 | Two recipes of {{below: epochs["airbench94"]:.0f}} and {{below: epochs["cifar10-fast"]}} passes lie near the bold $N$; with more passes this is a guess. |
-# | the same images, more passes | 4, **16**, 64 | {{below: len(vision)}} recipes lie around the bold $N$. |
-# | anything else, fewer than {{below: many_passes}} passes | ¼, **1**, 4, and λ = 0 | No $N$ up to 1 ended more than {{below: upto_one:.2f}} above the lowest loss, but $N = 4$ once {{below: up(costs[5, 2]):.2f}} (Figure 11.9). With more than {{below: amounts[-1]:,}} examples this is a guess. |
-# | anything else, {{below: many_passes}} passes or more | 1, **4**, 16, and λ = 0 | No $N$ up to 4 ended more than {{below: upto_four:.2f}} above the lowest loss, but $N = 16$ once {{below: up(of_long[:, 5].max()):.2f}} (Figure 11.9). |
+# | images from scratch, 50,000 (CIFAR) or more, 10 to 89 passes | 1, **4**, 16 | Two recipes of {{below: epochs["airbench94"]:.0f}} and {{below: epochs["cifar10-fast"]}} passes lie near the bold $N$. With 25 or more it is a guess. |
+# | the same, 90 passes or more | 4, **16**, 64 | {{below: len(vision)}} recipes lie around the bold $N$. |
+# | anything else, fewer than {{below: many_passes}} passes | ¼, **1**, 4, and λ = 0 | At the best η tried, $N\le1$ ended at most {{below: upto_one:.2f}} above the lowest loss, $N = 4$ once {{below: up(costs[5, 2]):.2f}} (Figure 11.9). With more than {{below: amounts[-1]:,}} examples this is a guess. |
+# | anything else, {{below: many_passes}} passes or more | 1, **4**, 16, and λ = 0 | At the best η tried, $N\le4$ ended at most {{below: upto_four:.2f}} above the lowest loss, $N = 16$ once {{below: up(of_long[:, 5].max()):.2f}} (Figure 11.9). |
 #
 # ### With more runs
 #
-# 4. **First settle η.** Move it by factors of 3, each time with the λ of the bold $N$, until both 3 times less and 3 times more are worse by the measure that you will use. Then η is *settled*. This takes three runs or more; add seeds where two η are close. (If η has changed, your fallback is now the λ of the bold $N$.)
-# 5. **Then try $N$,** if you can afford the {{below: fewest_runs}} to {{below: most_runs}} runs of your row: the fallback and each $N$, at full length, with three seeds or more. If the best $N$ is the largest or smallest you tried, and λ = 0 is not better still, try 4 times more or less. Type the best one if its gain on validation data is *clear* (below). **If not, or with fewer runs, type the fallback.**
+# 4. **First settle η.** Multiply or divide it by 3. Each time compute $S$ again, and type λ = $N/S$ for the bold $N$. Go on until both 3 times less and 3 times more are worse by the measure that you will use: then η is *settled*. (If η has changed, the fallback is now λ = $N/S$ with the bold $N$.)
+# 5. **Then try $N$,** if you can afford the {{below: fewest_runs}} to {{below: most_runs}} runs of your row: the fallback and each $N$, at full length, with three seeds or more. If the best $N$ is the largest you tried, try 4 times more. If it is the smallest, and better than λ = 0, try 4 times less. Type the best one if its gain on validation data is *clear* (below). **If not, or with fewer runs, type the fallback.**
 #
-# **When is a gain clear?** For each seed, take the fallback's loss minus that of the $N$ you try; this is its gain. The mean of these gains must exceed half the width of its 95-percent interval: ${{below: bars[3]:.1f}}\,s$ with three seeds, ${{below: bars[4]:.1f}}\,s$ with four, ${{below: bars[5]:.2f}}\,s$ with five, where $s$ is their standard deviation. Even if no $N$ helped, the best of three would pass in {{below: 100 * by_chance:.0f}} % of cases (five seeds), so test it once on new data.
+# <details>
+# <summary>When is a gain clear?</summary>
+#
+# For each seed, take the fallback's loss minus that of the $N$ you try; this is its gain. The mean gain must be larger than ${{below: bars[3]:.1f}}\,s$ with three seeds, ${{below: bars[4]:.1f}}\,s$ with four, ${{below: bars[5]:.2f}}\,s$ with five, where $s$ is the standard deviation of the gains. Even if no $N$ helped, the best of three tries, each with five seeds, would look clear in {{below: 100 * by_chance:.0f}} % of cases. So test the winner once on new data.
+#
+# </details>
 #
 # <details>
 # <summary>Too large for so many runs? A proxy</summary>
@@ -49,12 +54,12 @@
 # <details>
 # <summary>How far the bold N can miss</summary>
 #
-# The last two rows rest on at most {{below: amounts[-1]:,}} examples, except one run of {{below: pool:,}} signals in {{below: many_passes}} passes, at three η. At the best of these $N = 4$ made the fewest errors, but not clearly fewer than $N = 1$.
+# The last two rows rest on AdamW (other optimisers with decoupled decay have the same $S$ and $N$, but we tried none), and on at most {{below: amounts[-1]:,}} examples, except one run of {{below: pool:,}} signals in {{below: many_passes}} passes, at three η. At the best of the three η, $N = 4$ made the fewest errors, but not clearly fewer than $N = 1$.
 #
 # The rows of language and images copy what others typed. The language models are within a factor of {{below: scatter:.1f}} of the bold $N$. The short image recipes have {{below: counts["cifar10-fast"]:.1f}} and {{below: counts["airbench94"]:.1f}}, the longer ones {{below: min(counts[name] for name in vision):.0f}} to {{below: max(counts[name] for name in vision):.0f}}.
 # With many passes BERT has less ($N = {{below: counts["BERT"]:.1f}}$ at $k$ = {{below: bert / 340e6:.0f}} to {{below: bert / 110e6:.0f}}), but the best λ was once about 30 times the usual one ([Kim et al., 2025](https://arxiv.org/abs/2509.14786)), and Lovelace et al. ([2026](https://arxiv.org/abs/2605.01640)) find a best λ an order of magnitude above the usual one.
 #
-# In our small runs, at whatever η, the $N$ of the lowest loss was up to {{below: furthest:.0f}} times larger than the bold one (§11.4) and up to {{below: 1 / nearest:.0f}} times smaller. In that last run all $N$ up to 1 were equally good, within {{below: of_slow[:4].max() - of_slow.min():.3f}}. In one other run it was λ = 0.
+# In our stored small runs, at whatever η, the $N$ of the lowest loss was up to {{below: furthest:.0f}} times larger than the bold one (§11.4) and up to {{below: 1 / nearest:.0f}} times smaller, but there all $N$ up to 1 were equally good, within {{below: of_slow[:4].max() - of_slow.min():.3f}}. In one other of these runs, and on the digits of §11.7, the lowest loss was at λ = 0.
 #
 # </details>
 #
@@ -93,7 +98,8 @@ assert all(abs(clear(x - 2).mean() - 0.025) < 0.004 for x in true.values()), "5 
 steps_of = np.arange(10_001)
 areas = {"constant": np.ones(10_001), "cosine to zero": (1 + np.cos(np.pi * steps_of / 1e4)) / 2,
          "warm-up and fall": np.interp(steps_of, [0, 2000, 8000, 10_000], [0, 1, 1, 0])}
-fig, axes = figures.subplots(1, 3, sharey=True, figsize=(7.2, 2.6))
+fig, grid_of = figures.subplots(2, 2, figsize=(7.2, 4.8))
+*axes, of_start = grid_of.flat
 for ax, (name, factors) in zip(axes, areas.items(), strict=True):
     ax.plot(steps_of[::50], 0.001 * factors[::50], color=figures.BLUE, label=f"_{name}")
     ax.fill_between(steps_of[::50], 0.001 * factors[::50], color=figures.BLUE, alpha=0.25, lw=0)
@@ -102,21 +108,36 @@ for ax, (name, factors) in zip(axes, areas.items(), strict=True):
     ax.text(middle, 0.00022, f"S = {area:.0f}\nλ = {1 / area:.3g}", ha="center", fontsize=11)
     ax.set(xlabel="step", ylabel=" ", xlim=(0, 10_400), ylim=(0, 0.0012))
     ax.set_xticks([0, 5000, 10_000], ["0", "5,000", "10,000"])
+    ax.set_yticks([0, 0.0005, 0.001], ["0", "0.0005", "0.001"])
 
 # %% tags=["hide-input"]
-axes[0].set_yticks([0, 0.0005, 0.001], ["0", "0.0005", "0.001"])
-axes[0].set_ylabel("learning rate η")
+for ax in axes[::2]:
+    ax.set_ylabel("learning rate η")
+four_n = np.array([1 / 2, 1, 4, 16])
+of_start.bar(range(4), 100 * np.exp(-four_n), color=figures.ORANGE, label="_left")
+for at, n in enumerate(four_n):
+    left = np.exp(-n)
+    of_start.text(at, 100 * left + 2, f"{100 * left:.0f} %", ha="center")
+of_start.set_xticks(range(4), ["½", "1", "4", "16"])
+of_start.set(xlabel="N", ylabel="start left, in %", ylim=(0, 100))
+last = of_start.set_title("Large N: the start is gone")
+
+# %% tags=["hide-input"]
 for ax, title in zip(axes, ("Constant", "Cosine: half of it", "Warm-up counts half"), strict=True):
     ax.set_title(title)
 drawn = [figures.drawn(ax)[f"_{name}"] for ax, name in zip(axes, areas, strict=True)]
 sizes = [np.trapezoid(curve.y, curve.x) for curve in drawn]
+lefts = figures.drawn(of_start)["_left"].y
+assert np.allclose(lefts[:2], [60.7, 36.8], atol=0.1), "what decay alone leaves"
 figures.show(fig, "Three schedules of 10,000 steps with the peak 0.001, the areas below them "
              f"shaded. A constant rate: area {sizes[0]:.0f}. A cosine to zero: "
              f"{sizes[1]:.0f}. A rise over the first fifth and a fall over the last: "
              f"{sizes[2]:.0f}. So N = 1 is λ = {1 / sizes[0]:.1f}, {1 / sizes[1]:.1f} and "
-             f"{1 / sizes[2]:.3f}.", number="11.1",
+             f"{1 / sizes[2]:.3f}. A fourth panel: the share of the start that decay alone leaves, "
+             f"{lefts[0]:.0f} % at N = ½, {lefts[1]:.0f} % at 1, {lefts[2]:.0f} % at 4, and next "
+             "to none at 16.", number="11.1",
              caption="The shaded area is the sum of all learning rates, S. The smaller it is, the "
-             "larger is the λ of the same N, here 1.")
+             "larger is the λ of the same N, here 1. Bars: what decay alone leaves.")
 
 # %% tags=["hide-input"]
 claim("11-area", "The area under each of the three curves is S, to one learning rate of 0.001",
@@ -148,7 +169,7 @@ assert all(4 * a == b for tried in rows.values() for a, b in pairwise(tried)), "
 # A ResNet is trained with $\lambda = 10^{-4}$, a language model with {{below: lams["GPT-3 175B"]}}, a vision transformer with {{below: lams["ViT"]}}, and the network of
 # [chapter 9](09_adaptive_optimisers.ipynb) with {{below: lams["our chapter 9"]:.0f}}. Why so different?
 #
-# Step $t$ of AdamW, or of SGD without momentum, at the learning rate $\eta_t$, multiplies a weight by $1-\eta_t\lambda$ and adds the update. Add up the products $\eta_t\lambda$ over the $T$ steps of the run:
+# At the learning rate $\eta_t$, step $t$ of AdamW (or of SGD without momentum) multiplies a weight by $1-\eta_t\lambda$ and adds the update. Add up the products $\eta_t\lambda$ over the $T$ steps of the run:
 #
 # $$N = \sum_{t=0}^{T-1}\eta_t\lambda. \tag{11.1}$$
 #
@@ -300,7 +321,7 @@ wide = {(what, len(some)): np.divide(*np.sort([of[f"_{name}"] for name in some])
         for what, of in (("λ", of_lam), ("N", of_n)) for some in (published, with_adam)}
 middle = figures.drawn(axes[1])["_images"].x[0]
 axes[0].set_title("λ: far smaller for SGD")
-axes[1].set_title("N: not smaller for SGD")
+axes[1].set_title(f"N: still {of_n['_OLMo 2 1B'] / of_n['_GPT-3 175B']:.0f} times apart")
 figures.show(fig, "Two columns of marks on logarithmic axes, a row for each recipe; squares are "
              "trained by SGD, dots by Adam. Left, λ from "
              f"{of_lam['_ResNet-50, 2021']:.5f} to {of_lam['_our chapter 9']:g}. Right, N: recipes "
@@ -398,19 +419,18 @@ weak = np.corrcoef(*np.log([[each[name] for name in vision] for each in (epochs,
 #
 # Among the Adam recipes alone $N$ varies more than λ: by a factor of {{wide["N", len(with_adam)]:.0f}} against {{wide["λ", len(with_adam)]:.0f}}.
 #
-# The ½ of $\frac12\sqrt k$: the recipes' $N/\sqrt k$ has the geometric mean {{np.exp(np.log(of_root).mean()):.2f}}. Among the longer image runs $N$ goes less with the length of the run (the logarithms of $N$ and of the passes correlate by {{weak:.1f}}).
+# The ½ of $\frac12\sqrt k$: the recipes' $N/\sqrt k$ has the geometric mean {{np.exp(np.log(of_root).mean()):.2f}}. Where λ was tuned, $N$ follows a power law in $k$, too (Bergsma et al., [2025b](https://arxiv.org/abs/2505.13738)). Among the longer image runs $N$ goes less with the length of the run (the logarithms of $N$ and of the passes correlate by {{weak:.1f}}).
 #
 # Where a source gives images or tokens, we divided by the batch to get steps. Tokens per weight are steps times the tokens of a batch, divided by the weights: $2^{21}$ tokens a batch for Pythia and OLMo 2 1B (1.5 billion weights), $2^{22}$ for OLMo 7B;
 # 300 billion tokens in all for GPT-3, 1,400 billion for Llama 65B, 2,000 billion for Llama 2. BERT's batches are 256 pieces, of 128 tokens in 90 % of the steps and of 512 in the rest: {{bert / 340e6:.0f}} tokens per weight (large) or {{bert / 110e6:.0f}} (base), in many passes. The $N$ of SGD includes the factor $1/(1-\mu)$ of momentum, 10 for μ = 0.9.
 #
 # </details>
 #
-# Among the longer image runs SGD's λ is {{smaller:.0f}} times smaller than Adam's, in geometric mean. But its η, times ten for momentum, is {{10 * larger:.0f}} times larger. So in the product, $N$, the two nearly cancel: {{by_kind[0]:.0f}} for SGD, {{by_kind[1]:.0f}} for Adam.
+# Does $N$ explain why SGD's λ is small? Among the longer image runs it is {{smaller:.0f}} times smaller than Adam's, in geometric mean. But SGD's η, times ten for momentum, is {{10 * larger:.0f}} times larger. So ηλ is the same within {{100 * abs(smaller / (10 * larger) - 1):.0f}} %. $N$, which also counts the steps, is {{by_kind[0]:.0f}} for SGD and {{by_kind[1]:.0f}} for Adam.
 #
-# The language models all type 0.1, so their $N$ differ as their $S$ do. We read the line $N = \frac12\sqrt k$ off them.
-# It is rough: as far as we know nobody tuned these λ, and their own slope is {{steep:.1f}}. Where λ was tuned, $N$ follows a power law in $k$, too (Bergsma et al., [2025b](https://arxiv.org/abs/2505.13738)).
+# We read the line $N = \frac12\sqrt k$ off the language models. It is rough: all of them type λ = 0.1, which as far as we know nobody tuned, and their own slope is {{steep:.1f}}.
 #
-# **$N$ differs between recipes, too. But unlike λ it has a meaning: how much of the start a run forgets. At $N = 5$ only {{100 * np.exp(-5):.1f}} % of the start is left. For larger $N$ it tells you which updates the weights still hold: at a constant η, about those of the last $1/N$ of the run.**
+# **$N$ differs between recipes, too, by a factor of {{wide["N", len(published)]:.0f}}. But unlike λ it has a meaning: how much of the start a run forgets. At $N = 5$ only {{100 * np.exp(-5):.1f}} % of the start is left.**
 
 # %% tags=["hide-input"]
 claim("11-span", "The N of the published recipes that train from scratch spans a factor of {:.0f}, "
@@ -426,7 +446,7 @@ claim("11-momentum", "Momentum of 0.9 multiplies the N of a coupled SGD by ten",
 # %% [markdown]
 # ## 11.2 What N does: weights are an average of updates
 #
-# What is left of the start, and of each update? Suppose *decoupled* decay, as in AdamW. Write $w_t$ for the weights before step $t$ and $\eta_tu_t$ for the update.
+# Why does a run with $N$ keep about $e^{-N}$ of its start, and what takes its place? Suppose *decoupled* decay, as in AdamW. Write $w_t$ for the weights before step $t$ and $\eta_tu_t$ for the update.
 #
 # 1. One step is $w_{t+1} = (1-\eta_t\lambda)\,w_t-\eta_tu_t$.
 # 2. Put the same formula, one step earlier, in place of $w_t$. Now the update $\eta_{t-1}u_{t-1}$ has the factor $1-\eta_t\lambda$.
@@ -446,7 +466,7 @@ claim("11-momentum", "Momentum of 0.9 multiplies the N of a coupled SGD by ten",
 # $$w_T\approx e^{-N}\,w_0+(1-e^{-N})\cdot\bigl(\text{average of the }-u_i/\lambda\bigr).$$
 #
 # At a constant η an update fades
-# to $1/e$ in $1/(\eta\lambda)$ steps. Call these steps the *memory* (in papers also *timescale*); $N$ is the length of the run divided by the memory.
+# to $1/e$ in $1/(\eta\lambda)$ steps. Call these steps the *memory* (in papers also *timescale*); $N$ is the length of the run divided by the memory. So if $N$ is large, the weights hold about the updates of the last $1/N$ of the run.
 
 
 # %%
@@ -484,8 +504,7 @@ claim("11-average", "λ times the sum of the c_i is one minus the share of the s
       measured=0.4 * c.sum() + share, equals=1, within=1e-12)
 
 # %% [markdown]
-# Rebuilt from these, the weights agree to $10^{-9}$.
-# Which updates count most in the average? Figure 11.4 shows $\lambda c_i$ under four schedules; *warm-up–stable–decay* falls to zero in the last fifth of the run.
+# It does, to $10^{-9}$. Which updates count most in the average? Figure 11.4 shows $\lambda c_i$ under four schedules; *warm-up–stable–decay* falls to zero in the last fifth of the run.
 
 # %% tags=["hide-input"]
 def draw_average(ax, n, steps=1000):
@@ -535,10 +554,12 @@ figures.show(fig, "Two panels with the coefficient of each update in the final w
 #
 # ## 11.3 How large the weights get, and how far they turn
 #
-# > **Two more numbers.** The **RMS** (root mean square) of a tensor $w$ with $d$ entries is $\lVert w\rVert/\sqrt d$, the
+# Two more numbers tell what λ does to a tensor during the run. The audit (§11.6) reads them.
+#
+# > The **RMS** (root mean square) of a tensor $w$ with $d$ entries is $\lVert w\rVert/\sqrt d$, the
 # > typical size of an entry. The **turn** θ is the angle between $w$ before a step and $w$ after it.
 #
-# Suppose that η is constant, and that each update $u$ has RMS one and a random direction, independent of those before it. Adam's updates have these properties if gradients are pure noise and $\beta_1 = 0$ (no momentum). Write $r_t$ for the norm $\lVert w_t\rVert$.
+# Can η and λ alone predict them? Suppose that η is constant, and that each update $u$ has RMS one and a random direction, independent of those before it. Adam's updates have these properties if gradients are pure noise and $\beta_1 = 0$ (no momentum). Write $r_t$ for the norm $\lVert w_t\rVert$.
 #
 # 1. Decay takes $w$ to $(1-\eta\lambda)\,w$. The update has the length $\eta\sqrt d$ and stands, on average, at a right angle to $w$ (Figure 11.5, left). By Pythagoras
 #    $r_{t+1}^2 = (1-\eta\lambda)^2r_t^2+\eta^2d$.
@@ -563,7 +584,7 @@ figures.show(fig, "Two panels with the coefficient of each update in the final w
 #
 # </details>
 #
-# We check this on pure noise.
+# We check both on pure noise.
 
 # %%
 def with_momentum(lr_decay, beta=0.9):
@@ -643,14 +664,14 @@ claim("11-turn", "Their turn per step is {:.2f} times √(2ηλ) √((1 − β�
 # ## 11.4 Which N is best?
 #
 # If $N$ told the whole story, one good $N$ would serve every run. Does it? A small network with batch norm learns MNIST-1D, short
-# signals in ten classes, by AdamW under linear-to-zero. There are two ways to make a run longer:
+# signals in ten classes, by AdamW, while η falls linearly to zero. There are two ways to make a run longer:
 #
 # - **more data**: {{below: amounts[0]}}, {{below: amounts[1]}} or {{below: amounts[2]:,}} signals, each *passed* (used) {{below: 25 * lengths[0] / amounts[0]:.0f}} times;
 # - **more passes**: always {{below: amounts[1]}} signals, passed {{below: 25 * lengths[0] / amounts[1]:.0f}}, {{below: 25 * lengths[1] / amounts[1]:.0f}} or {{below: 25 * lengths[2] / amounts[1]:.0f}} times.
 #
 # Either way the runs have {{below: lengths[0]}}, {{below: lengths[1]}} and {{below: lengths[2]}} steps. We try λ = 0 and six $N$, with the same five seeds.
-# The peak η is {{below: low_eta}} (*small*). Of four η that we tried {{below: good_eta}} (*good*) has the lowest loss, except with 1,000 signals, where {{below: (0.01, low_eta, 0.09, good_eta)[best_eta[2]]}} has.
-# *Predict:* in which way does the best λ stay the same, and in which the best $N$?
+# The peak η is {{below: low_eta}} (*small*). Of four η tried, {{below: good_eta}} (*good*) has the lowest loss in all runs but one.
+# *Predict:* when a run gets longer in the first way, does the best λ stay, or the best $N$? And in the second?
 #
 # Held-out signals give the loss and the share of wrong answers (the *error*). We compare runs of the same seed; ± is half the 95-percent interval of their differences.
 
@@ -876,10 +897,10 @@ axes[1, 0].set_ylabel("error − that\nat λ = 0, points")
 figures.title(fig, f"At a small η, {low_eta}")
 
 # %% tags=["hide-input"]
-axes[0, 0].set_title("More data: by loss best N falls")
-axes[0, 1].set_title("More passes: by loss it rises")
-axes[1, 0].set_title("By error: flat up to N = 4")
-last = axes[1, 1].set_title("By error: flat up to N = 4, too")
+axes[0, 0].set_title("More data: best N falls (loss)")
+axes[0, 1].set_title("More passes: it rises (loss)")
+axes[1, 0].set_title("By error: unclear up to N = 4")
+last = axes[1, 1].set_title("Unclear up to N = 4, too")
 
 # %% tags=["hide-input"]
 drawn = [figures.drawn(ax) for ax in axes.flat]
@@ -905,7 +926,7 @@ by_error = [interval(100 * (run["error"][:, 4] - run["error"][:, 0])) for run in
 # %% [markdown]
 # At the small η of Figure 11.6 neither the best $N$ by loss stays the same, nor the best λ. By error every $N$ below 16 is within {{flat:.1f}} points of λ = 0.
 #
-# How fast does the best λ by loss move? Figure 11.7 has its slope against the number of steps, both in logarithms, at the four η.
+# How fast does the best λ by loss move? Figure 11.7 has its slope at the four η. A slope of −1 means: with twice the steps, half the λ.
 # The rule *keep λ* has the slope 0, and *keep N* −1, because at a given $N$ λ is proportional to 1/steps.
 
 # %% tags=["hide-input"]
@@ -930,7 +951,7 @@ fig, axes = figures.subplots(1, 2, sharey=True, figsize=(7.2, 3.1))
 for which, ax in enumerate(axes):
     draw_slopes(ax, which)
 axes[0].set_ylabel("peak η")
-axes[0].set_title("More data: λ falls")
+axes[0].set_title("More data: λ falls more than by\nkeep N, not clearly at 0.27")
 last = axes[1].set_title("More passes: it rises,\nnot clearly at 0.27")
 
 # %% tags=["hide-input"]
@@ -945,7 +966,7 @@ figures.show(fig, "The slope of the best λ by loss against the number of steps,
              "one that Wang and Aitchison predict.")
 
 # %% [markdown]
-# At the good η the loss hardly depends on $N$, so the intervals are wide. They contain the slopes that Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)) predict: *keep N* for more data, *keep λ* for more passes.
+# Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)) predict *keep N* for more data, *keep λ* for more passes. At the good η our intervals contain these slopes, but they are wide, as the loss hardly depends on $N$ there.
 # **At the three smaller η neither rule lies in the interval, for more data or for more passes. No rule replaces trying; $N$ gives you the scale to try on.**
 
 # %% tags=["hide-input"]
@@ -970,7 +991,7 @@ claim("11-ends", "The slope of a straight line is its slope",
 # %% [markdown]
 # ### Where the choice matters
 #
-# The table compares pairs of $N$ in stored runs: at the good η, and in two longer runs at the small η.
+# How much can the choice of $N$ cost? We compare pairs of $N$ in stored runs: five at the good η, and two longer ones at {{low_eta}}. That is too small for {{amounts[1]}} signals, but for {{pool:,}} the best of three that we tried.
 
 # %% tags=["hide-input"]
 four = [interval((stored[3, :, :, k] - stored[3, :, :, 4]).mean(0)[:, 0]) for k in (0, 3)]
@@ -994,11 +1015,11 @@ for run, n, rival, less, right in (
 better = stored[3][..., [0, 3], :].mean(1) - stored[3][..., [4], :].mean(1)
 
 # %% [markdown]
-# **Good η.** $N = 4$ was a little better than λ = 0 and $N = 1$ in all five runs, but we picked it after seeing these same runs, so expect less on new ones.
+# **At the good η little is at stake up to $N = 4$.** $N = 4$ was a little better than λ = 0 and $N = 1$ in all five runs, but we picked it after seeing them, so on new runs its gain will probably be smaller. A larger $N$ can cost more: with {{pool:,}} signals $N = 16$ has {{loss_of_16.mean:.2f}} ± {{loss_of_16.half:.2f}} more loss than $N = 4$.
 #
-# **Longer runs.** With 40 passes at the small η $N = 16$ saves {{many.mean:.2f}}. But that η is too small; at the good one the same $N$ saves only {{of_40_settled.mean:.2f}} ± {{of_40_settled.half:.2f}}. **So λ made up in part for a wrong η.**
+# **At too small an η more is,** because λ makes up in part for the wrong η. With {{amounts[1]}} signals in {{25 * 800 // amounts[1]}} passes, at the small η, $N = 16$ has {{many.mean:.2f}} less loss than λ = 0. At the good η the same $N$ saves only {{of_40_settled.mean:.2f}} ± {{of_40_settled.half:.2f}}.
 #
-# **Choose by the measure you will use.** At the small η, on average over the five runs, $N = 16$ has less loss than λ = 0, yet more errors.
+# **Choose by the measure you will use.** At the small η, on average, $N = 16$ has less loss than λ = 0, yet more errors.
 #
 # <details>
 # <summary>The same five runs at four η, how a best λ was found, and what others find</summary>
@@ -1017,7 +1038,7 @@ better = stored[3][..., [0, 3], :].mean(1) - stored[3][..., [4], :].mean(1)
 # Why does the best λ move? Probably because a network overfits less with more data, and more with more passes. We have not shown this.
 #
 # Wang and Aitchison find that the best memory, counted
-# in passes, is about constant (slopes −1 and 0). For language models of one pass, Bergsma et al. find that more data mean a *larger* best $N$ (§11.1). They write it as a power law of $\tau = B/(\eta\lambda D)$, for $D$ tokens in batches of $B$. At a constant η that is $1/N$; under linear-to-zero, with the peak η, $1/(2N)$.
+# in passes, is about constant (slopes −1 and 0). For language models of one pass, Bergsma et al. (2025b) find that more data mean a *larger* best $N$. They write it as a power law of $\tau = B/(\eta\lambda D)$, for $D$ tokens in batches of $B$. At a constant η that is $1/N$; under linear-to-zero, with the peak η, $1/(2N)$.
 #
 # </details>
 
@@ -1033,8 +1054,7 @@ claim("11-errors", "Averaged over the five runs, N = 16 has {:.1f} points more w
 # %% [markdown]
 # ## 11.5 Carrying λ over to another run
 #
-# When you change the run, what should λ become? Some rules are *arithmetic*: they keep $N$, though it need not be best again (§11.4). Others are
-# *observed*: somebody tried many λ and looked. $c$ is a positive factor.
+# When you change the run, what should λ become? Some rules are *arithmetic*: they keep $N$, though it need not be best again. Others are *observed*: somebody tried many λ and looked. $c$ is a positive factor.
 #
 # | you change | new λ | kind of rule |
 # |---|---|---|
@@ -1048,11 +1068,11 @@ claim("11-errors", "Averaged over the five runs, N = 16 has {:.1f} points more w
 # <details>
 # <summary>Conditions, sources, and why</summary>
 #
-# - *η → cη, λ → λ/c:* if in addition the loss ignores the size of $w$, the start is scaled by $c$ and Adam's ε is 0, then all directions stay: write $w = c\,\tilde w$ in the step of AdamW, whose update does not notice the scale of the gradient; both sides divide by $c$.
-# - *Batch:* there are $1/c$ times as many steps, so λ must be $c$ times as large for the same sum. Bergsma et al. (2025b) measured that this is best.
-# - *Even with the right η this rule can fail.* At the small η of §11.4 it carries $N = {{below: grid[best_of_few]:.0f}}$, the best for {{amounts[0]}} signals, to {{amounts[2]:,}} signals. There $N = 1$ has {{below: carried.mean:.2f}} ± {{below: carried.half:.2f}} less loss.
+# - *η → cη, λ → λ/c:* this keeps every ηλ, so it keeps $N$. Under three conditions AdamW then even goes in the same directions: the loss ignores the size of $w$, the start is scaled by $c$, and Adam's ε is 0. For write $w = c\,\tilde w$ in its step. The update does not notice the scale of the gradient, so both sides divide by $c$.
+# - *Batch:* there are $1/c$ times as many steps. So for the same sum λ must be $c$ times as large. Bergsma et al. (2025b) measured that this is best.
 # - *Batch × $c$, same passes, η × $\sqrt c$:* $\sqrt c\,\lambda$ keeps $N$.
-# - *Data and passes:* Wang and Aitchison (2025) keep the memory, counted in passes; one pass: §11.1. Ours: §11.4.
+# - *Data and passes:* with $m$ steps a pass the memory is $1/(\eta\lambda m)$ passes. Wang and Aitchison (2025) find that the best one stays. More data multiply $m$ by $c$, so $\lambda/c$ keeps it; more passes leave $m$, so λ keeps it. The row of one pass is read off the recipes of §11.1. Our own runs are those of §11.4.
+# - *Keeping $N$ for more data can fail, even with the right η in it.* At the small η of §11.4 it carries $N = {{below: grid[best_of_few]:.0f}}$, the best for {{amounts[0]}} signals, to {{amounts[2]:,}} signals. There $N = 1$ has {{below: carried.mean:.2f}} ± {{below: carried.half:.2f}} less loss.
 # - *PyTorch's AdamW → the AdamW paper's:* $\eta\lambda$, with the peak η, keeps every step. See chapter 3.
 # - *AdamW → SGD with momentum μ:* $\lambda\,\eta\,(1-\mu)/\eta_\text{SGD}$ keeps $N$, only a scale to try on. The updates of the two optimisers differ, so the best λ may, too.
 #
@@ -1116,7 +1136,7 @@ claim("11-carried", "The best N of the grid for 250 signals, carried over to 1,0
 # %% [markdown]
 # ### Where the rules disagree: width
 #
-# The table's last row has three rules. In our network of 8, 20 or 50 units the best λ goes as the width $m$ to the power {{below: power.mean:.2f}} ± {{below: power.half:.2f}}, near the ½ of $\sqrt m$; with batch norm the power is higher (exercise 3).
+# For the width, three rules are in print. In our network of 8, 20 or 50 units the best λ goes as the width $m$ to the power {{below: power.mean:.2f}} ± {{below: power.half:.2f}}, near the ½ of $\sqrt m$; with batch norm the power is higher (exercise 3).
 # **So try all three.**
 #
 # <details>
@@ -1156,7 +1176,7 @@ claim("11-width", "Where η goes as 1/m, a line through the best λ of the three
 # %% [markdown]
 # ## 11.6 The audit: what λ does, tensor by tensor
 #
-# What does λ do in *your* model? For one tensor a few lines of torch tell. In this first, small model everything decays.
+# What does λ do in *your* model, to each tensor? For one tensor a few lines of torch tell. In our first, small model everything decays.
 
 # %%
 def cross_entropy(model, batch):
@@ -1189,7 +1209,7 @@ predicted = (2 * lr * weight_decay * 0.1 / 1.9) ** 0.5  # (11.5), with momentum'
 print(f"N = {N:.1f}   RMS ratio {ratio:.2f}   last turn {turn:.3f}, on noise {predicted:.3f}")
 
 # %% [markdown]
-# *RMS ratio* is the RMS divided by $\sqrt{\eta/2\lambda}$, with the η of the last step. It is near the {{with_momentum(0.01):.2f}} that noise gives at this ηλ = 0.01. Read it only while η is constant: when η falls, the norm lags behind. The book's tool does this for all tensors:
+# The *RMS ratio* is the RMS divided by $\sqrt{\eta/2\lambda}$. Noise would give {{with_momentum(0.01):.2f}} at this ηλ = 0.01, and the ratio is near it. The book's tool does this for all tensors:
 
 
 # %% tags=["hide-input"]
@@ -1224,9 +1244,14 @@ verdicts_of(of_mlp)
 
 # %% [markdown]
 # The first matrix is *scale-invariant* ([chapter 7](07_scale_invariance.ipynb)): a batch norm follows it, so the loss ignores its size.
-# Here λ only sets the turn. On the last matrix it changes the function, too.
+# Here λ only sets the turn. On the last matrix it changes the function, too. (The tool's word *penalty* is loose there, as AdamW adds nothing to the loss.) The biases and the norm's γ and β decay, which they rarely should ([chapter 6](06_bias_exclusion.ipynb)).
 #
-# *In equilibrium* means that $r^2$ is within 20 % of $r_*^2$. As (11.4) holds for noise only, the audit estimates $r_*$ from the tensor's own norm, halfway and at the end. So the RMS ratio need not be 1. The audit also warns that biases and the norm's γ and β decay, which they rarely should ([chapter 6](06_bias_exclusion.ipynb)).
+# <details>
+# <summary>When the tool says "in equilibrium"</summary>
+#
+# It says so if $r^2$ is within 20 % of $r_*^2$. As (11.4) holds for noise only, the tool estimates $r_*$ from the tensor's own norm, halfway and at the end. So the RMS ratio need not be 1. Read it only while η is constant: when η falls, the norm lags behind.
+#
+# </details>
 #
 # The second model, a small transformer with normalised queries and keys,
 # learns to continue Shakespeare's sonnets in 80 steps with η = 0.01. So $S = {{below: states.N_end.sel(tensor="head.weight").item() / 3.75:.1f}}$, and we type λ = 3.75 to get $N = 3$.
@@ -1353,7 +1378,7 @@ claim("11-qk", "Of the two matrices of queries and keys {} end in equilibrium",
       measured=sum(settled_qk), equals=2)
 
 # %% [markdown]
-# The third model is yours: put it into these three lines.
+# The third model is yours: change these three lines.
 
 # %%
 your_model = nn.Linear(40, 10).double()
@@ -1366,7 +1391,7 @@ verdicts_of(audited(your_model, your_optimizer, cross_entropy, your_batches))
 # %% [markdown]
 # ## 11.7 From the default to a decision
 #
-# We go the whole way twice, with PyTorch's default λ as the fallback: for a convolutional network on {{below: fitted.shape[1]}} handwritten digits, at the best η that we tried, and for a smaller transformer on the sonnets, **at half of it**.
+# What does the recipe look like in practice? We go the whole way for a convolutional network on {{below: fitted.shape[1]}} handwritten digits, at the best η that we tried. Then we go part of the way for a smaller transformer on the sonnets, **at half of its best η**. Each time the fallback is PyTorch's default λ.
 
 # %%
 data, rate, tries = load("digits"), 0.05, np.array([1 / 4, 1, 4])
@@ -1390,9 +1415,9 @@ of_cnn = audited(cnn, adamw, cross_entropy, batches, to_zero)
 verdicts_of(of_cnn, ("0.weight", "4.weight", "10.weight"))
 
 # %% [markdown]
-# The default does nothing here, because $S$ is only {{forgettings(rate, 1, factors_of(100, linear)):.2f}}, so $N = \lambda S$ is next to zero.
+# The default does nothing here: $S$ is only {{forgettings(rate, 1, factors_of(100, linear)):.2f}}, so $N = \lambda S$ is next to zero.
 #
-# **Then run the three tries,** with five seeds. (Here the default, $N = {{forgettings(rate, 0.01, factors_of(100, linear)):.3f}}$, stands in for λ = 0.) Of the three, $N = \frac14$ had the lowest loss. The default has less still, so the search ends (box 8 of Figure 11.11); for the picture we add $\frac1{16}$:
+# **Then run the three tries,** with five seeds. (The default, $N = {{forgettings(rate, 0.01, factors_of(100, linear)):.3f}}$, stands in for λ = 0.) Of the three, $N = \frac14$ had the lowest loss. The default has less still, so the search ends (box 8 of Figure 11.11); for the picture we add $\frac1{16}$:
 
 # %%
 digits_n = np.array([1 / 16, *tries])
@@ -1520,9 +1545,9 @@ assert np.allclose(decays[3:], [right_lam, wrong_lam], rtol=0.02), "N = 1 and N 
 of_wrong = interval(on_validation[:, 4] - on_validation[:, 3])  # the λ of a smaller η
 
 # %% [markdown]
-# **Digits** (left). By the loss no try is better than the default, and $N = 4$ is far worse; by the errors we cannot tell: $N = 1$ has {{fewer_wrong.mean:.1f}} ± {{fewer_wrong.half:.1f}} points fewer. So we keep the default.
+# **Digits** (left). By loss no try is better than the default, and $N = 4$ is far worse. By error we cannot tell: $N = 1$ has {{fewer_wrong.mean:.1f}} ± {{fewer_wrong.half:.1f}} points fewer. So we keep the default.
 #
-# **Sonnets** (right). $N = {{tries[chosen_text - 1]:g}}$ has the lowest loss and is not at an end, and its gain is clear, so we take it. On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter.
+# **Sonnets** (right). $N = {{tries[chosen_text - 1]:g}}$ has the lowest loss, is not at the edge, and its gain is clear. So we take it. On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter.
 #
 # **A better η would gain more.** With twice this η, the best we tried, the sonnets have {{slower.mean:.2f}} less loss at $N = 1$.
 
@@ -1596,10 +1621,10 @@ def draw_costs(ax, runs, bold):
 # %% tags=["hide-input"]
 of_short = {name: (grid, settled[k], color, dash) for k, name, color, dash in (
     (0, "250 signals", figures.GREEN, "o-"), (1, "500 signals", figures.ORANGE, "o-"),
-    (2, "1,000 signals", figures.BLUE, "o-"), (3, "500 signals, 5 passes", figures.AMBER, "D-"))}
+    (2, "1,000 signals", figures.BLUE, "o-"), (3, "500 signals, 5 passes", figures.ORANGE, "D--"))}
 of_short["200 digits"] = ([0, *digits_n], on_validation, figures.PINK, "s-")
-kinds = ((figures.ORANGE, "o-"), (figures.BLUE, "o-"), (figures.PINK, "s-"),
-         (figures.GREEN, "s-"), (figures.AMBER, "D-"))
+kinds = ((figures.ORANGE, "o-"), (figures.ORANGE, "o--"), (figures.PINK, "s-"),
+         (figures.PINK, "s--"), (figures.AMBER, "D-"))
 seen = [stored[3, ..., 0], np.stack([*long, longer[1]])[..., 0]]  # losses by run, seed and N
 blur = np.median([interval((each - each[..., [4]])[..., k].T).half
                   for each in seen for k in (0, 3)])  # of λ = 0 and N = 1 less N = 4
@@ -1622,8 +1647,8 @@ leaves = of_digits[0, 1, ..., 0].mean(0)
 axes[1].text(3.6, 0.28, f"200 digits, 20 passes:\n{leaves[5] - leaves.min():.2f} at N = 16",
              color=figures.PINK, ha="right")
 axes[1].set_xlabel("N")
-axes[0].set_title("Few passes: low up to N = 1")
-last = axes[1].set_title(f"{many_passes}+ passes: N = 4 ends near the lowest, N = 16 not always")
+axes[0].set_title("Few passes: low up to the bold N = 1")
+last = axes[1].set_title(f"{many_passes}+ passes: the bold N = 4 is low, N = 16 not always")
 
 # %% tags=["hide-input"]
 short_ones, long_ones = (figures.drawn(ax) for ax in axes)
@@ -1643,7 +1668,7 @@ figures.show(fig, "Loss above the lowest of its run against N, with λ = 0 at th
              "0.1 above the lowest. "
              "In the upper panel signals and digits have "
              f"{25 * lengths[0] // amounts[0]} passes, unless "
-             "it says 5, and for digits λ = 0 stands for the default.")
+             "it says 5; digits have no N above 4, and for them λ = 0 stands for the default.")
 
 # %% tags=["hide-input"]
 decided = np.array([[0.97, 1.00, 0.99], [1.00, 1.04, 0.96], [0.96, 0.98, 1.01]])
@@ -1653,13 +1678,13 @@ assert ten[0].low > 0 > ten[2].low, "N = 1 is a clear gain, N = 16 is none"
 assert ten[0].mean > bars[3] * decided_s, "the recipe's words for it"
 
 # %% [markdown]
-# **Fewer than {{many_passes}} passes.** All losses up to $N = 1$ are in the grey band, less than 0.1 above the lowest. On the digits $N = 1$ is worse than the default by {{digits_one.mean:.3f}} ± {{digits_one.half:.3f}}, a tenth of its loss, and $N = 4$ was far worse. On the signals, though, $N = 4$ was a little better than 1 (§11.4).
+# **Fewer than {{many_passes}} passes.** All losses up to $N = 1$ are in the grey band, less than 0.1 above the lowest. On the digits $N = 1$ is worse than the default by {{digits_one.mean:.3f}} ± {{digits_one.half:.3f}}, a tenth of the default's loss, and $N = 4$ was far worse.
 #
-# **{{many_passes}} passes or more.** $N = 4$ is in the band, at most {{up(of_long[:, 4].max()):.2f}} above the lowest (for {{amounts[1]}} signals at $N = {{grid[of_long[0].argmin()]:.0f}}$ or {{grid[of_long[1].argmin()]:.0f}}); but then λ = 0 and $N = 1$ are at most {{up(of_long[:, [0, 3]].max()):.2f}} above it, and on the digits in 20 passes $N = 4$ is worse than 1.
+# **{{many_passes}} passes or more.** $N = 4$ is in the band, too, at most {{up(of_long[:, 4].max()):.2f}} above the lowest loss; λ = 0 and $N = 1$ are at most {{up(of_long[:, [0, 3]].max()):.2f}} above. The best $N$ depends on the task: for {{amounts[1]}} signals it is {{grid[of_long[0].argmin()]:.0f}} or {{grid[of_long[1].argmin()]:.0f}}, but on the digits in 20 passes $N = 4$ is worse than 1.
 #
-# **If η is too small,** more is at stake either way: on the signals λ = 0 costs up to {{up(slow_signals[:, 0].max()):.2f}} and the bold $N$ up to {{up(bold_costs[0]):.2f}}; on the digits the bold $N$ costs up to {{up(bold_costs[1]):.2f}} and λ = 0 next to nothing.
+# **If η is too small,** both λ = 0 and the bold $N$ can cost more. On the signals λ = 0 costs up to {{up(slow_signals[:, 0].max()):.2f}} and the bold $N$ up to {{up(bold_costs[0]):.2f}}; on the digits the bold $N$ costs up to {{up(bold_costs[1]):.2f}} and λ = 0 next to nothing.
 #
-# **Why then prefer an earlier λ?** You know how its runs ended. The bold $N$ may end above or below them, and one run cannot tell: even five seeds show such differences only to about ± {{blur:.2f}}.
+# **Why then prefer an earlier λ?** You know how its runs ended. One run cannot tell whether the bold $N$ is better: even five seeds show such differences only to about ± {{blur:.2f}}.
 
 # %% tags=["hide-input"]
 claim("11-nothing", "In the five runs of signals, each at the best η tried, and on the digits of "
@@ -1736,14 +1761,14 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
       measured=by_rate[best_rate, best_column] - by_rate.min(), below=0.05)
 
 # %% [markdown]
-# Only in part. With η too large (top row) the loss falls along the row from {{by_rate[3, 0]:.2f}} to {{by_rate[3].min():.2f}}, but with η too small (bottom row) only from {{by_rate[0, 0]:.2f}} to {{by_rate[0].min():.2f}}, and on the digits a larger λ then harms (exercise 7).
-# By loss η matters more: even with its best λ, η = {{rates[0]}} has {{slow_rate.mean:.2f}} ± {{slow_rate.half:.2f}} more loss than η = {{rates[2]}}. By error that is not clear ({{slow_errors.mean:.1f}} ± {{slow_errors.half:.1f}} points), and the search would settle on η = {{rates[wrong.mean(1)[:, 1].argmin()]}}.
+# A larger λ makes up for a wrong η only in part. With η too large (top row) the loss falls along the row from {{by_rate[3, 0]:.2f}} to {{by_rate[3].min():.2f}}, but with η too small (bottom row) only from {{by_rate[0, 0]:.2f}} to {{by_rate[0].min():.2f}}.
+# By loss η matters more: even with its best λ, η = {{rates[0]}} has {{slow_rate.mean:.2f}} ± {{slow_rate.half:.2f}} more loss than η = {{rates[2]}}. By error that is not clear.
 #
 # **So settle η at the bold $N$, by your own measure, then $N$ at that η.**
 #
 # ### Fine-tuning
 #
-# Fine-tuning wants to keep the start, and $N = 1$ leaves only {{100 * np.exp(-1):.0f}} % of it. **So leave λ at its default if that is below $0.05/S$, and else type $0.05/S$.** (In 938 steps, linear to zero from $\eta = 2\cdot10^{-5}$, this is {{0.05 / forgettings(2e-5, 1, factors_of(938, linear)):.0f}}, far above every usual λ.) Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so start at $\lambda = 0.05/S$ and try $0.2/S$ next. We tested neither, nor proxies.
+# Fine-tuning wants to keep the start; $N = 1$ would leave {{100 * np.exp(-1):.0f}} % of it. **So leave λ at its default if that is below $0.05/S$, else type $0.05/S$.** Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so try $\lambda = 0.2/S$, too. We tested none of this, nor proxies.
 #
 # ## 11.8 In practice: a page to tear out
 #
@@ -1765,6 +1790,7 @@ Settled: both η ÷ 3 and η × 3 are worse.
 Clear: the mean gain of 3, 4 or 5 seeds is above {bars[3]:.1f}, {bars[4]:.1f} or {bars[5]:.2f} \
 standard deviations.
 N of your row, the second is the bold one (k: tokens per weight):
+a run like a published one: its N ÷ 4, its N, its N × 4
 language, one pass: {terms["language"]};  many: {terms["language, passes"]}
 50,000 images or more, 10 to 89 passes: {terms["images"]};  more: {terms["images, long"]}
 anything else, fewer than {many_passes} passes: {terms["few passes"]} and λ = 0;  \
@@ -1773,7 +1799,7 @@ more: {terms["more passes"]} and λ = 0"""
 # %% tags=["hide-input"]
 boxes = {
     "tune": (2, 9, "1  fine-tuning?", figures.GREY),
-    "leave": (6, 9, "λ = 0.05/S or less;\nLoRA: then try 0.2/S", figures.BLUE),
+    "leave": (6, 9, "the default λ, but at most\n0.05/S; LoRA: also 0.2/S", figures.BLUE),
     "recipe": (2, 8, "2  a recipe published for\na run like yours?", figures.GREY),
     "its": (6, 8, "its N is your\nbold N", figures.ORANGE),
     "one": (2, 7, "3  only one run?", figures.GREY),
@@ -1791,7 +1817,7 @@ boxes |= {
     "split": (6, 4, "let only matrices\ndecay; run again", figures.ORANGE),
     "try": (2, 3, "7  run the other N of your row\n(and λ = 0, if it stands there)",
             figures.ORANGE),
-    "end": (2, 2, "8  best at an end?\n(if λ = 0 is best, go to 9)", figures.GREY),
+    "end": (2, 2, "8  best at the edge of the tries?\n(if λ = 0 is best, go to 9)", figures.GREY),
     "more": (6, 2, go_on, figures.ORANGE),
     "gain": (2, 1, "9  clear gain over the fallback,\non validation data?", figures.GREY),
     "keep": (6, 1, "type the fallback", figures.BLUE),
@@ -1821,7 +1847,7 @@ for column in (chosen, chosen_text):  # the digits, then the sonnets
 assert [walk(tune="yes"), walk(one="yes")] == ["leave", "single"], "step 3 of the recipe"
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(6, 8.6))
+fig, ax = figures.subplots(figsize=(6, 8.75))
 arrow = {"arrowprops": {"arrowstyle": "->", "color": figures.GREY, "lw": 1.4, "shrinkA": 0,
                         "shrinkB": 0}}
 for x, y_at, text, color in boxes.values():
@@ -1853,16 +1879,16 @@ last = ax.annotate("", (3.75, 3), (6, 3), **arrow)
 
 # %% tags=["hide-input"]
 ax.text(0.25, -0.55, small_print, fontsize=9, va="top", linespacing=1.4).set_in_layout(False)
-ax.set(xlim=(0.1, 7.5), ylim=(-2.6, 9.45), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
+ax.set(xlim=(0.1, 7.5), ylim=(-2.8, 9.45), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
 ax.spines[:].set_visible(False), ax.set_title("From your run to λ = N/S")
-figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, then 0.2/S with LoRA. "
+figures.show(fig, "A decision tree. Fine-tuning: the default λ, at most 0.05/S; LoRA, also 0.2/S. "
              "A recipe is published for a run like yours: its N is your bold N. "
              "With only one run: the fallback. If η is not settled, move it by factors of 3 at the "
              "bold N, until it is. Fewer runs than your row needs: the fallback, or the best N of "
              "a proxy. Else run the fallback and audit it; if a bias or a scale decays, make "
              "two groups, so that only matrices decay, and run again. Then run the N of "
              "your row that are not yet run, at full length, and λ = 0, if it stands there. "
-             "If the best N is at an end, but not if λ = 0 is best, go on by "
+             "If the best N is at the edge of the tries, but not if λ = 0 is best, go on by "
              "factors of 4, while you have runs, "
              "N is at least 0.05 and the peak ηλ small; once a limit is "
              "reached, go on to the gain. If the gain "
@@ -1890,7 +1916,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, then 0.2/S w
 # <details>
 # <summary>How many seeds, why the limits of box 8, and an audit of two checkpoints</summary>
 #
-# If the differences within seeds have the standard deviation $s$, to see a mean difference δ takes about
+# The limit for a clear gain is half the width of the 95-percent interval of its mean. If the differences within seeds have the standard deviation $s$, to see a mean difference δ takes about
 # $8\,(s/\delta)^2$ seeds (for a power of 80 % at the level of 5 %), plus two or three.
 #
 # Three seeds see a true gain of $2\,s$ as clear in {{100 * seen_in[3]:.0f}} % of cases, five in {{100 * seen_in[5]:.0f}} %. One seed is not enough: if three $N$ are equally good, in two of three cases chance alone makes another $N$ look better than the fallback.
@@ -1909,11 +1935,11 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, then 0.2/S w
 # | not invariant, here λ is a penalty | λ changes the function, too | box 7 |
 # | decays though its role is … | a bias or a scale decays | two parameter groups (§11.6) |
 #
-# **Limits.** Our networks are small, our runs short, and Figures 11.6, 11.7 and 11.10 show one task. The table's last two rows rest on AdamW alone, and on stored runs of one set of five seeds.
+# **Limits.** Our networks are small and our runs short. The stored runs have AdamW and one set of five seeds, and Figures 11.6, 11.7 and 11.10 show one task.
 #
 # ## 11.9 Exercises
 #
-# **1.** (Choose λ.) Your run on 1,000 examples has 300 steps of AdamW in batches of 32, linear to zero from $\eta = 0.01$. Earlier runs like it had the default, λ = 0.01. Which λ do you try? Which do you type for a single run, with and without those earlier ones? And under SGD with momentum 0.9 and η = 0.1?
+# **1.** (Choose λ.) Your run on 1,000 examples has 300 steps of AdamW in batches of 32, linear to zero from $\eta = 0.01$. Earlier runs like it had the default, λ = 0.01. Which λ do you try? Which do you type for a single run, with and without earlier ones? And under SGD with momentum 0.9 and η = 0.1?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1936,17 +1962,17 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, then 0.2/S w
 # <summary>Solution</summary>
 #
 # $N = \eta\lambda\cdot2{,}000 = {{forgettings(0.001, 0.1, np.ones(2000)):.1f}}$, so {{100 * np.exp(-0.2):.0f}} % of the start survives. The encoder stays below its equilibrium, so its start sets its turn. Leave it, or try a larger $N$. (Where the number comes from: if $r_*$ is that of (11.4), $r^2/r_*^2-1$ is $0.31^2-1 = -{{1 - 0.31**2:.3f}}$ and shrinks as $e^{-2\eta\lambda t}$;
-# to come within 0.2 takes $\ln({{1 - 0.31**2:.3f}}/0.2)/(2\eta\lambda)$ steps.) The batch norm subtracts the encoder's bias again: drop it (`bias=False`).
+# to come within 0.2 takes $\ln({{1 - 0.31**2:.3f}}/0.2)/(2\eta\lambda)$ steps. So $2N$ must reach {{np.log((1 - 0.31**2) / 0.2):.1f}}, and here it is {{2 * forgettings(0.001, 0.1, np.ones(2000)):.1f}}.) The batch norm subtracts the encoder's bias again: drop it (`bias=False`).
 # Bias and head get no verdict on equilibrium, as neither is scale-invariant. For the head choose λ on validation data.
 #
 # </details>
 #
-# **3.** (Another network.) Which rule fits the width under batch norm? Predict first. In the folded code of §11.5 replace `by_width(int(m))` by `by_width(int(m), norm=True)`, and look at `power`. (The check below it then fails, as it should.)
+# **3.** (Another network.) Which rule fits the width under batch norm? Predict first. In the folded code of §11.5 replace `by_width(int(m))` by `by_width(int(m), norm=True)`, and look at `power`.
 #
 # <details>
 # <summary>Solution</summary>
 #
-# `power` becomes 1.3 ± 0.7: λ ∝ m lies well within this interval, √m just outside (on other seeds within), and keeping λ, the power 0, far outside. So which rule fits depends on the network. In both, the best λ at 50 units is above that at 8.
+# The check below then fails, as it should. `power` becomes 1.3 ± 0.7: λ ∝ m lies well within this interval, √m just outside (on other seeds within), and keeping λ, the power 0, far outside. So which rule fits depends on the network. In both, the best λ at 50 units is above that at 8.
 #
 # </details>
 #
@@ -1955,7 +1981,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, then 0.2/S w
 # <details>
 # <summary>Solution</summary>
 #
-# $N$ was 0.002, 0.02 and {{forgettings(0.001, 0.1, np.ones(2000)):.1f}}: two of the three did nothing, so they differ by nothing but chance, and so may the third. The best is at an end. In the long run the same λ is $N = {{forgettings(0.001, 0.1, np.ones(200_000)):.0f}}$, which nobody tried. One seed says nothing about 0.002.
+# $N$ was 0.002, 0.02 and {{forgettings(0.001, 0.1, np.ones(2000)):.1f}}: two of the three did nothing, so they differ by nothing but chance, and so may the third. The best is at the edge of what was tried. In the long run the same λ is $N = {{forgettings(0.001, 0.1, np.ones(200_000)):.0f}}$, which nobody tried. One seed says nothing about 0.002.
 #
 # </details>
 #
@@ -1976,11 +2002,11 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, then 0.2/S w
 #
 # $S = 5.06$: about half of $1{,}000\cdot0.01$, as both the rise and the fall are half cosines. The one-pass row gives the bold $N$: $\frac12\sqrt{20} = {{0.5 * 20**0.5:.1f}}$, so λ = {{0.5 * 20**0.5 / 5.06:.2f}}. (The other two, {{20**0.5 / 8 / 5.06:.2f}} and {{2 * 20**0.5 / 5.06:.1f}}, you cannot try; a smaller model with 20 tokens per weight could.)
 #
-# Batch × 4 leaves 250 steps, and with η × 2 $S$ is half of what it was. $k$ and the bold $N$ stay, so λ doubles: {{2 * 0.5 * 20**0.5 / 5.06:.2f}}, as §11.5 says for η × $\sqrt c$. Tokens × 10 makes $10\,S$, but $k = 200$ and $N = \frac12\sqrt{200} = {{0.5 * 200**0.5:.1f}}$. So λ = {{0.5 * 200**0.5 / 50.6:.2f}}: divided by $\sqrt{10}$, not by 10.
+# Batch × 4 leaves 250 steps, and with η × 2 $S$ is about half of what it was. $k$ and the bold $N$ stay, so λ doubles: {{2 * 0.5 * 20**0.5 / 5.06:.2f}}, as §11.5 says for η × $\sqrt c$. Tokens × 10 makes $10\,S$, but $k = 200$ and $N = \frac12\sqrt{200} = {{0.5 * 200**0.5:.1f}}$. So λ = {{0.5 * 200**0.5 / 50.6:.2f}}: divided by $\sqrt{10}$, not by 10.
 #
 # </details>
 #
-# **6.** (Nine runs.) CIFAR from scratch, 20 passes, a settled η, no earlier runs like it. You afford nine: 1, 4 and 16 with three seeds. Validation losses:
+# **6.** (Nine runs.) CIFAR from scratch, 20 passes, a settled η, no earlier runs like it. You can afford nine runs: $N = 1$, 4 and 16 with three seeds each. Validation losses:
 #
 # ```text
 # seed   N = 1   N = 4   N = 16
@@ -1994,17 +2020,26 @@ figures.show(fig, "A decision tree. Fine-tuning: λ at most 0.05/S, then 0.2/S w
 # <details>
 # <summary>Solution</summary>
 #
-# The fallback is the bold $N = 4$. Compare within seeds. $N = 1$ gains {{ten[0].mean:.2f}} with the standard deviation $s = {{decided_s:.2f}}$, and $2.5\,s = {{bars[3] * decided_s:.3f}}$: a clear gain. It is at an end, but your runs are spent. So type λ = $1/S$, and test once. With three runs more try $N = \frac14$.
+# The fallback is the bold $N = 4$. Compare within seeds. $N = 1$ gains {{ten[0].mean:.2f}} with the standard deviation $s = {{decided_s:.2f}}$, and $2.5\,s = {{bars[3] * decided_s:.3f}}$: a clear gain. It is the smallest you tried, but your runs are spent. So type λ = $1/S$, and test once. With three runs more try $N = \frac14$.
 # $N = 16$ gains {{ten[2].mean:.2f}} ± {{ten[2].half:.2f}}, which is no evidence. With seed 1 only it looks best by far, but one seed says nothing of how much seeds differ: type the fallback.
 #
 # </details>
 #
-# **7.** (Predict, then run.) In §11.7 set the digits' η to 0.0125, and print `on_validation.mean(0)`. Does a larger $N$ make up for it?
+# **7.** (Predict, then run.) In §11.7 set the digits' η to 0.0125, and print `on_validation.mean(0)`. Does a larger $N$ make up for it? What does a single run at the bold $N$ lose?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# Write `0.0125` in place of `0.05` in the line of `rate`. No: the validation loss is 1.00 with the default (the first column), and at $N = \frac1{16}$, $\frac14$, 1 and 4 (the others) 1.01, 1.05, 1.23 and 1.67.
+# Write `0.0125` in place of `0.05` in the line of `rate`. No: the validation loss is 1.00 with the default (the first column), and at $N = \frac1{16}$, $\frac14$, 1 and 4 (the others) 1.01, 1.05, 1.23 and 1.67. A single run at the bold $N = 1$ would thus end far above the default.
+#
+# </details>
+#
+# **8.** (Fine-tuning.) 3,000 steps of AdamW, a cosine to zero from $\eta = 2\cdot10^{-5}$, the default λ = 0.01. Which λ do you type? Which if η were 0.01?
+#
+# <details>
+# <summary>Solution</summary>
+#
+# $S = 3{,}000\cdot2\cdot10^{-5}/2 = {{forgettings(2e-5, 1, factors_of(3000, cosine)):.2f}}$, so $0.05/S = {{0.05 / forgettings(2e-5, 1, factors_of(3000, cosine)):.1f}}$. The default is less: leave it. With η = 0.01 $S = {{forgettings(0.01, 1, factors_of(3000, cosine)):.0f}}$, so the default has $N = {{forgettings(0.01, 0.01, factors_of(3000, cosine)):.2f}}$: too much. Type $0.05/S = {{0.05 / forgettings(0.01, 1, factors_of(3000, cosine)):.4f}}$.
 #
 # </details>
 #
