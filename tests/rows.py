@@ -141,7 +141,7 @@ def shown_in(cell: NotebookNode) -> Iterator[str]:
             if isinstance(node, ast.FormattedValue):
                 yield ast.unparse(node.value)
             elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "claim":
-                yield from map(ast.unparse, node.args)
+                yield from map(ast.unparse, (*node.args, *(word.value for word in node.keywords)))
 
 
 def without(chapter: int) -> list[str]:
