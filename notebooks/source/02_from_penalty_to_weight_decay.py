@@ -218,7 +218,7 @@ claim("02-sweep", "So does `sweep`, with which §2.10 trains many models at once
 #   both η and λ change: it is (2.1) with the learning rate $\eta'=a\eta$ and $\lambda'=(1-a)/(a\eta)$.
 #
 # Under a *schedule*, which lowers η during training, L2 decays by
-# $\eta_t\lambda$ in step $t$ and fades together with η, while a literal 0.99 stays as strong. If ηλ starts at 0.01 and η halves every five steps, L2 leaves
+# $\eta_t\lambda$ in step $t$ and fades together with η, while a literal 0.99 stays as strong. If ηλ starts at {{1 - 0.99:.2f}} and η halves every five steps, L2 leaves
 # {{below: penalty[0]:.2f}} of a weight without gradient after 20 steps, and the literal 0.99 only {{below: literal[0]:.2f}}.
 
 
@@ -740,7 +740,7 @@ def draw_step(at):
         at.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "lw": 1.6, "shrinkA": 0,
                                                 "shrinkB": 0, "color": figures.ORANGE})
     for x, y, words in ((-0.1, 1.45, "the loss's step:\nonly error 1 changes"),
-                        (-0.95, 0.42, "decay: −0.3 of the\nold error, for both")):
+                        (-0.72, 0.42, "decay: −0.3 of the\nold error, for both")):
         at.text(x, y, words, color=figures.GREY, size=9.5, ha="left" if y < 1 else "center", va="bottom")
     for (x, y), left, up in zip(corners[1:], (-1.9, -1.9), (1.13, 0.35), strict=True):
         at.text(left, up, f"({x:.1f}, {y:g})".replace("-", "−"), color=figures.ORANGE, size=9.5)
@@ -1691,6 +1691,8 @@ visited = (bottom[:, :, None] + path).swapaxes(2, 3)  # step, data set, learning
 over_time = test_error(visited[..., :-1], visited[..., -1]) / mean_error[:, None]
 at_rate = dict(zip(tried, over_time.mean(0).T, strict=True))
 reader_error, kept_error = at_rate[0.03], at_rate[0.01]
+
+# %% tags=["hide-input"]
 slow = sweep(MLP((200, 1), init="normal"), data, targets, loss="mse", batch_size=5,
              seeds=seeds(20), lr=0.01, weight_decay=[0, 10], steps=800, record_every=800)
 zeros = sweep(MLP((200, 1), init="zeros"), data, targets, loss="mse", batch_size=5,
@@ -1745,7 +1747,7 @@ assert abs(kept_error.mean() - last_error.mean()) < 0.05, "at η = 0.01, too"
 
 # %% tags=["hide-input"]
 answers = {"mean target": (np.zeros((20, 200)), targets.mean(1)),
-           "SGD, η = 0.03, λ = 10": (visited[:, :, 0, :-1], visited[:, :, 0, -1]),
+           "questioner: SGD,\nη = 0.03, λ = 10": (visited[:, :, 0, :-1], visited[:, :, 0, -1]),
            "SGD, η = 0.01, λ = 10": (visited[:, :, 2, :-1], visited[:, :, 2, -1]),
            "minimum, λ = 10": (bottom[:, :-1], bottom[:, -1]),
            "minimum, λ → 0": least,
@@ -1770,8 +1772,8 @@ def draw_shares(ax):
         ax.text(1.03, row, f"{ratios[name].mean():.3f}{error}", va="center", size=9.5)
     whole = ratios["mean target"].mean()
     ax.axvline(whole, color="k", ls=":", lw=1.2, label="_mean")
-    for x, words in ((0.45, "weights"), (0.96, "intercept")):
-        ax.text(x, -0.5, words, va="bottom", size=9.5, ha="center")
+    for x, words in ((0.5, "weights"), (0.98, "intercept")):
+        ax.text(x, -0.5, words, va="bottom", size=9.5, ha="right")
     ax.set_yticks(range(len(shares)), list(shares)), ax.grid(axis="y", visible=False)
     ax.set(ylim=(5.6, -1.1), xlim=(0, 1.25), ylabel="model",
            xlabel="test error (1 = that of the mean target)")
@@ -1781,16 +1783,18 @@ def draw_shares(ax):
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(7.4, 3.3))
 draw_shares(ax)
-ax.set_title("The gain is in the weights; SGD from zero loses some of it in the intercept")
+ax.set_title("The gain is in the weights; SGD from zero loses some of it in the intercept",
+             x=-0.34)
 part = {name: each.x[0] for name, each in figures.drawn(ax).items() if name != "_mean"}
 inner = [part[f"_intercept {row}"] - part[f"_weights {row}"] for row in range(6)]
-figures.show(fig, "Six bars of the test error, each split in a long part of the weights, a short one "
-             "of the intercept and a thin one of the noise. The weights' part is "
-             f"{part['_weights 0']:.2f} for the mean target, {part['_weights 3']:.2f} at the minimum "
-             f"for λ = 10, {part['_weights 4']:.2f} at that for λ → 0, and {part['_weights 5']:.2f} "
-             f"for SGD from zero. The intercept's is {inner[0]:.2f} for the mean target, "
-             f"{inner[3]:.2f} and {inner[4]:.2f} at the minima, and {inner[5]:.2f} for SGD from "
-             f"zero. The questioner's bar ends at {part['_noise 1']:.2f}.", number="2.13",
+figures.show(fig, "Six bars of the test error, each split in a long part of the weights, a short "
+             "one of the intercept and a thin one of the noise. The weights' part is "
+             f"{part['_weights 0']:.2f} for the mean target, {part['_weights 3']:.2f} at the "
+             f"minimum for λ = 10, {part['_weights 4']:.2f} at that for λ → 0, and "
+             f"{part['_weights 5']:.2f} for SGD from zero. The intercept's is {inner[0]:.2f} for "
+             f"the mean target, {inner[3]:.2f} and {inner[4]:.2f} at the minima, and "
+             f"{inner[5]:.2f} for SGD from zero. The questioner's bar ends at "
+             f"{part['_noise 1']:.2f}.", number="2.13",
              caption="Test errors, relative to the mean target's: means over 20 data sets, with "
              "standard errors. Each bar adds the squared errors of the weights and of the "
              "intercept; grey is the noise. The dotted line marks the mean target.")
