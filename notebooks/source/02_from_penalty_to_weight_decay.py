@@ -741,7 +741,8 @@ def draw_step(at):
                                                 "shrinkB": 0, "color": figures.ORANGE})
     for x, y, words in ((-0.1, 1.45, "the loss's step:\nonly error 1 changes"),
                         (-0.72, 0.42, "decay: −0.3 of the\nold error, for both")):
-        at.text(x, y, words, color=figures.GREY, size=9.5, ha="left" if y < 1 else "center", va="bottom")
+        at.text(x, y, words, color=figures.GREY, size=9.5, va="bottom",
+                ha="left" if y < 1 else "center")
     for (x, y), left, up in zip(corners[1:], (-1.9, -1.9), (1.13, 0.35), strict=True):
         at.text(left, up, f"({x:.1f}, {y:g})".replace("-", "−"), color=figures.ORANGE, size=9.5)
     at.text(0.1, 0.05, "no error", color=figures.GREY, size=9.5, va="bottom")
@@ -1091,8 +1092,8 @@ def name_regions(ax):
                         (0.039, 0.4, "shuffled mini-\nbatches explode"),
                         (0.0455, 13, "full batches\nexplode"), (0.0505, 8.1, "all explode")):
         ax.text(x, y, words, size=9.5)
-    ax.annotate("hatched: only batches\ndrawn anew explode", (0.0335, 14.1), (0.0012, 13.6), size=9.5,
-                color=ANEW, arrowprops={"arrowstyle": "-", "lw": 0.8, "color": ANEW})
+    ax.annotate("hatched: only batches\ndrawn anew explode", (0.0335, 14.1), (0.0012, 13.6),
+                size=9.5, color=ANEW, arrowprops={"arrowstyle": "-", "lw": 0.8, "color": ANEW})
     ax.text(0.0635, 11.1, "border: shuffled", size=9.5, ha="right", color=figures.ORANGE)
     ax.text(0.0565, 3.9, "border: full batches", size=9.5, rotation=-67, ha="center",
             va="center", color=figures.BLUE)
