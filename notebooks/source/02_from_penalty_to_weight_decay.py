@@ -13,7 +13,7 @@
 #
 # If you only want to set λ, read §2.2 to §2.5 and §2.13.
 #
-# *Reading time an hour; the code runs in about 12 seconds.*
+# *Reading time an hour, with folds and exercises 90 minutes; the code runs in about 12 seconds.*
 
 # %%
 import itertools
@@ -173,7 +173,7 @@ for _ in range(100):
     optimizer.step()
 
 difference = layer.weight.detach().numpy()[0] - w
-print(f"largest difference from the steps by hand: {abs(difference).max():.12f}")
+print("the steps by hand:", np.allclose(difference, 0, rtol=0, atol=1e-12))
 
 
 # %% tags=["hide-input"]
@@ -217,8 +217,8 @@ claim("02-sweep", "So does `sweep`, with which §2.10 trains many models at once
 # - **Step first**, then decay the result: $a\,(w - \eta g(w)) = aw - a\eta\, g(w)$. The gradient is scaled as well, so
 #   both η and λ change: it is (2.1) with the learning rate $\eta'=a\eta$ and $\lambda'=(1-a)/(a\eta)$.
 #
-# Both hold at a constant η. Under a *schedule*, which lowers η during training, L2 decays by
-# $\eta_t\lambda$ in step $t$ and fades together with η, while a literal 0.99 stays as strong. If η halves every five steps, L2 leaves
+# Under a *schedule*, which lowers η during training, L2 decays by
+# $\eta_t\lambda$ in step $t$ and fades together with η, while a literal 0.99 stays as strong. If ηλ starts at {{1 - 0.99:.2f}} and η halves every five steps, L2 leaves
 # {{below: penalty[0]:.2f}} of a weight without gradient after 20 steps, and the literal 0.99 only {{below: literal[0]:.2f}}.
 
 
@@ -269,8 +269,8 @@ claim("S0-11", "Under this schedule a literal 0.99 and L2 leave a weight without
 # **Intuition.** While $g + \lambda w$ hardly changes, the buffer sums $1+\mu+\mu^2+\dots=\frac1{1-\mu}$ copies of it.
 # So momentum 0.9 multiplies both the loss's step and the decay by {{1 / (1 - 0.9):.0f}}.
 #
-# **Exactly.** Take a weight that the loss ignores, so that $g=0$. In the long run each step multiplies its size by $|z|$ on average. Here
-# $z$ is the *larger root*, the one of larger absolute value, of
+# **Exactly.** Take a weight that the loss ignores, so that $g=0$. In the long run its size changes by the factor $|z|$ per step, on average. Here
+# $z$ is the *larger root*, the one of larger absolute value (of a complex pair, either), of
 #
 # $$z^2 - (1 + \mu - \eta\lambda)\,z + \mu = 0. \tag{2.3}$$
 #
@@ -411,13 +411,13 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 # ## 2.5 Decoupled decay stays out of the buffer
 #
 # Does decay have to pass through the buffer? *Decoupled* decay [(Loshchilov and Hutter, 2019)](https://arxiv.org/abs/1711.05101), as in PyTorch's AdamW, does not: it shrinks
-# the weights directly, by $m\leftarrow\mu m+g$ and $w\leftarrow(1-\eta\lambda)\,w-\eta m$ (Figure 2.4, left).
+# the weights directly. For SGD with momentum this reads $m\leftarrow\mu m+g$ and $w\leftarrow(1-\eta\lambda)\,w-\eta m$ (Figure 2.4, left). With the same λ the two also end elsewhere: at {{below: last['decoupled, λ = 1']:.2f}} and at {{below: last['coupled, λ = 1']:.2f}} there (right).
 #
 # At a constant η coupled decay can imitate decoupled decay, for any loss, if the coupled λ′ and μ′ are
 #
 # $$\lambda'=(1-\mu)\,\lambda,\qquad\mu'=(1-\eta\lambda)\,\mu.\tag{2.4}$$
 #
-# From $w_0=0$ both then take the same steps (Figure 2.4, right).
+# From $w_0=0$ both then take the same steps (circles).
 #
 # <details>
 # <summary>Decoupled decay with `torch.optim.SGD`</summary>
@@ -441,7 +441,7 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 #
 # For $\eta\lambda>1$ the momentum μ′ is negative, and PyTorch refuses it.
 #
-# With the same λ, decoupled decay also leads to another minimum: by (2.4), to that of $L+(1-\mu)\frac\lambda2\lVert w\rVert^2$, the upper dotted line of the figure.
+# With the same λ, decoupled decay leads to another minimum: by (2.4), to that of $L+(1-\mu)\frac\lambda2\lVert w\rVert^2$, the upper dotted line of the figure.
 #
 # </details>
 
@@ -558,7 +558,7 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 # the opposite slope, higher than where it started (Figure 2.5, right).
 #
 # Training is *stable* if two runs on the same batches, from different
-# starts, come to predict the same on the training examples. So a stable run forgets its start. In an unstable one the difference grows, and the run explodes.
+# starts, end with the same predictions on the training examples. So a stable run forgets its start. In an unstable one the difference grows, and the run explodes.
 #
 # The mean squared error of a linear model is quadratic. Let $H$ be its matrix of second derivatives, the *Hessian*. An
 # eigenvalue $\rho$ of $H$ is the curvature along one direction, its eigenvector.
@@ -675,7 +675,7 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 #
 # 1. *Targets do not matter* for whether a run explodes. So take $y=0$: do the errors die out?
 # 2. *Leave out the bias, and take the inputs as orthogonal and equally long.* An input has 200 random components, so its squared length is about 200, while
-#    the product of two inputs is typically only $\pm\sqrt{200}\approx\pm{{X.shape[1]**0.5:.0f}}$. If it is zero, the loss's step for one example leaves the error on another as it is (Figure 2.6, left).
+#    the product of two inputs is typically only $\pm\sqrt{200}\approx\pm{{X.shape[1]**0.5:.0f}}$. If it were exactly zero, a step on one example would leave the other's error unchanged (Figure 2.6, left).
 # 3. *A batch overshoots.* The squared error of one example has the curvature $2\lVert x\rVert^2 = {{below: single}}$ along its input $x$.
 #    The mean over 5 examples has {{below: steep:.0f}}. So a step multiplies the errors of its own batch by $a-80\eta$, with the shrink
 #    factor $a=1-\eta\lambda$ of §2.2. At $\eta=0.03$ and λ = 10 the loss's step alone turns an error of 1 into ${{below: corners.x[1]:.1f}}$.
@@ -695,6 +695,7 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 #
 # Without decay (2.6) is below 1 in size up to $\eta = 2/80 = {{below: 2 / steep:.3f}}$.
 #
+# In the simulation of §2.8 runs explode already above {{below: crossing:.3f}}.
 # The real inputs of Figure 2.5 have the curvatures {{drawn_now["_the first five"]:.0f}} and
 # {{drawn_now["_all 20"]:.0f}}, since they overlap a little and some are longer. For all 20 the largest curvature is on average
 # {{(2 / full).mean() / 20:.2f}} times as large as by hand. So full batches explode at the circle of Figure 2.8, where by hand they would be stable.
@@ -739,9 +740,9 @@ def draw_step(at):
         at.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "lw": 1.6, "shrinkA": 0,
                                                 "shrinkB": 0, "color": figures.ORANGE})
     for x, y, words in ((-0.1, 1.45, "the loss's step:\nonly error 1 changes"),
-                        (-1.9, -0.1, "decay: −0.3 of the\nold error, for both")):
-        at.text(x, y, words, color=figures.GREY, size=9.5, ha="left" if y < 1 else "center",
-                va="top" if y < 1 else "bottom")
+                        (-0.72, 0.42, "decay: −0.3 of the\nold error, for both")):
+        at.text(x, y, words, color=figures.GREY, size=9.5, va="bottom",
+                ha="left" if y < 1 else "center")
     for (x, y), left, up in zip(corners[1:], (-1.9, -1.9), (1.13, 0.35), strict=True):
         at.text(left, up, f"({x:.1f}, {y:g})".replace("-", "−"), color=figures.ORANGE, size=9.5)
     at.text(0.1, 0.05, "no error", color=figures.GREY, size=9.5, va="bottom")
@@ -971,7 +972,7 @@ assert 6 < parting < 9, "the bias makes the kink"
 assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly moves"
 
 # %% [markdown]
-# Stability begins or ends where Γ changes its sign:
+# Stability begins or ends where the mean Γ of 20 data sets changes its sign:
 #
 # | at $\eta=0.03$ | stable from λ = | to about λ = |
 # |---|---|---|
@@ -983,15 +984,10 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # other examples. In a shuffled epoch the examples that were just hit must wait for their next turn, while decay shrinks their errors. Drawn anew, they may be hit again at once (Figure 2.7).
 #
 # <details>
-# <summary>Where the differences come from</summary>
+# <summary>Why drawing anew changes nothing by hand</summary>
 #
-# Real inputs overlap and differ in length, so their curvatures are larger than by hand (fold of §2.7).
-#
-# *Drawing anew* would change nothing by hand, where every error is multiplied on its own. An example is still in one batch of four on average. So in the long run its error
+# There every error is multiplied on its own. An example is still in one batch of four on average. So in the long run its error
 # meets the factors of (2.6) equally often, and Γ is the same.
-#
-# Even without decay
-# a run explodes by hand only above $\eta = {{2 / steep:.3f}}$, in the simulation already above {{crossing:.3f}}.
 #
 # </details>
 
@@ -1053,8 +1049,8 @@ assert 44 < stable_to < 52, "far too much λ makes them explode again"
 #
 # ## 2.9 The map: which learning rate with which λ
 #
-# Where does decay help, and where does it hurt (Figure 2.8)? The right panel also shows the loss of the *mean target*,
-# which answers every input with the mean of the training targets.
+# Where does decay help? In the orange area of Figure 2.8 shuffled minibatches explode, in the blue one full batches, in
+# the grey one both. More λ moves the first border to the right, the second to the left. The *mean target* answers every input with the mean of the training targets.
 
 
 # %% tags=["hide-input"]
@@ -1096,8 +1092,8 @@ def name_regions(ax):
                         (0.039, 0.4, "shuffled mini-\nbatches explode"),
                         (0.0455, 13, "full batches\nexplode"), (0.0505, 8.1, "all explode")):
         ax.text(x, y, words, size=9.5)
-    ax.text(0.0328, 12.2, "drawn\nanew\nexplode", size=9.5, color=ANEW,
-            bbox={"fc": "white", "ec": "none", "pad": 1})
+    ax.annotate("hatched: only batches\ndrawn anew explode", (0.0335, 14.1), (0.0012, 13.6),
+                size=9.5, color=ANEW, arrowprops={"arrowstyle": "-", "lw": 0.8, "color": ANEW})
     ax.text(0.0635, 11.1, "border: shuffled", size=9.5, ha="right", color=figures.ORANGE)
     ax.text(0.0565, 3.9, "border: full batches", size=9.5, rotation=-67, ha="center",
             va="center", color=figures.BLUE)
@@ -1108,10 +1104,10 @@ def draw_settings(ax, lr, weight_decay):
     """The questioner's path through three settings, and a circle at a chosen one."""
     for x, decay, mark, words, at in ((0.003, 3, "o", "η = 0.003,\nλ = 3", (0.0015, 3.6)),
                                       (0.03, 3, "X", "η = 0.03, λ = 3", (0.032, 2.8)),
-                                      (0.03, 10, "o", "η = 0.03,\nλ = 10", (0.0315, 9.9))):
+                                      (0.03, 10, "o", "η = 0.03,\nλ = 10", (0.0145, 9.6))):
         ax.plot(x, decay, "k" + mark, ms=8 if mark == "X" else 5, label=f"_{words}")
-        ax.text(*at, words, size=9.5,
-                bbox={"fc": "white" if decay == 10 else "none", "ec": "none", "pad": 1})
+        ax.text(*at, words, size=9.5)
+    ax.plot([0.0235, 0.0292], [10, 10], "k", lw=0.8, label="_leader")  # from its words to a dot
     for start, end in (((0.0045, 3), (0.0285, 3)), ((0.03, 3.6), (0.03, 9.6))):
         ax.annotate("", end, start, arrowprops={"arrowstyle": "->", "lw": 1.3})
     ax.plot(lr, weight_decay, "ko", mfc="white", ms=8, label="_run")
@@ -1182,18 +1178,20 @@ claim("02-turned", "At η = 0.055, λ = 15 minibatches are stable and full batch
 
 # %% tags=["hide-input"]
 settled = 100  # the epoch by which the start has died out
-later_losses = [train(A, z, 0.055, 15, 5, np.random.default_rng(1), epochs=200)[settled:] / z.var()
-                for A, z in problems]  # relative to the mean target's
+rough = sweep(MLP((200, 1), init="normal"), data, targets, loss="mse", batch_size=5,
+              seeds=seeds(20), lr=0.055, weight_decay=15, steps=800, record_every=800,
+              evaluate_every=1)  # the loss at the start, and after each of 800 steps
+later_losses = rough.train_loss.values[:, 4 * settled + 1:] / targets.var(1, keepdims=True)
 usual, highest = np.median(later_losses), np.max(later_losses, axis=1)
-assert np.shape(later_losses) == (20, 100), "the second hundred epochs of each data set"
+assert np.shape(later_losses) == (20, 400), "the second hundred epochs of each data set"
 assert np.median(highest) > 3 * usual, "a stable run jumps up now and then"
 
 # %% [markdown]
 # **With much decay, shuffled minibatches can be stable where full batches explode** (the circle). In full batches
-# the steepest direction overshoots in *every* step; no step in between only shrinks the error.
+# the steepest direction overshoots in *every* step; there are no steps in between in which decay acts alone.
 #
-# But stable is not yet good. From epoch {{settled}} on, long after the start, the loss of minibatches at the circle is typically {{usual:.0f}} times the mean target's. From time to time it
-# jumps up: within {{len(later_losses[0])}} epochs to {{np.median(highest):.0f}} times, on the median data set.
+# But stable is not yet good. From epoch {{settled}} on, long after the start, the loss after a step in minibatches at the circle is typically {{usual:.0f}} times the mean target's. From time to time it
+# jumps up: within {{len(later_losses[0]) // 4}} epochs to about {{round(np.median(highest), -2):,.0f}} times, on the median data set.
 #
 # Without decay and momentum, no run explodes while η is below $2/\rho_{\max}$ of *every* minibatch, the *safe bound*: here
 # {{below: np.mean(safe):.3f}} on average.
@@ -1202,7 +1200,8 @@ assert np.median(highest) > 3 * usual, "a stable run jumps up now and then"
 # <summary>Why the bound is safe</summary>
 #
 # By (2.5) two runs on the same batches can then never move apart. One of them may start at weights that fit all 20 examples. It stays there, so every other run stays within its first distance from it.
-# With decay put $\rho_{\max}+\lambda$ for $\rho_{\max}$. If all parameters decay, every step then brings two runs closer, so both stay bounded.
+# With decay put $\rho_{\max}+\lambda$ for $\rho_{\max}$. If all parameters decay, each step multiplies the distance from any fixed
+# point by at most some $c<1$ and adds at most a fixed length, as there are finitely many batches. So every run stays bounded.
 #
 # The batch with the largest curvature, of all {{below: len(batches):,}} batches of 5, sets the bound.
 # With momentum it does not hold (exercise 5).
@@ -1229,7 +1228,7 @@ claim("02-curvature", "The curvature of a batch of 5 follows from its largest si
       measured=np.linalg.eigvalsh(five[0][:400])[:, -1] / sharp, equals=1, within=1e-9)
 
 # %% [markdown]
-# **So against explosions lower η first: without momentum a small enough η is always stable, while no λ is stable at every η.**
+# **So against explosions lower η first: a small enough η is always stable, while no λ is stable at every η.**
 #
 # ## 2.10 Noise: how far a run hovers
 #
@@ -1259,14 +1258,14 @@ def draw_hover(ax):
             (around, -up, "mean target", ":", "k")):
         ax.plot([400, 600], [height, height], style, color=colour, label=words,
                 lw=2 if words == "at the minimum" else 1.5)
-        ax.text(602, height + shift, words, color=colour, va="center")
+        ax.text(602, height + shift, f"{words}: {height:.3f}", color=colour, va="center")
     ax.text(516, 0.9 * run.max(), "SGD, η = 0.03", color=figures.ORANGE)
 
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(7.2, 3.0))
 draw_hover(ax)
-ax.set(xlabel="step", ylabel="training loss (no penalty)", xlim=(400, 660), ylim=(0, None),
+ax.set(xlabel="step", ylabel="training loss (no penalty)", xlim=(400, 675), ylim=(0, None),
        xticks=range(400, 601, 50))
 ax.spines["bottom"].set_bounds(400, 600)
 ax.set_title("With λ = 10 the loss hovers near the mean target's")
@@ -1287,9 +1286,9 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 
 # %% [markdown]
 # The noise comes from λ itself. Without λ, and at a stable η, the model in the end fits all 20 examples exactly. Then
-# *every* example's gradient vanishes, and the weights rest. With $\lambda=10$ errors remain even at the minimum, so the batches disagree about it: each step kicks the weights away, and the slope pulls them back (Figure 2.10).
+# *every* example's gradient vanishes, and the weights rest. With $\lambda=10$ errors remain even at the minimum, so each batch has its minimum elsewhere: each step kicks the weights away, and the slope pulls them back (Figure 2.10).
 #
-# How much does this cost? The *excess* $E$ is the
+# The *excess* $E$ is the
 # mean height of loss *plus penalty* above its minimum, over a long run. Assume that
 #
 # - every batch is drawn anew, now *with replacement*, as $B$ independent examples;
@@ -1470,10 +1469,9 @@ spread = {name: np.sqrt(np.mean(np.square(each), axis=(0, 1, 3))) for name, each
 def draw_kicks(ax, name, colour):
     """Sums of the kicks of 30 epochs, three on each data set, along the first weight."""
     t, paths_of = np.arange(41), sums[name][:, :3, :, 0].reshape(30, 41)
-    style = ":" if name == "drawn anew" else "-"
     width = np.sqrt(t if name == "drawn anew" else t * (1 - t / 40))
     ax.fill_between(t, -width, width, color=colour, alpha=0.25, lw=0)
-    ax.plot(paths_of.T, style, color=colour, lw=0.5, alpha=0.6, label="_epochs")
+    ax.plot(paths_of.T, color=colour, lw=0.5, alpha=0.6, label="_epochs")
     ax.plot(t, width, "k", lw=1.3, label="band"), ax.plot(t, -width, "k", lw=1.3, label="_low")
     ax.plot(np.full(30, 40), paths_of[:, -1], "o", color=colour, ms=3, label="ends")
     ax.set(xlabel="batches seen in the epoch", ylabel=" ")
@@ -1655,6 +1653,8 @@ assert 0.8 < missed[1] - shifted[1] < 1.2, "beside the shift (2.8) is right"
 
 # %% tags=["hide-input"]
 wanted = 0.01 * objective(lowest[0])  # the excess of exercise 4
+top = np.mean([2 / 20 * np.linalg.norm(np.column_stack([A + 0.4, np.ones(20)]), 2) ** 2
+               for A in data])  # of exercise 6
 eta_anew = 4 * size * wanted / np.trace(covariances[0])
 eta_shuffled = (12 * size * wanted / 40 / np.trace(hessians[0] @ covariances[0])) ** 0.5
 reached = np.interp(eta_anew, etas, each_excess["drawn anew"][0])  # by the runs of Figure 2.12
@@ -1667,7 +1667,7 @@ assert 1 < missed[1] < 1.5, "at a tenth of it, by the shift alone"
 # %% [markdown]
 # ## 2.12 Was λ = 10 worth it?
 #
-# Does the rescued run predict well, as the questioner reports?
+# Does the rescued run predict well, as reported?
 #
 # <details>
 # <summary>The exact test error</summary>
@@ -1685,11 +1685,15 @@ def test_error(w, b):
 
 mean_error = test_error(np.zeros((20, 200)), targets.mean(1))  # of each data set
 minimum_error = test_error(bottom[:, :-1], bottom[:, -1])
-least_error = np.array([test_error(*ridge(*problem, 0, loss="mse")) for problem in problems])
+least = [np.stack(part) for part in zip(*(ridge(*problem, 0, loss="mse") for problem in problems),
+                                        strict=True)]
+least_error = test_error(*least)
 visited = (bottom[:, :, None] + path).swapaxes(2, 3)  # step, data set, learning rate, parameter
 over_time = test_error(visited[..., :-1], visited[..., -1]) / mean_error[:, None]
 at_rate = dict(zip(tried, over_time.mean(0).T, strict=True))
 reader_error, kept_error = at_rate[0.03], at_rate[0.01]
+
+# %% tags=["hide-input"]
 slow = sweep(MLP((200, 1), init="normal"), data, targets, loss="mse", batch_size=5,
              seeds=seeds(20), lr=0.01, weight_decay=[0, 10], steps=800, record_every=800)
 zeros = sweep(MLP((200, 1), init="zeros"), data, targets, loss="mse", batch_size=5,
@@ -1742,26 +1746,76 @@ assert gains[2] > 0.8 * gains[0], "at η = 0.01 it stays"
 assert abs(over_time[..., 0].mean() - np.mean(test_error(w, b) / mean_error)) < 0.15, "as `sweep`"
 assert abs(kept_error.mean() - last_error.mean()) < 0.05, "at η = 0.01, too"
 
+# %% tags=["hide-input"]
+answers = {"mean target": (np.zeros((20, 200)), targets.mean(1)),
+           "questioner: SGD,\nη = 0.03, λ = 10": (visited[:, :, 0, :-1], visited[:, :, 0, -1]),
+           "SGD, η = 0.01, λ = 10": (visited[:, :, 2, :-1], visited[:, :, 2, -1]),
+           "minimum, λ = 10": (bottom[:, :-1], bottom[:, -1]),
+           "minimum, λ → 0": least,
+           "SGD from zero,\nη = 0.01, λ = 0": (zeros.weight0.values[:, 0],
+                                              zeros.bias0.values.ravel())}
+shares = {name: np.array([np.square(v - 0.01).sum(-1), (c - 0.05) ** 2]) / mean_error
+          for name, (v, c) in answers.items()}  # by weights and by intercept
+ratios = {name: each.sum(0) + 0.01**2 / mean_error for name, each in shares.items()}
+ratios = {name: each.reshape(-1, 20).mean(0) for name, each in ratios.items()}  # over steps
+
+
+# %% tags=["hide-input"]
+def draw_shares(ax):
+    """How much of the test error is the weights', and how much the intercept's."""
+    for row, (name, each) in enumerate(shares.items()):
+        own, intercept = each.reshape(2, -1).mean(1)
+        ax.barh(row, own, color=figures.SKY, label=f"_weights {row}")
+        ax.barh(row, intercept, left=own, color=figures.AMBER, label=f"_intercept {row}")
+        noise = np.mean(0.01**2 / mean_error)
+        ax.barh(row, noise, left=own + intercept, color=figures.GREY, label=f"_noise {row}")
+        error = f" ± {ratios[name].std() / 20**0.5:.3f}" if row else ""
+        ax.text(1.03, row, f"{ratios[name].mean():.3f}{error}", va="center", size=9.5)
+    whole = ratios["mean target"].mean()
+    ax.axvline(whole, color="k", ls=":", lw=1.2, label="_mean")
+    for x, words in ((0.5, "weights"), (0.98, "intercept")):
+        ax.text(x, -0.5, words, va="bottom", size=9.5, ha="right")
+    ax.set_yticks(range(len(shares)), list(shares)), ax.grid(axis="y", visible=False)
+    ax.set(ylim=(5.6, -1.1), xlim=(0, 1.25), ylabel="model",
+           xlabel="test error (1 = that of the mean target)")
+    ax.set_xticks([0, 0.25, 0.5, 0.75, 1])
+
+
+# %% tags=["hide-input"]
+fig, ax = figures.subplots(figsize=(7.4, 3.3))
+draw_shares(ax)
+ax.set_title("The gain is in the weights; SGD from zero loses some of it in the intercept",
+             x=-0.34)
+part = {name: each.x[0] for name, each in figures.drawn(ax).items() if name != "_mean"}
+inner = [part[f"_intercept {row}"] - part[f"_weights {row}"] for row in range(6)]
+figures.show(fig, "Six bars of the test error, each split in a long part of the weights, a short "
+             "one of the intercept and a thin one of the noise. The weights' part is "
+             f"{part['_weights 0']:.2f} for the mean target, {part['_weights 3']:.2f} at the "
+             f"minimum for λ = 10, {part['_weights 4']:.2f} at that for λ → 0, and "
+             f"{part['_weights 5']:.2f} for SGD from zero. The intercept's is {inner[0]:.2f} for "
+             f"the mean target, {inner[3]:.2f} and {inner[4]:.2f} at the minima, and "
+             f"{inner[5]:.2f} for SGD from zero. The questioner's bar ends at "
+             f"{part['_noise 1']:.2f}.", number="2.13",
+             caption="Test errors, relative to the mean target's: means over 20 data sets, with "
+             "standard errors. Each bar adds the squared errors of the weights and of the "
+             "intercept; grey is the noise. The dotted line marks the mean target.")
+
+# %% tags=["hide-input"]
+assert max(inner[3:5]) < 1.15 * inner[0] < 0.8 * inner[5], "the intercept gains nothing"
+assert max(part[f"_weights {row}"] for row in (2, 3, 4, 5)) < 0.96 * part["_weights 0"]
+assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a bar is the error"
+
 # %% [markdown]
-# | run | test error, relative to the mean target's (20 data sets, ± standard error) |
-# |---|---|
-# | SGD, η = {{used[0]:g}}, λ = 10 (the questioner's) | {{reader_error.mean():.3f}} ± {{reader_error.std() / 20**0.5:.3f}} |
-# | the exact minimum, λ = 10 | {{np.mean(minimum_error / mean_error):.3f}} ± {{np.std(minimum_error / mean_error) / 20**0.5:.3f}} |
-# | the exact minimum, λ → 0 | {{np.mean(least_error / mean_error):.3f}} ± {{np.std(least_error / mean_error) / 20**0.5:.3f}} |
-# | SGD, η = 0.01, λ = 10 | {{kept_error.mean():.3f}} ± {{kept_error.std() / 20**0.5:.3f}} |
-# | SGD, η = 0.01, λ = 0, from the random start | {{started_error.mean():,.0f}} ± {{started_error.std() / 20**0.5:,.0f}} |
-# | SGD, η = 0.01, λ = 0, from zero | {{zero_error.mean():.3f}} ± {{zero_error.std() / 20**0.5:.3f}} |
+# **No: the questioner's run predicts hardly better than always answering the mean** (Figure 2.13). The minimum for λ = 10 would be {{gains[0]:.0%}} better, but hovering costs nearly all of that. At η = 0.01 SGD keeps this gain.
+# Nor is λ = 10 needed for it: the minimum for λ → 0 does as well. The gain is in the weights, which 20 examples fix in about 20 of 200 directions.
 #
-# **No: the questioner's run predicts hardly better than always answering the mean.** The minimum for λ = 10 would be {{gains[0]:.0%}} better, but hovering costs nearly all of that. At η = 0.01 SGD keeps this gain.
-# Nor is λ = 10 needed for it: the minimum for λ → 0 does as well, because the gain is the intercept's ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
-#
-# Without decay most of the random start remains, because it lies in directions in which no training input has a component.
-# SGD from zero has no such part. Even without λ it has no huge error, and a part of the gain. **So
-# most of what λ = 10 repaired was the random start.**
+# At η = 0.01 and λ = 0, SGD from the random start ends at {{started_error.mean():,.0f}} times the mean target's error. Most of this start remains, because it lies in directions in which no training input has a component.
+# SGD from zero has no such part. It finds nearly the minimum's weights, but a worse intercept ([chapter 1](01_what_an_l2_penalty_does.ipynb)), and so keeps only a part of the gain.
+# **So at a stable η most of what λ = 10 repairs is the random start.**
 #
 # ## 2.13 In practice
 #
-# | SGD | decay per step | half-life in steps (never a gradient; in the long run) | stable while (linear model, full batches, all parameters decay) |
+# | SGD | decay per step | half-life in steps (of a weight without gradient, in the long run) | stable while (linear model, full batches, all parameters decay) |
 # |---|---|---|---|
 # | plain | $\eta\lambda$ | ${{halving:.2f}}/(\eta\lambda)$, if $\eta\lambda$ is small | $\eta\lt2/(\rho_{\max}+\lambda)$ |
 # | momentum, coupled | $\eta\lambda/(1-\mu)$, if $\eta\lambda\ll(1-\sqrt\mu)^2$ | ${{halving:.2f}}\,(1-\mu)/(\eta\lambda)$; for any λ at least $2\ln2/(-\ln\mu)$ | $\eta\lt2(1+\mu)/(\rho_{\max}+\lambda)$ |
@@ -1790,9 +1844,9 @@ assert abs(kept_error.mean() - last_error.mean()) < 0.05, "at η = 0.01, too"
 #
 # ## 2.14 Exercises
 #
-# **1.** (One line each.) Your run has $\eta=0.01$, momentum 0.9, `weight_decay=1e-4` in `torch.optim.SGD`, and 50,000
+# **1.** Your run has $\eta=0.01$, momentum 0.9, `weight_decay=1e-4` in `torch.optim.SGD`, and 50,000
 # steps. What share of a weight that the loss ignores is left at the end? What if a cosine lowers η from 0.01 to zero?
-# Plain SGD at $\eta=0.1$ multiplies all weights by 0.999 *after* each step: which L2 penalty is that?
+# Plain SGD at $\eta=0.1$ multiplies all weights by 0.999 *after* each step: which L2 penalty is that? And which decoupled λ equals the `1e-4` above?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1801,6 +1855,8 @@ assert abs(kept_error.mean() - last_error.mean()) < 0.05, "at η = 0.01, too"
 # $e^{-{{50_000 * rate_of(0.01, 1e-4, 0.9):.1f}}} = {{100 * np.exp(-50_000 * rate_of(0.01, 1e-4, 0.9)):.0f}}\,\%$ is left.
 # Without momentum it would be ${{100 * np.exp(-50_000 * rate_of(0.01, 1e-4)):.0f}}\,\%$. Under the cosine η is half as large on average,
 # and so is the rate: $e^{-{{50_000 * rate_of(0.005, 1e-4, 0.9):.2f}}} = {{100 * np.exp(-50_000 * rate_of(0.005, 1e-4, 0.9)):.0f}}\,\%$ is left.
+#
+# By (2.4) the decoupled λ is $10^{-4}/(1-0.9)={{1e-4 / (1 - 0.9):.3f}}$.
 #
 # Step first, then decay (§2.3): $\eta'=0.999\cdot0.1={{0.999 * 0.1:.4f}}$ and $\lambda'=0.001/\eta'={{(1 - 0.999) / (0.999 * 0.1):.5f}}$.
 #
@@ -1869,7 +1925,8 @@ assert abs(kept_error.mean() - last_error.mean()) < 0.05, "at η = 0.01, too"
 # first two shrink only slowly, because the bias does not decay.
 # (We stop after 100 epochs, because by 200 some errors are too large for the computer.) With 0.4 the run explodes in spite of $\lambda=10$. With `0, 20` in place of `10`, which means full batches without
 # decay, the three numbers are $-0.4$, $-0.4$ and $0.5$: with 0.4 even full batches explode. All inputs now share a
-# direction. It adds a curvature of about $2\cdot200\cdot0.4^2={{2 * X.shape[1] * 0.4**2:.0f}}$ to every batch, so that every batch overshoots along it. So no batch is left that only shrinks the error there,
+# direction. It adds a curvature of about $2\cdot200\cdot0.4^2={{2 * X.shape[1] * 0.4**2:.0f}}$ to every batch, so that every batch overshoots along it: that of all 20 examples now has the largest
+# curvature {{top:.0f}}, which makes the factor ${{1 - 0.03 * top:.2f}}$. So no batch is left that only shrinks the error there,
 # and decay adds to the overshoot. Decay can cure the overshoot of single batches, not one that all batches share.
 #
 # Without decay and momentum an η below the safe bound of §2.9 is stable, whatever the inputs; with decay, if it acts on all parameters, put $\rho_{\max}+\lambda$ for $\rho_{\max}$.
