@@ -411,6 +411,20 @@ zero = w_lasso == 0
 falling = 0.01 * (1 + np.cos(np.pi * np.arange(2000) / 2000))  # η from 0.02 to nearly 0
 by_falling = subgradient_path(falling, 2000)[-1]
 
+# %% [markdown]
+# **Proximal steps end at the Lasso, with all of its zeros** (Figure 4.4). A falling η (amber) only comes near them.
+#
+# And on minibatches? A small batch has a noisy slope, and where its size exceeds λ, a weight leaves 0, whatever η: step and threshold shrink alike.
+
+# %%
+lrs = np.array([[0.02], [0.002]])  # two runs from the Lasso, one in each row of w
+rng, w_batch, counts = claims.rng(4), np.array([w_lasso, w_lasso]), []
+for _ in range(4000):
+    rows = rng.choice(n, 32, replace=False)
+    g = (w_batch @ X[rows].T - y[rows]) @ X[rows] / 32
+    w_batch = soft(w_batch - lrs * g, lrs * lam)
+    counts.append((w_batch == 0)[:, zero].sum(1))  # of the Lasso's zeros
+
 # %% tags=["hide-input"]
 assert zero.any(), "the Lasso has no zeros"
 hopper = np.flatnonzero(zero)[np.abs(by_autograd[zero]).argmax()]
@@ -424,8 +438,11 @@ final = {name: np.sort(np.abs(w))[::-1] for name, w in
          (("constant", by_autograd), ("falling", by_falling), ("proximal", w_lasso))}
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(1, 2, figsize=(6.4, 2.9))
-shown = np.arange(1, 151)
+fig, grid = figures.subplots(2, 2, figsize=(6.4, 4.6), height_ratios=[1.75, 1])
+axes, whole_row = grid[0], grid[1, 0].get_gridspec()[1, :]
+for ax in grid[1]:
+    ax.remove()
+bottom, shown = fig.add_subplot(whole_row), np.arange(1, 151)
 axes[0].axhspan(-2 * 0.02 * lam, 2 * 0.02 * lam, color=OF_L1, alpha=0.12, lw=0)
 axes[0].plot(shown, hops, lw=0.9, color=OF_L1, label="_hops")
 axes[0].plot(shown, lands, lw=1.8, color=figures.PINK, label="_lands")
@@ -456,21 +473,37 @@ g_hop = (H @ w_lasso - q)[hopper]
 assert g_hop < 0, "steps up are not the longer ones"
 
 # %% tags=["hide-input"]
+some = np.arange(0, 4000, 20)
+for k, (eta, color) in enumerate(((0.02, figures.PINK), (0.002, figures.SKY))):
+    bottom.plot([0, *(some + 1)], [zero.sum(), *np.array(counts)[some, k]], lw=1, color=color,
+               label=f"_{eta}")
+    bottom.text(4060, (21, 9)[k], f"η = {eta:g}", color=color, va="center")
+bottom.axhline(zero.sum(), color=figures.GREY, lw=0.8, ls="--", label="_all")
+bottom.text(2000, zero.sum() - 3, "full batches", color=figures.GREY, ha="center", va="top")
+bottom.set(xlabel="step on minibatches", ylabel="zeros left", xlim=(-40, 4700), ylim=(0, 60))
+_ = bottom.set_title("Proximal steps on minibatches lose most zeros")
+
+# %% tags=["hide-input"]
 drawn, right = (figures.drawn(ax) for ax in axes)
+noisy = figures.drawn(bottom)
+ends = [noisy[f"_{eta}"].y[-50:].mean() for eta in (0.02, 0.002)]
 hop, falls = drawn["_hops"].y[-50:], right["_falling"].y
 at_zero = drawn["_lands"].x[drawn["_lands"].y == 0]
-figures.show(fig, "Left, one weight that is zero in the Lasso, over 150 steps at η = 0.02. By the "
+figures.show(fig, "Top left, one weight that is zero in the Lasso, over 150 steps at η = 0.02. By the "
              f"subgradient it hops between {hop.min():.2f} and {hop.max():.2f} in the last 50 "
              "steps, inside the shaded band of ±2ηλ. By proximal steps it is exactly zero from "
-             f"step {at_zero.min():.0f} on. Right, all weights at the end, sorted: with a "
+             f"step {at_zero.min():.0f} on. Top right, all weights at the end, sorted: with a "
              f"constant η the smallest is {right['_constant'].y.min():.3f}; with a falling η "
              f"{(falls < 1e-6).sum()} of {falls.size} lie below a millionth; by proximal steps "
-             f"{right['_proximal zero'].y.size} are exactly zero.", number="4.4",
-             caption="Orange weights have L1 in the loss and η = 0.02. On the left "
+             f"{right['_proximal zero'].y.size} are exactly zero. Below, the zeros on minibatches "
+             f"begin at {noisy['_0.02'].y[0]:.0f}, and are {ends[0]:.0f} and {ends[1]:.0f} "
+             "in the mean of the last 50 points.", number="4.4",
+             caption="Orange weights have L1 in the loss and η = 0.02. Top left, "
              f"g = −{-g_hop:.1f}, so that steps up, η(λ − g), are longer than steps down, "
              "η(λ + g). All weights hop, so g still moves a little, and (4.3) holds only roughly. "
              "For amber weights η falls along half a cosine. Pink rings and crosses are "
-             "of proximal steps; crosses, in the strip at the bottom, are exact zeros.")
+             "of proximal steps; crosses, in the strip at the bottom, are exact zeros. Below, two "
+             "runs begin at the Lasso, and lose zeros that it has; one point for every 20 steps.")
 
 # %% tags=["hide-input"]
 four = [subgradient_path(0.02, 2000, at_zero)[-1] for at_zero in (-1, 0, 0.5, 1)]
@@ -486,9 +519,6 @@ furthest = [np.abs(w_run[zero]).max() / (lr * lam)
 claim("S2-12", "With L1 in the loss, the furthest weight that should be zero ends up to {} ηλ away "
       "from it, at η = 0.02 and at 0.002", measured=furthest, between=(1, 2.2))
 
-# %% [markdown]
-# **Proximal steps end at the Lasso, with all of its zeros** (Figure 4.4). A falling η (amber) only comes near them.
-
 # %% tags=["hide-input"]
 claim("S2-12", "Proximal steps make {} of the 64 weights exactly zero, as many as scikit-learn's "
       "Lasso does", measured=(w_lasso == 0).sum(), equals=(theirs == 0).sum())
@@ -499,18 +529,6 @@ assert by_falling.all(), "a falling η makes an exact zero"
 assert calm.sum() > zero.sum() / 2, "with a falling η most zeros of the Lasso are not approached"
 claim("04-calm", "with a falling η, each weight below a millionth is a zero of the Lasso",
       measured=w_lasso[calm], equals=0, within=1e-9)
-
-# %% [markdown]
-# And on minibatches? A small batch has a noisy slope, and where its size exceeds λ, a weight leaves 0, whatever η: step and threshold shrink alike.
-
-# %%
-lrs = np.array([[0.02], [0.002]])  # two runs from the Lasso, one in each row of w
-rng, w_batch, counts = claims.rng(4), np.array([w_lasso, w_lasso]), []
-for _ in range(4000):
-    rows = rng.choice(n, 32, replace=False)
-    g = (w_batch @ X[rows].T - y[rows]) @ X[rows] / 32
-    w_batch = soft(w_batch - lrs * g, lrs * lam)
-    counts.append((w_batch == 0)[:, zero].sum(1))  # of the Lasso's zeros
 
 # %% tags=["hide-input"]
 late = 1000
@@ -689,7 +707,7 @@ for ax, x, other, color, words in (
     ticks = np.arange(200 * np.ceil(ends[0] / 200), ends[1], 200)
     ax.set(xlabel=words[0], ylabel=words[1], xlim=ends, ylim=ends, aspect="equal", xticks=ticks,
            yticks=ticks)
-_ = axes[0].set_title("Chosen λ: the Lasso wins …"), axes[1].set_title("… best λ: ten inputs win")
+_ = axes[0].set_title("Chosen λ: Lasso wins"), axes[1].set_title("Best λ: ten inputs win")
 
 # %% tags=["hide-input"]
 dots = [figures.drawn(ax)["_split"] for ax in axes]
@@ -1713,8 +1731,8 @@ for ax in axes[1:]:
     ax.set(xlim=(-0.03, 0.68), xlabel="λ√(ab),\nmeasured in each run", xticks=[0, 0.2, 0.4, 0.6])
 axes[0].set_ylabel("singular values of the adapter")
 axes[1].set_ylabel("singular values"), axes[2].set_ylabel("singular values")
-axes[0].set_title("AdamW needs a larger λ"), axes[1].set_title("It takes ≈ λ√(ab) …")
-_ = axes[2].set_title("… closer with one √v̂")
+axes[0].set_title("AdamW: larger λ"), axes[1].set_title("It takes ≈ λ√(ab) …")
+_ = axes[2].set_title("… closer: one √v̂")
 
 # %% tags=["hide-input"]
 left, right, one = (figures.drawn(ax) for ax in axes)
