@@ -447,9 +447,6 @@ axes[0].axhspan(-2 * 0.02 * lam, 2 * 0.02 * lam, color=OF_L1, alpha=0.12, lw=0)
 axes[0].plot(shown, hops, lw=0.9, color=OF_L1, label="_hops")
 axes[0].plot(shown, lands, lw=1.8, color=figures.PINK, label="_lands")
 axes[0].set(xlabel="step", ylabel="one weight that should be 0", xlim=(0, 150))
-axes[0].text(60, 0.24, "L1 in the loss", color=OF_L1)
-axes[0].text(60, -0.1, "proximal step", color=figures.PINK)
-axes[0].text(2, -0.18, "±2ηλ", color=OF_L1)
 axes[1].axhspan(2e-12, 1e-6, color=figures.GREY, alpha=0.15, lw=0)
 for (name, sizes), color in zip(final.items(), (OF_L1, figures.AMBER, figures.PINK),
                                 strict=True):
@@ -461,10 +458,13 @@ for (name, sizes), color in zip(final.items(), (OF_L1, figures.AMBER, figures.PI
                  label=f"_{name} zero")
 
 # %% tags=["hide-input"]
+axes[0].text(60, 0.24, "L1 in the loss", color=OF_L1)
+axes[0].text(60, -0.1, "proximal step", color=figures.PINK)
+axes[0].text(2, -0.18, "±2ηλ", color=OF_L1)
 axes[1].text(40, 0.3, "L1, constant η", color=OF_L1, ha="center")
 axes[1].text(31, 1e-4, "L1, falling η", color=figures.AMBER)
 axes[1].text(1, 1e-11, "proximal: exactly 0", color=figures.PINK)
-axes[1].text(1, 1e-7, "below 10⁻⁶", color=figures.GREY)
+axes[1].text(1, 2e-8, "below 10⁻⁶", color=figures.GREY)
 axes[1].set(xlabel="weight, from the largest", ylabel="size at the end", ylim=(1e-14, 300))
 powers = range(-10, 3, 4)  # the axis has no place for 0: it has its own strip, with its own tick
 axes[1].set_yticks([1e-13, *(10.0**k for k in powers)], ["0", *(f"$10^{{{k}}}$" for k in powers)])
@@ -489,8 +489,8 @@ noisy = figures.drawn(bottom)
 ends = [noisy[f"_{eta}"].y[-50:].mean() for eta in (0.02, 0.002)]
 hop, falls = drawn["_hops"].y[-50:], right["_falling"].y
 at_zero = drawn["_lands"].x[drawn["_lands"].y == 0]
-figures.show(fig, "Top left, one weight that is zero in the Lasso, over 150 steps at η = 0.02. By the "
-             f"subgradient it hops between {hop.min():.2f} and {hop.max():.2f} in the last 50 "
+figures.show(fig, "Top left, one weight that is zero in the Lasso, over 150 steps at η = 0.02. By "
+             f"the subgradient it hops between {hop.min():.2f} and {hop.max():.2f} in the last 50 "
              "steps, inside the shaded band of ±2ηλ. By proximal steps it is exactly zero from "
              f"step {at_zero.min():.0f} on. Top right, all weights at the end, sorted: with a "
              f"constant η the smallest is {right['_constant'].y.min():.3f}; with a falling η "
@@ -1731,7 +1731,7 @@ for ax in axes[1:]:
     ax.set(xlim=(-0.03, 0.68), xlabel="λ√(ab),\nmeasured in each run", xticks=[0, 0.2, 0.4, 0.6])
 axes[0].set_ylabel("singular values of the adapter")
 axes[1].set_ylabel("singular values"), axes[2].set_ylabel("singular values")
-axes[0].set_title("AdamW: larger λ"), axes[1].set_title("It takes ≈ λ√(ab) …")
+axes[0].set_title("Larger λ for AdamW"), axes[1].set_title("It takes ≈ λ√(ab) …")
 _ = axes[2].set_title("… closer: one √v̂")
 
 # %% tags=["hide-input"]
