@@ -1858,8 +1858,8 @@ assert last.train_accuracy.values[:, 0].min() == 1, "a training image is wrong a
 
 # %% tags=["hide-input"]
 longer = sweep(MLP((64, 32, 10)), *images.train, test=images.test, loss="cross_entropy", lr=0.3,
-               momentum=0.9, weight_decay=[0, lambdas[3]], init_scale=[1, large],
-               seeds=seeds(12), steps=600, record_every=200)
+               momentum=0.9, weight_decay=[0, lambdas[3]], seeds=seeds(12),
+               init_scale=[1.0, large], steps=600, record_every=200)
 late_lag = claims.interval(-100 * longer.test_accuracy.diff("init_scale").values[:, :, 0, -1])
 fade = (1 - 0.9) / (0.3 * lambdas[3])  # steps in which a weight without gradient falls to 1/e
 
@@ -2028,9 +2028,9 @@ assert abs(erased / chosen_drop.mean[1]) < 0.05, "the null part of the large sta
 assert max(left_over) < 0.2, "the penalty does not erase null directions"
 assert abs(erased_points) < 0.5, "erasing the null part changes the accuracy"
 claim("01-longer", "after 200 steps the longer runs are the shorter ones; their ends are drawn",
-      measured=[(longer.test_accuracy.values[..., 1]
-                 - run.test_accuracy.values[:, [0, 3]][..., -1]).ravel() * 100,
-                *(lower[f"_end {k}"].y - late_lag.mean[k // 3] for k in (0, 3))],
+      measured=[*(longer.test_accuracy.values[..., 1]
+                  - run.test_accuracy.values[:, [0, 3]][..., -1]).ravel(),
+                *(lower[f"_end {k}"].y.ravel()[0] - late_lag.mean[k // 3] for k in (0, 3))],
       equals=0, within=1e-6)
 claim("01-fade", "a null direction of the images keeps {} of its start in 200 steps, as told",
       measured=np.mean(left_over), between=(0.85 * np.exp(-200 / fade), 1.15 * np.exp(-200 / fade)))
@@ -2273,7 +2273,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 # <details>
 # <summary>Solution</summary>
 #
-# By (1.2) the shares are $4/4.1\approx0.98$, $1/1.1\approx0.91$ and $0.01/0.11\approx0.09$. By (1.3) their sum, 1.98, is the degrees of
+# By (1.2) the shares are $4/4.1\approx{{4 / (4 + 0.1):.2f}}$, $1/1.1\approx{{1 / (1 + 0.1):.2f}}$ and $0.01/0.11\approx{{0.01 / (0.01 + 0.1):.2f}}$. By (1.3) their sum, {{4 / 4.1 + 1 / 1.1 + 0.01 / 0.11:.2f}}, is the degrees of
 # freedom: a little less than the two directions above λ.
 #
 # </details>
