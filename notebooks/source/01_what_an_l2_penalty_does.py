@@ -124,7 +124,7 @@ def draw_changes(ax):
     ax.plot([middle.low, middle.high], [-7, -7], lw=3, color="black", label="_interval")
     ax.plot(middle.mean, -7, "D", ms=6, color="black", label="_mean")
     ax.axvline(0, color=figures.GREY, lw=1)
-    ax.set(xlabel="change from λ = 0 to λ = 1.5 (% of the mean error at λ = 0)", ylim=(-14, 62))
+    ax.set(xlabel="change by λ = 1.5 (% of the mean error at λ = 0)", ylim=(-14, 62))
     ax.set_ylabel("60 data sets,\nsorted")
     ax.set_yticks([])
 
@@ -413,7 +413,7 @@ claim("01-starts", "each data set has a start of its own",
 # %% [markdown]
 # ## 1.3 Ridge regression: the minimum in closed form
 #
-# In null directions nothing resists the penalty. In all others the loss does. Where do the two balance? For a linear model we can compute this,
+# In null directions nothing resists the penalty. In all others the loss does. Where do they balance? For a linear model we can compute this,
 # with half the mean squared error as the loss:
 #
 # $$J(w,b)=\frac{1}{2n}\lVert y-Xw-b\mathbf 1\rVert^2+\frac{\lambda}{2}\lVert w\rVert^2.$$
@@ -928,7 +928,7 @@ claim("01-pulls", "the two arrows cancel, and the path begins at least squares",
 #
 # </details>
 #
-# We compute both, and check them by drawing the noise:
+# Both, checked by drawing the noise:
 
 # %%
 few = X[:100] - X[:100].mean(0)
@@ -1254,7 +1254,7 @@ lost = np.mean((inputs[tested] @ w_again + b_again - y[tested]) ** 2) / 2
 print(f"λ = {lam_chosen:.2f} has a test loss of {lost:.0f}")
 
 # %% [markdown]
-# **Way 2: leave-one-out.** Test each example with a fit on all others. Ridge needs no refit for this. Let $h_i$ be the rise of
+# **Way 2: leave-one-out.** Test each example with a fit on all others. Ridge needs no refit: let $h_i$ be the rise of
 # the answer $\hat y_i$ when its own target $y_i$ rises by 1. Then the fit without example $i$ has the error $(y_i - \hat y_i)/(1 - h_i)$ on it.
 #
 # <details>
@@ -1470,7 +1470,7 @@ figures.show(fig, "The variance of new patients over that of the fitted ones, al
 # these {{len(fit)}} patients vary little along them. With {{inputs_in_all}} inputs this is partly chance, which new patients do not repeat.
 #
 # Yet the ten original inputs alone, even without a penalty, have a test loss {{fewer.mean:.0f}} ± {{fewer.half:.0f}} lower than the oracle's
-# on {{inputs_in_all}}. (± is half a 95 % interval, too narrow because the splits share patients.)
+# on {{inputs_in_all}}. (±: half a 95 % interval, too narrow, as splits share patients.)
 
 # %% tags=["hide-input"]
 gain = claims.interval(np.log(none / chosen), level=0.95)  # logs: a rare ratio is above ten
@@ -1786,7 +1786,7 @@ print(f"{by_torch:.0f} % of the test images are right")
 # `sweep` trains with {{below: len(lambdas)}} values of λ, one of them 0, for {{below: len(picked)}} seeds, and from two starts:
 # PyTorch's, and one with all weights {{below: large}} times as large. For each seed and start we
 # take the λ of the smallest loss on {{below: images.validation.X.shape[1]}} more images, and test on the others.
-# Predict: how many points of accuracy does the chosen λ gain from each start?
+# Predict: how many points of accuracy does it gain from each start?
 
 # %%
 orders = np.array([np.random.default_rng(seed).permutation(len(digits.y)) for seed in seeds(12)])
@@ -1961,7 +1961,7 @@ claim("01-large-gain", f"From a start {large} times as large the chosen λ gains
 # <details>
 # <summary>How much time does it need?</summary>
 #
-# Of each step momentum takes 0.9 into the next, so in the long run a step goes ten times as far. A weight without gradient then falls to
+# Each step repeats 0.9 of the previous one, so that in the long run it counts as $1/(1-0.9)=10$ steps. A weight without gradient then falls to
 # $1/e$ in about $1/(10\,\eta\lambda)={{fade:.0f}}$ steps. After {{told_steps[0]}} steps {{left[told_steps[0]]:.0%}} of it is left, after {{told_steps[1]}} only
 # {{left[told_steps[1]]:.0%}}. (Why a large start harms we do not show.)
 #
@@ -2153,7 +2153,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 # - **Linear models.** Standardise the inputs by the training part alone, and leave the intercept free. Try thirty λ, evenly spaced in
 #   $\log\lambda$ from 10⁻⁴ times the largest $s_i^2/n$ to ten times it.
 #   scikit-learn's `RidgeCV` does leave-one-out; its `alpha` is $n\lambda$.
-# - **Networks.** Begin with the common values of [chapter 3](03_one_lambda_many_meanings.ipynb). Try 0 and values a factor of 3 apart;
+# - **Networks.** Begin with 0 and the common values of [chapter 3](03_one_lambda_many_meanings.ipynb), a factor of 3 apart;
 #   then search more finely near the best (§1.9). On AdamW see [chapter 9](09_adaptive_optimisers.ipynb).
 #
 # ## 1.12 Exercises
@@ -2174,7 +2174,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 #
 # **2.** *(Predict, then run.)* Penalise the intercept, too: in `train`, replace `error.mean(0)` in the step of `b` by
 # `(error.mean(0) + weight_decay * b)`. What becomes of the intercept's error in the rows of §1.2's table? (The claim `01-train` will stop
-# the notebook. Go on below it, up to the cell that makes `parts`, and print `parts[:, :, 2].mean(0)`.)
+# the notebook. Go on below it, to the cell of `parts`, and print `parts[:, :, 2].mean(0)`.)
 #
 # <details>
 # <summary>Solution</summary>
@@ -2284,7 +2284,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 #
 # ## 1.13 The sources, line by line
 #
-# The sentences of the four sources ([chapter 0](00_start_here.ipynb)) that this chapter judges:
+# Sentences of the four sources ([chapter 0](00_start_here.ipynb)), judged:
 
 # %% tags=["hide-input"]
 from l2lib.claims import verdict
