@@ -12,7 +12,7 @@
 # - recognise a cure that is an artefact of where training starts;
 # - choose λ without touching the test data, and translate early stopping into a λ.
 #
-# *Reading takes two hours, the exercises another; the code runs in about fifteen seconds.*
+# *Reading takes two hours, exercises another; the code about fifteen seconds.*
 
 # %%
 import numpy as np
@@ -1937,8 +1937,8 @@ figures.show(fig, "A network on 100 digits, 12 seeds as dots that thin lines joi
              f"the chosen λ; from the large start {upper['_mean 1 0'].y[0]:.1f} % and "
              f"{upper['_mean 1 1'].y[0]:.1f} %. Below, how far the large start is behind, by "
              f"steps: at λ = 0 {free_line[0]:.1f} points after {lower['_0'].x[0]:.0f} steps, then "
-             f"{free_line[-1]:.1f}, and {lower['_end 0'].y.ravel()[0]:.1f} after 600; with a penalty "
-             f"{decayed_line[0]:.1f}, then {decayed_line[-1]:.1f}, and "
+             f"{free_line[-1]:.1f}, and {lower['_end 0'].y.ravel()[0]:.1f} after 600; with a "
+             f"penalty {decayed_line[0]:.1f}, then {decayed_line[-1]:.1f}, and "
              f"{abs(lower['_end 3'].y.ravel()[0]):.1f} in the end.", number="1.10",
              caption="Above, small dots are 12 seeds, joined by thin lines; bars and numbers are "
              "means. Below, mean differences of accuracy with 95 % intervals (too narrow: seeds "
@@ -2284,7 +2284,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 #
 # ## 1.13 The sources, line by line
 #
-# Sentences of the four sources ([chapter 0](00_start_here.ipynb)), judged:
+# The sentences of the four sources ([chapter 0](00_start_here.ipynb)), judged:
 
 # %% tags=["hide-input"]
 from l2lib.claims import verdict
