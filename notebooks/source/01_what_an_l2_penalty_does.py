@@ -12,7 +12,7 @@
 # - recognise a cure that is an artefact of where training starts;
 # - choose λ without touching the test data, and translate early stopping into a λ.
 #
-# *Reading takes two hours, the exercises another; the code runs in about fifteen seconds.*
+# *Reading takes two hours, exercises another; the code about fifteen seconds.*
 
 # %%
 import numpy as np
@@ -124,7 +124,7 @@ def draw_changes(ax):
     ax.plot([middle.low, middle.high], [-7, -7], lw=3, color="black", label="_interval")
     ax.plot(middle.mean, -7, "D", ms=6, color="black", label="_mean")
     ax.axvline(0, color=figures.GREY, lw=1)
-    ax.set(xlabel="change from λ = 0 to λ = 1.5 (% of the mean error)", ylim=(-14, 62))
+    ax.set(xlabel="change by λ = 1.5 (% of the mean error at λ = 0)", ylim=(-14, 62))
     ax.set_ylabel("60 data sets,\nsorted")
     ax.set_yticks([])
 
@@ -147,7 +147,7 @@ figures.show(fig, f"Dots for {len(dots['always answer zero'])} data sets and fiv
              f"with λ = 1.5. Starting from zero it is {means[2]:.3g} without penalty and "
              f"{means[3]:.3g} with λ = 1.5. Always answering zero gives {means[4]:.3g}. Below, the "
              f"change from zero in each data set, {change:.1f} % on average.", number="1.1",
-             caption="Dots are 60 data sets. Where a picture compares the two, blue is λ = 0 and "
+             caption="Dots are 60 data sets. In all pictures that compare them, blue is λ = 0 and "
              "orange λ > 0. The dotted line is the error of always answering zero. Below, black "
              "marks the mean and its 95 % interval.")
 
@@ -204,7 +204,7 @@ claim("S0-09", "adding 1,000,000 to the loss changes no iterate",
 # %% [markdown]
 # ## 1.2 Null directions: what the data cannot see
 #
-# What does the penalty do to the start? Take two weights, no intercept and a single example. We train from
+# What does the penalty do to the weights that training started from? Take two weights, no intercept and a single example. We train from
 # three starts without penalty, and then go on with $\lambda = 1$:
 
 # %%
@@ -319,6 +319,9 @@ for k, (X_toy, y_toy, start, fits) in enumerate(problems):
 table = parts.mean(0)
 mean_b = np.mean([[b for _, b in fits] for *_, fits in problems], axis=0)
 puzzle_lam = 0.01**2 / (20 * 0.01**2)  # by (1.5)
+imitation = np.mean([np.sum((np.linalg.pinv(X_toy) @ np.ones(20)) ** 2)  # ‖u‖²
+                     for X_toy, *_ in problems])
+assert 0.5 < imitation * table[0, 2] / table[0, 1] < 1.5, "the seen part is not the imitation's"
 
 # %% tags=["hide-input"]
 # At the exact minimum, with the true intercept given, and with a free one:
@@ -356,19 +359,20 @@ claim("S2-25", "From zero, λ = 1.5 lowers the test error by "
 # <details>
 # <summary>What no run can learn, and why the intercept gains</summary>
 #
-# No run can learn the null part of the true weights. This adds {{null_count * 0.01**2:.3f}} to each error in null directions, so that
-# the second is {{table[1, 0]:.2f}}.
+# No run can learn the null part of the true weights. This is {{null_count * 0.01**2:.3f}} in each row of the first column. In the second row it comes on
+# top of the {{null_count * shrink ** (2 * steps):.2f}} that is left of the start.
 #
 # The weights can imitate an intercept: some short vector $u$ has $x^\top u = -1$ for each training input $x$. So
 # $(w + u, b + 1)$ gives the same training answers as $(w, b)$, and the loss cannot choose between them. The penalty charges
 # $w$ and not $b$, so it shrinks the imitation $u$, and $b$ takes over: it grows to {{mean_b[3]:.3f}} on average, in place of {{mean_b[2]:.3f}}.
 # The true $b$ is 0.05.
 #
-# Even the smallest λ has this gain. Descent from zero without penalty ends at a mean test error of {{from_zero.mean():.5f}}. At the
+# Even a tiny λ brings this gain. Descent from zero without penalty ends at a mean test error of {{from_zero.mean():.5f}}. At the
 # exact minimum it is {{free_b[0]:.5f}} for $\lambda\to0$, and {{free_b[1]:.5f}} at $\lambda = 1.5$.
 #
 # The gain exists only because $b$ is free. If the true $b$ is given, $\lambda = 1.5$ raises the error at the minimum
-# by {{known[1] / known[0] - 1:.1%}}. In the first two rows most of the intercept's error is noise of the start along $(u, 1)$.
+# by {{known[1] / known[0] - 1:.1%}}. In the first two rows most of the intercept's error is noise of the start along $(u, 1)$. The same noise, times
+# $\lVert u\rVert^2\approx{{imitation:.2f}}$, is most of the {{table[0, 1]:.3f}} in directions that the data see.
 #
 # </details>
 
@@ -409,7 +413,7 @@ claim("01-starts", "each data set has a start of its own",
 # %% [markdown]
 # ## 1.3 Ridge regression: the minimum in closed form
 #
-# In null directions nothing resists the penalty. In all others the loss does. Where do the two balance? For a linear model we can compute this,
+# In null directions nothing resists the penalty. In all others the loss does. Where do they balance? For a linear model we can compute this,
 # with half the mean squared error as the loss:
 #
 # $$J(w,b)=\frac{1}{2n}\lVert y-Xw-b\mathbf 1\rVert^2+\frac{\lambda}{2}\lVert w\rVert^2.$$
@@ -518,7 +522,7 @@ figures.show(fig, "Ten weights of ridge regression on the diabetes data against 
 # $R^2 = {{below: explained:.2f}}$. So large weights on the four can nearly cancel in the answer. The data hardly say
 # how large these weights are, and least squares may choose large ones just to fit noise.
 #
-# **Single weights can grow with λ, but the norm of all cannot (§1.7).**
+# **Single weights can grow with λ, but the norm of the whole vector cannot (§1.7).**
 
 # %% tags=["hide-input"]
 from sklearn.linear_model import Ridge
@@ -684,8 +688,7 @@ figures.show(fig, "Above, left, a narrow rising cloud of every third patient, LD
              "Below, λ = 0.1: numbers are shares kept; hollow if less than half.")
 
 # %% [markdown]
-# In the upper panels of Figure 1.4 ridge keeps {{cloud["_kept 1"].y[0]:.0%}} along $v_1$, where the two inputs vary much, but only
-# {{cloud["_kept 2"].y[0]:.0%}} along $v_2$. Below, with ten inputs, it keeps only {{factors[9]:.0%}} along the last direction, $v_{10}$.
+# Of the ten directions in Figure 1.4, below, ridge keeps least along the last, $v_{10}$: {{factors[9]:.0%}}.
 # This is the combination that nearly cancels in §1.3.
 # Least squares gives HDL the weight {{w_hat[6]:.0f}}, but without the part along $v_{10}$
 # it would be {{below: w_hat[6] - tenth[6]:.0f}}. Ridge takes nearly all of this part away, so the weight of HDL falls below zero.
@@ -766,7 +769,7 @@ claim("01-half-way", "a dot on the line λ = 0.1 would keep a half",
 # the gradient is nowhere zero. No step along the sphere lowers the loss, and none inwards, so $-\nabla L(w) = \lambda w$
 # for some $\lambda > 0$: it is $w_\lambda$.
 #
-# The price: a small move $dw$ along the path changes the loss by $\nabla L^\top dw = -\lambda\,w^\top dw$: by $-\lambda$ times the
+# The price: a small move $dw$ along the path changes the loss by $\nabla L^\top dw = -\lambda\,w^\top dw$, which is $-\lambda$ times the
 # change of $\frac12R^2$.
 #
 # </details>
@@ -813,7 +816,7 @@ def draw(lam):
     thick = ax.contour(axis, axis, loss_map, levels=[half_mse(w)], colors="black", linewidths=2)
     ax.plot(*trail.T, color=figures.ORANGE, label="_path")
     ax.plot(*trail[0], "o", color=figures.BLUE)
-    ax.plot(*np.transpose(walk), "--", lw=0.9, color=figures.BLUE, alpha=0.6, label="_walk")
+    ax.plot(*np.transpose(walk), "--", lw=1.4, color=figures.BLUE, label="_walk")
     circle = np.linalg.norm(w) * np.stack([np.cos(turns), np.sin(turns)])
     ax.fill(*circle, color=figures.ORANGE, alpha=0.15)
     ax.plot(*circle, lw=2, color=figures.ORANGE, label="_circle")
@@ -828,7 +831,7 @@ def label_ellipse(ax, begin, best, lam):
     ax.plot(0, 0, "+", ms=10, color="black")
     note(ax, "least squares\n(λ = 0)", begin, (31, 2), figures.BLUE)
     note(ax, "solutions\nfor all λ > 0", (15.5, 0.3), (2, -23), figures.ORANGE, gap=2)
-    note(ax, "gradient descent\nwith λ = 0 (§1.8)", (10.4, 5.2), (20, 14), figures.BLUE, gap=2)
+    note(ax, "gradient descent\nwith λ = 0 (§1.8)", (13.4, 2.3), (26, 11), figures.BLUE, gap=2)
     note(ax, f"λ = {lam:g}: best point of\nthe disc of radius {radius:.1f}", best, (-21, 17),
          figures.ORANGE, gap=8)
     ax.set(xlabel="weight of total cholesterol", ylabel="weight of LDL cholesterol")
@@ -925,7 +928,7 @@ claim("01-pulls", "the two arrows cancel, and the path begins at least squares",
 #
 # </details>
 #
-# We compute both, and check them by drawing the noise:
+# Both, checked by drawing the noise:
 
 # %%
 few = X[:100] - X[:100].mean(0)
@@ -956,7 +959,7 @@ size = {"weights": np.ones(10), "predictions": s_few**2 / 100}  # what a directi
 free_error = {what: np.sum(count * sigma**2 / s_few**2) for what, count in size.items()}
 terms = {"weights": (bias2, variance), "predictions": (bias2_answers, variance_answers)}
 fine_best = fine_lams[np.sum(bias + var, axis=1).argmin()]
-at_zero_lam = 10**-3.6  # where λ = 0 is drawn
+at_zero_lam = 10**-3.8  # where λ = 0 is drawn
 told = {"weights": tried, "predictions": tried[:-1]}  # at λ = 1 these lie above the picture
 
 # %% tags=["hide-input"]
@@ -970,7 +973,7 @@ def draw_terms(ax, what):
     total = fine_bias + fine_var
     k = total.argmin()
     ax.plot(fine_lams[k], total[k], alpha=0, label="_best")
-    ax.text(10**-3.25, 0, "//", ha="center", va="center", weight="bold",
+    ax.text(10**-3.4, 0, "//", ha="center", va="center", weight="bold",
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})
     points = np.array(simulated[what])[: len(told[what])] / unit
     places = [at_zero_lam, *some_lams[told[what][1:]]]
@@ -983,8 +986,8 @@ def draw_terms(ax, what):
 # %% tags=["hide-input"]
 def label_terms(ax, what):
     weights = what == "weights"
-    ax.set(ylim=(0, 1.25), xlim=(10**-3.7, 1), xlabel="penalty λ")
-    ax.set_ylabel(f"squared error of {what}\n(least squares: 1)")
+    ax.set(ylim=(0, 1.25), xlim=(10**-3.9, 1), xlabel="penalty λ")
+    ax.set_ylabel("expected squared error\n(least squares: 1)").set_visible(weights)  # for both
     ax.set_xticks([at_zero_lam, 0.001, 0.01, 0.1, 1],
                   ["0", "0.001", "0.01", "0.1", "1"])
     ax.minorticks_off()
@@ -1071,7 +1074,7 @@ claim("01-predictions", "The best λ cuts the expected squared error of the pred
 # $$\lambda=\frac{\sigma^2}{n\tau^2}.\tag{1.5}$$
 #
 # Much noise, few examples or small weights call for a large λ. **Shrinking helps most in directions whose noise
-# $\sigma/s_i$ is larger than their true weight, and so most if your error depends on these.** §1.7 shows such a case.
+# $\sigma/s_i$ is larger than their true weight, and so most if your error depends on these.**
 #
 # <details>
 # <summary>Derivation: each direction has its own best λ</summary>
@@ -1090,15 +1093,15 @@ claim("01-predictions", "The best λ cuts the expected squared error of the pred
 # </details>
 #
 # <details>
-# <summary>(1.5) tried in Figure 1.6 and in the puzzle: a guide, not a guarantee</summary>
+# <summary>(1.5) tried in the puzzle and in Figure 1.6: a guide, not a guarantee</summary>
 #
-# As $\tau^2$ take the mean square of the true weights. In Figure 1.6, (1.5) then gives {{sigma**2 / 100 / np.mean(truth**2):.3f}}, and
-# the best λ for the weights is {{fine_best:.2f}}. But (1.5) is best on average over $w^*$, not for each. Take the fit to all patients as
-# $w^*$, and half the noise. Then (1.5) gives {{below: calm_lam:.3f}} where {{below: calm_best:.4f}} is best, and makes the error of the weights
-# {{below: calm_loss:.0%}} larger than that of least squares.
-#
-# In the puzzle of §1.1 (1.5) gives {{puzzle_lam:g}}. If the true intercept is given, this λ changes the error by less than
+# As $\tau^2$ take the mean square of the true weights. In the puzzle of §1.1, (1.5) gives {{puzzle_lam:g}}. If the true intercept is given, this λ changes the error by less than
 # {{hardly:.2%}}, and the λ of the puzzle raises it by {{known[1] / known[0] - 1:.1%}}. So there was nothing to cure.
+#
+# In Figure 1.6 it gives {{sigma**2 / 100 / np.mean(truth**2):.3f}}, and
+# the best λ for the weights is {{fine_best:.2f}}. But (1.5) is best on average over $w^*$, not for each. Take the fit to all patients as
+# $w^*$ and half the noise, still at the inputs of the {{len(few)}}. Then (1.5) gives {{below: calm_lam:.3f}} where {{below: calm_best:.4f}} is best, and makes the error of the weights
+# {{below: calm_loss:.0%}} larger than that of least squares.
 #
 # </details>
 #
@@ -1235,7 +1238,7 @@ inputs_in_all = widen(splits[0][0]).shape[1]  # a name of its own: many cells ca
 
 # %% [markdown]
 # **Way 1: a validation part.** Fit on {{below: len(learn)}} of the {{below: len(all_150)}}, and take the λ of the smallest loss
-# on the other {{below: len(check)}}. Then fit all {{below: len(all_150)}} with it. (By (1.5) they need a smaller λ; here that changes little.)
+# on the other {{below: len(check)}}. Then fit all {{below: len(all_150)}} with it. (By (1.5) {{below: len(all_150)}} need a smaller λ than {{below: len(learn)}}; here that changes little.)
 # The first split:
 
 # %%
@@ -1251,7 +1254,7 @@ lost = np.mean((inputs[tested] @ w_again + b_again - y[tested]) ** 2) / 2
 print(f"λ = {lam_chosen:.2f} has a test loss of {lost:.0f}")
 
 # %% [markdown]
-# **Way 2: leave-one-out.** Test each example with a fit on all others. Ridge needs no refit for this. Let $h_i$ be the rise of
+# **Way 2: leave-one-out.** Test each example with a fit on all others. Ridge needs no refit: let $h_i$ be the rise of
 # the answer $\hat y_i$ when its own target $y_i$ rises by 1. Then the fit without example $i$ has the error $(y_i - \hat y_i)/(1 - h_i)$ on it.
 #
 # <details>
@@ -1434,9 +1437,10 @@ def draw_spread(ax):
     ax.plot(places, spread.T, "o", ms=2, mec="none", color="0.75", zorder=1, label="_splits")
     ax.plot(places, np.median(spread, 0), "o", ms=4, color="black", label="_medians")
     ax.axhline(1, color=figures.GREY, lw=1.6, label="_alike")
-    ax.text(28, 0.75, "just as much (§1.6)", color=figures.GREY, ha="center", va="top")
-    note(ax, "nearly an equation", (64, np.median(spread[:, 63])), (44, 0.4), "black")
-    ax.set(yscale="log", ylim=(0.3, 300), xlim=(0, 65), xticks=[1, 10, 20, 30, 40, 50, 60])
+    ax.text(20, 0.75, "as much as in the fit", color=figures.GREY, ha="center", va="top")
+    note(ax, "nearly the same\nfor every patient", (64, np.median(spread[:, 63])),
+         (40, 0.25), "black")
+    ax.set(yscale="log", ylim=(0.18, 300), xlim=(0, 65), xticks=[1, 10, 20, 30, 40, 50, 60])
     ax.set_yticks([1, 10, 100], ["1", "10", "100"])
     ax.set(xlabel="direction of the 64 inputs, strongest first")
     ax.set(ylabel="new patients’ variance\nover that of the 150")
@@ -1456,8 +1460,9 @@ figures.show(fig, "The variance of new patients over that of the fitted ones, al
              f"{medians[0]:.2f} for the first direction, {medians[49]:.1f} for the 50th, and "
              f"{last_ten:.0f} for the last ten.", number="1.8",
              caption="Grey dots are splits, black ones their medians; variance is the mean square "
-             "about the mean of the 150. The last direction is nearly an equation between total "
-             "cholesterol, LDL, HDL and triglycerides, so along it all patients hardly vary.")
+             "about the mean of the 150. Direction 64 combines total cholesterol, LDL, HDL and "
+             "triglycerides to a number that is nearly the same for every patient, new ones too: "
+             "its weakness is not chance.")
 
 # %% [markdown]
 # Along the directions in which the patients of the fit hardly vary, new patients vary several times as much. So there the weights' noise
@@ -1465,7 +1470,7 @@ figures.show(fig, "The variance of new patients over that of the fitted ones, al
 # these {{len(fit)}} patients vary little along them. With {{inputs_in_all}} inputs this is partly chance, which new patients do not repeat.
 #
 # Yet the ten original inputs alone, even without a penalty, have a test loss {{fewer.mean:.0f}} ± {{fewer.half:.0f}} lower than the oracle's
-# on {{inputs_in_all}}. (± is half a 95 % interval, too narrow because the splits share patients.)
+# on {{inputs_in_all}}. (±: half a 95 % interval, too narrow, as splits share patients.)
 
 # %% tags=["hide-input"]
 gain = claims.interval(np.log(none / chosen), level=0.95)  # logs: a rare ratio is above ten
@@ -1619,7 +1624,7 @@ claim("S3-02", "in every split each larger λ raises the training loss: exceptio
 #
 # $$1-\Big(1-\frac{\eta s_i^2}{n}\Big)^t\tag{1.8}$$
 #
-# of the least-squares component. If $\eta s_1^2/n\le1$, **weak directions are the slowest, so stopping early shrinks them most.** In a weak direction (1.8) is about $\eta t\,s_i^2/n$, and ridge's share is about $s_i^2/(n\lambda)$. Both
+# of the least-squares component. If $\eta s_1^2/n\le1$, **weak directions are the slowest, so stopping early shrinks them most.** Where $\eta t\,s_i^2/n$ is small, (1.8) is about $\eta t\,s_i^2/n$, and ridge's share is about $s_i^2/(n\lambda)$. Both
 # are the same with
 #
 # $$\lambda=\frac{1}{\eta t}.\tag{1.9}$$
@@ -1692,8 +1697,9 @@ cost = np.max((1 - np.exp(-z)) * (1 + z) / z) ** 2  # how much larger the error 
 # ([Ali, Kolter and Tibshirani, 2019](https://arxiv.org/abs/1810.10082)). Proof: write $z = \eta t s_i^2/n$. Ridge with
 # (1.9) keeps $z/(1+z)$, and early stopping in very small steps keeps $1-e^{-z}$. Early stopping
 # loses no more of the truth, as $e^{-z}\le 1/(1+z)$. It keeps at most {{np.sqrt(cost):.2f}} times as much noise, the maximum of
-# $(1-e^{-z})(1+z)/z$, near $z = {{z[np.argmax((1 - np.exp(-z)) * (1 + z) / z)]:.1f}}$. In the 20 steps of Figure 1.9 it is {{widest:.2f}}. So in each direction neither
-# the squared bias nor the variance is more than ${{np.sqrt(cost):.2f}}^2\approx{{cost:.2f}}$ times ridge's.
+# $(1-e^{-z})(1+z)/z$, near $z = {{z[np.argmax((1 - np.exp(-z)) * (1 + z) / z)]:.1f}}$. So in each direction neither
+# the squared bias nor the variance is more than ${{np.sqrt(cost):.2f}}^2\approx{{cost:.2f}}$ times ridge's. (Figure 1.9 has
+# {{widest:.2f}} in place of {{np.sqrt(cost):.2f}}, because its steps are not small.)
 #
 # Test losses contain the targets' noise, too. It draws their ratio towards 1: on the {{inputs_in_all}} inputs they differ by at most
 # {{below: np.abs(worth - 1).max():.1%}} from 10 to 1000 steps.
@@ -1780,7 +1786,7 @@ print(f"{by_torch:.0f} % of the test images are right")
 # `sweep` trains with {{below: len(lambdas)}} values of λ, one of them 0, for {{below: len(picked)}} seeds, and from two starts:
 # PyTorch's, and one with all weights {{below: large}} times as large. For each seed and start we
 # take the λ of the smallest loss on {{below: images.validation.X.shape[1]}} more images, and test on the others.
-# Predict: how many points of accuracy does the chosen λ gain from each start?
+# Predict: how many points of accuracy does it gain from each start?
 
 # %%
 orders = np.array([np.random.default_rng(seed).permutation(len(digits.y)) for seed in seeds(12)])
@@ -1827,12 +1833,10 @@ def rescale(seed, k, start):
     return cross_entropy(outputs[seed, k, start] / best_T, truths[seed]).item()
 
 
-rescaled = np.array([[[rescale(seed, k, start) for k in (0, picked[seed, start])]
-                      for start in range(2)] for seed in range(12)])
-# seed, start, network: λ = 0, rescaled; chosen λ, rescaled
-four = np.stack([nats[:, 0], rescaled[..., 0], chosen_loss, rescaled[..., 1]], axis=-1)
-alone, chosen_drop, rest = (claims.interval(four[..., k] - four[..., k - after])
-                            for k, after in ((1, 1), (2, 2), (3, 2)))
+rescaled = np.array([[rescale(seed, 0, start) for start in range(2)] for seed in range(12)])
+# seed, start, network: λ = 0; rescaled; chosen λ
+three_nets = np.stack([nats[:, 0], rescaled, chosen_loss], axis=-1)
+alone, chosen_drop = (claims.interval(three_nets[..., k] - nats[:, 0]) for k in (1, 2))
 gained = claims.interval(chosen_accuracy - accuracy[:, 0])
 
 # %% tags=["hide-input"]
@@ -1854,12 +1858,20 @@ erased_points = np.mean(erased_right) - accuracy[:, 0, 1].mean()
 assert last.train_accuracy.values[:, 0].min() == 1, "a training image is wrong at λ = 0"
 
 # %% tags=["hide-input"]
+longer = sweep(MLP((64, 32, 10)), *images.train, test=images.test, loss="cross_entropy", lr=0.3,
+               momentum=0.9, weight_decay=[0, lambdas[3]], seeds=seeds(12),
+               init_scale=[1.0, large], steps=600, record_every=200)
+late_lag = claims.interval(-100 * longer.test_accuracy.diff("init_scale").values[:, :, 0, -1])
+fade, left, pushed = (1 - 0.9) / (0.3 * lambdas[3]), [1.0], 0.0  # a weight without gradient
+for _ in range(200):
+    pushed = 0.9 * pushed + lambdas[3] * left[-1]
+    left.append(left[-1] - 0.3 * pushed)
+
+# %% tags=["hide-input"]
 behind = -100 * run.test_accuracy.diff("init_scale").values[:, :, 0]  # seed, λ, step
 lag, told_steps = claims.interval(behind), run.step.values[[2, -1]]
 more_gained = claims.interval(np.diff(chosen_accuracy - accuracy[:, 0], axis=1)[:, 0])
-beyond_scale = claims.interval(four[..., 2] - four[..., 1])
-apart = np.abs(np.diff(four.mean(0), axis=0))[0]  # how far the two starts end from each other
-assert apart[2] < apart[:2].min() / 2, "the chosen λ does not make both starts alike"
+beyond_scale = claims.interval(three_nets[..., 2] - three_nets[..., 1])
 
 # %% tags=["hide-input"]
 uneven = [abs(np.diff(each.mean(0))[0]) for each in (accuracy[:, 0], chosen_accuracy)]
@@ -1894,9 +1906,14 @@ def draw_lag(ax):
     for k, colour in ((0, figures.BLUE), (3, figures.ORANGE)):
         ax.fill_between(after, lag.low[k, 2:], lag.high[k, 2:], color=colour, alpha=0.15, lw=0)
         ax.plot(after, lag.mean[k, 2:], "o-", ms=4, color=colour, label=f"_{k}")
-        ax.text(204, lag.mean[k, -1], f"λ = {lambdas[k]:g}", color=colour, va="center")
+        end = late_lag.mean[k // 3]
+        ax.errorbar(600, end, late_lag.half[k // 3], fmt="o", ms=4, color=colour, label=f"_end {k}")
+        ax.plot([200, 600], [lag.mean[k, -1], end], ":", color=colour, lw=1.2)
+        ax.text(560, end + 0.75, f"λ = {lambdas[k]:g}", color=colour, va="center", ha="right")
     ax.axhline(0, color="black", lw=0.8)
-    ax.set(xlabel="steps", xlim=(46, 238), xticks=range(50, 201, 25), ylim=(-0.5, None))
+    ax.set(xlabel="steps", xscale="log", xlim=(46, 680), ylim=(-0.6, None))
+    ax.set_xticks([50, 100, 200, 600], ["50", "100", "200", "600"])
+    ax.minorticks_off()
     ax.set_ylabel("points behind\nPyTorch's start")
 
 # %% tags=["hide-input"]
@@ -1920,11 +1937,12 @@ figures.show(fig, "A network on 100 digits, 12 seeds as dots that thin lines joi
              f"the chosen λ; from the large start {upper['_mean 1 0'].y[0]:.1f} % and "
              f"{upper['_mean 1 1'].y[0]:.1f} %. Below, how far the large start is behind, by "
              f"steps: at λ = 0 {free_line[0]:.1f} points after {lower['_0'].x[0]:.0f} steps, then "
-             f"{free_line[-1]:.1f}; with a penalty {decayed_line[0]:.1f}, then "
-             f"{decayed_line[-1]:.1f}.", number="1.10",
+             f"{free_line[-1]:.1f}, and {lower['_end 0'].y.ravel()[0]:.1f} after 600; with a "
+             f"penalty {decayed_line[0]:.1f}, then {decayed_line[-1]:.1f}, and "
+             f"{abs(lower['_end 3'].y.ravel()[0]):.1f} in the end.", number="1.10",
              caption="Above, small dots are 12 seeds, joined by thin lines; bars and numbers are "
              "means. Below, mean differences of accuracy with 95 % intervals (too narrow: seeds "
-             "share images); orange is the λ chosen most often.")
+             "share images); orange is the λ chosen most often. Dotted lines lead to longer runs.")
 
 # %% tags=["hide-input"]
 claim("01-large-gain", f"From a start {large} times as large the chosen λ gains "
@@ -1935,28 +1953,28 @@ claim("01-large-gain", f"From a start {large} times as large the chosen λ gains
 # **From PyTorch's start** the chosen λ gains {{gained.mean[0]:.1f}} ± {{gained.half[0]:.1f}} points of accuracy. **From the large start** it gains
 # {{gained.mean[1]:.1f}} ± {{gained.half[1]:.1f}}: the network ends about as accurate as from PyTorch's.
 #
-# The penalty needs time to undo the harm of the large start. At $\lambda = {{lambdas[3]}}$, chosen most often, the large start is {{lag.mean[3, 2]:.1f}} points behind PyTorch's after {{told_steps[0]}} steps, and
-# {{lag.mean[3, -1]:.1f}} after {{told_steps[1]}}. Without penalty it is {{lag.mean[0, 2]:.1f}} points behind, and then still {{lag.mean[0, -1]:.1f}}.
+# The penalty needs time to undo the harm of the large start. At $\lambda = {{lambdas[3]}}$, chosen most often, the large start is {{lag.mean[3, 2]:.1f}} points behind PyTorch's after {{told_steps[0]}} steps,
+# {{lag.mean[3, -1]:.1f}} after {{told_steps[1]}} and {{abs(late_lag.mean[1]):.1f}} ± {{late_lag.half[1]:.1f}} after {{longer.step.values[-1]}}. Without penalty it is {{lag.mean[0, 2]:.1f}} points behind, and in the end still {{late_lag.mean[0]:.1f}}.
 #
 # **So in this network the penalty helps from a good start, too. It also repairs a bad one, if it gets the time.**
 #
 # <details>
+# <summary>How much time does it need?</summary>
+#
+# Each step repeats 0.9 of the previous one, so that in the long run it counts as $1/(1-0.9)=10$ steps. A weight without gradient then falls to
+# $1/e$ in about $1/(10\,\eta\lambda)={{fade:.0f}}$ steps. After {{told_steps[0]}} steps {{left[told_steps[0]]:.0%}} of it is left, after {{told_steps[1]}} only
+# {{left[told_steps[1]]:.0%}}. (Why a large start harms we do not show.)
+#
+# </details>
+#
+# <details>
 # <summary>The test loss, and a rival of the penalty: rescaling</summary>
 #
-# As test loss we take the *cross-entropy*, in *nats*: minus the natural log of the probability that the network gives the right class.
-# It is zero only for infinitely large differences of outputs. So even when all training images are right,
-# longer training makes the weights larger, and the network too sure of its answers. There is also a cure afterwards:
-# dividing its outputs by a *temperature* $T > 1$ makes it less sure, and changes no answer
-# ([Guo et al., 2017](https://arxiv.org/abs/1706.04599)). We *rescale* by the $T$ of the lowest validation loss.
+# The test loss is the *cross-entropy*, in *nats*: minus the natural log of the probability that the network gives the right class.
 #
-# |mean test loss (nat)|λ = 0|λ = 0, rescaled|chosen λ|chosen λ, rescaled|
-# |---|---|---|---|---|
-# |PyTorch's start|{{four[:, 0, 0].mean():.2f}}|{{four[:, 0, 1].mean():.2f}}|{{four[:, 0, 2].mean():.2f}}|{{four[:, 0, 3].mean():.2f}}|
-# |{{large}} times as large|{{four[:, 1, 0].mean():.2f}}|{{four[:, 1, 1].mean():.2f}}|{{four[:, 1, 2].mean():.2f}}|{{four[:, 1, 3].mean():.2f}}|
-#
-# From PyTorch's start, rescaling the network without
-# penalty already brings {{alone.mean[0] / chosen_drop.mean[0]:.0%}} of what the chosen λ brings. With both rescaled the chosen λ is still better, by {{-rest.mean[0]:.3f}} nat.
-# From the large start the chosen λ is {{-beyond_scale.mean[1]:.2f}} nat better than rescaling alone. Only the chosen λ makes both starts alike.
+# Dividing the outputs by a *temperature* $T > 1$ makes the network less sure of its answers, and changes none
+# ([Guo et al., 2017](https://arxiv.org/abs/1706.04599)). With the $T$ of the lowest validation loss this brings {{alone.mean[0] / chosen_drop.mean[0]:.0%}} of what the
+# chosen λ takes from the mean test loss at PyTorch's start, but at the large start the chosen λ is {{-beyond_scale.mean[1]:.2f}} nat better.
 #
 # </details>
 #
@@ -1977,14 +1995,12 @@ assert loss_ratio.high < 1, "the chosen λ does not lower the test loss"
 # %% tags=["hide-input"]
 inside = validation_loss.mean(0)[2:-1].min(0)
 assert (validation_loss.mean(0)[[1, -1]] > inside).all(), "the best λ is at an end of the grid"
-assert rest.mean[0] < 0, "rescaling alone does as well as the chosen λ and rescaling"
 assert beyond_scale.high[1] < 0, "from the large start rescaling alone does as well"
 
 # %% tags=["hide-input"]
-pairs = [(four[:, start, k] - four[:, start, k - after], told.mean[start],
+pairs = [(three_nets[:, start, k] - three_nets[:, start, k - after], told.mean[start],
           told.high[start]) for start in range(2)
-         for k, after, told in ((1, 1, alone), (2, 2, chosen_drop), (2, 1, beyond_scale),
-                                (3, 2, rest))]
+         for k, after, told in ((1, 1, alone), (2, 2, chosen_drop), (2, 1, beyond_scale))]
 
 # %% tags=["hide-input"]
 pairs += [(upper[f"_seeds {start} 1"].y - upper[f"_seeds {start} 0"].y, gained.mean[start],
@@ -2008,17 +2024,23 @@ def by_last_layer(k, start):
 
 # %% tags=["hide-input"]
 claim("01-rescaled", "rescaled, the first seed's networks are those with a last layer over T",
-      measured=[by_last_layer(k, start) - four[0, start, column]
-                for start in range(2) for column, k in ((1, 0), (3, picked[0, start]))],
+      measured=[by_last_layer(0, start) - three_nets[0, start, 1] for start in range(2)],
       equals=0, within=1e-6)
 
 # %% tags=["hide-input"]
 assert abs(erased / chosen_drop.mean[1]) < 0.05, "the null part of the large start does harm"
 assert max(left_over) < 0.2, "the penalty does not erase null directions"
 assert abs(erased_points) < 0.5, "erasing the null part changes the accuracy"
+claim("01-longer", "after 200 steps the longer runs are the shorter ones; their ends are drawn",
+      measured=[*(longer.test_accuracy.values[..., 1]
+                  - run.test_accuracy.values[:, [0, 3]][..., -1]).ravel(),
+                *(lower[f"_end {k}"].y.ravel()[0] - late_lag.mean[k // 3] for k in (0, 3))],
+      equals=0, within=1e-6)
+claim("01-fade", "null directions of the images keep the share of the start that is told",
+      measured=left_over, equals=left[200], within=1e-4)
 claim("01-accuracies", "the drawn accuracies, and the losses, are those of the sweep",
-      measured=[[four[:, start, 0] - last.test_loss.values[:, 0, start],
-                 four[:, start, 2] - at_picked(last.test_loss.values)[:, start],
+      measured=[[three_nets[:, start, 0] - last.test_loss.values[:, 0, start],
+                 three_nets[:, start, 2] - at_picked(last.test_loss.values)[:, start],
                  lower["_0"].y[-1] - np.repeat(np.mean(accuracy[:, 0] @ [1, -1]), 12),
                  lower["_3"].y[-1] - np.repeat(np.mean(accuracy[:, 3] @ [1, -1]), 12),
                  upper[f"_seeds {start} 0"].y - accuracy[:, 0, start],
@@ -2028,7 +2050,7 @@ claim("01-accuracies", "the drawn accuracies, and the losses, are those of the s
 # %% [markdown]
 # ## 1.10 What we have learnt
 #
-# Where does each kind of direction end? Take three uncorrelated inputs of variance {{below: curvatures[0]:g}}, {{below: curvatures[1]:g}} and {{below: curvatures[2]:g}}, where least squares has the
+# Where do the weights along each kind of direction end? Take three uncorrelated inputs of variance {{below: curvatures[0]:g}}, {{below: curvatures[1]:g}} and {{below: curvatures[2]:g}}, where least squares has the
 # weight 1 for the first two. Two runs start at 0.5, with and without penalty, and one at 0, to be stopped early.
 
 # %%
@@ -2081,7 +2103,7 @@ axes[1].text(0.4, 1.02, "least squares", color=figures.GREY, va="bottom", size=9
 axes[0].text(0.55, 0.46, "start", size=9, va="center")
 for ax, at in zip(axes, ((2.7, 0.6), (1.1, 0.14)), strict=False):
     ax.text(*at, "from\nzero", color=figures.BLUE, va="center", size=9)
-axes[2].text(24, 0.95, "20 steps:\nηt = 1/λ", va="center", size=9)
+axes[0].text(24, 0.45, "20 steps:\nηt = 1/λ", va="center", size=9)
 for k, (ax, kind) in enumerate(zip(axes, ("strong", "weak", "null"), strict=True)):
     draw_direction(ax, k), label_direction(ax, k)
     ax.set_title(kind)
@@ -2131,13 +2153,13 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 # - **Linear models.** Standardise the inputs by the training part alone, and leave the intercept free. Try thirty λ, evenly spaced in
 #   $\log\lambda$ from 10⁻⁴ times the largest $s_i^2/n$ to ten times it.
 #   scikit-learn's `RidgeCV` does leave-one-out; its `alpha` is $n\lambda$.
-# - **Networks.** Begin with the common values of [chapter 3](03_one_lambda_many_meanings.ipynb). Try 0 and values a factor of 3 apart;
-#   then search more finely near the best (§1.9).
+# - **Networks.** Begin with 0 and the common values of [chapter 3](03_one_lambda_many_meanings.ipynb), a factor of 3 apart;
+#   then search more finely near the best (§1.9). On AdamW see [chapter 9](09_adaptive_optimisers.ipynb).
 #
 # ## 1.12 Exercises
 #
-# **1.** *(Think, then run.)* Every training example is listed twice. What becomes of $w_\lambda$, of
-# scikit-learn's `alpha` for it, and of leave-one-out's choice?
+# **1.** *(Think, then run.)* Every training example is listed twice. Does $w_\lambda$ change? Which
+# `alpha` of scikit-learn gives it now? Which λ does leave-one-out choose?
 #
 # <details>
 # <summary>Solution</summary>
@@ -2145,22 +2167,23 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 # In (1.1) $X^\top X$, $n$ and $X^\top y$ all double, so $w_\lambda$ stays as it is. For the same fit `alpha`, which is $n\lambda$, has to
 # double. Leave-one-out is deceived: the twin of the example that is left out is still in the fit, so its errors are too
 # small, most of all for flexible fits. It chooses too small a λ. On the splits of §1.7
-# `[lams[1 + without_refit(np.tile(fit, 2))[0].argmin()] for fit, _ in splits]` has the median 0.0013, where the
-# examples that stand once have 0.56.
+# `[lams[1 + without_refit(np.tile(fit, 2))[0].argmin()] for fit, _ in splits]` has the median 0.0013, against
+# 0.56 if each is listed once.
 #
 # </details>
 #
 # **2.** *(Predict, then run.)* Penalise the intercept, too: in `train`, replace `error.mean(0)` in the step of `b` by
 # `(error.mean(0) + weight_decay * b)`. What becomes of the intercept's error in the rows of §1.2's table? (The claim `01-train` will stop
-# the notebook. Go on below it, up to the cell that makes `parts`, and print `parts[:, :, 2].mean(0)`.)
+# the notebook. Go on below it, to the cell of `parts`, and print `parts[:, :, 2].mean(0)`.)
 #
 # <details>
 # <summary>Solution</summary>
 #
 # In the second row it falls from 0.047 to 0.0023. The $(u, 1)$ of the last fold of §1.2 is one more null direction, of weights and intercept
 # together. A penalty on $w$ alone pulls only weakly along it, because $u$ is short. So after {{steps}} steps much of the start's noise is
-# still there. A penalty on $b$, too, sees all of $(u, 1)$, so fact 3 now holds in all 181 null directions of the two. But the
-# penalty also pulls the intercept itself away from the true 0.05, to 0.003 on average. This makes almost the whole error
+# still there. A penalty on $b$, too, sees all of $(u, 1)$, so fact 3 now holds in all 181 null directions of weights and intercept together, $(w, b)$.
+#
+# But the penalty also pulls the intercept itself away from the true 0.05, to 0.003 on average. This makes almost the whole error
 # that is left: $(0.05 - 0.003)^2 \approx 0.0022$. In the fourth row, where there is no noise of the start to erase, the
 # penalised intercept is worse than the free one: 0.0021 against 0.0012. With a start at zero only the harm is left: so start at
 # zero, and leave intercepts free.
@@ -2194,7 +2217,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 # </details>
 #
 # **5.** *(Predict, then look.)* Halve the noise in §1.6's code: `sigma` is 27.0 in place of 54.0. What becomes of the λ of (1.5), of the
-# best λ, and of the share of the error that it leaves? (Below Figure 1.6 print `sigma**2 / 100 / np.mean(truth**2), best, remaining`.)
+# best λ, and of the share of the error that it leaves? (Below Figure 1.6 print `sigma**2 / 100 / np.mean(truth**2), best, remaining`; its folded code makes the last two.)
 #
 # <details>
 # <summary>Solution</summary>
@@ -2240,15 +2263,28 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 #
 # Let new inputs $x$ have mean zero, like the centred training inputs, and square the sum. The noise of different directions is uncorrelated, so of its products only
 # the squares are left on average, and $(x^\top v_i)^2$ is on average $r_i s_i^2/n$. So the noise of direction $i$ is multiplied by $r_i$: without
-# penalty it is $r_i\,\sigma^2/n$, and all together $\frac{\sigma^2}{n}\sum_i r_i$ (half of it in our loss). On the splits of §1.7 the noise of least squares makes {{new_noise:.0f}} of the test loss; on the training inputs it would be {{64 * same_noise:.0f}}. For one $w^*$ the bias also has products of different directions, if new
+# penalty it is $r_i\,\sigma^2/n$, and all together $\frac{\sigma^2}{n}\sum_i r_i$ (half of it in our loss). With the σ of §1.6, the noise of least squares should add about {{new_noise:.0f}} to the test loss on the splits of §1.7, and {{64 * same_noise:.0f}} at the training inputs.
+# (This is a rough estimate: the measured {{none.mean():.0f}} of §1.7, less $\frac12\sigma^2$ for the noise of the test targets, leaves only {{none.mean() - sigma**2 / 2:.0f}}.)
+#
+# For one $w^*$ the bias also has products of different directions, if new
 # inputs are correlated along them. For the independent true weights of (1.5) these products vanish on average, too. Then each
 # direction's error is only multiplied by $r_i$, which moves no minimum: (1.5) stays. If, as in Figure 1.8, $r_i$ is largest in weak directions, these count more, and the gain grows.
 #
 # </details>
 #
+# **8.** *(By hand.)* Three directions have the variances 4, 1 and 0.01. Which shares does $\lambda=0.1$ keep? How many degrees of freedom?
+#
+# <details>
+# <summary>Solution</summary>
+#
+# By (1.2) the shares are $4/4.1\approx0.98$, $1/1.1\approx0.91$ and $0.01/0.11\approx0.09$. By (1.3) their sum, 1.98, is the degrees of
+# freedom: a little less than the two directions above λ.
+#
+# </details>
+#
 # ## 1.13 The sources, line by line
 #
-# The sentences of the four sources ([chapter 0](00_start_here.ipynb)) that this chapter judges:
+# The sentences of the four sources ([chapter 0](00_start_here.ipynb)), judged:
 
 # %% tags=["hide-input"]
 from l2lib.claims import verdict
@@ -2309,6 +2345,15 @@ claim("S3-10", "λ/(2m): 1000 copies of each example shrink as a thousandth of �
       measured=hundred - ridge(X, y, 1 / 1000)[0], equals=0, within=1e-8)
 
 # %%
+verdict("S2-25", "under conditions",
+        f"With N(0,1) starts most of the gap is noise of the start in {null_count} directions "
+        "that "
+        "training cannot see. From zero it gains a few per cent, in the intercept.")
+verdict("S0-12", "true",
+        "The objective at its minimum never falls with λ, whatever the data: F′ = ‖w‖²/2 ≥ 0.")
+verdict("S3-03", "false", "Early stopping adds none, and lowers the test loss.")
+
+# %%
 verdict("S0-03", "convention",
         "Without the ½ the same λ shrinks twice as fast; intercepts are left out here too.")
 verdict("S0-09", "true", "Gradient descent sees the gradient only: a constant changes no iterate.")
@@ -2317,8 +2362,6 @@ verdict("S0-10", "true",
         "gives its filter.")
 
 # %%
-verdict("S0-12", "true",
-        "The objective at its minimum never falls with λ, whatever the data: F′ = ‖w‖²/2 ≥ 0.")
 verdict("S2-17", "false",
         "λ is its multiplier; the radius R(λ) depends on the data and falls with λ.")
 
@@ -2346,10 +2389,6 @@ verdict("S2-22", "answered",
 verdict("S2-23", "false",
         f"10,000 entries of 0.5 have norm {many.norm():.0f}. The other way round it holds: "
         "|w_i| ≤ ‖w‖.")
-verdict("S2-25", "under conditions",
-        f"With N(0,1) starts most of the gap is noise of the start in {null_count} directions "
-        "that "
-        "training cannot see. From zero it gains a few per cent, in the intercept.")
 
 # %%
 verdict("S3-01", "under conditions",
@@ -2361,7 +2400,6 @@ verdict("S3-01", "under conditions",
 verdict("S3-02", "under conditions",
         "Training loss never falls with λ at global minima (§1.7); that test loss falls is not "
         "guaranteed.")
-verdict("S3-03", "false", "Early stopping adds none, and lowers the test loss.")
 
 # %%
 verdict("S3-04", "undecidable", "No survey is named, and none can be run here.")
