@@ -295,7 +295,8 @@ def unseen() -> dict[str, Array]:
             "one": [(s > 1e-9) / (1 + lam) for lam in lams],
         }
         for name, kept in shares_kept.items():
-            said = [((scores * each) @ P.T).argmax(1) for each in kept]
+            # Targets were centred: what a class has on average is added again.
+            said = [((scores * each) @ P.T + targets.mean(0)).argmax(1) for each in kept]
             rows[name].append([sum(each == labels[held]) / len(held) for each in said])
     return {name: np.array(each) for name, each in rows.items()}
 
