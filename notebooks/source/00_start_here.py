@@ -478,7 +478,7 @@ claim("00-balance", "After training with SGD, the largest squared norm of a laye
       measured=at_end.max(0) / at_end.min(0), below=1.1)
 
 # %% [markdown]
-# Under AdamW (top right) the second answer comes closest, shares by number of weights: in the second half of training they are {{below: 100 * mean_share[0].mean():.0f}}, {{below: 100 * mean_share[1].mean():.0f}} and {{below: 100 * mean_share[2].mean():.0f}} % instead of {{100 * of_weights[0]:.0f}}, {{100 * of_weights[1]:.0f}} and {{100 * of_weights[2]:.0f}} %. Equal RMS would give exactly these fractions. And the RMS do become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half of training about {{below: ratios.mean():.2f}} times. In longer runs this ratio wanders, now and then to about two, and the shares fit less well. When gradients almost vanish, the RMS part (Exercise 10).
+# Under AdamW (top right) the second answer comes closest, shares by number of weights: in the second half of training they are {{below: 100 * mean_share[0].mean():.0f}}, {{below: 100 * mean_share[1].mean():.0f}} and {{below: 100 * mean_share[2].mean():.0f}} % instead of {{100 * of_weights[0]:.0f}}, {{100 * of_weights[1]:.0f}} and {{100 * of_weights[2]:.0f}} %. Equal RMS would give exactly these fractions. And the RMS do become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half of training about {{below: ratios.mean():.2f}} times. In longer runs this ratio wanders, at times to about two, and the shares fit less well. When gradients almost vanish, the RMS part (Exercise 10).
 #
 # <details>
 # <summary>Is it decay that makes them similar?</summary>
@@ -626,7 +626,7 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
 #
 # 4. Let the weights be $cW_1$ and $W_2/c$. The loss does not depend on $c$, so its derivative with respect to $c$ is zero at $c=1$. By the chain rule this says $\langle W_1,g_1\rangle=\langle W_2,g_2\rangle$.
 # 5. The step (0.1) turns $\lVert W_l\rVert^2$ into $a^2\lVert W_l\rVert^2-2a\eta\langle W_l,g_l\rangle+\eta^2\lVert g_l\rVert^2$, with $a=1-\eta\lambda$.
-# 6. In the difference $D=\lVert W_1\rVert^2-\lVert W_2\rVert^2$ the middle terms cancel. So only two things change $D$, in this order: decay shrinks it, and the gradients' squared norms add to it or take from it. Without biases this is exact:
+# 6. In the difference $D=\lVert W_1\rVert^2-\lVert W_2\rVert^2$ the middle terms cancel. So two things change $D$, in this order: decay shrinks it, and the gradients' squared norms add to it or take from it. Without biases this is exact:
 #
 # $$D\leftarrow(1-\eta\lambda)^2D+\eta^2\left(\lVert g_1\rVert^2-\lVert g_2\rVert^2\right)\tag{0.2}$$
 #
@@ -716,7 +716,7 @@ assert (lifted[names[0]].at(25) < lifted[names[0]].at(0)).all(), "the first laye
 # <details>
 # <summary>Where does the difference end?</summary>
 #
-# In the long run the last term adds as much as decay takes in a step, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. With equal gradients a smaller η leaves less, but takes more steps. With wrong labels or small batches the gradients remain large, and so does $D$ (Exercise 6).
+# In the long run the last term adds as much as decay takes in a step, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. With equal gradients a smaller η leaves less, but needs more steps. With wrong labels or small batches the gradients remain large, and so does $D$ (Exercise 6).
 #
 # </details>
 #
@@ -955,7 +955,7 @@ for ax, words, at, up, color in ((left, "η = 0.01, λ = 0.6", 330, 0.02, figure
                                  (left, "second", 50, 0.04, "C1"),
                                  (left, "(0.3)", 600, 0.068, "black"),
                                  (right, "pale: push along\nthe weights", -0.4, 4.7, "black"),
-                                 (right, "dark: squared steps", -0.4, 4.15, "black"),
+                                 (right, "dark: squared\nsteps", -0.4, 3.75, "black"),
                                  (right, "noise\nadds η²", 2.45, 1.15, "black")):
     ax.text(at, up, words, color=color, size=10)
 
@@ -1061,7 +1061,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
       equals=0, within=1e-12)
 
 # %% [markdown]
-# **Limits.** For SGD the conditions of §0.4 must hold, and the gradients must become small. For AdamW they must stay well above its ε (Exercise 10). (0.3) is a law for noise: after 700 steps the RMS of our network, which fits its examples, are {{net_rms[lam][-1, 0] / expected:.1f}}, {{net_rms[lam][-1, 1] / expected:.1f}} and {{net_rms[lam][-1, 2] / expected:.1f}} times it, and stay larger in longer runs. Nothing here says which shares predict better.
+# **Limits.** For SGD the conditions of §0.4 must hold, and the gradients must become small. For AdamW they must stay well above its ε (Exercise 10). (0.3) is a law for noise: at step {{len(net_rms[lam]) - 1}} the RMS of our network, which fits its examples, are {{net_rms[lam][-1, 0] / expected:.1f}}, {{net_rms[lam][-1, 1] / expected:.1f}} and {{net_rms[lam][-1, 2] / expected:.1f}} times it, and stay larger in longer runs. Nothing here says which shares predict better.
 #
 # ## 0.7 Running a chapter
 #
@@ -1211,7 +1211,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 # <details>
 # <summary>Solution</summary>
 #
-# The RMS stays the same, as only η/λ enters. The time, about $1/(2\eta\lambda)$ steps, falls to a quarter.
+# The RMS stays the same, as only η/λ enters. The time falls from about $1/(2\eta\lambda)$ steps to $1/(8\eta\lambda)$.
 #
 # With `betas=(0.9, 0.999)` in `train_on_noise` it nearly holds: the RMS ends at 0.088, and (0.3) says 0.091. A gradient is spread over several steps, but the parts add up to the same total. The RMS is a little lower because parts of the latest gradients are still to come.
 #

@@ -1,6 +1,7 @@
 """Chapter 0's network a second time, for longer than the chapter trains it: on scikit-learn's digits, in plain torch."""
 
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def later(momentum: float, first: float) -> Array:
     rng = np.random.default_rng(5)
     weights = [
         torch.tensor(rng.uniform(-1, 1, (outputs, inputs)) / inputs**0.5)
-        for inputs, outputs in zip(WIDTHS[:-1], WIDTHS[1:], strict=True)
+        for inputs, outputs in pairwise(WIDTHS)
     ]
     weights[0] *= first
     for w in weights:
