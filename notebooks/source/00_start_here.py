@@ -1004,6 +1004,8 @@ assert abs(bars["all"].y * lr**2 - growth).max() < 1e-9, "the bars are not what 
 claim("00-large-start", f"With decay, the RMS of the first layer is {ahead[lam][0]:.1f} times "
       "that of the second at the start, and {} times at the end",
       measured=ahead[lam][-1], equals=1, within=0.4)
+
+# %% tags=["hide-input"]
 assert ahead[0.0][-1] > 1.5, "without decay a large start fades, too"
 assert net_rms[0.0][-1, 0] > net_rms[0.0][0, 0], "without decay the first layer shrinks"
 assert net_rms[lam][-1].min() > (lr / (2 * lam)) ** 0.5, "a layer ends below (0.3)"

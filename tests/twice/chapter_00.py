@@ -41,7 +41,7 @@ def later(momentum: float, first: float) -> Array:
         batch = torch.tensor(rng.integers(len(labels), size=64))
         hidden = ((pixels[batch] @ weights[0].T).relu() @ weights[1].T).relu()
         rule.zero_grad()
-        torch.nn.functional.cross_entropy(hidden @ weights[2].T, labels[batch]).backward()  # type: ignore[no-untyped-call]
+        torch.nn.functional.cross_entropy(hidden @ weights[2].T, labels[batch]).backward()
         rule.step()
         found.append([(w.detach() ** 2).mean().item() ** 0.5 for w in weights])
     return np.array(found[STEPS // 2 :])
