@@ -731,8 +731,8 @@ assert (lifted[names[0]].at(25) < lifted[names[0]].at(0)).all(), "the first laye
 law = (1 - 0.5 * 0.003) ** (2 * 325)
 nearest = round(1 / (2 * 0.5 * 0.003) / 25) * 25  # to this step, among those recorded
 assert nearest == 13 * 25, "another step is nearer"
-claim("00-time", f"By step {nearest} (of those recorded, the nearest to {1 / (2 * 0.5 * 0.003):.0f}) "
-      "decay alone "
+claim("00-time", f"By step {nearest} (of those recorded, the nearest to "
+      f"{1 / (2 * 0.5 * 0.003):.0f}) decay alone "
       f"would leave {law:.3f} of the difference between the first layer's squared norm and "
       "another's; in the run furthest from this, {} is left",
       measured=parts[..., 13], equals=law, within=0.02)
@@ -975,7 +975,8 @@ figures.show(fig, "The network under AdamW without momentum, η = 0.01 and λ = 
              "Bottom: arrows for the weights w and a step Δ, at a right angle and at a smaller "
              "one: in the second case the sum is clearly longer than w.", number="0.7",
              caption="One seed. Solid lines and bars are the run with decay, the bars its second "
-             "half, in which the third layer still grows. A pale part, the push, is twice the mean product of weights and steps. The "
+             "half, in which the third layer still grows. A pale part, the push, is twice "
+             "the mean product of weights and steps. The "
              f"arrows are not to scale: the mean cosine between w and a step Δ is {angles} in the "
              "three layers of the network. A dotted arc marks the length of w.")
 
