@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -339,6 +340,13 @@ def seen_roots(seed: int) -> list[float]:
     return sorted(float(root) for root in decaying(adamw(seed).roots, 2) if root > 1e-5)
 
 
+def bars() -> list[float]:
+    """How many % of five networks' weights have a √v between one of 33 limits, eight to a factor of ten, and the next."""
+    roots = [root for seed in range(5) for root in seen_roots(seed)]
+    limits = pairwise(10 ** (k / 8 - 5) for k in range(33))
+    return [100 * sum(a <= root < b for root in roots) / (5 * 2368) for a, b in limits]
+
+
 def span(seed: int) -> float:
     """The 90th percentile of these over the 10th."""
     low, high = stats.scoreatpercentile(seen_roots(seed), [10, 90])
@@ -356,7 +364,7 @@ def longer(seed: int) -> list[Net]:
 
 def read(seed: int, step: int, k: int = 0) -> float:
     """The mean √v by the rule at a step of the longer runs: 0 is AdamW's, 1 that of Adam + L2."""
-    return rule(longer(seed)[step // 100 - 1], k)
+    return rule(longer(seed)[int(step) // 100 - 1], k)
 
 
 @cache
@@ -379,7 +387,7 @@ def long_losses(which: str) -> Array:
 
 def long_loss(which: str, step: int) -> float:
     """The median of five seeds at a step."""
-    return median(long_losses(which)[:, step // 100 - 1])
+    return median(long_losses(which)[:, int(step) // 100 - 1])
 
 
 def penalty(step: int) -> float:
