@@ -260,13 +260,16 @@ KINDS = ("translated", "copied", "third", "triple", "none")
 
 @cache
 def adam(seed: int) -> dict[str, Net]:
-    """Adam + L2 after 600 steps: five translated λ, five copied, a third and three times the translated, none."""
+    """Adam + L2 after 600 steps: five translated λ, five copied, a third and three times the translated, no λ."""
     there = landed(seed)
-    lams = [*there, *LAMS, *(lam / 3 for lam in there), *(3 * lam for lam in there), *[0] * 5]
-    whole = learned(seed, lams, [0] * 25)[0]
-    parts = [[layer[5 * k : 5 * k + 5] for layer in whole.weights] for k in range(5)]
-    roots = [[layer[5 * k : 5 * k + 5] for layer in whole.roots] for k in range(5)]
-    return {kind: Net(*both) for kind, *both in zip(KINDS, parts, roots, strict=True)}
+    lams = [*there, *LAMS, *(lam / 3 for lam in there), *(3 * lam for lam in there), 0.0]
+    whole = learned(seed, lams, [0] * 21)[0]
+    places = [*np.arange(20).reshape(4, 5), [20] * 5]
+    parts = [
+        ([layer[at] for layer in whole.weights], [layer[at] for layer in whole.roots])
+        for at in places
+    ]
+    return {kind: Net(*part) for kind, part in zip(KINDS, parts, strict=True)}
 
 
 def runs(kind: str, seed: int) -> Net:
