@@ -138,6 +138,21 @@ def means_of_noise() -> dict[tuple[str, float], Array]:
     return found
 
 
+@cache
+def with_momentum() -> float:
+    """RMS of such weights under AdamW with memories 0.9 and 0.999, from step 601 to 700, from 0.2 and from 0."""
+    draws, squares = torch.Generator().manual_seed(0), []
+    for scale, start in ((0.1, 0.2), (10.0, 0.0)):
+        w, m, v = np.full(5000, start), np.zeros(5000), np.zeros(5000)
+        for t in range(1, 701):
+            g = scale * torch.randn(5000, generator=draws, dtype=torch.float64).numpy()
+            m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+            root = np.sqrt(v / (1 - 0.999**t)) + 1e-8
+            w = w - 0.01 * (0.6 * w + m / (1 - 0.9**t) / root)
+            squares += [w @ w / 5000] if t > 600 else []
+    return float(mean(squares) ** 0.5)
+
+
 def line(factor: float, steps: int) -> float:
     """What is left of 1 after so many multiplications."""
     left = 1.0
@@ -191,18 +206,18 @@ def images() -> tuple[Array, Array]:
     return raw / 16 - sum(raw / 16) / len(raw), labels
 
 
-def forward(ws: list[Array], x: Array) -> list[Array]:
-    """Inputs of each layer and the outputs; examples in rows."""
+def forward(ws: list[Array], x: Array, bent: bool = False) -> list[Array]:
+    """Inputs of each layer and the outputs; examples in rows. Units are ReLU, or tanh if they are bent."""
     values = [x]
     for k, w in enumerate(ws):
         out = values[-1] @ w.mT
-        values.append(np.maximum(out, 0) if k < 2 else out)
+        values.append(out if k == 2 else np.tanh(out) if bent else np.maximum(out, 0))
     return values
 
 
-def slopes(ws: list[Array], x: Array, labels: Array) -> list[Array]:
+def slopes(ws: list[Array], x: Array, labels: Array, bent: bool = False) -> list[Array]:
     """Gradients of the mean cross-entropy of a batch."""
-    values = forward(ws, x)
+    values = forward(ws, x, bent)
     p = np.exp(values[3] - values[3].max(-1, keepdims=True))
     back = p / p.sum(-1, keepdims=True)
     np.put_along_axis(
@@ -212,7 +227,7 @@ def slopes(ws: list[Array], x: Array, labels: Array) -> list[Array]:
     for k in (2, 1, 0):
         found.append(back.mT @ values[k])
         if k:
-            back = (back @ ws[k]) * (values[k] > 0)
+            back = (back @ ws[k]) * (1 - values[k] ** 2 if bent else values[k] > 0)
     return found[::-1]
 
 
@@ -224,14 +239,14 @@ def right(ws: list[Array], count: int) -> float:
 
 
 @cache
-def plain_net() -> list[Array]:
+def plain_net(bent: bool = False) -> list[Array]:
     """Weights after 1,500 SGD steps with λw in the gradient: PyTorch's draws of seed 0, batches of 64 with repeats."""
     draws = torch.Generator().manual_seed(0)
     pixels, labels = images()
     ws = drawn_weights(draws)
     for _ in range(1500):
         rows = torch.randint(1797, (64,), generator=draws).numpy()
-        moves = slopes(ws, pixels[rows], labels[rows])
+        moves = slopes(ws, pixels[rows], labels[rows], bent)
         ws = [w - 0.5 * (g + 0.003 * w) for w, g in zip(ws, moves, strict=True)]
     return ws
 
@@ -271,7 +286,7 @@ def batches() -> Iterator[Array]:
 
 
 class Run:
-    """Squared norms (steps + 1, seeds, layers), what the loss added to them in each step, and the last weights."""
+    """Squared norms (steps + 1, seeds, layers), what the loss added to them in 50 steps, and the last weights."""
 
     def __init__(self, squares: list[Array], added: list[Array], ws: list[Array]) -> None:
         self.squares, self.added, self.ws = np.array(squares), np.array(added), ws
@@ -291,18 +306,20 @@ def norms(ws: list[Array]) -> Array:
 
 
 @cache
-def by_sgd() -> Run:
-    """Five networks by 1,500 steps of SGD, η = 0.5, λ = 0.003."""
+def by_sgd(lam: float = 0.003) -> Run:
+    """Five networks by 1,500 steps of SGD, η = 0.5; without decay with half as many digits."""
     pixels, labels = images()
-    ws, rows = started(), batches()
+    ws, rows = [*started()], batches()
+    if lam == 0:
+        pixels, ws = pixels.astype("f4"), [w.astype("f4") for w in ws]
     squares, added = [norms(ws)], []
     for step in range(1500):
         these = next(rows)
         moves = slopes(ws, pixels[these], labels[these])
         if step < 50:
             inner = [np.einsum("kij,kij->k", w, g) for w, g in zip(ws, moves, strict=True)]
-            added.append(-2 * (1 - 0.5 * 0.003) * 0.5 * np.array(inner).T)
-        ws = [w - 0.5 * (g + 0.003 * w) for w, g in zip(ws, moves, strict=True)]
+            added.append(-2 * (1 - 0.5 * lam) * 0.5 * np.array(inner).T)
+        ws = [w - 0.5 * (g + lam * w) for w, g in zip(ws, moves, strict=True)]
         squares.append(norms(ws))
     return Run(squares, added, ws)
 
@@ -311,7 +328,7 @@ def by_sgd() -> Run:
 def by_adamw(lam: float) -> Run:
     """Five networks by 400 steps of AdamW, η = 0.01, memories 0.9 and 0.999."""
     pixels, labels = images()
-    ws, rows = started(), batches()
+    ws, rows = [*started()], batches()
     m, v = [0 * w for w in ws], [0 * w for w in ws]
     squares = [norms(ws)]
     for t in range(1, 401):
@@ -442,6 +459,12 @@ def cosine(layer: int) -> float:
 def over_law(layer: int) -> float:
     """A layer's last RMS with decay over √(η/2λ)."""
     return float(large(0.6).rms(layer)[-1, 0] / (0.01 / (2 * 0.6)) ** 0.5)
+
+
+def units() -> list[tuple[float, float]]:
+    """Squared norms of the weights into and out of each unit of the first hidden layer of the trained network."""
+    first, second, _ = plain_net()
+    return [(float(first[k] @ first[k]), float(second[:, k] @ second[:, k])) for k in range(256)]
 
 
 # ---- small problems ----------------------------------------------------------------------------------
