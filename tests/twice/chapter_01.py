@@ -382,7 +382,7 @@ def middle_choice(copies: int) -> float:
     for split, order in enumerate(orders()):
         fit = [*order[:150]] * copies
         model = RidgeCV(alphas=len(fit) * np.array(LAMS[1:]))
-        found.append(model.fit(wide_inputs(split)[fit], y[fit]).alpha_ / len(fit))
+        found.append(float(model.fit(wide_inputs(split)[fit], y[fit]).alpha_) / len(fit))
     return statistics.median(found)
 
 
