@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from functools import cache
-from itertools import combinations
+from itertools import combinations, pairwise
 from statistics import fmean, median
 from typing import Any, Literal
 
@@ -123,12 +123,9 @@ def gammas(
     for epoch in range(epochs):
         if epoch == skip:
             early = np.log(((A @ w + b) ** 2).sum(1)) / 2
-        steps = [
-            [*rng.permutation(20).reshape(4, 5)]
-            if way == "shuffled"
-            else [rng.choice(20, 5, replace=False) for _ in range(4)]
-            for rng in rngs
-        ]
+        steps = [[*rng.permutation(20).reshape(4, 5)] for rng in rngs]
+        if way == "anew":  # the generators go on behind an order
+            steps = [[rng.choice(20, 5, replace=False) for _ in range(4)] for rng in rngs]
         for step in range(4):
             x = A[which, [each[step] for each in steps]]
             miss = x @ w + b
@@ -529,3 +526,13 @@ def rate_for(share: float, way: Way) -> float:
 def rest(coupled: float) -> float:
     """Where ½(w − 1)² + ½λw² is least."""
     return float(optimize.minimize_scalar(lambda w: ((w - 1) ** 2 + coupled * w**2) / 2).x)
+
+
+def at_height(paths: Iterable[Any], y: float) -> float:
+    """Where the lines of a contour first cross a height."""
+    found = []
+    for path in paths:
+        for (a, low_end), (b, high_end) in pairwise(path.vertices):
+            if min(low_end, high_end) <= y <= max(low_end, high_end) and low_end != high_end:
+                found.append(a + (b - a) * (y - low_end) / (high_end - low_end))
+    return float(min(found))
