@@ -107,18 +107,23 @@ def gammas(
     sets: int = 20,
     epochs: int = 200,
     skip: int = 50,
+    mu: float = 0.0,
+    shift: float = 0.0,
+    alike: bool = False,
 ) -> Array:
     """Change of ln‖e‖ per epoch after some epochs, targets zero: (set, setting); SGD on weights in the examples' span."""
     lr, lam = np.array(rates), np.array(decays)
     as_weight = bias_decays or not lam.any()  # an input 1: without decay that is the same
-    rngs, inputs, c = [np.random.default_rng(k) for k in range(sets)], [], []
+    rngs, inputs, c = [np.random.default_rng(0 if alike else k) for k in range(sets)], [], []
     for k, rng in enumerate(rngs):
-        X = with_one(toy(k)[0]) if as_weight else toy(k)[0]
+        X = toy(k)[0] + shift
+        X = with_one(X) if as_weight else X
         L = linalg.qr(X.T, mode="economic")[1].T  # inputs along an orthonormal basis of the span
         inputs.append(L)
         c.append(np.tile(linalg.solve(L, rng.standard_normal(20))[:, None], len(lr)))
     A, w, which = np.array(inputs), np.array(c), np.arange(sets)[:, None]
     b = np.zeros((sets, 1, len(lr)))
+    m, m_b = 0 * w, 0 * b
     early = np.zeros((sets, len(lr)))
     for epoch in range(epochs):
         if epoch == skip:
@@ -129,9 +134,11 @@ def gammas(
         for step in range(4):
             x = A[which, [each[step] for each in steps]]
             miss = x @ w + b
-            w = w - lr * (2 / 5 * x.mT @ miss + lam * w)
+            m = mu * m + 2 / 5 * x.mT @ miss + lam * w
+            w = w - lr * m
             if not as_weight:
-                b = b - lr * 2 * miss.mean(1, keepdims=True)
+                m_b = mu * m_b + 2 * miss.mean(1, keepdims=True)
+                b = b - lr * m_b
     return np.asarray((np.log(((A @ w + b) ** 2).sum(1)) / 2 - early) / (epochs - skip))
 
 
@@ -536,3 +543,12 @@ def at_height(paths: Iterable[Any], y: float) -> float:
             if min(low_end, high_end) <= y <= max(low_end, high_end) and low_end != high_end:
                 found.append(a + (b - a) * (y - low_end) / (high_end - low_end))
     return float(min(found))
+
+
+def full_growth(seed: int, shift: float) -> float:
+    """ln of a full step's factors at η = 0.03 without decay, from epoch 50 to 100, by eigenvectors of a normal start."""
+    A = with_one(toy(seed)[0] + shift)
+    values, vectors = linalg.eigh(A @ A.T)
+    share = (vectors.T @ np.random.default_rng(0).standard_normal(20)) ** 2
+    logs = [np.log(sum(share * (1 - 0.03 * values / 10) ** (2 * t))) / 2 for t in (50, 100)]
+    return float(logs[1] - logs[0]) / 50
