@@ -110,9 +110,11 @@ least, exact = ridge(X, y, 0)[0], ridge(X, y, 0.1)[0]  # weights at λ = 0 and 0
 lengths = {name: np.linalg.norm(w) / np.linalg.norm(least) for name, w in same_number.items()}
 
 # %% tags=["hide-input"]
+assert max(lengths.values()) < 1, "weights longer than those of least squares: a program diverged"
 by_n = "SGD, summed loss", "Ridge", "MLPRegressor"  # their x is divided by n
 
 
+# %% tags=["hide-input"]
 def draw_programs(ax, bars):
     """What x = 0.1 means in each program (dots), and the length of its weights (bars)."""
     ordered = sorted(programs, key=means.get)
@@ -126,18 +128,13 @@ def draw_programs(ax, bars):
                   color="white")
     ax.set_yticks(range(6), ["sklearn " * (name in by_n[1:]) + name
                              + ", by hand" * (name == "½ MSE + x‖w‖²") for name in ordered])
-    ax.text(0.006, 1, "x is\ndivided by n", va="center", ha="center", color=figures.GREEN)
+    ax.text(0.02, 1, "x is\ndivided by n", va="center", ha="center", color=figures.GREEN)
     ax.text(0.006, 4, "x is not\ndivided by n", va="center", ha="center", color=figures.GREY)
     for axes in (ax, bars):
         axes.grid(axis="y", visible=False)
 
 
 # %% tags=["hide-input"]
-caption = ("Dots show the λ that x = 0.1 means, bars the length of the weights. In the green rows "
-           "x is divided by the number n of examples, in the grey ones it is not.")
-
-# %% tags=["hide-input"]
-assert max(lengths.values()) < 1, "weights longer than those of least squares: a program diverged"
 fig, (ax, bars) = figures.subplots(1, 2, figsize=(7.4, 3.3), sharey=True,
                                    gridspec_kw={"width_ratios": [1.5, 1]})
 draw_programs(ax, bars)
@@ -156,7 +153,8 @@ figures.show(fig, f"Six rows, sorted by the λ that x = 0.1 means. The summed lo
              f"{drawn['SGD, ½ MSE'].x[0]:.1g}, and x‖w‖² by hand with {largest:.1g}. At the right "
              "bars show how much is left of the length of the least-squares weights: the larger "
              "λ, the less.", number="3.1",
-             caption=caption)
+             caption="Dots show the λ that x = 0.1 means, bars the length of the weights. In the "
+             "green rows x is divided by the number n of examples, in the grey ones it is not.")
 
 # %% [markdown]
 # To translate, choose the new $x$ so that $2k/c$ stays the same. For $\lambda=0.1$:
