@@ -723,6 +723,8 @@ claim("03-rest", "At nine noise levels Adam + L2 rests at 1/(1 + λ), AdamW wher
 # If $\lambda|\hat w_i|$ is small, a step takes the fraction $1-\beta_2$ of $v_i$. With $\beta_2=0.95$, common in language models, a factor $e$ of
 # $\sqrt{v_i}$ takes {{2 / (1 - 0.95):.0f}} steps instead of 2000, again only once the gradients are small.
 #
+# The decay takes its fraction in every step, but the loss's step, divided by a smaller $\sqrt v$, gives it back.
+#
 # </details>
 #
 # We train on all patients at once, with $\lambda=0.1$:
@@ -804,7 +806,7 @@ figures.show(fig, "Distance from least squares on a logarithmic axis against 800
 # In Figure 3.6 Adam + L2 stays at the ridge fit. The dotted line shows where AdamW would rest if $v$ stayed as it is then. AdamW
 # approaches this line, and then falls with it.
 #
-# Only the effective penalty fades: the *decay* $\eta\lambda$ stays, but the loss's step, divided by a smaller $\sqrt v$, gives it back.
+# Only the effective penalty fades: the *decay* $\eta\lambda$ stays.
 
 # %% tags=["hide-input"]
 rate = 0.0005 * (1 - (lam * np.abs(least).max()) ** 2)  # of √v, half of v's: slowest weight
@@ -824,7 +826,7 @@ assert 0.8 < distance_plain[999] / distance_w[999] < 1, "Adam without λ is much
 #
 # ## 3.6 One λ for a whole network: a rule
 #
-# Which λ should a whole network get, if by (3.6) each weight needs its own? First, how far apart are these λ? A small network with
+# Which λ should a whole network get, if by (3.6) each weight needs its own? How far apart are these λ? A small network with
 # 32 hidden units learns the digits from 200 pictures, in 600 steps on minibatches of 20 with
 # $\eta=0.01$. AdamW trains it, and λ acts on weights only:
 
@@ -1206,7 +1208,7 @@ assert (shorter > 0.1).all(), "with the translated λ Σw² is not smaller than 
 # ## 3.8 Does the rule also hold in a longer run?
 #
 # Does it matter when we read the mean $\sqrt v$? For AdamW's λ = 0.1 the rule gave
-# about {{np.median(landed):.4f}} (median) after 600 steps. Now we train for 2000 steps, and read again.
+# {{np.median(landed):.4f}} (median) after 600 steps. Now we train for 2000 steps, and read again.
 
 # %%
 # Every 100 steps: AdamW with 0.1, and Adam + L2 with 0.001.
@@ -1351,7 +1353,7 @@ for time, run in ((5, 0), (-1, 1)):
 #
 # - The first *follows the rate*. PyTorch, Keras and Optax take $\eta_t\lambda$, so that with the same λ a larger peak rate means faster decay.
 # - The second is *independent* of the rate, as in TensorFlow Addons.
-# - The third is *corrected* in [AdamC](https://arxiv.org/abs/2506.02285), so that gradients before a normalisation do not grow late in training.
+# - The third is *corrected* in [AdamC](https://arxiv.org/abs/2506.02285), for layers before a normalisation.
 #
 # A weight that the loss ignores is multiplied by $1-\delta_t$ in each step. Now take a weight that the loss pulls. Where would it rest if
 # the rate stayed at $\eta_t$? Under SGD it would rest where $-\eta_t\bar g-\delta_tw=0$, at the minimum under a penalty with the coefficient $\delta_t/\eta_t$. In the
@@ -1632,7 +1634,7 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 # </details>
 #
 # **7.** (A network of your own.) Train it with AdamW, translate its λ with `mean_root_of`, and try this λ in Adam. Does the training loss come near?
-# (If you have none, build that of §3.6 in PyTorch, with `pictures[0]` and `labels[0]`.)
+# (Or build that of §3.6 in PyTorch, with `pictures[0]` and `labels[0]`.)
 #
 # <details>
 # <summary>Solution</summary>
