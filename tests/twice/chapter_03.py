@@ -372,18 +372,20 @@ def read(seed: int, step: int, k: int = 0) -> float:
 
 @cache
 def both(seed: int) -> list[Net]:
-    """Every 100 of 2000 steps: Adam + L2 with a tenth of AdamW's mean √v, read at step 600 and at 2000."""
-    return learned(seed, [0.1 * read(seed, 600), 0.1 * read(seed, 2000)], [0, 0], TIMES)
+    """Every 100 of 2000 steps: Adam + L2 with a tenth of AdamW's mean √v, read at step 600 or 2000; a third, a triple."""
+    early, late = 0.1 * read(seed, 600), 0.1 * read(seed, 2000)
+    return learned(seed, [early, late, late / 3, 3 * late], [0] * 4, TIMES)
 
 
 @cache
 def long_losses(which: str) -> Array:
-    """Training losses of longer runs: AdamW, or Adam + L2 with the λ read early or late; axes: seed, time."""
+    """Training losses of longer runs: AdamW, or Adam + L2 with the λ read early or late, its third, its triple; axes: seed, time."""
     found = np.zeros((5, 20))
+    place = {"late": 1, "third": 2, "triple": 3}.get(which, 0)
     for seed in range(5):
         X, y = digits(seed)[:2]
         for at, net in enumerate(longer(seed) if which == "AdamW" else both(seed)):
-            out = scores(net.weights, X)[1][int(which == "late")]
+            out = scores(net.weights, X)[1][place]
             found[seed, at] = -mean(log_softmax(out, -1)[range(200), y])
     return found
 
