@@ -8,7 +8,8 @@
 # - choose λ, or say why it does not matter, and what you risk;
 # - carry λ over to another run, and audit your own model.
 #
-# *In a hurry: §11.2 ends with a λ. The sections after it say why, and what was tested. Reading time an hour; the code runs in about 20 seconds.*
+# *In a hurry? §11.2 ends with a λ; the rest says why. Reading time an hour; the code runs in about 20 seconds.*
+
 
 # %% tags=["hide-input"]
 from importlib import resources
@@ -51,7 +52,7 @@ assert all(abs(clear(x - 2).mean() - 0.025) < 0.004 for x in true.values()), "5 
 #
 # Call $N$ the run's *forgetting*. Decay alone would multiply a weight by about $e^{-N}$ (§11.3). At $N = 1$ this leaves {{100 * np.exp(-1):.0f}} % of the initial weights, at $N = 4$ only {{100 * np.exp(-4):.0f}} %.
 #
-# If $S$ is the sum of all η, then $N = \lambda S$. So the same λ makes a long run forget more than a short one.
+# If $S$ is the sum of all η, then $N = \lambda S$. With momentum μ a step of decay acts again in later steps, so under SGD $N$ is larger by the factor $1/(1-\mu)$ (chapter 2).
 
 # %%
 def factors_of(steps, shape, warmup=0, end=0.0, until=None):
@@ -80,7 +81,7 @@ n_llama = forgettings(3e-4, 0.1, llama)
 
 # %% [markdown]
 # Llama 2 with seven billion weights took about 500,000 steps with λ = 0.1, under a cosine that falls from $3\cdot10^{-4}$ to 0.1
-# of that. So $N = {{n_llama:.1f}}$. Where do other recipes lie? The lower panel of Figure 11.1 has λ against $S$.
+# of that. So $N = {{n_llama:.1f}}$. Figure 11.1 has λ against $S$ for other recipes, too.
 
 # %% tags=["hide-input"]
 def passes(epochs, batch):
@@ -155,7 +156,7 @@ scatter = np.exp(np.abs(np.log(of_root / 0.5)).max())
 steps_of = np.arange(10_001)
 areas = {"constant": np.ones(10_001), "cosine to zero": (1 + np.cos(np.pi * steps_of / 1e4)) / 2,
          "warm-up and fall": np.interp(steps_of, [0, 2000, 8000, 10_000], [0, 1, 1, 0])}
-fig, grid_of = figures.subplots(2, 3, figsize=(7.2, 6.9), height_ratios=[1, 2.5])
+fig, grid_of = figures.subplots(2, 3, sharey="row", figsize=(7.2, 6.9), height_ratios=[1, 2.5])
 axes, below = grid_of[0], grid_of[1, 0].get_gridspec()
 for ax, (name, factors) in zip(axes, areas.items(), strict=True):
     ax.plot(steps_of[::50], 0.001 * factors[::50], color=figures.BLUE, label=f"_{name}")
@@ -170,26 +171,28 @@ for ax, (name, factors) in zip(axes, areas.items(), strict=True):
 # %% tags=["hide-input"]
 sums = {name: counts[name] / lams[name] for name in recipes}  # S of each recipe
 [ax.remove() for ax in grid_of[1]]
-chart, span = fig.add_subplot(below[1, :]), np.array([0.3, 3e6])
+chart, span = fig.add_subplot(below[1, :]), np.array([0.1, 3e6])
 for n, sign in ((1 / 4, "¼"), (1, "1"), (4, "4"), (16, "16")):
     chart.loglog(span, n / span, color=figures.GREEN, lw=1.2, zorder=0, label=f"_N{n}")
-    chart.text(2500, n / 2500, f"N = {sign}: {100 * np.exp(-n):.0f} % left", fontsize=9,
+    chart.text(600, n / 600, f"N = {sign} ({100 * np.exp(-n):.0f} % left)", fontsize=9,
                color=figures.GREEN, ha="center", va="center", bbox={"fc": "white", "ec": "none",
                                                                     "pad": 1})
 for name, total in sums.items():
     mark, paint = ("s", figures.ORANGE) if name in by_momentum else ("o", figures.BLUE)
     chart.plot(total, lams[name], mark, ms=6, label=f"_{name}", color=paint,
                mfc=paint if name in scratch else "none")
-for name, side in (("our chapter 9", 8), ("GPT-3 175B", -8), ("OLMo 2 1B", 8), ("ViT", 8),
-                   ("BERT", -8), ("ResNet-50", 8), ("airbench94", -8), ("RoBERTa on MNLI", 8),
-                   ("LoRA, GPT-2 on E2E", -8), ("ResNet-50, 2021", -8), ("MAE", -8)):
-    chart.annotate(name, (sums[name], lams[name]), (side, -4), textcoords="offset points",
-                   fontsize=9, ha="left" if side > 0 else "right", va="center")
+for name, at in {"our chapter 9": (8, 3), "GPT-3 175B": (0, -12), "OLMo 2 1B": (8, 0), "ViT": (8, 0),
+                 "BERT": (0, -12), "ResNet-50": (8, 5), "airbench94": (8, 3), "MAE": (8, 1),
+                 "RoBERTa on MNLI": (-14, 11), "LoRA, GPT-2 on E2E": (0, -12),
+                 "ResNet-50, 2021": (-8, -12), "ResNet, CIFAR": (8, 5)}.items():
+    chart.annotate(name, (sums[name], lams[name]), at, textcoords="offset points", fontsize=9,
+                   ha="left" if at[0] == 8 else "center", va="center")
+
 
 # %% tags=["hide-input"]
 axes[0].set_ylabel("learning rate η")
-for ax, title in zip(axes, ("Constant", "Cosine: half", "Warm-up counts half"), strict=True):
-    ax.set_title(title, fontsize=10.5)
+for ax, title in zip(axes, ("Constant", "Cosine: half", "Ramps count half"), strict=True):
+    ax.set_title(title)
 chart.set(xlim=(0.1, 3e6), ylim=(6e-6, 30), xlabel="S, the sum of all η (SGD: ÷ (1 − μ))",
           ylabel="λ")
 chart.set_xticks([1, 100, 1e4, 1e6], ["1", "100", "10,000", "1,000,000"])
@@ -288,6 +291,9 @@ axes[0].plot(of_line, 0.5 * of_line**0.5, color=figures.GREEN, zorder=0, label="
 axes[0].fill_between(of_line, of_line**0.5 / 8, 2 * of_line**0.5, color=figures.GREEN, alpha=0.15,
                      lw=0)
 axes[0].text(1.3, 14, "½√k, and its\ntwo neighbours", color=figures.GREEN)
+fitted_line = np.polyfit(*np.log([[each[name] for name in tokens] for each in (tokens, counts)]), 1)
+axes[0].plot(of_line, np.exp(np.polyval(fitted_line, np.log(of_line))), "--", lw=1, zorder=0,
+             color=figures.GREY, label="_fit")
 axes[0].set_xlabel("k, tokens per weight")
 last = axes[1].set_xlabel("passes over the images")
 
@@ -308,8 +314,8 @@ axes[0].set_ylabel("N"), axes[0].set_xticks([1, 10, 100, 1000], ["1", "10", "100
 axes[0].set_xlim(1, 8000)
 axes[1].set(xlim=(7, 2500), ylim=(1, 100))
 axes[1].set_xticks([10, 100, 1000], ["10", "100", "1,000"])
-axes[0].set_title("Language: N grows with k")
-axes[1].set_title("Images: the short ones have less")
+axes[0].set_title("Language: N grows with k\n(all type λ = 0.1)")
+axes[1].set_title("Images: the short\nones have less")
 at_k, at_pass = (figures.drawn(ax) for ax in axes)
 least, most = at_k["_GPT-3 175B"], at_k["_OLMo 2 1B"]
 fast, faster = at_pass["_cifar10-fast"], at_pass["_airbench94"]
@@ -322,7 +328,8 @@ figures.show(fig, "N against the length of the run, both logarithmic. Left, seve
              f"passes, the others between {low.y[0]:.1f} and {at_pass['_ViT'].y[0]:.0f} in "
              f"{low.x[0]:.0f} to {high.x[0]:.0f}.", number="11.3",
              caption="Dots are trained by Adam, squares by SGD. The band goes from the lowest to "
-             "the highest N that the recipe tries for language. The two vertical axes differ.")
+             "the highest N that the recipe tries for language; the dashed line is the best "
+             "straight one. The two vertical axes differ.")
 
 # %% tags=["hide-input"]
 images = [counts[name] for name in ("DeiT", "ConvNeXt-T", "MAE", "ViT-S, big_vision")]
@@ -335,7 +342,7 @@ assert 1 / 3 < 10 * larger / smaller < 3, "SGD's η times momentum's ten makes u
 assert of_n["_GPT-3 175B"] < min(by_sgd) <= max(by_sgd) < of_n["_OLMo 2 1B"], "within Adam's"
 by_kind = [np.exp(np.mean(np.log([counts[name] for name in vision if ("ResNet" in name) == sgd])))
            for sgd in (True, False)]  # geometric means of N, SGD and Adam
-steep = np.polyfit(*np.log([[each[name] for name in tokens] for each in (tokens, counts)]), 1)[0]
+steep = fitted_line[0]  # slope of the dashed line
 weak = np.corrcoef(*np.log([[each[name] for name in vision] for each in (epochs, counts)]))[0, 1]
 
 # %% [markdown]
@@ -365,7 +372,7 @@ weak = np.corrcoef(*np.log([[each[name] for name in vision] for each in (epochs,
 #
 # </details>
 #
-# Along a slanted line of Figure 11.1 $N$ is the same. SGD's λ is small because its sum of η is large: among the longer image runs its λ is {{smaller:.0f}} times smaller than Adam's, in geometric mean, but its η, times ten for momentum, is {{10 * larger:.0f}} times larger. So ηλ is about the same on average. ($N$, which also counts the steps, is {{by_kind[0]:.0f}} for SGD and {{by_kind[1]:.0f}} for Adam.)
+# SGD's λ is small because its $S$ is large. Among the longer image runs its λ is {{smaller:.0f}} times smaller than Adam's, in geometric mean, but its η, times ten for momentum, is {{10 * larger:.0f}} times larger. So ηλ is about the same on average, and so is $N$: {{by_kind[0]:.0f}} for SGD, {{by_kind[1]:.0f}} for Adam.
 #
 # **$N$ differs between recipes, too, by a factor of {{wide["N", len(published)]:.0f}}. But unlike λ it has a meaning: how much of the start a run forgets.**
 
@@ -388,9 +395,7 @@ claim("11-area", "The area under each of the three curves is S, to one learning 
 # %% [markdown]
 # ## 11.2 The recipe
 #
-# Which λ do you type? First the answer, then what you risk, and how to check it.
-#
-# 1. **Add up the learning rates.** $S$ is the sum of η over all steps, the area under the schedule. It is steps × peak if η is constant, and about half of it under a cosine or a line to zero. Under SGD with momentum μ divide it by $1-\mu$, because a step of decay acts again in later steps (chapter 2). If you mean to stop early, count the steps up to where you expect to stop.
+# 1. **Add up the learning rates.** $S$ is the sum of η over all steps, up to where you expect to stop. It is steps × peak if η is constant, and about half of it under a cosine or a line to zero. Under SGD with momentum μ divide it by $1-\mu$.
 # 2. **Look up $N$** below, and type $\lambda = N/S$. Let only *matrices* decay: tensors with two axes or more, embeddings included.
 # 3. **Name the *fallback*,** the λ that you type unless another one proves better. If you have earlier runs of the same model, data, η and length, it is their λ, even a default that nobody chose (§11.7). Otherwise it is λ = $N/S$ with the bold $N$ of your row. **With one run type the fallback, and stop here.**
 #
@@ -399,17 +404,17 @@ claim("11-area", "The area under each of the three curves is S, to one learning 
 # | your run | try $N$ | because |
 # |---|---|---|
 # | fine-tuning | **{{below: least_n}}**, but keep λ = 0.01 (PyTorch's default) if that is below {{below: least_n}}/$S$; stop here | You want to keep the start (§11.7, also on LoRA). |
-# | like a published one, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | See Figure 11.2, or take its λ times its $S$. |
-# | a language model, one pass, $k$ tokens per weight (embeddings count) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{len(tokens)}} recipes lie near the bold $N$, but all type 0.1. Where λ was tuned, the best $N$ rises with $k$, too (Bergsma et al., 2025b). |
+# | like a published one, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | See Figure 11.2. |
+# | a language model, one pass, $k$ tokens per weight | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{len(tokens)}} recipes lie near the bold $N$, but all type 0.1. Tuned runs agree that $N$ rises with $k$ (Bergsma et al., 2025b). |
 # | a language model, many passes (each counts in $k$) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | No $N$ is well supported (fold below). |
-# | images from scratch, 50,000 (CIFAR) or more, 10 to 89 passes | 1, **4**, 16 | Two recipes of {{epochs["airbench94"]:.0f}} and {{epochs["cifar10-fast"]}} passes lie near the bold $N$. With 25 or more it is a guess. |
-# | the same, about 90 passes or more | 4, **16**, 64 | {{len(vision)}} recipes lie around the bold $N$. |
-# | anything else, fewer than {{below: many_passes}} passes | ¼, **1**, 4, and λ = 0 | In our runs all $N$ up to 1 ended within {{below: upto_one:.2f}} of the lowest loss; one at $N = 4$ was {{below: up(costs[5, 2]):.2f}} above (Figure 11.9). |
+# | images from scratch, 50,000 (CIFAR) or more, 10 to about 90 passes | 1, **4**, 16 | Two recipes of {{epochs["airbench94"]:.0f}} and {{epochs["cifar10-fast"]}} passes lie near the bold $N$. |
+# | the same, more passes | 4, **16**, 64 | {{len(vision)}} recipes lie around the bold $N$. |
+# | anything else, fewer than {{below: many_passes}} passes | ¼, **1**, 4, and λ = 0 | In our runs all $N$ up to 1 ended within {{below: upto_one:.2f}} of the lowest loss; one at $N = 4$ was {{below: up(costs[5, 2]):.2f}} above. |
 # | anything else, {{below: many_passes}} passes or more | 1, **4**, 16, and λ = 0 | All $N$ up to 4 ended within {{below: upto_four:.2f}}; one at $N = 16$ was {{below: up(of_long[:, 5].max()):.2f}} above. |
 #
-# The last two rows rest on runs at the best η tried, with at most {{below: pool:,}} examples. With more they are a guess.
+# The last two rows rest on runs at the best η tried (Figure 11.9); with more than {{below: pool:,}} examples they are a guess.
 #
-# The first two steps in code:
+# Steps 1 and 2 in code:
 #
 # ```python
 # rates = [peak * factor(step) for step in range(steps)]  # factor: what LambdaLR gets
@@ -424,7 +429,7 @@ claim("11-area", "The area under each of the three curves is S, to one learning 
 #
 # ### With more runs
 #
-# 4. **First settle η.** Multiply or divide it by 3. Each time compute $S$ again, and type λ = $N/S$ for the bold $N$. Go on until both 3 times less and 3 times more are worse by the measure that you will use: then η is *settled*. One seed will do where the differences are large. Count a tie as worse. (If η has changed, the fallback is now λ = $N/S$ with the bold $N$.)
+# 4. **First settle η.** Multiply or divide it by 3. Each time compute $S$ again, and type λ = $N/S$ for the bold $N$. Go on until both 3 times less and 3 times more are worse by the measure that you will use: then η is *settled*. One seed will do if the differences are large; count a tie as worse. (If η has changed, the fallback is now λ = $N/S$ with the bold $N$.)
 # 5. **Then try $N$,** if you can afford the {{below: fewest_runs}} to {{below: most_runs}} further runs of your row: the fallback and each $N$, at full length, with three seeds or more. If the best $N$ is the largest you tried, try 4 times more. If it is the smallest, try 4 times less (unless you tried λ = 0, too, and it is better). Type the best one if its gain on validation data is *clear* (below). **If not, or with fewer runs, type the fallback.**
 #
 # <details>
@@ -445,9 +450,9 @@ claim("11-area", "The area under each of the three curves is S, to one learning 
 #
 # How much can you lose if you run the bold $N$ once? At the best η tried, at most {{below: up(max(bold_at_best)):.2f}} of loss in our ten small runs; at a poor η up to {{below: up(max(bold_costs)):.2f}} (Figure 11.9).
 #
-# **Is λ = $N/S$ frighteningly large?** In a short run it can be far above the usual 0.1. One step still takes off only the share ηλ. But you may type less, even 0: in the same ten runs no smaller $N$ cost more than {{below: max(upto_one, upto_four):.2f}}.
+# **Is λ = $N/S$ frighteningly large?** In a short run it can be far above the usual 0.1, and yet a step takes off only the share ηλ. If you type less, even 0: in the same ten runs no smaller $N$ cost more than {{below: max(upto_one, upto_four):.2f}}.
 #
-# **Check** before the run that the group with decay holds no bias and no scale of a norm, and that λ times the sum of η is your $N$. After it an audit tells what λ did in each tensor (§11.6).
+# **Check** before the run that no bias and no scale of a norm decays, and that λ times the sum of η is your $N$. After it an audit tells what λ did to each tensor (§11.6).
 #
 # <details>
 # <summary>How far the bold N can miss: it was up to {{below: furthest:.0f}} times too small and {{below: 1 / nearest:.0f}} times too large</summary>
@@ -457,7 +462,7 @@ claim("11-area", "The area under each of the three curves is S, to one learning 
 # The rows of language and images copy what others typed. The language models are within a factor of {{scatter:.1f}} of the bold $N$. The short image recipes have {{counts["cifar10-fast"]:.1f}} and {{counts["airbench94"]:.1f}}, the longer ones {{min(counts[name] for name in vision):.0f}} to {{max(counts[name] for name in vision):.0f}}.
 # With many passes BERT has less ($N = {{counts["BERT"]:.1f}}$ at $k$ = {{bert / 340e6:.0f}} to {{bert / 110e6:.0f}}), but the best λ was once about 30 times the usual one ([Kim et al., 2025](https://arxiv.org/abs/2509.14786)), and Lovelace et al. ([2026](https://arxiv.org/abs/2605.01640)) find a best λ an order of magnitude above the usual one.
 #
-# In our stored small runs, at $\eta\le0.27$, good or not, the best $N$ was between {{below: 1 / nearest:.0f}} times smaller and {{below: furthest:.0f}} times larger than the bold one (§11.4). Where it was so much smaller it hardly mattered: all $N$ up to 1 were equally good, within {{below: of_slow[:4].max() - of_slow.min():.3f}}. In one other of these runs, and on the digits of §11.7, the lowest loss was at λ = 0.
+# In our stored small runs, at whatever η, the best $N$ was between {{below: 1 / nearest:.0f}} times smaller and {{below: furthest:.0f}} times larger than the bold one (§11.4). Where it was so much smaller it hardly mattered: all $N$ up to 1 were equally good, within {{below: of_slow[:4].max() - of_slow.min():.3f}}. In one other of these runs, and on the digits of §11.7, the lowest loss was at λ = 0.
 #
 # </details>
 
@@ -472,7 +477,16 @@ assert all(4 * a == b for tried in rows.values() for a, b in pairwise(tried)), "
 # %% [markdown]
 # ## 11.3 Why N: weights are an average of updates
 #
-# Why does a run with $N$ keep about $e^{-N}$ of its start, and what takes its place? Suppose *decoupled* decay, as in AdamW. Write $w_t$ for the weights before step $t$ and $\eta_tu_t$ for the update.
+# Why does a run with $N$ keep about $e^{-N}$ of its start, and what takes its place? Suppose *decoupled* decay, as in AdamW, and let step $i$ add $-\eta_iu_i$. Then the final weights are an average of the start and the updates:
+#
+# $$w_T\approx e^{-N}\,w_0+(1-e^{-N})\cdot\bigl(\text{average of the }-u_i/\lambda\bigr).$$
+#
+# Update $i$ counts in it with the share $c_i/\sum_j c_j$, where the *coefficient* $c_i$ is $\eta_i$ times what later decay leaves.
+#
+# <details>
+# <summary>In three steps: (11.2) and (11.3)</summary>
+#
+# Write $w_t$ for the weights before step $t$ and $\eta_tu_t$ for the update.
 #
 # 1. One step is $w_{t+1} = (1-\eta_t\lambda)\,w_t-\eta_tu_t$.
 # 2. Put the same formula, one step earlier, in place of $w_t$, and go on down to the start $w_0$. Each update has the factors of all later steps:
@@ -480,15 +494,13 @@ assert all(4 * a == b for tried in rows.values() for a, b in pairwise(tried)), "
 # $$w_T = w_0\prod_{t=0}^{T-1}(1-\eta_t\lambda)-\sum_{i=0}^{T-1}c_iu_i,\qquad
 #   c_i = \eta_i\prod_{j=i+1}^{T-1}(1-\eta_j\lambda). \tag{11.2}$$
 #
-# 3. For small $x$, $\ln(1-x)\approx-x$. So the share of the start that survives is about $e^{-N}$. And $\lambda c_i = P_{i+1}-P_i$
+# 3. For small $x$, $\ln(1-x)\approx-x$. And $\lambda c_i = P_{i+1}-P_i$
 #    with $P_i = \prod_{j\ge i}(1-\eta_j\lambda)$, so in the sum all but the first and the last cancel:
 #
 # $$\prod_{t=0}^{T-1}(1-\eta_t\lambda)\approx e^{-N},\qquad
 #   \lambda\sum_{i=0}^{T-1}c_i = 1-\prod_{t=0}^{T-1}(1-\eta_t\lambda). \tag{11.3}$$
 #
-# So the weights are an average, in which update $i$ counts with the share $c_i/\sum_j c_j$:
-#
-# $$w_T\approx e^{-N}\,w_0+(1-e^{-N})\cdot\bigl(\text{average of the }-u_i/\lambda\bigr).$$
+# </details>
 #
 # At a constant η an update fades
 # to $1/e$ in $1/(\eta\lambda)$ steps, the *memory* (in papers also *timescale*). $N$ is the length of the run divided by the memory. So if $N$ is large, the weights hold about the updates of the last $1/N$ of the run (under a line to zero, of the last $1/\sqrt N$).
@@ -503,7 +515,7 @@ def average(lr, weight_decay, factors):
 
 
 # %% [markdown]
-# Does `torch.optim.AdamW` do this? To learn the $u_t$, we train a twin on the same gradients without decay.
+# Does `torch.optim.AdamW` do this? A twin without decay on the same gradients tells the $u_t$.
 
 # %%
 rng, factors, updates = claims.rng(), factors_of(200, linear), []
@@ -694,11 +706,11 @@ claim("11-turn", "Their turn per step is {:.2f} times √(2ηλ) √((1 − β�
 # - **more data**: {{below: amounts[0]}}, {{below: amounts[1]}} or {{below: amounts[2]:,}} signals, each *passed* (used) {{below: 25 * lengths[0] / amounts[0]:.0f}} times;
 # - **more passes**: always {{below: amounts[1]}} signals, passed {{below: 25 * lengths[0] / amounts[1]:.0f}}, {{below: 25 * lengths[1] / amounts[1]:.0f}} or {{below: 25 * lengths[2] / amounts[1]:.0f}} times.
 #
-# Either way the runs have {{below: lengths[0]}}, {{below: lengths[1]}} and {{below: lengths[2]}} steps. We try λ = 0 and six $N$, with the same five seeds.
+# Either way the runs have {{below: lengths[0]}}, {{below: lengths[1]}} and {{below: lengths[2]}} steps. We try λ = 0 and six $N$, with five seeds.
 # The peak η is {{below: low_eta}} (*small*). Of five η tried, {{below: good_eta}} (*good*) has the lowest loss in all runs but one; three times more is worse in all, at every $N$.
-# *Predict:* when a run gets longer in the first way, does the best λ stay, or the best $N$? And in the second?
+# *Predict:* with more data, does the best λ stay, or the best $N$? And with more passes?
 #
-# Held-out signals give the loss and the share of wrong answers (the *error*). We compare runs of the same seed; ± is half the 95-percent interval of their differences.
+# Held-out signals give the loss and the share of wrong answers (the *error*). We compare within seeds; ± is half the 95-percent interval.
 
 
 # %%
@@ -967,7 +979,7 @@ by_error = [interval(100 * (run["error"][:, 4] - run["error"][:, 0])) for run in
 # %% [markdown]
 # At the small η of Figure 11.6 neither the best $N$ by loss stays the same, nor the best λ. By error every $N$ below 16 is within {{flat:.1f}} points of λ = 0.
 #
-# How fast does the best λ by loss move? Figure 11.7 has its slope at four η. A slope of −1 means: with twice the steps, half the λ.
+# How fast does it move? Figure 11.7 has the slope of the best λ at four η. A slope of −1 means: with twice the steps, half the λ.
 # The rule *keep λ* has the slope 0, and *keep N* −1, because at a given $N$ λ is proportional to 1/steps.
 
 # %% tags=["hide-input"]
@@ -1007,7 +1019,7 @@ figures.show(fig, "The slope of the best λ by loss against the number of steps,
              "one that Wang and Aitchison predict.")
 
 # %% [markdown]
-# Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)) predict *keep N* for more data, *keep λ* for more passes. At the good η our intervals contain these slopes, but they are wide, as the loss hardly depends on $N$ there.
+# Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)) predict *keep N* for more data, *keep λ* for more passes. At the good η our wide intervals contain these slopes.
 # **At the three smaller η neither rule lies in the interval, for more data or for more passes. No rule replaces trying; $N$ gives you the scale to try on.**
 
 # %% tags=["hide-input"]
@@ -1032,7 +1044,7 @@ claim("11-ends", "The slope of a straight line is its slope",
 # %% [markdown]
 # ### Where the choice matters
 #
-# How much can the choice of $N$ cost? We compare pairs of $N$ in stored runs: five at the good η, and two longer ones at {{low_eta}}. For {{amounts[1]}} signals {{low_eta}} is too small; for {{pool:,}} it was the best of three η.
+# How much can the choice of $N$ cost? We compare pairs of $N$ in stored runs: five at the good η, and two longer ones at {{low_eta}}. For {{amounts[1]}} signals {{low_eta}} is too small; for {{pool:,}} it was the best of three.
 
 # %% tags=["hide-input"]
 four = [interval((stored[3, :, :, k] - stored[3, :, :, 4]).mean(0)[:, 0]) for k in (0, 3)]
@@ -1056,9 +1068,9 @@ for run, n, rival, less, right in (
 better = stored[3][..., [0, 3], :].mean(1) - stored[3][..., [4], :].mean(1)
 
 # %% [markdown]
-# **At the good η little is at stake up to $N = 4$.** $N = 4$ was a little better than λ = 0 and $N = 1$ in all five runs, but we picked it after seeing them, so on new runs its gain will probably be smaller. A larger $N$ can cost more: with {{pool:,}} signals $N = 16$ has {{loss_of_16.mean:.2f}} more loss than $N = 4$.
+# **At the good η little is at stake up to $N = 4$.** $N = 4$ was a little better than λ = 0 and $N = 1$ in all five runs, but we picked it after seeing them. A larger $N$ can cost more: with {{pool:,}} signals $N = 16$ has {{loss_of_16.mean:.2f}} more loss than $N = 4$.
 #
-# **At a wrong η more can be at stake.** At η = {{3 * good_eta:.2f}}, too large, the best $N$ saved {{at_large.min():.2f}} to {{at_large.max():.2f}} against λ = 0 in six runs of signals; at the good η it saved {{at_good.min():.2f}} to {{at_good.max():.2f}} in the same runs. At a small η it depends on the run: the best $N$ saved between nothing and {{at_small.max():.2f}}, most in 40 passes.
+# **At a wrong η more can be at stake.** In six runs of signals the best $N$ saved {{at_good.min():.2f}} to {{at_good.max():.2f}} against λ = 0 at the good η, but {{at_large.min():.2f}} to {{at_large.max():.2f}} at {{3 * good_eta:.2f}}, which is too large. At a smaller η it depends on the run: from nothing to {{at_small.max():.2f}}, most in 40 passes.
 #
 # **Choose by the measure you will use.** At the small η, on average, $N = 16$ has less loss than λ = 0, yet more errors.
 #
@@ -1098,15 +1110,15 @@ claim("11-errors", "Averaged over the five runs, N = 16 has {:.1f} points more w
 # %% [markdown]
 # ## 11.5 Carrying λ over to another run
 #
-# When you change the run, what should λ become? Some rules are *arithmetic*: they keep $N$, though it need not be best again. Others are *observed*: somebody tried many λ and looked. $c$ is a positive factor.
+# When you change the run, what should λ become? *Arithmetic* rules keep $N$, though it need not be best again. For *observed* ones somebody tried many λ. $c$ is a positive factor.
 #
 # | you change | new λ | kind of rule |
 # |---|---|---|
 # | η, or the schedule | λ × old $S$ ÷ new $S$ | arithmetic, keeps $N$ |
 # | batch × $c$, same passes and η | $c\,\lambda$ | arithmetic, keeps $N$; observed |
-# | data × $c$, same passes | $\lambda/c$; in our runs the best λ fell faster, at three η of four | observed, keeps $N$ |
+# | data × $c$, same passes | $\lambda/c$; in our runs it fell faster, at three η of four | observed, keeps $N$ |
 # | data × $c$, one pass; same model, batch, η | about $\lambda/\sqrt c$ | read off recipes (§11.1) |
-# | passes × $c$, same data | λ; in our runs the best λ rose, at three η of four | observed |
+# | passes × $c$, same data | λ; in our runs it rose, at three η of four | observed |
 # | width × $c$, with $\eta/c$ | try λ, $\sqrt c\,\lambda$ and $c\,\lambda$ | observed; sources disagree |
 #
 # <details>
@@ -1154,7 +1166,7 @@ claim("11-paper", "λ_paper = ηλ takes the steps of PyTorch's AdamW, under a s
       measured=pair[0] - pair[1], equals=0, within=1e-9)
 
 # %% [markdown]
-# **In such a rule use the η of the new run, not of the old one.** For a small network on handwritten digits (§11.7) the wrong one cost {{below: of_wrong.mean:.2f}} of loss.
+# **In such a rule use the η of the new run, not of the old one.** On the digits of §11.7 the wrong one cost {{below: of_wrong.mean:.2f}} of loss.
 #
 # <details>
 # <summary>That failure, worked: one published rule with the wrong η</summary>
@@ -1178,7 +1190,7 @@ claim("11-carried", "The best N of the grid for 250 signals, carried over to 1,0
       "{:.2f} more loss there than N = 1", measured=carried.mean, above=0)
 
 # %% [markdown]
-# **For the width three rules are in print, so try all three.** In our network of 8, 20 or 50 units the best λ goes as the width $m$ to the power {{below: power.mean:.2f}} ± {{below: power.half:.2f}}, near the ½ of $\sqrt m$; with batch norm the power is higher (exercise 3).
+# **For the width three rules are in print, so try all three.** In our network of 8, 20 or 50 units the best λ goes as the width $m$ to the power {{below: power.mean:.2f}} ± {{below: power.half:.2f}}, near the ½ of $\sqrt m$; with batch norm it is higher (exercise 3).
 # <details>
 # <summary>The three rules, what each keeps, and our set-up</summary>
 #
@@ -1216,7 +1228,7 @@ claim("11-width", "Where η goes as 1/m, a line through the best λ of the three
 # %% [markdown]
 # ## 11.6 The audit: what λ does, tensor by tensor
 #
-# What does λ do in *your* model, to each tensor? For one tensor a few lines of torch tell. In our first model everything decays.
+# What does λ do in *your* model? For one tensor a few lines of torch tell. In our first model everything decays.
 
 # %%
 def cross_entropy(model, batch):
@@ -1431,9 +1443,9 @@ verdicts_of(audited(your_model, your_optimizer, cross_entropy, your_batches))
 # %% [markdown]
 # ## 11.7 From the default to a decision
 #
-# What does the recipe look like in practice? We follow it for a convolutional network on {{below: fitted.shape[1]}} handwritten digits, at the best η that we tried, and for a smaller transformer on the sonnets. Each time the fallback is PyTorch's default λ, as if earlier runs had it.
+# We follow the recipe for a convolutional network on {{below: fitted.shape[1]}} handwritten digits, at the best η that we tried, and for a smaller transformer on the sonnets. Each time the fallback is PyTorch's default λ, as if earlier runs had it.
 #
-# **The sonnets skip step 4: their η = 0.02 is not settled.** Twice this η has less loss, and the recipe would go on with it. But there rounding errors grow so much that the last digits differ from machine to machine.
+# **The sonnets skip step 4: their η = 0.02 is not settled.** The recipe would go on with a larger one, which has less loss. But there the last digits differ from machine to machine.
 
 
 # %%
@@ -1460,7 +1472,7 @@ verdicts_of(of_cnn, ("0.weight", "4.weight", "10.weight"))
 # %% [markdown]
 # The default does nothing here: $S$ is only {{forgettings(rate, 1, factors_of(100, linear)):.2f}}, so $N = \lambda S$ is next to zero.
 #
-# **Then run the three tries,** with five seeds. (The default, $N = {{forgettings(rate, 0.01, factors_of(100, linear)):.3f}}$, stands in for λ = 0.) Of the three, $N = \frac14$ had the lowest loss. The default has less still, so the search ends (step 5); for the picture we add $\frac1{16}$:
+# **Then run the three tries.** (The default, $N = {{forgettings(rate, 0.01, factors_of(100, linear)):.3f}}$, stands in for λ = 0.) Of the three, $N = \frac14$ had the lowest loss. The default has less still, so the search ends (step 5); for the picture we add $\frac1{16}$:
 
 # %%
 digits_n = np.array([1 / 16, *tries])
@@ -1558,14 +1570,14 @@ for ax, values, at in zip(axes, (on_validation, of_text), (digits_n, text_n), st
 # %% tags=["hide-input"]
 axes[0].set_ylabel("validation loss −\nthat of the default λ")
 beyond = figures.drawn(axes[0])["_all"].y[-1]  # N = 4, cut off
-axes[0].set_ylim(-0.03, 0.12), axes[1].set_ylim(-0.1, 0.25)
+axes[0].set_ylim(-0.03, 0.12), axes[1].set_ylim(-0.1, 0.28)
 axes[0].text(3.4, 0.114, f"{beyond:.2f}", ha="right", color=figures.BLUE)
 last = axes[0].annotate("", (4, 0.12), (4, 0.095), arrowprops={"arrowstyle": "->",
                                                                "color": figures.BLUE})
 
 # %% tags=["hide-input"]
 axes[0].set_title("Digits: no try has less loss")
-axes[1].set_title("Sonnets: up to N = 1.9 less")
+axes[1].set_title("Sonnets: N up to 1.9 has less")
 gain = interval(tested[:, 0] - tested[:, 1])
 axes[0].text(0.05, 0.1, "above the line: worse\nthan the default", fontsize=9, va="center")
 ax.plot(place := text_n[chosen_text - 1] * 1.45, -gain.mean, "s", c=figures.GREEN, label="_test")
@@ -1596,7 +1608,7 @@ of_wrong = interval(on_validation[:, 4] - on_validation[:, 3])  # the λ of a sm
 # %% [markdown]
 # **Digits** (left). By loss no try is better than the default, and $N = 4$ is far worse. By error we cannot tell: $N = 1$ has {{fewer_wrong.mean:.1f}} ± {{fewer_wrong.half:.1f}} points fewer. So we keep the default.
 #
-# **Sonnets** (right). $N = {{text_n[chosen_text - 1]:.1f}}$ has the lowest loss, is now not at the edge, and its gain over the default is clear. So we take it. On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter. A single run without earlier ones would have typed the bold $N$, λ = {{text_n[1] / S:.2f}}.
+# **Sonnets** (right). $N = {{text_n[chosen_text - 1]:.1f}}$ has the lowest loss and a clear gain. So we take it. On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter. (For one run, with no earlier ones, the recipe types the bold $N$, λ = {{text_n[1] / S:.2f}}.)
 #
 # **A better η would gain more.** With twice this η the sonnets have {{slower.mean:.2f}} less loss at the bold $N$.
 
@@ -1718,13 +1730,13 @@ assert ten[0].low > 0 > ten[2].low, "N = 1 is a clear gain, N = 16 is none"
 assert ten[0].mean > bars[3] * decided_s, "the recipe's words for it"
 
 # %% [markdown]
-# **Fewer than {{many_passes}} passes.** All losses up to $N = 1$ are in the grey band, less than 0.1 above the lowest. On the digits $N = 1$ is worse than the default by {{digits_one.mean:.3f}} ± {{digits_one.half:.3f}}, a tenth of the default's loss, and $N = 4$ was far worse.
+# **Fewer than {{many_passes}} passes.** All losses up to $N = 1$ are in the grey band, less than 0.1 above the lowest. On the digits $N = 1$ is worse than the default by {{digits_one.mean:.3f}} ± {{digits_one.half:.3f}}, and $N = 4$ far worse.
 #
-# **{{many_passes}} passes or more.** $N = 4$ is in the band, too; λ = 0 and $N = 1$ are at most {{up(of_long[:, [0, 3]].max()):.2f}} above the lowest loss. The best $N$ depends on the task: for {{amounts[1]}} signals it is {{grid[of_long[0].argmin()]:.0f}} or {{grid[of_long[1].argmin()]:.0f}}, but on the digits in 20 passes $N = 4$ is worse than 1.
+# **{{many_passes}} passes or more.** $N = 4$ is in the band, too, and so are λ = 0 and $N = 1$. The best $N$ depends on the task: for {{amounts[1]}} signals it is {{grid[of_long[0].argmin()]:.0f}} or {{grid[of_long[1].argmin()]:.0f}}, but on the digits in 20 passes $N = 4$ is worse than 1.
 #
 # **If η is too small or too large,** by a factor of 2 to 9, both λ = 0 and the bold $N$ can cost more. On the signals λ = 0 costs up to {{up(slow_signals[:, 0].max()):.2f}} and the bold $N$ up to {{up(bold_costs[0]):.2f}}; on the digits λ = 0 up to {{up(slow_digits[:, 0].max()):.2f}} and the bold $N$ up to {{up(bold_costs[1]):.2f}}.
 #
-# **Why then prefer an earlier λ?** You know how its runs ended. One run cannot tell whether the bold $N$ is better: even five seeds show such differences only to about ± {{blur:.2f}}.
+# **Why then prefer an earlier λ?** You know how its runs ended, and one run cannot tell whether the bold $N$ is better: even five seeds show such differences only to about ± {{blur:.2f}}.
 
 
 # %% tags=["hide-input"]
@@ -1802,14 +1814,14 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
       measured=by_rate[best_rate, best_column] - by_rate.min(), below=0.05)
 
 # %% [markdown]
-# A larger λ makes up for a wrong η only in part. With η too large (top row) the loss falls along the row from {{by_rate[3, 0]:.2f}} to {{by_rate[3].min():.2f}}, but with η too small (bottom row) only from {{by_rate[0, 0]:.2f}} to {{by_rate[0].min():.2f}}.
-# By loss η matters more: even with its best λ, η = {{rates[0]}} has {{slow_rate.mean:.2f}} ± {{slow_rate.half:.2f}} more loss than η = {{rates[2]}}. By error that is not clear.
+# Only in part. With η too large (top row) the loss falls along the row from {{by_rate[3, 0]:.2f}} to {{by_rate[3].min():.2f}}, but with η too small (bottom row) only from {{by_rate[0, 0]:.2f}} to {{by_rate[0].min():.2f}}.
+# By loss η matters more: even with its best λ, η = {{rates[0]}} has {{slow_rate.mean:.2f}} more loss than η = {{rates[2]}}. By error that is not clear.
 #
 # **So settle η at the bold $N$, by your own measure, then $N$ at that η.**
 #
 # ### Fine-tuning
 #
-# Fine-tuning wants to keep the start; $N = 1$ would leave {{100 * np.exp(-1):.0f}} % of it. **So leave λ at 0.01, PyTorch's default, if that is below $0.05/S$, else type $0.05/S$.** Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so try $\lambda = 0.2/S$, too. We tested none of this, nor proxies.
+# Fine-tuning wants to keep the start; $N = 1$ would leave {{100 * np.exp(-1):.0f}} % of it. **So leave λ at 0.01, PyTorch's default, if that is below $0.05/S$, else type $0.05/S$.** Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so try $\lambda = 0.2/S$, too. We tested none of this.
 # ## 11.8 In practice: a page to tear out
 #
 # Figure 11.11 is the recipe as a tree.
@@ -1833,7 +1845,7 @@ standard deviations.
 N of your row, the second is the bold one (k: tokens per weight):
 a run like a published one: its N ÷ 4, its N, its N × 4
 language, one pass: {terms["language"]};  many: {terms["language, passes"]}
-50,000 images or more, 10 to 89 passes: {terms["images"]};  more: {terms["images, long"]}
+50,000 images or more, 10 to about 90 passes: {terms["images"]};  more: {terms["images, long"]}
 anything else, fewer than {many_passes} passes: {terms["few passes"]} and λ = 0;  \
 more: {terms["more passes"]} and λ = 0"""
 
@@ -1949,7 +1961,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ = 0.01, at most 0.05/S; LoRA
 # ```
 #
 # <details>
-# <summary>How many seeds, why the limits of box 7, and an audit of two checkpoints</summary>
+# <summary>What an audit says and what to do then; how many seeds; the limits of box 7</summary>
 #
 # The limit for a clear gain is half the width of the 95-percent interval of its mean. If the differences within seeds have the standard deviation $s$, to see a mean difference δ takes about
 # $8\,(s/\delta)^2$ seeds (for a power of 80 % at the level of 5 %), plus two or three.
@@ -1960,8 +1972,6 @@ figures.show(fig, "A decision tree. Fine-tuning: λ = 0.01, at most 0.05/S; LoRA
 #
 # With two checkpoints: `python -m l2lib.audit before.pt after.pt --lr 3e-4 --weight-decay 0.1 --steps 1000`.
 #
-# </details>
-#
 # | the audit says | why | what to do |
 # |---|---|---|
 # | in equilibrium | ηλ sets the turn (§11.3) | box 6 |
@@ -1970,11 +1980,13 @@ figures.show(fig, "A decision tree. Fine-tuning: λ = 0.01, at most 0.05/S; LoRA
 # | not invariant, here λ is a penalty | λ changes the function, too | box 6 |
 # | decays though its role is … | a bias or a scale decays | two parameter groups (§11.6) |
 #
-# **Limits.** Our networks are small and our runs short. The stored runs have AdamW and one set of five seeds, and Figures 11.6, 11.7 and 11.10 show one task.
+# </details>
+#
+# **Limits.** Our networks are small and our runs short. The stored runs have AdamW and one set of five seeds, and Figures 11.6, 11.7 and 11.10 one task. No proxy was tested.
 #
 # ## 11.9 Exercises
 #
-# **1.** (Choose λ.) Your run on 1,000 examples has 300 steps of AdamW in batches of 32, linear to zero from $\eta = 0.01$. Earlier runs like it had the default, λ = 0.01. Which λ do you try? Which do you type for a single run, with and without earlier ones? And under SGD with momentum 0.9 and η = 0.1?
+# **1.** (Choose λ.) Your run on 1,000 examples has 300 steps of AdamW in batches of 32, linear to zero from $\eta = 0.01$. Earlier runs had λ = 0.01. Which λ do you try? Which do you type for a single run, with and without earlier ones? And under SGD with momentum 0.9 and η = 0.1?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1985,7 +1997,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ = 0.01, at most 0.05/S; LoRA
 #
 # </details>
 #
-# **2.** (Read this log.) What do you do about each line? A batch norm follows the encoder. The run has 2,000 steps of AdamW with η = 0.001 and λ = 0.1; the log is from step 100, with `N` by the end.
+# **2.** (Read this log.) What do you do about each line? A batch norm follows the encoder. The run has 2,000 steps of AdamW with η = 0.001 and λ = 0.1; the log is from step 100, `N` by the end.
 #
 # ```text
 # encoder.weight   N = 0.2   RMS ratio  0.31   rising, needs {{np.ceil(np.log((1 - 0.31**2) / 0.2) / 2e-4):,.0f}} steps and has 1,900
@@ -2020,7 +2032,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ = 0.01, at most 0.05/S; LoRA
 #
 # </details>
 #
-# **5.** (Ask the scheduler.) A language model with 20 tokens per weight, in one pass, takes 1,000 steps of AdamW under `torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.01, total_steps=1000)`. Sum its η. Which λ do you type for your only run? Which with batch × 4 and η × 2, same tokens? Which with tokens × 10?
+# **5.** (Ask the scheduler.) A language model with 20 tokens per weight, in one pass, takes 1,000 steps of AdamW under `torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.01, total_steps=1000)`. Which λ do you type for your only run? With batch × 4 and η × 2, same tokens? With tokens × 10?
 #
 # <details>
 # <summary>Solution</summary>
@@ -2041,7 +2053,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ = 0.01, at most 0.05/S; LoRA
 #
 # </details>
 #
-# **6.** (Nine runs.) CIFAR from scratch, 20 passes, a settled η, no earlier runs like it. You can afford nine runs: $N = 1$, 4 and 16 with three seeds each. Validation losses:
+# **6.** (Nine runs.) CIFAR from scratch, 20 passes, a settled η, no earlier runs. You can afford nine: $N = 1$, 4 and 16 with three seeds each. Validation losses:
 #
 # ```text
 # seed   N = 1   N = 4   N = 16
