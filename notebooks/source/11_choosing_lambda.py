@@ -2,11 +2,7 @@
 # # 11 Choosing λ
 #
 # You have a model, a learning rate, a number of steps, and a setting called `weight_decay`. Which number do you type?
-# On our small data, once the learning rate was well chosen, too small a λ cost little, but too large a λ sometimes cost much. By the end you will be able to
-#
-# - compare recipes by how much of the initial weights each one forgets;
-# - choose λ, or say why it does not matter, and what you risk;
-# - carry λ over to another run, and audit your own model.
+# On our small data, once the learning rate was well chosen, too small a λ cost little, but too large a λ sometimes cost much. By the end you will be able to choose λ, or say why it does not matter; to tell what you risk; to carry λ over to another run; and to audit your own model.
 #
 # *In a hurry? §11.2 ends with a λ; the rest says why. Reading time an hour; the code runs in about 20 seconds.*
 
@@ -156,6 +152,8 @@ scatter = np.exp(np.abs(np.log(of_root / 0.5)).max())
 steps_of = np.arange(10_001)
 areas = {"constant": np.ones(10_001), "cosine to zero": (1 + np.cos(np.pi * steps_of / 1e4)) / 2,
          "warm-up and fall": np.interp(steps_of, [0, 2000, 8000, 10_000], [0, 1, 1, 0])}
+
+# %% tags=["hide-input"]
 fig, grid_of = figures.subplots(2, 3, sharey="row", figsize=(7.2, 6.9), height_ratios=[1, 2.5])
 axes, below = grid_of[0], grid_of[1, 0].get_gridspec()
 for ax, (name, factors) in zip(axes, areas.items(), strict=True):
@@ -174,17 +172,20 @@ sums = {name: counts[name] / lams[name] for name in recipes}  # S of each recipe
 chart, span = fig.add_subplot(below[1, :]), np.array([0.1, 3e6])
 for n, sign in ((1 / 4, "¼"), (1, "1"), (4, "4"), (16, "16")):
     chart.loglog(span, n / span, color=figures.GREEN, lw=1.2, zorder=0, label=f"_N{n}")
-    chart.text(600, n / 600, f"N = {sign} ({100 * np.exp(-n):.0f} % left)", fontsize=9,
-               color=figures.GREEN, ha="center", va="center", bbox={"fc": "white", "ec": "none",
-                                                                    "pad": 1})
+    chart.text(600, n / 600, f"N = {sign} ({100 * np.exp(-n):.0f} %)", color=figures.GREEN,
+               fontsize=9, ha="center", va="center", bbox={"fc": "white", "ec": "none", "pad": 1})
+
+# %% tags=["hide-input"]
 for name, total in sums.items():
     mark, paint = ("s", figures.ORANGE) if name in by_momentum else ("o", figures.BLUE)
     chart.plot(total, lams[name], mark, ms=6, label=f"_{name}", color=paint,
                mfc=paint if name in scratch else "none")
+
+# %% tags=["hide-input"]
 for name, at in {"our chapter 9": (8, 3), "GPT-3 175B": (0, -12), "OLMo 2 1B": (8, 0), "ViT": (8, 0),
                  "BERT": (0, -12), "ResNet-50": (8, 5), "airbench94": (8, 3), "MAE": (8, 1),
-                 "RoBERTa on MNLI": (-14, 11), "LoRA, GPT-2 on E2E": (0, -12),
-                 "ResNet-50, 2021": (-8, -12), "ResNet, CIFAR": (8, 5)}.items():
+                 "RoBERTa on MNLI": (4, 11), "LoRA, GPT-2 on E2E": (0, -12),
+                 "ResNet-50, 2021": (-34, -12), "ResNet, CIFAR": (8, 5)}.items():
     chart.annotate(name, (sums[name], lams[name]), at, textcoords="offset points", fontsize=9,
                    ha="left" if at[0] == 8 else "center", va="center")
 
@@ -202,6 +203,8 @@ last = chart.set_title("Read off λ: go up from your S to the line of your N")
 # %% tags=["hide-input"]
 drawn = [figures.drawn(ax)[f"_{name}"] for ax, name in zip(axes, areas, strict=True)]
 sizes, dots = [np.trapezoid(curve.y, curve.x) for curve in drawn], figures.drawn(chart)
+
+# %% tags=["hide-input"]
 figures.show(fig, "Above, three schedules of 10,000 steps with the peak 0.001, the areas below "
              f"them shaded. A constant rate: area {sizes[0]:.0f}. A cosine to zero: "
              f"{sizes[1]:.0f}. A rise over the first fifth and a fall over the last: "
@@ -214,7 +217,7 @@ figures.show(fig, "Above, three schedules of 10,000 steps with the peak 0.001, t
              f"{dots['_ResNet-50, 2021'].x[0]:,.0f}, most of them at N of 1 or more.", number="11.1",
              caption="Above, the shaded area is the sum of all learning rates, S. Below, each "
              "mark is a recipe: squares are trained by SGD, dots by Adam, and open ones "
-             "fine-tune.")
+             "fine-tune. The share in brackets is what decay alone leaves of the start.")
 
 # %% tags=["hide-input"]
 median = np.median([counts[name] for name in vision])
@@ -291,6 +294,8 @@ axes[0].plot(of_line, 0.5 * of_line**0.5, color=figures.GREEN, zorder=0, label="
 axes[0].fill_between(of_line, of_line**0.5 / 8, 2 * of_line**0.5, color=figures.GREEN, alpha=0.15,
                      lw=0)
 axes[0].text(1.3, 14, "½√k, and its\ntwo neighbours", color=figures.GREEN)
+
+# %% tags=["hide-input"]
 fitted_line = np.polyfit(*np.log([[each[name] for name in tokens] for each in (tokens, counts)]), 1)
 axes[0].plot(of_line, np.exp(np.polyval(fitted_line, np.log(of_line))), "--", lw=1, zorder=0,
              color=figures.GREY, label="_fit")
@@ -367,12 +372,14 @@ weak = np.corrcoef(*np.log([[each[name] for name in vision] for each in (epochs,
 #
 # The ½ of $\frac12\sqrt k$: the recipes' $N/\sqrt k$ has the geometric mean {{np.exp(np.log(of_root).mean()):.2f}}. All of them type λ = 0.1, which as far as we know nobody tuned, so $N$ rises only because $S$ does, and their own slope is {{steep:.1f}}. The real support is Bergsma et al. ([2025b](https://arxiv.org/abs/2505.13738)): where λ was tuned, the best $N$ follows a power law in $k$, too. Among the longer image runs $N$ goes less with the length of the run (the logarithms of $N$ and of the passes correlate by {{weak:.1f}}).
 #
+# Does $N$ explain why SGD's λ is small? Among the longer image runs it is {{smaller:.0f}} times smaller than Adam's, in geometric mean. But SGD's η, times ten for momentum, is {{10 * larger:.0f}} times larger. So ηλ is about the same, on average; single recipes differ. $N$, which also counts the steps, is {{by_kind[0]:.0f}} for SGD and {{by_kind[1]:.0f}} for Adam.
+#
 # Where a source gives images or tokens, we divided by the batch to get steps. Tokens per weight are steps times the tokens of a batch, divided by the weights: $2^{21}$ tokens a batch for Pythia and OLMo 2 1B (1.5 billion weights), $2^{22}$ for OLMo 7B;
 # 300 billion tokens in all for GPT-3, 1,400 billion for Llama 65B, 2,000 billion for Llama 2. BERT's batches are 256 pieces, of 128 tokens in 90 % of the steps and of 512 in the rest: {{bert / 340e6:.0f}} tokens per weight (large) or {{bert / 110e6:.0f}} (base), in many passes. The $N$ of SGD includes the factor $1/(1-\mu)$ of momentum, 10 for μ = 0.9.
 #
 # </details>
 #
-# SGD's λ is small because its $S$ is large. Among the longer image runs its λ is {{smaller:.0f}} times smaller than Adam's, in geometric mean, but its η, times ten for momentum, is {{10 * larger:.0f}} times larger. So ηλ is about the same on average, and so is $N$: {{by_kind[0]:.0f}} for SGD, {{by_kind[1]:.0f}} for Adam.
+# SGD's λ is small because its $S$ is large: its ηλ is about that of Adam, on average.
 #
 # **$N$ differs between recipes, too, by a factor of {{wide["N", len(published)]:.0f}}. But unlike λ it has a meaning: how much of the start a run forgets.**
 
@@ -403,11 +410,11 @@ claim("11-area", "The area under each of the three curves is S, to one learning 
 #
 # | your run | try $N$ | because |
 # |---|---|---|
-# | fine-tuning | **{{below: least_n}}**, but keep λ = 0.01 (PyTorch's default) if that is below {{below: least_n}}/$S$; stop here | You want to keep the start (§11.7, also on LoRA). |
+# | fine-tuning | **{{below: least_n}}**, but keep λ = 0.01 (PyTorch's default) if that is below {{below: least_n}}/$S$; stop here | You want to keep the start (fold below, also on LoRA). |
 # | like a published one, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | See Figure 11.2. |
 # | a language model, one pass, $k$ tokens per weight | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{len(tokens)}} recipes lie near the bold $N$, but all type 0.1. Tuned runs agree that $N$ rises with $k$ (Bergsma et al., 2025b). |
 # | a language model, many passes (each counts in $k$) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | No $N$ is well supported (fold below). |
-# | images from scratch, 50,000 (CIFAR) or more, 10 to about 90 passes | 1, **4**, 16 | Two recipes of {{epochs["airbench94"]:.0f}} and {{epochs["cifar10-fast"]}} passes lie near the bold $N$. |
+# | images from scratch, 50,000 (CIFAR) or more, 10 to about 90 passes | 1, **4**, 16 | Two recipes of {{epochs["airbench94"]:.0f}} and {{epochs["cifar10-fast"]}} passes lie near the bold $N$; with more it is a guess. |
 # | the same, more passes | 4, **16**, 64 | {{len(vision)}} recipes lie around the bold $N$. |
 # | anything else, fewer than {{below: many_passes}} passes | ¼, **1**, 4, and λ = 0 | In our runs all $N$ up to 1 ended within {{below: upto_one:.2f}} of the lowest loss; one at $N = 4$ was {{below: up(costs[5, 2]):.2f}} above. |
 # | anything else, {{below: many_passes}} passes or more | 1, **4**, 16, and λ = 0 | All $N$ up to 4 ended within {{below: upto_four:.2f}}; one at $N = 16$ was {{below: up(of_long[:, 5].max()):.2f}} above. |
@@ -440,6 +447,13 @@ claim("11-area", "The area under each of the three curves is S, to one learning 
 # </details>
 #
 # <details>
+# <summary>Fine-tuning and LoRA: why so little</summary>
+#
+# Fine-tuning wants to keep the start; $N = 1$ would leave {{100 * np.exp(-1):.0f}} % of it. **So leave λ at 0.01, PyTorch's default, if that is below $0.05/S$, else type $0.05/S$.** Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so try $\lambda = 0.2/S$, too. We tested none of this.
+#
+# </details>
+#
+# <details>
 # <summary>Too large for so many runs? A proxy</summary>
 #
 # Take steps 4 and 5 with a *proxy*: a smaller model with as many passes or, in one-pass language, as many tokens per weight. Carry over its $N$, not its λ. Outside one-pass language this is a guess.
@@ -450,7 +464,7 @@ claim("11-area", "The area under each of the three curves is S, to one learning 
 #
 # How much can you lose if you run the bold $N$ once? At the best η tried, at most {{below: up(max(bold_at_best)):.2f}} of loss in our ten small runs; at a poor η up to {{below: up(max(bold_costs)):.2f}} (Figure 11.9).
 #
-# **Is λ = $N/S$ frighteningly large?** In a short run it can be far above the usual 0.1, and yet a step takes off only the share ηλ. If you type less, even 0: in the same ten runs no smaller $N$ cost more than {{below: max(upto_one, upto_four):.2f}}.
+# **Is λ = $N/S$ frighteningly large?** In a short run it can be far above the usual 0.1, and yet a step takes off only the share ηλ. If you type less, even 0, you lose little: in the same ten runs no smaller $N$ cost more than {{below: max(upto_one, upto_four):.2f}}.
 #
 # **Check** before the run that no bias and no scale of a norm decays, and that λ times the sum of η is your $N$. After it an audit tells what λ did to each tensor (§11.6).
 #
@@ -707,7 +721,7 @@ claim("11-turn", "Their turn per step is {:.2f} times √(2ηλ) √((1 − β�
 # - **more passes**: always {{below: amounts[1]}} signals, passed {{below: 25 * lengths[0] / amounts[1]:.0f}}, {{below: 25 * lengths[1] / amounts[1]:.0f}} or {{below: 25 * lengths[2] / amounts[1]:.0f}} times.
 #
 # Either way the runs have {{below: lengths[0]}}, {{below: lengths[1]}} and {{below: lengths[2]}} steps. We try λ = 0 and six $N$, with five seeds.
-# The peak η is {{below: low_eta}} (*small*). Of five η tried, {{below: good_eta}} (*good*) has the lowest loss in all runs but one; three times more is worse in all, at every $N$.
+# The peak η is {{below: low_eta}} (*small*). Of five η tried, {{below: good_eta}} (*good*) has the lowest loss in all runs but one; {{below: 3 * good_eta:.2f}} is worse in all, at every $N$.
 # *Predict:* with more data, does the best λ stay, or the best $N$? And with more passes?
 #
 # Held-out signals give the loss and the share of wrong answers (the *error*). We compare within seeds; ± is half the 95-percent interval.
@@ -979,7 +993,7 @@ by_error = [interval(100 * (run["error"][:, 4] - run["error"][:, 0])) for run in
 # %% [markdown]
 # At the small η of Figure 11.6 neither the best $N$ by loss stays the same, nor the best λ. By error every $N$ below 16 is within {{flat:.1f}} points of λ = 0.
 #
-# How fast does it move? Figure 11.7 has the slope of the best λ at four η. A slope of −1 means: with twice the steps, half the λ.
+# How fast does it move? Figure 11.7 has the slope of the best λ at four η.
 # The rule *keep λ* has the slope 0, and *keep N* −1, because at a given $N$ λ is proportional to 1/steps.
 
 # %% tags=["hide-input"]
@@ -1541,7 +1555,7 @@ def losses_on(part, poets):
 
 
 # %% [markdown]
-# **Sonnets: look up the row.** The run reads {{60 * 8 * 20 / 1000:.1f}} thousand letters, $k$ = {{below: k:.1f}} per weight, in less than one pass. So the recipe tries $N$ = {{below: text_n[0]:.2f}}, {{below: text_n[1]:.2f}} (bold) and {{below: text_n[2]:.1f}}. The last one has the lowest loss, so by step 5 we add four times as much, {{below: text_n[3]:.1f}}:
+# **Sonnets: look up the row.** The run reads {{60 * 8 * 20 / 1000:.1f}} thousand letters, $k$ = {{below: k:.1f}} per weight, in less than one pass. So the recipe tries $N$ = {{below: text_n[0]:.2f}}, {{below: text_n[1]:.2f}} (bold) and {{below: text_n[2]:.1f}}. The last one has the lowest loss, so by step 5 we also try {{below: text_n[3]:.1f}}:
 
 # %%
 weights = sum(each.numel() for each in Poet(len(letters), 24, blocks=1, context=20).parameters())
@@ -1610,7 +1624,7 @@ of_wrong = interval(on_validation[:, 4] - on_validation[:, 3])  # the λ of a sm
 #
 # **Sonnets** (right). $N = {{text_n[chosen_text - 1]:.1f}}$ has the lowest loss and a clear gain. So we take it. On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter. (For one run, with no earlier ones, the recipe types the bold $N$, λ = {{text_n[1] / S:.2f}}.)
 #
-# **A better η would gain more.** With twice this η the sonnets have {{slower.mean:.2f}} less loss at the bold $N$.
+# A better η would gain more: twice this η has {{slower.mean:.2f}} less loss at the bold $N$.
 
 
 # %% tags=["hide-input"]
@@ -1651,6 +1665,8 @@ slow = np.stack([*stored[1:3, 4], longer[0], *longer[2:5], longer[6], too_large[
                  *of_digits[:, 0], *of_digits[:, 2]])[..., 0].mean(1)
 long_poor = slow - slow.min(-1, keepdims=True)  # 20 passes or more; costs by run and N
 slow_digits, slow_signals = long_poor[8:], np.vstack([at_poor, *long_poor[:8]])
+
+# %% tags=["hide-input"]
 # of the bold N: on signals and on digits
 bold_costs = [max(at_poor[3], long_poor[:8, 4].max()), slow_digits[:, 4].max()]
 bold_at_best = [*costs[fewer, 1], *of_long[:, 4], longer[1, :, 4, 0].mean() - longer[1, ..., 0]
@@ -1819,9 +1835,6 @@ claim("11-search", "A search of seven cells, η at N = 1 and then N at that η, 
 #
 # **So settle η at the bold $N$, by your own measure, then $N$ at that η.**
 #
-# ### Fine-tuning
-#
-# Fine-tuning wants to keep the start; $N = 1$ would leave {{100 * np.exp(-1):.0f}} % of it. **So leave λ at 0.01, PyTorch's default, if that is below $0.05/S$, else type $0.05/S$.** Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so try $\lambda = 0.2/S$, too. We tested none of this.
 # ## 11.8 In practice: a page to tear out
 #
 # Figure 11.11 is the recipe as a tree.
