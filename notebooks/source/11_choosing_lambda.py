@@ -174,21 +174,19 @@ for n, sign in ((1 / 4, "¼"), (1, "1"), (4, "4"), (16, "16")):
     chart.loglog(span, n / span, color=figures.GREEN, lw=1.2, zorder=0, label=f"_N{n}")
     chart.text(600, n / 600, f"N = {sign} ({100 * np.exp(-n):.0f} %)", color=figures.GREEN,
                fontsize=9, ha="center", va="center", bbox={"fc": "white", "ec": "none", "pad": 1})
-
-# %% tags=["hide-input"]
 for name, total in sums.items():
     mark, paint = ("s", figures.ORANGE) if name in by_momentum else ("o", figures.BLUE)
     chart.plot(total, lams[name], mark, ms=6, label=f"_{name}", color=paint,
                mfc=paint if name in scratch else "none")
 
 # %% tags=["hide-input"]
-for name, at in {"our chapter 9": (8, 3), "GPT-3 175B": (0, -12), "OLMo 2 1B": (8, 0), "ViT": (8, 0),
-                 "BERT": (0, -12), "ResNet-50": (8, 5), "airbench94": (8, 3), "MAE": (8, 1),
-                 "RoBERTa on MNLI": (4, 11), "LoRA, GPT-2 on E2E": (0, -12),
-                 "ResNet-50, 2021": (-34, -12), "ResNet, CIFAR": (8, 5)}.items():
-    chart.annotate(name, (sums[name], lams[name]), at, textcoords="offset points", fontsize=9,
-                   ha="left" if at[0] == 8 else "center", va="center")
-
+places = {"our chapter 9": (8, 3), "GPT-3 175B": (0, -12), "OLMo 2 1B": (8, 0), "ViT": (8, 0),
+          "BERT": (0, -12), "ResNet-50": (8, 5), "airbench94": (8, 3), "MAE": (8, 1),
+          "RoBERTa on MNLI": (4, 11), "LoRA, GPT-2 on E2E": (0, -12),
+          "ResNet-50, 2021": (-34, -12), "ResNet, CIFAR": (8, 5)}
+for name, at in places.items():
+    chart.annotate(name, (sums[name], lams[name]), at, textcoords="offset points",
+                   fontsize=9, ha="left" if at[0] == 8 else "center", va="center")
 
 # %% tags=["hide-input"]
 axes[0].set_ylabel("learning rate η")
@@ -214,7 +212,7 @@ figures.show(fig, "Above, three schedules of 10,000 steps with the peak 0.001, t
              f"{100 * np.exp(-1):.0f}, {100 * np.exp(-4):.0f} and 0 % of the start. Dots, one for "
              f"each recipe, go from λ = {dots['_our chapter 9'].y[0]:g} at S = "
              f"{dots['_our chapter 9'].x[0]:.0f} to {dots['_ResNet-50, 2021'].y[0]:.5f} at "
-             f"{dots['_ResNet-50, 2021'].x[0]:,.0f}, most of them at N of 1 or more.", number="11.1",
+             f"{dots['_ResNet-50, 2021'].x[0]:,.0f}, most at an N of 1 or more.", number="11.1",
              caption="Above, the shaded area is the sum of all learning rates, S. Below, each "
              "mark is a recipe: squares are trained by SGD, dots by Adam, and open ones "
              "fine-tune. The share in brackets is what decay alone leaves of the start.")
@@ -1555,12 +1553,12 @@ def losses_on(part, poets):
 
 
 # %% [markdown]
-# **Sonnets: look up the row.** The run reads {{60 * 8 * 20 / 1000:.1f}} thousand letters, $k$ = {{below: k:.1f}} per weight, in less than one pass. So the recipe tries $N$ = {{below: text_n[0]:.2f}}, {{below: text_n[1]:.2f}} (bold) and {{below: text_n[2]:.1f}}. The last one has the lowest loss, so by step 5 we also try {{below: text_n[3]:.1f}}:
+# **Sonnets: look up the row.** The run reads {{60 * 8 * 20 / 1000:.1f}} thousand letters, $k$ = {{below: letters_each:.1f}} per weight, in less than one pass. So the recipe tries $N$ = {{below: text_n[0]:.2f}}, {{below: text_n[1]:.2f}} (bold) and {{below: text_n[2]:.1f}}. The last one has the lowest loss, so by step 5 we also try {{below: text_n[3]:.1f}}:
 
 # %%
 weights = sum(each.numel() for each in Poet(len(letters), 24, blocks=1, context=20).parameters())
-k, S = 60 * 8 * 20 / weights, forgettings(0.02, 1, factors_of(60, linear))
-text_n = np.array([*rows["language"], 8]) * k**0.5
+letters_each, S = 60 * 8 * 20 / weights, forgettings(0.02, 1, factors_of(60, linear))
+text_n = np.array([*rows["language"], 8]) * letters_each**0.5  # 8: four times more
 poets = train_poets([0.01, *(text_n / S).tolist()], seeds(5))  # one for each seed and λ, together
 of_text = losses_on("validation", poets)
 chosen_text = decide(of_text)
@@ -1601,7 +1599,7 @@ first, second = (figures.drawn(ax)["_all"].y for ax in axes)
 on_test = figures.drawn(axes[1])["_test"].y[0]
 figures.show(fig, "Validation loss less that of the default λ = 0.01 with the same seed: five "
              "seeds as small circles, means with intervals. Digits, for N = 1/16, ¼, 1 and 4: "
-             f"{first[0]:.2f}, {first[1]:.2f}, {first[2]:.2f}, {first[3]:.2f}. Sonnets, for the four "
+             f"{first[0]:.2f}, {first[1]:.2f}, {first[2]:.2f}, {first[3]:.2f}. Sonnets, for four "
              f"N: {second[0]:.3f}, {second[1]:.3f}, {second[2]:.3f}, {second[3]:.3f}. "
              f"A square, on the test: {on_test:.3f}. N = 4 of the digits lies above its panel.",
              number="11.8", caption="Small circles are five seeds, spread sideways only to be "
