@@ -77,7 +77,7 @@ n_llama = forgettings(3e-4, 0.1, llama)
 
 # %% [markdown]
 # Llama 2 with seven billion weights took about 500,000 steps with λ = 0.1, under a cosine that falls from $3\cdot10^{-4}$ to 0.1
-# of that. So $N = {{n_llama:.1f}}$. Figure 11.1 has λ against $S$ for other recipes, too.
+# of that. So $N = {{n_llama:.1f}}$. Figure 11.1 shows $S$ as an area, and below λ against $S$ for more recipes.
 
 # %% tags=["hide-input"]
 def passes(epochs, batch):
@@ -404,14 +404,14 @@ claim("11-area", "The area under each of the three curves is S, to one learning 
 # 2. **Look up $N$** below, and type $\lambda = N/S$. Let only *matrices* decay: tensors with two axes or more, embeddings included.
 # 3. **Name the *fallback*,** the λ that you type unless another one proves better. If you have earlier runs of the same model, data, η and length, it is their λ, even a default that nobody chose (§11.7). Otherwise it is λ = $N/S$ with the bold $N$ of your row. **With one run type the fallback, and stop here.**
 #
-# **Which $N$?** Take the first row that fits; the bold $N$ is for one run.
+# **Take the first row that fits; the bold $N$ is for one run.**
 #
 # | your run | try $N$ | because |
 # |---|---|---|
 # | fine-tuning | **{{below: least_n}}**, but keep λ = 0.01 (PyTorch's default) if that is below {{below: least_n}}/$S$; stop here | You want to keep the start (fold below, also on LoRA). |
 # | like a published one, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | See Figure 11.2. |
 # | a language model, one pass, $k$ tokens per weight | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{len(tokens)}} recipes lie near the bold $N$, but all type 0.1. Tuned runs agree that $N$ rises with $k$ (Bergsma et al., 2025b). |
-# | a language model, many passes (each counts in $k$) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | No $N$ is well supported (fold below). |
+# | a language model, many passes | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | No $N$ is well supported (fold below). |
 # | images from scratch, 50,000 (CIFAR) or more, 10 to about 90 passes | 1, **4**, 16 | Two recipes of {{epochs["airbench94"]:.0f}} and {{epochs["cifar10-fast"]}} passes lie near the bold $N$; with more it is a guess. |
 # | the same, more passes | 4, **16**, 64 | {{len(vision)}} recipes lie around the bold $N$. |
 # | anything else, fewer than {{below: many_passes}} passes | ¼, **1**, 4, and λ = 0 | In our runs all $N$ up to 1 ended within {{below: upto_one:.2f}} of the lowest loss; one at $N = 4$ was {{below: up(costs[5, 2]):.2f}} above. |
@@ -515,7 +515,7 @@ assert all(4 * a == b for tried in rows.values() for a, b in pairwise(tried)), "
 # </details>
 #
 # At a constant η an update fades
-# to $1/e$ in $1/(\eta\lambda)$ steps, the *memory* (in papers also *timescale*). $N$ is the length of the run divided by the memory. So if $N$ is large, the weights hold about the updates of the last $1/N$ of the run (under a line to zero, of the last $1/\sqrt N$).
+# to $1/e$ in $1/(\eta\lambda)$ steps, the *memory*. $N$ is the length of the run divided by the memory. So if $N$ is large, the weights hold about the updates of the last $1/N$ of the run (under a line to zero, of the last $1/\sqrt N$).
 
 
 # %%
@@ -991,7 +991,7 @@ by_error = [interval(100 * (run["error"][:, 4] - run["error"][:, 0])) for run in
 # %% [markdown]
 # At the small η of Figure 11.6 neither the best $N$ by loss stays the same, nor the best λ. By error every $N$ below 16 is within {{flat:.1f}} points of λ = 0.
 #
-# How fast does it move? Figure 11.7 has the slope of the best λ at four η.
+# Figure 11.7 has the slope of the best λ at four η.
 # The rule *keep λ* has the slope 0, and *keep N* −1, because at a given $N$ λ is proportional to 1/steps.
 
 # %% tags=["hide-input"]
@@ -1122,7 +1122,7 @@ claim("11-errors", "Averaged over the five runs, N = 16 has {:.1f} points more w
 # %% [markdown]
 # ## 11.5 Carrying λ over to another run
 #
-# When you change the run, what should λ become? *Arithmetic* rules keep $N$, though it need not be best again. For *observed* ones somebody tried many λ. $c$ is a positive factor.
+# When you change the run, what should λ become? *Arithmetic* rules keep $N$, though it need not be best again. For *observed* ones somebody tried many λ. $c$ is a factor.
 #
 # | you change | new λ | kind of rule |
 # |---|---|---|
@@ -1203,6 +1203,7 @@ claim("11-carried", "The best N of the grid for 250 signals, carried over to 1,0
 
 # %% [markdown]
 # **For the width three rules are in print, so try all three.** In our network of 8, 20 or 50 units the best λ goes as the width $m$ to the power {{below: power.mean:.2f}} ± {{below: power.half:.2f}}, near the ½ of $\sqrt m$; with batch norm it is higher (exercise 3).
+#
 # <details>
 # <summary>The three rules, what each keeps, and our set-up</summary>
 #
@@ -1744,7 +1745,7 @@ assert ten[0].low > 0 > ten[2].low, "N = 1 is a clear gain, N = 16 is none"
 assert ten[0].mean > bars[3] * decided_s, "the recipe's words for it"
 
 # %% [markdown]
-# **Fewer than {{many_passes}} passes.** All losses up to $N = 1$ are in the grey band, less than 0.1 above the lowest. On the digits $N = 1$ is worse than the default by {{digits_one.mean:.3f}} ± {{digits_one.half:.3f}}, and $N = 4$ far worse.
+# **Fewer than {{many_passes}} passes.** All losses up to $N = 1$ are in the grey band, less than 0.1 above the lowest.
 #
 # **{{many_passes}} passes or more.** $N = 4$ is in the band, too, and so are λ = 0 and $N = 1$. The best $N$ depends on the task: for {{amounts[1]}} signals it is {{grid[of_long[0].argmin()]:.0f}} or {{grid[of_long[1].argmin()]:.0f}}, but on the digits in 20 passes $N = 4$ is worse than 1.
 #
