@@ -201,8 +201,7 @@ last = chart.set_title("Read off λ: go up from your S to the line of your N")
 # %% tags=["hide-input"]
 drawn = [figures.drawn(ax)[f"_{name}"] for ax, name in zip(axes, areas, strict=True)]
 sizes, dots = [np.trapezoid(curve.y, curve.x) for curve in drawn], figures.drawn(chart)
-
-# %% tags=["hide-input"]
+first, last = dots["_our chapter 9"], dots["_ResNet-50, 2021"]
 figures.show(fig, "Above, three schedules of 10,000 steps with the peak 0.001, the areas below "
              f"them shaded. A constant rate: area {sizes[0]:.0f}. A cosine to zero: "
              f"{sizes[1]:.0f}. A rise over the first fifth and a fall over the last: "
@@ -210,9 +209,8 @@ figures.show(fig, "Above, three schedules of 10,000 steps with the peak 0.001, t
              f"{1 / sizes[2]:.3f}. Below, λ against S, both logarithmic, with slanted lines at N = "
              f"¼, 1, 4 and 16, where decay alone leaves {100 * np.exp(-1 / 4):.0f}, "
              f"{100 * np.exp(-1):.0f}, {100 * np.exp(-4):.0f} and 0 % of the start. Dots, one for "
-             f"each recipe, go from λ = {dots['_our chapter 9'].y[0]:g} at S = "
-             f"{dots['_our chapter 9'].x[0]:.0f} to {dots['_ResNet-50, 2021'].y[0]:.5f} at "
-             f"{dots['_ResNet-50, 2021'].x[0]:,.0f}, most at an N of 1 or more.", number="11.1",
+             f"each recipe, go from λ = {first.y[0]:g} at S = {first.x[0]:.0f} to {last.y[0]:.5f} "
+             f"at {last.x[0]:,.0f}, most at an N of 1 or more.", number="11.1",
              caption="Above, the shaded area is the sum of all learning rates, S. Below, each "
              "mark is a recipe: squares are trained by SGD, dots by Adam, and open ones "
              "fine-tune. The share in brackets is what decay alone leaves of the start.")
@@ -292,9 +290,9 @@ axes[0].plot(of_line, 0.5 * of_line**0.5, color=figures.GREEN, zorder=0, label="
 axes[0].fill_between(of_line, of_line**0.5 / 8, 2 * of_line**0.5, color=figures.GREEN, alpha=0.15,
                      lw=0)
 axes[0].text(1.3, 14, "½√k, and its\ntwo neighbours", color=figures.GREEN)
+fitted_line = np.polyfit(*np.log([[each[name] for name in tokens] for each in (tokens, counts)]), 1)
 
 # %% tags=["hide-input"]
-fitted_line = np.polyfit(*np.log([[each[name] for name in tokens] for each in (tokens, counts)]), 1)
 axes[0].plot(of_line, np.exp(np.polyval(fitted_line, np.log(of_line))), "--", lw=1, zorder=0,
              color=figures.GREY, label="_fit")
 axes[0].set_xlabel("k, tokens per weight")
