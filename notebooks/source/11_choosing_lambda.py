@@ -201,7 +201,7 @@ last = chart.set_title("Read off λ: go up from your S to the line of your N")
 # %% tags=["hide-input"]
 drawn = [figures.drawn(ax)[f"_{name}"] for ax, name in zip(axes, areas, strict=True)]
 sizes, dots = [np.trapezoid(curve.y, curve.x) for curve in drawn], figures.drawn(chart)
-first, last = dots["_our chapter 9"], dots["_ResNet-50, 2021"]
+first, lower = dots["_our chapter 9"], dots["_ResNet-50, 2021"]
 figures.show(fig, "Above, three schedules of 10,000 steps with the peak 0.001, the areas below "
              f"them shaded. A constant rate: area {sizes[0]:.0f}. A cosine to zero: "
              f"{sizes[1]:.0f}. A rise over the first fifth and a fall over the last: "
@@ -209,8 +209,8 @@ figures.show(fig, "Above, three schedules of 10,000 steps with the peak 0.001, t
              f"{1 / sizes[2]:.3f}. Below, λ against S, both logarithmic, with slanted lines at N = "
              f"¼, 1, 4 and 16, where decay alone leaves {100 * np.exp(-1 / 4):.0f}, "
              f"{100 * np.exp(-1):.0f}, {100 * np.exp(-4):.0f} and 0 % of the start. Dots, one for "
-             f"each recipe, go from λ = {first.y[0]:g} at S = {first.x[0]:.0f} to {last.y[0]:.5f} "
-             f"at {last.x[0]:,.0f}, most at an N of 1 or more.", number="11.1",
+             f"each recipe, go from λ = {first.y[0]:g} at S = {first.x[0]:.0f} to {lower.y[0]:.5f} "
+             f"at {lower.x[0]:,.0f}, most at an N of 1 or more.", number="11.1",
              caption="Above, the shaded area is the sum of all learning rates, S. Below, each "
              "mark is a recipe: squares are trained by SGD, dots by Adam, and open ones "
              "fine-tune. The share in brackets is what decay alone leaves of the start.")
