@@ -286,13 +286,13 @@ for ax, lengths_of in zip(axes, (tokens, epochs), strict=True):
     ax.set(ylim=(0.1, 100), ylabel=" "), ax.minorticks_off()
     ax.set_yticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
 of_line = np.array([1, 4000])
+
+# %% tags=["hide-input"]
+fitted_line = np.polyfit(*np.log([[each[name] for name in tokens] for each in (tokens, counts)]), 1)
 axes[0].plot(of_line, 0.5 * of_line**0.5, color=figures.GREEN, zorder=0, label="_rule")
 axes[0].fill_between(of_line, of_line**0.5 / 8, 2 * of_line**0.5, color=figures.GREEN, alpha=0.15,
                      lw=0)
 axes[0].text(1.3, 14, "½√k, and its\ntwo neighbours", color=figures.GREEN)
-fitted_line = np.polyfit(*np.log([[each[name] for name in tokens] for each in (tokens, counts)]), 1)
-
-# %% tags=["hide-input"]
 axes[0].plot(of_line, np.exp(np.polyval(fitted_line, np.log(of_line))), "--", lw=1, zorder=0,
              color=figures.GREY, label="_fit")
 axes[0].set_xlabel("k, tokens per weight")
