@@ -267,9 +267,10 @@ def test_the_table_that_chapter_11_reads_is_what_its_functions_give(
     monkeypatch.setattr(learning_rates, "RUNS", ((250, 100),))
     monkeypatch.setattr(learning_rates, "LONGER", ())
     monkeypatch.setattr(learning_rates, "DIGITS", ((0.05, 200),))
+    monkeypatch.setattr(learning_rates, "TOO_LARGE", ())
     learning_rates.main(["--out", str(tmp_path / "table.txt")])
     found, kept = np.loadtxt(tmp_path / "table.txt"), np.loadtxt(learning_rates.TABLE)
-    assert kept.shape == ((4 * 5 + 7 + 6) * 5 * 7, 7)  # seven longer runs and six of digits
+    assert kept.shape == ((4 * 5 + 7 + 6 + 5) * 5 * 7, 7)  # longer, digits, 0.81
     signals = (kept[:, 0] == 0.27) & (kept[:, 1] == 250)
     digits = (kept[:, 0] == 0.05) & (kept[:, 1] == 200) & (kept[:, 2] == 200)
     same = kept[signals | digits]

@@ -198,14 +198,16 @@ def at_best(n: int, steps: int, rates: Sequence[float] = (0.01, 0.03, 0.09, 0.27
 
 LONG = ((0.27, 500, 400), (0.27, 500, 800), (0.05, 200, 200), (0.05, 200, 400))
 """Runs of 20 and 40 passes on signals and digits, each at the best η tried: η, examples and steps."""
-SLOW_SIGNALS = (
-    *((eta, *one) for eta in (0.03, 0.09) for one in FIVE),
+POOR_SIGNALS = (
+    *((eta, *one) for eta in (0.03, 0.09, 0.81) for one in FIVE),
     (0.01, 4000, 800),
+    (0.09, 4000, 800),
     (0.03, 500, 800),
     (0.09, 500, 800),
+    (0.81, 500, 800),
 )
-"""Stored runs of signals at an η below their best; of 1,000 signals one of these two is the best."""
-SLOW_DIGITS = ((0.025, 200, 200), (0.025, 200, 400))
+"""Stored runs of signals at an η below or above their best; of 1,000 signals one of these is the best."""
+POOR_DIGITS = tuple((eta, 200, steps) for eta in (0.025, 0.1) for steps in (200, 400))
 
 
 def bold(n: int, steps: int) -> int:
@@ -551,11 +553,11 @@ _poets: dict[bytes, list[float]] = {}
 
 
 def read_by_all(weights: Poet, text: torch.Tensor, k: int) -> list[float]:
-    """By seed, the loss of the poets with the k-th of four λ."""
+    """By seed, the loss of the poets with the k-th of five λ."""
     parts = (*(w.detach().numpy().tobytes() for w in weights.values()), text.numpy().tobytes())
     key = b"".join((*parts, bytes([k])))
     if key not in _poets:
-        own = [{name: w[at] for name, w in weights.items()} for at in range(k, 20, 4)]
+        own = [{name: w[at] for name, w in weights.items()} for at in range(k, 25, 5)]
         _poets[key] = [read_by(w, text) for w in own]
     return [*_poets[key]]
 
