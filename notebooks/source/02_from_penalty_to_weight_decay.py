@@ -1032,6 +1032,7 @@ def draw_exponents(ax):
     ax.set(xlabel="weight decay λ", ylabel="growth exponent Γ per epoch")
 
 
+# %% tags=["hide-input"]
 def mark_borders(ax):
     """Where shuffled batches become stable, and where they cease to be."""
     ax.axhline(0, color=figures.GREY, lw=1)
@@ -1807,7 +1808,7 @@ def name_shares(ax):
     for row, each in enumerate(ratios.values()):
         error = f" ± {each.std() / 20**0.5:.3f}" if row else ""
         ax.text(1.012, row, f"{each.mean():.3f}{error}", va="center", size=9.5)
-    for x, words in ((0.93, "weights"), (0.985, "intercept"), (1.02, "noise")):
+    for x, words in ((0.93, "weights"), (0.985, "intercept"), (1.025, "noise")):
         ax.text(x, -0.5, words, va="bottom", size=9.5, ha="right")
 
 
