@@ -24,9 +24,9 @@ import torch
 from l2lib import claims, figures
 from l2lib.claims import claim, seeds, verdict
 from l2lib.datasets import make_regression
+from l2lib.penalty import half_life, ridge
 
 # %% tags=["hide-input"]
-from l2lib.penalty import half_life, ridge
 from l2lib.splits import split_of
 from l2lib.sweep import MLP, sweep
 
@@ -130,8 +130,8 @@ for rate in (0.02, 0.3, 1.5, 2.1):
             mfc="white", label=f"_negative {rate}")
 ax.set(xlabel="step", ylabel="size of the weight", xlim=(0, 24), ylim=(3e-7, 30))
 ax.set_xticks(range(0, 21, 5)), ax.set_yticks([1e-6, 1e-4, 1e-2, 1]), ax.minorticks_off()
-ax.spines["bottom"].set_bounds(0, 20)
-figures.label_lines(ax)
+ax.spines["bottom"].set_bounds(0, 20), figures.label_lines(ax)
+ax.text(0.5, 1e-6, "open mark: the weight is negative", color=figures.GREY)
 ax.set_title("Below ηλ = 2 a weight shrinks; above it, decay makes it grow")
 end = {name: curve.y[-1] for name, curve in figures.drawn(ax).items() if name[0] != "_"}
 halving = 1e-9 * half_life(1, 1e-9)  # a half-life times ηλ, for small ηλ
@@ -216,10 +216,18 @@ claim("02-sweep", "So does `sweep`, with which §2.10 trains many models at once
 #   gives $\lambda=(1-a)/\eta$.
 # - **Step first**, then decay the result: $a\,(w - \eta g(w)) = aw - a\eta\, g(w)$. The gradient is scaled as well, so
 #   both η and λ change: it is (2.1) with the learning rate $\eta'=a\eta$ and $\lambda'=(1-a)/(a\eta)$.
+# - **Decay before the forward pass:** the decayed weights move as in *step first*.
 #
-# Under a *schedule*, which lowers η during training, L2 decays by
-# $\eta_t\lambda$ in step $t$ and fades together with η, while a literal 0.99 stays as strong. If ηλ starts at {{1 - 0.99:.2f}} and η halves every five steps, L2 leaves
+# Under a *schedule*, which lowers η, L2's decay $\eta_t\lambda$
+# gets weaker with η. A literal 0.99 does not.
+#
+# <details>
+# <summary>Such a schedule in numbers</summary>
+#
+# If ηλ starts at {{1 - 0.99:.2f}} and η halves every five steps, L2 leaves
 # {{below: penalty[0]:.2f}} of a weight without gradient after 20 steps, and the literal 0.99 only {{below: literal[0]:.2f}}.
+#
+# </details>
 
 
 # %% tags=["hide-input"]
@@ -269,14 +277,12 @@ claim("S0-11", "Under this schedule a literal 0.99 and L2 leave a weight without
 # **Intuition.** While $g + \lambda w$ hardly changes, the buffer sums $1+\mu+\mu^2+\dots=\frac1{1-\mu}$ copies of it.
 # So momentum 0.9 multiplies both the loss's step and the decay by {{1 / (1 - 0.9):.0f}}.
 #
-# **Exactly.** Take a weight that the loss ignores, so that $g=0$. In the long run its size changes by the factor $|z|$ per step, on average. Here
-# $z$ is the *larger root*, the one of larger absolute value (of a complex pair, either), of
+# **Exactly.** Take a weight that the loss ignores ($g=0$). In the long run its size changes by the factor $|z|$ per step, on average. Here
+# $z$ is the *larger root*, in absolute value (those of a complex pair are equally large), of
 #
 # $$z^2 - (1 + \mu - \eta\lambda)\,z + \mu = 0. \tag{2.3}$$
 #
-# The weight's half-life is $\ln 2/(-\ln|z|)$.
-#
-# What does a larger λ do (Figure 2.3)?
+# The weight's half-life is $\ln 2/(-\ln|z|)$. *Predict:* does doubling λ always halve it (Figure 2.3)?
 #
 # - **Small decay is multiplied.** As long as $\eta\lambda$ is much smaller than $(1-\sqrt\mu)^2$, which is {{below: swinging[0]:.4f}} for $\mu=0.9$, the larger root is $z \approx 1 - \frac{\eta\lambda}{1-\mu}$.
 # - **Large decay is limited**, because the larger root has at least the size $\sqrt\mu$, whatever λ. From $\eta\lambda=(1-\sqrt\mu)^2$ to $(1+\sqrt\mu)^2$ both roots have this size. There the weight swings around zero
@@ -317,19 +323,20 @@ def draw_half_lives(ax):
     for mu, colour in colours.items():
         end = 2 * (1 + mu) - np.geomspace(1e-9, 1 + 2 * mu, 300)[::-1]
         x = np.append(np.geomspace(1e-6, 0.999, 1000), end[1:])
-        ax.loglog(x, np.log(2) / -np.log(root_size(x, mu)), color=colour, label=f"μ = {mu:g}")
-        ax.text(8e-7, np.log(2) * (1 - mu) / 1e-6, f"μ = {mu:g}", color=colour, ha="right",
-                va="center")
+        half = np.log(2) / -np.log(root_size(x, mu))
+        seen = (x < 1) | (half < (4 * half[990] if mu else np.inf))  # the rise: only its beginning
+        ax.loglog(x[seen], half[seen], color=colour, label=f"μ = {mu:g}")
+        ax.text(8e-7, half[0], f"μ = {mu:g}", color=colour, ha="right", va="center")
     resnet = np.log(2) / -np.log(root_size(0.1 * 1e-4, 0.9))  # with η = 0.1, λ = 0.0001, μ = 0.9
     ax.plot(0.1 * 1e-4, resnet, "o", color=figures.GREEN, label="_ResNet")
     for words, tip, place, colour in (
             ("a ResNet: η = 0.1,\nλ = 0.0001", (0.95e-5, 0.8 * resnet), (7e-8, 30), figures.GREEN),
             ("floor for μ = 0.9:\nmore λ does not help", (0.03, 13.2), (2e-6, 0.9), figures.GREY),
-            ("beyond 2(1 + μ)\nthe weight grows", (3.9, 3e3), (0.0012, 1e5), figures.GREY)):
+            ("beyond 2(1 + μ)\nthe weight grows", (3.9, 500), (0.004, 2.5e3), figures.GREY)):
         ax.annotate(words, tip, place, color=colour,
                     arrowprops={"arrowstyle": "->", "color": colour})
     ax.text(0.45, 0.62, "μ = 0: no floor", color=figures.BLUE, ha="right")
-    ax.text(1.6, 1.5e3, "μ = 0: grows\nbeyond 2", color=figures.BLUE, ha="right")
+    ax.text(1.6, 1e5, "μ = 0: grows\nbeyond 2", color=figures.BLUE, ha="right")
 
 
 # %% tags=["hide-input"]
@@ -363,8 +370,9 @@ figures.show(fig, "Half-life of a weight without gradient against ηλ, both log
              f"weights over 80 steps: one falls to {two['ηλ = 0.001'].y[-1]:.2f}, the other swings "
              f"through zero to {min(two['ηλ = 0.03'].y):.2f} and comes to rest.", number="2.3",
              caption="The weights have no gradient. Left: each curve belongs to one momentum μ and "
-             "follows from the larger root of (2.3); both axes are logarithmic. Right: two runs, "
-             "which start at 1.")
+             "follows from the larger root of (2.3); both axes are logarithmic, and for μ > 0 only "
+             "the beginning of the rise at the right end is drawn. Right: two runs, which start "
+             "at 1.")
 
 # %% tags=["hide-input"]
 lr, weight_decay, mu = 0.1, 0.01, 0.9
@@ -411,7 +419,7 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 # ## 2.5 Decoupled decay stays out of the buffer
 #
 # Does decay have to pass through the buffer? *Decoupled* decay [(Loshchilov and Hutter, 2019)](https://arxiv.org/abs/1711.05101), as in PyTorch's AdamW, does not: it shrinks
-# the weights directly. For SGD with momentum this reads $m\leftarrow\mu m+g$ and $w\leftarrow(1-\eta\lambda)\,w-\eta m$ (Figure 2.4, left). With the same λ the two also end elsewhere: at {{below: last['decoupled, λ = 1']:.2f}} and at {{below: last['coupled, λ = 1']:.2f}} there (right).
+# the weights directly. For SGD with momentum this reads $m\leftarrow\mu m+g$ and $w\leftarrow(1-\eta\lambda)\,w-\eta m$ (Figure 2.4, left). They also end at different weights: on the loss $\frac12(w-1)^2$ with λ = 1, decoupled decay ends at {{below: last['decoupled, λ = 1']:.2f}}, coupled at {{below: last['coupled, λ = 1']:.2f}} (right).
 #
 # At a constant η coupled decay can imitate decoupled decay, for any loss, if the coupled λ′ and μ′ are
 #
@@ -437,7 +445,7 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 # 3. Compare the coefficients of $w_{t-1}$: $\mu'=a\mu$. Then compare those of $w_t$:
 #    $\eta\lambda' = 1 + a\mu - a - \mu = (1-a)(1-\mu)$.
 # 4. First steps: $aw_0-\eta g$ and $(1-\eta\lambda')\,w_0-\eta\mu' m_0-\eta g$ agree if the coupled buffer starts at
-#    $m_0=\lambda w_0/a$, which is empty only for $w_0=0$, as in Figure 2.4.
+#    $m_0=\lambda w_0/a$. An empty buffer, $m_0=0$, fits only $w_0=0$, as in Figure 2.4.
 #
 # For $\eta\lambda>1$ the momentum μ′ is negative, and PyTorch refuses it.
 #
@@ -554,11 +562,13 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 #
 # ## 2.6 Full batches: curvature limits the learning rate
 #
-# Which learning rates are safe when each step sees all examples? Think of a ball in a valley. Too large a step lands on
-# the opposite slope, higher than where it started (Figure 2.5, right).
+# *A second part begins.* It asks when a run explodes (§2.6 to §2.9), and solves the puzzle.
+#
+# Which learning rates are safe when each step sees all examples? Think of a ball in a valley: too large a step lands on
+# the opposite slope, higher up (Figure 2.5, right).
 #
 # Training is *stable* if two runs on the same batches, from different
-# starts, end with the same predictions on the training examples. So a stable run forgets its start. In an unstable one the difference grows, and the run explodes.
+# starts, end with the same predictions on the training examples (at λ = 0 their weights may differ, §2.12). Otherwise the difference grows, and the run explodes.
 #
 # The mean squared error of a linear model is quadratic. Let $H$ be its matrix of second derivatives, the *Hessian*. An
 # eigenvalue $\rho$ of $H$ is the curvature along one direction, its eigenvector.
@@ -614,6 +624,9 @@ def draw_valley(valley, factor, colour, words):
     valley.plot(path, path**2, "-", color=colour, lw=0.8)
     valley.plot(path, path**2, "o", color=colour, ms=4)
     valley.plot(path[0], path[0] ** 2, "o", color=colour, mfc="white", ms=6)
+    for start, end in itertools.pairwise(path[:3] if abs(factor) < 1 else path):
+        valley.annotate("", (end, end**2), (start, start**2),
+                        arrowprops={"arrowstyle": "->", "color": colour, "shrinkB": 2})
     valley.set_axis_off(), valley.set(ylim=(-0.5, 1.3))
     valley.text(0, -0.15, words, size=9.5, ha="center", va="top", color=figures.GREY)
 
@@ -682,7 +695,7 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 #    Decay then subtracts {{below: 1 - keep:.1f}} of the *old* error. As its sign has changed, this leads further from zero, to ${{below: corners.x[2]:.1f}}$.
 # 4. *Decay shrinks the other errors.* With $y=0$ and no bias an error is a prediction $w^\top x$. Decay multiplies it by $a$.
 # 5. *One epoch* has four batches, and each example is in one of them. So its error meets one step with the factor $a-80\eta$, and three
-#    with the factor $a$. Together they multiply it by
+#    with the factor $a$. Together, in whatever order, they multiply it by
 #
 # $$(a - 80\eta)\;a^3.\tag{2.6}$$
 #
@@ -796,7 +809,11 @@ assert abs((keep - jump) * keep**3 - epochs[2]) < 1e-12, "the example of the tex
 #
 # ## 2.8 Minibatches: the real borders
 #
-# How good is this estimate? Real inputs are neither orthogonal nor equally long, so we train on them, with targets zero.
+# How good is this estimate? We train on real inputs, neither orthogonal nor equally long, with targets zero. Three kinds of batch will occur:
+#
+# - *shuffled*: each epoch deals out all examples in a new order;
+# - *drawn anew*: each batch is $B$ different examples of all (§2.8, §2.9);
+# - *drawn anew, with replacement*: it may hold one twice (§2.10, §2.11).
 #
 # Let $e$ hold the errors on all examples. The *growth exponent* Γ is the average
 # change of $\ln\lVert e\rVert$ per epoch. If it is negative, the run is stable.
@@ -812,7 +829,7 @@ def exponent_of(X, lr, weight_decay):
 exponent = exponent_of(X, 0.03, 3)
 
 # %% [markdown]
-# At $\lambda=3$ this run has Γ = {{exponent:.2f}}, so each epoch multiplies its errors by about {{np.exp(exponent):.1f}}.
+# Here Γ = {{exponent:.2f}}: each epoch multiplies the errors by about {{np.exp(exponent):.1f}}.
 #
 # <details>
 # <summary>The function `growth` computes Γ for many settings at once</summary>
@@ -972,16 +989,17 @@ assert 6 < parting < 9, "the bias makes the kink"
 assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly moves"
 
 # %% [markdown]
-# Stability begins or ends where the mean Γ of 20 data sets changes its sign:
+# We call a setting stable if the mean Γ of 20 data sets is negative. *Predict:* which need more λ, shuffled batches or those drawn anew?
 #
 # | at $\eta=0.03$ | stable from λ = | to about λ = |
 # |---|---|---|
-# | by hand, shuffled or drawn anew | {{hand[0]:.1f}} | {{hand[1]:.0f}} |
+# | by hand, both | {{hand[0]:.1f}} | {{hand[1]:.0f}} |
 # | real inputs, shuffled | {{stable_from:.1f}} | {{stable_to:.0f}} |
 # | real inputs, drawn anew | {{drawn_from:.0f}} | {{drawn_to:.0f}} |
 #
-# Shuffling is part of the rescue. In the last row each batch, of five different examples, is *drawn anew* from all 20. As real inputs overlap, an overshoot spreads to
-# other examples. In a shuffled epoch the examples that were just hit must wait for their next turn, while decay shrinks their errors. Drawn anew, they may be hit again at once (Figure 2.7).
+# Shuffling is part of the rescue. As real inputs overlap, an overshoot spreads to
+# other examples. In shuffled epochs the examples that were just hit usually wait, for three batches on average, while decay shrinks their errors. Drawn anew, they may be hit again at once (Figure 2.7).
+# On the flat part of the shuffled curve the bias dies out last, because it does not decay.
 #
 # <details>
 # <summary>Why drawing anew changes nothing by hand</summary>
@@ -1000,7 +1018,7 @@ def draw_exponents(ax):
         ax.plot(x, gains, style, color=ANEW if style == ":" else figures.ORANGE, lw=width,
                 label=name)
     ax.plot(grid, np.log(by_hand(0.03, grid) + 1e-9), "k--", lw=1, label="by hand")
-    for x, height, words, colour in ((30, -0.31, "shuffled", figures.ORANGE),
+    for x, height, words, colour in ((16, -0.32, "shuffled: bias dies out last", figures.ORANGE),
                                      (14.7, -0.65, "if the bias decayed", figures.ORANGE),
                                      (26, 0.12, "drawn anew", ANEW),
                                      (2.2, -0.4, "by hand", "k"), (45.5, -0.72, "by hand", "k")):
@@ -1015,8 +1033,17 @@ def draw_exponents(ax):
 
 
 # %% tags=["hide-input"]
+def mark_borders(ax):
+    """Where shuffled batches become stable, and where they cease to be."""
+    ax.axhline(0, color=figures.GREY, lw=1)
+    for border, shift, side in ((stable_from, 0.9, "left"), (stable_to, -0.7, "right")):
+        ax.plot(border, 0, "|", color=figures.ORANGE, ms=12, mew=2, label=f"_border {side}")
+        ax.text(border + shift, 0.03, f"{border:.2g}", color=figures.ORANGE, ha=side)
+
+
+# %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(7.2, 3.6))
-draw_exponents(ax), ax.axhline(0, color=figures.GREY, lw=1)
+draw_exponents(ax), mark_borders(ax)
 ax.set(xlim=(0, 56), ylim=(-0.8, 0.6))
 ax.set_title("Shuffled batches are stable for more values of λ than those drawn anew")
 gain = figures.drawn(ax)
@@ -1029,8 +1056,8 @@ figures.show(fig, "Growth exponent against weight decay at η = 0.03. For shuffl
              f"{gain['_at 3'].y[0]:.2f}, a dot at λ = 10 at {gain['_at 10'].y[0]:.2f}.",
              number="2.7", caption="All lines are for η = 0.03, those of real inputs means over "
              "20 data sets. Above zero runs explode. The cross and the dot are the questioner's "
-             "settings. Between the kinks the slowest thing to die out is the bias, because it "
-             "does not decay; the thin line, also shuffled, is for a bias that does.")
+             "settings. The thin line, also shuffled, is for a bias that decays. Strokes on the "
+             "zero line mark where shuffled batches become stable, and where they cease to be.")
 
 # %% tags=["hide-input"]
 claim("S2-08", "Without momentum or decay, SGD in minibatches of 5 explodes above a learning rate "
@@ -1049,8 +1076,7 @@ assert 44 < stable_to < 52, "far too much λ makes them explode again"
 #
 # ## 2.9 The map: which learning rate with which λ
 #
-# Where does decay help? In the orange area of Figure 2.8 shuffled minibatches explode, in the blue one full batches, in
-# the grey one both. More λ moves the first border to the right, the second to the left. The *mean target* answers every input with the mean of the training targets.
+# Where does decay help (Figure 2.8)? On this map (not far above it, §2.8) more λ moves the border of shuffled minibatches to the right, that of full batches to the left. The *mean target* answers every input with the mean of the training targets.
 
 
 # %% tags=["hide-input"]
@@ -1111,6 +1137,7 @@ def draw_settings(ax, lr, weight_decay):
     for start, end in (((0.0045, 3), (0.0285, 3)), ((0.03, 3.6), (0.03, 9.6))):
         ax.annotate("", end, start, arrowprops={"arrowstyle": "->", "lw": 1.3})
     ax.plot(lr, weight_decay, "ko", mfc="white", ms=8, label="_run")
+    ax.text(lr - 0.001, weight_decay + 0.12, "circle", size=9.5, ha="right", va="bottom")
 
 
 # %% tags=["hide-input"]
@@ -1188,10 +1215,9 @@ assert np.median(highest) > 3 * usual, "a stable run jumps up now and then"
 
 # %% [markdown]
 # **With much decay, shuffled minibatches can be stable where full batches explode** (the circle). In full batches
-# the steepest direction overshoots in *every* step; there are no steps in between in which decay acts alone.
+# the steepest direction overshoots in *every* step.
 #
-# But stable is not yet good. From epoch {{settled}} on, long after the start, the loss after a step in minibatches at the circle is typically {{usual:.0f}} times the mean target's. From time to time it
-# jumps up: within {{len(later_losses[0]) // 4}} epochs to about {{round(np.median(highest), -2):,.0f}} times, on the median data set.
+# But stable is not yet good: there the loss is typically {{usual:.0f}} times the mean target's.
 #
 # Without decay and momentum, no run explodes while η is below $2/\rho_{\max}$ of *every* minibatch, the *safe bound*: here
 # {{below: np.mean(safe):.3f}} on average.
@@ -1200,7 +1226,7 @@ assert np.median(highest) > 3 * usual, "a stable run jumps up now and then"
 # <summary>Why the bound is safe</summary>
 #
 # By (2.5) two runs on the same batches can then never move apart. One of them may start at weights that fit all 20 examples. It stays there, so every other run stays within its first distance from it.
-# With decay put $\rho_{\max}+\lambda$ for $\rho_{\max}$. If all parameters decay, each step multiplies the distance from any fixed
+# With decay put $\rho_{\max}+\lambda$ for $\rho_{\max}$. If all parameters decay, each step multiplies the distance from any one chosen
 # point by at most some $c<1$ and adds at most a fixed length, as there are finitely many batches. So every run stays bounded.
 #
 # The batch with the largest curvature, of all {{below: len(batches):,}} batches of 5, sets the bound.
@@ -1232,6 +1258,8 @@ claim("02-curvature", "The curvature of a batch of 5 follows from its largest si
 #
 # ## 2.10 Noise: how far a run hovers
 #
+# *The third part* asks how near a stable run comes to the minimum, and what that is worth.
+#
 # Why does the rescued run not settle? With λ = 10 the questioner finds training "somewhat erratic"
 # (Figure 2.9).
 
@@ -1252,13 +1280,17 @@ def draw_hover(ax):
     run, around = late[0, :201], y.var()
     up = 0.003 if run.mean() > around else -0.003  # for the words at lines that lie close
     ax.plot(range(400, 601), run, color=figures.ORANGE, lw=1.2, label="SGD, η = 0.03")
+    one = f"{run.mean():.3f}" == f"{around:.3f}"  # then one label does for both lines
     for height, shift, words, style, colour in (
             (run.mean(), up, "mean of SGD", "-", figures.ORANGE),
             (left[0], 0, "at the minimum", "--", figures.BLUE),
             (around, -up, "mean target", ":", "k")):
         ax.plot([400, 600], [height, height], style, color=colour, label=words,
                 lw=2 if words == "at the minimum" else 1.5)
-        ax.text(602, height + shift, f"{words}: {height:.3f}", color=colour, va="center")
+        told = "mean of SGD =\nmean target" if one and words == "mean target" else words
+        if not (one and words == "mean of SGD"):
+            ax.text(602, height + (0 if one else shift), f"{told}: {height:.3f}", color=colour,
+                    va="center")
     ax.text(516, 0.9 * run.max(), "SGD, η = 0.03", color=figures.ORANGE)
 
 
@@ -1291,12 +1323,12 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 # The *excess* $E$ is the
 # mean height of loss *plus penalty* above its minimum, over a long run. Assume that
 #
-# - every batch is drawn anew, now *with replacement*, as $B$ independent examples;
+# - every batch is drawn anew, now *with replacement*;
 # - all parameters decay;
 # - every batch has the Hessian of the whole loss plus penalty, $H_\lambda=H+\lambda I$.
 #
 # Let $C$ be the covariance of the
-# single examples' gradients at the minimum of loss plus penalty. Then for a small η the excess is proportional to η and to the noise:
+# single examples' gradients at the minimum of loss plus penalty. Then for a small η
 #
 # $$E\approx\frac{\eta}{4}\,\frac{\operatorname{tr}C}{B}.\tag{2.7}$$
 #
@@ -1524,7 +1556,7 @@ claim("02-kicks-half", "Halfway through an epoch the sum of shuffled kicks has {
 #
 # If $\eta hk$ is small, the pull within an epoch can be left out. The sum of the mean gradients of $t$ of the $k$ batches, drawn
 # without replacement, has about $t\,(1-\frac tk)$ times the variance $\sigma^2/B$, if $n$ is large (the lens of Figure 2.11). On average over $t$ that is about
-# $\frac k6$ times, if $k$ is large. So
+# $\frac k6$ times, if $k$ is large. (Exactly it is $\frac{k^2-1}{6k}\cdot\frac n{n-1}$ times. Even for the puzzle's $n=20$ and $k=4$ this is {{(4**2 - 1) / (6 * 4) * 20 / (20 - 1):.2f}}, and $\frac k6$ is {{4 / 6:.2f}}.) So
 # $s\approx\frac{\eta^2k\,\sigma^2}{6B}$, the height is $\frac12hs\approx\frac{\eta^2k\,h\sigma^2}{12B}$, and the sum over all eigenvectors is (2.8).
 # With $k=n/B$ this is $\frac n{12}(\eta/B)^2\operatorname{tr}(H_\lambda C)$: doubling η and $B$ changes nothing here,
 # either; doubling only the batch quarters the excess.
@@ -1644,10 +1676,7 @@ assert 0.8 < missed[1] - shifted[1] < 1.2, "beside the shift (2.8) is right"
 # ([Smith et al. 2021](https://arxiv.org/abs/2101.12176)). The excess of this shift is of order $\eta^2$, too. So a smaller η brings (2.8) closer, but a gap remains. It
 # falls only with more examples.
 #
-# In the puzzle the excess is {{missed[0]:.0f}} times that of (2.8), since $\eta=0.03$ is far from
-# small: a step multiplies the errors of its own batch by ${{keep - jump:.1f}}$ (Figure 2.6), and so enlarges what earlier kicks
-# have left. At $\eta=0.003$ and $\lambda=10$ it is only {{missed[1]:.1f}} times that of (2.8). The extra {{missed[1] - 1:.1f}} comes mainly from the shift, which
-# counts here because there are only 20 examples.
+# In the puzzle the excess is {{missed[0]:.0f}} times that of (2.8), because $\eta=0.03$ is far from small. At $\eta=0.003$ and $\lambda=10$ it is only {{missed[1]:.1f}} times, mainly because of the shift.
 #
 # </details>
 
@@ -1762,33 +1791,46 @@ ratios = {name: each.reshape(-1, 20).mean(0) for name, each in ratios.items()}  
 
 # %% tags=["hide-input"]
 def draw_shares(ax):
-    """How much of the test error is the weights', and how much the intercept's."""
-    for row, (name, each) in enumerate(shares.items()):
+    """How much of the test error is the weights', how much the intercept's, and the noise's."""
+    noise = np.mean(0.01**2 / mean_error)
+    for row, each in enumerate(shares.values()):
         own, intercept = each.reshape(2, -1).mean(1)
         ax.barh(row, own, color=figures.SKY, label=f"_weights {row}")
         ax.barh(row, intercept, left=own, color=figures.AMBER, label=f"_intercept {row}")
-        noise = np.mean(0.01**2 / mean_error)
         ax.barh(row, noise, left=own + intercept, color=figures.GREY, label=f"_noise {row}")
-        error = f" ± {ratios[name].std() / 20**0.5:.3f}" if row else ""
-        ax.text(1.03, row, f"{ratios[name].mean():.3f}{error}", va="center", size=9.5)
-    whole = ratios["mean target"].mean()
-    ax.axvline(whole, color="k", ls=":", lw=1.2, label="_mean")
-    for x, words in ((0.5, "weights"), (0.98, "intercept")):
-        ax.text(x, -0.5, words, va="bottom", size=9.5, ha="right")
+    ax.axvline(ratios["mean target"].mean(), color="k", ls=":", lw=1.2, label="_mean")
     ax.set_yticks(range(len(shares)), list(shares)), ax.grid(axis="y", visible=False)
-    ax.set(ylim=(5.6, -1.1), xlim=(0, 1.25), ylabel="model",
-           xlabel="test error (1 = that of the mean target)")
-    ax.set_xticks([0, 0.25, 0.5, 0.75, 1])
+    ax.set(ylim=(5.6, -1.1), xlabel="test error (1 = that of the mean target)")
+
+
+def name_shares(ax):
+    """The total errors; the names of the parts, above the bar of the mean target."""
+    for row, each in enumerate(ratios.values()):
+        error = f" ± {each.std() / 20**0.5:.3f}" if row else ""
+        ax.text(1.012, row, f"{each.mean():.3f}{error}", va="center", size=9.5)
+    for x, words in ((0.93, "weights"), (0.985, "intercept"), (1.025, "noise")):
+        ax.text(x, -0.5, words, va="bottom", size=9.5, ha="right")
 
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(7.4, 3.3))
-draw_shares(ax)
-ax.set_title("The gain is in the weights; SGD from zero loses some of it in the intercept",
-             x=-0.34)
+def draw_bars(ax, at):
+    """The bars, whole and enlarged."""
+    draw_shares(ax), draw_shares(at), name_shares(at)
+    ax.set(xlim=(0, 1.05), xticks=[0, 0.5, 1], xlabel="test error", ylabel="model")
+    ax.set_title("whole bars", size=10, weight="normal")
+    at.set(xlim=(0.84, 1.08), xticks=[0.85, 0.9, 0.95, 1], yticks=[], ylabel=" ")
+    at.spines["bottom"].set_bounds(0.84, 1)
+    at.set_title("their ends, enlarged", size=10, weight="normal")
+
+
+# %% tags=["hide-input"]
+fig, (ax, at) = figures.subplots(1, 2, figsize=(7.8, 3.5), width_ratios=(1, 2.6))
+draw_bars(ax, at)
+figures.title(fig, "The gain is in the weights; SGD from zero loses some of it in the intercept")
 part = {name: each.x[0] for name, each in figures.drawn(ax).items() if name != "_mean"}
 inner = [part[f"_intercept {row}"] - part[f"_weights {row}"] for row in range(6)]
-figures.show(fig, "Six bars of the test error, each split in a long part of the weights, a short "
+figures.show(fig, "Six bars of the test error, drawn whole, and again from 0.84 on, enlarged. Each "
+             "is split in a long part of the weights, a short "
              "one of the intercept and a thin one of the noise. The weights' part is "
              f"{part['_weights 0']:.2f} for the mean target, {part['_weights 3']:.2f} at the "
              f"minimum for λ = 10, {part['_weights 4']:.2f} at that for λ → 0, and "
@@ -1798,7 +1840,8 @@ figures.show(fig, "Six bars of the test error, each split in a long part of the 
              f"{part['_noise 1']:.2f}.", number="2.13",
              caption="Test errors, relative to the mean target's: means over 20 data sets, with "
              "standard errors. Each bar adds the squared errors of the weights and of the "
-             "intercept; grey is the noise. The dotted line marks the mean target.")
+             "intercept, and the noise. The dotted line marks the mean target. Right: the axis "
+             "begins at 0.84.")
 
 # %% tags=["hide-input"]
 assert max(inner[3:5]) < 1.15 * inner[0] < 0.8 * inner[5], "the intercept gains nothing"
@@ -1807,10 +1850,10 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 
 # %% [markdown]
 # **No: the questioner's run predicts hardly better than always answering the mean** (Figure 2.13). The minimum for λ = 10 would be {{gains[0]:.0%}} better, but hovering costs nearly all of that. At η = 0.01 SGD keeps this gain.
-# Nor is λ = 10 needed for it: the minimum for λ → 0 does as well. The gain is in the weights, which 20 examples fix in about 20 of 200 directions.
+# Nor does this gain need λ = 10: the minimum for λ → 0 does as well. It comes from the weights, and is small because 20 examples determine them in only about 20 of 200 directions.
 #
 # At η = 0.01 and λ = 0, SGD from the random start ends at {{started_error.mean():,.0f}} times the mean target's error. Most of this start remains, because it lies in directions in which no training input has a component.
-# SGD from zero has no such part. It finds nearly the minimum's weights, but a worse intercept ([chapter 1](01_what_an_l2_penalty_does.ipynb)), and so keeps only a part of the gain.
+# SGD from zero loses a part of the gain in the intercept ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
 # **So at a stable η most of what λ = 10 repairs is the random start.**
 #
 # ## 2.13 In practice
@@ -1823,7 +1866,7 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 #
 # 1. *Choose λ by a half-life.* To halve a weight without gradient in 10 epochs of 400 batches, at a constant $\eta=0.1$ and $\mu=0.9$, set with coupled decay (`torch.optim.SGD`)
 #    $\lambda = {{halving:.2f}}\,(1-\mu)/(10\cdot400\,\eta) = {{chosen:.5f}}$; with decoupled decay drop $1-\mu$.
-# 2. *If the loss explodes*, lower η. Without momentum, below $2/(\rho_{\max}+\lambda)$ of every minibatch is safe.
+# 2. *If the loss explodes*, lower η. Without momentum, and for a linear model, any η below $2/(\rho_{\max}+\lambda)$ of every minibatch is safe if all parameters decay, or λ = 0.
 # 3. *If it hovers*, lower η at the end, or enlarge the batch.
 #
 # <details>
@@ -1888,8 +1931,8 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 #
 # </details>
 #
-# **4.** (Set η.) The first data set of §2.11 has $\operatorname{tr}C={{np.trace(covariances[0]):.0f}}$, $\operatorname{tr}(H_\lambda C)={{np.trace(hessians[0] @ covariances[0]):.0f}}$, and at the minimum loss plus penalty {{objective(lowest[0]):.1f}}.
-# With $B=5$, at which η is the excess {{100 * wanted / objective(lowest[0]):.0f}} % of that, drawn anew and shuffled?
+# **4.** (Set η.) The first data set of §2.11 has $\operatorname{tr}C={{np.trace(covariances[0]):.0f}}$, $\operatorname{tr}(H_\lambda C)={{np.trace(hessians[0] @ covariances[0]):.0f}}$. At the minimum, loss plus penalty is {{objective(lowest[0]):.1f}}.
+# For which η is the excess {{100 * wanted / objective(lowest[0]):.0f}} % of that, with $B=5$, for batches (a) drawn anew, (b) shuffled?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1909,8 +1952,8 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 # `[np.mean([growth(Q, 0.008, decay, mu=0.9) for Q in grams]) for decay in (0, 10, 40, 100)]` is $0.21$, $0.18$, $0.13$ and $-0.05$.
 # λ = 10 is not enough, nor is λ = 40, which has about the $\eta\lambda$ of §2.1; λ = 100 is, on all 20 data sets.
 #
-# Momentum breaks the bound because the buffer carries one batch's overshoot into the steps of the next batches. It also limits what decay can repair: at all three λ > 0 an error whose
-# example is in no batch is multiplied by $\sqrt\mu={{mu**0.5:.2f}}$ in each step (§2.4). That the largest is enough all the same we have only observed, not explained.
+# Momentum breaks the bound because the buffer carries one batch's overshoot into the steps of the next batches. It also limits what decay can repair: while an
+# example waits for its batch, each step multiplies its error on average only by $\sqrt\mu={{mu**0.5:.2f}}$, the same at all three λ > 0 (§2.4). That the largest is enough all the same we have only observed, not explained.
 #
 # </details>
 #
@@ -1926,7 +1969,7 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 # (We stop after 100 epochs, because by 200 some errors are too large for the computer.) With 0.4 the run explodes in spite of $\lambda=10$. With `0, 20` in place of `10`, which means full batches without
 # decay, the three numbers are $-0.4$, $-0.4$ and $0.5$: with 0.4 even full batches explode. All inputs now share a
 # direction. It adds a curvature of about $2\cdot200\cdot0.4^2={{2 * X.shape[1] * 0.4**2:.0f}}$ to every batch, so that every batch overshoots along it: that of all 20 examples now has the largest
-# curvature {{top:.0f}}, which makes the factor ${{1 - 0.03 * top:.2f}}$. So no batch is left that only shrinks the error there,
+# curvature {{top:.1f}}, which makes the factor ${{1 - 0.03 * top:.2f}}$. So no batch is left that only shrinks the error there,
 # and decay adds to the overshoot. Decay can cure the overshoot of single batches, not one that all batches share.
 #
 # Without decay and momentum an η below the safe bound of §2.9 is stable, whatever the inputs; with decay, if it acts on all parameters, put $\rho_{\max}+\lambda$ for $\rho_{\max}$.
@@ -1939,10 +1982,18 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 # <details>
 # <summary>A start</summary>
 #
-# Power iteration needs only Hessian-vector products. With `loss` of one batch and `params` a list of its parameters,
-# and `v` a list of random tensors of their shapes: `g = torch.autograd.grad(loss, params, create_graph=True)` once,
-# then repeatedly `Hv = torch.autograd.grad(g, params, v, retain_graph=True)`, and `v` is `Hv` divided by its norm. The
-# norm tends to the largest curvature in size, which may be a negative one. Add λ: that is exact if all parameters decay, and otherwise an upper bound. With momentum 0.9 an η below
+# Power iteration, with the `loss` of one batch:
+#
+# ```python
+# params = list(model.parameters())
+# g = torch.autograd.grad(loss, params, create_graph=True)
+# v = [torch.randn_like(p) for p in params]
+# for _ in range(100):
+#     norm = sum((part**2).sum() for part in v) ** 0.5
+#     v = torch.autograd.grad(g, params, [part / norm for part in v], retain_graph=True)
+# ```
+#
+# Now `norm` is near the largest curvature in size, which may be a negative one. Add λ: that is exact if all parameters decay, and otherwise an upper bound. With momentum 0.9 an η below
 # $2/\rho_{\max}$ may still explode (exercise 5). Do not be alarmed by an η somewhat above $2/\rho_{\max}$: training with
 # full batches often drives the full batch's curvature up to $2/\eta$ and goes on there ([Cohen et al.
 # 2021](https://arxiv.org/abs/2103.00065)).
