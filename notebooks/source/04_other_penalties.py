@@ -478,16 +478,15 @@ for k, (eta, color) in enumerate(((0.02, figures.PINK), (0.002, figures.SKY))):
     left_at = np.array(counts)[some, k]
     bottom.plot([0, *(some + 1)], [zero.sum(), *left_at], lw=0.8, alpha=0.55, color=color,
                 label=f"_{eta}")
-    bottom.plot([0, 4000], [left_at[-50:].mean()] * 2, lw=1.8, color=color, label=f"_{eta} mean")
+    bottom.plot([0, 4000], [left_at[-50:].mean()] * 2, lw=1.2, color=color, label=f"_{eta} mean")
     bottom.text(4060, (21, 9)[k], f"η = {eta:g}", color=color, va="center")
 bottom.axhline(zero.sum(), color=figures.GREY, lw=0.8, ls="--", label="_all")
 bottom.text(2000, zero.sum() - 3, "full batches", color=figures.GREY, ha="center", va="top")
 bottom.set(xlabel="step on minibatches", ylabel="zeros left", xlim=(-40, 4700), ylim=(0, 60))
 bottom.set_title("Proximal steps on minibatches lose most zeros")
-noisy = figures.drawn(bottom)
 
 # %% tags=["hide-input"]
-drawn, right = (figures.drawn(ax) for ax in axes)
+drawn, right, noisy = (figures.drawn(ax) for ax in (*axes, bottom))
 ends = [noisy[f"_{eta}"].y[-50:].mean() for eta in (0.02, 0.002)]
 hop, falls = drawn["_hops"].y[-50:], right["_falling"].y
 at_zero = drawn["_lands"].x[drawn["_lands"].y == 0]
@@ -703,9 +702,9 @@ assert np.mean(freed) < chosen["plain, 64"].mean(), "a refit is as bad as no sel
 fig, axes = figures.subplots(1, 2, figsize=(5.6, 2.8))
 for ax, x, other, color, words in (
         (axes[0], chosen["ridge, 64"], chosen["Lasso, 64"], OF_L1,
-         ("ridge, 64 inputs", "Lasso, 64 inputs")),
+         ("loss of ridge, 64 inputs", "loss of Lasso, 64 inputs")),
         (axes[1], chosen["Lasso, ten"], chosen["Lasso, 64"], OF_L1,
-         ("Lasso, ten inputs", "Lasso, 64 inputs"))):
+         ("loss of Lasso, ten inputs", "loss of Lasso, 64 inputs"))):
     ends = np.array([min(x.min(), other.min()) - 30, max(x.max(), other.max()) + 30])
     ax.plot(ends, ends, color=figures.GREY, lw=0.8, label="_equal")
     ax.plot(x, other, "o", ms=4, alpha=0.7, mew=0, color=color, label="_split")
@@ -730,8 +729,9 @@ figures.show(fig, "Two panels of 20 dots, one for each split, and a diagonal whe
              "losses are equal. Left, the Lasso's loss against ridge's: "
              f"{(dots[0].y < dots[0].x).sum()} dots lie below the diagonal. Right, the "
              "Lasso's loss with 64 inputs against its loss "
-             f"with ten: {(dots[1].y - dots[1].x > 0.01).sum()} lie above it. Diamonds at the means "
-             f"lie {-apart[0]:.0f} below the diagonal, and {apart[1]:.0f} above it.", number="4.6",
+             f"with ten: {(dots[1].y - dots[1].x > 0.01).sum()} lie above it. Diamonds at the "
+             f"means lie {-apart[0]:.0f} below the diagonal, and {apart[1]:.0f} above it.",
+             number="4.6",
              caption="A dot is a split, and both axes show the loss on its test patients, at the "
              "chosen λ. A diamond is the mean of the dots, and its bar the distance to the "
              "diagonal.")
@@ -1327,7 +1327,7 @@ at_zero = [largest_slope(sign, bent) for sign in (1, -1)]
 # %% [markdown]
 # Scale a unit's $w$ to length 1. Call the mean of *(target − output) × ReLU(w·x)*, with a minus if $v<0$, the unit's *rate*. If its size grows by a little, δ, the loss falls by δ times the rate, and the penalty rises by λδ. **So a unit survives only if its rate reaches λ.**
 #
-# While all sizes are 0, the best unit with $v>0$ has the rate {{at_zero[0]:.3f}}, and the best with $v<0$ only {{at_zero[1]:.3f}} (by a search). We train 40 units with λ = 0.09, between the two. Under so large a λ the outputs stay small, and these rates change little (Figure 4.11).
+# While all sizes are 0, the best unit with $v>0$ has the rate {{at_zero[0]:.3f}}, and the best with $v<0$ only {{at_zero[1]:.3f}} (by a search). We train 40 units with λ = 0.09, between the two. Under so large a λ the outputs become small, so that the best rates end near these (Figure 4.11).
 
 # %%
 rng = np.random.default_rng(seeds(1)[0])
@@ -1416,7 +1416,8 @@ figures.show(fig, f"The sizes of {len(curves)} ReLU units from step 50 to 1,000,
              caption="Each line is a unit of one network, coloured by v and w at the "
              "end, and dashed if v < 0. In the grey band a size is below a millionth; "
              "level lines there are tiny copies of units that stay. A line dips where v changes "
-             "its sign.")
+             "its sign. Left out are the first 50 steps, in which the median size falls from "
+             f"{np.median(unit_sizes[0]):.2f} to {np.median(unit_sizes[5]):.2f}.")
 
 # %% [markdown]
 # **All {{(~plus).sum()}} units with $v<0$ fade;** so do all such units from four other starts. At rest the best rate for $v<0$ is only {{at_end[1]:.3f}}, so none of these can stay.
@@ -1752,8 +1753,8 @@ figures.show(fig, "Three panels with the four singular values of an adapter; bar
              "below its line. Right, marks of runs with one √v̂ per factor lie on the lines.",
              number="4.13",
              caption="Each shape of mark is one of four directions; marks are means of five runs, "
-             "bars their ranges. The task asks for four directions. A fifth singular value of the adapter, which "
-             "should be zero, ends at "
+             "bars their ranges. The task asks for four directions. A fifth singular value of the "
+             "adapter, which should be zero, ends at "
              f"{residue[1:4].min():.3f} to {residue[1:4].max():.3f} under AdamW at λ = 1 to 10, "
              "and at zero under SGD. Middle and right, marks stand at λ√(ab) of their runs; "
              "numbers tell λ. Light blue: AdamW with one √v̂ per factor, the root of the mean of "
@@ -1769,7 +1770,7 @@ assert (each[4:, 0] > by_rule[4:]).all(), "at large λ the strongest loses no mo
 # Up to λ = {{adam_lams[3]:.0f}}, AdamW's runs lie near the lines of (4.10) (Figure 4.13).
 #
 # <details>
-# <summary>Larger λ</summary>
+# <summary>What AdamW takes at larger λ</summary>
 #
 # At larger λ the strongest direction loses more, because $\sqrt{\hat v}$ differs between entries. With a single one for each factor (right), all means lie within {{off_lines:.3f}} of the lines.
 #
