@@ -484,9 +484,10 @@ bottom.axhline(zero.sum(), color=figures.GREY, lw=0.8, ls="--", label="_all")
 bottom.text(2000, zero.sum() - 3, "full batches", color=figures.GREY, ha="center", va="top")
 bottom.set(xlabel="step on minibatches", ylabel="zeros left", xlim=(-40, 4700), ylim=(0, 60))
 bottom.set_title("Proximal steps on minibatches lose most zeros")
+panels = (*axes, bottom)
 
 # %% tags=["hide-input"]
-drawn, right, noisy = (figures.drawn(ax) for ax in (*axes, bottom))
+drawn, right, noisy = (figures.drawn(ax) for ax in panels)
 ends = [noisy[f"_{eta}"].y[-50:].mean() for eta in (0.02, 0.002)]
 hop, falls = drawn["_hops"].y[-50:], right["_falling"].y
 at_zero = drawn["_lands"].x[drawn["_lands"].y == 0]
