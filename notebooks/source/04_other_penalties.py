@@ -70,7 +70,7 @@ by_autograd = w_l1.detach().numpy()
 # The *singular value* $s_i\ge0$ says how strong the direction is; at $s_i = 0$ it has vanished.
 #
 # A score's target is 1 for the right class and 0 for the others, minus its mean over all images. An image's ten targets then add up to
-# zero. So must the entries of each $p_i$ that fits them, which leaves room for nine directions.
+# zero. So do its fitted scores, and with them the entries of every $p_i$. Ten numbers with the sum zero have nine free ones, so nine directions are enough.
 #
 # *Predict:* how many of L1's 64 weights, and of the product's nine directions, end below a millionth?
 
@@ -210,7 +210,7 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
 # %% [markdown]
 # At the best point of a circle the arrow $-\nabla L$ points straight
 # outwards, so $w_2$ is zero only if the arrow is horizontal. On a diamond, a move along an edge lowers the loss if the arrow makes an acute angle with that edge. In the
-# shaded fan the arrow does so with neither edge, and for a convex loss the corner is best.
+# shaded fan it does so with neither, and a move along either edge raises the loss. So the corner is best (for a convex loss).
 # **Other data may turn the arrow within the fan, and $w_2$ stays zero.**
 #
 # ## 4.3 One weight: a fixed amount or a fixed share
@@ -227,7 +227,7 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
 # $$\text{L1: } \operatorname{soft}(z, \kappa) = \mathrm{sign}(z)\,\max(|z|-\kappa, 0), \qquad
 #   \text{L2: } \frac{z}{1+\lambda}. \tag{4.1}$$
 #
-# **L1 subtracts the fixed amount $\kappa$, so it reaches zero. L2 removes the fixed share $\lambda/(1+\lambda)$, so it does not.**
+# **L1 subtracts the fixed amount $\kappa$, so it reaches zero. L2 removes the fixed share $\lambda/(1+\lambda)$, so it does not, unless $z = 0$.**
 
 # %%
 def soft(z, threshold):
@@ -352,8 +352,8 @@ claim("04-soft", "under L2 with λ = 1, and under both, the best is that of (4.1
 # %% [markdown]
 # ## 4.4 Exact zeros need a threshold
 #
-# Why did L1 make no zeros in §4.1? The missing slope at 0 is not to blame. PyTorch's 0 is as right as any number ξ
-# in $[-1, 1]$ (a *subgradient*). We tried four, and none gives zeros.
+# Why did L1 make no zeros in §4.1? As $|w|$ has no slope at 0, PyTorch takes 0 for it, and any number ξ
+# in $[-1, 1]$ (a *subgradient*) is as good. This is not the cause: we tried four, and none gives zeros.
 #
 # Steps hardly ever land on 0. Take a weight that is zero at the minimum, and let the loss have a fixed slope $g$ there, with $|g|<\lambda$.
 # A step moves the weight by $-\eta(\lambda+g)$ from just right of zero, and by $+\eta(\lambda-g)$ from just
@@ -414,7 +414,7 @@ by_falling = subgradient_path(falling, 2000)[-1]
 # %% [markdown]
 # **Proximal steps end at the Lasso, with all of its zeros** (Figure 4.4). A falling η (amber) only comes near them.
 #
-# And on minibatches? A small batch has a noisy slope, and where its size exceeds λ, a weight leaves 0, whatever η: step and threshold shrink alike.
+# And on minibatches? On a small batch the slope $g_i$ is noisy. Where $|g_i|>\lambda$ in one batch, a weight leaves 0. A smaller η does not help: it shrinks step and threshold alike.
 
 # %%
 lrs = np.array([[0.02], [0.002]])  # two runs from the Lasso, one in each row of w
@@ -475,17 +475,19 @@ assert g_hop < 0, "steps up are not the longer ones"
 # %% tags=["hide-input"]
 some = np.arange(0, 4000, 20)
 for k, (eta, color) in enumerate(((0.02, figures.PINK), (0.002, figures.SKY))):
-    bottom.plot([0, *(some + 1)], [zero.sum(), *np.array(counts)[some, k]], lw=1, color=color,
-               label=f"_{eta}")
+    left_at = np.array(counts)[some, k]
+    bottom.plot([0, *(some + 1)], [zero.sum(), *left_at], lw=0.8, alpha=0.55, color=color,
+                label=f"_{eta}")
+    bottom.plot([0, 4000], [left_at[-50:].mean()] * 2, lw=1.2, color=color, label=f"_{eta} mean")
     bottom.text(4060, (21, 9)[k], f"η = {eta:g}", color=color, va="center")
 bottom.axhline(zero.sum(), color=figures.GREY, lw=0.8, ls="--", label="_all")
 bottom.text(2000, zero.sum() - 3, "full batches", color=figures.GREY, ha="center", va="top")
 bottom.set(xlabel="step on minibatches", ylabel="zeros left", xlim=(-40, 4700), ylim=(0, 60))
 bottom.set_title("Proximal steps on minibatches lose most zeros")
-noisy = figures.drawn(bottom)
+panels = (*axes, bottom)
 
 # %% tags=["hide-input"]
-drawn, right = (figures.drawn(ax) for ax in axes)
+drawn, right, noisy = (figures.drawn(ax) for ax in panels)
 ends = [noisy[f"_{eta}"].y[-50:].mean() for eta in (0.02, 0.002)]
 hop, falls = drawn["_hops"].y[-50:], right["_falling"].y
 at_zero = drawn["_lands"].x[drawn["_lands"].y == 0]
@@ -497,13 +499,14 @@ figures.show(fig, "Top left, one weight that is zero in the Lasso, over 150 step
              f"{(falls < 1e-6).sum()} of {falls.size} lie below a millionth; by proximal steps "
              f"{right['_proximal zero'].y.size} are exactly zero. Below, the zeros on minibatches "
              f"begin at {noisy['_0.02'].y[0]:.0f}, and are {ends[0]:.0f} and {ends[1]:.0f} "
-             "in the mean of the last 50 points.", number="4.4",
+             "in the mean of the last 50 points, at two level lines.", number="4.4",
              caption="Orange weights have L1 in the loss and η = 0.02. Top left, "
              f"g = −{-g_hop:.1f}, so that steps up, η(λ − g), are longer than steps down, "
              "η(λ + g). All weights hop, so g still moves a little, and (4.3) holds only roughly. "
              "For amber weights η falls along half a cosine. Pink rings and crosses are "
              "of proximal steps; crosses, in the strip at the bottom, are exact zeros. Below, two "
-             "runs begin at the Lasso, and lose zeros that it has; one point for every 20 steps.")
+             "runs begin at the Lasso, and lose zeros that it has; one point for every 20 steps. "
+             "Level lines are means of the last 1,000 steps.")
 
 # %% tags=["hide-input"]
 four = [subgradient_path(0.02, 2000, at_zero)[-1] for at_zero in (-1, 0, 0.5, 1)]
@@ -571,7 +574,7 @@ claim("04-rest", "and |g| is at most λ where a weight is zero",
 # %% [markdown]
 # ## 4.5 Lasso or ridge: does it help to select?
 #
-# L1 selects, L2 only shrinks: which predicts better? And which λ are worth trying? *All* weights stay at 0 if every slope of the loss there has $|g_i|\le\lambda$, so none above
+# Which predicts better? And which λ are worth trying? At $w = 0$ let the loss have the slopes $g_i$. If every $|g_i|\le\lambda$, *all* weights stay at 0. The smallest such λ is
 #
 # $$\lambda_{\max} = \max_i |g_i|. \tag{4.5}$$
 #
@@ -643,7 +646,8 @@ def half_square(answers, targets):
 
 
 def fit_lasso(X, y):
-    """The Lasso at each λ: its weights run straight between knots, whose λ fall: hence -knots."""
+    """The Lasso at each λ: its weights are linear in λ between the knots of lars_path."""
+    # np.interp wants rising numbers, and the knots' λ fall: hence the minus signs.
     knots, _, path = lars_path(X - X.mean(0), y - y.mean(), method="lasso", alpha_min=l1[-1])
     w = np.array([np.interp(-l1, -knots, line) for line in path]).T
     return w, y.mean() - w @ X.mean(0)
@@ -657,25 +661,32 @@ def fits(X, y):
     return {"plain": ridge(X, y, [0.0]), "ridge": ridge(X, y, l2), "Lasso": fit_lasso(X, y)}
 
 
+def choose_and_test(parts):
+    """For each penalty: the test loss at the chosen λ, at the best, and the chosen weights."""
+    on_train, results = fits(*parts.train), {}
+    for name, fit in fits(*parts.refit).items():
+        at_every_lam = parts.test_loss(linear(*fit), half_square, each=True)
+        pick = parts.choose(linear(*on_train[name]), half_square)
+        results[name] = at_every_lam[pick], at_every_lam.min(), fit[0][pick]
+    return results
+
+# %%
 chosen, best, weights = {}, {}, {}
 for count, columns in (("64", X), ("ten", ten)):
     for seed in seeds(20):
         parts = split(columns, data.y, train=100, validation=50, test=n - 150, seed=seed)
-        on_train = fits(*parts.train)
-        for name, fit in fits(*parts.refit).items():
-            at_every_lam = parts.test_loss(linear(*fit), half_square, each=True)
-            pick = parts.choose(linear(*on_train[name]), half_square)
-            chosen.setdefault(f"{name}, {count}", []).append(at_every_lam[pick])
-            best.setdefault(f"{name}, {count}", []).append(at_every_lam.min())
-            weights.setdefault(f"{name}, {count}", []).append(fit[0][pick])
+        for name, three in choose_and_test(parts).items():
+            for into, result in zip((chosen, best, weights), three, strict=True):
+                into.setdefault(f"{name}, {count}", []).append(result)
 
 # %% tags=["hide-input"]
 chosen, best = ({name: np.array(each[name]) for name in each} for each in (chosen, best))
 level = 0.95
-harm = claims.interval(best["Lasso, 64"] - best["Lasso, ten"], level)
+harm = claims.interval(chosen["Lasso, 64"] - chosen["Lasso, ten"], level)
 wins = (chosen["Lasso, 64"] < chosen["ridge, 64"]).sum()
 assert wins > 14, "the Lasso hardly beats ridge"
-assert best["Lasso, 64"].mean() > best["Lasso, ten"].mean(), "54 more inputs do no harm"
+for losses in (chosen, best):
+    assert losses["Lasso, 64"].mean() > losses["Lasso, ten"].mean(), "54 more inputs do no harm"
 
 # %% tags=["hide-input"]
 freed = []  # what the Lasso keeps, trained again without a penalty: test losses
@@ -692,9 +703,9 @@ assert np.mean(freed) < chosen["plain, 64"].mean(), "a refit is as bad as no sel
 fig, axes = figures.subplots(1, 2, figsize=(5.6, 2.8))
 for ax, x, other, color, words in (
         (axes[0], chosen["ridge, 64"], chosen["Lasso, 64"], OF_L1,
-         ("ridge, 64 inputs, chosen λ", "Lasso, 64 inputs, chosen λ")),
-        (axes[1], best["Lasso, ten"], best["Lasso, 64"], OF_L1,
-         ("Lasso, ten inputs, best λ", "Lasso, 64 inputs, best λ"))):
+         ("loss of ridge, 64 inputs", "loss of Lasso, 64 inputs")),
+        (axes[1], chosen["Lasso, ten"], chosen["Lasso, 64"], OF_L1,
+         ("loss of Lasso, ten inputs", "loss of Lasso, 64 inputs"))):
     ends = np.array([min(x.min(), other.min()) - 30, max(x.max(), other.max()) + 30])
     ax.plot(ends, ends, color=figures.GREY, lw=0.8, label="_equal")
     ax.plot(x, other, "o", ms=4, alpha=0.7, mew=0, color=color, label="_split")
@@ -707,7 +718,7 @@ for ax, x, other, color, words in (
     ticks = np.arange(200 * np.ceil(ends[0] / 200), ends[1], 200)
     ax.set(xlabel=words[0], ylabel=words[1], xlim=ends, ylim=ends, aspect="equal", xticks=ticks,
            yticks=ticks)
-_ = axes[0].set_title("Chosen λ: Lasso wins"), axes[1].set_title("Best λ: ten inputs win")
+_ = axes[0].set_title("Lasso beats ridge …"), axes[1].set_title("… but ten inputs win")
 
 # %% tags=["hide-input"]
 dots = [figures.drawn(ax)["_split"] for ax in axes]
@@ -719,12 +730,12 @@ figures.show(fig, "Two panels of 20 dots, one for each split, and a diagonal whe
              "losses are equal. Left, the Lasso's loss against ridge's: "
              f"{(dots[0].y < dots[0].x).sum()} dots lie below the diagonal. Right, the "
              "Lasso's loss with 64 inputs against its loss "
-             f"with ten: {(dots[1].y - dots[1].x > 0.01).sum()} lie above it, and "
-             f"{np.isclose(dots[1].y, dots[1].x, rtol=1e-6).sum()} on it. Diamonds at the means "
-             f"lie {-apart[0]:.0f} below the diagonal, and {apart[1]:.0f} above it.", number="4.6",
-             caption="A dot is a split, and both axes show the loss on its test patients. On the "
-             "left λ is chosen; on the right it is the one that is best in the test. A diamond is "
-             "the mean of the dots, and its bar the distance to the diagonal.")
+             f"with ten: {(dots[1].y - dots[1].x > 0.01).sum()} lie above it. Diamonds at the "
+             f"means lie {-apart[0]:.0f} below the diagonal, and {apart[1]:.0f} above it.",
+             number="4.6",
+             caption="A dot is a split, and both axes show the loss on its test patients, at the "
+             "chosen λ. A diamond is the mean of the dots, and its bar the distance to the "
+             "diagonal.")
 
 # %% tags=["hide-input"]
 claim("04-best", "the λ that is best in the test is nowhere worse than the chosen one",
@@ -740,7 +751,7 @@ claim("04-choice", "the cost of choosing λ, less the best λ's gain, is the los
       measured=cost - gain - (shrunk[0] - without), equals=0, within=1e-9)
 
 # %% [markdown]
-# **With {{X.shape[1]}} inputs and a chosen λ, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But it does not undo the harm of {{X.shape[1] - 10}} more inputs** (Figure 4.6). Even with the best λ for each, the Lasso's mean test loss with {{X.shape[1]}} inputs is {{harm.mean:.0f}} above that with ten.
+# **With {{X.shape[1]}} inputs, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But it does not undo the harm of {{X.shape[1] - 10}} more inputs** (Figure 4.6): its mean test loss is {{harm.mean:.0f}} above that with ten.
 
 # %% tags=["hide-input"]
 lead = claims.interval(chosen["ridge, 64"] - chosen["Lasso, 64"])
@@ -759,15 +770,16 @@ claim("04-lasso-chosen", "With 64 inputs and a chosen λ, the Lasso's mean test 
 # |no penalty|{{chosen["plain, 64"].mean():.1f}}|{{best["plain, 64"].mean():.1f}}|{{chosen["plain, ten"].mean():.1f}}|{{best["plain, ten"].mean():.1f}}|
 # |ridge|{{chosen["ridge, 64"].mean():.1f}}|{{best["ridge, 64"].mean():.1f}}|{{chosen["ridge, ten"].mean():.1f}}|{{best["ridge, ten"].mean():.1f}}|
 # |Lasso|{{chosen["Lasso, 64"].mean():.1f}}|{{best["Lasso, 64"].mean():.1f}}|{{chosen["Lasso, ten"].mean():.1f}}|{{best["Lasso, ten"].mean():.1f}}|
+# |what the Lasso keeps, again without a penalty|{{np.mean(freed):.1f}}||||
 #
-# The {{100 * level:.0f}} % interval of the {{harm.mean:.0f}} by which ten inputs are better at the best λ of the Lasso, if the splits counted as independent, runs from {{harm.low:.0f}} to {{harm.high:.0f}}.
+# The {{100 * level:.0f}} % interval of the {{harm.mean:.0f}} by which ten inputs are better for the Lasso, if the splits counted as independent, runs from {{harm.low:.0f}} to {{harm.high:.0f}}.
 # (The columns were standardised on all patients, so a little of the test inputs was seen.)
 #
 # With ten inputs, training without a penalty beats both chosen penalties. The best λ of ridge would gain {{gain:.0f}}, but choosing it on {{len(parts.validation.X)}} patients costs {{cost:.0f}}.
 #
 # </details>
 #
-# *Which of two near-copies is kept?* Let two noisy copies of BMI take its place, and *predict* how each penalty shares the weight (Figure 4.7).
+# *Which of two near-copies is kept?* Two noisy copies of BMI take its place (Figure 4.7).
 
 # %%
 def near_copies(seed):
@@ -783,33 +795,29 @@ exact = {"tol": 1e-9, "max_iter": 100_000}
 both = ElasticNet(alpha=5.5, l1_ratio=5 / 5.5, **exact)  # λ = 5 for |w|, and 0.5 for w²/2
 of_copies = {name: np.array([fit(*near_copies(seed)) for seed in seeds(20)]) for name, fit in {
     "Lasso": lambda X, y: Lasso(alpha=5, **exact).fit(X, y).coef_,
-    "elastic net": lambda X, y: both.fit(X, y).coef_,
-    "ridge": lambda X, y: ridge(X, y, [0.5])[0][0]}.items()}
+    "elastic net": lambda X, y: both.fit(X, y).coef_}.items()}
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(5.6, 2.1))
+fig, ax = figures.subplots(figsize=(5.6, 1.7))
 for k, (name, w) in enumerate(of_copies.items()):
-    color = (OF_L1, figures.PINK, OF_L2)[k]
+    color = (OF_L1, figures.PINK)[k]
     ax.plot(w[:, 0] / w[:, :2].sum(1), k + np.linspace(-0.28, 0.28, 20), "o", ms=4, alpha=0.7,
             mew=0, color=color, label=f"_{name}")
-    ax.text(1.07, k, f"{(w == 0).sum(1).mean():.1f} zeros" if k < 2 else "no zeros", va="center",
-            color=color, fontsize=9)
-ax.set(xlim=(-0.05, 1.3), ylim=(2.5, -0.5), xticks=[0, 0.25, 0.5, 0.75, 1],
+    ax.text(1.07, k, f"{(w == 0).sum(1).mean():.1f} zeros", va="center", color=color, fontsize=9)
+ax.set(xlim=(-0.05, 1.3), ylim=(1.5, -0.5), xticks=[0, 0.25, 0.5, 0.75, 1],
        xlabel="first copy's share of the two weights", ylabel="penalty")
-ax.set_yticks(range(3), list(of_copies)), ax.grid(axis="y", visible=False)
+ax.set_yticks(range(2), list(of_copies)), ax.grid(axis="y", visible=False)
 _ = ax.set_title("The Lasso jumps, the elastic net shares")
 
 # %% tags=["hide-input"]
 drawn = figures.drawn(ax)
-by_lasso, by_net, by_ridge = (drawn[f"_{name}"].x for name in ("Lasso", "elastic net", "ridge"))
+by_lasso, by_net = (drawn[f"_{name}"].x for name in ("Lasso", "elastic net"))
 ends = by_lasso[(by_lasso == 0) | (by_lasso == 1)]
-figures.show(fig, "Three rows of 20 dots, one for each sample, along the share that the first of "
+figures.show(fig, "Two rows of 20 dots, one for each sample, along the share that the first of "
              f"two copies has of their weight. The Lasso's dots run from "
              f"{by_lasso.min():.2f} to {by_lasso.max():.2f}, {ends.size} of them at "
              f"either end; those of the elastic net from {by_net.min():.2f} to "
-             f"{by_net.max():.2f}, and ridge's from {by_ridge.min():.2f} to "
-             f"{by_ridge.max():.2f}. The Lasso has "
-             "the most zeros, the elastic net fewer, and ridge none.", number="4.7",
+             f"{by_net.max():.2f}. The Lasso has more zeros.", number="4.7",
              caption="A dot is one of 20 samples of 200 patients: at 1 only the first copy is "
              "used, at 0 only the second. Right: how many of the eleven weights are exactly zero, "
              "on average. The λ of the L1 term is 5, and that of the square 0.5.")
@@ -821,14 +829,12 @@ figures.show(fig, "Three rows of 20 dots, one for each sample, along the share t
 claim("04-copies", "Over 20 samples, the largest and the smallest share that the Lasso gives to "
       "the first of two near-copies are {:.2f} apart", above=0.5, measured=np.ptp(by_lasso))
 X_one, y_one = near_copies(seeds(20)[0])
-for name, l1_one, l2_one in (("Lasso", 5, 0), ("elastic net", 5, 0.5), ("ridge", 0, 0.5)):
+for name, l1_one, l2_one in (("Lasso", 5, 0), ("elastic net", 5, 0.5)):
     w = of_copies[name][0]
     slope_one = X_one.T @ (X_one @ w - y_one) / 200 + l2_one * w + l1_one * np.sign(w)
     assert np.abs(slope_one[w != 0]).max() < 1e-3, f"{name}: not the minimum at the λ told"
 assert np.abs(by_net - 0.5).max() < 0.25, "the elastic net does not share"
 assert (of_copies["elastic net"] == 0).sum(1).mean() > 1, "the elastic net makes no zeros"
-assert (of_copies["ridge"] != 0).all(), "ridge makes a zero"
-assert np.abs(by_ridge - 0.5).max() < 0.25, "ridge does not share"
 
 # %% [markdown]
 # ## 4.6 L2 on a product of two weights is L1
@@ -1026,9 +1032,9 @@ def descend(U, V, slopes, decay, steps):
 
 
 lams = np.linspace(0.04, 0.32, 8)
-# V, with more rows, begins at half the size (start[:, 10:] / 2).
 start = np.array([np.random.default_rng(seed).uniform(-0.25, 0.25, (71, 16)) for seed in seeds(5)])
-products = descend(start[:, :10], start[:, 10:] / 2, lambda W: W - W_hat,
+U_start, V_start = start[:, :10], start[:, 10:] / 2  # V has more rows, and so smaller entries
+products = descend(U_start, V_start, lambda W: W - W_hat,
                    lams[:, None, None, None], steps=2000)
 s = np.linalg.svd(products, compute_uv=False)  # (8 λ, 5 starts, 10 values)
 
@@ -1043,7 +1049,7 @@ def draw_direction(ax, bars, k):
     bars.bar(range(10), sign * P[:, k], color=figures.GREY)
     bars.axhline(0, color=figures.GREY, lw=0.8)
     ax.set_axis_off(), bars.set_axis_off()
-    ax.set_title("The strongest direction of the fit")
+    ax.set_title("The strongest direction, without decay")
     bars.set(ylim=(-1, 0.8))
     for digit in range(10):
         bars.text(digit, -0.95, digit, ha="center", color=figures.GREY, fontsize=9)
@@ -1153,7 +1159,7 @@ figures.show(fig, "Above, the strongest direction of the fit: an image of 8 by 8
 # **Of this, {{by_deleting.mean:.2f}} is due to cutting directions, and {{by_shrinking.mean:.2f}} to shrinking the others.**
 # One matrix loses almost nothing.
 #
-# **Is the opening true, then? L1 makes zeros by a threshold, not by its gradient. L2 makes none on a weight or a single matrix, but on two factors approaches them.**
+# **Is the opening true, then? L1 makes zeros by a threshold, not by its gradient. L2 makes none where the loss uses a weight, or a direction of a single matrix, but on two factors approaches them.**
 
 # %% tags=["hide-input"]
 expected = np.maximum(s_hat - lams[:, None, None], 0)
@@ -1251,7 +1257,7 @@ E_at_zero, covariance = -Y.T @ raw / len(raw), raw.T @ raw / len(raw)
 threshold = np.linalg.norm(E_at_zero, 2)
 shares = np.arange(2, 23) / 20  # λ as a share of ‖E‖₂, from 0.1 to 1.1
 raw_lams = (shares * threshold)[:, None, None]
-on_raw = descend(start[0, :10], start[0, 10:], lambda W: W @ covariance + E_at_zero, raw_lams, 2000)
+on_raw = descend(U_start[0], V_start[0], lambda W: W @ covariance + E_at_zero, raw_lams, 2000)
 s_raw = np.linalg.svd(on_raw, compute_uv=False)  # (21 λ, 10 values)
 
 # %% tags=["hide-input"]
@@ -1320,9 +1326,9 @@ def largest_slope(sign, residual, steps=200):
 at_zero = [largest_slope(sign, bent) for sign in (1, -1)]
 
 # %% [markdown]
-# Let a unit's size grow by a little, δ, which costs λδ. If $v>0$, the outputs grow by $\delta\,\mathrm{ReLU}(w\cdot x)$, where $w$ is now scaled to length 1, so the loss falls by δ times the unit's *rate*: the mean of *(target − output) × ReLU(w·x)*. If $v<0$, the rate is minus that mean. **So a unit survives only if its rate reaches λ.**
+# Scale a unit's $w$ to length 1. Call the mean of *(target − output) × ReLU(w·x)*, with a minus if $v<0$, the unit's *rate*. If its size grows by a little, δ, the loss falls by δ times the rate, and the penalty rises by λδ. **So a unit survives only if its rate reaches λ.**
 #
-# While all sizes are 0, the best unit with $v>0$ has the rate {{at_zero[0]:.3f}}, and the best with $v<0$ only {{at_zero[1]:.3f}} (by a search). We train 40 units with λ = 0.09, between the two. *Predict:* which survive (Figure 4.11)?
+# While all sizes are 0, the best unit with $v>0$ has the rate {{at_zero[0]:.3f}}, and the best with $v<0$ only {{at_zero[1]:.3f}} (by a search). We train 40 units with λ = 0.09, between the two. Under so large a λ the outputs become small, so that the best rates end near these (Figure 4.11).
 
 # %%
 rng = np.random.default_rng(seeds(1)[0])
@@ -1349,9 +1355,9 @@ with torch.no_grad():
     unbalanced = (lengths - outgoing.abs()).abs().max().item()
     units = (ingoing / lengths[:, None]).numpy()
 plus, stay = outgoing.detach().numpy() > 0, unit_sizes[-1] > 1e-6
-rng = np.random.default_rng(seeds(1)[0])  # drawn again, as above: the signs at the start
+rng = np.random.default_rng(seeds(1)[0])  # drawn again, as above
 w_drawn, a_drawn = rng.uniform(-0.5, 0.5, (40, 11)), rng.uniform(-0.5, 0.5, 40)
-sizes_drawn, changed = np.linalg.norm(w_drawn, axis=1) * np.abs(a_drawn), (a_drawn > 0) != plus
+sizes_drawn = np.linalg.norm(w_drawn, axis=1) * np.abs(a_drawn)
 copies = ~stay & (slopes > 0.99 * 0.09)  # tiny, but with the slope of a unit that stays
 copy = units @ units[unit_sizes[-1].argmax()]  # cosines with the largest unit
 at_end = [largest_slope(sign, residual) for sign in (1, -1)]
@@ -1411,17 +1417,18 @@ figures.show(fig, f"The sizes of {len(curves)} ReLU units from step 50 to 1,000,
              caption="Each line is a unit of one network, coloured by v and w at the "
              "end, and dashed if v < 0. In the grey band a size is below a millionth; "
              "level lines there are tiny copies of units that stay. A line dips where v changes "
-             f"its sign; {changed.sum()} units end with another sign than they began with.")
+             "its sign. Left out are the first 50 steps, in which the median size falls from "
+             f"{np.median(unit_sizes[0]):.2f} to {np.median(unit_sizes[5]):.2f}.")
 
 # %% [markdown]
-# **All {{(~plus).sum()}} units with $v<0$ fade;** so do all such units from four other starts. At rest the best rate for $v<0$ is only {{at_end[1]:.3f}}, so none of these can hold.
+# **All {{(~plus).sum()}} units with $v<0$ fade;** so do all such units from four other starts. At rest the best rate for $v<0$ is only {{at_end[1]:.3f}}, so none of these can stay.
 #
-# Of the {{plus.sum()}} with $v>0$, {{stay.sum()}} stay above a millionth, but as near-copies of two, whose $w$ point in nearly opposite directions.
-#
-# **So weight decay removes units whose rate stays below λ, but it does not merge copies:** several cost as much as one with the sum of their sizes.
+# **So weight decay removes units whose rate stays below λ.**
 #
 # <details>
-# <summary>Why both orientations stay, and why λ is so large here</summary>
+# <summary>What stays, and why λ is so large here</summary>
+#
+# Of the {{plus.sum()}} with $v>0$, {{stay.sum()}} stay above a millionth, but as near-copies of two, whose $w$ point in nearly opposite directions. Decay does not merge copies: several cost as much as one with the sum of their sizes.
 #
 # While all sizes are 0, $w$ and $-w$ have the same rate, because the target is orthogonal to linear functions, and $\mathrm{ReLU}(z)-\mathrm{ReLU}(-z) = z$.
 #
@@ -1554,7 +1561,7 @@ assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)],
 #
 # AdamW divides each entry's gradient by $\sqrt{\hat v}$, the root mean square of its recent values ([chapter 3](03_one_lambda_many_meanings.ipynb); $\hat v$ is not the factor $V$). Decay is not divided. *Predict:* how much larger must AdamW's λ be, to take as much as SGD?
 #
-# *For example,* let $\sqrt{\hat v}$ be 0.02 everywhere. Gradient steps become {{1 / 0.02:.0f}} times as long, and decay stays as it was. The two then cancel where the loss's slope is {{0.02:g}} λ, and a direction loses only that.
+# *For example,* let $\sqrt{\hat v}$ be 0.02 everywhere. Gradient steps become {{1 / 0.02:.0f}} times as long, and decay stays as it was. The two then cancel where the loss's slope is {{0.02:g}} λ instead of λ. So a direction loses only {{0.02:g}} λ.
 #
 # More generally, let $\sqrt{\hat v}$ be $a$ everywhere in $U$, and $b$ everywhere in $V$. Then, with enough columns as for (4.8), $\lambda\sqrt{ab}$ takes the place of λ:
 #
@@ -1747,7 +1754,8 @@ figures.show(fig, "Three panels with the four singular values of an adapter; bar
              "below its line. Right, marks of runs with one √v̂ per factor lie on the lines.",
              number="4.13",
              caption="Each shape of mark is one of four directions; marks are means of five runs, "
-             "bars their ranges. A fifth value, for which the task does not ask, ends at "
+             "bars their ranges. The task asks for four directions. A fifth singular value of the "
+             "adapter, which should be zero, ends at "
              f"{residue[1:4].min():.3f} to {residue[1:4].max():.3f} under AdamW at λ = 1 to 10, "
              "and at zero under SGD. Middle and right, marks stand at λ√(ab) of their runs; "
              "numbers tell λ. Light blue: AdamW with one √v̂ per factor, the root of the mean of "
@@ -1760,7 +1768,14 @@ assert off_lines < 0.01, "with one √v̂ for each factor singular values are of
 assert (each[4:, 0] > by_rule[4:]).all(), "at large λ the strongest loses no more"
 
 # %% [markdown]
-# Up to λ = {{adam_lams[3]:.0f}}, AdamW's runs lie near the lines of (4.10) (Figure 4.13). At larger λ the strongest direction loses more, because $\sqrt{\hat v}$ differs between entries. With a single one for each factor (right), all means lie within {{off_lines:.3f}} of the lines.
+# Up to λ = {{adam_lams[3]:.0f}}, AdamW's runs lie near the lines of (4.10) (Figure 4.13).
+#
+# <details>
+# <summary>What AdamW takes at larger λ</summary>
+#
+# At larger λ the strongest direction loses more, because $\sqrt{\hat v}$ differs between entries. With a single one for each factor (right), all means lie within {{off_lines:.3f}} of the lines.
+#
+# </details>
 #
 # **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD,** here {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times.
 
@@ -1812,15 +1827,15 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # |$\lambda\sum\lvert w\rvert$ in the loss|λ, on average|no|from $\lambda_{\max}$ of (4.5) to a thousandth of it|
 # |Lasso; proximal steps, full batches|λ|yes|the same|
 # |elastic net; the same steps|κ, then a share|yes|κ as for the Lasso, λ as for ridge|
-# |decay of two factors, SGD|λ per direction|approached|between the $\hat s_i$ of the weakest direction to keep and that of the next; for other inputs below $\lVert E\rVert_2$|
-# |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|amount$/(2\sqrt{ab})$ (half, as decay raises $\sqrt{ab}$), with $\sqrt{ab}$ of a run without decay; then correct|
+# |decay of two factors, SGD|λ per direction|approached|above the $\hat s_i$ of the directions to remove, below those to keep; if inputs are not whitened, below $\lVert E\rVert_2$|
+# |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|amount$/(2\sqrt{ab})$, with $\sqrt{ab}$ of a run without decay (decay can raise it about twofold); then correct|
 #
 # - **To keep few inputs, use the Lasso** (in PyTorch: exercise 5); among near-copies, the elastic net; if all may matter, ridge (exercise 6).
-# - The Lasso also shrinks what it keeps. Training the kept weights again without a penalty may predict worse (in §4.5 by {{100 * refit:.0f}} %): compare both on the validation part.
+# - The Lasso also shrinks what it keeps. Training the kept weights again without a penalty may predict worse (by {{100 * refit:.0f}} % in the table of §4.5): compare both on the validation part.
 # - **On an adapter, compare $1/(2\eta\lambda)$ with the number of steps:** if much larger, decay does little.
 # - On minibatches, *prune* for exact zeros: set the smallest weights to zero after training, and check the loss.
 #
-# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. The pull towards $W_0$ does not, nor, for a convex loss under SGD, does $\lVert E\rVert_2$ (taken at $W_0$).
+# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. Two things hold for any inputs: decay pulls towards $W_0$, and for a convex loss under SGD nothing is left of the adapter above $\lVert E\rVert_2$ (taken at $W_0$).
 
 # %% tags=["hide-input"]
 z = np.array([3, -0.5, 1])
@@ -1863,7 +1878,7 @@ assert differ.min() > 0.01, "before, every output differs from digit to digit"
 # </details>
 #
 # **2.** (Proof: which prior belongs to the Lasso?) Chapter 1 derives ridge from a Gaussian prior with standard deviation τ and noise of variance
-# $\sigma^2$. Take a *Laplace* prior with the same τ: a density proportional to $e^{-\sqrt2|w_i|/\tau}$. Which λ of the Lasso belongs to it? Does it believe in zeros?
+# $\sigma^2$. Take a *Laplace* prior with the same τ: a density proportional to $e^{-\sqrt2|w_i|/\tau}$. Which λ of the Lasso belongs to it? Does this prior give exact zeros a positive probability?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1905,7 +1920,7 @@ assert differ.min() > 0.01, "before, every output differs from digit to digit"
 #
 # </details>
 #
-# **5.** (Code.) Complete this optimizer, which takes proximal steps (4.4), and train the weights of §4.1 with it. How many are zero?
+# **5.** (Code.) Complete this optimizer, which takes proximal steps (4.4), and train the weights of §4.1 with it, from zero and on full batches. How many are zero?
 
 # %%
 class ProxSGD(torch.optim.Optimizer):
@@ -1934,7 +1949,7 @@ class ProxSGD(torch.optim.Optimizer):
 # </details>
 #
 # **6.** (Predict, then run: §4.5.) Does ridge or the Lasso win if 5 of the 64 inputs matter? And if all do?
-# Choose λ and test as in §4.5, on the splits `made_up(5, k)` and `made_up(64, k)` for `k` in `range(20)`.
+# Use §4.5's `choose_and_test` on the splits `made_up(5, k)` and `made_up(64, k)` for `k` in `range(20)`.
 
 # %%
 def made_up(count, k):

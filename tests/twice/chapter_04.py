@@ -202,9 +202,9 @@ def gap_ends(one: list[float], other: list[float]) -> tuple[float, float]:
 
 @cache
 def copies() -> dict[str, Array]:
-    """Weights of 20 samples with two noisy copies of BMI: the Lasso, the elastic net and ridge."""
+    """Weights of 20 samples with two noisy copies of BMI: the Lasso and the elastic net."""
     ten, _, y = patients()
-    found: dict[str, list[Array]] = {"Lasso": [], "elastic net": [], "ridge": []}
+    found: dict[str, list[Array]] = {"Lasso": [], "elastic net": []}
     for seed in range(20):
         rng = np.random.default_rng(seed)
         noise = rng.standard_normal((442, 2))
@@ -218,7 +218,6 @@ def copies() -> dict[str, Array]:
         longer = np.concatenate([t, np.zeros(11)]) * np.sqrt(211 / 200)
         found["Lasso"].append(lasso(X, t, 5.0))
         found["elastic net"].append(lasso(wide, longer, 5.0))
-        found["ridge"].append(np.linalg.lstsq(wide, longer)[0])
     return {name: np.array(each) for name, each in found.items()}
 
 
@@ -357,12 +356,6 @@ def left_to_explain() -> Array:
     A, t = bends()
     W, v, _ = units()
     return np.asarray(t - np.maximum(A @ W.T, 0) @ v)
-
-
-def first_signs() -> Array:
-    """Signs of the outgoing weights before training."""
-    rng = np.random.default_rng(0)
-    return np.sign([*rng.uniform(-0.5, 0.5, 440), *rng.uniform(-0.5, 0.5, 40)][440:])
 
 
 @cache
