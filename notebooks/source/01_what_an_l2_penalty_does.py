@@ -846,8 +846,8 @@ def label_ellipse(ax, begin, best, lam):
     ax.set(xlabel="weight of total cholesterol", ylabel="weight of LDL cholesterol")
     ax.set(aspect="equal", xlim=(-22, 48), ylim=(-32, 24))
     ax.grid(False)
-    ax.set_title("The best point of the disc: a contour touches\nthe disc, and the two pulls cancel",
-                 x=-0.1)
+    ax.set_title("The best point of the disc: a contour touches\n"
+                 "the disc, and the two pulls cancel", x=-0.1)
 
 # %% tags=["hide-input"]
 def finish(fig, ax, lam):
@@ -1453,7 +1453,7 @@ def draw_spread(ax):
     ax.plot(places, spread.T, "o", ms=2, mec="none", color="0.75", zorder=1, label="_splits")
     ax.plot(places, np.median(spread, 0), "o", ms=4, color="black", label="_medians")
     ax.axhline(1, color=figures.GREY, lw=1.6, label="_alike")
-    ax.text(13, 0.75, "as much as in the fit", color=figures.GREY, ha="center", va="top")
+    ax.text(15, 0.42, "as much as in the fit", color=figures.GREY, ha="center", va="top")
     arrow = {"arrowstyle": "->", "shrinkB": 6, "relpos": (1, 0.5)}
     ax.annotate("direction 64: nearly the\nsame for every patient", (64, np.median(spread[:, 63])),
                 xytext=(58, 0.25), ha="right", arrowprops=arrow)
