@@ -472,7 +472,7 @@ claim("00-balance", "After training with SGD, the largest squared norm of a laye
       measured=at_end.max(0) / at_end.min(0), below=1.1)
 
 # %% [markdown]
-# Under AdamW (top right) the second answer comes closest, shares by number of weights: in the second half of training they are {{below: 100 * mean_share[0].mean():.0f}}, {{below: 100 * mean_share[1].mean():.0f}} and {{below: 100 * mean_share[2].mean():.0f}} % instead of {{100 * of_weights[0]:.0f}}, {{100 * of_weights[1]:.0f}} and {{100 * of_weights[2]:.0f}} %. Equal RMS would give exactly these fractions. And the RMS do become similar, within a factor of about two (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half of training about {{below: ratios.mean():.2f}} times. It slowly rises: after 8,000 steps it is about two, and the first two layers have nearly the same squared norm.
+# Under AdamW (top right) the second answer comes closest, shares by number of weights: in the second half of training they are {{below: 100 * mean_share[0].mean():.0f}}, {{below: 100 * mean_share[1].mean():.0f}} and {{below: 100 * mean_share[2].mean():.0f}} % instead of {{100 * of_weights[0]:.0f}}, {{100 * of_weights[1]:.0f}} and {{100 * of_weights[2]:.0f}} %. Equal RMS would give exactly these fractions. And the RMS do become similar, within a factor of about two (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half of training about {{below: ratios.mean():.2f}} times. It slowly rises: after eight thousand steps it is about two, and the first two layers have nearly the same squared norm.
 #
 # <details>
 # <summary>Is it decay that makes them similar?</summary>
@@ -669,7 +669,7 @@ def label_time(left, right):
     for words, up, color in (("first layer", 74, "C0"), ("second layer", 34, "C1"),
                              ("third layer", 26, "C2")):
         left.text(420, up, words, color=color, size=10)
-    right.text(1450, 0.45, "both differences\nfrom the first layer", color=figures.GREY, size=10,
+    right.text(1450, 0.48, "both differences\nfrom the first layer", color=figures.GREY, size=10,
                ha="right")
     right.text(150, 0.03, "dashed: (1 − ηλ)²ᵗ", color="black", size=10)
     mark = figures.drawn(right)["_e"]
@@ -942,7 +942,7 @@ low.set_xlabel("adds Δ² on average", loc="left")
 low_right.set_xlabel("adds Δ² + 2wΔ, on average", loc="left")
 for ax, words, at, up, color in ((left, "η = 0.01, λ = 0.6", 330, 0.02, figures.GREY),
                                  (left, "solid: with decay, dotted: without", 40, 0.375, "black"),
-                                 (left, "first", 74, 0.23, "C0"), (left, "third", 400, 0.256, "C2"),
+                                 (left, "first", 84, 0.232, "C0"), (left, "third", 400, 0.256, "C2"),
                                  (left, "second", 50, 0.04, "C1"),
                                  (left, "(0.3)", 600, 0.068, "black"),
                                  (right, "pale: push along\nthe weights", -0.4, 4.7, "black"),
@@ -1025,7 +1025,7 @@ assert idle.max() < 0.5 * typical_step.min(), "without decay the steps do not id
 #
 # </details>
 #
-# **With noise alone AdamW makes all layers' RMS equal. In this network an unequal push makes the largest about twice the smallest, after 8,000 steps, too.**
+# **With noise alone AdamW makes all layers' RMS equal. In this network an unequal push makes the largest about twice the smallest, after eight thousand steps, too.**
 #
 # ## 0.6 In practice
 #
