@@ -490,7 +490,7 @@ def statements() -> int:
 
 # ---- longer than the chapter trains ----------------------------------------------------------------
 @cache
-def later(momentum: float, first: float, steps: int = 3000) -> Array:
+def later(momentum: float, first: float, steps: int = 8000) -> Array:
     """RMS of the three layers' weights under AdamW (η = 0.01, λ = 0.6), at each step of the run's second half.
 
     Args:
