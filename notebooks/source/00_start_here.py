@@ -942,7 +942,8 @@ low.set_xlabel("adds Δ² on average", loc="left")
 low_right.set_xlabel("adds Δ² + 2wΔ, on average", loc="left")
 for ax, words, at, up, color in ((left, "η = 0.01, λ = 0.6", 330, 0.02, figures.GREY),
                                  (left, "solid: with decay, dotted: without", 40, 0.375, "black"),
-                                 (left, "first", 84, 0.232, "C0"), (left, "third", 400, 0.256, "C2"),
+                                 (left, "first", 84, 0.232, "C0"),
+                                 (left, "third", 400, 0.256, "C2"),
                                  (left, "second", 50, 0.04, "C1"),
                                  (left, "(0.3)", 600, 0.068, "black"),
                                  (right, "pale: push along\nthe weights", -0.4, 4.7, "black"),
@@ -1055,7 +1056,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
       equals=0, within=1e-12)
 
 # %% [markdown]
-# | | SGD | AdamW |
+# | optimiser | SGD | AdamW |
 # |---|---|---|
 # | makes equal | squared norms of neighbouring layers | RMS of all layers, within a factor of about two |
 # | because | decay shrinks the difference | all layers' steps have about the same RMS |
