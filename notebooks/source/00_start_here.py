@@ -152,24 +152,18 @@ figures.show(fig, f"Left: {shown_fits['examples'].x.size} noisy examples of a si
              f"{end[1]:.2f} with λ = 1; its unavoidable part, the noise, is "
              f"{means['_floor'].y[0]:.2f}. Without decay and without stopping it would be "
              f"{at_limit:.2f} (triangle).", number="0.1",
-             caption="Left: of the twenty networks the one in the middle, ordered by how much "
-             "λ = 0.01 lowers the test error. Right: the mean of all twenty networks after 3000 "
-             "steps. The triangle is what training without decay would reach if it never stopped.")
+             caption="Left: the middle one of twenty networks, when they are ordered by how much "
+             "λ = 0.01 lowers their test error. Right: the mean of all twenty networks after 3000 "
+             "steps. The triangle is what training without decay would reach if it never stopped: "
+             "stopping early protects, too (Exercise 5).")
 
 # %% [markdown]
-# Without decay the curve bends towards single examples (Figure 0.1, left). As λ shrinks (right), the training error keeps falling, but below λ ≈ 0.01 the test error rises. This is **overfitting**. A large λ flattens the curve, and both errors rise. (We can tell which λ is best only because we know the true curve.)
+# Without decay the curve bends towards single examples (Figure 0.1, left). As λ shrinks (right), the training error keeps falling, but below λ ≈ 0.01 the test error rises. This is **overfitting**. A large λ flattens the curve, and both errors rise.
 #
 # <details>
 # <summary>Does a little decay cost anything?</summary>
 #
 # Yes: on examples without noise, λ = {{lams[little]:g}} makes the curve's hill and valley {{100 * flatter:.0f}} % too flat. The noise that it keeps out would cost more.
-#
-# </details>
-#
-# <details>
-# <summary>Why is the triangle higher than the dot?</summary>
-#
-# Stopping early protects from noise, too (Exercise 5). With λ = 0 the training loss is still falling when training stops. At its minimum the test error would be {{at_limit:.2f}}. With λ = {{lams[little]:g}} or more, training reaches the minimum of loss plus penalty, so stopping changes nothing.
 #
 # </details>
 #
@@ -274,7 +268,7 @@ figures.show(fig, "Mean of 5000 weights that start at 1 and get random gradients
              "scale 1, as λw enters v, too. "
              f"Right: with AdamW all three fall to about {all_three:.2f}, on one line, "
              "on which the dots (1 − ηλ)ᵗ lie.", number="0.2",
-             caption="Black dots are the decay that one expects if √v equals the gradients' "
+             caption="Black dots: the decay expected, on the left if √v equals the gradients' "
              "scale. At scale 1 the decay is a little slower, because v also contains λw. At scale "
              "0.1 λw is larger than the gradients at first, so no dots are drawn. On the right "
              "three lines coincide.")
@@ -283,8 +277,8 @@ figures.show(fig, "Mean of 5000 weights that start at 1 and get random gradients
 # In Figure 0.2 a step of Adam (left) multiplies the mean weight by about $1-\eta\lambda/\sqrt v$: the smaller the gradients, the faster the decay. Under AdamW (right) all three means fall alike.
 
 # %% tags=["hide-input"]
-claim("00-factor", "After 250 steps Adam's line of scale 10 and AdamW's three lines lie on their "
-      "dots: the worst ratio of line to dots is {}",
+claim("00-factor", "After 250 steps Adam's line of scale 10 and AdamW's three lines lie close to "
+      "their dots: the worst ratio of line to dots is {}",
       measured=[coupled["10"].y[-1] / coupled["law 10"].y[-1]]
       + [decoupled[scale].y[-1] / decoupled["law"].y[-1] for scale in ("0.1", "1", "10")],
       equals=1, within=0.1)
@@ -478,7 +472,7 @@ claim("00-balance", "After training with SGD, the largest squared norm of a laye
       measured=at_end.max(0) / at_end.min(0), below=1.1)
 
 # %% [markdown]
-# Under AdamW (top right) the second answer comes closest, shares by number of weights: in the second half of training they are {{below: 100 * mean_share[0].mean():.0f}}, {{below: 100 * mean_share[1].mean():.0f}} and {{below: 100 * mean_share[2].mean():.0f}} % instead of {{100 * of_weights[0]:.0f}}, {{100 * of_weights[1]:.0f}} and {{100 * of_weights[2]:.0f}} %. Equal RMS would give exactly these fractions. And the RMS do become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half of training about {{below: ratios.mean():.2f}} times. In longer runs this ratio wanders, at times to about two, and the shares fit less well. When gradients almost vanish, the RMS part (Exercise 10).
+# Under AdamW (top right) the second answer comes closest, shares by number of weights: in the second half of training they are {{below: 100 * mean_share[0].mean():.0f}}, {{below: 100 * mean_share[1].mean():.0f}} and {{below: 100 * mean_share[2].mean():.0f}} % instead of {{100 * of_weights[0]:.0f}}, {{100 * of_weights[1]:.0f}} and {{100 * of_weights[2]:.0f}} %. Equal RMS would give exactly these fractions. And the RMS do become similar, within a factor of about two (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half of training about {{below: ratios.mean():.2f}} times. It slowly rises: after eight thousand steps it is about two, and the first two layers have nearly the same squared norm.
 #
 # <details>
 # <summary>Is it decay that makes them similar?</summary>
@@ -487,7 +481,7 @@ claim("00-balance", "After training with SGD, the largest squared norm of a laye
 #
 # </details>
 #
-# So such a log does not say that λ is wrong: the largest layer has the largest squared norm under AdamW, and early in training under SGD, too.
+# So one large layer in a log does not say that λ is wrong: here the first layer has the largest squared norm for hundreds of steps, under SGD as under AdamW.
 
 # %% tags=["hide-input"]
 mean_share = np.array([right_curves[name].y[:, right_curves[name].x[0] >= 200].mean(1)
@@ -528,7 +522,7 @@ claim("00-sum", "The layers' shares add up to 1, and so do the marked fractions"
 #
 # ## 0.4 Why does SGD make the layers equal?
 #
-# Make one layer larger and the next smaller by the same factor: the network still computes the same function. Among all such networks the penalty is least where the two squared norms are equal: in Figure 0.4 at 2 and 2, not at 4 and 1.
+# Make one layer larger and the next smaller by the same factor: the network still computes the same function, but the penalty changes (Figure 0.4).
 #
 # 1. Multiply a layer's weights by some $c>0$, and divide the next layer's weights by $c$. Since $\operatorname{relu}(cz)=c\operatorname{relu}(z)$, this changes neither
 #    the network's function (left) nor the loss.
@@ -675,13 +669,11 @@ def label_time(left, right):
     for words, up, color in (("first layer", 74, "C0"), ("second layer", 34, "C1"),
                              ("third layer", 26, "C2")):
         left.text(420, up, words, color=color, size=10)
-    right.text(1450, 0.45, "both differences\nfrom the first layer", color=figures.GREY, size=10,
+    right.text(1450, 0.48, "both differences\nfrom the first layer", color=figures.GREY, size=10,
                ha="right")
     right.text(150, 0.03, "dashed: (1 − ηλ)²ᵗ", color="black", size=10)
-    mark, top = figures.drawn(right)["_e"], figures.drawn(left)[names[0]].y.mean(0)
-    left.text(110, top.max() + 2, f"{top.max():.0f} at step {dense_steps[top.argmax()]}", size=10,
-              color="C0")
-    right.text(430, 0.3, f"{100 * mark.y[0]:.0f} % at step {mark.x[0]:.0f}", size=10)
+    mark = figures.drawn(right)["_e"]
+    right.text(430, 0.3, f"law: {100 * mark.y[0]:.0f} % at step {mark.x[0]:.0f}", size=10)
 
 
 # %% tags=["hide-input"]
@@ -716,7 +708,7 @@ assert (lifted[names[0]].at(25) < lifted[names[0]].at(0)).all(), "the first laye
 # <details>
 # <summary>Where does the difference end?</summary>
 #
-# In the long run the last term adds as much as decay takes in a step, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. With equal gradients a smaller η leaves less, but needs more steps. With wrong labels or small batches the gradients remain large, and so does $D$ (Exercise 6).
+# In the long run the last term adds as much as decay takes in a step, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. If the gradients are as large as before, a smaller η leaves a smaller $D$, but needs more steps. With wrong labels or small batches the gradients remain large, and so does $D$ (Exercise 6).
 #
 # </details>
 #
@@ -731,10 +723,8 @@ assert (lifted[names[0]].at(25) < lifted[names[0]].at(0)).all(), "the first laye
 law = (1 - 0.5 * 0.003) ** (2 * 325)
 nearest = round(1 / (2 * 0.5 * 0.003) / 25) * 25  # to this step, among those recorded
 assert nearest == 13 * 25, "another step is nearer"
-claim("00-time", f"By step {nearest} (of those recorded, the nearest to "
-      f"{1 / (2 * 0.5 * 0.003):.0f}) decay alone "
-      f"would leave {law:.3f} of the difference between the first layer's squared norm and "
-      "another's; in the run furthest from this, {} is left",
+claim("00-time", f"After {nearest} steps decay alone would leave {law:.3f} of each difference "
+      "from the first layer's squared norm; in the run furthest from this, {} is left",
       measured=parts[..., 13], equals=law, within=0.02)
 
 # %% [markdown]
@@ -742,7 +732,7 @@ claim("00-time", f"By step {nearest} (of those recorded, the nearest to "
 #
 # ## 0.5 What does AdamW make equal?
 #
-# AdamW does not minimise loss plus penalty, so §0.4 does not apply. It divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So, leaving decay aside, the steps of all layers have about the same RMS: near $\eta$, unless the gradients have just become much smaller than those that $v$ remembers. Does this make the weights' RMS equal, too?
+# AdamW does not minimise loss plus penalty, so §0.4 does not apply. It divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So, averaged over many steps and leaving decay aside, the steps of all layers have about the same RMS: near $\eta$, unless the gradients have just become much smaller. Does this make the weights' RMS equal, too?
 #
 # **First, noise.** Let gradients be only noise: independent at every step, always of the same distribution, and symmetric about zero. Let $\overline{w^2}$ be the mean square of many such weights, and Δ the part of a step that the gradients make.
 #
@@ -824,7 +814,7 @@ figures.show(fig, "Weights with noise for gradients, under AdamW without momentu
              "50 steps each, in the colours of the left. Dashed on both sides is the law (0.3).")
 
 # %% [markdown]
-# In Figure 0.6 the RMS reaches (0.3), from above and from below (left). What gradients add does not depend on how large the weights are, but decay takes more from larger ones (right). So an RMS below the crossing grows, and one above it shrinks.
+# In Figure 0.6 the RMS reaches (0.3), from above and from below (left). What gradients add does not depend on how large the weights are, but decay takes more from larger ones (right).
 
 # %% tags=["hide-input"]
 growth = lr**2 * torch.arange(100, 701, 100)
@@ -887,14 +877,15 @@ step_square, product = means.mean(0).T
 typical_step = np.median(means[..., 0], 0) ** 0.5 / lr  # in units of η
 grown = np.diff(net_rms[lam][350:] ** 2, axis=0).mean(0)  # what the mean square gains in a step
 growth = grown + (1 - shrink**2) * (net_rms[lam][350:-1] ** 2).mean(0)  # and what decay took
-cosines = (means[..., 1] / (means[..., 0] ** 0.5 * net_rms[lam][350:-1])).mean(0)  # of w and Δ
+weight_square = (net_rms[lam][350:-1] ** 2).mean(0)
+cosines = product / (weight_square * step_square) ** 0.5  # of all w and all Δ, taken together
 
 # %% tags=["hide-input"]
 larger = means[..., 0] ** 0.5 > typical_step * lr
 assert abs(larger.mean(0) - 0.5).max() < 0.01, "not half of the steps are larger"
-by_torch = [[torch.cosine_similarity(*(each.flatten() for each in one), 0) for one in pair]
-            for pair in steps]
-assert abs(np.mean(by_torch, 0) - cosines).max() < 1e-9, "not the mean cosine"
+for layer, one in enumerate(zip(*steps, strict=True)):  # all w and all Δ of a layer
+    joined = [torch.cat([each.flatten() for each in some]) for some in zip(*one, strict=True)]
+    assert abs(torch.cosine_similarity(*joined, 0) - cosines[layer]) < 1e-9, "another cosine"
 
 # %% tags=["hide-input"]
 a, b, c = undecayed_at[-1]
@@ -951,7 +942,8 @@ low.set_xlabel("adds Δ² on average", loc="left")
 low_right.set_xlabel("adds Δ² + 2wΔ, on average", loc="left")
 for ax, words, at, up, color in ((left, "η = 0.01, λ = 0.6", 330, 0.02, figures.GREY),
                                  (left, "solid: with decay, dotted: without", 40, 0.375, "black"),
-                                 (left, "first", 75, 0.25, "C0"), (left, "third", 400, 0.256, "C2"),
+                                 (left, "first", 84, 0.232, "C0"),
+                                 (left, "third", 400, 0.256, "C2"),
                                  (left, "second", 50, 0.04, "C1"),
                                  (left, "(0.3)", 600, 0.068, "black"),
                                  (right, "pale: push along\nthe weights", -0.4, 4.7, "black"),
@@ -975,10 +967,10 @@ figures.show(fig, "The network under AdamW without momentum, η = 0.01 and λ = 
              "Bottom: arrows for the weights w and a step Δ, at a right angle and at a smaller "
              "one: in the second case the sum is clearly longer than w.", number="0.7",
              caption="One seed. Solid lines and bars are the run with decay, the bars its second "
-             "half, in which the third layer still grows. A pale part, the push, is twice "
-             "the mean product of weights and steps. The "
-             f"arrows are not to scale: the mean cosine between w and a step Δ is {angles} in the "
-             "three layers of the network. A dotted arc marks the length of w.")
+             "half, in which the third layer still grows. The dark part of a bar is the "
+             "mean of Δ², the pale part, the push, is 2a times that of wΔ. The arrows are not to "
+             f"scale: taken together, a layer's steps have a cosine of {angles} with its weights. "
+             "A dotted arc marks the length of w.")
 
 # %% tags=["hide-input"]
 assert product[2] > 2 * product[:2].max() > 0, "the third layer is not pushed most"
@@ -987,7 +979,7 @@ step_rms = step_square**0.5 / lr  # in units of η
 ahead = {decay: each[:, 0] / each[:, 1] for decay, each in net_rms.items()}  # of the second layer
 
 # %% [markdown]
-# In the network, too, the large first layer shrinks with decay, to the size of the second. Without decay it stays large (Figure 0.7, top left). But all solid lines end above (0.3), the third layer's highest, although the steps have about the same RMS in all layers.
+# In the network, too, the large first layer shrinks with decay, to the size of the second. Without decay it stays large (Figure 0.7, top left). But all solid lines end above (0.3), the third one highest. The steps' RMS, about the same in all layers, cannot be the cause.
 #
 # What differs is their direction. A step of noise is on average at a right angle to the weights (bottom left), so it adds only its own square. The network's steps point partly along the weights (bottom right), so $\overline{w\Delta}>0$, and this *push* adds, too. In the third layer a step adds {{bars["all"].y[2]:.0f}} $\eta^2$ instead of $\eta^2$, and {{100 * (1 - bars["squared steps"].y[2] / bars["all"].y[2]):.0f}} % of this is push (top right). Put the measured {{bars["all"].y[2]:.0f}} $\eta^2$ into point 3: it balances decay where the RMS is √{{bars["all"].y[2]:.0f}} ≈ {{bars["all"].y[2] ** 0.5:.1f}} times (0.3).
 
@@ -1021,7 +1013,7 @@ assert idle.max() < 0.5 * typical_step.min(), "without decay the steps do not id
 # <details>
 # <summary>How large are the steps?</summary>
 #
-# With decay they have an RMS of {{step_rms.min():.2f}} to {{step_rms.max():.2f}} $\eta$ in the three layers, in the second half of training. Why the third layer is pushed most we do not show.
+# With decay they have an RMS of {{step_rms.min():.2f}} to {{step_rms.max():.2f}} $\eta$ in the three layers, on average over the second half of training. A typical step is smaller, {{typical_step.min():.2f}} to {{typical_step.max():.2f}} $\eta$: a few long ones make up the rest. Why the third layer is pushed most we do not show.
 #
 # What if all gradients vanish? Once they are as small as the $\varepsilon=10^{-8}$ that AdamW adds to $\sqrt v$, it acts like SGD: see Exercise 10.
 #
@@ -1034,7 +1026,7 @@ assert idle.max() < 0.5 * typical_step.min(), "without decay the steps do not id
 #
 # </details>
 #
-# **AdamW's steps have about the same RMS in all layers. With noise alone the weights' RMS would become equal, too. In this network an unequal push along the weights makes the largest RMS about twice the smallest, in longer runs, too.**
+# **With noise alone AdamW makes all layers' RMS equal. In this network an unequal push makes the largest about twice the smallest, after eight thousand steps, too.**
 #
 # ## 0.6 In practice
 #
@@ -1044,7 +1036,7 @@ assert idle.max() < 0.5 * typical_step.min(), "without decay the steps do not id
 # - Choose λ on a validation set ([chapter 11](11_choosing_lambda.ipynb)).
 # - Compare your number of steps with $1/(\eta\lambda)$: in a much shorter run decay hardly acts. With AdamW's defaults this is {{below: 1 / (optimizer.defaults["lr"] * optimizer.defaults["weight_decay"]):,.0f}} steps.
 #
-# PyTorch decays all parameters. Leave biases and scales out with two groups:
+# PyTorch decays all parameters, unless you make two groups:
 
 # %%
 your_network = nn.Sequential(nn.Linear(64, 32), nn.LayerNorm(32), nn.ReLU(), nn.Linear(32, 10))
@@ -1064,7 +1056,14 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
       equals=0, within=1e-12)
 
 # %% [markdown]
-# **Limits.** For SGD the conditions of §0.4 must hold, and the gradients must become small. For AdamW they must stay well above its ε (Exercise 10). (0.3) is a law for noise: at step {{len(net_rms[lam]) - 1}} the RMS of our network, which fits its examples, are {{net_rms[lam][-1, 0] / expected:.1f}}, {{net_rms[lam][-1, 1] / expected:.1f}} and {{net_rms[lam][-1, 2] / expected:.1f}} times it, and stay larger in longer runs. Nothing here says which shares predict better.
+# | optimiser | SGD | AdamW |
+# |---|---|---|
+# | makes equal | squared norms of neighbouring layers | RMS of all layers, within a factor of about two |
+# | because | decay shrinks the difference | all layers' steps have about the same RMS |
+# | how long | {{100 * np.exp(-3):.0f}} % is left after $3/(2\eta\lambda)$ steps | as long, from a large start |
+# | unless | gradients stay large, or a condition of §0.4 fails | gradients fall to ε (Exercise 10) |
+#
+# **Limits.** (0.3) is a law for noise: the RMS of our network end at {{net_rms[lam][-1, 0] / expected:.1f}}, {{net_rms[lam][-1, 1] / expected:.1f}} and {{net_rms[lam][-1, 2] / expected:.1f}} times it, and stay larger in longer runs. Nothing here says which shares predict better.
 #
 # ## 0.7 Running a chapter
 #
@@ -1183,8 +1182,8 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 #
 # Three questions:
 #
-# 1. *Which optimiser?* Under AdamW this is normal: the layer with the most weights has the largest squared norm (Figure 0.3), unless the gradients have fallen to ε (Exercise 10).
-# 2. *How many steps?* After $3/(2\eta\lambda)$ steps decay leaves about {{100 * np.exp(-3):.0f}} % of a difference in squares, under SGD (§0.4) as under AdamW (§0.5, for noise). With momentum $\mu$ SGD takes $1-\mu$ times as many (Exercise 3). Where η changes, count (without momentum) until $\lambda\sum_t\eta_t$ reaches 3/2. A much shorter log shows how training started, and says nothing about λ.
+# 1. *Which optimiser?* Under AdamW this is normal: usually the layer with the most weights has the largest squared norm (Figure 0.3). But in a very long run another may come close (§0.3), or the gradients may fall to ε (Exercise 10).
+# 2. *How many steps?* After $3/(2\eta\lambda)$ steps decay leaves about {{100 * np.exp(-3):.0f}} % of what the start contributed to a difference in squares, under SGD (§0.4) as under AdamW (§0.5, for noise). With momentum $\mu$ SGD takes $1-\mu$ times as many (Exercise 3). Where η changes, count (without momentum) until $\lambda\sum_t\eta_t$ reaches 3/2. A much shorter log shows how training started, and says nothing about λ.
 # 3. *Do the conditions of §0.4 hold, and are the gradients small?* If the network does not fit its examples, a difference stays, however long one trains (Exercise 6).
 #
 # Only if the answers explain nothing is another λ worth a try.
@@ -1220,7 +1219,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 #
 # </details>
 #
-# **10.** (Hard.) Does (0.3) hold for the network of §0.3 with the usual values η = 0.001 and λ = 0.1, after 10,000 steps, and after 40,000? What has the ε of §0.5 to do with it?
+# **10.** (Hard, and optional.) Does (0.3) hold for the network of §0.3 with the usual values η = 0.001 and λ = 0.1, after 10,000 steps, and after 40,000? What has the ε of §0.5 to do with it?
 #
 # <details>
 # <summary>Solution</summary>

@@ -391,13 +391,6 @@ def part_of_way() -> float:
     return mean(ways)
 
 
-def top_of_first() -> tuple[float, int]:
-    """The first layer's largest mean squared norm, and its step, of the first 50 and every 25th."""
-    seen = [*range(51), *range(75, 1501, 25)]
-    at = max(seen, key=lambda step: sum(by_sgd().squares[step, :, 0]))
-    return mean(by_sgd().squares[at, :, 0]), at
-
-
 # ---- a large first layer -----------------------------------------------------------------------------
 class Large(Run):
     """A run of one network; of each step its Δ² and wΔ, means by layer."""
@@ -450,10 +443,10 @@ def added(layer: int) -> tuple[float, float]:
 
 
 def cosine(layer: int) -> float:
-    """The mean over the second half of the cosine between w and Δ."""
+    """Cosine between w and Δ over all steps of the second half together."""
     lengths = large(0.6).squares[350:-1, 0, layer] / COUNTS[layer]
-    steps = zip(large(0.6).late(1)[layer], large(0.6).late(0)[layer], lengths, strict=True)
-    return mean(product / (square * length) ** 0.5 for product, square, length in steps)
+    products, squares = large(0.6).late(1)[layer], large(0.6).late(0)[layer]
+    return float(sum(products) / (sum(squares) * sum(lengths)) ** 0.5)
 
 
 def over_law(layer: int) -> float:
@@ -496,16 +489,14 @@ def statements() -> int:
 
 
 # ---- longer than the chapter trains ----------------------------------------------------------------
-LONG = 3000
-
-
 @cache
-def later(momentum: float, first: float) -> Array:
-    """RMS of the three layers' weights under AdamW (η = 0.01, λ = 0.6), at each of the last 1500 of 3000 steps.
+def later(momentum: float, first: float, steps: int = 8000) -> Array:
+    """RMS of the three layers' weights under AdamW (η = 0.01, λ = 0.6), at each step of the run's second half.
 
     Args:
         momentum: Adam's β₁; without it v remembers about 100 steps, as in §0.5, and else 1000, as in §0.3.
         first: by what the first layer's starting weights are multiplied.
+        steps: length of the run.
     """
     data = load_digits()
     pixels = torch.tensor((data.data - data.data.mean(0)) / 16)
@@ -521,11 +512,11 @@ def later(momentum: float, first: float) -> Array:
     memory = (momentum, 0.999 if momentum else 0.99)
     rule = torch.optim.AdamW(weights, lr=0.01, weight_decay=0.6, betas=memory)
     found = []
-    for _ in range(LONG):
+    for _ in range(steps):
         batch = torch.tensor(rng.integers(len(labels), size=64))
         hidden = ((pixels[batch] @ weights[0].T).relu() @ weights[1].T).relu()
         rule.zero_grad()
         torch.nn.functional.cross_entropy(hidden @ weights[2].T, labels[batch]).backward()
         rule.step()
         found.append([(w.detach() ** 2).mean().item() ** 0.5 for w in weights])
-    return np.array(found[LONG // 2 :])
+    return np.array(found[steps // 2 :])
