@@ -41,8 +41,7 @@ from l2lib.sweep import MLP, sweep
 #
 # The questioner raised the learning rate η from {{below: used[1]:g}} to {{below: used[0]:g}} and kept $\lambda=3$: the loss exploded. With $\lambda=10$ it stayed small.
 #
-# We train four models: in minibatches with λ = 3, 10 and 0, and in full batches of all
-# 20 examples with λ = 0. All start from the same standard normal weights, and each epoch has a new random order.
+# We train in minibatches with λ = 3, 10 and 0, and in full batches with λ = 0. All runs start from the same standard normal weights, and each epoch has a new random order.
 
 
 # %%
@@ -215,7 +214,7 @@ claim("02-sweep", "So does `sweep`, with which §2.10 trains many models at once
 # - **Decay first**, then subtract the step taken from the old weight: $aw - \eta g(w)$. Comparison with (2.1)
 #   gives $\lambda=(1-a)/\eta$.
 # - **Step first**, then decay the result: $a\,(w - \eta g(w)) = aw - a\eta\, g(w)$. The gradient is scaled as well, so
-#   both η and λ change: it is (2.1) with the learning rate $\eta'=a\eta$ and $\lambda'=(1-a)/(a\eta)$.
+#   both η (not the bias's) and λ change: it is (2.1) with the learning rate $\eta'=a\eta$ and $\lambda'=(1-a)/(a\eta)$.
 # - **Decay before the forward pass:** the decayed weights move as in *step first*.
 #
 # Under a *schedule*, which lowers η, L2's decay $\eta_t\lambda$
@@ -278,11 +277,11 @@ claim("S0-11", "Under this schedule a literal 0.99 and L2 leave a weight without
 # So momentum 0.9 multiplies both the loss's step and the decay by {{1 / (1 - 0.9):.0f}}.
 #
 # **Exactly.** Take a weight that the loss ignores ($g=0$). In the long run its size changes by the factor $|z|$ per step, on average. Here
-# $z$ is the *larger root*, in absolute value (those of a complex pair are equally large), of
+# $z$ is the *larger root*, the one of larger absolute value, of
 #
 # $$z^2 - (1 + \mu - \eta\lambda)\,z + \mu = 0. \tag{2.3}$$
 #
-# The weight's half-life is $\ln 2/(-\ln|z|)$. *Predict:* does doubling λ always halve it (Figure 2.3)?
+# A complex pair has one absolute value. The weight's half-life is $\ln 2/(-\ln|z|)$. *Predict:* does doubling λ always halve it (Figure 2.3)?
 #
 # - **Small decay is multiplied.** As long as $\eta\lambda$ is much smaller than $(1-\sqrt\mu)^2$, which is {{below: swinging[0]:.4f}} for $\mu=0.9$, the larger root is $z \approx 1 - \frac{\eta\lambda}{1-\mu}$.
 # - **Large decay is limited**, because the larger root has at least the size $\sqrt\mu$, whatever λ. From $\eta\lambda=(1-\sqrt\mu)^2$ to $(1+\sqrt\mu)^2$ both roots have this size. There the weight swings around zero
@@ -419,7 +418,7 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 # ## 2.5 Decoupled decay stays out of the buffer
 #
 # Does decay have to pass through the buffer? *Decoupled* decay [(Loshchilov and Hutter, 2019)](https://arxiv.org/abs/1711.05101), as in PyTorch's AdamW, does not: it shrinks
-# the weights directly. For SGD with momentum this reads $m\leftarrow\mu m+g$ and $w\leftarrow(1-\eta\lambda)\,w-\eta m$ (Figure 2.4, left). They also end at different weights: on the loss $\frac12(w-1)^2$ with λ = 1, decoupled decay ends at {{below: last['decoupled, λ = 1']:.2f}}, coupled at {{below: last['coupled, λ = 1']:.2f}} (right).
+# the weights directly. For SGD with momentum this reads $m\leftarrow\mu m+g$ and $w\leftarrow(1-\eta\lambda)\,w-\eta m$ (Figure 2.4, left). The same λ then leads both to different weights: on the loss $\frac12(w-1)^2$ with λ = 1, decoupled decay ends at {{below: last['decoupled, λ = 1']:.2f}}, coupled at {{below: last['coupled, λ = 1']:.2f}} (right).
 #
 # At a constant η coupled decay can imitate decoupled decay, for any loss, if the coupled λ′ and μ′ are
 #
@@ -562,7 +561,7 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 #
 # ## 2.6 Full batches: curvature limits the learning rate
 #
-# *A second part begins.* It asks when a run explodes (§2.6 to §2.9), and solves the puzzle.
+# *The second part* asks when a run explodes (§2.6 to §2.9), and solves the puzzle.
 #
 # Which learning rates are safe when each step sees all examples? Think of a ball in a valley: too large a step lands on
 # the opposite slope, higher up (Figure 2.5, right).
@@ -587,8 +586,8 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 # Without decay nothing moves where $\rho=0$. In the toy problem these are at least {{below: ones.shape[1] - np.linalg.matrix_rank(ones)}} of {{below: ones.shape[1]}} directions; moving along them changes no prediction on the
 # training examples.
 #
-# With momentum, instability begins where a root reaches −1. Put $\lambda+\rho$ for λ in (2.3). Its limit $\eta\lambda=2(1+\mu)$ then
-# becomes, for stability, $\eta < 2(1+\mu)/(\rho_{\max}+\lambda)$. For decoupled
+# With momentum, instability begins where a root reaches −1. Put $\lambda+\rho$ for λ in (2.3). The border $\eta\lambda=2(1+\mu)$ then
+# reads $\eta(\rho+\lambda) = 2(1+\mu)$. For decoupled
 # decay, $z=-1$ in $z^2 - (a+\mu-\eta\rho)\,z + a\mu = 0$ gives $(1+a)(1+\mu)=\eta\rho$, which is the last bound of
 # §2.13.
 #
@@ -606,8 +605,7 @@ def draw_factor(ax):
                 color=colour, ha="right" if decay else "left")
     for name, n in (("all 20", 20), ("the first five", 5)):
         rho = 2 / n * np.linalg.eigvalsh(X[:n] @ X[:n].T + 1)[-1]
-        ax.axvline(rho, 0.42 if n == 20 else 0, color=figures.GREY, ls="--", lw=1,
-                   label=f"_{name}")
+        ax.axvline(rho, color=figures.GREY, ls="--", lw=1, label=f"_{name}")
         ax.text(rho + 1, 0.93, f"ρ = {rho:.0f}\nof {name}", color=figures.GREY, va="top")
         for decay, shift, up, side in ((0, 0.6, 0.02, "left"), (10, -0.6, -0.3, "right")):
             factor = 1 - 0.03 * (rho + decay)
@@ -684,7 +682,7 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 #
 # ## 2.7 Minibatches: one epoch by hand
 #
-# Why do minibatches with λ = 10 still not explode? We follow the error of one example through an epoch.
+# Why do minibatches with λ = 10 not explode? We follow the error of one example through an epoch.
 #
 # 1. *Targets do not matter* for whether a run explodes. So take $y=0$: do the errors die out?
 # 2. *Leave out the bias, and take the inputs as orthogonal and equally long.* An input has 200 random components, so its squared length is about 200, while
@@ -809,10 +807,10 @@ assert abs((keep - jump) * keep**3 - epochs[2]) < 1e-12, "the example of the tex
 #
 # ## 2.8 Minibatches: the real borders
 #
-# How good is this estimate? We train on real inputs, neither orthogonal nor equally long, with targets zero. Three kinds of batch will occur:
+# How good is this estimate? We train on real inputs, with targets zero. Three kinds of batch will occur:
 #
 # - *shuffled*: each epoch deals out all examples in a new order;
-# - *drawn anew*: each batch is $B$ different examples of all (§2.8, §2.9);
+# - *drawn anew*: each batch is $B$ different examples of all;
 # - *drawn anew, with replacement*: it may hold one twice (§2.10, §2.11).
 #
 # Let $e$ hold the errors on all examples. The *growth exponent* Γ is the average
@@ -998,13 +996,15 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # | real inputs, drawn anew | {{drawn_from:.0f}} | {{drawn_to:.0f}} |
 #
 # Shuffling is part of the rescue. As real inputs overlap, an overshoot spreads to
-# other examples. In shuffled epochs the examples that were just hit usually wait, for three batches on average, while decay shrinks their errors. Drawn anew, they may be hit again at once (Figure 2.7).
-# On the flat part of the shuffled curve the bias dies out last, because it does not decay.
+# other examples. Either way an example waits for three batches on average. But with probability $\frac14$ drawn anew, and only
+# $\frac1{16}$ shuffled, it is in the very next batch, before decay has shrunk its error (Figure 2.7).
 #
 # <details>
-# <summary>Why drawing anew changes nothing by hand</summary>
+# <summary>Why $\frac1{16}$; and why drawing anew changes nothing by hand</summary>
 #
-# There every error is multiplied on its own. An example is still in one batch of four on average. So in the long run its error
+# Shuffled, an example is in two batches in a row only if these are the last of an epoch and the first of the next: $\frac14\cdot\frac14=\frac1{16}$.
+#
+# By hand every error is multiplied on its own. An example is still in one batch of four on average. So in the long run its error
 # meets the factors of (2.6) equally often, and Γ is the same.
 #
 # </details>
@@ -1056,7 +1056,8 @@ figures.show(fig, "Growth exponent against weight decay at η = 0.03. For shuffl
              f"{gain['_at 3'].y[0]:.2f}, a dot at λ = 10 at {gain['_at 10'].y[0]:.2f}.",
              number="2.7", caption="All lines are for η = 0.03, those of real inputs means over "
              "20 data sets. Above zero runs explode. The cross and the dot are the questioner's "
-             "settings. The thin line, also shuffled, is for a bias that decays. Strokes on the "
+             "settings. On the flat part of the shuffled curve the bias dies out last, because it "
+             "does not decay; the thin line is for a bias that decays. Strokes on the "
              "zero line mark where shuffled batches become stable, and where they cease to be.")
 
 # %% tags=["hide-input"]
@@ -1072,11 +1073,11 @@ assert 11 < drawn_from < 17, "batches drawn anew need more λ than shuffled ones
 assert 44 < stable_to < 52, "far too much λ makes them explode again"
 
 # %% [markdown]
-# **At η = 0.03 real inputs need more λ than by hand, and batches drawn anew still more.**
+# **At η = 0.03 real inputs need more λ than the estimate by hand, and batches drawn anew still more.**
 #
 # ## 2.9 The map: which learning rate with which λ
 #
-# Where does decay help (Figure 2.8)? On this map (not far above it, §2.8) more λ moves the border of shuffled minibatches to the right, that of full batches to the left. The *mean target* answers every input with the mean of the training targets.
+# Where does decay help (Figure 2.8)? On this map more λ moves the border of full batches to the left, that of shuffled minibatches to the right (far above the map no longer: Figure 2.7). The *mean target* answers every input with the mean of the training targets.
 
 
 # %% tags=["hide-input"]
@@ -1185,7 +1186,8 @@ figures.interactive(draw, lr=[0.055, 0.003, 0.01, 0.02, 0.025, 0.03, 0.04],
                     weight_decay=[15, 0, 1, 3, 5, 7, 10, 12], number="2.8",
                     caption="Left: the borders of minibatches are simulated, as means over eight "
                     "data sets; that of full batches is (2.5) with the mean ρ of twenty, as "
-                    "if the bias decayed, too. Right of the dotted line batches drawn anew "
+                    "if the bias decayed, too. Eight suffice: at λ = 0 twenty have nearly the same "
+                    "border. Right of the dotted line batches drawn anew "
                     "explode; hatched: only these. The arrows show the two changes that the "
                     "questioner made. Right: thin lines are seven runs of each kind at the "
                     "circle, thick ones their medians.")
@@ -1225,7 +1227,7 @@ assert np.median(highest) > 3 * usual, "a stable run jumps up now and then"
 # <details>
 # <summary>Why the bound is safe</summary>
 #
-# By (2.5) two runs on the same batches can then never move apart. One of them may start at weights that fit all 20 examples. It stays there, so every other run stays within its first distance from it.
+# By (2.5) two runs on the same batches can then never move apart. One of them may start at weights that fit all 20 examples, which exist as there are more inputs than examples. It stays there, so every other run stays within its first distance from it.
 # With decay put $\rho_{\max}+\lambda$ for $\rho_{\max}$. If all parameters decay, each step multiplies the distance from any one chosen
 # point by at most some $c<1$ and adds at most a fixed length, as there are finitely many batches. So every run stays bounded.
 #
@@ -1287,7 +1289,7 @@ def draw_hover(ax):
             (around, -up, "mean target", ":", "k")):
         ax.plot([400, 600], [height, height], style, color=colour, label=words,
                 lw=2 if words == "at the minimum" else 1.5)
-        told = "mean of SGD =\nmean target" if one and words == "mean target" else words
+        told = "mean of SGD and loss\nof mean target" if one and words == "mean target" else words
         if not (one and words == "mean of SGD"):
             ax.text(602, height + (0 if one else shift), f"{told}: {height:.3f}", color=colour,
                     va="center")
@@ -1323,7 +1325,7 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 # The *excess* $E$ is the
 # mean height of loss *plus penalty* above its minimum, over a long run. Assume that
 #
-# - every batch is drawn anew, now *with replacement*;
+# - every batch is drawn anew, *with replacement*;
 # - all parameters decay;
 # - every batch has the Hessian of the whole loss plus penalty, $H_\lambda=H+\lambda I$.
 #
@@ -1555,8 +1557,8 @@ claim("02-kicks-half", "Halfway through an epoch the sum of shuffled kicks has {
 # <summary>Derivation of (2.8)</summary>
 #
 # If $\eta hk$ is small, the pull within an epoch can be left out. The sum of the mean gradients of $t$ of the $k$ batches, drawn
-# without replacement, has about $t\,(1-\frac tk)$ times the variance $\sigma^2/B$, if $n$ is large (the lens of Figure 2.11). On average over $t$ that is about
-# $\frac k6$ times, if $k$ is large. (Exactly it is $\frac{k^2-1}{6k}\cdot\frac n{n-1}$ times. Even for the puzzle's $n=20$ and $k=4$ this is {{(4**2 - 1) / (6 * 4) * 20 / (20 - 1):.2f}}, and $\frac k6$ is {{4 / 6:.2f}}.) So
+# without replacement, has a variance of about $t\,(1-\frac tk)\,\frac{\sigma^2}B$, if $n$ is large (the lens of Figure 2.11). On average over $t$ that is about
+# $\frac k6\cdot\frac{\sigma^2}B$, if $k$ is large. (Exactly, the first factor is $\frac{k^2-1}{6k}\cdot\frac n{n-1}$. Even for the puzzle's $n=20$ and $k=4$ this is {{(4**2 - 1) / (6 * 4) * 20 / (20 - 1):.2f}}, and $\frac k6$ is {{4 / 6:.2f}}.) So
 # $s\approx\frac{\eta^2k\,\sigma^2}{6B}$, the height is $\frac12hs\approx\frac{\eta^2k\,h\sigma^2}{12B}$, and the sum over all eigenvectors is (2.8).
 # With $k=n/B$ this is $\frac n{12}(\eta/B)^2\operatorname{tr}(H_\lambda C)$: doubling η and $B$ changes nothing here,
 # either; doubling only the batch quarters the excess.
@@ -1816,7 +1818,7 @@ def name_shares(ax):
 def draw_bars(ax, at):
     """The bars, whole and enlarged."""
     draw_shares(ax), draw_shares(at), name_shares(at)
-    ax.set(xlim=(0, 1.05), xticks=[0, 0.5, 1], xlabel="test error", ylabel="model")
+    ax.set(xlim=(0, 1.05), xticks=[0, 0.5, 1], xlabel="test error", ylabel=" ")
     ax.set_title("whole bars", size=10, weight="normal")
     at.set(xlim=(0.84, 1.08), xticks=[0.85, 0.9, 0.95, 1], yticks=[], ylabel=" ")
     at.spines["bottom"].set_bounds(0.84, 1)
@@ -1826,7 +1828,7 @@ def draw_bars(ax, at):
 # %% tags=["hide-input"]
 fig, (ax, at) = figures.subplots(1, 2, figsize=(7.8, 3.5), width_ratios=(1, 2.6))
 draw_bars(ax, at)
-figures.title(fig, "The gain is in the weights; SGD from zero loses some of it in the intercept")
+figures.title(fig, "The questioner's run predicts hardly better than the mean target")
 part = {name: each.x[0] for name, each in figures.drawn(ax).items() if name != "_mean"}
 inner = [part[f"_intercept {row}"] - part[f"_weights {row}"] for row in range(6)]
 figures.show(fig, "Six bars of the test error, drawn whole, and again from 0.84 on, enlarged. Each "
@@ -1852,8 +1854,8 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 # **No: the questioner's run predicts hardly better than always answering the mean** (Figure 2.13). The minimum for λ = 10 would be {{gains[0]:.0%}} better, but hovering costs nearly all of that. At η = 0.01 SGD keeps this gain.
 # Nor does this gain need λ = 10: the minimum for λ → 0 does as well. It comes from the weights, and is small because 20 examples determine them in only about 20 of 200 directions.
 #
-# At η = 0.01 and λ = 0, SGD from the random start ends at {{started_error.mean():,.0f}} times the mean target's error. Most of this start remains, because it lies in directions in which no training input has a component.
-# SGD from zero loses a part of the gain in the intercept ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
+# At η = 0.01 and λ = 0, SGD from the random start ends at {{started_error.mean():,.0f}} times the mean target's error. Most of this start remains, because it lies in null directions, which no training input sees.
+# SGD from zero loses more than half of this gain in the intercept: without penalty the bias moves like just one more weight ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
 # **So at a stable η most of what λ = 10 repairs is the random start.**
 #
 # ## 2.13 In practice
@@ -1866,7 +1868,7 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 #
 # 1. *Choose λ by a half-life.* To halve a weight without gradient in 10 epochs of 400 batches, at a constant $\eta=0.1$ and $\mu=0.9$, set with coupled decay (`torch.optim.SGD`)
 #    $\lambda = {{halving:.2f}}\,(1-\mu)/(10\cdot400\,\eta) = {{chosen:.5f}}$; with decoupled decay drop $1-\mu$.
-# 2. *If the loss explodes*, lower η. Without momentum, and for a linear model, any η below $2/(\rho_{\max}+\lambda)$ of every minibatch is safe if all parameters decay, or λ = 0.
+# 2. *If the loss explodes*, lower η. Without momentum, and for a linear model that can fit all examples, any η below $2/(\rho_{\max}+\lambda)$ of every minibatch is safe if all parameters decay, or λ = 0.
 # 3. *If it hovers*, lower η at the end, or enlarge the batch.
 #
 # <details>
@@ -1880,6 +1882,9 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 # With momentum and coupled decay, step $t$ decays by $\eta_t\lambda/(1-\mu)$. A weight has halved when
 # these add up to {{halving:.2f}}. Check stability at the largest $\eta_t$.
 #
+# Decoupled, the roots for a weight without gradient are $a=1-\eta\lambda$ and μ (step 1 of the derivation of (2.4)). So the half-life is exactly that of plain SGD
+# if the buffer is empty, and in the long run also otherwise if $\eta\lambda<1-\mu$.
+#
 # </details>
 #
 # **Limits.** All models here are linear; a network's curvature changes as it trains. Adam ([chapter 3](03_one_lambda_many_meanings.ipynb)) and
@@ -1889,7 +1894,7 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 #
 # **1.** Your run has $\eta=0.01$, momentum 0.9, `weight_decay=1e-4` in `torch.optim.SGD`, and 50,000
 # steps. What share of a weight that the loss ignores is left at the end? What if a cosine lowers η from 0.01 to zero?
-# Plain SGD at $\eta=0.1$ multiplies all weights by 0.999 *after* each step: which L2 penalty is that? And which decoupled λ equals the `1e-4` above?
+# Plain SGD at $\eta=0.1$ multiplies all weights by 0.999 *after* each step: which L2 penalty is that? Which constant, *before* each step, is λ = 0.01? And which decoupled λ equals the `1e-4` above?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1899,14 +1904,15 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 # Without momentum it would be ${{100 * np.exp(-50_000 * rate_of(0.01, 1e-4)):.0f}}\,\%$. Under the cosine η is half as large on average,
 # and so is the rate: $e^{-{{50_000 * rate_of(0.005, 1e-4, 0.9):.2f}}} = {{100 * np.exp(-50_000 * rate_of(0.005, 1e-4, 0.9)):.0f}}\,\%$ is left.
 #
-# By (2.4) the decoupled λ is $10^{-4}/(1-0.9)={{1e-4 / (1 - 0.9):.3f}}$.
-#
 # Step first, then decay (§2.3): $\eta'=0.999\cdot0.1={{0.999 * 0.1:.4f}}$ and $\lambda'=0.001/\eta'={{(1 - 0.999) / (0.999 * 0.1):.5f}}$.
+# Decay first, λ = 0.01 is the constant $1-0.1\cdot0.01={{factors_of_torch(0.1, 0.01)[0]:.3f}}$.
+#
+# By (2.4) the decoupled λ is $10^{-4}/(1-0.9)={{1e-4 / (1 - 0.9):.3f}}$.
 #
 # </details>
 #
-# **2.** (Proof.) By hand, with $k$ batches of curvature ρ and at fixed $\eta\lambda$, the border is where $(a-\eta\rho)\,a^{k-1}=-1$, at $\eta\rho = a + a^{1-k}$, which is 2
-# without decay. For which $k$ does decay, with $0<a<1$, raise it?
+# **2.** (Proof.) By hand, with $k$ batches of curvature ρ and at fixed $\eta\lambda$, the border is where $(a-\eta\rho)\,a^{k-1}=-1$, at $\eta\rho = a + a^{1-k}$.
+# For which $k$ does decay, with $0<a<1$, raise it?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1953,7 +1959,7 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 # λ = 10 is not enough, nor is λ = 40, which has about the $\eta\lambda$ of §2.1; λ = 100 is, on all 20 data sets.
 #
 # Momentum breaks the bound because the buffer carries one batch's overshoot into the steps of the next batches. It also limits what decay can repair: while an
-# example waits for its batch, each step multiplies its error on average only by $\sqrt\mu={{mu**0.5:.2f}}$, the same at all three λ > 0 (§2.4). That the largest is enough all the same we have only observed, not explained.
+# example waits for its batch, each step multiplies its error on average only by $\sqrt\mu={{mu**0.5:.2f}}$, the same at all three λ > 0 (§2.4). Why the largest is enough all the same, we do not know.
 #
 # </details>
 #
@@ -1966,13 +1972,13 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 # `X + m` takes the place of `X`:
 # `[np.mean([growth((A + m) @ (A + m).T + 1, 0.03, 10, epochs=100) for A in data]) for m in (0, 0.2, 0.4)]` is $-0.10$, $-0.06$ and $1.20$: the
 # first two shrink only slowly, because the bias does not decay.
-# (We stop after 100 epochs, because by 200 some errors are too large for the computer.) With 0.4 the run explodes in spite of $\lambda=10$. With `0, 20` in place of `10`, which means full batches without
+# (We stop after 100 epochs, because by 200 some errors are too large for the computer.) With 0.4 the run explodes in spite of $\lambda=10$. With `0, batch=20` in place of `10`, which means full batches without
 # decay, the three numbers are $-0.4$, $-0.4$ and $0.5$: with 0.4 even full batches explode. All inputs now share a
 # direction. It adds a curvature of about $2\cdot200\cdot0.4^2={{2 * X.shape[1] * 0.4**2:.0f}}$ to every batch, so that every batch overshoots along it: that of all 20 examples now has the largest
 # curvature {{top:.1f}}, which makes the factor ${{1 - 0.03 * top:.2f}}$. So no batch is left that only shrinks the error there,
 # and decay adds to the overshoot. Decay can cure the overshoot of single batches, not one that all batches share.
 #
-# Without decay and momentum an η below the safe bound of §2.9 is stable, whatever the inputs; with decay, if it acts on all parameters, put $\rho_{\max}+\lambda$ for $\rho_{\max}$.
+# Without decay and momentum an η below the safe bound of §2.9 is stable, whatever the inputs, if the model can fit all examples; with decay, if it acts on all parameters, put $\rho_{\max}+\lambda$ for $\rho_{\max}$.
 #
 # </details>
 #
