@@ -1460,8 +1460,8 @@ def draw_spread(ax):
     ax.axhline(1, color=figures.GREY, lw=1.6, label="_alike")
     ax.text(15, 0.42, "as much as in the fit", color=figures.GREY, ha="center", va="top")
     arrow = {"arrowstyle": "->", "shrinkB": 6, "relpos": (1, 0.5)}
-    ax.annotate("direction 64: its value is nearly\nthe same for every patient", (64, np.median(spread[:, 63])),
-                xytext=(58, 0.25), ha="right", arrowprops=arrow)
+    ax.annotate("direction 64: its value is nearly\nthe same for every patient",
+                (64, np.median(spread[:, 63])), xytext=(58, 0.25), ha="right", arrowprops=arrow)
     ax.set(yscale="log", ylim=(0.18, 300), xlim=(0, 65), xticks=[1, 10, 20, 30, 40, 50, 60])
     ax.set_yticks([1, 10, 100], ["1", "10", "100"])
     ax.set(xlabel="direction of the 64 inputs, strongest first")
