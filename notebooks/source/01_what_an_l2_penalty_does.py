@@ -50,7 +50,7 @@ from l2lib.splits import split
 #
 # We follow the concise PyTorch version of its 2020 edition. Its loss is the full mean squared error, ours is half of it. So
 # half its λ and twice its learning rate give the same run. Our intercept starts at zero, theirs is drawn. The textbook's
-# current edition starts from $N(0, 0.01^2)$. From that start the penalty still halves the test error, from
+# current edition starts from $N(0, 0.01^2)$. With our training, the penalty still halves the test error of that start, from
 # {{below: small[:, 0].mean():.3f}} to {{below: small[:, 1].mean():.3f}}, for the reason that §1.2 finds.
 #
 # </details>
@@ -303,7 +303,7 @@ figures.show(fig, "The plane of two weights with a falling line of perfect fits.
 # multiplies the null part by {{below: shrink:.3f}}, and its squared error by {{below: shrink**2:.3f}}. After {{below: steps}} steps only {{below: null_count * shrink ** (2 * steps):.2f}} of the
 # {{below: null_count}} is left.
 #
-# We split each measured error into its parts:
+# Three parts of each error:
 
 # %%
 null_count, steps, shrink = 200 - 20, 100 * 20 // 5, 1 - 0.006 * 1.5
@@ -372,8 +372,11 @@ claim("S2-25", "From zero, λ = 1.5 lowers the test error by "
 # exact minimum it is {{free_b[0]:.5f}} for $\lambda\to0$, and {{free_b[1]:.5f}} at $\lambda = 1.5$.
 #
 # The gain exists only because $b$ is free. If the true $b$ is given, $\lambda = 1.5$ raises the error at the minimum
-# by {{known[1] / known[0] - 1:.1%}}. In the first two rows most of the intercept's error is noise of the start along $(u, 1)$. The same noise, times
-# $\lVert u\rVert^2\approx{{imitation:.2f}}$, is most of the {{table[0, 1]:.3f}} in directions that the data see.
+# by {{known[1] / known[0] - 1:.1%}}.
+#
+# In the first two rows most of the intercept's error is noise of the start along $(u, 1)$. The same noise also sits in the weights, along $u$.
+# There its square is only $\lVert u\rVert^2\approx{{imitation:.2f}}$ times as large. In the first row this
+# is most of the {{table[0, 1]:.3f}} in directions that the data see.
 #
 # </details>
 
@@ -414,7 +417,7 @@ claim("01-starts", "each data set has a start of its own",
 # %% [markdown]
 # ## 1.3 Ridge regression: the minimum in closed form
 #
-# In null directions nothing resists the penalty. In all others the loss does. Where do they balance? For a linear model we can compute this,
+# In null directions nothing resists the penalty. In all others the loss resists it. Where do loss and penalty balance? For a linear model we can compute this,
 # with half the mean squared error as the loss:
 #
 # $$J(w,b)=\frac{1}{2n}\lVert y-Xw-b\mathbf 1\rVert^2+\frac{\lambda}{2}\lVert w\rVert^2.$$
@@ -433,7 +436,7 @@ claim("01-starts", "each data set has a start of its own",
 #
 # We fit it to {{below: n}} patients: {{below: X.shape[1]}} measurements each, and the progress of their diabetes
 # a year later ([Efron et al., 2004](https://doi.org/10.1214/009053604000000067)). The larger
-# an input's numbers are, the smaller is the weight that it needs, and the less penalty it pays. So we first *standardise* the inputs to mean 0 and variance 1.
+# an input's numbers, the smaller the weight that it needs, and the less penalty it pays. So we first *standardise* the inputs to mean 0 and variance 1.
 #
 # Predict: do all ten weights shrink?
 
@@ -523,7 +526,7 @@ figures.show(fig, "Ten weights of ridge regression on the diabetes data against 
 
 # %% [markdown]
 # No. In Figure 1.3 the weight of HDL cholesterol goes from
-# {{w_hat[6]:.1f}} at $\lambda = 0$ to {{w_ridge[6]:.1f}} at $\lambda = 0.1$: it changes sign and grows.
+# {{w_hat[6]:.1f}} at $\lambda = 0$ to {{w_ridge[6]:.1f}} at $\lambda = 0.1$: it changes sign, and its size nearly doubles.
 #
 # Why? Four inputs are nearly redundant: LDL, HDL and log triglycerides predict total cholesterol with
 # $R^2 = {{below: explained:.2f}}$. So large weights on the four can nearly cancel in the answer. The data hardly say
@@ -765,7 +768,7 @@ claim("01-half-way", "a dot on the line λ = 0.1 would keep a half",
 # %% [markdown]
 # ## 1.5 λ is a price, not a bound
 #
-# Some books do not penalise $\lVert w\rVert$ but bound it. Is that the same? For each λ there is a radius $R$, namely $\lVert w_\lambda\rVert$,
+# Some books bound $\lVert w\rVert$ instead. Is that the same? For each λ there is a radius $R$, namely $\lVert w_\lambda\rVert$,
 # such that $w_\lambda$ has the smallest loss of all $w$ with $\lVert w\rVert\le R$. Figure 1.5 shows this for total and LDL cholesterol. At
 # the best point $-\nabla L(w) = \lambda w$: the loss pulls outwards as strongly as the penalty pulls in.
 #
@@ -937,7 +940,7 @@ claim("01-pulls", "the two arrows cancel, and the path begins at least squares",
 #
 # </details>
 #
-# Both terms (Figure 1.6 checks them by drawing the noise):
+# This code computes both terms; Figure 1.6 compares them with fits to drawn noise:
 
 # %%
 few = X[:100] - X[:100].mean(0)
@@ -981,7 +984,7 @@ def draw_terms(ax, what):
     ax.axhline(1, color=figures.BLUE, lw=1.2, ls=(0, (1, 2)), label="_least squares")
     total = fine_bias + fine_var
     k = total.argmin()
-    ax.plot(fine_lams[k], total[k], alpha=0, label="_best")
+    ax.plot(fine_lams[k], total[k], "|", ms=13, mew=1.6, color=figures.ORANGE, label="_best")
     ax.text(10**-3.4, 0, "//", ha="center", va="center", weight="bold",
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})
     points = np.array(simulated[what])[: len(told[what])] / unit
@@ -1022,8 +1025,8 @@ def draw_shares(ax):
             va="top")
     ax.text(9.4, 0.6, "weights", color=figures.BLUE, ha="right", weight="bold")
     ax.plot(0.8, 0.19, "s", ms=9, color=figures.SKY, label="_key")
-    ax.text(1.1, 0.19, "predictions: all alike, at the same inputs", va="center",
-            color=figures.BLUE)
+    ax.text(1.1, 0.15, "weights, 1 to 7: below 2 %\npredictions: all alike, at the same inputs",
+            va="bottom", color=figures.BLUE)
     ax.set(xlabel="singular direction, strongest first", xticks=range(1, 11), ylim=(0, 1.08))
     ax.set(xlim=(0.5, 10.5))
     ax.set_ylabel("share of the error\nof least squares")
@@ -1077,7 +1080,7 @@ claim("01-predictions", "The best λ cuts the expected squared error of the pred
 #
 # **Which λ is best?** In (1.4) the error of direction $i$ falls with λ up to
 # $n\lambda = \sigma^2/(v_i^\top w^*)^2$, whatever its $s_i$, and rises beyond. So a small enough λ helps every direction, and beats least squares.
-# But the best λ depends on the unknown $w^*$. Suppose that its weights are independent, with mean 0 and variance $\tau^2$. On average over
+# But the best λ depends on the unknown $w^*$. To get a rule, suppose that the true weights are drawn independently, with mean 0 and variance $\tau^2$. On average over
 # such $w^*$, every direction has its smallest error at the same λ:
 #
 # $$\lambda=\frac{\sigma^2}{n\tau^2}.\tag{1.5}$$
@@ -1289,7 +1292,7 @@ print(f"λ = {lam_chosen:.2f} has a test loss of {lost:.0f}")
 # <details>
 # <summary>The size of the parts, K-fold and generalised cross-validation, and formulas</summary>
 #
-# In Way 1 the λ is chosen for {{len(learn)}} patients. By (1.5) {{len(all_150)}} need a smaller one; here that changes little.
+# Way 1 chooses λ for {{len(learn)}} patients, but then fits {{len(all_150)}}, for which (1.5) asks for a smaller one. Here that changes little.
 #
 # *K-fold cross-validation* takes each of $K$ parts in turn as the check of Way 1, and adds the losses.
 #
@@ -1428,14 +1431,16 @@ figures.show(fig, "Loss against λ on the diabetes data with 64 inputs, mean of 
 # |{{inputs_in_all}}, no penalty|{{none.mean():.0f}}|
 # |{{inputs_in_all}}, {{len(check)}} validation patients|{{chosen.mean():.0f}}|
 # |{{inputs_in_all}}, leave-one-out|{{by_loo.mean():.0f}}|
-# |{{inputs_in_all}}, GCV (last fold)|{{by_gcv.mean():.0f}}|
+# |{{inputs_in_all}}, GCV, see (1.7)|{{by_gcv.mean():.0f}}|
 # |{{inputs_in_all}}, an oracle for each split|{{oracle.mean():.0f}}|
 # |the ten original, no penalty|{{plain.mean():.0f}}|
 #
 # The *oracle* takes the λ of the smallest test loss. Validation, leave-one-out and GCV come close to it, as the curve in Figure 1.7 is flat
 # near its minimum.
 #
-# **Why does λ save so much here?** In §1.6 the test inputs were the training inputs; here they are new.
+# **Why does λ save so much here?**
+#
+# In §1.6 the test inputs were the training inputs; here they are new.
 
 # %% tags=["hide-input"]
 spread = np.empty((20, 64))  # how much new patients vary, over how much the 150 do
@@ -1455,8 +1460,8 @@ def draw_spread(ax):
     ax.axhline(1, color=figures.GREY, lw=1.6, label="_alike")
     ax.text(15, 0.42, "as much as in the fit", color=figures.GREY, ha="center", va="top")
     arrow = {"arrowstyle": "->", "shrinkB": 6, "relpos": (1, 0.5)}
-    ax.annotate("direction 64: nearly the\nsame for every patient", (64, np.median(spread[:, 63])),
-                xytext=(58, 0.25), ha="right", arrowprops=arrow)
+    ax.annotate("direction 64: its value is nearly\nthe same for every patient",
+                (64, np.median(spread[:, 63])), xytext=(58, 0.25), ha="right", arrowprops=arrow)
     ax.set(yscale="log", ylim=(0.18, 300), xlim=(0, 65), xticks=[1, 10, 20, 30, 40, 50, 60])
     ax.set_yticks([1, 10, 100], ["1", "10", "100"])
     ax.set(xlabel="direction of the 64 inputs, strongest first")
@@ -1501,7 +1506,7 @@ claim("01-plain", f"Ten inputs without penalty have {{}} times the test loss of 
       "inputs with the oracle's λ.", measured=(plain / oracle).mean(), below=1)
 
 # %% [markdown]
-# **One λ for all inputs limits the damage of {{inputs_in_all - 10}} extra inputs, but does not undo it.**
+# **Here one λ for all inputs limited the damage of {{inputs_in_all - 10}} extra inputs, but did not undo it.**
 
 # %% tags=["hide-input"]
 from sklearn.linear_model import RidgeCV
@@ -1646,7 +1651,7 @@ claim("S3-02", "in every split each larger λ raises the training loss: exceptio
 #
 # $$\lambda=\frac{1}{\eta t}.\tag{1.9}$$
 #
-# In strong directions both shares are near 1; between, early stopping keeps more (Figure 1.9).
+# In strong directions both shares are near 1; in those between weak and strong, early stopping keeps more (Figure 1.9).
 
 # %%
 w_20 = np.zeros(10)
@@ -1718,8 +1723,8 @@ cost = np.max((1 - np.exp(-z)) * (1 + z) / z) ** 2  # how much larger the error 
 # the squared bias nor the variance is more than ${{np.sqrt(cost):.2f}}^2\approx{{cost:.2f}}$ times ridge's. (Figure 1.9 has
 # {{widest:.2f}} in place of {{np.sqrt(cost):.2f}}, because its steps are not small.)
 #
-# Test losses contain the targets' noise, too. It draws their ratio towards 1: on the {{inputs_in_all}} inputs, at any stop between 10 and 1000 steps,
-# they differ by at most {{below: np.abs(ratio - 1).max():.1%}}.
+# Test losses also contain the noise of the targets, the same for both methods, so their ratio is nearer to 1. On the {{inputs_in_all}} inputs
+# the two differ by at most {{below: np.abs(ratio - 1).max():.1%}} at any stop between 10 and 1000 steps.
 #
 # </details>
 #
@@ -1803,7 +1808,7 @@ print(f"{by_torch:.0f} % of the test images are right")
 # `sweep` trains with {{below: len(lambdas)}} values of λ, one of them 0, for {{below: len(picked)}} seeds, and from two starts:
 # PyTorch's, and one with all weights {{below: large}} times as large. For each seed and start we
 # take the λ of the smallest loss on {{below: images.validation.X.shape[1]}} more images, and test on the others.
-# Predict: how many points does it gain from each start?
+# Predict: how many points of accuracy does the penalty gain from each start?
 
 # %%
 orders = np.array([np.random.default_rng(seed).permutation(len(digits.y)) for seed in seeds(12)])
@@ -2083,7 +2088,7 @@ kinds = [figures.drawn(ax) for ax in axes]
 free_end, decayed_end = ([drawn[name].y[-1] for drawn in kinds] for name in ("_0", "_0.1"))
 rings, squares_at = ([drawn[name].y[0] for drawn in kinds] for name in ("_stopped", "_end"))
 figures.title(fig, "The penalty spares strong, shrinks weak and erases null\n"
-              "directions (squares); stopping ends close to this (rings)")
+              "directions (squares); stopping does nearly the same (rings)")
 figures.show(fig, "Three panels of a weight against the steps of gradient descent, from a "
              "black dot at 0.5, for a strong, a weak and a null direction. With λ = 0 they end at "
              f"{free_end[0]:.2f}, "
@@ -2092,8 +2097,8 @@ figures.show(fig, "Three panels of a weight against the steps of gradient descen
              f"with λ = 0 is stopped at 20 steps, where it has {rings[0]:.2f}, {rings[1]:.2f} and "
              f"{rings[2]:.2f}.", number="1.11",
              caption="Blue is gradient descent with λ = 0, orange with λ = 0.1. The dashed run "
-             "from zero (blue dot) is stopped at the dotted line, by (1.9). Compare ring and "
-             "square.")
+             "from zero (blue dot) is stopped at the vertical line, by (1.9). Compare ring and "
+             "square. The short dotted pieces are the first step.")
 
 # %% [markdown]
 # - **Strong directions** ($s_i^2/n\gg\lambda$) soon settle near least squares.
@@ -2120,12 +2125,14 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 # ## 1.11 In practice
 #
 # - **Linear models.** Standardise the inputs by the training part alone, and leave the intercept free. Try thirty λ, evenly spaced in
-#   $\log\lambda$ from 10⁻⁴ times the largest $s_i^2/n$ to ten times it.
+#   $\log\lambda$ from 10⁻⁴ times the largest $s_i^2/n$ to ten times it. If the best is at an end, extend the grid.
 #   scikit-learn's `RidgeCV` does leave-one-out; its `alphas` are $n\lambda$. Pass them all: by default it tries {{len(RidgeCV().alphas)}}.
 # - **Networks.** Begin with 0 and the common values of [chapter 3](03_one_lambda_many_meanings.ipynb), a factor of 3 apart;
 #   then more finely near the best (§1.9). On AdamW see [chapter 9](09_adaptive_optimisers.ipynb).
 #
 # ## 1.12 Exercises
+#
+# Begin with 8.
 #
 # **1.** *(Think, then run.)* Every training example is listed twice. Does $w_\lambda$ change? Which
 # `alpha` of scikit-learn gives it now? Which λ does leave-one-out choose?
@@ -2148,9 +2155,9 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 # <details>
 # <summary>Solution</summary>
 #
-# In the second row it falls from 0.047 to 0.0023. The $(u, 1)$ of the last fold of §1.2 is one more null direction, of weights and intercept
+# In the second row it falls from 0.047 to 0.0023. The $(u, 1)$ of §1.2 (the fold *What no run can learn*) is one more null direction, of weights and intercept
 # together. A penalty on $w$ alone pulls only weakly along it, because $u$ is short. So after {{steps}} steps much of the start's noise is
-# still there. A penalty on $b$, too, sees all of $(u, 1)$, so fact 3 now holds in all 181 null directions of weights and intercept together, $(w, b)$.
+# still there. A penalty on $b$, too, sees all of $(u, 1)$, so fact 3 now holds in all 181 null directions of $(w, b)$.
 #
 # But $b$ is now held near zero like the weights: it ends at 0.003 on average, where the truth is 0.05. This makes almost the whole error
 # that is left: $(0.05 - 0.003)^2 \approx 0.0022$. Still, the whole test error of the second row
@@ -2187,7 +2194,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 # </details>
 #
 # **5.** *(Predict, then look.)* Halve the noise in §1.6's code: `sigma` is 27.0 in place of 54.0. What becomes of the λ of (1.5), of the
-# best λ, and of the share of the error that it leaves? (Below Figure 1.6 print `sigma**2 / 100 / np.mean(truth**2), best, remaining`.)
+# best λ, and of the share of the error that it leaves? (Below Figure 1.6 print `sigma**2 / 100 / np.mean(truth**2), best, remaining`: names of folded cells.)
 #
 # <details>
 # <summary>Solution</summary>
@@ -2254,7 +2261,7 @@ claim("01-stop", "the dotted line is where (1.9) translates η = 0.5 into λ = 0
 #
 # ## 1.13 The sources, line by line
 #
-# Sentences of three of the four sources ([chapter 0](00_start_here.ipynb)), judged:
+# Sentences of three sources ([chapter 0](00_start_here.ipynb)), judged:
 
 # %% tags=["hide-input"]
 from l2lib.claims import verdict
