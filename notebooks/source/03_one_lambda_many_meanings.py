@@ -154,7 +154,8 @@ figures.show(fig, f"Six rows, sorted by the λ that x = 0.1 means. The summed lo
              "bars show how much is left of the length of the least-squares weights: the larger "
              "λ, the less.", number="3.1",
              caption="Dots show the λ that x = 0.1 means, bars the length of the weights. In the "
-             "green rows x is divided by the number n of examples, in the grey ones it is not.")
+             "green rows x is divided by the number n of examples (in the lowest by 2n), in the "
+             "grey ones it is not.")
 
 # %% [markdown]
 # To translate, choose the new $x$ so that $2k/c$ stays the same. For $\lambda=0.1$:
@@ -1098,9 +1099,9 @@ w_c = network(coupled=translated[..., None] * acts)[0][0]
 w_copied = network(coupled=lam_w[:, None] * acts)[0][0]
 
 # %% tags=["hide-input"]
-w_none = network(coupled=0 * acts)[0][0]
-w_third, w_triple = (network(coupled=factor * translated[:, 1:, None] * acts)[0][0]
-                     for factor in (1 / 3, 3))  # from AdamW's λ = 0.03 on
+others = np.hstack([0 * landed[:, None], translated[:, 1:] / 3, translated[:, 1:] * 3])
+w_none, w_third, w_triple = np.split(  # without λ; the others from AdamW's λ = 0.03 on
+    network(coupled=others[..., None] * acts)[0][0], [1, 5], axis=1)
 
 # %% tags=["hide-input"]
 (loss_w, told_w), (loss_c, _), (loss_copied, told_copied) = (
@@ -1203,12 +1204,13 @@ figures.show(fig, "Two panels against AdamW's λ from 0.01 to 1. Above, the gain
 
 # %% tags=["hide-input"]
 astray = 100 * np.abs(gain / pull - 1)[:, 2:]  # each network, with each λ from 0.1 on
-claim("03-balance", "From λ = 0.1 on each network's gain agrees with AdamW's pull, as (3.5) says, "
+claim("03-balance", "From λ = 0.1 on each network's gain agrees with AdamW's pull, as the rule needs, "
       "to within {:.0f} %", below=30, measured=astray)
 
 # %% [markdown]
 # Below, we compare training losses, because they rise with λ. The crosses of the copied λ are far from AdamW's squares, and the
-# rings of the translated λ are near. The copied 0.1 lowers test accuracy from {{100 * told_w[:, 2].mean():.0f}} to {{100 * told_copied[:, 2].mean():.0f}} %. But the rings lie below the squares, from {{lam_w[1]}} on at {{np.exp(missed.min()):.2f}} to {{np.exp(missed.max()):.2f}} times AdamW's training loss. So *search upwards first*.
+# rings of the translated λ are near. But the rings lie below the squares, from {{lam_w[1]}} on at {{np.exp(missed.min()):.2f}} to {{np.exp(missed.max()):.2f}} times AdamW's training loss. So *search upwards first*.
+# The copied 0.1 lowers test accuracy from {{100 * told_w[:, 2].mean():.0f}} to {{100 * told_copied[:, 2].mean():.0f}} %.
 
 # %% tags=["hide-input"]
 claim("03-too-much", "From λ = 0.03 on the test loss of Adam + L2 is larger with the copied λ than "
