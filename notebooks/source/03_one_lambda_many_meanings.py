@@ -154,8 +154,7 @@ figures.show(fig, f"Six rows, sorted by the λ that x = 0.1 means. The summed lo
              "bars show how much is left of the length of the least-squares weights: the larger "
              "λ, the less.", number="3.1",
              caption="Dots show the λ that x = 0.1 means, bars the length of the weights. In the "
-             "green rows x is divided by the number n of examples (in the lowest by 2n), in the "
-             "grey ones it is not.")
+             "green rows x is divided by the number n of examples or by 2n, in the grey not.")
 
 # %% [markdown]
 # To translate, choose the new $x$ so that $2k/c$ stays the same. For $\lambda=0.1$:
@@ -1099,7 +1098,7 @@ w_c = network(coupled=translated[..., None] * acts)[0][0]
 w_copied = network(coupled=lam_w[:, None] * acts)[0][0]
 
 # %% tags=["hide-input"]
-others = np.hstack([0 * landed[:, None], translated[:, 1:] / 3, translated[:, 1:] * 3])
+others = np.hstack([0 * translated[:, :1], translated[:, 1:] / 3, translated[:, 1:] * 3])
 w_none, w_third, w_triple = np.split(  # without λ; the others from AdamW's λ = 0.03 on
     network(coupled=others[..., None] * acts)[0][0], [1, 5], axis=1)
 
@@ -1204,8 +1203,8 @@ figures.show(fig, "Two panels against AdamW's λ from 0.01 to 1. Above, the gain
 
 # %% tags=["hide-input"]
 astray = 100 * np.abs(gain / pull - 1)[:, 2:]  # each network, with each λ from 0.1 on
-claim("03-balance", "From λ = 0.1 on each network's gain agrees with AdamW's pull, as the rule needs, "
-      "to within {:.0f} %", below=30, measured=astray)
+claim("03-balance", "From λ = 0.1 on each network's gain agrees with AdamW's pull, as "
+      "the rule asks, to within {:.0f} %", below=30, measured=astray)
 
 # %% [markdown]
 # Below, we compare training losses, because they rise with λ. The crosses of the copied λ are far from AdamW's squares, and the
@@ -1444,8 +1443,7 @@ def draw_schedules(strip, ax, other):
         other.plot(pulled[name], color=colour, label=f"_{name}")
         other.plot(1 / (1 + coefficient), ":", lw=1, color=colour, label=f"_rest, {name}")
     strip.set(xlabel=" ", ylabel=r"$\delta_t\,/\,\eta_t$", ylim=(0.003, 3))
-    strip.set_yticks([0.01, 0.1, 1], ["0.01", "0.1", "1"])
-    strip.minorticks_off()
+    strip.set_yticks([0.01, 0.1, 1], ["0.01", "0.1", "1"]), strip.minorticks_off()
     for axes, step, name, start, edge in ((strip, 177, "independent", 1.2, 3),
                                           (strip, 177, "corrected", 0.0075, 0.003),
                                           (other, 166, "independent", 0.49, 0.4)):
