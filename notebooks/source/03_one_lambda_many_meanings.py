@@ -2,8 +2,8 @@
 # # 3 One λ, many meanings
 #
 # `weight_decay=0.1` is one number with many meanings. On {{below: n}} examples the same number is a penalty hundreds of
-# times weaker in scikit-learn's `Ridge` than in PyTorch's `SGD` on a mean loss. In `AdamW` it is no penalty at all, but a *decay*
-# with an *effective* penalty (§3.4).
+# times weaker in scikit-learn's `Ridge` than in PyTorch's `SGD` on a mean loss. In `AdamW` it is no penalty: it shrinks
+# every weight directly, and only resembles one (§3.4).
 #
 # After this chapter you can
 #
@@ -154,7 +154,7 @@ figures.show(fig, f"Six rows, sorted by the λ that x = 0.1 means. The summed lo
              "bars show how much is left of the length of the least-squares weights: the larger "
              "λ, the less.", number="3.1",
              caption="Dots show the λ that x = 0.1 means, bars the length of the weights. In the "
-             "green rows x is divided by the number n of examples, in the grey ones it is not.")
+             "green rows x is divided by the number n of examples or by 2n, in the grey not.")
 
 # %% [markdown]
 # To translate, choose the new $x$ so that $2k/c$ stays the same. For $\lambda=0.1$:
@@ -201,14 +201,14 @@ claim("03-targets", "with 3 targets and MSELoss, 0.1 means λ = 0.1 · 3/2", equ
 #
 # $$w\leftarrow(1-\delta)\,w-\eta u, \tag{3.2}$$
 #
-# where δ is the fraction of the weight that a step removes. The decoupled optimisers of PyTorch, Keras, Optax and fastai take $\delta=\eta\lambda$.
+# where δ is the fraction of the weight that a step removes (in (3.4) it varies). The decoupled optimisers of PyTorch, Keras, Optax and fastai take $\delta=\eta\lambda$.
 # Under plain SGD the squared penalty is a decay, too ([chapter 2](02_from_penalty_to_weight_decay.ipynb)).
 #
 # <details>
 # <summary>Optional: no other penalty takes the same fraction of every weight vector</summary>
 #
 # Weight decay, says one of the texts of [chapter 0](00_start_here.ipynb), "is a generic term for any regularization that involves adding some kind of
-# norm of W (regardless of which norm) to the loss". Is that right? It depends on the word: in our sense a decay takes the same fraction of every vector, however long. Suppose that a step on a penalty
+# norm of W (regardless of which norm) to the loss". Is that right? It depends on the word: strictly, a decay takes the same fraction of every vector, however long. Suppose that a step on a penalty
 # $R$ multiplies every $w$ by the same number: $w-\eta\nabla R(w) = (1-\eta\lambda)\,w$. Then
 #
 # $$\nabla R(w) = \lambda w,\qquad R(w) = R(0) + \int_0^1 \nabla R(tw)\cdot w\;dt
@@ -289,7 +289,7 @@ claim("03-paper", "AdamW's λ = 0.1 at η = 0.001 is 0.0001 in the published for
 #   spares the intercept ([chapter 6](06_bias_exclusion.ipynb)).
 # - Chapter 2 minimises the mean squared error without the half, plus $\frac\lambda2\lVert w\rVert^2$. There $c=2$ and $k=\lambda/2$, so its
 #   λ = 3 is the book's {{2 * (3 / 2) / 2}}.
-# - With $K$ outputs `MSELoss` averages over them, too, so that $c = 2/K$.
+# - With $K$ outputs `MSELoss` averages over them, too, so that $c = 2/K$. `Ridge` and the gradients of `MLPRegressor` sum.
 # - If `add_decayed_weights` stands *after* the optimiser in an Optax chain, $\delta=-x$ and the weights grow.
 # - PyTorch's `Adam(decoupled_weight_decay=True)` is AdamW. The rows of glmnet need `standardize=FALSE`.
 #
@@ -322,8 +322,8 @@ except ValueError as error:
 #
 # A hat marks a mean corrected for its start at zero: at step $t$, $\hat m=m/(1-\beta_1^t)$ and $\hat v=v/(1-\beta_2^t)$.
 #
-# We call `torch.optim.Adam` with a `weight_decay` *Adam + L2*. Figure 3.2 shows where λ enters. From here on the program's loss is $L$ itself, so the λ
-# that you type is the book's.
+# We call `torch.optim.Adam` with a `weight_decay` *Adam + L2*. Figure 3.2 shows where λ enters. From here on the program's loss is $L$ itself, so under
+# Adam + L2 the λ that you type is the book's.
 
 # %% tags=["hide-input"]
 def draw_step(ax):
@@ -474,13 +474,13 @@ claim("03-asked", "… and η under Adam, whatever λ is", measured=one_step["Ad
 # Gaussian noise of standard deviation σ. We make two experiments with $\lambda=0.1$ and nine values of σ:
 #
 # 1. *How fast?* The mean gradient is zero, so that only λ moves a weight on average.
-# 2. *Where to?* The mean gradient is $w-1$, so that the loss pulls each weight to its minimum at 1.
+# 2. *Where to?* The mean gradient is $w-1$, so that the loss draws each weight to its minimum at 1.
 #
 # <details>
 # <summary>How we measure</summary>
 #
 # For each σ and each of five seeds there are forty weights, in twenty pairs. A pair gets opposite noise, so that the noise cancels in the
-# mean of a pair, and the drift remains. In the first experiment weights start at 4 and take 2000 steps with $\eta=0.002$. The second has
+# mean of a pair, and the average movement remains. In the first experiment weights start at 4 and take 2000 steps with $\eta=0.002$. The second has
 # $\eta=0.02$, and we average the later half of 3000 steps.
 #
 # </details>
@@ -568,8 +568,8 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
 # In Figure 3.4 (above) Adam + L2 shrinks the noisiest weight {{speed_l2[0].mean() / speed_l2[-1].mean():.0f}} times more slowly than the quietest. Below,
 # it rests at {{rest_l2.mean():.2f}} for every σ, but AdamW rests lower where the noise is larger.
 #
-# **Under AdamW all weights shrink at the same rate. Under Adam + L2 all come to rest where the same
-# penalty puts them. No one λ turns one rule into the other for all weights.**
+# **Under AdamW all weights shrink at the same rate. Under Adam + L2 all rest at the minimum of the loss plus the same penalty.
+# No one λ turns one rule into the other for all weights.**
 #
 # ## 3.4 How fast, where to, and one translation for both
 #
@@ -652,7 +652,7 @@ def draw_theory(ax, other):
             (axes.lines[-1], "Adam + L2, λ = 0.1 σ")]
     ax.legend(*zip(*keys, strict=True), loc="lower left")
     ax.text(0.6, 1.9, "theory (3.4)", **blue)
-    other.text(10, 0.925, "1/(1 + λ)", ha="right", **blue)
+    other.text(4.2, 0.93, "1/(1 + λ)", ha="center", **blue)
     other.text(3.6, 0.68, "1/(1 + λσ)", ha="right", **orange)
 
 
@@ -682,7 +682,7 @@ figures.show(fig, "The two panels of the puzzle, with blue rings for Adam + L2 w
 # %% tags=["hide-input"]
 claim("03-one", "With λ = 0.1 σ Adam + L2 shrinks a weight at {} of AdamW's rate; "
       f"(3.4) predicts at least 1/√(1 + {4 * lam}²) = {1 / np.hypot(1, 4 * lam):.3f}, because "
-      "w ≤ 4",
+      "the penalty's gradient is at most 0.1 σ · 4 = 0.4 σ",
       measured=speed_c.mean(-1) / speed_w.mean(-1), between=(1 / np.hypot(1, 4 * lam), 1))
 claim("03-rest", "At nine noise levels Adam + L2 rests at 1/(1 + λ), AdamW where (3.5) says, and "
       "Adam + L2 with λ = 0.1 σ there, too: the largest error is {:.4f}", below=0.01,
@@ -703,7 +703,7 @@ claim("03-rest", "At nine noise levels Adam + L2 rests at 1/(1 + λ), AdamW wher
 # What if there is no noise, as in a full batch? Then $v_i$ is a mean of the squares of the loss's own gradient. This gradient shrinks on the way to
 # the loss's minimum $\hat w$, here *least squares*. So the effective penalty $\lambda\sqrt{v_i}$ should shrink.
 #
-# How fast? Late in training the new $g_i^2$ are small (by (3.5) at most {{100 * (lam * np.abs(least).max()) ** 2:.1f}} % of $v_i$), so each step multiplies $v_i$ by $\beta_2$, and $\sqrt{v_i}$ by about
+# How fast? Late in training the new $g_i^2$ are small (by (3.5) $g_i^2=\lambda^2w_i^2v_i$, here at most {{100 * (lam * np.abs(least).max()) ** 2:.1f}} % of $v_i$), so each step multiplies $v_i$ by $\beta_2$, and $\sqrt{v_i}$ by about
 # $1-(1-\beta_2)/2$. So $\sqrt{v_i}$ falls by a factor $e$ in $2/(1-\beta_2)=2000$ steps. A small penalty moves the minimum in proportion to its
 # coefficient, so AdamW's distance from $\hat w$ falls as fast.
 #
@@ -826,9 +826,10 @@ assert 0.8 < distance_plain[999] / distance_w[999] < 1, "Adam without λ is much
 #
 # ## 3.6 One λ for a whole network: a rule
 #
-# Which λ should a whole network get, if by (3.6) each weight needs its own? How far apart are these λ? A small network with
+# Which λ should a whole network get, if by (3.6) each weight needs its own? A small network with
 # 32 hidden units learns the digits from 200 pictures, in 600 steps on minibatches of 20 with
-# $\eta=0.01$. AdamW trains it, and λ acts on weights only:
+# $\eta=0.01$. AdamW trains it, and λ acts on weights only.
+# (Exercise 7 shows it in PyTorch.)
 
 # %% tags=["hide-input"]
 digits = load("digits")
@@ -877,10 +878,7 @@ def judged(w, x=parts.test.X, y=parts.test.y):
     return -np.log(right).mean(-1), (found.argmax(-1) == truth).mean(-1)
 
 
-# %%
-# Exercise 7 has this network in PyTorch, one run at a time; here all seeds and λ run at once.
-# From the folded cells: network_gradient, the pictures (seed, 200, 64) and their labels, acts (1
-# for weights, 0 for biases) and spread, the standard deviations at the start; w: (seed, λ, 2410).
+# %% tags=["hide-input"]
 def network(coupled=0.0, decoupled=0.0, ends=(600,), batch=20, beta_2=0.999):
     """Train networks, for several λ at once; a list of their w and √v after the steps in ends."""
     rngs, each = [np.random.default_rng(seed) for seed in seeds(5)], np.arange(5)[:, None]
@@ -903,7 +901,7 @@ w, root = network(decoupled=lam_w[:, None] * acts)[0]  # AdamW with five λ
 
 # %%
 def mean_root(w, root):
-    """The mean √v, weighted by w², for each seed and λ."""
+    """The mean √v, weighted by w², for each seed and λ; acts is 1 for weights, 0 for biases."""
     return (w**2 * root) @ acts / (w**2 @ acts)
 
 
@@ -954,13 +952,56 @@ assert (high / low > 10).all(), "the √v of a network's weights hardly differ"
 
 # %% [markdown]
 # In Figure 3.7 the $\sqrt v$ of one network (without those below 0.00001) span a factor of at least {{(high / low).min():.0f}} between the
-# 10th and the 90th percentile. So one λ can match only one property of the whole network.
+# 10th and the 90th percentile. Which property of the whole network should one λ match?
 #
-# Which one? The *pull* of a penalty is how fast it grows if all weights grow in proportion. To compute it, multiply each weight by what the
-# penalty adds to its gradient, and sum. At rest the loss falls just as fast; this
-# is its *gain*. So we match the pull.
-#
-# Adam + L2 adds $\lambda_Aw_i$, and so has the pull $\lambda_A\sum_iw_i^2$. AdamW's effective penalty $\lambda_W\sqrt{v_i}$ has the pull $\lambda_W\sum_iw_i^2\sqrt{v_i}$.
+# Stretch all weights by a common factor $r$, as in Figure 3.8. The penalty then grows; its rate at $r=1$ is its *pull*. The loss falls; its
+# rate is the *gain*. Where the weights rest, the two are equal. So we match the pull.
+
+# %% tags=["hide-input"]
+# By seed and λ: how fast the loss falls if all weights grow in proportion, and AdamW's pull.
+gain = -(network_gradient(w, pictures, labels) * w) @ acts
+pull = lam_w * ((w**2 * root) @ acts)
+stretch = np.linspace(0.8, 1.3, 26)  # r, of the weights with λ = 0.1; the biases stay
+stretched = w[:, 2:3] * np.where(acts, stretch[:, None], 1)
+
+
+# %% tags=["hide-input"]
+def draw_stretch(ax):
+    """Loss, AdamW's effective penalty and their sum if all weights are stretched by r."""
+    loss = judged(stretched, pictures, labels)[0].mean(0)
+    penalty = stretch**2 * pull[:, 2].mean() / 2
+    near = np.array([0.86, 1.14])
+    for name, line, colour, slope in (("loss", loss, "black", -gain[:, 2].mean()),
+                                      ("penalty", penalty, figures.ORANGE, pull[:, 2].mean())):
+        ax.plot(stretch, line, color=colour, label=f"_{name}")
+        ax.plot(near, line[10] + slope * (near - 1), ":", lw=2, color=colour,
+                label=f"_slope of {name}")
+    ax.plot(stretch, loss + penalty, "--", lw=1, color=figures.GREY, label="_sum")
+    ax.axvline(1, color=figures.GREY, lw=1, ls=":", label="_now")
+
+
+# %% tags=["hide-input"]
+fig, ax = figures.subplots(figsize=(5.6, 3.1))
+draw_stretch(ax)
+ax.set(xlabel="factor r of all weights", ylabel="loss, penalty", xlim=(0.8, 1.3), ylim=(0, 0.15))
+ax.set_title("At r = 1 the loss falls as fast\nas AdamW's penalty grows")
+drawn = figures.drawn(ax)
+falls, grows = (np.ptp(drawn[f"_slope of {name}"].y) / np.ptp(drawn[f"_slope of {name}"].x)
+                for name in ("loss", "penalty"))
+ax.text(1.045, 0.021, f"loss: falls at {falls:.2f}, the gain")
+ax.text(1.045, 0.064, f"penalty: grows at {grows:.2f}, the pull", color=figures.ORANGE)
+ax.text(0.93, 0.104, "sum", color=figures.GREY)
+assert abs(stretch[drawn["_sum"].y.argmin()] - 1) < 0.05, "the sum is lower at another r"
+figures.show(fig, "Training loss and AdamW's effective penalty against the factor r of all "
+             f"weights. The loss falls steeply, the penalty grows. At r = 1 dotted tangents show "
+             f"slopes of −{falls:.2f} for the loss and {grows:.2f} for the penalty. A dashed "
+             "line, their sum, is lowest near r = 1.", number="3.8",
+             caption="Means of five networks, trained with AdamW and λ = 0.1. The weights "
+             "that training found are at r = 1; dotted, the tangents there.")
+
+# %% [markdown]
+# The pull is $\sum_iw_i\cdot(\lambda w_i)$: each weight times what the penalty adds to its gradient, summed. So it is $\lambda_A\sum_iw_i^2$ under
+# Adam + L2, and $\lambda_W\sum_iw_i^2\sqrt{v_i}$ under AdamW, whose effective penalty is $\lambda_W\sqrt{v_i}$.
 # The two are equal under this rule:
 #
 # > **The rule.** Multiply AdamW's λ by the mean of $\sqrt{v_i}$, *weighted by $w_i^2$*:
@@ -972,12 +1013,16 @@ assert (high / low > 10).all(), "the √v of a network's weights hardly differ"
 # <details>
 # <summary>In formulas: at rest the pull equals the gain</summary>
 #
-# 1. Let all weights grow in proportion: from $w$ to $rw$ with $r\ge1$. At $r=1$ a penalty $\frac\lambda2\lVert rw\rVert^2$ then grows at
+# 1. At $r=1$ a penalty $\frac\lambda2\lVert rw\rVert^2$ grows at
 #    the rate $\lambda\sum_iw_i^2$, its pull. The loss falls at the rate $-\sum_i\bar g_iw_i$, the *gain*.
 # 2. Where AdamW rests, (3.5) holds for each weight. Multiplied by $w_i$ and summed over all weights, it says
-#    $-\sum_i\bar g_iw_i=\lambda_W\sum_iw_i^2\sqrt{v_i}$: the gain equals the pull.
+#    $-\sum_i\bar g_iw_i=\lambda_W\sum_iw_i^2\sqrt{v_i}$: the gain equals the pull. The rule needs this sum
+#    alone, not the rest of each weight.
 # 3. Where Adam + L2 rests, the gain is $\lambda_A\sum_iw_i^2$, for the same reason. So if both rest at the same weights, their
 #    pulls are equal, which is (3.7).
+#
+# Why $w_i^2$? Take two weights, 1 with $\sqrt v=0.01$ and 0.1 with $\sqrt v=0.1$. The large one carries nearly the whole pull of Adam + L2, and the rule's mean
+# is {{(1**2 * 0.01 + 0.1**2 * 0.1) / (1**2 + 0.1**2):.3f}}, near its $\sqrt v$.
 #
 # </details>
 #
@@ -1053,9 +1098,9 @@ w_c = network(coupled=translated[..., None] * acts)[0][0]
 w_copied = network(coupled=lam_w[:, None] * acts)[0][0]
 
 # %% tags=["hide-input"]
-w_none = network(coupled=0 * acts)[0][0]
-w_third, w_triple = (network(coupled=factor * translated[:, 1:, None] * acts)[0][0]
-                     for factor in (1 / 3, 3))  # from AdamW's λ = 0.03 on
+others = np.hstack([0 * translated[:, :1], translated[:, 1:] / 3, translated[:, 1:] * 3])
+w_none, w_third, w_triple = np.split(  # without λ; the others from AdamW's λ = 0.03 on
+    network(coupled=others[..., None] * acts)[0][0], [1, 5], axis=1)
 
 # %% tags=["hide-input"]
 (loss_w, told_w), (loss_c, _), (loss_copied, told_copied) = (
@@ -1070,9 +1115,6 @@ missed = np.log(fit_c / fit_w)[1:]
 missed_by = np.log([fit_third / fit_w[1:], fit_triple / fit_w[1:]])
 upwards = 3 ** (missed / (missed - missed_by[1]))  # times the translated λ, by interpolation
 size_w, size_c = ((each**2 @ acts).mean(0) for each in (w, w_c))  # Σw², by λ
-# By seed and λ: how fast the loss falls if all weights grow in proportion, and AdamW's pull.
-gain = -(network_gradient(w, pictures, labels) * w) @ acts
-pull = lam_w * ((w**2 * root) @ acts)
 
 # %% tags=["hide-input"]
 total_w, total_c = (  # loss plus the penalty of Adam + L2, by seed and λ
@@ -1119,11 +1161,11 @@ def draw_copies(panels):
 def dress_copies(balance, fits):
     """Ticks, and what the lines are."""
     balance.set(ylabel="gain / pull, AdamW", ylim=(0, 3.2), yticks=range(4))
-    balance.text(0.0085, 0.62, "1: AdamW rests")
+    balance.text(0.0085, 0.62, "1: gain = pull")
     balance.set_title("From λ = 0.1 on the gain balances AdamW's pull")
     fits.set(ylabel="training loss", yscale="log", ylim=(0.0017, 8), xlabel="λ of AdamW")
     fits.set_yticks([0.01, 0.1, 1], ["0.01", "0.1", "1"])
-    fits.text(0.12, 0.055, "band: translated λ ÷ 3 to × 3", color=figures.BLUE, ha="right")
+    fits.text(0.12, 0.055, "translated λ ÷ 3 to × 3", color=figures.BLUE, ha="right")
     fits.text(0.0085, 1.12 * equal, "all classes equally likely", color=figures.GREY)
     fits.text(0.047, 0.8, "Adam + L2, copied λ", color=figures.BLUE, ha="right")
     fits.text(0.42, 0.12, "AdamW", color=figures.ORANGE, ha="right")
@@ -1149,32 +1191,33 @@ figures.show(fig, "Two panels against AdamW's λ from 0.01 to 1. Above, the gain
              f"{told_of[0]} under AdamW, {told_of[1]} under Adam + L2 with the translated λ, and "
              f"{told_of[2]} with the copied one. With λ = 1 the copies have "
              f"{drawn['_copied'].y[-1]:.2f}. Without λ it is {drawn['_none'].y[0]:.3f}.",
-             number="3.8",
-             caption="Means of five seeds after 600 steps; pale points are seeds. Blue is Adam + "
-             "L2: rings with the translated λ, crosses with AdamW's number. The band goes from "
-             "the translated λ / 3 to 3 times it. It begins at 0.03, because at 0.01 λ hardly "
-             "matters.")
+             number="3.9",
+             caption="Means of five seeds after 600 steps; above, pale points are seeds. Blue is "
+             "Adam + L2: rings with the translated λ, crosses with AdamW's number. The band goes "
+             "from the translated λ / 3 to 3 times it. It begins at 0.03, because at 0.01 λ "
+             "hardly matters.")
 
 # %% [markdown]
-# First, has AdamW come to rest, as the rule assumes? If so, gain and pull are equal. In Figure 3.8 (above) the two agree from λ = {{lam_w[2]}} on. At {{lam_w[0]}} the weights still grow, because the run is much
-# shorter than the $1/(\eta\lambda)$ = {{1 / (0.01 * lam_w[0]):,.0f}} steps that decay needs.
+# First, do gain and pull balance, as the rule needs? In Figure 3.9 (above) they agree from λ = {{lam_w[2]}} on, although the weights still grow slowly, as $\sqrt v$
+# falls (§3.8). At {{lam_w[0]}} the gain is {{(gain / pull)[:, 0].mean():.1f}} times the pull: the run is too short.
 
 # %% tags=["hide-input"]
 astray = 100 * np.abs(gain / pull - 1)[:, 2:]  # each network, with each λ from 0.1 on
-claim("03-balance", "From λ = 0.1 on each network's gain agrees with AdamW's pull, as (3.5) says, "
-      "to within {:.0f} %", below=30, measured=astray)
+claim("03-balance", "From λ = 0.1 on each network's gain agrees with AdamW's pull, as "
+      "the rule asks, to within {:.0f} %", below=30, measured=astray)
 
 # %% [markdown]
-# Below, we compare training losses, because they rise with λ. (The test loss hardly depends on AdamW's λ up to {{lam_w[3]}}.) The crosses of the copied λ are far from AdamW's squares, and the
+# Below, we compare training losses, because they rise with λ. The crosses of the copied λ are far from AdamW's squares, and the
 # rings of the translated λ are near. But the rings lie below the squares, from {{lam_w[1]}} on at {{np.exp(missed.min()):.2f}} to {{np.exp(missed.max()):.2f}} times AdamW's training loss. So *search upwards first*.
+# The copied 0.1 lowers test accuracy from {{100 * told_w[:, 2].mean():.0f}} to {{100 * told_copied[:, 2].mean():.0f}} %.
 
 # %% tags=["hide-input"]
 claim("03-too-much", "From λ = 0.03 on the test loss of Adam + L2 is larger with the copied λ than "
       "with the translated one, by at least {:.2f} at 95 % confidence",
       measured=[claims.interval(each).low for each in (loss_copied - loss_c).T[1:]], above=0)
 claim("03-follows", "From AdamW's λ = 0.03 on the translated λ comes closer to AdamW's training "
-      "loss than a λ that is 3 times smaller or larger: on a logarithmic scale it is at most "
-      "{:.2f} times as far away as either of them",
+      "loss than a λ that is 3 times smaller or larger: its distance, in logarithms, is at most "
+      "{:.2f} of theirs",
       measured=np.abs(missed) / np.abs(missed_by), below=1)
 
 # %% tags=["hide-input"]
@@ -1195,8 +1238,7 @@ assert (shorter > 0.1).all(), "with the translated λ Σw² is not smaller than 
 # that Adam + L2 minimises $L+\frac{\lambda_A}2\sum_iw_i^2$, and AdamW does not: with the same $\lambda_A$ AdamW's weights cannot beat the
 # minimum of this sum. This leaves room for both the loss and $\sum_iw_i^2$ to be smaller, and from λ = 0.1 on they are, for every seed.
 #
-# A copied 0.1 is {{0.1 / np.mean(landed):.0f}} times the translated λ. From {{lam_w[3]}} on the copies
-# give every picture the same answer.
+# The test loss hardly depends on AdamW's λ up to {{lam_w[3]}}. A copied 0.1 is {{0.1 / np.mean(landed):.0f}} times the translated λ.
 #
 # The other way round, from Adam + L2 to AdamW, a copied λ does next to nothing (exercise 3).
 #
@@ -1299,27 +1341,28 @@ figures.show(fig, "Two panels over 2000 steps, with medians. Above, the training
              f"{fit_of['_late'].at(2000):.4f} with the λ read at step 2000, dashed. Below, "
              f"AdamW's effective penalty falls from {penalty_of['_AdamW'].at(600):.5f} at step "
              f"600 to {penalty_of['_AdamW'].at(2000):.5f} at step 2000. The two λ of Adam + L2 are "
-             "level lines, which it meets there.", number="3.9",
+             "level lines, which it meets there.", number="3.10",
              caption="Blue lines are Adam + L2, orange ones AdamW. Thick lines are medians of five"
              " seeds, thin ones single seeds (not drawn for the dashed line). Compare each ring "
              "with the orange square at the same step. The dotted line marks step 600, where the "
-             "runs of Figure 3.8 ended.")
+             "runs of Figure 3.9 ended. The fall begins faster than in §3.5, because an early v is "
+             "nearly the plain mean of the squares so far.")
 
 # %% [markdown]
-# After 2000 steps the rule gives only about {{np.median(later):.4f}}, and Figure 3.9 (below) shows why. The network soon fits its pictures so well that
+# After 2000 steps the rule gives only about {{np.median(later):.4f}}, and Figure 3.10 (below) shows why. The network soon fits its pictures so well that
 # later gradients add little to $v$, which decays.
-# So AdamW's effective penalty fades as in §3.5, and the penalty of Adam + L2 stays.
+# So AdamW's effective penalty fades, and the penalty of Adam + L2 stays.
 #
-# So AdamW's loss (above) ends below that of Adam + L2 with the λ read early.
-# With the λ read at step 2000 divided by 3 the loss ends at {{ratio_around[0]:.1f}} times AdamW's, multiplied by 3 at {{ratio_around[1]:.1f}} times.
+# Hence, in the upper panel, AdamW ends below the solid blue line.
+# A third of the λ read at step 2000 gives {{ratio_around[0]:.1f}} times AdamW's loss, its triple {{ratio_around[1]:.1f}} times.
 
 # %% tags=["hide-input"]
 claim("03-longer", "From step 600 to 2000 the translation of AdamW's 0.1 shrinks to at most {:.2f} "
       "of its value", measured=later / landed, below=0.5)
 far = np.abs(np.log(np.hstack([fits_both[-1], fits_around]) / fits_long[-1, :, :1])).mean(0)
 claim("03-longer", "After 2000 steps the λ read at step 2000 comes closer to AdamW's training loss "
-      "than the λ read at step 600, or than a λ that is 3 times smaller or larger: on a "
-      "logarithmic scale it is at most {:.2f} times as far away (means over the seeds)",
+      "than the λ read at step 600, or than a λ that is 3 times smaller or larger: its "
+      "distance, in logarithms, is at most {:.2f} of theirs (means over the seeds)",
       measured=far[1] / far[[0, 2, 3]], below=1)
 
 # %% tags=["hide-input"]
@@ -1355,7 +1398,7 @@ for time, run in ((5, 0), (-1, 1)):
 # - The second is *independent* of the rate, as in TensorFlow Addons.
 # - The third is *corrected* in [AdamC](https://arxiv.org/abs/2506.02285), for layers before a normalisation.
 #
-# A weight that the loss ignores is multiplied by $1-\delta_t$ in each step. Now take a weight that the loss pulls. Where would it rest if
+# A weight that the loss ignores is multiplied by $1-\delta_t$ in each step. Now take a weight that the loss does not ignore. Where would it rest if
 # the rate stayed at $\eta_t$? Under SGD it would rest where $-\eta_t\bar g-\delta_tw=0$, at the minimum under a penalty with the coefficient $\delta_t/\eta_t$. In the
 # first form this coefficient stays. In the second it grows as $1/\eta_t$, and in the third it falls with $\eta_t$.
 # Under AdamW, by (3.5), it is $\sqrt{v_i}$ times as large: the same three cases, as long as $v_i$ stays.
@@ -1392,7 +1435,7 @@ def in_torch(weight_decay, lr, steps=200):
 
 # %% tags=["hide-input"]
 def draw_schedules(strip, ax, other):
-    """Three decays under a cosine: the coefficient, an ignored weight, a pulled weight."""
+    """Three decays under a cosine: the coefficient, an ignored weight, one drawn to 1."""
     for name, colour in colours.items():
         coefficient = delta_max * factors[name] / (0.1 * cosine)
         strip.semilogy(coefficient, color=colour, label=f"_{name}")
@@ -1400,11 +1443,12 @@ def draw_schedules(strip, ax, other):
         other.plot(pulled[name], color=colour, label=f"_{name}")
         other.plot(1 / (1 + coefficient), ":", lw=1, color=colour, label=f"_rest, {name}")
     strip.set(xlabel=" ", ylabel=r"$\delta_t\,/\,\eta_t$", ylim=(0.003, 3))
-    strip.set_yticks([0.01, 0.1, 1], ["0.01", "0.1", "1"])
-    strip.minorticks_off()
-    for name, inside, edge in (("independent", 1.2, 3), ("corrected", 0.0075, 0.003)):
-        strip.annotate("", (177, edge), (177, inside), arrowprops={"arrowstyle": "-|>",
-                       "color": colours[name], "shrinkA": 0, "shrinkB": 0})
+    strip.set_yticks([0.01, 0.1, 1], ["0.01", "0.1", "1"]), strip.minorticks_off()
+    for axes, step, name, start, edge in ((strip, 177, "independent", 1.2, 3),
+                                          (strip, 177, "corrected", 0.0075, 0.003),
+                                          (other, 166, "independent", 0.49, 0.4)):
+        axes.annotate("", (step, edge), (step, start), arrowprops={
+            "arrowstyle": "-|>", "color": colours[name], "shrinkA": 0, "shrinkB": 0})
     ax.set(xlabel=" ", ylabel="the weight", ylim=(0, 1.05), xlim=(0, 200))
     other.set(xlabel="step of the cosine", ylabel="the weight", ylim=(0.4, 1.08))
 
@@ -1425,7 +1469,7 @@ def label_schedules(strip, ax, other):
 
 # %% tags=["hide-input"]
 def schedules_in_words(first, ends):
-    """The description of Figure 3.10."""
+    """The description of Figure 3.11."""
     ignored, kept = ends
     return ("Three panels over 200 steps of a cosine. In the first, on a logarithmic axis, the "
             f"coefficient δ_t/η_t is flat at {first['_follows the rate'].y[0]:.1f} if the decay "
@@ -1433,7 +1477,7 @@ def schedules_in_words(first, ends):
             "is corrected. In the others a weight begins at 1. In the second the loss ignores the "
             f"weight, which ends at {ignored['follows the rate']:.2f} if the decay follows the "
             f"rate, {ignored['independent']:.2f} if it is independent, "
-            f"{ignored['corrected']:.2f} if it is corrected. In the third the loss pulls it to 1, "
+            f"{ignored['corrected']:.2f} if it is corrected. In the third the loss draws it to 1, "
             f"and it ends at {kept['follows the rate']:.2f} if the decay follows the rate, "
             f"{kept['independent']:.2f} if it is independent, {kept['corrected']:.2f} if it is "
             "corrected. Thin dotted lines show where it would rest at the rate of each step.")
@@ -1446,10 +1490,10 @@ draw_schedules(strip, ax, other), label_schedules(strip, ax, other)
 ends = [{name: figures.drawn(axes)[f"_{name}"].y[-1] for name in factors} for axes in (ax, other)]
 strip.set_title("Under SGD the penalty's coefficient stays, grows or falls")
 ax.set_title("Ignored by the loss: independent decay takes most")
-other.set_title("Pulled to 1: only following the rate keeps "
+other.set_title("The loss wants 1: only following the rate keeps "
                 f"{ends[1]['follows the rate']:.2f}")
 fig.align_ylabels()
-figures.show(fig, schedules_in_words(figures.drawn(strip), ends), number="3.10",
+figures.show(fig, schedules_in_words(figures.drawn(strip), ends), number="3.11",
              caption="The three decays begin with the same δ. Arrows show where a line leaves the "
              "frame. The numbers give the weight at the end. Thin dotted lines, below, are the "
              "resting points for the rate of each step. The independent (green) and corrected "
@@ -1458,8 +1502,8 @@ figures.show(fig, schedules_in_words(figures.drawn(strip), ends), number="3.10",
 # %% tags=["hide-input"]
 claim("03-schedule", "PyTorch's AdamW leaves the product of 1 − η_t λ: the difference is zero",
       measured=in_torch(0.1, 0.1) - left["follows the rate"][-1], equals=0, within=1e-12)
-claim("03-pulled", "After half of the cosine each pulled weight is within {:.3f} of where a "
-      "penalty with the coefficient δ_t/η_t has its minimum",
+claim("03-pulled", "Halfway, at step 100, each weight that the loss draws to 1 is within {:.3f} "
+      "of where a penalty with the coefficient δ_t/η_t has its minimum",
       measured=[pulled[name][100] - 1 / (1 + delta_max * factors[name][100] / (0.1 * cosine[100]))
                 for name in factors], equals=0, within=0.03)
 claim("03-coupled", "With 10 times the learning rate and the same λ PyTorch's AdamW decays an "
@@ -1471,7 +1515,7 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
       measured=(cosine**2).sum(), equals=75.5, within=1e-9)
 
 # %% [markdown]
-# **Under SGD with a schedule, only a decay that follows the rate keeps the resting point (Figure 3.10). An independent one moves it
+# **Under SGD with a schedule, only a decay that follows the rate keeps the resting point (Figure 3.11). An independent one moves it
 # towards 0, a corrected one towards the loss's minimum.**
 #
 # ## 3.10 In practice
@@ -1479,7 +1523,7 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 # | you have | you want | do this |
 # |---|---|---|
 # | a penalty | another program's penalty | keep $2k/c$ |
-# | AdamW | Adam + L2 | $\lambda_A=\lambda_W\cdot$ `mean_root_of` the AdamW run (3.7); in our network upwards |
+# | AdamW | Adam + L2 | $\lambda_A=\lambda_W\cdot$ `mean_root_of` the AdamW run (3.7), then search, first upwards |
 # | Adam + L2 | AdamW | $\lambda_W=\lambda_A\,/$ `mean_root_of` the Adam + L2 run; search both ways |
 #
 # - **Write five things beside every λ:** the loss (½? mean or sum?), penalty or decay, whether the
@@ -1494,7 +1538,7 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 #   first guess, because then about the same fraction of each update, and of the start, is left at the end
 #   ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698)). If it is longer, and no normalisation follows
 #   ([chapter 8](08_effective_learning_rate.ipynb)), keep λ. Then the weights come to rest where (3.5) says, and with noisy gradients η hardly moves that point (without noise
-#   it can: exercise 6). This second advice only follows from (3.5): we have not tried it on a network.
+#   it can: exercise 6). This second advice rests on (3.5) alone; we have not tried it on a network.
 # - **One reason for AdamW:** its authors found that in their form λ can be tuned almost without regard to η
 #   ([Loshchilov and Hutter, 2019](https://arxiv.org/abs/1711.05101)).
 # - **Start at common values:** with SGD and momentum $\lambda=10^{-4}$ at $\eta=0.1$
@@ -1525,8 +1569,8 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
       "weights in 1000 steps", measured=moved(torch.bfloat16), equals=0, within=1e-9)
 
 # %% [markdown]
-# **Limits.** (3.4) to (3.6) hold for symmetric, steady noise, small η and $\beta_2$ near 1, and (3.5) and (3.7) for weights
-# at rest. The rule of §3.6 was tried on one small network, whose test loss no λ improved much.
+# **Limits.** (3.4) to (3.6) hold for symmetric, steady noise, small η and $\beta_2$ near 1, (3.5) for weights at rest, (3.7) where gain equals
+# pull. The rule of §3.6 was tried on one small network, whose test loss no λ improved much.
 #
 # ## 3.11 Exercises
 #
@@ -1606,7 +1650,7 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 # <details>
 # <summary>Solution</summary>
 #
-# The left side of (3.5) is then $\pm1$, so that $|w_i| = 1/\lambda$. If the minimum lies outside, the loss pulls outward all
+# The left side of (3.5) is then $\pm1$, so that $|w_i| = 1/\lambda$. If the minimum lies outside, the loss draws it outward all
 # the way to $1/\lambda$. There a step of size η just balances the decay $\eta\lambda|w_i|$, and further out the decay wins: AdamW
 # stops at $1/\lambda$. Inside it rests only where $\bar g_i = 0$, as without a penalty. So
 # without noise AdamW's decay is a bound on the largest weight ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454)).
@@ -1634,7 +1678,7 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 # </details>
 #
 # **7.** (A network of your own.) Train it with AdamW, translate its λ with `mean_root_of`, and try this λ in Adam. Does the training loss come near?
-# (Or build that of §3.6 in PyTorch, with `pictures[0]` and `labels[0]`.)
+# (Or take that of §3.6.)
 #
 # <details>
 # <summary>Solution</summary>
@@ -1675,14 +1719,14 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 
 # %% tags=["hide-input"]
 verdict("S2-11", "convention",
-        "A choice of words. In ours a decay takes the same fraction of every vector, "
+        "A choice of words. Strictly, a decay takes the same fraction of every vector, "
         "however long. Then under plain SGD only the squared L2 norm qualifies. L1 takes the same "
         "amount from each weight.")
 verdict("S2-13", "under conditions",
         "Under plain SGD. Under Adam + L2 a weight shrinks at about ηλ divided by the size of its "
         "gradient, under AdamW at ηλ.")
 verdict("S2-14", "true",
-        f"In six programs 0.1 means λ from {min(means.values()):.1g} to {max(means.values()):.1g}; "
+        f"In six programs 0.1 means λ from {min(means.values()):.1g} to {max(means.values()):.1g}, "
         "and some multiply by the learning rate.")
 claims.verdicts()
 claims.identities()

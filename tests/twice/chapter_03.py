@@ -318,19 +318,24 @@ def smaller() -> list[float]:
     return [1 - squares("translated", k) / squares("AdamW", k) for k in range(5)]
 
 
+def grown(seed: int, k: int, r: float) -> float:
+    """The training loss of AdamW's network if all weights, but no bias, are r times as large."""
+    X, y = digits(seed)[:2]
+    layers = [
+        layer[[k]] * np.append(np.full(layer.shape[1] - 1, r), 1)[:, None]
+        for layer in adamw(seed).weights
+    ]
+    return -mean(log_softmax(scores(layers, X)[1][0], -1)[range(200), y])
+
+
+def pull(seed: int, k: int) -> float:
+    """λ Σ w² √v of AdamW's network."""
+    return landed(seed)[k] * float((decaying(adamw(seed).weights, k) ** 2).sum())
+
+
 def balance(seed: int, k: int) -> float:
     """How fast the loss falls if AdamW's weights grow in proportion, over λ Σ w² √v."""
-    X, y = digits(seed)[:2]
-    net = [layer[[k]] for layer in adamw(seed).weights]
-
-    def at(grown: float) -> float:
-        layers = [
-            layer * np.append(np.full(layer.shape[1] - 1, grown), 1)[:, None] for layer in net
-        ]
-        return -mean(log_softmax(scores(layers, X)[1][0], -1)[range(200), y])
-
-    pull = landed(seed)[k] * float((decaying(net, 0) ** 2).sum())
-    return (at(1 - 1e-5) - at(1 + 1e-5)) / 2e-5 / pull
+    return (grown(seed, k, 1 - 1e-5) - grown(seed, k, 1 + 1e-5)) / 2e-5 / pull(seed, k)
 
 
 def balances(k: int) -> list[float]:
