@@ -1101,7 +1101,7 @@ fig, grid = figures.subplots(2, 2, figsize=(6.0, 4.5), height_ratios=[1.5, 2.7])
 axes, top = grid[1], grid[0, 0].get_gridspec()[0, :]
 for ax in grid[0]:
     ax.remove()
-row = top.subgridspec(1, 4, width_ratios=[0.8, 1.5, 1.0, 2.6])
+row = top.subgridspec(1, 4, width_ratios=[0.9, 1.0, 0.9, 2.8])
 draw_direction(fig.add_subplot(row[1]), fig.add_subplot(row[3]), 0)
 
 # %% tags=["hide-input"]
@@ -1497,11 +1497,11 @@ for x, y_text, name in ((0.03, -0.1, "0"), (0.93, -0.1, "W₀, pretrained"),
                         (0.78, 0.67, "best for the new task")):
     ax.text(x, y_text, name, color=figures.GREY, fontsize=9)
 ax.text(1.28, 0.12, "adapter\ndecays", color=OF_FACTORS, va="center")
-ax.text(0.45, 0.18, "W decays", color=OF_L2)
+ax.text(0.42, 0.12, "W decays", color=OF_L2)
 for at in (1, 2, 3):
     value = f"{'λ = ' * (at == 1)}{pulls[at, 0, 0]:.1f}"
-    ax.text(whole[at, 0, 0] - 0.05, whole[at, 1, 1] + 0.01, value, color=OF_L2, fontsize=9,
-            ha="right")
+    side, aside = ("right", [-0.05, 0.01]) if at == 1 else ("left", [0.01, -0.09])
+    ax.text(*(np.diag(whole[at]) + aside), value, color=OF_L2, fontsize=9, ha=side)
     ax.text(1.08, by_adapter[at, 1, 1] - 0.02, value, color=OF_FACTORS, fontsize=9)
 ax.set(xlabel="weight that was learned before", ylabel="new weight",
        xlim=(-0.1, 1.75), ylim=(-0.15, 0.8), xticks=[0, 0.5, 1], yticks=[0, 0.2, 0.4, 0.6])
@@ -1740,7 +1740,7 @@ for ax in axes[1:]:
 axes[0].set_ylabel("singular values of the adapter")
 axes[1].set_ylabel("singular values"), axes[2].set_ylabel("singular values")
 axes[0].set_title("AdamW needs larger λ"), axes[1].set_title("It takes ≈ λ√(ab) …")
-_ = axes[2].set_title("One √v̂: on the lines")
+_ = axes[2].set_title("One √v̂: it fits")
 
 # %% tags=["hide-input"]
 left, right, one = (figures.drawn(ax) for ax in axes)
