@@ -1101,7 +1101,7 @@ fig, grid = figures.subplots(2, 2, figsize=(6.0, 4.5), height_ratios=[1.5, 2.7])
 axes, top = grid[1], grid[0, 0].get_gridspec()[0, :]
 for ax in grid[0]:
     ax.remove()
-row = top.subgridspec(1, 4, width_ratios=[0.9, 1.0, 0.9, 2.8])
+row = top.subgridspec(1, 4, width_ratios=[0.1, 1.5, 0.1, 2.4])
 draw_direction(fig.add_subplot(row[1]), fig.add_subplot(row[3]), 0)
 
 # %% tags=["hide-input"]
