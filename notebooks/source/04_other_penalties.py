@@ -1420,7 +1420,8 @@ figures.show(fig, f"The sizes of {len(curves)} ReLU units from step 50 to 1,000,
              caption="Each line is a unit of one network, coloured by v and w at the "
              "end, and dashed if v < 0. In the grey band a size is below a millionth; "
              "lines that run level there are units with v > 0, tiny near-copies of larger ones. "
-             "A line dips where v changes its sign. Left out are the first 50 steps, in which the median size falls from "
+             "A line dips where v changes its sign. Left out are the first 50 steps, in which "
+             "the median size falls from "
              f"{np.median(unit_sizes[0]):.2f} to {np.median(unit_sizes[5]):.2f}.")
 
 # %% [markdown]
