@@ -69,8 +69,8 @@ by_autograd = w_l1.detach().numpy()
 # $W = \sum_i s_i\,p_iq_i^\top$. Direction $i$ looks for the input pattern $q_i$ and answers with the output pattern $p_i$. Patterns have length 1.
 # The *singular value* $s_i\ge0$ says how strong the direction is; at $s_i = 0$ it has vanished.
 #
-# A score's target is 1 for the right class and 0 for the others, minus its mean over all images. An image's ten targets then add up to
-# zero. So do its fitted scores, and with them the entries of every $p_i$. Ten numbers with the sum zero have nine free ones, so nine directions are enough.
+# A score's target is 1 for the right class and 0 for the others, minus its mean over all images. An image's ten targets add up to
+# zero, and so do its fitted scores. Ten numbers with the sum zero have nine free ones, so nine directions are enough.
 #
 # *Predict:* how many of L1's 64 weights, and of the product's nine directions, end below a millionth?
 
@@ -147,7 +147,7 @@ claim("04-tenth", "the tenth singular value of the least-squares map is zero",
 # ## 4.2 The diamond and the circle
 #
 # Why should L1 give zeros at all? Let $w^*$ minimise loss plus penalty, and let $t$ be its penalty. Then $w^*$ has the lowest loss in the region *penalty ≤ t*: a point
-# there with a lower loss would have a lower sum.
+# there with a lower loss would have a lower loss plus penalty.
 #
 # For two weights this region is a disc under L2, and under L1 a diamond with corners on the axes (Figure 4.2).
 # Let a curve of equal loss grow from the loss's minimum $\hat w$. The point where it first touches the region is $w^*$.
@@ -215,7 +215,7 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
 #
 # ## 4.3 One weight: a fixed amount or a fixed share
 #
-# How much does a penalty take? Let a single weight have the loss $\frac12(w-z)^2$, smallest at $z$. With L1's strength κ (L2 keeps λ) we
+# How much does a penalty take? Let a single weight have the loss $\frac12(w-z)^2$, smallest at $z$. With L1's strength κ (elsewhere λ, which L2 keeps) we
 # minimise $\frac12(w-z)^2 + \kappa|w|$. *Predict:* where is the minimum if $0<z<\kappa$?
 #
 # 1. This convex function has the slope $-z+\kappa$ just right of 0, and $-z-\kappa$ just left of it. Zero is the minimum if the curve
@@ -363,11 +363,11 @@ claim("04-soft", "under L2 with λ = 1, and under both, the best is that of (4.1
 # $$\eta\,(\lambda+|g|) < 2\eta\lambda. \tag{4.3}$$
 #
 # For exact zeros, do not differentiate $|w|$. A *proximal step* takes the gradient step for the loss alone, and then
-# applies soft thresholding. It subtracts ηλ, which is η times the penalty's slope λ:
+# applies soft thresholding. It subtracts ηλ, η times the penalty's slope:
 #
 # $$w_i\;\leftarrow\;\operatorname{soft}(w_i-\eta g_i,\;\eta\lambda). \tag{4.4}$$
 #
-# Where $|g_i|<\lambda$, a whole interval goes to *exactly* 0: every $w_i$ with $|w_i|\le\eta(\lambda-|g_i|)$.
+# Where $|g_i|<\lambda$, a whole interval goes to *exactly* 0: at least every $w_i$ with $|w_i|\le\eta(\lambda-|g_i|)$.
 #
 # For the squared loss, the minimum of loss plus $\lambda\sum_i|w_i|$ is called the *Lasso* ([Tibshirani, 1996](https://doi.org/10.1111/j.2517-6161.1996.tb02080.x)).
 #
@@ -375,11 +375,14 @@ claim("04-soft", "under L2 with λ = 1, and under both, the best is that of (4.1
 # <summary>Subgradients, and when proximal steps lead to the minimum</summary>
 #
 # A subgradient ξ of $|w|$ at 0 is the slope of a line $\xi w$ that is nowhere above $|w|$. As PyTorch has $\xi = 0$, a weight that does land on 0 leaves at once: its next step is $-\eta g\ne0$.
+# All weights hop, so g still moves a little, and (4.3) holds only roughly.
 #
 # If a proximal step changes nothing, then $g_i = -\lambda\,\mathrm{sign}(w_i)$ where $w_i\ne0$, and
 # $|g_i|\le\lambda$ where $w_i = 0$. For a convex loss these are the conditions of the minimum, by the steps of §4.3 for each weight. They say that loss plus penalty falls
 # along no single weight. As the loss is convex and smooth, and the penalty a sum of convex functions of single weights, the sum then falls in no direction at all. Proximal steps lead there if η is at most one over the largest curvature
 # ([Beck and Teboulle, 2009](https://doi.org/10.1137/080716542)).
+#
+# For both penalties (4.2) takes the place of soft thresholding. Zou and Hastie call that minimum the *naive* elastic net: theirs multiplies it by $1+\lambda$ again.
 #
 # </details>
 
@@ -463,9 +466,9 @@ axes[0].text(60, -0.1, "proximal step", color=figures.PINK)
 axes[0].text(2, -0.18, "±2ηλ", color=OF_L1)
 axes[1].text(40, 0.3, "L1, constant η", color=OF_L1, ha="center")
 axes[1].text(31, 1e-4, "L1, falling η", color=figures.AMBER)
-axes[1].text(1, 1e-11, "proximal: exactly 0", color=figures.PINK)
+axes[1].text(11, 1e-15, "proximal: exactly 0", color=figures.PINK, va="center")
 axes[1].text(1, 2e-8, "below 10⁻⁶", color=figures.GREY)
-axes[1].set(xlabel="weight, from the largest", ylabel="size at the end", ylim=(1e-14, 300))
+axes[1].set(xlabel="weight, from the largest", ylabel="size at the end", ylim=(1e-17, 300))
 powers = range(-10, 3, 4)  # the axis has no place for 0: it has its own strip, with its own tick
 axes[1].set_yticks([1e-13, *(10.0**k for k in powers)], ["0", *(f"$10^{{{k}}}$" for k in powers)])
 axes[0].set_title("One hops, one lands"), axes[1].set_title("Proximal steps reach 0")
@@ -473,12 +476,12 @@ g_hop = (H @ w_lasso - q)[hopper]
 assert g_hop < 0, "steps up are not the longer ones"
 
 # %% tags=["hide-input"]
-some = np.arange(0, 4000, 20)
+some, kept_zeros = np.arange(0, 4000, 20), np.mean(counts[-1000:], 0)
 for k, (eta, color) in enumerate(((0.02, figures.PINK), (0.002, figures.SKY))):
     left_at = np.array(counts)[some, k]
     bottom.plot([0, *(some + 1)], [zero.sum(), *left_at], lw=0.8, alpha=0.55, color=color,
                 label=f"_{eta}")
-    bottom.plot([0, 4000], [left_at[-50:].mean()] * 2, lw=1.2, color=color, label=f"_{eta} mean")
+    bottom.plot([3000, 4000], [kept_zeros[k]] * 2, lw=2.2, color=color, label=f"_{eta} mean")
     bottom.text(4060, (21, 9)[k], f"η = {eta:g}", color=color, va="center")
 bottom.axhline(zero.sum(), color=figures.GREY, lw=0.8, ls="--", label="_all")
 bottom.text(2000, zero.sum() - 3, "full batches", color=figures.GREY, ha="center", va="top")
@@ -488,7 +491,7 @@ panels = (*axes, bottom)
 
 # %% tags=["hide-input"]
 drawn, right, noisy = (figures.drawn(ax) for ax in panels)
-ends = [noisy[f"_{eta}"].y[-50:].mean() for eta in (0.02, 0.002)]
+ends = [noisy[f"_{eta} mean"].y[0] for eta in (0.02, 0.002)]
 hop, falls = drawn["_hops"].y[-50:], right["_falling"].y
 at_zero = drawn["_lands"].x[drawn["_lands"].y == 0]
 figures.show(fig, "Top left, one weight that is zero in the Lasso, over 150 steps at η = 0.02. By "
@@ -499,13 +502,11 @@ figures.show(fig, "Top left, one weight that is zero in the Lasso, over 150 step
              f"{(falls < 1e-6).sum()} of {falls.size} lie below a millionth; by proximal steps "
              f"{right['_proximal zero'].y.size} are exactly zero. Below, the zeros on minibatches "
              f"begin at {noisy['_0.02'].y[0]:.0f}, and are {ends[0]:.0f} and {ends[1]:.0f} "
-             "in the mean of the last 50 points, at two level lines.", number="4.4",
-             caption="Orange weights have L1 in the loss and η = 0.02. Top left, "
-             f"g = −{-g_hop:.1f}, so that steps up, η(λ − g), are longer than steps down, "
-             "η(λ + g). All weights hop, so g still moves a little, and (4.3) holds only roughly. "
-             "For amber weights η falls along half a cosine. Pink rings and crosses are "
-             "of proximal steps; crosses, in the strip at the bottom, are exact zeros. Below, two "
-             "runs begin at the Lasso, and lose zeros that it has; one point for every 20 steps. "
+             "in the mean of the last 1,000 steps, at two level lines.", number="4.4",
+             caption="Orange weights have L1 in the loss; for amber weights η falls along half a "
+             "cosine. Pink rings and crosses are of proximal steps; crosses are exact zeros. "
+             f"Top left, g = −{-g_hop:.1f}, so that steps up, η(λ − g), are longer than steps "
+             "down. Below, two runs begin at the Lasso; one point for every 20 steps. "
              "Level lines are means of the last 1,000 steps.")
 
 # %% tags=["hide-input"]
@@ -534,14 +535,12 @@ claim("04-calm", "with a falling η, each weight below a millionth is a zero of 
       measured=w_lasso[calm], equals=0, within=1e-9)
 
 # %% tags=["hide-input"]
-late = 1000
-kept_zeros = np.mean(counts[-late:], 0)
 assert kept_zeros.max() < zero.sum() / 2, "on minibatches most zeros of the Lasso are kept"
 
 # %% [markdown]
 # On batches of 32, with η = 0.02 or 0.002, about {{kept_zeros.mean():.0f}} of the Lasso's {{zero.sum()}} zeros are left on average.
 #
-# **For exact zeros, threshold after each step, on full batches.**
+# **For exact zeros, threshold after each step, on full batches: the larger the batch, the fewer are lost.**
 
 # %% tags=["hide-input"]
 edge = torch.tensor([-1e-9, 0.0, 1e-9], dtype=torch.float64, requires_grad=True)
@@ -624,9 +623,9 @@ axes[1].set_title(f"Ridge at λ = 10: {zeros[1]} zeros")
 figures.show(fig, f"Ten weights against λ from 0.001 to 100. Left, Lasso: {zeros[0]} are exactly "
              "zero at λ = 10 (dotted). Right, ridge: all are small in the end, and "
              f"{zeros[1]} are zero at λ = 10.", number="4.5",
-             caption="Each line is one weight, trained on all patients; four are grey. Only the "
-             "Lasso's weight of HDL leaves zero again, with the other sign. The dotted "
-             "line is at λ = 10, which is not equally strong in both (exercise 2).")
+             caption="Each line is one weight, trained on all patients; four are grey. In the "
+             "Lasso one weight, that of HDL, leaves zero again as λ grows, with the other sign. "
+             "The dotted line is at λ = 10, which is not equally strong in both (exercise 2).")
 
 # %% tags=["hide-input"]
 claim("04-path", "the Lasso's path at λ = 1 and 10 is that of proximal steps", equals=0,
@@ -1081,6 +1080,7 @@ def on_unseen(parts, kept):
 fine = np.linspace(0, 0.32, 33)
 column = fine[:, None]
 rules = {"two": lambda s: np.maximum(s - column, 0), "one": lambda s: s / (1 + column),
+         "half": lambda s: s * (s > column) / 2,
          "cut": lambda s: s * (s > column)}  # as many directions as "two", not shrunk
 digit_splits = [split(digits.X, digits.y, train=300, test=len(Z) - 300, seed=seed)
                 for seed in seeds(10)]
@@ -1092,15 +1092,16 @@ at_puzzle = np.abs(fine - 0.24).argmin()
 at_cost = claims.interval(unseen["two"][:, at_puzzle])
 by_deleting = claims.interval(unseen["two"][:, 0] - unseen["cut"][:, at_puzzle])
 by_shrinking = claims.interval((unseen["cut"] - unseen["two"])[:, at_puzzle])
+weaker = (unseen["cut"] - unseen["half"])[:, at_puzzle].mean()
 lost = unseen["two"][:, 0].mean() - at_cost.mean
 assert abs(by_deleting.mean + by_shrinking.mean - lost) < 1e-9, "two parts are not the whole loss"
 
 # %% tags=["hide-input"]
-fig, grid = figures.subplots(2, 2, figsize=(6.0, 4.1), height_ratios=[1, 2.7])
+fig, grid = figures.subplots(2, 2, figsize=(6.0, 4.5), height_ratios=[1.5, 2.7])
 axes, top = grid[1], grid[0, 0].get_gridspec()[0, :]
 for ax in grid[0]:
     ax.remove()
-row = top.subgridspec(1, 4, width_ratios=[0.9, 1, 1.5, 2.8])
+row = top.subgridspec(1, 4, width_ratios=[0.1, 1.5, 0.1, 2.4])
 draw_direction(fig.add_subplot(row[1]), fig.add_subplot(row[3]), 0)
 
 # %% tags=["hide-input"]
@@ -1156,10 +1157,11 @@ figures.show(fig, "Above, the strongest direction of the fit: an image of 8 by 8
 # The puzzle is solved: {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are above 0.24, and these stay.
 #
 # The price is accuracy. For maps fitted to 300 images it falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}} at λ = 0.24.
-# **Of this, {{by_deleting.mean:.2f}} is due to cutting directions, and {{by_shrinking.mean:.2f}} to shrinking the others.**
-# One matrix loses almost nothing.
+# **Of this, {{by_deleting.mean:.2f}} is due to cutting directions, and then {{by_shrinking.mean:.2f}} to shrinking the others.**
 #
-# **Is the opening true, then? L1 makes zeros by a threshold, not by its gradient. L2 makes none where the loss uses a weight, or a direction of a single matrix, but on two factors approaches them.**
+# One matrix loses almost nothing, as a common factor hardly changes which score is largest. Soft thresholding changes the directions' *relative* strengths. Halving the kept ones instead costs only {{weaker:.2f}}.
+#
+# **Is the opening true, then? L1 makes zeros by a threshold, not by its gradient. L2 on single weights or a single matrix makes none, as it takes a share; on two factors it only approaches them.**
 
 # %% tags=["hide-input"]
 expected = np.maximum(s_hat - lams[:, None, None], 0)
@@ -1171,6 +1173,7 @@ claim("04-price-unseen", "At λ = 0.24, cutting directions lowers the accuracy o
       measured=[by_deleting.low, by_shrinking.low], above=0)
 
 # %% tags=["hide-input"]
+assert weaker < by_shrinking.mean / 4, "halving the kept directions costs much of the accuracy"
 assert np.ptp(unseen["one"].mean(0)) < 0.005, "dividing all scores changes the accuracy"
 claim("04-puzzle-s", "the puzzle's product has the singular values of (4.8)",
       measured=strengths - np.maximum(s_hat - 0.24, 0), equals=0, within=1e-6)
@@ -1328,7 +1331,7 @@ at_zero = [largest_slope(sign, bent) for sign in (1, -1)]
 # %% [markdown]
 # Scale a unit's $w$ to length 1. Call the mean of *(target − output) × ReLU(w·x)*, with a minus if $v<0$, the unit's *rate*. If its size grows by a little, δ, the loss falls by δ times the rate, and the penalty rises by λδ. **So a unit survives only if its rate reaches λ.**
 #
-# While all sizes are 0, the best unit with $v>0$ has the rate {{at_zero[0]:.3f}}, and the best with $v<0$ only {{at_zero[1]:.3f}} (by a search). We train 40 units with λ = 0.09, between the two. Under so large a λ the outputs become small, so that the best rates end near these (Figure 4.11).
+# While all sizes are 0, the best unit with $v>0$ has the rate {{at_zero[0]:.3f}}, and the best with $v<0$ only {{at_zero[1]:.3f}} (by a search). We train 40 units with λ = 0.09, between the two. Under so large a λ outputs stay small. So target − output stays near the target, and the best rates near these (Figure 4.11).
 
 # %%
 rng = np.random.default_rng(seeds(1)[0])
@@ -1416,14 +1419,13 @@ figures.show(fig, f"The sizes of {len(curves)} ReLU units from step 50 to 1,000,
              number="4.11",
              caption="Each line is a unit of one network, coloured by v and w at the "
              "end, and dashed if v < 0. In the grey band a size is below a millionth; "
-             "level lines there are tiny copies of units that stay. A line dips where v changes "
-             "its sign. Left out are the first 50 steps, in which the median size falls from "
+             "lines that run level there are units with v > 0, tiny near-copies of larger ones. "
+             "A line dips where v changes its sign. Left out are the first 50 steps, in which "
+             "the median size falls from "
              f"{np.median(unit_sizes[0]):.2f} to {np.median(unit_sizes[5]):.2f}.")
 
 # %% [markdown]
 # **All {{(~plus).sum()}} units with $v<0$ fade;** so do all such units from four other starts. At rest the best rate for $v<0$ is only {{at_end[1]:.3f}}, so none of these can stay.
-#
-# **So weight decay removes units whose rate stays below λ.**
 #
 # <details>
 # <summary>What stays, and why λ is so large here</summary>
@@ -1495,13 +1497,13 @@ ax.plot([0, 1, 1], [0, 0, 0.6], "s", ms=7, mfc="none", color=figures.GREY)
 for x, y_text, name in ((0.03, -0.1, "0"), (0.93, -0.1, "W₀, pretrained"),
                         (0.78, 0.67, "best for the new task")):
     ax.text(x, y_text, name, color=figures.GREY, fontsize=9)
-ax.text(1.28, 0.3, "adapter\ndecays", color=OF_FACTORS, va="center")
-ax.text(0.45, 0.36, "W decays", color=OF_L2, ha="right")
+ax.text(1.28, 0.12, "adapter\ndecays", color=OF_FACTORS, va="center")
+ax.text(0.42, 0.12, "W decays", color=OF_L2)
 for at in (1, 2, 3):
-    ax.text(whole[at, 0, 0] + 0.01, whole[at, 1, 1] - 0.09, f"{pulls[at, 0, 0]:.1f}", color=OF_L2,
-            fontsize=9)
-    ax.text(1.08, by_adapter[at, 1, 1] - 0.02, f"{pulls[at, 0, 0]:.1f}", color=OF_FACTORS,
-            fontsize=9)
+    value = f"{'λ = ' * (at == 1)}{pulls[at, 0, 0]:.1f}"
+    side, aside = ("right", [-0.05, 0.01]) if at == 1 else ("left", [0.01, -0.09])
+    ax.text(*(np.diag(whole[at]) + aside), value, color=OF_L2, fontsize=9, ha=side)
+    ax.text(1.08, by_adapter[at, 1, 1] - 0.02, value, color=OF_FACTORS, fontsize=9)
 ax.set(xlabel="weight that was learned before", ylabel="new weight",
        xlim=(-0.1, 1.75), ylim=(-0.15, 0.8), xticks=[0, 0.5, 1], yticks=[0, 0.2, 0.4, 0.6])
 _ = ax.set_title("Decay pulls an adapter to W₀ …")
@@ -1557,7 +1559,7 @@ assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)],
 #
 # ## 4.11 How little AdamW takes
 #
-# How much does decay take, given time? For whitened inputs (4.8) holds again, for the change $UV^\top$. The $\hat s_i$ are then singular values of the change that the data want: the new task's $\hat W$ minus $W_0$. So SGD takes λ from each.
+# How much does decay take, given time? For whitened inputs (4.8) holds for the change $UV^\top$. The $\hat s_i$ are then singular values of the change that the data want: the new task's $\hat W$ minus $W_0$. So SGD takes λ from each.
 #
 # AdamW divides each entry's gradient by $\sqrt{\hat v}$, the root mean square of its recent values ([chapter 3](03_one_lambda_many_meanings.ipynb); $\hat v$ is not the factor $V$). Decay is not divided. *Predict:* how much larger must AdamW's λ be, to take as much as SGD?
 #
@@ -1567,7 +1569,7 @@ assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)],
 #
 # $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
 #
-# SGD has $a = b = 1$. AdamW's $\sqrt{ab}$ is a typical gradient entry's size, here about {{below: typical.min():.2f}} to {{below: typical.max():.2f}}. It is known only after training, so (4.10) can be checked, but not used to predict.
+# SGD has $a = b = 1$. AdamW's $\sqrt{ab}$ is a typical gradient entry's size, here about {{below: typical.min():.2f}} to {{below: typical.max():.2f}}. It is known only after training, so (4.10) does not predict.
 #
 # <details>
 # <summary>Proof, and why √(ab) depends on λ</summary>
@@ -1579,9 +1581,9 @@ assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)],
 #    in §4.7, a point of rest that is no saddle then solves (4.8) with $\lambda\sqrt{ab}$ for λ. ∎
 #
 # From λ = {{below: adam_lams[1]:.0f}} to {{below: adam_lams[3]:.0f}} $\sqrt{ab}$ grows by a factor of {{below: typical[3] / typical[1]:.1f}}, and falls again when little is left of the adapter.
-# Decay stops the weights short of the loss's minimum, and the further from it, the larger $E$. So $\sqrt{ab}$ grows with λ at first. But the gradients are $EV$ and $E^\top U$: when little is left of the factors, they are small.
+# Decay holds the weights away from the loss's minimum. The larger λ, the further away they stay, and the larger is $E$. So $\sqrt{ab}$ grows with λ at first. But the gradients are $EV$ and $E^\top U$: when little is left of the factors, they are small.
 #
-# If $\sqrt{\hat v}$ differs between entries, we let $a$ be its mean over those of $U$, weighted by the squared entries of $U$, and $b$ the same for $V$. Then steps 1 and 2 hold only in a sum over entries:
+# If $\sqrt{\hat v}$ differs between entries, we let $a$ be its mean over those of $U$, weighted by the squared entries of $U$, and $b$ the same for $V$. Then the equations of step 2 need not hold entry by entry, only after multiplying by the factor and adding up:
 # $\langle E, UV^\top\rangle = -\lambda a\lVert U\rVert_F^2 = -\lambda b\lVert V\rVert_F^2$. What single directions lose may differ.
 #
 # </details>
@@ -1738,8 +1740,8 @@ for ax in axes[1:]:
     ax.set(xlim=(-0.03, 0.68), xlabel="λ√(ab),\nmeasured in each run", xticks=[0, 0.2, 0.4, 0.6])
 axes[0].set_ylabel("singular values of the adapter")
 axes[1].set_ylabel("singular values"), axes[2].set_ylabel("singular values")
-axes[0].set_title("Larger λ for AdamW"), axes[1].set_title("It takes ≈ λ√(ab) …")
-_ = axes[2].set_title("… closer: one √v̂")
+axes[0].set_title("AdamW needs larger λ"), axes[1].set_title("It takes ≈ λ√(ab) …")
+_ = axes[2].set_title("One √v̂: it fits")
 
 # %% tags=["hide-input"]
 left, right, one = (figures.drawn(ax) for ax in axes)
@@ -1754,10 +1756,7 @@ figures.show(fig, "Three panels with the four singular values of an adapter; bar
              "below its line. Right, marks of runs with one √v̂ per factor lie on the lines.",
              number="4.13",
              caption="Each shape of mark is one of four directions; marks are means of five runs, "
-             "bars their ranges. The task asks for four directions. A fifth singular value of the "
-             "adapter, which should be zero, ends at "
-             f"{residue[1:4].min():.3f} to {residue[1:4].max():.3f} under AdamW at λ = 1 to 10, "
-             "and at zero under SGD. Middle and right, marks stand at λ√(ab) of their runs; "
+             "bars their ranges. Middle and right, marks stand at λ√(ab) of their runs; "
              "numbers tell λ. Light blue: AdamW with one √v̂ per factor, the root of the mean of "
              "its entries' v̂.")
 
@@ -1775,9 +1774,11 @@ assert (each[4:, 0] > by_rule[4:]).all(), "at large λ the strongest loses no mo
 #
 # At larger λ the strongest direction loses more, because $\sqrt{\hat v}$ differs between entries. With a single one for each factor (right), all means lie within {{off_lines:.3f}} of the lines.
 #
+# The task asks for four directions. A fifth singular value of the adapter, which should be zero, ends at {{residue[1:4].min():.3f}} to {{residue[1:4].max():.3f}} under AdamW at λ = {{adam_lams[1]:.0f}} to {{adam_lams[3]:.0f}}, and at zero under SGD.
+#
 # </details>
 #
-# **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD,** here {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times.
+# **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD** ($\sqrt{ab}$ at the λ in question), here {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times.
 
 # %% tags=["hide-input"]
 claim("04-adamw-small", "At λ = 1 AdamW takes only {:.4f} from each singular value of the adapter, "
@@ -1828,14 +1829,14 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # |Lasso; proximal steps, full batches|λ|yes|the same|
 # |elastic net; the same steps|κ, then a share|yes|κ as for the Lasso, λ as for ridge|
 # |decay of two factors, SGD|λ per direction|approached|above the $\hat s_i$ of the directions to remove, below those to keep; if inputs are not whitened, below $\lVert E\rVert_2$|
-# |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|amount$/(2\sqrt{ab})$, with $\sqrt{ab}$ of a run without decay (decay can raise it about twofold); then correct|
+# |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|start with amount$/(2\sqrt{ab})$, with $\sqrt{ab}$ of a run without decay, as decay can about double it; then correct|
 #
 # - **To keep few inputs, use the Lasso** (in PyTorch: exercise 5); among near-copies, the elastic net; if all may matter, ridge (exercise 6).
-# - The Lasso also shrinks what it keeps. Training the kept weights again without a penalty may predict worse (by {{100 * refit:.0f}} % in the table of §4.5): compare both on the validation part.
+# - The Lasso also shrinks what it keeps. Training the kept weights again without a penalty may predict worse (by {{100 * refit:.0f}} % in §4.5): compare both on the validation part.
 # - **On an adapter, compare $1/(2\eta\lambda)$ with the number of steps:** if much larger, decay does little.
 # - On minibatches, *prune* for exact zeros: set the smallest weights to zero after training, and check the loss.
 #
-# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. Two things hold for any inputs: decay pulls towards $W_0$, and for a convex loss under SGD nothing is left of the adapter above $\lVert E\rVert_2$ (taken at $W_0$).
+# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. For any inputs decay pulls towards $W_0$, and for a convex loss under SGD nothing of the adapter is left above $\lVert E\rVert_2$ (at $W_0$).
 
 # %% tags=["hide-input"]
 z = np.array([3, -0.5, 1])
@@ -1897,7 +1898,7 @@ assert differ.min() > 0.01, "before, every output differs from digit to digit"
 #
 # </details>
 #
-# **3.** (Read a log.) An adapter of rank 5 was trained to rest by SGD with `weight_decay=0.1` on whitened inputs. The log shows singular values of $UV^\top$: 0.812, 0.344, 0.051, 0.000 and 0.000. What did the data want? And if the library uses $W = W_0+\frac12UV^\top$?
+# **3.** (Read a log.) An adapter of rank 5 was trained to rest by SGD with `weight_decay=0.1` on whitened inputs. The log shows singular values of $UV^\top$: 0.812, 0.344, 0.051, 0.000 and 0.000. Which singular values did the data want? And if the library uses $W = W_0+\frac12UV^\top$?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1943,13 +1944,15 @@ class ProxSGD(torch.optim.Optimizer):
 # w.copy_(z.sign() * (z.abs() - group["lr"] * group["l1"]).clamp(min=0))
 # ```
 #
-# With `lr=0.02` and `l1=5`, 1,000 steps on the loss without its penalty make 53 of the 64 exactly zero, as in the Lasso. Weights that are to stay free, such as
+# With `lr=0.02` and `l1=5`, 1,000 steps on the loss without its penalty make 53 of the 64 exactly zero, as in the Lasso. (The loss is half the *mean* square.) Weights that are to stay free, such as
 # biases, go into a group with `l1` 0. To find (4.5), centre the targets, set all weights to zero, call `backward()`, and take `w.grad.abs().max()`.
+#
+# Under Adam the threshold needs the same division as the gradient: $\eta\lambda/\sqrt{\hat v}$, entry by entry.
 #
 # </details>
 #
 # **6.** (Predict, then run: §4.5.) Does ridge or the Lasso win if 5 of the 64 inputs matter? And if all do?
-# Use §4.5's `choose_and_test` on the splits `made_up(5, k)` and `made_up(64, k)` for `k` in `range(20)`.
+# Use `choose_and_test` on the splits `made_up(5, k)` and `made_up(64, k)` for `k` in `range(20)`.
 
 # %%
 def made_up(count, k):
