@@ -390,6 +390,8 @@ claim("11-span", "Of the published recipes that train from scratch OLMo 2 1B has
 claim("11-tokens", "N/√k of each of the seven language models lies between ⅛ and 2, where the "
       "recipe's tries for one pass begin and end; the smallest is {:.2f}",
       measured=of_root, between=(1 / 8, 2))
+
+# %% tags=["hide-input"]
 claim("11-short", "The two short image recipes have an N of {:.1f} at most; each longer one has "
       "more",
       measured=[counts[name] for name in short], below=min(counts[name] for name in vision))
@@ -470,7 +472,7 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 #
 # How much can you lose if you run the bold $N$ once? At the best η tried, at most {{below: up(max(bold_at_best)):.2f}} of loss in our ten small runs; at a poor η up to {{below: up(max(bold_costs)):.2f}} or more (§11.7).
 #
-# **Is λ = $N/S$ frighteningly large?** In a short run it can be far above the usual 0.1, and yet a step takes off only the share ηλ. If you type less, even 0, you lose little *at the best η:* in the same ten runs no smaller $N$ cost more than {{below: max(upto_one, upto_four):.2f}}. But at an η too small λ = 0 once cost {{below: up(of_40[0] - of_40.min()):.2f}}, and the bold $N$ there {{below: up(of_40[4] - of_40.min()):.2f}}.
+# **Is λ = $N/S$ frighteningly large?** In a short run it can be far above the usual 0.1, and yet a step takes off only the share ηλ. If you type less, even 0, you lose little *at the best η:* in the same ten runs no smaller $N$ cost more than {{below: max(upto_one, upto_four):.2f}}. But where η was too small λ = 0 once cost {{below: up(of_40[0] - of_40.min()):.2f}}, and the bold $N$ {{below: up(of_40[4] - of_40.min()):.2f}}.
 #
 # **Check** first that no bias and no scale of a norm decays, and that λ times the sum of η is your $N$. After it an audit tells what λ did to each tensor (§11.6).
 #
@@ -482,7 +484,7 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 # The rows of language and images copy what others typed. The language models are within a factor of {{scatter:.1f}} of the bold $N$. The short image recipes have {{counts["cifar10-fast"]:.1f}} and {{counts["airbench94"]:.1f}}, the longer ones {{min(counts[name] for name in vision):.0f}} to {{max(counts[name] for name in vision):.0f}}.
 # With many passes BERT has less ($N = {{counts["BERT"]:.1f}}$ at $k$ = {{bert / 340e6:.0f}} to {{bert / 110e6:.0f}}), but the best λ was once about 30 times the usual one ([Kim et al., 2025](https://arxiv.org/abs/2509.14786)), and Lovelace et al. ([2026](https://arxiv.org/abs/2605.01640)) find a best λ an order of magnitude above the usual one.
 #
-# In our stored small runs, at whatever η, the best of the $N$ tried was between {{below: 1 / nearest:.0f}} times smaller and {{below: furthest:.0f}} times larger than the bold one (§11.4). Both are ends of what we tried, so it may be further off. In the run with the {{below: 1 / nearest:.0f}} the choice hardly mattered: all $N$ up to 1 were equally good, within {{below: of_slow[:4].max() - of_slow.min():.3f}}. In one other of these runs, and on the digits of §11.7, the lowest loss was at λ = 0.
+# In our stored small runs, at whatever η, the best of the $N$ tried was between {{below: 1 / nearest:.0f}} times smaller and {{below: furthest:.0f}} times larger than the bold one (§11.4). Both are ends of what we tried, so it may be further off. In the run that was {{below: 1 / nearest:.0f}} times smaller the choice hardly mattered: all $N$ up to 1 were equally good, within {{below: of_slow[:4].max() - of_slow.min():.3f}}. In one other of these runs, and on the digits of §11.7, the lowest loss was at λ = 0.
 #
 # </details>
 
@@ -493,8 +495,11 @@ rows = {"language": (1 / 8, 1 / 2, 2), "language, passes": (1 / 8, 1 / 2, 2, 8),
 few_of_images = 50  # a border between the passes of the short and of the longer recipes
 assert max(epochs[name] for name in short) < few_of_images < low.x[0], "none is in between"
 cifar = forgettings(0.1, 1, factors_of(11_730, cosine), momentum=0.9)  # S of the example
-assert abs(cifar / 5865 - 1) < 1e-3 and rows["images"][1] == 4
+assert abs(cifar / 5865 - 1) < 1e-3, "as worked"
+assert rows["images"][1] == 4, "the bold one"
 cifar_passes = 11_730 * 128 // 50_000  # in batches of 128
+
+# %% tags=["hide-input"]
 fewest_runs = 3 * min(map(len, rows.values()))  # three seeds
 most_runs = 3 * (max(map(len, rows.values())) + 1)  # a fallback that is none of them
 assert all(4 * a == b for tried in rows.values() for a, b in pairwise(tried)), "by fours"
@@ -1132,11 +1137,15 @@ claim("11-matters", "With 4,000 signals, in the five stored seeds, N = 4 makes f
 claim("11-stake", "At η = 0.81 the best N saves {:.2f} of loss or more against λ = 0, in each of "
       f"six runs of signals; at the good η = 0.27 it saves {at_good.max():.2f} at most",
       measured=at_large, above=at_good.max())
+
+# %% tags=["hide-input"]
 claim("11-each", "At η = 0.27, in each of the five runs, N = 4 has less mean loss than λ = 0 and "
       "than N = 1, by {:.3f} at least", measured=better[..., 0], above=0)
 claim("11-each", "At η = 0.27, in each of the five runs, N = 4 makes fewer errors than λ = 0 and "
       "than N = 1, by {:.1f} points at least",
       measured=100 * better[..., 1], above=0)
+
+# %% tags=["hide-input"]
 claim("11-errors", "At η = 0.03, averaged over the five runs, N = 16 makes {:.1f} more errors in a "
       "hundred signals than λ = 0", measured=more_wrong.mean(), above=0)
 
@@ -1654,6 +1663,8 @@ claim("11-much", "On the validation digits N = 4 has {:.2f} more loss than the d
 claim("11-wrong", f"On the validation digits the rule with the wrong η, λ = {wrong_lam:.1f}, has "
       f"{{:.2f}} more loss than the rule with the right η, λ = {right_lam:.1f}",
       measured=of_wrong.mean, above=0)
+
+# %% tags=["hide-input"]
 claim("11-text", "On the validation sonnets the bold N has {:.3f} less loss than the default λ "
       "of 0.01",
       measured=on_text.mean, above=0)
@@ -1790,6 +1801,8 @@ claim("11-nothing", "At the best η tried N = ¼, N = 1 and λ = 0 (for digits t
       measured=[*costs[:, :2].ravel(), *of_nothing], below=costs[5, 2])
 claim("11-digits", "On the digits in 20 passes, at the best η tried, N = 4 has {:.2f} more loss "
       "than N = 1", measured=digits_four.mean, above=0)
+
+# %% tags=["hide-input"]
 claim("11-long", "On 500 signals and on 200 digits, in 20 and in 40 passes, each at the best η "
       "tried, N = 4 ends within {:.2f} of the lowest loss; on the digits N = 16 ends "
       f"{of_long[2:, 5].min():.2f} above it or more",
