@@ -278,9 +278,9 @@ figures.show(fig, "Mean of 5000 weights that start at 1 and get random gradients
              f"Right: with AdamW all three fall to about {all_three:.2f}, on one line, "
              "on which the dots (1 − ηλ)ᵗ lie.", number="0.2",
              caption="Black dots: the expected decay. On the left this supposes that √v equals "
-             "the gradients' scale. At scale 1 the decay is a little slower, because v also contains λw. At scale "
-             "0.1 λw is larger than the gradients at first, so no dots are drawn. On the right "
-             "three lines coincide.")
+             "the gradients' scale. At scale 1 the decay is a little slower, because v also "
+             "contains λw. At scale 0.1 λw is larger than the gradients at first, so no dots are "
+             "drawn. On the right three lines coincide.")
 
 # %% [markdown]
 # In Figure 0.2 a step of Adam (left) multiplies the mean weight by about $1-\eta\lambda/\sqrt v$: the smaller the gradients, the faster the decay. Under AdamW (right) all three means fall alike.
@@ -975,11 +975,11 @@ figures.show(fig, "The network under AdamW without momentum, η = 0.01 and λ = 
              f"{parts[0]} η²; noise would add {bars['noise'].y[0]:.0f} η². "
              "Bottom: arrows for the weights w and a step Δ, at a right angle and at a smaller "
              "one: in the second case the sum is clearly longer than w.", number="0.7",
-             caption="One seed. Solid lines: the run with decay. Bars: the second half of that run; "
-             "the third layer still grows there. The dark part of a bar is the "
-             "mean of Δ², the pale part, the push, is 2a times that of wΔ. The arrows are not to "
-             "scale, as the true angles are much nearer to 90°: over the second half, the cosine "
-             f"between steps and weights is {angles} in the three layers. A dotted arc marks the length of w.")
+             caption="One seed. Solid lines: the run with decay. Bars: the second half of that "
+             "run; the third layer still grows there. The dark part of a bar is the mean of Δ², "
+             "the pale part, the push, is 2a times that of wΔ. The arrows are not to scale, as the "
+             "true angles are much nearer to 90°: over the second half, the cosine between steps "
+             f"and weights is {angles} in the three layers. A dotted arc marks the length of w.")
 
 # %% tags=["hide-input"]
 assert product[2] > 2 * product[:2].max() > 0, "the third layer is not pushed most"
