@@ -39,8 +39,7 @@ def train(w, lam, hidden, y, lr=1.0, steps=3000):
 
 
 # %%
-from l2lib import claims, figures
-from l2lib.claims import claim, seeds  # seeds(n): n fixed numbers that start random draws
+from l2lib.claims import seeds  # seeds(n): n fixed numbers that start random draws
 
 torch.set_default_dtype(torch.float64)  # 64 bits, so that your digits match the printed ones
 torch.set_num_threads(1)  # one core is fastest for arrays as small as these
@@ -102,6 +101,10 @@ typical = gain.argsort()[10]  # in the middle of the twenty
 assert (gain < gain[typical]).sum() == (gain > gain[typical]).sum() + 1, "not in the middle"
 
 # %% tags=["hide-input"]
+from l2lib import claims, figures
+from l2lib.claims import claim
+
+
 def draw_fits(left, right):
     left.plot(x, curve, "--", color=figures.GREY, lw=1.4, label="truth")
     left.plot(x[::10], targets[typical], "o", color=figures.GREY, ms=4, label="examples")
@@ -110,7 +113,7 @@ def draw_fits(left, right):
         left.plot(x, fits[typical, :, shown[lam]], color=color, label=name)
         right.plot(lam or 5e-5, errors[:, shown[lam]].mean(), "o", color=color, ms=7, label=name)
     right.plot(5e-5, own_errors[:, 0].mean(), "o", color="C1", mfc="white", ms=7, label="_own")
-    right.plot(5e-5, limits[:, 0].mean(), "^", color="C1", mfc="white", ms=7, label="_limit")
+    right.plot(5e-5, limits[:, 0].mean(), "^", color="C1", ms=7, label="_limit")
     right.plot(lams[1:], errors[:, 1:].mean(0), color="black", label="new")
     right.plot(lams[1:], own_errors[:, 1:].mean(0), "--", color="black", label="own")
     right.axhline(sigma**2, color=figures.GREY, ls=":", lw=1.4, label="_floor")
@@ -131,6 +134,7 @@ def label_fits(left, right):
                                      ("training error", 4.5e-4, 0.045, "black"),
                                      ("noise", 4e-5, 0.205, figures.GREY),
                                      (f"{end[0]:.2f}", 4.2e-5, 0.41, "C1"),
+                                     (f"{means['_own'].y[0]:.2f}", 4.2e-5, 0.11, "C1"),
                                      (f"{at_limit:.2f} without stopping", 8e-5, 0.5, "C1"),
                                      (f"{end[0.01]:.2f}", 5e-3, 0.27, "C0"),
                                      (f"{end[1]:.2f}", 0.5, 0.63, "C2")):
@@ -152,8 +156,8 @@ figures.show(fig, f"Left: {shown_fits['examples'].x.size} noisy examples of a si
              f"{end[1]:.2f} with λ = 1; its unavoidable part, the noise, is "
              f"{means['_floor'].y[0]:.2f}. Without decay and without stopping it would be "
              f"{at_limit:.2f} (triangle).", number="0.1",
-             caption="Left: the middle one of twenty networks, when they are ordered by how much "
-             "λ = 0.01 lowers their test error. Right: the mean of all twenty networks after 3000 "
+             caption="Left: a typical one of the twenty networks: λ = 0.01 lowers its test error "
+             "by a middling factor. Right: the mean of all twenty networks after 3000 "
              "steps. The triangle is what training without decay would reach if it never stopped: "
              "stopping early protects, too (Exercise 5).")
 
@@ -164,6 +168,13 @@ figures.show(fig, f"Left: {shown_fits['examples'].x.size} noisy examples of a si
 # <summary>Does a little decay cost anything?</summary>
 #
 # Yes: on examples without noise, λ = {{lams[little]:g}} makes the curve's hill and valley {{100 * flatter:.0f}} % too flat. The noise that it keeps out would cost more.
+#
+# </details>
+#
+# <details>
+# <summary>Is that all that decay is for?</summary>
+#
+# Large models that see their data once hardly overfit. For them decay helps training itself ([D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415)), perhaps because it sets the size of a step *relative to the weights* ([Kosson et al., 2024](https://arxiv.org/abs/2305.17212)).
 #
 # </details>
 #
@@ -180,8 +191,6 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
       measured=trained[..., little] - minima[..., little], equals=0, within=1e-9)
 
 # %% [markdown]
-# Large models that see their data once hardly overfit. For them decay helps training itself ([D'Angelo et al., 2024](https://arxiv.org/abs/2310.04415)), perhaps because it sets the size of a step *relative to the weights* ([Kosson et al., 2024](https://arxiv.org/abs/2305.17212)).
-#
 # **A little decay keeps a network from learning noise; too much also keeps it from learning the curve.**
 #
 # ## 0.2 Where does λ enter the training step?
@@ -196,7 +205,7 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
 #
 # Each step multiplies all weights by the same factor, a little below 1: hence *weight decay*. Without a gradient a weight falls to $1/e$ of its value in about $1/(\eta\lambda)$ steps: {{1 / (0.5 * 0.003):.0f}} for the η = 0.5 and λ = 0.003 of §0.3.
 #
-# **Adam** keeps for each weight a running mean $v$ of its squared gradients, and divides the gradient by $\sqrt v$. So all weights make steps of similar size. (We leave out smaller corrections and *momentum*, which lets a gradient act in later steps, too.) Because of this division it matters where λ enters:
+# **Adam** keeps for each weight a running mean of its squared gradients, $v\leftarrow0.999\,v+0.001\,g^2$, and divides the gradient by $\sqrt v$. So all weights make steps of similar size. (We leave out smaller corrections and *momentum*, which lets a gradient act in later steps, too.) Because of this division it matters where λ enters:
 #
 # - **Coupled** decay, in `torch.optim.Adam`, adds $\lambda w$ to the gradient, so the decay is divided by $\sqrt v$, too: $w\leftarrow w-\eta\,(g+\lambda w)/\sqrt v$, where $v$ averages $(g+\lambda w)^2$.
 # - **Decoupled** decay, in `torch.optim.AdamW`, shrinks the weight directly: $w\leftarrow(1-\eta\lambda)\,w-\eta\,g/\sqrt v$, where $v$ averages $g^2$.
@@ -268,10 +277,10 @@ figures.show(fig, "Mean of 5000 weights that start at 1 and get random gradients
              "scale 1, as λw enters v, too. "
              f"Right: with AdamW all three fall to about {all_three:.2f}, on one line, "
              "on which the dots (1 − ηλ)ᵗ lie.", number="0.2",
-             caption="Black dots: the decay expected, on the left if √v equals the gradients' "
-             "scale. At scale 1 the decay is a little slower, because v also contains λw. At scale "
-             "0.1 λw is larger than the gradients at first, so no dots are drawn. On the right "
-             "three lines coincide.")
+             caption="Black dots: the expected decay. On the left this supposes that √v equals "
+             "the gradients' scale. At scale 1 the decay is a little slower, because v also "
+             "contains λw. At scale 0.1 λw is larger than the gradients at first, so no dots are "
+             "drawn. On the right three lines coincide.")
 
 # %% [markdown]
 # In Figure 0.2 a step of Adam (left) multiplies the mean weight by about $1-\eta\lambda/\sqrt v$: the smaller the gradients, the faster the decay. Under AdamW (right) all three means fall alike.
@@ -391,7 +400,7 @@ def draw_shares(left, right):
     left.plot(1530, 1 / 3, "<", color="black", ms=7, clip_on=False, label="_third")
     left.set(title="SGD: equal shares", ylabel="share of the squared norm", ylim=(-0.03, 1))
     right.set(title="AdamW: unequal shares", ylabel=" ", ylim=(-0.03, 1))
-    keys = "◂ equal shares", "◂ fraction of all weights"
+    keys = "◂ equal shares", "coloured ◂: fraction of all weights"
     for ax, words in zip((left, right), keys, strict=True):
         ax.text(0.98, 0.88, words, ha="right", va="top", transform=ax.transAxes, color="black")
     for ax in (left, right):
@@ -472,7 +481,7 @@ claim("00-balance", "After training with SGD, the largest squared norm of a laye
       measured=at_end.max(0) / at_end.min(0), below=1.1)
 
 # %% [markdown]
-# Under AdamW (top right) the second answer comes closest, shares by number of weights: in the second half of training they are {{below: 100 * mean_share[0].mean():.0f}}, {{below: 100 * mean_share[1].mean():.0f}} and {{below: 100 * mean_share[2].mean():.0f}} % instead of {{100 * of_weights[0]:.0f}}, {{100 * of_weights[1]:.0f}} and {{100 * of_weights[2]:.0f}} %. Equal RMS would give exactly these fractions. And the RMS do become similar, within a factor of about two (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half of training about {{below: ratios.mean():.2f}} times. It slowly rises: after eight thousand steps it is about two, and the first two layers have nearly the same squared norm.
+# Under AdamW (top right) the second answer comes closest, shares by number of weights: in the second half of training they are {{below: 100 * mean_share[0].mean():.0f}}, {{below: 100 * mean_share[1].mean():.0f}} and {{below: 100 * mean_share[2].mean():.0f}} % instead of {{100 * of_weights[0]:.0f}}, {{100 * of_weights[1]:.0f}} and {{100 * of_weights[2]:.0f}} %. Equal RMS would give exactly these fractions. And the RMS do become similar, within a factor of about two (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half of training about {{below: ratios.mean():.2f}} times, and later more (Limits, §0.6).
 #
 # <details>
 # <summary>Is it decay that makes them similar?</summary>
@@ -518,11 +527,11 @@ claim("00-sum", "The layers' shares add up to 1, and so do the marked fractions"
       measured=[*at_start.sum(0), *at_end.sum(0), marked.sum(), thirds], equals=1, within=1e-9)
 
 # %% [markdown]
-# **In this network SGD makes the layers' shares equal, and AdamW makes their RMS similar, even without decay.**
+# **In this network SGD with decay makes the layers' shares equal. AdamW makes their RMS similar, with decay or without.**
 #
 # ## 0.4 Why does SGD make the layers equal?
 #
-# Make one layer larger and the next smaller by the same factor: the network still computes the same function, but the penalty changes (Figure 0.4).
+# Make one layer larger and the next smaller by the same factor: what changes (Figure 0.4)?
 #
 # 1. Multiply a layer's weights by some $c>0$, and divide the next layer's weights by $c$. Since $\operatorname{relu}(cz)=c\operatorname{relu}(z)$, this changes neither
 #    the network's function (left) nor the loss.
@@ -633,8 +642,8 @@ added = (-2 * (1 - 0.5 * 0.003) * 0.5 * inner[..., :50]).sum("step")  # five see
 assert (added[:, 2] > 3 * first.norm[:, 2, 0] ** 2).all(), "the loss adds little to the third layer"
 
 # %% tags=["hide-input"]
-claim("00-same", "By the middle term of point 5 in §0.4, the loss adds the same to each "
-      "layer's squared norm",
+claim("00-same", "⟨W, g⟩, added up over 50 steps, is the same for all layers (§0.4, point 4): "
+      "the difference is 0",
       measured=added - added[:, :1], equals=0, within=1e-9)
 
 # %% tags=["hide-input"]
@@ -656,7 +665,7 @@ def draw_time(left, right):
                label="law")
     t = round(1 / (2 * 0.5 * 0.003))
     right.plot(t, (1 - 0.5 * 0.003) ** (2 * t), "o", color="black", ms=5, label="_e")
-    left.set(title="Small layers catch up …", ylabel="squared norm", ylim=(0, 105))
+    left.set(title="Layers approach each other …", ylabel="squared norm", ylim=(0, 105))
     right.set(title="… differences fade slowly", yscale="log", ylim=(0.008, 1.3))
     right.set_ylabel("fraction of the difference left")
     right.set_yticks([0.01, 0.1, 1], ["1 %", "10 %", "100 %"]), right.minorticks_off()
@@ -703,12 +712,12 @@ assert squares.step[4] == 100, "another step's differences"
 assert (lifted[names[0]].at(25) < lifted[names[0]].at(0)).all(), "the first layer does not dip"
 
 # %% [markdown]
-# In Figure 0.5 (right) the differences fade slowly, by decay. At the end {{100 * parts[..., -1].mean():.1f}} % is left, although decay alone would leave {{100 * fading["law"].y[-1]:.1f}} %. The other {{100 * (parts[..., -1].mean() - fading["law"].y[-1]):.1f}} % comes from the last term of (0.2), because the first layer's gradient is on average the larger one. Because our network fits its examples, its gradients shrink, so the last term fades, and decay can bring $D$ towards zero.
+# In Figure 0.5 (right) the differences fade slowly, by decay. At the end {{100 * parts[..., -1].mean():.1f}} % is left, although decay alone would leave {{100 * fading["law"].y[-1]:.1f}} %. The rest comes from the last term of (0.2). Because our network fits its examples, its gradients shrink, so the last term fades, and decay can bring $D$ towards zero.
 #
 # <details>
 # <summary>Where does the difference end?</summary>
 #
-# In the long run the last term adds as much as decay takes in a step, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. If the gradients are as large as before, a smaller η leaves a smaller $D$, but needs more steps. With wrong labels or small batches the gradients remain large, and so does $D$ (Exercise 6).
+# At the end of our runs the last term leaves {{100 * (parts[..., -1].mean() - fading["law"].y[-1]):.1f}} % of the difference, because the first layer's gradient is on average the larger one. In the long run it adds as much as decay takes in a step, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. If the gradients are as large as before, a smaller η leaves a smaller $D$, but needs more steps. With wrong labels or small batches the gradients remain large, and so does $D$ (Exercise 6).
 #
 # </details>
 #
@@ -732,7 +741,7 @@ claim("00-time", f"After {nearest} steps decay alone would leave {law:.3f} of ea
 #
 # ## 0.5 What does AdamW make equal?
 #
-# AdamW does not minimise loss plus penalty, so §0.4 does not apply. It divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So, averaged over many steps and leaving decay aside, the steps of all layers have about the same RMS: near $\eta$, unless the gradients have just become much smaller. Does this make the weights' RMS equal, too?
+# AdamW does not minimise loss plus penalty, so §0.4 does not apply. It divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So the steps of all layers have about the same RMS, near $\eta$ (without the decay part, and averaged over many steps). Only just after gradients have shrunk are the steps smaller. Does this make the weights' RMS equal, too?
 #
 # **First, noise.** Let gradients be only noise: independent at every step, always of the same distribution, and symmetric about zero. Let $\overline{w^2}$ be the mean square of many such weights, and Δ the part of a step that the gradients make.
 #
@@ -939,12 +948,12 @@ draw_step(low, 0, 1), draw_step(low_right, 0.6, 0.8)
 low.set(title="Noise: at a right angle")
 low_right.set(title="Network: partly along w")
 low.set_xlabel("adds Δ² on average", loc="left")
-low_right.set_xlabel("adds Δ² + 2wΔ, on average", loc="left")
+low_right.set_xlabel("adds Δ² + 2wΔ on average", loc="left")
 for ax, words, at, up, color in ((left, "η = 0.01, λ = 0.6", 330, 0.02, figures.GREY),
                                  (left, "solid: with decay, dotted: without", 40, 0.375, "black"),
                                  (left, "first", 84, 0.232, "C0"),
-                                 (left, "third", 400, 0.256, "C2"),
-                                 (left, "second", 50, 0.04, "C1"),
+                                 (left, "third", 420, 0.176, "C2"),
+                                 (left, "second", 68, 0.06, "C1"),
                                  (left, "(0.3)", 600, 0.068, "black"),
                                  (right, "pale: push along\nthe weights", -0.4, 4.7, "black"),
                                  (right, "dark: squared\nsteps", -0.4, 3.75, "black"),
@@ -966,11 +975,11 @@ figures.show(fig, "The network under AdamW without momentum, η = 0.01 and λ = 
              f"{parts[0]} η²; noise would add {bars['noise'].y[0]:.0f} η². "
              "Bottom: arrows for the weights w and a step Δ, at a right angle and at a smaller "
              "one: in the second case the sum is clearly longer than w.", number="0.7",
-             caption="One seed. Solid lines and bars are the run with decay, the bars its second "
-             "half, in which the third layer still grows. The dark part of a bar is the "
-             "mean of Δ², the pale part, the push, is 2a times that of wΔ. The arrows are not to "
-             f"scale: taken together, a layer's steps have a cosine of {angles} with its weights. "
-             "A dotted arc marks the length of w.")
+             caption="One seed. Solid lines: the run with decay. Bars: the second half of that "
+             "run; the third layer still grows there. The dark part of a bar is the mean of Δ², "
+             "the pale part, the push, is 2a times that of wΔ. The arrows are not to scale, as the "
+             "true angles are much nearer to 90°: over the second half, the cosine between steps "
+             f"and weights is {angles} in the three layers. A dotted arc marks the length of w.")
 
 # %% tags=["hide-input"]
 assert product[2] > 2 * product[:2].max() > 0, "the third layer is not pushed most"
@@ -979,9 +988,9 @@ step_rms = step_square**0.5 / lr  # in units of η
 ahead = {decay: each[:, 0] / each[:, 1] for decay, each in net_rms.items()}  # of the second layer
 
 # %% [markdown]
-# In the network, too, the large first layer shrinks with decay, to the size of the second. Without decay it stays large (Figure 0.7, top left). But all solid lines end above (0.3), the third one highest. The steps' RMS, about the same in all layers, cannot be the cause.
+# In the network, too, the large first layer shrinks with decay, to the size of the second. Without decay it stays large (Figure 0.7, top left). But all solid lines end above (0.3), the third one highest. The steps' RMS is near $\eta$ in all layers ({{step_rms.min():.2f}} to {{step_rms.max():.2f}} $\eta$), so it is not the cause.
 #
-# What differs is their direction. A step of noise is on average at a right angle to the weights (bottom left), so it adds only its own square. The network's steps point partly along the weights (bottom right), so $\overline{w\Delta}>0$, and this *push* adds, too. In the third layer a step adds {{bars["all"].y[2]:.0f}} $\eta^2$ instead of $\eta^2$, and {{100 * (1 - bars["squared steps"].y[2] / bars["all"].y[2]):.0f}} % of this is push (top right). Put the measured {{bars["all"].y[2]:.0f}} $\eta^2$ into point 3: it balances decay where the RMS is √{{bars["all"].y[2]:.0f}} ≈ {{bars["all"].y[2] ** 0.5:.1f}} times (0.3).
+# What differs is their direction. A step of noise is on average at a right angle to the weights (bottom left), so it adds only its own square. The network's steps point partly along the weights (bottom right), so $\overline{w\Delta}>0$, and this *push* adds, too. In the third layer a step adds {{bars["all"].y[2]:.0f}} $\eta^2$ instead of $\eta^2$, and {{100 * (1 - bars["squared steps"].y[2] / bars["all"].y[2]):.0f}} % of this is push (top right).
 
 # %% tags=["hide-input"]
 claim("00-growth", "The mean square grows by the mean of Δ² and 2a times that of wΔ",
@@ -1011,9 +1020,11 @@ assert idle.max() < 0.5 * typical_step.min(), "without decay the steps do not id
 
 # %% [markdown]
 # <details>
-# <summary>How large are the steps?</summary>
+# <summary>How much does the push add, and how large are the steps?</summary>
 #
-# With decay they have an RMS of {{step_rms.min():.2f}} to {{step_rms.max():.2f}} $\eta$ in the three layers, on average over the second half of training. A typical step is smaller, {{typical_step.min():.2f}} to {{typical_step.max():.2f}} $\eta$: a few long ones make up the rest. Why the third layer is pushed most we do not show.
+# Put the measured {{bars["all"].y[2]:.0f}} $\eta^2$ into the third point: it balances decay where the RMS is √{{bars["all"].y[2]:.0f}} ≈ {{bars["all"].y[2] ** 0.5:.1f}} times (0.3). Why the third layer is pushed most we do not show.
+#
+# The steps' RMS above is taken over the whole second half of training. A single step has an RMS, too; the median of these is only {{typical_step.min():.2f}} to {{typical_step.max():.2f}} $\eta$ in the three layers, as a few long steps make up the rest.
 #
 # What if all gradients vanish? Once they are as small as the $\varepsilon=10^{-8}$ that AdamW adds to $\sqrt v$, it acts like SGD: see Exercise 10.
 #
@@ -1022,11 +1033,11 @@ assert idle.max() < 0.5 * typical_step.min(), "without decay the steps do not id
 # <details>
 # <summary>Why do the network's dotted lines become flat?</summary>
 #
-# Without decay the network soon fits all images. Its gradients nearly vanish, while $\sqrt v$ remembers larger ones. So a typical step is far smaller than with decay: at most {{idle.max():.2f}} $\eta$ in the second half of training.
+# Without decay the network soon fits all images. Its gradients nearly vanish, while $\sqrt v$ remembers larger ones. So the median step is far smaller than with decay: its RMS is at most {{idle.max():.2f}} $\eta$ in the second half of training.
 #
 # </details>
 #
-# **With noise alone AdamW makes all layers' RMS equal. In this network an unequal push makes the largest about twice the smallest, after eight thousand steps, too.**
+# **With noise alone AdamW makes all layers' RMS equal. In this network an unequal push makes the largest about twice the smallest.**
 #
 # ## 0.6 In practice
 #
@@ -1058,12 +1069,12 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 # %% [markdown]
 # | optimiser | SGD | AdamW |
 # |---|---|---|
-# | makes equal | squared norms of neighbouring layers | RMS of all layers, within a factor of about two |
+# | brings together | squared norms of neighbouring layers | RMS of all layers, within a factor of about two |
 # | because | decay shrinks the difference | all layers' steps have about the same RMS |
-# | how long | {{100 * np.exp(-3):.0f}} % is left after $3/(2\eta\lambda)$ steps | as long, from a large start |
-# | unless | gradients stay large, or a condition of §0.4 fails | gradients fall to ε (Exercise 10) |
+# | how long | {{100 * np.exp(-3):.0f}} % is left after $3/(2\eta\lambda)$ steps | the same, if a layer starts too large |
+# | unless | gradients stay large, or a condition of §0.4 fails | gradients vanish (Exercise 10) |
 #
-# **Limits.** (0.3) is a law for noise: the RMS of our network end at {{net_rms[lam][-1, 0] / expected:.1f}}, {{net_rms[lam][-1, 1] / expected:.1f}} and {{net_rms[lam][-1, 2] / expected:.1f}} times it, and stay larger in longer runs. Nothing here says which shares predict better.
+# **Limits.** (0.3) is a law for noise: the RMS of our network end at {{net_rms[lam][-1, 0] / expected:.1f}}, {{net_rms[lam][-1, 1] / expected:.1f}} and {{net_rms[lam][-1, 2] / expected:.1f}} times it, and stay larger in longer runs. In longer runs of §0.3 (eight thousand steps) AdamW's largest RMS fluctuates around twice the smallest, and the second layer's squared norm comes close to the first's. Nothing here says which shares predict better.
 #
 # ## 0.7 Running a chapter
 #
@@ -1148,7 +1159,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 #
 # </details>
 #
-# **6.** (Hard.) Give 30 % of the images random labels, and train with SGD for 3000 steps. Which shares do you see, and does (0.2) predict them?
+# **6.** (Hard.) Give 30 % of the images random labels, and train with SGD for 3000 steps. Which shares do you see, and does (0.2) predict them (see *Where does the difference end?* in §0.4)?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1163,7 +1174,8 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 #     last = run.isel(seed=0).sel(step=slice(2333, None))  # the last 1/(ηλ) steps
 #     runs.append(last)
 #     squared, gradients = [(x**2).mean("step").values for x in (last.norm, last.gradient_norm)]
-#     predicted = 0.5 / (2 * 0.003) * (gradients[0] - gradients[1:])  # where D stays, by (0.2)
+#     # the D that (0.2) leaves unchanged
+#     predicted = 0.5 / (2 * 0.003) * (gradients[0] - gradients[1:])
 #     print(squared / squared.sum(), squared[0] - squared[1:], predicted)
 # ```
 #
@@ -1182,8 +1194,8 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 #
 # Three questions:
 #
-# 1. *Which optimiser?* Under AdamW this is normal: usually the layer with the most weights has the largest squared norm (Figure 0.3). But in a very long run another may come close (§0.3), or the gradients may fall to ε (Exercise 10).
-# 2. *How many steps?* After $3/(2\eta\lambda)$ steps decay leaves about {{100 * np.exp(-3):.0f}} % of what the start contributed to a difference in squares, under SGD (§0.4) as under AdamW (§0.5, for noise). With momentum $\mu$ SGD takes $1-\mu$ times as many (Exercise 3). Where η changes, count (without momentum) until $\lambda\sum_t\eta_t$ reaches 3/2. A much shorter log shows how training started, and says nothing about λ.
+# 1. *Which optimiser?* Under AdamW this is normal: usually the layer with the most weights has the largest squared norm (Figure 0.3). But in a very long run another may come close (Limits), or the gradients may vanish (Exercise 10).
+# 2. *How many steps?* After $3/(2\eta\lambda)$ steps decay leaves about {{100 * np.exp(-3):.0f}} % of what the start contributed to a difference in squares, under SGD (§0.4) as under AdamW (§0.5, for noise). With momentum $\mu$, SGD needs fewer: multiply by $1-\mu$ (Exercise 3). Where η changes, count (without momentum) until $\lambda\sum_t\eta_t$ reaches 3/2. A much shorter log shows how training started, and says nothing about λ.
 # 3. *Do the conditions of §0.4 hold, and are the gradients small?* If the network does not fit its examples, a difference stays, however long one trains (Exercise 6).
 #
 # Only if the answers explain nothing is another λ worth a try.
@@ -1259,7 +1271,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 #
 # After a long run of SGD that fits its examples they should be nearly equal where ReLU connects two layers. They need not be around normalisation layers:
 # chapter 7 says why. Under AdamW compare the layers' RMS with (0.3) only after
-# about $3/(2\eta\lambda)$ steps, as in Exercise 7; in a shorter run they may be far from it. After a long run expect larger ones: the third layer of Figure 0.7 has {{net_rms[lam][-1, 2] / expected:.1f}} times. If the gradients have fallen to ε, expect about equal squared norms instead (Exercise 10). Test your code on `net` of §0.3 first: its shares are printed there.
+# about $3/(2\eta\lambda)$ steps, as in Exercise 7; in a shorter run they may be far from it. After a long run expect larger ones: the third layer of Figure 0.7 has {{net_rms[lam][-1, 2] / expected:.1f}} times. If the gradients have vanished, expect about equal squared norms instead (Exercise 10). Test your code on `net` of §0.3 first: its shares are printed there.
 #
 # </details>
 #
