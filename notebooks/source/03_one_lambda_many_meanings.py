@@ -703,7 +703,7 @@ claim("03-rest", "At nine noise levels Adam + L2 rests at 1/(1 + λ), AdamW wher
 # What if there is no noise, as in a full batch? Then $v_i$ is a mean of the squares of the loss's own gradient. This gradient shrinks on the way to
 # the loss's minimum $\hat w$, here *least squares*. So the effective penalty $\lambda\sqrt{v_i}$ should shrink.
 #
-# How fast? Late in training the new $g_i^2$ are small (by (3.5) $g_i^2=\lambda^2w_i^2v_i$, here at most {{100 * (lam * np.abs(least).max()) ** 2:.1f}} % of $v_i$), so each step multiplies $v_i$ by $\beta_2$, and $\sqrt{v_i}$ by about
+# How fast? Late in training the new $g_i^2$ are small (by (3.5) $g_i^2=\lambda^2w_i^2v_i$, here about {{100 * (lam * np.abs(least).max()) ** 2:.1f}} % of $v_i$ for the largest weight), so each step multiplies $v_i$ by $\beta_2$, and $\sqrt{v_i}$ by about
 # $1-(1-\beta_2)/2$. So $\sqrt{v_i}$ falls by a factor $e$ in $2/(1-\beta_2)=2000$ steps. A small penalty moves the minimum in proportion to its
 # coefficient, so AdamW's distance from $\hat w$ falls as fast.
 #

@@ -946,7 +946,7 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 # What does decay of two factors do to a *matrix* $W = UV^\top$, as in §4.1?
 #
 # Weight decay on $W$ itself costs $\frac\lambda2$ times the square of the *Frobenius norm*,
-# $\lVert W\rVert_F^2 = \sum_{jk}W_{jk}^2 = \sum_is_i^2$. The *nuclear norm* $\lVert W\rVert_* = \sum_is_i$ is the L1 penalty of the singular values: it subtracts the same amount from each.
+# $\lVert W\rVert_F^2 = \sum_{jk}W_{jk}^2 = \sum_is_i^2$. The *nuclear norm* $\lVert W\rVert_* = \sum_is_i$ is the L1 penalty of the singular values: for whitened inputs it subtracts the same amount from each.
 #
 # The cheapest factors cost the nuclear norm, as in (4.6), if $U$ and $V$ have at least as many columns as the rank of $W$:
 #
