@@ -586,8 +586,8 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 # Without decay nothing moves where $\rho=0$. In the toy problem these are at least {{below: ones.shape[1] - np.linalg.matrix_rank(ones)}} of {{below: ones.shape[1]}} directions; moving along them changes no prediction on the
 # training examples.
 #
-# With momentum, instability begins where a root reaches −1. Put $\lambda+\rho$ for λ in (2.3). The border $\eta\lambda=2(1+\mu)$ then
-# reads $\eta(\rho+\lambda) = 2(1+\mu)$. For decoupled
+# With momentum, instability begins where a root reaches −1. Put $\lambda+\rho$ for λ in (2.3). So the border is no longer $\eta\lambda=2(1+\mu)$:
+# a run is stable if $\eta < 2(1+\mu)/(\rho_{\max}+\lambda)$. For decoupled
 # decay, $z=-1$ in $z^2 - (a+\mu-\eta\rho)\,z + a\mu = 0$ gives $(1+a)(1+\mu)=\eta\rho$, which is the last bound of
 # §2.13.
 #

@@ -457,7 +457,7 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 # <details>
 # <summary>Fine-tuning and LoRA: why so little</summary>
 #
-# Fine-tuning wants to keep the start; $N = 1$ would leave {{100 * np.exp(-1):.0f}} % of it. **So type the smaller of λ = 0.01, PyTorch's default, and $0.05/S$.** Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so try $\lambda = 0.2/S$, too. We tested none of this.
+# Fine-tuning wants to keep the start; $N = 1$ would leave {{100 * np.exp(-1):.0f}} % of it. **So type the smaller of PyTorch's default and $0.05/S$.** Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so try $\lambda = 0.2/S$, too. We tested none of this.
 #
 # </details>
 #
@@ -1105,7 +1105,7 @@ better = stored[3][..., [0, 3], :].mean(1) - stored[3][..., [4], :].mean(1)
 # %% [markdown]
 # **At the good η little is at stake up to $N = 4$.** $N = 4$ was a little better than λ = 0 and $N = 1$ in all five runs, but we picked it after seeing them. A larger $N$ can cost more: with {{pool:,}} signals $N = 16$ has {{loss_of_16.mean:.2f}} more loss than $N = 4$.
 #
-# **At a wrong η more can be at stake.** In six runs of signals the best $N$ saved {{at_good.min():.2f}} to {{at_good.max():.2f}} against λ = 0 at the good η, but {{at_large.min():.2f}} to {{at_large.max():.2f}} at {{3 * good_eta:.2f}}, which is too large. At a smaller η the best $N$ saved between nothing and {{at_small.max():.2f}}; it saved most in 40 passes.
+# **At a wrong η more can be at stake.** In six runs of signals the best $N$ saved {{at_good.min():.2f}} to {{at_good.max():.2f}} against λ = 0 at the good η, but {{at_large.min():.2f}} to {{at_large.max():.2f}} at {{3 * good_eta:.2f}}, which is too large. At a smaller η the best $N$ saved between nothing and {{at_small.max():.2f}}; it saved most in the longest runs.
 #
 # **Choose by the measure you will use.** At the small η, on average, $N = 16$ has less loss than λ = 0, yet more errors.
 #
@@ -1135,7 +1135,7 @@ claim("11-matters", "With 4,000 signals, in the five stored seeds, N = 4 makes f
       "λ = 0 and than N = 16: both 95-percent intervals begin at {:.1f} points or more",
       measured=[to_four.low, past_four.low], above=0)
 claim("11-stake", "At η = 0.81 the best N saves {:.2f} of loss or more against λ = 0, in each of "
-      f"six runs of signals; at the good η = 0.27 it saves {at_good.max():.2f} at most",
+      f"{len(at_large)} runs of signals; at the good η = 0.27 it saves {at_good.max():.2f} at most",
       measured=at_large, above=at_good.max())
 
 # %% tags=["hide-input"]
@@ -1344,7 +1344,7 @@ verdicts_of(of_mlp)
 # Here λ only sets the turn. On the last matrix it changes the function, too. The biases and the norm's γ and β decay, which they rarely should ([chapter 6](06_bias_exclusion.ipynb)).
 #
 # <details>
-# <summary>When the tool says "in equilibrium"</summary>
+# <summary>When the tool says that a tensor is in equilibrium</summary>
 #
 # It says so if $r^2$ is within 20 % of $r_*^2$. As (11.4) holds for noise only, the tool estimates $r_*$ from the tensor's own norm, halfway and at the end. So the RMS ratio need not be 1. Read it only while η is constant: when η falls, the norm lags behind.
 #
@@ -1491,7 +1491,7 @@ verdicts_of(audited(your_model, your_optimizer, cross_entropy, your_batches))
 #
 # We follow the recipe for a convolutional network on {{below: fitted.shape[1]}} handwritten digits, at the best η that we tried, and for a smaller transformer on the sonnets. The fallback is PyTorch's default λ, as if of earlier runs.
 #
-# **The sonnets skip step 4: their η = 0.02 is not settled.** A larger one has less loss, but there machines, rounding differently, print different digits. The run only shows the steps.
+# **The sonnets skip step 4: their η is not settled.** A larger one has less loss, but there machines, rounding differently, print different digits. The run only shows the steps.
 
 
 # %%
@@ -1789,7 +1789,7 @@ assert ten[0].mean > bars[3] * decided_s, "the recipe's words for it"
 #
 # **{{many_passes}} passes or more.** $N = 4$ is in the band, too, and so are λ = 0 and $N = 1$. The best $N$ depends on the task: for {{amounts[1]}} signals it is {{grid[of_long[0].argmin()]:.0f}} or {{grid[of_long[1].argmin()]:.0f}}, but on the digits in 20 passes $N = 4$ is worse than 1.
 #
-# **If η is too small or too large,** by a factor of 2 to 9, both λ = 0 and the bold $N$ can cost more. On the signals λ = 0 costs up to {{up(slow_signals[:, 0].max()):.2f}} and the bold $N$ up to {{up(bold_costs[0]):.2f}}; on the digits λ = 0 up to {{up(slow_digits[:, 0].max()):.2f}} and the bold $N$ up to {{up(bold_costs[1]):.2f}}. In {{at_edge}} of the stored runs the best $N$ is {{grid[-1]:.0f}}, the largest tried, so the costs may be larger.
+# **If η is too small or too large,** by a factor of up to {{good_eta / low_eta:.0f}}, both λ = 0 and the bold $N$ can cost more. On the signals λ = 0 costs up to {{up(slow_signals[:, 0].max()):.2f}} and the bold $N$ up to {{up(bold_costs[0]):.2f}}; on the digits λ = 0 up to {{up(slow_digits[:, 0].max()):.2f}} and the bold $N$ up to {{up(bold_costs[1]):.2f}}. In {{at_edge}} of the stored runs the best $N$ is {{grid[-1]:.0f}}, the largest tried, so the costs may be larger.
 #
 # **Why then prefer an earlier λ?** One run cannot tell whether the bold $N$ is better: even five seeds of one kind of run show it only to about ± {{blur:.2f}}. (The table of §11.4 first averages five kinds.)
 
