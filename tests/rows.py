@@ -84,10 +84,10 @@ def _numbers(chapter: int) -> Iterator[Row]:
 
 
 def helpers(chapter: int) -> dict[str, Any]:
-    """What checks may call besides a chapter's names: ``same``, and the chapter's module of ``tests/twice``."""
-    there = (HERE / f"twice/chapter_{chapter:02d}.py").exists()
-    module = import_module(f"tests.twice.chapter_{chapter:02d}") if there else None
-    return {"same": same, "twice": module}
+    """What checks may call besides a chapter's names, if it has a module in ``tests/twice``: that, and ``same``."""
+    if not (HERE / f"twice/chapter_{chapter:02d}.py").exists():
+        return {}
+    return {"same": same, "twice": import_module(f"tests.twice.chapter_{chapter:02d}")}
 
 
 @cache
@@ -114,7 +114,7 @@ def placed(chapter: int) -> tuple[Cell, ...]:
     if not rows(chapter):
         return ()
     waiting, cells = [*rows(chapter)], list[Cell]()
-    bound, text, shown = {*dir(builtins), "same", "twice"}, "", set[str]()
+    bound, text, shown = {*dir(builtins), *helpers(chapter)}, "", set[str]()
     for cell in read_source(next(SOURCE.glob(f"{chapter:02d}_*.py"))).cells:
         if cell.cell_type == "code":
             cells.append(Cell(cell.source, ()))

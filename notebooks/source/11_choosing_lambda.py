@@ -1605,8 +1605,9 @@ fig, axes = figures.subplots(1, 2, figsize=(7.2, 3.4))
 for ax, values, at in zip(axes, (on_validation, of_text), (digits_n, text_n), strict=True):
     apart = values[:, 1:] - values[:, :1]  # the same seed, so the same start and batches
     mean, low, high, _ = interval(apart)
+    few = 4 if at is digits_n else 3  # at the sonnets' largest N a seed depends on the machine
     for k, one in enumerate(apart):
-        ax.semilogx(at * 1.07 ** (k - 2), one, "o", ms=3, mfc="none", color=figures.ORANGE)
+        ax.semilogx(at[:few] * 1.07 ** (k - 2), one[:few], "o", ms=3, mfc="none", c=figures.ORANGE)
     ax.plot(at, mean, "o", ms=6, color=figures.BLUE, label="_all")
     ax.vlines(at, low, high, color=figures.BLUE)
     ax.axhline(0, color=figures.GREY, ls="--", label="_default")
@@ -1637,7 +1638,8 @@ figures.show(fig, "Validation loss less that of the default λ = 0.01 with the s
              f"N: {second[0]:.3f}, {second[1]:.3f}, {second[2]:.3f}, {second[3]:.3f}. "
              f"A square, on the test: {on_test:.3f}. N = 4 of the digits lies above its panel.",
              number="11.8", caption="Small circles are five seeds, spread sideways only to be "
-             "seen, and dots their means with 95-percent intervals. The arrow leads to N = 4, "
+             "seen, and dots their means with 95-percent intervals (for the sonnets' largest N "
+             "without circles). The arrow leads to N = 4, "
              "whose mean is beyond the panel. The square is the test. The axes differ.")
 
 # %% tags=["hide-input"]

@@ -255,11 +255,11 @@ def first_failure(
     """Run a chapter from a planted error on, to the first claim, assertion or error that it meets.
 
     A changed output alone does not stop it: had the error been there when outputs were stored, it
-    would have been stored as the truth. After a cell its words' rows must hold, and at the end the
-    outputs are held against what was computed again; that something changed is said where nothing
-    else comes.
+    would have been stored as the truth. What says so is, in this order, a claim or an assertion, a
+    row of the chapter's words, or what was computed again; that something changed is said where
+    nothing else comes.
     """
-    changed, outputs = None, stored.outputs[: plant.cell]
+    changed, broken, outputs = None, None, stored.outputs[: plant.cell]
     words = placed(int(chapter[:2])) if (SOURCE / f"{chapter}.py").exists() else ()
     for number in range(plant.cell, len(cells)):
         code = cells[number].source
@@ -271,14 +271,22 @@ def first_failure(
         if failure and failure.kind is not Kind.OUTPUT:
             return failure
         changed = changed or failure
-        for row in words[number].rows if words else ():
-            if not holds(row, session):
-                return Failure(f"{chapter}::words", Kind.ASSERTION, shorten(row.says))
+        broken = broken or (_untrue(words[number].rows, session, chapter) if words else None)
+    if broken:
+        return broken
     if changed and chapter[:2].isdigit():
         every = [output for cell in outputs for output in cell]
         for said in contradictions(int(chapter[:2]), every):
             return Failure(f"{chapter}::again", Kind.ASSERTION, said)
     return changed
+
+
+def _untrue(rows: Iterable[Row], session: Session, chapter: str) -> Failure | None:
+    """The first of some rows that does not hold in a chapter that has run so far, if any."""
+    for row in rows:
+        if not holds(row, session):
+            return Failure(f"{chapter}::words", Kind.ASSERTION, shorten(row.says))
+    return None
 
 
 def holds(row: Row, session: Session) -> bool:
