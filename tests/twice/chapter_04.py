@@ -106,16 +106,6 @@ def by_batches(eta: float, size: int = 32) -> tuple[float, Array]:
 
 
 @cache
-def pruned_rise(eta: float, keep: int) -> float:
-    """The rise of the loss on all patients, in percent, when all but the largest weights are set to zero."""
-    _, X, y = patients()
-    w, t = by_batches(eta)[1], y - y.mean()
-    largest = sorted(range(64), key=lambda i: -abs(w[i]))[:keep]
-    few = np.array([w[i] if i in largest else 0.0 for i in range(64)])
-    return float(100 * (sum((t - X @ few) ** 2) / sum((t - X @ w) ** 2) - 1))
-
-
-@cache
 def by_pairs() -> Array:
     """Products uv after 3,000 steps of decay 5 on both factors, from u = 1 and v = 0."""
     _, X, y = patients()
@@ -508,14 +498,6 @@ def pull(k: int) -> float:
     _, X, y = patients()
     errors = y - y.mean() - X @ whole_lasso()
     return sum(float(a * b) for a, b in zip(errors, X[:, k], strict=True)) / len(y)
-
-
-def least_alike() -> float:
-    """Of all units above a millionth, the least cosine, in size, with the largest unit's ingoing weights."""
-    W, _, sizes = units()
-    largest = W[max(range(40), key=lambda i: sizes[-1][i])]
-    stay = [w for w, size in zip(W, sizes[-1], strict=True) if size > 1e-6]
-    return float(min(abs(w @ largest) / np.sqrt((w @ w) * (largest @ largest)) for w in stay))
 
 
 def furthest_off() -> float:
