@@ -119,7 +119,7 @@ def placed(chapter: int) -> tuple[Cell, ...]:
         if cell.cell_type == "code":
             cells.append(Cell(cell.source, ()))
             bound |= Names(cell.source).gives
-        text += joined(" ".join(words_in(cell)))
+        text += " " + joined(" ".join(words_in(cell)))
         shown |= {*shown_in(cell)}
         if cells:
             there = [
