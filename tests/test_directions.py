@@ -1,5 +1,6 @@
 """Words say what holds, such as which of two is larger, and numbers in words are those computed a second way."""
 
+import ast
 from typing import Any
 
 import pytest
@@ -25,6 +26,14 @@ def test_the_number_is_shown(chapter: int) -> None:
     said = [row.says for row in rows.rows(chapter) if row.shown]
     assert [code for code in said if code not in shown] == []
     assert len({*said}) == len(said)
+
+
+@pytest.mark.parametrize("chapter", rows.chapters())
+def test_the_second_way_does_not_take_the_first(chapter: int) -> None:
+    for row in rows.rows(chapter):
+        if row.shown:
+            value, again = ast.parse(row.check, mode="eval").body.args[:2]  # type: ignore[attr-defined]
+            assert ast.unparse(value) not in map(ast.unparse, ast.walk(again)), row.says
 
 
 @pytest.mark.slow
