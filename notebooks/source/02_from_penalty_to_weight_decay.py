@@ -1000,7 +1000,7 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # $\frac1{16}$ shuffled, it is in the very next batch, before decay has shrunk its error (Figure 2.7).
 #
 # <details>
-# <summary>Why $\frac1{16}$; and why drawing anew changes nothing by hand</summary>
+# <summary>Why 1/16; and why drawing anew changes nothing by hand</summary>
 #
 # Shuffled, an example is in two batches in a row only if these are the last of an epoch and the first of the next: $\frac14\cdot\frac14=\frac1{16}$.
 #
