@@ -278,6 +278,17 @@ def check_tables(notebook: NotebookNode) -> list[str]:
     return problems
 
 
+def check_summaries(notebook: NotebookNode) -> list[str]:
+    """The line that is seen of a fold is plain text: no formula is drawn inside HTML."""
+    return [
+        f"a fold's summary has a formula, which the book shows raw: {summary}"
+        for cell in notebook.cells
+        if cell.cell_type == "markdown"
+        for summary in re.findall(r"<summary>.*?</summary>", cell.source, re.DOTALL)
+        if "$" in summary
+    ]
+
+
 def check_descriptions(notebook: NotebookNode) -> list[str]:
     """Numbers in descriptions and titles are read from what is drawn, not from variables beside it."""
     cells = [*code_cells(notebook)]
@@ -494,6 +505,7 @@ CHECKS: tuple[Check, ...] = (
     check_figures,
     check_numbers,
     check_tables,
+    check_summaries,
     check_descriptions,
     check_cell_lengths,
     check_claims_agree,

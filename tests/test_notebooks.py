@@ -302,6 +302,11 @@ FAULTS: list[tuple[str, checks.Check, Callable[[NotebookNode], None]]] = [
         checks.check_tables,
         lambda n: n.cells[0].update(source="| λ | $\\sqrt{ab}$ |\n|---|---|\n| a | b |"),
     ),
+    (
+        "a formula in a fold's summary",
+        checks.check_summaries,
+        lambda n: n.cells[0].update(source="<details><summary>Why $\\frac12$</summary></details>"),
+    ),
     ("picture without words", checks.check_figures, forget_words),
     (
         "picture by plt.show",
