@@ -268,8 +268,8 @@ fig, (left, right) = figures.subplots(1, 2, sharey=True, figsize=(6.8, 3.1))
 draw_decayed(left, right)
 right.text(100, 0.66, "three scales on one line", color=figures.GREY, size=10)
 right.text(100, 0.58, "dots: (1 − ηλ)ᵗ", color="black", size=10)
-for words, across, up, color in (("gradients of scale 10", 88, 0.8, "C5"),
-                                 ("√v ≈ 10, dots: (1 − ηλ/10)ᵗ", 88, 0.72, "black"),
+for words, across, up, color in (("gradients of scale 10", 72, 0.8, "C5"),
+                                 ("√v ≈ 10, dots: (1 − ηλ/10)ᵗ", 72, 0.72, "black"),
                                  ("scale 1", 142, 0.57, "C0"),
                                  ("dots: (1 − ηλ)ᵗ", 142, 0.49, "black"),
                                  ("scale 0.1", 96, 0.14, "C3")):
@@ -858,7 +858,7 @@ claim("00-noise", "With noise for gradients, small ones or large, the weights' R
 #
 # </details>
 #
-# **Now the network** of §0.3. PyTorch's start is so small that what training adds soon hides it, even without decay. To see decay forget a start, we make the first layer four times as large. As in the argument above we leave out momentum. And $v$ averages over only about 100 steps, so that it follows the gradients as they shrink:
+# **Now the network** of §0.3. PyTorch's start is so small that what training adds soon hides it, even without decay. To see decay forget a start, we multiply its first layer by 4. As in the argument above we leave out momentum. And $v$ averages over only about 100 steps, so that it follows the gradients as they shrink:
 
 # %%
 def train_network(lr, decay):  # gives the layers' weights at the start and after each step
@@ -921,8 +921,8 @@ def draw_starts(left, right):
                     label=name if decay else f"_without {name}")
         ax.axhline(expected, color="black", ls="--", lw=1.2, label="law" if decay else "_law")
         ax.set(xlabel="training step", xlim=(0, 700), ylim=(0, 0.4), xticks=(0, 200, 400, 600))
-    left.set(title="With decay: forgotten", ylabel="RMS of the weights")
-    right.set(title="Without: the start stays", ylabel=" ")
+    left.set(title="Decay forgets the start", ylabel="RMS of the weights")
+    right.set(title="Without decay it stays", ylabel=" ")
 
 
 # %% tags=["hide-input"]
@@ -930,7 +930,7 @@ fig, (left, right) = figures.subplots(1, 2, sharey=True, figsize=(6.8, 3.3))
 draw_starts(left, right)
 for ax, words, at, up, color in ((left, "first layer", 90, 0.235, "C0"),
                                  (left, "third layer", 400, 0.218, "C2"),
-                                 (left, "second layer", 200, 0.099, "C1"),
+                                 (left, "second layer", 72, 0.052, "C1"),
                                  (left, "√(η/2λ), by (0.3)", 330, 0.065, "black"),
                                  (left, "η = 0.01, λ = 0.6", 330, 0.02, figures.GREY),
                                  (right, "first layer", 350, 0.358, "C0"),
@@ -958,7 +958,7 @@ figures.show(fig, "RMS of the weights of the network's three layers over 700 ste
 
 # %% tags=["hide-input"]
 def draw_step(ax, up, along, across):  # w from 0 to 3, then a step; the arc is the length of w
-    turn = np.linspace(-0.08, 0.42, 26)
+    turn = np.linspace(-0.08, 0.34, 26)
     ax.plot(3 * np.cos(turn), up + 3 * np.sin(turn), ":", color=figures.GREY, lw=1.2)
     arrows = ((3, up), (0, up), "black"), ((3 + along, up + across), (3, up), figures.GREY)
     for tip, tail, color in arrows:
@@ -966,7 +966,7 @@ def draw_step(ax, up, along, across):  # w from 0 to 3, then a step; the arc is 
                                                "shrinkA": 0, "shrinkB": 0})
     ax.plot([0, 3 + along], [up, up + across], "--", color="black", lw=1)
     for words, at, height, color in (("weights w", 1, -0.33, "black"), ("w + Δ", 0.8, 0.62, "black"),
-                                     ("step Δ", 3.12 + along, 0.3, figures.GREY)):
+                                     ("step Δ", 3.12 + 0.6 * along, 0.3, figures.GREY)):
         ax.text(at, up + height, words, size=10, color=color)
 
 
@@ -993,9 +993,9 @@ left.set(xlim=(-0.1, 4.5), ylim=(-0.45, 4.2), xticks=[], yticks=[], ylabel=" ")
 left.set(title="A step's direction counts")
 left.set_xlabel("adds Δ² + 2wΔ on average", loc="left")
 left.set_aspect("equal"), left.grid(False), left.spines[:].set_visible(False)
-for ax, words, at, up in ((left, "Noise: at a right angle", 0, 3.75),
-                          (left, "adds Δ² on average", 0, 1.8),
-                          (left, "Network: partly along w", 0, 1.15),
+left.text(-0.1, 3.75, "Noise: at a right angle", size=10)
+left.text(-0.1, 1.15, "Network: partly along w", size=10)
+for ax, words, at, up in ((left, "adds Δ² on average", -0.1, 1.8),
                           (right, "pale: push along\nthe weights", -0.4, 4.7),
                           (right, "dark: squared\nsteps", -0.4, 3.75),
                           (right, "noise\nadds η²", 2.45, 1.15)):
