@@ -550,7 +550,7 @@ claim("00-sum", "The layers' shares add up to 1, and so do the marked fractions"
 #
 # This needs ReLU between the two layers, the same λ for both, no penalty on biases (Exercise 8), and no normalisation or skip connection in between.
 #
-# Figure 0.4 balances a toy network with $c=1/\sqrt2$. Our trained network is nearly balanced already, so any other factor should make it cost more. We try $c=2$:
+# Figure 0.4 balances a toy network with $c=1/\sqrt2$. Our trained network is nearly balanced already, so a factor far from 1 must make it cost more. We try $c=2$:
 
 # %%
 from copy import deepcopy
@@ -753,9 +753,9 @@ claim("00-time", f"After {nearest} steps decay alone would leave {law:.3f} of ea
 #
 # §0.4 does not apply to AdamW. AdamW does not minimise loss plus penalty, so point 3 fails. And $\langle W,g/\sqrt v\rangle$ differs from layer to layer, so nothing cancels in point 6.
 #
-# What does AdamW equalise? It divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So the steps of all layers have about the same RMS, near $\eta$. By *step* we mean here the part that the gradient makes, without decay. The RMS is over many steps: a typical one may be only half as long, as a few large gradients dominate $\sqrt v$. Do steps of equal RMS make the weights' RMS equal, too?
+# Something else is equal. AdamW divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients, so the steps of all layers have about the same RMS, near $\eta$. By *step* we mean here the part that the gradient makes, without decay. Its RMS is over many steps: a typical one may be only half as long, as a few large gradients dominate $\sqrt v$. Do steps of equal RMS make the weights' RMS equal, too?
 #
-# **First, noise.** Let gradients be only noise: independent at every step, always of the same distribution, and symmetric about zero. Let $\overline{w^2}$ be the mean square of many such weights, and Δ such a step.
+# **First, noise.** Let gradients be only noise: independent at every step, always of the same distribution, and symmetric about zero. Let $\overline{w^2}$ be the mean square of many weights, and Δ the step of a weight.
 #
 # 1. *Decay takes.* It turns $w$ into $aw$ with $a=1-\eta\lambda$, and so takes about $2\eta\lambda\,\overline{w^2}$ from the mean square.
 # 2. *The gradients add.* The mean square of $aw+\Delta$ is $a^2\overline{w^2}+2a\,\overline{w\Delta}+\overline{\Delta^2}$. The sign of Δ is random, whatever $w$ and $|\Delta|$ are, so $\overline{w\Delta}=0$ on average. What is added is $\overline{\Delta^2}\approx\eta^2$, the same in every layer.
@@ -919,8 +919,8 @@ def draw_starts(left, right):
         for layer, name in enumerate(order):
             ax.plot(range(701), each[:, layer], color=f"C{layer}",
                     label=name if decay else f"_without {name}")
-        ax.axhline(expected, color="black", ls="--", lw=1.2, label="law" if decay else "_law")
         ax.set(xlabel="training step", xlim=(0, 700), ylim=(0, 0.4), xticks=(0, 200, 400, 600))
+    left.axhline(expected, color="black", ls="--", lw=1.2, label="law")
     left.set(title="Decay forgets the start", ylabel="RMS of the weights")
     right.set(title="Without decay it stays", ylabel=" ")
 
@@ -950,8 +950,8 @@ figures.show(fig, "RMS of the weights of the network's three layers over 700 ste
              f"{solid[2]:.2f}; the law (0.3) is {starts['law'].y[0]:.2f}. Right: without decay the "
              f"first layer grows to {kept[1][-1]:.2f}, the other two end at {loose[1]:.2f} and "
              f"{loose[2]:.2f}.", number="0.7",
-             caption="The same start and the same batches on both sides, one seed. Dashed on both "
-             "sides is what (0.3) gives for the λ of the left.")
+             caption="The same start and the same batches on both sides, one seed. The dashed line "
+             "is the law (0.3).")
 
 # %% [markdown]
 # In the network, too, the large first layer shrinks with decay, to the size of the second (Figure 0.7, left). Without decay it stays large (right). But with decay all layers end above (0.3), the third one highest. The steps' RMS is near $\eta$ in all layers ({{below: step_rms.min():.2f}} to {{below: step_rms.max():.2f}} $\eta$), so it is not the cause. Is it the steps' direction?
@@ -1055,7 +1055,7 @@ assert idle.max() < 0.5 * typical_step.min(), "without decay the steps do not id
 # <details>
 # <summary>How much does the push add, and how large are the steps?</summary>
 #
-# Put {{bars["all"].y[2]:.0f}} $\eta^2$ for $\eta^2$ in point 3 of this section: it balances decay where the RMS is √{{bars["all"].y[2]:.0f}} ≈ {{bars["all"].y[2] ** 0.5:.1f}} times (0.3). Why the third layer is pushed most we do not show.
+# Put {{bars["all"].y[2]:.0f}} $\eta^2$ for $\eta^2$ in point 3 of this section: decay balances this where the RMS is √{{bars["all"].y[2]:.0f}} ≈ {{bars["all"].y[2] ** 0.5:.1f}} times (0.3). We do not show why the third layer is pushed most.
 #
 # The steps' RMS above is taken over the whole second half of training. A single step has an RMS, too; the median of these is only {{typical_step.min():.2f}} to {{typical_step.max():.2f}} $\eta$ in the three layers, as a few long steps make up the rest.
 #
@@ -1064,13 +1064,13 @@ assert idle.max() < 0.5 * typical_step.min(), "without decay the steps do not id
 # </details>
 #
 # <details>
-# <summary>Why do the network's dotted lines become flat?</summary>
+# <summary>Why do the lines without decay become flat?</summary>
 #
 # Without decay the network soon fits all images. Its gradients nearly vanish, while $\sqrt v$ remembers larger ones. So the median step is far smaller than with decay: its RMS is at most {{idle.max():.2f}} $\eta$ in the second half of training.
 #
 # </details>
 #
-# **With noise alone AdamW makes all layers' RMS equal. In this network an unequal push makes the largest up to about twice the smallest.**
+# **With noise alone AdamW and decay make all layers' RMS equal. In this network an unequal push makes the largest up to about twice the smallest.**
 #
 # ## 0.6 In practice
 #
