@@ -168,7 +168,8 @@ figures.show(fig, f"Left: {shown_fits['examples'].x.size} noisy examples of a si
              f"{means['_floor'].y[0]:.2f}. Without decay and without stopping it would be "
              f"{at_limit:.2f} (triangle).", number="0.1",
              caption="Left: the network in the middle of the twenty, ordered by the factor by which "
-             "λ = 0.01 lowers the test error. Right: the mean of all twenty after 3000 steps. The triangle is what training without decay would reach if it never stopped: "
+             "λ = 0.01 lowers the test error. Right: the mean of all twenty after 3000 "
+             "steps. The triangle is what training without decay would reach if it never stopped: "
              "stopping early protects, too (Exercise 5).")
 
 # %% [markdown]
@@ -965,7 +966,8 @@ def draw_step(ax, up, along, across):  # w from 0 to 3, then a step; the arc is 
         ax.annotate("", tip, tail, arrowprops={"arrowstyle": "->", "lw": 2.4, "color": color,
                                                "shrinkA": 0, "shrinkB": 0})
     ax.plot([0, 3 + along], [up, up + across], "--", color="black", lw=1)
-    for words, at, height, color in (("weights w", 1, -0.33, "black"), ("w + Δ", 0.8, 0.62, "black"),
+    for words, at, height, color in (("weights w", 1, -0.33, "black"),
+                                     ("w + Δ", 0.8, 0.62, "black"),
                                      ("step Δ", 3.12 + 0.6 * along, 0.3, figures.GREY)):
         ax.text(at, up + height, words, size=10, color=color)
 
