@@ -169,8 +169,8 @@ figures.show(fig, f"Left: {shown_fits['examples'].x.size} noisy examples of a si
              f"{at_limit:.2f} (triangle).", number="0.1",
              caption="Left: the network in the middle of the twenty, ordered by the factor by which "
              "λ = 0.01 lowers the test error. Right: the mean of all twenty after 3000 "
-             "steps. The triangle is what training without decay would reach if it never stopped: "
-             "stopping early protects, too (Exercise 5).")
+             "steps. The triangle is what training without decay would reach if it never "
+             "stopped: stopping early protects, too (Exercise 5).")
 
 # %% [markdown]
 # Without decay the curve bends towards single examples (Figure 0.1, left). As λ shrinks (right), the training error keeps falling, but below λ ≈ 0.01 the test error rises. This is **overfitting**. A large λ flattens the curve, and both errors rise.
@@ -728,7 +728,7 @@ assert (lifted[names[0]].at(25) < lifted[names[0]].at(0)).all(), "the first laye
 # <details>
 # <summary>Where does the difference end?</summary>
 #
-# At the end of our runs the last term leaves {{100 * (parts[..., -1].mean() - fading["law"].y[-1]):.1f}} % of the difference, because the first layer's gradient is on average the larger one. In the long run it adds as much as decay takes in a step, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. If the gradients are as large as before, a smaller η leaves a smaller $D$, but needs more steps. With wrong labels or small batches the gradients remain large, and so does $D$ (Exercise 6).
+# At the end of our runs the last term leaves {{100 * (parts[..., -1].mean() - fading["law"].y[-1]):.1f}} % of the difference, because the first layer's gradient is on average the larger one. In the long run this term adds as much as decay takes in a step, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. If the gradients are as large as before, a smaller η leaves a smaller $D$, but needs more steps. With wrong labels or small batches the gradients remain large, and so does $D$ (Exercise 6).
 #
 # </details>
 #
@@ -1234,7 +1234,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 #
 # go up to 0.75, and differ by at most 0.020.
 #
-# The bias $b_j$ of the unit has to be multiplied by $c$, too. If biases are not penalised, $I_j=O_j$ stays true at a minimum, but (0.2) gains a term $2a\eta\,b_j\,\partial L/\partial b_j$, whose mean over all batches is zero at a minimum, but in general not on the way there. If they are penalised, $I_j+b_j^2=O_j$.
+# The bias $b_j$ of the unit has to be multiplied by $c$, too. If biases are not penalised, $I_j=O_j$ stays true at a minimum. But (0.2) gains a term $2a\eta\,b_j\,\partial L/\partial b_j$. Its mean over all batches is zero at a minimum, but in general not on the way there. If they are penalised, $I_j+b_j^2=O_j$.
 #
 # </details>
 #
@@ -1287,7 +1287,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 # squares = {name: (p.detach() ** 2).sum().item() for name, p in your_network.named_parameters() if p.ndim > 1}
 # ```
 #
-# After a long run of SGD with decay that fits its examples they should be nearly equal where ReLU connects two layers without biases. Biases that decay count with the layer before the ReLU (Exercise 8). The squares need not be equal around normalisation layers (chapter 7) or skip connections. Under AdamW compare the layers' RMS with (0.3) only after
+# After a long run of SGD with decay that fits its examples they should be nearly equal where ReLU connects two layers without biases. Where biases decay, too, add their squares to those of the layer before the ReLU (Exercise 8). The squares need not be equal around normalisation layers (chapter 7) or skip connections. Under AdamW compare the layers' RMS with (0.3) only after
 # about $3/(2\eta\lambda)$ steps, as in Exercise 7; in a shorter run they may be far from it. After a long run expect larger ones: the third layer of Figure 0.7 has {{net_rms[lam][-1, 2] / expected:.1f}} times. If the gradients have vanished, expect about equal squared norms instead (Exercise 10). Test your code on `net` of §0.3 first: its shares are printed there.
 #
 # </details>
