@@ -167,8 +167,8 @@ figures.show(fig, f"Left: {shown_fits['examples'].x.size} noisy examples of a si
              f"{end[1]:.2f} with λ = 1; its unavoidable part, the noise, is "
              f"{means['_floor'].y[0]:.2f}. Without decay and without stopping it would be "
              f"{at_limit:.2f} (triangle).", number="0.1",
-             caption="Left: the network in the middle of the twenty, ordered by the factor by which "
-             "λ = 0.01 lowers the test error. Right: the mean of all twenty after 3000 "
+             caption="Left: the network in the middle of the twenty, ordered by the factor by "
+             "which λ = 0.01 lowers the test error. Right: the mean of all twenty after 3000 "
              "steps. The triangle is what training without decay would reach if it never "
              "stopped: stopping early protects, too (Exercise 5).")
 
