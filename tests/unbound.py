@@ -82,7 +82,7 @@ _NAMES = (
     r"(?m)^#+ (?:\d+(?:\.\d+)? )?",
     r"(?m)^\s*(?:\*\*)?\d+\.(?:\*\*)?\s",
     r"\*Reading .*?\*",
-    r"(?i)(?:\b(?:chapters?|sections?|exercises?|equations?|figures?|step|set|NIPS|part)|§§?)\s*"
+    r"(?i)(?:\b(?:chapters?|sections?|exercises?|equations?|figures?|points?|step|set|NIPS|part)|§§?)\s*"
     r"(?:\[?\d+(?:\.\d+)*\]?(?:,? (?:and|to|or) |, |–)?)+",
     r"\((?:\d+\.\d+[a-z]?(?:(?:,? (?:and|to|or) |, |–))?)+\)",
     r"\b(?:19|20)\d\d\b",

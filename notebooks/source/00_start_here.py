@@ -11,6 +11,16 @@
 #
 # You should have met neural networks, calculus, matrices, variance and a little PyTorch. *Reading takes about 50 minutes, running the code one.*
 #
+# <details>
+# <summary>How to run a chapter, and what is in which</summary>
+#
+# Open it with `make lab` and choose *Run, Run All Cells*. `L2LIB_SEED=7` in the environment runs a chapter on other random numbers.
+#
+# Chapters [1](01_what_an_l2_penalty_does.ipynb) to [4](04_other_penalties.ipynb) are about the penalty, [5](05_size_normalisation.ipynb) and [6](06_bias_exclusion.ipynb) about
+# which weights decay, chapters [7](07_scale_invariance.ipynb) to [10](10_weights_of_norm_one.ipynb) about normalisation, [11](11_choosing_lambda.ipynb) about choosing λ.
+#
+# </details>
+#
 # ## 0.1 What is weight decay for?
 #
 # The classical answer is that it keeps a network from learning noise. Take twenty examples of a smooth curve, each shifted by noise,
@@ -31,7 +41,8 @@ import torch
 
 
 def train(w, lam, hidden, y, lr=1.0, steps=3000):
-    # hidden: examples × units, w: units × 1, y: examples × 1 (or stacks of such)
+    # hidden: examples × units, w: units × 1, y: examples × 1
+    # later also a further axis in front, one network each, and columns of w, one λ each
     for _ in range(steps):  # .mT transposes a matrix
         g = hidden.mT @ (hidden @ w - y) / y.shape[-2]  # gradient of half the mean squared error
         w = (1 - lr * lam) * w - lr * g  # <- the training step
@@ -66,7 +77,7 @@ for lam in (0, 0.01):  # one network, trained from w = 0 without decay and with 
 
 # %% [markdown]
 # With decay the weights stay much smaller. Is the fit better, too? The same lines train {{below: len(targets)}} such networks at once, with {{below: len(lams)}} values of λ.
-# A network's *training error* is the mean squared error on its own examples; its *test error*, on new ones, is the mean squared distance from the true curve plus the variance of the noise.
+# A network's *training error* is the mean squared error on its own examples. Its *test error* is the same on new examples: the mean squared distance from the true curve, plus the variance of the noise.
 
 # %%
 lams = torch.tensor([0, *np.geomspace(1e-4, 1, 13)])  # λ; each has its own column of weights
@@ -156,10 +167,10 @@ figures.show(fig, f"Left: {shown_fits['examples'].x.size} noisy examples of a si
              f"{end[1]:.2f} with λ = 1; its unavoidable part, the noise, is "
              f"{means['_floor'].y[0]:.2f}. Without decay and without stopping it would be "
              f"{at_limit:.2f} (triangle).", number="0.1",
-             caption="Left: a typical one of the twenty networks: λ = 0.01 lowers its test error "
-             "by a middling factor. Right: the mean of all twenty networks after 3000 "
-             "steps. The triangle is what training without decay would reach if it never stopped: "
-             "stopping early protects, too (Exercise 5).")
+             caption="Left: the network in the middle of the twenty, ordered by the factor by "
+             "which λ = 0.01 lowers the test error. Right: the mean of all twenty after 3000 "
+             "steps. The triangle is what training without decay would reach if it never "
+             "stopped: stopping early protects, too (Exercise 5).")
 
 # %% [markdown]
 # Without decay the curve bends towards single examples (Figure 0.1, left). As λ shrinks (right), the training error keeps falling, but below λ ≈ 0.01 the test error rises. This is **overfitting**. A large λ flattens the curve, and both errors rise.
@@ -205,7 +216,7 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
 #
 # Each step multiplies all weights by the same factor, a little below 1: hence *weight decay*. Without a gradient a weight falls to $1/e$ of its value in about $1/(\eta\lambda)$ steps: {{1 / (0.5 * 0.003):.0f}} for the η = 0.5 and λ = 0.003 of §0.3.
 #
-# **Adam** keeps for each weight a running mean of its squared gradients, $v\leftarrow0.999\,v+0.001\,g^2$, and divides the gradient by $\sqrt v$. So all weights make steps of similar size. (We leave out smaller corrections and *momentum*, which lets a gradient act in later steps, too.) Because of this division it matters where λ enters:
+# **Adam** keeps for each weight a running mean of its squared gradients, $v\leftarrow0.999\,v+0.001\,g^2$, and divides the gradient by $\sqrt v$. So all weights make steps of similar size. (We leave out smaller corrections and *momentum*, which lets a gradient act in later steps, too.) Because Adam divides, it matters where λ enters:
 #
 # - **Coupled** decay, in `torch.optim.Adam`, adds $\lambda w$ to the gradient, so the decay is divided by $\sqrt v$, too: $w\leftarrow w-\eta\,(g+\lambda w)/\sqrt v$, where $v$ averages $(g+\lambda w)^2$.
 # - **Decoupled** decay, in `torch.optim.AdamW`, shrinks the weight directly: $w\leftarrow(1-\eta\lambda)\,w-\eta\,g/\sqrt v$, where $v$ averages $g^2$.
@@ -258,8 +269,8 @@ fig, (left, right) = figures.subplots(1, 2, sharey=True, figsize=(6.8, 3.1))
 draw_decayed(left, right)
 right.text(100, 0.66, "three scales on one line", color=figures.GREY, size=10)
 right.text(100, 0.58, "dots: (1 − ηλ)ᵗ", color="black", size=10)
-for words, across, up, color in (("gradients of scale 10", 88, 0.8, "C5"),
-                                 ("dots: (1 − ηλ/10)ᵗ", 88, 0.72, "black"),
+for words, across, up, color in (("gradients of scale 10", 72, 0.8, "C5"),
+                                 ("√v ≈ 10, dots: (1 − ηλ/10)ᵗ", 72, 0.72, "black"),
                                  ("scale 1", 142, 0.57, "C0"),
                                  ("dots: (1 − ηλ)ᵗ", 142, 0.49, "black"),
                                  ("scale 0.1", 96, 0.14, "C3")):
@@ -298,7 +309,7 @@ assert coupled["1"].y[-1] > coupled["law 1"].y[-1], "not above its dots"
 #
 # ## 0.3 Which layer has the largest share?
 #
-# A training log shows one layer's squared norm far above the others'. Is λ wrong?
+# A training log shows one layer's squared norm far above the others'. Is λ wrong, or does this layer need its own?
 #
 # The penalty is a sum over all layers. In a forum somebody
 # [asked](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer): if one layer is much bigger than another,
@@ -481,7 +492,7 @@ claim("00-balance", "After training with SGD, the largest squared norm of a laye
       measured=at_end.max(0) / at_end.min(0), below=1.1)
 
 # %% [markdown]
-# Under AdamW (top right) the second answer comes closest, shares by number of weights: in the second half of training they are {{below: 100 * mean_share[0].mean():.0f}}, {{below: 100 * mean_share[1].mean():.0f}} and {{below: 100 * mean_share[2].mean():.0f}} % instead of {{100 * of_weights[0]:.0f}}, {{100 * of_weights[1]:.0f}} and {{100 * of_weights[2]:.0f}} %. Equal RMS would give exactly these fractions. And the RMS do become similar, within a factor of about two (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half of training about {{below: ratios.mean():.2f}} times, and later more (Limits, §0.6).
+# Under AdamW (top right) the second answer comes closest, shares by number of weights: in the second half of training they are {{below: 100 * mean_share[0].mean():.0f}}, {{below: 100 * mean_share[1].mean():.0f}} and {{below: 100 * mean_share[2].mean():.0f}} % instead of {{100 * of_weights[0]:.0f}}, {{100 * of_weights[1]:.0f}} and {{100 * of_weights[2]:.0f}} %. Equal RMS would give exactly these fractions. And the RMS do become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half of training {{below: ratios.mean():.2f}} times on average. Later the ratio grows to about two (Limits, §0.6).
 #
 # <details>
 # <summary>Is it decay that makes them similar?</summary>
@@ -527,7 +538,7 @@ claim("00-sum", "The layers' shares add up to 1, and so do the marked fractions"
       measured=[*at_start.sum(0), *at_end.sum(0), marked.sum(), thirds], equals=1, within=1e-9)
 
 # %% [markdown]
-# **In this network SGD with decay makes the layers' shares equal. AdamW makes their RMS similar, with decay or without.**
+# **In this network SGD with decay makes the layers' shares equal. From PyTorch's start AdamW makes their RMS similar, with decay or without.** If a layer starts large, AdamW needs decay, too (§0.5).
 #
 # ## 0.4 Why does SGD make the layers equal?
 #
@@ -538,7 +549,9 @@ claim("00-sum", "The layers' shares add up to 1, and so do the marked fractions"
 # 2. But the two squared norms in the penalty become $c^2\lVert W_1\rVert^2$ and $\lVert W_2\rVert^2/c^2$. Their product stays the same.
 # 3. Two positive numbers with a given product have the smallest sum when they are equal (right). **So neighbouring layers have equal squared norms at every minimum of loss plus penalty.**
 #
-# This needs ReLU between the two layers, the same λ for both, no penalty on biases (Exercise 8), and no normalisation or skip connection in between. We try $c=2$ on the trained network:
+# This needs ReLU between the two layers, the same λ for both, no penalty on biases (Exercise 8), and no normalisation or skip connection in between.
+#
+# Figure 0.4 balances a toy network with $c=1/\sqrt2$. Our trained network is nearly balanced already, so a factor far from 1 must make it cost more. We try $c=2$:
 
 # %%
 from copy import deepcopy
@@ -599,7 +612,7 @@ def draw_valley(ax):
     for words, color, across, up in (("first layer", "C0", 0.99, 2.75), ("sum", "black", 1.07, 6.6),
                                      ("next layer", "C1", 0.72, 0.45)):
         ax.text(across, up, words, color=color, size=10)
-    ax.plot([1, 1, 1], [4, 1, 5], "o", color=figures.GREY, ms=5, label="_now")
+    ax.plot([1, 1, 1], [4, 1, 5], "o", color="white", mec="black", ms=7, label="_now")
     ax.annotate("c = 1: 4 + 1", (1, 5), (0.62, 6.6), size=10, arrowprops={"arrowstyle": "->"})
     ax.annotate("2 + 2", (0.5**0.5, 4), (0.62, 5.2), size=10, arrowprops={"arrowstyle": "->"})
     ax.axvline(0.5**0.5, ymax=4 / 7.5, color=figures.GREY, ls=":", lw=1.2, label="_lowest")
@@ -613,7 +626,7 @@ fig, (left, right) = figures.subplots(1, 2, figsize=(6.8, 3.2))
 draw_nets(left), draw_valley(right), fig.get_layout_engine().set(wspace=0.08)
 valley = figures.drawn(right)
 lowest = valley["sum"].x[valley["sum"].y.argmin()]
-right.plot(lowest, valley["sum"].at(lowest), "o", color="black", label="_dot")
+right.plot(lowest, valley["sum"].at(lowest), "o", color="black", ms=7, label="_dot")
 figures.show(fig, "Left: two drawings of one network, with lines as thick as weights are large. In "
              f"the second the first layer is multiplied by {lowest:.2f} and the next divided by "
              "it; their "
@@ -622,14 +635,14 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
              f"{valley['first'].at(lowest):.1f} and {valley['next'].at(lowest):.1f}.", number="0.4",
              caption="Left: lines are weights, the thicker the larger; numbers are the layers' "
              "squared norms. Right: what becomes of them when the first layer is multiplied by c; "
-             "grey dots are the network before, the black one is the lowest sum.")
+             "open dots are the network before, the black one is the lowest sum.")
 
 # %% [markdown]
 # **How long does training take to get there?** We follow the difference of two squared norms. Let $g_l$ be the gradient of a batch's loss with respect to $W_l$. Write $\langle W,g\rangle$ for the sum of all weights, each times its entry of the gradient.
 #
 # 4. Let the weights be $cW_1$ and $W_2/c$. The loss does not depend on $c$, so its derivative with respect to $c$ is zero at $c=1$. By the chain rule this says $\langle W_1,g_1\rangle=\langle W_2,g_2\rangle$.
 # 5. The step (0.1) turns $\lVert W_l\rVert^2$ into $a^2\lVert W_l\rVert^2-2a\eta\langle W_l,g_l\rangle+\eta^2\lVert g_l\rVert^2$, with $a=1-\eta\lambda$.
-# 6. In the difference $D=\lVert W_1\rVert^2-\lVert W_2\rVert^2$ the middle terms cancel. So two things change $D$, in this order: decay shrinks it, and the gradients' squared norms add to it or take from it. Without biases this is exact:
+# 6. In the difference $D=\lVert W_1\rVert^2-\lVert W_2\rVert^2$ the middle terms cancel. Two things are left that change $D$: decay shrinks it, and the gradients' squared norms add to it or take from it. Without biases this is exact:
 #
 # $$D\leftarrow(1-\eta\lambda)^2D+\eta^2\left(\lVert g_1\rVert^2-\lVert g_2\rVert^2\right)\tag{0.2}$$
 #
@@ -699,10 +712,8 @@ figures.show(fig, "SGD, five seeds. Left: squared norms of three layers; in the 
              f"{fading['law'].x[20]:.0f} steps and {parts[..., -1].mean():.3f} at the end; the "
              "dashed law has "
              f"{fading['law'].y[20]:.3f} and {fading['law'].y[-1]:.3f}.", number="0.5",
-             caption="Lines of five seeds. Left: the first layer dips, as decay takes most from "
-             "the largest layer, and then rises, as the loss adds to all. Right: the first layer's "
-             "squared norm minus each of the other two, as a fraction of this difference at the "
-             "start, on a logarithmic axis.")
+             caption="Lines of five seeds. Right: the first layer's squared norm minus each of the "
+             "other two, as a fraction of this difference at the start, on a logarithmic axis.")
 
 # %% tags=["hide-input"]
 way = np.array([curves[name].at(0) - curves[name].at(100) for name in names])
@@ -712,19 +723,19 @@ assert squares.step[4] == 100, "another step's differences"
 assert (lifted[names[0]].at(25) < lifted[names[0]].at(0)).all(), "the first layer does not dip"
 
 # %% [markdown]
-# In Figure 0.5 (right) the differences fade slowly, by decay. At the end {{100 * parts[..., -1].mean():.1f}} % is left, although decay alone would leave {{100 * fading["law"].y[-1]:.1f}} %. The rest comes from the last term of (0.2). Because our network fits its examples, its gradients shrink, so the last term fades, and decay can bring $D$ towards zero.
+# In Figure 0.5 (right) the differences fade slowly, by decay. At the end {{100 * parts[..., -1].mean():.1f}} % is left, although decay alone would leave {{100 * fading["law"].y[-1]:.1f}} %. The rest comes from the last term of (0.2). Our network fits its examples, so its gradients shrink and the last term fades. Then decay can bring $D$ towards zero.
 #
 # <details>
 # <summary>Where does the difference end?</summary>
 #
-# At the end of our runs the last term leaves {{100 * (parts[..., -1].mean() - fading["law"].y[-1]):.1f}} % of the difference, because the first layer's gradient is on average the larger one. In the long run it adds as much as decay takes in a step, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. If the gradients are as large as before, a smaller η leaves a smaller $D$, but needs more steps. With wrong labels or small batches the gradients remain large, and so does $D$ (Exercise 6).
+# At the end of our runs the last term leaves {{100 * (parts[..., -1].mean() - fading["law"].y[-1]):.1f}} % of the difference, because the first layer's gradient is on average the larger one. In the long run this term adds as much as decay takes in a step, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. If the gradients are as large as before, a smaller η leaves a smaller $D$, but needs more steps. With wrong labels or small batches the gradients remain large, and so does $D$ (Exercise 6).
 #
 # </details>
 #
 # <details>
 # <summary>Why do the small layers catch up at once (left)?</summary>
 #
-# The shares went {{100 * way.mean():.0f}} % of the way to 1/3 in the first {{squares.step[4].item()}} steps. The middle term in the fifth point, $-2a\eta\langle W,g\rangle$, does most of this. By the fourth point it adds the same amount to every layer, about {{added.mean():.0f}} in {{inner[..., :50].step.size}} steps. That is much for the third layer, which starts at {{squares[:, 2, 0].mean():.0f}}, and little for the first, which starts at {{squares[:, 0, 0].mean():.0f}}.
+# The shares went {{100 * way.mean():.0f}} % of the way to 1/3 in the first {{squares.step[4].item()}} steps. The middle term of point 5, $-2a\eta\langle W,g\rangle$, does most of this. It adds the same amount to every layer (point 4), about {{added.mean():.0f}} in {{inner[..., :50].step.size}} steps. That is much for the third layer, which starts at {{squares[:, 2, 0].mean():.0f}}, and little for the first, which starts at {{squares[:, 0, 0].mean():.0f}}. The first layer even dips before it rises, because decay takes most from the largest layer.
 #
 # </details>
 
@@ -737,13 +748,15 @@ claim("00-time", f"After {nearest} steps decay alone would leave {law:.3f} of ea
       measured=parts[..., 13], equals=law, within=0.02)
 
 # %% [markdown]
-# **If the gradients become small, a long run of SGD makes neighbouring layers' norms nearly equal.**
+# **If the gradients become small, a long run of SGD with decay makes neighbouring layers' norms nearly equal.**
 #
 # ## 0.5 What does AdamW make equal?
 #
-# AdamW does not minimise loss plus penalty, so §0.4 does not apply. It divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So the steps of all layers have about the same RMS, near $\eta$ (without the decay part, and averaged over many steps). Only just after gradients have shrunk are the steps smaller. Does this make the weights' RMS equal, too?
+# §0.4 does not apply to AdamW. AdamW does not minimise loss plus penalty, so point 3 fails. And $\langle W,g/\sqrt v\rangle$ differs from layer to layer, so nothing cancels in point 6.
 #
-# **First, noise.** Let gradients be only noise: independent at every step, always of the same distribution, and symmetric about zero. Let $\overline{w^2}$ be the mean square of many such weights, and Δ the part of a step that the gradients make.
+# Something else is equal. AdamW divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients, so the steps of all layers have about the same RMS, near $\eta$. By *step* we mean here the part that the gradient makes, without decay. Its RMS is over many steps: a typical one may be only half as long, as a few large gradients dominate $\sqrt v$. Do steps of equal RMS make the weights' RMS equal, too?
+#
+# **First, noise.** Let gradients be only noise: independent at every step, always of the same distribution, and symmetric about zero. Let $\overline{w^2}$ be the mean square of many weights, and Δ the step of a weight.
 #
 # 1. *Decay takes.* It turns $w$ into $aw$ with $a=1-\eta\lambda$, and so takes about $2\eta\lambda\,\overline{w^2}$ from the mean square.
 # 2. *The gradients add.* The mean square of $aw+\Delta$ is $a^2\overline{w^2}+2a\,\overline{w\Delta}+\overline{\Delta^2}$. The sign of Δ is random, whatever $w$ and $|\Delta|$ are, so $\overline{w\Delta}=0$ on average. What is added is $\overline{\Delta^2}\approx\eta^2$, the same in every layer.
@@ -842,11 +855,11 @@ claim("00-noise", "With noise for gradients, small ones or large, the weights' R
 # <details>
 # <summary>How long does it take, and what happens without decay or with momentum?</summary>
 #
-# A step multiplies the distance of $\overline{w^2}$ from its limit by $(1-\eta\lambda)^2$, so it falls to $1/e$ in $1/(2\eta\lambda)$ steps, here {{1 / (2 * lr * lam):.0f}}, as in §0.4. Without decay nothing of the start is lost, and $t$ steps add $\eta^2t$ (dotted). With momentum (0.3) nearly holds (Exercise 9).
+# A step multiplies the distance of $\overline{w^2}$ from its limit by $(1-\eta\lambda)^2$, so the distance falls to $1/e$ in $1/(2\eta\lambda)$ steps, here {{1 / (2 * lr * lam):.0f}}, as in §0.4. Without decay nothing of the start is lost, and $t$ steps add $\eta^2t$ (dotted). With momentum (0.3) nearly holds (Exercise 9).
 #
 # </details>
 #
-# **Now the network** of §0.3. Its first layer starts large, and AdamW has no momentum:
+# **Now the network** of §0.3. PyTorch's start is so small that what training adds soon hides it, even without decay. To see decay forget a start, we multiply its first layer by 4. As in the argument above we leave out momentum. And $v$ averages over only about 100 steps, so that it follows the gradients as they shrink:
 
 # %%
 def train_network(lr, decay):  # gives the layers' weights at the start and after each step
@@ -902,84 +915,108 @@ right_ones = (((images @ a.T).relu() @ b.T).relu() @ c.T).argmax(1) == labels
 assert right_ones.all(), "images are left to learn"
 
 # %% tags=["hide-input"]
-def draw_network(left, right):
-    for decay, each in net_rms.items():
+def draw_starts(left, right):
+    for ax, (decay, each) in zip((left, right), net_rms.items(), strict=True):
         for layer, name in enumerate(order):
-            left.plot(range(701), each[:, layer], ls="-" if decay else ":", color=f"C{layer}",
-                      label=name if decay else f"_without {name}")
+            ax.plot(range(701), each[:, layer], color=f"C{layer}",
+                    label=name if decay else f"_without {name}")
+        ax.set(xlabel="training step", xlim=(0, 700), ylim=(0, 0.4), xticks=(0, 200, 400, 600))
     left.axhline(expected, color="black", ls="--", lw=1.2, label="law")
-    left.set(title="A large first layer is forgotten", xlabel="training step", xlim=(0, 700))
-    left.set(ylabel="RMS of the weights", ylim=(0, 0.4), xticks=(0, 200, 400, 600))
-    squared, push = step_square / lr**2, 2 * shrink * product / lr**2
-    right.bar(range(3), squared, 0.8, color=["C0", "C1", "C2"])
-    right.bar(range(3), push, 0.8, squared, color=["C0", "C1", "C2"], alpha=0.4)
-    right.plot(range(3), squared, ls="none", label="squared steps")
-    right.plot(range(3), squared + push, ls="none", label="all")
-    for layer, height in enumerate(figures.drawn(right)["all"].y):
-        right.text(layer, height + 0.08, f"{height:.1f}", size=10, ha="center")
-    right.axhline(1, color="black", ls="--", lw=1.2, label="noise")
-    right.set(title="A push along w adds more", xlabel="layer", xlim=(-0.5, 3.3), ylim=(0, 6.2))
-    right.set(ylabel="added to the mean square in a step")
-    right.set_xticks(range(3), [name.split()[0] for name in order]), right.grid(False)
-    right.set_yticks(range(0, 7, 2), ["0", "2η²", "4η²", "6η²"])
+    left.set(title="Decay forgets the start", ylabel="RMS of the weights")
+    right.set(title="Without decay it stays", ylabel=" ")
 
 
 # %% tags=["hide-input"]
-def draw_step(ax, along, across):  # w from 0 to 3, then a step; the arc is the length of w
-    turn = np.linspace(-0.08, 0.42, 26)
-    ax.plot(3 * np.cos(turn), 3 * np.sin(turn), ":", color=figures.GREY, lw=1.2)
-    arrows = ((3, 0), (0, 0), "black"), ((3 + along, across), (3, 0), figures.GREY)
-    for tip, tail, color in arrows:
-        ax.annotate("", tip, tail, arrowprops={"arrowstyle": "->", "lw": 2.4, "color": color,
-                                               "shrinkA": 0, "shrinkB": 0})
-    ax.plot([0, 3 + along], [0, across], "--", color="black", lw=1)
-    ax.text(1.5, -0.33, "weights w", size=10, ha="center")
-    ax.text(3.15 + 0.9 * along, 0.35, "step Δ", size=10, color=figures.GREY)
-    ax.text(0.8, 0.68, "w + Δ", size=10)
-    ax.set(xlim=(-0.1, 4.9), ylim=(-0.5, 1.3), xticks=[], yticks=[], ylabel=" ")
-    ax.set_aspect("equal"), ax.grid(False), ax.spines[:].set_visible(False)
-
-
-# %% tags=["hide-input"]
-fig, ((left, right), (low, low_right)) = figures.subplots(
-    2, 2, figsize=(6.8, 5.2), height_ratios=(3.4, 1.4))
-draw_network(left, right), fig.get_layout_engine().set(wspace=0.08)
-draw_step(low, 0, 1), draw_step(low_right, 0.6, 0.8)
-low.set(title="Noise: at a right angle")
-low_right.set(title="Network: partly along w")
-low.set_xlabel("adds Δ² on average", loc="left")
-low_right.set_xlabel("adds Δ² + 2wΔ on average", loc="left")
-for ax, words, at, up, color in ((left, "η = 0.01, λ = 0.6", 330, 0.02, figures.GREY),
-                                 (left, "solid: with decay, dotted: without", 40, 0.375, "black"),
-                                 (left, "first", 84, 0.232, "C0"),
-                                 (left, "third", 420, 0.176, "C2"),
-                                 (left, "second", 68, 0.06, "C1"),
-                                 (left, "(0.3)", 600, 0.068, "black"),
-                                 (right, "pale: push along\nthe weights", -0.4, 4.7, "black"),
-                                 (right, "dark: squared\nsteps", -0.4, 3.75, "black"),
-                                 (right, "noise\nadds η²", 2.45, 1.15, "black")):
+fig, (left, right) = figures.subplots(1, 2, sharey=True, figsize=(6.8, 3.3))
+draw_starts(left, right)
+for ax, words, at, up, color in ((left, "first layer", 90, 0.235, "C0"),
+                                 (left, "third layer", 400, 0.218, "C2"),
+                                 (left, "second layer", 72, 0.052, "C1"),
+                                 (left, "√(η/2λ), by (0.3)", 330, 0.065, "black"),
+                                 (left, "η = 0.01, λ = 0.6", 330, 0.02, figures.GREY),
+                                 (right, "first layer", 350, 0.358, "C0"),
+                                 (right, "third layer", 350, 0.253, "C2"),
+                                 (right, "second layer", 350, 0.155, "C1"),
+                                 (right, "η = 0.01, λ = 0", 330, 0.02, figures.GREY)):
     ax.text(at, up, words, color=color, size=10)
 
 # %% tags=["hide-input"]
-starts, bars = figures.drawn(left), figures.drawn(right)
-kept = [starts[f"{kind}first layer"].y for kind in ("", "_without ")]
+starts, free_starts = figures.drawn(left), figures.drawn(right)
+kept = [starts["first layer"].y, free_starts["_without first layer"].y]
 solid = [starts[name].y[-1] for name in order]
+loose = [free_starts[f"_without {name}"].y[-1] for name in order]
+figures.show(fig, "RMS of the weights of the network's three layers over 700 steps of AdamW "
+             f"without momentum, η = 0.01. The first layer starts at {kept[0][0]:.2f}. Left: with "
+             f"λ = 0.6 it falls to {kept[0][-1]:.2f}, and the other two end at {solid[1]:.2f} and "
+             f"{solid[2]:.2f}; the law (0.3) is {starts['law'].y[0]:.2f}. Right: without decay the "
+             f"first layer grows to {kept[1][-1]:.2f}, the other two end at {loose[1]:.2f} and "
+             f"{loose[2]:.2f}.", number="0.7",
+             caption="The same start and the same batches on both sides, one seed. The dashed line "
+             "is the law (0.3).")
+
+# %% [markdown]
+# In the network, too, the large first layer shrinks with decay, to the size of the second (Figure 0.7, left). Without decay it stays large (right). But with decay all layers end above (0.3), the third one highest. The steps' RMS is near $\eta$ in all layers ({{below: step_rms.min():.2f}} to {{below: step_rms.max():.2f}} $\eta$), so it is not the cause. Is it the steps' direction?
+
+# %% tags=["hide-input"]
+def draw_step(ax, up, along, across):  # w from 0 to 3, then a step; the arc is the length of w
+    turn = np.linspace(-0.08, 0.34, 26)
+    ax.plot(3 * np.cos(turn), up + 3 * np.sin(turn), ":", color=figures.GREY, lw=1.2)
+    arrows = ((3, up), (0, up), "black"), ((3 + along, up + across), (3, up), figures.GREY)
+    for tip, tail, color in arrows:
+        ax.annotate("", tip, tail, arrowprops={"arrowstyle": "->", "lw": 2.4, "color": color,
+                                               "shrinkA": 0, "shrinkB": 0})
+    ax.plot([0, 3 + along], [up, up + across], "--", color="black", lw=1)
+    for words, at, height, color in (("weights w", 1, -0.33, "black"),
+                                     ("w + Δ", 0.8, 0.62, "black"),
+                                     ("step Δ", 3.12 + 0.6 * along, 0.3, figures.GREY)):
+        ax.text(at, up + height, words, size=10, color=color)
+
+
+# %% tags=["hide-input"]
+def draw_push(ax):
+    squared, push = step_square / lr**2, 2 * shrink * product / lr**2
+    ax.bar(range(3), squared, 0.8, color=["C0", "C1", "C2"])
+    ax.bar(range(3), push, 0.8, squared, color=["C0", "C1", "C2"], alpha=0.4)
+    ax.plot(range(3), squared, ls="none", label="squared steps")
+    ax.plot(range(3), squared + push, ls="none", label="all")
+    for layer, height in enumerate(figures.drawn(ax)["all"].y):
+        ax.text(layer, height + 0.08, f"{height:.1f}", size=10, ha="center")
+    ax.axhline(1, color="black", ls="--", lw=1.2, label="noise")
+    ax.set(title="A push along w adds more", xlabel="layer", xlim=(-0.5, 3.3), ylim=(0, 6.2))
+    ax.set(ylabel="added to mean square per step")
+    ax.set_xticks(range(3), [name.split()[0] for name in order]), ax.grid(False)
+    ax.set_yticks(range(0, 7, 2), ["0", "2η²", "4η²", "6η²"])
+
+
+# %% tags=["hide-input"]
+fig, (left, right) = figures.subplots(1, 2, figsize=(6.8, 3.4))
+draw_step(left, 2.5, 0, 1), draw_step(left, 0, 0.6, 0.8), draw_push(right)
+left.set(xlim=(-0.1, 4.5), ylim=(-0.45, 4.2), xticks=[], yticks=[], ylabel=" ")
+left.set(title="A step's direction counts")
+left.set_xlabel("adds Δ² + 2wΔ on average", loc="left")
+left.set_aspect("equal"), left.grid(False), left.spines[:].set_visible(False)
+left.text(-0.1, 3.75, "Noise: at a right angle", size=10)
+left.text(-0.1, 1.15, "Network: partly along w", size=10)
+for ax, words, at, up in ((left, "adds Δ² on average", -0.1, 1.8),
+                          (right, "pale: push along\nthe weights", -0.4, 4.7),
+                          (right, "dark: squared\nsteps", -0.4, 3.75),
+                          (right, "noise\nadds η²", 2.45, 1.15)):
+    ax.text(at, up, words, size=10)
+
+# %% tags=["hide-input"]
+bars = figures.drawn(right)
 parts = [", ".join(f"{one:.1f}" for one in bars[name].y) for name in ("squared steps", "all")]
 angles = ", ".join(f"{one:.2f}" for one in cosines)
-figures.show(fig, "The network under AdamW without momentum, η = 0.01 and λ = 0.6. Top left: RMS "
-             f"of its layers' weights; the first goes from {kept[0][0]:.2f} to {kept[0][-1]:.2f} "
-             f"with decay and to {kept[1][-1]:.2f} without; the other two end at {solid[1]:.2f} "
-             f"and {solid[2]:.2f} with decay, and the law (0.3) is {starts['law'].y[0]:.2f}. "
-             "Top right: what a step adds to a layer's mean square in the second half of the run "
+figures.show(fig, "Left: arrows for the weights w and a step Δ, at a right angle and at a smaller "
+             "one: in the second case the sum is clearly longer than w. "
+             "Right: what a step adds to a layer's mean square in the second half of the run "
              f"with decay, {parts[1]} η² in the three layers, of which squared steps are "
-             f"{parts[0]} η²; noise would add {bars['noise'].y[0]:.0f} η². "
-             "Bottom: arrows for the weights w and a step Δ, at a right angle and at a smaller "
-             "one: in the second case the sum is clearly longer than w.", number="0.7",
-             caption="One seed. Solid lines: the run with decay. Bars: the second half of that "
-             "run; the third layer still grows there. The dark part of a bar is the mean of Δ², "
-             "the pale part, the push, is 2a times that of wΔ. The arrows are not to scale, as the "
-             "true angles are much nearer to 90°: over the second half, the cosine between steps "
-             f"and weights is {angles} in the three layers. A dotted arc marks the length of w.")
+             f"{parts[0]} η²; noise would add {bars['noise'].y[0]:.0f} η².", number="0.8",
+             caption="Left: not to scale, as the true angles are nearer to 90°: the cosine between "
+             f"steps and weights is {angles} in the three layers. A dotted arc marks the length of "
+             "w. Right: the second half of the run with decay, in which the third layer still "
+             "grows. The dark part of a bar is the mean of Δ², the pale part 2a times that of wΔ, "
+             "where a is nearly 1.")
 
 # %% tags=["hide-input"]
 assert product[2] > 2 * product[:2].max() > 0, "the third layer is not pushed most"
@@ -988,9 +1025,7 @@ step_rms = step_square**0.5 / lr  # in units of η
 ahead = {decay: each[:, 0] / each[:, 1] for decay, each in net_rms.items()}  # of the second layer
 
 # %% [markdown]
-# In the network, too, the large first layer shrinks with decay, to the size of the second. Without decay it stays large (Figure 0.7, top left). But all solid lines end above (0.3), the third one highest. The steps' RMS is near $\eta$ in all layers ({{step_rms.min():.2f}} to {{step_rms.max():.2f}} $\eta$), so it is not the cause.
-#
-# What differs is their direction. A step of noise is on average at a right angle to the weights (bottom left), so it adds only its own square. The network's steps point partly along the weights (bottom right), so $\overline{w\Delta}>0$, and this *push* adds, too. In the third layer a step adds {{bars["all"].y[2]:.0f}} $\eta^2$ instead of $\eta^2$, and {{100 * (1 - bars["squared steps"].y[2] / bars["all"].y[2]):.0f}} % of this is push (top right).
+# A step of noise is on average at a right angle to the weights (Figure 0.8, left), so it adds only its own square. The network's steps point partly along the weights. So $\overline{w\Delta}>0$, and this *push* adds, too. In the third layer a step adds {{bars["all"].y[2]:.0f}} $\eta^2$ instead of $\eta^2$, and {{100 * (1 - bars["squared steps"].y[2] / bars["all"].y[2]):.0f}} % of this is push (right).
 
 # %% tags=["hide-input"]
 claim("00-growth", "The mean square grows by the mean of Δ² and 2a times that of wΔ",
@@ -1022,7 +1057,7 @@ assert idle.max() < 0.5 * typical_step.min(), "without decay the steps do not id
 # <details>
 # <summary>How much does the push add, and how large are the steps?</summary>
 #
-# Put the measured {{bars["all"].y[2]:.0f}} $\eta^2$ into the third point: it balances decay where the RMS is √{{bars["all"].y[2]:.0f}} ≈ {{bars["all"].y[2] ** 0.5:.1f}} times (0.3). Why the third layer is pushed most we do not show.
+# Put {{bars["all"].y[2]:.0f}} $\eta^2$ for $\eta^2$ in point 3 of this section: decay balances this where the RMS is √{{bars["all"].y[2]:.0f}} ≈ {{bars["all"].y[2] ** 0.5:.1f}} times (0.3). We do not show why the third layer is pushed most.
 #
 # The steps' RMS above is taken over the whole second half of training. A single step has an RMS, too; the median of these is only {{typical_step.min():.2f}} to {{typical_step.max():.2f}} $\eta$ in the three layers, as a few long steps make up the rest.
 #
@@ -1031,13 +1066,13 @@ assert idle.max() < 0.5 * typical_step.min(), "without decay the steps do not id
 # </details>
 #
 # <details>
-# <summary>Why do the network's dotted lines become flat?</summary>
+# <summary>Why do the lines without decay become flat?</summary>
 #
 # Without decay the network soon fits all images. Its gradients nearly vanish, while $\sqrt v$ remembers larger ones. So the median step is far smaller than with decay: its RMS is at most {{idle.max():.2f}} $\eta$ in the second half of training.
 #
 # </details>
 #
-# **With noise alone AdamW makes all layers' RMS equal. In this network an unequal push makes the largest about twice the smallest.**
+# **With noise alone AdamW and decay make all layers' RMS equal. In this network an unequal push makes the largest up to about twice the smallest.**
 #
 # ## 0.6 In practice
 #
@@ -1070,30 +1105,13 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 # | optimiser | SGD | AdamW |
 # |---|---|---|
 # | brings together | squared norms of neighbouring layers | RMS of all layers, within a factor of about two |
-# | because | decay shrinks the difference | all layers' steps have about the same RMS |
-# | how long | {{100 * np.exp(-3):.0f}} % is left after $3/(2\eta\lambda)$ steps | the same, if a layer starts too large |
+# | because | decay shrinks the difference | all layers' steps have about the same RMS, and decay forgets the start |
+# | how long | {{100 * np.exp(-3):.0f}} % is left after $3/(2\eta\lambda)$ steps | for a layer that starts too large, the same |
 # | unless | gradients stay large, or a condition of §0.4 fails | gradients vanish (Exercise 10) |
 #
-# **Limits.** (0.3) is a law for noise: the RMS of our network end at {{net_rms[lam][-1, 0] / expected:.1f}}, {{net_rms[lam][-1, 1] / expected:.1f}} and {{net_rms[lam][-1, 2] / expected:.1f}} times it, and stay larger in longer runs. In longer runs of §0.3 (eight thousand steps) AdamW's largest RMS fluctuates around twice the smallest, and the second layer's squared norm comes close to the first's. Nothing here says which shares predict better.
+# **Limits.** (0.3) is a law for noise: the RMS of our network end at {{net_rms[lam][-1, 0] / expected:.1f}}, {{net_rms[lam][-1, 1] / expected:.1f}} and {{net_rms[lam][-1, 2] / expected:.1f}} times it. In runs of eight thousand steps they stay above it. If §0.3 runs as long, AdamW's largest RMS fluctuates around twice the smallest, and the second layer's squared norm comes close to the first's. We have not asked which optimiser's network predicts better.
 #
-# ## 0.7 Running a chapter
-#
-# <details>
-# <summary>How to run it</summary>
-#
-# Open it with `make lab` and choose *Run, Run All Cells*. `L2LIB_SEED=7` in the environment runs a chapter on other random numbers.
-#
-# </details>
-#
-# <details>
-# <summary>What is in which chapter</summary>
-#
-# Chapters [1](01_what_an_l2_penalty_does.ipynb) to [4](04_other_penalties.ipynb) are about the penalty, [5](05_size_normalisation.ipynb) and [6](06_bias_exclusion.ipynb) about
-# which weights decay, chapters [7](07_scale_invariance.ipynb) to [10](10_weights_of_norm_one.ipynb) about normalisation, [11](11_choosing_lambda.ipynb) about choosing λ.
-#
-# </details>
-#
-# ## 0.8 Exercises
+# ## 0.7 Exercises
 #
 # **1.** A weight is 2, its gradient 0.5, η = 0.1 and λ = 0.3. Where does one step of (0.1) take it, and the first step of AdamW and of Adam? (At first $v$ is the square of what it averages.)
 #
@@ -1159,7 +1177,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 #
 # </details>
 #
-# **6.** (Hard.) Give 30 % of the images random labels, and train with SGD for 3000 steps. Which shares do you see, and does (0.2) predict them (see *Where does the difference end?* in §0.4)?
+# **6.** (Hard.) Give 30 % of the images random labels, and train with SGD for 3000 steps. Which shares do you see, and does (0.2) predict them? (Compare the differences with $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$ over the last $1/(\eta\lambda)$ steps; see the folded text in §0.4.)
 #
 # <details>
 # <summary>Solution</summary>
@@ -1216,11 +1234,11 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 #
 # go up to 0.75, and differ by at most 0.020.
 #
-# The bias $b_j$ of the unit has to be multiplied by $c$, too. If biases are not penalised, $I_j=O_j$ stays true at a minimum, but (0.2) gains a term $2a\eta\,b_j\,\partial L/\partial b_j$, whose mean over all batches is zero at a minimum, but in general not on the way there. If they are penalised, $I_j+b_j^2=O_j$.
+# The bias $b_j$ of the unit has to be multiplied by $c$, too. If biases are not penalised, $I_j=O_j$ stays true at a minimum. But (0.2) gains a term $2a\eta\,b_j\,\partial L/\partial b_j$. Its mean over all batches is zero at a minimum, but in general not on the way there. If they are penalised, $I_j+b_j^2=O_j$.
 #
 # </details>
 #
-# **9.** If η and λ are doubled, what happens to (0.3), and to the time to reach it? Does (0.3) hold for noise with momentum 0.9?
+# **9.** If η and λ are doubled, what happens to (0.3), and to the time to reach it? Does (0.3) hold for noise with momentum 0.9? Argue first.
 #
 # <details>
 # <summary>Solution</summary>
@@ -1269,8 +1287,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 # squares = {name: (p.detach() ** 2).sum().item() for name, p in your_network.named_parameters() if p.ndim > 1}
 # ```
 #
-# After a long run of SGD that fits its examples they should be nearly equal where ReLU connects two layers. They need not be around normalisation layers:
-# chapter 7 says why. Under AdamW compare the layers' RMS with (0.3) only after
+# After a long run of SGD with decay that fits its examples they should be nearly equal where ReLU connects two layers without biases. Where biases decay, too, add their squares to those of the layer before the ReLU (Exercise 8). The squares need not be equal around normalisation layers (chapter 7) or skip connections. Under AdamW compare the layers' RMS with (0.3) only after
 # about $3/(2\eta\lambda)$ steps, as in Exercise 7; in a shorter run they may be far from it. After a long run expect larger ones: the third layer of Figure 0.7 has {{net_rms[lam][-1, 2] / expected:.1f}} times. If the gradients have vanished, expect about equal squared norms instead (Exercise 10). Test your code on `net` of §0.3 first: its shares are printed there.
 #
 # </details>
