@@ -202,8 +202,8 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
              "normals of the two edges. Right, a circle "
              f"of the same size: it is touched at ({met[1].x[0]:.2f}, {met[1].y[0]:.2f}), where "
              "the arrow points straight away from 0.", number="4.2",
-             caption="Coloured are the weights that the penalty allows, in two regions of one "
-             "width, so that t differs. On the grey curve the "
+             caption="Coloured are the weights that the penalty allows. The two are equally wide, "
+             "so their t differ. On the grey curve the "
              "loss is the same; it is smallest at ŵ. Arrows show where the loss falls fastest, the "
              "fainter one for other data. While the arrow lies in the grey fan, the corner is "
              "best.")
@@ -216,7 +216,7 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
 #
 # ## 4.3 One weight: a fixed amount or a fixed share
 #
-# How much does a penalty take? Let a single weight have the loss $\frac12(w-z)^2$, smallest at $z$. To tell the two penalties apart, we call L1's strength κ here and leave λ to L2. We
+# How much does a penalty take? Let a single weight have the loss $\frac12(w-z)^2$, smallest at $z$. To keep λ for L2, we call L1's strength κ here. We
 # minimise $\frac12(w-z)^2 + \kappa|w|$. *Predict:* where is the minimum if $0<z<\kappa$?
 #
 # 1. This convex function has the slope $-z+\kappa$ just right of 0, and $-z-\kappa$ just left of it. Zero is the minimum if the curve
@@ -364,7 +364,7 @@ claim("04-soft", "under L2 with λ = 1, and under both, the best is that of (4.1
 # $$\eta\,(\lambda+|g|) < 2\eta\lambda. \tag{4.3}$$
 #
 # For exact zeros, do not differentiate $|w|$. A *proximal step* takes the gradient step for the loss alone, and then
-# applies soft thresholding. The threshold is ηλ, as long as a step of η along the penalty's slope λ:
+# applies soft thresholding. The threshold is ηλ, the length of a step along the penalty's slope λ:
 #
 # $$w_i\;\leftarrow\;\operatorname{soft}(w_i-\eta g_i,\;\eta\lambda). \tag{4.4}$$
 #
@@ -546,9 +546,9 @@ by_size = [zeros_left[size][0] for size in (32, 128, 256)]
 assert by_size == sorted(by_size) and by_size[-1] < zero.sum(), "larger batches lose more zeros"
 
 # %% [markdown]
-# On batches of 32, with η = 0.02 or 0.002, about {{kept_zeros.mean():.0f}} of the Lasso's {{zero.sum()}} zeros are left on average. On batches of 128 it is {{zeros_left[128][0]:.0f}}, and on batches of 256 {{zeros_left[256][0]:.0f}} (η = 0.02).
+# On batches of 32, with η = 0.02 or 0.002, about {{kept_zeros.mean():.0f}} of the Lasso's {{zero.sum()}} zeros are left on average. Batches of 128 leave {{zeros_left[128][0]:.0f}}, batches of 256 leave {{zeros_left[256][0]:.0f}} (η = 0.02).
 #
-# **For exact zeros, threshold after each step, on full batches: the larger the batch, the fewer are lost.**
+# **For exact zeros, threshold after each step, on full batches.**
 
 # %% tags=["hide-input"]
 edge = torch.tensor([-1e-9, 0.0, 1e-9], dtype=torch.float64, requires_grad=True)
@@ -1110,6 +1110,9 @@ for ax in grid[0]:
     ax.remove()
 row = top.subgridspec(1, 4, width_ratios=[0.1, 1.5, 0.1, 2.4])
 draw_direction(fig.add_subplot(row[1]), fig.add_subplot(row[3]), 0)
+heights = [bar.get_height() for bar in fig.axes[-1].patches]
+ranked = np.argsort(heights)  # digits, from the lowest bar
+deep, tall = np.sort(ranked[:2]), np.sort(ranked[-2:])
 
 # %% tags=["hide-input"]
 lines = np.maximum(s_hat[:9] - fine[:, None], 0)
@@ -1160,6 +1163,8 @@ figures.show(fig, "Above, the strongest direction of the fit: an image of 8 by 8
              "by 1 + λ. Lines are means of ten splits, bands their ranges.")
 
 # %% [markdown]
+# What is a direction? The strongest (Figure 4.9, above) tells {{tall[0]}} and {{tall[1]}} from {{deep[0]}} and {{deep[1]}}.
+#
 # The puzzle is solved: {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are above 0.24, and these stay.
 #
 # The price is accuracy. For maps fitted to 300 images it falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}} at λ = 0.24.
@@ -1309,7 +1314,7 @@ assert s_raw[shares == 1.1].max() < 1e-6, "a direction survives above the thresh
 # %% [markdown]
 # ## 4.9 Does weight decay remove units of a network?
 #
-# So far our maps were linear. But a ReLU unit has two factors, too: its ingoing weights $w$, with the bias, and its outgoing weights $v$. Multiply $w$ by $c>0$ and divide $v$ by $c$: no output changes. By (4.6) the
+# So far our maps were linear. A ReLU unit has two factors, too: its ingoing weights $w$, with the bias, and its outgoing weights $v$. Multiply $w$ by $c>0$ and divide $v$ by $c$: no output changes. By (4.6) the
 # cost $\frac12(\lVert w\rVert^2+\lVert v\rVert^2)$ is at least $\lVert w\rVert\lVert v\rVert$, the unit's *size*, and the best $c$ reaches it. So at rest weight decay is an L1 penalty on sizes of units, and
 # may remove some ([Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614)).
 #
@@ -1434,7 +1439,7 @@ figures.show(fig, f"The sizes of {len(curves)} ReLU units from step 50 to 1,000,
              f"{np.median(unit_sizes[0]):.2f} to {np.median(unit_sizes[5]):.2f}.")
 
 # %% [markdown]
-# **All {{(~plus).sum()}} units with $v<0$ fade.** From four other starts, too, all such units fall below a thousandth of the largest unit. At rest the best rate for $v<0$ is only {{at_end[1]:.3f}}, so none of these can stay.
+# **All {{(~plus).sum()}} units with $v<0$ fade.** From four other starts, too, all such units fall below a thousandth of the largest. At rest the highest rate for $v<0$ is only {{at_end[1]:.3f}}, so none of these can stay.
 #
 # This λ is far too large for prediction: the network explains only {{100 * explained:.1f}} % of the variance. We chose it to separate the signs.
 #
@@ -1473,7 +1478,7 @@ assert np.abs(mirrored.numpy() - own).max() < 1e-9, "w and −w do not gain equa
 # %% [markdown]
 # ## 4.10 What decay on an adapter pulls towards
 #
-# So far decay pulled towards zero. Does it pull a pretrained network away from what it learned before? Not if only an adapter decays. In LoRA ([Hu et al., 2022](https://arxiv.org/abs/2106.09685)) the pretrained matrix $W_0$ is frozen. Only a
+# So far decay pulled towards zero. Does it pull a pretrained network away from what it learned? Not if only an adapter decays. In LoRA ([Hu et al., 2022](https://arxiv.org/abs/2106.09685)) the pretrained matrix $W_0$ is frozen. Only a
 # change of low rank, the *adapter* $UV^\top$, is trained and decayed: $W = W_0+UV^\top$, which starts from $U = 0$. By (4.7), if the
 # adapter has at least as many columns as the rank of $W-W_0$,
 #
@@ -1570,7 +1575,7 @@ assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)],
 #
 # How much does decay take, given time? For whitened inputs (4.8) holds for the change $UV^\top$. The $\hat s_i$ are then singular values of the change that the data want: the new task's $\hat W$ minus $W_0$. So SGD takes λ from each, or all of it if it is smaller.
 #
-# AdamW divides each entry's gradient by $\sqrt{\hat v}$, the root mean square of its recent values ([chapter 3](03_one_lambda_many_meanings.ipynb)). Decay is not divided. ($\hat v$ has nothing to do with the factor $V$.) *Predict:* how much larger must AdamW's λ be, to take as much as SGD?
+# AdamW divides each entry's gradient by $\sqrt{\hat v}$, the root mean square of its recent values ([chapter 3](03_one_lambda_many_meanings.ipynb)). Decay is not divided. ($\hat v$ is not the factor $V$.) *Predict:* how much larger must AdamW's λ be, to take as much as SGD?
 #
 # *For example,* let $\sqrt{\hat v}$ be 0.02 everywhere. Gradient steps become {{1 / 0.02:.0f}} times as long, and decay stays as it was. The two then cancel where the loss's slope in the product is {{0.02:g}} λ instead of λ. So a direction loses only {{0.02:g}} λ.
 #
@@ -1624,7 +1629,7 @@ def adapter(weight_decay, seed, lr=0.003, steps=1000):
 U, V, optimizer = adapter(10.0, seeds(5)[0])
 
 # %% [markdown]
-# The optimizer keeps $\hat v$ (but for a factor), so $a$, $b$ and $\sqrt{ab}$ can be measured:
+# The optimizer keeps the running mean that $\hat v$ is made of. So $\sqrt{ab}$ can be measured:
 
 # %%
 @torch.no_grad()
@@ -1639,7 +1644,7 @@ a, b = typical_gradient(U, optimizer), typical_gradient(V, optimizer)
 one_amount = 10.0 * np.sqrt(a * b)  # λ√(ab)
 
 # %% [markdown]
-# In this run, with λ = 10, $\sqrt{ab}$ is {{one_amount / 10:.3f}}. So by (4.10) a direction loses {{one_amount:.2f}}. Is it so? We compare five starts, and several λ.
+# In this run it is {{one_amount / 10:.3f}}. So at λ = 10 each direction should lose {{one_amount:.2f}}, by (4.10). We test this with five starts and several λ.
 
 # %% tags=["hide-input"]
 class Adapters:
@@ -1845,7 +1850,7 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # |Lasso; proximal steps, full batches|λ|yes|the same|
 # |elastic net; the same steps|κ, then a share|yes|κ as for the Lasso, λ as for ridge|
 # |decay of two factors, SGD|λ per direction|approached|above the $\hat s_i$ of the directions to remove, below those to keep; if inputs are not whitened, below $\lVert E\rVert_2$|
-# |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|start with amount$/(2\sqrt{ab})$, with $\sqrt{ab}$ of a run without decay, as decay can about double it; small amounts come out at half, so correct|
+# |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|start with amount$/(2\sqrt{ab})$, with $\sqrt{ab}$ of a run without decay, as decay can about double it; then correct (small amounts come out at half)|
 #
 # - **To keep few inputs, use the Lasso** (in PyTorch: exercise 5); among near-copies, the elastic net; if all may matter, ridge (exercise 6).
 # - The Lasso also shrinks what it keeps. Training the kept weights again without a penalty may predict worse (by {{100 * refit:.0f}} % in §4.5): compare both on the validation part.
@@ -1854,7 +1859,7 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 #
 # **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. For any inputs decay pulls towards $W_0$. And for a convex loss under SGD nothing of the adapter is left if $\lambda>\lVert E\rVert_2$, with $E$ taken at $W_0$.
 #
-# **Back to the opening.** L1 is known for exact zeros, and L2 for none. But added to the loss L1 gives none either: zeros need thresholding. And L2 on two factors acts as L1 on their product, whose directions it lets fade one after another.
+# **So the opening is half the truth.** L1 gives exact zeros only with a threshold. L2 gives none, but on two factors it acts as L1: whole directions fade.
 
 # %% tags=["hide-input"]
 z = np.array([3, -0.5, 1])
