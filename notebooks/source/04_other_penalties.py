@@ -1573,7 +1573,7 @@ assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)],
 #
 # ## 4.11 How little AdamW takes
 #
-# How much does decay take, given time? For whitened inputs (4.8) holds for the change $UV^\top$. The $\hat s_i$ are then singular values of the change that the data want: the new task's $\hat W$ minus $W_0$. So SGD takes λ from each, or all of it if it is smaller.
+# How much does decay take, given time? For whitened inputs (4.8) holds for the change $UV^\top$. The $\hat s_i$ are then singular values of the change that the data want: the new task's $\hat W$ minus $W_0$. So SGD takes λ from each of them, or all of a smaller one.
 #
 # AdamW divides each entry's gradient by $\sqrt{\hat v}$, the root mean square of its recent values ([chapter 3](03_one_lambda_many_meanings.ipynb)). Decay is not divided. ($\hat v$ is not the factor $V$.) *Predict:* how much larger must AdamW's λ be, to take as much as SGD?
 #
@@ -1644,7 +1644,7 @@ a, b = typical_gradient(U, optimizer), typical_gradient(V, optimizer)
 one_amount = 10.0 * np.sqrt(a * b)  # λ√(ab)
 
 # %% [markdown]
-# In this run it is {{one_amount / 10:.3f}}. So at λ = 10 each direction should lose {{one_amount:.2f}}, by (4.10). We test this with five starts and several λ.
+# In this run it is {{one_amount / 10:.3f}}. So at λ = 10 each direction should lose {{one_amount:.2f}}, by (4.10). We try five starts and several λ.
 
 # %% tags=["hide-input"]
 class Adapters:
@@ -1789,7 +1789,7 @@ assert off_lines < 0.01, "with one √v̂ for each factor singular values are of
 assert (each[4:, 0] > by_rule[4:]).all(), "at large λ the strongest loses no more"
 
 # %% [markdown]
-# At λ = {{adam_lams[1]:.0f}} SGD would take everything. AdamW takes only {{amount[1]:.3f}} from each singular value (Figure 4.13, left), and by (4.10) only {{by_rule[0]:.4f}} at PyTorch's default of {{adam_lams[0]}}. Up to λ = {{adam_lams[3]:.0f}}, AdamW's runs lie near the lines of (4.10) (middle).
+# At λ = {{adam_lams[1]:.0f}} SGD takes everything. AdamW takes only {{amount[1]:.3f}} from each singular value (Figure 4.13, left), and by (4.10) only {{by_rule[0]:.4f}} at PyTorch's default of {{adam_lams[0]}}. Up to λ = {{adam_lams[3]:.0f}}, AdamW's runs lie near the lines of (4.10) (middle).
 #
 # <details>
 # <summary>What AdamW takes at larger λ</summary>
@@ -1859,7 +1859,7 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 #
 # **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. For any inputs decay pulls towards $W_0$. And for a convex loss under SGD nothing of the adapter is left if $\lambda>\lVert E\rVert_2$, with $E$ taken at $W_0$.
 #
-# **So the opening is half the truth.** L1 gives exact zeros only with a threshold. L2 gives none, but on two factors it acts as L1: whole directions fade.
+# **So the opening is half true.** L1 gives exact zeros only with a threshold. L2 gives none, but on two factors it acts as L1: whole directions fade.
 
 # %% tags=["hide-input"]
 z = np.array([3, -0.5, 1])
