@@ -1568,7 +1568,7 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 
 # %% [markdown]
 # **Limits.** (3.4) to (3.6) hold for symmetric, steady noise, small η and $\beta_2$ near 1, (3.5) for weights at rest, (3.7) where gain equals
-# pull. The rule of §3.6 was tried on one small network, whose test loss no λ improved much, and only from AdamW to Adam + L2.
+# pull. The rule of §3.6 was tried only from AdamW to Adam + L2, and on one small network, whose test loss no λ improved much.
 #
 # ## 3.11 Exercises
 #
