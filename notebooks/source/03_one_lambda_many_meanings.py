@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 3 One λ, many meanings
 #
-# One λ has many meanings. On {{below: n}} examples scikit-learn's `Ridge(alpha=0.1)` is a penalty hundreds of
+# On {{below: n}} examples scikit-learn's `Ridge(alpha=0.1)` is a penalty hundreds of
 # times weaker than `weight_decay=0.1` in PyTorch's `SGD` on a mean loss. In `AdamW` it is not a penalty at all: each step
 # shrinks the weight directly. The effect resembles a penalty's (§3.4).
 #
@@ -201,7 +201,7 @@ claim("03-targets", "with 3 targets and MSELoss, 0.1 means λ = 0.1 · 3/2", equ
 #
 # $$w\leftarrow(1-\delta)\,w-\eta u, \tag{3.2}$$
 #
-# where δ is the fraction of the weight that a step removes (in (3.4) it varies). The decoupled optimisers of PyTorch, Keras, Optax and fastai take $\delta=\eta\lambda$.
+# where δ is the fraction of the weight that a step removes (in §3.4 it differs from weight to weight). The decoupled optimisers of PyTorch, Keras, Optax and fastai take $\delta=\eta\lambda$.
 # Under plain SGD the squared penalty is a decay, too ([chapter 2](02_from_penalty_to_weight_decay.ipynb)).
 #
 # <details>
@@ -806,7 +806,7 @@ figures.show(fig, "Distance from least squares on a logarithmic axis against 800
              "falls on below the frame.")
 
 # %% [markdown]
-# In Figure 3.6 Adam + L2 stays at the ridge fit. The dotted line shows where AdamW would rest if $v$ stayed as it is then. AdamW
+# In Figure 3.6 Adam + L2 stays at the ridge fit. The dotted line shows where AdamW would rest if $v$ stayed as it is at that step. AdamW
 # approaches this line, and then falls with it.
 #
 # Only the effective penalty fades: the *decay* $\eta\lambda$ stays.
@@ -961,7 +961,7 @@ assert (high / low > 10).all(), "the √v of a network's weights hardly differ"
 # Stretch all weights by a common factor $r$, as in Figure 3.8. As $r$ grows, the penalty rises and the loss falls. How fast
 # the penalty rises at $r=1$ is its *pull*. How fast the loss falls is the *gain*. Where the weights rest, the two are equal.
 #
-# Suppose that both rules rest at the same weights. The gain belongs to the loss, so there it is the same under both. Then the two
+# Suppose that both rules rest at the same weights. The gain depends on the loss and the weights alone, so it is the same under both. Then the two
 # pulls must be equal, too. So we match the pull.
 
 # %% tags=["hide-input"]
@@ -1323,7 +1323,7 @@ def label_course(fits, penalties):
     fits.minorticks_off(), penalties.minorticks_off()
     blue, orange = ({"color": each, "ha": "right", "va": "center"}
                     for each in (figures.BLUE, figures.ORANGE))
-    for run, read, place in ((0, 600, (1650, 0.033)), (1, 2000, (1980, 0.0019))):
+    for run, read, place in ((0, 600, (1600, 0.033)), (1, 2000, (1980, 0.0019))):
         fits.text(*place, f"λ read at step {read}:\n"
                   f"ends at {ratio_end[run]:.1f} × AdamW's loss", **blue)
     fits.text(2050, fit_end, "AdamW", **orange | {"ha": "left"})
@@ -1350,8 +1350,8 @@ figures.show(fig, "Two panels over 2000 steps, with medians. Above, the training
              "level lines, which it meets there.", number="3.10",
              caption="Blue lines are Adam + L2, orange ones AdamW. Thick lines are medians of five"
              " seeds, thin ones single seeds (not drawn for the dashed line). Compare each ring "
-             "with the orange square at the same step. The dotted line marks step 600, where the "
-             "runs of Figure 3.9 ended, which shows means.")
+             "with the orange square at the same step. The dotted line marks step 600, the end of "
+             "the runs in Figure 3.9, which shows their means.")
 
 # %% [markdown]
 # After 2000 steps the rule gives only about {{np.median(later):.4f}}, and Figure 3.10 (below) shows why. The network soon fits its pictures so well that
@@ -1359,7 +1359,7 @@ figures.show(fig, "Two panels over 2000 steps, with medians. Above, the training
 # So AdamW's effective penalty fades, and the penalty of Adam + L2 stays.
 #
 # Hence, in the upper panel, AdamW ends below the solid blue line.
-# With the λ read at step 2000 divided by 3, the loss is {{ratio_around[0]:.1f}} times AdamW's; multiplied by 3, it is {{ratio_around[1]:.1f}} times.
+# Divide the λ read at step 2000 by 3, and the loss ends at {{ratio_around[0]:.1f}} times AdamW's. Multiply this λ by 3, and it ends at {{ratio_around[1]:.1f}} times.
 
 # %% tags=["hide-input"]
 claim("03-longer", "From step 600 to 2000 the translation of AdamW's 0.1 shrinks to at most {:.2f} "
@@ -1393,10 +1393,10 @@ for time, run in ((5, 0), (-1, 1)):
 # - The second is *independent* of the rate, as in TensorFlow Addons.
 # - The third is *corrected* in [AdamC](https://arxiv.org/abs/2506.02285), for layers before a normalisation.
 #
-# A weight that the loss ignores is multiplied by $1-\delta_t$ in each step. Now take a weight that the loss does not ignore. Where would it rest if
+# A weight that the loss ignores is multiplied by $1-\delta_t$ in each step. Take a weight that the loss does not ignore: where would it rest if
 # the rate stayed at $\eta_t$? Under SGD it would rest where $-\eta_t\bar g-\delta_tw=0$, at the minimum under a penalty with the coefficient $\delta_t/\eta_t$. In the
 # first form this coefficient stays the same. In the second it grows as $1/\eta_t$, and in the third it falls with $\eta_t$.
-# Under AdamW, by (3.5), it is $\sqrt{v_i}$ times as large: the same three cases, as long as $v_i$ stays.
+# Under AdamW, by (3.5), the coefficient is $\sqrt{v_i}$ times as large: the same three cases, as long as $v_i$ stays.
 #
 # Predict what 200 steps of a cosine from $\eta_{\max}=0.1$ to 0 do to an ignored weight, and to one with the gradient
 # $w-1$.
@@ -1534,15 +1534,16 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 # - **When η changes,** compare the length of the run with $1/(\eta\lambda)$ steps. If it is shorter than a few times $1/(\eta\lambda)$, keep $\eta\lambda$ as a
 #   first guess, because then about the same fraction of each update, and of the start, is left at the end
 #   ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698)). If it is longer, and no normalisation follows
-#   ([chapter 8](08_effective_learning_rate.ipynb)), keep λ. (Where the loss curves strongly, a shorter run is enough: in §3.7 the gain came near the pull of λ = 0.1 in
-#   600 steps, which is ${{600 * 0.01 * 0.1:.1f}}/(\eta\lambda)$.) Then the weights come to rest where (3.5) says, and with noisy gradients η hardly moves that point (without noise
+#   ([chapter 8](08_effective_learning_rate.ipynb)), keep λ. Then the weights come to rest where (3.5) says, and with noisy gradients η hardly moves that point (without noise
 #   it can: exercise 6). This second advice rests on (3.5) alone; we have not tried it on a network.
+#   Where the loss curves strongly, rest comes sooner: in §3.7 the gain came near the pull of λ = 0.1 in
+#   600 steps, which is ${{600 * 0.01 * 0.1:.1f}}/(\eta\lambda)$.
 # - **One reason for AdamW:** its authors found that in their form λ can be tuned almost without regard to η
 #   ([Loshchilov and Hutter, 2019](https://arxiv.org/abs/1711.05101)).
 # - **Start at common values:** with SGD and momentum $\lambda=10^{-4}$ at $\eta=0.1$
 #   ([He et al., 2016](https://arxiv.org/abs/1512.03385)), with AdamW 0.1
 #   ([LLaMA](https://arxiv.org/abs/2302.13971)). Search in factors of 3.
-# - **Under a schedule** that follows the rate, λ keeps the resting point, but over the whole run an ignored weight decays more slowly, by
+# - **Under a schedule,** with a decay that follows the rate, the resting point stays, but over the whole run an ignored weight decays more slowly, by
 #   the mean of $s_t$ ({{cosine.mean():.1f}} under a cosine).
 # - **Keep the weights, or a master copy, in float32:** with $\eta=0.0003$ and $\lambda=0.1$ a step multiplies a weight by ${{1 - 0.0003 * 0.1:.5f}}$,
 #   and bfloat16 rounds this back to the weight.
@@ -1708,8 +1709,8 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 #
 # </details>
 #
-# **8.** (Another decay.) You use PyTorch's AdamW with $\eta=0.001$ and `weight_decay=0.1`. What do you type in the AdamW of TensorFlow Addons, and what
-# in Composer's? What changes if η then follows a cosine down from 0.001?
+# **8.** (Another decay.) You use PyTorch's AdamW with $\eta=0.001$ and `weight_decay=0.1`. What do you type in that of TensorFlow Addons, and in
+# that of Composer? What changes under a cosine that begins at this η?
 #
 # <details>
 # <summary>Solution</summary>
