@@ -958,8 +958,8 @@ assert (high / low > 10).all(), "the √v of a network's weights hardly differ"
 # %% [markdown]
 # In each of the five networks of Figure 3.7 the 90th percentile of the $\sqrt v$ shown is at least {{(high / low).min():.0f}} times the 10th. Which property of the whole network should one λ match?
 #
-# Stretch all weights by a common factor $r$, as in Figure 3.8. As $r$ grows, the penalty rises and the loss falls. How fast
-# the penalty rises at $r=1$ is its *pull*. How fast the loss falls is the *gain*. Where the weights rest, the two are equal.
+# Stretch all weights by a common factor $r$, as in Figure 3.8. A larger $r$ makes the penalty grow and the loss fall. How fast
+# the penalty grows at $r=1$ is its *pull*. How fast the loss falls is the *gain*. Where the weights rest, the two are equal.
 #
 # Suppose that both rules rest at the same weights. The gain depends on the loss and the weights alone, so it is the same under both. Then the two
 # pulls must be equal, too. So we match the pull.
@@ -1206,7 +1206,7 @@ figures.show(fig, "Two panels against AdamW's λ from 0.01 to 1. Above, the gain
              "hardly matters.")
 
 # %% [markdown]
-# First, is the gain equal to the pull, as the rule needs? In Figure 3.9 (above) it nearly is from λ = {{lam_w[2]}} on. At {{lam_w[0]}} the gain is {{(gain / pull)[:, 0].mean():.1f}} times the pull: the run is too short.
+# First, is the gain equal to the pull, as the rule needs? In Figure 3.9 (above) the two nearly agree from λ = {{lam_w[2]}} on. At {{lam_w[0]}} the gain is {{(gain / pull)[:, 0].mean():.1f}} times the pull: the run is too short.
 
 # %% tags=["hide-input"]
 astray = 100 * np.abs(gain / pull - 1)[:, 2:]  # each network, with each λ from 0.1 on
@@ -1214,7 +1214,7 @@ claim("03-balance", "From λ = 0.1 on each network's gain agrees with AdamW's pu
       "the rule asks, to within {:.0f} %", below=30, measured=astray)
 
 # %% [markdown]
-# Below, we compare training losses, because they rise with λ. The crosses of the copied λ are far from AdamW's squares, and the
+# Figure 3.9 (below) compares training losses, because they rise with λ. The crosses of the copied λ are far from AdamW's squares, and the
 # rings of the translated λ are near. But the rings lie below the squares, from {{lam_w[1]}} on at {{np.exp(missed.min()):.2f}} to {{np.exp(missed.max()):.2f}} times AdamW's training loss. So *search upwards first*.
 # With 0.1 copied, test accuracy is {{100 * told_copied[:, 2].mean():.0f}} %; under AdamW it is {{100 * told_w[:, 2].mean():.0f}} %.
 
@@ -1709,8 +1709,8 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 #
 # </details>
 #
-# **8.** (Another decay.) You use PyTorch's AdamW with $\eta=0.001$ and `weight_decay=0.1`. What do you type in that of TensorFlow Addons, and in
-# that of Composer? What changes under a cosine that begins at this η?
+# **8.** (Another decay.) You use PyTorch's AdamW with $\eta=0.001$ and `weight_decay=0.1`. What do you type in the AdamW of TensorFlow
+# Addons, and of Composer? What changes under a cosine that begins at this η?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1718,7 +1718,7 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 # Keep $\delta=\eta\lambda=0.0001$. In TensorFlow Addons $\delta=x$, so type {{convert(0.1, "torch_adamw", "tfa", lr=0.001)}}. In Composer $\delta=x\eta/\max\eta$, which is $x$ at
 # the peak, so type {{convert(0.1, "torch_adamw", "adamw_paper", lr=0.001)}} there, too.
 #
-# Under a cosine δ follows the rate in PyTorch and in Composer. In TensorFlow Addons it stays, so that an ignored weight loses twice as much on a
+# Under a cosine δ follows the rate in PyTorch and in Composer. In TensorFlow Addons δ stays, so that an ignored weight loses twice as much on a
 # logarithmic scale (exercise 2), and the resting point moves towards 0 (Figure 3.11).
 #
 # </details>
