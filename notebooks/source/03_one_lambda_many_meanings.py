@@ -301,8 +301,8 @@ claim("03-paper", "AdamW's λ = 0.1 at η = 0.001 is 0.0001 in the published for
 #
 # </details>
 #
-# `convert` does the arithmetic. On 442 examples λ = 0.1 is `alpha` = 44.2 in `Ridge`. What is it for SGD with `MSELoss`? And with $\eta=0.001$, what
-# is the 0.1 of PyTorch's AdamW in that of TensorFlow Addons? Where no number is equivalent, `convert` refuses:
+# On 442 examples λ = 0.1 is `alpha` = 44.2 in `Ridge`. What is it for SGD with `MSELoss`? And with $\eta=0.001$, what
+# is the 0.1 of PyTorch's AdamW in that of TensorFlow Addons? `convert` answers. Where no number is equivalent, it refuses:
 
 # %%
 print(round(convert(44.2, "sklearn_ridge", "torch_sgd", n=442, target_loss="mse"), 6))
@@ -833,7 +833,7 @@ assert 0.8 < distance_plain[999] / distance_w[999] < 1, "Adam without λ is much
 # 32 hidden units learns the digits from 200 pictures, in 600 steps on minibatches of 20 with
 # $\eta=0.01$. AdamW trains it, and λ acts on weights only.
 #
-# In the code `acts` is 1 for a weight, 0 for a bias. `network` (folded; exercise 7 shows it in PyTorch) trains on `pictures` and
+# In the code `acts` is 1 for a weight, 0 for a bias. `network` (folded; in PyTorch: exercise 7) trains on `pictures` and
 # `labels`. For each step in `ends` it returns the weights and their $\sqrt v$, with axes seed, λ, weight.
 
 # %% tags=["hide-input"]
