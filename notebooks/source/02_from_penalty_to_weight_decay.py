@@ -282,7 +282,7 @@ claim("S0-11", "Under this schedule a literal 0.99 and L2 leave a weight without
 #
 # $$z^2 - (1 + \mu - \eta\lambda)\,z + \mu = 0. \tag{2.3}$$
 #
-# It has two solutions, its *roots*. The $z$ that counts is the *larger root*, the one with the larger absolute value. (Complex roots have the same.) The weight's half-life is $\ln 2/(-\ln|z|)$. *Predict:* does doubling λ always halve the half-life (Figure 2.3)?
+# It has two solutions, its *roots*. The $z$ that counts is the *larger root*, the one with the larger absolute value. (Complex roots have the same absolute value.) The weight's half-life is $\ln 2/(-\ln|z|)$. *Predict:* does doubling λ always halve the half-life (Figure 2.3)?
 
 
 # %%
@@ -308,7 +308,7 @@ def draw_half_lives(ax):
     ax.plot(0.1 * 1e-4, resnet, "o", color=figures.GREEN, label="_ResNet")
     for words, tip, place, colour in (
             ("a ResNet: η = 0.1,\nλ = 0.0001", (0.95e-5, 0.8 * resnet), (7e-8, 30), figures.GREEN),
-            ("floor for μ = 0.9:\nmore λ does not help", (0.03, 13.2), (7e-8, 2.6), figures.GREY),
+            ("floor for μ = 0.9:\nmore λ does not help", (0.03, 13.2), (7e-8, 4.2), figures.GREY),
             ("beyond 2(1 + μ)\nthe weight grows", (3.9, 500), (0.004, 2.5e3), figures.GREY)):
         ax.annotate(words, tip, place, color=colour,
                     arrowprops={"arrowstyle": "->", "color": colour})
@@ -391,7 +391,7 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
       equals=0.5, within=1e-6)
 
 # %% [markdown]
-# No:
+# Not always:
 #
 # - **Small decay is multiplied.** As long as $\eta\lambda$ is much smaller than $(1-\sqrt\mu)^2$, which is {{swinging[0]:.4f}} for $\mu=0.9$, the larger root is $z \approx 1 - \frac{\eta\lambda}{1-\mu}$.
 # - **Large decay is limited**, because the larger root has at least the size $\sqrt\mu$, whatever λ. From $\eta\lambda=(1-\sqrt\mu)^2$ to $(1+\sqrt\mu)^2$ both roots have this size. Then the weight swings around zero
@@ -573,7 +573,7 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 # starts, come to the same predictions on the training examples. (At λ = 0 their weights may differ: §2.12.) If their difference grows, we say that training *explodes*.
 #
 # The mean squared error of a linear model is quadratic. Let $H$ be its matrix of second derivatives, the *Hessian*. An
-# eigenvalue $\rho$ of $H$ is the curvature along one direction, its eigenvector. One η must suit all directions: a step that is small along a flat one
+# eigenvalue $\rho$ of $H$ is the curvature along one direction, its eigenvector. One η must suit all directions: a step that suits a flat one
 # can be too large along a steep one (bottom right).
 #
 # Let all parameters decay. If the weights are a distance $\Delta$ from the minimum
@@ -658,12 +658,14 @@ fig, ax, outside, above = three_axes(figsize=(7.6, 4.2), width_ratios=(3.4, 1))
 draw_factor(ax)
 draw_valley(outside, -1.2, "factor −1.2:\nhigher and higher")
 draw_two_directions(above, (0.8, -1.2), "steep: factor −1.2\nflat: factor 0.8")
-drawn_now = {name: each.x[0] for name, each in figures.drawn(ax).items()}
 ax.text(41, 0.25, "in the band distances shrink", color=figures.GREY)
 ax.text(97, -1.5, "outside the band\ndistances grow", color=figures.GREY)
 ax.set(xlabel="curvature ρ", ylabel="factor of the distance per step", xlim=(0, 133))
 figures.label_lines(ax)
+
+# %% tags=["hide-input"]
 ax.set_title("At η = 0.03 the full batch is stable, a batch of 5 is not")
+drawn_now = {name: each.x[0] for name, each in figures.drawn(ax).items()}
 figures.show(fig, "Factor 1 − η(ρ + λ) against the curvature ρ at η = 0.03: falling lines for "
              "λ = 0 and 10. The band from −1 to 1, where distances shrink, is left at "
              f"ρ = {drawn_now['_edge 0']:.0f} and {drawn_now['_edge 10']:.0f}. All 20 examples "
@@ -1030,14 +1032,14 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # Shuffling is part of the rescue. Why? Either way an example is in one batch of four on average. But drawn anew, it may be in two, three or more batches
 # in a row. Each of them overshoots before decay has shrunk the error. Shuffled, it is in two in a row at most: the last of an epoch and the first of the next (Figure 2.7, top).
 #
-# Do these rows matter? Forbid them: draw each batch from the 15 examples that the last batch left out. Now λ = {{apart_from:.0f}} is enough. So the rows make most of the
+# Do these repeats matter? Forbid them: draw each batch from the 15 examples that the last batch left out. Now λ = {{apart_from:.0f}} is enough. So the repeats make most of the
 # difference.
 #
 # Yet by hand they make none. So the overlap of real inputs must matter, too: it spreads an overshoot to the errors of other examples. We know no formula for
 # how both act together.
 #
 # <details>
-# <summary>Why rows make no difference by hand</summary>
+# <summary>Why repeats make no difference by hand</summary>
 #
 # By hand every error is multiplied on its own. An example is still in one batch of four on average. So in the long run its error
 # meets the factors of (2.6) equally often, and Γ is the same.
@@ -1081,40 +1083,41 @@ def draw_visits(at, shuffle, words):
     """Which of 40 batches hold each of six examples; black where two or more in a row do."""
     rng = np.random.default_rng(seeds(1)[0])
     batches = np.concatenate([batches_of(rng, 20, 5, shuffle) for _ in range(10)])
-    held = np.array([[k in rows for rows in batches] for k in range(6)])  # example, batch
-    twice_held = held[:, 1:] & held[:, :-1]
-    in_row = np.pad(twice_held, ((0, 0), (0, 1))) | np.pad(twice_held, ((0, 0), (1, 0)))
-    for some, colour, width, name in ((held & ~in_row, figures.ORANGE if shuffle else ANEW, 1.3,
-                                       "_alone"), (in_row, "k", 2.4, "_in a row")):
-        k, batch = np.nonzero(some)
-        at.plot(batch + 1, k + 1, "|", color=colour, ms=8, mew=width, label=name)
+    held = np.pad((batches[:, :, None] == np.arange(6)).any(1), ((1, 1), (0, 0)))  # batch, example
+    held, in_row = held[1:-1], held[1:-1] & (held[2:] | held[:-2])
+    for some, colour, width, name in (
+            (held & ~in_row, figures.ORANGE if shuffle else ANEW, 1.3, "_alone"),
+            (in_row, "k", 2.4, "_in a row")):
+        batch, example = np.nonzero(some)
+        at.plot(batch + 1, example + 1, "|", color=colour, ms=8, mew=width, label=name)
     at.set(xlim=(0, 41), ylim=(0.3, 6.7), yticks=[], xticks=range(0, 41, 10), xlabel="batch")
-    at.set_ylabel("example" if shuffle else " ")
-    at.grid(visible=False), at.set_title(words, size=10, weight="normal")
-    return max(len(run) for row in held for run in "".join(np.where(row, "x", " ")).split())
+    at.set_ylabel("example" if shuffle else " "), at.grid(visible=False)
+    at.set_title(words, size=10, weight="normal")
 
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(2, 2, figsize=(7.4, 5.0), height_ratios=(1, 2.6))
-longest = [draw_visits(each, shuffle, words) for each, shuffle, words in (
-    (axes[0, 0], True, "shuffled (black: two in a row)"),
-    (axes[0, 1], False, "drawn anew (black: two or more in a row)"))]
+draw_visits(axes[0, 0], True, "shuffled (black: two in a row)")
+draw_visits(axes[0, 1], False, "drawn anew (black: two or more in a row)")
 axes[1, 0].remove(), axes[1, 1].remove()
 ax = fig.add_subplot(axes[0, 0].get_gridspec()[1, :])
 draw_exponents(ax), mark_borders(ax)
 ax.set(xlim=(0, 56), ylim=(-0.8, 0.6))
+
+# %% tags=["hide-input"]
 figures.title(fig, "Shuffled batches are stable for more values of λ than those drawn anew")
 gain = figures.drawn(ax)
+few, many = (len(figures.drawn(each)["_in a row"].x) for each in axes[0])
 low, dies = gain["shuffled"], gain["bias decays"].at(10)
-figures.show(fig, "Top: strokes show which of 40 batches hold each of six examples. Shuffled, at most "
-             f"{longest[0]} follow one another, drawn anew up to {longest[1]}. Bottom: growth "
-             "exponent against weight decay at η = 0.03. For shuffled epochs it falls "
+figures.show(fig, "Top: strokes show which of 40 batches hold each of six examples. Shuffled, "
+             f"{few} strokes are black, at most two in a row; drawn anew {many}, also more in a row. "
+             "Bottom: growth exponent against λ at η = 0.03. For shuffled epochs it falls "
              f"from {low.at(0):.2f} through zero, has a kink near λ = 7.5, sinks slowly to "
              f"{min(low.y):.2f}, and rises above zero again at the far right. If the bias decayed "
              f"it would go on falling, to {dies:.2f} at λ = 10. For batches drawn anew it falls "
              "later and less; by hand earlier and more. A cross at λ = 3 lies at "
              f"{gain['_at 3'].y[0]:.2f}, a dot at λ = 10 at {gain['_at 10'].y[0]:.2f}.",
-             number="2.7", caption="Top: each row is an example, and each stroke a batch that holds "
+             number="2.7", caption="Top: each line is an example, and each stroke a batch that holds "
              "it. Bottom: means over 20 data sets at η = 0.03; above zero runs explode. The cross "
              "and the dot are the questioner's settings. "
              "On the flat part of the shuffled curve the bias dies out last, because it "
@@ -1323,7 +1326,7 @@ claim("02-curvature", "The curvature of a batch of 5 follows from its largest si
       measured=np.linalg.eigvalsh(five[0][:400])[:, -1] / sharp, equals=1, within=1e-9)
 
 # %% [markdown]
-# **So against explosions lower η first: a small enough η is always stable, while at a large η no λ is.**
+# **So against explosions lower η first: a small enough η is always stable, but at a large η no λ helps.**
 #
 # ## 2.10 Noise: how far a run hovers
 #
@@ -1568,17 +1571,17 @@ spread = {name: np.sqrt(np.mean(np.square(each), axis=(0, 1, 3))) for name, each
 
 # %% tags=["hide-input"]
 def draw_kicks(ax, name, colour):
-    """Sums of the kicks of 30 epochs, three on each data set, along the first weight."""
-    t, paths_of = np.arange(41), sums[name][:, :3, :, 0].reshape(30, 41)
+    """Sums of the kicks of 20 epochs, two on each data set, along the first weight."""
+    t, paths_of = np.arange(41), sums[name][:, :2, :, 0].reshape(20, 41)
     width = np.sqrt(t if name == "drawn anew" else t * (1 - t / 40))
     ax.fill_between(t, -width, width, color=colour, alpha=0.25, lw=0)
     ax.plot(paths_of.T, color=colour, lw=0.5, alpha=0.6, label="_epochs")
     ax.plot(t, width, "k", lw=1.3, label="band"), ax.plot(t, -width, "k", lw=1.3, label="_low")
-    ax.plot(np.full(30, 40), paths_of[:, -1], "o", color=colour, ms=3, label="ends")
+    ax.plot(np.full(20, 40), paths_of[:, -1], "o", color=colour, ms=3, label="ends")
     ax.set(xlabel="batches seen in the epoch", ylabel=" ")
     if name == "drawn anew":
         ax.set_ylabel("sum of kicks (1 = one kick's size)")
-    lines = sums["drawn anew"][:, :3, :, 0]
+    lines = sums["drawn anew"][:, :2, :, 0]
     ax.set(xlim=(0, 41.5), ylim=(lines.min() - 2, lines.max() + 5), xticks=range(0, 41, 10))
     place = "at the end" if name == "drawn anew" else "in the middle"
     ax.text(1, lines.max() + 4, f"band {place}: ±{width.max():.1f}", va="top", color=colour)
@@ -1590,12 +1593,12 @@ fig, (ax, at) = figures.subplots(1, 2, figsize=(7.4, 3.1), sharey=True)
 draw_kicks(ax, "drawn anew", ANEW), draw_kicks(at, "shuffled", figures.ORANGE)
 wanders, closes = figures.drawn(ax), figures.drawn(at)
 figures.title(fig, "Shuffled, the kicks of an epoch cancel; drawn anew, they wander away")
-figures.show(fig, "Sums of the kicks of 30 epochs of 40 batches, along one weight. Drawn anew, "
+figures.show(fig, "Sums of the kicks of 20 epochs of 40 batches, along one weight. Drawn anew, "
              f"they end at up to {abs(wanders['ends'].y).max():.0f} times one kick's size from "
              f"zero; the band widens to ±{wanders['band'].y[-1]:.1f}. Shuffled, they end at "
              f"{abs(closes['ends'].y).max():.0f}, in a lens that is ±{max(closes['band'].y):.1f} "
              "wide in the middle.", number="2.11",
-             caption="Each line is one of 30 epochs, three on each data set, with all kicks taken "
+             caption="Each line is one of 20 epochs, two on each data set, with all kicks taken "
              "at the minimum. The size of a kick is its root mean square. The black lines are one "
              "standard deviation, in theory. The dots show where the epochs end.")
 
