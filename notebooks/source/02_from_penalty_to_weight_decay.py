@@ -1096,13 +1096,14 @@ def draw_visits(at, shuffle, words):
 
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(2, 2, figsize=(7.4, 5.0), height_ratios=(1, 2.6))
+fig, axes = figures.subplots(2, 2, figsize=(7.2, 4.6), height_ratios=(1, 2.6))
 draw_visits(axes[0, 0], True, "shuffled (black: two in a row)")
 draw_visits(axes[0, 1], False, "drawn anew (black: two or more in a row)")
 axes[1, 0].remove(), axes[1, 1].remove()
 ax = fig.add_subplot(axes[0, 0].get_gridspec()[1, :])
-draw_exponents(ax), mark_borders(ax)
 ax.set(xlim=(0, 56), ylim=(-0.8, 0.6))
+draw_exponents(ax), mark_borders(ax)
+assert len(fig.axes) == 3, "two small places above a large one"
 
 # %% tags=["hide-input"]
 figures.title(fig, "Shuffled batches are stable for more values of λ than those drawn anew")
@@ -1110,7 +1111,7 @@ gain = figures.drawn(ax)
 few, many = (len(figures.drawn(each)["_in a row"].x) for each in axes[0])
 low, dies = gain["shuffled"], gain["bias decays"].at(10)
 figures.show(fig, "Top: strokes show which of 40 batches hold each of six examples. Shuffled, "
-             f"{few} strokes are black, at most two in a row; drawn anew {many}, also more in a row. "
+             f"{few} strokes are black, at most two in a row; drawn anew {many}, also more. "
              "Bottom: growth exponent against λ at η = 0.03. For shuffled epochs it falls "
              f"from {low.at(0):.2f} through zero, has a kink near λ = 7.5, sinks slowly to "
              f"{min(low.y):.2f}, and rises above zero again at the far right. If the bias decayed "
@@ -1589,7 +1590,7 @@ def draw_kicks(ax, name, colour):
 
 
 # %% tags=["hide-input"]
-fig, (ax, at) = figures.subplots(1, 2, figsize=(7.4, 3.1), sharey=True)
+fig, (ax, at) = figures.subplots(1, 2, figsize=(7.2, 3.0), sharey=True)
 draw_kicks(ax, "drawn anew", ANEW), draw_kicks(at, "shuffled", figures.ORANGE)
 wanders, closes = figures.drawn(ax), figures.drawn(at)
 figures.title(fig, "Shuffled, the kicks of an epoch cancel; drawn anew, they wander away")
