@@ -1055,7 +1055,7 @@ def draw_exponents(ax):
         ax.plot(x, gains, style, color=ANEW if style == ":" else figures.ORANGE, lw=width,
                 label=name)
     ax.plot(grid, np.log(by_hand(0.03, grid) + 1e-9), "k--", lw=1, label="by hand")
-    for x, height, words, colour in ((16, -0.32, "shuffled: bias dies out last", figures.ORANGE),
+    for x, height, words, colour in ((17, -0.37, "shuffled: bias dies out last", figures.ORANGE),
                                      (14.7, -0.65, "if the bias decayed", figures.ORANGE),
                                      (26, 0.12, "drawn anew", ANEW),
                                      (2.2, -0.4, "by hand", "k"), (45.5, -0.72, "by hand", "k")):
@@ -1063,7 +1063,7 @@ def draw_exponents(ax):
     for decay, mark in ((3, "X"), (10, "o")):  # as in Figure 2.8
         gain = thick_line[list(fine).index(decay)]
         ax.plot(decay, gain, "k" + mark, ms=8 if mark == "X" else 5, label=f"_at {decay}")
-        place = (8, 0.46) if decay == 3 else (9.6, gain - 0.12)
+        place = (8, 0.46) if decay == 3 else (9.6, gain - 0.145)
         ax.annotate(f"λ = {decay}: {'explodes' if gain > 0 else 'stable'}", (decay, gain), place,
                     arrowprops={"arrowstyle": "-", "lw": 0.8} if decay == 3 else None)
     ax.set(xlabel="weight decay λ", ylabel="growth exponent Γ per epoch")
@@ -1111,15 +1111,16 @@ gain = figures.drawn(ax)
 few, many = (len(figures.drawn(each)["_in a row"].x) for each in axes[0])
 low, dies = gain["shuffled"], gain["bias decays"].at(10)
 figures.show(fig, "Top: strokes show which of 40 batches hold each of six examples. Shuffled, "
-             f"{few} strokes are black, at most two in a row; drawn anew {many}, also more. "
-             "Bottom: growth exponent against λ at η = 0.03. For shuffled epochs it falls "
+             f"{few} strokes are black, at most two in a row; drawn anew {many}, "
+             "also more. Bottom: growth exponent against λ at η = 0.03. For shuffled "
+             "epochs it falls "
              f"from {low.at(0):.2f} through zero, has a kink near λ = 7.5, sinks slowly to "
              f"{min(low.y):.2f}, and rises above zero again at the far right. If the bias decayed "
              f"it would go on falling, to {dies:.2f} at λ = 10. For batches drawn anew it falls "
              "later and less; by hand earlier and more. A cross at λ = 3 lies at "
              f"{gain['_at 3'].y[0]:.2f}, a dot at λ = 10 at {gain['_at 10'].y[0]:.2f}.",
-             number="2.7", caption="Top: each line is an example, and each stroke a batch that holds "
-             "it. Bottom: means over 20 data sets at η = 0.03; above zero runs explode. The cross "
+             number="2.7", caption="Top: each line is an example, and each stroke a batch that "
+             "holds it. Bottom: means over 20 data sets at η = 0.03; above zero runs explode. The cross "
              "and the dot are the questioner's settings. "
              "On the flat part of the shuffled curve the bias dies out last, because it "
              "does not decay. Strokes on the zero line mark where shuffled batches become stable, "
