@@ -1120,8 +1120,8 @@ figures.show(fig, "Top: strokes show which of 40 batches hold each of six exampl
              "later and less; by hand earlier and more. A cross at λ = 3 lies at "
              f"{gain['_at 3'].y[0]:.2f}, a dot at λ = 10 at {gain['_at 10'].y[0]:.2f}.",
              number="2.7", caption="Top: each line is an example, and each stroke a batch that "
-             "holds it. Bottom: means over 20 data sets at η = 0.03; above zero runs explode. The cross "
-             "and the dot are the questioner's settings. "
+             "holds it. Bottom: means over 20 data sets at η = 0.03; above zero runs explode. "
+             "The cross and the dot are the questioner's settings. "
              "On the flat part of the shuffled curve the bias dies out last, because it "
              "does not decay. Strokes on the zero line mark where shuffled batches become stable, "
              "and where they cease to be.")
