@@ -11,6 +11,8 @@
 # - tell which learning rates are stable for a linear model;
 # - predict, for a small learning rate, how far above its minimum a run hovers.
 #
+# Three parts follow the puzzle: what λ does to one weight (from §2.2), which runs explode (from §2.6), and how near a stable run comes to the minimum (from §2.10).
+#
 # If you only want to set λ, read §2.2 to §2.5 and §2.13.
 #
 # *Reading time an hour, with folds and exercises 90 minutes; the code runs in about 12 seconds.*
@@ -99,9 +101,8 @@ claim("02-full-batch", "The full-batch run has the losses of its linear recursio
 upward = {"minibatch, λ = 0": 1, "minibatch, λ = 3": 1, "minibatch, λ = 10": -1,
           "full batch, λ = 0": -1}
 claim("S2-05", "In minibatches with λ = 0 and 3 the loss grows; with λ = 10 and in full batches "
-      "it falls. In 29 epochs each loss changes by a factor of at least {:,.0f}",
-      measured=[10 ** (sign * powers.get(name, np.nan)) for name, sign in upward.items()],
-      above=100)
+      "it falls. In 29 epochs each loss changes by at least {:.1f} powers of ten",
+      measured=[sign * powers.get(name, np.nan) for name, sign in upward.items()], above=2)
 
 # %% [markdown]
 # **Here more penalty stops an explosion.** Why? A penalty makes the valley of the loss steeper, and in a steeper valley steps overshoot
@@ -172,7 +173,7 @@ for _ in range(100):
     optimizer.step()
 
 difference = layer.weight.detach().numpy()[0] - w
-print("the steps by hand:", np.allclose(difference, 0, rtol=0, atol=1e-12))
+print("by hand and PyTorch agree:", np.allclose(difference, 0, rtol=0, atol=1e-12))
 
 
 # %% tags=["hide-input"]
@@ -212,12 +213,13 @@ claim("02-sweep", "So does `sweep`, with which §2.10 trains many models at once
 # An [answer in a forum](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer) says that an L2 penalty is almost the same as multiplying all weights by 0.99 in every batch. Let $a=0.99$. The order matters:
 #
 # - **Decay first**, then subtract the step taken from the old weight: $aw - \eta g(w)$. Comparison with (2.1)
-#   gives $\lambda=(1-a)/\eta$.
-# - **Step first**, then decay the result: $a\,(w - \eta g(w)) = aw - a\eta\, g(w)$. The gradient is scaled as well, so
-#   both η (not the bias's) and λ change: it is (2.1) with the learning rate $\eta'=a\eta$ and $\lambda'=(1-a)/(a\eta)$.
-# - **Decay before the forward pass:** the decayed weights move as in *step first*.
+#   gives $\lambda=(1-a)/\eta$. At $\eta={{below: lr:g}}$ this is $\lambda={{below: (1 - a) / lr:.1f}}$.
+# - **Step first**, then decay the result: $a\,(w - \eta g(w)) = aw - a\eta\, g(w)$. This shrinks the gradient's step, too.
+#   So it is (2.1) with the learning rate $\eta'=a\eta$ and $\lambda'=(1-a)/(a\eta)$. The bias does not decay, so it keeps η.
+# - **Decay before the forward pass.** Then the gradient is taken at the decayed weights. From them, each round takes a step and
+#   then decays the result. So the decayed weights move as in *step first*.
 #
-# Under a *schedule*, which lowers η, L2's decay $\eta_t\lambda$
+# A *schedule* lowers η during training. Then L2's decay $\eta_t\lambda$
 # gets weaker with η. A literal 0.99 does not.
 #
 # <details>
@@ -264,47 +266,23 @@ claim("S0-11", "Under this schedule a literal 0.99 and L2 leave a weight without
       equals=(0.99 * 0.995 * 0.9975 * 0.99875) ** 5 - 0.99**20, within=0.001)
 
 # %% [markdown]
-# **For plain SGD and any loss, at a constant η the rule is exactly an L2 penalty. Under a schedule it is not.**
+# **For plain SGD and any loss, at a constant η the rule is exactly an L2 penalty. (If the step comes first, η is a little smaller and λ a little larger.) Under a schedule it is not.**
 #
 # ## 2.4 Momentum multiplies small decay
 #
-# How fast does a weight decay under momentum? SGD with momentum μ keeps a *buffer* $m$, which each
-# step multiplies by μ before it adds the new gradient. In *coupled* decay, as in PyTorch's SGD, this gradient includes the penalty's:
+# How fast does a weight decay under momentum? SGD with momentum μ keeps a *buffer* $m$. Each
+# step multiplies the buffer by μ and adds the new gradient. In *coupled* decay, as in PyTorch's SGD, this gradient includes the penalty's:
 #
 # $$m \leftarrow \mu m + g + \lambda w, \qquad w \leftarrow w - \eta m. \tag{2.2}$$
 #
 # **Intuition.** While $g + \lambda w$ hardly changes, the buffer sums $1+\mu+\mu^2+\dots=\frac1{1-\mu}$ copies of it.
 # So momentum 0.9 multiplies both the loss's step and the decay by {{1 / (1 - 0.9):.0f}}.
 #
-# **Exactly.** Take a weight that the loss ignores ($g=0$). In the long run its size changes by the factor $|z|$ per step, on average. Here
-# $z$ is the *larger root*, the one of larger absolute value, of
+# **Exactly.** Take a weight that the loss ignores ($g=0$). In the long run each step multiplies its size by $|z|$, on average, where $z$ solves
 #
 # $$z^2 - (1 + \mu - \eta\lambda)\,z + \mu = 0. \tag{2.3}$$
 #
-# A complex pair has one absolute value. The weight's half-life is $\ln 2/(-\ln|z|)$. *Predict:* does doubling λ always halve it (Figure 2.3)?
-#
-# - **Small decay is multiplied.** As long as $\eta\lambda$ is much smaller than $(1-\sqrt\mu)^2$, which is {{below: swinging[0]:.4f}} for $\mu=0.9$, the larger root is $z \approx 1 - \frac{\eta\lambda}{1-\mu}$.
-# - **Large decay is limited**, because the larger root has at least the size $\sqrt\mu$, whatever λ. From $\eta\lambda=(1-\sqrt\mu)^2$ to $(1+\sqrt\mu)^2$ both roots have this size. There the weight swings around zero
-#   like a spring with friction. More λ makes the spring stiffer, so that it swings faster. But how fast the swings die out
-#   depends on the friction alone, which μ sets.
-# - **Too much makes weights grow**, above $\eta\lambda=2(1+\mu)$.
-#
-# <details>
-# <summary>Derivation of (2.3) and of the three ranges</summary>
-#
-# *The equation.* Put $-\eta m_t=w_t-w_{t-1}$ into the next step:
-# $w_{t+1}=w_t-\eta(\mu m_t+g_t+\lambda w_t)=(1+\mu-\eta\lambda)\,w_t-\mu\,w_{t-1}-\eta g_t$. With $g_t=0$ try $w_t=z^t$. Divided by $z^{t-1}$, this
-# becomes (2.3). In the long run the root of larger size wins.
-#
-# *Small decay.* Put $z=1-\zeta$ into (2.3) and drop products of small terms.
-#
-# *Large decay.* The product of the roots is the last coefficient, μ, so the larger one has at least the size $\sqrt\mu$. In this range
-# the roots are a complex pair of this size, and the half-life says how fast the height of the swings halves.
-#
-# *Too much.* Above $(1+\sqrt\mu)^2$ the larger root moves from $-\sqrt\mu$ to $-1$, which it reaches at
-# $\eta\lambda=2(1+\mu)$.
-#
-# </details>
+# It has two solutions, its *roots*. The $z$ that counts is the *larger root*, the one with the larger absolute value. (Complex roots have the same absolute value.) The weight's half-life is $\ln 2/(-\ln|z|)$. *Predict:* does doubling λ always halve the half-life (Figure 2.3)?
 
 
 # %%
@@ -330,12 +308,12 @@ def draw_half_lives(ax):
     ax.plot(0.1 * 1e-4, resnet, "o", color=figures.GREEN, label="_ResNet")
     for words, tip, place, colour in (
             ("a ResNet: η = 0.1,\nλ = 0.0001", (0.95e-5, 0.8 * resnet), (7e-8, 30), figures.GREEN),
-            ("floor for μ = 0.9:\nmore λ does not help", (0.03, 13.2), (2e-6, 0.9), figures.GREY),
+            ("floor for μ = 0.9:\nmore λ does not help", (0.03, 13.2), (7e-8, 4.2), figures.GREY),
             ("beyond 2(1 + μ)\nthe weight grows", (3.9, 500), (0.004, 2.5e3), figures.GREY)):
         ax.annotate(words, tip, place, color=colour,
                     arrowprops={"arrowstyle": "->", "color": colour})
-    ax.text(0.45, 0.62, "μ = 0: no floor", color=figures.BLUE, ha="right")
-    ax.text(1.6, 1e5, "μ = 0: grows\nbeyond 2", color=figures.BLUE, ha="right")
+    ax.text(0.04, 0.56, "μ = 0: no floor, at ηλ = 1\none step leads to zero", color=figures.BLUE,
+            ha="right", va="bottom")
 
 
 # %% tags=["hide-input"]
@@ -413,12 +391,37 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
       equals=0.5, within=1e-6)
 
 # %% [markdown]
+# Not always:
+#
+# - **Small decay is multiplied.** As long as $\eta\lambda$ is much smaller than $(1-\sqrt\mu)^2$, which is {{swinging[0]:.4f}} for $\mu=0.9$, the larger root is $z \approx 1 - \frac{\eta\lambda}{1-\mu}$.
+# - **Large decay is limited**, because the larger root has at least the size $\sqrt\mu$, whatever λ. From $\eta\lambda=(1-\sqrt\mu)^2$ to $(1+\sqrt\mu)^2$ both roots have this size. Then the weight swings around zero
+#   like a spring with friction. More λ makes the spring stiffer, so that it swings faster. But how fast the swings die out
+#   depends on the friction alone, which μ sets.
+# - **Too much makes weights grow**, above $\eta\lambda=2(1+\mu)$.
+#
+# <details>
+# <summary>Derivation of (2.3) and of the three ranges</summary>
+#
+# *The equation.* Put $-\eta m_t=w_t-w_{t-1}$ into the next step:
+# $w_{t+1}=w_t-\eta(\mu m_t+g_t+\lambda w_t)=(1+\mu-\eta\lambda)\,w_t-\mu\,w_{t-1}-\eta g_t$. With $g_t=0$ try $w_t=z^t$. Divided by $z^{t-1}$, this
+# becomes (2.3). In the long run the root of larger size wins.
+#
+# *Small decay.* Put $z=1-\zeta$ into (2.3) and drop products of small terms.
+#
+# *Large decay.* The product of the roots is the last coefficient, μ, so the larger one has at least the size $\sqrt\mu$. In this range
+# the roots are a complex pair of this size, and the half-life says how fast the height of the swings halves.
+#
+# *Too much.* Above $(1+\sqrt\mu)^2$ the larger root moves from $-\sqrt\mu$ to $-1$, which it reaches at
+# $\eta\lambda=2(1+\mu)$.
+#
+# </details>
+#
 # **In the long run momentum 0.9 makes small decay {{1 / (1 - 0.9):.0f}} times as fast, but no λ brings the half-life below {{flat["μ = 0.9"]:.0f}} steps.**
 #
 # ## 2.5 Decoupled decay stays out of the buffer
 #
 # Does decay have to pass through the buffer? *Decoupled* decay [(Loshchilov and Hutter, 2019)](https://arxiv.org/abs/1711.05101), as in PyTorch's AdamW, does not: it shrinks
-# the weights directly. For SGD with momentum this reads $m\leftarrow\mu m+g$ and $w\leftarrow(1-\eta\lambda)\,w-\eta m$ (Figure 2.4, left). The same λ then leads both to different weights: on the loss $\frac12(w-1)^2$ with λ = 1, decoupled decay ends at {{below: last['decoupled, λ = 1']:.2f}}, coupled at {{below: last['coupled, λ = 1']:.2f}} (right).
+# the weights directly. For SGD with momentum this reads $m\leftarrow\mu m+g$ and $w\leftarrow(1-\eta\lambda)\,w-\eta m$ (Figure 2.4, left). With the same λ the two forms end at different weights: on the loss $\frac12(w-1)^2$ with λ = 1, decoupled decay ends at {{below: last['decoupled, λ = 1']:.2f}}, coupled at {{below: last['coupled, λ = 1']:.2f}} (right).
 #
 # At a constant η coupled decay can imitate decoupled decay, for any loss, if the coupled λ′ and μ′ are
 #
@@ -561,16 +564,17 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 #
 # ## 2.6 Full batches: curvature limits the learning rate
 #
-# *The second part* asks when a run explodes (§2.6 to §2.9), and solves the puzzle.
+# *The second part* asks which runs explode.
 #
 # Which learning rates are safe when each step sees all examples? Think of a ball in a valley: too large a step lands on
-# the opposite slope, higher up (Figure 2.5, right).
+# the opposite slope, higher up (Figure 2.5, top right).
 #
-# Training is *stable* if two runs on the same batches, from different
-# starts, end with the same predictions on the training examples (at λ = 0 their weights may differ, §2.12). Otherwise the difference grows, and the run explodes.
+# We call training *stable* if two runs on the same batches, from different
+# starts, come to the same predictions on the training examples. (At λ = 0 their weights may differ: §2.12.) If their difference grows, we say that training *explodes*.
 #
 # The mean squared error of a linear model is quadratic. Let $H$ be its matrix of second derivatives, the *Hessian*. An
-# eigenvalue $\rho$ of $H$ is the curvature along one direction, its eigenvector.
+# eigenvalue $\rho$ of $H$ is the curvature along one direction, its eigenvector. One η must suit all directions: a step that suits a flat one
+# can be too large along a steep one (bottom right).
 #
 # Let all parameters decay. If the weights are a distance $\Delta$ from the minimum
 # of loss plus penalty along this eigenvector, the slope there is $(\rho+\lambda)\,\Delta$. So each step multiplies the
@@ -583,8 +587,7 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 #
 # In the toy problem the bias does not decay, but this hardly moves the border.
 #
-# Without decay nothing moves where $\rho=0$. In the toy problem these are at least {{below: ones.shape[1] - np.linalg.matrix_rank(ones)}} of {{below: ones.shape[1]}} directions; moving along them changes no prediction on the
-# training examples.
+# Without decay nothing moves along directions with $\rho=0$, but they change no prediction on the training examples.
 #
 # With momentum, instability begins where a root reaches −1. Put $\lambda+\rho$ for λ in (2.3). So the border is no longer $\eta\lambda=2(1+\mu)$:
 # a run is stable if $\eta < 2(1+\mu)/(\rho_{\max}+\lambda)$. For decoupled
@@ -614,19 +617,32 @@ def draw_factor(ax):
 
 
 # %% tags=["hide-input"]
-def draw_valley(valley, factor, colour, words):
+def draw_valley(valley, factor, words):
     """A ball in a valley, whose distance from the bottom each step multiplies by a factor."""
-    slope = np.linspace(-1.1, 1.1, 50)
-    path = (1 if abs(factor) < 1 else 0.45) * factor ** np.arange(5)
-    valley.plot(slope, slope**2, color=figures.GREY, lw=1.2)
-    valley.plot(path, path**2, "-", color=colour, lw=0.8)
-    valley.plot(path, path**2, "o", color=colour, ms=4)
-    valley.plot(path[0], path[0] ** 2, "o", color=colour, mfc="white", ms=6)
-    for start, end in itertools.pairwise(path[:3] if abs(factor) < 1 else path):
+    slope, path = np.linspace(-1.1, 1.1, 50), 0.45 * factor ** np.arange(5)
+    valley.plot(slope, slope**2, color=figures.GREY, lw=1.2, label="_slope")
+    valley.plot(path, path**2, "o-", color=figures.AMBER, lw=0.8, ms=4, label="_path")
+    for start, end in itertools.pairwise(path):
         valley.annotate("", (end, end**2), (start, start**2),
-                        arrowprops={"arrowstyle": "->", "color": colour, "shrinkB": 2})
+                        arrowprops={"arrowstyle": "->", "color": figures.AMBER, "shrinkB": 2})
+    valley.plot(path[0], path[0] ** 2, "o", color=figures.AMBER, mfc="white", ms=6, label="_start")
     valley.set_axis_off(), valley.set(ylim=(-0.5, 1.3))
     valley.text(0, -0.15, words, size=9.5, ha="center", va="top", color=figures.GREY)
+
+
+# %% tags=["hide-input"]
+def draw_two_directions(valley, factors, words):
+    """From above, a valley that is flat along x and steep along y, with steps at one η."""
+    path = np.array([[-1.15], [0.25]]) * np.array(factors)[:, None] ** np.arange(7)
+    x, y = np.meshgrid(np.linspace(-1.3, 1.3, 99), np.linspace(-0.85, 0.85, 99))
+    height = (1 - factors[0]) * x**2 + (1 - factors[1]) * y**2  # curvature is (1 - factor)/η
+    valley.contour(x, y, height, [0.05, 0.2, 0.45, 0.8, 1.25], colors=figures.GREY,
+                   linewidths=0.7, alpha=0.6)
+    valley.plot(*path, "o-", color=figures.AMBER, lw=1.2, ms=4, label="_path")
+    valley.plot(*path[:, 0], "o", color=figures.AMBER, mfc="white", ms=6, label="_start")
+    valley.plot(0, 0, "+", color=figures.GREY, ms=8, label="_minimum")
+    valley.set_axis_off(), valley.set(xlim=(-1.3, 1.3), ylim=(-1.5, 0.85))
+    valley.text(0, -0.95, words, size=9.5, ha="center", va="top", color=figures.GREY)
 
 
 # %% tags=["hide-input"]
@@ -638,26 +654,30 @@ def three_axes(**options):
 
 
 # %% tags=["hide-input"]
-fig, ax, inside, outside = three_axes(figsize=(7.6, 4.2), width_ratios=(3.4, 1))
+fig, ax, outside, above = three_axes(figsize=(7.6, 4.2), width_ratios=(3.4, 1))
 draw_factor(ax)
-draw_valley(inside, -0.6, figures.GREY, "factor −0.6:\nnearer the bottom")
-draw_valley(outside, -1.2, figures.AMBER, "factor −1.2:\nhigher and higher")
-drawn_now = {name: each.x[0] for name, each in figures.drawn(ax).items()}
+draw_valley(outside, -1.2, "factor −1.2:\nhigher and higher")
+draw_two_directions(above, (0.8, -1.2), "steep: factor −1.2\nflat: factor 0.8")
 ax.text(41, 0.25, "in the band distances shrink", color=figures.GREY)
 ax.text(97, -1.5, "outside the band\ndistances grow", color=figures.GREY)
 ax.set(xlabel="curvature ρ", ylabel="factor of the distance per step", xlim=(0, 133))
 figures.label_lines(ax)
+
+# %% tags=["hide-input"]
 ax.set_title("At η = 0.03 the full batch is stable, a batch of 5 is not")
+drawn_now = {name: each.x[0] for name, each in figures.drawn(ax).items()}
 figures.show(fig, "Factor 1 − η(ρ + λ) against the curvature ρ at η = 0.03: falling lines for "
              "λ = 0 and 10. The band from −1 to 1, where distances shrink, is left at "
              f"ρ = {drawn_now['_edge 0']:.0f} and {drawn_now['_edge 10']:.0f}. All 20 examples "
              f"have ρ = {drawn_now['_all 20']:.0f}, a batch of 5 has "
              f"{drawn_now['_the first five']:.0f}; "
-             "there λ = 10 is further outside the band than λ = 0. Two sketches of a ball in a "
-             "valley: with a factor of −0.6 it changes sides and comes nearer to the bottom, with "
-             "−1.2 it climbs.", number="2.5",
+             "there λ = 10 is further outside the band than λ = 0. Two sketches on the right: a "
+             "ball in a valley, which a factor of −1.2 makes climb; and contours of a long narrow "
+             "valley, in which a path comes nearer along it and zigzags ever wider across it.",
+             number="2.5",
              caption="Left: dots mark the factor −1, dashed lines the largest curvature of all 20 "
-             "examples and of the first five. Right: steps from the open circle.")
+             "examples and of the first five. Right: steps from the open circle, at the top in "
+             "one direction, below in two; there contours mark equal heights.")
 
 # %%
 problems = [make_regression(20, seed=seed) for seed in seeds(20)]
@@ -690,7 +710,7 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 # 3. *A batch overshoots.* The squared error of one example has the curvature $2\lVert x\rVert^2 = {{below: single}}$ along its input $x$.
 #    The mean over 5 examples has {{below: steep:.0f}}. So a step multiplies the errors of its own batch by $a-80\eta$, with the shrink
 #    factor $a=1-\eta\lambda$ of §2.2. At $\eta=0.03$ and λ = 10 the loss's step alone turns an error of 1 into ${{below: corners.x[1]:.1f}}$.
-#    Decay then subtracts {{below: 1 - keep:.1f}} of the *old* error. As its sign has changed, this leads further from zero, to ${{below: corners.x[2]:.1f}}$.
+#    Decay then subtracts {{below: 1 - keep:.1f}} of the *old* error. As the error has changed its sign, this leads further from zero, to ${{below: corners.x[2]:.1f}}$.
 # 4. *Decay shrinks the other errors.* With $y=0$ and no bias an error is a prediction $w^\top x$. Decay multiplies it by $a$.
 # 5. *One epoch* has four batches, and each example is in one of them. So its error meets one step with the factor $a-80\eta$, and three
 #    with the factor $a$. Together, in whatever order, they multiply it by
@@ -709,7 +729,7 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 # In the simulation of §2.8 runs explode already above {{below: crossing:.3f}}.
 # The real inputs of Figure 2.5 have the curvatures {{drawn_now["_the first five"]:.0f}} and
 # {{drawn_now["_all 20"]:.0f}}, since they overlap a little and some are longer. For all 20 the largest curvature is on average
-# {{(2 / full).mean() / 20:.2f}} times as large as by hand. So full batches explode at the circle of Figure 2.8, where by hand they would be stable.
+# {{(2 / full).mean() / 20:.2f}} times as large as by hand.
 #
 # </details>
 #
@@ -810,7 +830,7 @@ assert abs((keep - jump) * keep**3 - epochs[2]) < 1e-12, "the example of the tex
 # How good is this estimate? We train on real inputs, with targets zero. Three kinds of batch will occur:
 #
 # - *shuffled*: each epoch deals out all examples in a new order;
-# - *drawn anew*: each batch is $B$ different examples of all;
+# - *drawn anew*: each batch is a new random choice of $B$ different examples;
 # - *drawn anew, with replacement*: it may hold one twice (§2.10, §2.11).
 #
 # Let $e$ hold the errors on all examples. The *growth exponent* Γ is the average
@@ -837,7 +857,7 @@ exponent = exponent_of(X, 0.03, 3)
 # `growth(Q, lr, weight_decay, batch=5, seed=0, epochs=200, mu=0.0, shuffle=True, skip=50, bias=1)`
 #
 # repeats it. `Q` is one matrix or a stack, and `lr` and `weight_decay` are numbers or lists. It returns Γ, measured after `skip` epochs. With `shuffle=False` batches are drawn anew, and with
-# `bias=0` the bias decays like a weight. At λ = 3 the mean Γ of 20 data sets is {{below: over_decay[:, 3].mean():.2f}}.
+# `bias=0` the bias decays like a weight.
 #
 # </details>
 
@@ -870,11 +890,22 @@ def batches_of(rng, n, batch, shuffle):
     return order if shuffle else [rng.choice(n, batch, replace=False) for _ in order]
 
 
+def apart(rng, n, batch, steps):
+    """Batches drawn from the examples that the last batch left out."""
+    batches = [[]]
+    for keys in rng.random((steps, n)):
+        keys[batches[-1]] = 1  # larger than the others, so that none of these is chosen
+        batches.append(np.argsort(keys)[:batch])
+    return batches[1:]
+
+
+# %% tags=["hide-input"]
 def starts_and_batches(seeds_used, n, epochs, batch, shuffle):
     """For each seed the errors to start from; for each step and seed a batch."""
     rngs = [np.random.default_rng(seed) for seed in seeds_used]
     starts = np.stack([rng.standard_normal(n) for rng in rngs])
-    batches = [[batches_of(rng, n, batch, shuffle) for _ in range(epochs)] for rng in rngs]
+    batches = [apart(rng, n, batch, epochs * (n // batch)) if shuffle == "apart" else
+               [batches_of(rng, n, batch, shuffle) for _ in range(epochs)] for rng in rngs]
     return starts, np.reshape(batches, (len(rngs), -1, batch)).swapaxes(0, 1)
 
 
@@ -967,6 +998,9 @@ hand = ends_of(grid, by_hand(0.03, grid) - 1)
 more = [0, 3, 6, 8, 10, *range(12, 17), 18, 21, 24, 28, 31, *range(33, 37), 38, 40, 44]  # λ
 drawn_anew = growth(grams, 0.03, more, seed=seeds(20), shuffle=False)
 drawn_from, drawn_to = ends_of(more, np.mean(drawn_anew, axis=0))
+few_decays = [4, 6, 7, 8, 9, 10]
+kept_apart = growth(grams, 0.03, few_decays, seed=seeds(20), shuffle="apart")
+apart_from = zero_of(few_decays, kept_apart.mean(0))
 ANEW = "#A8407F"  # a darker pink: the colour of batches drawn anew, also below
 
 # %% tags=["hide-input"]
@@ -995,14 +1029,17 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # | real inputs, shuffled | {{stable_from:.1f}} | {{stable_to:.0f}} |
 # | real inputs, drawn anew | {{drawn_from:.0f}} | {{drawn_to:.0f}} |
 #
-# Shuffling is part of the rescue. As real inputs overlap, an overshoot spreads to
-# other examples. Either way an example waits for three batches on average. But with probability $\frac14$ drawn anew, and only
-# $\frac1{16}$ shuffled, it is in the very next batch, before decay has shrunk its error (Figure 2.7).
+# Shuffling is part of the rescue. Why? Either way an example is in one batch of four on average. But drawn anew, it may be in two, three or more batches
+# in a row. Each of them overshoots before decay has shrunk the error. Shuffled, it is in two in a row at most: the last of an epoch and the first of the next (Figure 2.7, top).
+#
+# Do these repeats matter? Forbid them: draw each batch from the 15 examples that the last batch left out. Now λ = {{apart_from:.0f}} is enough. So the repeats make most of the
+# difference.
+#
+# Yet by hand they make none. So the overlap of real inputs must matter, too: it spreads an overshoot to the errors of other examples. We know no formula for
+# how both act together.
 #
 # <details>
-# <summary>Why 1/16; and why drawing anew changes nothing by hand</summary>
-#
-# Shuffled, an example is in two batches in a row only if these are the last of an epoch and the first of the next: $\frac14\cdot\frac14=\frac1{16}$.
+# <summary>Why repeats make no difference by hand</summary>
 #
 # By hand every error is multiplied on its own. An example is still in one batch of four on average. So in the long run its error
 # meets the factors of (2.6) equally often, and Γ is the same.
@@ -1018,7 +1055,7 @@ def draw_exponents(ax):
         ax.plot(x, gains, style, color=ANEW if style == ":" else figures.ORANGE, lw=width,
                 label=name)
     ax.plot(grid, np.log(by_hand(0.03, grid) + 1e-9), "k--", lw=1, label="by hand")
-    for x, height, words, colour in ((16, -0.32, "shuffled: bias dies out last", figures.ORANGE),
+    for x, height, words, colour in ((17, -0.37, "shuffled: bias dies out last", figures.ORANGE),
                                      (14.7, -0.65, "if the bias decayed", figures.ORANGE),
                                      (26, 0.12, "drawn anew", ANEW),
                                      (2.2, -0.4, "by hand", "k"), (45.5, -0.72, "by hand", "k")):
@@ -1026,7 +1063,7 @@ def draw_exponents(ax):
     for decay, mark in ((3, "X"), (10, "o")):  # as in Figure 2.8
         gain = thick_line[list(fine).index(decay)]
         ax.plot(decay, gain, "k" + mark, ms=8 if mark == "X" else 5, label=f"_at {decay}")
-        place = (8, 0.46) if decay == 3 else (9.6, gain - 0.12)
+        place = (8, 0.46) if decay == 3 else (9.6, gain - 0.145)
         ax.annotate(f"λ = {decay}: {'explodes' if gain > 0 else 'stable'}", (decay, gain), place,
                     arrowprops={"arrowstyle": "-", "lw": 0.8} if decay == 3 else None)
     ax.set(xlabel="weight decay λ", ylabel="growth exponent Γ per epoch")
@@ -1042,23 +1079,52 @@ def mark_borders(ax):
 
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(7.2, 3.6))
-draw_exponents(ax), mark_borders(ax)
+def draw_visits(at, shuffle, words):
+    """Which of 40 batches hold each of six examples; black where two or more in a row do."""
+    rng = np.random.default_rng(seeds(1)[0])
+    batches = np.concatenate([batches_of(rng, 20, 5, shuffle) for _ in range(10)])
+    held = np.pad((batches[:, :, None] == np.arange(6)).any(1), ((1, 1), (0, 0)))  # batch, example
+    held, in_row = held[1:-1], held[1:-1] & (held[2:] | held[:-2])
+    for some, colour, width, name in (
+            (held & ~in_row, figures.ORANGE if shuffle else ANEW, 1.3, "_alone"),
+            (in_row, "k", 2.4, "_in a row")):
+        batch, example = np.nonzero(some)
+        at.plot(batch + 1, example + 1, "|", color=colour, ms=8, mew=width, label=name)
+    at.set(xlim=(0, 41), ylim=(0.3, 6.7), yticks=[], xticks=range(0, 41, 10), xlabel="batch")
+    at.set_ylabel("example" if shuffle else " "), at.grid(visible=False)
+    at.set_title(words, size=10, weight="normal")
+
+
+# %% tags=["hide-input"]
+fig, axes = figures.subplots(2, 2, figsize=(7.2, 4.6), height_ratios=(1, 2.6))
+draw_visits(axes[0, 0], True, "shuffled (black: two in a row)")
+draw_visits(axes[0, 1], False, "drawn anew (black: two or more in a row)")
+axes[1, 0].remove(), axes[1, 1].remove()
+ax = fig.add_subplot(axes[0, 0].get_gridspec()[1, :])
 ax.set(xlim=(0, 56), ylim=(-0.8, 0.6))
-ax.set_title("Shuffled batches are stable for more values of λ than those drawn anew")
+draw_exponents(ax), mark_borders(ax)
+assert len(fig.axes) == 3, "two small places above a large one"
+
+# %% tags=["hide-input"]
+figures.title(fig, "Shuffled batches are stable for more values of λ than those drawn anew")
 gain = figures.drawn(ax)
+few, many = (len(figures.drawn(each)["_in a row"].x) for each in axes[0])
 low, dies = gain["shuffled"], gain["bias decays"].at(10)
-figures.show(fig, "Growth exponent against weight decay at η = 0.03. For shuffled epochs it falls "
+figures.show(fig, "Top: strokes show which of 40 batches hold each of six examples. Shuffled, "
+             f"{few} strokes are black, at most two in a row; drawn anew {many}, "
+             "also more. Bottom: growth exponent against λ at η = 0.03. For shuffled "
+             "epochs it falls "
              f"from {low.at(0):.2f} through zero, has a kink near λ = 7.5, sinks slowly to "
              f"{min(low.y):.2f}, and rises above zero again at the far right. If the bias decayed "
              f"it would go on falling, to {dies:.2f} at λ = 10. For batches drawn anew it falls "
              "later and less; by hand earlier and more. A cross at λ = 3 lies at "
              f"{gain['_at 3'].y[0]:.2f}, a dot at λ = 10 at {gain['_at 10'].y[0]:.2f}.",
-             number="2.7", caption="All lines are for η = 0.03, those of real inputs means over "
-             "20 data sets. Above zero runs explode. The cross and the dot are the questioner's "
-             "settings. On the flat part of the shuffled curve the bias dies out last, because it "
-             "does not decay; the thin line is for a bias that decays. Strokes on the "
-             "zero line mark where shuffled batches become stable, and where they cease to be.")
+             number="2.7", caption="Top: each line is an example, and each stroke a batch that "
+             "holds it. Bottom: means over 20 data sets at η = 0.03; above zero runs explode. "
+             "The cross and the dot are the questioner's settings. "
+             "On the flat part of the shuffled curve the bias dies out last, because it "
+             "does not decay. Strokes on the zero line mark where shuffled batches become stable, "
+             "and where they cease to be.")
 
 # %% tags=["hide-input"]
 claim("S2-08", "Without momentum or decay, SGD in minibatches of 5 explodes above a learning rate "
@@ -1069,6 +1135,11 @@ claim("S2-07", "At η = 0.03 shuffled minibatches become stable at λ = {}, on a
       measured=stable_from, between=(5.8, 7.3))
 
 # %% tags=["hide-input"]
+claim("02-apart", "If no batch holds an example of the last one, runs become stable at λ = {}",
+      measured=apart_from, between=(7, 9))
+rows = np.array(apart(claims.rng(), 20, 5, 400))
+assert not any(set(old) & set(new) for old, new in itertools.pairwise(rows)), "no repeats"
+assert stable_from < apart_from, "shuffled epochs need still less"
 assert 11 < drawn_from < 17, "batches drawn anew need more λ than shuffled ones"
 assert 44 < stable_to < 52, "far too much λ makes them explode again"
 
@@ -1077,7 +1148,9 @@ assert 44 < stable_to < 52, "far too much λ makes them explode again"
 #
 # ## 2.9 The map: which learning rate with which λ
 #
-# Where does decay help (Figure 2.8)? On this map more λ moves the border of full batches to the left, that of shuffled minibatches to the right (far above the map no longer: Figure 2.7). The *mean target* answers every input with the mean of the training targets.
+# Where does decay help (Figure 2.8)? On this map, the more λ, the smaller the η at which full batches explode, but the larger that of shuffled minibatches.
+#
+# The *mean target* answers every input with the mean of the training targets.
 
 
 # %% tags=["hide-input"]
@@ -1186,8 +1259,7 @@ figures.interactive(draw, lr=[0.055, 0.003, 0.01, 0.02, 0.025, 0.03, 0.04],
                     weight_decay=[15, 0, 1, 3, 5, 7, 10, 12], number="2.8",
                     caption="Left: the borders of minibatches are simulated, as means over eight "
                     "data sets; that of full batches is (2.5) with the mean ρ of twenty, as "
-                    "if the bias decayed, too. Eight suffice: at λ = 0 twenty have nearly the same "
-                    "border. Right of the dotted line batches drawn anew "
+                    "if the bias decayed, too. Right of the dotted line batches drawn anew "
                     "explode; hatched: only these. The arrows show the two changes that the "
                     "questioner made. Right: thin lines are seven runs of each kind at the "
                     "circle, thick ones their medians.")
@@ -1256,7 +1328,7 @@ claim("02-curvature", "The curvature of a batch of 5 follows from its largest si
       measured=np.linalg.eigvalsh(five[0][:400])[:, -1] / sharp, equals=1, within=1e-9)
 
 # %% [markdown]
-# **So against explosions lower η first: a small enough η is always stable, while no λ is stable at every η.**
+# **So against explosions lower η first: a small enough η is always stable, but at a large η no λ helps.**
 #
 # ## 2.10 Noise: how far a run hovers
 #
@@ -1289,7 +1361,7 @@ def draw_hover(ax):
             (around, -up, "mean target", ":", "k")):
         ax.plot([400, 600], [height, height], style, color=colour, label=words,
                 lw=2 if words == "at the minimum" else 1.5)
-        told = "mean of SGD and loss\nof mean target" if one and words == "mean target" else words
+        told = "both SGD's mean and\nthe mean target" if one and words == "mean target" else words
         if not (one and words == "mean of SGD"):
             ax.text(602, height + (0 if one else shift), f"{told}: {height:.3f}", color=colour,
                     va="center")
@@ -1320,7 +1392,7 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 
 # %% [markdown]
 # The noise comes from λ itself. Without λ, and at a stable η, the model in the end fits all 20 examples exactly. Then
-# *every* example's gradient vanishes, and the weights rest. With $\lambda=10$ errors remain even at the minimum, so each batch has its minimum elsewhere: each step kicks the weights away, and the slope pulls them back (Figure 2.10).
+# *every* example's gradient vanishes, and the weights rest. With $\lambda=10$ errors remain even at the minimum, so the batches' minima lie in different places: each step kicks the weights away, and the slope pulls them back (Figure 2.10).
 #
 # The *excess* $E$ is the
 # mean height of loss *plus penalty* above its minimum, over a long run. Assume that
@@ -1501,17 +1573,17 @@ spread = {name: np.sqrt(np.mean(np.square(each), axis=(0, 1, 3))) for name, each
 
 # %% tags=["hide-input"]
 def draw_kicks(ax, name, colour):
-    """Sums of the kicks of 30 epochs, three on each data set, along the first weight."""
-    t, paths_of = np.arange(41), sums[name][:, :3, :, 0].reshape(30, 41)
+    """Sums of the kicks of 20 epochs, two on each data set, along the first weight."""
+    t, paths_of = np.arange(41), sums[name][:, :2, :, 0].reshape(20, 41)
     width = np.sqrt(t if name == "drawn anew" else t * (1 - t / 40))
     ax.fill_between(t, -width, width, color=colour, alpha=0.25, lw=0)
     ax.plot(paths_of.T, color=colour, lw=0.5, alpha=0.6, label="_epochs")
     ax.plot(t, width, "k", lw=1.3, label="band"), ax.plot(t, -width, "k", lw=1.3, label="_low")
-    ax.plot(np.full(30, 40), paths_of[:, -1], "o", color=colour, ms=3, label="ends")
+    ax.plot(np.full(20, 40), paths_of[:, -1], "o", color=colour, ms=3, label="ends")
     ax.set(xlabel="batches seen in the epoch", ylabel=" ")
     if name == "drawn anew":
         ax.set_ylabel("sum of kicks (1 = one kick's size)")
-    lines = sums["drawn anew"][:, :3, :, 0]
+    lines = sums["drawn anew"][:, :2, :, 0]
     ax.set(xlim=(0, 41.5), ylim=(lines.min() - 2, lines.max() + 5), xticks=range(0, 41, 10))
     place = "at the end" if name == "drawn anew" else "in the middle"
     ax.text(1, lines.max() + 4, f"band {place}: ±{width.max():.1f}", va="top", color=colour)
@@ -1519,16 +1591,16 @@ def draw_kicks(ax, name, colour):
 
 
 # %% tags=["hide-input"]
-fig, (ax, at) = figures.subplots(1, 2, figsize=(7.4, 3.1), sharey=True)
+fig, (ax, at) = figures.subplots(1, 2, figsize=(7.2, 3.0), sharey=True)
 draw_kicks(ax, "drawn anew", ANEW), draw_kicks(at, "shuffled", figures.ORANGE)
 wanders, closes = figures.drawn(ax), figures.drawn(at)
 figures.title(fig, "Shuffled, the kicks of an epoch cancel; drawn anew, they wander away")
-figures.show(fig, "Sums of the kicks of 30 epochs of 40 batches, along one weight. Drawn anew, "
+figures.show(fig, "Sums of the kicks of 20 epochs of 40 batches, along one weight. Drawn anew, "
              f"they end at up to {abs(wanders['ends'].y).max():.0f} times one kick's size from "
              f"zero; the band widens to ±{wanders['band'].y[-1]:.1f}. Shuffled, they end at "
              f"{abs(closes['ends'].y).max():.0f}, in a lens that is ±{max(closes['band'].y):.1f} "
              "wide in the middle.", number="2.11",
-             caption="Each line is one of 30 epochs, three on each data set, with all kicks taken "
+             caption="Each line is one of 20 epochs, two on each data set, with all kicks taken "
              "at the minimum. The size of a kick is its root mean square. The black lines are one "
              "standard deviation, in theory. The dots show where the epochs end.")
 
@@ -1855,7 +1927,7 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 # Nor does this gain need λ = 10: the minimum for λ → 0 does as well. It comes from the weights, and is small because 20 examples determine them in only about 20 of 200 directions.
 #
 # At η = 0.01 and λ = 0, SGD from the random start ends at {{started_error.mean():,.0f}} times the mean target's error. Most of this start remains, because it lies in null directions, which no training input sees.
-# SGD from zero loses more than half of this gain in the intercept: without penalty the bias moves like just one more weight ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
+# SGD from zero loses more than half of the minimum's gain in the intercept: without penalty the bias moves like just one more weight ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
 # **So at a stable η most of what λ = 10 repairs is the random start.**
 #
 # ## 2.13 In practice
@@ -1892,22 +1964,22 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 #
 # ## 2.14 Exercises
 #
-# **1.** Your run has $\eta=0.01$, momentum 0.9, `weight_decay=1e-4` in `torch.optim.SGD`, and 50,000
-# steps. What share of a weight that the loss ignores is left at the end? What if a cosine lowers η from 0.01 to zero?
-# Plain SGD at $\eta=0.1$ multiplies all weights by 0.999 *after* each step: which L2 penalty is that? Which constant, *before* each step, is λ = 0.01? And which decoupled λ equals the `1e-4` above?
+# **1.** (a) Your run has $\eta=0.01$, momentum 0.9, `weight_decay=1e-4` in `torch.optim.SGD`, and 50,000
+# steps. What share of a weight that the loss ignores is left at the end? (b) What if a cosine lowers η from 0.01 to zero?
+# (c) Plain SGD at $\eta=0.1$ multiplies all weights by 0.999 *after* each step: which L2 penalty is that? (d) Which constant, *before* each step, is λ = 0.01? (e) Which decoupled λ has the same minimum as the `1e-4` above?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# The rate is $\eta\lambda/(1-\mu) = {{rate_of(0.01, 1e-4, 0.9):.0e}}$ per step. After 50,000 steps
+# (a) The rate is $\eta\lambda/(1-\mu) = {{rate_of(0.01, 1e-4, 0.9):.0e}}$ per step. After 50,000 steps
 # $e^{-{{50_000 * rate_of(0.01, 1e-4, 0.9):.1f}}} = {{100 * np.exp(-50_000 * rate_of(0.01, 1e-4, 0.9)):.0f}}\,\%$ is left.
-# Without momentum it would be ${{100 * np.exp(-50_000 * rate_of(0.01, 1e-4)):.0f}}\,\%$. Under the cosine η is half as large on average,
+# Without momentum it would be ${{100 * np.exp(-50_000 * rate_of(0.01, 1e-4)):.0f}}\,\%$. (b) Under the cosine η is half as large on average,
 # and so is the rate: $e^{-{{50_000 * rate_of(0.005, 1e-4, 0.9):.2f}}} = {{100 * np.exp(-50_000 * rate_of(0.005, 1e-4, 0.9)):.0f}}\,\%$ is left.
 #
-# Step first, then decay (§2.3): $\eta'=0.999\cdot0.1={{0.999 * 0.1:.4f}}$ and $\lambda'=0.001/\eta'={{(1 - 0.999) / (0.999 * 0.1):.5f}}$.
-# Decay first, λ = 0.01 is the constant $1-0.1\cdot0.01={{factors_of_torch(0.1, 0.01)[0]:.3f}}$.
+# (c) Step first, then decay (§2.3): $\eta'=0.999\cdot0.1={{0.999 * 0.1:.4f}}$ and $\lambda'=0.001/\eta'={{(1 - 0.999) / (0.999 * 0.1):.5f}}$.
+# (d) Decay first, λ = 0.01 is the constant $1-0.1\cdot0.01={{factors_of_torch(0.1, 0.01)[0]:.3f}}$.
 #
-# By (2.4) the decoupled λ is $10^{-4}/(1-0.9)={{1e-4 / (1 - 0.9):.3f}}$.
+# (e) By (2.4) the decoupled λ is $10^{-4}/(1-0.9)={{1e-4 / (1 - 0.9):.3f}}$.
 #
 # </details>
 #
@@ -1950,7 +2022,7 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 # </details>
 #
 # **5.** (Guess, then run.) With momentum 0.9, minibatches of 5 explode at $\eta=0.008$, below the safe bound of §2.9.
-# Which λ rescues them? Use `growth(…, mu=0.9)`.
+# Which λ rescues them? Use `growth(…, mu=0.9)`. And at which η do full batches explode at λ = 0?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1961,6 +2033,8 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 # Momentum breaks the bound because the buffer carries one batch's overshoot into the steps of the next batches. It also limits what decay can repair: while an
 # example waits for its batch, each step multiplies its error on average only by $\sqrt\mu={{mu**0.5:.2f}}$, the same at all three λ > 0 (§2.4). Why the largest is enough all the same, we do not know.
 #
+# Full batches explode only above $2(1+\mu)/\rho_{\max}$ (fold of §2.6), which is {{1.9 * full.mean():.2f}} on average. So momentum nearly doubles their border.
+#
 # </details>
 #
 # **6.** (A forum.) Is more decay a general cure? Add 0.2 or 0.4
@@ -1969,14 +2043,18 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 # <details>
 # <summary>Solution</summary>
 #
-# `X + m` takes the place of `X`:
+# With 0.4 added, all inputs share a
+# direction. It adds a curvature of about $2\cdot200\cdot0.4^2={{2 * X.shape[1] * 0.4**2:.0f}}$ to every batch, so that every batch overshoots along it: that of all 20 examples now has the largest
+# curvature {{top:.1f}}, which makes the factor ${{1 - 0.03 * top:.2f}}$. So no batch is left that only shrinks the error there,
+# and decay adds to the overshoot.
+#
+# Now run it; `X + m` takes the place of `X`:
 # `[np.mean([growth((A + m) @ (A + m).T + 1, 0.03, 10, epochs=100) for A in data]) for m in (0, 0.2, 0.4)]` is $-0.10$, $-0.06$ and $1.20$: the
 # first two shrink only slowly, because the bias does not decay.
 # (We stop after 100 epochs, because by 200 some errors are too large for the computer.) With 0.4 the run explodes in spite of $\lambda=10$. With `0, batch=20` in place of `10`, which means full batches without
-# decay, the three numbers are $-0.4$, $-0.4$ and $0.5$: with 0.4 even full batches explode. All inputs now share a
-# direction. It adds a curvature of about $2\cdot200\cdot0.4^2={{2 * X.shape[1] * 0.4**2:.0f}}$ to every batch, so that every batch overshoots along it: that of all 20 examples now has the largest
-# curvature {{top:.1f}}, which makes the factor ${{1 - 0.03 * top:.2f}}$. So no batch is left that only shrinks the error there,
-# and decay adds to the overshoot. Decay can cure the overshoot of single batches, not one that all batches share.
+# decay, the three numbers are $-0.4$, $-0.4$ and $0.5$: with 0.4 even full batches explode.
+#
+# Decay can cure the overshoot of single batches, not one that all batches share.
 #
 # Without decay and momentum an η below the safe bound of §2.9 is stable, whatever the inputs, if the model can fit all examples; with decay, if it acts on all parameters, put $\rho_{\max}+\lambda$ for $\rho_{\max}$.
 #

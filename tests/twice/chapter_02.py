@@ -12,7 +12,7 @@ from scipy import linalg, optimize, stats
 
 Array = NDArray[np.float64]
 Rows = NDArray[Any]
-Way = Literal["shuffled", "anew"]
+Way = Literal["shuffled", "anew", "apart"]
 
 
 # ---- data --------------------------------------------------------------------------------------------
@@ -98,6 +98,21 @@ def median_run(batch: int, epoch: int) -> float:
 
 
 # ---- stability ---------------------------------------------------------------------------------------
+def dealt(rng: np.random.Generator, way: Way, last: list[int]) -> list[Any]:
+    """Four batches of five; `last` holds the examples of the one before, and is kept up to date."""
+    if way == "apart":
+        batches = []
+        for _ in range(4):
+            ranks = sorted((key, k) for k, key in enumerate(rng.random(20)) if k not in last)
+            last[:] = [k for _, k in ranks[:5]]
+            batches.append([*last])
+        return batches
+    order = [*rng.permutation(20).reshape(4, 5)]
+    if way == "anew":  # the generator goes on behind an order
+        return [rng.choice(20, 5, replace=False) for _ in range(4)]
+    return order
+
+
 @cache
 def gammas(
     rates: tuple[float, ...],
@@ -125,12 +140,11 @@ def gammas(
     b = np.zeros((sets, 1, len(lr)))
     m, m_b = 0 * w, 0 * b
     early = np.zeros((sets, len(lr)))
+    lasts: list[list[int]] = [[] for _ in rngs]
     for epoch in range(epochs):
         if epoch == skip:
             early = np.log(((A @ w + b) ** 2).sum(1)) / 2
-        steps = [[*rng.permutation(20).reshape(4, 5)] for rng in rngs]
-        if way == "anew":  # the generators go on behind an order
-            steps = [[rng.choice(20, 5, replace=False) for _ in range(4)] for rng in rngs]
+        steps = [dealt(rng, way, past) for rng, past in zip(rngs, lasts, strict=True)]
         for step in range(4):
             x = A[which, [each[step] for each in steps]]
             miss = x @ w + b
@@ -172,7 +186,7 @@ KINKS = (6.5, 7.5, 9, 42, 45, 46, 47)
 
 def stable(way: Way = "shuffled") -> list[float]:
     """At η = 0.03 the first and the last λ of stability."""
-    decays = DECAYS if way == "shuffled" else ANEW
+    decays = {"shuffled": DECAYS, "anew": ANEW, "apart": (4, 6, 7, 8, 9, 10)}[way]
     found = turns(decays, over(decays, way))
     return [found[0], found[-1]]
 
