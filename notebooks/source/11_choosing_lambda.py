@@ -4,7 +4,7 @@
 # You have a model, a learning rate, a number of steps, and a setting called `weight_decay`. Which number do you type?
 # On our small data too small a λ cost little, and too large a λ sometimes cost much, **once the learning rate was well chosen.** By the end you can choose λ, or say why it does not matter, tell what you risk, carry λ over to another run, and audit your own model.
 #
-# *In a hurry? §11.2 gives you a λ; the rest says why. Reading time an hour; the code runs in about 20 seconds.*
+# *In a hurry? §11.2 gives you a λ. Reading time an hour; the code runs in about 20 seconds.*
 
 
 # %% tags=["hide-input"]
@@ -370,7 +370,7 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 # 2. **Look up $N$** below, and compute $\lambda = N/S$. Let only *matrices* decay: tensors with two axes or more (some exempt embeddings).
 # 3. **Name the *fallback*,** the λ that you type unless another one proves better. If you have earlier runs of the same model, data, η and length, it is their λ, even if it was only the default. Otherwise it is λ = $N/S$ with the bold $N$ of your row. **With one run type the fallback, and stop here.**
 #
-# **Is the run too large to repeat?** Then a *proxy* can take steps 4 and 5: a smaller model with as many passes or, in one-pass language, as many tokens per weight. Carry over its $N$, not its λ. Outside one-pass language this is a guess.
+# **Is the run too large to repeat?** Then a *proxy* can take steps 4 and 5: a smaller model with as many passes or, in one-pass language, as many tokens per weight. Carry over its $N$, not its λ. Outside one-pass language this is a guess; we tested none.
 #
 # *For example,* {{below: cifar_passes}} passes of a new ResNet over CIFAR are 11,730 steps of SGD, μ = 0.9, a cosine from η = 0.1. So $S = 11{,}730\cdot0.05/0.1 = 5{,}865$, $N = 4$, and λ = {{4 / cifar:.4f}}.
 #
@@ -378,12 +378,12 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 #
 # | your run | try $N$ | because |
 # |---|---|---|
-# | fine-tuning | at most **{{below: least_n}}**: λ = 0.01, or {{below: least_n}}/$S$ if that is less; stop here | You want to keep the start (fold below, also on LoRA). |
-# | like a published one, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | See Figure 11.2. |
-# | a language model, one pass, $k$ tokens seen per weight (embeddings count) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{len(tokens)}} recipes lie near the bold $N$, but all type 0.1. Tuned runs agree that $N$ rises with $k$ (Bergsma et al., 2025b). |
-# | a language model, many passes | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | No $N$ is well supported (fold below). |
-# | classifying images, from scratch, 50,000 (CIFAR) or more, 10 to about {{below: few_of_images}} passes | 1, **4**, 16 | Two recipes of {{epochs["airbench94"]:.0f}} and {{epochs["cifar10-fast"]}} passes lie near the bold $N$; with more it is a guess. |
-# | the same, more passes | 4, **16**, 64 | {{len(vision) - 1}} recipes of {{below: long_images:.0f}} passes or more, and MAE, which sees no labels, lie around the bold $N$. |
+# | fine-tuning | at most **{{below: least_n}}**: λ = 0.01, or {{below: least_n}}/$S$ if that is less; stop here | You want to keep the start (fold below). |
+# | like a published one, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | Figure 11.2 |
+# | language, one pass, $k$ tokens seen per weight (embeddings count) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{len(tokens)}} recipes lie near, but all type 0.1. Tuned runs agree that $N$ rises with $k$ (Bergsma et al., 2025b). |
+# | language, many passes | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | No $N$ is well supported (fold below). |
+# | classifying 50,000 (CIFAR) images or more, 10 to about {{below: few_of_images}} passes | 1, **4**, 16 | Two recipes of {{epochs["airbench94"]:.0f}} and {{epochs["cifar10-fast"]}} passes lie near; with more it is a guess. |
+# | the same, more passes | 4, **16**, 64 | {{len(vision) - 1}} recipes of {{below: long_images:.0f}} passes or more, and MAE, without labels, lie around it. |
 # | anything else, fewer than {{below: many_passes}} passes | ¼, **1**, 4, and λ = 0 | In our runs all $N$ up to 1 ended within {{below: upto_one:.2f}} of the lowest loss; one at $N = 4$ was {{below: up(costs[5, 2]):.2f}} above. |
 # | anything else, {{below: many_passes}} passes or more | 1, **4**, 16, and λ = 0 | All $N$ up to 4 ended within {{below: upto_four:.2f}}; one at $N = 16$ was {{below: up(of_long[:, 5].max()):.2f}} above. |
 #
@@ -393,16 +393,15 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 #
 # ```python
 # rates = [peak * factor(step) for step in range(steps)]  # factor: what LambdaLR gets
-# S = sum(rates)  # one η for each optimizer.step(); other schedulers: exercise 5
+# S = sum(rates)  # one η for each optimizer.step(); other schedulers: exercise 4
 # S /= 1 - momentum  # under SGD only
 # lam = N / S  # the fallback, if no earlier run has one; fine-tuning: min(0.01, 0.05 / S)
 # decay = [p for p in model.parameters() if p.ndim >= 2]
 # rest = [p for p in model.parameters() if p.ndim < 2]
+# # not Adam(weight_decay=lam); Optax and Keras have the same λ in their AdamW (chapter 3)
 # optimizer = torch.optim.AdamW([{"params": decay, "weight_decay": lam},
 #                                {"params": rest, "weight_decay": 0.0}], lr=peak)
 # ```
-#
-# λ is that of AdamW in PyTorch, Optax or Keras ([chapter 3](03_one_lambda_many_meanings.ipynb)), not of `Adam(weight_decay=…)`.
 #
 # ### With more runs
 #
@@ -491,15 +490,13 @@ assert right_more[0] == at_best.sum(), "in all"
 assert points[at_best].min() > 0, "in all"
 
 # %% [markdown]
-# - **At the best η it is nearly a tie by loss:** the bold $N$ was better in {{won[0]}} of {{len(saved[0])}} runs, by {{saved[0].mean():.3f}} on average. By error it was better in all of them, by {{points[at_best].min():.1f}} to {{points[at_best].max():.1f}} points.
-# - **At a poor η, any other that we tried, the bold $N$ was safer:** better by loss in {{won[1]}} of {{len(saved[1])}} runs, by error in {{right_more[1]}}. It cost {{mean_costs[1][1]:.2f}} on average, λ = 0 {{mean_costs[1][0]:.2f}}.
+# - **At the best η it is nearly a tie by loss:** the bold $N$ was better in {{won[0]}} of {{len(saved[0])}} runs, by {{saved[0].mean():.3f}} on average. By error it was better in all, by {{points[at_best].min():.1f}} to {{points[at_best].max():.1f}} points.
+# - **At a poor η (any other tried) the bold $N$ was safer:** better by loss in {{won[1]}} of {{len(saved[1])}} runs, by error in {{right_more[1]}}. On average it cost {{mean_costs[1][1]:.2f}}, λ = 0 {{mean_costs[1][0]:.2f}}.
 # - **PyTorch's default, λ = 0.01, is close to 0:** in {{small_default}} of the {{len(runs_stored)}} runs its $N$ is less than half the bold one.
 #
-# The runs share tasks and seeds, so these are counts, not tests. Single runs differ: at worst the bold $N$ lost {{-saved[1].min():.2f}} to λ = 0, and λ = 0 lost {{saved[1].max():.2f}} to it. On the digits of §11.7 the default was better.
+# The runs share tasks and seeds, so these are counts, not tests. At worst the bold $N$ lost {{-saved[1].min():.2f}} to λ = 0, and λ = 0 lost {{saved[1].max():.2f}} to it. On the digits of §11.7 the default was better.
 #
-# In a short run λ = $N/S$ can be far above the usual 0.1. Don't be frightened: a step takes off only the share ηλ.
-#
-# **Check** before the run that no bias and no scale of a norm decays, and that λ times the sum of η is your $N$.
+# In a short run λ = $N/S$ can be far above the usual 0.1, but a step takes off only the share ηλ.
 #
 # **So without earlier runs type the bold $N$. With a good η little depends on it.**
 #
@@ -752,7 +749,7 @@ claim("11-turn", "On the same noise the weights turn in each step by {:.2f} time
       equals=1, within=0.05)
 
 # %% [markdown]
-# **On noise, η, λ and $\beta_1$ alone predict the RMS and the turn of the weights.** But this does not say which λ is best.
+# **On noise, η, λ and $\beta_1$ alone predict the RMS and the turn of the weights.**
 #
 # ## 11.4 Which N is best?
 #
@@ -1073,8 +1070,8 @@ figures.show(fig, "The slope of the best λ by loss against the number of steps,
              "one that Wang and Aitchison predict.")
 
 # %% [markdown]
-# Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)) predict *keep N* for more data, *keep λ* for more passes. At the good η our wide intervals contain these slopes.
-# **At the three smaller η neither rule lies in the interval, for more data or for more passes; at the good η we cannot tell. So $N$ gives you no more than a scale to try on.**
+# Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)) predict *keep N* for more data, *keep λ* for more passes. At the good η our intervals contain these slopes, but are wide.
+# **At the three smaller η neither rule lies in the interval, for more data or for more passes. So $N$ gives you no more than a scale to try on.**
 
 # %% tags=["hide-input"]
 claim("11-data", "At η = 0.03, with more data, the best λ by loss goes as the number of steps to "
@@ -1174,19 +1171,19 @@ claim("11-errors", "At η = 0.03, averaged over the five runs, N = 16 makes {:.1
 # %% [markdown]
 # ## 11.5 Carrying λ over to another run
 #
-# When you change the run, what should λ become? *Arithmetic* rules keep $N$, which need not be best again; for *observed* ones somebody tried many λ. $c$ is a factor.
+# When you change the run, what should λ become? The first three rows keep $N$, which need not be best again; $c$ is a factor.
 #
-# | you change | new λ | kind of rule |
-# |---|---|---|
-# | η, or the schedule | λ × old $S$ ÷ new $S$ | arithmetic, keeps $N$ |
-# | batch × $c$, same passes and η | $c\,\lambda$ | arithmetic, keeps $N$; observed |
-# | data × $c$, same passes | $\lambda/c$; in our runs it fell faster, at three η of four | observed, keeps $N$ |
-# | data × $c$, one pass; same model, batch, η | about $\lambda/\sqrt c$ | read off recipes (§11.1) |
-# | passes × $c$, same data | λ; in our runs it rose, at three η of four | observed |
-# | width × $c$, with $\eta/c$ | try λ, $\sqrt c\,\lambda$ and $c\,\lambda$: three rules are in print | observed; sources disagree |
+# | you change | new λ |
+# |---|---|
+# | η, or the schedule | λ × old $S$ ÷ new $S$ |
+# | batch × $c$, same passes and η | $c\,\lambda$ |
+# | data × $c$, same passes | $\lambda/c$; in our runs it fell faster, at three η of four |
+# | data × $c$, one pass; same model, batch, η | about $\lambda/\sqrt c$ (Figure 11.2) |
+# | passes × $c$, same data | λ; in our runs it rose, at three η of four |
+# | width × $c$, with $\eta/c$ | try λ, $\sqrt c\,\lambda$ and $c\,\lambda$: sources disagree |
 #
 # <details>
-# <summary>Conditions, sources, and why</summary>
+# <summary>Conditions, sources, and why; the three rules for the width</summary>
 #
 # - *η → cη, λ → λ/c:* this keeps every ηλ, so it keeps $N$. Under three conditions AdamW then even goes in the same directions: the loss ignores the size of $w$, the start is scaled by $c$, and Adam's ε is 0. For write $w = c\,\tilde w$ in its step. As the loss ignores the size of $w$, its gradient is $c$ times smaller than at $\tilde w$, and Adam's update is the same. So divide the step by $c$: it is the step of $\tilde w$ with η and λ.
 # - *Batch:* there are $1/c$ times as many steps. So for the same sum λ must be $c$ times as large. Bergsma et al. (2025b) measured that this is best.
@@ -1195,6 +1192,15 @@ claim("11-errors", "At η = 0.03, averaged over the five runs, N = 16 makes {:.1
 # - *Keeping $N$ for more data can fail, even with the right η in it.* At the small η of §11.4 it carries $N = {{below: grid[best_of_few]:.0f}}$, the best for {{amounts[0]}} signals, to {{amounts[2]:,}} signals. There $N = 1$ has {{below: carried.mean:.2f}} ± {{below: carried.half:.2f}} less loss.
 # - *PyTorch's AdamW → the AdamW paper's:* $\eta\lambda$, with the peak η, keeps every step. See chapter 3.
 # - *AdamW → SGD with momentum μ:* $\lambda\,\eta\,(1-\mu)/\eta_\text{SGD}$ keeps $N$, only a scale to try on. The updates of the two optimisers differ, so the best λ may, too.
+#
+# *The width:* there are three rules, all for hidden layers. The rule [μP](https://arxiv.org/abs/2203.03466) sets $\eta\propto1/m$ under Adam. In print, λ then stays, goes as $\sqrt m$ (Fan et al., [2025](https://arxiv.org/abs/2510.15262)) or as $m$ (Kosson et al., [2025](https://arxiv.org/abs/2510.19093)).
+#
+# - **λ stays.** By (11.4) the RMS then goes as $1/\sqrt m$, as at the start, but $N$ falls as $1/m$.
+# - **$\lambda\propto\sqrt m$.** Fan et al. measure that the largest singular value goes
+#   as $\sqrt{\eta/\lambda}\,m^{3/4}$; this rule keeps it.
+# - **$\lambda\propto m$.** Then ηλ is constant, and so are $N$ and θ. That λ should rise with size under μP is already in Wang and Aitchison (2025).
+#
+# Our set-up is that of none of the three: two hidden layers without normalisation, 800 signals, 160 steps of 50, one base η, and $\eta\propto1/m$ in *all* tensors. For 8, 20 and 50 units the best λ is {{below: 2 ** by_seed[0].mean():.2f}}, {{below: 2 ** by_seed[1].mean():.2f}} and {{below: 2 ** by_seed[2].mean():.2f}} (geometric means of five seeds). So it goes as the width $m$ to the power {{below: power.mean:.2f}} ± {{below: power.half:.2f}}, near the ½ of $\sqrt m$.
 #
 # </details>
 #
@@ -1253,21 +1259,6 @@ claim("11-paper", "Under a schedule, the paper's AdamW with λ_paper = ηλ take
 # %% tags=["hide-input"]
 claim("11-carried", f"On 1,000 signals N = {grid[best_of_few]:.0f}, which was best for 250, has "
       "{:.2f} more loss than N = 1", measured=carried.mean, above=0)
-
-# %% [markdown]
-# <details>
-# <summary>The width: three rules, what each keeps, and what we found</summary>
-#
-# All three are for hidden layers. The rule [μP](https://arxiv.org/abs/2203.03466) sets $\eta\propto1/m$ under Adam. In print, λ then stays, goes as $\sqrt m$ (Fan et al., [2025](https://arxiv.org/abs/2510.15262)) or as $m$ (Kosson et al., [2025](https://arxiv.org/abs/2510.19093)).
-#
-# - **λ stays.** By (11.4) the RMS then goes as $1/\sqrt m$, as at the start, but $N$ falls as $1/m$.
-# - **$\lambda\propto\sqrt m$.** Fan et al. measure that the largest singular value goes
-#   as $\sqrt{\eta/\lambda}\,m^{3/4}$; this rule keeps it.
-# - **$\lambda\propto m$.** Then ηλ is constant, and so are $N$ and θ. That λ should rise with size under μP is already in Wang and Aitchison (2025).
-#
-# Our set-up is that of none of the three: two hidden layers without normalisation, 800 signals, 160 steps of 50, one base η, and $\eta\propto1/m$ in *all* tensors. For 8, 20 and 50 units the best λ is {{below: 2 ** by_seed[0].mean():.2f}}, {{below: 2 ** by_seed[1].mean():.2f}} and {{below: 2 ** by_seed[2].mean():.2f}} (geometric means of five seeds). So it goes as the width $m$ to the power {{below: power.mean:.2f}} ± {{below: power.half:.2f}}, near the ½ of $\sqrt m$.
-#
-# </details>
 
 # %% tags=["hide-input"]
 widths, n_tried = np.array([8, 20, 50]), np.geomspace(0.125, 8, 5)
@@ -1508,7 +1499,7 @@ verdicts_of(audited(your_model, your_optimizer, cross_entropy, your_batches))
 #
 # What does the recipe look like in use? We follow it for a convolutional network on {{below: fitted.shape[1]}} handwritten digits, at the best η that we tried, and for a smaller transformer on the sonnets. The fallback is PyTorch's default λ, as if of earlier runs.
 #
-# **The sonnets skip step 4: their η is not settled.** With a larger one the loss is lower, but its last digits depend on the machine. So we keep this η to show the steps; don't do so yourself.
+# **The sonnets skip step 4: their η is not settled.** A larger one has less loss, but its last digits depend on the machine. Don't skip it yourself.
 
 
 # %%
@@ -1787,7 +1778,7 @@ figures.show(fig, "Loss above the lowest of its run against N, with λ = 0 at th
 
 # %% tags=["hide-input"]
 decided = np.array([[0.97, 1.00, 0.99], [1.00, 1.04, 0.96], [0.96, 0.98, 1.01]])
-ten = [interval(decided[:, 1] - decided[:, k]) for k in range(3)]  # exercise 6
+ten = [interval(decided[:, 1] - decided[:, k]) for k in range(3)]  # exercise 5
 decided_s = np.std(decided[:, 1] - decided[:, 0], ddof=1)
 assert ten[0].low > 0 > ten[2].low, "N = 1 is a clear gain, N = 16 is none"
 assert ten[0].mean > bars[3] * decided_s, "the recipe's words for it"
@@ -1878,7 +1869,7 @@ claim("11-search", "The search tries seven cells, η at N = 1 and then N at that
 
 # %% [markdown]
 # Only in part. With η too large (top row) the loss falls along the row from {{by_rate[3, 0]:.2f}} to {{by_rate[3].min():.2f}}, but with η too small (bottom row) only from {{by_rate[0, 0]:.2f}} to {{by_rate[0].min():.2f}}.
-# The best λ does not make up for a wrong η: even with it, η = {{rates[0]}} has {{slow_rate.mean:.2f}} more loss than η = {{rates[2]}}. By error the table does not show this.
+# Even with the best λ, η = {{rates[0]}} has {{slow_rate.mean:.2f}} more loss than η = {{rates[2]}}. By error the table does not show this.
 #
 # **So settle η at the bold $N$, by your own measure, then $N$ at that η.**
 #
@@ -2053,7 +2044,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0
 #
 # </details>
 #
-# **Limits.** Our networks are small and our runs short. The stored runs have AdamW and one set of five seeds, and Figures 11.6, 11.7 and 11.10 one task. No proxy was tested.
+# **Limits.** Our networks are small and our runs short. The stored runs have AdamW and one set of five seeds.
 #
 # **So trust your own validation data more than any row of the table.**
 #
@@ -2087,16 +2078,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0
 #
 # </details>
 #
-# **3.** (Two groups.) The head of a model has three times the η of the rest, under the same schedule. You want $N = 1$ in both. How do their λ differ? What if both get the λ of the rest?
-#
-# <details>
-# <summary>Solution</summary>
-#
-# The head's $S$ is three times as large, so its λ is a third. With the λ of the rest the head has $N = 3$: decay alone would leave {{100 * np.exp(-3):.0f}} % of its start instead of {{100 * np.exp(-1):.0f}} %.
-#
-# </details>
-#
-# **4.** (Criticise a sweep.) *We tried λ = 0.001, 0.01 and 0.1 in runs of 2,000 steps (AdamW, constant η = 0.001), one seed each. 0.1 won by 0.002. So we train for 200,000 steps with λ = 0.1 and the same η.*
+# **3.** (Criticise a sweep.) *We tried λ = 0.001, 0.01 and 0.1 in runs of 2,000 steps (AdamW, constant η = 0.001), one seed each. 0.1 won by 0.002. So we train for 200,000 steps with λ = 0.1 and the same η.*
 #
 # <details>
 # <summary>Solution</summary>
@@ -2105,7 +2087,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0
 #
 # </details>
 #
-# **5.** (Ask the scheduler.) A language model with 20 tokens per weight, in one pass, takes 1,000 steps of AdamW under `torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.01, total_steps=1000)`. Which λ do you type for your only run? With batch × 4 and η × 2, same tokens? With tokens × 10?
+# **4.** (Ask the scheduler.) A language model with 20 tokens per weight, in one pass, takes 1,000 steps of AdamW under `torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.01, total_steps=1000)`. Which λ do you type for your only run? With batch × 4 and η × 2, same tokens? With tokens × 10?
 #
 # <details>
 # <summary>Solution</summary>
@@ -2126,7 +2108,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0
 #
 # </details>
 #
-# **6.** (Nine runs.) A new model learns CIFAR from scratch, 20 passes, a settled η, no earlier runs. You can afford nine: $N = 1$, 4 and 16 with three seeds each. Validation losses:
+# **5.** (Nine runs.) A new model learns CIFAR from scratch, 20 passes, a settled η, no earlier runs. You can afford nine: $N = 1$, 4 and 16 with three seeds each. Validation losses:
 #
 # ```text
 # seed   N = 1   N = 4   N = 16
@@ -2145,16 +2127,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0
 #
 # </details>
 #
-# **7.** (Predict, then run.) In §11.7 set the digits' η to 0.0125, and print `on_validation.mean(0)`. Does a larger $N$ make up for it? What does a single run at the bold $N$ lose?
-#
-# <details>
-# <summary>Solution</summary>
-#
-# Write `0.0125` in place of `0.05` in the line of `rate`. No: the validation loss is 1.00 with the default (the first column), and at $N = \frac1{16}$, $\frac14$, 1 and 4 (the others) 1.01, 1.05, 1.23 and 1.67. A single run at the bold $N = 1$ would thus end far above the default.
-#
-# </details>
-#
-# **8.** (Fine-tuning.) 3,000 steps of AdamW, a cosine to zero from $\eta = 2\cdot10^{-5}$, the default λ = 0.01. Which λ do you type? Which if η were 0.01?
+# **6.** (Fine-tuning.) 3,000 steps of AdamW, a cosine to zero from $\eta = 2\cdot10^{-5}$, the default λ = 0.01. Which λ do you type? Which if η were 0.01?
 #
 # <details>
 # <summary>Solution</summary>
