@@ -338,7 +338,7 @@ weak = np.corrcoef(*np.log([[each[name] for name in vision] for each in (epochs,
 #
 # SGD needs a small λ because its η is large: the product ηλ is, on average, about the same as Adam's.
 #
-# **Between recipes λ differs by a factor of {{wide["λ", len(published)]:,.0f}}, $N$ by {{wide["N", len(published)]:.0f}}. Among those by Adam λ differs less, by {{wide["λ", len(with_adam)]:.0f}}, and $N$ as much. But only $N$ has a meaning: how much of the start a run forgets.**
+# **Between recipes λ differs by a factor of {{wide["λ", len(published)]:,.0f}}, $N$ by {{wide["N", len(published)]:.0f}}. Among those trained by Adam λ differs less, by {{wide["λ", len(with_adam)]:.0f}}, and $N$ as much. But only $N$ has a meaning: how much of the start a run forgets.**
 
 # %% tags=["hide-input"]
 claim("11-span", "Of the published recipes that train from scratch OLMo 2 1B has the largest N, "
@@ -370,7 +370,7 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 # 2. **Look up $N$** below, and compute $\lambda = N/S$. Let only *matrices* decay: tensors with two axes or more (some exempt embeddings).
 # 3. **Name the *fallback*,** the λ that you type unless another one proves better. If you have earlier runs of the same model, data, η and length, it is their λ, even if it was only the default. Otherwise it is λ = $N/S$ with the bold $N$ of your row. **With one run type the fallback, and stop here.**
 #
-# **Is the run too large to repeat?** Then a *proxy* can take steps 4 and 5: a smaller model with as many passes or, in one-pass language, as many tokens per weight. Carry over its $N$, not its λ. Outside one-pass language this is a guess; we tested none.
+# **Is the run too large to repeat?** Then take steps 4 and 5 with a *proxy*, a smaller model with as many passes (in one-pass language, as many tokens per weight). Carry over its $N$, not its λ. Outside one-pass language this is a guess; we tested none.
 #
 # *For example,* {{below: cifar_passes}} passes of a new ResNet over CIFAR are 11,730 steps of SGD, μ = 0.9, a cosine from η = 0.1. So $S = 11{,}730\cdot0.05/0.1 = 5{,}865$, $N = 4$, and λ = {{4 / cifar:.4f}}.
 #
@@ -380,9 +380,9 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 # |---|---|---|
 # | fine-tuning | at most **{{below: least_n}}**: λ = 0.01, or {{below: least_n}}/$S$ if that is less; stop here | You want to keep the start (fold below). |
 # | like a published one, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | Figure 11.2 |
-# | language, one pass, $k$ tokens seen per weight (embeddings count) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{len(tokens)}} recipes lie near, but all type 0.1. Tuned runs agree that $N$ rises with $k$ (Bergsma et al., 2025b). |
+# | language, one pass, $k$ tokens seen per weight (embeddings count) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{len(tokens)}} recipes lie near it, but all type 0.1. Tuned runs agree that $N$ rises with $k$ (Bergsma et al., 2025b). |
 # | language, many passes | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | No $N$ is well supported (fold below). |
-# | classifying 50,000 (CIFAR) images or more, 10 to about {{below: few_of_images}} passes | 1, **4**, 16 | Two recipes of {{epochs["airbench94"]:.0f}} and {{epochs["cifar10-fast"]}} passes lie near; with more it is a guess. |
+# | classifying 50,000 (CIFAR) images or more, 10 to about {{below: few_of_images}} passes | 1, **4**, 16 | Two recipes of {{epochs["airbench94"]:.0f}} and {{epochs["cifar10-fast"]}} passes lie near it; with more it is a guess. |
 # | the same, more passes | 4, **16**, 64 | {{len(vision) - 1}} recipes of {{below: long_images:.0f}} passes or more, and MAE, without labels, lie around it. |
 # | anything else, fewer than {{below: many_passes}} passes | ¼, **1**, 4, and λ = 0 | In our runs all $N$ up to 1 ended within {{below: upto_one:.2f}} of the lowest loss; one at $N = 4$ was {{below: up(costs[5, 2]):.2f}} above. |
 # | anything else, {{below: many_passes}} passes or more | 1, **4**, 16, and λ = 0 | All $N$ up to 4 ended within {{below: upto_four:.2f}}; one at $N = 16$ was {{below: up(of_long[:, 5].max()):.2f}} above. |
@@ -424,9 +424,26 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 #
 # </details>
 #
-# ### Bold N, 0, or the default?
+# ### Bold N, λ = 0, or the default?
 #
 # Is the bold $N$ better than λ = 0? Figure 11.3 compares their costs in all {{below: len(runs_stored)}} stored runs. The *cost* is the loss above the lowest that any $N$ had in the run.
+
+# %% tags=["hide-input"]
+rows = {"language": (1 / 8, 1 / 2, 2), "language, many": (1 / 8, 1 / 2, 2, 8),  # times √k
+        "images": (1, 4, 16), "images, long": (4, 16, 64),
+        "few passes": (1 / 4, 1, 4), "more passes": (1, 4, 16)}  # the last two have λ = 0, too
+long_images = min(epochs[name] for name in vision)  # passes
+few_of_images = 50  # a border between the passes of the short and of the longer recipes
+assert max(epochs[name] for name in short) < few_of_images < long_images, "none is in between"
+assert rows["images"][1] == 4, "the bold one"
+assert forgettings(0.1, 1, factors_of(11_730, cosine), momentum=0.9) == cifar, "as worked"
+assert abs(cifar / 5865 - 1) < 1e-3, "as worked"
+cifar_passes = 11_730 * 128 // 50_000  # in batches of 128
+
+# %% tags=["hide-input"]
+fewest_runs = 3 * min(map(len, rows.values()))  # three seeds
+most_runs = 3 * (max(map(len, rows.values())) + 1)  # a fallback that is none of them
+assert all(4 * a == b for tried in rows.values() for a, b in pairwise(tried)), "by fours"
 
 # %% tags=["hide-input"]
 with (resources.files("l2lib") / "data/learning_rates.txt").open() as file:
@@ -511,22 +528,6 @@ assert points[at_best].min() > 0, "in all"
 # In our stored small runs, at whatever η, the best of the $N$ tried was 1/{{below: 1 / nearest:.0f}} to {{below: furthest:.0f}} times the bold one (§11.4). Both are ends of what we tried, so it may be further off. Where it was 1/{{below: 1 / nearest:.0f}} the choice hardly mattered: all $N$ up to 1 were equally good, within {{below: of_slow[:4].max() - of_slow.min():.3f}}. In one other of these runs, and on the digits of §11.7, the lowest loss was at λ = 0.
 #
 # </details>
-
-# %% tags=["hide-input"]
-rows = {"language": (1 / 8, 1 / 2, 2), "language, many": (1 / 8, 1 / 2, 2, 8),  # times √k
-        "images": (1, 4, 16), "images, long": (4, 16, 64),
-        "few passes": (1 / 4, 1, 4), "more passes": (1, 4, 16)}  # the last two have λ = 0, too
-long_images = min(epochs[name] for name in vision)  # passes
-few_of_images = 50  # a border between the passes of the short and of the longer recipes
-assert max(epochs[name] for name in short) < few_of_images < long_images, "none is in between"
-assert abs(cifar / example - 1) < 1e-3, "as worked"
-assert rows["images"][1] == 4, "the bold one"
-cifar_passes = 11_730 * 128 // 50_000  # in batches of 128
-
-# %% tags=["hide-input"]
-fewest_runs = 3 * min(map(len, rows.values()))  # three seeds
-most_runs = 3 * (max(map(len, rows.values())) + 1)  # a fallback that is none of them
-assert all(4 * a == b for tried in rows.values() for a, b in pairwise(tried)), "by fours"
 
 # %% [markdown]
 # ## 11.3 Why N: weights are an average of updates
@@ -1206,6 +1207,26 @@ claim("11-errors", "At η = 0.03, averaged over the five runs, N = 16 makes {:.1
 #
 
 # %% tags=["hide-input"]
+widths, n_tried = np.array([8, 20, 50]), np.geomspace(0.125, 8, 5)
+
+
+# %% tags=["hide-input"]
+def by_width(width, lr=0.54):
+    """log₂ of the best λ by seed, for η = 0.54/m."""
+    decays = n_tried / forgettings(lr / width, 1, factors_of(160, linear))
+    found, _ = train(decays, 800, 160, (40, width, width, 10), False, lr / width, batch=50)
+    return [lowest(curve, decays) for curve in found]
+
+
+# %% tags=["hide-input"]
+by_seed = np.array([by_width(int(m)) for m in widths])
+power = slope(by_seed / np.log2(2.5))  # neighbouring widths differ by a factor of 2.5
+
+# %% tags=["hide-input"]
+claim("11-width", "With η ∝ 1/m the best λ of our three widths goes as m to the power {:.2f}: "
+      "between keeping λ, with the power 0, and λ ∝ m", measured=power.mean, between=(0, 1))
+
+# %% tags=["hide-input"]
 def direction(lr, weight_decay, scale):
     """Train a weight whose length the loss ignores; return the direction after 300 steps."""
     rng = claims.rng(1)
@@ -1259,26 +1280,6 @@ claim("11-paper", "Under a schedule, the paper's AdamW with λ_paper = ηλ take
 # %% tags=["hide-input"]
 claim("11-carried", f"On 1,000 signals N = {grid[best_of_few]:.0f}, which was best for 250, has "
       "{:.2f} more loss than N = 1", measured=carried.mean, above=0)
-
-# %% tags=["hide-input"]
-widths, n_tried = np.array([8, 20, 50]), np.geomspace(0.125, 8, 5)
-
-
-# %% tags=["hide-input"]
-def by_width(width, lr=0.54):
-    """log₂ of the best λ by seed, for η = 0.54/m."""
-    decays = n_tried / forgettings(lr / width, 1, factors_of(160, linear))
-    found, _ = train(decays, 800, 160, (40, width, width, 10), False, lr / width, batch=50)
-    return [lowest(curve, decays) for curve in found]
-
-
-# %% tags=["hide-input"]
-by_seed = np.array([by_width(int(m)) for m in widths])
-power = slope(by_seed / np.log2(2.5))  # neighbouring widths differ by a factor of 2.5
-
-# %% tags=["hide-input"]
-claim("11-width", "With η ∝ 1/m the best λ of our three widths goes as m to the power {:.2f}: "
-      "between keeping λ, with the power 0, and λ ∝ m", measured=power.mean, between=(0, 1))
 
 # %% [markdown]
 # ## 11.6 The audit: what λ does, tensor by tensor
@@ -1499,7 +1500,7 @@ verdicts_of(audited(your_model, your_optimizer, cross_entropy, your_batches))
 #
 # What does the recipe look like in use? We follow it for a convolutional network on {{below: fitted.shape[1]}} handwritten digits, at the best η that we tried, and for a smaller transformer on the sonnets. The fallback is PyTorch's default λ, as if of earlier runs.
 #
-# **The sonnets skip step 4: their η is not settled.** A larger one has less loss, but its last digits depend on the machine. Don't skip it yourself.
+# **The sonnets skip step 4: their η is not settled.** With a larger η the loss is lower, but its last digits depend on the machine. Don't skip the step yourself.
 
 
 # %%
@@ -1627,8 +1628,9 @@ axes[0].set_ylabel("validation loss −\nthat of the default λ")
 beyond = figures.drawn(axes[0])["_all"].y[-1]  # N = 4, cut off
 axes[0].set_ylim(-0.03, 0.12), axes[1].set_ylim(-0.075, 0.045)
 far_off = figures.drawn(axes[1])["_all"].y[-1]  # the largest N, cut off
-for ax, at, loss, top in ((axes[0], 4, beyond, 0.12), (axes[1], text_n[-1], far_off, 0.045)):
-    ax.text(at * 0.85, 0.95 * top, f"{loss:.2f}", ha="right", va="center", color=figures.BLUE)
+axes[0].text(3.4, 0.114, f"{beyond:.2f}", ha="right", va="center", color=figures.BLUE)
+axes[1].text(6.5, 0.043, f"{far_off:.2f}", ha="right", va="center", color=figures.BLUE)
+for ax, at, top in ((axes[0], 4, 0.12), (axes[1], text_n[-1], 0.045)):
     last = ax.annotate("", (at, top), (at, 0.8 * top), arrowprops={"arrowstyle": "->",
                                                                    "color": figures.BLUE})
 
@@ -1786,7 +1788,7 @@ assert ten[0].mean > bars[3] * decided_s, "the recipe's words for it"
 # %% [markdown]
 # **Fewer than {{many_passes}} passes.** All losses up to $N = 1$ are in the grey band, less than 0.1 above the lowest.
 #
-# **{{many_passes}} passes or more.** $N = 4$ is in the band, too, but $N = 16$ is not always.
+# **{{many_passes}} passes or more.** $N = 4$ is in the band, too; a larger $N$ is not always.
 #
 # **Why then prefer an earlier λ?** Because you know how its run ended. One run cannot show that the bold $N$ is better; even five seeds show it only to about ± {{blur:.2f}}.
 
