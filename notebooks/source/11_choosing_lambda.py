@@ -202,17 +202,16 @@ last = chart.set_title("Read off λ: go up from your S to the line of your N")
 
 # %% tags=["hide-input"]
 cifar = forgettings(0.1, 1, factors_of(11_730, cosine), momentum=0.9)  # S of §11.2's example
-example = 11_730 * 0.05 / 0.1  # as worked there
-for to, begin in (((cifar, 4 / cifar), (cifar, 6e-6)), ((0.1, 4 / cifar), (cifar, 4 / cifar))):
-    chart.annotate("", to, begin, arrowprops={"arrowstyle": "->", "color": figures.PINK, "lw": 1.8,
-                                              "shrinkA": 0, "shrinkB": 0})
-last = chart.text(0.13, 9e-4, f"S = {example:,.0f}, N = 4:\nλ = {4 / cifar:.4f}", fontsize=9,
-                  color=figures.PINK, va="bottom")
+chart.plot([cifar, cifar, 0.11], [6e-6, 4 / cifar, 4 / cifar], color=figures.PINK, lw=1.8,
+           label="_example")
+chart.plot(0.115, 4 / cifar, "<", ms=7, color=figures.PINK, label="_tip")
+last = chart.text(0.13, 9e-4, f"S = {11_730 * 0.05 / 0.1:,.0f}, N = 4:\nλ = {4 / cifar:.4f}",
+                  fontsize=9, color=figures.PINK, va="bottom")
 
 # %% tags=["hide-input"]
 drawn = [figures.drawn(ax)[f"_{name}"] for ax, name in zip(axes, areas, strict=True)]
 sizes, dots = [np.trapezoid(curve.y, curve.x) for curve in drawn], figures.drawn(chart)
-first, lower = dots["_our chapter 9"], dots["_ResNet-50, 2021"]
+first, lower, corner = (dots[name] for name in ("_our chapter 9", "_ResNet-50, 2021", "_example"))
 figures.show(fig, "Above, three schedules of 10,000 steps with the peak 0.001, the areas below "
              f"them shaded. A constant rate: area {sizes[0]:.0f}. A cosine to zero: "
              f"{sizes[1]:.0f}. A rise over the first fifth and a fall over the last: "
@@ -222,8 +221,9 @@ figures.show(fig, "Above, three schedules of 10,000 steps with the peak 0.001, t
              f"{100 * np.exp(-1 / 4):.0f}, "
              f"{100 * np.exp(-1):.0f}, {100 * np.exp(-4):.0f} and 0 % of the start. Dots, one for "
              f"each recipe, go from λ = {first.y[0]:g} at S = {first.x[0]:.0f} to {lower.y[0]:.5f} "
-             f"at {lower.x[0]:,.0f}, most at an N of 1 or more. An arrow goes up from S = {example:,.0f} "
-             f"to the line N = 4 and left to λ = {4 / cifar:.4f}.", number="11.1",
+             f"at {lower.x[0]:,.0f}, most at an N of 1 or more. An arrow goes up from "
+             f"the S of an example to the line N = 4 and left to λ = {corner.y[1]:.4f}.",
+             number="11.1",
              caption="Above, the shaded area is the sum of all learning rates, S. Below, each "
              "mark is a recipe: squares are trained by SGD, dots by Adam, and open ones "
              "fine-tune. In brackets is the share that decay alone leaves of the start. "
@@ -259,8 +259,10 @@ axes[1].set_xticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
 axes[0].minorticks_off(), axes[1].minorticks_off()
 axes[1].plot([median] * 2, [1.6, 9.4], color=figures.GREEN, lw=2.5, zorder=0, label="_images")
 rule = {name: 0.5 * k**0.5 for name, k in tokens.items()}  # the recipe's bold N for language
-axes[1].plot([*rule.values()], [names.index(name) for name in rule], "|", ms=15, mew=2.5,
-             color=figures.GREEN, zorder=0, label="_rule")
+last = axes[1].plot([*rule.values()], [names.index(name) for name in rule], "|", ms=15,
+                    mew=2.5, color=figures.GREEN, zorder=0, label="_rule")
+
+# %% tags=["hide-input"]
 for row, name in enumerate(names):
     axes[1].text(750, row, f"{counts[name]:.2g}", fontsize=9, va="center", ha="right")
 for row, text in ((0.5, "images,\nshort"), (4, "images,\nlonger"), (13.5, "language"),
@@ -277,8 +279,12 @@ of_lam, of_n = ({name: mark.x[0] for name, mark in figures.drawn(ax).items()
                  if name[1:] in recipes} for ax in axes)
 wide = {(what, len(some)): np.divide(*np.sort([of[f"_{name}"] for name in some])[[-1, 0]])
         for what, of in (("λ", of_lam), ("N", of_n)) for some in (published, with_adam)}
+
+# %% tags=["hide-input"]
+of_lam, of_n = ({name: mark.x[0] for name, mark in figures.drawn(ax).items() if len(mark.x) == 1}
+                for ax in axes)
 middle = figures.drawn(axes[1])["_images"].x[0]
-axes[0].set_title(f"λ: {wide['λ', len(published)]:,.0f} times apart")
+axes[0].set_title(f"λ: {of_lam['_ViT'] / of_lam['_ResNet-50, 2021']:,.0f} times apart")
 axes[1].set_title(f"N: {of_n['_OLMo 2 1B'] / of_n['_GPT-3 175B']:.0f} times apart")
 figures.show(fig, "Two columns of marks on logarithmic axes, a row for each recipe; squares are "
              "trained by SGD, dots by Adam. Left, λ from "
@@ -480,13 +486,14 @@ fig, axes = figures.subplots(1, 2, figsize=(7.2, 3.4), width_ratios=[1, 2])
 for ax, some in zip(axes, (at_best, ~at_best), strict=True):
     draw_pairs(ax, pair_costs[some])
 axes[0].set_ylabel("loss above the lowest"), axes[0].set_ylim(-0.005, 0.125)
-axes[1].set_ylim(-0.05, 1.1), axes[1].legend()
+axes[1].set_ylim(-0.05, 1.1)
+last = axes[1].legend()
+
+# %% tags=["hide-input"]
 each = [[figures.drawn(ax)[name].y for name in ("λ = 0", "bold N")] for ax in axes]
 won = [(bold < none).sum() for none, bold in each]
 axes[0].set_title(f"Best η: bold N\nbetter in {won[0]} of {len(each[0][0])}")
 axes[1].set_title(f"Poor η: bold N\nbetter in {won[1]} of {len(each[1][0])}")
-
-# %% tags=["hide-input"]
 mean_costs = [[some.mean() for some in both] for both in each]
 saved = [none - bold for none, bold in each]  # by the bold N
 figures.show(fig, "Two panels with a pair of marks for each run, an open circle for λ = 0 and a "
@@ -1650,8 +1657,8 @@ figures.show(fig, "Validation loss less that of the default λ = 0.01 with the s
              f"N: {second[0]:.3f}, {second[1]:.3f}, {second[2]:.3f}, {second[3]:.3f}. "
              f"A square, on the test: {on_test:.3f}. The largest N lies above its panel in both.",
              number="11.8", caption="Small circles are five seeds, spread sideways only to be "
-             "seen, and dots their means with 95-percent intervals. The arrows lead to the largest N, "
-             "whose mean is beyond the panel. The square is the test. The axes differ.")
+             "seen, and dots their means with 95-percent intervals. The arrows lead to the largest "
+             "N, whose mean is beyond the panel. The square is the test. The axes differ.")
 
 # %% tags=["hide-input"]
 slower = interval(of_text[:, 2] - doubled[:, 0])  # at the bold N, η against twice the η
@@ -1989,6 +1996,8 @@ for row, (name, (others, bold)) in enumerate(lines_of.items()):
         ax.text(x, -1.35 - 0.27 * row, text, fontsize=9, va="center",
                 weight="bold" if x == 4.0 or row == 0 else "normal")
     ax.plot([0.25, 7.35], np.repeat(-1.485 - 0.27 * row, 2), color=figures.GREY, lw=0.6)
+
+# %% tags=["hide-input"]
 ax.set(xlim=(0.1, 7.5), ylim=(-3.55, 9.45), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
 ax.spines[:].set_visible(False), ax.set_title("From your run to λ = N/S")
 figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0.05/S; LoRA, also "
