@@ -373,7 +373,7 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 # Which λ do you type for your run? Three steps give one.
 #
 # 1. **Add up the learning rates.** $S$ is the sum of η over all steps (calls of `optimizer.step()`), up to where you expect to stop. It is steps × peak if η is constant, and about half of it under a cosine or a line to zero. Under SGD with momentum μ divide it by $1-\mu$. If a parameter group has its own η, compute its $S$, and so its λ, separately.
-# 2. **Look up $N$** below, and compute $\lambda = N/S$. Let only *matrices* decay: tensors with two axes or more (some exempt embeddings).
+# 2. **Look up $N$** below, and compute $\lambda = N/S$. Let only *matrices* decay: tensors with two axes or more (why: chapter 6; some exempt embeddings).
 # 3. **Name the *fallback*,** the λ that you type unless another one proves better. If you have earlier runs of the same model, data, η and length, it is their λ, even if it was only the default. Otherwise it is λ = $N/S$ with the bold $N$ of your row. **With one run type the fallback, and stop here.**
 #
 # **Is the run too large to repeat?** Then take steps 4 and 5 with a *proxy*, a smaller model with as many passes (in one-pass language, as many tokens per weight). Carry over its $N$, not its λ. Outside one-pass language this is a guess; we tested none.
@@ -400,7 +400,7 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 # ```python
 # rates = [peak * factor(step) for step in range(steps)]  # factor: what LambdaLR gets
 # S = sum(rates)  # one η for each optimizer.step(); other schedulers: exercise 4
-# S /= 1 - momentum  # under SGD only
+# # under SGD also: S /= 1 - momentum
 # lam = N / S  # the fallback, if no earlier run has one; fine-tuning: min(0.01, 0.05 / S)
 # decay = [p for p in model.parameters() if p.ndim >= 2]
 # rest = [p for p in model.parameters() if p.ndim < 2]
@@ -411,9 +411,9 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 #
 # ### With more runs
 #
-# Can you do better than the fallback? Two more steps try.
+# Can you do better? Two more steps:
 #
-# 4. **First settle η.** Multiply or divide it by 3. Each time compute $S$ and λ = $N/S$ again, for the bold $N$. Go on until both 3 times less and 3 times more are worse by the measure that you will use: then η is *settled*. One seed is enough if the differences are large. (If η has changed, the fallback is now λ = $N/S$ with the bold $N$.)
+# 4. **First settle η.** Multiply or divide it by 3. Each time compute $S$ and λ = $N/S$ again, for the bold $N$. Go on until both 3 times less and 3 times more are worse by the measure that you will use: then η is *settled*. One seed is enough if the differences are large.
 # 5. **Then try $N$:** each $N$ of your row and the fallback, at full length, with three seeds each. These are {{below: fewest_runs}} to {{below: most_runs}} more runs. If the best $N$ is the largest or the smallest you tried, go on by factors of 4 (unless λ = 0 is better). Type the best one if its gain on validation data is *clear* (below). **If not, or with fewer runs, type the fallback.**
 #
 # <details>
@@ -432,7 +432,7 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 #
 # ### Bold N, λ = 0, or the default?
 #
-# Is the bold $N$ better than λ = 0? Figure 11.3 compares their costs in all {{below: len(runs_stored)}} stored runs. The *cost* is the loss above the lowest that any $N$ had in the run.
+# Is the bold $N$ better than λ = 0? Figure 11.3 compares their *costs*, the loss above the lowest of the run, in all {{below: len(runs_stored)}} stored runs.
 
 # %% tags=["hide-input"]
 rows = {"language": (1 / 8, 1 / 2, 2), "language, many": (1 / 8, 1 / 2, 2, 8),  # times √k
@@ -1114,16 +1114,16 @@ four_errors = [interval(100 * (stored[3, :, :, k] - stored[3, :, :, 4]).mean(0)[
                for k in (0, 3)]
 
 # %% tags=["hide-input"]
-print("run                         N   against   less loss      fewer errors (points)")
+print("run                               N   against   less loss      fewer errors (points)")
 for run, n, rival, less, right in (
-        ("good η, mean of five runs", 4, "λ = 0", four[0], four_errors[0]),
-        ("good η, mean of five runs", 4, "N = 1", four[1], four_errors[1]),
-        ("η too small, 500 signals", 16, "λ = 0", many, many_errors),
-        ("η too small, 500 signals", 16, "N = 1", past_one, errors_of_one),
-        ("best of three η, 4,000", 4, "λ = 0", loss_of_none, to_four),
-        ("best of three η, 4,000", 4, "N = 16", loss_of_16, past_four),
-        ("best of three η, 4,000", 4, "N = 1", loss_of_one, to_one)):
-    print(f"{run:25} {n:>3}   {rival:7}  {less.mean:5.2f} ± {less.half:.2f}   "
+        ("five runs, good η (mean)", 4, "λ = 0", four[0], four_errors[0]),
+        ("five runs, good η (mean)", 4, "N = 1", four[1], four_errors[1]),
+        ("500 signals, 40 passes, small η", 16, "λ = 0", many, many_errors),
+        ("500 signals, 40 passes, small η", 16, "N = 1", past_one, errors_of_one),
+        ("4,000 signals, best of three η", 4, "λ = 0", loss_of_none, to_four),
+        ("4,000 signals, best of three η", 4, "N = 16", loss_of_16, past_four),
+        ("4,000 signals, best of three η", 4, "N = 1", loss_of_one, to_one)):
+    print(f"{run:31} {n:>3}   {rival:7}  {less.mean:5.2f} ± {less.half:.2f}   "
           f"{right.mean:8.1f} ± {right.half:.1f}".replace("-", "−"))
 
 # %% tags=["hide-input"]
