@@ -414,7 +414,7 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 # Can you do better? Two more steps:
 #
 # 4. **First settle η.** Multiply or divide it by 3. Each time compute $S$ and λ = $N/S$ again, for the bold $N$. Go on until both 3 times less and 3 times more are worse by the measure that you will use: then η is *settled*. One seed is enough if the differences are large.
-# 5. **Then try $N$:** each $N$ of your row and the fallback, at full length, with three seeds each. These are {{below: fewest_runs}} to {{below: most_runs}} more runs. If the best $N$ is the largest or the smallest you tried, go on by factors of 4 (unless λ = 0 is better). Type the best one if its gain on validation data is *clear* (below). **If not, or with fewer runs, type the fallback.**
+# 5. **Then try $N$:** each $N$ of your row and the fallback, at full length, with three seeds each. That is {{below: fewest_runs}} to {{below: most_runs}} more runs. If the best $N$ is the largest or the smallest you tried, go on by factors of 4 (unless λ = 0 is better). Type the best one if its gain on validation data is *clear* (below). **If not, or with fewer runs, type the fallback.**
 #
 # <details>
 # <summary>When is a gain clear? Three seeds: its mean is above {{bars[3]:.1f}} standard deviations</summary>
@@ -518,7 +518,7 @@ assert points[at_best].min() > 0, "in all"
 # - **At a poor η (any other tried) the bold $N$ was safer:** better by loss in {{won[1]}} of {{len(saved[1])}} runs, by error in {{right_more[1]}}. On average it cost {{mean_costs[1][1]:.2f}}, λ = 0 {{mean_costs[1][0]:.2f}}.
 # - **PyTorch's default, λ = 0.01, is close to 0:** in {{small_default}} of the {{len(runs_stored)}} runs its $N$ is less than half the bold one.
 #
-# The runs share tasks and seeds, so these are counts, not tests. At worst the bold $N$ lost {{-saved[1].min():.2f}} to λ = 0, and λ = 0 lost {{saved[1].max():.2f}} to it. On the digits of §11.7 the default was better.
+# The runs share tasks and seeds, and the last two rows were made from them. So these are counts, not tests. At worst the bold $N$ lost {{-saved[1].min():.2f}} to λ = 0, and λ = 0 lost {{saved[1].max():.2f}} to it. On the digits of §11.7 the default was better.
 #
 # In a short run λ = $N/S$ can be far above the usual 0.1, but a step takes off only the share ηλ.
 #
@@ -1904,7 +1904,7 @@ Fallback: the λ of earlier runs like yours, else λ = N/S with the bold N.
 Settled: both η ÷ 3 and η × 3 are worse.
 Clear: the mean gain of 3, 4 or 5 seeds is above {bars[3]:.1f}, {bars[4]:.1f} or {bars[5]:.2f} \
 standard deviations."""
-lines_of = {"your run (k: tokens per weight)": ("try N", "bold N"),
+lines_of = {"your run (k: tokens per weight)": ("also try", "bold N"),
             "like a published one": ("÷ 4, × 4", "its N"),
             "language, one pass": terms["language"],
             "language, many passes": terms["language, many"],
