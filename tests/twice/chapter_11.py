@@ -198,16 +198,24 @@ def at_best(n: int, steps: int, rates: Sequence[float] = (0.01, 0.03, 0.09, 0.27
 
 LONG = ((0.27, 500, 400), (0.27, 500, 800), (0.05, 200, 200), (0.05, 200, 400))
 """Runs of 20 and 40 passes on signals and digits, each at the best η tried: η, examples and steps."""
-POOR_SIGNALS = (
-    *((eta, *one) for eta in (0.03, 0.09, 0.81) for one in FIVE),
-    (0.01, 4000, 800),
-    (0.09, 4000, 800),
-    (0.03, 500, 800),
-    (0.09, 500, 800),
-    (0.81, 500, 800),
+ALL = (
+    *((eta, *one) for eta in (0.01, 0.03, 0.09, 0.27, 0.81) for one in FIVE),
+    *((eta, 4000, 800) for eta in (0.01, 0.03, 0.09)),
+    *((eta, 500, 800) for eta in (0.03, 0.09, 0.27, 0.81)),
+    *((eta, 200, steps) for eta in (0.025, 0.05, 0.1) for steps in (200, 400)),
 )
-"""Stored runs of signals at an η below or above their best; of 1,000 signals one of these is the best."""
-POOR_DIGITS = tuple((eta, 200, steps) for eta in (0.025, 0.1) for steps in (200, 400))
+"""All stored runs: η, examples and steps."""
+BEST = (*((at_best(*one), *one) for one in FIVE[:4]), *LONG, (0.03, 4000, 800))
+"""Those at the best η tried."""
+
+
+def pairs(what: int = 0) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """At λ = 0 and at the bold N: how far the loss is above the lowest (0), or the errors (1); at the best η, at others."""
+    found: tuple[list[tuple[float, float]], list[tuple[float, float]]] = ([], [])
+    for one in ALL:
+        each = above(*one) if what == 0 else {N: mean(pair[1]) for N, pair in run(*one).items()}
+        found[one not in BEST].append((each[0], each[bold(*one[1:])]))
+    return found
 
 
 def bold(n: int, steps: int) -> int:
