@@ -9,7 +9,7 @@
 # - say how decay in Adam differs from decay in AdamW;
 # - say what SGD and AdamW each do to the sizes of the layers, and why.
 #
-# You should have met neural networks, calculus, matrices, variance and a little PyTorch. *Reading takes about 50 minutes; the code runs in about one.*
+# You should have met neural networks, calculus, matrices, variance and a little PyTorch. *Reading takes about 50 minutes; the code runs in one.*
 #
 # <details>
 # <summary>How to run a chapter, and what is in which</summary>
@@ -25,7 +25,7 @@
 #
 # The classical answer is that it keeps a network from learning noise. Take twenty examples of a smooth curve, each shifted by noise,
 # and a small network. Its {{below: hidden_units}} hidden tanh units are random and stay fixed; only their output weights $w$
-# are trained. There are more weights than examples, so the network can learn the noise, too.
+# are trained. There are more weights than examples, so the network can learn the noise.
 #
 # The **L2 penalty** makes large weights expensive. We minimise not the loss $L$ alone (here half the mean squared error), but
 #
@@ -77,7 +77,7 @@ for lam in (0, 0.01):  # one network, trained from w = 0 without decay and with 
 
 # %% [markdown]
 # With decay the weights stay much smaller. Is the fit better, too? The same lines train {{below: len(targets)}} such networks at once, with {{below: len(lams)}} values of λ.
-# A network's *training error* is the mean squared error on its own examples. Its *test error* is the expected squared error on new examples: the mean squared distance from the true curve, plus the variance of the noise.
+# A network's *training error* is the mean squared error on its own examples. Its *test error* is the expected squared error on new examples: the mean squared distance from the true curve plus the noise's variance.
 
 # %%
 lams = torch.tensor([0, *np.geomspace(1e-4, 1, 13)])  # λ; each has its own column of weights
@@ -221,7 +221,7 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
 # - **Coupled** decay, in `torch.optim.Adam`, adds $\lambda w$ to the gradient, so the decay is divided by $\sqrt v$, too: $w\leftarrow w-\eta\,(g+\lambda w)/\sqrt v$, where $v$ averages $(g+\lambda w)^2$.
 # - **Decoupled** decay, in `torch.optim.AdamW`, shrinks the weight directly: $w\leftarrow(1-\eta\lambda)\,w-\eta\,g/\sqrt v$, where $v$ averages $g^2$.
 #
-# So under coupled decay a weight with large gradients, and thus large $\sqrt v$, should decay more slowly. To see this, we give 5,000 weights random gradients of mean zero. We call the gradients' standard deviation their *scale*. The mean over all weights shows the decay alone, because the noise cancels.
+# So under coupled decay a weight with large gradients, and thus large $\sqrt v$, should decay more slowly. To see this, we give 5,000 weights random gradients of mean zero, whose standard deviation we call their *scale*. The mean over all weights shows the decay alone, because the noise cancels.
 
 # %%
 from torch import nn
@@ -551,7 +551,7 @@ claim("00-sum", "The layers' shares add up to 1, and so do the marked fractions"
 #
 # This needs ReLU between the two layers, the same λ for both, no penalty on biases (Exercise 8), and no normalisation or skip connection in between.
 #
-# Figure 0.4 balances a toy network with $c=1/\sqrt2$. Our trained network is nearly balanced already, so a factor far from 1 must raise its penalty. We try $c=2$:
+# Our trained network is nearly balanced already, so a factor far from 1 must raise its penalty. We try $c=2$:
 
 # %%
 from copy import deepcopy
@@ -672,7 +672,7 @@ def draw_time(left, right):
         left.plot(dense_steps, dense[:, layer].T, color=f"C{layer}", lw=1.3, label=name)
     for other in (1, 2):
         gap = (squares[:, 0] - squares[:, other]).values  # five runs, recorded steps
-        right.plot(squares.step, (gap / gap[:, :1]).T, color=f"C{other}", lw=4.2 - 1.5 * other,
+        right.plot(squares.step, (gap / gap[:, :1]).T, color=f"C{other}", lw=7 - 2.5 * other,
                    alpha=1 if other == 2 else 0.5, label=f"minus {other}")
     right.plot(squares.step, (1 - 0.5 * 0.003) ** (2 * squares.step), "--", color="black",
                label="law")
@@ -694,7 +694,7 @@ def label_time(left, right):
     right.text(1450, 0.75, "first minus second layer", color="C1", size=10, ha="right")
     right.text(1450, 0.5, "first minus third layer", color="C2", size=10, ha="right")
     right.text(150, 0.03, "dashed: (1 − ηλ)²ᵗ", color="black", size=10)
-    left.text(20, 98, "η = 0.5, λ = 0.003", color=figures.GREY, size=10)
+    left.text(560, 87, "η = 0.5, λ = 0.003", color=figures.GREY, size=10)
     mark = figures.drawn(right)["_e"]
     right.text(430, 0.3, f"law: {100 * mark.y[0]:.0f} % at step {mark.x[0]:.0f}", size=10)
 
@@ -755,7 +755,7 @@ claim("00-time", f"After {nearest} steps decay alone would leave {law:.3f} of ea
 #
 # §0.4 does not apply to AdamW. AdamW does not minimise loss plus penalty, so point 3 fails. And $\langle W,g/\sqrt v\rangle$ differs from layer to layer, so nothing cancels in point 6.
 #
-# AdamW divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients, so the steps of all layers have about the same RMS, near $\eta$. By *step* we mean here the part that the gradient makes, without decay. We take its RMS over many steps. A typical step may be only half as long, because a few large gradients make most of $\sqrt v$. Do steps of equal RMS make the weights' RMS equal, too?
+# AdamW divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So the steps of all layers have about the same RMS, near $\eta$. By *step* we mean here the part that the gradient makes, without decay. Its RMS is over many steps. A typical one may be only half as long, because a few large gradients make most of $\sqrt v$. Do steps of equal RMS make the weights' RMS equal, too?
 #
 # **First, noise.** Let gradients be only noise: independent at every step, always of the same distribution, and symmetric about zero. Let $\overline{w^2}$ be the mean square of many weights, and Δ the step of a weight.
 #
@@ -1090,7 +1090,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 # | because | decay shrinks the difference | all layers' steps have about the same RMS, and decay forgets the start |
 # | how long | after $3/(2\eta\lambda)$ steps {{100 * np.exp(-3):.0f}} % of the difference is left | as many steps leave {{100 * np.exp(-3):.0f}} % of a too large start (for noise, in squares) |
 #
-# **Limits.** (0.3) is a law for noise: the RMS of our network end at {{net_rms[lam][-1, 0] / expected:.1f}}, {{net_rms[lam][-1, 1] / expected:.1f}} and {{net_rms[lam][-1, 2] / expected:.1f}} times it. In eight thousand steps of §0.5's run they stay above it. If §0.3 runs as long, AdamW's largest RMS fluctuates around twice the smallest, and the second layer's squared norm about equals the first's, and at times exceeds it. We have not asked which optimiser's network predicts better.
+# **Limits.** (0.3) is a law for noise: the RMS of our network end at {{net_rms[lam][-1, 0] / expected:.1f}}, {{net_rms[lam][-1, 1] / expected:.1f}} and {{net_rms[lam][-1, 2] / expected:.1f}} times it. In eight thousand steps of §0.5's run they stay above it. If §0.3 runs as long, AdamW's largest RMS fluctuates around twice the smallest, and the second layer's squared norm about equals the first's, at times exceeding it. We have not asked which optimiser's network predicts better.
 #
 # ## 0.7 Exercises
 #
@@ -1219,7 +1219,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 #
 # </details>
 #
-# **9.** If η and λ are doubled, what happens to (0.3), and to the time to reach it? Does (0.3) hold for noise with momentum 0.9? Argue first.
+# **9.** If η and λ are doubled, what happens to (0.3), and to the time to reach it? Does (0.3) hold for noise with momentum 0.9? From PyTorch's start, do weights of 64 inputs grow or shrink with AdamW's defaults?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1228,9 +1228,11 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 #
 # With `betas=(0.9, 0.999)` in `train_on_noise` it nearly holds: the RMS ends at 0.088, and (0.3) says 0.091. A gradient is spread over several steps, but the parts add up to the same total. The RMS is a little lower because parts of the latest gradients are still to come.
 #
+# With noise they grow, although they decay: they start at an RMS of {{(1 / (3 * 64)) ** 0.5:.2f}} (§0.3), and for the defaults η = 0.001 and λ = 0.01 (0.3) says {{(0.001 / (2 * 0.01)) ** 0.5:.2f}}.
+#
 # </details>
 #
-# **10.** (Hard, and optional.) Does (0.3) hold for the network of §0.3 with the usual values η = 0.001 and λ = 0.1, after 10,000 steps, and after 40,000? What has the ε = 10⁻⁸ that AdamW adds to $\sqrt v$ to do with it?
+# **10.** (Hard.) Does (0.3) hold for the network of §0.3 with the usual values η = 0.001 and λ = 0.1, after 10,000 steps, and after 40,000? What has the ε = 10⁻⁸ that AdamW adds to $\sqrt v$ to do with it?
 #
 # <details>
 # <summary>Solution</summary>
