@@ -1086,9 +1086,9 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 # %% [markdown]
 # | optimiser | SGD | AdamW |
 # |---|---|---|
-# | brings together | squared norms of neighbouring layers | RMS of all layers (in our network within a factor of about two) |
+# | brings together | squared norms of neighbouring layers | RMS of all layers (our network: within a factor of about two) |
 # | because | decay shrinks the difference | all layers' steps have about the same RMS, and decay forgets the start |
-# | how long | after $3/(2\eta\lambda)$ steps {{100 * np.exp(-3):.0f}} % of the difference is left | as many steps leave {{100 * np.exp(-3):.0f}} % of a too large start (for noise, in squares) |
+# | how long | after $3/(2\eta\lambda)$ steps {{100 * np.exp(-3):.0f}} % is left | as many steps leave {{100 * np.exp(-3):.0f}} % of a too large start (for noise, in squares) |
 #
 # **Limits.** (0.3) is a law for noise: the RMS of our network end at {{net_rms[lam][-1, 0] / expected:.1f}}, {{net_rms[lam][-1, 1] / expected:.1f}} and {{net_rms[lam][-1, 2] / expected:.1f}} times it. In eight thousand steps of §0.5's run they stay above it. If §0.3 runs as long, AdamW's largest RMS fluctuates around twice the smallest, and the second layer's squared norm about equals the first's, at times exceeding it. We have not asked which optimiser's network predicts better.
 #
@@ -1228,7 +1228,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 #
 # With `betas=(0.9, 0.999)` in `train_on_noise` it nearly holds: the RMS ends at 0.088, and (0.3) says 0.091. A gradient is spread over several steps, but the parts add up to the same total. The RMS is a little lower because parts of the latest gradients are still to come.
 #
-# With noise they grow, although they decay: they start at an RMS of {{(1 / (3 * 64)) ** 0.5:.2f}} (§0.3), and for the defaults η = 0.001 and λ = 0.01 (0.3) says {{(0.001 / (2 * 0.01)) ** 0.5:.2f}}.
+# With noise they grow, although they decay: they start at an RMS of {{(squares[:, 0, 0].mean().item() / sizes[0]) ** 0.5:.2f}} (§0.3), and for the defaults η = {{optimizer.defaults["lr"]}} and λ = {{optimizer.defaults["weight_decay"]}} (0.3) says {{(optimizer.defaults["lr"] / (2 * optimizer.defaults["weight_decay"])) ** 0.5:.2f}}.
 #
 # </details>
 #
