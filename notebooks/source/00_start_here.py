@@ -290,8 +290,8 @@ figures.show(fig, "Mean of 5000 weights that start at 1 and get random gradients
              "on which the dots (1 − ηλ)ᵗ lie.", number="0.2",
              caption="Black dots: the expected decay. On the left this supposes that √v equals "
              "the gradients' scale. At scale 1 the decay is a little slower, because v also "
-             "contains λw. At scale 0.1 no dots are drawn: λw exceeds the gradients at first, so √v "
-             "is not 0.1. On the right three lines coincide.")
+             "contains λw. At scale 0.1 no dots are drawn: λw exceeds the gradients at first, so "
+             "√v is not 0.1. On the right three lines coincide.")
 
 # %% [markdown]
 # In Figure 0.2 a step of Adam (left) multiplies the mean weight by about $1-\eta\lambda/\sqrt v$: the smaller the gradients, the faster the decay. Under AdamW (right) all three means fall alike.
@@ -1011,9 +1011,9 @@ figures.show(fig, "Left: arrows for the weights w and a step Δ, at a right angl
              f"{parts[0]} η²; noise would add {bars['noise'].y[0]:.0f} η².", number="0.8",
              caption="Left: the lower step has the third layer's mean cosine; lengths are not to "
              f"scale. The cosine between a step and the weights is on average {angles} in the "
-             "three layers. A dotted arc marks the length of w. Right: the second half of the run with decay, in which the third layer still "
-             "grows. The dark part of a bar is the mean of Δ², the pale part 2a times "
-             "the mean of wΔ, where a is nearly 1.")
+             "three layers. A dotted arc marks the length of w. Right: the second half of "
+             "the run with decay, in which the third layer still grows. The dark part of a bar is "
+             "the mean of Δ², the pale part 2a times the mean of wΔ, where a is nearly 1.")
 
 # %% tags=["hide-input"]
 assert product[2] > 2 * product[:2].max() > 0, "the third layer is not pushed most"
