@@ -7,9 +7,9 @@
 #
 # - say what weight decay is for, and write its training step;
 # - say how decay in Adam differs from decay in AdamW;
-# - say what SGD and AdamW each do to the layers' squared norms, and why.
+# - say what SGD and AdamW each do to the sizes of the layers, and why.
 #
-# You should have met neural networks, calculus, matrices, variance and a little PyTorch. *Reading takes about 50 minutes, running the code one.*
+# You should have met neural networks, calculus, matrices, variance and a little PyTorch. *Reading takes about 50 minutes; the code runs in one.*
 #
 # <details>
 # <summary>How to run a chapter, and what is in which</summary>
@@ -25,13 +25,13 @@
 #
 # The classical answer is that it keeps a network from learning noise. Take twenty examples of a smooth curve, each shifted by noise,
 # and a small network. Its {{below: hidden_units}} hidden tanh units are random and stay fixed; only their output weights $w$
-# are trained. There are more weights than examples, so the network can learn the noise, too.
+# are trained. There are more weights than examples, so the network can learn the noise.
 #
 # The **L2 penalty** makes large weights expensive. We minimise not the loss $L$ alone (here half the mean squared error), but
 #
 # $$L(w)+\frac\lambda2\lVert w\rVert^2,\qquad\lVert w\rVert^2=\sum_iw_i^2,$$
 #
-# where $\lambda\ge0$ sets the price. To bend sharply towards one stray example the network needs large weights. If λ is large enough, they cost more than they save in the loss.
+# where $\lambda\ge0$ sets the price. To bend sharply towards one stray example the network needs large weights. If λ is large enough, such weights add more to the penalty than they take off the loss.
 #
 # This is the whole training, with the learning rate $\eta$ as `lr`; §0.2 derives the marked line:
 
@@ -42,7 +42,7 @@ import torch
 
 def train(w, lam, hidden, y, lr=1.0, steps=3000):
     # hidden: examples × units, w: units × 1, y: examples × 1
-    # later also a further axis in front, one network each, and columns of w, one λ each
+    # later: an extra first axis (one entry per network), and one column of w per λ
     for _ in range(steps):  # .mT transposes a matrix
         g = hidden.mT @ (hidden @ w - y) / y.shape[-2]  # gradient of half the mean squared error
         w = (1 - lr * lam) * w - lr * g  # <- the training step
@@ -77,7 +77,7 @@ for lam in (0, 0.01):  # one network, trained from w = 0 without decay and with 
 
 # %% [markdown]
 # With decay the weights stay much smaller. Is the fit better, too? The same lines train {{below: len(targets)}} such networks at once, with {{below: len(lams)}} values of λ.
-# A network's *training error* is the mean squared error on its own examples. Its *test error* is the same on new examples: the mean squared distance from the true curve, plus the variance of the noise.
+# A network's *training error* is the mean squared error on its own examples. Its *test error* is the expected squared error on new examples: the mean squared distance from the true curve plus the noise's variance.
 
 # %%
 lams = torch.tensor([0, *np.geomspace(1e-4, 1, 13)])  # λ; each has its own column of weights
@@ -167,8 +167,8 @@ figures.show(fig, f"Left: {shown_fits['examples'].x.size} noisy examples of a si
              f"{end[1]:.2f} with λ = 1; its unavoidable part, the noise, is "
              f"{means['_floor'].y[0]:.2f}. Without decay and without stopping it would be "
              f"{at_limit:.2f} (triangle).", number="0.1",
-             caption="Left: the network in the middle of the twenty, ordered by the factor by "
-             "which λ = 0.01 lowers the test error. Right: the mean of all twenty after 3000 "
+             caption="Left: a typical network, the middle one when the twenty are sorted by "
+             "how much λ = 0.01 helps. Right: the mean of all twenty after 3000 "
              "steps. The triangle is what training without decay would reach if it never "
              "stopped: stopping early protects, too (Exercise 5).")
 
@@ -178,7 +178,7 @@ figures.show(fig, f"Left: {shown_fits['examples'].x.size} noisy examples of a si
 # <details>
 # <summary>Does a little decay cost anything?</summary>
 #
-# Yes: on examples without noise, λ = {{lams[little]:g}} makes the curve's hill and valley {{100 * flatter:.0f}} % too flat. The noise that it keeps out would cost more.
+# Yes: on examples without noise, λ = {{lams[little]:g}} makes the curve's hill and valley {{100 * flatter:.0f}} % too flat. Without decay, learning the noise costs more than this.
 #
 # </details>
 #
@@ -189,12 +189,12 @@ figures.show(fig, f"Left: {shown_fits['examples'].x.size} noisy examples of a si
 #
 # </details>
 #
-# A line with a tick ✓ is a *claim*, measured as the chapter ran. Each has a bound (click to see it); if the number were outside, the notebook would stop.
+# A line with a tick ✓ is a *claim*, measured each time the chapter runs. Each has a bound (click to see it); if the number falls outside, the notebook stops.
 
 # %% tags=["hide-input"]
 assert at_limit > 1.1 * end[0], "stopping does not protect"
-claim("00-overfit", f"Without decay, the test error exceeds the noise by {end[0] - sigma**2:.2f}, "
-      "on average over twenty networks; with λ = 0.01 only {} of this excess is left",
+claim("00-overfit", "Without decay the test error of twenty networks is on average "
+      f"{end[0] - sigma**2:.2f} above the noise's variance; λ = 0.01 leaves {{}} of this",
       measured=(end[0.01] - sigma**2) / (end[0] - sigma**2), below=0.75)
 
 # %% tags=["hide-input"]
@@ -221,7 +221,7 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
 # - **Coupled** decay, in `torch.optim.Adam`, adds $\lambda w$ to the gradient, so the decay is divided by $\sqrt v$, too: $w\leftarrow w-\eta\,(g+\lambda w)/\sqrt v$, where $v$ averages $(g+\lambda w)^2$.
 # - **Decoupled** decay, in `torch.optim.AdamW`, shrinks the weight directly: $w\leftarrow(1-\eta\lambda)\,w-\eta\,g/\sqrt v$, where $v$ averages $g^2$.
 #
-# So under coupled decay a weight with large gradients, and thus large $\sqrt v$, should decay more slowly. To see this, we give 5,000 weights random gradients of mean zero. We call the gradients' standard deviation their *scale*. The mean over all weights shows the decay alone, because the noise cancels.
+# So under coupled decay a weight with large gradients, and thus large $\sqrt v$, should decay more slowly. To see this, we give 5,000 weights random gradients of mean zero, whose standard deviation we call their *scale*. The mean over all weights shows the decay alone, because the noise cancels.
 
 # %%
 from torch import nn
@@ -290,15 +290,15 @@ figures.show(fig, "Mean of 5000 weights that start at 1 and get random gradients
              "on which the dots (1 − ηλ)ᵗ lie.", number="0.2",
              caption="Black dots: the expected decay. On the left this supposes that √v equals "
              "the gradients' scale. At scale 1 the decay is a little slower, because v also "
-             "contains λw. At scale 0.1 λw is larger than the gradients at first, so no dots are "
-             "drawn. On the right three lines coincide.")
+             "contains λw. At scale 0.1 no dots are drawn: λw exceeds the gradients at first, so "
+             "√v is not 0.1. On the right three lines coincide.")
 
 # %% [markdown]
 # In Figure 0.2 a step of Adam (left) multiplies the mean weight by about $1-\eta\lambda/\sqrt v$: the smaller the gradients, the faster the decay. Under AdamW (right) all three means fall alike.
 
 # %% tags=["hide-input"]
 claim("00-factor", "After 250 steps Adam's line of scale 10 and AdamW's three lines lie close to "
-      "their dots: the worst ratio of line to dots is {}",
+      "their dots: line over dots is at worst {}",
       measured=[coupled["10"].y[-1] / coupled["law 10"].y[-1]]
       + [decoupled[scale].y[-1] / decoupled["law"].y[-1] for scale in ("0.1", "1", "10")],
       equals=1, within=0.1)
@@ -313,9 +313,9 @@ assert coupled["1"].y[-1] > coupled["law 1"].y[-1], "not above its dots"
 #
 # The penalty is a sum over all layers. In a forum somebody
 # [asked](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer): if one layer is much bigger than another,
-# does its term make the other's useless? No: the penalty's derivative with respect to the second layer's weights $W_2$ is $\lambda W_2$, however large $W_1$ is. Under SGD and AdamW every layer decays by the same factor.
+# does its term make the penalty on the smaller layer useless? No: the penalty's derivative with respect to the second layer's weights $W_2$ is $\lambda W_2$, however large $W_1$ is. Under SGD and AdamW every layer decays by the same factor.
 #
-# But how large do the layers become? Call $\lVert W_l\rVert^2/\sum_k\lVert W_k\rVert^2$ a layer's **share** of the squared norm, and so of the penalty. Our network learns {{below: len(pixels):,}} images of handwritten digits, of 8 × 8 pixels each. It has no biases; $W_1$, $W_2$ and $W_3$ have {{below: sizes[0]:,}}, {{below: sizes[1]:,}} and {{below: sizes[2]:,}} weights.
+# But how large do the layers become? Call $\lVert W_l\rVert^2/\sum_k\lVert W_k\rVert^2$ a layer's **share** of the squared norm, and so of the penalty. Our network learns to tell the digits in {{below: len(pixels):,}} images of handwriting, of 8 × 8 pixels each. It has no biases; $W_1$, $W_2$ and $W_3$ have {{below: sizes[0]:,}}, {{below: sizes[1]:,}} and {{below: sizes[2]:,}} weights.
 #
 # With PyTorch's random weights the shares start near {{below: 100 * widths[1] / sum(widths[1:]):.0f}}, {{below: 100 * widths[2] / sum(widths[1:]):.0f}} and {{below: 100 * widths[3] / sum(widths[1:]):.0f}} %.
 #
@@ -364,7 +364,7 @@ assert squared_norms.max() < 1.1 * squared_norms.min(), "not equal, as the text 
 # %% [markdown]
 # The shares are nearly equal.
 #
-# **Predict again.** Which of the three does AdamW give? Hint: its steps are about equally large for all weights.
+# **Predict again.** Which of the three does AdamW give?
 #
 # The helper `sweep` trains with SGD and with AdamW, from five seeds each, and records $\lVert W_l\rVert$ as `norm`. The *root mean square* (RMS) of a layer's weights is the root of the mean of their squares.
 
@@ -501,7 +501,7 @@ claim("00-balance", "After training with SGD, the largest squared norm of a laye
 #
 # </details>
 #
-# So one large layer in a log does not say that λ is wrong: here the first layer has the largest squared norm for hundreds of steps, under SGD as under AdamW.
+# So one large layer in a log is no sign that λ is wrong: here the first layer has the largest squared norm for hundreds of steps, under SGD as under AdamW.
 
 # %% tags=["hide-input"]
 mean_share = np.array([right_curves[name].y[:, right_curves[name].x[0] >= 200].mean(1)
@@ -538,7 +538,7 @@ claim("00-sum", "The layers' shares add up to 1, and so do the marked fractions"
       measured=[*at_start.sum(0), *at_end.sum(0), marked.sum(), thirds], equals=1, within=1e-9)
 
 # %% [markdown]
-# **In this network SGD with decay makes the layers' shares equal. From PyTorch's start AdamW makes their RMS similar, with decay or without.** If a layer starts large, AdamW needs decay, too (§0.5).
+# **In this network SGD with decay makes the layers' shares equal. From PyTorch's start AdamW makes their RMS similar, with decay or without.** If one layer starts large, AdamW makes the RMS similar only with decay (§0.5).
 #
 # ## 0.4 Why does SGD make the layers equal?
 #
@@ -551,7 +551,7 @@ claim("00-sum", "The layers' shares add up to 1, and so do the marked fractions"
 #
 # This needs ReLU between the two layers, the same λ for both, no penalty on biases (Exercise 8), and no normalisation or skip connection in between.
 #
-# Figure 0.4 balances a toy network with $c=1/\sqrt2$. Our trained network is nearly balanced already, so a factor far from 1 must make it cost more. We try $c=2$:
+# Our trained network is nearly balanced already, so a factor far from 1 must raise its penalty. We try $c=2$:
 
 # %%
 from copy import deepcopy
@@ -638,7 +638,7 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
              "open dots are the network before, the black one is the lowest sum.")
 
 # %% [markdown]
-# **How long does training take to get there?** We follow the difference of two squared norms. Let $g_l$ be the gradient of a batch's loss with respect to $W_l$. Write $\langle W,g\rangle$ for the sum of all weights, each times its entry of the gradient.
+# **How long does training take to get there?** We follow the difference of two squared norms. Let $g_l$ be the gradient of a batch's loss with respect to $W_l$. Write $\langle W,g\rangle$ for the sum of weight times gradient over all weights of a layer.
 #
 # 4. Let the weights be $cW_1$ and $W_2/c$. The loss does not depend on $c$, so its derivative with respect to $c$ is zero at $c=1$. By the chain rule this says $\langle W_1,g_1\rangle=\langle W_2,g_2\rangle$.
 # 5. The step (0.1) turns $\lVert W_l\rVert^2$ into $a^2\lVert W_l\rVert^2-2a\eta\langle W_l,g_l\rangle+\eta^2\lVert g_l\rVert^2$, with $a=1-\eta\lambda$.
@@ -672,8 +672,8 @@ def draw_time(left, right):
         left.plot(dense_steps, dense[:, layer].T, color=f"C{layer}", lw=1.3, label=name)
     for other in (1, 2):
         gap = (squares[:, 0] - squares[:, other]).values  # five runs, recorded steps
-        right.plot(squares.step, (gap / gap[:, :1]).T, color=figures.GREY, lw=2.4,
-                   label=f"minus {other}")
+        right.plot(squares.step, (gap / gap[:, :1]).T, color=f"C{other}", lw=7 - 2.5 * other,
+                   alpha=1 if other == 2 else 0.5, label=f"minus {other}")
     right.plot(squares.step, (1 - 0.5 * 0.003) ** (2 * squares.step), "--", color="black",
                label="law")
     t = round(1 / (2 * 0.5 * 0.003))
@@ -691,9 +691,10 @@ def label_time(left, right):
     for words, up, color in (("first layer", 74, "C0"), ("second layer", 34, "C1"),
                              ("third layer", 26, "C2")):
         left.text(420, up, words, color=color, size=10)
-    right.text(1450, 0.48, "both differences\nfrom the first layer", color=figures.GREY, size=10,
-               ha="right")
+    right.text(1450, 0.75, "first minus second layer", color="C1", size=10, ha="right")
+    right.text(1450, 0.5, "first minus third layer", color="C2", size=10, ha="right")
     right.text(150, 0.03, "dashed: (1 − ηλ)²ᵗ", color="black", size=10)
+    left.text(560, 87, "η = 0.5, λ = 0.003", color=figures.GREY, size=10)
     mark = figures.drawn(right)["_e"]
     right.text(430, 0.3, f"law: {100 * mark.y[0]:.0f} % at step {mark.x[0]:.0f}", size=10)
 
@@ -728,7 +729,7 @@ assert (lifted[names[0]].at(25) < lifted[names[0]].at(0)).all(), "the first laye
 # <details>
 # <summary>Where does the difference end?</summary>
 #
-# At the end of our runs the last term leaves {{100 * (parts[..., -1].mean() - fading["law"].y[-1]):.1f}} % of the difference, because the first layer's gradient is on average the larger one. In the long run this term adds as much as decay takes in a step, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. If the gradients are as large as before, a smaller η leaves a smaller $D$, but needs more steps. With wrong labels or small batches the gradients remain large, and so does $D$ (Exercise 6).
+# At the end of our runs {{100 * (parts[..., -1].mean() - fading["law"].y[-1]):.1f}} % of the starting difference is there because of the last term: the first layer's gradient is on average the larger one. In the long run the two balance: each step this term adds what decay takes, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. If the gradients are as large as before, a smaller η leaves a smaller $D$, but needs more steps. With wrong labels or small batches the gradients remain large, and so does $D$ (Exercise 6).
 #
 # </details>
 #
@@ -744,7 +745,7 @@ law = (1 - 0.5 * 0.003) ** (2 * 325)
 nearest = round(1 / (2 * 0.5 * 0.003) / 25) * 25  # to this step, among those recorded
 assert nearest == 13 * 25, "another step is nearer"
 claim("00-time", f"After {nearest} steps decay alone would leave {law:.3f} of each difference "
-      "from the first layer's squared norm; in the run furthest from this, {} is left",
+      "from the first layer's squared norm; the run that differs most has {} left",
       measured=parts[..., 13], equals=law, within=0.02)
 
 # %% [markdown]
@@ -754,7 +755,7 @@ claim("00-time", f"After {nearest} steps decay alone would leave {law:.3f} of ea
 #
 # §0.4 does not apply to AdamW. AdamW does not minimise loss plus penalty, so point 3 fails. And $\langle W,g/\sqrt v\rangle$ differs from layer to layer, so nothing cancels in point 6.
 #
-# Something else is equal. AdamW divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients, so the steps of all layers have about the same RMS, near $\eta$. By *step* we mean here the part that the gradient makes, without decay. Its RMS is over many steps: a typical one may be only half as long, as a few large gradients dominate $\sqrt v$. Do steps of equal RMS make the weights' RMS equal, too?
+# AdamW divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So the steps of all layers have about the same RMS, near $\eta$. By *step* we mean here the part that the gradient makes, without decay. Its RMS is over many steps. A typical one may be only half as long, because a few large gradients make most of $\sqrt v$. Do steps of equal RMS make the weights' RMS equal, too?
 #
 # **First, noise.** Let gradients be only noise: independent at every step, always of the same distribution, and symmetric about zero. Let $\overline{w^2}$ be the mean square of many weights, and Δ the step of a weight.
 #
@@ -836,7 +837,7 @@ figures.show(fig, "Weights with noise for gradients, under AdamW without momentu
              "50 steps each, in the colours of the left. Dashed on both sides is the law (0.3).")
 
 # %% [markdown]
-# In Figure 0.6 the RMS reaches (0.3), from above and from below (left). What gradients add does not depend on how large the weights are, but decay takes more from larger ones (right).
+# In Figure 0.6 the RMS reaches the value in (0.3), from above and from below (left). What gradients add does not depend on how large the weights are, but decay takes more from larger ones (right).
 
 # %% tags=["hide-input"]
 growth = lr**2 * torch.arange(100, 701, 100)
@@ -847,7 +848,7 @@ assert abs(taken - 1) < 0.01, "the lines cross elsewhere"
 
 # %% tags=["hide-input"]
 claim("00-noise", "With noise for gradients, small ones or large, the weights' RMS ends near "
-      "√(η/2λ): the worst ratio of the two is {}",
+      "√(η/2λ): RMS over √(η/2λ) is at worst {}",
       measured=[alone[scale].y[600:].mean() / expected for scale in ("0.1", "10")],
       equals=1, within=0.05)
 
@@ -855,11 +856,11 @@ claim("00-noise", "With noise for gradients, small ones or large, the weights' R
 # <details>
 # <summary>How long does it take, and what happens without decay or with momentum?</summary>
 #
-# A step multiplies the distance of $\overline{w^2}$ from its limit by $(1-\eta\lambda)^2$, so the distance falls to $1/e$ in $1/(2\eta\lambda)$ steps, here {{1 / (2 * lr * lam):.0f}}, as in §0.4. Without decay nothing of the start is lost, and $t$ steps add $\eta^2t$ (dotted). With momentum (0.3) nearly holds (Exercise 9).
+# A step multiplies the distance of $\overline{w^2}$ from its limit by $(1-\eta\lambda)^2$, so the distance falls to $1/e$ in $1/(2\eta\lambda)$ steps, here {{1 / (2 * lr * lam):.0f}}, as in §0.4. Without decay nothing of the start is lost, and $t$ steps add $\eta^2t$ to the mean square (dotted in Figure 0.6). With momentum (0.3) nearly holds (Exercise 9).
 #
 # </details>
 #
-# **Now the network** of §0.3. PyTorch's start is so small that what training adds soon hides it, even without decay. To see decay forget a start, we multiply its first layer by 4. As in the argument above we leave out momentum. And $v$ averages over only about 100 steps, so that it follows the gradients as they shrink:
+# **Now the network** of §0.3. From PyTorch's small start, the growth in training soon hides where a layer began. So that decay has something to remove, we multiply the first layer's starting weights by 4. As in the argument above we leave out momentum. And $v$ averages over only about 100 steps, so that it follows the gradients as they shrink:
 
 # %%
 def train_network(lr, decay):  # gives the layers' weights at the start and after each step
@@ -899,20 +900,15 @@ step_square, product = means.mean(0).T
 typical_step = np.median(means[..., 0], 0) ** 0.5 / lr  # in units of η
 grown = np.diff(net_rms[lam][350:] ** 2, axis=0).mean(0)  # what the mean square gains in a step
 growth = grown + (1 - shrink**2) * (net_rms[lam][350:-1] ** 2).mean(0)  # and what decay took
-weight_square = (net_rms[lam][350:-1] ** 2).mean(0)
-cosines = product / (weight_square * step_square) ** 0.5  # of all w and all Δ, taken together
+lengths = net_rms[lam][350:-1] ** 2  # the mean square of w before each step
+cosines = (means[..., 1] / (means[..., 0] * lengths) ** 0.5).mean(0)  # of single steps, on average
 
 # %% tags=["hide-input"]
 larger = means[..., 0] ** 0.5 > typical_step * lr
 assert abs(larger.mean(0) - 0.5).max() < 0.01, "not half of the steps are larger"
-for layer, one in enumerate(zip(*steps, strict=True)):  # all w and all Δ of a layer
-    joined = [torch.cat([each.flatten() for each in some]) for some in zip(*one, strict=True)]
-    assert abs(torch.cosine_similarity(*joined, 0) - cosines[layer]) < 1e-9, "another cosine"
-
-# %% tags=["hide-input"]
-a, b, c = undecayed_at[-1]
-right_ones = (((images @ a.T).relu() @ b.T).relu() @ c.T).argmax(1) == labels
-assert right_ones.all(), "images are left to learn"
+for layer, pairs in enumerate(zip(*steps, strict=True)):  # w and Δ of each step
+    each = [torch.cosine_similarity(w.flatten(), delta.flatten(), 0) for w, delta in pairs]
+    assert abs(sum(each) / len(each) - cosines[layer]) < 1e-6, "another cosine"
 
 # %% tags=["hide-input"]
 def draw_starts(left, right):
@@ -955,7 +951,7 @@ figures.show(fig, "RMS of the weights of the network's three layers over 700 ste
              "is the law (0.3).")
 
 # %% [markdown]
-# In the network, too, the large first layer shrinks with decay, to the size of the second (Figure 0.7, left). Without decay it stays large (right). But with decay all layers end above (0.3), the third one highest. The steps' RMS is near $\eta$ in all layers ({{below: step_rms.min():.2f}} to {{below: step_rms.max():.2f}} $\eta$), so it is not the cause. Is it the steps' direction?
+# With decay the large first layer shrinks to the size of the second (Figure 0.7, left). Without decay it stays large (right). But all layers end above (0.3), the third one highest. The steps' RMS is near $\eta$ in all layers ({{below: step_rms.min():.2f}} to {{below: step_rms.max():.2f}} $\eta$), so it is not the cause. Is it the steps' direction?
 
 # %% tags=["hide-input"]
 def draw_step(ax, up, along, across):  # w from 0 to 3, then a step; the arc is the length of w
@@ -990,7 +986,8 @@ def draw_push(ax):
 
 # %% tags=["hide-input"]
 fig, (left, right) = figures.subplots(1, 2, figsize=(6.8, 3.4))
-draw_step(left, 2.5, 0, 1), draw_step(left, 0, 0.6, 0.8), draw_push(right)
+along = cosines[2]  # the third layer's
+draw_step(left, 2.5, 0, 1), draw_step(left, 0, along, (1 - along**2) ** 0.5), draw_push(right)
 left.set(xlim=(-0.1, 4.5), ylim=(-0.45, 4.2), xticks=[], yticks=[], ylabel=" ")
 left.set(title="A step's direction counts")
 left.set_xlabel("adds Δ² + 2wΔ on average", loc="left")
@@ -1008,15 +1005,15 @@ bars = figures.drawn(right)
 parts = [", ".join(f"{one:.1f}" for one in bars[name].y) for name in ("squared steps", "all")]
 angles = ", ".join(f"{one:.2f}" for one in cosines)
 figures.show(fig, "Left: arrows for the weights w and a step Δ, at a right angle and at a smaller "
-             "one: in the second case the sum is clearly longer than w. "
+             "one: the second sum is longer than the first. "
              "Right: what a step adds to a layer's mean square in the second half of the run "
              f"with decay, {parts[1]} η² in the three layers, of which squared steps are "
              f"{parts[0]} η²; noise would add {bars['noise'].y[0]:.0f} η².", number="0.8",
-             caption="Left: not to scale, as the true angles are nearer to 90°: the cosine between "
-             f"steps and weights is {angles} in the three layers. A dotted arc marks the length of "
-             "w. Right: the second half of the run with decay, in which the third layer still "
-             "grows. The dark part of a bar is the mean of Δ², the pale part 2a times that of wΔ, "
-             "where a is nearly 1.")
+             caption="Left: the lower step has the third layer's mean cosine; lengths are not to "
+             f"scale. The cosine between a step and the weights is on average {angles} in the "
+             "three layers. A dotted arc marks the length of w. Right: the second half of "
+             "the run with decay, in which the third layer still grows. The dark part of a bar is "
+             "the mean of Δ², the pale part 2a times the mean of wΔ, where a is nearly 1.")
 
 # %% tags=["hide-input"]
 assert product[2] > 2 * product[:2].max() > 0, "the third layer is not pushed most"
@@ -1025,7 +1022,7 @@ step_rms = step_square**0.5 / lr  # in units of η
 ahead = {decay: each[:, 0] / each[:, 1] for decay, each in net_rms.items()}  # of the second layer
 
 # %% [markdown]
-# A step of noise is on average at a right angle to the weights (Figure 0.8, left), so it adds only its own square. The network's steps point partly along the weights. So $\overline{w\Delta}>0$, and this *push* adds, too. In the third layer a step adds {{bars["all"].y[2]:.0f}} $\eta^2$ instead of $\eta^2$, and {{100 * (1 - bars["squared steps"].y[2] / bars["all"].y[2]):.0f}} % of this is push (right).
+# A step of noise is on average at a right angle to the weights (Figure 0.8, left), so it adds only its own square. The network's steps point partly along the weights. So $\overline{w\Delta}>0$: this *push* along the weights makes the mean square grow faster. In the third layer a step adds {{bars["all"].y[2]:.0f}} $\eta^2$ instead of $\eta^2$, and {{100 * (1 - bars["squared steps"].y[2] / bars["all"].y[2]):.0f}} % of this is push (right).
 
 # %% tags=["hide-input"]
 claim("00-growth", "The mean square grows by the mean of Δ² and 2a times that of wΔ",
@@ -1047,28 +1044,13 @@ assert ahead[0.0][-1] > 1.5, "without decay a large start fades, too"
 assert net_rms[0.0][-1, 0] > net_rms[0.0][0, 0], "without decay the first layer shrinks"
 assert net_rms[lam][-1].min() > (lr / (2 * lam)) ** 0.5, "a layer ends below (0.3)"
 
-# %% tags=["hide-input"]
-idle_square = [[((new - old) ** 2).mean() for old, new in zip(*pair, strict=True)]
-               for pair in pairwise(undecayed_at[350:])]
-idle = np.median(idle_square, 0) ** 0.5 / lr  # of a layer's typical step, over η
-assert idle.max() < 0.5 * typical_step.min(), "without decay the steps do not idle"
-
 # %% [markdown]
 # <details>
-# <summary>How much does the push add, and how large are the steps?</summary>
+# <summary>How much does the push add, and what if gradients vanish?</summary>
 #
-# Put {{bars["all"].y[2]:.0f}} $\eta^2$ for $\eta^2$ in point 3 of this section: decay balances this where the RMS is √{{bars["all"].y[2]:.0f}} ≈ {{bars["all"].y[2] ** 0.5:.1f}} times (0.3). We do not show why the third layer is pushed most.
-#
-# The steps' RMS above is taken over the whole second half of training. A single step has an RMS, too; the median of these is only {{typical_step.min():.2f}} to {{typical_step.max():.2f}} $\eta$ in the three layers, as a few long steps make up the rest.
+# Replace $\eta^2$ by {{bars["all"].y[2]:.0f}} $\eta^2$ in point 3 of this section: the balance is then at √{{bars["all"].y[2]:.0f}} ≈ {{bars["all"].y[2] ** 0.5:.1f}} times (0.3). We do not show why the third layer is pushed most.
 #
 # What if all gradients vanish? Once they are as small as the $\varepsilon=10^{-8}$ that AdamW adds to $\sqrt v$, it acts like SGD: see Exercise 10.
-#
-# </details>
-#
-# <details>
-# <summary>Why do the lines without decay become flat?</summary>
-#
-# Without decay the network soon fits all images. Its gradients nearly vanish, while $\sqrt v$ remembers larger ones. So the median step is far smaller than with decay: its RMS is at most {{idle.max():.2f}} $\eta$ in the second half of training.
 #
 # </details>
 #
@@ -1104,12 +1086,11 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 # %% [markdown]
 # | optimiser | SGD | AdamW |
 # |---|---|---|
-# | brings together | squared norms of neighbouring layers | RMS of all layers, within a factor of about two |
+# | brings together | squared norms of neighbouring layers | RMS of all layers (our network: within a factor of about two) |
 # | because | decay shrinks the difference | all layers' steps have about the same RMS, and decay forgets the start |
-# | how long | {{100 * np.exp(-3):.0f}} % is left after $3/(2\eta\lambda)$ steps | for a layer that starts too large, the same |
-# | unless | gradients stay large, or a condition of §0.4 fails | gradients vanish (Exercise 10) |
+# | how long | after $3/(2\eta\lambda)$ steps {{100 * np.exp(-3):.0f}} % is left | as many steps leave {{100 * np.exp(-3):.0f}} % of a too large start (for noise, in squares) |
 #
-# **Limits.** (0.3) is a law for noise: the RMS of our network end at {{net_rms[lam][-1, 0] / expected:.1f}}, {{net_rms[lam][-1, 1] / expected:.1f}} and {{net_rms[lam][-1, 2] / expected:.1f}} times it. In runs of eight thousand steps they stay above it. If §0.3 runs as long, AdamW's largest RMS fluctuates around twice the smallest, and the second layer's squared norm comes close to the first's. We have not asked which optimiser's network predicts better.
+# **Limits.** (0.3) is a law for noise: the RMS of our network end at {{net_rms[lam][-1, 0] / expected:.1f}}, {{net_rms[lam][-1, 1] / expected:.1f}} and {{net_rms[lam][-1, 2] / expected:.1f}} times it. In eight thousand steps of §0.5's run they stay above it. If §0.3 runs as long, AdamW's largest RMS fluctuates around twice the smallest, and the second layer's squared norm about equals the first's, at times exceeding it. We have not asked which optimiser's network predicts better.
 #
 # ## 0.7 Exercises
 #
@@ -1154,7 +1135,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 # <details>
 # <summary>Solution</summary>
 #
-# Point 1: $\tanh(cz)$ is not $c\tanh(z)$, so rescaling changes the function. The shares are 0.29, 0.28 and 0.43 after 1500 steps: the *smallest* layer has the largest. The cause is probably this, though we do not show it: as tanh flattens, larger weights before it change the outputs less than larger weights in the last layer, so the loss pushes that one most. More steps do not make them equal.
+# Point 1: $\tanh(cz)$ is not $c\tanh(z)$, so rescaling changes the function. The shares are 0.29, 0.28 and 0.43 after 1500 steps: the *smallest* layer has the largest. The cause is probably this, though we do not show it: tanh flattens, so enlarging the weights before it gains little, and enlarging the last layer's gains most: the loss pushes that layer most. More steps do not make them equal.
 #
 # </details>
 #
@@ -1177,7 +1158,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 #
 # </details>
 #
-# **6.** (Hard.) Give 30 % of the images random labels, and train with SGD for 3000 steps. Which shares do you see, and does (0.2) predict them? (Compare the differences with $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$ over the last $1/(\eta\lambda)$ steps; see the folded text in §0.4.)
+# **6.** (Hard.) Give 30 % of the images random labels, and train with SGD for 3000 steps. Which shares do you see, and does (0.2) predict them? (Use where $D$ ends by the folded text in §0.4, with means over the last $1/(\eta\lambda)$ steps.)
 #
 # <details>
 # <summary>Solution</summary>
@@ -1201,7 +1182,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 #
 # Small batches do the same: with the true labels and batches of 8 the shares are 0.39, 0.31 and 0.30, and the differences 10.4 and 12.4, where (0.2) predicts 10.2 and 12.2.
 #
-# The prediction supposes that $D$ no longer changes. If it gains some amount during these $1/(\eta\lambda)$ steps, adding up (0.2) shows that the prediction is too high by half of that. $D$ still grew in the first run, and fell a little in the second.
+# The prediction supposes that $D$ no longer changes. If $D$ grows by some amount in these $1/(\eta\lambda)$ steps, the prediction is too high by half of it (add (0.2) up over the steps). $D$ still grew in the first run, and fell a little in the second.
 #
 # </details>
 #
@@ -1212,8 +1193,8 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 #
 # Three questions:
 #
-# 1. *Which optimiser?* Under AdamW this is normal: usually the layer with the most weights has the largest squared norm (Figure 0.3). But in a very long run another may come close (Limits), or the gradients may vanish (Exercise 10).
-# 2. *How many steps?* After $3/(2\eta\lambda)$ steps decay leaves about {{100 * np.exp(-3):.0f}} % of what the start contributed to a difference in squares, under SGD (§0.4) as under AdamW (§0.5, for noise). With momentum $\mu$, SGD needs fewer: multiply by $1-\mu$ (Exercise 3). Where η changes, count (without momentum) until $\lambda\sum_t\eta_t$ reaches 3/2. A much shorter log shows how training started, and says nothing about λ.
+# 1. *Which optimiser?* Under AdamW this is normal: usually the layer with the most weights has the largest squared norm (Figure 0.3). But in a very long run another may equal or exceed it (Limits), or the gradients may vanish (Exercise 10).
+# 2. *How many steps?* After $3/(2\eta\lambda)$ steps of SGD decay leaves about {{100 * np.exp(-3):.0f}} % of the starting difference in squares (§0.4). For AdamW the same holds for noise (§0.5). With momentum $\mu$, SGD needs fewer: multiply by $1-\mu$ (Exercise 3). Where η changes, count (without momentum) until $\lambda\sum_t\eta_t$ reaches 3/2. A much shorter log shows how training started, and says nothing about λ.
 # 3. *Do the conditions of §0.4 hold, and are the gradients small?* If the network does not fit its examples, a difference stays, however long one trains (Exercise 6).
 #
 # Only if the answers explain nothing is another λ worth a try.
@@ -1225,7 +1206,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 # <details>
 # <summary>Solution</summary>
 #
-# The function stays, so at a minimum of loss plus penalty the derivative of $c^2I_j+O_j/c^2$ at $c=1$ is zero, where $I_j$ and $O_j$ are the squared norms of the weights into unit $j$ and out of it. Thus $I_j=O_j$ for *each* unit. The sum over the units is $\lVert W_1\rVert^2=\lVert W_2\rVert^2$. Equation (0.2) holds for $I_j-O_j$, too. After training, $I_j$ and $O_j$ of the network of §0.3,
+# The function stays, so at a minimum of loss plus penalty the derivative of $c^2I_j+O_j/c^2$ at $c=1$ is zero, where $I_j$ and $O_j$ are the squared norms of the weights into unit $j$ and out of it. Thus $I_j=O_j$ for *each* unit. The sum over the units is $\lVert W_1\rVert^2=\lVert W_2\rVert^2$. Equation (0.2) holds for $I_j-O_j$, too. After training, $I_j$ and $O_j$ of the network of §0.3 (undo Exercise 4),
 #
 # ```python
 # into, out = (net[0].weight**2).sum(1), (net[2].weight**2).sum(0)
@@ -1238,7 +1219,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 #
 # </details>
 #
-# **9.** If η and λ are doubled, what happens to (0.3), and to the time to reach it? Does (0.3) hold for noise with momentum 0.9? Argue first.
+# **9.** If η and λ are doubled, what happens to (0.3), and to the time to reach it? Does (0.3) hold for noise with momentum 0.9? From PyTorch's start, do weights of 64 inputs grow or shrink with AdamW's defaults?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1247,9 +1228,11 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 #
 # With `betas=(0.9, 0.999)` in `train_on_noise` it nearly holds: the RMS ends at 0.088, and (0.3) says 0.091. A gradient is spread over several steps, but the parts add up to the same total. The RMS is a little lower because parts of the latest gradients are still to come.
 #
+# With noise they grow, although they decay: they start at an RMS of {{(squares[:, 0, 0].mean().item() / sizes[0]) ** 0.5:.2f}} (§0.3), and for the defaults η = {{optimizer.defaults["lr"]}} and λ = {{optimizer.defaults["weight_decay"]}} (0.3) says {{(optimizer.defaults["lr"] / (2 * optimizer.defaults["weight_decay"])) ** 0.5:.2f}}.
+#
 # </details>
 #
-# **10.** (Hard, and optional.) Does (0.3) hold for the network of §0.3 with the usual values η = 0.001 and λ = 0.1, after 10,000 steps, and after 40,000? What has the ε of §0.5 to do with it?
+# **10.** (Hard.) Does (0.3) hold for the network of §0.3 with the usual values η = 0.001 and λ = 0.1, after 10,000 steps, and after 40,000? What has the ε = 10⁻⁸ that AdamW adds to $\sqrt v$ to do with it?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1287,7 +1270,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 # squares = {name: (p.detach() ** 2).sum().item() for name, p in your_network.named_parameters() if p.ndim > 1}
 # ```
 #
-# After a long run of SGD with decay that fits its examples they should be nearly equal where ReLU connects two layers without biases. Where biases decay, too, add their squares to those of the layer before the ReLU (Exercise 8). The squares need not be equal around normalisation layers (chapter 7) or skip connections. Under AdamW compare the layers' RMS with (0.3) only after
+# After a long run of SGD with decay that fits its examples they should be nearly equal where ReLU connects two layers and no bias decays. Where biases decay, too, add their squares to those of the layer before the ReLU (Exercise 8). The squares need not be equal around normalisation layers (chapter 7) or skip connections. Under AdamW compare the layers' RMS with (0.3) only after
 # about $3/(2\eta\lambda)$ steps, as in Exercise 7; in a shorter run they may be far from it. After a long run expect larger ones: the third layer of Figure 0.7 has {{net_rms[lam][-1, 2] / expected:.1f}} times. If the gradients have vanished, expect about equal squared norms instead (Exercise 10). Test your code on `net` of §0.3 first: its shares are printed there.
 #
 # </details>

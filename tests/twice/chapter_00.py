@@ -443,10 +443,11 @@ def added(layer: int) -> tuple[float, float]:
 
 
 def cosine(layer: int) -> float:
-    """Cosine between w and Δ over all steps of the second half together."""
+    """Mean over the steps of the second half of the cosine between w and Δ."""
     lengths = large(0.6).squares[350:-1, 0, layer] / COUNTS[layer]
     products, squares = large(0.6).late(1)[layer], large(0.6).late(0)[layer]
-    return float(sum(products) / (sum(squares) * sum(lengths)) ** 0.5)
+    found = [b / (a * c) ** 0.5 for a, b, c in zip(squares, products, lengths, strict=True)]
+    return float(mean(found))
 
 
 def over_law(layer: int) -> float:
