@@ -2,8 +2,8 @@
 # # 3 One λ, many meanings
 #
 # On {{below: n}} examples scikit-learn's `Ridge(alpha=0.1)` is a penalty hundreds of
-# times weaker than `weight_decay=0.1` in PyTorch's `SGD` on a mean loss. In `AdamW` 0.1 is no penalty: each step
-# multiplies the weight by $1-\eta\lambda$. Yet the weights come to rest as if there were one (§3.4).
+# times weaker than `weight_decay=0.1` in PyTorch's `SGD` on a mean loss. In `AdamW` it is no penalty: each step
+# multiplies the weight by $1-\eta\lambda$. Yet the weights rest as if there were one (§3.4).
 #
 # After this chapter you can
 #
@@ -328,7 +328,7 @@ except ValueError as error:
 #
 # The means start at zero, and are at first too near it. A hat marks the corrected mean: at step $t$, $\hat m=m/(1-\beta_1^t)$ and $\hat v=v/(1-\beta_2^t)$.
 #
-# We call `torch.optim.Adam` with a `weight_decay` *Adam + L2*. Figure 3.2 shows where λ enters. From here on $c=1$, so under
+# We call `torch.optim.Adam` with a `weight_decay` *Adam + L2*. Figure 3.2 shows where λ enters. From here on the loss is $L$ itself, so under
 # Adam + L2 the λ that you type is the book's.
 
 # %% tags=["hide-input"]
@@ -595,8 +595,7 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
 #
 # Without noise, $\sigma_i=0$, this fraction is $\eta/|w_i|$: a step takes η, whatever λ is, as in §3.3.
 #
-# *Under Adam + L2, the noisier its gradient, the more slowly a weight shrinks.* AdamW takes the fraction $\eta\lambda$ of
-# every weight.
+# *Under Adam + L2, the noisier its gradient, the more slowly a weight shrinks.*
 # %%
 many = np.logspace(-1, 1, 97)  # levels of noise for a smooth line
 shrinking = np.full(97, 4.0)
@@ -961,7 +960,7 @@ assert (high / low > 10).all(), "the √v of a network's weights hardly differ"
 # In each of the five networks of Figure 3.7 the 90th percentile of the $\sqrt v$ shown is at least {{(high / low).min():.0f}} times the 10th. Which property of the whole network should one λ match?
 #
 # Stretch all weights by a common factor $r$, as in Figure 3.8. A slightly larger $r$ makes the penalty grow and the loss fall. How fast
-# the penalty grows at $r=1$ is its *pull*. How fast the loss falls is the *gain*. At rest the two are equal: otherwise a slightly larger or smaller $r$
+# the penalty grows at $r=1$ is its *pull*. How fast the loss falls is the *gain*. At rest the two are equal: otherwise some $r$ near 1
 # would lower loss plus penalty, and training would go on.
 #
 # Suppose that both rules rest at the same weights. The gain depends on the loss and the weights alone, so it is the same under both. Then the
@@ -1653,7 +1652,7 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 #
 # The left side of (3.5) is then $\pm1$, so that $|w_i| = 1/\lambda$. If the minimum lies outside, the loss draws it outward all
 # the way to $1/\lambda$. There a step of size η just balances the decay $\eta\lambda|w_i|$, and further out the decay wins: AdamW
-# stops at $1/\lambda$. Inside it rests only where $\bar g_i = 0$, as without a penalty. So
+# stops at $1/\lambda$. To come near takes a few times $1/(\eta\lambda)$ steps. Inside it rests only where $\bar g_i = 0$, as without a penalty. So
 # without noise AdamW's decay is a bound on the largest weight ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454)).
 #
 # </details>
