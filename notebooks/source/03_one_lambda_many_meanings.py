@@ -154,9 +154,8 @@ figures.show(fig, f"Six rows, sorted by the λ that x = 0.1 means. The summed lo
              f"{drawn['SGD, ½ MSE'].x[0]:.1g}, and x‖w‖² by hand with {largest:.1g}. At the right "
              "bars show how much is left of the length of the least-squares weights: the larger "
              "λ, the less.", number="3.1",
-             caption="Dots show the λ that x = 0.1 means, bars the length of the weights. In the "
-             "green rows x is divided by the number n of examples or by 2n. In the grey rows it is "
-             "not.")
+             caption="Dots show the λ that x = 0.1 means, bars the length of the weights. The "
+             "green rows divide x by the number n of examples or by 2n. The grey rows do not.")
 
 # %% [markdown]
 # To translate, choose the new $x$ so that $2k/c$ stays the same. For $\lambda=0.1$:
@@ -252,9 +251,8 @@ def in_markdown(table):
 told = {row[1].replace("λ", "x"): [cell.replace("λ", "x") for cell in row[-4:]]
         for kind in ("penalty", "decay") for row in dictionary(kind).rows}
 by_default = {row[1]: row[4] for row in dictionary("decay").rows}
-entries = {"PyTorch": "AdamW(weight_decay=λ)",
+entries = {"PyTorch": "AdamW(weight_decay=λ)", "Optax": "adamw(weight_decay=λ)",
            "Keras' AdamW": "optimizers.…(weight_decay=λ)",
-           "Optax": "adamw(weight_decay=λ)",
            "transformers": "TrainingArguments(weight_decay=λ)"}
 of_adamw = ", ".join(f"{name} {by_default[row].split()[-1]}" for name, row in entries.items())
 claim("03-defaults", "by default PyTorch's AdamW decays 100 times as fast as Optax's at the same η",
@@ -326,7 +324,7 @@ except ValueError as error:
 # $$m\leftarrow\beta_1m+(1-\beta_1)\, g,\quad v\leftarrow\beta_2v+(1-\beta_2)\, g^2,\quad
 # w\leftarrow w-\eta\,\frac{\hat m}{\sqrt{\hat v}+\epsilon}. \tag{3.3}$$
 #
-# The means start at zero, and are at first too near it. A hat marks the corrected mean: at step $t$, $\hat m=m/(1-\beta_1^t)$ and $\hat v=v/(1-\beta_2^t)$.
+# The means start at zero, and at first are too near it. A hat marks the corrected mean: at step $t$, $\hat m=m/(1-\beta_1^t)$ and $\hat v=v/(1-\beta_2^t)$.
 #
 # We call `torch.optim.Adam` with a `weight_decay` *Adam + L2*. Figure 3.2 shows where λ enters. From here on the loss is $L$ itself, so under
 # Adam + L2 the λ that you type is the book's.
@@ -1225,8 +1223,8 @@ claim("03-too-much", "From λ = 0.03 on the test loss of Adam + L2 is larger wit
       "with the translated one, by at least {:.2f} at 95 % confidence",
       measured=[claims.interval(each).low for each in (loss_copied - loss_c).T[1:]], above=0)
 claim("03-follows", "From AdamW's λ = 0.03 on the translated λ comes closer to AdamW's training "
-      "loss than a λ that is 3 times smaller or larger: the log of its loss misses AdamW's by at most "
-      "{:.2f} times as much as theirs",
+      "loss than a λ that is 3 times smaller or larger: the log of its loss misses AdamW's by at "
+      "most {:.2f} times as much as theirs",
       measured=np.abs(missed) / np.abs(missed_by), below=1)
 
 # %% tags=["hide-input"]
@@ -1530,7 +1528,7 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 # <details>
 # <summary>Where to start, what to do when η changes, and more</summary>
 #
-# - **When η changes,** ask first whether the weights of the old run have come to rest. A sign of rest is a gain near the pull (§3.6). Usually it takes a
+# - **When η changes,** ask first whether the weights of the old run have come to rest. A sign of rest is a gain near the pull (§3.6). Coming to rest usually takes a
 #   few times $1/(\eta\lambda)$ steps. Where the loss curves strongly, rest comes sooner: in §3.7 the gain came near the pull of λ = 0.1 in
 #   600 steps, which is ${{600 * 0.01 * 0.1:.1f}}/(\eta\lambda)$.
 #   - If they rest, and no normalisation follows ([chapter 8](08_effective_learning_rate.ipynb)), keep λ, even if the run is as short as ours. The
@@ -1540,7 +1538,7 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 #     update, remains ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698)).
 # - **One reason for AdamW:** its authors found that in their form λ can be tuned almost without regard to η
 #   ([Loshchilov and Hutter, 2019](https://arxiv.org/abs/1711.05101)). But their λ is PyTorch's $\eta\lambda$ (§3.2): in PyTorch it is $\eta\lambda$ that stays,
-#   so that you divide λ by what you multiply η by.
+#   so that you divide λ by what you multiply η by, as for weights that do not rest.
 # - **Start at common values:** with SGD and momentum $\lambda=10^{-4}$ at $\eta=0.1$
 #   ([He et al., 2016](https://arxiv.org/abs/1512.03385)), with AdamW 0.1
 #   ([LLaMA](https://arxiv.org/abs/2302.13971)). Search in factors of 3.
