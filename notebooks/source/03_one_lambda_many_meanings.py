@@ -2,12 +2,12 @@
 # # 3 One λ, many meanings
 #
 # On {{below: n}} examples scikit-learn's `Ridge(alpha=0.1)` is a penalty hundreds of
-# times weaker than `weight_decay=0.1` in PyTorch's `SGD` on a mean loss. In `AdamW` it is not a penalty at all: each step
-# shrinks the weight directly. The effect resembles a penalty's (§3.4).
+# times weaker than `weight_decay=0.1` in PyTorch's `SGD` on a mean loss. In `AdamW` it is no penalty: each step
+# multiplies the weight by $1-\eta\lambda$. Yet the weights rest as if there were one (§3.4).
 #
 # After this chapter you can
 #
-# - carry a λ from one library to another;
+# - translate a λ from one library to another;
 # - say how fast a weight shrinks under Adam with L2 and AdamW, and where it rests;
 # - find a first λ when you change between AdamW and Adam with L2;
 # - say what a learning-rate schedule does to the decay.
@@ -55,7 +55,8 @@ def fit(loss, weight_decay, lr, extra=0.0):
 
 # %% [markdown]
 # Four of the programs use PyTorch's SGD. Three of these differ in the loss: half the mean squared error (½ MSE), `MSELoss` (without the
-# half), and the sum of the squared errors. The fourth writes the penalty into the loss by hand. The last two are scikit-learn's.
+# half), and the sum of the squared errors. The fourth adds $x\lVert w\rVert^2$ to ½ MSE by hand. The last two are scikit-learn's `Ridge`
+# and an `MLPRegressor` without hidden layers.
 
 
 # %%
@@ -88,7 +89,7 @@ same_number = {name: program(0.1) for name, program in programs.items()}
 
 # %% [markdown]
 # What does the same $x=0.1$ mean in each? Let $L$ be half the mean squared error, or for a classifier the mean cross-entropy. This
-# book minimises $L+\frac\lambda2\lVert w\rVert^2$. So for each program we look for the λ with which this sum has the same minimum: *the book's λ*.
+# book minimises $L+\frac\lambda2\lVert w\rVert^2$. So for each program we look for the λ for which this sum is smallest at the weights that the program finds: *the book's λ*.
 #
 # For example, `Ridge(alpha=x)` minimises $\lVert y-Xw\rVert^2+x\lVert w\rVert^2$. The first term sums the
 # squared errors of $n$ examples, so it is $2n$ times $L$. We divide by $2n$, which does not move the minimum:
@@ -153,8 +154,8 @@ figures.show(fig, f"Six rows, sorted by the λ that x = 0.1 means. The summed lo
              f"{drawn['SGD, ½ MSE'].x[0]:.1g}, and x‖w‖² by hand with {largest:.1g}. At the right "
              "bars show how much is left of the length of the least-squares weights: the larger "
              "λ, the less.", number="3.1",
-             caption="Dots show the λ that x = 0.1 means, bars the length of the weights. In the "
-             "green rows x is divided by the number n of examples or by 2n, in the grey not.")
+             caption="Dots show the λ that x = 0.1 means, bars the length of the weights. The "
+             "green rows divide x by the number n of examples or by 2n. The grey rows do not.")
 
 # %% [markdown]
 # To translate, choose the new $x$ so that $2k/c$ stays the same. For $\lambda=0.1$:
@@ -193,16 +194,16 @@ claim("03-targets", "with 3 targets and MSELoss, 0.1 means λ = 0.1 · 3/2", equ
 #
 # There are two kinds of λ.
 #
-# - A *coupled* λ is a penalty: the optimiser sees its gradient $\lambda w$ added to the loss's.
-# - A *decoupled* λ is a *decay*: the optimiser sees the gradient of the loss alone, and the program shrinks
+# - A *coupled* λ is a penalty: the optimiser receives one sum, the loss's gradient plus $\lambda w$.
+# - A *decoupled* λ is a *decay*: the optimiser receives the gradient of the loss alone, and the program shrinks
 #   the weight separately.
 #
 # Write η for the learning rate and $\eta u$ for the optimiser's own step. Then a decay is
 #
 # $$w\leftarrow(1-\delta)\,w-\eta u, \tag{3.2}$$
 #
-# where δ is the fraction of the weight that a step removes (in §3.4 it differs from weight to weight). The decoupled optimisers of PyTorch, Keras, Optax and fastai take $\delta=\eta\lambda$.
-# Under plain SGD the squared penalty is a decay, too ([chapter 2](02_from_penalty_to_weight_decay.ipynb)).
+# where δ is the fraction of the weight that a step removes. In §3.4 each weight gets a δ of its own. The decoupled optimisers of PyTorch, Keras, Optax and fastai take $\delta=\eta\lambda$.
+# Under plain SGD the squared penalty gives the same step, with $\delta=\eta\lambda$ ([chapter 2](02_from_penalty_to_weight_decay.ipynb)).
 #
 # <details>
 # <summary>Optional: no other penalty takes the same fraction of every weight vector</summary>
@@ -250,8 +251,8 @@ def in_markdown(table):
 told = {row[1].replace("λ", "x"): [cell.replace("λ", "x") for cell in row[-4:]]
         for kind in ("penalty", "decay") for row in dictionary(kind).rows}
 by_default = {row[1]: row[4] for row in dictionary("decay").rows}
-entries = {"PyTorch": "AdamW(weight_decay=λ)", "Keras": "optimizers.…(weight_decay=λ)",
-           "Optax": "adamw(weight_decay=λ)",
+entries = {"PyTorch": "AdamW(weight_decay=λ)", "Optax": "adamw(weight_decay=λ)",
+           "Keras' AdamW": "optimizers.…(weight_decay=λ)",
            "transformers": "TrainingArguments(weight_decay=λ)"}
 of_adamw = ", ".join(f"{name} {by_default[row].split()[-1]}" for name, row in entries.items())
 claim("03-defaults", "by default PyTorch's AdamW decays 100 times as fast as Optax's at the same η",
@@ -301,8 +302,8 @@ claim("03-paper", "AdamW's λ = 0.1 at η = 0.001 is 0.0001 in the published for
 #
 # </details>
 #
-# On 442 examples λ = 0.1 is `alpha` = 44.2 in `Ridge`. What is it for SGD with `MSELoss`? And with $\eta=0.001$, what
-# is the 0.1 of PyTorch's AdamW in that of TensorFlow Addons? `convert` answers. Where no number is equivalent, it refuses:
+# On 442 examples λ = 0.1 is `alpha` = 44.2 in `Ridge`. Which `weight_decay` is that for SGD with `MSELoss`? And with $\eta=0.001$, which
+# one in TensorFlow Addons' AdamW decays as fast as 0.1 in PyTorch's? `convert` answers. Where no number is equivalent, it refuses:
 
 # %%
 print(round(convert(44.2, "sklearn_ridge", "torch_sgd", n=442, target_loss="mse"), 6))
@@ -323,9 +324,9 @@ except ValueError as error:
 # $$m\leftarrow\beta_1m+(1-\beta_1)\, g,\quad v\leftarrow\beta_2v+(1-\beta_2)\, g^2,\quad
 # w\leftarrow w-\eta\,\frac{\hat m}{\sqrt{\hat v}+\epsilon}. \tag{3.3}$$
 #
-# A hat marks a mean corrected for its start at zero: at step $t$, $\hat m=m/(1-\beta_1^t)$ and $\hat v=v/(1-\beta_2^t)$.
+# The means start at zero, and at first are too near it. A hat marks the corrected mean: at step $t$, $\hat m=m/(1-\beta_1^t)$ and $\hat v=v/(1-\beta_2^t)$.
 #
-# We call `torch.optim.Adam` with a `weight_decay` *Adam + L2*. Figure 3.2 shows where λ enters. From here on the program's loss is $L$ itself, so under
+# We call `torch.optim.Adam` with a `weight_decay` *Adam + L2*. Figure 3.2 shows where λ enters. From here on the loss is $L$ itself, so under
 # Adam + L2 the λ that you type is the book's.
 
 # %% tags=["hide-input"]
@@ -408,8 +409,8 @@ one_step = {name: taken(getattr(torch.optim, name)) for name in ("SGD", "AdamW",
 print(*(f"{name}: {amount:.4f}" for name, amount in one_step.items()), sep="\n")
 
 # %% [markdown]
-# SGD and AdamW take $\eta\lambda=0.001$. Adam takes $\eta=0.01$, *whatever λ is*, because it divides the gradient $\lambda w$
-# by its own size (if $\lambda|w|$ is much larger than ε).
+# SGD and AdamW take $\eta\lambda=0.001$. Adam takes $\eta=0.01$, *whatever λ is*: in the first step $\sqrt{\hat v}=\lambda|w|$, so that λ
+# cancels in $\lambda w/\sqrt{\hat v}$ (if $\lambda|w|$ is much larger than ε).
 
 # %% tags=["hide-input"]
 five = np.full(1, 5.0)
@@ -446,7 +447,7 @@ figures.show(fig, "A weight of 5 without gradient, over 500 steps with η = 0.01
              f"with 0.0001 it stays at {kept[2]:.1f}. Right, Adam + L2: the three λ give one path, "
              f"straight at first, which ends at {walked[0]:.2f}.", number="3.3",
              caption="At the right, lines of three widths lie one on the other. They bend because "
-             "√v remembers that the weight was larger.")
+             "√v still holds larger, earlier gradients, so that later steps are smaller.")
 
 # %% [markdown]
 # In Figure 3.3 AdamW shrinks the weight exponentially, faster for a larger λ.
@@ -572,7 +573,7 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
 # it rests at {{rest_l2.mean():.2f}} for every σ, but AdamW rests lower where the noise is larger.
 #
 # **Under AdamW all weights shrink at the same rate. Under Adam + L2 all rest at the minimum of the loss plus the same penalty.
-# No one λ turns one rule into the other for all weights.**
+# No single λ makes the two rules agree for all weights.**
 #
 # ## 3.4 How fast, where to, and one translation for both
 #
@@ -592,8 +593,7 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
 #
 # Without noise, $\sigma_i=0$, this fraction is $\eta/|w_i|$: a step takes η, whatever λ is, as in §3.3.
 #
-# *Under Adam + L2, the noisier its gradient, the more slowly a weight shrinks.* AdamW takes the fraction $\eta\lambda$ of
-# every weight.
+# *Under Adam + L2, the noisier its gradient, the more slowly a weight shrinks.*
 # %%
 many = np.logspace(-1, 1, 97)  # levels of noise for a smooth line
 shrinking = np.full(97, 4.0)
@@ -613,7 +613,7 @@ claim("03-rate-w", "AdamW multiplies the mean of twins by 1 − ηλ at each ste
       measured=0.002 * lam * speed_w + np.log(1 - 0.002 * lam), equals=0, within=1e-12)
 
 # %% [markdown]
-# **Where to?** Apart from its jitter, a weight rests where its average step is zero.
+# **Where to?** Noise keeps a weight moving. We say that it rests where its average step is zero.
 #
 # *Adam + L2.* If $\bar g_i+\lambda w_i=0$, Adam sees only symmetric noise, and its steps average to zero.
 # So the weight rests at the minimum of loss plus penalty, with one λ for all weights.
@@ -626,8 +626,8 @@ claim("03-rate-w", "AdamW multiplies the mean of twins by 1 − ηλ at each ste
 # The minimum with a penalty has $\bar g_i=-\lambda w_i$. So *AdamW rests at the minimum with a penalty whose coefficient is
 # $\lambda\sqrt{v_i}$*. We call it AdamW's *effective penalty*. It is larger for a noisier weight.
 #
-# In our experiment $\bar g=w-1$ and $\sqrt v$ is close to σ. Solved for $w$, the two conditions give $1/(1+\lambda)$ for Adam + L2, and
-# $1/(1+\lambda\sigma)$ for AdamW.
+# In our experiment $\bar g=w-1$ and $\sqrt v$ is close to σ. So $w-1=-\lambda w$ gives $1/(1+\lambda)$ for Adam + L2, and
+# $w-1=-\lambda\sigma w$ gives $1/(1+\lambda\sigma)$ for AdamW.
 #
 # **One translation for both.** Let $v_i$ be constant, and equal under both rules. Write $\lambda_A$ for the λ of Adam + L2, and
 # $\lambda_W$ for AdamW's. The average step of Adam + L2 is $-\eta\,(\bar g_i+\lambda_Aw_i)/\sqrt{v_i}$, that of AdamW
@@ -676,7 +676,7 @@ figures.show(fig, "The two panels of the puzzle, with blue rings for Adam + L2 w
              caption="Pale dots, squares and rings are means of five seeds, thin lines theory. "
              "Above, the rings are slightly lower than the squares, because the penalty makes √v "
              "slightly larger than σ. At the left, pale dots lie under the line, because v still "
-             "remembers larger weights.")
+             "holds larger, earlier gradients.")
 
 # %% [markdown]
 # In Figure 3.5 the rings, Adam + L2 with $\lambda_A=0.1\,\sigma$, lie on AdamW's squares.
@@ -684,10 +684,10 @@ figures.show(fig, "The two panels of the puzzle, with blue rings for Adam + L2 w
 # %% tags=["hide-input"]
 claim("03-one", "With λ = 0.1 σ Adam + L2 shrinks a weight at {} of AdamW's rate; "
       f"(3.4) predicts at least 1/√(1 + {4 * lam}²) = {1 / np.hypot(1, 4 * lam):.3f}, because "
-      "the penalty's gradient is at most 0.1 σ · 4 = 0.4 σ",
+      "the weights start at 4, so that the penalty's gradient is at most 0.1 · 4 σ = 0.4 σ",
       measured=speed_c.mean(-1) / speed_w.mean(-1), between=(1 / np.hypot(1, 4 * lam), 1))
 claim("03-rest", "At nine noise levels Adam + L2 rests at 1/(1 + λ), AdamW where (3.5) says, and "
-      "Adam + L2 with λ = 0.1 σ there, too: the largest error is {:.4f}", below=0.01,
+      "Adam + L2 with λ = 0.1 σ rests where AdamW does: the largest error is {:.4f}", below=0.01,
       measured=np.abs([rest_l2.mean(-1) - 1 / (1 + lam), rest_w.mean(-1) - 1 / (1 + lam * sigmas),
                        rest_c.mean(-1) - 1 / (1 + lam * sigmas)]))
 
@@ -705,8 +705,8 @@ claim("03-rest", "At nine noise levels Adam + L2 rests at 1/(1 + λ), AdamW wher
 # What if there is no noise, as in a full batch? Then $v_i$ is a mean of the squares of the loss's own gradient. This gradient shrinks on the way to
 # the loss's minimum $\hat w$, here *least squares*. So the effective penalty $\lambda\sqrt{v_i}$ should shrink.
 #
-# How fast? Late in training, by (3.5), the new $g_i^2$ is only $\lambda^2w_i^2$ times $v_i$, here about {{100 * (lam * np.abs(least).max()) ** 2:.1f}} % for the largest weight. It
-# hardly feeds $v_i$. So each step multiplies $v_i$ by about $\beta_2$, and $\sqrt{v_i}$ by about
+# How fast? Late in training, by (3.5), each new $g_i^2$ is only $\lambda^2w_i^2$ times $v_i$, about {{100 * (lam * np.abs(least).max()) ** 2:.1f}} % for the largest weight. So
+# $v_i$ gains almost nothing and mostly forgets: each step multiplies $v_i$ by about $\beta_2$, and $\sqrt{v_i}$ by about
 # $1-(1-\beta_2)/2$. In $2/(1-\beta_2)=2000$ steps $\sqrt{v_i}$ falls by a factor $e$. A small penalty moves the minimum in proportion to its
 # coefficient, so AdamW's distance from $\hat w$ falls as fast.
 #
@@ -726,7 +726,8 @@ claim("03-rest", "At nine noise levels Adam + L2 rests at 1/(1 + λ), AdamW wher
 # If $\lambda|\hat w_i|$ is small, a step takes the fraction $1-\beta_2$ of $v_i$. With $\beta_2=0.95$, common in language models, a factor $e$ of
 # $\sqrt{v_i}$ takes {{2 / (1 - 0.95):.0f}} steps instead of 2000, again only once the gradients are small.
 #
-# The decay takes its fraction in every step, but the loss's step, divided by a smaller $\sqrt v$, gives it back.
+# The decay still takes the fraction $\eta\lambda$ in each step. The loss's step replaces this, with ever smaller gradients, because $\sqrt v$ is ever
+# smaller, too.
 #
 # </details>
 #
@@ -808,8 +809,6 @@ figures.show(fig, "Distance from least squares on a logarithmic axis against 800
 # %% [markdown]
 # In Figure 3.6 Adam + L2 stays at the ridge fit. The dotted line shows where AdamW would rest if $v$ stayed as it is at that step. AdamW
 # approaches this line, and then falls with it.
-#
-# Only the effective penalty fades: the *decay* $\eta\lambda$ stays.
 
 # %% tags=["hide-input"]
 rate = 0.0005 * (1 - (lam * np.abs(least).max()) ** 2)  # of √v, half of v's: slowest weight
@@ -817,15 +816,14 @@ claim("03-full-beside", "After 4000 full batches with λ = 0.1 AdamW is {} times
       "from least squares as ridge regression is", between=(0.01, 0.1),
       measured=distance_w[3999] / np.linalg.norm(exact - least))
 claim("03-full-rate", "From step 7000 to 8000 AdamW's distance from least squares falls at "
-      "the rate that the fold derives for √v, with a relative error of {:.3f}", below=0.05,
+      "the rate that is derived above for √v, with a relative error of {:.3f}", below=0.05,
       measured=np.abs(np.log(distance_w[6999] / distance_w[7999]) / 1000 / rate - 1))
 claim("03-full-l2", "Adam + L2 ends at ridge regression", measured=full_l2[-1] - exact, equals=0,
       within=1e-9)
 assert 0.8 < distance_plain[999] / distance_w[999] < 1, "Adam without λ is much faster than AdamW"
 
 # %% [markdown]
-# **Without noise AdamW's effective penalty fades, if the minimum lies within $|w_i|<1/\lambda$. Once the gradients are small, it falls by a factor $e$ in about $2/(1-\beta_2)$
-# steps, and AdamW ends near least squares.**
+# **Without noise AdamW's effective penalty fades, if the minimum lies within $|w_i|<1/\lambda$, and AdamW ends near least squares.**
 #
 # ## 3.6 One λ for a whole network: a rule
 #
@@ -834,7 +832,7 @@ assert 0.8 < distance_plain[999] / distance_w[999] < 1, "Adam without λ is much
 # $\eta=0.01$. AdamW trains it, and λ acts on weights only.
 #
 # In the code `acts` is 1 for a weight, 0 for a bias. `network` (folded; in PyTorch: exercise 7) trains on `pictures` and
-# `labels`. For each step in `ends` it returns the weights and their $\sqrt v$, with axes seed, λ, weight.
+# `labels`. It returns a list: for each step in `ends` the arrays $w$ and $\sqrt v$, indexed by seed, λ and weight.
 
 # %% tags=["hide-input"]
 digits = load("digits")
@@ -949,8 +947,9 @@ figures.show(fig, "A histogram of √v on a logarithmic axis from 0.00001 to 0.1
              "w². An axis above gives 0.1 times √v.", number="3.7",
              caption="The bars count the weights of five networks after 600 steps of AdamW with "
              f"λ = 0.1. They leave out the {100 * left_out:.0f} % of the weights with √v below "
-             "0.00001, mostly of black pixels or of dead hidden units, which never fire. The "
-             "dotted line is the median of the others.")
+             "0.00001, mostly of black pixels or of dead hidden units, which never fire. "
+             "The percentages are of all weights, with these. The dotted line is the median of "
+             "the others.")
 
 # %% tags=["hide-input"]
 assert (high / low > 10).all(), "the √v of a network's weights hardly differ"
@@ -958,11 +957,12 @@ assert (high / low > 10).all(), "the √v of a network's weights hardly differ"
 # %% [markdown]
 # In each of the five networks of Figure 3.7 the 90th percentile of the $\sqrt v$ shown is at least {{(high / low).min():.0f}} times the 10th. Which property of the whole network should one λ match?
 #
-# Stretch all weights by a common factor $r$, as in Figure 3.8. A larger $r$ makes the penalty grow and the loss fall. How fast
-# the penalty grows at $r=1$ is its *pull*. How fast the loss falls is the *gain*. Where the weights rest, the two are equal.
+# Stretch all weights by a common factor $r$, as in Figure 3.8. A slightly larger $r$ makes the penalty grow and the loss fall. How fast
+# the penalty grows at $r=1$ is its *pull*. How fast the loss falls is the *gain*. At rest the two are equal: otherwise some $r$ near 1
+# would lower loss plus penalty, and training would go on.
 #
-# Suppose that both rules rest at the same weights. The gain depends on the loss and the weights alone, so it is the same under both. Then the two
-# pulls must be equal, too. So we match the pull.
+# Suppose that both rules rest at the same weights. The gain depends on the loss and the weights alone, so it is the same under both. Then the
+# pulls must be equal, too: we match the pull.
 
 # %% tags=["hide-input"]
 # By seed and λ: how fast the loss falls if all weights grow in proportion, and AdamW's pull.
@@ -977,11 +977,11 @@ def draw_stretch(ax):
     """Loss, AdamW's effective penalty and their sum if all weights are stretched by r."""
     loss = judged(stretched, pictures, labels)[0].mean(0)
     penalty = stretch**2 * pull[:, 2].mean() / 2
-    near = np.array([0.86, 1.14])
-    for name, line, colour, slope in (("loss", loss, "black", -gain[:, 2].mean()),
-                                      ("penalty", penalty, figures.ORANGE, pull[:, 2].mean())):
+    for name, line, colour, slope, ends in (
+            ("loss", loss, "black", -gain[:, 2].mean(), [0.86, 1.14]),
+            ("penalty", penalty, figures.ORANGE, pull[:, 2].mean(), [0.8, 1.3])):
         ax.plot(stretch, line, color=colour, label=f"_{name}")
-        ax.plot(near, line[10] + slope * (near - 1), ":", lw=2, color=colour,
+        ax.plot(ends, line[10] + slope * (np.array(ends) - 1), ":", lw=2, color="black",
                 label=f"_slope of {name}")
     ax.plot(stretch, loss + penalty, "--", lw=1, color=figures.GREY, label="_sum")
     ax.axvline(1, color=figures.GREY, lw=1, ls=":", label="_now")
@@ -1004,11 +1004,11 @@ figures.show(fig, "Training loss and AdamW's effective penalty against the facto
              f"slopes of −{falls:.2f} for the loss and {grows:.2f} for the penalty. A dashed "
              "line, their sum, is lowest near r = 1.", number="3.8",
              caption="Means of five networks, trained with AdamW and λ = 0.1. The weights "
-             "that training found are at r = 1; dotted, the tangents there. The biases, and the "
-             "√v in the penalty, stay the same for every r.")
+             "that training found are at r = 1. Dotted lines are the tangents there. The biases, "
+             "and the √v in the penalty, stay the same for every r.")
 
 # %% [markdown]
-# The pull is $\sum_iw_i\cdot(\lambda w_i)$: each weight times what the penalty adds to its gradient, summed. So it is $\lambda_A\sum_iw_i^2$ under
+# The pull is a sum over the weights: each weight times its penalty's gradient $\lambda w_i$. So it is $\lambda_A\sum_iw_i^2$ under
 # Adam + L2, and $\lambda_W\sum_iw_i^2\sqrt{v_i}$ under AdamW, whose effective penalty is $\lambda_W\sqrt{v_i}$.
 # The two are equal under this rule:
 #
@@ -1089,7 +1089,7 @@ assert "weight_decay above 0" in str(refused), "without decay there is no mean: 
 #
 # </details>
 #
-# **One λ cannot serve every weight. The rule (3.7) matches the pull on all of them.**
+# **One λ cannot serve every weight. The rule (3.7) matches the total pull.**
 #
 # ## 3.7 Is a translated λ better than a copied one?
 #
@@ -1202,8 +1202,8 @@ figures.show(fig, "Two panels against AdamW's λ from 0.01 to 1. Above, the gain
              number="3.9",
              caption="Means of five seeds after 600 steps; above, pale points are seeds. Blue is "
              "Adam + L2: rings with the translated λ, crosses with AdamW's number. The band goes "
-             "from the translated λ / 3 to 3 times it. It begins at 0.03, because at 0.01 λ "
-             "hardly matters.")
+             "from the translated λ / 3 to 3 times it. At 0.01 there is no band, because so "
+             "small a λ hardly changes the loss.")
 
 # %% [markdown]
 # First, is the gain equal to the pull, as the rule needs? In Figure 3.9 (above) the two nearly agree from λ = {{lam_w[2]}} on. At {{lam_w[0]}} the gain is {{(gain / pull)[:, 0].mean():.1f}} times the pull: the run is too short.
@@ -1214,8 +1214,8 @@ claim("03-balance", "From λ = 0.1 on each network's gain agrees with AdamW's pu
       "the rule asks, to within {:.0f} %", below=30, measured=astray)
 
 # %% [markdown]
-# Figure 3.9 (below) compares training losses, because they rise with λ. The crosses of the copied λ are far from AdamW's squares, and the
-# rings of the translated λ are near. But the rings lie below the squares, from {{lam_w[1]}} on at {{np.exp(missed.min()):.2f}} to {{np.exp(missed.max()):.2f}} times AdamW's training loss. So *search upwards first*.
+# Figure 3.9 (below) compares training losses, because they rise with AdamW's λ. The test loss hardly depends on it up to {{lam_w[3]}}. The crosses of the copied λ are far from AdamW's squares, and the
+# rings of the translated λ are near. But the rings lie a little below the squares: from {{lam_w[1]}} on their loss is {{np.exp(missed.min()):.2f}} to {{np.exp(missed.max()):.2f}} times AdamW's. The translated λ is slightly too small. So *search upwards first*.
 # With 0.1 copied, test accuracy is {{100 * told_copied[:, 2].mean():.0f}} %; under AdamW it is {{100 * told_w[:, 2].mean():.0f}} %.
 
 # %% tags=["hide-input"]
@@ -1223,8 +1223,8 @@ claim("03-too-much", "From λ = 0.03 on the test loss of Adam + L2 is larger wit
       "with the translated one, by at least {:.2f} at 95 % confidence",
       measured=[claims.interval(each).low for each in (loss_copied - loss_c).T[1:]], above=0)
 claim("03-follows", "From AdamW's λ = 0.03 on the translated λ comes closer to AdamW's training "
-      "loss than a λ that is 3 times smaller or larger: on a logarithmic axis it is at most "
-      "{:.2f} times as far away as they are",
+      "loss than a λ that is 3 times smaller or larger: the log of its loss misses AdamW's by at "
+      "most {:.2f} times as much as theirs",
       measured=np.abs(missed) / np.abs(missed_by), below=1)
 
 # %% tags=["hide-input"]
@@ -1242,10 +1242,10 @@ assert (shorter > 0.1).all(), "with the translated λ Σw² is not smaller than 
 # How far upwards? By interpolation, {{upwards.min():.1f}} to {{upwards.max():.1f}} times the translated λ fits as AdamW does.
 #
 # With the translated λ the weights are smaller, too: $\sum_iw_i^2$ is {{100 * shorter.min():.0f}} to {{100 * shorter.max():.0f}} % less than AdamW's. One reason is
-# that Adam + L2 minimises $L+\frac{\lambda_A}2\sum_iw_i^2$, and AdamW does not: with the same $\lambda_A$ AdamW's weights cannot beat the
-# minimum of this sum. This leaves room for both the loss and $\sum_iw_i^2$ to be smaller, and from λ = 0.1 on they are, for every seed.
+# that Adam + L2 aims at a minimum of $L+\frac{\lambda_A}2\sum_iw_i^2$, and AdamW does not. So we expect that Adam + L2 ends at a smaller sum. From
+# λ = 0.1 on it does, and both the loss and $\sum_iw_i^2$ are smaller, for every seed.
 #
-# The test loss hardly depends on AdamW's λ up to {{lam_w[3]}}. A copied 0.1 is {{0.1 / np.mean(landed):.0f}} times the translated λ.
+# A copied 0.1 is {{0.1 / np.mean(landed):.0f}} times the translated λ.
 #
 # The other way round, from Adam + L2 to AdamW, a copied λ does next to nothing (exercise 3).
 #
@@ -1281,7 +1281,6 @@ ratio_end = np.median(fits_both[-1], 0) / np.median(fits_long[-1, :, 0])
 around = later[:, None] * np.array([1 / 3, 3])
 fits_around = judged(network(coupled=around[..., None] * acts, ends=(2000,))[0][0],
                      pictures, labels)[0]
-ratio_around = np.median(fits_around, 0) / np.median(fits_long[-1, :, 0])
 
 # %% tags=["hide-input"]
 # What √v keeps from step 600 to 2000 if no gradient comes, and what share of v at 2000 that is:
@@ -1337,7 +1336,7 @@ fig, (fits, penalties) = figures.subplots(2, 1, figsize=(5.8, 5.6), sharex=True)
 draw_course(fits, penalties), label_course(fits, penalties)
 fit_of, penalty_of = figures.drawn(fits), figures.drawn(penalties)
 fits.set_title("With λ read early the loss ends above AdamW's;\nread at the end, below it")
-penalties.set_title("AdamW's effective penalty fades,\nand meets each λ where it was read")
+penalties.set_title("AdamW's effective penalty fades")
 fig.align_ylabels()
 figures.show(fig, "Two panels over 2000 steps, with medians. Above, the training loss. At step "
              f"600 it is {fit_of['_AdamW 600'].y[0]:.4f} under AdamW and "
@@ -1359,7 +1358,6 @@ figures.show(fig, "Two panels over 2000 steps, with medians. Above, the training
 # So AdamW's effective penalty fades, and the penalty of Adam + L2 stays.
 #
 # Hence, in the upper panel, AdamW ends below the solid blue line.
-# Divide the λ read at step 2000 by 3, and the loss ends at {{ratio_around[0]:.1f}} times AdamW's. Multiply this λ by 3, and it ends at {{ratio_around[1]:.1f}} times.
 
 # %% tags=["hide-input"]
 claim("03-longer", "From step 600 to 2000 the translation of AdamW's 0.1 shrinks to at most {:.2f} "
@@ -1367,8 +1365,7 @@ claim("03-longer", "From step 600 to 2000 the translation of AdamW's 0.1 shrinks
 far = np.abs(np.log(np.hstack([fits_both[-1], fits_around]) / fits_long[-1, :, :1])).mean(0)
 claim("03-longer", "After 2000 steps the λ read at step 2000 comes closer to AdamW's training loss "
       "than the λ read at step 600, or than a λ that is 3 times smaller or larger: on "
-      "a logarithmic axis it is at most {:.2f} times as far away as they are (means over the "
-      "seeds)",
+      "average the log of its loss misses AdamW's by at most {:.2f} times as much as theirs",
       measured=far[1] / far[[0, 2, 3]], below=1)
 
 # %% tags=["hide-input"]
@@ -1378,12 +1375,12 @@ for time, run in ((5, 0), (-1, 1)):
     assert np.median(fits_both[time, :, run] / fits_long[time, :, 0]) < 1, "search downwards first"
 
 # %% [markdown]
-# **In a longer run, too, the rule comes near AdamW, if $\sqrt v$ is read at the run's end: the training loss is then {{100 * (1 - ratio_end[1]):.0f}} % below
+# **In a longer run, too, the rule comes near AdamW, if $\sqrt v$ is read at the run's end. The training loss is then {{100 * (1 - ratio_end[1]):.0f}} % below
 # AdamW's. With the λ read early it is {{100 * (ratio_end[0] - 1):.0f}} % above.**
 #
 # ## 3.9 What a learning-rate schedule does to the decay
 #
-# What becomes of the decay if the learning rate changes during training? Let $\eta_t$ be the rate at step $t$, and
+# Let $\eta_t$ be the rate at step $t$, and
 # $\eta_{\max}$ its peak. Three forms are in use for the fraction $\delta_t$ that step $t$ removes:
 #
 # $$\delta_t=\delta_{\max}s_t,\qquad \delta_t=\delta_{\max},\qquad \delta_t=\delta_{\max}s_t^2,
@@ -1393,10 +1390,10 @@ for time, run in ((5, 0), (-1, 1)):
 # - The second is *independent* of the rate, as in TensorFlow Addons.
 # - The third is *corrected* in [AdamC](https://arxiv.org/abs/2506.02285), for layers before a normalisation.
 #
-# A weight that the loss ignores is multiplied by $1-\delta_t$ in each step. Take a weight that the loss does not ignore: where would it rest if
+# A weight that the loss ignores is multiplied by $1-\delta_t$ in each step. Where would a weight rest that the loss does not ignore, if
 # the rate stayed at $\eta_t$? Under SGD it would rest where $-\eta_t\bar g-\delta_tw=0$, at the minimum under a penalty with the coefficient $\delta_t/\eta_t$. In the
 # first form this coefficient stays the same. In the second it grows as $1/\eta_t$, and in the third it falls with $\eta_t$.
-# Under AdamW, by (3.5), the coefficient is $\sqrt{v_i}$ times as large: the same three cases, as long as $v_i$ stays.
+# Under AdamW multiply it by $\sqrt{v_i}$ (3.5). While $v_i$ stays the same, these three cases remain.
 #
 # Predict what 200 steps of a cosine from $\eta_{\max}=0.1$ to 0 do to an ignored weight, and to one with the gradient
 # $w-1$.
@@ -1437,7 +1434,7 @@ def draw_schedules(strip, ax, other):
         ax.plot(np.append(1, left[name]), color=colour, label=f"_{name}")
         other.plot(pulled[name], color=colour, label=f"_{name}")
         other.plot(1 / (1 + coefficient), ":", lw=1, color=colour, label=f"_rest, {name}")
-    strip.set(xlabel=" ", ylabel=r"$\delta_t\,/\,\eta_t$", ylim=(0.003, 3))
+    strip.set(xlabel=" ", ylabel="coefficient\n" + r"$\delta_t\,/\,\eta_t$", ylim=(0.003, 3))
     strip.set_yticks([0.01, 0.1, 1], ["0.01", "0.1", "1"]), strip.minorticks_off()
     for axes, step, name, start, edge in ((strip, 177, "independent", 1.2, 3),
                                           (strip, 177, "corrected", 0.0075, 0.003),
@@ -1511,7 +1508,7 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
       measured=(cosine**2).sum(), equals=75.5, within=1e-9)
 
 # %% [markdown]
-# **Under SGD with a schedule, of the three decays only the one that follows the rate keeps the resting point (Figure 3.11). An independent one moves it
+# **Under SGD with a schedule, of the three decays only the one that follows the rate keeps the resting point (Figure 3.11). As the rate falls, an independent one moves it
 # towards 0, a corrected one towards the loss's minimum.**
 #
 # ## 3.10 In practice
@@ -1519,7 +1516,7 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 # | you have | you want | do this |
 # |---|---|---|
 # | a penalty | another program's penalty | keep $2k/c$ |
-# | a decay | another program's decay | keep δ at the peak rate (exercise 8) |
+# | a decay | another program's decay | keep δ at the peak rate, if both follow the rate (otherwise: exercise 8) |
 # | AdamW | Adam + L2 | $\lambda_A=\lambda_W\cdot$ `mean_root_of` the AdamW run (3.7), then search, first upwards |
 # | Adam + L2 | AdamW | $\lambda_W=\lambda_A\,/$ `mean_root_of` the Adam + L2 run; search both ways |
 #
@@ -1531,15 +1528,17 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 # <details>
 # <summary>Where to start, what to do when η changes, and more</summary>
 #
-# - **When η changes,** compare the length of the run with $1/(\eta\lambda)$ steps. If it is shorter than a few times $1/(\eta\lambda)$, keep $\eta\lambda$ as a
-#   first guess, because then about the same fraction of each update, and of the start, is left at the end
-#   ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698)). If it is longer, and no normalisation follows
-#   ([chapter 8](08_effective_learning_rate.ipynb)), keep λ. Then the weights come to rest where (3.5) says, and with noisy gradients η hardly moves that point (without noise
-#   it can: exercise 6). This second advice rests on (3.5) alone; we have not tried it on a network.
-#   Where the loss curves strongly, rest comes sooner: in §3.7 the gain came near the pull of λ = 0.1 in
+# - **When η changes,** ask first whether the weights of the old run have come to rest. A sign of rest is a gain near the pull (§3.6). Coming to rest usually takes a
+#   few times $1/(\eta\lambda)$ steps. Where the loss curves strongly, rest comes sooner: in §3.7 the gain came near the pull of λ = 0.1 in
 #   600 steps, which is ${{600 * 0.01 * 0.1:.1f}}/(\eta\lambda)$.
+#   - If they rest, and no normalisation follows ([chapter 8](08_effective_learning_rate.ipynb)), keep λ, even if the run is as short as ours. The
+#     weights come to rest where (3.5) says, and with noisy gradients η hardly moves that point (without noise
+#     it can: exercise 6). This advice rests on (3.5) alone; we have not tried it on a network.
+#   - If they do not rest, keep $\eta\lambda$ as a first guess. Then, after as many steps, about the same share of the starting weights, and of each
+#     update, remains ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698)).
 # - **One reason for AdamW:** its authors found that in their form λ can be tuned almost without regard to η
-#   ([Loshchilov and Hutter, 2019](https://arxiv.org/abs/1711.05101)).
+#   ([Loshchilov and Hutter, 2019](https://arxiv.org/abs/1711.05101)). But their λ is PyTorch's $\eta\lambda$ (§3.2): in PyTorch it is $\eta\lambda$ that stays,
+#   so that you divide λ by what you multiply η by, as for weights that do not rest.
 # - **Start at common values:** with SGD and momentum $\lambda=10^{-4}$ at $\eta=0.1$
 #   ([He et al., 2016](https://arxiv.org/abs/1512.03385)), with AdamW 0.1
 #   ([LLaMA](https://arxiv.org/abs/2302.13971)). Search in factors of 3.
@@ -1569,7 +1568,7 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 
 # %% [markdown]
 # **Limits.** (3.4) to (3.6) hold for symmetric, steady noise, small η and $\beta_2$ near 1, (3.5) for weights at rest, (3.7) where gain equals
-# pull. The rule of §3.6 was tried only from AdamW to Adam + L2, and on one small network, whose test loss no λ improved much.
+# pull. The rule of §3.6 was tried only from AdamW to Adam + L2, at a constant η, and on one small network, whose test loss no λ improved much.
 #
 # ## 3.11 Exercises
 #
@@ -1598,7 +1597,7 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 # In A a thousand steps multiply the weight by {{(1 - 1e-4) ** 1000:.3f}}, so that each step takes the fraction
 # $\delta = -\ln({{(1 - 1e-4) ** 1000:.3f}})/1000 = 10^{-4}$. This is plain SGD, AdamW or another
 # optimiser with a decoupled decay, with $\lambda = \delta/\eta = {{1e-4 / 1e-3:.1f}}$. In B the first
-# thousand steps subtract nearly $1000\,\eta = 1$, and later ones less, since $\sqrt v$ remembers larger weights. This is
+# thousand steps subtract nearly $1000\,\eta = 1$, and later ones less, since $\sqrt v$ still holds larger, earlier gradients. This is
 # Adam + L2. (`NAdam` with L2 comes within 0.02.) Its λ cannot be read off, because it cancels.
 #
 # Over 3000 steps a cosine's $s_t$ (§3.9) has the mean ½, so that A loses half as much on a logarithmic scale: $5\,e^{-0.15} = {{5 * np.exp(-0.15):.2f}}$ is left
@@ -1607,8 +1606,8 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 # </details>
 #
 # **3.** (A question from a forum.) I moved from `Adam(weight_decay=1e-4)` to `AdamW(weight_decay=1e-4)` with
-# $\eta=10^{-3}$, and now I overfit more. Why? At the end of the old training the mean
-# $\sqrt v$ of §3.6 was 0.002. Which λ should I try?
+# $\eta=10^{-3}$, and now I overfit more. Why? At the end of the old training `mean_root_of`,
+# the mean $\sqrt v$ weighted by $w^2$ (§3.6), was 0.002. Which λ should I try?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1651,7 +1650,7 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 #
 # The left side of (3.5) is then $\pm1$, so that $|w_i| = 1/\lambda$. If the minimum lies outside, the loss draws it outward all
 # the way to $1/\lambda$. There a step of size η just balances the decay $\eta\lambda|w_i|$, and further out the decay wins: AdamW
-# stops at $1/\lambda$. Inside it rests only where $\bar g_i = 0$, as without a penalty. So
+# stops at $1/\lambda$. To come near takes a few times $1/(\eta\lambda)$ steps. Inside it rests only where $\bar g_i = 0$, as without a penalty. So
 # without noise AdamW's decay is a bound on the largest weight ([Xie and Li, 2024](https://arxiv.org/abs/2404.04454)).
 #
 # </details>
@@ -1659,7 +1658,7 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 # **6.** (Predict, then run.) Does the fading of §3.5 go on for ever? Run
 # `long = train(np.zeros(10), full_batch, 0.003, 20000, decoupled=0.1)` and look at
 # `np.linalg.norm(long[15000:].mean(0) - least)` (the weights swing). Then repeat it with $\eta = 0.001$.
-# Why? (Treat $v$ as fixed.)
+# Why? (Hint: for fixed $v$ Adam is SGD with momentum.)
 #
 # <details>
 # <summary>Solution</summary>
@@ -1736,8 +1735,8 @@ verdict("S2-11", "convention",
         "however long. Then under plain SGD only the squared L2 norm qualifies. L1 takes the same "
         "amount from each weight.")
 verdict("S2-13", "under conditions",
-        "Under plain SGD. Under Adam + L2 a weight shrinks at about ηλ divided by the size of its "
-        "gradient, under AdamW at ηλ.")
+        "Under plain SGD. Under Adam + L2 a step takes about the fraction ηλ divided by the size "
+        "of the weight's gradient, under AdamW the fraction ηλ.")
 verdict("S2-14", "true",
         f"In six programs 0.1 means λ from {min(means.values()):.1g} to {max(means.values()):.1g}, "
         "and some multiply by the learning rate.")
