@@ -13,7 +13,7 @@
 #
 # Three parts follow the puzzle: what λ does to one weight (from §2.2), which runs explode (from §2.6), and how near a stable run comes to the minimum (from §2.10).
 #
-# If you only want to set λ, read §2.2 to §2.5 and §2.13 (without the last column of its table).
+# If you only want to set λ, read §2.2 to §2.5 and §2.13 (skip its table's last column).
 #
 # *Reading time an hour, with folds and exercises 90 minutes; the code runs in about 12 seconds.*
 
@@ -43,7 +43,7 @@ from l2lib.sweep import MLP, sweep
 #
 # The questioner raised the learning rate η from {{below: used[1]:g}} to {{below: used[0]:g}} and kept $\lambda=3$: the loss exploded. With $\lambda=10$ it stayed small.
 #
-# We train in minibatches with λ = 3, 10 and 0, and in full batches with λ = 0. All runs start from the same standard normal weights, and each epoch has a new random order.
+# We train in minibatches with λ = 3, 10 and 0, and in full batches with λ = 0. All runs start from standard normal weights.
 
 
 # %%
@@ -212,7 +212,7 @@ claim("02-sweep", "So does `sweep`, with which §2.10 trains many models at once
 #
 # An [answer in a forum](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer) says that an L2 penalty is almost the same as multiplying all weights by 0.99 in every batch. Let $a=0.99$. The order matters:
 #
-# - **Decay first**, then subtract the gradient's step, with the gradient at the undecayed weight: $aw - \eta g(w)$. Comparison with (2.1)
+# - **Decay first**, then subtract the gradient's step, taken at the undecayed weight: $aw - \eta g(w)$. Comparison with (2.1)
 #   gives $\lambda=(1-a)/\eta$. At $\eta={{below: lr:g}}$ this is $\lambda={{below: (1 - a) / lr:.1f}}$.
 # - **Step first**, then decay the result: $a\,(w - \eta g(w)) = aw - a\eta\, g(w)$. This shrinks the gradient's step, too.
 #   So it is (2.1) with the learning rate $\eta'=a\eta$ and $\lambda'=(1-a)/(a\eta)$. The bias is not multiplied by $a$, so its learning rate stays η.
@@ -258,7 +258,7 @@ claim("S0-11", "If η halves every five steps, multiplying by 0.99 and L2 leave 
       equals=(0.99 * 0.995 * 0.9975 * 0.99875) ** 5 - 0.99**20, within=0.001)
 
 # %% [markdown]
-# **For plain SGD and any loss, at a constant η the rule is exactly an L2 penalty. (If the step comes first, η is a little smaller and λ a little larger.) Under a schedule it is not.**
+# **For plain SGD and any loss, at a constant η the rule is exactly an L2 penalty. Under a schedule it is not.**
 #
 # ## 2.4 Momentum multiplies small decay
 #
@@ -298,8 +298,8 @@ def draw_half_lives(ax):
         ax.text(8e-7, half[0], f"μ = {mu:g}", color=colour, ha="right", va="center")
     resnet = np.log(2) / -np.log(root_size(0.1 * 1e-4, 0.9))  # with η = 0.1, λ = 0.0001, μ = 0.9
     ax.plot(0.1 * 1e-4, resnet, "o", color=figures.GREEN, label="_ResNet")
+    ax.text(7e-8, 30, "● a ResNet: η = 0.1,\nλ = 0.0001", color=figures.GREEN)
     for words, tip, place, colour in (
-            ("a ResNet: η = 0.1,\nλ = 0.0001", (0.95e-5, 0.8 * resnet), (7e-8, 30), figures.GREEN),
             ("floor for μ = 0.9:\nmore λ does not help", (0.03, 13.2), (7e-8, 4.2), figures.GREY),
             ("beyond 2(1 + μ)\nthe weight grows", (3.9, 500), (0.004, 2.5e3), figures.GREY)):
         ax.annotate(words, tip, place, color=colour,
@@ -555,8 +555,6 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 # **With $\mu=0.9$ and the same small λ, decoupled decay shrinks weights {{1 / (1 - 0.9):.0f}} times more slowly than coupled decay.**
 #
 # ## 2.6 Full batches: curvature limits the learning rate
-#
-# *The second part* asks which runs explode.
 #
 # Which learning rates are safe when each step sees all examples? Think of a ball in a valley: too large a step lands on
 # the opposite slope, higher up (Figure 2.5, top right).
@@ -819,7 +817,7 @@ assert abs((keep - jump) * keep**3 - epochs[2]) < 1e-12, "the example of the tex
 #
 # ## 2.8 Minibatches: the real borders
 #
-# How good is this estimate? We train on the actual inputs of the toy problem, which are not quite orthogonal, with targets zero. From here on we distinguish three kinds of batches:
+# How good is this estimate? We train on the toy problem's actual inputs, which are not quite orthogonal, with targets zero. From here on we distinguish three kinds of batches:
 #
 # - *shuffled*: each epoch deals out all examples in a new order;
 # - *drawn anew*: each batch is a new random choice of $B$ different examples;
@@ -1027,8 +1025,7 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # Do these repeats matter? Forbid them: draw each batch from the 15 examples that the last batch left out. Now λ = {{apart_from:.0f}} is enough. So the repeats make most of the
 # difference.
 #
-# Yet with orthogonal inputs repeats make none. So the overlap of real inputs must matter, too: it spreads an overshoot to the errors of other examples. We know no formula for
-# how both act together.
+# Yet with orthogonal inputs repeats make none. So the overlap of real inputs must matter, too: it spreads an overshoot to the errors of other examples.
 #
 # <details>
 # <summary>Why repeats make no difference if inputs are orthogonal</summary>
@@ -1063,11 +1060,12 @@ def draw_exponents(ax):
 
 # %% tags=["hide-input"]
 def mark_borders(ax):
-    """Where shuffled batches become stable, and where they cease to be."""
+    """Where batches become stable, and where they cease to be."""
     ax.axhline(0, color=figures.GREY, lw=1)
-    for border, shift, side in ((stable_from, 0.9, "left"), (stable_to, -0.7, "right")):
-        ax.plot(border, 0, "|", color=figures.ORANGE, ms=12, mew=2, label=f"_border {side}")
-        ax.text(border + shift, 0.03, f"{border:.2g}", color=figures.ORANGE, ha=side)
+    for colour, ends in ((figures.ORANGE, (stable_from, stable_to)), (ANEW, (drawn_from, drawn_to))):
+        for border, shift, side in zip(ends, (0.9, -0.7), ("left", "right"), strict=True):
+            ax.plot(border, 0, "|", color=colour, ms=12, mew=2, label=f"_border {colour} {side}")
+            ax.text(border + shift, 0.03, f"{border:.2g}", color=colour, ha=side)
 
 
 # %% tags=["hide-input"]
@@ -1328,8 +1326,6 @@ claim("02-no-rescue", "At η = 0.1 even the best λ from 0 to 20 has a growth ex
 #
 # ## 2.10 Noise: how far a run hovers
 #
-# *The third part* asks how near a stable run comes to the minimum, and what that is worth.
-#
 # Why does the rescued run not settle? With λ = 10 the questioner finds training "somewhat erratic"
 # (Figure 2.9).
 
@@ -1387,7 +1383,7 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
       "its mean, on average", measured=erratic.mean(), above=0.4)
 
 # %% [markdown]
-# The noise comes from λ itself. Without λ, and at a stable η, the model in the end fits all 20 examples exactly. Then
+# The noise comes from λ itself. Without λ, and at a stable η, this model, with more inputs than examples, in the end fits all 20 exactly. Then
 # *every* example's gradient vanishes, and the weights rest. With $\lambda=10$ errors remain even at the minimum, so the batches' minima lie in different places: each step kicks the weights away, and the slope pulls them back (Figure 2.10).
 #
 # The *excess* $E$ is the
@@ -1883,24 +1879,15 @@ def name_shares(ax):
 
 
 # %% tags=["hide-input"]
-def draw_bars(ax, at):
-    """The bars, whole and enlarged."""
-    draw_shares(ax), draw_shares(at), name_shares(at)
-    ax.set(xlim=(0, 1.05), xticks=[0, 0.5, 1], xlabel="test error", ylabel=" ")
-    ax.set_title("whole bars", size=10, weight="normal")
-    at.set(xlim=(0.84, 1.08), xticks=[0.85, 0.9, 0.95, 1], yticks=[], ylabel=" ")
-    at.spines["bottom"].set_bounds(0.84, 1)
-    at.set_title("their ends, enlarged", size=10, weight="normal")
-
-
-# %% tags=["hide-input"]
-fig, (ax, at) = figures.subplots(1, 2, figsize=(7.8, 3.5), width_ratios=(1, 2.6))
-draw_bars(ax, at)
-figures.title(fig, "The questioner's run predicts hardly better than the mean target")
+fig, ax = figures.subplots(figsize=(7.2, 3.4))
+draw_shares(ax), name_shares(ax)
+ax.set(xlim=(0.84, 1.08), xticks=[0.85, 0.9, 0.95, 1], ylabel=" ")
+ax.spines["bottom"].set_bounds(0.84, 1)
+ax.set_title("The questioner's run predicts hardly better than the mean target")
 part = {name: each.x[0] for name, each in figures.drawn(ax).items() if name != "_mean"}
 inner = [part[f"_intercept {row}"] - part[f"_weights {row}"] for row in range(6)]
-figures.show(fig, "Six bars of the test error, drawn whole, and again from 0.84 on, enlarged. Each "
-             "is split in a long part of the weights, a short "
+figures.show(fig, "Six bars of the test error, drawn from 0.84 on. Each "
+             "is split in a part of the weights, of which only the end is seen, a short "
              "one of the intercept and a thin one of the noise. The weights' part is "
              f"{part['_weights 0']:.2f} for the mean target, {part['_weights 3']:.2f} at the "
              f"minimum for λ = 10, {part['_weights 4']:.2f} at that for λ → 0, and "
@@ -1910,8 +1897,8 @@ figures.show(fig, "Six bars of the test error, drawn whole, and again from 0.84 
              f"{part['_noise 1']:.2f}.", number="2.13",
              caption="Test errors, relative to the mean target's: means over 20 data sets, with "
              "standard errors. Each bar adds the squared errors of the weights and of the "
-             "intercept, and the noise. The dotted line marks the mean target. Right: the axis "
-             "begins at 0.84.")
+             "intercept, and the noise. The dotted line marks the mean target. The axis begins "
+             "at 0.84, which cuts off most of the weights' part.")
 
 # %% tags=["hide-input"]
 assert max(inner[3:5]) < 1.15 * inner[0] < 0.8 * inner[5], "the intercept gains nothing"
@@ -2033,7 +2020,7 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 #
 # </details>
 #
-# **6.** (Test a general claim.) Is more decay a general cure? Add 0.2 or 0.4
+# **6.** Is more decay a general cure? Add 0.2 or 0.4
 # to all inputs of §2.1. Is $\eta=0.03$ still stable with $\lambda=10$? And full batches at λ = 0? Use `growth`.
 #
 # <details>
