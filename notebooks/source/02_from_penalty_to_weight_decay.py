@@ -253,8 +253,8 @@ claim("S0-11", "Step, then decay, is L2 with η′ = 0.99η and λ′ = 0.01/(0.
       measured=(after - l2_after).abs(), below=1e-12)
 
 # %% tags=["hide-input"]
-claim("S0-11", "If η halves every five steps, multiplying by 0.99 and L2 leave shares of a weight "
-      "that differ by {} after 20 steps", measured=(penalty - literal)[0],
+claim("S0-11", f"If η halves every {schedule.count(lr)} steps, multiplying by 0.99 and L2 leave "
+      "shares of a weight that differ by {} after 20 steps", measured=(penalty - literal)[0],
       equals=(0.99 * 0.995 * 0.9975 * 0.99875) ** 5 - 0.99**20, within=0.001)
 
 # %% [markdown]
@@ -300,7 +300,7 @@ def draw_half_lives(ax):
     ax.plot(0.1 * 1e-4, resnet, "o", color=figures.GREEN, label="_ResNet")
     ax.text(7e-8, 30, "● a ResNet: η = 0.1,\nλ = 0.0001", color=figures.GREEN)
     for words, tip, place, colour in (
-            ("floor for μ = 0.9:\nmore λ does not help", (0.03, 13.2), (7e-8, 4.2), figures.GREY),
+            ("floor for μ = 0.9:\nmore λ does not help", (0.0031, 12.6), (7e-8, 4.2), figures.GREY),
             ("beyond 2(1 + μ)\nthe weight grows", (3.9, 500), (0.004, 2.5e3), figures.GREY)):
         ax.annotate(words, tip, place, color=colour,
                     arrowprops={"arrowstyle": "->", "color": colour})
@@ -698,7 +698,7 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 # 2. *Leave out the bias, and take the inputs as orthogonal and equally long.* An input has 200 random components, so its squared length is about 200, while
 #    the product of two inputs is typically only $\pm\sqrt{200}\approx\pm{{X.shape[1]**0.5:.0f}}$. If it were exactly zero, a step on one example would leave the other's error unchanged (Figure 2.6, left).
 # 3. *A batch overshoots.* The squared error of one example has the curvature $2\lVert x\rVert^2 = {{below: single}}$ along its input $x$.
-#    In the mean over 5 examples its curvature is a fifth of that, {{below: steep:.0f}}. So a step multiplies the errors of its own batch by $a-80\eta$, with the shrink
+#    In the mean over 5 examples its curvature is $400/5={{below: steep:.0f}}$. So a step multiplies the errors of its own batch by $a-80\eta$, with the shrink
 #    factor $a=1-\eta\lambda$ of §2.2. At $\eta=0.03$ and λ = 10 the loss's step alone turns an error of 1 into ${{below: corners.x[1]:.1f}}$.
 #    Decay then subtracts {{below: 1 - keep:.1f}} of the *old* error. As the error has changed its sign, this leads further from zero, to ${{below: corners.x[2]:.1f}}$.
 # 4. *Decay shrinks the other errors.* With $y=0$ and no bias an error is a prediction $w^\top x$. Decay multiplies it by $a$.
@@ -719,7 +719,7 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 # In the simulation of §2.8 runs explode already above {{below: crossing:.3f}}.
 # The real inputs of Figure 2.5 have the curvatures {{drawn_now["_the first five"]:.0f}} and
 # {{drawn_now["_all 20"]:.0f}}, since they overlap a little and some are longer. For all 20 examples it is on average
-# {{(2 / full).mean():.0f}}, by hand only $400/20={{400 / 20:.0f}}$.
+# {{(2 / full).mean():.0f}}, by hand only $400/20={{below: single / 20:.0f}}$.
 #
 # </details>
 #
@@ -1113,8 +1113,8 @@ figures.show(fig, "Top: strokes show which of 40 batches hold each of six exampl
              "holds it. Bottom: means over 20 data sets at η = 0.03; above zero runs explode. "
              "The cross and the dot are the questioner's settings. "
              "Where the shuffled curve is flat, Γ is set by the bias, which dies out most slowly, "
-             "because it does not decay. Strokes on the zero line mark where shuffled batches become stable, "
-             "and where they cease to be.")
+             "because it does not decay. Strokes on the zero line mark where batches become "
+             "stable, and where they cease to be.")
 
 # %% tags=["hide-input"]
 claim("S2-08", "Without momentum or decay, SGD in minibatches of 5 explodes above a learning rate "
@@ -1316,13 +1316,13 @@ claim("02-curvature", "The curvature of a batch of 5 follows from its largest si
       measured=np.linalg.eigvalsh(five[0][:400])[:, -1] / sharp, equals=1, within=1e-9)
 
 # %% tags=["hide-input"]
-# At η = 0.1. Above λ = 20, that is ηλ = 2, decay itself makes all errors grow.
-at_large = growth(grams, 0.1, np.arange(0, 20.5), seed=seeds(20), epochs=60, skip=20)
-claim("02-no-rescue", "At η = 0.1 even the best λ from 0 to 20 has a growth exponent of {}, on "
+too_large = 0.1  # here λ = 20 is ηλ = 2; above it decay itself makes all errors grow
+at_large = growth(grams, too_large, np.arange(0, 20.5), seed=seeds(20), epochs=60, skip=20)
+claim("02-no-rescue", "At η = 0.1 the best λ from 0 to 20 still has a growth exponent of {}, on "
       "average", measured=at_large.mean(0).min(), above=0)
 
 # %% [markdown]
-# **So against explosions lower η first: for a linear model a small enough η is always stable, but here at η = 0.1 no λ helps.** (By hand λ = 1/η would: $a=0$.)
+# **So against explosions lower η first: for a linear model a small enough η is always stable, but here at $\eta={{too_large:g}}$ no λ helps.** (By hand the λ with $a=0$ would.)
 #
 # ## 2.10 Noise: how far a run hovers
 #
@@ -1883,7 +1883,7 @@ fig, ax = figures.subplots(figsize=(7.2, 3.4))
 draw_shares(ax), name_shares(ax)
 ax.set(xlim=(0.84, 1.08), xticks=[0.85, 0.9, 0.95, 1], ylabel=" ")
 ax.spines["bottom"].set_bounds(0.84, 1)
-ax.set_title("The questioner's run predicts hardly better than the mean target")
+figures.title(fig, "The questioner's run predicts hardly better than the mean target")
 part = {name: each.x[0] for name, each in figures.drawn(ax).items() if name != "_mean"}
 inner = [part[f"_intercept {row}"] - part[f"_weights {row}"] for row in range(6)]
 figures.show(fig, "Six bars of the test error, drawn from 0.84 on. Each "
