@@ -1883,6 +1883,7 @@ fig, ax = figures.subplots(figsize=(7.2, 3.4))
 draw_shares(ax), name_shares(ax)
 ax.set(xlim=(0.84, 1.08), xticks=[0.85, 0.9, 0.95, 1], ylabel=" ")
 ax.spines["bottom"].set_bounds(0.84, 1)
+ax.set_title("the ends of the bars", size=10, weight="normal")
 figures.title(fig, "The questioner's run predicts hardly better than the mean target")
 part = {name: each.x[0] for name, each in figures.drawn(ax).items() if name != "_mean"}
 inner = [part[f"_intercept {row}"] - part[f"_weights {row}"] for row in range(6)]
