@@ -1062,7 +1062,8 @@ def draw_exponents(ax):
 def mark_borders(ax):
     """Where batches become stable, and where they cease to be."""
     ax.axhline(0, color=figures.GREY, lw=1)
-    for colour, ends in ((figures.ORANGE, (stable_from, stable_to)), (ANEW, (drawn_from, drawn_to))):
+    for colour, ends in ((figures.ORANGE, (stable_from, stable_to)),
+                         (ANEW, (drawn_from, drawn_to))):
         for border, shift, side in zip(ends, (0.9, -0.7), ("left", "right"), strict=True):
             ax.plot(border, 0, "|", color=colour, ms=12, mew=2, label=f"_border {colour} {side}")
             ax.text(border + shift, 0.03, f"{border:.2g}", color=colour, ha=side)
@@ -1885,6 +1886,8 @@ ax.set(xlim=(0.84, 1.08), xticks=[0.85, 0.9, 0.95, 1], ylabel=" ")
 ax.spines["bottom"].set_bounds(0.84, 1)
 ax.set_title("the ends of the bars", size=10, weight="normal")
 figures.title(fig, "The questioner's run predicts hardly better than the mean target")
+
+# %% tags=["hide-input"]
 part = {name: each.x[0] for name, each in figures.drawn(ax).items() if name != "_mean"}
 inner = [part[f"_intercept {row}"] - part[f"_weights {row}"] for row in range(6)]
 figures.show(fig, "Six bars of the test error, drawn from 0.84 on. Each "
@@ -2107,9 +2110,9 @@ verdict("S2-08", "true",
 
 # %% tags=["hide-input"]
 verdict("S2-09", "under conditions",
-        "For a linear model and SGD without momentum, 2/ρ of the minibatches is a safe bound "
-        "before training, and a run with targets zero finds the threshold. In a network both "
-        "change as it trains.")
+        "Not tricky for a linear model and SGD without momentum: 2/ρ of the minibatches is a safe "
+        "bound before training, and a run with targets zero finds the threshold. Tricky in a "
+        "network: there both change as it trains.")
 
 # %% tags=["hide-input"]
 verdict("S3-09", "under conditions",
