@@ -419,7 +419,7 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 #
 # $$\lambda'=(1-\mu)\,\lambda,\qquad\mu'=(1-\eta\lambda)\,\mu.\tag{2.4}$$
 #
-# If both start at $w_0=0$ with empty buffers, they then take the same steps (circles).
+# If both start at $w_0=0$ with empty buffers, they then take the same steps (circles in Figure 2.4).
 #
 # <details>
 # <summary>Decoupled decay with `torch.optim.SGD`</summary>
@@ -1025,7 +1025,7 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # Do these repeats matter? Forbid them: draw each batch from the 15 examples that the last batch left out. Now λ = {{apart_from:.0f}} is enough. So the repeats make most of the
 # difference.
 #
-# Yet with orthogonal inputs repeats make none. So the overlap of real inputs must matter, too: it spreads an overshoot to the errors of other examples.
+# Yet with orthogonal inputs repeats make no difference. So the overlap of real inputs must matter, too: it spreads an overshoot to the errors of other examples.
 #
 # <details>
 # <summary>Why repeats make no difference if inputs are orthogonal</summary>
@@ -1584,7 +1584,7 @@ def draw_kicks(ax, name, colour):
 
 
 # %% tags=["hide-input"]
-fig, (ax, at) = figures.subplots(1, 2, figsize=(7.2, 3.0), sharey=True)
+fig, (ax, at) = figures.subplots(1, 2, figsize=(7.0, 2.9), sharey=True)
 draw_kicks(ax, "drawn anew", ANEW), draw_kicks(at, "shuffled", figures.ORANGE)
 wanders, closes = figures.drawn(ax), figures.drawn(at)
 figures.title(fig, "Shuffled, the kicks of an epoch cancel; drawn anew, they wander away")
@@ -1880,7 +1880,7 @@ def name_shares(ax):
 
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(7.2, 3.4))
+fig, ax = figures.subplots(figsize=(7.2, 3.2))
 draw_shares(ax), name_shares(ax)
 ax.set(xlim=(0.84, 1.08), xticks=[0.85, 0.9, 0.95, 1], ylabel=" ")
 ax.spines["bottom"].set_bounds(0.84, 1)
