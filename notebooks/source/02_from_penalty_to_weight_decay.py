@@ -687,8 +687,7 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 
 # %% [markdown]
 # **So decay narrows the stable range of full batches.** In the toy problem $2/\rho_{\max}$ is
-# about {{full.mean():.2f}} on average, so full batches at $\eta=0.03$ are safe. For a batch of 5 this η is too large, and λ = 10 makes its overshoot
-# worse.
+# about {{full.mean():.2f}} on average, so full batches at $\eta=0.03$ are safe.
 #
 # ## 2.7 Minibatches: one epoch by hand
 #
@@ -817,7 +816,7 @@ assert abs((keep - jump) * keep**3 - epochs[2]) < 1e-12, "the example of the tex
 #
 # ## 2.8 Minibatches: the real borders
 #
-# How good is this estimate? We train on the toy problem's actual inputs, which are not quite orthogonal, with targets zero. From here on we distinguish three kinds of batches:
+# How good is this estimate? We train on the toy problem's actual inputs, which are not quite orthogonal, with targets zero. We distinguish three kinds of batches:
 #
 # - *shuffled*: each epoch deals out all examples in a new order;
 # - *drawn anew*: each batch is a new random choice of $B$ different examples;
@@ -1280,7 +1279,7 @@ assert np.median(highest) > 3 * usual, "a stable run jumps up now and then"
 # **With much decay, shuffled minibatches can be stable where full batches explode** (the circle). In full batches
 # the steepest direction overshoots in *every* step.
 #
-# But stable does not mean good. As a yardstick take the model that always answers the mean of the training targets, the *mean target*. At the circle the loss, over all steps, is typically {{usual:.0f}} times as large.
+# But stable does not mean good. Compare with the model that always answers the mean of the training targets, the *mean target*. At the circle the loss, over all steps, is typically {{usual:.0f}} times as large.
 #
 # Without decay and momentum, no run explodes while η is below $2/\rho_{\max}$ of *every* minibatch, the *safe bound*: here
 # {{below: np.mean(safe):.3f}} on average.
@@ -1323,7 +1322,7 @@ claim("02-no-rescue", "At η = 0.1 the best λ from 0 to 20 still has a growth e
       "average", measured=at_large.mean(0).min(), above=0)
 
 # %% [markdown]
-# **So against explosions lower η first: for a linear model a small enough η is always stable, but here at $\eta={{too_large:g}}$ no λ helps.** (By hand the λ with $a=0$ would.)
+# **So against explosions lower η first: for a linear model a small enough η is always stable, but here at $\eta={{too_large:g}}$ no λ helps.**
 #
 # ## 2.10 Noise: how far a run hovers
 #
