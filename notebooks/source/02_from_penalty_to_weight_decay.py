@@ -13,7 +13,7 @@
 #
 # Three parts follow the puzzle: what λ does to one weight (from §2.2), which runs explode (from §2.6), and how near a stable run comes to the minimum (from §2.10).
 #
-# If you only want to set λ, read §2.2 to §2.5 and §2.13.
+# If you only want to set λ, read §2.2 to §2.5 and §2.13 (skip its table's last column).
 #
 # *Reading time an hour, with folds and exercises 90 minutes; the code runs in about 12 seconds.*
 
@@ -39,11 +39,11 @@ from l2lib.sweep import MLP, sweep
 # [textbook](https://arxiv.org/abs/2106.11342).
 #
 # The toy problem has 20 examples with 200 inputs $x_j$ each, drawn from a standard normal. Its targets are $y=0.05 + 0.01\sum_j x_j$ plus a little noise. A
-# linear model is trained in minibatches of 5. Training minimises the mean squared error, which [chapter 1](01_what_an_l2_penalty_does.ipynb) halves, plus the penalty $\frac\lambda2\lVert w\rVert^2$, which acts on the weights, not on the bias.
+# linear model is trained in minibatches of 5. Training minimises the mean squared error ([chapter 1](01_what_an_l2_penalty_does.ipynb) took half of it) plus the penalty $\frac\lambda2\lVert w\rVert^2$. The bias is not penalised.
 #
 # The questioner raised the learning rate η from {{below: used[1]:g}} to {{below: used[0]:g}} and kept $\lambda=3$: the loss exploded. With $\lambda=10$ it stayed small.
 #
-# We train in minibatches with λ = 3, 10 and 0, and in full batches with λ = 0. All runs start from the same standard normal weights, and each epoch has a new random order.
+# We train in minibatches with λ = 3, 10 and 0, and in full batches with λ = 0. All runs start from standard normal weights.
 
 
 # %%
@@ -111,11 +111,11 @@ claim("S2-05", "In minibatches with λ = 0 and 3 the loss grows; with λ = 10 an
 # ## 2.2 One step: the shrink factor
 #
 # What does a penalty do to a weight in one step? Let $g=\nabla L(w)$ be the gradient of the loss $L$ without the penalty. The
-# penalty's gradient is $\lambda w$. One step of gradient descent on both is
+# penalty's gradient is $\lambda w$. One step of gradient descent on loss plus penalty gives
 #
 # $$w - \eta\,(g+\lambda w)\;=\;(1 - \eta\lambda)\,w-\eta\,g.\tag{2.1}$$
 #
-# So the penalty multiplies the weight by the *shrink factor* $a=1-\eta\lambda$, and the loss takes its usual step.
+# So the penalty multiplies the weight by the *shrink factor* $a=1-\eta\lambda$, and the loss contributes its usual step, $-\eta g$.
 #
 # To see the factor alone, take a weight that the loss ignores, so that $g=0$, such as the embedding of a word that never
 # occurs. After $t$ steps, $a^t$ of it is left (Figure 2.2).
@@ -140,7 +140,7 @@ figures.show(fig, "The size of a weight without gradient over 20 steps, on a log
              f"0.3 to {end['ηλ = 0.3']:.4f}. At 1.5 and 2.1 every second mark is open; at 1.5 the "
              f"weight shrinks, at 2.1 it grows, to {end['ηλ = 2.1']:.1f}.", number="2.2",
              caption="The weight starts at 1 and has no gradient. Where a mark is open, the weight "
-             "is negative. The axis is logarithmic.")
+             "is negative.")
 
 # %% [markdown]
 # Three facts follow from (2.1).
@@ -212,23 +212,15 @@ claim("02-sweep", "So does `sweep`, with which §2.10 trains many models at once
 #
 # An [answer in a forum](https://datascience.stackexchange.com/questions/20405/shouldnt-l2-regularization-be-normalized-for-the-number-of-nodes-in-a-layer) says that an L2 penalty is almost the same as multiplying all weights by 0.99 in every batch. Let $a=0.99$. The order matters:
 #
-# - **Decay first**, then subtract the step taken from the old weight: $aw - \eta g(w)$. Comparison with (2.1)
+# - **Decay first**, then subtract the gradient's step, taken at the undecayed weight: $aw - \eta g(w)$. Comparison with (2.1)
 #   gives $\lambda=(1-a)/\eta$. At $\eta={{below: lr:g}}$ this is $\lambda={{below: (1 - a) / lr:.1f}}$.
 # - **Step first**, then decay the result: $a\,(w - \eta g(w)) = aw - a\eta\, g(w)$. This shrinks the gradient's step, too.
-#   So it is (2.1) with the learning rate $\eta'=a\eta$ and $\lambda'=(1-a)/(a\eta)$. The bias does not decay, so it keeps η.
-# - **Decay before the forward pass.** Then the gradient is taken at the decayed weights. From them, each round takes a step and
-#   then decays the result. So the decayed weights move as in *step first*.
+#   So it is (2.1) with the learning rate $\eta'=a\eta$ and $\lambda'=(1-a)/(a\eta)$. The bias is not multiplied by $a$, so its learning rate stays η.
+# - **Decay before the forward pass.** From one decayed weight to the next there is a step and
+#   then a decay. So the decayed weights follow the rule *step first*.
 #
-# A *schedule* lowers η during training. Then L2's decay $\eta_t\lambda$
-# gets weaker with η. A literal 0.99 does not.
-#
-# <details>
-# <summary>Such a schedule in numbers</summary>
-#
-# If ηλ starts at {{1 - 0.99:.2f}} and η halves every five steps, L2 leaves
-# {{below: penalty[0]:.2f}} of a weight without gradient after 20 steps, and the literal 0.99 only {{below: literal[0]:.2f}}.
-#
-# </details>
+# A *schedule* lowers η during training. Then the penalty's decay in step $t$, $\eta_t\lambda$,
+# gets weaker with the learning rate $\eta_t$. Multiplying by 0.99 stays as strong as before.
 
 
 # %% tags=["hide-input"]
@@ -261,12 +253,12 @@ claim("S0-11", "Step, then decay, is L2 with η′ = 0.99η and λ′ = 0.01/(0.
       measured=(after - l2_after).abs(), below=1e-12)
 
 # %% tags=["hide-input"]
-claim("S0-11", "Under this schedule a literal 0.99 and L2 leave a weight without gradient {} "
-      "apart", measured=(penalty - literal)[0],
+claim("S0-11", f"If η halves every {schedule.count(lr)} steps, multiplying by 0.99 and L2 leave "
+      "shares of a weight that differ by {} after 20 steps", measured=(penalty - literal)[0],
       equals=(0.99 * 0.995 * 0.9975 * 0.99875) ** 5 - 0.99**20, within=0.001)
 
 # %% [markdown]
-# **For plain SGD and any loss, at a constant η the rule is exactly an L2 penalty. (If the step comes first, η is a little smaller and λ a little larger.) Under a schedule it is not.**
+# **For plain SGD and any loss, at a constant η the rule is exactly an L2 penalty. Under a schedule it is not.**
 #
 # ## 2.4 Momentum multiplies small decay
 #
@@ -278,11 +270,11 @@ claim("S0-11", "Under this schedule a literal 0.99 and L2 leave a weight without
 # **Intuition.** While $g + \lambda w$ hardly changes, the buffer sums $1+\mu+\mu^2+\dots=\frac1{1-\mu}$ copies of it.
 # So momentum 0.9 multiplies both the loss's step and the decay by {{1 / (1 - 0.9):.0f}}.
 #
-# **Exactly.** Take a weight that the loss ignores ($g=0$). In the long run each step multiplies its size by $|z|$, on average, where $z$ solves
+# **Exactly.** Take a weight that the loss ignores ($g=0$). In the long run each step multiplies its size by $|z|$, on average, where $z$ is the *larger root*, the solution with the larger absolute value, of
 #
 # $$z^2 - (1 + \mu - \eta\lambda)\,z + \mu = 0. \tag{2.3}$$
 #
-# It has two solutions, its *roots*. The $z$ that counts is the *larger root*, the one with the larger absolute value. (Complex roots have the same absolute value.) The weight's half-life is $\ln 2/(-\ln|z|)$. *Predict:* does doubling λ always halve the half-life (Figure 2.3)?
+# (Two complex roots have the same absolute value.) The weight's half-life is $\ln 2/(-\ln|z|)$. *Predict:* does doubling λ always halve the half-life (Figure 2.3)?
 
 
 # %%
@@ -306,9 +298,9 @@ def draw_half_lives(ax):
         ax.text(8e-7, half[0], f"μ = {mu:g}", color=colour, ha="right", va="center")
     resnet = np.log(2) / -np.log(root_size(0.1 * 1e-4, 0.9))  # with η = 0.1, λ = 0.0001, μ = 0.9
     ax.plot(0.1 * 1e-4, resnet, "o", color=figures.GREEN, label="_ResNet")
+    ax.text(7e-8, 30, "● a ResNet: η = 0.1,\nλ = 0.0001", color=figures.GREEN)
     for words, tip, place, colour in (
-            ("a ResNet: η = 0.1,\nλ = 0.0001", (0.95e-5, 0.8 * resnet), (7e-8, 30), figures.GREEN),
-            ("floor for μ = 0.9:\nmore λ does not help", (0.03, 13.2), (7e-8, 4.2), figures.GREY),
+            ("floor for μ = 0.9:\nmore λ does not help", (0.0031, 12.6), (7e-8, 4.2), figures.GREY),
             ("beyond 2(1 + μ)\nthe weight grows", (3.9, 500), (0.004, 2.5e3), figures.GREY)):
         ax.annotate(words, tip, place, color=colour,
                     arrowprops={"arrowstyle": "->", "color": colour})
@@ -397,7 +389,7 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 # - **Large decay is limited**, because the larger root has at least the size $\sqrt\mu$, whatever λ. From $\eta\lambda=(1-\sqrt\mu)^2$ to $(1+\sqrt\mu)^2$ both roots have this size. Then the weight swings around zero
 #   like a spring with friction. More λ makes the spring stiffer, so that it swings faster. But how fast the swings die out
 #   depends on the friction alone, which μ sets.
-# - **Too much makes weights grow**, above $\eta\lambda=2(1+\mu)$.
+# - **Too much decay makes weights grow**: $\eta\lambda$ above $2(1+\mu)$.
 #
 # <details>
 # <summary>Derivation of (2.3) and of the three ranges</summary>
@@ -427,7 +419,7 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 #
 # $$\lambda'=(1-\mu)\,\lambda,\qquad\mu'=(1-\eta\lambda)\,\mu.\tag{2.4}$$
 #
-# From $w_0=0$ both then take the same steps (circles).
+# If both start at $w_0=0$ with empty buffers, they then take the same steps (circles in Figure 2.4).
 #
 # <details>
 # <summary>Decoupled decay with `torch.optim.SGD`</summary>
@@ -564,20 +556,18 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 #
 # ## 2.6 Full batches: curvature limits the learning rate
 #
-# *The second part* asks which runs explode.
-#
 # Which learning rates are safe when each step sees all examples? Think of a ball in a valley: too large a step lands on
 # the opposite slope, higher up (Figure 2.5, top right).
 #
 # We call training *stable* if two runs on the same batches, from different
-# starts, come to the same predictions on the training examples. (At λ = 0 their weights may differ: §2.12.) If their difference grows, we say that training *explodes*.
+# starts, come to the same predictions on the training examples. (At λ = 0 their weights may differ: §2.12.) If these predictions move apart, we say that training *explodes*.
 #
 # The mean squared error of a linear model is quadratic. Let $H$ be its matrix of second derivatives, the *Hessian*. An
 # eigenvalue $\rho$ of $H$ is the curvature along one direction, its eigenvector. One η must suit all directions: a step that suits a flat one
 # can be too large along a steep one (bottom right).
 #
-# Let all parameters decay. If the weights are a distance $\Delta$ from the minimum
-# of loss plus penalty along this eigenvector, the slope there is $(\rho+\lambda)\,\Delta$. So each step multiplies the
+# Let all parameters decay. At a distance $\Delta$ from the minimum
+# of loss plus penalty, measured along an eigenvector, the slope is $(\rho+\lambda)\,\Delta$. So each step multiplies the
 # distance by $1-\eta\lambda-\eta\rho$ (Figure 2.5, left). The distance shrinks if and only if
 #
 # $$|1 - \eta\lambda - \eta\rho| < 1, \quad\text{which for every direction means}\quad \eta < \frac{2}{\rho_{\max} + \lambda}.\tag{2.5}$$
@@ -697,8 +687,7 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 
 # %% [markdown]
 # **So decay narrows the stable range of full batches.** In the toy problem $2/\rho_{\max}$ is
-# about {{full.mean():.2f}} on average, so full batches at $\eta=0.03$ are safe. For a batch of 5 this η is too large, and λ = 10 makes its overshoot
-# worse.
+# about {{full.mean():.2f}} on average, so full batches at $\eta=0.03$ are safe.
 #
 # ## 2.7 Minibatches: one epoch by hand
 #
@@ -708,7 +697,7 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 # 2. *Leave out the bias, and take the inputs as orthogonal and equally long.* An input has 200 random components, so its squared length is about 200, while
 #    the product of two inputs is typically only $\pm\sqrt{200}\approx\pm{{X.shape[1]**0.5:.0f}}$. If it were exactly zero, a step on one example would leave the other's error unchanged (Figure 2.6, left).
 # 3. *A batch overshoots.* The squared error of one example has the curvature $2\lVert x\rVert^2 = {{below: single}}$ along its input $x$.
-#    The mean over 5 examples has {{below: steep:.0f}}. So a step multiplies the errors of its own batch by $a-80\eta$, with the shrink
+#    In the mean over 5 examples its curvature is $400/5={{below: steep:.0f}}$. So a step multiplies the errors of its own batch by $a-80\eta$, with the shrink
 #    factor $a=1-\eta\lambda$ of §2.2. At $\eta=0.03$ and λ = 10 the loss's step alone turns an error of 1 into ${{below: corners.x[1]:.1f}}$.
 #    Decay then subtracts {{below: 1 - keep:.1f}} of the *old* error. As the error has changed its sign, this leads further from zero, to ${{below: corners.x[2]:.1f}}$.
 # 4. *Decay shrinks the other errors.* With $y=0$ and no bias an error is a prediction $w^\top x$. Decay multiplies it by $a$.
@@ -722,14 +711,14 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 #
 # Let two runs of a model without bias take the same batches from different starts, so that their weights differ by some $d$. The targets drop out of this
 # difference: a step makes it $(1-\eta\lambda)\,d-\eta H_Bd$, where $H_B$ is the batch's Hessian. A run with all targets zero takes exactly these steps, with $w$ in
-# place of $d$. If its errors die out, the two runs come to agree; if they grow, at least one of the two explodes.
+# place of $d$. If its errors die out, the two runs come to agree; if they grow, at least one of the two grows without bound.
 #
 # Without decay (2.6) is below 1 in size up to $\eta = 2/80 = {{below: 2 / steep:.3f}}$.
 #
 # In the simulation of §2.8 runs explode already above {{below: crossing:.3f}}.
 # The real inputs of Figure 2.5 have the curvatures {{drawn_now["_the first five"]:.0f}} and
-# {{drawn_now["_all 20"]:.0f}}, since they overlap a little and some are longer. For all 20 the largest curvature is on average
-# {{(2 / full).mean() / 20:.2f}} times as large as by hand.
+# {{drawn_now["_all 20"]:.0f}}, since they overlap a little and some are longer. For all 20 examples it is on average
+# {{(2 / full).mean():.0f}}, by hand only $400/20={{below: single / 20:.0f}}$.
 #
 # </details>
 #
@@ -827,11 +816,11 @@ assert abs((keep - jump) * keep**3 - epochs[2]) < 1e-12, "the example of the tex
 #
 # ## 2.8 Minibatches: the real borders
 #
-# How good is this estimate? We train on real inputs, with targets zero. Three kinds of batch will occur:
+# How good is this estimate? We train on the toy problem's actual inputs, which are not quite orthogonal, with targets zero. We distinguish three kinds of batches:
 #
 # - *shuffled*: each epoch deals out all examples in a new order;
 # - *drawn anew*: each batch is a new random choice of $B$ different examples;
-# - *drawn anew, with replacement*: it may hold one twice (§2.10, §2.11).
+# - *drawn anew, with replacement*: a batch may hold the same example twice (§2.10, §2.11).
 #
 # Let $e$ hold the errors on all examples. The *growth exponent* Γ is the average
 # change of $\ln\lVert e\rVert$ per epoch. If it is negative, the run is stable.
@@ -1035,11 +1024,10 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # Do these repeats matter? Forbid them: draw each batch from the 15 examples that the last batch left out. Now λ = {{apart_from:.0f}} is enough. So the repeats make most of the
 # difference.
 #
-# Yet by hand they make none. So the overlap of real inputs must matter, too: it spreads an overshoot to the errors of other examples. We know no formula for
-# how both act together.
+# Yet with orthogonal inputs repeats make no difference. So the overlap of real inputs must matter, too: it spreads an overshoot to the errors of other examples.
 #
 # <details>
-# <summary>Why repeats make no difference by hand</summary>
+# <summary>Why repeats make no difference if inputs are orthogonal</summary>
 #
 # By hand every error is multiplied on its own. An example is still in one batch of four on average. So in the long run its error
 # meets the factors of (2.6) equally often, and Γ is the same.
@@ -1071,11 +1059,13 @@ def draw_exponents(ax):
 
 # %% tags=["hide-input"]
 def mark_borders(ax):
-    """Where shuffled batches become stable, and where they cease to be."""
+    """Where batches become stable, and where they cease to be."""
     ax.axhline(0, color=figures.GREY, lw=1)
-    for border, shift, side in ((stable_from, 0.9, "left"), (stable_to, -0.7, "right")):
-        ax.plot(border, 0, "|", color=figures.ORANGE, ms=12, mew=2, label=f"_border {side}")
-        ax.text(border + shift, 0.03, f"{border:.2g}", color=figures.ORANGE, ha=side)
+    for colour, ends in ((figures.ORANGE, (stable_from, stable_to)),
+                         (ANEW, (drawn_from, drawn_to))):
+        for border, shift, side in zip(ends, (0.9, -0.7), ("left", "right"), strict=True):
+            ax.plot(border, 0, "|", color=colour, ms=12, mew=2, label=f"_border {colour} {side}")
+            ax.text(border + shift, 0.03, f"{border:.2g}", color=colour, ha=side)
 
 
 # %% tags=["hide-input"]
@@ -1122,9 +1112,9 @@ figures.show(fig, "Top: strokes show which of 40 batches hold each of six exampl
              number="2.7", caption="Top: each line is an example, and each stroke a batch that "
              "holds it. Bottom: means over 20 data sets at η = 0.03; above zero runs explode. "
              "The cross and the dot are the questioner's settings. "
-             "On the flat part of the shuffled curve the bias dies out last, because it "
-             "does not decay. Strokes on the zero line mark where shuffled batches become stable, "
-             "and where they cease to be.")
+             "Where the shuffled curve is flat, Γ is set by the bias, which dies out most slowly, "
+             "because it does not decay. Strokes on the zero line mark where batches become "
+             "stable, and where they cease to be.")
 
 # %% tags=["hide-input"]
 claim("S2-08", "Without momentum or decay, SGD in minibatches of 5 explodes above a learning rate "
@@ -1148,9 +1138,7 @@ assert 44 < stable_to < 52, "far too much λ makes them explode again"
 #
 # ## 2.9 The map: which learning rate with which λ
 #
-# Where does decay help (Figure 2.8)? On this map, the more λ, the smaller the η at which full batches explode, but the larger that of shuffled minibatches.
-#
-# The *mean target* answers every input with the mean of the training targets.
+# Where does decay help (Figure 2.8)? With more λ, full batches explode at a smaller η already, shuffled minibatches only at a larger one.
 
 
 # %% tags=["hide-input"]
@@ -1291,7 +1279,7 @@ assert np.median(highest) > 3 * usual, "a stable run jumps up now and then"
 # **With much decay, shuffled minibatches can be stable where full batches explode** (the circle). In full batches
 # the steepest direction overshoots in *every* step.
 #
-# But stable is not yet good: there the loss is typically {{usual:.0f}} times the mean target's.
+# But stable does not mean good. Compare with the model that always answers the mean of the training targets, the *mean target*. At the circle the loss, over all steps, is typically {{usual:.0f}} times as large.
 #
 # Without decay and momentum, no run explodes while η is below $2/\rho_{\max}$ of *every* minibatch, the *safe bound*: here
 # {{below: np.mean(safe):.3f}} on average.
@@ -1299,7 +1287,7 @@ assert np.median(highest) > 3 * usual, "a stable run jumps up now and then"
 # <details>
 # <summary>Why the bound is safe</summary>
 #
-# By (2.5) two runs on the same batches can then never move apart. One of them may start at weights that fit all 20 examples, which exist as there are more inputs than examples. It stays there, so every other run stays within its first distance from it.
+# By (2.5) two runs on the same batches can then never move apart. One of them may start at weights that fit all 20 examples, which exist as there are more inputs than examples. It stays there, so every other run stays at most as far from it as at the start.
 # With decay put $\rho_{\max}+\lambda$ for $\rho_{\max}$. If all parameters decay, each step multiplies the distance from any one chosen
 # point by at most some $c<1$ and adds at most a fixed length, as there are finitely many batches. So every run stays bounded.
 #
@@ -1327,12 +1315,16 @@ claim("02-safe", "At the safe bound η times the largest curvature of all batche
 claim("02-curvature", "The curvature of a batch of 5 follows from its largest singular value",
       measured=np.linalg.eigvalsh(five[0][:400])[:, -1] / sharp, equals=1, within=1e-9)
 
+# %% tags=["hide-input"]
+too_large = 0.1  # here λ = 20 is ηλ = 2; above it decay itself makes all errors grow
+at_large = growth(grams, too_large, np.arange(0, 20.5), seed=seeds(20), epochs=60, skip=20)
+claim("02-no-rescue", "At η = 0.1 the best λ from 0 to 20 still has a growth exponent of {}, on "
+      "average", measured=at_large.mean(0).min(), above=0)
+
 # %% [markdown]
-# **So against explosions lower η first: a small enough η is always stable, but at a large η no λ helps.**
+# **So against explosions lower η first: for a linear model a small enough η is always stable, but here at $\eta={{too_large:g}}$ no λ helps.**
 #
 # ## 2.10 Noise: how far a run hovers
-#
-# *The third part* asks how near a stable run comes to the minimum, and what that is worth.
 #
 # Why does the rescued run not settle? With λ = 10 the questioner finds training "somewhat erratic"
 # (Figure 2.9).
@@ -1391,7 +1383,7 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
       "its mean, on average", measured=erratic.mean(), above=0.4)
 
 # %% [markdown]
-# The noise comes from λ itself. Without λ, and at a stable η, the model in the end fits all 20 examples exactly. Then
+# The noise comes from λ itself. Without λ, and at a stable η, this model, with more inputs than examples, in the end fits all 20 exactly. Then
 # *every* example's gradient vanishes, and the weights rest. With $\lambda=10$ errors remain even at the minimum, so the batches' minima lie in different places: each step kicks the weights away, and the slope pulls them back (Figure 2.10).
 #
 # The *excess* $E$ is the
@@ -1422,7 +1414,7 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 #    but is higher at a given distance.
 # 4. *Add all eigenvectors.* Their $\sigma^2$ add up to the trace of $C$.
 #
-# Real batches differ in their Hessians, which matters only to a higher order in η.
+# Real batches differ in their Hessians, which changes $E$ only by terms of order $\eta^2$.
 #
 # Here a batch may hold an example twice. If none could, as in §2.8, a
 # kick's variance and (2.7) would be $\frac{n-B}{n-1}$ times as large.
@@ -1591,7 +1583,7 @@ def draw_kicks(ax, name, colour):
 
 
 # %% tags=["hide-input"]
-fig, (ax, at) = figures.subplots(1, 2, figsize=(7.2, 3.0), sharey=True)
+fig, (ax, at) = figures.subplots(1, 2, figsize=(7.0, 2.9), sharey=True)
 draw_kicks(ax, "drawn anew", ANEW), draw_kicks(at, "shuffled", figures.ORANGE)
 wanders, closes = figures.drawn(ax), figures.drawn(at)
 figures.title(fig, "Shuffled, the kicks of an epoch cancel; drawn anew, they wander away")
@@ -1746,8 +1738,8 @@ assert 0.8 < missed[1] - shifted[1] < 1.2, "beside the shift (2.8) is right"
 #
 # At $\eta={{etas[-1]:g}}$ batches drawn anew have the excess {{excess["drawn anew"][-1]:.3f}}, and (2.7) gives {{excess["law"][-1]:.3f}}. The difference comes from the batches' own Hessians, which (2.7) leaves out.
 #
-# In (2.8) the kicks are those at the minimum. But each batch meets weights that earlier ones have moved, so the kicks cancel only nearly, and the weights shift
-# ([Smith et al. 2021](https://arxiv.org/abs/2101.12176)). The excess of this shift is of order $\eta^2$, too. So a smaller η brings (2.8) closer, but a gap remains. It
+# In (2.8) the kicks are those at the minimum. But each batch meets weights that earlier ones have moved, so the kicks do not cancel quite, and the mean of the weights moves off the minimum
+# ([Smith et al. 2021](https://arxiv.org/abs/2101.12176)). This shift adds an excess that is of order $\eta^2$, like (2.8). So a smaller η brings (2.8) closer, but a gap remains. It
 # falls only with more examples.
 #
 # In the puzzle the excess is {{missed[0]:.0f}} times that of (2.8), because $\eta=0.03$ is far from small. At $\eta=0.003$ and $\lambda=10$ it is only {{missed[1]:.1f}} times, mainly because of the shift.
@@ -1887,24 +1879,18 @@ def name_shares(ax):
 
 
 # %% tags=["hide-input"]
-def draw_bars(ax, at):
-    """The bars, whole and enlarged."""
-    draw_shares(ax), draw_shares(at), name_shares(at)
-    ax.set(xlim=(0, 1.05), xticks=[0, 0.5, 1], xlabel="test error", ylabel=" ")
-    ax.set_title("whole bars", size=10, weight="normal")
-    at.set(xlim=(0.84, 1.08), xticks=[0.85, 0.9, 0.95, 1], yticks=[], ylabel=" ")
-    at.spines["bottom"].set_bounds(0.84, 1)
-    at.set_title("their ends, enlarged", size=10, weight="normal")
-
+fig, ax = figures.subplots(figsize=(7.2, 3.2))
+draw_shares(ax), name_shares(ax)
+ax.set(xlim=(0.84, 1.08), xticks=[0.85, 0.9, 0.95, 1], ylabel=" ")
+ax.spines["bottom"].set_bounds(0.84, 1)
+ax.set_title("the ends of the bars", size=10, weight="normal")
+figures.title(fig, "The questioner's run predicts hardly better than the mean target")
 
 # %% tags=["hide-input"]
-fig, (ax, at) = figures.subplots(1, 2, figsize=(7.8, 3.5), width_ratios=(1, 2.6))
-draw_bars(ax, at)
-figures.title(fig, "The questioner's run predicts hardly better than the mean target")
 part = {name: each.x[0] for name, each in figures.drawn(ax).items() if name != "_mean"}
 inner = [part[f"_intercept {row}"] - part[f"_weights {row}"] for row in range(6)]
-figures.show(fig, "Six bars of the test error, drawn whole, and again from 0.84 on, enlarged. Each "
-             "is split in a long part of the weights, a short "
+figures.show(fig, "Six bars of the test error, drawn from 0.84 on. Each "
+             "is split in a part of the weights, of which only the end is seen, a short "
              "one of the intercept and a thin one of the noise. The weights' part is "
              f"{part['_weights 0']:.2f} for the mean target, {part['_weights 3']:.2f} at the "
              f"minimum for λ = 10, {part['_weights 4']:.2f} at that for λ → 0, and "
@@ -1914,8 +1900,8 @@ figures.show(fig, "Six bars of the test error, drawn whole, and again from 0.84 
              f"{part['_noise 1']:.2f}.", number="2.13",
              caption="Test errors, relative to the mean target's: means over 20 data sets, with "
              "standard errors. Each bar adds the squared errors of the weights and of the "
-             "intercept, and the noise. The dotted line marks the mean target. Right: the axis "
-             "begins at 0.84.")
+             "intercept, and the noise. The dotted line marks the mean target. The axis begins "
+             "at 0.84, which cuts off most of the weights' part.")
 
 # %% tags=["hide-input"]
 assert max(inner[3:5]) < 1.15 * inner[0] < 0.8 * inner[5], "the intercept gains nothing"
@@ -1924,10 +1910,10 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 
 # %% [markdown]
 # **No: the questioner's run predicts hardly better than always answering the mean** (Figure 2.13). The minimum for λ = 10 would be {{gains[0]:.0%}} better, but hovering costs nearly all of that. At η = 0.01 SGD keeps this gain.
-# Nor does this gain need λ = 10: the minimum for λ → 0 does as well. It comes from the weights, and is small because 20 examples determine them in only about 20 of 200 directions.
+# Nor does it take λ = 10: the minimum for λ → 0 gains as much. The gain comes from the weights, and is small because 20 examples determine them in only about 20 of 200 directions.
 #
 # At η = 0.01 and λ = 0, SGD from the random start ends at {{started_error.mean():,.0f}} times the mean target's error. Most of this start remains, because it lies in null directions, which no training input sees.
-# SGD from zero loses more than half of the minimum's gain in the intercept: without penalty the bias moves like just one more weight ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
+# SGD from zero loses more than half of the gain of the minimum for λ → 0. The loss is in the intercept: without penalty the bias moves like just one more weight ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
 # **So at a stable η most of what λ = 10 repairs is the random start.**
 #
 # ## 2.13 In practice
@@ -1936,11 +1922,11 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 # |---|---|---|---|
 # | plain | $\eta\lambda$ | ${{halving:.2f}}/(\eta\lambda)$, if $\eta\lambda$ is small | $\eta\lt2/(\rho_{\max}+\lambda)$ |
 # | momentum, coupled | $\eta\lambda/(1-\mu)$, if $\eta\lambda\ll(1-\sqrt\mu)^2$ | ${{halving:.2f}}\,(1-\mu)/(\eta\lambda)$; for any λ at least $2\ln2/(-\ln\mu)$ | $\eta\lt2(1+\mu)/(\rho_{\max}+\lambda)$ |
-# | momentum, decoupled | $\eta\lambda$ | the same as plain | $\eta\lt2(1+\mu)/(\rho_{\max}+(1+\mu)\lambda)$ |
+# | momentum, decoupled | $\eta\lambda$ | the same as plain, if $\eta\lambda<1-\mu$ | $\eta\lt2(1+\mu)/(\rho_{\max}+(1+\mu)\lambda)$ |
 #
 # 1. *Choose λ by a half-life.* To halve a weight without gradient in 10 epochs of 400 batches, at a constant $\eta=0.1$ and $\mu=0.9$, set with coupled decay (`torch.optim.SGD`)
 #    $\lambda = {{halving:.2f}}\,(1-\mu)/(10\cdot400\,\eta) = {{chosen:.5f}}$; with decoupled decay drop $1-\mu$.
-# 2. *If the loss explodes*, lower η. Without momentum, and for a linear model that can fit all examples, any η below $2/(\rho_{\max}+\lambda)$ of every minibatch is safe if all parameters decay, or λ = 0.
+# 2. *If the loss explodes*, lower η. Without momentum, and for a linear model, any η below $2/(\rho_{\max}+\lambda)$ of every minibatch is safe if all parameters decay, or if λ = 0 and the model can fit all examples.
 # 3. *If it hovers*, lower η at the end, or enlarge the batch.
 #
 # <details>
@@ -1959,14 +1945,14 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 #
 # </details>
 #
-# **Limits.** All models here are linear; a network's curvature changes as it trains. Adam ([chapter 3](03_one_lambda_many_meanings.ipynb)) and
+# **Limits.** The borders (§2.6 to §2.9) and the excess (§2.10, §2.11) are for linear models; a network's curvature changes as it trains. Adam ([chapter 3](03_one_lambda_many_meanings.ipynb)) and
 # batch norm ([chapter 8](08_effective_learning_rate.ipynb)) change what decay does.
 #
 # ## 2.14 Exercises
 #
 # **1.** (a) Your run has $\eta=0.01$, momentum 0.9, `weight_decay=1e-4` in `torch.optim.SGD`, and 50,000
 # steps. What share of a weight that the loss ignores is left at the end? (b) What if a cosine lowers η from 0.01 to zero?
-# (c) Plain SGD at $\eta=0.1$ multiplies all weights by 0.999 *after* each step: which L2 penalty is that? (d) Which constant, *before* each step, is λ = 0.01? (e) Which decoupled λ has the same minimum as the `1e-4` above?
+# (c) Plain SGD at $\eta=0.1$ multiplies all weights by 0.999 *after* each step: which L2 penalty is that? (d) By which constant must weights be multiplied *before* each step to get λ = 0.01? (e) Which decoupled λ has the same minimum as the `1e-4` above?
 #
 # <details>
 # <summary>Solution</summary>
@@ -2022,7 +2008,7 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 # </details>
 #
 # **5.** (Guess, then run.) With momentum 0.9, minibatches of 5 explode at $\eta=0.008$, below the safe bound of §2.9.
-# Which λ rescues them? Use `growth(…, mu=0.9)`. And at which η do full batches explode at λ = 0?
+# Which λ rescues them? (Its $\eta\lambda$ is far above that of §2.1.) Use `growth(…, mu=0.9)`. And at which η do full batches explode at λ = 0?
 #
 # <details>
 # <summary>Solution</summary>
@@ -2037,15 +2023,15 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 #
 # </details>
 #
-# **6.** (A forum.) Is more decay a general cure? Add 0.2 or 0.4
+# **6.** Is more decay a general cure? Add 0.2 or 0.4
 # to all inputs of §2.1. Is $\eta=0.03$ still stable with $\lambda=10$? And full batches at λ = 0? Use `growth`.
 #
 # <details>
 # <summary>Solution</summary>
 #
 # With 0.4 added, all inputs share a
-# direction. It adds a curvature of about $2\cdot200\cdot0.4^2={{2 * X.shape[1] * 0.4**2:.0f}}$ to every batch, so that every batch overshoots along it: that of all 20 examples now has the largest
-# curvature {{top:.1f}}, which makes the factor ${{1 - 0.03 * top:.2f}}$. So no batch is left that only shrinks the error there,
+# direction. It adds a curvature of about $2\cdot200\cdot0.4^2={{2 * X.shape[1] * 0.4**2:.0f}}$ to every batch, so that every batch overshoots along it: even for the batch of all 20 examples the largest
+# curvature is now {{top:.1f}} on average, which makes the factor ${{1 - 0.03 * top:.2f}}$. So along it no step only shrinks the error,
 # and decay adds to the overshoot.
 #
 # Now run it; `X + m` takes the place of `X`:
@@ -2055,8 +2041,6 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 # decay, the three numbers are $-0.4$, $-0.4$ and $0.5$: with 0.4 even full batches explode.
 #
 # Decay can cure the overshoot of single batches, not one that all batches share.
-#
-# Without decay and momentum an η below the safe bound of §2.9 is stable, whatever the inputs, if the model can fit all examples; with decay, if it acts on all parameters, put $\rho_{\max}+\lambda$ for $\rho_{\max}$.
 #
 # </details>
 #
@@ -2125,9 +2109,9 @@ verdict("S2-08", "true",
 
 # %% tags=["hide-input"]
 verdict("S2-09", "under conditions",
-        "For a linear model and SGD without momentum, 2/ρ of the minibatches is a safe bound "
-        "before training, and a run with targets zero finds the threshold. In a network both "
-        "change as it trains.")
+        "Not tricky for a linear model and SGD without momentum: 2/ρ of the minibatches is a safe "
+        "bound before training, and a run with targets zero finds the threshold. Tricky in a "
+        "network: there both change as it trains.")
 
 # %% tags=["hide-input"]
 verdict("S3-09", "under conditions",
