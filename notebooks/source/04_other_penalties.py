@@ -486,7 +486,7 @@ for k, (eta, color) in enumerate(((0.02, figures.PINK), (0.002, figures.SKY))):
     left_at = np.array(counts)[some, k]
     bottom.plot(0, zero.sum(), "o", ms=5, color=figures.GREY, label=f"_{eta} start", zorder=3)
     wide = (3, 1)[k]  # pink is drawn first, and wider, to be seen behind blue
-    bottom.plot([0, 1], [zero.sum(), left_at[0]], lw=2 * wide, color=color, label=f"_{eta} drop")
+    bottom.plot([0, 1], [zero.sum(), left_at[0]], lw=1 + wide, color=color, label=f"_{eta} drop")
     bottom.plot([0, *(some + 1)], [zero.sum(), *left_at], lw=0.8 * wide, alpha=(0.45, 1)[k],
                 color=color, label=f"_{eta}")
     bottom.plot([3000, 4000], [kept_zeros[k]] * 2, lw=2.2, color=color, label=f"_{eta} mean")
@@ -762,7 +762,7 @@ claim("04-choice", "the cost of choosing λ, less the best λ's gain, is the los
       measured=cost - gain - (shrunk[0] - without), equals=0, within=1e-9)
 
 # %% [markdown]
-# **With {{X.shape[1]}} inputs, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But it does not undo all of the harm of {{X.shape[1] - 10}} more inputs** (Figure 4.6): with {{X.shape[1]}} inputs its mean test loss is still {{harm.mean:.0f}} higher than with ten. The {{100 * level:.0f}} % interval of this, if the splits counted as independent, runs from {{harm.low:.0f}} to {{harm.high:.0f}}.
+# **With {{X.shape[1]}} inputs, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But it does not undo all of the harm of {{X.shape[1] - 10}} more inputs** (Figure 4.6): with {{X.shape[1]}} inputs its mean test loss is still {{harm.mean:.0f}} higher than with ten ({{100 * level:.0f}} % interval: {{harm.low:.0f}} to {{harm.high:.0f}}, if splits counted as independent).
 
 # %% tags=["hide-input"]
 lead = claims.interval(chosen["ridge, 64"] - chosen["Lasso, 64"])
@@ -849,8 +849,8 @@ assert (of_copies["elastic net"] == 0).sum(1).mean() > 1, "the elastic net makes
 # ## 4.6 L2 on two factors is L1 on their product
 #
 # How could weight decay make zeros in §4.1? Let a weight be a product $w = uv$, with weight decay of $u$ and
-# $v$. All pairs with the same product form a hyperbola (Figure 4.8) and give the same loss, so the penalty decides between them. The penalty grows with the
-# distance from the origin. So the cheapest pair is where the smallest
+# $v$. All pairs with the same product form a hyperbola (Figure 4.8) and give the same loss, so the penalty decides between them. It grows with the
+# distance from the origin, so the cheapest pair is where the smallest
 # circle that reaches the hyperbola touches it: $|u| = |v| = \sqrt{|w|}$.
 
 # %% tags=["hide-input"]
@@ -1055,8 +1055,8 @@ def draw_images(ax, along, two, sign):
     picks = np.concatenate([kind[np.argsort(-sign * along[kind])[:2]] for kind in kinds])
     images = [np.pad(digits.X[pick].reshape(8, 8), ((0, 0), (0, 2))) for pick in picks]
     ax.imshow(np.hstack(images), cmap="gray_r"), ax.set_axis_off()
-    words = "most like" if sign > 0 else "least like"
-    ax.text(0.5, -0.1, f"{words} q₁:\n{two[0]} and {two[1]}", ha="center", va="top", fontsize=9,
+    words = "most like" if sign > 0 else "opposite to"
+    ax.text(0.5, -0.1, f"{words} q₁: {two[0]} and {two[1]}", ha="center", va="top", fontsize=9,
             transform=ax.transAxes)
     return along[picks]
 
@@ -1186,7 +1186,14 @@ figures.show(fig, "Above, the strongest direction of the fit: two images each of
 # The price is accuracy. For maps fitted to 300 images it falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}} at λ = 0.24.
 # **Cutting directions costs {{by_deleting.mean:.2f}} of this, and shrinking the kept ones the other {{by_shrinking.mean:.2f}}.**
 #
-# With a single matrix almost nothing is lost: all its scores are divided by the same $1+\lambda$, which hardly changes which is largest. Soft thresholding changes the directions' *relative* strengths. Halving the kept directions, instead of shrinking them by (4.8), costs only {{weaker:.2f}}.
+# With a single matrix almost nothing is lost.
+#
+# <details>
+# <summary>Why does shrinking cost accuracy?</summary>
+#
+# A single matrix divides all scores by the same $1+\lambda$, which hardly changes which is largest. Soft thresholding changes the directions' *relative* strengths. Halving the kept directions, instead of shrinking them by (4.8), costs only {{weaker:.2f}}.
+#
+# </details>
 
 # %% tags=["hide-input"]
 expected = np.maximum(s_hat - lams[:, None, None], 0)
@@ -1263,7 +1270,7 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 # %% [markdown]
 # ## 4.8 Which λ removes everything, if inputs are not whitened?
 #
-# (4.8) needs whitened inputs. Where inputs are correlated, directions turn as they shrink, so we cannot say when each vanishes. But we can say from which λ on none is left. Let $E$ be the gradient of the loss in $W$ at $W = 0$, and $\lVert E\rVert_2$ its largest singular value. **For a convex loss, all directions vanish above
+# Where inputs are correlated, directions turn as they shrink, so we cannot say when each vanishes. But we can say from which λ on none is left. Let $E$ be the gradient of the loss in $W$ at $W = 0$, and $\lVert E\rVert_2$ its largest singular value. **For a convex loss, all directions vanish above
 # $\lambda = \lVert E\rVert_2$.**
 #
 # <details>
@@ -1328,7 +1335,7 @@ assert s_raw[shares == 1.1].max() < 1e-6, "a direction survives above the thresh
 # %% [markdown]
 # ## 4.9 Does weight decay remove units of a network?
 #
-# So far our maps were linear. A ReLU unit has two factors, too: its ingoing weights $w$ and its outgoing weights $v$. (The bias is one of the $w$, for an input that is always 1, and decays with them.) Multiply $w$ by $c>0$ and divide $v$ by $c$: no output changes. By (4.6) the
+# A ReLU unit has two factors, too: its ingoing weights $w$ (the last is the bias, for an input of 1, and decays, too) and its outgoing weights $v$. Multiply $w$ by $c>0$ and divide $v$ by $c$: no output changes. By (4.6) the
 # cost $\frac12(\lVert w\rVert^2+\lVert v\rVert^2)$ is at least $\lVert w\rVert\lVert v\rVert$, the unit's *size*. With the best $c$ the cost equals the size. So at rest weight decay is an L1 penalty on sizes of units, and
 # may remove some ([Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614)).
 #
@@ -1455,7 +1462,7 @@ figures.show(fig, f"The sizes of {len(curves)} ReLU units from step 50 to 1,000,
 # %% [markdown]
 # **All {{(~plus).sum()}} units with $v<0$ fade.** From four other starts, too, all such units fall below a thousandth of the largest. At rest the highest rate for $v<0$ is only {{at_end[1]:.3f}}, so none of these can stay.
 #
-# This λ is far too large for prediction: the network explains only {{100 * explained:.1f}} % of the variance. We chose it to separate the signs.
+# This λ is far too large for prediction: the network explains only {{100 * explained:.1f}} % of the variance.
 #
 # <details>
 # <summary>What stays</summary>
@@ -1589,7 +1596,7 @@ assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)],
 #
 # How much does decay take, given time? For whitened inputs (4.8) holds for the change $UV^\top$. The $\hat s_i$ are then singular values of the change that the data want: the new task's $\hat W$ minus $W_0$. So SGD takes λ from each of them, or all of a smaller one.
 #
-# AdamW divides each entry's gradient by $\sqrt{\hat v}$, the root mean square of its recent values ([chapter 3](03_one_lambda_many_meanings.ipynb)). Decay is not divided. ($\hat v$ is not the factor $V$.) *Predict:* how much larger must AdamW's λ be, to take as much as SGD?
+# AdamW divides each entry's gradient by $\sqrt{\hat v}$, the root mean square of its recent values ([chapter 3](03_one_lambda_many_meanings.ipynb)). ($\hat v$ is not the factor $V$.) *Predict:* how much larger must AdamW's λ be, to take as much as SGD?
 #
 # *For example,* let $\sqrt{\hat v}$ be 0.02 everywhere. Gradient steps become {{1 / 0.02:.0f}} times as long, and decay stays as it was. The two then cancel where the loss's slope in the product is {{0.02:g}} λ instead of λ. So a direction loses only {{0.02:g}} λ.
 #
@@ -1597,7 +1604,7 @@ assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)],
 #
 # $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
 #
-# SGD does not divide, so $a = b = 1$ and (4.10) is (4.8). AdamW's $\sqrt{ab}$ is a typical gradient entry's size, here about {{below: typical.min():.2f}} to {{below: typical.max():.2f}}. It must be measured after training, so (4.10) explains what AdamW takes, and does not predict it.
+# SGD has $a = b = 1$. AdamW's $\sqrt{ab}$ is a typical gradient entry's size, here about {{below: typical.min():.2f}} to {{below: typical.max():.2f}}. It must be measured after training, so (4.10) explains what AdamW takes, and does not predict it.
 #
 # <details>
 # <summary>Proof, and why √(ab) depends on λ</summary>
@@ -1776,9 +1783,9 @@ for ax in axes[1:]:
     ax.set(xlim=(-0.03, 0.68), xlabel="λ√(ab),\nmeasured in each run", xticks=[0, 0.2, 0.4, 0.6])
 axes[0].set_ylabel("singular values of the adapter")
 axes[1].set_ylabel("singular values"), axes[2].set_ylabel("singular values")
-axes[0].set_title(f"AdamW needs λ × {(1 / typical).min():.0f}–{(1 / typical).max():.0f}")
+axes[0].set_title(f"AdamW: λ × {(1 / typical).min():.0f}–{(1 / typical).max():.0f}")
 axes[1].set_title("It takes ≈ λ√(ab) …")
-_ = axes[2].set_title("One √v̂: on the lines")
+_ = axes[2].set_title("… or exactly so")
 
 # %% tags=["hide-input"]
 left, right, one = (figures.drawn(ax) for ax in axes)
@@ -1873,9 +1880,9 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # - **If $1/(2\eta\lambda)$ is much larger than the number of steps, decay does little** to an adapter.
 # - On minibatches, *prune* for exact zeros: set the smallest weights to zero after training, and check the loss.
 #
-# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. For any inputs decay pulls towards $W_0$. And for a convex loss under SGD nothing of the adapter is left if $\lambda>\lVert E\rVert_2$, with $E$ taken at $W_0$.
+# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. For any inputs decay pulls towards $W_0$.
 #
-# **So the opening is half true.** L1's minimum has exact zeros, but gradient steps miss them: it takes a threshold. L2 takes a share and makes no zeros, but on two factors it acts as L1: whole directions fade.
+# **So the opening is half true.** L1's minimum has exact zeros, but gradient steps miss them. L2 makes none, but on two factors it acts as L1: whole directions fade.
 
 # %% tags=["hide-input"]
 z = np.array([3, -0.5, 1])
