@@ -1117,7 +1117,7 @@ sign = np.sign(P[np.abs(P[:, 0]).argmax(), 0])  # the largest bar points up
 along, heights = sign * Z @ Qt[0], sign * P[:, 0]  # what an image has of q₁, and the answer
 ranked = np.argsort(heights)  # digits, from the lowest bar
 deep, tall = np.sort(ranked[:2]), np.sort(ranked[-2:])
-fig, grid = figures.subplots(2, 2, figsize=(6.2, 5), height_ratios=[1.4, 2.7])
+fig, grid = figures.subplots(2, 2, figsize=(6.2, 4.9), height_ratios=[1.25, 2.7])
 axes, top = grid[1], grid[0, 0].get_gridspec()[0, :]
 for ax in grid[0]:
     ax.remove()
@@ -1783,9 +1783,9 @@ for ax in axes[1:]:
     ax.set(xlim=(-0.03, 0.68), xlabel="λ√(ab),\nmeasured in each run", xticks=[0, 0.2, 0.4, 0.6])
 axes[0].set_ylabel("singular values of the adapter")
 axes[1].set_ylabel("singular values"), axes[2].set_ylabel("singular values")
-axes[0].set_title(f"AdamW: λ × {(1 / typical).min():.0f}–{(1 / typical).max():.0f}")
+axes[0].set_title(f"{(1 / typical).min():.0f}–{(1 / typical).max():.0f} times SGD's λ")
 axes[1].set_title("It takes ≈ λ√(ab) …")
-_ = axes[2].set_title("… or exactly so")
+_ = axes[2].set_title("… on the lines")
 
 # %% tags=["hide-input"]
 left, right, one = (figures.drawn(ax) for ax in axes)
@@ -1993,7 +1993,7 @@ class ProxSGD(torch.optim.Optimizer):
 # With `lr=0.02` and `l1=5`, 1,000 steps on the loss without its penalty make 53 of the 64 exactly zero, as in the Lasso. (The loss is half the *mean* square.) On minibatches it would keep only some of them (§4.4). Weights that are to stay free, such as
 # biases, go into a group with `l1` 0. To find (4.5), centre the targets, set all weights to zero, call `backward()`, and take `w.grad.abs().max()`.
 #
-# Under Adam an entry's step is the gradient times $\eta/\sqrt{\hat v}$, so its threshold is $\eta\lambda/\sqrt{\hat v}$.
+# Under Adam an entry's η is in effect $\eta/\sqrt{\hat v}$, so its threshold is $\eta\lambda/\sqrt{\hat v}$.
 #
 # </details>
 #
