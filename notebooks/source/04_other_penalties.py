@@ -1065,6 +1065,7 @@ def draw_answer(ax, heights, tall, deep):
     """The output pattern as ten bars."""
     ax.bar(range(10), heights, color=figures.GREY), ax.set_axis_off()
     ax.axhline(0, color=figures.GREY, lw=0.8)
+    ax.plot(range(10), heights, "o", ms=3, color=figures.GREY, label="_answer")
     ax.set(ylim=(-0.75, 0.75))
     for digit in range(10):
         ax.text(digit, -0.72, digit, ha="center", color=figures.GREY, fontsize=9)
@@ -1126,7 +1127,7 @@ above = [fig.add_subplot(place) for place in row]
 most, least = (draw_images(ax, along, *each) for ax, each in
                zip(above, ((tall, 1), (deep, -1)), strict=False))
 draw_answer(above[2], heights, tall, deep)
-above[0].set_title("The strongest direction, without decay", loc="left")
+_ = above[0].set_title("The strongest direction, without decay", loc="left")
 
 # %% tags=["hide-input"]
 lines = np.maximum(s_hat[:9] - fine[:, None], 0)
@@ -1159,9 +1160,11 @@ for ax, at, side in zip(axes, ((0.247, 0.305), (0.233, 0.06)), ("left", "right")
 # %% tags=["hide-input"]
 drawn, right = (figures.drawn(ax) for ax in axes)
 tops, dots = drawn["_formula"].at(0), drawn["_trained"]
-figures.show(fig, "Above, the strongest direction of the fit: two images each of "
-             f"{tall[0]} and {tall[1]}, of {deep[0]} and {deep[1]}, and ten bars, highest at "
-             f"{tall[0]} and {tall[1]}, lowest at {deep[0]} and {deep[1]}. "
+answer = figures.drawn(above[2])["_answer"]
+by_height = answer.x[answer.y.argsort()]
+figures.show(fig, "Above, the strongest direction of the fit: two images of each of the four digits "
+             f"that it tells apart, and ten bars, highest at {by_height[-1]:.0f} and "
+             f"{by_height[-2]:.0f}, lowest at {by_height[0]:.0f} and {by_height[1]:.0f}. "
              f"Left, {tops.size} singular values of the trained product against λ. Lines of "
              f"(4.8) fall with slope -1 from {tops.min():.2f} to {tops.max():.2f} to zero, with "
              f"dots of trained factors: {(dots.at(0.24) > 1e-3).sum()} are left at λ = 0.24, "
@@ -1170,13 +1173,13 @@ figures.show(fig, "Above, the strongest direction of the fit: two images each of
              f"{right['_two'].at(0.24):.2f} at λ = 0.24 and {right['_two'].at(0.32):.2f} at 0.32; "
              f"the same rank, not shrunk, has {right['_cut'].at(0.24):.2f} at 0.24; one matrix "
              f"stays at {right['_one'].at(0.32):.2f}.", number="4.9",
-             caption="Above: of two digits the images that have the most of the input pattern "
-             "q₁, of two others those that have the least (below 0), and the output pattern p₁, "
-             "one bar for each digit's score. Left: lines are (4.8), dots are trained factors, in "
-             "the mean of five starts, and the dotted line is the strongest direction of one matrix. Right: maps are "
-             "fitted to 300 images, so their ŝ differ from those on the left. Green: shrunk by "
-             "(4.8). Pink: the same directions, at full strength. Blue: all directions, divided "
-             "by 1 + λ. Lines are means of ten splits, bands their ranges.")
+             caption="Above: of two digits the images with the most of the input pattern q₁, of two "
+             "others those with the least (below 0), and the output pattern p₁, one bar for each "
+             "digit's score. Left: lines are (4.8), dots are trained factors, in the mean of five "
+             "starts, and the dotted line is the strongest direction of one matrix. Right: maps "
+             "are fitted to 300 images, so their ŝ differ from those on the left. Green: shrunk "
+             "by (4.8). Pink: the same directions, at full strength. Blue: all directions, "
+             "divided by 1 + λ. Lines are means of ten splits, bands their ranges.")
 
 # %% [markdown]
 # What is a direction? The strongest (Figure 4.9, above) tells {{tall[0]}} and {{tall[1]}} from {{deep[0]}} and {{deep[1]}}.
@@ -1783,12 +1786,13 @@ for ax in axes[1:]:
     ax.set(xlim=(-0.03, 0.68), xlabel="λ√(ab),\nmeasured in each run", xticks=[0, 0.2, 0.4, 0.6])
 axes[0].set_ylabel("singular values of the adapter")
 axes[1].set_ylabel("singular values"), axes[2].set_ylabel("singular values")
-axes[0].set_title(f"{(1 / typical).min():.0f}–{(1 / typical).max():.0f} times SGD's λ")
 axes[1].set_title("It takes ≈ λ√(ab) …")
 _ = axes[2].set_title("… on the lines")
 
 # %% tags=["hide-input"]
 left, right, one = (figures.drawn(ax) for ax in axes)
+times = left["_adamw 0"].x / right["_adamw 0"].x  # λ over λ√(ab)
+axes[0].set_title(f"{times.min():.0f}–{times.max():.0f} times SGD's λ")
 at_one = np.array([left[f"_adamw {k}"].at(1) for k in range(4)])
 sgd_end = max(left[f"_sgd {k}"].at(0.6) for k in range(4))
 figures.show(fig, "Three panels with the four singular values of an adapter; bars are the ranges "
