@@ -1065,7 +1065,6 @@ def draw_answer(ax, heights, tall, deep):
     """The output pattern as ten bars."""
     ax.bar(range(10), heights, color=figures.GREY), ax.set_axis_off()
     ax.axhline(0, color=figures.GREY, lw=0.8)
-    ax.plot(range(10), heights, "o", ms=3, color=figures.GREY, label="_answer")
     ax.set(ylim=(-0.75, 0.75))
     for digit in range(10):
         ax.text(digit, -0.72, digit, ha="center", color=figures.GREY, fontsize=9)
@@ -1160,11 +1159,8 @@ for ax, at, side in zip(axes, ((0.247, 0.305), (0.233, 0.06)), ("left", "right")
 # %% tags=["hide-input"]
 drawn, right = (figures.drawn(ax) for ax in axes)
 tops, dots = drawn["_formula"].at(0), drawn["_trained"]
-answer = figures.drawn(above[2])["_answer"]
-by_height = answer.x[answer.y.argsort()]
-figures.show(fig, "Above, the strongest direction of the fit: two images of each of the four digits "
-             f"that it tells apart, and ten bars, highest at {by_height[-1]:.0f} and "
-             f"{by_height[-2]:.0f}, lowest at {by_height[0]:.0f} and {by_height[1]:.0f}. "
+figures.show(fig, "Above, the strongest direction of the fit: images of the digits that it tells "
+             "apart, and a bar for each of the ten digits, up for some and down for others. "
              f"Left, {tops.size} singular values of the trained product against λ. Lines of "
              f"(4.8) fall with slope -1 from {tops.min():.2f} to {tops.max():.2f} to zero, with "
              f"dots of trained factors: {(dots.at(0.24) > 1e-3).sum()} are left at λ = 0.24, "
@@ -1790,9 +1786,12 @@ axes[1].set_title("It takes ≈ λ√(ab) …")
 _ = axes[2].set_title("… on the lines")
 
 # %% tags=["hide-input"]
+marks, by_root = (figures.drawn(ax)["_adamw 0"] for ax in axes[:2])
+times = marks.x / by_root.x  # λ over λ√(ab)
+_ = axes[0].set_title(f"{times.min():.0f}–{times.max():.0f} times SGD's λ")
+
+# %% tags=["hide-input"]
 left, right, one = (figures.drawn(ax) for ax in axes)
-times = left["_adamw 0"].x / right["_adamw 0"].x  # λ over λ√(ab)
-axes[0].set_title(f"{times.min():.0f}–{times.max():.0f} times SGD's λ")
 at_one = np.array([left[f"_adamw {k}"].at(1) for k in range(4)])
 sgd_end = max(left[f"_sgd {k}"].at(0.6) for k in range(4))
 figures.show(fig, "Three panels with the four singular values of an adapter; bars are the ranges "
