@@ -1159,7 +1159,7 @@ for ax, at, side in zip(axes, ((0.247, 0.305), (0.233, 0.06)), ("left", "right")
 # %% tags=["hide-input"]
 drawn, right = (figures.drawn(ax) for ax in axes)
 tops, dots = drawn["_formula"].at(0), drawn["_trained"]
-figures.show(fig, "Above, the strongest direction of the fit: images of the digits that it tells "
+figures.show(fig, "Above, the strongest direction of the fit: images of digits that it tells "
              "apart, and a bar for each of the ten digits, up for some and down for others. "
              f"Left, {tops.size} singular values of the trained product against λ. Lines of "
              f"(4.8) fall with slope -1 from {tops.min():.2f} to {tops.max():.2f} to zero, with "
