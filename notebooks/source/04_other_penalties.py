@@ -1169,7 +1169,7 @@ figures.show(fig, "Above, the strongest direction of the fit: images of digits t
              f"{right['_two'].at(0.24):.2f} at λ = 0.24 and {right['_two'].at(0.32):.2f} at 0.32; "
              f"the same rank, not shrunk, has {right['_cut'].at(0.24):.2f} at 0.24; one matrix "
              f"stays at {right['_one'].at(0.32):.2f}.", number="4.9",
-             caption="Above: of two digits the images with the most of the input pattern q₁, of two "
+             caption="Above: of two digits the images with most of the input pattern q₁, of two "
              "others those with the least (below 0), and the output pattern p₁, one bar for each "
              "digit's score. Left: lines are (4.8), dots are trained factors, in the mean of five "
              "starts, and the dotted line is the strongest direction of one matrix. Right: maps "
