@@ -70,7 +70,7 @@ by_autograd = w_l1.detach().numpy()
 # The *singular value* $s_i\ge0$ says how strong the direction is; at $s_i = 0$ it has vanished.
 #
 # A score's target is 1 for the right class and 0 for the others, minus its mean over all images. An image's ten targets add up to
-# zero, and so do its fitted scores. Ten numbers with the sum zero have nine free ones, so nine directions are enough.
+# zero, and so do its fitted scores. Of ten numbers that add up to zero, nine can be chosen freely. So nine directions are enough.
 #
 # *Predict:* how many of L1's 64 weights, and of the product's nine directions, end below a millionth?
 
@@ -146,11 +146,11 @@ claim("04-tenth", "the tenth singular value of the least-squares map is zero",
 # %% [markdown]
 # ## 4.2 The diamond and the circle
 #
-# Why should L1 give zeros at all? Let $w^*$ minimise loss plus penalty, and let $t$ be its penalty. Then $w^*$ has the lowest loss in the region *penalty ≤ t*: a point
-# there with a lower loss would have a lower loss plus penalty.
+# Why should L1 give zeros at all? Let $w^*$ minimise loss plus penalty, and let $t$ be the penalty at $w^*$. No weights with a penalty of at most $t$ have
+# a lower loss, as their loss plus penalty would be lower, too.
 #
-# For two weights this region is a disc under L2, and under L1 a diamond with corners on the axes (Figure 4.2).
-# Let a curve of equal loss grow from the loss's minimum $\hat w$. The point where it first touches the region is $w^*$.
+# For two weights the region *penalty ≤ t* is a disc under L2, and under L1 a diamond with corners on the axes (Figure 4.2).
+# Let $\hat w$, the loss's minimum, lie outside. Curves of equal loss around it are larger for a larger loss. The first that reaches the region touches it at $w^*$.
 
 # %% tags=["hide-input"]
 metric, w_fit = np.array([[1, -0.25], [-0.25, 1]]), np.array([1.6, 0.7])
@@ -205,18 +205,18 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
              caption="Coloured are the weights that the penalty allows. The two are equally wide, "
              "so their t differ. On the grey curve the "
              "loss is the same; it is smallest at ŵ. Arrows show where the loss falls fastest, the "
-             "fainter one for other data. While the arrow lies in the grey fan, the corner is "
-             "best.")
+             "fainter one for other data, whose ŵ and curve are not drawn. While the arrow lies in "
+             "the grey fan, the corner is best.")
 
 # %% [markdown]
 # At the best point of a circle the arrow $-\nabla L$ points straight
 # outwards, so $w_2$ is zero only if the arrow is horizontal. On a diamond, a move along an edge lowers the loss if the arrow makes an acute angle with that edge. An arrow in the
-# shaded fan does so with neither edge, and a move along either raises the loss. So the corner is best (for a convex loss).
-# **Other data may turn the arrow within the fan, and $w_2$ stays zero.**
+# shaded fan makes no acute angle with either edge, so no move along an edge lowers the loss. So the corner is best (for a convex loss).
+# **Other data turn the arrow. As long as it stays in the fan, $w_2$ is zero.**
 #
 # ## 4.3 One weight: a fixed amount or a fixed share
 #
-# How much does a penalty take? Let a single weight have the loss $\frac12(w-z)^2$, smallest at $z$. To keep λ for L2, we call L1's strength κ here. We
+# How much does a penalty take? Let a single weight have the loss $\frac12(w-z)^2$, smallest at $z$. In this section λ is the strength of L2, and κ that of L1. We
 # minimise $\frac12(w-z)^2 + \kappa|w|$. *Predict:* where is the minimum if $0<z<\kappa$?
 #
 # 1. This convex function has the slope $-z+\kappa$ just right of 0, and $-z-\kappa$ just left of it. Zero is the minimum if the curve
@@ -228,7 +228,7 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
 # $$\text{L1: } \operatorname{soft}(z, \kappa) = \mathrm{sign}(z)\,\max(|z|-\kappa, 0), \qquad
 #   \text{L2: } \frac{z}{1+\lambda}. \tag{4.1}$$
 #
-# **L1 subtracts the fixed amount $\kappa$, so it reaches zero. L2 removes the fixed share $\lambda/(1+\lambda)$, so it does not, unless $z = 0$.**
+# **L1 subtracts the fixed amount $\kappa$, so every $z$ between $-\kappa$ and $\kappa$ becomes zero. L2 removes the fixed share $\lambda/(1+\lambda)$, so only $z = 0$ becomes zero.**
 
 # %%
 def soft(z, threshold):
@@ -353,13 +353,14 @@ claim("04-soft", "under L2 with λ = 1, and under both, the best is that of (4.1
 # %% [markdown]
 # ## 4.4 Exact zeros need a threshold
 #
-# Why did L1 make no zeros in §4.1? At 0, $|w|$ has no slope. PyTorch takes 0, but any number ξ
-# in $[-1, 1]$ would do (a *subgradient*). The choice is not the cause: we tried four, and none gives zeros.
+# Why did L1 make no zeros in §4.1? **The minimum has exact zeros (§4.3), but gradient steps miss them.**
+#
+# At 0, $|w|$ has no slope. PyTorch uses the slope 0 there. Any ξ in $[-1, 1]$, a *subgradient*, would do as well. That choice is not the cause: we tried four values of ξ, and none gives zeros.
 #
 # Steps hardly ever land on 0. Take a weight that is zero at the minimum, and let the loss have a fixed slope $g$ there, with $|g|<\lambda$.
 # A step moves the weight by $-\eta(\lambda+g)$ from just right of zero, and by $+\eta(\lambda-g)$ from just
-# left. Both point towards zero, but sooner or later one overshoots. From then on the weight hops,
-# never further from zero than the longer of the two steps,
+# left. Both point towards zero, but sooner or later one overshoots. From then on the weight hops to and fro
+# across zero. Its distance from zero stays below the longer of the two steps,
 #
 # $$\eta\,(\lambda+|g|) < 2\eta\lambda. \tag{4.3}$$
 #
@@ -416,9 +417,9 @@ falling = 0.01 * (1 + np.cos(np.pi * np.arange(2000) / 2000))  # η from 0.02 to
 by_falling = subgradient_path(falling, 2000)[-1]
 
 # %% [markdown]
-# **Proximal steps end at the Lasso, with all of its zeros** (Figure 4.4). A falling η (amber) only comes near them.
+# **Proximal steps end at the Lasso's weights, with all {{zero.sum()}} zeros** (Figure 4.4). With L1 in the loss and a falling η (amber), weights only come near zero.
 #
-# And on minibatches? On a small batch the slope $g_i$ is noisy. Where $|g_i|>\lambda$ in one batch, a weight leaves 0. A smaller η does not help: it shrinks step and threshold alike.
+# And on minibatches? On a small batch the slope $g_i$ is noisy. A weight at 0 leaves it as soon as $|g_i|>\lambda$ in a single batch. A smaller η does not help: it shrinks step and threshold alike.
 
 # %%
 lrs = np.array([[0.02], [0.002]])  # two runs from the Lasso, one in each row of w
@@ -484,15 +485,17 @@ some, kept_zeros = np.arange(0, 4000, 20), zeros_left[32]
 for k, (eta, color) in enumerate(((0.02, figures.PINK), (0.002, figures.SKY))):
     left_at = np.array(counts)[some, k]
     bottom.plot(0, zero.sum(), "o", ms=5, color=figures.GREY, label=f"_{eta} start", zorder=3)
-    bottom.plot([0, 1], [zero.sum(), left_at[0]], lw=2, color=color, label=f"_{eta} drop")
-    bottom.plot([0, *(some + 1)], [zero.sum(), *left_at], lw=0.8, alpha=0.55, color=color,
-                label=f"_{eta}")
+    wide = (3, 1)[k]  # pink is drawn first, and wider, to be seen behind blue
+    bottom.plot([0, 1], [zero.sum(), left_at[0]], lw=1 + wide, color=color, label=f"_{eta} drop")
+    bottom.plot([0, *(some + 1)], [zero.sum(), *left_at], lw=0.8 * wide, alpha=(0.45, 1)[k],
+                color=color, label=f"_{eta}")
     bottom.plot([3000, 4000], [kept_zeros[k]] * 2, lw=2.2, color=color, label=f"_{eta} mean")
     bottom.text(4060, (21, 9)[k], f"η = {eta:g}", color=color, va="center")
 bottom.axhline(zero.sum(), color=figures.GREY, lw=0.8, ls="--", label="_all")
 bottom.text(2000, zero.sum() - 3, "full batches", color=figures.GREY, ha="center", va="top")
-bottom.set(xlabel="step on minibatches", ylabel="zeros left", xlim=(-150, 4700), ylim=(0, 60))
-bottom.set_title("Proximal steps on minibatches lose most zeros")
+bottom.set(xlabel="proximal step on a batch of 32", ylabel="zeros left", xlim=(-150, 4700),
+           ylim=(0, 60))
+bottom.set_title("Batches of 32 lose most zeros")
 panels = (*axes, bottom)
 
 # %% tags=["hide-input"]
@@ -512,7 +515,8 @@ figures.show(fig, "Top left, one weight that is zero in the Lasso, over 150 step
              caption="Orange weights have L1 in the loss; for amber weights η falls along half a "
              "cosine. Pink rings and crosses are of proximal steps; crosses are exact zeros. "
              f"Top left, g = −{-g_hop:.1f}, so that steps up, η(λ − g), are longer than steps "
-             "down. Below, two runs begin at the Lasso (grey dot); one point for every 20 steps. "
+             "down. Below, two runs on batches of 32 begin at the Lasso (grey dot); one point for "
+             "every 20 steps. "
              "Level lines are means of the last 1,000 steps.")
 
 # %% tags=["hide-input"]
@@ -579,7 +583,7 @@ claim("04-rest", "and |g| is at most λ where a weight is zero",
       measured=np.maximum(np.abs(slope[w_lasso == 0]) - lam, 0), equals=0, within=1e-9)
 
 # %% [markdown]
-# ## 4.5 Lasso or ridge: does it help to select?
+# ## 4.5 Lasso or ridge: does it help to drop inputs?
 #
 # Which predicts better? And which λ are worth trying? At $w = 0$ let the loss have the slopes $g_i$. If every $|g_i|\le\lambda$, *all* weights stay at 0. The smallest such λ is
 #
@@ -741,8 +745,8 @@ figures.show(fig, "Two panels of 20 dots, one for each split, and a diagonal whe
              f"means lie {-apart[0]:.0f} below the diagonal, and {apart[1]:.0f} above it.",
              number="4.6",
              caption="A dot is a split, and both axes show the loss on its test patients, at the "
-             "chosen λ. A diamond is the mean of the dots, and its bar the distance to the "
-             "diagonal.")
+             "chosen λ. A diamond is the mean of the dots, and its bar the vertical "
+             "distance to the diagonal.")
 
 # %% tags=["hide-input"]
 claim("04-best", "the λ that is best in the test is nowhere worse than the chosen one",
@@ -758,7 +762,7 @@ claim("04-choice", "the cost of choosing λ, less the best λ's gain, is the los
       measured=cost - gain - (shrunk[0] - without), equals=0, within=1e-9)
 
 # %% [markdown]
-# **With {{X.shape[1]}} inputs, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But it does not undo the harm of {{X.shape[1] - 10}} more inputs** (Figure 4.6): its mean test loss is {{harm.mean:.0f}} above that with ten.
+# **With {{X.shape[1]}} inputs, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But it does not undo all of the harm of {{X.shape[1] - 10}} more inputs** (Figure 4.6): with {{X.shape[1]}} inputs its mean test loss is still {{harm.mean:.0f}} higher than with ten ({{100 * level:.0f}} % interval: {{harm.low:.0f}} to {{harm.high:.0f}}, if splits counted as independent).
 
 # %% tags=["hide-input"]
 lead = claims.interval(chosen["ridge, 64"] - chosen["Lasso, 64"])
@@ -778,7 +782,6 @@ claim("04-lasso-chosen", "With 64 inputs and a chosen λ, the Lasso has a lower 
 # |Lasso|{{chosen["Lasso, 64"].mean():.1f}}|{{best["Lasso, 64"].mean():.1f}}|{{chosen["Lasso, ten"].mean():.1f}}|{{best["Lasso, ten"].mean():.1f}}|
 # |what the Lasso keeps, again without a penalty|{{np.mean(freed):.1f}}||||
 #
-# The {{100 * level:.0f}} % interval of the {{harm.mean:.0f}} by which ten inputs are better for the Lasso, if the splits counted as independent, runs from {{harm.low:.0f}} to {{harm.high:.0f}}.
 # (The columns were standardised on all patients, so a little of the test inputs was seen.)
 #
 # With ten inputs, training without a penalty beats both chosen penalties. The best λ of ridge would gain {{gain:.0f}}, but choosing it on {{len(parts.validation.X)}} patients costs {{cost:.0f}}.
@@ -843,11 +846,11 @@ assert np.abs(by_net - 0.5).max() < 0.25, "the elastic net does not share"
 assert (of_copies["elastic net"] == 0).sum(1).mean() > 1, "the elastic net makes no zeros"
 
 # %% [markdown]
-# ## 4.6 L2 on a product of two weights is L1
+# ## 4.6 L2 on two factors is L1 on their product
 #
 # How could weight decay make zeros in §4.1? Let a weight be a product $w = uv$, with weight decay of $u$ and
-# $v$. All pairs with the same product form a hyperbola (Figure 4.8) and give the same loss, so the penalty decides between them. The penalty grows with the
-# distance from the origin. So the cheapest pair is where the smallest
+# $v$. All pairs with the same product form a hyperbola (Figure 4.8) and give the same loss, so the penalty decides between them. It grows with the
+# distance from the origin, so the cheapest pair is where the smallest
 # circle that reaches the hyperbola touches it: $|u| = |v| = \sqrt{|w|}$.
 
 # %% tags=["hide-input"]
@@ -898,12 +901,13 @@ claim("04-cheapest", "the least cost of three factors is 3/2 |w|^(2/3)",
 #
 # $$\tfrac12(u^2+v^2)\;\ge\;|uv| = |w|, \tag{4.6}$$
 #
-# with equality when $|u| = |v|$. So decay of $u$ and $v$, at its cheapest, is the penalty $\lambda|w|$. If every weight is such a product, decay of all the factors gives the Lasso ([Hoff, 2017](https://doi.org/10.1016/j.csda.2017.06.007); for networks [Ziyin and Wang, 2023](https://arxiv.org/abs/2210.01212)).
+# with equality when $|u| = |v|$. So with the cheapest $u$ and $v$, their decay costs $\lambda|w|$. If every weight is such a product, decay of all the factors gives the Lasso ([Hoff, 2017](https://doi.org/10.1016/j.csda.2017.06.007); for networks [Ziyin and Wang, 2023](https://arxiv.org/abs/2210.01212)).
 #
 # We train 64 pairs on §4.1's loss with `weight_decay`.
 
 # %%
-# Where w has the slope g, u has gv and v has gu. So no pair could leave u = v = 0.
+# If the loss has the slope g in w, its slope in u is gv, and in v it is gu.
+# A pair that starts at u = v = 0 stays there.
 u = torch.ones(64, dtype=torch.float64, requires_grad=True)
 v = torch.zeros(64, dtype=torch.float64, requires_grad=True)
 # A step of v moves w = uv by ηu² times the slope of w. As u grows beyond 1, η must be small.
@@ -953,13 +957,13 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 # What does decay of two factors do to a *matrix* $W = UV^\top$, as in §4.1?
 #
 # Weight decay on $W$ itself costs $\frac\lambda2$ times the square of the *Frobenius norm*,
-# $\lVert W\rVert_F^2 = \sum_{jk}W_{jk}^2 = \sum_is_i^2$. The *nuclear norm* $\lVert W\rVert_* = \sum_is_i$ is the L1 penalty of the singular values: for whitened inputs it subtracts the same amount from each.
+# $\lVert W\rVert_F^2 = \sum_{jk}W_{jk}^2 = \sum_is_i^2$. The *nuclear norm* $\lVert W\rVert_* = \sum_is_i$ is the L1 penalty of the singular values: for whitened inputs, as (4.8) will show, it subtracts the same amount from each.
 #
 # The cheapest factors cost the nuclear norm, as in (4.6), if $U$ and $V$ have at least as many columns as the rank of $W$:
 #
 # $$\min_{UV^\top = W}\;\tfrac12\big(\lVert U\rVert_F^2+\lVert V\rVert_F^2\big)\;=\;\lVert W\rVert_*. \tag{4.7}$$
 #
-# At rest gradient and decay cancel. There the factors are the cheapest ones (proved below). So weight decay costs $\lambda\lVert W\rVert_*$
+# When training has come to rest, gradient and decay cancel. The factors are then the cheapest for their product (proved below), so their decay costs $\lambda\lVert W\rVert_*$
 # ([Srebro, Rennie and Jaakkola, 2004](https://proceedings.neurips.cc/paper/2004/hash/e0688d13958a19e087e123148555e4b4-Abstract.html)).
 #
 # <details>
@@ -976,7 +980,7 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 # </details>
 #
 # How much is taken? Let $\hat W = \frac1nY^\top Z$ be the
-# least-squares fit, with singular values $\hat s_i$. For the whitened digits the loss is $\frac12\lVert W-\hat W\rVert_F^2$ plus a constant. Let $U$ and $V$ have more columns than directions survive. Then each singular value solves the one-weight problem of §4.3, with $z = \hat s_i$ and $\kappa = \lambda$:
+# least-squares fit, with singular values $\hat s_i$. For the whitened digits the loss is $\frac12\lVert W-\hat W\rVert_F^2$ plus a constant. Let $U$ and $V$ have more columns than there are surviving directions. Then each singular value solves the one-weight problem of §4.3, with $z = \hat s_i$ and $\kappa = \lambda$:
 #
 # $$s_i = \max(\hat s_i-\lambda, 0). \tag{4.8}$$
 #
@@ -1045,22 +1049,27 @@ products = descend(U_start, V_start, lambda W: W - W_hat,
 s = np.linalg.svd(products, compute_uv=False)  # (8 λ, 5 starts, 10 values)
 
 # %% tags=["hide-input"]
-def draw_direction(ax, bars, k):
-    """The input pattern of direction k of Ŵ as an image, its output pattern as ten bars."""
-    image = np.zeros(64)
-    sign = np.sign(P[np.abs(P[:, k]).argmax(), k])  # the largest bar points up
-    image[digits.X.std(0) > 0] = sign * Qt[k]
-    top = np.abs(image).max()
-    ax.imshow(image.reshape(8, 8), cmap="RdBu_r", vmin=-top, vmax=top)
-    bars.bar(range(10), sign * P[:, k], color=figures.GREY)
-    bars.axhline(0, color=figures.GREY, lw=0.8)
-    ax.set_axis_off(), bars.set_axis_off()
-    ax.set_title("The strongest direction, without decay")
-    bars.set(ylim=(-1, 0.8))
+def draw_images(ax, along, two, sign):
+    """Of each of two digits the two images with the most of q₁ (sign 1) or of −q₁ (sign −1)."""
+    kinds = [np.flatnonzero(digits.y == digit) for digit in two]
+    picks = np.concatenate([kind[np.argsort(-sign * along[kind])[:2]] for kind in kinds])
+    images = [np.pad(digits.X[pick].reshape(8, 8), ((0, 0), (0, 2))) for pick in picks]
+    ax.imshow(np.hstack(images), cmap="gray_r"), ax.set_axis_off()
+    words = "most like" if sign > 0 else "opposite to"
+    ax.text(0.5, -0.1, f"{words} q₁: {two[0]} and {two[1]}", ha="center", va="top", fontsize=9,
+            transform=ax.transAxes)
+    return along[picks]
+
+# %% tags=["hide-input"]
+def draw_answer(ax, heights, tall, deep):
+    """The output pattern as ten bars."""
+    ax.bar(range(10), heights, color=figures.GREY), ax.set_axis_off()
+    ax.axhline(0, color=figures.GREY, lw=0.8)
+    ax.set(ylim=(-0.75, 0.75))
     for digit in range(10):
-        bars.text(digit, -0.95, digit, ha="center", color=figures.GREY, fontsize=9)
-    ax.text(-1.2, 3.5, "input\npattern q₁", ha="right", va="center", fontsize=9)
-    bars.text(-1.4, 0, "output\npattern p₁", ha="right", va="center", fontsize=9)
+        ax.text(digit, -0.72, digit, ha="center", color=figures.GREY, fontsize=9)
+    ax.text(0.5, -0.05, f"p₁: raises {tall[0]} and {tall[1]},\nlowers {deep[0]} and {deep[1]}",
+            ha="center", va="top", fontsize=9, transform=ax.transAxes)
 
 # %% tags=["hide-input"]
 def learn(parts):
@@ -1104,15 +1113,20 @@ lost = unseen["two"][:, 0].mean() - at_cost.mean
 assert abs(by_deleting.mean + by_shrinking.mean - lost) < 1e-9, "two parts are not the whole loss"
 
 # %% tags=["hide-input"]
-fig, grid = figures.subplots(2, 2, figsize=(6.0, 4.5), height_ratios=[1.5, 2.7])
+sign = np.sign(P[np.abs(P[:, 0]).argmax(), 0])  # the largest bar points up
+along, heights = sign * Z @ Qt[0], sign * P[:, 0]  # what an image has of q₁, and the answer
+ranked = np.argsort(heights)  # digits, from the lowest bar
+deep, tall = np.sort(ranked[:2]), np.sort(ranked[-2:])
+fig, grid = figures.subplots(2, 2, figsize=(6.2, 4.9), height_ratios=[1.25, 2.7])
 axes, top = grid[1], grid[0, 0].get_gridspec()[0, :]
 for ax in grid[0]:
     ax.remove()
-row = top.subgridspec(1, 4, width_ratios=[0.1, 1.5, 0.1, 2.4])
-draw_direction(fig.add_subplot(row[1]), fig.add_subplot(row[3]), 0)
-heights = [bar.get_height() for bar in fig.axes[-1].patches]
-ranked = np.argsort(heights)  # digits, from the lowest bar
-deep, tall = np.sort(ranked[:2]), np.sort(ranked[-2:])
+row = top.subgridspec(1, 3, width_ratios=[1.3, 1.3, 1])
+above = [fig.add_subplot(place) for place in row]
+most, least = (draw_images(ax, along, *each) for ax, each in
+               zip(above, ((tall, 1), (deep, -1)), strict=False))
+draw_answer(above[2], heights, tall, deep)
+_ = above[0].set_title("The strongest direction, without decay", loc="left")
 
 # %% tags=["hide-input"]
 lines = np.maximum(s_hat[:9] - fine[:, None], 0)
@@ -1145,8 +1159,8 @@ for ax, at, side in zip(axes, ((0.247, 0.305), (0.233, 0.06)), ("left", "right")
 # %% tags=["hide-input"]
 drawn, right = (figures.drawn(ax) for ax in axes)
 tops, dots = drawn["_formula"].at(0), drawn["_trained"]
-figures.show(fig, "Above, the strongest direction of the fit: an image of 8 by 8 "
-             "pixels, and a bar for each of the ten digits. "
+figures.show(fig, "Above, the strongest direction of the fit: images of digits that it tells "
+             "apart, and a bar for each of the ten digits, up for some and down for others. "
              f"Left, {tops.size} singular values of the trained product against λ. Lines of "
              f"(4.8) fall with slope -1 from {tops.min():.2f} to {tops.max():.2f} to zero, with "
              f"dots of trained factors: {(dots.at(0.24) > 1e-3).sum()} are left at λ = 0.24, "
@@ -1155,12 +1169,13 @@ figures.show(fig, "Above, the strongest direction of the fit: an image of 8 by 8
              f"{right['_two'].at(0.24):.2f} at λ = 0.24 and {right['_two'].at(0.32):.2f} at 0.32; "
              f"the same rank, not shrunk, has {right['_cut'].at(0.24):.2f} at 0.24; one matrix "
              f"stays at {right['_one'].at(0.32):.2f}.", number="4.9",
-             caption="Above: red (whitened) pixels raise the scores of digits whose bar points "
-             "up. Left: lines are (4.8), dots are trained factors, in the mean of five starts, "
-             "and the dotted line is the strongest direction of one matrix. Right: maps are "
-             "fitted to 300 images, so their ŝ differ from those on the left. Green: shrunk by "
-             "(4.8). Pink: the same directions, at full strength. Blue: all directions, divided "
-             "by 1 + λ. Lines are means of ten splits, bands their ranges.")
+             caption="Above: of two digits the images with most of the input pattern q₁, of two "
+             "others those with the least (below 0), and the output pattern p₁, one bar for each "
+             "digit's score. Left: lines are (4.8), dots are trained factors, in the mean of five "
+             "starts, and the dotted line is the strongest direction of one matrix. Right: maps "
+             "are fitted to 300 images, so their ŝ differ from those on the left. Green: shrunk "
+             "by (4.8). Pink: the same directions, at full strength. Blue: all directions, "
+             "divided by 1 + λ. Lines are means of ten splits, bands their ranges.")
 
 # %% [markdown]
 # What is a direction? The strongest (Figure 4.9, above) tells {{tall[0]}} and {{tall[1]}} from {{deep[0]}} and {{deep[1]}}.
@@ -1168,11 +1183,16 @@ figures.show(fig, "Above, the strongest direction of the fit: an image of 8 by 8
 # The puzzle is solved: {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are above 0.24, and these stay.
 #
 # The price is accuracy. For maps fitted to 300 images it falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}} at λ = 0.24.
-# **Of this, {{by_deleting.mean:.2f}} is due to cutting directions, and then {{by_shrinking.mean:.2f}} to shrinking the others.**
+# **Cutting directions costs {{by_deleting.mean:.2f}} of this, and shrinking the kept ones the other {{by_shrinking.mean:.2f}}.**
 #
-# One matrix loses almost nothing, as a common factor hardly changes which score is largest. Soft thresholding changes the directions' *relative* strengths. Halving the kept directions, instead of shrinking them by (4.8), costs only {{weaker:.2f}}.
+# With a single matrix almost nothing is lost.
 #
-# **Is the opening true, then? L1 makes zeros by a threshold, not by its gradient. L2 on single weights or a single matrix makes none, as it takes a share; on two factors it only approaches them.**
+# <details>
+# <summary>Why does shrinking cost accuracy?</summary>
+#
+# A single matrix divides all scores by the same $1+\lambda$, which hardly changes which is largest. Soft thresholding changes the directions' *relative* strengths. Halving the kept directions, instead of shrinking them by (4.8), costs only {{weaker:.2f}}.
+#
+# </details>
 
 # %% tags=["hide-input"]
 expected = np.maximum(s_hat - lams[:, None, None], 0)
@@ -1249,7 +1269,7 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 # %% [markdown]
 # ## 4.8 Which λ removes everything, if inputs are not whitened?
 #
-# (4.8) needs whitened inputs. Where inputs are correlated, directions turn as they shrink. Yet one λ is known. Let $E$ be the gradient of the loss in $W$ at $W = 0$, and $\lVert E\rVert_2$ its largest singular value. **For a convex loss, all directions vanish above
+# Where inputs are correlated, directions turn as they shrink, so we cannot say when each vanishes. But we can say from which λ on none is left. Let $E$ be the gradient of the loss in $W$ at $W = 0$, and $\lVert E\rVert_2$ its largest singular value. **For a convex loss, all directions vanish above
 # $\lambda = \lVert E\rVert_2$.**
 #
 # <details>
@@ -1314,11 +1334,11 @@ assert s_raw[shares == 1.1].max() < 1e-6, "a direction survives above the thresh
 # %% [markdown]
 # ## 4.9 Does weight decay remove units of a network?
 #
-# So far our maps were linear. A ReLU unit has two factors, too: its ingoing weights $w$, with the bias, and its outgoing weights $v$. Multiply $w$ by $c>0$ and divide $v$ by $c$: no output changes. By (4.6) the
-# cost $\frac12(\lVert w\rVert^2+\lVert v\rVert^2)$ is at least $\lVert w\rVert\lVert v\rVert$, the unit's *size*, and the best $c$ reaches it. So at rest weight decay is an L1 penalty on sizes of units, and
+# A ReLU unit has two factors, too: its ingoing weights $w$ (the last is the bias, for an input of 1, and decays, too) and its outgoing weights $v$. Multiply $w$ by $c>0$ and divide $v$ by $c$: no output changes. By (4.6) the
+# cost $\frac12(\lVert w\rVert^2+\lVert v\rVert^2)$ is at least $\lVert w\rVert\lVert v\rVert$, the unit's *size*. With the best $c$ the cost equals the size. So at rest weight decay is an L1 penalty on sizes of units, and
 # may remove some ([Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614)).
 #
-# Our network has one output, so $v$ is a number. Its target is what a linear fit of the ten measurements leaves unexplained.
+# Our network has one output, so $v$ is a number. It is trained on the residuals of a linear fit to the ten measurements, scaled to variance 1.
 
 # %%
 affine = np.column_stack([ten, np.ones(n)])
@@ -1342,7 +1362,7 @@ at_zero = [largest_slope(sign, bent) for sign in (1, -1)]
 # %% [markdown]
 # When is a unit worth its penalty? Scale its $w$ to length 1. The unit's *rate* is the mean of *(target − output) × ReLU(w·x)*, or minus this mean if $v<0$. If the unit's size grows by a little, δ, the loss falls by δ times the rate, and the penalty rises by λδ. **So a unit survives only if its rate reaches λ.**
 #
-# While the network's output is 0, the highest rate of any unit is {{at_zero[0]:.3f}} for $v>0$, and only {{at_zero[1]:.3f}} for $v<0$ (by a search). We train 40 units with λ = 0.09, between the two. Under so large a λ outputs stay small. So the highest rates stay near these two (Figure 4.11).
+# If the network's output is 0 everywhere, a search finds rates of at most {{at_zero[0]:.3f}} for $v>0$, and of at most {{at_zero[1]:.3f}} for $v<0$. We train 40 units with λ = 0.09, between the two. Under so large a λ outputs stay small. So the highest rates stay near these two (Figure 4.11).
 
 # %%
 rng = np.random.default_rng(seeds(1)[0])
@@ -1441,7 +1461,7 @@ figures.show(fig, f"The sizes of {len(curves)} ReLU units from step 50 to 1,000,
 # %% [markdown]
 # **All {{(~plus).sum()}} units with $v<0$ fade.** From four other starts, too, all such units fall below a thousandth of the largest. At rest the highest rate for $v<0$ is only {{at_end[1]:.3f}}, so none of these can stay.
 #
-# This λ is far too large for prediction: the network explains only {{100 * explained:.1f}} % of the variance. We chose it to separate the signs.
+# This λ is far too large for prediction: the network explains only {{100 * explained:.1f}} % of the variance.
 #
 # <details>
 # <summary>What stays</summary>
@@ -1568,14 +1588,14 @@ claim("04-fade", "decay without a slope leaves of two factors what the formula s
 assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)], np.exp(-1), 1e-3)
 
 # %% [markdown]
-# The pull takes time (Figure 4.12, right). Where the loss has no slope, a step multiplies both factors by $1-\eta\lambda$, so their product by about $1-2\eta\lambda$. *What
-# does not matter to the loss fades by a factor e in $1/(2\eta\lambda)$ steps;* if η changes during training, use its mean. At $\eta = {{eta}}$ and $\lambda = {{weak}}$ this takes {{1 / (2 * eta * weak):,.0f}} steps. **A fine-tuning of {{taken_steps:,}} steps removes only {{100 * (1 - left_over(weak, taken_steps)):.0f}} % of it.**
+# The pull takes time (Figure 4.12, right). Where the loss has no slope, a step multiplies both factors by $1-\eta\lambda$, so their product by about $1-2\eta\lambda$. *In
+# $1/(2\eta\lambda)$ steps, a part of the adapter that the loss does not depend on shrinks to $1/e$;* if η changes during training, use its mean. **At $\eta = {{eta}}$ and $\lambda = {{weak}}$ this takes {{1 / (2 * eta * weak):,.0f}} steps: a fine-tuning of {{taken_steps:,}} removes only {{100 * (1 - left_over(weak, taken_steps)):.0f}} % of such a part.**
 #
 # ## 4.11 How little AdamW takes
 #
 # How much does decay take, given time? For whitened inputs (4.8) holds for the change $UV^\top$. The $\hat s_i$ are then singular values of the change that the data want: the new task's $\hat W$ minus $W_0$. So SGD takes λ from each of them, or all of a smaller one.
 #
-# AdamW divides each entry's gradient by $\sqrt{\hat v}$, the root mean square of its recent values ([chapter 3](03_one_lambda_many_meanings.ipynb)). Decay is not divided. ($\hat v$ is not the factor $V$.) *Predict:* how much larger must AdamW's λ be, to take as much as SGD?
+# AdamW divides each entry's gradient by $\sqrt{\hat v}$, the root mean square of its recent values ([chapter 3](03_one_lambda_many_meanings.ipynb)). ($\hat v$ is not the factor $V$.) *Predict:* how much larger must AdamW's λ be, to take as much as SGD?
 #
 # *For example,* let $\sqrt{\hat v}$ be 0.02 everywhere. Gradient steps become {{1 / 0.02:.0f}} times as long, and decay stays as it was. The two then cancel where the loss's slope in the product is {{0.02:g}} λ instead of λ. So a direction loses only {{0.02:g}} λ.
 #
@@ -1583,7 +1603,7 @@ assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)],
 #
 # $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
 #
-# SGD does not divide, so $a = b = 1$ and (4.10) is (4.8). AdamW's $\sqrt{ab}$ is a typical gradient entry's size, here about {{below: typical.min():.2f}} to {{below: typical.max():.2f}}. It is known only after training, so (4.10) does not predict.
+# SGD has $a = b = 1$. AdamW's $\sqrt{ab}$ is a typical gradient entry's size, here about {{below: typical.min():.2f}} to {{below: typical.max():.2f}}. It must be measured after training, so (4.10) explains what AdamW takes, and does not predict it.
 #
 # <details>
 # <summary>Proof, and why √(ab) depends on λ</summary>
@@ -1594,15 +1614,14 @@ assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)],
 # 3. By (4.7) for $\sqrt a\,U$ and $\sqrt b\,V$, the least value of this penalty is $\lambda\sqrt{ab}\,\lVert UV^\top\rVert_*$. By the proofs
 #    in §4.7, a point of rest that is no saddle then solves (4.8) with $\lambda\sqrt{ab}$ for λ. ∎
 #
-# From λ = {{below: adam_lams[1]:.0f}} to {{below: adam_lams[3]:.0f}} $\sqrt{ab}$ grows by a factor of {{below: typical[3] / typical[1]:.1f}}, and falls again when little is left of the adapter.
-# Decay holds the weights away from the loss's minimum. The larger λ, the further away they stay, and the larger is $E$. So $\sqrt{ab}$ grows with λ at first. But the gradients are $EV$ and $E^\top U$: when little is left of the factors, they are small.
+# The gradients are $EV$ and $E^\top U$. Decay holds the weights away from the loss's minimum, so $E$ grows with λ: from λ = {{below: adam_lams[1]:.0f}} to {{below: adam_lams[3]:.0f}} $\sqrt{ab}$ grows by a factor of {{below: typical[3] / typical[1]:.1f}}. It falls again when little is left of the factors.
 #
 # If $\sqrt{\hat v}$ differs between entries, we let $a$ be its mean over those of $U$, weighted by the squared entries of $U$, and $b$ the same for $V$. Then the equations of step 2 need not hold entry by entry, only after multiplying by the factor and adding up:
 # $\langle E, UV^\top\rangle = -\lambda a\lVert U\rVert_F^2 = -\lambda b\lVert V\rVert_F^2$. What single directions lose may differ.
 #
 # </details>
 #
-# We test (4.10) on digits in batches of 100, with §4.7's $\hat W$ as $W_0$ and an adapter of rank 8. In the new task each digit from 0 to 4 takes a neighbour's name, in a circle: a change of rank four.
+# We test (4.10) on digits in batches of 100, with §4.7's $\hat W$ as $W_0$ and an adapter of rank 8. In the new task digits 0 to 4 swap names in a circle. The change in the five rows of $\hat W$ adds up to zero, so it has rank four.
 
 # %%
 order = [1, 2, 3, 4, 0, 5, 6, 7, 8, 9]
@@ -1644,7 +1663,7 @@ a, b = typical_gradient(U, optimizer), typical_gradient(V, optimizer)
 one_amount = 10.0 * np.sqrt(a * b)  # λ√(ab)
 
 # %% [markdown]
-# In this run it is {{one_amount / 10:.3f}}. So at λ = 10 each direction should lose {{one_amount:.2f}}, by (4.10). We try five starts and several λ.
+# In this run $\sqrt{ab} = {{one_amount / 10:.3f}}$. So at λ = 10 each direction should lose {{one_amount:.2f}}, by (4.10). We try five starts and several λ.
 
 # %% tags=["hide-input"]
 class Adapters:
@@ -1744,8 +1763,9 @@ draw_runs(axes[2], reach_one.mean(0), by_one_root, figures.SKY, "", "one")
 for ax, xs, runs, color in ((axes[1], by_rule, by_adamw, figures.PINK),
                             (axes[2], reach_one.mean(0), by_one_root, figures.SKY)):
     for k in (3, 4, 5):  # a thin line from each first mark to its number
-        ax.annotate(f"{adam_lams[k]:.0f}", (xs[k], runs[:, k, 0].mean()), (xs[k] + 0.04,
-                    change[0] - xs[k] + 0.05), color=color, fontsize=9,
+        words = f"{'λ = ' * (k == 3)}{adam_lams[k]:.0f}"
+        ax.annotate(words, (xs[k], runs[:, k, 0].mean()),
+                    (xs[k] + 0.04, change[0] - xs[k] + 0.05), color=color, fontsize=9,
                     arrowprops={"arrowstyle": "-", "lw": 0.6, "color": color})
 axes[0].axvline(0.01, color=figures.GREY, lw=0.8, ls="--")
 axes[0].text(0.012, 0.61, "← PyTorch's default", color=figures.GREY, fontsize=9)
@@ -1762,8 +1782,13 @@ for ax in axes[1:]:
     ax.set(xlim=(-0.03, 0.68), xlabel="λ√(ab),\nmeasured in each run", xticks=[0, 0.2, 0.4, 0.6])
 axes[0].set_ylabel("singular values of the adapter")
 axes[1].set_ylabel("singular values"), axes[2].set_ylabel("singular values")
-axes[0].set_title("AdamW needs larger λ"), axes[1].set_title("It takes ≈ λ√(ab) …")
-_ = axes[2].set_title("One √v̂: it fits")
+axes[1].set_title("It takes ≈ λ√(ab) …")
+_ = axes[2].set_title("… on the lines")
+
+# %% tags=["hide-input"]
+marks, by_root = (figures.drawn(ax)["_adamw 0"] for ax in axes[:2])
+times = marks.x / by_root.x  # λ over λ√(ab)
+_ = axes[0].set_title(f"{times.min():.0f}–{times.max():.0f} times SGD's λ")
 
 # %% tags=["hide-input"]
 left, right, one = (figures.drawn(ax) for ax in axes)
@@ -1800,7 +1825,7 @@ assert (each[4:, 0] > by_rule[4:]).all(), "at large λ the strongest loses no mo
 #
 # </details>
 #
-# **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD** ($\sqrt{ab}$ at the λ in question), here {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times.
+# **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD:** here {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times, as $\sqrt{ab}$ changes with λ.
 
 # %% tags=["hide-input"]
 claim("04-adamw-small", "At λ = 1 AdamW takes only {:.4f} from each singular value of the adapter, "
@@ -1846,20 +1871,21 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # |penalty|amount taken at rest (whitened inputs)|exact zeros?|λ to try|
 # |---|---|---|---|
 # |ridge|a share|no|chapter 1|
-# |$\lambda\sum\lvert w\rvert$ in the loss|λ, on average|no|from $\lambda_{\max}$ of (4.5) to a thousandth of it|
+# |$\lambda\sum\lvert w\rvert$ in the loss|about λ|no|from $\lambda_{\max}$ of (4.5) to a thousandth of it|
 # |Lasso; proximal steps, full batches|λ|yes|the same|
 # |elastic net; the same steps|κ, then a share|yes|κ as for the Lasso, λ as for ridge|
 # |decay of two factors, SGD|λ per direction|approached|above the $\hat s_i$ of the directions to remove, below those to keep; if inputs are not whitened, below $\lVert E\rVert_2$|
-# |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|start with amount$/(2\sqrt{ab})$, with $\sqrt{ab}$ of a run without decay, as decay can about double it; then correct (small amounts come out at half)|
+# |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|see below|
 #
 # - **To keep few inputs, use the Lasso** (in PyTorch: exercise 5); among near-copies, the elastic net; if all may matter, ridge (exercise 6).
 # - The Lasso also shrinks what it keeps. Training the kept weights again without a penalty may predict worse (by {{100 * refit:.0f}} % in §4.5): compare both on the validation part.
-# - **On an adapter, compare $1/(2\eta\lambda)$ with the number of steps:** if much larger, decay does little.
+# - **For AdamW on an adapter,** train without decay and measure $\sqrt{ab}$. Decay can double it, so try λ = (amount you want)$/(2\sqrt{ab})$. Measure again and correct: a small amount comes out at about half.
+# - **If $1/(2\eta\lambda)$ is much larger than the number of steps, decay does little** to an adapter.
 # - On minibatches, *prune* for exact zeros: set the smallest weights to zero after training, and check the loss.
 #
-# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. For any inputs decay pulls towards $W_0$. And for a convex loss under SGD nothing of the adapter is left if $\lambda>\lVert E\rVert_2$, with $E$ taken at $W_0$.
+# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. For any inputs decay pulls towards $W_0$.
 #
-# **So the opening is half true.** L1 gives exact zeros only with a threshold. L2 gives none, but on two factors it acts as L1: whole directions fade.
+# **So the opening is half true.** L1's minimum has exact zeros, but gradient steps miss them. L2 makes none, but on two factors it acts as L1: whole directions fade.
 
 # %% tags=["hide-input"]
 z = np.array([3, -0.5, 1])
@@ -1970,7 +1996,7 @@ class ProxSGD(torch.optim.Optimizer):
 # With `lr=0.02` and `l1=5`, 1,000 steps on the loss without its penalty make 53 of the 64 exactly zero, as in the Lasso. (The loss is half the *mean* square.) On minibatches it would keep only some of them (§4.4). Weights that are to stay free, such as
 # biases, go into a group with `l1` 0. To find (4.5), centre the targets, set all weights to zero, call `backward()`, and take `w.grad.abs().max()`.
 #
-# Under Adam the threshold needs the same division as the gradient: $\eta\lambda/\sqrt{\hat v}$, entry by entry.
+# Under Adam an entry's η is in effect $\eta/\sqrt{\hat v}$, so its threshold is $\eta\lambda/\sqrt{\hat v}$.
 #
 # </details>
 #
