@@ -40,7 +40,7 @@ assert all(abs(clear(x - 2).mean() - 0.025) < 0.004 for x in true.values()), "5 
 # ## 11.1 A puzzle: everybody types a different number
 #
 # A ResNet is trained with $\lambda = 10^{-4}$, a language model with {{below: lams["GPT-3 175B"]}}, a vision transformer with {{below: lams["ViT"]}}, and the network of
-# [chapter 9](09_adaptive_optimisers.ipynb) with {{below: lams["our chapter 9"]:.0f}}. Why so different?
+# [chapter 9](09_adaptive_optimisers.ipynb) with {{below: lams["our chapter 9"]:.0f}}. Why?
 #
 # Step $t$ of AdamW, at the learning rate $\eta_t$, multiplies a weight by $1-\eta_t\lambda$ and adds the update. SGD without momentum does the same. So each step takes the fraction $\eta_t\lambda$ of the weight away. Add up these fractions over the $T$ steps of the run:
 #
@@ -48,7 +48,7 @@ assert all(abs(clear(x - 2).mean() - 0.025) < 0.004 for x in true.values()), "5 
 #
 # Call $N$ the run's *forgetting*. Decay alone would multiply a weight by about $e^{-N}$ (§11.3). At $N = 1$ this leaves {{100 * np.exp(-1):.0f}} % of the initial weights, at $N = 4$ only {{100 * np.exp(-4):.0f}} %.
 #
-# With momentum μ a step of decay acts again in later steps, so under SGD $N$ is larger by the factor $1/(1-\mu)$ (chapter 2). Let $S$ be the sum of all η; under SGD divide it by $1-\mu$. Then $N = \lambda S$.
+# With momentum μ a step of decay acts again in later steps, so under SGD $N$ is larger by the factor $1/(1-\mu)$ (chapter 2). Let $S$ be the sum of all η, under SGD divided by $1-\mu$. Then $N = \lambda S$.
 
 # %%
 def factors_of(steps, shape, warmup=0, end=0.0, until=None):
@@ -373,20 +373,20 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 #
 # Which λ do you type for your run? Three steps give one.
 #
-# 1. **Add up the learning rates.** $S$ is the sum of η over all steps (calls of `optimizer.step()`), up to where you expect to stop. If η is constant, it is steps × peak. Under a cosine or a line to zero it is about half of that. Under SGD with momentum μ divide it by $1-\mu$. If a parameter group has its own η, give it its own $S$ and λ.
+# 1. **Add up the learning rates.** $S$ is the sum of η over all steps up to where you expect to stop. If η is constant, it is steps × peak. Under a cosine or a line to zero it is about half of that. Under SGD with momentum μ divide it by $1-\mu$. If a parameter group has its own η, give it its own $S$ and λ.
 # 2. **Look up $N$** below, and compute $\lambda = N/S$. Let only *matrices* decay: tensors with two axes or more. Chapter 6 says why.
 # 3. **Name the *fallback*,** the λ that you type unless another one proves better. If you have earlier runs of the same model, data, η and length, type the λ of those runs, even if it was only the default. If there are none, the fallback is the bold $N$ of your row divided by $S$. **With one run type the fallback, and stop here.**
 #
 # *For example,* {{below: cifar_passes}} passes of a new ResNet over CIFAR are 11,730 steps of SGD, μ = 0.9, a cosine from η = 0.1. So $S = 11{,}730\cdot0.05/0.1 = 5{,}865$, $N = 4$, and λ = {{4 / cifar:.4f}}.
 #
-# **λ = {{below: 4 / short_s:.1f}} can be right,** though it is far above the usual 0.1: {{below: short_steps:,}} steps of AdamW under a cosine from 0.001 have only $S = {{below: short_s:.1f}}$, so $N = 4$ needs it. Each step takes only the fraction ηλ.
+# **λ = {{below: 4 / short_s:.1f}} can be right,** though it is far above the usual 0.1. {{below: short_steps:,}} steps of AdamW under a cosine from 0.001 have $S = {{below: short_s:.1f}}$, and the row may say $N = 4$. A step takes only the fraction ηλ.
 #
-# **Take the first row that fits; the bold $N$ is for one run.**
+# **Take the first row that fits. The bold $N$ is for one run.**
 #
 # | your run | try $N$ | because |
 # |---|---|---|
-# | fine-tuning | at most **{{below: least_n}}**: λ = 0.01, or {{below: least_n}}/$S$ if that is less; stop here | You want to keep the start (fold below). |
-# | continued pretraining | type the λ of the pretraining; stop here | You go on with that run. We did not test it. |
+# | fine-tuning | at most **{{below: least_n}}**: λ = 0.01, or {{below: least_n}}/$S$ if that is less. Stop here. | You want to keep the start. |
+# | continued pretraining | type the λ of the pretraining. Stop here. | You go on with that run. We did not test it. |
 # | like a published one, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | Figure 11.2 |
 # | language, one pass, $k$ tokens seen per weight (embeddings count) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{len(tokens)}} recipes lie near it. But all have λ = 0.1, so their $N$ follows $S$ and is weak evidence. Tuned runs agree that $N$ rises with $k$ (Bergsma et al., 2025b). |
 # | language, many passes | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | No $N$ is well supported (fold below). |
@@ -395,7 +395,7 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 # | anything else, fewer than {{below: many_passes}} passes | ¼, **1**, 4, and λ = 0 | At the best η tried all $N$ up to 1 ended within {{below: upto_one:.2f}} of the lowest loss. One at $N = 4$ was {{below: up(costs[5, 2]):.2f}} above. |
 # | anything else, {{below: many_passes}} passes or more | 1, **4**, 16, and λ = 0 | At the best η tried all $N$ up to 4 ended within {{below: upto_four:.2f}}. One at $N = 16$ was {{below: up(of_long[:, 5].max()):.2f}} above. |
 #
-# The last two rows rest on **AdamW** (Figure 11.10). Under SGD, or with more than {{below: pool:,}} examples, they only tell you which sizes to try. We tried no augmentation and no dropout. Nor did we try Lion or Muon; for them $S$ and $N$ are computed in the same way.
+# The last two rows rest on **AdamW** with at most {{below: pool:,}} examples. Elsewhere they only tell you which sizes to try.
 #
 # Steps 1 to 3 in code:
 #
@@ -529,12 +529,14 @@ assert points[at_best].min() > 0, "in all"
 # - **At an η too small or too large the bold $N$ was safer:** better by loss in {{won[1]}} of {{len(saved[1])}} runs, by error in {{right_more[1]}}. On average it ended {{mean_costs[1][1]:.2f}} above the lowest loss, and λ = 0 ended {{mean_costs[1][0]:.2f}} above it.
 # - **PyTorch's default, λ = 0.01, is close to 0:** in {{small_default}} of the {{len(runs_stored)}} runs its $N$ is less than half the bold one.
 #
-# The runs share tasks and seeds, and we chose the last two rows by these same runs. So the counts do not test the rows. In the worst run the bold $N$ had {{-saved[1].min():.2f}} more loss than λ = 0; in another λ = 0 had {{saved[1].max():.2f}} more. On the digits of §11.7 the default was better.
+# In the worst run the bold $N$ had {{-saved[1].min():.2f}} more loss than λ = 0. In another λ = 0 had {{saved[1].max():.2f}} more. On the digits of §11.7 the default was better.
 #
 # **So without earlier runs type the bold $N$. At the best η tried little depended on it.**
 #
 # <details>
-# <summary>How far the bold N can miss: the best N tried was 1/{{below: 1 / nearest:.0f}} to {{below: furthest:.0f}} times the bold one</summary>
+# <summary>Limits: the best N tried was 1/{{below: 1 / nearest:.0f}} to {{below: furthest:.0f}} times the bold one</summary>
+#
+# The runs share tasks and seeds, and we chose the last two rows by these same runs. So the counts do not test the rows. We tried no augmentation and no dropout. Nor did we try Lion or Muon; for them $S$ and $N$ are computed in the same way.
 #
 # The last two rows rest on at most {{below: amounts[-1]:,}} examples, except one run of {{below: pool:,}} signals in {{below: many_passes}} passes, at three η. In that run, at the best η tried, $N = 4$ made the fewest errors, but not clearly fewer than $N = 1$.
 #
@@ -574,7 +576,7 @@ assert points[at_best].min() > 0, "in all"
 # </details>
 #
 # At a constant η an update fades
-# to $1/e$ in $1/(\eta\lambda)$ steps, the *memory*. $N$ is the length of the run divided by the memory. So if $N$ is large, the weights are made mostly of the updates from the last $1/N$ of the run (under a line to zero, from the last $1/\sqrt N$).
+# to $1/e$ in $1/(\eta\lambda)$ steps, the *memory*. $N$ is the length of the run divided by the memory. So if $N$ is large, the weights are made mostly of the updates from the last $1/N$ of the run. Under a line to zero it is the last $1/\sqrt N$.
 
 
 # %%
@@ -586,7 +588,7 @@ def average(lr, weight_decay, factors):
 
 
 # %% [markdown]
-# Does `torch.optim.AdamW` do this? A second copy without decay gets the same gradients; its steps, divided by η, are the updates $u_t$.
+# Does `torch.optim.AdamW` do this? A second copy without decay gets the same gradients. Its steps, divided by η, are the updates $u_t$.
 
 # %%
 rng, factors, updates = claims.rng(), factors_of(200, linear), []
@@ -772,14 +774,14 @@ claim("11-turn", "On the same noise the weights turn in each step by {:.2f} time
 # If $N$ told the whole story, one good $N$ would serve every run. Does it? A small network with batch norm learns MNIST-1D, short
 # signals in ten classes, by AdamW, while η falls linearly to zero. Two things make a run longer:
 #
-# - **more data**: {{below: amounts[0]}}, {{below: amounts[1]}} or {{below: amounts[2]:,}} signals, each *passed* (used) {{below: 25 * lengths[0] / amounts[0]:.0f}} times;
+# - **more data**: {{below: amounts[0]}}, {{below: amounts[1]}} or {{below: amounts[2]:,}} signals, each *passed* {{below: 25 * lengths[0] / amounts[0]:.0f}} times;
 # - **more passes**: always {{below: amounts[1]}} signals, passed {{below: 25 * lengths[0] / amounts[1]:.0f}}, {{below: 25 * lengths[1] / amounts[1]:.0f}} or {{below: 25 * lengths[2] / amounts[1]:.0f}} times.
 #
 # Both give {{below: lengths[0]}}, {{below: lengths[1]}} and {{below: lengths[2]}} steps. We try λ = 0 and six $N$, with five seeds.
 # The peak η is {{below: low_eta}}, which is too small. Of the five η tried {{below: good_eta}} has the lowest loss in all runs but one.
 # *Predict:* with more data, does the best λ stay, or the best $N$? And with more passes?
 #
-# Held-out signals give the loss and the share of wrong answers (the *error*). We compare within seeds; ± is half the 95-percent interval.
+# Held-out signals give the loss and the share of wrong answers (the *error*). We compare within seeds. ± is half the 95-percent interval.
 
 
 # %%
@@ -1138,7 +1140,7 @@ for run, n, rival, less, right in (
 better = stored[3][..., [0, 3], :].mean(1) - stored[3][..., [4], :].mean(1)
 
 # %% [markdown]
-# For {{pool:,}} signals 0.03 is the best η tried. **At η = {{good_eta}} little is at stake up to $N = 4$.** $N = 4$ was a little better than λ = 0 and $N = 1$ in all five runs, but we picked it after seeing them. A larger $N$ can cost more: with {{pool:,}} signals $N = 16$ has {{loss_of_16.mean:.2f}} more loss than $N = 4$.
+# With {{pool:,}} signals η = {{low_eta}} is the best tried. **At η = {{good_eta}} little is at stake up to $N = 4$.** $N = 4$ was a little better than λ = 0 and $N = 1$ in all five runs, but we picked it after seeing them. A larger $N$ can cost more: with {{pool:,}} signals $N = 16$ has {{loss_of_16.mean:.2f}} more loss than $N = 4$.
 #
 # **Choose by the measure you will use.** At η = {{low_eta}}, averaged over the five runs of Figure 11.6, $N = 16$ has less loss than λ = 0, yet more errors.
 #
@@ -1186,9 +1188,9 @@ claim("11-errors", "At η = 0.03, averaged over the five runs, N = 16 makes {:.1
 # |---|---|
 # | η, or the schedule | λ × old $S$ ÷ new $S$ |
 # | batch × $c$, same passes and η | $c\,\lambda$ |
-# | data × $c$, same passes | $\lambda/c$; in our runs it fell faster, at three η of four |
-# | data × $c$, one pass; same model, batch, η | about $\lambda/\sqrt c$ (Figure 11.2) |
-# | passes × $c$, same data | λ; in our runs it rose, at three η of four |
+# | data × $c$, same passes | $\lambda/c$. In our runs it fell faster at three η of four. |
+# | data × $c$, one pass, same model, batch and η | about $\lambda/\sqrt c$ (Figure 11.2) |
+# | passes × $c$, same data | λ. In our runs it rose at three η of four. |
 # | width × $c$, with $\eta/c$ | try λ, $\sqrt c\,\lambda$ and $c\,\lambda$: sources disagree |
 #
 # Figure 11.8 compares two of these rows with the runs of Figure 11.6, whose η is too small.
@@ -1212,7 +1214,7 @@ draw_carried(axes[1], [25 * n // amounts[1] for n in lengths], "more passes", 0)
 axes[0].set(xlabel="signals", ylabel="λ"), axes[1].set_xlabel("passes")
 axes[0].set_yticks([0.1, 1, 10], ["0.1", "1", "10"])
 axes[0].set_title("More data: best λ\nfalls faster than λ/c")
-axes[1].set_title("More passes: best λ rises")
+axes[1].set_title("More passes: best λ\nrises, not as the rule")
 carrying = [figures.drawn(ax)["best λ"].y for ax in axes]
 figures.show(fig, "Best λ by loss at η = 0.03, on logarithmic axes. Left, for 250, 500 and 1,000 "
              f"signals: {carrying[0][0]:.1f}, {carrying[0][1]:.1f} and {carrying[0][2]:.1f}, which "
@@ -1834,7 +1836,7 @@ assert ten[0].mean > bars[3] * decided_s, "the recipe's words for it"
 # %% [markdown]
 # **Fewer than {{many_passes}} passes.** All losses up to $N = 1$ are in the grey band, less than 0.1 above the lowest.
 #
-# **{{many_passes}} passes or more.** $N = 4$ is in the band, too; a larger $N$ is not always.
+# **{{many_passes}} passes or more.** $N = 4$ is in the band, too. A larger $N$ is not always.
 
 # %% tags=["hide-input"]
 claim("11-nothing", "At the best η tried N = ¼, N = 1 and λ = 0 end "
@@ -1959,7 +1961,7 @@ boxes = {
     "one": (2, 7, "3  too large to repeat,\nor only one run?", figures.GREY),
     "single": (6, 7, "type the fallback; or 4 to 9\nwith a proxy, and carry its N", figures.BLUE),
     "rate": (2, 6, "4  is η settled?", figures.GREY),
-    "settle": (6, 6, "move η by factors of 3 at the\nbold N, until it is (3 runs or more)", figures.ORANGE),
+    "settle": (6, 6, "move η by factors of 3 at the\nbold N: three runs or more", figures.ORANGE),
     "few": (2, 5, afford, figures.GREY),
     "less": (6, 5, "type the fallback", figures.BLUE),
 }
@@ -2103,8 +2105,8 @@ figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0
 # <details>
 # <summary>Solution</summary>
 #
-# These are fewer than 20 passes, so the row is the last but one: $N = \frac14$, 1, 4, and λ = 0. Step 5 adds the fallback, λ = 0.01: with three seeds 15 runs. $S = 300\cdot0.01/2 = 1.5$, so λ = $N/S$ is {{0.25 / 1.5:.2f}}, {{1 / 1.5:.2f}} and {{4 / 1.5:.1f}}: all above the usual 0.1, which here is $N = {{forgettings(0.01, 0.1, factors_of(300, linear)):.2f}}$.
-# With one run type the fallback, the old 0.01. You know how those runs ended, though its $N$ is only {{forgettings(0.01, 0.01, factors_of(300, linear)):.3f}}. Without earlier runs it is the bold $N = 1$, λ = {{1 / 1.5:.2f}}. For SGD
+# These are fewer than 20 passes, so the row is the last but one: $N = \frac14$, 1, 4, and λ = 0. $S = 300\cdot0.01/2 = 1.5$, so λ = $N/S$ is {{0.25 / 1.5:.2f}}, {{1 / 1.5:.2f}} and {{4 / 1.5:.1f}}: all above the usual 0.1, which here is $N = {{forgettings(0.01, 0.1, factors_of(300, linear)):.2f}}$.
+# Step 5 adds the fallback, λ = 0.01. So there are five tries, each with three seeds. With one run type the fallback, the old 0.01. You know how those runs ended, though its $N$ is only {{forgettings(0.01, 0.01, factors_of(300, linear)):.3f}}. Without earlier runs it is the bold $N = 1$, λ = {{1 / 1.5:.2f}}. For SGD
 # $S = 300\cdot0.1/2\,/\,(1-0.9) = 150$, so {{0.25 / 150:.4f}}, {{1 / 150:.4f}} and {{4 / 150:.3f}}, and λ = 0. For one run without earlier ones type the middle one. The row rests on AdamW alone, so under SGD these only tell you which sizes to try.
 #
 # </details>
