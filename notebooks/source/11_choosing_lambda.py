@@ -493,12 +493,12 @@ for ax, some in zip(axes, (at_best, ~at_best), strict=True):
     draw_pairs(ax, pair_costs[some])
 axes[0].set_ylabel("loss above the lowest"), axes[0].set_ylim(-0.005, 0.16)
 axes[1].set_ylim(-0.05, 1.1)
-last = axes[1].legend()
+legend = axes[1].legend()
 lost = at_best & (pair_costs[:, 1] > pair_costs[:, 0])
 named = [f"{n:.0f} {'digits' if n == 200 else 'signals'}, {steps * size / n:.0f} passes"
          for (_, n, steps), size in zip(runs_stored[lost], batch_of[lost], strict=True)]
-axes[0].text(8.5, 0.155, "\n".join(["λ = 0 better in", *named]), fontsize=9, ha="right", va="top",
-             color=figures.ORANGE)
+last = axes[0].text(8.5, 0.155, "\n".join(["λ = 0 better in", *named]), fontsize=9, ha="right",
+                    va="top", color=figures.ORANGE)
 
 # %% tags=["hide-input"]
 each = [[figures.drawn(ax)[name].y for name in ("λ = 0", "bold N")] for ax in axes]
@@ -509,10 +509,10 @@ mean_costs = [[some.mean() for some in both] for both in each]
 saved = [none - bold for none, bold in each]  # by the bold N
 figures.show(fig, "Two panels with a pair of marks for each run, an open circle for λ = 0 and a "
              "dot for the bold N, against the loss above the lowest of the run. Left, "
-             f"{len(saved[0])} runs at the best η tried: the bold N is lower in {won[0]}; the means are "
-             f"{mean_costs[0][1]:.3f} and, at λ = 0, {mean_costs[0][0]:.3f}. Right, "
-             f"{len(saved[1])} runs at an η too small or too large: it is lower in {won[1]}; the means are "
-             f"{mean_costs[1][1]:.2f} and {mean_costs[1][0]:.2f}.", number="11.3",
+             f"{len(saved[0])} runs at the best η tried: the bold N is lower in {won[0]}; "
+             f"the means are {mean_costs[0][1]:.3f} and, at λ = 0, {mean_costs[0][0]:.3f}. Right, "
+             f"{len(saved[1])} runs at an η too small or too large: it is lower in {won[1]}; "
+             f"the means are {mean_costs[1][1]:.2f} and {mean_costs[1][0]:.2f}.", number="11.3",
              caption="Each pair is one run, the mean of five seeds. A blue line: the bold N is "
              "better; an orange one: λ = 0. The axes differ.")
 
@@ -655,7 +655,8 @@ figures.show(fig, "Two panels with the coefficient of each update in the final w
              "and gives the first half next to none; linear-to-zero is highest at "
              f"{peak:.2f} of the run.", number="11.4",
              caption="A curve shows the coefficients of the updates under one schedule, "
-             "and the area of the bar is the share of the start; the width of the bar has no meaning. "
+             "and the area of the bar is the share of the start; its width has "
+             "no meaning. "
              "With the bar the area below each curve is one. The axes differ.")
 
 # %% [markdown]
@@ -1661,11 +1662,13 @@ for ax, values, at in zip(axes, (on_validation, of_text), places, strict=True):
     mean, low, high, _ = interval(apart)
     few = 3 if at is text_n else 5  # at the sonnets' largest N a seed depends on the machine
     for k, one in enumerate(apart):
-        ax.semilogx(np.array(at[:few]) * 1.07 ** (k - 2), one[:few], "o", ms=3, mfc="none", c=figures.ORANGE)
+        ax.semilogx(np.array(at[:few]) * 1.07 ** (k - 2), one[:few], "o", ms=3, mfc="none",
+                    color=figures.ORANGE)
     ax.plot(at, mean, "o", ms=6, color=figures.BLUE, label="_all")
     ax.vlines(at, low, high, color=figures.BLUE)
     ax.axhline(0, color=figures.GREY, ls="--", label="_default")
-    ax.set_xticks(at, [f"{n:.2g}" for n in at] if at is text_n else ["1/16", "¼", "1", "4", "λ = 0"])
+    fractions = ["1/16", "¼", "1", "4", "λ = 0"]
+    ax.set_xticks(at, [f"{n:.2g}" for n in at] if at is text_n else fractions)
     ax.set(xlabel="N", ylabel=" ", xlim=(min(at) * 0.6, max(at) * 1.8)), ax.minorticks_off()
 
 # %% tags=["hide-input"]
@@ -1731,8 +1734,8 @@ claim("11-wrong", f"On the validation digits the rule with the old η, λ = {wro
 claim("11-text", "On the validation sonnets the bold N has {:.3f} less loss than the default λ "
       "of 0.01",
       measured=on_text.mean, above=0)
-claim("11-rate", "In this run a better η gains more: with twice the η, at the bold N, the sonnets have {:.2f} "
-      f"less loss; the bold N itself gained {on_text.mean:.3f}",
+claim("11-rate", "In this run a better η gains more: with twice the η, at the bold N, the sonnets "
+      f"have {{:.2f}} less loss; the bold N itself gained {on_text.mean:.3f}",
       measured=slower.mean, above=on_text.mean)
 
 # %% [markdown]
@@ -1970,7 +1973,8 @@ boxes = {
 boxes |= {
     "try": (2, 4, "6  run the fallback and the N of\nyour row (λ = 0, if it stands there)",
             figures.ORANGE),
-    "end": (2, 3, "7  best at the edge of the tries?\n(λ = 0 or the fallback best: go to 8)", figures.GREY),
+    "end": (2, 3, "7  best at the edge of the tries?\n(λ = 0 or the fallback best: go to 8)",
+            figures.GREY),
     "more": (6, 3, go_on, figures.ORANGE),
     "gain": (2, 2, "8  clear gain over the fallback,\non validation data?", figures.GREY),
     "keep": (6, 2, "type the fallback", figures.BLUE),
@@ -2040,15 +2044,14 @@ for row, (name, (others, bold)) in enumerate(lines_of.items()):
 ax.set(xlim=(0.1, 7.5), ylim=(-3.82, 9.45), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
 ax.spines[:].set_visible(False), ax.set_title("From your run to λ = N/S")
 figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0.05/S; LoRA, also "
-             "0.2/S. "
-             "A recipe is published for a run like yours: its N is your bold N. "
+             "0.2/S. A recipe is published for a run like yours: its N is your bold N. "
              "Too large to repeat: the fallback, or the N of a proxy. If η is not settled, "
              "move it by factors of 3 at the "
-             "bold N, until it is, in 3 runs or more. Fewer runs than your row needs: the fallback. "
-             "Else run the fallback and the N of "
+             "bold N, until it is, in 3 runs or more. "
+             "Fewer runs than your row needs: the fallback. Else run the fallback and the N of "
              "your row, at full length, and λ = 0, if it stands there. "
-             "If the best N is at the edge of the tries, but not if λ = 0 or the fallback is best, go on by "
-             "factors of 4, while you have runs, "
+             "If the best N is at the edge of the tries (not if λ = 0 or the fallback is best), go "
+             "on by factors of 4, while you have runs, "
              "N is at least 0.05 and the peak ηλ small; once a limit is "
              "reached, go on to the gain. If the gain "
              "over the fallback is clear on validation data, "
