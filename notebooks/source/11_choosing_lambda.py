@@ -1215,7 +1215,7 @@ draw_carried(axes[1], [25 * n // amounts[1] for n in lengths], "more passes", 0)
 axes[0].set(xlabel="signals", ylabel="λ"), axes[1].set_xlabel("passes")
 axes[0].set_yticks([0.1, 1, 10], ["0.1", "1", "10"])
 axes[0].set_title("More data: best λ\nfalls faster than λ/c")
-axes[1].set_title("More passes: best λ\nrises, not as the rule")
+axes[1].set_title("More passes: best λ rises,\nthe rule keeps it")
 carrying = [figures.drawn(ax)["best λ"].y for ax in axes]
 figures.show(fig, "Best λ by loss at η = 0.03, on logarithmic axes. Left, for 250, 500 and 1,000 "
              f"signals: {carrying[0][0]:.1f}, {carrying[0][1]:.1f} and {carrying[0][2]:.1f}, which "
@@ -1241,7 +1241,7 @@ figures.show(fig, "Best λ by loss at η = 0.03, on logarithmic axes. Left, for 
 #
 # | source | λ goes as $m$ to the power | this keeps |
 # |---|---|---|
-# | λ stays | 0 | the RMS as at the start, by (11.4) $1/\sqrt m$ |
+# | λ stays | 0 | how the RMS goes with the width at the start, as $1/\sqrt m$; but $N$ falls as $1/m$ |
 # | Fan et al. ([2025](https://arxiv.org/abs/2510.15262)) | ½ | the largest singular value, which they measure to go as $\sqrt{\eta/\lambda}\,m^{3/4}$ |
 # | Kosson et al. ([2025](https://arxiv.org/abs/2510.19093)); before them Wang and Aitchison (2025) | 1 | ηλ, so $N$ and the turn |
 # | our three widths | {{below: power.mean:.2f}} ± {{below: power.half:.2f}}, near the ½ | |
