@@ -216,16 +216,16 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
 #
 # Each step multiplies all weights by the same factor, a little below 1: hence *weight decay*. Without a gradient a weight falls to $1/e$ of its value in about $1/(\eta\lambda)$ steps: {{1 / (0.5 * 0.003):.0f}} for the η = 0.5 and λ = 0.003 of §0.3.
 #
-# **Adam** divides each weight's gradient by $\sqrt v$. Here $v$ is a running mean of this weight's squared gradients so far, in which a gradient counts less the older it is:
+# **Adam** divides each weight's gradient by $\sqrt v$. Here $v$ is a mean of this weight's squared gradients so far, in which older ones count less:
 #
 # $$v=\frac{g_t^2+0.999\,g_{t-1}^2+0.999^2g_{t-2}^2+\dots}{1+0.999+0.999^2+\dots}$$
 #
-# At the first step $v=g^2$; after many steps about $v\leftarrow0.999\,v+0.001\,g^2$. So a weight with ten times larger gradients makes the same steps. (We leave out *momentum*, which lets a gradient act in later steps, too, and a tiny constant: Exercise 10.) Because Adam divides, it matters where λ enters:
+# At the first step $v=g^2$. So a weight with ten times larger gradients makes the same steps. (We leave out *momentum*, by which a gradient acts in later steps, too, and the ε of Exercise 10.) Because Adam divides, it matters where λ enters:
 #
 # - **Coupled** decay, in `torch.optim.Adam`, adds $\lambda w$ to the gradient, so the decay is divided by $\sqrt v$, too: $w\leftarrow w-\eta\,(g+\lambda w)/\sqrt v$, where $v$ averages $(g+\lambda w)^2$.
 # - **Decoupled** decay, in `torch.optim.AdamW`, shrinks the weight directly: $w\leftarrow(1-\eta\lambda)\,w-\eta\,g/\sqrt v$, where $v$ averages $g^2$.
 #
-# So under coupled decay a weight with large gradients, and thus large $\sqrt v$, should decay more slowly. To see this, we give 5,000 weights random gradients of mean zero, whose standard deviation we call their *scale*. The mean over all weights shows the decay alone, because the noise cancels.
+# So under coupled decay a weight with large gradients, and thus large $\sqrt v$, should decay more slowly. To see this, we give 5,000 weights random gradients of mean zero, whose standard deviation we call their *scale*. Their mean shows the decay alone, as the noise cancels.
 
 # %%
 from torch import nn
@@ -496,7 +496,7 @@ claim("00-balance", "After training with SGD, the largest squared norm of a laye
       measured=at_end.max(0) / at_end.min(0), below=1.1)
 
 # %% [markdown]
-# Under AdamW (top right) the second answer comes closest, shares by number of weights: in the second half of training they are {{below: 100 * mean_share[0].mean():.0f}}, {{below: 100 * mean_share[1].mean():.0f}} and {{below: 100 * mean_share[2].mean():.0f}} % instead of {{100 * of_weights[0]:.0f}}, {{100 * of_weights[1]:.0f}} and {{100 * of_weights[2]:.0f}} %. Equal RMS would give exactly these fractions. And the RMS do become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half of training {{below: ratios.mean():.2f}} times on average. Later the ratio grows to about two (Limits, §0.6).
+# Under AdamW (top right) the second answer comes closest, shares by number of weights: in the second half of training they are {{below: 100 * mean_share[0].mean():.0f}}, {{below: 100 * mean_share[1].mean():.0f}} and {{below: 100 * mean_share[2].mean():.0f}} %. Equal RMS would give exactly the fractions of weights. And the RMS do become similar (bottom right): at the start the largest is {{below: start_ratio:.1f}} times the smallest, in the second half of training {{below: ratios.mean():.2f}} times on average. Later the ratio grows to about two (Limits, §0.6).
 #
 # <details>
 # <summary>Is it decay that makes them similar?</summary>
@@ -538,7 +538,14 @@ claim("00-sum", "The layers' shares add up to 1, and so do the marked fractions"
       measured=[*at_start.sum(0), *at_end.sum(0), marked.sum(), thirds], equals=1, within=1e-9)
 
 # %% [markdown]
-# Does decay make this network predict better? Hardly. Trained on the first 1,200 images with SGD, it gets {{below: 100 * unseen[1]:.1f}} % of the other images right with λ = 0.003, and {{below: 100 * unseen[0]:.1f}} % without. Why care about the layers' sizes, then? A step of the same length changes a small matrix relatively more than a large one (chapters [7](07_scale_invariance.ipynb) to [10](10_weights_of_norm_one.ipynb)).
+# The sizes matter because a step of the same length changes a small matrix relatively more (chapters [7](07_scale_invariance.ipynb) to [10](10_weights_of_norm_one.ipynb)).
+#
+# <details>
+# <summary>Does decay make this network predict better?</summary>
+#
+# With this λ hardly. Trained with SGD on the first 1,200 images, from five seeds, it gets {{below: 100 * unseen[1]:.1f}} % of the other images right with λ = 0.003, and {{below: 100 * unseen[0]:.1f}} % without.
+#
+# </details>
 
 # %% tags=["hide-input"]
 apart = sweep(model, pixels[:1200], digits.y[:1200], test=(pixels[1200:], digits.y[1200:]),
@@ -558,9 +565,9 @@ assert abs(unseen[0] - unseen[1]) < 0.015, "decay changes the prediction"
 # 2. But the two squared norms in the penalty become $c^2\lVert W_1\rVert^2$ and $\lVert W_2\rVert^2/c^2$. Their product stays the same.
 # 3. Two positive numbers with a given product have the smallest sum when they are equal (right). **So neighbouring layers have equal squared norms at every minimum of loss plus penalty.**
 #
-# This needs ReLU between the two layers (or another activation with $f(cz)=c\,f(z)$), the same λ for both, no penalty on biases (Exercise 8), and no normalisation or skip connection in between.
+# This needs ReLU (or another $f$ with $f(cz)=c\,f(z)$) between them, the same λ for both, no penalty on biases (Exercise 8), and no normalisation or skip connection in between.
 #
-# Our trained network is nearly balanced already, so a factor far from 1 must raise its penalty. We try $c=2$:
+# Our trained network is nearly balanced, so $c=2$ must raise its penalty:
 
 # %%
 from copy import deepcopy
@@ -651,7 +658,7 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
 #
 # 4. Let the weights be $cW_1$ and $W_2/c$. The loss does not depend on $c$, so its derivative with respect to $c$ is zero at $c=1$. By the chain rule this says $\langle W_1,g_1\rangle=\langle W_2,g_2\rangle$.
 # 5. The step (0.1) turns $\lVert W_l\rVert^2$ into $a^2\lVert W_l\rVert^2-2a\eta\langle W_l,g_l\rangle+\eta^2\lVert g_l\rVert^2$, with $a=1-\eta\lambda$.
-# 6. In the difference $D=\lVert W_1\rVert^2-\lVert W_2\rVert^2$ the middle terms cancel. Two things are left that change $D$: decay shrinks it, and the gradients' squared norms add to it or take from it. Without biases this is exact:
+# 6. In the difference $D=\lVert W_1\rVert^2-\lVert W_2\rVert^2$ the middle terms cancel. Two things still change $D$: decay shrinks it, and the gradients' squared norms add to it or take from it. Without biases this is exact:
 #
 # $$D\leftarrow(1-\eta\lambda)^2D+\eta^2\left(\lVert g_1\rVert^2-\lVert g_2\rVert^2\right)\tag{0.2}$$
 #
@@ -762,9 +769,9 @@ claim("00-time", f"After {nearest} steps decay alone would leave {law:.3f} of ea
 #
 # ## 0.5 What does AdamW make equal?
 #
-# §0.4 does not apply to AdamW. AdamW does not minimise loss plus penalty, so point 3 fails. And $\langle W,g/\sqrt v\rangle$ differs from layer to layer, so nothing cancels in point 6.
+# §0.4 does not apply: AdamW does not minimise loss plus penalty, so point 3 fails. And $\langle W,g/\sqrt v\rangle$ differs from layer to layer, so nothing cancels in point 6.
 #
-# AdamW divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So the steps of all layers have about the same RMS, near $\eta$, unless the gradients shrink much faster than $v$ forgets. Here *step* means the part Δ that the gradient makes, without the decay. We take its RMS over many steps: a few are long, and most are shorter, often by half. Do steps of equal RMS make the weights' RMS equal, too?
+# AdamW divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So the steps of all layers have about the same RMS, near $\eta$, unless the gradients shrink much faster than $v$ forgets. Here *step* means the part Δ that the gradient makes, without the decay. Its RMS is over many steps. Do steps of equal RMS make the weights' RMS equal, too?
 #
 # **First, noise.** Let gradients be only noise: independent at every step, always of the same distribution, and symmetric about zero. Let $\overline{w^2}$ be the mean square of many weights.
 #
@@ -824,7 +831,7 @@ for ax, words, at, up, color in ((left, "without decay", 330, 0.225, figures.GRE
                                  (left, "gradients of scale 10", 120, 0.03, "C5"),
                                  (left, "√(η/2λ), by (0.3)", 350, 0.105, "black"),
                                  (left, "η = 0.01, λ = 0.6", 20, 0.37, figures.GREY),
-                                 (right, "decay takes\n2ηλ times the\nmean square", 0.141, 1.35, "k"),
+                                 (right, "decay takes\n2ηλ times\nthe mean\nsquare", 0.145, 1.2, "k"),
                                  (right, "gradients add η²", 0.115, 0.6, figures.GREY),
                                  (right, "weights grow →", 0.004, 3.65, "k"),
                                  (right, "← weights\n    shrink", 0.099, 3.3, "k")):
@@ -868,7 +875,7 @@ claim("00-noise", "With noise for gradients, small ones or large, the weights' R
 #
 # </details>
 #
-# **Now the network** of §0.3. PyTorch's start is so small that the growth in training soon hides it. To see decay remove a start we need a large one: we multiply the first layer's starting weights by 4. As in the argument above we leave out momentum. And $v$ averages over only about 100 steps, so that it follows the gradients as they shrink:
+# **Now the network** of §0.3. PyTorch's small start is soon hidden by growth. To see decay remove a start, we multiply the first layer's starting weights by 4. As above we leave out momentum. And $v$ averages over only about 100 steps, so that it follows the gradients as they shrink:
 
 # %%
 def train_network(lr, decay, betas=(0.0, 0.99)):  # no momentum; v remembers about 100 steps
@@ -958,11 +965,12 @@ figures.show(fig, "RMS of the weights of the network's three layers over 700 ste
              f"first layer grows to {kept[1][-1]:.2f}, the other two end at {loose[1]:.2f} and "
              f"{loose[2]:.2f}.", number="0.7",
              caption="The same start and the same batches on both sides, one seed. The dashed line "
-             "is the law (0.3). Jumps on the right are long steps: a badly fitted batch "
-             "after many that were fitted well.")
+             "is the law (0.3). Right: jumps are long steps, made for a badly fitted batch "
+             "after many that were fitted well; in the second half the RMS of the steps is at "
+             f"most {still_rms.max():.2f} η in a layer.")
 
 # %% [markdown]
-# With decay the large first layer shrinks to the size of the second (Figure 0.7, left). Without decay it stays large (right). There the network soon fits all its examples. Its gradients vanish faster than $v$ forgets, so the steps vanish, too (in the second half their RMS is at most {{still_rms.max():.2f}} $\eta$), and the lines become flat. With PyTorch's usual `betas`, (0.9, 0.999), the result is similar: the largest RMS ends at {{usual_ratio[0]:.1f}} times the smallest with decay, and at {{usual_ratio[1]:.1f}} times without.
+# With decay the large first layer shrinks to the size of the second (Figure 0.7, left). Without decay it stays large (right). There the network soon fits all its examples: its gradients vanish faster than $v$ forgets, its steps, too, and the lines become flat. The usual `betas` give the same picture: the largest RMS ends at {{usual_ratio[0]:.1f}} times the smallest, without decay at {{usual_ratio[1]:.1f}} times.
 #
 # But even with decay all layers end above (0.3), the third one highest. The steps' RMS is near $\eta$ in all layers ({{below: step_rms.min():.2f}} to {{below: step_rms.max():.2f}} $\eta$), so it is not the cause. Is it the steps' direction?
 
@@ -1057,9 +1065,11 @@ assert net_rms[lam][-1].min() > (lr / (2 * lam)) ** 0.5, "a layer ends below (0.
 
 # %% [markdown]
 # <details>
-# <summary>How much does the push add?</summary>
+# <summary>How much does the push add, and how long is a single step?</summary>
 #
 # Replace $\eta^2$ by {{bars["all"].y[2]:.0f}} $\eta^2$ in point 3 of this section: the balance is then at √{{bars["all"].y[2]:.0f}} ≈ {{bars["all"].y[2] ** 0.5:.1f}} times (0.3). We do not show why the third layer is pushed most.
+#
+# Single steps differ from their RMS: a few are long, and a typical one is only about half as long as the RMS.
 #
 # </details>
 #
@@ -1167,7 +1177,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 #
 # </details>
 #
-# **6.** (Hard.) Give 30 % of the images random labels, and train with SGD for 3000 steps. Which shares do you see, and does (0.2) predict them? (It predicts that $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$, if $D$ no longer changes. Take means over the last $1/(\eta\lambda)$ steps.)
+# **6.** (Hard.) Give 30 % of the images random labels, and train with SGD for 3000 steps. Which shares do you see, and does (0.2) predict them? (If $D$ no longer changes, it is $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. Take means over the last $1/(\eta\lambda)$ steps.)
 #
 # <details>
 # <summary>Solution</summary>
