@@ -220,7 +220,7 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
 #
 # $$v=\frac{g_t^2+0.999\,g_{t-1}^2+0.999^2g_{t-2}^2+\dots}{1+0.999+0.999^2+\dots}$$
 #
-# At the first step $v=g^2$. So a weight with ten times larger gradients makes the same steps. (We leave out *momentum*, by which a gradient acts in later steps, too, and the ε of Exercise 10.) Because Adam divides, it matters where λ enters:
+# At the first step $v=g^2$. So a weight whose gradients are all larger makes no larger steps. (We leave out *momentum*, by which a gradient acts later, too, and the ε of Exercise 10.) Because Adam divides, it matters where λ enters:
 #
 # - **Coupled** decay, in `torch.optim.Adam`, adds $\lambda w$ to the gradient, so the decay is divided by $\sqrt v$, too: $w\leftarrow w-\eta\,(g+\lambda w)/\sqrt v$, where $v$ averages $(g+\lambda w)^2$.
 # - **Decoupled** decay, in `torch.optim.AdamW`, shrinks the weight directly: $w\leftarrow(1-\eta\lambda)\,w-\eta\,g/\sqrt v$, where $v$ averages $g^2$.
@@ -543,12 +543,13 @@ claim("00-sum", "The layers' shares add up to 1, and so do the marked fractions"
 # <details>
 # <summary>Does decay make this network predict better?</summary>
 #
-# With this λ hardly. Trained with SGD on the first 1,200 images, from five seeds, it gets {{below: 100 * unseen[1]:.1f}} % of the other images right with λ = 0.003, and {{below: 100 * unseen[0]:.1f}} % without.
+# With this λ hardly. Trained with SGD on the first {{below: known:,}} images, from five seeds, it gets {{below: 100 * unseen[1]:.1f}} % of the other images right with λ = 0.003, and {{below: 100 * unseen[0]:.1f}} % without.
 #
 # </details>
 
 # %% tags=["hide-input"]
-apart = sweep(model, pixels[:1200], digits.y[:1200], test=(pixels[1200:], digits.y[1200:]),
+known = 1200
+apart = sweep(model, pixels[:known], digits.y[:known], test=(pixels[known:], digits.y[known:]),
               lr=0.5, weight_decay=[0.0, 0.003], steps=1500, record_every=1500, **options)
 unseen = apart.test_accuracy[..., -1].mean("seed").values.ravel()
 assert abs(unseen[0] - unseen[1]) < 0.015, "decay changes the prediction"
@@ -771,7 +772,7 @@ claim("00-time", f"After {nearest} steps decay alone would leave {law:.3f} of ea
 #
 # §0.4 does not apply: AdamW does not minimise loss plus penalty, so point 3 fails. And $\langle W,g/\sqrt v\rangle$ differs from layer to layer, so nothing cancels in point 6.
 #
-# AdamW divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So the steps of all layers have about the same RMS, near $\eta$, unless the gradients shrink much faster than $v$ forgets. Here *step* means the part Δ that the gradient makes, without the decay. Its RMS is over many steps. Do steps of equal RMS make the weights' RMS equal, too?
+# AdamW divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So the steps of all layers have about the same RMS, near $\eta$, unless the gradients shrink much faster than $v$ forgets. Here a *step* Δ is the part that the gradient makes, without decay. Its RMS is over many steps. Do steps of equal RMS make the weights' RMS equal?
 #
 # **First, noise.** Let gradients be only noise: independent at every step, always of the same distribution, and symmetric about zero. Let $\overline{w^2}$ be the mean square of many weights.
 #
@@ -831,7 +832,7 @@ for ax, words, at, up, color in ((left, "without decay", 330, 0.225, figures.GRE
                                  (left, "gradients of scale 10", 120, 0.03, "C5"),
                                  (left, "√(η/2λ), by (0.3)", 350, 0.105, "black"),
                                  (left, "η = 0.01, λ = 0.6", 20, 0.37, figures.GREY),
-                                 (right, "decay takes\n2ηλ times\nthe mean\nsquare", 0.145, 1.2, "k"),
+                                 (right, "decay takes\n2ηλ times\nmean square", 0.141, 1.35, "k"),
                                  (right, "gradients add η²", 0.115, 0.6, figures.GREY),
                                  (right, "weights grow →", 0.004, 3.65, "k"),
                                  (right, "← weights\n    shrink", 0.099, 3.3, "k")):
@@ -970,7 +971,7 @@ figures.show(fig, "RMS of the weights of the network's three layers over 700 ste
              f"most {still_rms.max():.2f} η in a layer.")
 
 # %% [markdown]
-# With decay the large first layer shrinks to the size of the second (Figure 0.7, left). Without decay it stays large (right). There the network soon fits all its examples: its gradients vanish faster than $v$ forgets, its steps, too, and the lines become flat. The usual `betas` give the same picture: the largest RMS ends at {{usual_ratio[0]:.1f}} times the smallest, without decay at {{usual_ratio[1]:.1f}} times.
+# With decay the large first layer shrinks to the size of the second (Figure 0.7, left). Without decay it stays large (right). There the network soon fits all its examples: its gradients vanish faster than $v$ forgets, its steps, too, and the lines become nearly flat. The usual `betas` give the same picture: the largest RMS ends at {{usual_ratio[0]:.1f}} times the smallest, without decay at {{usual_ratio[1]:.1f}} times.
 #
 # But even with decay all layers end above (0.3), the third one highest. The steps' RMS is near $\eta$ in all layers ({{below: step_rms.min():.2f}} to {{below: step_rms.max():.2f}} $\eta$), so it is not the cause. Is it the steps' direction?
 
@@ -1029,7 +1030,7 @@ figures.show(fig, "Left: arrows for the weights w and a step Δ, at a right angl
              "Right: what a step adds to a layer's mean square in the second half of the run "
              f"with decay, {parts[1]} η² in the three layers, of which squared steps are "
              f"{parts[0]} η²; noise would add {bars['noise'].y[0]:.0f} η².", number="0.8",
-             caption="Left: a sketch, in which neither angles nor lengths are to scale. A dotted arc "
+             caption="Left: a sketch; neither angles nor lengths are to scale. A dotted arc "
              "marks the length of w. Right: the second half of "
              "the run with decay, in which the third layer still grows. The dark part of a bar is "
              "the mean of Δ², the pale part 2a times the mean of wΔ, where a is nearly 1.")
@@ -1149,7 +1150,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 #
 # </details>
 #
-# **4.** Replace both `nn.ReLU()` in §0.3 by `nn.Tanh()`. Which point of §0.4 fails, and why? Which shares do you see? (The notebook will stop, too.)
+# **4.** Replace both `nn.ReLU()` in §0.3 by `nn.Tanh()`. Which point of §0.4 fails, and why? Which shares do you see? (The notebook will stop.)
 #
 # <details>
 # <summary>Solution</summary>
@@ -1243,7 +1244,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 # <details>
 # <summary>Solution</summary>
 #
-# The RMS stays the same, as only η/λ enters. The time falls to a quarter: from about $1/(2\eta\lambda)$ steps to $1/(8\eta\lambda)$, in the old η and λ.
+# The RMS stays the same, as only η/λ enters. The time falls from about $1/(2\eta\lambda)$ steps to $1/(8\eta\lambda)$, in the old η and λ.
 #
 # With `betas=(0.9, 0.999)` in `train_on_noise` it nearly holds: the RMS ends at 0.088, and (0.3) says 0.091. A gradient is spread over several steps, but the parts add up to the same total. The RMS is a little lower because parts of the latest gradients are still to come.
 #
