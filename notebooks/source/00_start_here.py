@@ -33,7 +33,7 @@
 #
 # where $\lambda\ge0$ sets the price. To bend sharply towards one stray example the network needs large weights. If λ is large enough, such weights cost more in the penalty than they save in the loss.
 #
-# This is the whole training, with the learning rate $\eta$ as `lr`; §0.2 derives the marked line:
+# This is the whole training, with learning rate $\eta$ as `lr`; §0.2 derives the marked line:
 
 # %%
 import numpy as np
