@@ -442,14 +442,6 @@ def added(layer: int) -> tuple[float, float]:
     return mean(large(0.6).late(0)[layer]) / 1e-4, mean(gained) / 1e-4
 
 
-def cosine(layer: int) -> float:
-    """Mean over the steps of the second half of the cosine between w and Δ."""
-    lengths = large(0.6).squares[350:-1, 0, layer] / COUNTS[layer]
-    products, squares = large(0.6).late(1)[layer], large(0.6).late(0)[layer]
-    found = [b / (a * c) ** 0.5 for a, b, c in zip(squares, products, lengths, strict=True)]
-    return float(mean(found))
-
-
 def over_law(layer: int) -> float:
     """A layer's last RMS with decay over √(η/2λ)."""
     return float(large(0.6).rms(layer)[-1, 0] / (0.01 / (2 * 0.6)) ** 0.5)
