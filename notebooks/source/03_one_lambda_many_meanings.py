@@ -684,6 +684,8 @@ claim("03-one", "With λ = 0.1 σ Adam + L2 shrinks a weight at {} of AdamW's ra
       f"weights start at 4, where the penalty's gradient is {4 * lam} σ, and 1/√(1 + {4 * lam}²) "
       f"= {1 / np.hypot(1, 4 * lam):.3f}",
       measured=speed_c.mean(-1) / speed_w.mean(-1), between=(1 / np.hypot(1, 4 * lam), 1))
+
+# %% tags=["hide-input"]
 claim("03-rest", "At nine noise levels Adam + L2 rests at 1/(1 + λ), AdamW where (3.5) says, and "
       "Adam + L2 with λ = 0.1 σ rests where AdamW does: the largest error is {:.4f}", below=0.01,
       measured=np.abs([rest_l2.mean(-1) - 1 / (1 + lam), rest_w.mean(-1) - 1 / (1 + lam * sigmas),
@@ -1111,11 +1113,15 @@ w_none, w_third, w_triple = np.split(  # without λ; the others from AdamW's λ 
 # %% tags=["hide-input"]
 # AdamW again. The way back: the λ from the Adam + L2 run of AdamW's 0.1, its third, its triple.
 back = landed / mean_root(w_c, root_c)[:, 2]
+
+# %% tags=["hide-input"]
 # Then for §3.10: twice η with λ and with ηλ kept, and half η, the same.
 kept_etas = np.tile([0.1, 0.1 / 2, 0.1, 0.1 * 2], (5, 1))
 w_more = network(  # one λ for each seed and run, on weights only; one η for each run
     decoupled=np.hstack([back[:, None] * [1, 1 / 3, 3], kept_etas])[..., None] * acts,
     eta=0.01 * np.array([1, 1, 1, 2, 2, 0.5, 0.5])[:, None])[0][0]
+
+# %% tags=["hide-input"]
 fit_more, fit_first = (judged(each, pictures, labels)[0] for each in (w_more, w[:, 2:3]))
 fit_etas = np.median(np.hstack([fit_first, fit_more[:, 3:]]), 0)
 
@@ -1236,6 +1242,8 @@ claim("03-follows", "From AdamW's λ = 0.03 on the translated λ comes closer to
       "loss than a λ that is 3 times smaller or larger: on a logarithmic scale its loss is at most "
       "{:.2f} times as far from AdamW's as theirs",
       measured=np.abs(missed) / np.abs(missed_by), below=1)
+
+# %% tags=["hide-input"]
 missed_back = np.abs(np.log(fit_more[:, :3].mean(0) / fit_c[2]))
 claim("03-back", "The way back, from the Adam + L2 run of AdamW's 0.1: AdamW's λ by the rule comes "
       "closer to that run's training loss than a λ that is 3 times smaller or larger: on a "
@@ -1362,9 +1370,9 @@ figures.show(fig, "Two panels over 2000 steps, with medians. Above, the training
              f"AdamW's effective penalty falls from {penalty_of['_AdamW'].at(600):.5f} at step "
              f"600 to {penalty_of['_AdamW'].at(2000):.5f} at step 2000. The two λ of Adam + L2 are "
              "level lines, which it meets there.", number="3.10",
-             caption="Blue and pink (dashed) lines are Adam + L2, orange ones AdamW. Thick lines are "
-             "medians of five seeds, thin ones single seeds (not drawn for pink). Compare each ring "
-             "with the orange square at the same step. The dotted line marks step 600, the end of "
+             caption="Blue and pink (dashed) lines are Adam + L2, orange ones AdamW. Thick lines "
+             "are medians of five seeds, thin ones single seeds (not drawn for pink). Compare each "
+             "ring with the orange square at the same step. The dotted line marks step 600, the end of "
              "the runs in Figure 3.9, which shows their means.")
 
 # %% [markdown]
