@@ -1372,8 +1372,8 @@ figures.show(fig, "Two panels over 2000 steps, with medians. Above, the training
              "level lines, which it meets there.", number="3.10",
              caption="Blue and pink (dashed) lines are Adam + L2, orange ones AdamW. Thick lines "
              "are medians of five seeds, thin ones single seeds (not drawn for pink). Compare each "
-             "ring with the orange square at the same step. The dotted line marks step 600, the end of "
-             "the runs in Figure 3.9, which shows their means.")
+             "ring with the orange square at the same step. The dotted line marks step 600, the "
+             "end of the runs in Figure 3.9, which shows their means.")
 
 # %% [markdown]
 # After 2000 steps the rule gives only about {{np.median(later):.4f}}, and Figure 3.10 (below) shows why. The network soon fits its pictures so well that
