@@ -540,21 +540,6 @@ claim("00-sum", "The layers' shares add up to 1, and so do the marked fractions"
 # %% [markdown]
 # The sizes matter because a step of the same length changes a small matrix relatively more (chapters [7](07_scale_invariance.ipynb) to [10](10_weights_of_norm_one.ipynb)).
 #
-# <details>
-# <summary>Does decay make this network predict better?</summary>
-#
-# With this λ hardly. Trained with SGD on the first {{below: known:,}} images, from five seeds, it gets {{below: 100 * unseen[1]:.1f}} % of the other images right with λ = 0.003, and {{below: 100 * unseen[0]:.1f}} % without.
-#
-# </details>
-
-# %% tags=["hide-input"]
-known = 1200
-apart = sweep(model, pixels[:known], digits.y[:known], test=(pixels[known:], digits.y[known:]),
-              lr=0.5, weight_decay=[0.0, 0.003], steps=1500, record_every=1500, **options)
-unseen = apart.test_accuracy[..., -1].mean("seed").values.ravel()
-assert abs(unseen[0] - unseen[1]) < 0.015, "decay changes the prediction"
-
-# %% [markdown]
 # **In this network SGD with decay makes the layers' shares equal. From PyTorch's start AdamW makes their RMS similar, with decay or without.** If one layer starts large, AdamW makes the RMS similar only with decay (§0.5).
 #
 # ## 0.4 Why does SGD make the layers equal?
