@@ -561,7 +561,7 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 # the opposite slope, higher up (Figure 2.5, top right).
 #
 # We call training *stable* if two runs on the same batches, from different
-# starts, come to the same predictions on the training examples. If these predictions move apart, we say that training *explodes*.
+# starts, come to the same predictions on the training examples. (At λ = 0 their weights may differ: §2.12.) If these predictions move apart, we say that training *explodes*.
 #
 # The mean squared error of a linear model is quadratic. Let $H$ be its matrix of second derivatives, the *Hessian*. An
 # eigenvalue $\rho$ of $H$ is the curvature along one direction, its eigenvector. One η must suit all directions: a step that suits a flat one
@@ -1019,8 +1019,8 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # | real inputs, shuffled | {{stable_from:.1f}} | {{stable_to:.0f}} |
 # | real inputs, drawn anew | {{drawn_from:.0f}} | {{drawn_to:.0f}} |
 #
-# Shuffling is part of the rescue. Either way an example is in one batch of four on average. But drawn anew, it may be in two, three or more batches
-# in a row. Each of them overshoots before decay has shrunk the error. Shuffled, it is in two in a row at most (Figure 2.7, top).
+# Shuffling is part of the rescue: drawn anew, an example may be in two, three or more batches
+# in a row, and each overshoots before decay has shrunk the error. Shuffled, it is in two in a row at most (Figure 2.7, top).
 # Repeats do harm only together with overlap: with orthogonal inputs they would make no difference.
 #
 # <details>
@@ -1323,7 +1323,7 @@ claim("02-no-rescue", "At η = 0.1 the best λ from 0 to 20 still has a growth e
       "average", measured=at_large.mean(0).min(), above=0)
 
 # %% [markdown]
-# **So against explosions lower η first: for a linear model a small enough η is always stable, but here at $\eta={{too_large:g}}$ no λ helps.** (Above λ = 20, where $\eta\lambda>2$, decay itself makes errors grow.)
+# **So against explosions lower η first: for a linear model a small enough η is always stable, but here at $\eta={{too_large:g}}$ no λ helps.** (Above λ = {{2 / too_large:.0f}}, where $\eta\lambda>2$, decay itself makes errors grow.)
 #
 # ## 2.10 Noise: how far a run hovers
 #
@@ -1390,7 +1390,7 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 # The *excess* $E$ is the
 # mean height of loss *plus penalty* above its minimum, over a long run. Assume that
 #
-# - every batch is drawn anew, *with replacement*: it may hold an example twice;
+# - every batch of $B$ examples is drawn anew, *with replacement*: it may hold an example twice;
 # - all parameters decay;
 # - every batch has the Hessian of the whole loss plus penalty, $H_\lambda=H+\lambda I$.
 #
