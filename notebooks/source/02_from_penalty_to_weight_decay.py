@@ -294,8 +294,7 @@ def draw_half_lives(ax):
         x = np.append(np.geomspace(1e-6, 0.999, 1000), end[1:])
         half = np.log(2) / -np.log(root_size(x, mu))
         seen = (x < 1) | (half < (4 * half[990] if mu else np.inf))  # the rise: only its beginning
-        ax.loglog(x[seen], half[seen], color=colour, label=f"μ = {mu:g}")
-        ax.plot(x[seen][-1], half[seen][-1], "^", color=colour, ms=5, label=f"_rise {mu}")
+        ax.loglog(x[seen], half[seen], "-^", markevery=[-1], color=colour, label=f"μ = {mu:g}")
         ax.text(8e-7, half[0], f"μ = {mu:g}", color=colour, ha="right", va="center")
     resnet = np.log(2) / -np.log(root_size(0.1 * 1e-4, 0.9))  # with η = 0.1, λ = 0.0001, μ = 0.9
     ax.plot(0.1 * 1e-4, resnet, "o", color=figures.GREEN, label="_ResNet")
@@ -1883,6 +1882,7 @@ def draw_shares(ax):
     ax.set(ylim=(5.6, -1.1), xlabel="test error (1 = that of the mean target)")
 
 
+# %% tags=["hide-input"]
 def name_shares(ax):
     """The total errors, and the names of the parts."""
     for row, each in enumerate(ratios.values()):
