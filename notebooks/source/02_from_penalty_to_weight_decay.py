@@ -1569,7 +1569,7 @@ def draw_kicks(ax, name, colour):
     ax.plot(np.full(20, 40), paths_of[:, -1], "o", color=colour, ms=3, label="ends")
     ax.set(xlabel="batches seen in the epoch", ylabel=" ")
     if name == "drawn anew":
-        ax.set_ylabel("sum of kicks (1 = one kick's size)")
+        ax.set_ylabel("sum of kicks (1 = one kick)")
     lines = sums["drawn anew"][:, :2, :, 0]
     ax.set(xlim=(0, 41.5), ylim=(lines.min() - 2, lines.max() + 5), xticks=range(0, 41, 10))
     place = "at the end" if name == "drawn anew" else "in the middle"
