@@ -1517,9 +1517,9 @@ whole = wanted / (1 + pulls)  # decay of the single matrix W
 eta, weak, taken_steps = 0.0002, 0.01, 10_000
 
 
-def left_over(weight_decay, steps):
-    """The share of a product of two factors that decay alone leaves."""
-    return (1 - eta * weight_decay) ** (2 * steps)
+def left_over(weight_decay, steps, idle=2):
+    """What is left of a product of two factors if the loss has no slope in `idle` of them."""
+    return (1 - eta * weight_decay) ** (idle * steps)
 
 # %% tags=["hide-input"]
 fig, (ax, later) = figures.subplots(1, 2, figsize=(6.2, 2.7), width_ratios=[1.15, 1])
@@ -1544,13 +1544,19 @@ _ = ax.set_title("Decay pulls an adapter to W₀ …")
 
 # %% tags=["hide-input"]
 fading = np.linspace(0, 500_000, 101)
-later.plot(fading / 1000, left_over(weak, fading), color=OF_FACTORS, label="_fade")
-for steps, note in ((taken_steps, ": {:.0%} left"), (1 / (2 * eta * weak), ":\n1/e left")):
-    share = left_over(weak, steps)
-    later.plot(steps / 1000, share, "o", color=figures.PINK, label=f"_{steps:.0f}")
-    later.text(steps / 1000 + 16, share + 0.01, f"{steps:,.0f} steps{note.format(share)}",
-               color=figures.PINK, fontsize=9)
-later.set(xlabel="steps (thousands)", ylabel="share that is left", ylim=(0, 1.08), xlim=(-15, 500))
+for idle, color, dash, place in ((1, figures.SKY, "--", (250, 0.72)),
+                                 (2, OF_FACTORS, "-", (8, 0.06))):
+    later.plot(fading / 1000, left_over(weak, fading, idle), dash, color=color,
+               label=f"_idle {idle}")
+    for steps in (taken_steps, 1 / (idle * eta * weak)):
+        later.plot(steps / 1000, left_over(weak, steps, idle), "o", ms=5, color=color,
+                   label=f"_idle {idle} {steps:.0f}")
+    words = "both idle:\n1/e left\n" if idle == 2 else "one factor idle:\n1/e left "
+    later.text(*place, f"{words}after {steps:,.0f}", color=color, fontsize=9)
+shares = [left_over(weak, taken_steps, idle) for idle in (2, 1)]
+later.text(24, 1.02, f"10,000 steps: {shares[0]:.0%}, {shares[1]:.0%} left",
+           color=figures.GREY, fontsize=9)
+later.set(xlabel="steps (thousands)", ylabel="share that is left", ylim=(0, 1.12), xlim=(-15, 512))
 _ = later.set_title("… but slowly")
 
 # %% tags=["hide-input"]
@@ -1561,35 +1567,43 @@ figures.show(fig, "Left, a plane of two weights, with squares at 0, at the pretr
              "and at the best weights for a new task. From there two lines lead away: one straight "
              f"towards 0, with dots as far as ({ends['_whole'].x[-1]:.2f}, "
              f"{ends['_whole'].y[-1]:.2f}), and one down to W₀, with its last dot at height "
-             f"{ends['_adapter'].y[-1]:.2f}. Right, a share that falls with the steps: it is "
-             f"{faded['_10000'].y[0]:.2f} after the first dot, {faded['_250000'].y[0]:.2f} after "
-             f"the second, and {faded['_fade'].y[-1]:.2f} at the end.", number="4.12",
+             f"{ends['_adapter'].y[-1]:.2f}. Right, two shares fall with the steps. With both "
+             f"factors idle {faded['_idle 2 10000'].y[0]:.2f} is left after 10,000 steps and "
+             f"{faded['_idle 2 250000'].y[0]:.2f} after 250,000, with one "
+             f"{faded['_idle 1 10000'].y[0]:.2f} and {faded['_idle 1'].at(250):.2f}.",
+             number="4.12",
              caption="Left, dots are the minima at λ = 0.2, 0.4 and 0.6. If the whole matrix "
              "decays (blue), the weight that was learned before shrinks, too. If an adapter decays "
              "(green, trained factors), only the new weight does. Blue loses a share, green an "
-             "amount. Right, what decay leaves of an "
-             f"adapter if the loss has no slope, at η = {eta:g} and λ = {weak:g}.")
+             "amount. Right, what decay leaves of a product of two factors if the loss has no "
+             f"slope in both or in one, at η = {eta:g} and λ = {weak:g}.")
 
 # %% [markdown]
 # <details>
 # <summary>If a library scales the adapter, or AdamW trains it</summary>
 #
-# Many libraries use $W = W_0+c\,UV^\top$, with $c = \alpha/r$ for rank $r$. Then $UV^\top = (W-W_0)/c$, so the right side of (4.9) has $\lambda/c$ for λ.
+# Many libraries use $W = W_0+c\,UV^\top$, with $c = \alpha/r$ for rank $r$. Then $UV^\top = (W-W_0)/c$, so the right side of (4.9) has $\lambda/c$ for λ. The loss's slopes in $UV^\top$ are $c$ times those in $W$. So for AdamW the $a$ and $b$ of (4.10), as measured, contain $c$ already, and decay takes $\lambda\sqrt{ab}/c$ from $W-W_0$.
 #
 # Under AdamW only the mean fades as told below: batch noise keeps entries near $\sqrt{\eta/(2\lambda)}$ ([chapter 0](00_start_here.ipynb)).
 #
 # </details>
 
 # %% tags=["hide-input"]
-pair = [torch.ones(1, dtype=torch.float64, requires_grad=True) for _ in range(2)]
-train(pair, lambda: 0 * (pair[0] + pair[1]).sum(), lr=0.0002, steps=500, weight_decay=1.0)
-claim("04-fade", "decay without a slope leaves of two factors what the formula says", equals=0,
-      measured=(pair[0] * pair[1]).item() - left_over(1.0, 500), within=1e-9)
-assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)], np.exp(-1), 1e-3)
+U_two, V_two = (torch.tensor(rows, dtype=torch.float64, requires_grad=True)
+                for rows in ([[1.0, 0], [0, 1]], [[1.0, 0], [1, 1]]))
+seen = torch.tensor([1.0, 0], dtype=torch.float64)  # the second input never occurs
+train([U_two, V_two], lambda: (seen @ (U_two @ V_two.T)[0] - 2).square() / 2,
+      lr=0.0002, steps=500, weight_decay=1.0)  # no loss has the second output
+claim("04-fade", "at rest uv stays; where an input never occurs, one factor decays; where no "
+      "output has a loss, either, both do", equals=0, within=1e-9,
+      measured=(U_two @ V_two.T).detach().numpy()
+      - [[1, left_over(1.0, 500, idle=1)], [0, left_over(1.0, 500)]])
+assert np.allclose([left_over(at, 1 / (k * eta * at), k) for at in (0.01, 0.1, 1) for k in (1, 2)],
+                   np.exp(-1), 1e-3)
 
 # %% [markdown]
-# The pull takes time (Figure 4.12, right). Where the loss has no slope, a step multiplies both factors by $1-\eta\lambda$, so their product by about $1-2\eta\lambda$. *In
-# $1/(2\eta\lambda)$ steps, a part of the adapter that the loss does not depend on shrinks to $1/e$;* if η changes during training, use its mean. **At $\eta = {{eta}}$ and $\lambda = {{weak}}$ this takes {{1 / (2 * eta * weak):,.0f}} steps: a fine-tuning of {{taken_steps:,}} removes only {{100 * (1 - left_over(weak, taken_steps)):.0f}} % of such a part.**
+# The pull takes time (Figure 4.12, right). If the loss has no slope in two factors, a step multiplies both by $1-\eta\lambda$, so their product by about $1-2\eta\lambda$. *In
+# $1/(2\eta\lambda)$ steps it shrinks to $1/e$. If the loss holds one factor up, this takes twice as long:* for an input that is 0 in all examples, as are {{digits.X.shape[1] - pixels.shape[1]}} pixels of our digits, only the row of $V$ has no slope, as other inputs use $U$. (If η changes during training, use its mean.) **At $\eta = {{eta}}$ and $\lambda = {{weak}}$ the times are {{1 / (2 * eta * weak):,.0f}} and {{1 / (eta * weak):,.0f}} steps: a fine-tuning of {{taken_steps:,}} removes only {{100 * (1 - left_over(weak, taken_steps)):.0f}} or {{100 * (1 - left_over(weak, taken_steps, 1)):.0f}} %.**
 #
 # ## 4.11 How little AdamW takes
 #
@@ -1597,7 +1611,7 @@ assert np.allclose([left_over(at, 1 / (2 * eta * at)) for at in (0.01, 0.1, 1)],
 #
 # AdamW divides each entry's gradient by $\sqrt{\hat v}$, the root mean square of its recent values ([chapter 3](03_one_lambda_many_meanings.ipynb)). ($\hat v$ is not the factor $V$.) *Predict:* how much larger must AdamW's λ be, to take as much as SGD?
 #
-# *For example,* let $\sqrt{\hat v}$ be 0.02 everywhere. Gradient steps become {{1 / 0.02:.0f}} times as long, and decay stays as it was. The two then cancel where the loss's slope in the product is {{0.02:g}} λ instead of λ. So a direction loses only {{0.02:g}} λ.
+# *For example,* let $\sqrt{\hat v}$ be 0.02 everywhere. Gradient steps become {{1 / 0.02:.0f}} times as long, and decay stays as it was. Under SGD a direction comes to rest where the loss's slope along it is λ, as decay then cancels it. With gradient steps {{1 / 0.02:.0f}} times as long, a slope of {{0.02:g}} λ is enough. So a direction loses only {{0.02:g}} λ.
 #
 # More generally, let $\sqrt{\hat v}$ be $a$ everywhere in $U$, and $b$ everywhere in $V$. Then, with enough columns as for (4.8), $\lambda\sqrt{ab}$ takes the place of λ:
 #
@@ -1786,9 +1800,11 @@ axes[1].set_title("It takes ≈ λ√(ab) …")
 _ = axes[2].set_title("… on the lines")
 
 # %% tags=["hide-input"]
-marks, by_root = (figures.drawn(ax)["_adamw 0"] for ax in axes[:2])
-times = marks.x / by_root.x  # λ over λ√(ab)
-_ = axes[0].set_title(f"{times.min():.0f}–{times.max():.0f} times SGD's λ")
+level, curves = 0.3, [figures.drawn(axes[0])[f"_{name} 0"] for name in ("sgd", "adamw")]
+starts, reaches = (np.exp(np.interp(-level, -line.y, np.log(line.x))) for line in curves)
+axes[0].annotate("", (reaches, level), (starts, level), arrowprops={"arrowstyle": "->"})
+axes[0].text((starts * reaches) ** 0.5, level + 0.01, f"{reaches / starts:.0f} times", ha="center")
+_ = axes[0].set_title("AdamW needs far larger λ")
 
 # %% tags=["hide-input"]
 left, right, one = (figures.drawn(ax) for ax in axes)
@@ -1879,7 +1895,7 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 #
 # - **To keep few inputs, use the Lasso** (in PyTorch: exercise 5); among near-copies, the elastic net; if all may matter, ridge (exercise 6).
 # - The Lasso also shrinks what it keeps. Training the kept weights again without a penalty may predict worse (by {{100 * refit:.0f}} % in §4.5): compare both on the validation part.
-# - **For AdamW on an adapter,** train without decay and measure $\sqrt{ab}$. Decay can double it, so try λ = (amount you want)$/(2\sqrt{ab})$. Measure again and correct: a small amount comes out at about half.
+# - **For AdamW on an adapter,** train without decay and measure $\sqrt{ab}$. Start with half of the λ that (4.10) gives, as decay may double $\sqrt{ab}$ (times $c = \alpha/r$, if your library scales the adapter). Then measure again, and raise λ if too little is taken.
 # - **If $1/(2\eta\lambda)$ is much larger than the number of steps, decay does little** to an adapter.
 # - On minibatches, *prune* for exact zeros: set the smallest weights to zero after training, and check the loss.
 #
@@ -1965,7 +1981,7 @@ assert differ.min() > 0.01, "before, every output differs from digit to digit"
 # <summary>Solution</summary>
 #
 # $\sqrt{ab} = 0.004$, so by (4.10) $\lambda = 0.1$ takes 0.0004 from each direction at rest. That is next to nothing if singular values are near 0.1, say. Nor was there time: $1/(2\eta\lambda)$ is 25,000 steps, so that
-# in the mean even a useless direction kept $e^{-0.4} = 0.67$ of its strength (and batch noise adds to it). To take 0.02, λ must be 5, if $a$ and $b$ stay the same; then $1/(2\eta\lambda) = 500$ steps.
+# in the mean even a useless direction kept $e^{-0.4} = 0.67$ of its strength, or $e^{-0.2} = 0.82$ if one factor was in use (and batch noise adds to it). To take 0.02, λ must be 5, if $a$ and $b$ stay the same; then $1/(2\eta\lambda) = 500$ steps, or 1,000 with one factor in use.
 # But decay raises $\sqrt{ab}$, in §4.11 up to {{typical.max() / typical[0]:.1f}} times, so 5 may take too much: start with half, and measure again.
 #
 # </details>

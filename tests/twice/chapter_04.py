@@ -476,6 +476,32 @@ def alone(decay: float, eta: float, steps: int) -> float:
     return factor * factor
 
 
+def dead_input(decay: float, eta: float, steps: int) -> tuple[float, float]:
+    """Of an adapter at rest, with four inputs that never occur: what steps leave of its living and of its dead part."""
+    rng = np.random.default_rng(4)
+    P, _ = np.linalg.qr(rng.standard_normal((6, 6)))
+    Q, _ = np.linalg.qr(rng.standard_normal((8, 6)))
+    s = np.linspace(1.0, 0.5, 6)  # at rest; the data want decay more
+    target = P @ np.diag(s + decay) @ Q.T
+    U, V = P * np.sqrt(s), np.vstack([Q * np.sqrt(s), rng.standard_normal((4, 6))])
+    before = U @ V.T
+    for _ in range(steps):
+        slopes = np.hstack([(U @ V.T)[:, :8] - target, np.zeros((6, 4))])
+        U, V = U - eta * (slopes @ V + decay * U), V - eta * (slopes.T @ U + decay * V)
+    after = U @ V.T
+    alive, dead = (after[:, part] / before[:, part] for part in (slice(8), slice(8, 12)))
+    return float(np.median(alive)), float(np.median(dead))
+
+
+def scaled_adapter(c: float) -> tuple[Array, Array]:
+    """With W = W₀ + cUVᵀ and slopes divided by a and b, what decay takes from W − W₀; and λ√(ab)/c."""
+    wanted_s, u, v, a, b = np.array([0.9, 0.5]), np.ones(2), np.ones(2), 0.02 * c, 0.08 * c
+    for _ in range(40_000):
+        slope = c * (c * u * v - wanted_s)
+        u, v = u - 0.002 * (slope * v / a + u), v - 0.002 * (slope * u / b + v)
+    return wanted_s - c * u * v, np.full(2, np.sqrt(a * b) / c)
+
+
 def lasso_of_two(metric: Array, centre: Array) -> Array:
     """The minimum of ½(w − centre)ᵀ metric (w − centre) plus |w₁| + |w₂|, one weight after another."""
     w = np.zeros(2)
