@@ -262,9 +262,16 @@ def puzzle() -> Array:
 
 @cache
 def unseen() -> dict[str, Array]:
-    """Accuracy on unseen images in 10 splits at λ = 0, 0.01 … 0.32: shrunk, cut, divided or cut and halved maps of 300 images."""
+    """Accuracy on unseen images in 10 splits at λ = 0, 0.01 … 0.32: shrunk, cut, divided, and two matched maps of 300 images."""
     pixels, labels = load_digits(return_X_y=True)
-    rows: dict[str, list[list[float]]] = {"two": [], "cut": [], "one": [], "half": []}
+    rows: dict[str, list[list[float]]] = {
+        "two": [],
+        "cut": [],
+        "one": [],
+        "smaller": [],
+        "uneven": [],
+        "factor": [],
+    }
     for seed in range(10):
         order = np.random.default_rng(seed).permutation(len(labels))
         seen, held = order[:300], order[300:]
@@ -282,8 +289,12 @@ def unseen() -> dict[str, Array]:
             "two": [np.maximum(1 - lam / s, 0) for lam in lams],
             "cut": [1.0 * (s > max(lam, 1e-9)) for lam in lams],
             "one": [(s > 1e-9) / (1 + lam) for lam in lams],
-            "half": [0.5 * (s > max(lam, 1e-9)) for lam in lams],
         }
+        kept_s, left_s = s[s > 0.24], s[s > 0.24] - 0.24
+        factor = float(np.sqrt((kept_s @ kept_s) / (left_s @ left_s)))
+        shares_kept["smaller"] = [(s > 0.24) / factor]
+        shares_kept["uneven"] = [np.maximum(1 - 0.24 / s, 0) * factor]
+        rows["factor"].append([factor])
         for name, kept in shares_kept.items():
             # Targets were centred: what a class has on average is added again.
             said = [((scores * each) @ P.T + targets.mean(0)).argmax(1) for each in kept]
@@ -339,6 +350,13 @@ def units() -> tuple[Array, Array, Array]:
             down = ((active > 0) * miss[:, None] * v).T @ A
             W, v = W - 0.2 * (down + 0.09 * W), v - 0.2 * (active.T @ miss + 0.09 * v)
     return W, v, np.array(sizes)
+
+
+def closest_kin() -> float:
+    """Of the units that stay, the smallest cosine between two on the same side."""
+    W, _, sizes = units()
+    kept = [w / np.sqrt(w @ w) for w, size in zip(W, sizes[-1], strict=True) if size > 1e-6]
+    return min(float(one @ other) for one in kept for other in kept if one @ other > 0)
 
 
 @cache
