@@ -150,7 +150,7 @@ claim("04-tenth", "the tenth singular value of the least-squares map is zero",
 # the lowest loss: others with a lower loss would have a lower sum, too.
 #
 # For two weights the region *penalty ≤ t* is a disc under L2, and under L1 a diamond with corners on the axes (Figure 4.2).
-# Let $\hat w$, the loss's minimum, lie outside. Of the curves of equal loss around it, the smallest that reaches the region touches it at $w^*$.
+# Let the loss's minimum $\hat w$ lie outside. Of the curves of equal loss around it, the smallest that reaches the region touches it at $w^*$.
 
 # %% tags=["hide-input"]
 metric, w_fit = np.array([[1, -0.25], [-0.25, 1]]), np.array([1.6, 0.7])
@@ -189,7 +189,7 @@ axes[0].contour(*grid.transpose(2, 0, 1), to_other, [to_corner], colors=figures.
 axes[0].plot(*turned, "o", ms=4, mfc="white", color=figures.GREY, label="_other")
 axes[0].annotate("", np.add(corner, [0.64, -0.19]), corner,
                  arrowprops={"arrowstyle": "->", "color": figures.GREY})
-axes[0].text(1.5, -0.05, "other data", color=figures.GREY, fontsize=9, va="center")
+axes[0].text(0.95, -0.36, "other data", color=figures.GREY, fontsize=9, va="center")
 axes[0].text(2.5, -0.62, "fan")
 for ax, (_, at, color) in zip(axes, regions.values(), strict=True):
     ax.annotate(f"w₂ = {at[1]:.2g}", at, (-0.5, 1.7), arrowprops={"arrowstyle": "-", "lw": 0.6},
@@ -768,8 +768,9 @@ claim("04-choice", "the cost of choosing λ, less the best λ's gain, is the los
 # %% tags=["hide-input"]
 lead = claims.interval(chosen["ridge, 64"] - chosen["Lasso, 64"])
 assert abs(lead.mean + apart[0]) < 1e-9, "the lead is not that of the dots in the figure"
+clear = 15  # of 20 splits, in a sign test at 5 %
 claim("04-lasso-chosen", "With 64 inputs and a chosen λ, the Lasso has a lower test loss than "
-      "ridge on {:.0f} of the 20 splits", measured=wins, above=14)
+      "ridge on {:.0f} of the 20 splits", measured=wins, above=clear - 1)
 
 # %% [markdown]
 # <details>
@@ -1566,7 +1567,7 @@ _ = ax.set_title("Decay pulls an adapter to W₀ …")
 
 # %% tags=["hide-input"]
 fading = np.linspace(0, 500_000, 101)
-for idle, color, dash, place in ((1, figures.SKY, "--", (250, 0.72)),
+for idle, color, dash, place in ((1, figures.SKY, "--", (168, 0.79)),
                                  (2, OF_FACTORS, "-", (8, 0.06))):
     later.plot(fading / 1000, left_over(weak, fading, idle), dash, color=color,
                label=f"_idle {idle}")
@@ -1700,7 +1701,7 @@ a, b = typical_gradient(U, optimizer), typical_gradient(V, optimizer)
 one_amount = 10.0 * np.sqrt(a * b)  # λ√(ab)
 
 # %% [markdown]
-# In this run $\sqrt{ab} = {{one_amount / 10:.3f}}$. So at λ = 10 each direction should lose {{one_amount:.2f}}. We try five starts and several λ.
+# Here $\sqrt{ab} = {{one_amount / 10:.3f}}$. So at λ = 10 each direction should lose {{one_amount:.2f}}. We try five starts and several λ.
 
 # %% tags=["hide-input"]
 class Adapters:
@@ -1823,11 +1824,12 @@ axes[1].set_title("It takes ≈ λ√(ab) …")
 _ = axes[2].set_title("… on the lines")
 
 # %% tags=["hide-input"]
-level, curves = 0.3, [figures.drawn(axes[0])[f"_{name} 0"] for name in ("sgd", "adamw")]
+level, curves = 0.38, [figures.drawn(axes[0])[f"_{name} 0"] for name in ("sgd", "adamw")]
 starts, reaches = (np.exp(np.interp(-level, -line.y, np.log(line.x))) for line in curves)
 axes[0].annotate("", (reaches, level), (starts, level), arrowprops={"arrowstyle": "->"})
-axes[0].text((starts * reaches) ** 0.5, level + 0.01, f"{reaches / starts:.0f} times", ha="center")
-_ = axes[0].set_title("AdamW needs far larger λ")
+axes[0].text((starts * reaches) ** 0.5, level + 0.014, f"≈ {round(reaches / starts, -1):.0f} times", ha="center",
+             fontsize=9)
+_ = axes[0].set_title("AdamW needs more λ")
 
 # %% tags=["hide-input"]
 left, right, one = (figures.drawn(ax) for ax in axes)
