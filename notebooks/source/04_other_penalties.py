@@ -1827,8 +1827,8 @@ _ = axes[2].set_title("… on the lines")
 level, curves = 0.38, [figures.drawn(axes[0])[f"_{name} 0"] for name in ("sgd", "adamw")]
 starts, reaches = (np.exp(np.interp(-level, -line.y, np.log(line.x))) for line in curves)
 axes[0].annotate("", (reaches, level), (starts, level), arrowprops={"arrowstyle": "->"})
-axes[0].text((starts * reaches) ** 0.5, level + 0.014, f"≈ {round(reaches / starts, -1):.0f} times", ha="center",
-             fontsize=9)
+axes[0].text((starts * reaches) ** 0.5, level + 0.014, fontsize=9, ha="center",
+             s=f"≈ {round(reaches / starts, -1):.0f} times")
 _ = axes[0].set_title("AdamW needs more λ")
 
 # %% tags=["hide-input"]
