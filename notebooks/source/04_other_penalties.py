@@ -1845,8 +1845,8 @@ figures.show(fig, "Three panels with the four singular values of an adapter; bar
              number="4.13",
              caption="Each shape of mark is one of four directions; marks are means of five runs, "
              "bars their ranges. Middle and right, marks stand at λ√(ab) of their runs; "
-             "numbers tell λ. Light blue: AdamW with one √v̂ per factor, the root of the mean of "
-             "its entries' v̂.")
+             "numbers tell λ. The arrow joins equal strengths. Light blue: AdamW with one √v̂ "
+             "per factor, the root of the mean of its entries' v̂.")
 
 # %% tags=["hide-input"]
 on_lines = np.maximum(change[:4] - reach_one[..., None], 0)
