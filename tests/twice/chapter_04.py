@@ -262,9 +262,16 @@ def puzzle() -> Array:
 
 @cache
 def unseen() -> dict[str, Array]:
-    """Accuracy on unseen images in 10 splits at λ = 0, 0.01 … 0.32: shrunk, cut, divided or cut and halved maps of 300 images."""
+    """Accuracy on unseen images in 10 splits at λ = 0, 0.01 … 0.32: shrunk, cut, divided, and two matched maps of 300 images."""
     pixels, labels = load_digits(return_X_y=True)
-    rows: dict[str, list[list[float]]] = {"two": [], "cut": [], "one": [], "half": []}
+    rows: dict[str, list[list[float]]] = {
+        "two": [],
+        "cut": [],
+        "one": [],
+        "smaller": [],
+        "uneven": [],
+        "factor": [],
+    }
     for seed in range(10):
         order = np.random.default_rng(seed).permutation(len(labels))
         seen, held = order[:300], order[300:]
@@ -282,8 +289,12 @@ def unseen() -> dict[str, Array]:
             "two": [np.maximum(1 - lam / s, 0) for lam in lams],
             "cut": [1.0 * (s > max(lam, 1e-9)) for lam in lams],
             "one": [(s > 1e-9) / (1 + lam) for lam in lams],
-            "half": [0.5 * (s > max(lam, 1e-9)) for lam in lams],
         }
+        kept_s, left_s = s[s > 0.24], s[s > 0.24] - 0.24
+        factor = float(np.sqrt((kept_s @ kept_s) / (left_s @ left_s)))
+        shares_kept["smaller"] = [(s > 0.24) / factor]
+        shares_kept["uneven"] = [np.maximum(1 - 0.24 / s, 0) * factor]
+        rows["factor"].append([factor])
         for name, kept in shares_kept.items():
             # Targets were centred: what a class has on average is added again.
             said = [((scores * each) @ P.T + targets.mean(0)).argmax(1) for each in kept]
@@ -339,6 +350,13 @@ def units() -> tuple[Array, Array, Array]:
             down = ((active > 0) * miss[:, None] * v).T @ A
             W, v = W - 0.2 * (down + 0.09 * W), v - 0.2 * (active.T @ miss + 0.09 * v)
     return W, v, np.array(sizes)
+
+
+def closest_kin() -> float:
+    """Of the units that stay, the smallest cosine between two on the same side."""
+    W, _, sizes = units()
+    kept = [w / np.sqrt(w @ w) for w, size in zip(W, sizes[-1], strict=True) if size > 1e-6]
+    return min(float(one @ other) for one in kept for other in kept if one @ other > 0)
 
 
 @cache
@@ -474,6 +492,32 @@ def alone(decay: float, eta: float, steps: int) -> float:
     for _ in range(steps):
         factor -= eta * decay * factor
     return factor * factor
+
+
+def dead_input(decay: float, eta: float, steps: int) -> tuple[float, float]:
+    """Of an adapter at rest, with four inputs that never occur: what steps leave of its living and of its dead part."""
+    rng = np.random.default_rng(4)
+    P, _ = np.linalg.qr(rng.standard_normal((6, 6)))
+    Q, _ = np.linalg.qr(rng.standard_normal((8, 6)))
+    s = np.linspace(1.0, 0.5, 6)  # at rest; the data want decay more
+    target = P @ np.diag(s + decay) @ Q.T
+    U, V = P * np.sqrt(s), np.vstack([Q * np.sqrt(s), rng.standard_normal((4, 6))])
+    before = U @ V.T
+    for _ in range(steps):
+        slopes = np.hstack([(U @ V.T)[:, :8] - target, np.zeros((6, 4))])
+        U, V = U - eta * (slopes @ V + decay * U), V - eta * (slopes.T @ U + decay * V)
+    after = U @ V.T
+    alive, dead = (after[:, part] / before[:, part] for part in (slice(8), slice(8, 12)))
+    return float(np.median(alive)), float(np.median(dead))
+
+
+def scaled_adapter(c: float) -> tuple[Array, Array]:
+    """With W = W₀ + cUVᵀ and slopes divided by a and b, what decay takes from W − W₀; and λ√(ab)/c."""
+    wanted_s, u, v, a, b = np.array([0.9, 0.5]), np.ones(2), np.ones(2), 0.02 * c, 0.08 * c
+    for _ in range(40_000):
+        slope = c * (c * u * v - wanted_s)
+        u, v = u - 0.002 * (slope * v / a + u), v - 0.002 * (slope * u / b + v)
+    return wanted_s - c * u * v, np.full(2, np.sqrt(a * b) / c)
 
 
 def lasso_of_two(metric: Array, centre: Array) -> Array:
