@@ -193,9 +193,10 @@ figures.show(fig, f"Left: {shown_fits['examples'].x.size} noisy examples of a si
 
 # %% tags=["hide-input"]
 assert at_limit > 1.1 * end[0], "stopping does not protect"
-claim("00-overfit", f"Above the noise's variance lies {end[0] - sigma**2:.2f} of test error "
-      "without decay (mean of twenty networks); λ = 0.01 leaves {} of this",
-      measured=(end[0.01] - sigma**2) / (end[0] - sigma**2), below=0.75)
+excess = end[0] - sigma**2
+claim("00-overfit", f"Without decay the mean test error of twenty networks is {excess:.2f} above "
+      "the noise's variance; with λ = 0.01 this is {} times as large",
+      measured=(end[0.01] - sigma**2) / excess, below=0.75)
 
 # %% tags=["hide-input"]
 claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penalty together",
@@ -220,7 +221,7 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
 #
 # $$v=\frac{g_t^2+0.999\,g_{t-1}^2+0.999^2g_{t-2}^2+\dots}{1+0.999+0.999^2+\dots}$$
 #
-# At the first step $v=g^2$. So a weight whose gradients are all larger makes no larger steps. (We leave out *momentum*, by which a gradient acts later, too, and the ε of Exercise 10.) Because Adam divides, it matters where λ enters:
+# At the first step $v=g^2$. If all gradients of a weight are $c$ times as large, its steps stay the same. (We leave out *momentum*, by which a gradient also acts in later steps, and a small ε, see Exercise 10.) Because Adam divides, it matters where λ enters:
 #
 # - **Coupled** decay, in `torch.optim.Adam`, adds $\lambda w$ to the gradient, so the decay is divided by $\sqrt v$, too: $w\leftarrow w-\eta\,(g+\lambda w)/\sqrt v$, where $v$ averages $(g+\lambda w)^2$.
 # - **Decoupled** decay, in `torch.optim.AdamW`, shrinks the weight directly: $w\leftarrow(1-\eta\lambda)\,w-\eta\,g/\sqrt v$, where $v$ averages $g^2$.
@@ -505,7 +506,7 @@ claim("00-balance", "After training with SGD, the largest squared norm of a laye
 #
 # </details>
 #
-# So one large layer in a log is no sign that λ is wrong: here the first layer has the largest squared norm for hundreds of steps, under SGD as under AdamW.
+# So one large layer in a log is no sign that λ is wrong: here the first layer has the largest squared norm for hundreds of steps, under SGD as under AdamW, although λ is the same for all layers and the network learns well.
 
 # %% tags=["hide-input"]
 mean_share = np.array([right_curves[name].y[:, right_curves[name].x[0] >= 200].mean(1)
@@ -540,7 +541,7 @@ claim("00-sum", "The layers' shares add up to 1, and so do the marked fractions"
 # %% [markdown]
 # The sizes matter because a step of the same length changes a small matrix relatively more (chapters [7](07_scale_invariance.ipynb) to [10](10_weights_of_norm_one.ipynb)).
 #
-# **In this network SGD with decay makes the layers' shares equal. From PyTorch's start AdamW makes their RMS similar, with decay or without.** If one layer starts large, AdamW makes the RMS similar only with decay (§0.5).
+# **In this network SGD with decay makes the layers' shares equal. From PyTorch's start AdamW makes their RMS similar here, with decay or without.** If one layer starts large, AdamW makes the RMS similar only with decay (§0.5).
 #
 # ## 0.4 Why does SGD make the layers equal?
 #
@@ -648,7 +649,7 @@ figures.show(fig, "Left: two drawings of one network, with lines as thick as wei
 #
 # $$D\leftarrow(1-\eta\lambda)^2D+\eta^2\left(\lVert g_1\rVert^2-\lVert g_2\rVert^2\right)\tag{0.2}$$
 #
-# Decay alone would leave $(1-\eta\lambda)^{2t}$ of the difference after $t$ steps: $1/e$ after about $1/(2\eta\lambda)$ steps, here {{1 / (2 * 0.5 * 0.003):.0f}}.
+# By point 4, (0.2) also holds for the first and the third layer. Decay alone would leave $(1-\eta\lambda)^{2t}$ of the difference after $t$ steps: $1/e$ after about $1/(2\eta\lambda)$ steps, here {{1 / (2 * 0.5 * 0.003):.0f}}.
 
 # %% tags=["hide-input"]
 first = sweep(model, pixels, digits.y, steps=50, lr=0.5, weight_decay=0.003, **options)
@@ -716,7 +717,8 @@ figures.show(fig, "SGD, five seeds. Left: squared norms of three layers; in the 
              "dashed law has "
              f"{fading['law'].y[20]:.3f} and {fading['law'].y[-1]:.3f}.", number="0.5",
              caption="Lines of five seeds. Right: the first layer's squared norm minus each of the "
-             "other two, as a fraction of this difference at the start, on a logarithmic axis.")
+             "other two, as a fraction of this difference at the start, on a logarithmic axis. "
+             "The orange and the green lines coincide.")
 
 # %% tags=["hide-input"]
 way = np.array([curves[name].at(0) - curves[name].at(100) for name in names])
@@ -731,7 +733,7 @@ assert (lifted[names[0]].at(25) < lifted[names[0]].at(0)).all(), "the first laye
 # <details>
 # <summary>Where does the difference end?</summary>
 #
-# Of this, {{100 * (parts[..., -1].mean() - fading["law"].y[-1]):.1f}} points come from the last term: the first layer's gradient is on average the larger one. In the long run the two balance: each step this term adds what decay takes, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. If the gradients are as large as before, a smaller η leaves a smaller $D$, but needs more steps. With wrong labels or small batches the gradients remain large, and so does $D$ (Exercise 6).
+# Of the part that is left at the end, {{100 * (parts[..., -1].mean() - fading["law"].y[-1]):.1f}} points come from the last term: the first layer's gradient is on average the larger one. In the long run the two balance: each step this term adds what decay takes, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. If the gradients are as large as before, a smaller η leaves a smaller $D$, but needs more steps. With wrong labels or small batches the gradients remain large, and so does $D$ (Exercise 6).
 #
 # </details>
 #
@@ -755,9 +757,9 @@ claim("00-time", f"After {nearest} steps decay alone would leave {law:.3f} of ea
 #
 # ## 0.5 What does AdamW make equal?
 #
-# §0.4 does not apply: AdamW does not minimise loss plus penalty, so point 3 fails. And $\langle W,g/\sqrt v\rangle$ differs from layer to layer, so nothing cancels in point 6.
+# §0.4 does not apply: AdamW does not minimise loss plus penalty, so point 3 fails. And $\langle W,g/\sqrt v\rangle$ differs from layer to layer (the pale bars of Figure 0.8), so nothing cancels in point 6.
 #
-# AdamW divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. So the steps of all layers have about the same RMS, near $\eta$, unless the gradients shrink much faster than $v$ forgets. Here a *step* Δ is the part that the gradient makes, without decay. Its RMS is over many steps. Do steps of equal RMS make the weights' RMS equal?
+# AdamW divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. We call the part of the update without decay, $-\eta g/\sqrt v$, the *step* Δ. Without momentum the steps of all layers have about the same RMS, near $\eta$, unless the gradients shrink much faster than $v$ forgets. (This RMS is over a layer's weights and many steps.) Do steps of equal RMS make the weights' RMS equal?
 #
 # **First, noise.** Let gradients be only noise: independent at every step, always of the same distribution, and symmetric about zero. Let $\overline{w^2}$ be the mean square of many weights.
 #
@@ -956,7 +958,7 @@ figures.show(fig, "RMS of the weights of the network's three layers over 700 ste
              f"most {still_rms.max():.2f} η in a layer.")
 
 # %% [markdown]
-# With decay the large first layer shrinks to the size of the second (Figure 0.7, left). Without decay it stays large (right). There the network soon fits all its examples: its gradients vanish faster than $v$ forgets, its steps, too, and the lines become nearly flat. The usual `betas` give the same picture: the largest RMS ends at {{usual_ratio[0]:.1f}} times the smallest, without decay at {{usual_ratio[1]:.1f}} times.
+# With decay the large first layer shrinks to the size of the second (Figure 0.7, left). Without decay it stays large (right). There the network soon fits all its examples: its gradients vanish faster than $v$ forgets the old ones. So the steps vanish, too, and the lines become nearly flat. The usual `betas` give the same picture: the largest RMS ends at {{usual_ratio[0]:.1f}} times the smallest, without decay at {{usual_ratio[1]:.1f}} times.
 #
 # But even with decay all layers end above (0.3), the third one highest. The steps' RMS is near $\eta$ in all layers ({{below: step_rms.min():.2f}} to {{below: step_rms.max():.2f}} $\eta$), so it is not the cause. Is it the steps' direction?
 
@@ -1063,7 +1065,7 @@ assert net_rms[lam][-1].min() > (lr / (2 * lam)) ** 0.5, "a layer ends below (0.
 #
 # ## 0.6 In practice
 #
-# - Rather than `Adam` use `AdamW`, where λ means the same for every weight. In `Adam`, leave `weight_decay` at 0: it would decay weights unequally.
+# - Rather than `Adam` use `AdamW`, where λ means the same for every weight. In `Adam`, leave `weight_decay` at 0: it would decay weights with small gradients much more than others.
 # - By convention, use one λ for all weight matrices, and none for biases and the scales of normalisation layers ([chapter 6](06_bias_exclusion.ipynb)).
 # - Typical values of λ are 0.0001 to 0.0005 with SGD, and {{below: optimizer.defaults["weight_decay"]}} (PyTorch's default) to 0.1 with AdamW. Ours are larger, to keep runs short.
 # - Choose λ on a validation set ([chapter 11](11_choosing_lambda.ipynb)).
@@ -1092,7 +1094,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 # | optimiser | SGD | AdamW |
 # |---|---|---|
 # | brings together | squared norms of neighbouring layers (ReLU between, gradients become small) | RMS of all layers, even if one starts large (our network: within a factor of about two) |
-# | because | decay shrinks the difference | all layers' steps have about the same RMS, and decay forgets the start |
+# | because | decay shrinks the difference | all layers' steps have a similar RMS, and decay forgets the start |
 # | how long | after $3/(2\eta\lambda)$ steps {{100 * np.exp(-3):.0f}} % is left | for noise, as many steps leave {{100 * np.exp(-3):.0f}} % of the excess in $\overline{w^2}$ |
 #
 # **Limits.** (0.3) is a law for noise: the RMS of our network end at {{net_rms[lam][-1, 0] / expected:.1f}}, {{net_rms[lam][-1, 1] / expected:.1f}} and {{net_rms[lam][-1, 2] / expected:.1f}} times it. We also ran both networks for eight thousand steps. In §0.5's they stay above it. In §0.3's, AdamW's largest RMS fluctuates around twice the smallest, and the second layer's squared norm about equals the first's, at times exceeding it. We have not asked which optimiser's network predicts better.
