@@ -195,7 +195,7 @@ figures.show(fig, f"Left: {shown_fits['examples'].x.size} noisy examples of a si
 assert at_limit > 1.1 * end[0], "stopping does not protect"
 excess = end[0] - sigma**2
 claim("00-overfit", f"Without decay the mean test error of twenty networks is {excess:.2f} above "
-      "the noise's variance; with λ = 0.01 this is {} times as large",
+      "the noise's variance; with λ = 0.01 this excess is {} times as large",
       measured=(end[0.01] - sigma**2) / excess, below=0.75)
 
 # %% tags=["hide-input"]
@@ -226,7 +226,7 @@ claim("00-least", "With λ = 0.01 training ends at the minimum of loss and penal
 # - **Coupled** decay, in `torch.optim.Adam`, adds $\lambda w$ to the gradient, so the decay is divided by $\sqrt v$, too: $w\leftarrow w-\eta\,(g+\lambda w)/\sqrt v$, where $v$ averages $(g+\lambda w)^2$.
 # - **Decoupled** decay, in `torch.optim.AdamW`, shrinks the weight directly: $w\leftarrow(1-\eta\lambda)\,w-\eta\,g/\sqrt v$, where $v$ averages $g^2$.
 #
-# So under coupled decay a weight with large gradients, and thus large $\sqrt v$, should decay more slowly. To see this, we give 5,000 weights random gradients of mean zero, whose standard deviation we call their *scale*. Their mean shows the decay alone, as the noise cancels.
+# So under coupled decay a weight with large gradients, and thus large $\sqrt v$, should decay more slowly. To see this, we give 5,000 weights random gradients of mean zero, whose standard deviation we call their *scale*. The mean of the 5,000 weights shows the decay alone, because the random parts of their steps cancel in it.
 
 # %%
 from torch import nn
@@ -733,7 +733,7 @@ assert (lifted[names[0]].at(25) < lifted[names[0]].at(0)).all(), "the first laye
 # <details>
 # <summary>Where does the difference end?</summary>
 #
-# Of the part that is left at the end, {{100 * (parts[..., -1].mean() - fading["law"].y[-1]):.1f}} points come from the last term: the first layer's gradient is on average the larger one. In the long run the two balance: each step this term adds what decay takes, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. If the gradients are as large as before, a smaller η leaves a smaller $D$, but needs more steps. With wrong labels or small batches the gradients remain large, and so does $D$ (Exercise 6).
+# Of what is left at the end, {{100 * (parts[..., -1].mean() - fading["law"].y[-1]):.1f}} percentage points come from the last term of (0.2): the first layer's gradient is on average the larger one. In the long run the two balance: each step this term adds what decay takes, about $2\eta\lambda D$. So $D$ ends near $\eta/(2\lambda)$ times the mean of $\lVert g_1\rVert^2-\lVert g_2\rVert^2$. If the gradients are as large as before, a smaller η leaves a smaller $D$, but needs more steps. With wrong labels or small batches the gradients remain large, and so does $D$ (Exercise 6).
 #
 # </details>
 #
@@ -759,7 +759,7 @@ claim("00-time", f"After {nearest} steps decay alone would leave {law:.3f} of ea
 #
 # §0.4 does not apply: AdamW does not minimise loss plus penalty, so point 3 fails. And $\langle W,g/\sqrt v\rangle$ differs from layer to layer (the pale bars of Figure 0.8), so nothing cancels in point 6.
 #
-# AdamW divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. We call the part of the update without decay, $-\eta g/\sqrt v$, the *step* Δ. Without momentum the steps of all layers have about the same RMS, near $\eta$, unless the gradients shrink much faster than $v$ forgets. (This RMS is over a layer's weights and many steps.) Do steps of equal RMS make the weights' RMS equal?
+# AdamW divides each gradient by $\sqrt v$, the RMS of that weight's recent gradients. We call the part of the update without decay, $-\eta g/\sqrt v$, the *step* Δ. Take its root mean square over a layer's weights and over many steps: without momentum it is near $\eta$ in every layer, unless the gradients shrink much faster than $v$ forgets. (With momentum single steps are shorter, but successive ones add up.) Do steps of equal RMS make the weights' RMS equal?
 #
 # **First, noise.** Let gradients be only noise: independent at every step, always of the same distribution, and symmetric about zero. Let $\overline{w^2}$ be the mean square of many weights.
 #
@@ -863,7 +863,7 @@ claim("00-noise", "With noise for gradients, small ones or large, the weights' R
 #
 # </details>
 #
-# **Now the network** of §0.3. PyTorch's small start is soon hidden by growth. To see decay remove a start, we multiply the first layer's starting weights by 4. As above we leave out momentum. And $v$ averages over only about 100 steps, so that it follows the gradients as they shrink:
+# **Now the network** of §0.3. PyTorch starts the weights so small that training soon outgrows them, whether they decay or not. To see decay remove a start, we multiply the first layer's starting weights by 4. As above we leave out momentum. Here $v$ averages over only about 100 steps, so that it follows the gradients as they shrink:
 
 # %%
 def train_network(lr, decay, betas=(0.0, 0.99)):  # no momentum; v remembers about 100 steps
@@ -1067,9 +1067,9 @@ assert net_rms[lam][-1].min() > (lr / (2 * lam)) ** 0.5, "a layer ends below (0.
 #
 # - Rather than `Adam` use `AdamW`, where λ means the same for every weight. In `Adam`, leave `weight_decay` at 0: it would decay weights with small gradients much more than others.
 # - By convention, use one λ for all weight matrices, and none for biases and the scales of normalisation layers ([chapter 6](06_bias_exclusion.ipynb)).
-# - Typical values of λ are 0.0001 to 0.0005 with SGD, and {{below: optimizer.defaults["weight_decay"]}} (PyTorch's default) to 0.1 with AdamW. Ours are larger, to keep runs short.
+# - Typical values of λ are 0.0001 to 0.0005 with SGD, and {{below: optimizer.defaults["weight_decay"]}} (PyTorch's default) to 0.1 with AdamW. Ours are larger, to keep runs short, and so the RMS of (0.3) is another.
 # - Choose λ on a validation set ([chapter 11](11_choosing_lambda.ipynb)).
-# - Compare your number of steps with $1/(\eta\lambda)$: in a much shorter run decay hardly acts. With AdamW's defaults this is {{below: 1 / (optimizer.defaults["lr"] * optimizer.defaults["weight_decay"]):,.0f}} steps.
+# - Compare your number of steps with $1/(\eta\lambda)$: a run much shorter than this hardly notices decay. With AdamW's defaults this is {{below: 1 / (optimizer.defaults["lr"] * optimizer.defaults["weight_decay"]):,.0f}} steps.
 #
 # PyTorch decays all parameters, unless you make two groups:
 
@@ -1095,7 +1095,7 @@ claim("00-groups", "Without a gradient, a step multiplies matrices by 1 − ηλ
 # |---|---|---|
 # | brings together | squared norms of neighbouring layers (ReLU between, gradients become small) | RMS of all layers, even if one starts large (our network: within a factor of about two) |
 # | because | decay shrinks the difference | all layers' steps have a similar RMS, and decay forgets the start |
-# | how long | after $3/(2\eta\lambda)$ steps {{100 * np.exp(-3):.0f}} % is left | for noise, as many steps leave {{100 * np.exp(-3):.0f}} % of the excess in $\overline{w^2}$ |
+# | how long | after $3/(2\eta\lambda)$ steps decay leaves {{100 * np.exp(-3):.0f}} % | for noise, as many steps leave {{100 * np.exp(-3):.0f}} % of the excess in $\overline{w^2}$ |
 #
 # **Limits.** (0.3) is a law for noise: the RMS of our network end at {{net_rms[lam][-1, 0] / expected:.1f}}, {{net_rms[lam][-1, 1] / expected:.1f}} and {{net_rms[lam][-1, 2] / expected:.1f}} times it. We also ran both networks for eight thousand steps. In §0.5's they stay above it. In §0.3's, AdamW's largest RMS fluctuates around twice the smallest, and the second layer's squared norm about equals the first's, at times exceeding it. We have not asked which optimiser's network predicts better.
 #
