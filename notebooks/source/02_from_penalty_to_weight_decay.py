@@ -1248,9 +1248,9 @@ def draw(lr, weight_decay):
 figures.interactive(draw, lr=[0.055, 0.003, 0.01, 0.02, 0.025, 0.03, 0.04],
                     weight_decay=[15, 0, 1, 3, 5, 7, 10, 12], number="2.8",
                     caption="Left: the borders of minibatches are simulated, as means over eight "
-                    "data sets, to save time; that of full batches is (2.5) with the mean ρ of twenty, as "
-                    "if the bias decayed, too. Right of the dotted line batches drawn anew "
-                    "explode; hatched: only these. The arrows show the two changes that the "
+                    "data sets, to save time; that of full batches is (2.5) with the mean ρ "
+                    "of twenty, as if the bias decayed, too. Right of the dotted line batches drawn "
+                    "anew explode; hatched: only these. The arrows show the two changes that the "
                     "questioner made. Right: thin lines are seven runs of each kind at the "
                     "circle, thick ones their medians.")
 
@@ -1324,7 +1324,7 @@ claim("02-no-rescue", "At η = 0.1 errors grow even with the best λ from 0 to 2
       "per epoch (of the mean exponent)", measured=np.exp(at_large.mean(0).min()), above=1)
 
 # %% [markdown]
-# **So against explosions lower η first: for a linear model a small enough η is always stable, but here at $\eta={{too_large:g}}$ no λ helps.**
+# **So against explosions lower η first: for a linear model a small enough η is always stable, but here at $\eta={{too_large:g}}$ no λ helps.** (Above λ = {{2 / too_large:.0f}}, $\eta\lambda>2$: see §2.2.)
 #
 # ## 2.10 Noise: how far a run hovers
 #
