@@ -1250,8 +1250,8 @@ figures.interactive(draw, lr=[0.055, 0.003, 0.01, 0.02, 0.025, 0.03, 0.04],
                     caption="Left: the borders of minibatches are simulated, as means over eight "
                     "data sets, to save time; that of full batches is (2.5) with the mean ρ "
                     "of twenty, as if the bias decayed, too. Right of the dotted line batches "
-                    "drawn anew explode; hatched: only these. The arrows show the two changes that the "
-                    "questioner made. Right: thin lines are seven runs of each kind at the "
+                    "drawn anew explode; hatched: only these. The arrows show the two changes that "
+                    "the questioner made. Right: thin lines are seven runs of each kind at the "
                     "circle, thick ones their medians.")
 
 # %% tags=["hide-input"]
