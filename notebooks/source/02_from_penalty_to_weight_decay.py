@@ -217,7 +217,7 @@ claim("02-sweep", "So does `sweep`, with which §2.10 trains many models at once
 #   gives $\lambda=(1-a)/\eta$. At $\eta={{below: lr:g}}$ this is $\lambda={{below: (1 - a) / lr:.1f}}$.
 # - **Step first**, then decay the result: $a\,(w - \eta g(w)) = aw - a\eta\, g(w)$. This shrinks the gradient's step, too.
 #   So it is (2.1) with the learning rate $\eta'=a\eta$ and $\lambda'=(1-a)/(a\eta)$. The bias is not multiplied by $a$, so its learning rate stays η.
-# - **Decay before the forward pass.** The gradient is taken at the decayed weight; then come the step and the next decay. From pass to pass this is *step first*.
+# - **Decay before the forward pass.** The gradient is taken at the decayed weight; then come the step and the next decay. Seen at the weights that enter the forward pass, this is *step first*.
 #
 # A *schedule* lowers η during training. Then the penalty's decay in step $t$, $\eta_t\lambda$,
 # gets weaker with the learning rate $\eta_t$. Multiplying by 0.99 stays as strong as before.
@@ -253,7 +253,8 @@ claim("S0-11", "Step, then decay, is L2 with η′ = 0.99η and λ′ = 0.01/(0.
       measured=(after - l2_after).abs(), below=1e-12)
 
 # %% tags=["hide-input"]
-claim("S0-11", f"If η halves every {schedule.count(lr)} steps, multiplying by 0.99 and L2 leave "
+claim("S0-11", f"If η starts at {lr:g}, halves every {schedule.count(lr)} steps, and λ = "
+      f"{(1 - a) / lr:.1f}, multiplying by 0.99 and L2 leave "
       "shares of a weight that differ by {} after 20 steps", measured=(penalty - literal)[0],
       equals=(0.99 * 0.995 * 0.9975 * 0.99875) ** 5 - 0.99**20, within=0.001)
 
@@ -270,11 +271,11 @@ claim("S0-11", f"If η halves every {schedule.count(lr)} steps, multiplying by 0
 # **Intuition.** While $g + \lambda w$ hardly changes, the buffer sums $1+\mu+\mu^2+\dots=\frac1{1-\mu}$ copies of it.
 # So momentum 0.9 multiplies both the loss's step and the decay by {{1 / (1 - 0.9):.0f}}.
 #
-# **Exactly.** Take a weight that the loss ignores ($g=0$). It obeys a recursion over two steps, whose solutions are sums of two powers $z^t$. In the long run the *larger root*, the $z$ with the larger $|z|$, wins: on average each step multiplies the weight's size by this $|z|$. Both solve
+# **Exactly.** Take a weight that the loss ignores ($g=0$). Its next value depends on the last two, and is a sum of two powers $z^t$, whose $z$ are the roots of
 #
 # $$z^2 - (1 + \mu - \eta\lambda)\,z + \mu = 0. \tag{2.3}$$
 #
-# The weight's half-life is $\ln 2/(-\ln|z|)$. *Predict:* does doubling λ always halve the half-life (Figure 2.3)?
+# In the long run the *larger root*, the $z$ with the larger $|z|$, wins: each step then multiplies the weight's size by $|z|$, on average. So the half-life is $\ln 2/(-\ln|z|)$. *Predict:* does doubling λ always halve the half-life (Figure 2.3)?
 
 
 # %%
@@ -673,7 +674,7 @@ figures.show(fig, "Factor 1 − η(ρ + λ) against the curvature ρ at η = 0.0
 # %%
 problems = [make_regression(20, seed=seed) for seed in seeds(20)]
 data, targets = (np.stack(part) for part in zip(*problems, strict=True))
-# Q = XXᵀ + 1 of each data set; the 1 is the bias's. §2.8 uses it, too.
+# Q = XXᵀ + 1 of each data set; the 1 is the bias's.
 grams = data @ data.swapaxes(1, 2) + 1
 
 # %% tags=["hide-input"]
@@ -702,8 +703,8 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 #    the product of two inputs is typically only $\pm\sqrt{200}\approx\pm{{X.shape[1]**0.5:.0f}}$. If it were exactly zero, a step on one example would leave the other's error unchanged (Figure 2.6, left).
 # 3. *A batch overshoots.* The squared error of one example has the curvature $2\lVert x\rVert^2 = {{below: single}}$ along its input $x$.
 #    In the mean over 5 examples its curvature is $400/5={{below: steep:.0f}}$. So a step multiplies the errors of its own batch by $a-80\eta$, with the shrink
-#    factor $a=1-\eta\lambda$ of §2.2. At $\eta=0.03$ and λ = 10 the loss's step alone turns an error of 1 into ${{below: corners.x[1]:.1f}}$.
-#    Decay then subtracts {{below: 1 - keep:.1f}} of the *old* error. As the error has changed its sign, this leads further from zero, to ${{below: corners.x[2]:.1f}}$.
+#    factor $a=1-\eta\lambda$ of §2.2. At $\eta=0.03$ and λ = 10 the loss's step alone turns an error of 1 into $1-{{below: jump:.1f}}={{below: corners.x[1]:.1f}}$.
+#    Decay then subtracts {{below: 1 - keep:.1f}} of the *old* error. As the error has changed its sign, this leads further from zero, to ${{below: corners.x[1]:.1f}}-{{below: 1 - keep:.1f}}\cdot1={{below: corners.x[2]:.1f}}$.
 # 4. *Decay shrinks the other errors.* With $y=0$ and no bias an error is a prediction $w^\top x$. Decay multiplies it by $a$.
 # 5. *One epoch* has four batches, and each example is in one of them. So its error meets one step with the factor $a-80\eta$, and three
 #    with the factor $a$. Together, in whatever order, they multiply it by
@@ -830,7 +831,8 @@ assert abs((keep - jump) * keep**3 - epochs[2]) < 1e-12, "the example of the tex
 def exponent_of(X, lr, weight_decay):
     """Γ of the training of §2.1 with targets zero, from epoch 50 to 200."""
     losses = train(X, 0 * X[:, 0], lr, weight_decay, 5, np.random.default_rng(0), epochs=201)
-    return np.log(losses[200] / losses[50]) / 2 / 150  # halved: the loss is a square; per epoch
+    sizes = np.sqrt(losses)  # of the errors
+    return np.log(sizes[200] / sizes[50]) / 150
 
 
 exponent = exponent_of(X, 0.03, 3)
@@ -1028,7 +1030,7 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # *Without repeats.* Draw each batch from the 15 examples that the last batch left out. Now λ = {{apart_from:.0f}} is enough. So the repeats make most of the
 # difference.
 #
-# *Overlap.* Real inputs overlap, which spreads an overshoot to the errors of other examples. If inputs are orthogonal, every error is multiplied on its own. Also drawn anew, an example is in one batch of four on average. So in the long run its error
+# *Overlap.* Real inputs overlap, which spreads an overshoot to the errors of other examples. If inputs are orthogonal, every error is multiplied on its own. Drawn anew, too, an example is in every fourth batch on average. So in the long run its error
 # meets the factors of (2.6) equally often, and Γ is the same.
 #
 # </details>
@@ -1137,7 +1139,7 @@ assert 44 < stable_to < 52, "far too much λ makes them explode again"
 #
 # ## 2.9 The map: which learning rate with which λ
 #
-# Where does decay help (Figure 2.8)? With more λ, full batches explode at a smaller η, but shuffled minibatches only at a larger η.
+# Where does decay help (Figure 2.8)? As far as the map goes, full batches with more λ explode at a smaller η, but shuffled minibatches only at a larger η (beyond it: Figure 2.7).
 
 
 # %% tags=["hide-input"]
@@ -1246,10 +1248,10 @@ def draw(lr, weight_decay):
 figures.interactive(draw, lr=[0.055, 0.003, 0.01, 0.02, 0.025, 0.03, 0.04],
                     weight_decay=[15, 0, 1, 3, 5, 7, 10, 12], number="2.8",
                     caption="Left: the borders of minibatches are simulated, as means over eight "
-                    "data sets; that of full batches is (2.5) with the mean ρ of twenty, as "
-                    "if the bias decayed, too. Right of the dotted line batches drawn anew "
-                    "explode; hatched: only these. The arrows show the two changes that the "
-                    "questioner made. Right: thin lines are seven runs of each kind at the "
+                    "data sets, to save time; that of full batches is (2.5) with the mean ρ "
+                    "of twenty, as if the bias decayed, too. Right of the dotted line batches "
+                    "drawn anew explode; hatched: only these. The arrows show the two changes that "
+                    "the questioner made. Right: thin lines are seven runs of each kind at the "
                     "circle, thick ones their medians.")
 
 # %% tags=["hide-input"]
@@ -1279,7 +1281,7 @@ assert np.median(highest) > 3 * usual, "a stable run jumps up now and then"
 # **With much decay, shuffled minibatches can be stable where full batches explode** (the circle). In full batches
 # the steepest direction overshoots in *every* step.
 #
-# But stable does not mean good. Compare with always answering the mean of the training targets, the *mean target*. At the circle the loss is at least about {{usual:.0f}} times as large in half of the steps.
+# But stable does not mean good. Compare with always answering the mean of the training targets, the *mean target*. At the circle the median loss is about {{usual:.0f}} times that of the mean target.
 #
 # Without decay and momentum, no run explodes while η is below $2/\rho_{\max}$ of *every* minibatch, the *safe bound*: here
 # {{below: np.mean(safe):.3f}} on average.
@@ -1287,7 +1289,7 @@ assert np.median(highest) > 3 * usual, "a stable run jumps up now and then"
 # <details>
 # <summary>Why the bound is safe</summary>
 #
-# By (2.5) two runs on the same batches can then never move apart. One of them may start at weights that fit all 20 examples, which exist as there are more inputs than examples. It stays there, so every other run stays at most as far from it as at the start.
+# By (2.5) two runs on the same batches can then never move apart. As there are more inputs than examples, some weights fit all 20. A run started there stays there, so every other run stays at most as far from it as at the start.
 # With decay put $\rho_{\max}+\lambda$ for $\rho_{\max}$. If all parameters decay, each step multiplies the distance from any one chosen
 # point by at most some $c<1$ and adds at most a fixed length, as there are finitely many batches. So every run stays bounded.
 #
@@ -1318,11 +1320,11 @@ claim("02-curvature", "The curvature of a batch of 5 follows from its largest si
 # %% tags=["hide-input"]
 too_large = 0.1  # here λ = 20 is ηλ = 2; above it decay itself makes all errors grow
 at_large = growth(grams, too_large, np.arange(0, 20.5), seed=seeds(20), epochs=60, skip=20)
-claim("02-no-rescue", "At η = 0.1 the best λ from 0 to 20 still has a growth exponent of {}, on "
-      "average", measured=at_large.mean(0).min(), above=0)
+claim("02-no-rescue", "At η = 0.1 errors grow even with the best λ from 0 to 20, by a factor of {} "
+      "per epoch (of the mean exponent)", measured=np.exp(at_large.mean(0).min()), above=1)
 
 # %% [markdown]
-# **So against explosions lower η first: for a linear model a small enough η is always stable, but here at $\eta={{too_large:g}}$ no λ helps.** (Above λ = {{2 / too_large:.0f}}, where $\eta\lambda>2$, decay itself makes errors grow.)
+# **So against explosions lower η first: for a linear model a small enough η is always stable, but here at $\eta={{too_large:g}}$ no λ helps.** (Above λ = {{2 / too_large:.0f}}, $\eta\lambda>2$: see §2.2.)
 #
 # ## 2.10 Noise: how far a run hovers
 #
@@ -1342,22 +1344,16 @@ left = [np.mean((A @ v + c - z) ** 2) for (A, z), (v, c) in zip(problems, exact,
 
 # %% tags=["hide-input"]
 def draw_hover(ax):
-    """One run, its mean, and the losses of the minimum and of the mean target."""
+    """One run, and the losses of the minimum and of the mean target."""
     run, around = late[0, :201], y.var()
-    up = 0.003 if run.mean() > around else -0.003  # for the words at lines that lie close
     ax.plot(range(400, 601), run, color=figures.ORANGE, lw=1.2, label="SGD, η = 0.03")
-    one = f"{run.mean():.3f}" == f"{around:.3f}"  # then one label does for both lines
-    for height, shift, words, style, colour in (
-            (run.mean(), up, "mean of SGD", "-", figures.ORANGE),
-            (left[0], 0, "at the minimum", "--", figures.BLUE),
-            (around, -up, "mean target", ":", "k")):
+    for height, words, style, colour in ((left[0], "at the minimum", "--", figures.BLUE),
+                                         (around, "mean target", ":", "k")):
         ax.plot([400, 600], [height, height], style, color=colour, label=words,
                 lw=2 if words == "at the minimum" else 1.5)
-        told = "both SGD's mean and\nthe mean target" if one and words == "mean target" else words
-        if not (one and words == "mean of SGD"):
-            ax.text(602, height + (0 if one else shift), f"{told}: {height:.3f}", color=colour,
-                    va="center")
-    ax.text(516, 0.9 * run.max(), "SGD, η = 0.03", color=figures.ORANGE)
+        ax.text(602, height, f"{words}: {height:.3f}", color=colour, va="center")
+    ax.text(516, 0.9 * run.max(), f"SGD, η = 0.03\nmean {run.mean():.3f}", color=figures.ORANGE,
+            va="center")
 
 
 # %% tags=["hide-input"]
@@ -1369,10 +1365,10 @@ ax.spines["bottom"].set_bounds(400, 600)
 ax.set_title("With λ = 10 the loss hovers near the mean target's")
 hover = {name: each.y.mean() for name, each in figures.drawn(ax).items()}
 figures.show(fig, "Training loss from step 400 to 600 with λ = 10. It jumps up and down, on "
-             f"average at {hover['mean of SGD']:.3f}; a dotted line marks the loss of the mean "
+             f"average at {hover['SGD, η = 0.03']:.3f}; a dotted line marks the loss of the mean "
              f"target, {hover['mean target']:.3f}, and a dashed one the loss at the "
              f"minimum of loss plus penalty, {hover['at the minimum']:.4f}.", number="2.9",
-             caption="The solid line is one run on the first data set, with its mean. The "
+             caption="The solid line is one run on the first data set. The "
              "dashed line is the training loss at the minimum of loss plus penalty, the dotted one "
              "that of always answering the mean target.")
 
@@ -1417,7 +1413,7 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 # Real batches differ in their Hessians, which changes $E$ only by terms of order $\eta^2$.
 #
 # Here a batch may hold an example twice. If none could, as in §2.8, a
-# kick's variance and (2.7) would be $\frac{n-B}{n-1}$ times as large.
+# kick's variance and (2.7) would be $\frac{n-B}{n-1}$ times what they are here.
 #
 # *Linear scaling.* As $E$ depends on $\eta/B$ only, it agrees with the *linear scaling rule* ([Goyal et al. 2017](https://arxiv.org/abs/1706.02677)): for a larger batch
 # raise η by the same factor.
@@ -1605,7 +1601,7 @@ claim("02-kicks-half", "Halfway through an epoch the sum of shuffled kicks has {
 
 # %% [markdown]
 # So the excess $E$, averaged over an epoch, is smaller. Let an epoch of $n$ examples have $k$ batches of $B$, with large $n$ and $k$. We call the epoch
-# *short* if $\eta hk$ (about the share of a distance that the pull undoes per epoch) is small for the curvature $h$ along every eigenvector of $H_\lambda$. In short epochs
+# *short* if the pull undoes only a small share of any distance during an epoch, that is, if $\eta hk$ is small for every eigenvalue $h$ of $H_\lambda$. In short epochs
 #
 # $$E_{\text{shuffled}}\approx\frac{\eta^2 k}{12}\,\frac{\operatorname{tr}(H_\lambda C)}{B}.\tag{2.8}$$
 #
@@ -1710,20 +1706,12 @@ claim("02-epochs", "Shuffled epochs have each example once",
 free = 10 * np.append(np.ones(200), 0)[:, None]  # λ of all weights and of the bias
 ones_too = np.concatenate([data, np.ones((20, 20, 1))], axis=2)
 bottom = np.array([np.append(v, c) for v, c in exact])
-noises = [np.cov(2 * (A * (A @ v - z)[:, None]).T, bias=True)
-          for A, z, v in zip(ones_too, targets, bottom, strict=True)]
 orders = [np.random.default_rng(seed).permuted(np.tile(np.arange(20), (200, 1)), axis=1)
           for seed in seeds(20)]
 used = np.array([0.03, 0.003])  # the questioner's learning rates
 tried = np.append(used, 0.01)
 path = wander(ones_too, targets, bottom, tried,
               np.reshape(orders, (20, 800, 5)).swapaxes(0, 1), free)[400:]
-curved = 2 / 20 * ones_too.swapaxes(1, 2) @ ones_too + np.diag(free[:, 0])
-noise = np.trace(curved @ noises, axis1=1, axis2=2).mean() / 5
-law = tried**2 * 4 / 12 * noise  # (2.8)
-missed = excess_at(path, curved).mean((0, 1)) / law
-shifted = excess_at(path.mean(0), curved).mean(0) / law
-assert 0.8 < missed[1] - shifted[1] < 1.2, "beside the shift (2.8) is right"
 
 # %% [markdown]
 # **As η is lowered, the excess falls like $\eta^2$ in short shuffled epochs, but only like η in batches drawn anew.**
@@ -1734,10 +1722,8 @@ assert 0.8 < missed[1] - shifted[1] < 1.2, "beside the shift (2.8) is right"
 # At $\eta={{etas[-1]:g}}$ batches drawn anew have the excess {{excess["drawn anew"][-1]:.3f}}, and (2.7) gives {{excess["law"][-1]:.3f}}. The difference comes from the batches' own Hessians, which (2.7) leaves out.
 #
 # In (2.8) the kicks are those at the minimum. But each batch meets weights that earlier ones have moved, so the kicks do not cancel quite, and the mean of the weights moves off the minimum
-# ([Smith et al. 2021](https://arxiv.org/abs/2101.12176)). This shift adds an excess that is of order $\eta^2$, like (2.8). So a smaller η brings (2.8) closer, but a gap remains. It
-# falls only with more examples.
-#
-# In the puzzle the excess is {{missed[0]:.0f}} times that of (2.8), because $\eta=0.03$ is far from small. At $\eta=0.003$ and $\lambda=10$ it is only {{missed[1]:.1f}} times, mainly because of the shift.
+# ([Smith et al. 2021](https://arxiv.org/abs/2101.12176)). This shift adds an excess that is of order $\eta^2$, like (2.8). A smaller η brings (2.8) closer,
+# but cannot close this gap; more examples narrow it.
 #
 # </details>
 
@@ -1749,10 +1735,6 @@ eta_anew = 4 * size * wanted / np.trace(covariances[0])
 eta_shuffled = (12 * size * wanted / 40 / np.trace(hessians[0] @ covariances[0])) ** 0.5
 reached = np.interp(eta_anew, etas, each_excess["drawn anew"][0])  # by the runs of Figure 2.12
 assert 0.75 < reached / wanted < 1.3, "the runs have about the excess that exercise 4 wants"
-
-# %% tags=["hide-input"]
-assert missed[0] > 2, "at the questioner's rate (2.8) misses"
-assert 1 < missed[1] < 1.5, "at a tenth of it, by the shift alone"
 
 # %% [markdown]
 # ## 2.12 Was λ = 10 worth it?
@@ -1931,8 +1913,8 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 # Nor does it take λ = 10: the minimum for λ → 0 gains as much. The gain comes from the weights, and is small because 20 examples determine them in only about 20 of 200 directions.
 #
 # At η = 0.01 and λ = 0, SGD from the random start ends at {{started_error.mean():,.0f}} times the mean target's error. Most of this start remains, because it lies in null directions, which no training input sees.
-# SGD from zero loses more than half of the gain of the minimum for λ → 0 (over 800 data sets {{lost:.0%}}). The loss is in the intercept: without penalty the bias moves like just one more weight ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
-# **So if η is stable, the main use of λ = 10 here is to make the run forget its random start.**
+# SGD from zero does not reach the minimum for λ → 0: over 800 data sets it gives back {{lost:.0%}} of the gain. It does so in the intercept, because without penalty the bias moves like just one more weight ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
+# **So if η is stable, λ = 10 here mainly makes the run forget its random start, and also lets the bias catch up.**
 #
 # ## 2.13 In practice
 #
@@ -1972,7 +1954,7 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 #
 # **1.** (a) Your run has $\eta=0.01$, momentum 0.9, `weight_decay=1e-4` in `torch.optim.SGD`, and 50,000
 # steps. What share of a weight that the loss ignores is left at the end? (b) What if a cosine lowers η from 0.01 to zero?
-# (c) Plain SGD at $\eta=0.1$ multiplies all weights by 0.999 *after* each step: which L2 penalty is that? (d) By which constant must weights be multiplied between `backward()` and `step()` to get λ = 0.01? (e) Which decoupled λ has the same minimum as the `1e-4` above?
+# (c) Plain SGD at $\eta=0.1$ multiplies all weights by 0.999 *after* each step: which L2 penalty is that? (d) Which decoupled λ has the same minimum as the `1e-4` above?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1983,9 +1965,8 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 # and so is the rate: $e^{-{{50_000 * rate_of(0.005, 1e-4, 0.9):.2f}}} = {{100 * np.exp(-50_000 * rate_of(0.005, 1e-4, 0.9)):.0f}}\,\%$ is left.
 #
 # (c) Step first, then decay (§2.3): $\eta'=0.999\cdot0.1={{0.999 * 0.1:.4f}}$ and $\lambda'=0.001/\eta'={{(1 - 0.999) / (0.999 * 0.1):.5f}}$.
-# (d) Decay first, λ = 0.01 is the constant $1-0.1\cdot0.01={{factors_of_torch(0.1, 0.01)[0]:.3f}}$.
 #
-# (e) By (2.4) the decoupled λ is $10^{-4}/(1-0.9)={{1e-4 / (1 - 0.9):.3f}}$.
+# (d) By (2.4) the decoupled λ is $10^{-4}/(1-0.9)={{1e-4 / (1 - 0.9):.3f}}$.
 #
 # </details>
 #
@@ -2023,7 +2004,7 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 #
 # The excess is to be $E=0.01\cdot{{objective(lowest[0]):.1f}}={{0.01 * objective(lowest[0]):.3f}}$. Drawn anew, (2.7) gives $\eta=4BE/\operatorname{tr}C={{eta_anew:.4f}}$. Shuffled, an epoch has $k={{200 // size}}$ batches, and (2.8) gives
 # $\eta=\sqrt{12\,BE/(k\operatorname{tr}(H_\lambda C))}={{eta_shuffled:.4f}}$, which is {{eta_shuffled / eta_anew:.1f}} times as large. At this η
-# epochs are no longer quite short (Figure 2.12), so that the excess of the run is even a little lower.
+# epochs are no longer quite short (Figure 2.12), so that the excess of the shuffled run is even a little lower.
 #
 # </details>
 #
@@ -2036,8 +2017,11 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 # `[np.mean([growth(Q, 0.008, decay, mu=0.9) for Q in grams]) for decay in (0, 10, 40, 100)]` is $0.21$, $0.18$, $0.13$ and $-0.05$.
 # λ = 10 is not enough, nor is λ = 40, which has about the $\eta\lambda$ of §2.1; λ = 100 is, on all 20 data sets.
 #
-# Momentum breaks the bound because the buffer carries one batch's overshoot into the steps of the next batches. Why only
-# so large a λ repairs this, we do not know.
+# Momentum breaks the bound because the buffer carries one batch's overshoot into the steps of the next batches. It also limits
+# what decay can do. With orthogonal inputs each step maps an error and the one before it by a matrix of determinant μ,
+# as in (2.3), in its own batch or not, whatever λ. So on average a step shrinks areas to μ times their size, and cannot shrink
+# all lengths below $\sqrt\mu$ times theirs: Γ is at least $4\cdot\frac12\ln\mu={{2 * np.log(0.9):.2f}}$.
+# Without momentum there is no such floor. Why λ must be so large, we still do not know.
 #
 # Full batches explode only above $2(1+\mu)/\rho_{\max}$ (fold of §2.6), which is {{1.9 * full.mean():.2f}} on average. So momentum nearly doubles their border.
 #
@@ -2070,7 +2054,7 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 # <details>
 # <summary>A start</summary>
 #
-# Power iteration, with the `loss` of one batch:
+# Power iteration, with the `loss` of one batch from a new forward pass:
 #
 # ```python
 # params = list(model.parameters())

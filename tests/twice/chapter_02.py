@@ -319,19 +319,6 @@ def hovering() -> tuple[Array, Array]:
     return np.array(path), np.array(heights)
 
 
-def above_law(at: int) -> float:
-    """By how much the excess of the puzzle is that of (2.8), at η = 0.03, 0.003 or 0.01."""
-    traces = []
-    for k in range(20):
-        A, y = with_one(toy(k)[0]), toy(k)[1]
-        H = sum(np.outer(a, a) for a in A) / 10 + np.diag([10.0] * 200 + [0.0])
-        slopes = 2 * A * (A @ bottom(k) - y)[:, None]
-        slopes -= sum(slopes) / 20
-        traces.append(sum(g @ H @ g for g in slopes) / 20)
-    law = (0.03, 0.003, 0.01)[at] ** 2 * 4 / 12 * fmean(traces) / 5
-    return fmean(np.ravel(hovering()[1][:, :, at])) / law
-
-
 # ---- test errors ---------------------------------------------------------------------------------------
 MODELS = ("mean", "questioner", "slow", "minimum", "shortest", "zero", "start")
 
