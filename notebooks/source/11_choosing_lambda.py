@@ -76,8 +76,7 @@ llama = factors_of(500_000, cosine, warmup=2000, end=0.1)
 n_llama = forgettings(3e-4, 0.1, llama)
 
 # %% [markdown]
-# Llama 2 with seven billion weights took about 500,000 steps with λ = 0.1, under a cosine that falls from $3\cdot10^{-4}$ to 0.1
-# of that. So $N = {{n_llama:.1f}}$. Figure 11.1 shows $S$ as an area and, below, λ against $S$ for more recipes.
+# Llama 2 7B took about 500,000 steps with λ = 0.1, under a cosine from $3\cdot10^{-4}$ to 0.1 of that. So $N = {{n_llama:.1f}}$. Figure 11.1 shows $S$ as an area and, below, λ against $S$ for more recipes.
 
 # %% tags=["hide-input"]
 def passes(epochs, batch):
@@ -345,7 +344,7 @@ weak = np.corrcoef(*np.log([[each[name] for name in vision] for each in (epochs,
 # | Pythia, OLMo | [Pythia](https://github.com/EleutherAI/pythia)'s and [OLMo](https://github.com/allenai/OLMo)'s configurations; that Pythia's Adam is decoupled is its library's default |
 # | RoBERTa, LoRA | fairseq's configuration; [LoRA](https://github.com/microsoft/LoRA)'s commands for E2E |
 #
-# Recipes differ in what decays, too: OLMo 2 1B exempts its embeddings but not its norms and biases, and some exempt position embeddings and class tokens. The ½ of $\frac12\sqrt k$: the recipes' $N/\sqrt k$ has the geometric mean {{np.exp(np.log(of_root).mean()):.2f}}. A line fitted to their logarithms has the slope {{steep:.1f}}. But all typed λ = 0.1, so $N$ rises only because $S$ does. The better evidence is Bergsma et al. ([2025b](https://arxiv.org/abs/2505.13738)): they tuned λ, and their best $N$ follows a power law in $k$, too. Among the longer image runs $N$ goes less with the length of the run (the logarithms of $N$ and of the passes correlate by {{weak:.1f}}).
+# Recipes differ in what decays, too: OLMo 2 1B exempts its embeddings but not its norms and biases, and some exempt position embeddings and class tokens. The ½ of $\frac12\sqrt k$: the recipes' $N/\sqrt k$ has the geometric mean {{np.exp(np.log(of_root).mean()):.2f}}. A line fitted to their logarithms has the slope {{steep:.1f}}. But all typed λ = 0.1, which nobody seems to have tuned, so $N$ rises only because $S$ does. The better evidence is Bergsma et al. ([2025b](https://arxiv.org/abs/2505.13738)): they tuned λ, and their best $N$ follows a power law in $k$, too. Among the longer image runs $N$ goes less with the length of the run (the logarithms of $N$ and of the passes correlate by {{weak:.1f}}).
 #
 # Where a source gives images or tokens, we divided by the batch to get steps. Tokens per weight are steps times the tokens of a batch, divided by the weights: $2^{21}$ tokens a batch for Pythia and OLMo 2 1B (1.5 billion weights), $2^{22}$ for OLMo 7B;
 # 300 billion tokens in all for GPT-3, 1,400 billion for Llama 65B, 2,000 billion for Llama 2. BERT's batches are 256 pieces, of 128 tokens in 90 % of the steps and of 512 in the rest: {{bert / 340e6:.0f}} tokens per weight (large) or {{bert / 110e6:.0f}} (base), in many passes. The $N$ of SGD includes the factor $1/(1-\mu)$ of momentum, 10 for μ = 0.9.
@@ -382,13 +381,13 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 #
 # Three steps give you a λ.
 #
-# 1. **Add up the learning rates.** $S$ is the sum of η over all steps. If η is constant, it is steps × peak. Under a cosine or a line to zero it is about half of that. Under SGD with momentum μ divide it by $1-\mu$. If a parameter group has its own η, give it its own $S$ and λ.
+# 1. **Add up the learning rates.** $S$ is the sum of η over all steps. If η is constant, it is steps × peak. Under a cosine or a line to zero it is about half of that. Under SGD with momentum μ divide it by $1-\mu$.
 # 2. **Look up $N$** below, and compute $\lambda = N/S$. Let only *matrices* decay: tensors with two axes or more. Chapter 6 says why. If peak η times λ exceeds 0.1, steps erase too much of a weight for the theory of §11.3: take a smaller $N$.
-# 3. **Name the *fallback*,** the λ that you type unless another one proves better. If you have earlier runs of the same model, data, η and length, type the λ of those runs, even the default: you know how they ended. If there are none, the fallback is the bold $N$ of your row divided by $S$. **With one run type the fallback, and stop here.**
+# 3. **Name the *fallback*,** the λ that you type unless another one proves better. With earlier runs of the same model, data, η and length it is their λ, even the default: you know how they ended. Otherwise it is the bold $N$ of your row divided by $S$. **With one run type the fallback, and stop here.**
 #
 # *For example,* {{below: cifar_passes}} passes of a new ResNet over CIFAR are 11,730 steps of SGD, μ = 0.9, a cosine from η = 0.1. So $S = 11{,}730\cdot0.05/0.1 = 5{,}865$, $N = 4$, and λ = {{4 / cifar:.4f}}.
 #
-# **λ = {{below: 4 / short_s:.1f}} can be right,** though far above the usual 0.1. {{below: short_steps:,}} steps of AdamW under a cosine from 0.001 have $S = {{below: short_s:.1f}}$, and the row may say $N = 4$. A step takes only the fraction ηλ.
+# **λ = {{below: 4 / short_s:.1f}} can be right,** though far above the usual 0.1: {{below: short_steps:,}} steps of AdamW under a cosine from 0.001 have $S = {{below: short_s:.1f}}$, and a step takes only the fraction ηλ.
 #
 # **Take the first row that fits. The bold $N$ is for one run.**
 #
@@ -397,15 +396,15 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 # | fine-tuning | at most **{{below: least_n}}**: λ = 0.01, or {{below: least_n}}/$S$ if that is less. Stop here. | You want to keep the start. |
 # | continued pretraining | type the λ of the pretraining. Stop here. | We did not test it. |
 # | like a published one, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | Figure 11.2 |
-# | language, one pass, $k$ tokens seen per weight (embeddings count) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{len(tokens)}} recipes lie near it, but all typed λ = 0.1, which nobody seems to have tuned. So they are weak evidence. Bergsma et al. (2025b) tuned λ; their best $N$, too, rises with $k$. |
+# | language, one pass, $k$ tokens seen per weight (embeddings count) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{len(tokens)}} recipes lie near it, but all typed λ = 0.1: weak evidence. Bergsma et al. (2025b) tuned λ; their best $N$ rises with $k$, too. |
 # | language, many passes | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | No $N$ is well supported (fold below). |
-# | images, with labels or without: 50,000 (CIFAR) or more, about 10 to {{below: few_of_images}} passes | 1, **4**, 16 | Two recipes of {{epochs["airbench94"]:.0f}} and {{epochs["cifar10-fast"]}} passes lie near it. Without labels it is a guess. |
+# | images, 50,000 (CIFAR) or more, about 10 to {{below: few_of_images}} passes | 1, **4**, 16 | Two recipes of {{epochs["airbench94"]:.0f}} and {{epochs["cifar10-fast"]}} passes lie near it. Without labels it is a guess. |
 # | images, between the two rows | 2, **8**, 32 | In between. |
 # | images, {{below: long_images:.0f}} passes or more | 4, **16**, 64 | {{len(vision) - 1}} recipes of {{below: long_images:.0f}} passes or more lie around it, and so does MAE, without labels. |
-# | anything else, fewer than {{below: many_passes}} passes | ¼, **1**, 4, and λ = 0 | At the best η tried all $N$ up to 1 ended within {{below: upto_one:.2f}} of the lowest loss. One at $N = 4$ was {{below: up(costs[5, 2]):.2f}} above. |
-# | anything else, {{below: many_passes}} passes or more | 1, **4**, 16, and λ = 0 | At the best η tried all $N$ up to 4 ended within {{below: upto_four:.2f}}. One at $N = 16$ was {{below: up(of_long[:, 5].max()):.2f}} above. |
+# | anything else, fewer than {{below: many_passes}} passes | ¼, **1**, 4, and λ = 0 | All $N$ up to 1 ended within {{below: upto_one:.2f}} of the lowest loss. One at $N = 4$ was {{below: up(costs[5, 2]):.2f}} above. |
+# | anything else, {{below: many_passes}} passes or more | 1, **4**, 16, and λ = 0 | All $N$ up to 4 ended within {{below: upto_four:.2f}}. One at $N = 16$ was {{below: up(of_long[:, 5].max()):.2f}} above. |
 #
-# The last two rows rest on **AdamW** with at most {{below: pool:,}} examples.
+# The last two rows rest on **AdamW**, at the best η tried, with at most {{below: pool:,}} examples.
 #
 # Steps 1 to 3 in code:
 #
@@ -428,12 +427,14 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 # 4. **First settle η.** Multiply or divide it by 3. Each time compute $S$ and λ = $N/S$ again, for the bold $N$. Go on until $\eta/3$ and $3\eta$ are both worse, by the measure you care about. Then η is *settled*. This takes three runs or more.
 # 5. **Then try $N$:** each $N$ of your row and the fallback, at full length, with three seeds each. That is {{below: fewest_runs}} to {{below: most_runs}} more runs. If the best $N$ is the largest or the smallest you tried, go on by factors of 4 (not if λ = 0 or the fallback is best). Type the best one if its gain on validation data is *clear* (below). **If not, or with fewer runs, type the fallback.**
 #
-# **Is the run too large to repeat?** Then take steps 4 and 5 with a *proxy*: a smaller model with as many passes, or in one-pass language with as many tokens per weight. Carry over its $N$, not its λ. For language in one pass others have tested this (Bergsma et al., 2025b); the rest is a guess.
+# **Is the run too large to repeat?** Take steps 4 and 5 with a *proxy* (fold below).
 #
 # <details>
-# <summary>When is a gain clear? And fine-tuning and LoRA: why so little</summary>
+# <summary>When is a gain clear? The proxy; fine-tuning and LoRA</summary>
 #
 # For each seed, take the fallback's loss minus that of the $N$ you try; this is its gain. The mean gain must be larger than ${{bars[3]:.1f}}\,s$ with three seeds, ${{bars[4]:.1f}}\,s$ with four, ${{bars[5]:.2f}}\,s$ with five, where $s$ is the standard deviation of the gains. Even if no $N$ helps, chance makes the best of three tries look clear in {{below: 100 * by_chance:.0f}} % of cases (five seeds). So test the winner once on new data.
+#
+# A parameter group with an η of its own has its own $S$ and λ. A proxy is a smaller model with as many passes, or in one-pass language with as many tokens per weight. Carry over its $N$, not its λ. For language in one pass others have tested this (Bergsma et al., 2025b); the rest is a guess.
 #
 # Fine-tuning wants to keep the start; $N = 1$ would leave {{100 * np.exp(-1):.0f}} % of it. Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so try $\lambda = 0.2/S$, too. We tested none of this.
 #
@@ -540,18 +541,16 @@ assert right_more[0] == at_best.sum(), "in all"
 assert points[at_best].min() > 0, "in all"
 
 # %% [markdown]
-# - **At the best η tried it is nearly a tie by loss:** the bold $N$ was better in {{won[0]}} of {{len(saved[0])}} runs, but clearly better in {{sure[0]}} and clearly worse in {{worse[0]}}. On average it gained {{saved[0].mean():.3f}}. It made fewer errors in all of them, by {{points[at_best].min():.1f}} to {{points[at_best].max():.1f}} points.
+# - **At the best η tried it is nearly a tie by loss:** the bold $N$ was better in {{won[0]}} of {{len(saved[0])}} runs, clearly better in {{sure[0]}} and clearly worse in {{worse[0]}}. On average it gained {{saved[0].mean():.3f}}. It made fewer errors in all of them, by {{points[at_best].min():.1f}} to {{points[at_best].max():.1f}} points.
 # - **At an η too small or too large the bold $N$ was safer:** better by loss in {{won[1]}} of {{len(saved[1])}} runs, clearly in {{sure[1]}}, and clearly worse in {{worse[1]}}. On average it ended {{mean_costs[1][1]:.2f}} above the lowest loss, and λ = 0 ended {{mean_costs[1][0]:.2f}} above it.
 # - **PyTorch's default, λ = 0.01, is close to 0:** in {{small_default}} of the {{len(runs_stored)}} runs its $N$ is less than half the bold one.
-#
-# In the worst run the bold $N$ had {{-saved[1].min():.2f}} more loss than λ = 0; in another λ = 0 had {{saved[1].max():.2f}} more. On the digits of §11.7 the default was better.
 #
 # **So without earlier runs type the bold $N$. At the best η tried little depended on it.**
 #
 # <details>
 # <summary>Limits: how far the bold N was from the best</summary>
 #
-# The runs share tasks and seeds, and we chose the last two rows by these same runs. So the counts do not test the rows. We tried no augmentation and no dropout. Nor did we try Lion or Muon.
+# The runs share tasks and seeds, and we chose the last two rows by these same runs. So the counts do not test the rows. In the worst run the bold $N$ had {{-saved[1].min():.2f}} more loss than λ = 0; in another λ = 0 had {{saved[1].max():.2f}} more. On the digits of §11.7 the default was better. We tried no augmentation and no dropout. Nor did we try Lion or Muon.
 #
 # The last two rows rest on at most {{below: amounts[-1]:,}} examples, except one run of {{below: pool:,}} signals in {{below: many_passes}} passes, at three η. In that run, at the best η tried, $N = 4$ made the fewest errors, but not clearly fewer than $N = 1$.
 #
@@ -565,7 +564,7 @@ assert points[at_best].min() > 0, "in all"
 # %% [markdown]
 # ## 11.3 Why N: weights are an average of updates
 #
-# What takes the place of the start? Suppose *decoupled* decay, as in AdamW, and let step $i$ add $-\eta_iu_i$. Then the final weights are an average of the start and the updates:
+# What takes the place of the start? Let decay be *decoupled*, as in AdamW, and let step $i$ add $-\eta_iu_i$. Then the final weights are an average of the start and the updates:
 #
 # $$w_T\approx e^{-N}\,w_0+(1-e^{-N})\cdot\bigl(\text{average of the }-u_i/\lambda\bigr).$$
 #
@@ -603,7 +602,7 @@ def average(lr, weight_decay, factors):
 
 
 # %% [markdown]
-# Does `torch.optim.AdamW` do this? A second copy without decay gets the same gradients. Its steps, divided by η, are the updates $u_t$.
+# Does AdamW do this? A copy without decay gets the same gradients; its steps, divided by η, are the updates $u_t$.
 
 # %%
 rng, factors, updates = claims.rng(), factors_of(200, linear), []
@@ -629,7 +628,7 @@ claim("11-average", "λ times the sum of the c_i of (11.2) is one minus the shar
       measured=0.4 * c.sum() + share, equals=1, within=1e-12)
 
 # %% [markdown]
-# It does, to $10^{-9}$. Which updates count most? Figure 11.4 shows the coefficients under four schedules. *Warm-up–stable–decay* falls to zero in the last fifth of the run. (The coefficients are multiplied by λ and the number of steps: the areas are shares.)
+# It does, to $10^{-9}$. Which updates count most? Figure 11.4 shows the coefficients under four schedules. *Warm-up–stable–decay* falls to zero in the last fifth of the run.
 
 # %% tags=["hide-input"]
 def draw_average(ax, n, steps=1000):
@@ -680,9 +679,9 @@ figures.show(fig, "Two panels with the coefficient of each update in the final w
 #
 # ### How large the weights get, and how far they turn
 #
-# The audit (§11.6) reads two more numbers of a tensor $w$ with $d$ entries. Its **RMS** (root mean square) is $\lVert w\rVert/\sqrt d$, the typical size of an entry. Its **turn** θ is the angle between $w$ before a step and $w$ after it.
+# Two more numbers of a tensor $w$ with $d$ entries: its **RMS** (root mean square) is $\lVert w\rVert/\sqrt d$, the typical size of an entry. Its **turn** θ is the angle between $w$ before a step and $w$ after it.
 #
-# Decay shortens $w$ and updates lengthen it, until the two balance: the *equilibrium* of [chapter 8](08_effective_learning_rate.ipynb). Suppose that η is constant and the gradients are pure noise. Then, in equilibrium, Adam without momentum has
+# Decay shortens $w$ and updates lengthen it, until the two balance: the *equilibrium* of [chapter 8](08_effective_learning_rate.ipynb). At a constant η, on pure noise, Adam without momentum then has
 #
 # $$\frac{r_*}{\sqrt d}=\sqrt{\frac{\eta}{\lambda\,(2-\eta\lambda)}}\approx\sqrt{\frac{\eta}{2\lambda}}, \tag{11.4}$$
 #
@@ -793,11 +792,10 @@ claim("11-turn", "On the same noise the weights turn in each step by {:.2f} time
 # - **more data**: {{below: amounts[0]}}, {{below: amounts[1]}} or {{below: amounts[2]:,}} signals, each *passed* {{below: 25 * lengths[0] / amounts[0]:.0f}} times;
 # - **more passes**: always {{below: amounts[1]}} signals, passed {{below: 25 * lengths[0] / amounts[1]:.0f}}, {{below: 25 * lengths[1] / amounts[1]:.0f}} or {{below: 25 * lengths[2] / amounts[1]:.0f}} times.
 #
-# Both give {{below: lengths[0]}}, {{below: lengths[1]}} and {{below: lengths[2]}} steps. We try λ = 0 and six $N$, with five seeds.
-# The peak η is {{below: low_eta}}, which is too small. Of the five η tried {{below: good_eta}} has the lowest loss in all runs but one.
+# Both give {{below: lengths[0]}}, {{below: lengths[1]}} and {{below: lengths[2]}} steps, with five seeds. The peak η is {{below: low_eta}}, which is too small. Of the five η tried {{below: good_eta}} has the lowest loss in all runs but one.
 # *Predict:* with more data, does the best λ stay, or the best $N$? And with more passes?
 #
-# Held-out signals give the loss and the share of wrong answers (the *error*). We compare within seeds. ± is half the 95-percent interval.
+# Loss and *error* (the share of wrong answers) are those of held-out signals. We compare within seeds. ± is half the 95-percent interval.
 
 
 # %%
@@ -1047,8 +1045,7 @@ by_error = [interval(100 * (run["error"][:, 4] - run["error"][:, 0])) for run in
 # %% [markdown]
 # By loss, the best $N$ changes, and so does the best λ. By error (not drawn) every $N$ below 16 is within {{flat:.1f}} points of λ = 0.
 #
-# Figure 11.7 has the slope of the best λ at four η.
-# The *slope* is the power $p$ in best λ ∝ steps$^p$. *Keep λ* has the slope 0, and *keep N* −1, because at a given $N$ λ is proportional to 1/steps.
+# Figure 11.7 has the *slope* at four η: the power $p$ in best λ ∝ steps$^p$. *Keep λ* has the slope 0, and *keep N* −1, because at a given $N$ λ is proportional to 1/steps.
 
 # %% tags=["hide-input"]
 def draw_slopes(ax, which):
@@ -1087,7 +1084,7 @@ figures.show(fig, "The slope of the best λ by loss against the number of steps,
              "one that Wang and Aitchison predict.")
 
 # %% [markdown]
-# Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)) predict *keep N* for more data, *keep λ* for more passes. **At η = {{good_eta}}, the best in all runs but one, our intervals contain these slopes, but are wide.** At the three smaller η they contain neither. **So $N$ tells you only which sizes to try.**
+# Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)) predict *keep N* for more data, *keep λ* for more passes. **At η = {{good_eta}}, mostly the best, our intervals contain both slopes, but are wide.** At the three smaller η they contain neither. **So $N$ tells you only which sizes to try.**
 
 # %% tags=["hide-input"]
 claim("11-data", "At η = 0.03, with more data, the best λ by loss goes as the number of steps to "
@@ -1114,7 +1111,7 @@ claim("11-ends", "The slope of a straight line is its slope",
 # %% [markdown]
 # ### Where the choice matters
 #
-# How much can the choice of $N$ cost? We compare two pairs of $N$ in stored runs:
+# How much can the choice of $N$ cost? Two pairs of $N$ in stored runs:
 
 # %% tags=["hide-input"]
 four = [interval((stored[3, :, :, k] - stored[3, :, :, 4]).mean(0)[:, 0]) for k in (0, 3)]
@@ -1133,9 +1130,9 @@ for run, n, rival, less, right in (
 better = stored[3][..., [0, 3], :].mean(1) - stored[3][..., [4], :].mean(1)
 
 # %% [markdown]
-# **At η = {{good_eta}} little is at stake up to $N = 4$.** $N = 4$ was a little better than λ = 0 and $N = 1$ in all five runs, but we picked it after seeing them. A larger $N$ can cost more: with {{pool:,}} signals, at the best η tried, $N = 16$ has {{loss_of_16.mean:.2f}} more loss than $N = 4$.
+# **At η = {{good_eta}} little is at stake up to $N = 4$.** It was a little better than λ = 0 and $N = 1$ in all five runs, but we picked it after seeing them. A larger $N$ can cost more: with {{pool:,}} signals, at the best η tried, $N = 16$ has {{loss_of_16.mean:.2f}} more loss than $N = 4$.
 #
-# **Choose by the measure you will use.** At η = {{low_eta}}, averaged over the five runs of Figure 11.6, $N = 16$ has less loss than λ = 0, yet more errors.
+# **Choose by the measure you will use.** Averaged over the runs of Figure 11.6, $N = 16$ has less loss than λ = 0, yet more errors.
 #
 # <details>
 # <summary>How much is at stake at other η, how a best λ was found, and what others find</summary>
@@ -1175,7 +1172,7 @@ claim("11-errors", "At η = 0.03, averaged over the five runs, N = 16 makes {:.1
 # %% [markdown]
 # ## 11.5 Carrying λ over to another run
 #
-# What should λ become when you multiply a part of the run by $c$? The first three rows keep $N$, though the best $N$ may change.
+# What should λ become when something is multiplied by $c$? The first three rows keep $N$.
 #
 # | you change | new λ |
 # |---|---|
@@ -1186,7 +1183,7 @@ claim("11-errors", "At η = 0.03, averaged over the five runs, N = 16 makes {:.1
 # | passes × $c$, same data | λ stays |
 # | width × $c$, with $\eta/c$ | try λ, $\sqrt c\,\lambda$ and $c\,\lambda$: sources disagree |
 #
-# At three η of four the best λ fell faster with data, and rose with passes; at the best η both rules were within the intervals (Figure 11.7). When a formula for λ contains η, put in the η of the *new* run (exercise 7).
+# At three η of four our runs contradict the rows for data and for passes; at the best η both are within the intervals (Figure 11.7). When a formula for λ contains η, put in the η of the *new* run (exercise 7).
 #
 # <details>
 # <summary>Limits, sources, and why; the three rules for the width</summary>
@@ -1341,7 +1338,7 @@ verdicts_of(of_mlp)
 # </details>
 #
 # The second model, a small transformer with normalised queries and keys,
-# learns to continue Shakespeare's sonnets in 80 steps with η = 0.01. So $S = {{below: states.N_end.sel(tensor="head.weight").item() / 3.75:.1f}}$, and we type λ = 3.75 to get $N = 3$.
+# learns to continue Shakespeare's sonnets in 80 steps with η = 0.01. So $S = {{below: states.N_end.sel(tensor="head.weight").item() / 3.75:.1f}}$, and λ = 3.75 makes $N = 3$.
 
 # %% tags=["hide-input"]
 class Block(nn.Module):
@@ -1486,7 +1483,7 @@ fitted, validate = (np.stack([order[part] for order in shuffled])
                    for part in (slice(200), slice(200, 400)))
 
 # %% [markdown]
-# **Digits: first, run what you have and audit it:**
+# **Digits: first audit what you have.**
 
 # %% tags=["hide-input"]
 torch.manual_seed(seeds(1)[0])
@@ -1501,7 +1498,7 @@ of_cnn = audited(cnn, adamw, cross_entropy, batches, to_zero)
 verdicts_of(of_cnn, ("0.weight", "4.weight", "10.weight"))
 
 # %% [markdown]
-# The default does nothing here: $S$ is only {{forgettings(rate, 1, factors_of(100, linear)):.2f}}, so $N$ is next to zero.
+# The default does nothing: $S$ is only {{forgettings(rate, 1, factors_of(100, linear)):.2f}}, so $N$ is next to zero.
 #
 # **Then the tries of the row:** $N = \frac14$, 1 and 4, and λ = 0, which has the lowest loss. So the search ends (the picture adds $\frac1{16}$):
 
@@ -1572,7 +1569,7 @@ def losses_on(part, poets):
 
 
 # %% [markdown]
-# **Sonnets: look up the row.** The run reads $k$ = {{below: letters_each:.1f}} letters per weight, in less than one pass. So the recipe tries $N$ = {{below: text_n[0]:.2f}}, {{below: text_n[1]:.2f}} (bold) and {{below: text_n[2]:.1f}}. The last one has the lowest loss, so by step 5 we also try {{below: text_n[3]:.1f}}:
+# **Sonnets: look up the row.** The run reads $k$ = {{below: letters_each:.1f}} letters per weight, in less than one pass. So it tries $N$ = {{below: text_n[0]:.2f}}, {{below: text_n[1]:.2f}} (bold) and {{below: text_n[2]:.1f}}. The last has the lowest loss, so we add {{below: text_n[3]:.1f}}:
 
 # %% tags=["hide-input"]
 weights = sum(each.numel() for each in Poet(len(letters), 24, blocks=1, context=20).parameters())
@@ -1772,9 +1769,7 @@ assert ten[0].low > 0 > ten[2].low, "N = 1 is a clear gain, N = 16 is none"
 assert ten[0].mean > bars[3] * decided_s, "the recipe's words for it"
 
 # %% [markdown]
-# **Fewer than {{many_passes}} passes.** All losses up to $N = 1$ are in the grey band, less than 0.1 above the lowest.
-#
-# **{{many_passes}} passes or more.** $N = 4$ is in the band, too. A larger $N$ is not always.
+# With fewer than {{many_passes}} passes all losses up to $N = 1$ are in the grey band, less than 0.1 above the lowest. With {{many_passes}} passes or more $N = 4$ is, too; a larger $N$ is not always.
 
 # %% tags=["hide-input"]
 claim("11-nothing", "At the best η tried N = ¼, N = 1 and λ = 0 end "
@@ -1843,24 +1838,18 @@ figures.show(fig, "A table of 16 cells, darker where the held-out loss is higher
              "hold what the search tries.")
 
 # %% tags=["hide-input"]
-at_slow, at_best = by_rate[0].argmin(), by_rate[2].argmin()
-slow_rate = interval(all_seeds[0, :, at_slow] - all_seeds[2, :, at_best])
-fewest = wrong[0].mean(0).argmin()
-slow_errors = interval(100 * (wrong[0, :, fewest] - wrong[2, :, at_best]))
-# %% tags=["hide-input"]
 claim("11-search", "The search tries seven cells, η at N = 1 and then N at that η; the best of "
       "them has {:.3f} more loss than the lowest of all sixteen",
       measured=by_rate[best_rate, best_column] - by_rate.min(), below=0.05)
 
 # %% [markdown]
 # Only in part. With η too large (top row) the loss falls along the row from {{by_rate[3, 0]:.2f}} to {{by_rate[3].min():.2f}}, but with η too small (bottom row) only from {{by_rate[0, 0]:.2f}} to {{by_rate[0].min():.2f}}.
-# Even with the best λ, η = {{rates[0]}} has {{slow_rate.mean:.2f}} more loss than η = {{rates[2]}}, though not clearly more errors.
 #
 # **So settle η at the bold $N$, by your own measure, then $N$ at that η.**
 #
 # ## 11.8 In practice: a page to tear out
 #
-# Figure 11.11 is the recipe as a tree, with the rows of §11.2 below.
+# Figure 11.11 is the recipe as a tree, with its rows below.
 
 # %% tags=["hide-input"]
 most_tried, least_n = 0.6, 0.05  # of the first ηλ; below, decay does next to nothing
@@ -2033,13 +2022,11 @@ figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0
 #
 # </details>
 #
-# **Limits.** Our networks are small and our runs short. The stored runs have AdamW and one set of five seeds.
-#
-# **So trust your own validation data more than any row of the table.**
+# Our networks are small, our runs short, with one set of five seeds. **So trust your own validation data more than any row of the table.**
 #
 # ## 11.9 Exercises
 #
-# **1.** (Choose λ.) Your run on 1,000 examples has 300 steps of AdamW in batches of 32, linear to zero from $\eta = 0.01$. Earlier runs, with the same η and length, had λ = 0.01. Which λ do you try? Which do you type for a single run, with and without those? And under SGD with momentum 0.9 and η = 0.1?
+# **1.** (Choose λ.) Your run on 1,000 examples has 300 steps of AdamW in batches of 32, linear to zero from $\eta = 0.01$. Earlier runs, with the same η and length, had λ = 0.01. Which λ do you try? Which do you type for a single run, with and without those? And under SGD, μ = 0.9, η = 0.1?
 #
 # <details>
 # <summary>Solution</summary>
@@ -2130,7 +2117,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0
 #
 # </details>
 #
-# **7.** (The old η.) One published rule keeps the memory, counted in passes: $\lambda = 1/(\eta m\tau)$, with $m$ steps a pass (Wang and Aitchison, 2025). A run on the digits of §11.7 had η = {{earlier}}, τ = {{tau}} and $m = {{of_pass}}$. Your new run differs in η = {{rate}} only. You type the old λ. What have you done?
+# **7.** (The old η.) One published rule is $\lambda = 1/(\eta m\tau)$, for a memory of τ passes of $m$ steps (Wang and Aitchison, 2025). A run on the digits of §11.7 had η = {{earlier}}, τ = {{tau}} and $m = {{of_pass}}$. The next has η = {{rate}}, and you type the old λ. What have you done?
 #
 # <details>
 # <summary>Solution</summary>
