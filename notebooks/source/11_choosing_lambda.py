@@ -382,7 +382,7 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 # Three steps give you a λ.
 #
 # 1. **Add up the learning rates.** $S$ is the sum of η over all steps. If η is constant, it is steps × peak. Under a cosine or a line to zero it is about half of that. Under SGD with momentum μ divide it by $1-\mu$.
-# 2. **Look up $N$** below, and compute $\lambda = N/S$. Let only *matrices* decay: tensors with two axes or more. Chapter 6 says why. If peak η times λ exceeds 0.1, steps erase too much of a weight for the theory of §11.3: take a smaller $N$.
+# 2. **Look up $N$** below, and compute $\lambda = N/S$. Let only *matrices* decay: tensors with two axes or more (chapter 6). If peak η times λ exceeds 0.1, steps erase too much of a weight for the theory of §11.3: take a smaller $N$.
 # 3. **Name the *fallback*,** the λ that you type unless another one proves better. With earlier runs of the same model, data, η and length it is their λ, even the default: you know how they ended. Otherwise it is the bold $N$ of your row divided by $S$. **With one run type the fallback, and stop here.**
 #
 # *For example,* {{below: cifar_passes}} passes of a new ResNet over CIFAR are 11,730 steps of SGD, μ = 0.9, a cosine from η = 0.1. So $S = 11{,}730\cdot0.05/0.1 = 5{,}865$, $N = 4$, and λ = {{4 / cifar:.4f}}.
@@ -399,10 +399,10 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 # | language, one pass, $k$ tokens seen per weight (embeddings count) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{len(tokens)}} recipes lie near it, but all typed λ = 0.1: weak evidence. Bergsma et al. (2025b) tuned λ; their best $N$ rises with $k$, too. |
 # | language, many passes | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | No $N$ is well supported (fold below). |
 # | images, 50,000 (CIFAR) or more, about 10 to {{below: few_of_images}} passes | 1, **4**, 16 | Two recipes of {{epochs["airbench94"]:.0f}} and {{epochs["cifar10-fast"]}} passes lie near it. Without labels it is a guess. |
-# | images, between the two rows | 2, **8**, 32 | In between. |
+# | images, about {{below: few_of_images}} to {{below: long_images:.0f}} passes | 2, **8**, 32 | Between its neighbours. |
 # | images, {{below: long_images:.0f}} passes or more | 4, **16**, 64 | {{len(vision) - 1}} recipes of {{below: long_images:.0f}} passes or more lie around it, and so does MAE, without labels. |
-# | anything else, fewer than {{below: many_passes}} passes | ¼, **1**, 4, and λ = 0 | All $N$ up to 1 ended within {{below: upto_one:.2f}} of the lowest loss. One at $N = 4$ was {{below: up(costs[5, 2]):.2f}} above. |
-# | anything else, {{below: many_passes}} passes or more | 1, **4**, 16, and λ = 0 | All $N$ up to 4 ended within {{below: upto_four:.2f}}. One at $N = 16$ was {{below: up(of_long[:, 5].max()):.2f}} above. |
+# | anything else, fewer than {{below: many_passes}} passes | ¼, **1**, 4, and λ = 0 | Figure 11.9 |
+# | anything else, {{below: many_passes}} passes or more | 1, **4**, 16, and λ = 0 | Figure 11.9 |
 #
 # The last two rows rest on **AdamW**, at the best η tried, with at most {{below: pool:,}} examples.
 #
@@ -442,7 +442,7 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 #
 # ### Bold N, λ = 0, or the default?
 #
-# Figure 11.3 compares their *costs*, the loss above the lowest of the run, in all {{below: len(runs_stored)}} stored runs. Of the η tried for the same data and length the *best η tried* has the lowest loss; a smaller one is *too small*, a larger one *too large*.
+# Figure 11.3 compares the *costs* of the bold $N$ and of λ = 0, the loss above the lowest of the run, in all {{below: len(runs_stored)}} stored runs. Of the η tried for the same data and length the *best η tried* has the lowest loss; a smaller one is *too small*, a larger one *too large*.
 
 # %% tags=["hide-input"]
 rows = {"language": (1 / 8, 1 / 2, 2), "language, many": (1 / 8, 1 / 2, 2, 8),  # times √k
@@ -485,43 +485,49 @@ at_best[[some[lowest_loss[some].argmin()] for some in kinds_of]] = True
 
 
 # %% tags=["hide-input"]
-def draw_pairs(ax, costs, sure):
+def draw_pairs(ax, costs, sure, upright):
     """λ = 0 and the bold N of each run, sorted by what the bold N saves."""
     order = np.argsort(costs[:, 1] - costs[:, 0])
     costs, sure = costs[order], sure[order]
+
+    def draw(runs, some, **look):
+        ax.plot(*(runs, some) if upright else (some, runs), "o", ms=6, **look)
+
     at, better = np.arange(len(costs)), costs[:, 1] < costs[:, 0]
     for some, color in ((better, figures.BLUE), (~better, figures.ORANGE)):
-        ax.vlines(at[some], *costs[some].T, color=color, lw=1.5, zorder=1)
-    ax.plot(at, costs[:, 0], "o", ms=6, mfc="white", color=figures.ORANGE, label="λ = 0")
-    ax.plot(at, costs[:, 1], "o", ms=6, mfc="white", color=figures.BLUE, label="bold N")
-    ax.plot(at[sure], costs[sure, 1], "o", ms=6, color=figures.BLUE, label="bold N, clear")
-    ax.set(xlim=(-0.8, len(costs) - 0.2), xticks=[], ylabel=" ",
-           xlabel=f"{len(costs)} runs, sorted")
+        lines = ax.vlines if upright else ax.hlines
+        lines(at[some], *costs[some].T, color=color, lw=1.5, zorder=1)
+    draw(at, costs[:, 0], mfc="white", color=figures.ORANGE, label="λ = 0")
+    draw(at, costs[:, 1], mfc="white", color=figures.BLUE, label="bold N")
+    draw(at[sure], costs[sure, 1], color=figures.BLUE, label="bold N, clear")
     return order
 
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(1, 2, figsize=(7.2, 4.6), width_ratios=[1, 2])
-in_order, _ = (np.flatnonzero(some)[draw_pairs(ax, pair_costs[some], (gained | harmed)[some])]
-               for ax, some in zip(axes, (at_best, ~at_best), strict=True))
-axes[0].set_ylabel("loss above the lowest"), axes[0].set_ylim(-0.005, 0.16)
-axes[1].set_ylim(-0.05, 1.1)
+fig, axes = figures.subplots(1, 2, figsize=(7.2, 3.6), width_ratios=[1, 1.7])
+in_order, others = (
+    np.flatnonzero(some)[draw_pairs(ax, pair_costs[some], (gained | harmed)[some], ax is axes[1])]
+    for ax, some in zip(axes, (at_best, ~at_best), strict=True))
+axes[0].set(xlabel="loss above the lowest", xlim=(-0.008, 0.11), ylim=(8.6, -0.6), ylabel=" ")
+axes[1].set(xlim=(-0.8, len(others) - 0.2), ylim=(-0.05, 1.1), xticks=[],
+            xlabel=f"{len(others)} runs, sorted", ylabel="loss above the lowest")
 legend = axes[1].legend()
 named = [f"{n:,.0f} {'digits' if n == 200 else 'signals'}, {steps * size / n:.0f} passes"
          for (_, n, steps), size in zip(runs_stored[in_order], batch_of[in_order], strict=True)]
-last = axes[0].set_xticks(range(len(named)), named, rotation=90, fontsize=9)
+last = axes[0].set_yticks(range(len(named)), named, fontsize=9)
 
 # %% tags=["hide-input"]
-each = [[figures.drawn(ax)[name].y for name in ("λ = 0", "bold N")] for ax in axes]
+each = [[getattr(figures.drawn(ax)[name], side) for name in ("λ = 0", "bold N")]
+        for ax, side in zip(axes, "xy", strict=True)]
 won = [(bold < none).sum() for none, bold in each]
 sure = [(gained & some).sum() for some in (at_best, ~at_best)]
 worse = [(harmed & some).sum() for some in (at_best, ~at_best)]
-axes[0].set_title(f"Best η tried: clearly better\nin {sure[0]}, clearly worse in {worse[0]}")
-axes[1].set_title(f"η too small or too large: clearly\nbetter in {sure[1]}, clearly worse in {worse[1]}")
+axes[0].set_title(f"Best η tried: bold N\nclearly better in {sure[0]},\nclearly worse in {worse[0]}")
+axes[1].set_title(f"η too small or too large: bold N\nclearly better in {sure[1]},\nclearly worse in {worse[1]}")
 mean_costs = [[some.mean() for some in both] for both in each]
 saved = [none - bold for none, bold in each]  # by the bold N
-figures.show(fig, "Two panels with a pair of marks for each run, an open circle for λ = 0 and a "
-             "dot for the bold N, against the loss above the lowest of the run. Left, "
+figures.show(fig, "Two panels with a pair of marks for each run, an orange circle for λ = 0 and "
+             "a blue one for the bold N, against the loss above the lowest of the run. Left, "
              f"{len(saved[0])} named runs at the best η tried: the bold N is lower in {won[0]}, "
              f"clearly in {sure[0]}; "
              f"the means are {mean_costs[0][1]:.3f} and, at λ = 0, {mean_costs[0][0]:.3f}. Right, "
@@ -1618,7 +1624,7 @@ axes[0].text(0.014, 0.1, "above the line: worse\nthan the default", fontsize=9, 
 ax.plot(place := text_n[chosen_text - 1] * 1.45, -gain.mean, "s", c=figures.GREEN, label="_test")
 axes[1].vlines(place, -gain.high, -gain.low, color=figures.GREEN)
 axes[1].text(place * 1.15, -gain.mean, "test", color=figures.GREEN, va="center")
-for ax, bold, high in zip(axes, (1, text_n[1]), (0.055, 0.024), strict=True):
+for ax, bold, high in zip(axes, (1, text_n[1]), (0.091, 0.024), strict=True):
     ax.axvline(bold, color=figures.GREY, ls=":", lw=1, label="_bold", zorder=0)
     ax.text(bold, high, "bold N", color=figures.GREY, ha="center", bbox={"fc": "w", "ec": "none"})
 first, second = (figures.drawn(ax)["_all"].y for ax in axes)
@@ -1769,7 +1775,7 @@ assert ten[0].low > 0 > ten[2].low, "N = 1 is a clear gain, N = 16 is none"
 assert ten[0].mean > bars[3] * decided_s, "the recipe's words for it"
 
 # %% [markdown]
-# With fewer than {{many_passes}} passes all losses up to $N = 1$ are in the grey band, less than 0.1 above the lowest. With {{many_passes}} passes or more $N = 4$ is, too; a larger $N$ is not always.
+# With fewer than {{many_passes}} passes all $N$ up to 1 ended within {{upto_one:.2f}} of the lowest loss; one at $N = 4$ was {{up(costs[5, 2]):.2f}} above. With {{many_passes}} passes or more all $N$ up to 4 ended within {{upto_four:.2f}}; one at $N = {{grid[5]:.0f}}$ was {{up(of_long[:, 5].max()):.2f}} above.
 
 # %% tags=["hide-input"]
 claim("11-nothing", "At the best η tried N = ¼, N = 1 and λ = 0 end "
@@ -1883,7 +1889,7 @@ lines_of = {"your run (k: tokens per weight)": ("also try", "bold N"),
 # %% tags=["hide-input"]
 boxes = {
     "tune": (2, 9, "1  fine-tuning, or continued\npretraining?", figures.GREY),
-    "leave": (6, 9, "fine-tuning: the smaller of 0.01\nand 0.05/S (LoRA: also 0.2/S);\ncontinued pretraining: its λ", figures.BLUE),
+    "leave": (6, 9, "fine-tuning: min(0.01, 0.05/S)\n(LoRA: also 0.2/S);\ncontinued pretraining: its λ", figures.BLUE),
     "recipe": (2, 8, "2  a recipe published for\na run like yours?", figures.GREY),
     "its": (6, 8, "its N is your\nbold N", figures.ORANGE),
     "one": (2, 7, "3  too large to repeat,\nor only one run?", figures.GREY),
@@ -1898,7 +1904,7 @@ boxes = {
 boxes |= {
     "try": (2, 4, "6  run the fallback and the N of\nyour row (λ = 0, if it stands there)",
             figures.ORANGE),
-    "end": (2, 3, "7  best N the largest or smallest\ntried, no fallback and not 0?",
+    "end": (2, 3, "7  is an N the best (not 0, not the\nfallback), at the edge of the tries?",
             figures.GREY),
     "more": (6, 3, go_on, figures.ORANGE),
     "gain": (2, 2, "8  clear gain over the fallback,\non validation data?", figures.GREY),
@@ -2104,7 +2110,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0
 # <summary>Solution</summary>
 #
 # The fallback is the bold $N = 4$. Compare within seeds. $N = 1$ gains {{ten[0].mean:.2f}} with the standard deviation $s = {{decided_s:.2f}}$, and $2.5\,s = {{bars[3] * decided_s:.3f}}$: a clear gain. It is the smallest you tried, but your runs are spent. So type λ = $1/S$, and test once. With three runs more try $N = \frac14$.
-# $N = 16$ gains {{ten[2].mean:.2f}} ± {{ten[2].half:.2f}}, which is no evidence. With seed 1 only it looks best by far, but one seed says nothing of how much seeds differ: type the fallback. With 90 passes the row of about 90 or more fits: $N = 16$.
+# $N = 16$ gains {{ten[2].mean:.2f}} ± {{ten[2].half:.2f}}, which is no evidence. With seed 1 only it looks best by far, but one seed says nothing of how much seeds differ: type the fallback. With 90 passes the last row of images fits: $N = 16$.
 #
 # </details>
 #
@@ -2122,7 +2128,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0
 # <details>
 # <summary>Solution</summary>
 #
-# The old λ is {{wrong_lam:.1f}}, but with the new η the rule gives {{right_lam:.1f}}. Linear to zero, these are $N$ = {{of_lams[1]:.0f}} and {{of_lams[0]:.0f}}. The validation losses are {{on_validation[:, 4].mean():.2f}} and {{on_validation[:, 3].mean():.2f}}: the old η costs {{of_wrong.mean:.2f}} ± {{of_wrong.half:.2f}} of loss.
+# The old λ is {{wrong_lam:.1f}}, but with the new η the rule gives {{right_lam:.1f}}. In {{100 // of_pass}} passes, linear to zero, these are $N$ = {{of_lams[1]:.0f}} and {{of_lams[0]:.0f}}. The validation losses are {{on_validation[:, 4].mean():.2f}} and {{on_validation[:, 3].mean():.2f}}: the old η costs {{of_wrong.mean:.2f}} ± {{of_wrong.half:.2f}} of loss.
 #
 # </details>
 #
