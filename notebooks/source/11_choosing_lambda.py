@@ -285,6 +285,8 @@ legend = fig.legend(marks, ["SGD", "Adam", "Adam, fine-tuning"], ncols=3,
 # %% tags=["hide-input"]
 of_lam, of_n = ({name: mark.x[0] for name, mark in figures.drawn(ax).items()
                  if name[1:] in recipes} for ax in axes)
+axes[0].set_title(f"λ: {of_lam['_ViT'] / of_lam['_ResNet-50, 2021']:,.0f}\ntimes apart")
+axes[1].set_title(f"N: {of_n['_OLMo 2 1B'] / of_n['_GPT-3 175B']:.0f}\ntimes apart")
 wide = {(what, len(some)): np.divide(*np.sort([of[f"_{name}"] for name in some])[[-1, 0]])
         for what, of in (("λ", of_lam), ("N", of_n)) for some in (published, with_adam)}
 
@@ -292,12 +294,8 @@ wide = {(what, len(some)): np.divide(*np.sort([of[f"_{name}"] for name in some])
 of_lam, of_n = ({name: mark.x[0] for name, mark in figures.drawn(ax).items() if len(mark.x) == 1}
                 for ax in axes)
 middle = figures.drawn(axes[1])["_images"].x[0]
-decades_of = [np.log10(wide[what, len(published)]) for what in "λN"]
-axes[0].set_title(f"λ: {of_lam['_ViT'] / of_lam['_ResNet-50, 2021']:,.0f}\ntimes apart")
-axes[1].set_title(f"N: {of_n['_OLMo 2 1B'] / of_n['_GPT-3 175B']:.0f}\ntimes apart")
 figures.show(fig, "Two columns of marks on logarithmic axes, a row for each recipe, with grey bands "
-             f"{decades_of[0]:.1f} and {decades_of[1]:.1f} powers of ten wide; squares are "
-             "trained by SGD, dots by Adam. Left, λ from "
+             "from the least to the most; squares are trained by SGD, dots by Adam. Left, λ from "
              f"{of_lam['_ResNet-50, 2021']:.5f} to {of_lam['_our chapter 9']:g}. Right, N: recipes "
              f"that train from scratch lie between {of_n['_GPT-3 175B']:.2f} (GPT-3) and "
              f"{of_n['_OLMo 2 1B']:.0f} (OLMo 2 1B), DeiT and ConvNeXt near "
@@ -310,8 +308,7 @@ figures.show(fig, "Two columns of marks on logarithmic axes, a row for each reci
              number="11.2", caption="Each row is a recipe, with its N at the right; k counts the "
              "tokens per weight of language models. Green: the median of the longer image runs, "
              f"{middle:.2g}, and ½√k for language. A decade has the same length "
-             "on both axes. The grey bands and the titles leave out our chapter 9 and "
-             "fine-tuning.")
+             "on both axes. Bands and titles leave out our chapter 9 and fine-tuning.")
 
 # %% tags=["hide-input"]
 images = [counts[name] for name in ("DeiT", "ConvNeXt-T", "MAE", "ViT-S, big_vision")]
@@ -319,7 +316,7 @@ by_sgd = [counts[name] for name in published if name not in with_adam]
 of_images = [[recipes[name][:2] for name in vision if ("ResNet" in name) == sgd]
              for sgd in (True, False)]  # η and λ, by optimiser
 with_sgd, by_adam = (np.exp(np.log(some).mean(0)) for some in of_images)
-alike = [counts[name] for name in (*vision, "wav2vec 2.0") if lams[name] in (1e-4, 0.05)]
+alike = [counts[name] for name in vision if lams[name] in (1e-4, 0.05)]
 larger, smaller = with_sgd[0] / by_adam[0], by_adam[1] / with_sgd[1]
 assert 1 / 3 < 10 * larger / smaller < 3, "SGD's η times momentum's ten makes up for its λ"
 assert of_n["_GPT-3 175B"] < min(by_sgd) <= max(by_sgd) < of_n["_OLMo 2 1B"], "within Adam's"
@@ -351,7 +348,7 @@ weak = np.corrcoef(*np.log([[each[name] for name in vision] for each in (epochs,
 #
 # </details>
 #
-# SGD has a small λ but a large η; the product, with momentum counted, is about Adam's. So $\lambda = 10^{-4}$ under SGD and 0.05 under Adam both have $N$ = {{min(alike):.0f}} to {{max(alike):.0f}}. Language is not explained: there everybody types 0.1, so $N$ follows $S$.
+# SGD has a small λ but a large η; the product, with momentum counted, is about Adam's. So $\lambda = 10^{-4}$ under SGD and 0.05 under Adam both have $N$ = {{min(alike):.0f}} to {{max(alike):.0f}}. Language is not explained: {{len(tokens)}} recipes type 0.1, so their $N$ follows $S$.
 #
 # **Between recipes λ differs by a factor of {{wide["λ", len(published)]:,.0f}}, $N$ by {{wide["N", len(published)]:.0f}}. Among those trained by Adam λ differs by a factor of {{wide["λ", len(with_adam)]:.0f}}, $N$ still by {{wide["N", len(published)]:.0f}}.** But $N$ says in every run how much of the start is forgotten.
 
@@ -475,7 +472,7 @@ is_long = runs_stored[:, 2] * batch_of >= 20 * runs_stored[:, 1]  # 20 passes or
 bold_at = np.where(is_long, 4, 3)  # the columns N = 4 and N = 1
 by_seeds = table[np.arange(len(table))[:, None], :, np.stack([0 * bold_at, bold_at], 1)]
 pairs, gains = by_seeds.mean(2), (by_seeds[:, 0] - by_seeds[:, 1])[..., 0].T  # by seed and run
-gained, harmed = clear(gains), clear(-gains)  # by the bold N
+is_clear = clear(gains) | clear(-gains)  # for or against the bold N
 lowest_loss = table[..., 0].mean(1).min(-1)
 pair_costs = pairs[..., 0] - lowest_loss[:, None]  # by run: λ = 0, the bold N
 kinds_of = [np.flatnonzero((runs_stored[:, 1:] == kind).all(1))
@@ -506,7 +503,7 @@ def draw_pairs(ax, costs, sure, upright):
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, figsize=(7.2, 3.6), width_ratios=[1, 1.7])
 in_order, others = (
-    np.flatnonzero(some)[draw_pairs(ax, pair_costs[some], (gained | harmed)[some], ax is axes[1])]
+    np.flatnonzero(some)[draw_pairs(ax, pair_costs[some], is_clear[some], ax is axes[1])]
     for ax, some in zip(axes, (at_best, ~at_best), strict=True))
 axes[0].set(xlabel="loss above the lowest", xlim=(-0.008, 0.11), ylim=(8.6, -0.6), ylabel=" ")
 axes[1].set(xlim=(-0.8, len(others) - 0.2), ylim=(-0.05, 1.1), xticks=[],
@@ -517,22 +514,25 @@ named = [f"{n:,.0f} {'digits' if n == 200 else 'signals'}, {steps * size / n:.0f
 last = axes[0].set_yticks(range(len(named)), named, fontsize=9)
 
 # %% tags=["hide-input"]
+axes[0].set_title("Best η tried: the\nbold N is rarely\nclearly better")
+axes[1].set_title("η too small or too large:\nit is clearly better\nmore often than worse")
+
+# %% tags=["hide-input"]
 each = [[getattr(figures.drawn(ax)[name], side) for name in ("λ = 0", "bold N")]
         for ax, side in zip(axes, "xy", strict=True)]
-won = [(bold < none).sum() for none, bold in each]
-sure = [(gained & some).sum() for some in (at_best, ~at_best)]
-worse = [(harmed & some).sum() for some in (at_best, ~at_best)]
-axes[0].set_title(f"Best η tried: bold N\nclearly better in {sure[0]},\nclearly worse in {worse[0]}")
-axes[1].set_title(f"η too small or too large: bold N\nclearly better in {sure[1]},\nclearly worse in {worse[1]}")
-mean_costs = [[some.mean() for some in both] for both in each]
 saved = [none - bold for none, bold in each]  # by the bold N
+filled = [saving[getattr(figures.drawn(ax)["bold N, clear"], side).astype(int)]
+          for saving, ax, side in zip(saved, axes, "yx", strict=True)]
+won, sure, worse = ([(sign * saving > 0).sum() for saving in some]
+                    for some, sign in ((saved, 1), (filled, 1), (filled, -1)))
+mean_costs = [[some.mean() for some in both] for both in each]
 figures.show(fig, "Two panels with a pair of marks for each run, an orange circle for λ = 0 and "
              "a blue one for the bold N, against the loss above the lowest of the run. Left, "
              f"{len(saved[0])} named runs at the best η tried: the bold N is lower in {won[0]}, "
-             f"clearly in {sure[0]}; "
+             f"clearly in {sure[0]} and clearly higher in {worse[0]}; "
              f"the means are {mean_costs[0][1]:.3f} and, at λ = 0, {mean_costs[0][0]:.3f}. Right, "
              f"{len(saved[1])} runs at an η too small or too large: it is lower in {won[1]}, "
-             f"clearly in {sure[1]}; "
+             f"clearly in {sure[1]} and clearly higher in {worse[1]}; "
              f"the means are {mean_costs[1][1]:.2f} and {mean_costs[1][0]:.2f}.", number="11.3",
              caption="Each pair is one run, the mean of five seeds. A blue line: the bold N is "
              "better; an orange one: λ = 0. A filled dot: the difference is clear. The axes "
@@ -1617,6 +1617,12 @@ for ax, at, top in ((axes[0], 4, 0.12), (axes[1], text_n[-1], 0.045)):
                                                                    "color": figures.BLUE})
 
 # %% tags=["hide-input"]
+for ax, bold, high in zip(axes, (1, text_n[1]), (0.091, 0.024), strict=True):
+    ax.axvline(bold, color=figures.GREY, ls=":", lw=1, zorder=0)
+    last = ax.text(bold, high, "bold N", color=figures.GREY, ha="center",
+                   bbox={"fc": "white", "ec": "none"})
+
+# %% tags=["hide-input"]
 axes[0].set_title("Digits: no clear gain")
 axes[1].set_title("Sonnets: N up to 1.9 has less")
 gain = interval(tested[:, 0] - tested[:, 1])
@@ -1624,9 +1630,6 @@ axes[0].text(0.014, 0.1, "above the line: worse\nthan the default", fontsize=9, 
 ax.plot(place := text_n[chosen_text - 1] * 1.45, -gain.mean, "s", c=figures.GREEN, label="_test")
 axes[1].vlines(place, -gain.high, -gain.low, color=figures.GREEN)
 axes[1].text(place * 1.15, -gain.mean, "test", color=figures.GREEN, va="center")
-for ax, bold, high in zip(axes, (1, text_n[1]), (0.091, 0.024), strict=True):
-    ax.axvline(bold, color=figures.GREY, ls=":", lw=1, label="_bold", zorder=0)
-    ax.text(bold, high, "bold N", color=figures.GREY, ha="center", bbox={"fc": "w", "ec": "none"})
 first, second = (figures.drawn(ax)["_all"].y for ax in axes)
 on_test = figures.drawn(axes[1])["_test"].y[0]
 figures.show(fig, "Validation loss less that of the default λ = 0.01 with the same seed: five "
@@ -1637,8 +1640,8 @@ figures.show(fig, "Validation loss less that of the default λ = 0.01 with the s
              f"A square, on the test: {on_test:.3f}. The largest N lies above its panel in both.",
              number="11.8", caption="Small circles are five seeds, spread sideways only to be "
              "seen, and dots their means with 95-percent intervals. The arrows lead to the largest "
-             "N, whose mean is beyond the panel. The square is the test, the dotted line the bold N "
-             "of the row. The axes differ.")
+             "N, whose mean is beyond the panel. The square is the test, the dotted line the "
+             "bold N of the row. The axes differ.")
 
 # %% tags=["hide-input"]
 slower = interval(of_text[:, 2] - doubled[:, 0])  # at the bold N, η against twice the η
@@ -1869,6 +1872,8 @@ words_of = {name: [signs.get(n, f"{n}") + "√k" * ("language" in name) for n in
             for name, tried in rows.items()}
 terms = {name: (", ".join([*tried[:1], *tried[2:], *["λ = 0"] * (name[-6:] == "passes")]), tried[1])
          for name, tried in words_of.items()}  # the other N to try, and the bold one
+
+# %% tags=["hide-input"]
 small_print = f"""First let only matrices decay: no bias, no scale of a norm.
 S = steps × mean η, under SGD ÷ (1 − μ).
 Fallback: the λ of earlier runs like yours, else λ = N/S with the bold N.
@@ -1889,7 +1894,8 @@ lines_of = {"your run (k: tokens per weight)": ("also try", "bold N"),
 # %% tags=["hide-input"]
 boxes = {
     "tune": (2, 9, "1  fine-tuning, or continued\npretraining?", figures.GREY),
-    "leave": (6, 9, "fine-tuning: min(0.01, 0.05/S)\n(LoRA: also 0.2/S);\ncontinued pretraining: its λ", figures.BLUE),
+    "leave": (6, 9, "fine-tuning: min(0.01, 0.05/S)\n(LoRA: also 0.2/S);\n"
+              "continued pretraining: its λ", figures.BLUE),
     "recipe": (2, 8, "2  a recipe published for\na run like yours?", figures.GREY),
     "its": (6, 8, "its N is your\nbold N", figures.ORANGE),
     "one": (2, 7, "3  too large to repeat,\nor only one run?", figures.GREY),
@@ -1975,7 +1981,8 @@ for row, (name, (others, bold)) in enumerate(lines_of.items()):
 ax.set(xlim=(0.1, 7.5), ylim=(-4.09, 9.5), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
 ax.spines[:].set_visible(False), ax.set_title("From your run to λ = N/S")
 figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0.05/S; LoRA, also "
-             "0.2/S. Continued pretraining: its λ. A recipe is published for a run like yours: its N is your bold N. "
+             "0.2/S. Continued pretraining: its λ. "
+             "A recipe is published for a run like yours: its N is your bold N. "
              "Too large to repeat: the fallback, or the N of a proxy. If η is not settled, "
              "move it by factors of 3 at the "
              "bold N, until it is, in 3 runs or more. "
