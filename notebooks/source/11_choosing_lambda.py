@@ -294,7 +294,7 @@ wide = {(what, len(some)): np.divide(*np.sort([of[f"_{name}"] for name in some])
 of_lam, of_n = ({name: mark.x[0] for name, mark in figures.drawn(ax).items() if len(mark.x) == 1}
                 for ax in axes)
 middle = figures.drawn(axes[1])["_images"].x[0]
-figures.show(fig, "Two columns of marks on logarithmic axes, a row for each recipe, with grey bands "
+figures.show(fig, "Two columns of marks on logarithmic axes, a row for each recipe, with bands "
              "from the least to the most; squares are trained by SGD, dots by Adam. Left, λ from "
              f"{of_lam['_ResNet-50, 2021']:.5f} to {of_lam['_our chapter 9']:g}. Right, N: recipes "
              f"that train from scratch lie between {of_n['_GPT-3 175B']:.2f} (GPT-3) and "
@@ -515,7 +515,7 @@ last = axes[0].set_yticks(range(len(named)), named, fontsize=9)
 
 # %% tags=["hide-input"]
 axes[0].set_title("Best η tried: the\nbold N is rarely\nclearly better")
-axes[1].set_title("η too small or too large:\nit is clearly better\nmore often than worse")
+last = axes[1].set_title("η too small or too large:\nit is clearly better\nmore often than worse")
 
 # %% tags=["hide-input"]
 each = [[getattr(figures.drawn(ax)[name], side) for name in ("λ = 0", "bold N")]
