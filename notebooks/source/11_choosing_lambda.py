@@ -42,13 +42,13 @@ assert all(abs(clear(x - 2).mean() - 0.025) < 0.004 for x in true.values()), "5 
 # A ResNet is trained with $\lambda = 10^{-4}$, a language model with {{below: lams["GPT-3 175B"]}}, a vision transformer with {{below: lams["ViT"]}}, and the network of
 # [chapter 9](09_adaptive_optimisers.ipynb) with {{below: lams["our chapter 9"]:.0f}}. Why?
 #
-# Step $t$ of AdamW, at the learning rate $\eta_t$, multiplies a weight by $1-\eta_t\lambda$ and adds the update. SGD without momentum does the same. So each step takes the fraction $\eta_t\lambda$ of the weight away. Add up these fractions over the $T$ steps of the run:
+# Step $t$ of AdamW, at the learning rate $\eta_t$, multiplies a weight by $1-\eta_t\lambda$ and adds the update. So does SGD without momentum. Each step takes away the fraction $\eta_t\lambda$. Add them up over the $T$ steps:
 #
 # $$N = \sum_{t=0}^{T-1}\eta_t\lambda. \tag{11.1}$$
 #
-# Call $N$ the run's *forgetting*. Decay alone would multiply a weight by about $e^{-N}$ (§11.3). At $N = 1$ this leaves {{100 * np.exp(-1):.0f}} % of the initial weights, at $N = 4$ only {{100 * np.exp(-4):.0f}} %.
+# Call $N$ the run's *forgetting*. Decay alone would multiply a weight by about $e^{-N}$ (§11.3). At $N = 1$ each initial weight shrinks to {{100 * np.exp(-1):.0f}} % of itself, at $N = 4$ to {{100 * np.exp(-4):.0f}} %.
 #
-# With momentum μ a step of decay acts again in later steps, so under SGD $N$ is larger by the factor $1/(1-\mu)$ (chapter 2). Let $S$ be the sum of all η, under SGD divided by $1-\mu$. Then $N = \lambda S$.
+# With momentum μ, what decay takes away in one step is taken away again, weakened by μ, in each later one. So under SGD $N$ is larger by the factor $1/(1-\mu)$ (chapter 2). Let $S$ be the sum of all η, under SGD divided by $1-\mu$. Then $N = \lambda S$.
 
 # %%
 def factors_of(steps, shape, warmup=0, end=0.0, until=None):
@@ -76,8 +76,7 @@ llama = factors_of(500_000, cosine, warmup=2000, end=0.1)
 n_llama = forgettings(3e-4, 0.1, llama)
 
 # %% [markdown]
-# Llama 2 with seven billion weights took about 500,000 steps with λ = 0.1, under a cosine that falls from $3\cdot10^{-4}$ to 0.1
-# of that. So $N = {{n_llama:.1f}}$. Figure 11.1 shows $S$ as an area. Below, it shows λ against $S$ for more recipes. The arrow is the example of §11.2.
+# Llama 2 7B took about 500,000 steps with λ = 0.1, under a cosine from $3\cdot10^{-4}$ to 0.1 of that. So $N = {{n_llama:.1f}}$. Figure 11.1 shows $S$ as an area and, below, λ against $S$ for more recipes.
 
 # %% tags=["hide-input"]
 def passes(epochs, batch):
@@ -252,14 +251,19 @@ def draw_recipes(ax, values):
 
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(1, 2, sharey=True, figsize=(6.4, 5.6))
+limits = (8e-6, 400), (0.15, 500)  # the same length for a factor of ten on both axes
+decades = [np.log10(high / low) for low, high in limits]
+fig, axes = figures.subplots(1, 2, sharey=True, figsize=(7.2, 5.6), width_ratios=decades)
+for ax, values in zip(axes, (lams, counts), strict=True):
+    ends = [pick(values[name] for name in published) for pick in (min, max)]
+    ax.axvspan(*ends, color=figures.GREY, alpha=0.15, lw=0, zorder=-1)
 draw_recipes(axes[0], lams), draw_recipes(axes[1], counts)
 axes[0].set_yticks(range(len(names)), [f"{name}, k = {tokens[name]:,.0f}" if name in tokens
                                        else name for name in names])
-axes[0].set(xlabel="λ, in PyTorch's form", ylim=(21.5, -0.7), xlim=(5e-6, 4000))
+axes[0].set(xlabel="λ, in PyTorch's form", ylim=(21.5, -0.7), xlim=limits[0])
 axes[0].set_xticks([1e-4, 1e-2, 1], ["0.0001", "0.01", "1"])
-axes[1].set(xlabel="N, by the end", xlim=(0.012, 900))
-axes[1].set_xticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
+axes[1].set(xlabel="N, by the end", xlim=limits[1])
+axes[1].set_xticks([1, 10, 100], ["1", "10", "100"])
 axes[0].minorticks_off(), axes[1].minorticks_off()
 axes[1].plot([median] * 2, [1.6, 9.4], color=figures.GREEN, lw=2.5, zorder=0, label="_images")
 rule = {name: 0.5 * k**0.5 for name, k in tokens.items()}  # the recipe's bold N for language
@@ -268,10 +272,10 @@ last = axes[1].plot([*rule.values()], [names.index(name) for name in rule], "|",
 
 # %% tags=["hide-input"]
 for row, name in enumerate(names):
-    axes[1].text(750, row, f"{counts[name]:.2g}", fontsize=9, va="center", ha="right")
+    axes[1].text(430, row, f"{counts[name]:.2g}", fontsize=9, va="center", ha="right")
 for row, text in ((0.5, "images,\nshort"), (4, "images,\nlonger"), (13.5, "language"),
                   (18.5, "others"), (20.5, "fine-\ntuning")):
-    axes[0].text(3000, row, text, color=figures.GREEN, va="center", ha="right")
+    axes[0].text(330, row, text, color=figures.GREEN, va="center", ha="right")
 marks = [axes[0].plot([], [], mark, color=color, ms=6, mfc=fill)[0] for mark, color, fill in (
     ("s", figures.ORANGE, figures.ORANGE), ("o", figures.BLUE, figures.BLUE),
     ("o", figures.BLUE, "none"))]
@@ -281,6 +285,8 @@ legend = fig.legend(marks, ["SGD", "Adam", "Adam, fine-tuning"], ncols=3,
 # %% tags=["hide-input"]
 of_lam, of_n = ({name: mark.x[0] for name, mark in figures.drawn(ax).items()
                  if name[1:] in recipes} for ax in axes)
+axes[0].set_title(f"λ: {of_lam['_ViT'] / of_lam['_ResNet-50, 2021']:,.0f}\ntimes apart")
+axes[1].set_title(f"N: {of_n['_OLMo 2 1B'] / of_n['_GPT-3 175B']:.0f}\ntimes apart")
 wide = {(what, len(some)): np.divide(*np.sort([of[f"_{name}"] for name in some])[[-1, 0]])
         for what, of in (("λ", of_lam), ("N", of_n)) for some in (published, with_adam)}
 
@@ -288,10 +294,8 @@ wide = {(what, len(some)): np.divide(*np.sort([of[f"_{name}"] for name in some])
 of_lam, of_n = ({name: mark.x[0] for name, mark in figures.drawn(ax).items() if len(mark.x) == 1}
                 for ax in axes)
 middle = figures.drawn(axes[1])["_images"].x[0]
-axes[0].set_title(f"λ: {of_lam['_ViT'] / of_lam['_ResNet-50, 2021']:,.0f} times apart")
-axes[1].set_title(f"N: {of_n['_OLMo 2 1B'] / of_n['_GPT-3 175B']:.0f} times apart")
-figures.show(fig, "Two columns of marks on logarithmic axes, a row for each recipe; squares are "
-             "trained by SGD, dots by Adam. Left, λ from "
+figures.show(fig, "Two columns of marks on logarithmic axes, a row for each recipe, with bands "
+             "from the least to the most; squares are trained by SGD, dots by Adam. Left, λ from "
              f"{of_lam['_ResNet-50, 2021']:.5f} to {of_lam['_our chapter 9']:g}. Right, N: recipes "
              f"that train from scratch lie between {of_n['_GPT-3 175B']:.2f} (GPT-3) and "
              f"{of_n['_OLMo 2 1B']:.0f} (OLMo 2 1B), DeiT and ConvNeXt near "
@@ -303,8 +307,8 @@ figures.show(fig, "Two columns of marks on logarithmic axes, a row for each reci
              "mark at half the root of k.",
              number="11.2", caption="Each row is a recipe, with its N at the right; k counts the "
              "tokens per weight of language models. Green: the median of the longer image runs, "
-             f"{middle:.2g}, and ½√k for language. The factors in the "
-             "titles do not count our chapter 9, and that of N not fine-tuning.")
+             f"{middle:.2g}, and ½√k for language. A decade has the same length "
+             "on both axes. Bands and titles leave out our chapter 9 and fine-tuning.")
 
 # %% tags=["hide-input"]
 images = [counts[name] for name in ("DeiT", "ConvNeXt-T", "MAE", "ViT-S, big_vision")]
@@ -312,6 +316,7 @@ by_sgd = [counts[name] for name in published if name not in with_adam]
 of_images = [[recipes[name][:2] for name in vision if ("ResNet" in name) == sgd]
              for sgd in (True, False)]  # η and λ, by optimiser
 with_sgd, by_adam = (np.exp(np.log(some).mean(0)) for some in of_images)
+alike = [counts[name] for name in vision if lams[name] in (1e-4, 0.05)]
 larger, smaller = with_sgd[0] / by_adam[0], by_adam[1] / with_sgd[1]
 assert 1 / 3 < 10 * larger / smaller < 3, "SGD's η times momentum's ten makes up for its λ"
 assert of_n["_GPT-3 175B"] < min(by_sgd) <= max(by_sgd) < of_n["_OLMo 2 1B"], "within Adam's"
@@ -336,16 +341,16 @@ weak = np.corrcoef(*np.log([[each[name] for name in vision] for each in (epochs,
 # | Pythia, OLMo | [Pythia](https://github.com/EleutherAI/pythia)'s and [OLMo](https://github.com/allenai/OLMo)'s configurations; that Pythia's Adam is decoupled is its library's default |
 # | RoBERTa, LoRA | fairseq's configuration; [LoRA](https://github.com/microsoft/LoRA)'s commands for E2E |
 #
-# The ½ of $\frac12\sqrt k$: the recipes' $N/\sqrt k$ has the geometric mean {{np.exp(np.log(of_root).mean()):.2f}}. All of them have λ = 0.1, which as far as we know nobody tuned. So $N$ rises only because $S$ does. A line fitted to their logarithms has the slope {{steep:.1f}}. The better evidence is Bergsma et al. ([2025b](https://arxiv.org/abs/2505.13738)): where they tuned λ, the best $N$ follows a power law in $k$, too. Among the longer image runs $N$ goes less with the length of the run (the logarithms of $N$ and of the passes correlate by {{weak:.1f}}).
+# Recipes differ in what decays, too: OLMo 2 1B exempts its embeddings but not its norms and biases, and some exempt position embeddings and class tokens. The ½ of $\frac12\sqrt k$: the recipes' $N/\sqrt k$ has the geometric mean {{np.exp(np.log(of_root).mean()):.2f}}. A line fitted to their logarithms has the slope {{steep:.1f}}. But all typed λ = 0.1, which nobody seems to have tuned, so $N$ rises only because $S$ does. The better evidence is Bergsma et al. ([2025b](https://arxiv.org/abs/2505.13738)): they tuned λ, and their best $N$ follows a power law in $k$, too. Among the longer image runs $N$ goes less with the length of the run (the logarithms of $N$ and of the passes correlate by {{weak:.1f}}).
 #
 # Where a source gives images or tokens, we divided by the batch to get steps. Tokens per weight are steps times the tokens of a batch, divided by the weights: $2^{21}$ tokens a batch for Pythia and OLMo 2 1B (1.5 billion weights), $2^{22}$ for OLMo 7B;
 # 300 billion tokens in all for GPT-3, 1,400 billion for Llama 65B, 2,000 billion for Llama 2. BERT's batches are 256 pieces, of 128 tokens in 90 % of the steps and of 512 in the rest: {{bert / 340e6:.0f}} tokens per weight (large) or {{bert / 110e6:.0f}} (base), in many passes. The $N$ of SGD includes the factor $1/(1-\mu)$ of momentum, 10 for μ = 0.9.
 #
 # </details>
 #
-# SGD has a small λ and a large η. In the longer image recipes its $\eta\lambda/(1-\mu)$ is on average about as large as Adam's ηλ.
+# SGD has a small λ but a large η; the product, with momentum counted, is about Adam's. So $\lambda = 10^{-4}$ under SGD and 0.05 under Adam both have $N$ = {{min(alike):.0f}} to {{max(alike):.0f}}. Language is not explained: {{len(tokens)}} recipes type 0.1, so their $N$ follows $S$.
 #
-# **Between recipes λ differs by a factor of {{wide["λ", len(published)]:,.0f}}, $N$ by {{wide["N", len(published)]:.0f}}. Among those trained by Adam λ differs by a factor of {{wide["λ", len(with_adam)]:.0f}}, $N$ still by {{wide["N", len(published)]:.0f}}. But $N$ can be compared: it says how much of the start a run forgets.**
+# **Between recipes λ differs by a factor of {{wide["λ", len(published)]:,.0f}}, $N$ by {{wide["N", len(published)]:.0f}}. Among those trained by Adam λ differs by a factor of {{wide["λ", len(with_adam)]:.0f}}, $N$ still by {{wide["N", len(published)]:.0f}}.** But $N$ says in every run how much of the start is forgotten.
 
 # %% tags=["hide-input"]
 claim("11-span", "Of the published recipes that train from scratch OLMo 2 1B has the largest N, "
@@ -371,31 +376,32 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 # %% [markdown]
 # ## 11.2 The recipe
 #
-# Which λ do you type for your run? Three steps give one.
+# Three steps give you a λ.
 #
-# 1. **Add up the learning rates.** $S$ is the sum of η over all steps up to where you expect to stop. If η is constant, it is steps × peak. Under a cosine or a line to zero it is about half of that. Under SGD with momentum μ divide it by $1-\mu$. If a parameter group has its own η, give it its own $S$ and λ.
-# 2. **Look up $N$** below, and compute $\lambda = N/S$. Let only *matrices* decay: tensors with two axes or more. Chapter 6 says why.
-# 3. **Name the *fallback*,** the λ that you type unless another one proves better. If you have earlier runs of the same model, data, η and length, type the λ of those runs, even if it was only the default. If there are none, the fallback is the bold $N$ of your row divided by $S$. **With one run type the fallback, and stop here.**
+# 1. **Add up the learning rates.** $S$ is the sum of η over all steps. If η is constant, it is steps × peak. Under a cosine or a line to zero it is about half of that. Under SGD with momentum μ divide it by $1-\mu$.
+# 2. **Look up $N$** below, and compute $\lambda = N/S$. Let only *matrices* decay: tensors with two axes or more (chapter 6). If peak η times λ exceeds 0.1, steps erase too much of a weight for the theory of §11.3: take a smaller $N$.
+# 3. **Name the *fallback*,** the λ that you type unless another one proves better. With earlier runs of the same model, data, η and length it is their λ, even the default: you know how they ended. Otherwise it is the bold $N$ of your row divided by $S$. **With one run type the fallback, and stop here.**
 #
 # *For example,* {{below: cifar_passes}} passes of a new ResNet over CIFAR are 11,730 steps of SGD, μ = 0.9, a cosine from η = 0.1. So $S = 11{,}730\cdot0.05/0.1 = 5{,}865$, $N = 4$, and λ = {{4 / cifar:.4f}}.
 #
-# **λ = {{below: 4 / short_s:.1f}} can be right,** though it is far above the usual 0.1. {{below: short_steps:,}} steps of AdamW under a cosine from 0.001 have $S = {{below: short_s:.1f}}$, and the row may say $N = 4$. A step takes only the fraction ηλ.
+# **λ = {{below: 4 / short_s:.1f}} can be right,** though far above the usual 0.1: {{below: short_steps:,}} steps of AdamW under a cosine from 0.001 have $S = {{below: short_s:.1f}}$, and a step takes only the fraction ηλ.
 #
 # **Take the first row that fits. The bold $N$ is for one run.**
 #
 # | your run | try $N$ | because |
 # |---|---|---|
 # | fine-tuning | at most **{{below: least_n}}**: λ = 0.01, or {{below: least_n}}/$S$ if that is less. Stop here. | You want to keep the start. |
-# | continued pretraining | type the λ of the pretraining. Stop here. | You go on with that run. We did not test it. |
+# | continued pretraining | type the λ of the pretraining. Stop here. | We did not test it. |
 # | like a published one, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | Figure 11.2 |
-# | language, one pass, $k$ tokens seen per weight (embeddings count) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{len(tokens)}} recipes lie near it. But all have λ = 0.1, so their $N$ follows $S$ and is weak evidence. Tuned runs agree that $N$ rises with $k$ (Bergsma et al., 2025b). |
+# | language, one pass, $k$ tokens seen per weight (embeddings count) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{len(tokens)}} recipes lie near it, but all typed λ = 0.1: weak evidence. Bergsma et al. (2025b) tuned λ; their best $N$ rises with $k$, too. |
 # | language, many passes | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | No $N$ is well supported (fold below). |
-# | images, with labels or without: 50,000 (CIFAR) or more, 10 to about {{below: few_of_images}} passes | 1, **4**, 16 | Two recipes of {{epochs["airbench94"]:.0f}} and {{epochs["cifar10-fast"]}} passes lie near it. With more passes, or without labels, it is a guess. |
-# | the same, more passes | 4, **16**, 64 | {{len(vision) - 1}} recipes of {{below: long_images:.0f}} passes or more lie around it, and so does MAE, which uses no labels. |
-# | anything else, fewer than {{below: many_passes}} passes | ¼, **1**, 4, and λ = 0 | At the best η tried all $N$ up to 1 ended within {{below: upto_one:.2f}} of the lowest loss. One at $N = 4$ was {{below: up(costs[5, 2]):.2f}} above. |
-# | anything else, {{below: many_passes}} passes or more | 1, **4**, 16, and λ = 0 | At the best η tried all $N$ up to 4 ended within {{below: upto_four:.2f}}. One at $N = 16$ was {{below: up(of_long[:, 5].max()):.2f}} above. |
+# | images, 50,000 (CIFAR) or more, about 10 to {{below: few_of_images}} passes | 1, **4**, 16 | Two recipes of {{epochs["airbench94"]:.0f}} and {{epochs["cifar10-fast"]}} passes lie near it. Without labels it is a guess. |
+# | images, about {{below: few_of_images}} to {{below: long_images:.0f}} passes | 2, **8**, 32 | Between its neighbours. |
+# | images, {{below: long_images:.0f}} passes or more | 4, **16**, 64 | {{len(vision) - 1}} recipes of {{below: long_images:.0f}} passes or more lie around it, and so does MAE, without labels. |
+# | anything else, fewer than {{below: many_passes}} passes | ¼, **1**, 4, and λ = 0 | Figure 11.9 |
+# | anything else, {{below: many_passes}} passes or more | 1, **4**, 16, and λ = 0 | Figure 11.9 |
 #
-# The last two rows rest on **AdamW** with at most {{below: pool:,}} examples. Elsewhere they only tell you which sizes to try.
+# The last two rows rest on **AdamW**, at the best η tried, with at most {{below: pool:,}} examples.
 #
 # Steps 1 to 3 in code:
 #
@@ -413,39 +419,38 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 #
 # ### With more runs
 #
-# Can you do better? Two more steps:
+# Two more steps:
 #
-# 4. **First settle η.** Multiply or divide it by 3. Each time compute $S$ and λ = $N/S$ again, for the bold $N$. Go on until $\eta/3$ and $3\eta$ are both worse, by the measure you care about. Then η is *settled*. This takes three runs or more. One seed is enough if the differences are large.
-# 5. **Then try $N$:** each $N$ of your row and the fallback, at full length, with three seeds each. That is {{below: fewest_runs}} to {{below: most_runs}} more runs. If the best $N$ is the largest or the smallest you tried, go on by factors of 4. But stop if λ = 0 or the fallback is the best. Type the best one if its gain on validation data is *clear* (below). **If not, or with fewer runs, type the fallback.**
+# 4. **First settle η.** Multiply or divide it by 3. Each time compute $S$ and λ = $N/S$ again, for the bold $N$. Go on until $\eta/3$ and $3\eta$ are both worse, by the measure you care about. Then η is *settled*. This takes three runs or more.
+# 5. **Then try $N$:** each $N$ of your row and the fallback, at full length, with three seeds each. That is {{below: fewest_runs}} to {{below: most_runs}} more runs. If the best $N$ is the largest or the smallest you tried, go on by factors of 4 (not if λ = 0 or the fallback is best). Type the best one if its gain on validation data is *clear* (below). **If not, or with fewer runs, type the fallback.**
 #
-# **Is the run too large to repeat?** Then take steps 4 and 5 with a *proxy*: a smaller model with as many passes, or in one-pass language with as many tokens per weight. Carry over its $N$, not its λ. For language in one pass others have tested this (Bergsma et al., 2025b). For the rest it is a guess. We tested neither.
+# **Is the run too large to repeat?** Take steps 4 and 5 with a *proxy* (fold below).
 #
 # <details>
-# <summary>When is a gain clear? Three seeds: its mean is above {{bars[3]:.1f}} standard deviations</summary>
+# <summary>When is a gain clear? The proxy; fine-tuning and LoRA</summary>
 #
 # For each seed, take the fallback's loss minus that of the $N$ you try; this is its gain. The mean gain must be larger than ${{bars[3]:.1f}}\,s$ with three seeds, ${{bars[4]:.1f}}\,s$ with four, ${{bars[5]:.2f}}\,s$ with five, where $s$ is the standard deviation of the gains. Even if no $N$ helps, chance makes the best of three tries look clear in {{below: 100 * by_chance:.0f}} % of cases (five seeds). So test the winner once on new data.
 #
-# </details>
+# A parameter group with an η of its own has its own $S$ and λ. A proxy is a smaller model with as many passes, or in one-pass language with as many tokens per weight. Carry over its $N$, not its λ. For language in one pass others have tested this (Bergsma et al., 2025b); the rest is a guess.
 #
-# <details>
-# <summary>Fine-tuning and LoRA: why so little</summary>
-#
-# Fine-tuning wants to keep the start; $N = 1$ would leave {{100 * np.exp(-1):.0f}} % of it. **So type the smaller of PyTorch's default and $0.05/S$.** Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so try $\lambda = 0.2/S$, too. We tested none of this.
+# Fine-tuning wants to keep the start; $N = 1$ would leave {{100 * np.exp(-1):.0f}} % of it. Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so try $\lambda = 0.2/S$, too. We tested none of this.
 #
 # </details>
 #
 # ### Bold N, λ = 0, or the default?
 #
-# Is the bold $N$ better than λ = 0? Figure 11.3 compares their *costs*, the loss above the lowest of the run, in all {{below: len(runs_stored)}} stored runs. Of the η that we tried for the same data and length one has the lowest loss, the *best η tried*. A smaller one is *too small*, a larger one *too large*.
+# Figure 11.3 compares the *costs* of the bold $N$ and of λ = 0, the loss above the lowest of the run, in all {{below: len(runs_stored)}} stored runs. Of the η tried for the same data and length the *best η tried* has the lowest loss; a smaller one is *too small*, a larger one *too large*.
 
 # %% tags=["hide-input"]
 rows = {"language": (1 / 8, 1 / 2, 2), "language, many": (1 / 8, 1 / 2, 2, 8),  # times √k
-        "images": (1, 4, 16), "images, long": (4, 16, 64),
+        "images": (1, 4, 16), "images, between": (2, 8, 32),
+        "images, long": (4, 16, 64),
         "few passes": (1 / 4, 1, 4), "more passes": (1, 4, 16)}  # the last two have λ = 0, too
 long_images = min(epochs[name] for name in vision)  # passes
 few_of_images = 50  # a border between the passes of the short and of the longer recipes
 assert max(epochs[name] for name in short) < few_of_images < long_images, "none is in between"
 assert rows["images"][1] == 4, "the bold one"
+assert rows["images, between"][1] == (4 * 16) ** 0.5, "in the middle"
 assert forgettings(0.1, 1, factors_of(11_730, cosine), momentum=0.9) == cifar, "as worked"
 assert abs(cifar / 5865 - 1) < 1e-3, "as worked"
 cifar_passes = 11_730 * 128 // 50_000  # in batches of 128
@@ -465,7 +470,9 @@ runs_stored = of_file[::35, :3]  # η, examples, steps; the batches have 25, or 
 batch_of = np.select([runs_stored[:, 1] == n for n in (200, 4000)], [20, 100], 25)
 is_long = runs_stored[:, 2] * batch_of >= 20 * runs_stored[:, 1]  # 20 passes or more
 bold_at = np.where(is_long, 4, 3)  # the columns N = 4 and N = 1
-pairs = table[np.arange(len(table))[:, None], :, np.stack([0 * bold_at, bold_at], 1)].mean(2)
+by_seeds = table[np.arange(len(table))[:, None], :, np.stack([0 * bold_at, bold_at], 1)]
+pairs, gains = by_seeds.mean(2), (by_seeds[:, 0] - by_seeds[:, 1])[..., 0].T  # by seed and run
+is_clear = clear(gains) | clear(-gains)  # for or against the bold N
 lowest_loss = table[..., 0].mean(1).min(-1)
 pair_costs = pairs[..., 0] - lowest_loss[:, None]  # by run: λ = 0, the bold N
 kinds_of = [np.flatnonzero((runs_stored[:, 1:] == kind).all(1))
@@ -475,46 +482,61 @@ at_best[[some[lowest_loss[some].argmin()] for some in kinds_of]] = True
 
 
 # %% tags=["hide-input"]
-def draw_pairs(ax, costs):
+def draw_pairs(ax, costs, sure, upright):
     """λ = 0 and the bold N of each run, sorted by what the bold N saves."""
-    costs = costs[np.argsort(costs[:, 1] - costs[:, 0])]
+    order = np.argsort(costs[:, 1] - costs[:, 0])
+    costs, sure = costs[order], sure[order]
+
+    def draw(runs, some, **look):
+        ax.plot(*(runs, some) if upright else (some, runs), "o", ms=6, **look)
+
     at, better = np.arange(len(costs)), costs[:, 1] < costs[:, 0]
     for some, color in ((better, figures.BLUE), (~better, figures.ORANGE)):
-        ax.vlines(at[some], *costs[some].T, color=color, lw=1.5, zorder=1)
-    ax.plot(at, costs[:, 0], "o", ms=6, mfc="white", color=figures.ORANGE, label="λ = 0")
-    ax.plot(at, costs[:, 1], "o", ms=6, color=figures.BLUE, label="bold N")
-    ax.set(xlim=(-0.8, len(costs) - 0.2), xticks=[], ylabel=" ",
-           xlabel=f"{len(costs)} runs, sorted")
+        lines = ax.vlines if upright else ax.hlines
+        lines(at[some], *costs[some].T, color=color, lw=1.5, zorder=1)
+    draw(at, costs[:, 0], mfc="white", color=figures.ORANGE, label="λ = 0")
+    draw(at, costs[:, 1], mfc="white", color=figures.BLUE, label="bold N")
+    draw(at[sure], costs[sure, 1], color=figures.BLUE, label="bold N, clear")
+    return order
 
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(1, 2, figsize=(7.2, 3.4), width_ratios=[1, 2])
-for ax, some in zip(axes, (at_best, ~at_best), strict=True):
-    draw_pairs(ax, pair_costs[some])
-axes[0].set_ylabel("loss above the lowest"), axes[0].set_ylim(-0.005, 0.16)
-axes[1].set_ylim(-0.05, 1.1)
+fig, axes = figures.subplots(1, 2, figsize=(7.2, 3.6), width_ratios=[1, 1.7])
+in_order, others = (
+    np.flatnonzero(some)[draw_pairs(ax, pair_costs[some], is_clear[some], ax is axes[1])]
+    for ax, some in zip(axes, (at_best, ~at_best), strict=True))
+axes[0].set(xlabel="loss above the lowest", xlim=(-0.008, 0.11), ylim=(8.6, -0.6), ylabel=" ")
+axes[1].set(xlim=(-0.8, len(others) - 0.2), ylim=(-0.05, 1.1), xticks=[],
+            xlabel=f"{len(others)} runs, sorted", ylabel="loss above the lowest")
 legend = axes[1].legend()
-lost = at_best & (pair_costs[:, 1] > pair_costs[:, 0])
-named = [f"{n:.0f} {'digits' if n == 200 else 'signals'}, {steps * size / n:.0f} passes"
-         for (_, n, steps), size in zip(runs_stored[lost], batch_of[lost], strict=True)]
-last = axes[0].text(8.5, 0.155, "\n".join(["λ = 0 better in", *named]), fontsize=9, ha="right",
-                    va="top", color=figures.ORANGE)
+named = [f"{n:,.0f} {'digits' if n == 200 else 'signals'}, {steps * size / n:.0f} passes"
+         for (_, n, steps), size in zip(runs_stored[in_order], batch_of[in_order], strict=True)]
+last = axes[0].set_yticks(range(len(named)), named, fontsize=9)
 
 # %% tags=["hide-input"]
-each = [[figures.drawn(ax)[name].y for name in ("λ = 0", "bold N")] for ax in axes]
-won = [(bold < none).sum() for none, bold in each]
-axes[0].set_title(f"Best η tried: bold\nN better in {won[0]} of {len(each[0][0])}")
-axes[1].set_title(f"η too small or too large:\nbold N better in {won[1]} of {len(each[1][0])}")
-mean_costs = [[some.mean() for some in both] for both in each]
+axes[0].set_title("Best η tried: the\nbold N is rarely\nclearly better")
+last = axes[1].set_title("η too small or too large:\nit is clearly better\nmore often than worse")
+
+# %% tags=["hide-input"]
+each = [[getattr(figures.drawn(ax)[name], side) for name in ("λ = 0", "bold N")]
+        for ax, side in zip(axes, "xy", strict=True)]
 saved = [none - bold for none, bold in each]  # by the bold N
-figures.show(fig, "Two panels with a pair of marks for each run, an open circle for λ = 0 and a "
-             "dot for the bold N, against the loss above the lowest of the run. Left, "
-             f"{len(saved[0])} runs at the best η tried: the bold N is lower in {won[0]}; "
+filled = [saving[getattr(figures.drawn(ax)["bold N, clear"], side).astype(int)]
+          for saving, ax, side in zip(saved, axes, "yx", strict=True)]
+won, sure, worse = ([(sign * saving > 0).sum() for saving in some]
+                    for some, sign in ((saved, 1), (filled, 1), (filled, -1)))
+mean_costs = [[some.mean() for some in both] for both in each]
+figures.show(fig, "Two panels with a pair of marks for each run, an orange circle for λ = 0 and "
+             "a blue one for the bold N, against the loss above the lowest of the run. Left, "
+             f"{len(saved[0])} named runs at the best η tried: the bold N is lower in {won[0]}, "
+             f"clearly in {sure[0]} and clearly higher in {worse[0]}; "
              f"the means are {mean_costs[0][1]:.3f} and, at λ = 0, {mean_costs[0][0]:.3f}. Right, "
-             f"{len(saved[1])} runs at an η too small or too large: it is lower in {won[1]}; "
+             f"{len(saved[1])} runs at an η too small or too large: it is lower in {won[1]}, "
+             f"clearly in {sure[1]} and clearly higher in {worse[1]}; "
              f"the means are {mean_costs[1][1]:.2f} and {mean_costs[1][0]:.2f}.", number="11.3",
              caption="Each pair is one run, the mean of five seeds. A blue line: the bold N is "
-             "better; an orange one: λ = 0. The axes differ.")
+             "better; an orange one: λ = 0. A filled dot: the difference is clear. The axes "
+             "differ.")
 
 # %% tags=["hide-input"]
 points = 100 * (pairs[:, 0, 1] - pairs[:, 1, 1])  # fewer errors at the bold N
@@ -525,32 +547,30 @@ assert right_more[0] == at_best.sum(), "in all"
 assert points[at_best].min() > 0, "in all"
 
 # %% [markdown]
-# - **At the best η tried it is nearly a tie by loss:** the bold $N$ was better in {{won[0]}} of {{len(saved[0])}} runs, by {{saved[0].mean():.3f}} on average. It made fewer errors in all of them, by {{points[at_best].min():.1f}} to {{points[at_best].max():.1f}} points.
-# - **At an η too small or too large the bold $N$ was safer:** better by loss in {{won[1]}} of {{len(saved[1])}} runs, by error in {{right_more[1]}}. On average it ended {{mean_costs[1][1]:.2f}} above the lowest loss, and λ = 0 ended {{mean_costs[1][0]:.2f}} above it.
+# - **At the best η tried it is nearly a tie by loss:** the bold $N$ was better in {{won[0]}} of {{len(saved[0])}} runs, clearly better in {{sure[0]}} and clearly worse in {{worse[0]}}. On average it gained {{saved[0].mean():.3f}}. It made fewer errors in all of them, by {{points[at_best].min():.1f}} to {{points[at_best].max():.1f}} points.
+# - **At an η too small or too large the bold $N$ was safer:** better by loss in {{won[1]}} of {{len(saved[1])}} runs, clearly in {{sure[1]}}, and clearly worse in {{worse[1]}}. On average it ended {{mean_costs[1][1]:.2f}} above the lowest loss, and λ = 0 ended {{mean_costs[1][0]:.2f}} above it.
 # - **PyTorch's default, λ = 0.01, is close to 0:** in {{small_default}} of the {{len(runs_stored)}} runs its $N$ is less than half the bold one.
-#
-# In the worst run the bold $N$ had {{-saved[1].min():.2f}} more loss than λ = 0. In another λ = 0 had {{saved[1].max():.2f}} more. On the digits of §11.7 the default was better.
 #
 # **So without earlier runs type the bold $N$. At the best η tried little depended on it.**
 #
 # <details>
-# <summary>Limits: the best N tried was 1/{{below: 1 / nearest:.0f}} to {{below: furthest:.0f}} times the bold one</summary>
+# <summary>Limits: how far the bold N was from the best</summary>
 #
-# The runs share tasks and seeds, and we chose the last two rows by these same runs. So the counts do not test the rows. We tried no augmentation and no dropout. Nor did we try Lion or Muon; for them $S$ and $N$ are computed in the same way.
+# The runs share tasks and seeds, and we chose the last two rows by these same runs. So the counts do not test the rows. In the worst run the bold $N$ had {{-saved[1].min():.2f}} more loss than λ = 0; in another λ = 0 had {{saved[1].max():.2f}} more. On the digits of §11.7 the default was better. We tried no augmentation and no dropout. Nor did we try Lion or Muon.
 #
 # The last two rows rest on at most {{below: amounts[-1]:,}} examples, except one run of {{below: pool:,}} signals in {{below: many_passes}} passes, at three η. In that run, at the best η tried, $N = 4$ made the fewest errors, but not clearly fewer than $N = 1$.
 #
 # The rows of language and images copy what others typed. The language models are within a factor of {{scatter:.1f}} of the bold $N$. The short image recipes have {{counts["cifar10-fast"]:.1f}} and {{counts["airbench94"]:.1f}}, the longer ones {{min(counts[name] for name in vision):.0f}} to {{max(counts[name] for name in vision):.0f}}.
 # With many passes BERT has less ($N = {{counts["BERT"]:.1f}}$ at $k$ = {{bert / 340e6:.0f}} to {{bert / 110e6:.0f}}), but the best λ was once about 30 times the usual one ([Kim et al., 2025](https://arxiv.org/abs/2509.14786)), and Lovelace et al. ([2026](https://arxiv.org/abs/2605.01640)) find a best λ an order of magnitude above the usual one.
 #
-# In our stored small runs, at whatever η, the best of the $N$ tried was 1/{{below: 1 / nearest:.0f}} to {{below: furthest:.0f}} times the bold one (§11.4). Both are at the ends of what we tried, so the true best $N$ may be still further from the bold one. Where it was 1/{{below: 1 / nearest:.0f}} the choice hardly mattered: all $N$ up to 1 were equally good, within {{below: of_slow[:4].max() - of_slow.min():.3f}}. In one other of these runs, and on the digits of §11.7, the lowest loss was at λ = 0.
+# In our stored small runs, at whatever η, the best of the $N$ tried was 1/{{below: 1 / nearest:.0f}} to {{below: furthest:.0f}} times the bold one (§11.4). Both are at the ends of what we tried, so the true best $N$ may be still further away. Where it was 1/{{below: 1 / nearest:.0f}} the choice hardly mattered: all $N$ up to 1 were equally good, within {{below: of_slow[:4].max() - of_slow.min():.3f}}.
 #
 # </details>
 
 # %% [markdown]
 # ## 11.3 Why N: weights are an average of updates
 #
-# Why does a run with $N$ keep about $e^{-N}$ of its start, and what takes its place? Suppose *decoupled* decay, as in AdamW, and let step $i$ add $-\eta_iu_i$. Then the final weights are an average of the start and the updates:
+# What takes the place of the start? Let decay be *decoupled*, as in AdamW, and let step $i$ add $-\eta_iu_i$. Then the final weights are an average of the start and the updates:
 #
 # $$w_T\approx e^{-N}\,w_0+(1-e^{-N})\cdot\bigl(\text{average of the }-u_i/\lambda\bigr).$$
 #
@@ -576,7 +596,7 @@ assert points[at_best].min() > 0, "in all"
 # </details>
 #
 # At a constant η an update fades
-# to $1/e$ in $1/(\eta\lambda)$ steps, the *memory*. $N$ is the length of the run divided by the memory. So if $N$ is large, the weights are made mostly of the updates from the last $1/N$ of the run. Under a line to zero it is the last $1/\sqrt N$.
+# to $1/e$ in $1/(\eta\lambda)$ steps, the *memory*. $N$ is the length of the run divided by the memory. So if $N$ is large, {{100 * (1 - np.exp(-1)):.0f}} % of the average comes from the last $1/N$ of the run, and under a line to zero from the last $1/\sqrt N$.
 
 
 # %%
@@ -588,7 +608,7 @@ def average(lr, weight_decay, factors):
 
 
 # %% [markdown]
-# Does `torch.optim.AdamW` do this? A second copy without decay gets the same gradients. Its steps, divided by η, are the updates $u_t$.
+# Does AdamW do this? A copy without decay gets the same gradients; its steps, divided by η, are the updates $u_t$.
 
 # %%
 rng, factors, updates = claims.rng(), factors_of(200, linear), []
@@ -614,7 +634,7 @@ claim("11-average", "λ times the sum of the c_i of (11.2) is one minus the shar
       measured=0.4 * c.sum() + share, equals=1, within=1e-12)
 
 # %% [markdown]
-# It does, to $10^{-9}$. Which updates count most in the average? Figure 11.4 shows the coefficients under four schedules. *Warm-up–stable–decay* falls to zero in the last fifth of the run. We multiply by λ and the number of steps, so that the areas are shares.
+# It does, to $10^{-9}$. Which updates count most? Figure 11.4 shows the coefficients under four schedules. *Warm-up–stable–decay* falls to zero in the last fifth of the run.
 
 # %% tags=["hide-input"]
 def draw_average(ax, n, steps=1000):
@@ -665,9 +685,9 @@ figures.show(fig, "Two panels with the coefficient of each update in the final w
 #
 # ### How large the weights get, and how far they turn
 #
-# The audit (§11.6) reads two more numbers of a tensor $w$ with $d$ entries. Its **RMS** (root mean square) is $\lVert w\rVert/\sqrt d$, the typical size of an entry. Its **turn** θ is the angle between $w$ before a step and $w$ after it.
+# Two more numbers of a tensor $w$ with $d$ entries: its **RMS** (root mean square) is $\lVert w\rVert/\sqrt d$, the typical size of an entry. Its **turn** θ is the angle between $w$ before a step and $w$ after it.
 #
-# Can η and λ predict them? Decay shortens $w$ and updates lengthen it, until the two balance: the *equilibrium* of [chapter 8](08_effective_learning_rate.ipynb). Suppose that η is constant and the gradients are pure noise. Then, in equilibrium, Adam without momentum has
+# Decay shortens $w$ and updates lengthen it, until the two balance: the *equilibrium* of [chapter 8](08_effective_learning_rate.ipynb). At a constant η, on pure noise, Adam without momentum then has
 #
 # $$\frac{r_*}{\sqrt d}=\sqrt{\frac{\eta}{\lambda\,(2-\eta\lambda)}}\approx\sqrt{\frac{\eta}{2\lambda}}, \tag{11.4}$$
 #
@@ -772,17 +792,16 @@ claim("11-turn", "On the same noise the weights turn in each step by {:.2f} time
 #
 # ## 11.4 Which N is best?
 #
-# If $N$ told the whole story, one good $N$ would serve every run. Does it? A small network with batch norm learns MNIST-1D, short
+# Does one good $N$ serve every run? A small network with batch norm learns MNIST-1D, short
 # signals in ten classes, by AdamW, while η falls linearly to zero. Two things make a run longer:
 #
 # - **more data**: {{below: amounts[0]}}, {{below: amounts[1]}} or {{below: amounts[2]:,}} signals, each *passed* {{below: 25 * lengths[0] / amounts[0]:.0f}} times;
 # - **more passes**: always {{below: amounts[1]}} signals, passed {{below: 25 * lengths[0] / amounts[1]:.0f}}, {{below: 25 * lengths[1] / amounts[1]:.0f}} or {{below: 25 * lengths[2] / amounts[1]:.0f}} times.
 #
-# Both give {{below: lengths[0]}}, {{below: lengths[1]}} and {{below: lengths[2]}} steps. We try λ = 0 and six $N$, with five seeds.
-# The peak η is {{below: low_eta}}, which is too small. Of the five η tried {{below: good_eta}} has the lowest loss in all runs but one.
+# Both give {{below: lengths[0]}}, {{below: lengths[1]}} and {{below: lengths[2]}} steps, with five seeds. The peak η is {{below: low_eta}}, which is too small. Of the five η tried {{below: good_eta}} has the lowest loss in all runs but one.
 # *Predict:* with more data, does the best λ stay, or the best $N$? And with more passes?
 #
-# Held-out signals give the loss and the share of wrong answers (the *error*). We compare within seeds. ± is half the 95-percent interval.
+# Loss and *error* (the share of wrong answers) are those of held-out signals. We compare within seeds. ± is half the 95-percent interval.
 
 
 # %%
@@ -916,7 +935,6 @@ assert [*best_eta] == [3, 3, 2, 3, 3], "0.27, but 0.09 for 1,000 signals"
 assert [*stored[..., 3, 0].mean(2).argmin(0)] == [*best_eta], "at N = 1, too"
 settled = stored[best_eta, np.arange(5), ..., 0]  # losses at these η, by run, seed and N
 of_40 = longer[3, ..., 0].mean(0)  # 40 passes, by N
-past_one = interval(longer[3, :, 3, 0] - longer[3, :, 5, 0])
 long = [stored[3, 4], longer[5], *of_digits[:, 1]]  # 20 passes or more, each at the best η tried
 of_long = np.array([run[..., 0].mean(0) - run[..., 0].mean(0).min() for run in long])  # by N
 
@@ -924,16 +942,12 @@ of_long = np.array([run[..., 0].mean(0) - run[..., 0].mean(0).min() for run in l
 assert longer[:3, ..., 0].mean(1).min(-1).argmin() == 1, "of three η, 0.03 has the lowest loss"
 of_4000 = 100 * longer[1, ..., 1]
 to_four, to_one, past_four = (interval(of_4000[:, k] - of_4000[:, 4]) for k in (0, 3, 5))
-loss_of_none, loss_of_one, loss_of_16 = (interval(longer[1, :, k, 0] - longer[1, :, 4, 0])
-                                         for k in (0, 3, 5))
-errors_of_one = interval(100 * (longer[3, :, 3, 1] - longer[3, :, 5, 1]))  # against N = 16
+loss_of_none, loss_of_16 = (interval(longer[1, :, k, 0] - longer[1, :, 4, 0]) for k in (0, 5))
 assert grid[longer[1, ..., 0].mean(0).argmin()] == 1, "lowest loss"
 assert grid[of_4000.mean(0).argmin()] == 4, "fewest errors"
 assert of_40.argmin() == 6, "with 40 passes the largest N has the lowest loss"
 by_eta = longer[3:7, :, 3, 0].mean(1), *of_digits[:, :, :, 3, 0].mean(2)  # losses at N = 1
 assert [losses.argmin() for losses in by_eta] == [2, 1, 1], "best: 0.27 and, for digits, 0.05"
-many, many_errors = (interval(x[:, 0] - x[:, 5]) for x in (longer[3, ..., 0],
-                                                           100 * longer[3, ..., 1]))
 
 # %% tags=["hide-input"]
 def at_stake(runs):
@@ -989,68 +1003,55 @@ assert by_data.low < -1 < by_data.high < 0, "more data: not keep N, or keep λ"
 assert -1 < by_passes.low < 0 < by_passes.high, "more passes: not keep λ, or keep N"
 
 # %% tags=["hide-input"]
-def draw_differences(ax, runs, what):
-    """A run's loss or error at each N minus that at λ = 0; a ring at the lowest mean loss."""
+def draw_differences(ax, runs):
+    """A run's loss at each N minus that at λ = 0; a ring at the lowest mean."""
     for run, steps, color in zip(runs, lengths, colors, strict=True):
-        each = run[what] * (100 if what == "error" else 1)  # errors in points
-        mean, low, high, _ = interval(each - each[:, :1])
+        mean, low, high, _ = interval(run["loss"] - run["loss"][:, :1])
         ax.semilogx(grid[1:], mean[1:], "o-", ms=4, color=color, label=f"_{steps}")
         ax.fill_between(grid[1:], low[1:], high[1:], color=color, alpha=0.15, lw=0)
-        if what == "loss":
-            ring = mean[1:].argmin()
-            ax.plot(grid[1:][ring], mean[1:][ring], "o", ms=11, mfc="none", color=color)
+        ring = mean[1:].argmin()
+        ax.plot(grid[1:][ring], mean[1:][ring], "o", ms=11, mfc="none", color=color)
     ax.axhline(0, color=figures.GREY, ls="--", lw=1)
     ax.set(xlim=(0.045, 44), xlabel=" ", ylabel=" ")
     ax.set_xticks(grid[1:], ["1/16", "¼", "1", "4", "16", "  32"]), ax.minorticks_off()
 
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(2, 2, sharex=True, sharey="row", figsize=(7.2, 5.2))
+fig, axes = figures.subplots(1, 2, sharey=True, figsize=(7.2, 3.4))
 colors = [figures.GREEN, figures.ORANGE, figures.BLUE]
 words = [f"{n:,} signals" for n in amounts], [f"{n} passes" for n in (5, 10, 20)]
-for column, (runs, of_runs) in enumerate(zip(two.values(), words, strict=True)):
-    for ax, what in zip(axes[:, column], ("loss", "error"), strict=True):
-        draw_differences(ax, runs, what)
-    lines = [line for line in axes[0, column].get_lines()
-             if line.get_label()[1:] in ("100", "200", "400")]
-    axes[0, column].legend(lines, of_runs, loc="lower left", fontsize=9)
-    axes[1, column].set_xlabel("N")
-axes[0, 0].set_ylabel("held-out loss −\nthat at λ = 0")
-axes[1, 0].set_ylabel("error − that\nat λ = 0, points")
+for ax, runs, of_runs in zip(axes, two.values(), words, strict=True):
+    draw_differences(ax, runs)
+    lines = [line for line in ax.get_lines() if line.get_label()[1:] in ("100", "200", "400")]
+    ax.legend(lines, of_runs, loc="lower left", fontsize=9), ax.set_xlabel("N")
+axes[0].set_ylabel("held-out loss −\nthat at λ = 0")
 figures.title(fig, f"At η = {low_eta}, which is too small")
-
-# %% tags=["hide-input"]
-axes[0, 0].set_title("More data: best N falls (loss)")
-axes[0, 1].set_title("More passes: it rises (loss)")
-axes[1, 0].set_title("By error: unclear up to N = 4")
-last = axes[1, 1].set_title("Unclear up to N = 4, too")
-
-# %% tags=["hide-input"]
-drawn = [figures.drawn(ax) for ax in axes.flat]
-lows = [[each[f"_{steps}"].x[each[f"_{steps}"].y.argmin()] for steps in lengths]
-        for each in drawn]
-flat = max(abs(each[f"_{steps}"].y[:4]).max() for each in drawn[2:] for steps in lengths)
-figures.show(fig, "Four panels, at η = 0.03, against N on a logarithmic axis: above the held-out "
-             "loss, below the error, each minus that at λ = 0 with the same seed, bands of five "
-             "seeds; above, a ring where the mean is lowest. By loss the lowest points move with "
-             f"more data from N = {lows[0][0]:g} at 100 steps to {lows[0][-1]:g} at 400, and with "
-             f"more passes from N = {lows[1][0]:g} to {lows[1][-1]:g}, where it is "
-             f"{abs(drawn[1]['_400'].y.min()):.2f} below that at λ = 0. By error all means up to "
-             f"N = 4 are within {flat:.1f} points of λ = 0.",
-             number="11.6", caption="Bands are 95-percent intervals over five seeds, a ring "
-             "marks the lowest mean loss among N > 0, and the orange run is on both sides.")
+axes[0].set_title("More data: best N falls (loss)")
+last = axes[1].set_title("More passes: it rises (loss)")
 
 # %% tags=["hide-input"]
 every = [*more_data, more_passes[0], more_passes[2]]  # the five runs
+drawn = [figures.drawn(ax) for ax in axes]
+lows = [[each[f"_{steps}"].x[each[f"_{steps}"].y.argmin()] for steps in lengths]
+        for each in drawn]
+flat = 100 * max(abs((run["error"] - run["error"][:, :1]).mean(0)[:5]).max() for run in every)
+figures.show(fig, "Two panels, at η = 0.03, against N on a logarithmic axis: the held-out loss "
+             "minus that at λ = 0 with the same seed, bands of five seeds, a ring where the mean "
+             "is lowest. The lowest points move with "
+             f"more data from N = {lows[0][0]:g} at 100 steps to {lows[0][-1]:g} at 400, and with "
+             f"more passes from N = {lows[1][0]:g} to {lows[1][-1]:g}, where it is "
+             f"{abs(drawn[1]['_400'].y.min()):.2f} below that at λ = 0.",
+             number="11.6", caption="Bands are 95-percent intervals over five seeds, a ring "
+             "marks the lowest mean loss among N > 0, and the orange run is on both sides.")
+
 # %% tags=["hide-input"]
 more_wrong = 100 * np.mean([run["error"][:, 5] - run["error"][:, 0] for run in every], 0)
 by_error = [interval(100 * (run["error"][:, 4] - run["error"][:, 0])) for run in more_data]
 
 # %% [markdown]
-# By loss, the best $N$ changes, and so does the best λ. By error every $N$ below 16 is within {{flat:.1f}} points of λ = 0.
+# By loss, the best $N$ changes, and so does the best λ. By error (not drawn) every $N$ below 16 is within {{flat:.1f}} points of λ = 0.
 #
-# Figure 11.7 has the slope of the best λ at four η.
-# The rule *keep λ* has the slope 0, and *keep N* −1, because at a given $N$ λ is proportional to 1/steps.
+# Figure 11.7 has the *slope* at four η: the power $p$ in best λ ∝ steps$^p$. *Keep λ* has the slope 0, and *keep N* −1, because at a given $N$ λ is proportional to 1/steps.
 
 # %% tags=["hide-input"]
 def draw_slopes(ax, which):
@@ -1089,8 +1090,7 @@ figures.show(fig, "The slope of the best λ by loss against the number of steps,
              "one that Wang and Aitchison predict.")
 
 # %% [markdown]
-# Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)) predict *keep N* for more data, *keep λ* for more passes. At η = {{good_eta}} our intervals contain these slopes, but are wide.
-# **At the three smaller η the intervals contain neither slope. So $N$ tells you only which sizes to try.**
+# Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)) predict *keep N* for more data, *keep λ* for more passes. **At η = {{good_eta}}, mostly the best, our intervals contain both slopes, but are wide.** At the three smaller η they contain neither. **So $N$ tells you only which sizes to try.**
 
 # %% tags=["hide-input"]
 claim("11-data", "At η = 0.03, with more data, the best λ by loss goes as the number of steps to "
@@ -1117,7 +1117,7 @@ claim("11-ends", "The slope of a straight line is its slope",
 # %% [markdown]
 # ### Where the choice matters
 #
-# How much can the choice of $N$ cost? We compare pairs of $N$ in stored runs:
+# How much can the choice of $N$ cost? Two pairs of $N$ in stored runs:
 
 # %% tags=["hide-input"]
 four = [interval((stored[3, :, :, k] - stored[3, :, :, 4]).mean(0)[:, 0]) for k in (0, 3)]
@@ -1125,25 +1125,20 @@ four_errors = [interval(100 * (stored[3, :, :, k] - stored[3, :, :, 4]).mean(0)[
                for k in (0, 3)]
 
 # %% tags=["hide-input"]
-print("run                                N   against   less loss      fewer errors (points)")
+print("run                           N   against   less loss     fewer errors (points)")
 for run, n, rival, less, right in (
         ("five runs, η = 0.27 (mean)", 4, "λ = 0", four[0], four_errors[0]),
-        ("five runs, η = 0.27 (mean)", 4, "N = 1", four[1], four_errors[1]),
-        ("500 signals, 40 passes, η = 0.03", 16, "λ = 0", many, many_errors),
-        ("500 signals, 40 passes, η = 0.03", 16, "N = 1", past_one, errors_of_one),
-        ("4,000 signals, η = 0.03", 4, "λ = 0", loss_of_none, to_four),
-        ("4,000 signals, η = 0.03", 4, "N = 16", loss_of_16, past_four),
-        ("4,000 signals, η = 0.03", 4, "N = 1", loss_of_one, to_one)):
-    print(f"{run:32} {n:>3}   {rival:7}  {less.mean:5.2f} ± {less.half:.2f}   "
+        ("4,000 signals, η = 0.03", 4, "N = 16", loss_of_16, past_four)):
+    print(f"{run:27} {n:>3}   {rival:7}  {less.mean:5.2f} ± {less.half:.2f}   "
           f"{right.mean:8.1f} ± {right.half:.1f}".replace("-", "−"))
 
 # %% tags=["hide-input"]
 better = stored[3][..., [0, 3], :].mean(1) - stored[3][..., [4], :].mean(1)
 
 # %% [markdown]
-# With {{pool:,}} signals η = {{low_eta}} is the best tried. **At η = {{good_eta}} little is at stake up to $N = 4$.** $N = 4$ was a little better than λ = 0 and $N = 1$ in all five runs, but we picked it after seeing them. A larger $N$ can cost more: with {{pool:,}} signals $N = 16$ has {{loss_of_16.mean:.2f}} more loss than $N = 4$.
+# **At η = {{good_eta}} little is at stake up to $N = 4$.** It was a little better than λ = 0 and $N = 1$ in all five runs, but we picked it after seeing them. A larger $N$ can cost more: with {{pool:,}} signals, at the best η tried, $N = 16$ has {{loss_of_16.mean:.2f}} more loss than $N = 4$.
 #
-# **Choose by the measure you will use.** At η = {{low_eta}}, averaged over the five runs of Figure 11.6, $N = 16$ has less loss than λ = 0, yet more errors.
+# **Choose by the measure you will use.** Averaged over the runs of Figure 11.6, $N = 16$ has less loss than λ = 0, yet more errors.
 #
 # <details>
 # <summary>How much is at stake at other η, how a best λ was found, and what others find</summary>
@@ -1183,57 +1178,26 @@ claim("11-errors", "At η = 0.03, averaged over the five runs, N = 16 makes {:.1
 # %% [markdown]
 # ## 11.5 Carrying λ over to another run
 #
-# When you change the run, what should λ become? The first three rows keep $N$, though the best $N$ may change. Multiply by the factor $c$.
+# What should λ become when something is multiplied by $c$? The first three rows keep $N$.
 #
 # | you change | new λ |
 # |---|---|
 # | η, or the schedule | λ × old $S$ ÷ new $S$ |
 # | batch × $c$, same passes and η | $c\,\lambda$ |
-# | data × $c$, same passes | $\lambda/c$. In our runs it fell faster at three η of four. |
+# | data × $c$, same passes | $\lambda/c$ |
 # | data × $c$, one pass, same model, batch and η | about $\lambda/\sqrt c$ (Figure 11.2) |
-# | passes × $c$, same data | λ. In our runs it rose at three η of four. |
+# | passes × $c$, same data | λ stays |
 # | width × $c$, with $\eta/c$ | try λ, $\sqrt c\,\lambda$ and $c\,\lambda$: sources disagree |
 #
-# Figure 11.8 compares two of these rows with the runs of Figure 11.6, whose η is too small.
-
-# %% tags=["hide-input"]
-def draw_carried(ax, at, name, power):
-    """The best λ of each run, and what a rule makes of the first one."""
-    mean, low, high = 2 ** np.array(interval(best[name][1].T)[:3])
-    ax.vlines(at, low, high, color=figures.BLUE)
-    ax.loglog(at, mean, "o", ms=7, color=figures.BLUE, label="best λ")
-    ax.loglog(at, mean[0] * (np.array(at) / at[0]) ** power, "--", color=figures.ORANGE,
-              label="λ/c" if power else "λ stays")
-    ax.set(xlim=(at[0] * 0.8, at[-1] * 1.25), ylabel=" "), ax.minorticks_off()
-    ax.set_xticks(at, [f"{n:,}" for n in at]), ax.legend()
-
-
-# %% tags=["hide-input"]
-fig, axes = figures.subplots(1, 2, sharey=True, figsize=(7.2, 3.1))
-draw_carried(axes[0], amounts, "more data", -1)
-draw_carried(axes[1], [25 * n // amounts[1] for n in lengths], "more passes", 0)
-axes[0].set(xlabel="signals", ylabel="λ"), axes[1].set_xlabel("passes")
-axes[0].set_yticks([0.1, 1, 10], ["0.1", "1", "10"])
-axes[0].set_title("More data: best λ\nfalls faster than λ/c")
-axes[1].set_title("More passes: best λ rises,\nthe rule keeps it")
-carrying = [figures.drawn(ax)["best λ"].y for ax in axes]
-figures.show(fig, "Best λ by loss at η = 0.03, on logarithmic axes. Left, for 250, 500 and 1,000 "
-             f"signals: {carrying[0][0]:.1f}, {carrying[0][1]:.1f} and {carrying[0][2]:.1f}, which "
-             "falls below the dashed line of λ/c. Right, for 5, 10 and 20 passes: "
-             f"{carrying[1][0]:.1f}, {carrying[1][1]:.1f} and {carrying[1][2]:.1f}, which rises "
-             "above a level line.", number="11.8",
-             caption="Dots are geometric means of five seeds, with 95-percent intervals. A dashed "
-             "line carries the first dot over as the table says.")
-
-# %% [markdown]
+# At three η of four our runs contradict the rows for data and for passes; at the best η both are within the intervals (Figure 11.7). When a formula for λ contains η, put in the η of the *new* run (exercise 7).
+#
 # <details>
 # <summary>Limits, sources, and why; the three rules for the width</summary>
 #
-# - *η → cη, λ → λ/c:* this keeps every ηλ, so it keeps $N$. Under three conditions AdamW then even goes in the same directions: the loss ignores the size of $w$, the start is scaled by $c$, and Adam's ε is 0. For write $w = c\,\tilde w$ in its step. As the loss ignores the size of $w$, its gradient is $c$ times smaller than at $\tilde w$, and Adam's update is the same. So divide the step by $c$: it is the step of $\tilde w$ with η and λ.
+# - *η → cη, λ → λ/c:* this keeps every ηλ, so it keeps $N$. Under three conditions AdamW then even goes in the same directions: the loss ignores the size of $w$, the start is scaled by $c$, and Adam's ε is 0. To see it, write $w = c\,\tilde w$ in its step. As the loss ignores the size of $w$, its gradient is $c$ times smaller than at $\tilde w$, and Adam's update is the same. So divide the step by $c$: it is the step of $\tilde w$ with η and λ.
 # - *Batch:* there are $1/c$ times as many steps. So for the same sum λ must be $c$ times as large. Bergsma et al. (2025b) measured that this is best.
 # - *Batch × $c$, same passes, η × $\sqrt c$:* $\sqrt c\,\lambda$ keeps $N$.
 # - *Data and passes:* with $m$ steps a pass the memory is $1/(\eta\lambda m)$ passes. Wang and Aitchison (2025) find that the best one stays. More data multiply $m$ by $c$, so $\lambda/c$ keeps it; more passes leave $m$, so λ keeps it. The row of one pass is read off the recipes of §11.1. Our own runs are those of §11.4.
-# - *Keeping $N$ for more data can fail.* At the η of Figure 11.6 it carries $N = {{below: grid[best_of_few]:.0f}}$, the best for {{amounts[0]}} signals, to {{amounts[2]:,}} signals. There $N = 1$ has {{below: carried.mean:.2f}} ± {{below: carried.half:.2f}} less loss.
 # - *PyTorch's AdamW → the AdamW paper's:* $\eta\lambda$, with the peak η, keeps every step. See chapter 3.
 # - *AdamW → SGD with momentum μ:* $\lambda\,\eta\,(1-\mu)/\eta_\text{SGD}$ keeps $N$. It only tells you which sizes to try: the updates of the two optimisers differ, so the best λ may, too.
 #
@@ -1292,10 +1256,6 @@ pair = [sweep(MLP((40, 24, 10)), signals.X[:500], signals.y[:500], optimizer=nam
         for name, weight_decay in (("adamw", 3.0), ("adamw_paper", 0.01 * 3.0))]
 
 # %% tags=["hide-input"]
-best_of_few = more_data[0]["loss"].mean(0).argmin()
-carried = interval(more_data[2]["loss"][:, best_of_few] - more_data[2]["loss"][:, 3])
-
-# %% tags=["hide-input"]
 claim("11-scale", "With η × 3, λ ÷ 3 and the start × 3, AdamW takes a "
       "scale-invariant weight in the same directions",
       measured=direction(0.03, 1 / 3, 3.0) - direction(0.01, 1.0, 1.0), equals=0, within=1e-6)
@@ -1304,32 +1264,9 @@ claim("11-paper", "Under a schedule, the paper's AdamW with λ_paper = ηλ take
       measured=pair[0] - pair[1], equals=0, within=1e-9)
 
 # %% [markdown]
-# **In such a rule use the η of the new run, not of the old one.** On the digits of §11.7 the old one cost {{below: of_wrong.mean:.2f}} of loss.
-#
-# <details>
-# <summary>That failure, worked: one published rule with the old η</summary>
-#
-# One published rule keeps the memory (Wang and Aitchison, 2025). Counted in passes it is τ: with $m$ steps a pass, $\lambda = 1/(\eta m\tau)$.
-#
-# An earlier run on the digits of §11.7 had η = {{below: earlier}} and τ = {{below: tau}} passes of $m = {{below: of_pass}}$ steps. So its λ was {{below: wrong_lam:.1f}}. The new run takes as many passes, so we type the same λ. But its η is {{below: rate}}:
-#
-# | η put into the rule | λ | $N$ of the new run | validation loss |
-# |---|---|---|---|
-# | new, {{below: rate}} | {{below: right_lam:.1f}} | {{below: of_lams[0]:.0f}} | {{below: on_validation[:, 3].mean():.2f}} |
-# | old, {{below: earlier}} | {{below: wrong_lam:.1f}} | {{below: of_lams[1]:.0f}} | {{below: on_validation[:, 4].mean():.2f}} |
-#
-# Against the new η the old one costs {{below: of_wrong.mean:.2f}} ± {{below: of_wrong.half:.2f}} of loss.
-#
-# </details>
-
-# %% tags=["hide-input"]
-claim("11-carried", f"On 1,000 signals N = {grid[best_of_few]:.0f}, which was best for 250, has "
-      "{:.2f} more loss than N = 1", measured=carried.mean, above=0)
-
-# %% [markdown]
 # ## 11.6 The audit: what λ does, tensor by tensor
 #
-# What does λ do in *your* model? For one tensor a few lines of torch tell. In our first model everything decays.
+# What does λ do in *your* model? A few lines of torch tell. In our first model everything decays.
 
 # %%
 def cross_entropy(model, batch):
@@ -1407,7 +1344,7 @@ verdicts_of(of_mlp)
 # </details>
 #
 # The second model, a small transformer with normalised queries and keys,
-# learns to continue Shakespeare's sonnets in 80 steps with η = 0.01. So $S = {{below: states.N_end.sel(tensor="head.weight").item() / 3.75:.1f}}$, and we type λ = 3.75 to get $N = 3$.
+# learns to continue Shakespeare's sonnets in 80 steps with η = 0.01. So $S = {{below: states.N_end.sel(tensor="head.weight").item() / 3.75:.1f}}$, and λ = 3.75 makes $N = 3$.
 
 # %% tags=["hide-input"]
 class Block(nn.Module):
@@ -1492,15 +1429,12 @@ assert id(odd.token) in held[:2], "decay"
 # <details>
 # <summary>Why some tensors turn more than others: turn = decay + change of the norm + push</summary>
 #
-# Only the sideways part of an update turns $w$. The part along $w$ is a *push*, towards the origin or away from it. We measure the turn by −ln cos θ, which is ½θ² for small θ.
-# Let $p_t = \langle w_t,\eta_tu_t\rangle/r_t^2$ be the push.
+# Only the sideways part of an update turns $w$; the part along $w$ is a *push*, $p_t = \langle w_t,\eta_tu_t\rangle/r_t^2$. We measure the turn by −ln cos θ, which is ½θ² for small θ.
 #
 # 1. The inner product of $w_t$ with $w_{t+1} = (1-\eta_t\lambda)w_t-\eta_tu_t$ is $r_t^2(1-\eta_t\lambda-p_t)$.
 # 2. Divide by $r_tr_{t+1}$ to get $\cos\theta_t$, and take the logarithm:
 #
 # $$-\ln\cos\theta_t = -\ln(1-\eta_t\lambda-p_t)+\ln\frac{r_{t+1}}{r_t}. \tag{11.6}$$
-#
-# The audit measures the turn and the change of the norm between two looks; what is left is the push.
 #
 # </details>
 
@@ -1543,21 +1477,21 @@ verdicts_of(audited(your_model, your_optimizer, cross_entropy, your_batches))
 #
 # ## 11.7 From the default to a decision
 #
-# What does the recipe look like in use? We follow it for a convolutional network on {{below: fitted.shape[1]}} handwritten digits, at the best η tried, and for a smaller transformer on the sonnets. The fallback is PyTorch's default λ, as if of earlier runs.
+# We follow the recipe for a convolutional network on {{below: fitted.shape[1]}} handwritten digits, at the best η tried, and for a smaller transformer on the sonnets. We pretend that earlier runs had PyTorch's default λ; so this is the fallback.
 #
-# **The sonnets skip step 4: their η is not settled.** At larger η the loss is lower, but it differs between machines, so the book stays at this η. Don't skip the step yourself.
+# **The sonnets skip step 4: their η is not settled.** At larger η the loss is lower but differs between machines.
 
 
-# %%
+# %% tags=["hide-input"]
 data, rate, tries = load("digits"), 0.05, np.array([1 / 4, 1, 4])
 pixels, shuffled = data.scaled(16), [np.random.default_rng(s).permutation(1797) for s in seeds(5)]
 fitted, validate = (np.stack([order[part] for order in shuffled])
                    for part in (slice(200), slice(200, 400)))
 
 # %% [markdown]
-# **Digits: first, run what you have and audit it:**
+# **Digits: first audit what you have.**
 
-# %%
+# %% tags=["hide-input"]
 torch.manual_seed(seeds(1)[0])
 cnn = nn.Sequential(nn.Conv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(2),
                     nn.Conv2d(6, 12, 3, padding=1), nn.BatchNorm2d(12), nn.ReLU(),
@@ -1570,11 +1504,11 @@ of_cnn = audited(cnn, adamw, cross_entropy, batches, to_zero)
 verdicts_of(of_cnn, ("0.weight", "4.weight", "10.weight"))
 
 # %% [markdown]
-# The default does nothing here: $S$ is only {{forgettings(rate, 1, factors_of(100, linear)):.2f}}, so $N$ is next to zero.
+# The default does nothing: $S$ is only {{forgettings(rate, 1, factors_of(100, linear)):.2f}}, so $N$ is next to zero.
 #
-# **Then the fallback and the four tries of the row.** We run $N = \frac14$, 1 and 4, and λ = 0, which has the lowest loss. So the search ends (step 5). For the picture we add $\frac1{16}$:
+# **Then the tries of the row:** $N = \frac14$, 1 and 4, and λ = 0, which has the lowest loss. So the search ends (the picture adds $\frac1{16}$):
 
-# %%
+# %% tags=["hide-input"]
 digits_n = np.array([1 / 16, *tries])
 decays = [0.01, *digits_n / forgettings(rate, 1, factors_of(100, linear)), 0.0]
 digits = sweep(CNN((12, 10), channels=(6, 12), norm="batch"), pixels[fitted], data.y[fitted],
@@ -1641,9 +1575,9 @@ def losses_on(part, poets):
 
 
 # %% [markdown]
-# **Sonnets: look up the row.** The run reads $k$ = {{below: letters_each:.1f}} letters per weight, in less than one pass. So the recipe tries $N$ = {{below: text_n[0]:.2f}}, {{below: text_n[1]:.2f}} (bold) and {{below: text_n[2]:.1f}}. The last one has the lowest loss, so by step 5 we also try {{below: text_n[3]:.1f}}:
+# **Sonnets: look up the row.** The run reads $k$ = {{below: letters_each:.1f}} letters per weight, in less than one pass. So it tries $N$ = {{below: text_n[0]:.2f}}, {{below: text_n[1]:.2f}} (bold) and {{below: text_n[2]:.1f}}. The last has the lowest loss, so we add {{below: text_n[3]:.1f}}:
 
-# %%
+# %% tags=["hide-input"]
 weights = sum(each.numel() for each in Poet(len(letters), 24, blocks=1, context=20).parameters())
 letters_each, S = 60 * 8 * 20 / weights, forgettings(0.02, 1, factors_of(60, linear))
 text_n = np.array([*rows["language"], 8]) * letters_each**0.5  # 8: four times more
@@ -1683,6 +1617,12 @@ for ax, at, top in ((axes[0], 4, 0.12), (axes[1], text_n[-1], 0.045)):
                                                                    "color": figures.BLUE})
 
 # %% tags=["hide-input"]
+for ax, bold, high in zip(axes, (1, text_n[1]), (0.091, 0.024), strict=True):
+    ax.axvline(bold, color=figures.GREY, ls=":", lw=1, zorder=0)
+    last = ax.text(bold, high, "bold N", color=figures.GREY, ha="center",
+                   bbox={"fc": "white", "ec": "none"})
+
+# %% tags=["hide-input"]
 axes[0].set_title("Digits: no clear gain")
 axes[1].set_title("Sonnets: N up to 1.9 has less")
 gain = interval(tested[:, 0] - tested[:, 1])
@@ -1698,9 +1638,10 @@ figures.show(fig, "Validation loss less that of the default λ = 0.01 with the s
              f"{first[4]:.3f}. Sonnets, for four "
              f"N: {second[0]:.3f}, {second[1]:.3f}, {second[2]:.3f}, {second[3]:.3f}. "
              f"A square, on the test: {on_test:.3f}. The largest N lies above its panel in both.",
-             number="11.9", caption="Small circles are five seeds, spread sideways only to be "
+             number="11.8", caption="Small circles are five seeds, spread sideways only to be "
              "seen, and dots their means with 95-percent intervals. The arrows lead to the largest "
-             "N, whose mean is beyond the panel. The square is the test. The axes differ.")
+             "N, whose mean is beyond the panel. The square is the test, the dotted line the "
+             "bold N of the row. The axes differ.")
 
 # %% tags=["hide-input"]
 slower = interval(of_text[:, 2] - doubled[:, 0])  # at the bold N, η against twice the η
@@ -1741,7 +1682,7 @@ claim("11-rate", "In this run a better η gains more: with twice the η, at the 
 # %% [markdown]
 # ### How much can you lose if you run the bold N once?
 #
-# Figure 11.10 shows ten runs, each at the best η tried.
+# Figure 11.9 shows ten runs, each at the best η tried.
 
 
 # %% tags=["hide-input"]
@@ -1821,7 +1762,7 @@ figures.show(fig, "Loss above the lowest of its run against N, with λ = 0 at th
              f"N = 4 the digits are {short_ones['200 digits'].y[-1]:.2f} above. Below, five runs "
              f"of 20 or 40 passes: up to N = 4 at most {upto_four:.2f}; at N = 16 the digits are "
              f"{long_ones['_digits'].y[5]:.2f} above in 20 passes and "
-             f"{long_ones[in_long[3]].y[5]:.2f} in 40.", number="11.10",
+             f"{long_ones[in_long[3]].y[5]:.2f} in 40.", number="11.9",
              caption="A line is the mean of five seeds of a run at the best learning rate tried. "
              "The dotted line is the bold N. Grey: less than 0.1 above the lowest. "
              "Open: the best N is the largest tried, so a larger one might be better still. "
@@ -1837,9 +1778,7 @@ assert ten[0].low > 0 > ten[2].low, "N = 1 is a clear gain, N = 16 is none"
 assert ten[0].mean > bars[3] * decided_s, "the recipe's words for it"
 
 # %% [markdown]
-# **Fewer than {{many_passes}} passes.** All losses up to $N = 1$ are in the grey band, less than 0.1 above the lowest.
-#
-# **{{many_passes}} passes or more.** $N = 4$ is in the band, too. A larger $N$ is not always.
+# With fewer than {{many_passes}} passes all $N$ up to 1 ended within {{upto_one:.2f}} of the lowest loss; one at $N = 4$ was {{up(costs[5, 2]):.2f}} above. With {{many_passes}} passes or more all $N$ up to 4 ended within {{upto_four:.2f}}; one at $N = {{grid[5]:.0f}}$ was {{up(of_long[:, 5].max()):.2f}} above.
 
 # %% tags=["hide-input"]
 claim("11-nothing", "At the best η tried N = ¼, N = 1 and λ = 0 end "
@@ -1858,9 +1797,9 @@ claim("11-long", "On 500 signals and on 200 digits, in 20 and in 40 passes, each
 # %% [markdown]
 # ### If η is not settled: search both
 #
-# Can λ make up for an η that is too small or too large? The network of §11.4 (500 signals, ten passes) is trained at four η with four $N$ each.
+# Can λ make up for a wrong η? The network of §11.4 (500 signals, ten passes) is trained at four η with four $N$ each.
 
-# %%
+# %% tags=["hide-input"]
 rates, columns = [0.03, 0.09, 0.27, 0.81], np.array([1 / 4, 1, 4, 16])
 totals = [forgettings(rate, 1, factors_of(200, linear)) for rate in rates]
 all_seeds = [more_data[1]["loss"][:, 2:6]]  # η = 0.03 is of §11.4, its columns N = ¼ to 16
@@ -1902,16 +1841,11 @@ figures.show(fig, "A table of 16 cells, darker where the held-out loss is higher
              f"loss goes {first[0]:.2f}, {first[1]:.2f}, {first[2]:.2f}, {first[3]:.2f} as η "
              "rises, and another the row of its lowest. The lowest of all cells, "
              f"{cells[row, column]:.2f}, is in row {row + 1} from below and column {column + 1}.",
-             number="11.11", caption="Each cell is the mean of five seeds on held-out signals; "
+             number="11.10", caption="Each cell is the mean of five seeds on held-out signals; "
              "darker is worse, and the lowest loss is bold, "
              "though its neighbour on the right is higher only in the third decimal. The frames "
              "hold what the search tries.")
 
-# %% tags=["hide-input"]
-at_slow, at_best = by_rate[0].argmin(), by_rate[2].argmin()
-slow_rate = interval(all_seeds[0, :, at_slow] - all_seeds[2, :, at_best])
-fewest = wrong[0].mean(0).argmin()
-slow_errors = interval(100 * (wrong[0, :, fewest] - wrong[2, :, at_best]))
 # %% tags=["hide-input"]
 claim("11-search", "The search tries seven cells, η at N = 1 and then N at that η; the best of "
       "them has {:.3f} more loss than the lowest of all sixteen",
@@ -1919,13 +1853,12 @@ claim("11-search", "The search tries seven cells, η at N = 1 and then N at that
 
 # %% [markdown]
 # Only in part. With η too large (top row) the loss falls along the row from {{by_rate[3, 0]:.2f}} to {{by_rate[3].min():.2f}}, but with η too small (bottom row) only from {{by_rate[0, 0]:.2f}} to {{by_rate[0].min():.2f}}.
-# Even with the best λ, η = {{rates[0]}} has {{slow_rate.mean:.2f}} more loss than η = {{rates[2]}}. By error the table does not show this.
 #
 # **So settle η at the bold $N$, by your own measure, then $N$ at that η.**
 #
 # ## 11.8 In practice: a page to tear out
 #
-# What do you need on the day? Figure 11.12 is the recipe as a tree, with the rows of §11.2 below.
+# Figure 11.11 is the recipe as a tree, with its rows below.
 
 # %% tags=["hide-input"]
 most_tried, least_n = 0.6, 0.05  # of the first ηλ; below, decay does next to nothing
@@ -1939,6 +1872,8 @@ words_of = {name: [signs.get(n, f"{n}") + "√k" * ("language" in name) for n in
             for name, tried in rows.items()}
 terms = {name: (", ".join([*tried[:1], *tried[2:], *["λ = 0"] * (name[-6:] == "passes")]), tried[1])
          for name, tried in words_of.items()}  # the other N to try, and the bold one
+
+# %% tags=["hide-input"]
 small_print = f"""First let only matrices decay: no bias, no scale of a norm.
 S = steps × mean η, under SGD ÷ (1 − μ).
 Fallback: the λ of earlier runs like yours, else λ = N/S with the bold N.
@@ -1950,15 +1885,17 @@ lines_of = {"your run (k: tokens per weight)": ("also try", "bold N"),
             "like a published one": ("÷ 4, × 4", "its N"),
             "language, one pass": terms["language"],
             "language, many passes": terms["language, many"],
-            f"≥ 50,000 images, 10 to ~{few_of_images} passes": terms["images"],
-            "≥ 50,000 images, more passes": terms["images, long"],
+            f"≥ 50,000 images, ~10 to {few_of_images} passes": terms["images"],
+            f"≥ 50,000 images, {few_of_images} to ~90 passes": terms["images, between"],
+            "≥ 50,000 images, ~90 passes or more": terms["images, long"],
             f"anything else, under {many_passes} passes": terms["few passes"],
             f"anything else, {many_passes} passes or more": terms["more passes"]}
 
 # %% tags=["hide-input"]
 boxes = {
-    "tune": (2, 9, "1  fine-tuning?", figures.GREY),
-    "leave": (6, 9, "the smaller of 0.01 and\n0.05/S; LoRA: also 0.2/S", figures.BLUE),
+    "tune": (2, 9, "1  fine-tuning, or continued\npretraining?", figures.GREY),
+    "leave": (6, 9, "fine-tuning: min(0.01, 0.05/S)\n(LoRA: also 0.2/S);\n"
+              "continued pretraining: its λ", figures.BLUE),
     "recipe": (2, 8, "2  a recipe published for\na run like yours?", figures.GREY),
     "its": (6, 8, "its N is your\nbold N", figures.ORANGE),
     "one": (2, 7, "3  too large to repeat,\nor only one run?", figures.GREY),
@@ -1973,7 +1910,7 @@ boxes = {
 boxes |= {
     "try": (2, 4, "6  run the fallback and the N of\nyour row (λ = 0, if it stands there)",
             figures.ORANGE),
-    "end": (2, 3, "7  best at the edge of the tries?\n(λ = 0 or the fallback best: go to 8)",
+    "end": (2, 3, "7  is an N the best (not 0, not the\nfallback), at the edge of the tries?",
             figures.GREY),
     "more": (6, 3, go_on, figures.ORANGE),
     "gain": (2, 2, "8  clear gain over the fallback,\non validation data?", figures.GREY),
@@ -2008,8 +1945,8 @@ fig, ax = figures.subplots(figsize=(6, 9.1))
 arrow = {"arrowprops": {"arrowstyle": "->", "color": figures.GREY, "lw": 1.4, "shrinkA": 0,
                         "shrinkB": 0}}
 for x, y_at, text, color in boxes.values():
-    half = 1.75 if x < 3 else 1.35
-    ax.fill([x - half, x + half, x + half, x - half], np.repeat([y_at - 0.29, y_at + 0.29], 2),
+    half, tall = 1.75 if x < 3 else 1.35, 0.42 if text.count("\n") == 2 else 0.29
+    ax.fill([x - half, x + half, x + half, x - half], np.repeat([y_at - tall, y_at + tall], 2),
             fc="white", ec=color, lw=1.5)
     ax.text(x, y_at, text, ha="center", va="center", fontsize=9.5)
 for a, b, word in ways:
@@ -2041,10 +1978,11 @@ for row, (name, (others, bold)) in enumerate(lines_of.items()):
     ax.plot([0.25, 7.35], np.repeat(-1.485 - 0.27 * row, 2), color=figures.GREY, lw=0.6)
 
 # %% tags=["hide-input"]
-ax.set(xlim=(0.1, 7.5), ylim=(-3.82, 9.45), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
+ax.set(xlim=(0.1, 7.5), ylim=(-4.09, 9.5), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
 ax.spines[:].set_visible(False), ax.set_title("From your run to λ = N/S")
 figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0.05/S; LoRA, also "
-             "0.2/S. A recipe is published for a run like yours: its N is your bold N. "
+             "0.2/S. Continued pretraining: its λ. "
+             "A recipe is published for a run like yours: its N is your bold N. "
              "Too large to repeat: the fallback, or the N of a proxy. If η is not settled, "
              "move it by factors of 3 at the "
              "bold N, until it is, in 3 runs or more. "
@@ -2057,7 +1995,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0
              "over the fallback is clear on validation data, "
              "take it, even if it is λ = 0, and test once; else type the fallback. Below, "
              "which tensors decay, S, the terms, and a table with the N of each row.",
-             number="11.12",
+             number="11.11",
              caption="Grey boxes ask, orange ones say what to do, and blue ones end. The rows and "
              "the terms are explained in the recipe.")
 
@@ -2097,13 +2035,11 @@ figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0
 #
 # </details>
 #
-# **Limits.** Our networks are small and our runs short. The stored runs have AdamW and one set of five seeds.
-#
-# **So trust your own validation data more than any row of the table.**
+# Our networks are small, our runs short, with one set of five seeds. **So trust your own validation data more than any row of the table.**
 #
 # ## 11.9 Exercises
 #
-# **1.** (Choose λ.) Your run on 1,000 examples has 300 steps of AdamW in batches of 32, linear to zero from $\eta = 0.01$. Earlier runs had λ = 0.01. Which λ do you try? Which do you type for a single run, with and without those? And under SGD with momentum 0.9 and η = 0.1?
+# **1.** (Choose λ.) Your run on 1,000 examples has 300 steps of AdamW in batches of 32, linear to zero from $\eta = 0.01$. Earlier runs, with the same η and length, had λ = 0.01. Which λ do you try? Which do you type for a single run, with and without those? And under SGD, μ = 0.9, η = 0.1?
 #
 # <details>
 # <summary>Solution</summary>
@@ -2125,8 +2061,13 @@ figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0
 # <details>
 # <summary>Solution</summary>
 #
-# $N = \eta\lambda\cdot2{,}000 = {{forgettings(0.001, 0.1, np.ones(2000)):.1f}}$, so {{100 * np.exp(-0.2):.0f}} % of the start survives. The encoder stays below its equilibrium, so its start sets its turn. Leave it, or try a larger $N$. (Where the number comes from: let $r_*$ be that of (11.4), as on noise; the tool estimates it. Then $r^2/r_*^2-1$ is $0.31^2-1 = -{{1 - 0.31**2:.3f}}$ and shrinks as $e^{-2\eta\lambda t}$;
-# to come within 0.2 takes $\ln({{1 - 0.31**2:.3f}}/0.2)/(2\eta\lambda)$ steps. So $2N$ must reach {{np.log((1 - 0.31**2) / 0.2):.1f}}, and from step 100 on it has only {{2 * forgettings(0.001, 0.1, np.ones(1900)):.2f}} left.) The batch norm subtracts the encoder's bias again: drop it (`bias=False`).
+# $N = \eta\lambda\cdot2{,}000 = {{forgettings(0.001, 0.1, np.ones(2000)):.1f}}$, so {{100 * np.exp(-0.2):.0f}} % of the start survives. The encoder stays below its equilibrium, so its start sets its turn. Leave it, or try a larger $N$. Where the number comes from, in three steps:
+#
+# 1. Let $r_*$ be that of (11.4), as on noise; the tool estimates it. Then $r^2/r_*^2-1$ is $0.31^2-1 = -{{1 - 0.31**2:.3f}}$ and shrinks as $e^{-2\eta\lambda t}$.
+# 2. To come within 0.2 takes $\ln({{1 - 0.31**2:.3f}}/0.2)/(2\eta\lambda)$ steps.
+# 3. So $2N$ must reach {{np.log((1 - 0.31**2) / 0.2):.1f}}, and from step 100 on it has only {{2 * forgettings(0.001, 0.1, np.ones(1900)):.2f}} left.
+#
+# The batch norm subtracts the encoder's bias again: drop it (`bias=False`).
 # Bias and head get no verdict on equilibrium, as neither is scale-invariant. For the head choose λ on validation data.
 #
 # </details>
@@ -2176,7 +2117,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0
 # <summary>Solution</summary>
 #
 # The fallback is the bold $N = 4$. Compare within seeds. $N = 1$ gains {{ten[0].mean:.2f}} with the standard deviation $s = {{decided_s:.2f}}$, and $2.5\,s = {{bars[3] * decided_s:.3f}}$: a clear gain. It is the smallest you tried, but your runs are spent. So type λ = $1/S$, and test once. With three runs more try $N = \frac14$.
-# $N = 16$ gains {{ten[2].mean:.2f}} ± {{ten[2].half:.2f}}, which is no evidence. With seed 1 only it looks best by far, but one seed says nothing of how much seeds differ: type the fallback. With 90 passes the next row fits, with the bold $N$ = 16.
+# $N = 16$ gains {{ten[2].mean:.2f}} ± {{ten[2].half:.2f}}, which is no evidence. With seed 1 only it looks best by far, but one seed says nothing of how much seeds differ: type the fallback. With 90 passes the last row of images fits: $N = 16$.
 #
 # </details>
 #
@@ -2186,6 +2127,15 @@ figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0
 # <summary>Solution</summary>
 #
 # $S = 3{,}000\cdot2\cdot10^{-5}/2 = {{forgettings(2e-5, 1, factors_of(3000, cosine)):.2f}}$, so $0.05/S = {{0.05 / forgettings(2e-5, 1, factors_of(3000, cosine)):.1f}}$. The default is less: leave it. With η = 0.01 $S = {{forgettings(0.01, 1, factors_of(3000, cosine)):.0f}}$, so the default has $N = {{forgettings(0.01, 0.01, factors_of(3000, cosine)):.2f}}$: too much. Type $0.05/S = {{0.05 / forgettings(0.01, 1, factors_of(3000, cosine)):.4f}}$.
+#
+# </details>
+#
+# **7.** (The old η.) One published rule is $\lambda = 1/(\eta m\tau)$, for a memory of τ passes of $m$ steps (Wang and Aitchison, 2025). A run on the digits of §11.7 had η = {{earlier}}, τ = {{tau}} and $m = {{of_pass}}$. The next has η = {{rate}}, and you type the old λ. What have you done?
+#
+# <details>
+# <summary>Solution</summary>
+#
+# The old λ is {{wrong_lam:.1f}}, but with the new η the rule gives {{right_lam:.1f}}. In {{100 // of_pass}} passes, linear to zero, these are $N$ = {{of_lams[1]:.0f}} and {{of_lams[0]:.0f}}. The validation losses are {{on_validation[:, 4].mean():.2f}} and {{on_validation[:, 3].mean():.2f}}: the old η costs {{of_wrong.mean:.2f}} ± {{of_wrong.half:.2f}} of loss.
 #
 # </details>
 #
