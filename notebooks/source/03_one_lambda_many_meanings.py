@@ -154,8 +154,8 @@ figures.show(fig, f"Six rows, sorted by the λ that x = 0.1 means. The summed lo
              f"{drawn['SGD, ½ MSE'].x[0]:.1g}, and x‖w‖² by hand with {largest:.1g}. At the right "
              "bars show how much is left of the length of the least-squares weights: the larger "
              "λ, the less.", number="3.1",
-             caption="Dots show the λ that x = 0.1 means, bars the length of the weights. The "
-             "green rows divide x by the number n of examples or by 2n. The grey rows do not.")
+             caption="Dots show the λ that x = 0.1 means, bars the length of the weights. "
+             "In the green rows x is in effect divided by the number n of examples or by 2n.")
 
 # %% [markdown]
 # To translate, choose the new $x$ so that $2k/c$ stays the same. For $\lambda=0.1$ it is {{x * 0.1 / means["Ridge"]:.1f}} in `Ridge`:
@@ -1487,7 +1487,7 @@ def label_schedules(strip, ax, other):
     """Which line is which, and where each ends."""
     other.text(3, 0.72, "dotted: where it would\nrest if the rate stayed", va="center")
     for axes, places in ((strip, (0.1, 2, 0.005)), (ax, (0.33, 0.12, 0.5)),
-                         (other, (0.9, 0.5, 0.98))):
+                         (other, (0.885, 0.5, 1.0))):
         lines = figures.drawn(axes)
         for (name, colour), place in zip(colours.items(), places, strict=True):
             end = "" if axes is strip else f" {lines[f'_{name}'].y[-1]:.2f}"
