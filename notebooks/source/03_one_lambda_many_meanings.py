@@ -1227,8 +1227,8 @@ figures.show(fig, "Two panels against AdamW's λ from 0.01 to 1. Above, the gain
              number="3.9",
              caption="Means of five seeds after 600 steps; above, pale points are seeds. Blue is "
              "Adam + L2: rings with the translated λ, crosses with AdamW's number. The band goes "
-             "from the translated λ / 3 to 3 times it. At 0.01 there is no band: so small a "
-             "λ raises AdamW's loss by less than a third.")
+             "from the translated λ / 3 to 3 times it. At 0.01 there is no band: there "
+             "AdamW's loss is still near the line without λ.")
 
 # %% [markdown]
 # First, is the gain equal to the pull, as the rule needs? In Figure 3.9 (above) the two nearly agree from λ = {{lam_w[2]}} on. At {{lam_w[0]}} the gain is {{(gain / pull)[:, 0].mean():.1f}} times the pull: the run is too short.
@@ -1285,7 +1285,7 @@ assert (shorter > 0.1).all(), "with the translated λ Σw² is not smaller than 
 #
 # </details>
 #
-# **From λ = 0.03 on, Adam + L2 with the translated λ ends at a training loss {{100 * (1 - np.exp(missed.max())):.0f}} to {{100 * (1 - np.exp(missed.min())):.0f}} % below AdamW's. A copied one does harm: 0.1 costs
+# **From λ = {{lam_w[1]}} on, Adam + L2 with the translated λ ends at a training loss {{100 * (1 - np.exp(missed.max())):.0f}} to {{100 * (1 - np.exp(missed.min())):.0f}} % below AdamW's. A copied one does harm: 0.1 costs
 # {{copied:.0f}} points of test accuracy, and from {{lam_w[3]}} on the network learns nothing.**
 #
 # ## 3.8 Does the rule also hold in a longer run?
@@ -1571,7 +1571,7 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 # - **A run rests** usually after a few times $1/(\eta\lambda)$ steps. Where the loss curves strongly, rest comes sooner: in §3.7 the gain came near the pull of λ = 0.1 in
 #   600 steps, which is ${{600 * 0.01 * 0.1:.1f}}/(\eta\lambda)$. Without noise η can move the resting point (exercise 6).
 # - **An example of the first row:** on the network of §3.6 with AdamW, λ = 0.1 and 600 steps the median training loss is {{fit_etas[0]:.3f}} at η = 0.01. With λ kept it is {{fit_etas[1]:.3f}} at twice
-#   this η and {{fit_etas[3]:.3f}} at half, with $\eta\lambda$ kept {{fit_etas[2]:.3f}} and {{fit_etas[4]:.3f}}. At half this η 600 steps are only ${{600 * 0.005 * 0.1:.1f}}/(\eta\lambda)$.
+#   this η and {{fit_etas[3]:.3f}} at half, with $\eta\lambda$ kept {{fit_etas[2]:.3f}} and {{fit_etas[4]:.3f}}. At half this η 600 steps are only ${{600 * 0.01 / 2 * 0.1:.1f}}/(\eta\lambda)$.
 #   That run is not over, and so its loss is larger.
 # - **The second row** forgets the starting weights, and old updates, at the pace of $\eta\lambda$
 #   ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698)).
