@@ -1573,7 +1573,7 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 # - **An example of the first row:** on the network of §3.6 with AdamW, λ = 0.1 and 600 steps the median training loss is {{fit_etas[0]:.3f}} at η = 0.01. With λ kept it is {{fit_etas[1]:.3f}} at twice
 #   this η and {{fit_etas[3]:.3f}} at half, with $\eta\lambda$ kept {{fit_etas[2]:.3f}} and {{fit_etas[4]:.3f}}. At half this η 600 steps are only ${{600 * 0.01 / 2 * 0.1:.1f}}/(\eta\lambda)$.
 #   That run is not over, and so its loss is larger.
-# - **The second row** forgets the starting weights, and old updates, at the pace of $\eta\lambda$
+# - **The second row:** a run forgets the starting weights, and old updates, at the pace of $\eta\lambda$
 #   ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698)).
 # - **One reason for AdamW:** its authors found that in their form λ can be tuned almost without regard to η
 #   ([Loshchilov and Hutter, 2019](https://arxiv.org/abs/1711.05101)). Their λ is PyTorch's $\eta\lambda$ (§3.2). So their advice reads in PyTorch:
