@@ -16,7 +16,7 @@
 #
 # ## 3.1 One number, six programs
 #
-# What happens if you give the same number to six programs? We fit a linear model to the {{below: n}} patients of
+# We fit a linear model to the {{below: n}} patients of
 # [chapter 1](01_what_an_l2_penalty_does.ipynb): ten measurements each, and a target, all standardised.
 
 # %%
@@ -54,7 +54,7 @@ def fit(loss, weight_decay, lr, extra=0.0):
 
 
 # %% [markdown]
-# Four of the programs use PyTorch's SGD. Three of these differ in the loss: half the mean squared error (½ MSE), `MSELoss` (without the
+# Four programs use PyTorch's SGD. Three differ in the loss: half the mean squared error (½ MSE), `MSELoss` (without the
 # half), and the sum of the squared errors. The fourth adds $x\lVert w\rVert^2$ to ½ MSE by hand. The last two are scikit-learn's `Ridge`
 # and an `MLPRegressor` without hidden layers.
 
@@ -76,7 +76,7 @@ def perceptron(alpha):
 
 
 # %%
-# The rates 0.8, 0.4 and 0.4/n give the same steps from all three losses.
+# The rates 0.8, 0.4 and 0.4/n give the same step on the loss in all three.
 programs = {
     "SGD, ½ MSE": lambda x: fit(half_mse, x, 0.8),
     "SGD, MSELoss": lambda x: fit(functional.mse_loss, x, 0.4),
@@ -89,7 +89,7 @@ same_number = {name: program(0.1) for name, program in programs.items()}
 
 # %% [markdown]
 # What does the same $x=0.1$ mean in each? Let $L$ be half the mean squared error, or for a classifier the mean cross-entropy. This
-# book minimises $L+\frac\lambda2\lVert w\rVert^2$. So we ask of each program: for which λ are its weights the minimum of this sum? We call this λ *the book's λ*.
+# book minimises $L+\frac\lambda2\lVert w\rVert^2$. So we ask of each program: which λ must we choose so that its weights minimise this sum? We call this λ *the book's λ*.
 #
 # For example, `Ridge(alpha=x)` minimises $\lVert y-Xw\rVert^2+x\lVert w\rVert^2$. The first term sums the
 # squared errors of $n$ examples, so it is $2n$ times $L$. We divide by $2n$, which does not move the minimum:
@@ -129,7 +129,7 @@ def draw_programs(ax, bars):
                   color="white")
     ax.set_yticks(range(6), ["sklearn " * (name in by_n[1:]) + name
                              + ", by hand" * (name == "½ MSE + x‖w‖²") for name in ordered])
-    ax.text(0.02, 1, "x is\ndivided by n", va="center", ha="center", color=figures.GREEN)
+    ax.text(0.02, 1, "x is in effect\ndivided by n", va="center", ha="center", color=figures.GREEN)
     ax.text(0.006, 4, "x is not\ndivided by n", va="center", ha="center", color=figures.GREY)
     for axes in (ax, bars):
         axes.grid(axis="y", visible=False)
@@ -154,8 +154,8 @@ figures.show(fig, f"Six rows, sorted by the λ that x = 0.1 means. The summed lo
              f"{drawn['SGD, ½ MSE'].x[0]:.1g}, and x‖w‖² by hand with {largest:.1g}. At the right "
              "bars show how much is left of the length of the least-squares weights: the larger "
              "λ, the less.", number="3.1",
-             caption="Dots show the λ that x = 0.1 means, bars the length of the weights. The "
-             "green rows divide x by the number n of examples or by 2n. The grey rows do not.")
+             caption="Dots show the λ that x = 0.1 means, bars the length of the weights. "
+             "In the green rows x is in effect divided by the number n of examples or by 2n.")
 
 # %% [markdown]
 # To translate, choose the new $x$ so that $2k/c$ stays the same. For $\lambda=0.1$ it is {{x * 0.1 / means["Ridge"]:.1f}} in `Ridge`:
@@ -170,7 +170,7 @@ claim("S2-14", "Given the same 0.1, six programs fit weight vectors of very diff
       "shortest is {} times as long as the longest", between=(0.5, 0.6),
       measured=min(lengths.values()) / max(lengths.values()))
 claim("03-translated", "Given translated numbers, all six programs fit the weights of ridge "
-      "regression with λ = 0.1: the largest relative error is {:.4f}",
+      "regression with λ = 0.1: the largest relative error, that of MLPRegressor, is {:.4f}",
       measured=list(off.values()), below=1e-3)
 
 # %% tags=["hide-input"]
@@ -202,14 +202,14 @@ claim("03-targets", "with 3 targets and MSELoss, 0.1 means λ = 0.1 · 3/2", equ
 #
 # $$w\leftarrow(1-\delta)\,w-\eta u, \tag{3.2}$$
 #
-# where δ is the fraction of the weight that a step removes. In §3.4 each weight gets a δ of its own. The decoupled optimisers of PyTorch, Keras, Optax and fastai take $\delta=\eta\lambda$.
+# where δ is the fraction of the weight that a step removes. The decoupled optimisers of PyTorch, Keras, Optax and fastai take $\delta=\eta\lambda$.
 # Under plain SGD the squared penalty gives the same step, with $\delta=\eta\lambda$ ([chapter 2](02_from_penalty_to_weight_decay.ipynb)).
 #
 # <details>
 # <summary>Optional: no other penalty takes the same fraction of every weight vector</summary>
 #
 # Weight decay, says one of the texts of [chapter 0](00_start_here.ipynb), "is a generic term for any regularization that involves adding some kind of
-# norm of W (regardless of which norm) to the loss". Is that right? It depends on the word: strictly, a decay takes the same fraction of every vector, however long. Suppose that a step on a penalty
+# norm of W (regardless of which norm) to the loss". That depends on what we call a decay. In the strict sense it takes the same fraction of every vector, however long. Suppose that a step on a penalty
 # $R$ multiplies every $w$ by the same number: $w-\eta\nabla R(w) = (1-\eta\lambda)\,w$. Then
 #
 # $$\nabla R(w) = \lambda w,\qquad R(w) = R(0) + \int_0^1 \nabla R(tw)\cdot w\;dt
@@ -270,7 +270,6 @@ claim("03-paper", "AdamW's λ = 0.1 at η = 0.001 is 0.0001 in the published for
 # | PyTorch's `SGD` or `Adam(weight_decay=x)` | penalty {{told["Adam(weight_decay=x)"][1]}} | {{told["Adam(weight_decay=x)"][2]}} |
 # | `AdamW(weight_decay=x)`; any `weight_decay=x` in Keras | decay δ = {{told["AdamW(weight_decay=x)"][0]}} | {{of_adamw}} |
 # | TensorFlow Addons' `AdamW(weight_decay=x)`, no longer maintained | decay δ = {{told["tfa.optimizers' AdamW, SGDW(weight_decay=x)"][0]}} | none |
-# | Composer's `DecoupledAdamW(weight_decay=x)` | decay δ = {{told["AdamW as published; Composer's"][0]}} (max η is the peak of η) | {{told["AdamW as published; Composer's"][2]}} |
 # | by hand `loss + x * (w**2).sum()`, Keras' `L2(x)` | penalty {{told["kernel_regularizer=L2(x)"][1]}} | Keras {{told["kernel_regularizer=L2(x)"][2]}} |
 # | `Ridge(alpha=x)` | penalty {{told["Ridge(alpha=x)"][1]}} | {{told["Ridge(alpha=x)"][2]}} |
 # | `LogisticRegression(C=x)` | penalty {{told["LogisticRegression(C=x)"][1]}} | {{told["LogisticRegression(C=x)"][2]}} |
@@ -292,6 +291,7 @@ claim("03-paper", "AdamW's λ = 0.1 at η = 0.001 is 0.0001 in the published for
 #   spares the intercept ([chapter 6](06_bias_exclusion.ipynb)).
 # - If `add_decayed_weights` stands *after* the optimiser in an Optax chain, $\delta=-x$ and the weights grow.
 # - PyTorch's `Adam(decoupled_weight_decay=True)` is AdamW. The rows of glmnet need `standardize=FALSE`.
+# - The row of `SGDClassifier` is for `loss="log_loss"`. Its default is the hinge loss.
 #
 # [As published](https://arxiv.org/abs/1711.05101), AdamW takes $\delta=s\lambda$, where $s\le1$ is the learning rate divided by
 # its peak. [Wortsman et al. (2023)](https://arxiv.org/abs/2309.14322) call this form independent weight decay,
@@ -299,7 +299,7 @@ claim("03-paper", "AdamW's λ = 0.1 at η = 0.001 is 0.0001 in the published for
 #
 # </details>
 #
-# Which `weight_decay` of SGD with `MSELoss` is `Ridge`'s 44.2 on 442 examples? And with $\eta=0.001$, which
+# Which `weight_decay` of SGD with `MSELoss` does the same as `Ridge`'s 44.2 on 442 examples? And with $\eta=0.001$, which
 # one in TensorFlow Addons' AdamW decays as fast as 0.1 in PyTorch's? `convert` answers. Where no number is equivalent, it refuses:
 
 # %%
@@ -321,7 +321,7 @@ except ValueError as error:
 # $$m\leftarrow\beta_1m+(1-\beta_1)\, g,\quad v\leftarrow\beta_2v+(1-\beta_2)\, g^2,\quad
 # w\leftarrow w-\eta\,\frac{\hat m}{\sqrt{\hat v}+\epsilon}. \tag{3.3}$$
 #
-# The means start at zero, and at first are too near it. A hat marks the corrected mean: at step $t$, $\hat m=m/(1-\beta_1^t)$ and $\hat v=v/(1-\beta_2^t)$.
+# Both means start at zero, so that at first they are too small. A hat marks the corrected mean: at step $t$, $\hat m=m/(1-\beta_1^t)$ and $\hat v=v/(1-\beta_2^t)$.
 #
 # We call `torch.optim.Adam` with a `weight_decay` *Adam + L2*. Figure 3.2 shows where λ enters. From here on the loss is $L$ itself, so under
 # Adam + L2 the λ that you type is the book's.
@@ -481,7 +481,7 @@ claim("03-asked", "… and η under Adam, whatever λ is", measured=one_step["Ad
 # <summary>How we measure</summary>
 #
 # For each σ and each of five seeds there are forty weights, in twenty pairs. A pair gets opposite noise, so that the noise cancels in the
-# mean of a pair, and the average movement remains. In the first experiment weights start at 4 and take 2000 steps with $\eta=0.002$. The second has
+# mean of a pair, and the average movement remains. Up to the factor σ, the draws are the same for every σ and under every rule. In the first experiment weights start at 4 and take 2000 steps with $\eta=0.002$. The second has
 # $\eta=0.02$, and we average the later half of 3000 steps.
 #
 # </details>
@@ -569,12 +569,12 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
 # In Figure 3.4 (above) Adam + L2 shrinks the noisiest weight {{speed_l2[0].mean() / speed_l2[-1].mean():.0f}} times more slowly than the quietest. Below,
 # it rests at {{rest_l2.mean():.2f}} for every σ, but AdamW rests lower where the noise is larger.
 #
-# **Under AdamW all weights shrink at the same rate. Under Adam + L2 all rest at the minimum of the loss plus the same penalty.
+# **Under AdamW all weights without a mean gradient shrink at the same rate. Under Adam + L2 all rest at the minimum of the loss plus the same penalty.
 # No single λ makes the two rules agree for all weights.**
 #
 # ## 3.4 How fast, where to, and one translation for both
 #
-# Why do the rules differ, and how can we translate? Assume that the noise is *symmetric* (a draw and its negative are
+# Assume that the noise is *symmetric* (a draw and its negative are
 # equally likely) and *steady* (its size does not depend on the weight). For weight number $i$ let $\bar g_i$ be the mean
 # gradient of the loss and $\sigma_i$ the size of the noise. From here on $v$ means the corrected $\hat v$.
 #
@@ -610,12 +610,12 @@ claim("03-rate-w", "AdamW multiplies the mean of twins by 1 − ηλ at each ste
       measured=0.002 * lam * speed_w + np.log(1 - 0.002 * lam), equals=0, within=1e-12)
 
 # %% [markdown]
-# **Where to?** Noise keeps a weight moving. We say that it rests where its average step is zero.
+# **Where to?** Noise keeps a weight moving. We say that it rests where on average it does not move.
 #
 # *Adam + L2.* If $\bar g_i+\lambda w_i=0$, Adam sees only symmetric noise, and its steps average to zero.
 # So the weight rests at the minimum of loss plus penalty, with one λ for all weights.
 #
-# *AdamW.* The average step is about $-\eta\,\bar g_i/\sqrt{v_i}$, and the decay adds $-\eta\lambda w_i$. The sum is zero if
+# *AdamW.* Its average step on the loss is about $-\eta\,\bar g_i/\sqrt{v_i}$, and the decay adds $-\eta\lambda w_i$. The sum is zero if
 #
 # $$\frac{\bar g_i}{\sqrt{v_i}} = -\lambda w_i, \qquad\text{that is}\qquad
 # \bar g_i=-\big(\lambda\sqrt{v_i}\big)\,w_i. \tag{3.5}$$
@@ -627,8 +627,8 @@ claim("03-rate-w", "AdamW multiplies the mean of twins by 1 − ηλ at each ste
 # $w-1=-\lambda\sigma w$ gives $1/(1+\lambda\sigma)$ for AdamW.
 #
 # **One translation for both.** Let $v_i$ be constant, and equal under both rules. Write $\lambda_A$ for the λ of Adam + L2, and
-# $\lambda_W$ for AdamW's. The average step of Adam + L2 is $-\eta\,(\bar g_i+\lambda_Aw_i)/\sqrt{v_i}$, that of AdamW
-# $-\eta\,\bar g_i/\sqrt{v_i}-\eta\lambda_Ww_i$. The two steps are equal for *every* $w_i$, on the way and at the end, if
+# $\lambda_W$ for AdamW's. The average change under Adam + L2 is $-\eta\,(\bar g_i+\lambda_Aw_i)/\sqrt{v_i}$, under AdamW
+# $-\eta\,\bar g_i/\sqrt{v_i}-\eta\lambda_Ww_i$. The two are equal for *every* $w_i$, on the way and at the end, if
 #
 # $$\lambda_A=\lambda_W\sqrt{v_i}. \tag{3.6}$$
 #
@@ -676,13 +676,14 @@ figures.show(fig, "The two panels of the puzzle, with blue rings for Adam + L2 w
              "holds larger, earlier gradients.")
 
 # %% [markdown]
-# In Figure 3.5 the rings, Adam + L2 with $\lambda_A=0.1\,\sigma$, lie on AdamW's squares.
+# In Figure 3.5 the rings lie on AdamW's squares.
 
 # %% tags=["hide-input"]
-claim("03-one", "With λ = 0.1 σ Adam + L2 shrinks a weight at {} of AdamW's rate, the same at each "
-      f"level of noise. (3.4) predicts at least {1 / np.hypot(1, 4 * lam):.3f}. For the "
-      f"weights start at 4, where the penalty's gradient is {4 * lam} σ, and 1/√(1 + {4 * lam}²) "
-      f"= {1 / np.hypot(1, 4 * lam):.3f}",
+claim("03-one", "With λ = 0.1 σ Adam + L2 shrinks a weight at {} of AdamW's rate. It is the same "
+      "for every σ, because all gradients are in proportion to σ, and Adam ignores a common "
+      f"factor. (3.4) predicts at least {1 / np.hypot(1, 4 * lam):.3f}: at the start, w = 4, the "
+      f"penalty's gradient is {4 * lam} σ, and 1/√(1 + {4 * lam}²) = "
+      f"{1 / np.hypot(1, 4 * lam):.3f}",
       measured=speed_c.mean(-1) / speed_w.mean(-1), between=(1 / np.hypot(1, 4 * lam), 1))
 
 # %% tags=["hide-input"]
@@ -727,8 +728,8 @@ claim("03-rest", "At nine noise levels Adam + L2 rests at 1/(1 + λ), AdamW wher
 # If $\lambda|\hat w_i|$ is small, a step takes the fraction $1-\beta_2$ of $v_i$. With $\beta_2=0.95$, common in language models, a factor $e$ of
 # $\sqrt{v_i}$ takes {{2 / (1 - 0.95):.0f}} steps instead of 2000, again only once the gradients are small.
 #
-# The decay still takes the fraction $\eta\lambda$ in each step. The loss's step replaces this, with ever smaller gradients, because $\sqrt v$ is ever
-# smaller, too.
+# The decay still takes the fraction $\eta\lambda$ in each step. The loss's step puts this back. Ever smaller gradients are enough for it, since they are
+# divided by an ever smaller $\sqrt v$.
 #
 # </details>
 #
@@ -805,11 +806,11 @@ figures.show(fig, "Distance from least squares on a logarithmic axis against 800
              f"{drawn['_w'].at(1000):.2f}.", number="3.6",
              caption="All lines are single runs from zero. For 1000 steps Adam without λ (grey) is "
              "nearly as slow as AdamW, because √v remembers the large early gradients. Later it "
-             "falls on below the frame.")
+             "leaves the frame below.")
 
 # %% [markdown]
-# In Figure 3.6 Adam + L2 stays at the ridge fit. The dotted line shows where AdamW would rest if $v$ stayed as it is at that step. AdamW
-# approaches this line, and then falls with it.
+# In Figure 3.6 Adam + L2 stays at the ridge fit. AdamW
+# approaches the dotted line, and then falls with it.
 
 # %% tags=["hide-input"]
 rate = 0.0005 * (1 - (lam * np.abs(least).max()) ** 2)  # of √v, half of v's: slowest weight
@@ -903,6 +904,93 @@ lam_w = np.array([0.01, 0.03, 0.1, 0.3, 1])
 w, root = network(decoupled=lam_w[:, None] * acts)[0]  # AdamW with five λ
 
 
+# %% [markdown]
+# One λ can match one number of the network. Which?
+#
+# Stretch all weights by a common factor $r$, as in Figure 3.7. A slightly larger $r$ makes the penalty grow and the loss fall. How fast
+# the penalty grows at $r=1$ is its *pull*. How fast the loss falls is the *gain*. At rest the two are equal. If the gain were larger, longer weights
+# would lower loss plus (effective) penalty, $v$ held fixed; if the pull were larger, shorter ones would.
+#
+# Suppose that both rules rest at the same weights (an approximation, which §3.7 tests). The gain depends on the loss and the weights alone, so it is the same under both. Then the
+# pulls must be equal, too: we match the pull.
+
+# %% tags=["hide-input"]
+# By seed and λ: how fast the loss falls if all weights grow in proportion, and AdamW's pull.
+gain = -(network_gradient(w, pictures, labels) * w) @ acts
+pull = lam_w * ((w**2 * root) @ acts)
+stretch = np.linspace(0.8, 1.3, 26)  # r, of the weights with λ = 0.1; the biases stay
+stretched = w[:, 2:3] * np.where(acts, stretch[:, None], 1)
+
+
+# %% tags=["hide-input"]
+def draw_stretch(ax):
+    """Loss, AdamW's effective penalty and their sum if all weights are stretched by r."""
+    loss = judged(stretched, pictures, labels)[0].mean(0)
+    penalty = stretch**2 * pull[:, 2].mean() / 2
+    for name, line, colour, slope, ends in (
+            ("loss", loss, "black", -gain[:, 2].mean(), [0.86, 1.14]),
+            ("penalty", penalty, figures.ORANGE, pull[:, 2].mean(), [0.8, 1.3])):
+        ax.plot(stretch, line, color=colour, label=f"_{name}")
+        ax.plot(ends, line[10] + slope * (np.array(ends) - 1), ":", lw=2, color="black",
+                label=f"_slope of {name}")
+        ax.plot(1, line[10], "o", color=colour, label=f"_{name} now")
+    ax.plot(stretch, loss + penalty, "--", lw=1, color=figures.GREY, label="_sum")
+    ax.axvline(1, color=figures.GREY, lw=1, ls=":", label="_now")
+
+
+# %% tags=["hide-input"]
+fig, ax = figures.subplots(figsize=(5.6, 3.1))
+draw_stretch(ax)
+ax.set(xlabel="factor r of all weights", ylabel="loss, penalty", xlim=(0.8, 1.3), ylim=(0, 0.15))
+ax.set_title("At r = 1 the loss falls as fast\nas AdamW's penalty grows")
+drawn = figures.drawn(ax)
+falls, grows = (np.ptp(drawn[f"_slope of {name}"].y) / np.ptp(drawn[f"_slope of {name}"].x)
+                for name in ("loss", "penalty"))
+ax.text(1.045, 0.021, f"loss: falls at {falls:.2f}, the gain")
+ax.text(1.045, 0.064, f"penalty: grows at {grows:.2f}, the pull", color=figures.ORANGE)
+ax.text(0.93, 0.104, "sum", color=figures.GREY)
+assert abs(stretch[drawn["_sum"].y.argmin()] - 1) < 0.05, "the sum is lower at another r"
+figures.show(fig, "Training loss and AdamW's effective penalty against the factor r of all "
+             f"weights. The loss falls steeply, the penalty grows. At r = 1 dotted tangents show "
+             f"slopes of −{falls:.2f} for the loss and {grows:.2f} for the penalty. A dashed "
+             "line, their sum, is lowest near r = 1.", number="3.7",
+             caption="Means of five networks, trained with AdamW and λ = 0.1. The weights "
+             "that training found are at r = 1. Dotted lines are the tangents there. The biases, "
+             "and the √v in the penalty, stay the same for every r.")
+
+# %% [markdown]
+# The pull is a sum over the weights: each weight times its penalty's gradient $\lambda w_i$. So it is $\lambda_A\sum_iw_i^2$ under
+# Adam + L2, and $\lambda_W\sum_iw_i^2\sqrt{v_i}$ under AdamW.
+# The two are equal under this rule:
+#
+# > **The rule.** Multiply AdamW's λ by the mean of $\sqrt{v_i}$, *weighted by $w_i^2$*:
+# >
+# > $$\lambda_A=\lambda_W\;\frac{\sum_iw_i^2\sqrt{v_i}}{\sum_iw_i^2}. \tag{3.7}$$
+# >
+# > Read this mean at the end of an AdamW run of the planned length. *Leave out weights before a normalisation layer*, and find their λ by search.
+#
+# For the loss ignores their size: their gain is 0, not the pull, and (3.7) does not
+# apply ([Kosson et al., 2024](https://arxiv.org/abs/2305.17212)).
+#
+# <details>
+# <summary>In formulas: at rest the pull equals the gain</summary>
+#
+# 1. At $r=1$ a penalty $\frac\lambda2\lVert rw\rVert^2$ grows at
+#    the rate $\lambda\sum_iw_i^2$, its pull. The loss falls at the rate $-\sum_i\bar g_iw_i$, the *gain*.
+# 2. Where AdamW rests, (3.5) holds for each weight. Multiplied by $w_i$ and summed over all weights, it says
+#    $-\sum_i\bar g_iw_i=\lambda_W\sum_iw_i^2\sqrt{v_i}$: the gain equals the pull. The rule needs this sum
+#    alone, not the rest of each weight.
+# 3. Where Adam + L2 rests, the gain is $\lambda_A\sum_iw_i^2$, for the same reason. If both rest at the same weights, the two
+#    sums are equal, which is (3.7).
+#
+# Why $w_i^2$? Take two weights, 1 with $\sqrt v=0.01$ and 0.1 with $\sqrt v=0.1$. The large one carries nearly the whole pull of Adam + L2, and the rule's mean
+# is {{(1**2 * 0.01 + 0.1**2 * 0.1) / (1**2 + 0.1**2):.3f}}, near its $\sqrt v$.
+#
+# </details>
+#
+# The mean in NumPy, and the $\sqrt v$ of the weights (Figure 3.8):
+
+
 # %%
 def mean_root(w, root):
     """The mean √v, weighted by w², for each seed and λ."""
@@ -936,7 +1024,7 @@ draw_roots(ax)
 ax.set(xscale="log", xlim=(1e-5, 0.1), ylim=(0, 15), ylabel="% of all weights",
        xlabel="√v of a weight")
 ax.set_xticks([1e-5, 1e-4, 1e-3, 0.01, 0.1], ["0.00001", "0.0001", "0.001", "0.01", "0.1"])
-ax.minorticks_off(), ax.set_yticks([0, 5, 10, 15])
+ax.minorticks_off(), ax.set_yticks([0, 5, 10, 15]), ax.grid(visible=False)
 top = ax.secondary_xaxis("top", functions=(lambda r: 0.1 * r, lambda needed: needed / 0.1))
 top.set_xticks([1e-5, 1e-4, 1e-3, 0.01], ["0.00001", "0.0001", "0.001", "0.01"])
 top.minorticks_off(), top.set_xlabel("λ of Adam + L2 that the weight needs: 0.1 √v")
@@ -945,7 +1033,7 @@ drawn = figures.drawn(ax)
 figures.show(fig, "A histogram of √v on a logarithmic axis from 0.00001 to 0.1. It rises slowly "
              "to a peak near 0.01 and then falls steeply. Upright lines mark the median at "
              f"{drawn['_right'].x[0]:.4f}, and at {drawn['_left'].x[0]:.4f} the mean weighted by "
-             "w². An axis above gives 0.1 times √v.", number="3.7",
+             "w². An axis above gives 0.1 times √v.", number="3.8",
              caption="The bars count the weights of five networks after 600 steps of AdamW with "
              f"λ = 0.1. They leave out the {100 * left_out:.0f} % of the weights with √v below "
              "0.00001, mostly of black pixels or of dead hidden units, which never fire. "
@@ -956,86 +1044,7 @@ figures.show(fig, "A histogram of √v on a logarithmic axis from 0.00001 to 0.1
 assert (high / low > 10).all(), "the √v of a network's weights hardly differ"
 
 # %% [markdown]
-# In each of the five networks of Figure 3.7 the 90th percentile of the $\sqrt v$ shown is at least {{(high / low).min():.0f}} times the 10th. Which property of the whole network should one λ match?
-#
-# Stretch all weights by a common factor $r$, as in Figure 3.8. A slightly larger $r$ makes the penalty grow and the loss fall. How fast
-# the penalty grows at $r=1$ is its *pull*. How fast the loss falls is the *gain*. At rest the two are equal: otherwise, with $v$ held fixed, some $r$
-# near 1 would lower the loss plus the (effective) penalty, and training would go on.
-#
-# Suppose that both rules rest at the same weights. (They cannot exactly, since each weight would need its own λ: the rule is an approximation, and §3.7 tests it.) The gain depends on the loss and the weights alone, so it is the same under both. Then the
-# pulls must be equal, too: we match the pull.
-
-# %% tags=["hide-input"]
-# By seed and λ: how fast the loss falls if all weights grow in proportion, and AdamW's pull.
-gain = -(network_gradient(w, pictures, labels) * w) @ acts
-pull = lam_w * ((w**2 * root) @ acts)
-stretch = np.linspace(0.8, 1.3, 26)  # r, of the weights with λ = 0.1; the biases stay
-stretched = w[:, 2:3] * np.where(acts, stretch[:, None], 1)
-
-
-# %% tags=["hide-input"]
-def draw_stretch(ax):
-    """Loss, AdamW's effective penalty and their sum if all weights are stretched by r."""
-    loss = judged(stretched, pictures, labels)[0].mean(0)
-    penalty = stretch**2 * pull[:, 2].mean() / 2
-    for name, line, colour, slope, ends in (
-            ("loss", loss, "black", -gain[:, 2].mean(), [0.86, 1.14]),
-            ("penalty", penalty, figures.ORANGE, pull[:, 2].mean(), [0.8, 1.3])):
-        ax.plot(stretch, line, color=colour, label=f"_{name}")
-        ax.plot(ends, line[10] + slope * (np.array(ends) - 1), ":", lw=2, color="black",
-                label=f"_slope of {name}")
-    ax.plot(stretch, loss + penalty, "--", lw=1, color=figures.GREY, label="_sum")
-    ax.axvline(1, color=figures.GREY, lw=1, ls=":", label="_now")
-
-
-# %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(5.6, 3.1))
-draw_stretch(ax)
-ax.set(xlabel="factor r of all weights", ylabel="loss, penalty", xlim=(0.8, 1.3), ylim=(0, 0.15))
-ax.set_title("At r = 1 the loss falls as fast\nas AdamW's penalty grows")
-drawn = figures.drawn(ax)
-falls, grows = (np.ptp(drawn[f"_slope of {name}"].y) / np.ptp(drawn[f"_slope of {name}"].x)
-                for name in ("loss", "penalty"))
-ax.text(1.045, 0.021, f"loss: falls at {falls:.2f}, the gain")
-ax.text(1.045, 0.064, f"penalty: grows at {grows:.2f}, the pull", color=figures.ORANGE)
-ax.text(0.93, 0.104, "sum", color=figures.GREY)
-assert abs(stretch[drawn["_sum"].y.argmin()] - 1) < 0.05, "the sum is lower at another r"
-figures.show(fig, "Training loss and AdamW's effective penalty against the factor r of all "
-             f"weights. The loss falls steeply, the penalty grows. At r = 1 dotted tangents show "
-             f"slopes of −{falls:.2f} for the loss and {grows:.2f} for the penalty. A dashed "
-             "line, their sum, is lowest near r = 1.", number="3.8",
-             caption="Means of five networks, trained with AdamW and λ = 0.1. The weights "
-             "that training found are at r = 1. Dotted lines are the tangents there. The biases, "
-             "and the √v in the penalty, stay the same for every r.")
-
-# %% [markdown]
-# The pull is a sum over the weights: each weight times its penalty's gradient $\lambda w_i$. So it is $\lambda_A\sum_iw_i^2$ under
-# Adam + L2, and $\lambda_W\sum_iw_i^2\sqrt{v_i}$ under AdamW, whose effective penalty is $\lambda_W\sqrt{v_i}$.
-# The two are equal under this rule:
-#
-# > **The rule.** Multiply AdamW's λ by the mean of $\sqrt{v_i}$, *weighted by $w_i^2$*:
-# >
-# > $$\lambda_A=\lambda_W\;\frac{\sum_iw_i^2\sqrt{v_i}}{\sum_iw_i^2}. \tag{3.7}$$
-# >
-# > Read this mean at the end of an AdamW run of the planned length.
-#
-# <details>
-# <summary>In formulas: at rest the pull equals the gain</summary>
-#
-# 1. At $r=1$ a penalty $\frac\lambda2\lVert rw\rVert^2$ grows at
-#    the rate $\lambda\sum_iw_i^2$, its pull. The loss falls at the rate $-\sum_i\bar g_iw_i$, the *gain*.
-# 2. Where AdamW rests, (3.5) holds for each weight. Multiplied by $w_i$ and summed over all weights, it says
-#    $-\sum_i\bar g_iw_i=\lambda_W\sum_iw_i^2\sqrt{v_i}$: the gain equals the pull. The rule needs this sum
-#    alone, not the rest of each weight.
-# 3. Where Adam + L2 rests, the gain is $\lambda_A\sum_iw_i^2$, for the same reason. If both rest at the same weights, the two
-#    sums are equal, which is (3.7).
-#
-# Why $w_i^2$? Take two weights, 1 with $\sqrt v=0.01$ and 0.1 with $\sqrt v=0.1$. The large one carries nearly the whole pull of Adam + L2, and the rule's mean
-# is {{(1**2 * 0.01 + 0.1**2 * 0.1) / (1**2 + 0.1**2):.3f}}, near its $\sqrt v$.
-#
-# </details>
-#
-# In PyTorch:
+# In each of the five networks the 90th percentile of the $\sqrt v$ shown is at least {{(high / low).min():.0f}} times the 10th. The mean in PyTorch:
 
 
 # %%
@@ -1084,13 +1093,12 @@ assert "weight_decay above 0" in str(refused), "without decay there is no mean: 
 #
 # - *A weight without gradient* has no translation: AdamW subtracts $\eta\lambda w$, Adam + L2 about η,
 #   whatever λ is (§3.3).
-# - *Before a normalisation layer* the loss ignores the weights' size. The gain is 0, so at rest it cannot equal the pull, and (3.7) does not apply ([Kosson et al., 2024](https://arxiv.org/abs/2305.17212);
-#   [chapter 9](09_adaptive_optimisers.ipynb)).
+# - *With a larger ε* the step is divided by $\sqrt{v_i}+\epsilon$. Then put this in the place of $\sqrt{v_i}$.
 # - *In a run as short as ours* $v$ is roughly the mean of $g^2$ so far. So what the rule gives depends on the run's length (§3.8).
 #
 # </details>
 #
-# **One λ cannot serve every weight. The rule (3.7) matches the total pull.**
+# **The rule (3.7) matches the total pull.**
 #
 # ## 3.7 Is a translated λ better than a copied one?
 #
@@ -1188,7 +1196,8 @@ def dress_copies(balance, fits):
     balance.set_title("From λ = 0.1 on the gain balances AdamW's pull")
     fits.set(ylabel="training loss", yscale="log", ylim=(0.0017, 8), xlabel="λ of AdamW")
     fits.set_yticks([0.01, 0.1, 1], ["0.01", "0.1", "1"])
-    fits.text(0.12, 0.055, "translated λ ÷ 3 to × 3", color=figures.BLUE, ha="right")
+    fits.annotate("translated λ\n÷ 3 to × 3", (0.07, 0.02), (0.05, 0.05), color=figures.BLUE,
+                  ha="center", arrowprops={"arrowstyle": "-", "color": figures.BLUE})
     fits.text(0.0085, 1.12 * equal, "all classes equally likely", color=figures.GREY)
     fits.text(0.047, 0.8, "Adam + L2, copied λ", color=figures.BLUE, ha="right")
     fits.text(0.42, 0.12, "AdamW", color=figures.ORANGE, ha="right")
@@ -1218,8 +1227,8 @@ figures.show(fig, "Two panels against AdamW's λ from 0.01 to 1. Above, the gain
              number="3.9",
              caption="Means of five seeds after 600 steps; above, pale points are seeds. Blue is "
              "Adam + L2: rings with the translated λ, crosses with AdamW's number. The band goes "
-             "from the translated λ / 3 to 3 times it. At 0.01 there is no band, because so "
-             "small a λ hardly changes the loss.")
+             "from the translated λ / 3 to 3 times it. At 0.01 there is no band: there "
+             "AdamW's loss is still near the line without λ.")
 
 # %% [markdown]
 # First, is the gain equal to the pull, as the rule needs? In Figure 3.9 (above) the two nearly agree from λ = {{lam_w[2]}} on. At {{lam_w[0]}} the gain is {{(gain / pull)[:, 0].mean():.1f}} times the pull: the run is too short.
@@ -1232,22 +1241,24 @@ claim("03-balance", "From λ = 0.1 on each network's gain agrees with AdamW's pu
 # %% [markdown]
 # Figure 3.9 (below) compares training losses, because they rise with AdamW's λ. The test loss hardly depends on it up to {{lam_w[3]}}. The crosses of the copied λ are far from AdamW's squares, and the
 # rings of the translated λ are near. But the rings lie a little below the squares: by training loss the translated λ is slightly too small. So *search upwards first*.
-# By the weights' size it is too large: already $\sum_iw_i^2$ is smaller than under AdamW. No one λ matches both.
+# By the size of the weights it is too large: their $\sum_iw_i^2$ is already smaller than AdamW's. No single λ matches both.
+#
+# The *distance* of two losses is the logarithm of their ratio, without sign.
 
 # %% tags=["hide-input"]
 claim("03-too-much", "From λ = 0.03 on the test loss of Adam + L2 is larger with the copied λ than "
       "with the translated one, by at least {:.2f} at 95 % confidence",
       measured=[claims.interval(each).low for each in (loss_copied - loss_c).T[1:]], above=0)
 claim("03-follows", "From AdamW's λ = 0.03 on the translated λ comes closer to AdamW's training "
-      "loss than a λ that is 3 times smaller or larger: on a logarithmic scale its loss is at most "
-      "{:.2f} times as far from AdamW's as theirs",
+      "loss than a λ that is 3 times smaller or larger: its distance is at most {:.2f} times "
+      "theirs",
       measured=np.abs(missed) / np.abs(missed_by), below=1)
 
 # %% tags=["hide-input"]
 missed_back = np.abs(np.log(fit_more[:, :3].mean(0) / fit_c[2]))
 claim("03-back", "The way back, from the Adam + L2 run of AdamW's 0.1: AdamW's λ by the rule comes "
-      "closer to that run's training loss than a λ that is 3 times smaller or larger: on a "
-      "logarithmic scale its loss is at most {:.2f} times as far as theirs",
+      "closer to that run's training loss than a λ that is 3 times smaller or larger: its "
+      "distance is at most {:.2f} times theirs",
       measured=missed_back[0] / missed_back[1:], below=1)
 
 # %% tags=["hide-input"]
@@ -1265,22 +1276,21 @@ assert (shorter > 0.1).all(), "with the translated λ Σw² is not smaller than 
 # How far upwards? By interpolation, {{upwards.min():.1f}} to {{upwards.max():.1f}} times the translated λ fits as AdamW does.
 #
 # With the translated λ the weights are smaller, too: $\sum_iw_i^2$ is {{100 * shorter.min():.0f}} to {{100 * shorter.max():.0f}} % less than AdamW's. One reason is
-# that Adam + L2 aims at a minimum of $L+\frac{\lambda_A}2\sum_iw_i^2$, and AdamW does not. So we expect that Adam + L2 ends at a smaller sum. From
-# λ = 0.1 on it does, and both the loss and $\sum_iw_i^2$ are smaller, for every seed.
+# that Adam + L2 aims at a minimum of $L+\frac{\lambda_A}2\sum_iw_i^2$, and AdamW does not.
 #
-# A copied 0.1 is {{0.1 / np.mean(landed):.0f}} times the translated λ.
+# A copied 0.1 is about {{round(0.1 / np.mean(landed), -1):.0f}} times the translated λ.
 #
 # The other way round, from Adam + L2 to AdamW, a copied λ does next to nothing (exercise 3). From the Adam + L2 run of AdamW's 0.1 the rule gives
 # about {{np.median(back):.3f}} (median), and AdamW's training loss is then {{fit_more[:, 0].mean() / fit_c[2]:.2f}} times that of this run.
 #
 # </details>
 #
-# **Where λ is large enough to raise AdamW's training loss, with the translated λ it is {{100 * (1 - np.exp(missed.max())):.0f}} to {{100 * (1 - np.exp(missed.min())):.0f}} % lower. A copied one does harm: 0.1 costs
+# **From λ = {{lam_w[1]}} on, Adam + L2 with the translated λ ends at a training loss {{100 * (1 - np.exp(missed.max())):.0f}} to {{100 * (1 - np.exp(missed.min())):.0f}} % below AdamW's. A copied one does harm: 0.1 costs
 # {{copied:.0f}} points of test accuracy, and from {{lam_w[3]}} on the network learns nothing.**
 #
 # ## 3.8 Does the rule also hold in a longer run?
 #
-# Does it matter when we read the mean $\sqrt v$? For AdamW's λ = 0.1 the rule gave
+# For AdamW's λ = 0.1 the rule gave
 # {{np.median(landed):.4f}} (median) after 600 steps. Now we train for 2000 steps, and read again.
 
 # %%
@@ -1324,7 +1334,7 @@ def draw_course(fits, penalties):
                                          (two[..., 1], "late", "--", pink),
                                          (w[..., 0], "AdamW", "-", figures.ORANGE)):
             if style == "-":
-                axes.semilogy(times, run, color=colour, lw=0.7, label="_seeds", alpha=0.35)
+                axes.semilogy(times, run, color=colour, lw=0.5, label="_seeds", alpha=0.25)
             axes.semilogy(times, np.median(run, 1), style, color=colour, label=f"_{name}")
         axes.axvline(600, color=figures.GREY, lw=1, ls=":", label="_600")
         for end, run, colour in ((5, 0, blue), (19, 1, pink)):
@@ -1387,9 +1397,8 @@ claim("03-longer", "From step 600 to 2000 the translation of AdamW's 0.1 shrinks
       "of its value", measured=later / landed, below=0.5)
 far = np.abs(np.log(np.hstack([fits_both[-1], fits_around]) / fits_long[-1, :, :1])).mean(0)
 claim("03-longer", "After 2000 steps the λ read at step 2000 comes closer to AdamW's training loss "
-      "than the λ read at step 600, or than a λ that is 3 times smaller or larger: on "
-      "average its loss, on a logarithmic scale, is at most {:.2f} times as far from AdamW's as "
-      "theirs",
+      "than the λ read at step 600, or than a λ that is 3 times smaller or larger: its mean "
+      "distance is at most {:.2f} times theirs",
       measured=far[1] / far[[0, 2, 3]], below=1)
 
 # %% tags=["hide-input"]
@@ -1399,8 +1408,7 @@ for time, run in ((5, 0), (-1, 1)):
     assert np.median(fits_both[time, :, run] / fits_long[time, :, 0]) < 1, "search downwards first"
 
 # %% [markdown]
-# **In a longer run, too, the rule comes near AdamW, if $\sqrt v$ is read at the run's end. In the median the training loss is then {{100 * (1 - ratio_end[1]):.0f}} % below
-# AdamW's. With the λ read early it is {{100 * (ratio_end[0] - 1):.0f}} % above.**
+# **In a longer run, too, the rule comes near AdamW, if $\sqrt v$ is read at the run's end. Read early, it gives too large a λ.**
 #
 # ## 3.9 What a learning-rate schedule does to the decay
 #
@@ -1415,11 +1423,13 @@ for time, run in ((5, 0), (-1, 1)):
 # - The third is [AdamC](https://arxiv.org/abs/2506.02285)'s *corrected* decay, meant for layers before a normalisation.
 #
 # A weight that the loss ignores is multiplied by $1-\delta_t$ in each step. Where would a weight rest that the loss does not ignore, if
-# the rate stayed at $\eta_t$? Under SGD it would rest where $-\eta_t\bar g-\delta_tw=0$, at the minimum under a penalty with the coefficient $\delta_t/\eta_t$. In the
-# first form this coefficient stays the same. In the second it grows as $1/\eta_t$, and in the third it falls with $\eta_t$.
-# Under AdamW multiply it by $\sqrt{v_i}$ (3.5). While $v_i$ stays the same, these three cases remain, but it often falls (§3.8).
+# the rate stayed at $\eta_t$?
 #
-# Predict what 200 steps of a cosine from $\eta_{\max}=0.1$ to 0 do to an ignored weight, and to one with the gradient
+# Under SGD it would rest where $-\eta_t\bar g-\delta_tw=0$, at the minimum under a penalty with the coefficient $\delta_t/\eta_t$. In the
+# first form this coefficient stays the same. In the second it grows as $1/\eta_t$, and in the third it falls with $\eta_t$.
+# Under AdamW multiply it by $\sqrt{v_i}$ (3.5), which often falls (§3.8).
+#
+# Predict what 200 steps of plain SGD with a cosine from $\eta_{\max}=0.1$ to 0 do to an ignored weight, and to one with the gradient
 # $w-1$.
 
 # %%
@@ -1477,7 +1487,7 @@ def label_schedules(strip, ax, other):
     """Which line is which, and where each ends."""
     other.text(3, 0.72, "dotted: where it would\nrest if the rate stayed", va="center")
     for axes, places in ((strip, (0.1, 2, 0.005)), (ax, (0.33, 0.12, 0.5)),
-                         (other, (0.9, 0.5, 0.98))):
+                         (other, (0.885, 0.5, 1.0))):
         lines = figures.drawn(axes)
         for (name, colour), place in zip(colours.items(), places, strict=True):
             end = "" if axes is strip else f" {lines[f'_{name}'].y[-1]:.2f}"
@@ -1540,7 +1550,7 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 # | you have | you want | do this |
 # |---|---|---|
 # | a penalty | another program's penalty | keep $2k/c$ |
-# | a decay | another program's decay | keep δ at the peak rate; TensorFlow Addons' δ stays there under a schedule |
+# | a decay | another program's decay | keep δ at the peak rate (TensorFlow Addons' δ ignores the schedule) |
 # | AdamW | Adam + L2 | $\lambda_A=\lambda_W\cdot$ `mean_root_of` the AdamW run (3.7), then search, first upwards |
 # | Adam + L2 | AdamW | $\lambda_W=\lambda_A\,/$ `mean_root_of` the Adam + L2 run; search both ways |
 #
@@ -1549,21 +1559,25 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 # - **Which rule?** By default AdamW: its decay is the same for every weight, whatever the loss's scale (exercise 4). Take Adam + L2
 #   if you need the minimum of a stated objective.
 #
-# <details>
-# <summary>Where to start, and what to do when η changes</summary>
+# | when η changes, and | first guess |
+# |---|---|
+# | the runs come to rest (gain near pull, §3.6) | keep λ: with noise η hardly moves the resting point |
+# | they end sooner | keep $\eta\lambda$: then as many steps forget as much of the start |
+# | a normalisation follows the weights | see [chapter 8](08_effective_learning_rate.ipynb) |
 #
-# - **When η changes,** ask first whether the weights of the old run have come to rest. A sign of rest is a gain near the pull (§3.6). Coming to rest usually takes a
-#   few times $1/(\eta\lambda)$ steps. Where the loss curves strongly, rest comes sooner: in §3.7 the gain came near the pull of λ = 0.1 in
-#   600 steps, which is ${{600 * 0.01 * 0.1:.1f}}/(\eta\lambda)$.
-#   - If they rest, and no normalisation follows ([chapter 8](08_effective_learning_rate.ipynb)), keep λ, even if the run is as short as ours. The
-#     weights come to rest where (3.5) says, and with noisy gradients η hardly moves that point (without noise
-#     it can: exercise 6). On the network of §3.6 with AdamW, λ = 0.1 and 600 steps the median training loss is {{fit_etas[0]:.3f}} at η = 0.01. With λ kept it is {{fit_etas[1]:.3f}} at twice
-#     this η and {{fit_etas[3]:.3f}} at half, with $\eta\lambda$ kept {{fit_etas[2]:.3f}} and {{fit_etas[4]:.3f}}.
-#   - If they do not rest, keep $\eta\lambda$ as a first guess. Then the same number of steps forgets the starting weights, and old updates, to about
-#     the same degree ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698)).
+# <details>
+# <summary>When does a run come to rest? And where to start</summary>
+#
+# - **A run rests** usually after a few times $1/(\eta\lambda)$ steps. Where the loss curves strongly, rest comes sooner: in §3.7 the gain came near the pull of λ = 0.1 in
+#   600 steps, which is ${{600 * 0.01 * 0.1:.1f}}/(\eta\lambda)$. Without noise η can move the resting point (exercise 6).
+# - **An example of the first row:** on the network of §3.6 with AdamW, λ = 0.1 and 600 steps the median training loss is {{fit_etas[0]:.3f}} at η = 0.01. With λ kept it is {{fit_etas[1]:.3f}} at twice
+#   this η and {{fit_etas[3]:.3f}} at half, with $\eta\lambda$ kept {{fit_etas[2]:.3f}} and {{fit_etas[4]:.3f}}. At half this η 600 steps are only ${{600 * 0.01 / 2 * 0.1:.1f}}/(\eta\lambda)$.
+#   That run is not over, and so its loss is larger.
+# - **The second row:** a run forgets the starting weights, and old updates, at the pace of $\eta\lambda$
+#   ([Wang and Aitchison, 2025](https://arxiv.org/abs/2405.13698)).
 # - **One reason for AdamW:** its authors found that in their form λ can be tuned almost without regard to η
-#   ([Loshchilov and Hutter, 2019](https://arxiv.org/abs/1711.05101)). But their λ is PyTorch's $\eta\lambda$ (§3.2): in PyTorch it is $\eta\lambda$ that stays,
-#   so that you divide λ by what you multiply η by, as for weights that do not rest.
+#   ([Loshchilov and Hutter, 2019](https://arxiv.org/abs/1711.05101)). Their λ is PyTorch's $\eta\lambda$ (§3.2). So their advice reads in PyTorch:
+#   keep $\eta\lambda$; if you double η, halve λ. This is the second row, for runs that end before they rest.
 # - **Start at common values:** with SGD and momentum $\lambda=10^{-4}$ at $\eta=0.1$
 #   ([He et al., 2016](https://arxiv.org/abs/1512.03385)), with AdamW 0.1
 #   ([LLaMA](https://arxiv.org/abs/2302.13971)). Search in factors of 3.
@@ -1573,12 +1587,12 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 # %% tags=["hide-input"]
 missed_eta = np.abs(np.log(fit_etas[1:] / fit_etas[0]))  # λ or ηλ kept at 2 η, the same at η/2
 claim("03-eta", "With η doubled or halved, AdamW's λ = 0.1 kept leaves the median training loss of "
-      "five networks closer to that at η = 0.01 than ηλ kept: on a logarithmic scale it is at most "
-      "{:.2f} times as far", measured=missed_eta[::2] / missed_eta[1::2], below=1)
+      "five networks closer to that at η = 0.01 than ηλ kept: its distance is at most {:.2f} "
+      "times the other", measured=missed_eta[::2] / missed_eta[1::2], below=1)
 
 # %% [markdown]
 # **Limits.** (3.4) to (3.6) hold for symmetric, steady noise, small η and $\beta_2$ near 1, (3.5) for weights at rest, (3.7) where gain equals
-# pull. The rule of §3.6 was tried at a constant η on one small network, whose test loss no λ improved much; the way back at one λ only.
+# pull, so never before a normalisation layer. The rule of §3.6 was tried at a constant η on one small network, whose test loss no λ improved much; the way back at one λ only.
 #
 # ## 3.11 Exercises
 #
@@ -1598,7 +1612,7 @@ claim("03-eta", "With η doubled or halved, AdamW's λ = 0.1 kept leaves the med
 # **2.** (Read this log.) A weight has no gradient. After 0, 1000, 2000 and 3000 steps it is in run A
 # 5.00{{"".join(f", {5 * (1 - 1e-4) ** t:.2f}" for t in (1000, 2000, 3000))}} and in
 # run B 5.00{{"".join(f", {w:.2f}" for w in train(five, np.zeros_like, 1e-3, 3000, coupled=1e-4)[999::1000, 0])}}. Both
-# use PyTorch with $\eta=10^{-3}$, and `momentum=0` where there is one. Which optimisers can these be, and with which λ?
+# use PyTorch with $\eta=10^{-3}$ and, except for λ, the default settings. Which optimisers can these be, and with which λ?
 # What would a cosine leave in A?
 #
 # <details>
@@ -1616,8 +1630,8 @@ claim("03-eta", "With η doubled or halved, AdamW's λ = 0.1 kept leaves the med
 # </details>
 #
 # **3.** (A question from a forum.) I moved from `Adam(weight_decay=1e-4)` to `AdamW(weight_decay=1e-4)` with
-# $\eta=10^{-3}$, and now I overfit more. Why? At the end of the old training `mean_root_of`,
-# the mean $\sqrt v$ weighted by $w^2$ (§3.6), was 0.002. Which λ should I try?
+# $\eta=10^{-3}$, and now I overfit more. Why? At the end of the old training `mean_root_of`
+# (§3.6) was 0.002. Which λ should I try?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1721,7 +1735,7 @@ claim("03-eta", "With η doubled or halved, AdamW's λ = 0.1 kept leaves the med
 #
 # ## Where next, and sources
 #
-# [Chapter 9](09_adaptive_optimisers.ipynb) returns to (3.4) and (3.5) in networks. AdamW, and (3.5) for a fixed $v$, are
+# [Chapter 9](09_adaptive_optimisers.ipynb) continues. AdamW, and (3.5) for a fixed $v$, are
 # from [Loshchilov and Hutter (2019)](https://arxiv.org/abs/1711.05101).
 #
 # Verdicts on the texts of [chapter 0](00_start_here.ipynb):
