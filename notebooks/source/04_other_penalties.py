@@ -89,7 +89,7 @@ def draw_images(ax, along, two, sign):
     kinds = [np.flatnonzero(digits.y == digit) for digit in two]
     picks = np.concatenate([kind[np.argsort(-sign * along[kind])[:2]] for kind in kinds])
     images = [np.pad(digits.X[pick].reshape(8, 8), ((0, 0), (0, 2))) for pick in picks]
-    ax.imshow(np.hstack(images), cmap="gray_r"), ax.set_axis_off()
+    ax.imshow(np.hstack(images), cmap="gray_r"), ax.set_axis_off(), ax.set_anchor("N")
     words = "most like" if sign > 0 else "opposite to"
     ax.text(0.5, -0.1, f"{words} q₁: {two[0]} and {two[1]}", ha="center", va="top", fontsize=9,
             transform=ax.transAxes)
@@ -101,14 +101,14 @@ sign = np.sign(left[np.abs(left[:, 0]).argmax(), 0])  # the largest bar points u
 along, heights = sign * Z @ right[0], sign * left[:, 0]  # an image's part of q₁; the answer
 ranked = np.argsort(heights)  # digits, from the lowest bar
 deep, tall = np.sort(ranked[:2]), np.sort(ranked[-2:])
-fig, axes = figures.subplots(1, 3, figsize=(6.2, 1.8), width_ratios=[1.3, 1.3, 1.1])
+fig, axes = figures.subplots(1, 3, figsize=(6.2, 1.9), width_ratios=[1.2, 1.2, 1.35])
 most, least = (draw_images(ax, along, *each) for ax, each in
                zip(axes, ((tall, 1), (deep, -1)), strict=False))
 axes[2].bar(range(10), heights, color=figures.GREY, label="_answer")
 axes[2].axhline(0, color=figures.GREY, lw=0.8), axes[2].grid(axis="x", visible=False)
 axes[2].set(xlabel="a digit's score", ylabel="p₁", xticks=range(10))
-axes[0].set_title("It looks for q₁ …", loc="left")
-_ = axes[2].set_title("… and answers with p₁", loc="left")
+axes[0].set_title("A direction looks for q₁ …", loc="left")
+_ = axes[2].set_title("… and answers p₁", loc="left")
 
 # %% tags=["hide-input"]
 figures.show(fig, f"Left, two images each of the digits {tall[0]} and {tall[1]}, which have most of "
@@ -804,7 +804,7 @@ claim("04-choice", "the cost of choosing λ, less the best λ's gain, is the los
       measured=cost - gain - (shrunk[0] - without), equals=0, within=1e-9)
 
 # %% [markdown]
-# **With {{X.shape[1]}} inputs, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But the {{X.shape[1] - 10}} extra inputs still do some harm** (Figure 4.7): its mean test loss is {{harm.mean:.0f}} higher than with ten ({{100 * level:.0f}} % interval: {{harm.low:.0f}} to {{harm.high:.0f}}, if splits counted as independent).
+# **With {{X.shape[1]}} inputs, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But the {{X.shape[1] - 10}} extra inputs still do harm** (Figure 4.7): its mean test loss is {{harm.mean:.0f}} higher than with ten ({{100 * level:.0f}} % interval: {{harm.low:.0f}} to {{harm.high:.0f}}, if splits counted as independent).
 
 # %% tags=["hide-input"]
 lead = claims.interval(chosen["ridge, 64"] - chosen["Lasso, 64"])
@@ -1193,7 +1193,7 @@ figures.show(fig, f"Left, {tops.size} singular values of the trained product aga
 # %% [markdown]
 # The puzzle is solved: {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are above 0.24, and these stay.
 #
-# The price: for maps fitted to 300 images accuracy falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}} at λ = 0.24.
+# The price: for maps fitted to 300 images, accuracy falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}} at λ = 0.24.
 # **Cutting directions costs {{by_deleting.mean:.2f}} of this, and shrinking the kept ones the other {{by_shrinking.mean:.2f}}.**
 #
 # A single matrix loses almost nothing.
@@ -1453,7 +1453,7 @@ if copies.any():
     ax.text(1070, low, "tiny\ncopies", va="center")
     for size in unit_sizes[-1][copies]:
         ax.annotate("", (1003, size), (1066, low), arrowprops={"arrowstyle": "-", "lw": 0.6})
-ax.set(xlabel="step", ylabel="size of a unit, ‖w‖|v|", ylim=(1e-12, 5), xlim=(50, 1170))
+ax.set(xlabel="step", ylabel="size of a unit, ‖w‖|v|", ylim=(1e-12, 5), xlim=(50, 1190))
 _ = ax.set_xticks([50, *range(200, 1001, 200)])
 
 # %% tags=["hide-input"]
@@ -1557,7 +1557,8 @@ ax.text(1.28, 0.12, "adapter\ndecays", color=OF_FACTORS, va="center")
 ax.text(0.42, 0.12, "W decays", color=OF_L2)
 for at in (1, 2, 3):
     value = f"{'λ = ' * (at == 1)}{pulls[at, 0, 0]:.1f}"
-    ax.text(*(np.diag(whole[at]) + [-0.05, 0.01]), value, color=OF_L2, fontsize=9, ha="right")
+    ax.text(whole[at, 0, 0] - 0.05, whole[at, 1, 1] + 0.01, value, color=OF_L2, fontsize=9,
+            ha="right")
     ax.text(1.08, by_adapter[at, 1, 1] - 0.02, value, color=OF_FACTORS, fontsize=9)
 ax.set(xlabel="weight that was learned before", ylabel="new weight",
        xlim=(-0.1, 1.75), ylim=(-0.15, 0.8), xticks=[0, 0.5, 1], yticks=[0, 0.2, 0.4, 0.6])
@@ -1576,7 +1577,7 @@ for idle, color, dash, place in ((1, figures.SKY, "--", (168, 0.79)),
     later.text(*place, f"{words}after {steps:,.0f}", color=color, fontsize=9)
 shares = [left_over(weak, taken_steps, idle) for idle in (2, 1)]
 later.text(24, 1.02, f"{shares[1]:.0%} left after 10,000", color=figures.SKY, fontsize=9)
-later.text(-11, 0.8, f"{shares[0]:.0%}", color=OF_FACTORS, fontsize=9)
+later.text(-11, 0.71, f"{shares[0]:.0%}", color=OF_FACTORS, fontsize=9)
 later.set(xlabel="steps (thousands)", ylabel="share that is left", ylim=(0, 1.12), xlim=(-15, 512))
 _ = later.set_title("… but slowly")
 
@@ -2083,8 +2084,8 @@ verdict("S3-05", "convention",
 verdict("S3-11", "under conditions",
         "Not a single matrix, which keeps every direction. Two linear layers lose directions, and "
         "finally everything, at λ that can be predicted (under SGD; AdamW leaves a residue). "
-        "After one dead layer of a network without skip connections the outputs no longer depend on the "
-        "inputs.")
+        "After one dead layer of a network without skip connections the outputs no longer depend "
+        "on the inputs.")
 claims.verdicts()
 claims.identities()
 
