@@ -101,7 +101,7 @@ sign = np.sign(left[np.abs(left[:, 0]).argmax(), 0])  # the largest bar points u
 along, heights = sign * Z @ right[0], sign * left[:, 0]  # an image's part of q₁; the answer
 ranked = np.argsort(heights)  # digits, from the lowest bar
 deep, tall = np.sort(ranked[:2]), np.sort(ranked[-2:])
-fig, axes = figures.subplots(1, 3, figsize=(6.2, 1.9), width_ratios=[1.2, 1.2, 1.35])
+fig, axes = figures.subplots(1, 3, figsize=(6.2, 1.6), width_ratios=[1.2, 1.2, 1.35])
 most, least = (draw_images(ax, along, *each) for ax, each in
                zip(axes, ((tall, 1), (deep, -1)), strict=False))
 axes[2].bar(range(10), heights, color=figures.GREY, label="_answer")
@@ -111,12 +111,14 @@ axes[0].set_title("A direction looks for q₁ …", loc="left")
 _ = axes[2].set_title("… and answers p₁", loc="left")
 
 # %% tags=["hide-input"]
-figures.show(fig, f"Left, two images each of the digits {tall[0]} and {tall[1]}, which have most of "
-             f"the input pattern, and of {deep[0]} and {deep[1]}, which have least. Right, ten "
-             f"bars of the output pattern: the highest, {heights.max():.2f} and "
-             f"{np.sort(heights)[-2]:.2f}, are those of {tall[0]} and {tall[1]}, the lowest, "
-             f"{heights.min():.2f} and {np.sort(heights)[1]:.2f}, those of {deep[0]} and "
-             f"{deep[1]}.", number="4.1",
+bars = figures.drawn(axes[2])["_answer"].y
+by_height = bars.argsort()
+high, low = np.sort(by_height[-2:]), np.sort(by_height[:2])
+figures.show(fig, f"Left, two images each of the digits {high[0]} and {high[1]}, with most of the "
+             f"input pattern, and of {low[0]} and {low[1]}, with least. Right, ten bars of the "
+             f"output pattern: those of {high[0]} and {high[1]} are the highest, up to "
+             f"{bars.max():.2f}, those of {low[0]} and {low[1]} the lowest, down to "
+             f"{bars.min():.2f}.", number="4.1",
              caption="The strongest direction of a fit without decay. Left, of two digits the "
              "images with most of the input pattern q₁, and of two others those with the least "
              "(below 0). Right, the output pattern p₁, one bar for each digit's score.")
