@@ -65,9 +65,10 @@ by_autograd = w_l1.detach().numpy()
 # maps a handwritten digit's pixels to ten scores, one for each class. The pixels are
 # *whitened*: mixed linearly until they are uncorrelated and have variance 1.
 #
-# What can vanish in a matrix? Write it as a sum of *directions* (its singular value decomposition; chapter 1 took that of $X$),
+# What can vanish in a matrix? Write it as a sum of *directions* (its singular value decomposition, as in chapter 1),
 # $W = \sum_i s_i\,p_iq_i^\top$. Direction $i$ looks for the input pattern $q_i$ and answers with the output pattern $p_i$. Patterns have length 1.
 # The *singular value* $s_i\ge0$ says how strong the direction is; at $s_i = 0$ it has vanished.
+# The strongest direction of a fit without decay tells {{below: tall[0]}} and {{below: tall[1]}} from {{below: deep[0]}} and {{below: deep[1]}} (Figure 4.1).
 #
 # A score's target is 1 for the right class and 0 for the others, minus its mean over all images. An image's ten targets add up to
 # zero, and so do its fitted scores. So nine directions are enough.
@@ -81,6 +82,46 @@ left, _, right = np.linalg.svd(pixels - pixels.mean(0), full_matrices=False)
 Z = np.sqrt(len(pixels)) * left @ right  # whitened: ZᵀZ/n is the identity
 one_hot = np.eye(10)[digits.y]
 Y = one_hot - one_hot.mean(0)
+
+# %% tags=["hide-input"]
+def draw_images(ax, along, two, sign):
+    """Of each of two digits the two images with the most of q₁ (sign 1) or of −q₁ (sign −1)."""
+    kinds = [np.flatnonzero(digits.y == digit) for digit in two]
+    picks = np.concatenate([kind[np.argsort(-sign * along[kind])[:2]] for kind in kinds])
+    images = [np.pad(digits.X[pick].reshape(8, 8), ((0, 0), (0, 2))) for pick in picks]
+    ax.imshow(np.hstack(images), cmap="gray_r"), ax.set_axis_off(), ax.set_anchor("N")
+    words = "most like" if sign > 0 else "opposite to"
+    ax.text(0.5, -0.1, f"{words} q₁: {two[0]} and {two[1]}", ha="center", va="top", fontsize=9,
+            transform=ax.transAxes)
+    return along[picks]
+
+# %% tags=["hide-input"]
+left, fit_sizes, right = np.linalg.svd(Y.T @ Z / len(Z))  # of least squares, without decay
+sign = np.sign(left[np.abs(left[:, 0]).argmax(), 0])  # the largest bar points up
+along, heights = sign * Z @ right[0], sign * left[:, 0]  # an image's part of q₁; the answer
+ranked = np.argsort(heights)  # digits, from the lowest bar
+deep, tall = np.sort(ranked[:2]), np.sort(ranked[-2:])
+fig, axes = figures.subplots(1, 3, figsize=(6.2, 1.6), width_ratios=[1.2, 1.2, 1.35])
+most, least = (draw_images(ax, along, *each) for ax, each in
+               zip(axes, ((tall, 1), (deep, -1)), strict=False))
+axes[2].bar(range(10), heights, color=figures.GREY, label="_answer")
+axes[2].axhline(0, color=figures.GREY, lw=0.8), axes[2].grid(axis="x", visible=False)
+axes[2].set(xlabel="a digit's score", ylabel="p₁", xticks=range(10))
+axes[0].set_title("A direction looks for q₁ …", loc="left")
+_ = axes[2].set_title("… and answers p₁", loc="left")
+
+# %% tags=["hide-input"]
+bars = figures.drawn(axes[2])["_answer"].y
+by_height = bars.argsort()
+high, low = np.sort(by_height[-2:]), np.sort(by_height[:2])
+figures.show(fig, f"Left, two images each of the digits {high[0]} and {high[1]}, with most of the "
+             f"input pattern, and of {low[0]} and {low[1]}, with least. Right, ten bars of the "
+             f"output pattern: those of {high[0]} and {high[1]} are the highest, up to "
+             f"{bars.max():.2f}, those of {low[0]} and {low[1]} the lowest, down to "
+             f"{bars.min():.2f}.", number="4.1",
+             caption="The strongest direction of a fit without decay. Left, of two digits the "
+             "images with most of the input pattern q₁, and of two others those with the least "
+             "(below 0). Right, the output pattern p₁, one bar for each digit's score.")
 
 # %%
 rng, whitened, scores = np.random.default_rng(seeds(1)[0]), torch.tensor(Z), torch.tensor(Y)
@@ -123,7 +164,7 @@ figures.show(fig, f"Two panels with one logarithmic axis. Left, the {of_l1.size}
              f"largest is {drawn[0]['_unwanted'].y.max():.2f}. "
              f"Right, singular values of UVᵀ under L2: {of_l2.size} lie between {of_l2.min():.3f} "
              f"and {of_l2.max():.3f}, the other {drawn[1]['_zero'].y.size} are in the grey band.",
-             number="4.1", caption="Crosses mark what is below a millionth, which we count as "
+             number="4.2", caption="Crosses mark what is below a millionth, which we count as "
              "zero; their height means nothing. Rings are the "
              f"{drawn[0]['_unwanted'].y.size} weights that are zero at the minimum of loss plus "
              "penalty, and dots the other "
@@ -147,9 +188,9 @@ claim("04-tenth", "the tenth singular value of the least-squares map is zero",
 # ## 4.2 The diamond and the circle
 #
 # Why should L1 give zeros at all? Let $w^*$ minimise loss plus penalty, and let $t$ be the penalty at $w^*$. Among all weights whose penalty is at most $t$, $w^*$ has
-# the lowest loss: others with a lower loss would have a lower sum, too.
+# the lowest loss: any with a lower loss would have a lower sum than the minimum.
 #
-# For two weights the region *penalty ≤ t* is a disc under L2, and under L1 a diamond with corners on the axes (Figure 4.2).
+# For two weights the region *penalty ≤ t* is a disc under L2, and under L1 a diamond with corners on the axes (Figure 4.3).
 # Let the loss's minimum $\hat w$ lie outside. Of the curves of equal loss around it, the smallest that reaches the region touches it at $w^*$.
 
 # %% tags=["hide-input"]
@@ -207,7 +248,7 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
              "spreads from the corner to the frame between the outward "
              "normals of the two edges. Right, a circle "
              f"of the same size: it is touched at ({met[1].x[0]:.2f}, {met[1].y[0]:.2f}), where "
-             "the arrow points straight away from 0.", number="4.2",
+             "the arrow points straight away from 0.", number="4.3",
              caption="Coloured are the weights that the penalty allows. The two are equally wide, "
              "so their t differ. On the grey curve the "
              "loss is the same; it is smallest at ŵ. Arrows show where the loss falls fastest; "
@@ -222,7 +263,7 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
 #
 # ## 4.3 One weight: a fixed amount or a fixed share
 #
-# How much does a penalty take? Let a single weight have the loss $\frac12(w-z)^2$, smallest at $z$. In this section λ is the strength of L2, and κ that of L1 (λ again where it is alone). We
+# How much does a penalty take? Let a single weight have the loss $\frac12(w-z)^2$, smallest at $z$. In this section λ is the strength of L2, and κ that of L1. We
 # minimise $\frac12(w-z)^2 + \kappa|w|$. *Predict:* where is the minimum if $0<z<\kappa$?
 #
 # 1. This convex function has the slope $-z+\kappa$ just right of 0, and $-z-\kappa$ just left of it. Zero is the minimum if the curve
@@ -338,7 +379,7 @@ def draw_thresholds(threshold, weight_decay, z):
 # %% tags=["hide-input"]
 dial, places = [0.7, 0.0, 0.3, 1.0, 1.5], [0.5, -1.0, 0.8, 1.2, 1.6]
 figures.interactive(draw_thresholds, threshold=dial, weight_decay=[1.0, 0.0, 0.5, 2.0], z=places,
-                    number="4.3", caption="Left, dots are the minima, and thick strokes show the "
+                    number="4.4", caption="Left, dots are the minima, and thick strokes show the "
                     "slopes at 0 of loss and penalty. Right, L1 gives 0 in the grey band; without "
                     "a penalty the minimum is z (dotted).")
 
@@ -361,12 +402,12 @@ claim("04-soft", "under L2 with λ = 1, and under both, the best is that of (4.1
 #
 # Why did L1 make no zeros in §4.1? **The minimum has exact zeros (§4.3), but gradient steps miss them.**
 #
-# At 0, $|w|$ has no slope; PyTorch uses 0. Any ξ in $[-1, 1]$, a *subgradient*, would do as well. That choice is not the cause: none of four that we tried gives zeros.
+# At 0, $|w|$ has no slope; PyTorch uses 0. Any ξ in $[-1, 1]$, a *subgradient*, would do as well, but none of four that we tried gives zeros.
 #
 # Steps hardly ever land on 0. Take a weight that is zero at the minimum, and let the loss have a fixed slope $g$ there, with $|g|<\lambda$.
 # A step moves the weight by $-\eta(\lambda+g)$ from just right of zero, and by $+\eta(\lambda-g)$ from just
-# left. Both point towards zero, but sooner or later one overshoots. From then on the weight hops to and fro
-# across zero. Its distance from zero stays below the longer of the two steps,
+# left. Both point towards zero, but sooner or later a step jumps across zero. From then on the weight hops to and fro.
+# Its distance from zero stays below the longer of the two steps,
 #
 # $$\eta\,(\lambda+|g|) < 2\eta\lambda. \tag{4.3}$$
 #
@@ -375,7 +416,7 @@ claim("04-soft", "under L2 with λ = 1, and under both, the best is that of (4.1
 #
 # $$w_i\;\leftarrow\;\operatorname{soft}(w_i-\eta g_i,\;\eta\lambda). \tag{4.4}$$
 #
-# If $|g_i|<\lambda$, every $w_i$ with $|w_i|\le\eta(\lambda-|g_i|)$, and perhaps more, goes to *exactly* 0.
+# If $|g_i|<\lambda$, every $w_i$ with $|w_i|\le\eta(\lambda-|g_i|)$ goes to *exactly* 0 (on one side, larger ones too).
 #
 # For the squared loss, the minimum of loss plus $\lambda\sum_i|w_i|$ is called the *Lasso* ([Tibshirani, 1996](https://doi.org/10.1111/j.2517-6161.1996.tb02080.x)).
 #
@@ -423,9 +464,9 @@ falling = 0.01 * (1 + np.cos(np.pi * np.arange(2000) / 2000))  # η from 0.02 to
 by_falling = subgradient_path(falling, 2000)[-1]
 
 # %% [markdown]
-# **Proximal steps end at the Lasso's weights, with all {{zero.sum()}} zeros** (Figure 4.4). With L1 in the loss and a falling η (amber), weights only come near zero.
+# **Proximal steps end at the Lasso's weights, with all {{zero.sum()}} zeros** (Figure 4.5). With L1 in the loss and a falling η (amber), weights only come near zero.
 #
-# And on minibatches? On a small batch the slope $g_i$ is noisy. A weight at 0 leaves it as soon as $|g_i|>\lambda$ in a single batch. A smaller η does not help: it shrinks step and threshold alike.
+# On a small batch the slope $g_i$ is noisy. A weight at 0 leaves it as soon as $|g_i|>\lambda$ in a single batch. A smaller η does not help: it shrinks step and threshold alike.
 
 # %%
 lrs = np.array([[0.02], [0.002]])  # two runs from the Lasso, one in each row of w
@@ -490,11 +531,12 @@ assert g_hop < 0, "steps up are not the longer ones"
 # %% tags=["hide-input"]
 kept_zeros, sizes = zeros_left[32], [256, 128, 32]
 bottom.bar(0, zero.sum(), 0.35, color=figures.GREY, label="_full")
-for k, (eta, color) in enumerate(((0.02, figures.PINK), (0.002, figures.SKY))):
+for k, (eta, color) in enumerate(((0.02, figures.PINK), (0.002, "white"))):
     heights = [zeros_left[size][k] for size in sizes]
-    bottom.bar(np.arange(1, 4) + 0.4 * k - 0.2, heights, 0.35, color=color, label=f"_{eta}")
-    bottom.text(3.45, (24, 10)[k], f"η = {eta:g}", color=color)
-bottom.set(xlabel="patients in a batch", ylabel="zeros left", ylim=(0, 60), xlim=(-0.5, 4.2))
+    bottom.bar(np.arange(1, 4) + 0.4 * k - 0.2, heights, 0.33, color=color, label=f"_{eta}",
+               edgecolor=figures.PINK)
+    bottom.text(3.43, (24, 10)[k], f"{('full', 'open')[k]}: η = {eta:g}", color=figures.PINK)
+bottom.set(xlabel="patients in a batch", ylabel="zeros left", ylim=(0, 60), xlim=(-0.5, 4.55))
 bottom.set_xticks(range(4), [f"all {n}", *map(str, sizes)]), bottom.grid(axis="x", visible=False)
 bottom.set_title("Small batches lose most zeros")
 panels = (*axes, bottom)
@@ -513,7 +555,7 @@ figures.show(fig, "Top left, one weight that is zero in the Lasso, over 150 step
              f"{right['_proximal zero'].y.size} are exactly zero. Below, bars of the zeros that "
              f"are left: {noisy['_full'].y[0]:.0f} on full batches; {ends[0][0]:.0f}, "
              f"{ends[0][1]:.0f} and {ends[0][2]:.0f} on batches of 256, 128 and 32 at η = 0.02, "
-             f"and {ends[1][0]:.0f}, {ends[1][1]:.0f} and {ends[1][2]:.0f} at 0.002.", number="4.4",
+             f"and {ends[1][0]:.0f}, {ends[1][1]:.0f} and {ends[1][2]:.0f} at 0.002.", number="4.5",
              caption="Orange weights have L1 in the loss; for amber weights η falls along half a "
              "cosine. Pink rings and crosses are of proximal steps; crosses are exact zeros. "
              f"Top left, g = −{-g_hop:.1f}, so that steps up, η(λ − g), are longer than steps "
@@ -598,7 +640,7 @@ claim("04-first", "just above λ_max all weights are zero",
       measured=proximal(H, q, 1.001 * largest), equals=0, within=1e-12)
 
 # %% [markdown]
-# As λ grows, the Lasso sets one weight after another to zero, while ridge sets none (Figure 4.5).
+# As λ grows, the Lasso sets one weight after another to zero, while ridge sets none (Figure 4.6).
 
 # %%
 knots, _, at_knots = lars_path(ten, y, method="lasso", alpha_min=0.001)
@@ -635,7 +677,7 @@ axes[0].set_title(f"Lasso at λ = 10: {zeros[0]} zeros")
 axes[1].set_title(f"Ridge at λ = 10: {zeros[1]} zeros")
 figures.show(fig, f"Ten weights against λ from 0.001 to 100. Left, Lasso: {zeros[0]} are exactly "
              "zero at λ = 10 (dotted). Right, ridge: all are small in the end, and "
-             f"{zeros[1]} are zero at λ = 10.", number="4.5",
+             f"{zeros[1]} are zero at λ = 10.", number="4.6",
              caption="Each line is one weight, trained on all patients; four are grey. In the "
              "Lasso one weight, that of HDL, leaves zero again as λ grows, with the other sign. "
              "The dotted line is at λ = 10, which is not equally strong in both (exercise 2).")
@@ -653,10 +695,6 @@ claim("04-path", "the Lasso's path at λ = 1 and 10 is that of proximal steps", 
 l1, l2 = np.geomspace(50, 0.05, 31), np.logspace(-2, 3, 60)  # l1: from about λ_max to λ_max/1000
 
 
-def half_square(answers, targets):
-    return (answers - targets) ** 2 / 2
-
-
 def fit_lasso(X, y):
     """The Lasso at each λ: its weights are linear in λ between the knots of lars_path."""
     # np.interp wants rising numbers, and the knots' λ fall: hence the minus signs.
@@ -664,9 +702,14 @@ def fit_lasso(X, y):
     w = np.array([np.interp(-l1, -knots, line) for line in path]).T
     return w, y.mean() - w @ X.mean(0)
 
-# %%
+# %% tags=["hide-input"]
 def linear(w, b):
+    """The predictions of each row of w, as a function of the inputs."""
     return lambda inputs: w @ inputs.T + b[:, None]
+
+
+def half_square(answers, targets):
+    return (answers - targets) ** 2 / 2
 
 # %%
 def fits(X, y):
@@ -744,7 +787,7 @@ figures.show(fig, "Two panels of 20 dots, one for each split, and a diagonal whe
              "Lasso's loss with 64 inputs against its loss "
              f"with ten: {(dots[1].y - dots[1].x > 0.01).sum()} lie above it. Diamonds at the "
              f"means lie {-apart[0]:.0f} below the diagonal, and {apart[1]:.0f} above it.",
-             number="4.6",
+             number="4.7",
              caption="A dot is a split, and both axes show the loss on its test patients, at the "
              "chosen λ. A diamond is the mean of the dots, and its bar the vertical "
              "distance to the diagonal.")
@@ -763,7 +806,7 @@ claim("04-choice", "the cost of choosing λ, less the best λ's gain, is the los
       measured=cost - gain - (shrunk[0] - without), equals=0, within=1e-9)
 
 # %% [markdown]
-# **With {{X.shape[1]}} inputs, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But it does not undo all of the harm of {{X.shape[1] - 10}} more inputs** (Figure 4.6): with {{X.shape[1]}} inputs its mean test loss is still {{harm.mean:.0f}} higher than with ten ({{100 * level:.0f}} % interval: {{harm.low:.0f}} to {{harm.high:.0f}}, if splits counted as independent).
+# **With {{X.shape[1]}} inputs, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But the {{X.shape[1] - 10}} extra inputs still do harm** (Figure 4.7): its mean test loss is {{harm.mean:.0f}} higher than with ten ({{100 * level:.0f}} % interval: {{harm.low:.0f}} to {{harm.high:.0f}}, if splits counted as independent).
 
 # %% tags=["hide-input"]
 lead = claims.interval(chosen["ridge, 64"] - chosen["Lasso, 64"])
@@ -791,7 +834,7 @@ claim("04-lasso-chosen", "With 64 inputs and a chosen λ, the Lasso has a lower 
 #
 # </details>
 #
-# *Which of two near-copies is kept?* We replace BMI by two noisy copies of itself (Figure 4.7).
+# *Which of two near-copies is kept?* We replace BMI by two noisy copies of itself (Figure 4.8).
 
 # %%
 def near_copies(seed):
@@ -829,7 +872,7 @@ figures.show(fig, "Two rows of 20 dots, one for each sample, along the share tha
              f"two copies has of their weight. The Lasso's dots run from "
              f"{by_lasso.min():.2f} to {by_lasso.max():.2f}, {ends.size} of them at "
              f"either end; those of the elastic net from {by_net.min():.2f} to "
-             f"{by_net.max():.2f}. The Lasso has more zeros.", number="4.7",
+             f"{by_net.max():.2f}. The Lasso has more zeros.", number="4.8",
              caption="A dot is one of 20 samples of 200 patients: at 1 only the first copy is "
              "used, at 0 only the second. Right: how many of the eleven weights are exactly zero, "
              "on average. The λ of the L1 term is 5, and that of the square 0.5.")
@@ -852,7 +895,7 @@ assert (of_copies["elastic net"] == 0).sum(1).mean() > 1, "the elastic net makes
 # ## 4.6 L2 on two factors is L1 on their product
 #
 # How could weight decay make zeros in §4.1? Let a weight be a product $w = uv$, with weight decay of $u$ and
-# $v$. All pairs with the same product form a hyperbola (Figure 4.8) and give the same loss, so the penalty decides between them. It grows with the
+# $v$. All pairs with the same product form a hyperbola (Figure 4.9) and give the same loss, so the penalty decides between them. It grows with the
 # distance from the origin, so the cheapest pair is where the smallest
 # circle that reaches the hyperbola touches it: $|u| = |v| = \sqrt{|w|}$.
 
@@ -889,7 +932,7 @@ figures.show(fig, "Left, hyperbolas uv = −1, 1 and 2.25 in the plane of two fa
              "branches each. Circles around the origin touch them on the diagonals. Right, the "
              f"least cost against w: dots at {costs[0]:.2f}, {costs[1]:.2f} and {costs[2]:.2f} "
              "on a V, which is |w|; beside it the parabola ½w² of a single weight, flat at 0.",
-             number="4.8", caption="Left: a curve joins all pairs with one product, and its dots "
+             number="4.9", caption="Left: a curve joins all pairs with one product, and its dots "
              "are the cheapest; on a dashed circle the cost is the same. Right: their cost.")
 
 # %% tags=["hide-input"]
@@ -1020,7 +1063,7 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 #
 # </details>
 #
-# **For whitened inputs direction $i$ vanishes at $\lambda = \hat s_i$, known before training** (Figure 4.9). A single matrix under
+# **For whitened inputs direction $i$ vanishes at $\lambda = \hat s_i$, known before training** (Figure 4.10). A single matrix under
 # weight decay keeps every direction: $s_i = \hat s_i/(1+\lambda)$.
 #
 # <details>
@@ -1033,7 +1076,7 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 
 # %%
 W_hat = Y.T @ Z / len(Z)
-P, s_hat, Qt = np.linalg.svd(W_hat, full_matrices=False)
+s_hat = np.linalg.svd(W_hat, compute_uv=False)
 
 
 def descend(U, V, slopes, decay, steps):
@@ -1050,29 +1093,6 @@ U_start, V_start = start[:, :10], start[:, 10:] / 2  # V has more rows, and so s
 products = descend(U_start, V_start, lambda W: W - W_hat,
                    lams[:, None, None, None], steps=2000)
 s = np.linalg.svd(products, compute_uv=False)  # (8 λ, 5 starts, 10 values)
-
-# %% tags=["hide-input"]
-def draw_images(ax, along, two, sign):
-    """Of each of two digits the two images with the most of q₁ (sign 1) or of −q₁ (sign −1)."""
-    kinds = [np.flatnonzero(digits.y == digit) for digit in two]
-    picks = np.concatenate([kind[np.argsort(-sign * along[kind])[:2]] for kind in kinds])
-    images = [np.pad(digits.X[pick].reshape(8, 8), ((0, 0), (0, 2))) for pick in picks]
-    ax.imshow(np.hstack(images), cmap="gray_r"), ax.set_axis_off()
-    words = "most like" if sign > 0 else "opposite to"
-    ax.text(0.5, -0.1, f"{words} q₁: {two[0]} and {two[1]}", ha="center", va="top", fontsize=9,
-            transform=ax.transAxes)
-    return along[picks]
-
-# %% tags=["hide-input"]
-def draw_answer(ax, heights, tall, deep):
-    """The output pattern as ten bars."""
-    ax.bar(range(10), heights, color=figures.GREY), ax.set_axis_off()
-    ax.axhline(0, color=figures.GREY, lw=0.8)
-    ax.set(ylim=(-0.75, 0.75))
-    for digit in range(10):
-        ax.text(digit, -0.72, digit, ha="center", color=figures.GREY, fontsize=9)
-    ax.text(0.5, -0.05, f"p₁: raises {tall[0]} and {tall[1]},\nlowers {deep[0]} and {deep[1]}",
-            ha="center", va="top", fontsize=9, transform=ax.transAxes)
 
 # %% tags=["hide-input"]
 def learn(parts):
@@ -1127,22 +1147,7 @@ lost = unseen["two"][:, 0].mean() - at_cost.mean
 assert abs(by_deleting.mean + by_shrinking.mean - lost) < 1e-9, "two parts are not the whole loss"
 
 # %% tags=["hide-input"]
-sign = np.sign(P[np.abs(P[:, 0]).argmax(), 0])  # the largest bar points up
-along, heights = sign * Z @ Qt[0], sign * P[:, 0]  # what an image has of q₁, and the answer
-ranked = np.argsort(heights)  # digits, from the lowest bar
-deep, tall = np.sort(ranked[:2]), np.sort(ranked[-2:])
-fig, grid = figures.subplots(2, 2, figsize=(6.2, 4.9), height_ratios=[1.25, 2.7])
-axes, top = grid[1], grid[0, 0].get_gridspec()[0, :]
-for ax in grid[0]:
-    ax.remove()
-row = top.subgridspec(1, 3, width_ratios=[1.3, 1.3, 1])
-above = [fig.add_subplot(place) for place in row]
-most, least = (draw_images(ax, along, *each) for ax, each in
-               zip(above, ((tall, 1), (deep, -1)), strict=False))
-draw_answer(above[2], heights, tall, deep)
-_ = above[0].set_title("The strongest direction, without decay", loc="left")
-
-# %% tags=["hide-input"]
+fig, axes = figures.subplots(1, 2, figsize=(6.2, 3.3))
 lines = np.maximum(s_hat[:9] - fine[:, None], 0)
 axes[0].plot(fine, lines, color=OF_FACTORS, alpha=0.6, lw=0.9, label="_formula")
 axes[0].plot(lams, s[..., :9].mean(1), ".", ms=4, color=OF_FACTORS, label="_trained")
@@ -1173,30 +1178,24 @@ for ax, at, side in zip(axes, ((0.247, 0.305), (0.233, 0.06)), ("left", "right")
 # %% tags=["hide-input"]
 drawn, right = (figures.drawn(ax) for ax in axes)
 tops, dots = drawn["_formula"].at(0), drawn["_trained"]
-figures.show(fig, "Above, the strongest direction of the fit: images of digits that it tells "
-             "apart, and a bar for each of the ten digits, up for some and down for others. "
-             f"Left, {tops.size} singular values of the trained product against λ. Lines of "
+figures.show(fig, f"Left, {tops.size} singular values of the trained product against λ. Lines of "
              f"(4.8) fall with slope -1 from {tops.min():.2f} to {tops.max():.2f} to zero, with "
              f"dots of trained factors: {(dots.at(0.24) > 1e-3).sum()} are left at λ = 0.24, "
              f"{(dots.at(0.32) > 1e-3).sum()} at 0.32. Right, accuracy on unseen images: two "
              f"factors have {right['_two'].at(0):.2f} without a penalty, "
              f"{right['_two'].at(0.24):.2f} at λ = 0.24 and {right['_two'].at(0.32):.2f} at 0.32; "
              f"the same rank, not shrunk, has {right['_cut'].at(0.24):.2f} at 0.24; one matrix "
-             f"stays at {right['_one'].at(0.32):.2f}.", number="4.9",
-             caption="Above: of two digits the images with most of the input pattern q₁, of two "
-             "others those with the least (below 0), and the output pattern p₁, one bar for each "
-             "digit's score. Left: lines are (4.8), dots are trained factors, in the mean of five "
+             f"stays at {right['_one'].at(0.32):.2f}.", number="4.10",
+             caption="Left: lines are (4.8), dots are trained factors, in the mean of five "
              "starts, and the dotted line is the strongest direction of one matrix. Right: maps "
              "are fitted to 300 images, so their ŝ differ from those on the left. Green: shrunk "
              "by (4.8). Pink: the same directions, at full strength. Blue: all directions, "
              "divided by 1 + λ. Lines are means of ten splits, bands their ranges.")
 
 # %% [markdown]
-# What is a direction? The strongest (Figure 4.9, above) tells {{tall[0]}} and {{tall[1]}} from {{deep[0]}} and {{deep[1]}}.
-#
 # The puzzle is solved: {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are above 0.24, and these stay.
 #
-# The price is accuracy. For maps fitted to 300 images it falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}} at λ = 0.24.
+# The price: for maps fitted to 300 images, accuracy falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}} at λ = 0.24.
 # **Cutting directions costs {{by_deleting.mean:.2f}} of this, and shrinking the kept ones the other {{by_shrinking.mean:.2f}}.**
 #
 # A single matrix loses almost nothing.
@@ -1204,7 +1203,7 @@ figures.show(fig, "Above, the strongest direction of the fit: images of digits t
 # <details>
 # <summary>Why does shrinking cost accuracy?</summary>
 #
-# It has two causes. Here (4.8) divides the norm $\lVert W\rVert_F$ of what is kept by {{factors.mean():.1f}} (mean of the splits), but the class means, which are added to the scores, keep their size. If the cut map is divided by the same factor, this alone costs {{by_size.mean():.2f}}. And (4.8) changes the directions' *relative* strengths. If its map is multiplied by that factor, this alone costs {{by_shape.mean():.2f}}.
+# It has two causes. Here (4.8) divides the norm $\lVert W\rVert_F$ of what is kept by {{factors.mean():.1f}} (mean of the splits), but the class means, which are added to the scores, keep their size. If the cut map is divided by the same factor, this alone costs {{by_size.mean():.2f}}. And (4.8) changes the directions' *relative* strengths. If its map is multiplied by that factor, this alone costs {{by_shape.mean():.2f}}. Together they cost more than their sum, {{by_shrinking.mean:.2f}}.
 #
 # A single matrix keeps relative strengths, and divides scores by only $1+\lambda$.
 #
@@ -1287,7 +1286,7 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 # %% [markdown]
 # ## 4.8 Which λ removes everything, if inputs are not whitened?
 #
-# Where inputs are correlated, directions turn as they shrink, so we cannot say when each vanishes. But we can say from which λ on none is left. Let $E$ be the gradient of the loss in $W$ at $W = 0$, and $\lVert E\rVert_2$ its largest singular value. **For a convex loss, all directions vanish above
+# Where inputs are correlated, directions turn as they shrink, so we cannot say when each vanishes, but when the last does. Let $E$ be the gradient of the loss in $W$ at $W = 0$, and $\lVert E\rVert_2$ its largest singular value. **For a convex loss, all directions vanish above
 # $\lambda = \lVert E\rVert_2$.**
 #
 # <details>
@@ -1301,7 +1300,7 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 #
 # </details>
 #
-# We train two factors on raw pixels (Figure 4.10).
+# We train two factors on raw pixels (Figure 4.11).
 
 # %%
 raw = (pixels - pixels.mean(0)) / 16  # grey levels from 0 to 1, correlated
@@ -1330,7 +1329,7 @@ lasting = [sum(line.at(at) > 1e-3 for line in drawn.values()) for at in (0.3, 0.
 figures.show(fig, "Nine singular values against λ as a share of ‖E‖₂. All fall along bent "
              f"lines: the strongest from {drawn['_0'].at(0.1):.2f} at 0.1 to "
              f"{drawn['_0'].at(0.9):.3f} at 0.9 and zero beyond 1. At 0.3, 0.6 and 0.9 "
-             f"of ‖E‖₂ {lasting[0]}, {lasting[1]} and {lasting[2]} are left.", number="4.10",
+             f"of ‖E‖₂ {lasting[0]}, {lasting[1]} and {lasting[2]} are left.", number="4.11",
              caption="Dots at one λ are a training run, on raw pixels. A line joins the first, the "
              "second … singular values of all runs, whichever directions these are. It is chance "
              "that ‖E‖₂ is near the λ of §4.1.")
@@ -1378,9 +1377,9 @@ def largest_slope(sign, residual, steps=200):
 at_zero = [largest_slope(sign, bent) for sign in (1, -1)]
 
 # %% [markdown]
-# When is a unit worth its penalty? Scale its $w$ to length 1. The unit's *rate* is the mean of *(target − output) × ReLU(w·x)*, or minus this mean if $v<0$. If the unit's size grows by a little, δ, the loss falls by δ times the rate, and the penalty rises by λδ. **So a unit survives only if its rate reaches λ.**
+# When is a unit worth its penalty? Its *rate* says how fast the loss falls as the unit grows: if the size grows by a little, δ, the loss falls by δ times the rate, and the penalty rises by λδ. **So a unit survives only if its rate reaches λ.** With $w$ scaled to length 1, the rate is the mean of *(target − output) × ReLU(w·x)*, or minus this mean if $v<0$.
 #
-# If the network's output is 0 everywhere, a search finds rates of at most {{at_zero[0]:.3f}} for $v>0$, and of at most {{at_zero[1]:.3f}} for $v<0$. We train 40 units with λ = 0.09, between the two. With so large a λ outputs stay near 0, so the highest rates stay near these two (Figure 4.11).
+# If the network's output is 0 everywhere, a search finds rates of at most {{at_zero[0]:.3f}} for $v>0$, and of at most {{at_zero[1]:.3f}} for $v<0$. We train 40 units with λ = 0.09, between the two. With so large a λ outputs stay near 0, so the highest rates stay near these two (Figure 4.12).
 
 # %%
 rng = np.random.default_rng(seeds(1)[0])
@@ -1435,8 +1434,8 @@ assert max(fade_too) < 1e-3, "from another start a unit with v < 0 stays"
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(5.6, 2.9))
 for k, line in enumerate(np.array(unit_sizes).T):
-    kind = figures.BLUE if copy[k] > 0 else figures.GREEN  # one way, or opposite
-    color = kind if plus[k] else figures.ORANGE
+    kind = figures.PINK if copy[k] > 0 else figures.AMBER  # one way, or opposite
+    color = kind if plus[k] else figures.GREY
     sign, dash, width, alpha = ("+", "-", 1.5, 1) if plus[k] else ("−", "--", 0.9, 0.6)
     ax.semilogy(range(50, 1001, 10), line[5:], dash, lw=width, alpha=alpha, color=color,
                 label=f"_{sign} {k}")
@@ -1445,16 +1444,18 @@ for k, line in enumerate(np.array(unit_sizes).T):
 ax.axhspan(1e-12, 1e-6, color=figures.GREY, alpha=0.15, lw=0)
 ax.text(70, 3e-12, "below 10⁻⁶", color=figures.GREY)
 fading_at = unit_sizes[-1][~plus].max(initial=1e-12)
-for place, name, color in (((480, 0.35), "v > 0, w one way", figures.BLUE),
-                           ((480, 0.04), "v > 0, w opposite", figures.GREEN),
-                           ((1015, fading_at), "v < 0", figures.ORANGE)):
+for place, name, color in (((480, 0.35), "v > 0, w one way", figures.PINK),
+                           ((480, 0.04), "v > 0, w opposite", figures.AMBER),
+                           ((1015, fading_at), "v < 0", figures.GREY)):
     ax.text(*place, name, color=color, va="center")
 if copies.any():
-    low = unit_sizes[-1][copies].min()
+    low = np.exp(np.log(unit_sizes[-1][copies]).mean())
     if abs(np.log10(low / fading_at)) < 2.5:  # on other seeds: its words would lie on "v < 0"
         low = fading_at * 10 ** (2.5 if fading_at < 1e-8 else -2.5)
-    ax.text(1015, low, "tiny\ncopies", color=figures.GREY, va="center")
-ax.set(xlabel="step", ylabel="size of a unit, ‖w‖|v|", ylim=(1e-12, 5), xlim=(50, 1170))
+    ax.text(1070, low, "tiny\ncopies", va="center")
+    for size in unit_sizes[-1][copies]:
+        ax.annotate("", (1003, size), (1066, low), arrowprops={"arrowstyle": "-", "lw": 0.6})
+ax.set(xlabel="step", ylabel="size of a unit, ‖w‖|v|", ylim=(1e-12, 5), xlim=(50, 1190))
 _ = ax.set_xticks([50, *range(200, 1001, 200)])
 
 # %% tags=["hide-input"]
@@ -1462,15 +1463,15 @@ drawn = figures.drawn(ax)
 curves = np.array([line.y for line in drawn.values()])
 above, level = curves[:, -1] > 1e-6, curves[:, -1] > 0.99 * curves[:, -6]
 assert above.any(), "no unit stays"
-blue = np.array(["+" in name for name in drawn])
-flat, low = ~above & level & blue, ~above & ~blue
+positive = np.array(["+" in name for name in drawn])
+flat, low = ~above & level & positive, ~above & ~positive
 ax.set_title(f"All {low.sum()} units with v < 0 fade")
 figures.show(fig, f"The sizes of {len(curves)} ReLU units from step 50 to 1,000, on a "
-             f"logarithmic axis. {above.sum()} stay above a millionth, blue or green, at "
+             f"logarithmic axis. {above.sum()} stay above a millionth, pink or amber, at "
              f"{curves[above, -1].min():.0e} to "
-             f"{curves[above, -1].max():.0e}; {low.sum()} orange ones fall along nearly straight "
+             f"{curves[above, -1].max():.0e}; {low.sum()} grey ones fall along nearly straight "
              f"lines into the grey band below it, and {flat.sum()} others run level in it.",
-             number="4.11",
+             number="4.12",
              caption="Each line is a unit of one network, coloured by v and w at the "
              "end, and dashed if v < 0. In the grey band a size is below a millionth; "
              "lines that run level there are units with v > 0, tiny near-copies of larger ones. "
@@ -1527,7 +1528,7 @@ assert np.abs(mirrored.numpy() - own).max() < 1e-9, "w and −w do not gain equa
 #
 # $$\min_{W_0+UV^\top = W}\;\tfrac\lambda2\big(\lVert U\rVert_F^2+\lVert V\rVert_F^2\big)\;=\;\lambda\,\lVert W-W_0\rVert_*. \tag{4.9}$$
 #
-# **Decay pulls towards the pretrained weights,** not to zero (Figure 4.12).
+# **Decay pulls towards the pretrained weights,** not to zero (Figure 4.13).
 
 # %% tags=["hide-input"]
 pretrained, wanted = np.diag([1.0, 0.0]), np.diag([1.0, 0.6])
@@ -1558,8 +1559,8 @@ ax.text(1.28, 0.12, "adapter\ndecays", color=OF_FACTORS, va="center")
 ax.text(0.42, 0.12, "W decays", color=OF_L2)
 for at in (1, 2, 3):
     value = f"{'λ = ' * (at == 1)}{pulls[at, 0, 0]:.1f}"
-    side, aside = ("right", [-0.05, 0.01]) if at == 1 else ("left", [0.01, -0.09])
-    ax.text(*(np.diag(whole[at]) + aside), value, color=OF_L2, fontsize=9, ha=side)
+    ax.text(whole[at, 0, 0] - 0.05, whole[at, 1, 1] + 0.01, value, color=OF_L2, fontsize=9,
+            ha="right")
     ax.text(1.08, by_adapter[at, 1, 1] - 0.02, value, color=OF_FACTORS, fontsize=9)
 ax.set(xlabel="weight that was learned before", ylabel="new weight",
        xlim=(-0.1, 1.75), ylim=(-0.15, 0.8), xticks=[0, 0.5, 1], yticks=[0, 0.2, 0.4, 0.6])
@@ -1577,8 +1578,8 @@ for idle, color, dash, place in ((1, figures.SKY, "--", (168, 0.79)),
     words = "both idle:\n1/e left\n" if idle == 2 else "one factor idle:\n1/e left "
     later.text(*place, f"{words}after {steps:,.0f}", color=color, fontsize=9)
 shares = [left_over(weak, taken_steps, idle) for idle in (2, 1)]
-later.text(24, 1.02, f"10,000 steps: {shares[0]:.0%}, {shares[1]:.0%} left",
-           color=figures.GREY, fontsize=9)
+later.text(24, 1.02, f"{shares[1]:.0%} left after 10,000", color=figures.SKY, fontsize=9)
+later.text(-11, 0.71, f"{shares[0]:.0%}", color=OF_FACTORS, fontsize=9)
 later.set(xlabel="steps (thousands)", ylabel="share that is left", ylim=(0, 1.12), xlim=(-15, 512))
 _ = later.set_title("… but slowly")
 
@@ -1595,7 +1596,7 @@ figures.show(fig, "Left, a plane of two weights, with squares at 0, at the pretr
              f"{faded['_idle 2 250000'].y[0]:.2f} at the second; with one idle "
              f"{faded['_idle 1 10000'].y[0]:.2f} and {faded['_idle 1 500000'].y[0]:.2f}, the "
              "second twice as far to the right.",
-             number="4.12",
+             number="4.13",
              caption="Left, dots are the minima at λ = 0.2, 0.4 and 0.6. If the whole matrix "
              "decays (blue), the weight that was learned before shrinks, too. If an adapter decays "
              "(green, trained factors), only the new weight does. Blue loses a share, green an "
@@ -1608,7 +1609,7 @@ figures.show(fig, "Left, a plane of two weights, with squares at 0, at the pretr
 #
 # Many libraries use $W = W_0+c\,UV^\top$, with $c = \alpha/r$ for rank $r$. Then $UV^\top = (W-W_0)/c$, so the right side of (4.9) has $\lambda/c$ for λ. The loss's slopes in $UV^\top$ are $c$ times those in $W$. So for AdamW the $a$ and $b$ of (4.10), as measured, contain $c$ already, and decay takes $\lambda\sqrt{ab}/c$ from $W-W_0$.
 #
-# If η changes during training, use its mean in what follows. Under AdamW only the mean fades as told below: batch noise keeps entries near $\sqrt{\eta/(2\lambda)}$ ([chapter 0](00_start_here.ipynb)).
+# If η changes during training, use its mean in what follows. Under AdamW only the mean fades as told below: batch noise keeps entries near $\sqrt{\eta/(2\lambda)}$ ([chapter 0](00_start_here.ipynb)). At the η and λ below that is {{(eta / (2 * weak)) ** 0.5:.1f}}, which can hide what the steps remove.
 #
 # </details>
 
@@ -1626,12 +1627,12 @@ assert np.allclose([left_over(at, 1 / (k * eta * at), k) for at in (0.01, 0.1, 1
                    np.exp(-1), 1e-3)
 
 # %% [markdown]
-# The pull takes time (Figure 4.12, right). If the loss has no slope in two factors, a step multiplies both by $1-\eta\lambda$, so their product by about $1-2\eta\lambda$. *In
-# $1/(2\eta\lambda)$ steps it shrinks to $1/e$. If the loss holds one factor up, this takes twice as long:* for an input that is 0 in all examples, as are {{digits.X.shape[1] - pixels.shape[1]}} pixels of our digits, only the row of $V$ has no slope, as other inputs use $U$. **At $\eta = {{eta}}$ and $\lambda = {{weak}}$ the times are {{1 / (2 * eta * weak):,.0f}} and {{1 / (eta * weak):,.0f}} steps: a fine-tuning of {{taken_steps:,}} removes only {{100 * (1 - left_over(weak, taken_steps)):.0f}} or {{100 * (1 - left_over(weak, taken_steps, 1)):.0f}} %.**
+# The pull takes time (Figure 4.13, right). If the loss has no slope in two factors, a step multiplies both by $1-\eta\lambda$, so their product by about $1-2\eta\lambda$. *In
+# $1/(2\eta\lambda)$ steps it shrinks to $1/e$. Often only one factor fades.* If an input is 0 in all examples, as are {{digits.X.shape[1] - pixels.shape[1]}} pixels of our digits, the loss has no slope in its row of $V$, but holds up $U$, which other inputs use. Then the product takes twice as long. **At $\eta = {{eta}}$ and $\lambda = {{weak}}$ the times are {{1 / (2 * eta * weak):,.0f}} and {{1 / (eta * weak):,.0f}} steps: a fine-tuning of {{taken_steps:,}} removes only {{100 * (1 - left_over(weak, taken_steps)):.0f}} or {{100 * (1 - left_over(weak, taken_steps, 1)):.0f}} %.**
 #
 # ## 4.11 How little AdamW takes
 #
-# How much does decay take, given time? For whitened inputs (4.8) holds for the change $UV^\top$. The $\hat s_i$ are then singular values of the change that the data want: the new task's $\hat W$ minus $W_0$. So SGD takes λ from each of them, or all of a smaller one.
+# How much does decay take, given time? For whitened inputs (4.8) holds for the change $UV^\top$. The $\hat s_i$ are then singular values of the change that the data want: the new task's $\hat W$ minus $W_0$. So SGD takes λ from each of them, and all of those below λ.
 #
 # AdamW divides each entry's gradient by $\sqrt{\hat v}$, the root mean square of its recent values ([chapter 3](03_one_lambda_many_meanings.ipynb)). ($\hat v$ is not the factor $V$.) *Predict:* how much larger must AdamW's λ be, to take as much as SGD?
 #
@@ -1641,7 +1642,7 @@ assert np.allclose([left_over(at, 1 / (k * eta * at), k) for at in (0.01, 0.1, 1
 #
 # $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
 #
-# SGD has $a = b = 1$. AdamW's $\sqrt{ab}$ is a typical gradient entry's size, here about {{below: typical.min():.2f}} to {{below: typical.max():.2f}}. It must be measured after training, so (4.10) explains what AdamW takes, and does not predict it.
+# SGD has $a = b = 1$. AdamW's $\sqrt{ab}$ is a typical gradient entry's size, here about {{below: typical.min():.3f}} to {{below: typical.max():.3f}}. It must be measured after training, so (4.10) explains what AdamW takes, and does not predict it.
 #
 # <details>
 # <summary>Proof, and why √(ab) depends on λ</summary>
@@ -1659,7 +1660,7 @@ assert np.allclose([left_over(at, 1 / (k * eta * at), k) for at in (0.01, 0.1, 1
 #
 # </details>
 #
-# We test (4.10) on digits in batches of 100, with §4.7's $\hat W$ as $W_0$ and an adapter of rank 8. In the new task digits 0 to 4 swap names in a circle. The change in the five rows of $\hat W$ adds up to zero, so it has rank four.
+# We test (4.10) on digits in batches of 100, with §4.7's $\hat W$ as $W_0$ and an adapter of rank 8. In the new task digits 0 to 4 swap names in a circle. Only five rows of $\hat W$ change, and their changes add up to zero: the rank is at most four, and here it is four.
 
 # %%
 order = [1, 2, 3, 4, 0, 5, 6, 7, 8, 9]
@@ -1699,9 +1700,10 @@ def typical_gradient(w, optimizer):
 
 a, b = typical_gradient(U, optimizer), typical_gradient(V, optimizer)
 one_amount = 10.0 * np.sqrt(a * b)  # λ√(ab)
+taken = change[:4] - torch.linalg.svdvals((U @ V.T).detach()).numpy()[:4]
 
 # %% [markdown]
-# Here $\sqrt{ab} = {{one_amount / 10:.3f}}$. So at λ = 10 each direction should lose {{one_amount:.2f}}. We try five starts and several λ.
+# Here $\sqrt{ab} = {{one_amount / 10:.3f}}$. So at λ = 10 each direction should lose {{one_amount:.2f}}. They lose {{taken.min():.2f}} to {{taken.max():.2f}}. We try five starts and several λ.
 
 # %% tags=["hide-input"]
 class Adapters:
@@ -1820,15 +1822,16 @@ for ax in axes[1:]:
     ax.set(xlim=(-0.03, 0.68), xlabel="λ√(ab),\nmeasured in each run", xticks=[0, 0.2, 0.4, 0.6])
 axes[0].set_ylabel("singular values of the adapter")
 axes[1].set_ylabel("singular values"), axes[2].set_ylabel("singular values")
-axes[1].set_title("It takes ≈ λ√(ab) …")
-_ = axes[2].set_title("… on the lines")
+axes[1].set_title("AdamW: near (4.10)")
+_ = axes[2].set_title("One √v̂: on (4.10)")
 
 # %% tags=["hide-input"]
-level, curves = 0.38, [figures.drawn(axes[0])[f"_{name} 0"] for name in ("sgd", "adamw")]
-starts, reaches = (np.exp(np.interp(-level, -line.y, np.log(line.x))) for line in curves)
-axes[0].annotate("", (reaches, level), (starts, level), arrowprops={"arrowstyle": "->"})
-axes[0].text((starts * reaches) ** 0.5, level + 0.014, fontsize=9, ha="center",
-             s=f"≈ {round(reaches / starts, -1):.0f} times")
+level = by_adamw[:, 3, 1].mean()  # the second direction at λ = 10
+starts = change[1] - level  # by (4.8), the λ of SGD that leaves as much
+times = adam_lams[3] / starts
+assert abs(times * typical[3] - 1) < 0.2, "AdamW's λ is not 1/√(ab) times that of SGD"
+axes[0].annotate("", (adam_lams[3], level), (starts, level), arrowprops={"arrowstyle": "->"})
+axes[0].text(1.5, level - 0.015, f"≈ {times:.0f}\ntimes", fontsize=9, ha="center", va="top")
 _ = axes[0].set_title("AdamW needs more λ")
 
 # %% tags=["hide-input"]
@@ -1842,11 +1845,11 @@ figures.show(fig, "Three panels with the four singular values of an adapter; bar
              "zero between 10 and 30. Middle, against λ√(ab): AdamW's marks lie near the four "
              "lines of (4.10), which fall with slope −1 to zero, but at 20 and 30 the first is "
              "below its line. Right, marks of runs with one √v̂ per factor lie on the lines.",
-             number="4.13",
+             number="4.14",
              caption="Each shape of mark is one of four directions; marks are means of five runs, "
              "bars their ranges. Middle and right, marks stand at λ√(ab) of their runs; "
-             "numbers tell λ. The arrow joins equal strengths. Light blue: AdamW with one √v̂ "
-             "per factor, the root of the mean of its entries' v̂.")
+             "the numbers are λ. The arrow joins two λ that leave the same strength. Light blue: "
+             "AdamW with one √v̂ per factor, the root of the mean of its entries' v̂.")
 
 # %% tags=["hide-input"]
 on_lines = np.maximum(change[:4] - reach_one[..., None], 0)
@@ -1855,7 +1858,7 @@ assert off_lines < 0.01, "with one √v̂ for each factor singular values are of
 assert (each[4:, 0] > by_rule[4:]).all(), "at large λ the strongest loses no more"
 
 # %% [markdown]
-# At λ = {{adam_lams[1]:.0f}} SGD takes everything. AdamW takes only {{amount[1]:.3f}} from each singular value (Figure 4.13, left), and by (4.10) only {{by_rule[0]:.4f}} at PyTorch's default of {{adam_lams[0]}}. Up to λ = {{adam_lams[3]:.0f}}, AdamW's runs lie near the lines of (4.10) (middle).
+# At λ = {{adam_lams[1]:.0f}} SGD takes everything. AdamW takes only {{amount[1]:.3f}} from each singular value (Figure 4.14, left), and by (4.10) only {{by_rule[0]:.4f}} at PyTorch's default of {{adam_lams[0]}}. Up to λ = {{adam_lams[3]:.0f}}, AdamW's runs lie near the lines of (4.10) (middle).
 #
 # <details>
 # <summary>What AdamW takes at larger λ</summary>
@@ -2083,8 +2086,8 @@ verdict("S3-05", "convention",
 verdict("S3-11", "under conditions",
         "Not a single matrix, which keeps every direction. Two linear layers lose directions, and "
         "finally everything, at λ that can be predicted (under SGD; AdamW leaves a residue). "
-        "After one dead layer of a network without skips the outputs no longer depend on the "
-        "inputs.")
+        "After one dead layer of a network without skip connections the outputs no longer depend "
+        "on the inputs.")
 claims.verdicts()
 claims.identities()
 
