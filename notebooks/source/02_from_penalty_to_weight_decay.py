@@ -1280,8 +1280,8 @@ assert np.median(highest) > 100, "a stable run jumps up now and then"
 # **With much decay, shuffled minibatches can be stable where full batches explode** (the circle). In full batches
 # the steepest direction overshoots in *every* step.
 #
-# But stable does not mean good. At the circle the median loss is about {{round(usual, -1):.0f}} times that of the *mean target*, which always answers the mean of the training targets,
-# and the highest on a data set is typically about {{round(np.median(highest), -2):,.0f}} times that: in the long run two runs come together, but on the way a few unlucky batches in a row blow errors up.
+# But stable does not mean good. At the circle the median loss is about {{round(usual, -1):.0f}} times, and the highest of {{later_losses.shape[1] // 4}} epochs typically about {{round(np.median(highest), -2):,.0f}} times, that of the *mean target*, which always answers the mean of the training targets:
+# in the long run two runs come together, but on the way a few unlucky batches in a row blow errors up.
 #
 # Without decay and momentum, no run explodes while η is below $2/\rho_{\max}$ of *every* minibatch, the *safe bound*: here
 # {{below: np.mean(safe):.3f}} on average.
@@ -1916,7 +1916,7 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 # Nor does it take λ = 10: the minimum for λ → 0 gains as much. The gain comes from the weights, and is small because 20 examples determine them in only about 20 of 200 directions.
 #
 # At η = 0.01 and λ = 0, SGD from the random start ends at about {{round(started_error.mean(), -3):,.0f}} times the mean target's error. Most of this start remains, because it lies in null directions, which no training input sees.
-# SGD from zero does not reach the minimum for λ → 0: it gives back about {{lost:.0%}} of the gain (over 800 data sets; the figure's 20 give {{lost_here:.0%}}). It does so in the bias, because without penalty the 200 weights fit the targets' mean along with the bias, and leave it too little to learn ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
+# SGD from zero does not reach the minimum for λ → 0: it gives back about {{lost:.0%}} of the gain (over 800 data sets; the figure's 20 give {{lost_here:.0%}}). It does so in the bias, because without penalty the 200 weights fit the targets' mean along with the bias, and leave it too little ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
 # **So if η is stable, λ = 10 here mainly makes the run forget its random start, and makes the bias take over the mean.**
 #
 # ## 2.13 In practice
