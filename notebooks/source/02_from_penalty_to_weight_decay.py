@@ -1109,9 +1109,9 @@ figures.show(fig, "Top: strokes show which of 40 batches hold each of six exampl
              f"it would go on falling, to {dies:.2f} at λ = 10. For batches drawn anew it falls "
              "later and less; by hand earlier and more. A cross at λ = 3 lies at "
              f"{gain['_at 3'].y[0]:.2f}, a dot at λ = 10 at {gain['_at 10'].y[0]:.2f}.",
-             number="2.7", caption="Top: each line is one of six of the 20 examples, and each stroke a batch that "
-             "holds it. Bottom: means over 20 data sets at η = 0.03; above zero runs explode. "
-             "The cross and the dot are the questioner's settings. "
+             number="2.7", caption="Top: each line is one of six of the 20 examples, and each "
+             "stroke a batch that holds it. Bottom: means over 20 data sets at η = 0.03; above "
+             "zero runs explode. The cross and the dot are the questioner's settings. "
              "Where the shuffled curve is flat, Γ is set by the bias, which dies out most slowly, "
              "because it does not decay. Strokes on the zero line mark where batches become "
              "stable, and where they cease to be.")
@@ -1469,9 +1469,9 @@ figures.show(fig, "Two valleys with the runs as dots on their slopes. At η = 0.
              "a black dot one arrow, the pull, points to the middle; two arrows, the kicks, point "
              "to both sides. Below, a histogram of the runs is wider at η = 0.2.", number="2.10",
              caption="Each coloured dot is one of 150 runs after 200 steps along an eigenvector of "
-             "curvature 1, with kicks of variance 1. The bars in the strip below the grey line count 10,000 runs; the dotted "
-             "line is their mean height. The arrows show pull and kick of one step, to scale; the "
-             "kick is one standard deviation.")
+             "curvature 1, with kicks of variance 1. The bars in the strip below the grey line "
+             "count 10,000 runs; the dotted line is their mean height. The arrows show pull and "
+             "kick of one step, to scale; the kick is one standard deviation.")
 
 # %% tags=["hide-input"]
 for eta, each in ((0.2, high), (0.1, lower)):  # step 3 of the derivation of (2.7)
