@@ -269,7 +269,7 @@ claim("03-paper", "AdamW's λ = 0.1 at η = 0.001 is 0.0001 in the published for
 # |---|---|---|
 # | PyTorch's `SGD` or `Adam(weight_decay=x)` | penalty {{told["Adam(weight_decay=x)"][1]}} | {{told["Adam(weight_decay=x)"][2]}} |
 # | `AdamW(weight_decay=x)`; any `weight_decay=x` in Keras | decay δ = {{told["AdamW(weight_decay=x)"][0]}} | {{of_adamw}} |
-# | TensorFlow Addons' `AdamW(weight_decay=x)`, no longer maintained | decay δ = {{told["tfa.optimizers' AdamW, SGDW(weight_decay=x)"][0]}} | none |
+# | TensorFlow Addons' `AdamW(weight_decay=x)` | decay δ = {{told["tfa.optimizers' AdamW, SGDW(weight_decay=x)"][0]}} | none |
 # | by hand `loss + x * (w**2).sum()`, Keras' `L2(x)` | penalty {{told["kernel_regularizer=L2(x)"][1]}} | Keras {{told["kernel_regularizer=L2(x)"][2]}} |
 # | `Ridge(alpha=x)` | penalty {{told["Ridge(alpha=x)"][1]}} | {{told["Ridge(alpha=x)"][2]}} |
 # | `LogisticRegression(C=x)` | penalty {{told["LogisticRegression(C=x)"][1]}} | {{told["LogisticRegression(C=x)"][2]}} |
@@ -709,8 +709,8 @@ claim("03-rest", "At nine noise levels Adam + L2 rests at 1/(1 + λ), AdamW wher
 # How fast? Late in training (3.5) says $g_i=-\lambda\sqrt{v_i}\,w_i$. So each new $g_i^2$ is only $\lambda^2w_i^2$ times $v_i$, which is
 # {{100 * (lam * np.abs(least).max()) ** 2:.1f}} % of $v_i$ for the largest weight. Then
 # $v_i$ gains almost nothing and mostly forgets: each step multiplies $v_i$ by about $\beta_2$, and $\sqrt{v_i}$ by about
-# $1-(1-\beta_2)/2$. In $2/(1-\beta_2)=2000$ steps $\sqrt{v_i}$ falls by a factor $e$. The ten coefficients $\lambda\sqrt{v_i}$ all fall at nearly this
-# rate. Small penalties move the minimum in proportion to their coefficients, so AdamW's distance from $\hat w$ falls as fast.
+# $1-(1-\beta_2)/2$. In $2/(1-\beta_2)=2000$ steps $\sqrt{v_i}$ falls by a factor $e$, nearly alike for all ten weights.
+# A small penalty moves the minimum in proportion to its coefficients $\lambda\sqrt{v_i}$, so AdamW's distance from $\hat w$ falls as fast.
 #
 # <details>
 # <summary>In detail: why v falls, and the small squares</summary>
@@ -905,11 +905,11 @@ w, root = network(decoupled=lam_w[:, None] * acts)[0]  # AdamW with five λ
 
 
 # %% [markdown]
-# One λ can match one number of the network. Which?
+# One λ can match one number. Which?
 #
 # Stretch all weights by a common factor $r$, as in Figure 3.7. A slightly larger $r$ makes the penalty grow and the loss fall. How fast
 # the penalty grows at $r=1$ is its *pull*. How fast the loss falls is the *gain*. At rest the two are equal. If the gain were larger, slightly longer weights
-# would have a smaller sum of loss and penalty (under AdamW the effective one, with $v$ fixed); if the pull were larger, slightly shorter ones would.
+# would have a smaller sum of loss and penalty (under AdamW the effective one, with $v$ fixed); if the pull were larger, shorter ones would.
 #
 # Suppose that both rules rest at the same weights (an approximation, which §3.7 tests). The gain depends on the loss and the weights alone, so it is the same under both. Then the
 # pulls must be equal, too: we match the pull.
@@ -969,8 +969,7 @@ figures.show(fig, "Training loss and AdamW's effective penalty against the facto
 # >
 # > Read this mean at the end of an AdamW run of the planned length. *Leave out weights before a normalisation layer*, and find their λ by search.
 #
-# Why leave them out? The loss does not depend on the size of such weights. So their gain is 0 and cannot equal the pull, and (3.7) does not
-# apply ([Kosson et al., 2024](https://arxiv.org/abs/2305.17212)).
+# For the loss does not depend on the size of such weights. So their gain is 0 and cannot equal the pull ([Kosson et al., 2024](https://arxiv.org/abs/2305.17212)).
 #
 # <details>
 # <summary>In formulas: at rest the pull equals the gain</summary>
@@ -1047,13 +1046,12 @@ peak = bins[np.histogram(np.concatenate(seen_roots), bins)[0].argmax()] * 10 ** 
 assert max(middle, ours) < peak, "the lines are not left of the peak"
 
 # %% [markdown]
-# In each of the five networks the 90th percentile of the $\sqrt v$ shown is at least {{(high / low).min():.0f}} times the 10th. The mean in PyTorch, for one λ in
-# all groups that decay, and without `amsgrad`:
+# In each network the 90th percentile of these $\sqrt v$ is at least {{(high / low).min():.0f}} times the 10th. The mean in PyTorch:
 
 
 # %%
 def mean_root_of(optimizer):
-    """The mean √v of torch.optim.Adam or AdamW, weighted by w²."""
+    """The mean √v of torch.optim.Adam or AdamW (one λ, no amsgrad), weighted by w²."""
     above = below = 0.0
     for group in optimizer.param_groups:
         if not group["weight_decay"]:
@@ -1098,6 +1096,8 @@ assert "weight_decay above 0" in str(refused), "without decay there is no mean: 
 # - *A weight without gradient* has no translation: AdamW subtracts $\eta\lambda w$, Adam + L2 about η,
 #   whatever λ is (§3.3).
 # - *With a larger ε* the step is divided by $\sqrt{v_i}+\epsilon$. Then put this in the place of $\sqrt{v_i}$.
+# - `mean_root_of` takes *one λ for all groups* that decay. With several, put each weight's λ inside both sums of (3.7).
+#   With `amsgrad=True` the divisor is the largest $\sqrt v$ so far (`max_exp_avg_sq`).
 # - *In a run as short as ours* $v$ is roughly the mean of $g^2$ so far. So what the rule gives depends on the run's length (§3.8).
 #
 # </details>
@@ -1244,8 +1244,7 @@ claim("03-balance", "From λ = 0.1 on each network's gain agrees with AdamW's pu
 
 # %% [markdown]
 # Figure 3.9 (below) compares training losses, because they rise with AdamW's λ. The test loss hardly depends on it up to {{lam_w[3]}}. The crosses of the copied λ are far from AdamW's squares, and the
-# rings of the translated λ are near. But the rings lie a little below the squares: by training loss the translated λ is slightly too small. So *search upwards first*.
-# By the size of the weights the translated λ is already too large, since $\sum_iw_i^2$ is smaller than AdamW's. No single λ matches both.
+# rings of the translated λ are near, but a little below: by training loss this λ is slightly too small. So *search upwards first*.
 #
 # The *distance* of two losses is $\lvert\log(\text{loss}_1/\text{loss}_2)\rvert$.
 
@@ -1279,7 +1278,8 @@ assert (shorter > 0.1).all(), "with the translated λ Σw² is not smaller than 
 #
 # How far upwards? By interpolation, {{upwards.min():.1f}} to {{upwards.max():.1f}} times the translated λ fits as AdamW does.
 #
-# With the translated λ the weights are smaller, too: $\sum_iw_i^2$ is {{100 * shorter.min():.0f}} to {{100 * shorter.max():.0f}} % less than AdamW's. One reason is
+# With the translated λ the weights are smaller, too: $\sum_iw_i^2$ is {{100 * shorter.min():.0f}} to {{100 * shorter.max():.0f}} % less than AdamW's. So by the size
+# of the weights the translated λ is already too large: no single λ matches both. One reason for the smaller weights is
 # that Adam + L2 aims at a minimum of $L+\frac{\lambda_A}2\sum_iw_i^2$, and AdamW does not.
 #
 # A copied 0.1 is about {{round(0.1 / np.mean(landed), -1):.0f}} times the translated λ.
@@ -1555,7 +1555,7 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 # |---|---|---|
 # | a penalty | another program's penalty | keep $2k/c$ |
 # | a decay | another program's decay | keep δ at the peak rate (TensorFlow Addons' δ ignores the schedule) |
-# | AdamW | Adam + L2 | $\lambda_A=\lambda_W\cdot$ `mean_root_of` the AdamW run (3.7; tried at a constant η only), then search, first upwards |
+# | AdamW | Adam + L2 | $\lambda_A=\lambda_W\cdot$ `mean_root_of` the AdamW run (3.7; tried at constant η), then search, first upwards |
 # | Adam + L2 | AdamW | $\lambda_W=\lambda_A\,/$ `mean_root_of` the Adam + L2 run; search both ways |
 #
 # - **Write five things beside every λ:** the loss (½? mean or sum?), penalty or decay, whether the
@@ -1566,7 +1566,7 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 # | when η changes, and | first guess |
 # |---|---|
 # | the runs come to rest (gain near pull, §3.6) | keep λ: with noise η hardly moves the resting point (tested with η doubled) |
-# | they end sooner | keep $\eta\lambda$, as the literature does: then the same number of steps forgets the same part of the start. This does not keep the training loss |
+# | they end sooner | keep $\eta\lambda$ (literature): then the same number of steps forgets the same part of the start; the training loss is not kept |
 # | a normalisation follows the weights | see [chapter 8](08_effective_learning_rate.ipynb) |
 #
 # <details>
@@ -1597,7 +1597,7 @@ claim("03-eta", "With η doubled, or halved (then the run is not over), AdamW's 
 
 # %% [markdown]
 # **Limits.** (3.4) to (3.6) hold for symmetric, steady noise, small η and $\beta_2$ near 1, (3.5) for weights at rest, (3.7) where gain equals
-# pull, so never before a normalisation layer. The rule of §3.6 was tried at a constant η on one small network. On this network no λ improved the test loss much. The way back was tried at one λ only.
+# pull. The rule of §3.6 was tried on one small network. There no λ improved the test loss much. The way back was tried at one λ only.
 #
 # ## 3.11 Exercises
 #
