@@ -709,7 +709,7 @@ claim("03-rest", "At nine noise levels Adam + L2 rests at 1/(1 + λ), AdamW wher
 # How fast? Late in training (3.5) says $g_i=-\lambda\sqrt{v_i}\,w_i$. So each new $g_i^2$ is only $\lambda^2w_i^2$ times $v_i$, which is
 # {{100 * (lam * np.abs(least).max()) ** 2:.1f}} % of $v_i$ for the largest weight. Then
 # $v_i$ gains almost nothing and mostly forgets: each step multiplies $v_i$ by about $\beta_2$, and $\sqrt{v_i}$ by about
-# $1-(1-\beta_2)/2$. In $2/(1-\beta_2)=2000$ steps $\sqrt{v_i}$ falls by a factor $e$, nearly alike for all ten weights.
+# $1-(1-\beta_2)/2$. In $2/(1-\beta_2)=2000$ steps $\sqrt{v_i}$ falls by a factor $e$, nearly alike for all ten.
 # A small penalty moves the minimum in proportion to its coefficients $\lambda\sqrt{v_i}$, so AdamW's distance from $\hat w$ falls as fast.
 #
 # <details>
@@ -908,7 +908,7 @@ w, root = network(decoupled=lam_w[:, None] * acts)[0]  # AdamW with five λ
 # One λ can match one number. Which?
 #
 # Stretch all weights by a common factor $r$, as in Figure 3.7. A slightly larger $r$ makes the penalty grow and the loss fall. How fast
-# the penalty grows at $r=1$ is its *pull*. How fast the loss falls is the *gain*. At rest the two are equal. If the gain were larger, slightly longer weights
+# the penalty grows at $r=1$ is its *pull*. How fast the loss falls is the *gain*. At rest the two are equal. If the gain were larger, longer weights
 # would have a smaller sum of loss and penalty (under AdamW the effective one, with $v$ fixed); if the pull were larger, shorter ones would.
 #
 # Suppose that both rules rest at the same weights (an approximation, which §3.7 tests). The gain depends on the loss and the weights alone, so it is the same under both. Then the
@@ -1555,7 +1555,7 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 # |---|---|---|
 # | a penalty | another program's penalty | keep $2k/c$ |
 # | a decay | another program's decay | keep δ at the peak rate (TensorFlow Addons' δ ignores the schedule) |
-# | AdamW | Adam + L2 | $\lambda_A=\lambda_W\cdot$ `mean_root_of` the AdamW run (3.7; tried at constant η), then search, first upwards |
+# | AdamW | Adam + L2 | $\lambda_A=\lambda_W\cdot$ `mean_root_of` the AdamW run (3.7), tried at constant η; then search, first upwards |
 # | Adam + L2 | AdamW | $\lambda_W=\lambda_A\,/$ `mean_root_of` the Adam + L2 run; search both ways |
 #
 # - **Write five things beside every λ:** the loss (½? mean or sum?), penalty or decay, whether the
