@@ -1338,7 +1338,7 @@ def draw_course(fits, penalties):
                                          (two[..., 1], "late", "--", pink),
                                          (w[..., 0], "AdamW", "-", figures.ORANGE)):
             if style == "-":
-                axes.semilogy(times, run, color=colour, lw=0.4, label="_seeds", alpha=0.12)
+                axes.semilogy(times, run, color=colour, lw=0.5, label="_seeds", alpha=0.18)
             axes.semilogy(times, np.median(run, 1), style, color=colour, label=f"_{name}")
         axes.axvline(600, color=figures.GREY, lw=1, ls=":", label="_600")
         for end, run, colour in ((5, 0, blue), (19, 1, pink)):
@@ -1593,7 +1593,8 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 missed_eta = np.abs(np.log(fit_etas[1:] / fit_etas[0]))  # λ or ηλ kept at 2 η, the same at η/2
 claim("03-eta", "With η doubled, or halved (then the run is not over), AdamW's λ = 0.1 kept leaves "
       "the median training loss of five networks closer to that at η = 0.01 than ηλ kept: its "
-      "distance is at most {:.2f} times the other", measured=missed_eta[::2] / missed_eta[1::2], below=1)
+      "distance is at most {:.2f} times the other",
+      measured=missed_eta[::2] / missed_eta[1::2], below=1)
 
 # %% [markdown]
 # **Limits.** (3.4) to (3.6) hold for symmetric, steady noise, small η and $\beta_2$ near 1, (3.5) for weights at rest, (3.7) where gain equals
