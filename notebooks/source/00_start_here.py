@@ -911,7 +911,7 @@ usual = [rms_of(train_network(lr, decay, (0.9, 0.999))[-1:])[0] for decay in (la
 usual_ratio = [each.max() / each.min() for each in usual]  # with decay and without
 still = torch.tensor([[((new - old) ** 2).mean() for old, new in zip(*pair, strict=True)]
                       for pair in pairwise(undecayed_at)]).numpy()  # 700 steps × layers
-still_rms = still[350:].mean(0) ** 0.5 / lr
+still_rms = np.median(still[350:], axis=0) ** 0.5 / lr  # half of the steps have less
 assert still_rms.max() < 0.2, "without decay the steps do not vanish"
 assert usual_ratio[0] < 0.85 * usual_ratio[1], "with the usual betas the start is not forgotten"
 
@@ -954,11 +954,11 @@ figures.show(fig, "RMS of the weights of the network's three layers over 700 ste
              f"{loose[2]:.2f}.", number="0.7",
              caption="The same start and the same batches on both sides, one seed. The dashed line "
              "is the law (0.3). Right: jumps are long steps, made for a badly fitted batch "
-             "after many that were fitted well; in the second half the RMS of the steps is at "
-             f"most {still_rms.max():.2f} η in a layer.")
+             "after many that were fitted well; in the second half, the RMS of half of the steps is at "
+             f"most {still_rms.max():.2f} η, in each layer.")
 
 # %% [markdown]
-# With decay the large first layer shrinks to the size of the second (Figure 0.7, left). Without decay it stays large (right). There the network soon fits all its examples: its gradients vanish faster than $v$ forgets the old ones. So the steps vanish, too, and the lines become nearly flat. The usual `betas` give the same picture: the largest RMS ends at {{usual_ratio[0]:.1f}} times the smallest, without decay at {{usual_ratio[1]:.1f}} times.
+# With decay the large first layer shrinks to the size of the second (Figure 0.7, left). Without decay it stays large (right). There the network soon fits all its examples: its gradients vanish faster than $v$ forgets the old ones. So most steps vanish, too, and the lines become nearly flat. The usual `betas` give the same picture: the largest RMS ends at {{usual_ratio[0]:.1f}} times the smallest, without decay at {{usual_ratio[1]:.1f}} times.
 #
 # But even with decay all layers end above (0.3), the third one highest. The steps' RMS is near $\eta$ in all layers ({{below: step_rms.min():.2f}} to {{below: step_rms.max():.2f}} $\eta$), so it is not the cause. Is it the steps' direction?
 
