@@ -259,7 +259,7 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
 # %% [markdown]
 # At the best point of a circle the arrow $-\nabla L$ points straight
 # outwards, so $w_2$ is zero only if the arrow is horizontal. On a diamond, a move along an edge lowers the loss if the arrow makes an acute angle with that edge. An arrow in the
-# shaded fan makes no acute angle with either edge. Every move into the diamond is a sum of moves along these two, so it does not lower the loss either (if that is convex): the corner is best.
+# shaded fan makes no acute angle with either edge. Every move into the diamond is a sum of moves along these two, so it does not lower a convex loss: the corner is best.
 # **Other data turn the arrow. As long as it stays in the fan, $w_2$ is zero.**
 #
 # ## 4.3 One weight: a fixed amount or a fixed share
@@ -597,7 +597,7 @@ assert min(np.diff(by_size)) > 0, "larger batches do not lose fewer zeros"
 # %% [markdown]
 # On batches of 32, with η = 0.02 or 0.002, about {{kept_zeros.mean():.0f}} of the Lasso's {{zero.sum()}} zeros are left on average.
 #
-# **For exact zeros, threshold after each step, on full batches.** (On small ones, *dual averaging* thresholds the mean of all gradients so far: [Xiao, 2010](https://jmlr.org/papers/v11/xiao10a.html).)
+# **For exact zeros, threshold after each step, on full batches.** (On small ones, *dual averaging* thresholds the mean of all gradients: [Xiao, 2010](https://jmlr.org/papers/v11/xiao10a.html).)
 
 # %% tags=["hide-input"]
 edge = torch.tensor([-1e-9, 0.0, 1e-9], dtype=torch.float64, requires_grad=True)
@@ -1305,7 +1305,7 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 #
 # </details>
 #
-# For two factors on raw pixels see Figure 4.11.
+# We train two factors on raw pixels (Figure 4.11).
 
 # %%
 raw = (pixels - pixels.mean(0)) / 16  # grey levels from 0 to 1, correlated
@@ -1356,7 +1356,7 @@ assert s_raw[shares == 1.1].max() < 1e-6, "a direction survives above the thresh
 # %% [markdown]
 # ## 4.9 Does weight decay remove units of a network?
 #
-# A ReLU unit has two factors, too: its ingoing weights $w$ and its outgoing weights $v$. (The last entry of $w$ is the bias; it multiplies an input of 1, and decays as well.) Multiply $w$ by $c>0$ and divide $v$ by $c$: no output changes. By (4.6) the
+# A ReLU unit has two factors, too: its ingoing weights $w$ and its outgoing weights $v$. (The last entry of $w$, the bias, decays as well.) Multiply $w$ by $c>0$ and divide $v$ by $c$: no output changes. By (4.6) the
 # cost $\frac12(\lVert w\rVert^2+\lVert v\rVert^2)$ is at least $\lVert w\rVert\lVert v\rVert$, the unit's *size*. With the best $c$ the cost equals the size. So at rest weight decay is an L1 penalty on sizes of units, and
 # may remove some ([Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614)).
 #
@@ -1486,7 +1486,7 @@ figures.show(fig, f"The sizes of {len(curves)} ReLU units from step 50 to 1,000,
              f"{np.median(unit_sizes[0]):.2f} to {np.median(unit_sizes[5]):.2f}.")
 
 # %% [markdown]
-# **All {{(~plus).sum()}} units with $v<0$ fade.** At rest the highest rate for $v>0$ is {{at_end[0]:.3f}}, which is λ. For $v<0$ it is only {{at_end[1]:.3f}}, so none of these can stay.
+# **All {{(~plus).sum()}} units with $v<0$ fade.** At rest the highest rate is {{at_end[0]:.3f}}, so λ, for $v>0$, but only {{at_end[1]:.3f}} for $v<0$, so none of these can stay.
 #
 # This λ is far too large for prediction: the network explains only {{100 * explained:.1f}} % of the variance.
 #
@@ -1528,7 +1528,7 @@ assert np.abs(mirrored.numpy() - own).max() < 1e-9, "w and −w do not gain equa
 # %% [markdown]
 # ## 4.10 What decay on an adapter pulls towards
 #
-# So far decay pulled towards zero. Does it pull a pretrained network away from what it learned? Not if only an adapter decays. In LoRA ([Hu et al., 2022](https://arxiv.org/abs/2106.09685)) the pretrained matrix $W_0$ is frozen. Only a
+# Does decay pull a pretrained network away from what it learned? Not if only an adapter decays. In LoRA ([Hu et al., 2022](https://arxiv.org/abs/2106.09685)) the pretrained matrix $W_0$ is frozen. Only a
 # change of low rank, the *adapter* $UV^\top$, is trained and decayed: $W = W_0+UV^\top$, which starts from $U = 0$. By (4.7), if the
 # adapter has at least as many columns as the rank of $W-W_0$,
 #
@@ -1638,13 +1638,13 @@ assert np.allclose([left_over(at, 1 / (k * eta * at), k) for at in (0.01, 0.1, 1
 #
 # ## 4.11 How little AdamW takes
 #
-# How much does decay take, given time? For whitened inputs (4.8) holds for the change $UV^\top$. The $\hat s_i$ are then singular values of the change that the data want: the new task's $\hat W$ minus $W_0$. So SGD takes λ from each of them, and all of those below λ.
+# How much does decay take, given time? For whitened inputs (4.8) holds for the change $UV^\top$. The $\hat s_i$ are then singular values of the change that the data want: the new task's $\hat W$ minus $W_0$. So SGD takes λ from each of them.
 #
 # AdamW divides each entry's gradient by $\sqrt{\hat v}$, the root mean square of its recent values ([chapter 3](03_one_lambda_many_meanings.ipynb)). ($\hat v$ is not the factor $V$.) *Predict:* how much larger must AdamW's λ be, to take as much as SGD?
 #
-# *For example,* let $\sqrt{\hat v}$ be 0.02 everywhere. Gradient steps become {{1 / 0.02:.0f}} times as long, and decay stays as it was. So a direction comes to rest where the loss's slope along it is only {{0.02:g}} λ, not λ, and loses only {{0.02:g}} λ.
+# *For example,* let $\sqrt{\hat v}$ be 0.02 everywhere. Gradient steps become {{1 / 0.02:.0f}} times as long, and decay stays as it was. So a slope of {{0.02:g}} λ cancels it, and a direction loses only {{0.02:g}} λ.
 #
-# More generally, let $\sqrt{\hat v}$ be $a$ everywhere in $U$, and $b$ everywhere in $V$. Take one product $w = uv$ with the loss $\frac12(w-\hat s)^2$, which falls at the rate $e = \hat s-w$. Steps and decay cancel where $ev/a = \lambda u$ and $eu/b = \lambda v$. Multiplied, these give $e = \lambda\sqrt{ab}$, unless $u = v = 0$. It is the same for directions, with enough columns as for (4.8):
+# More generally, let $\sqrt{\hat v}$ be $a$ everywhere in $U$, and $b$ everywhere in $V$. Take one product $w = uv$ with the loss $\frac12(w-\hat s)^2$, which falls at the rate $e = \hat s-w$. Steps and decay cancel where $ev/a = \lambda u$ and $eu/b = \lambda v$. Multiplied, these give $e = \lambda\sqrt{ab}$, unless $u = v = 0$. The same holds for directions, with columns as for (4.8):
 #
 # $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
 #
@@ -1666,7 +1666,7 @@ assert np.allclose([left_over(at, 1 / (k * eta * at), k) for at in (0.01, 0.1, 1
 #
 # </details>
 #
-# We test (4.10) on digits in batches of 100, with §4.7's $\hat W$ as $W_0$ and an adapter of rank 8. In the new task digits 0 to 4 swap names in a circle. Only five rows of $\hat W$ change, and their changes add up to zero: the rank is at most four, and here it is four.
+# We test (4.10) on digits in batches of 100, with §4.7's $\hat W$ as $W_0$ and an adapter of rank 8. In the new task digits 0 to 4 swap names in a circle. Only five rows change, and their changes add up to zero: the rank is four.
 
 # %%
 order = [1, 2, 3, 4, 0, 5, 6, 7, 8, 9]
@@ -1693,7 +1693,7 @@ def adapter(weight_decay, seed, lr=0.003, steps=1000):
 U, V, optimizer = adapter(10.0, seeds(5)[0])
 
 # %% [markdown]
-# The optimizer keeps the running mean behind $\hat v$, so $\sqrt{ab}$ can be measured:
+# From the optimizer's state we measure $\sqrt{ab}$:
 
 # %%
 @torch.no_grad()
@@ -1709,7 +1709,7 @@ one_amount = 10.0 * np.sqrt(a * b)  # λ√(ab)
 taken = change[:4] - torch.linalg.svdvals((U @ V.T).detach()).numpy()[:4]
 
 # %% [markdown]
-# Here $\sqrt{ab} = {{one_amount / 10:.3f}}$. So at λ = 10 each direction should lose {{one_amount:.2f}}. In this run they lose {{taken.min():.2f}} to {{taken.max():.2f}}; over five starts, {{below: amounts[:, 3, :4].min():.2f}} to {{below: amounts[:, 3, :4].max():.2f}}. We try several λ.
+# Here $\sqrt{ab} = {{one_amount / 10:.3f}}$. So at λ = 10 each direction should lose {{one_amount:.2f}}. In this run they lose {{taken.min():.2f}} to {{taken.max():.2f}}; over five starts, {{below: amounts[:, 3, :4].min():.2f}} to {{below: amounts[:, 3, :4].max():.2f}}.
 
 # %% tags=["hide-input"]
 class Adapters:
@@ -1867,7 +1867,7 @@ assert (each[4:, 0] > by_rule[4:]).all(), "at large λ the strongest loses no mo
 #
 # </details>
 #
-# **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD:** here {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times, as $\sqrt{ab}$ changes with λ. (Read off in Figure 4.14, at equal strength: {{times:.0f}}.)
+# **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD:** here {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times, as $\sqrt{ab}$ changes with λ. (At equal strength, Figure 4.14 shows {{times:.0f}}.)
 
 # %% tags=["hide-input"]
 claim("04-adamw-small", "At λ = 1 AdamW takes only {:.4f} from each singular value of the adapter, "
@@ -1915,7 +1915,7 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # |$\lambda\sum\lvert w\rvert$ in the loss|about λ|no|from $\lambda_{\max}$ of (4.5) to a thousandth of it|
 # |Lasso; proximal steps, full batches|λ|yes|the same|
 # |elastic net; the same steps|κ, then a share|yes|κ as for the Lasso, λ as for ridge|
-# |decay of two factors, SGD|λ per direction|approached|above the $\hat s_i$ of the directions to remove, below those to keep; if inputs are not whitened, below $\lVert E\rVert_2$|
+# |decay of two factors, SGD|λ per direction|approached|between the $\hat s_i$ to remove and those to keep; below $\lVert E\rVert_2$ if inputs are not whitened|
 # |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|see below|
 #
 # - **To keep few inputs, use the Lasso** (in PyTorch: exercise 5); among near-copies, the elastic net; if all may matter, ridge (exercise 6).
