@@ -88,10 +88,11 @@ def draw_images(ax, along, two, sign):
     """Of each of two digits the two images with the most of q₁ (sign 1) or of −q₁ (sign −1)."""
     kinds = [np.flatnonzero(digits.y == digit) for digit in two]
     picks = np.concatenate([kind[np.argsort(-sign * along[kind])[:2]] for kind in kinds])
-    images = [np.pad(digits.X[pick].reshape(8, 8), ((0, 0), (0, 2))) for pick in picks]
-    ax.imshow(np.hstack(images), cmap="gray_r"), ax.set_axis_off(), ax.set_anchor("N")
+    images = [np.pad(digits.X[pick].reshape(8, 8), 1) for pick in picks]
+    block = np.block([images[:2], images[2:]])  # a row for each of the two digits
+    ax.imshow(block, cmap="gray_r"), ax.set_axis_off(), ax.set_anchor("N")
     words = "most like" if sign > 0 else "opposite to"
-    ax.text(0.5, -0.1, f"{words} q₁: {two[0]} and {two[1]}", ha="center", va="top", fontsize=9,
+    ax.text(0.5, -0.04, f"{words} q₁: {two[0]} and {two[1]}", ha="center", va="top", fontsize=9,
             transform=ax.transAxes)
     return along[picks]
 
@@ -101,13 +102,13 @@ sign = np.sign(left[np.abs(left[:, 0]).argmax(), 0])  # the largest bar points u
 along, heights = sign * Z @ right[0], sign * left[:, 0]  # an image's part of q₁; the answer
 ranked = np.argsort(heights)  # digits, from the lowest bar
 deep, tall = np.sort(ranked[:2]), np.sort(ranked[-2:])
-fig, axes = figures.subplots(1, 3, figsize=(6.2, 1.6), width_ratios=[1.2, 1.2, 1.35])
+fig, axes = figures.subplots(1, 3, figsize=(6.2, 2.1), width_ratios=[1, 1, 1.4])
 most, least = (draw_images(ax, along, *each) for ax, each in
                zip(axes, ((tall, 1), (deep, -1)), strict=False))
 axes[2].bar(range(10), heights, color=figures.GREY, label="_answer")
 axes[2].axhline(0, color=figures.GREY, lw=0.8), axes[2].grid(axis="x", visible=False)
 axes[2].set(xlabel="a digit's score", ylabel="p₁", xticks=range(10))
-axes[0].set_title("A direction looks for q₁ …", loc="left")
+axes[0].set_title("A direction looks for q₁ …", loc="left").set_in_layout(False)
 _ = axes[2].set_title("… and answers p₁", loc="left")
 
 # %% tags=["hide-input"]
@@ -187,8 +188,8 @@ claim("04-tenth", "the tenth singular value of the least-squares map is zero",
 # %% [markdown]
 # ## 4.2 The diamond and the circle
 #
-# Why should L1 give zeros at all? Let $w^*$ minimise loss plus penalty, and let $t$ be the penalty at $w^*$. Among all weights whose penalty is at most $t$, $w^*$ has
-# the lowest loss: any with a lower loss would have a lower sum than the minimum.
+# Why should L1 give zeros at all? Let $w^*$ minimise loss plus penalty, and let $t$ be the penalty at $w^*$. Then $w^*$ has the lowest loss of all weights whose penalty is at most $t$:
+# if one of these had a lower loss, its loss plus penalty would be below the minimum.
 #
 # For two weights the region *penalty ≤ t* is a disc under L2, and under L1 a diamond with corners on the axes (Figure 4.3).
 # Let the loss's minimum $\hat w$ lie outside. Of the curves of equal loss around it, the smallest that reaches the region touches it at $w^*$.
@@ -258,31 +259,31 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
 # %% [markdown]
 # At the best point of a circle the arrow $-\nabla L$ points straight
 # outwards, so $w_2$ is zero only if the arrow is horizontal. On a diamond, a move along an edge lowers the loss if the arrow makes an acute angle with that edge. An arrow in the
-# shaded fan makes no acute angle with either edge, nor with any other move into the diamond, which is a sum of moves along the two. So the corner is best (for a convex loss).
+# shaded fan makes no acute angle with either edge. Every move into the diamond is a sum of moves along these two, so it does not lower a convex loss: the corner is best.
 # **Other data turn the arrow. As long as it stays in the fan, $w_2$ is zero.**
 #
 # ## 4.3 One weight: a fixed amount or a fixed share
 #
-# How much does a penalty take? Let a single weight have the loss $\frac12(w-z)^2$, smallest at $z$. In this section λ is the strength of L2, and κ that of L1. We
-# minimise $\frac12(w-z)^2 + \kappa|w|$. *Predict:* where is the minimum if $0<z<\kappa$?
+# How much does a penalty take? Let a single weight have the loss $\frac12(w-z)^2$, smallest at $z$.
+# Under L1 we minimise $\frac12(w-z)^2 + \lambda|w|$. *Predict:* where is the minimum if $0<z<\lambda$?
 #
-# 1. This convex function has the slope $-z+\kappa$ just right of 0, and $-z-\kappa$ just left of it. Zero is the minimum if the curve
-#    falls to neither side: $-z+\kappa\ge0\ge-z-\kappa$, so $|z|\le\kappa$.
-# 2. Otherwise $w$ has the sign of $z$, and $w-z+\kappa\,\mathrm{sign}(z) = 0$ gives $w = z - \kappa\,\mathrm{sign}(z)$.
+# 1. This convex function has the slope $-z+\lambda$ just right of 0, and $-z-\lambda$ just left of it. Zero is the minimum if the curve
+#    falls to neither side: $-z+\lambda\ge0\ge-z-\lambda$, so $|z|\le\lambda$.
+# 2. Otherwise $w$ has the sign of $z$, and $w-z+\lambda\,\mathrm{sign}(z) = 0$ gives $w = z - \lambda\,\mathrm{sign}(z)$.
 #
 # This is *soft thresholding*. L2 has its minimum where $w-z+\lambda w = 0$:
 #
-# $$\text{L1: } \operatorname{soft}(z, \kappa) = \mathrm{sign}(z)\,\max(|z|-\kappa, 0), \qquad
+# $$\text{L1: } \operatorname{soft}(z, \lambda) = \mathrm{sign}(z)\,\max(|z|-\lambda, 0), \qquad
 #   \text{L2: } \frac{z}{1+\lambda}. \tag{4.1}$$
 #
-# **L1 subtracts the fixed amount $\kappa$, so every $z$ between $-\kappa$ and $\kappa$ becomes zero. L2 removes the fixed share $\lambda/(1+\lambda)$, so only $z = 0$ becomes zero.**
+# **L1 subtracts the fixed amount $\lambda$, so every $z$ between $-\lambda$ and $\lambda$ becomes zero. L2 removes the fixed share $\lambda/(1+\lambda)$, so only $z = 0$ becomes zero.**
 
 # %%
 def soft(z, threshold):
     return np.sign(z) * np.maximum(np.abs(z) - threshold, 0)
 
 # %% [markdown]
-# The *elastic net* ([Zou and Hastie, 2005](https://doi.org/10.1111/j.1467-9868.2005.00503.x)) adds both penalties. Its minimum subtracts, then divides:
+# The *elastic net* ([Zou and Hastie, 2005](https://doi.org/10.1111/j.1467-9868.2005.00503.x)) adds both penalties, L1 with strength κ and L2 with λ. Its minimum subtracts, then divides:
 #
 # $$w = \frac{\operatorname{soft}(z,\kappa)}{1+\lambda}. \tag{4.2}$$
 
@@ -381,7 +382,8 @@ dial, places = [0.7, 0.0, 0.3, 1.0, 1.5], [0.5, -1.0, 0.8, 1.2, 1.6]
 figures.interactive(draw_thresholds, threshold=dial, weight_decay=[1.0, 0.0, 0.5, 2.0], z=places,
                     number="4.4", caption="Left, dots are the minima, and thick strokes show the "
                     "slopes at 0 of loss and penalty. Right, L1 gives 0 in the grey band; without "
-                    "a penalty the minimum is z (dotted).")
+                    "a penalty the minimum is z (dotted). Here κ is the strength of L1, and λ "
+                    "that of L2.")
 
 # %% tags=["hide-input"]
 candidates, asked = np.linspace(-2, 2, 4001), np.linspace(-2, 2, 41)
@@ -402,7 +404,7 @@ claim("04-soft", "under L2 with λ = 1, and under both, the best is that of (4.1
 #
 # Why did L1 make no zeros in §4.1? **The minimum has exact zeros (§4.3), but gradient steps miss them.**
 #
-# At 0, $|w|$ has no slope; PyTorch uses 0. Any ξ in $[-1, 1]$, a *subgradient*, would do as well, but none of four that we tried gives zeros.
+# At 0, $|w|$ has no slope; PyTorch uses 0. Any ξ in $[-1, 1]$, a *subgradient*, is allowed there. We tried four; none gives zeros.
 #
 # Steps hardly ever land on 0. Take a weight that is zero at the minimum, and let the loss have a fixed slope $g$ there, with $|g|<\lambda$.
 # A step moves the weight by $-\eta(\lambda+g)$ from just right of zero, and by $+\eta(\lambda-g)$ from just
@@ -416,7 +418,7 @@ claim("04-soft", "under L2 with λ = 1, and under both, the best is that of (4.1
 #
 # $$w_i\;\leftarrow\;\operatorname{soft}(w_i-\eta g_i,\;\eta\lambda). \tag{4.4}$$
 #
-# If $|g_i|<\lambda$, every $w_i$ with $|w_i|\le\eta(\lambda-|g_i|)$ goes to *exactly* 0 (on one side, larger ones too).
+# If $|g_i|<\lambda$, every $w_i$ with $|w_i|\le\eta(\lambda-|g_i|)$ goes to *exactly* 0.
 #
 # For the squared loss, the minimum of loss plus $\lambda\sum_i|w_i|$ is called the *Lasso* ([Tibshirani, 1996](https://doi.org/10.1111/j.2517-6161.1996.tb02080.x)).
 #
@@ -595,7 +597,7 @@ assert min(np.diff(by_size)) > 0, "larger batches do not lose fewer zeros"
 # %% [markdown]
 # On batches of 32, with η = 0.02 or 0.002, about {{kept_zeros.mean():.0f}} of the Lasso's {{zero.sum()}} zeros are left on average.
 #
-# **For exact zeros, threshold after each step, on full batches.**
+# **For exact zeros, threshold after each step, on full batches.** (On small ones, *dual averaging* thresholds the mean of all gradients: [Xiao, 2010](https://jmlr.org/papers/v11/xiao10a.html).)
 
 # %% tags=["hide-input"]
 edge = torch.tensor([-1e-9, 0.0, 1e-9], dtype=torch.float64, requires_grad=True)
@@ -806,7 +808,7 @@ claim("04-choice", "the cost of choosing λ, less the best λ's gain, is the los
       measured=cost - gain - (shrunk[0] - without), equals=0, within=1e-9)
 
 # %% [markdown]
-# **With {{X.shape[1]}} inputs, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But the {{X.shape[1] - 10}} extra inputs still do harm** (Figure 4.7): its mean test loss is {{harm.mean:.0f}} higher than with ten ({{100 * level:.0f}} % interval: {{harm.low:.0f}} to {{harm.high:.0f}}, if splits counted as independent).
+# **With {{X.shape[1]}} inputs, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But the {{X.shape[1] - 10}} extra inputs still do harm** (Figure 4.7): the Lasso's mean test loss is {{harm.mean:.0f}} higher than with ten ({{100 * level:.0f}} % interval: {{harm.low:.0f}} to {{harm.high:.0f}}, if splits counted as independent).
 
 # %% tags=["hide-input"]
 lead = claims.interval(chosen["ridge, 64"] - chosen["Lasso, 64"])
@@ -830,7 +832,7 @@ claim("04-lasso-chosen", "With 64 inputs and a chosen λ, the Lasso has a lower 
 #
 # (The columns were standardised on all patients, so a little of the test inputs was seen.)
 #
-# With ten inputs, training without a penalty is slightly better on average than both chosen penalties, but not clearly. Ridge with the λ that is best in the test, which only hindsight knows, would gain {{gain:.0f}}; choosing λ on {{len(parts.validation.X)}} patients costs {{cost:.0f}}.
+# With ten inputs, training without a penalty is slightly better on average than both chosen penalties, but not clearly. Ridge with the λ that is best in the test, which only hindsight knows, would gain {{gain:.0f}}; choosing λ on {{len(parts.validation.X)}} patients costs {{cost:.0f}}, so the gain turns into a loss of {{cost - gain:.0f}}.
 #
 # </details>
 #
@@ -1003,7 +1005,7 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 # What does decay of two factors do to a *matrix* $W = UV^\top$, as in §4.1?
 #
 # Weight decay on $W$ itself costs $\frac\lambda2$ times the square of the *Frobenius norm*,
-# $\lVert W\rVert_F^2 = \sum_{jk}W_{jk}^2 = \sum_is_i^2$. The *nuclear norm* $\lVert W\rVert_* = \sum_is_i$ is the L1 penalty of the singular values: for whitened inputs, as (4.8) will show, it subtracts the same amount from each.
+# $\lVert W\rVert_F^2 = \sum_{jk}W_{jk}^2 = \sum_is_i^2$. The *nuclear norm* $\lVert W\rVert_* = \sum_is_i$ is the L1 penalty of the singular values.
 #
 # The cheapest factors cost the nuclear norm, as in (4.6), if $U$ and $V$ have at least as many columns as the rank of $W$:
 #
@@ -1026,7 +1028,7 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 # </details>
 #
 # How much is taken? Let $\hat W = \frac1nY^\top Z$ be the
-# least-squares fit, with singular values $\hat s_i$. For the whitened digits the loss is $\frac12\lVert W-\hat W\rVert_F^2$ plus a constant. Let $U$ and $V$ have more columns than there are surviving directions. Then each singular value solves the one-weight problem of §4.3, with $z = \hat s_i$ and $\kappa = \lambda$:
+# least-squares fit, with singular values $\hat s_i$. For the whitened digits the loss is $\frac12\lVert W-\hat W\rVert_F^2$ plus a constant. Let $U$ and $V$ have more columns than there are surviving directions. Then each singular value solves the L1 problem of §4.3 for one weight, with $z = \hat s_i$:
 #
 # $$s_i = \max(\hat s_i-\lambda, 0). \tag{4.8}$$
 #
@@ -1060,6 +1062,8 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 #
 # So every point of rest that is no saddle is a minimum. Step 2 leads down from the saddles, and if training converges, small enough steps of gradient descent avoid such saddles from almost every
 # start ([Panageas and Piliouras, 2017](https://arxiv.org/abs/1605.00405)). ∎
+#
+# (The theorem says nothing about special starts, such as $v = 0$ in §4.6 and $U = 0$ in §4.11, nor that our η = 1 is small enough. There only the runs show it.)
 #
 # </details>
 #
@@ -1178,6 +1182,7 @@ for ax, at, side in zip(axes, ((0.247, 0.305), (0.233, 0.06)), ("left", "right")
 # %% tags=["hide-input"]
 drawn, right = (figures.drawn(ax) for ax in axes)
 tops, dots = drawn["_formula"].at(0), drawn["_trained"]
+axes[0].text(0.247, 0.072, f"{(dots.at(0.24) > 1e-3).sum()} left", color=OF_FACTORS, fontsize=9)
 figures.show(fig, f"Left, {tops.size} singular values of the trained product against λ. Lines of "
              f"(4.8) fall with slope -1 from {tops.min():.2f} to {tops.max():.2f} to zero, with "
              f"dots of trained factors: {(dots.at(0.24) > 1e-3).sum()} are left at λ = 0.24, "
@@ -1186,7 +1191,7 @@ figures.show(fig, f"Left, {tops.size} singular values of the trained product aga
              f"{right['_two'].at(0.24):.2f} at λ = 0.24 and {right['_two'].at(0.32):.2f} at 0.32; "
              f"the same rank, not shrunk, has {right['_cut'].at(0.24):.2f} at 0.24; one matrix "
              f"stays at {right['_one'].at(0.32):.2f}.", number="4.10",
-             caption="Left: lines are (4.8), dots are trained factors, in the mean of five "
+             caption="Left: lines are (4.8), dots are trained factors, averaged over five "
              "starts, and the dotted line is the strongest direction of one matrix. Right: maps "
              "are fitted to 300 images, so their ŝ differ from those on the left. Green: shrunk "
              "by (4.8). Pink: the same directions, at full strength. Blue: all directions, "
@@ -1196,7 +1201,7 @@ figures.show(fig, f"Left, {tops.size} singular values of the trained product aga
 # The puzzle is solved: {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are above 0.24, and these stay.
 #
 # The price: for maps fitted to 300 images, accuracy falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}} at λ = 0.24.
-# **Cutting directions costs {{by_deleting.mean:.2f}} of this, and shrinking the kept ones the other {{by_shrinking.mean:.2f}}.**
+# **Of the {{lost:.2f}} lost, cutting directions costs {{by_deleting.mean:.2f}}, and shrinking the kept ones {{by_shrinking.mean:.2f}}.**
 #
 # A single matrix loses almost nothing.
 #
@@ -1351,7 +1356,7 @@ assert s_raw[shares == 1.1].max() < 1e-6, "a direction survives above the thresh
 # %% [markdown]
 # ## 4.9 Does weight decay remove units of a network?
 #
-# A ReLU unit has two factors, too: its ingoing weights $w$ (the last is the bias, for an input of 1, and decays, too) and its outgoing weights $v$. Multiply $w$ by $c>0$ and divide $v$ by $c$: no output changes. By (4.6) the
+# A ReLU unit has two factors, too: its ingoing weights $w$ and its outgoing weights $v$. (The last entry of $w$, the bias, decays as well.) Multiply $w$ by $c>0$ and divide $v$ by $c$: no output changes. By (4.6) the
 # cost $\frac12(\lVert w\rVert^2+\lVert v\rVert^2)$ is at least $\lVert w\rVert\lVert v\rVert$, the unit's *size*. With the best $c$ the cost equals the size. So at rest weight decay is an L1 penalty on sizes of units, and
 # may remove some ([Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614)).
 #
@@ -1379,7 +1384,7 @@ at_zero = [largest_slope(sign, bent) for sign in (1, -1)]
 # %% [markdown]
 # When is a unit worth its penalty? Its *rate* says how fast the loss falls as the unit grows: if the size grows by a little, δ, the loss falls by δ times the rate, and the penalty rises by λδ. **So a unit survives only if its rate reaches λ.** With $w$ scaled to length 1, the rate is the mean of *(target − output) × ReLU(w·x)*, or minus this mean if $v<0$.
 #
-# If the network's output is 0 everywhere, a search finds rates of at most {{at_zero[0]:.3f}} for $v>0$, and of at most {{at_zero[1]:.3f}} for $v<0$. We train 40 units with λ = 0.09, between the two. With so large a λ outputs stay near 0, so the highest rates stay near these two (Figure 4.12).
+# If the network's output is 0 everywhere, a search finds rates of at most {{at_zero[0]:.3f}} for $v>0$, and of at most {{at_zero[1]:.3f}} for $v<0$. We train 40 units with λ = 0.09, between the two (Figure 4.12). As units with $v>0$ explain part of the target, their highest rate falls, and they come to rest where it is λ.
 
 # %%
 rng = np.random.default_rng(seeds(1)[0])
@@ -1466,6 +1471,7 @@ assert above.any(), "no unit stays"
 positive = np.array(["+" in name for name in drawn])
 flat, low = ~above & level & positive, ~above & ~positive
 ax.set_title(f"All {low.sum()} units with v < 0 fade")
+ax.text(1015, 5e-4, f"{above.sum()} stay", va="center")
 figures.show(fig, f"The sizes of {len(curves)} ReLU units from step 50 to 1,000, on a "
              f"logarithmic axis. {above.sum()} stay above a millionth, pink or amber, at "
              f"{curves[above, -1].min():.0e} to "
@@ -1480,7 +1486,7 @@ figures.show(fig, f"The sizes of {len(curves)} ReLU units from step 50 to 1,000,
              f"{np.median(unit_sizes[0]):.2f} to {np.median(unit_sizes[5]):.2f}.")
 
 # %% [markdown]
-# **All {{(~plus).sum()}} units with $v<0$ fade.** At rest the highest rate for $v<0$ is only {{at_end[1]:.3f}}, so none of these can stay.
+# **All {{(~plus).sum()}} units with $v<0$ fade.** At rest the highest rate is {{at_end[0]:.3f}}, so λ, for $v>0$, but only {{at_end[1]:.3f}} for $v<0$, so none of these can stay.
 #
 # This λ is far too large for prediction: the network explains only {{100 * explained:.1f}} % of the variance.
 #
@@ -1522,7 +1528,7 @@ assert np.abs(mirrored.numpy() - own).max() < 1e-9, "w and −w do not gain equa
 # %% [markdown]
 # ## 4.10 What decay on an adapter pulls towards
 #
-# So far decay pulled towards zero. Does it pull a pretrained network away from what it learned? Not if only an adapter decays. In LoRA ([Hu et al., 2022](https://arxiv.org/abs/2106.09685)) the pretrained matrix $W_0$ is frozen. Only a
+# Does decay pull a pretrained network away from what it learned? Not if only an adapter decays. In LoRA ([Hu et al., 2022](https://arxiv.org/abs/2106.09685)) the pretrained matrix $W_0$ is frozen. Only a
 # change of low rank, the *adapter* $UV^\top$, is trained and decayed: $W = W_0+UV^\top$, which starts from $U = 0$. By (4.7), if the
 # adapter has at least as many columns as the rank of $W-W_0$,
 #
@@ -1627,18 +1633,18 @@ assert np.allclose([left_over(at, 1 / (k * eta * at), k) for at in (0.01, 0.1, 1
                    np.exp(-1), 1e-3)
 
 # %% [markdown]
-# The pull takes time (Figure 4.13, right). If the loss has no slope in two factors, a step multiplies both by $1-\eta\lambda$, so their product by about $1-2\eta\lambda$. *In
-# $1/(2\eta\lambda)$ steps it shrinks to $1/e$. Often only one factor fades.* If an input is 0 in all examples, as are {{digits.X.shape[1] - pixels.shape[1]}} pixels of our digits, the loss has no slope in its row of $V$, but holds up $U$, which other inputs use. Then the product takes twice as long. **At $\eta = {{eta}}$ and $\lambda = {{weak}}$ the times are {{1 / (2 * eta * weak):,.0f}} and {{1 / (eta * weak):,.0f}} steps: a fine-tuning of {{taken_steps:,}} removes only {{100 * (1 - left_over(weak, taken_steps)):.0f}} or {{100 * (1 - left_over(weak, taken_steps, 1)):.0f}} %.**
+# The pull takes time (Figure 4.13, right). If the loss has no slope in two factors, a step multiplies both by $1-\eta\lambda$, so their product by about $1-2\eta\lambda$. In
+# $1/(2\eta\lambda)$ steps it shrinks to $1/e$. Often only one factor fades. Take an input that is 0 in all examples, as are {{digits.X.shape[1] - pixels.shape[1]}} of the digits' {{digits.X.shape[1]}} raw pixels. Its row of $V$ gets no gradient and fades, but other inputs keep $U$ up. The product then takes twice as long. **At $\eta = {{eta}}$ and $\lambda = {{weak}}$ the times are {{1 / (2 * eta * weak):,.0f}} and {{1 / (eta * weak):,.0f}} steps: a fine-tuning of {{taken_steps:,}} removes only {{100 * (1 - left_over(weak, taken_steps)):.0f}} or {{100 * (1 - left_over(weak, taken_steps, 1)):.0f}} %.**
 #
 # ## 4.11 How little AdamW takes
 #
-# How much does decay take, given time? For whitened inputs (4.8) holds for the change $UV^\top$. The $\hat s_i$ are then singular values of the change that the data want: the new task's $\hat W$ minus $W_0$. So SGD takes λ from each of them, and all of those below λ.
+# How much does decay take, given time? For whitened inputs (4.8) holds for the change $UV^\top$. The $\hat s_i$ are then singular values of the change that the data want: the new task's $\hat W$ minus $W_0$. So SGD takes λ from each of them.
 #
 # AdamW divides each entry's gradient by $\sqrt{\hat v}$, the root mean square of its recent values ([chapter 3](03_one_lambda_many_meanings.ipynb)). ($\hat v$ is not the factor $V$.) *Predict:* how much larger must AdamW's λ be, to take as much as SGD?
 #
-# *For example,* let $\sqrt{\hat v}$ be 0.02 everywhere. Gradient steps become {{1 / 0.02:.0f}} times as long, and decay stays as it was. Under SGD a direction comes to rest where the loss's slope along it is λ, as decay then cancels it. Now a slope of {{0.02:g}} λ is enough, so a direction loses only {{0.02:g}} λ.
+# *For example,* let $\sqrt{\hat v}$ be 0.02 everywhere. Gradient steps become {{1 / 0.02:.0f}} times as long, and decay stays as it was. So a slope of {{0.02:g}} λ cancels it, and a direction loses only {{0.02:g}} λ.
 #
-# More generally, let $\sqrt{\hat v}$ be $a$ everywhere in $U$, and $b$ everywhere in $V$. Then, with enough columns as for (4.8), $\lambda\sqrt{ab}$ takes the place of λ:
+# More generally, let $\sqrt{\hat v}$ be $a$ everywhere in $U$, and $b$ everywhere in $V$. Take one product $w = uv$ with the loss $\frac12(w-\hat s)^2$, which falls at the rate $e = \hat s-w$. Steps and decay cancel where $ev/a = \lambda u$ and $eu/b = \lambda v$. Multiplied, these give $e = \lambda\sqrt{ab}$, unless $u = v = 0$. The same holds for directions, with columns as for (4.8):
 #
 # $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
 #
@@ -1660,7 +1666,7 @@ assert np.allclose([left_over(at, 1 / (k * eta * at), k) for at in (0.01, 0.1, 1
 #
 # </details>
 #
-# We test (4.10) on digits in batches of 100, with §4.7's $\hat W$ as $W_0$ and an adapter of rank 8. In the new task digits 0 to 4 swap names in a circle. Only five rows of $\hat W$ change, and their changes add up to zero: the rank is at most four, and here it is four.
+# We test (4.10) on digits in batches of 100, with §4.7's $\hat W$ as $W_0$ and an adapter of rank 8. In the new task digits 0 to 4 swap names in a circle. Only five rows change, and their changes add up to zero: the rank is four.
 
 # %%
 order = [1, 2, 3, 4, 0, 5, 6, 7, 8, 9]
@@ -1687,7 +1693,7 @@ def adapter(weight_decay, seed, lr=0.003, steps=1000):
 U, V, optimizer = adapter(10.0, seeds(5)[0])
 
 # %% [markdown]
-# The optimizer keeps the running mean behind $\hat v$, so $\sqrt{ab}$ can be measured:
+# From the optimizer's state we measure $\sqrt{ab}$:
 
 # %%
 @torch.no_grad()
@@ -1703,7 +1709,7 @@ one_amount = 10.0 * np.sqrt(a * b)  # λ√(ab)
 taken = change[:4] - torch.linalg.svdvals((U @ V.T).detach()).numpy()[:4]
 
 # %% [markdown]
-# Here $\sqrt{ab} = {{one_amount / 10:.3f}}$. So at λ = 10 each direction should lose {{one_amount:.2f}}. They lose {{taken.min():.2f}} to {{taken.max():.2f}}. We try five starts and several λ.
+# Here $\sqrt{ab} = {{one_amount / 10:.3f}}$. So at λ = 10 each direction should lose {{one_amount:.2f}}. In this run they lose {{taken.min():.2f}} to {{taken.max():.2f}}; over five starts, {{below: amounts[:, 3, :4].min():.2f}} to {{below: amounts[:, 3, :4].max():.2f}}.
 
 # %% tags=["hide-input"]
 class Adapters:
@@ -1779,11 +1785,10 @@ each = amounts[..., :4].mean(0)
 residue = by_adamw[..., 4].mean(0)  # the task asks for rank four
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(1, 3, sharey=True, figsize=(6.4, 3.3), width_ratios=[1.2, 1, 1])
-levels = np.linspace(0, 0.68, 69)
-for ax in axes[1:]:
-    ax.plot(levels, np.maximum(change[:4] - levels[:, None], 0), lw=0.8, color=figures.GREY,
-            label="_law", zorder=1)
+fig, axes = figures.subplots(1, 2, sharey=True, figsize=(6.2, 3.3), width_ratios=[1.15, 1])
+levels, ax = np.linspace(0, 0.68, 69), axes[1]
+ax.plot(levels, np.maximum(change[:4] - levels[:, None], 0), lw=0.8, color=figures.GREY,
+        label="_law", zorder=1)
 
 
 def draw_runs(ax, xs, values, color, line, name):
@@ -1796,34 +1801,26 @@ def draw_runs(ax, xs, values, color, line, name):
 
 draw_runs(axes[0], sgd_lams, by_sgd, OF_FACTORS, "-", "sgd")
 draw_runs(axes[0], adam_lams, by_adamw, figures.PINK, "-", "adamw")
-draw_runs(axes[1], reach.mean(0), by_adamw, figures.PINK, "", "adamw")
-draw_runs(axes[2], reach_one.mean(0), by_one_root, figures.SKY, "", "one")
+draw_runs(ax, reach.mean(0), by_adamw, figures.PINK, "", "adamw")
 
 # %% tags=["hide-input"]
-for ax, xs, runs, color in ((axes[1], by_rule, by_adamw, figures.PINK),
-                            (axes[2], reach_one.mean(0), by_one_root, figures.SKY)):
-    for k in (3, 4, 5):  # a thin line from each first mark to its number
-        words = f"{'λ = ' * (k == 3)}{adam_lams[k]:.0f}"
-        ax.annotate(words, (xs[k], runs[:, k, 0].mean()),
-                    (xs[k] + 0.04, change[0] - xs[k] + 0.05), color=color, fontsize=9,
-                    arrowprops={"arrowstyle": "-", "lw": 0.6, "color": color})
+for k in (3, 4, 5):  # a thin line from each first mark to its number
+    words = f"{'λ = ' * (k == 3)}{adam_lams[k]:.0f}"
+    ax.annotate(words, (by_rule[k], by_adamw[:, k, 0].mean()),
+                (by_rule[k] + 0.04, change[0] - by_rule[k] + 0.05), color=figures.PINK,
+                fontsize=9, arrowprops={"arrowstyle": "-", "lw": 0.6, "color": figures.PINK})
 axes[0].axvline(0.01, color=figures.GREY, lw=0.8, ls="--")
 axes[0].text(0.012, 0.61, "← PyTorch's default", color=figures.GREY, fontsize=9)
 axes[0].text(0.08, 0.15, "SGD", color=OF_FACTORS, ha="right")
 axes[0].text(1.1, 0.555, "AdamW", color=figures.PINK)
-axes[1].text(0, 0.04, "lines:\n(4.10)", color=figures.GREY, fontsize=9)
-axes[1].text(0.66, 0.6, "AdamW", color=figures.PINK, ha="right")
-_ = axes[2].text(0.66, 0.6, "one √v̂\nper factor", color=figures.SKY, ha="right", va="center")
+_ = ax.text(0, 0.04, "lines:\n(4.10)", color=figures.GREY, fontsize=9)
 
 # %% tags=["hide-input"]
 axes[0].set(xscale="log", xlabel="weight decay λ", ylim=(-0.01, 0.65))
 axes[0].set_xticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"])
-for ax in axes[1:]:
-    ax.set(xlim=(-0.03, 0.68), xlabel="λ√(ab),\nmeasured in each run", xticks=[0, 0.2, 0.4, 0.6])
-axes[0].set_ylabel("singular values of the adapter")
-axes[1].set_ylabel("singular values"), axes[2].set_ylabel("singular values")
-axes[1].set_title("AdamW: near (4.10)")
-_ = axes[2].set_title("One √v̂: on (4.10)")
+ax.set(xlim=(-0.03, 0.68), xlabel="λ√(ab), measured in each run", xticks=[0, 0.2, 0.4, 0.6])
+axes[0].set_ylabel("singular values of the adapter"), ax.set_ylabel("singular values")
+_ = ax.set_title("AdamW: near (4.10)")
 
 # %% tags=["hide-input"]
 level = by_adamw[:, 3, 1].mean()  # the second direction at λ = 10
@@ -1835,21 +1832,20 @@ axes[0].text(1.5, level - 0.015, f"≈ {times:.0f}\ntimes", fontsize=9, ha="cent
 _ = axes[0].set_title("AdamW needs more λ")
 
 # %% tags=["hide-input"]
-left, right, one = (figures.drawn(ax) for ax in axes)
+left, right = (figures.drawn(ax) for ax in axes)
 at_one = np.array([left[f"_adamw {k}"].at(1) for k in range(4)])
 sgd_end = max(left[f"_sgd {k}"].at(0.6) for k in range(4))
-figures.show(fig, "Three panels with the four singular values of an adapter; bars are the ranges "
+figures.show(fig, "Two panels with the four singular values of an adapter; bars are the ranges "
              "of five runs. Left, against λ on a logarithmic axis. Under SGD they fall to zero "
              f"between λ = 0.2 and 0.6, where the largest is {sgd_end:.2f}. Under AdamW they "
              f"are still {at_one.min():.2f} to {at_one.max():.2f} at λ = 1, and fall to nearly "
-             "zero between 10 and 30. Middle, against λ√(ab): AdamW's marks lie near the four "
+             "zero between 10 and 30. Right, against λ√(ab): AdamW's marks lie near the four "
              "lines of (4.10), which fall with slope −1 to zero, but at 20 and 30 the first is "
-             "below its line. Right, marks of runs with one √v̂ per factor lie on the lines.",
+             "below its line.",
              number="4.14",
              caption="Each shape of mark is one of four directions; marks are means of five runs, "
-             "bars their ranges. Middle and right, marks stand at λ√(ab) of their runs; "
-             "the numbers are λ. The arrow joins two λ that leave the same strength. Light blue: "
-             "AdamW with one √v̂ per factor, the root of the mean of its entries' v̂.")
+             "bars their ranges. Right, marks stand at λ√(ab) of their runs; the numbers are "
+             "λ. The arrow joins two λ that leave the same strength.")
 
 # %% tags=["hide-input"]
 on_lines = np.maximum(change[:4] - reach_one[..., None], 0)
@@ -1858,18 +1854,20 @@ assert off_lines < 0.01, "with one √v̂ for each factor singular values are of
 assert (each[4:, 0] > by_rule[4:]).all(), "at large λ the strongest loses no more"
 
 # %% [markdown]
-# At λ = {{adam_lams[1]:.0f}} SGD takes everything. AdamW takes only {{amount[1]:.3f}} from each singular value (Figure 4.14, left), and by (4.10) only {{by_rule[0]:.4f}} at PyTorch's default of {{adam_lams[0]}}. Up to λ = {{adam_lams[3]:.0f}}, AdamW's runs lie near the lines of (4.10) (middle).
+# At λ = {{adam_lams[1]:.0f}} SGD takes everything. AdamW takes only {{amount[1]:.3f}} from each singular value (Figure 4.14), and by (4.10) only {{by_rule[0]:.4f}} at PyTorch's default of {{adam_lams[0]}}. Up to λ = {{adam_lams[3]:.0f}}, AdamW's runs lie near the lines of (4.10).
 #
 # <details>
-# <summary>What AdamW takes at larger λ</summary>
+# <summary>What AdamW takes at λ = 1, and at larger λ</summary>
 #
-# At larger λ the strongest direction loses more, because $\sqrt{\hat v}$ differs between entries. With a single one for each factor (right), all means lie within {{off_lines:.3f}} of the lines.
+# AdamW takes {{amount[1]:.3f}} at λ = 1 if measured from $\hat s$. But batch noise, it seems, leaves the singular values of its runs at λ = {{adam_lams[0]}} slightly above $\hat s$. Measured from these runs, it takes {{amount[1] - amount[0]:.4f}} on average, and $\lambda\sqrt{ab}$ is {{by_rule[1]:.4f}}.
+#
+# At larger λ the strongest direction loses more, because $\sqrt{\hat v}$ differs between entries. With a single one for each factor (from the mean of its entries' $\hat v$), all means lie within {{off_lines:.3f}} of the lines.
 #
 # The task asks for four directions. A fifth singular value of the adapter, which should be zero, ends at {{residue[1:4].min():.3f}} to {{residue[1:4].max():.3f}} under AdamW at λ = {{adam_lams[1]:.0f}} to {{adam_lams[3]:.0f}}, and at zero under SGD.
 #
 # </details>
 #
-# **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD:** here {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times, as $\sqrt{ab}$ changes with λ.
+# **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD:** here {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times, as $\sqrt{ab}$ changes with λ. (At equal strength, Figure 4.14 shows {{times:.0f}}.)
 
 # %% tags=["hide-input"]
 claim("04-adamw-small", "At λ = 1 AdamW takes only {:.4f} from each singular value of the adapter, "
@@ -1899,7 +1897,6 @@ law, level = right["_law"], right["_law"].x[0]
 claim("04-adam-drawn", "the lines are ŝ less the level, and runs stand at λ and at λ√(ab)",
       measured=[*(law.y + level - change[:4, None])[law.y > 0],
                 *(left["_sgd 0"].x - sgd_lams), *(right["_adamw 3"].x - by_rule),
-                *(one["_one 0"].x - reach_one.mean(0)),
                 *(left["_sgd 1"].y - by_sgd[..., 1].mean(0)),
                 *(change[1] - each[:, 1] - right["_adamw 1"].y),
                 *(left["_adamw 2"].high - by_adamw[..., 2].max(0))], equals=0, within=1e-9)
@@ -1918,7 +1915,7 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # |$\lambda\sum\lvert w\rvert$ in the loss|about λ|no|from $\lambda_{\max}$ of (4.5) to a thousandth of it|
 # |Lasso; proximal steps, full batches|λ|yes|the same|
 # |elastic net; the same steps|κ, then a share|yes|κ as for the Lasso, λ as for ridge|
-# |decay of two factors, SGD|λ per direction|approached|above the $\hat s_i$ of the directions to remove, below those to keep; if inputs are not whitened, below $\lVert E\rVert_2$|
+# |decay of two factors, SGD|λ per direction|approached|between the $\hat s_i$ to remove and those to keep; below $\lVert E\rVert_2$ if inputs are not whitened|
 # |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|see below|
 #
 # - **To keep few inputs, use the Lasso** (in PyTorch: exercise 5); among near-copies, the elastic net; if all may matter, ridge (exercise 6).
@@ -1935,7 +1932,7 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 z = np.array([3, -0.5, 1])
 length = np.linalg.norm(z)
 w_one = max(1 - 1 / length, 0) * z
-claim("04-group", "(4.11) at z = (3, −0.5, 1), κ = 1: the slope w − z + κw/‖w‖ is zero",
+claim("04-group", "(4.11) at z = (3, −0.5, 1), λ = 1: the slope w − z + λw/‖w‖ is zero",
       measured=w_one - z + w_one / np.linalg.norm(w_one), equals=0, within=1e-12)
 tiny = torch.tensor([3e-6, -4e-6], dtype=torch.float64, requires_grad=True)
 origin = torch.zeros(2, dtype=torch.float64, requires_grad=True)
@@ -1956,17 +1953,17 @@ assert differ.min() > 0.01, "before, every output differs from digit to digit"
 # %% [markdown]
 # ## 4.13 Exercises
 #
-# **1.** (Proof: the *group Lasso*, [Yuan and Lin, 2006](https://doi.org/10.1111/j.1467-9868.2005.00532.x).) Minimise $\frac12\lVert w-z\rVert^2+\kappa\lVert w\rVert$ over vectors $w$, and compute the minimum for $z = (3, -0.5, 1)$ and $\kappa = 1$.
+# **1.** (Proof: the *group Lasso*, [Yuan and Lin, 2006](https://doi.org/10.1111/j.1467-9868.2005.00532.x).) Minimise $\frac12\lVert w-z\rVert^2+\lambda\lVert w\rVert$ over vectors $w$, and compute the minimum for $z = (3, -0.5, 1)$ and $\lambda = 1$.
 #
 # <details>
 # <summary>Solution</summary>
 #
 # For a given length $r$ of $w$ the distance to $z$ is smallest if $w$ points along $z$. That leaves
-# $\frac12(r-\lVert z\rVert)^2+\kappa r$ with $r\ge0$, whose minimum is $\operatorname{soft}(\lVert z\rVert, \kappa)$. So
+# $\frac12(r-\lVert z\rVert)^2+\lambda r$ with $r\ge0$, whose minimum is $\operatorname{soft}(\lVert z\rVert, \lambda)$. So
 #
-# $$w = \max\Big(1-\frac\kappa{\lVert z\rVert}, 0\Big)\,z, \tag{4.11}$$
+# $$w = \max\Big(1-\frac\lambda{\lVert z\rVert}, 0\Big)\,z, \tag{4.11}$$
 #
-# and all entries vanish together when $\lVert z\rVert\le\kappa$. (In §4.9 the ingoing weights of a unit are such a group.) Here
+# and all entries vanish together when $\lVert z\rVert\le\lambda$. (In §4.9 the ingoing weights of a unit are such a group.) Here
 # $\lVert z\rVert = {{length:.2f}}$ and $w = {{1 - 1 / length:.3f}}\,z = ({{w_one[0]:.2f}}, {{w_one[1]:.2f}}, {{w_one[2]:.2f}})$.
 #
 # </details>
@@ -2014,7 +2011,7 @@ assert differ.min() > 0.01, "before, every output differs from digit to digit"
 #
 # </details>
 #
-# **5.** (Code.) Complete this optimizer, which takes proximal steps (4.4), and train the weights of §4.1 with it, from zero and on full batches. How many are zero?
+# **5.** (Code.) Complete this optimizer, which takes proximal steps (4.4), and train the weights of §4.1 with it, from zero and on full batches. (The loss is half the *mean* square.) How many are zero?
 
 # %%
 class ProxSGD(torch.optim.Optimizer):
@@ -2037,7 +2034,7 @@ class ProxSGD(torch.optim.Optimizer):
 # w.copy_(z.sign() * (z.abs() - group["lr"] * group["l1"]).clamp(min=0))
 # ```
 #
-# With `lr=0.02` and `l1=5`, 1,000 steps on the loss without its penalty make 53 of the 64 exactly zero, as in the Lasso. (The loss is half the *mean* square.) On minibatches it would keep only some of them (§4.4). Weights that are to stay free, such as
+# With `lr=0.02` and `l1=5`, 1,000 steps on the loss without its penalty make 53 of the 64 exactly zero, as in the Lasso. On minibatches it would keep only some of them (§4.4). Weights that are to stay free, such as
 # biases, go into a group with `l1` 0. To find (4.5), centre the targets, set all weights to zero, call `backward()`, and take `w.grad.abs().max()`.
 #
 # Under Adam an entry's η is in effect $\eta/\sqrt{\hat v}$, so its threshold is $\eta\lambda/\sqrt{\hat v}$.
