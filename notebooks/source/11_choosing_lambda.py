@@ -48,7 +48,7 @@ assert all(abs(clear(x - 2).mean() - 0.025) < 0.004 for x in true.values()), "5 
 #
 # Call $N$ the run's *forgetting*. With no updates at all, decay would shrink a weight to about $e^{-N}$ of itself (§11.3). At $N = 1$ this is {{100 * np.exp(-1):.0f}} %, at $N = 4$ to {{100 * np.exp(-4):.0f}} %.
 #
-# Under SGD with momentum μ each decay step is repeated in all later steps, each time μ times as large; together that is $1/(1-\mu)$ times as much. So under SGD $N$ is larger by the factor $1/(1-\mu)$ (chapter 2). Let $S$ be the sum of all η, under SGD divided by $1-\mu$. Then $N = \lambda S$.
+# Under SGD with momentum μ each decay step is repeated in all later steps, each time μ times as large. So under SGD $N$ is larger by the factor $1/(1-\mu)$ (chapter 2). Let $S$ be the sum of all η, under SGD divided by $1-\mu$. Then $N = \lambda S$.
 
 # %%
 def factors_of(steps, shape, warmup=0, end=0.0, until=None):
@@ -348,9 +348,9 @@ weak = np.corrcoef(*np.log([[each[name] for name in vision] for each in (epochs,
 #
 # </details>
 #
-# SGD has a small λ but a large η; the product, with momentum counted, is about Adam's. So $\lambda = 10^{-4}$ under SGD and 0.05 under Adam both have $N$ = {{min(alike):.0f}} to {{max(alike):.0f}}. Language is not explained: {{len(tokens)}} recipes type 0.1, so their $N$ follows $S$.
+# SGD has a small λ but a large η; the product, with momentum counted, is about Adam's. So $\lambda = 10^{-4}$ under SGD and 0.05 under Adam both have $N$ = {{min(alike):.0f}} to {{max(alike):.0f}}.
 #
-# **Between recipes λ differs by a factor of {{wide["λ", len(published)]:,.0f}}, $N$ by {{wide["N", len(published)]:.0f}}. Among those trained by Adam λ differs by a factor of {{wide["λ", len(with_adam)]:.0f}}, $N$ still by {{wide["N", len(published)]:.0f}}.** So $N$ explains why λ differs between SGD and Adam, and nothing else here. What it does say, in every run, is how much of the start is forgotten.
+# **Between recipes λ differs by a factor of {{wide["λ", len(published)]:,.0f}}, $N$ by {{wide["N", len(published)]:.0f}}. Among those trained by Adam λ differs by a factor of {{wide["λ", len(with_adam)]:.0f}}, $N$ still by {{wide["N", len(published)]:.0f}}.** So $N$ explains SGD against Adam, and nothing else here. But it says in every run how much of the start is forgotten.
 
 # %% tags=["hide-input"]
 claim("11-span", "Of the published recipes that train from scratch OLMo 2 1B has the largest N, "
@@ -394,14 +394,14 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 # | continued pretraining | type the λ of the pretraining. Stop here. | We did not test it. |
 # | like a published one, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | Figure 11.2 |
 # | language, one pass, $k$ tokens seen per weight (embeddings count) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{len(tokens)}} recipes lie within a factor of {{scatter:.1f}} of it, but all typed λ = 0.1: weak evidence. Bergsma et al. (2025b) tuned λ; their best $N$ rises with $k$, too. |
-# | language, many passes | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | No $N$ is well supported (fold below). |
+# | language, many passes | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | No $N$ is well supported. |
 # | images, 50,000 (CIFAR) or more, about 10 to {{below: few_of_images}} passes | 1, **4**, 16 | Two recipes of {{epochs["airbench94"]:.0f}} and {{epochs["cifar10-fast"]}} passes lie near it. Without labels it is a guess. |
 # | images, about {{below: few_of_images}} to {{below: long_images:.0f}} passes | 2, **8**, 32 | No recipe; the geometric mean of the rows above and below. |
-# | images, {{below: long_images:.0f}} passes or more | 4, **16**, 64 | {{len(vision) - 1}} recipes of {{below: long_images:.0f}} passes or more lie around it, and so does MAE, without labels. |
+# | images, {{below: long_images:.0f}} passes or more | 4, **16**, 64 | {{len(vision)}} recipes lie around it (MAE without labels). |
 # | anything else, fewer than {{below: many_passes}} passes | ¼, **1**, 4, and λ = 0 | Figure 11.9 |
 # | anything else, {{below: many_passes}} passes or more | 1, **4**, 16, and λ = 0 | Figure 11.9 |
 #
-# The last two rows rest on **AdamW**, at the best η tried, with at most {{below: pool:,}} examples. All our recipes for CIFAR use **SGD**; with AdamW its rows are untested.
+# The last two rows rest on **AdamW**, at the best η tried, with at most {{below: pool:,}} examples. All recipes for CIFAR use **SGD**; its rows are untested with AdamW.
 #
 # Steps 1 to 3 in code:
 #
@@ -418,8 +418,6 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 # ```
 #
 # ### With more runs
-#
-# Two more steps:
 #
 # 4. **First settle η.** Multiply or divide it by 3. Each time compute $S$ and λ = $N/S$ again, for the bold $N$. Go on until $\eta/3$ and $3\eta$ are both worse, by the measure you care about. Then η is *settled*. This takes three runs or more. If η has moved, earlier runs no longer count: the fallback is now the bold $N$ divided by the new $S$.
 # 5. **Then try $N$:** each $N$ of your row and the fallback, at full length, with three seeds each. That is {{below: fewest_runs}} to {{below: most_runs}} more runs. If an $N$ of your row is the best, and the largest or the smallest you tried, go on by factors of 4, within the limit of step 2. Type the best one if its gain on validation data is *clear* (below). **If not, or with fewer runs, type the fallback.**
@@ -558,9 +556,8 @@ assert points[at_best].min() > 0, "in all"
 
 # %% [markdown]
 # - **At the best η tried it is nearly a tie by loss:** the bold $N$ was better in {{won[0]}} of {{len(saved[0])}} runs, clearly better in {{sure[0]}} and clearly worse in {{worse[0]}}. On average it gained {{saved[0].mean():.3f}}. It made fewer errors in all of them, by {{points[at_best].min():.1f}} to {{points[at_best].max():.1f}} points.
-# - **At too large an η the bold $N$ was safer:** better by loss in {{won[2]}} of {{len(saved[2])}} runs, clearly in {{sure[2]}} and clearly worse in {{worse[2]}}. On average it gained {{saved[2].mean():.2f}}.
-# - **At too small an η it usually was:** better in {{won[1]}} of {{len(saved[1])}} runs, clearly in {{sure[1]}}, but clearly worse in {{worse[1]}}. On average it gained {{saved[1].mean():.2f}}.
-# - **On the digits of §11.7,** which are not among the {{len(runs_stored)}} runs, the bold $N$ was clearly worse than the default.
+# - **At too large an η the bold $N$ was safer:** better by loss in {{won[2]}} of {{len(saved[2])}} runs, clearly in {{sure[2]}} and clearly worse in {{worse[2]}}. **At one too small it usually was:** {{won[1]}} of {{len(saved[1])}}, clearly in {{sure[1]}}, but clearly worse in {{worse[1]}}. On average it gained {{saved[2].mean():.2f}} and {{saved[1].mean():.2f}}.
+# - **Not among these runs are the digits of §11.7:** there the bold $N$ was clearly worse than the default.
 # - **PyTorch's default, λ = 0.01, is close to 0:** in {{small_default}} of the {{len(runs_stored)}} runs its $N$ is less than half the bold one.
 #
 # **So without earlier runs type the bold $N$. At the best η tried little depended on it.**
@@ -811,7 +808,7 @@ claim("11-turn", "On the same noise the weights turn in each step by {:.2f} time
 # - **more passes**: always {{below: amounts[1]}} signals, passed {{below: 25 * lengths[0] / amounts[1]:.0f}}, {{below: 25 * lengths[1] / amounts[1]:.0f}} or {{below: 25 * lengths[2] / amounts[1]:.0f}} times.
 #
 # Both give {{below: lengths[0]}}, {{below: lengths[1]}} and {{below: lengths[2]}} steps, with five seeds. The peak η is {{below: low_eta}}, which is too small. Of the five η tried {{below: good_eta}} has the lowest loss in all runs but one.
-# *Predict:* with more data, does the best λ stay, or the best $N$? And with more passes?
+# *Predict:* does the best λ stay, or the best $N$, with more data? With more passes?
 #
 # Loss and *error* (the share of wrong answers) are those of held-out signals. We compare within seeds. ± is half the 95-percent interval.
 
@@ -1199,7 +1196,6 @@ claim("11-errors", "At η = 0.03, averaged over the five runs, N = 16 makes {:.1
 # | data × $c$, same passes | $\lambda/c$ |
 # | data × $c$, one pass, same model, batch and η | about $\lambda/\sqrt c$ (Figure 11.2) |
 # | passes × $c$, same data | λ stays |
-# | width × $c$, with $\eta/c$ | try λ, $\sqrt c\,\lambda$ and $c\,\lambda$: sources disagree |
 #
 # At three η of four our runs contradict the rows for data and for passes; at the best η both are within the intervals (Figure 11.7). When a formula for λ contains η, put in the η of the *new* run (exercise 7).
 #
@@ -1213,7 +1209,7 @@ claim("11-errors", "At η = 0.03, averaged over the five runs, N = 16 makes {:.1
 # - *PyTorch's AdamW → the AdamW paper's:* $\eta\lambda$, with the peak η, keeps every step. See chapter 3.
 # - *AdamW → SGD with momentum μ:* $\lambda\,\eta\,(1-\mu)/\eta_\text{SGD}$ keeps $N$. It only tells you which sizes to try: the updates of the two optimisers differ, so the best λ may, too.
 #
-# *The width $m$:* the rule [μP](https://arxiv.org/abs/2203.03466) sets $\eta\propto1/m$ in hidden layers under Adam. What becomes of λ?
+# *The width $m$:* the rule [μP](https://arxiv.org/abs/2203.03466) sets $\eta\propto1/m$ in hidden layers under Adam. What becomes of λ? Sources disagree, so try all three:
 #
 # | source | λ goes as $m$ to the power | this keeps |
 # |---|---|---|
@@ -1474,7 +1470,7 @@ claim("11-qk", "Of the transformer's two matrices of queries and keys {} end in 
       measured=sum(settled_qk), equals=2)
 
 # %% [markdown]
-# The third model is yours: change these lines.
+# The third model is yours:
 
 # %%
 your_model = nn.Linear(40, 10).double()
@@ -1485,11 +1481,11 @@ your_batches = batches[:100]
 verdicts_of(audited(your_model, your_optimizer, cross_entropy, your_batches))
 
 # %% [markdown]
-# **In equilibrium ηλ sets the turn of a scale-invariant tensor. Before that, the size of the start also sets the turn. In other tensors λ also changes the function.**
+# **In equilibrium ηλ sets the turn of a scale-invariant tensor; before that, the size of the start does, too. In other tensors λ also changes the function.**
 #
 # ## 11.7 From the default to a decision
 #
-# We follow the recipe for a convolutional network on {{below: fitted.shape[1]}} handwritten digits, at η = {{below: rate}}, and for a smaller transformer on the sonnets, at η = 0.02. We pretend that earlier runs had PyTorch's default λ; so this is the fallback.
+# We follow the recipe for a convolutional network on {{below: fitted.shape[1]}} handwritten digits, at η = {{below: rate}}, and for a smaller transformer on the sonnets, at η = {{below: poem_rate}}. We pretend that earlier runs had PyTorch's default λ, the fallback.
 #
 # **The sonnets skip step 4: their η is not settled.** At larger η the loss is lower but differs between machines.
 
@@ -1587,11 +1583,12 @@ def losses_on(part, poets):
 
 
 # %% [markdown]
-# **Sonnets: look up the row.** The run reads $k$ = {{below: letters_each:.1f}} letters per weight, in less than one pass. So it tries $N$ = {{below: text_n[0]:.2f}}, {{below: text_n[1]:.2f}} (bold) and {{below: text_n[2]:.1f}}. The last has the lowest loss. Four times more, {{below: text_n[3]:.1f}}, would begin at ηλ = {{below: 0.02 * text_n[3] / S:.2f}}, above the limit of step 2. So the search ends (the picture adds it):
+# **Sonnets: look up the row.** The run reads $k$ = {{below: letters_each:.1f}} letters per weight, in less than one pass. So it tries $N$ = {{below: text_n[0]:.2f}}, {{below: text_n[1]:.2f}} (bold) and {{below: text_n[2]:.1f}}. The last has the lowest loss, but the next, {{below: text_n[3]:.1f}}, begins at ηλ = {{below: poem_rate * text_n[3] / S:.2f}}, above the limit of step 2. So the search ends (the picture adds it):
 
 # %% tags=["hide-input"]
 weights = sum(each.numel() for each in Poet(len(letters), 24, blocks=1, context=20).parameters())
-letters_each, S = 60 * 8 * 20 / weights, forgettings(0.02, 1, factors_of(60, linear))
+letters_each, poem_rate = 60 * 8 * 20 / weights, 0.02
+S = forgettings(poem_rate, 1, factors_of(60, linear))
 text_n = np.array([*rows["language"], 8]) * letters_each**0.5  # 8: four times more
 poets = train_poets([0.01, *(text_n / S).tolist()], seeds(5))  # one for each seed and λ, together
 of_text = losses_on("validation", poets)
@@ -1667,7 +1664,7 @@ of_wrong = interval(on_validation[:, 4] - on_validation[:, 3])  # the λ of a sm
 of_bold = interval(on_validation[:, 3] - on_validation[:, 0])  # the bold N against the default
 
 # %% [markdown]
-# **Digits** (left). λ = 0 has {{none.mean:.3f}} ± {{none.half:.3f}} less loss than the default, which is no clear gain. $N = 4$ is far worse. The bold $N = 1$ is clearly worse, too, by {{of_bold.mean:.2f}} ± {{of_bold.half:.2f}}. So we keep the default.
+# **Digits** (left). λ = 0 has {{none.mean:.3f}} ± {{none.half:.3f}} less loss than the default, which is no clear gain. $N = 4$ is far worse. The bold $N = 1$ is clearly worse, too: by {{of_bold.mean:.2f}} ± {{of_bold.half:.2f}}. So we keep the default.
 #
 # **Sonnets** (right). $N = {{text_n[chosen_text - 1]:.1f}}$ has the lowest loss and a clear gain. So we take it. On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter.
 #
@@ -1872,14 +1869,15 @@ claim("11-search", "The search tries seven cells, η at N = 1 and then N at that
 #
 # ## 11.8 In practice: a page to tear out
 #
-# Figure 11.11 is the recipe as a tree, with its rows below.
+# Figure 11.11 is the recipe as a tree.
 
 # %% tags=["hide-input"]
 most_peak, least_n = 0.1, 0.05  # of peak ηλ; below this N decay does next to nothing
 afford = f"5  can you afford the {fewest_runs} to {most_runs}\nruns of your row (three seeds each)?"
 go_on = f"go on × 4 or ÷ 4: runs left,\nN ≥ {least_n}, peak ηλ ≤ {most_peak}"
 assert rate * decays[4] < most_peak, "the digits' largest N may be tried"
-assert 0.02 * text_n[2] / S < most_peak < 0.02 * text_n[3] / S, "there the sonnets' search ends"
+begins = poem_rate * text_n / S  # ηλ at the first step
+assert begins[2] < most_peak < begins[3], "there the sonnets' search ends"
 
 # %% tags=["hide-input"]
 signs = {1 / 8: "⅛", 1 / 4: "¼", 1 / 2: "½"}
