@@ -46,9 +46,9 @@ assert all(abs(clear(x - 2).mean() - 0.025) < 0.004 for x in true.values()), "5 
 #
 # $$N = \sum_{t=0}^{T-1}\eta_t\lambda. \tag{11.1}$$
 #
-# Call $N$ the run's *forgetting*. Decay alone would multiply a weight by about $e^{-N}$ (§11.3). At $N = 1$ each initial weight shrinks to {{100 * np.exp(-1):.0f}} % of itself, at $N = 4$ to {{100 * np.exp(-4):.0f}} %.
+# Call $N$ the run's *forgetting*. With no updates at all, decay would shrink a weight to about $e^{-N}$ of itself (§11.3). At $N = 1$ this is {{100 * np.exp(-1):.0f}} %, at $N = 4$ to {{100 * np.exp(-4):.0f}} %.
 #
-# With momentum μ, what decay takes away in one step is taken away again, weakened by μ, in each later one. So under SGD $N$ is larger by the factor $1/(1-\mu)$ (chapter 2). Let $S$ be the sum of all η, under SGD divided by $1-\mu$. Then $N = \lambda S$.
+# Under SGD with momentum μ each decay step is repeated in all later steps, each time μ times as large. So under SGD $N$ is larger by the factor $1/(1-\mu)$ (chapter 2). Let $S$ be the sum of all η, under SGD divided by $1-\mu$. Then $N = \lambda S$.
 
 # %%
 def factors_of(steps, shape, warmup=0, end=0.0, until=None):
@@ -348,9 +348,9 @@ weak = np.corrcoef(*np.log([[each[name] for name in vision] for each in (epochs,
 #
 # </details>
 #
-# SGD has a small λ but a large η; the product, with momentum counted, is about Adam's. So $\lambda = 10^{-4}$ under SGD and 0.05 under Adam both have $N$ = {{min(alike):.0f}} to {{max(alike):.0f}}. Language is not explained: {{len(tokens)}} recipes type 0.1, so their $N$ follows $S$.
+# SGD has a small λ but a large η; the product, with momentum counted, is about Adam's. So $\lambda = 10^{-4}$ under SGD and 0.05 under Adam both have $N$ = {{min(alike):.0f}} to {{max(alike):.0f}}.
 #
-# **Between recipes λ differs by a factor of {{wide["λ", len(published)]:,.0f}}, $N$ by {{wide["N", len(published)]:.0f}}. Among those trained by Adam λ differs by a factor of {{wide["λ", len(with_adam)]:.0f}}, $N$ still by {{wide["N", len(published)]:.0f}}.** But $N$ says in every run how much of the start is forgotten.
+# **Between recipes λ differs by a factor of {{wide["λ", len(published)]:,.0f}}, $N$ by {{wide["N", len(published)]:.0f}}. Among those trained by Adam λ differs by a factor of {{wide["λ", len(with_adam)]:.0f}}, $N$ still by {{wide["N", len(published)]:.0f}}.** So $N$ explains SGD against Adam, and nothing else here. But it says in every run how much of the start is forgotten.
 
 # %% tags=["hide-input"]
 claim("11-span", "Of the published recipes that train from scratch OLMo 2 1B has the largest N, "
@@ -379,8 +379,8 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 # Three steps give you a λ.
 #
 # 1. **Add up the learning rates.** $S$ is the sum of η over all steps. If η is constant, it is steps × peak. Under a cosine or a line to zero it is about half of that. Under SGD with momentum μ divide it by $1-\mu$.
-# 2. **Look up $N$** below, and compute $\lambda = N/S$. Let only *matrices* decay: tensors with two axes or more (chapter 6). If peak η times λ exceeds 0.1, steps erase too much of a weight for the theory of §11.3: take a smaller $N$.
-# 3. **Name the *fallback*,** the λ that you type unless another one proves better. With earlier runs of the same model, data, η and length it is their λ, even the default: you know how they ended. Otherwise it is the bold $N$ of your row divided by $S$. **With one run type the fallback, and stop here.**
+# 2. **Look up $N$** below, and compute $\lambda = N/S$. Let only *matrices* decay: tensors with two axes or more (chapter 6). If peak η times λ exceeds {{below: most_peak}}, a step erases too much of a weight for the theory of §11.3: take a smaller $N$.
+# 3. **Name the *fallback*,** the λ that you type unless another one proves better. If you have earlier runs with the same model, data, η and length, take their λ, even if it was the default: its result is known. Otherwise it is the bold $N$ of your row divided by $S$. **With one run type the fallback, and stop here.**
 #
 # *For example,* {{below: cifar_passes}} passes of a new ResNet over CIFAR are 11,730 steps of SGD, μ = 0.9, a cosine from η = 0.1. So $S = 11{,}730\cdot0.05/0.1 = 5{,}865$, $N = 4$, and λ = {{4 / cifar:.4f}}.
 #
@@ -390,18 +390,18 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 #
 # | your run | try $N$ | because |
 # |---|---|---|
-# | fine-tuning | at most **{{below: least_n}}**: λ = 0.01, or {{below: least_n}}/$S$ if that is less. Stop here. | You want to keep the start. |
+# | fine-tuning | at most **{{below: least_n}}**: λ = 0.01, or {{below: least_n}}/$S$ if that is less. Stop here. | You want to keep the start. Two recipes have {{counts["LoRA, GPT-2 on E2E"]:.2f}} and {{counts["RoBERTa on MNLI"]:.2f}}; we tested none. |
 # | continued pretraining | type the λ of the pretraining. Stop here. | We did not test it. |
 # | like a published one, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | Figure 11.2 |
-# | language, one pass, $k$ tokens seen per weight (embeddings count) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{len(tokens)}} recipes lie near it, but all typed λ = 0.1: weak evidence. Bergsma et al. (2025b) tuned λ; their best $N$ rises with $k$, too. |
-# | language, many passes | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | No $N$ is well supported (fold below). |
+# | language, one pass, $k$ tokens seen per weight (embeddings count) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | {{len(tokens)}} recipes lie within a factor of {{scatter:.1f}} of it, but all typed λ = 0.1: weak evidence. Bergsma et al. (2025b) tuned λ; their best $N$ rises with $k$, too. |
+# | language, many passes | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | No $N$ is well supported. |
 # | images, 50,000 (CIFAR) or more, about 10 to {{below: few_of_images}} passes | 1, **4**, 16 | Two recipes of {{epochs["airbench94"]:.0f}} and {{epochs["cifar10-fast"]}} passes lie near it. Without labels it is a guess. |
-# | images, about {{below: few_of_images}} to {{below: long_images:.0f}} passes | 2, **8**, 32 | Between its neighbours. |
-# | images, {{below: long_images:.0f}} passes or more | 4, **16**, 64 | {{len(vision) - 1}} recipes of {{below: long_images:.0f}} passes or more lie around it, and so does MAE, without labels. |
+# | images, about {{below: few_of_images}} to {{below: long_images:.0f}} passes | 2, **8**, 32 | No recipe; the geometric mean of the rows above and below. |
+# | images, {{below: long_images:.0f}} passes or more | 4, **16**, 64 | {{len(vision)}} recipes lie around it (MAE without labels). |
 # | anything else, fewer than {{below: many_passes}} passes | ¼, **1**, 4, and λ = 0 | Figure 11.9 |
 # | anything else, {{below: many_passes}} passes or more | 1, **4**, 16, and λ = 0 | Figure 11.9 |
 #
-# The last two rows rest on **AdamW**, at the best η tried, with at most {{below: pool:,}} examples.
+# The last two rows rest on **AdamW**, at the best η tried, with at most {{below: pool:,}} examples. All recipes for CIFAR use **SGD**; its rows are untested with AdamW.
 #
 # Steps 1 to 3 in code:
 #
@@ -419,10 +419,8 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 #
 # ### With more runs
 #
-# Two more steps:
-#
-# 4. **First settle η.** Multiply or divide it by 3. Each time compute $S$ and λ = $N/S$ again, for the bold $N$. Go on until $\eta/3$ and $3\eta$ are both worse, by the measure you care about. Then η is *settled*. This takes three runs or more.
-# 5. **Then try $N$:** each $N$ of your row and the fallback, at full length, with three seeds each. That is {{below: fewest_runs}} to {{below: most_runs}} more runs. If the best $N$ is the largest or the smallest you tried, go on by factors of 4 (not if λ = 0 or the fallback is best). Type the best one if its gain on validation data is *clear* (below). **If not, or with fewer runs, type the fallback.**
+# 4. **First settle η.** Multiply or divide it by 3. Each time compute $S$ and λ = $N/S$ again, for the bold $N$. Go on until $\eta/3$ and $3\eta$ are both worse, by the measure you care about. Then η is *settled*. This takes three runs or more. If η has moved, earlier runs no longer count: the fallback is now the bold $N$ divided by the new $S$.
+# 5. **Then try $N$:** each $N$ of your row and the fallback, at full length, with three seeds each. That is {{below: fewest_runs}} to {{below: most_runs}} more runs. If an $N$ of your row is the best, and the largest or the smallest you tried, go on by factors of 4, within the limit of step 2. Type the best one if its gain on validation data is *clear* (below). **If not, or with fewer runs, type the fallback.**
 #
 # **Is the run too large to repeat?** Take steps 4 and 5 with a *proxy* (fold below).
 #
@@ -433,7 +431,7 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 #
 # A parameter group with an η of its own has its own $S$ and λ. A proxy is a smaller model with as many passes, or in one-pass language with as many tokens per weight. Carry over its $N$, not its λ. For language in one pass others have tested this (Bergsma et al., 2025b); the rest is a guess.
 #
-# Fine-tuning wants to keep the start; $N = 1$ would leave {{100 * np.exp(-1):.0f}} % of it. Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so try $\lambda = 0.2/S$, too. We tested none of this.
+# Fine-tuning wants to keep the start; $N = 1$ would leave {{100 * np.exp(-1):.0f}} % of it. Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so try $\lambda = 0.2/S$, too. We did not test this.
 #
 # </details>
 #
@@ -480,63 +478,73 @@ kinds_of = [np.flatnonzero((runs_stored[:, 1:] == kind).all(1))
 at_best = np.zeros(len(table), bool)
 at_best[[some[lowest_loss[some].argmin()] for some in kinds_of]] = True
 
+# %% tags=["hide-input"]
+best_of_kind = {(n, steps): eta for eta, n, steps in runs_stored[at_best]}
+above_best = np.array([eta > best_of_kind[n, steps] for eta, n, steps in runs_stored])
+three = at_best, ~at_best & ~above_best, above_best  # the best η tried, too small, too large
+of_four, of_rows = ([(table[some, :, columns_of[some], 0].mean(1) - lowest_loss[some]).mean()
+                     for some in (at_best, ~at_best)]
+                    for columns_of in (np.full(len(table), 4), bold_at))  # N = 4, the bold N
+
 
 # %% tags=["hide-input"]
 def draw_pairs(ax, costs, sure, upright):
-    """λ = 0 and the bold N of each run, sorted by what the bold N saves."""
+    """λ = 0 and the bold N of each run, sorted by what the bold N saves; filled: clearly less."""
     order = np.argsort(costs[:, 1] - costs[:, 0])
     costs, sure = costs[order], sure[order]
-
-    def draw(runs, some, **look):
-        ax.plot(*(runs, some) if upright else (some, runs), "o", ms=6, **look)
-
     at, better = np.arange(len(costs)), costs[:, 1] < costs[:, 0]
     for some, color in ((better, figures.BLUE), (~better, figures.ORANGE)):
         lines = ax.vlines if upright else ax.hlines
         lines(at[some], *costs[some].T, color=color, lw=1.5, zorder=1)
-    draw(at, costs[:, 0], mfc="white", color=figures.ORANGE, label="λ = 0")
-    draw(at, costs[:, 1], mfc="white", color=figures.BLUE, label="bold N")
-    draw(at[sure], costs[sure, 1], color=figures.BLUE, label="bold N, clear")
+    for column, (name, color, size) in enumerate((("λ = 0", figures.ORANGE, 7.5),
+                                                  ("bold N", figures.BLUE, 5))):
+        clearly = sure & (better == column)
+        for runs, fill, label in ((at, "white", name), (at[clearly], color, f"{name}, clear")):
+            points = (runs, costs[runs, column])
+            ax.plot(*points[:: 1 if upright else -1], "o", ms=size, mfc=fill, color=color,
+                    label=label)
     return order
 
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(1, 2, figsize=(7.2, 3.6), width_ratios=[1, 1.7])
-in_order, others = (
-    np.flatnonzero(some)[draw_pairs(ax, pair_costs[some], is_clear[some], ax is axes[1])]
-    for ax, some in zip(axes, (at_best, ~at_best), strict=True))
+fig, axes = figures.subplots(1, 3, figsize=(7.2, 3.9), width_ratios=[1, 1.3, 0.8])
+orders = [np.flatnonzero(some)[draw_pairs(ax, pair_costs[some], is_clear[some], ax is not axes[0])]
+          for ax, some in zip(axes, three, strict=True)]
 axes[0].set(xlabel="loss above the lowest", xlim=(-0.008, 0.11), ylim=(8.6, -0.6), ylabel=" ")
-axes[1].set(xlim=(-0.8, len(others) - 0.2), ylim=(-0.05, 1.1), xticks=[],
-            xlabel=f"{len(others)} runs, sorted", ylabel="loss above the lowest")
-legend = axes[1].legend()
+for ax, order, words in zip(axes[1:], orders[1:], ("loss above the lowest", " "), strict=True):
+    ax.set(xlim=(-0.8, len(order) - 0.2), ylim=(-0.05, 1.1), xticks=[], ylabel=words,
+           xlabel=f"{len(order)} runs, sorted")
+axes[2].tick_params(labelleft=False)
+handles, words = axes[1].get_legend_handles_labels()
+legend = fig.legend(handles, words, ncols=4, loc="outside lower center")
+in_order = orders[0]
 named = [f"{n:,.0f} {'digits' if n == 200 else 'signals'}, {steps * size / n:.0f} passes"
          for (_, n, steps), size in zip(runs_stored[in_order], batch_of[in_order], strict=True)]
 last = axes[0].set_yticks(range(len(named)), named, fontsize=9)
 
 # %% tags=["hide-input"]
 axes[0].set_title("Best η tried: the\nbold N is rarely\nclearly better")
-last = axes[1].set_title("η too small or too large:\nit is clearly better\nmore often than worse")
+axes[1].set_title("η too small: clearly\nbetter more often\nthan clearly worse")
+last = axes[2].set_title("η too large:\nnever clearly\nworse")
 
 # %% tags=["hide-input"]
 each = [[getattr(figures.drawn(ax)[name], side) for name in ("λ = 0", "bold N")]
-        for ax, side in zip(axes, "xy", strict=True)]
+        for ax, side in zip(axes, "xyy", strict=True)]
 saved = [none - bold for none, bold in each]  # by the bold N
-filled = [saving[getattr(figures.drawn(ax)["bold N, clear"], side).astype(int)]
-          for saving, ax, side in zip(saved, axes, "yx", strict=True)]
-won, sure, worse = ([(sign * saving > 0).sum() for saving in some]
-                    for some, sign in ((saved, 1), (filled, 1), (filled, -1)))
-mean_costs = [[some.mean() for some in both] for both in each]
-figures.show(fig, "Two panels with a pair of marks for each run, an orange circle for λ = 0 and "
-             "a blue one for the bold N, against the loss above the lowest of the run. Left, "
-             f"{len(saved[0])} named runs at the best η tried: the bold N is lower in {won[0]}, "
-             f"clearly in {sure[0]} and clearly higher in {worse[0]}; "
-             f"the means are {mean_costs[0][1]:.3f} and, at λ = 0, {mean_costs[0][0]:.3f}. Right, "
-             f"{len(saved[1])} runs at an η too small or too large: it is lower in {won[1]}, "
-             f"clearly in {sure[1]} and clearly higher in {worse[1]}; "
-             f"the means are {mean_costs[1][1]:.2f} and {mean_costs[1][0]:.2f}.", number="11.3",
+won = [(saving > 0).sum() for saving in saved]
+sure, worse = ([len(figures.drawn(ax)[f"{name}, clear"].x) for ax in axes]
+               for name in ("bold N", "λ = 0"))
+apart = np.concatenate(saved)
+told = [f"{len(saving)} runs: the bold N is lower in {some}, clearly in {n} and clearly higher in "
+        f"{m}; the means are {bold.mean():.3f} and, at λ = 0, {none.mean():.3f}"
+        for saving, some, n, m, (none, bold) in zip(saved, won, sure, worse, each, strict=True)]
+figures.show(fig, "Three panels with a pair of marks for each run, an orange circle for λ = 0 and "
+             "a blue one for the bold N, against the loss above the lowest of the run. Left, at "
+             f"the best η tried, {told[0]}. Middle, at an η too small, {told[1]}. Right, at an η "
+             f"too large, {told[2]}.", number="11.3",
              caption="Each pair is one run, the mean of five seeds. A blue line: the bold N is "
-             "better; an orange one: λ = 0. A filled dot: the difference is clear. The axes "
-             "differ.")
+             "better; an orange one: λ = 0. A filled dot is clearly better than its partner. The "
+             "left axis differs from the others.")
 
 # %% tags=["hide-input"]
 points = 100 * (pairs[:, 0, 1] - pairs[:, 1, 1])  # fewer errors at the bold N
@@ -548,7 +556,8 @@ assert points[at_best].min() > 0, "in all"
 
 # %% [markdown]
 # - **At the best η tried it is nearly a tie by loss:** the bold $N$ was better in {{won[0]}} of {{len(saved[0])}} runs, clearly better in {{sure[0]}} and clearly worse in {{worse[0]}}. On average it gained {{saved[0].mean():.3f}}. It made fewer errors in all of them, by {{points[at_best].min():.1f}} to {{points[at_best].max():.1f}} points.
-# - **At an η too small or too large the bold $N$ was safer:** better by loss in {{won[1]}} of {{len(saved[1])}} runs, clearly in {{sure[1]}}, and clearly worse in {{worse[1]}}. On average it ended {{mean_costs[1][1]:.2f}} above the lowest loss, and λ = 0 ended {{mean_costs[1][0]:.2f}} above it.
+# - **At too large an η the bold $N$ was safer:** better by loss in {{won[2]}} of {{len(saved[2])}} runs, clearly in {{sure[2]}} and clearly worse in {{worse[2]}}. **At one too small it usually was:** {{won[1]}} of {{len(saved[1])}}, clearly in {{sure[1]}}, but clearly worse in {{worse[1]}}. On average it gained {{saved[2].mean():.2f}} and {{saved[1].mean():.2f}}.
+# - **Not among these runs are the digits of §11.7:** there the bold $N$ was clearly worse than the default.
 # - **PyTorch's default, λ = 0.01, is close to 0:** in {{small_default}} of the {{len(runs_stored)}} runs its $N$ is less than half the bold one.
 #
 # **So without earlier runs type the bold $N$. At the best η tried little depended on it.**
@@ -556,7 +565,7 @@ assert points[at_best].min() > 0, "in all"
 # <details>
 # <summary>Limits: how far the bold N was from the best</summary>
 #
-# The runs share tasks and seeds, and we chose the last two rows by these same runs. So the counts do not test the rows. In the worst run the bold $N$ had {{-saved[1].min():.2f}} more loss than λ = 0; in another λ = 0 had {{saved[1].max():.2f}} more. On the digits of §11.7 the default was better. We tried no augmentation and no dropout. Nor did we try Lion or Muon.
+# The runs share tasks and seeds, and we chose the last two rows by these same runs. So the counts do not test the rows. In the worst run the bold $N$ had {{-apart.min():.2f}} more loss than λ = 0; in another λ = 0 had {{apart.max():.2f}} more. In these runs $N = 4$ in every row would have been better still: on average it ended {{of_four[0]:.3f}} above the lowest loss at the best η tried, the bold $N$ {{of_rows[0]:.3f}}, and at the other η {{of_four[1]:.3f}} and {{of_rows[1]:.3f}}. We did not choose it, because on the digits of §11.7 it ended {{below: up(costs[5, 2]):.2f}} above. We tried no augmentation and no dropout. Nor did we try Lion or Muon.
 #
 # The last two rows rest on at most {{below: amounts[-1]:,}} examples, except one run of {{below: pool:,}} signals in {{below: many_passes}} passes, at three η. In that run, at the best η tried, $N = 4$ made the fewest errors, but not clearly fewer than $N = 1$.
 #
@@ -662,7 +671,7 @@ def draw_average(ax, n, steps=1000):
 fig, axes = figures.subplots(1, 2, figsize=(7.2, 3.1))
 for ax, n in zip(axes, (0.5, 8), strict=True):
     draw_average(ax, n)
-axes[0].set_ylabel("coefficient in (11.2)\n× λ × steps")
+axes[0].set_ylabel("coefficient of the\nupdate × λ × steps")
 axes[0].legend(fontsize=9, loc="upper right")
 axes[0].set_title(f"N = ½: {100 * np.exp(-0.5):.0f} % of the start survives")
 axes[1].set_title("N = 8: late updates count most")
@@ -799,7 +808,7 @@ claim("11-turn", "On the same noise the weights turn in each step by {:.2f} time
 # - **more passes**: always {{below: amounts[1]}} signals, passed {{below: 25 * lengths[0] / amounts[1]:.0f}}, {{below: 25 * lengths[1] / amounts[1]:.0f}} or {{below: 25 * lengths[2] / amounts[1]:.0f}} times.
 #
 # Both give {{below: lengths[0]}}, {{below: lengths[1]}} and {{below: lengths[2]}} steps, with five seeds. The peak η is {{below: low_eta}}, which is too small. Of the five η tried {{below: good_eta}} has the lowest loss in all runs but one.
-# *Predict:* with more data, does the best λ stay, or the best $N$? And with more passes?
+# *Predict:* does the best λ stay, or the best $N$, with more data? With more passes?
 #
 # Loss and *error* (the share of wrong answers) are those of held-out signals. We compare within seeds. ± is half the 95-percent interval.
 
@@ -1090,7 +1099,7 @@ figures.show(fig, "The slope of the best λ by loss against the number of steps,
              "one that Wang and Aitchison predict.")
 
 # %% [markdown]
-# Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)) predict *keep N* for more data, *keep λ* for more passes. **At η = {{good_eta}}, mostly the best, our intervals contain both slopes, but are wide.** At the three smaller η they contain neither. **So $N$ tells you only which sizes to try.**
+# Wang and Aitchison ([2025](https://arxiv.org/abs/2405.13698)) predict *keep N* for more data, *keep λ* for more passes. **At η = {{good_eta}}, mostly the best, each interval contains the slope predicted for it, but is wide.** At the three smaller η none does. **So $N$ tells you only which sizes to try.**
 
 # %% tags=["hide-input"]
 claim("11-data", "At η = 0.03, with more data, the best λ by loss goes as the number of steps to "
@@ -1187,7 +1196,6 @@ claim("11-errors", "At η = 0.03, averaged over the five runs, N = 16 makes {:.1
 # | data × $c$, same passes | $\lambda/c$ |
 # | data × $c$, one pass, same model, batch and η | about $\lambda/\sqrt c$ (Figure 11.2) |
 # | passes × $c$, same data | λ stays |
-# | width × $c$, with $\eta/c$ | try λ, $\sqrt c\,\lambda$ and $c\,\lambda$: sources disagree |
 #
 # At three η of four our runs contradict the rows for data and for passes; at the best η both are within the intervals (Figure 11.7). When a formula for λ contains η, put in the η of the *new* run (exercise 7).
 #
@@ -1201,7 +1209,7 @@ claim("11-errors", "At η = 0.03, averaged over the five runs, N = 16 makes {:.1
 # - *PyTorch's AdamW → the AdamW paper's:* $\eta\lambda$, with the peak η, keeps every step. See chapter 3.
 # - *AdamW → SGD with momentum μ:* $\lambda\,\eta\,(1-\mu)/\eta_\text{SGD}$ keeps $N$. It only tells you which sizes to try: the updates of the two optimisers differ, so the best λ may, too.
 #
-# *The width $m$:* the rule [μP](https://arxiv.org/abs/2203.03466) sets $\eta\propto1/m$ in hidden layers under Adam. What becomes of λ?
+# *The width $m$:* the rule [μP](https://arxiv.org/abs/2203.03466) sets $\eta\propto1/m$ in hidden layers under Adam. What becomes of λ? Sources disagree, so try all three:
 #
 # | source | λ goes as $m$ to the power | this keeps |
 # |---|---|---|
@@ -1462,7 +1470,7 @@ claim("11-qk", "Of the transformer's two matrices of queries and keys {} end in 
       measured=sum(settled_qk), equals=2)
 
 # %% [markdown]
-# The third model is yours: change these lines.
+# The third model is yours:
 
 # %%
 your_model = nn.Linear(40, 10).double()
@@ -1473,11 +1481,11 @@ your_batches = batches[:100]
 verdicts_of(audited(your_model, your_optimizer, cross_entropy, your_batches))
 
 # %% [markdown]
-# **In equilibrium ηλ sets the turn of a scale-invariant tensor. Before that, the size of the start also sets the turn. In other tensors λ also changes the function.**
+# **In equilibrium ηλ sets the turn of a scale-invariant tensor; before that, the size of the start does, too. In other tensors λ also changes the function.**
 #
 # ## 11.7 From the default to a decision
 #
-# We follow the recipe for a convolutional network on {{below: fitted.shape[1]}} handwritten digits, at the best η tried, and for a smaller transformer on the sonnets. We pretend that earlier runs had PyTorch's default λ; so this is the fallback.
+# We follow the recipe for a convolutional network on {{below: fitted.shape[1]}} handwritten digits, at η = {{below: rate}}, and for a smaller transformer on the sonnets, at η = {{below: poem_rate}}. We pretend that earlier runs had PyTorch's default λ, the fallback.
 #
 # **The sonnets skip step 4: their η is not settled.** At larger η the loss is lower but differs between machines.
 
@@ -1575,11 +1583,12 @@ def losses_on(part, poets):
 
 
 # %% [markdown]
-# **Sonnets: look up the row.** The run reads $k$ = {{below: letters_each:.1f}} letters per weight, in less than one pass. So it tries $N$ = {{below: text_n[0]:.2f}}, {{below: text_n[1]:.2f}} (bold) and {{below: text_n[2]:.1f}}. The last has the lowest loss, so we add {{below: text_n[3]:.1f}}:
+# **Sonnets: look up the row.** The run reads $k$ = {{below: letters_each:.1f}} letters per weight, in less than one pass. So it tries $N$ = {{below: text_n[0]:.2f}}, {{below: text_n[1]:.2f}} (bold) and {{below: text_n[2]:.1f}}. The last has the lowest loss, but the next, {{below: text_n[3]:.1f}}, begins at ηλ = {{below: poem_rate * text_n[3] / S:.2f}}, above the limit of step 2. So the search ends (the picture adds it):
 
 # %% tags=["hide-input"]
 weights = sum(each.numel() for each in Poet(len(letters), 24, blocks=1, context=20).parameters())
-letters_each, S = 60 * 8 * 20 / weights, forgettings(0.02, 1, factors_of(60, linear))
+letters_each, poem_rate = 60 * 8 * 20 / weights, 0.02
+S = forgettings(poem_rate, 1, factors_of(60, linear))
 text_n = np.array([*rows["language"], 8]) * letters_each**0.5  # 8: four times more
 poets = train_poets([0.01, *(text_n / S).tolist()], seeds(5))  # one for each seed and λ, together
 of_text = losses_on("validation", poets)
@@ -1652,13 +1661,14 @@ right_lam, wrong_lam = (1 / (eta * of_pass * tau) for eta in (rate, earlier))
 of_lams = [forgettings(rate, lam, factors_of(100, linear)) for lam in (right_lam, wrong_lam)]
 assert np.allclose(decays[3:5], [right_lam, wrong_lam], rtol=0.02), "N = 1 and N = 4, nearly"
 of_wrong = interval(on_validation[:, 4] - on_validation[:, 3])  # the λ of a smaller η
+of_bold = interval(on_validation[:, 3] - on_validation[:, 0])  # the bold N against the default
 
 # %% [markdown]
-# **Digits** (left). λ = 0 has {{none.mean:.3f}} ± {{none.half:.3f}} less loss than the default, which is no clear gain. $N = 4$ is far worse. So we keep the default.
+# **Digits** (left). λ = 0 has {{none.mean:.3f}} ± {{none.half:.3f}} less loss than the default, which is no clear gain. $N = 4$ is far worse. The bold $N = 1$ is clearly worse, too: by {{of_bold.mean:.2f}} ± {{of_bold.half:.2f}}. So we keep the default.
 #
 # **Sonnets** (right). $N = {{text_n[chosen_text - 1]:.1f}}$ has the lowest loss and a clear gain. So we take it. On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter.
 #
-# **In this run a better η gains more than λ:** the bold $N$ gained {{on_text.mean:.3f}} on validation, twice the η another {{slower.mean:.2f}}.
+# **In this run a better η gains more than λ:** the bold $N$ gained {{on_text.mean:.3f}} of validation loss; doubling η at that $N$ gained another {{slower.mean:.2f}}.
 
 
 # %% tags=["hide-input"]
@@ -1797,21 +1807,22 @@ claim("11-long", "On 500 signals and on 200 digits, in 20 and in 40 passes, each
 # %% [markdown]
 # ### If η is not settled: search both
 #
-# Can λ make up for a wrong η? The network of §11.4 (500 signals, ten passes) is trained at four η with four $N$ each.
+# The network of §11.4 (500 signals, ten passes) is trained at four η with four $N$ each.
 
 # %% tags=["hide-input"]
 rates, columns = [0.03, 0.09, 0.27, 0.81], np.array([1 / 4, 1, 4, 16])
-totals = [forgettings(rate, 1, factors_of(200, linear)) for rate in rates]
+totals = [forgettings(eta, 1, factors_of(200, linear)) for eta in rates]
 all_seeds = [more_data[1]["loss"][:, 2:6]]  # η = 0.03 is of §11.4, its columns N = ¼ to 16
 wrong = [more_data[1]["error"][:, 2:6]]
-for rate, S in zip(rates[1:], totals[1:], strict=True):
-    of_rate = train(columns / S, 500, 200, peak=rate)
+for eta, total in zip(rates[1:], totals[1:], strict=True):
+    of_rate = train(columns / total, 500, 200, peak=eta)
     all_seeds.append(of_rate[0])
     wrong.append(of_rate[1])
 all_seeds, wrong = np.array(all_seeds), np.array(wrong)  # by η, seed and N
 by_rate = all_seeds.mean(1)
 best_rate = by_rate[:, 1].argmin()  # first the column N = 1
 best_column = by_rate[best_rate].argmin()  # then along the row
+assert [rate, rate / 4] == [0.05, earlier], "exercise 7 prints the digits' η"
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(5.6, 4.3))
@@ -1852,19 +1863,21 @@ claim("11-search", "The search tries seven cells, η at N = 1 and then N at that
       measured=by_rate[best_rate, best_column] - by_rate.min(), below=0.05)
 
 # %% [markdown]
-# Only in part. With η too large (top row) the loss falls along the row from {{by_rate[3, 0]:.2f}} to {{by_rate[3].min():.2f}}, but with η too small (bottom row) only from {{by_rate[0, 0]:.2f}} to {{by_rate[0].min():.2f}}.
+# Can λ make up for a wrong η? Only in part. With η too large (top row) the loss falls along the row from {{by_rate[3, 0]:.2f}} to {{by_rate[3].min():.2f}}, but with η too small (bottom row) only from {{by_rate[0, 0]:.2f}} to {{by_rate[0].min():.2f}}.
 #
 # **So settle η at the bold $N$, by your own measure, then $N$ at that η.**
 #
 # ## 11.8 In practice: a page to tear out
 #
-# Figure 11.11 is the recipe as a tree, with its rows below.
+# Figure 11.11 is the recipe as a tree.
 
 # %% tags=["hide-input"]
-most_tried, least_n = 0.6, 0.05  # of the first ηλ; below, decay does next to nothing
+most_peak, least_n = 0.1, 0.05  # of peak ηλ; below this N decay does next to nothing
 afford = f"5  can you afford the {fewest_runs} to {most_runs}\nruns of your row (three seeds each)?"
-go_on = f"go on × 4 or ÷ 4 if runs are\nleft, N ≥ {least_n}, ηλ ≤ {most_tried}"
-assert most_tried < grid[-1] / factors_of(100, linear).sum() < 0.65, "§11.4 tried a little more"
+go_on = f"go on × 4 or ÷ 4: runs left,\nN ≥ {least_n}, peak ηλ ≤ {most_peak}"
+assert rate * decays[4] < most_peak, "the digits' largest N may be tried"
+begins = poem_rate * text_n / S  # ηλ at the first step
+assert begins[2] < most_peak < begins[3], "there the sonnets' search ends"
 
 # %% tags=["hide-input"]
 signs = {1 / 8: "⅛", 1 / 4: "¼", 1 / 2: "½"}
@@ -1876,11 +1889,14 @@ terms = {name: (", ".join([*tried[:1], *tried[2:], *["λ = 0"] * (name[-6:] == "
 # %% tags=["hide-input"]
 small_print = f"""First let only matrices decay: no bias, no scale of a norm.
 S = steps × mean η, under SGD ÷ (1 − μ).
-Fallback: the λ of earlier runs like yours, else λ = N/S with the bold N.
+Fallback: the λ of earlier runs with the same model, data, η and length. Without
+such runs, or if box 4 has moved η: λ = N/S with the bold N and the new S.
+Limit: if peak ηλ exceeds {most_peak}, take a smaller N.
 Settled: η ÷ 3 and η × 3 are both worse.
 Clear: the mean gain of 3, 4 or 5 seeds is above {bars[3]:.1f}, {bars[4]:.1f} or {bars[5]:.2f} \
 standard deviations."""
 lines_of = {"your run (k: tokens per weight)": ("also try", "bold N"),
+            "fine-tuning (LoRA: try 0.2, too)": ("nothing else", f"≤ {least_n}"),
             "continued pretraining": ("nothing else", "its λ"),
             "like a published one": ("÷ 4, × 4", "its N"),
             "language, one pass": terms["language"],
@@ -1899,7 +1915,7 @@ boxes = {
     "recipe": (2, 8, "2  a recipe published for\na run like yours?", figures.GREY),
     "its": (6, 8, "its N is your\nbold N", figures.ORANGE),
     "one": (2, 7, "3  too large to repeat,\nor only one run?", figures.GREY),
-    "single": (6, 7, "type the fallback; or 4 to 9\nwith a proxy, and carry its N", figures.BLUE),
+    "single": (6, 7, "type the fallback; too large:\nor the N that a proxy found", figures.BLUE),
     "rate": (2, 6, "4  is η settled?", figures.GREY),
     "settle": (6, 6, "move η by factors of 3 at the\nbold N: three runs or more", figures.ORANGE),
     "few": (2, 5, afford, figures.GREY),
@@ -1941,7 +1957,7 @@ for column in (chosen, chosen_text):  # the digits, then the sonnets
 assert [walk(tune="yes"), walk(one="yes")] == ["leave", "single"], "step 3 of the recipe"
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(6, 9.1))
+fig, ax = figures.subplots(figsize=(6, 9.8))
 arrow = {"arrowprops": {"arrowstyle": "->", "color": figures.GREY, "lw": 1.4, "shrinkA": 0,
                         "shrinkB": 0}}
 for x, y_at, text, color in boxes.values():
@@ -1973,12 +1989,12 @@ last = ax.annotate("", (2, 5.38), (6, 5.38), **arrow)
 ax.text(0.25, 0.45, small_print, fontsize=9, va="top", linespacing=1.4).set_in_layout(False)
 for row, (name, (others, bold)) in enumerate(lines_of.items()):
     for x, text in ((0.25, name), (4.0, bold), (5.1, others)):
-        ax.text(x, -1.35 - 0.27 * row, text, fontsize=9, va="center",
+        ax.text(x, -1.95 - 0.27 * row, text, fontsize=9, va="center",
                 weight="bold" if x == 4.0 or row == 0 else "normal")
-    ax.plot([0.25, 7.35], np.repeat(-1.485 - 0.27 * row, 2), color=figures.GREY, lw=0.6)
+    ax.plot([0.25, 7.35], np.repeat(-2.085 - 0.27 * row, 2), color=figures.GREY, lw=0.6)
 
 # %% tags=["hide-input"]
-ax.set(xlim=(0.1, 7.5), ylim=(-4.09, 9.5), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
+ax.set(xlim=(0.1, 7.5), ylim=(-4.96, 9.5), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
 ax.spines[:].set_visible(False), ax.set_title("From your run to λ = N/S")
 figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0.05/S; LoRA, also "
              "0.2/S. Continued pretraining: its λ. "
@@ -1990,7 +2006,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0
              "your row, at full length, and λ = 0, if it stands there. "
              "If the best N is at the edge of the tries (not if λ = 0 or the fallback is best), go "
              "on by factors of 4, while you have runs, "
-             "N is at least 0.05 and the peak ηλ small; once a limit is "
+             f"N is at least 0.05 and the peak ηλ at most {most_peak}; once a limit is "
              "reached, go on to the gain. If the gain "
              "over the fallback is clear on validation data, "
              "take it, even if it is λ = 0, and test once; else type the fallback. Below, "
@@ -2021,7 +2037,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0
 #
 # Three seeds see a true gain of $2\,s$ as clear in {{100 * seen_in[3]:.0f}} % of cases, five in {{100 * seen_in[5]:.0f}} %. One seed is not enough: if three $N$ are equally good, in two of three cases chance alone makes another $N$ look better than the fallback.
 #
-# Below $N = 0.05$ decay takes less than {{100 * (1 - np.exp(-0.05)):.0f}} % of a weight. At ηλ = 1 a single step erases a weight; we tried up to {{most_tried}}, so under linear-to-zero $N = 64$ needs a run of {{2 * 64 / most_tried:.0f}} steps or more.
+# Below $N = 0.05$ decay takes less than {{100 * (1 - np.exp(-0.05)):.0f}} % of a weight. At ηλ = 1 a single step erases a weight; beyond {{most_peak}} the theory of §11.3 no longer holds. So under linear-to-zero $N = 64$ needs a run of {{2 * 64 / most_peak:,.0f}} steps or more.
 #
 # With two checkpoints: `python -m l2lib.audit before.pt after.pt --lr 3e-4 --weight-decay 0.1 --steps 1000`.
 #
@@ -2039,13 +2055,13 @@ figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0
 #
 # ## 11.9 Exercises
 #
-# **1.** (Choose λ.) Your run on 1,000 examples has 300 steps of AdamW in batches of 32, linear to zero from $\eta = 0.01$. Earlier runs, with the same η and length, had λ = 0.01. Which λ do you try? Which do you type for a single run, with and without those? And under SGD, μ = 0.9, η = 0.1?
+# **1.** (Choose λ.) Your run on 1,000 examples has 300 steps of AdamW in batches of 32, linear to zero from $\eta = 0.01$. Earlier runs, with the same η and length, had λ = 0.01. Which λ do you try? Which do you type for a single run, with and without those? What if step 4 moves η to 0.03? And under SGD, μ = 0.9, η = 0.1?
 #
 # <details>
 # <summary>Solution</summary>
 #
 # These are fewer than 20 passes, so the row is the last but one: $N = \frac14$, 1, 4, and λ = 0. $S = 300\cdot0.01/2 = 1.5$, so λ = $N/S$ is {{0.25 / 1.5:.2f}}, {{1 / 1.5:.2f}} and {{4 / 1.5:.1f}}: all above the usual 0.1, which here is $N = {{forgettings(0.01, 0.1, factors_of(300, linear)):.2f}}$.
-# Step 5 adds the fallback, λ = 0.01. So there are five tries, each with three seeds. With one run type the fallback, the old 0.01. You know how those runs ended, though its $N$ is only {{forgettings(0.01, 0.01, factors_of(300, linear)):.3f}}. Without earlier runs it is the bold $N = 1$, λ = {{1 / 1.5:.2f}}. For SGD
+# Step 5 adds the fallback, λ = 0.01. So there are five tries, each with three seeds. With one run type the fallback, the old 0.01. You know how those runs ended, though its $N$ is only {{forgettings(0.01, 0.01, factors_of(300, linear)):.3f}}. Without earlier runs it is the bold $N = 1$, λ = {{1 / 1.5:.2f}}. At η = 0.03 those runs no longer count, $S = {{forgettings(0.03, 1, factors_of(300, linear)):.1f}}$, and the fallback is λ = {{1 / forgettings(0.03, 1, factors_of(300, linear)):.2f}}. For SGD
 # $S = 300\cdot0.1/2\,/\,(1-0.9) = 150$, so {{0.25 / 150:.4f}}, {{1 / 150:.4f}} and {{4 / 150:.3f}}, and λ = 0. For one run without earlier ones type the middle one. The row rests on AdamW alone, so under SGD these only tell you which sizes to try.
 #
 # </details>
@@ -2081,7 +2097,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0
 #
 # </details>
 #
-# **4.** (Ask the scheduler.) A language model with 20 tokens per weight, in one pass, takes 1,000 steps of AdamW under `torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.01, total_steps=1000)`. Which λ do you type for your only run? With batch × 4 and η × 2, same tokens? With tokens × 10?
+# **4.** (Ask the scheduler.) A language model with 20 tokens per weight ($k = 20$, embeddings counted), in one pass, takes 1,000 steps of AdamW under `torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.01, total_steps=1000)`. Which λ do you type for your only run? With batch × 4 and η × 2, same tokens? With tokens × 10?
 #
 # <details>
 # <summary>Solution</summary>
@@ -2135,7 +2151,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0
 # <details>
 # <summary>Solution</summary>
 #
-# The old λ is {{wrong_lam:.1f}}, but with the new η the rule gives {{right_lam:.1f}}. In {{100 // of_pass}} passes, linear to zero, these are $N$ = {{of_lams[1]:.0f}} and {{of_lams[0]:.0f}}. The validation losses are {{on_validation[:, 4].mean():.2f}} and {{on_validation[:, 3].mean():.2f}}: the old η costs {{of_wrong.mean:.2f}} ± {{of_wrong.half:.2f}} of loss.
+# The old λ is $1/({{earlier}}\cdot{{of_pass}}\cdot{{tau}}) = {{wrong_lam:.1f}}$, but with the new η the rule gives $1/({{rate}}\cdot{{of_pass}}\cdot{{tau}}) = {{right_lam:.1f}}$. In {{100 // of_pass}} passes, linear to zero, these are $N$ = {{of_lams[1]:.0f}} and {{of_lams[0]:.0f}}. The validation losses are {{on_validation[:, 4].mean():.2f}} and {{on_validation[:, 3].mean():.2f}}: the old η costs {{of_wrong.mean:.2f}} ± {{of_wrong.half:.2f}} of loss.
 #
 # </details>
 #

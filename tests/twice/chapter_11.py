@@ -209,12 +209,15 @@ BEST = (*((at_best(*one), *one) for one in FIVE[:4]), *LONG, (0.03, 4000, 800))
 """Those at the best η tried."""
 
 
-def pairs(what: int = 0) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
-    """At λ = 0 and at the bold N: how far the loss is above the lowest (0), or the errors (1); at the best η, at others."""
-    found: tuple[list[tuple[float, float]], list[tuple[float, float]]] = ([], [])
+def pairs(what: int = 0) -> list[list[tuple[float, float]]]:
+    """At λ = 0 and at the bold N: loss above the lowest (0), or errors (1); at the best η, at smaller, at larger ones."""
+    found: list[list[tuple[float, float]]] = [[], [], []]
+    best = {(n, steps): eta for eta, n, steps in BEST}
     for one in ALL:
         each = above(*one) if what == 0 else {N: mean(pair[1]) for N, pair in run(*one).items()}
-        found[one not in BEST].append((each[0], each[bold(*one[1:])]))
+        eta, n, steps = one
+        kind = int(eta != best[n, steps]) + int(eta > best[n, steps])
+        found[kind].append((each[0], each[bold(n, steps)]))
     return found
 
 
