@@ -954,8 +954,8 @@ figures.show(fig, "RMS of the weights of the network's three layers over 700 ste
              f"{loose[2]:.2f}.", number="0.7",
              caption="The same start and the same batches on both sides, one seed. The dashed line "
              "is the law (0.3). Right: jumps are long steps, made for a badly fitted batch "
-             "after many that were fitted well; in the second half, the RMS of half of the steps is "
-             f"at most {still_rms.max():.2f} η, in each layer.")
+             "after many that were fitted well; in the second half, the RMS of half of the steps "
+             f"is at most {still_rms.max():.2f} η, in each layer.")
 
 # %% [markdown]
 # With decay the large first layer shrinks to the size of the second (Figure 0.7, left). Without decay it stays large (right). There the network soon fits all its examples: its gradients vanish faster than $v$ forgets the old ones. So most steps vanish, too, and the lines become nearly flat. The usual `betas` give the same picture: the largest RMS ends at {{usual_ratio[0]:.1f}} times the smallest, without decay at {{usual_ratio[1]:.1f}} times.
