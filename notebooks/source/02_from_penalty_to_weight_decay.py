@@ -414,7 +414,7 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 # ## 2.5 Decoupled decay stays out of the buffer
 #
 # Does decay have to pass through the buffer? *Decoupled* decay [(Loshchilov and Hutter, 2019)](https://arxiv.org/abs/1711.05101), as in PyTorch's AdamW, does not: it shrinks
-# the weights directly. For SGD with momentum this reads $m\leftarrow\mu m+g$ and $w\leftarrow(1-\eta\lambda)\,w-\eta m$ (Figure 2.4, left). With the same λ the two forms end at different weights: on the loss $\frac12(w-1)^2$ with λ = 1 and $\mu=0.9$, decoupled decay ends at {{below: last['decoupled, λ = 1']:.2f}}, coupled at {{below: last['coupled, λ = 1']:.2f}} (right).
+# the weights directly. For SGD with momentum this reads $m\leftarrow\mu m+g$ and $w\leftarrow(1-\eta\lambda)\,w-\eta m$ (Figure 2.4, left). With the same λ their ends differ: on the loss $\frac12(w-1)^2$ with λ = 1 and $\mu=0.9$, decoupled decay ends at {{below: last['decoupled, λ = 1']:.2f}}, coupled at {{below: last['coupled, λ = 1']:.2f}} (right).
 #
 # Why? The buffer multiplies the loss's pull by $\frac1{1-\mu}$, and coupled decay, too, so that their balance stays. Decoupled decay is not multiplied, so it counts only as $(1-\mu)\lambda$: the minimum of $\frac12(w-1)^2+\frac{0.1}2w^2$ is at $\frac1{1.1}$.
 #
@@ -568,8 +568,8 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 # starts, come to the same predictions on the training examples. If these predictions move apart, we say that training *explodes*.
 #
 # The mean squared error of a linear model is quadratic. Let $H$ be its matrix of second derivatives, the *Hessian*. An
-# eigenvalue $\rho$ of $H$ is the curvature along one direction, its eigenvector. All directions share one η,
-# and an η that suits a flat direction can be too large for a steep one (bottom right).
+# eigenvalue $\rho$ of $H$ is the curvature along one direction, its eigenvector. All directions share one η:
+# what suits a flat one can be too large for a steep one (bottom right).
 #
 # Let all parameters decay. At a distance $\Delta$ from the minimum
 # of loss plus penalty, measured along an eigenvector, the slope is $(\rho+\lambda)\,\Delta$. So each step multiplies the
@@ -1020,7 +1020,7 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 #
 # | at $\eta=0.03$ | smallest stable λ | largest, about |
 # |---|---|---|
-# | by hand (orthogonal inputs), drawn either way | {{hand[0]:.1f}} | {{hand[1]:.0f}} |
+# | by hand (2.6), either way | {{hand[0]:.1f}} | {{hand[1]:.0f}} |
 # | real inputs, shuffled | {{stable_from:.1f}} | {{stable_to:.0f}} |
 # | real inputs, drawn anew | {{drawn_from:.0f}} | {{drawn_to:.0f}} |
 #
@@ -1142,7 +1142,7 @@ assert 44 < stable_to < 52, "far too much λ makes them explode again"
 #
 # ## 2.9 The map: which learning rate with which λ
 #
-# Where does decay help (Figure 2.8)? On this map more λ moves the border of full batches to smaller η, and that of shuffled minibatches to larger η. At η = 0.03 the latter explode again above λ = {{stable_to:.0f}} outside it (Figure 2.7).
+# Where does decay help (Figure 2.8)? On this map more λ moves the border of full batches to smaller η, and that of shuffled minibatches to larger η. At η = 0.03 the latter explode again above λ = {{stable_to:.0f}} (Figure 2.7).
 
 
 # %% tags=["hide-input"]
@@ -1329,7 +1329,7 @@ claim("02-no-rescue", "At η = 0.1 errors grow even with the best λ from 0 to 2
       "per epoch (of the mean exponent)", measured=np.exp(at_large.mean(0).min()), above=1)
 
 # %% [markdown]
-# **So against explosions lower η first: for a linear model a small enough η is always stable, but here at $\eta={{too_large:g}}$ no λ helps.** (λ above {{2 / too_large:.0f}} cannot help: then $\eta\lambda>2$, and decay itself makes weights grow, §2.2.)
+# **So against explosions lower η first: for a linear model a small enough η is always stable, but here at $\eta={{too_large:g}}$ no λ helps.** (λ above {{2 / too_large:.0f}} cannot: then $\eta\lambda>2$, and decay itself makes weights grow.)
 #
 # ## 2.10 Noise: how far a run hovers
 #
@@ -1385,7 +1385,7 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 
 # %% [markdown]
 # Without λ, and at a stable η, this model, with more inputs than examples, in the end fits all 20 exactly. Then
-# *every* example's gradient vanishes, and the weights rest. With $\lambda=10$ errors remain even at the minimum, so the batches' minima lie in different places: each step kicks the weights away, and the slope pulls them back (Figure 2.10). The *kick* is the batch's gradient of loss plus penalty at the minimum. There the gradient of all examples together is zero, but a batch's is not.
+# *every* example's gradient vanishes, and the weights rest. With $\lambda=10$ errors remain even at the minimum, so the batches' minima lie in different places: each step kicks the weights away, and the slope pulls them back (Figure 2.10). The *kick* is the batch's gradient of loss plus penalty at the minimum. There the gradient of all examples is zero, but a batch's is not.
 #
 # The *excess* $E$ is the
 # mean height of loss *plus penalty* above its minimum, over a long run. Assume that
@@ -1922,7 +1922,7 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 # Nor does it take λ = 10: the minimum for λ → 0 gains as much. The gain comes from the weights, and is small because 20 examples determine them in only about 20 of 200 directions.
 #
 # At η = 0.01 and λ = 0, SGD from the random start ends at about {{round(started_error.mean(), -2):,.0f}} times the mean target's error. Most of this start remains, because it lies in null directions, which no training input sees.
-# SGD from zero gives back most of this gain, in the bias: without penalty the 200 weights fit the targets' mean along with the bias, and the bias gets only a part of it ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
+# SGD from zero gives back most of this gain, in the bias: without penalty the 200 weights fit the targets' mean along with the bias, which gets only a part of it ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
 # **So if η is stable, λ = 10 here mainly makes the run forget its random start, and makes the bias take over the mean.**
 #
 # <details>
@@ -1942,7 +1942,7 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 # | momentum, coupled | $\eta\lambda/(1-\mu)$, if $\eta\lambda\ll(1-\sqrt\mu)^2$ | ${{halving:.2f}}\,(1-\mu)/(\eta\lambda)$; for any λ at least $2\ln2/(-\ln\mu)$ | $\eta\lt2(1+\mu)/(\rho_{\max}+\lambda)$ |
 # | momentum, decoupled | $\eta\lambda$ | the same as plain, if $\eta\lambda<1-\mu$ | $\eta\lt2(1+\mu)/(\rho_{\max}+(1+\mu)\lambda)$ |
 #
-# 1. *Choose λ by a half-life.* To halve a weight without gradient in 10 epochs of 400 batches, at a constant $\eta=0.1$ (schedules: fold below) and $\mu=0.9$, set with coupled decay (`torch.optim.SGD`)
+# 1. *Choose λ by a half-life.* To halve a weight without gradient in 10 epochs of 400 batches, at a constant $\eta=0.1$ (schedule: fold) and $\mu=0.9$, set with coupled decay (`torch.optim.SGD`)
 #    $\lambda = {{halving:.2f}}\,(1-\mu)/(10\cdot400\,\eta) = {{chosen:.5f}}$; with decoupled decay drop $1-\mu$.
 # 2. *If the loss explodes*, lower η. For a linear model without momentum, any η below $2/(\rho_{\max}+\lambda)$ of every minibatch is safe if all parameters decay, or if λ = 0 and the model can fit all examples. (Bias without decay: fold of §2.9.)
 # 3. *If it hovers*, lower η at the end, or enlarge the batch.
@@ -1963,7 +1963,7 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 #
 # </details>
 #
-# **Limits.** The borders (§2.6 to §2.9) and the excess (§2.10, §2.11) are for linear models. Adam ([chapter 3](03_one_lambda_many_meanings.ipynb)) and
+# **Limits.** From §2.6 on all models are linear. Adam ([chapter 3](03_one_lambda_many_meanings.ipynb)) and
 # batch norm ([chapter 8](08_effective_learning_rate.ipynb)) change what decay does.
 #
 # ## 2.14 Exercises
