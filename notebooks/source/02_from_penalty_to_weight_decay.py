@@ -1375,7 +1375,8 @@ figures.show(fig, "Training loss from step 400 to 600 with λ = 10. It jumps up 
              f"minimum of loss plus penalty, {hover['at the minimum']:.4f}.", number="2.9",
              caption="The solid line is one run on the first data set. The "
              "dashed line is the training loss at the minimum of loss plus penalty, the dotted one "
-             "that of always answering the mean target. That the run's mean is so near it is chance.")
+             "that of always answering the mean target. That the run's mean is so near it "
+             "is chance.")
 
 # %% tags=["hide-input"]
 erratic = late.std(1) / late.mean(1)
@@ -1922,7 +1923,7 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 # Nor does it take λ = 10: the minimum for λ → 0 gains as much. The gain comes from the weights, and is small because 20 examples determine them in only about 20 of 200 directions.
 #
 # At η = 0.01 and λ = 0, SGD from the random start ends at about {{round(started_error.mean(), -2):,.0f}} times the mean target's error. Most of this start remains, because it lies in null directions, which no training input sees.
-# SGD from zero gives back most of this gain, in the bias: without penalty the 200 weights fit the targets' mean along with the bias, which gets only a part of it ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
+# SGD from zero gives back most of the gain, in the bias: without penalty the 200 weights fit the targets' mean along with the bias, which gets only a part of it ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
 # **So if η is stable, λ = 10 here mainly makes the run forget its random start, and makes the bias take over the mean.**
 #
 # <details>
