@@ -11,11 +11,11 @@
 # - tell which learning rates are stable for a linear model;
 # - predict, for a small learning rate, how far above its minimum a run hovers.
 #
-# Three parts follow the puzzle: single weights (§2.2), explosions (§2.6), hovering (§2.10).
+# Three parts follow the puzzle: single weights (§2.2 to §2.5), explosions (§2.6 to §2.9), hovering (§2.10, §2.11). Was it worth it (§2.12)?
 #
 # If you only want to set λ, read §2.2 to §2.5 and §2.13 (not its last column).
 #
-# *Reading time an hour, with folds and exercises 90 minutes; the code runs in about 12 seconds.*
+# *Reading time an hour, with folds and exercises two; the code runs in about 12 seconds.*
 
 # %%
 import itertools
@@ -41,7 +41,7 @@ from l2lib.sweep import MLP, sweep
 # The toy problem has 20 examples with 200 inputs $x_j$ each, drawn from a standard normal. Its targets are $y=0.05 + 0.01\sum_j x_j$ plus a little noise. A
 # linear model is trained in minibatches of 5. Training minimises the mean squared error ([chapter 1](01_what_an_l2_penalty_does.ipynb) took half of it) plus the penalty $\frac\lambda2\lVert w\rVert^2$. The bias is not penalised.
 #
-# The questioner raised the learning rate η from {{below: used[1]:g}} to {{below: used[0]:g}} and kept $\lambda=3$: the loss exploded. With $\lambda=10$ it stayed small.
+# The questioner raised the learning rate η from {{below: used[1]:g}} to {{below: used[0]:g}} and kept $\lambda=3$: the loss exploded. With $\lambda=10$ it did not, and the questioner reports "low generalization error".
 #
 # We train in minibatches with λ = 3, 10 and 0, and in full batches with λ = 0.
 
@@ -106,8 +106,8 @@ claim("S2-05", "In minibatches with λ = 0 and 3 the loss grows; with λ = 10 an
       above=0.1)
 
 # %% [markdown]
-# **Here more penalty stops an explosion.** Why? A penalty makes the valley of the loss steeper, and in a steeper valley already
-# a smaller η overshoots. So more penalty should make things worse.
+# **Here more penalty stops an explosion.** Why? A penalty makes the valley of the loss steeper, and the steeper a valley is,
+# the smaller the η that overshoots. So more penalty should make things worse.
 #
 # ## 2.2 One step: the shrink factor
 #
@@ -271,7 +271,7 @@ claim("S0-11", f"If η starts at {lr:g}, halves every {schedule.count(lr)} steps
 # **Intuition.** While $g + \lambda w$ hardly changes, the buffer sums $1+\mu+\mu^2+\dots=\frac1{1-\mu}$ copies of it.
 # So momentum 0.9 multiplies both the loss's step and the decay by {{1 / (1 - 0.9):.0f}}.
 #
-# **Exactly.** Take a weight that the loss ignores ($g=0$). Its next value depends on the last two, and is a sum of two powers $z^t$, whose $z$ are the roots of
+# **Exactly.** Take a weight that the loss ignores ($g=0$). Its next value depends on the last two. So after $t$ steps it is $c_1z_1^t+c_2z_2^t$, where $z_1\ne z_2$ are the roots of
 #
 # $$z^2 - (1 + \mu - \eta\lambda)\,z + \mu = 0. \tag{2.3}$$
 #
@@ -302,7 +302,7 @@ def draw_half_lives(ax):
     ax.text(7e-8, 30, "● a ResNet: η = 0.1,\nλ = 0.0001", color=figures.GREEN)
     for words, tip, place, colour in (
             ("floor for μ = 0.9:\nmore λ does not help", (0.0031, 12.6), (7e-8, 4.2), figures.GREY),
-            ("beyond 2(1 + μ)\nthe weight grows", (3.9, 500), (0.004, 2.5e3), figures.GREY)):
+            ("▲: beyond 2(1 + μ)\nthe weight grows", (3.9, 500), (0.004, 2.5e3), figures.GREY)):
         ax.annotate(words, tip, place, color=colour,
                     arrowprops={"arrowstyle": "->", "color": colour})
     ax.text(0.04, 0.56, "μ = 0: no floor, at ηλ = 1\none step leads to zero", color=figures.BLUE,
@@ -414,9 +414,11 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 # ## 2.5 Decoupled decay stays out of the buffer
 #
 # Does decay have to pass through the buffer? *Decoupled* decay [(Loshchilov and Hutter, 2019)](https://arxiv.org/abs/1711.05101), as in PyTorch's AdamW, does not: it shrinks
-# the weights directly. For SGD with momentum this reads $m\leftarrow\mu m+g$ and $w\leftarrow(1-\eta\lambda)\,w-\eta m$ (Figure 2.4, left). With the same λ the two forms end at different weights: on the loss $\frac12(w-1)^2$ with λ = 1, decoupled decay ends at {{below: last['decoupled, λ = 1']:.2f}}, coupled at {{below: last['coupled, λ = 1']:.2f}} (right).
+# the weights directly. For SGD with momentum this reads $m\leftarrow\mu m+g$ and $w\leftarrow(1-\eta\lambda)\,w-\eta m$ (Figure 2.4, left). With the same λ their ends differ: on the loss $\frac12(w-1)^2$ with λ = 1 and $\mu=0.9$, decoupled decay ends at {{below: last['decoupled, λ = 1']:.2f}}, coupled at {{below: last['coupled, λ = 1']:.2f}} (right).
 #
-# At a constant η coupled decay can imitate decoupled decay, for any loss, if its λ′ and μ′ are
+# Why? The buffer multiplies the loss's pull by $\frac1{1-\mu}$, and coupled decay, too, so that their balance stays. Decoupled decay is not multiplied, so it counts only as $(1-\mu)\lambda$: the minimum of $\frac12(w-1)^2+\frac{0.1}2w^2$ is at $\frac1{1.1}$.
+#
+# So at a constant η coupled decay can imitate decoupled decay, for any loss, if its λ′ and μ′ are
 #
 # $$\lambda'=(1-\mu)\,\lambda,\qquad\mu'=(1-\eta\lambda)\,\mu.\tag{2.4}$$
 #
@@ -426,6 +428,8 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 # <summary>Decoupled decay with `torch.optim.SGD`</summary>
 #
 # Set `weight_decay=0` and multiply the weights (not the biases) by $1-\eta\lambda$ between `backward()` and `step()`, under `torch.no_grad()`.
+#
+# Here, as in PyTorch, a step decays by $\eta\lambda$. In the paper λ is multiplied only by the schedule's factor, not by the base learning rate.
 #
 # </details>
 #
@@ -561,15 +565,15 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 # the opposite slope, higher up (Figure 2.5, top right).
 #
 # We call training *stable* if two runs on the same batches, from different
-# starts, come to the same predictions on the training examples. If these predictions move apart, we say that training *explodes*. Between the two lies only the border.
+# starts, come to the same predictions on the training examples. If these predictions move apart, we say that training *explodes*.
 #
 # The mean squared error of a linear model is quadratic. Let $H$ be its matrix of second derivatives, the *Hessian*. An
-# eigenvalue $\rho$ of $H$ is the curvature along one direction, its eigenvector. One η must suit all directions: a step that suits a flat one
-# can be too large along a steep one (bottom right).
+# eigenvalue $\rho$ of $H$ is the curvature along one direction, its eigenvector. All directions share one η:
+# what suits a flat one can be too large for a steep one (bottom right).
 #
 # Let all parameters decay. At a distance $\Delta$ from the minimum
 # of loss plus penalty, measured along an eigenvector, the slope is $(\rho+\lambda)\,\Delta$. So each step multiplies the
-# distance by $1-\eta\lambda-\eta\rho$ (Figure 2.5, left). The distance shrinks if and only if
+# distance by $1-\eta\lambda-\eta\rho$ (Figure 2.5, left). If $\rho+\lambda>0$, the distance shrinks if and only if
 #
 # $$|1 - \eta\lambda - \eta\rho| < 1, \quad\text{which for every direction means}\quad \eta < \frac{2}{\rho_{\max} + \lambda}.\tag{2.5}$$
 #
@@ -672,6 +676,7 @@ figures.show(fig, "Factor 1 − η(ρ + λ) against the curvature ρ at η = 0.0
              "one direction, below in two; there contours mark equal heights.")
 
 # %%
+# 20 data sets, also for exercises 5 and 6.
 problems = [make_regression(20, seed=seed) for seed in seeds(20)]
 data, targets = (np.stack(part) for part in zip(*problems, strict=True))
 # Q = XXᵀ + 1 of each data set; the 1 is the bias's.
@@ -1013,15 +1018,14 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # %% [markdown]
 # We call a setting *stable on average* if the mean Γ of 20 data sets is negative. *Predict:* which need more λ, shuffled batches or those drawn anew?
 #
-# | at $\eta=0.03$ | stable from λ = | to about λ = |
+# | at $\eta=0.03$ | smallest stable λ | largest, about |
 # |---|---|---|
-# | by hand, both | {{hand[0]:.1f}} | {{hand[1]:.0f}} |
+# | by hand (2.6), either way | {{hand[0]:.1f}} | {{hand[1]:.0f}} |
 # | real inputs, shuffled | {{stable_from:.1f}} | {{stable_to:.0f}} |
 # | real inputs, drawn anew | {{drawn_from:.0f}} | {{drawn_to:.0f}} |
 #
 # Shuffling is part of the rescue: drawn anew, an example may be in several batches in a row; shuffled, in two at most (Figure 2.7, top).
-# With orthogonal inputs repeats would do no harm, since the factors of (2.6) may come in any order. But real inputs overlap:
-# an error that has overshot several times spreads to other examples before decay has shrunk it.
+# Repeats do harm because real inputs overlap (fold).
 #
 # <details>
 # <summary>Runs without repeats; and why repeats make no difference if inputs are orthogonal</summary>
@@ -1029,7 +1033,7 @@ assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly mov
 # *Without repeats.* Draw each batch from the 15 examples that the last batch left out. Now λ = {{apart_from:.0f}} is enough. So the repeats make most of the
 # difference.
 #
-# *Overlap.* Real inputs overlap, which spreads an overshoot to the errors of other examples. If inputs are orthogonal, every error is multiplied on its own. Drawn anew, too, an example is in every fourth batch on average. So in the long run its error
+# *Overlap.* Real inputs overlap, which spreads an overshoot to the errors of other examples. An error that has overshot several times does so before decay has shrunk it. If inputs are orthogonal, every error is multiplied on its own. Drawn anew, too, an example is in every fourth batch on average. So in the long run its error
 # meets the factors of (2.6) equally often, and Γ is the same.
 #
 # </details>
@@ -1138,7 +1142,7 @@ assert 44 < stable_to < 52, "far too much λ makes them explode again"
 #
 # ## 2.9 The map: which learning rate with which λ
 #
-# Where does decay help (Figure 2.8)? On this map more λ moves the border of full batches to smaller η, and that of shuffled minibatches to larger η. With far more λ they explode again (Figure 2.7).
+# Where does decay help (Figure 2.8)? On this map more λ moves the border of full batches to smaller η, and that of shuffled minibatches to larger η. At η = 0.03 the latter explode again above λ = {{stable_to:.0f}} (Figure 2.7).
 
 
 # %% tags=["hide-input"]
@@ -1280,7 +1284,7 @@ assert np.median(highest) > 100, "a stable run jumps up now and then"
 # **With much decay, shuffled minibatches can be stable where full batches explode** (the circle). In full batches
 # the steepest direction overshoots in *every* step.
 #
-# But stable does not mean good. At the circle the median loss is about {{round(usual, -1):.0f}} times, and the highest of {{later_losses.shape[1] // 4}} epochs typically about {{round(np.median(highest), -2):,.0f}} times, that of the *mean target*, which always answers the mean of the training targets:
+# But stable does not mean good. At the circle, in the second {{later_losses.shape[1] // 4}} epochs, the loss is about {{round(usual, -1):.0f}} times that of the *mean target* (always answering the training targets' mean) in the median step, and typically about {{round(np.median(highest), -2):,.0f}} times in the worst:
 # in the long run two runs come together, but on the way a few unlucky batches in a row blow errors up.
 #
 # Without decay and momentum, no run explodes while η is below $2/\rho_{\max}$ of *every* minibatch, the *safe bound*: here
@@ -1325,7 +1329,7 @@ claim("02-no-rescue", "At η = 0.1 errors grow even with the best λ from 0 to 2
       "per epoch (of the mean exponent)", measured=np.exp(at_large.mean(0).min()), above=1)
 
 # %% [markdown]
-# **So against explosions lower η first: for a linear model a small enough η is always stable, but here at $\eta={{too_large:g}}$ no λ helps.** (Above λ = {{2 / too_large:.0f}}, $\eta\lambda>2$: see §2.2.)
+# **So against explosions lower η first: for a linear model a small enough η is always stable, but here at $\eta={{too_large:g}}$ no λ helps.** (λ above {{2 / too_large:.0f}} cannot: then $\eta\lambda>2$, and decay itself makes weights grow.)
 #
 # ## 2.10 Noise: how far a run hovers
 #
@@ -1371,7 +1375,8 @@ figures.show(fig, "Training loss from step 400 to 600 with λ = 10. It jumps up 
              f"minimum of loss plus penalty, {hover['at the minimum']:.4f}.", number="2.9",
              caption="The solid line is one run on the first data set. The "
              "dashed line is the training loss at the minimum of loss plus penalty, the dotted one "
-             "that of always answering the mean target.")
+             "that of always answering the mean target. That the run's mean is so near it "
+             "is chance.")
 
 # %% tags=["hide-input"]
 erratic = late.std(1) / late.mean(1)
@@ -1381,7 +1386,7 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 
 # %% [markdown]
 # Without λ, and at a stable η, this model, with more inputs than examples, in the end fits all 20 exactly. Then
-# *every* example's gradient vanishes, and the weights rest. With $\lambda=10$ errors remain even at the minimum, so the batches' minima lie in different places: each step kicks the weights away, and the slope pulls them back (Figure 2.10). The *kick* is the batch's gradient of loss plus penalty at the minimum, where that of all examples is zero.
+# *every* example's gradient vanishes, and the weights rest. With $\lambda=10$ errors remain even at the minimum, so the batches' minima lie in different places: each step kicks the weights away, and the slope pulls them back (Figure 2.10). The *kick* is the batch's gradient of loss plus penalty at the minimum. There the gradient of all examples is zero, but a batch's is not.
 #
 # The *excess* $E$ is the
 # mean height of loss *plus penalty* above its minimum, over a long run. Assume that
@@ -1470,8 +1475,9 @@ figures.show(fig, "Two valleys with the runs as dots on their slopes. At η = 0.
              "to both sides. Below, a histogram of the runs is wider at η = 0.2.", number="2.10",
              caption="Each coloured dot is one of 150 runs after 200 steps along an eigenvector of "
              "curvature 1, with kicks of variance 1. The bars in the strip below the grey line "
-             "count 10,000 runs; the dotted line is their mean height. The arrows show pull and "
-             "kick of one step, to scale; the kick is one standard deviation.")
+             "count 10,000 runs; the dotted line is their mean height. The arrows above and below "
+             "the black dot show its pull and kick of one step, to scale; the kick is one "
+             "standard deviation.")
 
 # %% tags=["hide-input"]
 for eta, each in ((0.2, high), (0.1, lower)):  # step 3 of the derivation of (2.7)
@@ -1521,7 +1527,7 @@ def shuffled(rng, steps, size):
     return np.concatenate([rng.permutation(200) for _ in range(epochs)]).reshape(-1, size)
 
 
-# %%
+# %% tags=["hide-input"]
 def moments(X, y, weight_decay):
     """Minimum, Hessian and covariance of the examples' gradients there."""
     lowest, _ = ridge(X, y, weight_decay, intercept=False, loss="mse")
@@ -1602,7 +1608,7 @@ claim("02-kicks-half", "Halfway through an epoch the sum of shuffled kicks has {
 
 # %% [markdown]
 # So the excess $E$, averaged over an epoch, is smaller. Let an epoch of $n$ examples have $k$ batches of $B$, with large $n$ and $k$. We call the epoch
-# *short* if the pull undoes only a small share of any distance during an epoch, that is, if $\eta hk$ is small for every eigenvalue $h$ of $H_\lambda$. In short epochs
+# *short* if during it the pull brings the weights only a little nearer to the minimum, that is, if $\eta hk$ is small for every eigenvalue $h$ of $H_\lambda$. In short epochs
 #
 # $$E_{\text{shuffled}}\approx\frac{\eta^2 k}{12}\,\frac{\operatorname{tr}(H_\lambda C)}{B}.\tag{2.8}$$
 #
@@ -1740,7 +1746,7 @@ assert 0.75 < reached / wanted < 1.3, "the runs have about the excess that exerc
 # %% [markdown]
 # ## 2.12 Was λ = 10 worth it?
 #
-# Does the rescued run predict well, as reported?
+# Is the rescued run's test error low, as reported (§2.1)?
 #
 # <details>
 # <summary>The exact test error</summary>
@@ -1886,7 +1892,7 @@ fig, ax = figures.subplots(figsize=(7.2, 3.2))
 draw_shares(ax), name_shares(ax)
 ax.set(xlim=(0.84, 1.08), xticks=[0.85, 0.9, 0.95, 1], ylabel=" ")
 ax.spines["bottom"].set_bounds(0.84, 1)
-ax.set_title("the ends of the bars", size=10, weight="normal")
+ax.set_title("bars are cut at 0.84: compare the totals", size=10, weight="normal")
 figures.title(fig, "The questioner's run predicts hardly better than the mean target")
 
 # %% tags=["hide-input"]
@@ -1904,7 +1910,8 @@ figures.show(fig, "Six bars of the test error, drawn from 0.84 on. Each "
              caption="Test errors, relative to the mean target's: means over 20 data sets, with "
              "standard errors. Each bar adds the squared errors of the weights and of the "
              "bias, and the noise. The dotted line marks the mean target. The axis begins "
-             "at 0.84, which cuts off most of the weights' part.")
+             "at 0.84, which cuts off most of the weights' part, so that the lengths of the bars "
+             "do not compare.")
 
 # %% tags=["hide-input"]
 assert max(inner[3:5]) < 1.15 * inner[0] < 0.8 * inner[5], "the intercept gains nothing"
@@ -1915,9 +1922,16 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 # **No: the questioner's run predicts hardly better than always answering the mean** (Figure 2.13). The minimum for λ = 10 would be {{gains[0]:.0%}} better, but hovering costs nearly all of that. At η = 0.01 SGD keeps this gain.
 # Nor does it take λ = 10: the minimum for λ → 0 gains as much. The gain comes from the weights, and is small because 20 examples determine them in only about 20 of 200 directions.
 #
-# At η = 0.01 and λ = 0, SGD from the random start ends at about {{round(started_error.mean(), -3):,.0f}} times the mean target's error. Most of this start remains, because it lies in null directions, which no training input sees.
-# SGD from zero does not reach the minimum for λ → 0: it gives back about {{lost:.0%}} of the gain (over 800 data sets; the figure's 20 give {{lost_here:.0%}}). It does so in the bias, because without penalty the 200 weights fit the targets' mean along with the bias, and leave it too little ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
+# At η = 0.01 and λ = 0, SGD from the random start ends at about {{round(started_error.mean(), -2):,.0f}} times the mean target's error. Most of this start remains, because it lies in null directions, which no training input sees.
+# SGD from zero gives back most of the gain, in the bias: without penalty the 200 weights fit the targets' mean along with the bias, which gets only a part of it ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
 # **So if η is stable, λ = 10 here mainly makes the run forget its random start, and makes the bias take over the mean.**
+#
+# <details>
+# <summary>How much SGD from zero gives back</summary>
+#
+# It does not reach the minimum for λ → 0, and gives back about {{lost:.0%}} of the gain over 800 data sets; the figure's 20 give {{lost_here:.0%}}.
+#
+# </details>
 #
 # ## 2.13 In practice
 #
@@ -1929,7 +1943,7 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 # | momentum, coupled | $\eta\lambda/(1-\mu)$, if $\eta\lambda\ll(1-\sqrt\mu)^2$ | ${{halving:.2f}}\,(1-\mu)/(\eta\lambda)$; for any λ at least $2\ln2/(-\ln\mu)$ | $\eta\lt2(1+\mu)/(\rho_{\max}+\lambda)$ |
 # | momentum, decoupled | $\eta\lambda$ | the same as plain, if $\eta\lambda<1-\mu$ | $\eta\lt2(1+\mu)/(\rho_{\max}+(1+\mu)\lambda)$ |
 #
-# 1. *Choose λ by a half-life.* To halve a weight without gradient in 10 epochs of 400 batches, at a constant $\eta=0.1$ and $\mu=0.9$, set with coupled decay (`torch.optim.SGD`)
+# 1. *Choose λ by a half-life.* To halve a weight without gradient in 10 epochs of 400 batches, at a constant $\eta=0.1$ (schedule: fold) and $\mu=0.9$, set with coupled decay (`torch.optim.SGD`)
 #    $\lambda = {{halving:.2f}}\,(1-\mu)/(10\cdot400\,\eta) = {{chosen:.5f}}$; with decoupled decay drop $1-\mu$.
 # 2. *If the loss explodes*, lower η. For a linear model without momentum, any η below $2/(\rho_{\max}+\lambda)$ of every minibatch is safe if all parameters decay, or if λ = 0 and the model can fit all examples. (Bias without decay: fold of §2.9.)
 # 3. *If it hovers*, lower η at the end, or enlarge the batch.
@@ -1950,7 +1964,7 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 #
 # </details>
 #
-# **Limits.** The borders (§2.6 to §2.9) and the excess (§2.10, §2.11) are for linear models. Adam ([chapter 3](03_one_lambda_many_meanings.ipynb)) and
+# **Limits.** From §2.6 on all models are linear. Adam ([chapter 3](03_one_lambda_many_meanings.ipynb)) and
 # batch norm ([chapter 8](08_effective_learning_rate.ipynb)) change what decay does.
 #
 # ## 2.14 Exercises
@@ -2012,7 +2026,7 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 # </details>
 #
 # **5.** (Guess, then run.) With momentum 0.9, minibatches of 5 explode at $\eta=0.008$, below the safe bound of §2.9.
-# Which λ rescues them? Use `growth(…, mu=0.9)` (hidden in §2.8). And at which η do full batches explode at λ = 0?
+# Which λ up to 100 rescues them? Use `growth(…, mu=0.9)` (hidden in §2.8). And at which η do full batches explode at λ = 0?
 #
 # <details>
 # <summary>Solution</summary>
@@ -2038,7 +2052,7 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 #
 # With 0.4 added, all inputs share a
 # direction. It adds a curvature of about $2\cdot200\cdot0.4^2={{2 * X.shape[1] * 0.4**2:.0f}}$ to every batch, so that every batch overshoots along it: even for the batch of all 20 examples the largest
-# curvature is now {{top:.1f}} on average, which makes the factor ${{1 - 0.03 * top:.2f}}$ without decay, and ${{1 - 0.03 * (top + 10):.2f}}$ with λ = 10. So along it no step only shrinks the error,
+# curvature is now {{top:.1f}} on average, which makes the factor ${{1 - 0.03 * top:.2f}}$ without decay, and ${{1 - 0.03 * (top + 10):.2f}}$ with λ = 10. So along this direction every step overshoots. No batch only lets the error decay,
 # and decay adds to the overshoot.
 #
 # Now run it; `X + m` takes the place of `X`:
@@ -2068,7 +2082,7 @@ assert abs(part["_noise 3"] - np.mean(minimum_error / mean_error)) < 1e-9, "a ba
 #     v = torch.autograd.grad(g, params, [part / norm for part in v], retain_graph=True)
 # ```
 #
-# Now `norm` is near the largest curvature in size, which may be a negative one. Add λ: that is exact if all parameters decay, and otherwise an upper bound. With momentum 0.9 an η below
+# (You may stop once `norm` hardly changes.) Now `norm` is near the largest curvature in size, which may be a negative one. Add λ: that is exact if all parameters decay, and otherwise an upper bound. With momentum 0.9 an η below
 # $2/\rho_{\max}$ may still explode (exercise 5). Do not be alarmed by an η somewhat above $2/\rho_{\max}$: training with
 # full batches often drives the full batch's curvature up to $2/\eta$ and goes on there ([Cohen et al.
 # 2021](https://arxiv.org/abs/2103.00065)).
