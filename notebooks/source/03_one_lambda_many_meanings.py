@@ -129,7 +129,7 @@ def draw_programs(ax, bars):
                   color="white")
     ax.set_yticks(range(6), ["sklearn " * (name in by_n[1:]) + name
                              + ", by hand" * (name == "½ MSE + x‖w‖²") for name in ordered])
-    ax.text(0.02, 1, "x is in effect\ndivided by n or 2n", va="center", ha="center",
+    ax.text(0.04, 1, "x is in effect\ndivided by n or 2n", va="center", ha="center",
             color=figures.GREEN)
     ax.text(0.006, 4, "x is not\ndivided by n", va="center", ha="center", color=figures.GREY)
     for axes in (ax, bars):
@@ -1258,8 +1258,8 @@ claim("03-follows", "From AdamW's λ = 0.03 on the translated λ comes closer to
 # %% tags=["hide-input"]
 missed_back = np.abs(np.log(fit_more[:, :3].mean(0) / fit_c[2]))
 claim("03-back", "The way back: from the Adam + L2 run whose λ came from AdamW's 0.1 the rule "
-      "finds a λ for AdamW. With it AdamW comes closer to this run's training loss than with a "
-      "third or three times of it: its distance is at most {:.2f} times theirs",
+      "finds a λ for AdamW. With it AdamW comes closer to this run's training loss than with a λ "
+      "3 times smaller or larger: its distance is at most {:.2f} times theirs",
       measured=missed_back[0] / missed_back[1:], below=1)
 
 # %% tags=["hide-input"]
