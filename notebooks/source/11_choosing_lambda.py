@@ -383,9 +383,9 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 # 2. **Look up $N$** below, and compute $\lambda = N/S$. Let only *matrices* decay: tensors with two axes or more (chapter 6). If peak η times λ (SGD: ÷ $(1-\mu)$) exceeds {{below: most_peak}}, a step erases too much of a weight for the theory of §11.3: take a smaller $N$.
 # 3. **Name the *fallback*,** the λ that you type unless another one proves better. If you have earlier runs with the same model, data, η and length, take their λ, even if it was the default: its result is known. Otherwise it is the bold $N$ of your row divided by $S$. **With one run type the fallback, and stop here.**
 #
-# *For example,* {{below: cifar_passes}} passes of a new ResNet over CIFAR are 11,730 steps of SGD, μ = 0.9, a cosine from η = 0.1. So $S = 11{,}730\cdot0.05/0.1 = 5{,}865$, $N = 4$, and λ = {{4 / cifar:.4f}}.
+# *Example:* {{below: cifar_passes}} passes of a new ResNet over CIFAR are 11,730 steps of SGD, μ = 0.9, a cosine from η = 0.1. So $S = 11{,}730\cdot0.05/0.1 = 5{,}865$, $N = 4$, and λ = {{4 / cifar:.4f}}.
 #
-# **λ = {{below: 4 / short_s:.1f}} can be right,** though far above the usual 0.1: {{below: short_steps:,}} steps of AdamW under a cosine from 0.001 have $S = {{below: short_s:.3f}}$, so $N = 4$ needs it. Each step still takes at most ηλ = {{below: 0.001 * 4 / short_s:.4f}} of a weight.
+# **λ = {{below: 4 / short_s:.1f}} can be right,** though far above the usual 0.1: {{below: short_steps:,}} steps of AdamW under a cosine from 0.001 have $S = {{below: short_s:.3f}}$, so $N = 4$ needs it. Each step takes at most ηλ = {{below: 0.001 * 4 / short_s:.4f}} of a weight.
 #
 # **Take the first row that fits. The bold $N$ is for one run.**
 #
@@ -394,7 +394,7 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 # | fine-tuning | at most **{{below: least_n}}**: λ = 0.01, or {{below: least_n}}/$S$ if that is less. Stop here (LoRA: fold). | You want to keep the start. Two recipes have {{counts["LoRA, GPT-2 on E2E"]:.2f}} and {{counts["RoBERTa on MNLI"]:.2f}}; we tested none. |
 # | continued pretraining | type the λ of the pretraining. Stop here. | We did not test it. |
 # | like a published one, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | Figure 11.2 |
-# | language, one pass, $k$ tokens seen per weight (embeddings count) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | Fitted to {{len(tokens)}} recipes, all within a factor of {{scatter:.1f}}; but all typed λ = 0.1: weak evidence. Bergsma et al. (2025b) tuned λ; their $N$ rises, too. |
+# | language, one pass, $k$ tokens seen per weight (embeddings count) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | Fitted to {{len(tokens)}} recipes, all within a factor of {{scatter:.1f}}; all typed λ = 0.1: weak evidence. Bergsma et al. (2025b) tuned λ; their $N$ rises, too. |
 # | language, many passes | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | No $N$ is well supported. |
 # | ≥ 50,000 images (CIFAR), about 10 to {{below: few_of_images}} passes | 1, **4**, 16 | Two recipes of {{epochs["airbench94"]:.0f}} and {{epochs["cifar10-fast"]}} passes lie near it. Without labels this $N$ is a guess. |
 # | ≥ 50,000 images, about {{below: few_of_images}} to {{below: round(long_images, -1):.0f}} passes | 2, **8**, 32 | No recipe; the geometric mean of the rows above and below. |
@@ -529,7 +529,7 @@ last = axes[0].set_yticks(range(len(named)), named, fontsize=9)
 # %% tags=["hide-input"]
 axes[0].set_title("Best η tried: the\nbold N is rarely\nclearly better")
 axes[1].set_title("η too small: clearly\nbetter more often\nthan clearly worse")
-last = axes[2].set_title("η too large:\nnever\nclearly worse")
+last = axes[2].set_title("η too large:\nnever clearly\nworse")
 
 # %% tags=["hide-input"]
 each = [[getattr(figures.drawn(ax)[name], side) for name in ("λ = 0", "bold N")]
@@ -648,7 +648,7 @@ claim("11-average", "λ times the sum of the c_i of (11.2) is one minus the shar
       measured=0.4 * c.sum() + share, equals=1, within=1e-12)
 
 # %% [markdown]
-# It does, to $10^{-9}$. Which updates count most? Figure 11.4 shows the coefficients under four schedules. *Warm-up–stable–decay* falls to zero in the last fifth of the run.
+# It does, to $10^{-9}$. Figure 11.4 shows the coefficients under four schedules. *Warm-up–stable–decay* falls to zero in the last fifth of the run.
 
 # %% tags=["hide-input"]
 def draw_average(ax, n, steps=1000):
@@ -1522,7 +1522,7 @@ verdicts_of(of_cnn, ("0.weight", "4.weight", "10.weight"))
 # %% [markdown]
 # The default does nothing: $S$ is only {{forgettings(rate, 1, factors_of(100, linear)):.2f}}, so $N$ is next to zero.
 #
-# **Step 4: η = {{rate}} is settled.** At the bold $N$ the validation loss is {{below: on_validation[:, 3].mean():.2f}}, with $\eta/3$ {{below: of_third:.2f}}, with $3\eta$ {{below: of_triple:.2f}}.
+# **Step 4: η = {{rate}} is settled.** At the bold $N$ the validation loss is {{below: on_validation[:, 3].mean():.2f}}, and {{below: of_third:.2f}} with $\eta/3$, {{below: of_triple:.2f}} with $3\eta$.
 
 
 # %% tags=["hide-input"]
@@ -2162,7 +2162,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0
 # <summary>Solution</summary>
 #
 # The fallback is the bold $N = 4$. Compare within seeds. $N = 1$ gains {{ten[0].mean:.2f}} with the standard deviation $s = {{decided_s:.2f}}$, and $2.5\,s = {{bars[3] * decided_s:.3f}}$: a clear gain. It is the smallest you tried, but your runs are spent. So type λ = $1/S$, and test once. With three runs more try $N = \frac14$.
-# $N = 16$ gains {{ten[2].mean:.2f}} ± {{ten[2].half:.2f}}, which is no evidence. (Two tries were compared with the fallback, and two look clear by chance more often than one: so test once.) With seed 1 only it looks best by far, but one seed says nothing of how much seeds differ: type the fallback. With 90 passes the last row of images fits: $N = 16$.
+# $N = 16$ gains {{ten[2].mean:.2f}} ± {{ten[2].half:.2f}}, which is no evidence. With seed 1 only it looks best by far, but one seed says nothing of how much seeds differ: type the fallback. (With three seeds two tries were compared with the fallback, and two look clear by chance more often than one: so test once.) With 90 passes the last row of images fits: $N = 16$.
 #
 # </details>
 #
