@@ -285,11 +285,12 @@ legend = fig.legend(marks, ["SGD", "Adam", "Adam, fine-tuning"], ncols=3,
 # %% tags=["hide-input"]
 of_lam, of_n = ({name: mark.x[0] for name, mark in figures.drawn(ax).items()
                  if name[1:] in recipes} for ax in axes)
+axes[0].set_title(f"λ: {of_lam['_ViT'] / of_lam['_ResNet-50, 2021']:,.0f} times apart\n"
+                  f"(Adam alone: {of_lam['_ViT'] / of_lam['_BERT']:.0f})")
+axes[1].set_title(f"N: {of_n['_OLMo 2 1B'] / of_n['_GPT-3 175B']:.0f} times apart\n"
+                  f"(Adam alone: {of_n['_OLMo 2 1B'] / of_n['_GPT-3 175B']:.0f})")
 wide = {(what, len(some)): np.divide(*np.sort([of[f"_{name}"] for name in some])[[-1, 0]])
         for what, of in (("λ", of_lam), ("N", of_n)) for some in (published, with_adam)}
-for ax, what in zip(axes, "λN", strict=True):
-    last = ax.set_title(f"{what}: {wide[what, len(published)]:,.0f} times apart\n"
-                        f"(Adam alone: {wide[what, len(with_adam)]:.0f})")
 
 # %% tags=["hide-input"]
 of_lam, of_n = ({name: mark.x[0] for name, mark in figures.drawn(ax).items() if len(mark.x) == 1}
