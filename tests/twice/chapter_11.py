@@ -508,7 +508,7 @@ def digits_of(runs: Any, pixels: Array, y: NDArray[np.int64], what: int = 0) -> 
                 )
                 for seed, order in enumerate(orders)
             ]
-            for k in range(6)
+            for k in range(next(iter(parts.values())).shape[1])
         ]
     return [[each[what] for each in of_lam] for of_lam in _digits[key]]
 
