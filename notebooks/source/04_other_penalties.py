@@ -1349,7 +1349,7 @@ assert np.allclose(at_rest, np.minimum(raw_lams[:, 0, 0], threshold), rtol=0.01)
 assert 9 > lasting[0] > lasting[1] > lasting[2] > 0, "directions do not go one by one"
 
 # %% [markdown]
-# Directions vanish one by one, the last at $\lVert E\rVert_2 = {{threshold:.3f}}$, as predicted.
+# Directions vanish one by one, the last at $\lVert E\rVert_2 = {{threshold:.3f}}$.
 
 # %% tags=["hide-input"]
 claim("04-raw", "On raw pixels the strongest direction has a singular value of {} at λ = 0.9 ‖E‖₂, "
@@ -1639,7 +1639,7 @@ assert np.allclose([left_over(at, 1 / (k * eta * at), k) for at in (0.01, 0.1, 1
 
 # %% [markdown]
 # The pull takes time (Figure 4.13, right). If the loss has no slope in two factors, a step multiplies both by $1-\eta\lambda$, so their product by about $1-2\eta\lambda$. In
-# $1/(2\eta\lambda)$ steps it shrinks to $1/e$. Often only one factor fades. Take an input that is 0 in all examples, as are {{digits.X.shape[1] - pixels.shape[1]}} of the digits' {{digits.X.shape[1]}} raw pixels. Its row of $V$ gets no gradient and fades, but other inputs keep $U$ up. The product then takes twice as long. **At $\eta = {{eta}}$ and $\lambda = {{weak}}$ the times are {{1 / (2 * eta * weak):,.0f}} and {{1 / (eta * weak):,.0f}} steps: a fine-tuning of {{taken_steps:,}} removes only {{100 * (1 - left_over(weak, taken_steps)):.0f}} or {{100 * (1 - left_over(weak, taken_steps, 1)):.0f}} %.**
+# $1/(2\eta\lambda)$ steps it shrinks to $1/e$. Often only one factor fades. Take an input that is 0 in all examples. Its row of $V$ gets no gradient and fades, but other inputs keep $U$ up. The product then takes twice as long. **At $\eta = {{eta}}$ and $\lambda = {{weak}}$ the times are {{1 / (2 * eta * weak):,.0f}} and {{1 / (eta * weak):,.0f}} steps: a fine-tuning of {{taken_steps:,}} removes only {{100 * (1 - left_over(weak, taken_steps)):.0f}} or {{100 * (1 - left_over(weak, taken_steps, 1)):.0f}} %.**
 #
 # ## 4.11 How little AdamW takes
 #
@@ -1649,7 +1649,7 @@ assert np.allclose([left_over(at, 1 / (k * eta * at), k) for at in (0.01, 0.1, 1
 #
 # *For example,* let $\sqrt{\hat v}$ be 0.02 everywhere. Under SGD a direction rests where the loss pulls back with the slope λ. Here this pull counts {{1 / 0.02:.0f}} times, so a slope of {{0.02:g}} λ is enough: the direction rests only that much below $\hat s$.
 #
-# More generally, let $\sqrt{\hat v}$ be $a$ everywhere in $U$, and $b$ everywhere in $V$. Take one product $w = uv$ with the loss $\frac12(w-\hat s)^2$, which falls at the rate $e = \hat s-w$. Steps and decay cancel where $ev/a = \lambda u$ and $eu/b = \lambda v$. Multiplied, these give $e = \lambda\sqrt{ab}$, unless $u = v = 0$. The same holds for directions, if $U$ and $V$ have more columns than directions survive:
+# Now let $\sqrt{\hat v}$ be $a$ everywhere in $U$, and $b$ everywhere in $V$. Take one product $w = uv$ with the loss $\frac12(w-\hat s)^2$, which falls at the rate $e = \hat s-w$. Steps and decay cancel where $ev/a = \lambda u$ and $eu/b = \lambda v$. Multiplied, these give $e = \lambda\sqrt{ab}$, unless $u = v = 0$. The same holds for directions, if $U$ and $V$ have more columns than directions survive:
 #
 # $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
 #
