@@ -830,7 +830,7 @@ claim("04-lasso-chosen", "With 64 inputs and a chosen λ, the Lasso has a lower 
 # |Lasso|{{chosen["Lasso, 64"].mean():.1f}}|{{best["Lasso, 64"].mean():.1f}}|{{chosen["Lasso, ten"].mean():.1f}}|{{best["Lasso, ten"].mean():.1f}}|
 # |what the Lasso keeps, again without a penalty|{{np.mean(freed):.1f}}||||
 #
-# In a sign test, 15 of 20 splits would be significant at 5 % (if the splits, which overlap, counted as independent).
+# In a sign test, 15 of 20 splits would be significant (if the splits, which overlap, counted as independent).
 #
 # (The columns were standardised on all patients, so a little of the test inputs was seen.)
 #
@@ -1161,8 +1161,6 @@ axes[0].plot(lams, s[..., :9].mean(1), ".", ms=4, color=OF_FACTORS, label="_trai
 axes[0].plot(fine, s_hat[0] / (1 + fine), ":", color=OF_L2, label="_single")
 axes[0].text(0.09, 0.29, "one matrix", color=OF_L2, fontsize=9)
 axes[0].text(0, 0.01, "two\nfactors", color=OF_FACTORS, fontsize=9)
-axes[0].text(s_hat[0] + 0.005, 0.006, "ŝ₁", color=OF_FACTORS, fontsize=9)
-axes[0].text(s_hat[8] - 0.018, 0, "ŝ₉", color=OF_FACTORS, fontsize=9, ha="right")
 for name, color, dash in (("one", OF_L2, ":"), ("cut", figures.PINK, "--"),
                           ("two", OF_FACTORS, "-")):
     spread = unseen[name].min(0), unseen[name].max(0)
@@ -1183,6 +1181,8 @@ for ax in axes:
 axes[0].set_title("Directions vanish …"), axes[1].set_title("… at a price")
 for ax, at, side in zip(axes, ((0.247, 0.305), (0.233, 0.06)), ("left", "right"), strict=True):
     ax.text(*at, "λ of §4.1", color=figures.GREY, ha=side, fontsize=9)
+axes[0].text(s_hat[0] + 0.005, 0.006, "ŝ₁", color=OF_FACTORS, fontsize=9)
+axes[0].text(s_hat[8] - 0.018, 0, "ŝ₉", color=OF_FACTORS, fontsize=9, ha="right")
 
 # %% tags=["hide-input"]
 drawn, right = (figures.drawn(ax) for ax in axes)
