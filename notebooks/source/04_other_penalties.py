@@ -1821,6 +1821,8 @@ axes[0].text(1.1, 0.555, "AdamW", color=figures.PINK)
 _ = ax.text(0, 0.04, "lines:\n(4.10)", color=figures.GREY, fontsize=9)
 
 # %% tags=["hide-input"]
+level = by_adamw[:, 3, 1].mean()  # the second direction at λ = 10
+starts = change[1] - level  # by (4.8), the λ of SGD that leaves as much
 axes[0].set(xscale="log", xlabel="weight decay λ", ylim=(-0.01, 0.65))
 axes[0].set_xticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"])
 ax.set(xlim=(-0.03, 0.68), xlabel="λ√(ab), measured in each run", xticks=[0, 0.2, 0.4, 0.6])
@@ -1828,8 +1830,6 @@ axes[0].set_ylabel("singular values of the adapter"), ax.set_ylabel("singular va
 _ = ax.set_title("AdamW: near (4.10)")
 
 # %% tags=["hide-input"]
-level = by_adamw[:, 3, 1].mean()  # the second direction at λ = 10
-starts = change[1] - level  # by (4.8), the λ of SGD that leaves as much
 times = adam_lams[3] / starts
 assert abs(times * typical[3] - 1) < 0.2, "AdamW's λ is not 1/√(ab) times that of SGD"
 axes[0].annotate("", (adam_lams[3], level), (starts, level), arrowprops={"arrowstyle": "->"})
