@@ -1173,16 +1173,18 @@ for name, place, color in (("one matrix", (0.01, 0.95), OF_L2),
     axes[1].text(*place, name, color=color, fontsize=9)
 
 # %% tags=["hide-input"]
+axes[0].text(s_hat[0] + 0.005, 0.006, "ŝ₁", color=OF_FACTORS, fontsize=9)
+axes[0].text(s_hat[8] - 0.018, 0, "ŝ₉", color=OF_FACTORS, fontsize=9, ha="right")
+for ax, at, side in zip(axes, ((0.247, 0.305), (0.233, 0.06)), ("left", "right"), strict=True):
+    ax.text(*at, "λ of §4.1", color=figures.GREY, ha=side, fontsize=9)
+
+# %% tags=["hide-input"]
 axes[0].set(ylabel="singular value of UVᵀ", ylim=(-0.01, 0.33))
 axes[1].set(ylabel="accuracy on unseen images", ylim=(0, 1.03))
 for ax in axes:
     ax.set(xlabel="weight decay λ", xlim=(-0.01, 0.33 if ax is axes[0] else 0.37))
     ax.axvline(0.24, color=figures.GREY, lw=0.8, ls="--")
-axes[0].set_title("Directions vanish …"), axes[1].set_title("… at a price")
-for ax, at, side in zip(axes, ((0.247, 0.305), (0.233, 0.06)), ("left", "right"), strict=True):
-    ax.text(*at, "λ of §4.1", color=figures.GREY, ha=side, fontsize=9)
-axes[0].text(s_hat[0] + 0.005, 0.006, "ŝ₁", color=OF_FACTORS, fontsize=9)
-axes[0].text(s_hat[8] - 0.018, 0, "ŝ₉", color=OF_FACTORS, fontsize=9, ha="right")
+_ = axes[0].set_title("Directions vanish …"), axes[1].set_title("… at a price")
 
 # %% tags=["hide-input"]
 drawn, right = (figures.drawn(ax) for ax in axes)
