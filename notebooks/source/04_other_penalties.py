@@ -251,11 +251,10 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
              f"of the same size: it is touched at ({met[1].x[0]:.2f}, {met[1].y[0]:.2f}), where "
              "the arrow points straight away from 0.", number="4.3",
              caption="Coloured are the weights that the penalty allows. Both regions are drawn "
-             "equally "
-             "wide; t is a different number in each. On the grey curve the "
-             "loss is the same; it is smallest at ŵ. Arrows show where the loss falls fastest; "
-             "fainter and dashed are those of other data. While the arrow lies in "
-             "the grey fan, the corner is best.")
+             "equally wide; t is a different number in each. On the grey curve the loss is the "
+             "same; it is smallest at ŵ. Arrows show where the loss falls fastest; fainter and "
+             "dashed are those of other data. While the arrow lies in the grey fan, the corner is "
+             "best.")
 
 # %% [markdown]
 # At the best point of a circle the arrow $-\nabla L$ points straight
@@ -879,10 +878,10 @@ figures.show(fig, "Two rows of 20 dots, one for each sample, along the share tha
              f"{by_lasso.min():.2f} to {by_lasso.max():.2f}, {ends.size} of them at "
              f"either end; those of the elastic net from {by_net.min():.2f} to "
              f"{by_net.max():.2f}. The Lasso has more zeros.", number="4.8",
-             caption="A dot is one of 20 samples of 200 patients, each with copies of its own: "
-             "at 1 only "
-             "the first copy is used, at 0 only the second. Right: how many of the eleven weights "
-             "are exactly zero, on average. The λ of the L1 term is 5, and that of the square 0.5.")
+             caption="A dot is one of 20 samples of 200 patients, each with copies of its own: at "
+             "1 only the first copy is used, at 0 only the second. Right: how many of the eleven "
+             "weights are exactly zero, on average. The λ of the L1 term is 5, and that of the "
+             "square 0.5.")
 
 # %% [markdown]
 # **The Lasso's choice between near-copies jumps from sample to sample; the elastic net keeps both, and still makes zeros.** It shares because a squared penalty makes two halves cheaper than one whole: $(\frac12)^2+(\frac12)^2 = \frac12<1$.
@@ -1202,12 +1201,11 @@ figures.show(fig, f"Left, {tops.size} singular values of the trained product aga
              f"the same rank, not shrunk, has {right['_cut'].at(0.24):.2f} at 0.24; one matrix "
              f"stays at {right['_one'].at(0.32):.2f}.", number="4.10",
              caption="Left: lines are (4.8), and end at the ŝ from ŝ₉ to ŝ₁. Dots are trained "
-             "factors, "
-             "averaged over five starts, and the dotted line is the strongest direction of one "
-             "matrix. Right: maps "
-             "are fitted to 300 images, so their ŝ differ from those on the left. Green: shrunk "
-             "by (4.8). Pink: the same directions, at full strength. Blue: all directions, "
-             "divided by 1 + λ. Lines are means of ten splits, bands their ranges.")
+             "factors, averaged over five starts, and the dotted line is the strongest direction "
+             "of one matrix. Right: maps are fitted to 300 images, so their ŝ differ from those "
+             "on the left. Green: shrunk by (4.8). Pink: the same directions, at full strength. "
+             "Blue: all directions, divided by 1 + λ. Lines are means of ten splits, bands their "
+             "ranges.")
 
 # %% [markdown]
 # The puzzle is solved: {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are above 0.24, and these stay.
@@ -1615,13 +1613,11 @@ figures.show(fig, "Left, a plane of two weights, with squares at 0, at the pretr
              "second twice as far to the right.",
              number="4.13",
              caption="Left, inputs are whitened, W is diagonal, and dots are the minima at λ = "
-             "0.2, "
-             "0.4 and 0.6. If the whole matrix decays (blue), the weight that was learned "
-             "before shrinks, too. If an adapter decays "
-             "(green, trained factors), only the new weight does. Blue loses a share, green an "
-             "amount. Right, what is left of a product of two factors: if the loss has no "
-             "slope in either, so that both fade, or no slope in one, so that only that one fades, "
-             f"at η = {eta:g} and λ = {weak:g}.")
+             "0.2, 0.4 and 0.6. If the whole matrix decays (blue), the weight that was learned "
+             "before shrinks, too. If an adapter decays (green, trained factors), only the new "
+             "weight does. Blue loses a share, green an amount. Right, what is left of a product "
+             "of two factors: if the loss has no slope in either, so that both fade, or no slope "
+             f"in one, so that only that one fades, at η = {eta:g} and λ = {weak:g}.")
 
 # %% [markdown]
 # <details>
