@@ -66,7 +66,7 @@ by_autograd = w_l1.detach().numpy()
 # *whitened*: mixed linearly until they are uncorrelated and have variance 1.
 #
 # What can vanish in a matrix? Write it as a sum of *directions* (its singular value decomposition, as in chapter 1),
-# $W = \sum_i s_i\,p_iq_i^\top$. Direction $i$ looks for the input pattern $q_i$ and answers with the output pattern $p_i$. Patterns have length 1.
+# $W = \sum_i s_i\,p_iq_i^\top$. Direction $i$ looks for the input pattern $q_i$ and answers with the output pattern $p_i$. Patterns have length 1; all $p_i$ are orthogonal to each other, as are all $q_i$.
 # The *singular value* $s_i\ge0$ says how strong the direction is; at $s_i = 0$ it has vanished.
 # The strongest direction of a fit without decay tells {{below: tall[0]}} and {{below: tall[1]}} from {{below: deep[0]}} and {{below: deep[1]}} (Figure 4.1).
 #
@@ -158,7 +158,7 @@ for ax, at in zip(axes, (32, 3.5), strict=True):
 drawn = [figures.drawn(ax) for ax in axes]
 of_l1, of_l2 = drawn[0]["_kept"].y, drawn[1]["_kept"].y
 axes[0].set_title(f"L1: {64 - of_l1.size} of 64 below 10⁻⁶")
-axes[1].set_title(f"L2: {drawn[1]['_zero'].y.size} of 9 below 10⁻⁶")
+axes[1].set_title(f"L2 on two factors: {drawn[1]['_zero'].y.size} of 9")
 figures.show(fig, f"Two panels with one logarithmic axis. Left, the {of_l1.size} weights under L1 "
              f"fall from {of_l1[0]:.0f} to {of_l1[-1]:.3f}; none is in the grey band below a "
              f"millionth. The {drawn[0]['_unwanted'].y.size} that should be zero are rings; the "
@@ -250,11 +250,11 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
              "normals of the two edges. Right, a circle "
              f"of the same size: it is touched at ({met[1].x[0]:.2f}, {met[1].y[0]:.2f}), where "
              "the arrow points straight away from 0.", number="4.3",
-             caption="Coloured are the weights that the penalty allows. The two are equally wide, "
-             "so their t differ. On the grey curve the "
-             "loss is the same; it is smallest at ŵ. Arrows show where the loss falls fastest; "
-             "fainter and dashed are those of other data. While the arrow lies in "
-             "the grey fan, the corner is best.")
+             caption="Coloured are the weights that the penalty allows. Both regions are drawn "
+             "equally wide; t is a different number in each. On the grey curve the loss is the "
+             "same; it is smallest at ŵ. Arrows show where the loss falls fastest; fainter and "
+             "dashed are those of other data. While the arrow lies in the grey fan, the corner is "
+             "best.")
 
 # %% [markdown]
 # At the best point of a circle the arrow $-\nabla L$ points straight
@@ -404,7 +404,7 @@ claim("04-soft", "under L2 with λ = 1, and under both, the best is that of (4.1
 #
 # Why did L1 make no zeros in §4.1? **The minimum has exact zeros (§4.3), but gradient steps miss them.**
 #
-# At 0, $|w|$ has no slope; PyTorch uses 0. Any ξ in $[-1, 1]$, a *subgradient*, is allowed there. We tried four; none gives zeros.
+# At 0, $|w|$ has a kink and no slope. Any ξ from −1 to 1, a *subgradient*, may stand for it; PyTorch takes 0. We tried four ξ: none gives zeros.
 #
 # Steps hardly ever land on 0. Take a weight that is zero at the minimum, and let the loss have a fixed slope $g$ there, with $|g|<\lambda$.
 # A step moves the weight by $-\eta(\lambda+g)$ from just right of zero, and by $+\eta(\lambda-g)$ from just
@@ -413,8 +413,8 @@ claim("04-soft", "under L2 with λ = 1, and under both, the best is that of (4.1
 #
 # $$\eta\,(\lambda+|g|) < 2\eta\lambda. \tag{4.3}$$
 #
-# For exact zeros, do not differentiate $|w|$. A *proximal step* takes the gradient step for the loss alone, and then
-# applies soft thresholding. The threshold is ηλ, the length of a step along the penalty's slope λ:
+# A *proximal step* first takes the gradient step for the loss alone, to $z_i = w_i-\eta g_i$. Then it
+# moves to the minimum of $\frac12(w-z_i)^2+\eta\lambda|w|$: it stays near $z_i$, but pays for $|w|$. That is the problem of §4.3, with the threshold ηλ:
 #
 # $$w_i\;\leftarrow\;\operatorname{soft}(w_i-\eta g_i,\;\eta\lambda). \tag{4.4}$$
 #
@@ -432,6 +432,8 @@ claim("04-soft", "under L2 with λ = 1, and under both, the best is that of (4.1
 # $|g_i|\le\lambda$ where $w_i = 0$. For a convex loss these are the conditions of the minimum, by the steps of §4.3 for each weight. They say that loss plus penalty falls
 # along no single weight. As the loss is convex and smooth, and the penalty a sum of convex functions of single weights, the sum then falls in no direction at all. Proximal steps lead there if η is at most one over the largest curvature
 # ([Beck and Teboulle, 2009](https://doi.org/10.1137/080716542)).
+#
+# On small batches, *dual averaging* thresholds the mean of all gradients: [Xiao, 2010](https://jmlr.org/papers/v11/xiao10a.html).
 #
 # For both penalties (4.2) takes the place of soft thresholding. Zou and Hastie call that minimum the *naive* elastic net: theirs multiplies it by $1+\lambda$ again.
 #
@@ -595,9 +597,9 @@ by_size = [*(zeros_left[size][0] for size in (32, 128, 256)), zero.sum()]
 assert min(np.diff(by_size)) > 0, "larger batches do not lose fewer zeros"
 
 # %% [markdown]
-# On batches of 32, with η = 0.02 or 0.002, about {{kept_zeros.mean():.0f}} of the Lasso's {{zero.sum()}} zeros are left on average.
+# On batches of 32, on average {{kept_zeros[0]:.0f}} of the Lasso's {{zero.sum()}} zeros are left with η = 0.02, and {{kept_zeros[1]:.0f}} with 0.002.
 #
-# **For exact zeros, threshold after each step, on full batches.** (On small ones, *dual averaging* thresholds the mean of all gradients: [Xiao, 2010](https://jmlr.org/papers/v11/xiao10a.html).)
+# **For exact zeros, threshold after each step, on full batches.**
 
 # %% tags=["hide-input"]
 edge = torch.tensor([-1e-9, 0.0, 1e-9], dtype=torch.float64, requires_grad=True)
@@ -828,7 +830,7 @@ claim("04-lasso-chosen", "With 64 inputs and a chosen λ, the Lasso has a lower 
 # |Lasso|{{chosen["Lasso, 64"].mean():.1f}}|{{best["Lasso, 64"].mean():.1f}}|{{chosen["Lasso, ten"].mean():.1f}}|{{best["Lasso, ten"].mean():.1f}}|
 # |what the Lasso keeps, again without a penalty|{{np.mean(freed):.1f}}||||
 #
-# In a sign test, 15 of 20 splits would be clear (if the splits, which overlap, counted as independent).
+# In a sign test, 15 of 20 splits would be significant (if the splits, which overlap, counted as independent).
 #
 # (The columns were standardised on all patients, so a little of the test inputs was seen.)
 #
@@ -836,7 +838,7 @@ claim("04-lasso-chosen", "With 64 inputs and a chosen λ, the Lasso has a lower 
 #
 # </details>
 #
-# *Which of two near-copies is kept?* We replace BMI by two noisy copies of itself (Figure 4.8).
+# *Which of two near-copies is kept?* In each sample of patients, two new noisy copies replace BMI (Figure 4.8).
 
 # %%
 def near_copies(seed):
@@ -860,8 +862,9 @@ for k, (name, w) in enumerate(of_copies.items()):
     color = (OF_L1, figures.PINK)[k]
     ax.plot(w[:, 0] / w[:, :2].sum(1), k + np.linspace(-0.28, 0.28, 20), "o", ms=4, alpha=0.7,
             mew=0, color=color, label=f"_{name}")
-    ax.text(1.07, k, f"{(w == 0).sum(1).mean():.1f} zeros", va="center", color=color, fontsize=9)
-ax.set(xlim=(-0.05, 1.3), ylim=(1.5, -0.5), xticks=[0, 0.25, 0.5, 0.75, 1],
+    ax.text(1.07, k, f"{(w == 0).sum(1).mean():.1f} of 11 zero", va="center", color=color,
+            fontsize=9)
+ax.set(xlim=(-0.05, 1.36), ylim=(1.5, -0.5), xticks=[0, 0.25, 0.5, 0.75, 1],
        xlabel="first copy's share of the two weights", ylabel="penalty")
 ax.set_yticks(range(2), list(of_copies)), ax.grid(axis="y", visible=False)
 _ = ax.set_title("The Lasso jumps, the elastic net shares")
@@ -875,12 +878,13 @@ figures.show(fig, "Two rows of 20 dots, one for each sample, along the share tha
              f"{by_lasso.min():.2f} to {by_lasso.max():.2f}, {ends.size} of them at "
              f"either end; those of the elastic net from {by_net.min():.2f} to "
              f"{by_net.max():.2f}. The Lasso has more zeros.", number="4.8",
-             caption="A dot is one of 20 samples of 200 patients: at 1 only the first copy is "
-             "used, at 0 only the second. Right: how many of the eleven weights are exactly zero, "
-             "on average. The λ of the L1 term is 5, and that of the square 0.5.")
+             caption="A dot is one of 20 samples of 200 patients, each with copies of its own: at "
+             "1 only the first copy is used, at 0 only the second. Right: how many of the eleven "
+             "weights are exactly zero, on average. The λ of the L1 term is 5, and that of the "
+             "square 0.5.")
 
 # %% [markdown]
-# **The Lasso's choice between near-copies jumps with the sample; the elastic net keeps both, and still makes zeros.** It shares because a squared penalty makes two halves cheaper than one whole: $(\frac12)^2+(\frac12)^2 = \frac12<1$.
+# **The Lasso's choice between near-copies jumps from sample to sample; the elastic net keeps both, and still makes zeros.** It shares because a squared penalty makes two halves cheaper than one whole: $(\frac12)^2+(\frac12)^2 = \frac12<1$.
 
 # %% tags=["hide-input"]
 claim("04-copies", "Over 20 samples, the largest and the smallest share that the Lasso gives to "
@@ -1002,7 +1006,7 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 #
 # ## 4.7 Matrices: at which λ does a direction vanish?
 #
-# What does decay of two factors do to a *matrix* $W = UV^\top$, as in §4.1?
+# Now let $W = UV^\top$ be a *matrix*, as in §4.1.
 #
 # Weight decay on $W$ itself costs $\frac\lambda2$ times the square of the *Frobenius norm*,
 # $\lVert W\rVert_F^2 = \sum_{jk}W_{jk}^2 = \sum_is_i^2$. The *nuclear norm* $\lVert W\rVert_* = \sum_is_i$ is the L1 penalty of the singular values.
@@ -1027,7 +1031,7 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 #
 # </details>
 #
-# How much is taken? Let $\hat W = \frac1nY^\top Z$ be the
+# Let $\hat W = \frac1nY^\top Z$ be the
 # least-squares fit, with singular values $\hat s_i$. For the whitened digits the loss is $\frac12\lVert W-\hat W\rVert_F^2$ plus a constant. Let $U$ and $V$ have more columns than there are surviving directions. Then each singular value solves the L1 problem of §4.3 for one weight, with $z = \hat s_i$:
 #
 # $$s_i = \max(\hat s_i-\lambda, 0). \tag{4.8}$$
@@ -1152,8 +1156,9 @@ assert abs(by_deleting.mean + by_shrinking.mean - lost) < 1e-9, "two parts are n
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, figsize=(6.2, 3.3))
-lines = np.maximum(s_hat[:9] - fine[:, None], 0)
-axes[0].plot(fine, lines, color=OF_FACTORS, alpha=0.6, lw=0.9, label="_formula")
+bends = np.sort([*fine, *s_hat[:9]])  # a line of (4.8) has its kink at ŝ
+lines = np.maximum(s_hat[:9] - bends[:, None], 0)
+axes[0].plot(bends, lines, color=OF_FACTORS, alpha=0.6, lw=0.9, label="_formula")
 axes[0].plot(lams, s[..., :9].mean(1), ".", ms=4, color=OF_FACTORS, label="_trained")
 axes[0].plot(fine, s_hat[0] / (1 + fine), ":", color=OF_L2, label="_single")
 axes[0].text(0.09, 0.29, "one matrix", color=OF_L2, fontsize=9)
@@ -1170,14 +1175,18 @@ for name, place, color in (("one matrix", (0.01, 0.95), OF_L2),
     axes[1].text(*place, name, color=color, fontsize=9)
 
 # %% tags=["hide-input"]
+axes[0].text(s_hat[0] + 0.005, 0.006, "ŝ₁", color=OF_FACTORS, fontsize=9)
+axes[0].text(s_hat[8] - 0.018, 0, "ŝ₉", color=OF_FACTORS, fontsize=9, ha="right")
+for ax, at, side in zip(axes, ((0.247, 0.305), (0.233, 0.06)), ("left", "right"), strict=True):
+    ax.text(*at, "λ of §4.1", color=figures.GREY, ha=side, fontsize=9)
+
+# %% tags=["hide-input"]
 axes[0].set(ylabel="singular value of UVᵀ", ylim=(-0.01, 0.33))
 axes[1].set(ylabel="accuracy on unseen images", ylim=(0, 1.03))
 for ax in axes:
     ax.set(xlabel="weight decay λ", xlim=(-0.01, 0.33 if ax is axes[0] else 0.37))
     ax.axvline(0.24, color=figures.GREY, lw=0.8, ls="--")
-axes[0].set_title("Directions vanish …"), axes[1].set_title("… at a price")
-for ax, at, side in zip(axes, ((0.247, 0.305), (0.233, 0.06)), ("left", "right"), strict=True):
-    ax.text(*at, "λ of §4.1", color=figures.GREY, ha=side, fontsize=9)
+_ = axes[0].set_title("Directions vanish …"), axes[1].set_title("… at a price")
 
 # %% tags=["hide-input"]
 drawn, right = (figures.drawn(ax) for ax in axes)
@@ -1191,11 +1200,12 @@ figures.show(fig, f"Left, {tops.size} singular values of the trained product aga
              f"{right['_two'].at(0.24):.2f} at λ = 0.24 and {right['_two'].at(0.32):.2f} at 0.32; "
              f"the same rank, not shrunk, has {right['_cut'].at(0.24):.2f} at 0.24; one matrix "
              f"stays at {right['_one'].at(0.32):.2f}.", number="4.10",
-             caption="Left: lines are (4.8), dots are trained factors, averaged over five "
-             "starts, and the dotted line is the strongest direction of one matrix. Right: maps "
-             "are fitted to 300 images, so their ŝ differ from those on the left. Green: shrunk "
-             "by (4.8). Pink: the same directions, at full strength. Blue: all directions, "
-             "divided by 1 + λ. Lines are means of ten splits, bands their ranges.")
+             caption="Left: lines are (4.8), and end at the ŝ from ŝ₉ to ŝ₁. Dots are trained "
+             "factors, averaged over five starts, and the dotted line is the strongest direction "
+             "of one matrix. Right: maps are fitted to 300 images, so their ŝ differ from those "
+             "on the left. Green: shrunk by (4.8). Pink: the same directions, at full strength. "
+             "Blue: all directions, divided by 1 + λ. Lines are means of ten splits, bands their "
+             "ranges.")
 
 # %% [markdown]
 # The puzzle is solved: {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are above 0.24, and these stay.
@@ -1208,7 +1218,7 @@ figures.show(fig, f"Left, {tops.size} singular values of the trained product aga
 # <details>
 # <summary>Why does shrinking cost accuracy?</summary>
 #
-# It has two causes. Here (4.8) divides the norm $\lVert W\rVert_F$ of what is kept by {{factors.mean():.1f}} (mean of the splits), but the class means, which are added to the scores, keep their size. If the cut map is divided by the same factor, this alone costs {{by_size.mean():.2f}}. And (4.8) changes the directions' *relative* strengths. If its map is multiplied by that factor, this alone costs {{by_shape.mean():.2f}}. Together they cost more than their sum, {{by_shrinking.mean:.2f}}.
+# It has two causes. Here (4.8) divides the norm $\lVert W\rVert_F$ of what is kept by {{factors.mean():.1f}} (mean of the splits), but the class means, which are added to the scores, keep their size. If the cut map is divided by the same factor, this alone costs {{by_size.mean():.2f}}. And (4.8) changes the directions' *relative* strengths. If its map is multiplied by that factor, this alone costs {{by_shape.mean():.2f}}. Together they cost {{by_shrinking.mean:.2f}}, more than the sum of the two.
 #
 # A single matrix keeps relative strengths, and divides scores by only $1+\lambda$.
 #
@@ -1291,8 +1301,7 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 # %% [markdown]
 # ## 4.8 Which λ removes everything, if inputs are not whitened?
 #
-# Where inputs are correlated, directions turn as they shrink, so we cannot say when each vanishes, but when the last does. Let $E$ be the gradient of the loss in $W$ at $W = 0$, and $\lVert E\rVert_2$ its largest singular value. **For a convex loss, all directions vanish above
-# $\lambda = \lVert E\rVert_2$.**
+# With correlated inputs, directions turn as they shrink, and only the last one's λ is known in advance. Let $E$ be the loss's gradient at $W = 0$. **For a convex loss, decay of two factors removes all directions above $\lambda = \lVert E\rVert_2$, the largest singular value of $E$.**
 #
 # <details>
 # <summary>Proof</summary>
@@ -1345,7 +1354,7 @@ assert np.allclose(at_rest, np.minimum(raw_lams[:, 0, 0], threshold), rtol=0.01)
 assert 9 > lasting[0] > lasting[1] > lasting[2] > 0, "directions do not go one by one"
 
 # %% [markdown]
-# The directions vanish one after another, the last at $\lVert E\rVert_2 = {{threshold:.3f}}$, as predicted.
+# Directions vanish one by one, the last at $\lVert E\rVert_2 = {{threshold:.3f}}$.
 
 # %% tags=["hide-input"]
 claim("04-raw", "On raw pixels the strongest direction has a singular value of {} at λ = 0.9 ‖E‖₂, "
@@ -1356,7 +1365,7 @@ assert s_raw[shares == 1.1].max() < 1e-6, "a direction survives above the thresh
 # %% [markdown]
 # ## 4.9 Does weight decay remove units of a network?
 #
-# A ReLU unit has two factors, too: its ingoing weights $w$ and its outgoing weights $v$. (The last entry of $w$, the bias, decays as well.) Multiply $w$ by $c>0$ and divide $v$ by $c$: no output changes. By (4.6) the
+# A ReLU unit has two factors, too: its ingoing weights $w$ and its outgoing weights $v$. (Its last entry, the bias, decays as well; inputs $x$ end with 1.) Multiply $w$ by $c>0$ and divide $v$ by $c$: no output changes. By (4.6) the
 # cost $\frac12(\lVert w\rVert^2+\lVert v\rVert^2)$ is at least $\lVert w\rVert\lVert v\rVert$, the unit's *size*. With the best $c$ the cost equals the size. So at rest weight decay is an L1 penalty on sizes of units, and
 # may remove some ([Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614)).
 #
@@ -1384,7 +1393,7 @@ at_zero = [largest_slope(sign, bent) for sign in (1, -1)]
 # %% [markdown]
 # When is a unit worth its penalty? Its *rate* says how fast the loss falls as the unit grows: if the size grows by a little, δ, the loss falls by δ times the rate, and the penalty rises by λδ. **So a unit survives only if its rate reaches λ.** With $w$ scaled to length 1, the rate is the mean of *(target − output) × ReLU(w·x)*, or minus this mean if $v<0$.
 #
-# If the network's output is 0 everywhere, a search finds rates of at most {{at_zero[0]:.3f}} for $v>0$, and of at most {{at_zero[1]:.3f}} for $v<0$. We train 40 units with λ = 0.09, between the two (Figure 4.12). As units with $v>0$ explain part of the target, their highest rate falls, and they come to rest where it is λ.
+# If the network's output is 0 everywhere, a search finds rates of at most {{at_zero[0]:.3f}} for $v>0$, and of at most {{at_zero[1]:.3f}} for $v<0$. We train 40 units with λ = 0.09, between the two (Figure 4.12). As units with $v>0$ explain part of the target, their rates fall. They grow or shrink until their highest rate is λ; there they rest.
 
 # %%
 rng = np.random.default_rng(seeds(1)[0])
@@ -1486,7 +1495,7 @@ figures.show(fig, f"The sizes of {len(curves)} ReLU units from step 50 to 1,000,
              f"{np.median(unit_sizes[0]):.2f} to {np.median(unit_sizes[5]):.2f}.")
 
 # %% [markdown]
-# **All {{(~plus).sum()}} units with $v<0$ fade.** At rest the highest rate is {{at_end[0]:.3f}}, so λ, for $v>0$, but only {{at_end[1]:.3f}} for $v<0$, so none of these can stay.
+# **All {{(~plus).sum()}} units with $v<0$ fade.** At rest the highest rate is {{at_end[0]:.3f}}, that is, λ, for $v>0$, but only {{at_end[1]:.3f}} for $v<0$, so none of these can stay.
 #
 # This λ is far too large for prediction: the network explains only {{100 * explained:.1f}} % of the variance.
 #
@@ -1603,11 +1612,12 @@ figures.show(fig, "Left, a plane of two weights, with squares at 0, at the pretr
              f"{faded['_idle 1 10000'].y[0]:.2f} and {faded['_idle 1 500000'].y[0]:.2f}, the "
              "second twice as far to the right.",
              number="4.13",
-             caption="Left, dots are the minima at λ = 0.2, 0.4 and 0.6. If the whole matrix "
-             "decays (blue), the weight that was learned before shrinks, too. If an adapter decays "
-             "(green, trained factors), only the new weight does. Blue loses a share, green an "
-             "amount. Right, what decay leaves of a product of two factors if the loss has no "
-             f"slope in both or in one, at η = {eta:g} and λ = {weak:g}.")
+             caption="Left, inputs are whitened, W is diagonal, and dots are the minima at λ = "
+             "0.2, 0.4 and 0.6. If the whole matrix decays (blue), the weight that was learned "
+             "before shrinks, too. If an adapter decays (green, trained factors), only the new "
+             "weight does. Blue loses a share, green an amount. Right, what is left of a product "
+             "of two factors: if the loss has no slope in either, so that both fade, or no slope "
+             f"in one, so that only that one fades, at η = {eta:g} and λ = {weak:g}.")
 
 # %% [markdown]
 # <details>
@@ -1634,7 +1644,7 @@ assert np.allclose([left_over(at, 1 / (k * eta * at), k) for at in (0.01, 0.1, 1
 
 # %% [markdown]
 # The pull takes time (Figure 4.13, right). If the loss has no slope in two factors, a step multiplies both by $1-\eta\lambda$, so their product by about $1-2\eta\lambda$. In
-# $1/(2\eta\lambda)$ steps it shrinks to $1/e$. Often only one factor fades. Take an input that is 0 in all examples, as are {{digits.X.shape[1] - pixels.shape[1]}} of the digits' {{digits.X.shape[1]}} raw pixels. Its row of $V$ gets no gradient and fades, but other inputs keep $U$ up. The product then takes twice as long. **At $\eta = {{eta}}$ and $\lambda = {{weak}}$ the times are {{1 / (2 * eta * weak):,.0f}} and {{1 / (eta * weak):,.0f}} steps: a fine-tuning of {{taken_steps:,}} removes only {{100 * (1 - left_over(weak, taken_steps)):.0f}} or {{100 * (1 - left_over(weak, taken_steps, 1)):.0f}} %.**
+# $1/(2\eta\lambda)$ steps it shrinks to $1/e$. Often only one factor fades. Take an input that is 0 in all examples. Its row of $V$ gets no gradient and fades, but other inputs keep $U$ up. The product then takes twice as long. **At $\eta = {{eta}}$ and $\lambda = {{weak}}$ the times are {{1 / (2 * eta * weak):,.0f}} and {{1 / (eta * weak):,.0f}} steps: a fine-tuning of {{taken_steps:,}} removes only {{100 * (1 - left_over(weak, taken_steps)):.0f}} or {{100 * (1 - left_over(weak, taken_steps, 1)):.0f}} %.**
 #
 # ## 4.11 How little AdamW takes
 #
@@ -1642,9 +1652,9 @@ assert np.allclose([left_over(at, 1 / (k * eta * at), k) for at in (0.01, 0.1, 1
 #
 # AdamW divides each entry's gradient by $\sqrt{\hat v}$, the root mean square of its recent values ([chapter 3](03_one_lambda_many_meanings.ipynb)). ($\hat v$ is not the factor $V$.) *Predict:* how much larger must AdamW's λ be, to take as much as SGD?
 #
-# *For example,* let $\sqrt{\hat v}$ be 0.02 everywhere. Gradient steps become {{1 / 0.02:.0f}} times as long, and decay stays as it was. So a slope of {{0.02:g}} λ cancels it, and a direction loses only {{0.02:g}} λ.
+# *For example,* let $\sqrt{\hat v}$ be 0.02 everywhere. Under SGD a direction rests where the loss pulls back with the slope λ. Here this pull counts {{1 / 0.02:.0f}} times, so a slope of {{0.02:g}} λ is enough: the direction rests only that much below $\hat s$.
 #
-# More generally, let $\sqrt{\hat v}$ be $a$ everywhere in $U$, and $b$ everywhere in $V$. Take one product $w = uv$ with the loss $\frac12(w-\hat s)^2$, which falls at the rate $e = \hat s-w$. Steps and decay cancel where $ev/a = \lambda u$ and $eu/b = \lambda v$. Multiplied, these give $e = \lambda\sqrt{ab}$, unless $u = v = 0$. The same holds for directions, with columns as for (4.8):
+# Now let $\sqrt{\hat v}$ be $a$ everywhere in $U$, and $b$ everywhere in $V$. Take one product $w = uv$ with the loss $\frac12(w-\hat s)^2$, which falls at the rate $e = \hat s-w$. Steps and decay cancel where $ev/a = \lambda u$ and $eu/b = \lambda v$. Multiplied, these give $e = \lambda\sqrt{ab}$, unless $u = v = 0$. The same holds for directions, if $U$ and $V$ have more columns than directions survive:
 #
 # $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
 #
@@ -1816,6 +1826,8 @@ axes[0].text(1.1, 0.555, "AdamW", color=figures.PINK)
 _ = ax.text(0, 0.04, "lines:\n(4.10)", color=figures.GREY, fontsize=9)
 
 # %% tags=["hide-input"]
+level = by_adamw[:, 3, 1].mean()  # the second direction at λ = 10
+starts = change[1] - level  # by (4.8), the λ of SGD that leaves as much
 axes[0].set(xscale="log", xlabel="weight decay λ", ylim=(-0.01, 0.65))
 axes[0].set_xticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"])
 ax.set(xlim=(-0.03, 0.68), xlabel="λ√(ab), measured in each run", xticks=[0, 0.2, 0.4, 0.6])
@@ -1823,8 +1835,6 @@ axes[0].set_ylabel("singular values of the adapter"), ax.set_ylabel("singular va
 _ = ax.set_title("AdamW: near (4.10)")
 
 # %% tags=["hide-input"]
-level = by_adamw[:, 3, 1].mean()  # the second direction at λ = 10
-starts = change[1] - level  # by (4.8), the λ of SGD that leaves as much
 times = adam_lams[3] / starts
 assert abs(times * typical[3] - 1) < 0.2, "AdamW's λ is not 1/√(ab) times that of SGD"
 axes[0].annotate("", (adam_lams[3], level), (starts, level), arrowprops={"arrowstyle": "->"})
@@ -1845,7 +1855,8 @@ figures.show(fig, "Two panels with the four singular values of an adapter; bars 
              number="4.14",
              caption="Each shape of mark is one of four directions; marks are means of five runs, "
              "bars their ranges. Right, marks stand at λ√(ab) of their runs; the numbers are "
-             "λ. The arrow joins two λ that leave the same strength.")
+             "λ. The arrow begins at the λ of SGD that by (4.8) leaves as much of the second "
+             "direction as AdamW does at λ = 10, where it ends.")
 
 # %% tags=["hide-input"]
 on_lines = np.maximum(change[:4] - reach_one[..., None], 0)
@@ -1867,7 +1878,7 @@ assert (each[4:, 0] > by_rule[4:]).all(), "at large λ the strongest loses no mo
 #
 # </details>
 #
-# **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD:** here {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times, as $\sqrt{ab}$ changes with λ. (At equal strength, Figure 4.14 shows {{times:.0f}}.)
+# **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD:** here {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times, as $\sqrt{ab}$ changes with λ.
 
 # %% tags=["hide-input"]
 claim("04-adamw-small", "At λ = 1 AdamW takes only {:.4f} from each singular value of the adapter, "
