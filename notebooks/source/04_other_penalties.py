@@ -1426,7 +1426,7 @@ sizes_drawn = np.linalg.norm(w_drawn, axis=1) * np.abs(a_drawn)
 copies = ~stay & (slopes > 0.99 * 0.09)  # tiny, but with the slope of a unit that stays
 copy = units @ units[unit_sizes[-1].argmax()]  # cosines with the largest unit
 kin = units[stay] @ units[stay].T
-close = kin[kin > 0].min()
+close = kin[kin > 0].min(initial=1)
 at_end = [largest_slope(sign, residual) for sign in (1, -1)]
 
 # %% tags=["hide-input"]
