@@ -1583,6 +1583,8 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
 # - **Start at common values:** with SGD and momentum $\lambda=10^{-4}$ at $\eta=0.1$
 #   ([He et al., 2016](https://arxiv.org/abs/1512.03385)), with AdamW 0.1
 #   ([LLaMA](https://arxiv.org/abs/2302.13971)). Search in factors of 3.
+# - **Keep the weights, or a master copy, in float32:** with $\eta=0.0003$ and $\lambda=0.1$ a step multiplies a weight by ${{1 - 0.0003 * 0.1:.5f}}$,
+#   and bfloat16 rounds this back to the weight.
 #
 # </details>
 
@@ -1592,6 +1594,23 @@ claim("03-eta", "With η doubled, or halved (then the run is not over), AdamW's 
       "the median training loss of five networks closer to that at η = 0.01 than ηλ kept: its "
       "distance is at most {:.2f} times the other",
       measured=missed_eta[::2] / missed_eta[1::2], below=1)
+
+
+# %% tags=["hide-input"]
+def moved(dtype):
+    """How many of 2000 weights torch.optim.AdamW has moved after a thousand steps of decay."""
+    start = torch.tensor(claims.rng().uniform(1, 2, 2000), dtype=dtype)
+    w = torch.nn.Parameter(start.clone())
+    optimizer = torch.optim.AdamW([w], 0.0003, weight_decay=0.1)
+    for _ in range(1000):
+        w.grad = torch.zeros_like(w)
+        optimizer.step()
+    return (w != start).sum().item()
+
+
+# %% tags=["hide-input"]
+claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay moves none of 2000 "
+      "weights in 1000 steps", measured=moved(torch.bfloat16), equals=0, within=1e-9)
 
 # %% [markdown]
 # **Limits.** (3.4) to (3.6) hold for symmetric, steady noise, small η and $\beta_2$ near 1, (3.5) for weights at rest, (3.7) where gain equals
