@@ -112,24 +112,6 @@ def spread(column: int) -> float:
     return found[-1] / found[0]
 
 
-def sgd_to_adam() -> dict[str, float]:
-    """Geometric means of the longer image runs: SGD's η and N divided by Adam's, λ the other way; and both N."""
-    eta = dict(zip(LONG_IMAGES, (0.1, 0.5, 0.1, 1e-3, 4e-3, 2.4e-3, 1e-3, 3e-3), strict=True))
-    kinds = [
-        [name for name in LONG_IMAGES if name.startswith("ResNet") == sgd] for sgd in (True, False)
-    ]
-    by_eta, by_lam, by_n = (
-        [statistics.geometric_mean([of(name) for name in kind]) for kind in kinds]
-        for of in (eta.__getitem__, lambda name: recipes()[name][1], n_of)
-    )
-    return {
-        "η": by_eta[0] / by_eta[1],
-        "λ": by_lam[1] / by_lam[0],
-        "N, SGD": by_n[0],
-        "N, Adam": by_n[1],
-    }
-
-
 # ---- averages ------------------------------------------------------------------------------------
 def half(values: Iterable[float]) -> float:
     """Half the width of the 95-percent interval of a mean."""
