@@ -378,13 +378,11 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 # %% [markdown]
 # ## 11.2 The recipe
 #
-# Three steps give you a λ.
+# **λ = N/S: the forgetting that you want, divided by the sum of your learning rates.** For example, {{below: cifar_passes}} passes of a new ResNet over CIFAR are 11,730 steps of SGD with μ = 0.9, under a cosine from η = 0.1. The mean of η is half its peak, and $S$ is divided by $1-\mu = 0.1$. So $S = 11{,}730\cdot0.05/0.1 = 5{,}865$. The table below says $N = 4$, so λ = {{4 / cifar:.4f}}. In three steps:
 #
 # 1. **Add up the learning rates.** $S$ is the sum of η over all steps. If η is constant, it is steps × peak. Under a cosine or a line to zero it is about half of that. Under SGD with momentum μ divide it by $1-\mu$.
-# 2. **Look up $N$** below, and compute $\lambda = N/S$. Let only *matrices* decay: tensors with two axes or more (chapter 6). If peak η times λ (SGD: ÷ $(1-\mu)$) exceeds {{below: most_peak}}, a step erases too much of a weight for the theory of §11.3: take a smaller $N$.
-# 3. **Name the *fallback*,** the λ that you type unless another one proves better. If you have earlier runs with the same model, data, η and length, take their λ, even if it was the default: its result is known. Otherwise it is the bold $N$ of your row divided by $S$. **With one run type the fallback, and stop here.**
-#
-# *Example:* {{below: cifar_passes}} passes of a new ResNet over CIFAR are 11,730 steps of SGD, μ = 0.9, a cosine from η = 0.1. So $S = 11{,}730\cdot0.05/0.1 = 5{,}865$, $N = 4$, and λ = {{4 / cifar:.4f}}.
+# 2. **Look up $N$** in the table, and compute $\lambda = N/S$. Let only *matrices* decay: tensors with two axes or more (chapter 6). If peak η times λ (SGD: ÷ $(1-\mu)$) exceeds {{below: most_peak}}, a step erases too much of a weight for the theory of §11.3: take a smaller $N$.
+# 3. **Name the *fallback*,** the λ that you type unless another one proves better. If you have earlier runs with the same model, data, η and length, it is their λ, even if that was the default: its result is known. Otherwise it is the bold $N$ of your row divided by $S$. **With one run type the fallback, and stop here.**
 #
 # **λ = {{below: 4 / short_s:.1f}} can be right,** though far above the usual 0.1: {{below: short_steps:,}} steps of AdamW under a cosine from 0.001 have $S = {{below: short_s:.3f}}$, so $N = 4$ needs it. Each step takes at most ηλ = {{below: 0.001 * 4 / short_s:.4f}} of a weight.
 #
@@ -392,11 +390,10 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 #
 # | your run | try $N$ | because |
 # |---|---|---|
-# | fine-tuning | at most **{{below: least_n}}**: λ = 0.01, or {{below: least_n}}/$S$ if that is less. Stop here (LoRA: fold). | You want to keep the start. Two recipes have {{counts["LoRA, GPT-2 on E2E"]:.2f}} and {{counts["RoBERTa on MNLI"]:.2f}}; we tested none. |
+# | fine-tuning | at most **{{below: least_n}}**: λ = {{below: usual}}, or {{below: least_n}}/$S$ if that is less. Stop here (LoRA: fold). | You want to keep the start. Two recipes have {{counts["LoRA, GPT-2 on E2E"]:.2f}} and {{counts["RoBERTa on MNLI"]:.2f}}; we tested none. |
 # | continued pretraining | type the λ of the pretraining. Stop here. | We did not test it. |
 # | like a published one, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | Figure 11.2 |
-# | language, one pass, $k$ tokens seen per weight (embeddings count) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$ | Fitted to {{len(tokens)}} recipes, all within a factor of {{scatter:.1f}}; all typed λ = 0.1: weak evidence. Bergsma et al. (2025b) tuned λ; their $N$ rises, too. |
-# | language, many passes | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$, $8\sqrt k$ | No $N$ is well supported. |
+# | language, $k$ tokens seen per weight (embeddings count) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$; in many passes also $8\sqrt k$ | Fitted to {{len(tokens)}} recipes, all within a factor of {{scatter:.1f}}; all typed λ = 0.1: weak evidence. Bergsma et al. (2025b) tuned λ; their $N$ rises, too. For many passes no $N$ is well supported. |
 # | ≥ 50,000 images (CIFAR), about 10 to {{below: few_of_images}} passes | 1, **4**, 16 | Two recipes of {{epochs["airbench94"]:.0f}} and {{epochs["cifar10-fast"]}} passes lie near it. Without labels this $N$ is a guess. |
 # | ≥ 50,000 images, about {{below: few_of_images}} to {{below: round(long_images, -1):.0f}} passes | 2, **8**, 32 | No recipe; the geometric mean of the rows above and below. |
 # | ≥ 50,000 images, about {{below: round(long_images, -1):.0f}} passes or more | 4, **16**, 64 | {{len(vision)}} recipes lie around it (MAE without labels). |
@@ -419,12 +416,14 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 #                                {"params": rest, "weight_decay": 0.0}], lr=peak)
 # ```
 #
+# **How good is it?** In our small runs, at the best η tried, the bold $N$ ended below λ = 0 in {{below: won[0]}} of {{below: len(saved[0])}}, though not by much (Figure 11.8).
+#
 # ### With more runs
 #
 # 4. **First settle η.** Multiply or divide it by 3. Each time compute $S$ and λ = $N/S$ again, for the bold $N$. Go on until $\eta/3$ and $3\eta$ are both worse, by the measure you care about. Then η is *settled*. If η has moved, earlier runs no longer count: the fallback is now the bold $N$ divided by the new $S$.
 # 5. **Then try $N$:** each $N$ of your row and the fallback, at full length, with three seeds each. That is {{below: fewest_runs}} to {{below: most_runs}} more runs. If an $N$ of your row is the best, and the largest or the smallest you tried, go on by factors of 4, within the limit of step 2. Type the best one if its gain on validation data is *clear* (below). **If not, or with fewer runs, type the fallback.**
 #
-# **Is the run too large to repeat?** Take steps 4 and 5 with a *proxy* (fold below).
+# **Is the run too large to repeat?** Take both steps with a *proxy* (fold below).
 #
 # <details>
 # <summary>When is a gain clear? The proxy; fine-tuning and LoRA</summary>
@@ -436,16 +435,13 @@ claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of
 # Fine-tuning wants to keep the start; $N = 1$ would leave {{100 * np.exp(-1):.0f}} % of it. Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so make two runs, with the λ of the first row and with $0.2/S$, and take the better one. We did not test this.
 #
 # </details>
-#
-# ### Bold N, λ = 0, or the default?
-#
-# The *cost* of an $N$ is its loss minus the lowest loss of the same run. Figure 11.3 compares the costs of the bold $N$ and of λ = 0 in all {{below: len(runs_stored)}} stored runs. Of the η tried for each data set and length, the one with the lowest loss is the *best η tried*, every smaller one *too small*, every larger one *too large*.
 
 # %% tags=["hide-input"]
 rows = {"language": (1 / 8, 1 / 2, 2), "language, many": (1 / 8, 1 / 2, 2, 8),  # times √k
         "images": (1, 4, 16), "images, between": (2, 8, 32),
         "images, long": (4, 16, 64),
         "few passes": (1 / 4, 1, 4), "more passes": (1, 4, 16)}  # the last two have λ = 0, too
+usual = 0.01  # the default λ of PyTorch's AdamW
 long_images = min(epochs[name] for name in vision)  # passes
 few_of_images = 50  # a border between the passes of the short and of the longer recipes
 assert max(epochs[name] for name in short) < few_of_images < long_images, "none is in between"
@@ -461,126 +457,6 @@ short_s = forgettings(0.001, 1, factors_of(short_steps, cosine))
 fewest_runs = 3 * min(map(len, rows.values()))  # three seeds
 most_runs = 3 * (max(map(len, rows.values())) + 1)  # a fallback that is none of them
 assert all(4 * a == b for tried in rows.values() for a, b in pairwise(tried)), "by fours"
-
-# %% tags=["hide-input"]
-with (resources.files("l2lib") / "data/learning_rates.txt").open() as file:
-    of_file = np.loadtxt(file)
-table = of_file[:, -2:].reshape(-1, 5, 7, 2)  # run, seed, N; loss and error
-runs_stored = of_file[::35, :3]  # η, examples, steps; the batches have 25, or 20 or 100
-batch_of = np.select([runs_stored[:, 1] == n for n in (200, 4000)], [20, 100], 25)
-is_long = runs_stored[:, 2] * batch_of >= 20 * runs_stored[:, 1]  # 20 passes or more
-bold_at = np.where(is_long, 4, 3)  # the columns N = 4 and N = 1
-by_seeds = table[np.arange(len(table))[:, None], :, np.stack([0 * bold_at, bold_at], 1)]
-pairs, gains = by_seeds.mean(2), (by_seeds[:, 0] - by_seeds[:, 1])[..., 0].T  # by seed and run
-is_clear = clear(gains) | clear(-gains)  # for or against the bold N
-lowest_loss = table[..., 0].mean(1).min(-1)
-pair_costs = pairs[..., 0] - lowest_loss[:, None]  # by run: λ = 0, the bold N
-kinds_of = [np.flatnonzero((runs_stored[:, 1:] == kind).all(1))
-            for kind in np.unique(runs_stored[:, 1:], axis=0)]
-at_best = np.zeros(len(table), bool)
-at_best[[some[lowest_loss[some].argmin()] for some in kinds_of]] = True
-
-# %% tags=["hide-input"]
-best_of_kind = {(n, steps): eta for eta, n, steps in runs_stored[at_best]}
-above_best = np.array([eta > best_of_kind[n, steps] for eta, n, steps in runs_stored])
-three = at_best, ~at_best & ~above_best, above_best  # the best η tried, too small, too large
-of_four, of_rows = ([(table[some, :, columns_of[some], 0].mean(1) - lowest_loss[some]).mean()
-                     for some in (at_best, ~at_best)]
-                    for columns_of in (np.full(len(table), 4), bold_at))  # N = 4, the bold N
-
-
-# %% tags=["hide-input"]
-def draw_pairs(ax, costs, sure, upright):
-    """λ = 0 and the bold N of each run, sorted by what the bold N saves; filled: clearly less."""
-    order = np.argsort(costs[:, 1] - costs[:, 0])
-    costs, sure = costs[order], sure[order]
-    at, better = np.arange(len(costs)), costs[:, 1] < costs[:, 0]
-    for some, color in ((better, figures.BLUE), (~better, figures.ORANGE)):
-        lines = ax.vlines if upright else ax.hlines
-        lines(at[some], *costs[some].T, color=color, lw=1.5, zorder=1)
-    for column, (name, color, size) in enumerate((("λ = 0", figures.ORANGE, 7.5),
-                                                  ("bold N", figures.BLUE, 5))):
-        clearly = sure & (better == column)
-        for runs, fill, label in ((at, "white", name), (at[clearly], color, f"{name}, clear")):
-            points = (runs, costs[runs, column])
-            ax.plot(*points[:: 1 if upright else -1], "o", ms=size, mfc=fill, color=color,
-                    label=label)
-    return order
-
-
-# %% tags=["hide-input"]
-fig, axes = figures.subplots(1, 3, figsize=(7.2, 3.9), width_ratios=[1, 1.3, 0.9])
-orders = [np.flatnonzero(some)[draw_pairs(ax, pair_costs[some], is_clear[some], ax is not axes[0])]
-          for ax, some in zip(axes, three, strict=True)]
-axes[0].set(xlabel="loss above the lowest", xlim=(-0.008, 0.11), ylim=(8.6, -0.6), ylabel=" ")
-for ax, order, words in zip(axes[1:], orders[1:], ("loss above the lowest", " "), strict=True):
-    ax.set(xlim=(-0.8, len(order) - 0.2), ylim=(-0.05, 1.1), xticks=[], ylabel=words,
-           xlabel=f"{len(order)} runs, sorted")
-axes[2].tick_params(labelleft=False)
-handles, words = axes[1].get_legend_handles_labels()
-legend = fig.legend(handles, words, ncols=4, loc="outside lower center")
-in_order = orders[0]
-called = [f"{n:,.0f} {'digits' if n == 200 else 'signals'}, {steps * size / n:.0f} passes"
-          for (_, n, steps), size in zip(runs_stored, batch_of, strict=True)]
-named = [called[k] for k in in_order]
-for_none = [f"{called[k]} (η = {runs_stored[k, 0]:g})"  # clearly better with λ = 0
-            for k in orders[1] if is_clear[k] and gains.mean(0)[k] < 0]
-last = axes[0].set_yticks(range(len(named)), named, fontsize=9)
-
-# %% tags=["hide-input"]
-axes[0].set_title("Best η tried: the\nbold N is rarely\nclearly better")
-axes[1].set_title("η too small: clearly\nbetter more often\nthan clearly worse")
-last = axes[2].set_title("η too large:\nnever clearly\nworse")
-
-# %% tags=["hide-input"]
-each = [[getattr(figures.drawn(ax)[name], side) for name in ("λ = 0", "bold N")]
-        for ax, side in zip(axes, "xyy", strict=True)]
-saved = [none - bold for none, bold in each]  # by the bold N
-won = [(saving > 0).sum() for saving in saved]
-sure, worse = ([len(figures.drawn(ax)[f"{name}, clear"].x) for ax in axes]
-               for name in ("bold N", "λ = 0"))
-apart = np.concatenate(saved)
-told = [f"{len(saving)} runs: the bold N is lower in {some}, clearly in {n} and clearly higher in "
-        f"{m}; the means are {bold.mean():.3f} and, at λ = 0, {none.mean():.3f}"
-        for saving, some, n, m, (none, bold) in zip(saved, won, sure, worse, each, strict=True)]
-figures.show(fig, "Three panels with a pair of marks for each run, an orange circle for λ = 0 and "
-             "a blue one for the bold N, against the loss above the lowest of the run. Left, at "
-             f"the best η tried, {told[0]}. Middle, at an η too small, {told[1]}. Right, at an η "
-             f"too large, {told[2]}.", number="11.3",
-             caption="Each pair is one run, the mean of five seeds. A blue line: the bold N is "
-             "better; an orange one: λ = 0. A filled dot is clearly better than its partner. The "
-             "left axis differs from the others. Clearly worse with the bold N in the middle: "
-             f"{'; '.join(for_none)}.")
-
-# %% tags=["hide-input"]
-points = 100 * (pairs[:, 0, 1] - pairs[:, 1, 1])  # fewer errors at the bold N
-right_more = [(points[some] > 0).sum() for some in (at_best, ~at_best)]
-of_default = 0.01 * runs_stored[:, 0] * runs_stored[:, 2] / 2  # N, under linear to zero
-small_default = (of_default < np.array([1, 4])[bold_at - 3] / 2).sum()
-assert right_more[0] == at_best.sum(), "in all"
-assert points[at_best].min() > 0, "in all"
-
-# %% [markdown]
-# - **At the best η tried it is nearly a tie by loss:** the bold $N$ was better in {{won[0]}} of {{len(saved[0])}} runs, clearly better in {{sure[0]}} and clearly worse in {{worse[0]}}. On average it gained {{saved[0].mean():.3f}}. It made fewer errors in all of them, by {{points[at_best].min():.1f}} to {{points[at_best].max():.1f}} points.
-# - **At too large an η the bold $N$ was safer:** better by loss in {{won[2]}} of {{len(saved[2])}} runs, clearly in {{sure[2]}} and clearly worse in {{worse[2]}}. **At one too small it usually was:** {{won[1]}} of {{len(saved[1])}}, clearly in {{sure[1]}}, but clearly worse in {{worse[1]}}. On average it gained {{saved[2].mean():.2f}} and {{saved[1].mean():.2f}}.
-# - **Not among these runs are the digits of §11.7:** there the bold $N$ was clearly worse than the default.
-# - **PyTorch's default, λ = 0.01, is close to 0:** in {{small_default}} of the {{len(runs_stored)}} runs its $N$ is less than half the bold one.
-#
-# **So without earlier runs type the bold $N$. At the best η tried little depended on it.**
-#
-# <details>
-# <summary>Limits: how far the bold N was from the best</summary>
-#
-# The runs share tasks and seeds, and we chose the last two rows by these same runs. So the counts do not test the rows. In the worst run the bold $N$ had {{-apart.min():.2f}} more loss than λ = 0; in another λ = 0 had {{apart.max():.2f}} more. In these runs $N = 4$ in every row would have been better still: on average it ended {{of_four[0]:.3f}} above the lowest loss at the best η tried, the bold $N$ {{of_rows[0]:.3f}}, and at the other η {{of_four[1]:.3f}} and {{of_rows[1]:.3f}}. We did not choose it, because on the digits of §11.7 its loss ended {{below: up(costs[5, 2]):.2f}} above the lowest. We tried no augmentation and no dropout. Nor did we try Lion or Muon.
-#
-# The last two rows rest on at most {{below: amounts[-1]:,}} examples, except one run of {{below: pool:,}} signals in {{below: many_passes}} passes, at three η. In that run, at the best η tried, $N = 4$ made the fewest errors, but not clearly fewer than $N = 1$.
-#
-# The rows of language and images copy what others typed. The language models are within a factor of {{scatter:.1f}} of the bold $N$. The short image recipes have {{counts["cifar10-fast"]:.1f}} and {{counts["airbench94"]:.1f}}, the longer ones {{min(counts[name] for name in vision):.0f}} to {{max(counts[name] for name in vision):.0f}}.
-# With many passes BERT has less ($N = {{counts["BERT"]:.1f}}$ at $k$ = {{bert / 340e6:.0f}} to {{bert / 110e6:.0f}}), but the best λ was once about 30 times the usual one ([Kim et al., 2025](https://arxiv.org/abs/2509.14786)), and Lovelace et al. ([2026](https://arxiv.org/abs/2605.01640)) find a best λ an order of magnitude above the usual one.
-#
-# In our stored small runs, at whatever η, the best of the $N$ tried was 1/{{below: 1 / nearest:.0f}} to {{below: furthest:.0f}} times the bold one (§11.4). Both are at the ends of what we tried, so the true best $N$ may be still further away. Where it was 1/{{below: 1 / nearest:.0f}} the choice hardly mattered: all $N$ up to 1 were equally good, within {{below: of_slow[:4].max() - of_slow.min():.3f}}.
-#
-# </details>
 
 # %% [markdown]
 # ## 11.3 Why N: weights are an average of updates
@@ -649,7 +525,7 @@ claim("11-average", "λ times the sum of the c_i of (11.2) is one minus the shar
       measured=0.4 * c.sum() + share, equals=1, within=1e-12)
 
 # %% [markdown]
-# It does, to $10^{-9}$. Figure 11.4 shows the coefficients under four schedules. *Warm-up–stable–decay* falls to zero in the last fifth of the run.
+# It does, to $10^{-9}$. Figure 11.3 shows the coefficients under four schedules. *Warm-up–stable–decay* falls to zero in the last fifth of the run.
 
 # %% tags=["hide-input"]
 def draw_average(ax, n, steps=1000):
@@ -688,7 +564,7 @@ figures.show(fig, "Two panels with the coefficient of each update in the final w
              f"{np.exp(-0.5):.2f} and the curves are nearly those of the schedules. At "
              f"N = 8 the bar is gone, a constant rate rises to {curves[1]['constant'].y[-1]:.1f} "
              "and gives the first half next to none; linear-to-zero is highest at "
-             f"{peak:.2f} of the run.", number="11.4",
+             f"{peak:.2f} of the run.", number="11.3",
              caption="A curve shows the coefficients of the updates under one schedule, "
              "and the area of the bar is the share of the start; its width has "
              "no meaning. "
@@ -715,7 +591,7 @@ figures.show(fig, "Two panels with the coefficient of each update in the final w
 #
 # Suppose that η is constant, and that each update $u$ has RMS one and a random direction, independent of those before it. Adam's updates have these properties if gradients are pure noise and $\beta_1 = 0$ (no momentum). Write $r_t$ for the norm $\lVert w_t\rVert$.
 #
-# 1. Decay takes $w$ to $(1-\eta\lambda)\,w$. The update has the length $\eta\sqrt d$ and stands, on average, at a right angle to $w$ (Figure 11.5, left). By Pythagoras
+# 1. Decay takes $w$ to $(1-\eta\lambda)\,w$. The update has the length $\eta\sqrt d$ and stands, on average, at a right angle to $w$ (Figure 11.4, left). By Pythagoras
 #    $r_{t+1}^2 = (1-\eta\lambda)^2r_t^2+\eta^2d$.
 # 2. A small norm grows and a large one shrinks, until $r_{t+1} = r_t = r_*$. Solve for $r_*$ to get (11.4).
 # 3. In the right triangle the cosine of the turn is the leg, $(1-\eta\lambda)\,r_*$, divided by the hypotenuse, $r_*$. For small angles $\cos\theta\approx1-\frac12\theta^2$. This is (11.5).
@@ -787,7 +663,7 @@ figures.show(fig, "Left, a drawing: the weight w shrinks along itself by the dec
              "ηu stands at a right angle to it, and the next w is as long as w, turned by θ. "
              "Right, the RMS of weights under AdamW, divided by √(η/2λ), over 2,000 steps from "
              f"three starts, the smallest at 0.1, the largest at 5: they end at {ends[0]:.2f}, "
-             f"{ends[1]:.2f} and {ends[2]:.2f}.", number="11.5",
+             f"{ends[1]:.2f} and {ends[2]:.2f}.", number="11.4",
              caption="The left is not to scale. On the right AdamW runs on pure noise from three "
              "starts; the dotted line is the equilibrium without momentum.")
 
@@ -942,6 +818,12 @@ slopes = {(name, what): slope(values) for name, pair in best.items()
           for what, values in zip("Nλ", pair, strict=True)}
 
 # %% tags=["hide-input"]
+with (resources.files("l2lib") / "data/learning_rates.txt").open() as file:
+    of_file = np.loadtxt(file)
+table = of_file[:, -2:].reshape(-1, 5, 7, 2)  # run, seed, N; loss and error
+runs_stored = of_file[::35, :3]  # η, examples, steps; the batches have 25, or 20 or 100
+
+# %% tags=["hide-input"]
 stored, longer = table[:20].reshape(4, 5, 5, 7, 2), table[20:27]  # the first four by η
 of_digits = table[27:33].reshape(2, 3, 5, 7, 2)  # 20 and 40 passes; η = 0.025, 0.05, 0.1
 too_large = table[33:]  # the five runs at η = 0.81
@@ -1057,7 +939,7 @@ figures.show(fig, "Two panels, at η = 0.03, against N on a logarithmic axis: th
              f"more data from N = {lows[0][0]:g} at 100 steps to {lows[0][-1]:g} at 400, and with "
              f"more passes from N = {lows[1][0]:g} to {lows[1][-1]:g}, where it is "
              f"{abs(drawn[1]['_400'].y.min()):.2f} below that at λ = 0.",
-             number="11.6", caption="Bands are 95-percent intervals over five seeds, a ring "
+             number="11.5", caption="Bands are 95-percent intervals over five seeds, a ring "
              "marks the lowest mean loss among N > 0, and the orange run is on both sides. "
              f"N = 16 begins at ηλ = {begin[0]:.2f} in 100 steps and {begin[1]:.2f} in 200, beyond "
              "the limit of step 2: it is here only to show what lies there.")
@@ -1069,7 +951,7 @@ by_error = [interval(100 * (run["error"][:, 4] - run["error"][:, 0])) for run in
 # %% [markdown]
 # By loss, the best $N$ changes, and so does the best λ. By error (not drawn) every $N$ below 16 is within {{flat:.1f}} points of λ = 0.
 #
-# Figure 11.7 has the *slope* at four η: the power $p$ in best λ ∝ steps$^p$. *Keep λ* has the slope 0, and *keep N* −1, because at a given $N$ λ is proportional to 1/steps.
+# Figure 11.6 has the *slope* at four η: the power $p$ in best λ ∝ steps$^p$. *Keep λ* has the slope 0, and *keep N* −1, because at a given $N$ λ is proportional to 1/steps.
 
 # %% tags=["hide-input"]
 def draw_slopes(ax, which):
@@ -1102,7 +984,7 @@ told = [", ".join(f"{x:.1f}".replace("-", "−") for x in each) for each in at_r
 figures.show(fig, "The slope of the best λ by loss against the number of steps, with intervals, "
              f"at η = 0.01, 0.03, 0.09 and 0.27. Left, more data: {told[0]}. Right, more passes: "
              f"{told[1]}. Two vertical lines mark the rules keep N at −1 and keep λ at 0; only at "
-             "0.27 does an interval contain one.", number="11.7",
+             "0.27 does an interval contain one.", number="11.6",
              caption="A dot is the mean of five seeds, with its 95-percent interval; it is open "
              "where some best λ is only a bound. The vertical lines are two rules, in orange the "
              "one that Wang and Aitchison predict.")
@@ -1132,38 +1014,26 @@ claim("11-ends", "Where the best N of a seed is an end of those tried, the slope
 claim("11-ends", "The slope of a straight line is its slope",
       measured=slope(-2.0 * np.arange(3)[:, None] * np.ones(5)).mean, equals=-2, within=1e-12)
 
-# %% [markdown]
-# ### Where the choice matters
-#
-# Two pairs of $N$ in stored runs:
-
 # %% tags=["hide-input"]
 four = [interval((stored[3, :, :, k] - stored[3, :, :, 4]).mean(0)[:, 0]) for k in (0, 3)]
 four_errors = [interval(100 * (stored[3, :, :, k] - stored[3, :, :, 4]).mean(0)[:, 1])
                for k in (0, 3)]
-
-# %% tags=["hide-input"]
-print("run                           N   against   less loss     fewer errors (points)")
-for run, n, rival, less, right in (
-        ("five runs, η = 0.27 (mean)", 4, "λ = 0", four[0], four_errors[0]),
-        ("4,000 signals, η = 0.03", 4, "N = 16", loss_of_16, past_four)):
-    print(f"{run:27} {n:>3}   {rival:7}  {less.mean:5.2f} ± {less.half:.2f}   "
-          f"{right.mean:8.1f} ± {right.half:.1f}".replace("-", "−"))
-
-# %% tags=["hide-input"]
+assert grid[4] == 4
 better = stored[3][..., [0, 3], :].mean(1) - stored[3][..., [4], :].mean(1)
 
 # %% [markdown]
-# **At η = {{good_eta}} little is at stake up to $N = 4$.** It was a little better than λ = 0 and $N = 1$ in all five runs, but we picked it after seeing them. A larger $N$ can cost more: with {{pool:,}} signals, at the best η tried, $N = 16$ has {{loss_of_16.mean:.2f}} more loss than $N = 4$.
+# ### Where the choice matters
 #
-# **Choose by the measure you will use.** Averaged over the runs of Figure 11.6, $N = 16$ has less loss than λ = 0, yet more errors.
+# **At η = {{good_eta}} little is at stake up to $N = 4$.** In all five runs $N = 4$ was a little better than λ = 0 (by {{four[0].mean:.2f}} on average) and than $N = 1$, but we picked it after seeing them. A larger $N$ can cost more: with {{pool:,}} signals, at the best η tried, $N = 16$ has {{loss_of_16.mean:.2f}} more loss than $N = 4$.
+#
+# **Choose by the measure you will use.** Averaged over the runs of Figure 11.5, $N = 16$ has less loss than λ = 0, yet more errors.
 #
 # <details>
 # <summary>How much is at stake at other η, how a best λ was found, and what others find</summary>
 #
 # **At an η that is too large more is at stake.** In six runs of signals the best $N$ saved {{at_good.min():.2f}} to {{at_good.max():.2f}} against λ = 0 at η = {{good_eta}}, but {{at_large.min():.2f}} to {{at_large.max():.2f}} at {{3 * good_eta:.2f}}, which is too large. At a smaller η the best $N$ saved between nothing and {{at_small.max():.2f}}.
 #
-# The best λ of a seed is where a cubic in $\log N$, fitted to its losses, is lowest. An open dot in Figure 11.7: for some seed this is an end of what we tried. For {{25 * lengths[0] // amounts[1]}} passes at η = {{[*tilts][0]}} λ = 0 is best. A logarithm needs λ > 0, so we took the best of the others. So the true slope is steeper.
+# The best λ of a seed is where a cubic in $\log N$, fitted to its losses, is lowest. An open dot in Figure 11.6: for some seed this is an end of what we tried. For {{25 * lengths[0] // amounts[1]}} passes at η = {{[*tilts][0]}} λ = 0 is best. A logarithm needs λ > 0, so we took the best of the others. So the true slope is steeper.
 #
 # The stored runs were made once, by `python -m experiments.learning_rates`. Some of them are outside the theory of §11.3, which wants $\eta\lambda\ll0.1$: in 100 steps $N = 16$ begins at ηλ = {{16 / np.sum(factors_of(100, linear)):.2f}}.
 #
@@ -1206,7 +1076,7 @@ claim("11-errors", "At η = 0.03, averaged over the five runs, N = 16 makes {:.1
 # | data × $c$, one pass, same model, batch and η | about $\lambda/\sqrt c$ (Figure 11.2) |
 # | passes × $c$, same data | λ stays |
 #
-# At the three smaller η our runs contradict rows three and five. At η = {{good_eta}} they agree, within wide intervals (Figure 11.7). When a formula for λ contains η, put in the η of the *new* run (exercise 7).
+# At the three smaller η our runs contradict rows three and five. At η = {{good_eta}} they agree, within wide intervals (Figure 11.6). When a formula for λ contains η, put in the η of the *new* run (exercise 7).
 #
 # <details>
 # <summary>Limits, sources, and why; the three rules for the width</summary>
@@ -1353,10 +1223,20 @@ verdicts_of(of_mlp)
 # The first matrix is *scale-invariant* ([chapter 7](07_scale_invariance.ipynb)): a batch norm follows it, so the loss ignores its size.
 # Here λ only sets the turn. On the last matrix it changes the function, too. The biases and the norm's γ and β decay, which they rarely should ([chapter 6](06_bias_exclusion.ipynb)).
 #
-# <details>
-# <summary>When the tool says that a tensor is in equilibrium</summary>
+# What does each verdict mean, and what do you do?
 #
-# It says so if $r^2$ is within 20 % of $r_*^2$. As (11.4) holds for noise only, the tool estimates $r_*$ from the tensor's own norm, halfway and at the end. So the RMS ratio need not be 1. Read the RMS ratio only while η is constant: when η falls, the norm lags behind.
+# | the audit says | why | what to do |
+# |---|---|---|
+# | in equilibrium | ηλ sets the turn (§11.3) | try the $N$ of your row |
+# | falling, or rising, needs $n$ steps | the start still sets the turn | nothing; or a larger $N$ |
+# | λ does nothing in this run | $N$ is next to zero | leave it; or try the $N$ of your row |
+# | not invariant, here λ is a penalty | λ changes the function, too | choose λ on validation data |
+# | decays though its role is … | a bias or a scale decays | two parameter groups (below) |
+#
+# <details>
+# <summary>When the tool says that a tensor is in equilibrium; an audit of two checkpoints</summary>
+#
+# It says so if $r^2$ is within 20 % of $r_*^2$. As (11.4) holds for noise only, the tool estimates $r_*$ from the tensor's own norm, halfway and at the end. So the RMS ratio need not be 1. Read the RMS ratio only while η is constant: when η falls, the norm lags behind. The audit needs no loop if you have two checkpoints: `python -m l2lib.audit before.pt after.pt --lr 3e-4 --weight-decay 0.1 --steps 1000`.
 #
 # </details>
 #
@@ -1479,7 +1359,20 @@ claim("11-qk", "Of the transformer's two matrices of queries and keys {} end in 
       measured=sum(settled_qk), equals=2)
 
 # %% [markdown]
-# The third model is yours:
+# The third model is yours. In a loop of your own (`pip install .` in the book's folder):
+#
+# ```python
+# from l2lib.audit import Watch
+#
+# watch = Watch(model, optimizer, total_steps=steps)
+# for step, batch in enumerate(batches, start=1):
+#     train_on(batch)  # yours: zero_grad, backward, optimizer.step()
+#     if step % 20 == 0:
+#         watch.step()
+# print(watch.result(lambda model: loss(model, batch)))  # your loss
+# ```
+#
+# Here it is a linear layer, with PyTorch's defaults:
 
 # %%
 your_model = nn.Linear(40, 10).double()
@@ -1541,7 +1434,7 @@ third, triple = (digits_at(lr, [rows["few passes"][1] / S]) for lr, S in (  # th
 of_third, of_triple = (run.test_loss.values[..., -1].mean() for run in (third, triple))
 
 # %% [markdown]
-# **Then the tries of the row:** $N = \frac14$, 1 and 4, and λ = 0, which has the lowest loss. So the search ends (the picture adds $\frac1{16}$):
+# **Then the tries of the row:** $N = \frac14$, 1 and 4, and λ = 0, which has the lowest loss. So the search ends.
 
 # %% tags=["hide-input"]
 digits_n = np.array([1 / 16, *tries])
@@ -1608,14 +1501,14 @@ def losses_on(part, poets):
 
 
 # %% [markdown]
-# **Sonnets: look up the row.** The run reads $k$ = {{below: letters_each:.1f}} letters per weight, in less than one pass. So it tries $N$ = {{below: text_n[0]:.2f}}, {{below: text_n[1]:.2f}} (bold) and {{below: text_n[2]:.1f}}. The last has the lowest loss, but the next, {{below: text_n[3]:.1f}}, begins at ηλ = {{below: poem_rate * text_n[3] / S:.2f}}, above the limit of step 2. So the search ends (the picture adds it):
+# **Sonnets: look up the row.** The run reads $k$ = {{below: letters_each:.1f}} letters per weight, in less than one pass. So it tries $N$ = {{below: text_n[0]:.2f}}, {{below: text_n[1]:.2f}} (bold) and {{below: text_n[2]:.1f}}. The last has the lowest loss, but the next, {{below: text_n[3]:.1f}}, begins at ηλ = {{below: poem_rate * text_n[3] / S:.2f}}, above the limit of step 2. So the search ends:
 
 # %% tags=["hide-input"]
 weights = sum(each.numel() for each in Poet(len(letters), 24, blocks=1, context=20).parameters())
 letters_each, poem_rate = 60 * 8 * 20 / weights, 0.02
 S = forgettings(poem_rate, 1, factors_of(60, linear))
 text_n = np.array([*rows["language"], 8]) * letters_each**0.5  # 8: four times more
-poets = train_poets([0.01, *(text_n / S).tolist()], seeds(5))  # one for each seed and λ, together
+poets = train_poets([0.01, *(text_n[:3] / S).tolist()], seeds(5))  # one for each seed and λ
 of_text = losses_on("validation", poets)
 chosen_text = decide(of_text)
 tested = losses_on("test", poets)[:, [0, chosen_text]]
@@ -1624,31 +1517,27 @@ doubled = losses_on("validation", at_twice)
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, figsize=(7.2, 3.4))
-places = [*digits_n, 1 / 64], text_n  # λ = 0 stands at the left
+places = [*digits_n, 1 / 64], text_n[:3]  # λ = 0 stands at the left
 for ax, values, at in zip(axes, (on_validation, of_text), places, strict=True):
     apart = values[:, 1:] - values[:, :1]  # the same seed, so the same start and batches
     mean, low, high, _ = interval(apart)
-    few = 3 if at is text_n else 5  # at the sonnets' largest N a seed depends on the machine
     for k, one in enumerate(apart):
-        ax.semilogx(np.array(at[:few]) * 1.07 ** (k - 2), one[:few], "o", ms=3, mfc="none",
+        ax.semilogx(np.array(at) * 1.07 ** (k - 2), one, "o", ms=3, mfc="none",
                     color=figures.ORANGE)
     ax.plot(at, mean, "o", ms=6, color=figures.BLUE, label="_all")
     ax.vlines(at, low, high, color=figures.BLUE)
     ax.axhline(0, color=figures.GREY, ls="--", label="_default")
     fractions = ["1/16", "¼", "1", "4", "λ = 0"]
-    ax.set_xticks(at, [f"{n:.2g}" for n in at] if at is text_n else fractions)
+    ax.set_xticks(at, fractions if len(at) > 3 else [f"{n:.2g}" for n in at])
     ax.set(xlabel="N", ylabel=" ", xlim=(min(at) * 0.6, max(at) * 1.8)), ax.minorticks_off()
 
 # %% tags=["hide-input"]
 axes[0].set_ylabel("validation loss −\nthat of the default λ")
 beyond = figures.drawn(axes[0])["_all"].y[3]  # N = 4, cut off
 axes[0].set_ylim(-0.03, 0.12), axes[1].set_ylim(-0.075, 0.045)
-far_off = figures.drawn(axes[1])["_all"].y[-1]  # the largest N, cut off
 axes[0].text(3.4, 0.114, f"{beyond:.2f}", ha="right", va="center", color=figures.BLUE)
-axes[1].text(6.5, 0.043, f"{far_off:.2f}", ha="right", va="center", color=figures.BLUE)
-for ax, at, top in ((axes[0], 4, 0.12), (axes[1], text_n[-1], 0.045)):
-    last = ax.annotate("", (at, top), (at, 0.8 * top), arrowprops={"arrowstyle": "->",
-                                                                   "color": figures.BLUE})
+last = axes[0].annotate("", (4, 0.12), (4, 0.096),
+                        arrowprops={"arrowstyle": "->", "color": figures.BLUE})
 
 # %% tags=["hide-input"]
 for ax, bold, high in zip(axes, (1, text_n[1]), (0.091, 0.024), strict=True):
@@ -1658,10 +1547,10 @@ for ax, bold, high in zip(axes, (1, text_n[1]), (0.091, 0.024), strict=True):
 
 # %% tags=["hide-input"]
 axes[0].set_title("Digits: no clear gain")
-axes[1].set_title("Sonnets: N up to 1.9\nhas less loss")
+axes[1].set_title("Sonnets: a clear gain")
 gain = interval(tested[:, 0] - tested[:, 1])
 axes[0].text(0.014, 0.1, "above the line: worse\nthan the default", fontsize=9, va="center")
-ax.plot(place := text_n[chosen_text - 1] * 1.45, -gain.mean, "s", c=figures.GREEN, label="_test")
+ax.plot(place := text_n[chosen_text - 1] * 1.25, -gain.mean, "s", c=figures.GREEN, label="_test")
 axes[1].vlines(place, -gain.high, -gain.low, color=figures.GREEN)
 axes[1].text(place * 1.15, -gain.mean, "test", color=figures.GREEN, va="center")
 first, second = (figures.drawn(ax)["_all"].y for ax in axes)
@@ -1669,13 +1558,13 @@ on_test = figures.drawn(axes[1])["_test"].y[0]
 figures.show(fig, "Validation loss less that of the default λ = 0.01 with the same seed: five "
              "seeds as small circles, means with intervals. Digits, for N = 1/16, ¼, 1 and 4: "
              f"{first[0]:.3f}, {first[1]:.2f}, {first[2]:.2f}, {first[3]:.2f}; for λ = 0: "
-             f"{first[4]:.3f}. Sonnets, for four "
-             f"N: {second[0]:.3f}, {second[1]:.3f}, {second[2]:.3f}, {second[3]:.3f}. "
-             f"A square, on the test: {on_test:.3f}. The largest N lies above its panel in both.",
-             number="11.8", caption="Small circles are five seeds, spread sideways only to be "
-             "seen, and dots their means with 95-percent intervals. The arrows lead to the largest "
-             "N, whose mean is beyond the panel. The square is the test, the dotted line the "
-             "bold N of the row. The axes differ.")
+             f"{first[4]:.3f}. Sonnets, for three "
+             f"N: {second[0]:.3f}, {second[1]:.3f}, {second[2]:.3f}. "
+             f"A square, on the test: {on_test:.3f}. The digits' largest N lies above its panel.",
+             number="11.7", caption="Small circles are five seeds, spread sideways only to be "
+             "seen, and dots their means with 95-percent intervals. The arrow leads to the digits' "
+             "largest N, whose mean is beyond the panel. The square is the test, the dotted line "
+             "the bold N of the row. N = 1/16 is no try of the row. The axes differ.")
 
 # %% tags=["hide-input"]
 slower = interval(of_text[:, 2] - doubled[:, 0])  # at the bold N, η against twice the η
@@ -1715,9 +1604,130 @@ claim("11-rate", "In this run a better η gains more: with twice the η, at the 
       measured=slower.mean, above=on_text.mean)
 
 # %% [markdown]
-# ### How much can you lose if you run the bold N once?
+# ### Bold N, λ = 0, or the default?
 #
-# Figure 11.9 shows ten runs, each at the best η tried.
+# These were two runs; we have stored {{len(runs_stored)}}. Do they favour the bold $N$?
+#
+# The *cost* of an $N$ is its loss minus the lowest loss of the same run. Figure 11.8 compares the costs of the bold $N$ and of λ = 0 in all of them. Of the η tried for each data set and length, the one with the lowest loss is the *best η tried*, every smaller one *too small*, every larger one *too large*.
+
+# %% tags=["hide-input"]
+batch_of = np.select([runs_stored[:, 1] == n for n in (200, 4000)], [20, 100], 25)
+is_long = runs_stored[:, 2] * batch_of >= 20 * runs_stored[:, 1]  # 20 passes or more
+bold_at = np.where(is_long, 4, 3)  # the columns N = 4 and N = 1
+by_seeds = table[np.arange(len(table))[:, None], :, np.stack([0 * bold_at, bold_at], 1)]
+pairs, gains = by_seeds.mean(2), (by_seeds[:, 0] - by_seeds[:, 1])[..., 0].T  # by seed and run
+is_clear = clear(gains) | clear(-gains)  # for or against the bold N
+lowest_loss = table[..., 0].mean(1).min(-1)
+pair_costs = pairs[..., 0] - lowest_loss[:, None]  # by run: λ = 0, the bold N
+kinds_of = [np.flatnonzero((runs_stored[:, 1:] == kind).all(1))
+            for kind in np.unique(runs_stored[:, 1:], axis=0)]
+at_best = np.zeros(len(table), bool)
+at_best[[some[lowest_loss[some].argmin()] for some in kinds_of]] = True
+
+# %% tags=["hide-input"]
+best_of_kind = {(n, steps): eta for eta, n, steps in runs_stored[at_best]}
+above_best = np.array([eta > best_of_kind[n, steps] for eta, n, steps in runs_stored])
+three = at_best, ~at_best & ~above_best, above_best  # the best η tried, too small, too large
+of_four, of_rows = ([(table[some, :, columns_of[some], 0].mean(1) - lowest_loss[some]).mean()
+                     for some in (at_best, ~at_best)]
+                    for columns_of in (np.full(len(table), 4), bold_at))  # N = 4, the bold N
+
+
+# %% tags=["hide-input"]
+def draw_pairs(ax, costs, sure, upright):
+    """λ = 0 and the bold N of each run, sorted by what the bold N saves; filled: clearly less."""
+    order = np.argsort(costs[:, 1] - costs[:, 0])
+    costs, sure = costs[order], sure[order]
+    at, better = np.arange(len(costs)), costs[:, 1] < costs[:, 0]
+    for some, color in ((better, figures.BLUE), (~better, figures.ORANGE)):
+        lines = ax.vlines if upright else ax.hlines
+        lines(at[some], *costs[some].T, color=color, lw=1.5, zorder=1)
+    for column, (name, color, size) in enumerate((("λ = 0", figures.ORANGE, 7.5),
+                                                  ("bold N", figures.BLUE, 5))):
+        clearly = sure & (better == column)
+        for runs, fill, label in ((at, "white", name), (at[clearly], color, f"{name}, clear")):
+            points = (runs, costs[runs, column])
+            ax.plot(*points[:: 1 if upright else -1], "o", ms=size, mfc=fill, color=color,
+                    label=label)
+    return order
+
+
+# %% tags=["hide-input"]
+fig, axes = figures.subplots(1, 3, figsize=(7.2, 3.9), width_ratios=[1, 1.3, 0.9])
+orders = [np.flatnonzero(some)[draw_pairs(ax, pair_costs[some], is_clear[some], ax is not axes[0])]
+          for ax, some in zip(axes, three, strict=True)]
+axes[0].set(xlabel="loss above the lowest", xlim=(-0.008, 0.11), ylim=(8.6, -0.6), ylabel=" ")
+for ax, order, words in zip(axes[1:], orders[1:], ("loss above the lowest", " "), strict=True):
+    ax.set(xlim=(-0.8, len(order) - 0.2), ylim=(-0.05, 1.1), xticks=[], ylabel=words,
+           xlabel=f"{len(order)} runs, sorted")
+axes[2].tick_params(labelleft=False)
+handles, words = axes[1].get_legend_handles_labels()
+legend = fig.legend(handles, words, ncols=4, loc="outside lower center")
+in_order = orders[0]
+called = [f"{n:,.0f} {'digits' if n == 200 else 'signals'}, {steps * size / n:.0f} passes"
+          for (_, n, steps), size in zip(runs_stored, batch_of, strict=True)]
+named = [called[k] for k in in_order]
+for_none = [f"{called[k]} (η = {runs_stored[k, 0]:g})"  # clearly better with λ = 0
+            for k in orders[1] if is_clear[k] and gains.mean(0)[k] < 0]
+last = axes[0].set_yticks(range(len(named)), named, fontsize=9)
+
+# %% tags=["hide-input"]
+axes[0].set_title("Best η tried: the\nbold N is rarely\nclearly better")
+axes[1].set_title("η too small: clearly\nbetter more often\nthan clearly worse")
+last = axes[2].set_title("η too large:\nnever clearly\nworse")
+
+# %% tags=["hide-input"]
+each = [[getattr(figures.drawn(ax)[name], side) for name in ("λ = 0", "bold N")]
+        for ax, side in zip(axes, "xyy", strict=True)]
+saved = [none - bold for none, bold in each]  # by the bold N
+won = [(saving > 0).sum() for saving in saved]
+sure, worse = ([len(figures.drawn(ax)[f"{name}, clear"].x) for ax in axes]
+               for name in ("bold N", "λ = 0"))
+apart = np.concatenate(saved)
+told = [f"{len(saving)} runs: the bold N is lower in {some}, clearly in {n} and clearly higher in "
+        f"{m}; the means are {bold.mean():.3f} and, at λ = 0, {none.mean():.3f}"
+        for saving, some, n, m, (none, bold) in zip(saved, won, sure, worse, each, strict=True)]
+figures.show(fig, "Three panels with a pair of marks for each run, an orange circle for λ = 0 and "
+             "a blue one for the bold N, against the loss above the lowest of the run. Left, at "
+             f"the best η tried, {told[0]}. Middle, at an η too small, {told[1]}. Right, at an η "
+             f"too large, {told[2]}.", number="11.8",
+             caption="Each pair is one run, the mean of five seeds. A blue line: the bold N is "
+             "better; an orange one: λ = 0. A filled dot is clearly better than its partner. The "
+             "left axis differs from the others. Clearly worse with the bold N in the middle: "
+             f"{'; '.join(for_none)}.")
+
+# %% tags=["hide-input"]
+points = 100 * (pairs[:, 0, 1] - pairs[:, 1, 1])  # fewer errors at the bold N
+right_more = [(points[some] > 0).sum() for some in (at_best, ~at_best)]
+of_default = usual * runs_stored[:, 0] * runs_stored[:, 2] / 2  # N, under linear to zero
+small_default = (of_default < np.array([1, 4])[bold_at - 3] / 2).sum()
+assert right_more[0] == at_best.sum(), "in all"
+assert points[at_best].min() > 0, "in all"
+
+# %% [markdown]
+# - **At the best η tried it is nearly a tie by loss:** the bold $N$ was better in {{won[0]}} of {{len(saved[0])}} runs, clearly better in {{sure[0]}} and clearly worse in {{worse[0]}}. On average it gained {{saved[0].mean():.3f}}. It made fewer errors in all of them, by {{points[at_best].min():.1f}} to {{points[at_best].max():.1f}} points.
+# - **At too large an η the bold $N$ was safer:** better by loss in {{won[2]}} of {{len(saved[2])}} runs, clearly in {{sure[2]}} and clearly worse in {{worse[2]}}. **At one too small it usually was:** {{won[1]}} of {{len(saved[1])}}, clearly in {{sure[1]}}, but clearly worse in {{worse[1]}}. On average it gained {{saved[2].mean():.2f}} and {{saved[1].mean():.2f}}.
+# - **Not among these runs are the digits of Figure 11.7:** there the bold $N$ was clearly worse than the default.
+# - **PyTorch's default, λ = {{usual}}, is close to 0:** in {{small_default}} of the {{len(runs_stored)}} runs its $N$ is less than half the bold one.
+#
+# **So without earlier runs type the bold $N$. At the best η tried little depended on it.**
+#
+# <details>
+# <summary>Limits: how far the bold N was from the best</summary>
+#
+# The runs share tasks and seeds, and we chose the last two rows by these same runs. So the counts do not test the rows. In the worst run the bold $N$ had {{-apart.min():.2f}} more loss than λ = 0; in another λ = 0 had {{apart.max():.2f}} more. In these runs $N = 4$ in every row would have been better still: on average it ended {{of_four[0]:.3f}} above the lowest loss at the best η tried, the bold $N$ {{of_rows[0]:.3f}}, and at the other η {{of_four[1]:.3f}} and {{of_rows[1]:.3f}}. We did not choose it, because on the digits of §11.7 its loss ended {{below: up(costs[5, 2]):.2f}} above the lowest. We tried no augmentation and no dropout. Nor did we try Lion or Muon.
+#
+# The last two rows rest on at most {{amounts[-1]:,}} examples, except one run of {{pool:,}} signals in {{below: many_passes}} passes, at three η. In that run, at the best η tried, $N = 4$ made the fewest errors, but not clearly fewer than $N = 1$.
+#
+# The rows of language and images copy what others typed. The language models are within a factor of {{scatter:.1f}} of the bold $N$. The short image recipes have {{counts["cifar10-fast"]:.1f}} and {{counts["airbench94"]:.1f}}, the longer ones {{min(counts[name] for name in vision):.0f}} to {{max(counts[name] for name in vision):.0f}}.
+# With many passes BERT has less ($N = {{counts["BERT"]:.1f}}$ at $k$ = {{bert / 340e6:.0f}} to {{bert / 110e6:.0f}}), but the best λ was once about 30 times the usual one ([Kim et al., 2025](https://arxiv.org/abs/2509.14786)), and Lovelace et al. ([2026](https://arxiv.org/abs/2605.01640)) find a best λ an order of magnitude above the usual one.
+#
+# In our stored small runs, at whatever η, the best of the $N$ tried was 1/{{1 / nearest:.0f}} to {{furthest:.0f}} times the bold one (§11.4). Both are at the ends of what we tried, so the true best $N$ may be still further away. Where it was 1/{{1 / nearest:.0f}} the choice hardly mattered: all $N$ up to 1 were equally good, within {{of_slow[:4].max() - of_slow.min():.3f}}.
+#
+# </details>
+
+# %% [markdown]
+# How much can you lose if you run the bold $N$ once? Figure 11.9 shows ten runs, each at the best η tried.
 
 
 # %% tags=["hide-input"]
@@ -1926,11 +1936,8 @@ Settled: η ÷ 3 and η × 3 are both worse.
 Clear: the mean gain of 3, 4 or 5 seeds is above {bars[3]:.1f}, {bars[4]:.1f} or {bars[5]:.2f} \
 standard deviations."""
 lines_of = {"your run (k: tokens per weight)": ("also try", "bold N"),
-            "fine-tuning (LoRA: try 0.2, too)": ("nothing else", f"≤ {least_n}"),
-            "continued pretraining": ("nothing else", "its λ"),
             "like a published one": ("÷ 4, × 4", "its N"),
-            "language, one pass": terms["language"],
-            "language, many passes": terms["language, many"],
+            "language (many passes: also 8√k)": terms["language"],
             f"≥ 50,000 images, ~10 to {few_of_images} passes": terms["images"],
             f"≥ 50,000 images, {few_of_images} to ~90 passes": terms["images, between"],
             "≥ 50,000 images, ~90 passes or more": terms["images, long"],
@@ -1987,7 +1994,7 @@ for column in (chosen, chosen_text):  # the digits, then the sonnets
 assert [walk(tune="yes"), walk(one="yes")] == ["leave", "single"], "step 3 of the recipe"
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(6, 9.8))
+fig, ax = figures.subplots(figsize=(6, 10.4))
 arrow = {"arrowprops": {"arrowstyle": "->", "color": figures.GREY, "lw": 1.4, "shrinkA": 0,
                         "shrinkB": 0}}
 for x, y_at, text, color in boxes.values():
@@ -2024,7 +2031,19 @@ for row, (name, (others, bold)) in enumerate(lines_of.items()):
     ax.plot([0.25, 7.35], np.repeat(-2.085 - 0.27 * row, 2), color=figures.GREY, lw=0.6)
 
 # %% tags=["hide-input"]
-ax.set(xlim=(0.1, 7.5), ylim=(-4.96, 9.5), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
+signs_of = {"you see": "what to do",
+            "gradient norm rises as η falls": "nothing; or let λ fall with η",
+            "λ does nothing": f"compute N = λS: is it below {least_n}?",
+            "loss dips after η drops, then rises": "end with η at 0, or λ falling with η",
+            "an embedding grows": "let it decay, if it should still learn"}
+for row, (seen, done) in enumerate(signs_of.items()):
+    for x, text in ((0.25, seen), (4.0, done)):
+        ax.text(x, -4.55 - 0.27 * row, text, fontsize=9, va="center",
+                weight="bold" if row == 0 else "normal")
+    ax.plot([0.25, 7.35], np.repeat(-4.685 - 0.27 * row, 2), color=figures.GREY, lw=0.6)
+
+# %% tags=["hide-input"]
+ax.set(xlim=(0.1, 7.5), ylim=(-5.86, 9.5), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
 ax.spines[:].set_visible(False), ax.set_title("From your run to λ = N/S")
 figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0.05/S; LoRA, also "
              "0.2/S. Continued pretraining: its λ. "
@@ -2040,47 +2059,148 @@ figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0
              "reached, go on to the gain. If the gain "
              "over the fallback is clear on validation data, "
              "take it, even if it is λ = 0, and test once; else type the fallback. Below, "
-             "which tensors decay, S, the terms, and a table with the N of each row.",
+             "which tensors decay, S, the terms, a table with the N of each row, and one with four "
+             "things that a run may show and what to do about each.",
              number="11.11",
              caption="Grey boxes ask, orange ones say what to do, and blue ones end. The rows and "
              "the terms are explained in the recipe.")
 
 # %% [markdown]
-# The audit in code (`pip install .` in the book's folder):
-#
-# ```python
-# from l2lib.audit import Watch
-#
-# watch = Watch(model, optimizer, total_steps=steps)
-# for step, batch in enumerate(batches, start=1):
-#     train_on(batch)  # yours: zero_grad, backward, optimizer.step()
-#     if step % 20 == 0:
-#         watch.step()
-# print(watch.result(lambda model: loss(model, batch)))  # your loss
-# ```
-#
 # <details>
-# <summary>What an audit says and what to do then; how many seeds; the limits of box 7</summary>
+# <summary>How many seeds; the limits of box 7</summary>
 #
 # The limit for a clear gain is half the width of the 95-percent interval of its mean. If the differences within seeds have the standard deviation $s$, to see a mean difference δ takes about
 # $8\,(s/\delta)^2$ seeds (for a power of 80 % at the level of 5 %), plus two or three.
 #
-# Three seeds see a true gain of $2\,s$ as clear in {{100 * seen_in[3]:.0f}} % of cases, five in {{100 * seen_in[5]:.0f}} %. One seed is not enough: if three $N$ are equally good, in two of three cases chance alone makes another $N$ look better than the fallback.
+# A true gain of $2\,s$ looks clear in {{100 * seen_in[3]:.0f}} % of cases if $n = 3$ seeds are compared, in {{100 * seen_in[5]:.0f}} % if $n = 5$. One seed is not enough: if three $N$ are equally good, in two of three cases chance alone makes another $N$ look better than the fallback.
 #
 # Below $N = 0.05$ decay takes less than {{100 * (1 - np.exp(-0.05)):.0f}} % of a weight. At ηλ = 1 a single step erases a weight; beyond {{most_peak}} the theory of §11.3 no longer holds. So under linear-to-zero $N = 64$ needs a run of {{2 * 64 / most_peak:,.0f}} steps or more.
 #
-# With two checkpoints: `python -m l2lib.audit before.pt after.pt --lr 3e-4 --weight-decay 0.1 --steps 1000`.
-#
-# | the audit says | why | what to do |
-# |---|---|---|
-# | in equilibrium | ηλ sets the turn (§11.3) | box 6 |
-# | falling, or rising, needs $n$ steps | the start still sets the turn | nothing; or a larger $N$ |
-# | λ does nothing in this run | $N$ is next to zero | leave it; or box 6 |
-# | not invariant, here λ is a penalty | λ changes the function, too | box 6 |
-# | decays though its role is … | a bias or a scale decays | two parameter groups (§11.6) |
-#
 # </details>
 #
+# ### Four things you may see in a run
+#
+# Four sights worry people who watch their runs. We make each of them happen. Three of them happen to any weight whose size the loss ignores, so the smallest example will do: $y = \langle x, w\rangle/\lVert w\rVert$ is fitted to noisy data, new in each step, at up to three λ.
+
+# %%
+def neurons(rates, decays, copies=20, d=20):
+    """Gradient norm, loss and RMS of w in each step, for each λ; AdamW, means of 20 copies."""
+    rng, log = claims.rng(5), []
+    goal = functional.normalize(torch.tensor(rng.standard_normal(d)), dim=0)
+    start = torch.tensor(0.1 * rng.standard_normal((copies, 1, d)))
+    w = nn.Parameter(start.repeat(1, len(decays), 1))
+    adamw = torch.optim.AdamW([w], weight_decay=0)  # it decays below, each copy with its λ
+    for lr, lams in zip(rates, np.transpose(decays), strict=True):
+        x = torch.tensor(rng.standard_normal((4, copies, 1, d)))
+        noise = torch.tensor(rng.standard_normal((4, copies, 1)))
+        gap = w / w.norm(dim=-1, keepdim=True) - goal
+        adamw.zero_grad()
+        ((x * gap).sum(-1) - noise).square().mean(0).sum().backward()
+        log.append([each.mean(0).tolist() for each in (
+            w.grad.norm(dim=-1), gap.square().sum(-1), w.square().mean(-1).sqrt())])
+        w.data *= 1 - lr * torch.tensor(lams)[:, None]
+        adamw.param_groups[0]["lr"] = lr
+        adamw.step()
+    return np.moveaxis(log, 0, -1)  # what, λ, step
+
+
+# %%
+one = np.ones(600)
+fall, drop = 1 - np.arange(600) / 600, np.where(np.arange(600) < 200, 1, 0.1)
+falls = neurons(0.02 * fall, [2 * one, 2 * fall, 0 * one])  # λ constant, λ that falls as η, none
+drops = neurons(0.02 * drop, [2 * one, 2 * drop])
+idle = neurons(0.002 * one, [0 * one, 0.01 * one, 4 / (600 * 0.002) * one])  # the last has N = 4
+n_idle = forgettings(0.002, 0.01, one)
+
+# %% tags=["hide-input"]
+def embed(lam, steps=600):
+    """RMS of an embedding before a norm, its turn and the loss, in each step; λ for it alone."""
+    torch.manual_seed(seeds(1)[0])
+    model = nn.Sequential(nn.Embedding(len(letters), 16), nn.RMSNorm(16),
+                          nn.Linear(16, len(letters), bias=False)).double()
+    rows_of, *those = model.parameters()
+    nn.init.normal_(rows_of, std=0.02)
+    adamw, log = torch.optim.AdamW([{"params": [rows_of], "weight_decay": lam},
+                                    {"params": those, "weight_decay": 0.0}], lr=0.01), []
+    for at in torch.randint(len(poems["train"]) - 1, (steps, 64)):
+        before = rows_of.detach().clone()
+        adamw.zero_grad()
+        loss = functional.cross_entropy(model(poems["train"][at]), poems["train"][at + 1])
+        loss.backward()
+        adamw.step()
+        turn = functional.cosine_similarity(before.ravel(), rows_of.detach().ravel(), dim=0).acos()
+        log.append((rows_of.detach().square().mean().sqrt().item(), turn.item(), loss.item()))
+    return np.transpose(log)
+
+
+free, held = embed(lam=0.0), embed(lam=1.0)
+
+
+# %% tags=["hide-input"]
+def smooth(path):
+    """Means of 20 steps."""
+    return path.reshape(-1, 20).mean(-1)
+
+
+fig, axes = figures.subplots(2, 2, figsize=(7.2, 5.6))
+at = np.arange(10, 600, 20)
+panels = ((axes[0, 0], falls[0], ("λ constant", "λ falls as η", "λ = 0"), "norm of the gradient"),
+          (axes[0, 1], idle[2], ("λ = 0", "λ = 0.01", "λ = 3.3 (N = 4)"), "RMS of w"),
+          (axes[1, 0], drops[1], ("λ constant", "λ falls as η"), "loss above the noise"),
+          (axes[1, 1], (free[0], held[0]), ("λ = 0", "λ = 1"), "RMS of the embedding"))
+inks = ((figures.ORANGE, "-"), (figures.BLUE, "--"), (figures.GREY, ":"))
+for ax, paths, names_of, words in panels:
+    for path, name, (color, dash) in zip(paths, names_of, inks, strict=False):
+        ax.plot(at, smooth(np.asarray(path)), dash, color=color, label=name)
+    ax.set(xlabel="step", ylabel=words, ylim=(0, None))
+    ax.legend(fontsize=9)
+axes[1, 0].set_ylim(0, 0.35)
+axes[0, 0].set_title("η → 0: the gradient grows")
+axes[0, 1].set_title("N near 0: λ does nothing")
+axes[1, 0].set_title("η ÷ 10: loss dips, then rises")
+last = axes[1, 1].set_title("No decay: the embedding grows")
+
+# %% tags=["hide-input"]
+(rise, fallen, unmoved), (grow, stay) = (
+    [line.y for line in figures.drawn(ax).values()] for ax in axes[[0, 1], [0, 1]])
+dip, steady = (line.y for line in figures.drawn(axes[1, 0]).values())
+lines = [line.y for line in figures.drawn(axes[0, 1]).values()]
+figures.show(fig, "Four panels over 600 steps. Norm of the gradient while η falls to zero: from "
+             f"{rise[14]:.0f} at step 300 to {rise[-1]:.0f} with a constant λ, from "
+             f"{fallen[14]:.1f} to {fallen[-1]:.1f} if λ falls as η, and to {unmoved[-1]:.1f} "
+             f"without decay. RMS of w: {lines[0][-1]:.3f} at λ = 0, {lines[1][-1]:.3f} at "
+             f"λ = 0.01, {lines[2][-1]:.3f} at N = 4. Loss above the noise after η is divided by "
+             f"ten at step 200: down to {dip.min():.2f}, then up to {dip[-1]:.2f} with a constant "
+             f"λ; {steady[-1]:.2f} at the end if λ falls as η. RMS of an embedding: "
+             f"{grow[-1]:.2f} without decay, still growing, and {stay[-1]:.2f} at λ = 1.",
+             number="11.12", caption="Each line is a mean of 20 steps; the first three panels are "
+             "means of 20 copies. The upper right panel has two lines on top of each other.")
+
+# %% [markdown]
+# | you see | why | what to do |
+# |---|---|---|
+# | The gradient's norm rises as η falls (top left). | Weights shrink towards $\sqrt{\eta/2\lambda}$, and where the loss ignores their size a gradient goes as 1/size. | Nothing is wrong. If it disturbs you, let λ fall with η ([Defazio, 2025](https://arxiv.org/abs/2506.02285)); $N$ is then smaller. |
+# | λ does nothing (top right). | $N = \lambda S$ is next to zero: here {{n_idle:.3f}}. | Compute $N$ before you compare λ; try the $N$ of your row. |
+# | The loss dips after η drops, then rises (bottom left). | The turn falls tenfold at once. Then weights shrink, and it grows again. | This is not overfitting: the data are new in each step. End with η at zero, or let λ fall with η. |
+# | An embedding keeps growing (bottom right). | It does not decay, and a norm follows it. As it grows, its turn falls: here from {{100 * free[1][100:200].mean():.1f}} to {{100 * free[1][-100:].mean():.1f}} hundredths. | Often nothing: here its loss ended lower than with decay. If it should go on learning, let it decay. |
+
+# %% tags=["hide-input"]
+ends = [path[-1] / path[14] for path in (rise, fallen, unmoved)]
+claim("11-rise", "While η falls to zero at a constant λ, the gradient's norm rises from step 300 "
+      f"to the end, by a factor of {{:.1f}}; by {ends[1]:.1f} if λ falls as η, and by "
+      f"{ends[2]:.1f} without decay", measured=ends[0], above=max(1, *ends[1:]))
+claim("11-idle", "At λ = 0.01 the weights end at {:.4f} of those without decay: N is "
+      f"{n_idle:.3f}, so by "
+      "(11.3) at least e^(−N) of each update is left",
+      measured=idle[2, 1, -1] / idle[2, 0, -1], between=(np.exp(-n_idle), 1))
+claim("11-dip", "After the drop the loss dips and ends {:.1f} times as high as in the dip; "
+      f"{steady[-5:].mean() / steady.min():.1f} times if λ falls as η",
+      measured=dip[-5:].mean() / dip.min(), above=steady[-5:].mean() / steady.min())
+claim("11-grows", "From step 300 to the end the embedding without decay grows by a factor of "
+      f"{{:.2f}}, that with decay by {stay[-1] / stay[14]:.2f}",
+      measured=grow[-1] / grow[14], above=max(1, stay[-1] / stay[14]))
+
+# %% [markdown]
 # Our networks are small, our runs short, with one set of five seeds. **So trust your own validation data more than any row of the table.**
 #
 # ## 11.9 Exercises
@@ -2148,7 +2268,7 @@ figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0
 #
 # </details>
 #
-# **5.** (Nine runs.) A new model learns CIFAR from scratch, 20 passes, a settled η, no earlier runs. You can afford nine: $N = 1$, 4 and 16 with three seeds each. Validation losses:
+# **5.** (Read a table.) A new model learns CIFAR from scratch, 20 passes, a settled η, no earlier runs. You can afford {{decided.size}} runs: $N = 1$, 4 and 16 with three seeds each. Validation losses:
 #
 # ```text
 # seed   N = 1   N = 4   N = 16
@@ -2182,6 +2302,15 @@ figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0
 # <summary>Solution</summary>
 #
 # The old λ is $1/({{earlier}}\cdot{{of_pass}}\cdot{{tau}}) = {{wrong_lam:.1f}}$, but with the new η the rule gives $1/({{rate}}\cdot{{of_pass}}\cdot{{tau}}) = {{right_lam:.1f}}$. In {{100 // of_pass}} passes, linear to zero, these are $N$ = {{of_lams[1]:.0f}} and {{of_lams[0]:.0f}}. The validation losses are {{on_validation[:, 4].mean():.2f}} and {{on_validation[:, 3].mean():.2f}}: the old η costs {{of_wrong.mean:.2f}} ± {{of_wrong.half:.2f}} of loss.
+#
+# </details>
+#
+# **8.** (Settle η.) Take the column $N = 1$ of Figure 11.10 as your runs, and begin at η = {{rates[1]}}. Which runs does step 4 make, and where does it settle: by loss? By error? Which λ has each run?
+#
+# <details>
+# <summary>Solution</summary>
+#
+# By loss: {{rates[1]}} has {{by_rate[1, 1]:.2f}}, {{rates[0]}} has {{by_rate[0, 1]:.2f}} and {{rates[2]}} has {{by_rate[2, 1]:.2f}}. So go on to {{rates[3]}}, which has {{by_rate[3, 1]:.2f}}: η = {{rates[2]}} is settled, in four runs. By error {{rates[0]}} makes {{100 * wrong[0, :, 1].mean():.1f}} %, {{rates[1]}} makes {{100 * wrong[1, :, 1].mean():.1f}} % and {{rates[2]}} makes {{100 * wrong[2, :, 1].mean():.1f}} %: η = {{rates[1]}} is settled, in three. At $N = 1$ λ = $1/S$ falls as η rises: {{1 / totals[0]:.2f}}, {{1 / totals[1]:.2f}}, {{1 / totals[2]:.3f}} and {{1 / totals[3]:.3f}}.
 #
 # </details>
 #
