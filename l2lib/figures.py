@@ -58,7 +58,7 @@ AMBER = "#E69F00"  #: the sixth colour of lines
 GREY = "#5F5F5F"  #: for what stands behind the lines
 
 _DPI = 150
-_COLOURS = 255
+_COLOURS = 128
 _MIN_WORDS = 12
 _NUMBER = re.compile(r"\d{1,2}\.[1-9]\d?", re.ASCII)
 _CAPTION = re.compile(r"[^*_`$\\\n]*\w[^*_`$\\\n]*\.")

@@ -251,66 +251,66 @@ def draw_recipes(ax, values):
 
 
 # %% tags=["hide-input"]
-limits = (8e-6, 9), (0.015, 1000)  # the same length for a factor of ten on both axes
-decades = [np.log10(high / low) for low, high in limits]
-fig, axes = figures.subplots(1, 2, sharey=True, figsize=(7.2, 5.6), width_ratios=decades)
-for ax, values in zip(axes, (lams, counts), strict=True):
-    ends = [pick(values[name] for name in published) for pick in (min, max)]
-    ax.axvspan(*ends, color=figures.GREY, alpha=0.15, lw=0, zorder=-1)
-draw_recipes(axes[0], lams), draw_recipes(axes[1], counts)
-axes[0].set_yticks(range(len(names)), [f"{name}, k = {tokens[name]:,.0f}" if name in tokens
-                                       else name for name in names])
-axes[0].set(xlabel="λ, in PyTorch's form", ylim=(21.5, -0.7), xlim=limits[0])
-axes[0].set_xticks([1e-4, 1e-2, 1], ["0.0001", "0.01", "1"])
-axes[1].set(xlabel="N, by the end", xlim=limits[1])
-axes[1].set_xticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
-axes[0].minorticks_off(), axes[1].minorticks_off()
-axes[1].plot([median] * 2, [1.6, 9.4], color=figures.GREEN, lw=2.5, zorder=0, label="_images")
+fig, ax = figures.subplots(figsize=(7.2, 5.4))
+ends = [pick(counts[name] for name in published) for pick in (min, max)]
+ax.axvspan(*ends, color=figures.GREY, alpha=0.15, lw=0, zorder=-1)
+draw_recipes(ax, counts)
+ax.set_yticks(range(len(names)), [f"{name}, k = {tokens[name]:,.0f}" if name in tokens
+                                  else name for name in names])
+ax.set(xlabel="N, by the end", xlim=(0.015, 3000), ylim=(21.5, -1.6))
+ax.set_xticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
+ax.minorticks_off()
+ax.plot([median] * 2, [1.6, 9.4], color=figures.GREEN, lw=2.5, zorder=0, label="_images")
 rule = {name: 0.5 * k**0.5 for name, k in tokens.items()}  # the recipe's bold N for language
-last = axes[1].plot([*rule.values()], [names.index(name) for name in rule], "|", ms=15,
-                    mew=2.5, color=figures.GREEN, zorder=0, label="_rule")
+last = ax.plot([*rule.values()], [names.index(name) for name in rule], "|", ms=15,
+               mew=2.5, color=figures.GREEN, zorder=0, label="_rule")
 
 # %% tags=["hide-input"]
 for row, name in enumerate(names):
-    axes[1].text(850, row, f"{counts[name]:.2g}", fontsize=9, va="center", ha="right")
-for row, text in ((0.5, "images,\nshort"), (4, "images,\nlonger"), (13.5, "language"),
+    ax.text(430, row, f"{counts[name]:.2g}", fontsize=9, va="center", ha="right")
+    ax.text(2700, row, f"{lams[name]:f}".rstrip("0"), fontsize=9, va="center", ha="right")
+ax.text(430, -0.9, "N", fontsize=9, va="center", ha="right", weight="bold")
+ax.text(2700, -0.9, "λ", fontsize=9, va="center", ha="right", weight="bold")
+for row, text in ((0.5, "images,\nshort"), (5, "images,\nlonger"), (13.5, "language"),
                   (18.5, "others"), (20.5, "fine-\ntuning")):
-    axes[1].text(1150, row, text, color=figures.GREEN, va="center")
-marks = [axes[0].plot([], [], mark, color=color, ms=6, mfc=fill)[0] for mark, color, fill in (
+    ax.text(3300, row, text, color=figures.GREEN, va="center")
+marks = [ax.plot([], [], mark, color=color, ms=6, mfc=fill)[0] for mark, color, fill in (
     ("s", figures.ORANGE, figures.ORANGE), ("o", figures.BLUE, figures.BLUE),
     ("o", figures.BLUE, "none"))]
 legend = fig.legend(marks, ["SGD", "Adam", "Adam, fine-tuning"], ncols=3,
                     loc="outside lower center")
 
 # %% tags=["hide-input"]
-of_lam, of_n = ({name: mark.x[0] for name, mark in figures.drawn(ax).items()
-                 if name[1:] in recipes} for ax in axes)
-axes[0].set_title(f"λ: {of_lam['_ViT'] / of_lam['_ResNet-50, 2021']:,.0f} times apart\n"
-                  f"(Adam alone: {of_lam['_ViT'] / of_lam['_BERT']:.0f})")
-axes[1].set_title(f"N: {of_n['_OLMo 2 1B'] / of_n['_GPT-3 175B']:.0f} times apart\n"
-                  f"(Adam alone: {of_n['_OLMo 2 1B'] / of_n['_GPT-3 175B']:.0f})")
+of_n = {name: mark.x[0] for name, mark in figures.drawn(ax).items() if name[1:] in recipes}
+of_lam = {name: mark.y[0] for name, mark in figures.drawn(chart).items()
+          if name[1:] in recipes}  # drawn in Figure 11.1
 wide = {(what, len(some)): np.divide(*np.sort([of[f"_{name}"] for name in some])[[-1, 0]])
         for what, of in (("λ", of_lam), ("N", of_n)) for some in (published, with_adam)}
+apart = [of_lam["_ViT"] / of_lam["_ResNet-50, 2021"], of_lam["_ViT"] / of_lam["_BERT"],
+         of_n["_OLMo 2 1B"] / of_n["_GPT-3 175B"]]  # the last of Adam alone, too
+last = ax.set_title(f"λ: {apart[0]:,.0f} times apart (Adam alone: {apart[1]:.0f})\n"
+                    f"N: {apart[2]:.0f} times apart (Adam alone: {apart[2]:.0f})")
 
 # %% tags=["hide-input"]
-of_lam, of_n = ({name: mark.x[0] for name, mark in figures.drawn(ax).items() if len(mark.x) == 1}
-                for ax in axes)
-middle = figures.drawn(axes[1])["_images"].x[0]
-figures.show(fig, "Two columns of marks on logarithmic axes, a row for each recipe, with bands "
-             "from the least to the most; squares are trained by SGD, dots by Adam. Left, λ from "
-             f"{of_lam['_ResNet-50, 2021']:.5f} to {of_lam['_our chapter 9']:g}. Right, N: recipes "
+of_n = {name: mark.x[0] for name, mark in figures.drawn(ax).items() if name[1:] in recipes}
+of_lam = {name: mark.y[0] for name, mark in figures.drawn(chart).items() if name[1:] in recipes}
+middle = figures.drawn(ax)["_images"].x[0]
+figures.show(fig, "A row for each recipe, with its N as a mark on a logarithmic axis and a band "
+             "from the least to the most; squares are trained by SGD, dots by Adam. "
+             "Recipes "
              f"that train from scratch lie between {of_n['_GPT-3 175B']:.2f} (GPT-3) and "
              f"{of_n['_OLMo 2 1B']:.0f} (OLMo 2 1B), DeiT and ConvNeXt near "
              f"{of_n['_DeiT']:.1f}; two fine-tuning recipes, drawn as open circles, at "
              f"{of_n['_RoBERTa on MNLI']:.2f} and {of_n['_LoRA, GPT-2 on E2E']:.2f}. "
-             "N stands at the right of each row. "
+             f"N and λ stand at the right of each row; λ goes from "
+             f"{of_lam['_ResNet-50, 2021']:.5f} to {of_lam['_our chapter 9']:g}. "
              f"A green line marks the median of eight image recipes, {middle:.2g}; two short ones "
              "have less. Beside language models stand their tokens per weight, k, and a green "
              "mark at half the root of k.",
-             number="11.2", caption="Each row is a recipe, with its N at the right; k counts the "
-             "tokens per weight of language models. Green: the median of the longer image runs, "
-             f"{middle:.2g}, and ½√k for language. A decade has the same length "
-             "on both axes. Bands and titles leave out our chapter 9 and fine-tuning.")
+             number="11.2", caption="Each row is a recipe, with its N and λ at the right; k counts "
+             "the tokens per weight of language models. Green: the median of the longer image "
+             f"runs, {middle:.2g}, and ½√k for language. "
+             "The band and the title leave out our chapter 9 and fine-tuning.")
 
 # %% tags=["hide-input"]
 images = [counts[name] for name in ("DeiT", "ConvNeXt-T", "MAE", "ViT-S, big_vision")]
@@ -1781,7 +1781,7 @@ of_more = {name: (grid, run[..., 0], *kind)
            for name, run, kind in zip(in_long, [*long, longer[1]], kinds, strict=True)}
 
 # %% tags=["hide-input"]
-fig, axes = figures.subplots(2, 1, sharex=True, figsize=(7, 7.4))
+fig, axes = figures.subplots(2, 1, sharex=True, figsize=(7, 6.4))
 nudges = ({"500 signals": 6, "250 signals": -6},
           {"500 signals, 20 passes": 6, "500 signals, 40 passes": -6})
 for ax, runs, bold, nudge in zip(axes, (of_short, of_more), (1, 4), nudges, strict=True):
@@ -1860,13 +1860,13 @@ best_column = by_rate[best_rate].argmin()  # then along the row
 assert [rate, rate / 4] == [0.05, earlier], "exercise 7 prints the digits' η"
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(5.6, 4.3))
+fig, ax = figures.subplots(figsize=(5.6, 3.6))
 ax.pcolormesh(by_rate, cmap="Blues", vmin=1.55, vmax=2.2, label="_loss")
-for row, (total, means) in enumerate(zip(totals, by_rate, strict=True)):
+for row, means in enumerate(by_rate):
     for column, loss in enumerate(means):
         ax.text(column + 0.5, row + 0.5,
-                f"loss {loss:.2f}\n{100 * wrong[row, :, column].mean():.0f} % "
-                f"wrong\nλ = {columns[column] / total:.2g}", ha="center", va="center",
+                f"loss {loss:.2f}\n{100 * wrong[row, :, column].mean():.0f} % wrong", ha="center",
+                va="center",
                 fontsize=9.5,
                 color="black" if loss < 1.9 else "white")
 ax.grid(False)
@@ -1885,7 +1885,7 @@ ax.set_title("First η at N = 1, then N at that η")
 cells = figures.drawn(ax)["_loss"].x  # by η and N
 first, (row, column) = cells[:, 1], np.unravel_index(cells.argmin(), cells.shape)
 figures.show(fig, "A table of 16 cells, darker where the held-out loss is higher: four peak rates "
-             "η against N = ¼, 1, 4 and 16, with loss, error and λ in each cell. A frame marks the "
+             "η against N = ¼, 1, 4 and 16, with loss and error in each cell. A frame marks the "
              "column N = 1, whose "
              f"loss goes {first[0]:.2f}, {first[1]:.2f}, {first[2]:.2f}, {first[3]:.2f} as η "
              "rises, and another the row of its lowest. The lowest of all cells, "
@@ -2044,7 +2044,10 @@ for row, (seen, done) in enumerate(signs_of.items()):
 
 # %% tags=["hide-input"]
 ax.set(xlim=(0.1, 7.5), ylim=(-5.86, 9.5), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
-ax.spines[:].set_visible(False), ax.set_title("From your run to λ = N/S")
+ax.spines[:].set_visible(False)
+last = ax.set_title("From your run to λ = N/S")
+
+# %% tags=["hide-input"]
 figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0.05/S; LoRA, also "
              "0.2/S. Continued pretraining: its λ. "
              "A recipe is published for a run like yours: its N is your bold N. "
@@ -2120,14 +2123,13 @@ def embed(lam, steps=600):
                           nn.Linear(16, len(letters), bias=False)).double()
     rows_of, *those = model.parameters()
     nn.init.normal_(rows_of, std=0.02)
-    adamw, log = torch.optim.AdamW([{"params": [rows_of], "weight_decay": lam},
-                                    {"params": those, "weight_decay": 0.0}], lr=0.01), []
+    log, adamw = [], torch.optim.AdamW([{"params": [rows_of], "weight_decay": lam},
+                                        {"params": those, "weight_decay": 0.0}], lr=0.01)
     for at in torch.randint(len(poems["train"]) - 1, (steps, 64)):
         before = rows_of.detach().clone()
         adamw.zero_grad()
         loss = functional.cross_entropy(model(poems["train"][at]), poems["train"][at + 1])
-        loss.backward()
-        adamw.step()
+        loss.backward(), adamw.step()
         turn = functional.cosine_similarity(before.ravel(), rows_of.detach().ravel(), dim=0).acos()
         log.append((rows_of.detach().square().mean().sqrt().item(), turn.item(), loss.item()))
     return np.transpose(log)
@@ -2142,7 +2144,8 @@ def smooth(path):
     return path.reshape(-1, 20).mean(-1)
 
 
-fig, axes = figures.subplots(2, 2, figsize=(7.2, 5.6))
+# %% tags=["hide-input"]
+fig, axes = figures.subplots(2, 2, figsize=(7.2, 4.8))
 at = np.arange(10, 600, 20)
 panels = ((axes[0, 0], falls[0], ("λ constant", "λ falls as η", "λ = 0"), "norm of the gradient"),
           (axes[0, 1], idle[2], ("λ = 0", "λ = 0.01", "λ = 3.3 (N = 4)"), "RMS of w"),
@@ -2164,12 +2167,12 @@ last = axes[1, 1].set_title("No decay: the embedding grows")
 (rise, fallen, unmoved), (grow, stay) = (
     [line.y for line in figures.drawn(ax).values()] for ax in axes[[0, 1], [0, 1]])
 dip, steady = (line.y for line in figures.drawn(axes[1, 0]).values())
-lines = [line.y for line in figures.drawn(axes[0, 1]).values()]
+idled = [line.y for line in figures.drawn(axes[0, 1]).values()]
 figures.show(fig, "Four panels over 600 steps. Norm of the gradient while η falls to zero: from "
              f"{rise[14]:.0f} at step 300 to {rise[-1]:.0f} with a constant λ, from "
              f"{fallen[14]:.1f} to {fallen[-1]:.1f} if λ falls as η, and to {unmoved[-1]:.1f} "
-             f"without decay. RMS of w: {lines[0][-1]:.3f} at λ = 0, {lines[1][-1]:.3f} at "
-             f"λ = 0.01, {lines[2][-1]:.3f} at N = 4. Loss above the noise after η is divided by "
+             f"without decay. RMS of w: {idled[0][-1]:.3f} at λ = 0, {idled[1][-1]:.3f} at "
+             f"λ = 0.01, {idled[2][-1]:.3f} at N = 4. Loss above the noise after η is divided by "
              f"ten at step 200: down to {dip.min():.2f}, then up to {dip[-1]:.2f} with a constant "
              f"λ; {steady[-1]:.2f} at the end if λ falls as η. RMS of an embedding: "
              f"{grow[-1]:.2f} without decay, still growing, and {stay[-1]:.2f} at λ = 1.",
@@ -2179,7 +2182,7 @@ figures.show(fig, "Four panels over 600 steps. Norm of the gradient while η fal
 # %% [markdown]
 # | you see | why | what to do |
 # |---|---|---|
-# | The gradient's norm rises as η falls (top left). | Weights shrink towards $\sqrt{\eta/2\lambda}$, and where the loss ignores their size a gradient goes as 1/size. | Nothing is wrong. If it disturbs you, let λ fall with η ([Defazio, 2025](https://arxiv.org/abs/2506.02285)); $N$ is then smaller. |
+# | The gradient's norm rises as η falls (top left). | Weights shrink towards $\sqrt{\eta/2\lambda}$, and where the loss ignores their size a gradient goes as 1/size. | The rise is no sign of trouble. If you let λ fall with η ([Defazio, 2025](https://arxiv.org/abs/2506.02285)), it goes, and here the loss ended lower, too. $N$ is then smaller. |
 # | λ does nothing (top right). | $N = \lambda S$ is next to zero: here {{n_idle:.3f}}. | Compute $N$ before you compare λ; try the $N$ of your row. |
 # | The loss dips after η drops, then rises (bottom left). | The turn falls tenfold at once. Then weights shrink, and it grows again. | This is not overfitting: the data are new in each step. End with η at zero, or let λ fall with η. |
 # | An embedding keeps growing (bottom right). | It does not decay, and a norm follows it. As it grows, its turn falls: here from {{100 * free[1][100:200].mean():.1f}} to {{100 * free[1][-100:].mean():.1f}} hundredths. | Often nothing: here its loss ended lower than with decay. If it should go on learning, let it decay. |
