@@ -268,7 +268,7 @@ last = ax.plot([*rule.values()], [names.index(name) for name in rule], "|", ms=1
 # %% tags=["hide-input"]
 for row, name in enumerate(names):
     ax.text(430, row, f"{counts[name]:.2g}", fontsize=9, va="center", ha="right")
-    ax.text(2700, row, f"{lams[name]:f}".rstrip("0"), fontsize=9, va="center", ha="right")
+    ax.text(2700, row, f"{lams[name]:f}".rstrip("0."), fontsize=9, va="center", ha="right")
 ax.text(430, -0.9, "N", fontsize=9, va="center", ha="right", weight="bold")
 ax.text(2700, -0.9, "λ", fontsize=9, va="center", ha="right", weight="bold")
 for row, text in ((0.5, "images,\nshort"), (5, "images,\nlonger"), (13.5, "language"),
@@ -2157,7 +2157,7 @@ for ax, paths, names_of, words in panels:
         ax.plot(at, smooth(np.asarray(path)), dash, color=color, label=name)
     ax.set(xlabel="step", ylabel=words, ylim=(0, None))
     ax.legend(fontsize=9)
-axes[1, 0].set_ylim(0, 0.35)
+axes[0, 0].set_ylim(0, 38), axes[1, 0].set_ylim(0, 0.35)
 axes[0, 0].set_title("η → 0: the gradient grows")
 axes[0, 1].set_title("N near 0: λ does nothing")
 axes[1, 0].set_title("η ÷ 10: loss dips, then rises")
