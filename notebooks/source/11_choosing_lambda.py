@@ -370,10 +370,9 @@ claim("11-momentum", "Momentum of 0.9 multiplies the N of a coupled SGD by ten",
       measured=counts["ResNet-50"] / forgettings(0.1, 1e-4, old), equals=10, within=1e-9)
 
 # %% tags=["hide-input"]
-claim("11-area", "Each of the three areas of Figure 11.1 differs from the sum of its η by {:.4f} "
-      "at most, less than one step's η of 0.001",
-      measured=np.abs(sizes - 0.001 * np.sum([*areas.values()], 1, where=steps_of < 10_000)),
-      equals=0, within=0.001)
+of_sums = 0.001 * np.sum([*areas.values()], 1, where=steps_of < 10_000)
+gaps = np.abs(sizes - of_sums)  # 0 but for a step
+assert gaps.max() < 0.001, "an area of Figure 11.1 is not the sum of its η"
 
 # %% [markdown]
 # ## 11.2 The recipe
@@ -1050,16 +1049,12 @@ better = stored[3][..., [0, 3], :].mean(1) - stored[3][..., [4], :].mean(1)
 claim("11-matters", "With 4,000 signals, in the five stored seeds, N = 4 makes fewer errors than "
       "λ = 0 and than N = 16: both 95-percent intervals begin at {:.1f} points or more",
       measured=[to_four.low, past_four.low], above=0)
-claim("11-stake", "At η = 0.81 the best N saves {:.2f} of loss or more against λ = 0, in each of "
-      f"{len(at_large)} runs of signals; at η = 0.27 it saves {at_good.max():.2f} at most",
-      measured=at_large, above=at_good.max())
+assert np.min(at_large) > np.max(at_good), "more is at stake at an η that is too large"
 
 # %% tags=["hide-input"]
 claim("11-each", "At η = 0.27, in each of the five runs, N = 4 has less mean loss than λ = 0 and "
       "than N = 1, by {:.3f} at least", measured=better[..., 0], above=0)
-claim("11-each", "At η = 0.27, in each of the five runs, N = 4 makes fewer errors than λ = 0 and "
-      "than N = 1, by {:.1f} points at least",
-      measured=100 * better[..., 1], above=0)
+assert better[..., 1].min() > 0, "N = 4 makes fewer errors, too"
 
 # %% tags=["hide-input"]
 claim("11-errors", "At η = 0.03, averaged over the five runs, N = 16 makes {:.1f} more errors in a "
@@ -1755,7 +1750,7 @@ def draw_costs(ax, runs, bold):
         if losses.mean(0).argmin() == len(at) - 1:
             ax.plot(at[-1], 0, dash[0], ms=8, mfc="white", color=color, label="_edge", zorder=4)
     ax.axhspan(0, 0.1, color=figures.GREY, alpha=0.12, lw=0)
-    ax.axvline(bold, ymax=0.7, color=figures.GREY, ls=":", lw=1, zorder=0)
+    ax.axvline(bold, ymax=0.7, color=figures.GREY, ls=":", lw=2, zorder=0)
     ax.set(ylabel="loss above the lowest", xlabel=" ", ylim=(-0.02, 0.34), xlim=(0.012, 40))
     ax.set_yticks([0, 0.1, 0.2, 0.3])
     ax.set_xticks([1 / 64, *grid[1:]], ["λ = 0", "1/16", "¼", "1", "4", "16", "  32"])
@@ -1825,8 +1820,7 @@ claim("11-nothing", "At the best η tried N = ¼, N = 1 and λ = 0 end "
       "within {:.3f} of the lowest loss, in the five runs of signals and on the digits of §11.7; "
       f"there N = 4 ends {costs[5, 2]:.2f} above it",
       measured=[*costs[:, :2].ravel(), *of_nothing], below=costs[5, 2])
-claim("11-digits", "On the digits in 20 passes, at the best η tried, N = 4 has {:.2f} more loss "
-      "than N = 1", measured=digits_four.mean, above=0)
+assert digits_four.mean > 0, "on the digits in 20 passes N = 1 has less loss than N = 4"
 
 # %% tags=["hide-input"]
 claim("11-long", "On 500 signals and on 200 digits, in 20 and in 40 passes, each at the best η "
