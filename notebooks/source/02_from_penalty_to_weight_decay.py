@@ -13,7 +13,7 @@
 #
 # Three parts follow the puzzle: single weights (§2.2 to §2.5), explosions (§2.6 to §2.9), hovering (§2.10, §2.11). §2.12 asks whether the rescue was worth it.
 #
-# If you only want to set λ, read §2.2 to §2.5 and §2.13 (not its last column).
+# If you only want to set λ, read §2.2 to §2.5 and §2.13.
 #
 # *Reading time an hour, with folds and exercises two; the code runs in about 12 seconds.*
 
@@ -111,12 +111,12 @@ claim("S2-05", "In minibatches with λ = 0 and 3 the loss grows; with λ = 10 an
 #
 # ## 2.2 One step: the shrink factor
 #
-# What does a penalty do to a weight in one step? Let $g=\nabla L(w)$ be the gradient of the loss $L$ without the penalty. The
-# penalty's gradient is $\lambda w$. One step of gradient descent on loss plus penalty gives
+# What does a penalty do to a weight in one step? Let $g=\nabla L(w)$ be the gradient of the loss $L$. The
+# penalty's gradient is $\lambda w$. So one step of gradient descent gives
 #
 # $$w - \eta\,(g+\lambda w)\;=\;(1 - \eta\lambda)\,w-\eta\,g.\tag{2.1}$$
 #
-# So the penalty multiplies the weight by the *shrink factor* $a=1-\eta\lambda$, and the loss contributes its usual step, $-\eta g$.
+# The penalty multiplies the weight by the *shrink factor* $a=1-\eta\lambda$, and the loss contributes its usual step.
 #
 # To see the factor alone, take a weight that the loss ignores, so that $g=0$, such as the embedding of a word that never
 # occurs. After $t$ steps, $a^t$ of it is left (Figure 2.2).
@@ -217,10 +217,16 @@ claim("02-sweep", "So does `sweep`, with which §2.10 trains many models at once
 #   gives $\lambda=(1-a)/\eta$. At $\eta={{below: lr:g}}$ this is $\lambda={{below: (1 - a) / lr:.1f}}$.
 # - **Step first**, then decay the result: $a\,(w - \eta g(w)) = aw - a\eta\, g(w)$. This shrinks the gradient's step, too.
 #   So it is (2.1) with the learning rate $\eta'=a\eta$ and $\lambda'=(1-a)/(a\eta)$. The bias is not multiplied by $a$, so its learning rate stays η.
-# - **Decay before the forward pass.** Let $v$ be the decayed weights, at which the gradient is taken. After the step and the next decay they are $a\,(v-\eta g(v))$, which is *step first*.
 #
-# A *schedule* lowers η during training. Then the penalty's decay in step $t$, $\eta_t\lambda$,
-# gets weaker with the learning rate $\eta_t$. Multiplying by 0.99 stays as strong as before.
+# <details>
+# <summary>A third order: decay before the forward pass</summary>
+#
+# Let $v$ be the decayed weights, at which the gradient is taken. After the step and the next decay they are $a\,(v-\eta g(v))$, which is *step first*.
+#
+# </details>
+#
+# A *schedule* lowers η during training. Then the penalty's decay, $\eta_t\lambda$ in step $t$,
+# gets weaker. Multiplying by 0.99 stays as strong as before.
 
 
 # %% tags=["hide-input"]
@@ -259,7 +265,7 @@ claim("S0-11", f"If η starts at {lr:g}, halves every {schedule.count(lr)} steps
       equals=(0.99 * 0.995 * 0.9975 * 0.99875) ** 5 - 0.99**20, within=0.001)
 
 # %% [markdown]
-# **For plain SGD and any loss, at a constant η the rule is exactly an L2 penalty. Under a schedule it is not.** (If the step comes first, the weights' learning rate is slightly smaller than the bias's.)
+# **For plain SGD and any loss, at a constant η the rule is exactly an L2 penalty. Under a schedule it is not.** (*Step first* lowers the weights' learning rate to $a\eta$.)
 #
 # ## 2.4 Momentum multiplies small decay
 #
@@ -271,7 +277,7 @@ claim("S0-11", f"If η starts at {lr:g}, halves every {schedule.count(lr)} steps
 # **Intuition.** While $g + \lambda w$ hardly changes, the buffer sums $1+\mu+\mu^2+\dots=\frac1{1-\mu}$ copies of it.
 # So momentum 0.9 multiplies both the loss's step and the decay by {{1 / (1 - 0.9):.0f}}.
 #
-# **Exactly.** Take a weight that the loss ignores ($g=0$). Its next value depends on the last two. So after $t$ steps it is $c_1z_1^t+c_2z_2^t$, if the roots $z_1$ and $z_2$ of the following equation differ:
+# **Exactly.** Take a weight that the loss ignores ($g=0$), and try $w_t=z^t$. This solves (2.2) if
 #
 # $$z^2 - (1 + \mu - \eta\lambda)\,z + \mu = 0. \tag{2.3}$$
 #
@@ -387,8 +393,8 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 # Not always:
 #
 # - **Small decay is multiplied.** As long as $\eta\lambda$ is much smaller than $(1-\sqrt\mu)^2$, which is {{swinging[0]:.4f}} for $\mu=0.9$, the larger root is $z \approx 1 - \frac{\eta\lambda}{1-\mu}$.
-# - **Large decay is limited.** However large λ is, a step cannot shrink a weight, in the long run, by more than the factor $\sqrt\mu$. From $\eta\lambda=(1-\sqrt\mu)^2$ to $(1+\sqrt\mu)^2$ both roots have this size. Then the weight swings around zero
-#   like a spring with friction: more λ makes the spring stiffer, so that it swings faster, but how fast the swings die out
+# - **Large decay is limited.** However large λ is, a step cannot shrink a weight, in the long run, by more than the factor $\sqrt\mu$. With much decay the weight swings around zero
+#   like a spring with friction: more λ makes it swing faster, but how fast the swings die out
 #   depends on the friction alone, which μ sets.
 # - **Too much decay makes weights grow**: $\eta\lambda$ above $2(1+\mu)$.
 #
@@ -397,12 +403,12 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 #
 # *The equation.* Put $-\eta m_t=w_t-w_{t-1}$ into the next step:
 # $w_{t+1}=w_t-\eta(\mu m_t+g_t+\lambda w_t)=(1+\mu-\eta\lambda)\,w_t-\mu\,w_{t-1}-\eta g_t$. With $g_t=0$ try $w_t=z^t$. Divided by $z^{t-1}$, this
-# becomes (2.3). In the long run the root of larger size wins.
+# becomes (2.3). The next value depends on the last two. So, if the roots $z_1$ and $z_2$ differ, the weight is $c_1z_1^t+c_2z_2^t$ after $t$ steps, and in the long run the root of larger size wins.
 #
 # *Small decay.* Put $z=1-\zeta$ into (2.3) and drop products of small terms.
 #
-# *Large decay.* The product of the roots is the last coefficient, μ, so the larger one has at least the size $\sqrt\mu$. In this range
-# the roots are a complex pair of this size, and the half-life says how fast the height of the swings halves.
+# *Large decay.* The product of the roots is the last coefficient, μ, so the larger one has at least the size $\sqrt\mu$. From $\eta\lambda=(1-\sqrt\mu)^2$ to $(1+\sqrt\mu)^2$ both roots have this size:
+# they are a complex pair, and the half-life says how fast the height of the swings halves.
 #
 # *Too much.* Above $(1+\sqrt\mu)^2$ the larger root moves from $-\sqrt\mu$ to $-1$, which it reaches at
 # $\eta\lambda=2(1+\mu)$.
@@ -414,15 +420,13 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 # ## 2.5 Decoupled decay stays out of the buffer
 #
 # Does decay have to pass through the buffer? *Decoupled* decay [(Loshchilov and Hutter, 2019)](https://arxiv.org/abs/1711.05101), as in PyTorch's AdamW, does not: it shrinks
-# the weights directly. For SGD with momentum this reads $m\leftarrow\mu m+g$ and $w\leftarrow(1-\eta\lambda)\,w-\eta m$ (Figure 2.4, left). With the same λ the two forms of decay come to rest at different weights: on the loss $\frac12(w-1)^2$ with λ = 1 and $\mu=0.9$, decoupled decay ends at {{below: last['decoupled, λ = 1']:.2f}}, coupled at {{below: last['coupled, λ = 1']:.2f}} (right).
+# the weights directly. For SGD with momentum this reads $m\leftarrow\mu m+g$ and $w\leftarrow(1-\eta\lambda)\,w-\eta m$ (Figure 2.4, left). With the same λ the two come to rest at different weights: on the loss $\frac12(w-1)^2$ with λ = 1 and $\mu=0.9$, decoupled decay ends at {{below: last['decoupled, λ = 1']:.2f}}, coupled at {{below: last['coupled, λ = 1']:.2f}} (right).
 #
-# Why? The buffer multiplies the loss's pull by {{1 / (1 - 0.9):.0f}}. Coupled decay passes through the buffer and is multiplied, too, so the balance of the two stays that of loss plus penalty. Decoupled decay is not multiplied. Against a pull ten times as strong it counts only as a tenth of λ: the minimum of $\frac12(w-1)^2+\frac{0.1}2w^2$ is at $\frac1{1.1}$.
+# Why? The buffer multiplies the loss's pull by {{1 / (1 - 0.9):.0f}}. Coupled decay passes through the buffer and is multiplied, too, but decoupled decay is not. Against the stronger pull it counts only as a tenth of λ: the minimum of $\frac12(w-1)^2+\frac{0.1}2w^2$ is at $\frac1{1.1}$.
 #
-# So at a constant η coupled decay can imitate decoupled decay, for any loss, if its λ′ and μ′ are
+# So at a constant η coupled decay takes the same steps as decoupled decay, for any loss, from $w_0=0$ with empty buffers (circles in Figure 2.4), if its λ′ and μ′ are
 #
 # $$\lambda'=(1-\mu)\,\lambda,\qquad\mu'=(1-\eta\lambda)\,\mu.\tag{2.4}$$
-#
-# If both start at $w_0=0$ with empty buffers, they take the same steps (circles in Figure 2.4).
 #
 # <details>
 # <summary>Decoupled decay with `torch.optim.SGD`</summary>
@@ -565,7 +569,7 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 # the opposite slope, higher up (Figure 2.5, top right).
 #
 # We call training *stable* if two runs on the same batches, from different
-# starts, come to the same predictions on the training examples. If these predictions move apart, we say that training *explodes*.
+# starts, come to the same predictions on the training examples. If the predictions move apart, training *explodes*.
 #
 # The mean squared error of a linear model is quadratic. Let $H$ be its matrix of second derivatives, the *Hessian*. An
 # eigenvalue $\rho$ of $H$ is the curvature along one direction, its eigenvector. All directions share one η:
@@ -586,8 +590,8 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 #
 # With momentum, instability begins where a root reaches −1. Put $\lambda+\rho$ for λ in (2.3). So the border is no longer $\eta\lambda=2(1+\mu)$:
 # a run is stable if $\eta < 2(1+\mu)/(\rho_{\max}+\lambda)$. For decoupled
-# decay, $z=-1$ in $z^2 - (a+\mu-\eta\rho)\,z + a\mu = 0$ gives $(1+a)(1+\mu)=\eta\rho$, which is the last bound of
-# §2.13.
+# decay, $z=-1$ in $z^2 - (a+\mu-\eta\rho)\,z + a\mu = 0$ gives $(1+a)(1+\mu)=\eta\rho$, so that the bound is
+# $\eta\lt2(1+\mu)/(\rho_{\max}+(1+\mu)\lambda)$.
 #
 # </details>
 
@@ -672,7 +676,8 @@ figures.show(fig, "Factor 1 − η(ρ + λ) against the curvature ρ at η = 0.0
              "valley, in which a path comes nearer along it and zigzags ever wider across it.",
              number="2.5",
              caption="Left: dots mark the factor −1, dashed lines the largest curvature of all 20 "
-             "examples and of the first five. Right: steps from the open circle, at the top in "
+             "examples and of the first five. Steps on these five alone would explode, "
+             "and with λ = 10 faster than with λ = 0. Right: steps from the open circle, at the top in "
              "one direction, below in two; there contours mark equal heights.")
 
 # %%
@@ -695,8 +700,6 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 # %% [markdown]
 # **So decay narrows the stable range of full batches.** In the toy problem $2/\rho_{\max}$ is
 # about {{full.mean():.2f}} on average, so full batches at $\eta=0.03$ are safe.
-#
-# The first five examples have $\rho\approx{{drawn_now["_the first five"]:.0f}}$. Steps on this batch alone would explode, and with λ = 10 faster than with λ = 0.
 #
 # ## 2.7 Minibatches: one epoch by hand
 #
@@ -829,12 +832,12 @@ assert abs((keep - jump) * keep**3 - epochs[2]) < 1e-12, "the example of the tex
 #
 # | batches | rule |
 # |---|---|
-# | *full* | all examples in every step |
-# | *shuffled* | each epoch deals out all examples in a new order, so each example is used once |
+# | *full* | each batch has all examples |
+# | *shuffled* | each epoch deals out all examples in a new order |
 # | *drawn anew* | each batch is a new random choice of five different examples |
-# | *with replacement* | drawn anew, but a batch may hold an example twice (§2.10 and §2.11 only) |
+# | *with replacement* | drawn anew, but perhaps with an example twice (§2.10, §2.11) |
 #
-# With targets zero, a run is stable in the sense of §2.6 if its errors die out. Let $e$ hold the errors on all examples. The *growth exponent* Γ is the average
+# Train with targets zero, and let $e$ hold the errors on all examples. The *growth exponent* Γ is the average
 # change of $\ln\lVert e\rVert$ per epoch. If it is negative, the run is stable.
 
 
@@ -1025,18 +1028,12 @@ assert 6 < parting < 9, "the bias makes the kink"
 assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly moves"
 
 # %% [markdown]
-# Batches drawn anew need more λ, for this reason: an example may come several times in a row, so its error overshoots again before decay has shrunk it, and as real inputs overlap, this larger error spreads to other examples. In shuffled epochs an example comes at most twice in a row (Figure 2.7, top).
-#
-# | at $\eta=0.03$ | smallest stable λ | largest, about |
-# |---|---|---|
-# | by hand (2.6), either way | {{hand[0]:.1f}} | {{hand[1]:.0f}} |
-# | real inputs, shuffled | {{stable_from:.1f}} | {{stable_to:.0f}} |
-# | real inputs, drawn anew | {{drawn_from:.0f}} | {{drawn_to:.0f}} |
-#
-# So shuffling is part of the rescue: with batches drawn anew the questioner's λ = 10 would not have been enough.
+# Batches drawn anew do. In them an example may come many times in a row, but in shuffled epochs twice at most (Figure 2.7, top). In such a row its error overshoots again before decay has shrunk it, and because real inputs overlap, the overshoot spreads to other examples.
 #
 # <details>
-# <summary>Runs without repeats; and why repeats make no difference if inputs are orthogonal</summary>
+# <summary>Far too much λ; runs without repeats; and why repeats make no difference if inputs are orthogonal</summary>
+#
+# *Far too much λ* makes runs explode again: by hand above {{hand[1]:.0f}}, shuffled above {{stable_to:.0f}}, drawn anew above {{drawn_to:.0f}}.
 #
 # *Without repeats.* Draw each batch from the 15 examples that the last batch left out. Now λ = {{apart_from:.0f}} is enough. So the repeats make most of the
 # difference.
@@ -1129,10 +1126,6 @@ figures.show(fig, "Top: strokes show which of 40 batches hold each of six exampl
              "stable, and where they cease to be.")
 
 # %% tags=["hide-input"]
-claim("S2-07", "At η = 0.03 shuffled minibatches become stable at λ = {}, on average",
-      measured=stable_from, between=(5.8, 7.3))
-
-# %% tags=["hide-input"]
 assert 7 < apart_from < 9, "without repeats"
 rows = np.array(apart(claims.rng(), 20, 5, 400))
 assert not any(set(old) & set(new) for old, new in itertools.pairwise(rows)), "no repeats"
@@ -1141,11 +1134,16 @@ assert 11 < drawn_from < 17, "batches drawn anew need more λ than shuffled ones
 assert 44 < stable_to < 52, "far too much λ makes them explode again"
 
 # %% [markdown]
-# **At η = 0.03 real inputs need more λ than the estimate by hand, and batches drawn anew still more.**
-#
+# **At η = 0.03 the smallest stable λ, {{hand[0]:.1f}} by hand, is {{stable_from:.1f}} for shuffled batches and {{drawn_from:.0f}} for batches drawn anew.** So without shuffling λ = 10 is not enough.
+
+# %% tags=["hide-input"]
+claim("S2-07", "At η = 0.03 shuffled minibatches become stable at λ = {}, on average",
+      measured=stable_from, between=(5.8, 7.3))
+
+# %% [markdown]
 # ## 2.9 The map: which learning rate with which λ
 #
-# Where does decay help (Figure 2.8)? On this map more λ moves the border of full batches to smaller η, and that of shuffled minibatches to larger η. Without decay minibatches explode at a smaller η than full batches.
+# Where does decay help (Figure 2.8)? On this map more λ moves the border of full batches to smaller η, and that of shuffled minibatches to larger η.
 
 # %% tags=["hide-input"]
 claim("S2-08", "Without momentum or decay, SGD in minibatches of 5 explodes above a learning rate "
@@ -1297,7 +1295,7 @@ assert np.shape(later_losses) == (20, 400), "the second hundred epochs of each d
 assert np.median(highest) > 100, "a stable run jumps up now and then"
 
 # %% [markdown]
-# But stable does not mean good: there the errors shrink in the long run, but a few unlucky batches in a row can blow them up for a while (fold).
+# But stable does not mean good: a few unlucky batches in a row can blow up the errors for a while (fold).
 #
 # Which η is certainly stable? Without decay and momentum, no run explodes while η is below $2/\rho_{\max}$ of *every* minibatch, the *safe bound*: here
 # {{below: np.mean(safe):.3f}} on average.
@@ -1308,6 +1306,8 @@ assert np.median(highest) > 100, "a stable run jumps up now and then"
 # *At the circle*, in the second {{later_losses.shape[1] // 4}} epochs, the loss is about {{round(usual, -1):.0f}} times the mean target's in the median step. In a data set's worst step it is typically hundreds of times as large, and on some data sets far more: the highest of 400 losses hangs on which batches happen to follow each other.
 #
 # *The estimate by hand* (2.6) says rightly at {{np.mean(by_hand_explodes == explodes):.0%}} of the map's {{explodes.size}} settings whether shuffled minibatches explode. The constant answer, *stable*, is right at {{np.mean(~explodes):.0%}}. What the estimate misses are explosions only: it never calls a setting unstable that is stable.
+#
+# *At $\eta={{below: too_large:g}}$* no λ above {{below: 2 / too_large:.0f}} can help, because then $\eta\lambda>2$, so that decay itself makes weights grow.
 #
 # *The bound.* By (2.5) two runs on the same batches can then never move apart. As there are more inputs than examples, some weights fit all 20. A run started there stays there, so every other run stays at most as far from it as at the start.
 # With decay put $\rho_{\max}+\lambda$ for $\rho_{\max}$. If all parameters decay, each step multiplies the distance from any one chosen
@@ -1341,12 +1341,15 @@ claim("02-curvature", "The curvature of a batch of 5 follows from its largest si
 # %% tags=["hide-input"]
 too_large = 0.1  # here λ = 20 is ηλ = 2; above it decay itself makes all errors grow
 at_large = growth(grams, too_large, np.arange(0, 20.5), seed=seeds(20), epochs=60, skip=20)
+
+# %% [markdown]
+# **So against explosions lower η first: for a linear model a small enough η is always stable, but here at $\eta={{too_large:g}}$ no λ helps.**
+
+# %% tags=["hide-input"]
 claim("02-no-rescue", "At η = 0.1 errors grow even with the best λ from 0 to 20, by a factor of {} "
       "per epoch (of the mean exponent)", measured=np.exp(at_large.mean(0).min()), above=1)
 
 # %% [markdown]
-# **So against explosions lower η first: for a linear model a small enough η is always stable, but here at $\eta={{too_large:g}}$ no λ helps.** Above λ = {{2 / too_large:.0f}} none can, because then $\eta\lambda>2$, so that decay itself makes weights grow.
-#
 # ## 2.10 Noise: how far a run hovers
 #
 # Why does the rescued run not settle? With λ = 10 the questioner finds training "somewhat erratic"
@@ -1372,8 +1375,7 @@ def draw_hover(ax):
                                          (around, "mean target", ":", "k")):
         ax.plot([400, 600], [height, height], style, color=colour, label=words,
                 lw=2 if words == "minimum" else 1.5)
-        ax.text(602, height, f"{words}:\n{height:.3f}", color=colour,
-                va="bottom" if colour == figures.BLUE else "center")
+        ax.text(602, height, f"{words}:\n{height:.3f}", color=colour, va="bottom")
     ax.text(516, 0.9 * run.max(), f"SGD, η = 0.03\nmean {run.mean():.3f}", color=figures.ORANGE,
             va="center")
 
@@ -1403,24 +1405,18 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 
 # %% [markdown]
 # Without λ, and at a stable η, this model, with more inputs than examples, in the end fits all 20 exactly. Then
-# *every* example's gradient vanishes, and the weights rest. With $\lambda=10$ errors remain even at the minimum, so the batches' minima lie in different places: each step kicks the weights away, and the slope pulls them back (Figure 2.10). The *kick* is the batch's gradient of loss plus penalty at the minimum. There the gradient of all examples is zero, but a batch's is not.
+# *every* example's gradient vanishes. With $\lambda=10$ errors remain even at the minimum, so the batches' minima lie in different places: each step kicks the weights away, and the slope pulls them back (Figure 2.10). The *kick* is the batch's gradient of loss plus penalty at the minimum.
 #
 # The *excess* $E$ is the
-# mean height of loss *plus penalty* above its minimum, over a long run. (The loss alone may do otherwise.) Assume that
-#
-# - every batch of $B$ examples is drawn with replacement;
-# - all parameters decay;
-# - every batch has the Hessian of the whole loss plus penalty, $H_\lambda=H+\lambda I$.
-#
-# Let $C$ be the covariance of the
-# single examples' gradients at the minimum of loss plus penalty. (Late in training, the variances of single examples' gradients, added up over all parameters, estimate its trace.) Then for a small η
+# mean height of loss *plus penalty* above its minimum, over a long run. Let all parameters decay, draw batches of $B$ examples with replacement, and let $C$ be the covariance of the
+# single examples' gradients at the minimum of loss plus penalty. Then for a small η
 #
 # $$E\approx\frac{\eta}{4}\,\frac{\operatorname{tr}C}{B}.\tag{2.7}$$
 #
 # <details>
-# <summary>Derivation of (2.7); and the linear scaling rule</summary>
+# <summary>Derivation of (2.7); how to estimate tr C; and the linear scaling rule</summary>
 #
-# Along one eigenvector of $H_\lambda$,
+# Assume that every batch has the Hessian of the whole loss plus penalty, $H_\lambda=H+\lambda I$. Along one eigenvector of $H_\lambda$,
 # let $h=\rho+\lambda$ be the curvature, $\Delta$ the distance from the minimum, and $\sigma^2$ the variance of the single examples' gradients.
 #
 # 1. *One step.* The kick ξ has the mean zero and the variance
@@ -1437,6 +1433,9 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 #
 # Here a batch may hold an example twice. If none could, as in §2.8, a
 # kick's variance and (2.7) would be $\frac{n-B}{n-1}$ times what they are here.
+#
+# *The trace of $C$.* Late in training, compute the gradients of single examples, and add up their variances over all parameters.
+# What (2.7) then predicts is the rise of loss plus penalty; the loss alone may do otherwise.
 #
 # *Linear scaling.* As $E$ depends on $\eta/B$ only, it agrees with the *linear scaling rule* ([Goyal et al. 2017](https://arxiv.org/abs/1706.02677)): for a larger batch
 # raise η by the same factor.
@@ -1580,17 +1579,17 @@ spread = {name: np.sqrt(np.mean(np.square(each), axis=(0, 1, 3))) for name, each
 
 # %% tags=["hide-input"]
 def draw_kicks(ax, name, colour):
-    """Sums of the kicks of 20 epochs, two on each data set, along the first weight."""
-    t, paths_of = np.arange(41), sums[name][:, :2, :, 0].reshape(20, 41)
+    """Sums of the kicks of ten epochs, one on each data set, along the first weight."""
+    t, paths_of = np.arange(41), sums[name][:, 0, :, 0]
     width = 2 * np.sqrt(t if name == "drawn anew" else t * (1 - t / 40))
     ax.fill_between(t, -width, width, color=colour, alpha=0.25, lw=0)
     ax.plot(paths_of.T, color=colour, lw=0.5, alpha=0.6, label="_epochs")
     ax.plot(t, width, "k", lw=1.3, label="band"), ax.plot(t, -width, "k", lw=1.3, label="_low")
-    ax.plot(np.full(20, 40), paths_of[:, -1], "o", color=colour, ms=3, label="ends")
+    ax.plot(np.full(10, 40), paths_of[:, -1], "o", color=colour, ms=3, label="ends")
     ax.set(xlabel="batches seen in the epoch", ylabel=" ")
     if name == "drawn anew":
         ax.set_ylabel("sum of kicks (1 = one kick)")
-    lines = sums["drawn anew"][:, :2, :, 0]
+    lines = np.append(sums["drawn anew"][:, 0, :, 0], 2 * 40**0.5 * np.array([-1, 1]))
     ax.set(xlim=(0, 41.5), ylim=(lines.min() - 2, lines.max() + 5), xticks=range(0, 41, 10))
     place = "at the end" if name == "drawn anew" else "in the middle"
     ax.text(1, lines.max() + 4, f"band {place}: ±{width.max():.1f}", va="top", color=colour)
@@ -1602,12 +1601,12 @@ fig, (ax, at) = figures.subplots(1, 2, figsize=(7.0, 2.75), sharey=True)
 draw_kicks(ax, "drawn anew", ANEW), draw_kicks(at, "shuffled", figures.ORANGE)
 wanders, closes = figures.drawn(ax), figures.drawn(at)
 figures.title(fig, "Shuffled, the kicks of an epoch cancel; drawn anew, they wander away")
-figures.show(fig, "Sums of the kicks of 20 epochs of 40 batches, along one weight. Drawn anew, "
+figures.show(fig, "Sums of the kicks of ten epochs of 40 batches, along one weight. Drawn anew, "
              f"they end at up to {abs(wanders['ends'].y).max():.0f} times one kick's size from "
              f"zero; the band widens to ±{wanders['band'].y[-1]:.1f}. Shuffled, they end at "
              f"{abs(closes['ends'].y).max():.0f}, in a lens that is ±{max(closes['band'].y):.1f} "
              "wide in the middle.", number="2.11",
-             caption="Each line is one of 20 epochs, two on each data set, with all kicks taken "
+             caption="Each line is one of ten epochs, one on each data set, with all kicks taken "
              "at the minimum. The size of a kick is its root mean square. The black lines are two "
              "standard deviations, in theory. The dots show where the epochs end.")
 
@@ -1624,9 +1623,10 @@ claim("02-kicks-half", "Halfway through an epoch the sum of shuffled kicks has {
       measured=(spread["shuffled"][20] / spread["drawn anew"][20]) ** 2, between=(0.35, 0.65))
 
 # %% [markdown]
-# So the excess $E$, averaged over an epoch, is smaller. As η is lowered, it also falls faster, like $\eta^2$ (Figure 2.12). For the kicks of batches drawn anew pile up until the pull balances them, which takes the longer, the smaller η is. Shuffled kicks pile up for one epoch only.
+# So the excess $E$ is smaller. **As η is lowered, the excess falls like $\eta^2$ in short shuffled epochs, but only like η in batches drawn anew** (Figure 2.12).
 #
-# Along a direction of curvature $h$ an epoch of $k$ shuffled batches has about $\eta hk/3$ times the excess (2.7). This holds for a *short* epoch, one in which the pull brings the weights only a little nearer to the minimum, so that $\eta hk$ is small. So
+# Why? The kicks of batches drawn anew pile up until the pull balances them, which takes the longer, the smaller η is. Shuffled kicks pile up for one epoch only.
+# Along a direction of curvature $h$ an epoch of $k$ shuffled batches has about $\eta hk/3$ times the excess (2.7), if $\eta hk$ is small. Then the epoch is *short*: the pull brings the weights only a little nearer to the minimum. So
 # shuffling helps most while epochs are short.
 #
 # <details>
@@ -1739,8 +1739,6 @@ path = wander(ones_too, targets, bottom, tried,
               np.reshape(orders, (20, 800, 5)).swapaxes(0, 1), free)[400:]
 
 # %% [markdown]
-# **As η is lowered, the excess falls like $\eta^2$ in short shuffled epochs, but only like η in batches drawn anew.**
-#
 # <details>
 # <summary>Where (2.7) and (2.8) are loose</summary>
 #
@@ -1764,7 +1762,7 @@ assert 0.75 < reached / wanted < 1.3, "the runs have about the excess that exerc
 # %% [markdown]
 # ## 2.12 Was λ = 10 worth it?
 #
-# Is the rescued run's test error low, as reported (§2.1)? We compare it with the *mean target*: with always answering the mean of the training targets.
+# Is the rescued run's test error low, as reported (§2.1)? We compare it with the *mean target*: always answering the mean of the training targets.
 #
 # <details>
 # <summary>The exact test error</summary>
@@ -1898,20 +1896,21 @@ def draw_totals(ax):
 def draw_gains(at):
     """By how much the weights' and the bias's part of the error are below the mean target's."""
     for row in range(5):
-        at.barh(row - 0.18, own[0] - own[row], 0.3, color=figures.SKY, label=f"_weights {row}")
-        at.barh(row + 0.18, inner[0] - inner[row], 0.3, color=figures.AMBER, label=f"_bias {row}")
-    at.text(0.003, 3.82, "weights", size=9.5, va="center")
-    at.text(0.006, 4.2, "bias", size=9.5, va="center")
+        at.barh(row - 0.18, own[0] - own[row], 0.3, color=figures.BLUE, label=f"_weights {row}")
+        at.barh(row + 0.18, inner[0] - inner[row], 0.3, color=figures.ORANGE, label=f"_bias {row}")
+    for height, words, colour in ((-0.2, "the weights'", figures.BLUE),
+                                  (0.25, "the bias's", figures.ORANGE)):
+        at.text(0.005, height, words, size=9.5, va="center", color=colour)
     at.axvline(0, color=figures.GREY, lw=1)
-    at.set(xlim=(-0.008, 0.095), ylim=(4.6, -0.6), yticks=[], xticks=[0, 0.05])
-    at.set(xlabel="gain over the mean target", ylabel=" "), at.grid(axis="y", visible=False)
+    at.set(xlim=(-0.012, 0.1), ylim=(4.6, -0.6), yticks=[], xticks=[0, 0.05])
+    at.set(xlabel="gain", ylabel=" "), at.grid(axis="y", visible=False)
 
 
 # %% tags=["hide-input"]
 fig, (ax, at) = figures.subplots(1, 2, figsize=(7.4, 2.9), width_ratios=(2.2, 1))
 draw_totals(ax), draw_gains(at)
 ax.set_title("test errors", size=10, weight="normal")
-at.set_title("gain of the weights, of the bias", size=10, weight="normal")
+at.set_title("whose gain it is", size=10, weight="normal")
 figures.title(fig, "The questioner's run predicts hardly better than the mean target")
 seen, bars = figures.drawn(ax), figures.drawn(at)
 total = [seen[f"_total {row}"].x[0] for row in range(5)]
@@ -1925,7 +1924,9 @@ figures.show(fig, "Left, dots with error bars, the test errors of five answers: 
              f"for the other three. Bars of the bias are short, {max(won_by_bias):.3f} at most.",
              number="2.13", caption="Left: test errors, relative to the mean target's: means over "
              "20 data sets, with standard errors. Right: by how much the parts of the error that "
-             "the weights and the bias have are smaller than the mean target's.")
+             "the weights and the bias have are smaller than the mean target's. The minimum for "
+             "λ → 0 is the limit for smaller and smaller λ: of all weights that fit the 20 targets, "
+             "the shortest.")
 
 # %% tags=["hide-input"]
 assert max(inner[3:5]) < 1.15 * inner[0] < 0.8 * inner[5], "the intercept gains nothing"
@@ -1942,7 +1943,7 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 # %% [markdown]
 # The minimum for λ = 10 would be {{gains[0]:.0%}} better, but hovering loses nearly all of this gain. At η = 0.01 SGD keeps it.
 #
-# Nor does it take λ = 10. The limit of the minimum as λ goes to zero gains as much: of all weights that fit the 20 targets, it has the shortest. The gain comes from the weights, and is small because 20 examples determine them in only about 20 of 200 directions.
+# Nor does it take λ = 10. The minimum for λ → 0 gains as much. The gain comes from the weights, and is small because 20 examples determine them in only about 20 of 200 directions.
 #
 # **So if η is stable, λ = 10 here mainly makes the run forget its random start** (fold).
 #
@@ -1958,21 +1959,19 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 #
 # ## 2.13 In practice
 #
-# Half-lives are for a weight without gradient, in the long run; bounds for linear models in full batches, if all parameters decay.
+# | SGD | decay per step | half-life without gradient, in steps |
+# |---|---|---|
+# | plain | $\eta\lambda$ | ${{halving:.2f}}/(\eta\lambda)$, if $\eta\lambda$ is small |
+# | momentum, coupled | $\eta\lambda/(1-\mu)$, if $\eta\lambda\ll(1-\sqrt\mu)^2$ | ${{halving:.2f}}\,(1-\mu)/(\eta\lambda)$; for any λ at least $2\ln2/(-\ln\mu)$ |
+# | momentum, decoupled | $\eta\lambda$ | the same as plain, if $\eta\lambda<1-\mu$ |
 #
-# | SGD | decay per step | half-life in steps | stable while |
-# |---|---|---|---|
-# | plain | $\eta\lambda$ | ${{halving:.2f}}/(\eta\lambda)$, if $\eta\lambda$ is small | $\eta\lt2/(\rho_{\max}+\lambda)$ |
-# | momentum, coupled | $\eta\lambda/(1-\mu)$, if $\eta\lambda\ll(1-\sqrt\mu)^2$ | ${{halving:.2f}}\,(1-\mu)/(\eta\lambda)$; for any λ at least $2\ln2/(-\ln\mu)$ | $\eta\lt2(1+\mu)/(\rho_{\max}+\lambda)$ |
-# | momentum, decoupled | $\eta\lambda$ | the same as plain, if $\eta\lambda<1-\mu$ | $\eta\lt2(1+\mu)/(\rho_{\max}+(1+\mu)\lambda)$ |
-#
-# 1. *Choose λ by a half-life.* Which half-life suits your network, only a search can tell ([chapter 11](11_choosing_lambda.ipynb)). To halve a weight without gradient in 10 epochs of 400 batches, at a constant $\eta=0.1$ (schedule: fold) and $\mu=0.9$, set with coupled decay (`torch.optim.SGD`)
+# 1. *Choose λ by a half-life.* Which half-life suits your network, only a search can tell ([chapter 11](11_choosing_lambda.ipynb)). For 10 epochs of 400 batches, at a constant $\eta=0.1$ (schedule: fold) and $\mu=0.9$, set with coupled decay (`torch.optim.SGD`)
 #    $\lambda = {{halving:.2f}}\,(1-\mu)/(10\cdot400\,\eta) = {{chosen:.5f}}$; with decoupled decay drop $1-\mu$.
-# 2. *If the loss explodes*, lower η. For a linear model without momentum, any η below $2/(\rho_{\max}+\lambda)$ of every minibatch is safe if all parameters decay, or if λ = 0 and the model can fit all examples. (Bias without decay: fold of §2.9.)
+# 2. *If the loss explodes*, lower η (safe bounds for linear models: fold).
 # 3. *If it hovers*, lower η at the end, or enlarge the batch.
 #
 # <details>
-# <summary>The half-life of a ResNet; and under a schedule</summary>
+# <summary>The half-life of a ResNet, and under a schedule; safe bounds for linear models</summary>
 #
 # A ResNet on ImageNet, the dot in Figure 2.3, is trained with $\eta={{settings["ResNet"][0]:g}}$, $\mu={{settings["ResNet"][1]:g}}$ and $\lambda={{settings["ResNet"][2]:g}}$ ([He et al. 2016](https://arxiv.org/abs/1512.03385)).
 # There a weight without gradient would halve in about {{round(half_lives["ResNet"], -2):,.0f}} steps. With {{images / 1e6:g}} million images in batches
@@ -1983,6 +1982,9 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 #
 # Decoupled, the roots for a weight without gradient are $a=1-\eta\lambda$ and μ (step 1 of the derivation of (2.4)). So the half-life is exactly that of plain SGD
 # if the buffer is empty, and in the long run also otherwise if $\eta\lambda<1-\mu$.
+#
+# *Safe bounds.* For a linear model without momentum, any η below $2/(\rho_{\max}+\lambda)$ of every minibatch is safe if all parameters decay, or if λ = 0 and the model can fit all examples. (Bias without decay: fold of §2.9.)
+# In full batches the bound with momentum is in the fold of §2.6.
 #
 # </details>
 #
@@ -2035,7 +2037,7 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 #
 # </details>
 #
-# **4.** (Set η.) The first data set of §2.11 has $\operatorname{tr}C={{np.trace(covariances[0]):.0f}}$, $\operatorname{tr}(H_\lambda C)={{np.trace(hessians[0] @ covariances[0]):.0f}}$. At the minimum, loss plus penalty is {{objective(lowest[0]):.1f}}.
+# **4.** (Set η.) §2.11's first data set has $\operatorname{tr}C={{np.trace(covariances[0]):.0f}}$, $\operatorname{tr}(H_\lambda C)={{np.trace(hessians[0] @ covariances[0]):.0f}}$. Loss plus penalty is {{objective(lowest[0]):.1f}} at the minimum.
 # For which η is the excess {{100 * wanted / objective(lowest[0]):.0f}} % of that, with $B=5$, for batches (a) drawn anew, (b) shuffled?
 #
 # <details>
