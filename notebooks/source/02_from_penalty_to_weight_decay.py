@@ -422,7 +422,7 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 # Does decay have to pass through the buffer? *Decoupled* decay [(Loshchilov and Hutter, 2019)](https://arxiv.org/abs/1711.05101), as in PyTorch's AdamW, does not: it shrinks
 # the weights directly. For SGD with momentum this reads $m\leftarrow\mu m+g$ and $w\leftarrow(1-\eta\lambda)\,w-\eta m$ (Figure 2.4, left). With the same λ the two come to rest at different weights: on the loss $\frac12(w-1)^2$ with λ = 1 and $\mu=0.9$, decoupled decay ends at {{below: last['decoupled, λ = 1']:.2f}}, coupled at {{below: last['coupled, λ = 1']:.2f}} (right).
 #
-# Why? The buffer multiplies the loss's pull by {{1 / (1 - 0.9):.0f}}. Coupled decay passes through the buffer and is multiplied, too, but decoupled decay is not. Against the stronger pull it counts only as a tenth of λ: the minimum of $\frac12(w-1)^2+\frac{0.1}2w^2$ is at $\frac1{1.1}$.
+# Why? The buffer multiplies the loss's pull by {{1 / (1 - 0.9):.0f}}. Coupled decay passes through the buffer and is multiplied, too, but decoupled decay is not. Against the stronger pull it counts only as $(1-\mu)\lambda$: the minimum of $\frac12(w-1)^2+\frac{0.1}2w^2$ is at $\frac1{1.1}$.
 #
 # So at a constant η coupled decay takes the same steps as decoupled decay, for any loss, from $w_0=0$ with empty buffers (circles in Figure 2.4), if its λ′ and μ′ are
 #
@@ -590,8 +590,8 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 #
 # With momentum, instability begins where a root reaches −1. Put $\lambda+\rho$ for λ in (2.3). So the border is no longer $\eta\lambda=2(1+\mu)$:
 # a run is stable if $\eta < 2(1+\mu)/(\rho_{\max}+\lambda)$. For decoupled
-# decay, $z=-1$ in $z^2 - (a+\mu-\eta\rho)\,z + a\mu = 0$ gives $(1+a)(1+\mu)=\eta\rho$, so that the bound is
-# $\eta\lt2(1+\mu)/(\rho_{\max}+(1+\mu)\lambda)$.
+# decay, $z=-1$ in $z^2 - (a+\mu-\eta\rho)\,z + a\mu = 0$ gives $(1+a)(1+\mu)=\eta\rho$.
+# So with decoupled decay a run is stable while $\eta < 2(1+\mu)/(\rho_{\max}+(1+\mu)\lambda)$.
 #
 # </details>
 
@@ -1134,7 +1134,7 @@ assert 11 < drawn_from < 17, "batches drawn anew need more λ than shuffled ones
 assert 44 < stable_to < 52, "far too much λ makes them explode again"
 
 # %% [markdown]
-# **At η = 0.03 the smallest stable λ, {{hand[0]:.1f}} by hand, is {{stable_from:.1f}} for shuffled batches and {{drawn_from:.0f}} for batches drawn anew.** So without shuffling λ = 10 is not enough.
+# **At η = {{below: used[0]:g}} the smallest stable λ, {{hand[0]:.1f}} by hand, is {{stable_from:.1f}} for shuffled batches and {{drawn_from:.0f}} for batches drawn anew.** So without shuffling λ = 10 is not enough.
 
 # %% tags=["hide-input"]
 claim("S2-07", "At η = 0.03 shuffled minibatches become stable at λ = {}, on average",
@@ -1943,17 +1943,17 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 # %% [markdown]
 # The minimum for λ = 10 would be {{gains[0]:.0%}} better, but hovering loses nearly all of this gain. At η = 0.01 SGD keeps it.
 #
-# Nor does it take λ = 10. The minimum for λ → 0 gains as much. The gain comes from the weights, and is small because 20 examples determine them in only about 20 of 200 directions.
+# Nor does it take λ = 10: the minimum for ever smaller λ gains as much. The gain comes from the weights, and is small because {{len(data[0])}} examples determine them in only about {{len(data[0])}} of {{data.shape[2]}} directions.
 #
 # **So if η is stable, λ = 10 here mainly makes the run forget its random start** (fold).
 #
 # <details>
 # <summary>What λ = 10 does bring: the start is forgotten, and the bias takes over the mean</summary>
 #
-# *The start.* At η = 0.01 and λ = 0, SGD from the random start ends at thousands of times the mean target's error. For {{data.shape[2] - data.shape[1]}} directions are null directions, which no training input sees. There the start keeps its squared size, 1 each, and the mean target's error is only {{mean_error.mean():.3f}}.
+# *The start.* Without a penalty, SGD at η = 0.01 from the random start ends at thousands of times the mean target's error. For {{data.shape[2] - data.shape[1]}} directions are null directions, which no training input sees. There the start keeps its squared size, 1 each, and the mean target's error is only {{mean_error.mean():.3f}}.
 #
 # *The bias.* Without a penalty weights and bias share the job of fitting the mean of the targets, and the weights' share is of no use on new inputs ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
-# So SGD from zero, without penalty, loses about {{lost:.0%}} of the gain of the minimum for λ → 0, over 800 data sets; on the figure's 20 it loses {{lost_here:.0%}}. With λ = 10 the bias takes over the mean.
+# So SGD from zero, without penalty, loses about {{lost:.0%}} of the gain of the shortest weights that fit, over {{len(many)}} data sets; over the figure's {{len(data)}} it loses {{lost_here:.0%}}. With λ = 10 the bias takes over the mean.
 #
 # </details>
 #
@@ -1983,7 +1983,7 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 # Decoupled, the roots for a weight without gradient are $a=1-\eta\lambda$ and μ (step 1 of the derivation of (2.4)). So the half-life is exactly that of plain SGD
 # if the buffer is empty, and in the long run also otherwise if $\eta\lambda<1-\mu$.
 #
-# *Safe bounds.* For a linear model without momentum, any η below $2/(\rho_{\max}+\lambda)$ of every minibatch is safe if all parameters decay, or if λ = 0 and the model can fit all examples. (Bias without decay: fold of §2.9.)
+# *Safe bounds.* For a linear model without momentum, any η below $2/(\rho_{\max}+\lambda)$ of every minibatch is safe if all parameters decay, or if there is no penalty and the model can fit all examples. (Bias without decay: fold of §2.9.)
 # In full batches the bound with momentum is in the fold of §2.6.
 #
 # </details>
