@@ -11,7 +11,7 @@
 # - tell which learning rates are stable for a linear model;
 # - predict, for a small learning rate, how far above its minimum a run hovers.
 #
-# Three parts follow the puzzle: single weights (§2.2 to §2.5), explosions (§2.6 to §2.9), hovering (§2.10, §2.11). §2.12 asks whether the rescue was worth it.
+# After the puzzle come single weights (§2.2 to §2.5), explosions (§2.6 to §2.9) and hovering (§2.10, §2.11). §2.12 asks whether the rescue was worth it.
 #
 # If you only want to set λ, read §2.2 to §2.5 and §2.13.
 #
@@ -677,7 +677,8 @@ figures.show(fig, "Factor 1 − η(ρ + λ) against the curvature ρ at η = 0.0
              number="2.5",
              caption="Left: dots mark the factor −1, dashed lines the largest curvature of all 20 "
              "examples and of the first five. Steps on these five alone would explode, "
-             "and with λ = 10 faster than with λ = 0. Right: steps from the open circle, at the top in "
+             "and with λ = 10 faster than with λ = 0. "
+             "Right: steps from the open circle, at the top in "
              "one direction, below in two; there contours mark equal heights.")
 
 # %%
@@ -709,8 +710,8 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 # 2. *Leave out the bias, and take the inputs as orthogonal and equally long.* An input has 200 random components, so its squared length is about 200, while
 #    the product of two inputs is typically only $\pm\sqrt{200}\approx\pm{{X.shape[1]**0.5:.0f}}$. If it were exactly zero, a step on one example would leave the other's error unchanged (Figure 2.6, left).
 # 3. *A batch overshoots.* The squared error of one example has the curvature $2\lVert x\rVert^2 = {{below: single}}$ along its input $x$.
-#    In the mean over 5 examples its curvature is $400/5={{below: steep:.0f}}$. So a step multiplies the errors of its own batch by $a-80\eta$, with the shrink
-#    factor $a=1-\eta\lambda$ of §2.2. At $\eta=0.03$ and λ = 10 the loss's step alone turns an error of 1 into $1-{{below: jump:.1f}}={{below: corners.x[1]:.1f}}$.
+#    In the mean over 5 examples its curvature is $400/5={{below: steep:.0f}}$. So a step multiplies the errors of its own batch by $a-80\eta$, where
+#    $a=1-\eta\lambda$. At $\eta=0.03$ and λ = 10 the loss's step alone turns an error of 1 into $1-{{below: jump:.1f}}={{below: corners.x[1]:.1f}}$.
 #    Decay then subtracts {{below: 1 - keep:.1f}} of the *old* error. As the error has changed its sign, this leads further from zero, to ${{below: corners.x[1]:.1f}}-{{below: 1 - keep:.1f}}\cdot1={{below: corners.x[2]:.1f}}$.
 # 4. *Decay shrinks the other errors.* With $y=0$ and no bias an error is a prediction $w^\top x$. Decay multiplies it by $a$.
 # 5. *One epoch* has four batches, and each example is in one of them. So its error meets one step with the factor $a-80\eta$, and three
@@ -852,7 +853,7 @@ def exponent_of(X, lr, weight_decay):
 exponent = exponent_of(X, 0.03, 3)
 
 # %% [markdown]
-# On this data set Γ = {{exponent:.2f}}: each epoch multiplies the errors by about {{np.exp(exponent):.1f}}. From now on Γ is the mean of 20 data sets, here {{below: by_growth:.2f}}.
+# On this data set Γ = {{exponent:.2f}}: each epoch multiplies the errors by about {{np.exp(exponent):.1f}}. In Figure 2.7 Γ is the mean of 20 data sets, here {{below: by_growth:.2f}}.
 #
 # *Predict:* which need more λ, shuffled batches or batches drawn anew?
 #
@@ -1262,7 +1263,8 @@ figures.interactive(draw, lr=[0.055, 0.003, 0.01, 0.02, 0.025, 0.03, 0.04],
                     "data sets, to save time; that of full batches is (2.5) with the mean ρ "
                     "of twenty, as if the bias decayed, too. Right of the dotted line batches "
                     "drawn anew explode; hatched: only batches drawn anew. The arrows show the two "
-                    "changes that the questioner made. Right: thin lines are seven runs of each kind at the "
+                    "changes that the questioner made. "
+                    "Right: thin lines are seven runs of each kind at the "
                     "circle, thick ones their medians; the dotted line is "
                     "the loss of the mean target: of always answering the mean of the training "
                     "targets.")
@@ -1405,7 +1407,7 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 
 # %% [markdown]
 # Without λ, and at a stable η, this model, with more inputs than examples, in the end fits all 20 exactly. Then
-# *every* example's gradient vanishes. With $\lambda=10$ errors remain even at the minimum, so the batches' minima lie in different places: each step kicks the weights away, and the slope pulls them back (Figure 2.10). The *kick* is the batch's gradient of loss plus penalty at the minimum.
+# *every* example's gradient vanishes. With λ = 10 errors remain even at the minimum, so the batches' minima lie in different places: each step kicks the weights away, and the slope pulls them back (Figure 2.10). The *kick* is the batch's gradient of loss plus penalty at the minimum.
 #
 # The *excess* $E$ is the
 # mean height of loss *plus penalty* above its minimum, over a long run. Let all parameters decay, draw batches of $B$ examples with replacement, and let $C$ be the covariance of the
@@ -1623,7 +1625,7 @@ claim("02-kicks-half", "Halfway through an epoch the sum of shuffled kicks has {
       measured=(spread["shuffled"][20] / spread["drawn anew"][20]) ** 2, between=(0.35, 0.65))
 
 # %% [markdown]
-# So the excess $E$ is smaller. **As η is lowered, the excess falls like $\eta^2$ in short shuffled epochs, but only like η in batches drawn anew** (Figure 2.12).
+# So the excess $E$ is smaller. **As η is lowered, the excess falls like $\eta^2$ in shuffled epochs, but only like η in batches drawn anew** (Figure 2.12).
 #
 # Why? The kicks of batches drawn anew pile up until the pull balances them, which takes the longer, the smaller η is. Shuffled kicks pile up for one epoch only.
 # Along a direction of curvature $h$ an epoch of $k$ shuffled batches has about $\eta hk/3$ times the excess (2.7), if $\eta hk$ is small. Then the epoch is *short*: the pull brings the weights only a little nearer to the minimum. So
@@ -1925,7 +1927,7 @@ figures.show(fig, "Left, dots with error bars, the test errors of five answers: 
              number="2.13", caption="Left: test errors, relative to the mean target's: means over "
              "20 data sets, with standard errors. Right: by how much the parts of the error that "
              "the weights and the bias have are smaller than the mean target's. The minimum for "
-             "λ → 0 is the limit for smaller and smaller λ: of all weights that fit the 20 targets, "
+             "λ → 0 is the limit for smaller and smaller λ: of all weights that fit the targets, "
              "the shortest.")
 
 # %% tags=["hide-input"]
@@ -1943,7 +1945,7 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 # %% [markdown]
 # The minimum for λ = 10 would be {{gains[0]:.0%}} better, but hovering loses nearly all of this gain. At η = 0.01 SGD keeps it.
 #
-# Nor does it take λ = 10: the minimum for ever smaller λ gains as much. The gain comes from the weights, and is small because {{len(data[0])}} examples determine them in only about {{len(data[0])}} of {{data.shape[2]}} directions.
+# Nor does it take λ = 10: the minimum for vanishing λ gains as much. The gain comes from the weights, and is small because {{len(data[0])}} examples determine them in only about {{len(data[0])}} of {{data.shape[2]}} directions.
 #
 # **So if η is stable, λ = 10 here mainly makes the run forget its random start** (fold).
 #
@@ -2050,7 +2052,7 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 # </details>
 #
 # **5.** (Guess, then run.) With momentum 0.9, minibatches of 5 explode at $\eta=0.008$, below the safe bound of §2.9.
-# Which λ up to 100 rescues them? Use `growth(…, mu=0.9)` (hidden in §2.8). And at which η do full batches explode at λ = 0?
+# Which λ up to 100 rescues them? Use `growth(…, mu=0.9)` (hidden in §2.8).
 #
 # <details>
 # <summary>Solution</summary>
@@ -2066,7 +2068,7 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 # Without momentum there is no such floor. But this floor does not say why λ = 40 fails. Mostly it is overlap: with orthogonal inputs λ = 40 is enough, as
 # `growth(200 * np.eye(20), 0.008, [0, 5, 40], mu=0.9, bias=0, epochs=2000)` is $0.01$, $0.02$ and $-0.03$. (There λ = 5 even harms a little.)
 #
-# Full batches explode only above $2(1+\mu)/\rho_{\max}$ (fold of §2.6), which is {{1.9 * full.mean():.2f}} on average. So momentum nearly doubles their border.
+# Without decay, full batches explode only above $2(1+\mu)/\rho_{\max}$ (fold of §2.6), which is {{1.9 * full.mean():.2f}} on average. So momentum nearly doubles their border.
 #
 # </details>
 #
