@@ -112,13 +112,13 @@ claim("S2-05", "In minibatches with λ = 0 and 3 the loss grows; with λ = 10 an
 # ## 2.2 One step: the shrink factor
 #
 # What does a penalty do to a weight in one step? Let $g=\nabla L(w)$ be the gradient of the loss $L$. The
-# penalty's gradient is $\lambda w$. So one step of gradient descent gives
+# penalty's gradient is $\lambda w$. One step of gradient descent gives
 #
 # $$w - \eta\,(g+\lambda w)\;=\;(1 - \eta\lambda)\,w-\eta\,g.\tag{2.1}$$
 #
 # The penalty multiplies the weight by the *shrink factor* $a=1-\eta\lambda$, and the loss contributes its usual step.
 #
-# To see the factor alone, take a weight that the loss ignores, so that $g=0$, such as the embedding of a word that never
+# To see the factor alone, take a weight that the loss ignores ($g=0$), such as the embedding of a word that never
 # occurs. After $t$ steps, $a^t$ of it is left (Figure 2.2).
 
 # %% tags=["hide-input"]
@@ -393,7 +393,7 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 # Not always:
 #
 # - **Small decay is multiplied.** As long as $\eta\lambda$ is much smaller than $(1-\sqrt\mu)^2$, which is {{swinging[0]:.4f}} for $\mu=0.9$, the larger root is $z \approx 1 - \frac{\eta\lambda}{1-\mu}$.
-# - **Large decay is limited.** However large λ is, a step cannot shrink a weight, in the long run, by more than the factor $\sqrt\mu$. With much decay the weight swings around zero
+# - **Large decay is limited.** However large λ is, a step cannot shrink a weight, in the long run, by more than the factor $\sqrt\mu$. The weight then swings around zero
 #   like a spring with friction: more λ makes it swing faster, but how fast the swings die out
 #   depends on the friction alone, which μ sets.
 # - **Too much decay makes weights grow**: $\eta\lambda$ above $2(1+\mu)$.
@@ -710,12 +710,12 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 # 2. *Leave out the bias, and take the inputs as orthogonal and equally long.* An input has 200 random components, so its squared length is about 200, while
 #    the product of two inputs is typically only $\pm\sqrt{200}\approx\pm{{X.shape[1]**0.5:.0f}}$. If it were exactly zero, a step on one example would leave the other's error unchanged (Figure 2.6, left).
 # 3. *A batch overshoots.* The squared error of one example has the curvature $2\lVert x\rVert^2 = {{below: single}}$ along its input $x$.
-#    In the mean over 5 examples its curvature is $400/5={{below: steep:.0f}}$. So a step multiplies the errors of its own batch by $a-80\eta$, where
+#    In the mean over 5 examples this is $400/5={{below: steep:.0f}}$. So a step multiplies the errors of its own batch by $a-80\eta$, where
 #    $a=1-\eta\lambda$. At $\eta=0.03$ and λ = 10 the loss's step alone turns an error of 1 into $1-{{below: jump:.1f}}={{below: corners.x[1]:.1f}}$.
 #    Decay then subtracts {{below: 1 - keep:.1f}} of the *old* error. As the error has changed its sign, this leads further from zero, to ${{below: corners.x[1]:.1f}}-{{below: 1 - keep:.1f}}\cdot1={{below: corners.x[2]:.1f}}$.
-# 4. *Decay shrinks the other errors.* With $y=0$ and no bias an error is a prediction $w^\top x$. Decay multiplies it by $a$.
-# 5. *One epoch* has four batches, and each example is in one of them. So its error meets one step with the factor $a-80\eta$, and three
-#    with the factor $a$. Together, in whatever order, they multiply it by
+# 4. *Decay shrinks the other errors.* With $y=0$ and no bias an error is a prediction $w^\top x$, which decay multiplies by $a$.
+# 5. *One epoch* has four batches, and each example is in one of them. So its error meets one factor $a-80\eta$ and
+#    three factors $a$. In whatever order, they multiply it by
 #
 # $$(a - 80\eta)\;a^3.\tag{2.6}$$
 #
@@ -829,7 +829,7 @@ assert abs((keep - jump) * keep**3 - epochs[2]) < 1e-12, "the example of the tex
 #
 # ## 2.8 Minibatches: the real borders
 #
-# How good is this estimate on the toy problem's real inputs? That depends on how batches are chosen:
+# How good is this estimate on real inputs? That depends on how batches are chosen:
 #
 # | batches | rule |
 # |---|---|
@@ -853,7 +853,7 @@ def exponent_of(X, lr, weight_decay):
 exponent = exponent_of(X, 0.03, 3)
 
 # %% [markdown]
-# On this data set Γ = {{exponent:.2f}}: each epoch multiplies the errors by about {{np.exp(exponent):.1f}}. In Figure 2.7 Γ is the mean of 20 data sets, here {{below: by_growth:.2f}}.
+# Here Γ = {{exponent:.2f}} (the mean of 20 data sets is {{below: by_growth:.2f}}): each epoch multiplies the errors by about {{np.exp(exponent):.1f}}.
 #
 # *Predict:* which need more λ, shuffled batches or batches drawn anew?
 #
@@ -1135,7 +1135,7 @@ assert 11 < drawn_from < 17, "batches drawn anew need more λ than shuffled ones
 assert 44 < stable_to < 52, "far too much λ makes them explode again"
 
 # %% [markdown]
-# **At η = {{below: used[0]:g}} the smallest stable λ, {{hand[0]:.1f}} by hand, is {{stable_from:.1f}} for shuffled batches and {{drawn_from:.0f}} for batches drawn anew.** So without shuffling λ = 10 is not enough.
+# **At η = {{below: used[0]:g}} the smallest stable λ, {{hand[0]:.1f}} by hand, is {{stable_from:.1f}} for shuffled batches and {{drawn_from:.0f}} for batches drawn anew.** So λ = 10 rescues only shuffled batches.
 
 # %% tags=["hide-input"]
 claim("S2-07", "At η = 0.03 shuffled minibatches become stable at λ = {}, on average",
@@ -1307,7 +1307,7 @@ assert np.median(highest) > 100, "a stable run jumps up now and then"
 #
 # *At the circle*, in the second {{later_losses.shape[1] // 4}} epochs, the loss is about {{round(usual, -1):.0f}} times the mean target's in the median step. In a data set's worst step it is typically hundreds of times as large, and on some data sets far more: the highest of 400 losses hangs on which batches happen to follow each other.
 #
-# *The estimate by hand* (2.6) says rightly at {{np.mean(by_hand_explodes == explodes):.0%}} of the map's {{explodes.size}} settings whether shuffled minibatches explode. The constant answer, *stable*, is right at {{np.mean(~explodes):.0%}}. What the estimate misses are explosions only: it never calls a setting unstable that is stable.
+# *The estimate by hand* (2.6) rightly says at {{np.mean(by_hand_explodes == explodes):.0%}} of the map's {{explodes.size}} settings whether shuffled minibatches explode. The constant answer, *stable*, is right at {{np.mean(~explodes):.0%}}. What the estimate misses are explosions only: it never calls a setting unstable that is stable.
 #
 # *At $\eta={{below: too_large:g}}$* no λ above {{below: 2 / too_large:.0f}} can help, because then $\eta\lambda>2$, so that decay itself makes weights grow.
 #
@@ -1411,7 +1411,7 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 #
 # The *excess* $E$ is the
 # mean height of loss *plus penalty* above its minimum, over a long run. Let all parameters decay, draw batches of $B$ examples with replacement, and let $C$ be the covariance of the
-# single examples' gradients at the minimum of loss plus penalty. Then for a small η
+# single examples' gradients at that minimum. Then for a small η
 #
 # $$E\approx\frac{\eta}{4}\,\frac{\operatorname{tr}C}{B}.\tag{2.7}$$
 #
@@ -1764,7 +1764,7 @@ assert 0.75 < reached / wanted < 1.3, "the runs have about the excess that exerc
 # %% [markdown]
 # ## 2.12 Was λ = 10 worth it?
 #
-# Is the rescued run's test error low, as reported (§2.1)? We compare it with the *mean target*: always answering the mean of the training targets.
+# Is the rescued run's test error low, as reported? We compare it with the *mean target*: always answering the mean of the training targets.
 #
 # <details>
 # <summary>The exact test error</summary>
