@@ -393,7 +393,7 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 # Not always:
 #
 # - **Small decay is multiplied.** As long as $\eta\lambda$ is much smaller than $(1-\sqrt\mu)^2$, which is {{swinging[0]:.4f}} for $\mu=0.9$, the larger root is $z \approx 1 - \frac{\eta\lambda}{1-\mu}$.
-# - **Large decay is limited.** However large λ is, a step cannot shrink a weight, in the long run, by more than the factor $\sqrt\mu$. The weight then swings around zero
+# - **Large decay is limited.** However large λ is, a step cannot shrink a weight, in the long run, by more than the factor $\sqrt\mu$. For the weight swings around zero
 #   like a spring with friction: more λ makes it swing faster, but how fast the swings die out
 #   depends on the friction alone, which μ sets.
 # - **Too much decay makes weights grow**: $\eta\lambda$ above $2(1+\mu)$.
@@ -1009,6 +1009,7 @@ drawn_from, drawn_to = ends_of(more, np.mean(drawn_anew, axis=0))
 few_decays = [4, 6, 7, 8, 9, 10]
 kept_apart = growth(grams, 0.03, few_decays, seed=seeds(20), shuffle="apart")
 apart_from = zero_of(few_decays, kept_apart.mean(0))
+assert 7 < apart_from < 9, "without repeats"
 ANEW = "#A8407F"  # a darker pink: the colour of batches drawn anew, also below
 
 # %% tags=["hide-input"]
@@ -1127,7 +1128,6 @@ figures.show(fig, "Top: strokes show which of 40 batches hold each of six exampl
              "stable, and where they cease to be.")
 
 # %% tags=["hide-input"]
-assert 7 < apart_from < 9, "without repeats"
 rows = np.array(apart(claims.rng(), 20, 5, 400))
 assert not any(set(old) & set(new) for old, new in itertools.pairwise(rows)), "no repeats"
 assert stable_from < apart_from, "shuffled epochs need still less"
@@ -1305,7 +1305,7 @@ assert np.median(highest) > 100, "a stable run jumps up now and then"
 # <details>
 # <summary>How high a stable run jumps; how often the estimate by hand is right; and why the bound is safe</summary>
 #
-# *At the circle*, in the second {{later_losses.shape[1] // 4}} epochs, the loss is about {{round(usual, -1):.0f}} times the mean target's in the median step. In a data set's worst step it is typically hundreds of times as large, and on some data sets far more: the highest of 400 losses hangs on which batches happen to follow each other.
+# *At the circle*, in the second {{later_losses.shape[1] // 4}} epochs, the loss is about {{round(usual, -1):.0f}} times the mean target's in the median step. In a data set's worst step it is typically hundreds or thousands of times as large, and on some data sets far more: the highest of 400 losses hangs on which batches happen to follow each other.
 #
 # *The estimate by hand* (2.6) rightly says at {{np.mean(by_hand_explodes == explodes):.0%}} of the map's {{explodes.size}} settings whether shuffled minibatches explode. The constant answer, *stable*, is right at {{np.mean(~explodes):.0%}}. What the estimate misses are explosions only: it never calls a setting unstable that is stable.
 #
@@ -1418,7 +1418,7 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 # <details>
 # <summary>Derivation of (2.7); how to estimate tr C; and the linear scaling rule</summary>
 #
-# Assume that every batch has the Hessian of the whole loss plus penalty, $H_\lambda=H+\lambda I$. Along one eigenvector of $H_\lambda$,
+# (Compare [Mandt, Hoffman and Blei 2017](https://arxiv.org/abs/1704.04289), who let steps be infinitely small.) Assume that every batch has the Hessian of the whole loss plus penalty, $H_\lambda=H+\lambda I$. Along one eigenvector of $H_\lambda$,
 # let $h=\rho+\lambda$ be the curvature, $\Delta$ the distance from the minimum, and $\sigma^2$ the variance of the single examples' gradients.
 #
 # 1. *One step.* The kick ξ has the mean zero and the variance
@@ -1634,7 +1634,7 @@ claim("02-kicks-half", "Halfway through an epoch the sum of shuffled kicks has {
 # <details>
 # <summary>The law of shuffled epochs, and its derivation</summary>
 #
-# Let an epoch of $n$ examples have $k$ batches of $B$, with large $n$ and $k$, and let $\eta hk$ be small for every eigenvalue $h$ of $H_\lambda$. Then
+# Let an epoch of $n$ examples have $k$ batches of $B$, with large $n$ and $k$, and let $\eta hk$ be small for every eigenvalue $h$ of the Hessian $H_\lambda=H+\lambda I$ of loss plus penalty. Then
 #
 # $$E_{\text{shuffled}}\approx\frac{\eta^2 k}{12}\,\frac{\operatorname{tr}(H_\lambda C)}{B}.\tag{2.8}$$
 #
@@ -1916,14 +1916,14 @@ at.set_title("whose gain it is", size=10, weight="normal")
 figures.title(fig, "The questioner's run predicts hardly better than the mean target")
 seen, bars = figures.drawn(ax), figures.drawn(at)
 total = [seen[f"_total {row}"].x[0] for row in range(5)]
-won = [bars[f"_weights {row}"].x[0] for row in range(5)]
-won_by_bias = [bars[f"_bias {row}"].x[0] for row in range(5)]
+won, won_by_bias = ([bars[f"_{of} {row}"].x[0] for row in range(5)] for of in ("weights", "bias"))
 figures.show(fig, "Left, dots with error bars, the test errors of five answers: the mean target "
              f"at 1, the questioner's run at {total[1]:.3f}, SGD at η = 0.01 at {total[2]:.3f}, "
              f"the minimum for λ = 10 at {total[3]:.3f} and that for λ → 0 at {total[4]:.3f}. "
              "Right, bars of what the weights gain over the mean target: "
              f"{won[1]:.3f} for the questioner's run, {won[2]:.3f}, {won[3]:.3f} and {won[4]:.3f} "
-             f"for the other three. Bars of the bias are short, {max(won_by_bias):.3f} at most.",
+             "for the other three. Bars of the bias are short, between "
+             f"{min(won_by_bias):.3f} and {max(won_by_bias):.3f}.",
              number="2.13", caption="Left: test errors, relative to the mean target's: means over "
              "20 data sets, with standard errors. Right: by how much the parts of the error that "
              "the weights and the bias have are smaller than the mean target's. The minimum for "
@@ -1952,7 +1952,7 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 # <details>
 # <summary>What λ = 10 does bring: the start is forgotten, and the bias takes over the mean</summary>
 #
-# *The start.* Without a penalty, SGD at η = 0.01 from the random start ends at thousands of times the mean target's error. For {{data.shape[2] - data.shape[1]}} directions are null directions, which no training input sees. There the start keeps its squared size, 1 each, and the mean target's error is only {{mean_error.mean():.3f}}.
+# *The start.* Without a penalty, SGD at η = 0.01 from the random start ends at thousands of times the mean target's error. For {{data.shape[2] - data.shape[1]}} directions are null directions, which no training input sees. There the start keeps its size, on average 1 (squared) in each direction, while the mean target's error is only {{mean_error.mean():.3f}}.
 #
 # *The bias.* Without a penalty weights and bias share the job of fitting the mean of the targets, and the weights' share is of no use on new inputs ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
 # So SGD from zero, without penalty, loses about {{lost:.0%}} of the gain of the shortest weights that fit, over {{len(many)}} data sets; over the figure's {{len(data)}} it loses {{lost_here:.0%}}. With λ = 10 the bias takes over the mean.
