@@ -9,7 +9,7 @@
 # - turn a rule that multiplies all weights by a constant into a λ, and back;
 # - say how many steps a weight needs to halve, with and without momentum;
 # - tell which learning rates are stable for a linear model;
-# - predict, for a small learning rate, how far above its minimum a run hovers.
+# - predict how far above its minimum a run of plain SGD hovers, if the learning rate is small.
 #
 # After the puzzle come single weights (§2.2 to §2.5), explosions (§2.6 to §2.9) and hovering (§2.10, §2.11). §2.12 asks whether the rescue was worth it.
 #
@@ -106,8 +106,8 @@ claim("S2-05", "In minibatches with λ = 0 and 3 the loss grows; with λ = 10 an
       above=0.1)
 
 # %% [markdown]
-# **Here more penalty stops an explosion.** Why? A penalty makes the valley of the loss steeper, and the steeper a valley is,
-# the smaller the η that overshoots. So more penalty should make things worse.
+# **Here more penalty stops an explosion.** This is odd. A penalty makes the valley of the loss steeper, and in a steeper valley
+# a step of the same η jumps farther past the bottom. So more penalty should make things worse.
 #
 # ## 2.2 One step: the shrink factor
 #
@@ -146,10 +146,12 @@ figures.show(fig, "The size of a weight without gradient over 20 steps, on a log
 # %% [markdown]
 # Three facts follow from (2.1).
 #
-# 1. The decay per step is the *product* $\eta\lambda$.
+# 1. Each step removes the share $\eta\lambda$ of the weight: only the *product* counts.
 # 2. For $0<a<1$ a weight without gradient halves in $\ln 2/(-\ln a)$ steps, its *half-life*. For small
 #    $\eta\lambda$ this is about ${{halving:.2f}}/(\eta\lambda)$.
 # 3. Decay shrinks a weight only while $|a|<1$, that is for $0<\eta\lambda<2$.
+#
+# But where the minimum of loss plus penalty lies, λ alone says. If you halve η, SGD goes to the same minimum, half as fast: **λ says where, ηλ how fast.**
 #
 # We take 100 steps by hand, with (2.1), and then the same in PyTorch, where parameter groups keep the bias out of the decay.
 
@@ -261,7 +263,7 @@ claim("S0-11", "Step, then decay, is L2 with η′ = 0.99η and λ′ = 0.01/(0.
 # %% tags=["hide-input"]
 claim("S0-11", f"If η starts at {lr:g}, halves every {schedule.count(lr)} steps, and λ = "
       f"{(1 - a) / lr:.1f}, then after 20 steps multiplying by 0.99 leaves {literal[0]:.0%} of a "
-      f"weight and the penalty {penalty[0]:.0%}, {{:.4f}} more", measured=(penalty - literal)[0],
+      f"weight, and the penalty leaves {penalty[0]:.0%}", measured=(penalty - literal)[0],
       equals=(0.99 * 0.995 * 0.9975 * 0.99875) ** 5 - 0.99**20, within=0.001)
 
 # %% [markdown]
@@ -277,7 +279,7 @@ claim("S0-11", f"If η starts at {lr:g}, halves every {schedule.count(lr)} steps
 # **Intuition.** While $g + \lambda w$ hardly changes, the buffer sums $1+\mu+\mu^2+\dots=\frac1{1-\mu}$ copies of it.
 # So momentum 0.9 multiplies both the loss's step and the decay by {{1 / (1 - 0.9):.0f}}.
 #
-# **Exactly.** Take a weight that the loss ignores ($g=0$), and try $w_t=z^t$. This solves (2.2) if
+# **Exactly.** Take a weight that the loss ignores ($g=0$). Without the buffer, (2.2) then reads $w_{t+1}=(1+\mu-\eta\lambda)\,w_t-\mu\,w_{t-1}$ (fold). Try $w_t=z^t$: it solves this if
 #
 # $$z^2 - (1 + \mu - \eta\lambda)\,z + \mu = 0. \tag{2.3}$$
 #
@@ -300,15 +302,17 @@ def draw_half_lives(ax):
         end = 2 * (1 + mu) - np.geomspace(1e-9, 1 + 2 * mu, 300)[::-1]
         x = np.append(np.geomspace(1e-6, 0.999, 1000), end[1:])
         half = np.log(2) / -np.log(root_size(x, mu))
-        seen = (x < 1) | (half < (4 * half[990] if mu else 1e6))  # the rise: only its beginning
+        seen = (x < 1) | (half < 1e3)  # the rise at the right end: only its beginning
         ax.loglog(x[seen], half[seen], "-^", markevery=[-1], color=colour, label=f"μ = {mu:g}")
         ax.text(8e-7, half[0], f"μ = {mu:g}", color=colour, ha="right", va="center")
     resnet = np.log(2) / -np.log(root_size(0.1 * 1e-4, 0.9))  # with η = 0.1, λ = 0.0001, μ = 0.9
     ax.plot(0.1 * 1e-4, resnet, "o", color=figures.GREEN, label="_ResNet")
-    ax.text(7e-8, 30, "● a ResNet: η = 0.1,\nλ = 0.0001", color=figures.GREEN)
+    ax.annotate("a ResNet: η = 0.1,\nλ = 0.0001", (0.1 * 1e-4, resnet), (1.5e-4, 6e4),
+                color=figures.GREEN, va="center",
+                arrowprops={"arrowstyle": "-", "lw": 0.8, "color": figures.GREEN})
     for words, tip, place, colour in (
             ("floor for μ = 0.9:\nmore λ does not help", (0.0031, 12.6), (7e-8, 4.2), figures.GREY),
-            ("▲: beyond 2(1 + μ)\nthe weight grows", (3.9, 500), (0.004, 2.5e3), figures.GREY)):
+            ("▲: beyond 2(1 + μ)\nthe weight grows", (1.7, 1.1e3), (0.004, 2.5e3), figures.GREY)):
         ax.annotate(words, tip, place, color=colour,
                     arrowprops={"arrowstyle": "->", "color": colour})
     ax.text(0.04, 0.56, "μ = 0: no floor, at ηλ = 1\none step leads to zero", color=figures.BLUE,
@@ -393,7 +397,7 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 # Not always:
 #
 # - **Small decay is multiplied.** As long as $\eta\lambda$ is much smaller than $(1-\sqrt\mu)^2$, which is {{swinging[0]:.4f}} for $\mu=0.9$, the larger root is $z \approx 1 - \frac{\eta\lambda}{1-\mu}$.
-# - **Large decay is limited.** However large λ is, a step cannot shrink a weight, in the long run, by more than the factor $\sqrt\mu$. For the weight swings around zero
+# - **Large decay is limited.** However large λ is, in the long run a step leaves at least the share $\sqrt\mu$ of a weight ({{0.9**0.5:.0%}} for $\mu=0.9$). For the weight swings around zero
 #   like a spring with friction: more λ makes it swing faster, but how fast the swings die out
 #   depends on the friction alone, which μ sets.
 # - **Too much decay makes weights grow**: $\eta\lambda$ above $2(1+\mu)$.
@@ -424,9 +428,11 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 #
 # Why? The buffer multiplies the loss's pull by {{1 / (1 - 0.9):.0f}}. Coupled decay passes through the buffer and is multiplied, too, but decoupled decay is not. Against the stronger pull it counts only as $(1-\mu)\lambda$: the minimum of $\frac12(w-1)^2+\frac{0.1}2w^2$ is at $\frac1{1.1}$.
 #
-# So at a constant η coupled decay takes the same steps as decoupled decay, for any loss, from $w_0=0$ with empty buffers (circles in Figure 2.4), if its λ′ and μ′ are
+# More is true: every single step can be matched. At a constant η, from $w_0=0$ and empty buffers, and for any loss, coupled decay takes the same steps as decoupled decay (circles in Figure 2.4), if its λ′ and μ′ are
 #
 # $$\lambda'=(1-\mu)\,\lambda,\qquad\mu'=(1-\eta\lambda)\,\mu.\tag{2.4}$$
+#
+# (Decoupled decay repeats a little less than μ of the last step: fold.)
 #
 # <details>
 # <summary>Decoupled decay with `torch.optim.SGD`</summary>
@@ -446,7 +452,7 @@ claim("02-half-lives", "In its half-life PyTorch's SGD with momentum halves a we
 #    $w_{t+1} = aw_t-\eta(\mu m_t+g_t) = (a+\mu)\,w_t - a\mu\,w_{t-1} - \eta g_t$.
 # 2. Coupled, from the derivation of (2.3): $w_{t+1} = (1+\mu'-\eta\lambda')\,w_t - \mu'\, w_{t-1} - \eta g_t$.
 # 3. Compare the coefficients of $w_{t-1}$: $\mu'=a\mu$. Then compare those of $w_t$:
-#    $\eta\lambda' = 1 + a\mu - a - \mu = (1-a)(1-\mu)$.
+#    $\eta\lambda' = 1 + a\mu - a - \mu = (1-a)(1-\mu)$. In other words, decoupled decay repeats the share $a\mu$ of the last step $w_t-w_{t-1}$.
 # 4. First steps: $aw_0-\eta g$ and $(1-\eta\lambda')\,w_0-\eta\mu' m_0-\eta g$ agree if the coupled buffer starts at
 #    $m_0=\lambda w_0/a$. An empty buffer, $m_0=0$, fits only $w_0=0$, as in Figure 2.4.
 #
@@ -568,8 +574,8 @@ claim("S0-11", f"With momentum 0.9, 0.99 a step is L2 with λ = 0.1 · 0.01/η a
 # Which learning rates are safe when each step sees all examples? Think of a ball in a valley: too large a step lands on
 # the opposite slope, higher up (Figure 2.5, top right).
 #
-# We call training *stable* if two runs on the same batches, from different
-# starts, come to the same predictions on the training examples. If the predictions move apart, training *explodes*.
+# A stable run need not settle: it may hover (§2.10). But it forgets its start. So we call training *stable* if two runs on the same batches, from different
+# starts, come to the same predictions on the training examples. If the predictions move apart, training *explodes*: the loss of at least one run grows without bound.
 #
 # The mean squared error of a linear model is quadratic. Let $H$ be its matrix of second derivatives, the *Hessian*. An
 # eigenvalue $\rho$ of $H$ is the curvature along one direction, its eigenvector. All directions share one η:
@@ -609,7 +615,7 @@ def draw_factor(ax):
         rho = 2 / n * np.linalg.eigvalsh(X[:n] @ X[:n].T + 1)[-1]
         ax.axvline(rho, color=figures.GREY, ls="--", lw=1, label=f"_{name}")
         ax.text(rho + 1, 0.93, f"ρ = {rho:.0f}\nof {name}", color=figures.GREY, va="top")
-        places = ((0, 0.6, 0.02, "left"), (10, -0.6, -0.3, "right")) if n == 5 else ()
+        places = ((0, 0.6, 0.02, "left"), (10, -1.5, -0.33, "right")) if n == 5 else ()
         for decay, shift, up, side in places:
             factor = 1 - 0.03 * (rho + decay)
             ax.text(rho + shift, factor + up, f"{factor:.2f}".replace("-", "−"), size=9.5, ha=side,
@@ -710,11 +716,12 @@ claim("S2-05", "Without decay, full batches tolerate learning rates up to {}, on
 # 2. *Leave out the bias, and take the inputs as orthogonal and equally long.* An input has 200 random components, so its squared length is about 200, while
 #    the product of two inputs is typically only $\pm\sqrt{200}\approx\pm{{X.shape[1]**0.5:.0f}}$. If it were exactly zero, a step on one example would leave the other's error unchanged (Figure 2.6, left).
 # 3. *A batch overshoots.* The squared error of one example has the curvature $2\lVert x\rVert^2 = {{below: single}}$ along its input $x$.
-#    In the mean over 5 examples this is $400/5={{below: steep:.0f}}$. So a step multiplies the errors of its own batch by $a-80\eta$, where
-#    $a=1-\eta\lambda$. At $\eta=0.03$ and λ = 10 the loss's step alone turns an error of 1 into $1-{{below: jump:.1f}}={{below: corners.x[1]:.1f}}$.
-#    Decay then subtracts {{below: 1 - keep:.1f}} of the *old* error. As the error has changed its sign, this leads further from zero, to ${{below: corners.x[1]:.1f}}-{{below: 1 - keep:.1f}}\cdot1={{below: corners.x[2]:.1f}}$.
-# 4. *Decay shrinks the other errors.* With $y=0$ and no bias an error is a prediction $w^\top x$, which decay multiplies by $a$.
-# 5. *One epoch* has four batches, and each example is in one of them. So its error meets one factor $a-80\eta$ and
+#    In the mean over 5 examples this is $400/5={{below: steep:.0f}}$.
+#    At $\eta=0.03$ the loss's step alone turns an error of 1 into $1-{{below: jump:.1f}}={{below: corners.x[1]:.1f}}$.
+# 4. *Decay adds to the overshoot.* With λ = 10 it subtracts {{below: 1 - keep:.1f}} of the *old* error. As the error has changed its sign, this leads further from zero, to ${{below: corners.x[1]:.1f}}-{{below: 1 - keep:.1f}}\cdot1={{below: corners.x[2]:.1f}}$.
+#    So a step multiplies the errors of its own batch by $a-80\eta$, where $a=1-\eta\lambda$.
+# 5. *Decay shrinks the other errors.* With $y=0$ and no bias an error is a prediction $w^\top x$, which decay multiplies by $a$.
+# 6. *One epoch* has four batches, and each example is in one of them. So its error meets one factor $a-80\eta$ and
 #    three factors $a$. In whatever order, they multiply it by
 #
 # $$(a - 80\eta)\;a^3.\tag{2.6}$$
@@ -836,7 +843,6 @@ assert abs((keep - jump) * keep**3 - epochs[2]) < 1e-12, "the example of the tex
 # | *full* | each batch has all examples |
 # | *shuffled* | each epoch deals out all examples in a new order |
 # | *drawn anew* | each batch is a new random choice of five different examples |
-# | *with replacement* | drawn anew, but perhaps with an example twice (§2.10, §2.11) |
 #
 # Train with targets zero, and let $e$ hold the errors on all examples. The *growth exponent* Γ is the average
 # change of $\ln\lVert e\rVert$ per epoch. If it is negative, the run is stable.
@@ -845,7 +851,7 @@ assert abs((keep - jump) * keep**3 - epochs[2]) < 1e-12, "the example of the tex
 # %%
 def exponent_of(X, lr, weight_decay):
     """Γ of the training of §2.1 with targets zero, from epoch 50 to 200."""
-    losses = train(X, 0 * X[:, 0], lr, weight_decay, 5, np.random.default_rng(0), epochs=201)
+    losses = train(X, 0 * X[:, 0], lr, weight_decay, 5, np.random.default_rng(1000), epochs=201)
     sizes = np.sqrt(losses)  # of the errors
     return np.log(sizes[200] / sizes[50]) / 150
 
@@ -854,8 +860,6 @@ exponent = exponent_of(X, 0.03, 3)
 
 # %% [markdown]
 # Here Γ = {{exponent:.2f}} (the mean of 20 data sets is {{below: by_growth:.2f}}): each epoch multiplies the errors by about {{np.exp(exponent):.1f}}.
-#
-# *Predict:* which need more λ, shuffled batches or batches drawn anew?
 #
 # <details>
 # <summary>The function `growth` computes Γ for many settings at once</summary>
@@ -868,6 +872,8 @@ exponent = exponent_of(X, 0.03, 3)
 # `bias=0` the bias decays like a weight.
 #
 # </details>
+#
+# *Predict:* which need more λ, shuffled batches or batches drawn anew?
 
 
 # %% tags=["hide-input"]
@@ -1030,20 +1036,7 @@ assert 6 < parting < 9, "the bias makes the kink"
 assert abs(zero_of(thin, thin_line) - stable_from) < 0.3, "the border hardly moves"
 
 # %% [markdown]
-# Batches drawn anew do. In them an example may come many times in a row, but in shuffled epochs twice at most (Figure 2.7, top). In such a row its error overshoots again before decay has shrunk it, and because real inputs overlap, the overshoot spreads to other examples.
-#
-# <details>
-# <summary>Far too much λ; runs without repeats; and why repeats make no difference if inputs are orthogonal</summary>
-#
-# *Far too much λ* makes runs explode again: by hand above {{hand[1]:.0f}}, shuffled above {{stable_to:.0f}}, drawn anew above {{drawn_to:.0f}}.
-#
-# *Without repeats.* Draw each batch from the 15 examples that the last batch left out. Now λ = {{apart_from:.0f}} is enough. So the repeats make most of the
-# difference.
-#
-# *Overlap.* If inputs are orthogonal, every error is multiplied on its own. In batches drawn anew, too, an example is in every fourth batch on average. So in the long run its error
-# meets the factors of (2.6) equally often, and Γ is the same. Real inputs overlap, which spreads an overshoot to the errors of other examples.
-#
-# </details>
+# Batches drawn anew need more λ. In them an example may come many times in a row, but in shuffled epochs twice at most (Figure 2.7, top). In such a row its error overshoots several times before other batches can shrink it. Real inputs overlap, so meanwhile this large error disturbs the other examples.
 
 # %% tags=["hide-input"]
 def draw_exponents(ax):
@@ -1054,7 +1047,7 @@ def draw_exponents(ax):
         ax.plot(x, gains, style, color=ANEW if style == ":" else figures.ORANGE, lw=width,
                 label=name)
     ax.plot(grid, np.log(by_hand(0.03, grid) + 1e-9), "k--", lw=1, label="by hand")
-    for x, height, words, colour in ((17, -0.37, "shuffled: bias dies out last", figures.ORANGE),
+    for x, height, words, colour in ((14, -0.37, "shuffled (flat part: only the bias is left)", figures.ORANGE),
                                      (14.7, -0.65, "if the bias decayed", figures.ORANGE),
                                      (26, 0.12, "drawn anew", ANEW),
                                      (2.2, -0.4, "by hand", "k"), (45.5, -0.72, "by hand", "k")):
@@ -1135,7 +1128,20 @@ assert 11 < drawn_from < 17, "batches drawn anew need more λ than shuffled ones
 assert 44 < stable_to < 52, "far too much λ makes them explode again"
 
 # %% [markdown]
-# **At η = {{below: used[0]:g}} the smallest stable λ, {{hand[0]:.1f}} by hand, is {{stable_from:.1f}} for shuffled batches and {{drawn_from:.0f}} for batches drawn anew.** So λ = 10 rescues only shuffled batches.
+# **At η = {{below: used[0]:g}} the smallest stable λ, {{hand[0]:.1f}} by hand, is {{stable_from:.1f}} for shuffled batches and about {{drawn_from:.0f}} for batches drawn anew.** So λ = 10 rescues only shuffled batches.
+#
+# <details>
+# <summary>Far too much λ; runs without repeats; and why repeats make no difference if inputs are orthogonal</summary>
+#
+# *Far too much λ* makes runs explode again: by hand above {{hand[1]:.0f}}, shuffled above {{stable_to:.0f}}, drawn anew above {{drawn_to:.0f}}.
+#
+# *Without repeats.* Draw each batch from the 15 examples that the last batch left out. Now about λ = {{apart_from:.0f}} is enough. So the repeats make most of the
+# difference.
+#
+# *Overlap.* If inputs are orthogonal, every error is multiplied on its own. In batches drawn anew, too, an example is in every fourth batch on average. So in the long run its error
+# meets the factors of (2.6) equally often, and Γ is the same. Real inputs overlap, which spreads an overshoot to the errors of other examples.
+#
+# </details>
 
 # %% tags=["hide-input"]
 claim("S2-07", "At η = 0.03 shuffled minibatches become stable at λ = {}, on average",
@@ -1144,7 +1150,7 @@ claim("S2-07", "At η = 0.03 shuffled minibatches become stable at λ = {}, on a
 # %% [markdown]
 # ## 2.9 The map: which learning rate with which λ
 #
-# Where does decay help (Figure 2.8)? On this map more λ moves the border of full batches to smaller η, and that of shuffled minibatches to larger η.
+# Until now η was 0.03; now both η and λ vary. Where does decay help (Figure 2.8)? On this map more λ moves the border of full batches to smaller η, and that of shuffled minibatches to larger η.
 
 # %% tags=["hide-input"]
 claim("S2-08", "Without momentum or decay, SGD in minibatches of 5 explodes above a learning rate "
@@ -1177,10 +1183,9 @@ def draw_plane(ax):
     for exponents, colour, style in ((plane, figures.ORANGE, "-"), (drawn_plane, ANEW, ":")):
         ax.contour(lrs, lams, exponents.T, [0], colors=colour, linestyles=style, linewidths=2)
     ax.plot(full_edge, lams, lw=2, color=figures.BLUE, label="_full")
-    own, anew_too = ([zero_of(lrs, each) for each in of.T] for of in (plane, drawn_plane))
-    least = np.fmin(own, full_edge)
-    ax.fill_betweenx(lams, anew_too, least, where=anew_too < least,
-                     fc="none", ec=ANEW, hatch="//", alpha=0.22, lw=0)
+    tip = zero_of(lrs, drawn_plane[:, 14]), 14
+    ax.annotate("border: drawn anew", tip, (0.0012, 14), size=9.5, color=ANEW, va="center",
+                arrowprops={"arrowstyle": "-", "lw": 0.8, "color": ANEW})
     ax.set(xlabel="learning rate η", ylabel="weight decay λ", xlim=(0, 0.064), ylim=(0, 16),
            xticks=[0, 0.02, 0.04, 0.06])
     ax.set_title("which runs explode", size=10, weight="normal")
@@ -1194,8 +1199,6 @@ def name_regions(ax):
                         (0.0455, 12.1, "full batches and\nbatches drawn\nanew explode"),
                         (0.0505, 8.1, "all explode")):
         ax.text(x, y, words, size=9.5)
-    ax.annotate("hatched: only batches\ndrawn anew explode", (0.0335, 14.1), (0.0012, 13.6),
-                size=9.5, color=ANEW, arrowprops={"arrowstyle": "-", "lw": 0.8, "color": ANEW})
     ax.text(0.0635, 11.1, "border: shuffled", size=9.5, ha="right", color=figures.ORANGE)
     ax.text(0.0565, 3.9, "border: full batches", size=9.5, rotation=-67, ha="center",
             va="center", color=figures.BLUE)
@@ -1248,8 +1251,7 @@ def draw(lr, weight_decay):
                  "they cross. Dots at η = 0.003, λ = 3 and η = 0.03, λ = 10 lie where both are "
                  "stable; arrows lead from one to the other over a cross at η = 0.03, λ = 3, "
                  "where minibatches explode. A dotted border of minibatches drawn "
-                 "anew passes on the left of the second dot; the strip from there to the "
-                 "other borders is hatched. "
+                 "anew passes on the left of the second dot. "
                  f"At η = {lr:g}, λ = {weight_decay:g} the median loss of seven runs changes in "
                  f"29 epochs from {few.y[0]:.0f} to 10^{np.log10(few.y[-1]):.0f} in minibatches, "
                  f"and to 10^{np.log10(all_of_them.y[-1]):.0f} in full batches. A dotted line "
@@ -1262,8 +1264,7 @@ figures.interactive(draw, lr=[0.055, 0.003, 0.01, 0.02, 0.025, 0.03, 0.04],
                     caption="Left: the borders of minibatches are simulated, as means over eight "
                     "data sets, to save time; that of full batches is (2.5) with the mean ρ "
                     "of twenty, as if the bias decayed, too. Right of the dotted line batches "
-                    "drawn anew explode; hatched: only batches drawn anew. The arrows show the two "
-                    "changes that the questioner made. "
+                    "drawn anew explode. The arrows show the two changes that the questioner made. "
                     "Right: thin lines are seven runs of each kind at the "
                     "circle, thick ones their medians; the dotted line is "
                     "the loss of the mean target: of always answering the mean of the training "
@@ -1297,7 +1298,7 @@ assert np.shape(later_losses) == (20, 400), "the second hundred epochs of each d
 assert np.median(highest) > 100, "a stable run jumps up now and then"
 
 # %% [markdown]
-# But stable does not mean good: a few unlucky batches in a row can blow up the errors for a while (fold).
+# But stable does not mean good: at the circle the loss is typically {{round(usual, -1):.0f}} times that of the mean target, and a few unlucky batches in a row can blow it up for a while (fold).
 #
 # Which η is certainly stable? Without decay and momentum, no run explodes while η is below $2/\rho_{\max}$ of *every* minibatch, the *safe bound*: here
 # {{below: np.mean(safe):.3f}} on average.
@@ -1309,7 +1310,7 @@ assert np.median(highest) > 100, "a stable run jumps up now and then"
 #
 # *The estimate by hand* (2.6) rightly says at {{np.mean(by_hand_explodes == explodes):.0%}} of the map's {{explodes.size}} settings whether shuffled minibatches explode. The constant answer, *stable*, is right at {{np.mean(~explodes):.0%}}. What the estimate misses are explosions only: it never calls a setting unstable that is stable.
 #
-# *At $\eta={{below: too_large:g}}$* no λ above {{below: 2 / too_large:.0f}} can help, because then $\eta\lambda>2$, so that decay itself makes weights grow.
+# *At $\eta={{below: too_large:g}}$* no λ above {{below: 2 / too_large:.0f}} can help, because then $\eta\lambda>2$, so that decay itself makes weights grow, and with them the errors.
 #
 # *The bound.* By (2.5) two runs on the same batches can then never move apart. As there are more inputs than examples, some weights fit all 20. A run started there stays there, so every other run stays at most as far from it as at the start.
 # With decay put $\rho_{\max}+\lambda$ for $\rho_{\max}$. If all parameters decay, each step multiplies the distance from any one chosen
@@ -1348,8 +1349,8 @@ at_large = growth(grams, too_large, np.arange(0, 20.5), seed=seeds(20), epochs=6
 # **So against explosions lower η first: for a linear model a small enough η is always stable, but here at $\eta={{too_large:g}}$ no λ helps.**
 
 # %% tags=["hide-input"]
-claim("02-no-rescue", "At η = 0.1 errors grow even with the best λ from 0 to 20, by a factor of {} "
-      "per epoch (of the mean exponent)", measured=np.exp(at_large.mean(0).min()), above=1)
+claim("02-no-rescue", "At η = 0.1 errors grow even with the best λ from 0 to 20, by a factor of {:.1f} "
+      "per epoch", measured=np.exp(at_large.mean(0).min()), above=1)
 
 # %% [markdown]
 # ## 2.10 Noise: how far a run hovers
@@ -1388,6 +1389,7 @@ draw_hover(ax)
 ax.set(xlabel="step", ylabel="training loss (no penalty)", xlim=(400, 636), ylim=(0, None),
        xticks=range(400, 601, 50))
 ax.spines["bottom"].set_bounds(400, 600)
+near = late.mean(1) / targets.var(1)  # each data set's run, relative to the mean target
 hover = {name: each.y.mean() for name, each in figures.drawn(ax).items()}
 multiple = hover["SGD, η = 0.03"] / hover["minimum"]
 ax.set_title(f"With λ = 10 the loss hovers at {multiple:.0f} times that of the minimum")
@@ -1397,12 +1399,13 @@ figures.show(fig, "Training loss from step 400 to 600 with λ = 10. It jumps up 
              f"minimum of loss plus penalty, {hover['minimum']:.4f}.", number="2.9",
              caption="The solid line is one run on the first data set. The "
              "dashed line is the training loss at the minimum of loss plus penalty, the dotted one "
-             "that of the mean target, which is near the run's mean by chance.")
+             f"that of the mean target. Over 20 data sets the run's mean is {near.min():.1f} to "
+             f"{near.max():.1f} times that of the mean target.")
 
 # %% tags=["hide-input"]
 erratic = late.std(1) / late.mean(1)
 assert len(erratic) == 20, "over time, for each data set"
-claim("S2-07", "With λ = 10 the late training loss has a standard deviation over time of {} times "
+claim("S2-07", "With λ = 10 the late training loss has a standard deviation over time of {:.2f} times "
       "its mean, on average", measured=erratic.mean(), above=0.4)
 
 # %% [markdown]
@@ -1410,13 +1413,13 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 # *every* example's gradient vanishes. With λ = 10 errors remain even at the minimum, so the batches' minima lie in different places: each step kicks the weights away, and the slope pulls them back (Figure 2.10). The *kick* is the batch's gradient of loss plus penalty at the minimum.
 #
 # The *excess* $E$ is the
-# mean height of loss *plus penalty* above its minimum, over a long run. Let all parameters decay, draw batches of $B$ examples with replacement, and let $C$ be the covariance of the
+# mean height of loss *plus penalty* above its minimum, over a long run of SGD without momentum. Let all parameters decay. Draw batches of $B$ examples *with replacement*, so that a batch may hold an example twice, and let $C$ be the covariance of the
 # single examples' gradients at that minimum. Then for a small η
 #
 # $$E\approx\frac{\eta}{4}\,\frac{\operatorname{tr}C}{B}.\tag{2.7}$$
 #
 # <details>
-# <summary>Derivation of (2.7); how to estimate tr C; and the linear scaling rule</summary>
+# <summary>Derivation of (2.7); momentum; how to estimate tr C; and the linear scaling rule</summary>
 #
 # (Compare [Mandt, Hoffman and Blei 2017](https://arxiv.org/abs/1704.04289), who let steps be infinitely small.) Assume that every batch has the Hessian of the whole loss plus penalty, $H_\lambda=H+\lambda I$. Along one eigenvector of $H_\lambda$,
 # let $h=\rho+\lambda$ be the curvature, $\Delta$ the distance from the minimum, and $\sigma^2$ the variance of the single examples' gradients.
@@ -1431,9 +1434,11 @@ claim("S2-07", "With λ = 10 the late training loss has a standard deviation ove
 #    but is higher at a given distance.
 # 4. *Add all eigenvectors.* Their $\sigma^2$ add up to the trace of $C$.
 #
-# Real batches differ in their Hessians, which changes $E$ only by terms of order $\eta^2$.
+# Real batches differ in their Hessians. This, like the ≈ of step 2, changes $E$ only by terms of order $\eta^2$.
 #
-# Here a batch may hold an example twice. If none could, as in §2.8, a
+# *With momentum* put $\eta/(1-\mu)$ for η, if η is small: at $\mu=0.9$ the excess is {{1 / (1 - 0.9):.0f}} times as large.
+#
+# If no batch could hold an example twice, as in §2.8, a
 # kick's variance and (2.7) would be $\frac{n-B}{n-1}$ times what they are here.
 #
 # *The trace of $C$.* Late in training, compute the gradients of single examples, and add up their variances over all parameters.
@@ -1503,19 +1508,13 @@ for eta, each in ((0.2, high), (0.1, lower)):  # step 3 of the derivation of (2.
     assert abs(each["height"].y[0] / in_theory - 1) < 0.1, "the mean height of the runs"
 
 # %% [markdown]
-# **If batches are drawn anew and η is small, half the learning rate or twice the batch halves the excess.**
+# **If batches are drawn with replacement and η is small, half the learning rate or twice the batch halves the excess.**
 #
 # ## 2.11 Shuffled epochs: the kicks cancel
 #
 # Most data loaders shuffle. Does a run then hover less? Yes: over all examples the kicks sum to zero, so they cancel by the end of a shuffled epoch (Figure 2.11).
 #
-# <details>
-# <summary>The runs</summary>
-#
-# Ten data sets have 200 examples with 20 inputs each, and true weights and noise of size 1. We set $\lambda=0.2$.
-# An epoch has {{below: 200 // size}} batches of {{below: size}}.
-#
-# </details>
+# We now use ten data sets of 200 examples with 20 inputs and $\lambda=0.2$; an epoch has {{below: 200 // size}} batches of {{below: size}}. (True weights and noise have size 1.)
 
 
 # %% tags=["hide-input"]
@@ -1595,16 +1594,16 @@ def draw_kicks(ax, name, colour):
     ax.set(xlim=(0, 41.5), ylim=(lines.min() - 2, lines.max() + 5), xticks=range(0, 41, 10))
     place = "at the end" if name == "drawn anew" else "in the middle"
     ax.text(1, lines.max() + 4, f"band {place}: ±{width.max():.1f}", va="top", color=colour)
-    ax.set_title(name, size=10, weight="normal")
+    ax.set_title(name.replace("anew", "with replacement"), size=10, weight="normal")
 
 
 # %% tags=["hide-input"]
 fig, (ax, at) = figures.subplots(1, 2, figsize=(7.0, 2.75), sharey=True)
 draw_kicks(ax, "drawn anew", ANEW), draw_kicks(at, "shuffled", figures.ORANGE)
 wanders, closes = figures.drawn(ax), figures.drawn(at)
-figures.title(fig, "Shuffled, the kicks of an epoch cancel; drawn anew, they wander away")
-figures.show(fig, "Sums of the kicks of ten epochs of 40 batches, along one weight. Drawn anew, "
-             f"they end at up to {abs(wanders['ends'].y).max():.0f} times one kick's size from "
+figures.title(fig, "Shuffled, the kicks of an epoch cancel; with replacement, they wander away")
+figures.show(fig, "Sums of the kicks of ten epochs of 40 batches, along one weight. With "
+             f"replacement, they end at up to {abs(wanders['ends'].y).max():.0f} times one kick's size from "
              f"zero; the band widens to ±{wanders['band'].y[-1]:.1f}. Shuffled, they end at "
              f"{abs(closes['ends'].y).max():.0f}, in a lens that is ±{max(closes['band'].y):.1f} "
              "wide in the middle.", number="2.11",
@@ -1621,14 +1620,14 @@ for name, at_band in (("drawn anew", wanders["band"].y), ("shuffled", closes["ba
 
 # %% tags=["hide-input"]
 claim("02-kicks-half", "Halfway through an epoch the sum of shuffled kicks has {} times the "
-      "variance of that of kicks drawn anew; in theory half",
+      "variance of that of kicks drawn with replacement; in theory half",
       measured=(spread["shuffled"][20] / spread["drawn anew"][20]) ** 2, between=(0.35, 0.65))
 
 # %% [markdown]
-# So the excess $E$ is smaller. **As η is lowered, the excess falls like $\eta^2$ in shuffled epochs, but only like η in batches drawn anew** (Figure 2.12).
+# So the excess $E$ is smaller. **As η is lowered, the excess falls like $\eta^2$ in shuffled epochs, but only like η in batches drawn with replacement** (Figure 2.12).
 #
-# Why? The kicks of batches drawn anew pile up until the pull balances them, which takes the longer, the smaller η is. Shuffled kicks pile up for one epoch only.
-# Along a direction of curvature $h$ an epoch of $k$ shuffled batches has about $\eta hk/3$ times the excess (2.7), if $\eta hk$ is small. Then the epoch is *short*: the pull brings the weights only a little nearer to the minimum. So
+# Why? Drawn with replacement, kicks pile up until the pull balances them, which takes the longer, the smaller η is. Shuffled kicks pile up for one epoch only.
+# Call an epoch of $k$ batches *short* along a direction of curvature $h$ if $\eta hk$ is small: within it the pull moves the weights only a little. Then the excess is about $\eta hk/3$ times (2.7). So
 # shuffling helps most while epochs are short.
 #
 # <details>
@@ -1674,7 +1673,7 @@ def draw_excess(ax):
         ax.loglog(etas, excess[name], style, color=colour, ms=6, lw=2, label=name)
         if style in "os":
             ax.loglog(etas, each_excess[name].T, "_", ms=14, color=colour, alpha=0.4, label="_each")
-    for x, y_at, words, colour in ((0.0026, 0.03, "batches drawn anew", ANEW),
+    for x, y_at, words, colour in ((0.0026, 0.03, "with replacement", ANEW),
                                    (0.021, 0.095, "law (2.7)", ANEW),
                                    (0.021, 0.052, "law (2.8)", figures.ORANGE),
                                    (0.0062, 0.0031, "shuffled epochs", figures.ORANGE),
@@ -1689,15 +1688,15 @@ ax.set(xlabel="learning rate η", ylabel="mean excess E (loss + penalty)")
 ax.set(xlim=(0.0022, 0.029), ylim=(4e-4, 0.2)), ax.minorticks_off()
 ax.set_xticks(etas, [f"{eta:g}" for eta in etas])
 ax.set_yticks([0.001, 0.003, 0.01, 0.03, 0.1], ["0.001", "0.003", "0.01", "0.03", "0.1"])
-ax.set_title("Drawn anew, the excess grows like η; shuffled, nearly like η²")
+ax.set_title("With replacement the excess grows like η; shuffled, like η² while η is small")
 marks = figures.drawn(ax)
 figures.show(fig, "Mean excess of loss plus penalty against the learning rate, both "
-             "logarithmic, with strokes for ten data sets. Batches drawn anew rise from "
+             "logarithmic, with strokes for ten data sets. With replacement it rises from "
              f"{marks['drawn anew'].y[0]:.4f} to "
-             f"{marks['drawn anew'].y[-1]:.3f} (the law: {marks['law'].y[-1]:.3f}). Shuffled ones "
-             f"rise more steeply, from {marks['shuffled'].y[0]:.5f} to "
+             f"{marks['drawn anew'].y[-1]:.3f} (the law: {marks['law'].y[-1]:.3f}). Shuffled "
+             f"it rises more steeply, from {marks['shuffled'].y[0]:.5f} to "
              f"{marks['shuffled'].y[-1]:.3f} (the law: {marks['shuffled law'].y[-1]:.3f}).",
-             number="2.12", caption="For batches of five, either drawn anew with replacement, or "
+             number="2.12", caption="For batches of five, either drawn with replacement, or "
              "shuffled. The marks are means over ten data "
              "sets, which the thin strokes show one by one; the lines are the laws. Both axes "
              "are logarithmic.")
@@ -1744,7 +1743,7 @@ path = wander(ones_too, targets, bottom, tried,
 # <details>
 # <summary>Where (2.7) and (2.8) are loose</summary>
 #
-# At $\eta={{etas[-1]:g}}$ batches drawn anew have the excess {{excess["drawn anew"][-1]:.3f}}, and (2.7) gives {{excess["law"][-1]:.3f}}. The difference comes from the batches' own Hessians, which (2.7) leaves out.
+# At $\eta={{etas[-1]:g}}$ batches drawn with replacement have the excess {{excess["drawn anew"][-1]:.3f}}, and (2.7) gives {{excess["law"][-1]:.3f}}. The difference comes mostly from the batches' own Hessians, which (2.7) leaves out.
 #
 # In (2.8) the kicks are those at the minimum. But each batch meets weights that earlier ones have moved, so an epoch's gradients do not cancel quite, and the mean of the weights moves off the minimum
 # ([Smith et al. 2021](https://arxiv.org/abs/2101.12176)). This shift adds an excess that is of order $\eta^2$, like (2.8). A smaller η brings (2.8) closer,
@@ -1945,16 +1944,16 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 # %% [markdown]
 # The minimum for λ = 10 would be {{gains[0]:.0%}} better, but hovering loses nearly all of this gain. At η = 0.01 SGD keeps it.
 #
-# Nor does it take λ = 10: the minimum for vanishing λ gains as much. The gain comes from the weights, and is small because {{len(data[0])}} examples determine them in only about {{len(data[0])}} of {{data.shape[2]}} directions.
+# And this gain does not need λ = 10: the minimum for λ → 0 has it, too. The gain comes from the weights, and is small because {{len(data[0])}} examples determine them in only about {{len(data[0])}} of {{data.shape[2]}} directions.
 #
-# **So if η is stable, λ = 10 here mainly makes the run forget its random start** (fold).
+# Without a penalty, SGD at η = 0.01 ends at thousands of times the mean target's error, which is only {{mean_error.mean():.3f}}. For no training input sees {{data.shape[2] - data.shape[1]}} of the {{data.shape[2]}} directions, and along each of these the random start stays, on average with a square of 1.
+#
+# **So if η is stable, λ = 10 here mainly makes the run forget its random start.**
 #
 # <details>
-# <summary>What λ = 10 does bring: the start is forgotten, and the bias takes over the mean</summary>
+# <summary>What else λ = 10 brings: the bias takes over the mean</summary>
 #
-# *The start.* Without a penalty, SGD at η = 0.01 from the random start ends at thousands of times the mean target's error. For {{data.shape[2] - data.shape[1]}} directions are null directions, which no training input sees. There the start keeps its size, on average 1 (squared) in each direction, while the mean target's error is only {{mean_error.mean():.3f}}.
-#
-# *The bias.* Without a penalty weights and bias share the job of fitting the mean of the targets, and the weights' share is of no use on new inputs ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
+# Without a penalty weights and bias share the job of fitting the mean of the targets, and the weights' share is of no use on new inputs ([chapter 1](01_what_an_l2_penalty_does.ipynb)).
 # So SGD from zero, without penalty, loses about {{lost:.0%}} of the gain of the shortest weights that fit, over {{len(many)}} data sets; over the figure's {{len(data)}} it loses {{lost_here:.0%}}. With λ = 10 the bias takes over the mean.
 #
 # </details>
@@ -1967,9 +1966,9 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 # | momentum, coupled | $\eta\lambda/(1-\mu)$, if $\eta\lambda\ll(1-\sqrt\mu)^2$ | ${{halving:.2f}}\,(1-\mu)/(\eta\lambda)$; for any λ at least $2\ln2/(-\ln\mu)$ |
 # | momentum, decoupled | $\eta\lambda$ | the same as plain, if $\eta\lambda<1-\mu$ |
 #
-# 1. *Choose λ by a half-life.* Which half-life suits your network, only a search can tell ([chapter 11](11_choosing_lambda.ipynb)). For 10 epochs of 400 batches, at a constant $\eta=0.1$ (schedule: fold) and $\mu=0.9$, set with coupled decay (`torch.optim.SGD`)
-#    $\lambda = {{halving:.2f}}\,(1-\mu)/(10\cdot400\,\eta) = {{chosen:.5f}}$; with decoupled decay drop $1-\mu$.
-# 2. *If the loss explodes*, lower η (safe bounds for linear models: fold).
+# 1. *Choose λ by a half-life.* Counted in epochs, it says how fast the network forgets what the data do not hold up, whatever η, μ and the batch size are; λ alone does not. (A weight *with* a gradient does not vanish: it comes to rest where pull and decay balance.) Which half-life suits your network, only a search can tell ([chapter 11](11_choosing_lambda.ipynb)).
+#    For example, a half-life of 10 epochs, each of 400 batches, at a constant $\eta=0.1$ and $\mu=0.9$ needs $\lambda = {{halving:.2f}}\,(1-\mu)/(10\cdot400\,\eta) = {{chosen:.5f}}$ in `torch.optim.SGD`. With decoupled decay leave out the factor $1-\mu$. (The fold treats schedules.)
+# 2. *If the loss explodes*, lower η. (The fold has safe bounds for linear models.)
 # 3. *If it hovers*, lower η at the end, or enlarge the batch.
 #
 # <details>
@@ -1990,14 +1989,14 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 #
 # </details>
 #
-# **Limits.** From §2.6 on all models are linear. Adam ([chapter 3](03_one_lambda_many_meanings.ipynb)) and
+# **Limits.** From §2.6 on all models are linear, and (2.5) to (2.8) are for SGD without momentum. Adam ([chapter 3](03_one_lambda_many_meanings.ipynb)) and
 # batch norm ([chapter 8](08_effective_learning_rate.ipynb)) change what decay does.
 #
 # ## 2.14 Exercises
 #
 # **1.** (a) Your run has $\eta=0.01$, momentum 0.9, `weight_decay=1e-4` in `torch.optim.SGD`, and 50,000
 # steps. What share of a weight that the loss ignores is left at the end? (b) What if a cosine lowers η from 0.01 to zero?
-# (c) Plain SGD at $\eta=0.1$ multiplies all weights by 0.999 *after* each step: which L2 penalty is that? (d) Which decoupled λ has the same minimum as the `1e-4` above?
+# (c) Plain SGD at $\eta=0.1$ multiplies all weights by 0.999 *after* each step: which L2 penalty is that? (d) Which decoupled λ, also with momentum 0.9, has the same minimum as the `1e-4` of (a)?
 #
 # <details>
 # <summary>Solution</summary>
@@ -2013,8 +2012,8 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 #
 # </details>
 #
-# **2.** (Proof.) By hand, with $k$ batches of curvature ρ and at fixed $\eta\lambda$, the border is where $(a-\eta\rho)\,a^{k-1}=-1$, at $\eta\rho = a + a^{1-k}$.
-# For which $k$ does decay, with $0<a<1$, raise it?
+# **2.** (Proof.) By hand, if an epoch has $k$ batches, all of curvature ρ, the border is where $(a-\eta\rho)\,a^{k-1}=-1$, at $\eta\rho = a + a^{1-k}$.
+# Take it as a function of $\eta\lambda$, with $0<a<1$. For which $k$ does decay raise it?
 #
 # <details>
 # <summary>Solution</summary>
@@ -2031,8 +2030,7 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 # <details>
 # <summary>Solution</summary>
 #
-# From the second entry on each 1000 steps multiply by $e^{-0.05}={{logged[2] / logged[1]:.3f}}$. (The first 1000 lose a little less, as the buffer
-# has to fill.) So the rate is {{np.log(logged[1] / logged[2]) / 1000:.0e}} per step, which is
+# Each 1000 steps multiply by about $e^{-0.05}={{logged[2] / logged[1]:.3f}}$. So the rate is {{np.log(logged[1] / logged[2]) / 1000:.0e}} per step, which is
 # {{np.log(logged[1] / logged[2]) / 1000 / rate_of(0.05, 1e-4):.0f}} times $\eta\lambda = {{rate_of(0.05, 1e-4):.0e}}$. So $1/(1-\mu) = 10$ and $\mu=0.9$.
 # Decoupled, each 1000 steps would multiply by $e^{-0.005}$, whatever the momentum: 1.000, {{log_2[0]:.3f}}, {{log_2[1]:.3f}},
 # {{log_2[2]:.3f}}.
@@ -2040,12 +2038,12 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 # </details>
 #
 # **4.** (Set η.) §2.11's first data set has $\operatorname{tr}C={{np.trace(covariances[0]):.0f}}$, $\operatorname{tr}(H_\lambda C)={{np.trace(hessians[0] @ covariances[0]):.0f}}$. Loss plus penalty is {{objective(lowest[0]):.1f}} at the minimum.
-# For which η is the excess {{100 * wanted / objective(lowest[0]):.0f}} % of that, with $B=5$, for batches (a) drawn anew, (b) shuffled?
+# For which η is the excess {{100 * wanted / objective(lowest[0]):.0f}} % of that, with $B=5$, for batches (a) drawn with replacement, (b) shuffled?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# The excess is to be $E=0.01\cdot{{objective(lowest[0]):.1f}}={{0.01 * objective(lowest[0]):.3f}}$. Drawn anew, (2.7) gives $\eta=4BE/\operatorname{tr}C={{eta_anew:.4f}}$. Shuffled, an epoch has $k={{200 // size}}$ batches, and (2.8) gives
+# The excess is to be $E=0.01\cdot{{objective(lowest[0]):.1f}}={{0.01 * objective(lowest[0]):.3f}}$. With replacement, (2.7) gives $\eta=4BE/\operatorname{tr}C={{eta_anew:.4f}}$. Shuffled, an epoch has $k={{200 // size}}$ batches, and (2.8) gives
 # $\eta=\sqrt{12\,BE/(k\operatorname{tr}(H_\lambda C))}={{eta_shuffled:.4f}}$, which is {{eta_shuffled / eta_anew:.1f}} times as large. At this η
 # epochs are no longer quite short (Figure 2.12), so that the excess of the shuffled run is even a little lower.
 #
@@ -2061,11 +2059,9 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 # λ = 10 is not enough, nor is λ = 40, which has about the $\eta\lambda$ of §2.1; λ = 100 is, on all 20 data sets.
 # With λ = 60 and 80 it is $0.01$ and $-0.03$, so the border is a little above 60.
 #
-# Momentum breaks the bound because the buffer carries one batch's overshoot into the steps of the next batches. It also limits
-# what decay can do. With orthogonal inputs each step maps an error and the one before it by a matrix of determinant μ,
-# as in (2.3), in its own batch or not, whatever λ. So on average a step shrinks areas to μ times their size, and cannot shrink
-# all lengths below $\sqrt\mu$ times theirs: Γ is at least $4\cdot\frac12\ln\mu={{2 * np.log(0.9):.2f}}$.
-# Without momentum there is no such floor. But this floor does not say why λ = 40 fails. Mostly it is overlap: with orthogonal inputs λ = 40 is enough, as
+# Momentum breaks the bound because the buffer carries one batch's overshoot into the steps of the next batches.
+#
+# Why does λ = 40 fail? Mostly it is overlap: with orthogonal inputs λ = 40 is enough, as
 # `growth(200 * np.eye(20), 0.008, [0, 5, 40], mu=0.9, bias=0, epochs=2000)` is $0.01$, $0.02$ and $-0.03$. (There λ = 5 even harms a little.)
 #
 # Without decay, full batches explode only above $2(1+\mu)/\rho_{\max}$ (fold of §2.6), which is {{1.9 * full.mean():.2f}} on average. So momentum nearly doubles their border.
@@ -2080,8 +2076,8 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 #
 # With 0.4 added, all inputs share a
 # direction. It adds a curvature of about $2\cdot200\cdot0.4^2={{2 * X.shape[1] * 0.4**2:.0f}}$ to every batch, so that every batch overshoots along it: even for the batch of all 20 examples the largest
-# curvature is now {{top:.1f}} on average, which makes the factor ${{1 - 0.03 * top:.2f}}$ without decay, and ${{1 - 0.03 * (top + 10):.2f}}$ with λ = 10. So along this direction every step overshoots. No batch only lets the error decay,
-# and decay adds to the overshoot.
+# curvature is now {{top:.1f}} on average, which makes the factor ${{1 - 0.03 * top:.2f}}$ without decay, and ${{1 - 0.03 * (top + 10):.2f}}$ with λ = 10. So along this direction every step overshoots. No batch leaves this error to decay alone;
+# in every batch decay adds to the overshoot.
 #
 # Now run it; `X + m` takes the place of `X`:
 # `[np.mean([growth((A + m) @ (A + m).T + 1, 0.03, 10, epochs=100) for A in data]) for m in (0, 0.2, 0.4)]` is $-0.10$, $-0.06$ and $1.20$: the
@@ -2170,6 +2166,7 @@ verdict("S3-09", "under conditions",
 # %% tags=["hide-input"]
 verdict("S3-13", "under conditions",
         "On average over batches. At constant η it hovers unless all batches share the minimum; "
-        "the excess grows with η for batches drawn anew, with η² for short shuffled epochs.")
+        "the excess grows with η for batches drawn with replacement, with η² for short shuffled "
+        "epochs.")
 claims.verdicts()
 claims.identities()
