@@ -1607,8 +1607,8 @@ figures.title(fig, "Shuffled, the kicks of an epoch cancel; with replacement, th
 figures.show(fig, "Sums of the kicks of ten epochs of 40 batches, along one weight. With "
              f"replacement, they end at up to {abs(wanders['ends'].y).max():.0f} times one kick's "
              f"size from zero; the band widens to ±{wanders['band'].y[-1]:.1f}. Shuffled, they end "
-             f"at {abs(closes['ends'].y).max():.0f}, in a lens that is ±{max(closes['band'].y):.1f} "
-             "wide in the middle.", number="2.11",
+             f"at {abs(closes['ends'].y).max():.0f}, in a lens that is "
+             f"±{max(closes['band'].y):.1f} wide in the middle.", number="2.11",
              caption="Each line is one of ten epochs, one on each data set, with all kicks taken "
              "at the minimum. The size of a kick is its root mean square. The black lines are two "
              "standard deviations, in theory. The dots show where the epochs end. "
