@@ -1970,7 +1970,7 @@ claim("S2-07", "SGD's test error at λ = 10 is {} times that of answering the me
 # | momentum, coupled | $\eta\lambda/(1-\mu)$, if $\eta\lambda\ll(1-\sqrt\mu)^2$ | ${{halving:.2f}}\,(1-\mu)/(\eta\lambda)$; for any λ at least $2\ln2/(-\ln\mu)$ |
 # | momentum, decoupled | $\eta\lambda$ | the same as plain, if $\eta\lambda<1-\mu$ |
 #
-# 1. *Choose λ by a half-life.* Counted in epochs, it means the same for any η, μ and batch size; λ does not. (A weight *with* a gradient comes to rest where pull and decay balance.) Which one suits your network, only a search can tell ([chapter 11](11_choosing_lambda.ipynb)).
+# 1. *Choose λ by a half-life.* Counted in epochs, it means the same for any η, μ and batch size; λ does not. (A weight *with* a gradient comes to rest where pull and decay balance.) Which half-life suits your network, only a search can tell ([chapter 11](11_choosing_lambda.ipynb)).
 #    A half-life of 10 epochs, each of 400 batches, at a constant $\eta=0.1$ and $\mu=0.9$ needs $\lambda = {{halving:.2f}}\,(1-\mu)/(10\cdot400\,\eta) = {{chosen:.5f}}$ in `torch.optim.SGD`. With decoupled decay leave out $1-\mu$.
 # 2. *If the loss explodes*, lower η.
 # 3. *If it hovers*, lower η at the end, or enlarge the batch.
