@@ -546,11 +546,11 @@ _poets: dict[bytes, list[float]] = {}
 
 
 def read_by_all(weights: Poet, text: torch.Tensor, k: int) -> list[float]:
-    """By seed, the loss of the poets with the k-th of four λ."""
+    """By seed, the loss of the poets with the k-th of five λ."""
     parts = (*(w.detach().numpy().tobytes() for w in weights.values()), text.numpy().tobytes())
     key = b"".join((*parts, bytes([k])))
     if key not in _poets:
-        own = [{name: w[at] for name, w in weights.items()} for at in range(k, 20, 4)]
+        own = [{name: w[at] for name, w in weights.items()} for at in range(k, 25, 5)]
         _poets[key] = [read_by(w, text) for w in own]
     return [*_poets[key]]
 
